@@ -18,10 +18,11 @@ struct lab_door {
 	void (*enter)(void *memory, const char *name);
 	void (*leave)(void);
 	/*
-	 * Lists the waiters of the parking lot: the key, the park word of the wait, and the name of
-	 * its context. Racy outside of the model.
+	 * Lists the waiters of the parking lot: the key, the wait and its futex, and the name of its
+	 * context. Racy outside of the model.
 	 */
-	void (*waiters)(void (*visit)(const void *key, const uint32_t *park_word, const char *name, void *arg),
+	void (*waiters)(void (*visit)(const void *key, const void *wait, const uint32_t *futex, const char *name,
+	                              void *arg),
 	                void *arg);
 	/* Reports panics of the copy to `report` instead of its own handler. */
 	void (*panics)(void (*report)(const char *function, const void *object, const char *reason));

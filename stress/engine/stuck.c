@@ -4,14 +4,15 @@
 #include "object.h"
 
 struct line {
-	uintptr_t futex, key;
+	uintptr_t futex, stack, size, key;
 };
 
-static void match(const void *key, const uint32_t *park_word, const char *name, void *arg)
+/* Threads may sleep on one futex: the wait of this one is on its stack. */
+static void match(const void *key, const void *wait, const uint32_t *futex, const char *name, void *arg)
 {
 	(void)name;
 	struct line *line = arg;
-	if ((uintptr_t)park_word == line->futex)
+	if ((uintptr_t)futex == line->futex && (uintptr_t)wait - line->stack < line->size)
 		line->key = (uintptr_t)key;
 }
 
@@ -51,7 +52,9 @@ static bool describe(const struct lab_thread *t)
 		return false;
 	}
 	char place[80], site[256];
-	struct line line = {t->futex, 0};
+	size_t size;
+	const uintptr_t stack = (uintptr_t)lab_stack_of(t->id, &size);
+	struct line line = {t->futex, stack, size, 0};
 	const struct lab_door *door = lab_door_of(lab_running->module);
 	if (door) {
 		lab.active = false; /* the walk is the engine's, not an access of the thread */

@@ -23,13 +23,14 @@ __attribute__((format(printf, 1, 2))) static void answer(const char *format, ...
 		used = used + (size_t)n < NATIVE_ANSWER ? used + (size_t)n : NATIVE_ANSWER - 1;
 }
 
-static void answer_waiter(const void *key, const uint32_t *park_word, const char *name, void *arg)
+static void answer_waiter(const void *key, const void *wait, const uint32_t *futex, const char *name, void *arg)
 {
+	(void)wait;
 	unsigned *told = arg;
 	if (++*told > ANSWERS_MOST)
 		return;
-	answer("%s waits in the lot for %p (its park word: %p = %u)\n", name ? name : "?", key, (const void *)park_word,
-	       __atomic_load_n(park_word, __ATOMIC_RELAXED));
+	answer("%s waits in the lot for %p (its futex: %p = %u)\n", name ? name : "?", key, (const void *)futex,
+	       __atomic_load_n(futex, __ATOMIC_RELAXED));
 }
 
 static void *answer_run(void *arg)

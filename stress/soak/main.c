@@ -34,9 +34,9 @@ static int run_thread(void *unused)
 	return 0;
 }
 
-static void tell_waiter(const void *key, const uint32_t *park_word, const char *name, void *unused)
+static void tell_waiter(const void *key, const void *wait, const uint32_t *futex, const char *name, void *unused)
 {
-	(void)park_word, (void)unused;
+	(void)wait, (void)futex, (void)unused;
 	fprintf(stderr, "soak: %s waits at %p\n", name, key);
 }
 

@@ -71,7 +71,7 @@ static inline size_t fl_test_nudge(const void *key)
 	fl__lot_open(&lot, key);
 	fl__lot_add(&lot, &mine);
 	for (const struct fl__node *place = mine.next; place != &mine; place = place->next, n++)
-		(void)fl__sys.futex_wake(&place->wait->park_word, 1);
+		(void)fl__sys.futex_wake(fl__wait_futex(place->wait), INT_MAX);
 	fl__lot_remove(&lot, &mine);
 	fl__lot_close(&lot);
 	return n;

@@ -231,12 +231,13 @@ static int barrier_wait_once(fl_barrier *b, int64_t deadline, fl_cancel_token *c
 			/* the queue lock orders it */
 			fl__store_relaxed(&b->arrived_, b->arrived_ + 1);
 		fl__lot_add_together(&lot, &node);
-		/* While yields are barred, a spin keeps its CPU from the missing parties. */
-		wait.no_spin = b->parties_ - b->arrived_ > 1 && fl__yields_are_barred(fl__sys.now());
 	}
+	const uint32_t missing = b->parties_ - b->arrived_;
 	fl__lot_close(&lot);
 	if (rc != -EAGAIN)
 		return rc >= 0 && acting != 0 ? barrier_run_action(b, acting) : rc;
+	/* While yields are barred, a spinning waiter would keep this CPU from the missing parties. */
+	wait.no_spin = missing > 1 && fl__yields_are_barred(fl__sys.now());
 
 	rc = fl__wait_sleep(&wait, deadline, cancel);
 	return rc != 0 ? barrier_give_up(b, &node, order, rc) : barrier_result_of(&node, order);

@@ -67,7 +67,7 @@ enum { LOT_BUCKETS_LOG2 = 10, LOT_BUCKETS = 1 << LOT_BUCKETS_LOG2 };
 
 struct fl__bucket {
 	_Alignas(64) uint32_t lock;
-	uint32_t shared;         /* of fl__lot_add_together(): the number of wakes */
+	uint32_t wakes;          /* of fl__lot_add_together(): the common futex */
 	struct fl__node *queues; /* the first nodes, linked by `above` and `below` */
 };
 
@@ -127,7 +127,7 @@ void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
 void fl__lot_add_together(struct fl__lot *lot, struct fl__node *node)
 {
 	if (node->wait->ctx->ops == &fl__thread_parker)
-		node->wait->shared = &lot->bucket->shared;
+		node->wait->common = &lot->bucket->wakes;
 	fl__lot_add(lot, node);
 }
 
@@ -350,19 +350,21 @@ void fl__lot_close(struct fl__lot *lot)
 
 static void lot_unpark_all(const struct fl__lot *lot, bool in_handler)
 {
-	uint32_t *const together = lot->bucket ? &lot->bucket->shared : NULL;
-	bool sleep = false; /* threads that share this futex, and were unparked */
+	bool asleep = false; /* an unparked thread, on the common futex of these */
 	for (struct fl__node *next, *node = lot->taken; node; node = next) {
 		next = node->then;
 		const struct fl__ctx_ops *ops = node->wait->ctx->ops;
+		uint32_t *const common = node->wait->common;
 		/* The last access (invariant 3). */
-		if (together && node->wait->shared == together)
-			sleep |= fl__thread_unpark(node->wait);
-		else
+		if (!common)
 			(in_handler ? ops->unpark_in_handler : ops->unpark)(node->wait);
+		else
+			asleep |= fl__thread_unpark(node->wait);
+		if (asleep && (!next || next->wait->common != common)) {
+			fl__thread_wake_together(common);
+			asleep = false;
+		}
 	}
-	if (sleep)
-		fl__thread_wake_together(together);
 }
 
 void fl__lot_unpark(struct fl__lot *lot)
@@ -428,13 +430,14 @@ void fl__node_disarm(void *object, struct fl__node *node)
 	fl__lot_leave(node);
 }
 
-void fl__lot_visit(void (*visit)(const void *key, const uint32_t *park_word, const char *name, void *arg), void *arg)
+void fl__lot_visit(void (*visit)(const void *key, const void *wait, const uint32_t *futex, const char *name, void *arg),
+                   void *arg)
 {
 	for (size_t i = 0; i < LOT_BUCKETS; i++) {
 		for (const struct fl__node *first = lot_buckets[i].queues; first; first = first->below) {
 			const struct fl__node *node = first;
 			do {
-				visit(node->key, &node->wait->park_word, node->wait->ctx->name, arg);
+				visit(node->key, node->wait, fl__wait_futex(node->wait), node->wait->ctx->name, arg);
 				node = node->next;
 			} while (node != first);
 		}

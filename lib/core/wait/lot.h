@@ -37,7 +37,7 @@ struct fl__wait {
 	/* A value below, or the woken struct fl__node * (lot.c). */
 	uintptr_t decision;
 	const void *object; /* what it is for: fl__wait_awaited() */
-	uint32_t *shared;   /* fl__lot_add_together(): the futex of the thread; else NULL */
+	uint32_t *common;   /* fl__lot_add_together(): the futex of the thread; else NULL */
 	uint32_t park_word; /* the parker's; of the wait, since waits nest */
 	int16_t waker_cpu;  /* of the thread that unparked this thread; negative: unknown */
 	uint8_t kind;       /* of `object` */
@@ -87,10 +87,16 @@ static inline void fl__node_unlink(const struct fl__node *node)
 	node->prev->next = node->next;
 }
 
+/* On which the wait sleeps, if it is a thread's. */
+static inline const uint32_t *fl__wait_futex(const struct fl__wait *wait)
+{
+	return wait->common ? wait->common : &wait->park_word;
+}
+
 /* Unparks a thread without a wake of its futex. True: the thread may be asleep. */
 bool fl__thread_unpark(struct fl__wait *wait);
-/* Wakes the threads that share a futex, after their unparks. */
-void fl__thread_wake_together(uint32_t *shared);
+/* Wakes the threads of a common futex, after their unparks. */
+void fl__thread_wake_together(uint32_t *common);
 
 struct fl__bucket;
 
@@ -110,7 +116,7 @@ void fl__lot_open(struct fl__lot *lot, const void *key);
 void fl__lot_add(struct fl__lot *lot, struct fl__node *node);
 #define FL__NODE(w) ((struct fl__node){.wait = (w)})
 
-/* As fl__lot_add(), for waiters that are woken together: their threads share a futex. */
+/* As fl__lot_add(), for waiters that are woken together: their threads have a common futex. */
 void fl__lot_add_together(struct fl__lot *lot, struct fl__node *node);
 
 /*
@@ -217,7 +223,8 @@ void fl__lot_leave(struct fl__node *node);
 bool fl__lot_has_waiters_at(const void *key);
 
 /* Calls `visit` for each queued waiter. Takes no lock: all threads are stopped, or hang. */
-void fl__lot_visit(void (*visit)(const void *key, const uint32_t *park_word, const char *name, void *arg), void *arg);
+void fl__lot_visit(void (*visit)(const void *key, const void *wait, const uint32_t *futex, const char *name, void *arg),
+                   void *arg);
 
 /*
  * As above for a live process, also from a signal handler. Copies up to `max` waiters of the queues

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The parker of threads: one word for each wait, and a futex on it.
+ * The parker of threads: one word for each wait. It is also the futex, unless the wait has a common
+ * one.
  *
  *   PARKER_      meaning                        set by                  cleared by
  *   0 EMPTY      no unpark yet, not asleep      fl__wait_begin()        -
- *   1 UNPARKED   unparked, for good             parker_unpark(), swap   -
- *   3 ASLEEP     the thread sleeps, or is       parker_sleep_until(),   parker_unpark(); the thread
- *                about to                       CAS from EMPTY          at its deadline
+ *   1 UNPARKED   unparked, for good             fl__thread_unpark(),    -
+ *                                               swap
+ *   3 ASLEEP     the thread sleeps, or is       parker_sleep_until(),   fl__thread_unpark(); the
+ *                about to                       CAS from EMPTY          thread at its deadline
  *
- * The swap of parker_unpark() is its last access to the wait. The futex_wake after it uses only the
+ * The swap is the last access to the wait. A futex_wake of its word after that uses only the
  * address: the memory may be freed (EFAULT), or be another futex, whose sleepers tolerate the
  * spurious wakeup. ASLEEP differs from the values of lock.c's words, for debuggers.
  *
- * Waiters that are woken together share a futex in the static parking lot: one system call wakes all,
- * and spuriously the sleepers of other such waits in the bucket. The waking thread unparks all, then
- * changes the futex's word, then wakes. A sleeper reads the futex's word before its own: if it is
- * not yet unparked, the wake, or the change, is still to come.
+ * Waits that end together have a common futex, in the static parking lot: one system call wakes
+ * all, and spuriously the sleepers of other such waits in the bucket. The waking thread unparks
+ * all, then changes the futex's word, then wakes. A sleeper reads the futex's word before its own:
+ * if it is not yet unparked, the change is still to come.
  *
  * The spin before the sleep (docs/design.md, "Parking"). The partner is the thread that ends the
  * wait. A spin has two phases, which adapt to earlier spins of the context:
@@ -115,9 +117,12 @@ static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
 	const struct fl__worker_ops *worker = wait->ctx->worker_ops;
 	int64_t doze_at = worker && worker->doze ? fl_after(FL__DOZE_AFTER) : FL_FOREVER;
 	bool unparked = false, dozes = false;
-	const uint32_t *futex = wait->shared ? wait->shared : &wait->park_word;
-	/* the futex first; pairs with fl__thread_wake_together() */
-	for (uint32_t seen; seen = fl__load_acquire(futex), !(unparked = parker_is_unparked(wait));) {
+	const uint32_t *futex = fl__wait_futex(wait);
+	for (;;) {
+		/* before the wait's word; pairs with fl__thread_wake_together() */
+		const uint32_t seen = fl__load_acquire(futex);
+		if ((unparked = parker_is_unparked(wait)))
+			break;
 		/* The loop checks the word and the clock, not the result. */
 		(void)fl__sys.futex_wait(futex, seen, fl__min_deadline(deadline, doze_at));
 		expected = PARKER_ASLEEP;
@@ -139,7 +144,7 @@ static int parker_park(struct fl__wait *wait, int64_t deadline)
 	if ((wait->no_spin || !fl__spin(wait->ctx, parker_is_unparked, wait, deadline)) &&
 	    !parker_sleep_until(wait, deadline))
 		return -ETIMEDOUT;
-	/* pairs with parker_unpark()'s swap, whichever load saw its value */
+	/* pairs with fl__thread_unpark()'s swap, whichever load saw its value */
 	(void)fl__load_acquire(&wait->park_word);
 	if (wait->waker_cpu >= 0)
 		wait->ctx->waker_on_this_cpu = wait->waker_cpu == fl__sys.cpu();
@@ -154,20 +159,20 @@ bool fl__thread_unpark(struct fl__wait *wait)
 	return fl__swap_release(&wait->park_word, PARKER_UNPARKED) == PARKER_ASLEEP;
 }
 
-void fl__thread_wake_together(uint32_t *shared)
+void fl__thread_wake_together(uint32_t *common)
 {
 	/* a sleeper that sees this number sees the unparks */
-	(void)fl__add_release(shared, 1);
-	(void)fl__sys.futex_wake(shared, INT_MAX);
+	(void)fl__add_release(common, 1);
+	(void)fl__sys.futex_wake(common, INT_MAX);
 }
 
 static void parker_unpark(struct fl__wait *wait)
 {
-	uint32_t *const shared = wait->shared;
+	uint32_t *const common = wait->common;
 	if (!fl__thread_unpark(wait))
 		return;
-	if (shared)
-		fl__thread_wake_together(shared);
+	if (common)
+		fl__thread_wake_together(common);
 	else
 		(void)fl__sys.futex_wake(&wait->park_word, 1);
 }

@@ -19,7 +19,7 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 	wait->object = is_part ? outer.object : object;
 	wait->kind = is_part ? outer.kind : (uint8_t)kind;
 	wait->decision = FL__PENDING;
-	wait->shared = NULL;
+	wait->common = NULL;
 	wait->park_word = 0;
 	wait->no_spin = false;
 	wait->waker_cpu = -1;

@@ -12,7 +12,7 @@ static const uint32_t *word_of_sleeper(const void *key)
 	struct fl__node mine = FL__NODE(&wait);
 	fl__lot_open(&lot, key);
 	fl__lot_add(&lot, &mine);
-	const uint32_t *word = &mine.next->wait->park_word;
+	const uint32_t *word = fl__wait_futex(mine.next->wait);
 	fl__lot_remove(&lot, &mine);
 	fl__lot_close(&lot);
 	return word;
