@@ -243,12 +243,19 @@ static int process_start_program(struct fl__start *start)
 
 int fl__process_may_fork(const char **problem)
 {
-	int threads = fl__process_sys.count_threads();
-	*problem = "the threads of this process cannot be counted: is /proc mounted?";
-	if (threads < 0)
-		return threads;
-	/* the watcher does not count: a forked child initializes its lock */
-	int others = threads - 1 - (int)fl__fd_watcher_threads();
+	enum { LOOKS = FL__BACK_OFF_NAPS + 100 }; /* a joined thread counts until the kernel has ended it */
+	int others;
+	for (unsigned look = 0;; look++) {
+		const int threads = fl__process_sys.count_threads();
+		*problem = "the threads of this process cannot be counted: is /proc mounted?";
+		if (threads < 0)
+			return threads;
+		/* the watcher does not count: a forked child initializes its lock */
+		others = threads - 1 - (int)fl__fd_watcher_threads();
+		if (others == 0 || look == LOOKS)
+			break;
+		fl__back_off(look);
+	}
 	*problem = "a process with several threads cannot be forked, nor can a fiber fork";
 	if (others == 0 && fl__ctx_get()->ops == &fl__thread_parker)
 		return 0;
