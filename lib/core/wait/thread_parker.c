@@ -17,7 +17,8 @@
  * Waits that end together have a common futex, in the static parking lot: one system call wakes
  * all, and spuriously the sleepers of other such waits in the bucket. The waking thread unparks
  * all, then changes the futex's word, then wakes. A sleeper reads the futex's word before its own:
- * if it is not yet unparked, the change is still to come.
+ * if it is not yet unparked, the change is still to come. Such waits are unparked by
+ * lot_unpark_all() alone.
  *
  * The spin before the sleep (docs/design.md, "Parking"). The partner is the thread that ends the
  * wait. A spin has two phases, which adapt to earlier spins of the context:
@@ -168,12 +169,7 @@ void fl__thread_wake_together(uint32_t *common)
 
 static void parker_unpark(struct fl__wait *wait)
 {
-	uint32_t *const common = wait->common;
-	if (!fl__thread_unpark(wait))
-		return;
-	if (common)
-		fl__thread_wake_together(common);
-	else
+	if (fl__thread_unpark(wait))
 		(void)fl__sys.futex_wake(&wait->park_word, 1);
 }
 

@@ -164,6 +164,34 @@ FL_STRESS(barrier_action_timeout, brief, patient)
 	FL_ACCEPTABLE(broken && s->acted == 0 && s->rc[0] == -ETIMEDOUT && s->rc[1] == -EPIPE, "broken");
 }
 
+/* A cancelled waiter wakes, and breaks the barrier. */
+struct barrier_cancelled {
+	fl_barrier b;
+	fl_cancel_token token;
+	int rc;
+};
+
+FL_STRESS_SETUP(barrier_cancelled)
+{
+	OK(fl_barrier_init(&s->b, 2));
+}
+
+FL_STRESS_ACTOR(barrier_cancelled, waiter)
+{
+	s->rc = fl_barrier_wait_until(&s->b, FL_FOREVER, &s->token);
+}
+
+FL_STRESS_ACTOR(barrier_cancelled, canceller)
+{
+	fl_cancel_token_request(&s->token);
+}
+
+FL_STRESS(barrier_cancelled, waiter, canceller)
+{
+	FL_ACCEPTABLE(s->rc == -ECANCELED && fl_barrier_is_broken(&s->b) && fl_barrier_destroy(&s->b) == 0,
+	              "cancelled");
+}
+
 /*
  * An abort or a reset ends the phase for both, or comes too late; a new phase follows a reset. With
  * an action, and without.
