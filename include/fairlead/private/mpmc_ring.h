@@ -138,15 +138,15 @@ fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word, uint64_t _ahead, size_
 		 * closed) before. Pairs with the CAS below, and with fl_mpmc_close().
 		 */
 		uint64_t _seen = fl__load_acquire(_word), _stamp;
-		const uint64_t _at = _seen & ~(uint64_t)FL__MPMC_FLAGS;
+		/* it keeps CLOSED, which no stamp has */
+		const uint64_t _at = _seen & ~(uint64_t)FL__MPMC_WAIT;
 		unsigned char *_slot = fl__mpmc_slot(_q, _at);
-		if (_ahead == 0 && fl__unlikely((_seen & FL__MPMC_CLOSED) != 0))
-			return -EPIPE;
+		const uint64_t _one_on = fl__mpmc_next(_q, _at);
 		/* the last use of the slot; pairs with fl__mpmc_drain(), fl__mpmc_fill() */
 		_stamp = fl__load_acquire(fl__mpmc_stamp(_slot));
 		if (fl__likely(_stamp == _at + _ahead)) {
 			const size_t _run = _n == 1 ? 1 : fl__mpmc_run(_q, _at, _ahead, _n);
-			const uint64_t _next = _n == 1 ? fl__mpmc_next(_q, _at) : fl__mpmc_skip(_q, _at, _run);
+			const uint64_t _next = _n == 1 ? _one_on : fl__mpmc_skip(_q, _at, _run);
 			/*
 			 * see mpmc_no_item(), mpmc_no_space(). Its acquire pairs with
 			 * fl__mpmc_mark_empty(), fl__mpmc_mark_full().
@@ -158,6 +158,8 @@ fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word, uint64_t _ahead, size_
 				_claim->owes_wake = (_seen & FL__MPMC_WAIT) != 0;
 				return 0;
 			}
+		} else if (_ahead == 0 && (_at & FL__MPMC_CLOSED) != 0) {
+			return -EPIPE;
 		} else if (!fl__mpmc_later(_stamp, _at)) {
 			const int _rc = fl__mpmc_refuse(_q, _at, _ahead != 0);
 			if (_rc != 0)
