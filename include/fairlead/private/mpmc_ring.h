@@ -126,10 +126,12 @@ FL_END_DECLS
 
 /*
  * Claims up to `_n` slots for a put (a get): of `*_word`, the tail (the head), whose stamps are
- * `_ahead` of their positions, 0 (ITEM). Returns 0, -EAGAIN, -EBUSY, -EPIPE.
+ * `_ahead` of their positions, 0 (ITEM). Returns 0, -EAGAIN, -EBUSY, -EPIPE. Without `_exact`,
+ * -EBUSY stands for -EAGAIN, too.
  */
-static inline __attribute__((always_inline)) int
-fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word, uint64_t _ahead, size_t _n, struct fl__mpmc_claim *_claim)
+static inline __attribute__((always_inline)) int fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word,
+                                                                      uint64_t _ahead, size_t _n, bool _exact,
+                                                                      struct fl__mpmc_claim *_claim)
 {
 	for (;;) {
 		/*
@@ -161,7 +163,7 @@ fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word, uint64_t _ahead, size_
 		} else if (_ahead == 0 && (_at & FL__MPMC_CLOSED) != 0) {
 			return -EPIPE;
 		} else if (!fl__mpmc_later(_stamp, _at)) {
-			const int _rc = fl__mpmc_refuse(_q, _at, _ahead != 0);
+			const int _rc = _exact ? fl__mpmc_refuse(_q, _at, _ahead != 0) : -EBUSY;
 			if (_rc != 0)
 				return _rc;
 		} /* else other calls have claimed the slot: the word has moved */
@@ -170,12 +172,12 @@ fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word, uint64_t _ahead, size_
 
 static inline int fl__mpmc_claim_space(struct fl_mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
 {
-	return fl__mpmc_claim_slots(_q, &_q->tail, 0, _n, _claim);
+	return fl__mpmc_claim_slots(_q, &_q->tail, 0, _n, true, _claim);
 }
 
 static inline int fl__mpmc_claim_item(struct fl_mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
 {
-	return fl__mpmc_claim_slots(_q, &_q->head, FL__MPMC_ITEM, _n, _claim);
+	return fl__mpmc_claim_slots(_q, &_q->head, FL__MPMC_ITEM, _n, true, _claim);
 }
 
 /* Stores the item in the slot of position `_at`, which the caller has claimed. */

@@ -70,7 +70,7 @@ int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block)
 	bool marked; /* unused: the caller wakes in any case */
 	if (fl_mpmc_is_closed(&b->ring))
 		return -EPIPE;
-	if (!b->late.head && fl__backlog_put(b, block, &marked) == 0)
+	if (!b->late.head && fl__backlog_put(b, block, &marked))
 		return 0;
 	fl__task_list_add(&b->late, block);
 	/* then the producer checks which worker to wake: see thread_pool.c */
@@ -84,7 +84,7 @@ static void backlog_refill(struct fl__backlog *b)
 	struct fl__task_block *block;
 	while ((block = b->late.head) != NULL) {
 		fl__task_list_remove(&b->late, block);
-		if (fl__backlog_put(b, block, &marked) != 0) {
+		if (!fl__backlog_put(b, block, &marked)) {
 			fl__task_list_add_first(&b->late, block);
 			return;
 		}

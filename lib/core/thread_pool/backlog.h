@@ -5,7 +5,6 @@
 #include "../base/atomic.h"
 #include "../exec/executor.h"
 #include "../queue/mpmc.h"
-#include <errno.h>
 
 /*
  * The thread executor's backlog: the tasks submitted and not yet taken, in the order of submission
@@ -20,25 +19,32 @@ struct fl__backlog {
 	struct fl__task_list early, late;
 };
 
+/* Of a task in a slot of the ring: behind the stamp. */
+enum { FL__BACKLOG_OFFSET = sizeof(uint64_t) };
+
 enum { FL__BACKLOG_LATE = FL__QUEUED, FL__BACKLOG_EARLY = 2 }; /* also in block->queued of a task in a list */
 
 /* `allocator`: of the ring; NULL: that of the process. The same for both. */
 int fl__backlog_init(struct fl__backlog *b, const fl_allocator *allocator);
 void fl__backlog_fini(struct fl__backlog *b, const fl_allocator *allocator);
 
-/* As fl__mpmc_put(), but stores the pointer atomically, for fl__backlog_fetch_ahead(). */
-static inline int fl__backlog_put(struct fl__backlog *b, struct fl__task_block *block, bool *marked)
+/*
+ * For a producer that has read 0 in `overflowing`, or has the lock. As fl__mpmc_put(), but stores
+ * the pointer atomically, for fl__backlog_fetch_ahead(), and does not pause if the ring is full.
+ * Returns true, with `*marked` true if the put found the mark of fl__backlog_mark(). False: use
+ * fl__backlog_add_locked().
+ */
+static inline bool fl__backlog_put(struct fl__backlog *b, struct fl__task_block *block, bool *marked)
 {
 	struct fl__mpmc_claim claim;
-	const int rc = fl__mpmc_claim_space(&b->ring, 1, &claim);
-	if (fl__unlikely(rc != 0))
-		return rc;
+	if (fl__unlikely(fl__mpmc_claim_slots(&b->ring, &b->ring.tail, 0, 1, false, &claim) != 0))
+		return false;
 	*marked = claim.owes_wake;
 	/* as the copy in fl__mpmc_fill() */
-	fl__store_relaxed((struct fl__task_block **)(void *)(claim.slot + b->ring.offset), block);
+	fl__store_relaxed((struct fl__task_block **)(void *)(claim.slot + FL__BACKLOG_OFFSET), block);
 	/* block and item are complete; pairs with the loads of fl__mpmc_claim_item() */
 	fl__store_release(fl__mpmc_stamp(claim.slot), claim.at + FL__MPMC_ITEM);
-	return 0;
+	return true;
 }
 
 /*
@@ -52,20 +58,7 @@ static inline void fl__backlog_fetch_ahead(const struct fl__backlog *b)
 	const uint64_t at = fl__mpmc_next(&b->ring, head);
 	unsigned char *slot = fl__mpmc_slot(&b->ring, at);
 	if (fl__load_relaxed(fl__mpmc_stamp(slot)) == at + FL__MPMC_ITEM)
-		fl__task_block_fetch(fl__load_relaxed((struct fl__task_block **)(void *)(slot + b->ring.offset)));
-}
-
-/*
- * Returns 0, with `*marked` true if the put found the mark of fl__backlog_mark(); -EAGAIN: use
- * fl__backlog_add_locked(); -EPIPE: closed.
- */
-static inline int fl__backlog_add(struct fl__backlog *b, struct fl__task_block *block, bool *marked)
-{
-	/* a producer that has added to `late` sees its own store; only its tasks have an order */
-	if (fl__unlikely(fl__load_relaxed(&b->overflowing)))
-		return -EAGAIN;
-	const int rc = fl__backlog_put(b, block, marked);
-	return rc == -EBUSY ? -EAGAIN : rc;
+		fl__task_block_fetch(fl__load_relaxed((struct fl__task_block **)(void *)(slot + FL__BACKLOG_OFFSET)));
 }
 
 /* Under the lock: adds a task, to `late` if the ring refuses it. Returns 0 or -EPIPE. */

@@ -153,7 +153,7 @@
 
 #define POOL_INLINE static inline __attribute__((always_inline))
 
-enum { POOL_NO_WORKER, POOL_STARTED, POOL_START_FAILED };
+enum { POOL_STARTED, POOL_NO_WORKER, POOL_START_FAILED };
 
 static const int64_t pool_surplus_timeout = FL_S(1); /* how long a surplus worker sleeps before it ends */
 
@@ -1161,27 +1161,23 @@ static void pool_block(struct fl__run *run, bool begins)
 
 /* The executor interface. */
 
-static int pool_start_first(struct fl__thread_pool *p)
-{
-	FL_LOCKED(&p->base.lock);
-	int rc = fl__executor_refuses(&p->base);
-	if (rc != 0 || p->started != POOL_NO_WORKER)
-		return rc;
-	fl__add_relaxed(&p->searching, 1);
-	rc = pool_start_worker(p);
-	if (rc != 0)
-		fl__sub_relaxed(&p->searching, 1);
-	return rc;
-}
-
-/* For a task that the ring refuses: the ring is full or closed, or `late` has tasks. */
-static int pool_submit_slow(struct fl__thread_pool *p, struct fl__task_block *block)
+/*
+ * For a task that the ring refuses (it is full or closed, or `late` has tasks), for the first task,
+ * and for a task after a start that failed.
+ */
+static FL__NOINLINE int pool_submit_slow(struct fl__thread_pool *p, struct fl__task_block *block)
 {
 	struct fl__task_block *claimed = NULL;
 	int rc;
 	{
 		FL_LOCKED(&p->base.lock);
 		rc = fl__executor_refuses(&p->base);
+		if (rc == 0 && p->started == POOL_NO_WORKER) {
+			fl__add_relaxed(&p->searching, 1);
+			rc = pool_start_worker(p);
+			if (rc != 0)
+				fl__sub_relaxed(&p->searching, 1);
+		}
 		if (rc == 0)
 			rc = fl__backlog_add_locked(&p->backlog, block);
 		if (rc == 0) {
@@ -1197,19 +1193,16 @@ static int pool_submit_slow(struct fl__thread_pool *p, struct fl__task_block *bl
 static int pool_submit(fl_executor *e, struct fl__task_block *block)
 {
 	struct fl__thread_pool *p = pool_of(e);
-	int rc = 0;
-	bool marked = false;
-	const uint32_t started = fl__load_relaxed(&p->started); /* a single number */
-	if (fl__unlikely(started == POOL_NO_WORKER))
-		rc = pool_start_first(p);
-	if (rc != 0)
-		return rc;
-	rc = fl__backlog_add(&p->backlog, block, &marked);
-	if (fl__unlikely(rc != 0))
+	bool marked;
+	/*
+	 * `started`: a single number. A producer that has added to `late` sees its own store to
+	 * `overflowing`; only its tasks have an order.
+	 */
+	if (fl__unlikely((fl__load_relaxed(&p->started) | fl__load_relaxed(&p->backlog.overflowing)) != 0 ||
+	                 !fl__backlog_put(&p->backlog, block, &marked)))
 		return pool_submit_slow(p, block);
 	/* a worker in its initializer looks for tasks afterwards */
-	const bool initializing = fl__load_relaxed(&p->initializing) > 0;
-	if (marked || fl__unlikely(initializing || started == POOL_START_FAILED))
+	if (fl__unlikely((marked | fl__load_relaxed(&p->initializing)) != 0))
 		pool_wake(p);
 	return 0;
 }
@@ -1367,6 +1360,7 @@ static int pool_init(struct fl__thread_pool *p, const fl_executor_config *config
 	if (rc != 0)
 		return rc;
 	p->permitted = workers;
+	p->started = POOL_NO_WORKER;
 	if (fl__forks_are_linked())
 		fl__forks_init(&p->forks, workers, pool_wake_for_forks, p, config->allocator);
 	p->forks.has_task = pool_has_task;

@@ -18,7 +18,7 @@ static inline struct fl__thread_pool *pool_of_actors(unsigned n, unsigned actors
 	struct fl__thread_pool *p = (struct fl__thread_pool *)(void *)e; /* base is its first member */
 	while (p->made < actors)
 		FL_STRESS_CHECK(fl__thread_pool_make_worker(p) != NULL);
-	p->started = 1;
+	p->started = 0; /* POOL_STARTED */
 	p->alive = p->searching = actors;
 	fl__thread_pool_recount(p);
 	return p;
