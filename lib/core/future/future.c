@@ -72,7 +72,7 @@ enum {
 	FUTURE_GUARDED = 16,
 	FUTURE_KEPT = 32,
 	FUTURE_EXPIRED = 64,
-	FUTURE_REF = 256
+	FUTURE_REF = FL__FUTURE_REF
 };
 
 static const struct fl__word future_ended = {FUTURE_ENDED, FUTURE_ENDED, FUTURE_WAITERS, .of_future = true,
@@ -123,19 +123,6 @@ void fl__message_free(char *text)
 }
 
 /* Life. */
-
-void fl__future_init(fl_future *f, const struct fl__future_ops *ops, const fl_task_type *type, uint32_t refs,
-                     fl_cancel_token *parent, int64_t deadline)
-{
-	f->lock = 0;
-	f->error = 0;
-	f->ops = ops;
-	f->type = type;
-	f->callbacks = NULL;
-	f->message = NULL;
-	fl__cancel_init(&f->token, parent ? parent : FL_SHIELDED, deadline);
-	fl__store_relaxed(&f->state, refs * FUTURE_REF); /* the caller publishes the future */
-}
 
 void fl__future_discard(fl_future *f)
 {

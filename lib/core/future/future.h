@@ -3,7 +3,7 @@
 #define FL_FUTURE_FUTURE_H
 
 #include "../base/list.h"
-#include <fairlead/cancel.h>
+#include "../wait/cancel.h"
 #include <fairlead/error.h>
 #include <fairlead/event.h>
 #include <fairlead/future.h>
@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * Internals of a future, for the code that makes and ends one. future.c has its states.
@@ -82,9 +83,20 @@ static inline fl_future *fl__future_of_token(fl_cancel_token *token)
 	return FL__CONTAINER_OF(token, fl_future, token);
 }
 
+enum { FL__FUTURE_REF = 256 }; /* a reference, in `state` */
+
 /* A pending future. `parent`: of its token; NULL: none. The caller sets `arg` and `result`. */
-void fl__future_init(fl_future *f, const struct fl__future_ops *ops, const fl_task_type *type, uint32_t refs,
-                     fl_cancel_token *parent, int64_t deadline);
+static inline void fl__future_init(fl_future *f, const struct fl__future_ops *ops, const fl_task_type *type,
+                                   uint32_t refs, fl_cancel_token *parent, int64_t deadline)
+{
+	f->lock = 0;
+	f->error = 0;
+	f->ops = ops;
+	f->type = type;
+	memset(&f->callbacks, 0, sizeof *f - offsetof(fl_future, callbacks)); /* with one store */
+	fl__cancel_init(&f->token, parent ? parent : FL_SHIELDED, deadline);
+	fl__store_relaxed(&f->state, refs * FL__FUTURE_REF); /* the caller publishes the future */
+}
 
 /* Undoes fl__future_init() of a future that no other thread has seen, without hooks. */
 void fl__future_discard(fl_future *f);

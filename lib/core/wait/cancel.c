@@ -44,11 +44,8 @@ static fl_cancel_token *cancel_root_of(fl_cancel_token *c)
 	return c->root_ ? c->root_ : c;
 }
 
-static void cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline, uint32_t bits)
+void fl__cancel_join_tree(fl_cancel_token *c, fl_cancel_token *parent)
 {
-	*c = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
-	c->word_ = bits;
-	c->from_forever_ = FL_FOREVER - (deadline > 0 ? deadline : 0);
 	parent = cancel_resolve_here(parent);
 	if (!parent)
 		return;
@@ -62,20 +59,17 @@ static void cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t dea
 	FL__LIST_ADD_BY(next_, link_, &parent->child_, c);
 }
 
-void fl__cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline)
-{
-	cancel_init(c, parent, deadline, 0);
-}
-
 void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline)
 {
 	fl__debug_deadline(deadline);
-	cancel_init(c, parent, deadline, 0);
+	fl__cancel_init(c, parent, deadline);
 }
 
 void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, int64_t deadline)
 {
-	cancel_init(&own->token, parent, deadline, FL__CANCEL_OWN);
+	fl__cancel_init(&own->token, FL_SHIELDED, deadline);
+	own->token.word_ = FL__CANCEL_OWN;
+	fl__cancel_join_tree(&own->token, parent);
 }
 
 void fl__cancel_disown(struct fl__own_token *own)

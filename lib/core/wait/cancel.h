@@ -17,8 +17,17 @@ struct fl__own_token {
 	void (*kick)(struct fl__own_token *own);
 };
 
+/* Makes the root `c`, which no other thread has seen, a child of `parent`. */
+void fl__cancel_join_tree(fl_cancel_token *c, fl_cancel_token *parent);
+
 /* As fl_cancel_token_init(), which also checks the caller's deadline while debugging is on. */
-void fl__cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline);
+static inline void fl__cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline)
+{
+	*c = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
+	c->from_forever_ = FL_FOREVER - (deadline > 0 ? deadline : 0);
+	if (parent != FL_SHIELDED)
+		fl__cancel_join_tree(c, parent);
+}
 
 /* The caller then sets `ctx->own`. */
 void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, int64_t deadline);

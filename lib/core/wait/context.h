@@ -187,7 +187,7 @@ bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const voi
  * The forks between the first process and this one. Objects with threads store it. It changes only
  * in a child that has one thread, so no access races.
  */
-extern uint32_t fl__fork_count;
+extern uint32_t fl__fork_count __attribute__((visibility("hidden")));
 
 /*
  * Set by a process with one thread, no fiber and no waiter. Its child does not clear the empty
