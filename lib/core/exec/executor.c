@@ -75,6 +75,7 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 	e->workers = workers;
 	e->initialize = config->initialize;
 	e->n_regions = config->n_regions;
+	e->plain = of.remote || e->permits.bound > 0 ? UINT32_MAX : fork_count;
 	e->fork_count = fork_count;
 	fl__signals_of_thread(&e->signals);
 	(void)snprintf(e->name, sizeof e->name, "%s", config->name ? config->name : "worker");

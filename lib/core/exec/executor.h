@@ -161,6 +161,8 @@ struct fl_executor {
 	struct fl__task_blocks *blocks;
 	unsigned workers;
 	uint32_t fork_count; /* at the creation */
+	/* `fork_count`, if tasks run in this process and the backlog has no bound; else UINT32_MAX */
+	uint32_t plain;
 	fl_mutex lock;
 	fl_cond gone; /* signalled when a join or a wait for idleness may end */
 	bool closed, broken;
@@ -242,9 +244,6 @@ static inline bool fl__executor_is_forked(const fl_executor *e)
 /* Under the lock: 0, or why a submit is refused. */
 int fl__executor_refuses(const fl_executor *e);
 
-/* 0: the calling context may submit; -EOWNERDEAD, -EOVERFLOW. */
-int fl__submit_check(const fl_executor *e);
-
 /* block->permit. */
 enum fl__admission {
 	FL__PERMIT_NONE,    /* needs no permit */
@@ -276,7 +275,7 @@ extern const struct fl__future_ops fl__task_block_future_ops;
 
 /*
  * Runs the task at once. Takes over the producer's reference, unless it returns an error: -EPIPE,
- * -ENOTRECOVERABLE.
+ * -ENOTRECOVERABLE, -EOVERFLOW.
  */
 int fl__run_here(fl_executor *e, struct fl__task_block *block);
 
@@ -317,7 +316,7 @@ static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *b
 	if (permit != FL__PERMIT_NONE)
 		block->permit = (uint8_t)permit;
 	const int rc = permit == FL__PERMIT_INLINE ? fl__run_here(e, block) : e->ops->submit(e, block);
-	if (rc != 0)
+	if (fl__unlikely(rc != 0))
 		fl__future_discard(&block->future);
 	return rc;
 }

@@ -30,9 +30,8 @@ enum { INTRUSIVE_BUSY = 1, INTRUSIVE_JOINING = 2 };
 struct intrusive_room {
 	union {
 		struct fl__task_block block;
-		/* the fields before `suspicions`, then the callback: fl__task_block_callback() */
-		unsigned char used[offsetof(struct fl__task_block, suspicions) + _Alignof(struct fl__callback) +
-		                   sizeof(struct fl__callback)];
+		/* as much of the block as is used, then the callback: fl__task_block_callback() */
+		unsigned char used[FL__TASK_BLOCK_HEAD + sizeof(struct fl__callback)];
 	} u;
 	fl_task_type type;
 };
@@ -83,9 +82,8 @@ static struct fl__task_block *intrusive_make_block(fl_executor *e, fl_intrusive_
 
 static int intrusive_refuses(const fl_executor *e, const fl_task_type *type, const void *arg, const void *result)
 {
-	const int rc = fl__submit_check(e);
-	if (rc != 0)
-		return rc;
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
 	if ((type->arg_size > 0 && !arg) || (type->result_size > 0 && !result))
 		return -EINVAL;
 	return e->ops->capabilities & FL_CAP_BY_REFERENCE ? 0 : -ENOTSUP;

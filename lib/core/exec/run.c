@@ -165,6 +165,8 @@ int fl__run_here(fl_executor *e, struct fl__task_block *block)
 {
 	fl_future *f = &block->future;
 	struct fl__run run;
+	if ((uintptr_t)__builtin_frame_address(0) < e->stack_low)
+		return -EOVERFLOW;
 	fl__run_enter(&run, e);
 	run.here = true;
 	int rc;

@@ -32,81 +32,44 @@ void fl__task_block_inherit(struct fl__task_block *block)
 		block->future.values = fl__values_copy();
 }
 
-/* Inline, so that fl_submit() has the code for its constant arguments alone. */
-static inline __attribute__((always_inline)) struct fl__task_block *
-submit_make_block(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, uint32_t refs,
-                  const fl_submit_config *config, size_t copied)
-{
-	const size_t most = e->ops->result_most ? e->ops->result_most : SIZE_MAX;
-	struct fl__task_block *block =
-	    fl__task_block_new(e->blocks, type, count, most, config->on_end ? sizeof(struct fl__callback) + copied : 0);
-	if (!block)
-		return NULL;
-	if (type->arg_size > 0)
-		fl__copy(block->future.arg, arg, count * type->arg_size);
-	fl__task_block_begin(block, type, refs, config, copied);
-	return block;
-}
-
-int fl__submit_check(const fl_executor *e)
-{
-	if (fl__executor_is_forked(e))
-		return -EOWNERDEAD;
-	return (uintptr_t)__builtin_frame_address(0) < e->stack_low ? -EOVERFLOW : 0;
-}
-
-static inline int submit_check_type(const fl_executor *e, const fl_task_type *type, uint32_t count)
-{
-	const int rc = fl__submit_check(e);
-	return rc == 0 && submit_is_too_big(type, count) ? -E2BIG : rc;
-}
-
-static inline int submit_task(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
-                              const fl_submit_config *config, size_t copied, enum fl__admission permit)
-{
-	struct fl__task_block *block = submit_make_block(e, type, arg, count, f ? 2 : 1, config, copied);
-	if (!block)
-		return -ENOMEM;
-	const int rc = fl__task_block_submit(e, block, permit);
-	if (rc == 0 && f)
-		*f = &block->future;
-	return rc;
-}
-
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                        const fl_submit_config *config, size_t copied, const struct fl__patience *patience)
 {
-	int rc = submit_check_type(e, type, count);
-	if (rc != 0)
-		return rc;
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	if (submit_is_too_big(type, count))
+		return -E2BIG;
 	enum fl__admission permit;
+	int rc = 0;
 	if (patience)
 		rc = fl__permit_acquire(e, patience->deadline, patience->cancel, &permit);
 	else
 		permit = fl__permit_exceed(e);
 	if (rc != 0)
 		return rc;
-	rc = submit_task(e, type, arg, count, f, config, copied, permit);
+	const size_t most = e->ops->result_most ? e->ops->result_most : SIZE_MAX;
+	const size_t extra = config->on_end ? sizeof(struct fl__callback) + copied : 0;
+	struct fl__task_block *block = fl__task_block_new(e->blocks, type, count, most, extra);
+	rc = -ENOMEM;
+	if (block) {
+		if (type->arg_size > 0)
+			fl__copy(block->future.arg, arg, count * type->arg_size);
+		fl__task_block_begin(block, type, f ? 2 : 1, config, copied);
+		rc = fl__task_block_submit(e, block, permit);
+	}
 	if (rc != 0)
 		fl__permit_release(e, permit);
+	else if (f)
+		*f = &block->future;
 	return rc;
 }
 
-static const fl_submit_config submit_defaults;
-
-inline int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
-                      const fl_submit_config *config, size_t copied)
+int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
+               const fl_submit_config *config, size_t copied)
 {
-	if (!config)
-		config = &submit_defaults;
-	const int rc = submit_check_type(e, type, count);
-	if (rc != 0)
-		return rc;
-	if (fl__unlikely(e->permits.bound > 0)) {
-		const struct fl__patience patience = {config->backlog_deadline, config->cancel};
-		return fl__submit_waiting(e, type, arg, count, f, config, copied, &patience);
-	}
-	return submit_task(e, type, arg, count, f, config, copied, FL__PERMIT_NONE);
+	config = FL__OR_DEFAULTS(config);
+	const struct fl__patience patience = {config->backlog_deadline, config->cancel};
+	return fl__submit_waiting(e, type, arg, count, f, config, copied, &patience);
 }
 
 int fl_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
@@ -116,10 +79,43 @@ int fl_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl
 	return fl__submit(e, type, arg, 1, f, config, 0);
 }
 
+/* memcpy() for a small type, without a call, for which the caller would save registers. */
+static inline void submit_copy_small(char *to, const char *from, size_t n)
+{
+	enum { INT = 4, WORD = 8 };
+	if (n >= WORD) {
+		memcpy(to, from, WORD);
+		memcpy(to + n - WORD, from + n - WORD, WORD);
+		if (n > 2 * WORD) {
+			memcpy(to + WORD, from + WORD, WORD);
+			memcpy(to + n - 2 * WORD, from + n - 2 * WORD, WORD);
+		}
+	} else if (n >= INT) {
+		memcpy(to, from, INT);
+		memcpy(to + n - INT, from + n - INT, INT);
+	} else {
+		while (n-- > 0)
+			to[n] = from[n];
+	}
+}
+
+/* The commonest submit, inline; fl_submit_with() has the rest. */
 int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f)
 {
 	fl__executor_check(e, "fl_submit");
-	return fl__submit(e, type, arg, 1, f, NULL, 0);
+	const struct fl__ctx *ctx = fl__ctx_current;
+	const size_t arg_size = type->arg_size;
+	struct fl__task_block *block = NULL;
+	if (fl__likely(ctx && !ctx->front.values && e->plain == fl__fork_count))
+		block = fl__task_block_new_small(e->blocks, type, ctx);
+	if (fl__unlikely(!block))
+		return fl_submit_with(e, type, arg, f, NULL);
+	submit_copy_small((char *)block + FL__TASK_BLOCK_HEAD, arg, arg_size);
+	fl__future_init(&block->future, &fl__task_block_future_ops, type, f ? 2 : 1, NULL, FL_FOREVER);
+	const int rc = fl__task_block_submit(e, block, FL__PERMIT_NONE);
+	if (rc == 0 && f)
+		*f = &block->future;
+	return rc;
 }
 
 enum { SUBMIT_NESTING_MAX = 64 };

@@ -39,69 +39,20 @@
 #include "../wait/lock.h"
 #include <string.h>
 
-/*
- * For small arguments and results, and a size that few tasks exceed. Both are an odd number of
- * cache lines, so that first lines spread over a cache's sets. Macros for special builds: with
- * sizes of 0 every block is an allocation of its own; with fewer caches, more contexts share each.
- */
-#ifndef FL__TASK_BLOCK_SMALL
-#define FL__TASK_BLOCK_SMALL (3 * 64)
-#define FL__TASK_BLOCK_LARGE (7 * 64)
-#endif
-#ifndef FL__TASK_BLOCK_CACHES
-#define FL__TASK_BLOCK_CACHES 16
-#define FL__TASK_BLOCK_CHAIN 32
-#endif
-
 enum { TASK_BLOCKS_CHAIN = FL__TASK_BLOCK_CHAIN, TASK_BLOCKS_SLAB_MOST = 1024 /* blocks */ };
 enum { TASK_BLOCKS_SHUT = 1, TASK_BLOCKS_HOLD = 2 };
 #define TASK_BLOCKS_EARLY (SIZE_MAX / 2)
 
 static const size_t task_block_sizes[FL__TASK_BLOCK_SIZES] = {FL__TASK_BLOCK_SMALL, FL__TASK_BLOCK_LARGE};
 
-struct task_block_list {
-	struct fl__task_block *blocks; /* the first of `n`, linked by `next` */
-	struct fl__task_block *chain;  /* one more full chain */
-	size_t n;
-};
-
-struct task_block_cache {
-	uint32_t busy;
-	bool ended;
-	size_t out;
-	struct task_block_list lists[FL__TASK_BLOCK_SIZES];
-	unsigned char apart[64]; /* a cache line between caches */
-};
-
-struct task_block_slab {
-	struct task_block_slab *next;
-};
-
-struct task_block_central {
-	struct fl__task_block *chains; /* linked by `prev` of the first block of each */
-	size_t n_next;                 /* blocks of the next slab, a multiple of CHAIN */
-};
-
-struct fl__task_blocks {
-	struct fl__task_block_owner of;
-	size_t head; /* where the argument may begin */
-	size_t left;
-	void *owner;
-	uint32_t held;
-	uint32_t lock; /* guards `slabs` and `central` */
-	struct task_block_slab *slabs;
-	struct task_block_central central[FL__TASK_BLOCK_SIZES];
-	unsigned char apart[64];
-	struct task_block_cache caches[FL__TASK_BLOCK_CACHES];
-};
-
 _Static_assert(FL_TASK_ALIGN_MAX % _Alignof(struct fl__task_block) == 0, "a block may stand wherever an argument may");
+_Static_assert(FL__TASK_BLOCK_HEAD + 2 * FL__TASK_BLOCK_PART <= FL__TASK_BLOCK_SMALL, "an argument and a result fit");
 _Static_assert(FL__TASK_BLOCK_SMALL % FL_TASK_ALIGN_MAX == 0 && FL__TASK_BLOCK_LARGE % FL_TASK_ALIGN_MAX == 0,
                "so may the next one");
 
 static size_t task_blocks_align_up(size_t n, size_t alignment)
 {
-	return alignment > 1 ? (n + alignment - 1) & ~(alignment - 1) : n;
+	return (n + alignment - 1) & ~(alignment - 1);
 }
 
 static void *task_blocks_align_pointer(void *memory)
@@ -110,43 +61,39 @@ static void *task_blocks_align_pointer(void *memory)
 	return (char *)memory + (task_blocks_align_up(address, FL_TASK_ALIGN_MAX) - address);
 }
 
-static inline struct task_block_cache *task_blocks_enter(struct fl__task_blocks *pool)
+/* The caller's cache is in use. */
+static FL__SLOW_PATH struct fl__task_block_cache *task_blocks_enter_other(struct fl__task_blocks *pool)
 {
-	for (uint64_t at = fl__ctx_get()->id;; at++) {
-		struct task_block_cache *s = &pool->caches[at % FL__TASK_BLOCK_CACHES];
-		if (fl__swap_acquire(&s->busy, 1) == 0) /* pairs with task_blocks_leave() */
-			return s;
+	for (uint64_t id = fl__ctx_current->id;;) {
+		struct fl__task_block_cache *s = &pool->caches[++id % FL__TASK_BLOCK_CACHES];
 		fl__sys.relax();
+		if (fl__task_block_cache_enter(s))
+			return s;
 	}
 }
 
-static void task_blocks_leave(struct task_block_cache *s)
+static inline struct fl__task_block_cache *task_blocks_enter(struct fl__task_blocks *pool)
 {
-	fl__store_release(&s->busy, 0); /* pairs with task_blocks_enter() */
+	struct fl__task_block_cache *s = &pool->caches[fl__ctx_get()->id % FL__TASK_BLOCK_CACHES];
+	return fl__likely(fl__task_block_cache_enter(s)) ? s : task_blocks_enter_other(pool);
 }
 
-/* Takes a block, counted as in use. NULL: the cache has none. */
-static inline struct fl__task_block *task_blocks_pop(struct task_block_cache *s, unsigned size)
+/* As fl__task_block_pop(), also from the chain. */
+static inline struct fl__task_block *task_blocks_pop(struct fl__task_block_cache *s, unsigned size)
 {
-	struct task_block_list *list = &s->lists[size];
-	struct fl__task_block *block = list->blocks;
-	if (!block) {
-		block = list->chain;
-		if (!block)
-			return NULL;
+	struct fl__task_block_list *list = &s->lists[size];
+	if (!list->blocks && list->chain) {
+		list->blocks = list->chain;
+		list->n = list->chain->done;
 		list->chain = NULL;
-		list->n = block->done;
 	}
-	list->blocks = block->next;
-	list->n--;
-	s->out++;
-	return block;
+	return fl__task_block_pop(s, size);
 }
 
 static void task_blocks_put_chain(struct fl__task_blocks *pool, unsigned size, struct fl__task_block *chain)
 {
 	FL__LOCKED(&pool->lock);
-	struct task_block_central *d = &pool->central[size];
+	struct fl__task_block_central *d = &pool->central[size];
 	chain->prev = d->chains;
 	d->chains = chain;
 }
@@ -170,7 +117,7 @@ static struct fl__task_block *task_blocks_carve(struct fl__task_blocks *pool, un
 static struct fl__task_block *task_blocks_take_central(struct fl__task_blocks *pool, unsigned size, size_t *n)
 {
 	FL__LOCKED(&pool->lock);
-	struct task_block_central *d = &pool->central[size];
+	struct fl__task_block_central *d = &pool->central[size];
 	struct fl__task_block *chain = d->chains;
 	*n = d->n_next;
 	if (chain)
@@ -178,10 +125,10 @@ static struct fl__task_block *task_blocks_take_central(struct fl__task_blocks *p
 	return chain;
 }
 
-static void task_blocks_add_slab(struct fl__task_blocks *pool, unsigned size, struct task_block_slab *slab, size_t n)
+static void task_blocks_add_slab(struct fl__task_blocks *pool, unsigned size, void **slab, size_t n)
 {
 	FL__LOCKED(&pool->lock);
-	slab->next = pool->slabs;
+	*slab = pool->slabs;
 	pool->slabs = slab;
 	pool->central[size].n_next = n < TASK_BLOCKS_SLAB_MOST ? 2 * n : n;
 }
@@ -193,7 +140,7 @@ static struct fl__task_block *task_blocks_take_chain(struct fl__task_blocks *poo
 	struct fl__task_block *chain = task_blocks_take_central(pool, size, &n);
 	if (chain)
 		return chain;
-	struct task_block_slab *slab =
+	void **slab =
 	    fl__alloc_from(pool->of.allocator, 1, sizeof *slab + FL_TASK_ALIGN_MAX - 1 + n * task_block_sizes[size]);
 	if (!slab)
 		return NULL;
@@ -210,7 +157,8 @@ struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *o
 	if (!pool)
 		return NULL;
 	pool->of = *of;
-	pool->head = of->remote ? sizeof(struct fl__task_block) : offsetof(struct fl__task_block, suspicions);
+	pool->head =
+	    of->remote ? task_blocks_align_up(sizeof(struct fl__task_block), FL__TASK_BLOCK_PART) : FL__TASK_BLOCK_HEAD;
 	pool->left = TASK_BLOCKS_EARLY;
 	pool->owner = owner;
 	for (unsigned size = 0; size < FL__TASK_BLOCK_SIZES; size++)
@@ -225,8 +173,10 @@ static void task_blocks_release(struct fl__task_blocks *pool, size_t n)
 	if (fl__sub_acq_rel(&pool->left, n) != n)
 		return;
 	const fl_allocator *const allocator = pool->of.allocator;
-	FL__EACH_SAFE (struct task_block_slab, s, pool->slabs)
-		fl__free_to(allocator, s);
+	for (void **slab; (slab = pool->slabs) != NULL;) {
+		pool->slabs = *slab;
+		fl__free_to(allocator, slab);
+	}
 	fl__free_to(allocator, pool->owner);
 	fl__free_to(allocator, pool);
 }
@@ -243,37 +193,26 @@ void fl__task_blocks_free(struct fl__task_blocks *pool)
 		return;
 	size_t out = 0;
 	for (unsigned i = 0; i < FL__TASK_BLOCK_CACHES; i++) {
-		struct task_block_cache *s = &pool->caches[i];
-		for (unsigned round = 0; fl__swap_acquire(&s->busy, 1) != 0;
-		     round++) /* pairs with task_blocks_leave() */
+		struct fl__task_block_cache *s = &pool->caches[i];
+		for (unsigned round = 0; !fl__task_block_cache_enter(s); round++)
 			fl__back_off(round);
 		s->ended = true;
 		out += s->out;
-		task_blocks_leave(s);
+		fl__task_block_cache_leave(s);
 	}
 	task_blocks_release(pool, TASK_BLOCKS_EARLY - out);
 }
 
-static struct fl__task_block *task_blocks_new_cached(struct fl__task_blocks *pool, unsigned size)
+static FL__NOINLINE struct fl__task_block *task_blocks_new_chained(struct fl__task_blocks *pool, unsigned size)
 {
-	struct task_block_cache *s = task_blocks_enter(pool);
-	struct fl__task_block *block = task_blocks_pop(s, size);
-	const struct fl__task_block *next = s->lists[size].blocks;
-	task_blocks_leave(s);
-	/* the next submit would wait for the cache lines, which a worker wrote */
-	if (next)
-		fl__task_block_fetch(next);
-	if (block)
-		return block;
 	struct fl__task_block *chain = task_blocks_take_chain(pool, size);
 	if (!chain)
 		return NULL;
-	s = task_blocks_enter(pool);
-	struct task_block_list *list = &s->lists[size];
+	struct fl__task_block_cache *s = task_blocks_enter(pool);
+	struct fl__task_block_list *list = &s->lists[size];
 	struct fl__task_block *before = list->chain; /* put there by another context */
 	list->chain = chain;
-	block = task_blocks_pop(s, size);
-	task_blocks_leave(s);
+	struct fl__task_block *block = task_blocks_pop(s, size);
 	if (before)
 		task_blocks_put_chain(pool, size, before);
 	return block;
@@ -282,22 +221,22 @@ static struct fl__task_block *task_blocks_new_cached(struct fl__task_blocks *poo
 /* Counts a user of the pool that is no block of its slabs. */
 static void task_blocks_count(struct fl__task_blocks *pool)
 {
-	struct task_block_cache *s = task_blocks_enter(pool);
+	struct fl__task_block_cache *s = task_blocks_enter(pool);
 	s->out++;
-	task_blocks_leave(s);
+	fl__task_block_cache_leave(s);
 }
 
 /* In a cache, which it leaves: uncounts a block or other user. */
-static inline void task_blocks_uncount(struct fl__task_blocks *pool, struct task_block_cache *s)
+static inline void task_blocks_uncount(struct fl__task_blocks *pool, struct fl__task_block_cache *s)
 {
 	const bool ended = s->ended;
 	s->out -= !ended;
-	task_blocks_leave(s);
+	fl__task_block_cache_leave(s);
 	if (ended)
 		task_blocks_release(pool, 1);
 }
 
-static struct fl__task_block *task_blocks_new_own(struct fl__task_blocks *pool, size_t bytes)
+static FL__NOINLINE struct fl__task_block *task_blocks_new_own(struct fl__task_blocks *pool, size_t bytes)
 {
 	void **memory = fl__alloc_from(pool->of.allocator, 1, sizeof *memory + bytes + FL_TASK_ALIGN_MAX - 1);
 	if (!memory)
@@ -310,23 +249,11 @@ static struct fl__task_block *task_blocks_new_own(struct fl__task_blocks *pool, 
 	return block;
 }
 
-static void task_blocks_clear(struct fl__task_block *block, bool whole)
-{
-	block->done = 0;
-	block->queued = 0;
-	block->asked = false;
-	block->permit = 0;
-	block->attempts = 0;
-	if (whole)
-		memset((char *)block + offsetof(struct fl__task_block, suspicions), 0,
-		       sizeof *block - offsetof(struct fl__task_block, suspicions));
-}
-
 void fl__task_block_adopt(struct fl__task_blocks *pool, struct fl__task_block *block)
 {
 	block->pool = pool;
 	block->size = FL__TASK_BLOCK_INTRUSIVE;
-	task_blocks_clear(block, false);
+	block->done = block->queued = block->asked = block->permit = 0;
 	task_blocks_count(pool);
 }
 
@@ -334,16 +261,22 @@ struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl
                                           size_t most, size_t extra)
 {
 	const size_t result_size = count * type->result_size <= most ? count * type->result_size : 0;
-	const size_t head = task_blocks_align_up(pool->head, _Alignof(struct fl__callback));
-	const size_t arg = task_blocks_align_up(extra > 0 ? head + extra : pool->head, type->arg_align);
-	const size_t result = task_blocks_align_up(arg + count * type->arg_size, type->result_align);
+	const bool plain = type->arg_align <= FL__TASK_BLOCK_PART && type->result_align <= FL__TASK_BLOCK_PART;
+	const size_t alignment = plain ? FL__TASK_BLOCK_PART : FL_TASK_ALIGN_MAX;
+	const size_t arg = task_blocks_align_up(pool->head + extra, alignment);
+	const size_t result = task_blocks_align_up(arg + count * type->arg_size, alignment);
 	const size_t bytes = result + result_size;
-	struct fl__task_block *block = bytes <= FL__TASK_BLOCK_LARGE
-	                                   ? task_blocks_new_cached(pool, bytes > FL__TASK_BLOCK_SMALL)
-	                                   : task_blocks_new_own(pool, bytes);
+	const unsigned size = bytes > FL__TASK_BLOCK_SMALL;
+	struct fl__task_block *block;
+	if (bytes > FL__TASK_BLOCK_LARGE)
+		block = task_blocks_new_own(pool, bytes);
+	else if (!(block = task_blocks_pop(task_blocks_enter(pool), size)))
+		block = task_blocks_new_chained(pool, size);
 	if (!block)
 		return NULL;
-	task_blocks_clear(block, pool->of.remote);
+	block->done = block->queued = block->asked = block->permit = 0;
+	if (pool->of.remote)
+		memset(&block->suspicions, 0, sizeof *block - offsetof(struct fl__task_block, suspicions));
 	block->future.arg = type->arg_size ? (char *)block + arg : NULL;
 	block->future.result = result_size ? memset((char *)block + result, 0, result_size) : NULL;
 	block->future.count = count;
@@ -352,12 +285,11 @@ struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl
 
 struct fl__callback *fl__task_block_callback(struct fl__task_block *block)
 {
-	return (struct fl__callback *)(void *)((char *)block +
-	                                       task_blocks_align_up(block->pool->head, _Alignof(struct fl__callback)));
+	return (struct fl__callback *)(void *)((char *)block + block->pool->head);
 }
 
 /* In a cache. NULL, or a chain to put into the central list before the next try. */
-static struct fl__task_block *task_blocks_push(struct task_block_list *list, struct fl__task_block *block)
+static struct fl__task_block *task_blocks_push(struct fl__task_block_list *list, struct fl__task_block *block)
 {
 	if (list->n == TASK_BLOCKS_CHAIN) {
 		struct fl__task_block *chain = list->chain;
@@ -382,10 +314,10 @@ void fl__task_block_free(struct fl__task_block *block)
 		fl__free_to(pool->of.allocator, ((void **)(void *)block)[-1]);
 	if (task_blocks_are_of_parent(pool))
 		return;
-	struct task_block_cache *s = task_blocks_enter(pool);
+	struct fl__task_block_cache *s = task_blocks_enter(pool);
 	struct fl__task_block *chain;
 	while (size < FL__TASK_BLOCK_SIZES && (chain = task_blocks_push(&s->lists[size], block)) != NULL) {
-		task_blocks_leave(s);
+		fl__task_block_cache_leave(s);
 		task_blocks_put_chain(pool, size, chain); /* the pool lasts: the block counts */
 		s = task_blocks_enter(pool);
 	}

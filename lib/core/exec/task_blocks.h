@@ -2,17 +2,18 @@
 #ifndef FL_EXEC_TASK_BLOCKS_H
 #define FL_EXEC_TASK_BLOCKS_H
 
+#include "../base/atomic.h"
 #include "../future/future.h"
+#include "../wait/context.h"
 #include <fairlead/executor.h>
 #include <fairlead/private/inline.h>
 #include <stddef.h>
+#include <string.h>
 
 /*
  * A task block ("block") has a task's future, argument and result. Each executor has a pool of free
  * blocks, in a few sizes; a larger block is an allocation of its own.
  */
-struct fl__task_blocks;
-
 struct fl__task_block {
 	fl_future future; /* first: a worker needs little more than one cache line */
 	struct fl__task_blocks *pool;
@@ -24,12 +25,12 @@ struct fl__task_block {
 	uint8_t queued;
 	/* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
 	uint8_t asked;
-	uint8_t permit;    /* enum fl__admission */
-	uint8_t size;      /* index; or FL__TASK_BLOCK_OWN, FL__TASK_BLOCK_INTRUSIVE */
-	uint16_t attempts; /* failed starts */
+	uint8_t permit; /* enum fl__admission */
+	uint8_t size;   /* index; or FL__TASK_BLOCK_OWN, FL__TASK_BLOCK_INTRUSIVE */
 	/* The rest: only where tasks run in other processes; guarded by the lock. */
 	/* worker processes that died when the task was next, but not started */
 	uint16_t suspicions;
+	uint16_t attempts;           /* failed starts */
 	uint32_t seq;                /* in the submission ring */
 	void *worker;                /* the transport's, where the task is posted; NULL: nowhere */
 	struct fl__stopper *stopper; /* of its token; NULL: none */
@@ -45,6 +46,18 @@ enum fl__stop_state {
 	FL__STOP_BETWEEN, /* a chunk: the next element was not begun */
 	FL__STOP_EXPIRED, /* still running at its deadline: its worker process was killed */
 };
+
+/*
+ * For small arguments and results, and a size that few tasks exceed. Both are an odd number of
+ * cache lines, so that first lines spread over a cache's sets.
+ */
+enum { FL__TASK_BLOCK_SMALL = 3 * 64, FL__TASK_BLOCK_LARGE = 7 * 64 };
+
+/* Macros for the model. With fewer caches, more contexts share each. */
+#ifndef FL__TASK_BLOCK_CACHES
+#define FL__TASK_BLOCK_CACHES 16
+#define FL__TASK_BLOCK_CHAIN 32
+#endif
 
 enum {
 	FL__TASK_BLOCK_SIZES = 2,
@@ -64,6 +77,39 @@ struct fl__task_block_owner {
 	bool remote;                   /* tasks run in other processes: blocks have all fields */
 };
 
+struct fl__task_block_list {
+	struct fl__task_block *blocks; /* the first of `n`, linked by `next` */
+	struct fl__task_block *chain;  /* one more full chain */
+	size_t n;
+};
+
+struct fl__task_block_cache {
+	uint32_t busy;
+	bool ended;
+	size_t out;
+	struct fl__task_block_list lists[FL__TASK_BLOCK_SIZES];
+	unsigned char apart[64]; /* a cache line between caches */
+};
+
+struct fl__task_block_central {
+	struct fl__task_block *chains; /* linked by `prev` of the first block of each */
+	size_t n_next;                 /* blocks of the next slab, a multiple of CHAIN */
+};
+
+/* See task_blocks.c. */
+struct fl__task_blocks {
+	struct fl__task_block_owner of;
+	size_t head; /* where the argument may begin */
+	size_t left;
+	void *owner;
+	uint32_t held;
+	uint32_t lock; /* guards `slabs` and `central` */
+	void *slabs;   /* each begins with the next */
+	struct fl__task_block_central central[FL__TASK_BLOCK_SIZES];
+	unsigned char apart[64];
+	struct fl__task_block_cache caches[FL__TASK_BLOCK_CACHES];
+};
+
 /*
  * Lasts as long as the caller or a task block needs it. `owner`, from of->allocator or NULL, is
  * freed with it. NULL: out of memory.
@@ -73,14 +119,9 @@ struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *o
 /* The creator makes no more blocks. The pool lasts until the last one is freed. */
 void fl__task_blocks_free(struct fl__task_blocks *pool);
 
-static inline const struct fl__task_block_owner *fl__task_blocks_owner(const struct fl__task_blocks *pool)
-{
-	return (const struct fl__task_block_owner *)(const void *)pool; /* its first member */
-}
-
 static inline const struct fl__task_block_owner *fl__task_block_owner(const struct fl__task_block *block)
 {
-	return fl__task_blocks_owner(block->pool);
+	return &block->pool->of;
 }
 
 /*
@@ -108,12 +149,77 @@ struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl
 /* The callback is in the extra bytes. */
 struct fl__callback *fl__task_block_callback(struct fl__task_block *block);
 
-/* Prefetches the cache lines of a small block for writing. */
+/* Prefetches the cache lines of a small block for writing. NULL: no effect. */
 static inline void fl__task_block_fetch(const void *block)
 {
-	enum { LINE = 64, LINES = 3 };
-	for (unsigned i = 0; i < LINES; i++)
-		fl__fetch_to_write((const char *)block + (size_t)i * LINE);
+	enum { LINE = 64 };
+	for (unsigned i = 0; i < FL__TASK_BLOCK_SMALL; i += LINE)
+		fl__fetch_to_write((const void *)((uintptr_t)block + i));
+}
+
+static inline bool fl__task_block_cache_enter(struct fl__task_block_cache *s)
+{
+	return fl__swap_acquire(&s->busy, 1) == 0; /* pairs with fl__task_block_cache_leave() */
+}
+
+static inline void fl__task_block_cache_leave(struct fl__task_block_cache *s)
+{
+	fl__store_release(&s->busy, 0); /* pairs with fl__task_block_cache_enter() */
+}
+
+/* In a cache, which it leaves: takes a block, counted as in use. NULL: the list is empty. */
+static inline struct fl__task_block *fl__task_block_pop(struct fl__task_block_cache *s, unsigned size)
+{
+	struct fl__task_block_list *list = &s->lists[size];
+	struct fl__task_block *block = list->blocks;
+	if (fl__likely(block != NULL)) {
+		struct fl__task_block *next = block->next;
+		fl__task_block_fetch(next); /* the next submit would wait for what a worker wrote */
+		list->blocks = next;
+		list->n--;
+		s->out++;
+	}
+	fl__task_block_cache_leave(s);
+	return block;
+}
+
+/* fl__task_block_new_small(): the argument is at HEAD, the result in the last PART of the block. */
+enum { FL__TASK_BLOCK_PART = 16 };
+enum {
+	FL__TASK_BLOCK_HEAD = (offsetof(struct fl__task_block, suspicions) + FL__TASK_BLOCK_PART - 1) /
+	                      FL__TASK_BLOCK_PART * FL__TASK_BLOCK_PART
+};
+
+/* Alignments are powers of two: then none is above PART. */
+static inline bool fl__task_type_is_small(const fl_task_type *type)
+{
+	return (type->arg_size | type->arg_align | type->result_size | type->result_align) < 2 * FL__TASK_BLOCK_PART &&
+	       fl__likely(type->result_size == 0 ||
+	                  (type->arg_size <= FL__TASK_BLOCK_PART && type->result_size <= FL__TASK_BLOCK_PART));
+}
+
+/*
+ * fl__task_block_new() for one argument of a small type, if tasks run in this process. Inline, and
+ * without a call. NULL: use fl__task_block_new().
+ */
+static inline struct fl__task_block *fl__task_block_new_small(struct fl__task_blocks *pool, const fl_task_type *type,
+                                                              const struct fl__ctx *ctx)
+{
+	if (fl__unlikely(!fl__task_type_is_small(type)))
+		return NULL;
+	const size_t arg_size = type->arg_size, result_size = type->result_size;
+	struct fl__task_block_cache *s = &pool->caches[ctx->id % FL__TASK_BLOCK_CACHES];
+	if (fl__unlikely(!fl__task_block_cache_enter(s)))
+		return NULL;
+	struct fl__task_block *block = fl__task_block_pop(s, 0);
+	if (fl__unlikely(!block))
+		return NULL;
+	char *const result = (char *)block + FL__TASK_BLOCK_SMALL - FL__TASK_BLOCK_PART;
+	block->done = block->queued = block->asked = block->permit = block->size = 0; /* one store */
+	block->future.arg = arg_size > 0 ? (char *)block + FL__TASK_BLOCK_HEAD : NULL;
+	block->future.result = result_size > 0 ? memset(result, 0, FL__TASK_BLOCK_PART) : NULL;
+	block->future.count = 1;
+	return block;
 }
 
 /*

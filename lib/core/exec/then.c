@@ -93,7 +93,7 @@ static bool then_leave_waiting(struct then_chain *c, enum then_phase phase)
 
 static const fl_allocator *then_allocator(const struct then_chain *c)
 {
-	return fl__task_blocks_owner(c->blocks)->allocator;
+	return c->blocks->of.allocator;
 }
 
 /* `cancelled`: a future that has ended as cancelled, and so ends the chain; or NULL. */

@@ -30,9 +30,12 @@ static struct fl__task_blocks *new_pool(void)
 	return fl__task_blocks_new(&(struct fl__task_block_owner){.fork_count = fl__fork_count}, NULL);
 }
 
+/* Odd values: as most submits do. */
 static struct fl__task_block *take(struct fl__task_blocks *pool, int value)
 {
-	struct fl__task_block *block = fl__task_block_new(pool, &type, 1, SIZE_MAX, 0);
+	struct fl__task_block *block = value % 2 ? fl__task_block_new_small(pool, &type, fl__ctx_get()) : NULL;
+	if (!block)
+		block = fl__task_block_new(pool, &type, 1, SIZE_MAX, 0);
 	FL_STRESS_CHECK(block && *(int *)block->future.result == 0);
 	*(int *)block->future.arg = value;
 	return block;

@@ -227,6 +227,61 @@ POOL_TEST(task_token_is_the_scope_and_has_the_deadline, 1)
 	assert_null(fl_executor_current());
 }
 
+/* Arguments are the bytes 1, 2, 3, ... */
+static const fl_task_type *bytes_type;
+
+static int bytes_run(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	for (size_t i = 0; i < bytes_type->arg_size; i++)
+		if (((const unsigned char *)arg)[i] != i + 1)
+			return -EDOM;
+	for (size_t i = 0; i < bytes_type->result_size; i++)
+		if (((unsigned char *)result)[i] != 0)
+			return -ERANGE;
+	if (result)
+		memset(result, 7, bytes_type->result_size);
+	return (arg != NULL) == (bytes_type->arg_size > 0) ? 0 : -EINVAL;
+}
+
+static void submit_bytes(fl_executor *e, const fl_task_type *type)
+{
+	unsigned char *bytes = malloc(type->arg_size), result[64]; /* address sanitizer sees the size */
+	fl_future *f = NULL;
+	assert_true(bytes || type->arg_size == 0);
+	bytes_type = type;
+	for (size_t i = 0; i < type->arg_size; i++)
+		bytes[i] = (unsigned char)(i + 1);
+	FL_OK(fl_submit(e, type, bytes, &f));
+	free(bytes);
+	FL_OK(fl_future_get(f, result, type->result_size));
+	for (size_t i = 0; i < type->result_size; i++)
+		assert_int_equal(result[i], 7);
+	fl_future_free(f);
+}
+
+FL_TEST(task_arguments_and_results_of_all_sizes)
+{
+	enum { ARGS = 41, ALIGNS = 3 };
+	static const size_t results[] = {0, 1, 8, 15, 16, 17, 31, 32, 40}, aligns[ALIGNS] = {1, 8, FL_TASK_ALIGN_MAX};
+	static fl_task_type types[ARGS][sizeof results / sizeof *results][ALIGNS]; /* outlive the worker's use */
+	fl_executor *const executors[] = {sequential(), pool_with(1)};
+	FL_EACH (e, executors) {
+		for (size_t n = 0; n < ARGS; n++)
+			FL_EACH (r, results)
+				FL_EACH (a, aligns) {
+					types[n][r][a] = (fl_task_type){.size = sizeof(fl_task_type),
+					                                .name = "bytes",
+					                                .run = bytes_run,
+					                                .arg_size = n,
+					                                .arg_align = aligns[a],
+					                                .result_size = results[r],
+					                                .result_align = aligns[a]};
+					submit_bytes(executors[e], &types[n][r][a]);
+				}
+		fl_executor_free(executors[e]);
+	}
+}
+
 /* The registry. */
 
 FL_TEST(task_find_knows_the_names)
