@@ -56,6 +56,7 @@ FROM_LIBUV = "tick\ntick\nhello\nresult 42\n"
 WEIGHTS = {"mutex.c": (24 * 1024, 72 * 1024), "pool.c": (122 * 1024, 90 * 1024)}
 TEXT_OF_LATER_GCCS = 1.06
 INSTRUCTIONS = {"x86_64": (5, 6), "aarch64": (10, 11)}  # of a lock, of an unlock
+INSTRUCTIONS_OF_A_SUBMIT = 141  # at most, without a future, by one thread beside a busy worker
 
 
 class Failure(Exception):
@@ -994,6 +995,17 @@ class Kit:
         if os.uname().machine != "x86_64":
             raise Skip("another machine")
         self.opcodes("objdump", os.path.join(self.build, "lib", "libfairlead.a"), "x86_64")
+
+    def consumer_opcodes_of_a_submit(self):
+        if os.uname().machine != "x86_64":
+            raise Skip("another machine")
+        program = self.at("submit")
+        run([self.cc, *C_FLAGS, "-O1", "-I", os.path.join(self.source, "include"), "-I", os.path.join(self.build, "include"),
+             here("weight", "submit.c"), "-o", program, os.path.join(self.build, "lib", "libfairlead.a"), "-lck", "-pthread", "-lm"])
+        said = run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=measured", program])
+        counted = int(re.search(r"Collected : (\d+)", said)[1]) / 1000
+        if not 100 < counted <= INSTRUCTIONS_OF_A_SUBMIT:
+            raise Failure(f"a submit takes {counted} instructions, at most {INSTRUCTIONS_OF_A_SUBMIT} wanted")
 
     def consumer_opcodes_aarch64(self):
         if os.uname().machine == "aarch64":
