@@ -191,8 +191,8 @@ struct fl_executor {
 };
 
 /*
- * `e` is zeroed, `config` not NULL. `lasting`: the memory of `e` is freed with its last task
- * block, not by destroy(). 0, -ENOMEM, -EINVAL.
+ * After fl__permits_init(), if the kind has permits. `e` is zeroed, `config` not NULL. `lasting`:
+ * the memory of `e` is freed with its last task block, not by destroy(). 0, -ENOMEM, -EINVAL.
  */
 int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
                       const fl_executor_config *config, bool lasting);

@@ -19,7 +19,7 @@ struct fl__backlog {
 	struct fl__task_list early, late;
 };
 
-/* Of a task in a slot of the ring: behind the stamp. */
+/* Of a task in a slot of the ring, as fl__mpmc_init_from() lays out a pointer. */
 enum { FL__BACKLOG_OFFSET = sizeof(uint64_t) };
 
 enum { FL__BACKLOG_LATE = FL__QUEUED, FL__BACKLOG_EARLY = 2 }; /* also in block->queued of a task in a list */

@@ -72,6 +72,7 @@ TWO_ACTORS(task_blocks_alone, take_and_give)
 
 FL_STRESS(task_blocks_alone, one, two)
 {
+	give(take(s->pool, 2), 2);
 	fl__task_blocks_free(s->pool);
 	FL_ACCEPTABLE(1, "each its own");
 }
