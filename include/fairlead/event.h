@@ -73,7 +73,7 @@ FL_API void fl_event_reset(fl_event *e);
 /* Whether `e` is set now. Acquires when true. */
 FL_INLINE bool fl_event_is_set(const fl_event *_e)
 {
-	/* pairs with the release in fl_event_set() */
+	/* pairs with fl_event_set() */
 	return fl__load_acquire(&_e->word_) & FL_EVENT_SET_;
 }
 

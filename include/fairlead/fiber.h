@@ -130,9 +130,9 @@ FL_API FL_MUST_CHECK int fl_fibers_as_completed_create(fl_as_completed **c, fl_f
 FL__SCOPED(fl_fiber, fl_fiber_free)
 
 /*
- * Starts a fiber of the group on the loop that the calling thread runs: `function(arg)` begins in a
- * later iteration, after the fibers that were started before. Panics if the group has fibers on
- * another loop. Returns 0, -ENOMEM, -ENOTSUP, or:
+ * Starts a fiber of the group on the loop that the calling thread runs. `function(arg)` begins as
+ * with fl_fiber_start(). Panics if the group has fibers on another loop. Returns 0, -ENOMEM,
+ * -ENOTSUP, or:
  *   -ECANCELED  the group was cancelled, a member has failed, the deadline has passed, or the loop
  *               is at its end
  */

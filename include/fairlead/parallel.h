@@ -115,8 +115,8 @@ FL_API int fl__fork_with_values(int (*f)(void *), void *a, int (*g)(void *), voi
 
 static inline void fl__fork_push(struct fl__fork_stack *_s, struct fl__fork **_slot, struct fl__fork *_fork)
 {
-	fl__store_release(_slot, _fork);         /* the fork's contents; pairs with the CAS in fork_steal() */
-	fl__store_release(&_s->next, _slot + 1); /* the slot; pairs with the load in fork_steal() */
+	fl__store_release(_slot, _fork);         /* the fork's contents; pairs with fork_steal() */
+	fl__store_release(&_s->next, _slot + 1); /* the slot; pairs with fork_steal() */
 	if (fl__unlikely(fl__load_relaxed(&_s->flags->sleepers) != 0)) /* a hint, see fork_sleep() */
 		fl__fork_wake(_s);
 }
@@ -127,7 +127,7 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
 	/* a thief's membarrier() is a fence after this store or before the next load */
 	fl__store_relaxed(&_s->next, _slot);
 	fl__in_program_order();
-	/* the slots that thieves have emptied; pairs with the release in fork_stop_stealing() */
+	/* the slots that thieves have emptied; pairs with fork_stop_stealing() */
 	if (fl__likely(fl__load_acquire(&_s->flags->thieves) == 0))
 		return fl__load_relaxed(_slot) != NULL; /* no thief uses the slot */
 	return fl__swap_relaxed(_slot, NULL) != NULL;   /* fl__fork_await() acquires what the thief wrote */

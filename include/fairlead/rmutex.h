@@ -75,9 +75,8 @@ FL_INLINE FL_MUST_CHECK int fl_cond_wait_rmutex(fl_cond *c, fl_rmutex *m);
 FL_API FL_MUST_CHECK int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * fl_cond_wait_for() for a recursive mutex: waits until `predicate(arg)` is true, each time as
- * fl_cond_wait_rmutex(). Returns 0 when the predicate is true, even if the wait was cancelled or
- * timed out at that moment; else -ECANCELED.
+ * fl_cond_wait_for() for a recursive mutex: each wait is fl_cond_wait_rmutex(). Returns 0 when the
+ * predicate is true, even after a cancel or timeout; else -ECANCELED.
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_rmutex(fl_cond *c, fl_rmutex *m, bool (*predicate)(void *arg), void *arg);
 

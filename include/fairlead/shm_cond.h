@@ -78,7 +78,7 @@ FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m,
  * Waits until `predicate(arg)` is true. Calls `predicate` with `m` locked: first at once, then
  * after each wakeup, but not after -EOWNERDEAD, and never without `m`. Returns -EOWNERDEAD,
  * -ENOTRECOVERABLE, -ENOMEM, or:
- *   0           the predicate is true, even if the wait was cancelled or timed out at that moment
+ *   0           the predicate is true, even after a cancel or timeout
  *   -ECANCELED  the predicate is false
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),

@@ -62,7 +62,7 @@ FL_API void fl_shm_event_reset(fl_shm_event *e);
 /* True if `e` is set now. Acquires when true. */
 FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *_e)
 {
-	/* pairs with the releases of fl_shm_event_set() */
+	/* pairs with fl_shm_event_set() */
 	return fl__load_acquire(&_e->word_) & FL_SHM_EVENT_SET_;
 }
 

@@ -32,15 +32,13 @@ FL_BEGIN_DECLS
  * A read that failed, timed out or was cancelled has taken no bytes (fl_stream_got() has one
  * exception): the next read gets the bytes that have come, and only then the error. A write that
  * failed, timed out or was cancelled may have written a part: fl_stream_written(). Functions that
- * read, write or end a stream also return
+ * read, write or end a stream also return -EFAULT, -EOWNERDEAD, or:
  *   -EBUSY         another fiber is reading, or writing
  *   -ECONNRESET    a reset by the peer: written bytes may be lost. Permanent
  *   -ECONNABORTED  fl_stream_abort(), or the system got no answers. Permanent
  *   -EHOSTUNREACH, and other errors of the network. Permanent
- *   -EFAULT        a bad address
  *   -EBADF         a pipe or a device that is not open in this direction
  *   -EINVAL        the caller is no fiber of its loop; a size above PTRDIFF_MAX
- *   -EOWNERDEAD    in a forked child
  */
 typedef struct fl_stream fl_stream;
 

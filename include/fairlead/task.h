@@ -9,8 +9,8 @@
 #include <fairlead/task_type.h>
 
 /*
- * Tasks, in C and C++: defines task types with their typed calls. In C++ the types are trivially
- * copyable, and an exception that leaves a task terminates the program.
+ * Tasks, in C and C++. In C++ the types are trivially copyable, and an exception that leaves a
+ * task terminates the program.
  */
 
 /*

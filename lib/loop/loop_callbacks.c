@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * callback_fiber runs the callbacks of calls, timers and watches (docs/design.md, section 5),
- * before all other fibers, so that the reported events are not stale.
+ * callback_fiber (docs/design.md, section 5) runs before all other fibers, so that the reported
+ * events are not stale.
  *
  * While a callback waits, the loop mutes each watch that is ready. When the callback returns, the
  * events in the list `fired` may be stale: the loop drops them, and the poller reports the watches

@@ -37,12 +37,13 @@
  *   4. A request to stop the inline job is made without the engine lock, since a request may call
  *      the task's cancel callbacks. `host.requests` keeps the token until the request returns.
  *
- *   word                 guarded by        meaning
- *   host.leader          the engine lock   the thread that leads, or is the next to lead
- *   host.runs            the engine lock   inline jobs up to now
- *   host.lost_runner     the engine lock   a task has ended the runner; no other was tried yet
- *   host.watcher_sleeps  the engine lock   the main thread sleeps until the next inline job
- *   the rest             the engine lock
+ * The engine lock guards all words of `host`.
+ *
+ *   word            meaning
+ *   leader          the thread that leads, or is the next to lead
+ *   runs            inline jobs up to now
+ *   lost_runner     a task has ended the runner; no other was tried yet
+ *   watcher_sleeps  the main thread sleeps until the next inline job
  *
  * The free of an inner executor waits for its workers. So a thread of its own frees it.
  */

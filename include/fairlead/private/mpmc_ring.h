@@ -105,7 +105,7 @@ static inline size_t fl__mpmc_run(const struct fl_mpmc *_q, uint64_t _at, uint64
 		_n = _q->capacity;
 	while (_run < _n) {
 		_at = fl__mpmc_next(_q, _at);
-		/* pairs with the store of fl__mpmc_fill(), or fl__mpmc_drain() */
+		/* pairs with fl__mpmc_fill(), or fl__mpmc_drain() */
 		if (fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(_q, _at))) != _at + _ahead)
 			break;
 		_run++;

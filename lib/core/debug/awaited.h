@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a context waits for: a kind, and an object or a number. This header needs none of ours. */
+/* What a context waits for: a kind, and an object or a number. */
 enum fl__debug_kind {
 	FL__DEBUG_NOTHING,
 	FL__DEBUG_MUTEX,

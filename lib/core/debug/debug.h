@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /*
- * The hooks that the primitives call for debugging. This header needs only lib/core/base.
+ * The hooks that the primitives call for debugging.
  *
  * The fast path of a lock has no extra branch: its CAS expects fl__debug_free instead of 0. While
  * debugging is on, fl__debug_free has a value that no word has, so the slow path calls the hooks.

@@ -62,7 +62,7 @@ static bool debug_dump_enter(struct debug_dump *d)
 	return entered;
 }
 
-/* Copies the n-th holder of `lock`. Returns false if there is none. */
+/* Copies the n-th holder of `lock`. False: none. */
 static bool debug_dump_nth_holder(struct debug_dump *d, const void *lock, size_t n, struct fl__report_step *step)
 {
 	if (!debug_dump_enter(d))
@@ -84,7 +84,7 @@ static void debug_dump_print_holders(struct debug_dump *d, const void *lock)
 		                 (unsigned long long)step.id);
 }
 
-/* Copies the n-th record that the context `id` holds. Returns false if there is none. */
+/* Copies the n-th record that the context `id` holds. False: none. */
 static bool debug_dump_nth_held(struct debug_dump *d, uint64_t id, size_t n, struct fl__report_end *end)
 {
 	if (!debug_dump_enter(d))

@@ -51,7 +51,7 @@ static void table_add_chunk(struct table_chunk *chunk)
 		fl__table_give_slot(&chunk->slots[i]);
 }
 
-/* Locks the table with at least `slots` free slots. Returns false, not locked, if out of memory. */
+/* Locks the table with at least `slots` free slots. False: out of memory, not locked. */
 static bool table_lock_with_slots(size_t slots)
 {
 	fl__lock(&table_lock);

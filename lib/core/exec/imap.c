@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lazy map (imap.h): batches, source, calls, waits. */
+/* The lazy map: imap.h. */
 #include "imap.h"
 #include "../base/atomic.h"
 #include "../base/list.h"

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Task blocks and their pools.
- *
- * A pool has slabs, per-context caches and central lists. A cache has free lists with a few blocks
- * of each size, for one context. The central list of a size has all other free blocks, in chains of
- * about CHAIN. So contexts that only make or only free blocks meet once in CHAIN blocks.
+ * A pool of task blocks has slabs, per-context caches and central lists. A cache has free lists
+ * with a few blocks of each size, for one context. The central list of a size has all other free
+ * blocks, in chains of about CHAIN. So contexts that only make or only free blocks meet once in
+ * CHAIN blocks.
  *
  *   word          meaning                               written by
  *   busy          1: a context uses the cache           the context: a swap; a store when it leaves

@@ -107,7 +107,7 @@ static bool timer_withdraw(fl_timer *t)
 	return true;
 }
 
-/* The timers' functions run without the lock, the rest here under it. */
+/* Under the lock, but for the timers' functions. */
 
 /* Skips the calls that are past. */
 static void timer_add_next(fl_timer *t, int64_t deadline, int64_t now)

@@ -218,7 +218,7 @@ static void fork_start_stealing(struct fl__forks *forks)
 
 static void fork_stop_stealing(struct fl__forks *forks)
 {
-	/* the emptied slot; pairs with the load in fl__fork_pop() */
+	/* the emptied slot; pairs with fl__fork_pop() */
 	fl__sub_release(&forks->flags.thieves, 1);
 }
 
@@ -239,7 +239,7 @@ static struct fl__fork *fork_steal(struct fork_worker *v)
 		return NULL;
 	/* the thief reads nothing of it before the CAS */
 	struct fl__fork *fork = fl__load_relaxed(top);
-	/* the fork's contents; pairs with the store in fl__fork_push() */
+	/* the fork's contents; pairs with fl__fork_push() */
 	if (!fork || !fl__cas_acquire(top, &fork, NULL))
 		return NULL;
 	fl__store_relaxed(&v->top, top + 1); /* a hint */

@@ -66,7 +66,7 @@ FL__FORKS_FN size_t fl__forks_stolen(const struct fl__forks *forks);
  */
 FL__FORKS_FN bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *self);
 
-/* Before a worker parks: the next fork calls `wake`. Returns true if there is a fork now. */
+/* Before a worker parks: the next fork calls `wake`. True: there is a fork now. */
 FL__FORKS_FN bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *self);
 
 static inline bool fl__forks_are_linked(void)

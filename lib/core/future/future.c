@@ -172,7 +172,7 @@ bool fl__future_is_last_reference(const fl_future *f)
 
 bool fl__future_has_ended(const fl_future *f)
 {
-	/* pairs with the release in future_try_publish() */
+	/* pairs with future_try_publish() */
 	return fl__load_acquire(&f->state) & FUTURE_ENDED;
 }
 
@@ -609,7 +609,7 @@ static int future_cancel_or_request(fl_future *f, bool requests)
 {
 	if (future_cancel_if_pending(f))
 		return 0;
-	/* pairs with the release in future_try_publish() */
+	/* pairs with future_try_publish() */
 	uint32_t seen = fl__load_acquire(&f->state);
 	if (seen & FUTURE_ENDED)
 		return seen & FUTURE_CANCELLED ? 0 : -EALREADY;
@@ -747,7 +747,7 @@ int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadlin
 
 fl_future_state fl_future_get_state(const fl_future *f)
 {
-	/* pairs with the release in future_try_publish() */
+	/* pairs with future_try_publish() */
 	uint32_t seen = fl__load_acquire(&f->state);
 	if (!(seen & (FUTURE_ENDED | FUTURE_CLAIMED)) && f->ops->has_started) {
 		if (f->ops->has_started(f))
@@ -772,7 +772,7 @@ int fl_future_error(const fl_future *f)
 
 const char *fl_future_message(const fl_future *f)
 {
-	/* pairs with the release in future_try_publish() */
+	/* pairs with future_try_publish() */
 	uint32_t seen = fl__load_acquire(&f->state);
 	if (!(seen & FUTURE_ENDED))
 		return "";

@@ -453,7 +453,7 @@ static bool queue_is_joined_at(fl_queue *q, uint64_t done)
 
 static bool queue_is_joined(fl_queue *q)
 {
-	/* pairs with the CAS in fl__queue_done() */
+	/* pairs with fl__queue_done() */
 	return queue_is_joined_at(q, fl__load_acquire(&q->done));
 }
 
@@ -461,7 +461,7 @@ static bool queue_is_joined(fl_queue *q)
 static bool queue_mark_joiner(fl_queue *q)
 {
 	for (;;) {
-		/* pairs with the CAS in fl__queue_done() */
+		/* pairs with fl__queue_done() */
 		uint64_t done = fl__load_acquire(&q->done);
 		if (queue_is_joined_at(q, done))
 			return false;
@@ -553,7 +553,7 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
 
 size_t fl_queue_unfinished(const fl_queue *q)
 {
-	/* pairs with the CAS in fl__queue_done(); the later load of the puts is no less */
+	/* pairs with fl__queue_done(); the later load of the puts is no less */
 	const uint64_t done = fl__load_acquire(&q->done) / QUEUE_ONE;
 	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
 }

@@ -369,7 +369,7 @@ static bool rwlock_take(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 	return false;
 }
 
-/* `seen`: the word before the reader's subtraction. */
+/* Here and below, `seen` is the word before the caller's addition or subtraction. */
 static void rwlock_reader_left(fl_rwlock *l, uint32_t seen)
 {
 	const uint32_t left = (seen & RWLOCK_COUNT) - 1;
@@ -466,7 +466,7 @@ FL__SLOW_PATH static int rwlock_try_slow(fl_rwlock *l, const struct fl__rwlock_m
 	return locked ? 0 : -EBUSY;
 }
 
-/* `seen`: the word before the reader's addition. False: the reader has backed out. */
+/* False: the reader has backed out. */
 static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 {
 	if ((seen & RWLOCK_COUNT) >= RWLOCK_MOST && !(seen & RWLOCK_WRITER)) {
@@ -483,7 +483,6 @@ static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 	return false;
 }
 
-/* `seen`: the word before the reader's addition. */
 FL__SLOW_PATH static int rwlock_read_slow(fl_rwlock *l, uint32_t seen, int64_t deadline, fl_cancel_token *cancel)
 {
 	const bool stays = rwlock_may_stay(l, seen);
@@ -528,7 +527,6 @@ int fl_rwlock_try_read_lock(fl_rwlock *l)
 	return !fl__debug_is_on() && rwlock_take(l, &rwlock_reading) ? 0 : rwlock_try_slow(l, &rwlock_reading);
 }
 
-/* `seen`: the word before the reader's subtraction. */
 FL__SLOW_PATH static void rwlock_read_unlock_slow(fl_rwlock *l, uint32_t seen)
 {
 	if (seen & RWLOCK_COUNT) {
@@ -587,7 +585,7 @@ int fl_rwlock_try_write_lock(fl_rwlock *l)
 	return !fl__debug_is_on() && rwlock_take(l, &fl__rwlock_writing) ? 0 : rwlock_try_slow(l, &fl__rwlock_writing);
 }
 
-/* `seen`: the word before the subtraction of a write unlock or downgrade. */
+/* After a write unlock or downgrade. */
 FL__SLOW_PATH static void rwlock_writer_left(fl_rwlock *l, uint32_t seen, uint32_t taken, const char *function)
 {
 	if (!(seen & RWLOCK_WRITER)) {

@@ -387,7 +387,7 @@ POOL_INLINE bool pool_is_called(struct fl__thread_worker *w, uint32_t flags)
 {
 	fl__in_program_order();
 	if (fl__unlikely(flags & FL__POOL_FENCED))
-		fl__fence_seq_cst(); /* pairs with the fence in pool_fence_workers() */
+		fl__fence_seq_cst(); /* pairs with pool_fence_workers() */
 	/*
 	 * relaxed: pool_fence_workers() orders it. acquire: the count; pairs with
 	 * pool_call_worker()
@@ -512,7 +512,7 @@ POOL_INLINE uint32_t pool_read_crowded(const struct fl__thread_pool *p)
 	const uint32_t seen = fl__load_relaxed(&p->crowded); /* pool_fence_takes() orders it */
 	if (fl__likely(!(seen & FL__POOL_FENCED)))
 		return seen;
-	fl__fence_seq_cst();                  /* pairs with the fence in pool_fence_workers() */
+	fl__fence_seq_cst();                  /* pairs with pool_fence_workers() */
 	return fl__load_relaxed(&p->crowded); /* as above */
 }
 
@@ -778,7 +778,6 @@ POOL_INLINE struct pool_taken pool_next(struct fl__thread_worker *w, struct fl__
 
 /* Running. */
 
-/* The worker no longer runs the task. */
 POOL_INLINE void pool_forget(struct fl__thread_worker *w, const struct fl__task_block *block)
 {
 	/* a thread that finds this block again has acquired the store, then reads `running` */
@@ -890,7 +889,6 @@ static bool pool_call_agent(struct fl__thread_pool *p)
  *   - `dozing` and the mark: this call adds to `dozing`, and then marks the empty ring. A submit
  *     that claims its slot later finds the mark, and loads `dozing` under the lock. One that claims
  *     its slot earlier makes the mark fail.
- *   - `dozing` and `stand_ins`, at the end of the doze: see below.
  *   - `full`, the limit of stand-ins: once one of the dozing workers has waked and taken a task,
  *     the recount has cleared it.
  */
@@ -980,7 +978,6 @@ FL__NOINLINE static void pool_end_thread(struct fl__thread_worker *w)
 
 /* A task has ended its thread. */
 
-/* Ends the task that the worker runs. */
 FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;

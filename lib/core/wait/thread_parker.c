@@ -36,15 +36,6 @@
  * yield.c rations late yields. A pause cannot help a partner that needs this CPU. So while yields
  * are barred, a thread last woken on its own CPU (`waker_on_this_cpu`) polls once, and in each
  * PARKER_TRIAL-th spin runs the first phase, in case the partner has moved.
- *
- *   machine                            the most that a wait costs above the best choice
- *   idle                               a spin of PARKER_SPIN_MOST, if the partner comes later
- *   CPUs wanted by other programs      the same, and 1/64 of the time for late yields (1/8 where
- *                                      slices are shorter than 3 ms)
- *   both partners on one such CPU      the first phase in each PARKER_TRIAL-th spin
- *   more threads than CPUs             yields that yield.c does not count as late; else as with
- *                                      CPUs wanted by other programs
- *   a CPU quota                        as above; a spin uses at most PARKER_SPIN_MOST of the quota
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"

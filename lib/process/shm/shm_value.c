@@ -63,7 +63,7 @@ uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size)
 	uint32_t changes = fl__load_acquire(&v->changes_); /* acquire: the copy; pairs with shm_value_store() */
 	for (;;) {
 		shm_value_read(shm_value_copy(v, changes, size), value, size);
-		fl__fence_acquire();                             /* pairs with the fence in shm_value_store() */
+		fl__fence_acquire();                             /* pairs with shm_value_store() */
 		uint32_t again = fl__load_relaxed(&v->changes_); /* relaxed: the fence orders it */
 		if (again == changes)
 			return changes;
@@ -75,7 +75,7 @@ uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size)
 static void shm_value_store(fl_shm_value *v, const void *value, size_t size)
 {
 	uint32_t next = fl__load_relaxed(&v->changes_) + 1; /* relaxed: guarded by the monitor */
-	/* pairs with the fence in fl_shm_value_get(): orders changes_ before the words */
+	/* pairs with fl_shm_value_get(): orders changes_ before the words */
 	fl__fence_release();
 	shm_value_write(shm_value_copy(v, next, size), value, size);
 	fl__store_release(&v->changes_, next); /* release: pairs with fl_shm_value_get() */
