@@ -243,7 +243,8 @@ static int process_start_program(struct fl__start *start)
 
 int fl__process_may_fork(const char **problem)
 {
-	enum { LOOKS = FL__BACK_OFF_NAPS + 100 }; /* a joined thread counts until the kernel has ended it */
+	/* a joined thread counts until the kernel has ended it */
+	enum { LOOKS = FL__BACK_OFF_NAPS + 100 };
 	int others;
 	for (unsigned look = 0;; look++) {
 		const int threads = fl__process_sys.count_threads();

@@ -161,7 +161,7 @@ struct fl_executor {
 	struct fl__task_blocks *blocks;
 	unsigned workers;
 	uint32_t fork_count; /* at the creation */
-	/* `fork_count`, if tasks run in this process and the backlog has no bound; else UINT32_MAX */
+	/* `fork_count`; UINT32_MAX if tasks run in other processes or the backlog has a bound */
 	uint32_t plain;
 	fl_mutex lock;
 	fl_cond gone; /* signalled when a join or a wait for idleness may end */

@@ -66,7 +66,8 @@ struct fl_future {
 	const struct fl__future_ops *ops;
 	/* It ends just before the end is published, under `lock`. */
 	fl_cancel_token token;
-	struct fl__callback *callbacks; /* newest first; fl__future_init() zeroes this and the rest */
+	/* newest first; fl__future_init() zeroes this and the rest */
+	struct fl__callback *callbacks;
 	/*
 	 * Until the end: `values` with which the task begins, taken by the context that claims it.
 	 * Then `message`, from fl__message_format(). NULL: none.

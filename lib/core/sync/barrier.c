@@ -236,7 +236,7 @@ static int barrier_wait_once(fl_barrier *b, int64_t deadline, fl_cancel_token *c
 	fl__lot_close(&lot);
 	if (rc != -EAGAIN)
 		return rc >= 0 && acting != 0 ? barrier_run_action(b, acting) : rc;
-	/* While yields are barred, a spinning waiter would keep this CPU from the missing parties. */
+	/* While yields are barred, a spin would keep this CPU from the missing parties. */
 	wait.no_spin = missing > 1 && fl__yields_are_barred(fl__sys.now());
 
 	rc = fl__wait_sleep(&wait, deadline, cancel);

@@ -17,7 +17,10 @@ struct fl__own_token {
 	void (*kick)(struct fl__own_token *own);
 };
 
-/* Makes the root `c`, which no other thread has seen, a child of `parent`, as fl_cancel_token_init(). */
+/*
+ * Makes the root `c`, which no other thread has seen, a child of `parent`, as
+ * fl_cancel_token_init().
+ */
 void fl__cancel_join_tree(fl_cancel_token *c, fl_cancel_token *parent);
 
 /* As fl_cancel_token_init(), which also checks the caller's deadline while debugging is on. */

@@ -246,7 +246,8 @@ static int bytes_run(fl_task_ctx *ctx, const void *arg, void *result)
 static void submit_bytes(fl_executor *e, const fl_task_type *type)
 {
 	unsigned char result[64];
-	unsigned char *bytes = type->arg_size > 0 ? malloc(type->arg_size) : NULL; /* AddressSanitizer sees the size */
+	/* AddressSanitizer sees the size */
+	unsigned char *bytes = type->arg_size > 0 ? malloc(type->arg_size) : NULL;
 	fl_future *f = NULL;
 	assert_true(bytes || type->arg_size == 0);
 	bytes_type = type;
