@@ -28,7 +28,9 @@ __attribute__((constructor)) static void fl_test_keep_sys(void)
 static inline int fl_test_faults_end(void)
 {
 	fl_test_put_back(&fl__sys, &fl_test_real_sys, sizeof fl__sys);
-	fl__yield_ration = 0; /* it may hold a time of a clock that ran ahead */
+	/* they may hold a time of a clock that ran ahead */
+	fl__yield_ration = 0;
+	fl__store_relaxed(&fl__yield_newest, 0);
 	return 0;
 }
 

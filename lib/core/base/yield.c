@@ -11,7 +11,8 @@
  * `fl__yield_ration`, a time, ahead by YIELD_SHARE times its duration. Yields are barred while the
  * ration is more than YIELD_BURST ahead of the clock. So late yields take at most 1/64 of a
  * thread's time (1/YIELD_SHARE), for slices up to YIELD_MOST / YIELD_SHARE = 16 ms. A slice of 4 ms
- * bars yields for 0.24 s. A thread of the library inherits the ration of its starter.
+ * bars yields for 0.24 s. A new thread begins with the newest ration of the process: else each
+ * would lose a slice of its own.
  *
  * A late yield shorter than YIELD_SLICE counts only YIELD_SHORT_SHARE times its duration: most
  * often a related process had the CPU. Such yields take at most 1/8 of a thread's time.
@@ -19,7 +20,10 @@
  *   word              meaning                            changed
  *   fl__yield_ration  a time; yields of this thread are  by the thread, after a late yield
  *                     barred while it is more than
- *                     YIELD_BURST in the future
+ *                     YIELD_BURST in the future; 0: the
+ *                     thread is new
+ *   fl__yield_newest  the ration changed last            by any thread, after a late yield; relaxed:
+ *                                                        a single number
  *   yield_last[i]     when a thread last yielded on a    before each yield, by any thread on such
  *                     CPU with this number, modulo       a CPU; relaxed: a single number that
  *                     YIELD_CPUS; in the low bits the    publishes nothing else
@@ -36,6 +40,7 @@
 enum { YIELD_SHARE = 64, YIELD_SHORT_SHARE = 8, YIELD_PAUSES = 8, YIELD_CPUS = 64, YIELD_CPU_MASK = 0x3ff };
 
 _Thread_local int64_t fl__yield_ration;
+int64_t fl__yield_newest;
 
 static struct {
 	_Alignas(64) int64_t at;
@@ -43,6 +48,8 @@ static struct {
 
 bool fl__yields_are_barred(int64_t now)
 {
+	if (fl__yield_ration == 0)
+		fl__yield_ration = fl__load_relaxed(&fl__yield_newest) | 1; /* see the table */
 	/* A ration further ahead is from the clock of another process, forked or restored. */
 	const int64_t ahead = fl__yield_ration - now;
 	return ahead > YIELD_BURST && ahead <= YIELD_MOST;
@@ -54,6 +61,7 @@ static void yield_use_ration(int64_t took, int64_t now)
 	const int64_t part = took < YIELD_MOST / share ? share * took : YIELD_MOST;
 	const int64_t from = fl__yield_ration > now ? fl__yield_ration : now;
 	fl__yield_ration = fl__min_deadline(from + part, now + YIELD_MOST);
+	fl__store_relaxed(&fl__yield_newest, fl__yield_ration); /* see the table */
 }
 
 /* Whether a thread of this process yielded on the CPU just before `now`. */

@@ -38,7 +38,6 @@ struct fl__thread {
 	bool detached;
 	bool lost;               /* a thread of the parent, which this forked child lacks */
 	const sigset_t *signals; /* what it blocks; NULL: as it began */
-	int64_t yield_ration;    /* of the thread that started it (base/yield.c) */
 	char name[32];
 };
 
@@ -123,7 +122,6 @@ static void *thread_run(void *arg)
 	struct fl__thread *t = arg;
 	thread_self = t;
 	fl__ctx_current = &t->ctx;
-	fl__yield_ration = t->yield_ration;
 	char kernel_name[16];
 	(void)snprintf(kernel_name, sizeof kernel_name, "%.15s", t->name);
 	(void)pthread_setname_np(pthread_self(), kernel_name); /* for debuggers */
@@ -179,7 +177,6 @@ FL__COLD static int thread_start(fl_thread *handle, fl_thread_function *function
 	t->allocator = allocator;
 	fl__ctx_init_thread(&t->ctx, t->name);
 	t->ctx.front.values = values;
-	t->yield_ration = fl__yield_ration;
 	t->function = function;
 	t->arg = arg;
 	t->owners = 2;
