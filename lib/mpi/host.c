@@ -401,16 +401,6 @@ static void host_start_waiting(void)
 			host_start_inner(host_take_waiting(p->waiting));
 }
 
-static size_t host_aligned(size_t size)
-{
-	return (size + FL_TASK_ALIGN_MAX - 1) & ~(size_t)(FL_TASK_ALIGN_MAX - 1);
-}
-
-static unsigned char *host_align(unsigned char *at)
-{
-	return at + (FL_TASK_ALIGN_MAX - (uintptr_t)at % FL_TASK_ALIGN_MAX) % FL_TASK_ALIGN_MAX; /* cast: the address */
-}
-
 /* The inner executor. */
 
 /*
@@ -453,7 +443,7 @@ static int host_create_inner(struct host_pool *p, char *text)
 static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *head, char *text)
 {
 	const fl_task_type *type;
-	const size_t arg = host_aligned((size_t)head->size);
+	const size_t arg = FL__ROUND_UP((size_t)head->size, FL_TASK_ALIGN_MAX);
 	head->size = head->flags = 0;
 	head->error = p->inner ? 0 : host_create_inner(p, text);
 	if (head->error != 0) {
@@ -466,7 +456,7 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 		return NULL;
 	}
 	const size_t result_size = head->count * type->result_size,
-		     result = p->open.processes ? 0 : host_aligned(result_size);
+		     result = p->open.processes ? 0 : FL__ROUND_UP(result_size, FL_TASK_ALIGN_MAX);
 	struct host_job *job = host_new_job(FL_TASK_ALIGN_MAX + arg + result);
 	if (!job) {
 		head->error = -ENOMEM;
@@ -480,9 +470,10 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 	job->type = type;
 	job->plain = *type;
 	job->plain.drop_arg = job->plain.drop_result = NULL;
-	job->arg = arg > 0 ? host_align(job->data) : NULL;
+	unsigned char *const data = fl__align(job->data, FL_TASK_ALIGN_MAX);
+	job->arg = arg > 0 ? data : NULL;
 	job->result_size = result_size;
-	job->result = result > 0 ? host_align(job->data) + arg : NULL;
+	job->result = result > 0 ? data + arg : NULL;
 	p->jobs[head->slot] = job;
 	host.n_jobs++;
 	return job;

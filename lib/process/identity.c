@@ -49,8 +49,8 @@ static bool identity_find_build_id(const unsigned char *notes, size_t size, size
 		ElfW(Nhdr) note;
 		memcpy(&note, notes + at, sizeof note);
 		size_t name = at + sizeof note;
-		size_t text = (name + note.n_namesz + align - 1) & ~(align - 1);
-		size_t end = (text + note.n_descsz + align - 1) & ~(align - 1);
+		size_t text = FL__ROUND_UP(name + note.n_namesz, align);
+		size_t end = FL__ROUND_UP(text + note.n_descsz, align);
 		if (text < name || end < text || end > size)
 			return false;
 		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(notes + name, "GNU", 4) == 0 &&

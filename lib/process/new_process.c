@@ -191,8 +191,8 @@ void fl__process_set_identity(const char *name, unsigned n_fds)
 /* Zeroed, with the largest alignment of a task. Never freed. */
 static void *new_process_aligned(size_t size)
 {
-	char *memory = fl__alloc(1, size + FL_TASK_ALIGN_MAX);
-	return memory ? memory + (FL_TASK_ALIGN_MAX - (uintptr_t)memory % FL_TASK_ALIGN_MAX) : NULL;
+	void *memory = fl__alloc(1, size + FL_TASK_ALIGN_MAX);
+	return memory ? fl__align(memory, FL_TASK_ALIGN_MAX) : NULL;
 }
 
 static int new_process_take_arg(const struct fl__request *request, void **arg)

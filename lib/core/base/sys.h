@@ -225,6 +225,13 @@ static inline int fl__eperm_to_enosys(int result)
 #define FL__MIN(a, b) ((a) < (b) ? (a) : (b))
 #define FL__MAX(a, b) ((a) > (b) ? (a) : (b))
 
+/* To a multiple of `to`, a power of two. */
+#define FL__ROUND_UP(n, to) (((n) + (to)-1) & ~((__typeof__(n))(to)-1))
+static inline void *fl__align(void *memory, size_t to)
+{
+	return (char *)memory + -(uintptr_t)memory % to;
+}
+
 /* Saturates at FL_FOREVER. */
 static inline int64_t fl__min_deadline(int64_t a, int64_t b)
 {

@@ -492,7 +492,7 @@ static int imap_alloc_args(fl_imap *it)
 	s->memory = fl__alloc_from(it->allocator, 1, it->chunk * it->type->arg_size + alignment - 1);
 	if (!s->memory)
 		return -ENOMEM;
-	s->made = (char *)s->memory + (alignment - (uintptr_t)s->memory % alignment) % alignment;
+	s->made = fl__align(s->memory, alignment);
 	return 0;
 }
 

@@ -49,17 +49,6 @@ _Static_assert(FL__TASK_BLOCK_HEAD + 2 * FL__TASK_BLOCK_PART <= FL__TASK_BLOCK_S
 _Static_assert(FL__TASK_BLOCK_SMALL % FL_TASK_ALIGN_MAX == 0 && FL__TASK_BLOCK_LARGE % FL_TASK_ALIGN_MAX == 0,
                "so may the next one");
 
-static size_t task_blocks_align_up(size_t n, size_t alignment)
-{
-	return (n + alignment - 1) & ~(alignment - 1);
-}
-
-static void *task_blocks_align_pointer(void *memory)
-{
-	uintptr_t address = (uintptr_t)memory;
-	return (char *)memory + (task_blocks_align_up(address, FL_TASK_ALIGN_MAX) - address);
-}
-
 /* The caller's cache is in use. */
 static FL__SLOW_PATH struct fl__task_block_cache *task_blocks_enter_other(struct fl__task_blocks *pool)
 {
@@ -144,7 +133,7 @@ static struct fl__task_block *task_blocks_take_chain(struct fl__task_blocks *poo
 	if (!slab)
 		return NULL;
 	task_blocks_add_slab(pool, size, slab, n);
-	char *memory = task_blocks_align_pointer(slab + 1);
+	char *memory = fl__align(slab + 1, FL_TASK_ALIGN_MAX);
 	while ((n -= TASK_BLOCKS_CHAIN) > 0)
 		task_blocks_put_chain(pool, size, task_blocks_carve(pool, size, memory + n * task_block_sizes[size]));
 	return task_blocks_carve(pool, size, memory);
@@ -157,7 +146,7 @@ struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *o
 		return NULL;
 	pool->of = *of;
 	pool->head =
-	    of->remote ? task_blocks_align_up(sizeof(struct fl__task_block), FL__TASK_BLOCK_PART) : FL__TASK_BLOCK_HEAD;
+	    of->remote ? FL__ROUND_UP(sizeof(struct fl__task_block), FL__TASK_BLOCK_PART) : FL__TASK_BLOCK_HEAD;
 	pool->left = TASK_BLOCKS_EARLY;
 	pool->owner = owner;
 	for (unsigned size = 0; size < FL__TASK_BLOCK_SIZES; size++)
@@ -240,7 +229,7 @@ static FL__NOINLINE struct fl__task_block *task_blocks_new_own(struct fl__task_b
 	void **memory = fl__alloc_from(pool->of.allocator, 1, sizeof *memory + bytes + FL_TASK_ALIGN_MAX - 1);
 	if (!memory)
 		return NULL;
-	struct fl__task_block *block = task_blocks_align_pointer(memory + 1);
+	struct fl__task_block *block = fl__align(memory + 1, FL_TASK_ALIGN_MAX);
 	((void **)(void *)block)[-1] = memory;
 	block->pool = pool;
 	block->size = FL__TASK_BLOCK_OWN;
@@ -262,8 +251,8 @@ struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl
 	const size_t result_size = count * type->result_size <= most ? count * type->result_size : 0;
 	const bool plain = type->arg_align <= FL__TASK_BLOCK_PART && type->result_align <= FL__TASK_BLOCK_PART;
 	const size_t alignment = plain ? FL__TASK_BLOCK_PART : FL_TASK_ALIGN_MAX;
-	const size_t arg = task_blocks_align_up(pool->head + extra, alignment);
-	const size_t result = task_blocks_align_up(arg + count * type->arg_size, alignment);
+	const size_t arg = FL__ROUND_UP(pool->head + extra, alignment);
+	const size_t result = FL__ROUND_UP(arg + count * type->arg_size, alignment);
 	const size_t bytes = result + result_size;
 	const unsigned size = bytes > FL__TASK_BLOCK_SMALL;
 	struct fl__task_block *block;

@@ -46,25 +46,20 @@ struct fl__stack_block {
 	struct fl__slab *slab;
 };
 
-static size_t stack_round_up(size_t size, size_t page)
-{
-	return (size + page - 1) / page * page;
-}
-
 void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block)
 {
 	enum { GUARD = 16 * 1024, LEAST = 16 * 1024 };
 	size_t page = fl__page_size();
 	/* A larger slot fails as a slab that cannot be mapped. */
 	const size_t most = SIZE_MAX / STACK_SLOTS - 4 * page;
-	*pool = (struct fl__stack_pool){.guard = stack_round_up(GUARD, page)};
-	size = stack_round_up(size == 0 ? FL__STACK_SIZE : FL__MIN(size, most), page);
-	pool->slot = size < pool->guard + LEAST ? pool->guard + stack_round_up(LEAST, page) : size;
+	*pool = (struct fl__stack_pool){.guard = FL__ROUND_UP((size_t)GUARD, page)};
+	size = FL__ROUND_UP(size == 0 ? FL__STACK_SIZE : FL__MIN(size, most), page);
+	pool->slot = size < pool->guard + LEAST ? pool->guard + FL__ROUND_UP((size_t)LEAST, page) : size;
 	/* An odd number of pages spreads the stacks' tops over the cache's sets. */
 	if (pool->slot / page % 2 == 0)
 		pool->slot += page;
-	pool->block = stack_round_up(FL__MAX(block, sizeof(struct fl__stack_block)), STACK_LINE);
-	pool->slab = stack_round_up(STACK_SLOTS * pool->block, page) + STACK_SLOTS * pool->slot;
+	pool->block = FL__ROUND_UP(FL__MAX(block, sizeof(struct fl__stack_block)), STACK_LINE);
+	pool->slab = FL__ROUND_UP(STACK_SLOTS * pool->block, page) + STACK_SLOTS * pool->slot;
 }
 
 static char *stack_slot(const struct fl__stack_pool *pool, const struct fl__slab *slab, unsigned i)

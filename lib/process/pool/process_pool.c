@@ -121,7 +121,7 @@ enum { PROCESS_POOL_ARENA_UNIT = 64 };
 /* Returns an offset; -1: no room. */
 static int64_t process_pool_arena_alloc(struct fl__pool_arena *r, size_t size)
 {
-	const uint32_t need = (uint32_t)(size + PROCESS_POOL_ARENA_UNIT - 1) & ~(uint32_t)(PROCESS_POOL_ARENA_UNIT - 1);
+	const uint32_t need = FL__ROUND_UP((uint32_t)size, PROCESS_POOL_ARENA_UNIT);
 	uint32_t at = r->head % FL__RINGS_ARENA;
 	uint32_t skipped = at + need > FL__RINGS_ARENA ? FL__RINGS_ARENA - at : 0;
 	if (r->head - r->tail + skipped + need > FL__RINGS_ARENA)

@@ -14,17 +14,12 @@
 #include <fcntl.h>
 #include <string.h>
 
-static uint64_t shm_region_round_up(uint64_t n, uint64_t to)
-{
-	return (n + to - 1) / to * to;
-}
-
 /* False: no region can have that many units. */
 static bool shm_region_lay_out(fl_shm *r, uint64_t units)
 {
 	if (units == 0 || units > FL_SHM_SIZE_MAX / FL__SHM_UNIT)
 		return false;
-	r->data = shm_region_round_up(FL__SHM_HEAD + units * sizeof(uint32_t), fl__page_size());
+	r->data = FL__ROUND_UP(FL__SHM_HEAD + units * sizeof(uint32_t), fl__page_size());
 	r->total = r->data + units * FL__SHM_UNIT;
 	r->arena.units = (uint32_t)units;
 	return r->total <= PTRDIFF_MAX;
@@ -46,7 +41,7 @@ static int shm_region_map(fl_shm *r)
 static int shm_region_fill(int fd, uint64_t size)
 {
 	const uint64_t page = fl__page_size();
-	uint64_t step = shm_region_round_up(UINT64_C(16) << 20, page);
+	uint64_t step = FL__ROUND_UP(UINT64_C(16) << 20, page);
 	for (uint64_t at = 0; at < size;) {
 		uint64_t n = FL__MIN(size - at, step);
 		int rc = fl__shm_sys.fill(fd, at, n);
@@ -55,7 +50,7 @@ static int shm_region_fill(int fd, uint64_t size)
 		else if (rc != -EINTR)
 			return rc;
 		else if (step > page)
-			step = shm_region_round_up(step / 2, page);
+			step = FL__ROUND_UP(step / 2, page);
 	}
 	return 0;
 }
@@ -105,7 +100,7 @@ int fl_shm_create(fl_shm **region, size_t size)
 	if (bytes == 0)
 		return -EINVAL;
 	if (bytes > FL_SHM_SIZE_MAX ||
-	    !shm_region_lay_out(&layout, shm_region_round_up(bytes, fl__page_size()) / FL__SHM_UNIT))
+	    !shm_region_lay_out(&layout, FL__ROUND_UP(bytes, fl__page_size()) / FL__SHM_UNIT))
 		return -EFBIG;
 	if (layout.total > fl__shm_sys.available())
 		return -ENOMEM;
