@@ -25,19 +25,14 @@ static void completion_wake(struct fl__completion_list *list)
 
 static void completion_append(struct fl__completion_list *list, struct fl__fiber_completion *e)
 {
-	e->next_ended = NULL;
-	*(list->last ? &list->last->next_ended : &list->first) = e;
-	list->last = e;
+	FL__APPEND(list->first, list->last, e, next_ended);
 }
 
 static struct fl__fiber_completion *completion_take_first(struct fl__completion_list *list)
 {
 	struct fl__fiber_completion *e = list->first;
-	if (!e)
-		return NULL;
-	list->first = e->next_ended;
-	if (!list->first)
-		list->last = NULL;
+	if (e)
+		list->first = e->next_ended;
 	return e;
 }
 

@@ -57,9 +57,7 @@ static void loop_make_calls(fl_loop *l, struct fl__ctx *ctx)
 static void loop_enqueue_call(struct fl__post *post)
 {
 	fl_loop *l = ((struct loop_call *)(void *)post)->loop;
-	post->next = NULL;
-	*(l->calls ? &l->calls_last->next : &l->calls) = post;
-	l->calls_last = post;
+	FL__APPEND(l->calls, l->calls_last, post, next);
 	if (!l->calling)
 		fl__fiber_resume(l->callback_fiber);
 }
@@ -201,11 +199,8 @@ static void loop_watch_fire(fl_loop_watch *w, unsigned events)
 	fl_loop *l = w->loop_;
 	if (events == 0)
 		return;
-	if (w->pending_ == 0) {
-		*(l->fired ? &l->fired_last->next_ : &l->fired) = w;
-		l->fired_last = w;
-		w->next_ = NULL;
-	}
+	if (w->pending_ == 0)
+		FL__APPEND(l->fired, l->fired_last, w, next_);
 	if (!l->calling) {
 		w->pending_ |= events;
 		fl__fiber_resume(l->callback_fiber);

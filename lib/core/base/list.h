@@ -43,6 +43,14 @@
 						     });                                                               \
 	     member = member##_next)
 
+/* Appends to a list with links `next` alone. `last` counts only while there is a `first`. */
+#define FL__APPEND(first, last, member, next)                                                                          \
+	do {                                                                                                           \
+		(member)->next = NULL;                                                                                 \
+		*((first) ? &(last)->next : &(first)) = (member);                                                      \
+		(last) = (member);                                                                                     \
+	} while (0)
+
 /* A queue points to its first and last member; a member has `next` and `prev`. */
 #define FL__QUEUE_ADD(first, last, member) FL__QUEUE_ADD_AT(first, last, member, next, prev)
 #define FL__QUEUE_ADD_FIRST(first, last, member) FL__QUEUE_ADD_AT(last, first, member, prev, next)

@@ -99,9 +99,7 @@ static void imap_close(fl_imap *it)
 
 static void imap_add_ready(fl_imap *it, struct fl__imap_batch *b)
 {
-	b->next_done = NULL;
-	*(it->ready ? &it->ready_last->next_done : &it->ready) = b;
-	it->ready_last = b;
+	FL__APPEND(it->ready, it->ready_last, b, next_done);
 }
 
 static struct fl__imap_batch *imap_batch_new(fl_imap *it, size_t index, size_t count)

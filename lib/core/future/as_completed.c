@@ -18,6 +18,7 @@
  */
 #include "as_completed.h"
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/sys.h"
 #include <errno.h>
 #include <limits.h>
@@ -35,9 +36,7 @@ bool fl__future_has_failed(const fl_future *f)
 /* Under the lock. */
 static void futures_add_ended(struct fl__future_set *set, struct fl__future_entry *entry)
 {
-	entry->next = NULL;
-	*(set->last ? &set->last->next : &set->first) = entry;
-	set->last = entry;
+	FL__APPEND(set->first, set->last, entry, next);
 	set->left--;
 	set->errors += fl__future_has_failed(entry->future);
 	if (set->enough && set->enough(set))
@@ -112,11 +111,8 @@ int fl__future_set_sleep(struct fl__future_set *set, bool (*enough)(const struct
 struct fl__future_entry *fl__future_set_take(struct fl__future_set *set)
 {
 	struct fl__future_entry *entry = set->first;
-	if (!entry)
-		return NULL;
-	set->first = entry->next;
-	if (!set->first)
-		set->last = NULL;
+	if (entry)
+		set->first = entry->next;
 	return entry;
 }
 
