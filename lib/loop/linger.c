@@ -11,11 +11,7 @@ int64_t fl__linger_time = FL_S(5);
 /* Returns how many bytes it has dropped; 0: the peer's end. */
 static ssize_t linger_drop(int fd)
 {
-	ssize_t n;
-	do
-		n = fl__net_drop(fd);
-	while (n == -EINTR);
-	return n;
+	return FL__RETRY(fl__net_drop(fd));
 }
 
 static void linger_end(struct fl__linger *g)

@@ -432,7 +432,7 @@ static int host_create_inner(struct host_pool *p, char *text)
 	(void)pthread_sigmask(SIG_SETMASK, &host.signals, &before);
 	int rc = p->open.processes ? fl_process_executor_create(&p->inner, &config)
 	                           : fl_thread_executor_create(&p->inner, &config);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	fl__signals_restore(&before);
 	if (rc != 0)
 		(void)snprintf(text, FL_MESSAGE_MAX, "rank %d (%s) cannot make its own executor: %s",
 		               fl__mpi_world.rank, fl__mpi_world.host, fl_error_text(rc));

@@ -56,16 +56,6 @@ void fl__death_pipe_keep(const struct fl__death_pipe *d)
 	death_pipe_kept = d;
 }
 
-static void death_pipe_before_fork(void)
-{
-	fl_mutex_lock(&death_pipe_lock);
-}
-
-static void death_pipe_after_fork_in_parent(void)
-{
-	fl_mutex_unlock(&death_pipe_lock);
-}
-
 /* fl__new_process_setup() closes the kept pipe later. */
 static void death_pipe_after_fork_in_child(void)
 {
@@ -78,4 +68,4 @@ static void death_pipe_after_fork_in_child(void)
 	death_pipe_first = NULL;
 }
 
-FL__AT_FORK(FL__AT_START, death_pipe_before_fork, death_pipe_after_fork_in_parent, death_pipe_after_fork_in_child)
+FL__AT_FORK_LOCKED(FL__AT_START, death_pipe_lock, death_pipe_after_fork_in_child)

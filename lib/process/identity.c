@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "identity.h"
+#include "core/base/sys.h"
 #include "core/exec/registry.h"
 #include <elf.h>
 #include <errno.h>

@@ -267,15 +267,13 @@ int fl__process_may_fork(const char **problem)
 
 int fl__process_fork(int *pidfd)
 {
-	sigset_t all, before;
 	fl__flush_streams();
-	(void)sigfillset(&all);
 	/* no handler of the caller may run in the child, or reap it */
-	(void)sigprocmask(SIG_SETMASK, &all, &before);
+	const sigset_t before = fl__signals_block(true);
 	int pid = fl__fork_with_pidfd(pidfd);
 	if (pid == 0)
 		return 0;
-	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	fl__signals_restore(&before);
 	return pid;
 }
 

@@ -82,8 +82,8 @@ static int process_sys_clone(int (*child)(void *arg), void *stack_end, void *arg
 #endif
 	if (pid == -EINVAL)
 		pid = process_sys_clone_by_fork(child, arg, pidfd);
-	while (!pidfd && pid > 0 && FL__SYS_RESULT(waitpid(pid, NULL, __WALL)) == -EINTR)
-		;
+	if (!pidfd && pid > 0)
+		(void)FL__RETRY(FL__SYS_RESULT(waitpid(pid, NULL, __WALL)));
 	return pid;
 }
 
@@ -102,10 +102,7 @@ int fl__process_signal_group(int pidfd, int pid, int signal)
 static int process_sys_wait(int type, int id, int *pid, fl_process_status *status, int flags)
 {
 	siginfo_t info = {.si_pid = 0};
-	int rc;
-	do
-		rc = FL__SYS_RESULT(waitid((idtype_t)type, (id_t)id, &info, WEXITED | flags));
-	while (rc == -EINTR);
+	const int rc = FL__RETRY(FL__SYS_RESULT(waitid((idtype_t)type, (id_t)id, &info, WEXITED | flags)));
 	if (rc != 0)
 		return rc;
 	*pid = info.si_pid;
@@ -121,8 +118,8 @@ static int process_sys_wait(int type, int id, int *pid, fl_process_status *statu
 int fl__process_reap(int pidfd, fl_process_status *status, bool wait)
 {
 	int pid;
-	while (wait && FL__SYS_RESULT(poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, -1)) == -EINTR)
-		;
+	if (wait)
+		(void)FL__RETRY(FL__SYS_RESULT(poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, -1)));
 	return process_sys_wait(PROCESS_SYS_P_PIDFD, pidfd, &pid, status, wait ? 0 : WNOHANG);
 }
 
@@ -154,11 +151,7 @@ static int process_sys_mask(int how, const sigset_t *signals, sigset_t *before)
 
 static int process_sys_open(const char *path, int flags)
 {
-	int rc;
-	do
-		rc = FL__SYS_RESULT(open(path, flags | O_CLOEXEC));
-	while (rc == -EINTR);
-	return fl__fd_above_streams(rc);
+	return fl__fd_above_streams(FL__RETRY(FL__SYS_RESULT(open(path, flags | O_CLOEXEC))));
 }
 
 bool fl__file_exists(int directory, const char *path)

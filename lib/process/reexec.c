@@ -205,9 +205,7 @@ static int reexec_fork(int socket, int64_t deadline)
 {
 	int pidfd, parent = getpid();
 	fl_process_status status = {0, 0};
-	sigset_t all, before;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	FL__SIGNALS_BLOCKED(true);
 	const int pid = fl__process_fork(&pidfd);
 	int rc = pid;
 	if (pid == 0)
@@ -219,7 +217,6 @@ static int reexec_fork(int socket, int64_t deadline)
 		fl__fd_close(pidfd);
 		reexec_discard_signal(pid);
 	}
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return rc != 0 ? rc : status.signal ? -EAGAIN : -status.code;
 }
 
@@ -330,10 +327,7 @@ static bool reexec_is_from(int parent)
 
 static _Noreturn void reexec_serve(char role, int parent)
 {
-	sigset_t all;
-	(void)sigfillset(&all);
-	fl__signals_unblock_faults(&all);
-	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	(void)fl__signals_block(false);
 	/* Without a known, live parent it would be worse to run the program. */
 	if (!reexec_is_from(parent) || fcntl(FL__REEXEC_SOCKET, F_SETFD, FD_CLOEXEC) != 0 ||
 	    reexec_send_hello(FL__REEXEC_SOCKET) != 0)

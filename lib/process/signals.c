@@ -15,10 +15,7 @@
 static int signals_take(int fd)
 {
 	struct signalfd_siginfo info;
-	ssize_t n;
-	do
-		n = FL__SYS_RESULT(read(fd, &info, sizeof info));
-	while (n == -EINTR);
+	const ssize_t n = FL__RETRY(FL__SYS_RESULT(read(fd, &info, sizeof info)));
 	return n < 0 ? (int)n : (int)info.ssi_signo;
 }
 

@@ -114,14 +114,11 @@ static int spawn_finish(struct fl__spawn *spawn, int pipe)
 
 static int spawn_clone(struct fl__spawn *spawn)
 {
-	sigset_t all, before;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	FL__SIGNALS_BLOCKED(true);
 	fl__death_pipe_keep(spawn->setup.death_pipe); /* where clone() is a fork */
 	int pid = fl__process_sys.clone(spawn->orphan ? spawn_run_parent : spawn_run_child,
 	                                spawn->stack + SPAWN_STACK_SIZE, spawn, spawn->orphan ? NULL : &spawn->pidfd);
 	fl__death_pipe_keep(NULL);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return pid;
 }
 

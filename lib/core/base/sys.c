@@ -441,13 +441,23 @@ void fl__signals_of_thread(sigset_t *signals)
 	fl__signals_unblock_faults(signals);
 }
 
-int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+sigset_t fl__signals_block(bool faults)
 {
 	sigset_t all, before;
 	(void)sigfillset(&all);
-	fl__signals_unblock_faults(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits the mask */
-	const int rc = fl__sys.thread_create(thread, attr, start, arg);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return rc;
+	if (!faults)
+		fl__signals_unblock_faults(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	return before;
+}
+
+void fl__signals_restore(const sigset_t *before)
+{
+	(void)pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	FL__SIGNALS_BLOCKED(false); /* the new thread inherits the mask */
+	return fl__sys.thread_create(thread, attr, start, arg);
 }

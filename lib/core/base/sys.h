@@ -112,6 +112,16 @@ static inline void fl__errno_restore(const int *before)
 		_result;                                                                                               \
 	})
 
+/* Calls again after -EINTR. */
+#define FL__RETRY(call)                                                                                                \
+	__extension__({                                                                                                \
+		__typeof__((call) + 0) _got;                                                                           \
+		do                                                                                                     \
+			_got = (call);                                                                                 \
+		while (_got == -EINTR);                                                                                \
+		_got;                                                                                                  \
+	})
+
 /* `config`, or for NULL one that is all-zero. */
 #define FL__OR_DEFAULTS(config)                                                                                        \
 	__extension__({                                                                                                \
@@ -172,6 +182,18 @@ int fl__check_file_size(uint64_t size);
 		(void)pthread_atfork(before, in_parent, in_child);                                                     \
 	}
 
+/* The same. Holds `lock`, an fl_mutex, over the fork; `in_child` initializes it. */
+#define FL__AT_FORK_LOCKED(when, lock, in_child)                                                                       \
+	static void in_child##_before(void)                                                                            \
+	{                                                                                                              \
+		fl_mutex_lock(&(lock));                                                                                \
+	}                                                                                                              \
+	static void in_child##_in_parent(void)                                                                         \
+	{                                                                                                              \
+		fl_mutex_unlock(&(lock));                                                                              \
+	}                                                                                                              \
+	FL__AT_FORK(when, in_child##_before, in_child##_in_parent, in_child)
+
 bool fl__is_main_thread(void);
 
 /* Zeroed memory. NULL: out of memory, or n * size overflows. */
@@ -188,6 +210,13 @@ void fl__free_to(const fl_allocator *allocator, void *memory);
  * process without its handler.
  */
 void fl__signals_unblock_faults(sigset_t *signals);
+
+/* Blocks all signals; `faults`: those of faults, too. Returns what the thread blocked before. */
+sigset_t fl__signals_block(bool faults);
+void fl__signals_restore(const sigset_t *before);
+/* A declaration: blocks to the end of the block. */
+#define FL__SIGNALS_BLOCKED(faults)                                                                                    \
+	__attribute__((cleanup(fl__signals_restore), unused)) const sigset_t _mask = fl__signals_block(faults)
 
 /* What the calling thread blocks, without the signals of faults. */
 void fl__signals_of_thread(sigset_t *signals);

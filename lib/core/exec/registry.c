@@ -115,20 +115,10 @@ uint64_t fl__registry_changes(void)
 	return fl__load_relaxed(&registry_change_count); /* as in registry_note_change() */
 }
 
-/* The lock is held across a fork, so a forked child finds the registry consistent. */
-static void registry_before_fork(void)
-{
-	fl_mutex_lock(&registry_lock);
-}
-
-static void registry_after_fork_in_parent(void)
-{
-	fl_mutex_unlock(&registry_lock);
-}
-
+/* A forked child finds the registry consistent. */
 static void registry_after_fork_in_child(void)
 {
 	fl_mutex_init(&registry_lock);
 }
 
-FL__AT_FORK(FL__AT_START, registry_before_fork, registry_after_fork_in_parent, registry_after_fork_in_child)
+FL__AT_FORK_LOCKED(FL__AT_START, registry_lock, registry_after_fork_in_child)

@@ -311,16 +311,6 @@ static bool thread_arm(void *object, struct fl__node *node)
 const fl_on_type fl__on_thread = {thread_ready, thread_arm, fl__node_disarm, NULL, true};
 
 /* A forked child finds the list consistent, and all other threads lost. */
-static void thread_before_fork(void)
-{
-	fl_mutex_lock(&thread_list_lock);
-}
-
-static void thread_after_fork_in_parent(void)
-{
-	fl_mutex_unlock(&thread_list_lock);
-}
-
 static void thread_after_fork_in_child(void)
 {
 	fl_mutex_init(&thread_list_lock);
@@ -328,4 +318,4 @@ static void thread_after_fork_in_child(void)
 		t->lost = t != thread_self;
 }
 
-FL__AT_FORK(FL__AT_START, thread_before_fork, thread_after_fork_in_parent, thread_after_fork_in_child)
+FL__AT_FORK_LOCKED(FL__AT_START, thread_list_lock, thread_after_fork_in_child)

@@ -316,14 +316,11 @@ static ssize_t datagram_receive_one(fl_datagram *d, const struct datagram_call *
 {
 	struct iovec part = {c->data, c->size};
 	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
-	ssize_t n;
 	if (c->from) {
 		m.msg_name = &c->from->system;
 		m.msg_namelen = sizeof c->from->system;
 	}
-	do
-		n = fl__net_sys.recvmsg(d->io.fd, &m, MSG_TRUNC);
-	while (n == -EINTR);
+	const ssize_t n = FL__RETRY(fl__net_sys.recvmsg(d->io.fd, &m, MSG_TRUNC));
 	if (n < 0)
 		return datagram_fail_receive(d, (int)n, c->from);
 	if (c->from)
@@ -344,7 +341,6 @@ static ssize_t datagram_receive_batch(fl_datagram *d, const struct datagram_call
 {
 	struct mmsghdr messages[FL_DATAGRAM_MANY] = {0};
 	struct iovec parts[FL_DATAGRAM_MANY];
-	int n;
 	for (unsigned i = 0; i < c->n; i++) {
 		fl_datagram_message *to = &c->messages_in[i];
 		struct msghdr *m = &messages[i].msg_hdr;
@@ -354,9 +350,7 @@ static ssize_t datagram_receive_batch(fl_datagram *d, const struct datagram_call
 		m->msg_name = &to->address.system;
 		m->msg_namelen = sizeof to->address.system;
 	}
-	do
-		n = fl__net_sys.recvmmsg(d->io.fd, messages, c->n, MSG_TRUNC);
-	while (n == -EINTR);
+	const int n = FL__RETRY(fl__net_sys.recvmmsg(d->io.fd, messages, c->n, MSG_TRUNC));
 	if (n < 0)
 		return datagram_fail_receive(d, n, &c->messages_in[0].address);
 	for (int i = 0; i < n; i++)

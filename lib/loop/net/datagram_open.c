@@ -197,11 +197,7 @@ int fl_datagram_fd(const fl_datagram *d)
 
 static int datagram_connect_to(const fl_datagram *d, const void *address, socklen_t size)
 {
-	int rc;
-	do
-		rc = fl__net_sys.connect(d->io.fd, address, size);
-	while (rc == -EINTR);
-	return fl__datagram_error(rc);
+	return fl__datagram_error(FL__RETRY(fl__net_sys.connect(d->io.fd, address, size)));
 }
 
 /* A disconnect takes away a port that the system has chosen: bind() gets it again. */

@@ -25,14 +25,9 @@ struct resolve_answer {
 static int resolve_run(fl_task_ctx *ctx, const void *arg, void *result)
 {
 	struct resolve_answer *a = result;
-	sigset_t all, before;
 	(void)ctx;
-	/* no signal interrupts what the C library loads for getaddrinfo() */
-	(void)sigfillset(&all);
-	fl__signals_unblock_faults(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	FL__SIGNALS_BLOCKED(false); /* no signal interrupts what the C library loads for getaddrinfo() */
 	a->n = fl__name_sys.lookup(arg, 0, a->list, FL_ADDRESSES_MAX);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return 0;
 }
 

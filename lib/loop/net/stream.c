@@ -213,12 +213,9 @@ static ssize_t stream_receive_once(const fl_stream *s, void *buffer, size_t size
 /* Returns bytes; 0: the end; -EAGAIN; an error. `passed` NULL: the system closes descriptors. */
 static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size, struct stream_passed *passed)
 {
-	ssize_t n;
 	if (s->ended)
 		return 0;
-	do
-		n = stream_receive_once(s, buffer, size, passed);
-	while (n == -EINTR);
+	ssize_t n = FL__RETRY(stream_receive_once(s, buffer, size, passed));
 	if (n > 0) {
 		if ((size_t)n < size && s->is_tcp)
 			fl__io_partly_drained(&s->io);
@@ -414,9 +411,7 @@ ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size)
 	ssize_t n = stream_begin(s, FL__IO_OUT, size, false);
 	if (n != 0 || size == 0)
 		return n;
-	do
-		n = stream_send(s, data, size);
-	while (n == -EINTR);
+	n = FL__RETRY(stream_send(s, data, size));
 	int rc = stream_count_sent(s, n);
 	return n == -EAGAIN ? n : rc != 0 ? rc : n;
 }
