@@ -5,7 +5,6 @@
 #include "loop.h"
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 /*
  * Waits for the ends of several fibers: a fiber that ends appends its completion to each waiter's

@@ -9,7 +9,6 @@
 #include "core/base/sys.h"
 #include "core/sync/thread.h"
 #include "core/wait/lock.h"
-#include "loop.h"
 #include <errno.h>
 #include <fairlead/event.h>
 #include <fairlead/thread.h>

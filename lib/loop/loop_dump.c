@@ -4,7 +4,6 @@
 #include "core/base/sys.h"
 #include "core/debug/symbols.h"
 #include "loop.h"
-#include "loop_debug.h"
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <unwind.h>

@@ -15,7 +15,6 @@
 #include "fiber_completion.h"
 #include "loop.h"
 #include <errno.h>
-#include <fairlead/error.h>
 
 bool fl__fiber_is_failure(const struct fl_fiber *f, int rc)
 {

@@ -6,7 +6,6 @@
 #include "loop.h"
 #include <errno.h>
 #include <fairlead/future.h>
-#include <fairlead/loop.h>
 #include <fairlead/thread.h>
 
 /* Most of them wait in system calls. */

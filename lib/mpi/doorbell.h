@@ -3,7 +3,6 @@
 #define FL_MPI_DOORBELL_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /*

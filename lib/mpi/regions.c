@@ -38,7 +38,6 @@
 #include "process/shm/shm_sys.h"
 #include <errno.h>
 #include <fairlead/error.h>
-#include <fairlead/mutex.h>
 #include <fairlead/thread.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -25,7 +25,6 @@
 #include "core/debug/debug.h"
 #include "core/fd/try_io.h"
 #include "core/sync/helper.h"
-#include "core/wait/lot.h"
 #include "process_sys.h"
 #include "reaper.h"
 #include <errno.h>

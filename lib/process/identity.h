@@ -3,7 +3,6 @@
 #define FL_PROCESS_IDENTITY_H
 
 #include <fairlead/task_type.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

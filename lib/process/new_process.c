@@ -7,7 +7,6 @@
 #include "packet.h"
 #include "process_sys.h"
 #include "request.h"
-#include <errno.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -16,7 +15,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 /*
  * If the parent has ended, the close of this process's copies kills it. The kernel refuses SIGKILL

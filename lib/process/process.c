@@ -34,7 +34,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum process_state { PROCESS_RUNS, PROCESS_ORPHAN, PROCESS_ENDED };
 

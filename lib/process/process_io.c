@@ -8,7 +8,6 @@
 #include "core/fd/try_io.h"
 #include "fd_watcher.h"
 #include "process_stop.h"
-#include "process_sys.h"
 #include <errno.h>
 #include <fairlead/process_io.h>
 #include <string.h>

@@ -6,14 +6,11 @@
 #include <errno.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/sockios.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>

@@ -6,7 +6,6 @@
 #include "process_sys.h"
 #include <errno.h>
 #include <fairlead/signals.h>
-#include <fairlead/time.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>

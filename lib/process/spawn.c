@@ -17,7 +17,6 @@
 #include "process_sys.h"
 #include <errno.h>
 #include <fairlead/time.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <unistd.h>

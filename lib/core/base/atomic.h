@@ -5,7 +5,6 @@
 /* The atomic operations, which the public headers need, too. */
 #include "sanitizer.h"
 #include <fairlead/private/inline.h>
-#include <stdint.h>
 
 /*
  * ThreadSanitizer does not model fences. Under it (FL__TSAN) a fence is a read-modify-write of one

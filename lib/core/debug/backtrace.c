@@ -9,7 +9,6 @@
 #include "../base/atomic.h"
 #include <link.h>
 #include <stdio.h>
-#include <string.h>
 #include <unwind.h>
 
 struct backtrace_taking {

@@ -3,15 +3,11 @@
 #include "../base/atomic.h"
 #include "../base/error.h"
 #include "../base/list.h"
-#include "../base/panic.h"
 #include "../base/sys.h"
 #include "../base/unload.h"
-#include "../debug/debug.h"
 #include "../sync/helper.h"
 #include <errno.h>
-#include <fairlead/thread.h>
 #include <stdio.h>
-#include <string.h>
 
 void fl__executor_missing(const char *function)
 {

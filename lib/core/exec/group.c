@@ -54,7 +54,6 @@
 #include "map.h"
 #include <errno.h>
 #include <fairlead/error.h>
-#include <fairlead/group.h>
 #include <string.h>
 
 enum { GROUP_MEMBERS_LEFT = 1, GROUP_NO_OFFER = 1, GROUP_WAITER = 2 };

@@ -4,7 +4,6 @@
 
 #include <fairlead/group.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 /* The fibers of loops call these (loop/loop_fiber.c). group.c has the tables. */
 

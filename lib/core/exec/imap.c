@@ -6,7 +6,6 @@
 #include "../base/sys.h"
 #include "../debug/debug.h"
 #include "../future/failure.h"
-#include "../wait/cancel.h"
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <stdio.h>

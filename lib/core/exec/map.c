@@ -16,13 +16,10 @@
  */
 #include "map.h"
 #include "../base/atomic.h"
-#include "../base/sys.h"
 #include "../future/failure.h"
 #include "../sync/context_var.h"
-#include "../wait/cancel.h"
 #include "../wait/lock.h"
 #include "imap.h"
-#include <errno.h>
 #include <string.h>
 
 enum { MAP_CHUNKS_PER_WORKER = 8, MAP_STOPPED = 1 };

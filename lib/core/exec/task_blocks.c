@@ -31,12 +31,8 @@
  *   4. A context in a cache never waits.
  */
 #include "task_blocks.h"
-#include "../base/atomic.h"
-#include "../base/list.h"
 #include "../base/sys.h"
-#include "../wait/context.h"
 #include "../wait/lock.h"
-#include <string.h>
 
 enum { TASK_BLOCKS_CHAIN = FL__TASK_BLOCK_CHAIN, TASK_BLOCKS_SLAB_MOST = 1024 /* blocks */ };
 enum { TASK_BLOCKS_SHUT = 1, TASK_BLOCKS_HOLD = 2 };

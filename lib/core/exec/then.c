@@ -39,7 +39,6 @@
 #include <fairlead/future.h>
 #include <fairlead/wait_any.h>
 #include <stdio.h>
-#include <string.h>
 
 enum then_phase { THEN_WAITING, THEN_BEGUN, THEN_CANCELLED };
 

@@ -3,15 +3,12 @@
 #include "../base/sys.h"
 #include "passed_fds.h"
 #include "try_io.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <net/if.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 static int net_sys_socket(int family, int type, int protocol)

@@ -2,7 +2,6 @@
 #ifndef FL_FD_PASSED_FDS_H
 #define FL_FD_PASSED_FDS_H
 
-#include <stddef.h>
 #include <sys/socket.h>
 
 /* Descriptors in the control part of a message over a Unix socket (unix(7), SCM_RIGHTS). */

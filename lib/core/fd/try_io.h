@@ -2,7 +2,6 @@
 #ifndef FL_FD_TRY_IO_H
 #define FL_FD_TRY_IO_H
 
-#include <stddef.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 

@@ -56,13 +56,11 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../sync/context_var.h"
-#include "../wait/cancel.h"
 #include "../wait/lock.h"
 #include "../wait/lot.h"
 #include "failure.h"
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 enum {
 	FUTURE_CLAIMED = 1,

@@ -43,7 +43,6 @@
 #include <errno.h>
 #include <fairlead/barrier.h>
 #include <fairlead/time.h>
-#include <limits.h>
 #include <pthread.h>
 
 /* Of a queued node; of a dequeued node. */

@@ -35,7 +35,6 @@
 #include "mutex.h"
 #include <errno.h>
 #include <fairlead/cond.h>
-#include <fairlead/time.h>
 
 enum { COND_WAITERS = 1, COND_FORK = 2, COND_FORKS = 31 * COND_FORK, COND_SIGNALLED = 1 };
 #define COND_SPINNER (~(uintptr_t)(COND_WAITERS | COND_FORKS))

@@ -16,7 +16,6 @@
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/latch.h>
-#include <fairlead/time.h>
 
 #define LATCH_WAITERS 0x80000000u
 static const struct fl__word latch_at_zero = {FL_LATCH_MAX, 0, LATCH_WAITERS, .kind = FL__DEBUG_LATCH};

@@ -16,7 +16,6 @@
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/once.h>
-#include <fairlead/time.h>
 #include <pthread.h>
 
 enum { ONCE_DONE = FL_ONCE_DONE_, ONCE_RUNNING = 2, ONCE_WAITERS = 4 };

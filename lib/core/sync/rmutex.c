@@ -9,7 +9,6 @@
 #include "../wait/context.h"
 #include <errno.h>
 #include <fairlead/rmutex.h>
-#include <fairlead/time.h>
 
 static bool rmutex_is_owner(const fl_rmutex *m, uint64_t id)
 {

@@ -43,7 +43,6 @@
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
-#include "../base/sys.h"
 #include "../debug/debug.h"
 #include "../wait/lot.h"
 #include "turn.h"

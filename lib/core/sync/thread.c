@@ -19,9 +19,7 @@
 #include <errno.h>
 #include <fairlead/event.h>
 #include <fairlead/mutex.h>
-#include <fairlead/thread.h>
 #include <fairlead/time.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 

@@ -4,8 +4,6 @@
 #include "core/fd/net_sys.h"
 #include "datagram.h"
 #include <errno.h>
-#include <netdb.h>
-#include <string.h>
 
 #ifndef IP_MULTICAST_ALL
 #define IP_MULTICAST_ALL 49

@@ -8,11 +8,9 @@
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/fd/net_sys.h"
-#include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/future.h>
 #include <netdb.h>
-#include <signal.h>
 #include <string.h>
 
 enum { RESOLVE_HOST_SIZE = 256 };

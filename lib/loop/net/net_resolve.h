@@ -3,7 +3,6 @@
 #define FL_LOOP_NET_RESOLVE_H
 
 #include "../loop.h"
-#include <errno.h>
 #include <fairlead/net.h>
 #include <netinet/in.h>
 #include <stdbool.h>

@@ -6,8 +6,6 @@
 #include "../packet.h"
 #include <fairlead/mutex.h>
 #include <fairlead/pipe.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /*

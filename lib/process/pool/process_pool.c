@@ -50,7 +50,6 @@
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/fd/try_io.h"
-#include "core/wait/cancel.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/shm.h>

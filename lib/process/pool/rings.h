@@ -3,7 +3,6 @@
 #define FL_PROCESS_POOL_RINGS_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /*

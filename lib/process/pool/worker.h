@@ -4,7 +4,6 @@
 
 #include "rings.h"
 #include <fairlead/executor.h>
-#include <fairlead/process.h>
 
 /*
  * The task that each worker process runs all its life. Exit codes of the process:

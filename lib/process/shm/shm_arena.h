@@ -4,7 +4,6 @@
 
 #include "shm_lock.h"
 #include <fairlead/defs.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 /* An allocator of units of a memory, which it does not access. Its map may lie anywhere. */

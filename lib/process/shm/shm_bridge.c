@@ -53,7 +53,6 @@
 #include "core/base/sys.h"
 #include "core/sync/helper.h"
 #include "core/wait/lock.h"
-#include "core/wait/lot.h"
 #include <errno.h>
 #include <fairlead/time.h>
 

@@ -35,7 +35,6 @@
 #include "shm_bridge.h"
 #include <errno.h>
 #include <fairlead/shm_cond.h>
-#include <fairlead/time.h>
 #include <limits.h>
 
 int fl_shm_cond_destroy(const fl_shm_cond *c)

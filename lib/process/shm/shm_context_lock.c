@@ -11,12 +11,10 @@
  */
 #include "shm_context_lock.h"
 #include "core/base/atomic.h"
-#include "core/base/sys.h"
 #include "core/debug/debug.h"
 #include "core/wait/cancel.h"
 #include "shm_bridge.h"
 #include <errno.h>
-#include <fairlead/time.h>
 
 static _Thread_local uint32_t shm_context_waiters FL__INITIAL_EXEC;
 

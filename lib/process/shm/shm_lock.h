@@ -5,7 +5,6 @@
 #include "core/base/sys.h"
 #include <fairlead/defs.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /*

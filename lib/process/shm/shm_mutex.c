@@ -24,7 +24,6 @@
 #include "shm_context_lock.h"
 #include <errno.h>
 #include <fairlead/shm_mutex.h>
-#include <fairlead/time.h>
 
 _Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_mutex *)0)->lock_, "lock_ is a struct fl__shm_lock");
 

@@ -42,7 +42,6 @@
 #include "core/base/sys.h"
 #include "shm_region.h"
 #include <errno.h>
-#include <fairlead/shm_queue.h>
 #include <fairlead/time.h>
 #include <string.h>
 
