@@ -83,7 +83,6 @@ int fl__loop_wait_fds(fl_loop *l, const struct pollfd *fds, unsigned n, enum fl_
                       int64_t deadline, fl_cancel_token *cancel);
 
 int fl__loop_run_callbacks(void *loop);
-/* Frees the calls, and makes none. */
 void fl__loop_free_calls(fl_loop *l);
 void fl__loop_free_timers(fl_loop *l);
 /* Of a timer, or of a socket that lingers. */

@@ -37,7 +37,6 @@ void fl__mpi_bell_accept(void);
 /* Rank 0 has not taken this rank's connection. */
 void fl__mpi_bell_give_up(void);
 
-/* Closes all. */
 void fl__mpi_bell_close(void);
 
 bool fl__mpi_bell_is_there(void);

@@ -22,7 +22,6 @@ struct fl__mpi_sender *fl__mpi_sender_new(fl_shm *const *regions, unsigned n, bo
 /* The rank answers with HAS. */
 void fl__mpi_sender_tell(struct fl__mpi_sender *s, uint32_t pool, int rank);
 
-/* Handles WANT. */
 void fl__mpi_sender_on_want(struct fl__mpi_sender *s, int from, const struct fl__mpi_head *head);
 
 /*

@@ -14,7 +14,6 @@ static fl_mutex death_pipe_lock = FL_MUTEX_INIT;
 static struct fl__death_pipe *death_pipe_first;
 static _Thread_local const struct fl__death_pipe *death_pipe_kept;
 
-/* Under the lock. */
 static void death_pipe_close_locked(struct fl__death_pipe *d)
 {
 	FL__LIST_REMOVE(d);

@@ -422,7 +422,6 @@ void fl__executor_end_queued(fl_executor *e, int error, const char *text)
 	executor_end_taken(e, &taken, error, text);
 }
 
-/* Under the lock. */
 static void executor_close_locked(fl_executor *e)
 {
 	if (e->closed)

@@ -201,7 +201,6 @@ void fl__executor_fini(fl_executor *e);
 /* Else logs that, in the name of `function`. */
 bool fl__executor_may_have(unsigned workers, unsigned most, const char *function);
 
-/* As `config` says, or the usable CPUs. */
 unsigned fl__executor_worker_count(const fl_executor_config *config);
 
 /* Runs the initializer here. Returns 0, or its error, which has made `e` broken. */
@@ -227,7 +226,6 @@ struct fl__patience {
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                        const fl_submit_config *config, size_t copied, const struct fl__patience *patience);
 
-/* `function` got NULL for an executor. */
 _Noreturn void fl__executor_missing(const char *function);
 static inline void fl__executor_check(const fl_executor *e, const char *function)
 {
@@ -235,7 +233,6 @@ static inline void fl__executor_check(const fl_executor *e, const char *function
 		fl__executor_missing(function);
 }
 
-/* Whether this process is a forked child, and `e` its parent's. */
 static inline bool fl__executor_is_forked(const fl_executor *e)
 {
 	return fl__is_forked(e->fork_count);
@@ -261,7 +258,6 @@ int fl__permit_acquire(fl_executor *e, int64_t deadline, fl_cancel_token *cancel
 /* The task ignores the bound. */
 enum fl__admission fl__permit_exceed(fl_executor *e);
 
-/* Releases what the admission holds, if anything. */
 void fl__permit_release(fl_executor *e, enum fl__admission permit);
 
 /* Under the lock: `now` workers may be alive, in place of `before`. */
@@ -270,7 +266,6 @@ void fl__permits_resize(fl_executor *e, unsigned before, unsigned now);
 /* Under the lock: from now on no submit waits for a permit. */
 void fl__permits_close(fl_executor *e);
 
-/* The operations of each future in a task block. */
 extern const struct fl__future_ops fl__task_block_future_ops;
 
 /*
@@ -343,7 +338,7 @@ bool fl__executor_is_idle(const fl_executor *e);
 int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), int64_t deadline,
                              fl_cancel_token *cancel);
 
-/* Counts detached executors that are not freed yet; atomic. */
+/* Not freed yet; atomic. */
 extern uint32_t fl__executors_detached;
 
 /* Uncounts `n` tasks, whose claimers do not use `e` afterwards. */
@@ -392,10 +387,8 @@ unsigned fl__run_depth(const fl_executor *e);
 /* The first half of fl__run_task(). Returns the task's error, and its message in `*message`. */
 int fl__run_function(struct fl__run *run, char **message);
 
-/* Whether the calling context runs the task. */
 bool fl__run_is_inside_task(const fl_future *f);
 
-/* Whether the calling context runs a task with a token under `token`. */
 bool fl__run_is_under_token(const fl_cancel_token *token);
 
 /*
@@ -423,7 +416,6 @@ struct fl_task_ctx {
  */
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values);
 
-/* NULL: the task has set no message. */
 char *fl__task_take_message(fl_task_ctx *ctx);
 
 /* Discards the message and the kept result of a task that succeeded. */

@@ -141,7 +141,7 @@ static int unix_file_probe(int type, const struct sockaddr_un *a, socklen_t size
 	return rc == -ECONNREFUSED || rc == -ENOENT ? 0 : -EADDRINUSE;
 }
 
-/* Removes a stale socket file. Returns 0: the path is free. */
+/* Returns 0: the path is free. */
 static int unix_file_remove_stale(const char *path, int type, const struct sockaddr_un *a, socklen_t size)
 {
 	struct fl__file file;

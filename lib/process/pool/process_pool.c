@@ -15,12 +15,11 @@
  * The death of a worker
  *   1. The fork server reports the end over the channel of the start, which is the sentinel. The
  *      manager, in epoll, sees the event and calls process_pool_reap_worker().
- *   2. The manager takes the worker's completions.
- *   3. For each other task, newest first:
- *      - not started: the task is queued again, first, or cancelled if the pool was terminated
- *      - started: the task fails, or is queued again if its type's `max_attempts` allows
- *   4. The record is freed. The starter thread starts a new worker when tasks need one.
- *   5. A worker that died before it was ready, or in its initializer, counts as a failed start.
+ *   2. Of the tasks without a completion, one that has not started is queued again, first, or
+ *      cancelled if the pool was terminated. One that has started fails, or is queued again if its
+ *      type's `max_attempts` allows.
+ *   3. The starter thread starts a new worker when tasks need one. A worker that died before it was
+ *      ready, or in its initializer, counts as a failed start.
  *
  * Three kinds of threads take completions and dispatch: a submitter, now and then; a thread that
  * waits for a future; and the manager. The starter dispatches to a worker that it has started.

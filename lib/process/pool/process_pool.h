@@ -9,8 +9,6 @@
 #include <fairlead/process.h>
 #include <fairlead/process_executor.h>
 
-/* The state of a process executor in the parent process: process_pool.c. */
-
 /* Allocated at `head`, freed at `tail` in the same order. Both wrap. */
 struct fl__pool_arena {
 	uint32_t head, tail;
@@ -21,7 +19,6 @@ struct fl__task_times {
 	int64_t posted, seen, asked; /* they decide when it is killed */
 };
 
-/* The parent's record of one worker process. */
 struct fl__process_pool_worker {
 	struct fl__process_pool_worker *next;
 	struct fl__process_pool *pool;

@@ -51,7 +51,7 @@ enum {
 };
 
 struct fl__submission {
-	uint32_t seq; /* written last: publishes the submission; the worker sleeps on it */
+	uint32_t seq; /* written last */
 	uint16_t flags, reserved;
 	uint32_t count;       /* elements: their arguments lie one after the other */
 	uint32_t check;       /* of the type's whole identity */
@@ -64,7 +64,7 @@ _Static_assert(sizeof(struct fl__submission) == 64, "a cache line");
 struct fl__submission_ring {
 	uint64_t magic;
 	uint32_t size;
-	_Alignas(64) uint32_t doorbell; /* not 0: armed; the number of the manager's sleep */
+	_Alignas(64) uint32_t doorbell;
 	_Alignas(64) uint32_t stop_requests;
 	uint32_t stop[FL__RINGS_DEPTH];
 	_Alignas(64) int64_t deadline[FL__RINGS_DEPTH];
@@ -73,12 +73,12 @@ struct fl__submission_ring {
 };
 
 struct fl__completion {
-	uint32_t done; /* written last: the submission that has ended */
+	uint32_t done; /* written last */
 	int32_t error;
 	uint32_t flags;
 	uint32_t count; /* elements that succeeded */
 	int64_t began;
-	uint32_t progress; /* ended elements of the running submission */
+	uint32_t progress;
 	uint32_t reserved;
 	_Alignas(FL__RINGS_SMALL) unsigned char small[FL__RINGS_SMALL];
 };

@@ -44,8 +44,7 @@ FL_BEGIN_DECLS
  * ranks. Containers are machines of their own.
  *
  * If a rank cannot get the regions, the executor is broken, and no task has run: tasks end with
- * -ENOTRECOVERABLE, and a message that names rank, host, region, and the error of fl_shm_create(),
- * fl_shm_seal() or fl_shm_attach() there.
+ * -ENOTRECOVERABLE, and a message that names rank, host, region and error.
  *
  * A task that a rank knows by another build or size, or not at all, fails with -EPROTO or -ENOENT,
  * and a message that names both.
@@ -98,13 +97,9 @@ typedef struct fl_mpi_config {
  *             `spawn` above FL_MPI_SPAWN_MAX; `max_tasks` or a time below 0; a config that other
  *             executors refuse, too
  *   -E2BIG    the initializer's argument exceeds FL_MPI_INITIALIZE_MAX bytes
- *   -ENOENT   the initializer is not registered
- *   -EEXIST   another task has the initializer's name
+ *   -ENOENT, -EEXIST: of the initializer, as fl_process_executor_create()
  *
- * A submit to this executor also returns:
- *   -ENOENT  the task is not registered here under its name
- *   -EEXIST  another task is registered under its name: see fl_task_register()
- *   -EAGAIN  the executor's threads cannot be started
+ * A submit to this executor also returns -ENOENT, -EEXIST, -EAGAIN, as one to a process executor.
  */
 FL_API FL_MUST_CHECK int fl_mpi_executor_create(fl_executor **e, const fl_executor_config *config,
                                                 const fl_mpi_config *mpi);
