@@ -2,7 +2,7 @@
 /* A task uses the caller's frame: the caller waits for its end, even if cancelled or late. */
 #include "to_thread.h"
 #include "core/base/sys.h"
-#include "core/debug/debug.h"
+#include "core/exec/executor.h"
 #include "loop.h"
 #include <errno.h>
 #include <fairlead/future.h>
@@ -54,13 +54,7 @@ static int to_thread_run(fl_task_ctx *ctx, const void *arg, void *result)
 	return 0;
 }
 
-static const fl_task_type to_thread_call_type = {
-    .size = sizeof(fl_task_type),
-    .name = "fl__to_thread",
-    .run = to_thread_run,
-    .arg_size = sizeof(struct to_thread_call *),
-    .arg_align = _Alignof(struct to_thread_call *),
-};
+static const fl_task_type to_thread_call_type = FL__TASK_OF_POINTER("fl__to_thread", to_thread_run);
 
 static void to_thread_wait(fl_future *task, const struct to_thread_call *call)
 {

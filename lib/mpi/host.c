@@ -213,13 +213,7 @@ static int host_run_job(fl_task_ctx *ctx, const void *arg, void *result)
 	return rc;
 }
 
-static const fl_task_type host_job_type = {
-    .size = sizeof(fl_task_type),
-    .name = "fl__mpi_job",
-    .run = host_run_job,
-    .arg_size = sizeof(struct host_job *),
-    .arg_align = _Alignof(struct host_job *),
-};
+static const fl_task_type host_job_type = FL__TASK_OF_POINTER("fl__mpi_job", host_run_job);
 
 /* Zeroed, also the first `size` bytes of `data`. NULL: no memory. */
 static struct host_job *host_new_job(size_t size)

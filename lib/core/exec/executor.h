@@ -402,6 +402,13 @@ bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins);
 
 bool fl__run_serves(const fl_executor *e);
 
+/* The type of a task of the library, whose argument is a pointer. It has no result. */
+#define FL__TASK_OF_POINTER(task, function)                                                                            \
+	{                                                                                                              \
+		.size = sizeof(fl_task_type), .name = (task), .run = (function), .arg_size = sizeof(void *),           \
+		.arg_align = _Alignof(void *)                                                                          \
+	}
+
 struct fl_task_ctx {
 	fl_cancel_token *token;
 	/* has the regions, and the allocator of `message`; NULL: no regions */

@@ -103,13 +103,7 @@ static int map_runner(fl_task_ctx *ctx, const void *arg, void *result)
 	}
 }
 
-static const fl_task_type map_runner_type = {
-    .size = sizeof(fl_task_type),
-    .name = "fl__map",
-    .run = map_runner,
-    .arg_size = sizeof(struct map_in_place *),
-    .arg_align = _Alignof(struct map_in_place *),
-};
+static const fl_task_type map_runner_type = FL__TASK_OF_POINTER("fl__map", map_runner);
 
 /*
  * Submits up to `n` runners: how many, or the error if none. One suffices: its end requests `over`,
