@@ -63,13 +63,6 @@ static int poller_bell(void)
 	return fl__eperm_to_enosys(FL__SYS_RESULT(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
 }
 
-static void poller_ring(int bell)
-{
-	FL__KEEPS_ERRNO();
-	const uint64_t one = 1;
-	(void)!write(bell, &one, sizeof one); /* fails only after 2^64 - 2 rings */
-}
-
 static void poller_close(int fd)
 {
 	FL__KEEPS_ERRNO();
@@ -85,6 +78,6 @@ struct fl__poller_sys fl__poller_sys = {
     .control = poller_control,
     .wait = poller_wait,
     .bell = poller_bell,
-    .ring = poller_ring,
+    .ring = fl__ring,
     .close = poller_close,
 };

@@ -586,21 +586,16 @@ bool fl__mpi_progress(fl__mpi_handler *handle)
 
 /* Sleep. */
 
-static void engine_ring(const struct engine_sleeper *s)
-{
-	const uint64_t one = 1;
-	FL__UNCANCELLED(); /* write() is a cancellation point */
-	(void)!write(s->doorbell, &one, sizeof one);
-}
-
 static void engine_wake(struct engine_sleeper *s, bool lazily)
 {
 	FL__LOCKED(&s->lock);
 	const bool ring = s->sleeping && !s->rung && !(lazily && s->naps);
 	s->pending = true;
 	s->rung |= ring;
-	if (ring)
-		engine_ring(s); /* under the lock: fl__mpi_finish() may close the doorbell later */
+	if (ring) {
+		FL__UNCANCELLED();     /* a ring is a cancellation point */
+		fl__ring(s->doorbell); /* under the lock: fl__mpi_finish() may close the doorbell later */
+	}
 }
 
 void fl__mpi_wake(unsigned sleeper)

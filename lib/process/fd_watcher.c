@@ -146,9 +146,8 @@ static void fd_watcher_run(void)
 
 static unsigned fd_watcher_end(void)
 {
-	const uint64_t one = 1;
 	FL_LOCKED(&fd_watcher_lock);
-	(void)!write(fd_watcher_wakeup, &one, sizeof one); /* fails if there is no thread, or it is woken already */
+	fl__ring(fd_watcher_wakeup); /* fails if there is no thread */
 	return fd_watcher_has_entries() ? 1 : 0;
 }
 

@@ -383,6 +383,13 @@ int64_t fl_now(void)
 	return fl__sys.now();
 }
 
+void fl__ring(int eventfd)
+{
+	const uint64_t one = 1;
+	FL__KEEPS_ERRNO();
+	(void)!write(eventfd, &one, sizeof one);
+}
+
 bool fl__is_main_thread(void)
 {
 	return syscall(SYS_gettid) == getpid();

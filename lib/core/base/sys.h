@@ -194,6 +194,9 @@ int fl__check_file_size(uint64_t size);
 	}                                                                                                              \
 	FL__AT_FORK(when, in_child##_before, in_child##_in_parent, in_child)
 
+/* Adds one to an eventfd. Fails only if that is readable. */
+void fl__ring(int eventfd);
+
 bool fl__is_main_thread(void);
 
 /* Zeroed memory. NULL: out of memory, or n * size overflows. */

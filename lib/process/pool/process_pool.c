@@ -65,13 +65,6 @@ static bool process_pool_may_start(void)
 	return !fl__reexec_missing() || fl__fork_server_pid() > 0;
 }
 
-static void process_pool_ring(int doorbell)
-{
-	const uint64_t one = 1;
-	FL__KEEPS_ERRNO();
-	(void)!write(doorbell, &one, sizeof one);
-}
-
 static void process_pool_drain_doorbell(int doorbell)
 {
 	uint64_t rings;
@@ -89,7 +82,7 @@ struct fl__process_pool_sys fl__process_pool_sys = {
     .sentinel = fl_process_sentinel,
     .pid = fl_process_pid,
     .name = fl_process_name,
-    .ring = process_pool_ring,
+    .ring = fl__ring,
     .drain = process_pool_drain_doorbell,
 };
 
