@@ -41,12 +41,12 @@ struct loop_call {
 
 static void loop_make_calls(fl_loop *l, struct fl__ctx *ctx)
 {
-	struct fl__post *post = l->calls, *next;
-	for (l->calls = NULL; post; post = next) {
+	struct fl__post *first = l->calls;
+	l->calls = NULL;
+	FL__EACH_SAFE (struct fl__post, post, first) {
 		struct loop_call *call = (struct loop_call *)(void *)post;
 		fl_loop_callback *const function = call->function;
 		void *const arg = call->arg;
-		next = post->next;
 		fl__values_begin(ctx, call->values);
 		fl__free_to(l->allocator, post);
 		function(arg);

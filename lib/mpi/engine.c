@@ -18,6 +18,7 @@
  */
 #include "engine.h"
 #include "core/base/atomic.h"
+#include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/wait/lock.h"
@@ -289,10 +290,8 @@ static void engine_free(void)
 			(void)close(engine_sleepers[i].doorbell);
 		engine_sleepers[i].doorbell = -1;
 	}
-	for (struct engine_buffer *next; engine.free; engine.free = next) {
-		next = engine.free->next;
-		fl__free(engine.free);
-	}
+	FL__EACH_SAFE (struct engine_buffer, b, engine.free)
+		fl__free(b);
 	fl__free(engine.incoming);
 	fl__free(engine.requests);
 	fl__free(engine.works);
@@ -518,10 +517,8 @@ static bool engine_take_handed_over(void)
 		fl__store_relaxed(&engine_handed_over.first, NULL);
 		engine_handed_over.end = &engine_handed_over.first;
 	}
-	for (struct fl__mpi_work *next; first; first = next) {
-		next = first->next;
-		first->done(first->arg);
-	}
+	FL__EACH_SAFE (struct fl__mpi_work, w, first)
+		w->done(w->arg);
 	return true;
 }
 

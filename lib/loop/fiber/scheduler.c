@@ -289,8 +289,7 @@ void fl__sched_take_inbox(struct fl__sched *s)
 		oldest = latest;
 		latest = next;
 	}
-	for (struct fl__post *post = oldest, *next; post; post = next) {
-		next = post->next; /* the function may free the post */
+	FL__EACH_SAFE (struct fl__post, post, oldest) { /* the function may free the post */
 		if (post->function)
 			post->function(post);
 		else

@@ -1023,9 +1023,8 @@ static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__tas
 static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 {
 	int64_t again = FL_FOREVER;
-	for (struct fl__task_block *next, *block = p->remote.posted.head; block; block = next) {
+	FL__EACH_SAFE (struct fl__task_block, block, p->remote.posted.head) {
 		struct fl__process_pool_worker *w = block->worker;
-		next = block->next;
 		if (w->damaged || process_pool_forward_stop(p, block))
 			continue;
 		const bool started = fl__rings_has_started(&w->rings, block->seq);
