@@ -149,7 +149,7 @@ uint32_t fl__task_check(const struct fl__task_identity *identity)
 	return (uint32_t)(sum ^ sum >> 32);
 }
 
-uint32_t fl__task_far_check(const struct fl__task_identity *identity)
+static uint32_t identity_far_check(const struct fl__task_identity *identity)
 {
 	struct fl__task_identity compared = *identity;
 	if (compared.owner.hashed)
@@ -164,7 +164,7 @@ static void identity_remember(struct fl__type_known *k, const fl_task_type *type
 	struct fl__task_identity identity;
 	fl__task_identify(registered, &identity);
 	*k = (struct fl__type_known){
-	    type, *type, changes, identity.id, fl__task_check(&identity), fl__task_far_check(&identity)};
+	    type, *type, changes, identity.id, fl__task_check(&identity), identity_far_check(&identity)};
 }
 
 int fl__types_find(struct fl__types_known *types, const fl_task_type *type, const struct fl__type_known **known)

@@ -45,7 +45,6 @@ uint32_t fl__task_check(const struct fl__task_identity *identity);
  * For hosts with one program each, whose files differ: without a build-id, only name, version and
  * sizes count.
  */
-uint32_t fl__task_far_check(const struct fl__task_identity *identity);
 
 struct fl__type_known {
 	const fl_task_type *type; /* NULL: none yet */

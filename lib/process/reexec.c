@@ -166,7 +166,24 @@ static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *
 	return rc;
 }
 
-static _Noreturn void reexec_serve(char role, int parent);
+static bool reexec_is_from(int parent)
+{
+	struct ucred maker = {0, 0, 0};
+	return fl__net_sys.get_struct(FL__REEXEC_SOCKET, SOL_SOCKET, SO_PEERCRED, &maker, sizeof maker) == 0 &&
+	       maker.pid == parent && maker.uid == geteuid();
+}
+
+static _Noreturn void reexec_serve(char role, int parent)
+{
+	(void)fl__signals_block(false);
+	/* Without a known, live parent it would be worse to run the program. */
+	if (!reexec_is_from(parent) || fcntl(FL__REEXEC_SOCKET, F_SETFD, FD_CLOEXEC) != 0 ||
+	    reexec_send_hello(FL__REEXEC_SOCKET) != 0)
+		_exit(127);
+	if (role == FL__REEXEC_FORK_SERVER)
+		fl__fork_server_serve(parent);
+	fl__new_process_serve(FL__REEXEC_SOCKET);
+}
 
 static _Noreturn void reexec_fork_again(int socket, int parent)
 {
@@ -315,25 +332,6 @@ static bool reexec_has_socket(void)
 {
 	int type = 0;
 	return fl__net_sys.get_option(FL__REEXEC_SOCKET, SOL_SOCKET, SO_TYPE, &type) == 0 && type == SOCK_SEQPACKET;
-}
-
-static bool reexec_is_from(int parent)
-{
-	struct ucred maker = {0, 0, 0};
-	return fl__net_sys.get_struct(FL__REEXEC_SOCKET, SOL_SOCKET, SO_PEERCRED, &maker, sizeof maker) == 0 &&
-	       maker.pid == parent && maker.uid == geteuid();
-}
-
-static _Noreturn void reexec_serve(char role, int parent)
-{
-	(void)fl__signals_block(false);
-	/* Without a known, live parent it would be worse to run the program. */
-	if (!reexec_is_from(parent) || fcntl(FL__REEXEC_SOCKET, F_SETFD, FD_CLOEXEC) != 0 ||
-	    reexec_send_hello(FL__REEXEC_SOCKET) != 0)
-		_exit(127);
-	if (role == FL__REEXEC_FORK_SERVER)
-		fl__fork_server_serve(parent);
-	fl__new_process_serve(FL__REEXEC_SOCKET);
 }
 
 /*

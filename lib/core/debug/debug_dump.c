@@ -32,9 +32,7 @@ struct debug_dump {
 	struct fl__symbols symbols;
 };
 
-static void debug_dump_print(const struct debug_dump *d, const char *format, ...) FL_PRINTF(2, 3);
-
-static void debug_dump_print(const struct debug_dump *d, const char *format, ...)
+FL_PRINTF(2, 3) static void debug_dump_print(const struct debug_dump *d, const char *format, ...)
 {
 	char line[512];
 	va_list args;

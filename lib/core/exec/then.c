@@ -128,7 +128,7 @@ static void then_on_second_end(fl_future *second, void *arg)
 	fl__lock(&c->lock);
 	const bool is_stored = c->second != NULL;
 	c->ended_here = !is_stored;
-	(void)fl__unlock(&c->lock);
+	fl__unlock(&c->lock);
 	if (is_stored)
 		then_end_like_second(c, second);
 }
@@ -155,7 +155,7 @@ static void then_submit(struct then_chain *c)
 	fl__lock(&c->lock);
 	c->second = second;
 	const bool requested = c->requested, ended = c->ended_here;
-	(void)fl__unlock(&c->lock);
+	fl__unlock(&c->lock);
 	if (ended)
 		then_end_like_second(c, second);
 	else if (requested)
@@ -192,7 +192,7 @@ static void then_on_requested(fl_future *f)
 	fl__lock(&c->lock);
 	fl_future *second = c->second;
 	c->requested = true;
-	(void)fl__unlock(&c->lock);
+	fl__unlock(&c->lock);
 	if (second)
 		FL_IGNORE(fl_future_cancel(second)); /* the task was requested to stop */
 }

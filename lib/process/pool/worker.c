@@ -143,16 +143,17 @@ static int worker_take_arg_memfd(const struct worker_self *w, struct worker_job 
 		return rc;
 	rc = size == job->arg_size ? fl__sealed_map(fd, job->arg_size, &job->arg_memory) : -EBADMSG;
 	job->arg = job->arg_memory;
-	fl__fds_close(&fd, 1);
+	fl__fd_close(fd);
 	return rc;
 }
 
-static void worker_drop_arg(const struct worker_self *w, const struct fl__submission *submission)
+static void worker_drop_arg(void *worker, const struct fl__submission *submission)
 {
+	const struct worker_self *w = worker;
 	uint64_t size;
 	int fd;
 	if ((submission->flags & FL__SUBMISSION_ARG_MEMFD) && worker_recv_arg(w, &size, &fd) == 0)
-		fl__fds_close(&fd, 1);
+		fl__fd_close(fd);
 }
 
 static int worker_take_arg(struct worker_self *w, struct worker_job *job)
@@ -183,7 +184,7 @@ static int worker_make_result_memfd(struct worker_job *job)
 	if (rc == 0)
 		rc = fl__shm_sys.map(fd, job->result_size, true, &job->result_memory);
 	if (rc != 0) {
-		fl__fds_close(&fd, 1);
+		fl__fd_close(fd);
 		return rc;
 	}
 	job->result = job->result_memory;
@@ -244,7 +245,7 @@ static int worker_finish_job(struct worker_self *w, struct worker_job *job, int 
 		if (rc != 0 && error == 0)
 			error = worker_fail(w, job, rc, "the result cannot be sent");
 	}
-	fl__fds_close(&job->result_fd, 1);
+	fl__fd_close(job->result_fd);
 	return error;
 }
 
@@ -379,11 +380,6 @@ static void worker_ring(void *arg)
 			_exit(1);
 }
 
-static void worker_on_revoked(void *arg, const struct fl__submission *submission)
-{
-	worker_drop_arg(arg, submission);
-}
-
 /* Checks the size: then no access raises SIGBUS. */
 static int worker_map(int fd, size_t size, bool writable, void **memory)
 {
@@ -409,7 +405,7 @@ static int worker_map_rings(struct worker_self *w, const char **problem)
 		return rc;
 	fl__worker_rings_init(&w->rings, submissions, completions);
 	w->rings.ring = worker_ring;
-	w->rings.revoked = worker_on_revoked;
+	w->rings.revoked = worker_drop_arg;
 	w->rings.arg = w;
 	*problem = "its submission ring is of another version";
 	return w->rings.submissions->magic == FL__RINGS_MAGIC &&
@@ -571,7 +567,7 @@ static void worker_hide_start(const struct worker_self *w)
 	for (unsigned i = 0; i < fl_process_fd_count(); i++) {
 		int fd = fl_process_fd(i);
 		if (fd != w->channel && fd != w->doorbell)
-			fl__fds_close(&fd, 1);
+			fl__fd_close(fd);
 	}
 	fl__ctx_get()->name = fl_process_current_name();
 	fl__process_set_identity(fl_process_current_name(), 0);

@@ -297,7 +297,8 @@ int fl__shm_try_alloc(fl_shm *r, size_t size, void **block)
 	return rc;
 }
 
-int fl__shm_try_free_block(fl_shm *r, void *block)
+/* -EINVAL: no block can begin there, or the region is read-only; -EBADMSG: none begins there. */
+static int shm_region_try_free(const fl_shm *r, const void *block)
 {
 	uint64_t offset = fl_shm_offset_of(r, block);
 	uint64_t from = offset - r->data;
@@ -318,7 +319,7 @@ void *fl_shm_alloc_raw(fl_shm *r, size_t size)
 
 void fl_shm_free_block(fl_shm *r, void *block)
 {
-	int rc = block ? fl__shm_try_free_block(r, block) : 0;
+	int rc = block ? shm_region_try_free(r, block) : 0;
 	if (rc == -EINVAL)
 		fl__panic("fl_shm_free_block", block,
 		          r->writable ? "no block of the region begins here" : "the region is read-only here");

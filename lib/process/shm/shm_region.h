@@ -48,19 +48,13 @@ int fl__shm_allocate(int fd, uint64_t size);
 #define FL__SHM_MONITOR_TIMEOUT FL_S(10)
 
 /*
- * fl_shm_alloc_raw() and fl_shm_free_block() with error codes. fl__shm_try_alloc() returns
+ * fl_shm_alloc_raw() with error codes. Returns
  *   0
  *   -ENOMEM
  *   -EROFS
  *   -EBADMSG    the region is damaged
  *   -ETIMEDOUT  the monitor was held for FL__SHM_MONITOR_TIMEOUT
- *
- * fl__shm_try_free_block() never waits, and returns
- *   0
- *   -EINVAL   no block can begin there, or the region is read-only
- *   -EBADMSG  no allocated block begins there
  */
 FL_MUST_CHECK int fl__shm_try_alloc(fl_shm *r, size_t size, void **block);
-FL_MUST_CHECK int fl__shm_try_free_block(fl_shm *r, void *block);
 
 #endif
