@@ -68,6 +68,13 @@ static uint32_t sem_bound(const fl_sem *s)
 	return s->bound_ ? s->bound_ : FL_SEM_MAX;
 }
 
+/* False with WAITERS, which exceeds any bound. */
+static bool sem_fits(const fl_sem *s, uint32_t word, uint32_t n)
+{
+	const uint32_t bound = sem_bound(s);
+	return word <= bound && n <= bound - word;
+}
+
 static bool sem_try_take(fl_sem *s, uint32_t n)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
@@ -122,7 +129,7 @@ static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 	if (n > 0)
 		/* first the free permits: with WAITERS, signal handlers ignore the bound */
 		(void)sem_hand_over(lot, &left, true);
-	const bool fits = left <= sem_bound(s) && n <= sem_bound(s) - left;
+	const bool fits = sem_fits(s, left, n);
 	left += fits ? n : 0;
 	bool asleep = sem_hand_over(lot, &left, false);
 	for (;;) {
@@ -273,13 +280,6 @@ static int sem_release_waking(fl_sem *s, uint32_t n, uint32_t *now)
 	if (*now & SEM_WAITERS)
 		rc = sem_serve_queue(s, &lot, n) ? 0 : -EOVERFLOW;
 	return rc;
-}
-
-/* False with WAITERS, which exceeds any bound. */
-static bool sem_fits(const fl_sem *s, uint32_t word, uint32_t n)
-{
-	const uint32_t bound = sem_bound(s);
-	return word <= bound && n <= bound - word;
 }
 
 FL__SLOW_PATH static int sem_release_slow(fl_sem *s, uint32_t n)
