@@ -666,7 +666,6 @@ static void process_pool_unwatch(struct fl__process_pool_worker *w)
 static int process_pool_add_worker(struct fl__process_pool_worker *w)
 {
 	struct fl__process_pool *p = w->pool;
-	struct fl__process_pool_worker **end = &p->workers;
 	const int sentinel = fl__process_pool_sys.sentinel(w->process);
 	int rc = fl__fd_sys.epoll_control(p->epoll, EPOLL_CTL_ADD, w->doorbell, EPOLLIN);
 	if (rc == 0)
@@ -679,9 +678,7 @@ static int process_pool_add_worker(struct fl__process_pool_worker *w)
 		process_pool_unwatch(w);
 		return rc;
 	}
-	while (*end)
-		end = &(*end)->next;
-	*end = w;
+	FL__QUEUE_ADD(p->workers, p->newest, w);
 	return 0;
 }
 
@@ -825,13 +822,15 @@ static void process_pool_give_up_starting(struct fl__process_pool *p, bool break
 /* sigabbrev_np() needs glibc 2.32. `text`: for a signal without a name here. */
 static const char *process_pool_signal_name(int signal, char text[24])
 {
+#define NAMED(signal) [signal] = #signal,
 	static const char *const names[] = {
-	    [SIGHUP] = "SIGHUP",   [SIGINT] = "SIGINT",   [SIGQUIT] = "SIGQUIT", [SIGILL] = "SIGILL",
-	    [SIGTRAP] = "SIGTRAP", [SIGABRT] = "SIGABRT", [SIGBUS] = "SIGBUS",   [SIGFPE] = "SIGFPE",
-	    [SIGKILL] = "SIGKILL", [SIGUSR1] = "SIGUSR1", [SIGSEGV] = "SIGSEGV", [SIGUSR2] = "SIGUSR2",
-	    [SIGPIPE] = "SIGPIPE", [SIGALRM] = "SIGALRM", [SIGTERM] = "SIGTERM", [SIGXCPU] = "SIGXCPU",
-	    [SIGXFSZ] = "SIGXFSZ", [SIGSYS] = "SIGSYS",
+	    /* clang-format off */
+	    NAMED(SIGHUP) NAMED(SIGINT) NAMED(SIGQUIT) NAMED(SIGILL) NAMED(SIGTRAP) NAMED(SIGABRT)
+	    NAMED(SIGBUS) NAMED(SIGFPE) NAMED(SIGKILL) NAMED(SIGUSR1) NAMED(SIGSEGV) NAMED(SIGUSR2)
+	    NAMED(SIGPIPE) NAMED(SIGALRM) NAMED(SIGTERM) NAMED(SIGXCPU) NAMED(SIGXFSZ) NAMED(SIGSYS)
+	    /* clang-format on */
 	};
+#undef NAMED
 	if (signal > 0 && (size_t)signal < sizeof names / sizeof *names && names[signal])
 		return names[signal];
 	(void)snprintf(text, 24, "signal %d", signal);
@@ -934,10 +933,7 @@ static void process_pool_reap_worker(struct fl__process_pool_worker *w)
 	const bool by_itself = rc == 0 && (w->kill_reason || status.signal != SIGKILL);
 	if (!p->terminated && (!w->ready || w->initializing))
 		process_pool_start_failed(p, -EOWNERDEAD, w->ready && by_itself, how);
-	struct fl__process_pool_worker **link = &p->workers;
-	while (*link != w)
-		link = &(*link)->next;
-	*link = w->next;
+	FL__QUEUE_REMOVE(p->workers, p->newest, w);
 	process_pool_unwatch(w);
 	process_pool_free_worker(w);
 }

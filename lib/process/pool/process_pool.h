@@ -20,7 +20,7 @@ struct fl__task_times {
 };
 
 struct fl__process_pool_worker {
-	struct fl__process_pool_worker *next;
+	struct fl__process_pool_worker *next, *prev;
 	struct fl__process_pool *pool;
 	struct fl__rings rings;
 	struct fl__task_block *blocks[FL__RINGS_DEPTH]; /* NULL: none, or withdrawn */
@@ -50,7 +50,7 @@ struct fl__process_pool {
 		fl_executor base; /* remote's first member */
 		struct fl__remote remote;
 	};
-	struct fl__process_pool_worker *workers; /* oldest first */
+	struct fl__process_pool_worker *workers, *newest; /* oldest first */
 	unsigned submits;
 	/* The manager. `sleeping`: in epoll, or about to be; `woken`: rung in this sleep. */
 	bool sleeping, woken;
