@@ -208,8 +208,7 @@ bool fl__watched_fd_ready(void *watched)
 
 static void fd_watcher_sleep_interval(void)
 {
-	int rc = fl_sleep_until(fl_after(fd_watcher_interval), FL_SHIELDED);
-	(void)rc; /* 0 without a token */
+	FL_IGNORE(fl_sleep_until(fl_after(fd_watcher_interval), FL_SHIELDED)); /* 0 without a token */
 }
 
 static void fd_watcher_uncount(struct fl__watched_fd *w)

@@ -161,8 +161,7 @@ void fl__unix_file_remove(struct fl__unix_file *f)
 	if (!exists || fl__unix_sys.socket_file(f->path, false, &file) != 0)
 		return;
 	if (file.device == f->file.device && file.number == f->file.number) {
-		int rc = fl__unix_sys.unlink(f->path);
-		(void)rc; /* the next socket at this path removes a stale file */
+		(void)fl__unix_sys.unlink(f->path); /* the next socket at this path removes a stale file */
 	}
 }
 

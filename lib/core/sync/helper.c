@@ -151,10 +151,8 @@ static void helpers_end_all(void)
 	FL__EACH (struct fl__helper, helper, helpers_set_ending(1))
 		used += helper->end();
 	fl_mutex_lock(&helper_lock);
-	while (helper_running > used) {
-		const int rc = fl_cond_wait_until(&helper_fewer, &helper_lock, FL_FOREVER, FL_SHIELDED);
-		(void)rc; /* always 0 */
-	}
+	while (helper_running > used)
+		FL_IGNORE(fl_cond_wait_until(&helper_fewer, &helper_lock, FL_FOREVER, FL_SHIELDED)); /* always 0 */
 	struct helper_thread *last = helper_ended;
 	helper_ended = NULL;
 	fl_mutex_unlock(&helper_lock);

@@ -422,8 +422,7 @@ int fl__remote_init(struct fl__remote *r, const struct fl__executor_ops *ops,
 
 void fl__remote_fini(struct fl__remote *r)
 {
-	int rc = fl_thread_detach(&r->manager);
 	/* -EINVAL: joined or never started. Frees the thread's memory in a forked child. */
-	(void)rc;
+	FL_IGNORE(fl_thread_detach(&r->manager));
 	fl__executor_fini(&r->base);
 }
