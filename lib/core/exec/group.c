@@ -23,7 +23,7 @@
  * to: the last fiber, and its loop, may end on another thread.
  *
  *   word      bit           meaning                     set by               cleared by
- *   running_  MEMBERS_LEFT  a member is left            group_enter()        the last member
+ *   running_  MEMBERS_LEFT  a member is left            fl__group_enter()        the last member
  *   idle_     NO_OFFER      a taking join found no      group_take_offer()   a new offer, the last
  *                           offer                                            member
  *   both      WAITER        a waiter sleeps until the   fl__word_wait(),     together with that bit
@@ -290,7 +290,7 @@ static bool group_enter_begun(fl_group *g, const struct fl__sched *s)
 }
 
 /* Counts a new task, or a fiber of `s`. Begins the group if needed. Returns the member's number. */
-static size_t group_enter(fl_group *g, const struct fl__sched *s, fl_cancel_token *parent)
+size_t fl__group_enter(fl_group *g, const struct fl__sched *s, fl_cancel_token *parent)
 {
 	if (group_enter_begun(g, s))
 		return fl__add_relaxed(&g->number_, 1); /* only the value's uniqueness counts */
@@ -307,11 +307,6 @@ static size_t group_enter(fl_group *g, const struct fl__sched *s, fl_cancel_toke
 	if (cancelled)
 		fl_cancel_token_request(&g->token_);
 	return number;
-}
-
-size_t fl__group_enter_fiber(fl_group *g, const struct fl__sched *s, fl_cancel_token *parent)
-{
-	return group_enter(g, s, parent);
 }
 
 static int group_refuse(fl_group *g, int rc)
@@ -334,7 +329,7 @@ int fl__group_uncount_fiber(fl_group *g, int rc)
 static int group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result,
                         const fl_submit_config *wanted)
 {
-	const size_t number = group_enter(g, NULL, NULL);
+	const size_t number = fl__group_enter(g, NULL, NULL);
 	if (wanted->cancel)
 		return group_refuse(g, -EINVAL); /* the parent token of a task is the group's */
 	if (fl_cancel_token_is_requested(&g->token_))

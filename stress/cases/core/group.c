@@ -487,10 +487,10 @@ FL_TASK_STATIC(start_fibers, struct group_moves *, void)
 	struct group_moves *s = *arg;
 	const struct fl__sched *loop = some_loop(&s->loops[1]);
 	pass_turn(&s->turn, 2);
-	(void)fl__group_enter_fiber(s->g, loop, NULL);
-	(void)fl__group_enter_fiber(s->g, loop, NULL);
+	(void)fl__group_enter(s->g, loop, NULL);
+	(void)fl__group_enter(s->g, loop, NULL);
 	fl__group_fiber_left(s->g);
-	(void)fl__group_enter_fiber(s->g, loop, NULL);
+	(void)fl__group_enter(s->g, loop, NULL);
 	FL_IGNORE(fl__group_uncount_fiber(s->g, -ENOMEM));
 	fl__group_fiber_left(s->g);
 	return 0;
@@ -504,7 +504,7 @@ FL_STRESS_SETUP(group_moves)
 
 FL_STRESS_ACTOR(group_moves, joiner)
 {
-	(void)fl__group_enter_fiber(s->g, some_loop(&s->loops[0]), NULL);
+	(void)fl__group_enter(s->g, some_loop(&s->loops[0]), NULL);
 	fl__group_fiber_left(s->g);
 	pass_turn(&s->turn, 1);
 	await_turn(&s->turn, 2);
@@ -538,7 +538,7 @@ FL_STRESS_SETUP(group_offer)
 {
 	s->p = pool_of_actors(1, 1);
 	s->g = group_of(&s->p->base);
-	(void)fl__group_enter_fiber(s->g, some_loop(&s->loop), NULL);
+	(void)fl__group_enter(s->g, some_loop(&s->loop), NULL);
 }
 
 FL_STRESS_ACTOR(group_offer, joiner)
