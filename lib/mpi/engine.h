@@ -28,7 +28,6 @@ struct fl__mpi_world {
 };
 extern struct fl__mpi_world fl__mpi_world;
 
-/* The worker ranks. */
 #define FL__EACH_RANK(rank) for (int rank = 1; rank < fl__mpi_world.size; rank++)
 
 /* "Open MPI v4.1.4, package: ...", cut after the first comma. */

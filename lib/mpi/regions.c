@@ -50,8 +50,6 @@ _Static_assert(sizeof(struct fl__mpi_regions) <= FL__MPI_INLINE, "REGIONS and HA
 /* Of one message: other data pass in between. */
 #define REGIONS_PIECE ((uint64_t)16 << 20)
 
-/* Machines. */
-
 uint64_t fl__mpi_machine(const char *host)
 {
 	char boot[64];

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * First the caller's process, then the fork server's loop. docs/design.md, section 4, has the
- * reasons.
+ * docs/design.md, section 4, has the reasons.
  *
  * `fork_server_lock` guards the list of fork servers and their counts. Starts use a fork server
  * without the lock, each with its own channel. A start that makes a fork server holds the lock
@@ -16,8 +15,7 @@
  * which the start gives if all rights are equal. Otherwise the start closes the channel and takes
  * another fork server.
  *
- * The fork server has one thread, blocks all signals, and waits in one poll(): for requests on the
- * socket, for children's ends on a signalfd, and for the parent's end on its pidfd.
+ * The fork server has one thread, which blocks all signals.
  *
  * When the parent ends, the death pipe also kills an exec'd fork server, even a stopped one. When
  * the fork server ends, the kernel kills the daemons, since its one thread made them. Over a

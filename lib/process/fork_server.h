@@ -4,13 +4,12 @@
 
 #include "process_start.h"
 
-/* The start method FL_PROCESS_FORK_SERVER. */
 int fl__fork_server_start(struct fl__start *start);
 
 /* Called when the handle of a process of this fork server is freed. */
 void fl__fork_server_forget(struct fl__fork_server *s);
 
-/* Returns the pid of the fork server of the last start, or 0. */
+/* Of the last start; 0: none. */
 int fl__fork_server_pid(void);
 
 /* In a forked child: drops the parent's fork server. */

@@ -172,8 +172,6 @@ static int process_start_check_task(struct fl__start *start)
 	return rc == 0 && found->run != config->task->run ? -ENOENT : rc;
 }
 
-/* Programs. */
-
 static size_t process_start_count(const char *text, char c)
 {
 	size_t n = 0;
@@ -238,8 +236,6 @@ static int process_start_program(struct fl__start *start)
 	start->pidfd = spawn.pidfd;
 	return rc;
 }
-
-/* FL_PROCESS_FORK. */
 
 int fl__process_may_fork(const char **problem)
 {
@@ -327,8 +323,6 @@ static int process_start_by_fork(struct fl__start *start)
 	fl__fd_close(pipe[0]);
 	return rc;
 }
-
-/* FL_PROCESS_EXEC. */
 
 static int process_start_by_exec(struct fl__start *start)
 {

@@ -78,7 +78,6 @@ struct fl_future {
 	};
 };
 
-/* The future of a task's token. */
 static inline fl_future *fl__future_of_token(fl_cancel_token *token)
 {
 	return FL__CONTAINER_OF(token, fl_future, token);

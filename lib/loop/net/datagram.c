@@ -126,7 +126,6 @@ static ssize_t datagram_run(fl_datagram *d, const struct datagram_call *c)
 
 /* Sending. */
 
-/* Whether the error may be of an earlier datagram. */
 static bool datagram_may_be_peer_error(ssize_t rc)
 {
 	switch (rc) {

@@ -191,8 +191,6 @@ int fl_datagram_fd(const fl_datagram *d)
 	return d->io.fd;
 }
 
-/* Connections. */
-
 static int datagram_connect_to(const fl_datagram *d, const void *address, socklen_t size)
 {
 	return fl__datagram_error(FL__RETRY(fl__net_sys.connect(d->io.fd, address, size)));

@@ -24,8 +24,6 @@ struct fl_listener {
 	struct fl__unix_file file;
 };
 
-/* Accepting. */
-
 /* Whether accept() must be called again (accept(2)). */
 static bool listener_is_broken_connection(int error)
 {

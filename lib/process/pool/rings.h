@@ -10,18 +10,6 @@
  * parent writes the *submission ring*, the worker the *completion ring*. After a completion the
  * worker rings the *doorbell*, an eventfd, if the manager thread sleeps. rings.c has the protocol.
  *
- *     submission = fl__rings_next_entry(rings);       // the parent: fill in entry and arena
- *     fl__rings_post(rings);  ...  fl__rings_flush(rings);
- *     while (fl__rings_peek(rings, &completion) == FL__RINGS_ENDED) {
- *             take the result
- *             fl__rings_release(rings);
- *     }
- *
- *     while ((submission = fl__rings_take(w)) != NULL) {      // the worker
- *             run its task; write the result
- *             fl__rings_complete(w, error, flags, done);
- *     }
- *
  * A sequence number counts the submissions, and wraps. Submission `seq` and its completion have
  * slot `seq % FL__RINGS_DEPTH`.
  */

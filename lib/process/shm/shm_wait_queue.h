@@ -12,13 +12,7 @@
 
 /*
  * A wait queue: its waiters wait for a change of the data that a monitor guards. All-zero memory is
- * an empty queue. A thread that changes the data:
- *
- *     rc = fl__shm_enter(&x->lock, &held, deadline);
- *     fl__shm_wake_before_commit(&x->queue);
- *     fl__store_relaxed(&x->word, changed);               // the one store that commits
- *     fl__shm_wake_after_commit(&x->queue, more);
- *     fl__shm_leave(&x->lock, &held);
+ * an empty queue. A change is one store, the commit, between the two calls that wake.
  */
 struct fl__shm_wait_queue {
 	struct fl__shm_lock head; /* its owner is the waiter that sleeps on `changes` */
