@@ -58,7 +58,7 @@ class Output:
             text = text_of(path).replace("@version@", version())
         else:
             text = text_of(path)
-        text = text.replace("/* SPDX-License-Identifier: BSD-2-Clause */\n", "", 1)
+        text = text.replace("/* SPDX-License-Identifier: BSD-2-Clause */\n", "", 1).replace("#pragma once\n", "", 1)
         for part in self.without:  # their blocks of fairlead.h
             text = re.sub(rf"/\* {part} \*/\n(#include.*\n)+\n", "", text)
         at = 0

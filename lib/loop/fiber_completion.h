@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LOOP_FIBER_COMPLETION_H
-#define FL_LOOP_FIBER_COMPLETION_H
+#pragma once
 
 #include "loop.h"
 #include <stdbool.h>
@@ -31,5 +30,3 @@ struct fl__completion_list {
 /* Publish: `f` has ended. Forget: `f` will be freed. */
 void fl__completions_publish(struct fl_fiber *f);
 void fl__completions_forget(struct fl_fiber *f);
-
-#endif

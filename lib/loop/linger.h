@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LOOP_LINGER_H
-#define FL_LOOP_LINGER_H
+#pragma once
 
 #include "loop.h"
 
@@ -32,5 +31,3 @@ void fl__linger_check(fl_loop *l);
 
 /* Closes all sockets; in a forked child, only the child's descriptors. */
 void fl__linger_end_all(fl_loop *l);
-
-#endif

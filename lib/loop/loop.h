@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LOOP_LOOP_H
-#define FL_LOOP_LOOP_H
+#pragma once
 
 #include "core/base/timer_heap.h"
 #include "core/wait/cancel.h"
@@ -147,5 +146,3 @@ bool fl__fiber_is_failure(const struct fl_fiber *f, int rc);
 
 /* Called by the scheduler, after it has published the end of a fiber. */
 void fl__fiber_ended(struct fl__fiber *in);
-
-#endif

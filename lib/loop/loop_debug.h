@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LOOP_DEBUG_H
-#define FL_LOOP_DEBUG_H
+#pragma once
 
 #include "loop.h"
 
@@ -14,5 +13,3 @@ static inline void fl__loop_debug_note(fl_loop *l, bool runs)
 
 /* In a forked child it waits for nothing. */
 void fl__loop_debug_end(fl_loop *l);
-
-#endif

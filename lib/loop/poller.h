@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LOOP_POLLER_H
-#define FL_LOOP_POLLER_H
+#pragma once
 
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -18,5 +17,3 @@ struct fl__poller_sys {
 };
 
 extern struct fl__poller_sys fl__poller_sys;
-
-#endif

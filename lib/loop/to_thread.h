@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LOOP_TO_THREAD_H
-#define FL_LOOP_TO_THREAD_H
+#pragma once
 
 #include <fairlead/executor.h>
 #include <fairlead/loop.h>
@@ -13,5 +12,3 @@ int fl__loop_threads(fl_loop *l, fl_executor **threads);
 
 /* In a forked child it waits for nothing. */
 void fl__loop_end_threads(fl_loop *l);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_MPI_DOORBELL_H
-#define FL_MPI_DOORBELL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,5 +47,3 @@ int fl__mpi_bell_fd(void);
 
 /* Returns the rank that has died; -1: none. */
 int fl__mpi_bell_take(void);
-
-#endif

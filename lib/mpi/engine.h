@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_MPI_ENGINE_H
-#define FL_MPI_ENGINE_H
+#pragma once
 
 #include "wire.h"
 #include <fairlead/mutex.h>
@@ -121,5 +120,3 @@ enum fl__mpi_expects {
  * millisecond; a thread without tasks waits until fl__mpi_wake() or a doorbell.
  */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects);
-
-#endif

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_MPI_HOST_H
-#define FL_MPI_HOST_H
+#pragma once
 
 /* Serves on the main thread until EXIT. */
 void fl__mpi_host_serve(void);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_MPI_LAUNCH_H
-#define FL_MPI_LAUNCH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,5 +45,3 @@ static inline bool fl__mpi_set_launch_environment(void)
 		all &= setenv(v->name, v->value, 1) == 0;
 	return all;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_MPI_NESTED_H
-#define FL_MPI_NESTED_H
+#pragma once
 
 #include "core/exec/executor.h"
 
@@ -13,5 +12,3 @@
  */
 int fl__mpi_nested_enter(struct fl__run *frame, const fl_task_ctx *ctx);
 void fl__mpi_nested_leave(struct fl__run *frame);
-
-#endif

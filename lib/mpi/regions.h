@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_MPI_REGIONS_H
-#define FL_MPI_REGIONS_H
+#pragma once
 
 #include "wire.h"
 #include <fairlead/shm.h>
@@ -52,5 +51,3 @@ void fl__mpi_receiver_on_bytes(const struct fl__mpi_head *head, const char *data
 /* The caller's from now on. NULL: none. */
 struct fl__mpi_received *fl__mpi_receiver_take(uint32_t pool);
 void fl__mpi_received_free(struct fl__mpi_received *received);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_MPI_START_H
-#define FL_MPI_START_H
+#pragma once
 
 /*
  * Called in fl_main(). A worker rank serves, and ends. Rank 0 returns, and MPI ends at the end of
@@ -18,5 +17,3 @@ int fl__mpi_require_ranks(unsigned spawn);
 
 /* At the end of rank 0: the MPI thread tells the worker ranks to end. */
 void fl__mpi_dismiss(void);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_MPI_WIRE_H
-#define FL_MPI_WIRE_H
+#pragma once
 
 #include "process/identity.h"
 #include <fairlead/executor.h>
@@ -122,5 +121,3 @@ struct fl__mpi_hello {
 _Static_assert(sizeof(struct fl__mpi_hello) == 256, "the same in all versions");
 #define FL__MPI_MAGIC 0x494d4c46u /* "FLMI" */
 #define FL__MPI_PROTOCOL 6u
-
-#endif

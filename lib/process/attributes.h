@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_ATTRIBUTES_H
-#define FL_PROCESS_ATTRIBUTES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -74,5 +73,3 @@ int fl__settings_take_on(struct fl__settings *mine, const struct fl__settings *w
 
 /* The process had the limits of `mine`. */
 int fl__settings_limit(const struct fl__settings *mine, const struct fl__settings *wanted);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_DEATH_PIPE_H
-#define FL_PROCESS_DEATH_PIPE_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -25,5 +24,3 @@ void fl__death_pipe_close(struct fl__death_pipe *d);
  * pipe. NULL: none.
  */
 void fl__death_pipe_keep(const struct fl__death_pipe *d);
-
-#endif

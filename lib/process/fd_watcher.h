@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_FD_WATCHER_H
-#define FL_PROCESS_FD_WATCHER_H
+#pragma once
 
 #include "core/wait/lot.h"
 #include <poll.h>
@@ -60,5 +59,3 @@ void fl__fd_watcher_remove(int pidfd);
 
 /* 0 or 1. */
 unsigned fl__fd_watcher_threads(void);
-
-#endif

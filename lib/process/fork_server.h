@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_FORK_SERVER_H
-#define FL_PROCESS_FORK_SERVER_H
+#pragma once
 
 #include "process_start.h"
 
@@ -20,5 +19,3 @@ void fl__fork_server_after_fork(void);
  * thread, all signals blocked, and descriptors set up.
  */
 _Noreturn void fl__fork_server_serve(int parent);
-
-#endif

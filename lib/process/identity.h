@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_IDENTITY_H
-#define FL_PROCESS_IDENTITY_H
+#pragma once
 
 #include <fairlead/task_type.h>
 #include <stddef.h>
@@ -76,5 +75,3 @@ struct fl__registry_digest {
 	uint64_t tasks;
 };
 void fl__registry_digest(struct fl__registry_digest *digest);
-
-#endif

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_MAIN_HOOK_H
-#define FL_PROCESS_MAIN_HOOK_H
+#pragma once
 
 /*
  * Called at the end of fl_main(), in a process that the library did not start: fairlead-mpi gives
  * the process a role. Set by a constructor; or NULL.
  */
 extern void (*fl__main_hook)(int argc, char **argv);
-
-#endif

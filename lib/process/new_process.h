@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_NEW_PROCESS_H
-#define FL_PROCESS_NEW_PROCESS_H
+#pragma once
 
 #include <errno.h>
 #include <fairlead/process.h>
@@ -87,5 +86,3 @@ void fl__process_set_identity(const char *name, unsigned n_fds);
  * object that was made when fl__fork_count was `fork`.
  */
 bool fl__process_has_closed(uint32_t fork);
-
-#endif

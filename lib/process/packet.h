@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_PACKET_H
-#define FL_PROCESS_PACKET_H
+#pragma once
 
 #include "core/fd/passed_fds.h"
 #include <stdbool.h>
@@ -64,5 +63,3 @@ struct fl__packet {
  * Returns 0, -EAGAIN, -EPIPE, -EBADMSG (an empty packet), -ENOMEM.
  */
 int fl__packet_try_recv(int socket, struct fl__packet *packet, int flags);
-
-#endif

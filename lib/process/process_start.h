@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_START_H
-#define FL_PROCESS_START_H
+#pragma once
 
 #include "death_pipe.h"
 #include "new_process.h"
@@ -37,5 +36,3 @@ int fl__process_may_fork(const char **problem);
 
 /* Returns the child's pid; 0 in the child, with all signals blocked. */
 int fl__process_fork(int *pidfd);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_STOP_H
-#define FL_PROCESS_STOP_H
+#pragma once
 
 #include <fairlead/process.h>
 
@@ -20,5 +19,3 @@ int fl__process_stop_end(fl_process *p, int64_t deadline, fl_process_status *sta
  * fl_process_is_alive(), and this function again.
  */
 int fl__process_end_fd(fl_process *p);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_SYS_H
-#define FL_PROCESS_SYS_H
+#pragma once
 
 #include "core/fd/net_sys.h"
 #include <fairlead/process.h>
@@ -102,5 +101,3 @@ int fl__fd_above_streams(int fd);
 
 /* errno keeps its value. */
 void fl__fds_close(const int *fds, unsigned n);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_REAPER_H
-#define FL_PROCESS_REAPER_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -14,5 +13,3 @@ void fl__reaper_reap(int pidfd);
 
 /* In a forked child: drops the parent's children. */
 void fl__reaper_after_fork(void);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_REEXEC_H
-#define FL_PROCESS_REEXEC_H
+#pragma once
 
 #include "attributes.h"
 #include "new_process.h"
@@ -38,5 +37,3 @@ int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *dea
 
 /* The reaper reaps a child. `pidfd` -1: none. */
 void fl__reexec_kill(int pidfd);
-
-#endif

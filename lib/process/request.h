@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_REQUEST_H
-#define FL_PROCESS_REQUEST_H
+#pragma once
 
 #include "attributes.h"
 #include "identity.h"
@@ -98,5 +97,3 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
  * descriptor, or -1, in `*pidfd` (may be NULL).
  */
 int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, int *pidfd);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_SPAWN_H
-#define FL_PROCESS_SPAWN_H
+#pragma once
 
 #include "new_process.h"
 #include <stdbool.h>
@@ -27,5 +26,3 @@ int fl__spawn(struct fl__spawn *spawn);
 
 /* The child's error; or 0, at the end of the pipe. */
 int fl__spawn_read_error(int pipe);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_BASE_ATOMIC_H
-#define FL_BASE_ATOMIC_H
+#pragma once
 
 /* The atomic operations, which the public headers need, too. */
 #include "sanitizer.h"
@@ -33,6 +32,4 @@ void __tsan_release(void *address);
 #else
 #define fl__tsan_acquire(p) ((void)(p))
 #define fl__tsan_release(p) ((void)(p))
-#endif
-
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_BASE_CGROUP_H
-#define FL_BASE_CGROUP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,5 +14,3 @@ void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, const char *c
 
 /* Reads up to two numbers of a file in a group's folder; "max": -1. Leaves missing ones alone. */
 void fl__cgroup_read(const char *folder, const char *file, int64_t n[2]);
-
-#endif

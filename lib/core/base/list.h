@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_BASE_LIST_H
-#define FL_BASE_LIST_H
+#pragma once
 
 #include <stddef.h>
 
@@ -67,5 +66,3 @@
 		*((member)->prev ? &(member)->prev->next : &(first)) = (member)->next;                                 \
 		*((member)->next ? &(member)->next->prev : &(last)) = (member)->prev;                                  \
 	} while (0)
-
-#endif

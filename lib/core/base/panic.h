@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_BASE_PANIC_H
-#define FL_BASE_PANIC_H
+#pragma once
 
 #include <fairlead/error.h>
 
@@ -15,5 +14,3 @@ _Noreturn void fl__panic(const char *function, const void *object, const char *r
 
 /* Logs one line, cut at 255 bytes. */
 void fl__log(fl_log_level level, const char *format, ...) FL_PRINTF(2, 3);
-
-#endif

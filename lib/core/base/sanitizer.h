@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_BASE_SANITIZER_H
-#define FL_BASE_SANITIZER_H
+#pragma once
 
 /*
  * FL__ASAN, FL__TSAN: the sanitizer that instruments this file, as the compiler says. The
@@ -27,6 +26,4 @@
 #define FL__NO_TSAN __attribute__((no_sanitize("thread")))
 #else
 #define FL__NO_TSAN
-#endif
-
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_BASE_SYS_H
-#define FL_BASE_SYS_H
+#pragma once
 
 #include <errno.h>
 #include <fairlead/error.h>
@@ -279,5 +278,3 @@ static inline bool fl__is_expired(int64_t deadline)
 {
 	return deadline != FL_FOREVER && deadline <= fl__sys.now();
 }
-
-#endif

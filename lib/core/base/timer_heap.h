@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FIBER_TIMER_HEAP_H
-#define FL_FIBER_TIMER_HEAP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,5 +27,3 @@ void fl__timers_add(struct fl__timers *timers, struct fl__timer *timer, int64_t 
 
 /* Does nothing if `timer` is in no heap. */
 void fl__timers_remove(struct fl__timers *timers, struct fl__timer *timer);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_BASE_UNLOAD_H
-#define FL_BASE_UNLOAD_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -17,5 +16,3 @@
  * so the memory of other threads can be freed. At an exit other threads may still run.
  */
 bool fl__is_unloaded(void);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_DEBUG_AWAITED_H
-#define FL_DEBUG_AWAITED_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,5 +59,3 @@ bool fl__awaited_is_number(uint8_t kind);
  * "queue (to get)". Safe in a signal handler.
  */
 void fl__awaited_write(char *text, size_t size, uint8_t kind, const char *object);
-
-#endif

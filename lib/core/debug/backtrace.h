@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_DEBUG_BACKTRACE_H
-#define FL_DEBUG_BACKTRACE_H
+#pragma once
 
 #include "symbols.h"
 #include <stddef.h>
@@ -27,5 +26,3 @@ void fl__backtrace_describe(struct fl__symbols *symbols, uintptr_t at, char *tex
 
 /* "variable+0x12 at 0x1234", else "file(+0x12) at 0x1234", else "0x1234". Async-signal-safe. */
 void fl__backtrace_describe_object(struct fl__symbols *symbols, const void *object, char *text, size_t size);
-
-#endif

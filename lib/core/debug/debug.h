@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_DEBUG_DEBUG_H
-#define FL_DEBUG_DEBUG_H
+#pragma once
 
 #include "../base/atomic.h"
 #include "awaited.h"
@@ -212,5 +211,3 @@ static inline void fl__debug_executor(struct fl_executor *e, bool begins)
 	if (fl__debug_is_linked())
 		fl__debug_hooks.executor(e, begins);
 }
-
-#endif

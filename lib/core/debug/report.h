@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_DEBUG_REPORT_H
-#define FL_DEBUG_REPORT_H
+#pragma once
 
 #include "../base/panic.h"
 #include "../wait/lot.h"
@@ -41,5 +40,3 @@ void fl__report_lock(char *text, size_t size, struct fl__symbols *symbols, const
  */
 int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n);
 int fl__report_caller(struct fl__symbols *symbols, const uintptr_t *at, int n);
-
-#endif

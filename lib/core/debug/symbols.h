@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_DEBUG_SYMBOLS_H
-#define FL_DEBUG_SYMBOLS_H
+#pragma once
 
 #include <elf.h>
 #include <link.h>
@@ -37,5 +36,3 @@ const char *fl__symbol_of(struct fl__symbols *symbols, const char *file, uintptr
 
 /* Unmaps the files. Their names become invalid. */
 void fl__symbols_end(struct fl__symbols *symbols);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_DEBUG_TABLE_H
-#define FL_DEBUG_TABLE_H
+#pragma once
 
 #include "../wait/context.h"
 #include "debug.h"
@@ -208,5 +207,3 @@ void fl__contention_locked(const struct fl__debug_op *op, struct fl__held *held,
 
 /* Records the end of `held`, which has a site. Under the table's lock. */
 void fl__contention_unlocking(const struct fl__held *held, int64_t now);
-
-#endif

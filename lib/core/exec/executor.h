@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_EXEC_EXECUTOR_H
-#define FL_EXEC_EXECUTOR_H
+#pragma once
 
 #include "../base/panic.h"
 #include "../debug/debug.h"
@@ -441,5 +440,3 @@ static inline void fl__child_ends(uint32_t forks, const char *name)
 
 /* Nothing refers to the block in the caller's memory any more: the memory is the caller's again. */
 void fl__intrusive_release(struct fl__task_block *block);
-
-#endif

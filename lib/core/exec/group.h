@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_EXEC_GROUP_H
-#define FL_EXEC_GROUP_H
+#pragma once
 
 #include <fairlead/group.h>
 #include <stdbool.h>
@@ -37,5 +36,3 @@ void fl__fiber_report_error(const char *name, int error);
 
 /* Called after a fiber's end was published. The caller's last access to the group. */
 void fl__group_fiber_left(fl_group *g);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_EXEC_IMAP_H
-#define FL_EXEC_IMAP_H
+#pragma once
 
 #include "map.h"
 #include <fairlead/event.h>
@@ -100,5 +99,3 @@ int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel);
 void fl__imap_on_end(fl_future *f, void *arg);
 
 void fl__imap_batch_retire(fl_imap *it);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_EXEC_MAP_H
-#define FL_EXEC_MAP_H
+#pragma once
 
 #include "../base/sys.h"
 #include "executor.h"
@@ -93,5 +92,3 @@ static inline void *fl__element(const void *first, size_t i, size_t size)
 {
 	return first && size > 0 ? (char *)first + i * size : NULL;
 }
-
-#endif

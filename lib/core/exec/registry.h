@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_EXEC_REGISTRY_H
-#define FL_EXEC_REGISTRY_H
+#pragma once
 
 #include <fairlead/task_type.h>
 
@@ -21,5 +20,3 @@ uint64_t fl__registry_changes(void);
  * locked meanwhile: `visit` must neither wait nor look up a name.
  */
 void fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void *arg);
-
-#endif

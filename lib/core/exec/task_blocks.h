@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_EXEC_TASK_BLOCKS_H
-#define FL_EXEC_TASK_BLOCKS_H
+#pragma once
 
 #include "../base/atomic.h"
 #include "../future/future.h"
@@ -231,5 +230,3 @@ void fl__task_block_adopt(struct fl__task_blocks *pool, struct fl__task_block *b
 
 /* An adopted block is only uncounted, not touched. */
 void fl__task_block_free(struct fl__task_block *block);
-
-#endif

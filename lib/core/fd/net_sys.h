@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FD_NET_SYS_H
-#define FL_FD_NET_SYS_H
+#pragma once
 
 #include <errno.h>
 #include <stdbool.h>
@@ -75,5 +74,3 @@ static inline int fl__net_error(int rc)
 {
 	return rc == -ENOBUFS ? -ENOMEM : rc;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FD_PASSED_FDS_H
-#define FL_FD_PASSED_FDS_H
+#pragma once
 
 #include <sys/socket.h>
 
@@ -28,5 +27,3 @@ void fl__passed_fds_expect(struct msghdr *m, union fl__passed_fds *control);
  * `m->msg_flags`: the process had too few free descriptors.
  */
 unsigned fl__passed_fds_take(struct msghdr *m, int *fds);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FD_TRY_IO_H
-#define FL_FD_TRY_IO_H
+#pragma once
 
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -14,5 +13,3 @@
  */
 ssize_t fl__try_read(int fd, void *buffer, size_t size);
 ssize_t fl__try_write(int fd, const struct iovec *parts, int n);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FD_UNIX_FILE_H
-#define FL_FD_UNIX_FILE_H
+#pragma once
 
 #include <fairlead/cancel.h>
 #include <fairlead/time.h>
@@ -71,5 +70,3 @@ static inline int64_t fl__unix_next_pause(int64_t pause)
  * fl__unix_open().
  */
 int fl__unix_connect(int type, const char *path, int64_t deadline, fl_cancel_token *cancel);
-
-#endif

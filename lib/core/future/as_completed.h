@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FUTURE_AS_COMPLETED_H
-#define FL_FUTURE_AS_COMPLETED_H
+#pragma once
 
 #include "../wait/lot.h"
 #include "future.h"
@@ -65,5 +64,3 @@ void fl__future_set_fini(struct fl__future_set *set);
 
 /* Whether `f` has ended with an error. */
 bool fl__future_has_failed(const fl_future *f);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FUTURE_FAILURE_H
-#define FL_FUTURE_FAILURE_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -11,5 +10,3 @@
  */
 int fl__failure_store(size_t index, int error, const char *message);
 #define FL__NO_INDEX SIZE_MAX
-
-#endif

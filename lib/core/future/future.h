@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FUTURE_FUTURE_H
-#define FL_FUTURE_FUTURE_H
+#pragma once
 
 #include "../base/list.h"
 #include "../wait/cancel.h"
@@ -240,5 +239,3 @@ char *fl__message_vformat(const fl_allocator *allocator, const char *format, va_
 /* What is wrong with the positive number that a task of `type` has returned. */
 char *fl__message_positive(const fl_allocator *allocator, const fl_task_type *type, int error);
 void fl__message_free(char *message); /* may be NULL */
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SYNC_CONTEXT_VAR_H
-#define FL_SYNC_CONTEXT_VAR_H
+#pragma once
 
 #include "../wait/context.h"
 
@@ -68,5 +67,3 @@ static inline void fl__values_end(struct fl__ctx *ctx)
 
 /* At the unload: frees another thread's values, without `release`. */
 void fl__values_forget(struct fl__ctx *ctx);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SYNC_CPU_H
-#define FL_SYNC_CPU_H
+#pragma once
 
 /*
  * The least of `most` and the CPU quotas of this process's control groups. `proc_cgroup` lists the
@@ -10,5 +9,3 @@ unsigned fl__cpu_limit(const char *proc_cgroup, const char *mounts, unsigned mos
 
 /* Opens no file. */
 unsigned fl__cpu_affinity_count(void);
-
-#endif

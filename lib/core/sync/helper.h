@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SYNC_HELPER_H
-#define FL_SYNC_HELPER_H
+#pragma once
 
 #include <fairlead/defs.h>
 #include <stdbool.h>
@@ -51,5 +50,3 @@ bool fl__helper_must_end(void);
 
 /* Ends the helpers as the end of this copy does, for tests. Later calls start new helpers. */
 void fl__helpers_end(void);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SYNC_LOCAL_H
-#define FL_SYNC_LOCAL_H
+#pragma once
 
 #include "../wait/context.h"
 
@@ -9,5 +8,3 @@ void fl__locals_end(struct fl__ctx *ctx);
 
 /* Before a first value of a context variable: the thread will call fl__locals_end(). 0, -ENOMEM. */
 int fl__local_watch_values(struct fl__ctx *ctx);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SYNC_MUTEX_H
-#define FL_SYNC_MUTEX_H
+#pragma once
 
 #include "../debug/debug.h"
 #include "../wait/lot.h"
@@ -34,5 +33,3 @@ void fl__mutex_relock_requeued(struct fl__mutex_node *waiter, struct fl__debug_o
 
 /* As fl_mutex_lock(). Both relock functions end the `op` of fl__debug_waiting_cond(). */
 void fl__mutex_relock(fl_mutex *m, struct fl__debug_op *op);
-
-#endif

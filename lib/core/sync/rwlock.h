@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SYNC_RWLOCK_H
-#define FL_SYNC_RWLOCK_H
+#pragma once
 
 /* For the scenarios of the model. */
 #include "../wait/lot.h"
@@ -21,5 +20,3 @@ extern const struct fl__rwlock_mode fl__rwlock_writing;
  */
 bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct fl__node *node, uint32_t bars,
                         bool awake);
-
-#endif

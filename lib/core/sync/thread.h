@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SYNC_THREAD_H
-#define FL_SYNC_THREAD_H
+#pragma once
 
 #include <fairlead/error.h>
 #include <fairlead/thread.h>
@@ -15,5 +14,3 @@
 FL_MUST_CHECK int fl__thread_start(fl_thread *t, fl_thread_function *function, void *arg,
                                    const fl_thread_config *config, const fl_allocator *allocator,
                                    const sigset_t *signals);
-
-#endif

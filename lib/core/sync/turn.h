@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SYNC_TURN_H
-#define FL_SYNC_TURN_H
+#pragma once
 
 #include "../base/sys.h"
 #include <fairlead/time.h>
@@ -55,5 +54,3 @@ static inline bool fl__last_wake_is_due(struct fl__last_wake *last, const void *
 {
 	return last->object == object && ++last->calls % FL__CALLS_PER_CHECK == 0;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FIBER_FIBER_H
-#define FL_FIBER_FIBER_H
+#pragma once
 
 #include "core/wait/lot.h"
 #include <fairlead/error.h>
@@ -131,5 +130,3 @@ struct fl__fiber *fl__fiber_self(void);
 /* Arm: as in fl_on_type. */
 bool fl__fiber_has_ended(const struct fl__fiber *f);
 bool fl__fiber_arm(struct fl__fiber *f, struct fl__node *node);
-
-#endif

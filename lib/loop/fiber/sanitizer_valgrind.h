@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FIBER_SANITIZER_VALGRIND_H
-#define FL_FIBER_SANITIZER_VALGRIND_H
+#pragma once
 
 #include "core/base/sanitizer.h"
 #include "switch.h"
@@ -189,5 +188,3 @@ static inline void fl__tool_stack_remove(unsigned id)
 	enum { STACK_DEREGISTER = 0x1502 };
 	(void)fl__valgrind(STACK_DEREGISTER, id, 0);
 }
-
-#endif

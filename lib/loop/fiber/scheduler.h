@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FIBER_SCHEDULER_H
-#define FL_FIBER_SCHEDULER_H
+#pragma once
 
 #include "core/base/timer_heap.h"
 #include "core/wait/lot.h"
@@ -85,5 +84,3 @@ void fl__fiber_clean(struct fl__fiber *f);
  */
 int fl__overflow_prepare(void);
 void fl__overflow_watch(void);
-
-#endif

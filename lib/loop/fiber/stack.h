@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FIBER_STACK_H
-#define FL_FIBER_STACK_H
+#pragma once
 
 #include <fairlead/error.h>
 #include <stddef.h>
@@ -67,5 +66,3 @@ void fl__stack_put(struct fl__stack_pool *pool, struct fl__stack stack);
 void fl__stack_release(struct fl__stack_pool *pool, void *block, struct fl__slab *slab);
 
 void fl__stack_pool_trim(struct fl__stack_pool *pool);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FIBER_SWITCH_H
-#define FL_FIBER_SWITCH_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -166,7 +165,5 @@ FL__SWITCH_INLINE void fl__switch_to_plain(struct fl__switch *from, struct fl__s
 {
 	FL__SWITCH("", "");
 }
-
-#endif
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LOOP_DATAGRAM_H
-#define FL_LOOP_DATAGRAM_H
+#pragma once
 
 #include "fd_io.h"
 #include "net_resolve.h"
@@ -28,5 +27,3 @@ int fl__datagram_address_to_system(const fl_datagram *d, const fl_datagram_addre
 
 /* `size`: as the system stored it. A mapped IPv6 address becomes IPv4. */
 void fl__datagram_address_from_system(fl_datagram_address *a, socklen_t size);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LOOP_FD_IO_H
-#define FL_LOOP_FD_IO_H
+#pragma once
 
 #include "../loop.h"
 #include "core/fd/unix_file.h"
@@ -67,5 +66,3 @@ void fl__io_partly_drained(struct fl__io *io);         /* after a short read of 
  * -ETIMEDOUT, -ECANCELED, -ENOMEM.
  */
 int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_token *cancel);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LOOP_NET_RESOLVE_H
-#define FL_LOOP_NET_RESOLVE_H
+#pragma once
 
 #include "../loop.h"
 #include <fairlead/net.h>
@@ -56,5 +55,3 @@ void fl__addresses_ipv4_first(struct fl__address *list, int n);
  */
 typedef int fl__net_prepare(int fd, int family, bool all, const void *config);
 int fl__net_open(fl_loop *l, const char *host, uint16_t port, int type, fl__net_prepare *prepare, const void *config);
-
-#endif

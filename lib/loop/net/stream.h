@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LOOP_STREAM_H
-#define FL_LOOP_STREAM_H
+#pragma once
 
 #include "fd_io.h"
 #include <fairlead/stream.h>
@@ -54,5 +53,3 @@ static inline size_t fl__stream_buffered(const fl_stream *s)
 {
 	return s->to - s->from;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PIPE_PIPE_H
-#define FL_PIPE_PIPE_H
+#pragma once
 
 #include "../fd_watcher.h"
 #include "../packet.h"
@@ -51,5 +50,3 @@ struct fl_pipe {
 	/* FL__PIPE_INLINE bytes: a packet's overflow, then a small kept message */
 	char *spill;
 };
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_POOL_PROCESS_POOL_H
-#define FL_PROCESS_POOL_PROCESS_POOL_H
+#pragma once
 
 #include "../remote/remote.h"
 #include "core/base/list.h"
@@ -103,5 +102,3 @@ struct fl__process_pool_sys {
 extern struct fl__process_pool_sys fl__process_pool_sys;
 
 extern const struct fl__remote_transport fl__process_pool_transport; /* for scenarios */
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_POOL_RINGS_H
-#define FL_PROCESS_POOL_RINGS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -185,5 +184,3 @@ void fl__rings_complete(struct fl__worker_rings *w, int32_t error, uint32_t flag
 
 /* The listener sleeps while the ring's counter is `stop_requests`. May return spuriously. */
 void fl__rings_await_stop_request(const struct fl__worker_rings *w, uint32_t stop_requests);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_POOL_WORKER_H
-#define FL_PROCESS_POOL_WORKER_H
+#pragma once
 
 #include "rings.h"
 #include <fairlead/executor.h>
@@ -66,5 +65,3 @@ int fl__worker_make_nested(fl_executor **made, const fl_executor_config *config)
 
 /* After a task: a task that closes this executor closes it only for itself. */
 void fl__worker_reopen_nested(fl_executor *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_REMOTE_REMOTE_H
-#define FL_REMOTE_REMOTE_H
+#pragma once
 
 #include "../identity.h"
 #include "core/exec/executor.h"
@@ -128,5 +127,3 @@ int fl__remote_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel
 	.capabilities = FL_CAP_CONCURRENT | FL_CAP_NESTED, .recall = fl__remote_on_recall,                             \
 	.withdraw = fl__remote_on_withdraw, .asked = fl__remote_on_asked, .attend = fl__remote_on_attend,              \
 	.is_busy = fl__remote_is_busy, .join = fl__remote_on_join
-
-#endif

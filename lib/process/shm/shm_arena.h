@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SHM_ARENA_H
-#define FL_SHM_ARENA_H
+#pragma once
 
 #include "shm_lock.h"
 #include <fairlead/defs.h>
@@ -34,5 +33,3 @@ FL_MUST_CHECK int fl__shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n,
 
 /* Never waits. Returns 0, or -EINVAL: no run in use begins at `first`. */
 FL_MUST_CHECK int fl__shm_arena_free(const struct fl__shm_arena *a, uint32_t first);
-
-#endif

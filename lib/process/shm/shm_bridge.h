@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SHM_BRIDGE_H
-#define FL_SHM_BRIDGE_H
+#pragma once
 
 #include "core/wait/lot.h"
 #include "shm_lock.h"
@@ -32,5 +31,3 @@ FL_MUST_CHECK int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, int
  */
 FL_MUST_CHECK bool fl__bridge_arm(const uint32_t *word, uint32_t expected, struct fl__node *node);
 void fl__bridge_disarm(void *object, struct fl__node *node);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SHM_CONTEXT_LOCK_H
-#define FL_SHM_CONTEXT_LOCK_H
+#pragma once
 
 #include "core/wait/context.h"
 #include "shm_lock.h"
@@ -28,5 +27,3 @@ void fl__shm_context_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, 
 
 /* Whether the lock has an owner or a waiter. A killed waiter may count until the next release. */
 bool fl__shm_is_busy(struct fl__shm_lock *l);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SHM_LOCK_H
-#define FL_SHM_LOCK_H
+#pragma once
 
 #include "core/base/sys.h"
 #include <fairlead/defs.h>
@@ -138,5 +137,3 @@ FL_MUST_CHECK bool fl__shm_prepare_sleep(struct fl__shm_lock *l, uint32_t *value
 struct fl__shm_hold *fl__shm_latest_hold(void);
 /* The calling thread's record of `l`, for the context `owner`; 0: for any. NULL: not held. */
 struct fl__shm_hold *fl__shm_hold(const struct fl__shm_lock *l, uint64_t owner);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SHM_QUEUE_H
-#define FL_SHM_QUEUE_H
+#pragma once
 
 #include "shm_wait_queue.h"
 #include <fairlead/defs.h>
@@ -65,5 +64,3 @@ FL_MUST_CHECK int fl__shm_queue_find(fl_shm_queue *q, void *memory, size_t *byte
 /* As fl_shm_queue_put_many_until(), but puts 1 to `n` items, by one commit. */
 FL_MUST_CHECK int fl__shm_queue_put_some(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
                                          fl_cancel_token *cancel);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SHM_REGION_H
-#define FL_SHM_REGION_H
+#pragma once
 
 #include "shm_arena.h"
 #include <fairlead/shm.h>
@@ -56,5 +55,3 @@ int fl__shm_allocate(int fd, uint64_t size);
  *   -ETIMEDOUT  the monitor was held for FL__SHM_MONITOR_TIMEOUT
  */
 FL_MUST_CHECK int fl__shm_try_alloc(fl_shm *r, size_t size, void **block);
-
-#endif

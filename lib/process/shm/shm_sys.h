@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SHM_SYS_H
-#define FL_SHM_SYS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,5 +39,3 @@ extern struct fl__shm_sys fl__shm_sys;
  * /proc/self/cgroup and the folder /sys/fs/cgroup, or such as these. UINT64_MAX: unknown.
  */
 uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const char *mounts);
-
-#endif

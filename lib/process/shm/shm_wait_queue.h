@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SHM_WAIT_QUEUE_H
-#define FL_SHM_WAIT_QUEUE_H
+#pragma once
 
 #include "core/wait/lot.h"
 #include "shm_bridge.h"
@@ -63,5 +62,3 @@ FL_MUST_CHECK int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, f
  * Returns false if the result is not -EAGAIN, otherwise as fl__bridge_arm().
  */
 FL_MUST_CHECK bool fl__shm_wait_arm(const struct fl__shm_op *op, struct fl__node *node);
-
-#endif
