@@ -71,7 +71,7 @@ static long start_number(const char *variable)
 static struct start_launcher start_find_launcher(void)
 {
 	struct start_launcher found = {.name = NULL};
-	for (size_t i = 0; i < sizeof start_launchers / sizeof start_launchers[0]; i++) {
+	for (size_t i = 0; i < FL__COUNT(start_launchers); i++) {
 		const struct start_launcher *l = &start_launchers[i];
 		const long size = l->size_variable ? start_number(l->size_variable) : 0;
 		if (!secure_getenv(l->rank_variable) || (!l->speaks_pmi && size < 2))

@@ -137,7 +137,7 @@ static void attributes_add_namespaces(uint64_t *hash, int *rc)
 	static const char *const names[] = {"cgroup", "ipc", "mnt", "net", "pid_for_children", "time_for_children",
 	                                    "user",   "uts"};
 	const int folder = attributes_open("/proc/thread-self/ns", O_PATH | O_DIRECTORY, rc);
-	for (size_t i = 0; folder >= 0 && i < sizeof names / sizeof *names; i++) {
+	for (size_t i = 0; folder >= 0 && i < FL__COUNT(names); i++) {
 		char text[64];
 		const ssize_t n = readlinkat(folder, names[i], text, sizeof text); /* an older kernel lacks some */
 		if (n > 0)
@@ -238,7 +238,7 @@ void fl__settings_read(struct fl__settings *s)
 	(void)fl__raw(SYS_sched_getattr, 0, (long)&s->schedule, sizeof s->schedule, 0);
 	if (s->schedule.policy != DEADLINE) /* since Linux 6.12 the slice of other policies, which may change */
 		s->schedule.runtime = s->schedule.deadline = s->schedule.period = 0;
-	for (int i = 0; i < (int)(sizeof s->limits / sizeof *s->limits); i++)
+	for (int i = 0; i < (int)FL__COUNT(s->limits); i++)
 		(void)attributes_limit_at(i, NULL, &s->limits[i]);
 	s->nice = LEAST - fl__raw(SYS_getpriority, PRIO_PROCESS, 0, 0, 0);
 	s->io_priority = fl__raw(SYS_ioprio_get, ATTRIBUTES_IO_PROCESS, 0, 0, 0);
@@ -270,7 +270,7 @@ static int attributes_take_on_schedule(const struct fl__settings *mine, const st
 static int attributes_raise_limits(const struct fl__settings *mine, const struct fl__settings *wanted)
 {
 	int rc = 0;
-	for (int i = 0; rc == 0 && i < (int)(sizeof mine->limits / sizeof *mine->limits); i++)
+	for (int i = 0; rc == 0 && i < (int)FL__COUNT(mine->limits); i++)
 		if (wanted->limits[i].most > mine->limits[i].most) {
 			const uint64_t raised[] = {mine->limits[i].now, wanted->limits[i].most};
 			rc = attributes_limit_at(i, raised, NULL);
@@ -292,7 +292,7 @@ int fl__settings_take_on(struct fl__settings *mine, const struct fl__settings *w
 int fl__settings_limit(const struct fl__settings *mine, const struct fl__settings *wanted)
 {
 	int rc = 0;
-	for (int i = 0; rc == 0 && i < (int)(sizeof mine->limits / sizeof *mine->limits); i++)
+	for (int i = 0; rc == 0 && i < (int)FL__COUNT(mine->limits); i++)
 		if (memcmp(&mine->limits[i], &wanted->limits[i], sizeof mine->limits[i]) != 0)
 			rc = attributes_limit_at(i, &wanted->limits[i], NULL);
 	return rc;

@@ -198,7 +198,7 @@ static void request_describe_differences(const struct fl__task_identity *ours, c
 	              {"alignment of the result", ours->result_align, theirs->result_align}};
 	size_t n = 0;
 	text[0] = '\0';
-	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+	for (size_t i = 0; i < FL__COUNT(fields); i++)
 		if (fields[i].here != fields[i].there)
 			n += (size_t)snprintf(text + n, room - n, "; %s %llu here, %llu there", fields[i].name,
 			                      (unsigned long long)fields[i].here, (unsigned long long)fields[i].there);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "error.h"
+#include "sys.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/version.h>
@@ -93,7 +94,7 @@ static const struct {
 
 static const char *error_own_text(int number)
 {
-	for (size_t i = 0; i < sizeof error_own_texts / sizeof *error_own_texts; i++)
+	for (size_t i = 0; i < FL__COUNT(error_own_texts); i++)
 		if (error_own_texts[i].number == number)
 			return error_own_texts[i].text;
 	return NULL;

@@ -434,7 +434,7 @@ void fl__free(void *memory)
 void fl__signals_unblock_faults(sigset_t *signals)
 {
 	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
-	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+	for (size_t i = 0; i < FL__COUNT(faults); i++)
 		(void)sigdelset(signals, faults[i]);
 }
 

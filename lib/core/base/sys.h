@@ -256,6 +256,9 @@ static inline int fl__eperm_to_enosys(int result)
 #define FL__MIN(a, b) ((a) < (b) ? (a) : (b))
 #define FL__MAX(a, b) ((a) > (b) ? (a) : (b))
 
+/* The number of elements of an array. */
+#define FL__COUNT(array) (sizeof(array) / sizeof *(array))
+
 /* To a multiple of `to`, a power of two. */
 #define FL__ROUND_UP(n, to) (((n) + (to)-1) & ~((__typeof__(n))(to)-1))
 static inline void *fl__align(void *memory, size_t to)

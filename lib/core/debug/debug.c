@@ -323,7 +323,7 @@ static unsigned debug_parse_modes(const char *text, int *signal)
 	while (*text) {
 		const size_t length = strcspn(text, ",");
 		bool known = length == 0;
-		for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		for (size_t i = 0; i < FL__COUNT(names); i++) {
 			if (strlen(names[i].name) != length || strncmp(names[i].name, text, length) != 0)
 				continue;
 			modes |= names[i].mode;

@@ -107,7 +107,7 @@ static int datagram_prepare(int fd, int family, bool all, const void *datagram_c
 	(void)fl__net_set_options(fd, own_groups, 2);
 	if (interface < 0)
 		return interface;
-	const int rc = fl__net_set_options(fd, options, sizeof options / sizeof *options);
+	const int rc = fl__net_set_options(fd, options, FL__COUNT(options));
 	if (rc != 0 || interface == 0 || !v4)
 		return rc;
 	return fl__net_sys.set_struct(fd, IPPROTO_IP, IP_MULTICAST_IF, &by_index, sizeof by_index);

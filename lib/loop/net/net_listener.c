@@ -178,7 +178,7 @@ static int listener_prepare(int fd, int family, bool all, const void *listen_con
 	    {family == AF_INET6, IPPROTO_IPV6, IPV6_V6ONLY, !all},
 	};
 	fl__stream_without_delay(fd); /* an accepted socket inherits it */
-	return fl__net_set_options(fd, options, sizeof options / sizeof *options);
+	return fl__net_set_options(fd, options, FL__COUNT(options));
 }
 
 int fl_listen_tcp(fl_listener **made, const char *host, uint16_t port, const fl_listen_config *config)

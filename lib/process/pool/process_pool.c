@@ -831,7 +831,7 @@ static const char *process_pool_signal_name(int signal, char text[24])
 	    /* clang-format on */
 	};
 #undef NAMED
-	if (signal > 0 && (size_t)signal < sizeof names / sizeof *names && names[signal])
+	if (signal > 0 && (size_t)signal < FL__COUNT(names) && names[signal])
 		return names[signal];
 	(void)snprintf(text, 24, "signal %d", signal);
 	return text;

@@ -513,7 +513,7 @@ static bool worker_survives(int signal)
 {
 	static const int others[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL, SIGTRAP,  SIGSYS,  SIGABRT, SIGKILL,
 	                             SIGSTOP, SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGTTIN, SIGTTOU};
-	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+	for (size_t i = 0; i < FL__COUNT(others); i++)
 		if (signal == others[i])
 			return false;
 	return true;

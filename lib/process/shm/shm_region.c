@@ -152,7 +152,7 @@ static int shm_region_check_head(fl_shm *r, int fd)
 	    {-EPROTO, "the PID namespace of the maker", (int64_t)maker, (int64_t)(maker && here ? here : maker)},
 	    {-EBADMSG, "the recorded size", (int64_t)total, (int64_t)r->total},
 	};
-	for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+	for (size_t i = 0; i < FL__COUNT(checks); i++)
 		if (checks[i].found != checks[i].expected)
 			return shm_region_refuse(checks[i].rc, fd, checks[i].what, checks[i].found, checks[i].expected);
 	if (!shm_region_lay_out(&layout, units) || layout.total != r->total)
