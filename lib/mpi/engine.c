@@ -184,7 +184,7 @@ static bool engine_is_on_one_host(void)
 /* Collective. */
 static void engine_connect(void)
 {
-	struct fl__mpi_address address = {.port = 0};
+	struct fl__mpi_address address = {0};
 	struct fl__mpi_bell own = {.fd = -1}, *all = NULL;
 	if (fl__mpi_world.rank == 0) {
 		memcpy(address.host, fl__mpi_world.peers[0].host, sizeof address.host);

@@ -70,7 +70,7 @@ static long start_number(const char *variable)
  */
 static struct start_launcher start_find_launcher(void)
 {
-	struct start_launcher found = {.name = NULL};
+	struct start_launcher found = {0};
 	for (size_t i = 0; i < FL__COUNT(start_launchers); i++) {
 		const struct start_launcher *l = &start_launchers[i];
 		const long size = l->size_variable ? start_number(l->size_variable) : 0;

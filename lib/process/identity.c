@@ -153,7 +153,7 @@ static uint32_t identity_far_check(const struct fl__task_identity *identity)
 {
 	struct fl__task_identity compared = *identity;
 	if (compared.owner.hashed)
-		compared.owner = (struct fl__build_id){.size = 0};
+		compared.owner = (struct fl__build_id){0};
 	return fl__task_check(&compared);
 }
 

@@ -98,7 +98,7 @@ int fl__process_signal_group(int pidfd, int pid, int signal)
 
 static int process_sys_wait(int type, int id, int *pid, fl_process_status *status, int flags)
 {
-	siginfo_t info = {.si_pid = 0};
+	siginfo_t info = {0};
 	const int rc = FL__RETRY(FL__SYS_RESULT(waitid((idtype_t)type, (id_t)id, &info, WEXITED | flags)));
 	if (rc != 0)
 		return rc;

@@ -207,7 +207,7 @@ static void reexec_discard_signal(int pid)
 {
 	FL__KEEPS_ERRNO();
 	sigset_t child;
-	siginfo_t taken, other = {.si_pid = 0};
+	siginfo_t taken, other = {0};
 	(void)sigemptyset(&child);
 	(void)sigaddset(&child, SIGCHLD);
 	if (sigtimedwait(&child, &taken, &(struct timespec){0}) == SIGCHLD) {

@@ -163,7 +163,7 @@ void fl_debug_contention(int fd)
 	ctx->debugging = true; /* the allocator may lock */
 	size_t n;
 	struct fl__site *all = contention_copy_all(&n);
-	struct fl__symbols symbols = {.n = 0};
+	struct fl__symbols symbols = {0};
 	fl__backtrace_learn_modules();
 	fl__sys.print(fd, head, sizeof head - 1);
 	n = all ? contention_merge(all, n, &symbols) : 0;

@@ -202,7 +202,7 @@ static void debug_on_forget(const void *lock, const char *destroy)
 {
 	if (!fl__debug_enter(0))
 		return;
-	struct fl__report_step step = {.id = 0};
+	struct fl__report_step step = {0};
 	struct fl__held *held = fl__held_next(lock, NULL);
 	if (!destroy) {
 		for (; held; held = fl__held_next(lock, NULL))
@@ -227,7 +227,7 @@ static void debug_on_assert_held(const void *lock, const char *function)
 	const struct fl__held *held = fl__held_next(lock, NULL);
 	const bool is_others = held && !debug_own_record(lock);
 	const struct fl__report_step step =
-	    is_others ? fl__report_step(held->holder, held) : (struct fl__report_step){.id = 0};
+	    is_others ? fl__report_step(held->holder, held) : (struct fl__report_step){0};
 	fl__debug_unlock();
 	if (is_others)
 		fl__report_one(FL_LOG_ERROR, "another context holds the lock", &step);

@@ -194,7 +194,7 @@ static void debug_dump_print_table(struct debug_dump *d)
 			if (!debug_dump_enter(d))
 				return;
 			const struct fl__holder *there = fl__holder_nth(i, n);
-			const struct fl__holder copy = there ? debug_dump_copy_of(there) : (struct fl__holder){.id = 0};
+			const struct fl__holder copy = there ? debug_dump_copy_of(there) : (struct fl__holder){0};
 			debug_dump_describe(&copy, detail, sizeof detail);
 			debug_dump_count_worker(d, &copy);
 			fl__debug_unlock();

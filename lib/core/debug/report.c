@@ -83,7 +83,7 @@ static void report_end(fl_log_level level, struct fl__symbols *symbols, const st
 static void report_steps(fl_log_level level, const char *title, const struct fl__report_step *steps, size_t n,
                          bool numbered)
 {
-	struct fl__symbols symbols = {.n = 0};
+	struct fl__symbols symbols = {0};
 	fl__backtrace_learn_modules();
 	fl__log(level, "%s", title);
 	for (size_t i = 0; i < n; i++) {
@@ -123,7 +123,7 @@ void fl__report_one(fl_log_level level, const char *said, const struct fl__repor
 
 void fl__report_duration(int64_t deadline, const struct fl__backtrace *stack)
 {
-	struct fl__symbols symbols = {.n = 0};
+	struct fl__symbols symbols = {0};
 	fl__backtrace_learn_modules();
 	fl__log(FL_LOG_WARNING, "a deadline of %.9g s is long past; fl_after() makes one of a duration",
 	        (double)deadline / (double)FL_S(1));

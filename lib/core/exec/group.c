@@ -157,7 +157,7 @@ static void group_count_out(fl_group *g)
 	while (n > 1)
 		if (fl__cas_weak_release(&g->count_, &n, n - 1)) /* pairs with group_count_out_locked() */
 			return;
-	struct group_wakes wakes = {.any = false};
+	struct group_wakes wakes = {0};
 	fl__lock(&g->lock_);
 	(void)group_count_out_locked(g, &wakes);
 	group_unlock(g, &wakes);
@@ -165,7 +165,7 @@ static void group_count_out(fl_group *g)
 
 static void group_wake_taking_join(fl_group *g)
 {
-	struct group_wakes wakes = {.any = false};
+	struct group_wakes wakes = {0};
 	fl__lock(&g->lock_);
 	group_clear(&g->idle_, GROUP_NO_OFFER, &wakes);
 	group_unlock(g, &wakes);
@@ -311,7 +311,7 @@ size_t fl__group_enter(fl_group *g, const struct fl__sched *s, fl_cancel_token *
 
 static int group_refuse(fl_group *g, int rc)
 {
-	struct group_wakes wakes = {.any = false};
+	struct group_wakes wakes = {0};
 	fl__lock(&g->lock_);
 	/* a member that set used_ was counted out before the count reached 0 */
 	if (group_count_out_locked(g, &wakes) && !fl__load_relaxed(&g->used_) && !g->joining_)

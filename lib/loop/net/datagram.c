@@ -302,7 +302,7 @@ static int datagram_take_peer_error(const fl_datagram *d, fl_datagram_address *p
 
 static int datagram_fail_receive(const fl_datagram *d, int rc, fl_datagram_address *from)
 {
-	fl_datagram_address peer = {.size = 0};
+	fl_datagram_address peer = {0};
 	int error = d->peer_errors ? datagram_take_peer_error(d, &peer) : 0;
 	if (from)
 		*from = peer;

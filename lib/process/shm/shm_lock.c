@@ -170,7 +170,7 @@ static void shm_lock_after_fork_in_child(void)
 		me->list->first = me->list;
 	FL__EACH (struct shm_lock_block, block, shm_lock_blocks)
 		block->used = 0;
-	*me = (struct fl__shm_self){.tid = 0};
+	*me = (struct fl__shm_self){0};
 }
 
 FL__AT_FORK(FL__AT_START, NULL, NULL, shm_lock_after_fork_in_child)
