@@ -347,7 +347,7 @@ static _Noreturn void reexec_refuse(void)
 
 void fl_main(int argc, char **argv)
 {
-	int before = errno;
+	FL__KEEPS_ERRNO();
 	reexec_main_was_called = true;
 	char role = 0;
 	int parent = 0, length = 0;
@@ -364,5 +364,4 @@ void fl_main(int argc, char **argv)
 		reexec_serve(role, parent);
 	if (fl__main_hook)
 		fl__main_hook(argc, argv);
-	errno = before;
 }

@@ -76,8 +76,8 @@ static void signals_keep_new(sigset_t *set, const sigset_t *before, const int *s
 int fl_signals_create(fl_signals **made, const int *signals, size_t n)
 {
 	sigset_t set, before;
-	int error = errno, rc = signals_fill_set(&set, signals, n);
-	errno = error;
+	FL__KEEPS_ERRNO();
+	int rc = signals_fill_set(&set, signals, n);
 	if (rc != 0)
 		return rc;
 	fl_signals *s = fl__alloc(1, sizeof *s);
