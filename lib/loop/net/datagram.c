@@ -124,8 +124,6 @@ static ssize_t datagram_run(fl_datagram *d, const struct datagram_call *c)
 	return n;
 }
 
-/* Sending. */
-
 static bool datagram_may_be_peer_error(ssize_t rc)
 {
 	switch (rc) {
@@ -254,8 +252,6 @@ int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, u
 {
 	return fl_datagram_send_many_until(d, list, n, sent, FL__TRY, NULL);
 }
-
-/* Receiving. */
 
 /* Returns the error that ICMP reported; 0: the error is of this machine alone. */
 static int datagram_icmp_error(struct msghdr *m)

@@ -12,8 +12,6 @@
 #define IPV6_MULTICAST_ALL 29
 #endif
 
-/* Life. */
-
 void fl_datagram_close(fl_datagram *d)
 {
 	if (d->io.fd >= 0)
@@ -29,8 +27,6 @@ void fl_datagram_free(fl_datagram *d)
 	fl_datagram_close(d);
 	fl__free_to(d->io.loop->allocator, d);
 }
-
-/* Opening. */
 
 static void datagram_read_options(fl_datagram *d)
 {
@@ -145,8 +141,6 @@ int fl_datagram_from_fd(fl_datagram **made, int fd)
 	*made = d;
 	return 0;
 }
-
-/* Addresses. */
 
 static int datagram_get_address(const fl_datagram *d, fl_datagram_address *a,
                                 int (*get)(int fd, struct sockaddr *address, socklen_t *size))

@@ -114,8 +114,6 @@ int fl_try_accept(fl_listener *l, fl_stream **s)
 	return fl_accept_until(l, s, FL__TRY, NULL);
 }
 
-/* Life. */
-
 void fl_listener_close(fl_listener *l)
 {
 	if (l->io.fd < 0)
@@ -143,8 +141,6 @@ int fl_listener_fd(const fl_listener *l)
 {
 	return l->io.fd;
 }
-
-/* Opening. */
 
 /* Takes over the listening `fd` and its file, also after an error. */
 static int listener_create(fl_listener **made, fl_loop *loop, int fd, int protocol, struct fl__unix_file *file)

@@ -11,8 +11,6 @@
 #define SO_PEERPIDFD 77 /* Linux 6.5; missing in older headers */
 #endif
 
-/* Addresses. */
-
 static int stream_peer_print_ipv4(const struct sockaddr_in *a, char *name, size_t size)
 {
 	char host[INET_ADDRSTRLEN];
@@ -78,8 +76,6 @@ int fl_stream_name(const fl_stream *s, char *name, size_t size)
 {
 	return stream_peer_text(s, fl__net_sys.local, name, size);
 }
-
-/* The peer. */
 
 bool fl__stream_is_unix(const fl_stream *s)
 {
