@@ -20,12 +20,6 @@ static ssize_t try_io_result(ssize_t rc)
 	return rc >= 0 ? rc : -errno;
 }
 
-/* preadv2() or pwritev2() at the position of the descriptor; musl has no functions for them. */
-static ssize_t try_io_call(long number, int fd, const struct iovec *parts, int n, int flags)
-{
-	return try_io_result(syscall(number, fd, parts, (long)n, -1L, -1L, flags));
-}
-
 /* Whether the kernel does not have a flag, for this kind of file or at all. */
 static bool try_io_is_unknown(ssize_t rc)
 {
@@ -39,6 +33,17 @@ static bool try_io_is_file(int fd)
 	return fstat(fd, &info) == 0 && (S_ISREG(info.st_mode) || S_ISBLK(info.st_mode));
 }
 
+/*
+ * preadv2() or pwritev2() at the position of the descriptor; musl has no functions for them. Calls
+ * `otherwise` where the kernel does not take the flags.
+ */
+static ssize_t try_io_call(long number, int flags, int fd, const struct iovec *parts, int n,
+                           ssize_t (*otherwise)(int fd, const struct iovec *parts, int n))
+{
+	const ssize_t rc = try_io_result(syscall(number, fd, parts, (long)n, -1L, -1L, flags));
+	return try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)) ? otherwise(fd, parts, n) : rc;
+}
+
 /* Whether a call without RWF_NOWAIT would not wait: the call succeeds at once, or fails. */
 static bool try_io_is_ready(int fd, short events)
 {
@@ -50,9 +55,9 @@ static bool try_io_is_ready(int fd, short events)
 	return flags < 0 || (flags & O_ACCMODE) == (events == POLLIN ? O_WRONLY : O_RDONLY);
 }
 
-static ssize_t try_io_read_polled(int fd, const struct iovec *part)
+static ssize_t try_io_read_polled(int fd, const struct iovec *parts, int n)
 {
-	return try_io_is_ready(fd, POLLIN) ? try_io_result(readv(fd, part, 1)) : -EAGAIN;
+	return try_io_is_ready(fd, POLLIN) ? try_io_result(readv(fd, parts, n)) : -EAGAIN;
 }
 
 /* Writes at most PIPE_BUF bytes to a blocking descriptor: a ready pipe has room for them. */
@@ -74,18 +79,12 @@ ssize_t fl__try_read(int fd, void *buffer, size_t size)
 {
 	FL__KEEPS_ERRNO();
 	const struct iovec part = {buffer, size};
-	ssize_t rc = try_io_call(SYS_preadv2, fd, &part, 1, TRY_IO_NOWAIT);
-	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
-		rc = try_io_read_polled(fd, &part);
-	return rc;
+	return try_io_call(SYS_preadv2, TRY_IO_NOWAIT, fd, &part, 1, try_io_read_polled);
 }
 
 static ssize_t try_io_write(int fd, const struct iovec *parts, int n)
 {
-	ssize_t rc = try_io_call(SYS_pwritev2, fd, parts, n, TRY_IO_NOWAIT);
-	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
-		rc = try_io_write_polled(fd, parts, n);
-	return rc;
+	return try_io_call(SYS_pwritev2, TRY_IO_NOWAIT, fd, parts, n, try_io_write_polled);
 }
 
 /* Before RWF_NOSIGNAL (Linux 6.18): blocks the signal, and takes it if this write raised it. */
@@ -108,8 +107,5 @@ static ssize_t try_io_write_masked(int fd, const struct iovec *parts, int n)
 ssize_t fl__try_write(int fd, const struct iovec *parts, int n)
 {
 	FL__KEEPS_ERRNO();
-	ssize_t rc = try_io_call(SYS_pwritev2, fd, parts, n, TRY_IO_NOWAIT | TRY_IO_NOSIGNAL);
-	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
-		rc = try_io_write_masked(fd, parts, n);
-	return rc;
+	return try_io_call(SYS_pwritev2, TRY_IO_NOWAIT | TRY_IO_NOSIGNAL, fd, parts, n, try_io_write_masked);
 }
