@@ -4,15 +4,13 @@
  * and each thread has a ration of late yields. A thread that has used up its ration pauses instead.
  *
  * A yield of YIELD_LATE or longer is late, unless it is shorter than YIELD_SLICE and another thread
- * of the process has yielded on the same CPU just before it returned: idle threads yield to busy
- * threads of their process, and get the CPU back when those yield.
+ * of the process has yielded on the same CPU just before it returned.
  *
- * The ration is a token bucket in one word (the generic cell rate algorithm). A late yield moves
- * `fl__yield_ration`, a time, ahead by YIELD_SHARE times its duration. Yields are barred while the
- * ration is more than YIELD_BURST ahead of the clock. So late yields take at most 1/64 of a
- * thread's time (1/YIELD_SHARE), for slices up to YIELD_MOST / YIELD_SHARE = 16 ms. A slice of 4 ms
- * bars yields for 0.24 s. A new thread begins with the newest ration of the process: else each
- * would lose a slice of its own.
+ * The ration is a token bucket in one word. A late yield moves `fl__yield_ration`, a time, ahead by
+ * YIELD_SHARE times its duration. Yields are barred while the ration is more than YIELD_BURST ahead
+ * of the clock. So late yields take at most 1/64 of a thread's time (1/YIELD_SHARE), for slices up
+ * to YIELD_MOST / YIELD_SHARE = 16 ms. A new thread begins with the newest ration of the process:
+ * else each would lose a slice of its own.
  *
  * A late yield shorter than YIELD_SLICE counts only YIELD_SHORT_SHARE times its duration: most
  * often a related process had the CPU. Such yields take at most 1/8 of a thread's time.
@@ -25,8 +23,8 @@
  *   fl__yield_newest  the ration changed last            by any thread, after a late yield; relaxed:
  *                                                        a single number
  *   yield_last[i]     when a thread last yielded on a    before each yield, by any thread on such
- *                     CPU with this number, modulo       a CPU; relaxed: a single number that
- *                     YIELD_CPUS; in the low bits the    publishes nothing else
+ *                     CPU with this number, modulo       a CPU; relaxed: publishes nothing
+ *                     YIELD_CPUS; in the low bits the
  *                     number of the CPU
  */
 #include "atomic.h"

@@ -91,6 +91,8 @@ struct fl__ctx {
 	const struct fl__worker_ops *worker_ops; /* set with `worker` */
 	/* Used by thread_parker.c. */
 	uint32_t spin_ns;
+	uint32_t spun_at; /* begin of a failed spin, modulo 2^32; 0: none */
+	int32_t saved;    /* in ns */
 	uint8_t polls, spins;
 	bool waker_on_this_cpu; /* of the thread that ended the last sleep */
 };

@@ -38,10 +38,12 @@ struct fl__wait {
 	uintptr_t decision;
 	const void *object; /* what it is for: fl__wait_awaited() */
 	uint32_t *common;   /* fl__lot_add_together(): the futex of the thread; else NULL */
-	uint32_t park_word; /* the parker's; of the wait, since waits nest */
-	int16_t waker_cpu;  /* of the thread that unparked this thread; negative: unknown */
-	uint8_t kind;       /* of `object` */
-	bool no_spin;       /* park without a spin */
+	uint32_t park_word; /* the parker's; waits nest */
+	/* Of an unpark after a sleep: the time modulo 2^32, the CPU (negative: unknown). */
+	uint32_t unparked_at;
+	int16_t waker_cpu;
+	uint8_t kind; /* of `object` */
+	bool no_spin; /* park without a spin */
 };
 
 static inline struct fl__awaited fl__wait_awaited(const struct fl__wait *wait)

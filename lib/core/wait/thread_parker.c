@@ -21,21 +21,23 @@
  * lot_unpark_all() alone.
  *
  * The spin before the sleep (docs/design.md, "Parking"). The partner is the thread that ends the
- * wait. A spin has two phases, which adapt to earlier spins of the context:
+ * wait. A spin has two phases, which adapt to earlier waits of the context:
  *
  *   pauses   some polls with a pause between them. The number doubles, up to PARKER_POLLS_MOST,
  *            when a poll succeeds: then the partner runs on another CPU. The number halves, down to
- *            PARKER_POLLS_LEAST, when all polls fail: then the partner may need this CPU. Each
- *            PARKER_TRIAL-th spin makes PARKER_POLLS_MOST polls, in case the partner has moved.
- *   yields   polls with a yield between them, for `spin_ns`. That time halves after a failure, down
- *            to PARKER_SPIN_LEAST. The time doubles after a success, up to PARKER_SPIN_MOST, about
- *            the cost of the saved wake. So a wait costs at most twice the best choice (Karlin et
- *            al., 1991).
+ *            PARKER_POLLS_LEAST, when all polls fail: then the partner may need this CPU.
+ *   yields   polls with a yield between them, for `spin_ns`. That time doubles after a success, up
+ *            to PARKER_SPIN_MOST, and halves after a failure, down to PARKER_SPIN_LEAST.
  *
- * That bound holds if a spin costs only its own duration. A late yield costs a time slice: so
- * yield.c rations late yields. A pause cannot help a partner that needs this CPU. So while yields
- * are barred, a thread last woken on its own CPU (`waker_on_this_cpu`) polls once, and in each
- * PARKER_TRIAL-th spin runs the first phase, in case the partner has moved.
+ * A thread that slept learns from the waking thread how long its second phase should have been.
+ * PARKER_SPIN_MOST minus that time, at least -PARKER_SPIN_MOST, is added to `saved`: the gain, if a
+ * sleep costs PARKER_SPIN_MOST. After a wait with a positive sum, `spin_ns` is PARKER_SPIN_MOST. If
+ * the sum is negative and `spin_ns` the least, only each PARKER_TRIAL-th spin has a second phase: on
+ * Linux 6.18, a thread that has yielded preempts less.
+ *
+ * A pause cannot help a partner that needs this CPU. So while yields are barred (yield.c), a thread
+ * last woken on its own CPU (`waker_on_this_cpu`) polls once. Each PARKER_TRIAL-th spin runs the
+ * first phase, with the most polls: the partner may have moved.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -47,6 +49,7 @@
 enum { PARKER_EMPTY = 0, PARKER_UNPARKED = 1, PARKER_ASLEEP = 3 };
 enum { PARKER_POLLS_LEAST = 4, PARKER_POLLS_MOST = 64, PARKER_TRIAL = 64 };
 enum { PARKER_SPIN_LEAST = 2000, PARKER_SPIN_MOST = 25000 }; /* in ns */
+enum { PARKER_SAVED_MOST = 2 * PARKER_SPIN_MOST };
 
 static bool parker_spin_with_pauses(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what,
                                     bool trial)
@@ -64,16 +67,31 @@ static bool parker_spin_with_pauses(struct fl__ctx *ctx, bool (*is_ready)(const 
 	return false;
 }
 
+/* `needed`: the time of a second phase until the end of the wait. */
+static void parker_learn(struct fl__ctx *ctx, uint32_t needed)
+{
+	enum { MOST = PARKER_SPIN_MOST };
+	const int32_t saved = ctx->saved + MOST - (int32_t)(needed < 2 * MOST ? needed : 2 * MOST);
+	ctx->saved = saved > PARKER_SAVED_MOST ? PARKER_SAVED_MOST : saved < -MOST ? -MOST : saved;
+	if (saved > 0)
+		ctx->spin_ns = MOST;
+	ctx->spun_at = 0;
+}
+
 static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what,
-                                    int64_t deadline)
+                                    int64_t deadline, bool trial)
 {
 	if (ctx->spin_ns == 0)
 		ctx->spin_ns = PARKER_SPIN_MOST;
 	int64_t now = fl__sys.now();
-	const int64_t end = now + ctx->spin_ns, limit = fl__min_deadline(end, deadline);
+	ctx->spun_at = (uint32_t)now | 1;
+	if (ctx->saved < 0 && ctx->spin_ns == PARKER_SPIN_LEAST && !trial)
+		return false;
+	const int64_t begin = now, end = now + ctx->spin_ns, limit = fl__min_deadline(end, deadline);
 	while (now < limit) {
 		now = fl__sys.give_way(now);
 		if (is_ready(what)) {
+			parker_learn(ctx, (uint32_t)(now - begin));
 			ctx->spin_ns = 2 * ctx->spin_ns < PARKER_SPIN_MOST ? 2 * ctx->spin_ns : PARKER_SPIN_MOST;
 			return true;
 		}
@@ -86,11 +104,12 @@ static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*is_ready)(const 
 bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, int64_t deadline)
 {
 	const bool trial = ctx->spins++ % PARKER_TRIAL == 0;
+	ctx->spun_at = 0;
 	/* The partner probably needs this CPU. */
 	if (ctx->waker_on_this_cpu && fl__yields_are_barred(fl__sys.now()))
 		return trial ? parker_spin_with_pauses(ctx, is_ready, what, true) : is_ready(what);
 	return parker_spin_with_pauses(ctx, is_ready, what, trial) ||
-	       parker_spin_with_yields(ctx, is_ready, what, deadline);
+	       parker_spin_with_yields(ctx, is_ready, what, deadline, trial);
 }
 
 static bool parker_is_unparked(const void *wait)
@@ -115,7 +134,6 @@ static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
 		const uint32_t seen = fl__load_acquire(futex);
 		if ((unparked = parker_is_unparked(wait)))
 			break;
-		/* The loop checks the word and the clock, not the result. */
 		(void)fl__sys.futex_wait(futex, seen, fl__min_deadline(deadline, doze_at));
 		expected = PARKER_ASLEEP;
 		if (fl__is_expired(deadline) &&
@@ -138,15 +156,20 @@ static int parker_park(struct fl__wait *wait, int64_t deadline)
 		return -ETIMEDOUT;
 	/* pairs with fl__thread_unpark()'s swap, whichever load saw its value */
 	(void)fl__load_acquire(&wait->park_word);
-	if (wait->waker_cpu >= 0)
+	if (wait->waker_cpu >= 0) {
 		wait->ctx->waker_on_this_cpu = wait->waker_cpu == fl__sys.cpu();
+		if (wait->ctx->spun_at != 0)
+			parker_learn(wait->ctx, wait->unparked_at - wait->ctx->spun_at);
+	}
 	return 0;
 }
 
 bool fl__thread_unpark(struct fl__wait *wait)
 {
-	if (fl__load_relaxed(&wait->park_word) == PARKER_ASLEEP) /* a hint */
+	if (fl__load_relaxed(&wait->park_word) == PARKER_ASLEEP) { /* a hint */
+		wait->unparked_at = (uint32_t)fl__sys.now();
 		wait->waker_cpu = (int16_t)fl__sys.cpu();
+	}
 	/* what the waking thread wrote; pairs with parker_park(). The last access. */
 	return fl__swap_release(&wait->park_word, PARKER_UNPARKED) == PARKER_ASLEEP;
 }

@@ -267,3 +267,102 @@ FL_TEST(parker_spin_is_not_begun_beside_the_waker)
 		;
 	assert_true(relaxes_of_a_wait(&s) > 0);
 }
+
+/*
+ * A spin becomes as long as earlier waits of the thread would have needed. The partner releases at
+ * `release_due`, on another CPU.
+ */
+static int64_t release_due;
+
+static void release_if_due(void)
+{
+	if (turn.now < release_due)
+		return;
+	release_due = INT64_MAX;
+	waking = true;
+	fl_sem_release(to_release);
+	waking = false;
+}
+
+static void relax_until_due(void)
+{
+	relax();
+	release_if_due();
+}
+
+static void yield_until_due(void)
+{
+	yield();
+	release_if_due();
+}
+
+static int sleep_until_due(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	enum { WAKE_NS = 40000 };
+	turn.sleeps++;
+	turn.now = release_due;
+	release_if_due();
+	turn.now += WAKE_NS;
+	return 0;
+}
+
+/* Waits for a release after so many nanoseconds. Returns for how long it spun. */
+static int64_t wait_for_release(int64_t ns)
+{
+	turn.spun = turn.sleeps = 0;
+	release_due = turn.now + ns;
+	FL_OK(fl_sem_acquire(to_release));
+	return turn.spun;
+}
+
+static void begin_releases(fl_sem *s)
+{
+	to_release = s;
+	clock_ours();
+	fl__sys.relax = relax_until_due;
+	fl__sys.yield = yield_until_due;
+	fl__sys.futex_wait = sleep_until_due;
+	fl__sys.cpu = cpu;
+	fl__yield_ration = 0;
+	cpu_of_waker = 3;
+	cpu_of_waiter = 5;
+	for (unsigned i = 0; i < 100; i++) /* a spin does not pay */
+		(void)wait_for_release(FL_MS(1));
+}
+
+FL_TEST(parker_spin_grows_to_what_a_sleep_shows)
+{
+	fl_sem s = FL_SEM_INIT(0);
+	FL_FAULTS();
+	begin_releases(&s);
+	unsigned slept = 0;
+	for (unsigned i = 0; i < 100; i++) {
+		(void)wait_for_release(FL_US(15));
+		slept += turn.sleeps;
+	}
+	assert_in_range(slept, 1, 5);
+	(void)wait_for_release(FL_MS(1)); /* an exception changes nothing for long */
+	slept = 0;
+	for (unsigned i = 0; i < 100; i++) {
+		(void)wait_for_release(FL_US(15));
+		slept += turn.sleeps;
+	}
+	assert_true(slept <= 1);
+}
+
+/* The longest spin between waits of 20 us and of 1 ms is the shortest that there is. */
+FL_TEST(parker_spin_stays_short_where_it_does_not_pay)
+{
+	enum { SHORTEST = 2000, PAUSES = 64 * RELAX_NS };
+	fl_sem s = FL_SEM_INIT(0);
+	FL_FAULTS();
+	begin_releases(&s);
+	for (unsigned i = 0; i < 200; i++)
+		assert_true(wait_for_release(i % 2 ? FL_MS(1) : FL_US(20)) <= SHORTEST + YIELD_NS + PAUSES);
+	for (unsigned i = 0; i < 100; i++)
+		(void)wait_for_release(FL_US(5));
+	int64_t spun = 0;
+	for (unsigned i = 0; i < 10; i++)
+		spun += wait_for_release(FL_MS(1));
+	assert_true(spun <= 4 * FL_US(25));
+}
