@@ -93,7 +93,7 @@
  *     yet looked for the next (&pool_between). The call counts that worker as searching. The worker
  *     ends this search as any other: when it has found a task, or else before it runs user code.
  *   - If a needed start fails, no worker searches, and the tasks wait for the workers that there
- *     are. The next submit tries again (POOL_START_FAILED).
+ *     are.
  *
  * A submit may wake no worker because a worker S searches. The submit first claims its slot at the
  * tail of the ring, then sees S counted. S first uncounts itself, then does one of these:
@@ -105,8 +105,6 @@
  *     submit, the submit finds the mark; if after S's load, that thread finds the task.
  * So these are in the total order of seq_cst: the claim, or for a list the store to `overflowing`;
  * the submit's load of `searching`; the end of S's search; S's load of `more`.
- *
- * Harmless: a wake for a task that another worker takes first; a mark while no worker sleeps.
  *
  * After a timeout a sleeper removes itself under the lock, and looks at the backlog before it ends.
  * Until it has the lock it counts as idle, though a wake passes over it.
@@ -126,7 +124,7 @@
  *
  * A pool is *starved* if tasks are pending and all active workers doze. These look for it: a worker
  * that begins to doze, through the agent; a submit that finds the mark; a worker that steps back or
- * ends; a resize. Section 4 of docs/design.md says why. If a task ends the thread of the last
+ * ends; a resize. If a task ends the thread of the last
  * worker, `started` is NO_WORKER again, and the thread stays until no task is pending or another
  * worker was started.
  */
@@ -157,7 +155,6 @@ enum { POOL_STARTED, POOL_NO_WORKER, POOL_START_FAILED };
 
 static const int64_t pool_surplus_timeout = FL_S(1); /* how long a surplus worker sleeps before it ends */
 
-/* Markers in `running`: see the table. */
 static fl_future pool_taking, pool_between;
 
 static int pool_start_worker(struct fl__thread_pool *p);
@@ -170,6 +167,41 @@ static struct fl__thread_pool *pool_of(fl_executor *e)
 {
 	return (struct fl__thread_pool *)(void *)e; /* base is its first member */
 }
+
+/*
+ * The lock. A woken worker needs it, and may preempt the waking thread. So a wake only takes the
+ * worker off `sleepers`; each unlock unparks it.
+ */
+
+static void pool_unlock(struct fl__thread_pool *p)
+{
+	struct fl__lot taken = fl__wait_queue_taken(&p->sleepers);
+	fl_mutex_unlock(&p->base.lock);
+	fl__lot_unpark(&taken);
+}
+
+/* For an operation that the executor calls under the lock. */
+static void pool_unpark(struct fl__thread_pool *p)
+{
+	struct fl__lot taken = fl__wait_queue_taken(&p->sleepers);
+	fl__lot_unpark(&taken);
+}
+
+static struct fl__thread_pool *pool_lock(struct fl__thread_pool *p)
+{
+	fl_mutex_lock(&p->base.lock);
+	return p;
+}
+
+static void pool_locked_end(struct fl__thread_pool **p)
+{
+	pool_unlock(*p);
+}
+
+/* A declaration: locks until the end of the block. */
+#define POOL_LOCKED(p)                                                                                                 \
+	__attribute__((cleanup(pool_locked_end), unused)) struct fl__thread_pool *FL__UNIQUE(pool_locked_) =           \
+	    pool_lock(p)
 
 /* The number of workers. All under the lock. */
 
@@ -310,7 +342,7 @@ static bool pool_report_starved(struct fl__thread_pool *p)
 	char waits[160];
 	size_t pending;
 	{
-		FL_LOCKED(&p->base.lock);
+		POOL_LOCKED(p);
 		if (!pool_is_starved(p))
 			return false;
 		reported = p->reported;
@@ -330,7 +362,7 @@ static bool pool_report_starved(struct fl__thread_pool *p)
 /* Under the lock: wakes a worker, counted as searching. False: none sleeps. */
 static bool pool_wake_sleeper(struct fl__thread_pool *p)
 {
-	if (fl__wait_queue_wake(&p->sleepers, 1) == 0)
+	if (fl__wait_queue_take(&p->sleepers, 1) == 0)
 		return false;
 	p->idle--;
 	fl__thread_pool_recount(p);
@@ -431,7 +463,7 @@ static void pool_wake_locked(struct fl__thread_pool *p)
 
 static void pool_wake_sleepers(struct fl__thread_pool *p, size_t n)
 {
-	const unsigned woken = (unsigned)fl__wait_queue_wake(&p->sleepers, n);
+	const unsigned woken = (unsigned)fl__wait_queue_take(&p->sleepers, n);
 	fl__add_relaxed(&p->searching, woken); /* as in pool_wake_locked() */
 	p->idle -= woken;
 	fl__thread_pool_recount(p);
@@ -442,7 +474,7 @@ static FL__NOINLINE void pool_wake(struct fl__thread_pool *p)
 	if (fl__load_seq_cst(&p->searching) > 0) /* see the invariant */
 		return;
 	{
-		FL_LOCKED(&p->base.lock);
+		POOL_LOCKED(p);
 		pool_wake_locked(p);
 	}
 	if (fl__unlikely(fl__load_relaxed(&p->full))) /* the report looks under the lock */
@@ -485,7 +517,7 @@ static void pool_wake_for_forks_locked(struct fl__thread_pool *p)
 static void pool_wake_for_forks(void *arg)
 {
 	struct fl__thread_pool *p = arg;
-	FL_LOCKED(&p->base.lock);
+	POOL_LOCKED(p);
 	pool_wake_for_forks_locked(p);
 }
 
@@ -595,7 +627,7 @@ static bool pool_sleep_as_idle(struct fl__thread_pool *p)
 	wait.no_spin = true; /* the worker has spun for a while */
 	fl__wait_queue_add_first(&p->sleepers, &node);
 	const int64_t wake_at = pool_sleep_deadline(p);
-	fl_mutex_unlock(&p->base.lock);
+	pool_unlock(p);
 	const struct fl__worker_ops *const worker_ops = wait.ctx->worker_ops;
 	wait.ctx->worker_ops = NULL; /* an idle worker does not doze */
 	const bool woken = fl__wait_sleep(&wait, wake_at, FL_SHIELDED) == 0;
@@ -722,7 +754,7 @@ static struct pool_taken pool_search(struct fl__thread_worker *w)
 			if (pool_help_forks(w))
 				continue;
 		}
-		FL_LOCKED(&p->base.lock);
+		POOL_LOCKED(p);
 		switch (pool_search_locked(w, &taken)) {
 		case POOL_FOUND_TASK:
 			called = called || p->has_forks;
@@ -785,7 +817,7 @@ POOL_INLINE void pool_forget(struct fl__thread_worker *w, const struct fl__task_
 		fl__store_relaxed(&w->running, NULL);
 	} else {
 		/* the memory will be no future's: the lock excludes threads that read `running` */
-		FL_LOCKED(&w->pool->base.lock);
+		POOL_LOCKED(w->pool);
 		fl__store_relaxed(&w->running, NULL);
 	}
 }
@@ -840,7 +872,7 @@ static void *pool_run_agent(void *pool)
 	fl__ctx_current = &ctx;
 	for (;;) {
 		{
-			FL_LOCKED(&p->base.lock);
+			POOL_LOCKED(p);
 			pool_wake_locked(p);
 		}
 		if (pool_report_starved(p)) {
@@ -880,8 +912,8 @@ static bool pool_call_agent(struct fl__thread_pool *p)
 }
 
 /*
- * Counts the worker as dozing, and has the agent look if that makes the pool starved. The worker
- * takes no lock, not even of this pool: it may be in a wait for that lock. Lemmas:
+ * Counts the worker as dozing, and has the agent look if that makes the pool starved. Takes no lock
+ * (context.h). Lemmas:
  *
  *   - `dozing` and `active`: this call adds to the first and then loads the second; a thread that
  *     lowers `active` stores it, and then loads `dozing` in pool_is_starved(). All are seq_cst, so
@@ -894,7 +926,6 @@ static bool pool_call_agent(struct fl__thread_pool *p)
  */
 static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 {
-	/* `worker` is a worker's first member */
 	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)wait->ctx->worker;
 	struct fl__thread_pool *p = w->pool;
 	if (!begins) {
@@ -934,7 +965,7 @@ static void pool_initialize_worker(struct fl__thread_pool *p)
 	if (!p->base.initialize)
 		return;
 	{
-		FL_LOCKED(&p->base.lock);
+		POOL_LOCKED(p);
 		/* a submit that sees it looks under the lock */
 		fl__store_relaxed(&p->initializing, p->initializing + 1);
 		/* as in pool_stop_searching() */
@@ -942,7 +973,7 @@ static void pool_initialize_worker(struct fl__thread_pool *p)
 		pool_wake_locked(p);
 	}
 	(void)fl__executor_initialize(&p->base); /* an error breaks the executor */
-	FL_LOCKED(&p->base.lock);
+	POOL_LOCKED(p);
 	fl__store_relaxed(&p->initializing, p->initializing - 1);
 	fl__add_relaxed(&p->searching, 1);
 }
@@ -951,7 +982,7 @@ static void pool_initialize_worker(struct fl__thread_pool *p)
 static fl_thread pool_leave(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
-	FL_LOCKED(&p->base.lock);
+	POOL_LOCKED(p);
 	fl_thread before = p->ended;
 	p->ended = w->thread;
 	w->thread = (fl_thread){NULL};
@@ -1000,7 +1031,7 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 /* Whether tasks are pending, no worker is left, and none can be started. */
 FL__COLD static bool pool_is_deserted(struct fl__thread_pool *p)
 {
-	FL_LOCKED(&p->base.lock);
+	POOL_LOCKED(p);
 	if (p->alive == 0 && fl__backlog_length(&p->backlog) > 0)
 		pool_wake_locked(p);
 	return p->alive == 0 && fl__backlog_length(&p->backlog) > 0;
@@ -1010,7 +1041,7 @@ FL__COLD static bool pool_is_deserted(struct fl__thread_pool *p)
 FL__COLD static void pool_replace_worker(struct fl__thread_pool *p)
 {
 	{
-		FL_LOCKED(&p->base.lock);
+		POOL_LOCKED(p);
 		if (p->surplus > 0)
 			p->surplus--;
 		/* as in pool_start_worker() */
@@ -1106,10 +1137,10 @@ static int pool_start_worker(struct fl__thread_pool *p)
 /* Resize and blocking sections. */
 
 /*
- * Dekker's algorithm; the rare resize pays for both fences. A worker stores in `running` that it is
- * about to take a task, then reads `crowded`. This call makes every thread pass a fence after the
- * store to `crowded`, and before it reads `running`. So a worker that takes a task later sees
- * CROWDED, if it is set; this call waits until any other worker has its task.
+ * Dekker's algorithm. A worker stores in `running` that it is about to take a task, then reads
+ * `crowded`. This call makes every thread pass a fence after the store to `crowded`, and before it
+ * reads `running`. So a worker that takes a task later sees CROWDED, if it is set; this call waits
+ * until any other worker has its task.
  */
 static void pool_fence_takes(struct fl__thread_pool *p)
 {
@@ -1129,6 +1160,7 @@ FL__COLD static int pool_resize(fl_executor *e, unsigned workers)
 	p->surplus = p->alive > pool_worker_limit(p) ? p->alive - pool_worker_limit(p) : 0;
 	pool_wake_sleepers(p, p->surplus);
 	pool_settle(p);
+	pool_unpark(p);
 	if (pool_flags(p) & FL__POOL_CROWDED)
 		pool_fence_takes(p);
 	return 0;
@@ -1136,13 +1168,12 @@ FL__COLD static int pool_resize(fl_executor *e, unsigned workers)
 
 static void pool_ends(struct fl__run *run)
 {
-	/* `run` is a worker's first member; the wake that follows publishes the store */
+	/* the wake that follows publishes the store */
 	fl__store_relaxed(&((struct fl__thread_worker *)(void *)run)->running, &pool_between);
 }
 
 static void pool_block(struct fl__run *run, bool begins)
 {
-	/* `run` is a worker's first member */
 	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)run;
 	struct fl__thread_pool *p = w->pool;
 	if (!begins && w->blocking == 0)
@@ -1150,7 +1181,7 @@ static void pool_block(struct fl__run *run, bool begins)
 	w->blocking += begins ? 1 : UINT_MAX; /* wraps: -1 */
 	if (w->blocking != begins || fl__executor_is_forked(&p->base))
 		return;
-	FL_LOCKED(&p->base.lock);
+	POOL_LOCKED(p);
 	p->blocked += begins ? 1 : UINT_MAX;
 	fl__thread_pool_recount(p);
 	pool_settle(p);
@@ -1167,7 +1198,7 @@ static FL__NOINLINE int pool_submit_slow(struct fl__thread_pool *p, struct fl__t
 	struct fl__task_block *claimed = NULL;
 	int rc;
 	{
-		FL_LOCKED(&p->base.lock);
+		POOL_LOCKED(p);
 		rc = fl__executor_refuses(&p->base);
 		if (rc == 0 && p->started == POOL_NO_WORKER) {
 			fl__add_relaxed(&p->searching, 1);
@@ -1243,6 +1274,7 @@ static bool pool_claimed(fl_executor *e, struct fl__task_block *block)
 		fl__add_relaxed(&p->backlog.n_claimed, 1); /* approximate */
 	if (p->backlog.early.head)
 		pool_wake_locked(p);
+	pool_unpark(p);
 	return removed;
 }
 
@@ -1254,6 +1286,7 @@ static void pool_wake_all(fl_executor *e)
 	fl__permits_close(e);
 	if (p->more)
 		pool_wake_sleepers(p, 1);
+	pool_unpark(p);
 }
 
 /*

@@ -1,30 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "wait_queue.h"
 #include "../base/atomic.h"
+#include "../base/sys.h"
 
-/* In a forked child: the waiters are threads and fibers of the parent. */
 static void wait_queue_forget_parents(struct fl__wait_queue *queue)
 {
 	const uint32_t count = fl__fork_count;
-	if (fl__unlikely(queue->fork_count != count)) {
-		queue->first = NULL;
-		queue->fork_count = count;
-	}
-}
-
-void fl__wait_queue_add(struct fl__wait_queue *queue, struct fl__node *node)
-{
-	wait_queue_forget_parents(queue);
-	node->key = queue;
-	node->queued = true;
-	fl__node_link(node, queue->first);
-	if (!queue->first)
-		queue->first = node;
+	if (fl__unlikely(queue->fork_count != count))
+		*queue = (struct fl__wait_queue){.fork_count = count};
 }
 
 void fl__wait_queue_add_first(struct fl__wait_queue *queue, struct fl__node *node)
 {
-	fl__wait_queue_add(queue, node); /* last is before the first: a ring */
+	wait_queue_forget_parents(queue);
+	node->key = queue;
+	node->queued = true;
+	node->value = (uint32_t)fl__sys.cpu();
+	fl__node_link(node, queue->first); /* last is before the first: a ring */
 	queue->first = node;
 }
 
@@ -38,15 +30,32 @@ void fl__wait_queue_remove(struct fl__wait_queue *queue, struct fl__node *node)
 	fl__node_unlink(node);
 }
 
-size_t fl__wait_queue_wake(struct fl__wait_queue *queue, size_t max)
+static struct fl__node *wait_queue_preferred(const struct fl__wait_queue *queue, uint32_t cpu)
+{
+	enum { LOOKS = 5 };
+	struct fl__node *node = queue->first;
+	for (unsigned looks = 0; looks < LOOKS; looks++, node = node->next)
+		if (node->value != cpu)
+			return node;
+	return queue->first;
+}
+
+size_t fl__wait_queue_take(struct fl__wait_queue *queue, size_t max)
 {
 	size_t woken = 0;
 	wait_queue_forget_parents(queue);
-	for (struct fl__node *node; woken < max && (node = queue->first) != NULL;) {
-		const bool counts = !node->observer; /* a woken node may be gone */
+	const uint32_t cpu = (uint32_t)fl__sys.cpu();
+	while (woken < max && queue->first) {
+		struct fl__node *node = wait_queue_preferred(queue, cpu);
 		fl__wait_queue_remove(queue, node);
-		if (fl__node_wake(node))
-			woken += counts;
+		woken += fl__lot_take_node(&queue->taken, node, 0);
 	}
 	return woken;
+}
+
+struct fl__lot fl__wait_queue_taken(struct fl__wait_queue *queue)
+{
+	const struct fl__lot taken = queue->taken;
+	queue->taken = (struct fl__lot){0};
+	return taken;
 }
