@@ -19,7 +19,7 @@ enum {
 	FL__QUEUE_SPSC_PUT_FLAGS = FL__QUEUE_SPSC_CONSUMER | FL__QUEUE_SPSC_CLOSED | FL__QUEUE_SPSC_FENCED,
 	FL__QUEUE_SPSC_GET_FLAGS = FL__QUEUE_SPSC_PRODUCER | FL__QUEUE_SPSC_DROPPED | FL__QUEUE_SPSC_FENCED
 };
-enum { FL__QUEUE_SPSC_APART = 128 }; /* two cache lines: adjacent lines are fetched together */
+enum { FL__QUEUE_SPSC_APART = 128 }; /* as FL__MPMC_APART */
 
 /* What the producer, or the consumer, writes. */
 struct fl__queue_spsc_side {
@@ -54,8 +54,7 @@ static inline bool fl__queue_spsc_announce(struct fl__queue_spsc *_q, struct fl_
 /*
  * The fast path of a put (a get) of one item: there is space (an item), and no flag is set. Returns
  * false if nothing has happened, and the backend's put (get) must be called. Where the compiler
- * knows the size, no function is called, so no registers are saved: the store buffer of a processor
- * that waits for the cache line of an item has few entries.
+ * knows the size, no registers are saved: the store buffer has few entries.
  */
 static inline bool fl__queue_spsc_put(struct fl__queue_spsc *_q, const void *_item, struct fl__slot_shape _shape)
 {

@@ -21,7 +21,7 @@
  * Private, from here on: the inline functions. lib/core/queue/spsc.c says how the ring works. The
  * positions of the two sides, and the members that never change, are in separate cache lines.
  */
-#define FL__SPSC_APART 128 /* two cache lines: adjacent lines are fetched together */
+#define FL__SPSC_APART 128 /* as FL__MPMC_APART */
 
 struct fl_spsc {
 	struct fl__slots slots_; /* one more than the capacity; never change */

@@ -14,7 +14,8 @@
  * Each slot has a mark, a byte that says whether the slot has an item. The slots lie in groups,
  * each in one cache line if several slots fit: first the marks, then the items. So a fetch of the
  * item's line fetches its mark, too, and a line has as many items as possible. A slot's address is
- * that of its mark. A group begins with the marks, so the address gives the index in the group.
+ * that of its mark. A group begins with the marks, so the address gives the index in the group. The
+ * last slot ends its group; the first group may lack its first slots.
  */
 #define FL__SLOTS_LINE 64
 
@@ -64,10 +65,8 @@ static inline unsigned char *fl__slot_after(const struct fl__slots *_slots, stru
 {
 	const size_t _index = fl__slot_index(_shape, _slot);
 	/* a branch: the next operation need not wait for the outcome */
-	if (fl__unlikely(_slot == _slots->last))
-		return _slots->first;
 	if (fl__unlikely(_index + 1 == _shape.slots))
-		return _slot - _index + _shape.bytes;
+		return _slot == _slots->last ? _slots->first : _slot - _index + _shape.bytes;
 	return _slot + 1;
 }
 

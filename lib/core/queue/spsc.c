@@ -46,7 +46,8 @@ int fl__slots_init(struct fl__slots *slots, const fl_allocator *allocator, size_
 	if (!slots->memory)
 		return -ENOMEM;
 	slots->shape = shape;
-	slots->first = (unsigned char *)slots->memory + -(uintptr_t)slots->memory % FL__SLOTS_LINE;
+	slots->first = (unsigned char *)slots->memory + -(uintptr_t)slots->memory % FL__SLOTS_LINE +
+	               (groups * shape.slots - count);
 	slots->last = fl__slots_at(slots, count - 1);
 	return 0;
 }
@@ -56,9 +57,15 @@ void fl__slots_fini(struct fl__slots *slots, const fl_allocator *allocator)
 	fl__free_to(allocator, slots->memory);
 }
 
+static unsigned char *slots_group(const struct fl__slots *slots)
+{
+	return slots->first - fl__slot_index(slots->shape, slots->first);
+}
+
 unsigned char *fl__slots_at(const struct fl__slots *slots, size_t index)
 {
-	return slots->first + index / slots->shape.slots * slots->shape.bytes + index % slots->shape.slots;
+	index += fl__slot_index(slots->shape, slots->first);
+	return slots_group(slots) + index / slots->shape.slots * slots->shape.bytes + index % slots->shape.slots;
 }
 
 size_t fl__slots_run(const struct fl__slots *slots, unsigned char *slot, size_t n, bool full)
@@ -72,10 +79,7 @@ size_t fl__slots_run(const struct fl__slots *slots, unsigned char *slot, size_t 
 /* Items from `slot` on, at most `n`, that lie side by side. */
 static size_t slots_run_in_group(const struct fl__slots *slots, const unsigned char *slot, size_t n)
 {
-	size_t run = slots->shape.slots - fl__slot_index(slots->shape, slot);
-	/* A last slot nearer than `run` is in this group: a later group is further. */
-	if ((uintptr_t)slots->last - (uintptr_t)slot < run)
-		run = (size_t)(slots->last - slot) + 1;
+	const size_t run = slots->shape.slots - fl__slot_index(slots->shape, slot);
 	return FL__MIN(run, n);
 }
 
@@ -187,7 +191,7 @@ size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n)
 
 static size_t slots_index(const struct fl__slots *slots, const unsigned char *slot)
 {
-	const size_t offset = (size_t)(slot - slots->first);
+	const size_t offset = (size_t)(slot - slots_group(slots));
 	return offset / slots->shape.bytes * slots->shape.slots + offset % slots->shape.bytes;
 }
 
