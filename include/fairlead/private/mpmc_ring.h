@@ -12,15 +12,12 @@
 /*
  * Private: the bounded lock-free ring of fl_mpmc and fl_queue. lib/core/queue/mpmc.c begins with
  * the tables of its words and its invariants.
- *
- * A position is 64 bits: {lap, index, flags}. After the last index of a lap comes the first index
- * of the next lap. So any capacity works without a division.
  */
 enum { FL__MPMC_WAIT = 1, FL__MPMC_CLOSED = 2, FL__MPMC_FLAGS = 3, FL__MPMC_STEP = 4 }; /* in head and tail */
 enum { FL__MPMC_ITEM = 1 };                                                             /* in a stamp */
 enum { FL__MPMC_SMALL = 32 };  /* bytes: an item that shares its cache line with others */
 enum { FL__MPMC_APART = 128 }; /* two cache lines: adjacent lines are fetched together */
-enum { FL__MPMC_LINE = 64 };
+enum { FL__MPMC_LINE = 64, FL__MPMC_STAMP = sizeof(uint64_t) };
 
 struct fl_mpmc {
 	unsigned char *slots; /* each: the stamp, then the item */
@@ -38,8 +35,6 @@ struct fl_mpmc {
 	uint64_t get_paused; /* likewise the head */
 	unsigned char apart_head_[FL__MPMC_APART - 2 * sizeof(uint64_t)];
 };
-
-/* Arithmetic of positions. */
 
 static inline uint64_t fl__mpmc_lap(const struct fl_mpmc *_q)
 {
@@ -61,6 +56,26 @@ static inline uint64_t fl__mpmc_skip(const struct fl_mpmc *_q, uint64_t _at, siz
 static inline unsigned char *fl__mpmc_slot(const struct fl_mpmc *_q, uint64_t _at)
 {
 	return _q->slots + (size_t)(_at & _q->mask) * _q->unit;
+}
+
+/* Of an item in its slot: as aligned as malloc() makes it. */
+static inline size_t fl__mpmc_offset(size_t _size)
+{
+	return _size % 16 == 0 ? 16 : FL__MPMC_STAMP;
+}
+
+/* As fl__mpmc_slot(). A constant `_size` of the items saves the multiplication. */
+static inline unsigned char *fl__mpmc_slot_of(const struct fl_mpmc *_q, uint64_t _at, size_t _size)
+{
+	if (!__builtin_constant_p(_size) || _size == 0)
+		return fl__mpmc_slot(_q, _at);
+	_size += fl__mpmc_offset(_size) + FL__MPMC_STAMP - 1;
+	return _q->slots + (size_t)(_at & _q->mask) * (_size / FL__MPMC_STAMP * FL__MPMC_STAMP / FL__MPMC_STEP);
+}
+
+static inline unsigned char *fl__mpmc_item(const struct fl_mpmc *_q, unsigned char *_slot, size_t _size)
+{
+	return _slot + (__builtin_constant_p(_size) ? fl__mpmc_offset(_size) : _q->offset);
 }
 
 static inline uint64_t *fl__mpmc_stamp(unsigned char *_slot)
@@ -86,7 +101,6 @@ static inline bool fl__mpmc_later(uint64_t _a, uint64_t _b)
 	return (int64_t)(_a - _b) > 0;
 }
 
-/* What a claim has got. */
 struct fl__mpmc_claim {
 	uint64_t at;         /* the position of the first slot */
 	unsigned char *slot; /* the first */
@@ -130,8 +144,8 @@ FL_END_DECLS
  * -EBUSY stands for -EAGAIN, too.
  */
 static inline __attribute__((always_inline)) int fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word,
-                                                                      uint64_t _ahead, size_t _n, bool _exact,
-                                                                      struct fl__mpmc_claim *_claim)
+                                                                      uint64_t _ahead, size_t _size, size_t _n,
+                                                                      bool _exact, struct fl__mpmc_claim *_claim)
 {
 	for (;;) {
 		/*
@@ -142,7 +156,7 @@ static inline __attribute__((always_inline)) int fl__mpmc_claim_slots(struct fl_
 		uint64_t _seen = fl__load_acquire(_word), _stamp;
 		/* it keeps CLOSED, which no stamp has */
 		const uint64_t _at = _seen & ~(uint64_t)FL__MPMC_WAIT;
-		unsigned char *_slot = fl__mpmc_slot(_q, _at);
+		unsigned char *_slot = fl__mpmc_slot_of(_q, _at, _size);
 		const uint64_t _one_on = fl__mpmc_next(_q, _at);
 		/* the last use of the slot; pairs with fl__mpmc_drain(), fl__mpmc_fill() */
 		_stamp = fl__load_acquire(fl__mpmc_stamp(_slot));
@@ -172,19 +186,19 @@ static inline __attribute__((always_inline)) int fl__mpmc_claim_slots(struct fl_
 
 static inline int fl__mpmc_claim_space(struct fl_mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
 {
-	return fl__mpmc_claim_slots(_q, &_q->tail, 0, _n, true, _claim);
+	return fl__mpmc_claim_slots(_q, &_q->tail, 0, 0, _n, true, _claim);
 }
 
 static inline int fl__mpmc_claim_item(struct fl_mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
 {
-	return fl__mpmc_claim_slots(_q, &_q->head, FL__MPMC_ITEM, _n, true, _claim);
+	return fl__mpmc_claim_slots(_q, &_q->head, FL__MPMC_ITEM, 0, _n, true, _claim);
 }
 
 /* Stores the item in the slot of position `_at`, which the caller has claimed. */
 static inline void fl__mpmc_fill(const struct fl_mpmc *_q, unsigned char *_slot, uint64_t _at, const void *_item,
                                  size_t _size)
 {
-	fl__copy(_slot + _q->offset, _item, _size);
+	fl__copy(fl__mpmc_item(_q, _slot, _size), _item, _size);
 	/* the item is whole; pairs with the loads of fl__mpmc_claim_slots() and fl__mpmc_run() */
 	fl__store_release(fl__mpmc_stamp(_slot), _at + FL__MPMC_ITEM);
 }
@@ -196,7 +210,7 @@ static inline void fl__mpmc_fill(const struct fl_mpmc *_q, unsigned char *_slot,
 static inline int fl__mpmc_put(struct fl_mpmc *_q, const void *_item, size_t _size, bool *_owes_wake)
 {
 	struct fl__mpmc_claim _claim;
-	const int _rc = fl__mpmc_claim_space(_q, 1, &_claim);
+	const int _rc = fl__mpmc_claim_slots(_q, &_q->tail, 0, _size, 1, true, &_claim);
 	if (fl__unlikely(_rc != 0))
 		return _rc;
 	*_owes_wake = _claim.owes_wake;
@@ -227,7 +241,7 @@ static inline int fl__mpmc_put_many(struct fl_mpmc *_q, const void *_items, size
 static inline void fl__mpmc_drain(const struct fl_mpmc *_q, unsigned char *_slot, uint64_t _at, void *_item,
                                   size_t _size)
 {
-	fl__copy(_item, _slot + _q->offset, _size);
+	fl__copy(_item, fl__mpmc_item(_q, _slot, _size), _size);
 	/* the item has been read; pairs with fl__mpmc_claim_slots(), fl__mpmc_run(), a lap later */
 	fl__store_release(fl__mpmc_stamp(_slot), _at + fl__mpmc_lap(_q));
 }
@@ -236,7 +250,7 @@ static inline void fl__mpmc_drain(const struct fl_mpmc *_q, unsigned char *_slot
 static inline int fl__mpmc_get(struct fl_mpmc *_q, void *_item, size_t _size, bool *_owes_wake)
 {
 	struct fl__mpmc_claim _claim = {0, NULL, 0, false};
-	const int _rc = fl__mpmc_claim_item(_q, 1, &_claim);
+	const int _rc = fl__mpmc_claim_slots(_q, &_q->head, FL__MPMC_ITEM, _size, 1, true, &_claim);
 	if (fl__unlikely(_rc != 0))
 		return _rc;
 	*_owes_wake = _claim.owes_wake;

@@ -55,15 +55,14 @@
 FL__COLD int fl__mpmc_init_from(struct fl_mpmc *q, const fl_allocator *allocator, size_t item_size, size_t capacity,
                                 uint64_t lap)
 {
-	enum { STAMP = sizeof(uint64_t), ALIGNED = 16, AHEAD = 8, AHEAD_CAPACITY = 64 };
-	/* As aligned as malloc() makes it. */
-	const size_t offset = item_size % ALIGNED == 0 ? ALIGNED : STAMP;
+	enum { AHEAD = 8, AHEAD_CAPACITY = 64 };
+	const size_t offset = fl__mpmc_offset(item_size);
 	size_t slot, bytes;
 	if (item_size == 0 || capacity == 0)
 		return -EINVAL;
-	if (__builtin_add_overflow(item_size, offset + STAMP - 1, &slot))
+	if (__builtin_add_overflow(item_size, offset + FL__MPMC_STAMP - 1, &slot))
 		return -EOVERFLOW;
-	slot -= slot % STAMP;
+	slot -= slot % FL__MPMC_STAMP;
 	if (__builtin_mul_overflow(capacity, slot, &bytes) || bytes > PTRDIFF_MAX)
 		return -EOVERFLOW;
 	unsigned char *slots = fl__alloc_from(allocator, 1, bytes);
@@ -120,7 +119,7 @@ uint64_t fl__mpmc_puts(struct fl_mpmc *q)
 	return tail / fl__mpmc_lap(q) * q->capacity + mpmc_index(q, tail);
 }
 
-/* Each get during the call may cost another round. Counts puts in progress. */
+/* Counts puts in progress. */
 size_t fl_mpmc_length(fl_mpmc *q)
 {
 	const uint64_t flags = FL__MPMC_FLAGS;
@@ -162,8 +161,7 @@ static int mpmc_no_item(struct fl_mpmc *q, uint64_t at)
 /*
  * The exact answer costs the opposite side the cache line that its next call changes. So first the
  * opposite side gets some slots ahead: a turn for each CALLS_PER_TURN calls since the last pause.
- * So a caller that waits for an answer to each item is not delayed, and no flow of items by much;
- * but items that are fetched ahead flow faster after a full pause.
+ * Items that are fetched ahead flow faster after a full pause.
  */
 int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets)
 {
@@ -255,16 +253,38 @@ void fl_mpmc_free(fl_mpmc *q)
 	fl__free(q);
 }
 
-int fl_mpmc_try_put(fl_mpmc *q, const void *item)
+static FL__NOINLINE int mpmc_put_any(fl_mpmc *q, const void *item)
 {
 	bool ignored;
 	return fl__mpmc_put(q, item, q->item_size, &ignored);
 }
 
-int fl_mpmc_try_get(fl_mpmc *q, void *item)
+static FL__NOINLINE int mpmc_get_any(fl_mpmc *q, void *item)
 {
 	bool ignored;
 	return fl__mpmc_get(q, item, q->item_size, &ignored);
+}
+
+/* For 8 bytes no register is saved: the CAS waits for earlier stores. */
+enum { MPMC_ITEM = sizeof(uint64_t) };
+
+int fl_mpmc_try_put(fl_mpmc *q, const void *item)
+{
+	struct fl__mpmc_claim claim;
+	if (q->item_size != MPMC_ITEM || fl__mpmc_claim_slots(q, &q->tail, 0, MPMC_ITEM, 1, false, &claim) != 0)
+		return mpmc_put_any(q, item);
+	fl__mpmc_fill(q, claim.slot, claim.at, item, MPMC_ITEM);
+	return 0;
+}
+
+int fl_mpmc_try_get(fl_mpmc *q, void *item)
+{
+	struct fl__mpmc_claim claim;
+	if (q->item_size != MPMC_ITEM ||
+	    fl__mpmc_claim_slots(q, &q->head, FL__MPMC_ITEM, MPMC_ITEM, 1, false, &claim) != 0)
+		return mpmc_get_any(q, item);
+	fl__mpmc_drain(q, claim.slot, claim.at, item, MPMC_ITEM);
+	return 0;
 }
 
 size_t fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n)

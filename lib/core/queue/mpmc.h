@@ -6,7 +6,7 @@
 #include <fairlead/mpmc.h>
 #include <fairlead/private/mpmc_ring.h>
 
-/* The bounded lock-free MPMC ring. Put and get are inline, in fairlead/private/mpmc_ring.h. */
+/* The bounded lock-free MPMC ring; see fairlead/private/mpmc_ring.h. */
 
 /*
  * `lap`: of the first positions, 0, except in tests. 0, -EINVAL (item size or capacity 0),

@@ -37,7 +37,7 @@ void fl__backlog_fini(struct fl__backlog *b, const fl_allocator *allocator);
 static inline bool fl__backlog_put(struct fl__backlog *b, struct fl__task_block *block, bool *marked)
 {
 	struct fl__mpmc_claim claim;
-	if (fl__unlikely(fl__mpmc_claim_slots(&b->ring, &b->ring.tail, 0, 1, false, &claim) != 0))
+	if (fl__unlikely(fl__mpmc_claim_slots(&b->ring, &b->ring.tail, 0, sizeof block, 1, false, &claim) != 0))
 		return false;
 	*marked = claim.owes_wake;
 	/* as the copy in fl__mpmc_fill() */
@@ -56,7 +56,7 @@ static inline void fl__backlog_fetch_ahead(const struct fl__backlog *b)
 	/* a guess */
 	const uint64_t head = fl__load_relaxed(&b->ring.head) & ~(uint64_t)FL__MPMC_FLAGS;
 	const uint64_t at = fl__mpmc_next(&b->ring, head);
-	unsigned char *slot = fl__mpmc_slot(&b->ring, at);
+	unsigned char *slot = fl__mpmc_slot_of(&b->ring, at, sizeof(void *));
 	if (fl__load_relaxed(fl__mpmc_stamp(slot)) == at + FL__MPMC_ITEM)
 		fl__task_block_fetch(fl__load_relaxed((struct fl__task_block **)(void *)(slot + FL__BACKLOG_OFFSET)));
 }
