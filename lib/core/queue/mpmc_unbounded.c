@@ -90,7 +90,7 @@ static struct fl__segment *unbounded_new_segment(fl_mpmc_unbounded *c)
 	fl__store_relaxed(&s->next, 0);
 	fl__store_relaxed(&s->end, 0);
 	for (uint64_t i = 0; i < c->slots; i++)
-		fl__store_relaxed(fl__unbounded_state(c, fl__unbounded_slot(c, s, i)), FL__SLOT_EMPTY);
+		fl__store_relaxed(fl__unbounded_state_at(c, s, i), FL__SLOT_EMPTY);
 	return s;
 }
 
@@ -169,9 +169,8 @@ FL__COLD int fl__unbounded_init(fl_mpmc_unbounded *c, size_t item_size, size_t s
 static void unbounded_drop_items(fl_mpmc_unbounded *c, struct fl__segment *s)
 {
 	for (uint64_t i = s->head; i < fl__unbounded_counted(c, s, s->tail); i++) {
-		unsigned char *slot = fl__unbounded_slot(c, s, i);
-		if (*fl__unbounded_state(c, slot) == FL__SLOT_FULL)
-			c->drop(slot, c->drop_arg);
+		if (*fl__unbounded_state_at(c, s, i) == FL__SLOT_FULL)
+			c->drop(fl__unbounded_slot(c, s, i, c->item_size), c->drop_arg);
 	}
 }
 
@@ -257,10 +256,10 @@ int fl__unbounded_append(fl_mpmc_unbounded *c, struct fl__segment *s, const void
 		return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -ENOMEM;
 	uint64_t k = FL__MIN(n, c->slots);
 	for (uint64_t i = 0; i < k; i++) {
-		unsigned char *slot = fl__unbounded_slot(c, last, i);
-		fl__copy(slot, (const unsigned char *)items + i * c->item_size, c->item_size);
+		fl__copy(fl__unbounded_slot(c, last, i, c->item_size), (const unsigned char *)items + i * c->item_size,
+		         c->item_size);
 		/* published with the segment */
-		fl__store_relaxed(fl__unbounded_state(c, slot), FL__SLOT_FULL);
+		fl__store_relaxed(fl__unbounded_state_at(c, last, i), FL__SLOT_FULL);
 	}
 	last->first = s->first + c->slots;
 	/* published with the segment */
@@ -282,6 +281,32 @@ bool fl__unbounded_clear_mark(struct fl__segment *s)
 {
 	/* the mark was set in a transaction of the parking lot, where the put finds the consumer */
 	return fl__and_relaxed(&s->tail, ~(uint64_t)FL__UNBOUNDED_WAIT) & FL__UNBOUNDED_WAIT;
+}
+
+/* Goes on after a put has drawn the ticket `word` of `s`, or, if `s` is NULL, none. */
+int fl__unbounded_put_slow(fl_mpmc_unbounded *c, const void *item, struct fl__segment *s, uint64_t word,
+                           bool *owes_wake)
+{
+	for (;; s = NULL) {
+		if (!s) {
+			s = fl__unbounded_segment(&c->tail, FL__HAZARD_TAIL);
+			if (!s)
+				return -ENOMEM;
+			word = fl__add_relaxed(&s->tail, FL__UNBOUNDED_TICKET); /* as in fl__unbounded_put() */
+		}
+		const uint64_t index = word / FL__UNBOUNDED_TICKET;
+		if (word & FL__UNBOUNDED_WAIT)
+			*owes_wake |= fl__unbounded_clear_mark(s);
+		if (word & FL__UNBOUNDED_CLOSED)
+			return -EPIPE;
+		if (index >= c->slots) {
+			size_t put = 0;
+			const int rc = fl__unbounded_append(c, s, item, 1, &put, owes_wake);
+			if (rc != -EAGAIN)
+				return rc;
+		} else if (fl__unbounded_fill(c, s, index, item, c->item_size))
+			return 0;
+	}
 }
 
 size_t fl__unbounded_put_many(fl_mpmc_unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake)
@@ -316,7 +341,7 @@ size_t fl__unbounded_put_many(fl_mpmc_unbounded *c, const void *items, size_t n,
 		}
 		/* In order, also past poisoned slots. */
 		for (; i < k && index + i < c->slots; i++)
-			if (fl__unbounded_fill(c, s, index + i, next)) {
+			if (fl__unbounded_fill(c, s, index + i, next, size)) {
 				done++;
 				next += size;
 			}
@@ -334,7 +359,7 @@ uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s)
 /* Waits a bounded time for the producer of a slot. False: the slot is not filled. */
 bool fl__unbounded_await_slot(fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index)
 {
-	uint32_t *state = fl__unbounded_state(c, fl__unbounded_slot(c, s, index));
+	uint32_t *state = fl__unbounded_state_at(c, s, index);
 	for (unsigned i = 0; i < UNBOUNDED_POLLS; i++) {
 		/* pairs with fl__unbounded_fill() */
 		uint32_t seen = fl__load_acquire(state);
@@ -351,6 +376,33 @@ bool fl__unbounded_await_slot(fl_mpmc_unbounded *c, struct fl__segment *s, uint6
 			c->on_poison(c->of);
 	}
 	return was == FL__SLOT_FULL;
+}
+
+/* The next slot is not filled, or the segment has none. */
+int fl__unbounded_get_mpsc_slow(fl_mpmc_unbounded *c, void *item)
+{
+	for (;;) {
+		/* as in fl__unbounded_get_mpsc() */
+		struct fl__segment *s = fl__load_relaxed(&c->head);
+		const uint64_t index = fl__load_relaxed(&s->head);
+		if (index >= c->slots) {
+			const int rc = fl__unbounded_advance_head(c, s);
+			if (rc != 0)
+				return rc;
+			continue;
+		}
+		/* as in fl__unbounded_draw_tickets() */
+		const uint64_t word = fl__load_relaxed(&s->tail);
+		if (index >= fl__unbounded_counted(c, s, word))
+			return word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
+		const bool full = fl__unbounded_await_slot(c, s, index);
+		if (full)
+			fl__copy(item, fl__unbounded_slot(c, s, index, c->item_size), c->item_size);
+		/* as in fl__unbounded_get_mpsc() */
+		fl__store_relaxed(&s->head, index + 1);
+		if (full)
+			return 0;
+	}
 }
 
 size_t fl__unbounded_get_borrowing(fl_mpmc_unbounded *c, void *items, size_t n, int *rc)
@@ -551,10 +603,19 @@ void fl_mpmc_unbounded_free(fl_mpmc_unbounded *q)
 	fl__free(q->memory);
 }
 
-int fl_mpmc_unbounded_try_put(fl_mpmc_unbounded *q, const void *item)
+/* For 8 bytes no register is saved: the locked instructions wait for earlier stores. */
+static FL__NOINLINE int unbounded_put_any(fl_mpmc_unbounded *q, const void *item)
 {
 	bool owes_wake = false; /* no context waits on it */
-	return fl__unbounded_put(q, item, &owes_wake);
+	return fl__unbounded_put(q, item, q->item_size, &owes_wake);
+}
+
+int fl_mpmc_unbounded_try_put(fl_mpmc_unbounded *q, const void *item)
+{
+	bool owes_wake = false;
+	if (fl__unlikely(q->item_size != sizeof(uint64_t)))
+		return unbounded_put_any(q, item);
+	return fl__unbounded_put(q, item, sizeof(uint64_t), &owes_wake);
 }
 
 size_t fl_mpmc_unbounded_try_put_many(fl_mpmc_unbounded *q, const void *items, size_t n)
@@ -570,14 +631,22 @@ static size_t unbounded_get_some(fl_mpmc_unbounded *c, void *items, size_t n, in
 	size_t got = 0;
 	if (!c->one_consumer)
 		return fl__unbounded_get_many(c, items, n, rc);
-	while (got < n && (*rc = fl__unbounded_get_mpsc(c, (unsigned char *)items + got * c->item_size)) == 0)
+	while (got < n &&
+	       (*rc = fl__unbounded_get_mpsc(c, (unsigned char *)items + got * c->item_size, c->item_size)) == 0)
 		got++;
 	return got;
 }
 
+static FL__NOINLINE int unbounded_get_any(fl_mpmc_unbounded *q, void *item)
+{
+	return q->one_consumer ? fl__unbounded_get_mpsc(q, item, q->item_size) : fl__unbounded_get(q, item);
+}
+
 int fl_mpmc_unbounded_try_get(fl_mpmc_unbounded *q, void *item)
 {
-	return q->one_consumer ? fl__unbounded_get_mpsc(q, item) : fl__unbounded_get(q, item);
+	if (!q->one_consumer || q->item_size != sizeof(uint64_t))
+		return unbounded_get_any(q, item);
+	return fl__unbounded_get_mpsc(q, item, sizeof(uint64_t));
 }
 
 size_t fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t n)
@@ -632,7 +701,7 @@ static int unbounded_put(void *state, const void *items, size_t n, size_t *count
 	fl_mpmc_unbounded *c = unbounded_of(state);
 	int rc = 0;
 	if (n == 1) {
-		rc = fl__unbounded_put(c, items, owes_wake);
+		rc = fl__unbounded_put(c, items, c->item_size, owes_wake);
 		*count = rc == 0;
 	} else {
 		*count = fl__unbounded_put_many(c, items, n, &rc, owes_wake);

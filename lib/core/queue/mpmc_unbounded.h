@@ -75,6 +75,9 @@ int fl__unbounded_mark_empty(fl_mpmc_unbounded *c);
 
 /* The slow paths of the functions below. */
 struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl__hazard place);
+int fl__unbounded_put_slow(fl_mpmc_unbounded *c, const void *item, struct fl__segment *s, uint64_t word,
+                           bool *owes_wake);
+int fl__unbounded_get_mpsc_slow(fl_mpmc_unbounded *c, void *item);
 int fl__unbounded_append(fl_mpmc_unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
                          bool *owes_wake);
 bool fl__unbounded_clear_mark(struct fl__segment *s);
@@ -86,14 +89,23 @@ size_t fl__unbounded_put_many(fl_mpmc_unbounded *c, const void *items, size_t n,
 /* fl__unbounded_get_many() without memory for hazard pointers. */
 size_t fl__unbounded_get_borrowing(fl_mpmc_unbounded *c, void *items, size_t n, int *rc);
 
-static inline unsigned char *fl__unbounded_slot(const fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index)
+/* `size`: of an item; a constant 8 makes the layout constant. */
+static inline unsigned char *fl__unbounded_slot(const fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index,
+                                                size_t size)
 {
-	return s->slots + (size_t)index * c->stride;
+	const bool known = __builtin_constant_p(size) && size == sizeof(uint64_t);
+	return s->slots + (size_t)index * (known ? 2 * sizeof(uint64_t) : c->stride);
 }
 
-static inline uint32_t *fl__unbounded_state(const fl_mpmc_unbounded *c, unsigned char *slot)
+static inline uint32_t *fl__unbounded_state(const fl_mpmc_unbounded *c, unsigned char *slot, size_t size)
 {
-	return (uint32_t *)(void *)(slot + c->state_at);
+	const bool known = __builtin_constant_p(size) && size == sizeof(uint64_t);
+	return (uint32_t *)(void *)(slot + (known ? sizeof(uint64_t) : c->state_at));
+}
+
+static inline uint32_t *fl__unbounded_state_at(const fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index)
+{
+	return fl__unbounded_state(c, fl__unbounded_slot(c, s, index, c->item_size), c->item_size);
 }
 
 /* How many producers' tickets of `s` count. `word`: a tail of `s`. */
@@ -104,26 +116,33 @@ static inline uint64_t fl__unbounded_counted(const fl_mpmc_unbounded *c, const s
 	return word / FL__UNBOUNDED_TICKET < c->slots ? word / FL__UNBOUNDED_TICKET : c->slots;
 }
 
-/* Returns the segment in `*at`, protected; NULL: out of memory. */
-static inline struct fl__segment *fl__unbounded_segment(struct fl__segment *const *at, enum fl__hazard place)
+/* As fl__unbounded_segment(); NULL: not protected yet. */
+static inline struct fl__segment *fl__unbounded_protected(struct fl__segment *const *at, enum fl__hazard place)
 {
 	/* the segment as it was made; pairs with unbounded_advance() */
 	struct fl__segment *s = fl__load_acquire(at);
-	return fl__likely(fl__hazards_mine->pointers[place] == s) ? s : fl__unbounded_protect(at, place);
+	return fl__likely(fl__hazards_mine->pointers[place] == s) ? s : NULL;
+}
+
+/* Returns the segment in `*at`, protected; NULL: out of memory. */
+static inline struct fl__segment *fl__unbounded_segment(struct fl__segment *const *at, enum fl__hazard place)
+{
+	struct fl__segment *s = fl__unbounded_protected(at, place);
+	return fl__likely(s != NULL) ? s : fl__unbounded_protect(at, place);
 }
 
 /* False: a consumer has poisoned the slot of the caller's ticket. */
 static inline bool fl__unbounded_fill(const fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index,
-                                      const void *item)
+                                      const void *item, size_t size)
 {
-	unsigned char *slot = fl__unbounded_slot(c, s, index);
+	unsigned char *slot = fl__unbounded_slot(c, s, index, size);
 	uint32_t empty = FL__SLOT_EMPTY;
-	fl__copy(slot, item, c->item_size);
+	fl__copy(slot, item, size);
 	/*
 	 * the item, and what was written before the put; pairs with fl__unbounded_item(),
 	 * fl__unbounded_await_slot() and fl__unbounded_get_mpsc()
 	 */
-	return fl__cas_release(fl__unbounded_state(c, slot), &empty, FL__SLOT_FULL);
+	return fl__cas_release(fl__unbounded_state(c, slot, size), &empty, FL__SLOT_FULL);
 }
 
 /*
@@ -131,34 +150,28 @@ static inline bool fl__unbounded_fill(const fl_mpmc_unbounded *c, struct fl__seg
  * put's last access fills the item's slot, or appends its segment: then the item's consumer may
  * free the queue.
  */
-static inline int fl__unbounded_put(fl_mpmc_unbounded *c, const void *item, bool *owes_wake)
+static inline int fl__unbounded_put(fl_mpmc_unbounded *c, const void *item, size_t size, bool *owes_wake)
 {
-	for (;;) {
-		struct fl__segment *s = fl__unbounded_segment(&c->tail, FL__HAZARD_TAIL);
-		if (fl__unlikely(!s))
-			return -ENOMEM;
+	struct fl__segment *s = fl__unbounded_protected(&c->tail, FL__HAZARD_TAIL);
+	uint64_t word = 0;
+	if (fl__likely(s != NULL)) {
 		/* it only draws a ticket; the parking lot orders the waiters */
-		uint64_t word = fl__add_relaxed(&s->tail, FL__UNBOUNDED_TICKET), index = word / FL__UNBOUNDED_TICKET;
-		if (fl__unlikely(word & FL__UNBOUNDED_WAIT))
-			*owes_wake |= fl__unbounded_clear_mark(s);
-		if (fl__unlikely(word & FL__UNBOUNDED_CLOSED))
-			return -EPIPE;
-		if (fl__unlikely(index >= c->slots)) {
-			size_t put = 0;
-			int rc = fl__unbounded_append(c, s, item, 1, &put, owes_wake);
-			if (rc != -EAGAIN)
-				return rc;
-		} else if (fl__likely(fl__unbounded_fill(c, s, index, item)))
-			return 0;
+		word = fl__add_relaxed(&s->tail, FL__UNBOUNDED_TICKET);
+		if (fl__likely(word % FL__UNBOUNDED_TICKET == 0 && word / FL__UNBOUNDED_TICKET < c->slots)) {
+			if (fl__likely(fl__unbounded_fill(c, s, word / FL__UNBOUNDED_TICKET, item, size)))
+				return 0;
+			s = NULL;
+		}
 	}
+	return fl__unbounded_put_slow(c, item, s, word, owes_wake);
 }
 
 /* Returns the item of the caller's ticket, in place; NULL: the ticket never gets one. */
 static inline unsigned char *fl__unbounded_item(fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index)
 {
-	unsigned char *slot = fl__unbounded_slot(c, s, index);
+	unsigned char *slot = fl__unbounded_slot(c, s, index, c->item_size);
 	/* pairs with fl__unbounded_fill() */
-	const bool full = fl__likely(fl__load_acquire(fl__unbounded_state(c, slot)) == FL__SLOT_FULL);
+	const bool full = fl__likely(fl__load_acquire(fl__unbounded_state(c, slot, c->item_size)) == FL__SLOT_FULL);
 	return full || fl__unbounded_await_slot(c, s, index) ? slot : NULL;
 }
 
@@ -193,7 +206,7 @@ static inline size_t fl__unbounded_draw_tickets(fl_mpmc_unbounded *c, size_t n, 
 		 */
 		size_t k = 0;
 		while (k < n && head + k < c->slots &&
-		       fl__load_acquire(fl__unbounded_state(c, fl__unbounded_slot(c, *s, head + k))) == FL__SLOT_FULL)
+		       fl__load_acquire(fl__unbounded_state_at(c, *s, head + k)) == FL__SLOT_FULL)
 			k++;
 		if (k == 0) {
 			/* the state of a slot says whether the slot is filled */
@@ -234,35 +247,19 @@ static inline int fl__unbounded_get(fl_mpmc_unbounded *c, void *item)
 }
 
 /* For the only consumer. No other context moves the head: plain stores draw its tickets. */
-static inline int fl__unbounded_get_mpsc(fl_mpmc_unbounded *c, void *item)
+static inline int fl__unbounded_get_mpsc(fl_mpmc_unbounded *c, void *item, size_t size)
 {
-	for (;;) {
-		/* only the consumer writes it */
-		struct fl__segment *s = fl__load_relaxed(&c->head);
-		uint64_t index = fl__load_relaxed(&s->head); /* likewise */
-		if (fl__unlikely(index >= c->slots)) {
-			int rc = fl__unbounded_advance_head(c, s);
-			if (rc != 0)
-				return rc;
-			continue;
-		}
-		unsigned char *slot = fl__unbounded_slot(c, s, index);
-		/* pairs with fl__unbounded_fill() */
-		bool full = fl__load_acquire(fl__unbounded_state(c, slot)) == FL__SLOT_FULL;
-		if (fl__unlikely(!full)) {
-			/* as in fl__unbounded_draw_tickets() */
-			uint64_t word = fl__load_relaxed(&s->tail);
-			if (index >= fl__unbounded_counted(c, s, word))
-				return word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
-			full = fl__unbounded_await_slot(c, s, index);
-		}
-		if (full)
-			fl__copy(item, slot, c->item_size);
-		/* other threads read it only for a length */
-		fl__store_relaxed(&s->head, index + 1);
-		if (full)
-			return 0;
-	}
+	/* only the consumer writes it */
+	struct fl__segment *s = fl__load_relaxed(&c->head);
+	const uint64_t index = fl__load_relaxed(&s->head); /* likewise */
+	unsigned char *slot = fl__unbounded_slot(c, s, index, size);
+	/* pairs with fl__unbounded_fill() */
+	if (fl__unlikely(index >= c->slots || fl__load_acquire(fl__unbounded_state(c, slot, size)) != FL__SLOT_FULL))
+		return fl__unbounded_get_mpsc_slow(c, item);
+	fl__copy(item, slot, size);
+	/* other threads read it only for a length */
+	fl__store_relaxed(&s->head, index + 1);
+	return 0;
 }
 
 #endif

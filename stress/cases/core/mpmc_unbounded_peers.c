@@ -23,7 +23,7 @@ static void put_and_wake(struct unbounded_sleeper *s, int i)
 {
 	bool owes = false;
 	int item[4] = {2 * (i + 1)}; /* more than an item: the compiler checks all possible sizes */
-	OK(fl__unbounded_put(s->q, item, &owes));
+	OK(fl__unbounded_put(s->q, item, s->q->item_size, &owes));
 	if (owes)
 		fl_event_set(&s->there);
 }
@@ -70,7 +70,7 @@ static int put_for_a_sleeper(fl_mpmc_unbounded *q)
 {
 	int item[4] = {1}; /* more than an item, as above */
 	bool owes = false;
-	OK(fl__unbounded_put(q, item, &owes));
+	OK(fl__unbounded_put(q, item, q->item_size, &owes));
 	return owes;
 }
 

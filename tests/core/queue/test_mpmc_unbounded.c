@@ -279,7 +279,7 @@ FL_TEST(mpmc_unbounded_mark_is_for_the_empty)
 		FL_OK(fl__unbounded_mark_empty(c));
 		for (int i = 0; i < 5; i++) { /* over several segments: the first takes it off */
 			owes = false;
-			FL_OK(fl__unbounded_put(c, item, &owes));
+			FL_OK(fl__unbounded_put(c, item, c->item_size, &owes));
 			assert_true(owes == (i == 0));
 		}
 		while (fl_mpmc_unbounded_try_get(q, item) == 0)
