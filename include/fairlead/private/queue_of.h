@@ -21,10 +21,8 @@
 	FL__TYPED_SIZE(fl_queue, name, unfinished)
 
 /*
- * Private, from here on. A put or get of a bounded FIFO queue that need not wait is inline. The
- * backend of such a queue is a ring: lib/core/queue/mpmc.c, or queue_spsc.c for one producer and
- * one consumer. An fl_queue begins with the addresses of both. The address of a ring that is not
- * its backend is NULL.
+ * Private, from here on. A put or get of a ring that need not wait is inline. An fl_queue begins as
+ * below. What its backend does not have is NULL.
  */
 FL_BEGIN_DECLS
 
@@ -34,6 +32,8 @@ FL_API void fl__queue_wake(fl_queue *q, int side);
 struct fl__queue_begin {
 	struct fl_mpmc *mpmc;
 	struct fl__queue_spsc *spsc;
+	bool (*put_one)(fl_queue *q, const void *item);
+	bool (*get_one)(fl_queue *q, void *item);
 };
 
 /* Returns whether the item is put. If not, the caller finds out why, or waits. */
@@ -42,7 +42,8 @@ static inline bool fl__queue_of_put(fl_queue *_q, const void *_item, size_t _siz
 	const struct fl__queue_begin *_begin = (const struct fl__queue_begin *)(void *)_q;
 	bool _owes_wake = false;
 	if (!_begin->mpmc)
-		return _begin->spsc && fl__queue_spsc_put(_begin->spsc, _item, fl__slot_shape_of(_size));
+		return _begin->spsc ? fl__queue_spsc_put(_begin->spsc, _item, fl__slot_shape_of(_size))
+		                    : _begin->put_one && _begin->put_one(_q, _item);
 	if (fl__mpmc_put(_begin->mpmc, _item, _size, &_owes_wake) != 0)
 		return false;
 	if (fl__unlikely(_owes_wake))
@@ -55,7 +56,8 @@ static inline bool fl__queue_of_get(fl_queue *_q, void *_item, size_t _size)
 	const struct fl__queue_begin *_begin = (const struct fl__queue_begin *)(void *)_q;
 	bool _owes_wake = false;
 	if (!_begin->mpmc)
-		return _begin->spsc && fl__queue_spsc_get(_begin->spsc, _item, fl__slot_shape_of(_size));
+		return _begin->spsc ? fl__queue_spsc_get(_begin->spsc, _item, fl__slot_shape_of(_size))
+		                    : _begin->get_one && _begin->get_one(_q, _item);
 	if (fl__mpmc_get(_begin->mpmc, _item, _size, &_owes_wake) != 0)
 		return false;
 	if (fl__unlikely(_owes_wake))

@@ -2,9 +2,8 @@
 /*
  * The blocking queue over a backend (queue.h): creation, waiting, puts and gets, joining.
  *
- * A put is one operation of the backend, which linearizes it. If the backend is full, the producer
- * spins, enqueues itself, sleeps, and tries again when it is woken. A get is the mirror image. At
- * -EBUSY the caller waits for another call, as for a lock.
+ * A put or a get is one operation of the backend, which linearizes it. At -EBUSY the caller waits
+ * for another call, as for a lock.
  */
 #include "queue.h"
 #include "../base/atomic.h"
@@ -60,6 +59,8 @@ FL__COLD int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_c
 	}
 	q->mpmc = backend == &fl__backend_mpmc ? fl__queue_as_mpmc(q) : NULL;
 	q->spsc = backend == &fl__backend_spsc ? fl__queue_as_spsc(q) : NULL;
+	q->put_one = backend->put_one;
+	q->get_one = backend->get_one;
 	q->backend = backend;
 	q->item_size = item_size;
 	q->capacity = c.capacity == FL_RENDEZVOUS ? 0 : c.capacity;
@@ -313,7 +314,6 @@ static int fl__queue_call_until(fl_queue *q, struct fl__queue_call *call, int64_
 	return rc;
 }
 
-/* One operation, which may return -EBUSY, and the wake that the put owes. */
 static inline int queue_put_once(fl_queue *q, const void *item)
 {
 	bool owes_wake = false;
@@ -321,7 +321,7 @@ static inline int queue_put_once(fl_queue *q, const void *item)
 	int rc;
 	if (fl__likely(q->mpmc != NULL))
 		rc = fl__mpmc_put(q->mpmc, item, q->item_size, &owes_wake);
-	else if (q->spsc && fl__queue_spsc_put(q->spsc, item, q->spsc->slots.shape))
+	else if (q->spsc ? fl__queue_spsc_put(q->spsc, item, q->spsc->slots.shape) : q->put_one && q->put_one(q, item))
 		return 0;
 	else
 		rc = q->backend->put(q->state, item, 1, &count, &owes_wake);
@@ -387,7 +387,7 @@ static inline int queue_get_once(fl_queue *q, void *item)
 	int rc;
 	if (fl__likely(q->mpmc != NULL))
 		rc = fl__mpmc_get(q->mpmc, item, q->item_size, &owes_wake);
-	else if (q->spsc && fl__queue_spsc_get(q->spsc, item, q->spsc->slots.shape))
+	else if (q->spsc ? fl__queue_spsc_get(q->spsc, item, q->spsc->slots.shape) : q->get_one && q->get_one(q, item))
 		return 0;
 	else
 		rc = q->backend->get(q->state, item, 1, &count, &owes_wake);

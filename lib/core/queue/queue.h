@@ -34,6 +34,9 @@ struct fl__queue_backend {
 	 */
 	int (*put)(void *state, const void *items, size_t n, size_t *count, bool *owes_wake);
 	int (*get)(void *state, void *items, size_t n, size_t *count, bool *owes_wake);
+	/* NULL, or a put (get) of one item, with the owed wake. False: `put` (`get`) says why. */
+	bool (*put_one)(struct fl_queue *q, const void *item);
+	bool (*get_one)(struct fl_queue *q, void *item);
 	/*
 	 * While the queue is closed, or no longer used: takes as many items as it can at once. For
 	 * each, in the order of gets, calls fl__queue_drop() on the item in place. Returns as get
@@ -87,6 +90,9 @@ struct fl_queue {
 	/* For queue_of.h: the state, if the backend is this ring, else NULL. */
 	struct fl_mpmc *mpmc;
 	struct fl__queue_spsc *spsc;
+	/* the backend's; may be NULL */
+	bool (*put_one)(struct fl_queue *q, const void *item);
+	bool (*get_one)(struct fl_queue *q, void *item);
 	const struct fl__queue_backend *backend;
 	size_t item_size, capacity;
 	void (*drop)(void *item, void *drop_arg);

@@ -177,12 +177,11 @@ static uint64_t locked_puts(void *state)
  * the puts; if it overwrites, the array is a ring. A priority queue is a binary heap: no item comes
  * before its parent (heap_before()), while the lock is free. Each of its items is followed by its
  * age, in the same cache line if the item is small: how many items were put before, which decides
- * between equal items. Items are moved, never swapped, so no size needs a spare item.
+ * between equal items.
  *
  * An unbounded queue doubles the array when it is full, and halves it when a get leaves it less
  * than a quarter full. Arrays are allocated and freed outside the lock; under the lock the call
- * checks again whether it needs the new array. A get without memory leaves the shrinking to the
- * next.
+ * checks again whether it needs the new array.
  */
 enum { HEAP_LEAST = 16 }; /* items; in an unbounded queue */
 
@@ -202,6 +201,11 @@ struct heap {
 	bool fifo; /* of a ring; else the newest item comes out first */
 	const fl_allocator *allocator;
 };
+
+static struct heap *heap_of(fl_queue *q)
+{
+	return (struct heap *)(void *)q->state;
+}
 
 static void *heap_at(const struct heap *h, size_t index)
 {
@@ -468,10 +472,103 @@ static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owe
 	return rc;
 }
 
+/*
+ * The calls of one item. The CAS of the lock waits until earlier stores are in the cache, so the
+ * common case saves no registers: 4 or 8 bytes, and no other item moves.
+ */
+
+/* These release the lock. */
+static FL__NOINLINE bool heap_put_locked(fl_queue *q, const void *item)
+{
+	struct heap *h = heap_of(q);
+	bool owes_wake = false;
+	const bool fits = !h->locked.closed && h->locked.length < h->array.allocated;
+	if (fits) {
+		heap_add(h, item);
+		owes_wake = locked_clear_mark(&h->locked, FL__CONSUMERS);
+	}
+	locked_release(&h->locked);
+	if (owes_wake)
+		fl__queue_wake(q, FL__CONSUMERS);
+	return fits;
+}
+
+static FL__NOINLINE bool heap_get_locked(fl_queue *q, void *item)
+{
+	struct heap *h = heap_of(q);
+	bool owes_wake = false;
+	const bool has_item = h->locked.length > 0;
+	if (has_item) {
+		fl__copy(item, heap_at(h, heap_next(h)), h->item_size);
+		heap_remove_next(h);
+		owes_wake = locked_clear_mark(&h->locked, FL__PRODUCERS);
+	}
+	locked_release(&h->locked);
+	if (owes_wake)
+		fl__queue_wake(q, FL__PRODUCERS);
+	return has_item;
+}
+
+FL__SLOW_PATH static bool heap_one_contended(fl_queue *q, const void *from, void *to)
+{
+	locked_acquire_slow(&heap_of(q)->locked);
+	return to ? heap_get_locked(q, to) : heap_put_locked(q, from);
+}
+
+static inline bool heap_is_simple(const struct heap *h, size_t index, enum fl__queue_side marked)
+{
+	return (h->item_size == 8 || h->item_size == 4) && (!h->compare || index == 0) && !h->locked.marked[marked];
+}
+
+static inline void heap_copy_simple(const struct heap *h, void *to, const void *from)
+{
+	if (h->item_size == 8)
+		memcpy(to, from, 8);
+	else
+		memcpy(to, from, 4);
+}
+
+static bool heap_put_one(fl_queue *q, const void *item)
+{
+	struct heap *h = heap_of(q);
+	/* a hint */
+	if (fl__unlikely(fl__load_relaxed(&h->locked.length) >= h->locked.capacity))
+		return false;
+	if (fl__unlikely(!locked_try_acquire(&h->locked)))
+		return heap_one_contended(q, item, NULL);
+	const size_t index = h->locked.length;
+	if (h->locked.closed || index >= h->array.allocated || !heap_is_simple(h, index, FL__CONSUMERS))
+		return heap_put_locked(q, item);
+	heap_copy_simple(h, heap_at(h, index), item);
+	if (h->compare)
+		*heap_age_at(h, 0) = h->locked.puts;
+	locked_set_length(&h->locked, index + 1);
+	h->locked.puts++;
+	locked_release(&h->locked);
+	return true;
+}
+
+static bool heap_get_one(fl_queue *q, void *item)
+{
+	struct heap *h = heap_of(q);
+	/* likewise; an unbounded queue may shrink */
+	if (fl__unlikely(fl__load_relaxed(&h->locked.length) == 0 || h->locked.capacity == FL_UNBOUNDED))
+		return false;
+	if (fl__unlikely(!locked_try_acquire(&h->locked)))
+		return heap_one_contended(q, NULL, item);
+	const size_t index = h->locked.length - 1;
+	if (index == SIZE_MAX || !heap_is_simple(h, index, FL__PRODUCERS))
+		return heap_get_locked(q, item);
+	heap_copy_simple(h, item, heap_at(h, index));
+	locked_set_length(&h->locked, index);
+	locked_release(&h->locked);
+	return true;
+}
+
 /* Closes the queue if need be, and takes the array. Its items are dropped without the lock. */
 FL__COLD static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
-	struct heap *h = (struct heap *)(void *)of->state;
+	struct heap *h = heap_of(of);
 	locked_acquire(&h->locked);
 	const int rc = locked_may_get(&h->locked);
 	/* The lock is not copied: other contexts write it. */
@@ -528,7 +625,7 @@ static int overwrite_put_once(struct heap *h, const void *item, void *oldest, bo
 /* 0, -EPIPE, -ENOMEM. */
 static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
 {
-	struct heap *h = (struct heap *)(void *)q->state;
+	struct heap *h = heap_of(q);
 	void (*const drop)(void *, void *) = q->drop;
 	void *const drop_arg = q->drop_arg;
 	const fl_allocator *const allocator = h->allocator;
@@ -566,12 +663,13 @@ static int overwrite_put(void *state, const void *items, size_t n, size_t *count
 	return put > 0 ? 0 : rc;
 }
 
-#define LOCKED_BACKEND(put_)                                                                                           \
+#define LOCKED_BACKEND(put_, ...)                                                                                      \
 	{                                                                                                              \
 		.size = sizeof(struct heap), .init = heap_init, .fini = heap_fini, .put = (put_), .get = heap_get,     \
 		.discard = heap_discard, .can = locked_can, .may_be_ready = locked_may_be_ready, .mark = locked_mark,  \
-		.close = locked_close, .length = locked_length, .puts = locked_puts,                                   \
+		.close = locked_close, .length = locked_length, .puts = locked_puts, __VA_ARGS__                       \
 	}
 
-const struct fl__queue_backend fl__backend_priority = LOCKED_BACKEND(heap_put);
-const struct fl__queue_backend fl__backend_overwrite = LOCKED_BACKEND(overwrite_put);
+const struct fl__queue_backend fl__backend_priority =
+    LOCKED_BACKEND(heap_put, .put_one = heap_put_one, .get_one = heap_get_one);
+const struct fl__queue_backend fl__backend_overwrite = LOCKED_BACKEND(overwrite_put, .put_one = NULL);
