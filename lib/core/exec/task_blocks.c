@@ -46,7 +46,6 @@ _Static_assert(FL__TASK_BLOCK_HEAD + 2 * FL__TASK_BLOCK_PART <= FL__TASK_BLOCK_S
 _Static_assert(FL__TASK_BLOCK_SMALL % FL_TASK_ALIGN_MAX == 0 && FL__TASK_BLOCK_LARGE % FL_TASK_ALIGN_MAX == 0,
                "so may the next one");
 
-/* The caller's cache is in use. */
 static FL__SLOW_PATH struct fl__task_block_cache *task_blocks_enter_other(struct fl__task_blocks *pool)
 {
 	for (uint64_t id = fl__ctx_current->id;;) {
@@ -83,7 +82,6 @@ static void task_blocks_put_chain(struct fl__task_blocks *pool, unsigned size, s
 	d->chains = chain;
 }
 
-/* Makes a chain of the memory of CHAIN blocks. */
 static struct fl__task_block *task_blocks_carve(struct fl__task_blocks *pool, unsigned size, char *memory)
 {
 	struct fl__task_block *chain = NULL;
@@ -151,7 +149,6 @@ struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *o
 	return pool;
 }
 
-/* Frees the pool when `left` is 0. */
 static void task_blocks_release(struct fl__task_blocks *pool, size_t n)
 {
 	/* the last context frees what the others used; pairs with itself */

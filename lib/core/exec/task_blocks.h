@@ -93,7 +93,6 @@ struct fl__task_block_central {
 	size_t n_next;                 /* blocks of the next slab, a multiple of CHAIN */
 };
 
-/* See task_blocks.c. */
 struct fl__task_blocks {
 	struct fl__task_block_owner of;
 	size_t head; /* where the argument may begin */
@@ -143,7 +142,6 @@ void fl__task_blocks_shut(struct fl__task_blocks *pool);
 struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl_task_type *type, uint32_t count,
                                           size_t most, size_t extra);
 
-/* The callback is in the extra bytes. */
 struct fl__callback *fl__task_block_callback(struct fl__task_block *block);
 
 /* Prefetches the cache lines of a small block for writing. NULL: no effect. */

@@ -360,7 +360,6 @@ static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback
 	return true;
 }
 
-/* Publishes the end. Returns the callbacks, newest first. */
 static struct fl__callback *future_publish(fl_future *f)
 {
 	struct fl__callback *list;

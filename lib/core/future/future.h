@@ -169,7 +169,6 @@ void fl__future_set_error(fl_future *f, int error, char *message);
  */
 bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt);
 
-/* Requests the task's token, if the task has not ended. */
 void fl__future_request_stop(fl_future *f);
 
 /* Before a wait: runs the task on this context, if allowed. */
@@ -222,7 +221,6 @@ struct fl__calling {
  */
 void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *storage);
 
-/* Whether the calling context runs a callback of `f`. */
 bool fl__future_is_calling(const fl_future *f);
 
 /* In a callback of `f`: whether no more user code runs here before its reference is freed. */
