@@ -109,8 +109,8 @@ enum { FL__FUTURE_CLAIMED = 1, FL__FUTURE_ENDED = 4 }; /* in `state` */
 /* Whether `f`, in no queue, is unshared: future.c, invariant 6. `claimed`: CLAIMED, or 0. */
 static inline bool fl__future_is_unshared(const fl_future *f, uint32_t claimed)
 {
-	/* relaxed: no other context writes it */
-	return fl__likely(fl__load_relaxed(&f->state) == (FL__FUTURE_REF | claimed) && fl__cancel_is_alone(&f->token));
+	/* the consumer's use, before it freed its reference; pairs with fl__future_drop() */
+	return fl__likely(fl__load_acquire(&f->state) == (FL__FUTURE_REF | claimed) && fl__cancel_is_alone(&f->token));
 }
 
 /* fl__future_claim() by a caller that has taken the task out of its queue. */
@@ -118,7 +118,8 @@ static inline enum fl__claim fl__future_claim_taken(fl_future *f)
 {
 	if (!fl__future_is_unshared(f, 0) || fl__cancel_deadline(&f->token) != FL_FOREVER)
 		return fl__future_claim(f);
-	fl__store_relaxed(&f->state, FL__FUTURE_REF | FL__FUTURE_CLAIMED); /* as above */
+	/* as future_claim() */
+	fl__store_relaxed(&f->state, FL__FUTURE_REF | FL__FUTURE_CLAIMED);
 	return FL__CLAIM_RUN;
 }
 

@@ -109,6 +109,36 @@ FL_STRESS(pool_cancel_running, canceller)
 	FL_ACCEPTABLE(s->cancelled == 0, "asked");
 }
 
+/* The user of a future frees it before a worker takes the task: the worker frees the memory. */
+struct pool_unused_future {
+	fl_executor *e;
+	fl_future *f;
+	int data;
+};
+
+FL_STRESS_SETUP(pool_unused_future)
+{
+	s->e = pool_of(1);
+	OK(add_one_submit(s->e, &s->data, &s->f));
+}
+
+FL_STRESS_ACTOR(pool_unused_future, user)
+{
+	char wrong[sizeof(int) + 1];
+	FL_STRESS_CHECK(fl_future_get(s->f, wrong, sizeof wrong) == -EINVAL);
+	fl_future_free(s->f);
+}
+
+FL_STRESS_ACTOR(pool_unused_future, owner)
+{
+	fl_executor_free(s->e);
+}
+
+FL_STRESS(pool_unused_future, user, owner)
+{
+	FL_ACCEPTABLE(s->data == 1, "it ran");
+}
+
 /*
  * A cancel of the executor while tasks without a future end, with membarrier() and without: the
  * worker or the canceller frees the last reference.
