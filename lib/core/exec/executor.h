@@ -177,7 +177,7 @@ struct fl_executor {
 	const fl_task_type *initialize; /* NULL: none */
 	void *initialize_arg;           /* a copy; NULL if it has no size */
 	struct fl_shm **regions;
-	const fl_allocator *allocator; /* NULL: the process's */
+	const fl_allocator *allocator;
 	unsigned n_regions;
 	char name[24];                      /* of the config */
 	fl_executor *next_listed, **listed; /* the list of all executors: debug/executors.c */
@@ -215,7 +215,6 @@ void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                const fl_submit_config *config, size_t copied);
 
-/* How long a submit waits for a permit. */
 struct fl__patience {
 	int64_t deadline; /* 0: none */
 	fl_cancel_token *cancel;

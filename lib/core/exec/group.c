@@ -219,7 +219,6 @@ static void group_note(fl_group *g, const struct group_task *task, const fl_futu
 	fl__group_note_error(g, cut, &(struct fl__group_failure){error, task->number, type, NULL, text});
 }
 
-/* Without the lock. The caller's last access to the group. */
 static void group_leave(fl_group *g)
 {
 	if (!fl__load_relaxed(&g->used_))           /* see group_refuse() */
@@ -544,7 +543,6 @@ static int group_wait_for_all(fl_group *g, int64_t deadline, fl_cancel_token *ca
 	return rc;
 }
 
-/* The scope outside of the group's own. */
 static fl_cancel_token *group_outer_scope(const fl_group *g)
 {
 	fl_cancel_token *scope = fl_cancel_scope_current();

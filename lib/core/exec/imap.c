@@ -190,7 +190,6 @@ static int imap_stop_error(const fl_imap *it)
 	return fl__is_expired(fl__deadline_under(it->deadline, it->cancel)) ? -ETIMEDOUT : -ECANCELED;
 }
 
-/* Makes a batch of the elements after the failed one, which were not begun. */
 static void imap_batch_split(fl_imap *it, struct fl__imap_batch *b)
 {
 	const size_t begin = b->good + 1;
@@ -252,7 +251,6 @@ static void imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
 	}
 }
 
-/* Takes up to a chunk of arguments. Returns their number. */
 static size_t imap_gather(fl_imap *it)
 {
 	struct fl__imap_source *s = &it->source;

@@ -20,9 +20,10 @@
  *   central, slabs                                      under `lock`
  *
  * Invariants
- *   1. A block in no chain is in use, and counted once: in the `out` of a cache, or in `left`. So
- *      the pool outlives its blocks; a future may outlive its executor. A context that frees a
- *      block last uses the pool when it leaves the cache, or by its subtraction from `left`.
+ *   1. A block in no chain is in use, or in a worker's batch of freed blocks, and counted once: in
+ *      the `out` of a cache, or in `left`. So the pool outlives its blocks; a future may outlive
+ *      its executor. A context that frees a block last uses the pool when it leaves the cache, or
+ *      by its subtraction from `left`.
  *   2. The memory of a pool's block stays a block of the same size, with the state of its last
  *      future, as long as the pool: another thread may still read that state
  *      (fl__future_ref_running()).
@@ -45,7 +46,6 @@ _Static_assert(FL__TASK_BLOCK_HEAD + 2 * FL__TASK_BLOCK_PART <= FL__TASK_BLOCK_S
 _Static_assert(FL__TASK_BLOCK_SMALL % FL_TASK_ALIGN_MAX == 0 && FL__TASK_BLOCK_LARGE % FL_TASK_ALIGN_MAX == 0,
                "so may the next one");
 
-/* The caller's cache is in use. */
 static FL__SLOW_PATH struct fl__task_block_cache *task_blocks_enter_other(struct fl__task_blocks *pool)
 {
 	for (uint64_t id = fl__ctx_current->id;;) {
@@ -82,7 +82,6 @@ static void task_blocks_put_chain(struct fl__task_blocks *pool, unsigned size, s
 	d->chains = chain;
 }
 
-/* Makes a chain of the memory of CHAIN blocks. */
 static struct fl__task_block *task_blocks_carve(struct fl__task_blocks *pool, unsigned size, char *memory)
 {
 	struct fl__task_block *chain = NULL;
@@ -150,7 +149,6 @@ struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *o
 	return pool;
 }
 
-/* Frees the pool when `left` is 0. */
 static void task_blocks_release(struct fl__task_blocks *pool, size_t n)
 {
 	/* the last context frees what the others used; pairs with itself */
@@ -210,14 +208,14 @@ static void task_blocks_count(struct fl__task_blocks *pool)
 	fl__task_block_cache_leave(s);
 }
 
-/* In a cache, which it leaves: uncounts a block or other user. */
-static inline void task_blocks_uncount(struct fl__task_blocks *pool, struct fl__task_block_cache *s)
+/* In a cache, which it leaves: uncounts `n` blocks or other users. */
+static inline void task_blocks_uncount(struct fl__task_blocks *pool, struct fl__task_block_cache *s, size_t n)
 {
 	const bool ended = s->ended;
-	s->out -= !ended;
+	s->out -= ended ? 0 : n;
 	fl__task_block_cache_leave(s);
 	if (ended)
-		task_blocks_release(pool, 1);
+		task_blocks_release(pool, n);
 }
 
 static FL__NOINLINE struct fl__task_block *task_blocks_new_own(struct fl__task_blocks *pool, size_t bytes)
@@ -305,7 +303,20 @@ void fl__task_block_free(struct fl__task_block *block)
 		task_blocks_put_chain(pool, size, chain); /* the pool lasts: the block counts */
 		s = task_blocks_enter(pool);
 	}
-	task_blocks_uncount(pool, s);
+	task_blocks_uncount(pool, s, 1);
+}
+
+void fl__task_block_free_batch(struct fl__task_block_batch *batch)
+{
+	struct fl__task_block *chain = batch->blocks;
+	const uint32_t n = batch->n;
+	if (!chain)
+		return;
+	struct fl__task_blocks *pool = chain->pool;
+	*batch = (struct fl__task_block_batch){NULL, 0};
+	chain->done = n;
+	task_blocks_put_chain(pool, 0, chain); /* the pool lasts: the blocks count */
+	task_blocks_uncount(pool, task_blocks_enter(pool), n);
 }
 
 void fl__task_blocks_ref(struct fl__task_blocks *pool)
@@ -317,7 +328,7 @@ void fl__task_blocks_ref(struct fl__task_blocks *pool)
 void fl__task_blocks_unref(struct fl__task_blocks *pool)
 {
 	if (!task_blocks_are_of_parent(pool))
-		task_blocks_uncount(pool, task_blocks_enter(pool));
+		task_blocks_uncount(pool, task_blocks_enter(pool), 1);
 }
 
 fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool)

@@ -56,8 +56,6 @@ enum { FL__TASK_BLOCK_SMALL = 3 * 64, FL__TASK_BLOCK_LARGE = 7 * 64 };
 #ifndef FL__TASK_BLOCK_CACHES
 #define FL__TASK_BLOCK_CACHES 16
 #define FL__TASK_BLOCK_CHAIN 32
-#endif
-
 enum {
 	FL__TASK_BLOCK_SIZES = 2,
 	FL__TASK_BLOCK_OWN = FL__TASK_BLOCK_SIZES, /* an allocation of its own */
@@ -95,7 +93,6 @@ struct fl__task_block_central {
 	size_t n_next;                 /* blocks of the next slab, a multiple of CHAIN */
 };
 
-/* See task_blocks.c. */
 struct fl__task_blocks {
 	struct fl__task_block_owner of;
 	size_t head; /* where the argument may begin */
@@ -145,7 +142,6 @@ void fl__task_blocks_shut(struct fl__task_blocks *pool);
 struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl_task_type *type, uint32_t count,
                                           size_t most, size_t extra);
 
-/* The callback is in the extra bytes. */
 struct fl__callback *fl__task_block_callback(struct fl__task_block *block);
 
 /* Prefetches the cache lines of a small block for writing. NULL: no effect. */
@@ -230,3 +226,24 @@ void fl__task_block_adopt(struct fl__task_blocks *pool, struct fl__task_block *b
 
 /* An adopted block is only uncounted, not touched. */
 void fl__task_block_free(struct fl__task_block *block);
+
+/* Small blocks that a worker has freed and that still count as in use. */
+struct fl__task_block_batch {
+	struct fl__task_block *blocks; /* linked by `next` */
+	uint32_t n;                    /* below CHAIN */
+};
+
+void fl__task_block_free_batch(struct fl__task_block_batch *batch);
+
+/* By the batch's worker: frees the block of an ended future, later. */
+static inline void fl__task_block_free_to(struct fl__task_block_batch *batch, struct fl__task_block *block)
+{
+	if (fl__unlikely(block->size != 0)) {
+		block->future.ops->release(&block->future);
+		return;
+	}
+	block->next = batch->blocks;
+	batch->blocks = block;
+	if (fl__unlikely(++batch->n == FL__TASK_BLOCK_CHAIN))
+		fl__task_block_free_batch(batch);
+}

@@ -45,6 +45,9 @@
  *      After the end is published, the callbacks run in order.
  *   5. The memory stays until the last reference is freed. The context that ends the future holds
  *      the producer's reference. The ending CAS may drop that reference if there are no callbacks.
+ *   6. A future is *unshared* if it has one reference, no other bits than CLAIMED, a token that is
+ *      alone, and no queue. Then only the producer can reach it, and claims and ends it by plain
+ *      stores. The caller of fl__future_ref_running() must exclude such an end.
  *
  * Stale bits are safe: WAITERS without a wait queue costs a visit of the parking lot, GUARDED
  * without callbacks a lock. Lock order: an executor's, `lock`, a token's tree, a bucket of the
@@ -63,9 +66,9 @@
 #include <stdio.h>
 
 enum {
-	FUTURE_CLAIMED = 1,
+	FUTURE_CLAIMED = FL__FUTURE_CLAIMED,
 	FUTURE_CANCELLED = 2,
-	FUTURE_ENDED = 4,
+	FUTURE_ENDED = FL__FUTURE_ENDED,
 	FUTURE_WAITERS = 8,
 	FUTURE_GUARDED = 16,
 	FUTURE_KEPT = 32,
@@ -357,7 +360,6 @@ static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback
 	return true;
 }
 
-/* Publishes the end. Returns the callbacks, newest first. */
 static struct fl__callback *future_publish(fl_future *f)
 {
 	struct fl__callback *list;

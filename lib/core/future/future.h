@@ -13,16 +13,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/*
- * Internals of a future, for the code that makes and ends one. future.c has its states.
- *
- *     fl__future_init(f, &ops, type, ...);           // two references: producer's and consumer's
- *     if (fl__future_claim(f) == FL__CLAIM_RUN) {
- *             error = type->run(...);
- *             fl__future_finish(f, error, NULL);      // published, its callbacks have run
- *             fl_future_free(f);                      // the producer's reference
- *     }
- */
+/* Internals of a future, for the code that makes and ends one. future.c has its states. */
+
 struct fl__callback {
 	struct fl__callback *next;
 	fl_future_callback *call;
@@ -112,6 +104,25 @@ enum fl__claim { FL__CLAIM_LOST, FL__CLAIM_RUN, FL__CLAIM_CANCEL };
  */
 enum fl__claim fl__future_claim(fl_future *f);
 
+enum { FL__FUTURE_CLAIMED = 1, FL__FUTURE_ENDED = 4 }; /* in `state` */
+
+/* Whether `f`, in no queue, is unshared: future.c, invariant 6. `claimed`: CLAIMED, or 0. */
+static inline bool fl__future_is_unshared(const fl_future *f, uint32_t claimed)
+{
+	/* the consumer's use, before it freed its reference; pairs with fl__future_drop() */
+	return fl__likely(fl__load_acquire(&f->state) == (FL__FUTURE_REF | claimed) && fl__cancel_is_alone(&f->token));
+}
+
+/* fl__future_claim() by a caller that has taken the task out of its queue. */
+static inline enum fl__claim fl__future_claim_taken(fl_future *f)
+{
+	if (!fl__future_is_unshared(f, 0) || fl__cancel_deadline(&f->token) != FL_FOREVER)
+		return fl__future_claim(f);
+	/* as future_claim() */
+	fl__store_relaxed(&f->state, FL__FUTURE_REF | FL__FUTURE_CLAIMED);
+	return FL__CLAIM_RUN;
+}
+
 /* Whether a context has claimed `f`, and whether for a cancel. No memory order. */
 bool fl__future_is_claimed(const fl_future *f);
 bool fl__future_is_cancelled(const fl_future *f);
@@ -140,15 +151,9 @@ void fl__future_keep_result(fl_future *f);
 
 bool fl__future_keeps_result(const fl_future *f);
 
-/*
- * fl__future_finish() in steps, for a worker that must know which step may run user code. They also
- * free the producer's reference.
- *
- *     fl__future_set_end(f, error, message);             // may call the argument's drop hook
- *     if (!fl__future_end_promptly(f, &callbacks))       // publishes the end; no user code
- *             fl__future_end_rest(f, callbacks);         // callbacks, the result's drop hook
- */
+/* fl__future_finish() in steps, which also free the producer's reference. May call a drop hook: */
 void fl__future_set_end(fl_future *f, int error, char *message);
+/* Publishes the end; no user code. False: the caller must call fl__future_end_rest(). */
 bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks);
 void fl__future_end_rest(fl_future *f, struct fl__callback *callbacks);
 
@@ -165,7 +170,6 @@ void fl__future_set_error(fl_future *f, int error, char *message);
  */
 bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt);
 
-/* Requests the task's token, if the task has not ended. */
 void fl__future_request_stop(fl_future *f);
 
 /* Before a wait: runs the task on this context, if allowed. */
@@ -218,7 +222,6 @@ struct fl__calling {
  */
 void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *storage);
 
-/* Whether the calling context runs a callback of `f`. */
 bool fl__future_is_calling(const fl_future *f);
 
 /* In a callback of `f`: whether no more user code runs here before its reference is freed. */

@@ -43,6 +43,8 @@
  *                   take has a fence of its own
  *     AWAKE (4)     a worker that dozed has waked: the next  by that worker; cleared by the recount
  *                   take recounts
+ *     LISTED (8)    the closed pool's running tasks have     under the lock
+ *                   been listed, and may have references
  *   started         POOL_NO_WORKER: there never was one.     under the lock, after a start;
  *                   POOL_START_FAILED: the last start        START_FAILED becomes STARTED when
  *                   failed, so the next submit tries again.  pool_wake_locked() looks again
@@ -240,7 +242,8 @@ void fl__thread_pool_recount(struct fl__thread_pool *p)
 			fl__store_seq_cst(&p->active, awake - p->blocked); /* see pool_doze() */
 		if (more != p->more)
 			fl__store_seq_cst(&p->more, more); /* see the invariant */
-		counted = (flags & FL__POOL_FENCED) | (awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0);
+		counted = (flags & (FL__POOL_FENCED | FL__POOL_LISTED)) |
+		          (awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0);
 		/*
 		 * one step: the worker that waked sees AWAKE or CROWDED; pool_fence_takes() orders
 		 * it
@@ -567,7 +570,7 @@ POOL_INLINE struct pool_taken pool_take(struct fl__thread_worker *w, struct fl__
 	taken.crowded = flags & (FL__POOL_CROWDED | FL__POOL_AWAKE);
 	taken.block = taken.crowded ? NULL : from(&p->backlog);
 	if (taken.block) {
-		taken.claim = fl__future_claim(&taken.block->future);
+		taken.claim = fl__future_claim_taken(&taken.block->future);
 		f = taken.claim == FL__CLAIM_LOST ? NULL : &taken.block->future;
 		if (fl__unlikely(taken.block->permit == FL__PERMIT_PENDING) && f)
 			fl__permit_release(&p->base, FL__PERMIT_PENDING);
@@ -822,6 +825,24 @@ POOL_INLINE void pool_forget(struct fl__thread_worker *w, const struct fl__task_
 	}
 }
 
+/*
+ * Ends an unshared task by plain stores. Else returns false. Dekker's algorithm: the worker has
+ * stored in `running` that it left the task, and then reads LISTED. pool_list_running() stores
+ * LISTED, makes every thread pass a fence, and reads `running`.
+ */
+POOL_INLINE bool pool_end_unshared(struct fl__thread_worker *w, const struct fl__thread_pool *p, fl_future *f)
+{
+	fl__in_program_order();
+	/* pool_fence_workers() orders it */
+	if (fl__unlikely(fl__load_relaxed(&p->crowded) & (FL__POOL_FENCED | FL__POOL_LISTED)) ||
+	    !fl__future_is_unshared(f, FL__FUTURE_CLAIMED) || f->type->drop_result)
+		return false;
+	fl__store_relaxed(&f->state, FL__FUTURE_CLAIMED | FL__FUTURE_ENDED); /* unshared */
+	fl__message_free(f->message);
+	fl__task_block_free_to(&w->freed, fl__task_block_of(f));
+	return true;
+}
+
 POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p, struct pool_taken taken)
 {
 	struct fl__task_block *block = taken.block;
@@ -844,6 +865,8 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 	fl__store_relaxed(&w->running, &pool_between);
 	if (fl__unlikely(block->permit == FL__PERMIT_WORKER))
 		fl__permit_release(&p->base, FL__PERMIT_WORKER);
+	if (fl__likely(pool_end_unshared(w, p, &block->future)))
+		return;
 	struct fl__callback *callbacks;
 	if (fl__unlikely(!fl__future_end_promptly(&block->future, &callbacks))) {
 		/* publishes nothing; FENCED never changes */
@@ -859,6 +882,7 @@ void fl__thread_pool_serve(struct fl__thread_worker *w)
 	struct fl__thread_pool *p = w->pool;
 	for (struct pool_taken taken = pool_search(w); taken.block; taken = pool_next(w, p))
 		pool_run(w, p, taken);
+	fl__task_block_free_batch(&w->freed);
 }
 
 /* Workers that doze: they sleep in a wait of a task. */
@@ -1020,6 +1044,7 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 	fl__values_leave(ctx, NULL);
 	while (w->blocking > 0)
 		pool_block(&w->run, false);
+	fl__task_block_free_batch(&w->freed);
 	pool_forget(w, block);
 	if (block->permit == FL__PERMIT_WORKER)
 		fl__permit_release(&p->base, FL__PERMIT_WORKER);
@@ -1249,6 +1274,8 @@ static struct fl__task_block *pool_take_left(fl_executor *e)
 FL__COLD static void pool_list_running(fl_executor *e, struct fl__task_list *running)
 {
 	struct fl__thread_pool *p = pool_of(e);
+	fl__or_relaxed(&p->crowded, FL__POOL_LISTED); /* see pool_end_unshared() */
+	pool_fence_workers(p);
 	FL__EACH (struct fl__thread_worker, w, p->workers) {
 		fl_future *f;
 		for (unsigned round = 0; (f = fl__load_acquire(&w->running)) == &pool_taking; round++)

@@ -14,7 +14,7 @@
 
 struct fl__thread_pool;
 
-enum { FL__POOL_CROWDED = 1, FL__POOL_FENCED = 2, FL__POOL_AWAKE = 4 };
+enum { FL__POOL_CROWDED = 1, FL__POOL_FENCED = 2, FL__POOL_AWAKE = 4, FL__POOL_LISTED = 8 };
 
 enum { FL__POOL_NO_AGENT, FL__POOL_AGENT_RUNS, FL__POOL_AGENT_AGAIN, FL__POOL_AGENT_ENDED };
 
@@ -27,6 +27,7 @@ struct fl__thread_worker {
 	struct fl__fork_stack *forks;
 	/* tasks that it claimed; those cancelled before */
 	size_t begun, skipped;
+	struct fl__task_block_batch freed;
 	size_t found_none; /* `begun` when it last found no task */
 	unsigned number;   /* from 0; in the thread's name */
 	unsigned blocking; /* depth of blocking sections; only the worker uses it */

@@ -109,6 +109,68 @@ FL_STRESS(pool_cancel_running, canceller)
 	FL_ACCEPTABLE(s->cancelled == 0, "asked");
 }
 
+/* The user of a future frees it before a worker takes the task: the worker frees the memory. */
+struct pool_unused_future {
+	fl_executor *e;
+	fl_future *f;
+	int data;
+};
+
+FL_STRESS_SETUP(pool_unused_future)
+{
+	s->e = pool_of(1);
+	OK(add_one_submit(s->e, &s->data, &s->f));
+}
+
+FL_STRESS_ACTOR(pool_unused_future, user)
+{
+	char wrong[sizeof(int) + 1];
+	FL_STRESS_CHECK(fl_future_get(s->f, wrong, sizeof wrong) == -EINVAL);
+	fl_future_free(s->f);
+}
+
+FL_STRESS_ACTOR(pool_unused_future, owner)
+{
+	fl_executor_free(s->e);
+}
+
+FL_STRESS(pool_unused_future, user, owner)
+{
+	FL_ACCEPTABLE(s->data == 1, "it ran");
+}
+
+/*
+ * A cancel of the executor while tasks without a future end, with membarrier() and without: the
+ * worker or the canceller frees the last reference.
+ */
+struct pool_cancel_unshared {
+	fl_executor *e;
+	atomic_int ran;
+	size_t cancelled;
+};
+
+FL_STRESS_SETUP(pool_cancel_unshared)
+{
+	s->e = pool_of(1);
+	((struct fl__thread_pool *)(void *)s->e)->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
+	for (int i = 0; i < 3; i++)
+		OK(count_one_submit(s->e, &s->ran, NULL));
+}
+
+FL_STRESS_ACTOR(pool_cancel_unshared, canceller)
+{
+	s->cancelled = fl_executor_cancel(s->e);
+	OK(fl_executor_join(s->e));
+}
+
+FL_STRESS(pool_cancel_unshared, canceller)
+{
+	fl_executor_free(s->e);
+	FL_FORBIDDEN((size_t)s->ran + s->cancelled != 3, "one is lost, or ended twice");
+	FL_ACCEPTABLE(s->cancelled > 0, "some are cancelled");
+	FL_ACCEPTABLE(s->cancelled == 0, "all ran");
+}
+
 /* A task that reports whether it was asked to stop, at any time before it ends. */
 FL_TASK_STATIC(tell_whether_asked, int *, void)
 {
