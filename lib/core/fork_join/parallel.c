@@ -252,7 +252,7 @@ static int parallel_run_front(struct parallel_part *part)
 	while (error == 0 && parallel_take(part)) {
 		if (!f && parallel_wants_helper(part, n, part->from - begin, begun)) {
 			helper.part = *part;
-			helper.part.workers = fl_executor_workers(loop->executor);
+			helper.part.workers = FL__MAX(fl_executor_workers(loop->executor), 2);
 			if (reduction) {
 				helper.part.value = helper.value;
 				memcpy(helper.behind, reduction->identity, reduction->size);
