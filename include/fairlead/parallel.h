@@ -31,15 +31,17 @@ typedef struct fl_parallel_config {
 /*
  * Calls body(state, from, to) for parts that together are the numbers from `begin` to `end` - 1,
  * each once, in any order, several at a time. Blocks until all calls have returned. In a task of
- * `e` the loop runs on that task's worker and on idle workers. The calls have a scope that is
- * requested when a call fails, at the deadline, and with `cancel`. Returns:
+ * `e` the loop runs on that task's worker and on idle workers. A thread that runs no task makes
+ * calls itself, as a task with FL_FULL_RUN, if `e` has several threads and no initializer, and the
+ * loop is of many calls; the calls there fork nothing. Else the loop is a task of `e`. The calls
+ * have a scope that is requested when a call fails, at the deadline, and with `cancel`. Returns:
  *   0            also for an empty range
  *   FL_ETASK     a call returned another value than 0; no further calls were begun
  *   -ETIMEDOUT, -ECANCELED
  *                some calls were not begun
  *   -ENOTSUP     the executor's tasks do not see the caller's memory (no FL_CAP_BY_REFERENCE)
  *   -EOWNERDEAD  a call has ended its thread, by pthread_exit() or pthread_cancel(), while no part
- *                of the loop was offered to another worker; otherwise that panics
+ *                of the loop was offered to another worker; otherwise see docs/ends.md
  * or an error of fl_submit(). Memory order: the calls see what the caller wrote before; the caller
  * then sees what the calls wrote.
  */

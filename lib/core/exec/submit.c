@@ -32,6 +32,8 @@ void fl__task_block_inherit(struct fl__task_block *block)
 		block->future.values = fl__values_copy();
 }
 
+const struct fl__patience fl__here;
+
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                        const fl_submit_config *config, size_t copied, const struct fl__patience *patience)
 {
@@ -39,12 +41,12 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 		return -EOWNERDEAD;
 	if (submit_is_too_big(type, count))
 		return -E2BIG;
-	enum fl__admission permit;
+	enum fl__admission permit = FL__PERMIT_INLINE;
 	int rc = 0;
-	if (patience)
-		rc = fl__permit_acquire(e, patience->deadline, patience->cancel, &permit);
-	else
+	if (!patience)
 		permit = fl__permit_exceed(e);
+	else if (patience != &fl__here)
+		rc = fl__permit_acquire(e, patience->deadline, patience->cancel, &permit);
 	if (rc != 0)
 		return rc;
 	const size_t most = e->ops->result_most ? e->ops->result_most : SIZE_MAX;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Parallel loops: each number once; values in order; the first error is returned. */
 #include "pools.h"
+#include <fairlead/event.h>
 #include <fairlead/parallel.h>
 
 static const fl_parallel_config one_by_one = {.grain = 1};
+enum { SHARED = 7 }; /* FL__PARALLEL_CALLS in the model: of so many numbers the caller takes a part */
 
 struct parallel_for {
 	int visited[3], rc, error;
@@ -29,6 +31,45 @@ FL_STRESS(parallel_for, user)
 	FL_ACCEPTABLE(s->visited[0] == 1 && s->visited[1] == 1 && s->visited[2] == 1, "each once");
 }
 
+/* The same, shared by the caller and a helper. A join waits for both. */
+struct parallel_for_shared {
+	fl_executor *e;
+	fl_event begun;
+	int visited[SHARED];
+};
+
+FL_STRESS_SETUP(parallel_for_shared)
+{
+	s->e = pool_of(2);
+}
+
+static int visit_shared(void *state, size_t from, size_t to)
+{
+	struct parallel_for_shared *s = state;
+	FL_STRESS_CHECK(to == from + 1);
+	s->visited[from]++;
+	fl_event_set(&s->begun);
+	return 0;
+}
+
+FL_STRESS_ACTOR(parallel_for_shared, user)
+{
+	OK(fl_parallel_for(s->e, 0, SHARED, visit_shared, s, &one_by_one));
+}
+
+FL_STRESS_ACTOR(parallel_for_shared, other)
+{
+	OK(fl_event_wait(&s->begun));
+	fl_executor_free(s->e);
+	for (int i = 0; i < SHARED; i++)
+		FL_STRESS_CHECK(s->visited[i] == 1);
+}
+
+FL_STRESS(parallel_for_shared, user, other)
+{
+	FL_ACCEPTABLE(1, "each once");
+}
+
 /* Two calls fail: one of their errors is returned. */
 struct parallel_for_error {
 	int rc, error;
@@ -43,14 +84,15 @@ static int fail_as(void *state, size_t from, size_t to)
 FL_STRESS_ACTOR(parallel_for_error, user)
 {
 	FL_SCOPED(fl_executor) *e = pool_of(2);
-	s->rc = fl_parallel_for(e, 0, 2, fail_as, NULL, &(fl_parallel_config){.grain = 1, .error = &s->error});
+	const size_t end = fl_stress_choose(2) ? SHARED : 2;
+	s->rc = fl_parallel_for(e, 0, end, fail_as, NULL, &(fl_parallel_config){.grain = 1, .error = &s->error});
 }
 
 FL_STRESS(parallel_for_error, user)
 {
 	FL_FORBIDDEN(s->rc != FL_ETASK, "no error");
 	FL_ACCEPTABLE(s->error == -1, "the first");
-	FL_ACCEPTABLE(s->error == -2, "the second");
+	FL_ACCEPTABLE(s->error < -1 && s->error >= -SHARED, "another");
 }
 
 /*
@@ -83,10 +125,11 @@ static void append(void *state, void *left, const void *right)
 	l->length += r->length;
 }
 
+static const struct word empty = {0, 0};
+static const fl_reduction spelling = {sizeof(struct word), &empty, add_letter, append};
+
 FL_STRESS_ACTOR(parallel_reduce, user)
 {
-	static const struct word empty = {0, 0};
-	static const fl_reduction spelling = {sizeof(struct word), &empty, add_letter, append};
 	FL_SCOPED(fl_executor) *e = pool_of(2);
 	struct word all;
 	OK(fl_parallel_reduce(e, 0, 6, &spelling, NULL, &all, &one_by_one));
@@ -96,4 +139,22 @@ FL_STRESS_ACTOR(parallel_reduce, user)
 FL_STRESS(parallel_reduce, user)
 {
 	FL_ACCEPTABLE(s->word == 0x123456, "in order");
+}
+
+/* Shared by the caller and a helper, which has two workers or three. */
+struct parallel_reduce_shared {
+	uint32_t word;
+};
+
+FL_STRESS_ACTOR(parallel_reduce_shared, user)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(2 + (unsigned)fl_stress_choose(2));
+	struct word all;
+	OK(fl_parallel_reduce(e, 0, SHARED, &spelling, NULL, &all, &one_by_one));
+	s->word = all.letters;
+}
+
+FL_STRESS(parallel_reduce_shared, user)
+{
+	FL_ACCEPTABLE(s->word == 0x1234567, "in order");
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The chunks and halves of parallel loops on a thread executor. */
+/* Parallel loops on a thread executor: chunks, halves, and a caller that takes part. */
 #include "fl_faults.h"
 #include "fl_test.h"
 
 #include <fairlead/barrier.h>
+#include <fairlead/event.h>
 #include <fairlead/parallel.h>
 
 /* On the thread of a loop only the elements take time. */
@@ -102,4 +103,202 @@ FL_TEST(parallel_for_keeps_its_halves)
 	const int first = fl_test_result(f[0]), second = fl_test_result(f[1]);
 	assert_true((first == 0 && second == LOOPS) || (first == LOOPS && second == 0));
 	fl_test_futures_free(f, 2);
+}
+
+/* A caller that runs no task takes part. */
+
+enum { CALLS = 100 };
+
+struct shared {
+	fl_executor *e;
+	int (*at_caller)(struct shared *s); /* called in the caller's first call */
+	int (*at_helper)(struct shared *s); /* called in the first call of another thread */
+	fl_event helper_runs;
+	fl_event helper_may_go_on;
+	size_t first[2]; /* the first number of the caller, and of another thread */
+	unsigned char visited[CALLS];
+};
+
+static _Thread_local bool is_caller;
+
+static int visit_shared(void *state, size_t from, size_t to)
+{
+	struct shared *s = state;
+	int rc = 0;
+	assert_ptr_equal(fl_executor_current(), s->e);
+	s->visited[from]++;
+	if (s->first[!is_caller] == CALLS) {
+		s->first[!is_caller] = from;
+		int (*const at)(struct shared *) = is_caller ? s->at_caller : s->at_helper;
+		rc = at ? at(s) : 0;
+	}
+	return rc;
+}
+
+static int run_shared(struct shared *s, fl_executor *e, const fl_parallel_config *config)
+{
+	s->e = e;
+	s->first[0] = s->first[1] = CALLS;
+	is_caller = true;
+	const int rc = fl_parallel_for(e, 0, CALLS, visit_shared, s, config);
+	is_caller = false;
+	return rc;
+}
+
+static void is_complete(const struct shared *s)
+{
+	FL_EACH (i, s->visited)
+		assert_int_equal(s->visited[i], 1);
+}
+
+static const fl_parallel_config by_one = {.grain = 1};
+
+static int await_helper(struct shared *s)
+{
+	return fl_event_wait(&s->helper_runs);
+}
+
+static int tell_caller(struct shared *s)
+{
+	fl_event_set(&s->helper_runs);
+	return 0;
+}
+
+/* The caller begins at the front, one worker at the back. */
+FL_TEST(parallel_for_shares_with_its_caller)
+{
+	for (unsigned workers = 2; workers <= 4; workers++) {
+		struct shared s = {.at_caller = await_helper, .at_helper = tell_caller};
+		FL_SCOPED(fl_executor) *e = NULL;
+		FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
+		FL_OK(run_shared(&s, e, &by_one));
+		is_complete(&s);
+		assert_int_equal(s.first[0], 0);
+		if (workers == 2)
+			assert_int_equal(s.first[1], CALLS - 1);
+	}
+}
+
+FL_TASK_STATIC(do_nothing, void, void)
+{
+	return 0;
+}
+
+FL_TASK_STATIC(run_shared_in_task, struct shared *, void)
+{
+	return run_shared(*arg, (*arg)->e, &by_one);
+}
+
+/* The workers alone make the calls, where a caller must not. */
+FL_TEST(parallel_for_leaves_calls_to_workers)
+{
+	const fl_executor_config configs[] = {
+	    {.workers = 1}, {.workers = 2, .initialize = &do_nothing}, {.workers = 2}};
+	FL_SCOPED(fl_executor) *sequential = NULL;
+	FL_OK(fl_sequential_executor_create(&sequential, NULL));
+	FL_EACH (i, configs) {
+		struct shared s = {.at_helper = NULL}, *arg = &s;
+		FL_SCOPED(fl_executor) *e = NULL;
+		FL_OK(fl_thread_executor_create(&e, &configs[i]));
+		s.e = e;
+		if (configs[i].workers == 2 && !configs[i].initialize) /* a task of another executor */
+			FL_OK(fl_test_run_task(sequential, &run_shared_in_task, &arg, NULL));
+		else
+			FL_OK(run_shared(&s, e, &by_one));
+		is_complete(&s);
+		assert_int_equal(s.first[0], CALLS);
+	}
+}
+
+/* Few calls may be long ones, so the first must not delay the others. */
+FL_TEST(parallel_for_leaves_few_calls_to_workers)
+{
+	struct shared s = {.at_helper = NULL};
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	FL_OK(run_shared(&s, e, &(fl_parallel_config){.grain = 2}));
+	assert_int_equal(s.first[0], CALLS);
+}
+
+/* A loop that takes no time starts no worker. */
+FL_TEST(parallel_for_runs_a_short_loop_on_its_caller)
+{
+	FL_FAULTS();
+	fl__sys.now = loop_now;
+	loop_time = 1;
+	struct shared s = {.at_helper = NULL};
+	fl_executor_stats stats;
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	FL_OK(run_shared(&s, e, NULL));
+	loop_time = 0;
+	FL_OK(fl_executor_get_stats(e, &stats));
+	assert_int_equal(stats.threads_started, 0);
+	assert_int_equal(s.first[1], CALLS);
+}
+
+static int close_executor(struct shared *s)
+{
+	fl_executor_close(s->e);
+	FL_RC(fl_executor_join(s->e), -EDEADLK);
+	return 0;
+}
+
+/* The caller's calls are in a task: a join waits for it. Without a helper the caller goes on. */
+FL_TEST(parallel_for_ends_after_a_close)
+{
+	struct shared s = {.at_caller = close_executor};
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	FL_OK(run_shared(&s, e, &by_one));
+	is_complete(&s);
+	FL_RC(run_shared(&s, e, &by_one), -EPIPE);
+}
+
+static int fail_after_helper(struct shared *s)
+{
+	return fl_event_wait(&s->helper_runs) == 0 ? -EIO : 0;
+}
+
+static int await_request(struct shared *s)
+{
+	fl_event_set(&s->helper_runs);
+	return fl_event_wait(&s->helper_may_go_on); /* never set */
+}
+
+/* A failure of the caller, and a deadline, end a call of the helper. */
+FL_TEST(parallel_for_stops_its_helper)
+{
+	int error = 0;
+	struct shared s = {.at_caller = fail_after_helper, .at_helper = await_request};
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	FL_RC(run_shared(&s, e, &(fl_parallel_config){.grain = 1, .error = &error}), FL_ETASK);
+	assert_int_equal(error, -EIO);
+	struct shared late = {.at_caller = await_helper, .at_helper = await_request};
+	FL_RC(run_shared(&late, e, &(fl_parallel_config){.grain = 1, .deadline = fl_after(FL_MS(20))}), -ETIMEDOUT);
+}
+
+FL_TASK_STATIC(await_event, fl_event *, void)
+{
+	return fl_event_wait(*arg);
+}
+
+/* A full executor does not hold up the caller. */
+FL_TEST(parallel_for_runs_on_the_caller_of_a_full_executor)
+{
+	const fl_when_full whens[] = {FL_FULL_WAIT, FL_FULL_REFUSE, FL_FULL_RUN};
+	FL_EACH (i, whens) {
+		fl_event end = FL_EVENT_INIT;
+		struct shared s = {.at_helper = NULL};
+		FL_SCOPED(fl_executor) *e = NULL;
+		FL_OK(fl_thread_executor_create(
+		    &e, &(fl_executor_config){.workers = 2, .backlog = FL_BACKLOG_NONE, .when_full = whens[i]}));
+		for (int k = 0; k < 2; k++)
+			FL_OK(await_event_submit(e, &end, NULL));
+		FL_OK(run_shared(&s, e, &by_one));
+		is_complete(&s);
+		assert_int_equal(s.first[1], CALLS);
+		fl_event_set(&end);
+	}
 }
