@@ -92,7 +92,7 @@ struct fl__ctx {
 	/* Used by thread_parker.c. */
 	uint32_t spin_ns;
 	uint32_t spun_at; /* begin of a failed spin, modulo 2^32; 0: none */
-	int32_t saved;    /* in ns */
+	int32_t saved;
 	uint8_t polls, spins;
 	bool waker_on_this_cpu; /* of the thread that ended the last sleep */
 };

@@ -32,8 +32,8 @@
  * A thread that slept learns from the waking thread how long its second phase should have been.
  * PARKER_SPIN_MOST minus that time, at least -PARKER_SPIN_MOST, is added to `saved`: the gain, if a
  * sleep costs PARKER_SPIN_MOST. After a wait with a positive sum, `spin_ns` is PARKER_SPIN_MOST. If
- * the sum is negative and `spin_ns` the least, only each PARKER_TRIAL-th spin has a second phase: on
- * Linux 6.18, a thread that has yielded preempts less.
+ * the sum is negative and `spin_ns` the least, there is no second phase: on Linux 6.18, a thread
+ * that has yielded preempts less.
  *
  * A pause cannot help a partner that needs this CPU. So while yields are barred (yield.c), a thread
  * last woken on its own CPU (`waker_on_this_cpu`) polls once. Each PARKER_TRIAL-th spin runs the
@@ -79,13 +79,13 @@ static void parker_learn(struct fl__ctx *ctx, uint32_t needed)
 }
 
 static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what,
-                                    int64_t deadline, bool trial)
+                                    int64_t deadline)
 {
 	if (ctx->spin_ns == 0)
 		ctx->spin_ns = PARKER_SPIN_MOST;
 	int64_t now = fl__sys.now();
 	ctx->spun_at = (uint32_t)now | 1;
-	if (ctx->saved < 0 && ctx->spin_ns == PARKER_SPIN_LEAST && !trial)
+	if (ctx->saved < 0 && ctx->spin_ns == PARKER_SPIN_LEAST)
 		return false;
 	const int64_t begin = now, end = now + ctx->spin_ns, limit = fl__min_deadline(end, deadline);
 	while (now < limit) {
@@ -104,12 +104,14 @@ static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*is_ready)(const 
 bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, int64_t deadline)
 {
 	const bool trial = ctx->spins++ % PARKER_TRIAL == 0;
+	if (ctx->spun_at != 0) /* the last failure taught nothing */
+		ctx->saved = 0;
 	ctx->spun_at = 0;
 	/* The partner probably needs this CPU. */
 	if (ctx->waker_on_this_cpu && fl__yields_are_barred(fl__sys.now()))
 		return trial ? parker_spin_with_pauses(ctx, is_ready, what, true) : is_ready(what);
 	return parker_spin_with_pauses(ctx, is_ready, what, trial) ||
-	       parker_spin_with_yields(ctx, is_ready, what, deadline, trial);
+	       parker_spin_with_yields(ctx, is_ready, what, deadline);
 }
 
 static bool parker_is_unparked(const void *wait)

@@ -350,15 +350,24 @@ FL_TEST(parker_spin_grows_to_what_a_sleep_shows)
 	assert_true(slept <= 1);
 }
 
-/* The longest spin between waits of 20 us and of 1 ms is the shortest that there is. */
-FL_TEST(parker_spin_stays_short_where_it_does_not_pay)
+/* Where a spin does not pay, it is one of pauses: between waits of 20 us and of 1 ms, too. */
+FL_TEST(parker_spin_does_not_yield_where_that_does_not_pay)
 {
-	enum { SHORTEST = 2000, PAUSES = 64 * RELAX_NS };
 	fl_sem s = FL_SEM_INIT(0);
 	FL_FAULTS();
 	begin_releases(&s);
-	for (unsigned i = 0; i < 200; i++)
-		assert_true(wait_for_release(i % 2 ? FL_MS(1) : FL_US(20)) <= SHORTEST + YIELD_NS + PAUSES);
+	for (unsigned i = 0; i < 200; i++) {
+		turn.yields = 0;
+		assert_true(wait_for_release(i % 2 ? FL_MS(1) : FL_US(20)) <= 64 * RELAX_NS);
+		assert_int_equal(turn.yields, 0);
+	}
+	fl__sys.futex_wait = sleep_on;
+	FL_RC(fl_sem_acquire_until(&s, turn.now + FL_MS(1), NULL), -ETIMEDOUT); /* teaches nothing */
+	fl__sys.futex_wait = sleep_until_due;
+	turn.yields = 0;
+	(void)wait_for_release(FL_MS(1));
+	assert_true(turn.yields > 0);
+
 	for (unsigned i = 0; i < 100; i++)
 		(void)wait_for_release(FL_US(5));
 	int64_t spun = 0;
