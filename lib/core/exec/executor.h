@@ -220,10 +220,12 @@ struct fl__patience {
 	fl_cancel_token *cancel;
 };
 
-/* For a submit that runs the task itself. */
 extern const struct fl__patience fl__here;
 
-/* As fl__submit(), with other patience than the config's. NULL: ignores the backlog's bound. */
+/*
+ * As fl__submit(), with other patience than the config's. NULL: ignores the backlog's bound.
+ * &fl__here: runs the task.
+ */
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                        const fl_submit_config *config, size_t copied, const struct fl__patience *patience);
 

@@ -87,10 +87,9 @@ enum { FORK_DEPTH = 512, FORK_LINE = 64 };
 
 static const struct fl__word fork_done = {FORK_DONE, FORK_DONE, FORK_WAITERS};
 
-/* A fork in a context that has values of context variables. */
 struct fork_with_values {
 	struct fl__fork fork;
-	struct fl__values *values; /* at the time of the fork; a reference of the forker's */
+	struct fl__values *values; /* of context variables; a reference of the forker's */
 };
 
 struct fork_worker {
@@ -274,7 +273,6 @@ static struct fl__values *fork_values_of(struct fl__fork *fork, uint32_t seen)
 	return seen & FORK_VALUES ? fl__values_ref(((struct fork_with_values *)(void *)fork)->values) : NULL;
 }
 
-/* Runs a stolen fork. */
 static void fork_run(struct fork_worker *self, struct fl__fork *fork)
 {
 	/* a hint; there may be more forks */
@@ -389,7 +387,7 @@ bool fl__fork_takes_second_half(void)
 	return self->place >= (fl__load_relaxed(&self->forks->n) + 1) / 2; /* a hint */
 }
 
-/* Waking: not inline, so that push stays short. */
+/* Waking. */
 
 static void fork_wake_forker(struct fl__fork *fork)
 {
@@ -423,7 +421,7 @@ static bool fork_is_done(const struct fl__fork *fork)
 	return fl__load_acquire(&fork->state) & FORK_DONE; /* pairs with fork_finish() */
 }
 
-/* Returns the stack of the thief; NULL: not known yet. */
+/* NULL: not known yet. */
 static struct fork_worker *fork_thief_of(const struct fl__fork *fork)
 {
 	/* pairs with fork_run() */
@@ -437,7 +435,7 @@ static bool fork_may_go_on(const void *what)
 	return fork_is_done(fork) || (thief && fork_seems_stealable(thief));
 }
 
-/* Sleeps until the fork is done or its call has forked. May return early. */
+/* May return early. */
 static void fork_sleep(struct fl__forks *forks, struct fl__fork *fork)
 {
 	struct fl__wait wait;

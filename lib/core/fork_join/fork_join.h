@@ -9,16 +9,7 @@
 
 /*
  * The forks of an executor's workers: fl_parallel_invoke() publishes forks, and idle workers steal
- * them. fork_join.c has the invariants.
- *
- *     struct fl__fork_stack *self = fl__forks_enter(&forks, i);   // a worker begins
- *     for (;;) {
- *             if (there is a task) { run it; continue; }
- *             if (fl__forks_run_one(&forks, self)) continue;
- *             if (fl__forks_prepare_sleep(&forks, self)) continue;    // there is a new fork
- *             park, until there is a task or `wake` was called
- *     }
- *     fl__forks_leave(self);
+ * them. fork_join.c has the invariants, pool_help_forks() the order of the calls.
  */
 struct fl__forks {
 	struct fl__fork_flags flags;
@@ -45,7 +36,6 @@ FL__FORKS_FN void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wak
 /* Requires that all workers have left, or are not in this process. */
 FL__FORKS_FN void fl__forks_fini(struct fl__forks *forks);
 
-/* `n`: about the most workers from now on. */
 FL__FORKS_FN void fl__forks_resize(struct fl__forks *forks, unsigned n);
 
 /*
@@ -57,7 +47,7 @@ FL__FORKS_FN void fl__forks_leave(struct fl__fork_stack *self);
 
 FL__FORKS_FN bool fl__forks_any(const struct fl__fork_stack *self);
 
-/* The number of stolen forks, for statistics: no order. */
+/* For statistics: no order. */
 FL__FORKS_FN size_t fl__forks_stolen(const struct fl__forks *forks);
 
 /*
@@ -77,7 +67,6 @@ static inline bool fl__forks_are_linked(void)
 /* A guess: an idle worker would steal a fork of the calling context, and there is none. */
 bool fl__fork_is_wanted(void);
 
-/* Of a worker: it is one of the second half of the workers. */
 bool fl__fork_takes_second_half(void);
 
 #endif
