@@ -56,6 +56,7 @@ enum { FL__TASK_BLOCK_SMALL = 3 * 64, FL__TASK_BLOCK_LARGE = 7 * 64 };
 #ifndef FL__TASK_BLOCK_CACHES
 #define FL__TASK_BLOCK_CACHES 16
 #define FL__TASK_BLOCK_CHAIN 32
+#endif
 enum {
 	FL__TASK_BLOCK_SIZES = 2,
 	FL__TASK_BLOCK_OWN = FL__TASK_BLOCK_SIZES, /* an allocation of its own */
