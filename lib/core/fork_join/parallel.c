@@ -23,6 +23,7 @@
 #include "../base/sys.h"
 #include "../exec/map.h"
 #include "../future/failure.h"
+#include "../wait/lock.h"
 #include "fork_join.h"
 #include <errno.h>
 #include <fairlead/parallel.h>
@@ -37,6 +38,8 @@ enum { PARALLEL_CHUNK_LEAST = 20000, PARALLEL_CHUNK_MOST = 80000 };
 enum { PARALLEL_GROWTH = 16, PARALLEL_SHARE = 8 };
 /* A loop is not split before ALONE, nor if it takes less than LONG, in ns. */
 enum { PARALLEL_ALONE = 500, PARALLEL_LONG = 16000 };
+/* With a small grain, a take is at least 1/TAKES of the rest. */
+enum { PARALLEL_TAKES = 128 };
 /* A loop of fewer calls is split at once, by workers: the first call may be long. */
 #ifndef FL__PARALLEL_CALLS
 #define FL__PARALLEL_CALLS 64
@@ -50,7 +53,7 @@ struct parallel_loop {
 	uint32_t failed; /* claimed by the call that writes `error` */
 	int error;
 	fl_executor *executor; /* of a caller that runs the loop's task; else NULL */
-	fl_mutex lock;
+	uint32_t lock;
 	size_t from, to; /* the shared rest, guarded by `lock` */
 };
 
@@ -148,10 +151,12 @@ static int parallel_split(struct parallel_part *part)
 static bool parallel_take(struct parallel_part *part)
 {
 	struct parallel_loop *loop = part->loop;
-	FL_LOCKED(&loop->lock);
+	FL__LOCKED(&loop->lock);
 	const size_t rest = loop->to - loop->from;
-	const size_t most = part->workers > 0 ? rest / part->workers * (part->workers - 2) : 0;
-	const size_t n = FL__MAX(FL__MIN(part->chunk, rest), most);
+	size_t least = loop->grain > 0 ? rest / PARALLEL_TAKES : 0;
+	if (part->workers > 0) /* of a rest that is less than the workers: all */
+		least = FL__MAX(least, rest - rest / part->workers * 2);
+	const size_t n = FL__MIN(FL__MAX(part->chunk, least), rest);
 	part->from = part->workers > 0 ? loop->to -= n : loop->from;
 	part->to = part->from + n;
 	if (part->workers == 0)
