@@ -23,7 +23,8 @@ FL_BEGIN_DECLS
  * A datagram is sent and received whole, or not at all. It may be empty. A datagram of UDP may be
  * lost, doubled, or overtaken. The sender to a Unix socket waits while the receiver has no room.
  *
- * A socket belongs to a loop as a stream does (fairlead/stream.h), and must be freed before it.
+ * A socket belongs to the loop on which it was created. Only that loop's thread may call its
+ * functions, and only fibers of the loop those that wait. A socket must be freed before its loop.
  * Any number of fibers may send and receive at the same time: each datagram goes to one of them.
  * They wait in FIFO order, except senders to an address of a Unix socket. Calls that never have to
  * wait let other fibers run from time to time. All sockets are close-on-exec.
@@ -45,9 +46,10 @@ typedef struct fl_datagram_address {
 #define FL_DATAGRAM_ADDRESS_TEXT_SIZE 128u /* bytes */
 
 /*
- * Stores the address of a UDP port. A `host` that is a name (fairlead/net.h) stands for the first of
- * its addresses, IPv4 before IPv6, and its lookup blocks the calling fiber. A numeric address needs
- * no wait, and any thread that runs a loop may store it. Returns 0, -ECANCELED, -ENOTSUP, -EAFNOSUPPORT,
+ * Stores the address of a UDP port. `host` is a numeric address ("127.0.0.1", "::1",
+ * "fe80::1%eth0") or a name. A name stands for the first of its addresses, IPv4 before IPv6. The
+ * lookup of a name (fairlead/net.h) blocks the calling fiber. A numeric address needs no wait, and
+ * any thread that runs a loop may store it. Returns 0, -ECANCELED, -ENOTSUP, -EAFNOSUPPORT,
  * -EINVAL, -EMFILE, -ENFILE, or:
  *   an error of the table in fairlead/net.h: -ENOENT, -EAGAIN, -EIO, -ENAMETOOLONG, -ENOMEM,
  */
@@ -90,13 +92,16 @@ typedef struct fl_datagram_config {
 } fl_datagram_config;
 
 /*
- * Opens a UDP socket at an address of this machine: `host` and `port` are as for fl_listen_tcp()
- * (fairlead/net.h). With NULL and 0 the socket is for a client. The socket receives from groups
- * that it has joined, by setsockopt() with MCAST_JOIN_GROUP or MCAST_JOIN_SOURCE_GROUP on
- * fl_datagram_fd(). Returns as fl_listen_tcp(): 0, -EACCES, -EAFNOSUPPORT, -EMFILE, -ENFILE,
- * -ENOMEM, -ENOSPC, -ECANCELED, -ENOTSUP, -EADDRINUSE, -EADDRNOTAVAIL, an error of a
- * lookup; or:
- *   -ENODEV  no such interface
+ * Opens a UDP socket at an address of this machine; `port` 0: the system chooses one. `host` NULL:
+ * at all addresses, of IPv4 and IPv6; the socket for a client. `host` a name: at the first of its
+ * addresses that this machine has, IPv4 before IPv6. The socket receives from groups that it has
+ * joined, by setsockopt() with MCAST_JOIN_GROUP or MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd(). The
+ * lookup of a name blocks the calling fiber. Returns 0, -EACCES, -EAFNOSUPPORT, -EMFILE, -ENFILE,
+ * -ENOMEM, -ENOSPC, -ECANCELED, -ENOTSUP, or:
+ *   -EADDRINUSE     the port is in use
+ *   -EADDRNOTAVAIL  no address of this machine
+ *   -ENODEV         no such interface
+ *   an error of the table in fairlead/net.h
  */
 FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host, uint16_t port,
                                               const fl_datagram_config *config);
@@ -106,9 +111,14 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
  * abstract name that the system chooses, for answers. Any user of this network namespace can send
  * to an abstract name. A stale file is removed first, as by fl_listen_unix(), but without its lock:
  * of several processes, perhaps only the last keeps the path. Closing the socket removes its file,
- * unless another socket has replaced it. Returns as fl_listen_unix(): 0, -EMFILE, -ENFILE, -ENOMEM,
- * -ENOSPC, -ENOTSUP, -EADDRINUSE, -ENOTSOCK, -ENAMETOOLONG, -EINVAL, -ENOENT, -ENOTDIR, -EACCES,
- * -EROFS, and other errors of the system.
+ * unless another socket has replaced it. Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP,
+ * or:
+ *   -EADDRINUSE        a socket is open there, or a process is just opening the path
+ *   -ENOTSOCK          the file is no socket
+ *   -ENAMETOOLONG      above 107 bytes
+ *   -EINVAL            ""
+ *   -ENOENT, -ENOTDIR  the folder does not exist
+ *   -EACCES, -EROFS, and other errors of the system for the path
  */
 FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path);
 

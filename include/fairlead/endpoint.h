@@ -68,9 +68,13 @@ typedef struct fl_endpoint_config {
  * Creates an endpoint at `path`. The file appears with its mode, whatever the umask, before any
  * process can connect. fl_endpoint_free() removes the file, unless another one has replaced it. A
  * stale file is replaced. Of several processes that use one path at the same time one gets it, as
- * by fl_listen_unix() (fairlead/net.h). Returns as fl_listen_unix(): 0, -EMFILE, -ENFILE,
- * -ENOMEM, -EADDRINUSE, -ENOTSOCK, -EINVAL, -ENOENT, -ENOTDIR, -EACCES, -EROFS, others of the system; or:
- *   -ENAMETOOLONG  also a type above FL_ENDPOINT_TYPE_MAX
+ * by fl_listen_unix() (fairlead/net.h). Returns 0, -EMFILE, -ENFILE, -ENOMEM, or:
+ *   -EADDRINUSE        a process listens there, or is just opening the path
+ *   -ENOTSOCK          the file is no socket
+ *   -ENAMETOOLONG      a path above 107 bytes, or a type above FL_ENDPOINT_TYPE_MAX
+ *   -EINVAL            the path is NULL or ""; a mode with an abstract name, or above 0777
+ *   -ENOENT, -ENOTDIR  the folder does not exist
+ *   -EACCES, -EROFS, and other errors of the system for the path
  */
 FL_API FL_MUST_CHECK int fl_endpoint_create(fl_endpoint **o, const char *path, const fl_endpoint_config *config);
 

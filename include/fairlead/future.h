@@ -107,8 +107,11 @@ FL_API const char *fl_future_message(const fl_future *f);
 FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
 
 /*
- * As fl_future_cancel(), but a running task is not requested to stop. Returns 0, -EALREADY, or:
- *   -EBUSY  also: another context is about to submit the task (fl_future_then())
+ * As fl_future_cancel(), but a running task is left alone. Returns:
+ *   0          the task has ended as cancelled, now or before
+ *   -EBUSY     the task runs, and is not requested to stop; or another context is about to end the
+ *              task as cancelled, or to submit it (fl_future_then())
+ *   -EALREADY  the task has ended otherwise
  */
 FL_API FL_MUST_CHECK int fl_future_cancel_pending(fl_future *f);
 

@@ -21,8 +21,9 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_connect_tcp(&s, "localhost", 7000);             // check
  *
- * A listener belongs to a loop as a stream does, and must be freed before it. All sockets are
- * close-on-exec. TCP sockets send without delay (TCP_NODELAY).
+ * A listener belongs to the loop on which it was created. Only that loop's thread may call its
+ * functions, and only fibers of the loop those that wait. A listener must be freed before its loop.
+ * All sockets are close-on-exec. TCP sockets send without delay (TCP_NODELAY).
  *
  * A host is a numeric address ("127.0.0.1", "::1", "fe80::1%eth0") or a name. A name is looked up
  * by getaddrinfo() on the loop's threads (fl_to_thread()). A lookup goes on there after a cancel or

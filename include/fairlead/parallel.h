@@ -32,9 +32,9 @@ typedef struct fl_parallel_config {
  * Calls body(state, from, to) for parts that together are the numbers from `begin` to `end` - 1,
  * each once, in any order, several at a time. Blocks until all calls have returned. In a task of
  * `e` the loop runs on that task's worker and on idle workers. A thread that runs no task may make
- * calls beside the workers, as a task with FL_FULL_RUN, unless `e` has one worker or an initializer;
- * these calls fork nothing. The calls have a scope that is requested when a call fails, at the
- * deadline, and with `cancel`. Returns:
+ * calls beside the workers, as a task with FL_FULL_RUN does, unless `e` has one worker or an
+ * initializer; these calls fork nothing. The calls have a scope that is requested when a call
+ * fails, at the deadline, and with `cancel`. Returns:
  *   0            also for an empty range
  *   FL_ETASK     a call returned another value than 0; no further calls were begun
  *   -ETIMEDOUT, -ECANCELED
@@ -75,7 +75,8 @@ FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t
                                             void *state, void *value, const fl_parallel_config *config);
 
 /*
- * Fork and join: calls two functions, on a worker of a thread executor perhaps at the same time.
+ * Fork and join: calls two functions. On a worker of a thread executor an idle worker may steal the
+ * second call. Otherwise they are called one after the other.
  *
  *     rc = fl_parallel_invoke(sort, &left, sort, &right);
  */

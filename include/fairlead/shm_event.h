@@ -53,7 +53,10 @@ FL_INLINE void fl_shm_event_init(fl_shm_event *_e)
  */
 FL_API FL_MUST_CHECK int fl_shm_event_set(fl_shm_event *e);
 
-/* As fl_event_reset(). */
+/*
+ * Makes `e` not set. Woken waiters stay woken. Acquires what each undone set released, so "reset,
+ * look for work, wait if there is none" misses no work.
+ */
 FL_API void fl_shm_event_reset(fl_shm_event *e);
 
 /* True if `e` is set now. Acquires when true. */

@@ -25,8 +25,11 @@ FL_BEGIN_DECLS
  * except if a stopped waiter (SIGSTOP) was woken for it: then other waiters are woken for the next
  * permit. Waiters are not served in FIFO order. Limit: FL_SHM_SEM_MAX permits.
  *
- * Stopped processes, -EBADMSG: as in fairlead/shm_event.h; a release is like a set. Processes,
- * fork, emulators: as in fairlead/shm_mutex.h.
+ * While a process is stopped in the few instructions of a release or a wait, waits block, and so do
+ * releases that have waiters. A wait with a deadline ends at most a few milliseconds late.
+ * Processes, fork, emulators: as in fairlead/shm_mutex.h.
+ *
+ * -EBADMSG: the memory has been overwritten. The call did nothing.
  *
  * Memory order: an acquire sees what was written before the release of its permit. A release that
  * finds no waiter touches the semaphore for the last time in the instruction that adds the permit.
@@ -61,7 +64,7 @@ FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
 
 /*
  * Releases `n` permits, 0 or more, at once; the second form: one. Waits only while a process is
- * stopped in a call. Returns 0, -EBADMSG, or:
+ * stopped in a call (above). Returns 0, -EBADMSG, or:
  *   -EOVERFLOW  not released: the semaphore would have more than FL_SHM_SEM_MAX permits
  */
 FL_API FL_MUST_CHECK int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n);

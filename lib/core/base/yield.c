@@ -20,8 +20,8 @@
  *                     barred while it is more than
  *                     YIELD_BURST in the future; 0: the
  *                     thread is new
- *   fl__yield_newest  the ration changed last            by any thread, after a late yield; relaxed:
- *                                                        a single number
+ *   fl__yield_newest  the ration changed last            by any thread, after a late yield;
+ *                                                        relaxed: a single number
  *   yield_last[i]     when a thread last yielded on a    before each yield, by any thread on such
  *                     CPU with this number, modulo       a CPU; relaxed: publishes nothing
  *                     YIELD_CPUS; in the low bits the

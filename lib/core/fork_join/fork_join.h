@@ -9,7 +9,16 @@
 
 /*
  * The forks of an executor's workers: fl_parallel_invoke() publishes forks, and idle workers steal
- * them. fork_join.c has the invariants, pool_help_forks() the order of the calls.
+ * them. fork_join.c has the invariants.
+ *
+ *     struct fl__fork_stack *self = fl__forks_enter(&forks, i);   // a worker begins
+ *     for (;;) {
+ *             if (there is a task) { run it; continue; }
+ *             if (fl__forks_run_one(&forks, self)) continue;
+ *             if (fl__forks_prepare_sleep(&forks, self)) continue;    // there is a new fork
+ *             park, until there is a task or `wake` was called
+ *     }
+ *     fl__forks_leave(self);
  */
 struct fl__forks {
 	struct fl__fork_flags flags;

@@ -20,7 +20,16 @@ struct fl_as_completed {
 	const struct fl__as_completed_ops *ops;
 };
 
-/* A set of futures, which lists them in the order of their ends, in constant time for each. */
+/*
+ * A set of futures, which lists them in the order of their ends, in constant time for each.
+ *
+ *     struct fl__future_set set;
+ *     fl__future_set_init(&set, name);
+ *     for each: fl__future_set_add(&set, &each[i], f[i]);
+ *     rc = fl__future_set_sleep(&set, enough, deadline, cancel);
+ *     for each: fl__future_set_remove(&each[i]);
+ *     fl__future_set_fini(&set);
+ */
 struct fl__future_set;
 
 /* A future in a set. Must not move until fl__future_set_fini(). */

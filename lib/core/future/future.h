@@ -13,7 +13,16 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Internals of a future, for the code that makes and ends one. future.c has its states. */
+/*
+ * Internals of a future, for the code that makes and ends one. future.c has its states.
+ *
+ *     fl__future_init(f, &ops, type, ...);           // two references: producer's and consumer's
+ *     if (fl__future_claim(f) == FL__CLAIM_RUN) {
+ *             error = type->run(...);
+ *             fl__future_finish(f, error, NULL);      // published, its callbacks have run
+ *             fl_future_free(f);                      // the producer's reference
+ *     }
+ */
 
 struct fl__callback {
 	struct fl__callback *next;

@@ -2,8 +2,9 @@
 /*
  * The blocking queue over a backend (queue.h): creation, waiting, puts and gets, joining.
  *
- * A put or a get is one operation of the backend, which linearizes it. At -EBUSY the caller waits
- * for another call, as for a lock.
+ * A put is one operation of the backend, which linearizes it. If the backend is full, the producer
+ * spins, enqueues itself, sleeps, and tries again when it is woken. A get is the mirror image. At
+ * -EBUSY the caller waits for another call, as for a lock.
  */
 #include "queue.h"
 #include "../base/atomic.h"

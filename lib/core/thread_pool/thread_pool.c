@@ -108,6 +108,8 @@
  * So these are in the total order of seq_cst: the claim, or for a list the store to `overflowing`;
  * the submit's load of `searching`; the end of S's search; S's load of `more`.
  *
+ * Harmless: a wake for a task that another worker takes first; a mark while no worker sleeps.
+ *
  * After a timeout a sleeper removes itself under the lock, and looks at the backlog before it ends.
  * Until it has the lock it counts as idle, though a wake passes over it.
  *
@@ -126,7 +128,7 @@
  *
  * A pool is *starved* if tasks are pending and all active workers doze. These look for it: a worker
  * that begins to doze, through the agent; a submit that finds the mark; a worker that steps back or
- * ends; a resize. If a task ends the thread of the last
+ * ends; a resize. Section 4 of docs/design.md says why. If a task ends the thread of the last
  * worker, `started` is NO_WORKER again, and the thread stays until no task is pending or another
  * worker was started.
  */
