@@ -140,8 +140,8 @@ FL_END_DECLS
 
 /*
  * Claims up to `_n` slots for a put (a get): of `*_word`, the tail (the head), whose stamps are
- * `_ahead` of their positions, 0 (ITEM). Returns 0, -EAGAIN, -EBUSY, -EPIPE. Without `_exact`,
- * -EBUSY stands for -EAGAIN, too.
+ * `_ahead` of their positions, 0 (ITEM). `_size` of the items: 0: not known. Returns 0, -EAGAIN,
+ * -EBUSY, -EPIPE. Without `_exact`, -EBUSY stands for -EAGAIN, too.
  */
 static inline __attribute__((always_inline)) int fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word,
                                                                       uint64_t _ahead, size_t _size, size_t _n,

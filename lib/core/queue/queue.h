@@ -106,6 +106,7 @@ struct fl_queue {
 	alignas(max_align_t) unsigned char state[];
 };
 
+_Static_assert(offsetof(struct fl_queue, get_one) == offsetof(struct fl__queue_begin, get_one), "it begins so");
 _Static_assert(offsetof(struct fl_queue, wait_keys) % 2 == 0, "or the keys of its wait queues are even addresses");
 
 /*

@@ -66,6 +66,23 @@ FL_TEST(queue_lifo_gives_the_newest_first)
 	assert_int_equal(item, 77);
 }
 
+FL_TEST(queue_lifo_of_8_bytes)
+{
+	enum { CAPACITY = 5 };
+	const uint64_t each = 0x100000001;
+	uint64_t item = 0;
+	FL_SCOPED(fl_queue) *q = NULL;
+	FL_OK(fl_queue_create(&q, sizeof item, &(fl_queue_config){.capacity = CAPACITY, .order = FL_LIFO}));
+	for (unsigned i = 1; i <= CAPACITY; i++)
+		FL_OK(fl_queue_put(q, &(uint64_t){i * each}));
+	FL_RC(fl_queue_try_put(q, &item), -EAGAIN);
+	for (unsigned i = CAPACITY; i > 0; i--) {
+		FL_OK(fl_queue_get(q, &item));
+		assert_true(item == i * each);
+	}
+	FL_RC(fl_queue_try_get(q, &item), -EAGAIN);
+}
+
 FL_TEST(queue_lifo_many)
 {
 	FL_SCOPED(fl_queue) *q = make(FL_LIFO, 4);
