@@ -157,7 +157,7 @@
 
 enum { POOL_STARTED, POOL_NO_WORKER, POOL_START_FAILED };
 
-static const int64_t pool_surplus_timeout = FL_S(1);
+static const int64_t pool_surplus_timeout = FL_S(1); /* how long a surplus worker sleeps before it ends */
 
 static fl_future pool_taking, pool_between;
 
@@ -191,6 +191,12 @@ static void pool_unpark(struct fl__thread_pool *p)
 	fl__lot_unpark(&taken);
 }
 
+static struct fl__thread_pool *pool_lock(struct fl__thread_pool *p)
+{
+	fl_mutex_lock(&p->base.lock);
+	return p;
+}
+
 static void pool_locked_end(struct fl__thread_pool **p)
 {
 	pool_unlock(*p);
@@ -199,7 +205,7 @@ static void pool_locked_end(struct fl__thread_pool **p)
 /* A declaration: locks until the end of the block. */
 #define POOL_LOCKED(p)                                                                                                 \
 	__attribute__((cleanup(pool_locked_end), unused)) struct fl__thread_pool *FL__UNIQUE(pool_locked_) =           \
-	    (fl_mutex_lock(&(p)->base.lock), (p))
+	    pool_lock(p)
 
 /* The number of workers. All under the lock. */
 
@@ -488,6 +494,7 @@ static bool pool_marks_empty(struct fl__thread_pool *p)
 	       (fl__mpmc_mark_empty(&p->backlog.ring) || fl__mpmc_can_get(&p->backlog.ring) == -EPIPE);
 }
 
+/* Called by a worker that has found a task. */
 static void pool_stop_searching(struct fl__thread_pool *p)
 {
 	/* this and the next: see the invariant */
@@ -775,8 +782,9 @@ static struct pool_taken pool_search(struct fl__thread_worker *w)
 }
 
 /*
- * Pauses, if the worker has begun several tasks since it last found none, until the submitter is
- * some tasks ahead: else both use the same cache lines for each task.
+ * For a worker that has just found no task. Pauses, if the worker has begun several tasks since it
+ * last found none, until the submitter is some tasks ahead: else both use the same cache lines for
+ * each task.
  */
 static bool pool_pause_if_caught_up(struct fl__thread_worker *w)
 {
@@ -788,30 +796,14 @@ static bool pool_pause_if_caught_up(struct fl__thread_worker *w)
 	return has_kept_up;
 }
 
-/*
- * After a take. `head`: the ring's before it. If another worker has taken a task meanwhile, tasks
- * are short, and the workers wait for each other's cache lines: this worker pauses before its next
- * take, each time for longer.
- */
-POOL_INLINE void pool_adapt_pause(struct fl__thread_worker *w, uint64_t head)
-{
-	const bool met = fl__load_relaxed(&w->pool->backlog.ring.head) - head > FL__MPMC_STEP; /* a hint */
-	const unsigned twice = 2 * w->pause + 8;
-	w->pause = !met ? 0 : twice < FL__POOL_TURNS ? twice : FL__POOL_TURNS;
-}
-
 POOL_INLINE struct pool_taken pool_next(struct fl__thread_worker *w, struct fl__thread_pool *p)
 {
 	struct pool_taken taken;
-	fl__pause(w->pause);
-	const uint64_t head = fl__load_relaxed(&p->backlog.ring.head); /* a hint */
 	do
 		taken = pool_take(w, p, fl__backlog_take, false);
 	while (!taken.block && !taken.crowded && pool_pause_if_caught_up(w)); /* once: no task began since */
-	if (taken.block) {
-		pool_adapt_pause(w, head);
+	if (taken.block)
 		return taken;
-	}
 	fl__add_relaxed(&p->searching, 1); /* as in pool_wake_locked() */
 	/* the count; pairs with pool_looks_next() */
 	fl__store_release(&w->running, NULL);
@@ -1072,6 +1064,7 @@ FL__COLD static bool pool_is_deserted(struct fl__thread_pool *p)
 	return p->alive == 0 && fl__backlog_length(&p->backlog) > 0;
 }
 
+/* The worker counts as active until here. */
 FL__COLD static void pool_replace_worker(struct fl__thread_pool *p)
 {
 	{
@@ -1340,6 +1333,7 @@ static bool pool_has_ended(fl_executor *e)
 	return pool_of(e)->threads == 0 && fl__executor_is_idle(e);
 }
 
+/* The thread that left last has joined the others. */
 static int fl__thread_pool_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl__executor_join_thread(e, &pool_of(e)->ended, pool_has_ended, deadline, cancel);
@@ -1365,6 +1359,7 @@ FL__COLD static void pool_destroy(fl_executor *e)
 	fl__free_to(allocator, p);
 }
 
+/* How many tasks in the backlog no context has claimed. */
 static size_t pool_pending(const struct fl__thread_pool *p, size_t length)
 {
 	/* approximate, may be below 0 */

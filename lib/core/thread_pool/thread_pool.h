@@ -29,7 +29,6 @@ struct fl__thread_worker {
 	size_t begun, skipped;
 	struct fl__task_block_batch freed;
 	size_t found_none; /* `begun` when it last found no task */
-	unsigned pause;    /* turns, before the next take */
 	unsigned number;   /* from 0; in the thread's name */
 	unsigned blocking; /* depth of blocking sections; only the worker uses it */
 	/* 0, or, while it dozes, 1 + what it waits for (debug/awaited.h) */
