@@ -23,7 +23,7 @@
  * to: the last fiber, and its loop, may end on another thread.
  *
  *   word      bit           meaning                     set by               cleared by
- *   running_  MEMBERS_LEFT  a member is left            fl__group_enter()        the last member
+ *   running_  MEMBERS_LEFT  a member is left            fl__group_enter()    the last member
  *   idle_     NO_OFFER      a taking join found no      group_take_offer()   a new offer, the last
  *                           offer                                            member
  *   both      WAITER        a waiter sleeps until the   fl__word_wait(),     together with that bit
@@ -219,6 +219,7 @@ static void group_note(fl_group *g, const struct group_task *task, const fl_futu
 	fl__group_note_error(g, cut, &(struct fl__group_failure){error, task->number, type, NULL, text});
 }
 
+/* Without the lock. The caller's last access to the group. */
 static void group_leave(fl_group *g)
 {
 	if (!fl__load_relaxed(&g->used_))           /* see group_refuse() */

@@ -31,7 +31,8 @@
  * Invariants
  *   1. Exactly one context claims. That context alone writes error, message and result, and ends
  *      the future.
- *   2. Linearization points: of start and cancel, the claim's CAS; of the end, the ending CAS.
+ *   2. Linearization points: of start and cancel, the claim's CAS; of the end, the ending CAS; or
+ *      the stores of invariant 6.
  *      While GUARDED is set, one section under `lock` ends the token, detaches the callbacks and
  *      does the ending CAS. A thread that wants to request the token or to add a callback sets
  *      GUARDED first, unless the future has ended. Then the thread takes the lock and reads the
@@ -47,7 +48,7 @@
  *      the producer's reference. The ending CAS may drop that reference if there are no callbacks.
  *   6. A future is *unshared* if it has one reference, no other bits than CLAIMED, a token that is
  *      alone, and no queue. Then only the producer can reach it, and claims and ends it by plain
- *      stores. The caller of fl__future_ref_running() must exclude such an end.
+ *      stores.
  *
  * Stale bits are safe: WAITERS without a wait queue costs a visit of the parking lot, GUARDED
  * without callbacks a lock. Lock order: an executor's, `lock`, a token's tree, a bucket of the

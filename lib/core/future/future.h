@@ -192,7 +192,8 @@ bool fl__future_is_of_parent(const fl_future *f);
 
 /*
  * For a caller without a reference, which knows only that the memory is, or was, a future's.
- * Returns false unless the future is claimed and has not ended.
+ * Returns false unless the future is claimed and has not ended. The caller must exclude an end by
+ * plain stores (future.c, invariant 6).
  */
 bool fl__future_ref_running(fl_future *f);
 

@@ -159,6 +159,7 @@ enum { POOL_STARTED, POOL_NO_WORKER, POOL_START_FAILED };
 
 static const int64_t pool_surplus_timeout = FL_S(1); /* how long a surplus worker sleeps before it ends */
 
+/* Markers in `running`: see the table. */
 static fl_future pool_taking, pool_between;
 
 static int pool_start_worker(struct fl__thread_pool *p);
@@ -1064,6 +1065,7 @@ FL__COLD static bool pool_is_deserted(struct fl__thread_pool *p)
 	return p->alive == 0 && fl__backlog_length(&p->backlog) > 0;
 }
 
+/* The worker counts as active until here. */
 /* The worker counts as active until here. */
 FL__COLD static void pool_replace_worker(struct fl__thread_pool *p)
 {

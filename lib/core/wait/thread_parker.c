@@ -33,7 +33,8 @@
  * PARKER_SPIN_MOST minus that time, at least -PARKER_SPIN_MOST, is added to `saved`: the gain, if a
  * sleep costs PARKER_SPIN_MOST. After a wait with a positive sum, `spin_ns` is PARKER_SPIN_MOST. If
  * the sum is negative and `spin_ns` the least, there is no second phase: on Linux 6.18, a thread
- * that has yielded preempts less.
+ * that has yielded preempts less. A failed spin from which the thread learns nothing sets `saved`
+ * to 0.
  *
  * A pause cannot help a partner that needs this CPU. So while yields are barred (yield.c), a thread
  * last woken on its own CPU (`waker_on_this_cpu`) polls once. Each PARKER_TRIAL-th spin runs the
@@ -136,6 +137,7 @@ static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
 		const uint32_t seen = fl__load_acquire(futex);
 		if ((unparked = parker_is_unparked(wait)))
 			break;
+		/* The loop checks the word and the clock, not the result. */
 		(void)fl__sys.futex_wait(futex, seen, fl__min_deadline(deadline, doze_at));
 		expected = PARKER_ASLEEP;
 		if (fl__is_expired(deadline) &&
