@@ -35,8 +35,8 @@ void fl__wait_queue_add_first(struct fl__wait_queue *queue, struct fl__node *nod
 void fl__wait_queue_remove(struct fl__wait_queue *queue, struct fl__node *node);
 
 /*
- * As fl__lot_take(), without observers, but of the first five waiters prefers one that was enqueued on another CPU: on
- * this CPU it would preempt the caller.
+ * As fl__lot_take(), without observers, but of the first five waiters prefers one that was enqueued
+ * on another CPU: on this CPU it would preempt the caller.
  */
 size_t fl__wait_queue_take(struct fl__wait_queue *queue, size_t max);
 
