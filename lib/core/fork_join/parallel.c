@@ -167,13 +167,13 @@ static bool parallel_take(struct parallel_part *part)
 
 static int parallel_run_shared(struct parallel_part *part)
 {
-	const fl_reduction *reduction = part->loop->reduction;
+	const fl_reduction *reduction = part->behind ? part->loop->reduction : NULL;
 	int error = 0;
 	while (error == 0 && parallel_take(part)) {
-		if (part->behind)
+		if (reduction)
 			memcpy(part->value, reduction->identity, reduction->size);
 		error = parallel_run_part(part);
-		if (error == 0 && part->behind) {
+		if (error == 0 && reduction) {
 			reduction->combine(part->loop->state, part->value, part->behind);
 			memcpy(part->behind, part->value, reduction->size);
 		}

@@ -509,10 +509,16 @@ static FL__NOINLINE bool heap_get_locked(fl_queue *q, void *item)
 	return has_item;
 }
 
-FL__SLOW_PATH static bool heap_one_contended(fl_queue *q, const void *from, void *to)
+FL__SLOW_PATH static bool heap_put_contended(fl_queue *q, const void *item)
 {
 	locked_acquire_slow(&heap_of(q)->locked);
-	return to ? heap_get_locked(q, to) : heap_put_locked(q, from);
+	return heap_put_locked(q, item);
+}
+
+FL__SLOW_PATH static bool heap_get_contended(fl_queue *q, void *item)
+{
+	locked_acquire_slow(&heap_of(q)->locked);
+	return heap_get_locked(q, item);
 }
 
 static inline bool heap_is_simple(const struct heap *h, size_t index, enum fl__queue_side marked)
@@ -535,7 +541,7 @@ static bool heap_put_one(fl_queue *q, const void *item)
 	if (fl__unlikely(fl__load_relaxed(&h->locked.length) >= h->locked.capacity))
 		return false;
 	if (fl__unlikely(!locked_try_acquire(&h->locked)))
-		return heap_one_contended(q, item, NULL);
+		return heap_put_contended(q, item);
 	const size_t index = h->locked.length;
 	if (h->locked.closed || index >= h->array.allocated || !heap_is_simple(h, index, FL__CONSUMERS))
 		return heap_put_locked(q, item);
@@ -555,7 +561,7 @@ static bool heap_get_one(fl_queue *q, void *item)
 	if (fl__unlikely(fl__load_relaxed(&h->locked.length) == 0 || h->locked.capacity == FL_UNBOUNDED))
 		return false;
 	if (fl__unlikely(!locked_try_acquire(&h->locked)))
-		return heap_one_contended(q, NULL, item);
+		return heap_get_contended(q, item);
 	const size_t index = h->locked.length - 1;
 	if (index == SIZE_MAX || !heap_is_simple(h, index, FL__PRODUCERS))
 		return heap_get_locked(q, item);
