@@ -4,6 +4,7 @@
 /* The atomic operations, which the public headers need, too. */
 #include "sanitizer.h"
 #include <fairlead/private/inline.h>
+#include <stdint.h>
 
 /*
  * ThreadSanitizer does not model fences. Under it (FL__TSAN) a fence is a read-modify-write of one
