@@ -124,15 +124,13 @@ static _Thread_local bool is_caller;
 static int visit_shared(void *state, size_t from, size_t to)
 {
 	struct shared *s = state;
-	int rc = 0;
+	size_t none = CALLS;
 	assert_ptr_equal(fl_executor_current(), s->e);
 	s->visited[from]++;
-	if (s->first[!is_caller] == CALLS) {
-		s->first[!is_caller] = from;
-		int (*const at)(struct shared *) = is_caller ? s->at_caller : s->at_helper;
-		rc = at ? at(s) : 0;
-	}
-	return rc;
+	if (!fl__cas_relaxed(&s->first[!is_caller], &none, from)) /* several workers */
+		return 0;
+	int (*const at)(struct shared *) = is_caller ? s->at_caller : s->at_helper;
+	return at ? at(s) : 0;
 }
 
 static int run_shared(struct shared *s, fl_executor *e, const fl_parallel_config *config)
@@ -158,17 +156,23 @@ static int await_helper(struct shared *s)
 	return fl_event_wait(&s->helper_runs);
 }
 
-static int tell_caller(struct shared *s)
+static int meet_helper(struct shared *s)
+{
+	fl_event_set(&s->helper_may_go_on);
+	return await_helper(s);
+}
+
+static int meet_caller(struct shared *s)
 {
 	fl_event_set(&s->helper_runs);
-	return 0;
+	return fl_event_wait(&s->helper_may_go_on);
 }
 
 /* The caller begins at the front, one worker at the back. */
 FL_TEST(parallel_for_shares_with_its_caller)
 {
 	for (unsigned workers = 2; workers <= 4; workers++) {
-		struct shared s = {.at_caller = await_helper, .at_helper = tell_caller};
+		struct shared s = {.at_caller = meet_helper, .at_helper = meet_caller};
 		FL_SCOPED(fl_executor) *e = NULL;
 		FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
 		FL_OK(run_shared(&s, e, &by_one));
