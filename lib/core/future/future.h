@@ -160,7 +160,7 @@ void fl__future_keep_result(fl_future *f);
 
 bool fl__future_keeps_result(const fl_future *f);
 
-/* fl__future_finish() in steps, which also free the producer's reference. May call a drop hook: */
+/* The steps of fl__future_finish(), which also free the producer's reference. Calls drop hooks. */
 void fl__future_set_end(fl_future *f, int error, char *message);
 /* Publishes the end; no user code. False: the caller must call fl__future_end_rest(). */
 bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks);

@@ -94,8 +94,7 @@
  *   - A thread that is about to start a worker first calls one that has ended its task and has not
  *     yet looked for the next (&pool_between). The call counts that worker as searching. The worker
  *     ends this search as any other: when it has found a task, or else before it runs user code.
- *   - If a needed start fails, no worker searches, and the tasks wait for the workers that there
- *     are.
+ *   - If a needed start fails, no worker searches, and the tasks wait for the present workers.
  *
  * A submit may wake no worker because a worker S searches. The submit first claims its slot at the
  * tail of the ring, then sees S counted. S first uncounts itself, then does one of these:

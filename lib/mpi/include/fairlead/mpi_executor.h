@@ -97,9 +97,13 @@ typedef struct fl_mpi_config {
  *             `spawn` above FL_MPI_SPAWN_MAX; `max_tasks` or a time below 0; a config that other
  *             executors refuse, too
  *   -E2BIG    the initializer's argument exceeds FL_MPI_INITIALIZE_MAX bytes
- *   -ENOENT, -EEXIST: of the initializer, as fl_process_executor_create()
+ *   -ENOENT   the initializer is not registered
+ *   -EEXIST   another task has the initializer's name
  *
- * A submit to this executor also returns -ENOENT, -EEXIST, -EAGAIN, as one to a process executor.
+ * A submit to this executor also returns:
+ *   -ENOENT  the task is not registered here under its name
+ *   -EEXIST  another task is registered under its name: see fl_task_register()
+ *   -EAGAIN  the executor's threads cannot be started
  */
 FL_API FL_MUST_CHECK int fl_mpi_executor_create(fl_executor **e, const fl_executor_config *config,
                                                 const fl_mpi_config *mpi);
