@@ -814,16 +814,33 @@ class Kit:
                 self.same(program.stderr.read(), "subprocesses: ECANCELED: Operation canceled\n")
                 self.same(program.wait(timeout=60), 1)
 
+    def flags_of(self, package, name):
+        """pkg-config's flags of a package that an example needs."""
+        try:
+            done = subprocess.run(["pkg-config", "--cflags", "--libs", package], text=True, check=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            return done.stdout.split()
+        except (FileNotFoundError, subprocess.CalledProcessError) as error:
+            raise Skip(f"{name} is not installed for development") from error
+
+    def consumer_example_glib(self):
+        """The results arrive in the main loop, whose timer fires while no task can end; Ctrl-C cancels."""
+        program = self.compiled(os.path.join(self.source, "docs", "examples", "glib", "glib_loop.c"), self.cc, C_FLAGS,
+                                *self.flags_of("glib-2.0", "GLib"))
+        said = run([program, "100000"]).replace(".", "").split("\n")
+        self.same(len([line for line in said if line.startswith("Success: ")]), 8)
+        self.same(said[-2], "Success: 9592 primes")
+        with subprocess.Popen([program, str(2**63)], text=True, stdout=subprocess.PIPE) as endless:
+            self.same(endless.stdout.read(5), ".....")
+            endless.send_signal(signal.SIGINT)
+            self.same(re.findall(r"^(\w+).*: 0 primes$", endless.stdout.read(), re.M), ["Operation"] * 8)  # canceled
+            self.same(endless.wait(timeout=60), 1)
+
     def tls_example(self, name):
         """One of docs/examples/tls."""
-        try:
-            done = subprocess.run(["pkg-config", "--cflags", "--libs", "openssl >= 3.0"], text=True, check=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        except (FileNotFoundError, subprocess.CalledProcessError) as error:
-            raise Skip("OpenSSL 3 is not installed for development") from error
         folder = os.path.join(self.source, "docs", "examples", "tls")
         return self.compiled(os.path.join(folder, name + ".c"), self.cc, C_FLAGS, os.path.join(folder, "tls.c"),
-                             *done.stdout.split())
+                             *self.flags_of("openssl >= 3.0", "OpenSSL 3"))
 
     def tls_fails(self, command, text):
         done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
