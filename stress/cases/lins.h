@@ -6,9 +6,10 @@
 #include <fairlead/stress_lin.h>
 
 /*
- * A queue of ints, s->q, against its specification. `calls` is the prefix of its functions' names.
- * Further arguments are fields of the operation, or of FL_LIN; for operations with several items:
- * .keys = LIN_MOST.
+ * A queue of ints, s->q, against its specification; or of int64_t, if it has no calls for several
+ * items: an int is the lower half, which a little-endian machine has first. `calls` is the prefix
+ * of its functions' names. Further arguments are fields of the operation, or of FL_LIN; for
+ * operations with several items: .keys = LIN_MOST.
  *
  *   LIN_MADE_BY(lin_mpmc, fl_mpmc, fl_mpmc_create(&s->q, sizeof(int), 2))
  *   LIN_PUT(lin_mpmc, fl_mpmc, .weight = 3)
@@ -31,13 +32,14 @@
 #define LIN_PUT(scenario, calls, ...)                                                                                  \
 	FL_LIN_OP(scenario, put, FL_LIN_PUT, __VA_ARGS__)                                                              \
 	{                                                                                                              \
-		return calls##_try_put(s->q, &(int){(int)arg});                                                        \
+		return calls##_try_put(s->q, &(int64_t){arg});                                                         \
 	}
 
 #define LIN_GET(scenario, calls, ...)                                                                                  \
 	FL_LIN_OP(scenario, get, FL_LIN_GET, __VA_ARGS__)                                                              \
 	{                                                                                                              \
-		int item, rc = calls##_try_get(s->q, &item);                                                           \
+		int64_t item = 0;                                                                                      \
+		int rc = calls##_try_get(s->q, &item);                                                                 \
 		return rc ? rc : item;                                                                                 \
 	}
 

@@ -6,15 +6,16 @@
 #include "core/queue/mpmc_unbounded.h"
 
 /*
- * Declarations for the scenarios of the unbounded queues. Items are ints; segments are so short
- * that each put may need another.
+ * Declarations for the scenarios of the unbounded queues. Items are ints, and int64_t for one
+ * consumer: an int is the lower half, which a little-endian machine has first. Segments are so
+ * short that each put may need another.
  */
 static inline fl_mpmc_unbounded *chain_of(bool one_consumer, size_t segment, int items)
 {
 	fl_mpmc_unbounded *q = NULL;
-	OK(fl_mpmc_unbounded_create(&q, sizeof(int),
+	OK(fl_mpmc_unbounded_create(&q, one_consumer ? sizeof(int64_t) : sizeof(int),
 	                            &(fl_mpmc_unbounded_config){.one_consumer = one_consumer, .segment = segment}));
-	for (int i = 1; i <= items; i++)
+	for (int64_t i = 1; i <= items; i++)
 		OK(fl_mpmc_unbounded_try_put(q, &i));
 	fl__hazards_end(); /* or the setup would protect segments that the actors free */
 	return q;
@@ -27,8 +28,8 @@ static inline fl_mpmc_unbounded *unbounded_of(size_t segment, int items)
 
 static inline int unbounded_take(fl_mpmc_unbounded *q)
 {
-	int item = 0;
-	return fl_mpmc_unbounded_try_get(q, &item) == 0 ? item : 0;
+	int64_t item = 0;
+	return fl_mpmc_unbounded_try_get(q, &item) == 0 ? (int)item : 0;
 }
 
 /* Gets and frees the rest; returns the sum, or -1: wrong order, or wrong count. */
@@ -47,7 +48,7 @@ static inline int unbounded_end(fl_mpmc_unbounded *q, uint64_t puts)
 /* For the scenarios in which a peer stops for ever at each of its steps: one call of 5 kinds. */
 static inline void unbounded_call(fl_mpmc_unbounded *q, unsigned which)
 {
-	int items[2] = {2, 3};
+	int64_t items[2] = {2, 3};
 	switch (which) {
 	case 0:
 		FL_IGNORE(fl_mpmc_unbounded_try_put(q, items));
@@ -69,7 +70,7 @@ static inline void unbounded_call(fl_mpmc_unbounded *q, unsigned which)
 /* Each call returns within 64 steps beside such a peer. The caller may get if it `consumes`. */
 static inline void unbounded_call_all(fl_mpmc_unbounded *q, unsigned peer, bool consumes)
 {
-	int items[2] = {4, 5};
+	int64_t items[2] = {4, 5};
 	uint32_t since = fl_stress_steps();
 	FL_STRESS_CHECK(!consumes || fl_mpmc_unbounded_try_get_many(q, items, 1) == 1);
 	within_64(&since);

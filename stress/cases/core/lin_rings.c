@@ -44,7 +44,7 @@ LIN_GET_MANY(lin_mpmc, fl_mpmc, .keys = LIN_MOST)
 LIN_IS(lin_mpmc, fl_mpmc, &fewer, .limit = 2)
 
 /* One slot, which is every position. */
-LIN_MADE_BY(lin_mpmc_one, fl_mpmc, fl_mpmc_create(&s->q, sizeof(int), 1))
+LIN_MADE_BY(lin_mpmc_one, fl_mpmc, fl_mpmc_create(&s->q, sizeof(int64_t), 1))
 
 LIN_PUT(lin_mpmc_one, fl_mpmc, .weight = 1)
 LIN_GET(lin_mpmc_one, fl_mpmc, .weight = 1)

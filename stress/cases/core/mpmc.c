@@ -5,9 +5,10 @@
  */
 #include "mpmcs.h"
 
-static int get(fl_mpmc *q)
+static int64_t get(fl_mpmc *q)
 {
-	int item = 0, rc;
+	int64_t item = 0;
+	int rc;
 	while ((rc = fl_mpmc_try_get(q, &item)) != 0) {
 		FL_STRESS_CHECK(rc == -EAGAIN || rc == -EBUSY);
 		fl_stress_relax();
@@ -21,13 +22,13 @@ static int get(fl_mpmc *q)
  */
 struct mpmc_aba_short_tag {
 	fl_mpmc *q;
-	int sum, got[3];
+	int64_t sum, got[3];
 };
 
 FL_STRESS_SETUP(mpmc_aba_short_tag)
 {
 	s->q = ring_of(1);
-	OK(fl_mpmc_try_put(s->q, &(int){1}));
+	OK(fl_mpmc_try_put(s->q, &(int64_t){1}));
 }
 
 FL_STRESS_ACTOR(mpmc_aba_short_tag, slow)
@@ -40,17 +41,17 @@ FL_STRESS_ACTOR(mpmc_aba_short_tag, busy)
 {
 	if (fl_mpmc_try_get(s->q, &s->got[1]) != 0)
 		s->got[1] = 0;
-	if (fl_mpmc_try_put(s->q, &(int){2}) == 0)
+	if (fl_mpmc_try_put(s->q, &(int64_t){2}) == 0)
 		s->sum += 2;
 	if (fl_mpmc_try_get(s->q, &s->got[2]) != 0)
 		s->got[2] = 0;
-	if (fl_mpmc_try_put(s->q, &(int){4}) == 0)
+	if (fl_mpmc_try_put(s->q, &(int64_t){4}) == 0)
 		s->sum += 4;
 }
 
 FL_STRESS(mpmc_aba_short_tag, slow, busy)
 {
-	int left = 0, sum = s->got[0] + s->got[1] + s->got[2];
+	int64_t left = 0, sum = s->got[0] + s->got[1] + s->got[2];
 	while (fl_mpmc_try_get(s->q, &left) == 0)
 		sum += left;
 	fl_mpmc_free(s->q);
@@ -74,7 +75,7 @@ FL_STRESS_SETUP(mpmc_free_after_get)
 
 FL_STRESS_ACTOR(mpmc_free_after_get, producer)
 {
-	OK(fl_mpmc_try_put(s->q, &(int){1}));
+	OK(fl_mpmc_try_put(s->q, &(int64_t){1}));
 }
 
 FL_STRESS_ACTOR(mpmc_free_after_get, consumer)

@@ -34,13 +34,13 @@ FL_STRESS_SETUP(mpmc_agreed)
 	for (int i = 0; i < 2; i++) {
 		s->rings[i] = ring_of(1);
 		if (s->question >= GET_THEN_PUT)
-			OK(fl_mpmc_try_put(s->rings[i], &(int){1}));
+			OK(fl_mpmc_try_put(s->rings[i], &(int64_t){1}));
 	}
 }
 
 static int ask(unsigned question, fl_mpmc *q)
 {
-	int item = 1;
+	int64_t item = 1;
 	switch (question) {
 	case PUT_THEN_CAN_GET:
 		return fl__mpmc_can_get(q);
@@ -56,7 +56,7 @@ static int ask(unsigned question, fl_mpmc *q)
 static void change_then_ask(struct mpmc_agreed *s, int i)
 {
 	fl_mpmc *mine = s->rings[i], *other = s->rings[!i];
-	int item = 1;
+	int64_t item = 1;
 	if (s->question == CLOSE_THEN_GET)
 		fl_mpmc_close(mine);
 	else

@@ -15,7 +15,7 @@ struct mpmc_batch {
 
 FL_STRESS_SETUP(mpmc_batch)
 {
-	s->q = ring_of(2);
+	OK(fl_mpmc_create(&s->q, sizeof(int), 2));
 }
 
 FL_STRESS_ACTOR(mpmc_batch, producer)
@@ -65,7 +65,7 @@ FL_STRESS_SETUP(mpmc_close)
 
 FL_STRESS_ACTOR(mpmc_close, producer)
 {
-	const int items[] = {1, 2};
+	const int64_t items[] = {1, 2};
 	s->put = s->many ? fl_mpmc_try_put_many(s->q, items, 2) : fl_mpmc_try_put(s->q, items) == 0;
 	if (s->put == 0)
 		FL_STRESS_CHECK(s->data == 1);
@@ -79,7 +79,8 @@ FL_STRESS_ACTOR(mpmc_close, closer)
 
 FL_STRESS_ACTOR(mpmc_close, consumer)
 {
-	int items[2], rc = 0;
+	int64_t items[2];
+	int rc = 0;
 	if (s->many) {
 		while (!fl_mpmc_is_closed(s->q))
 			fl_stress_relax();
@@ -116,12 +117,12 @@ FL_STRESS_SETUP(mpmc_stalled)
 {
 	s->q = ring_of(2);
 	s->peer = fl_stress_choose(5);
-	OK(fl_mpmc_try_put(s->q, &(int){1}));
+	OK(fl_mpmc_try_put(s->q, &(int64_t){1}));
 }
 
 FL_STRESS_ACTOR(mpmc_stalled, peer)
 {
-	int items[2] = {2, 3};
+	int64_t items[2] = {2, 3};
 	switch (s->peer) {
 	case 0:
 		FL_IGNORE(fl_mpmc_try_put(s->q, items));
@@ -142,7 +143,7 @@ FL_STRESS_ACTOR(mpmc_stalled, peer)
 
 FL_STRESS_ACTOR(mpmc_stalled, tries)
 {
-	int item = 9, items[3];
+	int64_t item = 9, items[3];
 	uint32_t since = fl_stress_steps();
 	FL_IGNORE(fl_mpmc_try_put(s->q, &item));
 	within_64(&since);

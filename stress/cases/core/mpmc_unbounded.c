@@ -245,8 +245,8 @@ FL_STRESS_SETUP(unbounded_close)
 
 FL_STRESS_ACTOR(unbounded_close, producer)
 {
-	s->rc = fl_mpmc_unbounded_try_put(s->q, &(int){4});
-	int two[2] = {8, 16};
+	s->rc = fl_mpmc_unbounded_try_put(s->q, &(int64_t){4});
+	int two[4] = {8, 16, 16}; /* 8 and 16: as ints, and as the lower halves of int64_t */
 	s->many = (int)fl_mpmc_unbounded_try_put_many(s->q, two, 2);
 }
 
@@ -257,10 +257,11 @@ FL_STRESS_ACTOR(unbounded_close, closer)
 
 FL_STRESS_ACTOR(unbounded_close, consumer)
 {
-	int item, rc, sum = 0;
+	int64_t item = 0;
+	int rc, sum = 0;
 	while ((rc = fl_mpmc_unbounded_try_get(s->q, &item)) != -EPIPE) {
 		if (rc == 0)
-			sum += item;
+			sum += (int)item;
 		else
 			fl_stress_relax();
 	}
@@ -269,7 +270,7 @@ FL_STRESS_ACTOR(unbounded_close, consumer)
 
 FL_STRESS(unbounded_close, producer, closer, consumer)
 {
-	bool over = fl_mpmc_unbounded_is_closed(s->q) && fl_mpmc_unbounded_try_put(s->q, &(int){0}) == -EPIPE;
+	bool over = fl_mpmc_unbounded_is_closed(s->q) && fl_mpmc_unbounded_try_put(s->q, &(int64_t){0}) == -EPIPE;
 	int left = unbounded_take(s->q);
 	fl_mpmc_unbounded_free(s->q);
 	FL_FORBIDDEN(!over || left != 0, "accepted after the end");

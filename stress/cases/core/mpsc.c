@@ -25,7 +25,7 @@ FL_STRESS_SETUP(mpsc_retire)
 
 FL_STRESS_ACTOR(mpsc_retire, late)
 {
-	OK(fl_mpmc_unbounded_try_put(s->q, &(int){4}));
+	OK(fl_mpmc_unbounded_try_put(s->q, &(int64_t){4}));
 }
 
 FL_STRESS_ACTOR(mpsc_retire, consumer)

@@ -12,9 +12,13 @@ FL_TASK_STATIC(nest, int *, int)
 	return rc == 0 ? add_one_get(f, result) : rc;
 }
 
-/* submit_vs_shutdown: accepted tasks run, refused ones do not; a join waits for accepted tasks. */
+/*
+ * submit_vs_shutdown: accepted tasks run, refused ones do not; a join waits for accepted tasks, and
+ * then their cancel token has no children.
+ */
 struct submit_vs_shutdown {
 	fl_executor *e;
+	fl_cancel_token token;
 	int data, rc;
 };
 
@@ -25,7 +29,7 @@ FL_STRESS_SETUP(submit_vs_shutdown)
 
 FL_STRESS_ACTOR(submit_vs_shutdown, submitter)
 {
-	s->rc = add_one_submit(s->e, &s->data, NULL);
+	s->rc = add_one_submit_with(s->e, &s->data, NULL, &(fl_submit_config){.cancel = &s->token});
 }
 
 FL_STRESS_ACTOR(submit_vs_shutdown, closer)
@@ -36,6 +40,7 @@ FL_STRESS_ACTOR(submit_vs_shutdown, closer)
 FL_STRESS(submit_vs_shutdown, submitter, closer)
 {
 	fl_executor_free(s->e);
+	fl_cancel_token_destroy(&s->token);
 	FL_ACCEPTABLE(s->rc == 0 && s->data == 1, "accepted and run");
 	FL_ACCEPTABLE(s->rc == -EPIPE && s->data == 0, "refused");
 }
@@ -141,7 +146,8 @@ FL_STRESS(pool_unused_future, user, owner)
 
 /*
  * A cancel of the executor while tasks without a future end, with membarrier() and without: the
- * worker or the canceller frees the last reference.
+ * worker or the canceller frees the last reference. One task fails, in a block of its own. That the
+ * tasks have been listed is known as long as the pool: a worker may read it late.
  */
 struct pool_cancel_unshared {
 	fl_executor *e;
@@ -149,10 +155,21 @@ struct pool_cancel_unshared {
 	size_t cancelled;
 };
 
+struct large {
+	char bytes[FL__TASK_BLOCK_LARGE];
+};
+
+FL_TASK_STATIC(fail_large, atomic_int *, struct large)
+{
+	COUNT(*arg);
+	return fl_task_fail(ctx, -EIO, "a message");
+}
+
 FL_STRESS_SETUP(pool_cancel_unshared)
 {
 	s->e = pool_of(1);
-	((struct fl__thread_pool *)(void *)s->e)->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
+	pool_inside(s->e)->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
+	OK(fail_large_submit(s->e, &s->ran, NULL));
 	for (int i = 0; i < 3; i++)
 		OK(count_one_submit(s->e, &s->ran, NULL));
 }
@@ -165,8 +182,9 @@ FL_STRESS_ACTOR(pool_cancel_unshared, canceller)
 
 FL_STRESS(pool_cancel_unshared, canceller)
 {
+	FL_STRESS_CHECK(pool_inside(s->e)->crowded & FL__POOL_LISTED);
 	fl_executor_free(s->e);
-	FL_FORBIDDEN((size_t)s->ran + s->cancelled != 3, "one is lost, or ended twice");
+	FL_FORBIDDEN((size_t)s->ran + s->cancelled != 4, "one is lost, or ended twice");
 	FL_ACCEPTABLE(s->cancelled > 0, "some are cancelled");
 	FL_ACCEPTABLE(s->cancelled == 0, "all ran");
 }

@@ -82,7 +82,7 @@ struct pool_starved_twice {
 
 FL_TASK_STATIC(starved_wait_twice, struct pool_starved_twice *, void)
 {
-	struct fl__thread_pool *p = (struct fl__thread_pool *)(void *)(*arg)->e;
+	struct fl__thread_pool *p = pool_inside((*arg)->e);
 	OK(fl_event_wait(&(*arg)->first));
 	fl__store_relaxed(&p->next_stand_in, 0); /* as if the time to it had passed */
 	return fl_event_wait(&(*arg)->second);

@@ -7,6 +7,11 @@
 #include <fairlead/latch.h>
 #include <fairlead/task.h>
 
+static inline struct fl__thread_pool *pool_inside(fl_executor *e)
+{
+	return (struct fl__thread_pool *)(void *)e; /* base is its first member */
+}
+
 /*
  * A thread executor of up to `n` workers, some of which are the scenario's actors: they exist from
  * the beginning, and search. So the model explores only their search, and not their start.
@@ -15,7 +20,7 @@ static inline struct fl__thread_pool *pool_of_actors(unsigned n, unsigned actors
 {
 	fl_executor *e = NULL;
 	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = n}));
-	struct fl__thread_pool *p = (struct fl__thread_pool *)(void *)e; /* base is its first member */
+	struct fl__thread_pool *p = pool_inside(e);
 	while (p->made < actors)
 		FL_STRESS_CHECK(fl__thread_pool_make_worker(p) != NULL);
 	p->started = 0; /* POOL_STARTED */
@@ -108,7 +113,7 @@ static inline fl_executor *pool_of(unsigned workers)
 static inline fl_executor *pool_without_stand_ins(unsigned workers)
 {
 	fl_executor *e = pool_of(workers);
-	((struct fl__thread_pool *)(void *)e)->next_stand_in = FL_FOREVER;
+	pool_inside(e)->next_stand_in = FL_FOREVER;
 	return e;
 }
 

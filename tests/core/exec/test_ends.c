@@ -2,6 +2,7 @@
 /*
  * A function that the library calls ends otherwise than by its return: the table of docs/ends.md.
  */
+#include "fl_account.h"
 #include "fl_child.h"
 #include "fl_emulated.h"
 #include "fl_faults.h"
@@ -72,12 +73,16 @@ FL_TEST(ends_the_thread_of_its_worker)
 	assert_int_equal(stats.not_run, 0);
 }
 
-/* A join, a free and a cancel find the worker gone. */
+/* A join, a free and a cancel find the worker gone, and all memory of its tasks given back. */
 FL_TEST(ends_the_last_worker_of_a_closed_pool)
 {
+	struct account account = {.fail_at = -1};
+	const fl_allocator allocator = account_of(&account);
 	for (int i = 0; i < 20; i++) {
-		fl_executor *e = pool_of(1);
+		fl_executor *e;
 		fl_future *f;
+		FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1, .allocator = &allocator}));
+		FL_OK(ends_well_submit(e, 1, NULL));
 		FL_OK(ends_by_submit(e, EXITS, &f));
 		if (i % 2)
 			fl_executor_close(e);
@@ -85,6 +90,7 @@ FL_TEST(ends_the_last_worker_of_a_closed_pool)
 			FL_OK(fl_executor_join(e));
 		fails_with_its_thread(f);
 		fl_executor_free(e);
+		assert_int_equal(account_live(&account), 0);
 	}
 }
 

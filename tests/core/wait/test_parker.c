@@ -337,14 +337,14 @@ FL_TEST(parker_spin_grows_to_what_a_sleep_shows)
 	begin_releases(&s);
 	unsigned slept = 0;
 	for (unsigned i = 0; i < 100; i++) {
-		(void)wait_for_release(FL_US(15));
+		(void)wait_for_release(FL_US(24));
 		slept += turn.sleeps;
 	}
 	assert_in_range(slept, 1, 5);
 	(void)wait_for_release(FL_MS(1)); /* an exception changes nothing for long */
 	slept = 0;
 	for (unsigned i = 0; i < 100; i++) {
-		(void)wait_for_release(FL_US(15));
+		(void)wait_for_release(FL_US(24));
 		slept += turn.sleeps;
 	}
 	assert_true(slept <= 1);
