@@ -38,7 +38,6 @@
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
-#include "../base/sys.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/barrier.h>
@@ -235,8 +234,7 @@ static int barrier_wait_once(fl_barrier *b, int64_t deadline, fl_cancel_token *c
 	fl__lot_close(&lot);
 	if (rc != -EAGAIN)
 		return rc >= 0 && acting != 0 ? barrier_run_action(b, acting) : rc;
-	/* While yields are barred, a spin would keep this CPU from the missing parties. */
-	wait.no_spin = missing > 1 && fl__yields_are_barred(fl__sys.now());
+	wait.no_spin = wait.no_spin && missing > 1;
 
 	rc = fl__wait_sleep(&wait, deadline, cancel);
 	return rc != 0 ? barrier_give_up(b, &node, order, rc) : barrier_result_of(&node, order);

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The condition: a wait queue in the parking lot (wait/lot.h), and a word with one spinner: a
- * thread that began to wait when no context waited. The spinner polls its own fl__wait for a
- * bounded time, and only then enters the queue.
+ * thread that began to wait when no context waited. The spinner polls its own fl__wait before it
+ * enters the queue.
  *
  *   bits       meaning                   set by                         cleared by
  *   WAITERS    the wait queue may be     a waiter that enqueues,        signal and broadcast, under
  *              not empty                 under the queue lock           the queue lock, when they
  *                                                                       leave the queue empty
+ *   TOGETHER   new waiters share a       a broadcast to several, under  -
+ *              futex, and do not spin    the queue lock
+ *   APART      they do not share         another signal that finds      -
+ *                                        several, under the lock
  *   the rest   the spinner: a pointer    cond_try_spin(): CAS, with     signal and broadcast; the
  *              to its fl__wait; and in   the mutex held                 spinner that enqueues; all
  *              FORKS the fork count of                                  under the queue lock
@@ -20,10 +24,11 @@
  * A signal to the spinner, which has waited longest, is one store to its fl__wait. Signals, and the
  * spinner's move into the queue, hold the queue lock. So the spinner learns of a signal before it
  * touches the condition, which may be freed after the signal. A forked child inherits the word but
- * not the thread, as FORKS tells. From the 31st fork on there is no spinner.
+ * not the thread, as FORKS tells. From the 15th fork on there is no spinner.
  *
- * A signal moves a sleeping waiter to the queue of the mutex, whose unlock wakes it in its turn. A
- * moved waiter counts as signalled, even if its deadline expires before it owns the mutex.
+ * A signal moves a sleeping waiter to the queue of the mutex, whose unlock wakes it in its turn, or
+ * dequeues and wakes all that share a futex. A moved waiter counts as signalled, even if its
+ * deadline expires before it owns the mutex.
  *
  * Linearization: wait, fl__lot_add() or the CAS in cond_try_spin(); signal and broadcast, the
  * moves, or the CAS that takes the spinner out of the word. The last access of signal and broadcast
@@ -36,10 +41,12 @@
 #include <errno.h>
 #include <fairlead/cond.h>
 
-enum { COND_WAITERS = 1, COND_FORK = 2, COND_FORKS = 31 * COND_FORK, COND_SIGNALLED = 1 };
-#define COND_SPINNER (~(uintptr_t)(COND_WAITERS | COND_FORKS))
+enum { COND_WAITERS = 1, COND_TOGETHER = 2, COND_APART = 4, COND_HABIT = COND_TOGETHER | COND_APART };
+enum { COND_FORK = 8, COND_FORKS = 15 * COND_FORK, COND_SIGNALLED = 1 };
+#define COND_REST ((uintptr_t)COND_FORK - 1)
+#define COND_SPINNER (~(COND_REST | COND_FORKS))
 
-/* FORKS: this process can have no spinner. */
+/* FORKS: no spinner. */
 static uintptr_t cond_forks(void)
 {
 	return fl__fork_count < COND_FORKS / COND_FORK ? fl__fork_count * COND_FORK : COND_FORKS;
@@ -52,11 +59,17 @@ static struct fl__wait *cond_spinner(uintptr_t seen)
 	return ours ? (struct fl__wait *)(seen & COND_SPINNER) : NULL; // NOLINT(performance-no-int-to-ptr)
 }
 
-/* Called with the mutex held: the waiter misses no change of the predicate. */
+static bool cond_is_together(uintptr_t seen)
+{
+	return (seen & COND_HABIT) == COND_TOGETHER;
+}
+
+/* Called with the mutex held. */
 static void cond_enqueue(fl_cond *c, struct fl__node *node)
 {
 	FL__LOT(lot, c);
-	fl__lot_add(&lot, node);
+	/* a hint */
+	(cond_is_together(fl__load_relaxed(&c->word_)) ? fl__lot_add_together : fl__lot_add)(&lot, node);
 	/* the mutex, then the queue lock order it */
 	fl__or_relaxed(&c->word_, (uintptr_t)COND_WAITERS);
 }
@@ -65,11 +78,11 @@ static void cond_enqueue(fl_cond *c, struct fl__node *node)
 static bool cond_try_spin(fl_cond *c, struct fl__wait *wait)
 {
 	uintptr_t seen = fl__load_relaxed(&c->word_); /* the CAS decides */
-	if (wait->ctx->ops != &fl__thread_parker || (seen & COND_WAITERS) || cond_spinner(seen) ||
-	    cond_forks() == COND_FORKS)
+	if (wait->ctx->ops != &fl__thread_parker || (seen & COND_WAITERS) || cond_is_together(seen) ||
+	    cond_spinner(seen) || cond_forks() == COND_FORKS)
 		return false;
 	/* publishes `*wait`; pairs with cond_wake_spinner() */
-	return fl__cas_release(&c->word_, &seen, (uintptr_t)wait | cond_forks());
+	return fl__cas_release(&c->word_, &seen, (uintptr_t)wait | cond_forks() | (seen & COND_REST));
 }
 
 static bool cond_is_signalled(const void *wait)
@@ -85,8 +98,8 @@ static bool cond_enqueue_spinner(fl_cond *c, struct fl__node *node)
 	const bool waits = !cond_is_signalled(node->wait);
 	if (waits) {
 		fl__lot_insert(&lot, node, fl__lot_first(&lot));
-		/* a thread that sees WAITERS locks the queue */
-		fl__store_relaxed(&c->word_, (uintptr_t)COND_WAITERS);
+		/* A thread that sees WAITERS locks the queue. None replaces a spinner. */
+		fl__store_relaxed(&c->word_, (fl__load_relaxed(&c->word_) & COND_REST) | COND_WAITERS);
 	}
 	return waits;
 }
@@ -124,10 +137,10 @@ static size_t cond_wake_spinner(fl_cond *c)
 {
 	uintptr_t seen = fl__load_relaxed(&c->word_); /* the CAS decides */
 	do
-		if (!(seen & ~(uintptr_t)COND_WAITERS))
+		if (!(seen & ~COND_REST))
 			return 0;
 	/* pairs with cond_try_spin() */
-	while (!fl__cas_weak_acquire(&c->word_, &seen, seen & COND_WAITERS));
+	while (!fl__cas_weak_acquire(&c->word_, &seen, seen & COND_REST));
 	struct fl__wait *spinner = cond_spinner(seen);
 	if (!spinner)
 		return 0;
@@ -154,10 +167,14 @@ int fl_cond_destroy(fl_cond *c)
 
 void fl_cond_signal_n(fl_cond *c, size_t n)
 {
-	if (n == 0 || fl__load_relaxed(&c->word_) == 0) /* the mutex orders it */
+	/* the mutex orders it */
+	if (n == 0 || !(fl__load_relaxed(&c->word_) & ~(uintptr_t)COND_HABIT))
 		return;
 	struct fl__lot queue;
 	fl__lot_open(&queue, c);
+	const struct fl__node *first = fl__lot_first(&queue);
+	if (first && first->next != first)
+		fl__or_relaxed(&c->word_, (uintptr_t)(n < SIZE_MAX ? COND_APART : COND_TOGETHER)); /* a hint */
 	n -= cond_wake_spinner(c);
 	if (n > 0)
 		cond_wake_queue(c, &queue, n);
@@ -181,7 +198,7 @@ int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_toke
 {
 	if (!fl_mutex_is_locked(m))
 		fl__panic("fl_cond_wait", m, "the mutex is not locked");
-	_Alignas(COND_WAITERS + COND_FORKS + 1) struct fl__wait wait;
+	_Alignas(COND_FORK + COND_FORKS) struct fl__wait wait;
 	fl__wait_begin(&wait, FL__DEBUG_COND, c);
 	struct fl__mutex_node waiter = FL__MUTEX_NODE(m, &wait);
 	const bool spins = cond_try_spin(c, &wait);

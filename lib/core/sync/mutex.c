@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mutex: a word, and a wait queue in the parking lot (wait/lot.h). docs/design.md, "Locks",
- * says why waiters and running contexts take turns (turn.h).
+ * The mutex: a word, and a wait queue in the parking lot (wait/lot.h). Waiters and running contexts
+ * take turns (turn.h).
  *
  *   MUTEX_   meaning                     set by                        cleared by
  *   LOCKED   the mutex is held           a lock: CAS; with HAND, an    unlock: subtraction
@@ -19,7 +19,8 @@
  *
  *   state      in the queue  what it does                         next state
  *   RUNNING    no            polls, then opens the queue          owner, or ASLEEP
- *   ASLEEP     yes           sleeps                               AWAKE, or leaves
+ *   ASLEEP     yes           sleeps                               AWAKE; with a common futex
+ *                                                                 RUNNING, dequeued; or leaves
  *   AWAKE      first         polls, then opens the queue          owner, or ASLEEP with WAITERS set
  *
  * Invariants
@@ -33,8 +34,7 @@
  *   4. mutex_hand_over() sets HAND only for a first waiter that is awake. Only this waiter clears
  *      HAND. A waiter that gave up is not awake (lot.c, invariant 2). The exception: the waiter is
  *      a fiber, and the thread of its loop locks between two iterations (fl__lot_own_fiber()).
- *      This thread goes before the fiber, and takes what was handed to it: the fiber, which runs
- *      later, finds that it competes, and is first again.
+ *      This thread takes what was handed to the fiber, which then competes, first again.
  *
  * A forked child inherits the word, but its queue is empty: a new owner clears a stale WAITERS. A
  * mutex with HAND stays locked, like any that another thread of the parent holds.
@@ -147,7 +147,6 @@ static void mutex_leave(fl_mutex *m, struct fl__node *node, bool owns)
 	mutex_dequeue(m, &lot, node, owns);
 }
 
-/* Clears a WAITERS that a forked child inherited. */
 static void mutex_clear_stale(fl_mutex *m)
 {
 	/* a hint: WAITERS changes only under the queue lock */
@@ -212,7 +211,6 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 	}
 }
 
-/* WATCHED makes the unlock tell debugging. */
 static int mutex_tell_debug(fl_mutex *m, int rc, struct fl__debug_op *op)
 {
 	if (op->on && rc == 0)
@@ -269,7 +267,7 @@ static void mutex_wake_first(fl_mutex *m)
 	if (there && there->wants_mutex && fl__mutex_node_of(there)->mutex == m)
 		first = fl__mutex_node_of(fl__lot_wake_first(&lot));
 	if (there && !fl__lot_has_waiters(&lot))
-		/* all gave up, so mutex_dequeue() does not clear WAITERS */
+		/* all gave up, so mutex_dequeue() does not clear WAITERS, or were dequeued */
 		mutex_update_waiters(m, &lot);
 	/* a stale value costs one more mutex_wake_first() */
 	const bool has_run = first && fl__load_relaxed(&first->has_run);
@@ -335,6 +333,8 @@ void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *
 void fl__mutex_relock_requeued(struct fl__mutex_node *waiter, struct fl__debug_op *op)
 {
 	fl_mutex *m = waiter->mutex;
+	if (!waiter->node.queued) /* dequeued before its unpark */
+		waiter = NULL;
 	/* always 0 */
 	(void)mutex_tell_debug(m, mutex_lock_contended(m, waiter, FL_FOREVER, FL_SHIELDED, op), op);
 }

@@ -2,8 +2,7 @@
 /*
  * The parking lot: buckets, each with a lock and the wait queues of the addresses that hash to it.
  * A wait queue is the FIFO of the nodes that wait on one address. After WebKit's ParkingLot and
- * Rust's parking_lot; but a slow path is an explicit transaction (open, add, take, close), and one
- * wait may have several nodes.
+ * Rust's parking_lot.
  *
  * fl__wait.decision: what ended the wait.
  *
@@ -33,7 +32,7 @@
  *   4. A waiter returns only when none of its nodes is linked: the waking thread has unlinked the
  *      node that it took, the waiter removes the others, under their locks. So a thread that holds
  *      a bucket's lock may follow every node in the bucket. A node that fl__lot_wake_first() woke
- *      stays first in its queue, and further wakes leave it alone, until the waiter has removed
+ *      in its queue stays first, and further wakes leave it alone, until the waiter has removed
  *      the node, or begun another wait, under the lock. (fl__lot_own_fiber() has the exception.)
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
  *      transaction on its queue, after the takes. So no wake takes a waiter that comes later. A
@@ -84,7 +83,7 @@ void fl__lot_forget(void)
 	memset(lot_buckets, 0, sizeof lot_buckets);
 }
 
-/* Returns the first node; NULL: the queue is empty. */
+/* NULL: the queue is empty. */
 static struct fl__node *lot_find_queue(const struct fl__bucket *bucket, const void *key)
 {
 	struct fl__node *first = bucket->queues;
@@ -128,6 +127,8 @@ void fl__lot_add_together(struct fl__lot *lot, struct fl__node *node)
 {
 	if (node->wait->ctx->ops == &fl__thread_parker)
 		node->wait->common = &lot->bucket->wakes;
+	/* a spin would keep this CPU from the others */
+	node->wait->no_spin = fl__yields_are_barred(fl__sys.now());
 	fl__lot_add(lot, node);
 }
 
@@ -230,12 +231,13 @@ bool fl__lot_try_wake_first(struct fl__lot *lot)
 	struct fl__node *node = fl__lot_first(lot);
 	if (lot_is_woken(node))
 		return true;
-	if (!lot_decide(node)) {
-		fl__lot_remove(lot, node);
-		return false;
-	}
-	lot_unpark_later(lot, node);
-	return true;
+	const bool woken = lot_decide(node);
+	if (woken)
+		lot_unpark_later(lot, node);
+	if (woken && !node->wait->common)
+		return true;
+	fl__lot_remove(lot, node);
+	return false;
 }
 
 struct fl__node *fl__lot_wake_first(struct fl__lot *lot)
@@ -322,7 +324,6 @@ bool fl__lot_has_waiters(const struct fl__lot *lot)
 	return fl__lot_first(lot) != NULL;
 }
 
-/* Calls the `serve` of each queue's first node. */
 static void lot_serve_all(struct fl__lot *lot)
 {
 	const void *key = lot->key;

@@ -147,13 +147,14 @@ void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node 
 bool fl__lot_take_node(struct fl__lot *lot, struct fl__node *node, uint32_t value);
 
 /*
- * Wakes the first waiter without dequeuing it, unless an earlier call has woken it. Dequeues
- * waiters that gave up. Returns the first waiter, or NULL. The woken waiter stays first until it
- * calls fl__lot_remove(), or begins another wait there, in a transaction.
+ * Wakes the first waiter without dequeuing it, unless an earlier call has woken it. Dequeues before
+ * it waiters that gave up, and wakes and dequeues those with a common futex. Returns the first
+ * waiter, or NULL. The woken waiter stays first until it calls fl__lot_remove(), or begins another
+ * wait there, in a transaction.
  */
 struct fl__node *fl__lot_wake_first(struct fl__lot *lot);
 
-/* As above, for the present first waiter, which exists. False: it had given up, and is dequeued. */
+/* As above, for the present first waiter, which exists. False: it is dequeued. */
 bool fl__lot_try_wake_first(struct fl__lot *lot);
 
 /* Does nothing if `node` is not queued. */

@@ -72,6 +72,140 @@ FL_STRESS(cond_broadcast_requeue, patient, timed, caller, other)
 }
 
 /*
+ * Waiters that share a futex, as after an earlier broadcast: all are woken, also one that leaves at
+ * its deadline, and while another context holds the mutex.
+ */
+struct cond_together {
+	struct meeting t;
+	int rc;
+};
+
+static void share_a_futex(fl_cond *c)
+{
+	enum { TOGETHER = 2 }; /* lib/core/sync/cond.c */
+	c->word_ = TOGETHER;
+}
+
+FL_STRESS_SETUP(cond_together)
+{
+	share_a_futex(&s->t.c);
+}
+
+FL_STRESS_ACTOR(cond_together, patient)
+{
+	OK(wait_until_ready(&s->t, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(cond_together, timed)
+{
+	s->rc = wait_until_ready(&s->t, soon(), NULL);
+}
+
+FL_STRESS_ACTOR(cond_together, caller)
+{
+	fl_mutex_lock(&s->t.m);
+	s->t.ready = 1;
+	fl_cond_broadcast(&s->t.c);
+	s->t.through++;
+	fl_mutex_unlock(&s->t.m);
+	FL_LOCKED(&s->t.m); /* the woken waiters may find it held */
+	s->t.through++;
+}
+
+FL_STRESS(cond_together, patient, timed, caller)
+{
+	FL_FORBIDDEN(!is_over(&s->t), "a waiter or a mark is left");
+	FL_FORBIDDEN(s->t.through != 4, "two were in at once");
+	FL_ACCEPTABLE(s->rc == 0, "all were woken");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "one had timed out");
+}
+
+/*
+ * A waiter that shares a futex comes to the mutex behind one that has a deadline. If that waiter
+ * gives up, two late unlocks find the other first: it is not dequeued while it counts as awake.
+ */
+struct cond_together_behind {
+	struct meeting t;
+	int rc;
+};
+
+FL_STRESS_SETUP(cond_together_behind)
+{
+	share_a_futex(&s->t.c);
+}
+
+FL_STRESS_ACTOR(cond_together_behind, patient)
+{
+	OK(wait_until_ready(&s->t, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(cond_together_behind, timed)
+{
+	s->rc = fl_mutex_lock_until(&s->t.m, soon(), NULL);
+	if (s->rc == 0)
+		fl_mutex_unlock(&s->t.m);
+}
+
+FL_STRESS_ACTOR(cond_together_behind, caller)
+{
+	FL_LOCKED(&s->t.m);
+	s->t.ready = 1;
+	fl_cond_broadcast(&s->t.c);
+	s->t.through++;
+}
+
+FL_STRESS_ACTOR(cond_together_behind, other)
+{
+	for (int i = 0; i < 2; i++) {
+		FL_LOCKED(&s->t.m);
+		s->t.through++;
+	}
+}
+
+FL_STRESS(cond_together_behind, patient, timed, caller, other)
+{
+	FL_FORBIDDEN(!is_over(&s->t), "a waiter or a mark is left");
+	FL_FORBIDDEN(s->t.through != 4, "two were in at once");
+	FL_ACCEPTABLE(s->rc == 0, "all came through");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "one gave up");
+}
+
+/* Of two waiters that share a futex, a signal reaches one, and the next signal the other. */
+struct cond_together_signal {
+	struct meeting t;
+	int tokens;
+};
+
+FL_STRESS_SETUP(cond_together_signal)
+{
+	share_a_futex(&s->t.c);
+}
+
+FL_STRESS_ACTOR(cond_together_signal, take_token)
+{
+	FL_LOCKED(&s->t.m);
+	while (s->tokens == 0)
+		OK(fl_cond_wait(&s->t.c, &s->t.m));
+	s->tokens--;
+}
+
+FL_STRESS_ACTOR(cond_together_signal, giver)
+{
+	for (int i = 0; i < 2; i++) {
+		fl_mutex_lock(&s->t.m);
+		s->tokens++;
+		fl_mutex_unlock(&s->t.m);
+		fl_cond_signal(&s->t.c);
+	}
+}
+
+FL_STRESS(cond_together_signal, take_token, take_token, giver)
+{
+	FL_FORBIDDEN(!is_over(&s->t), "a waiter or a mark is left");
+	FL_ACCEPTABLE(s->tokens == 0, "each got one");
+}
+
+/*
  * cv_requeue_wake_eaten (musl 27b2fc9d): a waiter that comes between a broadcast and the woken ones
  * does not take their wake.
  */

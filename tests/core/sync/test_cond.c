@@ -3,6 +3,8 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
+enum { APART = 4 }; /* lib/core/sync/cond.c */
+
 typedef struct board {
 	fl_mutex mutex;
 	fl_cond cond;
@@ -51,7 +53,7 @@ FL_TEST(cond_signal_wakes_one_in_order)
 		assert_int_equal(b.woken, i + 1);
 		assert_int_equal(b.order[i], i);
 	}
-	assert_int_equal(b.cond.word_, 0);
+	assert_int_equal(b.cond.word_, APART);
 }
 
 FL_TEST(cond_signal_n_wakes_at_most_n_in_order)
@@ -74,7 +76,7 @@ FL_TEST(cond_signal_n_wakes_at_most_n_in_order)
 		}
 	}
 	assert_int_equal(woken, N);
-	assert_int_equal(b.cond.word_, 0);
+	assert_int_equal(b.cond.word_, APART);
 	fl_cond_signal_n(&b.cond, 1); /* no context waits */
 	FL_OK(fl_cond_destroy(&b.cond));
 }
@@ -110,6 +112,87 @@ FL_TEST(cond_broadcast_wakes_all_that_wait)
 		assert_int_equal(b.woken, N);
 		FL_OK(fl_cond_destroy(&b.cond));
 	}
+}
+
+static unsigned wakes; /* system calls of this thread */
+static pthread_t waker;
+
+static int count_wakes(const uint32_t *word, int n)
+{
+	if (pthread_equal(pthread_self(), waker))
+		wakes++;
+	return fl_test_real_sys.futex_wake(word, n);
+}
+
+static void begin_sleeps(fl_test_caller *callers, int n, board *b)
+{
+	for (int i = 0; i < n; i++)
+		fl_test_call_queued(&callers[i], wait_in_turn, b, &b->cond, i, NULL);
+	FL_WAIT_FOR(fl_test_asleep(&b->cond) == (size_t)n);
+	b->woken = 0;
+	wakes = 0;
+}
+
+/* From the second broadcast on one system call wakes all, once the mutex is free. */
+FL_TEST(cond_broadcasts_wake_by_one_call)
+{
+	enum { N = 5 };
+	FL_FAULTS();
+	fl__sys.futex_wake = count_wakes;
+	waker = pthread_self();
+	board b = {.mutex = FL_MUTEX_INIT};
+	fl_test_caller callers[N];
+	for (int round = 0; round < 4; round++) {
+		begin_sleeps(callers, N, &b);
+		const bool locked = round % 2;
+		if (locked)
+			fl_mutex_lock(&b.mutex);
+		fl_cond_broadcast(&b.cond);
+		if (locked) {
+			assert_int_equal(wakes, 0);
+			fl_mutex_unlock(&b.mutex);
+		}
+		assert_int_equal(wakes, 1); /* in the first round, of one waiter */
+		fl_test_calls_end(callers, N);
+		assert_int_equal(b.woken, N);
+		assert_int_equal(fl_test_queued(&b.mutex), 0);
+		assert_int_equal(b.mutex.word_, 0);
+	}
+	FL_OK(fl_cond_destroy(&b.cond));
+}
+
+static bool is_shared(void *cond)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, cond);
+	const struct fl__node *first = fl__lot_first(&lot);
+	const bool shared = fl__wait_futex(first->wait) == fl__wait_futex(first->next->wait);
+	fl__lot_close(&lot);
+	return shared;
+}
+
+/* A signal reaches one of those that share a futex; later waiters share none. */
+FL_TEST(cond_signal_after_broadcasts_wakes_one)
+{
+	enum { N = 3 };
+	board b = {.mutex = FL_MUTEX_INIT};
+	fl_test_caller callers[N];
+	for (int round = 0; round < 4; round++) {
+		begin_sleeps(callers, N, &b);
+		assert_int_equal(is_shared(&b.cond), round == 1 || round == 2);
+		if (round < 2) {
+			fl_cond_broadcast(&b.cond);
+			fl_test_calls_end(callers, N);
+			continue;
+		}
+		for (int i = 0; i < N; i++) {
+			fl_cond_signal(&b.cond);
+			FL_OK(fl_test_call_end(&callers[i]));
+			assert_int_equal(b.woken, i + 1);
+			assert_int_equal(fl_test_queued(&b.cond), N - 1 - i);
+		}
+	}
+	FL_OK(fl_cond_destroy(&b.cond));
 }
 
 /* Taking the mutex again is neither timed nor cancelled. */
