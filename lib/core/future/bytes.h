@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <fairlead/bytes.h>
+#include <stdbool.h>
+
+/*
+ * Hooks of a task type say where its bytes are: each of these two declares that the object begins
+ * with an fl_bytes.
+ *
+ *   fl_bytes_drop   the library frees the handle
+ *   fl__bytes_lent  the handle is another object's: does nothing
+ */
+void fl__bytes_lent(void *object);
+
+/* Whether the hook `drop` declares bytes. */
+static inline bool fl__bytes_declares(void (*drop)(void *object))
+{
+	return drop == fl_bytes_drop || drop == fl__bytes_lent;
+}
+
+/*
+ * `*b` is a copy of a handle: makes it one of its own, with a copy of borrowed memory. 0, -ENOMEM,
+ * -E2BIG (above `most`); after an error `*b` is zeroed.
+ */
+int fl__bytes_hold(fl_bytes *b, size_t most);
