@@ -119,7 +119,7 @@ FL_API FL_MUST_CHECK int fl_bytes_adopt(fl_bytes *b, void *data, size_t size, vo
  */
 FL_API FL_MUST_CHECK int fl_bytes_ref(fl_bytes *to, const fl_bytes *from);
 
-/* Frees the handle, and zeroes it. The last one frees the memory. */
+/* Frees the handle (NULL: nothing), and zeroes it. The last one frees the memory. */
 FL_API void fl_bytes_free(fl_bytes *b);
 
 /* fl_bytes_free() as a hook, which also declares that the object begins with an fl_bytes. */

@@ -8,6 +8,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
+#include "../future/bytes.h"
 #include "../sync/context_var.h"
 #include "executor.h"
 #include <errno.h>
@@ -59,6 +60,19 @@ void fl__task_forget_failure(fl_task_ctx *ctx)
 	ctx->keeps_result = false;
 }
 
+static FL__NOINLINE int run_check_size(const fl_bytes *b, const char *of, fl_task_ctx *ctx)
+{
+	if (!ctx->executor || b->size <= ctx->executor->bytes_max)
+		return 0;
+	return fl_task_fail(ctx, -E2BIG, "its %s has %zu bytes, above bytes_max", of, b->size);
+}
+
+/* -E2BIG: the object begins with an fl_bytes that is larger than the executor allows. */
+static inline int run_check_bytes(void (*drop)(void *object), const void *object, const char *of, fl_task_ctx *ctx)
+{
+	return fl__unlikely(drop != NULL) && fl__bytes_declares(drop) ? run_check_size(object, of, ctx) : 0;
+}
+
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values)
 {
 	struct fl__ctx *self = fl__ctx_get();
@@ -66,8 +80,13 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 	struct fl__values *outer = fl__values_enter(self, values);
 	self->front.scope = ctx->token;
 	const uint32_t forks = fl__fork_count;
-	const int error = type->run(ctx, arg, result);
-	fl__child_ends(forks, type->name);
+	int error = run_check_bytes(type->drop_arg, arg, "argument", ctx);
+	if (error == 0) {
+		error = type->run(ctx, arg, result);
+		fl__child_ends(forks, type->name);
+	}
+	if (error == 0)
+		error = run_check_bytes(type->drop_result, result, "result", ctx);
 	self->front.scope = scope;
 	fl__values_leave(self, outer);
 	return error;

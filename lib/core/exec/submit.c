@@ -13,6 +13,7 @@
  * is free. Both happen under `owed_lock`. A submit acquires its permit without the lock: a free
  * permit implies that `owed` is 0.
  */
+#include "../future/bytes.h"
 #include "../sync/context_var.h"
 #include "../wait/lock.h"
 #include "executor.h"
@@ -24,6 +25,14 @@ static bool submit_is_too_big(const fl_task_type *type, uint32_t count)
 	const size_t most = FL_TASK_SIZE_MAX / count;
 	return type->arg_size > most || type->result_size > most - type->arg_size ||
 	       type->arg_align > FL_TASK_ALIGN_MAX || type->result_align > FL_TASK_ALIGN_MAX;
+}
+
+/* The argument, which begins with an fl_bytes, gets a handle of its own, also in `*held`. */
+static int submit_hold(fl_bytes *arg, fl_bytes *held)
+{
+	const int rc = fl__bytes_hold(arg);
+	*held = *arg;
+	return rc;
 }
 
 void fl__task_block_inherit(struct fl__task_block *block)
@@ -41,6 +50,8 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 		return -EOWNERDEAD;
 	if (submit_is_too_big(type, count))
 		return -E2BIG;
+	if (e->blocks->of.remote && fl__bytes_are_in(type))
+		return -ENOTSUP;
 	enum fl__admission permit = FL__PERMIT_INLINE;
 	int rc = 0;
 	if (!patience)
@@ -52,13 +63,20 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 	const size_t most = e->ops->result_most ? e->ops->result_most : SIZE_MAX;
 	const size_t extra = config->on_end ? sizeof(struct fl__callback) + copied : 0;
 	struct fl__task_block *block = fl__task_block_new(e->blocks, type, count, most, extra);
+	fl_bytes held = {0}; /* a copy of the task's handle */
 	rc = -ENOMEM;
 	if (block) {
 		if (type->arg_size > 0)
 			fl__copy(block->future.arg, arg, count * type->arg_size);
+		rc = type->drop_arg == fl_bytes_drop ? submit_hold(block->future.arg, &held) : 0;
 		fl__task_block_begin(block, type, f ? 2 : 1, config, copied);
-		rc = fl__task_block_submit(e, block, permit);
+		if (rc == 0)
+			rc = fl__task_block_submit(e, block, permit);
+		else
+			fl__future_discard(&block->future);
 	}
+	if (rc != 0)
+		fl_bytes_free(&held);
 	if (rc != 0)
 		fl__permit_release(e, permit);
 	else if (f)

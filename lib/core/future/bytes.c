@@ -47,9 +47,11 @@ static void bytes_set_size(fl_bytes *b, size_t size)
 	((char *)b->data)[size] = 0;
 }
 
-/* `*b` is written, not read. 0, -ENOMEM. */
+/* Overwrites `*b`. 0, -ENOMEM, -E2BIG. */
 static int bytes_new(fl_bytes *b, size_t size, size_t room)
 {
+	if (size > FL_TASK_SIZE_MAX)
+		return -E2BIG;
 	struct fl__bytes *owner = fl__alloc_raw_from(NULL, sizeof *owner + BYTES_ALIGN + room);
 	if (!owner)
 		return -ENOMEM;
@@ -70,7 +72,7 @@ int fl_bytes_alloc(fl_bytes *b, size_t n, size_t each)
 {
 	fl_bytes made;
 	size_t size;
-	if (__builtin_mul_overflow(n, each, &size) || size > FL_TASK_SIZE_MAX)
+	if (__builtin_mul_overflow(n, each, &size))
 		return -E2BIG;
 	const int rc = bytes_new(&made, size, size);
 	if (rc != 0)
@@ -85,8 +87,6 @@ static int bytes_resize(fl_bytes *b, size_t size, fl_bytes *old)
 {
 	size_t room = size;
 	*old = (fl_bytes){0};
-	if (size > FL_TASK_SIZE_MAX)
-		return -E2BIG;
 	if (bytes_is_ours(b)) {
 		if (size <= b->owner_->room) {
 			bytes_set_size(b, size);
@@ -140,25 +140,25 @@ int fl_bytes_adopt(fl_bytes *b, void *data, size_t size, void (*drop)(void *data
 	return 0;
 }
 
-int fl__bytes_hold(fl_bytes *b, size_t most)
+int fl__bytes_hold(fl_bytes *b)
 {
 	const fl_bytes from = *b;
-	int rc = from.size > most ? -E2BIG : 0;
-	if (rc == 0 && from.owner_)
-		fl__add_relaxed(&from.owner_->refs, 1); /* the caller's own handle keeps the memory */
-	else if (rc == 0 && from.data)
-		rc = bytes_new(b, from.size, from.size);
-	if (rc != 0)
-		*b = (fl_bytes){0};
-	else if (from.data && !from.owner_)
+	if (from.owner_)
+		fl__add_relaxed(&from.owner_->refs, 1); /* the copied handle keeps the memory */
+	if (from.owner_ || !from.data)
+		return 0;
+	const int rc = bytes_new(b, from.size, from.size);
+	if (rc == 0)
 		memcpy(b->data, from.data, from.size);
+	else
+		*b = (fl_bytes){0};
 	return rc;
 }
 
 int fl_bytes_ref(fl_bytes *to, const fl_bytes *from)
 {
 	fl_bytes made = *from;
-	const int rc = fl__bytes_hold(&made, FL_TASK_SIZE_MAX);
+	const int rc = fl__bytes_hold(&made);
 	if (rc != 0)
 		return rc;
 	fl_bytes_free(to);
@@ -168,8 +168,9 @@ int fl_bytes_ref(fl_bytes *to, const fl_bytes *from)
 
 void fl_bytes_free(fl_bytes *b)
 {
-	struct fl__bytes *owner = b->owner_;
-	*b = (fl_bytes){0};
+	struct fl__bytes *owner = b ? b->owner_ : NULL;
+	if (b)
+		*b = (fl_bytes){0};
 	/* the last free sees all uses; pairs with itself, and with bytes_is_ours() */
 	if (!owner || fl__sub_acq_rel(&owner->refs, 1) > 1)
 		return;

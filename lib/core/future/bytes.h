@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fairlead/bytes.h>
+#include <fairlead/task_type.h>
 #include <stdbool.h>
 
 /*
@@ -19,8 +20,20 @@ static inline bool fl__bytes_declares(void (*drop)(void *object))
 	return drop == fl_bytes_drop || drop == fl__bytes_lent;
 }
 
+static inline bool fl__bytes_are_in(const fl_task_type *type)
+{
+	return fl__bytes_declares(type->drop_arg) || fl__bytes_declares(type->drop_result);
+}
+
+/* Takes the hooks from a copy of a type, whose bytes stay declared. */
+static inline void fl__bytes_lend(fl_task_type *type)
+{
+	type->drop_arg = fl__bytes_declares(type->drop_arg) ? fl__bytes_lent : NULL;
+	type->drop_result = fl__bytes_declares(type->drop_result) ? fl__bytes_lent : NULL;
+}
+
 /*
- * `*b` is a copy of a handle: makes it one of its own, with a copy of borrowed memory. 0, -ENOMEM,
- * -E2BIG (above `most`); after an error `*b` is zeroed.
+ * `*b` is a byte-wise copy of a handle: makes it a handle of its own, with a copy of borrowed
+ * memory. 0, -ENOMEM, -E2BIG; after an error `*b` is zeroed.
  */
-int fl__bytes_hold(fl_bytes *b, size_t most);
+int fl__bytes_hold(fl_bytes *b);

@@ -62,6 +62,7 @@
 #include "../sync/context_var.h"
 #include "../wait/lock.h"
 #include "../wait/lot.h"
+#include "bytes.h"
 #include "failure.h"
 #include <errno.h>
 #include <stdio.h>
@@ -178,17 +179,23 @@ bool fl__future_has_ended(const fl_future *f)
 	return fl__load_acquire(&f->state) & FUTURE_ENDED;
 }
 
-static bool future_has_result(const fl_future *f)
+/* Not as cancelled: the task has returned, or was failed. */
+static bool future_has_returned(const fl_future *f)
 {
 	/* pairs with future_try_publish(); in future_clean(), with all that freed a reference */
-	const uint32_t seen = fl__load_acquire(&f->state);
-	return (seen & (FUTURE_ENDED | FUTURE_CANCELLED)) == FUTURE_ENDED && (f->error == 0 || (seen & FUTURE_KEPT));
+	return (fl__load_acquire(&f->state) & (FUTURE_ENDED | FUTURE_CANCELLED)) == FUTURE_ENDED;
+}
+
+static bool future_has_result(const fl_future *f)
+{
+	return future_has_returned(f) && (f->error == 0 || fl__future_keeps_result(f));
 }
 
 static void future_clean(fl_future *f)
 {
-	/* The type of a cancelled future may be gone. */
-	if (future_has_result(f) && f->type->drop_result)
+	/* The type of a cancelled future may be gone. A failed task may have made bytes. */
+	if (future_has_returned(f) && f->type->drop_result &&
+	    (f->error == 0 || f->type->drop_result == fl_bytes_drop || fl__future_keeps_result(f)))
 		f->type->drop_result(f->result);
 	fl__message_free(f->message);
 }
@@ -731,8 +738,12 @@ int fl_future_try_wait(fl_future *f)
 
 static int future_copy_result(const fl_future *f, void *result)
 {
-	if (f->type->result_size > 0 && future_has_result(f))
+	if (f->type->result_size > 0 && future_has_result(f)) {
 		fl__copy(result, f->result, f->type->result_size);
+		const int rc = fl__bytes_declares(f->type->drop_result) ? fl__bytes_hold(result) : 0;
+		if (rc != 0)
+			return rc;
+	}
 	return f->error == 0 ? 0 : fl__failure_store(FL__NO_INDEX, f->error, fl_future_message(f));
 }
 
