@@ -144,7 +144,7 @@
 #define FL__TASK_INIT(label, run_, arg_size_, arg_align_, result_size_, result_align_, hooks, ...)                     \
 	{                                                                                                              \
 		.size = sizeof(fl_task_type), .name = label, .run = run_, .arg_size = arg_size_,                       \
-		.arg_align = arg_align_, .result_size = result_size_, .result_align = result_align_, __VA_ARGS__       \
+		.arg_align = arg_align_, .result_size = result_size_, .result_align = result_align_, hooks __VA_ARGS__ \
 	}
 #endif
 
