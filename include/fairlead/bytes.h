@@ -12,7 +12,7 @@ struct fl__bytes;
 /*
  * Bytes: memory of any length, as the argument or the result of a task.
  *
- *     FL_TASK(squares, unsigned, fl_bytes)              // returns an array
+ *     FL_TASK(squares, unsigned, fl_bytes)
  *     {
  *             int rc = fl_bytes_alloc(result, *arg, sizeof(unsigned));
  *             unsigned *to = result->data;
@@ -26,48 +26,41 @@ struct fl__bytes;
  *     FL_BYTES_EACH (unsigned, n, found)
  *             printf("%u\n", *n);
  *
- * An fl_bytes is a handle. All-zero: it has no memory. Memory of the library is counted, and has as
- * many handles as fl_bytes_ref() and tasks make. A handle that the program makes as {.data = p,
- * .size = n} has borrowed memory, which it does not free.
+ * An fl_bytes is a handle. All-zero: no memory. The last free of a handle frees the memory. A
+ * handle of the program's own, {.data = p, .size = n}, borrows memory, which is never freed.
  *
- * Tasks. A type declares its bytes: FL_TASK does for an argument or a result that is the word
- * fl_bytes. A struct with an fl_bytes as its first member is declared by the hook fl_bytes_drop:
+ * FL_TASK knows the word fl_bytes. A struct that begins with one is declared by its hook:
  *
  *     struct page { fl_bytes text; int status; };
  *     FL_TASK(fetch, fl_bytes, struct page, .drop_result = fl_bytes_drop)
  *
- * Owners. The holder of a handle frees it, once.
+ * The holder of a handle frees it, once:
  *
- *   fl_submit(), fl_group_submit()   take a handle of their own, or a copy of borrowed memory. Also
- *                                    after an error the caller frees its own.
- *   fl_imap_create()                 the same when it submits the element: until then the array
- *                                    must stay. A generator's handle is the iteration's.
- *   fl_map(), intrusive tasks        use the caller's handles, which must stay
- *   fl_future_get()                  stores a new handle, or a copy of borrowed memory, over
- *                                    whatever `*result` was; -ENOMEM: no result was stored
- *   fl_future_result()               shows the future's handle
- *   fl_imap_next(), fl_map(), groups give their handle to the caller
- *   fl_future_then()                 The second task uses the first future's handle.
- *   fl_promise_set()                 The future takes over the handle; see fl_promise_create().
+ *   fl_submit(), fl_group_submit(),  take a handle of their own, or a copy of borrowed memory. The
+ *   fl_imap_create() of an array     caller frees its own. An imap does so for each chunk; -ENOMEM
+ *                                    ends it.
+ *   fl_map(), intrusive tasks        use the caller's argument
+ *   a generator (fl_imap_config)     gives its handle away
+ *   fl_future_get()                  stores a further handle, or a copy of borrowed memory
+ *                                    (-ENOMEM: nothing to free)
+ *   fl_imap_next(), fl_map(),        give the task's handle to the caller
+ *   groups, intrusive tasks
+ *   fl_promise_set()                 takes the handle over, with fl_bytes_drop as `drop`
+ *   fl_future_then()                 lends the first future's result
  *
- * A result that nobody gets is freed with its future, that of a failed task, too. Results of fl_map()
- * and of intrusive tasks are the caller's, whether the task has failed or not.
+ * The rest is freed with its future; a failed task's result at once, unless it was kept
+ * (fl_task_keep_result()).
  *
- * Memory may be written while it has one handle, by its holder, if that is neither an argument nor
- * fl_future_result(). After fl_future_get() it has two until the future is freed.
+ * Arguments must not be written, nor memory with several handles. Handles outlive their executor:
+ * the memory is from the process's allocator (fairlead/error.h). Contexts may use and free
+ * different handles of the same memory at the same time. A forked child may use and free its copies
+ * of handles that no other thread was changing. No function waits.
  *
- * Handles outlive tasks, futures and executors. The memory is of the process's allocator
- * (fairlead/error.h). Different handles of the same memory may be used at the same time, also freed;
- * one handle by one context at a time. A forked child has copies of the memory and its handles,
- * and may use and free them; not those of a call that another thread was in. No function here waits.
- *
- * Process and MPI executors refuse such types with -ENOTSUP for now, and so does
- * fl_process_start(), with -EINVAL, except with FL_PROCESS_FORK. Initializers must not have them
- * (-EINVAL).
+ * For now process and MPI executors return -ENOTSUP, and fl_process_start() returns -EINVAL except
+ * with FL_PROCESS_FORK. So do executors for initializers.
  */
 typedef struct fl_bytes {
-	/* Memory of fl_bytes_alloc() begins at a multiple of 64, and ends with a zero byte, uncounted. */
-	void *data;
+	void *data; /* unless borrowed or adopted: aligned to 64, with a zero byte after `size` */
 	size_t size;
 	struct fl__bytes *owner_; /* NULL: borrowed */
 	unsigned char rest_[32 - 3 * sizeof(void *)];
@@ -81,48 +74,48 @@ FL_INLINE fl_bytes fl_text(const char *_text)
 	return _b;
 }
 
-/* The number of elements of type T. */
+/* The number of elements. */
 #define FL_BYTES_COUNT(T, b) ((b).size / sizeof(T))
 
-/* A loop over the elements: `T *v` points to each. Evaluates `b` three times. */
+/* A loop over them with `T *v`. Evaluates `b` three times. */
 #define FL_BYTES_EACH(T, v, b)                                                                                         \
 	for (__typeof__(T) *v = (__typeof__(T) *)(b).data, *const _##v##_end = v ? v + FL_BYTES_COUNT(T, b) : v;       \
 	     v != _##v##_end; v++)
 
 /*
- * Allocates n * each bytes, which are not zeroed, and frees what `*b` had. Returns 0, -ENOMEM, or:
+ * Allocates n * each bytes, not zeroed, and frees what `*b` had. Returns 0, -ENOMEM, or:
  *   -E2BIG  above FL_TASK_SIZE_MAX
  */
 FL_API FL_MUST_CHECK int fl_bytes_alloc(fl_bytes *b, size_t n, size_t each);
 
 /*
- * Changes the size, and keeps the contents up to it; bytes behind them are not zeroed. Memory of
- * this handle alone grows by doubling, and does not move when it shrinks. Borrowed, adopted and
- * shared memory is replaced by a copy. Returns 0, -ENOMEM, or -E2BIG as fl_bytes_alloc().
+ * Changes the size and keeps the contents. New bytes are not zeroed. Memory grows by doubling, and
+ * shrinks in place; if it is borrowed, adopted or shared, it is copied. Returns 0, -ENOMEM, or
+ * -E2BIG as fl_bytes_alloc().
  */
 FL_API FL_MUST_CHECK int fl_bytes_resize(fl_bytes *b, size_t size);
 
-/* Appends a copy of `size` bytes, which may be bytes of `*b`. As fl_bytes_resize(). */
+/* Appends a copy of bytes, which may be in `*b`. Otherwise as fl_bytes_resize(). */
 FL_API FL_MUST_CHECK int fl_bytes_append(fl_bytes *b, const void *data, size_t size);
 
 /*
- * Makes `*b` the handle of the caller's memory, and frees what it had. The last free calls
- * drop(data, user) (NULL: nothing), on any thread, also one of the library: it must not wait.
- * Returns 0, -ENOMEM, or -E2BIG as fl_bytes_alloc(). After an error the memory is the caller's.
+ * Makes `*b` a handle of the program's memory, and frees what it had. The last free calls
+ * drop(data, user) (NULL: none), on any thread; it must not wait. Returns 0, -ENOMEM, or
+ * -E2BIG as fl_bytes_alloc().
  */
 FL_API FL_MUST_CHECK int fl_bytes_adopt(fl_bytes *b, void *data, size_t size, void (*drop)(void *data, void *user),
                                         void *user);
 
 /*
- * Makes `*to` a handle of the memory of `*from`, or of a copy if it is borrowed, and frees what
- * `*to` had. Returns 0, -ENOMEM, or -E2BIG as fl_bytes_alloc().
+ * Makes `*to` a further handle of the memory of `*from`, or of a copy if it is borrowed, and frees
+ * what `*to` had. Returns 0, -ENOMEM, or -E2BIG as fl_bytes_alloc().
  */
 FL_API FL_MUST_CHECK int fl_bytes_ref(fl_bytes *to, const fl_bytes *from);
 
-/* Frees the handle (NULL: nothing), and zeroes it. The last one frees the memory. */
+/* Frees the handle, and zeroes it. */
 FL_API void fl_bytes_free(fl_bytes *b);
 
-/* fl_bytes_free() as a hook, which also declares that the object begins with an fl_bytes. */
+/* The same as a hook, which declares that the object begins with an fl_bytes. */
 FL_API void fl_bytes_drop(void *bytes);
 
 static inline void fl__scoped_fl_bytes(fl_bytes *_b)

@@ -46,7 +46,7 @@
  * Either type may be void: the parameter is then left out (in the body it is a NULL pointer); a
  * task without an argument has no _map and no _imap. Types are complete object types, spelled
  * without commas. Further fields of the task type follow as designators: .drop_arg = text_free.
- * The word fl_bytes, but no typedef of it, is memory of any length: fairlead/bytes.h.
+ * The word fl_bytes, no typedef of it, is memory of any length: fairlead/bytes.h.
  *
  *   FL_TASK          an external symbol, registered by its name
  *   FL_TASK_STATIC   a static symbol, registered as "file.c:name"
@@ -75,7 +75,6 @@
 /* FL__IF_BYTES(type, a, b): a when the type is the word fl_bytes, else b. */
 #define FL__BYTES_fl_bytes() ~, 1,
 #define FL__IF_BYTES(type, a, b) FL__IF_VOID_(FL__BYTES_##type(), a, b)
-#define FL__TASK_GIVEN(...) __VA_ARGS__
 
 #define FL__TASK_DEFINE(task, label, ...)                                                                              \
 	FL__TASK_TYPE(, task, label, __VA_ARGS__)                                                                      \
@@ -113,7 +112,7 @@
 #define FL__TASK_CHECK(type)                                                                                           \
 	FL__IF_VOID(type, , static_assert(__is_trivially_copyable(type), #type " cannot be copied byte by byte");)     \
 	FL__IF_BYTES(type, , static_assert(!__is_same(type, fl_bytes), #type " is fl_bytes: spell it so");)
-#define FL__TASK_HOOK(type, field) FL__IF_BYTES(type, FL__TASK_GIVEN, FL__TASK_NOTHING)(_type.field = fl_bytes_drop, )
+#define FL__TASK_HOOK(type, field) FL__IF_BYTES(type, FL__TASK_COMMA, FL__TASK_NOTHING)(_type.field = fl_bytes_drop)
 #define FL__TASK_NOEXCEPT noexcept
 #define FL__TASK_INIT(label, run_, arg_size_, arg_align_, result_size_, result_align_, hooks, ...)                     \
 	[] {                                                                                                           \
@@ -124,8 +123,7 @@
 		_type.arg_size = arg_size_;                                                                            \
 		_type.arg_align = arg_align_;                                                                          \
 		_type.result_size = result_size_;                                                                      \
-		_type.result_align = result_align_;                                                                    \
-		(void)(hooks 0);                                                                                       \
+		_type.result_align = result_align_ hooks;                                                              \
 		FL__TASK_SET(_type, __VA_ARGS__, , , , )                                                               \
 		return _type;                                                                                          \
 	}()
@@ -139,12 +137,12 @@
 	FL__IF_BYTES(type, ,                                                                                           \
 	             __extension__ _Static_assert(!__builtin_types_compatible_p(type, fl_bytes),                       \
 	                                          #type " is fl_bytes: spell it so");)
-#define FL__TASK_HOOK(type, field_) FL__IF_BYTES(type, FL__TASK_GIVEN, FL__TASK_NOTHING)(.field_ = fl_bytes_drop, )
+#define FL__TASK_HOOK(type, field) FL__IF_BYTES(type, FL__TASK_COMMA, FL__TASK_NOTHING)(.field = fl_bytes_drop)
 #define FL__TASK_NOEXCEPT
 #define FL__TASK_INIT(label, run_, arg_size_, arg_align_, result_size_, result_align_, hooks, ...)                     \
 	{                                                                                                              \
 		.size = sizeof(fl_task_type), .name = label, .run = run_, .arg_size = arg_size_,                       \
-		.arg_align = arg_align_, .result_size = result_size_, .result_align = result_align_, hooks __VA_ARGS__ \
+		.arg_align = arg_align_, .result_size = result_size_, .result_align = result_align_ hooks, __VA_ARGS__ \
 	}
 #endif
 

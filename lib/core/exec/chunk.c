@@ -7,7 +7,7 @@
  * token, which is the future's.
  *
  * The elements belong to the caller, and a hook knows of one element only. So a type with hooks is
- * submitted as a copy without hooks (fl__bytes_lend()), in memory that does not last. The release of the future's last
+ * submitted as a copy without hooks, in memory that does not last. The release of the future's last
  * reference reads the type: the only read after the end, ordered by the reference count. So
  * fl__chunk_detach_type() gives an ended future a lasting type before the copy is freed.
  */
@@ -64,8 +64,10 @@ const fl_task_type *fl__chunk_type(struct fl__chunk_type *storage, const fl_exec
 	storage->of = type;
 	storage->type = *type;
 	fl__bytes_lend(&storage->type);
-	if (ours)
+	if (ours) {
+		storage->type.drop_arg = storage->type.drop_result = NULL; /* of arrays */
 		storage->type.run = chunk_run;
+	}
 	return &storage->type;
 }
 

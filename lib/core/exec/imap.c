@@ -59,15 +59,6 @@ static void imap_drop_results(const fl_imap *it, void *first, size_t begin, size
 	imap_drop(it->type->drop_result, first, begin, end, it->type->result_size);
 }
 
-/* Leading elements with a valid result. A failed element may have made bytes, which it drops. */
-static size_t imap_keep(const fl_imap *it, fl_future *f, struct fl__chunk_end end)
-{
-	const size_t kept = fl__chunk_kept(end);
-	if (fl__bytes_declares(it->type->drop_result))
-		imap_drop_results(it, f->result, kept, f->count);
-	return kept;
-}
-
 /* Called on any thread. */
 static void imap_on_end(fl_future *f, void *arg)
 {
@@ -78,7 +69,7 @@ static void imap_on_end(fl_future *f, void *arg)
 	do {
 		if (seen == &imap_closed) {
 			imap_drop_args(it, f->arg, 0, f->count);
-			imap_drop_results(it, f->result, 0, imap_keep(it, f, fl__chunk_end(f, it->type)));
+			imap_drop_results(it, f->result, 0, fl__chunk_kept(fl__chunk_end(f, it->type)));
 			imap_release(it);
 			return;
 		}
@@ -225,7 +216,7 @@ static void imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b)
 	if (b->f) {
 		const struct fl__chunk_end end = fl__chunk_end(b->f, it->type);
 		b->good = end.done;
-		b->kept = imap_keep(it, b->f, end);
+		b->kept = fl__chunk_kept(end);
 		b->error = end.error;
 		stopped = end.stopped || end.error == -ECANCELED;
 		if (!it->whole && end.untouched && (end.killed || !end.stopped) && b->good + 1 < b->count)
@@ -251,7 +242,7 @@ void fl__imap_batch_retire(fl_imap *it)
 static void imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
 {
 	if (b->returned) {
-		b->kept = imap_keep(it, b->f, fl__chunk_end(b->f, it->type));
+		b->kept = fl__chunk_kept(fl__chunk_end(b->f, it->type));
 		it->current = b;
 		fl__imap_batch_retire(it);
 	} else if (b->f) {
@@ -510,7 +501,7 @@ static int imap_begin(fl_imap *it)
 	return it->oldest ? 0 : rc; /* a chunk is under way */
 }
 
-/* The generator of an array that begin with an fl_bytes: each chunk has handles of its own. */
+/* The generator of an array of bytes: the iteration has handles of its own. */
 static int imap_make_held(void *state, void *arg)
 {
 	const fl_imap *it = state;

@@ -15,7 +15,7 @@
  *   3. Linearization: submit, that of the executor; join, the load that finds the event set, or
  *      that finds the caller's reference the last one (fl__future_is_last_reference()).
  *
- * The type's drop hooks must not run: the future has a copy of a type without them (fl__bytes_lend()).
+ * The type's drop hooks must not run: the future has a copy of a type without them.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"

@@ -60,17 +60,22 @@ void fl__task_forget_failure(fl_task_ctx *ctx)
 	ctx->keeps_result = false;
 }
 
-static FL__NOINLINE int run_check_size(const fl_bytes *b, const char *of, fl_task_ctx *ctx)
+static int run_check_bytes(void (*drop)(void *object), const void *object, fl_task_ctx *ctx)
 {
-	if (!ctx->executor || b->size <= ctx->executor->bytes_max)
+	const fl_bytes *b = object;
+	if (!fl__bytes_declares(drop) || !ctx->executor || b->size <= ctx->executor->bytes_max)
 		return 0;
-	return fl_task_fail(ctx, -E2BIG, "its %s has %zu bytes, above bytes_max", of, b->size);
+	return fl_task_fail(ctx, -E2BIG, "%zu bytes are above bytes_max", b->size);
 }
 
-/* -E2BIG: the object begins with an fl_bytes that is larger than the executor allows. */
-static inline int run_check_bytes(void (*drop)(void *object), const void *object, const char *of, fl_task_ctx *ctx)
+/* Frees the bytes of a failed task. */
+static int run_end_bytes(const fl_task_type *type, int error, void *result, fl_task_ctx *ctx)
 {
-	return fl__unlikely(drop != NULL) && fl__bytes_declares(drop) ? run_check_size(object, of, ctx) : 0;
+	if (error == 0)
+		error = run_check_bytes(type->drop_result, result, ctx);
+	if (error != 0 && !ctx->keeps_result && fl__bytes_declares(type->drop_result))
+		fl_bytes_free(result);
+	return error;
 }
 
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values)
@@ -80,13 +85,13 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 	struct fl__values *outer = fl__values_enter(self, values);
 	self->front.scope = ctx->token;
 	const uint32_t forks = fl__fork_count;
-	int error = run_check_bytes(type->drop_arg, arg, "argument", ctx);
+	int error = type->drop_arg ? run_check_bytes(type->drop_arg, arg, ctx) : 0;
 	if (error == 0) {
 		error = type->run(ctx, arg, result);
 		fl__child_ends(forks, type->name);
 	}
-	if (error == 0)
-		error = run_check_bytes(type->drop_result, result, "result", ctx);
+	if (type->drop_result)
+		error = run_end_bytes(type, error, result, ctx);
 	self->front.scope = scope;
 	fl__values_leave(self, outer);
 	return error;

@@ -27,14 +27,6 @@ static bool submit_is_too_big(const fl_task_type *type, uint32_t count)
 	       type->arg_align > FL_TASK_ALIGN_MAX || type->result_align > FL_TASK_ALIGN_MAX;
 }
 
-/* The argument, which begins with an fl_bytes, gets a handle of its own, also in `*held`. */
-static int submit_hold(fl_bytes *arg, fl_bytes *held)
-{
-	const int rc = fl__bytes_hold(arg);
-	*held = *arg;
-	return rc;
-}
-
 void fl__task_block_inherit(struct fl__task_block *block)
 {
 	if (!fl__task_block_owner(block)->remote)
@@ -63,12 +55,16 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 	const size_t most = e->ops->result_most ? e->ops->result_most : SIZE_MAX;
 	const size_t extra = config->on_end ? sizeof(struct fl__callback) + copied : 0;
 	struct fl__task_block *block = fl__task_block_new(e->blocks, type, count, most, extra);
-	fl_bytes held = {0}; /* a copy of the task's handle */
+	fl_bytes held = {0}; /* the same as the argument's */
 	rc = -ENOMEM;
 	if (block) {
 		if (type->arg_size > 0)
 			fl__copy(block->future.arg, arg, count * type->arg_size);
-		rc = type->drop_arg == fl_bytes_drop ? submit_hold(block->future.arg, &held) : 0;
+		rc = 0;
+		if (type->drop_arg == fl_bytes_drop) {
+			rc = fl__bytes_hold(block->future.arg);
+			memcpy(&held, block->future.arg, sizeof held);
+		}
 		fl__task_block_begin(block, type, f ? 2 : 1, config, copied);
 		if (rc == 0)
 			rc = fl__task_block_submit(e, block, permit);

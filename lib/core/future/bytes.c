@@ -1,177 +1,136 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bytes. Counted memory has a head, struct fl__bytes, which each of its handles points to:
+ * Bytes. All handles of counted memory point to its head, struct fl__bytes:
  *
- *   memory      head                    data                         the last free
- *   none        none                    NULL                         -
- *   borrowed    none                    the program's                -
- *   library's   before the data, in     in the same allocation, at   frees the allocation
- *               the same allocation     a multiple of 64
- *   adopted     an allocation of        the program's                calls `drop`, frees the head
- *               its own (room is
- *               BYTES_ADOPTED)
+ *   memory      head                         data                  the last free
+ *   none        none                         NULL                  -
+ *   borrowed    none                         the program's         -
+ *   library's   with the data in one         at a multiple of 64   frees the allocation
+ *               allocation; `data` is NULL
+ *   adopted     an allocation of its own,    the program's         calls `drop`, frees the head
+ *               with `data`
  *
- *   word    meaning                     written by
- *   refs    handles                     fl__bytes_hold(): addition; fl_bytes_free(): subtraction,
- *                                       which at 0 frees the memory
- *   room    bytes that the memory can   constant
- *           have, without the zero
- *           byte
+ * `refs` counts the handles. fl__bytes_hold() adds one, fl_bytes_free() subtracts one. The rest of
+ * a head is constant.
  *
  * Invariants
- *   1. The holder that brings `refs` to 0 frees the memory: it has seen all uses of the others.
- *   2. Memory is written only by the holder of its one handle. An acquire load that finds `refs` to
- *      be 1 orders the writes after the uses of the handles that were freed.
- *   3. The library's memory has a zero byte behind `size` bytes, from each function's return on.
+ *   1. The free that brings `refs` to 0 frees the memory. It acquires all uses by other handles.
+ *   2. Memory is changed only in place of its only handle. The acquire load that finds `refs` to be
+ *      1 orders the change after all uses by freed handles.
+ *   3. In the library's memory a zero byte follows the last byte, whenever a function returns.
  */
 #include "bytes.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include <errno.h>
-#include <fairlead/task_type.h>
 #include <string.h>
 
 enum { BYTES_ALIGN = 64 };
-#define BYTES_ADOPTED SIZE_MAX
 
 struct fl__bytes {
 	uint32_t refs;
-	size_t room;
-	void (*drop)(void *data, void *user); /* of adopted memory, as the rest; NULL: none */
+	size_t room; /* for the data, without the zero byte */
+	void (*drop)(void *data, void *user);
 	void *data, *user;
 };
 
-static void bytes_set_size(fl_bytes *b, size_t size)
-{
-	b->size = size;
-	((char *)b->data)[size] = 0;
-}
-
-/* Overwrites `*b`. 0, -ENOMEM, -E2BIG. */
-static int bytes_new(fl_bytes *b, size_t size, size_t room)
+/* Overwrites `*b`. The caller writes the zero byte. 0, -ENOMEM, -E2BIG. */
+static int bytes_new(fl_bytes *b, size_t size, struct fl__bytes head)
 {
 	if (size > FL_TASK_SIZE_MAX)
 		return -E2BIG;
-	struct fl__bytes *owner = fl__alloc_raw_from(NULL, sizeof *owner + BYTES_ALIGN + room);
+	struct fl__bytes *owner = fl__alloc_raw_from(NULL, sizeof head + (head.data ? 0 : BYTES_ALIGN + head.room));
 	if (!owner)
 		return -ENOMEM;
-	*owner = (struct fl__bytes){.refs = 1, .room = room};
-	*b = (fl_bytes){.data = fl__align(owner + 1, BYTES_ALIGN), .owner_ = owner};
-	bytes_set_size(b, size);
+	head.refs = 1;
+	*owner = head;
+	void *const data = head.data ? head.data : fl__align(owner + 1, BYTES_ALIGN);
+	*b = (fl_bytes){.data = data, .size = size, .owner_ = owner};
 	return 0;
 }
 
-/* The caller may write it, and its size may change. */
-static bool bytes_is_ours(const fl_bytes *b)
+/* Changes the size, and copies `n` bytes to the end. */
+static int bytes_change(fl_bytes *b, size_t size, const void *tail, size_t n)
 {
+	struct fl__bytes *const owner = b->owner_;
 	/* pairs with fl_bytes_free() */
-	return b->owner_ && b->owner_->room != BYTES_ADOPTED && fl__load_acquire(&b->owner_->refs) == 1;
-}
-
-int fl_bytes_alloc(fl_bytes *b, size_t n, size_t each)
-{
-	fl_bytes made;
-	size_t size;
-	if (__builtin_mul_overflow(n, each, &size))
+	const bool ours = owner && !owner->data && fl__load_acquire(&owner->refs) == 1;
+	fl_bytes made = *b;
+	if (size > FL_TASK_SIZE_MAX)
 		return -E2BIG;
-	const int rc = bytes_new(&made, size, size);
-	if (rc != 0)
-		return rc;
-	fl_bytes_free(b);
-	*b = made;
-	return 0;
-}
-
-/* As fl_bytes_resize(). The caller frees `*old`, the memory from which it has moved. */
-static int bytes_resize(fl_bytes *b, size_t size, fl_bytes *old)
-{
-	size_t room = size;
-	*old = (fl_bytes){0};
-	if (bytes_is_ours(b)) {
-		if (size <= b->owner_->room) {
-			bytes_set_size(b, size);
-			return 0;
-		}
-		if (room < 2 * b->owner_->room)
-			room = 2 * b->owner_->room;
+	if (!ours || size > owner->room) {
+		const size_t twice = ours ? 2 * owner->room : 0, kept = size < b->size ? size : b->size;
+		const int rc = bytes_new(&made, size, (struct fl__bytes){.room = twice > size ? twice : size});
+		if (rc != 0)
+			return rc;
+		if (kept > 0)
+			memcpy(made.data, b->data, kept);
 	}
-	fl_bytes made;
-	const int rc = bytes_new(&made, size, room);
-	if (rc != 0)
-		return rc;
-	if (b->data)
-		memcpy(made.data, b->data, size < b->size ? size : b->size);
-	*old = *b;
+	char *const end = (char *)made.data + size;
+	if (n > 0)
+		memcpy(end - n, tail, n);
+	*end = 0;
+	made.size = size;
+	if (made.owner_ != owner)
+		fl_bytes_free(b);
 	*b = made;
 	return 0;
 }
 
 int fl_bytes_resize(fl_bytes *b, size_t size)
 {
-	fl_bytes old;
-	const int rc = bytes_resize(b, size, &old);
-	fl_bytes_free(&old);
-	return rc;
+	return bytes_change(b, size, NULL, 0);
 }
 
 int fl_bytes_append(fl_bytes *b, const void *data, size_t size)
 {
-	fl_bytes old;
-	const size_t before = b->size;
-	if (size > FL_TASK_SIZE_MAX - before)
-		return -E2BIG;
-	const int rc = bytes_resize(b, before + size, &old);
-	if (rc == 0 && size > 0)
-		memcpy((char *)b->data + before, data, size);
-	fl_bytes_free(&old);
+	return size > FL_TASK_SIZE_MAX ? -E2BIG : bytes_change(b, b->size + size, data, size);
+}
+
+static int bytes_replace(fl_bytes *b, const fl_bytes *made, int rc)
+{
+	if (rc == 0) {
+		fl_bytes_free(b);
+		*b = *made;
+	}
 	return rc;
+}
+
+int fl_bytes_alloc(fl_bytes *b, size_t n, size_t each)
+{
+	fl_bytes made = {0};
+	size_t size;
+	if (__builtin_mul_overflow(n, each, &size))
+		return -E2BIG;
+	return bytes_replace(b, &made, fl_bytes_resize(&made, size));
 }
 
 int fl_bytes_adopt(fl_bytes *b, void *data, size_t size, void (*drop)(void *data, void *user), void *user)
 {
-	if (size > FL_TASK_SIZE_MAX)
-		return -E2BIG;
-	struct fl__bytes *owner = fl__alloc_raw_from(NULL, sizeof *owner);
-	if (!owner)
-		return -ENOMEM;
-	*owner = (struct fl__bytes){.refs = 1, .room = BYTES_ADOPTED, .drop = drop, .data = data, .user = user};
-	fl_bytes_free(b);
-	*b = (fl_bytes){.data = data, .size = size, .owner_ = owner};
-	return 0;
+	fl_bytes made;
+	return bytes_replace(b, &made,
+	                     bytes_new(&made, size, (struct fl__bytes){.drop = drop, .data = data, .user = user}));
 }
 
 int fl__bytes_hold(fl_bytes *b)
 {
-	const fl_bytes from = *b;
-	if (from.owner_)
-		fl__add_relaxed(&from.owner_->refs, 1); /* the copied handle keeps the memory */
-	if (from.owner_ || !from.data)
-		return 0;
-	const int rc = bytes_new(b, from.size, from.size);
-	if (rc == 0)
-		memcpy(b->data, from.data, from.size);
-	else
-		*b = (fl_bytes){0};
-	return rc;
+	if (!b->owner_)
+		return b->data ? fl_bytes_resize(b, b->size) : 0;
+	fl__add_relaxed(&b->owner_->refs, 1); /* the copied handle keeps the memory */
+	return 0;
 }
 
 int fl_bytes_ref(fl_bytes *to, const fl_bytes *from)
 {
 	fl_bytes made = *from;
-	const int rc = fl__bytes_hold(&made);
-	if (rc != 0)
-		return rc;
-	fl_bytes_free(to);
-	*to = made;
-	return 0;
+	return bytes_replace(to, &made, fl__bytes_hold(&made));
 }
 
 void fl_bytes_free(fl_bytes *b)
 {
-	struct fl__bytes *owner = b ? b->owner_ : NULL;
-	if (b)
-		*b = (fl_bytes){0};
-	/* the last free sees all uses; pairs with itself, and with bytes_is_ours() */
+	struct fl__bytes *const owner = b->owner_;
+	*b = (fl_bytes){0};
+	/* pairs with itself and with bytes_change() */
 	if (!owner || fl__sub_acq_rel(&owner->refs, 1) > 1)
 		return;
 	if (owner->drop)

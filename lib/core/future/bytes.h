@@ -5,16 +5,10 @@
 #include <fairlead/task_type.h>
 #include <stdbool.h>
 
-/*
- * Hooks of a task type say where its bytes are: each of these two declares that the object begins
- * with an fl_bytes.
- *
- *   fl_bytes_drop   the library frees the handle
- *   fl__bytes_lent  the handle is another object's: does nothing
- */
+/* The drop hook of bytes that are another object's: does nothing. */
 void fl__bytes_lent(void *object);
 
-/* Whether the hook `drop` declares bytes. */
+/* Whether the hook declares that the object begins with an fl_bytes. */
 static inline bool fl__bytes_declares(void (*drop)(void *object))
 {
 	return drop == fl_bytes_drop || drop == fl__bytes_lent;
@@ -25,15 +19,12 @@ static inline bool fl__bytes_are_in(const fl_task_type *type)
 	return fl__bytes_declares(type->drop_arg) || fl__bytes_declares(type->drop_result);
 }
 
-/* Takes the hooks from a copy of a type, whose bytes stay declared. */
+/* Takes the hooks from a copy of a type, but leaves its bytes declared. */
 static inline void fl__bytes_lend(fl_task_type *type)
 {
 	type->drop_arg = fl__bytes_declares(type->drop_arg) ? fl__bytes_lent : NULL;
 	type->drop_result = fl__bytes_declares(type->drop_result) ? fl__bytes_lent : NULL;
 }
 
-/*
- * `*b` is a byte-wise copy of a handle: makes it a handle of its own, with a copy of borrowed
- * memory. 0, -ENOMEM, -E2BIG; after an error `*b` is zeroed.
- */
+/* Makes a copied handle one of its own, with a copy of borrowed memory. 0, -ENOMEM, -E2BIG. */
 int fl__bytes_hold(fl_bytes *b);

@@ -179,23 +179,17 @@ bool fl__future_has_ended(const fl_future *f)
 	return fl__load_acquire(&f->state) & FUTURE_ENDED;
 }
 
-/* Not as cancelled: the task has returned, or was failed. */
-static bool future_has_returned(const fl_future *f)
-{
-	/* pairs with future_try_publish(); in future_clean(), with all that freed a reference */
-	return (fl__load_acquire(&f->state) & (FUTURE_ENDED | FUTURE_CANCELLED)) == FUTURE_ENDED;
-}
-
 static bool future_has_result(const fl_future *f)
 {
-	return future_has_returned(f) && (f->error == 0 || fl__future_keeps_result(f));
+	/* pairs with future_try_publish(); in future_clean(), with all that freed a reference */
+	const uint32_t seen = fl__load_acquire(&f->state);
+	return (seen & (FUTURE_ENDED | FUTURE_CANCELLED)) == FUTURE_ENDED && (f->error == 0 || (seen & FUTURE_KEPT));
 }
 
 static void future_clean(fl_future *f)
 {
-	/* The type of a cancelled future may be gone. A failed task may have made bytes. */
-	if (future_has_returned(f) && f->type->drop_result &&
-	    (f->error == 0 || f->type->drop_result == fl_bytes_drop || fl__future_keeps_result(f)))
+	/* The type of a cancelled future may be gone. */
+	if (future_has_result(f) && f->type->drop_result)
 		f->type->drop_result(f->result);
 	fl__message_free(f->message);
 }
