@@ -191,26 +191,6 @@ FL_TASK_DEFINE(one_more, int, int)
 	return 0;
 }
 
-FL_TASK(repeat, fl_bytes, fl_bytes)
-{
-	const int rc = fl_bytes_ref(result, arg);
-	return rc != 0 ? rc : fl_bytes_append(result, arg->data, arg->size);
-}
-
-static void bytes()
-{
-	FL_SCOPED(fl_executor) *e = nullptr;
-	FL_SCOPED(fl_future) *f = nullptr;
-	FL_SCOPED(fl_bytes) b = {}, c = {};
-	int n = 0;
-	CHECK(fl_sequential_executor_create(&e, nullptr) == 0);
-	CHECK(repeat_submit(e, fl_text("ab"), &f) == 0 && repeat_get(f, &b) == 0 && repeat_get(f, &c) == 0);
-	CHECK(b.data == c.data && std::strcmp(static_cast<char *>(b.data), "abab") == 0);
-	FL_BYTES_EACH (short, v, b)
-		n += v != nullptr;
-	CHECK(n == 2 && FL_BYTES_COUNT(short, b) == 2);
-}
-
 static void tasks()
 {
 	FL_SCOPED(fl_executor) *e = nullptr;
@@ -252,7 +232,6 @@ int main(int argc, char **argv)
 	lists();
 	typed();
 	tasks();
-	bytes();
 	processes();
 	std::puts("ok");
 }
