@@ -40,9 +40,11 @@ struct fl__bytes;
  *   fl_imap_create() of an array     caller frees its own. An imap does so for each chunk; -ENOMEM
  *                                    ends it.
  *   fl_map(), intrusive tasks        use the caller's argument
- *   a generator (fl_imap_config)     gives its handle away
- *   fl_future_get()                  stores a further handle, or a copy of borrowed memory
- *                                    (-ENOMEM: nothing to free)
+ *   a generator (fl_imap_config)     gives its handle away; borrowed memory is copied
+ *   a task                           gives its result away; borrowed memory is copied. It returns
+ *                                    its argument by fl_bytes_ref(), not by assignment.
+ *   fl_future_get()                  stores a further handle. Of what a promise has borrowed, a
+ *                                    copy; -ENOMEM: nothing to free
  *   fl_imap_next(), fl_map(),        give the task's handle to the caller
  *   groups, intrusive tasks
  *   fl_promise_set()                 takes the handle over, with fl_bytes_drop as `drop`

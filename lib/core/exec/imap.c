@@ -251,13 +251,34 @@ static void imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
 	}
 }
 
+/* The generator of an array with bytes: each chunk has handles of its own. */
+static int imap_make_copy(void *state, void *arg)
+{
+	const fl_imap *it = state;
+	const size_t i = it->source.taken + it->source.held, size = it->type->arg_size;
+	if (i == it->source.n)
+		return 0;
+	memcpy(arg, fl__element(it->source.args, i, size), size);
+	return 1;
+}
+
+/* 1, or an error. A generator gives its handle, unless that has borrowed. */
+static int imap_own(fl_bytes *b, bool is_copy)
+{
+	const int rc = is_copy || !b->owner_ ? fl__bytes_hold(b) : 0;
+	return rc == 0 ? 1 : rc;
+}
+
 static size_t imap_gather(fl_imap *it)
 {
 	struct fl__imap_source *s = &it->source;
 	if (!s->make)
 		s->held = s->n - s->taken < it->chunk ? s->n - s->taken : it->chunk;
 	while (s->make && s->held < it->chunk && s->end == 0) {
-		int rc = s->make(s->state, fl__element(s->made, s->held, it->type->arg_size));
+		void *arg = fl__element(s->made, s->held, it->type->arg_size);
+		int rc = s->make(s->state, arg);
+		if (rc == 1 && it->type->drop_arg == fl_bytes_drop)
+			rc = imap_own(arg, s->make == imap_make_copy);
 		if (rc == 1) {
 			s->held++;
 			continue;
@@ -501,18 +522,6 @@ static int imap_begin(fl_imap *it)
 	return it->oldest ? 0 : rc; /* a chunk is under way */
 }
 
-/* The generator of an array of bytes: the iteration has handles of its own. */
-static int imap_make_held(void *state, void *arg)
-{
-	const fl_imap *it = state;
-	const size_t i = it->source.taken + it->source.held, size = it->type->arg_size;
-	if (i == it->source.n)
-		return 0;
-	memcpy(arg, fl__element(it->source.args, i, size), size);
-	const int rc = fl__bytes_hold(arg);
-	return rc == 0 ? 1 : rc;
-}
-
 static void imap_configure(fl_imap *it, const fl_imap_config *config)
 {
 	it->unordered = config->unordered;
@@ -523,7 +532,7 @@ static void imap_configure(fl_imap *it, const fl_imap_config *config)
 	it->source.make = config->next;
 	it->source.state = config->state;
 	if (!config->next && it->type->drop_arg == fl_bytes_drop) {
-		it->source.make = imap_make_held;
+		it->source.make = imap_make_copy;
 		it->source.state = it;
 	}
 }

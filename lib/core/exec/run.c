@@ -60,20 +60,21 @@ void fl__task_forget_failure(fl_task_ctx *ctx)
 	ctx->keeps_result = false;
 }
 
-static int run_check_bytes(void (*drop)(void *object), const void *object, fl_task_ctx *ctx)
+static int run_check_bytes(const fl_bytes *b, fl_task_ctx *ctx)
 {
-	const fl_bytes *b = object;
-	if (!fl__bytes_declares(drop) || !ctx->executor || b->size <= ctx->executor->bytes_max)
+	if (!ctx->executor || b->size <= ctx->executor->bytes_max)
 		return 0;
 	return fl_task_fail(ctx, -E2BIG, "%zu bytes are above bytes_max", b->size);
 }
 
-/* Frees the bytes of a failed task. */
-static int run_end_bytes(const fl_task_type *type, int error, void *result, fl_task_ctx *ctx)
+/* Copies borrowed bytes, which may end with the task. Frees those of a failed task. */
+static int run_end_bytes(fl_bytes *result, int error, fl_task_ctx *ctx)
 {
 	if (error == 0)
-		error = run_check_bytes(type->drop_result, result, ctx);
-	if (error != 0 && !ctx->keeps_result && fl__bytes_declares(type->drop_result))
+		error = run_check_bytes(result, ctx);
+	if (error == 0 && !result->owner_)
+		error = fl__bytes_hold(result);
+	if (error != 0 && !ctx->keeps_result)
 		fl_bytes_free(result);
 	return error;
 }
@@ -85,13 +86,13 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 	struct fl__values *outer = fl__values_enter(self, values);
 	self->front.scope = ctx->token;
 	const uint32_t forks = fl__fork_count;
-	int error = type->drop_arg ? run_check_bytes(type->drop_arg, arg, ctx) : 0;
+	int error = fl__bytes_declares(type->drop_arg) ? run_check_bytes(arg, ctx) : 0;
 	if (error == 0) {
 		error = type->run(ctx, arg, result);
 		fl__child_ends(forks, type->name);
 	}
-	if (type->drop_result)
-		error = run_end_bytes(type, error, result, ctx);
+	if (fl__bytes_declares(type->drop_result))
+		error = run_end_bytes(result, error, ctx);
 	self->front.scope = scope;
 	fl__values_leave(self, outer);
 	return error;
