@@ -12,24 +12,21 @@ struct fl__bytes;
 /*
  * Bytes: memory of any length, as the argument or the result of a task.
  *
- *     FL_TASK(squares, unsigned, fl_bytes)
+ *     FL_TASK(greet, fl_bytes, fl_bytes)
  *     {
- *             int rc = fl_bytes_alloc(result, *arg, sizeof(unsigned));
- *             unsigned *to = result->data;
- *             for (unsigned i = 0; rc == 0 && i < *arg; i++)
- *                     to[i] = i * i;
- *             return rc;
+ *             int rc = fl_bytes_append(result, "hello ", 6);
+ *             return rc == 0 ? fl_bytes_append(result, arg->data, arg->size) : rc;
  *     }
  *
- *     FL_SCOPED(fl_bytes) found = {0};
- *     rc = squares_get(f, &found);                      // check
- *     FL_BYTES_EACH (unsigned, n, found)
- *             printf("%u\n", *n);
+ *     FL_SCOPED(fl_bytes) text = {0};
+ *     rc = greet_submit(pool, fl_text("world"), &f);    // check
+ *     rc = greet_get(f, &text);                         // check
+ *     puts(text.data);
  *
- * An fl_bytes is a handle. All-zero: no memory. The last free of a handle frees the memory. A
- * handle of the program's own, {.data = p, .size = n}, borrows memory, which is never freed.
+ * An fl_bytes is a handle. All-zero: no memory. The last free frees the memory. A handle of the
+ * program's own, {.data = p, .size = n}, borrows its memory.
  *
- * FL_TASK knows the word fl_bytes. A struct that begins with one is declared by its hook:
+ * A struct that begins with an fl_bytes is declared by its hook:
  *
  *     struct page { fl_bytes text; int status; };
  *     FL_TASK(fetch, fl_bytes, struct page, .drop_result = fl_bytes_drop)
@@ -37,12 +34,11 @@ struct fl__bytes;
  * The holder of a handle frees it, once:
  *
  *   fl_submit(), fl_group_submit(),  take a handle of their own, or a copy of borrowed memory. The
- *   fl_imap_create() of an array     caller frees its own. An imap does so for each chunk; -ENOMEM
- *                                    ends it.
+ *   fl_imap_create() of an array     caller frees its own. -ENOMEM of a copy ends the iteration.
  *   fl_map(), intrusive tasks        use the caller's argument
  *   a generator (fl_imap_config)     gives its handle away; borrowed memory is copied
- *   a task                           gives its result away; borrowed memory is copied. It returns
- *                                    its argument by fl_bytes_ref(), not by assignment.
+ *   a task                           gives its result away; borrowed memory is copied. For its
+ *                                    argument: fl_bytes_ref(), not an assignment
  *   fl_future_get()                  stores a further handle. Of what a promise has borrowed, a
  *                                    copy; -ENOMEM: nothing to free
  *   fl_imap_next(), fl_map(),        give the task's handle to the caller
@@ -53,13 +49,12 @@ struct fl__bytes;
  * The rest is freed with its future; a failed task's result at once, unless it was kept
  * (fl_task_keep_result()).
  *
- * Arguments must not be written, nor memory with several handles. Handles outlive their executor:
- * the memory is from the process's allocator (fairlead/error.h). Contexts may use and free
- * different handles of the same memory at the same time. A forked child may use and free its copies
- * of handles that no other thread was changing. No function waits.
+ * Arguments must not be written, nor memory with several handles. Memory is from the process's
+ * allocator, and outlives the executor. Different handles of it may be used, and freed, at the same
+ * time. A forked child may use and free its copies. No function waits.
  *
- * For now process and MPI executors return -ENOTSUP, and fl_process_start() returns -EINVAL except
- * with FL_PROCESS_FORK. So do executors for initializers.
+ * For now process and MPI executors return -ENOTSUP. fl_process_start() without FL_PROCESS_FORK,
+ * and executors with such an initializer, return -EINVAL.
  */
 typedef struct fl_bytes {
 	void *data; /* unless borrowed or adopted: aligned to 64, with a zero byte after `size` */

@@ -93,10 +93,7 @@ typedef struct fl_executor_config {
 	fl_when_full when_full;
 	/* A worker ends after so many idle ns; 0: never. A thread executor keeps one worker. */
 	int64_t idle_timeout;
-	/*
-	 * A task fails with -E2BIG if the fl_bytes (fairlead/bytes.h) of its argument or its result
-	 * has more bytes. 0: FL_TASK_SIZE_MAX.
-	 */
+	/* A task whose argument or result has more in its fl_bytes fails: -E2BIG. 0: no bound. */
 	size_t bytes_max;
 	/* The rest is for processes only (fairlead/process_executor.h). */
 	int max_tasks; /* a worker is replaced after so many tasks; 0: never */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bytes. All handles of counted memory point to its head, struct fl__bytes:
+ * Counted memory has a head, to which its handles point:
  *
  *   memory      head                         data                  the last free
  *   none        none                         NULL                  -
@@ -10,14 +10,12 @@
  *   adopted     an allocation of its own,    the program's         calls `drop`, frees the head
  *               with `data`
  *
- * `refs` counts the handles. fl__bytes_hold() adds one, fl_bytes_free() subtracts one. The rest of
- * a head is constant.
+ * `refs` counts the handles. The rest of a head is constant.
  *
  * Invariants
- *   1. The free that brings `refs` to 0 frees the memory. It acquires all uses by other handles.
- *   2. Memory is changed only in place of its only handle. The acquire load that finds `refs` to be
- *      1 orders the change after all uses by freed handles.
- *   3. In the library's memory a zero byte follows the last byte, whenever a function returns.
+ *   1. The free that brings `refs` to 0 frees the memory, after it has acquired all uses.
+ *   2. Memory changes in place only while `refs` is 1. That load acquires the uses by freed handles.
+ *   3. A zero byte follows the last byte of the library's memory, when a function returns.
  */
 #include "bytes.h"
 #include "../base/atomic.h"
@@ -34,7 +32,7 @@ struct fl__bytes {
 	void *data, *user;
 };
 
-/* Overwrites `*b`. The caller writes the zero byte. 0, -ENOMEM, -E2BIG. */
+/* Overwrites `*b`. 0, -ENOMEM, -E2BIG. */
 static int bytes_new(fl_bytes *b, size_t size, struct fl__bytes head)
 {
 	if (size > FL_TASK_SIZE_MAX)

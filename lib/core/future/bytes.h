@@ -19,7 +19,7 @@ static inline bool fl__bytes_are_in(const fl_task_type *type)
 	return fl__bytes_declares(type->drop_arg) || fl__bytes_declares(type->drop_result);
 }
 
-/* Takes the hooks from a copy of a type, but leaves its bytes declared. */
+/* Replaces the hooks of a copy of a type. Bytes stay declared. */
 static inline void fl__bytes_lend(fl_task_type *type)
 {
 	type->drop_arg = fl__bytes_declares(type->drop_arg) ? fl__bytes_lent : NULL;
