@@ -109,9 +109,13 @@
 
 /* The initializer. C++17 has no designators: there a constant expression sets the fields. */
 #ifdef __cplusplus
+template <class T>
+constexpr bool fl__is_bytes = false;
+template <>
+constexpr bool fl__is_bytes<fl_bytes> = true;
 #define FL__TASK_CHECK(type)                                                                                           \
 	FL__IF_VOID(type, , static_assert(__is_trivially_copyable(type), #type " cannot be copied byte by byte");)     \
-	FL__IF_BYTES(type, , static_assert(!__is_same(type, fl_bytes), #type " is fl_bytes: spell it so");)
+	FL__IF_BYTES(type, , static_assert(!fl__is_bytes<__typeof__(type)>, #type " is fl_bytes: spell it so");)
 #define FL__TASK_HOOK(type, field) FL__IF_BYTES(type, FL__TASK_COMMA, FL__TASK_NOTHING)(_type.field = fl_bytes_drop)
 #define FL__TASK_NOEXCEPT noexcept
 #define FL__TASK_INIT(label, run_, arg_size_, arg_align_, result_size_, result_align_, hooks, ...)                     \
