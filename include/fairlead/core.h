@@ -5,6 +5,7 @@
 /* The core of Fairlead: threads, locks, queues, futures and executors. fairlead.h has all parts. */
 #include <fairlead/barrier.h>
 #include <fairlead/blocking.h>
+#include <fairlead/bytes.h>
 #include <fairlead/cancel.h>
 #include <fairlead/cond.h>
 #include <fairlead/context_var.h>

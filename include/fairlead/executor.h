@@ -93,6 +93,8 @@ typedef struct fl_executor_config {
 	fl_when_full when_full;
 	/* A worker ends after so many idle ns; 0: never. A thread executor keeps one worker. */
 	int64_t idle_timeout;
+	/* A task whose argument or result has more in its fl_bytes fails: -E2BIG. 0: no bound. */
+	size_t bytes_max;
 	/* The rest is for processes only (fairlead/process_executor.h). */
 	int max_tasks; /* a worker is replaced after so many tasks; 0: never */
 	/*

@@ -2,6 +2,7 @@
 #ifndef FAIRLEAD_TASK_H
 #define FAIRLEAD_TASK_H
 
+#include <fairlead/bytes.h>
 #include <fairlead/executor.h>
 #include <fairlead/group.h>
 #include <fairlead/imap.h>
@@ -45,6 +46,7 @@
  * Either type may be void: the parameter is then left out (in the body it is a NULL pointer); a
  * task without an argument has no _map and no _imap. Types are complete object types, spelled
  * without commas. Further fields of the task type follow as designators: .drop_arg = text_free.
+ * The word fl_bytes, no typedef of it, is memory of any length: fairlead/bytes.h.
  *
  *   FL_TASK          an external symbol, registered by its name
  *   FL_TASK_STATIC   a static symbol, registered as "file.c:name"
@@ -70,13 +72,17 @@
 #define FL__TASK_OUT(type) FL__IF_VOID(type, void, __typeof__(type))
 #define FL__TASK_ALIGN(type) FL__IF_VOID(type, 0, __alignof__(type))
 
+/* FL__IF_BYTES(type, a, b): a when the type is the word fl_bytes, else b. */
+#define FL__BYTES_fl_bytes() ~, 1,
+#define FL__IF_BYTES(type, a, b) FL__IF_VOID_(FL__BYTES_##type(), a, b)
+
 #define FL__TASK_DEFINE(task, label, ...)                                                                              \
 	FL__TASK_TYPE(, task, label, __VA_ARGS__)                                                                      \
 	FL__TASK_BODY(task, __VA_ARGS__)
 
 #define FL__TASK_TYPE(storage, task, label, arg_type, result_type, ...)                                                \
-	FL__TASK_BYTES(arg_type)                                                                                       \
-	FL__TASK_BYTES(result_type)                                                                                    \
+	FL__TASK_CHECK(arg_type)                                                                                       \
+	FL__TASK_CHECK(result_type)                                                                                    \
 	static int task##_body(fl_task_ctx *, FL__TASK_PTR(arg_type) *, FL__TASK_OUT(result_type) *);                  \
 	static int task##_run(fl_task_ctx *_ctx, const void *_arg, void *_result) FL__TASK_NOEXCEPT                    \
 	{                                                                                                              \
@@ -84,7 +90,8 @@
 	}                                                                                                              \
 	storage const fl_task_type task =                                                                              \
 	    FL__TASK_INIT(label, task##_run, FL__TASK_SIZE(arg_type), FL__TASK_ALIGN(arg_type),                        \
-	                  FL__TASK_SIZE(result_type), FL__TASK_ALIGN(result_type), __VA_ARGS__);                       \
+	                  FL__TASK_SIZE(result_type), FL__TASK_ALIGN(result_type),                                     \
+	                  FL__TASK_HOOK(arg_type, drop_arg) FL__TASK_HOOK(result_type, drop_result), __VA_ARGS__);     \
 	static fl_task_entry task##_entry = {&task, 0};                                                                \
 	__attribute__((constructor(FL__TASK_PRIORITY))) static void task##_register(void)                              \
 	{                                                                                                              \
@@ -102,10 +109,16 @@
 
 /* The initializer. C++17 has no designators: there a constant expression sets the fields. */
 #ifdef __cplusplus
-#define FL__TASK_BYTES(type)                                                                                           \
-	FL__IF_VOID(type, , static_assert(__is_trivially_copyable(type), #type " cannot be copied byte by byte");)
+template <class T>
+constexpr bool fl__is_bytes = false;
+template <>
+constexpr bool fl__is_bytes<fl_bytes> = true;
+#define FL__TASK_CHECK(type)                                                                                           \
+	FL__IF_VOID(type, , static_assert(__is_trivially_copyable(type), #type " cannot be copied byte by byte");)     \
+	FL__IF_BYTES(type, , static_assert(!fl__is_bytes<__typeof__(type)>, #type " is fl_bytes: spell it so");)
+#define FL__TASK_HOOK(type, field) FL__IF_BYTES(type, FL__TASK_COMMA, FL__TASK_NOTHING)(_type.field = fl_bytes_drop)
 #define FL__TASK_NOEXCEPT noexcept
-#define FL__TASK_INIT(label, run_, arg_size_, arg_align_, result_size_, result_align_, ...)                            \
+#define FL__TASK_INIT(label, run_, arg_size_, arg_align_, result_size_, result_align_, hooks, ...)                     \
 	[] {                                                                                                           \
 		fl_task_type _type = {};                                                                               \
 		_type.size = sizeof(fl_task_type);                                                                     \
@@ -114,7 +127,7 @@
 		_type.arg_size = arg_size_;                                                                            \
 		_type.arg_align = arg_align_;                                                                          \
 		_type.result_size = result_size_;                                                                      \
-		_type.result_align = result_align_;                                                                    \
+		_type.result_align = result_align_ hooks;                                                              \
 		FL__TASK_SET(_type, __VA_ARGS__, , , , )                                                               \
 		return _type;                                                                                          \
 	}()
@@ -124,12 +137,16 @@
 	(void)(type c);                                                                                                \
 	(void)(type d);
 #else
-#define FL__TASK_BYTES(type)
+#define FL__TASK_CHECK(type)                                                                                           \
+	FL__IF_BYTES(type, ,                                                                                           \
+	             __extension__ _Static_assert(!__builtin_types_compatible_p(type, fl_bytes),                       \
+	                                          #type " is fl_bytes: spell it so");)
+#define FL__TASK_HOOK(type, field) FL__IF_BYTES(type, FL__TASK_COMMA, FL__TASK_NOTHING)(.field = fl_bytes_drop)
 #define FL__TASK_NOEXCEPT
-#define FL__TASK_INIT(label, run_, arg_size_, arg_align_, result_size_, result_align_, ...)                            \
+#define FL__TASK_INIT(label, run_, arg_size_, arg_align_, result_size_, result_align_, hooks, ...)                     \
 	{                                                                                                              \
 		.size = sizeof(fl_task_type), .name = label, .run = run_, .arg_size = arg_size_,                       \
-		.arg_align = arg_align_, .result_size = result_size_, .result_align = result_align_, __VA_ARGS__       \
+		.arg_align = arg_align_, .result_size = result_size_, .result_align = result_align_ hooks, __VA_ARGS__ \
 	}
 #endif
 

@@ -4,6 +4,7 @@
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/exec/registry.h"
+#include "core/future/bytes.h"
 #include "core/wait/context.h"
 #include "fd_watcher.h"
 #include "fork_server.h"
@@ -51,6 +52,8 @@ static const char *process_start_task_mistake(struct fl__start *start)
 		return "an unknown method";
 	if (type->arg_size > FL_TASK_SIZE_MAX || type->result_size > FL_TASK_SIZE_MAX || strlen(type->name) >= 4096)
 		return "the task's argument, result or name is too large";
+	if (config->method != FL_PROCESS_FORK && fl__bytes_are_in(type))
+		return "a task with fl_bytes, and not FL_PROCESS_FORK";
 	if (type->arg_size == 0 && config->arg)
 		return "an argument, but the task takes none";
 	if (type->arg_size == 0 || config->arg)

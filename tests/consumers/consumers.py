@@ -34,6 +34,7 @@ IN_LANGUAGES = {"headers_alone": LANGUAGES, "common_names": LANGUAGES, "tasks_of
                 "scenarios": ("gnu99", "cxx17")}  # methods of Kit: a case each
 PRINTS = {  # under which heading the guide has an example, or its file in examples/, and what that prints
     "guide_tasks": ("Tasks and executors", "1 4 9 16\n"),
+    "guide_bytes": ("Results of any length", "9592 primes of 99999\n"),
     "guide_futures": ("Futures", "3\n9\n81\n"),
     "guide_loops": ("Parallel loops and timers", "4999950000\n"),
     "guide_locks": ("Locks", "7\n"),
@@ -49,7 +50,7 @@ PRINTS = {  # under which heading the guide has an example, or its file in examp
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_MPMC_UNBOUNDED_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
             "FL_SHM_VALUE_OF", "FL_SHM_ARRAY_OF", "FL_PROMISE_OF"]  # macros that take a type and a name
 FROM_PTHREADS = "done, cancelled\n7\n"  # what both sides of docs/from-....md print
-FROM_PYTHON = "1 2 3\n3 is odd\n1 2 3\n3 is odd\n60\n5 8\n"
+FROM_PYTHON = "1 2 3\n3 is odd\n1 2 3\n3 is odd\n2\n3\n5\n7\n60\n5 8\n"
 FROM_LIBUV = "tick\ntick\nhello\nresult 42\n"
 # The most bytes of text and bss of a static program that gcc 12 compiles, as size(1) counts them, and its source in
 # weight/. Later gccs inline more: gcc 14 makes 2.5 % more text of pool.c, gcc 16 makes 4.7 % more.
@@ -682,6 +683,33 @@ class Kit:
                 self.same(server.process.wait(timeout=60), 0)
             if os.path.exists(path):
                 raise Failure(f"{path} is still there")
+
+    def consumer_bytes_by_another_name(self):
+        """A type that is fl_bytes, but not its word, would be taken for plain memory."""
+        self.prefix_flags()
+        for compiler, language in ((self.cc, "c"), (self.cxx, "c++")):
+            done = subprocess.run([compiler, "-I", self.at("prefix", "include"), "-fsyntax-only", "-x", language, "-"], text=True,
+                                  input="#include <fairlead.h>\ntypedef fl_bytes page;\nFL_TASK(t, int, page) { return 0; }\n",
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            expect(done.stdout, "page is fl_bytes: spell it so")
+
+    def consumer_example_words(self):
+        write(self.at("tree", "a", "b"), "one two\ntwo " + 70 * "x")
+        write(self.at("tree", "c"), "two one three" + " one" * 20)
+        program = self.compiled(os.path.join(self.source, "docs", "examples", "words.c"), self.cc, [*C_FLAGS, "-D_GNU_SOURCE"])
+        for kind in ("threads", "sequential"):
+            expect_all(re.sub(r"^1 .*", "1", run([program, kind, self.at("tree")]), flags=re.M), "22 one\n3 two\n1\n1\n1\n")
+        run([program, "threads", self.at("tree", "c")], 2)
+
+    def consumer_example_pages(self):
+        """What is not there ends no other fetch."""
+        if not succeeds(["pkg-config", "--exists", "libcurl"]):
+            raise Skip("libcurl is not installed for development")
+        page = write(self.at("page"), 100000 * "x")
+        program = self.compiled(os.path.join(self.source, "docs", "examples", "pages.c"), self.cc, C_FLAGS, "-lcurl")
+        lines = run([program, f"file://{page}", "file:///not/there", f"file://{page}"]).splitlines()
+        self.same([line.split(" ", 1)[1] for line in lines[:3:2]], 2 * ["100000 bytes"])
+        self.same(lines[:3], lines[3:])
 
     def consumer_example_chat_of_many_lines_at_once(self):
         """Lines that come at once fill a listener's queue before its writer runs: not even a server without patience disconnects it."""

@@ -191,10 +191,15 @@ FL_TASK_DEFINE(one_more, int, int)
 	return 0;
 }
 
+FL_TASK(echo, fl_bytes, fl_bytes)
+{
+	return fl_bytes_ref(result, arg);
+}
+
 static void tasks()
 {
 	FL_SCOPED(fl_executor) *e = nullptr;
-	FL_SCOPED(fl_future) *f = nullptr, *g = nullptr, *h = nullptr;
+	FL_SCOPED(fl_future) *f = nullptr, *g = nullptr, *h = nullptr, *i = nullptr;
 	CHECK(fl_thread_executor_create(&e, nullptr) == 0);
 	CHECK(area.version == 2 && fl_task_find("area") == &area && nothing.arg_size == 0);
 	long value = 0;
@@ -205,6 +210,11 @@ static void tasks()
 	const int numbers[] = {1, 2, 3};
 	int more[3] = {};
 	CHECK(one_more_map(e, numbers, 3, more, nullptr) == 0 && more[0] == 2 && more[2] == 4);
+	FL_SCOPED(fl_bytes) text = {};
+	CHECK(echo_submit(e, fl_text("three"), &i) == 0 && echo_get(i, &text) == 0);
+	FL_BYTES_EACH (char, letter, text)
+		more[0] += *letter == 'e';
+	CHECK(more[0] == 4);
 	CHECK(fl_executor_join(e) == 0 && dropped == 2);
 }
 

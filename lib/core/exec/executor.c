@@ -5,6 +5,7 @@
 #include "../base/list.h"
 #include "../base/sys.h"
 #include "../base/unload.h"
+#include "../future/bytes.h"
 #include "../sync/helper.h"
 #include <errno.h>
 #include <stdio.h>
@@ -32,7 +33,8 @@ static bool executor_config_is_usable(const fl_executor_config *config)
 {
 	const fl_task_type *type = config->initialize;
 	return config->n_regions <= FL_REGIONS_MAX && (!type || type->arg_align <= _Alignof(max_align_t)) &&
-	       (!type || (type->result_size == 0 && (type->arg_size > 0) == (config->initialize_arg != NULL)));
+	       (!type || (type->result_size == 0 && !fl__bytes_declares(type->drop_arg) &&
+	                  (type->arg_size > 0) == (config->initialize_arg != NULL)));
 }
 
 /* Copies `n` objects of `size` bytes; `*copy` stays NULL for none. */
@@ -71,6 +73,7 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 	e->workers = workers;
 	e->initialize = config->initialize;
 	e->n_regions = config->n_regions;
+	e->bytes_max = config->bytes_max ? config->bytes_max : FL_TASK_SIZE_MAX;
 	e->plain = of.remote || e->permits.bound > 0 ? UINT32_MAX : fork_count;
 	e->fork_count = fork_count;
 	fl__signals_of_thread(&e->signals);

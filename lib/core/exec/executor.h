@@ -178,6 +178,7 @@ struct fl_executor {
 	void *initialize_arg;           /* a copy; NULL if it has no size */
 	struct fl_shm **regions;
 	const fl_allocator *allocator;
+	size_t bytes_max; /* of one argument or result */
 	unsigned n_regions;
 	char name[24];                      /* of the config */
 	fl_executor *next_listed, **listed; /* the list of all executors: debug/executors.c */

@@ -251,13 +251,34 @@ static void imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
 	}
 }
 
+/* The generator of an array with bytes: each chunk has handles of its own. */
+static int imap_make_copy(void *state, void *arg)
+{
+	const fl_imap *it = state;
+	const size_t i = it->source.taken + it->source.held, size = it->type->arg_size;
+	if (i == it->source.n)
+		return 0;
+	memcpy(arg, fl__element(it->source.args, i, size), size);
+	return 1;
+}
+
+/* 1, or an error. A generator gives its handle, unless that has borrowed. */
+static int imap_own(fl_bytes *b, bool is_copy)
+{
+	const int rc = is_copy || !b->owner_ ? fl__bytes_hold(b) : 0;
+	return rc == 0 ? 1 : rc;
+}
+
 static size_t imap_gather(fl_imap *it)
 {
 	struct fl__imap_source *s = &it->source;
 	if (!s->make)
 		s->held = s->n - s->taken < it->chunk ? s->n - s->taken : it->chunk;
 	while (s->make && s->held < it->chunk && s->end == 0) {
-		int rc = s->make(s->state, fl__element(s->made, s->held, it->type->arg_size));
+		void *arg = fl__element(s->made, s->held, it->type->arg_size);
+		int rc = s->make(s->state, arg);
+		if (rc == 1 && it->type->drop_arg == fl_bytes_drop)
+			rc = imap_own(arg, s->make == imap_make_copy);
 		if (rc == 1) {
 			s->held++;
 			continue;
@@ -510,6 +531,10 @@ static void imap_configure(fl_imap *it, const fl_imap_config *config)
 	it->cancel = config->cancel == FL_SHIELDED ? NULL : config->cancel;
 	it->source.make = config->next;
 	it->source.state = config->state;
+	if (!config->next && it->type->drop_arg == fl_bytes_drop) {
+		it->source.make = imap_make_copy;
+		it->source.state = it;
+	}
 }
 
 int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, const void *args, size_t n,

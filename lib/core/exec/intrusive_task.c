@@ -20,6 +20,7 @@
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
+#include "../future/bytes.h"
 #include "executor.h"
 #include <errno.h>
 #include <fairlead/intrusive_task.h>
@@ -61,8 +62,7 @@ static const fl_task_type *intrusive_type_without_hooks(struct intrusive_room *m
 	if (!type->drop_arg && !type->drop_result)
 		return type;
 	m->type = *type;
-	m->type.drop_arg = NULL;
-	m->type.drop_result = NULL;
+	fl__bytes_lend(&m->type);
 	return &m->type;
 }
 

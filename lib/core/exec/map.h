@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../base/sys.h"
+#include "../future/bytes.h"
 #include "executor.h"
 #include <errno.h>
 

@@ -8,6 +8,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
+#include "../future/bytes.h"
 #include "../sync/context_var.h"
 #include "executor.h"
 #include <errno.h>
@@ -59,6 +60,25 @@ void fl__task_forget_failure(fl_task_ctx *ctx)
 	ctx->keeps_result = false;
 }
 
+static int run_check_bytes(const fl_bytes *b, fl_task_ctx *ctx)
+{
+	if (!ctx->executor || b->size <= ctx->executor->bytes_max)
+		return 0;
+	return fl_task_fail(ctx, -E2BIG, "%zu bytes are above bytes_max", b->size);
+}
+
+/* Copies borrowed bytes, which may end with the task. Frees those of a failed task. */
+static int run_end_bytes(fl_bytes *result, int error, fl_task_ctx *ctx)
+{
+	if (error == 0)
+		error = run_check_bytes(result, ctx);
+	if (error == 0 && !result->owner_)
+		error = fl__bytes_hold(result);
+	if (error != 0 && !ctx->keeps_result)
+		fl_bytes_free(result);
+	return error;
+}
+
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values)
 {
 	struct fl__ctx *self = fl__ctx_get();
@@ -66,8 +86,13 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 	struct fl__values *outer = fl__values_enter(self, values);
 	self->front.scope = ctx->token;
 	const uint32_t forks = fl__fork_count;
-	const int error = type->run(ctx, arg, result);
-	fl__child_ends(forks, type->name);
+	int error = fl__bytes_declares(type->drop_arg) ? run_check_bytes(arg, ctx) : 0;
+	if (error == 0) {
+		error = type->run(ctx, arg, result);
+		fl__child_ends(forks, type->name);
+	}
+	if (fl__bytes_declares(type->drop_result))
+		error = run_end_bytes(result, error, ctx);
 	self->front.scope = scope;
 	fl__values_leave(self, outer);
 	return error;

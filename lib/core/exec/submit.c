@@ -13,6 +13,7 @@
  * is free. Both happen under `owed_lock`. A submit acquires its permit without the lock: a free
  * permit implies that `owed` is 0.
  */
+#include "../future/bytes.h"
 #include "../sync/context_var.h"
 #include "../wait/lock.h"
 #include "executor.h"
@@ -41,6 +42,8 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 		return -EOWNERDEAD;
 	if (submit_is_too_big(type, count))
 		return -E2BIG;
+	if (e->blocks->of.remote && fl__bytes_are_in(type))
+		return -ENOTSUP;
 	enum fl__admission permit = FL__PERMIT_INLINE;
 	int rc = 0;
 	if (!patience)
@@ -52,13 +55,24 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 	const size_t most = e->ops->result_most ? e->ops->result_most : SIZE_MAX;
 	const size_t extra = config->on_end ? sizeof(struct fl__callback) + copied : 0;
 	struct fl__task_block *block = fl__task_block_new(e->blocks, type, count, most, extra);
+	fl_bytes held = {0}; /* the same as the argument's */
 	rc = -ENOMEM;
 	if (block) {
 		if (type->arg_size > 0)
 			fl__copy(block->future.arg, arg, count * type->arg_size);
+		rc = 0;
+		if (type->drop_arg == fl_bytes_drop) {
+			rc = fl__bytes_hold(block->future.arg);
+			memcpy(&held, block->future.arg, sizeof held);
+		}
 		fl__task_block_begin(block, type, f ? 2 : 1, config, copied);
-		rc = fl__task_block_submit(e, block, permit);
+		if (rc == 0)
+			rc = fl__task_block_submit(e, block, permit);
+		else
+			fl__future_discard(&block->future);
 	}
+	if (rc != 0)
+		fl_bytes_free(&held);
 	if (rc != 0)
 		fl__permit_release(e, permit);
 	else if (f)

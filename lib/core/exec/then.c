@@ -330,7 +330,8 @@ static void then_link(struct then_chain *c)
 int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_future **next)
 {
 	fl__executor_check(e, "fl_future_then");
-	if (type->arg_size != f->type->result_size)
+	if (type->arg_size != f->type->result_size ||
+	    fl__bytes_declares(type->drop_arg) != fl__bytes_declares(f->type->drop_result))
 		return -EINVAL;
 	struct then_chain *c = fl__alloc_from(e->allocator, 1, sizeof *c);
 	if (!c)

@@ -62,6 +62,7 @@
 #include "../sync/context_var.h"
 #include "../wait/lock.h"
 #include "../wait/lot.h"
+#include "bytes.h"
 #include "failure.h"
 #include <errno.h>
 #include <stdio.h>
@@ -731,8 +732,12 @@ int fl_future_try_wait(fl_future *f)
 
 static int future_copy_result(const fl_future *f, void *result)
 {
-	if (f->type->result_size > 0 && future_has_result(f))
+	if (f->type->result_size > 0 && future_has_result(f)) {
 		fl__copy(result, f->result, f->type->result_size);
+		const int rc = fl__bytes_declares(f->type->drop_result) ? fl__bytes_hold(result) : 0;
+		if (rc != 0)
+			return rc;
+	}
 	return f->error == 0 ? 0 : fl__failure_store(FL__NO_INDEX, f->error, fl_future_message(f));
 }
 

@@ -24,6 +24,20 @@ struct page {
 	int length;
 };
 
+struct chunk {
+	int from, to;
+};
+
+struct verdict {
+	int n;
+	bool prime;
+};
+
+static bool is_prime(int n)
+{
+	return n == 2 || n == 3 || n == 5 || n == 7;
+}
+
 #include "from_python_after.h"
 
 static int use_queue(void)
@@ -57,6 +71,8 @@ int main(int argc, char **argv)
 		if (rc == 0 && halves(both[i], mixed, 3) != FL_ETASK)
 			rc = -EPROTO;
 	}
+	if (rc == 0)
+		rc = primes(threads, (const struct chunk[]){{1, 4}, {4, 9}}, 2);
 	if (rc == 0)
 		rc = use_queue();
 	if (rc == 0)

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Counted memory has a head, to which its handles point:
+ *
+ *   memory      head                         data                  the last free
+ *   none        none                         NULL                  -
+ *   borrowed    none                         the program's         -
+ *   library's   with the data in one         at a multiple of 64   frees the allocation
+ *               allocation; `data` is NULL
+ *   adopted     an allocation of its own,    the program's         calls `drop`, frees the head
+ *               with `data`
+ *
+ * `refs` counts the handles. The rest of a head is constant.
+ *
+ * Invariants
+ *   1. The free that brings `refs` to 0 frees the memory, after it has acquired all uses.
+ *   2. Memory changes in place only while `refs` is 1. That load acquires the uses by freed handles.
+ *   3. A zero byte follows the last byte of the library's memory, when a function returns.
+ */
+#include "bytes.h"
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include <errno.h>
+#include <string.h>
+
+enum { BYTES_ALIGN = 64 };
+
+struct fl__bytes {
+	uint32_t refs;
+	size_t room; /* for the data, without the zero byte */
+	void (*drop)(void *data, void *user);
+	void *data, *user;
+};
+
+/* Overwrites `*b`. 0, -ENOMEM, -E2BIG. */
+static int bytes_new(fl_bytes *b, size_t size, struct fl__bytes head)
+{
+	if (size > FL_TASK_SIZE_MAX)
+		return -E2BIG;
+	struct fl__bytes *owner = fl__alloc_raw_from(NULL, sizeof head + (head.data ? 0 : BYTES_ALIGN + head.room));
+	if (!owner)
+		return -ENOMEM;
+	head.refs = 1;
+	*owner = head;
+	void *const data = head.data ? head.data : fl__align(owner + 1, BYTES_ALIGN);
+	*b = (fl_bytes){.data = data, .size = size, .owner_ = owner};
+	return 0;
+}
+
+/* Changes the size, and copies `n` bytes to the end. */
+static int bytes_change(fl_bytes *b, size_t size, const void *tail, size_t n)
+{
+	struct fl__bytes *const owner = b->owner_;
+	/* pairs with fl_bytes_free() */
+	const bool ours = owner && !owner->data && fl__load_acquire(&owner->refs) == 1;
+	fl_bytes made = *b;
+	if (size > FL_TASK_SIZE_MAX)
+		return -E2BIG;
+	if (!ours || size > owner->room) {
+		const size_t twice = ours ? 2 * owner->room : 0, kept = size < b->size ? size : b->size;
+		const int rc = bytes_new(&made, size, (struct fl__bytes){.room = twice > size ? twice : size});
+		if (rc != 0)
+			return rc;
+		if (kept > 0)
+			memcpy(made.data, b->data, kept);
+	}
+	char *const end = (char *)made.data + size;
+	if (n > 0)
+		memcpy(end - n, tail, n);
+	*end = 0;
+	made.size = size;
+	if (made.owner_ != owner)
+		fl_bytes_free(b);
+	*b = made;
+	return 0;
+}
+
+int fl_bytes_resize(fl_bytes *b, size_t size)
+{
+	return bytes_change(b, size, NULL, 0);
+}
+
+int fl_bytes_append(fl_bytes *b, const void *data, size_t size)
+{
+	return size > FL_TASK_SIZE_MAX ? -E2BIG : bytes_change(b, b->size + size, data, size);
+}
+
+static int bytes_replace(fl_bytes *b, const fl_bytes *made, int rc)
+{
+	if (rc == 0) {
+		fl_bytes_free(b);
+		*b = *made;
+	}
+	return rc;
+}
+
+int fl_bytes_alloc(fl_bytes *b, size_t n, size_t each)
+{
+	fl_bytes made = {0};
+	size_t size;
+	if (__builtin_mul_overflow(n, each, &size))
+		return -E2BIG;
+	return bytes_replace(b, &made, fl_bytes_resize(&made, size));
+}
+
+int fl_bytes_adopt(fl_bytes *b, void *data, size_t size, void (*drop)(void *data, void *user), void *user)
+{
+	fl_bytes made;
+	return bytes_replace(b, &made,
+	                     bytes_new(&made, size, (struct fl__bytes){.drop = drop, .data = data, .user = user}));
+}
+
+int fl__bytes_hold(fl_bytes *b)
+{
+	if (!b->owner_)
+		return b->data ? fl_bytes_resize(b, b->size) : 0;
+	fl__add_relaxed(&b->owner_->refs, 1); /* the copied handle keeps the memory */
+	return 0;
+}
+
+int fl_bytes_ref(fl_bytes *to, const fl_bytes *from)
+{
+	fl_bytes made = *from;
+	return bytes_replace(to, &made, fl__bytes_hold(&made));
+}
+
+void fl_bytes_free(fl_bytes *b)
+{
+	struct fl__bytes *const owner = b->owner_;
+	*b = (fl_bytes){0};
+	/* pairs with itself and with bytes_change() */
+	if (!owner || fl__sub_acq_rel(&owner->refs, 1) > 1)
+		return;
+	if (owner->drop)
+		owner->drop(owner->data, owner->user);
+	fl__free_to(NULL, owner);
+}
+
+void fl_bytes_drop(void *bytes)
+{
+	fl_bytes_free(bytes);
+}
+
+void fl__bytes_lent(void *object)
+{
+	(void)object;
+}

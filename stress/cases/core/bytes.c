@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Bytes: the last of their handles frees the memory, after all uses. The model finds a use after
+ * the free.
+ */
+#include "pools.h"
+#include <fairlead/bytes.h>
+#include <fairlead/imap.h>
+
+static fl_bytes seven(void)
+{
+	fl_bytes b = {0};
+	OK(fl_bytes_append(&b, "\7", 1));
+	return b;
+}
+
+static int read_and_free(fl_bytes b)
+{
+	const int value = *(const unsigned char *)b.data;
+	fl_bytes_free(&b);
+	return value;
+}
+
+FL_TASK_STATIC(pass, fl_bytes, fl_bytes)
+{
+	FL_STRESS_CHECK(*(const char *)arg->data == 7);
+	return fl_bytes_ref(result, arg);
+}
+
+/* bytes_submit: the caller frees its handle at once, and the future before the result. */
+struct bytes_submit {
+	struct fl__thread_pool *p;
+	int value;
+};
+
+FL_STRESS_SETUP(bytes_submit)
+{
+	s->p = pool_of_actors(1, 1);
+}
+
+SERVES(bytes_submit, worker, 0)
+
+FL_STRESS_ACTOR(bytes_submit, user)
+{
+	fl_bytes b = seven();
+	fl_future *f = NULL;
+	OK(pass_submit(&s->p->base, b, &f));
+	fl_bytes_free(&b);
+	OK(pass_get(f, &b));
+	fl_future_free(f);
+	s->value = read_and_free(b);
+	fl_executor_close(&s->p->base);
+}
+
+FL_STRESS(bytes_submit, worker, user)
+{
+	fl_executor_free(&s->p->base);
+	FL_ACCEPTABLE(s->value == 7, "passed on");
+}
+
+/* bytes_imap: the iteration, then the array's handles are freed while a task may run. */
+struct bytes_imap {
+	struct fl__thread_pool *p;
+	int value;
+};
+
+FL_STRESS_SETUP(bytes_imap)
+{
+	s->p = pool_of_actors(1, 1);
+}
+
+SERVES(bytes_imap, worker, 0)
+
+FL_STRESS_ACTOR(bytes_imap, user)
+{
+	fl_imap *it = NULL;
+	fl_bytes args[] = {seven(), seven()}, got;
+	OK(fl_imap_create(&it, &s->p->base, &pass, args, 2, &(fl_imap_config){.window = 2}));
+	OK(fl_imap_next(it, NULL, &got));
+	fl_imap_free(it);
+	fl_bytes_free(&args[0]);
+	fl_bytes_free(&args[1]);
+	s->value = read_and_free(got);
+	fl_executor_close(&s->p->base);
+}
+
+FL_STRESS(bytes_imap, worker, user)
+{
+	fl_executor_free(&s->p->base);
+	FL_ACCEPTABLE(s->value == 7, "passed on");
+}
+
+/* bytes_then: the chained task uses the handle of the first future, which frees it. */
+struct bytes_then {
+	fl_executor *e;
+	fl_promise *p;
+	fl_future *f;
+	int value;
+};
+
+FL_STRESS_SETUP(bytes_then)
+{
+	s->e = sequential();
+	OK(fl_promise_create(&s->p, sizeof(fl_bytes), fl_bytes_drop, &s->f));
+}
+
+FL_STRESS_ACTOR(bytes_then, producer)
+{
+	const fl_bytes b = seven();
+	OK(fl_promise_set(s->p, &b));
+	fl_promise_free(s->p);
+}
+
+FL_STRESS_ACTOR(bytes_then, consumer)
+{
+	fl_future *next = NULL;
+	fl_bytes got;
+	OK(fl_future_then(s->f, s->e, &pass, &next));
+	fl_future_free(s->f);
+	OK(pass_get(next, &got));
+	fl_future_free(next);
+	s->value = read_and_free(got);
+}
+
+FL_STRESS(bytes_then, producer, consumer)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->value == 7, "passed on");
+}
+
+/* bytes_last: memory with one handle left is written in place, after the uses by the other. */
+struct bytes_last {
+	fl_bytes handle[2];
+	int read;
+	bool copied;
+};
+
+FL_STRESS_SETUP(bytes_last)
+{
+	s->handle[0] = seven();
+	OK(fl_bytes_ref(&s->handle[1], &s->handle[0]));
+}
+
+FL_STRESS_ACTOR(bytes_last, reader)
+{
+	s->read = read_and_free(s->handle[0]);
+}
+
+FL_STRESS_ACTOR(bytes_last, writer)
+{
+	fl_bytes *b = &s->handle[1];
+	const void *before = b->data;
+	OK(fl_bytes_resize(b, 1));
+	s->copied = b->data != before;
+	++*(char *)b->data;
+	FL_STRESS_CHECK(read_and_free(*b) == 8);
+}
+
+FL_STRESS(bytes_last, reader, writer)
+{
+	FL_FORBIDDEN(s->read != 7, "written while it was shared");
+	FL_ACCEPTABLE(s->copied, "copied");
+	FL_ACCEPTABLE(!s->copied, "in place");
+}
