@@ -221,7 +221,6 @@ static void fork_stop_stealing(struct fl__forks *forks)
 	fl__sub_release(&forks->flags.thieves, 1);
 }
 
-/* A guess: there is a fork to steal. */
 static bool fork_seems_stealable(const struct fork_worker *v)
 {
 	/* a guess */

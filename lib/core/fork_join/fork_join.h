@@ -39,7 +39,6 @@ struct fl__forks {
 /* The thread pool calls these. Weak: a program without a fork does not link their code. */
 #define FL__FORKS_FN __attribute__((weak, visibility("hidden")))
 
-/* `n`: about the most workers. `allocator`: see struct fl__forks. */
 FL__FORKS_FN void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool,
                                  const fl_allocator *allocator);
 /* Requires that all workers have left, or are not in this process. */
@@ -56,7 +55,6 @@ FL__FORKS_FN void fl__forks_leave(struct fl__fork_stack *self);
 
 FL__FORKS_FN bool fl__forks_any(const struct fl__fork_stack *self);
 
-/* For statistics: no order. */
 FL__FORKS_FN size_t fl__forks_stolen(const struct fl__forks *forks);
 
 /*

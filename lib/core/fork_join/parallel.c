@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Parallel loops by fl_parallel_invoke(): lazy binary splitting (Tzannes, Caragea, Barua, Vishkin
- * 2010). A worker runs its part in chunks. Between two chunks a worker without a fork to steal
- * publishes one half of the rest as a fork. So a range is split about as often as a worker steals.
+ * Parallel loops by fl_parallel_invoke(): lazy binary splitting (Tzannes et al. 2010). A worker runs
+ * its part in chunks. Between two chunks a worker without a fork to steal publishes one half of the
+ * rest as a fork.
  *
  * A chunk takes tens of microseconds. Later elements may take longer than the first, so chunks grow
  * step by step. A rest of one chunk is not split. Of a split part, the half that is run second
- * begins with the chunk size that the first half has found.
+ * begins with the chunk size of the first half.
  *
  * The second half of the workers run the second half of a split part first. So in a series of loops
  * over the same memory, each of two workers finds its half in its cache.
@@ -16,8 +16,8 @@
  *
  * A caller outside of the executor submits the loop as one task. A thread that runs no task runs
  * this task itself, as with FL_FULL_RUN, and submits the rest. The caller then takes chunks from
- * the front of the rest, and a worker from the back: each finds its half in its cache. Of more than
- * two workers, that worker takes larger parts, and splits them.
+ * the front of the rest, and a worker from the back, and both less near the end: each finds its
+ * half in its cache. Of more than two workers, that worker splits larger parts.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -36,10 +36,15 @@
  */
 enum { PARALLEL_CHUNK_LEAST = 20000, PARALLEL_CHUNK_MOST = 80000 };
 enum { PARALLEL_GROWTH = 16, PARALLEL_SHARE = 8 };
-/* A loop is not split before ALONE, nor if it takes less than LONG, in ns. */
-enum { PARALLEL_ALONE = 500, PARALLEL_LONG = 16000 };
-/* With a small grain, a take is at least 1/TAKES of the rest. */
-enum { PARALLEL_TAKES = 128 };
+/*
+ * A loop is not split before ALONE, nor if it takes less than LONG, in ns; NEXT, if the thread's
+ * last began less than 2 LONG before: the helper is awake.
+ */
+enum { PARALLEL_ALONE = 500, PARALLEL_LONG = 16000, PARALLEL_NEXT = 2000 };
+/* A chunk of LARGE ends at a multiple of LINE numbers: vectors are aligned. */
+enum { PARALLEL_LARGE = 512, PARALLEL_LINE = 64 };
+/* With a small grain, a take is at least 1/TAKES of the rest; else 1/LAST of a chunk. */
+enum { PARALLEL_TAKES = 128, PARALLEL_LAST = 4 };
 /* A loop of fewer calls is split at once, by workers: the first call may be long. */
 #ifndef FL__PARALLEL_CALLS
 #define FL__PARALLEL_CALLS 64
@@ -69,7 +74,15 @@ struct parallel_part {
 	void *behind;       /* then the value of those taken before */
 };
 
+static _Thread_local int64_t parallel_begun;
+
 static int parallel_run_part(void *arg);
+
+/* At most `n` and `rest`. `past`: how far `n` numbers end behind a multiple of LINE. */
+static size_t parallel_align(size_t n, size_t rest, size_t past)
+{
+	return n >= rest ? rest : n >= PARALLEL_LARGE ? n - past % PARALLEL_LINE : n;
+}
 
 static void parallel_fail(struct parallel_loop *loop, int error)
 {
@@ -151,15 +164,18 @@ static int parallel_split(struct parallel_part *part)
 static bool parallel_take(struct parallel_part *part)
 {
 	struct parallel_loop *loop = part->loop;
+	const bool back = part->workers > 0;
 	FL__LOCKED(&loop->lock);
 	const size_t rest = loop->to - loop->from;
 	size_t least = loop->grain > 0 ? rest / PARALLEL_TAKES : 0;
-	if (part->workers > 0) /* of a rest that is less than the workers: all */
+	if (back) /* of a rest that is less than the workers: all */
 		least = FL__MAX(least, rest - rest / part->workers * 2);
-	const size_t n = FL__MIN(FL__MAX(part->chunk, least), rest);
-	part->from = part->workers > 0 ? loop->to -= n : loop->from;
+	const size_t fits = FL__MIN(part->chunk, (rest + part->chunk) / PARALLEL_LAST + 1);
+	const size_t most = FL__MAX(fits, least);
+	const size_t n = parallel_align(most, rest, back ? most - loop->to : loop->from + most);
+	part->from = back ? loop->to -= n : loop->from;
 	part->to = part->from + n;
-	if (part->workers == 0)
+	if (!back)
 		loop->from = part->to;
 	part->beyond = rest - n;
 	return n > 0;
@@ -235,22 +251,24 @@ static int parallel_run_part(void *arg)
 	if (measured && part->hint)
 		parallel_set_chunk(part, fl__load_relaxed(part->hint)); /* a hint */
 	const size_t all = part->to - part->from, share = (all + part->beyond) / PARALLEL_SHARE + 1;
-	size_t n = measured ? FL__MIN(part->chunk, share) : part->chunk;
+	size_t n = measured && (all > part->chunk || part->beyond == 0) ? FL__MIN(part->chunk, share) : part->chunk;
 	int64_t begun = measured ? fl__sys.now() : 0;
 	const int64_t first = begun;
+	const int64_t least = first - parallel_begun < 2 * PARALLEL_LONG ? PARALLEL_NEXT : PARALLEL_LONG;
+	if (part->is_whole)
+		parallel_begun = first;
 	for (size_t left; (left = part->to - part->from) > 0;) {
 		if (parallel_is_stopped(part->loop))
 			return -ECANCELED;
-		const bool is_short =
-		    part->is_whole && measured &&
-		    begun - first <= PARALLEL_ALONE + PARALLEL_LONG / (int64_t)(all / (all - left + 1));
+		const bool is_short = part->is_whole && measured &&
+		                      begun - first <= PARALLEL_ALONE + least / (int64_t)(all / (all - left + 1));
 		if (left > part->chunk && !is_short) {
 			if (part->is_whole && part->loop->executor)
 				return parallel_submit_rest(part);
 			if (fl__fork_is_wanted())
 				return parallel_split(part);
 		}
-		n = FL__MIN(n, left);
+		n = parallel_align(n, left, part->from + n);
 		const int error = parallel_run_chunk(part, n);
 		if (error != 0)
 			return error;

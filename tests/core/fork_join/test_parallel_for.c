@@ -16,6 +16,7 @@ static int64_t loop_now(void)
 }
 
 enum { N = 1000000, JUMP = 700000, FIRST_CALLS = 12 };
+enum { LINE = 64, LARGE = 512 }; /* a large chunk ends at a multiple of LINE */
 
 struct work {
 	int64_t cost[2]; /* of an element before JUMP and after, in ns */
@@ -28,6 +29,7 @@ static int work(void *state, size_t from, size_t to)
 	struct work *w = state;
 	const int part = to > JUMP;
 	const int64_t took = w->cost[part] * (int64_t)(to - from);
+	assert_true(to - from < LARGE || to % LINE == 0 || to == N);
 	loop_time += took;
 	if (++w->calls[part] <= FIRST_CALLS || to == N)
 		return 0;
@@ -241,6 +243,37 @@ FL_TEST(parallel_for_runs_a_short_loop_on_its_caller)
 	assert_int_equal(s.first[1], CALLS);
 }
 
+static int take_80ns_each(void *state, size_t from, size_t to)
+{
+	(void)state;
+	if (is_caller)
+		loop_time += 80 * (int64_t)(to - from);
+	return 0;
+}
+
+/* A loop of 8 us starts a worker only if the thread's last loop began shortly before. */
+FL_TEST(parallel_for_shares_the_short_loops_of_a_series)
+{
+	FL_FAULTS();
+	fl__sys.now = loop_now;
+	is_caller = true;
+	const int64_t pauses[] = {FL_MS(1), FL_US(10), FL_MS(1)};
+	loop_time = fl_test_real_sys.now();
+	FL_EACH (i, pauses) {
+		fl_executor_stats stats;
+		FL_SCOPED(fl_executor) *e = NULL;
+		FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+		for (int k = 0; k < 2; k++) {
+			loop_time += pauses[i] + FL_MS(k == 0);
+			FL_OK(fl_parallel_for(e, 0, CALLS, take_80ns_each, NULL, NULL));
+		}
+		FL_OK(fl_executor_get_stats(e, &stats));
+		assert_int_equal(stats.threads_started, pauses[i] < FL_MS(1));
+	}
+	is_caller = false;
+	loop_time = 0;
+}
+
 static int close_executor(struct shared *s)
 {
 	fl_executor_close(s->e);
@@ -257,6 +290,63 @@ FL_TEST(parallel_for_ends_after_a_close)
 	FL_OK(run_shared(&s, e, &by_one));
 	is_complete(&s);
 	FL_RC(run_shared(&s, e, &by_one), -EPIPE);
+}
+
+struct takes {
+	fl_executor *e;
+	size_t longest, last;
+};
+
+static int note_take(void *state, size_t from, size_t to)
+{
+	struct takes *t = state;
+	fl_executor_close(t->e); /* so no helper comes */
+	loop_time += 30 * (int64_t)(to - from);
+	t->last = to - from;
+	t->longest = FL__MAX(t->longest, t->last);
+	return 0;
+}
+
+/* The last takes are smaller, so that caller and helper end at the same time. */
+FL_TEST(parallel_for_ends_with_small_takes)
+{
+	FL_FAULTS();
+	fl__sys.now = loop_now;
+	loop_time = 1;
+	struct takes t = {.longest = 0};
+	FL_OK(fl_thread_executor_create(&t.e, &(fl_executor_config){.workers = 2}));
+	FL_OK(fl_parallel_for(t.e, 0, N / 2 + 1, note_take, &t, NULL));
+	loop_time = 0;
+	assert_true(t.last <= t.longest / 2);
+	fl_executor_free(t.e);
+}
+
+static int note_border(void *helper_is_far, size_t from, size_t to)
+{
+	enum { NOT_ALONE = 17, FAR = N / 8 };
+	if (is_caller) {
+		loop_time += 35 * (int64_t)(to - from);
+		return from >= NOT_ALONE ? fl_event_wait(helper_is_far) : 0;
+	}
+	assert_true(to - from < LARGE || from % LINE == 0 || from < FAR);
+	if (from < FAR)
+		fl_event_set(helper_is_far);
+	return 0;
+}
+
+/* Of the helper, which begins at an odd end. The rest is large until the caller goes on. */
+FL_TEST(parallel_for_aligns_the_chunks_of_its_helper)
+{
+	FL_FAULTS();
+	fl__sys.now = loop_now;
+	fl_event helper_is_far = FL_EVENT_INIT;
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	is_caller = true;
+	loop_time = 1;
+	FL_OK(fl_parallel_for(e, 0, N / 2 + 1, note_border, &helper_is_far, NULL));
+	loop_time = 0;
+	is_caller = false;
 }
 
 static int fail_after_helper(struct shared *s)
