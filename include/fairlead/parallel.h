@@ -49,6 +49,7 @@ FL_API FL_MUST_CHECK int fl_parallel_for(fl_executor *e, size_t begin, size_t en
                                          int (*body)(void *state, size_t from, size_t to), void *state,
                                          const fl_parallel_config *config);
 
+/* How the values of parts are computed and combined. */
 typedef struct fl_reduction {
 	size_t size;          /* of the value, up to FL_REDUCTION_MAX; aligned as max_align_t */
 	const void *identity; /* the value of an empty part: combined with another it changes nothing */
@@ -74,7 +75,8 @@ FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t
                                             void *state, void *value, const fl_parallel_config *config);
 
 /*
- * Fork and join: calls two functions. An idle worker of the caller's executor may steal the second.
+ * Fork and join: calls two functions. On a worker of a thread executor an idle worker may steal the
+ * second call. Otherwise they are called one after the other.
  *
  *     rc = fl_parallel_invoke(sort, &left, sort, &right);
  */
