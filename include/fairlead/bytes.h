@@ -4,6 +4,7 @@
 
 #include <fairlead/defs.h>
 #include <stddef.h>
+#include <stdint.h>
 
 FL_BEGIN_DECLS
 
@@ -29,21 +30,22 @@ struct fl__bytes;
  * A struct that begins with an fl_bytes is declared by its hook:
  *
  *     struct page { fl_bytes text; int status; };
- *     FL_TASK(fetch, fl_bytes, struct page, .drop_result = fl_bytes_drop)
+ *     FL_TASK(fetch, fl_bytes, struct page, .drop_result = FL_BYTES_DROP)
  *
  * The holder of a handle frees it, once:
  *
  *   fl_submit(), fl_group_submit(),  take a handle of their own, or a copy of borrowed memory. The
- *   fl_imap_create() of an array     caller frees its own. -ENOMEM of a copy ends the iteration.
+ *   fl_imap_create() of an array     caller frees its own; an array's elements must stay until they
+ *                                    are submitted. -ENOMEM of a copy ends the iteration.
  *   fl_map(), intrusive tasks        use the caller's argument
  *   a generator (fl_imap_config)     gives its handle away; borrowed memory is copied
  *   a task                           gives its result away; borrowed memory is copied. For its
  *                                    argument: fl_bytes_ref(), not an assignment
  *   fl_future_get()                  stores a further handle. Of what a promise has borrowed, a
  *                                    copy; -ENOMEM: nothing to free
- *   fl_imap_next(), fl_map(),        give the task's handle to the caller
- *   groups, intrusive tasks
- *   fl_promise_set()                 takes the handle over, with fl_bytes_drop as `drop`
+ *   fl_imap_next(), fl_map(),        give the task's handle to the caller. What a map did not run is
+ *   groups, intrusive tasks          left as it was: zero the array first
+ *   fl_promise_set()                 takes the handle over, with FL_BYTES_DROP as `drop`
  *   fl_future_then()                 lends the first future's result
  *
  * The rest is freed with its future; a failed task's result at once, unless it was kept
@@ -67,7 +69,7 @@ FL__ASSERT_SIZE(fl_bytes, 32);
 /* Borrows a text, with its zero byte. */
 FL_INLINE fl_bytes fl_text(const char *_text)
 {
-	fl_bytes _b = {(void *)_text, __builtin_strlen(_text), NULL, {0}};
+	fl_bytes _b = {(void *)(uintptr_t)_text, __builtin_strlen(_text), NULL, {0}};
 	return _b;
 }
 
@@ -112,8 +114,11 @@ FL_API FL_MUST_CHECK int fl_bytes_ref(fl_bytes *to, const fl_bytes *from);
 /* Frees the handle, and zeroes it. */
 FL_API void fl_bytes_free(fl_bytes *b);
 
-/* The same as a hook, which declares that the object begins with an fl_bytes. */
-FL_API void fl_bytes_drop(void *bytes);
+/*
+ * The drop hook of an object that begins with an fl_bytes, for a task type and a promise. A constant
+ * and no function, as SIG_IGN: the same in all programs and shared objects.
+ */
+#define FL_BYTES_DROP ((void (*)(void *))(uintptr_t)1)
 
 static inline void fl__scoped_fl_bytes(fl_bytes *_b)
 {

@@ -93,7 +93,7 @@ typedef struct fl_executor_config {
 	fl_when_full when_full;
 	/* A worker ends after so many idle ns; 0: never. A thread executor keeps one worker. */
 	int64_t idle_timeout;
-	/* A task whose argument or result has more in its fl_bytes fails: -E2BIG. 0: no bound. */
+	/* A task whose argument or result has more in its fl_bytes fails: -E2BIG. 0: FL_TASK_SIZE_MAX. */
 	size_t bytes_max;
 	/* The rest is for processes only (fairlead/process_executor.h). */
 	int max_tasks; /* a worker is replaced after so many tasks; 0: never */

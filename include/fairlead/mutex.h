@@ -38,7 +38,10 @@ FL__ASSERT_SIZE(fl_mutex, 4);
 /* Makes `m` an unlocked mutex, as FL_MUTEX_INIT does. */
 FL_API void fl_mutex_init(fl_mutex *m);
 
-/* Returns 0 if `m` may be freed, -EBUSY if a context holds `m` or waits for it. */
+/*
+ * Returns 0 if `m` may be freed, -EBUSY if a context holds `m` or waits for it. It does not see
+ * contexts that fl_cond_broadcast() has woken, until they own `m`.
+ */
 FL_API FL_MUST_CHECK int fl_mutex_destroy(fl_mutex *m);
 
 /* Locks `m`. Blocks the calling context while another context holds `m`. Never cancelled. */

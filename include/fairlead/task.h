@@ -88,7 +88,7 @@
 	{                                                                                                              \
 		return task##_body(_ctx, (FL__TASK_PTR(arg_type) *)_arg, (FL__TASK_OUT(result_type) *)_result);        \
 	}                                                                                                              \
-	storage const fl_task_type task =                                                                              \
+	storage const fl_task_type task FL__TASK_FIRST =                                                               \
 	    FL__TASK_INIT(label, task##_run, FL__TASK_SIZE(arg_type), FL__TASK_ALIGN(arg_type),                        \
 	                  FL__TASK_SIZE(result_type), FL__TASK_ALIGN(result_type),                                     \
 	                  FL__TASK_HOOK(arg_type, drop_arg) FL__TASK_HOOK(result_type, drop_result), __VA_ARGS__);     \
@@ -107,7 +107,7 @@
 	                       __attribute__((unused)) FL__TASK_PTR(arg_type) * arg,                                   \
 	                       __attribute__((unused)) FL__TASK_OUT(result_type) * result)
 
-/* The initializer. C++17 has no designators: there a constant expression sets the fields. */
+/* C++17 has no designators: there a lambda sets the fields, before the type is registered. */
 #ifdef __cplusplus
 template <class T>
 constexpr bool fl__is_bytes = false;
@@ -116,8 +116,9 @@ constexpr bool fl__is_bytes<fl_bytes> = true;
 #define FL__TASK_CHECK(type)                                                                                           \
 	FL__IF_VOID(type, , static_assert(__is_trivially_copyable(type), #type " cannot be copied byte by byte");)     \
 	FL__IF_BYTES(type, , static_assert(!fl__is_bytes<__typeof__(type)>, #type " is fl_bytes: spell it so");)
-#define FL__TASK_HOOK(type, field) FL__IF_BYTES(type, FL__TASK_COMMA, FL__TASK_NOTHING)(_type.field = fl_bytes_drop)
+#define FL__TASK_HOOK(type, field) FL__IF_BYTES(type, FL__TASK_COMMA, FL__TASK_NOTHING)(_type.field = FL_BYTES_DROP)
 #define FL__TASK_NOEXCEPT noexcept
+#define FL__TASK_FIRST __attribute__((init_priority(FL__TASK_PRIORITY - 1)))
 #define FL__TASK_INIT(label, run_, arg_size_, arg_align_, result_size_, result_align_, hooks, ...)                     \
 	[] {                                                                                                           \
 		fl_task_type _type = {};                                                                               \
@@ -141,8 +142,9 @@ constexpr bool fl__is_bytes<fl_bytes> = true;
 	FL__IF_BYTES(type, ,                                                                                           \
 	             __extension__ _Static_assert(!__builtin_types_compatible_p(type, fl_bytes),                       \
 	                                          #type " is fl_bytes: spell it so");)
-#define FL__TASK_HOOK(type, field) FL__IF_BYTES(type, FL__TASK_COMMA, FL__TASK_NOTHING)(.field = fl_bytes_drop)
+#define FL__TASK_HOOK(type, field) FL__IF_BYTES(type, FL__TASK_COMMA, FL__TASK_NOTHING)(.field = FL_BYTES_DROP)
 #define FL__TASK_NOEXCEPT
+#define FL__TASK_FIRST
 #define FL__TASK_INIT(label, run_, arg_size_, arg_align_, result_size_, result_align_, hooks, ...)                     \
 	{                                                                                                              \
 		.size = sizeof(fl_task_type), .name = label, .run = run_, .arg_size = arg_size_,                       \

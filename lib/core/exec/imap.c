@@ -46,7 +46,7 @@ static void imap_release(fl_imap *it)
 static void imap_drop(void (*hook)(void *object), void *first, size_t begin, size_t end, size_t size)
 {
 	for (size_t i = begin; hook && i < end; i++)
-		hook(fl__element(first, i, size));
+		fl__drop(hook, fl__element(first, i, size));
 }
 
 static void imap_drop_args(const fl_imap *it, void *first, size_t begin, size_t end)
@@ -277,7 +277,7 @@ static size_t imap_gather(fl_imap *it)
 	while (s->make && s->held < it->chunk && s->end == 0) {
 		void *arg = fl__element(s->made, s->held, it->type->arg_size);
 		int rc = s->make(s->state, arg);
-		if (rc == 1 && it->type->drop_arg == fl_bytes_drop)
+		if (rc == 1 && it->type->drop_arg == FL_BYTES_DROP)
 			rc = imap_own(arg, s->make == imap_make_copy);
 		if (rc == 1) {
 			s->held++;
@@ -531,7 +531,7 @@ static void imap_configure(fl_imap *it, const fl_imap_config *config)
 	it->cancel = config->cancel == FL_SHIELDED ? NULL : config->cancel;
 	it->source.make = config->next;
 	it->source.state = config->state;
-	if (!config->next && it->type->drop_arg == fl_bytes_drop) {
+	if (!config->next && it->type->drop_arg == FL_BYTES_DROP) {
 		it->source.make = imap_make_copy;
 		it->source.state = it;
 	}

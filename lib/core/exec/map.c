@@ -65,6 +65,7 @@ static bool map_run_element(struct map_in_place *map, size_t index, fl_task_ctx 
 	void *result = fl__element(map->results, index, type->result_size);
 	if (result)
 		memset(result, 0, type->result_size);
+	ctx->keeps_result = false;
 	int error = fl__task_call(type, fl__element(map->args, index, type->arg_size), result, ctx, fl__values_copy());
 	char *message = fl__task_take_message(ctx);
 	bool requested = error == -ECANCELED && fl_task_is_cancelled(ctx);

@@ -67,16 +67,19 @@ static int run_check_bytes(const fl_bytes *b, fl_task_ctx *ctx)
 	return fl_task_fail(ctx, -E2BIG, "%zu bytes are above bytes_max", b->size);
 }
 
-/* Copies borrowed bytes, which may end with the task. Frees those of a failed task. */
+/* Copies borrowed bytes, which may end with the task. Frees what does not count. */
 static int run_end_bytes(fl_bytes *result, int error, fl_task_ctx *ctx)
 {
-	if (error == 0)
-		error = run_check_bytes(result, ctx);
-	if (error == 0 && !result->owner_)
-		error = fl__bytes_hold(result);
-	if (error != 0 && !ctx->keeps_result)
+	int rc = error;
+	if (error == 0 || ctx->keeps_result)
+		rc = run_check_bytes(result, ctx);
+	if (rc == 0 && !result->owner_)
+		rc = fl__bytes_hold(result);
+	if (rc != 0) {
+		ctx->keeps_result = false;
 		fl_bytes_free(result);
-	return error;
+	}
+	return error != 0 ? error : rc;
 }
 
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values)

@@ -61,7 +61,7 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 		if (type->arg_size > 0)
 			fl__copy(block->future.arg, arg, count * type->arg_size);
 		rc = 0;
-		if (type->drop_arg == fl_bytes_drop) {
+		if (type->drop_arg == FL_BYTES_DROP) {
 			rc = fl__bytes_hold(block->future.arg);
 			memcpy(&held, block->future.arg, sizeof held);
 		}

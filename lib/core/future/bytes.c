@@ -138,13 +138,3 @@ void fl_bytes_free(fl_bytes *b)
 		owner->drop(owner->data, owner->user);
 	fl__free_to(NULL, owner);
 }
-
-void fl_bytes_drop(void *bytes)
-{
-	fl_bytes_free(bytes);
-}
-
-void fl__bytes_lent(void *object)
-{
-	(void)object;
-}

@@ -5,13 +5,22 @@
 #include <fairlead/task_type.h>
 #include <stdbool.h>
 
-/* The drop hook of bytes that are another object's: does nothing. */
-void fl__bytes_lent(void *object);
+/* As FL_BYTES_DROP, of bytes that are another object's: does nothing. */
+#define FL__BYTES_LENT ((void (*)(void *))(uintptr_t)2)
 
 /* Whether the hook declares that the object begins with an fl_bytes. */
 static inline bool fl__bytes_declares(void (*drop)(void *object))
 {
-	return drop == fl_bytes_drop || drop == fl__bytes_lent;
+	return (uintptr_t)drop - 1 <= 1;
+}
+
+/* Calls the hook, which may be one of the constants. */
+static inline void fl__drop(void (*drop)(void *object), void *object)
+{
+	if (drop == FL_BYTES_DROP)
+		fl_bytes_free(object);
+	else if (drop != FL__BYTES_LENT)
+		drop(object);
 }
 
 static inline bool fl__bytes_are_in(const fl_task_type *type)
@@ -22,8 +31,8 @@ static inline bool fl__bytes_are_in(const fl_task_type *type)
 /* Replaces the hooks of a copy of a type. Bytes stay declared. */
 static inline void fl__bytes_lend(fl_task_type *type)
 {
-	type->drop_arg = fl__bytes_declares(type->drop_arg) ? fl__bytes_lent : NULL;
-	type->drop_result = fl__bytes_declares(type->drop_result) ? fl__bytes_lent : NULL;
+	type->drop_arg = fl__bytes_declares(type->drop_arg) ? FL__BYTES_LENT : NULL;
+	type->drop_result = fl__bytes_declares(type->drop_result) ? FL__BYTES_LENT : NULL;
 }
 
 /* Makes a copied handle one of its own, with a copy of borrowed memory. 0, -ENOMEM, -E2BIG. */

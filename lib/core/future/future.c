@@ -190,7 +190,7 @@ static void future_clean(fl_future *f)
 {
 	/* The type of a cancelled future may be gone. */
 	if (future_has_result(f) && f->type->drop_result)
-		f->type->drop_result(f->result);
+		fl__drop(f->type->drop_result, f->result);
 	fl__message_free(f->message);
 }
 
@@ -486,7 +486,7 @@ void fl__future_set_end(fl_future *f, int error, char *message)
 	if (!f->type->drop_arg)
 		return;
 	FL_CANCEL_SCOPE(NULL); /* as in future_call() */
-	f->type->drop_arg(f->arg);
+	fl__drop(f->type->drop_arg, f->arg);
 }
 
 void fl__future_keep_result(fl_future *f)

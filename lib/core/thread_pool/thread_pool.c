@@ -137,6 +137,7 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/awaited.h"
+#include "../future/bytes.h"
 #include "../sync/context_var.h"
 #include "../sync/cpu.h"
 #include "../sync/local.h"
@@ -1050,6 +1051,8 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 	pool_forget(w, block);
 	if (block->permit == FL__PERMIT_WORKER)
 		fl__permit_release(&p->base, FL__PERMIT_WORKER);
+	if (fl__bytes_declares(block->future.type->drop_result))
+		fl_bytes_free(block->future.result);
 	fl__future_finish(&block->future, -EOWNERDEAD,
 	                  fl__message_format(p->base.allocator, "the task's function " FL__ENDS_THREAD));
 	fl_future_free(&block->future); /* the producer's reference */

@@ -101,7 +101,7 @@ struct bytes_then {
 FL_STRESS_SETUP(bytes_then)
 {
 	s->e = sequential();
-	OK(fl_promise_create(&s->p, sizeof(fl_bytes), fl_bytes_drop, &s->f));
+	OK(fl_promise_create(&s->p, sizeof(fl_bytes), FL_BYTES_DROP, &s->f));
 }
 
 FL_STRESS_ACTOR(bytes_then, producer)

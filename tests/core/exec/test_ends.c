@@ -51,6 +51,30 @@ static void succeeds(fl_executor *e)
 	assert_int_equal(fl_test_result_of(e, &ends_well, &(int){1}), 2);
 }
 
+static void count_bytes_drop(void *data, void *drops)
+{
+	(void)data;
+	++*(int *)drops;
+}
+
+FL_TASK(ends_with_bytes, int *, fl_bytes)
+{
+	FL_OK(fl_bytes_adopt(result, *arg, sizeof **arg, count_bytes_drop, *arg));
+	leave(EXITS);
+	return 0;
+}
+
+FL_TEST(ends_free_the_bytes_of_the_result)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(1);
+	int drops = 0;
+	fl_future *f;
+	FL_OK(ends_with_bytes_submit(e, &drops, &f));
+	fails_with_its_thread(f);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(drops, 1);
+}
+
 /* alitto/pond #135 */
 FL_TEST(ends_the_thread_of_its_worker)
 {

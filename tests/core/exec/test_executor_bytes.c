@@ -101,7 +101,7 @@ static void free_letter(struct letter *letter, bool some)
 	fl_bytes_free(&letter->text);
 }
 
-FL_TASK_STATIC(answer, struct letter, struct letter, .drop_arg = fl_bytes_drop, .drop_result = fl_bytes_drop)
+FL_TASK_STATIC(answer, struct letter, struct letter, .drop_arg = FL_BYTES_DROP, .drop_result = FL_BYTES_DROP)
 {
 	FL_OK(fl_bytes_ref(&result->text, &arg->text));
 	if (arg->keeps)
@@ -136,12 +136,19 @@ BYTES_ROW(bytes_come_and_go, .workers = 1)
 	}
 }
 
-static char shared[] = "aaa";
+static char shared[] = "aaa", *lent;
 
 FL_TASK_STATIC(lend_text, fl_bytes, fl_bytes)
 {
 	*result = fl_text(shared);
 	return 0;
+}
+
+FL_TASK_STATIC(lend_and_keep, int, fl_bytes)
+{
+	*result = fl_text(lent);
+	fl_task_keep_result(ctx);
+	return *arg;
 }
 
 static int make_borrowed(void *text, void *arg)
@@ -189,6 +196,28 @@ BYTES_ROW(bytes_that_are_borrowed, .workers = 1)
 	}
 }
 
+BYTES_ROW(bytes_that_are_borrowed_and_kept, .workers = 1, .bytes_max = 3)
+{
+	for (int how = 0; how < 4; how++) { /* one in two fails; two in four are above the bound */
+		const int error = how % 2 ? -EIO : 0;
+		const bool fits = how < 2;
+		static char longer_text[] = "aaaa";
+		fl_future *f = NULL;
+		fl_bytes got = {0};
+		lent = fits ? shared : longer_text;
+		FL_OK(lend_and_keep_submit(e, error, &f));
+		FL_OK(fl_future_wait(f));
+		lent[0] = 'x'; /* it was copied */
+		FL_RC(lend_and_keep_get(f, &got), fits && error == 0 ? 0 : FL_ETASK);
+		assert_int_equal(fl_future_error(f), error != 0 || fits ? error : -E2BIG);
+		lent[0] = 'a';
+		if (fits)
+			expect_bytes(&got, 3);
+		assert_null(got.data);
+		fl_future_free(f);
+	}
+}
+
 /* Also of tasks that fail. A get returns a kept result. */
 BYTES_ROW(bytes_that_are_not_taken, .workers = 1)
 {
@@ -233,7 +262,7 @@ BYTES_ROW(bytes_of_a_map, .workers = 2)
 	for (size_t chunk = 1; chunk <= 4; chunk += 3) {
 		struct letter args[N], results[N] = {0};
 		FL_EACH (i, args)
-			args[i] = (struct letter){counted_bytes(frees), i == 30 ? -EIO : 0, false, NULL};
+			args[i] = (struct letter){counted_bytes(frees), i == 30 ? -EIO : 0, i == 29, NULL};
 		FL_RC(answer_map(e, args, N, results, &(fl_map_config){.chunk = chunk}), FL_ETASK);
 		FL_EACH (i, args) {
 			free_letter(&args[i], true);
@@ -318,7 +347,7 @@ BYTES_ROW(bytes_of_a_chain, .workers = 2)
 		fl_promise *p = NULL;
 		fl_future *first = NULL;
 		fl_bytes got = {0};
-		FL_OK(bytes_promise_create(&p, fl_bytes_drop, &first));
+		FL_OK(bytes_promise_create(&p, FL_BYTES_DROP, &first));
 		fl_future *f = fl_future_ref(first);
 		for (unsigned i = 0; i < lengths[k]; i++) {
 			fl_future *next = NULL;

@@ -56,7 +56,6 @@ BYTES_TEST(bytes_free_zeroes_the_handle)
 	fl_bytes_free(&b);
 	assert_none(&b);
 	fl_bytes_free(&b);
-	fl_bytes_drop(&b);
 }
 
 BYTES_TEST(bytes_alloc_frees_what_the_handle_had)
@@ -332,7 +331,7 @@ FL_TASK_STATIC(take_and_return, fl_bytes, fl_bytes, .version = 3)
 	return fl_bytes_ref(result, arg);
 }
 
-FL_TASK_STATIC(take_and_return_structs, struct page, struct page, .drop_arg = fl_bytes_drop)
+FL_TASK_STATIC(take_and_return_structs, struct page, struct page, .drop_arg = FL_BYTES_DROP)
 {
 	result->status = arg->status;
 	return 0;
@@ -340,10 +339,10 @@ FL_TASK_STATIC(take_and_return_structs, struct page, struct page, .drop_arg = fl
 
 FL_TEST(bytes_are_declared_by_the_word)
 {
-	assert_ptr_equal(take_and_return.drop_arg, fl_bytes_drop);
-	assert_ptr_equal(take_and_return.drop_result, fl_bytes_drop);
+	assert_ptr_equal(take_and_return.drop_arg, FL_BYTES_DROP);
+	assert_ptr_equal(take_and_return.drop_result, FL_BYTES_DROP);
 	assert_int_equal(take_and_return.version, 3);
 	assert_int_equal(take_and_return.arg_size, 32);
-	assert_ptr_equal(take_and_return_structs.drop_arg, fl_bytes_drop);
+	assert_ptr_equal(take_and_return_structs.drop_arg, FL_BYTES_DROP);
 	assert_null(take_and_return_structs.drop_result);
 }
