@@ -79,7 +79,7 @@ BYTES_TEST(bytes_above_the_limit_are_refused)
 	FL_RC(fl_bytes_resize(&b, FL_TASK_SIZE_MAX + 1), -E2BIG);
 	FL_RC(fl_bytes_append(&b, "", FL_TASK_SIZE_MAX), -E2BIG);
 	FL_RC(fl_bytes_append(&b, "", SIZE_MAX), -E2BIG);
-	FL_RC(fl_bytes_adopt(&b, &b, FL_TASK_SIZE_MAX + 1, NULL, NULL), -E2BIG);
+	FL_RC(fl_bytes_adopt(&b, NULL, FL_TASK_SIZE_MAX + 1, NULL, NULL), -E2BIG);
 	FL_RC(fl_bytes_ref(&b, &huge), -E2BIG);
 	assert_bytes(&b, "kept");
 }
