@@ -50,8 +50,8 @@ static gboolean show(void *future)
 }
 
 /*
- * Called on the thread that ends the task. An idle source always runs in the main loop. Not
- * g_main_context_invoke(): while the main loop does not run, that calls the function on this thread.
+ * Called on the thread that ends the task. An idle source always runs in the main loop. Not so the
+ * function of g_main_context_invoke(): while the main loop does not run, this thread calls it.
  */
 static void deliver(fl_future *f, void *unused)
 {
@@ -68,7 +68,7 @@ static gboolean tick(void *unused)
 static gboolean cancel(void *unused)
 {
 	(void)unused;
-	(void)fl_executor_cancel(pool); /* does not wait: the ends of the tasks arrive as the results do */
+	(void)fl_executor_cancel(pool); /* does not wait: the ends arrive as results do */
 	return G_SOURCE_CONTINUE;
 }
 

@@ -63,10 +63,11 @@ const fl_task_type *fl__chunk_type(struct fl__chunk_type *storage, const fl_exec
 		return type;
 	storage->of = type;
 	storage->type = *type;
-	fl__bytes_lend(&storage->type);
 	if (ours) {
 		storage->type.drop_arg = storage->type.drop_result = NULL; /* of arrays */
 		storage->type.run = chunk_run;
+	} else {
+		fl__bytes_lend(&storage->type);
 	}
 	return &storage->type;
 }

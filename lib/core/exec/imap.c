@@ -251,6 +251,13 @@ static void imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
 	}
 }
 
+/* 1, or an error. */
+static int imap_hold(fl_bytes *b)
+{
+	const int rc = fl__bytes_hold(b);
+	return rc == 0 ? 1 : rc;
+}
+
 /* The generator of an array with bytes: each chunk has handles of its own. */
 static int imap_make_copy(void *state, void *arg)
 {
@@ -259,14 +266,7 @@ static int imap_make_copy(void *state, void *arg)
 	if (i == it->source.n)
 		return 0;
 	memcpy(arg, fl__element(it->source.args, i, size), size);
-	return 1;
-}
-
-/* 1, or an error. A generator gives its handle, unless that has borrowed. */
-static int imap_own(fl_bytes *b, bool is_copy)
-{
-	const int rc = is_copy || !b->owner_ ? fl__bytes_hold(b) : 0;
-	return rc == 0 ? 1 : rc;
+	return imap_hold(arg);
 }
 
 static size_t imap_gather(fl_imap *it)
@@ -277,8 +277,8 @@ static size_t imap_gather(fl_imap *it)
 	while (s->make && s->held < it->chunk && s->end == 0) {
 		void *arg = fl__element(s->made, s->held, it->type->arg_size);
 		int rc = s->make(s->state, arg);
-		if (rc == 1 && it->type->drop_arg == FL_BYTES_DROP)
-			rc = imap_own(arg, s->make == imap_make_copy);
+		if (rc == 1 && it->type->drop_arg == FL_BYTES_DROP && !((fl_bytes *)arg)->owner_)
+			rc = imap_hold(arg); /* it has borrowed */
 		if (rc == 1) {
 			s->held++;
 			continue;

@@ -54,29 +54,28 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 		return rc;
 	const size_t most = e->ops->result_most ? e->ops->result_most : SIZE_MAX;
 	const size_t extra = config->on_end ? sizeof(struct fl__callback) + copied : 0;
-	struct fl__task_block *block = fl__task_block_new(e->blocks, type, count, most, extra);
-	fl_bytes held = {0}; /* the same as the argument's */
-	rc = -ENOMEM;
+	fl_bytes held = {0}; /* the task's handle, if the argument has memory */
+	if (type->drop_arg == FL_BYTES_DROP) {
+		held = *(const fl_bytes *)arg;
+		rc = fl__bytes_hold(&held);
+	}
+	struct fl__task_block *block = rc == 0 ? fl__task_block_new(e->blocks, type, count, most, extra) : NULL;
 	if (block) {
 		if (type->arg_size > 0)
 			fl__copy(block->future.arg, arg, count * type->arg_size);
-		rc = 0;
-		if (type->drop_arg == FL_BYTES_DROP) {
-			rc = fl__bytes_hold(block->future.arg);
-			memcpy(&held, block->future.arg, sizeof held);
-		}
+		if (held.owner_)
+			*(fl_bytes *)block->future.arg = held;
 		fl__task_block_begin(block, type, f ? 2 : 1, config, copied);
-		if (rc == 0)
-			rc = fl__task_block_submit(e, block, permit);
-		else
-			fl__future_discard(&block->future);
+		rc = fl__task_block_submit(e, block, permit);
+	} else if (rc == 0) {
+		rc = -ENOMEM;
 	}
-	if (rc != 0)
+	if (rc != 0) {
 		fl_bytes_free(&held);
-	if (rc != 0)
 		fl__permit_release(e, permit);
-	else if (f)
+	} else if (f) {
 		*f = &block->future;
+	}
 	return rc;
 }
 
