@@ -49,7 +49,7 @@
 
 enum { PARKER_EMPTY = 0, PARKER_UNPARKED = 1, PARKER_ASLEEP = 3 };
 enum { PARKER_POLLS_LEAST = 4, PARKER_POLLS_MOST = 64, PARKER_TRIAL = 64 };
-enum { PARKER_SPIN_LEAST = 2000, PARKER_SPIN_MOST = 25000 }; /* in ns */
+enum { PARKER_SPIN_LEAST = 2000, PARKER_SPIN_MOST = 40000 }; /* in ns */
 enum { PARKER_SAVED_MOST = 2 * PARKER_SPIN_MOST };
 
 static bool parker_spin_with_pauses(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what,

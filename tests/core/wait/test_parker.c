@@ -373,5 +373,5 @@ FL_TEST(parker_spin_does_not_yield_where_that_does_not_pay)
 	int64_t spun = 0;
 	for (unsigned i = 0; i < 10; i++)
 		spun += wait_for_release(FL_MS(1));
-	assert_true(spun <= 4 * FL_US(25));
+	assert_true(spun <= 4 * FL_US(40));
 }
