@@ -55,7 +55,10 @@ struct fl__bytes;
  * allocator, and outlives the executor. Different handles of it may be used, and freed, at the same
  * time. A forked child may use and free its copies. No function waits.
  *
- * For now process and MPI executors return -ENOTSUP. fl_process_start() without FL_PROCESS_FORK,
+ * What a task in a worker process allocates for its `result`, above 64 KiB, the caller maps, without
+ * a copy. A process that the task forks does not have that memory.
+ *
+ * For now MPI executors return -ENOTSUP. fl_process_start() without FL_PROCESS_FORK,
  * and executors with such an initializer, return -EINVAL.
  */
 typedef struct fl_bytes {

@@ -38,6 +38,7 @@
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/future/bytes.h"
 #include "core/wait/lock.h"
 #include "engine.h"
 #include "process/main_hook.h"
@@ -779,6 +780,8 @@ static int mpi_pool_queue(struct mpi_pool *p, struct fl__task_block *block)
 /* Without the lock. A round on a fiber could overflow its stack. */
 static int mpi_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 {
+	if (fl__bytes_are_in(block->future.type))
+		return -ENOTSUP;
 	const int rc = mpi_pool_queue(mpi_pool_of(e), block);
 	bool some;
 	if (rc < 0)

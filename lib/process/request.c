@@ -33,21 +33,23 @@ static void request_add_fd(struct request_fds *fds, int fd, uint32_t flag)
 	fds->flags |= flag;
 }
 
-static int request_write_all(int fd, const char *data, size_t size)
+int fl__memfd_write(int fd, uint64_t at, const void *data, size_t size)
 {
 	for (size_t done = 0; done < size;) {
-		ssize_t n = fl__fd_sys.write_at(fd, data + done, size - done, (off_t)done);
+		ssize_t n = fl__fd_sys.write_at(fd, (const char *)data + done, size - done, (off_t)(at + done));
 		if (n < 0 && n != -EINTR)
 			return n == -ENOSPC ? -ENOMEM : (int)n;
 		done += n > 0 ? (size_t)n : 0;
 	}
-	return fl__fd_sys.seal(fd);
+	return 0;
 }
 
 int fl__sealed_memory(const void *bytes, size_t size)
 {
 	int fd = fl__fd_sys.memfd();
-	int rc = fd < 0 ? fd : request_write_all(fd, bytes, size);
+	int rc = fd < 0 ? fd : fl__memfd_write(fd, 0, bytes, size);
+	if (rc == 0)
+		rc = fl__fd_sys.seal(fd);
 	if (rc == 0)
 		return fd;
 	fl__fd_close(fd);

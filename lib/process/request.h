@@ -48,6 +48,9 @@ enum {
 /* `channel` -1: none. */
 int fl__request_send(int socket, int channel, struct fl__start *start, int64_t deadline);
 
+/* Writes all of the data at the offset `at`. Returns 0, -ENOMEM, -EFBIG. */
+int fl__memfd_write(int fd, uint64_t at, const void *data, size_t size);
+
 /* Returns its descriptor or an error. */
 int fl__sealed_memory(const void *bytes, size_t size);
 

@@ -160,8 +160,24 @@ BLOB(kill_80k, 80 << 10, 80 << 10)
 BLOB(kill_in_300k, BLOB_MOST, SMALL)
 BLOB(kill_out_300k, SMALL, BLOB_MOST)
 
+/* Half of them in place, half from elsewhere. */
+FL_TASK(kill_bytes, struct question, fl_bytes)
+{
+	fl_bytes other = {0};
+	fl_bytes *to = arg->work % 2 == 0 ? result : &other;
+	int rc = begin(arg);
+	if (rc == 0)
+		rc = fl_bytes_alloc(to, bytes_size(arg->id), 1);
+	if (rc == 0)
+		memset(to->data, bytes_mark(arg->id), to->size);
+	if (to == &other)
+		*result = other;
+	return rc;
+}
+
 const struct kind_of kinds[KINDS] = {
-    [NOOP] = {&kill_noop, 2900, 0, 0},
+    [BYTES] = {&kill_bytes, 100, 0, 0},
+    [NOOP] = {&kill_noop, 2800, 0, 0},
     [WORK] = {&kill_work, 500, 0, 0},
     [PATIENT] = {&kill_patient, 120, 0, 0},
     [NESTED] = {&kill_nested, 200, 0, 0},

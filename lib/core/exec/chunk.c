@@ -21,6 +21,7 @@ enum {
 	CHUNK_WINDOW_BYTES = 1 << 20,     /* a worker's, beyond the least */
 	CHUNK_WINDOW_MOST = 1 << 14,      /* in all; with more workers, one a worker */
 	CHUNK_PREFERRED_BYTES = 16 << 10, /* so that 16 tasks fit a submission ring */
+	CHUNK_PREFERRED_HANDLES = 16,     /* elements with bytes, whose sizes are not known */
 };
 
 /* The type of every chunk after its end. */
@@ -125,6 +126,8 @@ size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wa
 size_t fl__chunk_preferred(const fl_task_type *type)
 {
 	const size_t larger = chunk_at_least(type->arg_size, type->result_size);
+	if (fl__bytes_are_in(type))
+		return CHUNK_PREFERRED_HANDLES;
 	return chunk_at_least(CHUNK_PREFERRED_BYTES / chunk_at_least(larger, 1), 1);
 }
 

@@ -158,9 +158,9 @@ static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool be
 	const struct fl__patience *patience = it->patience && !it->oldest ? it->patience : &none;
 	const fl_submit_config config = {
 	    .deadline = fl__deadline_under(it->deadline, it->cancel),
-	    .on_end = !it->calls                                    ? NULL
-	              : it->type->drop_arg || it->type->drop_result ? imap_on_end
-	                                                            : fl__imap_on_end,
+	    .on_end = !it->calls                     ? NULL
+	              : fl__type_has_hooks(it->type) ? imap_on_end
+	                                             : fl__imap_on_end,
 	    .on_end_arg = b,
 	};
 	if (it->calls)

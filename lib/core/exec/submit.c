@@ -42,8 +42,6 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 		return -EOWNERDEAD;
 	if (submit_is_too_big(type, count))
 		return -E2BIG;
-	if (e->blocks->of.remote && fl__bytes_are_in(type))
-		return -ENOTSUP;
 	enum fl__admission permit = FL__PERMIT_INLINE;
 	int rc = 0;
 	if (!patience)

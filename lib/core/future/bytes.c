@@ -9,6 +9,8 @@
  *               allocation; `data` is NULL
  *   adopted     an allocation of its own,    the program's         calls `drop`, frees the head
  *               with `data`
+ *   task's      fl__bytes_share()'s;         the same              the same
+ *               `data` is NULL
  *
  * `refs` counts the handles. The rest of a head is constant.
  *
@@ -25,12 +27,7 @@
 
 enum { BYTES_ALIGN = 64 };
 
-struct fl__bytes {
-	uint32_t refs;
-	size_t room; /* for the data, without the zero byte */
-	void (*drop)(void *data, void *user);
-	void *data, *user;
-};
+int (*fl__bytes_share)(const fl_bytes *of, size_t room, fl_bytes *made);
 
 /* Overwrites `*b`. 0, -ENOMEM, -E2BIG. */
 static int bytes_new(fl_bytes *b, size_t size, struct fl__bytes head)
@@ -47,9 +44,10 @@ static int bytes_new(fl_bytes *b, size_t size, struct fl__bytes head)
 	return 0;
 }
 
-/* Changes the size, and copies `n` bytes to the end. */
-static int bytes_change(fl_bytes *b, size_t size, const void *tail, size_t n)
+/* Changes the size, and copies `n` bytes to the end. New memory is for the handle `of`. */
+static int bytes_change(const fl_bytes *of, fl_bytes *b, size_t size, const void *tail, size_t n)
 {
+	const size_t at = (uintptr_t)tail - (uintptr_t)b->data;
 	struct fl__bytes *const owner = b->owner_;
 	/* pairs with fl_bytes_free() */
 	const bool ours = owner && !owner->data && fl__load_acquire(&owner->refs) == 1;
@@ -61,11 +59,15 @@ static int bytes_change(fl_bytes *b, size_t size, const void *tail, size_t n)
 		size_t room = ours && 2 * owner->room > size ? 2 * owner->room : size;
 		if (room > FL_TASK_SIZE_MAX)
 			room = FL_TASK_SIZE_MAX;
-		const int rc = bytes_new(&made, size, (struct fl__bytes){.room = room});
+		int rc = fl__bytes_share && room > FL__BYTES_SHARED_ABOVE ? fl__bytes_share(of, room, &made) : 1;
+		if (rc == 1)
+			rc = bytes_new(&made, size, (struct fl__bytes){.room = room});
 		if (rc != 0)
 			return rc;
-		if (kept > 0)
+		if (kept > 0 && made.owner_ != owner)
 			memcpy(made.data, b->data, kept);
+		else if (at < kept)
+			tail = (char *)made.data + at; /* it may have moved */
 	}
 	char *const end = (char *)made.data + size;
 	if (n > 0)
@@ -80,12 +82,12 @@ static int bytes_change(fl_bytes *b, size_t size, const void *tail, size_t n)
 
 int fl_bytes_resize(fl_bytes *b, size_t size)
 {
-	return bytes_change(b, size, NULL, 0);
+	return bytes_change(b, b, size, NULL, 0);
 }
 
 int fl_bytes_append(fl_bytes *b, const void *data, size_t size)
 {
-	return size > FL_TASK_SIZE_MAX ? -E2BIG : bytes_change(b, b->size + size, data, size);
+	return size > FL_TASK_SIZE_MAX ? -E2BIG : bytes_change(b, b, b->size + size, data, size);
 }
 
 static int bytes_replace(fl_bytes *b, const fl_bytes *made, int rc)
@@ -103,7 +105,13 @@ int fl_bytes_alloc(fl_bytes *b, size_t n, size_t each)
 	size_t size;
 	if (__builtin_mul_overflow(n, each, &size))
 		return -E2BIG;
-	return bytes_replace(b, &made, fl_bytes_resize(&made, size));
+	const int rc = bytes_change(b, &made, size, NULL, 0);
+	if (rc != 0)
+		return rc;
+	if (made.owner_ != b->owner_)
+		fl_bytes_free(b);
+	*b = made;
+	return 0;
 }
 
 int fl_bytes_adopt(fl_bytes *b, void *data, size_t size, void (*drop)(void *data, void *user), void *user)
@@ -115,6 +123,8 @@ int fl_bytes_adopt(fl_bytes *b, void *data, size_t size, void (*drop)(void *data
 
 int fl__bytes_hold(fl_bytes *b)
 {
+	if (b->owner_ && b->owner_->drop && !b->owner_->data)
+		b->owner_ = NULL; /* a running task's: a copy */
 	if (!b->owner_)
 		return b->data ? fl_bytes_resize(b, b->size) : 0;
 	fl__add_relaxed(&b->owner_->refs, 1); /* the copied handle keeps the memory */

@@ -4,6 +4,25 @@
 #include <fairlead/bytes.h>
 #include <fairlead/task_type.h>
 #include <stdbool.h>
+#include <stdint.h>
+
+/* The head of counted memory: bytes.c has its words. */
+struct fl__bytes {
+	uint32_t refs;
+	size_t room; /* for the data, without the zero byte */
+	void (*drop)(void *data, void *user);
+	void *data, *user;
+};
+
+/*
+ * In a worker process, else NULL. Large memory for the handle `of`, if it is the running task's
+ * result: grows what it has, or makes new memory, of which further handles are copies. Returns
+ *   0
+ *   1      `of` is another handle
+ *   other  an error
+ */
+enum { FL__BYTES_SHARED_ABOVE = 64 << 10 };
+extern int (*fl__bytes_share)(const fl_bytes *of, size_t room, fl_bytes *made);
 
 /* As FL_BYTES_DROP, of bytes that are another object's: does nothing. */
 #define FL__BYTES_LENT ((void (*)(void *))(uintptr_t)2)
@@ -21,6 +40,13 @@ static inline void fl__drop(void (*drop)(void *object), void *object)
 		fl_bytes_free(object);
 	else if (drop != FL__BYTES_LENT)
 		drop(object);
+}
+
+/* Whether the type has a hook of the program's. */
+static inline bool fl__type_has_hooks(const fl_task_type *type)
+{
+	return (type->drop_arg && !fl__bytes_declares(type->drop_arg)) ||
+	       (type->drop_result && !fl__bytes_declares(type->drop_result));
 }
 
 static inline bool fl__bytes_are_in(const fl_task_type *type)

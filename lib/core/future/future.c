@@ -557,7 +557,11 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
 {
 	struct fl__callback *list;
-	if (f->type->drop_arg || f->type->drop_result || !future_publish_if(f, true, prompt, &list))
+	if (fl__type_has_hooks(f->type))
+		return false;
+	if (f->type->drop_arg)
+		fl__drop(f->type->drop_arg, f->arg); /* again in fl__future_finish(): it zeroes the handle */
+	if (!future_publish_if(f, true, prompt, &list))
 		return false;
 	if (list)
 		future_run_callbacks(f, list);

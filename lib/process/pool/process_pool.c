@@ -124,9 +124,12 @@ static int64_t process_pool_arena_alloc(struct fl__pool_arena *r, size_t size)
 
 static int process_pool_send_arg(struct fl__process_pool_worker *w, const struct fl__task_block *block, size_t size)
 {
+	const fl_future *f = &block->future;
 	struct fl__memfd_packet head = {FL__MEMFD_MAGIC, block->seq, size};
 	struct iovec part = {&head, sizeof head};
-	int fd = fl__sealed_memory(block->future.arg, size);
+	int fd = fl__bytes_declares(f->type->drop_arg)
+	             ? fl__bytes_image_memfd(f->arg, f->count, f->type->arg_size, size)
+	             : fl__sealed_memory(f->arg, size);
 	if (fd < 0)
 		return fd;
 	int rc = fl__packet_try_send(w->channel, &part, 1, &fd, 1);
@@ -139,18 +142,28 @@ static int process_pool_send_arg(struct fl__process_pool_worker *w, const struct
  *
  *   0
  *   -EAGAIN   no room now
+ *   -E2BIG    too many bytes
  *   other     an error of process_pool_send_arg()
  */
 static int process_pool_fill_entry(struct fl__process_pool_worker *w, const struct fl__task_block *block,
                                    struct fl__submission *submission)
 {
 	const fl_future *f = &block->future;
-	const size_t arg_size = f->count * f->type->arg_size, result_size = f->count * f->type->result_size;
-	enum fl__place arg = fl__place_of(arg_size, f->type->arg_align);
-	enum fl__place result = fl__place_of(result_size, f->type->result_align);
+	const fl_task_type *type = f->type;
+	const bool arg_bytes = fl__bytes_declares(type->drop_arg), bytes = fl__bytes_declares(type->drop_result);
+	const int64_t image =
+	    arg_bytes ? fl__bytes_image_size(f->arg, f->count, type->arg_size, w->pool->base.bytes_max) : 0;
+	const size_t arg_size = arg_bytes ? (size_t)image : f->count * type->arg_size;
+	const size_t result_size = f->count * type->result_size;
+	enum fl__place arg = fl__place_of(arg_size, type->arg_align);
+	enum fl__place result = fl__place_of(result_size, type->result_align);
+	if (image < 0 || (bytes && result == FL__PLACE_MEMFD))
+		return -E2BIG;
+	const uint32_t room = bytes ? fl__bytes_room(w, f->count) : 0;
+	const size_t in_arena = fl__room_begin(result_size, type->result_align) + room;
 	const struct fl__pool_arena args = w->args, results = w->results;
 	int64_t arg_at = arg == FL__PLACE_ARENA ? process_pool_arena_alloc(&w->args, arg_size) : 0;
-	int64_t result_at = result == FL__PLACE_ARENA ? process_pool_arena_alloc(&w->results, result_size) : 0;
+	int64_t result_at = in_arena > 0 ? process_pool_arena_alloc(&w->results, in_arena) : 0;
 	int rc = arg_at < 0 || result_at < 0 ? -EAGAIN
 	         : arg == FL__PLACE_MEMFD    ? process_pool_send_arg(w, block, arg_size)
 	                                     : 0;
@@ -161,9 +174,14 @@ static int process_pool_fill_entry(struct fl__process_pool_worker *w, const stru
 	}
 	submission->arg = (uint32_t)arg_at;
 	submission->result = (uint32_t)result_at;
-	submission->flags = (uint16_t)((arg == FL__PLACE_MEMFD ? FL__SUBMISSION_ARG_MEMFD : 0) |
-	                               (result == FL__PLACE_MEMFD ? FL__SUBMISSION_RESULT_MEMFD : 0));
-	if (arg == FL__PLACE_SLOT && arg_size > 0)
+	submission->room = (uint16_t)(room / FL__BYTES_UNIT);
+	submission->flags =
+	    (uint16_t)((arg == FL__PLACE_MEMFD ? FL__SUBMISSION_ARG_MEMFD : 0) |
+	               (result == FL__PLACE_MEMFD ? FL__SUBMISSION_RESULT_MEMFD : 0) |
+	               (arg_bytes ? FL__SUBMISSION_ARG_BYTES : 0) | (bytes ? FL__SUBMISSION_RESULT_BYTES : 0));
+	if (arg == FL__PLACE_ARENA && arg_bytes)
+		fl__bytes_image_write(f->arg, f->count, type->arg_size, w->rings.submissions->arena + arg_at);
+	else if (arg == FL__PLACE_SLOT && arg_size > 0)
 		fl__copy(submission->small, f->arg, arg_size);
 	else if (arg == FL__PLACE_ARENA)
 		memcpy(w->rings.submissions->arena + arg_at, f->arg, arg_size);
@@ -364,19 +382,7 @@ static void process_pool_kill_worker(struct fl__process_pool_worker *w, const ch
 	process_pool_wake_manager(w->pool);
 }
 
-static int process_pool_map_result(struct fl__task_block *block, int fd, size_t size)
-{
-	void *memory;
-	int rc = fl__sealed_map(fd, size, &memory);
-	if (rc != 0)
-		return rc;
-	block->future.result = memory;
-	block->mapped = size;
-	return 0;
-}
-
-/* Receives packets up to the task's result, a memfd; or, without a task, up to "ready". */
-static int process_pool_recv(struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size)
+int fl__process_pool_recv(struct fl__process_pool_worker *w, const struct fl__task_block *block)
 {
 	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH && (block || !w->ready); i++) { /* against a flood */
 		struct fl__memfd_packet head = {0, 0, 0};
@@ -390,15 +396,28 @@ static int process_pool_recv(struct fl__process_pool_worker *w, struct fl__task_
 		const bool ours =
 		    block && packet.size == sizeof head && head.magic == FL__MEMFD_MAGIC && head.seq == block->seq;
 		const bool lost = block && packet.lost;
-		if (lost)
-			rc = -EMFILE;
-		else if (ours)
-			rc = packet.n_fds == 1 ? process_pool_map_result(block, fds[0], size) : -EBADMSG;
+		if (ours && !lost && packet.n_fds == 1)
+			return fds[0];
 		fl__fds_close(fds, packet.n_fds);
 		if (ours || lost)
-			return rc;
+			return lost ? -EMFILE : -EBADMSG;
 	}
 	return -EBADMSG;
+}
+
+static int process_pool_map_result(struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size)
+{
+	void *memory;
+	const int fd = fl__process_pool_recv(w, block);
+	if (fd < 0)
+		return fd;
+	const int rc = fl__sealed_map(fd, size, &memory);
+	fl__fd_close(fd);
+	if (rc != 0)
+		return rc;
+	block->future.result = memory;
+	block->mapped = size;
+	return 0;
 }
 
 /* False: the result is a memfd. */
@@ -423,14 +442,15 @@ static int process_pool_take_result(struct fl__process_pool_worker *w, struct fl
                                     const struct fl__completion *completion)
 {
 	const size_t size = block->future.count * block->future.type->result_size;
+	const bool kept = completion->error != 0 && (completion->flags & FL__COMPLETION_KEPT);
 	if (size == 0 || process_pool_copy_result(w, block, size, size))
-		return 0;
+		return fl__bytes_declares(block->future.type->drop_result)
+		           ? fl__bytes_take_results(w, block, completion->count + kept)
+		           : 0;
 	if (completion->flags & FL__COMPLETION_MEMFD)
-		return process_pool_recv(w, block, size);
+		return process_pool_map_result(w, block, size);
 	/* A failed submission may have no result, unless it kept one. */
-	return completion->error != 0 && completion->count == 0 && !(completion->flags & FL__COMPLETION_KEPT)
-	           ? 0
-	           : -EBADMSG;
+	return completion->error != 0 && completion->count == 0 && !kept ? 0 : -EBADMSG;
 }
 
 /* Of a task that ran when its worker died, the ended elements keep their results. */
@@ -445,8 +465,11 @@ static void process_pool_take_progress(struct fl__process_pool_worker *w, struct
 	const bool believed = !w->damaged && fl__rings_has_started(&w->rings, block->seq);
 	block->done = believed ? fl__rings_progress(&w->rings, block->seq, count) : count;
 	/* The result is no memfd: fl__chunk_limit() limits the size. */
-	if (each > 0 && block->done > 0 && block->done < count)
-		(void)process_pool_copy_result(w, block, count * each, block->done * each);
+	if (each == 0 || block->done == 0 || block->done >= count)
+		return;
+	(void)process_pool_copy_result(w, block, count * each, block->done * each);
+	if (fl__bytes_declares(block->future.type->drop_result) && fl__bytes_take_results(w, block, block->done) != 0)
+		block->done = count;
 }
 
 static char *process_pool_take_message(const struct fl__process_pool_worker *w, unsigned slot, uint32_t flags)
@@ -879,10 +902,15 @@ static void process_pool_settle_started(struct fl__process_pool_worker *w, struc
 	                  : block->asked == FL__STOP_EXPIRED ? -ETIMEDOUT
 	                  : p->terminated                    ? -ECANCELED
 	                                                     : -EOWNERDEAD;
-	if (again && error == -EOWNERDEAD && !p->base.broken)
-		fl__task_list_add_first(&p->base.queue, block);
-	else
+	if (!again || error != -EOWNERDEAD || p->base.broken) {
 		fl__remote_end_failed(&p->remote, block, error, "%s", how);
+		return;
+	}
+	if (fl__bytes_declares(block->future.type->drop_result)) {
+		fl__bytes_free_results(block);
+		block->done = 0;
+	}
+	fl__task_list_add_first(&p->base.queue, block);
 }
 
 /*
@@ -926,7 +954,7 @@ static void process_pool_reap_worker(struct fl__process_pool_worker *w)
 	char how[FL_MESSAGE_MAX];
 	fl_process_status status = {0, 0};
 	(void)process_pool_take_from(w);
-	(void)process_pool_recv(w, NULL, 0); /* "ready": the word in its memory may be damaged */
+	(void)fl__process_pool_recv(w, NULL); /* "ready": the word in its memory may be damaged */
 	const int rc = fl__process_pool_sys.try_join(w->process, &status);
 	process_pool_describe_death(w, rc, &status, how, sizeof how);
 	process_pool_settle_tasks(w, how);

@@ -24,6 +24,7 @@ struct fl__process_pool_worker {
 	struct fl__rings rings;
 	struct fl__task_block *blocks[FL__RINGS_DEPTH]; /* NULL: none, or withdrawn */
 	struct fl__pool_arena args, results;
+	uint32_t bytes_each; /* of an earlier result */
 	/* The arenas' heads after the slot was filled. */
 	uint32_t arg_head[FL__RINGS_DEPTH], result_head[FL__RINGS_DEPTH];
 	struct fl__task_times times[FL__RINGS_DEPTH];
@@ -73,6 +74,12 @@ struct fl__process_pool {
 	int64_t deadline_grace; /* how long a task may run on after its deadline */
 	int64_t request_grace;  /* how long a task may run on after a request to stop */
 };
+
+/*
+ * Receives packets up to that of the block's submission: its memfd, or an error. Without a block,
+ * up to "ready".
+ */
+int fl__process_pool_recv(struct fl__process_pool_worker *w, const struct fl__task_block *block);
 
 #define FL__EACH_WORKER(w, p) FL__EACH (struct fl__process_pool_worker, w, (p)->workers)
 

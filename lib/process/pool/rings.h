@@ -27,6 +27,8 @@ enum {
 	FL__SUBMISSION_TIMED = 8,        /* the worker sets `began` */
 	FL__SUBMISSION_EXIT = 16,        /* no task: the worker exits */
 	FL__SUBMISSION_INITIALIZE = 32,  /* if it fails, the worker exits */
+	FL__SUBMISSION_ARG_BYTES = 64,   /* the argument is an image: pool_bytes.h */
+	FL__SUBMISSION_RESULT_BYTES = 128,
 };
 
 enum {
@@ -39,7 +41,8 @@ enum {
 
 struct fl__submission {
 	uint32_t seq; /* written last */
-	uint16_t flags, reserved;
+	uint16_t flags;
+	uint16_t room;        /* units of FL__BYTES_UNIT: pool_bytes.c */
 	uint32_t count;       /* elements: their arguments lie one after the other */
 	uint32_t check;       /* of the type's whole identity */
 	uint64_t task;        /* its type's id: identity.h */

@@ -59,10 +59,11 @@ static struct worker_self {
 struct worker_job {
 	const struct fl__submission *submission;
 	const fl_task_type *type;
-	size_t arg_size, result_size;
+	size_t arg_size, result_size, mapped;
 	const char *arg; /* NULL: of size 0 */
 	char *result;
 	void *arg_memory, *result_memory; /* mapped if a memfd; else NULL */
+	void *args;                       /* of arguments with bytes: a copy */
 	int result_fd;
 	uint32_t flags, done;
 };
@@ -98,7 +99,10 @@ static int worker_find_type(struct worker_self *w, struct worker_job *job)
 		return worker_set_message(
 		    w, job, -ENOENT, "the task (id %016llx) is not registered in the worker, or another has its name",
 		    (unsigned long long)submission->task);
-	if (k->check != submission->check)
+	const unsigned bytes = (fl__bytes_declares(k->type->drop_arg) ? FL__SUBMISSION_ARG_BYTES : 0) |
+	                       (fl__bytes_declares(k->type->drop_result) ? FL__SUBMISSION_RESULT_BYTES : 0);
+	if (k->check != submission->check ||
+	    (submission->flags & (FL__SUBMISSION_ARG_BYTES | FL__SUBMISSION_RESULT_BYTES)) != bytes)
 		return worker_set_message(w, job, -EPROTO, "task %s of the worker is of another version or build",
 		                          k->type->name);
 	job->type = k->type;
@@ -141,7 +145,11 @@ static int worker_take_arg_memfd(const struct worker_self *w, struct worker_job 
 	int fd, rc = worker_recv_arg(w, &size, &fd);
 	if (rc != 0)
 		return rc;
-	rc = size == job->arg_size ? fl__sealed_map(fd, job->arg_size, &job->arg_memory) : -EBADMSG;
+	const bool fits = (job->submission->flags & FL__SUBMISSION_ARG_BYTES)
+	                      ? size >= job->arg_size && size <= SIZE_MAX
+	                      : size == job->arg_size;
+	job->mapped = (size_t)size;
+	rc = fits ? fl__sealed_map(fd, job->mapped, &job->arg_memory) : -EBADMSG;
 	job->arg = job->arg_memory;
 	fl__fd_close(fd);
 	return rc;
@@ -156,23 +164,42 @@ static void worker_drop_arg(void *worker, const struct fl__submission *submissio
 		fl__fd_close(fd);
 }
 
+/* The image has no more bytes than `room`. */
+static int worker_read_image(struct worker_self *w, struct worker_job *job, size_t room)
+{
+	const unsigned char *image = (const unsigned char *)job->arg;
+	job->args = fl__alloc_raw_from(NULL, job->arg_size + FL_TASK_ALIGN_MAX);
+	if (!job->args)
+		return worker_fail(w, job, -ENOMEM, "no memory for the argument");
+	void *args = fl__align(job->args, FL_TASK_ALIGN_MAX);
+	memcpy(args, image, job->arg_size);
+	job->arg = args;
+	const int rc = fl__bytes_read_image(args, job->submission->count, job->type->arg_size, image, room);
+	return rc == 0 ? 0 : worker_fail(w, job, rc, "the argument's bytes are outside of it");
+}
+
 static int worker_take_arg(struct worker_self *w, struct worker_job *job)
 {
 	const struct fl__submission *submission = job->submission;
-	const enum fl__place place = fl__place_of(job->arg_size, job->type->arg_align);
 	const bool memfd = submission->flags & FL__SUBMISSION_ARG_MEMFD;
+	const bool bytes = submission->flags & FL__SUBMISSION_ARG_BYTES;
+	const enum fl__place place = !bytes  ? fl__place_of(job->arg_size, job->type->arg_align)
+	                             : memfd ? FL__PLACE_MEMFD
+	                                     : FL__PLACE_ARENA;
 	if (memfd != (place == FL__PLACE_MEMFD))
 		return worker_fail(w, job, -EPROTO, "the argument is where none should be");
 	if (memfd) {
 		int rc = worker_take_arg_memfd(w, job);
-		return rc == 0 ? 0 : worker_fail(w, job, rc, "the argument does not arrive");
+		return rc != 0 ? worker_fail(w, job, rc, "the argument does not arrive")
+		       : bytes ? worker_read_image(w, job, job->mapped)
+		               : 0;
 	}
 	if (place == FL__PLACE_ARENA && !worker_is_in_arena(submission->arg, job->arg_size, job->type->arg_align))
 		return worker_fail(w, job, -EPROTO, "the argument is outside of its arena");
 	if (job->arg_size > 0)
 		job->arg = place == FL__PLACE_SLOT ? (const char *)submission->small
 		                                   : (const char *)w->rings.submissions->arena + submission->arg;
-	return 0;
+	return bytes ? worker_read_image(w, job, FL__RINGS_ARENA - submission->arg) : 0;
 }
 
 static int worker_make_result_memfd(struct worker_job *job)
@@ -205,6 +232,14 @@ static int worker_make_result(struct worker_self *w, struct worker_job *job)
 	}
 	if (job->result_size == 0)
 		return 0;
+	if (submission->flags & FL__SUBMISSION_RESULT_BYTES) {
+		const size_t begin = fl__room_begin(job->result_size, job->type->result_align);
+		const size_t room = (size_t)submission->room * FL__BYTES_UNIT;
+		if (!worker_is_in_arena(submission->result, begin + room, FL__BYTES_UNIT))
+			return worker_fail(w, job, -EPROTO, "the result is to be outside of its arena");
+		fl__bytes_begin(w->channel, w->rings.next, w->rings.completions->arena + submission->result + begin,
+		                room);
+	}
 	if (place == FL__PLACE_SLOT) {
 		struct fl__completion *completion = &w->rings.completions->entry[worker_slot(w)];
 		/* With a constant size, memset() is no call. */
@@ -226,11 +261,24 @@ static int worker_send_result(const struct worker_self *w, const struct worker_j
 	return rc != 0 ? rc : fl__packet_send(w->channel, &head, sizeof head, &job->result_fd, 1, FL_FOREVER);
 }
 
+static int worker_finish_bytes(struct worker_self *w, struct worker_job *job, int error)
+{
+	const int rc = fl__bytes_finish();
+	if (rc == 0)
+		return error;
+	job->flags &= ~(uint32_t)FL__COMPLETION_KEPT;
+	job->done = 0; /* no element counts without its result */
+	return error != 0 ? error : worker_fail(w, job, rc, "the result cannot be sent");
+}
+
 /* Returns the submission's error. */
 static int worker_finish_job(struct worker_self *w, struct worker_job *job, int error)
 {
 	if (job->arg_memory)
-		fl__shm_sys.unmap(job->arg_memory, job->arg_size);
+		fl__shm_sys.unmap(job->arg_memory, job->mapped);
+	fl__free_to(NULL, job->args);
+	if (job->result && (job->submission->flags & FL__SUBMISSION_RESULT_BYTES))
+		return worker_finish_bytes(w, job, error);
 	if (!job->result_memory)
 		return error;
 	fl__shm_sys.unmap(job->result_memory, job->result_size); /* else the seal fails */
@@ -256,8 +304,17 @@ static int worker_run_element(struct worker_self *w, struct worker_job *job)
 	const fl_task_type *type = job->type;
 	const char *arg = job->arg ? job->arg + job->done * type->arg_size : NULL;
 	char *result = job->result ? job->result + job->done * type->result_size : NULL;
+	const bool bytes = job->submission->flags & FL__SUBMISSION_RESULT_BYTES;
 	fl_task_ctx ctx = {.token = &w->token, .executor = w->nested};
+	if (bytes)
+		fl__bytes_run((fl_bytes *)(void *)result);
 	int error = fl__task_call(type, arg, result, &ctx, NULL);
+	if (bytes) {
+		const int rc = fl__bytes_publish((fl_bytes *)(void *)result, error == 0 || ctx.keeps_result);
+		ctx.keeps_result &= rc == 0;
+		if (rc != 0 && error == 0)
+			error = worker_fail(w, job, rc, "the result cannot be sent");
+	}
 	if (ctx.message && error != 0)
 		(void)worker_set_message(w, job, error, "%s", ctx.message);
 	if (ctx.keeps_result && error != 0)
@@ -553,6 +610,7 @@ static int worker_init(struct worker_self *w, const struct fl__worker_start *sta
 	int rc = worker_map_rings(w, problem);
 	if (rc == 0)
 		rc = worker_attach_regions(w, start->n_regions, problem);
+	fl__bytes_share = fl__bytes_share_result;
 	const fl_executor_config config = {.regions = w->regions, .n_regions = w->n_regions};
 	if (rc == 0) {
 		*problem = "its executor for nested tasks cannot be made";

@@ -38,17 +38,17 @@ static int shm_region_map(fl_shm *r)
 }
 
 /* A signal undoes the current step. So steps are short, and get shorter after each signal. */
-static int shm_region_fill(int fd, uint64_t size)
+int fl__shm_fill(int fd, uint64_t at, uint64_t end)
 {
 	const uint64_t page = fl__page_size();
 	uint64_t step = FL__ROUND_UP(UINT64_C(16) << 20, page);
-	for (uint64_t at = 0; at < size;) {
-		uint64_t n = FL__MIN(size - at, step);
+	while (at < end) {
+		uint64_t n = FL__MIN(end - at, step);
 		int rc = fl__shm_sys.fill(fd, at, n);
 		if (rc == 0)
 			at += n;
 		else if (rc != -EINTR)
-			return rc;
+			return rc == -ENOSPC ? -ENOMEM : rc;
 		else if (step > page)
 			step = FL__ROUND_UP(step / 2, page);
 	}
@@ -59,7 +59,7 @@ int fl__shm_allocate(int fd, uint64_t size)
 {
 	int rc = fl__shm_sys.resize(fd, size);
 	if (rc == 0)
-		rc = shm_region_fill(fd, size);
+		rc = fl__shm_fill(fd, 0, size);
 	return rc == -ENOSPC ? -ENOMEM : rc;
 }
 

@@ -43,6 +43,9 @@ struct fl_shm {
  */
 int fl__shm_allocate(int fd, uint64_t size);
 
+/* The same for the file's bytes from `at` to `end`. */
+int fl__shm_fill(int fd, uint64_t at, uint64_t end);
+
 /* How long an operation without a deadline waits for a monitor. */
 #define FL__SHM_MONITOR_TIMEOUT FL_S(10)
 

@@ -451,9 +451,9 @@ BYTES_ROW(bytes_refused_by_a_closed_executor, .workers = 1)
 	refuse_submits(e, -EPIPE, NULL);
 }
 
-CONFORMANCE_ON(bytes_refused_by_other_processes, 1)
+CONFORMANCE_ON(bytes_refused_by_ranks, 1)
 {
-	if (!is_by_reference(e))
+	if (strcmp(fl_executor_kind(e), "mpi") == 0)
 		refuse_submits(e, -ENOTSUP, NULL);
 }
 
