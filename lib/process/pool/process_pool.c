@@ -151,8 +151,7 @@ static int process_pool_fill_entry(struct fl__process_pool_worker *w, const stru
 	const fl_future *f = &block->future;
 	const fl_task_type *type = f->type;
 	const bool arg_bytes = fl__bytes_declares(type->drop_arg), bytes = fl__bytes_declares(type->drop_result);
-	const int64_t image =
-	    arg_bytes ? fl__bytes_image_size(f->arg, f->count, type->arg_size, w->pool->base.bytes_max) : 0;
+	const int64_t image = arg_bytes ? fl__bytes_image_size(f->arg, f->count, type->arg_size, FL_TASK_SIZE_MAX) : 0;
 	const size_t arg_size = arg_bytes ? (size_t)image : f->count * type->arg_size;
 	const size_t result_size = f->count * type->result_size;
 	enum fl__place arg = fl__place_of(arg_size, type->arg_align);
@@ -614,7 +613,7 @@ static void process_pool_free_worker(struct fl__process_pool_worker *w)
 static int process_pool_launch(struct fl__process_pool_worker *w, const char **call)
 {
 	const fl_executor *e = &w->pool->base;
-	const struct fl__worker_start start = {.n_regions = e->n_regions};
+	const struct fl__worker_start start = {.bytes_max = e->bytes_max, .n_regions = e->n_regions};
 	int fds[FL__WORKER_FDS + FL_REGIONS_MAX] = {-1, -1, -1, -1}, ends[2] = {-1, -1};
 	void *submissions = NULL, *completions = NULL;
 	char name[32];

@@ -611,7 +611,8 @@ static int worker_init(struct worker_self *w, const struct fl__worker_start *sta
 	if (rc == 0)
 		rc = worker_attach_regions(w, start->n_regions, problem);
 	fl__bytes_share = fl__bytes_share_result;
-	const fl_executor_config config = {.regions = w->regions, .n_regions = w->n_regions};
+	const fl_executor_config config = {
+	    .regions = w->regions, .n_regions = w->n_regions, .bytes_max = (size_t)start->bytes_max};
 	if (rc == 0) {
 		*problem = "its executor for nested tasks cannot be made";
 		rc = fl__worker_make_nested(&w->nested, &config);

@@ -15,6 +15,7 @@
 extern const fl_task_type fl__worker_task;
 
 struct fl__worker_start {
+	uint64_t bytes_max;
 	uint32_t n_regions;
 };
 
