@@ -33,6 +33,12 @@ static inline bool fl__bytes_declares(void (*drop)(void *object))
 	return (uintptr_t)drop - 1 <= 1;
 }
 
+/* Whether a type has no room for the fl_bytes that its hook declares. */
+static inline bool fl__bytes_are_short(void (*drop)(void *object), size_t size)
+{
+	return fl__bytes_declares(drop) && size < sizeof(fl_bytes);
+}
+
 /* Calls the hook, which may be one of the constants. */
 static inline void fl__drop(void (*drop)(void *object), void *object)
 {
