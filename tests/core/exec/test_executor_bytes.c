@@ -47,7 +47,7 @@ static void start_workers(fl_executor *e, unsigned n)
 static bool live_is_known;
 static long live_before;
 
-/* The allocations of the case: each memory of handles is one. MPI makes some of its own. */
+/* The allocations of the case: each memory of handles is one. */
 static void expect_live(long n)
 {
 	if (live_is_known)
@@ -61,17 +61,18 @@ static void count_bytes(const struct conformance_kind *kind, fl_executor_config 
 	const fl_allocator allocator = account_of(&account);
 	if (kind->over_ranks)
 		return; /* bytes_refused_by_ranks */
-	live_is_known = !kind->over_ranks;
+	/* MPI allocates for itself, and a loop may start a bridge at any wait */
+	live_is_known = !kind->over_ranks && !kind->one_thread;
 	config.allocator = &allocator;
 	fl_executor *e = make_of(kind, &config);
 	start_workers(e, config.workers);
 	const long before = allocations_of(e);
 	live_before = seam_live_allocs();
 	row(e);
-	if (config.workers == 1 && live_is_known)
-		assert_int_equal(allocations_of(e), before);
+	if (config.workers == 1 && !kind->over_ranks)
+		FL_IN_RANGE(allocations_of(e), 0, before + kind->one_thread);
 	fl_executor_free(e);
-	assert_true(!live_is_known || seam_live_allocs() <= live_before);
+	assert_true(kind->over_ranks || seam_live_allocs() <= live_before + kind->one_thread);
 	assert_int_equal(account_live(&account), 0);
 }
 
