@@ -58,8 +58,8 @@ struct fl__bytes;
  * What a task in a worker process allocates for its `result`, above 64 KiB, the caller maps, without
  * a copy. A process that the task forks does not have that memory.
  *
- * For now MPI executors return -ENOTSUP. fl_process_start() without FL_PROCESS_FORK,
- * and executors with such an initializer, return -EINVAL.
+ * fl_process_start() without FL_PROCESS_FORK, and executors with such an initializer, return
+ * -EINVAL.
  */
 typedef struct fl_bytes {
 	void *data; /* unless borrowed or adopted: aligned to 64, with a zero byte after `size` */

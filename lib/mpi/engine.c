@@ -21,8 +21,10 @@
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/exec/map.h"
 #include "core/wait/lock.h"
 #include "doorbell.h"
+#include "image.h"
 #include "process/new_process.h"
 #include <errno.h>
 #include <fairlead/error.h>
@@ -50,16 +52,26 @@ struct engine_buffer {
 	unsigned char bytes[];
 };
 
+/* An image that waits for FETCH: its parts, with padding between them. */
+struct engine_offer {
+	struct engine_offer *next;
+	struct fl__mpi_work *work;
+	int n, *sizes;
+	MPI_Aint at[];
+};
+
 struct engine_peer {
 	uint64_t sent; /* messages of MPI */
 	bool sleeps;
 	struct engine_buffer *out; /* not flushed yet; NULL: nothing */
+	struct engine_offer *offers, *last_offer;
 };
 
 static struct {
 	bool open; /* there are other ranks */
 	MPI_Comm control, data;
-	MPI_Comm spawned; /* with the spawned ranks, if `spawns` */
+	MPI_Datatype unit; /* FL__IMAGE_UNIT bytes */
+	MPI_Comm spawned;  /* with the spawned ranks, if `spawns` */
 	bool spawns;
 	/* Both arrays have `n` of `room` entries. */
 	MPI_Request *requests;
@@ -70,6 +82,7 @@ static struct {
 	struct engine_peer *peers; /* by rank; on a worker rank, of rank 0 alone */
 	int *unflushed;            /* ranks with `out` */
 	int n_unflushed;
+	size_t n_offers;
 	struct engine_buffer *free;
 	int n_free;
 	uint64_t received; /* a worker rank: messages of MPI */
@@ -221,6 +234,8 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 	(void)MPI_Comm_dup(all, &engine.data);
 	engine_handle_errors(engine.control);
 	engine_handle_errors(engine.data);
+	(void)MPI_Type_contiguous(FL__IMAGE_UNIT, MPI_BYTE, &engine.unit);
+	(void)MPI_Type_commit(&engine.unit);
 	engine.open = true;
 	engine_allocate();
 	(void)MPI_Gather(hello, (int)sizeof *hello, MPI_BYTE, fl__mpi_world.peers, (int)sizeof *hello, MPI_BYTE, 0,
@@ -277,6 +292,7 @@ static void engine_close(void)
 	(void)MPI_Wait(&engine.receive, &status);
 	(void)MPI_Comm_free(&engine.control);
 	(void)MPI_Comm_free(&engine.data);
+	(void)MPI_Type_free(&engine.unit);
 	/* The other two disconnects hang in Open MPI 4.1. */
 	if (engine.spawns)
 		(void)MPI_Comm_disconnect(&engine.spawned);
@@ -338,7 +354,7 @@ int fl__mpi_reserve(size_t n)
 
 size_t fl__mpi_under_way(void)
 {
-	return engine.n + (size_t)engine.n_unflushed;
+	return engine.n + (size_t)engine.n_unflushed + engine.n_offers;
 }
 
 static _Noreturn void engine_lacks_memory(void)
@@ -430,6 +446,54 @@ static struct engine_buffer *engine_make_room(int to, size_t size)
 /* FL_TASK_SIZE_MAX fits the `int` that MPI counts bytes with. */
 _Static_assert(FL_TASK_SIZE_MAX <= INT32_MAX, "data are one message");
 
+static void engine_add_part(struct engine_offer *o, const void *part, size_t size, size_t padded)
+{
+	static const unsigned char zeros[FL__IMAGE_UNIT];
+	(void)MPI_Get_address(part, &o->at[o->n]);
+	o->sizes[o->n++] = (int)size;
+	(void)MPI_Get_address(zeros, &o->at[o->n]);
+	o->sizes[o->n++] = (int)(padded - size);
+}
+
+/* NULL: no memory */
+static struct engine_offer *engine_offer_new(const struct fl__mpi_head *head, const void *structs,
+                                             struct fl__mpi_work *w)
+{
+	const size_t parts = 2 * ((size_t)head->count + 1);
+	struct engine_offer *o = fl__alloc(1, sizeof *o + parts * (sizeof *o->at + sizeof *o->sizes));
+	if (!o)
+		return NULL;
+	o->work = w;
+	o->sizes = (int *)(o->at + parts);
+	engine_add_part(o, structs, head->count * w->each, fl__image_structs(head->count, w->each));
+	for (uint32_t i = 0; i < head->count; i++) {
+		const fl_bytes *b = fl__element(structs, i, w->each);
+		if (b->data)
+			engine_add_part(o, b->data, b->size, fl__image_part(b));
+	}
+	return o;
+}
+
+static void engine_on_fetch(int from, int error)
+{
+	struct engine_peer *peer = &engine.peers[from];
+	struct engine_offer *o = peer->offers;
+	MPI_Datatype parts;
+	if (!o)
+		fl__mpi_abort("rank %d was asked for data that it does not have", fl__mpi_world.rank);
+	peer->offers = o->next;
+	engine.n_offers--;
+	if (error == 0) {
+		(void)MPI_Type_create_hindexed(o->n, o->sizes, o->at, MPI_BYTE, &parts);
+		(void)MPI_Type_commit(&parts);
+		(void)MPI_Isend(MPI_BOTTOM, 1, parts, from, true, engine.data, engine_add(o->work));
+		(void)MPI_Type_free(&parts);
+	} else {
+		o->work->done(o->work->arg);
+	}
+	fl__free(o);
+}
+
 /* The bytes of data that follow the head at once. */
 static size_t engine_inlined(const struct fl__mpi_head *head)
 {
@@ -439,19 +503,31 @@ static size_t engine_inlined(const struct fl__mpi_head *head)
 int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data, struct fl__mpi_work *w)
 {
 	const size_t inlined = engine_inlined(head);
-	struct engine_buffer *b = engine_make_room(to, sizeof *head + head->text + inlined);
-	if (!b)
+	const bool image = head->flags & FL__MPI_IMAGE, offers = image && inlined < head->size;
+	struct engine_peer *peer = &engine.peers[to];
+	struct engine_offer *o = offers ? engine_offer_new(head, data, w) : NULL;
+	struct engine_buffer *b = o || !offers ? engine_make_room(to, sizeof *head + head->text + inlined) : NULL;
+	if (!b) {
+		fl__free(o);
 		return -ENOMEM;
+	}
 	memcpy(b->bytes + b->used, head, sizeof *head);
 	b->used += sizeof *head;
 	if (head->text > 0)
 		memcpy(b->bytes + b->used, text, head->text);
 	b->used += head->text;
-	if (inlined > 0)
+	if (inlined > 0 && image)
+		fl__image_write(data, head->count, w->each, b->bytes + b->used);
+	else if (inlined > 0)
 		memcpy(b->bytes + b->used, data, inlined);
 	b->used += inlined;
 	if (inlined == head->size)
 		return 0;
+	if (o) {
+		FL__APPEND(peer->offers, peer->last_offer, o, next);
+		engine.n_offers++;
+		return 1;
+	}
 	(void)MPI_Isend(data, (int)head->size, MPI_BYTE, to, 0, engine.data, engine_add(w));
 	return 1;
 }
@@ -469,11 +545,19 @@ bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *da
                        struct fl__mpi_work *w)
 {
 	const size_t inlined = engine_inlined(head);
-	if (inlined > 0)
+	const bool offered = head->flags & FL__MPI_IMAGE;
+	if (inlined > 0 && memory)
 		memcpy(memory, data, inlined);
 	if (inlined == head->size)
 		return false;
-	(void)MPI_Irecv(memory, (int)head->size, MPI_BYTE, from, 0, engine.data, engine_add(w));
+	if (offered) {
+		const struct fl__mpi_head fetch = {.kind = FL__MPI_FETCH, .error = memory ? 0 : -ENOMEM};
+		fl__mpi_must_send(from, &fetch, "", NULL, NULL);
+		if (!memory)
+			return false;
+	}
+	(void)MPI_Irecv(memory, (int)(offered ? head->size / FL__IMAGE_UNIT : head->size),
+	                offered ? engine.unit : MPI_BYTE, from, offered, engine.data, engine_add(w));
 	return true;
 }
 
@@ -525,7 +609,7 @@ static bool engine_take_handed_over(void)
 /* 0: no message of ours has such a head */
 static size_t engine_size_of(const struct fl__mpi_head *head)
 {
-	if (head->text > FL_MESSAGE_MAX || head->size > FL_TASK_SIZE_MAX)
+	if (head->text > FL_MESSAGE_MAX || head->size > PTRDIFF_MAX)
 		return 0;
 	return sizeof *head + head->text + engine_inlined(head);
 }
@@ -544,6 +628,10 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 			fl__mpi_abort("rank %d got a damaged message from rank %d", fl__mpi_world.rank, from);
 		if (head.kind == FL__MPI_SLEEPS) {
 			engine_on_sleeps(from, head.task);
+			continue;
+		}
+		if (head.kind == FL__MPI_FETCH) {
+			engine_on_fetch(from, head.error);
 			continue;
 		}
 		const unsigned char *rest = engine.incoming + at + sizeof head;
@@ -701,13 +789,14 @@ void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects ex
 		fl__sys.relax();
 		return;
 	}
-	if (idle < spin && !fl__yields_are_barred(now)) {
+	const bool moves = expects == FL__MPI_EXPECTS_DATA;
+	if ((idle < spin || moves) && !fl__yields_are_barred(now)) {
 		(void)fl__sys.give_way(now);
 		return;
 	}
 	if (idle > awake && expects == FL__MPI_EXPECTS_TASKS && engine_doze(pace))
 		return;
-	const int64_t part = idle / PART < shortest ? shortest : idle / PART;
+	const int64_t part = moves || idle / PART < shortest ? shortest : idle / PART;
 	const int64_t ns = expects == FL__MPI_EXPECTS_NOTHING ? FL_FOREVER : part < longest ? part : longest;
 	(void)engine_sleep(&engine_sleepers[pace->sleeper], ns, false);
 }

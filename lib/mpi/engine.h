@@ -51,6 +51,7 @@ struct fl__mpi_work {
 	void (*done)(void *arg);
 	void *arg;
 	struct fl__mpi_work *next; /* the engine's, from fl__mpi_hand_over() to `done` */
+	size_t each;               /* of the image that it sends; 0: none */
 };
 
 /*
@@ -62,7 +63,8 @@ void fl__mpi_hand_over(struct fl__mpi_work *w);
 /*
  * Copies a head, its text, and its data into the next flush to that rank. Data above FL__MPI_INLINE
  * bytes are a transfer, and stay the engine's until `done`. Several transfers may have the same
- * work: the leader calls `done` for each. Returns 0, 1: a transfer has begun, or -ENOMEM.
+ * work: the leader calls `done` for each. For an image `data` are its head->count structs; they and
+ * their bytes are sent without a copy. Returns 0, 1: a transfer has begun, or -ENOMEM.
  */
 int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data, struct fl__mpi_work *w);
 
@@ -74,7 +76,7 @@ bool fl__mpi_must_send(int to, const struct fl__mpi_head *head, const char *text
 
 /*
  * In a handler: takes the message's data into memory. True: a transfer has begun. The memory is the
- * engine's until `done`.
+ * engine's until `done`. NULL drops an image, which each handler must take or drop.
  */
 bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *data, void *memory,
                        struct fl__mpi_work *w);
@@ -113,6 +115,7 @@ enum fl__mpi_expects {
 	FL__MPI_EXPECTS_NOTHING, /* rank 0, without a task */
 	FL__MPI_EXPECTS_TASKS,   /* a worker rank without a task */
 	FL__MPI_EXPECTS_ALL,
+	FL__MPI_EXPECTS_DATA, /* a transfer moves only while both ranks call MPI */
 };
 
 /*

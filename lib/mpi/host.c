@@ -45,6 +45,9 @@
  *   lost_runner     a task has ended the runner; no other was tried yet
  *   watcher_sleeps  the main thread sleeps until the next inline job
  *
+ * Bytes: arguments borrow the job's image. Results are the job's, which lends the inner executor
+ * their type.
+ *
  * The free of an inner executor waits for its workers. So a thread of its own frees it.
  */
 #include "host.h"
@@ -56,6 +59,7 @@
 #include "core/sync/context_var.h"
 #include "core/wait/cancel.h"
 #include "engine.h"
+#include "image.h"
 #include "nested.h"
 #include "regions.h"
 #include <errno.h>
@@ -98,7 +102,7 @@ struct host_job {
 	int64_t deadline; /* 0: none */
 	int64_t took;     /* nanoseconds, in the inner executor */
 	const fl_task_type *type;
-	fl_task_type plain;    /* on processes: without hooks, which are rank 0's */
+	fl_task_type plain;    /* on processes: without hooks, which are rank 0's; lends bytes */
 	fl_future *future;     /* inner */
 	fl_cancel_token token; /* inline */
 	size_t result_size;
@@ -233,9 +237,17 @@ static struct host_job *host_new_job(size_t size)
 	return job;
 }
 
+/* From element `n` on. */
+static void host_free_bytes(const struct host_job *job, uint32_t n)
+{
+	for (fl_bytes *b; n < job->head.count && (b = fl__element(job->result, n, job->work.each)) != NULL; n++)
+		fl_bytes_free(b);
+}
+
 static void host_free_job(void *arg)
 {
 	struct host_job *job = arg;
+	host_free_bytes(job, 0);
 	if (job->future)
 		fl__chunk_detach_type(job->future); /* `plain` goes */
 	fl_future_free(job->future);
@@ -293,7 +305,12 @@ static void host_reply_run(struct host_job *job, int error, bool kept, const cha
 	if (error != 0 && kept)
 		job->head.flags |= FL__MPI_KEPT;
 	job->head.done = job->done;
+	host_free_bytes(job, job->done + kept); /* of a task that ended its thread */
 	job->head.size = job->result ? job->result_size : 0;
+	if (job->work.each > 0 && job->result) {
+		job->head.flags |= FL__MPI_IMAGE;
+		job->head.size = (uint64_t)fl__image_size(job->result, job->head.count, job->work.each);
+	}
 	host_reply(job, text);
 }
 
@@ -363,6 +380,9 @@ static void host_start_job(void *arg)
 {
 	struct host_job *job = arg;
 	struct host_pool *p = job->pool;
+	if (fl__bytes_declares(job->type->drop_arg) && !fl__image_open(job->arg, job->head.count, job->type->arg_size,
+	                                                               job->arg, job->size - FL_TASK_ALIGN_MAX, NULL))
+		host_abort("got a damaged argument");
 	if (job->stop) {
 		host_reply_skipped(job);
 	} else if (!p->inlines) {
@@ -462,7 +482,8 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 	job->deadline = head->rest == FL_FOREVER ? 0 : fl_after(head->rest > 0 ? head->rest : 0);
 	job->type = type;
 	job->plain = *type;
-	job->plain.drop_arg = job->plain.drop_result = NULL;
+	fl__bytes_lend(&job->plain);
+	job->work.each = fl__bytes_declares(type->drop_result) ? type->result_size : 0;
 	unsigned char *const data = fl__align(job->data, FL_TASK_ALIGN_MAX);
 	job->arg = arg > 0 ? data : NULL;
 	job->result_size = result_size;
@@ -492,7 +513,9 @@ static void host_on_task(const struct fl__mpi_head *task, const char *data)
 	struct host_job *job = host_make_job(p, &head, text);
 	if (!job) {
 		(void)host_send_ended(&head, text, NULL, NULL);
-		if (task->size > FL__MPI_INLINE)
+		if (task->flags & FL__MPI_IMAGE)
+			(void)fl__mpi_take_data(0, task, NULL, NULL, NULL);
+		else if (task->size > FL__MPI_INLINE)
 			host_drain(task);
 		return;
 	}
@@ -616,8 +639,8 @@ static void host_end_inline(int error, bool kept, int64_t took, const char *text
 
 static int64_t host_run_inline(struct host_job *job, int64_t began)
 {
-	fl_task_ctx task = {.token = &job->token};
 	struct host_pool *p = job->pool;
+	fl_task_ctx task = {.token = &job->token, .executor = p->inner};
 	fl__cancel_init(&job->token, FL_SHIELDED, job->deadline != 0 ? job->deadline : FL_FOREVER);
 	if (fl_cancel_token_is_requested(&job->token)) {
 		fl_cancel_token_destroy(&job->token);
@@ -641,7 +664,9 @@ static int64_t host_run_inline(struct host_job *job, int64_t began)
 /* After a leader's round. Releases the engine lock for a while. */
 static void host_pause(struct fl__mpi_pace *pace, bool some)
 {
-	const enum fl__mpi_expects expects = host.n_jobs > 0 ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_TASKS;
+	const enum fl__mpi_expects expects = fl__mpi_under_way() > 0 ? FL__MPI_EXPECTS_DATA
+	                                     : host.n_jobs > 0       ? FL__MPI_EXPECTS_ALL
+	                                                             : FL__MPI_EXPECTS_TASKS;
 	fl_mutex_unlock(&fl__mpi_lock);
 	fl__mpi_pause(pace, some, expects);
 	fl_mutex_lock(&fl__mpi_lock);

@@ -29,8 +29,8 @@
  * Invariants
  *   1. A posted task counts as started. So a rank gets at most `prefetch` tasks more than it has
  *      workers.
- *   2. A slot is free when ENDED has come and the argument's transfer has ended: the argument is
- *      sent from the task block, and a result arrives in the task block.
+ *   2. A slot is free when ENDED has come and both transfers have ended: the argument is sent from
+ *      the task block and its bytes, and a result arrives in the task block, or in `image`.
  *   3. Leaders use a pool from its first submit until each rank with an executor of the pool has
  *      said CLOSED. A join waits for that.
  *   4. A pool posts no task until all ranks have its regions (regions.c).
@@ -38,9 +38,10 @@
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
-#include "core/future/bytes.h"
+#include "core/exec/map.h"
 #include "core/wait/lock.h"
 #include "engine.h"
+#include "image.h"
 #include "process/main_hook.h"
 #include "process/remote/remote.h"
 #include "regions.h"
@@ -54,6 +55,7 @@ struct mpi_slot {
 	struct mpi_share *share;
 	struct fl__mpi_work transfer; /* of the argument, and of the result */
 	unsigned under_way;           /* of these two */
+	fl_bytes image;               /* of results with bytes */
 	struct fl__task_block *block; /* NULL: free */
 	struct mpi_slot *next_free;
 	uint32_t round;
@@ -148,6 +150,18 @@ static void mpi_pool_alert(struct mpi_pool *p)
 	fl__mpi_wake(FL__MPI_FIRST);
 }
 
+/* The results' handles share the image, and none grows in it. */
+static void mpi_slot_take_image(struct mpi_slot *s)
+{
+	const fl_future *f = &s->block->future;
+	const size_t each = f->type->result_size;
+	memcpy(f->result, s->image.data, f->count * each);
+	if (!fl__image_open(f->result, f->count, each, s->image.data, (size_t)s->end.size, s->image.owner_))
+		fl__mpi_abort("rank %d has sent a damaged result", s->share->rank);
+	s->image.owner_->room = 0;
+	fl_bytes_free(&s->image);
+}
+
 /* Ends the task after ENDED and both transfers. */
 static void mpi_slot_try_end(struct mpi_slot *s)
 {
@@ -159,6 +173,8 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	const bool skipped = s->end.flags & FL__MPI_SKIPPED;
 	/* A task that was cancelled meanwhile is not queued again. */
 	const bool again = skipped && s->recalled && !fl_cancel_token_is_requested(&block->future.token);
+	if (s->image.data)
+		mpi_slot_take_image(s);
 	fl__remote_unpost(&p->remote, block);
 	block->done = s->end.done;
 	if (s->end.flags & FL__MPI_LATE)
@@ -206,7 +222,8 @@ static int mpi_share_open(struct mpi_share *share)
 	               .max_tasks = config->max_tasks,
 	               .idle_timeout = config->idle_timeout,
 	               .task_timeout = config->task_timeout,
-	               .grace_period = config->grace_period},
+	               .grace_period = config->grace_period,
+	               .bytes_max = config->bytes_max},
 	    .slots = share->n_slots,
 	    .processes = p->mpi.processes,
 	};
@@ -267,18 +284,25 @@ static int mpi_on_post(void *worker, struct fl__task_block *block)
 		return rc;
 	fl_future *f = &block->future;
 	struct mpi_slot *s = share->free;
+	const size_t each = f->type->arg_size;
+	const bool bytes = fl__bytes_declares(f->type->drop_arg);
+	const int64_t size = bytes ? fl__image_size(f->arg, f->count, each) : (int64_t)(f->count * each);
+	if (size < 0)
+		return -E2BIG;
 	const int64_t deadline = fl_cancel_token_deadline(&f->token);
 	struct fl__mpi_head head = {
 	    .kind = FL__MPI_TASK,
+	    .flags = bytes ? FL__MPI_IMAGE : 0,
 	    .pool = p->id,
 	    .slot = s->number,
 	    .round = s->round,
 	    .check = block->check,
 	    .task = block->task,
-	    .size = f->count * f->type->arg_size,
+	    .size = (uint64_t)size,
 	    .rest = deadline == FL_FOREVER ? FL_FOREVER : deadline - fl_now(),
 	    .count = f->count,
 	};
+	s->transfer.each = each;
 	rc = fl__mpi_send(share->rank, &head, "", f->arg, &s->transfer);
 	if (rc < 0)
 		return rc;
@@ -445,18 +469,23 @@ static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi
 	struct mpi_slot *s = mpi_pool_find_slot(p, from, head);
 	fl_future *f = &s->block->future;
 	const size_t size = f->count * f->type->result_size;
-	if (head->size > 0 && head->size != size)
+	const bool bytes = head->flags & FL__MPI_IMAGE;
+	if (head->size > 0 && (bytes ? head->size < size : head->size != size))
 		fl__mpi_abort("rank %d has sent a result of %zu bytes in place of %zu", from, (size_t)head->size, size);
 	s->ended = true;
 	s->end = *head;
-	if (head->error != 0 && !(head->flags & FL__MPI_SKIPPED))
+	if (bytes && fl__bytes_new(&s->image, 0, (struct fl__bytes){.room = (size_t)head->size}) != 0) {
+		s->end = (struct fl__mpi_head){.error = -ENOMEM, .done = f->count}; /* fl__chunk_end() counts none */
+		text = "rank 0 has no memory for the result";
+	}
+	if (s->end.error != 0 && !(s->end.flags & FL__MPI_SKIPPED))
 		s->message = mpi_slot_message(s, text);
 	if ((head->flags & FL__MPI_BROKEN) && !*p->broken) {
 		(void)snprintf(p->broken, sizeof p->broken, "%s", text);
 		p->base.broken = true; /* the manager ends what is queued */
 		fl_cond_signal(&p->work);
 	}
-	s->under_way += fl__mpi_take_data(from, head, data, f->result, &s->transfer);
+	s->under_way += fl__mpi_take_data(from, head, data, bytes ? s->image.data : f->result, &s->transfer);
 	mpi_slot_try_end(s);
 }
 
@@ -664,10 +693,13 @@ static int mpi_thread_run(void *arg)
 		if (spared)
 			pace.found = expected_at; /* polls at first */
 		mpi_thread.asleep = !expects && fl_now() - expected_at >= MPI_THREAD_LINGER;
-		const bool asleep = mpi_thread.asleep;
+		const bool asleep = mpi_thread.asleep, moves = fl__mpi_under_way() > 0;
 		fl_mutex_unlock(&fl__mpi_lock);
 		if (asleep || (expects && !spared))
-			fl__mpi_pause(&pace, some, expects ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_NOTHING);
+			fl__mpi_pause(&pace, some,
+			              moves     ? FL__MPI_EXPECTS_DATA
+			              : expects ? FL__MPI_EXPECTS_ALL
+			                        : FL__MPI_EXPECTS_NOTHING);
 		else
 			fl__mpi_nap(MPI_THREAD_NAP);
 		fl_mutex_lock(&fl__mpi_lock);
@@ -780,8 +812,6 @@ static int mpi_pool_queue(struct mpi_pool *p, struct fl__task_block *block)
 /* Without the lock. A round on a fiber could overflow its stack. */
 static int mpi_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 {
-	if (fl__bytes_are_in(block->future.type))
-		return -ENOTSUP;
 	const int rc = mpi_pool_queue(mpi_pool_of(e), block);
 	bool some;
 	if (rc < 0)

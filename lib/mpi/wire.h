@@ -14,6 +14,11 @@
  * are only announced: they follow as one message on the communicator for data. The receiver posts
  * its receives in the order of the announcements, so no tag is needed.
  *
+ * Of structs with an fl_bytes the data are the image (image.h). Above
+ * FL__MPI_INLINE bytes an image is only *offered*: the receiver answers each offer with FETCH, in
+ * order, and then gets the image by a tag of its own. So a receiver without memory drops it, and
+ * one task fails.
+ *
  *   kind       from      to        what                                 data
  *   OPEN       rank 0    a worker  makes the executor `pool`            struct fl__mpi_open, the
  *                                                                       initializer's argument
@@ -32,6 +37,8 @@
  *                                  the offset `task` on
  *   BYTES      rank 0    a worker  answers WANT; or has an `error`      bytes
  *   HAS        a worker  rank 0    has all regions, or an `error`       struct fl__mpi_regions
+ *   FETCH      both      both      asks for the oldest offered image;   none
+ *                                  or has an `error`, and drops it
  *
  * A slot is rank 0's name of a task at one rank, and free again after ENDED. `round` tells the
  * tasks of one slot apart: a STOP or RECALL may cross its task's ENDED. REGIONS come before OPEN.
@@ -52,6 +59,7 @@ enum fl__mpi_kind {
 	FL__MPI_WANT,
 	FL__MPI_BYTES,
 	FL__MPI_HAS,
+	FL__MPI_FETCH,
 };
 
 enum {
@@ -63,6 +71,7 @@ enum {
 	FL__MPI_MISMATCH = 32,   /* ENDED: another task of that name, or none (see the text) */
 	FL__MPI_BROKEN = 64,     /* ENDED: the rank's executor is broken (see the text) */
 	FL__MPI_UNREACHED = 128, /* HAS: the rank cannot map the owner's memory */
+	FL__MPI_IMAGE = 256,     /* TASK, ENDED: the data are an image */
 };
 
 struct fl__mpi_head {
@@ -120,4 +129,4 @@ struct fl__mpi_hello {
 };
 _Static_assert(sizeof(struct fl__mpi_hello) == 256, "the same in all versions");
 #define FL__MPI_MAGIC 0x494d4c46u /* "FLMI" */
-#define FL__MPI_PROTOCOL 6u
+#define FL__MPI_PROTOCOL 7u

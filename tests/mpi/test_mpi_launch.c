@@ -130,6 +130,40 @@ ROLE(leaves_regions)
 	return square_submit(e, 3, NULL);
 }
 
+FL_TASK_STATIC(echo, fl_bytes, fl_bytes)
+{
+	return fl_bytes_ref(result, arg);
+}
+
+/* Leaves some on their ways to the ranks and back, after `n` have come. */
+static int leave_bytes(int n)
+{
+	enum { SIZE = 8 << 20, TASKS = 8 };
+	fl_executor *e = NULL;
+	fl_future *f[TASKS];
+	FL_SCOPED(fl_bytes) b = {0};
+	FL_OK(fl_mpi_executor_create(&e, NULL, NULL));
+	FL_OK(fl_bytes_alloc(&b, SIZE, 1));
+	memset(b.data, 'a', SIZE);
+	FL_EACH (i, f)
+		FL_OK(echo_submit(e, b, &f[i]));
+	for (int i = 0; i < n; i++)
+		FL_OK(fl_future_wait(f[i]));
+	FL_EACH (i, f)
+		fl_future_free(f[i]);
+	return 0;
+}
+
+ROLE(leaves_bytes)
+{
+	return leave_bytes(0);
+}
+
+ROLE(leaves_more_bytes)
+{
+	return leave_bytes(3);
+}
+
 /* Tasks that the ranks know differently: each prints its error and its message. */
 
 static int run_differing(fl_task_ctx *ctx, const void *arg, void *result)
@@ -138,6 +172,7 @@ static int run_differing(fl_task_ctx *ctx, const void *arg, void *result)
 }
 
 static fl_task_type differing = {.size = sizeof(fl_task_type), .name = "differing", .run = run_differing};
+static fl_bytes differing_arg;
 static fl_task_entry differing_entry = {&differing, NULL};
 
 /* The rank does not have the task. */
@@ -146,7 +181,7 @@ ROLE(not_there)
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
 	FL_OK(fl_mpi_executor_create(&e, NULL, NULL));
-	FL_OK(fl_submit(e, &differing, NULL, &f));
+	FL_OK(fl_submit(e, &differing, &differing_arg, &f));
 	FL_OK(fl_future_wait(f));
 	(void)fprintf(stderr, "%s: %s\n", fl_error_name(fl_future_error(f)), fl_future_message(f));
 	fl_future_free(f);
@@ -158,6 +193,16 @@ ROLE(not_there)
 /* The task of the rank has another size. */
 ROLE(other_size)
 {
+	return role_not_there();
+}
+
+/* The rank does not fetch its argument. */
+ROLE(other_size_with_bytes)
+{
+	FL_OK(fl_bytes_alloc(&differing_arg, 1 << 20, 1));
+	differing.arg_size = sizeof(fl_bytes);
+	differing.arg_align = _Alignof(fl_bytes);
+	differing.drop_arg = FL_BYTES_DROP;
 	return role_not_there();
 }
 
@@ -368,6 +413,20 @@ FL_TEST(mpi_exit_with_a_task_that_does_not_stop)
 FL_TEST(mpi_exit_while_ranks_fetch_regions)
 {
 	FL_OK(job("leaves_regions", "3"));
+}
+
+FL_TEST(mpi_exit_while_bytes_are_under_way)
+{
+	static const char *const roles_of_it[] = {"leaves_bytes", "leaves_more_bytes"};
+	FL_EACH (i, roles_of_it) {
+		FL_OK(job(roles_of_it[i], "3"));
+		expect_no("under way");
+	}
+}
+
+FL_TEST(mpi_task_with_bytes_of_another_size)
+{
+	job_prints("other_size_with_bytes", "2", "EPROTO: task differing here is of build ");
 }
 
 FL_TEST(mpi_task_that_a_rank_does_not_have)

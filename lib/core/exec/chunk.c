@@ -21,6 +21,7 @@ enum {
 	CHUNK_WINDOW_BYTES = 1 << 20,     /* a worker's, beyond the least */
 	CHUNK_WINDOW_MOST = 1 << 14,      /* in all; with more workers, one a worker */
 	CHUNK_PREFERRED_BYTES = 16 << 10, /* so that 16 tasks fit a submission ring */
+	CHUNK_BYTES_MOST = 64 << 10,      /* of results with bytes: a worker of a rank has room */
 	CHUNK_PREFERRED_HANDLES = 16,     /* elements with bytes, whose sizes are not known */
 };
 
@@ -116,12 +117,11 @@ _Static_assert(FL_TASK_SIZE_MAX <= UINT32_MAX, "a chunk can be counted");
 
 size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wanted)
 {
-	size_t most = fl__chunk_most(type);
-	if (e->ops->result_most > 0 && type->result_size > 0) {
-		const size_t kept = chunk_at_least(e->ops->result_most / type->result_size, 1);
-		most = fl__least(kept, most);
-	}
-	return fl__least(wanted, most);
+	const size_t bytes = e->ops->result_most > 0  ? e->ops->result_most
+	                     : fl__bytes_are_in(type) ? CHUNK_BYTES_MOST
+	                                              : SIZE_MAX;
+	const size_t kept = chunk_at_least(bytes / chunk_at_least(type->result_size, 1), 1);
+	return fl__least(wanted, fl__least(kept, fl__chunk_most(type)));
 }
 
 size_t fl__chunk_preferred(const fl_task_type *type)

@@ -59,8 +59,6 @@ static void count_bytes(const struct conformance_kind *kind, fl_executor_config 
 {
 	struct account account = {.fail_at = -1};
 	const fl_allocator allocator = account_of(&account);
-	if (kind->over_ranks)
-		return; /* bytes_refused_by_ranks */
 	/* MPI allocates for itself, and a loop may start a bridge at any wait */
 	live_is_known = !kind->over_ranks && !kind->one_thread;
 	config.allocator = &allocator;
@@ -411,8 +409,6 @@ BYTES_ROW(bytes_that_are_not_taken, .workers = 1)
 CONFORMANCE(bytes_outlive_their_executor)
 {
 	static const size_t sizes[] = {100, 100000};
-	if (kind->over_ranks)
-		return;
 	FL_EACH (i, sizes) {
 		fl_executor *e = make(kind, 1);
 		fl_future *f = NULL;
@@ -632,12 +628,6 @@ BYTES_ROW(bytes_refused_by_a_closed_executor, .workers = 2)
 {
 	fl_executor_close(e);
 	refuse_submits(e, -EPIPE, NULL);
-}
-
-CONFORMANCE_ON(bytes_refused_by_ranks, 1)
-{
-	if (strcmp(fl_executor_kind(e), "mpi") == 0)
-		refuse_submits(e, -ENOTSUP, NULL);
 }
 
 #ifndef CONFORMANCE_MPI
