@@ -82,20 +82,32 @@ static int run_end_bytes(fl_bytes *result, int error, fl_task_ctx *ctx)
 	return error != 0 ? error : rc;
 }
 
+static inline int run_type(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
+{
+	const uint32_t forks = fl__fork_count;
+	const int error = type->run(ctx, arg, result);
+	fl__child_ends(forks, type->name);
+	return error;
+}
+
+/* Apart, as fl__task_call() would save registers for it. */
+FL__NOINLINE static int run_type_with_hooks(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
+{
+	int error = fl__bytes_declares(type->drop_arg) ? run_check_bytes(arg, ctx) : 0;
+	if (error == 0)
+		error = run_type(type, arg, result, ctx);
+	return fl__bytes_declares(type->drop_result) ? run_end_bytes(result, error, ctx) : error;
+}
+
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values)
 {
 	struct fl__ctx *self = fl__ctx_get();
 	fl_cancel_token *scope = self->front.scope;
 	struct fl__values *outer = fl__values_enter(self, values);
 	self->front.scope = ctx->token;
-	const uint32_t forks = fl__fork_count;
-	int error = fl__bytes_declares(type->drop_arg) ? run_check_bytes(arg, ctx) : 0;
-	if (error == 0) {
-		error = type->run(ctx, arg, result);
-		fl__child_ends(forks, type->name);
-	}
-	if (fl__bytes_declares(type->drop_result))
-		error = run_end_bytes(result, error, ctx);
+	const bool hooks = ((uintptr_t)type->drop_arg | (uintptr_t)type->drop_result) != 0; /* casts: one branch */
+	const int error =
+	    fl__unlikely(hooks) ? run_type_with_hooks(type, arg, result, ctx) : run_type(type, arg, result, ctx);
 	self->front.scope = scope;
 	fl__values_leave(self, outer);
 	return error;
