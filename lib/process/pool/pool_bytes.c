@@ -153,10 +153,11 @@ int fl__bytes_read_args(void *args, uint32_t count, size_t each, struct fl__byte
 
 static struct bytes_out bytes_out = {.fd = -1};
 
+/* The running element's. */
 static union {
 	_Alignas(FL_TASK_ALIGN_MAX) unsigned char memory[FL__RINGS_INLINE_MOST];
-	fl_bytes result;
-} bytes_running;
+	fl_bytes bytes;
+} bytes_result;
 
 void fl__bytes_begin(int channel, uint32_t seq, unsigned char *room, size_t size)
 {
@@ -165,7 +166,7 @@ void fl__bytes_begin(int channel, uint32_t seq, unsigned char *room, size_t size
 
 void *fl__bytes_run(size_t size)
 {
-	return memset(bytes_running.memory, 0, size);
+	return memset(bytes_result.memory, 0, size);
 }
 
 int fl__bytes_map(size_t size, void **memory)
@@ -199,7 +200,7 @@ static void bytes_out_drop(void *memory, void *mapped)
 		fl__shm_sys.unmap(memory, (size_t)(uintptr_t)mapped);
 }
 
-int fl__bytes_share_result(fl_bytes *b, size_t size)
+static int bytes_share(fl_bytes *b, size_t size)
 {
 	enum { SLICE_ABOVE = 16 << 20 }; /* up to there, faults cost more than a copy */
 	FL__KEEPS_ERRNO();
@@ -207,7 +208,7 @@ int fl__bytes_share_result(fl_bytes *b, size_t size)
 	void *memory = o->room + o->used;
 	size_t left = o->size - o->used, mapped = 0;
 	int rc = 0;
-	if (b != &bytes_running.result || size > FL_TASK_SIZE_MAX)
+	if (size > FL_TASK_SIZE_MAX)
 		return 1;
 	fl_bytes_free(b);
 	if (o->lent || (size >= left && size <= SLICE_ABOVE))
@@ -231,6 +232,12 @@ int fl__bytes_share_result(fl_bytes *b, size_t size)
 	return 0;
 }
 
+void fl__bytes_init(void)
+{
+	fl__bytes_running = &bytes_result.bytes;
+	fl__bytes_share = bytes_share;
+}
+
 static int bytes_send(struct bytes_out *o)
 {
 	const struct fl__memfd_packet head = {FL__MEMFD_MAGIC, o->seq, 0};
@@ -244,9 +251,9 @@ int fl__bytes_publish(void *result, size_t size, bool keep)
 	struct bytes_out *o = &bytes_out;
 	struct fl__bytes_wire *wire = result;
 	if (!keep)
-		fl_bytes_free(&bytes_running.result);
-	int rc = bytes_put(o, &bytes_running.result, wire);
-	fl_bytes_free(&bytes_running.result);
+		fl_bytes_free(&bytes_result.bytes);
+	int rc = bytes_put(o, &bytes_result.bytes, wire);
+	fl_bytes_free(&bytes_result.bytes);
 	if (o->lent)
 		rc = -EBUSY;
 	o->lent = NULL;
@@ -257,7 +264,7 @@ int fl__bytes_publish(void *result, size_t size, bool keep)
 	}
 	if (rc < 0)
 		wire->place = FL__BYTES_NONE;
-	memcpy(wire + 1, bytes_running.memory + sizeof *wire, size - sizeof *wire);
+	memcpy(wire + 1, bytes_result.memory + sizeof *wire, size - sizeof *wire);
 	return rc < 0 ? rc : 0;
 }
 

@@ -48,6 +48,8 @@ int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_bl
 
 /* The worker's main thread. */
 
+void fl__bytes_init(void);
+
 struct fl__bytes_part {
 	const unsigned char *data;
 	size_t size;
@@ -71,6 +73,3 @@ int fl__bytes_publish(void *result, size_t size, bool keep);
 
 /* After the last element. `sends`: also without bytes. After an error the parent gets no result. */
 int fl__bytes_finish(bool sends);
-
-/* As fl__bytes_share. */
-int fl__bytes_share_result(fl_bytes *b, size_t size);

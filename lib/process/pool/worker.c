@@ -548,7 +548,7 @@ static int worker_init(struct worker_self *w, const struct fl__worker_start *sta
 	int rc = worker_map_rings(w, problem);
 	if (rc == 0)
 		rc = worker_attach_regions(w, start->n_regions, problem);
-	fl__bytes_share = fl__bytes_share_result;
+	fl__bytes_init();
 	const fl_executor_config config = {
 	    .regions = w->regions, .n_regions = w->n_regions, .bytes_max = (size_t)start->bytes_max};
 	if (rc == 0) {
