@@ -55,8 +55,10 @@ struct fl__bytes;
  * allocator, and outlives the executor. Different handles of it may be used, and freed, at the same
  * time. A forked child may use and free its copies. No function waits.
  *
- * What a task in a worker process allocates for its `result`, above 64 KiB, the caller maps, without
- * a copy. A process that the task forks does not have that memory.
+ * Processes. Bytes are copied to and from the worker; what fl_bytes_alloc() makes for the `result`
+ * above 16 MiB is mapped instead, and a child that the task forks does not have it. Such memory, of
+ * any size, goes with the result: a task that keeps it in another handle fails, -EBUSY. (A further
+ * handle by fl_bytes_ref() is a copy.) A struct with bytes has at most 64 KiB (-E2BIG).
  *
  * For now MPI executors return -ENOTSUP. fl_process_start() without FL_PROCESS_FORK,
  * and executors with such an initializer, return -EINVAL.

@@ -105,12 +105,12 @@ static int bytes_put(struct bytes_out *o, const fl_bytes *b, struct fl__bytes_wi
 
 /* Arguments: the parent. */
 
-size_t fl__bytes_arg_room(const fl_future *f, size_t array)
+size_t fl__bytes_arg_room(const fl_future *f, size_t begin)
 {
-	uint64_t size = array;
+	uint64_t size = begin;
 	for (uint32_t i = 0; i < f->count; i++)
 		size += bytes_need(fl__element(f->arg, i, f->type->arg_size));
-	return size <= FL__RINGS_INLINE_MOST ? (size_t)(size - array) : 0;
+	return size <= FL__RINGS_INLINE_MOST ? (size_t)(size - begin) : 0;
 }
 
 int64_t fl__bytes_write_args(const fl_future *f, unsigned char *array, unsigned char *room, size_t size, int *fd)

@@ -146,7 +146,7 @@ static int process_pool_fill_entry(struct fl__process_pool_worker *w, const stru
 	const size_t arg_size = f->count * type->arg_size, result_size = f->count * type->result_size;
 	const size_t arg_begin = fl__room_begin(arg_size, type->arg_align);
 	const enum fl__place arg = fl__place_of(arg_size, type->arg_align);
-	const size_t arg_room = arg_bytes ? fl__bytes_arg_room(f, arg_size) : 0;
+	const size_t arg_room = arg_bytes ? fl__bytes_arg_room(f, arg_begin) : 0;
 	if ((arg_bytes && arg == FL__PLACE_MEMFD) ||
 	    (bytes && fl__place_of(result_size, type->result_align) == FL__PLACE_MEMFD))
 		return -E2BIG;

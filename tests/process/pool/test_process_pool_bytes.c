@@ -11,6 +11,8 @@
 #include "process/packet.h"
 #include "process/pool/worker.h"
 #include <fairlead/bytes.h>
+#include <sched.h>
+#include <sys/mount.h>
 
 enum { K64 = 64 << 10, MIB = 1 << 20, MIB64 = 64 << 20 };
 
@@ -488,11 +490,11 @@ FL_TEST(process_pool_bytes_with_limits_in_the_worker)
 		struct lower lower;
 		size_t good, bad;
 		int error;
-	} ways[] = {{{RLIMIT_FSIZE, 0}, K64, K64 + 64, -EFBIG},
-	            {{RLIMIT_FSIZE, 4096}, K64, K64 + 64, -EFBIG},
-	            {{RLIMIT_FSIZE, MIB}, MIB - 1, MIB, -EFBIG},
-	            {{RLIMIT_NOFILE, 3}, K64, K64 + 64, -EMFILE},
-	            {{RLIMIT_AS, MIB}, K64, 8 * MIB, -ENOMEM}};
+	} ways[] = {{{RLIMIT_FSIZE, 0}, K64, K64 + 64, -EFBIG},    {{RLIMIT_FSIZE, 4096}, K64, K64 + 64, -EFBIG},
+	            {{RLIMIT_FSIZE, K64}, K64, 2 * K64, -EFBIG},   {{RLIMIT_FSIZE, MIB}, MIB - 1, MIB, -EFBIG},
+	            {{RLIMIT_FSIZE, MIB}, MIB - 1, MIB64, -EFBIG}, {{RLIMIT_NOFILE, 3}, K64, K64 + 64, -EMFILE},
+	            {{RLIMIT_NOFILE, 3}, K64, MIB64, -EMFILE},     {{RLIMIT_AS, MIB}, K64, 8 * MIB, -ENOMEM},
+	            {{RLIMIT_AS, MIB}, K64, MIB64, -ENOMEM}};
 	PROCESS_POOL_LEAVES_NOTHING();
 	FL_EACH (i, ways) {
 		if (ways[i].lower.resource == RLIMIT_AS && (FL_TEST_SANITIZED || !fl_test_memory_is_limited()))
@@ -505,12 +507,60 @@ FL_TEST(process_pool_bytes_with_limits_in_the_worker)
 			const size_t good = ways[i].good, bad = ways[i].bad;
 			receive_bytes(send_order(e, (struct order){good, 2, IN_PLACE, SUCCEEDS, NULL}), good, 2);
 			fl_future *f = send_order(e, (struct order){bad, 3, IN_PLACE, SUCCEEDS, NULL});
-			const bool fails = bytes_failed(f, bad, 3, ways[i].error);
-			if (!fails)
-				print_error("way %u, %zu bytes\n", (unsigned)i, bad);
-			assert_true(fails);
+			assert_true(bytes_failed(f, bad, 3, ways[i].error));
 		}
 	}
+}
+
+/* The argument of a task that fails; the next is right. */
+FL_TEST(process_pool_bytes_with_a_limit_of_files_here)
+{
+	static const struct {
+		rlim_t limit;
+		size_t good, bad;
+	} ways[] = {{0, K64 - 64, K64}, {4096, K64 - 64, K64}, {K64, K64 - 1, K64}, {MIB, MIB - 1, MIB}};
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	unsigned char *bytes = process_pool_bytes(MIB, 4);
+	process_pool_works(e);
+	FL_EACH (i, ways) {
+		const rlim_t before = fl_test_limit(RLIMIT_FSIZE, ways[i].limit);
+		fl_future *bad = NULL, *good = NULL;
+		FL_OK(pool_echoes_submit(e, (fl_bytes){.data = bytes, .size = ways[i].bad}, &bad));
+		FL_OK(pool_echoes_submit(e, (fl_bytes){.data = bytes, .size = ways[i].good}, &good));
+		FL_OK(fl_future_wait(bad));
+		FL_OK(fl_future_wait(good));
+		(void)fl_test_limit(RLIMIT_FSIZE, before);
+		process_pool_fails(bad, -EFBIG, NULL);
+		FL_OK(fl_future_error(good));
+		fl_future_free(good);
+	}
+	free(bytes);
+}
+
+/* With a mount namespace of its own, which the executor's threads inherit. */
+static int without_dev_shm(void *unused)
+{
+	(void)unused;
+	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("none", "/dev/shm", "tmpfs", MS_RDONLY, NULL) != 0)
+		return -errno;
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	FL_EACH (i, sizes)
+		receive_bytes(send_order(e, (struct order){sizes[i], i, i % WAYS, SUCCEEDS, NULL}), sizes[i], i);
+	assert_int_equal(fl_test_entries("/dev/shm"), 0);
+	return 0;
+}
+
+FL_TEST(process_pool_bytes_without_dev_shm)
+{
+	fl_thread t;
+	int rc;
+	FL_OK(fl_thread_start(&t, without_dev_shm, NULL, NULL));
+	FL_OK(fl_thread_join(&t, &rc));
+	if (rc == -EPERM || rc == -ENOENT)
+		FL_SKIP("no right to mount");
+	FL_OK(rc);
 }
 
 /* Descriptors and addresses run out where the result arrives. */
@@ -685,4 +735,39 @@ FL_TEST(process_pool_bytes_of_workers_that_lie)
 		process_pool_fails(f, lies[i].size == UINT64_MAX ? -E2BIG : -EBADMSG, "the result does not arrive");
 		receive_bytes(g, 100, 1);
 	}
+}
+
+/* Ends its chunk with an error of the first element, and leaves handles where none count. */
+FL_TASK_STATIC(pool_lies_behind, struct lie, fl_bytes)
+{
+	struct fl__completion *reply = NULL;
+	const uint32_t seq = order_under_way(&reply);
+	const struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
+	struct fl__completion_ring *replies = find_memory("rw-s", sizeof *replies);
+	fl_bytes *array = (void *)(replies->arena + orders->entry[seq % FL__RINGS_DEPTH].result);
+	(void)result;
+	for (int i = 0; i < 2; i++)
+		array[i] =
+		    (fl_bytes){(void *)(uintptr_t)arg->at, 10, (void *)(uintptr_t)arg->at, {0}}; /* cast: no pointer */
+	reply->error = -EIO;
+	reply->flags = 0;
+	reply->count = 0;
+	fl__store_release(&reply->done, seq);
+	(void)raise(SIGKILL);
+	return 0;
+}
+
+FL_TEST(process_pool_bytes_of_workers_that_lie_behind_their_count)
+{
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	const struct lie lie[2] = {{0x1000, 0, 0, NO_FD}, {0x1000, 0, 0, NO_FD}};
+	fl_bytes made[2] = {0};
+	fl_map_error error;
+	FL_RC(pool_lies_behind_map(e, lie, 2, made, &(fl_map_config){.chunk = 2, .error = &error}), FL_ETASK);
+	assert_int_equal(error.error, -EIO);
+	FL_EACH (i, made)
+		assert_null(made[i].data);
+	FL_EACH (i, made)
+		fl_bytes_free(&made[i]);
 }
