@@ -116,9 +116,11 @@ _Static_assert(FL_TASK_SIZE_MAX <= UINT32_MAX, "a chunk can be counted");
 
 size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wanted)
 {
-	size_t most = fl__chunk_most(type);
-	if (e->ops->result_most > 0 && type->result_size > 0) {
-		const size_t kept = chunk_at_least(e->ops->result_most / type->result_size, 1);
+	size_t most = fl__chunk_most(type), larger = type->result_size;
+	if (fl__bytes_declares(type->drop_arg)) /* the array is no memfd then */
+		larger = chunk_at_least(larger, type->arg_size);
+	if (e->ops->result_most > 0 && larger > 0) {
+		const size_t kept = chunk_at_least(e->ops->result_most / larger, 1);
 		most = fl__least(kept, most);
 	}
 	return fl__least(wanted, most);

@@ -269,26 +269,14 @@ static int imap_make_copy(void *state, void *arg)
 	return imap_hold(arg);
 }
 
-/* A chunk ends after an element with many bytes. */
-static bool imap_is_gathered(const fl_imap *it, const void *args)
-{
-	enum { MANY = 64 << 10 };
-	const fl_bytes *last = it->source.held > 0 && fl__bytes_declares(it->type->drop_arg)
-	                           ? fl__element(args, it->source.held - 1, it->type->arg_size)
-	                           : NULL;
-	return it->source.held == it->chunk || (last && last->size > MANY);
-}
-
 static size_t imap_gather(fl_imap *it)
 {
 	struct fl__imap_source *s = &it->source;
-	const size_t each = it->type->arg_size, left = s->n - s->taken;
-	const void *args = s->make ? s->made : fl__element(s->args, s->taken, each);
-	if (!s->make && !fl__bytes_declares(it->type->drop_arg))
-		s->held = left < it->chunk ? left : it->chunk;
-	while (s->end == 0 && !imap_is_gathered(it, args)) {
-		void *arg = fl__element(s->made, s->held, each);
-		int rc = s->make ? s->make(s->state, arg) : s->held < left;
+	if (!s->make)
+		s->held = s->n - s->taken < it->chunk ? s->n - s->taken : it->chunk;
+	while (s->make && s->held < it->chunk && s->end == 0) {
+		void *arg = fl__element(s->made, s->held, it->type->arg_size);
+		int rc = s->make(s->state, arg);
 		if (rc == 1 && it->type->drop_arg == FL_BYTES_DROP && !((fl_bytes *)arg)->owner_)
 			rc = imap_hold(arg); /* it has borrowed */
 		if (rc == 1) {

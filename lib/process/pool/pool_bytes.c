@@ -59,7 +59,9 @@ struct bytes_out {
 	int channel;
 	uint32_t seq;
 	bool sent;
-	void *lent; /* memory behind `used` or `end` that the running element has; NULL: none */
+	void *lent;         /* memory behind `used` or `end` that the running element has; NULL: none */
+	size_t lent_mapped; /* 0: in the room */
+	uint32_t forks;     /* fl__fork_count: children have neither */
 };
 
 static int bytes_open(struct bytes_out *o)
@@ -71,7 +73,8 @@ static int bytes_open(struct bytes_out *o)
 
 static uint64_t bytes_need(const fl_bytes *b)
 {
-	return b->data ? FL__ROUND_UP((uint64_t)b->size + 1, FL__BYTES_UNIT) : 0;
+	/* bytes_put() refuses more */
+	return b->data ? FL__ROUND_UP((uint64_t)FL__MIN(b->size, FL_TASK_SIZE_MAX) + 1, FL__BYTES_UNIT) : 0;
 }
 
 /*
@@ -89,7 +92,7 @@ static int bytes_put(struct bytes_out *o, const fl_bytes *b, struct fl__bytes_wi
 	if (bytes_need(b) <= o->size - o->used) {
 		unsigned char *const to = o->room + o->used;
 		if (b->data != to)
-			memcpy(to, b->data, b->size);
+			memmove(to, b->data, b->size);
 		to[b->size] = 0;
 		wire->at = o->used;
 		o->used += (size_t)bytes_need(b);
@@ -161,7 +164,8 @@ static union {
 
 void fl__bytes_begin(int channel, uint32_t seq, unsigned char *room, size_t size)
 {
-	bytes_out = (struct bytes_out){.fd = -1, .channel = channel, .seq = seq, .room = room, .size = size};
+	bytes_out = (struct bytes_out){
+	    .fd = -1, .channel = channel, .seq = seq, .room = room, .size = size, .forks = fl__fork_count};
 }
 
 void *fl__bytes_run(size_t size)
@@ -194,6 +198,8 @@ int fl__bytes_map(size_t size, void **memory)
 
 static void bytes_out_drop(void *memory, void *mapped)
 {
+	if (fl__fork_count != bytes_out.forks)
+		return;
 	if (memory == bytes_out.lent)
 		bytes_out.lent = NULL;
 	if (mapped)
@@ -208,10 +214,8 @@ static int bytes_share(fl_bytes *b, size_t size)
 	void *memory = o->room + o->used;
 	size_t left = o->size - o->used, mapped = 0;
 	int rc = 0;
-	if (size > FL_TASK_SIZE_MAX)
-		return 1;
-	fl_bytes_free(b);
-	if (o->lent || (size >= left && size <= SLICE_ABOVE))
+	fl_bytes made;
+	if (fl__fork_count != o->forks || size > FL_TASK_SIZE_MAX || o->lent || (size >= left && size <= SLICE_ABOVE))
 		return 1;
 	if (size >= left) {
 		left = mapped = size + 1;
@@ -220,7 +224,7 @@ static int bytes_share(fl_bytes *b, size_t size)
 	if (rc != 0)
 		return rc;
 	rc = fl__bytes_new(
-	    b, size,
+	    &made, size,
 	    (struct fl__bytes){
 		.room = left - 1, .drop = bytes_out_drop, .data = memory, .user = (void *)(uintptr_t)mapped});
 	if (rc != 0) {
@@ -229,6 +233,9 @@ static int bytes_share(fl_bytes *b, size_t size)
 	}
 	((char *)memory)[size] = 0;
 	o->lent = memory;
+	o->lent_mapped = mapped;
+	fl_bytes_free(b);
+	*b = made;
 	return 0;
 }
 
@@ -246,17 +253,31 @@ static int bytes_send(struct bytes_out *o)
 	return rc;
 }
 
+/* True: the task has moved its result's memory to another handle. A slice becomes private there. */
+static bool bytes_leave(struct bytes_out *o)
+{
+	const uint64_t at = FL__ROUND_UP(o->end, fl__page_size());
+	if (!o->lent || o->lent == bytes_result.bytes.data)
+		return false;
+	if (o->lent_mapped > 0) {
+		(void)!mmap(o->lent, o->lent_mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, o->fd, (off_t)at);
+		o->end = at + o->lent_mapped;
+	}
+	return true;
+}
+
 int fl__bytes_publish(void *result, size_t size, bool keep)
 {
 	struct bytes_out *o = &bytes_out;
 	struct fl__bytes_wire *wire = result;
-	if (!keep)
+	const bool busy = bytes_leave(o);
+	if (!keep || busy)
 		fl_bytes_free(&bytes_result.bytes);
 	int rc = bytes_put(o, &bytes_result.bytes, wire);
 	fl_bytes_free(&bytes_result.bytes);
-	if (o->lent)
-		rc = -EBUSY;
 	o->lent = NULL;
+	if (busy)
+		rc = -EBUSY;
 	if (rc == FL__BYTES_MEMFD) {
 		rc = fl__shm_sys.resize(o->fd, o->end);
 		if (rc == 0)
@@ -268,14 +289,19 @@ int fl__bytes_publish(void *result, size_t size, bool keep)
 	return rc < 0 ? rc : 0;
 }
 
-int fl__bytes_finish(bool sends)
+int fl__bytes_finish(bool sends, bool *sent)
 {
 	struct bytes_out *o = &bytes_out;
+	int rc = 0;
 	if (o->fd < 0)
 		return 0;
-	int rc = sends ? bytes_send(o) : 0;
-	if (rc == 0 && o->sent)
+	if (!sends && o->sent)
+		rc = fl__shm_sys.resize(o->fd, o->end); /* less, if a slice was not published */
+	if (rc == 0 && (sends || o->sent))
 		rc = fl__fd_sys.seal(o->fd);
+	if (rc == 0 && sends)
+		rc = bytes_send(o);
+	*sent = o->sent;
 	fl__fd_close(o->fd);
 	o->fd = -1;
 	return rc;
@@ -284,10 +310,11 @@ int fl__bytes_finish(bool sends)
 /* Results: the parent. */
 
 /* Twice what earlier results had: more at once, less only slowly. */
-uint32_t fl__bytes_result_room(const struct fl__process_pool_worker *w, uint32_t count)
+uint32_t fl__bytes_result_room(const struct fl__process_pool_worker *w, uint32_t count, size_t begin)
 {
 	const uint64_t room = FL__ROUND_UP(2 * (uint64_t)count * w->bytes_each, FL__BYTES_UNIT) + FL__BYTES_UNIT;
-	return (uint32_t)FL__MIN(room, FL__RINGS_INLINE_MOST + FL__BYTES_UNIT);
+	const uint64_t most = FL__MIN(FL__RINGS_INLINE_MOST + FL__BYTES_UNIT, FL__RINGS_ARENA / 2 - begin);
+	return (uint32_t)FL__MIN(room, most);
 }
 
 static void bytes_learn(struct fl__process_pool_worker *w, uint32_t each)
@@ -364,7 +391,7 @@ static int bytes_in_decode(struct bytes_in *in, fl_bytes *b, size_t most)
 	return bytes_in_map(b, &wire, in->fd);
 }
 
-int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_block *block, uint32_t n)
+int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_block *block, uint32_t n, bool sent)
 {
 	const struct fl__submission *submission = &w->rings.submissions->entry[block->seq % FL__RINGS_DEPTH];
 	const fl_future *f = &block->future;
@@ -379,6 +406,8 @@ int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_bl
 			rc = bytes_in_decode(&in, fl__element(f->result, i, each), w->pool->base.bytes_max);
 		else
 			*(fl_bytes *)fl__element(f->result, i, each) = (fl_bytes){0};
+	if (sent && in.fd < 0)
+		(void)bytes_in_memfd(&in); /* none may pile up */
 	fl__fd_close(in.fd);
 	if (n > 0)
 		bytes_learn(w, (uint32_t)(in.used / n));

@@ -37,14 +37,15 @@ size_t fl__bytes_arg_room(const struct fl_future *f, size_t begin);
 int64_t fl__bytes_write_args(const struct fl_future *f, unsigned char *array, unsigned char *room, size_t size,
                              int *fd);
 
-/* The room for results of `count` elements, a multiple of FL__BYTES_UNIT. */
-uint32_t fl__bytes_result_room(const struct fl__process_pool_worker *w, uint32_t count);
+/* The room for results of `count` elements, behind an array of `begin` bytes. */
+uint32_t fl__bytes_result_room(const struct fl__process_pool_worker *w, uint32_t count, size_t begin);
 
 /*
  * The block has a copy of the worker's result array. Makes handles of the first `n` elements and
- * zeroes the others'. After an error, of which the task fails, all are zeroed.
+ * zeroes the others'. After an error, of which the task fails, all are zeroed. `sent`: the worker
+ * has sent a memfd.
  */
-int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_block *block, uint32_t n);
+int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_block *block, uint32_t n, bool sent);
 
 /* The worker's main thread. */
 
@@ -72,4 +73,4 @@ void *fl__bytes_run(size_t size);
 int fl__bytes_publish(void *result, size_t size, bool keep);
 
 /* After the last element. `sends`: also without bytes. After an error the parent gets no result. */
-int fl__bytes_finish(bool sends);
+int fl__bytes_finish(bool sends, bool *sent);

@@ -150,11 +150,11 @@ static int process_pool_fill_entry(struct fl__process_pool_worker *w, const stru
 	if ((arg_bytes && arg == FL__PLACE_MEMFD) ||
 	    (bytes && fl__place_of(result_size, type->result_align) == FL__PLACE_MEMFD))
 		return -E2BIG;
-	const uint32_t room = bytes ? fl__bytes_result_room(w, f->count) : 0;
+	const size_t result_begin = fl__room_begin(result_size, type->result_align);
+	const uint32_t room = bytes ? fl__bytes_result_room(w, f->count, result_begin) : 0;
 	const struct fl__pool_arena args = w->args, results = w->results;
 	const int64_t arg_at = process_pool_arena_alloc(&w->args, arg_begin + arg_room);
-	const int64_t result_at =
-	    process_pool_arena_alloc(&w->results, fl__room_begin(result_size, type->result_align) + room);
+	const int64_t result_at = process_pool_arena_alloc(&w->results, result_begin + room);
 	unsigned char *const arena = w->rings.submissions->arena + arg_at;
 	unsigned char *const array = arg == FL__PLACE_SLOT ? submission->small : arena;
 	int64_t memfd_size = 0;
@@ -444,7 +444,8 @@ static int process_pool_take_result(struct fl__process_pool_worker *w, struct fl
 	const bool kept = completion->error != 0 && (completion->flags & FL__COMPLETION_KEPT);
 	if (size == 0 || process_pool_copy_result(w, block, size, size))
 		return fl__bytes_declares(block->future.type->drop_result)
-		           ? fl__bytes_take_results(w, block, completion->count + kept)
+		           ? fl__bytes_take_results(w, block, completion->count + kept,
+		                                    completion->flags & FL__COMPLETION_MEMFD)
 		           : 0;
 	/* A failed submission may have no result, unless it kept one. */
 	return completion->error != 0 && completion->count == 0 && !kept ? 0 : process_pool_map_result(w, block, size);
@@ -465,7 +466,8 @@ static void process_pool_take_progress(struct fl__process_pool_worker *w, struct
 	if (each == 0 || block->done == 0 || block->done >= count)
 		return;
 	(void)process_pool_copy_result(w, block, count * each, block->done * each);
-	if (fl__bytes_declares(block->future.type->drop_result) && fl__bytes_take_results(w, block, block->done) != 0)
+	if (fl__bytes_declares(block->future.type->drop_result) &&
+	    fl__bytes_take_results(w, block, block->done, false) != 0)
 		block->done = count;
 }
 
