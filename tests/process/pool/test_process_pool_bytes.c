@@ -13,6 +13,7 @@
 #include <fairlead/bytes.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 
 enum { K64 = 64 << 10, MIB = 1 << 20, MIB64 = 64 << 20 };
 
@@ -306,6 +307,157 @@ FL_TEST(process_pool_bytes_of_chunks)
 	free(out);
 }
 
+/* Only the element that keeps its memory fails; none of the memfds that were sent is left. */
+FL_TEST(process_pool_bytes_kept_in_chunks)
+{
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	const size_t orders[2] = {2 * K64, 20 * MIB + 1};
+	for (int round = 0; round < 3 * FL__RINGS_DEPTH; round++) {
+		fl_bytes made[2] = {0};
+		fl_map_error error;
+		FL_RC(pool_keeps_map(e, orders, 2, made, &(fl_map_config){.chunk = 2, .error = &error}), FL_ETASK);
+		assert_int_equal(error.index, 1);
+		assert_int_equal(error.error, -EBUSY);
+		assert_int_equal(made[0].size, orders[0]);
+		fl_bytes_free(&made[0]);
+		assert_null(made[1].data);
+	}
+}
+
+FL_TASK_STATIC(pool_measures, fl_bytes, fl_bytes)
+{
+	return fl_bytes_append(result, &arg->size, sizeof arg->size);
+}
+
+/* The arrays of handles are bounded; they and the rooms fit the arena. */
+FL_TEST(process_pool_bytes_of_long_chunks)
+{
+	enum { N = 5000 };
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	fl_bytes *in = calloc(N, sizeof *in), *out = calloc(N, sizeof *out);
+	FL_CHECK(in && out);
+	for (int round = 0; round < 3; round++)
+		for (size_t chunk = 1024; chunk <= 4096; chunk *= 2) {
+			for (size_t i = 0; i < N; i++)
+				in[i] = (fl_bytes){.data = out, .size = i % 9};
+			FL_OK(pool_measures_map(e, in, N, out, &(fl_map_config){.chunk = chunk}));
+			for (size_t i = 0; i < N; i++) {
+				assert_int_equal(*(size_t *)out[i].data, i % 9);
+				fl_bytes_free(&out[i]);
+			}
+		}
+	free(in);
+	free(out);
+}
+
+/* Sizes whose sum overflows. */
+FL_TEST(process_pool_bytes_of_bogus_sizes)
+{
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	unsigned char *bytes = process_pool_bytes(4 * K64, 1);
+	for (size_t less = 1; less < 8 * K64; less *= 3) {
+		const fl_bytes in[2] = {{.data = bytes, .size = 4 * K64}, {.data = bytes, .size = SIZE_MAX - less}};
+		fl_bytes out[2] = {0};
+		fl_map_error error;
+		FL_RC(pool_measures_map(e, in, 2, out, &(fl_map_config){.chunk = 2, .error = &error}), FL_ETASK);
+		assert_int_equal(error.error, -E2BIG);
+	}
+	free(bytes);
+	process_pool_works(e);
+}
+
+/* A child of the task frees its copy of the result, and makes another. */
+FL_TASK_STATIC(pool_forks, struct order, fl_bytes)
+{
+	int status = -1, rc = make_bytes(arg, result);
+	const pid_t child = rc == 0 ? fork() : -1;
+	if (child == 0) {
+		fl_bytes_free(result);
+		if (fl_bytes_alloc(result, arg->size, 1) != 0)
+			_exit(1);
+		memset(result->data, 'c', arg->size);
+		_exit(0);
+	}
+	return child > 0 && waitpid(child, &status, 0) == child && status == 0 ? 0 : -ECHILD;
+}
+
+FL_TEST(process_pool_bytes_of_a_child_are_its_own)
+{
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	for (size_t size = 100; size < MIB64; size *= 200)
+		for (int round = 0; round < 3; round++) {
+			fl_future *f = NULL;
+			FL_OK(pool_forks_submit(e, ((struct order){size, round, IN_PLACE, SUCCEEDS, NULL}), &f));
+			receive_bytes(f, size, round);
+		}
+}
+
+struct lower {
+	int resource;
+	rlim_t to;
+};
+
+FL_TASK_STATIC(pool_lowers, struct lower, void)
+{
+	(void)fl_test_limit(arg->resource, arg->to);
+	return 0;
+}
+
+/* The first fails, and leaves the second's memory; then less is enough. */
+FL_TASK_STATIC(pool_asks_for_much, size_t, fl_bytes)
+{
+	int rc = fl_bytes_append(result, "kept", 4);
+	if (rc == 0 && fl_bytes_alloc(result, *arg, 1) == 0)
+		return fl_bytes_resize(result, 3);
+	return rc;
+}
+
+FL_TEST(process_pool_bytes_stay_when_there_are_no_more)
+{
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	process_pool_call(e, &pool_lowers, &(struct lower){RLIMIT_FSIZE, MIB}, NULL);
+	for (int round = 0; round < 2; round++) {
+		fl_future *f = NULL;
+		fl_bytes b = {0};
+		FL_OK(pool_asks_for_much_submit(e, 20 * MIB, &f));
+		FL_OK(pool_asks_for_much_get(f, &b));
+		assert_string_equal(b.data, "kept");
+		fl_bytes_free(&b);
+		fl_future_free(f);
+	}
+}
+
+static int (*sealed_size_before)(int fd, int64_t *size);
+static int64_t largest_memfd;
+
+static int note_sealed_size(int fd, int64_t *size)
+{
+	const int rc = sealed_size_before(fd, size);
+	if (rc == 0 && *size > largest_memfd)
+		largest_memfd = *size;
+	return rc;
+}
+
+/* A memfd has no memory of results that came to nothing. */
+FL_TEST(process_pool_bytes_shrink_their_memfd)
+{
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	const struct order orders[2] = {{2 * K64, 1, IN_PLACE, SUCCEEDS, NULL}, {20 * MIB, 2, IN_PLACE, FAILS, NULL}};
+	fl_bytes made[2] = {0};
+	sealed_size_before = fl__fd_sys.sealed_size;
+	fl__fd_sys.sealed_size = note_sealed_size;
+	FL_RC(pool_makes_map(e, orders, 2, made, &(fl_map_config){.chunk = 2}), FL_ETASK);
+	fl__fd_sys.sealed_size = sealed_size_before;
+	assert_int_equal(largest_memfd, 2 * K64 + 1);
+	expect_bytes(&made[0], 2 * K64, 1);
+}
+
 /* Futures and handles; the executor goes first. */
 FL_TEST(process_pool_bytes_outlive_their_executor)
 {
@@ -470,17 +622,6 @@ static bool bytes_failed(fl_future *f, size_t size, uint64_t seed, int error)
 	}
 	process_pool_fails(f, error != 0 ? error : fl_future_error(f), NULL);
 	return true;
-}
-
-struct lower {
-	int resource;
-	rlim_t to;
-};
-
-FL_TASK_STATIC(pool_lowers, struct lower, void)
-{
-	(void)fl_test_limit(arg->resource, arg->to);
-	return 0;
 }
 
 /* The largest size that works under each limit needs no file, or fits. */
