@@ -2,34 +2,28 @@
 /*
  * Bytes between the parent and a worker: no pointer and no lock is shared. Arguments and results
  * are arrays of structs; the sender writes each handle in the array as a struct fl__bytes_wire, and
- * the receiver makes a handle of a private copy. The bytes are behind the array, in the arena, in
+ * the receiver makes a handle of a private copy. The bytes are behind the array in the arena, in
  * the submission's *room*, or else in a memfd, one for each submission and side.
  *
- *   bytes                    where, and who writes them        the receiver
- *   of arguments             all in the room or all in the     borrows them until the
- *                            memfd, by the parent              submission's end
- *   of results in the room   copied after the element          copies them to its heap
- *   others                   written to the memfd after the    maps them, private; reads up to
- *                            element                           INLINE_MOST bytes
- *   made by fl_bytes_alloc   a *slice* of the memfd, which     maps them, private
- *   above SHARED_ABOVE       the task has filled
+ *   bytes                     written by                       the receiver
+ *   of arguments              the parent, all to one place     borrows them while they last
+ *   of results, in the room   the task, after fl_bytes_alloc;  copies them to its heap
+ *                             or the worker, after the element
+ *   of results, in the memfd  the worker, after the element    copies up to INLINE_MOST bytes;
+ *   above SLICE_ABOVE, there  the task, after fl_bytes_alloc   maps others, private
  *
- *   memory                      freed by
- *   the room                    the parent with the submission
- *   an argument's memfd         the worker, at the end, or when it skips the submission
- *   a result's, before its send the worker; the kernel, if it dies
- *   after its send              the parent, which closes it at the end or with the channel
- *   a mapping in the parent     the handle's owner
+ * The parent frees the room with the submission. Of an argument's memfd the worker closes the last
+ * descriptor, of a result's the parent.
  *
  * Invariants
  *   1. The worker writes an element's result to the array before `progress` or `done` covers the
  *      element, and sends the memfd before the first handle with a place there. So the elements
  *      that a dead worker has ended keep their bytes.
  *   2. The parent decodes a private copy: all handles of a submission, or none.
- *   3. The parent maps or reads a memfd only when it is sealed: no access raises SIGBUS, and nobody
- *      changes it. A memfd of a dead worker the parent seals itself.
- *   4. After its element, no writable mapping of a slice is left, which would prevent the seal: no
- *      child that the task forks has it, and further handles of it get a private view.
+ *   3. The parent maps a memfd only when it is sealed: no access raises SIGBUS, and nobody changes
+ *      it. A memfd of a dead worker the parent seals itself.
+ *   4. The task has at most one place of the room or the memfd, until the element ends. Then no
+ *      writable mapping is left, which would prevent the seal. No child has either.
  */
 #include "pool_bytes.h"
 #include "../packet.h"
@@ -108,12 +102,12 @@ static int bytes_put(struct bytes_out *o, const fl_bytes *b, struct fl__bytes_wi
 
 /* Arguments: the parent. */
 
-size_t fl__bytes_arg_room(const fl_future *f, size_t begin)
+uint64_t fl__bytes_arg_size(const fl_future *f)
 {
-	uint64_t size = begin;
+	uint64_t size = 0;
 	for (uint32_t i = 0; i < f->count; i++)
 		size += bytes_need(fl__element(f->arg, i, f->type->arg_size));
-	return size <= FL__RINGS_INLINE_MOST ? (size_t)(size - begin) : 0;
+	return size;
 }
 
 int64_t fl__bytes_write_args(const fl_future *f, unsigned char *array, unsigned char *room, size_t size, int *fd)

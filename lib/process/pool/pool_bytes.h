@@ -27,8 +27,8 @@ enum fl__bytes_place {
 
 /* The parent, under the executor's lock. */
 
-/* The room for the arguments' bytes behind an array of `begin` bytes; 0: in a memfd. */
-size_t fl__bytes_arg_room(const struct fl_future *f, size_t begin);
+/* What the arguments' bytes need. */
+uint64_t fl__bytes_arg_size(const struct fl_future *f);
 
 /*
  * Writes the bytes, and the handles in `array`, a copy of the arguments. Returns the size of a

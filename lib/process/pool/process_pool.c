@@ -107,7 +107,7 @@ static void process_pool_wake_manager_at(struct fl__process_pool *p, int64_t whe
 
 /* Posts: one submission. */
 
-enum { PROCESS_POOL_ARENA_UNIT = 64 };
+enum { PROCESS_POOL_ARENA_UNIT = 64, PROCESS_POOL_LARGE = 1 << 20 };
 
 /* Returns an offset; -1: no room. */
 static int64_t process_pool_arena_alloc(struct fl__pool_arena *r, size_t size)
@@ -146,10 +146,14 @@ static int process_pool_fill_entry(struct fl__process_pool_worker *w, const stru
 	const size_t arg_size = f->count * type->arg_size, result_size = f->count * type->result_size;
 	const size_t arg_begin = fl__room_begin(arg_size, type->arg_align);
 	const enum fl__place arg = fl__place_of(arg_size, type->arg_align);
-	const size_t arg_room = arg_bytes ? fl__bytes_arg_room(f, arg_begin) : 0;
+	const uint64_t arg_more = arg_bytes ? fl__bytes_arg_size(f) : 0;
+	const size_t arg_room = arg_begin + arg_more <= FL__RINGS_INLINE_MOST ? (size_t)arg_more : 0;
 	if ((arg_bytes && arg == FL__PLACE_MEMFD) ||
 	    (bytes && fl__place_of(result_size, type->result_align) == FL__PLACE_MEMFD))
 		return -E2BIG;
+	/* Copies that wait for the worker take memory. */
+	if (arg_size + arg_more > PROCESS_POOL_LARGE && w->load > 1)
+		return -EAGAIN;
 	const size_t result_begin = fl__room_begin(result_size, type->result_align);
 	const uint32_t room = bytes ? fl__bytes_result_room(w, f->count, result_begin) : 0;
 	const struct fl__pool_arena args = w->args, results = w->results;

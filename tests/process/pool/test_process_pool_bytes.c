@@ -458,6 +458,38 @@ FL_TEST(process_pool_bytes_shrink_their_memfd)
 	expect_bytes(&made[0], 2 * K64, 1);
 }
 
+static int (*memfd_before)(void);
+static int memfds;
+
+static int note_memfd(void)
+{
+	memfds++;
+	return memfd_before();
+}
+
+/* Few of them wait for the worker in memory of their own. */
+FL_TEST(process_pool_bytes_wait_without_copies)
+{
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	fl_future *f[FL__RINGS_DEPTH];
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *held = process_pool_hold(e, gate);
+	void *bytes = process_pool_bytes(2 * MIB, 1);
+	memfd_before = fl__fd_sys.memfd;
+	fl__fd_sys.memfd = note_memfd;
+	FL_EACH (i, f)
+		FL_OK(pool_echoes_submit(e, (fl_bytes){.data = bytes, .size = 2 * MIB}, &f[i]));
+	FL_IN_RANGE(memfds, 1, 2);
+	process_pool_open(gate);
+	process_pool_let_go(gate, held);
+	FL_EACH (i, f)
+		receive_bytes(f[i], 2 * MIB, 1);
+	fl__fd_sys.memfd = memfd_before;
+	assert_int_equal(memfds, FL__RINGS_DEPTH);
+	free(bytes);
+}
+
 /* Futures and handles; the executor goes first. */
 FL_TEST(process_pool_bytes_outlive_their_executor)
 {
