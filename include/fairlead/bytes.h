@@ -55,8 +55,10 @@ struct fl__bytes;
  * allocator, and outlives the executor. Different handles of it may be used, and freed, at the same
  * time. A forked child may use and free its copies. No function waits.
  *
- * What a task in a worker process allocates for its `result`, above 64 KiB, the caller maps, without
- * a copy. A process that the task forks does not have that memory.
+ * Processes. Arguments are copied to the worker. Results are copied to the caller, or mapped if they
+ * have more than 64 KiB: a mapping each. A struct with bytes has at most 64 KiB (-E2BIG). What
+ * fl_bytes_alloc() makes for the `result` goes with it: a task that keeps it by an assignment fails,
+ * -EBUSY (fl_bytes_ref() copies it), and a child that the task forks does not have it.
  *
  * fl_process_start() without FL_PROCESS_FORK, and executors with such an initializer, return
  * -EINVAL.
@@ -86,7 +88,8 @@ FL_INLINE fl_bytes fl_text(const char *_text)
 
 /*
  * Allocates n * each bytes, not zeroed, and frees what `*b` had. Returns 0, -ENOMEM, or:
- *   -E2BIG  above FL_TASK_SIZE_MAX
+ *   -E2BIG            above FL_TASK_SIZE_MAX
+ *   -EFBIG, -EMFILE, -ENFILE   a large result in a worker process: its limits
  */
 FL_API FL_MUST_CHECK int fl_bytes_alloc(fl_bytes *b, size_t n, size_t each);
 

@@ -160,16 +160,22 @@ BLOB(kill_80k, 80 << 10, 80 << 10)
 BLOB(kill_in_300k, BLOB_MOST, SMALL)
 BLOB(kill_out_300k, SMALL, BLOB_MOST)
 
-/* Half of them in place, half from elsewhere. */
-FL_TASK(kill_bytes, struct question, fl_bytes)
+/* Half of the results in place, half from elsewhere. */
+FL_TASK(kill_bytes, struct parcel, fl_bytes, .drop_arg = FL_BYTES_DROP)
 {
+	const unsigned char *at = arg->bytes.data;
 	fl_bytes other = {0};
-	fl_bytes *to = arg->work % 2 == 0 ? result : &other;
-	int rc = begin(arg);
+	fl_bytes *to = arg->q.work % 2 == 0 ? result : &other;
+	int rc = begin(&arg->q);
+	if (arg->bytes.size != bytes_size(~arg->q.id) || at[arg->bytes.size] != 0)
+		return -EBADMSG;
+	for (size_t i = 0; i < arg->bytes.size; i += STRIDE)
+		if (at[i] != parcel_byte(i))
+			return -EBADMSG;
 	if (rc == 0)
-		rc = fl_bytes_alloc(to, bytes_size(arg->id), 1);
+		rc = fl_bytes_alloc(to, bytes_size(arg->q.id), 1);
 	if (rc == 0)
-		memset(to->data, bytes_mark(arg->id), to->size);
+		memset(to->data, bytes_mark(arg->q.id), to->size);
 	if (to == &other)
 		*result = other;
 	return rc;

@@ -5,7 +5,6 @@
  */
 #include "tasks.h"
 #include <errno.h>
-#include <fairlead/bytes.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 
@@ -119,7 +118,7 @@ static bool bytes_are_right(uint32_t id, const fl_bytes *b)
 {
 	const unsigned char *at = b->data, mark = bytes_mark(id);
 	bool right = b->size == bytes_size(id) && at[b->size] == 0 && at[b->size - 1] == mark;
-	for (size_t i = 0; right && i < b->size; i += 4096)
+	for (size_t i = 0; right && i < b->size; i += STRIDE)
 		right = at[i] == mark;
 	return right;
 }

@@ -18,7 +18,7 @@ static const char *const names[RESOURCES] = {
     "memory of the fork server's own, KiB",
 };
 enum { ZOMBIES = 3, OWN = 8 }; /* from OWN on, the C library keeps some */
-enum { OWN_MORE = 4 << 10 };   /* the allowed growth, KiB */
+enum { OWN_MORE = 16 << 10 };  /* the allowed growth, KiB */
 
 static unsigned lines_with(int pid, const char *file, const char *what)
 {

@@ -34,8 +34,12 @@ struct feeder {
 
 static struct feeder feeders[FEEDERS];
 
+static unsigned char parcel[BYTES_MOST]; /* the longest, which all arguments borrow */
+
 void load_open(void)
 {
+	for (size_t i = 0; i < sizeof parcel; i++)
+		parcel[i] = parcel_byte(i);
 	memset(feeders, 0xff, sizeof feeders);
 	memset(feeders, 0, sizeof feeders);
 }
@@ -93,8 +97,10 @@ static enum kind draw_kind(uint64_t *seed)
 
 static void ask(void *arg, enum kind kind, uint32_t id, uint32_t work)
 {
-	struct question *q = arg;
+	struct question *q = kind == BYTES ? &((struct parcel *)arg)->q : arg;
 	uint64_t *words = (uint64_t *)(q + 1);
+	if (kind == BYTES)
+		*(fl_bytes *)arg = (fl_bytes){.data = parcel, .size = bytes_size(~id)};
 	*q = (struct question){id, work, question_check(id)};
 	for (size_t i = 0; i < kinds[kind].arg_words; i++)
 		words[i] = q->check + i;

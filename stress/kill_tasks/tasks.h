@@ -4,6 +4,7 @@
 
 #include "kill/sites.h"
 #include "kill/tools.h"
+#include <fairlead/bytes.h>
 #include <fairlead/process_executor.h>
 
 /*
@@ -35,7 +36,7 @@ enum kind {
 	BLOB_80K, /* from here on in separate memory */
 	IN_300K,
 	OUT_300K,
-	BYTES, /* the result is bytes, of any length */
+	BYTES, /* argument and result have bytes, of any length */
 	KINDS
 };
 
@@ -52,6 +53,15 @@ struct question {
 struct answer {
 	uint64_t check;
 };
+struct parcel {
+	fl_bytes bytes; /* parcel_byte() at each multiple of STRIDE */
+	struct question q;
+};
+enum { STRIDE = 4096, BYTES_MOST = 64 << 20 };
+static inline unsigned char parcel_byte(size_t at)
+{
+	return (unsigned char)(at / STRIDE * 37);
+}
 
 struct kind_of {
 	const fl_task_type *type;
@@ -75,7 +85,7 @@ static inline uint64_t answer_check(uint32_t id)
 static inline size_t bytes_size(uint32_t id)
 {
 	const uint64_t x = answer_check(id) * UINT64_C(0xbf58476d1ce4e5b9) >> 16;
-	return x % 2048 == 0 ? 64 << 20 : 1 + (x >> 16) % ((uint64_t)1 << x % 21);
+	return x % 2048 == 0 ? BYTES_MOST : 1 + (x >> 16) % ((uint64_t)1 << x % 21);
 }
 static inline unsigned char bytes_mark(uint32_t id)
 {

@@ -73,7 +73,7 @@ static int run_end_bytes(fl_bytes *result, int error, fl_task_ctx *ctx)
 	int rc = error;
 	if (error == 0 || ctx->keeps_result)
 		rc = run_check_bytes(result, ctx);
-	if (rc == 0 && !result->owner_)
+	if (rc == 0 && !result->owner_ && result != fl__bytes_running) /* a worker copies it to the parent */
 		rc = fl__bytes_hold(result);
 	if (rc != 0) {
 		ctx->keeps_result = false;

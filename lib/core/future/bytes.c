@@ -27,6 +27,7 @@
 
 enum { BYTES_ALIGN = 64 };
 
+const fl_bytes *fl__bytes_running;
 int (*fl__bytes_share)(fl_bytes *b, size_t size);
 
 int fl__bytes_new(fl_bytes *b, size_t size, struct fl__bytes head)
@@ -104,7 +105,7 @@ int fl_bytes_alloc(fl_bytes *b, size_t n, size_t each)
 	size_t size;
 	if (__builtin_mul_overflow(n, each, &size))
 		return -E2BIG;
-	const int rc = fl__bytes_share ? fl__bytes_share(b, size) : 1;
+	const int rc = b == fl__bytes_running ? fl__bytes_share(b, size) : 1;
 	return rc == 1 ? bytes_replace(b, &made, fl_bytes_resize(&made, size)) : rc;
 }
 

@@ -18,9 +18,10 @@ struct fl__bytes {
 int fl__bytes_new(fl_bytes *b, size_t size, struct fl__bytes head);
 
 /*
- * NULL, except in a worker process. There, for the running task's result: frees what `*b` had, and
- * allocates where the parent finds it. Returns 0, or an error, or 1: use the heap.
+ * In a worker process the running task's result, else NULL. fl__bytes_share(): frees what `*b` had,
+ * and allocates where the parent finds it. Returns 0, or an error, or 1: use the heap.
  */
+extern const fl_bytes *fl__bytes_running;
 extern int (*fl__bytes_share)(fl_bytes *b, size_t size);
 
 /* As FL_BYTES_DROP, of bytes that are another object's: does nothing. */

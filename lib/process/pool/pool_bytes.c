@@ -2,34 +2,28 @@
 /*
  * Bytes between the parent and a worker: no pointer and no lock is shared. Arguments and results
  * are arrays of structs; the sender writes each handle in the array as a struct fl__bytes_wire, and
- * the receiver makes a handle of a private copy. The bytes are behind the array, in the arena, in
+ * the receiver makes a handle of a private copy. The bytes are behind the array in the arena, in
  * the submission's *room*, or else in a memfd, one for each submission and side.
  *
- *   bytes                    where, and who writes them        the receiver
- *   of arguments             all in the room or all in the     borrows them until the
- *                            memfd, by the parent              submission's end
- *   of results in the room   copied after the element          copies them to its heap
- *   others                   written to the memfd after the    maps them, private; reads up to
- *                            element                           INLINE_MOST bytes
- *   made by fl_bytes_alloc   a *slice* of the memfd, which     maps them, private
- *   above SHARED_ABOVE       the task has filled
+ *   bytes                     written by                       the receiver
+ *   of arguments              the parent, all to one place     borrows them while they last
+ *   of results, in the room   the task, after fl_bytes_alloc;  copies them to its heap
+ *                             or the worker, after the element
+ *   of results, in the memfd  the worker, after the element    copies up to INLINE_MOST bytes;
+ *   above SLICE_ABOVE, there  the task, after fl_bytes_alloc   maps others, private
  *
- *   memory                      freed by
- *   the room                    the parent with the submission
- *   an argument's memfd         the worker, at the end, or when it skips the submission
- *   a result's, before its send the worker; the kernel, if it dies
- *   after its send              the parent, which closes it at the end or with the channel
- *   a mapping in the parent     the handle's owner
+ * The parent frees the room with the submission. Of an argument's memfd the worker closes the last
+ * descriptor, of a result's the parent.
  *
  * Invariants
  *   1. The worker writes an element's result to the array before `progress` or `done` covers the
  *      element, and sends the memfd before the first handle with a place there. So the elements
  *      that a dead worker has ended keep their bytes.
  *   2. The parent decodes a private copy: all handles of a submission, or none.
- *   3. The parent maps or reads a memfd only when it is sealed: no access raises SIGBUS, and nobody
- *      changes it. A memfd of a dead worker the parent seals itself.
- *   4. After its element, no writable mapping of a slice is left, which would prevent the seal: no
- *      child that the task forks has it, and further handles of it get a private view.
+ *   3. The parent maps a memfd only when it is sealed: no access raises SIGBUS, and nobody changes
+ *      it. A memfd of a dead worker the parent seals itself.
+ *   4. The task has at most one place of the room or the memfd, until the element ends. Then no
+ *      writable mapping is left, which would prevent the seal. No child has either.
  */
 #include "pool_bytes.h"
 #include "../packet.h"
@@ -59,7 +53,9 @@ struct bytes_out {
 	int channel;
 	uint32_t seq;
 	bool sent;
-	void *lent; /* memory behind `used` or `end` that the running element has; NULL: none */
+	void *lent;         /* memory behind `used` or `end` that the running element has; NULL: none */
+	size_t lent_mapped; /* 0: in the room */
+	uint32_t forks;     /* fl__fork_count: children have neither */
 };
 
 static int bytes_open(struct bytes_out *o)
@@ -71,7 +67,8 @@ static int bytes_open(struct bytes_out *o)
 
 static uint64_t bytes_need(const fl_bytes *b)
 {
-	return b->data ? FL__ROUND_UP((uint64_t)b->size + 1, FL__BYTES_UNIT) : 0;
+	/* bytes_put() refuses more */
+	return b->data ? FL__ROUND_UP((uint64_t)FL__MIN(b->size, FL_TASK_SIZE_MAX) + 1, FL__BYTES_UNIT) : 0;
 }
 
 /*
@@ -89,7 +86,7 @@ static int bytes_put(struct bytes_out *o, const fl_bytes *b, struct fl__bytes_wi
 	if (bytes_need(b) <= o->size - o->used) {
 		unsigned char *const to = o->room + o->used;
 		if (b->data != to)
-			memcpy(to, b->data, b->size);
+			memmove(to, b->data, b->size);
 		to[b->size] = 0;
 		wire->at = o->used;
 		o->used += (size_t)bytes_need(b);
@@ -105,12 +102,12 @@ static int bytes_put(struct bytes_out *o, const fl_bytes *b, struct fl__bytes_wi
 
 /* Arguments: the parent. */
 
-size_t fl__bytes_arg_room(const fl_future *f, size_t array)
+uint64_t fl__bytes_arg_size(const fl_future *f)
 {
-	uint64_t size = array;
+	uint64_t size = 0;
 	for (uint32_t i = 0; i < f->count; i++)
 		size += bytes_need(fl__element(f->arg, i, f->type->arg_size));
-	return size <= FL__RINGS_INLINE_MOST ? (size_t)(size - array) : 0;
+	return size;
 }
 
 int64_t fl__bytes_write_args(const fl_future *f, unsigned char *array, unsigned char *room, size_t size, int *fd)
@@ -153,19 +150,21 @@ int fl__bytes_read_args(void *args, uint32_t count, size_t each, struct fl__byte
 
 static struct bytes_out bytes_out = {.fd = -1};
 
+/* The running element's. */
 static union {
 	_Alignas(FL_TASK_ALIGN_MAX) unsigned char memory[FL__RINGS_INLINE_MOST];
-	fl_bytes result;
-} bytes_running;
+	fl_bytes bytes;
+} bytes_result;
 
 void fl__bytes_begin(int channel, uint32_t seq, unsigned char *room, size_t size)
 {
-	bytes_out = (struct bytes_out){.fd = -1, .channel = channel, .seq = seq, .room = room, .size = size};
+	bytes_out = (struct bytes_out){
+	    .fd = -1, .channel = channel, .seq = seq, .room = room, .size = size, .forks = fl__fork_count};
 }
 
 void *fl__bytes_run(size_t size)
 {
-	return memset(bytes_running.memory, 0, size);
+	return memset(bytes_result.memory, 0, size);
 }
 
 int fl__bytes_map(size_t size, void **memory)
@@ -193,13 +192,15 @@ int fl__bytes_map(size_t size, void **memory)
 
 static void bytes_out_drop(void *memory, void *mapped)
 {
+	if (fl__fork_count != bytes_out.forks)
+		return;
 	if (memory == bytes_out.lent)
 		bytes_out.lent = NULL;
 	if (mapped)
 		fl__shm_sys.unmap(memory, (size_t)(uintptr_t)mapped);
 }
 
-int fl__bytes_share_result(fl_bytes *b, size_t size)
+static int bytes_share(fl_bytes *b, size_t size)
 {
 	enum { SLICE_ABOVE = 16 << 20 }; /* up to there, faults cost more than a copy */
 	FL__KEEPS_ERRNO();
@@ -207,10 +208,8 @@ int fl__bytes_share_result(fl_bytes *b, size_t size)
 	void *memory = o->room + o->used;
 	size_t left = o->size - o->used, mapped = 0;
 	int rc = 0;
-	if (b != &bytes_running.result || size > FL_TASK_SIZE_MAX)
-		return 1;
-	fl_bytes_free(b);
-	if (o->lent || (size >= left && size <= SLICE_ABOVE))
+	fl_bytes made;
+	if (fl__fork_count != o->forks || size > FL_TASK_SIZE_MAX || o->lent || (size >= left && size <= SLICE_ABOVE))
 		return 1;
 	if (size >= left) {
 		left = mapped = size + 1;
@@ -219,7 +218,7 @@ int fl__bytes_share_result(fl_bytes *b, size_t size)
 	if (rc != 0)
 		return rc;
 	rc = fl__bytes_new(
-	    b, size,
+	    &made, size,
 	    (struct fl__bytes){
 		.room = left - 1, .drop = bytes_out_drop, .data = memory, .user = (void *)(uintptr_t)mapped});
 	if (rc != 0) {
@@ -228,7 +227,16 @@ int fl__bytes_share_result(fl_bytes *b, size_t size)
 	}
 	((char *)memory)[size] = 0;
 	o->lent = memory;
+	o->lent_mapped = mapped;
+	fl_bytes_free(b);
+	*b = made;
 	return 0;
+}
+
+void fl__bytes_init(void)
+{
+	fl__bytes_running = &bytes_result.bytes;
+	fl__bytes_share = bytes_share;
 }
 
 static int bytes_send(struct bytes_out *o)
@@ -239,17 +247,31 @@ static int bytes_send(struct bytes_out *o)
 	return rc;
 }
 
+/* True: the task has moved its result's memory to another handle. A slice becomes private there. */
+static bool bytes_leave(struct bytes_out *o)
+{
+	const uint64_t at = FL__ROUND_UP(o->end, fl__page_size());
+	if (!o->lent || o->lent == bytes_result.bytes.data)
+		return false;
+	if (o->lent_mapped > 0) {
+		(void)!mmap(o->lent, o->lent_mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, o->fd, (off_t)at);
+		o->end = at + o->lent_mapped;
+	}
+	return true;
+}
+
 int fl__bytes_publish(void *result, size_t size, bool keep)
 {
 	struct bytes_out *o = &bytes_out;
 	struct fl__bytes_wire *wire = result;
-	if (!keep)
-		fl_bytes_free(&bytes_running.result);
-	int rc = bytes_put(o, &bytes_running.result, wire);
-	fl_bytes_free(&bytes_running.result);
-	if (o->lent)
-		rc = -EBUSY;
+	const bool busy = bytes_leave(o);
+	if (!keep || busy)
+		fl_bytes_free(&bytes_result.bytes);
+	int rc = bytes_put(o, &bytes_result.bytes, wire);
+	fl_bytes_free(&bytes_result.bytes);
 	o->lent = NULL;
+	if (busy)
+		rc = -EBUSY;
 	if (rc == FL__BYTES_MEMFD) {
 		rc = fl__shm_sys.resize(o->fd, o->end);
 		if (rc == 0)
@@ -257,18 +279,23 @@ int fl__bytes_publish(void *result, size_t size, bool keep)
 	}
 	if (rc < 0)
 		wire->place = FL__BYTES_NONE;
-	memcpy(wire + 1, bytes_running.memory + sizeof *wire, size - sizeof *wire);
+	memcpy(wire + 1, bytes_result.memory + sizeof *wire, size - sizeof *wire);
 	return rc < 0 ? rc : 0;
 }
 
-int fl__bytes_finish(bool sends)
+int fl__bytes_finish(bool sends, bool *sent)
 {
 	struct bytes_out *o = &bytes_out;
+	int rc = 0;
 	if (o->fd < 0)
 		return 0;
-	int rc = sends ? bytes_send(o) : 0;
-	if (rc == 0 && o->sent)
+	if (!sends && o->sent)
+		rc = fl__shm_sys.resize(o->fd, o->end); /* less, if a slice was not published */
+	if (rc == 0 && (sends || o->sent))
 		rc = fl__fd_sys.seal(o->fd);
+	if (rc == 0 && sends)
+		rc = bytes_send(o);
+	*sent = o->sent;
 	fl__fd_close(o->fd);
 	o->fd = -1;
 	return rc;
@@ -277,10 +304,11 @@ int fl__bytes_finish(bool sends)
 /* Results: the parent. */
 
 /* Twice what earlier results had: more at once, less only slowly. */
-uint32_t fl__bytes_result_room(const struct fl__process_pool_worker *w, uint32_t count)
+uint32_t fl__bytes_result_room(const struct fl__process_pool_worker *w, uint32_t count, size_t begin)
 {
 	const uint64_t room = FL__ROUND_UP(2 * (uint64_t)count * w->bytes_each, FL__BYTES_UNIT) + FL__BYTES_UNIT;
-	return (uint32_t)FL__MIN(room, FL__RINGS_INLINE_MOST + FL__BYTES_UNIT);
+	const uint64_t most = FL__MIN(FL__RINGS_INLINE_MOST + FL__BYTES_UNIT, FL__RINGS_ARENA / 2 - begin);
+	return (uint32_t)FL__MIN(room, most);
 }
 
 static void bytes_learn(struct fl__process_pool_worker *w, uint32_t each)
@@ -357,7 +385,7 @@ static int bytes_in_decode(struct bytes_in *in, fl_bytes *b, size_t most)
 	return bytes_in_map(b, &wire, in->fd);
 }
 
-int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_block *block, uint32_t n)
+int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_block *block, uint32_t n, bool sent)
 {
 	const struct fl__submission *submission = &w->rings.submissions->entry[block->seq % FL__RINGS_DEPTH];
 	const fl_future *f = &block->future;
@@ -372,6 +400,8 @@ int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_bl
 			rc = bytes_in_decode(&in, fl__element(f->result, i, each), w->pool->base.bytes_max);
 		else
 			*(fl_bytes *)fl__element(f->result, i, each) = (fl_bytes){0};
+	if (sent && in.fd < 0)
+		(void)bytes_in_memfd(&in); /* none may pile up */
 	fl__fd_close(in.fd);
 	if (n > 0)
 		bytes_learn(w, (uint32_t)(in.used / n));

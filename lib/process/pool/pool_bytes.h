@@ -27,8 +27,8 @@ enum fl__bytes_place {
 
 /* The parent, under the executor's lock. */
 
-/* The room for the arguments' bytes; 0: in a memfd. */
-size_t fl__bytes_arg_room(const struct fl_future *f, size_t array);
+/* What the arguments' bytes need. */
+uint64_t fl__bytes_arg_size(const struct fl_future *f);
 
 /*
  * Writes the bytes, and the handles in `array`, a copy of the arguments. Returns the size of a
@@ -37,16 +37,19 @@ size_t fl__bytes_arg_room(const struct fl_future *f, size_t array);
 int64_t fl__bytes_write_args(const struct fl_future *f, unsigned char *array, unsigned char *room, size_t size,
                              int *fd);
 
-/* The room for results of `count` elements, a multiple of FL__BYTES_UNIT. */
-uint32_t fl__bytes_result_room(const struct fl__process_pool_worker *w, uint32_t count);
+/* The room for results of `count` elements, behind an array of `begin` bytes. */
+uint32_t fl__bytes_result_room(const struct fl__process_pool_worker *w, uint32_t count, size_t begin);
 
 /*
  * The block has a copy of the worker's result array. Makes handles of the first `n` elements and
- * zeroes the others'. After an error, of which the task fails, all are zeroed.
+ * zeroes the others'. After an error, of which the task fails, all are zeroed. `sent`: the worker
+ * has sent a memfd.
  */
-int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_block *block, uint32_t n);
+int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_block *block, uint32_t n, bool sent);
 
 /* The worker's main thread. */
+
+void fl__bytes_init(void);
 
 struct fl__bytes_part {
 	const unsigned char *data;
@@ -70,7 +73,4 @@ void *fl__bytes_run(size_t size);
 int fl__bytes_publish(void *result, size_t size, bool keep);
 
 /* After the last element. `sends`: also without bytes. After an error the parent gets no result. */
-int fl__bytes_finish(bool sends);
-
-/* As fl__bytes_share. */
-int fl__bytes_share_result(fl_bytes *b, size_t size);
+int fl__bytes_finish(bool sends, bool *sent);

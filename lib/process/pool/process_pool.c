@@ -107,7 +107,7 @@ static void process_pool_wake_manager_at(struct fl__process_pool *p, int64_t whe
 
 /* Posts: one submission. */
 
-enum { PROCESS_POOL_ARENA_UNIT = 64 };
+enum { PROCESS_POOL_ARENA_UNIT = 64, PROCESS_POOL_LARGE = 1 << 20 };
 
 /* Returns an offset; -1: no room. */
 static int64_t process_pool_arena_alloc(struct fl__pool_arena *r, size_t size)
@@ -146,15 +146,19 @@ static int process_pool_fill_entry(struct fl__process_pool_worker *w, const stru
 	const size_t arg_size = f->count * type->arg_size, result_size = f->count * type->result_size;
 	const size_t arg_begin = fl__room_begin(arg_size, type->arg_align);
 	const enum fl__place arg = fl__place_of(arg_size, type->arg_align);
-	const size_t arg_room = arg_bytes ? fl__bytes_arg_room(f, arg_size) : 0;
+	const uint64_t arg_more = arg_bytes ? fl__bytes_arg_size(f) : 0;
+	const size_t arg_room = arg_begin + arg_more <= FL__RINGS_INLINE_MOST ? (size_t)arg_more : 0;
 	if ((arg_bytes && arg == FL__PLACE_MEMFD) ||
 	    (bytes && fl__place_of(result_size, type->result_align) == FL__PLACE_MEMFD))
 		return -E2BIG;
-	const uint32_t room = bytes ? fl__bytes_result_room(w, f->count) : 0;
+	/* Copies that wait for the worker take memory. */
+	if (arg_size + arg_more > PROCESS_POOL_LARGE && w->load > 1)
+		return -EAGAIN;
+	const size_t result_begin = fl__room_begin(result_size, type->result_align);
+	const uint32_t room = bytes ? fl__bytes_result_room(w, f->count, result_begin) : 0;
 	const struct fl__pool_arena args = w->args, results = w->results;
 	const int64_t arg_at = process_pool_arena_alloc(&w->args, arg_begin + arg_room);
-	const int64_t result_at =
-	    process_pool_arena_alloc(&w->results, fl__room_begin(result_size, type->result_align) + room);
+	const int64_t result_at = process_pool_arena_alloc(&w->results, result_begin + room);
 	unsigned char *const arena = w->rings.submissions->arena + arg_at;
 	unsigned char *const array = arg == FL__PLACE_SLOT ? submission->small : arena;
 	int64_t memfd_size = 0;
@@ -444,7 +448,8 @@ static int process_pool_take_result(struct fl__process_pool_worker *w, struct fl
 	const bool kept = completion->error != 0 && (completion->flags & FL__COMPLETION_KEPT);
 	if (size == 0 || process_pool_copy_result(w, block, size, size))
 		return fl__bytes_declares(block->future.type->drop_result)
-		           ? fl__bytes_take_results(w, block, completion->count + kept)
+		           ? fl__bytes_take_results(w, block, completion->count + kept,
+		                                    completion->flags & FL__COMPLETION_MEMFD)
 		           : 0;
 	/* A failed submission may have no result, unless it kept one. */
 	return completion->error != 0 && completion->count == 0 && !kept ? 0 : process_pool_map_result(w, block, size);
@@ -465,7 +470,8 @@ static void process_pool_take_progress(struct fl__process_pool_worker *w, struct
 	if (each == 0 || block->done == 0 || block->done >= count)
 		return;
 	(void)process_pool_copy_result(w, block, count * each, block->done * each);
-	if (fl__bytes_declares(block->future.type->drop_result) && fl__bytes_take_results(w, block, block->done) != 0)
+	if (fl__bytes_declares(block->future.type->drop_result) &&
+	    fl__bytes_take_results(w, block, block->done, false) != 0)
 		block->done = count;
 }
 

@@ -31,6 +31,7 @@ enum {
 enum {
 	FL__COMPLETION_SKIPPED = 1,  /* not run: revoked, asked to stop, or past its deadline */
 	FL__COMPLETION_MESSAGE = 2,  /* message[] is valid */
+	FL__COMPLETION_MEMFD = 4,    /* a memfd of results with bytes was sent through the channel */
 	FL__COMPLETION_KEPT = 8,     /* the element that failed kept its result */
 	FL__COMPLETION_BETWEEN = 16, /* stopped on request between two elements */
 };

@@ -226,8 +226,12 @@ static int worker_finish_job(struct worker_self *w, struct worker_job *job, int 
 		fl__shm_sys.unmap(job->arg_memory, job->mapped);
 	if (job->result_memory)
 		fl__shm_sys.unmap(job->result_memory, job->result_size); /* else the seal fails */
-	const int rc = fl__bytes_finish(
-	    job->result_memory && (error == 0 || job->submission->count > 1 || (job->flags & FL__COMPLETION_KEPT)));
+	bool sent = false;
+	const bool sends =
+	    job->result_memory && (error == 0 || job->submission->count > 1 || (job->flags & FL__COMPLETION_KEPT));
+	const int rc = fl__bytes_finish(sends, &sent);
+	if (sent && !sends)
+		job->flags |= FL__COMPLETION_MEMFD;
 	if (rc == 0)
 		return error;
 	job->flags &= ~(uint32_t)FL__COMPLETION_KEPT;
@@ -394,6 +398,10 @@ static int worker_map_rings(struct worker_self *w, const char **problem)
 	if (rc != 0)
 		return rc;
 	w->rings.completions = completions;
+	/* so that no child of a task writes into later results */
+	rc = fl__shm_sys.keep(completions, sizeof *w->rings.completions);
+	if (rc != 0)
+		return rc;
 	*problem = "its submission ring cannot be mapped";
 	rc = worker_map(fl_process_fd(FL__WORKER_SUBMISSIONS), sizeof(struct fl__submission_ring), false, &submissions);
 	if (rc != 0)
@@ -548,7 +556,7 @@ static int worker_init(struct worker_self *w, const struct fl__worker_start *sta
 	int rc = worker_map_rings(w, problem);
 	if (rc == 0)
 		rc = worker_attach_regions(w, start->n_regions, problem);
-	fl__bytes_share = fl__bytes_share_result;
+	fl__bytes_init();
 	const fl_executor_config config = {
 	    .regions = w->regions, .n_regions = w->n_regions, .bytes_max = (size_t)start->bytes_max};
 	if (rc == 0) {

@@ -11,6 +11,9 @@
 #include "process/packet.h"
 #include "process/pool/worker.h"
 #include <fairlead/bytes.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 
 enum { K64 = 64 << 10, MIB = 1 << 20, MIB64 = 64 << 20 };
 
@@ -304,6 +307,189 @@ FL_TEST(process_pool_bytes_of_chunks)
 	free(out);
 }
 
+/* Only the element that keeps its memory fails; none of the memfds that were sent is left. */
+FL_TEST(process_pool_bytes_kept_in_chunks)
+{
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	const size_t orders[2] = {2 * K64, 20 * MIB + 1};
+	for (int round = 0; round < 3 * FL__RINGS_DEPTH; round++) {
+		fl_bytes made[2] = {0};
+		fl_map_error error;
+		FL_RC(pool_keeps_map(e, orders, 2, made, &(fl_map_config){.chunk = 2, .error = &error}), FL_ETASK);
+		assert_int_equal(error.index, 1);
+		assert_int_equal(error.error, -EBUSY);
+		assert_int_equal(made[0].size, orders[0]);
+		fl_bytes_free(&made[0]);
+		assert_null(made[1].data);
+	}
+}
+
+FL_TASK_STATIC(pool_measures, fl_bytes, fl_bytes)
+{
+	return fl_bytes_append(result, &arg->size, sizeof arg->size);
+}
+
+/* The arrays of handles are bounded; they and the rooms fit the arena. */
+FL_TEST(process_pool_bytes_of_long_chunks)
+{
+	enum { N = 5000 };
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	fl_bytes *in = calloc(N, sizeof *in), *out = calloc(N, sizeof *out);
+	FL_CHECK(in && out);
+	for (int round = 0; round < 3; round++)
+		for (size_t chunk = 1024; chunk <= 4096; chunk *= 2) {
+			for (size_t i = 0; i < N; i++)
+				in[i] = (fl_bytes){.data = out, .size = i % 9};
+			FL_OK(pool_measures_map(e, in, N, out, &(fl_map_config){.chunk = chunk}));
+			for (size_t i = 0; i < N; i++) {
+				assert_int_equal(*(size_t *)out[i].data, i % 9);
+				fl_bytes_free(&out[i]);
+			}
+		}
+	free(in);
+	free(out);
+}
+
+/* Sizes whose sum overflows. */
+FL_TEST(process_pool_bytes_of_bogus_sizes)
+{
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	unsigned char *bytes = process_pool_bytes(4 * K64, 1);
+	for (size_t less = 1; less < 8 * K64; less *= 3) {
+		const fl_bytes in[2] = {{.data = bytes, .size = 4 * K64}, {.data = bytes, .size = SIZE_MAX - less}};
+		fl_bytes out[2] = {0};
+		fl_map_error error;
+		FL_RC(pool_measures_map(e, in, 2, out, &(fl_map_config){.chunk = 2, .error = &error}), FL_ETASK);
+		assert_int_equal(error.error, -E2BIG);
+	}
+	free(bytes);
+	process_pool_works(e);
+}
+
+/* A child of the task frees its copy of the result, and makes another. */
+FL_TASK_STATIC(pool_forks, struct order, fl_bytes)
+{
+	int status = -1, rc = make_bytes(arg, result);
+	const pid_t child = rc == 0 ? fork() : -1;
+	if (child == 0) {
+		fl_bytes_free(result);
+		if (fl_bytes_alloc(result, arg->size, 1) != 0)
+			_exit(1);
+		memset(result->data, 'c', arg->size);
+		_exit(0);
+	}
+	return child > 0 && waitpid(child, &status, 0) == child && status == 0 ? 0 : -ECHILD;
+}
+
+FL_TEST(process_pool_bytes_of_a_child_are_its_own)
+{
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	for (size_t size = 100; size < MIB64; size *= 200)
+		for (int round = 0; round < 3; round++) {
+			fl_future *f = NULL;
+			FL_OK(pool_forks_submit(e, ((struct order){size, round, IN_PLACE, SUCCEEDS, NULL}), &f));
+			receive_bytes(f, size, round);
+		}
+}
+
+struct lower {
+	int resource;
+	rlim_t to;
+};
+
+FL_TASK_STATIC(pool_lowers, struct lower, void)
+{
+	(void)fl_test_limit(arg->resource, arg->to);
+	return 0;
+}
+
+/* The first fails, and leaves the second's memory; then less is enough. */
+FL_TASK_STATIC(pool_asks_for_much, size_t, fl_bytes)
+{
+	int rc = fl_bytes_append(result, "kept", 4);
+	if (rc == 0 && fl_bytes_alloc(result, *arg, 1) == 0)
+		return fl_bytes_resize(result, 3);
+	return rc;
+}
+
+FL_TEST(process_pool_bytes_stay_when_there_are_no_more)
+{
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	process_pool_call(e, &pool_lowers, &(struct lower){RLIMIT_FSIZE, MIB}, NULL);
+	for (int round = 0; round < 2; round++) {
+		fl_future *f = NULL;
+		fl_bytes b = {0};
+		FL_OK(pool_asks_for_much_submit(e, 20 * MIB, &f));
+		FL_OK(pool_asks_for_much_get(f, &b));
+		assert_string_equal(b.data, "kept");
+		fl_bytes_free(&b);
+		fl_future_free(f);
+	}
+}
+
+static int (*sealed_size_before)(int fd, int64_t *size);
+static int64_t largest_memfd;
+
+static int note_sealed_size(int fd, int64_t *size)
+{
+	const int rc = sealed_size_before(fd, size);
+	if (rc == 0 && *size > largest_memfd)
+		largest_memfd = *size;
+	return rc;
+}
+
+/* A memfd has no memory of results that came to nothing. */
+FL_TEST(process_pool_bytes_shrink_their_memfd)
+{
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	const struct order orders[2] = {{2 * K64, 1, IN_PLACE, SUCCEEDS, NULL}, {20 * MIB, 2, IN_PLACE, FAILS, NULL}};
+	fl_bytes made[2] = {0};
+	sealed_size_before = fl__fd_sys.sealed_size;
+	fl__fd_sys.sealed_size = note_sealed_size;
+	FL_RC(pool_makes_map(e, orders, 2, made, &(fl_map_config){.chunk = 2}), FL_ETASK);
+	fl__fd_sys.sealed_size = sealed_size_before;
+	assert_int_equal(largest_memfd, 2 * K64 + 1);
+	expect_bytes(&made[0], 2 * K64, 1);
+}
+
+static int (*memfd_before)(void);
+static int memfds;
+
+static int note_memfd(void)
+{
+	memfds++;
+	return memfd_before();
+}
+
+/* Few of them wait for the worker in memory of their own. */
+FL_TEST(process_pool_bytes_wait_without_copies)
+{
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	fl_future *f[FL__RINGS_DEPTH];
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *held = process_pool_hold(e, gate);
+	void *bytes = process_pool_bytes(2 * MIB, 1);
+	memfd_before = fl__fd_sys.memfd;
+	fl__fd_sys.memfd = note_memfd;
+	FL_EACH (i, f)
+		FL_OK(pool_echoes_submit(e, (fl_bytes){.data = bytes, .size = 2 * MIB}, &f[i]));
+	FL_IN_RANGE(memfds, 1, 2);
+	process_pool_open(gate);
+	process_pool_let_go(gate, held);
+	FL_EACH (i, f)
+		receive_bytes(f[i], 2 * MIB, 1);
+	fl__fd_sys.memfd = memfd_before;
+	assert_int_equal(memfds, FL__RINGS_DEPTH);
+	free(bytes);
+}
+
 /* Futures and handles; the executor goes first. */
 FL_TEST(process_pool_bytes_outlive_their_executor)
 {
@@ -470,17 +656,6 @@ static bool bytes_failed(fl_future *f, size_t size, uint64_t seed, int error)
 	return true;
 }
 
-struct lower {
-	int resource;
-	rlim_t to;
-};
-
-FL_TASK_STATIC(pool_lowers, struct lower, void)
-{
-	(void)fl_test_limit(arg->resource, arg->to);
-	return 0;
-}
-
 /* The largest size that works under each limit needs no file, or fits. */
 FL_TEST(process_pool_bytes_with_limits_in_the_worker)
 {
@@ -488,11 +663,11 @@ FL_TEST(process_pool_bytes_with_limits_in_the_worker)
 		struct lower lower;
 		size_t good, bad;
 		int error;
-	} ways[] = {{{RLIMIT_FSIZE, 0}, K64, K64 + 64, -EFBIG},
-	            {{RLIMIT_FSIZE, 4096}, K64, K64 + 64, -EFBIG},
-	            {{RLIMIT_FSIZE, MIB}, MIB - 1, MIB, -EFBIG},
-	            {{RLIMIT_NOFILE, 3}, K64, K64 + 64, -EMFILE},
-	            {{RLIMIT_AS, MIB}, K64, 8 * MIB, -ENOMEM}};
+	} ways[] = {{{RLIMIT_FSIZE, 0}, K64, K64 + 64, -EFBIG},    {{RLIMIT_FSIZE, 4096}, K64, K64 + 64, -EFBIG},
+	            {{RLIMIT_FSIZE, K64}, K64, 2 * K64, -EFBIG},   {{RLIMIT_FSIZE, MIB}, MIB - 1, MIB, -EFBIG},
+	            {{RLIMIT_FSIZE, MIB}, MIB - 1, MIB64, -EFBIG}, {{RLIMIT_NOFILE, 3}, K64, K64 + 64, -EMFILE},
+	            {{RLIMIT_NOFILE, 3}, K64, MIB64, -EMFILE},     {{RLIMIT_AS, MIB}, K64, 8 * MIB, -ENOMEM},
+	            {{RLIMIT_AS, MIB}, K64, MIB64, -ENOMEM}};
 	PROCESS_POOL_LEAVES_NOTHING();
 	FL_EACH (i, ways) {
 		if (ways[i].lower.resource == RLIMIT_AS && (FL_TEST_SANITIZED || !fl_test_memory_is_limited()))
@@ -505,12 +680,60 @@ FL_TEST(process_pool_bytes_with_limits_in_the_worker)
 			const size_t good = ways[i].good, bad = ways[i].bad;
 			receive_bytes(send_order(e, (struct order){good, 2, IN_PLACE, SUCCEEDS, NULL}), good, 2);
 			fl_future *f = send_order(e, (struct order){bad, 3, IN_PLACE, SUCCEEDS, NULL});
-			const bool fails = bytes_failed(f, bad, 3, ways[i].error);
-			if (!fails)
-				print_error("way %u, %zu bytes\n", (unsigned)i, bad);
-			assert_true(fails);
+			assert_true(bytes_failed(f, bad, 3, ways[i].error));
 		}
 	}
+}
+
+/* The argument of a task that fails; the next is right. */
+FL_TEST(process_pool_bytes_with_a_limit_of_files_here)
+{
+	static const struct {
+		rlim_t limit;
+		size_t good, bad;
+	} ways[] = {{0, K64 - 64, K64}, {4096, K64 - 64, K64}, {K64, K64 - 1, K64}, {MIB, MIB - 1, MIB}};
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	unsigned char *bytes = process_pool_bytes(MIB, 4);
+	process_pool_works(e);
+	FL_EACH (i, ways) {
+		const rlim_t before = fl_test_limit(RLIMIT_FSIZE, ways[i].limit);
+		fl_future *bad = NULL, *good = NULL;
+		FL_OK(pool_echoes_submit(e, (fl_bytes){.data = bytes, .size = ways[i].bad}, &bad));
+		FL_OK(pool_echoes_submit(e, (fl_bytes){.data = bytes, .size = ways[i].good}, &good));
+		FL_OK(fl_future_wait(bad));
+		FL_OK(fl_future_wait(good));
+		(void)fl_test_limit(RLIMIT_FSIZE, before);
+		process_pool_fails(bad, -EFBIG, NULL);
+		FL_OK(fl_future_error(good));
+		fl_future_free(good);
+	}
+	free(bytes);
+}
+
+/* With a mount namespace of its own, which the executor's threads inherit. */
+static int without_dev_shm(void *unused)
+{
+	(void)unused;
+	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("none", "/dev/shm", "tmpfs", MS_RDONLY, NULL) != 0)
+		return -errno;
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	FL_EACH (i, sizes)
+		receive_bytes(send_order(e, (struct order){sizes[i], i, i % WAYS, SUCCEEDS, NULL}), sizes[i], i);
+	assert_int_equal(fl_test_entries("/dev/shm"), 0);
+	return 0;
+}
+
+FL_TEST(process_pool_bytes_without_dev_shm)
+{
+	fl_thread t;
+	int rc;
+	FL_OK(fl_thread_start(&t, without_dev_shm, NULL, NULL));
+	FL_OK(fl_thread_join(&t, &rc));
+	if (rc == -EPERM || rc == -ENOENT)
+		FL_SKIP("no right to mount");
+	FL_OK(rc);
 }
 
 /* Descriptors and addresses run out where the result arrives. */
@@ -685,4 +908,39 @@ FL_TEST(process_pool_bytes_of_workers_that_lie)
 		process_pool_fails(f, lies[i].size == UINT64_MAX ? -E2BIG : -EBADMSG, "the result does not arrive");
 		receive_bytes(g, 100, 1);
 	}
+}
+
+/* Ends its chunk with an error of the first element, and leaves handles where none count. */
+FL_TASK_STATIC(pool_lies_behind, struct lie, fl_bytes)
+{
+	struct fl__completion *reply = NULL;
+	const uint32_t seq = order_under_way(&reply);
+	const struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
+	struct fl__completion_ring *replies = find_memory("rw-s", sizeof *replies);
+	fl_bytes *array = (void *)(replies->arena + orders->entry[seq % FL__RINGS_DEPTH].result);
+	(void)result;
+	for (int i = 0; i < 2; i++)
+		array[i] =
+		    (fl_bytes){(void *)(uintptr_t)arg->at, 10, (void *)(uintptr_t)arg->at, {0}}; /* cast: no pointer */
+	reply->error = -EIO;
+	reply->flags = 0;
+	reply->count = 0;
+	fl__store_release(&reply->done, seq);
+	(void)raise(SIGKILL);
+	return 0;
+}
+
+FL_TEST(process_pool_bytes_of_workers_that_lie_behind_their_count)
+{
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	const struct lie lie[2] = {{0x1000, 0, 0, NO_FD}, {0x1000, 0, 0, NO_FD}};
+	fl_bytes made[2] = {0};
+	fl_map_error error;
+	FL_RC(pool_lies_behind_map(e, lie, 2, made, &(fl_map_config){.chunk = 2, .error = &error}), FL_ETASK);
+	assert_int_equal(error.error, -EIO);
+	FL_EACH (i, made)
+		assert_null(made[i].data);
+	FL_EACH (i, made)
+		fl_bytes_free(&made[i]);
 }
