@@ -55,6 +55,8 @@ struct fl__bytes;
  * allocator, and outlives the executor. Different handles of it may be used, and freed, at the same
  * time. A forked child may use and free its copies. No function waits.
  *
+ * Results of one chunk from ranks share memory: they are copied when they grow or shrink.
+ *
  * What a task in a worker process allocates for its `result`, above 64 KiB, the caller maps, without
  * a copy. A process that the task forks does not have that memory.
  *
