@@ -305,9 +305,9 @@ static int map_copies(fl_executor *e, const fl_task_type *type, const void *args
 	};
 	struct map_by_copy m = {.results = results};
 	fl_task_type lent = *type; /* the array stays: no element needs a handle of its own */
-	if (fl__bytes_declares(lent.drop_arg))
-		lent.drop_arg = FL__BYTES_LENT;
-	int rc = fl_imap_create(&m.it, e, &lent, args, n, &lazy);
+	lent.drop_arg = FL__BYTES_LENT;
+	/* imap.c copies a type with hooks; of another type a future may read the original later */
+	int rc = fl_imap_create(&m.it, e, fl__bytes_declares(type->drop_arg) ? &lent : type, args, n, &lazy);
 	if (rc != 0)
 		return rc;
 	m.it->whole = true;
