@@ -60,6 +60,8 @@ struct fl__bytes;
  * fl_bytes_alloc() makes for the `result` goes with it: a task that keeps it by an assignment fails,
  * -EBUSY (fl_bytes_ref() copies it), and a child that the task forks does not have it.
  *
+ * Results of one chunk from ranks share memory: they are copied when they grow or shrink.
+ *
  * fl_process_start() without FL_PROCESS_FORK, and executors with such an initializer, return
  * -EINVAL.
  */

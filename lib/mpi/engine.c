@@ -446,13 +446,32 @@ static struct engine_buffer *engine_make_room(int to, size_t size)
 /* FL_TASK_SIZE_MAX fits the `int` that MPI counts bytes with. */
 _Static_assert(FL_TASK_SIZE_MAX <= INT32_MAX, "data are one message");
 
-static void engine_add_part(struct engine_offer *o, const void *part, size_t size, size_t padded)
+/* Copies a part to `image`, or adds it to the offer (NULL). Returns where the next part goes. */
+static unsigned char *engine_add_part(struct engine_offer *o, unsigned char *image, const void *part, size_t size,
+                                      size_t padded)
 {
 	static const unsigned char zeros[FL__IMAGE_UNIT];
+	if (image) {
+		memcpy(image, part, size);
+		memcpy(image + size, zeros, padded - size);
+		return image + padded;
+	}
 	(void)MPI_Get_address(part, &o->at[o->n]);
 	o->sizes[o->n++] = (int)size;
 	(void)MPI_Get_address(zeros, &o->at[o->n]);
 	o->sizes[o->n++] = (int)(padded - size);
+	return NULL;
+}
+
+static void engine_add_parts(struct engine_offer *o, unsigned char *image, const void *structs, uint32_t count,
+                             size_t each)
+{
+	image = engine_add_part(o, image, structs, count * each, fl__image_structs(count, each));
+	for (uint32_t i = 0; i < count; i++) {
+		const fl_bytes *b = fl__element(structs, i, each);
+		if (b->data)
+			image = engine_add_part(o, image, b->data, b->size, fl__image_part(b));
+	}
 }
 
 /* NULL: no memory */
@@ -465,12 +484,7 @@ static struct engine_offer *engine_offer_new(const struct fl__mpi_head *head, co
 		return NULL;
 	o->work = w;
 	o->sizes = (int *)(o->at + parts);
-	engine_add_part(o, structs, head->count * w->each, fl__image_structs(head->count, w->each));
-	for (uint32_t i = 0; i < head->count; i++) {
-		const fl_bytes *b = fl__element(structs, i, w->each);
-		if (b->data)
-			engine_add_part(o, b->data, b->size, fl__image_part(b));
-	}
+	engine_add_parts(o, NULL, structs, head->count, w->each);
 	return o;
 }
 
@@ -517,7 +531,7 @@ int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, cons
 		memcpy(b->bytes + b->used, text, head->text);
 	b->used += head->text;
 	if (inlined > 0 && image)
-		fl__image_write(data, head->count, w->each, b->bytes + b->used);
+		engine_add_parts(NULL, b->bytes + b->used, data, head->count, w->each);
 	else if (inlined > 0)
 		memcpy(b->bytes + b->used, data, inlined);
 	b->used += inlined;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "image.h"
 #include "core/exec/map.h"
-#include <string.h>
 
 int64_t fl__image_size(const void *structs, uint32_t count, size_t each)
 {
@@ -13,20 +12,6 @@ int64_t fl__image_size(const void *structs, uint32_t count, size_t each)
 		size += fl__image_part(b);
 	}
 	return size <= (uint64_t)INT32_MAX * FL__IMAGE_UNIT ? (int64_t)size : -E2BIG;
-}
-
-void fl__image_write(const void *structs, uint32_t count, size_t each, unsigned char *image)
-{
-	memcpy(image, structs, count * each);
-	image += fl__image_structs(count, each);
-	for (uint32_t i = 0; i < count; i++) {
-		const fl_bytes *b = fl__element(structs, i, each);
-		if (!b->data)
-			continue;
-		memcpy(image, b->data, b->size);
-		image[b->size] = 0;
-		image += fl__image_part(b);
-	}
 }
 
 bool fl__image_open(void *structs, uint32_t count, size_t each, unsigned char *image, size_t size,

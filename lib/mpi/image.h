@@ -25,8 +25,6 @@ static inline size_t fl__image_part(const fl_bytes *b)
 /* Or -E2BIG: a handle has more than FL_TASK_SIZE_MAX; or an `int` does not count the units. */
 int64_t fl__image_size(const void *structs, uint32_t count, size_t each);
 
-void fl__image_write(const void *structs, uint32_t count, size_t each, unsigned char *image);
-
 /*
  * `structs` are the image's, or a copy. Makes handles of its bytes: further ones of `owner`, or
  * borrowed ones (NULL). False: they exceed `size`.
