@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Programs that hang, for gdb_cases.py: `hang CASE`. Each prints "hangs" when all its contexts are
+ * about to wait, but for what a context cannot say itself. Built as users build, without -g.
+ */
+#include <fairlead.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MUST(call)                                                                                                     \
+	do {                                                                                                           \
+		int must_ = (call);                                                                                    \
+		if (must_ != 0)                                                                                        \
+			exit(fl_perror(must_, #call));                                                                 \
+	} while (0)
+
+enum { TASKS = 100, FIBERS = 10000 };
+
+static fl_mutex alice = FL_MUTEX_INIT, bob = FL_MUTEX_INIT;
+static fl_rmutex ledger = FL_RMUTEX_INIT;
+static fl_cond ready = FL_COND_INIT;
+static fl_event never = FL_EVENT_INIT;
+static fl_barrier both = FL_BARRIER_INIT(2);
+static fl_shm_mutex shared = FL_SHM_MUTEX_INIT;
+static fl_thread threads[2];
+static fl_queue *orders;
+
+static void start(int i, const char *name, fl_thread_function *function)
+{
+	MUST(fl_thread_start(&threads[i], function, NULL, &(fl_thread_config){.name = name}));
+}
+
+static void say(void)
+{
+	puts("hangs");
+	(void)fflush(stdout);
+}
+
+static int join(void)
+{
+	say();
+	for (int i = 0; i < 2; i++)
+		MUST(fl_thread_join(&threads[i], NULL));
+	return 0;
+}
+
+static int pay(fl_mutex *from, fl_mutex *to)
+{
+	FL_LOCKED(from);
+	(void)!fl_barrier_wait(&both);
+	FL_LOCKED(to);
+	return 0;
+}
+
+static int alice_pays(void *arg)
+{
+	(void)arg;
+	return pay(&alice, &bob);
+}
+
+static int bob_pays(void *arg)
+{
+	(void)arg;
+	return pay(&bob, &alice);
+}
+
+static int lock_order(void)
+{
+	start(0, "alice pays", alice_pays);
+	start(1, "bob pays", bob_pays);
+	return join();
+}
+
+static int keeps_ledger(void *arg)
+{
+	(void)arg;
+	fl_rmutex_lock(&ledger);
+	(void)!fl_barrier_wait(&both);
+	return fl_event_wait(&never);
+}
+
+static int wants_ledger(void *arg)
+{
+	(void)arg;
+	(void)!fl_barrier_wait(&both);
+	fl_rmutex_lock(&ledger);
+	return 0;
+}
+
+static int recursive(void)
+{
+	start(0, "keeper", keeps_ledger);
+	start(1, "clerk", wants_ledger);
+	return join();
+}
+
+/* The signal comes before the wait, which checks no predicate. */
+static int lost_wakeup(void)
+{
+	FL_LOCKED(&alice);
+	fl_cond_signal(&ready);
+	say();
+	return fl_cond_wait(&ready, &alice);
+}
+
+FL_TASK(set_type, void, void)
+{
+	return fl_event_wait(&never);
+}
+
+static int starved_pool(void)
+{
+	fl_executor *pool;
+	fl_future *last = NULL;
+	MUST(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 2, .name = "press"}));
+	for (int i = 0; i < TASKS; i++) {
+		fl_future_free(last);
+		MUST(set_type_submit(pool, &last));
+	}
+	say();
+	return set_type_get(last);
+}
+
+static int full_queue(void)
+{
+	const int order = 7;
+	MUST(fl_queue_create(&orders, sizeof order, &(fl_queue_config){.capacity = 4}));
+	say();
+	for (;;)
+		MUST(fl_queue_put(orders, &order));
+}
+
+static fl_fiber *left, *right;
+
+static int joins_right(void *arg)
+{
+	(void)arg;
+	return fl_fiber_join(right, NULL);
+}
+
+static int joins_left(void *arg)
+{
+	(void)arg;
+	say();
+	return fl_fiber_join(left, NULL);
+}
+
+static int two_fibers(void *arg)
+{
+	(void)arg;
+	MUST(fl_fiber_start(&left, joins_right, NULL, &(fl_fiber_config){.name = "left"}));
+	MUST(fl_fiber_start(&right, joins_left, NULL, &(fl_fiber_config){.name = "right"}));
+	return fl_sleep_until(FL_FOREVER, NULL);
+}
+
+static int join_cycle(void)
+{
+	return fl_loop_run(two_fibers, NULL);
+}
+
+static int sleeper(void *arg)
+{
+	(void)arg;
+	return fl_event_wait(&never);
+}
+
+static int many_fibers(void *arg)
+{
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(NULL);
+	(void)arg;
+	for (int i = 0; i < FIBERS; i++)
+		MUST(fl_group_start_with(&g, sleeper, NULL, &(fl_fiber_config){.name = "sleeper"}));
+	MUST(fl_sleep_until(fl_after(0), NULL)); /* the others run first */
+	say();
+	return fl_group_join(&g);
+}
+
+static int lost_fiber(void)
+{
+	return fl_loop_run(many_fibers, NULL);
+}
+
+/* As where the owner died in another PID namespace, of which the kernel tells this one nothing. */
+static int dead_owner(void)
+{
+	const char *const argv[] = {"true", NULL};
+	fl_process *p;
+	fl_process_status status;
+	MUST(fl_process_start(&p, &(fl_process_config){.program = "true", .argv = argv}));
+	const uint32_t pid = (uint32_t)fl_process_pid(p);
+	MUST(fl_process_join(p, &status));
+	memcpy(&shared, &pid, sizeof pid);
+	say();
+	return fl_shm_mutex_lock(&shared);
+}
+
+static int child_waits(void)
+{
+	const char *const argv[] = {"sleep", "1000", NULL};
+	fl_process *p;
+	fl_process_status status;
+	MUST(fl_process_start(&p, &(fl_process_config){.program = "sleep", .argv = argv, .daemon = true}));
+	say();
+	return fl_process_join(p, &status);
+}
+
+static void set_never(void *arg)
+{
+	fl_event_set(arg);
+}
+
+static int late_timer(void)
+{
+	FL_SCOPED(fl_timer) t = FL_TIMER_INIT;
+	MUST(fl_timer_start(&t, fl_after(FL_S(1000000)), set_never, &never));
+	say();
+	return fl_event_wait(&never);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int (*hang)(void);
+	} cases[] = {{"lock_order", lock_order},     {"recursive", recursive},   {"lost_wakeup", lost_wakeup},
+	             {"starved_pool", starved_pool}, {"full_queue", full_queue}, {"join_cycle", join_cycle},
+	             {"lost_fiber", lost_fiber},     {"dead_owner", dead_owner}, {"child_waits", child_waits},
+	             {"late_timer", late_timer}};
+	for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof cases[0]; i++)
+		if (strcmp(argv[1], cases[i].name) == 0)
+			return cases[i].hang();
+	return 2;
+}
