@@ -22,7 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 KINDS = {
     "stress": ("lib/", "include/", "stress/", "tests/stress/", "docs/stress.md", "docs/examples/stress/", "docs/bugs.md", "docs/contract.md"),
     "rc11": ("stress/engine/", "tests/rc11/", "stress/litmus/"),
-    "consumers": ("lib/", "include/", "tests/consumers/", "docs/examples/", "docs/site/", "README.md", "docs/guide.md",
+    "consumers": ("lib/", "include/", "tests/consumers/", "tests/gdb/", "tools/", "docs/examples/", "docs/site/", "README.md", "docs/guide.md",
                   "docs/from-pthreads.md", "docs/from-python.md", "docs/from-libuv.md", "tests/check_opcodes.py"),
 }
 # Cases of these kinds that look at less.

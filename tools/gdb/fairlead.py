@@ -55,8 +55,8 @@ fl_mpmc_unbounded tail:Q@0 head:Q@8 slots:Q@16
 fl__segment tail:Q@0 head:Q@64 first:Q@136
 fl__timer back:Q@32
 fl_timer heap_:q@0 function_:Q@56 arg_:Q@64
-fl__holder next:Q@0 id:Q@16 name:32s@24 held:Q@56 lock:Q@72
-fl__held next_of_mine:Q@8 lock:Q@40 since:q@48 kind:B@60 how:B@61 stack.at:16Q@64
+fl__holder next:Q@0 id:Q@16 name:32s@24 held:Q@56 since:q@144
+fl__held next_of_mine:Q@8 lock:Q@40 kind:B@60 how:B@61 stack.at:16Q@64
 fl_rmutex owner_:Q@0 mutex_.word_:I@8 depth_:I@12
 fl_barrier parties_:I@0 arrived_:I@4 broken_:I@8
 fl_group count_:Q@448
@@ -336,10 +336,11 @@ class World:
                 thread.context.thread, thread.context.wait = thread, (KIND["SHM"], thread.futex)
         self.by_id = {c.id: c for c in self.contexts.values()}
         self.read_executors()
-        self.held = {}  # lock -> [(holder, record)], if FL_DEBUG is set
-        table = address("table_holders")
+        self.held, self.since = {}, {}  # with FL_DEBUG: lock -> [(holder, record)]; the begins of waits, by context
+        table, self.now = address("table_holders"), time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         for first in struct.unpack(f"<{K.FL__DEBUG_BUCKETS}Q", read(table, 8 * K.FL__DEBUG_BUCKETS)) if table else ():
             for holder in each(first, "fl__holder"):
+                self.since[holder["id"]] = holder["since"]
                 for held in each(holder["held"], "fl__held", "next_of_mine"):
                     self.held.setdefault(held["lock"], []).append((self.by_id.get(holder["id"], holder["name"]), held))
 
@@ -427,6 +428,9 @@ class World:
             found = symbol(at)
             self.names[at] = f"{found} at {at:#x}" if found else f"{at:#x}"
         return self.names[at]
+
+    def time(self, context):
+        return f" ({(self.now - self.since[context.id]) / 1e9:.3f} s)" if self.live and self.since.get(context.id) else ""
 
     def rmutex(self, context):
         """The recursive mutex for which the context waits; 0: it waits for another object."""
@@ -652,28 +656,31 @@ def cycles(world):
 def print_cycle(world, cycle):
     sure = not any(world.suspects(context) for context in cycle)
     return f"{'deadlock' if sure else 'probably a deadlock'}: each of these waits for the next, and the last for the first\n" + \
-        "".join(f"    {context} waits for {world.awaited(context)}\n" for context in cycle)
+        "".join(f"    {context} waits{world.time(context)} for {world.awaited(context)}\n" for context in cycle)
 
 
 def print_held(world, lock):
     said = ""
     for holder, held in world.held.get(lock, ()):
-        since = f" for {(time.clock_gettime_ns(time.CLOCK_MONOTONIC) - held['since']) / 1e9:.3f} s" if world.live and held["since"] else ""
-        frames = readable([(symbol(at).split("+")[0], "") for at in held["stack.at"] if at])
-        said += f"    held{' to read' if held['how'] & K.FL__DEBUG_READ else ''} by {holder}{since}, taken at\n" + print_stack(frames)
+        stack = held["stack.at"]
+        frames = readable([(symbol(at).split("+")[0] or hex(at), "") for at in stack[:(*stack, 0).index(0)]])
+        said += f"    held{' to read' if held['how'] & K.FL__DEBUG_READ else ''} by {holder}, taken at\n" + print_stack(frames)
     return said
 
 
 def print_object(world, waiters):
     holders = world.holders(waiters[0])
-    said = world.awaited(waiters[0]) + (f", held by {', '.join(map(str, holders))}" if holders and waiters[0].wait[0] != KIND["JOIN"] else "")
-    said += "\n" + print_held(world, waiters[0].wait[1]) + print_groups(grouped(waiters, world.stack), "waits: {}")
+    said = world.awaited(waiters[0]) + \
+        (f", held by {', '.join(map(str, holders))}" if holders and waiters[0].wait[0] != KIND["JOIN"] and waiters[0].wait[1] not in world.held else "")
+    named = {stack: [f"{c}{world.time(c)}" for c in same] for stack, same in grouped(waiters, world.stack).items()}
+    said += "\n" + print_held(world, waiters[0].wait[1]) + print_groups(named, "waits: {}")
     return said + print_groups(grouped(world.suspects(waiters[0]), world.stack), "has its address on the stack, so may hold it: {}")
 
 
 def print_waits(world, names=KIND):
-    waiting = [c for c in world.contexts.values() if c.wait and WORDS[c.wait[0]][0] in names and c.wait[0] != KIND["TASK"]
-               and c.wait[1] != address("timer_earlier")]  # an idle worker, an idle helper
+    idle = address("timer_earlier")  # where the thread of timers sleeps
+    waiting = [c for c in world.contexts.values()
+               if c.wait and WORDS[c.wait[0]][0] in names and c.wait[0] != KIND["TASK"] and c.wait[1] != idle]
     order = sorted(grouped(waiting, lambda c: c.wait).items(), key=lambda o: (WORDS[o[0][0]][0] in ENDS, WORDS[o[0][0]][0] not in LOCKS))
     said = "".join(print_cycle(world, cycle) for cycle in cycles(world))
     said += "".join(print_object(world, waiters) for _, waiters in order)
@@ -689,7 +696,7 @@ def threads(world, _):
         if fibers_of:
             said += f", has a loop of {len(fibers_of)} fibers" + "".join(f", runs fiber {c}" for c in fibers_of if world.runs(c))
         elif context and context.wait:
-            said += f", waits for {world.awaited(context)}"
+            said += f", waits{world.time(context)} for {world.awaited(context)}"
         yield f"{thread}, LWP {thread.tid}: {said}\n" + print_stack(world.stacks.of_thread(thread))
 
 
@@ -699,7 +706,7 @@ def fibers(world, wanted):
         yield f"loop {sched['config.user']:#x} of {world.contexts.get(sched['thread'], 'no thread')}: {len(mine)} fibers\n"
         for frames, same in grouped(sorted(mine, key=lambda c: c.id), world.stack).items():
             for c in same:
-                does = f"waits for {world.awaited(c)}" if c.wait else "runs" if world.runs(c) else "is runnable"
+                does = f"waits{world.time(c)} for {world.awaited(c)}" if c.wait else "runs" if world.runs(c) else "is runnable"
                 yield f"  {c} {does}, started by {world.by_id.get(c.fiber['parent'], c.fiber['parent'])}\n"
             yield print_stack(frames)
 

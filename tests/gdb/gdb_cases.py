@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The commands for gdb (tools/gdb/fairlead.py): on programs that hang (hang.c), which users build without -g and without FL_DEBUG."""
+import contextlib
+import functools
+import glob
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+from consumers import C_FLAGS, expect, Failure, run, Skip
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCES = """core/wait/lot.c core/sync/mutex.c core/sync/rwlock.c core/sync/once.c core/sync/event.c core/queue/queue_locked.c
+    core/queue/mpmc_unbounded.c core/queue/queue_spsc.c core/queue/mpmc.c core/thread_pool/thread_pool.c core/debug/table.c
+    core/future/future.c core/exec/timer.c loop/fiber/scheduler.c loop/loop.c process/pool/process_pool.c process/process.c
+    process/shm/shm_lock.c"""
+FIBERS = 10000  # of hang.c
+# Commands, and regular expressions that what they say of a case must match: the cause of the hang.
+CAUSES = {
+    "lock_order": ("fl waits", r"probably a deadlock.*\n +alice pays \(\d+\), thread \d waits for mutex bob .*\n +bob pays .* for mutex alice",
+                   r"mutex bob at 0x\w+ \(held\)\n +waits: alice pays .*\n(.*\n)* .*may hold it: bob pays"),
+    "recursive": ("fl locks", r"recursive mutex ledger at 0x\w+, held by keeper \(\d+\), thread \d\n +waits: clerk .*\n +#0 fl_rmutex_lock\n +#1 wants_ledger"),
+    "lost_wakeup": ("fl waits", r"condition ready at 0x\w+ .*\n +waits: main \(\d+\), thread 1\n +#0 fl_cond_wait_until\n +#1 lost_wakeup"),
+    "starved_pool": ("fl pools", r"executor press \(threads\) .* pending tasks: \d+;", r"starved: tasks are pending, and each worker waits",
+                     r"worker 0.*: has the task set_type, waits for event never"),
+    "full_queue": ("fl queue *(long *)&orders", r"4 items of at most 4\n +waits to put: main \(\d+\), thread 1\n(.*\n)* +#\d full_queue"),
+    "join_cycle": ("fl fibers", r"left \((\d+)\) waits for the end of right \((\d+)\)(.*\n)*  right \(\2\) waits for the end of left \(\1\)",
+                   r"#0 fl_fiber_join_until"),
+    "lost_fiber": ("fl waits", r"event never at 0x\w+ \(not set\)\n +waits: sleeper \(\d+\);.* and 9992 more\n +#0 fl_event_wait_until",
+                   r"group 0x\w+ \(10000 members have not ended\)\n +waits: main"),
+    "dead_owner": ("fl locks", r"object shared at 0x\w+ in shared memory, held by thread \d+, which does not exist\n +waits: main .*\n.*lock"),
+    "child_waits": ("fl waits", r"the end of process (\d+) \(sleep, \(sleeping\); look there: gdb -p \1\)\n +waits: main"),
+    "late_timer": ("fl waits", r"event never at 0x\w+ \(not set\)\n +waits: main", r"the next timer calls set_never\(never\) in 9999\d\d\.\d+ s"),
+}
+
+
+class Gdb:
+    def __init__(self, kit):
+        self.kit = kit
+        self.script = os.path.join(kit.source, "tools", "gdb", "fairlead.py")
+
+    def program(self, *options):
+        """The program, against the installed library."""
+        if not shutil.which("gdb"):
+            raise Skip("gdb is not installed")
+        cflags, libs = self.kit.prefix_flags()
+        program = self.kit.at("hang" + "".join(options).replace(",", ""))
+        run([self.kit.cc, "-O2", *C_FLAGS, *cflags, os.path.join(HERE, "hang.c"), "-o", program, *libs, *options])
+        return program
+
+    def gdb(self, *arguments):
+        done = subprocess.run(["gdb", "-nx", "-batch", "-x", self.script, *arguments], text=True, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False)
+        if re.search("ptrace: Operation not permitted|Could not attach", done.stdout):
+            raise Skip("gdb may not attach to a process here")
+        return done.stdout
+
+    @contextlib.contextmanager
+    def hanging(self, command, **env):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                              env={**os.environ, **env}) as process:
+            try:
+                process.stdout.readline()
+                yield process
+            finally:
+                process.kill()
+
+    def says(self, pid, command, *causes):
+        """Asks until the answer has all causes: the program may not wait yet."""
+        end = time.monotonic() + 60
+        while True:
+            said = self.gdb("-p", str(pid), "-ex", command)
+            missing = [cause for cause in causes if not re.search(cause, said)]
+            if not missing:
+                return said
+            if time.monotonic() > end:
+                raise Failure(f"expected {missing[0]!r} in:\n{said}")
+
+    def cause(self, case):
+        with self.hanging([self.program(), case]) as process:
+            self.says(process.pid, *CAUSES[case])
+
+    def holders_with_debugging(self):
+        """With FL_DEBUG, holders and times are known."""
+        with self.hanging([self.program("-Wl,-u,fl_debug_enable"), "lock_order"], FL_DEBUG="waits") as process:
+            self.says(process.pid, "fl locks", r"(?m)^deadlock: .*\n +alice pays \(\d+\), thread \d waits \(\d+\.\d+ s\) for mutex bob",
+                      r"mutex bob .*\n +held by bob pays .*, taken at\n(.*\n)* +#\d bob_pays")
+
+    def core_has_each_fiber(self):
+        """A core file says what the process says; each of ten thousand fibers has a line, and one stack is printed for all."""
+        folder = self.kit.at("core")
+        os.makedirs(folder, exist_ok=True)
+        sleeper = r"(?m)^  sleeper \(\d+\) waits for event never at 0x\w+ \(not set\), started by main \(\d+\)$"
+        with self.hanging(["sh", "-c", f"cd {folder} && ulimit -c unlimited && exec {self.program()} lost_fiber"]) as process:
+            alive = self.says(process.pid, "fl fibers", r"main \(\d+\) waits for group")
+            process.send_signal(signal.SIGABRT)
+            process.wait()
+        cores = glob.glob(os.path.join(folder, "core*"))
+        if not cores:
+            raise Skip("this system stores no core files in the working directory")
+        said = self.gdb(self.program(), cores[0], "-ex", "fl fibers", "-ex", "fl threads")
+        shutil.rmtree(folder)
+        lines = re.findall(sleeper, said)
+        if len(lines) != FIBERS or lines != re.findall(sleeper, alive):
+            raise Failure(f"{len(lines)} lines in:\n{said[-2000:]}")
+        expect(said, f": {FIBERS + 1} fibers\n", f", has a loop of {FIBERS + 1} fibers\n")
+        if said.count("#0 fl_event_wait_until") != 1:
+            raise Failure("each fiber has a stack of its own")
+
+    def structs_are_printed(self):
+        """Of a program with debug information."""
+        program = self.program("-g")
+        said = self.gdb(program, "-ex", "break say", "-ex", "run full_queue", "-ex", "print alice", "-ex", "print orders",
+                        "-ex", "print never", "-ex", "print both", "-ex", "print ledger", "-ex", "print ready", "-ex", "print shared")
+        expect(said, "$1 = {free}", " {0 items of at most 4}", "{not set}", "{0 of 2 parties}", "= {free}", "{no waiters}")
+
+    def bad_usage(self):
+        """A program without Fairlead, no process, and commands that there are not, are told so."""
+        self.program()
+        expect(self.gdb("-ex", "fl waits"), "there is no process")
+        expect(self.gdb("-ex", "fl nonsense"), "fl threads, fibers, waits")
+        expect(self.gdb("/bin/true", "-ex", "starti", "-ex", "fl waits"), "no symbols of Fairlead")
+
+    def layout(self, cc):
+        """The tables of the script are those of the sources."""
+        with open(self.script, encoding="utf-8") as file:
+            script = file.read()
+        tables = {name: re.search(rf'^{name} = """\n(.*?)"""', script, re.M | re.S)[1] for name in ("LAYOUT", "CONSTANTS", "KINDS")}
+        constants = [pair.split("=") for pair in tables["CONSTANTS"].split()]
+        wanted = [(name if name != "BUCKET" else "sizeof(struct fl__bucket)", value) for name, value in constants]
+        for line in tables["LAYOUT"].replace("\n ", " ").splitlines():
+            name, *members = line.split()
+            wanted += [(f"offsetof(struct {name}, {re.sub(':.*', '', m)})", m.split("@")[1]) for m in members]
+        # Plus 1, so that the compiler writes out each zero.
+        values = "".join(f"(unsigned long)({what}) + 1,\n" for what, _ in wanted)
+        includes = "".join(f'#include "{source}"\n' for source in SOURCES.split())
+        cflags, _ = self.kit.prefix_flags()
+        unit = self.kit.at("layout.c")
+        with open(unit, "w", encoding="utf-8") as file:
+            file.write(f"{includes}#include <fairlead.h>\nextern const unsigned long layout[];\nconst unsigned long layout[] = {{\n{values}}};\n")
+        assembly = run([cc, "-S", "-o", "-", "-w", "-std=c11", "-D_GNU_SOURCE", f"-I{self.kit.source}/lib", *cflags, unit])
+        numbers = re.findall(r"\.(?:quad|xword|dword)\s+(\d+)", assembly[assembly.index("\nlayout:"):])
+        wrong = [f"{what}: {int(number) - 1}, not {value}" for (what, value), number in zip(wanted, numbers) if int(number) - 1 != int(value)]
+        with open(os.path.join(self.kit.source, "lib", "core", "debug", "awaited.c"), encoding="utf-8") as file:
+            kinds = "; ".join(f"{name}: {words}" for name, words in re.findall(r'\[FL__DEBUG_(\w+)\] = "(.*)"', file.read()))
+        if kinds != tables["KINDS"].replace("\n", " ").strip():
+            wrong.append("KINDS: " + kinds)
+        if wrong or len(numbers) < len(wanted):
+            raise Failure("tools/gdb/fairlead.py has the layout of other sources:\n" + "\n".join(wrong))
+
+    def layout_on_aarch64(self):
+        if not shutil.which("aarch64-linux-gnu-gcc"):
+            raise Skip("no compiler for aarch64")
+        self.layout("aarch64-linux-gnu-gcc")
+
+
+def cases(kit):
+    gdb = Gdb(kit)
+    yield from ((f"consumer_gdb_{name}", functools.partial(gdb.cause, name)) for name in CAUSES)
+    yield from ((f"consumer_gdb_{f.__name__}", f) for f in (gdb.holders_with_debugging, gdb.core_has_each_fiber, gdb.structs_are_printed,
+                                                            gdb.bad_usage, gdb.layout_on_aarch64))
+    yield "consumer_gdb_layout", functools.partial(gdb.layout, kit.cc)
