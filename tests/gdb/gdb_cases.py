@@ -8,9 +8,10 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
-from consumers import C_FLAGS, expect, Failure, run, Skip
+from consumers import C_FLAGS, expect, Failure, install, read, run, Skip, write
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = """core/wait/lot.c core/sync/mutex.c core/sync/rwlock.c core/sync/once.c core/sync/event.c core/queue/queue_locked.c
@@ -35,6 +36,8 @@ CAUSES = {
     "child_waits": ("fl waits", r"the end of process (\d+) \(sleep, \(sleeping\); look there: gdb -p \1\)\n +waits: main"),
     "late_timer": ("fl waits", r"event never at 0x\w+ \(not set\)\n +waits: main", r"the next timer calls set_never\(never\) in 9999\d\d\.\d+ s"),
 }
+AARCH64 = (r"(?m)^deadlock: .*\n +left \((\d+)\) waits for the end of right \((\d+)\)\n +right \(\2\) waits for the end of left \(\1\)",
+           r"(?m)  left .*\n +#0 fl_fiber_join_until\n +#1 joins_right", r"(?m)  right .*\n +#0 fl_fiber_join_until\n +#1 joins_left")
 
 
 class Gdb:
@@ -110,12 +113,56 @@ class Gdb:
         if said.count("#0 fl_event_wait_until") != 1:
             raise Failure("each fiber has a stack of its own")
 
+    def core_of_aarch64(self):
+        """Fibers of another machine: qemu's core file has no thread pointer, so that no thread-local variable is read."""
+        for tool in ("aarch64-linux-gnu-gcc", "qemu-aarch64", "gdb-multiarch"):
+            if not shutil.which(tool):
+                raise Skip(f"{tool} is not installed")
+        folder = self.kit.at("aarch64_core")
+        shutil.rmtree(folder, ignore_errors=True)
+        run([sys.executable, os.path.join(self.kit.source, "lib", "amalgamate.py"), folder])
+        program = os.path.join(folder, "hang")
+        # The archive of Concurrency Kit is that of this machine: the queues that need it are not used.
+        run(["aarch64-linux-gnu-gcc", "-O1", "-w", "-static", "-no-pie", "-pthread", "-I", folder, "-idirafter", "/usr/include",
+             os.path.join(folder, "fairlead.c"), os.path.join(HERE, "hang.c"), "-o", program, "-Wl,--unresolved-symbols=ignore-all"])
+        end = time.monotonic() + 60
+        while True:
+            with self.hanging(["sh", "-c", f"cd {folder} && ulimit -c unlimited && exec qemu-aarch64 {program} join_cycle"]) as process:
+                process.send_signal(signal.SIGABRT)
+                process.wait()
+            cores = glob.glob(os.path.join(folder, "qemu_*.core"))
+            if not cores:
+                raise Skip("qemu stores no core files here")
+            said = run(["gdb-multiarch", "-nx", "-batch", "-x", self.script, program, cores[0], "-ex", "fl waits", "-ex", "fl fibers"])
+            missing = [cause for cause in AARCH64 if not re.search(cause, said)]
+            if not missing:
+                shutil.rmtree(folder)
+                return
+            if time.monotonic() > end:
+                raise Failure(f"expected {missing[0]!r} in:\n{said}")
+            os.remove(cores[0])
+
     def structs_are_printed(self):
         """Of a program with debug information."""
         program = self.program("-g")
         said = self.gdb(program, "-ex", "break say", "-ex", "run full_queue", "-ex", "print alice", "-ex", "print orders",
                         "-ex", "print never", "-ex", "print both", "-ex", "print ledger", "-ex", "print ready", "-ex", "print shared")
         expect(said, "$1 = {free}", " {0 items of at most 4}", "{not set}", "{0 of 2 parties}", "= {free}", "{no waiters}")
+
+    def is_installed(self):
+        """Where pkg-config says; and with the shared library where gdb looks, if the prefix is /usr."""
+        self.kit.prefix_flags()
+        env = {**os.environ, "PKG_CONFIG_PATH": self.kit.at("prefix", "lib", "pkgconfig")}
+        shared, folder = self.kit.meson("shared", self.kit.source, "-Ddefault_library=shared"), self.kit.at("gdb")
+        shutil.rmtree(folder, ignore_errors=True)
+        install(shared, "--destdir", folder)
+        found = glob.glob(folder + "/usr/local/share/gdb/auto-load/usr/local/lib/*")
+        names = [os.path.basename(name) for name in found]
+        if names != [os.path.basename(os.path.realpath(folder + "/usr/local/lib/libfairlead.so")) + "-gdb.py"]:
+            raise Failure(f"installed for gdb: {names}")
+        for name in (*found, run(["pkg-config", "--variable=gdb", "fairlead"], env=env).strip()):
+            if read(name) != read(self.script):
+                raise Failure(name)
 
     def bad_usage(self):
         """A program without Fairlead, no process, and commands that there are not, are told so."""
@@ -126,8 +173,7 @@ class Gdb:
 
     def layout(self, cc):
         """The tables of the script are those of the sources."""
-        with open(self.script, encoding="utf-8") as file:
-            script = file.read()
+        script = read(self.script)
         tables = {name: re.search(rf'^{name} = """\n(.*?)"""', script, re.M | re.S)[1] for name in ("LAYOUT", "CONSTANTS", "KINDS")}
         constants = [pair.split("=") for pair in tables["CONSTANTS"].split()]
         wanted = [(name if name != "BUCKET" else "sizeof(struct fl__bucket)", value) for name, value in constants]
@@ -139,13 +185,12 @@ class Gdb:
         includes = "".join(f'#include "{source}"\n' for source in SOURCES.split())
         cflags, _ = self.kit.prefix_flags()
         unit = self.kit.at("layout.c")
-        with open(unit, "w", encoding="utf-8") as file:
-            file.write(f"{includes}#include <fairlead.h>\nextern const unsigned long layout[];\nconst unsigned long layout[] = {{\n{values}}};\n")
+        write(unit, f"{includes}#include <fairlead.h>\nextern const unsigned long layout[];\nconst unsigned long layout[] = {{\n{values}}};\n")
         assembly = run([cc, "-S", "-o", "-", "-w", "-std=c11", "-D_GNU_SOURCE", f"-I{self.kit.source}/lib", *cflags, unit])
         numbers = re.findall(r"\.(?:quad|xword|dword)\s+(\d+)", assembly[assembly.index("\nlayout:"):])
         wrong = [f"{what}: {int(number) - 1}, not {value}" for (what, value), number in zip(wanted, numbers) if int(number) - 1 != int(value)]
-        with open(os.path.join(self.kit.source, "lib", "core", "debug", "awaited.c"), encoding="utf-8") as file:
-            kinds = "; ".join(f"{name}: {words}" for name, words in re.findall(r'\[FL__DEBUG_(\w+)\] = "(.*)"', file.read()))
+        awaited = read(os.path.join(self.kit.source, "lib", "core", "debug", "awaited.c"))
+        kinds = "; ".join(f"{name}: {words}" for name, words in re.findall(r'\[FL__DEBUG_(\w+)\] = "(.*)"', awaited))
         if kinds != tables["KINDS"].replace("\n", " ").strip():
             wrong.append("KINDS: " + kinds)
         if wrong or len(numbers) < len(wanted):
@@ -160,6 +205,6 @@ class Gdb:
 def cases(kit):
     gdb = Gdb(kit)
     yield from ((f"consumer_gdb_{name}", functools.partial(gdb.cause, name)) for name in CAUSES)
-    yield from ((f"consumer_gdb_{f.__name__}", f) for f in (gdb.holders_with_debugging, gdb.core_has_each_fiber, gdb.structs_are_printed,
+    yield from ((f"consumer_gdb_{f.__name__}", f) for f in (gdb.holders_with_debugging, gdb.core_has_each_fiber, gdb.core_of_aarch64, gdb.structs_are_printed, gdb.is_installed,
                                                             gdb.bad_usage, gdb.layout_on_aarch64))
     yield "consumer_gdb_layout", functools.partial(gdb.layout, kit.cc)

@@ -91,8 +91,22 @@ OUTER = re.compile("fl__switch_entry|fiber_begin|loop_fiber_body|thread_run|star
 SHM_LOCK = re.compile("fl_shm_mutex|fl__shm_(context_)?acquire|fl__shm_enter")
 
 
+PAGES, PAGE = {}, 4096
+PAGED = ("fl__node", "fl__wait", "fl__ctx", "fl_fiber")
+
+
 def read(at, size):
     return bytes(gdb.selected_inferior().read_memory(at, size))
+
+
+def read_paged(at, size):
+    """For fibers and stacks: in a core file that has a guard page for each fiber, each read takes long."""
+    data, begin = b"", at - at % PAGE
+    for page in range(begin, at + size, PAGE):
+        if page not in PAGES:
+            PAGES[page] = read(page, PAGE)
+        data += PAGES[page]
+    return data[at - begin:at - begin + size]
 
 
 def number(at, form="I"):
@@ -145,6 +159,7 @@ class Struct(dict):
         except (gdb.error, KeyError, TypeError):
             pass  # no debug information
         self.size = max(at + struct.calcsize(form) for form, at in self.values())
+        self.read = read_paged if name in PAGED else read
 
     def __call__(self, at):
         return View(self, at)
@@ -155,7 +170,7 @@ class View:
     __slots__ = ("of", "at", "data")
 
     def __init__(self, of, at):
-        self.of, self.at, self.data = of, at, read(at, of.size)
+        self.of, self.at, self.data = of, at, of.read(at, of.size)
 
     def __getitem__(self, member):
         form, at = self.of[member]
@@ -258,7 +273,7 @@ class Stacks:
         values = [view[f"{member}.at.{name}"] for name in ("sp", "fp", "pc", "base")]
         for size, returns, names in self.known.get(values[2], ()):
             try:
-                data = read(values[0], size)
+                data = read_paged(values[0], size)
             except gdb.MemoryError:
                 continue
             if all(struct.unpack_from("<Q", data, at)[0] == value for at, value in returns):
@@ -348,19 +363,20 @@ class World:
         found = self.contexts.get(at)
         if not found:
             view = S["fl__ctx"](at)
-            found = self.contexts[at] = Context(at, view["id"], text(view["name"]))
-            found.worker = view["worker"]
+            fiber = S["fl_fiber"](at - S["fl_fiber"]["in.ctx"][1]) if view["ops"] == self.fiber_ops else None
+            found = self.contexts[at] = Context(at, view["id"], fiber["in.name"] if fiber else text(view["name"]))
+            found.fiber, found.worker = fiber, view["worker"]
             if view["awaits.kind"]:
                 found.wait = (view["awaits.kind"], view["awaits.object"])
-            if view["ops"] == self.fiber_ops:
-                found.fiber = S["fl_fiber"](at - S["fl_fiber"]["in.ctx"][1])
-                self.add_sched(found.fiber["in.sched"])
+            if fiber:
+                self.add_sched(fiber["in.sched"])
         if thread and not found.fiber:
             found.thread, thread.context = thread, found
         return found
 
     def add_sched(self, at, thread=None):
-        self.scheds[at] = S["fl__sched"](at)
+        if at not in self.scheds:
+            self.scheds[at] = S["fl__sched"](at)
         if self.scheds[at]["thread"]:
             self.add_context(self.scheds[at]["thread"], thread)
 
@@ -481,7 +497,7 @@ class World:
         sp = context.fiber["in.flow.at.sp"] if context.fiber else context.thread.sp if context.thread else 0
         for size in (16384, 4096, 1024) if sp else ():
             try:
-                return struct.pack("<Q", at) in read(sp, size)
+                return struct.pack("<Q", at) in read_paged(sp, size)
             except gdb.MemoryError:
                 pass
         return False
@@ -610,6 +626,7 @@ def printer(value):
     name = (of.target().strip_typedefs() if pointer else of).tag
     if name not in DESCRIBE or pointer != (name in OPAQUE):
         return None
+    PAGES.clear()
     try:
         at = int(value) if pointer else int(value.address or 0)
         said = f"{f'{at:#x} ' if pointer else ''}{{{DESCRIBE[name](at)}}}"
@@ -779,6 +796,7 @@ The holder is known of recursive and shared mutexes; of all locks in a program t
         if not thread:
             raise gdb.GdbError("there is no process; attach to one, or load a core file")
         level = gdb.selected_frame().level()
+        PAGES.clear()
         try:
             gdb.write("".join(self.COMMANDS[name](World(), rest.strip())))
         finally:
