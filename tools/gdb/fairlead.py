@@ -15,6 +15,7 @@ Which data answer which question:
     holders              the owner in recursive and shared mutexes; table_holders, which FL_DEBUG fills; else addresses on stacks
 """
 import bisect
+import functools
 import os
 import re
 import struct
@@ -39,8 +40,8 @@ fl_loop all:Q@192
 fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:B@41 queue.length:Q@80 name:24s@164 next_listed:Q@192
 fl__executor_ops kind:Q@8
-fl__thread_pool backlog.ring:x@384 backlog.early.length:Q@856 backlog.late.length:Q@880 alive:I@1064 idle:I@1068
-    blocked:I@1072 full:B@1162 workers:Q@1240
+fl__thread_pool backlog.ring:x@384 backlog.early.length:Q@856 backlog.late.length:Q@880 alive:I@1064 idle:I@1068 full:B@1162
+    workers:Q@1240
 fl__thread_worker run.future:Q@8 thread.thread_:Q@72 number:I@144 next:Q@160
 fl__process_pool workers:Q@7856
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@864
@@ -57,8 +58,8 @@ fl__timer back:Q@32
 fl_timer heap_:q@0 function_:Q@56 arg_:Q@64
 fl__holder next:Q@0 id:Q@16 name:32s@24 held:Q@56 since:q@144
 fl__held next_of_mine:Q@8 lock:Q@40 kind:B@60 how:B@61 stack.at:16Q@64
-fl_rmutex owner_:Q@0 mutex_.word_:I@8 depth_:I@12
-fl_barrier parties_:I@0 arrived_:I@4 broken_:I@8
+fl_rmutex owner_:Q@0 mutex_.word_:I@8
+fl_barrier parties_:I@0 arrived_:I@4
 fl_group count_:Q@448
 fl_bytes data:Q@0 size:Q@8 owner_:Q@16
 fl_shm_sem word_:I@88
@@ -66,11 +67,11 @@ fl_shm_event word_:I@88
 fl_shm_barrier word_:Q@88 parties_:I@96
 """
 CONSTANTS = """
-BUCKET=64 MUTEX_LOCKED=1 MUTEX_WATCHED=8 MUTEX_HAND=4 RWLOCK_COUNT=134217727 RWLOCK_WRITER=2147483648
-ONCE_DONE=1 ONCE_RUNNING=2 EVENT_SET=1 EVENT_ONE_SET=8 FL_SEM_MAX=2147483647 FL_LATCH_MAX=2147483647 LOT_BUCKETS=1024
+BUCKET=64 MUTEX_LOCKED=1 MUTEX_WATCHED=8 RWLOCK_COUNT=134217727 RWLOCK_WRITER=2147483648 ONCE_DONE=1
+ONCE_RUNNING=2 EVENT_SET=1 EVENT_ONE_SET=8 FL_SEM_MAX=2147483647 FL_LATCH_MAX=2147483647 LOT_BUCKETS=1024
 FL__DEBUG_BUCKETS=4096 FL__DEBUG_READ=1 SCHED_PARKED=4 FL__MPMC_CLOSED=2 FL__MPMC_FLAGS=3 FL__MPMC_STEP=4
 FL__QUEUE_SPSC_CLOSED=4 FL__UNBOUNDED_CLOSED=2 FL__UNBOUNDED_TICKET=4 FUTURE_CLAIMED=1 FUTURE_CANCELLED=2 FUTURE_ENDED=4
-FL__SHM_TID=1073741823 FL__SHM_DIED=1073741824 FL__LINE=64 FL_SHM_BARRIER_MAX=1048575
+FL__SHM_TID=1073741823 FL__LINE=64 FL_SHM_BARRIER_MAX=1048575
 """
 KINDS = """
 NOTHING: something; MUTEX: mutex @; RWLOCK: reader-writer lock @; JOIN: the end of #; COND: condition @; SEM: semaphore @;
@@ -88,6 +89,7 @@ KIND = {name: number for number, (name, _) in enumerate(WORDS)}
 LOCKS, ENDS = ("MUTEX", "RWLOCK", "ONCE", "SHM"), ("JOIN", "FUTURE", "GROUP", "FIBERS")  # printed first, and last
 SHOWN, FRAMES = 8, 24  # the most waiters that are named for one stack; frames
 OUTER = re.compile("fl__switch_entry|fiber_begin|loop_fiber_body|thread_run|start_thread|_*clone3?|_*libc_start_.*|_start")
+WAITS = re.compile("fl__(wait_sleep|word_wait)")
 SHM_LOCK = re.compile("fl_shm_mutex|fl__shm_(context_)?acquire|fl__shm_enter")
 
 
@@ -180,21 +182,18 @@ class View:
         return found[0] if len(found) == 1 else found
 
 
-class Structs(dict):
-    def __missing__(self, name):
-        self[name] = Struct(name)
-        return self[name]
-
-
-S = Structs()  # emptied when the program's files change
+S = functools.lru_cache(None)(Struct)  # by name; forgotten when the program's files change
 
 
 def each(first, name, link="next"):
-    """The structs of a list; it may be damaged."""
+    """The structs of a list, which may be changing."""
     seen = set()
     while first and first not in seen:
         seen.add(first)
-        view = S[name](first)
+        try:
+            view = S(name)(first)
+        except gdb.MemoryError:
+            return
         yield view
         first = view[link]
 
@@ -250,45 +249,16 @@ def unwind(frame):
 
 
 def readable(names):
-    """From the innermost public function on; where the compiler left none, from the library's last one."""
-    public = [i for i, (name, _) in enumerate(names) if re.match("fl_[a-z]", name)]
-    ours = [i for i, (name, _) in enumerate(names) if name.startswith("fl__") and not OUTER.fullmatch(name)]
-    return tuple(name + place for name, place in names[(public[:1] or ours[-1:] or [0])[0]:] if not OUTER.fullmatch(name))
-
-
-class Stacks:
-    """Fibers whose return addresses are those of an earlier fiber, in the same places, have the same stack."""
-
-    def __init__(self):
-        arm = "aarch64" in gdb.selected_inferior().architecture().name()
-        self.names = ("sp", "x29", "pc", "x19") if arm else ("rsp", "rbp", "rip", "rbx")
-        self.known = {}
-
-    def of_thread(self, thread):
-        thread.gdb.switch()
-        return readable(unwind(gdb.newest_frame())[0])
-
-    def of_flow(self, view, member):
-        """Of a suspended fiber, or of a thread while a fiber runs on it."""
-        values = [view[f"{member}.at.{name}"] for name in ("sp", "fp", "pc", "base")]
-        for size, returns, names in self.known.get(values[2], ()):
-            try:
-                data = read_paged(values[0], size)
-            except gdb.MemoryError:
-                continue
-            if all(struct.unpack_from("<Q", data, at)[0] == value for at, value in returns):
-                return names
-        try:
-            UNWINDER.switch(self.names, values)
-            names, returns = unwind(gdb.newest_frame().older())
-        except gdb.error as error:
-            names, returns = [(f"(gdb: {error})", "")], [None]
-        finally:
-            UNWINDER.switch(None, None)
-        names = readable(names)
-        if None not in returns:
-            self.known.setdefault(values[2], []).append((max((at for at, _ in returns), default=0) + 8, returns, names))
-        return names
+    """Without what a wait calls: from the public function on, or, if the compiler has left none, from the first one outside of the wait."""
+    inner = next((i for i, (name, _) in enumerate(names) if WAITS.match(name)), -1) + 1
+    while 0 < inner < len(names) and names[inner][0].startswith("fl__") and not OUTER.fullmatch(names[inner][0]):
+        inner += 1
+    for i in range(inner, len(names) if inner else 0):
+        public = re.match("fl_([a-z]+)", names[i][0])
+        if public and all(re.match(public[1], name) for name, _ in names[inner:i]):
+            inner = i
+            break
+    return tuple(name + place for name, place in names[inner:] if not OUTER.fullmatch(name))
 
 
 # ---- What there is ----
@@ -307,6 +277,10 @@ class Thread:
             self.futex = at if call == (98 if arm else 202) and not op & 128 else 0
         except (gdb.error, ValueError):
             pass
+
+    def stack(self):
+        self.gdb.switch()
+        return readable(unwind(gdb.newest_frame())[0])
 
     def __str__(self):
         return f"thread {self.gdb.num}"
@@ -332,9 +306,9 @@ class World:
             raise gdb.GdbError("no symbols of Fairlead here: gdb needs the program as it was before `strip`")
         connection = gdb.selected_inferior().connection
         self.live = connection is not None and connection.type == "native"
-        self.contexts, self.scheds, self.executors, self.names, self.stacks, self.cached = {}, {}, {}, {}, Stacks(), {}
-        self.fiber_ops = address("fl__fiber_parker")
-        arm = self.stacks.names[0] == "sp"
+        self.contexts, self.scheds, self.executors, self.names, self.cached, self.known = {}, {}, {}, {}, {}, {}
+        self.fiber_ops, arm = address("fl__fiber_parker"), "aarch64" in gdb.selected_inferior().architecture().name()
+        self.registers = ("sp", "x29", "pc", "x19") if arm else ("rsp", "rbp", "rip", "rbx")
         self.threads = [Thread(t, arm) for t in sorted(gdb.selected_inferior().threads(), key=lambda t: t.num)]
         self.by_sp = sorted(self.threads, key=lambda t: t.sp)
         for thread in self.threads:
@@ -362,8 +336,8 @@ class World:
     def add_context(self, at, thread=None):
         found = self.contexts.get(at)
         if not found:
-            view = S["fl__ctx"](at)
-            fiber = S["fl_fiber"](at - S["fl_fiber"]["in.ctx"][1]) if view["ops"] == self.fiber_ops else None
+            view = S("fl__ctx")(at)
+            fiber = S("fl_fiber")(at - S("fl_fiber")["in.ctx"][1]) if view["ops"] == self.fiber_ops else None
             found = self.contexts[at] = Context(at, view["id"], fiber["in.name"] if fiber else text(view["name"]))
             found.fiber, found.worker = fiber, view["worker"]
             if view["awaits.kind"]:
@@ -376,22 +350,22 @@ class World:
 
     def add_sched(self, at, thread=None):
         if at not in self.scheds:
-            self.scheds[at] = S["fl__sched"](at)
+            self.scheds[at] = S("fl__sched")(at)
         if self.scheds[at]["thread"]:
             self.add_context(self.scheds[at]["thread"], thread)
 
     def read_queues(self):
         data = read(address("lot_buckets"), K.LOT_BUCKETS * K.BUCKET)
-        for at in range(S["fl__bucket"]["queues"][1], len(data), K.BUCKET):
+        for at in range(S("fl__bucket")["queues"][1], len(data), K.BUCKET):
             try:
                 for queue in each(struct.unpack_from("<Q", data, at)[0], "fl__node", "below"):
                     for node in each(queue.at, "fl__node"):
                         self.read_wait(node)
             except gdb.MemoryError:
-                gdb.write("(a wait queue was changing: its waiters may be left out)\n")
+                gdb.write("(a wait queue cannot be read)\n")
 
     def read_wait(self, node):
-        wait = S["fl__wait"](node["wait"])
+        wait = S("fl__wait")(node["wait"])
         context = self.add_context(wait["ctx"])
         if node["observer"] and context.key:
             return  # of a cancel token, or of another object of the same wait
@@ -404,20 +378,42 @@ class World:
         context.wait = (KIND["MUTEX"], context.key) if signalled else (wait["kind"], wait["object"])
 
     def read_fibers(self, sched):
-        for fiber in each(S["fl_loop"](sched["config.user"])["all"], "fl_fiber"):
+        for fiber in each(S("fl_loop")(sched["config.user"])["all"], "fl_fiber"):
             at = fiber.at + fiber.of["in.ctx"][1]
-            ident = struct.unpack_from("<Q", fiber.data, at - fiber.at + S["fl__ctx"]["id"][1])[0]
+            ident = struct.unpack_from("<Q", fiber.data, at - fiber.at + S("fl__ctx")["id"][1])[0]
             context = self.contexts.setdefault(at, Context(at, ident, fiber["in.name"]))
             context.fiber = fiber
             if fiber["in.parked"] and not self.runs(context) and not context.key:
-                wait = S["fl__wait"](fiber["in.parked"])
+                wait = S("fl__wait")(fiber["in.parked"])
                 context.wait = (wait["kind"], wait["object"]) if wait["park_word"] == K.SCHED_PARKED else None
 
     def read_executors(self):
         found = [c.wait[1] for c in self.contexts.values() if c.wait and WORDS[c.wait[0]][0] in ("TASK", "EXECUTOR", "BACKLOG")]
-        found += [S["fl__run"](c.worker)["executor"] for c in self.contexts.values() if c.worker]
+        found += [S("fl__run")(c.worker)["executor"] for c in self.contexts.values() if c.worker]
         found += [e.at for e in each(variable("executors_first"), "fl_executor", "next_listed")]
         self.executors = {at: Executor(self, at) for at in found if at}
+
+    def stack_of_flow(self, view, member):
+        """Of a suspended fiber, or of a thread while a fiber runs on it. With the return addresses of an earlier one it is the same."""
+        values = [view[f"{member}.at.{name}"] for name in ("sp", "fp", "pc", "base")]
+        for size, returns, names in self.known.get(values[2], ()):
+            try:
+                data = read_paged(values[0], size)
+            except gdb.MemoryError:
+                continue
+            if all(struct.unpack_from("<Q", data, at)[0] == value for at, value in returns):
+                return names
+        try:
+            UNWINDER.switch(self.registers, values)
+            names, returns = unwind(gdb.newest_frame().older())
+        except gdb.error as error:
+            names, returns = [(f"(gdb: {error})", "")], [None]
+        finally:
+            UNWINDER.switch(None, None)
+        names = readable(names)
+        if None not in returns:
+            self.known.setdefault(values[2], []).append((max((at for at, _ in returns), default=0) + 8, returns, names))
+        return names
 
     def runs(self, context):
         return self.scheds[context.fiber["in.sched"]]["running"] == context.fiber.at
@@ -432,12 +428,12 @@ class World:
         if fiber and not fiber["in.begun"]:
             return ("(has not begun)",)
         if fiber and not self.runs(context):
-            return self.stacks.of_flow(fiber, "in.flow")
+            return self.stack_of_flow(fiber, "in.flow")
         if fiber:
             thread = self.contexts[self.scheds[fiber["in.sched"]]["thread"]].thread
         elif thread and thread.sched_at and self.scheds[thread.sched_at]["running"]:
-            return self.stacks.of_flow(self.scheds[thread.sched_at], "main")
-        return self.stacks.of_thread(thread) if thread else ()
+            return self.stack_of_flow(self.scheds[thread.sched_at], "main")
+        return thread.stack() if thread else ()
 
     def name(self, at):
         if at not in self.names:
@@ -451,7 +447,7 @@ class World:
     def rmutex(self, context):
         """The recursive mutex for which the context waits; 0: it waits for another object."""
         is_one = context.wait[0] == KIND["MUTEX"] and any(frame.startswith("fl_rmutex") for frame in self.stack(context))
-        return context.wait[1] - S["fl_rmutex"]["mutex_.word_"][1] if is_one else 0
+        return context.wait[1] - S("fl_rmutex")["mutex_.word_"][1] if is_one else 0
 
     def awaited(self, context):
         (kind, of), base = context.wait, self.rmutex(context)
@@ -476,7 +472,7 @@ class World:
         if name == "FUTURE":
             return [w.context for e in self.executors.values() for w in e.workers if w.future == of and w.context]
         if self.rmutex(context):
-            owner = S["fl_rmutex"](self.rmutex(context))["owner_"]
+            owner = S("fl_rmutex")(self.rmutex(context))["owner_"]
             return [self.by_id.get(owner, f"context {owner}")] if owner else []
         if name == "SHM" and any(SHM_LOCK.match(frame) for frame in self.stack(context)):
             tid = number(of) & K.FL__SHM_TID
@@ -515,11 +511,11 @@ class World:
 
 class Executor:
     def __init__(self, world, at):
-        self.view, self.at, self.workers = S["fl_executor"](at), at, []
-        self.kind = text(S["fl__executor_ops"](self.view["ops"])["kind"])
+        self.view, self.at, self.workers = S("fl_executor")(at), at, []
+        self.kind = text(S("fl__executor_ops")(self.view["ops"])["kind"])
         self.pending, self.counts = self.view["queue.length"], f"at most {self.view['workers']} workers"
         if self.kind == "threads":
-            pool = S["fl__thread_pool"](at)
+            pool = S("fl__thread_pool")(at)
             self.pending = pool["backlog.early.length"] + ring_length(at + pool.of["backlog.ring"][1]) + pool["backlog.late.length"]
             self.counts = f"{pool['alive']} workers, {pool['idle']} idle, {self.counts}" + \
                 (", and no more may stand in" if pool["full"] else "")
@@ -527,8 +523,8 @@ class Executor:
                 if w["thread.thread_"]:
                     self.add(world.contexts.get(w["thread.thread_"]), w["run.future"], f"worker {w['number']}")
         elif self.kind == "processes":
-            for w in each(S["fl__process_pool"](at)["workers"], "fl__process_pool_worker"):
-                process, blocks = S["fl_process"](w["process"]), [b for b in w["blocks"] if b]
+            for w in each(S("fl__process_pool")(at)["workers"], "fl__process_pool_worker"):
+                process, blocks = S("fl_process")(w["process"]), [b for b in w["blocks"] if b]
                 self.add(None, blocks[0] if blocks else 0, f"{process['name']}, process {process['pid']}")
                 self.pending += max(0, len(blocks) - 1)
 
@@ -543,26 +539,26 @@ class Executor:
 
 
 def ring_length(at):
-    ring = S["fl_mpmc"](at)
+    ring = S("fl_mpmc")(at)
     head, tail = (ring[end] & ~K.FL__MPMC_FLAGS for end in ("head", "tail"))
     laps = (tail & ~ring["mask"]) - (head & ~ring["mask"])
     return ((tail & ring["mask"]) - (head & ring["mask"])) // K.FL__MPMC_STEP + (ring["capacity"] if laps else 0)
 
 
 def of_queue(at):
-    q = S["fl_queue"](at)
+    q = S("fl_queue")(at)
     state, backend = at + q.of["state"][1], symbol(q["backend"])
     length = closed = 0
     if backend == "fl__backend_mpmc":
-        length, closed = ring_length(state), S["fl_mpmc"](state)["tail"] & K.FL__MPMC_CLOSED
+        length, closed = ring_length(state), S("fl_mpmc")(state)["tail"] & K.FL__MPMC_CLOSED
     elif backend == "fl__backend_spsc":
-        ring = S["fl__queue_spsc"](state)
+        ring = S("fl__queue_spsc")(state)
         length, closed = ring["put.count"] - ring["get.count"], ring["flags"] & K.FL__QUEUE_SPSC_CLOSED
     elif backend in ("fl__backend_priority", "fl__backend_overwrite"):
-        length, closed = S["locked"](state)["length"], S["locked"](state)["closed"]
+        length, closed = S("locked")(state)["length"], S("locked")(state)["closed"]
     elif backend == "fl__backend_unbounded":
-        u = S["fl_mpmc_unbounded"](-(-state // K.FL__LINE) * K.FL__LINE)
-        first, last = S["fl__segment"](u["head"]), S["fl__segment"](u["tail"])
+        u = S("fl_mpmc_unbounded")(-(-state // K.FL__LINE) * K.FL__LINE)
+        first, last = S("fl__segment")(u["head"]), S("fl__segment")(u["tail"])
         put = last["first"] + min(last["tail"] // K.FL__UNBOUNDED_TICKET, u["slots"])
         length, closed = max(0, put - first["first"] - first["head"]), last["tail"] & K.FL__UNBOUNDED_CLOSED
     bound = "a rendezvous" if backend == "fl__backend_rendezvous" else f"{length} items" + \
@@ -571,51 +567,44 @@ def of_queue(at):
 
 
 def of_future(at):
-    f = S["fl_future"](at)
+    f = S("fl_future")(at)
     how = "pending" if not f["state"] & (K.FUTURE_CLAIMED | K.FUTURE_ENDED) else "running" if not f["state"] & K.FUTURE_ENDED else \
         "cancelled" if f["state"] & K.FUTURE_CANCELLED else f"ended with {f['error']}"
-    return f"{text(S['fl_task_type'](f['type'])['name']) if f['type'] else 'promise'}, {how}"
+    return f"{text(S('fl_task_type')(f['type'])['name']) if f['type'] else 'promise'}, {how}"
 
 
 def of_bytes(at):
-    b = S["fl_bytes"](at)
+    b = S("fl_bytes")(at)
     return f"{b['size']} bytes{'' if b['owner_'] else ', borrowed'}: {read(b['data'], min(b['size'], 64)) if b['size'] else b''}"
 
 
 def of_timer(at):
-    t = S["fl_timer"](at)
-    if not S["fl__timer"](at)["back"]:
+    t = S("fl_timer")(at)
+    if not S("fl__timer")(at)["back"]:
         return "not pending"
     left = (t["heap_"] - time.clock_gettime_ns(time.CLOCK_MONOTONIC)) / 1e9
     due = f"in {left:.3f} s" if gdb.selected_inferior().connection.type == "native" else f"at {t['heap_'] / 1e9:.3f} s"
     return f"calls {symbol(t['function_'])}({symbol(t['arg_']) or hex(t['arg_'])}) {due}"
 
 
-def of_rwlock(word):
-    return "a writer holds it" if word & K.RWLOCK_WRITER else f"{word & K.RWLOCK_COUNT} readers hold it"
-
-
-def of_shm_mutex(word):
-    return (f"held by thread {word & K.FL__SHM_TID}" if word & K.FL__SHM_TID else "free") + (", an owner died" if word & K.FL__SHM_DIED else "")
-
-
 DESCRIBE = {
     "fl_queue": of_queue, "fl_future": of_future, "fl_bytes": of_bytes, "fl_timer": of_timer,
     "fl_mutex": lambda at: "held" if number(at) & (K.MUTEX_LOCKED | K.MUTEX_WATCHED) else "free",
-    "fl_rmutex": lambda at: (lambda m: f"held {m['depth_'] + 1} times by context {m['owner_']}" if m["owner_"] else "free")(S["fl_rmutex"](at)),
-    "fl_rwlock": lambda at: of_rwlock(number(at)), "fl_shm_mutex": lambda at: of_shm_mutex(number(at)),
+    "fl_rmutex": lambda at: f"owner: context {number(at, 'Q')}" if number(at, "Q") else "free",
+    "fl_rwlock": lambda at: "a writer holds it" if number(at) & K.RWLOCK_WRITER else f"{number(at) & K.RWLOCK_COUNT} readers hold it",
+    "fl_shm_mutex": lambda at: f"held by thread {number(at) & K.FL__SHM_TID}" if number(at) & K.FL__SHM_TID else "free",
     "fl_cond": lambda at: "waiters" if number(at) & 1 else "no waiters",
     "fl_sem": lambda at: f"{number(at) & K.FL_SEM_MAX} permits",
-    "fl_shm_sem": lambda at: f"{S['fl_shm_sem'](at)['word_'] & K.FL_SEM_MAX} permits",
+    "fl_shm_sem": lambda at: f"{S('fl_shm_sem')(at)['word_'] & K.FL_SEM_MAX} permits",
     "fl_event": lambda at: "set" if number(at) & (K.EVENT_SET | K.EVENT_ONE_SET) else "not set",
-    "fl_shm_event": lambda at: "set" if S["fl_shm_event"](at)["word_"] & K.EVENT_SET else "not set",
+    "fl_shm_event": lambda at: "set" if S("fl_shm_event")(at)["word_"] & K.EVENT_SET else "not set",
     "fl_latch": lambda at: f"{number(at) & K.FL_LATCH_MAX} counts left",
     "fl_once": lambda at: "done" if number(at) & K.ONCE_DONE else "running" if number(at) & K.ONCE_RUNNING else "not done",
-    "fl_barrier": lambda at: "{0[arrived_]} of {0[parties_]} parties".format(S["fl_barrier"](at)),
-    "fl_shm_barrier": lambda at: f"{number(at + 88) & K.FL_SHM_BARRIER_MAX} of {S['fl_shm_barrier'](at)['parties_']} parties",
-    "fl_group": lambda at: f"{S['fl_group'](at)['count_']} members have not ended",
-    "fl_executor": lambda at: (lambda e: f"{e['name']}{', closed' if e['closed'] else ''}")(S["fl_executor"](at)),
-    "fl_fiber": lambda at: S["fl_fiber"](at)["in.name"],
+    "fl_barrier": lambda at: "{0[arrived_]} of {0[parties_]} parties".format(S("fl_barrier")(at)),
+    "fl_shm_barrier": lambda at: f"{number(at + 88) & K.FL_SHM_BARRIER_MAX} of {S('fl_shm_barrier')(at)['parties_']} parties",
+    "fl_group": lambda at: f"{S('fl_group')(at)['count_']} members have not ended",
+    "fl_executor": lambda at: S("fl_executor")(at)["name"],
+    "fl_fiber": lambda at: S("fl_fiber")(at)["in.name"],
 }
 OPAQUE = ("fl_queue", "fl_future", "fl_executor", "fl_fiber")  # users have pointers to them
 
@@ -714,7 +703,7 @@ def threads(world, _):
             said += f", has a loop of {len(fibers_of)} fibers" + "".join(f", runs fiber {c}" for c in fibers_of if world.runs(c))
         elif context and context.wait:
             said += f", waits{world.time(context)} for {world.awaited(context)}"
-        yield f"{thread}, LWP {thread.tid}: {said}\n" + print_stack(world.stacks.of_thread(thread))
+        yield f"{thread}, LWP {thread.tid}: {said}\n" + print_stack(thread.stack())
 
 
 def fibers(world, wanted):
@@ -765,7 +754,7 @@ def queue(world, expression):
     at = int(gdb.parse_and_eval(f"(unsigned long)({expression})"))
     yield f"queue {world.name(at)}: {of_queue(at)}\n"
     for side, why in enumerate(("to get", "to put", "to join")):
-        key = at + S["fl_queue"]["wait_keys"][1] + 2 * side + 1
+        key = at + S("fl_queue")["wait_keys"][1] + 2 * side + 1
         yield print_groups(grouped([c for c in world.contexts.values() if c.key == key], world.stack), f"waits {why}: {{}}")
 
 
@@ -805,8 +794,8 @@ The holder is known of recursive and shared mutexes; of all locks in a program t
 
 
 Fl()
-gdb.events.new_objfile.connect(lambda event: S.clear())
-gdb.events.clear_objfiles.connect(lambda event: S.clear())
+gdb.events.new_objfile.connect(lambda event: S.cache_clear())
+gdb.events.clear_objfiles.connect(lambda event: S.cache_clear())
 gdb.pretty_printers[:] = [p for p in gdb.pretty_printers if getattr(p, "__module__", "") != "fairlead"]
 printer.__module__ = "fairlead"
 gdb.pretty_printers.append(printer)
