@@ -19,6 +19,7 @@ SOURCES = """core/wait/lot.c core/sync/mutex.c core/sync/rwlock.c core/sync/once
     core/future/future.c core/exec/timer.c loop/fiber/scheduler.c loop/loop.c process/pool/process_pool.c process/process.c
     process/shm/shm_lock.c"""
 FIBERS = 10000  # of hang.c
+JOIN_CYCLE = r"(?m)^deadlock: .*\n +left \((\d+)\) waits for the end of right \((\d+)\)\n +right \(\2\) waits for the end of left \(\1\)"
 # Commands, and regular expressions that what they say of a case must match: the cause of the hang.
 CAUSES = {
     "lock_order": ("fl waits", r"probably a deadlock.*\n +alice pays \(\d+\), thread \d waits for mutex bob .*\n +bob pays .* for mutex alice",
@@ -26,18 +27,17 @@ CAUSES = {
     "recursive": ("fl locks", r"recursive mutex ledger at 0x\w+, held by keeper \(\d+\), thread \d\n +waits: clerk (.*\n)+ +#\d fl_rmutex_lock\n +#\d wants_ledger"),
     "lost_wakeup": ("fl waits", r"condition ready at 0x\w+ .*\n +waits: main \(\d+\), thread 1\n +#0 fl_cond_wait_until\n +#1 lost_wakeup"),
     "starved_pool": ("fl pools", r"executor press \(threads\) .* pending tasks: \d+;", r"starved: tasks are pending, and each worker waits",
-                     r"worker 0.*: has the task set_type, waits for event never"),
+                     r"worker \d+; worker \d+.*: has the task set_type, waits for event never"),
     "full_queue": ("fl queue *(long *)&orders", r"4 items of at most 4\n +waits to put: main \(\d+\), thread 1\n(.*\n)* +#\d full_queue"),
-    "join_cycle": ("fl fibers", r"left \((\d+)\) waits for the end of right \((\d+)\)(.*\n)*  right \(\2\) waits for the end of left \(\1\)",
-                   r"#0 fl_fiber_join_until"),
+    "join_cycle": ("fl waits", JOIN_CYCLE, r"the end of right \(\d+\)\n +waits: left \(\d+\)\n +#0 fl_fiber_join_until",
+                   r"the end of a sleep\n +waits: main"),
     "lost_fiber": ("fl waits", r"event never at 0x\w+ \(not set\)\n +waits: sleeper \(\d+\);.* and 9992 more\n +#0 fl_event_wait_until",
                    r"group 0x\w+ \(10000 members have not ended\)\n +waits: main"),
-    "dead_owner": ("fl locks", r"object shared at 0x\w+ in shared memory, held by thread (\d+) \(\w+, \(\w+\); look there: gdb -p \1\)\n +waits: main (.*\n)+ +#\d fl_shm_mutex_lock_until"),
-    "child_waits": ("fl waits", r"the end of process (\d+) \(sleep, \(sleeping\); look there: gdb -p \1\)\n +waits: main"),
+    "dead_owner": ("fl locks", r"object shared at 0x\w+ in shared memory, held by thread (\d+) \(\w+, \w+; look there: gdb -p \1\)\n +waits: main (.*\n)+ +#\d fl_shm_mutex_lock_until"),
+    "child_waits": ("fl waits", r"the end of process (\d+) \(sleep, sleeping; look there: gdb -p \1\)\n +waits: main"),
     "late_timer": ("fl waits", r"event never at 0x\w+ \(not set\)\n +waits: main", r"the next timer calls set_never\(never\) in 9999\d\d\.\d+ s"),
 }
-AARCH64 = (r"(?m)^deadlock: .*\n +left \((\d+)\) waits for the end of right \((\d+)\)\n +right \(\2\) waits for the end of left \(\1\)",
-           r"(?m)  left .*\n +#0 fl_fiber_join_until\n +#1 joins_right", r"(?m)  right .*\n +#0 fl_fiber_join_until\n +#1 joins_left")
+AARCH64 = (JOIN_CYCLE, r"(?m)  left .*\n +#0 fl_fiber_join_until\n +#1 joins_right", r"(?m)  right .*\n +#0 fl_fiber_join_until\n +#1 joins_left")
 
 
 class Gdb:

@@ -504,7 +504,7 @@ class World:
         try:
             with open(f"/proc/{tid}/status", encoding="utf-8") as status:
                 said = dict(line.split(":\t", 1) for line in status.read().splitlines() if ":\t" in line)
-            return f" ({said['Name']}, {said['State'].split(' ')[1]}; look there: gdb -p {said['Tgid']})"
+            return f" ({said['Name']}, {said['State'].split('(')[1].strip(')')}; look there: gdb -p {said['Tgid']})"
         except OSError:
             return ", which does not exist"
 
