@@ -147,10 +147,15 @@ class Gdb:
 
     def structs_are_printed(self):
         """Of a program with debug information."""
-        program = self.program("-g")
-        said = self.gdb(program, "-ex", "break say", "-ex", "run full_queue", "-ex", "print alice", "-ex", "print orders",
-                        "-ex", "print never", "-ex", "print both", "-ex", "print ledger", "-ex", "print ready", "-ex", "print shared")
-        expect(said, "$1 = {free}", " {0 items of at most 4}", "{not set}", "{0 of 2 parties}", "= {free}", "{no waiters}")
+        program = self.program("-g", "-fno-eliminate-unused-debug-types")
+        described = re.search(r"\nDESCRIBE = \{.*?\n\}\nOPAQUE = \((.*?)\)", read(self.script), re.S)
+        names = [name for name in re.findall(r'"(fl_\w+)": ', described[0]) if name not in described[1]]
+        prints = [argument for name in names for argument in ("-ex", f"print *({name} *)&never")]
+        said = self.gdb(program, "-ex", "break say", "-ex", "run full_queue", "-ex", "print orders", "-ex", "kill", "-ex", "run starved_pool",
+                        "-ex", "print pool", "-ex", "print last", "-ex", "print both", "-ex", "print never", *prints)
+        expect(said, " {0 items of at most 4}", " {press}", " {set_type, pending}", " {0 of 2 parties}", " {not set}")
+        if len(re.findall(r"(?m)^\$\d+ = \{[^=]*\}$", said)) != len(names) + 2:
+            raise Failure(said)
 
     def is_installed(self):
         """Where pkg-config says; and with the shared library where gdb looks, if the prefix is /usr."""

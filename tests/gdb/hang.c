@@ -26,6 +26,8 @@ static fl_barrier both = FL_BARRIER_INIT(2);
 static fl_shm_mutex shared = FL_SHM_MUTEX_INIT;
 static fl_thread threads[2];
 static fl_queue *orders;
+static fl_executor *pool;
+static fl_future *last;
 
 static void start(int i, const char *name, fl_thread_function *function)
 {
@@ -112,8 +114,6 @@ FL_TASK(set_type, void, void)
 
 static int starved_pool(void)
 {
-	fl_executor *pool;
-	fl_future *last = NULL;
 	MUST(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 2, .name = "press"}));
 	for (int i = 0; i < TASKS; i++) {
 		fl_future_free(last);

@@ -42,7 +42,7 @@ fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:B@41 queue.length:Q@80 name:
 fl__executor_ops kind:Q@8
 fl__thread_pool backlog.ring:x@384 backlog.early.length:Q@856 backlog.late.length:Q@880 alive:I@1064 idle:I@1068 full:B@1162
     workers:Q@1240
-fl__thread_worker run.future:Q@8 thread.thread_:Q@72 number:I@144 next:Q@160
+fl__thread_worker thread.thread_:Q@72 running:Q@80 number:I@144 next:Q@160
 fl__process_pool workers:Q@7856
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@864
 fl_process pid:i@36 name:32s@184
@@ -513,15 +513,17 @@ class Executor:
     def __init__(self, world, at):
         self.view, self.at, self.workers = S("fl_executor")(at), at, []
         self.kind = text(S("fl__executor_ops")(self.view["ops"])["kind"])
-        self.pending, self.counts = self.view["queue.length"], f"at most {self.view['workers']} workers"
+        self.pending, self.counts = self.view["queue.length"], f"at most {self.view['workers']}"
         if self.kind == "threads":
             pool = S("fl__thread_pool")(at)
             self.pending = pool["backlog.early.length"] + ring_length(at + pool.of["backlog.ring"][1]) + pool["backlog.late.length"]
-            self.counts = f"{pool['alive']} workers, {pool['idle']} idle, {self.counts}" + \
+            self.counts = f"{pool['alive']}, {pool['idle']} idle, {self.counts}" + \
                 (", and no more may stand in" if pool["full"] else "")
+            none = (address("pool_taking"), address("pool_between"))
             for w in each(pool["workers"], "fl__thread_worker"):
                 if w["thread.thread_"]:
-                    self.add(world.contexts.get(w["thread.thread_"]), w["run.future"], f"worker {w['number']}")
+                    task = 0 if w["running"] in none else w["running"]
+                    self.add(world.contexts.get(w["thread.thread_"]), task, f"worker {w['number']}")
         elif self.kind == "processes":
             for w in each(S("fl__process_pool")(at)["workers"], "fl__process_pool_worker"):
                 process, blocks = S("fl_process")(w["process"]), [b for b in w["blocks"] if b]
@@ -730,7 +732,7 @@ def locks(world, _):
 
 
 def print_pool(world, e):
-    said = f"executor {e.view['name']} ({e.kind}) at {e.at:#x}: pending tasks: {e.pending}; {e.counts}" + \
+    said = f"executor {e.view['name']} ({e.kind}) at {e.at:#x}: pending tasks: {e.pending}; workers: {e.counts}" + \
         f"{', closed' if e.view['closed'] else ''}{', broken' if e.view['broken'] else ''}\n"
     said += "    starved: tasks are pending, and each worker waits\n" if e.is_starved() else ""
 
