@@ -107,12 +107,12 @@ class Gdb:
         cores = glob.glob(os.path.join(folder, "core*"))
         if not cores:
             raise Skip("this system stores no core files in the working directory")
-        said = self.gdb(self.program(), cores[0], "-ex", "fl fibers", "-ex", "fl threads")
+        said = self.gdb(self.program(), cores[0], "-ex", "fl fibers", "-ex", "fl threads", "-ex", "fl fibers main")
         shutil.rmtree(folder)
         lines = re.findall(sleeper, said)
         if len(lines) != FIBERS or lines != re.findall(sleeper, alive):
             raise Failure(f"{len(lines)} lines in:\n{said[-2000:]}")
-        expect(said, f": {FIBERS + 1} fibers\n", f", has a loop of {FIBERS + 1} fibers\n")
+        expect(said, f": {FIBERS + 1} fibers\n", ": 1 fibers\n", f", has a loop of {FIBERS + 1} fibers\n")
         if said.count("#0 fl_event_wait_until") != 1:
             raise Failure("each fiber has a stack of its own")
 

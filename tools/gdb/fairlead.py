@@ -14,7 +14,6 @@ Which data answer which question:
     executors            executors_first; without it, the waits of idle workers, and fl__ctx.worker of busy ones
     holders              the owner in recursive and shared mutexes; table_holders, which FL_DEBUG fills; else addresses on stacks
 """
-import bisect
 import functools
 import os
 import re
@@ -91,9 +90,7 @@ SHOWN, FRAMES = 8, 24  # the most waiters that are named for one stack; frames
 OUTER = re.compile("fl__switch_entry|fiber_begin|loop_fiber_body|thread_run|start_thread|_*clone3?|_*libc_start_.*|_start")
 WAITS = re.compile("fl__(wait_sleep|word_wait)")
 SHM_LOCK = re.compile("fl_shm_mutex|fl__shm_(context_)?acquire|fl__shm_enter")
-
-
-PAGES, PAGE = {}, 4096
+PAGES, PAGE = {}, 4096  # what the command has read of stacks
 PAGED = ("fl__node", "fl__wait", "fl__ctx", "fl_fiber")
 
 
@@ -130,6 +127,11 @@ def address(symbol):
 def variable(symbol):
     at = address(symbol)
     return number(at, "Q") if at else 0
+
+
+def is_live():
+    """A process of this machine."""
+    return getattr(getattr(gdb.selected_inferior(), "connection", None), "type", "") == "native"
 
 
 def as_in_c(name):
@@ -271,12 +273,13 @@ class Thread:
         frame = gdb.newest_frame()
         self.sp = int(frame.read_register("sp"))
         self.context_at, self.sched_at = variable("fl__ctx_current"), variable("fl__sched_current")
-        self.futex = 0  # on which it sleeps, if in shared memory
+        names = ["x8", "x1", "x0", *(f"x{i}" for i in range(19, 30))] if arm else ["orig_rax", "rsi", "rdi", "rbx", "rbp", "r12", "r13", "r14", "r15"]
         try:
-            call, op, at = (int(frame.read_register(r)) & (1 << 64) - 1 for r in (("x8", "x1", "x0") if arm else ("orig_rax", "rsi", "rdi")))
-            self.futex = at if call == (98 if arm else 202) and not op & 128 else 0
+            call, op, at, *saved = (int(frame.read_register(name)) & (1 << 64) - 1 for name in names)
         except (gdb.error, ValueError):
-            pass
+            call, op, at, saved = 0, 0, 0, ()  # no such register in this file
+        self.futex = at if call == (98 if arm else 202) and not op & 128 else 0  # on which it sleeps, if in shared memory
+        self.saved = set(saved)
 
     def stack(self):
         self.gdb.switch()
@@ -298,19 +301,21 @@ class Context:
         return f"{self.name} ({self.id})" + (f", {self.thread}" if self.thread else "")
 
 
+def wait_for(kind, of):
+    return (kind if kind < len(WORDS) else KIND["NOTHING"], of)
+
+
 class World:
     """Everything, at the moment of a command."""
 
     def __init__(self):
         if address("lot_buckets") is None:
             raise gdb.GdbError("no symbols of Fairlead here: gdb needs the program as it was before `strip`")
-        connection = gdb.selected_inferior().connection
-        self.live = connection is not None and connection.type == "native"
-        self.contexts, self.scheds, self.executors, self.names, self.cached, self.known = {}, {}, {}, {}, {}, {}
+        self.live = is_live()
+        self.contexts, self.scheds, self.executors, self.names, self.stacks, self.known, self.on_stacks = {}, {}, {}, {}, {}, {}, None
         self.fiber_ops, arm = address("fl__fiber_parker"), "aarch64" in gdb.selected_inferior().architecture().name()
         self.registers = ("sp", "x29", "pc", "x19") if arm else ("rsp", "rbp", "rip", "rbx")
         self.threads = [Thread(t, arm) for t in sorted(gdb.selected_inferior().threads(), key=lambda t: t.num)]
-        self.by_sp = sorted(self.threads, key=lambda t: t.sp)
         for thread in self.threads:
             if thread.context_at:
                 self.add_context(thread.context_at, thread)
@@ -341,7 +346,7 @@ class World:
             found = self.contexts[at] = Context(at, view["id"], fiber["in.name"] if fiber else text(view["name"]))
             found.fiber, found.worker = fiber, view["worker"]
             if view["awaits.kind"]:
-                found.wait = (view["awaits.kind"], view["awaits.object"])
+                found.wait = wait_for(view["awaits.kind"], view["awaits.object"])
             if fiber:
                 self.add_sched(fiber["in.sched"])
         if thread and not found.fiber:
@@ -370,12 +375,12 @@ class World:
         if node["observer"] and context.key:
             return  # of a cancel token, or of another object of the same wait
         if not context.fiber and not context.thread:
-            below = bisect.bisect(self.by_sp, wait.at, key=lambda t: t.sp)
+            below = [t for t in self.threads if t.sp <= wait.at]
             if below:
-                self.add_context(context.at, self.by_sp[below - 1])
+                self.add_context(context.at, max(below, key=lambda t: t.sp))
         signalled = wait["kind"] == KIND["COND"] and node["key"] != wait["object"] and not node["observer"]
         context.key = node["key"]
-        context.wait = (KIND["MUTEX"], context.key) if signalled else (wait["kind"], wait["object"])
+        context.wait = (KIND["MUTEX"], context.key) if signalled else wait_for(wait["kind"], wait["object"])
 
     def read_fibers(self, sched):
         for fiber in each(S("fl_loop")(sched["config.user"])["all"], "fl_fiber"):
@@ -385,7 +390,7 @@ class World:
             context.fiber = fiber
             if fiber["in.parked"] and not self.runs(context) and not context.key:
                 wait = S("fl__wait")(fiber["in.parked"])
-                context.wait = (wait["kind"], wait["object"]) if wait["park_word"] == K.SCHED_PARKED else None
+                context.wait = wait_for(wait["kind"], wait["object"]) if wait["park_word"] == K.SCHED_PARKED else None
 
     def read_executors(self):
         found = [c.wait[1] for c in self.contexts.values() if c.wait and WORDS[c.wait[0]][0] in ("TASK", "EXECUTOR", "BACKLOG")]
@@ -419,9 +424,9 @@ class World:
         return self.scheds[context.fiber["in.sched"]]["running"] == context.fiber.at
 
     def stack(self, context):
-        if context not in self.cached:
-            self.cached[context] = self.find_stack(context)
-        return self.cached[context]
+        if context not in self.stacks:
+            self.stacks[context] = self.find_stack(context)
+        return self.stacks[context]
 
     def find_stack(self, context):
         thread, fiber = context.thread, context.fiber
@@ -451,7 +456,7 @@ class World:
 
     def awaited(self, context):
         (kind, of), base = context.wait, self.rmutex(context)
-        name, words = WORDS[kind] if kind < len(WORDS) else ("?", "?")
+        name, words = WORDS[kind]
         if name == "JOIN" and of in self.by_id:
             words = words.replace("#", str(self.by_id[of]))
         if name == "PROCESS":
@@ -481,22 +486,29 @@ class World:
         return [holder for holder, _ in self.held.get(of, ())]
 
     def suspects(self, context):
-        """Contexts that may hold the lock: they do not wait for it, and have its address on their stacks."""
+        """Contexts that may hold the lock: they do not wait for it, and have its address in a register or on their stacks."""
         if WORDS[context.wait[0]][0] not in LOCKS or self.holders(context):
             return []
-        key = ("suspects", context.wait)
-        if key not in self.cached:
-            self.cached[key] = [c for c in self.contexts.values() if c.wait != context.wait and self.has_on_stack(c, context.wait[1])]
-        return self.cached[key]
+        if self.on_stacks is None:
+            self.on_stacks, locks = {}, {c.wait[1] for c in self.contexts.values() if c.wait and WORDS[c.wait[0]][0] in LOCKS}
+            for each_context in self.contexts.values():
+                for lock in locks & self.words_of(each_context):
+                    if not each_context.wait or each_context.wait[1] != lock:
+                        self.on_stacks.setdefault(lock, []).append(each_context)
+        return self.on_stacks.get(context.wait[1], [])
 
-    def has_on_stack(self, context, at):
-        sp = context.fiber["in.flow.at.sp"] if context.fiber else context.thread.sp if context.thread else 0
+    @staticmethod
+    def words_of(context):
+        """What it has in registers and on the inner end of its stack."""
+        flow, thread = context.fiber, context.thread
+        sp, found = (flow["in.flow.at.sp"], {flow["in.flow.at.base"], flow["in.flow.at.fp"]}) if flow else \
+            (thread.sp, thread.saved) if thread else (0, set())
         for size in (16384, 4096, 1024) if sp else ():
             try:
-                return struct.pack("<Q", at) in read_paged(sp, size)
+                return found | set(struct.unpack(f"<{size // 8}Q", read_paged(sp & ~7, size)))
             except gdb.MemoryError:
                 pass
-        return False
+        return found
 
     def system_says(self, tid):
         if not self.live:
@@ -584,9 +596,8 @@ def of_timer(at):
     t = S("fl_timer")(at)
     if not S("fl__timer")(at)["back"]:
         return "not pending"
-    left = (t["heap_"] - time.clock_gettime_ns(time.CLOCK_MONOTONIC)) / 1e9
-    due = f"in {left:.3f} s" if gdb.selected_inferior().connection.type == "native" else f"at {t['heap_'] / 1e9:.3f} s"
-    return f"calls {symbol(t['function_'])}({symbol(t['arg_']) or hex(t['arg_'])}) {due}"
+    now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) if is_live() else 0
+    return f"calls {symbol(t['function_'])}({symbol(t['arg_']) or hex(t['arg_'])}) {'in' if now else 'at'} {(t['heap_'] - now) / 1e9:.3f} s"
 
 
 DESCRIBE = {
@@ -603,7 +614,7 @@ DESCRIBE = {
     "fl_latch": lambda at: f"{number(at) & K.FL_LATCH_MAX} counts left",
     "fl_once": lambda at: "done" if number(at) & K.ONCE_DONE else "running" if number(at) & K.ONCE_RUNNING else "not done",
     "fl_barrier": lambda at: "{0[arrived_]} of {0[parties_]} parties".format(S("fl_barrier")(at)),
-    "fl_shm_barrier": lambda at: f"{number(at + 88) & K.FL_SHM_BARRIER_MAX} of {S('fl_shm_barrier')(at)['parties_']} parties",
+    "fl_shm_barrier": lambda at: (lambda b: f"{b['word_'] & K.FL_SHM_BARRIER_MAX} of {b['parties_']} parties")(S("fl_shm_barrier")(at)),
     "fl_group": lambda at: f"{S('fl_group')(at)['count_']} members have not ended",
     "fl_executor": lambda at: S("fl_executor")(at)["name"],
     "fl_fiber": lambda at: S("fl_fiber")(at)["in.name"],
@@ -648,17 +659,18 @@ def grouped(things, key):
 
 def cycles(world):
     """Cycles of contexts that each wait for the next."""
-    left = {c: [h for h in world.holders(c) + world.suspects(c) if isinstance(h, Context)] for c in world.contexts.values() if c.wait}
+    edges = {c: [h for h in world.holders(c) + world.suspects(c) if isinstance(h, Context)] for c in world.contexts.values() if c.wait}
+    done, path, left = set(), {}, [iter(edges)]  # the way here, and what each context on it has still to try
     while left:
-        ends = [c for c, others in left.items() if not any(other in left for other in others)]
-        path, context = [], next(iter(left))
-        while not ends and context not in path:
-            path.append(context)
-            context = next(other for other in left[context] if other in left)
-        if path:
-            yield path[path.index(context):]
-        for done in ends or path:
-            del left[done]
+        context = next(left[-1], None)
+        if context is None:
+            left.pop()
+            done.add(path.popitem()[0] if path else None)
+        elif context in path:
+            yield list(path)[list(path).index(context):]
+        elif context in edges and context not in done:
+            path[context] = None
+            left.append(iter(edges[context]))
 
 
 def print_cycle(world, cycle):
@@ -677,12 +689,13 @@ def print_held(world, lock):
 
 
 def print_object(world, waiters):
-    holders = world.holders(waiters[0])
-    said = world.awaited(waiters[0]) + \
-        (f", held by {', '.join(map(str, holders))}" if holders and waiters[0].wait[0] != KIND["JOIN"] and waiters[0].wait[1] not in world.held else "")
+    (kind, of), holders = waiters[0].wait, world.holders(waiters[0])
     named = {stack: [f"{c}{world.time(c)}" for c in same] for stack, same in grouped(waiters, world.stack).items()}
-    said += "\n" + print_held(world, waiters[0].wait[1]) + print_groups(named, "waits: {}")
-    return said + print_groups(grouped(world.suspects(waiters[0]), world.stack), "has its address on the stack, so may hold it: {}")
+    said = world.awaited(waiters[0])
+    if holders and kind != KIND["JOIN"] and of not in world.held:
+        said += f", held by {', '.join(map(str, holders))}"
+    said += "\n" + print_held(world, of) + print_groups(named, "waits: {}")
+    return said + print_groups(grouped(world.suspects(waiters[0]), world.stack), "has its address, so may hold it: {}")
 
 
 def print_waits(world, names=KIND):
