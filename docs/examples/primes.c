@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * primes: how many primes are there below a limit?
+ * primes: which numbers below a limit are prime?
  *
- * Pure computation. The sequential program is a plain loop. With Fairlead the same function becomes
- * a task, the numbers are cut into ranges, and a map runs the task for each range on as many
- * threads as there are CPUs.
+ * Pure computation, with a list as its result: each number, and whether it is prime. With Fairlead
+ * the numbers are cut into ranges, and a map runs a task for each range on as many threads as there
+ * are CPUs. Each task returns the list of its range.
  */
 #include "demo.h"
 
@@ -13,6 +13,10 @@
 
 struct range {
 	uint64_t from, to; /* `to` is excluded */
+};
+
+struct checked {
+	uint64_t number : 63, prime : 1;
 };
 
 static bool is_prime(uint64_t n)
@@ -25,41 +29,28 @@ static bool is_prime(uint64_t n)
 	return true;
 }
 
-static uint64_t primes_in(struct range r)
+/* Plain C, but for the list. */
+static int check_range(const struct range *r, fl_bytes *list)
 {
-	uint64_t count = 0;
-	for (uint64_t n = r.from; n < r.to; n++)
-		count += is_prime(n);
-	return count;
+	int rc = fl_bytes_alloc(list, r->to - r->from, sizeof(struct checked));
+	struct checked *next = list->data;
+	for (uint64_t n = r->from; rc == 0 && n < r->to; n++)
+		*next++ = (struct checked){n, is_prime(n)};
+	return rc;
 }
 
 /* The task: `arg` and `result` are in scope; it returns 0 or an error. */
-FL_TASK(count_primes, struct range, uint64_t)
+FL_TASK(check, struct range, fl_bytes)
 {
-	*result = primes_in(*arg);
-	return 0;
+	return check_range(arg, result);
 }
 
 /* The same task on any executor: model->create() makes threads, processes or a loop. */
-static int count_on_executor(const struct model *model, unsigned workers, uint64_t limit, uint64_t *sum)
+static int check_on_executor(const struct model *model, unsigned workers, const struct range *parts, fl_bytes *lists)
 {
 	FL_SCOPED(fl_executor) *pool = NULL; /* its threads are joined when this function returns */
 	int rc = model->create(&pool, &(fl_executor_config){.workers = workers, .name = "primes"});
-	if (rc != 0)
-		return rc;
-
-	struct range parts[PARTS];
-	uint64_t counts[PARTS];
-	for (size_t i = 0; i < PARTS; i++)
-		parts[i] = (struct range){limit * i / PARTS, limit * (i + 1) / PARTS};
-	rc = count_primes_map(pool, parts, PARTS, counts, &(fl_map_config){.chunk = 1});
-	if (rc != 0)
-		return rc;
-
-	*sum = 0;
-	for (size_t i = 0; i < PARTS; i++)
-		*sum += counts[i];
-	return 0;
+	return rc != 0 ? rc : check_map(pool, parts, PARTS, lists, &(fl_map_config){.chunk = 1});
 }
 
 struct job {
@@ -71,17 +62,27 @@ static int run_primes(void *data, const struct model *model, struct run *run)
 {
 	struct job *job = data;
 	struct progress progress;
+	struct range parts[PARTS];
+	fl_bytes lists[PARTS] = {0};
+	for (size_t i = 0; i < PARTS; i++)
+		parts[i] = (struct range){job->limit * i / PARTS, job->limit * (i + 1) / PARTS};
 	progress_begin(&progress, 0, "primes, %s", model->name);
 	int rc = 0;
 	int64_t start = fl_now();
-	if (model->create == NULL)
-		run->answer = primes_in((struct range){0, job->limit});
+	if (model->create != NULL)
+		rc = check_on_executor(model, run->workers, parts, lists);
 	else
-		rc = count_on_executor(model, run->workers, job->limit, &run->answer);
+		for (size_t i = 0; rc == 0 && i < PARTS; i++)
+			rc = check_range(&parts[i], &lists[i]);
 	run->seconds = (double)(fl_now() - start) / 1e9;
 	progress_end();
+	for (size_t i = 0; i < PARTS; i++) {
+		FL_BYTES_EACH (const struct checked, c, lists[i])
+			run->answer += c->prime;
+		fl_bytes_free(&lists[i]);
+	}
 	if (rc != 0)
-		result_fail(job->result, model->name, "cannot count: %s", fl_error_text(rc));
+		result_fail(job->result, model->name, "cannot check: %s", fl_error_text(rc));
 	return rc;
 }
 

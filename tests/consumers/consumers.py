@@ -864,6 +864,15 @@ class Kit:
             self.same(re.findall(r"^(\w+).*: 0 primes$", endless.stdout.read(), re.M), ["Operation"] * 8)  # canceled
             self.same(endless.wait(timeout=60), 1)
 
+    def consumer_example_service(self):
+        """The service's own tests."""
+        folder = os.path.join(self.source, "docs", "examples", "service")
+        if not shutil.which("curl"):
+            raise Skip("curl is not installed")
+        program = self.compiled(os.path.join(folder, "service.c"), self.cc, C_FLAGS, "-D_GNU_SOURCE",
+                                *self.flags_of("libmicrohttpd >= 0.9.74", "libmicrohttpd"), *self.flags_of("sqlite3 >= 3.38", "SQLite"))
+        expect(run([sys.executable, os.path.join(folder, "test_service.py"), program]), "8 passed\n")
+
     def tls_example(self, name):
         """One of docs/examples/tls."""
         folder = os.path.join(self.source, "docs", "examples", "tls")
