@@ -125,7 +125,7 @@ static void pthread_time_out(bench_thread *t)
 
 #define TIMEOUT_ROW(impl)                                                                                              \
 	{                                                                                                              \
-		"locks/sem_timeout_100us", #impl, impl##_setup, impl##_time_out, sem_teardown                          \
+		"locks/sem_timeout_100us", #impl, impl##_setup, impl##_time_out, bench_free                            \
 	}
 
 static const bench_row rows[] = {

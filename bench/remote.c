@@ -91,11 +91,6 @@ void bench_remote_teardown(void *state, uint64_t total)
 	bench_remote_close(state);
 }
 
-void *bench_remote_setup_each(const bench_setting *with)
-{
-	return (void *)with->arg;
-}
-
 void bench_remote_run_each(bench_thread *t)
 {
 	for (uint64_t i = 0; i < t->total; i++) {
@@ -103,8 +98,4 @@ void bench_remote_run_each(bench_thread *t)
 		t->took += bench_remote_ask(r, 1, &t->p99);
 		bench_remote_close(r);
 	}
-}
-
-void bench_remote_teardown_each(void *state, uint64_t total)
-{
 }

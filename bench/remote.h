@@ -37,10 +37,8 @@ void *bench_remote_setup(const bench_setting *with);
 void bench_remote_run(bench_thread *t);
 void bench_remote_teardown(void *state, uint64_t total);
 
-/* Likewise, where each operation is the only one of a program. */
-void *bench_remote_setup_each(const bench_setting *with);
+/* Likewise, where each operation is the only one of a program: with bench_setup_arg(). */
 void bench_remote_run_each(bench_thread *t);
-void bench_remote_teardown_each(void *state, uint64_t total);
 
 #define BENCH_COMMAND(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define BENCH_REMOTE_ROW(name, implementation, fixed, ...)                                                             \
@@ -50,8 +48,8 @@ void bench_remote_teardown_each(void *state, uint64_t total);
 	}
 #define BENCH_REMOTE_ROW_EACH(name, implementation, fixed, ...)                                                        \
 	{                                                                                                              \
-		name, implementation, bench_remote_setup_each, bench_remote_run_each, bench_remote_teardown_each,      \
-		    fixed, .arg = BENCH_COMMAND(__VA_ARGS__)                                                           \
+		name, implementation, bench_setup_arg, bench_remote_run_each, bench_no_teardown, fixed,                \
+		    .arg = BENCH_COMMAND(__VA_ARGS__)                                                                  \
 	}
 
 #ifdef __cplusplus

@@ -31,17 +31,9 @@ class Placed
       public:
 	Placed(bench_place place, int index)
 	{
-		if (place == BENCH_ANYWHERE || sched_getaffinity(0, sizeof before_, &before_))
-			return;
-		int left = place == BENCH_APART ? index % CPU_COUNT(&before_) : 0, cpu = 0;
-		while (!CPU_ISSET(cpu, &before_) || left-- > 0)
-			cpu++;
-		cpu_set_t one;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		moved_ = sched_setaffinity(0, sizeof one, &one) == 0;
-		if (!moved_)
-			bench_fail("cannot place a thread on CPU %d", cpu);
+		moved_ = place != BENCH_ANYWHERE;
+		if (moved_)
+			before_ = bench_pin(place == BENCH_APART ? index : 0);
 	}
 
 	~Placed()
@@ -54,7 +46,7 @@ class Placed
 	Placed &operator=(const Placed &) = delete;
 
       private:
-	bool moved_ = false;
+	bool moved_;
 	cpu_set_t before_;
 };
 
