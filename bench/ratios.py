@@ -5,6 +5,8 @@ import json
 import math
 import statistics
 
+import machine
+
 REPETITIONS = 5  # at least: fewer are an error
 FIGURES = {"unfairness": "unfairness", "p99": "p99", "longest": "longest", "cpu": "cpu_time"}  # as Google Benchmark calls them
 ROLES = {"peer": "peers", "weaker": "weaker", "floor": "floor"}
@@ -12,10 +14,6 @@ ROLES = {"peer": "peers", "weaker": "weaker", "floor": "floor"}
 CHANCE = 0.01  # that any row at all differs between equal programs
 LEAST = 0.02   # a smaller difference of the medians counts as none
 WITHIN = "within the spread"
-
-
-class Missing(Exception):
-    """A listed row has no result, or too few."""
 
 
 def samples_by_row(benchmarks, field):
@@ -36,7 +34,7 @@ def compare(rows, benchmarks):
     for row in rows:
         name, implementation = row["name"], row["implementation"]
         if len(times.get(name, [])) < REPETITIONS:
-            raise Missing(f"{name} is listed and was not measured {REPETITIONS} times")
+            raise machine.Failed(f"{name} is listed and was not measured {REPETITIONS} times")
         key = (row["family"], row["case"], row["threads"])
         entry = entries.setdefault(key, {
             "family": row["family"], "case": row["case"], "threads": row["threads"], "unit": row["unit"], "better": "lower",
@@ -53,7 +51,7 @@ def compare(rows, benchmarks):
                 entry[figure_name][implementation] = statistics.median(samples[name])
     for key, entry in entries.items():
         if entry["fairlead"] is None:
-            raise Missing("/".join(map(str, key)) + " has no row of Fairlead")
+            raise machine.Failed("/".join(map(str, key)) + " has no row of Fairlead")
         if entry["peers"]:  # what nobody else does has none: then there is no ratio
             entry["best_peer"] = min(entry["peers"], key=entry["peers"].get)
             entry["ratio"] = entry["peers"][entry["best_peer"]] / entry["fairlead"]
