@@ -6,9 +6,7 @@
 #include "monitor.h"
 #include "sems.h"
 
-#include <errno.h>
 #include <fairlead/sem.h>
-#include <semaphore.h>
 #include <time.h>
 
 enum { TIMEOUT = 100000 /* ns */ };
@@ -27,60 +25,16 @@ static inline void fairlead_acquire(fl_sem *s)
 
 static inline void posix_init(sem_t *s)
 {
-	if (sem_init(s, 0, 0))
-		bench_fail("sem_init");
+	posix_sem_init(s, 0, 0);
 }
 
-static inline void posix_acquire(sem_t *s)
-{
-	while (sem_wait(s))
-		if (errno != EINTR)
-			bench_fail("sem_wait");
-}
-
-/*
- * A semaphore of mutex and condition (monitor.h). The signaller counts the waiter off, so that a
- * waiter that has yet to run is not signalled twice.
- */
-#define MONITOR_SEM(mon)                                                                                               \
-	typedef struct mon##_sem {                                                                                     \
-		mon_##mon##_mutex mutex;                                                                               \
-		mon_##mon##_cond cond;                                                                                 \
-		unsigned permits, waiters;                                                                             \
-	} mon##_sem;                                                                                                   \
-	static inline void mon##_init(mon##_sem *s)                                                                    \
-	{                                                                                                              \
-		mon_##mon##_mutex_init(&s->mutex);                                                                     \
-		mon_##mon##_cond_init(&s->cond);                                                                       \
-	}                                                                                                              \
-	static inline void mon##_release(mon##_sem *s)                                                                 \
-	{                                                                                                              \
-		mon_##mon##_lock(&s->mutex);                                                                           \
-		s->permits++;                                                                                          \
-		bool wake = s->waiters > 0;                                                                            \
-		s->waiters -= wake;                                                                                    \
-		mon_##mon##_unlock(&s->mutex);                                                                         \
-		if (wake)                                                                                              \
-			mon_##mon##_signal(&s->cond);                                                                  \
-	}                                                                                                              \
-	static inline void mon##_acquire(mon##_sem *s)                                                                 \
-	{                                                                                                              \
-		mon_##mon##_lock(&s->mutex);                                                                           \
-		while (s->permits == 0) {                                                                              \
-			s->waiters++;                                                                                  \
-			mon_##mon##_wait(&s->cond, &s->mutex);                                                         \
-		}                                                                                                      \
-		s->permits--;                                                                                          \
-		mon_##mon##_unlock(&s->mutex);                                                                         \
-	}
-
-MONITOR_SEM(pthread)
-MONITOR_SEM(nsync)
+MONITOR_SEM(pthread_sem, pthread, s->permits++)
+MONITOR_SEM(nsync_sem, nsync, s->permits++)
 
 SEM_BENCH(fairlead, fl_sem, fairlead_init, fl_sem_release, fairlead_acquire)
-SEM_BENCH(sem_t, sem_t, posix_init, sem_post, posix_acquire)
-SEM_BENCH(pthread, pthread_sem, pthread_init, pthread_release, pthread_acquire)
-SEM_BENCH(nsync, nsync_sem, nsync_init, nsync_release, nsync_acquire)
+SEM_BENCH(sem_t, sem_t, posix_init, sem_post, posix_sem_acquire)
+SEM_BENCH(pthread, pthread_sem, pthread_sem_init, pthread_sem_release, pthread_sem_acquire)
+SEM_BENCH(nsync, nsync_sem, nsync_sem_init, nsync_sem_release, nsync_sem_acquire)
 
 /* A wait in which nothing comes, for 100 us. */
 static void fairlead_time_out(bench_thread *t)

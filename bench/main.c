@@ -2,9 +2,9 @@
 /*
  * fairlead-bench [--list] [--quick] [--once] [--laps] [--out=FILE] [PATTERN]: the rows of cases.c.
  * For people there is bench/run. fairlead-bench --serve CASE IMPLEMENTATION THREADS: one of them,
- * for the program itself (alone.h).
+ * for the program itself (remote.h).
  */
-#include "alone.h"
+#include "remote.h"
 #include "shim.h"
 
 #include <fairlead/process.h>
@@ -147,7 +147,7 @@ int main(int argc, char **argv)
 {
 	fl_main(argc, argv); /* the workers of the process executor begin here */
 	/*
-	 * OpenMP's threads sleep while they wait, in the processes of its rows (alone.h): the fastest of
+	 * OpenMP's threads sleep while they wait, in the processes of its rows (remote.h): the fastest of
 	 * the three ways. gcc's otherwise spin on the lock that a producer of tasks needs.
 	 */
 	(void)setenv("OMP_WAIT_POLICY", "passive", 1);

@@ -194,7 +194,7 @@ def main(case, *arguments):
     with CASES[case](*arguments) as measure:
         print("ready", flush=True)
         for line in sys.stdin:
-            print(*measure(int(line)), flush=True)
+            print(*measure(int(line.split()[0])), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,7 @@
 #include "monitor.h"
 
 #include <ck_ring.h>
-#include <errno.h>
 #include <fairlead/queue.h>
-#include <semaphore.h>
 
 #define FAIRLEAD(item)                                                                                                 \
 	FL_QUEUE_OF(item, item##_queue)                                                                                \
@@ -117,13 +115,6 @@ MONITOR_ITEMS(nsync, item_64)
 CK_RING_PROTOTYPE(items_8, item_8)
 CK_RING_PROTOTYPE(items_64, item_64)
 
-static inline void ck_wait(sem_t *sem)
-{
-	while (sem_wait(sem))
-		if (errno != EINTR)
-			bench_fail("sem_wait");
-}
-
 #define CK(item, name)                                                                                                 \
 	typedef struct ck_##item##_queue {                                                                             \
 		ck_ring_t ring;                                                                                        \
@@ -135,15 +126,15 @@ static inline void ck_wait(sem_t *sem)
 	{                                                                                                              \
 		ck_##item##_queue *q = bench_alloc(sizeof *q);                                                         \
 		ck_ring_init(&q->ring, 2 * QUEUE_CAPACITY);                                                            \
-		if (sem_init(&q->space, 0, QUEUE_CAPACITY) || sem_init(&q->items, 0, 0))                               \
-			bench_fail("sem_init");                                                                        \
+		posix_sem_init(&q->space, 0, QUEUE_CAPACITY);                                                          \
+		posix_sem_init(&q->items, 0, 0);                                                                       \
 		return q;                                                                                              \
 	}                                                                                                              \
 	static inline void ck_##item##_put(ck_##item##_queue *q, const item *items, size_t n)                          \
 	{                                                                                                              \
 		for (size_t i = 0; i < n; i++) {                                                                       \
 			item copy = items[i];                                                                          \
-			ck_wait(&q->space);                                                                            \
+			posix_sem_acquire(&q->space);                                                                  \
 			while (!ck_ring_enqueue_mpmc_##name(&q->ring, q->buffer, &copy))                               \
 				sched_yield();                                                                         \
 			sem_post(&q->items);                                                                           \
@@ -151,7 +142,7 @@ static inline void ck_wait(sem_t *sem)
 	}                                                                                                              \
 	static inline size_t ck_##item##_get(ck_##item##_queue *q, item *items, size_t n)                              \
 	{                                                                                                              \
-		ck_wait(&q->items);                                                                                    \
+		posix_sem_acquire(&q->items);                                                                          \
 		while (!ck_ring_dequeue_mpmc_##name(&q->ring, q->buffer, items))                                       \
 			sched_yield();                                                                                 \
 		sem_post(&q->space);                                                                                   \
@@ -161,12 +152,6 @@ static inline void ck_wait(sem_t *sem)
 
 CK(item_8, items_8)
 CK(item_64, items_64)
-
-/*
- * As in queues_blocking.c: its producers wait for each other without yielding, so its operations are
- * counted out.
- */
-enum { CK_RING_FIXED = 2500 };
 
 static const bench_row rows[] = {
     ITEMS_ROWS("mpmc", "fairlead", fairlead, 0),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The rows under Google Benchmark. Everything that knows Google Benchmark is in this file.
 #include "shim.h"
-#include "alone.h"
+#include "remote.h"
 
 #include <algorithm>
 #include <atomic>
@@ -109,7 +109,7 @@ class Bench
 			lane.start = bench_now();
 			lane.thread.until = lane.start + span_;
 			if (remote_)
-				cpu_ = bench_alone_run(remote_, &lane.thread, span_);
+				cpu_ = bench_remote_ask(remote_, &lane.thread, span_);
 			else
 				bench_run(entry_.row, &lane.thread);
 			lane.end = bench_now();

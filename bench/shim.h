@@ -103,7 +103,7 @@ typedef struct bench_case {
 	int span_ms; /* 0: a run is so many operations; else it takes so long, a fifth with --quick, and `total` says nothing */
 	int least_ms;      /* that a run takes; 0: 250. A sixth with --quick */
 	bench_place place; /* of the threads */
-	bool alone; /* each run of a row is in a process of its own (alone.c); `callers` is 1, setup's total is 0 */
+	bool alone; /* each run of a row is in a process of its own (remote.h); `callers` is 1, setup's total is 0 */
 } bench_case;
 
 /* All cases, ends with a NULL name: cases.c. */
