@@ -8,6 +8,7 @@
 #include <benchmark/benchmark.h>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <list>
 #include <memory>
 #include <pthread.h>
@@ -231,36 +232,25 @@ benchmark::BenchmarkReporter::Run tidy(benchmark::BenchmarkReporter::Run run)
 	return run;
 }
 
-class JsonReporter : public benchmark::JSONReporter
+// Google Benchmark's JSON to a file; on standard output a line for each row: the median of its
+// repetitions.
+class Reporter : public benchmark::JSONReporter
 {
       public:
+	Reporter(size_t width, const char *out) : width_(static_cast<int>(width)), file_(out ? out : "/dev/null")
+	{
+		SetOutputStream(&file_);
+	}
+
 	void ReportRuns(const std::vector<Run> &runs) override
 	{
 		std::vector<Run> tidied;
-		for (const Run &run : runs)
+		for (const Run &run : runs) {
 			tidied.push_back(tidy(run));
-		JSONReporter::ReportRuns(tidied);
-	}
-};
-
-// One line a row: the median of its repetitions.
-class LineReporter : public benchmark::BenchmarkReporter
-{
-      public:
-	explicit LineReporter(size_t width) : width_(static_cast<int>(width))
-	{
-	}
-
-	bool ReportContext(const Context &) override
-	{
-		return true;
-	}
-
-	void ReportRuns(const std::vector<Run> &runs) override
-	{
-		for (const Run &run : runs)
 			if (run.aggregate_name == "median")
-				print(tidy(run));
+				print(tidied.back());
+		}
+		JSONReporter::ReportRuns(tidied);
 	}
 
       private:
@@ -277,6 +267,7 @@ class LineReporter : public benchmark::BenchmarkReporter
 	}
 
 	int width_;
+	std::ofstream file_;
 };
 
 } // namespace
@@ -286,10 +277,9 @@ int bench_measure(const bench_entry *entries, size_t count, const bench_options 
 #ifndef __OPTIMIZE__
 	std::fputs("fairlead-bench: built without optimisation: these figures mean nothing\n", stderr);
 #endif
-	std::string name = "fairlead-bench", interleave = "--benchmark_enable_random_interleaving=true",
-		    file = std::string("--benchmark_out=") + (out ? out : "");
-	char *argv[] = {name.data(), interleave.data(), file.data(), nullptr};
-	int argc = out ? 3 : 2;
+	std::string name = "fairlead-bench", interleave = "--benchmark_enable_random_interleaving=true";
+	char *argv[] = {name.data(), interleave.data(), nullptr};
+	int argc = 2;
 	benchmark::Initialize(&argc, argv);
 	benchmark::AddCustomContext("peers", BENCH_PEERS);
 	benchmark::AddCustomContext("compiler", __VERSION__);
@@ -301,9 +291,8 @@ int bench_measure(const bench_entry *entries, size_t count, const bench_options 
 		benches.emplace_back(entries[i]).add(*options);
 		width = std::max(width, std::string(entries[i].name).size());
 	}
-	LineReporter lines(width);
-	JsonReporter json;
-	const size_t ran = benchmark::RunSpecifiedBenchmarks(&lines, out ? &json : nullptr);
+	Reporter reporter(width, out);
+	const size_t ran = benchmark::RunSpecifiedBenchmarks(&reporter);
 	benchmark::Shutdown();
 	return ran > 0 ? 0 : 1;
 }
