@@ -37,45 +37,30 @@ SEM_BENCH(pthread, pthread_sem, pthread_sem_init, pthread_sem_release, pthread_s
 SEM_BENCH(nsync, nsync_sem, nsync_sem_init, nsync_sem_release, nsync_sem_acquire)
 
 /* A wait in which nothing comes, for 100 us. */
-static void fairlead_time_out(bench_thread *t)
-{
-	fairlead_state *s = t->state;
-	for (uint64_t i = 0; i < t->total; i++) {
-		if (fl_sem_acquire_until(&s->sem, bench_now() + TIMEOUT, NULL) != -ETIMEDOUT)
-			bench_fail("fl_sem_acquire_until");
-		bench_lap(t);
+#define TIMEOUT_BENCH(impl, times_out)                                                                                 \
+	static void impl##_time_out(bench_thread *t)                                                                   \
+	{                                                                                                              \
+		impl##_state *s = t->state;                                                                            \
+		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+			const int64_t end = bench_now() + TIMEOUT;                                                     \
+			const struct timespec at = {end / 1000000000, end % 1000000000};                               \
+			if (!(times_out))                                                                              \
+				bench_fail("a wait did not time out");                                                 \
+			bench_lap(t);                                                                                  \
+		}                                                                                                      \
 	}
+
+static bool pthread_times_out(pthread_sem *s, const struct timespec *at)
+{
+	pthread_mutex_lock(&s->mutex);
+	int rc = pthread_cond_clockwait(&s->cond, &s->mutex, CLOCK_MONOTONIC, at);
+	pthread_mutex_unlock(&s->mutex);
+	return rc == ETIMEDOUT;
 }
 
-static struct timespec timeout_from_now(void)
-{
-	const int64_t at = bench_now() + TIMEOUT;
-	return (struct timespec){at / 1000000000, at % 1000000000};
-}
-
-static void sem_t_time_out(bench_thread *t)
-{
-	sem_t_state *s = t->state;
-	for (uint64_t i = 0; i < t->total; i++) {
-		const struct timespec at = timeout_from_now();
-		if (sem_clockwait(&s->sem, CLOCK_MONOTONIC, &at) == 0 || errno != ETIMEDOUT)
-			bench_fail("sem_clockwait");
-		bench_lap(t);
-	}
-}
-
-static void pthread_time_out(bench_thread *t)
-{
-	pthread_state *s = t->state;
-	for (uint64_t i = 0; i < t->total; i++) {
-		const struct timespec at = timeout_from_now();
-		pthread_mutex_lock(&s->sem.mutex);
-		if (pthread_cond_clockwait(&s->sem.cond, &s->sem.mutex, CLOCK_MONOTONIC, &at) != ETIMEDOUT)
-			bench_fail("pthread_cond_clockwait");
-		pthread_mutex_unlock(&s->sem.mutex);
-		bench_lap(t);
-	}
-}
+TIMEOUT_BENCH(fairlead, fl_sem_acquire_until(&s->sem, at.tv_sec * 1000000000 + at.tv_nsec, NULL) == -ETIMEDOUT)
+TIMEOUT_BENCH(sem_t, sem_clockwait(&s->sem, CLOCK_MONOTONIC, &at) != 0 && errno == ETIMEDOUT)
+TIMEOUT_BENCH(pthread, pthread_times_out(&s->sem, &at))
 
 #define TIMEOUT_ROW(impl)                                                                                              \
 	{                                                                                                              \

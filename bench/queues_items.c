@@ -10,10 +10,10 @@
 
 #define FAIRLEAD(item)                                                                                                 \
 	FL_QUEUE_OF(item, item##_queue)                                                                                \
-	static item##_queue *fairlead_##item##_open(void)                                                              \
+	static item##_queue *fairlead_##item##_open(size_t capacity)                                                   \
 	{                                                                                                              \
 		item##_queue *q = NULL;                                                                                \
-		if (item##_queue_create(&q, &(fl_queue_config){.capacity = QUEUE_CAPACITY}))                           \
+		if (item##_queue_create(&q, &(fl_queue_config){.capacity = capacity}))                                 \
 			bench_fail("fl_queue_create");                                                                 \
 		return q;                                                                                              \
 	}                                                                                                              \
@@ -26,22 +26,14 @@
 	{                                                                                                              \
 		return n == 1 ? item##_queue_get(q, items) == 0 : item##_queue_get_many(q, items, n);                  \
 	}                                                                                                              \
-	ITEMS_BENCH(fairlead, item, item##_queue, fairlead_##item##_open(), item##_queue_free, fairlead_##item##_put,  \
-	            fairlead_##item##_get)
+	ITEMS_BENCH(fairlead, item, item##_queue, fairlead_##item##_open(QUEUE_CAPACITY), item##_queue_free,           \
+	            fairlead_##item##_put, fairlead_##item##_get)
 
 FAIRLEAD(item_8)
 FAIRLEAD(item_64)
 
-static item_8_queue *fairlead_unbounded_open(void)
-{
-	item_8_queue *q = NULL;
-	if (item_8_queue_create(&q, &(fl_queue_config){.capacity = FL_UNBOUNDED}))
-		bench_fail("fl_queue_create");
-	return q;
-}
-
-ITEMS_BENCH(fairlead_unbounded, item_8, item_8_queue, fairlead_unbounded_open(), item_8_queue_free, fairlead_item_8_put,
-            fairlead_item_8_get)
+ITEMS_BENCH(fairlead_unbounded, item_8, item_8_queue, fairlead_item_8_open(FL_UNBOUNDED), item_8_queue_free,
+            fairlead_item_8_put, fairlead_item_8_get)
 
 /*
  * The textbook queue of queues_blocking.c. A call moves as many as it can under one lock and wakes one,

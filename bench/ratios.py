@@ -92,20 +92,24 @@ def others(entry):
             yield f"{role}: " + ", ".join(f"{name} {with_spread(entry, name, entry[role][name])}" for name in names)
 
 
+def columns(lines):
+    """Lines of cells as texts."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+
+
 def table(entries, quick, laps=False):
     """The lines of the table, and what it comes to. `laps`: with the figures of single operations, and CPU times."""
-    head = ("case", "threads", "unit", "fairlead", "best peer", "ratio", "")
-    lines = [head]
+    lines = [("case", "threads", "unit", "fairlead", "best peer", "ratio", "")]
     for e in entries:
         best = e["best_peer"]
         unit = e["unit"] + (f", {e['of']}" if laps else "")
         lines.append((f"{e['family']}/{e['case']}", str(e["threads"]), unit, with_spread(e, "fairlead", e["fairlead"]),
                       *((f"{best} {with_spread(e, best, e['peers'][best])}", f"{e['ratio']:.2f}", verdict(e))
                         if best else ("no peer", "", ""))))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     text = ["Median of the repetitions (least-most); ratio above 1: Fairlead is ahead of the best peer."]
-    for line, entry in zip(lines, [None] + entries):
-        text.append("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+    for line, entry in zip(columns(lines), [None] + entries):
+        text.append(line)
         if entry:
             text += ["    " + other for other in others(entry)]
             if entry["unfairness"] and not quick:
