@@ -178,14 +178,13 @@ class Bench
 		if (most > 0 && lanes_.size() > 1 && entry_.row->fixed == 0 && entry_.of->least_ms == 0)
 			state.counters["unfairness"] =
 			    static_cast<double>(most) / static_cast<double>(std::max<uint64_t>(least, 1));
-		if (lanes_[0].thread.p50 > 0)
-			state.counters["p50"] = static_cast<double>(lanes_[0].thread.p50);
-		if (lanes_[0].thread.p99 > 0)
-			state.counters["p99"] = static_cast<double>(lanes_[0].thread.p99);
+		const bench_thread &first = lanes_[0].thread;
+		for (const auto &[name, value] :
+		     {std::pair{"p50", first.p50}, {"p99", first.p99}, {"longest", longest}})
+			if (value > 0)
+				state.counters[name] = static_cast<double>(value);
 		if (span_ > 0)
 			state.counters[per_run] = static_cast<double>(done()) / static_cast<double>(total_);
-		if (longest > 0)
-			state.counters["longest"] = static_cast<double>(longest);
 		state.SetLabel(entry_.role);
 		if (remote_) {
 			state.counters[elsewhere] = static_cast<double>(cpu_) * 1e-9 / static_cast<double>(total_);
@@ -217,15 +216,16 @@ benchmark::BenchmarkReporter::Run tidy(benchmark::BenchmarkReporter::Run run)
 	run.run_name = {};
 	run.run_name.function_name = name;
 	run.threads = std::atoi(name.c_str() + name.rfind(':') + 1);
+	const bool is_time = run.aggregate_unit == benchmark::kTime && run.aggregate_name != "stddev";
 	const auto cpu = run.counters.find(elsewhere);
 	if (cpu != run.counters.end()) {
-		if (run.aggregate_unit == benchmark::kTime && run.aggregate_name != "stddev")
+		if (is_time)
 			run.cpu_accumulated_time = cpu->second.value * static_cast<double>(run.iterations);
 		run.counters.erase(cpu);
 	}
 	const auto operations = run.counters.find(per_run);
 	if (operations != run.counters.end()) {
-		if (run.aggregate_unit == benchmark::kTime && run.aggregate_name != "stddev")
+		if (is_time)
 			run.cpu_accumulated_time /= operations->second.value;
 		run.counters.erase(operations);
 	}
