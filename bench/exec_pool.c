@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Pools of threads: Fairlead's executor, and a pool by hand from pthreads. */
+/*
+ * Pools of threads: Fairlead's executor, and a pool by hand from pthreads. Pools of processes, one
+ * task at a time and in chunks: Fairlead's and Python's (pool.py).
+ */
 #include "forks.h"
 #include "pools.h"
+#include "remote.h"
 
 #include <fairlead/executor.h>
+#include <fairlead/process_executor.h>
 #include <fairlead/task.h>
 #include <string.h>
 
@@ -38,13 +43,49 @@ static inline uint64_t fairlead_await(fl_executor *e, fl_future **f)
 {
 	uint64_t result = 0;
 	if (bench_echo_get(*f, &result))
-		bench_fail("fl_future_get");
+		bench_fail("fl_future_get: %s", fl_future_message(*f));
 	fl_future_free(*f);
 	return result;
 }
 
 POOL_BENCH(fairlead, fl_executor, fl_future *, fairlead_open, fl_executor_free, fairlead_make, free, fairlead_submit,
            fairlead_await)
+
+static fl_executor *process_open(unsigned workers, size_t most)
+{
+	fl_executor *e = NULL;
+	if (fl_process_executor_create(&e, &(fl_executor_config){.workers = workers}))
+		bench_fail("fl_process_executor_create");
+	return e;
+}
+
+POOL_TASKS(process, fl_executor, fl_future *, process_open, fl_executor_free, fairlead_make, free, fairlead_submit,
+           fairlead_await)
+
+static void process_map(bench_thread *t, size_t chunk)
+{
+	static uint64_t args[POOL_BATCH], results[POOL_BATCH];
+	const process_state *s = t->state;
+	for (uint64_t first = 0; first < t->total; first += POOL_BATCH) {
+		size_t n = t->total - first < POOL_BATCH ? (size_t)(t->total - first) : POOL_BATCH;
+		for (size_t i = 0; i < n; i++)
+			args[i] = first + i + 1;
+		if (bench_echo_map(s->pool, args, n, results, &(fl_map_config){.chunk = chunk}))
+			bench_fail("fl_map");
+		if (memcmp(args, results, n * sizeof *args) != 0)
+			bench_fail("fl_map returned a wrong result");
+	}
+}
+
+static void process_map_chunk1(bench_thread *t)
+{
+	process_map(t, 1);
+}
+
+static void process_map_chunk64(bench_thread *t)
+{
+	process_map(t, 64);
+}
 
 /*
  * The pool that a C programmer writes: a ring of pointers, large enough for all, under one mutex
@@ -198,9 +239,24 @@ static void pthread_burst(void *pool, uint64_t *results, uint64_t first, uint64_
 static const fork_runtime pthread_bursts = {
     .open = pthread_open_burst, .close = pthread_close_burst, .burst = pthread_burst};
 
+#define PROCESS_ROW(name, run)                                                                                         \
+	{                                                                                                              \
+		"process/" name, "fairlead", process_setup, process_##run, process_teardown                            \
+	}
+#define PYTHON_ROW(name, implementation, fixed, ...)                                                                   \
+	BENCH_REMOTE_ROW("process/" name, implementation, fixed, BENCH_PYTHON, BENCH_POOL_PY, __VA_ARGS__)
+
 static const bench_row rows[] = {
     POOL_ROWS(fairlead),
     POOL_ROWS(pthread),
     FORK_ROW("burst", "pthread", _burst, BENCH_PEER, &pthread_bursts),
+    PROCESS_ROW("tasks_chunk1", submit_get),
+    PROCESS_ROW("task_roundtrip", roundtrip),
+    PROCESS_ROW("map_chunk1", map_chunk1),
+    PROCESS_ROW("map_chunk64", map_chunk64),
+    PYTHON_ROW("tasks_chunk1", "python_ppe", 10000, "tasks"),
+    PYTHON_ROW("task_roundtrip", "python_ppe", 2000, "roundtrip"),
+    PYTHON_ROW("map_chunk1", "python_pool", 20000, "map_pool", "1"),
+    PYTHON_ROW("map_chunk64", "python_pool", 100000, "map_pool", "64"),
 };
 BENCH_ROWS(rows)

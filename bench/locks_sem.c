@@ -6,9 +6,7 @@
 #include "monitor.h"
 #include "sems.h"
 
-#include <errno.h>
 #include <fairlead/sem.h>
-#include <semaphore.h>
 #include <time.h>
 
 enum { TIMEOUT = 100000 /* ns */ };
@@ -27,105 +25,46 @@ static inline void fairlead_acquire(fl_sem *s)
 
 static inline void posix_init(sem_t *s)
 {
-	if (sem_init(s, 0, 0))
-		bench_fail("sem_init");
+	posix_sem_init(s, 0, 0);
 }
 
-static inline void posix_acquire(sem_t *s)
-{
-	while (sem_wait(s))
-		if (errno != EINTR)
-			bench_fail("sem_wait");
-}
-
-/*
- * A semaphore of mutex and condition (monitor.h). The signaller counts the waiter off, so that a
- * waiter that has yet to run is not signalled twice.
- */
-#define MONITOR_SEM(mon)                                                                                               \
-	typedef struct mon##_sem {                                                                                     \
-		mon_##mon##_mutex mutex;                                                                               \
-		mon_##mon##_cond cond;                                                                                 \
-		unsigned permits, waiters;                                                                             \
-	} mon##_sem;                                                                                                   \
-	static inline void mon##_init(mon##_sem *s)                                                                    \
-	{                                                                                                              \
-		mon_##mon##_mutex_init(&s->mutex);                                                                     \
-		mon_##mon##_cond_init(&s->cond);                                                                       \
-	}                                                                                                              \
-	static inline void mon##_release(mon##_sem *s)                                                                 \
-	{                                                                                                              \
-		mon_##mon##_lock(&s->mutex);                                                                           \
-		s->permits++;                                                                                          \
-		bool wake = s->waiters > 0;                                                                            \
-		s->waiters -= wake;                                                                                    \
-		mon_##mon##_unlock(&s->mutex);                                                                         \
-		if (wake)                                                                                              \
-			mon_##mon##_signal(&s->cond);                                                                  \
-	}                                                                                                              \
-	static inline void mon##_acquire(mon##_sem *s)                                                                 \
-	{                                                                                                              \
-		mon_##mon##_lock(&s->mutex);                                                                           \
-		while (s->permits == 0) {                                                                              \
-			s->waiters++;                                                                                  \
-			mon_##mon##_wait(&s->cond, &s->mutex);                                                         \
-		}                                                                                                      \
-		s->permits--;                                                                                          \
-		mon_##mon##_unlock(&s->mutex);                                                                         \
-	}
-
-MONITOR_SEM(pthread)
-MONITOR_SEM(nsync)
+MONITOR_SEM(pthread_sem, pthread, s->permits++)
+MONITOR_SEM(nsync_sem, nsync, s->permits++)
 
 SEM_BENCH(fairlead, fl_sem, fairlead_init, fl_sem_release, fairlead_acquire)
-SEM_BENCH(sem_t, sem_t, posix_init, sem_post, posix_acquire)
-SEM_BENCH(pthread, pthread_sem, pthread_init, pthread_release, pthread_acquire)
-SEM_BENCH(nsync, nsync_sem, nsync_init, nsync_release, nsync_acquire)
+SEM_BENCH(sem_t, sem_t, posix_init, sem_post, posix_sem_acquire)
+SEM_BENCH(pthread, pthread_sem, pthread_sem_init, pthread_sem_release, pthread_sem_acquire)
+SEM_BENCH(nsync, nsync_sem, nsync_sem_init, nsync_sem_release, nsync_sem_acquire)
 
 /* A wait in which nothing comes, for 100 us. */
-static void fairlead_time_out(bench_thread *t)
-{
-	fairlead_state *s = t->state;
-	for (uint64_t i = 0; i < t->total; i++) {
-		if (fl_sem_acquire_until(&s->sem, bench_now() + TIMEOUT, NULL) != -ETIMEDOUT)
-			bench_fail("fl_sem_acquire_until");
-		bench_lap(t);
+#define TIMEOUT_BENCH(impl, times_out)                                                                                 \
+	static void impl##_time_out(bench_thread *t)                                                                   \
+	{                                                                                                              \
+		impl##_state *s = t->state;                                                                            \
+		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+			const int64_t end = bench_now() + TIMEOUT;                                                     \
+			const struct timespec at = {end / 1000000000, end % 1000000000};                               \
+			if (!(times_out))                                                                              \
+				bench_fail("a wait did not time out");                                                 \
+			bench_lap(t);                                                                                  \
+		}                                                                                                      \
 	}
+
+static bool pthread_times_out(pthread_sem *s, const struct timespec *at)
+{
+	pthread_mutex_lock(&s->mutex);
+	int rc = pthread_cond_clockwait(&s->cond, &s->mutex, CLOCK_MONOTONIC, at);
+	pthread_mutex_unlock(&s->mutex);
+	return rc == ETIMEDOUT;
 }
 
-static struct timespec timeout_from_now(void)
-{
-	const int64_t at = bench_now() + TIMEOUT;
-	return (struct timespec){at / 1000000000, at % 1000000000};
-}
-
-static void sem_t_time_out(bench_thread *t)
-{
-	sem_t_state *s = t->state;
-	for (uint64_t i = 0; i < t->total; i++) {
-		const struct timespec at = timeout_from_now();
-		if (sem_clockwait(&s->sem, CLOCK_MONOTONIC, &at) == 0 || errno != ETIMEDOUT)
-			bench_fail("sem_clockwait");
-		bench_lap(t);
-	}
-}
-
-static void pthread_time_out(bench_thread *t)
-{
-	pthread_state *s = t->state;
-	for (uint64_t i = 0; i < t->total; i++) {
-		const struct timespec at = timeout_from_now();
-		pthread_mutex_lock(&s->sem.mutex);
-		if (pthread_cond_clockwait(&s->sem.cond, &s->sem.mutex, CLOCK_MONOTONIC, &at) != ETIMEDOUT)
-			bench_fail("pthread_cond_clockwait");
-		pthread_mutex_unlock(&s->sem.mutex);
-		bench_lap(t);
-	}
-}
+TIMEOUT_BENCH(fairlead, fl_sem_acquire_until(&s->sem, at.tv_sec * 1000000000 + at.tv_nsec, NULL) == -ETIMEDOUT)
+TIMEOUT_BENCH(sem_t, sem_clockwait(&s->sem, CLOCK_MONOTONIC, &at) != 0 && errno == ETIMEDOUT)
+TIMEOUT_BENCH(pthread, pthread_times_out(&s->sem, &at))
 
 #define TIMEOUT_ROW(impl)                                                                                              \
 	{                                                                                                              \
-		"locks/sem_timeout_100us", #impl, impl##_setup, impl##_time_out, sem_teardown                          \
+		"locks/sem_timeout_100us", #impl, impl##_setup, impl##_time_out, bench_free                            \
 	}
 
 static const bench_row rows[] = {

@@ -184,7 +184,7 @@ def main(case):
         echo(case == "echo_streams")
         return
     for line in sys.stdin:
-        print(asyncio.run(CASES[case](int(line))), 0, flush=True)
+        print(asyncio.run(CASES[case](int(line.split()[0]))), 0, flush=True)
 
 
 if __name__ == "__main__":

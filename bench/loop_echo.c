@@ -17,37 +17,9 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-
-static void must(bool good, const char *what)
-{
-	if (!good)
-		bench_fail("%s: %s", what, strerror(errno));
-}
-
-/* The second of the CPUs that it may use; back to all of them afterwards. */
-static cpu_set_t pin(void)
-{
-	cpu_set_t all, second;
-	must(sched_getaffinity(0, sizeof all, &all) == 0, "sched_getaffinity");
-	CPU_ZERO(&second);
-	for (int cpu = 0, seen = 0; cpu < CPU_SETSIZE && seen < 2; cpu++) {
-		if (!CPU_ISSET(cpu, &all))
-			continue;
-		if (++seen == 2 || CPU_COUNT(&all) == 1)
-			CPU_SET(cpu, &second);
-	}
-	must(sched_setaffinity(0, sizeof second, &second) == 0, "sched_setaffinity");
-	return all;
-}
-
-static void unpin(cpu_set_t all)
-{
-	must(sched_setaffinity(0, sizeof all, &all) == 0, "sched_setaffinity");
-}
 
 struct connection {
 	int fd;
@@ -82,14 +54,14 @@ static void connect_udp(int fd, unsigned where, unsigned number)
 {
 	const struct sockaddr_in a = {
 	    .sin_family = AF_INET, .sin_port = htons((uint16_t)where), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	must(connect(fd, (const struct sockaddr *)&a, sizeof a) == 0, "connect");
+	bench_must(connect(fd, (const struct sockaddr *)&a, sizeof a) == 0, "connect");
 }
 
 static void connect_tcp(int fd, unsigned where, unsigned number)
 {
 	const int on = 1;
 	connect_udp(fd, where, number);
-	must(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0, "TCP_NODELAY");
+	bench_must(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0, "TCP_NODELAY");
 }
 
 static void connect_unix(int fd, unsigned where, unsigned number)
@@ -97,18 +69,18 @@ static void connect_unix(int fd, unsigned where, unsigned number)
 	struct sockaddr_un own, peer;
 	probe_unix_address(&own, getpid(), number + 1);
 	probe_unix_address(&peer, (int)where, 0);
-	must(bind(fd, (struct sockaddr *)&own, sizeof own) == 0, "bind");
-	must(connect(fd, (struct sockaddr *)&peer, sizeof peer) == 0, "connect");
+	bench_must(bind(fd, (struct sockaddr *)&own, sizeof own) == 0, "bind");
+	bench_must(connect(fd, (struct sockaddr *)&peer, sizeof peer) == 0, "connect");
 }
 
 static void open_connection(client *c, unsigned number)
 {
 	struct connection *to = &c->all[number];
 	to->fd = socket(c->kind->domain, c->kind->type | SOCK_CLOEXEC, 0);
-	must(to->fd >= 0, "socket");
+	bench_must(to->fd >= 0, "socket");
 	c->kind->connect(to->fd, c->where, number);
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = to};
-	must(epoll_ctl(c->poller, EPOLL_CTL_ADD, to->fd, &event) == 0, "epoll_ctl");
+	bench_must(epoll_ctl(c->poller, EPOLL_CTL_ADD, to->fd, &event) == 0, "epoll_ctl");
 }
 
 /* Each request is another one. */
@@ -121,7 +93,7 @@ static void send_request(client *c, struct connection *on)
 	on->request[0]++;
 	on->request[ECHO_SIZE / sizeof(uint64_t) - 1] = ~on->request[0];
 	while (send(on->fd, on->request, ECHO_SIZE, MSG_NOSIGNAL | MSG_DONTWAIT) != ECHO_SIZE)
-		must(errno == EAGAIN, "send"); /* a Unix server has no room for more: again */
+		bench_must(errno == EAGAIN, "send"); /* a Unix server has no room for more: again */
 }
 
 static void take_answer(client *c, struct connection *from)
@@ -130,7 +102,7 @@ static void take_answer(client *c, struct connection *from)
 	ssize_t n = recv(from->fd, answer, ECHO_SIZE - from->got, MSG_DONTWAIT);
 	if (n < 0 && errno == EAGAIN)
 		return;
-	must(n > 0, "the server has ended a connection");
+	bench_must(n > 0, "the server has ended a connection");
 	if (memcmp(answer, (const char *)from->request + from->got, (size_t)n) != 0)
 		bench_fail("the server answered something else");
 	from->got += (uint32_t)n;
@@ -160,16 +132,13 @@ static void *client_setup(const bench_setting *with)
 {
 	const server *of = with->arg;
 	client *c = bench_alloc(sizeof *c);
-	struct rlimit files;
-	must(getrlimit(RLIMIT_NOFILE, &files) == 0, "getrlimit");
-	files.rlim_cur = files.rlim_max;
-	must(setrlimit(RLIMIT_NOFILE, &files) == 0, "setrlimit");
+	bench_allow_files();
 	c->kind = of->kind;
 	c->server = bench_remote_open(of->command);
 	if (fscanf(c->server->from, "%u", &c->where) != 1)
 		bench_fail("%s did not say where it listens", of->command[0]);
 	c->poller = epoll_create1(EPOLL_CLOEXEC);
-	must(c->poller >= 0, "epoll_create1");
+	bench_must(c->poller >= 0, "epoll_create1");
 	return c;
 }
 
@@ -198,19 +167,19 @@ static void *echo_setup(const bench_setting *with)
 	const server *of = with->arg;
 	client *c = client_setup(with);
 	client_connect(c, of->connections);
-	cpu_set_t all = pin();
+	cpu_set_t all = bench_pin(1);
 	exchange(c, WARM * of->connections);
-	unpin(all);
+	(void)sched_setaffinity(0, sizeof all, &all);
 	return c;
 }
 
 static void echo_run(bench_thread *t)
 {
-	cpu_set_t all = pin();
+	cpu_set_t all = bench_pin(1);
 	int64_t begin = bench_now();
 	exchange(t->state, t->total);
 	t->took = bench_now() - begin;
-	unpin(all);
+	(void)sched_setaffinity(0, sizeof all, &all);
 }
 
 static int64_t cpu_time(pid_t pid)
@@ -219,7 +188,7 @@ static int64_t cpu_time(pid_t pid)
 	struct timespec used;
 	if (clock_getcpuclockid(pid, &clock) != 0)
 		bench_fail("clock_getcpuclockid");
-	must(clock_gettime(clock, &used) == 0, "clock_gettime");
+	bench_must(clock_gettime(clock, &used) == 0, "clock_gettime");
 	return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
 }
 

@@ -14,44 +14,25 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
 enum { BACKLOG = 4096 };
 
-void probe_check(int good, const char *what)
-{
-	if (good)
-		return;
-	(void)fprintf(stderr, "fairlead-bench-loop: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-int64_t probe_resident(void)
-{
-	FILE *f = fopen("/proc/self/statm", "r");
-	long all, resident = 0;
-	probe_check(f && fscanf(f, "%ld %ld", &all, &resident) == 2, "/proc/self/statm");
-	(void)fclose(f);
-	return (int64_t)resident * sysconf(_SC_PAGESIZE);
-}
-
 static int open_socket(int type)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof a;
 	int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	probe_check(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 &&
-	                (type == SOCK_DGRAM || listen(fd, BACKLOG) == 0) &&
-	                getsockname(fd, (struct sockaddr *)&a, &size) == 0,
-	            "bind");
+	bench_must(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 &&
+	               (type == SOCK_DGRAM || listen(fd, BACKLOG) == 0) &&
+	               getsockname(fd, (struct sockaddr *)&a, &size) == 0,
+	           "bind");
 	(void)printf("%d\n", ntohs(a.sin_port));
 	return fd;
 }
@@ -61,7 +42,7 @@ static int open_unix(int type)
 	struct sockaddr_un a;
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	probe_unix_address(&a, getpid(), 0);
-	probe_check(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0, "bind");
+	bench_must(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0, "bind");
 	(void)printf("%d\n", getpid());
 	return fd;
 }
@@ -95,7 +76,7 @@ static void on_connection(fl_loop_watch *w, int listener, unsigned events, void 
 	for (int fd; (fd = accept_one(listener)) >= 0;) {
 		fl_stream *s;
 		fl_fiber *f = NULL;
-		probe_check(fl_stream_from_fd(&s, fd) == 0 && fl_fiber_start(&f, echo_stream, s, NULL) == 0, "start");
+		bench_must(fl_stream_from_fd(&s, fd) == 0 && fl_fiber_start(&f, echo_stream, s, NULL) == 0, "start");
 		fl_fiber_detach(f);
 	}
 }
@@ -103,14 +84,14 @@ static void on_connection(fl_loop_watch *w, int listener, unsigned events, void 
 static int serve(void *socket)
 {
 	fl_loop_watch w = {0};
-	probe_check(fl_loop_watch_start(fl_loop_current(), &w, *(int *)socket, FL_LOOP_IN, on_connection, NULL) == 0,
-	            "fl_loop_watch_start");
+	bench_must(fl_loop_watch_start(fl_loop_current(), &w, *(int *)socket, FL_LOOP_IN, on_connection, NULL) == 0,
+	           "fl_loop_watch_start");
 	return fl_sleep(FL_FOREVER / 2);
 }
 
 static void fairlead_echo(int socket)
 {
-	probe_check(fl_loop_run(serve, &socket) == 0, "fl_loop_run");
+	bench_must(fl_loop_run(serve, &socket) == 0, "fl_loop_run");
 }
 
 /* Of datagrams one fiber. */
@@ -118,7 +99,7 @@ static void fairlead_echo(int socket)
 static fl_datagram *open_ours(const int *socket)
 {
 	fl_datagram *d = NULL;
-	probe_check(fl_datagram_from_fd(&d, *socket) == 0, "fl_datagram_from_fd");
+	bench_must(fl_datagram_from_fd(&d, *socket) == 0, "fl_datagram_from_fd");
 	return d;
 }
 
@@ -129,7 +110,7 @@ static int echo_each(void *socket)
 	fl_datagram *d = open_ours(socket);
 	for (;;) {
 		ssize_t n = fl_datagram_receive(d, buffer, sizeof buffer, &from);
-		probe_check(n >= 0 && fl_datagram_send_to(d, buffer, (size_t)n, &from) == 0, "fl_datagram_send_to");
+		bench_must(n >= 0 && fl_datagram_send_to(d, buffer, (size_t)n, &from) == 0, "fl_datagram_send_to");
 	}
 	return 0;
 }
@@ -147,19 +128,19 @@ static int echo_many(void *socket)
 		int n = fl_datagram_receive_many(d, list, FL_DATAGRAM_MANY);
 		for (int i = 0; i < n; i++)
 			list[i].size = list[i].received;
-		probe_check(n > 0 && fl_datagram_send_many(d, list, (unsigned)n, NULL) == 0, "fl_datagram_send_many");
+		bench_must(n > 0 && fl_datagram_send_many(d, list, (unsigned)n, NULL) == 0, "fl_datagram_send_many");
 	}
 	return 0;
 }
 
 static void fairlead_datagrams(int socket)
 {
-	probe_check(fl_loop_run(echo_each, &socket) == 0, "fl_loop_run");
+	bench_must(fl_loop_run(echo_each, &socket) == 0, "fl_loop_run");
 }
 
 static void fairlead_many(int socket)
 {
-	probe_check(fl_loop_run(echo_many, &socket) == 0, "fl_loop_run");
+	bench_must(fl_loop_run(echo_many, &socket) == 0, "fl_loop_run");
 }
 
 struct idlers {
@@ -179,14 +160,14 @@ static int start_idlers(void *arg)
 	struct idlers *idlers = arg;
 	fl_fiber **fibers = calloc(idlers->n, sizeof *fibers);
 	memset(fibers, 1, idlers->n * sizeof *fibers);
-	int64_t before = probe_resident();
+	int64_t before = bench_resident(getpid());
 	for (size_t i = 0; i < idlers->n; i++)
-		probe_check(fl_fiber_start(&fibers[i], wait_idly, idlers, NULL) == 0, "fl_fiber_start");
-	probe_check(fl_sleep(FL_MS(100)) == 0, "fl_sleep");
-	idlers->bytes = probe_resident() - before;
+		bench_must(fl_fiber_start(&fibers[i], wait_idly, idlers, NULL) == 0, "fl_fiber_start");
+	bench_must(fl_sleep(FL_MS(100)) == 0, "fl_sleep");
+	idlers->bytes = bench_resident(getpid()) - before;
 	fl_event_set(&idlers->event);
 	for (size_t i = 0; i < idlers->n; i++)
-		probe_check(fl_fiber_join(fibers[i], NULL) == 0, "fl_fiber_join");
+		bench_must(fl_fiber_join(fibers[i], NULL) == 0, "fl_fiber_join");
 	free(fibers);
 	return 0;
 }
@@ -195,7 +176,7 @@ static int64_t fairlead_idle(size_t n)
 {
 	struct idlers idlers = {.n = n};
 	fl_event_init(&idlers.event);
-	probe_check(fl_loop_run(start_idlers, &idlers) == 0, "fl_loop_run");
+	bench_must(fl_loop_run(start_idlers, &idlers) == 0, "fl_loop_run");
 	return idlers.bytes;
 }
 
@@ -229,20 +210,20 @@ struct uv_request {
 static struct uv_request *uv_request_of(uv_buf_t *reply)
 {
 	struct uv_request *request = malloc(sizeof *request - PROBE_BUFFER + reply->len);
-	probe_check(request != NULL, "malloc");
+	bench_must(request != NULL, "malloc");
 	reply->base = memcpy(request->data, reply->base, reply->len);
 	return request;
 }
 
 static void uv_written(uv_write_t *write, int status)
 {
-	probe_check(status == 0, "uv_write");
+	bench_must(status == 0, "uv_write");
 	free(write);
 }
 
 static void uv_sent(uv_udp_send_t *send, int status)
 {
-	probe_check(status == 0, "uv_udp_send");
+	bench_must(status == 0, "uv_udp_send");
 	free(send);
 }
 
@@ -254,38 +235,38 @@ static void uv_got(uv_stream_t *s, ssize_t n, const uv_buf_t *buffer)
 	}
 	uv_buf_t reply = uv_buf_init(buffer->base, (unsigned)n);
 	if (uv_tries)
-		probe_check(uv_try_write(s, &reply, 1) == n, "uv_try_write");
+		bench_must(uv_try_write(s, &reply, 1) == n, "uv_try_write");
 	else
-		probe_check(uv_write(&uv_request_of(&reply)->write, s, &reply, 1, uv_written) == 0, "uv_write");
+		bench_must(uv_write(&uv_request_of(&reply)->write, s, &reply, 1, uv_written) == 0, "uv_write");
 }
 
 static void uv_received(uv_udp_t *s, ssize_t n, const uv_buf_t *buffer, const struct sockaddr *from, unsigned flags)
 {
-	probe_check(n >= 0, "uv_udp_recv_start");
+	bench_must(n >= 0, "uv_udp_recv_start");
 	if (!from)
 		return; /* there is nothing more */
 	uv_buf_t reply = uv_buf_init(buffer->base, (unsigned)n);
 	if (uv_tries)
-		probe_check(uv_udp_try_send(s, &reply, 1, from) == n, "uv_udp_try_send");
+		bench_must(uv_udp_try_send(s, &reply, 1, from) == n, "uv_udp_try_send");
 	else
-		probe_check(uv_udp_send(&uv_request_of(&reply)->send, s, &reply, 1, from, uv_sent) == 0, "uv_udp_send");
+		bench_must(uv_udp_send(&uv_request_of(&reply)->send, s, &reply, 1, from, uv_sent) == 0, "uv_udp_send");
 }
 
 static void uv_accepted(uv_stream_t *server, int status)
 {
 	uv_tcp_t *s = malloc(sizeof *s);
-	probe_check(status == 0 && s && uv_tcp_init(server->loop, s) == 0 && uv_accept(server, (uv_stream_t *)s) == 0 &&
-	                uv_tcp_nodelay(s, 1) == 0 && uv_read_start((uv_stream_t *)s, uv_allocate, uv_got) == 0,
-	            "uv_accept");
+	bench_must(status == 0 && s && uv_tcp_init(server->loop, s) == 0 && uv_accept(server, (uv_stream_t *)s) == 0 &&
+	               uv_tcp_nodelay(s, 1) == 0 && uv_read_start((uv_stream_t *)s, uv_allocate, uv_got) == 0,
+	           "uv_accept");
 }
 
 static void libuv_echo(int socket)
 {
 	uv_loop_t loop;
 	uv_tcp_t server;
-	probe_check(uv_loop_init(&loop) == 0 && uv_tcp_init(&loop, &server) == 0 && uv_tcp_open(&server, socket) == 0 &&
-	                uv_listen((uv_stream_t *)&server, BACKLOG, uv_accepted) == 0,
-	            "uv_listen");
+	bench_must(uv_loop_init(&loop) == 0 && uv_tcp_init(&loop, &server) == 0 && uv_tcp_open(&server, socket) == 0 &&
+	               uv_listen((uv_stream_t *)&server, BACKLOG, uv_accepted) == 0,
+	           "uv_listen");
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 }
 
@@ -293,9 +274,9 @@ static void libuv_datagrams(int socket)
 {
 	uv_loop_t loop;
 	uv_udp_t s;
-	probe_check(uv_loop_init(&loop) == 0 && uv_udp_init(&loop, &s) == 0 && uv_udp_open(&s, socket) == 0 &&
-	                uv_udp_recv_start(&s, uv_allocate, uv_received) == 0,
-	            "uv_udp_recv_start");
+	bench_must(uv_loop_init(&loop) == 0 && uv_udp_init(&loop, &s) == 0 && uv_udp_open(&s, socket) == 0 &&
+	               uv_udp_recv_start(&s, uv_allocate, uv_received) == 0,
+	           "uv_udp_recv_start");
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 }
 
@@ -322,33 +303,17 @@ static void *end_with_input(void *unused)
 	return unused;
 }
 
-/* On the first of the CPUs that it may use; the client is on the second. */
-static void pin(void)
-{
-	cpu_set_t cpus, first;
-	int cpu = 0;
-	probe_check(sched_getaffinity(0, sizeof cpus, &cpus) == 0, "sched_getaffinity");
-	while (!CPU_ISSET(cpu, &cpus))
-		cpu++;
-	CPU_ZERO(&first);
-	CPU_SET(cpu, &first);
-	probe_check(sched_setaffinity(0, sizeof first, &first) == 0, "sched_setaffinity");
-}
-
 static void serve_forever(void (*server)(int socket), int (*open)(int type), int type)
 {
 	pthread_t thread;
-	struct rlimit files;
-	probe_check(getrlimit(RLIMIT_NOFILE, &files) == 0, "getrlimit");
-	files.rlim_cur = files.rlim_max;
-	probe_check(setrlimit(RLIMIT_NOFILE, &files) == 0, "setrlimit");
-	pin();
+	bench_allow_files();
+	(void)bench_pin(0); /* the client is on the second */
 	(void)puts("ready");
-	probe_check(pthread_create(&thread, NULL, end_with_input, NULL) == 0, "pthread_create");
+	bench_must(pthread_create(&thread, NULL, end_with_input, NULL) == 0, "pthread_create");
 	int socket = open(type);
 	(void)fflush(stdout);
 	server(socket);
-	probe_check(0, "a server ended");
+	bench_must(false, "a server ended");
 }
 
 static void answer(int64_t (*idle)(size_t n))

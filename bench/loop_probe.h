@@ -2,8 +2,8 @@
 #ifndef BENCH_LOOP_PROBE_H
 #define BENCH_LOOP_PROBE_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "shim.h"
+
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -14,12 +14,8 @@ extern "C" {
 
 enum { PROBE_BUFFER = 1024 }; /* of each read; what it got is written back */
 
-/* The bytes that `n` waiting tasks cost, and those of the program. */
+/* The bytes that `n` waiting tasks cost. */
 int64_t boost_idle(size_t n);
-int64_t probe_resident(void);
-
-/* Says why on standard error and ends the program, unless `good`. */
-void probe_check(int good, const char *what);
 
 /*
  * The abstract name of a socket of the process `pid`; all its bytes count: libuv sends to Unix addresses

@@ -16,14 +16,14 @@ extern "C" int64_t boost_idle(std::size_t n)
 	boost::fibers::condition_variable changed;
 	bool over = false;
 	std::vector<boost::fibers::fiber> fibers(n);
-	const int64_t before = probe_resident();
+	const int64_t before = bench_resident(getpid());
 	for (auto &fiber : fibers)
 		fiber = boost::fibers::fiber(std::allocator_arg, stacks, [&] {
 			std::unique_lock<boost::fibers::mutex> lock(mutex);
 			changed.wait(lock, [&] { return over; });
 		});
 	boost::this_fiber::yield();
-	const int64_t bytes = probe_resident() - before;
+	const int64_t bytes = bench_resident(getpid()) - before;
 	{
 		std::unique_lock<boost::fibers::mutex> lock(mutex);
 		over = true;

@@ -5,7 +5,32 @@ import os
 import platform
 import resource
 import signal
+import sys
 import time
+
+
+# What an option means without its value.
+ALONE = {"--busy": "--busy=1", "--cpu-quota": "--cpu-quota=50", "--json": "--json=-", "--ratios": "--ratios=-"}
+
+
+class Failed(Exception):
+    """Something did not go as it must."""
+
+
+def parse(parser):
+    """The options of a command; a pattern may stand before an option or behind it."""
+    return parser.parse_intermixed_args([ALONE.get(word, word) for word in sys.argv[1:]])
+
+
+def run(main):
+    """Runs a command to its exit status."""
+    try:
+        sys.exit(main())
+    except (Failed, OSError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def model():
@@ -73,10 +98,6 @@ class Compute:
         os._exit(0)
 
 
-class NotAllowed(Exception):
-    """This machine does not let us limit the CPU time of a process."""
-
-
 class Quota:
     """A control group: its processes get so many percent of one CPU, while a context lasts."""
 
@@ -100,7 +121,7 @@ class Quota:
             for name, value in self.limits.items():
                 self.write(name, value)
         except OSError as error:
-            raise NotAllowed(f"cannot limit the CPU time in {self.folder}: {error.strerror}") from error
+            raise Failed(f"cannot limit the CPU time in {self.folder}: {error.strerror}") from error
         return self
 
     def __exit__(self, *error):

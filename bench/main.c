@@ -2,15 +2,15 @@
 /*
  * fairlead-bench [--list] [--quick] [--once] [--laps] [--out=FILE] [PATTERN]: the rows of cases.c.
  * For people there is bench/run. fairlead-bench --serve CASE IMPLEMENTATION THREADS: one of them,
- * for the program itself (alone.h).
+ * for the program itself (remote.h).
  */
-#include "alone.h"
+#include "remote.h"
 #include "shim.h"
 
+#include <err.h>
 #include <fairlead/process.h>
 #include <pthread.h>
 #include <regex.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,22 +123,11 @@ static void keep_second_thread(void)
 	pthread_detach(thread);
 }
 
-__attribute__((noreturn, format(printf, 1, 2))) static void usage(const char *format, ...)
-{
-	va_list args;
-	va_start(args, format);
-	fputs("fairlead-bench: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	va_end(args);
-	exit(2);
-}
-
 static int serve(char **argv)
 {
 	const bench_row *row = find(argv[0], argv[1]);
 	if (!row)
-		usage("there is no row %s of %s", argv[0], argv[1]);
+		errx(2, "there is no row %s of %s", argv[0], argv[1]);
 	keep_second_thread();
 	return bench_alone_serve(row, (int)strtol(argv[2], NULL, 10));
 }
@@ -147,7 +136,7 @@ int main(int argc, char **argv)
 {
 	fl_main(argc, argv); /* the workers of the process executor begin here */
 	/*
-	 * OpenMP's threads sleep while they wait, in the processes of its rows (alone.h): the fastest of
+	 * OpenMP's threads sleep while they wait, in the processes of its rows (remote.h): the fastest of
 	 * the three ways. gcc's otherwise spin on the lock that a producer of tasks needs.
 	 */
 	(void)setenv("OMP_WAIT_POLICY", "passive", 1);
@@ -168,17 +157,17 @@ int main(int argc, char **argv)
 		else if (!strncmp(argv[i], "--out=", 6))
 			out = argv[i] + 6;
 		else if (argv[i][0] == '-' || text)
-			usage("unexpected argument '%s'", argv[i]);
+			errx(2, "unexpected argument '%s'", argv[i]);
 		else
 			text = argv[i];
 	}
 	regex_t pattern;
 	if (regcomp(&pattern, text && *text ? text : ".", REG_EXTENDED | REG_NOSUB))
-		usage("'%s' is not a regular expression", text);
+		errx(2, "'%s' is not a regular expression", text);
 	plan p = make_plan(&pattern);
 	regfree(&pattern);
 	if (p.count == 0)
-		usage("nothing matches '%s'", text);
+		errx(2, "nothing matches '%s'", text);
 	int status = 0;
 	if (list) {
 		print_plan(&p);

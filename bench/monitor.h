@@ -2,8 +2,12 @@
 #ifndef BENCH_MONITOR_H
 #define BENCH_MONITOR_H
 
+#include "shim.h"
+
+#include <errno.h>
 #include <nsync.h>
 #include <pthread.h>
+#include <semaphore.h>
 
 /*
  * Mutex and condition of several libraries under names that templates can paste:
@@ -46,5 +50,53 @@ MONITOR(pthread, pthread_mutex_t, pthread_cond_t, pthread_mutex_init(m, NULL), p
         pthread_cond_broadcast(c))
 MONITOR(nsync, nsync_mu, nsync_cv, nsync_mu_init(m), nsync_cv_init(c), nsync_mu_lock(m), nsync_mu_unlock(m),
         nsync_cv_wait(c, m), nsync_cv_signal(c), nsync_cv_broadcast(c))
+
+/*
+ * A semaphore of these; `gain` is what a release does to s->permits. The signaller counts the waiter
+ * off, so that a waiter that has yet to run is not signalled twice.
+ */
+#define MONITOR_SEM(impl, mon, gain)                                                                                   \
+	typedef struct impl {                                                                                          \
+		mon_##mon##_mutex mutex;                                                                               \
+		mon_##mon##_cond cond;                                                                                 \
+		unsigned permits, waiters;                                                                             \
+	} impl;                                                                                                        \
+	static inline void impl##_init(impl *s)                                                                        \
+	{                                                                                                              \
+		mon_##mon##_mutex_init(&s->mutex);                                                                     \
+		mon_##mon##_cond_init(&s->cond);                                                                       \
+	}                                                                                                              \
+	static inline void impl##_release(impl *s)                                                                     \
+	{                                                                                                              \
+		mon_##mon##_lock(&s->mutex);                                                                           \
+		gain;                                                                                                  \
+		bool wake = s->waiters > 0;                                                                            \
+		s->waiters -= wake;                                                                                    \
+		mon_##mon##_unlock(&s->mutex);                                                                         \
+		if (wake)                                                                                              \
+			mon_##mon##_signal(&s->cond);                                                                  \
+	}                                                                                                              \
+	static inline void impl##_acquire(impl *s)                                                                     \
+	{                                                                                                              \
+		mon_##mon##_lock(&s->mutex);                                                                           \
+		while (s->permits == 0) {                                                                              \
+			s->waiters++;                                                                                  \
+			mon_##mon##_wait(&s->cond, &s->mutex);                                                         \
+		}                                                                                                      \
+		s->permits--;                                                                                          \
+		mon_##mon##_unlock(&s->mutex);                                                                         \
+	}
+
+/* POSIX semaphores. */
+static inline void posix_sem_init(sem_t *s, int shared, unsigned permits)
+{
+	bench_must(sem_init(s, shared, permits) == 0, "sem_init");
+}
+
+static inline void posix_sem_acquire(sem_t *s)
+{
+	while (sem_wait(s))
+		bench_must(errno == EINTR, "sem_wait");
+}
 
 #endif

@@ -106,15 +106,20 @@ def look_shared():
     block.unlink()
 
 
+def fill(i, size):
+    return bytes([i % 256]) * size
+
+
 @contextlib.contextmanager
-def copy_pickled():
-    data = bytes(LARGE)
+def filled(kind, size):
+    """Results, which the worker pickles."""
+    size = int(size)
 
     def batch(n):
-        for _ in range(n):
-            result = pool.submit(echo, data).result()
-            check(len(result) == LARGE and ends(result) == (0, 0))
-    with ProcessPoolExecutor(1) as pool:
+        for i in range(n):
+            result = pool.apply(fill, (i, size)) if kind == "pool" else pool.submit(fill, i, size).result()
+            check(len(result) == size and result[::4096] == fill(i, (size + 4095) // 4096))
+    with multiprocessing.Pool(1) if kind == "pool" else ProcessPoolExecutor(1) as pool:
         batch(2)
         yield timed(batch)
 
@@ -187,14 +192,14 @@ def kills(until):
     yield lambda n: (sum(kill(until == "served") for _ in range(n)), 0)
 
 
-CASES = {f.__name__: f for f in (tasks, roundtrip, map_pool, look_shared, copy_pickled, start, kills)}
+CASES = {f.__name__: f for f in (tasks, roundtrip, map_pool, look_shared, filled, start, kills)}
 
 
 def main(case, *arguments):
     with CASES[case](*arguments) as measure:
         print("ready", flush=True)
         for line in sys.stdin:
-            print(*measure(int(line)), flush=True)
+            print(*measure(int(line.split()[0])), flush=True)
 
 
 if __name__ == "__main__":

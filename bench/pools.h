@@ -2,7 +2,7 @@
 #ifndef BENCH_POOLS_H
 #define BENCH_POOLS_H
 
-#include "exec.h"
+#include "shim.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -14,16 +14,16 @@ extern "C" {
 #endif
 
 /*
- * The workloads of pools of threads, for C and C++: tasks that one thread outside of the pool
- * submits. Each row runs in a process of its own. Tasks with a future return their argument; two
- * flags of it say what they do before.
+ * The workloads of pools of threads, for C and C++, and of processes: tasks that one thread outside
+ * of the pool submits. Tasks with a future return their argument; two flags of it say what they do
+ * before. Each row of threads runs in a process of its own.
  */
 enum {
-	POOL_BATCH = EXEC_BATCH, /* tasks of submit_get and of burst */
-	POOL_WINDOW = 64,        /* tasks in flight */
-	POOL_MANY = 1000000,     /* tasks: their memory is counted */
-	POOL_PAUSE_US = 3000,    /* of an idle pool, before the next task */
-	POOL_SETTLE_US = 300000  /* before the processor time of an idle pool is counted */
+	POOL_BATCH = 10000,     /* tasks of submit_get and of burst */
+	POOL_WINDOW = 64,       /* tasks in flight */
+	POOL_MANY = 1000000,    /* tasks: their memory is counted */
+	POOL_PAUSE_US = 3000,   /* of an idle pool, before the next task */
+	POOL_SETTLE_US = 300000 /* before the processor time of an idle pool is counted */
 };
 #define POOL_WORK (UINT64_C(1) << 62) /* a microsecond of arithmetic */
 #define POOL_HOLD (UINT64_C(1) << 63) /* waits for pool_release() */
@@ -85,15 +85,32 @@ static inline uint64_t pool_future_get(pool_future *f)
  * Rows of one implementation with futures. open(workers, most) makes a pool that takes so many
  * tasks at once; close(pool) frees it; make(n) and unmake(futures) are an array of futures;
  * submit(pool, future, argument) starts pool_task() of the argument; get(pool, future) waits for it
- * and returns its result.
+ * and returns its result. submit_get: a batch of tasks is submitted, then each future is awaited;
+ * roundtrip: one at a time.
  */
-#define POOL_BENCH(impl, pool_type, future_type, open, close, make, unmake, submit, get)                               \
+#define POOL_TASKS(impl, pool_type, future_type, open, close, make, unmake, submit, get)                               \
 	typedef struct impl##_state {                                                                                  \
 		pool_type *pool;                                                                                       \
 		future_type *futures;                                                                                  \
 		unsigned workers;                                                                                      \
 	} impl##_state;                                                                                                \
-	EXEC_BATCHES(impl, submit, get)                                                                                \
+	static inline void impl##_check(impl##_state *s, uint64_t i, uint64_t arg)                                     \
+	{                                                                                                              \
+		if (get(s->pool, &s->futures[i]) != arg)                                                               \
+			bench_fail("a task returned a wrong result");                                                  \
+	}                                                                                                              \
+	static inline void impl##_batch(impl##_state *s, uint64_t first, uint64_t n)                                   \
+	{                                                                                                              \
+		for (uint64_t i = 0; i < n; i++)                                                                       \
+			submit(s->pool, &s->futures[i], first + i);                                                    \
+		for (uint64_t i = 0; i < n; i++)                                                                       \
+			impl##_check(s, i, first + i);                                                                 \
+	}                                                                                                              \
+	static inline void impl##_batches(impl##_state *s, uint64_t total, uint64_t batch)                             \
+	{                                                                                                              \
+		for (uint64_t first = 0; first < total; first += batch)                                                \
+			impl##_batch(s, first, total - first < batch ? total - first : batch);                         \
+	}                                                                                                              \
 	static void *impl##_setup(const bench_setting *with)                                                           \
 	{                                                                                                              \
 		impl##_state *s = (impl##_state *)bench_alloc(sizeof *s);                                              \
@@ -104,6 +121,28 @@ static inline uint64_t pool_future_get(pool_future *f)
 		impl##_batches(s, POOL_BATCH, POOL_BATCH / 10); /* the workers run, and memory is there */             \
 		return s;                                                                                              \
 	}                                                                                                              \
+	static void impl##_submit_get(bench_thread *t)                                                                 \
+	{                                                                                                              \
+		impl##_batches((impl##_state *)t->state, t->total, POOL_BATCH);                                        \
+	}                                                                                                              \
+	static void impl##_roundtrip(bench_thread *t)                                                                  \
+	{                                                                                                              \
+		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+			impl##_batch((impl##_state *)t->state, i, 1);                                                  \
+			bench_lap(t);                                                                                  \
+		}                                                                                                      \
+	}                                                                                                              \
+	static void impl##_teardown(void *state, uint64_t total)                                                       \
+	{                                                                                                              \
+		impl##_state *s = (impl##_state *)state;                                                               \
+		close(s->pool);                                                                                        \
+		unmake(s->futures);                                                                                    \
+		free(s);                                                                                               \
+	}
+
+/* Likewise, with all workloads of pools of threads. */
+#define POOL_BENCH(impl, pool_type, future_type, open, close, make, unmake, submit, get)                               \
+	POOL_TASKS(impl, pool_type, future_type, open, close, make, unmake, submit, get)                               \
 	static inline void impl##_pauses(bench_thread *t, unsigned pause_us)                                           \
 	{                                                                                                              \
 		for (; bench_now() < t->until; t->done++) {                                                            \
@@ -129,13 +168,6 @@ static inline uint64_t pool_future_get(pool_future *f)
 			if (i < t->total)                                                                              \
 				submit(s->pool, &s->futures[i % POOL_WINDOW], i | POOL_WORK);                          \
 		}                                                                                                      \
-	}                                                                                                              \
-	static void impl##_teardown(void *state, uint64_t total)                                                       \
-	{                                                                                                              \
-		impl##_state *s = (impl##_state *)state;                                                               \
-		close(s->pool);                                                                                        \
-		unmake(s->futures);                                                                                    \
-		free(s);                                                                                               \
 	}                                                                                                              \
 	/* The workers are held, so that all of the tasks are there at once. */                                        \
 	static void *impl##_memory_setup(const bench_setting *with)                                                    \

@@ -36,6 +36,33 @@ pid_t bench_partner(void (*work)(void *shared), void *shared)
 	return pid;
 }
 
+void pipe_open(pipe_channel *c)
+{
+	int ends[2];
+	bench_must(pipe(ends) == 0, "pipe");
+	*c = (pipe_channel){ends[1], ends[0]};
+}
+
+void pipe_send(pipe_channel *c, const void *message, size_t size)
+{
+	bench_must(write(c->in, message, size) == (ssize_t)size, "write");
+}
+
+void pipe_receive(pipe_channel *c, void *message, size_t size)
+{
+	for (size_t got = 0; got < size;) { /* a pipe may give a part */
+		ssize_t n = read(c->out, (char *)message + got, size - got);
+		bench_must(n > 0, "read");
+		got += (size_t)n;
+	}
+}
+
+void pipe_close(pipe_channel *c)
+{
+	(void)close(c->in);
+	(void)close(c->out);
+}
+
 void bench_partner_end(pid_t partner)
 {
 	int status;

@@ -5,6 +5,10 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * Two processes that share memory: the one that measures, and a partner, forked by setup, that does
  * its half of the work and ends. What it runs does not allocate, since it is forked from a process
@@ -18,7 +22,20 @@ void bench_unshare(void *memory, size_t size);
 /* Starts a partner that runs `work`. */
 pid_t bench_partner(void (*work)(void *shared), void *shared);
 
+/* A channel (process_queue.c) of the kernel's. */
+typedef struct pipe_channel {
+	int in, out;
+} pipe_channel;
+void pipe_open(pipe_channel *c);
+void pipe_send(pipe_channel *c, const void *message, size_t size);
+void pipe_receive(pipe_channel *c, void *message, size_t size);
+void pipe_close(pipe_channel *c);
+
 /* Waits for its end; bench_fail when it failed. */
 void bench_partner_end(pid_t partner);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -23,11 +23,6 @@
 enum { PROGRAMS = 500, TRANSFERS = 5, KILLS = 200, PYTHON_KILLS = 20, P99_LEAST = 100, STARTS = 10, LATER_STARTS = 50 };
 
 /* The same program, with the library and without it, from its start to its end. */
-static void *program_setup(const bench_setting *with)
-{
-	return (void *)with->arg;
-}
-
 static void program_run(bench_thread *t)
 {
 	char *const argv[] = {t->state, NULL};
@@ -38,10 +33,6 @@ static void program_run(bench_thread *t)
 		    status != 0)
 			bench_fail("%s", (const char *)t->state);
 	}
-}
-
-static void program_teardown(void *state, uint64_t total)
-{
 }
 
 /*
@@ -56,11 +47,6 @@ static void *transfer_setup(const bench_setting *with)
 	for (size_t i = 0; i < program_size; i++)
 		bytes[i] = (char)(i * 2654435761u >> 24);
 	return bytes;
-}
-
-static void transfer_teardown(void *state, uint64_t total)
-{
-	free(state);
 }
 
 static void program_must_equal(const char *sent, const void *received, size_t size)
@@ -221,8 +207,9 @@ static void kill_teardown(void *state, uint64_t total)
 #define PYTHON BENCH_PYTHON, BENCH_POOL_PY
 
 static const bench_row rows[] = {
-    {"process/program", "fairlead", program_setup, program_run, program_teardown, .arg = BENCH_PROGRAM},
-    {"process/program", "without", program_setup, program_run, program_teardown, 0, BENCH_FLOOR, BENCH_PROGRAM_WITHOUT},
+    {"process/program", "fairlead", bench_setup_arg, program_run, bench_no_teardown, .arg = BENCH_PROGRAM},
+    {"process/program", "without", bench_setup_arg, program_run, bench_no_teardown, 0, BENCH_FLOOR,
+     BENCH_PROGRAM_WITHOUT},
     BENCH_REMOTE_ROW_EACH("process/start_first", "fairlead", STARTS, BENCH_START, "result"),
     BENCH_REMOTE_ROW("process/start_again", "fairlead", LATER_STARTS, BENCH_START, "result_again"),
     BENCH_REMOTE_ROW("process/start_stop", "fairlead", LATER_STARTS, BENCH_START, "end_again"),
@@ -233,11 +220,11 @@ static const bench_row rows[] = {
     {"process/kill_to_served", "fairlead", kill_setup, kill_served, kill_teardown, KILLS},
     BENCH_REMOTE_ROW("process/kill_to_failed", "python_ppe", PYTHON_KILLS, PYTHON, "kills", "failed"),
     BENCH_REMOTE_ROW("process/kill_to_served", "python_ppe", PYTHON_KILLS, PYTHON, "kills", "served"),
-    {"process/program_start", "fairlead", program_setup, fairlead_start, program_teardown, PROGRAMS},
-    {"process/program_start", "posix_spawn", program_setup, program_run, program_teardown, PROGRAMS,
+    {"process/program_start", "fairlead", bench_setup_arg, fairlead_start, bench_no_teardown, PROGRAMS},
+    {"process/program_start", "posix_spawn", bench_setup_arg, program_run, bench_no_teardown, PROGRAMS,
      .arg = "/bin/true"},
     BENCH_REMOTE_ROW("process/program_start", "python_asyncio", PROGRAMS, BENCH_PYTHON, BENCH_LOOP_PY, "program_start"),
-    {"process/program_100mb", "fairlead", transfer_setup, fairlead_100mb, transfer_teardown, TRANSFERS},
+    {"process/program_100mb", "fairlead", transfer_setup, fairlead_100mb, bench_free, TRANSFERS},
     BENCH_REMOTE_ROW("process/program_100mb", "python_asyncio", TRANSFERS, BENCH_PYTHON, BENCH_LOOP_PY,
                      "program_100mb"),
 };

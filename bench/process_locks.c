@@ -3,15 +3,13 @@
  * Locks in shared memory: a mutex that survives its owner, by one process and by two at once; and
  * two semaphores that hand a turn to and fro between two processes.
  */
+#include "monitor.h"
 #include "process.h"
-#include "shim.h"
+#include "turns.h"
 
-#include <errno.h>
 #include <fairlead/shm_cond.h>
 #include <fairlead/shm_mutex.h>
 #include <fairlead/shm_sem.h>
-#include <pthread.h>
-#include <semaphore.h>
 
 /* Both processes take from one budget, so that they contend to the end. */
 #define PROCESS_MUTEX(impl, type, init, lock, unlock)                                                                  \
@@ -84,48 +82,33 @@ static void pthread_robust_init(pthread_mutex_t *m)
 PROCESS_MUTEX(fairlead, fl_shm_mutex, fl_shm_mutex_init, fairlead_lock, fl_shm_mutex_unlock)
 PROCESS_MUTEX(pthread_robust, pthread_mutex_t, pthread_robust_init, pthread_mutex_lock, pthread_mutex_unlock)
 
-/* Semaphores. */
+/* Semaphores, which hand over as turns.h has it. */
 #define PROCESS_SEM(impl, type, init, release, acquire)                                                                \
-	typedef struct impl##_turns {                                                                                  \
-		BENCH_ALIGNED type ping;                                                                               \
-		BENCH_ALIGNED type pong;                                                                               \
-		BENCH_ALIGNED uint64_t count;                                                                          \
+	TURN_LOOP(impl, type, release, acquire)                                                                        \
+	typedef struct impl##_pair {                                                                                   \
+		impl##_turns turns;                                                                                    \
 		uint64_t total;                                                                                        \
 		pid_t partner;                                                                                         \
-	} impl##_turns;                                                                                                \
+	} impl##_pair;                                                                                                 \
 	static void impl##_follow(void *shared)                                                                        \
 	{                                                                                                              \
-		impl##_turns *s = shared;                                                                              \
-		for (uint64_t i = 0; i < s->total; i++) {                                                              \
-			acquire(&s->ping);                                                                             \
-			s->count++;                                                                                    \
-			release(&s->pong);                                                                             \
-		}                                                                                                      \
+		impl##_turns_run(                                                                                      \
+		    &(bench_thread){.state = shared, .index = 1, .total = ((impl##_pair *)shared)->total});            \
 	}                                                                                                              \
 	static void *impl##_turns_setup(const bench_setting *with)                                                     \
 	{                                                                                                              \
-		impl##_turns *s = bench_share(sizeof *s);                                                              \
+		impl##_pair *s = bench_share(sizeof *s);                                                               \
 		s->total = with->total;                                                                                \
-		init(&s->ping);                                                                                        \
-		init(&s->pong);                                                                                        \
+		init(&s->turns.ping);                                                                                  \
+		init(&s->turns.pong);                                                                                  \
 		s->partner = bench_partner(impl##_follow, s);                                                          \
 		return s;                                                                                              \
 	}                                                                                                              \
-	static void impl##_turns_run(bench_thread *t)                                                                  \
-	{                                                                                                              \
-		impl##_turns *s = t->state;                                                                            \
-		for (uint64_t i = 0; i < t->total; i++) {                                                              \
-			s->count++;                                                                                    \
-			release(&s->ping);                                                                             \
-			acquire(&s->pong);                                                                             \
-			bench_lap(t);                                                                                  \
-		}                                                                                                      \
-	}                                                                                                              \
 	static void impl##_turns_teardown(void *state, uint64_t total)                                                 \
 	{                                                                                                              \
-		impl##_turns *s = state;                                                                               \
+		impl##_pair *s = state;                                                                                \
 		bench_partner_end(s->partner);                                                                         \
-		if (s->count != 2 * total)                                                                             \
+		if (s->turns.data.count != 2 * total)                                                                  \
 			bench_fail("%s: a semaphore let both pass", #impl);                                            \
 		bench_unshare(s, sizeof *s);                                                                           \
 	}
@@ -150,15 +133,7 @@ static inline void fairlead_release(fl_shm_sem *s)
 
 static inline void sem_t_init(sem_t *s)
 {
-	if (sem_init(s, 1, 0))
-		bench_fail("sem_init");
-}
-
-static inline void sem_t_acquire(sem_t *s)
-{
-	while (sem_wait(s))
-		if (errno != EINTR)
-			bench_fail("sem_wait");
+	posix_sem_init(s, 1, 0);
 }
 
 /* Semaphores of mutex and condition. */
@@ -216,12 +191,12 @@ MONITOR_TURN(pthread_robust, pthread_mutex_t, pthread_cond_t, pthread_robust_mak
              pthread_cond_wait, pthread_mutex_unlock, pthread_cond_signal)
 
 PROCESS_SEM(fairlead, fl_shm_sem, fairlead_sem_init, fairlead_release, fairlead_acquire)
-PROCESS_SEM(sem_t, sem_t, sem_t_init, sem_post, sem_t_acquire)
+PROCESS_SEM(sem_t, sem_t, sem_t_init, sem_post, posix_sem_acquire)
 PROCESS_SEM(fairlead_cond, fairlead_turn, fairlead_turn_init, fairlead_turn_release, fairlead_turn_acquire)
 PROCESS_SEM(pthread_robust, pthread_robust_turn, pthread_robust_turn_init, pthread_robust_turn_release,
             pthread_robust_turn_acquire)
 
-#define TURN_ROW(case, label, impl)                                                                                    \
+#define PAIR_ROW(case, label, impl)                                                                                    \
 	{                                                                                                              \
 		"process/" case "_pingpong", label, impl##_turns_setup, impl##_turns_run, impl##_turns_teardown        \
 	}
@@ -229,9 +204,9 @@ PROCESS_SEM(pthread_robust, pthread_robust_turn, pthread_robust_turn_init, pthre
 static const bench_row rows[] = {
     MUTEX_ROWS(fairlead),
     MUTEX_ROWS(pthread_robust),
-    TURN_ROW("sem", "fairlead", fairlead),
-    TURN_ROW("sem", "sem_t", sem_t),
-    TURN_ROW("cond", "fairlead", fairlead_cond),
-    TURN_ROW("cond", "pthread_robust", pthread_robust),
+    PAIR_ROW("sem", "fairlead", fairlead),
+    PAIR_ROW("sem", "sem_t", sem_t),
+    PAIR_ROW("cond", "fairlead", fairlead_cond),
+    PAIR_ROW("cond", "pthread_robust", pthread_robust),
 };
 BENCH_ROWS(rows)

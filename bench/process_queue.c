@@ -178,41 +178,6 @@ static void posix_mq_close(mqd_t *c)
 	(void)mq_close(*c);
 }
 
-typedef struct pipe_channel {
-	int in, out;
-} pipe_channel;
-
-static void pipe_open(pipe_channel *c)
-{
-	int ends[2];
-	if (pipe(ends) != 0)
-		bench_fail("pipe: %s", strerror(errno));
-	*c = (pipe_channel){ends[1], ends[0]};
-}
-
-static inline void pipe_send(pipe_channel *c, const void *message, size_t size)
-{
-	if (write(c->in, message, size) != (ssize_t)size)
-		bench_fail("write: %s", strerror(errno));
-}
-
-static inline void pipe_receive(pipe_channel *c, void *message, size_t size)
-{
-	size_t got = 0;
-	while (got < size) { /* a pipe may give a part */
-		ssize_t n = read(c->out, (char *)message + got, size - got);
-		if (n <= 0)
-			bench_fail("read: %s", strerror(errno));
-		got += (size_t)n;
-	}
-}
-
-static void pipe_close(pipe_channel *c)
-{
-	(void)close(c->in);
-	(void)close(c->out);
-}
-
 /*
  * A ring under a mutex: process-shared, not robust, so that a kill may stop everybody; hence
  * weaker.

@@ -7,10 +7,8 @@
 #include "queues.h"
 
 #include <ck_ring.h>
-#include <errno.h>
 #include <fairlead/queue.h>
 #include <sched.h>
-#include <semaphore.h>
 
 _Static_assert(sizeof(void *) == 8, "the queues of pointers carry the 8-byte items themselves");
 
@@ -262,21 +260,14 @@ static ck_ring_sem *ck_ring_sem_open(void)
 {
 	ck_ring_sem *q = bench_alloc(sizeof *q);
 	ck_ring_init(&q->ring, 2 * QUEUE_CAPACITY);
-	if (sem_init(&q->space, 0, QUEUE_CAPACITY) || sem_init(&q->items, 0, 0))
-		bench_fail("sem_init");
+	posix_sem_init(&q->space, 0, QUEUE_CAPACITY);
+	posix_sem_init(&q->items, 0, 0);
 	return q;
-}
-
-static inline void ck_ring_sem_wait(sem_t *sem)
-{
-	while (sem_wait(sem))
-		if (errno != EINTR)
-			bench_fail("sem_wait");
 }
 
 static inline void ck_ring_sem_put(ck_ring_sem *q, uint64_t item)
 {
-	ck_ring_sem_wait(&q->space);
+	posix_sem_acquire(&q->space);
 	while (!ck_ring_enqueue_mpmc(&q->ring, q->buffer, (void *)(uintptr_t)item))
 		sched_yield();
 	sem_post(&q->items);
@@ -285,7 +276,7 @@ static inline void ck_ring_sem_put(ck_ring_sem *q, uint64_t item)
 static inline uint64_t ck_ring_sem_get(ck_ring_sem *q)
 {
 	void *item;
-	ck_ring_sem_wait(&q->items);
+	posix_sem_acquire(&q->items);
 	while (!ck_ring_dequeue_mpmc(&q->ring, q->buffer, &item))
 		sched_yield();
 	sem_post(&q->space);
@@ -294,13 +285,6 @@ static inline uint64_t ck_ring_sem_get(ck_ring_sem *q)
 
 QUEUE_BENCH(ck_ring_sem, ck_ring_sem, ck_ring_sem_open(), free, ck_ring_sem_put, ck_ring_sem_get)
 TRIP_BENCH(ck_ring_sem, ck_ring_sem, ck_ring_sem_open(), free, ck_ring_sem_put, ck_ring_sem_get)
-
-/*
- * ck_ring's producers wait for each other without yielding. With more of them than CPUs that can
- * take a whole time slice an item, 700 us instead of 0.3: one run in twenty here. So its operations
- * are counted out, lest the suite takes minutes.
- */
-enum { CK_RING_FIXED = 2500 };
 
 #define ORDER_ROW(case, impl)                                                                                          \
 	{                                                                                                              \

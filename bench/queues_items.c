@@ -6,16 +6,14 @@
 #include "monitor.h"
 
 #include <ck_ring.h>
-#include <errno.h>
 #include <fairlead/queue.h>
-#include <semaphore.h>
 
 #define FAIRLEAD(item)                                                                                                 \
 	FL_QUEUE_OF(item, item##_queue)                                                                                \
-	static item##_queue *fairlead_##item##_open(void)                                                              \
+	static item##_queue *fairlead_##item##_open(size_t capacity)                                                   \
 	{                                                                                                              \
 		item##_queue *q = NULL;                                                                                \
-		if (item##_queue_create(&q, &(fl_queue_config){.capacity = QUEUE_CAPACITY}))                           \
+		if (item##_queue_create(&q, &(fl_queue_config){.capacity = capacity}))                                 \
 			bench_fail("fl_queue_create");                                                                 \
 		return q;                                                                                              \
 	}                                                                                                              \
@@ -28,22 +26,14 @@
 	{                                                                                                              \
 		return n == 1 ? item##_queue_get(q, items) == 0 : item##_queue_get_many(q, items, n);                  \
 	}                                                                                                              \
-	ITEMS_BENCH(fairlead, item, item##_queue, fairlead_##item##_open(), item##_queue_free, fairlead_##item##_put,  \
-	            fairlead_##item##_get)
+	ITEMS_BENCH(fairlead, item, item##_queue, fairlead_##item##_open(QUEUE_CAPACITY), item##_queue_free,           \
+	            fairlead_##item##_put, fairlead_##item##_get)
 
 FAIRLEAD(item_8)
 FAIRLEAD(item_64)
 
-static item_8_queue *fairlead_unbounded_open(void)
-{
-	item_8_queue *q = NULL;
-	if (item_8_queue_create(&q, &(fl_queue_config){.capacity = FL_UNBOUNDED}))
-		bench_fail("fl_queue_create");
-	return q;
-}
-
-ITEMS_BENCH(fairlead_unbounded, item_8, item_8_queue, fairlead_unbounded_open(), item_8_queue_free, fairlead_item_8_put,
-            fairlead_item_8_get)
+ITEMS_BENCH(fairlead_unbounded, item_8, item_8_queue, fairlead_item_8_open(FL_UNBOUNDED), item_8_queue_free,
+            fairlead_item_8_put, fairlead_item_8_get)
 
 /*
  * The textbook queue of queues_blocking.c. A call moves as many as it can under one lock and wakes one,
@@ -117,13 +107,6 @@ MONITOR_ITEMS(nsync, item_64)
 CK_RING_PROTOTYPE(items_8, item_8)
 CK_RING_PROTOTYPE(items_64, item_64)
 
-static inline void ck_wait(sem_t *sem)
-{
-	while (sem_wait(sem))
-		if (errno != EINTR)
-			bench_fail("sem_wait");
-}
-
 #define CK(item, name)                                                                                                 \
 	typedef struct ck_##item##_queue {                                                                             \
 		ck_ring_t ring;                                                                                        \
@@ -135,15 +118,15 @@ static inline void ck_wait(sem_t *sem)
 	{                                                                                                              \
 		ck_##item##_queue *q = bench_alloc(sizeof *q);                                                         \
 		ck_ring_init(&q->ring, 2 * QUEUE_CAPACITY);                                                            \
-		if (sem_init(&q->space, 0, QUEUE_CAPACITY) || sem_init(&q->items, 0, 0))                               \
-			bench_fail("sem_init");                                                                        \
+		posix_sem_init(&q->space, 0, QUEUE_CAPACITY);                                                          \
+		posix_sem_init(&q->items, 0, 0);                                                                       \
 		return q;                                                                                              \
 	}                                                                                                              \
 	static inline void ck_##item##_put(ck_##item##_queue *q, const item *items, size_t n)                          \
 	{                                                                                                              \
 		for (size_t i = 0; i < n; i++) {                                                                       \
 			item copy = items[i];                                                                          \
-			ck_wait(&q->space);                                                                            \
+			posix_sem_acquire(&q->space);                                                                  \
 			while (!ck_ring_enqueue_mpmc_##name(&q->ring, q->buffer, &copy))                               \
 				sched_yield();                                                                         \
 			sem_post(&q->items);                                                                           \
@@ -151,7 +134,7 @@ static inline void ck_wait(sem_t *sem)
 	}                                                                                                              \
 	static inline size_t ck_##item##_get(ck_##item##_queue *q, item *items, size_t n)                              \
 	{                                                                                                              \
-		ck_wait(&q->items);                                                                                    \
+		posix_sem_acquire(&q->items);                                                                          \
 		while (!ck_ring_dequeue_mpmc_##name(&q->ring, q->buffer, items))                                       \
 			sched_yield();                                                                                 \
 		sem_post(&q->space);                                                                                   \
@@ -161,12 +144,6 @@ static inline void ck_wait(sem_t *sem)
 
 CK(item_8, items_8)
 CK(item_64, items_64)
-
-/*
- * As in queues_blocking.c: its producers wait for each other without yielding, so its operations are
- * counted out.
- */
-enum { CK_RING_FIXED = 2500 };
 
 static const bench_row rows[] = {
     ITEMS_ROWS("mpmc", "fairlead", fairlead, 0),

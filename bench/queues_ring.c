@@ -138,12 +138,6 @@ CK_RING_PROTOTYPE(items_64, item_64)
 CK_ITEMS(item_8, items_8)
 CK_ITEMS(item_64, items_64)
 
-/*
- * As in queues_blocking.c: its producers wait for each other without yielding, so its operations are
- * counted out.
- */
-enum { CK_RING_FIXED = 2500 };
-
 static const bench_row rows[] = {
     QUEUE_PAIR_ROWS("spsc", "fairlead", spsc),
     QUEUE_PAIR_ROWS("spsc", "ck_ring", ck_spsc),

@@ -5,6 +5,8 @@ import json
 import math
 import statistics
 
+import machine
+
 REPETITIONS = 5  # at least: fewer are an error
 FIGURES = {"unfairness": "unfairness", "p99": "p99", "longest": "longest", "cpu": "cpu_time"}  # as Google Benchmark calls them
 ROLES = {"peer": "peers", "weaker": "weaker", "floor": "floor"}
@@ -12,10 +14,6 @@ ROLES = {"peer": "peers", "weaker": "weaker", "floor": "floor"}
 CHANCE = 0.01  # that any row at all differs between equal programs
 LEAST = 0.02   # a smaller difference of the medians counts as none
 WITHIN = "within the spread"
-
-
-class Missing(Exception):
-    """A listed row has no result, or too few."""
 
 
 def samples_by_row(benchmarks, field):
@@ -36,7 +34,7 @@ def compare(rows, benchmarks):
     for row in rows:
         name, implementation = row["name"], row["implementation"]
         if len(times.get(name, [])) < REPETITIONS:
-            raise Missing(f"{name} is listed and was not measured {REPETITIONS} times")
+            raise machine.Failed(f"{name} is listed and was not measured {REPETITIONS} times")
         key = (row["family"], row["case"], row["threads"])
         entry = entries.setdefault(key, {
             "family": row["family"], "case": row["case"], "threads": row["threads"], "unit": row["unit"], "better": "lower",
@@ -53,7 +51,7 @@ def compare(rows, benchmarks):
                 entry[figure_name][implementation] = statistics.median(samples[name])
     for key, entry in entries.items():
         if entry["fairlead"] is None:
-            raise Missing("/".join(map(str, key)) + " has no row of Fairlead")
+            raise machine.Failed("/".join(map(str, key)) + " has no row of Fairlead")
         if entry["peers"]:  # what nobody else does has none: then there is no ratio
             entry["best_peer"] = min(entry["peers"], key=entry["peers"].get)
             entry["ratio"] = entry["peers"][entry["best_peer"]] / entry["fairlead"]
@@ -94,20 +92,24 @@ def others(entry):
             yield f"{role}: " + ", ".join(f"{name} {with_spread(entry, name, entry[role][name])}" for name in names)
 
 
+def columns(lines):
+    """Lines of cells as texts."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+
+
 def table(entries, quick, laps=False):
     """The lines of the table, and what it comes to. `laps`: with the figures of single operations, and CPU times."""
-    head = ("case", "threads", "unit", "fairlead", "best peer", "ratio", "")
-    lines = [head]
+    lines = [("case", "threads", "unit", "fairlead", "best peer", "ratio", "")]
     for e in entries:
         best = e["best_peer"]
         unit = e["unit"] + (f", {e['of']}" if laps else "")
         lines.append((f"{e['family']}/{e['case']}", str(e["threads"]), unit, with_spread(e, "fairlead", e["fairlead"]),
                       *((f"{best} {with_spread(e, best, e['peers'][best])}", f"{e['ratio']:.2f}", verdict(e))
                         if best else ("no peer", "", ""))))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     text = ["Median of the repetitions (least-most); ratio above 1: Fairlead is ahead of the best peer."]
-    for line, entry in zip(lines, [None] + entries):
-        text.append("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+    for line, entry in zip(columns(lines), [None] + entries):
+        text.append(line)
         if entry:
             text += ["    " + other for other in others(entry)]
             if entry["unfairness"] and not quick:

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -51,16 +52,18 @@ bench_remote *bench_remote_open(const char *const *command)
 	return r;
 }
 
-int64_t bench_remote_ask(bench_remote *r, uint64_t n, int64_t *p99)
+int64_t bench_remote_ask(bench_remote *r, bench_thread *t, int64_t span)
 {
-	char line[64];
-	int64_t took;
-	if (fprintf(r->to, "%" PRIu64 "\n", n) < 0 || fflush(r->to) != 0)
+	char line[160];
+	int64_t cpu = 0;
+	if (fprintf(r->to, "%" PRIu64 " %" PRId64 " %d\n", t->total, span, t->laps != NULL) < 0 || fflush(r->to) != 0)
 		bench_fail("the program that measures this row has ended");
 	read_line(r, line, sizeof line);
-	if (sscanf(line, "%" SCNd64 " %" SCNd64, &took, p99) != 2 || took <= 0)
+	if (sscanf(line, "%" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNu64 " %" SCNd64, &t->took, &t->p99, &t->p50,
+	           &t->done, &cpu) < 2 ||
+	    t->took <= 0)
 		bench_fail("the program that measures this row answered %s", line);
-	return took;
+	return cpu;
 }
 
 void bench_remote_close(bench_remote *r)
@@ -83,7 +86,7 @@ void *bench_remote_setup(const bench_setting *with)
 
 void bench_remote_run(bench_thread *t)
 {
-	t->took = bench_remote_ask(t->state, t->total, &t->p99);
+	(void)bench_remote_ask(t->state, t, 0);
 }
 
 void bench_remote_teardown(void *state, uint64_t total)
@@ -91,20 +94,53 @@ void bench_remote_teardown(void *state, uint64_t total)
 	bench_remote_close(state);
 }
 
-void *bench_remote_setup_each(const bench_setting *with)
-{
-	return (void *)with->arg;
-}
-
 void bench_remote_run_each(bench_thread *t)
 {
 	for (uint64_t i = 0; i < t->total; i++) {
 		bench_remote *r = bench_remote_open(t->state);
-		t->took += bench_remote_ask(r, 1, &t->p99);
+		bench_thread one = {.total = 1};
+		(void)bench_remote_ask(r, &one, 0);
+		t->took += one.took;
 		bench_remote_close(r);
 	}
 }
 
-void bench_remote_teardown_each(void *state, uint64_t total)
+static int64_t cpu_time(void)
 {
+	struct timespec used;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
+}
+
+bench_remote *bench_alone_open(const bench_row *row, int threads)
+{
+	char number[16];
+	(void)snprintf(number, sizeof number, "%d", threads);
+	const char *const command[] = {"/proc/self/exe", "--serve", row->name, row->implementation, number, NULL};
+	return bench_remote_open(command);
+}
+
+int bench_alone_serve(const bench_row *row, int threads)
+{
+	char line[64];
+	void *state = row->setup(&(bench_setting){.threads = threads, .arg = row->arg});
+	(void)puts("ready");
+	while (fflush(stdout) == 0 && fgets(line, sizeof line, stdin)) {
+		bench_laps laps = {0};
+		bench_thread t = {.state = state, .threads = 1};
+		int64_t span;
+		int told;
+		if (sscanf(line, "%" SCNu64 " %" SCNd64 " %d", &t.total, &span, &told) != 3)
+			bench_fail("bad question: %s", line);
+		t.laps = told ? &laps : NULL;
+		int64_t cpu = cpu_time(), start = bench_now();
+		t.until = start + span;
+		bench_run(row, &t);
+		int64_t took = bench_now() - start;
+		cpu = cpu_time() - cpu;
+		(void)printf("%" PRId64 " %" PRId64 " %" PRId64 " %" PRIu64 " %" PRId64 "\n",
+		             t.took > 0 ? t.took : took, t.p99, t.p50, t.done, cpu);
+	}
+	row->teardown(state, 0);
+	return 0;
 }

@@ -31,11 +31,6 @@ static inline void sem_leave(sem_data *data)
 	__atomic_sub_fetch(&data->inside, 1, __ATOMIC_RELAXED);
 }
 
-static inline void sem_teardown(void *state, uint64_t total)
-{
-	free(state);
-}
-
 #define SEM_BENCH(impl, type, init, release, acquire)                                                                  \
 	typedef struct impl##_state {                                                                                  \
 		sem_data data;                                                                                         \
@@ -93,7 +88,7 @@ static inline void sem_teardown(void *state, uint64_t total)
 	}
 
 #define SEM_ROWS(impl, label)                                                                                          \
-	{"locks/sem_uncontended", label, impl##_setup, impl##_uncontended, sem_teardown},                              \
+	{"locks/sem_uncontended", label, impl##_setup, impl##_uncontended, bench_free},                                \
 	    TURN_ROWS("locks/sem_pingpong", label, impl),                                                              \
 	{                                                                                                              \
 		"locks/sem_2permits", label, impl##_permits_setup, impl##_permits_run, impl##_permits_teardown         \

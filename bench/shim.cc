@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The rows under Google Benchmark. Everything that knows Google Benchmark is in this file.
 #include "shim.h"
-#include "alone.h"
+#include "remote.h"
 
 #include <algorithm>
 #include <atomic>
 #include <benchmark/benchmark.h>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <list>
 #include <memory>
 #include <pthread.h>
@@ -31,17 +32,9 @@ class Placed
       public:
 	Placed(bench_place place, int index)
 	{
-		if (place == BENCH_ANYWHERE || sched_getaffinity(0, sizeof before_, &before_))
-			return;
-		int left = place == BENCH_APART ? index % CPU_COUNT(&before_) : 0, cpu = 0;
-		while (!CPU_ISSET(cpu, &before_) || left-- > 0)
-			cpu++;
-		cpu_set_t one;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		moved_ = sched_setaffinity(0, sizeof one, &one) == 0;
-		if (!moved_)
-			bench_fail("cannot place a thread on CPU %d", cpu);
+		moved_ = place != BENCH_ANYWHERE;
+		if (moved_)
+			before_ = bench_pin(place == BENCH_APART ? index : 0);
 	}
 
 	~Placed()
@@ -54,7 +47,7 @@ class Placed
 	Placed &operator=(const Placed &) = delete;
 
       private:
-	bool moved_ = false;
+	bool moved_;
 	cpu_set_t before_;
 };
 
@@ -117,7 +110,7 @@ class Bench
 			lane.start = bench_now();
 			lane.thread.until = lane.start + span_;
 			if (remote_)
-				cpu_ = bench_alone_run(remote_, &lane.thread, span_);
+				cpu_ = bench_remote_ask(remote_, &lane.thread, span_);
 			else
 				bench_run(entry_.row, &lane.thread);
 			lane.end = bench_now();
@@ -185,14 +178,13 @@ class Bench
 		if (most > 0 && lanes_.size() > 1 && entry_.row->fixed == 0 && entry_.of->least_ms == 0)
 			state.counters["unfairness"] =
 			    static_cast<double>(most) / static_cast<double>(std::max<uint64_t>(least, 1));
-		if (lanes_[0].thread.p50 > 0)
-			state.counters["p50"] = static_cast<double>(lanes_[0].thread.p50);
-		if (lanes_[0].thread.p99 > 0)
-			state.counters["p99"] = static_cast<double>(lanes_[0].thread.p99);
+		const bench_thread &first = lanes_[0].thread;
+		for (const auto &[name, value] :
+		     {std::pair{"p50", first.p50}, {"p99", first.p99}, {"longest", longest}})
+			if (value > 0)
+				state.counters[name] = static_cast<double>(value);
 		if (span_ > 0)
 			state.counters[per_run] = static_cast<double>(done()) / static_cast<double>(total_);
-		if (longest > 0)
-			state.counters["longest"] = static_cast<double>(longest);
 		state.SetLabel(entry_.role);
 		if (remote_) {
 			state.counters[elsewhere] = static_cast<double>(cpu_) * 1e-9 / static_cast<double>(total_);
@@ -224,51 +216,41 @@ benchmark::BenchmarkReporter::Run tidy(benchmark::BenchmarkReporter::Run run)
 	run.run_name = {};
 	run.run_name.function_name = name;
 	run.threads = std::atoi(name.c_str() + name.rfind(':') + 1);
+	const bool is_time = run.aggregate_unit == benchmark::kTime && run.aggregate_name != "stddev";
 	const auto cpu = run.counters.find(elsewhere);
 	if (cpu != run.counters.end()) {
-		if (run.aggregate_unit == benchmark::kTime && run.aggregate_name != "stddev")
+		if (is_time)
 			run.cpu_accumulated_time = cpu->second.value * static_cast<double>(run.iterations);
 		run.counters.erase(cpu);
 	}
 	const auto operations = run.counters.find(per_run);
 	if (operations != run.counters.end()) {
-		if (run.aggregate_unit == benchmark::kTime && run.aggregate_name != "stddev")
+		if (is_time)
 			run.cpu_accumulated_time /= operations->second.value;
 		run.counters.erase(operations);
 	}
 	return run;
 }
 
-class JsonReporter : public benchmark::JSONReporter
+// Google Benchmark's JSON to a file; on standard output a line for each row: the median of its
+// repetitions.
+class Reporter : public benchmark::JSONReporter
 {
       public:
+	Reporter(size_t width, const char *out) : width_(static_cast<int>(width)), file_(out ? out : "/dev/null")
+	{
+		SetOutputStream(&file_);
+	}
+
 	void ReportRuns(const std::vector<Run> &runs) override
 	{
 		std::vector<Run> tidied;
-		for (const Run &run : runs)
+		for (const Run &run : runs) {
 			tidied.push_back(tidy(run));
-		JSONReporter::ReportRuns(tidied);
-	}
-};
-
-// One line a row: the median of its repetitions.
-class LineReporter : public benchmark::BenchmarkReporter
-{
-      public:
-	explicit LineReporter(size_t width) : width_(static_cast<int>(width))
-	{
-	}
-
-	bool ReportContext(const Context &) override
-	{
-		return true;
-	}
-
-	void ReportRuns(const std::vector<Run> &runs) override
-	{
-		for (const Run &run : runs)
 			if (run.aggregate_name == "median")
-				print(tidy(run));
+				print(tidied.back());
+		}
+		JSONReporter::ReportRuns(tidied);
 	}
 
       private:
@@ -285,6 +267,7 @@ class LineReporter : public benchmark::BenchmarkReporter
 	}
 
 	int width_;
+	std::ofstream file_;
 };
 
 } // namespace
@@ -294,10 +277,9 @@ int bench_measure(const bench_entry *entries, size_t count, const bench_options 
 #ifndef __OPTIMIZE__
 	std::fputs("fairlead-bench: built without optimisation: these figures mean nothing\n", stderr);
 #endif
-	std::string name = "fairlead-bench", interleave = "--benchmark_enable_random_interleaving=true",
-		    file = std::string("--benchmark_out=") + (out ? out : "");
-	char *argv[] = {name.data(), interleave.data(), file.data(), nullptr};
-	int argc = out ? 3 : 2;
+	std::string name = "fairlead-bench", interleave = "--benchmark_enable_random_interleaving=true";
+	char *argv[] = {name.data(), interleave.data(), nullptr};
+	int argc = 2;
 	benchmark::Initialize(&argc, argv);
 	benchmark::AddCustomContext("peers", BENCH_PEERS);
 	benchmark::AddCustomContext("compiler", __VERSION__);
@@ -309,9 +291,8 @@ int bench_measure(const bench_entry *entries, size_t count, const bench_options 
 		benches.emplace_back(entries[i]).add(*options);
 		width = std::max(width, std::string(entries[i].name).size());
 	}
-	LineReporter lines(width);
-	JsonReporter json;
-	const size_t ran = benchmark::RunSpecifiedBenchmarks(&lines, out ? &json : nullptr);
+	Reporter reporter(width, out);
+	const size_t ran = benchmark::RunSpecifiedBenchmarks(&reporter);
 	benchmark::Shutdown();
 	return ran > 0 ? 0 : 1;
 }

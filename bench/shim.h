@@ -2,6 +2,7 @@
 #ifndef BENCH_SHIM_H
 #define BENCH_SHIM_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -102,7 +103,7 @@ typedef struct bench_case {
 	int span_ms; /* 0: a run is so many operations; else it takes so long, a fifth with --quick, and `total` says nothing */
 	int least_ms;      /* that a run takes; 0: 250. A sixth with --quick */
 	bench_place place; /* of the threads */
-	bool alone; /* each run of a row is in a process of its own (alone.c); `callers` is 1, setup's total is 0 */
+	bool alone; /* each run of a row is in a process of its own (remote.h); `callers` is 1, setup's total is 0 */
 } bench_case;
 
 /* All cases, ends with a NULL name: cases.c. */
@@ -152,8 +153,25 @@ int bench_measure(const bench_entry *entries, size_t count, const bench_options 
 /* Zeroed memory, aligned to BENCH_LINE, for free(). Never NULL. */
 void *bench_alloc(size_t size);
 
+/* A teardown of such memory; a setup that returns the row's `arg`, and a teardown that does nothing. */
+void bench_free(void *state, uint64_t total);
+void *bench_setup_arg(const bench_setting *with);
+void bench_no_teardown(void *state, uint64_t total);
+
 /* Says why on standard error and aborts: a wrong result has no speed. */
 __attribute__((noreturn, format(printf, 1, 2))) void bench_fail(const char *format, ...);
+
+/* Likewise unless `good`, with errno. */
+void bench_must(bool good, const char *what);
+
+/*
+ * Keeps the calling thread on one of the CPUs that it may use. Returns all of them, for
+ * sched_setaffinity().
+ */
+cpu_set_t bench_pin(int index);
+
+/* As many descriptors as the hard limit has. */
+void bench_allow_files(void);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t bench_now(void);

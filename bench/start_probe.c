@@ -5,6 +5,8 @@
  * the first result of each of two workers; "end", until they are joined, too. The first pool of a
  * program starts the fork server; with "result_again", "end_again" there was one before.
  */
+#include "shim.h"
+
 #include <errno.h>
 #include <fairlead/executor.h>
 #include <fairlead/process_executor.h>
@@ -37,28 +39,20 @@ FL_TASK_STATIC(meet, fl_shm_offset, uint64_t)
 	return 0;
 }
 
-static void check(bool good, const char *what)
-{
-	if (good)
-		return;
-	(void)fprintf(stderr, "fairlead-bench-start: %s\n", what);
-	exit(1);
-}
-
 static int64_t start(fl_shm *region, bool to_end)
 {
 	struct meeting *meeting = fl_shm_alloc(region, sizeof *meeting);
-	check(meeting, "fl_shm_alloc");
+	bench_must(meeting != NULL, "fl_shm_alloc");
 	fl_future *futures[WORKERS];
 	int64_t begin = fl_now();
 	fl_executor *e = NULL;
 	fl_executor_config config = {.workers = WORKERS, .regions = &region, .n_regions = 1};
-	check(fl_process_executor_create(&e, &config) == 0, "fl_process_executor_create");
+	bench_must(fl_process_executor_create(&e, &config) == 0, "fl_process_executor_create");
 	for (int i = 0; i < WORKERS; i++)
-		check(meet_submit(e, fl_shm_offset_of(region, meeting), &futures[i]) == 0, "fl_submit");
+		bench_must(meet_submit(e, fl_shm_offset_of(region, meeting), &futures[i]) == 0, "fl_submit");
 	for (int i = 0; i < WORKERS; i++) {
 		uint64_t met = 0;
-		check(meet_get(futures[i], &met) == 0 && met == WORKERS, fl_future_message(futures[i]));
+		bench_must(meet_get(futures[i], &met) == 0 && met == WORKERS, fl_future_message(futures[i]));
 	}
 	int64_t took = fl_now() - begin;
 	for (int i = 0; i < WORKERS; i++)
@@ -73,10 +67,10 @@ static int64_t start(fl_shm *region, bool to_end)
 int main(int argc, char **argv)
 {
 	fl_main(argc, argv);
-	check(argc == 2, "usage: fairlead-bench-start result|end|result_again|end_again");
+	bench_must(argc == 2, "result|end|result_again|end_again");
 	bool to_end = strncmp(argv[1], "end", 3) == 0, again = strstr(argv[1], "_again") != NULL;
 	fl_shm *region = NULL;
-	check(fl_shm_create(&region, 4096) == 0, "fl_shm_create");
+	bench_must(fl_shm_create(&region, 4096) == 0, "fl_shm_create");
 	if (again)
 		(void)start(region, to_end);
 	char line[64];

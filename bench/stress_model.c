@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The laboratory: complete executions of a scenario of three threads with ten steps each
- * (stress_ten.h).
+ * (stress_ten.c).
  */
 #include "../stress/engine/lab.h"
 #include "../stress/engine/user.h"
@@ -53,12 +53,8 @@ static void dfs_run(bench_thread *t)
 	run_model(t, LAB_DFS);
 }
 
-static void model_teardown(void *state, uint64_t total)
-{
-}
-
 static const bench_row rows[] = {
-    {"stress/model_random", "fairlead", model_setup, random_run, model_teardown},
-    {"stress/model_dfs", "fairlead", model_setup, dfs_run, model_teardown},
+    {"stress/model_random", "fairlead", model_setup, random_run, bench_no_teardown},
+    {"stress/model_dfs", "fairlead", model_setup, dfs_run, bench_no_teardown},
 };
 BENCH_ROWS(rows)

@@ -26,19 +26,12 @@ static inline void turn_teardown(void *state, uint64_t total)
 	free(state);
 }
 
-#define TURN_BENCH(impl, type, init, give, take)                                                                       \
+#define TURN_LOOP(impl, type, give, take)                                                                              \
 	typedef struct impl##_turns {                                                                                  \
 		turn_data data;                                                                                        \
 		BENCH_ALIGNED type ping;                                                                               \
 		BENCH_ALIGNED type pong;                                                                               \
 	} impl##_turns;                                                                                                \
-	static void *impl##_turns_setup(const bench_setting *with)                                                     \
-	{                                                                                                              \
-		impl##_turns *s = (impl##_turns *)bench_alloc(sizeof *s);                                              \
-		init(&s->ping);                                                                                        \
-		init(&s->pong);                                                                                        \
-		return s;                                                                                              \
-	}                                                                                                              \
 	static void impl##_turns_run(bench_thread *t)                                                                  \
 	{                                                                                                              \
 		impl##_turns *s = (impl##_turns *)t->state;                                                            \
@@ -54,6 +47,17 @@ static inline void turn_teardown(void *state, uint64_t total)
 				give(&s->pong);                                                                        \
 			}                                                                                              \
 		}                                                                                                      \
+	}
+
+/* Its rows for two threads. */
+#define TURN_BENCH(impl, type, init, give, take)                                                                       \
+	TURN_LOOP(impl, type, give, take)                                                                              \
+	static void *impl##_turns_setup(const bench_setting *with)                                                     \
+	{                                                                                                              \
+		impl##_turns *s = (impl##_turns *)bench_alloc(sizeof *s);                                              \
+		init(&s->ping);                                                                                        \
+		init(&s->pong);                                                                                        \
+		return s;                                                                                              \
 	}
 
 #define TURN_ROW(name, label, impl)                                                                                    \

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "shim.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +21,20 @@ void *bench_alloc(size_t size)
 	return memset(memory, 0, size);
 }
 
+void bench_free(void *state, uint64_t total)
+{
+	free(state);
+}
+
+void *bench_setup_arg(const bench_setting *with)
+{
+	return (void *)with->arg;
+}
+
+void bench_no_teardown(void *state, uint64_t total)
+{
+}
+
 void bench_fail(const char *format, ...)
 {
 	va_list args;
@@ -28,6 +44,33 @@ void bench_fail(const char *format, ...)
 	fputc('\n', stderr);
 	va_end(args);
 	abort();
+}
+
+void bench_must(bool good, const char *what)
+{
+	if (!good)
+		bench_fail("%s: %s", what, strerror(errno));
+}
+
+cpu_set_t bench_pin(int index)
+{
+	cpu_set_t before, one;
+	int cpu = 0;
+	bench_must(sched_getaffinity(0, sizeof before, &before) == 0, "sched_getaffinity");
+	for (int left = index % CPU_COUNT(&before); !CPU_ISSET(cpu, &before) || left-- > 0;)
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	bench_must(sched_setaffinity(0, sizeof one, &one) == 0, "sched_setaffinity");
+	return before;
+}
+
+void bench_allow_files(void)
+{
+	struct rlimit files;
+	bench_must(getrlimit(RLIMIT_NOFILE, &files) == 0, "getrlimit");
+	files.rlim_cur = files.rlim_max;
+	bench_must(setrlimit(RLIMIT_NOFILE, &files) == 0, "setrlimit");
 }
 
 int64_t bench_now(void)

@@ -3,7 +3,9 @@
  * The executor over MPI beside the same by hand: a manager in rank 0 that has one message under way
  * for each worker, which answers it.
  *
- *     mpirun -n 2 fairlead-mpi-bench               a table: no-op tasks, and round trips
+ *     mpirun -n 2 fairlead-mpi-bench               a table: no-op tasks, round trips, and results of
+ *                                                  64 B, 64 KiB and 64 MiB: the task fills them, and
+ *                                                  the caller, who owns them, looks at each page
  *     mpirun -n 2 fairlead-mpi-bench hand          the same table by hand
  *     mpirun -n 33 fairlead-mpi-bench sleep MS P   the busy part of the ranks: SLEEPS tasks of MS
  *                                                  milliseconds a rank, with a prefetch of P
@@ -19,8 +21,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNKS = 2, CHUNK_MAX = 64, MESSAGES = 50000, TRIPS = 5000, SLEEPS = 50, AHEAD = 64 };
+enum { CHUNKS = 2, CHUNK_MAX = 64, MESSAGES = 50000, TRIPS = 5000, SLEEPS = 50, AHEAD = 64, SIZES = 3 };
 static const size_t chunks[CHUNKS] = {1, CHUNK_MAX};
+static const size_t sizes[SIZES] = {64, 64 << 10, 64 << 20}, results[SIZES] = {20000, 5000, 20};
 
 static void print_tasks(size_t chunk, double a_second)
 {
@@ -30,6 +33,12 @@ static void print_tasks(size_t chunk, double a_second)
 static void print_trip(double us)
 {
 	printf("microseconds a round trip %14.2f\n", us);
+}
+
+static void print_results(int64_t began, int i)
+{
+	printf("microseconds a result of %-9zu%10.2f\n", sizes[i],
+	       (double)(fl_now() - began) / 1e3 / (double)results[i]);
 }
 
 static void check(int rc, const char *what)
@@ -52,6 +61,25 @@ FL_TASK_STATIC(sleep_for, int64_t, int64_t)
 	const int rc = fl_sleep(*arg);
 	*result = fl_now() - began;
 	return rc;
+}
+
+struct want {
+	size_t size;
+	int with;
+};
+
+FL_TASK_STATIC(fill, struct want, fl_bytes)
+{
+	const int rc = fl_bytes_alloc(result, arg->size, 1);
+	if (rc == 0)
+		memset(result->data, arg->with, arg->size);
+	return rc;
+}
+
+static void look_at(const unsigned char *bytes, size_t size, int with)
+{
+	for (size_t i = 0; i < size; i += 4096)
+		check(bytes[i] == with ? 0 : -5, "wrong bytes");
 }
 
 static fl_executor *ranks_with(unsigned prefetch)
@@ -89,6 +117,20 @@ static double run_trips(fl_executor *e, size_t n)
 		check(no_op_get(f, &result), "get");
 	}
 	return (double)(fl_now() - began) / 1e3 / (double)n;
+}
+
+static void run_results(fl_executor *e, int i)
+{
+	const int64_t began = fl_now();
+	for (size_t n = 0; n < results[i]; n++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_SCOPED(fl_bytes) bytes = {0};
+		const struct want want = {sizes[i], n % 256};
+		check(fill_submit(e, want, &f), "submit");
+		check(fill_get(f, &bytes), "get");
+		look_at(bytes.data, bytes.size, want.with);
+	}
+	print_results(began, i);
 }
 
 static double run_sleeps(fl_executor *e, int64_t ns, size_t n_a_rank)
@@ -160,6 +202,30 @@ static double hand_measure(int rank, int chunk)
 	return MESSAGES / seconds;
 }
 
+/* The worker keeps its memory; the manager's is its own each time. */
+static void hand_results(int rank, int i)
+{
+	const int size = (int)sizes[i];
+	unsigned char *bytes = malloc(sizes[i]);
+	const int64_t began = fl_now();
+	for (size_t n = 0; n < results[i] && rank < 2; n++) {
+		int with = n % 256;
+		if (rank > 0) {
+			MPI_Recv(&with, 1, MPI_INT, 0, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+			MPI_Send(memset(bytes, with, sizes[i]), size, MPI_BYTE, 0, 0, MPI_COMM_WORLD);
+			continue;
+		}
+		MPI_Send(&with, 1, MPI_INT, 1, 0, MPI_COMM_WORLD);
+		free(bytes);
+		bytes = malloc(sizes[i]);
+		MPI_Recv(bytes, size, MPI_BYTE, 1, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+		look_at(bytes, sizes[i], with);
+	}
+	free(bytes);
+	if (rank == 0)
+		print_results(began, i);
+}
+
 static void by_hand(void)
 {
 	int rank;
@@ -173,6 +239,8 @@ static void by_hand(void)
 		if (i == 0) /* with one worker, a message and its answer are a round trip */
 			print_trip(1e6 / rate);
 	}
+	for (int i = 0; i < SIZES; i++)
+		hand_results(rank, i);
 	MPI_Finalize();
 }
 
@@ -185,6 +253,8 @@ static void by_fairlead(void)
 	}
 	(void)run_trips(single, TRIPS / 10);
 	print_trip(run_trips(single, TRIPS));
+	for (int i = 0; i < SIZES; i++)
+		run_results(single, i);
 }
 
 int main(int argc, char **argv)
