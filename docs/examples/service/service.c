@@ -128,7 +128,10 @@ static int get_note(struct request *r)
 {
 	const long long ms = argument(r, "ms", 0, 60000);
 	const int64_t until = fl_after(FL_MS(ms));
-	r->number = strtoll(r->path + strlen("/notes/"), NULL, 10);
+	char *rest;
+	r->number = strtoll(r->path + strlen("/notes/"), &rest, 10);
+	if (*rest != '\0')
+		return MHD_HTTP_NOT_FOUND;
 	for (int rc = 0; ms >= 0;) {
 		const unsigned long before = notes_added;
 		const int status = query(r, "SELECT text FROM notes WHERE id = ?1");

@@ -108,6 +108,7 @@ def notes(s):
         same(s.post(text), (201, f"{n}\n"))
     for n, text in enumerate(texts, 1):
         same(s.get(f"/notes/{n}"), (200, text))
+        same(s.get(f"/notes/{n}x")[0], 404)
 
 
 def lists_of_primes(s):
