@@ -12,6 +12,7 @@
 #include "process/pool/worker.h"
 #include <fairlead/bytes.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 
@@ -369,30 +370,68 @@ FL_TEST(process_pool_bytes_of_bogus_sizes)
 	process_pool_works(e);
 }
 
-/* A child of the task frees its copy of the result, and makes another. */
+static bool child_succeeds(pid_t child)
+{
+	int status = -1;
+	return waitpid(child, &status, 0) == child && status == 0;
+}
+
+/* In a child: memory of its own. */
+static void child_makes(fl_bytes *result, size_t size)
+{
+	if (fl_bytes_alloc(result, size, 1) != 0)
+		_exit(1);
+	memset(result->data, 'c', size);
+	_exit(0);
+}
+
+/* In a child: what it has mapped since at the place of the result stays. */
+static void child_frees(fl_bytes *result, size_t size)
+{
+	char *at = result->data;
+	if (size > MIB)
+		FL_CHECK(mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at);
+	fl_bytes_free(result);
+	if (size > MIB)
+		memset(at, 'c', size);
+	child_makes(result, size);
+}
+
+/* A child before the result is made; one that frees its copy; and one that writes where there is none. */
 FL_TASK_STATIC(pool_forks, struct order, fl_bytes)
 {
-	int status = -1, rc = make_bytes(arg, result);
-	const pid_t child = rc == 0 ? fork() : -1;
+	pid_t child = fork();
+	if (child == 0)
+		child_makes(result, arg->size);
+	if (!child_succeeds(child))
+		return -ECHILD;
+	const int rc = make_bytes(arg, result);
+	child = rc == 0 ? fork() : -1;
+	if (child == 0)
+		child_frees(result, arg->size);
+	if (!child_succeeds(child))
+		return rc != 0 ? rc : -ECHILD;
+	if (arg->then == SUCCEEDS) /* the room was too small */
+		return 0;
+	child = fork();
 	if (child == 0) {
-		fl_bytes_free(result);
-		if (fl_bytes_alloc(result, arg->size, 1) != 0)
-			_exit(1);
 		memset(result->data, 'c', arg->size);
 		_exit(0);
 	}
-	return child > 0 && waitpid(child, &status, 0) == child && status == 0 ? 0 : -ECHILD;
+	return child_succeeds(child) ? -EFAULT : 0;
 }
 
 FL_TEST(process_pool_bytes_of_a_child_are_its_own)
 {
 	PROCESS_POOL_LEAVES_NOTHING();
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
-	for (size_t size = 100; size < MIB64; size *= 200)
+	static const size_t in_place[] = {100, 20000, 20 * MIB};
+	FL_EACH (i, in_place)
 		for (int round = 0; round < 3; round++) {
 			fl_future *f = NULL;
-			FL_OK(pool_forks_submit(e, ((struct order){size, round, IN_PLACE, SUCCEEDS, NULL}), &f));
-			receive_bytes(f, size, round);
+			FL_OK(pool_forks_submit(
+			    e, ((struct order){in_place[i], round, IN_PLACE, round > 0 ? KEEPS : SUCCEEDS, NULL}), &f));
+			receive_bytes(f, in_place[i], round);
 		}
 }
 
@@ -447,12 +486,13 @@ static int note_sealed_size(int fd, int64_t *size)
 FL_TEST(process_pool_bytes_shrink_their_memfd)
 {
 	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	const struct order orders[2] = {{2 * K64, 1, IN_PLACE, SUCCEEDS, NULL}, {20 * MIB, 2, IN_PLACE, FAILS, NULL}};
 	fl_bytes made[2] = {0};
 	sealed_size_before = fl__fd_sys.sealed_size;
 	fl__fd_sys.sealed_size = note_sealed_size;
+	fl_executor *e = process_pool_with(1);
 	FL_RC(pool_makes_map(e, orders, 2, made, &(fl_map_config){.chunk = 2}), FL_ETASK);
+	fl_executor_free(e);
 	fl__fd_sys.sealed_size = sealed_size_before;
 	assert_int_equal(largest_memfd, 2 * K64 + 1);
 	expect_bytes(&made[0], 2 * K64, 1);
@@ -463,7 +503,7 @@ static int memfds;
 
 static int note_memfd(void)
 {
-	memfds++;
+	fl__add_relaxed(&memfds, 1);
 	return memfd_before();
 }
 
@@ -471,20 +511,21 @@ static int note_memfd(void)
 FL_TEST(process_pool_bytes_wait_without_copies)
 {
 	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	fl_future *f[FL__RINGS_DEPTH];
+	memfd_before = fl__fd_sys.memfd;
+	fl__fd_sys.memfd = note_memfd;
+	fl_executor *e = process_pool_with(1);
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *held = process_pool_hold(e, gate);
 	void *bytes = process_pool_bytes(2 * MIB, 1);
-	memfd_before = fl__fd_sys.memfd;
-	fl__fd_sys.memfd = note_memfd;
 	FL_EACH (i, f)
 		FL_OK(pool_echoes_submit(e, (fl_bytes){.data = bytes, .size = 2 * MIB}, &f[i]));
-	FL_IN_RANGE(memfds, 1, 2);
+	FL_IN_RANGE(fl__load_relaxed(&memfds), 1, 2);
 	process_pool_open(gate);
 	process_pool_let_go(gate, held);
 	FL_EACH (i, f)
 		receive_bytes(f[i], 2 * MIB, 1);
+	fl_executor_free(e);
 	fl__fd_sys.memfd = memfd_before;
 	assert_int_equal(memfds, FL__RINGS_DEPTH);
 	free(bytes);
@@ -816,6 +857,22 @@ FL_TEST(process_pool_bytes_with_a_fault_here)
 FL_TEST(process_pool_bytes_with_a_fault_in_the_worker)
 {
 	bytes_faults(PROCESS_POOL_IN_WORKER);
+}
+
+/* More than a receiver passes over: it has closed those of results that did not arrive. */
+FL_TEST(process_pool_bytes_of_results_that_do_not_arrive)
+{
+	enum { MANY = 3 * FL__RINGS_DEPTH };
+	PROCESS_POOL_LEAVES_NOTHING();
+	PROCESS_LOG();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	process_pool_works(e);
+	process_pool_fail(PROCESS_POOL_SEAL, PROCESS_POOL_IN_WORKER, 0, MANY, -ENOMEM);
+	for (int i = 0; i < MANY; i++)
+		process_pool_fails(send_order(e, (struct order){2 * K64, 1, IN_PLACE, SUCCEEDS, NULL}), -ENOMEM,
+		                   "the result cannot be sent");
+	(void)process_pool_heal();
+	receive_bytes(send_order(e, (struct order){2 * K64, 2, IN_PLACE, SUCCEEDS, NULL}), 2 * K64, 2);
 }
 
 /* Workers that lie. */
