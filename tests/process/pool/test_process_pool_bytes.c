@@ -326,31 +326,59 @@ FL_TEST(process_pool_bytes_kept_in_chunks)
 	}
 }
 
-FL_TASK_STATIC(pool_measures, fl_bytes, fl_bytes)
+FL_TASK_STATIC(pool_measures, fl_bytes, size_t)
 {
-	return fl_bytes_append(result, &arg->size, sizeof arg->size);
+	*result = arg->size;
+	return 0;
 }
 
-/* The arrays of handles are bounded; they and the rooms fit the arena. */
+/* The array of handles has a bound. */
 FL_TEST(process_pool_bytes_of_long_chunks)
 {
 	enum { N = 5000 };
 	PROCESS_POOL_LEAVES_NOTHING();
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
-	fl_bytes *in = calloc(N, sizeof *in), *out = calloc(N, sizeof *out);
+	fl_bytes *in = calloc(N, sizeof *in);
+	size_t *out = calloc(N, sizeof *out);
 	FL_CHECK(in && out);
-	for (int round = 0; round < 3; round++)
-		for (size_t chunk = 1024; chunk <= 4096; chunk *= 2) {
-			for (size_t i = 0; i < N; i++)
-				in[i] = (fl_bytes){.data = out, .size = i % 9};
-			FL_OK(pool_measures_map(e, in, N, out, &(fl_map_config){.chunk = chunk}));
-			for (size_t i = 0; i < N; i++) {
-				assert_int_equal(*(size_t *)out[i].data, i % 9);
-				fl_bytes_free(&out[i]);
-			}
-		}
+	for (size_t i = 0; i < N; i++)
+		in[i] = (fl_bytes){.data = out, .size = i % 9};
+	FL_OK(pool_measures_map(e, in, N, out, &(fl_map_config){.chunk = N}));
+	for (size_t i = 0; i < N; i++)
+		assert_int_equal(out[i], i % 9);
 	free(in);
 	free(out);
+}
+
+struct line {
+	char bytes[64];
+};
+
+FL_TASK_STATIC(pool_fills_a_line, void, struct line)
+{
+	memset(result, 'l', sizeof *result);
+	return 0;
+}
+
+/* The largest array and its room, when the arena is empty and its head in the midst. */
+FL_TEST(process_pool_bytes_in_the_midst_of_the_arena)
+{
+	enum { N = K64 / sizeof(fl_bytes), LINES = FL__RINGS_ARENA / 2 / sizeof(struct line) };
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	struct order *orders = calloc(N, sizeof *orders);
+	fl_bytes *made = calloc(N, sizeof *made);
+	FL_CHECK(orders && made);
+	for (unsigned i = 0; i < N; i++)
+		orders[i] = (struct order){40, i, IN_PLACE, SUCCEEDS, NULL};
+	receive_bytes(send_order(e, orders[0]), 40, 0); /* a room of one line */
+	for (size_t i = 1; i < LINES; i++)
+		process_pool_call(e, &pool_fills_a_line, NULL, &(struct line){{0}});
+	FL_OK(pool_makes_map(e, orders, N, made, &(fl_map_config){.chunk = N}));
+	for (unsigned i = 0; i < N; i++)
+		expect_bytes(&made[i], 40, i);
+	free(orders);
+	free(made);
 }
 
 /* Sizes whose sum overflows. */
@@ -359,9 +387,9 @@ FL_TEST(process_pool_bytes_of_bogus_sizes)
 	PROCESS_POOL_LEAVES_NOTHING();
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	unsigned char *bytes = process_pool_bytes(4 * K64, 1);
-	for (size_t less = 1; less < 8 * K64; less *= 3) {
+	for (size_t less = 4 * K64 - MIB / 1024; less < 4 * K64 + MIB / 1024; less += 64) {
 		const fl_bytes in[2] = {{.data = bytes, .size = 4 * K64}, {.data = bytes, .size = SIZE_MAX - less}};
-		fl_bytes out[2] = {0};
+		size_t out[2];
 		fl_map_error error;
 		FL_RC(pool_measures_map(e, in, 2, out, &(fl_map_config){.chunk = 2, .error = &error}), FL_ETASK);
 		assert_int_equal(error.error, -E2BIG);
