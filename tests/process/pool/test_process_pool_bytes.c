@@ -1009,7 +1009,7 @@ FL_TASK_STATIC(pool_lies_behind, struct lie, fl_bytes)
 		    (fl_bytes){(void *)(uintptr_t)arg->at, 10, (void *)(uintptr_t)arg->at, {0}}; /* cast: no pointer */
 	reply->error = -EIO;
 	reply->flags = 0;
-	reply->count = 0;
+	reply->count = (uint32_t)arg->size;
 	fl__store_release(&reply->done, seq);
 	(void)raise(SIGKILL);
 	return 0;
@@ -1019,13 +1019,14 @@ FL_TEST(process_pool_bytes_of_workers_that_lie_behind_their_count)
 {
 	PROCESS_POOL_LEAVES_NOTHING();
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
-	const struct lie lie[2] = {{0x1000, 0, 0, NO_FD}, {0x1000, 0, 0, NO_FD}};
-	fl_bytes made[2] = {0};
-	fl_map_error error;
-	FL_RC(pool_lies_behind_map(e, lie, 2, made, &(fl_map_config){.chunk = 2, .error = &error}), FL_ETASK);
-	assert_int_equal(error.error, -EIO);
-	FL_EACH (i, made)
-		assert_null(made[i].data);
-	FL_EACH (i, made)
-		fl_bytes_free(&made[i]);
+	for (unsigned count = 0; count < 2; count++) {
+		const struct lie lie[2] = {{0x1000, count, 0, NO_FD}, {0x1000, count, 0, NO_FD}};
+		fl_bytes made[2] = {0};
+		fl_map_error error;
+		FL_RC(pool_lies_behind_map(e, lie, 2, made, &(fl_map_config){.chunk = 2, .error = &error}), FL_ETASK);
+		assert_int_equal(error.error, count == 0 ? -EIO : -EBADMSG);
+		assert_int_equal(error.index, 0);
+		FL_EACH (i, made)
+			assert_null(made[i].data);
+	}
 }
