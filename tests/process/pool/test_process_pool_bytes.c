@@ -474,25 +474,28 @@ FL_TASK_STATIC(pool_lowers, struct lower, void)
 	return 0;
 }
 
-/* The first fails, and leaves the second's memory; then less is enough. */
-FL_TASK_STATIC(pool_asks_for_much, size_t, fl_bytes)
+/* Asks for much, which leaves what there was. */
+FL_TASK_STATIC(pool_asks_for_much, int, fl_bytes)
 {
-	int rc = fl_bytes_append(result, "kept", 4);
-	if (rc == 0 && fl_bytes_alloc(result, *arg, 1) == 0)
-		return fl_bytes_resize(result, 3);
-	return rc;
+	const int rc = fl_bytes_append(result, "kept", 4);
+	return rc != 0 ? rc : fl_bytes_alloc(result, 20 * MIB, 1) == *arg ? 0 : -EILSEQ;
 }
 
+/* The errors of fl_bytes_alloc(). */
 FL_TEST(process_pool_bytes_stay_when_there_are_no_more)
 {
+	static const int errors[] = {-EFBIG, -EMFILE, -ENFILE, -ENOMEM};
 	PROCESS_POOL_LEAVES_NOTHING();
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
-	process_pool_call(e, &pool_lowers, &(struct lower){RLIMIT_FSIZE, MIB}, NULL);
-	for (int round = 0; round < 2; round++) {
+	process_pool_works(e);
+	FL_EACH (i, errors) {
 		fl_future *f = NULL;
 		fl_bytes b = {0};
-		FL_OK(pool_asks_for_much_submit(e, 20 * MIB, &f));
+		process_pool_fail(i == 0 ? PROCESS_POOL_FILL : PROCESS_POOL_MESSAGE_MEMORY, PROCESS_POOL_IN_WORKER, 0,
+		                  1, errors[i]);
+		FL_OK(pool_asks_for_much_submit(e, errors[i], &f));
 		FL_OK(pool_asks_for_much_get(f, &b));
+		(void)process_pool_heal();
 		assert_string_equal(b.data, "kept");
 		fl_bytes_free(&b);
 		fl_future_free(f);
