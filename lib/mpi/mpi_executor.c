@@ -470,11 +470,13 @@ static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi
 	fl_future *f = &s->block->future;
 	const size_t size = f->count * f->type->result_size;
 	const bool bytes = head->flags & FL__MPI_IMAGE;
-	if (head->size > 0 && (bytes ? head->size < size : head->size != size))
+	if (head->size > 0 &&
+	    (bytes != fl__bytes_declares(f->type->drop_result) || (bytes ? head->size < size : head->size != size)))
 		fl__mpi_abort("rank %d has sent a result of %zu bytes in place of %zu", from, (size_t)head->size, size);
 	s->ended = true;
 	s->end = *head;
-	if (bytes && fl__bytes_new(&s->image, 0, (struct fl__bytes){.room = (size_t)head->size}) != 0) {
+	if (bytes && (fl__mpi_world.leaving ||
+	              fl__bytes_new(&s->image, 0, (struct fl__bytes){.room = (size_t)head->size}) != 0)) {
 		s->end = (struct fl__mpi_head){.error = -ENOMEM, .done = f->count}; /* fl__chunk_end() counts none */
 		text = "rank 0 has no memory for the result";
 	}
