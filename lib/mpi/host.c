@@ -913,8 +913,9 @@ static void host_leave(void)
 		host_request_stop();
 	/* Receives and sends what was announced. */
 	fl__mpi_flush();
-	while (fl__mpi_under_way() > 0 && fl_now() < until)
-		(void)fl__mpi_progress(NULL);
+	for (int64_t limit = until; fl__mpi_under_way() > 0 && fl_now() < limit;)
+		if (fl__mpi_progress(NULL))
+			limit = fl_after(FL_S(1));
 	fl_mutex_unlock(&fl__mpi_lock);
 	fl__mpi_wake(FL__MPI_SECOND);
 	bool left = host.has_runner && fl_thread_join_until(&host.runner, NULL, until, FL_SHIELDED) != 0;

@@ -599,17 +599,18 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 	return some;
 }
 
-/* Ends transfers first, for a second at most: the ranks take part. */
+/* Ends transfers first, until none has ended for a second: the ranks take part. */
 static void mpi_leave(void)
 {
 	const struct fl__mpi_head head = {.kind = FL__MPI_EXIT};
 	fl__mpi_world.leaving = true;
-	const int64_t until = fl_after(FL_S(1));
+	int64_t until = fl_after(FL_S(1));
 	FL__EACH_RANK (rank)
 		fl__mpi_must_send(rank, &head, "", NULL, NULL);
 	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && fl_now() < until) {
-		(void)fl__mpi_progress(mpi_handle);
+		if (fl__mpi_progress(mpi_handle))
+			until = fl_after(FL_S(1));
 		fl__mpi_flush();
 	}
 	if (fl__mpi_under_way() > 0)
