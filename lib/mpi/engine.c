@@ -791,7 +791,7 @@ static bool engine_doze(struct fl__mpi_pace *pace)
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects)
 {
 	static const int64_t relaxed = FL_US(2), spin = FL_US(50), shortest = FL_US(10), longest = FL_MS(1),
-			     awake = FL_MS(10);
+			     awake = FL_MS(10), patience = FL_S(1);
 	enum { PART = 8 };
 	if (some || pace->found == 0) {
 		pace->found = fl_now();
@@ -804,7 +804,7 @@ void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects ex
 		return;
 	}
 	const bool moves = expects == FL__MPI_EXPECTS_DATA;
-	if ((idle < spin || moves) && !fl__yields_are_barred(now)) {
+	if ((idle < spin || (moves && idle < patience)) && !fl__yields_are_barred(now)) {
 		(void)fl__sys.give_way(now);
 		return;
 	}

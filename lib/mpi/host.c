@@ -263,9 +263,20 @@ static void host_free_job(void *arg)
 /* Makes ENDED of the head of a TASK. True: the result is a transfer. */
 static bool host_send_ended(struct fl__mpi_head *head, const char *text, const void *result, struct fl__mpi_work *w)
 {
+	char why[FL_MESSAGE_MAX];
 	head->kind = FL__MPI_ENDED;
 	head->text = (uint32_t)strnlen(text, FL_MESSAGE_MAX - 1);
-	return fl__mpi_must_send(0, head, text, result, w);
+	if (!(head->flags & FL__MPI_IMAGE))
+		return fl__mpi_must_send(0, head, text, result, w);
+	const int rc = head->size > PTRDIFF_MAX ? -E2BIG : fl__mpi_send(0, head, text, result, w);
+	if (rc >= 0)
+		return rc > 0;
+	head->error = rc;
+	head->size = head->flags = 0;
+	head->done = head->count; /* fl__chunk_end() counts none */
+	(void)snprintf(why, sizeof why, "rank %d (%.48s) cannot send the result: %s", fl__mpi_world.rank,
+	               fl__mpi_world.host, fl_error_text(rc));
+	return host_send_ended(head, why, NULL, NULL);
 }
 
 /* Sends ENDED. Frees the job. */
@@ -309,6 +320,7 @@ static void host_reply_run(struct host_job *job, int error, bool kept, const cha
 	job->head.size = job->result ? job->result_size : 0;
 	if (job->work.each > 0 && job->result) {
 		job->head.flags |= FL__MPI_IMAGE;
+		/* an error is above all sizes */
 		job->head.size = (uint64_t)fl__image_size(job->result, job->head.count, job->work.each);
 	}
 	host_reply(job, text);
@@ -457,6 +469,7 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 {
 	const fl_task_type *type;
 	const size_t arg = FL__ROUND_UP((size_t)head->size, FL_TASK_ALIGN_MAX);
+	const bool image = head->flags & FL__MPI_IMAGE;
 	head->size = head->flags = 0;
 	head->error = p->inner ? 0 : host_create_inner(p, text);
 	if (head->error != 0) {
@@ -464,6 +477,10 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 		return NULL;
 	}
 	head->error = host_type_of(head, &type, text);
+	if (head->error == 0 && image != fl__bytes_declares(type->drop_arg)) {
+		head->error = -EPROTO;
+		(void)snprintf(text, FL_MESSAGE_MAX, "with or without FL_BYTES_DROP in rank %d", fl__mpi_world.rank);
+	}
 	if (head->error != 0) {
 		head->flags = FL__MPI_MISMATCH;
 		return NULL;
@@ -896,8 +913,9 @@ static void host_leave(void)
 		host_request_stop();
 	/* Receives and sends what was announced. */
 	fl__mpi_flush();
-	while (fl__mpi_under_way() > 0 && fl_now() < until)
-		(void)fl__mpi_progress(NULL);
+	for (int64_t limit = until; fl__mpi_under_way() > 0 && fl_now() < limit;)
+		if (fl__mpi_progress(NULL))
+			limit = fl_after(FL_S(1));
 	fl_mutex_unlock(&fl__mpi_lock);
 	fl__mpi_wake(FL__MPI_SECOND);
 	bool left = host.has_runner && fl_thread_join_until(&host.runner, NULL, until, FL_SHIELDED) != 0;

@@ -470,11 +470,13 @@ static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi
 	fl_future *f = &s->block->future;
 	const size_t size = f->count * f->type->result_size;
 	const bool bytes = head->flags & FL__MPI_IMAGE;
-	if (head->size > 0 && (bytes ? head->size < size : head->size != size))
+	if (head->size > 0 &&
+	    (bytes != fl__bytes_declares(f->type->drop_result) || (bytes ? head->size < size : head->size != size)))
 		fl__mpi_abort("rank %d has sent a result of %zu bytes in place of %zu", from, (size_t)head->size, size);
 	s->ended = true;
 	s->end = *head;
-	if (bytes && fl__bytes_new(&s->image, 0, (struct fl__bytes){.room = (size_t)head->size}) != 0) {
+	if (bytes && (fl__mpi_world.leaving ||
+	              fl__bytes_new(&s->image, 0, (struct fl__bytes){.room = (size_t)head->size}) != 0)) {
 		s->end = (struct fl__mpi_head){.error = -ENOMEM, .done = f->count}; /* fl__chunk_end() counts none */
 		text = "rank 0 has no memory for the result";
 	}
@@ -597,17 +599,18 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 	return some;
 }
 
-/* Ends transfers first, for a second at most: the ranks take part. */
+/* Ends transfers first, until none has ended for a second: the ranks take part. */
 static void mpi_leave(void)
 {
 	const struct fl__mpi_head head = {.kind = FL__MPI_EXIT};
 	fl__mpi_world.leaving = true;
-	const int64_t until = fl_after(FL_S(1));
+	int64_t until = fl_after(FL_S(1));
 	FL__EACH_RANK (rank)
 		fl__mpi_must_send(rank, &head, "", NULL, NULL);
 	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && fl_now() < until) {
-		(void)fl__mpi_progress(mpi_handle);
+		if (fl__mpi_progress(mpi_handle))
+			until = fl_after(FL_S(1));
 		fl__mpi_flush();
 	}
 	if (fl__mpi_under_way() > 0)

@@ -322,6 +322,39 @@ FL_TEST(mpi_bytes_that_rank_0_cannot_offer)
 	expect_success(e, MIB);
 }
 
+/* A rank that cannot send: the first element takes the memory for an offer; or all are too many. */
+
+enum lack { MEMORY, UNITS };
+
+FL_TASK_STATIC(make_unsendable, enum lack, fl_bytes)
+{
+	static char byte;
+	if (*arg == UNITS) /* nobody reads it */
+		return fl_bytes_adopt(result, &byte, FL_TASK_SIZE_MAX, NULL, NULL);
+	__atomic_store_n(&memory_most, 6 * KIB, __ATOMIC_RELAXED);
+	return fl_bytes_alloc(result, 100, 1);
+}
+
+FL_TEST(mpi_bytes_that_a_rank_cannot_send)
+{
+	enum { N = 400 };
+	FL_SCOPED(fl_executor) *e = make(1, false);
+	for (int i = 0; i < 2; i++) {
+		enum lack args[N];
+		fl_bytes got[N] = {{0}};
+		FL_EACH (k, args)
+			args[k] = i ? UNITS : MEMORY;
+		fl_map_error why;
+		FL_RC(make_unsendable_map(e, args, N, got, &(fl_map_config){.chunk = N, .error = &why}), FL_ETASK);
+		assert_int_equal(why.error, i ? -E2BIG : -ENOMEM);
+		assert_non_null(strstr(why.message, "cannot send the result"));
+		FL_EACH (k, got)
+			assert_null(got[k].data);
+		FL_OK(fl_test_run_task(e, &limit_memory, &(size_t){SIZE_MAX}, NULL));
+		expect_success(e, MIB);
+	}
+}
+
 /* Cancels, a close and a terminate while bytes are on their ways. */
 ON_BOTH(mpi_bytes_that_are_given_up)
 {
