@@ -395,6 +395,8 @@ static void host_start_job(void *arg)
 	if (fl__bytes_declares(job->type->drop_arg) && !fl__image_open(job->arg, job->head.count, job->type->arg_size,
 	                                                               job->arg, job->size - FL_TASK_ALIGN_MAX, NULL))
 		host_abort("got a damaged argument");
+	if (fl__mpi_world.leaving)
+		return; /* nobody would ask the task to stop */
 	if (job->stop) {
 		host_reply_skipped(job);
 	} else if (!p->inlines) {
@@ -901,10 +903,10 @@ static bool host_round(void)
 	return some;
 }
 
-/* Tasks get a second to stop. Releases the engine lock. */
+/* Tasks get a second to stop, after the transfers. Releases the engine lock. */
 static void host_leave(void)
 {
-	const int64_t until = fl_after(FL_S(1));
+	int64_t until = fl_after(FL_S(1));
 	fl__mpi_world.leaving = true;
 	FL__EACH (struct host_pool, p, host.pools)
 		if (p->inner && !p->closing)
@@ -913,9 +915,9 @@ static void host_leave(void)
 		host_request_stop();
 	/* Receives and sends what was announced. */
 	fl__mpi_flush();
-	for (int64_t limit = until; fl__mpi_under_way() > 0 && fl_now() < limit;)
+	while (fl__mpi_under_way() > 0 && fl_now() < until)
 		if (fl__mpi_progress(NULL))
-			limit = fl_after(FL_S(1));
+			until = fl_after(FL_S(1));
 	fl_mutex_unlock(&fl__mpi_lock);
 	fl__mpi_wake(FL__MPI_SECOND);
 	bool left = host.has_runner && fl_thread_join_until(&host.runner, NULL, until, FL_SHIELDED) != 0;
