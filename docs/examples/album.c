@@ -4,8 +4,8 @@
  *
  * Downloading is waiting: if files are downloaded one by one, nearly all of the time passes until
  * the server answers. Five workers wait for five files at a time; an event loop, on one thread,
- * waits for all of them at once. Each file is a task with its own future, so that a file that fails
- * does not affect the others; its future carries the reason.
+ * waits for all of them at once. One call downloads them, a lazy map: a file that fails has its own
+ * reason, and does not affect the others.
  */
 #include "album.h"
 #include <errno.h>
@@ -68,40 +68,42 @@ FL_TASK(download, struct file, struct download_result)
 	return rc == 0 ? 0 : fl_task_fail(ctx, rc, "%s", why);
 }
 
-static void download_on(fl_executor *pool, struct album *a, fl_future **futures, struct progress *progress)
+static int download_on(fl_executor *pool, struct album *a, const struct file *files, struct progress *progress)
 {
-	for (size_t i = 0; i < a->count; i++) {
-		int rc = download_submit(pool, a->entries[i].file, &futures[i]);
-		if (rc != 0)
-			lose(a, &a->entries[i], fl_error_text(rc));
-	}
-	for (size_t i = 0; i < a->count; i++) {
-		struct entry *e = &a->entries[i];
-		if (futures[i] == NULL)
-			continue;
-		int rc = download_get(futures[i], &e->got);
-		e->arrived = rc == 0;
-		if (rc != 0)
-			lose(a, e, rc == FL_ETASK ? fl_future_message(futures[i]) : fl_error_text(rc));
-		fl_future_free(futures[i]);
+	FL_SCOPED(fl_imap) *it = NULL;
+	struct download_result got;
+	size_t i;
+	int rc = download_imap(pool, files, a->count, &it, &(fl_imap_config){.unordered = true});
+	if (rc != 0)
+		return rc;
+	while ((rc = download_imap_next(it, &i, &got)) == 0 || rc == FL_ETASK) {
+		a->entries[i].arrived = rc == 0;
+		if (rc == 0)
+			a->entries[i].got = got;
+		else
+			lose(a, &a->entries[i], fl_imap_message(it));
 		progress_step(progress);
 	}
+	return rc == -ENODATA ? 0 : rc;
 }
 
 static int download_all(struct album *a, fl_executor *pool)
 {
-	fl_future **futures = calloc(a->count, sizeof(fl_future *));
-	if (futures == NULL)
+	struct file *files = calloc(a->count, sizeof *files);
+	if (files == NULL)
 		return -ENOMEM;
+	for (size_t i = 0; i < a->count; i++)
+		files[i] = a->entries[i].file;
 	struct progress progress;
+	int rc = 0;
 	progress_begin(&progress, a->count, "album, %s", a->model->name);
 	if (pool == NULL)
 		download_here(a, &progress);
 	else
-		download_on(pool, a, futures, &progress);
+		rc = download_on(pool, a, files, &progress);
 	progress_end();
-	free(futures);
-	return 0;
+	free(files);
+	return rc;
 }
 
 /* Every byte that was saved is compared with the one that the server has. */

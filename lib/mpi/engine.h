@@ -63,8 +63,8 @@ void fl__mpi_hand_over(struct fl__mpi_work *w);
 /*
  * Copies a head, its text, and its data into the next flush to that rank. Data above FL__MPI_INLINE
  * bytes are a transfer, and stay the engine's until `done`. Several transfers may have the same
- * work: the leader calls `done` for each. For an image `data` are its head->count structs; they and
- * their bytes are sent without a copy. Returns 0, 1: a transfer has begun, or -ENOMEM.
+ * work: the leader calls `done` for each. For an image `data` are its head->count structs; in a
+ * transfer they and their bytes are not copied. Returns 0, 1: a transfer has begun, or -ENOMEM.
  */
 int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data, struct fl__mpi_work *w);
 
@@ -105,6 +105,9 @@ void fl__mpi_wake_lazily(unsigned sleeper);
 
 /* Of the first sleeper. */
 void fl__mpi_nap(int64_t ns);
+
+/* At the end transfers go on until none has ended for so long. */
+#define FL__MPI_PATIENCE FL_S(10)
 
 struct fl__mpi_pace {
 	unsigned sleeper;

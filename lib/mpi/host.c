@@ -396,7 +396,7 @@ static void host_start_job(void *arg)
 	                                                               job->arg, job->size - FL_TASK_ALIGN_MAX, NULL))
 		host_abort("got a damaged argument");
 	if (fl__mpi_world.leaving)
-		return; /* nobody would ask the task to stop */
+		return; /* nothing asks the task to stop then */
 	if (job->stop) {
 		host_reply_skipped(job);
 	} else if (!p->inlines) {
@@ -906,7 +906,7 @@ static bool host_round(void)
 /* Tasks get a second to stop, after the transfers. Releases the engine lock. */
 static void host_leave(void)
 {
-	int64_t until = fl_after(FL_S(1));
+	int64_t until = fl_after(FL__MPI_PATIENCE);
 	fl__mpi_world.leaving = true;
 	FL__EACH (struct host_pool, p, host.pools)
 		if (p->inner && !p->closing)
@@ -917,7 +917,8 @@ static void host_leave(void)
 	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && fl_now() < until)
 		if (fl__mpi_progress(NULL))
-			until = fl_after(FL_S(1));
+			until = fl_after(FL__MPI_PATIENCE);
+	until = fl_after(FL_S(1));
 	fl_mutex_unlock(&fl__mpi_lock);
 	fl__mpi_wake(FL__MPI_SECOND);
 	bool left = host.has_runner && fl_thread_join_until(&host.runner, NULL, until, FL_SHIELDED) != 0;

@@ -150,7 +150,7 @@ static void mpi_pool_alert(struct mpi_pool *p)
 	fl__mpi_wake(FL__MPI_FIRST);
 }
 
-/* The results' handles share the image, and none grows in it. */
+/* The results' handles share the image. Of several none changes its size there. */
 static void mpi_slot_take_image(struct mpi_slot *s)
 {
 	const fl_future *f = &s->block->future;
@@ -158,7 +158,7 @@ static void mpi_slot_take_image(struct mpi_slot *s)
 	memcpy(f->result, s->image.data, f->count * each);
 	if (!fl__image_open(f->result, f->count, each, s->image.data, (size_t)s->end.size, s->image.owner_))
 		fl__mpi_abort("rank %d has sent a damaged result", s->share->rank);
-	s->image.owner_->room = 0;
+	s->image.owner_->room = f->count == 1 ? ((const fl_bytes *)f->result)->size : 0;
 	fl_bytes_free(&s->image);
 }
 
@@ -599,18 +599,18 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 	return some;
 }
 
-/* Ends transfers first, until none has ended for a second: the ranks take part. */
+/* Ends transfers first, until none has ended for FL__MPI_PATIENCE: the ranks take part. */
 static void mpi_leave(void)
 {
 	const struct fl__mpi_head head = {.kind = FL__MPI_EXIT};
 	fl__mpi_world.leaving = true;
-	int64_t until = fl_after(FL_S(1));
+	int64_t until = fl_after(FL__MPI_PATIENCE);
 	FL__EACH_RANK (rank)
 		fl__mpi_must_send(rank, &head, "", NULL, NULL);
 	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && fl_now() < until) {
 		if (fl__mpi_progress(mpi_handle))
-			until = fl_after(FL_S(1));
+			until = fl_after(FL__MPI_PATIENCE);
 		fl__mpi_flush();
 	}
 	if (fl__mpi_under_way() > 0)

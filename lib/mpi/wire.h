@@ -14,10 +14,9 @@
  * are only announced: they follow as one message on the communicator for data. The receiver posts
  * its receives in the order of the announcements, so no tag is needed.
  *
- * Of structs with an fl_bytes the data are the image (image.h). Above
- * FL__MPI_INLINE bytes an image is only *offered*: the receiver answers each offer with FETCH, in
- * order, and then gets the image by a tag of its own. So a receiver without memory drops it, and
- * one task fails.
+ * Of structs with an fl_bytes the data are the image (image.h). Above FL__MPI_INLINE bytes an image
+ * is only *offered*: the receiver answers each offer with FETCH, in order, and then gets the image
+ * by a tag of its own. So a receiver without memory drops it, and one task fails.
  *
  *   kind       from      to        what                                 data
  *   OPEN       rank 0    a worker  makes the executor `pool`            struct fl__mpi_open, the
