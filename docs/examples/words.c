@@ -54,7 +54,7 @@ int main(int argc, char **argv)
 	FL_SCOPED(fl_executor) *pool = NULL;
 	FL_SCOPED(fl_imap) *it = NULL;
 	FL_SCOPED(fl_bytes) all = {0}, words = {0};
-	if (argc != 3 || nftw(argv[2], add_file, 16, FTW_PHYS) != 0 || files.size == 0)
+	if (argc != 3 || nftw(argv[2], add_file, 16, FTW_PHYS) || files.size == 0 || fl_bytes_alloc(&all, 0, 1))
 		return 2;
 	int rc = (*argv[1] == 't' ? fl_thread_executor_create : fl_process_executor_create)(&pool, NULL);
 	if (rc == 0)

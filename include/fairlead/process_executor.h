@@ -22,7 +22,7 @@ FL_BEGIN_DECLS
  * Memory. A task gets a copy of the argument's bytes, and the caller gets a copy of the result's.
  * Pointers in either mean nothing, except an fl_bytes (fairlead/bytes.h), and global variables are
  * the worker's own. Large data in a region (`regions`, fl_task_region()) are not copied. A result
- * above 64 KiB has its own sealed memory. A process that a task forks does not have the result.
+ * above 64 KiB has its own sealed memory. A process that a task forks must not write the result.
  *
  * Tasks. A task must be registered (FL_TASK). In a task fl_executor_current() runs nested tasks at
  * once, on the worker's stack; a submit returns -EOVERFLOW when that is nearly used up.

@@ -232,7 +232,7 @@ static enum MHD_Result http_request(void *arg, struct MHD_Connection *connection
 		if (!r)
 			return MHD_NO;
 		*r = (struct request){.connection = connection, .method = method, .path = path};
-		r->status = strcmp(method, "GET") && strcmp(method, "POST") ? MHD_HTTP_METHOD_NOT_ALLOWED : 0;
+		r->status = strcmp(method, "GET") != 0 && strcmp(method, "POST") != 0 ? MHD_HTTP_METHOD_NOT_ALLOWED : 0;
 		requests++;
 		return MHD_YES;
 	}

@@ -120,10 +120,11 @@ size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wa
 	const size_t bytes = e->ops->result_most > 0  ? e->ops->result_most
 	                     : fl__bytes_are_in(type) ? CHUNK_BYTES_MOST
 	                                              : SIZE_MAX;
-	size_t each = chunk_at_least(type->result_size, 1);
+	size_t each = type->result_size;
 	if (fl__bytes_declares(type->drop_arg)) /* a worker process has the array in its ring */
 		each = chunk_at_least(each, type->arg_size);
-	return fl__least(wanted, fl__least(chunk_at_least(bytes / each, 1), fl__chunk_most(type)));
+	const size_t kept = each > 0 ? chunk_at_least(bytes / each, 1) : SIZE_MAX;
+	return fl__least(wanted, fl__least(kept, fl__chunk_most(type)));
 }
 
 size_t fl__chunk_preferred(const fl_task_type *type)

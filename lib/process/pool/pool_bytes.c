@@ -23,7 +23,8 @@
  *   3. The parent maps a memfd only when it is sealed: no access raises SIGBUS, and nobody changes
  *      it. A memfd of a dead worker the parent seals itself.
  *   4. The task has at most one place of the room or the memfd, until the element ends. Then no
- *      writable mapping is left, which would prevent the seal. No child has either.
+ *      writable mapping is left, which would prevent the seal. A child gets no place, and has no such
+ *      mapping.
  */
 #include "pool_bytes.h"
 #include "../packet.h"
@@ -55,7 +56,7 @@ struct bytes_out {
 	bool sent;
 	void *lent;         /* memory behind `used` or `end` that the running element has; NULL: none */
 	size_t lent_mapped; /* 0: in the room */
-	uint32_t forks;     /* fl__fork_count: children have neither */
+	uint32_t forks;     /* fl__fork_count, which differs in a child */
 };
 
 static int bytes_open(struct bytes_out *o)

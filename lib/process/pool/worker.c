@@ -184,7 +184,7 @@ static int worker_take_arg(struct worker_self *w, struct worker_job *job)
 		job->arg = place == FL__PLACE_SLOT    ? (const char *)submission->small
 		           : place == FL__PLACE_ARENA ? (const char *)w->rings.submissions->arena + submission->arg
 		                                      : job->arg_memory;
-	return bytes ? worker_read_bytes(w, job) : 0;
+	return bytes && job->arg ? worker_read_bytes(w, job) : 0;
 }
 
 static int worker_make_result(struct worker_self *w, struct worker_job *job)
@@ -398,10 +398,6 @@ static int worker_map_rings(struct worker_self *w, const char **problem)
 	if (rc != 0)
 		return rc;
 	w->rings.completions = completions;
-	/* so that no child of a task writes into later results */
-	rc = fl__shm_sys.keep(completions, sizeof *w->rings.completions);
-	if (rc != 0)
-		return rc;
 	*problem = "its submission ring cannot be mapped";
 	rc = worker_map(fl_process_fd(FL__WORKER_SUBMISSIONS), sizeof(struct fl__submission_ring), false, &submissions);
 	if (rc != 0)

@@ -425,7 +425,7 @@ static void child_frees(fl_bytes *result, size_t size)
 	child_makes(result, size);
 }
 
-/* A child before the result is made; one that frees its copy; and one that writes where there is none. */
+/* A child before the result is made; one that frees its copy; one that has no part of a memfd. */
 FL_TASK_STATIC(pool_forks, struct order, fl_bytes)
 {
 	pid_t child = fork();
@@ -439,7 +439,7 @@ FL_TASK_STATIC(pool_forks, struct order, fl_bytes)
 		child_frees(result, arg->size);
 	if (!child_succeeds(child))
 		return rc != 0 ? rc : -ECHILD;
-	if (arg->then == SUCCEEDS) /* the room was too small */
+	if (arg->then == SUCCEEDS || arg->size < MIB || !result->data) /* not in the memfd */
 		return 0;
 	child = fork();
 	if (child == 0) {
