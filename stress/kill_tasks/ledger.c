@@ -181,11 +181,12 @@ static void settle_failed(uint64_t ticket, const fl_future *f, int error)
 {
 	const char *message = fl_future_message(f);
 	const bool may_end = fl__load_acquire(&current.may_end);
-	const bool stopped = error == -ECANCELED || error == -ETIMEDOUT; /* ETIMEDOUT: by its deadline */
+	/* ETIMEDOUT: after its deadline, also if it was killed */
+	const bool stopped = error == -ECANCELED || (error == -ETIMEDOUT && (ticket >> 16 & 1));
 	if (error == -EOWNERDEAD && says_how(message, kind_of(ticket) == CRASH)) {
 		settle_death(message);
 		all_have_become(ticket, DIED, UNKNOWN);
-	} else if (error == -ECANCELED && may_end && (strstr(message, "terminated") || says_how(message, true))) {
+	} else if (stopped && may_end && (strstr(message, "terminated") || says_how(message, true))) {
 		all_have_become(ticket, DIED, UNKNOWN);
 	} else if (stopped && kind_of(ticket) == PATIENT && (may_end || (ticket >> 16 & 1))) {
 		all_have_become(ticket, ANSWERED, ANSWERED);

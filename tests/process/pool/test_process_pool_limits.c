@@ -391,11 +391,15 @@ FL_TEST(process_pool_kills_at_a_deadline_by_default)
 	}
 }
 
-/* A request alone kills no worker, nor does a deadline with an endless `grace_period`. */
+/*
+ * A request alone kills no worker, nor does a deadline with an endless `grace_period`. A terminate
+ * does; the task has then run past its deadline.
+ */
 FL_TEST(process_pool_asks_and_waits)
 {
 	CLOCK_AHEAD();
-	for (int by_deadline = 0; by_deadline < 2; by_deadline++) {
+	for (int way = 0; way < 3; way++) {
+		const bool by_deadline = way > 0;
 		FL_SCOPED(fl_executor) *e = with_grace(by_deadline ? FL_FOREVER : 0);
 		struct process_pool_gate *gate = process_pool_gate();
 		fl_future *f = NULL;
@@ -405,8 +409,13 @@ FL_TEST(process_pool_asks_and_waits)
 		put_forward(by_deadline ? 10 * limit : 0);
 		FL_RC(fl_future_cancel(f), -EBUSY);
 		FL_RC(fl_future_wait_until(f, fl_after(FL_MS(30)), NULL), -ETIMEDOUT);
-		process_pool_let_go(gate, f);
 		assert_int_equal(process_pool_pid(e), gate->pid);
+		if (way < 2) {
+			process_pool_let_go(gate, f);
+			continue;
+		}
+		(void)fl_executor_terminate(e);
+		process_pool_fails(f, -ETIMEDOUT, "terminated");
 	}
 }
 
