@@ -409,9 +409,9 @@ FL_TEST(process_pool_asks_and_waits)
 		put_forward(by_deadline ? 10 * limit : 0);
 		FL_RC(fl_future_cancel(f), -EBUSY);
 		FL_RC(fl_future_wait_until(f, fl_after(FL_MS(30)), NULL), -ETIMEDOUT);
-		assert_int_equal(process_pool_pid(e), gate->pid);
 		if (way < 2) {
 			process_pool_let_go(gate, f);
+			assert_int_equal(process_pool_pid(e), gate->pid);
 			continue;
 		}
 		(void)fl_executor_terminate(e);
