@@ -244,7 +244,8 @@ FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 
 /*
  * As fl_executor_cancel(). A process executor also kills its workers: their tasks fail with
- * -ECANCELED. A task that a worker had taken, but not begun, may end as cancelled, uncounted.
+ * -ECANCELED, after a deadline with -ETIMEDOUT. A task that a worker had taken, but not begun, may
+ * end as cancelled, uncounted.
  */
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
