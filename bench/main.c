@@ -136,7 +136,7 @@ int main(int argc, char **argv)
 {
 	fl_main(argc, argv); /* the workers of the process executor begin here */
 	/*
-	 * OpenMP's threads sleep while they wait, in the processes of its rows (remote.h): the fastest of
+	 * OpenMP's threads sleep while they wait, in processes of its rows (remote.h): the fastest of
 	 * the three ways. gcc's otherwise spin on the lock that a producer of tasks needs.
 	 */
 	(void)setenv("OMP_WAIT_POLICY", "passive", 1);

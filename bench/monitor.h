@@ -52,8 +52,8 @@ MONITOR(nsync, nsync_mu, nsync_cv, nsync_mu_init(m), nsync_cv_init(c), nsync_mu_
         nsync_cv_wait(c, m), nsync_cv_signal(c), nsync_cv_broadcast(c))
 
 /*
- * A semaphore of these; `gain` is what a release does to s->permits. The signaller counts the waiter
- * off, so that a waiter that has yet to run is not signalled twice.
+ * A semaphore of these; `gain` is what a release does to s->permits. The signaller counts the
+ * waiter off, so that a waiter that has yet to run is not signalled twice.
  */
 #define MONITOR_SEM(impl, mon, gain)                                                                                   \
 	typedef struct impl {                                                                                          \

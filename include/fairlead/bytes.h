@@ -55,10 +55,11 @@ struct fl__bytes;
  * allocator, and outlives the executor. Different handles of it may be used, and freed, at the same
  * time. A forked child may use and free its copies. No function waits.
  *
- * Processes. Arguments are copied to the worker. Results are copied to the caller, or mapped if they
- * have more than 64 KiB: a mapping each. A struct with bytes has at most 64 KiB (-E2BIG). What
- * fl_bytes_alloc() makes for the `result` goes with it: a task that keeps it by an assignment fails,
- * -EBUSY (fl_bytes_ref() copies it), and a child that the task forks may free it, but not use it.
+ * Processes. Arguments are copied to the worker. Results are copied to the caller, or mapped if
+ * they have more than 64 KiB: a mapping each. A struct with bytes has at most 64 KiB (-E2BIG). What
+ * fl_bytes_alloc() makes for the `result` goes with it: a task that keeps it by an assignment
+ * fails, -EBUSY (fl_bytes_ref() copies it), and a child that the task forks may free it, but not
+ * use it.
  *
  * Results of one chunk from ranks share memory: they are copied when they grow or shrink.
  *

@@ -105,7 +105,7 @@ typedef struct fl_executor_config {
 	 * to stop. 0: 100 ms after a deadline, never after a request. FL_FOREVER: never.
 	 */
 	int64_t grace_period;
-	/* A task whose argument or result has more in its fl_bytes fails: -E2BIG. 0: FL_TASK_SIZE_MAX. */
+	/* A task with more in an fl_bytes fails: -E2BIG. 0: FL_TASK_SIZE_MAX. */
 	size_t bytes_max;
 } fl_executor_config;
 #define FL_REGIONS_MAX 32

@@ -182,7 +182,10 @@ static int lost_fiber(void)
 	return fl_loop_run(many_fibers, NULL);
 }
 
-/* As if the owner had died, and its number were that of another process by now: of others a waiter sees the death. */
+/*
+ * As if the owner had died, and its number were that of another process by now: the death of others
+ * is seen by a waiter.
+ */
 static int dead_owner(void)
 {
 	const uint32_t tid = (uint32_t)getppid();

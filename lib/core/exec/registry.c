@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The list of all task types, sorted by name. Constructors only link entries, as they must not fail.
+ * The list of all task types, sorted by name. Constructors cannot return errors: they link entries,
+ * and panic for a wrong type.
  *
  * Two different types may have one name, as in two plugins with files of one name. A look-up finds
  * neither. Executors that pass tasks by address run both.

@@ -3,9 +3,9 @@
  * The executor over MPI beside the same by hand: a manager in rank 0 that has one message under way
  * for each worker, which answers it.
  *
- *     mpirun -n 2 fairlead-mpi-bench               a table: no-op tasks, round trips, and results of
- *                                                  64 B, 64 KiB and 64 MiB: the task fills them, and
- *                                                  the caller, who owns them, looks at each page
+ *     mpirun -n 2 fairlead-mpi-bench               a table: no-op tasks, round trips, and results
+ *                                                  of 64 B, 64 KiB and 64 MiB: the task fills
+ *                                                  them, the caller owns them and reads each page
  *     mpirun -n 2 fairlead-mpi-bench hand          the same table by hand
  *     mpirun -n 33 fairlead-mpi-bench sleep MS P   the busy part of the ranks: SLEEPS tasks of MS
  *                                                  milliseconds a rank, with a prefetch of P

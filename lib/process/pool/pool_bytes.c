@@ -23,8 +23,8 @@
  *   3. The parent maps a memfd only when it is sealed: no access raises SIGBUS, and nobody changes
  *      it. A memfd of a dead worker the parent seals itself.
  *   4. The task has at most one place of the room or the memfd, until the element ends. Then no
- *      writable mapping is left, which would prevent the seal. A child gets no place, and has no such
- *      mapping.
+ *      writable mapping is left, which would prevent the seal. A child gets no place, and has no
+ *      such mapping.
  */
 #include "pool_bytes.h"
 #include "../packet.h"
