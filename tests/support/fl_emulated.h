@@ -11,12 +11,14 @@
 
 #include <dirent.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 
 #define FL_TEST_ALONE_REASON "the emulator or sanitizer has a thread of its own in each process"
 #define FL_TEST_CHILDREN_REASON "the emulator or sanitizer has no threads in the child of a process that has some"
 #define FL_TEST_READS_REASON "the emulator has no preadv2()"
 #define FL_TEST_MEMORY_REASON "the emulator ignores limits of memory"
+#define FL_TEST_KEEP_REASON "the emulator gives children all memory"
 #define FL_TEST_USERS_REASON "not root, or in a namespace that has no other user"
 
 /* Whether a forked child exits with 0. */
@@ -105,6 +107,30 @@ static inline void fl_test_try_user(void)
 {
 	if (setuid(65534) != 0)
 		_exit(1);
+}
+
+static inline void fl_test_try_kept(void)
+{
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED || madvise(page, 4096, MADV_DONTFORK) != 0)
+		_exit(1);
+	const pid_t child = fork();
+	if (child == 0) {
+		*(volatile char *)page = 1;
+		_exit(0);
+	}
+	int status = 0;
+	if (waitpid(child, &status, 0) != child || status == 0)
+		_exit(1);
+}
+
+/* Whether a child lacks the memory that is advised so. */
+static inline bool fl_test_keeps_from_children(void)
+{
+	static int known;
+	if (!known)
+		known = fl_test_try(fl_test_try_kept) ? 1 : -1;
+	return known > 0;
 }
 
 /* Whether a process may become another user's. */

@@ -449,18 +449,29 @@ FL_TASK_STATIC(pool_forks, struct order, fl_bytes)
 	return child_succeeds(child) ? -EFAULT : 0;
 }
 
-FL_TEST(process_pool_bytes_of_a_child_are_its_own)
+static void run_forks(enum then then)
 {
 	PROCESS_POOL_LEAVES_NOTHING();
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	static const size_t in_place[] = {100, 20000, 20 * MIB};
 	FL_EACH (i, in_place)
-		for (int round = 0; round < 3; round++) {
+		for (int round = 0; round < 2; round++) {
 			fl_future *f = NULL;
-			FL_OK(pool_forks_submit(
-			    e, ((struct order){in_place[i], round, IN_PLACE, round > 0 ? KEEPS : SUCCEEDS, NULL}), &f));
+			FL_OK(pool_forks_submit(e, ((struct order){in_place[i], round, IN_PLACE, then, NULL}), &f));
 			receive_bytes(f, in_place[i], round);
 		}
+}
+
+FL_TEST(process_pool_bytes_of_a_child_are_its_own)
+{
+	run_forks(SUCCEEDS);
+}
+
+FL_TEST(process_pool_bytes_in_a_memfd_are_not_in_a_child)
+{
+	if (!fl_test_keeps_from_children())
+		FL_SKIP(FL_TEST_KEEP_REASON);
+	run_forks(KEEPS);
 }
 
 struct lower {
