@@ -74,8 +74,9 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 	e->initialize = config->initialize;
 	e->n_regions = config->n_regions;
 	e->bytes_max = config->bytes_max ? config->bytes_max : FL_TASK_SIZE_MAX;
-	e->plain = of.remote || e->permits.bound > 0 ? UINT32_MAX : fork_count;
+	e->has_short_way = !of.remote && e->permits.bound == 0;
 	e->fork_count = fork_count;
+	fl__stats_init(e);
 	fl__signals_of_thread(&e->signals);
 	(void)snprintf(e->name, sizeof e->name, "%s", config->name ? config->name : "worker");
 	fl__debug_executor(e, true);
@@ -88,6 +89,7 @@ void fl__executor_fini(fl_executor *e)
 	fl__free_to(e->allocator, e->regions);
 	fl__free_to(e->allocator, e->initialize_arg);
 	fl__message_free(e->why_broken);
+	fl__stats_fini(e);
 	fl__task_blocks_free(e->blocks);
 }
 
@@ -313,15 +315,21 @@ int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats)
 	fl__executor_check(e, "fl_executor_get_stats");
 	if (fl__executor_is_forked(e))
 		return -EOWNERDEAD;
-	if (!e->ops->count)
+	if (e->ops->withdraw)
 		return -ENOTSUP;
+	*stats = (fl_executor_stats){0};
+	fl__stats_read(&e->stats, stats);
 	FL_LOCKED(&e->lock);
-	*stats = (fl_executor_stats){
-	    .workers = e->workers,
-	    .ran = e->ran,
-	    .not_run = e->not_run,
-	};
-	e->ops->count(e, stats);
+	stats->workers = e->workers;
+	stats->pending = e->queue.length;
+	stats->running = e->running_now;
+	stats->ended = e->ran + e->not_run;
+	stats->failed = e->failed;
+	stats->cancelled = e->not_run;
+	stats->backlog_waits = fl__load_relaxed(&e->permits.waits);
+	stats->backlog_refusals = fl__load_relaxed(&e->permits.refusals);
+	if (e->ops->count)
+		e->ops->count(e, stats);
 	return 0;
 }
 
