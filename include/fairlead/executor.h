@@ -336,8 +336,8 @@ FL_API bool fl_executor_is_broken(const fl_executor *e);
 
 /*
  * How long something took, in ns. Quantiles and the maximum are of the last one to two minutes;
- * quantiles are up to a quarter too high. While a worker starts fewer than some 20,000 tasks a
- * second, each task is measured; else one in 64, which counts as 64.
+ * quantiles are up to a quarter too high. While tasks are fewer than some 20,000 a second, each is
+ * measured; else one in 64, which counts as 64.
  */
 typedef struct fl_stats_times {
 	uint64_t n, sum; /* since the creation */
@@ -353,7 +353,10 @@ typedef struct fl_stats_type {
 
 enum { FL_STATS_TYPES = 16 }; /* the last is for all further types */
 
-/* Counts of an executor. Totals begin at 0 when it is created, and again after SIZE_MAX. */
+/*
+ * Counts of an executor; 0 if a kind has no such number. Totals begin at 0 when it is created, and
+ * again after SIZE_MAX.
+ */
 typedef struct fl_executor_stats {
 	unsigned workers; /* as fl_executor_workers() */
 	unsigned threads; /* existing threads */
@@ -362,14 +365,13 @@ typedef struct fl_executor_stats {
 	unsigned waiting; /* of them: asleep in a wait of a task, for 5 ms or more */
 	size_t pending;   /* tasks that were submitted and have not started */
 	size_t running;   /* tasks that have started and not ended */
-	size_t ended;     /* also by a submit or a waiting worker; `failed` and `cancelled` are part of it */
-	size_t failed;    /* tasks that ran, with an error */
-	size_t cancelled; /* tasks without a run: cancelled, or no worker could run them */
+	size_t ended;     /* tasks that have ended: also these: */
+	size_t failed;    /* that have run, with an error */
+	size_t cancelled; /* without a run: cancelled, or no worker could run them */
 	size_t workers_started, workers_ended;
-	size_t stolen;              /* calls of fl_parallel_invoke() and loops, run by another worker */
-	size_t backlog_waits;       /* submits that have waited for a full backlog */
-	size_t backlog_refusals;    /* submits that have returned -ENOBUFS */
-	fl_stats_times queued, ran; /* of all tasks */
+	size_t stolen;           /* calls of fl_parallel_invoke() and loops, run by another worker */
+	size_t backlog_waits;    /* submits that have waited for a full backlog */
+	size_t backlog_refusals; /* submits that have returned -ENOBUFS */
 	unsigned n_types;
 	fl_stats_type types[FL_STATS_TYPES];
 } fl_executor_stats;

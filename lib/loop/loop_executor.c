@@ -394,15 +394,6 @@ static void loop_executor_destroy(fl_executor *e)
 	fl__executor_fini(e);
 }
 
-__attribute__((no_sanitize("thread"))) static void loop_executor_count(const fl_executor *e, fl_executor_stats *stats)
-{
-	const struct loop_executor *c = (const void *)e;
-	stats->threads = c->alive;
-	stats->idle = c->alive && c->under_way == 0;
-	stats->workers_started = c->started;
-	stats->workers_ended = c->started && !c->alive;
-}
-
 static const struct fl__executor_ops loop_executor_ops = {
     .kind = "loop",
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
@@ -413,7 +404,6 @@ static const struct fl__executor_ops loop_executor_ops = {
     .destroy = loop_executor_destroy,
     .further = loop_executor_start_further,
     .would_hang = loop_executor_would_hang,
-    .count = loop_executor_count,
 };
 
 /* Life. */

@@ -373,15 +373,21 @@ struct fl__run {
 	void *helper;
 };
 
-/* `begun`: how many tasks were begun before. run->future is claimed, and has not ended. */
-static inline void fl__stats_begin(struct fl__stats_task *measured, const struct fl__run *run,
-                                   struct fl__stats_pace *pace, size_t begun)
+static inline void fl__stats_begin_submit(fl_executor *e, fl_future *f)
+{
+	if (fl__unlikely(fl__load_relaxed(&e->stats.sampling) != FL__STATS_NONE))
+		fl__stats_stamp(e, f);
+}
+
+/* `begun`: how many tasks were begun before. The task is claimed, and has not ended. */
+static inline void fl__stats_begin(struct fl__stats_task *measured, const struct fl__run *run, int64_t *since,
+                                   size_t begun)
 {
 	measured->type = NULL;
-	if (FL__STATS_EVERY > 0 && fl__unlikely(begun % FL__STATS_EVERY == FL__STATS_EVERY - 1))
-		fl__stats_arm(run->executor);
-	if (fl__unlikely(run->future->error != 0))
-		fl__stats_measure(measured, run, pace, begun);
+	if (fl__stats_are_linked() && fl__unlikely((begun + 1) % FL__STATS_EVERY == 0))
+		fl__stats_arm(run->executor, since);
+	if (fl__unlikely(run->future->error != 0) && run->claim == FL__CLAIM_RUN)
+		fl__stats_measure(measured, run->executor, run->future);
 }
 
 /* The calling context may then run tasks of `e` inline. */

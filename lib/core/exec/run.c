@@ -191,7 +191,7 @@ inline void fl__run_task(struct fl__run *run)
 	struct fl__stats_task measured;
 	const size_t begun = fl__load_relaxed(&e->stats.begun);
 	fl__store_relaxed(&e->stats.begun, begun + 1); /* approximate */
-	fl__stats_begin(&measured, run, &e->stats.pace, begun);
+	fl__stats_begin(&measured, run, &e->stats.since, begun);
 	const int error = fl__run_function(run, &message);
 	fl__stats_end(&measured);
 	fl__future_finish(run->future, error, message);

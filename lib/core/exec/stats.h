@@ -4,60 +4,47 @@
 #include "../base/atomic.h"
 #include "../future/future.h"
 #include <fairlead/executor.h>
-#include <stddef.h>
-#include <stdint.h>
 
 /*
- * How long tasks wait in the queue, and run: measured for some tasks, or all. stats.c has the words.
- *
- * A submit has no instruction for it. Its short way (fl_submit()) is closed while the next submit is
- * to stamp its task: then fl__submit_waiting() calls fl__stats_stamp(). The context that runs a
- * stamped task measures it:
+ * How long tasks wait in the queue, and run: measured for some tasks, or for all. A submit has no
+ * instruction for it: its short way (fl_submit()) is closed while the next submit is to stamp its
+ * task. The context that runs a stamped task measures it. stats.c has the words.
  *
  *     struct fl__stats_task measured;
- *     fl__stats_begin(&measured, run, &pace, begun);
- *     run
+ *     fl__stats_begin(&measured, run, &since, begun);
+ *     run the task
  *     fl__stats_end(&measured);
  */
 
-/* One of so many tasks is measured while tasks are many. 0: none ever (in the model). */
-#ifndef FL__STATS_EVERY
-#define FL__STATS_EVERY 64
-#endif
+/* While tasks are many, one of EVERY is measured. */
+enum { FL__STATS_EVERY = 64 };
 
-enum { FL__STATS_BUCKETS = 134 };
+enum { FL__STATS_BUCKETS = 134, FL__STATS_EPOCH = 36 /* log2 of ns */, FL__STATS_LEAST = 8 };
 
-struct fl__stats_set {
-	uint32_t epoch; /* 0: not yet used */
-	uint32_t counts[FL__STATS_BUCKETS];
-	int64_t max;
-};
-
-struct fl__stats_histogram {
+struct fl__stats_times {
 	uint64_t n, sum;
-	struct fl__stats_set sets[2]; /* of an even and an odd epoch */
+	struct fl__stats_set {
+		uint32_t epoch; /* 0: not yet used */
+		uint32_t counts[FL__STATS_BUCKETS];
+		int64_t max;
+	} sets[2]; /* of an even and an odd epoch */
 };
 
 struct fl__stats_type {
-	const char *key; /* the type's name, compared as a pointer: the type may be gone */
+	const char *key; /* the name, compared as a pointer: the type may be gone. NULL: not used */
 	char name[48];
-	struct fl__stats_histogram queued, ran;
+	struct fl__stats_times queued, ran;
 };
 
-enum fl__stats_sampling { FL__STATS_NONE, FL__STATS_ONE, FL__STATS_ALL };
+enum { FL__STATS_NONE, FL__STATS_ONE, FL__STATS_ALL };
 
-/* How fast tasks begin: of a worker, or of the contexts that run tasks by fl__run_task(). */
-struct fl__stats_pace {
-	int64_t at;   /* when the last measured task began */
-	size_t begun; /* tasks until then */
-};
-
-/* Of one executor. */
+/* Of an executor. */
 struct fl__stats {
-	uint32_t sampling; /* enum fl__stats_sampling */
-	size_t begun;      /* by fl__run_task() */
-	struct fl__stats_pace pace;
-	struct fl__stats_type *types[FL_STATS_TYPES];
+	uint32_t sampling;
+	size_t begun;  /* by fl__run_task(), as `since` */
+	int64_t since; /* when the last EVERY-th task began */
+	int64_t stamped;
+	struct fl__stats_type *types; /* FL_STATS_TYPES; NULL: not yet */
 };
 
 struct fl__stats_task {
@@ -66,18 +53,26 @@ struct fl__stats_task {
 	uint32_t weight;
 };
 
-void fl__stats_init(fl_executor *e);
+/* Weak: a program without fl_executor_get_stats() does not link their code, and measures nothing. */
+#define FL__STATS_FN __attribute__((weak, visibility("hidden")))
 
-/* Before the submit of a task publishes it. */
-void fl__stats_stamp(fl_executor *e, fl_future *f);
+/* Before the submit of a task publishes it. Only while `sampling` is not NONE. */
+FL__STATS_FN void fl__stats_stamp(fl_executor *e, fl_future *f);
 
-/* The next submit stamps its task. */
-void fl__stats_arm(fl_executor *e);
+/* Called for one task of EVERY: the next submit stamps its task, or each does. */
+FL__STATS_FN void fl__stats_arm(fl_executor *e, int64_t *since);
 
-struct fl__run;
-void fl__stats_measure(struct fl__stats_task *measured, const struct fl__run *run, struct fl__stats_pace *pace,
-                       size_t begun);
-void fl__stats_measured(const struct fl__stats_task *measured);
+FL__STATS_FN void fl__stats_measure(struct fl__stats_task *measured, fl_executor *e, const fl_future *f);
+FL__STATS_FN void fl__stats_measured(const struct fl__stats_task *measured);
+
+static inline bool fl__stats_are_linked(void)
+{
+#ifdef FL__LABORATORY
+	return false; /* fewer steps for a search */
+#else
+	return fl__stats_arm != NULL;
+#endif
+}
 
 static inline void fl__stats_end(const struct fl__stats_task *measured)
 {
@@ -85,7 +80,8 @@ static inline void fl__stats_end(const struct fl__stats_task *measured)
 		fl__stats_measured(measured);
 }
 
-/* Fills in the times of all types. */
-void fl__stats_read(const struct fl__stats *s, fl_executor_stats *to);
-
-void fl__stats_fini(fl_executor *e);
+/* In units of about a minute; never 0. */
+static inline uint32_t fl__stats_epoch(int64_t now)
+{
+	return (uint32_t)(now >> FL__STATS_EPOCH) + 1;
+}

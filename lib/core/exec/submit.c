@@ -64,7 +64,7 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 		if (held.owner_)
 			*(fl_bytes *)block->future.arg = held;
 		fl__task_block_begin(block, type, f ? 2 : 1, config, copied);
-		fl__stats_stamp(e, &block->future);
+		fl__stats_begin_submit(e, &block->future);
 		rc = fl__task_block_submit(e, block, permit);
 	} else if (rc == 0) {
 		rc = -ENOMEM;

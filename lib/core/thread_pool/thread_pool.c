@@ -862,7 +862,7 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 	struct fl__stats_task measured;
 	w->run.claim = taken.claim;
 	w->run.future = &block->future;
-	fl__stats_begin(&measured, &w->run, &w->pace, w->begun);
+	fl__stats_begin(&measured, &w->run, &w->since, w->begun);
 	fl__store_relaxed(&w->begun, w->begun + 1); /* as above */
 	const int error = fl__run_function(&w->run, &message);
 	fl__stats_end(&measured);

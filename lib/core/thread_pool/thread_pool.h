@@ -27,7 +27,7 @@ struct fl__thread_worker {
 	struct fl__fork_stack *forks;
 	/* tasks that it claimed; those cancelled before; those that ran and failed */
 	size_t begun, skipped, failed;
-	struct fl__stats_pace pace;
+	int64_t since; /* fl__stats_arm() */
 	struct fl__task_block_batch freed;
 	size_t found_none; /* `begun` when it last found no task */
 	unsigned number;   /* from 0; in the thread's name */

@@ -38,6 +38,11 @@ static void stats_run(fl_executor *e, int64_t ns, int times)
 		FL_OK(stats_last_submit(e, ns, NULL));
 }
 
+static fl_stats_times stats_ran(fl_executor *e)
+{
+	return stats_of(e).types[0].ran;
+}
+
 /* `value` or up to a quarter more. */
 static bool stats_is_about(int64_t is, int64_t value)
 {
@@ -52,14 +57,14 @@ FL_TEST(stats_of_slow_tasks_are_of_each)
 	stats_run(e, FL_US(100), 98);
 	stats_run(e, FL_MS(10), 1);
 	stats_run(e, FL_MS(500), 1);
-	const fl_stats_times ran = stats_of(e).ran, queued = stats_of(e).queued;
+	const fl_stats_times ran = stats_ran(e), queued = stats_of(e).types[0].queued;
 	assert_int_equal(ran.n, 100);
 	assert_int_equal(ran.sum, 98 * FL_US(100) + FL_MS(510));
 	assert_true(stats_is_about(ran.p50, FL_US(100)));
 	assert_true(stats_is_about(ran.p99, FL_MS(10)));
 	assert_int_equal(ran.max, FL_MS(500));
 	assert_int_equal(queued.n, 100);
-	assert_true(queued.max < 512);
+	assert_true(queued.max < 1024);
 }
 
 /* Half of the tasks take that long, the others longer, so that the quantile is of a bucket. */
@@ -71,7 +76,7 @@ FL_TEST(stats_quantiles_are_upper_bounds)
 		FL_SCOPED(fl_executor) *e = sequential();
 		stats_run(e, ns, 1);
 		stats_run(e, 3 * ns, 1);
-		const fl_stats_times ran = stats_of(e).ran;
+		const fl_stats_times ran = stats_ran(e);
 		if (3 * ns < INT64_C(1) << 36) /* one epoch on at most */
 			assert_true(stats_is_about(ran.p50, ns));
 		assert_int_equal(ran.sum, 4 * ns);
@@ -83,17 +88,16 @@ FL_TEST(stats_of_fast_tasks_are_of_one_in_64)
 	FL_FAULTS();
 	stats_stop_clock();
 	FL_SCOPED(fl_executor) *e = sequential();
-	/* all at first: the first, and the second, which shows that they are fast */
-	stats_run(e, FL_US(1), 2 + 640);
-	const fl_executor_stats stats = stats_of(e);
-	assert_int_equal(stats.ran.n, 2 + 640);
-	assert_int_equal(stats.ran.sum, stats.ran.n * FL_US(1));
-	assert_int_equal(stats.ended, 2 + 640);
+	stats_run(e, FL_US(1), 6400);
+	const fl_stats_times ran = stats_ran(e);
+	assert_in_range(ran.n, 6400 - 128, 6400 + 64); /* less at first */
+	assert_int_equal(ran.sum, ran.n * FL_US(1));
+	assert_int_equal(stats_of(e).ended, 6400);
 	/* each again, when they are rare */
 	stats_run(e, FL_US(60), 64 + 64);
-	const uint64_t before = stats_of(e).ran.n;
+	const uint64_t before = stats_ran(e).n;
 	stats_run(e, FL_US(60), 10);
-	assert_int_equal(stats_of(e).ran.n, before + 10);
+	assert_int_equal(stats_ran(e).n, before + 10);
 }
 
 /* fl_submit() goes its short way but for the submits that stamp. */
@@ -103,6 +107,10 @@ FL_TEST(stats_leave_the_short_way_open)
 	stats_stop_clock();
 	FL_SCOPED(fl_executor) *e = sequential();
 	assert_int_equal(e->plain, UINT32_MAX);
+	stats_run(e, FL_US(1), 2);
+	assert_int_equal(e->plain, fl__fork_count);
+	stats_run(e, FL_US(1), 62);
+	assert_int_equal(e->plain, UINT32_MAX); /* after a while, of which no more is known */
 	stats_run(e, FL_US(1), 2);
 	assert_int_equal(e->plain, fl__fork_count);
 	stats_run(e, FL_US(1), 62);
@@ -126,16 +134,17 @@ FL_TEST(stats_forget_times_of_long_ago)
 	FL_SCOPED(fl_executor) *e = sequential();
 	stats_run(e, FL_MS(1), 3);
 	stats_advance(INT64_C(1) << 36);
-	assert_int_equal(stats_of(e).ran.max, FL_MS(1));
+	assert_int_equal(stats_ran(e).max, FL_MS(1));
 	stats_run(e, FL_US(100), 1);
-	assert_int_equal(stats_of(e).ran.max, FL_MS(1));
+	assert_int_equal(stats_ran(e).max, FL_MS(1));
 	stats_advance(INT64_C(1) << 36);
-	assert_int_equal(stats_of(e).ran.max, FL_US(100));
+	assert_int_equal(stats_ran(e).max, FL_US(100));
 	/* the set of the first three is used again */
 	stats_run(e, FL_US(200), 1);
-	assert_true(stats_is_about(stats_of(e).ran.p50, FL_US(100)));
+	assert_true(stats_is_about(stats_ran(e).p50, FL_US(100)));
+	assert_int_equal(stats_ran(e).max, FL_US(200));
 	stats_advance(INT64_C(3) << 36);
-	const fl_stats_times ran = stats_of(e).ran;
+	const fl_stats_times ran = stats_ran(e);
 	assert_int_equal(ran.max, 0);
 	assert_int_equal(ran.p99, 0);
 	assert_int_equal(ran.n, 5);
@@ -165,7 +174,11 @@ FL_TEST(stats_know_16_types)
 	assert_string_equal(stats.types[15].name, "other types");
 	assert_int_equal(stats.types[15].ran.n, 4);
 	assert_int_equal(stats.types[15].queued.n, 4);
-	assert_int_equal(stats.ran.n, 2 * FL_STATS_TYPES + 2);
+}
+
+static void *stats_no_large_memory(size_t size)
+{
+	return size < sizeof(struct fl__stats_type) * FL_STATS_TYPES ? fl_test_real_sys.alloc(size) : NULL;
 }
 
 FL_TEST(stats_without_memory_have_no_times)
@@ -173,23 +186,24 @@ FL_TEST(stats_without_memory_have_no_times)
 	FL_FAULTS();
 	stats_stop_clock();
 	FL_SCOPED(fl_executor) *e = sequential();
+	fl__sys.alloc = stats_no_large_memory;
 	stats_run(e, FL_US(100), 1);
-	fl__sys.alloc = fl_test_no_memory;
-	FL_OK(fl_submit(e, &pool_nothing, NULL, NULL));
-	const fl_executor_stats stats = stats_of(e);
-	assert_int_equal(stats.ended, 2);
-	assert_int_equal(stats.n_types, 1);
-	assert_int_equal(stats.ran.n, 1);
+	assert_int_equal(stats_of(e).ended, 1);
+	assert_int_equal(stats_of(e).n_types, 0);
+	fl__sys.alloc = fl_test_real_sys.alloc;
+	stats_run(e, FL_US(100), 1);
+	assert_int_equal(stats_ran(e).n, 1);
 }
 
 POOL_TEST(stats_measure_the_queue_of_threads, 1)
 {
 	FL_FAULTS();
 	stats_stop_clock();
-	FL_SCOPED(fl_future) *f = NULL, *cancelled = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
 	struct held held = hold_worker(e);
-	FL_OK(pool_nothing_submit(e, &cancelled));
-	FL_OK(fl_future_cancel(cancelled));
+	stats_advance(FL_US(30));
+	FL_OK(pool_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
+	stats_advance(FL_US(30));
 	FL_OK(pool_nothing_submit(e, &f));
 	stats_advance(FL_S(3));
 	let_go(&held);
@@ -197,16 +211,16 @@ POOL_TEST(stats_measure_the_queue_of_threads, 1)
 	const fl_executor_stats stats = stats_of(e);
 	assert_int_equal(stats.n_types, 2);
 	assert_string_equal(stats.types[1].name, "pool_nothing");
-	assert_int_equal(stats.types[1].queued.n, 1); /* not the cancelled one */
-	assert_true(stats.queued.max > FL_S(3) - 512 && stats.queued.max < FL_S(3) + 512);
-	assert_int_equal(stats.types[0].ran.max, FL_S(3));
+	assert_int_equal(stats.types[1].queued.n, 1); /* not the expired one */
+	const int64_t queued = stats.types[1].queued.max;
+	assert_true(queued > FL_S(3) - 1024 && queued < FL_S(3) + 1024);
+	assert_int_equal(stats.types[0].ran.max, FL_S(3) + FL_US(60));
 }
 
 FL_TEST(stats_of_a_loop)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
 	FL_OK(fl_loop_executor_create(&e, &(fl_executor_config){.workers = 2}));
-	assert_int_equal(stats_of(e).threads, 0);
 	fl_event open = FL_EVENT_INIT;
 	fl_future *f[5];
 	FL_EACH (i, f)
@@ -217,16 +231,13 @@ FL_TEST(stats_of_a_loop)
 	assert_int_equal(stats.pending, 2);
 	assert_int_equal(stats.ended, 1);
 	assert_int_equal(stats.cancelled, 1);
-	assert_int_equal(stats.threads, 1);
-	assert_int_equal(stats.workers_started, 1);
 	fl_event_set(&open);
 	fl_test_futures_end(f, 5);
 	FL_OK(fl_executor_join(e));
 	stats = stats_of(e);
 	assert_int_equal(stats.ended, 5);
 	assert_int_equal(stats.failed, 0);
-	assert_int_equal(stats.workers_ended, 1);
-	assert_true(stats.ran.n > 0);
+	assert_true(stats.types[0].ran.n > 0);
 }
 
 FL_TEST(stats_count_submits_at_a_full_backlog)

@@ -73,6 +73,7 @@ POOL_TEST(stats_count_tasks_of_all_ways, 1)
 	FL_OK(pool_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
 	struct held held = hold_worker(e);
 	assert_int_equal(stats_of(e).cancelled, 1);
+	assert_int_equal(stats_of(e).failed, 1);
 	for (int i = 0; i < 3; i++)
 		FL_OK(pool_nothing_submit(e, NULL));
 	assert_int_equal(fl_executor_cancel(e), 3);
