@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ten most frequent words of a tree of files: fairlead-words threads|sequential FOLDER */
+/* The ten most frequent words of a tree of files: fairlead-words threads|processes FOLDER */
 #include <fairlead.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -29,8 +29,7 @@ static int by_count(const void *a, const void *b)
 static int add_up(fl_bytes *words) /* leaves each word once */
 {
 	struct word *all = words->data, *end = all;
-	if (all)
-		qsort(all, FL_BYTES_COUNT(struct word, *words), sizeof *all, by_text);
+	qsort(all, FL_BYTES_COUNT(struct word, *words), sizeof *all, by_text);
 	FL_BYTES_EACH (struct word, w, *words)
 		if (end > all && by_text(w, end - 1) == 0)
 			end[-1].count += w->count;
@@ -51,12 +50,13 @@ FL_TASK(count, fl_bytes, fl_bytes) /* the path of a file; its words */
 
 int main(int argc, char **argv)
 {
+	fl_main(argc, argv);
 	FL_SCOPED(fl_executor) *pool = NULL;
 	FL_SCOPED(fl_imap) *it = NULL;
 	FL_SCOPED(fl_bytes) all = {0}, words = {0};
 	if (argc != 3 || nftw(argv[2], add_file, 16, FTW_PHYS) != 0 || files.size == 0)
 		return 2;
-	int rc = (*argv[1] == 't' ? fl_thread_executor_create : fl_sequential_executor_create)(&pool, NULL);
+	int rc = (*argv[1] == 't' ? fl_thread_executor_create : fl_process_executor_create)(&pool, NULL);
 	if (rc == 0)
 		rc = count_imap(pool, files.data, FL_BYTES_COUNT(fl_bytes, files), &it, &(fl_imap_config){.chunk = 16});
 	for (; rc == 0 && (rc = count_imap_next(it, NULL, &words)) == 0; fl_bytes_free(&words))

@@ -93,9 +93,7 @@ typedef struct fl_executor_config {
 	fl_when_full when_full;
 	/* A worker ends after so many idle ns; 0: never. A thread executor keeps one worker. */
 	int64_t idle_timeout;
-	/* A task whose argument or result has more in its fl_bytes fails: -E2BIG. 0: FL_TASK_SIZE_MAX. */
-	size_t bytes_max;
-	/* The rest is for processes only (fairlead/process_executor.h). */
+	/* Up to `grace_period`: for processes only (fairlead/process_executor.h). */
 	int max_tasks; /* a worker is replaced after so many tasks; 0: never */
 	/*
 	 * A worker is killed when a task has run for so many ns; 0: never. The task fails with
@@ -107,6 +105,8 @@ typedef struct fl_executor_config {
 	 * to stop. 0: 100 ms after a deadline, never after a request. FL_FOREVER: never.
 	 */
 	int64_t grace_period;
+	/* A task whose argument or result has more in its fl_bytes fails: -E2BIG. 0: FL_TASK_SIZE_MAX. */
+	size_t bytes_max;
 } fl_executor_config;
 #define FL_REGIONS_MAX 32
 #define FL_BACKLOG_MAX 0x3fffffffu

@@ -190,7 +190,8 @@ typedef struct fl_promise fl_promise;
  * Creates a promise of a result of `size` bytes, aligned like memory of malloc(), and its future.
  * The free of the future calls `drop` (may be NULL) with a result that was set, or that came with a
  * failure. Returns 0, -ENOMEM, or:
- *   -E2BIG  `size` is above FL_TASK_SIZE_MAX
+ *   -E2BIG   `size` is above FL_TASK_SIZE_MAX
+ *   -EINVAL  FL_BYTES_DROP, and `size` is below that of an fl_bytes
  */
 FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*drop)(void *result), fl_future **f);
 

@@ -88,6 +88,8 @@ typedef struct fl_task_entry {
  *
  * While different types have one name, fl_task_find() returns none of them, and a submit of such a
  * task to a process or MPI executor, or an fl_process_start() of it, fails with -EEXIST.
+ *
+ * Panics: FL_BYTES_DROP, and the type is smaller than an fl_bytes.
  */
 FL_API void fl_task_register(fl_task_entry *entry);
 

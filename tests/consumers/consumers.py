@@ -697,9 +697,9 @@ class Kit:
         write(self.at("tree", "a", "b"), "one two\ntwo " + 70 * "x")
         write(self.at("tree", "c"), "two one three" + " one" * 20)
         program = self.compiled(os.path.join(self.source, "docs", "examples", "words.c"), self.cc, [*C_FLAGS, "-D_GNU_SOURCE"])
-        for kind in ("threads", "sequential"):
+        for kind in ("threads", "processes"):
             expect_all(re.sub(r"^1 .*", "1", run([program, kind, self.at("tree")]), flags=re.M), "22 one\n3 two\n1\n1\n1\n")
-        run([program, "threads", self.at("tree", "c")], 2)
+        run([program, "processes", self.at("tree", "c")], 2)
 
     def consumer_example_pages(self):
         """What is not there ends no other fetch."""

@@ -128,8 +128,6 @@ WORKER_FN struct fl__submission *draft(struct parent *p, const fl_task_type *typ
 	} else if (size > 0) {
 		memcpy(arg == FL__PLACE_SLOT ? order->small : p->rings.submissions->arena, args, size);
 	}
-	if (fl__place_of(count * type->result_size, type->result_align) == FL__PLACE_MEMFD)
-		order->flags |= FL__SUBMISSION_RESULT_MEMFD;
 	return order;
 }
 
@@ -186,12 +184,6 @@ WORKER_FN void assert_succeeds(struct parent *p, uint32_t count)
 	assert_replies(p, 0, 0, count);
 }
 
-/* With a result that comes over the channel. */
-WORKER_FN void assert_succeeds_apart(struct parent *p)
-{
-	assert_replies(p, 0, FL__COMPLETION_MEMFD, 1);
-}
-
 WORKER_FN void assert_skipped(struct parent *p)
 {
 	assert_replies(p, 0, FL__COMPLETION_SKIPPED, 0);
@@ -230,7 +222,6 @@ WORKER_FN void *receive_result(struct parent *p, uint32_t seq, size_t size)
 	assert_int_equal(n, 1);
 	assert_int_equal(head.magic, FL__MEMFD_MAGIC);
 	assert_int_equal(head.seq, seq);
-	assert_int_equal(head.size, size);
 	FL_OK(fl__sealed_map(fd, size, &memory));
 	FL_OK(close(fd));
 	return memory;

@@ -47,7 +47,7 @@ int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *arg
 static int chunk_run(fl_task_ctx *ctx, const void *arg, void *result)
 {
 	struct fl__task_block *block = fl__task_block_of(fl__future_of_token(ctx->token));
-	const fl_task_type *type = ((const struct fl__chunk_type *)(const void *)block->future.type)->of;
+	const fl_task_type *type = fl__chunk_type_of(block->future.type);
 	bool between = false;
 	int error = fl__elements_run(type, ctx, arg, result, block->future.count, &block->done, &between);
 	block->asked = between                                            ? FL__STOP_BETWEEN
@@ -67,6 +67,7 @@ const fl_task_type *fl__chunk_type(struct fl__chunk_type *storage, const fl_exec
 	if (ours) {
 		storage->type.drop_arg = storage->type.drop_result = NULL; /* of arrays */
 		storage->type.run = chunk_run;
+		storage->type.size = sizeof *storage;
 	} else {
 		fl__bytes_lend(&storage->type);
 	}

@@ -304,7 +304,10 @@ static int map_copies(fl_executor *e, const fl_task_type *type, const void *args
 	    .cancel = config->cancel,
 	};
 	struct map_by_copy m = {.results = results};
-	int rc = fl_imap_create(&m.it, e, type, args, n, &lazy);
+	fl_task_type lent = *type; /* the array stays: no element needs a handle of its own */
+	if (fl__bytes_declares(lent.drop_arg))
+		lent.drop_arg = FL__BYTES_LENT;
+	int rc = fl_imap_create(&m.it, e, &lent, args, n, &lazy);
 	if (rc != 0)
 		return rc;
 	m.it->whole = true;

@@ -26,6 +26,13 @@ struct fl__chunk_type {
 const fl_task_type *fl__chunk_type(struct fl__chunk_type *storage, const fl_executor *e, const fl_task_type *type,
                                    size_t chunk);
 
+/* The caller's type, if one task of this process runs the chunk; else `type`. Its size tells. */
+static inline const fl_task_type *fl__chunk_type_of(const fl_task_type *type)
+{
+	return type->size == sizeof(struct fl__chunk_type) ? ((const struct fl__chunk_type *)(const void *)type)->of
+	                                                   : type;
+}
+
 /* Gives an ended future a type that lasts. Called with a reference, or by the future's callback. */
 void fl__chunk_detach_type(fl_future *f);
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The list of all task types, sorted by name. Constructors must not fail: they only link entries.
+ * The list of all task types, sorted by name. Constructors only link entries, as they must not fail.
  *
  * Two different types may have one name, as in two plugins with files of one name. A look-up finds
  * neither. Executors that pass tasks by address run both.
  */
 #include "registry.h"
 #include "../base/atomic.h"
+#include "../base/panic.h"
 #include "../base/sys.h"
+#include "../future/bytes.h"
 #include <errno.h>
 #include <fairlead/mutex.h>
 #include <string.h>
@@ -33,8 +35,12 @@ static fl_task_entry **registry_search(const char *name)
 
 void fl_task_register(fl_task_entry *entry)
 {
+	const fl_task_type *type = entry->type;
+	if (fl__bytes_are_short(type->drop_arg, type->arg_size) ||
+	    fl__bytes_are_short(type->drop_result, type->result_size))
+		fl__panic(type->name, type, "has FL_BYTES_DROP, but is smaller than an fl_bytes");
 	FL_LOCKED(&registry_lock);
-	fl_task_entry **link = registry_search(entry->type->name);
+	fl_task_entry **link = registry_search(type->name);
 	entry->next_ = *link;
 	*link = entry;
 	registry_note_change();

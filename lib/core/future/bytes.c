@@ -8,15 +8,15 @@
  *   library's   with the data in one         at a multiple of 64   frees the allocation
  *               allocation; `data` is NULL
  *   adopted     an allocation of its own,    the program's         calls `drop`, frees the head
- *               with `data`
- *   task's      fl__bytes_share()'s;         the same              the same
- *               `data` is NULL
+ *               `room` is 0
+ *   shared      the same, with `room`        fl__bytes_share()'s   the same
  *
  * `refs` counts the handles. The rest of a head is constant.
  *
  * Invariants
  *   1. The free that brings `refs` to 0 frees the memory, after it has acquired all uses.
- *   2. Memory changes in place only while `refs` is 1. That load acquires the uses by freed handles.
+ *   2. Memory changes in place, and is freed without a change of `refs`, only while `refs` is 1: no
+ *      other thread can make a handle. The load acquires the uses by freed handles.
  *   3. A zero byte follows the last byte of the library's memory, when a function returns.
  */
 #include "bytes.h"
@@ -27,10 +27,9 @@
 
 enum { BYTES_ALIGN = 64 };
 
-int (*fl__bytes_share)(const fl_bytes *of, size_t room, fl_bytes *made);
+int (*fl__bytes_share)(fl_bytes *b, size_t size);
 
-/* Overwrites `*b`. 0, -ENOMEM, -E2BIG. */
-static int bytes_new(fl_bytes *b, size_t size, struct fl__bytes head)
+int fl__bytes_new(fl_bytes *b, size_t size, struct fl__bytes head)
 {
 	if (size > FL_TASK_SIZE_MAX)
 		return -E2BIG;
@@ -44,13 +43,17 @@ static int bytes_new(fl_bytes *b, size_t size, struct fl__bytes head)
 	return 0;
 }
 
-/* Changes the size, and copies `n` bytes to the end. New memory is for the handle `of`. */
-static int bytes_change(const fl_bytes *of, fl_bytes *b, size_t size, const void *tail, size_t n)
+/* pairs with itself and with fl_bytes_free() */
+static bool bytes_are_unique(const struct fl__bytes *owner)
 {
-	const size_t at = (uintptr_t)tail - (uintptr_t)b->data;
+	return fl__load_acquire(&owner->refs) == 1;
+}
+
+/* Changes the size, and copies `n` bytes to the end. */
+static int bytes_change(fl_bytes *b, size_t size, const void *tail, size_t n)
+{
 	struct fl__bytes *const owner = b->owner_;
-	/* pairs with fl_bytes_free() */
-	const bool ours = owner && !owner->data && fl__load_acquire(&owner->refs) == 1;
+	const bool ours = owner && owner->room > 0 && bytes_are_unique(owner);
 	fl_bytes made = *b;
 	if (size > FL_TASK_SIZE_MAX)
 		return -E2BIG;
@@ -59,15 +62,11 @@ static int bytes_change(const fl_bytes *of, fl_bytes *b, size_t size, const void
 		size_t room = ours && 2 * owner->room > size ? 2 * owner->room : size;
 		if (room > FL_TASK_SIZE_MAX)
 			room = FL_TASK_SIZE_MAX;
-		int rc = fl__bytes_share && room > FL__BYTES_SHARED_ABOVE ? fl__bytes_share(of, room, &made) : 1;
-		if (rc == 1)
-			rc = bytes_new(&made, size, (struct fl__bytes){.room = room});
+		const int rc = fl__bytes_new(&made, size, (struct fl__bytes){.room = room});
 		if (rc != 0)
 			return rc;
-		if (kept > 0 && made.owner_ != owner)
+		if (kept > 0)
 			memcpy(made.data, b->data, kept);
-		else if (at < kept)
-			tail = (char *)made.data + at; /* it may have moved */
 	}
 	char *const end = (char *)made.data + size;
 	if (n > 0)
@@ -82,12 +81,12 @@ static int bytes_change(const fl_bytes *of, fl_bytes *b, size_t size, const void
 
 int fl_bytes_resize(fl_bytes *b, size_t size)
 {
-	return bytes_change(b, b, size, NULL, 0);
+	return bytes_change(b, size, NULL, 0);
 }
 
 int fl_bytes_append(fl_bytes *b, const void *data, size_t size)
 {
-	return size > FL_TASK_SIZE_MAX ? -E2BIG : bytes_change(b, b, b->size + size, data, size);
+	return size > FL_TASK_SIZE_MAX ? -E2BIG : bytes_change(b, b->size + size, data, size);
 }
 
 static int bytes_replace(fl_bytes *b, const fl_bytes *made, int rc)
@@ -105,25 +104,20 @@ int fl_bytes_alloc(fl_bytes *b, size_t n, size_t each)
 	size_t size;
 	if (__builtin_mul_overflow(n, each, &size))
 		return -E2BIG;
-	const int rc = bytes_change(b, &made, size, NULL, 0);
-	if (rc != 0)
-		return rc;
-	if (made.owner_ != b->owner_)
-		fl_bytes_free(b);
-	*b = made;
-	return 0;
+	const int rc = fl__bytes_share ? fl__bytes_share(b, size) : 1;
+	return rc == 1 ? bytes_replace(b, &made, fl_bytes_resize(&made, size)) : rc;
 }
 
 int fl_bytes_adopt(fl_bytes *b, void *data, size_t size, void (*drop)(void *data, void *user), void *user)
 {
 	fl_bytes made;
 	return bytes_replace(b, &made,
-	                     bytes_new(&made, size, (struct fl__bytes){.drop = drop, .data = data, .user = user}));
+	                     fl__bytes_new(&made, size, (struct fl__bytes){.drop = drop, .data = data, .user = user}));
 }
 
 int fl__bytes_hold(fl_bytes *b)
 {
-	if (b->owner_ && b->owner_->drop && !b->owner_->data)
+	if (b->owner_ && b->owner_->drop && b->owner_->room > 0)
 		b->owner_ = NULL; /* a running task's: a copy */
 	if (!b->owner_)
 		return b->data ? fl_bytes_resize(b, b->size) : 0;
@@ -141,8 +135,8 @@ void fl_bytes_free(fl_bytes *b)
 {
 	struct fl__bytes *const owner = b->owner_;
 	*b = (fl_bytes){0};
-	/* pairs with itself and with bytes_change() */
-	if (!owner || fl__sub_acq_rel(&owner->refs, 1) > 1)
+	/* pairs with itself and with bytes_are_unique() */
+	if (!owner || (!bytes_are_unique(owner) && fl__sub_acq_rel(&owner->refs, 1) > 1))
 		return;
 	if (owner->drop)
 		owner->drop(owner->data, owner->user);

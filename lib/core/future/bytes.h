@@ -14,15 +14,14 @@ struct fl__bytes {
 	void *data, *user;
 };
 
+/* Overwrites `*b`. The data is with the head, unless it has `data`. 0, -ENOMEM, -E2BIG. */
+int fl__bytes_new(fl_bytes *b, size_t size, struct fl__bytes head);
+
 /*
- * In a worker process, else NULL. Large memory for the handle `of`, if it is the running task's
- * result: grows what it has, or makes new memory, of which further handles are copies. Returns
- *   0
- *   1      `of` is another handle
- *   other  an error
+ * NULL, except in a worker process. There, for the running task's result: frees what `*b` had, and
+ * allocates where the parent finds it. Returns 0, or an error, or 1: use the heap.
  */
-enum { FL__BYTES_SHARED_ABOVE = 64 << 10 };
-extern int (*fl__bytes_share)(const fl_bytes *of, size_t room, fl_bytes *made);
+extern int (*fl__bytes_share)(fl_bytes *b, size_t size);
 
 /* As FL_BYTES_DROP, of bytes that are another object's: does nothing. */
 #define FL__BYTES_LENT ((void (*)(void *))(uintptr_t)2)
@@ -31,6 +30,12 @@ extern int (*fl__bytes_share)(const fl_bytes *of, size_t room, fl_bytes *made);
 static inline bool fl__bytes_declares(void (*drop)(void *object))
 {
 	return (uintptr_t)drop - 1 <= 1;
+}
+
+/* Whether a type has no room for the fl_bytes that its hook declares. */
+static inline bool fl__bytes_are_short(void (*drop)(void *object), size_t size)
+{
+	return fl__bytes_declares(drop) && size < sizeof(fl_bytes);
 }
 
 /* Calls the hook, which may be one of the constants. */

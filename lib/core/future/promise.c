@@ -15,6 +15,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "bytes.h"
 #include "future.h"
 #include <errno.h>
 #include <fairlead/future.h>
@@ -60,6 +61,8 @@ int fl_promise_create(fl_promise **made, size_t size, void (*drop)(void *result)
 {
 	if (size > FL_TASK_SIZE_MAX)
 		return -E2BIG;
+	if (fl__bytes_are_short(drop, size))
+		return -EINVAL;
 	struct fl_promise *p = fl__alloc(1, sizeof *p + size);
 	if (!p)
 		return -ENOMEM;

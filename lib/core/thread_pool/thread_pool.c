@@ -138,7 +138,7 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/awaited.h"
-#include "../future/bytes.h"
+#include "../exec/map.h"
 #include "../sync/context_var.h"
 #include "../sync/cpu.h"
 #include "../sync/local.h"
@@ -1047,6 +1047,7 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 	struct fl__thread_pool *p = w->pool;
 	struct fl__ctx *ctx = fl__ctx_get();
 	struct fl__task_block *block = fl__task_block_of(w->run.future);
+	const fl_task_type *type = fl__chunk_type_of(block->future.type);
 	w->run.active = false;
 	w->run.future = NULL; /* so that fl__run_ends() does not announce a next task */
 	fl__store_relaxed(&w->failed, w->failed + 1);
@@ -1058,8 +1059,8 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 	pool_forget(w, block);
 	if (block->permit == FL__PERMIT_WORKER)
 		fl__permit_release(&p->base, FL__PERMIT_WORKER);
-	if (fl__bytes_declares(block->future.type->drop_result))
-		fl_bytes_free(block->future.result);
+	if (fl__bytes_declares(type->drop_result)) /* in a chunk, the bytes of the element that ran */
+		fl_bytes_free(fl__element(block->future.result, block->done, type->result_size));
 	fl__future_finish(&block->future, -EOWNERDEAD,
 	                  fl__message_format(p->base.allocator, "the task's function " FL__ENDS_THREAD));
 	fl_future_free(&block->future); /* the producer's reference */

@@ -1,43 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bytes between the parent and a worker: no pointer and no lock is shared. The sender rewrites each
- * handle as a struct fl__bytes_wire; the receiver, in private memory, as a handle again.
+ * Bytes between the parent and a worker: no pointer and no lock is shared. Arguments and results
+ * are arrays of structs; the sender writes each handle in the array as a struct fl__bytes_wire, and
+ * the receiver makes a handle of a private copy. The bytes are behind the array, in the arena, in
+ * the submission's *room*, or else in a memfd, one for each submission and side.
  *
- * Arguments. The parent writes an image into its arena, or a memfd if it has more than
- * FL__RINGS_INLINE_MOST bytes. The worker's handles borrow it until the submission's end.
- *
- * Results. The parent reserves room in the completion ring's arena, by the sizes of the worker's
- * earlier results. The worker allocates a result that grows above FL__BYTES_SHARED_ABOVE bytes in
- * the submission's memfd: a *slice*, at a page boundary. Other results are on its heap.
- *
- *   a result that ended          where                    the parent
- *   fits into the rest of the    copied to the room       copies it to its heap
- *   room
- *   is a slice                   there                    maps its part of the memfd, private;
- *   other                        written to the memfd     copies up to INLINE_MOST bytes
- *
- *   word              written by     meaning                                  read by
- *   submission.room   parent         units reserved behind the result array   worker
- *   handle, rewritten worker, after  where the element's bytes are            parent, after a copy
- *                     the element    (struct fl__bytes_wire)                  of the array
+ *   bytes                    where, and who writes them        the receiver
+ *   of arguments             all in the room or all in the     borrows them until the
+ *                            memfd, by the parent              submission's end
+ *   of results in the room   copied after the element          copies them to its heap
+ *   others                   written to the memfd after the    maps them, private; reads up to
+ *                            element                           INLINE_MOST bytes
+ *   made by fl_bytes_alloc   a *slice* of the memfd, which     maps them, private
+ *   above SHARED_ABOVE       the task has filled
  *
  *   memory                      freed by
- *   an image                    arena: the parent with the submission; memfd: the worker, at the
- *                               end, or when it skips the submission
  *   the room                    the parent with the submission
- *   the memfd, before its send  the worker; the kernel, if it dies
+ *   an argument's memfd         the worker, at the end, or when it skips the submission
+ *   a result's, before its send the worker; the kernel, if it dies
  *   after its send              the parent, which closes it at the end or with the channel
  *   a mapping in the parent     the handle's owner
  *
  * Invariants
- *   1. The worker rewrites an element's handle before `progress` or `done` covers the element, and
- *      sends the memfd before it rewrites the first handle with a place there. So the elements that
- *      a dead worker has ended keep their bytes.
- *   2. The parent decodes a private copy: each handle is in the form of the wire, or decoded, and
- *      all of a submission are or none.
+ *   1. The worker writes an element's result to the array before `progress` or `done` covers the
+ *      element, and sends the memfd before the first handle with a place there. So the elements
+ *      that a dead worker has ended keep their bytes.
+ *   2. The parent decodes a private copy: all handles of a submission, or none.
  *   3. The parent maps or reads a memfd only when it is sealed: no access raises SIGBUS, and nobody
  *      changes it. A memfd of a dead worker the parent seals itself.
- *   4. No child that a task forks has a slice, which would prevent the seal.
+ *   4. After its element, no writable mapping of a slice is left, which would prevent the seal: no
+ *      child that the task forks has it, and further handles of it get a private view.
  */
 #include "pool_bytes.h"
 #include "../packet.h"
@@ -45,102 +37,113 @@
 #include "../request.h"
 #include "../shm/shm_region.h"
 #include "../shm/shm_sys.h"
-#include "core/base/atomic.h"
 #include "core/base/sys.h"
 #include "core/exec/map.h"
 #include "process_pool.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-_Static_assert(sizeof(struct fl__bytes_wire) <= sizeof(fl_bytes), "in the handle's place");
+_Static_assert(sizeof(struct fl__bytes_wire) == sizeof(fl_bytes), "in the handle's place");
 
-/* Arguments. */
+#define BYTES_POPULATE_WRITE 23 /* MADV_POPULATE_WRITE, newer than some headers */
 
-static uint64_t bytes_structs_size(uint32_t count, size_t each)
+/* The sender. */
+
+struct bytes_out {
+	unsigned char *room;
+	size_t size, used; /* of the room */
+	int fd;            /* the memfd; -1: none yet */
+	uint64_t end;      /* of its bytes */
+	/* Results: */
+	int channel;
+	uint32_t seq;
+	bool sent;
+	void *lent; /* memory behind `used` or `end` that the running element has; NULL: none */
+};
+
+static int bytes_open(struct bytes_out *o)
 {
-	return FL__ROUND_UP((uint64_t)count * each, FL__BYTES_UNIT);
+	if (o->fd < 0)
+		o->fd = fl__fd_sys.memfd();
+	return o->fd < 0 ? o->fd : 0;
 }
 
-/* With the zero byte. */
-static uint64_t bytes_image_part(const fl_bytes *b)
+static uint64_t bytes_need(const fl_bytes *b)
 {
 	return b->data ? FL__ROUND_UP((uint64_t)b->size + 1, FL__BYTES_UNIT) : 0;
 }
 
-int64_t fl__bytes_image_size(const void *args, uint32_t count, size_t each, size_t most)
+/*
+ * Writes the bytes with a zero byte behind them, which the memfd gets with its next bytes or a
+ * resize. Returns the place, or an error.
+ */
+static int bytes_put(struct bytes_out *o, const fl_bytes *b, struct fl__bytes_wire *wire)
 {
-	uint64_t size = bytes_structs_size(count, each);
-	for (uint32_t i = 0; i < count; i++) {
-		const fl_bytes *b = fl__element(args, i, each);
-		if (b->size > most)
-			return -E2BIG;
-		size += bytes_image_part(b);
+	wire->size = b->size;
+	wire->place = FL__BYTES_NONE;
+	if (!b->data)
+		return FL__BYTES_NONE;
+	if (b->size > FL_TASK_SIZE_MAX)
+		return -E2BIG;
+	if (bytes_need(b) <= o->size - o->used) {
+		unsigned char *const to = o->room + o->used;
+		if (b->data != to)
+			memcpy(to, b->data, b->size);
+		to[b->size] = 0;
+		wire->at = o->used;
+		o->used += (size_t)bytes_need(b);
+		return (int)(wire->place = FL__BYTES_ROOM);
 	}
-	return size <= PTRDIFF_MAX ? (int64_t)size : -E2BIG;
+	const uint64_t at = wire->at = FL__ROUND_UP(o->end, fl__page_size());
+	int rc = bytes_open(o);
+	if (rc == 0 && b->data != o->lent)
+		rc = fl__memfd_write(o->fd, at, b->data, b->size);
+	o->end = at + b->size + 1;
+	return rc == 0 ? (int)(wire->place = FL__BYTES_MEMFD) : rc;
 }
 
-static int bytes_put(unsigned char *image, int fd, uint64_t at, const void *data, size_t size)
+/* Arguments: the parent. */
+
+size_t fl__bytes_arg_room(const fl_future *f, size_t array)
 {
-	if (!image)
-		return fl__memfd_write(fd, at, data, size);
-	memcpy(image + at, data, size);
-	return 0;
+	uint64_t size = array;
+	for (uint32_t i = 0; i < f->count; i++)
+		size += bytes_need(fl__element(f->arg, i, f->type->arg_size));
+	return size <= FL__RINGS_INLINE_MOST ? (size_t)(size - array) : 0;
 }
 
-/* To memory, or to the memfd. */
-static int bytes_image_put(const void *args, uint32_t count, size_t each, unsigned char *image, int fd)
+int64_t fl__bytes_write_args(const fl_future *f, unsigned char *array, unsigned char *room, size_t size, int *fd)
 {
-	uint64_t at = bytes_structs_size(count, each);
-	int rc = bytes_put(image, fd, 0, args, count * each);
-	for (uint32_t i = 0; rc == 0 && i < count; i++) {
-		const fl_bytes *b = fl__element(args, i, each);
-		const struct fl__bytes_wire wire = {at, b->size, b->data ? FL__BYTES_IMAGE : FL__BYTES_NONE, 0};
-		rc = bytes_put(image, fd, (uint64_t)i * each, &wire, sizeof wire);
-		if (rc != 0 || !b->data)
-			continue;
-		rc = bytes_put(image, fd, at, b->data, b->size);
-		if (image)
-			image[at + b->size] = 0; /* in a memfd it is one */
-		at += bytes_image_part(b);
-	}
-	return rc;
+	struct bytes_out o = {.room = room, .size = size, .fd = -1};
+	const size_t each = f->type->arg_size;
+	int rc = 0;
+	for (uint32_t i = 0; rc >= 0 && i < f->count; i++)
+		rc = bytes_put(&o, fl__element(f->arg, i, each), fl__element(array, i, each));
+	*fd = o.fd;
+	if (rc >= 0 && o.fd >= 0)
+		rc = fl__shm_sys.resize(o.fd, o.end);
+	if (rc >= 0 && o.fd >= 0)
+		rc = fl__fd_sys.seal(o.fd);
+	return rc >= 0 ? (int64_t)o.end : rc;
 }
 
-void fl__bytes_image_write(const void *args, uint32_t count, size_t each, unsigned char *image)
-{
-	(void)bytes_image_put(args, count, each, image, -1);
-}
+/* Arguments: the worker. */
 
-int fl__bytes_image_memfd(const void *args, uint32_t count, size_t each, uint64_t size)
-{
-	const int fd = fl__fd_sys.memfd();
-	if (fd < 0)
-		return fd;
-	int rc = fl__shm_sys.resize(fd, size);
-	if (rc == 0)
-		rc = bytes_image_put(args, count, each, NULL, fd);
-	if (rc == 0)
-		rc = fl__fd_sys.seal(fd);
-	if (rc == 0)
-		return fd;
-	fl__fd_close(fd);
-	return rc;
-}
-
-int fl__bytes_read_image(void *args, uint32_t count, size_t each, const unsigned char *image, size_t size)
+int fl__bytes_read_args(void *args, uint32_t count, size_t each, struct fl__bytes_part room,
+                        struct fl__bytes_part memfd)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		fl_bytes *b = (fl_bytes *)(void *)((char *)args + i * each);
+		fl_bytes *b = fl__element(args, i, each);
 		struct fl__bytes_wire wire;
 		memcpy(&wire, b, sizeof wire);
 		*b = (fl_bytes){0};
 		if (wire.place == FL__BYTES_NONE)
 			continue;
-		if (wire.place != FL__BYTES_IMAGE || wire.at >= size || wire.size >= size - wire.at)
+		const struct fl__bytes_part *part = wire.place == FL__BYTES_ROOM ? &room : &memfd;
+		if (wire.at >= part->size || wire.size >= part->size - wire.at)
 			return -EPROTO;
-		b->data = (void *)(uintptr_t)(image + wire.at);
+		b->data = (void *)(uintptr_t)(part->data + wire.at);
 		b->size = (size_t)wire.size;
 	}
 	return 0;
@@ -148,122 +151,87 @@ int fl__bytes_read_image(void *args, uint32_t count, size_t each, const unsigned
 
 /* Results: the worker. */
 
-static fl_bytes *bytes_running; /* the running element's result; NULL: none */
+static struct bytes_out bytes_out = {.fd = -1};
 
-static struct bytes_out {
-	int channel, fd; /* fd -1: no memfd */
-	uint32_t seq;
-	bool sent;
-	unsigned char *room;
-	size_t left;
-	uint64_t offset; /* of `room` in the submission's */
-	uint64_t end;    /* of the memfd's bytes in use; the slice begins here */
-	void *slice;     /* NULL: none */
-	size_t slice_size;
-} bytes_out = {.fd = -1};
-
-static int bytes_out_memfd(struct bytes_out *o)
-{
-	if (o->fd < 0)
-		o->fd = fl__fd_sys.memfd();
-	return o->fd < 0 ? o->fd : 0;
-}
-
-struct bytes_slice {
-	struct fl__bytes head;
-	void *memory;
-};
-
-static void bytes_out_slice_drop(void *data, void *slice)
-{
-	(void)data;
-	const struct bytes_slice *s = slice;
-	if (s->memory == bytes_out.slice)
-		bytes_out.slice = NULL;
-	fl__shm_sys.unmap(s->memory, s->head.room + 1);
-}
-
-/*
- * The slice has a handle that is no longer the result's. A private copy takes its place, at the
- * same address. Without memory for that the seal fails.
- */
-static void bytes_out_leave_slice(struct bytes_out *o)
-{
-	const size_t size = o->slice_size;
-	void *copy =
-	    o->slice ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
-	if (copy != MAP_FAILED) {
-		memcpy(copy, o->slice, size);
-		(void)mremap(copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, o->slice);
-	} else if (o->slice) {
-		o->end += size;
-	}
-	o->slice = NULL;
-}
-
-static int bytes_out_map(struct bytes_out *o, size_t size, void **memory)
-{
-	enum { ASKED = 16 << 20 };
-	const uint64_t at = FL__ROUND_UP(o->end, fl__page_size());
-	int rc = size >= ASKED && size > fl__shm_sys.available() ? -ENOMEM : bytes_out_memfd(o);
-	if (rc == 0)
-		rc = fl__shm_fill(o->fd, at + (o->slice ? o->slice_size : 0), at + size);
-	if (rc != 0)
-		return rc;
-	void *made = o->slice ? mremap(o->slice, o->slice_size, size, MREMAP_MAYMOVE)
-	                      : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, o->fd, (off_t)at);
-	if (made == MAP_FAILED)
-		return -errno;
-	if (!o->slice)
-		rc = fl__shm_sys.keep(made, size);
-	if (rc != 0) {
-		fl__shm_sys.unmap(made, size);
-		return rc;
-	}
-	o->end = at;
-	*memory = made;
-	return 0;
-}
-
-int fl__bytes_share_result(const fl_bytes *of, size_t room, fl_bytes *made)
-{
-	FL__KEEPS_ERRNO();
-	struct bytes_out *o = &bytes_out;
-	if (of != fl__load_relaxed(&bytes_running)) /* relaxed: only the task has its handle */
-		return 1;
-	const bool grows = o->slice && of->data == o->slice;
-	/* its first member */
-	struct bytes_slice *s = grows ? (void *)of->owner_ : fl__alloc_raw_from(NULL, sizeof *s);
-	const size_t size = FL__ROUND_UP(room + 1, fl__page_size());
-	void *memory;
-	if (!s)
-		return -ENOMEM;
-	if (!grows)
-		bytes_out_leave_slice(o);
-	const int rc = bytes_out_map(o, size, &memory);
-	if (rc != 0) {
-		if (!grows)
-			fl__free_to(NULL, s);
-		return rc;
-	}
-	o->slice = memory;
-	o->slice_size = size;
-	*s = (struct bytes_slice){{.refs = 1, .room = size - 1, .drop = bytes_out_slice_drop, .user = s}, memory};
-	*made = (fl_bytes){.data = memory, .owner_ = &s->head};
-	return 0;
-}
+static union {
+	_Alignas(FL_TASK_ALIGN_MAX) unsigned char memory[FL__RINGS_INLINE_MOST];
+	fl_bytes result;
+} bytes_running;
 
 void fl__bytes_begin(int channel, uint32_t seq, unsigned char *room, size_t size)
 {
-	bytes_out = (struct bytes_out){.channel = channel, .fd = -1, .seq = seq, .room = room, .left = size};
+	bytes_out = (struct bytes_out){.fd = -1, .channel = channel, .seq = seq, .room = room, .size = size};
 }
 
-void fl__bytes_run(fl_bytes *result)
+void *fl__bytes_run(size_t size)
 {
-	fl__store_relaxed(&bytes_running, result);
+	return memset(bytes_running.memory, 0, size);
 }
 
-static int bytes_out_send(struct bytes_out *o)
+int fl__bytes_map(size_t size, void **memory)
+{
+	struct bytes_out *o = &bytes_out;
+	const uint64_t at = FL__ROUND_UP(o->end, fl__page_size());
+	void *made = MAP_FAILED;
+	int rc = bytes_open(o);
+	if (rc == 0)
+		rc = fl__shm_fill(o->fd, at, at + size);
+	if (rc == 0)
+		rc = FL__SYS_RESULT(
+		    (made = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, o->fd, (off_t)at)) == MAP_FAILED ? -1
+														  : 0);
+	if (rc == 0)
+		rc = fl__shm_sys.keep(made, size);
+	if (rc == 0) {
+		(void)madvise(made, size, BYTES_POPULATE_WRITE); /* from Linux 5.14 on: fewer faults */
+		*memory = made;
+	} else if (made != MAP_FAILED) {
+		fl__shm_sys.unmap(made, size);
+	}
+	return rc;
+}
+
+static void bytes_out_drop(void *memory, void *mapped)
+{
+	if (memory == bytes_out.lent)
+		bytes_out.lent = NULL;
+	if (mapped)
+		fl__shm_sys.unmap(memory, (size_t)(uintptr_t)mapped);
+}
+
+int fl__bytes_share_result(fl_bytes *b, size_t size)
+{
+	enum { SLICE_ABOVE = 16 << 20 }; /* up to there, faults cost more than a copy */
+	FL__KEEPS_ERRNO();
+	struct bytes_out *o = &bytes_out;
+	void *memory = o->room + o->used;
+	size_t left = o->size - o->used, mapped = 0;
+	int rc = 0;
+	if (b != &bytes_running.result || size > FL_TASK_SIZE_MAX)
+		return 1;
+	fl_bytes_free(b);
+	if (o->lent || (size >= left && size <= SLICE_ABOVE))
+		return 1;
+	if (size >= left) {
+		left = mapped = size + 1;
+		rc = mapped > fl__shm_sys.available() ? -ENOMEM : fl__bytes_map(mapped, &memory);
+	}
+	if (rc != 0)
+		return rc;
+	rc = fl__bytes_new(
+	    b, size,
+	    (struct fl__bytes){
+		.room = left - 1, .drop = bytes_out_drop, .data = memory, .user = (void *)(uintptr_t)mapped});
+	if (rc != 0) {
+		bytes_out_drop(memory, (void *)(uintptr_t)mapped);
+		return rc;
+	}
+	((char *)memory)[size] = 0;
+	o->lent = memory;
+	return 0;
+}
+
+static int bytes_send(struct bytes_out *o)
 {
 	const struct fl__memfd_packet head = {FL__MEMFD_MAGIC, o->seq, 0};
 	const int rc = o->sent ? 0 : fl__packet_send(o->channel, &head, sizeof head, &o->fd, 1, FL_FOREVER);
@@ -271,51 +239,36 @@ static int bytes_out_send(struct bytes_out *o)
 	return rc;
 }
 
-static int bytes_out_place(struct bytes_out *o, const fl_bytes *b, struct fl__bytes_wire *wire)
+int fl__bytes_publish(void *result, size_t size, bool keep)
 {
-	const size_t need = FL__ROUND_UP(b->size, FL__BYTES_UNIT);
-	int rc = 0;
-	if (!b->data)
-		return 0;
-	if (need <= o->left) {
-		memcpy(o->room + o->offset, b->data, b->size);
-		*wire = (struct fl__bytes_wire){o->offset, b->size, FL__BYTES_ROOM, 0};
-		o->offset += need;
-		o->left -= need;
-		return 0;
-	}
-	if (b->data != o->slice) {
-		o->end = FL__ROUND_UP(o->end, fl__page_size());
-		rc = bytes_out_memfd(o);
-		if (rc == 0)
-			rc = fl__memfd_write(o->fd, o->end, b->data, b->size);
-	}
-	*wire = (struct fl__bytes_wire){o->end, b->size, FL__BYTES_MEMFD, 0};
-	o->end += b->size + 1;
-	if (rc == 0)
+	struct bytes_out *o = &bytes_out;
+	struct fl__bytes_wire *wire = result;
+	if (!keep)
+		fl_bytes_free(&bytes_running.result);
+	int rc = bytes_put(o, &bytes_running.result, wire);
+	fl_bytes_free(&bytes_running.result);
+	if (o->lent)
+		rc = -EBUSY;
+	o->lent = NULL;
+	if (rc == FL__BYTES_MEMFD) {
 		rc = fl__shm_sys.resize(o->fd, o->end);
-	return rc != 0 ? rc : bytes_out_send(o);
+		if (rc == 0)
+			rc = bytes_send(o);
+	}
+	if (rc < 0)
+		wire->place = FL__BYTES_NONE;
+	memcpy(wire + 1, bytes_running.memory + sizeof *wire, size - sizeof *wire);
+	return rc < 0 ? rc : 0;
 }
 
-int fl__bytes_publish(fl_bytes *result, bool keep)
+int fl__bytes_finish(bool sends)
 {
 	struct bytes_out *o = &bytes_out;
-	struct fl__bytes_wire wire = {0};
-	fl__bytes_run(NULL);
-	if (o->slice && result->data != o->slice)
-		bytes_out_leave_slice(o);
-	const int rc = keep ? bytes_out_place(o, result, &wire) : 0;
-	fl_bytes_free(result);
-	if (rc == 0)
-		memcpy(result, &wire, sizeof wire);
-	bytes_out_leave_slice(o);
-	return rc;
-}
-
-int fl__bytes_finish(void)
-{
-	struct bytes_out *o = &bytes_out;
-	const int rc = o->sent ? fl__fd_sys.seal(o->fd) : 0;
+	if (o->fd < 0)
+		return 0;
+	int rc = sends ? bytes_send(o) : 0;
+	if (rc == 0 && o->sent)
+		rc = fl__fd_sys.seal(o->fd);
 	fl__fd_close(o->fd);
 	o->fd = -1;
 	return rc;
@@ -323,24 +276,18 @@ int fl__bytes_finish(void)
 
 /* Results: the parent. */
 
-uint32_t fl__bytes_room(const struct fl__process_pool_worker *w, uint32_t count)
+/* Twice what earlier results had: more at once, less only slowly. */
+uint32_t fl__bytes_result_room(const struct fl__process_pool_worker *w, uint32_t count)
 {
-	const uint64_t wanted = (uint64_t)count * w->bytes_each;
-	uint32_t room = FL__BYTES_UNIT;
-	while (room < wanted && room < FL__RINGS_INLINE_MOST)
-		room *= 2;
-	return room;
+	const uint64_t room = FL__ROUND_UP(2 * (uint64_t)count * w->bytes_each, FL__BYTES_UNIT) + FL__BYTES_UNIT;
+	return (uint32_t)FL__MIN(room, FL__RINGS_INLINE_MOST + FL__BYTES_UNIT);
 }
 
-/* What one submission says about the next ones: up at once, down slowly. */
-static void bytes_learn(struct fl__process_pool_worker *w, uint64_t used, uint32_t n)
+static void bytes_learn(struct fl__process_pool_worker *w, uint32_t each)
 {
 	enum { SLOWLY = 64 };
-	const uint32_t each = (uint32_t)(used / n);
-	if (each > w->bytes_each)
-		w->bytes_each = each;
-	else
-		w->bytes_each -= (w->bytes_each - each) / SLOWLY;
+	const uint32_t least = w->bytes_each - w->bytes_each / SLOWLY;
+	w->bytes_each = each > least ? each : least;
 }
 
 static void bytes_in_drop(void *data, void *size)
@@ -348,9 +295,11 @@ static void bytes_in_drop(void *data, void *size)
 	fl__shm_sys.unmap(data, (size_t)(uintptr_t)size);
 }
 
+/* Copies small ones. */
 static int bytes_in_map(fl_bytes *made, const struct fl__bytes_wire *wire, int fd)
 {
 	const size_t size = (size_t)wire->size, mapped = size + 1;
+	const bool copies = size <= FL__RINGS_INLINE_MOST;
 	void *at;
 	/* private: the handle's owner may write */
 	int rc = FL__SYS_RESULT(
@@ -358,7 +307,6 @@ static int bytes_in_map(fl_bytes *made, const struct fl__bytes_wire *wire, int f
 	if (rc != 0)
 		return rc == -EINVAL ? -EBADMSG : rc; /* not at a page */
 	((char *)at)[size] = 0;
-	const bool copies = size <= FL__RINGS_INLINE_MOST;
 	rc = copies ? fl_bytes_append(made, at, size)
 	            : fl_bytes_adopt(made, at, size, bytes_in_drop, (void *)(uintptr_t)mapped);
 	if (copies || rc != 0)
@@ -369,11 +317,10 @@ static int bytes_in_map(fl_bytes *made, const struct fl__bytes_wire *wire, int f
 struct bytes_in {
 	struct fl__process_pool_worker *w;
 	const struct fl__task_block *block;
-	const unsigned char *room;
-	size_t room_size;
+	struct fl__bytes_part room;
 	int fd; /* -1: not received yet */
 	int64_t fd_size;
-	uint64_t used;
+	uint64_t used; /* by results that could have been in the room */
 };
 
 static int bytes_in_memfd(struct bytes_in *in)
@@ -397,47 +344,38 @@ static int bytes_in_decode(struct bytes_in *in, fl_bytes *b, size_t most)
 	if (wire.size > most)
 		return -E2BIG;
 	if (wire.size <= FL__RINGS_INLINE_MOST)
-		in->used += FL__ROUND_UP(wire.size, FL__BYTES_UNIT);
-	if (wire.place == FL__BYTES_ROOM) {
-		if (wire.at > in->room_size || wire.size > in->room_size - wire.at)
-			return -EBADMSG;
-		return fl_bytes_append(b, in->room + wire.at, (size_t)wire.size);
-	}
+		in->used += wire.size + FL__BYTES_UNIT;
+	if (wire.place == FL__BYTES_ROOM)
+		return wire.at > in->room.size || wire.size > in->room.size - wire.at
+		           ? -EBADMSG
+		           : fl_bytes_append(b, in->room.data + wire.at, (size_t)wire.size);
 	int rc = wire.place == FL__BYTES_MEMFD ? bytes_in_memfd(in) : -EBADMSG;
 	if (rc == 0 && (wire.at >= (uint64_t)in->fd_size || wire.size >= (uint64_t)in->fd_size - wire.at))
 		rc = -EBADMSG;
-	return rc != 0 ? rc : bytes_in_map(b, &wire, in->fd);
-}
-
-static fl_bytes *bytes_result(const struct fl__task_block *block, uint32_t i)
-{
-	return (fl_bytes *)(void *)((char *)block->future.result + i * block->future.type->result_size);
-}
-
-void fl__bytes_free_results(struct fl__task_block *block)
-{
-	for (uint32_t i = 0; i < block->future.count; i++)
-		fl_bytes_free(bytes_result(block, i));
+	if (rc != 0)
+		return rc;
+	return bytes_in_map(b, &wire, in->fd);
 }
 
 int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_block *block, uint32_t n)
 {
 	const struct fl__submission *submission = &w->rings.submissions->entry[block->seq % FL__RINGS_DEPTH];
+	const fl_future *f = &block->future;
+	const size_t each = f->type->result_size;
 	struct bytes_in in = {.w = w, .block = block, .fd = -1};
 	int rc = 0;
-	in.room_size = (size_t)submission->room * FL__BYTES_UNIT;
-	in.room =
-	    w->rings.completions->arena + submission->result +
-	    fl__room_begin(block->future.count * block->future.type->result_size, block->future.type->result_align);
-	for (uint32_t i = 0; i < block->future.count; i++)
+	in.room.size = (size_t)submission->room * FL__BYTES_UNIT;
+	in.room.data =
+	    w->rings.completions->arena + submission->result + fl__room_begin(f->count * each, f->type->result_align);
+	for (uint32_t i = 0; i < f->count; i++)
 		if (i < n && rc == 0)
-			rc = bytes_in_decode(&in, bytes_result(block, i), w->pool->base.bytes_max);
+			rc = bytes_in_decode(&in, fl__element(f->result, i, each), w->pool->base.bytes_max);
 		else
-			*bytes_result(block, i) = (fl_bytes){0};
+			*(fl_bytes *)fl__element(f->result, i, each) = (fl_bytes){0};
 	fl__fd_close(in.fd);
-	if (rc != 0)
-		fl__bytes_free_results(block);
-	else if (n > 0)
-		bytes_learn(w, in.used, n);
+	if (n > 0)
+		bytes_learn(w, (uint32_t)(in.used / n));
+	for (uint32_t i = 0; rc != 0 && i < f->count; i++)
+		fl_bytes_free(fl__element(f->result, i, each));
 	return rc;
 }

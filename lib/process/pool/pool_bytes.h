@@ -5,43 +5,40 @@
 #include "rings.h"
 #include <stddef.h>
 
-/*
- * Bytes of arguments and results on their way between the two processes of a pair of rings.
- * pool_bytes.c has the tables.
- */
+/* Memory of any size between the two processes of a pair of rings. pool_bytes.c has the tables. */
 struct fl__process_pool_worker;
 struct fl__task_block;
+struct fl_future;
 
-/* Replaces a handle, in its place. */
+enum { FL__BYTES_UNIT = 64 };
+
+/* In the place of a handle. */
 struct fl__bytes_wire {
 	uint64_t at, size;
-	uint32_t place, reserved; /* enum fl__bytes_place */
+	uint64_t place; /* enum fl__bytes_place */
+	uint64_t reserved;
 };
 
 enum fl__bytes_place {
 	FL__BYTES_NONE,  /* no memory */
-	FL__BYTES_IMAGE, /* an argument's, at an offset in the image */
-	FL__BYTES_ROOM,  /* a result's, at an offset in the submission's room */
-	FL__BYTES_MEMFD, /* a result's, at an offset in the submission's memfd */
+	FL__BYTES_ROOM,  /* at an offset in the room behind the array */
+	FL__BYTES_MEMFD, /* at an offset in the side's memfd */
 };
-
-enum { FL__BYTES_UNIT = 64 };
 
 /* The parent, under the executor's lock. */
 
+/* The room for the arguments' bytes; 0: in a memfd. */
+size_t fl__bytes_arg_room(const struct fl_future *f, size_t array);
+
 /*
- * The image of arguments: the structs, then the bytes of each. Returns its size; or -E2BIG: one has
- * more than `most` bytes.
+ * Writes the bytes, and the handles in `array`, a copy of the arguments. Returns the size of a
+ * sealed memfd, which it stores; 0: none; or an error.
  */
-int64_t fl__bytes_image_size(const void *args, uint32_t count, size_t each, size_t most);
+int64_t fl__bytes_write_args(const struct fl_future *f, unsigned char *array, unsigned char *room, size_t size,
+                             int *fd);
 
-void fl__bytes_image_write(const void *args, uint32_t count, size_t each, unsigned char *image);
-
-/* The image as a sealed memfd: its descriptor, or an error. */
-int fl__bytes_image_memfd(const void *args, uint32_t count, size_t each, uint64_t size);
-
-/* For results of `count` elements, a multiple of FL__BYTES_UNIT. */
-uint32_t fl__bytes_room(const struct fl__process_pool_worker *w, uint32_t count);
+/* The room for results of `count` elements, a multiple of FL__BYTES_UNIT. */
+uint32_t fl__bytes_result_room(const struct fl__process_pool_worker *w, uint32_t count);
 
 /*
  * The block has a copy of the worker's result array. Makes handles of the first `n` elements and
@@ -49,24 +46,31 @@ uint32_t fl__bytes_room(const struct fl__process_pool_worker *w, uint32_t count)
  */
 int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_block *block, uint32_t n);
 
-void fl__bytes_free_results(struct fl__task_block *block);
-
 /* The worker's main thread. */
 
-/* `args` is a copy of the image's structs. Its handles borrow the image. 0, -EPROTO. */
-int fl__bytes_read_image(void *args, uint32_t count, size_t each, const unsigned char *image, size_t size);
+struct fl__bytes_part {
+	const unsigned char *data;
+	size_t size;
+};
 
-/* As fl__bytes_share. */
-int fl__bytes_share_result(const fl_bytes *of, size_t room, fl_bytes *made);
+/* `args` is a copy of the array. Its handles borrow the parts. 0, -EPROTO. */
+int fl__bytes_read_args(void *args, uint32_t count, size_t each, struct fl__bytes_part room,
+                        struct fl__bytes_part memfd);
 
 /* Begins a submission. */
 void fl__bytes_begin(int channel, uint32_t seq, unsigned char *room, size_t size);
 
-/* Before an element with that result. */
-void fl__bytes_run(fl_bytes *result);
+/* Shared memory of the submission's memfd, which no child inherits. */
+int fl__bytes_map(size_t size, void **memory);
 
-/* After it: rewrites the handle for the parent, or frees it. An error frees it, too. */
-int fl__bytes_publish(fl_bytes *result, bool keep);
+/* The result of the next element, zeroed. */
+void *fl__bytes_run(size_t size);
 
-/* After the last element. After an error the parent gets no result of the submission. */
-int fl__bytes_finish(void);
+/* After the element: copies the result to the array, with its bytes if `keep`. Frees them. */
+int fl__bytes_publish(void *result, size_t size, bool keep);
+
+/* After the last element. `sends`: also without bytes. After an error the parent gets no result. */
+int fl__bytes_finish(bool sends);
+
+/* As fl__bytes_share. */
+int fl__bytes_share_result(fl_bytes *b, size_t size);

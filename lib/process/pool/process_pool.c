@@ -122,19 +122,11 @@ static int64_t process_pool_arena_alloc(struct fl__pool_arena *r, size_t size)
 	return at;
 }
 
-static int process_pool_send_arg(struct fl__process_pool_worker *w, const struct fl__task_block *block, size_t size)
+static int process_pool_send_arg(struct fl__process_pool_worker *w, uint32_t seq, int fd, size_t size)
 {
-	const fl_future *f = &block->future;
-	struct fl__memfd_packet head = {FL__MEMFD_MAGIC, block->seq, size};
+	struct fl__memfd_packet head = {FL__MEMFD_MAGIC, seq, size};
 	struct iovec part = {&head, sizeof head};
-	int fd = fl__bytes_declares(f->type->drop_arg)
-	             ? fl__bytes_image_memfd(f->arg, f->count, f->type->arg_size, size)
-	             : fl__sealed_memory(f->arg, size);
-	if (fd < 0)
-		return fd;
-	int rc = fl__packet_try_send(w->channel, &part, 1, &fd, 1);
-	fl__fd_close(fd);
-	return rc;
+	return fl__packet_try_send(w->channel, &part, 1, &fd, 1);
 }
 
 /*
@@ -143,7 +135,7 @@ static int process_pool_send_arg(struct fl__process_pool_worker *w, const struct
  *   0
  *   -EAGAIN   no room now
  *   -E2BIG    too many bytes
- *   other     an error of process_pool_send_arg()
+ *   other     an error of the memfd or of process_pool_send_arg()
  */
 static int process_pool_fill_entry(struct fl__process_pool_worker *w, const struct fl__task_block *block,
                                    struct fl__submission *submission)
@@ -151,22 +143,38 @@ static int process_pool_fill_entry(struct fl__process_pool_worker *w, const stru
 	const fl_future *f = &block->future;
 	const fl_task_type *type = f->type;
 	const bool arg_bytes = fl__bytes_declares(type->drop_arg), bytes = fl__bytes_declares(type->drop_result);
-	const int64_t image =
-	    arg_bytes ? fl__bytes_image_size(f->arg, f->count, type->arg_size, w->pool->base.bytes_max) : 0;
-	const size_t arg_size = arg_bytes ? (size_t)image : f->count * type->arg_size;
-	const size_t result_size = f->count * type->result_size;
-	enum fl__place arg = fl__place_of(arg_size, type->arg_align);
-	enum fl__place result = fl__place_of(result_size, type->result_align);
-	if (image < 0 || (bytes && result == FL__PLACE_MEMFD))
+	const size_t arg_size = f->count * type->arg_size, result_size = f->count * type->result_size;
+	const size_t arg_begin = fl__room_begin(arg_size, type->arg_align);
+	const enum fl__place arg = fl__place_of(arg_size, type->arg_align);
+	const size_t arg_room = arg_bytes ? fl__bytes_arg_room(f, arg_size) : 0;
+	if ((arg_bytes && arg == FL__PLACE_MEMFD) ||
+	    (bytes && fl__place_of(result_size, type->result_align) == FL__PLACE_MEMFD))
 		return -E2BIG;
-	const uint32_t room = bytes ? fl__bytes_room(w, f->count) : 0;
-	const size_t in_arena = fl__room_begin(result_size, type->result_align) + room;
+	const uint32_t room = bytes ? fl__bytes_result_room(w, f->count) : 0;
 	const struct fl__pool_arena args = w->args, results = w->results;
-	int64_t arg_at = arg == FL__PLACE_ARENA ? process_pool_arena_alloc(&w->args, arg_size) : 0;
-	int64_t result_at = in_arena > 0 ? process_pool_arena_alloc(&w->results, in_arena) : 0;
-	int rc = arg_at < 0 || result_at < 0 ? -EAGAIN
-	         : arg == FL__PLACE_MEMFD    ? process_pool_send_arg(w, block, arg_size)
-	                                     : 0;
+	const int64_t arg_at = process_pool_arena_alloc(&w->args, arg_begin + arg_room);
+	const int64_t result_at =
+	    process_pool_arena_alloc(&w->results, fl__room_begin(result_size, type->result_align) + room);
+	unsigned char *const arena = w->rings.submissions->arena + arg_at;
+	unsigned char *const array = arg == FL__PLACE_SLOT ? submission->small : arena;
+	int64_t memfd_size = 0;
+	int fd = -1, rc = 0;
+	if (arg_at < 0 || result_at < 0) {
+		memfd_size = -EAGAIN;
+	} else if (arg == FL__PLACE_MEMFD) {
+		fd = fl__sealed_memory(f->arg, arg_size);
+		memfd_size = fd < 0 ? fd : (int64_t)arg_size;
+	} else {
+		if (arg == FL__PLACE_ARENA)
+			memcpy(array, f->arg, arg_size);
+		else if (arg_size > 0)
+			fl__copy(array, f->arg, arg_size);
+		if (arg_bytes)
+			memfd_size = fl__bytes_write_args(f, array, arena + arg_begin, arg_room, &fd);
+	}
+	if (memfd_size != 0)
+		rc = memfd_size < 0 ? (int)memfd_size : process_pool_send_arg(w, block->seq, fd, (size_t)memfd_size);
+	fl__fd_close(fd);
 	if (rc != 0) {
 		w->args = args;
 		w->results = results;
@@ -175,16 +183,7 @@ static int process_pool_fill_entry(struct fl__process_pool_worker *w, const stru
 	submission->arg = (uint32_t)arg_at;
 	submission->result = (uint32_t)result_at;
 	submission->room = (uint16_t)(room / FL__BYTES_UNIT);
-	submission->flags =
-	    (uint16_t)((arg == FL__PLACE_MEMFD ? FL__SUBMISSION_ARG_MEMFD : 0) |
-	               (result == FL__PLACE_MEMFD ? FL__SUBMISSION_RESULT_MEMFD : 0) |
-	               (arg_bytes ? FL__SUBMISSION_ARG_BYTES : 0) | (bytes ? FL__SUBMISSION_RESULT_BYTES : 0));
-	if (arg == FL__PLACE_ARENA && arg_bytes)
-		fl__bytes_image_write(f->arg, f->count, type->arg_size, w->rings.submissions->arena + arg_at);
-	else if (arg == FL__PLACE_SLOT && arg_size > 0)
-		fl__copy(submission->small, f->arg, arg_size);
-	else if (arg == FL__PLACE_ARENA)
-		memcpy(w->rings.submissions->arena + arg_at, f->arg, arg_size);
+	submission->flags = memfd_size > 0 ? FL__SUBMISSION_ARG_MEMFD : 0;
 	return 0;
 }
 
@@ -447,10 +446,8 @@ static int process_pool_take_result(struct fl__process_pool_worker *w, struct fl
 		return fl__bytes_declares(block->future.type->drop_result)
 		           ? fl__bytes_take_results(w, block, completion->count + kept)
 		           : 0;
-	if (completion->flags & FL__COMPLETION_MEMFD)
-		return process_pool_map_result(w, block, size);
 	/* A failed submission may have no result, unless it kept one. */
-	return completion->error != 0 && completion->count == 0 && !kept ? 0 : -EBADMSG;
+	return completion->error != 0 && completion->count == 0 && !kept ? 0 : process_pool_map_result(w, block, size);
 }
 
 /* Of a task that ran when its worker died, the ended elements keep their results. */
@@ -489,6 +486,7 @@ static bool process_pool_take_completion(struct fl__process_pool_worker *w, stru
 	const unsigned slot = block->seq % FL__RINGS_DEPTH;
 	const bool skipped = completion->flags & FL__COMPLETION_SKIPPED;
 	const bool failed = completion->error != 0;
+	__builtin_prefetch(w->rings.completions->arena + w->rings.submissions->entry[slot].result);
 	if (!skipped && (failed ? completion->count >= block->future.count : completion->count != block->future.count))
 		return false;
 	process_pool_vacate(w, block);
@@ -502,6 +500,7 @@ static bool process_pool_take_completion(struct fl__process_pool_worker *w, stru
 		block->asked = FL__STOP_BETWEEN;
 	int rc = process_pool_take_result(w, block, completion);
 	if (rc != 0) {
+		block->done = block->future.count; /* none counts */
 		fl__remote_end_failed(r, block, rc, "the result does not arrive: %s", fl_error_text(rc));
 		return true;
 	}
@@ -614,7 +613,7 @@ static void process_pool_free_worker(struct fl__process_pool_worker *w)
 static int process_pool_launch(struct fl__process_pool_worker *w, const char **call)
 {
 	const fl_executor *e = &w->pool->base;
-	const struct fl__worker_start start = {.n_regions = e->n_regions};
+	const struct fl__worker_start start = {.bytes_max = e->bytes_max, .n_regions = e->n_regions};
 	int fds[FL__WORKER_FDS + FL_REGIONS_MAX] = {-1, -1, -1, -1}, ends[2] = {-1, -1};
 	void *submissions = NULL, *completions = NULL;
 	char name[32];
@@ -895,22 +894,18 @@ static void process_pool_settle_started(struct fl__process_pool_worker *w, struc
                                         const char *how)
 {
 	struct fl__process_pool *p = w->pool;
-	process_pool_take_progress(w, block);
 	block->attempts += block->attempts < UINT16_MAX;
 	const bool again = block->attempts < block->future.type->max_attempts && block->attempts < UINT16_MAX;
 	const int error = w->kill_error != 0                 ? w->kill_error
 	                  : block->asked == FL__STOP_EXPIRED ? -ETIMEDOUT
 	                  : p->terminated                    ? -ECANCELED
 	                                                     : -EOWNERDEAD;
-	if (!again || error != -EOWNERDEAD || p->base.broken) {
-		fl__remote_end_failed(&p->remote, block, error, "%s", how);
+	if (again && error == -EOWNERDEAD && !p->base.broken) {
+		fl__task_list_add_first(&p->base.queue, block);
 		return;
 	}
-	if (fl__bytes_declares(block->future.type->drop_result)) {
-		fl__bytes_free_results(block);
-		block->done = 0;
-	}
-	fl__task_list_add_first(&p->base.queue, block);
+	process_pool_take_progress(w, block);
+	fl__remote_end_failed(&p->remote, block, error, "%s", how);
 }
 
 /*

@@ -24,7 +24,7 @@ struct fl__process_pool_worker {
 	struct fl__rings rings;
 	struct fl__task_block *blocks[FL__RINGS_DEPTH]; /* NULL: none, or withdrawn */
 	struct fl__pool_arena args, results;
-	uint32_t bytes_each; /* of an earlier result */
+	uint32_t bytes_each; /* of earlier results */
 	/* The arenas' heads after the slot was filled. */
 	uint32_t arg_head[FL__RINGS_DEPTH], result_head[FL__RINGS_DEPTH];
 	struct fl__task_times times[FL__RINGS_DEPTH];

@@ -21,20 +21,16 @@ enum {
 };
 
 enum {
-	FL__SUBMISSION_ARG_MEMFD = 1,    /* the argument is a memfd, sent through the channel */
-	FL__SUBMISSION_RESULT_MEMFD = 2, /* the worker sends the result as a memfd */
-	FL__SUBMISSION_DEADLINE = 4,     /* deadline[] is valid */
-	FL__SUBMISSION_TIMED = 8,        /* the worker sets `began` */
-	FL__SUBMISSION_EXIT = 16,        /* no task: the worker exits */
-	FL__SUBMISSION_INITIALIZE = 32,  /* if it fails, the worker exits */
-	FL__SUBMISSION_ARG_BYTES = 64,   /* the argument is an image: pool_bytes.h */
-	FL__SUBMISSION_RESULT_BYTES = 128,
+	FL__SUBMISSION_ARG_MEMFD = 1,   /* with a memfd of the argument, sent through the channel */
+	FL__SUBMISSION_DEADLINE = 4,    /* deadline[] is valid */
+	FL__SUBMISSION_TIMED = 8,       /* the worker sets `began` */
+	FL__SUBMISSION_EXIT = 16,       /* no task: the worker exits */
+	FL__SUBMISSION_INITIALIZE = 32, /* if it fails, the worker exits */
 };
 
 enum {
 	FL__COMPLETION_SKIPPED = 1,  /* not run: revoked, asked to stop, or past its deadline */
 	FL__COMPLETION_MESSAGE = 2,  /* message[] is valid */
-	FL__COMPLETION_MEMFD = 4,    /* the result is a memfd, sent through the channel */
 	FL__COMPLETION_KEPT = 8,     /* the element that failed kept its result */
 	FL__COMPLETION_BETWEEN = 16, /* stopped on request between two elements */
 };

@@ -63,8 +63,6 @@ struct worker_job {
 	const char *arg; /* NULL: of size 0 */
 	char *result;
 	void *arg_memory, *result_memory; /* mapped if a memfd; else NULL */
-	void *args;                       /* of arguments with bytes: a copy */
-	int result_fd;
 	uint32_t flags, done;
 };
 
@@ -99,10 +97,7 @@ static int worker_find_type(struct worker_self *w, struct worker_job *job)
 		return worker_set_message(
 		    w, job, -ENOENT, "the task (id %016llx) is not registered in the worker, or another has its name",
 		    (unsigned long long)submission->task);
-	const unsigned bytes = (fl__bytes_declares(k->type->drop_arg) ? FL__SUBMISSION_ARG_BYTES : 0) |
-	                       (fl__bytes_declares(k->type->drop_result) ? FL__SUBMISSION_RESULT_BYTES : 0);
-	if (k->check != submission->check ||
-	    (submission->flags & (FL__SUBMISSION_ARG_BYTES | FL__SUBMISSION_RESULT_BYTES)) != bytes)
+	if (k->check != submission->check)
 		return worker_set_message(w, job, -EPROTO, "task %s of the worker is of another version or build",
 		                          k->type->name);
 	job->type = k->type;
@@ -116,9 +111,9 @@ static int worker_find_type(struct worker_self *w, struct worker_job *job)
 	return 0;
 }
 
-static bool worker_is_in_arena(uint32_t at, size_t size, size_t align)
+static bool worker_is_in_arena(uint32_t at, size_t size)
 {
-	return at <= FL__RINGS_ARENA && size <= FL__RINGS_ARENA - at && at % align == 0;
+	return at <= FL__RINGS_ARENA && size <= FL__RINGS_ARENA - at && at % FL__BYTES_UNIT == 0;
 }
 
 /* Closes arguments of earlier submissions. */
@@ -145,12 +140,8 @@ static int worker_take_arg_memfd(const struct worker_self *w, struct worker_job 
 	int fd, rc = worker_recv_arg(w, &size, &fd);
 	if (rc != 0)
 		return rc;
-	const bool fits = (job->submission->flags & FL__SUBMISSION_ARG_BYTES)
-	                      ? size >= job->arg_size && size <= SIZE_MAX
-	                      : size == job->arg_size;
-	job->mapped = (size_t)size;
-	rc = fits ? fl__sealed_map(fd, job->mapped, &job->arg_memory) : -EBADMSG;
-	job->arg = job->arg_memory;
+	job->mapped = fl__bytes_declares(job->type->drop_arg) ? (size_t)size : job->arg_size;
+	rc = size == job->mapped ? fl__sealed_map(fd, job->mapped, &job->arg_memory) : -EBADMSG;
 	fl__fd_close(fd);
 	return rc;
 }
@@ -164,111 +155,68 @@ static void worker_drop_arg(void *worker, const struct fl__submission *submissio
 		fl__fd_close(fd);
 }
 
-/* The image has no more bytes than `room`. */
-static int worker_read_image(struct worker_self *w, struct worker_job *job, size_t room)
+/* In memory of its own: the handles change. */
+static int worker_read_bytes(struct worker_self *w, struct worker_job *job)
 {
-	const unsigned char *image = (const unsigned char *)job->arg;
-	job->args = fl__alloc_raw_from(NULL, job->arg_size + FL_TASK_ALIGN_MAX);
-	if (!job->args)
-		return worker_fail(w, job, -ENOMEM, "no memory for the argument");
-	void *args = fl__align(job->args, FL_TASK_ALIGN_MAX);
-	memcpy(args, image, job->arg_size);
+	static _Alignas(FL_TASK_ALIGN_MAX) char args[FL__RINGS_INLINE_MOST];
+	const uint32_t at = job->submission->arg + (uint32_t)fl__room_begin(job->arg_size, job->type->arg_align);
+	const struct fl__bytes_part room = {w->rings.submissions->arena + at, FL__RINGS_ARENA - at},
+				    memfd = {job->arg_memory, job->mapped};
+	memcpy(args, job->arg, job->arg_size);
 	job->arg = args;
-	const int rc = fl__bytes_read_image(args, job->submission->count, job->type->arg_size, image, room);
+	const int rc = fl__bytes_read_args(args, job->submission->count, job->type->arg_size, room, memfd);
 	return rc == 0 ? 0 : worker_fail(w, job, rc, "the argument's bytes are outside of it");
 }
 
 static int worker_take_arg(struct worker_self *w, struct worker_job *job)
 {
 	const struct fl__submission *submission = job->submission;
-	const bool memfd = submission->flags & FL__SUBMISSION_ARG_MEMFD;
-	const bool bytes = submission->flags & FL__SUBMISSION_ARG_BYTES;
-	const enum fl__place place = !bytes  ? fl__place_of(job->arg_size, job->type->arg_align)
-	                             : memfd ? FL__PLACE_MEMFD
-	                                     : FL__PLACE_ARENA;
-	if (memfd != (place == FL__PLACE_MEMFD))
-		return worker_fail(w, job, -EPROTO, "the argument is where none should be");
-	if (memfd) {
-		int rc = worker_take_arg_memfd(w, job);
-		return rc != 0 ? worker_fail(w, job, rc, "the argument does not arrive")
-		       : bytes ? worker_read_image(w, job, job->mapped)
-		               : 0;
+	const bool bytes = fl__bytes_declares(job->type->drop_arg);
+	const enum fl__place place = fl__place_of(job->arg_size, job->type->arg_align);
+	if (bytes ? submission->flags & FL__SUBMISSION_ARG_MEMFD : place == FL__PLACE_MEMFD) {
+		const int rc = worker_take_arg_memfd(w, job);
+		if (rc != 0)
+			return worker_fail(w, job, rc, "the argument does not arrive");
 	}
-	if (place == FL__PLACE_ARENA && !worker_is_in_arena(submission->arg, job->arg_size, job->type->arg_align))
+	if (!worker_is_in_arena(submission->arg, fl__room_begin(job->arg_size, job->type->arg_align)))
 		return worker_fail(w, job, -EPROTO, "the argument is outside of its arena");
 	if (job->arg_size > 0)
-		job->arg = place == FL__PLACE_SLOT ? (const char *)submission->small
-		                                   : (const char *)w->rings.submissions->arena + submission->arg;
-	return bytes ? worker_read_image(w, job, FL__RINGS_ARENA - submission->arg) : 0;
-}
-
-static int worker_make_result_memfd(struct worker_job *job)
-{
-	int fd = fl__fd_sys.memfd();
-	if (fd < 0)
-		return fd;
-	int rc = fl__shm_allocate(fd, job->result_size);
-	if (rc == 0)
-		rc = fl__shm_sys.map(fd, job->result_size, true, &job->result_memory);
-	if (rc != 0) {
-		fl__fd_close(fd);
-		return rc;
-	}
-	job->result = job->result_memory;
-	job->result_fd = fd;
-	return 0;
+		job->arg = place == FL__PLACE_SLOT    ? (const char *)submission->small
+		           : place == FL__PLACE_ARENA ? (const char *)w->rings.submissions->arena + submission->arg
+		                                      : job->arg_memory;
+	return bytes ? worker_read_bytes(w, job) : 0;
 }
 
 static int worker_make_result(struct worker_self *w, struct worker_job *job)
 {
 	const struct fl__submission *submission = job->submission;
 	const enum fl__place place = fl__place_of(job->result_size, job->type->result_align);
-	const bool memfd = submission->flags & FL__SUBMISSION_RESULT_MEMFD;
-	if (memfd != (place == FL__PLACE_MEMFD))
-		return worker_fail(w, job, -EPROTO, "the result is to be where none should be");
-	if (memfd) {
-		int rc = worker_make_result_memfd(job);
+	const size_t begin = fl__room_begin(job->result_size, job->type->result_align);
+	const bool bytes = fl__bytes_declares(job->type->drop_result);
+	const size_t room = (size_t)submission->room * FL__BYTES_UNIT;
+	unsigned char *const arena = w->rings.completions->arena + submission->result;
+	if (!worker_is_in_arena(submission->result, begin + room))
+		return worker_fail(w, job, -EPROTO, "the result is to be outside of its arena");
+	if (place == FL__PLACE_MEMFD || bytes)
+		fl__bytes_begin(w->channel, w->rings.next, arena + begin, room);
+	if (place == FL__PLACE_MEMFD) {
+		const int rc = fl__bytes_map(job->result_size, &job->result_memory);
+		job->result = job->result_memory;
 		return rc == 0 ? 0 : worker_fail(w, job, rc, "no memory for the result");
 	}
 	if (job->result_size == 0)
 		return 0;
-	if (submission->flags & FL__SUBMISSION_RESULT_BYTES) {
-		const size_t begin = fl__room_begin(job->result_size, job->type->result_align);
-		const size_t room = (size_t)submission->room * FL__BYTES_UNIT;
-		if (!worker_is_in_arena(submission->result, begin + room, FL__BYTES_UNIT))
-			return worker_fail(w, job, -EPROTO, "the result is to be outside of its arena");
-		fl__bytes_begin(w->channel, w->rings.next, w->rings.completions->arena + submission->result + begin,
-		                room);
-	}
 	if (place == FL__PLACE_SLOT) {
 		struct fl__completion *completion = &w->rings.completions->entry[worker_slot(w)];
-		/* With a constant size, memset() is no call. */
-		memset(completion->small, 0, sizeof completion->small);
+		if (!bytes) /* With a constant size, memset() is no call. */
+			memset(completion->small, 0, sizeof completion->small);
 		job->result = (char *)completion->small;
 		return 0;
 	}
-	if (!worker_is_in_arena(submission->result, job->result_size, job->type->result_align))
-		return worker_fail(w, job, -EPROTO, "the result is to be outside of its arena");
-	job->result = (char *)w->rings.completions->arena + submission->result;
-	memset(job->result, 0, job->result_size);
+	job->result = (char *)arena;
+	if (!bytes)
+		memset(arena, 0, job->result_size);
 	return 0;
-}
-
-static int worker_send_result(const struct worker_self *w, const struct worker_job *job)
-{
-	const struct fl__memfd_packet head = {FL__MEMFD_MAGIC, w->rings.next, job->result_size};
-	int rc = fl__fd_sys.seal(job->result_fd);
-	return rc != 0 ? rc : fl__packet_send(w->channel, &head, sizeof head, &job->result_fd, 1, FL_FOREVER);
-}
-
-static int worker_finish_bytes(struct worker_self *w, struct worker_job *job, int error)
-{
-	const int rc = fl__bytes_finish();
-	if (rc == 0)
-		return error;
-	job->flags &= ~(uint32_t)FL__COMPLETION_KEPT;
-	job->done = 0; /* no element counts without its result */
-	return error != 0 ? error : worker_fail(w, job, rc, "the result cannot be sent");
 }
 
 /* Returns the submission's error. */
@@ -276,25 +224,15 @@ static int worker_finish_job(struct worker_self *w, struct worker_job *job, int 
 {
 	if (job->arg_memory)
 		fl__shm_sys.unmap(job->arg_memory, job->mapped);
-	fl__free_to(NULL, job->args);
-	if (job->result && (job->submission->flags & FL__SUBMISSION_RESULT_BYTES))
-		return worker_finish_bytes(w, job, error);
-	if (!job->result_memory)
+	if (job->result_memory)
+		fl__shm_sys.unmap(job->result_memory, job->result_size); /* else the seal fails */
+	const int rc = fl__bytes_finish(
+	    job->result_memory && (error == 0 || job->submission->count > 1 || (job->flags & FL__COMPLETION_KEPT)));
+	if (rc == 0)
 		return error;
-	fl__shm_sys.unmap(job->result_memory, job->result_size); /* else the seal fails */
-	if (error == 0 || job->submission->count > 1 || (job->flags & FL__COMPLETION_KEPT)) {
-		int rc = worker_send_result(w, job);
-		if (rc == 0) {
-			job->flags |= FL__COMPLETION_MEMFD;
-		} else {
-			job->flags &= ~(uint32_t)FL__COMPLETION_KEPT;
-			job->done = 0; /* no element counts without its result */
-		}
-		if (rc != 0 && error == 0)
-			error = worker_fail(w, job, rc, "the result cannot be sent");
-	}
-	fl__fd_close(job->result_fd);
-	return error;
+	job->flags &= ~(uint32_t)FL__COMPLETION_KEPT;
+	job->done = 0; /* no element counts without its result */
+	return error != 0 ? error : worker_fail(w, job, rc, "the result cannot be sent");
 }
 
 /* Running. */
@@ -304,16 +242,16 @@ static int worker_run_element(struct worker_self *w, struct worker_job *job)
 	const fl_task_type *type = job->type;
 	const char *arg = job->arg ? job->arg + job->done * type->arg_size : NULL;
 	char *result = job->result ? job->result + job->done * type->result_size : NULL;
-	const bool bytes = job->submission->flags & FL__SUBMISSION_RESULT_BYTES;
+	const bool bytes = fl__bytes_declares(type->drop_result);
 	fl_task_ctx ctx = {.token = &w->token, .executor = w->nested};
-	if (bytes)
-		fl__bytes_run((fl_bytes *)(void *)result);
-	int error = fl__task_call(type, arg, result, &ctx, NULL);
+	int error = fl__task_call(type, arg, bytes ? fl__bytes_run(type->result_size) : result, &ctx, NULL);
 	if (bytes) {
-		const int rc = fl__bytes_publish((fl_bytes *)(void *)result, error == 0 || ctx.keeps_result);
+		const int rc = fl__bytes_publish(result, type->result_size, error == 0 || ctx.keeps_result);
 		ctx.keeps_result &= rc == 0;
 		if (rc != 0 && error == 0)
-			error = worker_fail(w, job, rc, "the result cannot be sent");
+			error = worker_fail(w, job, rc,
+			                    rc == -EBUSY ? "the task has kept a handle of its result's memory"
+			                                 : "the result cannot be sent");
 	}
 	if (ctx.message && error != 0)
 		(void)worker_set_message(w, job, error, "%s", ctx.message);
@@ -611,7 +549,8 @@ static int worker_init(struct worker_self *w, const struct fl__worker_start *sta
 	if (rc == 0)
 		rc = worker_attach_regions(w, start->n_regions, problem);
 	fl__bytes_share = fl__bytes_share_result;
-	const fl_executor_config config = {.regions = w->regions, .n_regions = w->n_regions};
+	const fl_executor_config config = {
+	    .regions = w->regions, .n_regions = w->n_regions, .bytes_max = (size_t)start->bytes_max};
 	if (rc == 0) {
 		*problem = "its executor for nested tasks cannot be made";
 		rc = fl__worker_make_nested(&w->nested, &config);

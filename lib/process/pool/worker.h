@@ -15,6 +15,7 @@
 extern const fl_task_type fl__worker_task;
 
 struct fl__worker_start {
+	uint64_t bytes_max;
 	uint32_t n_regions;
 };
 
@@ -41,19 +42,18 @@ static inline enum fl__place fl__place_of(size_t bytes, size_t align)
 	return bytes <= FL__RINGS_INLINE_MOST ? FL__PLACE_ARENA : FL__PLACE_MEMFD;
 }
 
-/* In the arena, the room for a result's bytes begins so far behind the result. */
-static inline size_t fl__room_begin(size_t result_size, size_t align)
+/* What an argument or a result has in the arena. The room for its bytes follows. */
+static inline size_t fl__room_begin(size_t size, size_t align)
 {
-	return fl__place_of(result_size, align) == FL__PLACE_ARENA ? FL__ROUND_UP(result_size, FL__BYTES_UNIT) : 0;
+	return fl__place_of(size, align) == FL__PLACE_ARENA ? FL__ROUND_UP(size, FL__BYTES_UNIT) : 0;
 }
 
 /*
  * A packet of the channel, with a sealed memfd of `size` bytes. An argument is sent before its
  * submission is posted, a result before its completion: the receiver does not wait. The worker
- * closes arguments of revoked or skipped submissions. A result comes if the completion has
- * FL__COMPLETION_MEMFD. A failed submission with `count` 0 may lack its result; one with
- * FL__COMPLETION_KEPT has its result. The memfd of a result's bytes comes, with `size` 0, if a
- * handle of an ended element has a place there, and may be sealed later: pool_bytes.c.
+ * closes arguments of revoked or skipped submissions. A failed submission with `count` 0 may lack
+ * its result, unless it has FL__COMPLETION_KEPT. The memfd of a result's bytes comes if a handle of
+ * an ended element has a place there, and may be sealed later: pool_bytes.c.
  */
 struct fl__memfd_packet {
 	uint32_t magic;

@@ -59,6 +59,8 @@ static void count_bytes_drop(void *data, void *drops)
 
 FL_TASK(ends_with_bytes, int *, fl_bytes)
 {
+	if (!*arg)
+		return fl_bytes_append(result, "ends well", 9);
 	FL_OK(fl_bytes_adopt(result, *arg, sizeof **arg, count_bytes_drop, *arg));
 	leave(EXITS);
 	return 0;
@@ -71,8 +73,16 @@ FL_TEST(ends_free_the_bytes_of_the_result)
 	fl_future *f;
 	FL_OK(ends_with_bytes_submit(e, &drops, &f));
 	fails_with_its_thread(f);
+	int *const args[] = {NULL, &drops, NULL};
+	FL_SCOPED(fl_imap) *it = NULL;
+	FL_OK(ends_with_bytes_imap(e, args, 3, &it, &(fl_imap_config){.chunk = 3}));
+	FL_EACH (i, args) {
+		FL_SCOPED(fl_bytes) got = {0};
+		FL_RC(ends_with_bytes_imap_next(it, NULL, &got), args[i] ? FL_ETASK : 0);
+		assert_int_equal(got.size, args[i] ? 0 : 9);
+	}
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(drops, 1);
+	assert_int_equal(drops, 2);
 }
 
 /* alitto/pond #135 */

@@ -346,3 +346,17 @@ FL_TEST(bytes_are_declared_by_the_word)
 	assert_ptr_equal(take_and_return_structs.drop_arg, FL_BYTES_DROP);
 	assert_null(take_and_return_structs.drop_result);
 }
+
+FL_TEST(bytes_are_not_declared_by_a_smaller_type)
+{
+	enum { SHORT = sizeof(fl_bytes) - 1 };
+	const fl_task_type short_arg = {.name = "short", .arg_size = SHORT, .drop_arg = FL_BYTES_DROP};
+	const fl_task_type short_result = {.name = "short", .result_size = SHORT, .drop_result = FL_BYTES_DROP};
+	fl_task_entry entry = {&short_arg, NULL};
+	fl_promise *p;
+	fl_future *f;
+	FL_PANICS_OF("short", &short_arg, fl_task_register(&entry));
+	entry.type = &short_result;
+	FL_PANICS_OF("short", &short_result, fl_task_register(&entry));
+	FL_RC(fl_promise_create(&p, SHORT, FL_BYTES_DROP, &f), -EINVAL);
+}
