@@ -237,45 +237,44 @@ static void debug_dump_print_queues(struct debug_dump *d)
 	}
 }
 
-/* Without the executor's lock, which ThreadSanitizer must not see. False: it is forked. */
-__attribute__((no_sanitize("thread"))) static bool debug_dump_peek(const fl_executor *e, struct fl__executor_seen *seen)
+/* Without the executor's lock, which ThreadSanitizer must not see. */
+__attribute__((no_sanitize("thread"))) static void debug_dump_count(const fl_executor *e, fl_executor_stats *stats)
 {
-	*seen = (struct fl__executor_seen){.pending = e->queue.length};
-	if (fl__executor_is_forked(e))
-		return false;
-	if (e->ops->peek)
-		e->ops->peek(e, seen);
-	return true;
+	*stats = (fl_executor_stats){.pending = e->queue.length};
+	if (e->ops->count)
+		e->ops->count(e, stats);
 }
 
 /* Under the table's lock: "0 run, 2 wait, 0 idle, ". */
-static void debug_dump_write_workers(struct debug_dump *d, const fl_executor *e, const struct fl__executor_seen *seen,
+static void debug_dump_write_workers(struct debug_dump *d, const fl_executor *e, const fl_executor_stats *stats,
                                      char *text, size_t size)
 {
-	const unsigned awake = seen->alive > seen->idle ? seen->alive - seen->idle : 0;
+	const unsigned awake = stats->threads > stats->idle ? stats->threads - stats->idle : 0;
 	const struct debug_dump_workers *w = debug_dump_workers_of(d, e);
 	if (w && (fl__debug_word(&fl__debug) & FL_DEBUG_WAITS))
 		(void)snprintf(text, size, "%u run, %u wait, %u idle, ", awake > w->asleep ? awake - w->asleep : 0,
-		               w->asleep, seen->idle);
+		               w->asleep, stats->idle);
 	else
-		(void)snprintf(text, size, "%u run or wait, %u idle, ", awake, seen->idle);
+		(void)snprintf(text, size, "%u run or wait, %u idle, ", awake, stats->idle);
 }
 
 /* A line on the n-th executor, if it has pending tasks. False: there is none. */
 static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text, size_t size)
 {
-	struct fl__executor_seen seen;
+	fl_executor_stats stats;
 	char workers[96] = "";
 	*text = '\0';
 	if (!debug_dump_enter(d))
 		return false;
 	const fl_executor *e = fl__debug_executor_nth(n);
-	if (e && debug_dump_peek(e, &seen) && seen.pending > 0) {
-		if (e->ops->peek)
-			debug_dump_write_workers(d, e, &seen, workers, sizeof workers);
-		(void)snprintf(text, size, "executor %s (%s): pending tasks: %zu; workers: %sat most %u", e->name,
-		               e->ops->kind, seen.pending, workers,
-		               fl__load_relaxed(&e->workers)); /* a single number */
+	if (e && !fl__executor_is_forked(e)) {
+		debug_dump_count(e, &stats);
+		if (e->ops->block)
+			debug_dump_write_workers(d, e, &stats, workers, sizeof workers);
+		if (stats.pending > 0)
+			(void)snprintf(text, size, "executor %s (%s): pending tasks: %zu; workers: %sat most %u",
+			               e->name, e->ops->kind, stats.pending, workers,
+			               fl__load_relaxed(&e->workers)); /* a single number */
 	}
 	fl__debug_unlock();
 	return e != NULL;

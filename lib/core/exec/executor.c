@@ -74,8 +74,10 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 	e->initialize = config->initialize;
 	e->n_regions = config->n_regions;
 	e->bytes_max = config->bytes_max ? config->bytes_max : FL_TASK_SIZE_MAX;
-	e->plain = of.remote || e->permits.bound > 0 ? UINT32_MAX : fork_count;
+	e->has_short_way = !of.remote && e->permits.bound == 0;
 	e->fork_count = fork_count;
+	e->stats.sampling = fl__stats_are_linked() ? FL__STATS_ALL : FL__STATS_NONE;
+	e->plain = e->has_short_way && !fl__stats_are_linked() ? fork_count : UINT32_MAX;
 	fl__signals_of_thread(&e->signals);
 	(void)snprintf(e->name, sizeof e->name, "%s", config->name ? config->name : "worker");
 	fl__debug_executor(e, true);
@@ -88,6 +90,7 @@ void fl__executor_fini(fl_executor *e)
 	fl__free_to(e->allocator, e->regions);
 	fl__free_to(e->allocator, e->initialize_arg);
 	fl__message_free(e->why_broken);
+	fl__free_to(e->allocator, e->stats.types);
 	fl__task_blocks_free(e->blocks);
 }
 
@@ -306,23 +309,6 @@ const char *fl_executor_kind(const fl_executor *e)
 {
 	fl__executor_check(e, "fl_executor_kind");
 	return e->ops->kind;
-}
-
-int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats)
-{
-	fl__executor_check(e, "fl_executor_get_stats");
-	if (fl__executor_is_forked(e))
-		return -EOWNERDEAD;
-	if (!e->ops->count)
-		return -ENOTSUP;
-	FL_LOCKED(&e->lock);
-	*stats = (fl_executor_stats){
-	    .workers = e->workers,
-	    .ran = e->ran,
-	    .not_run = e->not_run,
-	};
-	e->ops->count(e, stats);
-	return 0;
 }
 
 bool fl_executor_is_broken(const fl_executor *e)

@@ -4,6 +4,7 @@
 #include "../base/panic.h"
 #include "../debug/debug.h"
 #include "../wait/context.h"
+#include "stats.h"
 #include "task_blocks.h"
 #include <fairlead/cond.h>
 #include <fairlead/executor.h>
@@ -63,17 +64,13 @@ struct fl__permits {
 	fl_sem free;    /* FL_BACKLOG_NONE: released under `owed_lock`, until closed */
 	uint32_t bound; /* 0: no bound; tasks hold no permit */
 	fl_when_full when_full;
-	bool closed;        /* guarded by the executor's lock */
-	uint32_t owed_lock; /* guards `owed` */
+	bool closed;            /* guarded by the executor's lock */
+	size_t waits, refusals; /* for statistics */
+	uint32_t owed_lock;     /* guards `owed` */
 	uint32_t owed;
 };
 
 struct fl__run;
-
-struct fl__executor_seen {
-	size_t pending;       /* tasks */
-	unsigned alive, idle; /* workers; `alive` counts idle ones, too */
-};
 
 struct fl__executor_ops {
 	uint32_t capabilities;
@@ -146,13 +143,11 @@ struct fl__executor_ops {
 	void (*block)(struct fl__run *run, bool begins);
 	/* Without the lock: the calling worker runs no more user code before its next task. */
 	void (*ends)(struct fl__run *run);
-	/* Under the lock: adds the kind's numbers, not `workers`. May be NULL. */
-	void (*count)(fl_executor *e, fl_executor_stats *stats);
 	/*
-	 * For the debug dump, also in a signal handler, so without the lock: the numbers are of
-	 * different moments. NULL: pending tasks are in `queue`.
+	 * Adds the kind's numbers. Also called without the lock, for the debug dump, and in a signal
+	 * handler: the numbers are of different moments. May be NULL.
 	 */
-	void (*peek)(const fl_executor *e, struct fl__executor_seen *seen);
+	void (*count)(const fl_executor *e, fl_executor_stats *stats);
 };
 
 struct fl_executor {
@@ -160,7 +155,7 @@ struct fl_executor {
 	struct fl__task_blocks *blocks;
 	unsigned workers;
 	uint32_t fork_count; /* at the creation */
-	/* `fork_count`; UINT32_MAX if tasks run in other processes or the backlog has a bound */
+	/* `fork_count`: fl_submit() may go its short way; else UINT32_MAX: stats.c */
 	uint32_t plain;
 	fl_mutex lock;
 	fl_cond gone; /* signalled when a join or a wait for idleness may end */
@@ -170,10 +165,11 @@ struct fl_executor {
 	struct fl__task_list queue;
 	struct fl__run *running;
 	size_t foreign;
-	/* tasks that fl__run_task() counted; a kind may count those of its workers itself */
-	size_t ran;
+	/* tasks of fl__run_task(); a kind may count those of its workers itself */
+	size_t running_now, ran, failed;
 	/* tasks that ended without running */
 	size_t not_run;
+	struct fl__stats stats;
 	const fl_task_type *initialize; /* NULL: none */
 	void *initialize_arg;           /* a copy; NULL if it has no size */
 	struct fl_shm **regions;
@@ -185,9 +181,10 @@ struct fl_executor {
 	struct fl__permits permits;
 	/* submits on the submitter's stack are refused below this address; 0: no limit */
 	uintptr_t stack_low;
-	bool lasts;       /* as long as the process: a detach only closes it */
-	bool joining;     /* the last thread: fl__executor_join_thread() */
-	sigset_t signals; /* what threads that run the user's code block */
+	bool has_short_way; /* tasks run in this process, and the backlog has no bound */
+	bool lasts;         /* as long as the process: a detach only closes it */
+	bool joining;       /* the last thread: fl__executor_join_thread() */
+	sigset_t signals;   /* what threads that run the user's code block */
 };
 
 /*
@@ -375,6 +372,23 @@ struct fl__run {
 	void (*help)(struct fl__ctx *ctx, void *future);
 	void *helper;
 };
+
+static inline void fl__stats_begin_submit(fl_executor *e, fl_future *f)
+{
+	if (fl__unlikely(fl__load_relaxed(&e->stats.sampling) != FL__STATS_NONE))
+		fl__stats_stamp(e, f);
+}
+
+/* `begun`: how many tasks were begun before. The task is claimed, and has not ended. */
+static inline void fl__stats_begin(struct fl__stats_task *measured, const struct fl__run *run, int64_t *since,
+                                   size_t begun)
+{
+	measured->type = NULL;
+	if (fl__stats_are_linked() && fl__unlikely((begun + 1) % FL__STATS_EVERY == 0))
+		fl__stats_arm(run->executor, since);
+	if (fl__unlikely(run->future->error != 0) && run->claim == FL__CLAIM_RUN)
+		fl__stats_measure(measured, run->executor, run->future);
+}
 
 /* The calling context may then run tasks of `e` inline. */
 void fl__run_enter(struct fl__run *run, fl_executor *e);

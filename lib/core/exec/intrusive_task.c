@@ -77,6 +77,7 @@ static struct fl__task_block *intrusive_make_block(fl_executor *e, fl_intrusive_
 	f->arg = type->arg_size > 0 ? (void *)arg : NULL;
 	f->result = type->result_size > 0 ? memset(result, 0, type->result_size) : NULL;
 	fl__task_block_begin(block, intrusive_type_without_hooks(m, type), 2, config, 0);
+	fl__stats_begin_submit(e, &block->future);
 	return block;
 }
 

@@ -148,18 +148,22 @@ void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim)
 	run->claim = claim;
 	run->requested = false;
 	FL__LIST_ADD(&e->running, run);
+	e->running_now++;
 }
 
 /* Under the lock. */
-static void run_end(struct fl__run *run)
+static void run_end(struct fl__run *run, int error)
 {
 	fl_executor *e = run->executor;
 	FL__LIST_REMOVE(run);
 	run->future = NULL;
-	if (run->claim == FL__CLAIM_RUN)
+	e->running_now--;
+	if (run->claim == FL__CLAIM_RUN) {
 		e->ran++;
-	else
+		e->failed += error != 0;
+	} else {
 		e->not_run++;
+	}
 	if (e->waiters > 0 && fl__executor_is_idle(e))
 		fl_cond_broadcast(&e->gone);
 }
@@ -195,10 +199,16 @@ void fl__run_ends(const fl_future *f)
 inline void fl__run_task(struct fl__run *run)
 {
 	char *message;
+	fl_executor *e = run->executor;
+	struct fl__stats_task measured;
+	const size_t begun = fl__load_relaxed(&e->stats.begun);
+	fl__store_relaxed(&e->stats.begun, begun + 1); /* approximate */
+	fl__stats_begin(&measured, run, &e->stats.since, begun);
 	const int error = fl__run_function(run, &message);
+	fl__stats_end(&measured);
 	fl__future_finish(run->future, error, message);
-	FL_LOCKED(&run->executor->lock);
-	run_end(run);
+	FL_LOCKED(&e->lock);
+	run_end(run, error);
 }
 
 int fl__run_here(fl_executor *e, struct fl__task_block *block)

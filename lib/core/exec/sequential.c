@@ -19,19 +19,12 @@ static void sequential_destroy(fl_executor *e)
 	fl__free_to(allocator, e);
 }
 
-static void sequential_add_counts(fl_executor *e, fl_executor_stats *stats)
-{
-	(void)e; /* it has no numbers of its own */
-	(void)stats;
-}
-
 static const struct fl__executor_ops sequential_ops = {
     .kind = "sequential",
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_NESTED,
     .submit = fl__run_here,
     .wake_all = sequential_wake_all,
     .destroy = sequential_destroy,
-    .count = sequential_add_counts,
 };
 
 int fl_sequential_executor_create(fl_executor **made, const fl_executor_config *config)

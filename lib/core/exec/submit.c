@@ -64,6 +64,7 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 		if (held.owner_)
 			*(fl_bytes *)block->future.arg = held;
 		fl__task_block_begin(block, type, f ? 2 : 1, config, copied);
+		fl__stats_begin_submit(e, &block->future);
 		rc = fl__task_block_submit(e, block, permit);
 	} else if (rc == 0) {
 		rc = -ENOMEM;
@@ -119,7 +120,7 @@ int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_futu
 	const struct fl__ctx *ctx = fl__ctx_current;
 	const size_t arg_size = type->arg_size;
 	struct fl__task_block *block = NULL;
-	if (fl__likely(ctx && !ctx->front.values && e->plain == fl__fork_count))
+	if (fl__likely(ctx && !ctx->front.values && fl__debug_word(&e->plain) == fl__fork_count))
 		block = fl__task_block_new_small(e->blocks, type, ctx);
 	if (fl__unlikely(!block))
 		return fl_submit_with(e, type, arg, f, NULL);
@@ -182,12 +183,15 @@ int fl__permit_acquire(fl_executor *e, int64_t deadline, fl_cancel_token *cancel
 	*permit = submit_permits_are_workers(permits) ? FL__PERMIT_WORKER : FL__PERMIT_PENDING;
 	if (fl_sem_try_acquire(&permits->free) == 0)
 		return 0;
-	if (permits->when_full == FL_FULL_REFUSE)
+	if (permits->when_full == FL_FULL_REFUSE) {
+		fl__add_relaxed(&permits->refusals, 1); /* for statistics, as `waits` */
 		return -ENOBUFS;
+	}
 	if (deadline == 0)
 		deadline = FL_FOREVER;
 	if (permits->when_full == FL_FULL_WAIT && (!fl__run_serves(e) || fl__is_expired(deadline))) {
 		FL__AWAITS(FL__DEBUG_BACKLOG, e);
+		fl__add_relaxed(&permits->waits, 1);
 		return fl_sem_acquire_until(&permits->free, deadline, cancel);
 	}
 	*permit = fl__run_depth(e) < SUBMIT_NESTING_MAX ? FL__PERMIT_INLINE : fl__permit_exceed(e);

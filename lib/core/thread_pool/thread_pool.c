@@ -67,8 +67,9 @@
  *   ended           the thread that left last; it joins the  under the lock, by the thread that
  *                   thread that left before it               leaves; by the join, after the last
  *   vacant          workers without a thread                 under the lock
- *   begun, skipped  of a worker: tasks that it claimed, and  by the worker; read for statistics
- *                   those of them that it did not run
+ *   begun, skipped, of a worker: tasks that it claimed;      by the worker; read for statistics
+ *   failed          those that it did not run; those that
+ *                   have failed
  *   running         of a worker                              by the worker
  *     a future          it runs this task
  *     &pool_taking      it takes a task: pool_take()
@@ -858,10 +859,15 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 		fl__store_relaxed(&w->skipped, w->skipped + 1); /* for statistics */
 	}
 	char *message;
-	fl__store_relaxed(&w->begun, w->begun + 1); /* as above */
+	struct fl__stats_task measured;
 	w->run.claim = taken.claim;
 	w->run.future = &block->future;
+	fl__stats_begin(&measured, &w->run, &w->since, w->begun);
+	fl__store_relaxed(&w->begun, w->begun + 1); /* as above */
 	const int error = fl__run_function(&w->run, &message);
+	fl__stats_end(&measured);
+	if (fl__unlikely(error != 0) && taken.claim == FL__CLAIM_RUN)
+		fl__store_relaxed(&w->failed, w->failed + 1);
 	pool_forget(w, block);
 	fl__future_set_end(&block->future, error, message);
 	/* both before the end, which publishes them: a submit after a wait finds the worker free */
@@ -1044,6 +1050,7 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 	const fl_task_type *type = fl__chunk_type_of(block->future.type);
 	w->run.active = false;
 	w->run.future = NULL; /* so that fl__run_ends() does not announce a next task */
+	fl__store_relaxed(&w->failed, w->failed + 1);
 	ctx->front.scope = NULL;
 	fl__values_leave(ctx, NULL);
 	while (w->blocking > 0)
@@ -1068,7 +1075,6 @@ FL__COLD static bool pool_is_deserted(struct fl__thread_pool *p)
 	return p->alive == 0 && fl__backlog_length(&p->backlog) > 0;
 }
 
-/* The worker counts as active until here. */
 /* The worker counts as active until here. */
 FL__COLD static void pool_replace_worker(struct fl__thread_pool *p)
 {
@@ -1372,30 +1378,27 @@ static size_t pool_pending(const struct fl__thread_pool *p, size_t length)
 	return claimed <= 0 ? length : length > (size_t)claimed ? length - (size_t)claimed : 0;
 }
 
-/* Reads without the lock, which ThreadSanitizer must not see. */
-__attribute__((cold, no_sanitize("thread"))) static void pool_peek(const fl_executor *e, struct fl__executor_seen *seen)
+/* May read without the lock, which ThreadSanitizer must not see. */
+__attribute__((cold, no_sanitize("thread"))) static void pool_count(const fl_executor *e, fl_executor_stats *stats)
 {
 	struct fl__thread_pool *p = pool_of((fl_executor *)(uintptr_t)e);
 	const struct fl__backlog *b = &p->backlog;
-	seen->pending = pool_pending(p, b->early.length + fl_mpmc_length(&p->backlog.ring) + b->late.length);
-	seen->alive = p->alive;
-	seen->idle = p->idle;
-}
-
-FL__COLD static void pool_add_counts(fl_executor *e, fl_executor_stats *stats)
-{
-	struct fl__thread_pool *p = pool_of(e);
 	stats->threads = p->alive;
 	stats->idle = p->idle;
 	stats->blocked = p->blocked;
-	stats->pending = pool_pending(p, fl__backlog_length(&p->backlog));
-	stats->threads_started = p->starts;
+	stats->waiting = p->dozing;
+	stats->pending = pool_pending(p, b->early.length + fl_mpmc_length(&p->backlog.ring) + b->late.length);
+	stats->workers_started = p->starts;
+	stats->workers_ended = p->starts - p->threads;
 	stats->stolen = fl__forks_are_linked() ? fl__forks_stolen(&p->forks) : 0;
-	FL__EACH (struct fl__thread_worker, w, p->workers) {
-		/* single numbers; a worker raises `skipped` before `begun` */
-		const size_t begun = fl__load_relaxed(&w->begun), skipped = fl__load_relaxed(&w->skipped);
-		stats->ran += skipped < begun ? begun - skipped : 0;
-		stats->not_run += skipped;
+	FL__EACH (const struct fl__thread_worker, w, p->workers) {
+		/* single numbers; nothing behind the pointer is read */
+		const fl_future *const running = fl__load_relaxed(&w->running);
+		const bool runs = running && running != &pool_taking && running != &pool_between;
+		stats->running += runs;
+		stats->ended += fl__load_relaxed(&w->begun) - runs;
+		stats->failed += fl__load_relaxed(&w->failed);
+		stats->cancelled += fl__load_relaxed(&w->skipped);
 	}
 }
 
@@ -1413,8 +1416,7 @@ static const struct fl__executor_ops pool_ops = {
     .resize = pool_resize,
     .block = pool_block,
     .ends = pool_ends,
-    .count = pool_add_counts,
-    .peek = pool_peek,
+    .count = pool_count,
 };
 
 static int pool_init(struct fl__thread_pool *p, const fl_executor_config *config)

@@ -239,7 +239,7 @@ FL_TEST(parallel_for_runs_a_short_loop_on_its_caller)
 	FL_OK(run_shared(&s, e, NULL));
 	loop_time = 0;
 	FL_OK(fl_executor_get_stats(e, &stats));
-	assert_int_equal(stats.threads_started, 0);
+	assert_int_equal(stats.workers_started, 0);
 	assert_int_equal(s.first[1], CALLS);
 }
 
@@ -268,7 +268,7 @@ FL_TEST(parallel_for_shares_the_short_loops_of_a_series)
 			FL_OK(fl_parallel_for(e, 0, CALLS, take_80ns_each, NULL, NULL));
 		}
 		FL_OK(fl_executor_get_stats(e, &stats));
-		assert_int_equal(stats.threads_started, pauses[i] < FL_MS(1));
+		assert_int_equal(stats.workers_started, pauses[i] < FL_MS(1));
 	}
 	is_caller = false;
 	loop_time = 0;

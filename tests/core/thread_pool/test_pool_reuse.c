@@ -117,7 +117,7 @@ static int wait_for_lazy_map(void *arg)
 
 static size_t started(fl_executor *e)
 {
-	return stats_of(e).threads_started;
+	return stats_of(e).workers_started;
 }
 
 /* Starts the waiter, and lets the task end: its worker is held, and the end is published. */

@@ -26,28 +26,33 @@ POOL_TEST(stats_tell_what_waits_and_runs, 2)
 		FL_OK(pool_nothing_submit(e, &f[i]));
 	fl_executor_stats stats = stats_of(e);
 	assert_int_equal(stats.threads, 2);
-	assert_int_equal(stats.threads_started, 2);
+	assert_int_equal(stats.workers_started, 2);
 	assert_int_equal(stats.idle, 0);
 	assert_int_equal(stats.pending, 5);
-	assert_int_equal(stats.ran, 2); /* those that have begun */
+	assert_int_equal(stats.running, 2);
+	assert_int_equal(stats.ended, 0);
 	FL_OK(fl_future_cancel(f[1]));
 	FL_OK(fl_future_cancel(f[3]));
 	stats = stats_of(e);
 	assert_int_equal(stats.pending, 3);
-	assert_int_equal(stats.not_run, 2);
+	assert_int_equal(stats.cancelled, 2);
+	assert_int_equal(stats.ended, 2);
 	let_all_go(held, 2);
 	fl_test_futures_end(f, 5);
 	FL_WAIT_FOR(stats_of(e).idle == 2);
 	stats = stats_of(e);
-	assert_int_equal(stats.ran, 5);
-	assert_int_equal(stats.not_run, 2);
+	assert_int_equal(stats.running, 0);
+	assert_int_equal(stats.ended, 7);
+	assert_int_equal(stats.cancelled, 2);
+	assert_int_equal(stats.failed, 0);
 	assert_int_equal(stats.pending, 0);
 	assert_int_equal(stats.stolen, 0);
 	FL_OK(fl_executor_join(e));
 	stats = stats_of(e);
 	assert_int_equal(stats.threads, 0);
-	assert_int_equal(stats.threads_started, 2);
-	assert_int_equal(stats.ran, 5);
+	assert_int_equal(stats.workers_started, 2);
+	assert_int_equal(stats.workers_ended, 2);
+	assert_int_equal(stats.ended, 7);
 }
 
 FL_TASK_STATIC(stats_nest, void, void)
@@ -62,27 +67,32 @@ POOL_TEST(stats_count_tasks_of_all_ways, 1)
 {
 	FL_OK(fl_test_run_task(e, &stats_nest, NULL, NULL)); /* helped with */
 	FL_RC(fl_test_run_task(e, &stats_fail, NULL, NULL), -EIO);
-	assert_int_equal(stats_of(e).ran, 3);
+	assert_int_equal(stats_of(e).ended, 3);
+	assert_int_equal(stats_of(e).failed, 1);
 	/* Expired before it began. */
 	FL_OK(pool_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
 	struct held held = hold_worker(e);
-	assert_int_equal(stats_of(e).not_run, 1);
+	assert_int_equal(stats_of(e).cancelled, 1);
+	assert_int_equal(stats_of(e).failed, 1);
 	for (int i = 0; i < 3; i++)
 		FL_OK(pool_nothing_submit(e, NULL));
 	assert_int_equal(fl_executor_cancel(e), 3);
-	assert_int_equal(stats_of(e).not_run, 4);
+	assert_int_equal(stats_of(e).cancelled, 4);
 	let_go(&held);
 	FL_SCOPED(fl_executor) *here = sequential();
 	FL_OK(pool_nothing_submit(here, NULL));
 	FL_OK(pool_nothing_submit_with(here, NULL, &(fl_submit_config){.deadline = 1}));
-	assert_int_equal(stats_of(here).ran, 1);
-	assert_int_equal(stats_of(here).not_run, 1);
+	FL_OK(stats_fail_submit(here, NULL));
+	assert_int_equal(stats_of(here).ended, 3);
+	assert_int_equal(stats_of(here).cancelled, 1);
+	assert_int_equal(stats_of(here).failed, 1);
 	FL_SCOPED(fl_executor) *full =
 	    pool_of(&(fl_executor_config){.workers = 1, .backlog = 1, .when_full = FL_FULL_RUN});
 	held = hold_worker(full);
 	for (int i = 0; i < 4; i++)
 		FL_OK(pool_nothing_submit(full, NULL));
-	assert_int_equal(stats_of(full).ran, 4); /* and the one that holds the worker */
+	assert_int_equal(stats_of(full).ended, 3);
+	assert_int_equal(stats_of(full).running, 1);
 	assert_int_equal(stats_of(full).pending, 1);
 	let_go(&held);
 }
@@ -134,8 +144,8 @@ static void ask_in_child(void *e)
 FL_TEST(stats_where_there_are_none)
 {
 	fl_executor_stats stats;
-	FL_SCOPED(fl_executor) *on_loop = NULL, *e = pool_with(1);
-	FL_OK(fl_loop_executor_create(&on_loop, NULL));
-	FL_RC(fl_executor_get_stats(on_loop, &stats), -ENOTSUP);
+	FL_SCOPED(fl_executor) *on_processes = NULL, *e = pool_with(1);
+	FL_OK(fl_process_executor_create(&on_processes, NULL));
+	FL_RC(fl_executor_get_stats(on_processes, &stats), -ENOTSUP);
 	FL_IN_CHILD(ask_in_child, e);
 }

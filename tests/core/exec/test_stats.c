@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Times of tasks, by a clock that only the test moves. Tasks on the sequential executor move it, so
+ * that it is known how long each ran. test_pool_stats.c has the counts of threads.
+ */
+#include "fl_faults.h"
+#include "fl_pool.h"
+
+#include "core/exec/executor.h"
+
+static int64_t stats_clock, stats_tick;
+
+static int64_t stats_now(void)
+{
+	return fl__add_relaxed(&stats_clock, fl__load_relaxed(&stats_tick));
+}
+
+static void stats_stop_clock(void)
+{
+	fl__store_relaxed(&stats_clock, FL_S(1000));
+	fl__store_relaxed(&stats_tick, 0);
+	fl__sys.now = stats_now;
+}
+
+static void stats_advance(int64_t ns)
+{
+	fl__add_relaxed(&stats_clock, ns);
+}
+
+FL_TASK_STATIC(stats_last, int64_t, void)
+{
+	stats_advance(*arg);
+	return 0;
+}
+
+static void stats_run(fl_executor *e, int64_t ns, int times)
+{
+	while (times-- > 0)
+		FL_OK(stats_last_submit(e, ns, NULL));
+}
+
+static fl_stats_times stats_ran(fl_executor *e)
+{
+	return stats_of(e).types[0].ran;
+}
+
+/* `value` or up to a quarter more. */
+static bool stats_is_about(int64_t is, int64_t value)
+{
+	return is >= value && is <= value + value / 4;
+}
+
+FL_TEST(stats_of_slow_tasks_are_of_each)
+{
+	FL_FAULTS();
+	stats_stop_clock();
+	FL_SCOPED(fl_executor) *e = sequential();
+	stats_run(e, FL_US(100), 98);
+	stats_run(e, FL_MS(10), 1);
+	stats_run(e, FL_MS(500), 1);
+	const fl_stats_times ran = stats_ran(e), queued = stats_of(e).types[0].queued;
+	assert_int_equal(ran.n, 100);
+	assert_int_equal(ran.sum, 98 * FL_US(100) + FL_MS(510));
+	assert_true(stats_is_about(ran.p50, FL_US(100)));
+	assert_true(stats_is_about(ran.p99, FL_MS(10)));
+	assert_int_equal(ran.max, FL_MS(500));
+	assert_int_equal(queued.n, 100);
+	assert_true(queued.max < 1024);
+}
+
+/* Half of the tasks take that long, the others longer, so that the quantile is of a bucket. */
+FL_TEST(stats_quantiles_are_upper_bounds)
+{
+	FL_FAULTS();
+	stats_stop_clock();
+	for (int64_t ns = FL_US(51); ns < INT64_C(1) << 40; ns += ns / 3) {
+		FL_SCOPED(fl_executor) *e = sequential();
+		stats_run(e, ns, 1);
+		stats_run(e, 3 * ns, 1);
+		const fl_stats_times ran = stats_ran(e);
+		if (3 * ns < INT64_C(1) << 36) /* one epoch on at most */
+			assert_true(stats_is_about(ran.p50, ns));
+		assert_int_equal(ran.sum, 4 * ns);
+	}
+}
+
+FL_TEST(stats_of_fast_tasks_are_of_one_in_64)
+{
+	FL_FAULTS();
+	stats_stop_clock();
+	FL_SCOPED(fl_executor) *e = sequential();
+	stats_run(e, FL_US(1), 6400);
+	const fl_stats_times ran = stats_ran(e);
+	assert_in_range(ran.n, 6400 - 128, 6400 + 64); /* less at first */
+	assert_int_equal(ran.sum, ran.n * FL_US(1));
+	assert_int_equal(stats_of(e).ended, 6400);
+	/* each again, when they are rare */
+	stats_run(e, FL_US(60), 64 + 64);
+	const uint64_t before = stats_ran(e).n;
+	stats_run(e, FL_US(60), 10);
+	assert_int_equal(stats_ran(e).n, before + 10);
+}
+
+/* fl_submit() goes its short way but for the submits that stamp. */
+FL_TEST(stats_leave_the_short_way_open)
+{
+	FL_FAULTS();
+	stats_stop_clock();
+	FL_SCOPED(fl_executor) *e = sequential();
+	assert_int_equal(e->plain, UINT32_MAX);
+	stats_run(e, FL_US(1), 2);
+	assert_int_equal(e->plain, fl__fork_count);
+	stats_run(e, FL_US(1), 62);
+	assert_int_equal(e->plain, UINT32_MAX); /* after a while, of which no more is known */
+	stats_run(e, FL_US(1), 2);
+	assert_int_equal(e->plain, fl__fork_count);
+	stats_run(e, FL_US(1), 62);
+	assert_int_equal(e->plain, UINT32_MAX);
+	stats_run(e, FL_US(1), 1);
+	assert_int_equal(e->plain, fl__fork_count);
+}
+
+FL_TEST(stats_never_open_the_short_way_at_a_bound)
+{
+	FL_SCOPED(fl_executor) *full = bounded(1, 1, FL_FULL_RUN);
+	for (int i = 0; i < 1000; i++)
+		FL_OK(fl_test_run_task(full, &pool_nothing, NULL, NULL));
+	assert_int_equal(full->plain, UINT32_MAX);
+}
+
+FL_TEST(stats_forget_times_of_long_ago)
+{
+	FL_FAULTS();
+	stats_stop_clock();
+	FL_SCOPED(fl_executor) *e = sequential();
+	stats_run(e, FL_MS(1), 3);
+	stats_advance(INT64_C(1) << 36);
+	assert_int_equal(stats_ran(e).max, FL_MS(1));
+	stats_run(e, FL_US(100), 1);
+	assert_int_equal(stats_ran(e).max, FL_MS(1));
+	stats_advance(INT64_C(1) << 36);
+	assert_int_equal(stats_ran(e).max, FL_US(100));
+	/* the set of the first three is used again */
+	stats_run(e, FL_US(200), 1);
+	assert_true(stats_is_about(stats_ran(e).p50, FL_US(100)));
+	assert_int_equal(stats_ran(e).max, FL_US(200));
+	stats_advance(INT64_C(3) << 36);
+	const fl_stats_times ran = stats_ran(e);
+	assert_int_equal(ran.max, 0);
+	assert_int_equal(ran.p99, 0);
+	assert_int_equal(ran.n, 5);
+	assert_int_equal(ran.sum, 3 * FL_MS(1) + FL_US(300));
+}
+
+FL_TEST(stats_know_16_types)
+{
+	FL_FAULTS();
+	stats_stop_clock();
+	FL_SCOPED(fl_executor) *e = sequential();
+	char names[FL_STATS_TYPES + 1][60];
+	fl_task_type types[FL_STATS_TYPES + 1];
+	const int64_t ns = FL_US(100);
+	FL_EACH (i, types) {
+		types[i] = stats_last;
+		types[i].name = names[i];
+		(void)snprintf(names[i], sizeof names[i], "type %zu with a name that is cut after so many characters",
+		               i);
+		for (int n = 0; n < 2; n++)
+			FL_OK(fl_submit(e, &types[i], &ns, NULL));
+	}
+	const fl_executor_stats stats = stats_of(e);
+	assert_int_equal(stats.n_types, FL_STATS_TYPES);
+	assert_string_equal(stats.types[0].name, "type 0 with a name that is cut after so many ch");
+	assert_int_equal(stats.types[14].ran.n, 2);
+	assert_string_equal(stats.types[15].name, "other types");
+	assert_int_equal(stats.types[15].ran.n, 4);
+	assert_int_equal(stats.types[15].queued.n, 4);
+}
+
+static void *stats_no_large_memory(size_t size)
+{
+	return size < sizeof(struct fl__stats_type) * FL_STATS_TYPES ? fl_test_real_sys.alloc(size) : NULL;
+}
+
+FL_TEST(stats_without_memory_have_no_times)
+{
+	FL_FAULTS();
+	stats_stop_clock();
+	FL_SCOPED(fl_executor) *e = sequential();
+	fl__sys.alloc = stats_no_large_memory;
+	stats_run(e, FL_US(100), 1);
+	assert_int_equal(stats_of(e).ended, 1);
+	assert_int_equal(stats_of(e).n_types, 0);
+	fl__sys.alloc = fl_test_real_sys.alloc;
+	stats_run(e, FL_US(100), 1);
+	assert_int_equal(stats_ran(e).n, 1);
+}
+
+FL_TEST(stats_measure_the_queue_of_threads)
+{
+	FL_FAULTS();
+	stats_stop_clock();
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	struct held held = hold_worker(e);
+	stats_advance(FL_US(30));
+	FL_OK(pool_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
+	stats_advance(FL_US(30));
+	FL_OK(pool_nothing_submit(e, &f));
+	stats_advance(FL_S(3));
+	let_go(&held);
+	FL_OK(fl_future_wait(f));
+	const fl_executor_stats stats = stats_of(e);
+	assert_int_equal(stats.n_types, 2);
+	assert_string_equal(stats.types[1].name, "pool_nothing");
+	assert_int_equal(stats.types[1].queued.n, 1); /* not the expired one */
+	const int64_t queued = stats.types[1].queued.max;
+	assert_true(queued > FL_S(3) - 1024 && queued < FL_S(3) + 1024);
+	assert_int_equal(stats.types[0].ran.max, FL_S(3) + FL_US(60));
+	fl__store_relaxed(&stats_tick, FL_US(1)); /* spins of the worker end by the clock */
+}
+
+FL_TEST(stats_of_a_loop)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_OK(fl_loop_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	fl_event open = FL_EVENT_INIT;
+	fl_future *f[5];
+	FL_EACH (i, f)
+		FL_OK(pool_await_submit(e, &open, &f[i]));
+	FL_OK(fl_future_cancel(f[4]));
+	FL_WAIT_FOR(stats_of(e).running == 2);
+	fl_executor_stats stats = stats_of(e);
+	assert_int_equal(stats.pending, 2);
+	assert_int_equal(stats.ended, 1);
+	assert_int_equal(stats.cancelled, 1);
+	fl_event_set(&open);
+	fl_test_futures_end(f, 5);
+	FL_OK(fl_executor_join(e));
+	stats = stats_of(e);
+	assert_int_equal(stats.ended, 5);
+	assert_int_equal(stats.failed, 0);
+	assert_true(stats.types[0].ran.n > 0);
+}
+
+FL_TEST(stats_count_submits_at_a_full_backlog)
+{
+	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_REFUSE);
+	struct held held = hold_worker(e);
+	FL_OK(pool_nothing_submit(e, NULL));
+	FL_RC(pool_nothing_submit(e, NULL), -ENOBUFS);
+	assert_int_equal(stats_of(e).backlog_refusals, 1);
+	assert_int_equal(stats_of(e).backlog_waits, 0);
+	let_go(&held);
+	FL_SCOPED(fl_executor) *waits = bounded(1, 1, FL_FULL_WAIT);
+	held = hold_worker(waits);
+	FL_OK(pool_nothing_submit(waits, NULL));
+	FL_RC(pool_nothing_submit_with(waits, NULL, &(fl_submit_config){.backlog_deadline = FL_NO_WAIT}), -ETIMEDOUT);
+	assert_int_equal(stats_of(waits).backlog_waits, 1);
+	assert_int_equal(stats_of(waits).backlog_refusals, 0);
+	let_go(&held);
+}
