@@ -67,9 +67,11 @@
  *   ended           the thread that left last; it joins the  under the lock, by the thread that
  *                   thread that left before it               leaves; by the join, after the last
  *   vacant          workers without a thread                 under the lock
- *   begun, skipped, of a worker: tasks that it claimed;      by the worker; read for statistics
- *   failed          those that it did not run; those that
- *                   have failed
+ *   ended, skipped, of a worker: tasks that it claimed and   by the worker; read for statistics
+ *   failed          that have ended; those that it did not
+ *                   run; those that have failed
+ *   workers         all workers, the last made first; none   under the lock; read without
+ *                   is removed
  *   running         of a worker                              by the worker
  *     a future          it runs this task
  *     &pool_taking      it takes a task: pool_take()
@@ -784,15 +786,15 @@ static struct pool_taken pool_search(struct fl__thread_worker *w)
 }
 
 /*
- * For a worker that has just found no task. Pauses, if the worker has begun several tasks since it
+ * For a worker that has just found no task. Pauses, if the worker has ended several tasks since it
  * last found none, until the submitter is some tasks ahead: else both use the same cache lines for
  * each task.
  */
 static bool pool_pause_if_caught_up(struct fl__thread_worker *w)
 {
 	enum { TURNS = FL__POOL_TURNS, SEVERAL = 2 };
-	const bool has_kept_up = w->begun - w->found_none > SEVERAL;
-	w->found_none = w->begun;
+	const bool has_kept_up = w->ended - w->found_none > SEVERAL;
+	w->found_none = w->ended;
 	if (has_kept_up)
 		fl__pause(TURNS);
 	return has_kept_up;
@@ -862,12 +864,12 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 	struct fl__stats_task measured;
 	w->run.claim = taken.claim;
 	w->run.future = &block->future;
-	fl__stats_begin(&measured, &w->run, &w->since, w->begun);
-	fl__store_relaxed(&w->begun, w->begun + 1); /* as above */
+	fl__stats_begin(&measured, &w->run, &w->since, w->ended);
 	const int error = fl__run_function(&w->run, &message);
 	fl__stats_end(&measured);
 	if (fl__unlikely(error != 0) && taken.claim == FL__CLAIM_RUN)
 		fl__store_relaxed(&w->failed, w->failed + 1);
+	fl__store_relaxed(&w->ended, w->ended + 1); /* as above */
 	pool_forget(w, block);
 	fl__future_set_end(&block->future, error, message);
 	/* both before the end, which publishes them: a submit after a wait finds the worker free */
@@ -1050,7 +1052,8 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 	const fl_task_type *type = fl__chunk_type_of(block->future.type);
 	w->run.active = false;
 	w->run.future = NULL; /* so that fl__run_ends() does not announce a next task */
-	fl__store_relaxed(&w->failed, w->failed + 1);
+	fl__store_relaxed(&w->failed, w->failed + 1); /* as in pool_run() */
+	fl__store_relaxed(&w->ended, w->ended + 1);
 	ctx->front.scope = NULL;
 	fl__values_leave(ctx, NULL);
 	while (w->blocking > 0)
@@ -1138,7 +1141,7 @@ struct fl__thread_worker *fl__thread_pool_make_worker(struct fl__thread_pool *p)
 	w->pool = p;
 	w->number = p->made++;
 	w->next = p->workers;
-	p->workers = w;
+	fl__store_release(&p->workers, w); /* pairs with pool_count() */
 	return w;
 }
 
@@ -1391,12 +1394,12 @@ __attribute__((cold, no_sanitize("thread"))) static void pool_count(const fl_exe
 	stats->workers_started = p->starts;
 	stats->workers_ended = p->starts - p->threads;
 	stats->stolen = fl__forks_are_linked() ? fl__forks_stolen(&p->forks) : 0;
-	FL__EACH (const struct fl__thread_worker, w, p->workers) {
+	/* pairs with fl__thread_pool_make_worker() */
+	FL__EACH (const struct fl__thread_worker, w, fl__load_acquire(&p->workers)) {
 		/* single numbers; nothing behind the pointer is read */
 		const fl_future *const running = fl__load_relaxed(&w->running);
-		const bool runs = running && running != &pool_taking && running != &pool_between;
-		stats->running += runs;
-		stats->ended += fl__load_relaxed(&w->begun) - runs;
+		stats->running += running && running != &pool_taking && running != &pool_between;
+		stats->ended += fl__load_relaxed(&w->ended);
 		stats->failed += fl__load_relaxed(&w->failed);
 		stats->cancelled += fl__load_relaxed(&w->skipped);
 	}

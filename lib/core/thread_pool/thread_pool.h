@@ -25,11 +25,11 @@ struct fl__thread_worker {
 	fl_future *running; /* or what the worker does instead: see pool_take() and pool_call_worker() */
 	uint32_t called;    /* bool: counted as searching by pool_call_worker() */
 	struct fl__fork_stack *forks;
-	/* tasks that it claimed; those cancelled before; those that ran and failed */
-	size_t begun, skipped, failed;
+	/* its tasks that have ended; those cancelled before; those that ran and failed */
+	size_t ended, skipped, failed;
 	int64_t since; /* fl__stats_arm() */
 	struct fl__task_block_batch freed;
-	size_t found_none; /* `begun` when it last found no task */
+	size_t found_none; /* `ended` when it last found no task */
 	unsigned number;   /* from 0; in the thread's name */
 	unsigned blocking; /* depth of blocking sections; only the worker uses it */
 	/* 0, or, while it dozes, 1 + what it waits for (debug/awaited.h) */
