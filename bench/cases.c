@@ -84,6 +84,7 @@ const bench_case bench_cases[] = {
 	{"exec/parallel_cached", "ns/element", {2}, ALONE, .span_ms = 500},
 	{"exec/parallel_uneven", "ns/row", {2}, ALONE, .span_ms = 500},
 	{"exec/in_flight", "ns/task", {4, 16}, ALONE},
+	{"exec/stats_snapshot_16", "ns/snapshot", {16}, ALONE},
 	{"exec/idle_cpu", "us of CPU/s", {2}, ALONE, .span_ms = 1000},
 	{"exec/result_64", "ns/task", {1}, ALONE},
 	{"exec/result_64kib", "ns/task", {1}, ALONE},

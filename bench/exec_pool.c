@@ -20,13 +20,16 @@ FL_TASK(bench_echo, uint64_t, uint64_t)
 	return 0;
 }
 
-static fl_executor *fairlead_open(unsigned workers, size_t most)
-{
-	fl_executor *e = NULL;
-	if (fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}))
-		bench_fail("fl_thread_executor_create");
-	return e;
-}
+#define OPEN(name, kind)                                                                                               \
+	static fl_executor *name##_open(unsigned workers, size_t most)                                                 \
+	{                                                                                                              \
+		fl_executor *e = NULL;                                                                                 \
+		if (fl_##kind##_executor_create(&e, &(fl_executor_config){.workers = workers}))                        \
+			bench_fail("no executor");                                                                     \
+		return e;                                                                                              \
+	}
+OPEN(fairlead, thread)
+OPEN(process, process)
 
 static fl_future **fairlead_make(size_t n)
 {
@@ -51,12 +54,13 @@ static inline uint64_t fairlead_await(fl_executor *e, fl_future **f)
 POOL_BENCH(fairlead, fl_executor, fl_future *, fairlead_open, fl_executor_free, fairlead_make, free, fairlead_submit,
            fairlead_await)
 
-static fl_executor *process_open(unsigned workers, size_t most)
+static void fairlead_snapshot(bench_thread *t)
 {
-	fl_executor *e = NULL;
-	if (fl_process_executor_create(&e, &(fl_executor_config){.workers = workers}))
-		bench_fail("fl_process_executor_create");
-	return e;
+	const fairlead_state *s = t->state;
+	fl_executor_stats stats;
+	for (uint64_t i = 0; i < t->total; i++)
+		if (fl_executor_get_stats(s->pool, &stats) || stats.n_types != 1)
+			bench_fail("fl_executor_get_stats");
 }
 
 POOL_TASKS(process, fl_executor, fl_future *, process_open, fl_executor_free, fairlead_make, free, fairlead_submit,
@@ -248,6 +252,7 @@ static const fork_runtime pthread_bursts = {
 
 static const bench_row rows[] = {
     POOL_ROWS(fairlead),
+    POOL_ROW("stats_snapshot_16", fairlead, fairlead_snapshot),
     POOL_ROWS(pthread),
     FORK_ROW("burst", "pthread", _burst, BENCH_PEER, &pthread_bursts),
     PROCESS_ROW("tasks_chunk1", submit_get),

@@ -90,7 +90,8 @@ void fl__executor_fini(fl_executor *e)
 	fl__free_to(e->allocator, e->regions);
 	fl__free_to(e->allocator, e->initialize_arg);
 	fl__message_free(e->why_broken);
-	fl__free_to(e->allocator, e->stats.types);
+	for (unsigned i = 0; i < FL_STATS_TYPES; i++)
+		fl__free_to(e->allocator, e->stats.types[i]);
 	fl__task_blocks_free(e->blocks);
 }
 

@@ -10,10 +10,9 @@
  *   sampling     NONE; ONE: the next submit stamps    fl__stats_arm(): to ONE, or to ALL while tasks
  *                its task; ALL: each submit does      are few; fl__stats_stamp(): ONE to NONE, and
  *                                                     ALL to NONE if two submits are close
- *   types        the histograms                       CAS from NULL by the first task that is
- *                                                     measured
- *   type.key     whose they are; the last struct is   CAS from NULL
- *                for all further types
+ *   types        the histograms of each type, found   CAS from NULL by the first task of the
+ *                by its name; the last is for all      type that is measured
+ *                further types
  *   set.epoch    the minute that the set counts       CAS by the first add of that minute, which
  *                                                     zeroes the set
  *
@@ -26,6 +25,8 @@
 #include "executor.h"
 #include <errno.h>
 #include <string.h>
+
+static const char stats_others[] = "other types";
 
 enum { STATS_UNIT = 10, STATS_CLOSE = 20000, STATS_FEW = 50000 /* ns for each task */ };
 
@@ -58,27 +59,25 @@ void fl__stats_stamp(fl_executor *e, fl_future *f)
 /* NULL: out of memory. */
 static struct fl__stats_type *stats_type_of(fl_executor *e, const char *name)
 {
-	struct fl__stats_type *type = fl__load_acquire(&e->stats.types); /* pairs with the CAS */
-	if (!type) {
-		struct fl__stats_type *made = fl__alloc_from(e->allocator, FL_STATS_TYPES, sizeof *type);
-		if (!made)
-			return NULL;
-		if (!fl__cas_acq_rel(&e->stats.types, &type, made)) { /* zeroed; pairs with the load above */
-			fl__free_to(e->allocator, made);
-			return NULL;
+	enum { LAST = FL_STATS_TYPES - 1 };
+	struct fl__stats_type *made = NULL, *type = NULL;
+	name = name ? name : "task";
+	const char *colon = strrchr(name, ':'); /* behind the file of a static task */
+	name = colon ? colon + 1 : name;
+	for (unsigned i = strcmp(name, stats_others) == 0 ? LAST : 0; i < FL_STATS_TYPES; i++) {
+		type = fl__load_acquire(&e->stats.types[i]); /* pairs with the CAS */
+		if (!type) {
+			made = made ? made : fl__alloc_from(e->allocator, 1, sizeof *made);
+			if (!made)
+				return NULL;
+			(void)strncpy(made->name, i == LAST ? stats_others : name, sizeof made->name - 1);
+			if (fl__cas_acq_rel(&e->stats.types[i], &type, made)) /* pairs with the load above */
+				return made;
 		}
-		type = made;
+		if (strncmp(type->name, name, sizeof type->name - 1) == 0)
+			break;
 	}
-	for (const struct fl__stats_type *last = type + FL_STATS_TYPES - 1; type < last; type++) {
-		const char *key = fl__load_relaxed(&type->key);
-		if (!key && fl__cas_relaxed(&type->key, &key, name)) {
-			const char *colon = strrchr(name, ':'); /* behind the file of a static task */
-			(void)strncpy(type->name, colon ? colon + 1 : name, sizeof type->name - 1);
-			return type;
-		}
-		if (key == name)
-			return type;
-	}
+	fl__free_to(e->allocator, made);
 	return type;
 }
 
@@ -156,14 +155,13 @@ static void stats_read_times(fl_stats_times *to, const struct fl__stats_times *t
 
 static void stats_read_types(const fl_executor *e, fl_executor_stats *stats)
 {
-	const struct fl__stats_type *type = fl__load_acquire(&e->stats.types); /* pairs with the CAS */
 	const uint32_t epoch = fl__stats_epoch(fl__sys.now());
-	for (unsigned i = 0; type && i < FL_STATS_TYPES; i++, type++) {
-		const bool is_last = i + 1 == FL_STATS_TYPES;
-		if (!(is_last ? fl__load_relaxed(&type->queued.n) > 0 : fl__load_relaxed(&type->key) != NULL))
+	for (unsigned i = 0; i < FL_STATS_TYPES; i++) {
+		const struct fl__stats_type *type = fl__load_acquire(&e->stats.types[i]); /* pairs with the CAS */
+		if (!type)
 			continue;
 		fl_stats_type *to = &stats->types[stats->n_types++];
-		to->name = is_last ? "other types" : type->name;
+		to->name = type->name;
 		stats_read_times(&to->queued, &type->queued, epoch);
 		stats_read_times(&to->ran, &type->ran, epoch);
 	}

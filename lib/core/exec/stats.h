@@ -31,8 +31,7 @@ struct fl__stats_times {
 };
 
 struct fl__stats_type {
-	const char *key; /* the name, compared as a pointer: the type may be gone. NULL: not used */
-	char name[48];
+	char name[48]; /* a copy: the type may be gone */
 	struct fl__stats_times queued, ran;
 };
 
@@ -44,7 +43,7 @@ struct fl__stats {
 	size_t begun;  /* by fl__run_task(), as `since` */
 	int64_t since; /* when the last EVERY-th task began */
 	int64_t stamped;
-	struct fl__stats_type *types; /* FL_STATS_TYPES; NULL: not yet */
+	struct fl__stats_type *types[FL_STATS_TYPES]; /* NULL: not yet used */
 };
 
 struct fl__stats_task {

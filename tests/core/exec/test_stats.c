@@ -177,9 +177,32 @@ FL_TEST(stats_know_16_types)
 	assert_int_equal(stats.types[15].queued.n, 4);
 }
 
+/* By the name as shown, wherever it is in memory; a type may have none. */
+FL_TEST(stats_tell_types_by_their_names)
+{
+	FL_FAULTS();
+	stats_stop_clock();
+	FL_SCOPED(fl_executor) *e = sequential();
+	const int64_t ns = FL_US(100);
+	const char *names[] = {"a.c:same", "b.c:same", NULL, "other types", "gone", "late"};
+	const char *shown[] = {"same", "task", "gone", "late", "other types"};
+	FL_EACH (i, names) {
+		char name[20];
+		fl_task_type type = stats_last;
+		type.name = names[i] ? strcpy(name, names[i]) : NULL;
+		FL_OK(fl_submit(e, &type, &ns, NULL));
+	}
+	const fl_executor_stats stats = stats_of(e);
+	assert_int_equal(stats.n_types, 5);
+	FL_EACH (i, shown) {
+		assert_string_equal(stats.types[i].name, shown[i]);
+		assert_int_equal(stats.types[i].ran.n, i == 0 ? 2 : 1);
+	}
+}
+
 static void *stats_no_large_memory(size_t size)
 {
-	return size < sizeof(struct fl__stats_type) * FL_STATS_TYPES ? fl_test_real_sys.alloc(size) : NULL;
+	return size < sizeof(struct fl__stats_type) ? fl_test_real_sys.alloc(size) : NULL;
 }
 
 FL_TEST(stats_without_memory_have_no_times)
@@ -187,13 +210,14 @@ FL_TEST(stats_without_memory_have_no_times)
 	FL_FAULTS();
 	stats_stop_clock();
 	FL_SCOPED(fl_executor) *e = sequential();
+	stats_run(e, FL_US(100), 1);
 	fl__sys.alloc = stats_no_large_memory;
-	stats_run(e, FL_US(100), 1);
-	assert_int_equal(stats_of(e).ended, 1);
-	assert_int_equal(stats_of(e).n_types, 0);
+	FL_OK(pool_nothing_submit(e, NULL));
+	assert_int_equal(stats_of(e).ended, 2);
+	assert_int_equal(stats_of(e).n_types, 1);
 	fl__sys.alloc = fl_test_real_sys.alloc;
-	stats_run(e, FL_US(100), 1);
-	assert_int_equal(stats_ran(e).n, 1);
+	FL_OK(pool_nothing_submit(e, NULL));
+	assert_int_equal(stats_of(e).types[1].ran.n, 1);
 }
 
 FL_TEST(stats_measure_the_queue_of_threads)
@@ -218,6 +242,32 @@ FL_TEST(stats_measure_the_queue_of_threads)
 	assert_true(queued > FL_S(3) - 1024 && queued < FL_S(3) + 1024);
 	assert_int_equal(stats.types[0].ran.max, FL_S(3) + FL_US(60));
 	fl__store_relaxed(&stats_tick, FL_US(1)); /* spins of the worker end by the clock */
+}
+
+static fl_executor *stats_asked;
+static size_t stats_most_ended;
+
+/* A worker reads the clock between the claim of a task and its run. */
+static int64_t stats_now_asks(void)
+{
+	fl_executor_stats stats = {0};
+	if (fl__load_acquire(&stats_asked))
+		stats_asked->ops->count(stats_asked, &stats);
+	if (stats.ended > fl__load_relaxed(&stats_most_ended))
+		fl__store_relaxed(&stats_most_ended, stats.ended);
+	return fl_test_real_sys.now();
+}
+
+FL_TEST(stats_count_a_task_at_its_end)
+{
+	FL_FAULTS();
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	fl__store_release(&stats_asked, e);
+	fl__sys.now = stats_now_asks;
+	FL_OK(fl_test_run_task(e, &pool_nothing, NULL, NULL));
+	fl__store_release(&stats_asked, NULL);
+	assert_int_equal(stats_of(e).types[0].ran.n, 1); /* so the clock was read in between */
+	assert_in_range(stats_most_ended, 0, 1);
 }
 
 FL_TEST(stats_of_a_loop)
