@@ -24,9 +24,7 @@ typedef struct lock_data {
 static inline void lock_teardown(void *state, uint64_t total)
 {
 	lock_data *data = state;
-	uint64_t wanted = data->done > 0 ? data->done : total;
-	if (data->count != wanted)
-		bench_fail("a lock counted %llu of %llu", (unsigned long long)data->count, (unsigned long long)wanted);
+	bench_counted("a lock", data->count, data->done > 0 ? data->done : total);
 	free(state);
 }
 
@@ -157,9 +155,7 @@ enum { HANDOFF_LOCKS = 3 };
 		uint64_t count = 0;                                                                                    \
 		for (int i = 0; i < HANDOFF_LOCKS; i++)                                                                \
 			count += s->links[i].count;                                                                    \
-		if (count != 2 * total)                                                                                \
-			bench_fail("handed over %llu times of %llu", (unsigned long long)count,                        \
-			           (unsigned long long)(2 * total));                                                   \
+		bench_counted("handed over", count, 2 * total);                                                        \
 		pthread_barrier_destroy(&s->begin);                                                                    \
 		free(s);                                                                                               \
 	}

@@ -51,9 +51,7 @@
 		impl##_locked *s = state;                                                                              \
 		if (s->partner)                                                                                        \
 			bench_partner_end(s->partner);                                                                 \
-		if (s->count != total)                                                                                 \
-			bench_fail("%s counted %llu of %llu", #impl, (unsigned long long)s->count,                     \
-			           (unsigned long long)total);                                                         \
+		bench_counted(#impl, s->count, total);                                                                 \
 		bench_unshare(s, sizeof *s);                                                                           \
 	}
 

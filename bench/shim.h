@@ -164,6 +164,9 @@ __attribute__((noreturn, format(printf, 1, 2))) void bench_fail(const char *form
 /* Likewise unless `good`, with errno. */
 void bench_must(bool good, const char *what);
 
+/* Likewise unless all were counted. */
+void bench_counted(const char *what, uint64_t counted, uint64_t of);
+
 /*
  * Keeps the calling thread on one of the CPUs that it may use. Returns all of them, for
  * sched_setaffinity().

@@ -20,9 +20,7 @@ typedef struct turn_data {
 static inline void turn_teardown(void *state, uint64_t total)
 {
 	turn_data *data = (turn_data *)state;
-	if (data->count != 2 * total)
-		bench_fail("counted %llu turns of %llu", (unsigned long long)data->count,
-		           (unsigned long long)(2 * total));
+	bench_counted("turns", data->count, 2 * total);
 	free(state);
 }
 

@@ -2,6 +2,7 @@
 #include "shim.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,6 +51,12 @@ void bench_must(bool good, const char *what)
 {
 	if (!good)
 		bench_fail("%s: %s", what, strerror(errno));
+}
+
+void bench_counted(const char *what, uint64_t counted, uint64_t of)
+{
+	if (counted != of)
+		bench_fail("%s: %" PRIu64 " of %" PRIu64, what, counted, of);
 }
 
 cpu_set_t bench_pin(int index)

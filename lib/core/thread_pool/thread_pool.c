@@ -1051,7 +1051,7 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 	struct fl__task_block *block = fl__task_block_of(w->run.future);
 	const fl_task_type *type = fl__chunk_type_of(block->future.type);
 	w->run.active = false;
-	w->run.future = NULL; /* so that fl__run_ends() does not announce a next task */
+	w->run.future = NULL;                         /* so that fl__run_ends() does not announce a next task */
 	fl__store_relaxed(&w->failed, w->failed + 1); /* as in pool_run() */
 	fl__store_relaxed(&w->ended, w->ended + 1);
 	ctx->front.scope = NULL;
