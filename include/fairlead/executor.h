@@ -3,6 +3,7 @@
 #define FAIRLEAD_EXECUTOR_H
 
 #include <errno.h>
+#include <fairlead/bytes.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/error.h>
@@ -383,6 +384,13 @@ typedef struct fl_executor_stats {
  *   -ENOTSUP  tasks run in other processes
  */
 FL_API FL_MUST_CHECK int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats);
+
+/*
+ * Appends the counts of all executors of this process as a text for Prometheus, in ASCII. A label
+ * `number` is an executor's place in the order of creation. Returns 0, -ENOMEM, -E2BIG; after an
+ * error `*text` is as before.
+ */
+FL_API FL_MUST_CHECK int fl_stats_text(fl_bytes *text);
 
 /* The executor of the task that the calling context runs; NULL outside of tasks. */
 FL_API fl_executor *fl_executor_current(void);

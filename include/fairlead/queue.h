@@ -218,6 +218,15 @@ FL_API size_t fl_queue_length(fl_queue *q);
  */
 FL_API size_t fl_queue_capacity(const fl_queue *q);
 
+typedef struct fl_queue_stats {
+	size_t length, capacity;           /* as fl_queue_length(), fl_queue_capacity() */
+	size_t waits_to_put, waits_to_get; /* calls, and cases of fl_select(), that slept */
+	size_t refusals;                   /* puts that returned -EAGAIN, or -ETIMEDOUT */
+} fl_queue_stats;
+
+/* Stores the counts of `q` since its creation, which are of different moments. */
+FL_API void fl_queue_get_stats(fl_queue *q, fl_queue_stats *stats);
+
 /* Whether `q` is closed. */
 FL_API bool fl_queue_is_closed(fl_queue *q);
 

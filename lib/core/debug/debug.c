@@ -266,7 +266,6 @@ const struct fl__debug_hooks fl__debug_hooks = {
     .join = fl__debug_join_on,
     .sleep = fl__debug_sleep_on,
     .deadline = fl__debug_deadline_on,
-    .executor = fl__debug_executor_on,
 };
 
 static void debug_dump_to_stderr(int signal)

@@ -36,7 +36,7 @@ FL__DEBUG_WORD fl__debug_readers; /* the most readers of fl_rwlock, or 0 */
 /* An old value does no harm. Not atomic: compilers would emit a separate load. */
 static inline uint32_t fl__debug_word(const uint32_t *word)
 {
-#ifdef FL__TSAN
+#if defined(FL__TSAN) || defined(FL__LABORATORY)
 	return fl__load_relaxed(word);
 #else
 	return *word;
@@ -88,7 +88,6 @@ struct fl__debug_hooks {
 	void (*join)(uint64_t context, bool timed);
 	void (*sleep)(const struct fl__wait *wait, int64_t deadline);
 	void (*deadline)(int64_t deadline);
-	void (*executor)(struct fl_executor *e, bool begins);
 };
 /* Hidden: not the table of another copy of the library. */
 extern const struct fl__debug_hooks fl__debug_hooks __attribute__((weak, visibility("hidden")));
@@ -205,9 +204,14 @@ static inline void fl__debug_deadline(int64_t deadline)
 		fl__debug_hooks.deadline(deadline);
 }
 
-/* Called when an executor can take tasks, and before it ends; also while debugging is off. */
+/*
+ * Lists an executor that can take tasks, and removes it before it ends, also while debugging is
+ * off. Weak: linked for the dump and fl_stats_text().
+ */
+__attribute__((weak, visibility("hidden"))) void fl__debug_executor_on(struct fl_executor *e, bool begins);
+
 static inline void fl__debug_executor(struct fl_executor *e, bool begins)
 {
-	if (fl__debug_is_linked())
-		fl__debug_hooks.executor(e, begins);
+	if (fl__debug_executor_on)
+		fl__debug_executor_on(e, begins);
 }

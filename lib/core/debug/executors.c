@@ -1,18 +1,56 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The list of all executors, for the dump. The table's lock, usable after a fork, guards it. */
+/*
+ * The list of all executors, for the dump and fl_stats_text(), and the lock that guards the list and
+ * the table (table.h).
+ */
 #include "../base/list.h"
+#include "../base/sys.h"
 #include "../exec/executor.h"
+#include "../wait/lock.h"
 #include "table.h"
 
 static fl_executor *executors_first;
+static uint64_t executors_made;
+static uint32_t executors_lock;
+
+void fl__debug_unlock(void)
+{
+	fl__unlock(&executors_lock);
+}
+
+void fl__debug_relock(void)
+{
+	fl__lock(&executors_lock);
+}
+
+bool fl__debug_try_enter(void)
+{
+	enum { ATTEMPTS = 1000 };
+	for (int i = 0; i < ATTEMPTS; i++) {
+		if (fl__try_lock(&executors_lock))
+			return true;
+		fl__sys.relax();
+	}
+	return false;
+}
+
+/*
+ * A forked child keeps the table: locks of threads that it does not have stay locked. Other
+ * handlers lock mutexes that this table records, so this one, registered first
+ * (FL__AT_START_FIRST), runs last before a fork.
+ */
+FL__AT_FORK(FL__AT_START_FIRST, fl__debug_relock, fl__debug_unlock, fl__debug_unlock)
 
 void fl__debug_executor_on(fl_executor *e, bool begins)
 {
 	fl__debug_relock();
-	if (begins)
+	if (begins) {
+		e->number = ++executors_made;
 		FL__LIST_ADD_BY(next_listed, listed, &executors_first, e);
-	else
+	} else if (e->listed) {
 		FL__LIST_REMOVE_BY(next_listed, listed, e);
+		e->listed = NULL;
+	}
 	fl__debug_unlock();
 }
 

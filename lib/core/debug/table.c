@@ -3,7 +3,6 @@
 #include "../base/list.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "../wait/lock.h"
 #include <string.h>
 
 enum { TABLE_CHUNK_SLOTS = 32 };
@@ -13,8 +12,8 @@ struct table_chunk {
 	union fl__table_slot slots[TABLE_CHUNK_SLOTS];
 };
 
-static uint32_t table_lock;
-static struct table_chunk *table_chunks; /* table_lock guards this and all that follows */
+/* The table's lock guards all of these. */
+static struct table_chunk *table_chunks;
 static union fl__table_slot *table_free_slots;
 static size_t table_n_free;
 static struct fl__holder *table_holders[FL__DEBUG_BUCKETS];
@@ -54,13 +53,13 @@ static void table_add_chunk(struct table_chunk *chunk)
 /* Locks the table with at least `slots` free slots. False: out of memory, not locked. */
 static bool table_lock_with_slots(size_t slots)
 {
-	fl__lock(&table_lock);
+	fl__debug_relock();
 	while (table_n_free < slots) {
-		fl__unlock(&table_lock);
+		fl__debug_unlock();
 		struct table_chunk *chunk = fl__alloc(1, sizeof *chunk);
 		if (!chunk)
 			return false;
-		fl__lock(&table_lock);
+		fl__debug_relock();
 		table_add_chunk(chunk);
 	}
 	return true;
@@ -89,16 +88,6 @@ bool fl__debug_enter(size_t slots)
 	return false;
 }
 
-void fl__debug_unlock(void)
-{
-	fl__unlock(&table_lock);
-}
-
-void fl__debug_relock(void)
-{
-	fl__lock(&table_lock);
-}
-
 void fl__debug_done(void)
 {
 	fl__ctx_get()->debugging = false;
@@ -108,17 +97,6 @@ void fl__debug_leave(void)
 {
 	fl__debug_unlock();
 	fl__debug_done();
-}
-
-bool fl__debug_try_enter(void)
-{
-	enum { ATTEMPTS = 1000 };
-	for (int i = 0; i < ATTEMPTS; i++) {
-		if (fl__try_lock(&table_lock))
-			return true;
-		fl__sys.relax();
-	}
-	return false;
 }
 
 struct fl__holder *fl__holder_find(uint64_t id)
@@ -219,18 +197,11 @@ static void table_clear(void)
 
 void fl__table_forget(void)
 {
-	fl__lock(&table_lock);
+	fl__debug_relock();
 	struct table_chunk *all = table_chunks;
 	if (all) /* without a chunk there was never a slot */
 		table_clear();
-	fl__unlock(&table_lock);
+	fl__debug_unlock();
 	FL__EACH_SAFE (struct table_chunk, chunk, all)
 		fl__free(chunk);
 }
-
-/*
- * A forked child keeps the table: locks of threads that it does not have stay locked. Other
- * handlers lock mutexes that this table records, so this one, registered first
- * (FL__AT_START_FIRST), runs last before a fork.
- */
-FL__AT_FORK(FL__AT_START_FIRST, fl__debug_relock, fl__debug_unlock, fl__debug_unlock)

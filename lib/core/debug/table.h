@@ -193,8 +193,6 @@ void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline);
 
 /* executors.c: the list of all executors. */
 
-void fl__debug_executor_on(struct fl_executor *e, bool begins);
-
 /* The n-th executor; NULL: none. Under the table's lock. */
 struct fl_executor *fl__debug_executor_nth(size_t n);
 

@@ -592,6 +592,7 @@ void fl_executor_free(fl_executor *e)
 		fl__task_blocks_shut(e->blocks);
 		executor_drop_initialize_arg(e);
 	}
+	fl__debug_executor(e, false); /* the rest of its end is not seen */
 	e->ops->destroy(e);
 }
 

@@ -178,6 +178,7 @@ struct fl_executor {
 	unsigned n_regions;
 	char name[24];                      /* of the config */
 	fl_executor *next_listed, **listed; /* the list of all executors: debug/executors.c */
+	uint64_t number;                    /* in the order of creation, from 1; 0: that is not linked */
 	struct fl__permits permits;
 	/* submits on the submitter's stack are refused below this address; 0: no limit */
 	uintptr_t stack_low;

@@ -206,9 +206,12 @@ bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *n
 		return q->backend->enqueue(q, side, node);
 	FL__LOT(lot, fl__queue_wait_key(q, side));
 	const bool marked = q->backend->mark(q->state, side);
-	if (marked)
-		fl__lot_insert(&lot, node, baton ? fl__lot_first(&lot) : NULL);
-	return marked;
+	if (!marked)
+		return false;
+	fl__lot_insert(&lot, node, baton ? fl__lot_first(&lot) : NULL);
+	if (!baton && !node->observer)
+		fl__queue_count_wait(q, side);
+	return true;
 }
 
 struct queue_poll {
@@ -290,6 +293,14 @@ static int queue_wait_and_call(fl_queue *q, struct fl__queue_call *call, int64_t
 	return rc == -EAGAIN ? waited : rc;
 }
 
+/* Of a producer's call. */
+static int queue_count_refusal(fl_queue *q, int rc)
+{
+	if (rc == -EAGAIN || rc == -ETIMEDOUT)
+		fl__add_relaxed(&q->refusals, 1); /* for statistics */
+	return rc;
+}
+
 /* Static functions that may wait begin with fl__, so that reports show their callers (report.c). */
 
 /*
@@ -312,7 +323,7 @@ static int fl__queue_call_until(fl_queue *q, struct fl__queue_call *call, int64_
 	fl__debug_wait_begin(&op, q, call->side == FL__CONSUMERS ? FL__DEBUG_GET : FL__DEBUG_PUT);
 	rc = queue_wait_and_call(q, call, deadline, cancel);
 	fl__debug_wait_end(&op);
-	return rc;
+	return call->side == FL__PRODUCERS ? queue_count_refusal(q, rc) : rc;
 }
 
 static inline int queue_put_once(fl_queue *q, const void *item)
@@ -337,9 +348,15 @@ static struct fl__queue_call queue_call(const void *from, void *to, size_t n)
 	return (struct fl__queue_call){.side = to ? FL__CONSUMERS : FL__PRODUCERS, .from = from, .to = to, .n = n};
 }
 
-FL__SLOW_PATH static int queue_try_slow(fl_queue *q, const void *from, void *to)
+FL__SLOW_PATH static int queue_try_put_slow(fl_queue *q, const void *item, int rc)
 {
-	struct fl__queue_call call = queue_call(from, to, 1);
+	struct fl__queue_call call = queue_call(item, NULL, 1);
+	return queue_count_refusal(q, rc == -EBUSY ? fl__queue_call_now(q, &call) : rc);
+}
+
+FL__SLOW_PATH static int queue_try_get_slow(fl_queue *q, void *item)
+{
+	struct fl__queue_call call = queue_call(NULL, item, 1);
 	return fl__queue_call_now(q, &call);
 }
 
@@ -353,7 +370,7 @@ FL__SLOW_PATH static int fl__queue_slow(fl_queue *q, const void *from, void *to,
 int fl_queue_try_put(fl_queue *q, const void *item)
 {
 	const int rc = queue_put_once(q, item);
-	return fl__unlikely(rc == -EBUSY) ? queue_try_slow(q, item, NULL) : rc;
+	return fl__unlikely(rc == -EBUSY || rc == -EAGAIN) ? queue_try_put_slow(q, item, rc) : rc;
 }
 
 int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel)
@@ -365,7 +382,7 @@ int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cance
 size_t fl_queue_try_put_many(fl_queue *q, const void *items, size_t n)
 {
 	struct fl__queue_call call = queue_call(items, NULL, n);
-	return n > 0 && fl__queue_call_now(q, &call) == 0 ? call.count : 0;
+	return n > 0 && queue_count_refusal(q, fl__queue_call_now(q, &call)) == 0 ? call.count : 0;
 }
 
 int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
@@ -400,7 +417,7 @@ static inline int queue_get_once(fl_queue *q, void *item)
 int fl_queue_try_get(fl_queue *q, void *item)
 {
 	const int rc = queue_get_once(q, item);
-	return fl__unlikely(rc == -EBUSY) ? queue_try_slow(q, NULL, item) : rc;
+	return fl__unlikely(rc == -EBUSY) ? queue_try_get_slow(q, item) : rc;
 }
 
 int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel)
@@ -567,6 +584,17 @@ size_t fl_queue_length(fl_queue *q)
 size_t fl_queue_capacity(const fl_queue *q)
 {
 	return q->capacity;
+}
+
+void fl_queue_get_stats(fl_queue *q, fl_queue_stats *stats)
+{
+	*stats = (fl_queue_stats){
+	    .length = fl_queue_length(q),
+	    .capacity = q->capacity,
+	    .waits_to_put = fl__load_relaxed(&q->waits[FL__PRODUCERS]), /* figures, as the next */
+	    .waits_to_get = fl__load_relaxed(&q->waits[FL__CONSUMERS]),
+	    .refusals = fl__load_relaxed(&q->refusals),
+	};
 }
 
 bool fl_queue_is_closed(fl_queue *q)

@@ -102,7 +102,8 @@ struct fl_queue {
 	uint32_t inside;               /* contexts in or after a sleep on the queue */
 	/* at creation: a forked child ignores the parent's `inside` */
 	uint32_t forks;
-	char wait_keys[6]; /* fl__queue_wait_key() */
+	char wait_keys[6];         /* fl__queue_wait_key() */
+	size_t waits[2], refusals; /* fl_queue_get_stats(); `waits` changes in a transaction */
 	alignas(max_align_t) unsigned char state[];
 };
 
@@ -117,6 +118,12 @@ _Static_assert(offsetof(struct fl_queue, wait_keys) % 2 == 0, "or the keys of it
 static inline const void *fl__queue_wait_key(const fl_queue *q, int side)
 {
 	return &q->wait_keys[2 * side + 1];
+}
+
+/* Called in a transaction in which a context enqueues itself to wait. */
+static inline void fl__queue_count_wait(fl_queue *q, int side)
+{
+	fl__store_relaxed(&q->waits[side], q->waits[side] + 1); /* for statistics */
 }
 
 static inline struct fl_mpmc *fl__queue_as_mpmc(fl_queue *q)

@@ -174,8 +174,11 @@ static bool rendezvous_enqueue(fl_queue *q, enum fl__queue_side side, struct fl_
 		node->value = node == first ? side : rendezvous_offer(node)->to ? FL__CONSUMERS : FL__PRODUCERS;
 		waits = rendezvous_can(q, &lot, node->value) == -EAGAIN;
 	}
-	for (struct fl__node *node = first; node && waits; node = rendezvous_same_step(node))
+	for (struct fl__node *node = first; node && waits; node = rendezvous_same_step(node)) {
+		if (!node->observer)
+			fl__queue_count_wait(q, (int)node->value);
 		rendezvous_add(&lot, node);
+	}
 	return waits;
 }
 

@@ -1366,7 +1366,7 @@ FL__COLD static void pool_destroy(fl_executor *e)
 		FL_IGNORE(fl_thread_detach(&w->thread));
 		fl__free_to(allocator, w);
 	}
-	fl__executor_fini(e); /* the dump does not see the rest end */
+	fl__executor_fini(e);
 	fl__backlog_fini(&p->backlog, allocator);
 	if (fl__forks_are_linked())
 		fl__forks_fini(&p->forks);

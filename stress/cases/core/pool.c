@@ -292,3 +292,55 @@ FL_STRESS(pool_cancel_recycled, user)
 	FL_ACCEPTABLE(s->cancelled > 0, "some are cancelled");
 	FL_ACCEPTABLE(s->cancelled == 0, "all ran");
 }
+
+/*
+ * A worker asks twice that the next submit stamps its task for the statistics, while two threads
+ * submit. A lost race costs a sample, or closes the short way of submits, but only until the next
+ * such call and submit.
+ */
+struct pool_stats_arm {
+	struct fl__thread_pool *p;
+	int64_t since;
+};
+
+FL_STRESS_SETUP(pool_stats_arm)
+{
+	s->p = pool_of_actors(1, 1);
+	s->since = INT64_MAX; /* tasks are many: one is measured */
+}
+
+FL_STRESS_ACTOR(pool_stats_arm, worker)
+{
+	for (int i = 0; i < 2; i++)
+		fl__stats_arm(&s->p->base, &s->since);
+}
+
+FL_STRESS_ACTOR(pool_stats_arm, one)
+{
+	OK(do_nothing_submit(&s->p->base, NULL));
+}
+
+FL_STRESS_ACTOR(pool_stats_arm, two)
+{
+	OK(do_nothing_submit(&s->p->base, NULL));
+}
+
+FL_STRESS(pool_stats_arm, worker, one, two)
+{
+	fl_executor *e = &s->p->base;
+	FL_SCOPED(fl_future) *f = NULL;
+	const bool closed = e->plain != fl__fork_count, samples = e->stats.sampling != FL__STATS_NONE;
+	s->since = INT64_MAX;
+	fl__stats_arm(e, &s->since);
+	OK(do_nothing_submit(e, &f));
+	const bool stamped = f->error != 0, open = e->plain == fl__fork_count;
+	fl_executor_close(e);
+	serve(s->p, 0);
+	fl_executor_free(e);
+	FL_FORBIDDEN(!stamped, "no task is measured any more");
+	FL_FORBIDDEN(!open, "submits go the long way for ever");
+	FL_ACCEPTABLE(!closed && !samples, "one or two were stamped");
+	FL_ACCEPTABLE(closed && samples, "none was stamped");
+	FL_ACCEPTABLE(!closed && samples, "no submit is asked until the next call");
+	FL_ACCEPTABLE(closed && !samples, "the long way until the next call");
+}

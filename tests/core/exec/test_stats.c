@@ -310,3 +310,62 @@ FL_TEST(stats_count_submits_at_a_full_backlog)
 	assert_int_equal(stats_of(waits).backlog_refusals, 0);
 	let_go(&held);
 }
+
+static void stats_has_line(const fl_bytes *text, const char *line)
+{
+	if (!strstr(text->data, line))
+		fail_msg("no line \"%s\" in:\n%s", line, (const char *)text->data);
+}
+
+/* consumer_stats_text parses one. */
+FL_TEST(stats_text_has_all_executors)
+{
+	FL_FAULTS();
+	stats_stop_clock();
+	FL_SCOPED(fl_bytes) none = {0}, text = {0};
+	FL_OK(fl_stats_text(&none));
+	assert_null(strchr(none.data, '{'));
+	FL_SCOPED(fl_executor) *a = NULL, *b = NULL;
+	const fl_executor_config config = {.name = "a \"b\" \\ \n \xc3\xbc"};
+	FL_OK(fl_sequential_executor_create(&a, &config));
+	FL_OK(fl_sequential_executor_create(&b, &config));
+	stats_run(b, FL_MS(1500), 2);
+	FL_OK(fl_bytes_append(&text, "before\n", 7));
+	FL_OK(fl_stats_text(&text));
+	char line[200];
+#define LABELS "executor=\"a \\\"b\\\" \\\\ \\\\x0a \\\\xc3\\\\xbc\",kind=\"sequential\",number=\"%llu\""
+#define HAS(format, e, ...)                                                                                            \
+	((void)snprintf(line, sizeof line, format, (unsigned long long)(e)->number, ##__VA_ARGS__),                    \
+	 stats_has_line(&text, line))
+	assert_true(strncmp(text.data, "before\n# HELP fairlead_workers_limit ", 37) == 0);
+	stats_has_line(&text, "\n# TYPE fairlead_tasks_ended_total counter\nfairlead_tasks_ended_total{");
+	stats_has_line(&text, "\n# TYPE fairlead_workers gauge\n");
+	HAS("\nfairlead_workers_limit{" LABELS "} 1\n", a);
+	HAS("\nfairlead_tasks_ended_total{" LABELS "} 0\n", a);
+	HAS("\nfairlead_tasks_ended_total{" LABELS "} 2\n", b);
+	HAS("\nfairlead_task_run_seconds{" LABELS ",task=\"stats_last\",quantile=\"1\"} 1.500000000\n", b);
+	HAS("\nfairlead_task_run_seconds_sum{" LABELS ",task=\"stats_last\"} 3.000000000\n", b);
+	HAS("\nfairlead_task_queue_seconds_count{" LABELS ",task=\"stats_last\"} 2\n", b);
+	assert_int_equal(b->number, a->number + 1);
+	fl_executor_free(b);
+	b = NULL;
+	fl_bytes_free(&text);
+	FL_OK(fl_stats_text(&text));
+	assert_null(strstr(text.data, "stats_last"));
+}
+
+FL_TEST(stats_text_is_whole_or_none)
+{
+	FL_SCOPED(fl_executor) *a = sequential(), *b = sequential();
+	FL_SCOPED(fl_bytes) text = {0};
+	const long live = seam_live_allocs();
+	int rc = -ENOMEM;
+	for (unsigned skip = 0; rc != 0; skip++) {
+		assert_int_equal(text.size, 0);
+		assert_int_equal(seam_live_allocs(), live);
+		seam_fail_allocs(skip, 1);
+		rc = fl_stats_text(&text);
+		if (seam_heal() == 0)
+			assert_int_equal(rc, -ENOMEM);
+	}
+}
