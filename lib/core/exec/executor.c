@@ -76,7 +76,7 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 	e->bytes_max = config->bytes_max ? config->bytes_max : FL_TASK_SIZE_MAX;
 	e->has_short_way = !of.remote && e->permits.bound == 0;
 	e->fork_count = fork_count;
-	e->stats.sampling = fl__stats_are_linked() ? FL__STATS_ALL : FL__STATS_NONE;
+	e->stats.skip = fl__stats_are_linked() ? 0 : FL__STATS_OFF;
 	e->plain = e->has_short_way && !fl__stats_are_linked() ? fork_count : UINT32_MAX;
 	fl__signals_of_thread(&e->signals);
 	(void)snprintf(e->name, sizeof e->name, "%s", config->name ? config->name : "worker");

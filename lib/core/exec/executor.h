@@ -374,21 +374,29 @@ struct fl__run {
 	void *helper;
 };
 
+/* Counts `n` submits that are not stamped. Approximate. */
+static inline bool fl__stats_skip(fl_executor *e, int32_t n)
+{
+	const int32_t skip = fl__load_relaxed(&e->stats.skip);
+	if (skip > 0 && skip < FL__STATS_OFF)
+		fl__store_relaxed(&e->stats.skip, skip - n);
+	return skip > 0;
+}
+
 static inline void fl__stats_begin_submit(fl_executor *e, fl_future *f)
 {
-	if (fl__unlikely(fl__load_relaxed(&e->stats.sampling) != FL__STATS_NONE))
+	if (!fl__stats_skip(e, 1))
 		fl__stats_stamp(e, f);
 }
 
 /* `begun`: how many tasks were begun before. The task is claimed, and has not ended. */
-static inline void fl__stats_begin(struct fl__stats_task *measured, const struct fl__run *run, int64_t *since,
-                                   size_t begun)
+static inline void fl__stats_begin(struct fl__stats_task *measured, const struct fl__run *run,
+                                   struct fl__stats_context *context, size_t begun)
 {
 	measured->type = NULL;
-	if (fl__stats_are_linked() && fl__unlikely((begun + 1) % FL__STATS_EVERY == 0))
-		fl__stats_arm(run->executor, since);
-	if (fl__unlikely(run->future->error != 0) && run->claim == FL__CLAIM_RUN)
-		fl__stats_measure(measured, run->executor, run->future);
+	if (fl__stats_are_linked() && run->claim == FL__CLAIM_RUN &&
+	    fl__unlikely(run->future->error != 0 || begun >= fl__load_relaxed(&context->next)))
+		fl__stats_measure(measured, run->executor, run->future, context, begun);
 }
 
 /* The calling context may then run tasks of `e` inline. */

@@ -201,9 +201,8 @@ inline void fl__run_task(struct fl__run *run)
 	char *message;
 	fl_executor *e = run->executor;
 	struct fl__stats_task measured;
-	const size_t begun = fl__load_relaxed(&e->stats.begun);
-	fl__store_relaxed(&e->stats.begun, begun + 1); /* approximate */
-	fl__stats_begin(&measured, run, &e->stats.since, begun);
+	const size_t begun = fl__add_relaxed(&e->stats.begun, run->claim == FL__CLAIM_RUN); /* for statistics */
+	fl__stats_begin(&measured, run, &e->stats.frame, begun);
 	const int error = fl__run_function(run, &message);
 	fl__stats_end(&measured);
 	fl__future_finish(run->future, error, message);

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures tasks. Until its end a task's future.error is its stamp: bit 0 if the task stands for
- * EVERY tasks, and the time of its submit in units of 1,024 ns, modulo 36 minutes. 0: the task is
- * not measured.
+ * Measures tasks. Until its end a task's future.error is its stamp: the time of its submit, as
+ * fl__stats_time(). 0: the task has none.
+ *
+ * While submits are few, or come in bursts of at most BURST, each stamps its task. So measuring costs
+ * a thread less than 1 % of its time. Else a submit stamps its task when a context that runs tasks
+ * has begun some EVERY of them since the last stamped one, or when so many submits have gone the long
+ * way; a refill of a free list counts as several, as tasks may be submitted long before they begin.
+ * The distance varies with the clock, so that tasks that take turns are all measured. A measured task
+ * stands for all that its context has begun since the last one. So the sum is that of all tasks.
  *
  *   word         meaning                              written by
- *   e->plain     the short way of fl_submit() is      stats_set_sampling(): fork_count opens it,
+ *   e->plain     the short way of fl_submit() is      stats_open(): fork_count opens it,
  *                open                                 UINT32_MAX closes it
- *   sampling     NONE; ONE: the next submit stamps    fl__stats_arm(): to ONE, or to ALL while tasks
- *                its task; ALL: each submit does      are few; fl__stats_stamp(): ONE to NONE, and
- *                                                     ALL to NONE if two submits are close
+ *   skip         submits of the long way until one    fl__stats_arm(): 0; fl__stats_stamp(); each
+ *                stamps its task                      submit of the long way, and each refill
+ *   calm         see stats_is_calm()                  fl__stats_stamp()
  *   types        the histograms of each type, found   CAS from NULL by the first task of the
  *                by its name; the last is for all      type that is measured
  *                further types
@@ -17,8 +23,8 @@
  *                                                     zeroes the set
  *
  * All accesses are relaxed, except to `types`: figures order nothing. A lost race costs a sample:
- * `plain` may be open while `sampling` is ONE, until the next arm; two adds may miss each other, and
- * adds may be lost while a set is zeroed.
+ * `plain` may be open while `skip` is 0, or closed while it is not, until the next arm, or the next
+ * stamp; two adds may miss each other, and adds may be lost while a set is zeroed.
  */
 #include "stats.h"
 #include "../base/sys.h"
@@ -28,32 +34,43 @@
 
 static const char stats_others[] = "other types";
 
-enum { STATS_UNIT = 10, STATS_CLOSE = 20000, STATS_FEW = 50000 /* ns for each task */ };
+enum { STATS_CALM = 20000 /* ns for each stamp */, STATS_BURST = 64 };
 
-static void stats_set_sampling(fl_executor *e, uint32_t sampling)
+static void stats_open(fl_executor *e, bool open)
 {
-	const bool open = sampling == FL__STATS_NONE && e->has_short_way;
-	fl__store_relaxed(&e->stats.sampling, sampling);
-	fl__store_relaxed(&e->plain, open ? e->fork_count : UINT32_MAX);
+	fl__store_relaxed(&e->plain, open && e->has_short_way ? e->fork_count : UINT32_MAX);
 }
 
-FL__COLD void fl__stats_arm(fl_executor *e, int64_t *since)
+void fl__stats_arm(fl_executor *e)
 {
-	const int64_t now = fl__sys.now(), before = fl__load_relaxed(since);
-	fl__store_relaxed(since, now);
-	stats_set_sampling(e, now - before < FL__STATS_EVERY * STATS_FEW ? FL__STATS_ONE : FL__STATS_ALL);
+	fl__store_relaxed(&e->stats.skip, 0);
+	stats_open(e, false);
+}
+
+/* A leaky bucket, of BURST stamps. */
+static bool stats_is_calm(struct fl__stats *stats, int64_t now)
+{
+	const int64_t before = fl__load_relaxed(&stats->calm), least = now - STATS_BURST * STATS_CALM;
+	const int64_t calm = (before > least ? before : least) + STATS_CALM;
+	fl__store_relaxed(&stats->calm, calm);
+	return calm <= now;
+}
+
+/* From half of EVERY to one and a half. */
+static int32_t stats_distance(int64_t now)
+{
+	const uint64_t mixed = (uint64_t)now * 0x9e3779b97f4a7c15u;
+	return FL__STATS_EVERY / 2 + (int32_t)((mixed >> 32) % FL__STATS_EVERY);
 }
 
 void fl__stats_stamp(fl_executor *e, fl_future *f)
 {
-	const uint32_t sampling = fl__load_relaxed(&e->stats.sampling);
-	if (sampling == FL__STATS_NONE)
-		return;
 	const int64_t now = fl__sys.now();
-	if (sampling == FL__STATS_ONE || now - fl__load_relaxed(&e->stats.stamped) < STATS_CLOSE)
-		stats_set_sampling(e, FL__STATS_NONE);
-	fl__store_relaxed(&e->stats.stamped, now);
-	f->error = (int)((uint32_t)(now >> STATS_UNIT << 1) | (sampling == FL__STATS_ONE));
+	if (!stats_is_calm(&e->stats, now)) {
+		fl__store_relaxed(&e->stats.skip, stats_distance(now));
+		stats_open(e, true);
+	}
+	f->error = (int)(fl__stats_time(now) | 1);
 }
 
 /* NULL: out of memory. */
@@ -81,7 +98,7 @@ static struct fl__stats_type *stats_type_of(fl_executor *e, const char *name)
 	return type;
 }
 
-static void stats_add(struct fl__stats_times *t, int64_t ns, uint32_t weight, int64_t now)
+static void stats_add(struct fl__stats_times *t, int64_t ns, size_t weight, int64_t now)
 {
 	const uint32_t epoch = fl__stats_epoch(now);
 	struct fl__stats_set *set = &t->sets[epoch % 2];
@@ -95,22 +112,43 @@ static void stats_add(struct fl__stats_times *t, int64_t ns, uint32_t weight, in
 	const unsigned log = 63 - (unsigned)__builtin_clzll((uint64_t)ns | 1 << FL__STATS_LEAST);
 	const unsigned bucket =
 	    ns >> FL__STATS_LEAST == 0 ? 0 : 1 + 4 * (log - FL__STATS_LEAST) + (unsigned)(ns >> (log - 2) & 3);
-	fl__add_relaxed(&set->counts[bucket < FL__STATS_BUCKETS ? bucket : FL__STATS_BUCKETS - 1], weight);
-	fl__add_relaxed(&t->n, weight);
+	fl__add_relaxed(&set->counts[bucket < FL__STATS_BUCKETS ? bucket : FL__STATS_BUCKETS - 1], (uint32_t)weight);
+	fl__add_relaxed(&t->n, (uint64_t)weight);
 	fl__add_relaxed(&t->sum, (uint64_t)ns * weight);
 	if (ns > fl__load_relaxed(&set->max))
 		fl__store_relaxed(&set->max, ns);
 }
 
-FL__COLD void fl__stats_measure(struct fl__stats_task *measured, fl_executor *e, const fl_future *f)
+/* How many tasks the one after `begun` stands for, none if another context was faster. */
+static size_t stats_weigh(size_t *measured, size_t begun)
 {
+	const size_t before = fl__load_relaxed(measured);
+	if (begun < before)
+		return 0;
+	fl__store_relaxed(measured, begun + 1);
+	return begun + 1 - before;
+}
+
+FL__COLD void fl__stats_measure(struct fl__stats_task *measured, fl_executor *e, const fl_future *f,
+                                struct fl__stats_context *context, size_t begun)
+{
+	enum { STARVED = 4 * FL__STATS_EVERY };
+	const bool stamped = f->error != 0;
+	if (!stamped) {
+		fl__stats_arm(e);
+		fl__store_relaxed(&context->next, begun + FL__STATS_EVERY);
+		if (begun - fl__load_relaxed(&context->ran) < STARVED)
+			return;
+	}
 	const int64_t now = fl__sys.now();
-	const uint32_t stamp = (uint32_t)f->error;
-	const uint32_t waited = (uint32_t)(now >> STATS_UNIT << 1) - (stamp & ~1u);
 	struct fl__stats_type *type = stats_type_of(e, f->type->name);
-	*measured = (struct fl__stats_task){type, now, stamp & 1 ? FL__STATS_EVERY : 1};
-	if (type)
-		stats_add(&type->queued, (int64_t)(waited / 2) << STATS_UNIT, measured->weight, now);
+	if (!type)
+		return;
+	if (stamped) {
+		stats_add(&type->queued, fl__stats_waited(f, now), stats_weigh(&context->queued, begun), now);
+		fl__store_relaxed(&context->next, begun + (size_t)stats_distance(now));
+	}
+	*measured = (struct fl__stats_task){type, now, stats_weigh(&context->ran, begun)};
 }
 
 FL__COLD void fl__stats_measured(const struct fl__stats_task *measured)

@@ -11,13 +11,16 @@
  * task. The context that runs a stamped task measures it. stats.c has the words.
  *
  *     struct fl__stats_task measured;
- *     fl__stats_begin(&measured, run, &since, begun);
+ *     fl__stats_begin(&measured, run, &context, begun);
  *     run the task
  *     fl__stats_end(&measured);
  */
 
-/* While tasks are many, one of EVERY is measured. */
-enum { FL__STATS_EVERY = 64 };
+/* While tasks are many, about one of EVERY is measured. */
+enum { FL__STATS_EVERY = 64, FL__STATS_OFF = INT32_MAX };
+
+/* How many submits a refill of a free list stands for: CHAIN blocks, but half as often. */
+enum { FL__STATS_REFILL = 16 };
 
 enum { FL__STATS_BUCKETS = 134, FL__STATS_EPOCH = 36 /* log2 of ns */, FL__STATS_LEAST = 8 };
 
@@ -35,33 +38,60 @@ struct fl__stats_type {
 	struct fl__stats_times queued, ran;
 };
 
-enum { FL__STATS_NONE, FL__STATS_ONE, FL__STATS_ALL };
+/* A time within 36 minutes, in units of 1,024 ns; bit 0 is free. */
+enum { FL__STATS_UNIT = 10 };
+static inline uint32_t fl__stats_time(int64_t now)
+{
+	return (uint32_t)(now >> FL__STATS_UNIT << 1);
+}
+
+/* Since the stamp of `f`. */
+static inline int64_t fl__stats_waited(const fl_future *f, int64_t now)
+{
+	return (int64_t)((fl__stats_time(now) - ((uint32_t)f->error & ~1u)) / 2) << FL__STATS_UNIT;
+}
+
+/* Of a context that runs tasks: it has begun so many when it ... */
+struct fl__stats_context {
+	size_t next;        /* ... asks for a stamp */
+	size_t queued, ran; /* ... measured last */
+};
+
+/* For a task that does not run, and is counted as begun: measured tasks do not stand for it. */
+static inline void fl__stats_begin_none(struct fl__stats_context *context)
+{
+	context->next++;
+	context->queued++;
+	context->ran++;
+}
 
 /* Of an executor. */
 struct fl__stats {
-	uint32_t sampling;
-	size_t begun;  /* by fl__run_task(), as `since` */
-	int64_t since; /* when the last EVERY-th task began */
-	int64_t stamped;
+	int32_t skip;                                 /* submits of the long way until one stamps */
+	int64_t calm;                                 /* submits before are paid for: stats_is_calm() */
+	size_t begun;                                 /* tasks of fl__run_task() */
+	struct fl__stats_context frame;               /* of all contexts in fl__run_task() */
 	struct fl__stats_type *types[FL_STATS_TYPES]; /* NULL: not yet used */
 };
 
 struct fl__stats_task {
 	struct fl__stats_type *type; /* NULL: the task is not measured */
 	int64_t began;
-	uint32_t weight;
+	size_t weight;
 };
 
 /* Weak: a program without fl_executor_get_stats() does not link their code, and measures nothing. */
 #define FL__STATS_FN __attribute__((weak, visibility("hidden")))
 
-/* Before the submit of a task publishes it. Only while `sampling` is not NONE. */
+/* Before the submit of a task publishes it. Only while `skip` is not above 0. */
 FL__STATS_FN void fl__stats_stamp(fl_executor *e, fl_future *f);
 
-/* Called for one task of EVERY: the next submit stamps its task, or each does. */
-FL__STATS_FN void fl__stats_arm(fl_executor *e, int64_t *since);
+/* Asks that the next submit stamps its task. */
+FL__STATS_FN void fl__stats_arm(fl_executor *e);
 
-FL__STATS_FN void fl__stats_measure(struct fl__stats_task *measured, fl_executor *e, const fl_future *f);
+/* Called for a stamped task, and when `begun` is `next`. */
+FL__STATS_FN void fl__stats_measure(struct fl__stats_task *measured, fl_executor *e, const fl_future *f,
+                                    struct fl__stats_context *context, size_t begun);
 FL__STATS_FN void fl__stats_measured(const struct fl__stats_task *measured);
 
 static inline bool fl__stats_are_linked(void)

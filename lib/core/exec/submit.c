@@ -122,8 +122,10 @@ int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_futu
 	struct fl__task_block *block = NULL;
 	if (fl__likely(ctx && !ctx->front.values && fl__debug_word(&e->plain) == fl__fork_count))
 		block = fl__task_block_new_small(e->blocks, type, ctx);
-	if (fl__unlikely(!block))
+	if (fl__unlikely(!block)) {
+		(void)fl__stats_skip(e, FL__STATS_REFILL - 1);
 		return fl_submit_with(e, type, arg, f, NULL);
+	}
 	submit_copy_small((char *)block + FL__TASK_BLOCK_HEAD, arg, arg_size);
 	fl__future_init(&block->future, &fl__task_block_future_ops, type, f ? 2 : 1, NULL, FL_FOREVER);
 	const int rc = fl__task_block_submit(e, block, FL__PERMIT_NONE);

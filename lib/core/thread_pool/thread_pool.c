@@ -859,12 +859,13 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 			return;
 		}
 		fl__store_relaxed(&w->skipped, w->skipped + 1); /* for statistics */
+		fl__stats_begin_none(&w->stats);
 	}
 	char *message;
 	struct fl__stats_task measured;
 	w->run.claim = taken.claim;
 	w->run.future = &block->future;
-	fl__stats_begin(&measured, &w->run, &w->since, w->ended);
+	fl__stats_begin(&measured, &w->run, &w->stats, w->ended);
 	const int error = fl__run_function(&w->run, &message);
 	fl__stats_end(&measured);
 	if (fl__unlikely(error != 0) && taken.claim == FL__CLAIM_RUN)

@@ -27,7 +27,7 @@ struct fl__thread_worker {
 	struct fl__fork_stack *forks;
 	/* its tasks that have ended; those cancelled before; those that ran and failed */
 	size_t ended, skipped, failed;
-	int64_t since; /* fl__stats_arm() */
+	struct fl__stats_context stats;
 	struct fl__task_block_batch freed;
 	size_t found_none; /* `ended` when it last found no task */
 	unsigned number;   /* from 0; in the thread's name */

@@ -84,21 +84,62 @@ FL_TEST(stats_quantiles_are_upper_bounds)
 	}
 }
 
-FL_TEST(stats_of_fast_tasks_are_of_one_in_64)
+FL_TEST(stats_of_fast_tasks_stand_for_all)
 {
 	FL_FAULTS();
 	stats_stop_clock();
 	FL_SCOPED(fl_executor) *e = sequential();
-	stats_run(e, FL_US(1), 6400);
+	stats_run(e, 100, 6400);
 	const fl_stats_times ran = stats_ran(e);
-	assert_in_range(ran.n, 6400 - 128, 6400 + 64); /* less at first */
-	assert_int_equal(ran.sum, ran.n * FL_US(1));
+	assert_in_range(ran.n, 6400 - FL__STATS_EVERY * 3 / 2, 6400);
+	assert_int_equal(ran.sum, ran.n * 100);
 	assert_int_equal(stats_of(e).ended, 6400);
 	/* each again, when they are rare */
-	stats_run(e, FL_US(60), 64 + 64);
-	const uint64_t before = stats_ran(e).n;
-	stats_run(e, FL_US(60), 10);
-	assert_int_equal(stats_ran(e).n, before + 10);
+	stats_advance(FL_S(1));
+	stats_run(e, FL_US(60), FL__STATS_EVERY);
+	assert_int_equal(stats_ran(e).n, stats_of(e).ended);
+}
+
+/* Also a cycle that divides EVERY. */
+FL_TEST(stats_of_types_in_turn)
+{
+	enum { TURNS = 20000 };
+	FL_FAULTS();
+	stats_stop_clock();
+	FL_SCOPED(fl_executor) *e = sequential();
+	const char *names[] = {"decode", "scale", "encode", "store"};
+	fl_task_type types[4];
+	FL_EACH (i, types) {
+		types[i] = stats_last;
+		types[i].name = names[i];
+	}
+	for (int n = 0; n < TURNS; n++)
+		FL_EACH (i, types)
+			FL_OK(fl_submit(e, &types[i], &(int64_t){101}, NULL));
+	FL_EACH (i, types)
+		assert_in_range(stats_of(e).types[i].ran.n, TURNS * 3 / 4, TURNS * 5 / 4);
+}
+
+/* They begin long after the last submit. */
+FL_TEST(stats_of_bursts)
+{
+	FL_FAULTS();
+	stats_stop_clock();
+	for (size_t n = 50; n <= 5000; n *= 10) {
+		FL_SCOPED(fl_executor) *e = pool_with(1);
+		struct held held = hold_worker(e);
+		for (size_t i = 0; i < n; i++)
+			FL_OK(pool_nothing_submit(e, NULL));
+		FL_OK(pool_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
+		stats_advance(FL_S(1));
+		let_go(&held);
+		FL_WAIT_FOR(stats_of(e).ended == n + 2);
+		const fl_executor_stats stats = stats_of(e);
+		const uint64_t queued = stats.types[1].queued.n, ran = stats.types[1].ran.n;
+		assert_in_range(queued, n < 64 ? n : n - 3 * FL__STATS_EVERY, n);
+		assert_in_range(ran, n < 64 ? n : n - 3 * FL__STATS_EVERY, n);
+		fl__store_relaxed(&stats_tick, FL_US(1)); /* spins of the worker end by the clock */
+	}
 }
 
 /* fl_submit() goes its short way but for the submits that stamp. */
@@ -108,15 +149,17 @@ FL_TEST(stats_leave_the_short_way_open)
 	stats_stop_clock();
 	FL_SCOPED(fl_executor) *e = sequential();
 	assert_int_equal(e->plain, UINT32_MAX);
-	stats_run(e, FL_US(1), 2);
-	assert_int_equal(e->plain, fl__fork_count);
-	stats_run(e, FL_US(1), 62);
-	assert_int_equal(e->plain, UINT32_MAX); /* after a while, of which no more is known */
-	stats_run(e, FL_US(1), 2);
-	assert_int_equal(e->plain, fl__fork_count);
-	stats_run(e, FL_US(1), 62);
+	stats_run(e, 100, FL__STATS_EVERY);
 	assert_int_equal(e->plain, UINT32_MAX);
-	stats_run(e, FL_US(1), 1);
+	stats_run(e, 100, 1);
+	for (int i = 0; i < 10; i++) {
+		int distance = 0;
+		assert_int_equal(e->plain, fl__fork_count);
+		for (; e->plain == fl__fork_count; distance++)
+			stats_run(e, 100, 1);
+		assert_in_range(distance, FL__STATS_EVERY / 2, FL__STATS_EVERY * 3 / 2);
+		stats_run(e, 100, 1);
+	}
 	assert_int_equal(e->plain, fl__fork_count);
 }
 
@@ -217,7 +260,7 @@ FL_TEST(stats_without_memory_have_no_times)
 	assert_int_equal(stats_of(e).n_types, 1);
 	fl__sys.alloc = fl_test_real_sys.alloc;
 	FL_OK(pool_nothing_submit(e, NULL));
-	assert_int_equal(stats_of(e).types[1].ran.n, 1);
+	assert_int_equal(stats_of(e).types[1].ran.n, 2); /* stands for the other, too */
 }
 
 FL_TEST(stats_measure_the_queue_of_threads)
