@@ -390,13 +390,10 @@ static inline void fl__stats_begin_submit(fl_executor *e, fl_future *f)
 }
 
 /* `begun`: how many tasks were begun before. The task is claimed, and has not ended. */
-static inline void fl__stats_begin(struct fl__stats_task *measured, const struct fl__run *run,
-                                   struct fl__stats_context *context, size_t begun)
+static inline bool fl__stats_wants(const struct fl__run *run, const struct fl__stats_context *context, size_t begun)
 {
-	measured->type = NULL;
-	if (fl__stats_are_linked() && run->claim == FL__CLAIM_RUN &&
-	    fl__unlikely(run->future->error != 0 || begun >= fl__load_relaxed(&context->next)))
-		fl__stats_measure(measured, run->executor, run->future, context, begun);
+	return fl__unlikely(run->future->error != 0 || begun >= fl__load_relaxed(&context->next)) &&
+	       fl__stats_are_linked() && run->claim == FL__CLAIM_RUN;
 }
 
 /* The calling context may then run tasks of `e` inline. */

@@ -200,11 +200,10 @@ inline void fl__run_task(struct fl__run *run)
 {
 	char *message;
 	fl_executor *e = run->executor;
-	struct fl__stats_task measured;
 	const size_t begun = fl__add_relaxed(&e->stats.begun, run->claim == FL__CLAIM_RUN); /* for statistics */
-	fl__stats_begin(&measured, run, &e->stats.frame, begun);
-	const int error = fl__run_function(run, &message);
-	fl__stats_end(&measured);
+	const int error = fl__stats_wants(run, &e->stats.frame, begun)
+	                      ? fl__stats_run(run, &e->stats.frame, begun, &message)
+	                      : fl__run_function(run, &message);
 	fl__future_finish(run->future, error, message);
 	FL_LOCKED(&e->lock);
 	run_end(run, error);

@@ -129,32 +129,31 @@ static size_t stats_weigh(size_t *measured, size_t begun)
 	return begun + 1 - before;
 }
 
-FL__COLD void fl__stats_measure(struct fl__stats_task *measured, fl_executor *e, const fl_future *f,
-                                struct fl__stats_context *context, size_t begun)
+FL__COLD int fl__stats_run(struct fl__run *run, struct fl__stats_context *context, size_t begun, char **message)
 {
 	enum { STARVED = 4 * FL__STATS_EVERY };
+	fl_executor *e = run->executor;
+	const fl_future *f = run->future;
 	const bool stamped = f->error != 0;
 	if (!stamped) {
 		fl__stats_arm(e);
 		fl__store_relaxed(&context->next, begun + FL__STATS_EVERY);
-		if (begun - fl__load_relaxed(&context->ran) < STARVED)
-			return;
 	}
-	const int64_t now = fl__sys.now();
-	struct fl__stats_type *type = stats_type_of(e, f->type->name);
+	struct fl__stats_type *type =
+	    stamped || begun - fl__load_relaxed(&context->ran) >= STARVED ? stats_type_of(e, f->type->name) : NULL;
 	if (!type)
-		return;
+		return fl__run_function(run, message);
+	int64_t now = fl__sys.now();
+	const int64_t began = now;
 	if (stamped) {
 		stats_add(&type->queued, fl__stats_waited(f, now), stats_weigh(&context->queued, begun), now);
 		fl__store_relaxed(&context->next, begun + (size_t)stats_distance(now));
 	}
-	*measured = (struct fl__stats_task){type, now, stats_weigh(&context->ran, begun)};
-}
-
-FL__COLD void fl__stats_measured(const struct fl__stats_task *measured)
-{
-	const int64_t now = fl__sys.now();
-	stats_add(&measured->type->ran, now - measured->began, measured->weight, now);
+	const size_t weight = stats_weigh(&context->ran, begun);
+	const int error = fl__run_function(run, message);
+	now = fl__sys.now();
+	stats_add(&type->ran, now - began, weight, now);
+	return error;
 }
 
 /* Reading. */

@@ -10,10 +10,8 @@
  * instruction for it: its short way (fl_submit()) is closed while the next submit is to stamp its
  * task. The context that runs a stamped task measures it. stats.c has the words.
  *
- *     struct fl__stats_task measured;
- *     fl__stats_begin(&measured, run, &context, begun);
- *     run the task
- *     fl__stats_end(&measured);
+ *     error = fl__stats_wants(run, &context, begun) ? fl__stats_run(run, &context, begun, &message)
+ *                                                   : fl__run_function(run, &message);
  */
 
 /* While tasks are many, about one of EVERY is measured. */
@@ -74,11 +72,7 @@ struct fl__stats {
 	struct fl__stats_type *types[FL_STATS_TYPES]; /* NULL: not yet used */
 };
 
-struct fl__stats_task {
-	struct fl__stats_type *type; /* NULL: the task is not measured */
-	int64_t began;
-	size_t weight;
-};
+struct fl__run;
 
 /* Weak: a program without fl_executor_get_stats() does not link their code, and measures nothing. */
 #define FL__STATS_FN __attribute__((weak, visibility("hidden")))
@@ -89,10 +83,8 @@ FL__STATS_FN void fl__stats_stamp(fl_executor *e, fl_future *f);
 /* Asks that the next submit stamps its task. */
 FL__STATS_FN void fl__stats_arm(fl_executor *e);
 
-/* Called for a stamped task, and when `begun` is `next`. */
-FL__STATS_FN void fl__stats_measure(struct fl__stats_task *measured, fl_executor *e, const fl_future *f,
-                                    struct fl__stats_context *context, size_t begun);
-FL__STATS_FN void fl__stats_measured(const struct fl__stats_task *measured);
+/* As fl__run_function(). Called for a stamped task, and when `begun` is `next`. */
+FL__STATS_FN int fl__stats_run(struct fl__run *run, struct fl__stats_context *context, size_t begun, char **message);
 
 static inline bool fl__stats_are_linked(void)
 {
@@ -101,12 +93,6 @@ static inline bool fl__stats_are_linked(void)
 #else
 	return fl__stats_arm != NULL;
 #endif
-}
-
-static inline void fl__stats_end(const struct fl__stats_task *measured)
-{
-	if (fl__unlikely(measured->type != NULL))
-		fl__stats_measured(measured);
 }
 
 /* In units of about a minute; never 0. */

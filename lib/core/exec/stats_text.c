@@ -75,7 +75,7 @@ static void text_copy_all(struct text *t)
 		fl__free(t->of);
 		t->of = fl__alloc(room + 1, sizeof *t->of);
 		if (!t->of) {
-			t->rc = -ENOMEM;
+			*t = (struct text){.rc = -ENOMEM};
 			return;
 		}
 		fl__debug_relock();

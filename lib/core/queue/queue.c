@@ -293,11 +293,11 @@ static int queue_wait_and_call(fl_queue *q, struct fl__queue_call *call, int64_t
 	return rc == -EAGAIN ? waited : rc;
 }
 
-/* Of a producer's call. */
-static int queue_count_refusal(fl_queue *q, int rc)
+/* Of a producer's call. Approximate. */
+static inline int queue_count_refusal(fl_queue *q, int rc)
 {
 	if (rc == -EAGAIN || rc == -ETIMEDOUT)
-		fl__add_relaxed(&q->refusals, 1); /* for statistics */
+		fl__store_relaxed(&q->refusals, fl__load_relaxed(&q->refusals) + 1); /* for statistics */
 	return rc;
 }
 
@@ -348,15 +348,9 @@ static struct fl__queue_call queue_call(const void *from, void *to, size_t n)
 	return (struct fl__queue_call){.side = to ? FL__CONSUMERS : FL__PRODUCERS, .from = from, .to = to, .n = n};
 }
 
-FL__SLOW_PATH static int queue_try_put_slow(fl_queue *q, const void *item, int rc)
+FL__SLOW_PATH static int queue_try_slow(fl_queue *q, const void *from, void *to)
 {
-	struct fl__queue_call call = queue_call(item, NULL, 1);
-	return queue_count_refusal(q, rc == -EBUSY ? fl__queue_call_now(q, &call) : rc);
-}
-
-FL__SLOW_PATH static int queue_try_get_slow(fl_queue *q, void *item)
-{
-	struct fl__queue_call call = queue_call(NULL, item, 1);
+	struct fl__queue_call call = queue_call(from, to, 1);
 	return fl__queue_call_now(q, &call);
 }
 
@@ -370,7 +364,7 @@ FL__SLOW_PATH static int fl__queue_slow(fl_queue *q, const void *from, void *to,
 int fl_queue_try_put(fl_queue *q, const void *item)
 {
 	const int rc = queue_put_once(q, item);
-	return fl__unlikely(rc == -EBUSY || rc == -EAGAIN) ? queue_try_put_slow(q, item, rc) : rc;
+	return queue_count_refusal(q, fl__unlikely(rc == -EBUSY) ? queue_try_slow(q, item, NULL) : rc);
 }
 
 int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel)
@@ -417,7 +411,7 @@ static inline int queue_get_once(fl_queue *q, void *item)
 int fl_queue_try_get(fl_queue *q, void *item)
 {
 	const int rc = queue_get_once(q, item);
-	return fl__unlikely(rc == -EBUSY) ? queue_try_get_slow(q, item) : rc;
+	return fl__unlikely(rc == -EBUSY) ? queue_try_slow(q, NULL, item) : rc;
 }
 
 int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel)

@@ -102,8 +102,11 @@ struct fl_queue {
 	uint32_t inside;               /* contexts in or after a sleep on the queue */
 	/* at creation: a forked child ignores the parent's `inside` */
 	uint32_t forks;
-	char wait_keys[6];         /* fl__queue_wait_key() */
-	size_t waits[2], refusals; /* fl_queue_get_stats(); `waits` changes in a transaction */
+	char wait_keys[6]; /* fl__queue_wait_key() */
+	/* of fl_queue_get_stats(); a cache line, so that the state lies in its lines as before */
+	alignas(max_align_t) size_t waits[2];
+	size_t refusals;
+	unsigned char apart[64 - 3 * sizeof(size_t)];
 	alignas(max_align_t) unsigned char state[];
 };
 

@@ -12,8 +12,8 @@
  *   base.workers    the most workers that may be active      under the lock, by a resize; all
  *                                                            threads read it
  *   made            worker structs                           under the lock
- *   threads         threads that have not left               under the lock
- *   starts          threads ever started                     under the lock
+ *   starts, leaves  threads ever started; those that have    under the lock
+ *                   left
  *   alive           threads that look for tasks: without     under the lock: +1 by a start, -1 by a
  *                   those that will end                      worker that decides to end
  *   blocked         of those alive: in a blocking section    under the lock, by the worker
@@ -122,7 +122,7 @@
  * backlog.
  *
  * The end of a worker. A worker decides to end in a section under the lock. From then on only
- * `threads` counts it. In a later section it leaves: it stores its thread in `ended`, and its
+ * `starts` less `leaves` counts it. In a later section it leaves: it stores its thread in `ended`, and its
  * struct in `vacant`. Workers, and the fork stacks that thieves read, last as long as the executor.
  *
  * After a blocking section one worker may be too many. The next that ends a task steps back: it
@@ -862,12 +862,11 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 		fl__stats_begin_none(&w->stats);
 	}
 	char *message;
-	struct fl__stats_task measured;
 	w->run.claim = taken.claim;
 	w->run.future = &block->future;
-	fl__stats_begin(&measured, &w->run, &w->stats, w->ended);
-	const int error = fl__run_function(&w->run, &message);
-	fl__stats_end(&measured);
+	const int error = fl__stats_wants(&w->run, &w->stats, w->ended)
+	                      ? fl__stats_run(&w->run, &w->stats, w->ended, &message)
+	                      : fl__run_function(&w->run, &message);
 	if (fl__unlikely(error != 0) && taken.claim == FL__CLAIM_RUN)
 		fl__store_relaxed(&w->failed, w->failed + 1);
 	fl__store_relaxed(&w->ended, w->ended + 1); /* as above */
@@ -1024,8 +1023,7 @@ static fl_thread pool_leave(struct fl__thread_worker *w)
 	w->thread = (fl_thread){NULL};
 	w->next_vacant = p->vacant;
 	p->vacant = w;
-	p->threads--;
-	if (p->threads == 0)
+	if (++p->leaves == p->starts)
 		fl_cond_broadcast(&p->base.gone);
 	return before;
 }
@@ -1140,6 +1138,7 @@ struct fl__thread_worker *fl__thread_pool_make_worker(struct fl__thread_pool *p)
 	if (!w)
 		return NULL;
 	w->pool = p;
+	w->stats.next = fl__stats_are_linked() ? 0 : SIZE_MAX;
 	w->number = p->made++;
 	w->next = p->workers;
 	fl__store_release(&p->workers, w); /* pairs with pool_count() */
@@ -1159,7 +1158,6 @@ static int pool_start_thread(struct fl__thread_pool *p)
 	if (rc != 0)
 		return rc == -ENOMEM ? rc : -EAGAIN;
 	p->alive++;
-	p->threads++;
 	p->starts++;
 	fl__thread_pool_recount(p);
 	return 0;
@@ -1345,7 +1343,7 @@ static bool pool_is_busy(const fl_executor *e)
 
 static bool pool_has_ended(fl_executor *e)
 {
-	return pool_of(e)->threads == 0 && fl__executor_is_idle(e);
+	return pool_of(e)->leaves == pool_of(e)->starts && fl__executor_is_idle(e);
 }
 
 /* The thread that left last has joined the others. */
@@ -1393,7 +1391,7 @@ __attribute__((cold, no_sanitize("thread"))) static void pool_count(const fl_exe
 	stats->waiting = p->dozing;
 	stats->pending = pool_pending(p, b->early.length + fl_mpmc_length(&p->backlog.ring) + b->late.length);
 	stats->workers_started = p->starts;
-	stats->workers_ended = p->starts - p->threads;
+	stats->workers_ended = p->leaves;
 	stats->stolen = fl__forks_are_linked() ? fl__forks_stolen(&p->forks) : 0;
 	/* pairs with fl__thread_pool_make_worker() */
 	FL__EACH (const struct fl__thread_worker, w, fl__load_acquire(&p->workers)) {

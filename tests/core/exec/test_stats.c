@@ -396,19 +396,3 @@ FL_TEST(stats_text_has_all_executors)
 	FL_OK(fl_stats_text(&text));
 	assert_null(strstr(text.data, "stats_last"));
 }
-
-FL_TEST(stats_text_is_whole_or_none)
-{
-	FL_SCOPED(fl_executor) *a = sequential(), *b = sequential();
-	FL_SCOPED(fl_bytes) text = {0};
-	const long live = seam_live_allocs();
-	int rc = -ENOMEM;
-	for (unsigned skip = 0; rc != 0; skip++) {
-		assert_int_equal(text.size, 0);
-		assert_int_equal(seam_live_allocs(), live);
-		seam_fail_allocs(skip, 1);
-		rc = fl_stats_text(&text);
-		if (seam_heal() == 0)
-			assert_int_equal(rc, -ENOMEM);
-	}
-}

@@ -149,3 +149,23 @@ FL_TEST(stats_where_there_are_none)
 	FL_RC(fl_executor_get_stats(on_processes, &stats), -ENOTSUP);
 	FL_IN_CHILD(ask_in_child, e);
 }
+
+FL_TEST(stats_text_is_whole_or_none)
+{
+	FL_SCOPED(fl_executor) *a = sequential(), *b = sequential();
+	FL_SCOPED(fl_bytes) text = {0};
+	FL_OK(pool_nothing_submit(a, NULL));
+	const long live = seam_live_allocs();
+	for (unsigned skip = 0;; skip++) {
+		assert_int_equal(seam_live_allocs(), live);
+		seam_fail_allocs(skip, 1);
+		const int rc = fl_stats_text(&text);
+		if (seam_heal() > 0) {
+			FL_OK(rc);
+			assert_true(skip > 3);
+			return;
+		}
+		FL_RC(rc, -ENOMEM);
+		assert_int_equal(text.size, 0);
+	}
+}
