@@ -7,7 +7,8 @@
 - fairlead-VERSION.spdx.json: what it consists of, for those who must know (SPDX 2.3);
 - SHA256SUMS.
 
-The check unpacks the tarball on Debian 12 and 13, where no git is: it must build, pass its tests, and install.
+The check unpacks the tarball on Debian 12 and 13, where no git is: it must build, pass its tests, and install; the
+packages are built, checked by lintian, installed and tried (packaging/build).
 """
 import argparse
 import hashlib
@@ -34,7 +35,8 @@ INSTALLS = """./dev test
 DESTDIR= meson install -C build/release
 ldconfig
 cc -std=c11 tests/consumers/installed/main.c $(pkg-config --cflags --libs fairlead) -o /tmp/installed
-/tmp/installed"""
+/tmp/installed
+packaging/build"""
 
 
 def git(*arguments):
