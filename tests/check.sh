@@ -4,7 +4,7 @@
 
 # In the order in which they begin: the longest first, so that they overlap well.
 check_steps="tidy tsan gcc asan packaging clang $targets musl seccomp docs size format"
-check_steps_named="mpi compilers coverage trixie sid" # only on request: many minutes, and packages of their own
+check_steps_named="mpi compilers coverage abi bullseye trixie sid" # only on request: many minutes, and packages of their own
 check_steps_since="gcc tsan asan packaging clang $targets musl seccomp tidy docs size format" # the longest first, here too
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
@@ -25,8 +25,10 @@ step_title() {
 	docs) echo "the site and its links" ;;
 	size) echo "how much there is to read" ;;
 	coverage) echo "the lines of lib that unit tests execute" ;;
+	abi) echo "the binary interface is that of the release" ;;
 	mpi) echo "Open MPI and MPICH, plain and under ASan" ;;
 	compilers) echo "everything by gcc and by clang" ;;
+	bullseye) echo "Debian 11: gcc 10 and clang 11" ;;
 	trixie) echo "Debian 13: ./dev test; the demo; MPI" ;;
 	sid) echo "Debian sid: everything by gcc and by clang" ;;
 	esac
@@ -47,8 +49,9 @@ packages_of() {
 	docs) echo "$packages_docs" ;;
 	size) echo "git python3" ;;
 	coverage) echo "$packages_test ccache gcovr" ;;
+	abi) echo "$packages_build abigail-tools python3" ;;
 	compilers) echo "$packages_all ccache clang" ;;
-	trixie | sid) echo "debootstrap git" ;;
+	bullseye | trixie | sid) echo "debootstrap git" ;;
 	esac
 }
 
@@ -198,6 +201,14 @@ step_coverage() {
 		--fail-under-line 96.5 "$build/coverage"
 }
 
+# The description is of x86-64, by Debian 12's abidw.
+step_abi() {
+	[ "$(uname -m)" = x86_64 ] || { echo "only on x86-64" && exit 77; }
+	configure "$build/abi" -- --buildtype debug -Ddefault_library=shared -Dmpi=disabled -Ddocs=disabled
+	make "$build/abi" lib/libfairlead.so.0.1.0
+	"$root/tests/check_abi.py" --build "$build/abi" --planted
+}
+
 # over_mpi DIR PACKAGE MESON-ARGUMENT...: the tests over one MPI, with 2 and with 5 ranks.
 over_mpi() {
 	dir=$1 package=$2
@@ -227,6 +238,20 @@ step_compilers() {
 		make "$dir"
 		unit "$dir"
 	done
+}
+
+# The oldest compilers. Debian 11's meson is too old, so they compile the library as two files.
+step_bullseye() {
+	# shellcheck disable=SC2016 # for the shell in there
+	"$root/tests/cross/debian" bullseye "$build/bullseye" sh -e -c 'apt-get update -q
+		apt-get install -q -y --no-install-recommends gcc clang libc6-dev libck-dev python3
+		./dev amalgamate /tmp/two
+		for cc in gcc clang; do
+			$cc --version | head -n 1
+			$cc -std=c11 -O2 -Wall -Wextra -Werror -fvisibility=hidden -I/tmp/two tests/consumers/installed/main.c \
+				/tmp/two/fairlead.c -lck -ldl -pthread -o /tmp/two/program
+			/tmp/two/program
+		done'
 }
 
 # A newcomer's first two commands, and Open MPI 5.

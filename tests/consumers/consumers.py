@@ -8,6 +8,7 @@ import functools
 import glob
 import json
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -483,17 +484,17 @@ class Kit:
             raise Failure(f"{folder}: {os.listdir(folder)}")
         return folder, os.path.join(folder, "fairlead.o")
 
-    def one_file(self, compiler, standard):
+    def one_file(self, compiler, standard, cxx="c++17", more=()):
         """fairlead.c and fairlead.h alone: no warning, and programs in C and C++ run with them."""
-        folder, library = self.two_files(f"one-file-{compiler}-{standard}")
-        run([compiler, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-O2", "-c",
+        folder, library = self.two_files(f"one-file-{compiler}-{standard}-{cxx}")
+        run([compiler, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-O2", *more, "-c",
              os.path.join(folder, "fairlead.c"), "-o", library])
         with tempfile.TemporaryDirectory() as work:
             for name, flags, wanted in ((here("installed", "main.c"), [compiler, f"-std={standard}"], "40 items\n"),
                                         (here("subproject", "main.c"), [compiler, f"-std={standard}"], "5050\n"),
-                                        (self.cxx17(), [self.cxx, "-std=c++17"], "ok\n")):
+                                        (self.cxx17(), [self.cxx, f"-std={cxx}"], "ok\n")):
                 program = os.path.join(work, "program")
-                run([*flags, "-I", folder, name, library, "-o", program, "-l:libck.a", "-pthread"])
+                run([*flags, *more, "-I", folder, name, library, "-o", program, "-l:libck.a", "-pthread"])
                 expect(run([program]), wanted)
 
     def consumer_one_file_c11(self):
@@ -501,6 +502,12 @@ class Kit:
 
     def consumer_one_file_gnu99(self):
         self.one_file(self.cc, "gnu99")
+
+    def consumer_one_file_as_distributions_build(self):
+        """Hardened, with link-time optimization, and C++20, where exceptions pass through."""
+        self.one_file(self.cc, "c11", "c++20", ["-O2", "-flto", "-g", "-fPIE", "-pie", "-fno-plt", "-fstack-protector-strong",
+                                                "-fstack-clash-protection", "-D_FORTIFY_SOURCE=3", "-Wl,-z,now"] +
+                      (["-fcf-protection"] if platform.machine() == "x86_64" else []))
 
     def consumer_one_file_clang(self):
         if not shutil.which("clang"):

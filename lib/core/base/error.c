@@ -13,7 +13,7 @@ const char *fl_version(void)
 	return FL_VERSION;
 }
 
-#ifdef __GLIBC__
+#if defined __GLIBC__ && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
 static const char *error_name(int number)
 {
 	return strerrorname_np(number);

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Makes what a release consists of in build/dist, from a clean tree, and checks it: `./dev release [--no-check]`.
+
+- fairlead-VERSION.tar.xz: the files of the commit, no more and no less; two runs give the same bytes;
+- fairlead-VERSION-amalgamated.tar.xz: the library as two files, and the core alone as two files;
+- fairlead-VERSION.spdx.json: what it consists of, for those who must know (SPDX 2.3);
+- SHA256SUMS.
+
+The check unpacks the tarball on Debian 12 and 13, where no git is: it must build, pass its tests, and install; the
+packages are built, checked by lintian, installed and tried (packaging/build).
+"""
+import argparse
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SUITES = ["bookworm", "trixie"]
+# Name, licence, source, how it is related: SPDX's words.
+PARTS = [
+    ("ck", "BSD-2-Clause AND Apache-2.0", "https://github.com/concurrencykit/ck", "STATIC_LINK"),
+    ("cmocka", "Apache-2.0", "https://cmocka.org", "TEST_TOOL_OF"),
+    ("benchmark", "Apache-2.0", "https://github.com/google/benchmark", "TEST_TOOL_OF"),
+    ("elfutils", "LGPL-3.0-or-later OR GPL-2.0-or-later", "https://sourceware.org/elfutils", "TEST_TOOL_OF"),
+    ("meson", "Apache-2.0", "https://mesonbuild.com", "BUILD_TOOL_OF"),
+    ("python3", "PSF-2.0", "https://www.python.org", "BUILD_TOOL_OF"),
+]
+INSTALLS = """./dev test
+DESTDIR= meson install -C build/release
+ldconfig
+cc -std=c11 tests/consumers/installed/main.c $(pkg-config --cflags --libs fairlead) -o /tmp/installed
+/tmp/installed
+packaging/build"""
+
+
+def git(*arguments):
+    return subprocess.run(["git", "-C", ROOT, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def compress(tar, path):
+    """One thread: the bytes do not depend on the machine."""
+    with open(path, "wb") as file:
+        subprocess.run(["xz", "-9", "--threads=1"], input=tar, stdout=file, check=True)
+
+
+def archive(prefix, path):
+    compress(subprocess.run(["git", "-C", ROOT, "archive", f"--prefix={prefix}/", "HEAD"], check=True, capture_output=True).stdout, path)
+
+
+def amalgamate(prefix, moment, path):
+    with tempfile.TemporaryDirectory() as folder:
+        for name, parts in (("all", "process,loop"), ("core", "core")):
+            subprocess.run([os.path.join(ROOT, "lib/amalgamate.py"), "--parts", parts, os.path.join(folder, prefix, name)], check=True)
+        compress(subprocess.run(["tar", "--create", "--sort=name", f"--mtime=@{moment}", "--owner=0", "--group=0", "--numeric-owner",
+                                 "--mode=u=rwX,go=rX", "--format=ustar", "-C", folder, prefix], check=True, capture_output=True).stdout, path)
+
+
+def describe(version, commit, moment, tarball, path):
+    def package(name, licence, source, more):
+        return {"SPDXID": f"SPDXRef-{name}", "name": name, "licenseConcluded": licence, "licenseDeclared": licence,
+                "downloadLocation": source, "copyrightText": "NOASSERTION", "filesAnalyzed": False, **more}
+    related = [{"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-fairlead"}]
+    for name, _, _, how in PARTS:
+        ends = ("SPDXRef-fairlead", f"SPDXRef-{name}")
+        if how.endswith("_OF"):
+            ends = ends[::-1]
+        related.append({"spdxElementId": ends[0], "relationshipType": how, "relatedSpdxElement": ends[1]})
+    document = {
+        "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": f"fairlead-{version}",
+        "documentNamespace": f"https://spdx.org/spdxdocs/fairlead-{version}-{commit}",
+        "creationInfo": {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment)), "creators": ["Tool: tools/release.py"]},
+        "packages": [package("fairlead", "BSD-2-Clause", "NOASSERTION", {"versionInfo": version, "checksums": [
+            {"algorithm": "SHA256", "checksumValue": digest(tarball)}]})] +
+        [package(name, licence, source, {}) for name, licence, source, _ in PARTS],
+        "relationships": related,
+    }
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1)
+        file.write("\n")
+
+
+def digest(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def make(folder):
+    """The files of the release in a new folder; returns their digests by name, the tarball first."""
+    os.makedirs(folder)
+    with open(os.path.join(ROOT, "meson.build"), encoding="utf-8") as file:
+        version = re.search(r"version: '([0-9.]+)'", file.read())[1]
+    commit, moment = git("rev-parse", "HEAD"), int(git("show", "-s", "--format=%ct", "HEAD"))
+    prefix = f"fairlead-{version}"
+    tarball = os.path.join(folder, prefix + ".tar.xz")
+    archive(prefix, tarball)
+    amalgamate(prefix, moment, os.path.join(folder, prefix + "-amalgamated.tar.xz"))
+    describe(version, commit, moment, tarball, os.path.join(folder, prefix + ".spdx.json"))
+    names = [prefix + end for end in (".tar.xz", "-amalgamated.tar.xz", ".spdx.json")]
+    return {name: digest(os.path.join(folder, name)) for name in names}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--no-check", action="store_true", help="only make the files")
+    args = parser.parse_args()
+    if git("status", "--porcelain"):
+        sys.exit("release: the tree has changes that are not committed: git status")
+    folder = os.path.join(ROOT, "build/dist")
+    subprocess.run(["rm", "-rf", folder], check=True)
+    made = make(folder)
+    with tempfile.TemporaryDirectory() as again:
+        if make(os.path.join(again, "dist")) != made:
+            sys.exit("release: two runs do not give the same bytes")
+    with open(os.path.join(folder, "SHA256SUMS"), "w", encoding="utf-8") as file:
+        file.writelines(f"{figure}  {name}\n" for name, figure in made.items())
+    print(f"release: {folder}: " + ", ".join(made))
+    tarball = os.path.join(folder, next(iter(made)))
+    for suite in [] if args.no_check else SUITES:
+        print(f"release: on {suite}; the output is in build/dist-{suite}.log", flush=True)
+        with open(os.path.join(ROOT, f"build/dist-{suite}.log"), "w", encoding="utf-8") as log:
+            found = subprocess.run([os.path.join(ROOT, "tests/cross/debian"), "--tarball", tarball, suite,
+                                    os.path.join(ROOT, f"build/dist-{suite}"), "sh", "-e", "-c", INSTALLS], stdout=log, stderr=log)
+        if found.returncode != 0:
+            sys.exit(f"release: the tarball fails on {suite}")
+    if not args.no_check:
+        print("release: the tarball builds, passes its tests and installs on " + " and ".join(SUITES))
+
+
+if __name__ == "__main__":
+    main()
