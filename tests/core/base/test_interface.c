@@ -42,7 +42,9 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_submit_config, 40);
 	SIZE(fl_map_error, 272);
 	SIZE(fl_map_config, 32);
-	SIZE(fl_executor_stats, 56);
+	SIZE(fl_stats_times, 40);
+	SIZE(fl_stats_type, 88);
+	SIZE(fl_executor_stats, 1520);
 	SIZE(fl_fiber_config, 8);
 	SIZE(fl_group, 456);
 	SIZE(fl_imap_config, 56);
@@ -66,6 +68,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_process_status, 8);
 	SIZE(fl_process_io, 88);
 	SIZE(fl_queue_config, 64);
+	SIZE(fl_queue_stats, 40);
 	SIZE(fl_rmutex, 16);
 	SIZE(fl_rwlock, 8);
 	SIZE(fl_select_case, 160);
@@ -101,6 +104,7 @@ FL_TEST(interface_enumerators_have_their_value)
 	VALUE(FL_CAP_BY_REFERENCE, 1);
 	VALUE(FL_CAP_CONCURRENT, 2);
 	VALUE(FL_CAP_NESTED, 4);
+	VALUE(FL_STATS_TYPES, 16);
 	VALUE(FL_FD_IN, 1);
 	VALUE(FL_FD_OUT, 2);
 	VALUE(FL_PENDING, 0);
