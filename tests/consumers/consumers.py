@@ -1061,8 +1061,9 @@ class Kit:
         for line in run([program]).splitlines():
             if kind := re.fullmatch(r"# TYPE (fairlead_[a-z_]+) (gauge|counter|summary)", line):
                 name = kind[1]
-                if kinds.setdefault(name, kind[2]) is not kind[2] or (kind[2] == "counter") != name.endswith("_total"):
+                if name in kinds or (kind[2] == "counter") != name.endswith("_total"):
                     raise Failure(line)
+                kinds[name] = kind[2]
             elif not line.startswith("# HELP "):
                 sample = re.fullmatch(name + r'(_sum|_count)?\{((?:[a-z]+="(?:[^"\\\n]|\\[\\n"])*",?)+)\} (\d+(?:\.\d{9})?)', line)
                 if not sample or (sample[1] and kinds[name] != "summary") or (sample[1], name, sample[2]) in series:
