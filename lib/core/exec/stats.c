@@ -8,7 +8,7 @@
  * has begun some EVERY of them since the last stamped one, or when so many submits have gone the long
  * way; a refill of a free list counts as several, as tasks may be submitted long before they begin.
  * The distance varies with the clock, so that types that take turns are all measured. A measured task
- * stands for all that its context has begun since the last one. So the sum is that of all tasks.
+ * stands for all that its context begins until the next one: their sum is that of all tasks.
  *
  *   word         meaning                              written by
  *   e->plain     the short way of fl_submit() is      stats_open(): fork_count opens it,
@@ -124,14 +124,20 @@ static void stats_add(struct fl__stats_times *t, int64_t ns, size_t weight, int6
 		fl__store_relaxed(&set->max, ns);
 }
 
-/* How many tasks the one after `begun` stands for, none if another context was faster. */
-static size_t stats_weigh(size_t *measured, size_t begun)
+/* Adds a measurement of the task after `begun` others, and the last one again for each between. */
+static void stats_count(struct fl__stats_last *last, struct fl__stats_times *times, int64_t ns, size_t begun,
+                        int64_t now)
 {
-	const size_t before = fl__load_relaxed(measured);
-	if (begun < before)
-		return 0;
-	fl__store_relaxed(measured, begun + 1);
-	return begun + 1 - before;
+	struct fl__stats_times *before = fl__load_relaxed(&last->times);
+	const ptrdiff_t between = (ptrdiff_t)(begun - fl__load_relaxed(&last->begun));
+	if (before && between > 0)
+		stats_add(before, fl__load_relaxed(&last->ns), (size_t)between, now);
+	stats_add(times, ns, 1, now);
+	if (between < 0)
+		return; /* of another context, or of a task within this one */
+	fl__store_relaxed(&last->times, times);
+	fl__store_relaxed(&last->ns, ns);
+	fl__store_relaxed(&last->begun, begun + 1);
 }
 
 FL__COLD int fl__stats_run(struct fl__run *run, struct fl__stats_context *context, size_t begun, char **message)
@@ -144,20 +150,19 @@ FL__COLD int fl__stats_run(struct fl__run *run, struct fl__stats_context *contex
 		fl__stats_arm(e);
 		fl__store_relaxed(&context->next, begun + FL__STATS_EVERY);
 	}
-	struct fl__stats_type *type =
-	    stamped || begun - fl__load_relaxed(&context->ran) >= STARVED ? stats_type_of(e, f->type->name) : NULL;
+	struct fl__stats_type *type = stamped || begun - fl__load_relaxed(&context->ran.begun) >= STARVED
+	                                  ? stats_type_of(e, f->type->name)
+	                                  : NULL;
 	if (!type)
 		return fl__run_function(run, message);
-	int64_t now = fl__sys.now();
-	const int64_t began = now;
+	const int64_t began = fl__sys.now();
 	if (stamped) {
-		stats_add(&type->queued, fl__stats_waited(f, now), stats_weigh(&context->queued, begun), now);
-		fl__store_relaxed(&context->next, begun + (size_t)stats_distance(now));
+		stats_count(&context->queued, &type->queued, fl__stats_waited(f, began), begun, began);
+		fl__store_relaxed(&context->next, begun + (size_t)stats_distance(began));
 	}
-	const size_t weight = stats_weigh(&context->ran, begun);
 	const int error = fl__run_function(run, message);
-	now = fl__sys.now();
-	stats_add(&type->ran, now - began, weight, now);
+	const int64_t now = fl__sys.now();
+	stats_count(&context->ran, &type->ran, now - began, begun, now);
 	return error;
 }
 

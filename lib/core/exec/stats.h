@@ -49,18 +49,24 @@ static inline int64_t fl__stats_waited(const fl_future *f, int64_t now)
 	return (int64_t)((fl__stats_time(now) - ((uint32_t)f->error & ~1u)) / 2) << FL__STATS_UNIT;
 }
 
-/* Of a context that runs tasks: it has begun so many when it ... */
+/* The last measurement of a context that runs tasks. */
+struct fl__stats_last {
+	struct fl__stats_times *times; /* NULL: none yet */
+	int64_t ns;
+	size_t begun; /* tasks, it among them */
+};
+
 struct fl__stats_context {
-	size_t next;        /* ... asks for a stamp */
-	size_t queued, ran; /* ... measured last */
+	size_t next; /* it asks for a stamp when it has begun so many */
+	struct fl__stats_last queued, ran;
 };
 
 /* For a task that does not run, and is counted as begun: measured tasks do not stand for it. */
 static inline void fl__stats_begin_none(struct fl__stats_context *context)
 {
 	context->next++;
-	context->queued++;
-	context->ran++;
+	context->queued.begun++;
+	context->ran.begun++;
 }
 
 /* Of an executor. */

@@ -636,6 +636,8 @@ static bool pool_sleep_as_idle(struct fl__thread_pool *p)
 	wait.no_spin = true; /* the worker has spun for a while */
 	fl__wait_queue_add_first(&p->sleepers, &node);
 	const int64_t wake_at = pool_sleep_deadline(p);
+	if (fl__stats_are_linked())
+		fl__stats_arm(&p->base); /* tasks are few */
 	pool_unlock(p);
 	const struct fl__worker_ops *const worker_ops = wait.ctx->worker_ops;
 	wait.ctx->worker_ops = NULL; /* an idle worker does not doze */
