@@ -338,11 +338,11 @@ FL_API bool fl_executor_is_broken(const fl_executor *e);
 
 /*
  * How long something took, in ns. Quantiles and the maximum are of the last one to two minutes;
- * quantiles are up to a quarter too high. While tasks are fewer than some 20,000 a second, each is
- * measured; else one in 64, which counts as 64.
+ * quantiles are up to a quarter too high. While tasks are fewer than 50,000 a second, or come in
+ * bursts of at most 64, each is measured; else about one in 64, which stands for those before it.
  */
 typedef struct fl_stats_times {
-	uint64_t n, sum; /* since the creation */
+	uint64_t n, sum; /* since the creation; `n`: measured tasks, and those that they stand for */
 	int64_t p50, p99, max;
 } fl_stats_times;
 

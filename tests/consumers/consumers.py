@@ -1052,6 +1052,28 @@ class Kit:
         run([self.cc, *C_FLAGS, *cflags, source, "-o", program, *libs, "-Wl,-u,fl_debug_enable"])
         expect(run([program], env=env), "fairlead: contention, times in ms")
 
+    def consumer_stats_text(self):
+        """The text for Prometheus: a type before its samples, all of a name together, no series twice, labels as given."""
+        cflags, libs = self.prefix_flags()
+        program = self.at("stats_text")
+        run([self.cc, *C_FLAGS, *cflags, here("stats_text.c"), "-o", program, *libs])
+        kinds, series = {}, {}
+        for line in run([program]).splitlines():
+            if kind := re.fullmatch(r"# TYPE (fairlead_[a-z_]+) (gauge|counter|summary)", line):
+                name = kind[1]
+                if name in kinds or (kind[2] == "counter") != name.endswith("_total"):
+                    raise Failure(line)
+                kinds[name] = kind[2]
+            elif not line.startswith("# HELP "):
+                sample = re.fullmatch(name + r'(_sum|_count)?\{((?:[a-z]+="(?:[^"\\\n]|\\[\\n"])*",?)+)\} (\d+(?:\.\d{9})?)', line)
+                if not sample or (sample[1] and kinds[name] != "summary") or (sample[1], name, sample[2]) in series:
+                    raise Failure(line)
+                series[sample[1], name, sample[2]] = float(sample[3])
+        ended = [value for (_, name, _), value in series.items() if name == "fairlead_tasks_ended_total"]
+        counts = [value for (part, _, _), value in series.items() if part == "_count"]
+        if ended != [1, 1, 2] or counts != [1, 1, 2] * 2 or len(kinds) < 16:
+            raise Failure(f"{ended}, {counts}, {kinds}")
+
     def consumer_opcodes_x86_64(self):
         if os.uname().machine != "x86_64":
             raise Skip("another machine")

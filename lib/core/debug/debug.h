@@ -204,6 +204,13 @@ static inline void fl__debug_deadline(int64_t deadline)
 		fl__debug_hooks.deadline(deadline);
 }
 
+/* executors.c: the lock of the table (table.h) and of the list of all executors. */
+void fl__debug_relock(void);
+void fl__debug_unlock(void);
+
+/* The n-th executor; NULL: none. Under that lock. */
+struct fl_executor *fl__debug_executor_nth(size_t n);
+
 /*
  * Lists an executor that can take tasks, and removes it before it ends, also while debugging is
  * off. Weak: linked for the dump and fl_stats_text().

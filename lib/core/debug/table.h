@@ -122,9 +122,7 @@ union fl__table_slot {
 bool fl__debug_enter(size_t slots);
 void fl__debug_leave(void);
 
-/* For a report: the context's calls are not recorded until fl__debug_done(). */
-void fl__debug_unlock(void);
-void fl__debug_relock(void);
+/* For a report, after fl__debug_unlock(): the context's calls are not recorded until this. */
 void fl__debug_done(void);
 
 /* For a signal handler, which may have interrupted the holder. False: after some tries. */
@@ -190,11 +188,6 @@ void fl__waits_end(struct fl__holder *h);
 /* The hooks of joins and of sleeps. */
 void fl__debug_join_on(uint64_t context, bool timed);
 void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline);
-
-/* executors.c: the list of all executors. */
-
-/* The n-th executor; NULL: none. Under the table's lock. */
-struct fl_executor *fl__debug_executor_nth(size_t n);
 
 /* contention.c: where contexts wait, and how long. */
 

@@ -5,7 +5,6 @@
  * `number` keeps two executors of one name apart.
  */
 #include "../base/sys.h"
-#include "../debug/table.h"
 #include "executor.h"
 #include <inttypes.h>
 #include <stdarg.h>
