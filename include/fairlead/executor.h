@@ -361,16 +361,17 @@ enum { FL_STATS_TYPES = 16 }; /* the last is for all further types */
  */
 typedef struct fl_executor_stats {
 	unsigned workers; /* as fl_executor_workers() */
-	unsigned threads; /* existing threads */
-	unsigned idle;    /* of them: asleep because there is no task */
+	unsigned threads; /* existing workers: threads or processes */
+	unsigned idle;    /* of them: have no task */
 	unsigned blocked; /* of them: in a blocking section (fairlead/blocking.h) */
 	unsigned waiting; /* of them: asleep in a wait of a task, for 5 ms or more */
 	size_t pending;   /* tasks that were submitted and have not started */
-	size_t running;   /* tasks that have started and not ended */
+	size_t running;   /* tasks that have started; a task counts that a process is to run next */
 	size_t ended;     /* tasks that have ended: also these: */
-	size_t failed;    /* that have run, with an error */
+	size_t failed;    /* with an error: have run, or could not be sent to a process */
 	size_t cancelled; /* without a run: cancelled, or no worker could run them */
 	size_t workers_started, workers_ended;
+	size_t workers_killed;   /* of those that have ended: processes that a signal has ended */
 	size_t stolen;           /* calls of fl_parallel_invoke() and loops, run by another worker */
 	size_t backlog_waits;    /* submits that have waited for a full backlog */
 	size_t backlog_refusals; /* submits that have returned -ENOBUFS */
@@ -380,8 +381,7 @@ typedef struct fl_executor_stats {
 
 /*
  * Stores the counts of `e`, which are of different moments, and order nothing. Visits each worker.
- * Returns 0, -EOWNERDEAD, or:
- *   -ENOTSUP  tasks run in other processes
+ * Returns 0, -EOWNERDEAD.
  */
 FL_API FL_MUST_CHECK int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats);
 

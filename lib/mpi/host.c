@@ -100,7 +100,7 @@ struct host_job {
 	struct fl__mpi_head head; /* of TASK; it becomes the head of ENDED */
 	uint32_t done;
 	int64_t deadline; /* 0: none */
-	int64_t took;     /* nanoseconds, in the inner executor */
+	int64_t arrived;
 	const fl_task_type *type;
 	fl_task_type plain;    /* on processes: without hooks, which are rank 0's; lends bytes */
 	fl_future *future;     /* inner */
@@ -138,6 +138,7 @@ static struct {
 	bool requests;
 	unsigned blocking; /* of the inline job */
 	uint64_t runs;
+	int64_t now; /* when the first argument of this round arrived; 0: none */
 	bool watcher_sleeps;
 } host;
 
@@ -192,6 +193,13 @@ FL__COLD static void host_leave_nested(void *arg)
 		fl__mpi_nested_leave(&job->frame);
 }
 
+/* For ENDED. */
+static void host_set_times(struct host_job *job, int64_t began, int64_t ran)
+{
+	job->head.rest = ran;
+	job->head.check = (uint32_t)((began - job->arrived) / FL__MPI_UNIT);
+}
+
 /* If the thread ends, the inner executor's worker ends the future. */
 static int host_run_inner(fl_task_ctx *ctx, struct host_job *job)
 {
@@ -200,7 +208,7 @@ static int host_run_inner(fl_task_ctx *ctx, struct host_job *job)
 	pthread_cleanup_push(host_leave_nested, job);
 	rc = host_run_elements(ctx, job);
 	pthread_cleanup_pop(0);
-	job->took = fl_now() - began;
+	host_set_times(job, began, fl_now() - began);
 	return rc;
 }
 
@@ -298,6 +306,8 @@ static void host_take_chunk(struct host_job *job, int error)
 	job->done = error == 0 ? job->head.count : block->done;
 	job->result = job->future->result;
 	job->between = block->asked == FL__STOP_BETWEEN;
+	if (block->began > 0)
+		host_set_times(job, block->began, block->ran);
 	if (block->asked == FL__STOP_EXPIRED)
 		job->head.flags |= FL__MPI_LATE;
 }
@@ -344,7 +354,7 @@ static void host_end_job(void *arg)
 		host_reply_skipped(job);
 		return;
 	}
-	host_note_length(job->pool, job->took);
+	host_note_length(job->pool, job->head.rest);
 	if (fl__future_has_expired(f))
 		error = -ECANCELED; /* the future in rank 0 has the task's own deadline */
 	if (job->pool->open.processes)
@@ -370,10 +380,13 @@ static void host_start_inner(struct host_job *job)
 	char text[FL_MESSAGE_MAX];
 	int rc;
 	job->inner = true;
-	if (p->open.processes)
+	if (p->open.processes) {
+		if (fl__stats_are_linked()) /* rank 0 chooses what is measured */
+			fl__store_relaxed(&p->inner->stats.skip, 0);
 		rc = fl__submit(p->inner, &job->plain, job->arg, job->head.count, &job->future, &config, 0);
-	else
+	} else {
 		rc = fl_submit_with(p->inner, &host_job_type, &job, &job->future, &config);
+	}
 	if (rc == 0) {
 		p->n_inner++;
 		return;
@@ -397,6 +410,9 @@ static void host_start_job(void *arg)
 		host_abort("got a damaged argument");
 	if (fl__mpi_world.leaving)
 		return; /* nothing asks the task to stop then */
+	if (host.now == 0)
+		host.now = fl_now();
+	job->arrived = host.now;
 	if (job->stop) {
 		host_reply_skipped(job);
 	} else if (!p->inlines) {
@@ -472,7 +488,9 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 	const fl_task_type *type;
 	const size_t arg = FL__ROUND_UP((size_t)head->size, FL_TASK_ALIGN_MAX);
 	const bool image = head->flags & FL__MPI_IMAGE;
+	const int64_t rest = head->rest;
 	head->size = head->flags = 0;
+	head->rest = -1;
 	head->error = p->inner ? 0 : host_create_inner(p, text);
 	if (head->error != 0) {
 		head->flags = head->error == -ENOTRECOVERABLE ? FL__MPI_BROKEN : 0;
@@ -498,7 +516,7 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 	}
 	job->pool = p;
 	job->head = *head;
-	job->deadline = head->rest == FL_FOREVER ? 0 : fl_after(head->rest > 0 ? head->rest : 0);
+	job->deadline = rest == FL_FOREVER ? 0 : fl_after(rest > 0 ? rest : 0);
 	job->type = type;
 	job->plain = *type;
 	fl__bytes_lend(&job->plain);
@@ -643,7 +661,7 @@ static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 }
 
 /* Replies, unless rank 0 has ended. */
-static void host_end_inline(int error, bool kept, int64_t took, const char *text)
+static void host_end_inline(int error, bool kept, const char *text)
 {
 	struct host_job *job = host.inlined;
 	host.inlined = NULL;
@@ -651,7 +669,7 @@ static void host_end_inline(int error, bool kept, int64_t took, const char *text
 	host.blocking = 0;
 	if (host.over)
 		return; /* MPI may have ended */
-	host_note_length(job->pool, took);
+	host_note_length(job->pool, job->head.rest);
 	fl_cancel_token_destroy(&job->token);
 	host_reply_run(job, error, kept, text);
 }
@@ -674,7 +692,8 @@ static int64_t host_run_inline(struct host_job *job, int64_t began)
 	host.watcher_sleeps = false;
 	const int error = host_call_inline(job, &task);
 	const int64_t now = fl_now();
-	host_end_inline(error, task.keeps_result, now - began, error != 0 && task.message ? task.message : "");
+	host_set_times(job, began, now - began);
+	host_end_inline(error, task.keeps_result, error != 0 && task.message ? task.message : "");
 	host.leader = FL__MPI_SECOND;
 	fl__message_free(fl__task_take_message(&task));
 	return now;
@@ -739,7 +758,7 @@ FL__COLD static void host_runner_exits(void *arg)
 	ctx->worker = NULL;
 	fl_mutex_lock(&fl__mpi_lock);
 	host_await_requests();
-	host_end_inline(-EOWNERDEAD, false, 0, "the task's function " FL__ENDS_THREAD);
+	host_end_inline(-EOWNERDEAD, false, "the task's function " FL__ENDS_THREAD);
 	host.leader = FL__MPI_FIRST;
 	fl_thread before = {NULL};
 	if (!host.over) { /* else host_leave() joins the runner */
@@ -896,6 +915,7 @@ static void host_handle(int from, const struct fl__mpi_head *head, const char *t
 /* True: there was something. */
 static bool host_round(void)
 {
+	host.now = 0;
 	bool some = fl__mpi_progress(host_handle);
 	if (host.stops && !host.requests)
 		host_request_stop();

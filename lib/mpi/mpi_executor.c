@@ -177,6 +177,8 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 		mpi_slot_take_image(s);
 	fl__remote_unpost(&p->remote, block);
 	block->done = s->end.done;
+	block->began = s->posted_at + (int64_t)s->end.check * FL__MPI_UNIT;
+	block->ran = s->end.rest; /* -1, or checked by fl__remote_end() */
 	if (s->end.flags & FL__MPI_LATE)
 		block->asked = FL__STOP_EXPIRED;
 	if (s->end.flags & FL__MPI_BETWEEN)
@@ -849,6 +851,16 @@ static void mpi_pool_on_terminate(fl_executor *e)
 	mpi_pool_on_wake_all(e);
 }
 
+/* Also without the lock. A rank counts as a thread. */
+static void mpi_pool_on_count(const fl_executor *e, fl_executor_stats *stats)
+{
+	const struct mpi_pool *p = (const void *)e; /* its first member */
+	stats->running = p->remote.posted.length;
+	stats->threads = stats->idle = p->open_ranks;
+	FL__EACH_RANK (rank)
+		stats->idle -= p->open_ranks > 0 && p->shares[rank].load > 0;
+}
+
 static void mpi_pool_on_destroy(fl_executor *e)
 {
 	struct mpi_pool *p = mpi_pool_of(e);
@@ -869,6 +881,7 @@ static const struct fl__executor_ops mpi_pool_ops = {
     .release = fl__stopper_free,
     .has_started = mpi_pool_on_has_started,
     .terminate = mpi_pool_on_terminate,
+    .count = mpi_pool_on_count,
 };
 
 /* Create. */

@@ -41,6 +41,10 @@
  *
  * A slot is rank 0's name of a task at one rank, and free again after ENDED. `round` tells the
  * tasks of one slot apart: a STOP or RECALL may cross its task's ENDED. REGIONS come before OPEN.
+ *
+ * ENDED of a task that has run tells in `rest` for how many nanoseconds; else it has -1. `check`
+ * then is the time from the argument's arrival to the start, in units of FL__MPI_UNIT, modulo 36
+ * minutes.
  */
 enum fl__mpi_kind {
 	FL__MPI_OPEN = 1,
@@ -76,10 +80,10 @@ enum {
 struct fl__mpi_head {
 	uint32_t kind, flags;
 	uint32_t pool, slot, round;
-	uint32_t check; /* of the task's identity */
+	uint32_t check; /* of the task's identity; ENDED: above */
 	uint64_t task;  /* the type's id */
 	uint64_t size;  /* bytes of data */
-	int64_t rest;   /* nanoseconds to the deadline; FL_FOREVER: none */
+	int64_t rest;   /* nanoseconds to the deadline; FL_FOREVER: none; ENDED: above */
 	uint32_t text;  /* bytes of text; 0: none */
 	uint32_t count; /* elements */
 	uint32_t done;  /* ENDED: elements that succeeded */
@@ -107,6 +111,8 @@ struct fl__mpi_regions {
 	struct fl__mpi_region at[FL_REGIONS_MAX];
 };
 
+enum { FL__MPI_UNIT = 512 /* nanoseconds */ };
+
 #define FL__MPI_INLINE ((size_t)16 << 10)
 #define FL__MPI_MESSAGE_MAX (sizeof(struct fl__mpi_head) + FL_MESSAGE_MAX + FL__MPI_INLINE)
 
@@ -128,4 +134,4 @@ struct fl__mpi_hello {
 };
 _Static_assert(sizeof(struct fl__mpi_hello) == 256, "the same in all versions");
 #define FL__MPI_MAGIC 0x494d4c46u /* "FLMI" */
-#define FL__MPI_PROTOCOL 7u
+#define FL__MPI_PROTOCOL 8u

@@ -160,8 +160,9 @@ struct fl_executor {
 	fl_mutex lock;
 	fl_cond gone; /* signalled when a join or a wait for idleness may end */
 	bool closed, broken;
-	char *why_broken; /* set by fl__executor_break(), then constant */
-	unsigned waiters; /* contexts in such a wait */
+	char *why_broken;       /* set by fl__executor_break(), then constant */
+	const char *why_killed; /* of the last worker that this process has killed; NULL: none */
+	unsigned waiters;       /* contexts in such a wait */
 	struct fl__task_list queue;
 	struct fl__run *running;
 	size_t foreign;

@@ -166,6 +166,18 @@ FL__COLD int fl__stats_run(struct fl__run *run, struct fl__stats_context *contex
 	return error;
 }
 
+FL__COLD void fl__stats_add_remote(fl_executor *e, const fl_future *f, int64_t began, int64_t ran)
+{
+	const int64_t now = fl__sys.now();
+	const bool possible = began > 0 && ran >= 0 && ran <= now - began;
+	struct fl__stats_type *type = possible ? stats_type_of(e, f->type->name) : NULL;
+	if (!type)
+		return;
+	const size_t weight = stats_weigh(&e->stats.frame.ran, e->ran - 1);
+	stats_add(&type->queued, fl__stats_waited(f, began), weight, now);
+	stats_add(&type->ran, ran, weight, now);
+}
+
 /* Reading. */
 
 /* The least bound below which so many of `n` percent lie. */
@@ -220,8 +232,6 @@ __attribute__((no_sanitize("thread"))) int fl_executor_get_stats(fl_executor *e,
 	fl__executor_check(e, "fl_executor_get_stats");
 	if (fl__executor_is_forked(e))
 		return -EOWNERDEAD;
-	if (e->ops->withdraw)
-		return -ENOTSUP;
 	*stats = (fl_executor_stats){
 	    .workers = e->workers,
 	    .pending = e->queue.length,

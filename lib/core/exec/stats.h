@@ -92,6 +92,9 @@ FL__STATS_FN void fl__stats_arm(fl_executor *e);
 /* As fl__run_function(). Called for a stamped task, and when `begun` is `next`. */
 FL__STATS_FN int fl__stats_run(struct fl__run *run, struct fl__stats_context *context, size_t begun, char **message);
 
+/* Of a task that has run in another process; not if its times are impossible. */
+FL__STATS_FN void fl__stats_add_remote(fl_executor *e, const fl_future *f, int64_t began, int64_t ran);
+
 static inline bool fl__stats_are_linked(void)
 {
 #ifdef FL__LABORATORY

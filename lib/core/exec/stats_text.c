@@ -117,6 +117,7 @@ static void text_print_counts(struct text *t)
 	    ROW(cancelled, "tasks_cancelled_total", "Tasks that have ended without a run."),
 	    ROW(workers_started, "workers_started_total", "Workers that were started."),
 	    ROW(workers_ended, "workers_ended_total", "Workers that have ended."),
+	    ROW(workers_killed, "workers_killed_total", "Worker processes that a signal has ended."),
 	    ROW(stolen, "forks_stolen_total", "Parts of parallel loops and calls that another worker ran."),
 	    ROW(backlog_waits, "backlog_waits_total", "Submits that have waited for a full backlog."),
 	    ROW(backlog_refusals, "backlog_refusals_total", "Submits that a full backlog has refused."),

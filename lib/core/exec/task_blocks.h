@@ -37,6 +37,7 @@ struct fl__task_block {
 	size_t mapped;
 	uint64_t task; /* identity of its type: process/identity.h */
 	uint32_t check;
+	int64_t began, ran; /* of an ended task, as its worker tells, in ns; 0: not known */
 };
 
 enum fl__stop_state {

@@ -203,11 +203,13 @@ static void process_pool_set_times(struct fl__process_pool_worker *w, const stru
 		w->rings.submissions->deadline[slot] = deadline;
 		process_pool_wake_manager_at(p, fl__later(deadline, p->deadline_grace));
 	}
-	if (p->remote.config.task_timeout > 0) {
-		submission->flags |= FL__SUBMISSION_TIMED;
-		w->times[slot].posted = fl__sys.now();
-		process_pool_wake_manager_at(p, fl__later(w->times[slot].posted, p->remote.config.task_timeout));
-	}
+	const int64_t timeout = p->remote.config.task_timeout;
+	if (timeout == 0 && block->future.error == 0) /* not measured */
+		return;
+	submission->flags |= FL__SUBMISSION_TIMED;
+	w->times[slot].posted = fl__sys.now();
+	if (timeout > 0)
+		process_pool_wake_manager_at(p, fl__later(w->times[slot].posted, timeout));
 }
 
 /* Returns as a transport's post(). */
@@ -377,7 +379,7 @@ static void process_pool_kill_worker(struct fl__process_pool_worker *w, const ch
 {
 	if (w->kill_reason)
 		return;
-	w->kill_reason = kill_reason;
+	w->kill_reason = w->pool->base.why_killed = kill_reason;
 	int rc = fl__process_pool_sys.kill(w->process);
 	if (rc == 0 || rc == -ESRCH) /* -ESRCH: it has ended */
 		return;
@@ -502,6 +504,10 @@ static bool process_pool_take_completion(struct fl__process_pool_worker *w, stru
 		return true;
 	}
 	block->done = completion->count;
+	if (completion->began >= w->times[slot].posted) { /* 0 and 0: not timed */
+		block->began = completion->began;
+		block->ran = (int64_t)completion->ran * FL__RINGS_RAN_UNIT;
+	}
 	if (completion->flags & FL__COMPLETION_BETWEEN)
 		block->asked = FL__STOP_BETWEEN;
 	int rc = process_pool_take_result(w, block, completion);
@@ -707,6 +713,7 @@ static int process_pool_add_worker(struct fl__process_pool_worker *w)
 		return rc;
 	}
 	FL__QUEUE_ADD(p->workers, p->newest, w);
+	p->alive++;
 	return 0;
 }
 
@@ -963,6 +970,9 @@ static void process_pool_reap_worker(struct fl__process_pool_worker *w)
 	if (!p->terminated && (!w->ready || w->initializing))
 		process_pool_start_failed(p, -EOWNERDEAD, w->ready && by_itself, how);
 	FL__QUEUE_REMOVE(p->workers, p->newest, w);
+	p->alive--;
+	p->ended++;
+	p->killed += status.signal != 0;
 	process_pool_unwatch(w);
 	process_pool_free_worker(w);
 }
@@ -994,7 +1004,7 @@ static int64_t process_pool_running_since(const struct fl__process_pool_worker *
 {
 	if (times->seen == 0)
 		times->seen = now;
-	int64_t began = fl__rings_began(&w->rings, seq);
+	const int64_t began = fl__load_relaxed(&w->rings.completions->entry[seq % FL__RINGS_DEPTH].began); /* a hint */
 	return began >= times->posted && began <= times->seen ? began : times->seen;
 }
 
@@ -1392,6 +1402,22 @@ static void process_pool_on_destroy(fl_executor *e)
 	fl__remote_fini(&p->remote);
 }
 
+/* May read without the lock, which ThreadSanitizer must not see. */
+__attribute__((no_sanitize("thread"))) static void process_pool_on_count(const fl_executor *e, fl_executor_stats *stats)
+{
+	const struct fl__process_pool *p = (const void *)e; /* its first member */
+	const size_t posted = p->remote.posted.length, alive = p->alive;
+	/* dispatch gives each worker one before any has two */
+	const size_t running = posted < alive ? posted : alive;
+	stats->threads = (unsigned)alive;
+	stats->idle = (unsigned)(alive - running);
+	stats->running = running;
+	stats->pending += posted - running;
+	stats->workers_started = alive + p->ended;
+	stats->workers_ended = p->ended;
+	stats->workers_killed = p->killed;
+}
+
 static const struct fl__executor_ops process_pool_ops = {
     FL__REMOTE_OPS,
     .kind = "processes",
@@ -1402,6 +1428,7 @@ static const struct fl__executor_ops process_pool_ops = {
     .release = process_pool_on_release,
     .has_started = process_pool_on_has_started,
     .terminate = process_pool_on_terminate,
+    .count = process_pool_on_count,
     .resize = process_pool_on_resize,
 };
 

@@ -120,11 +120,12 @@ enum fl__rings_peeked fl__rings_peek(const struct fl__rings *rings, struct fl__c
 	uint32_t done = fl__load_acquire(&entry->done); /* acquire: pairs with rings_publish() */
 	if (done != seq)
 		return done == rings->last_done[rings_slot(seq)] ? FL__RINGS_NONE : FL__RINGS_DAMAGED;
-	/* relaxed, all four: `done` orders them */
+	/* relaxed, all: `done` orders them */
 	completion->error = fl__load_relaxed(&entry->error);
 	completion->flags = fl__load_relaxed(&entry->flags);
 	completion->count = fl__load_relaxed(&entry->count);
 	completion->began = fl__load_relaxed(&entry->began);
+	completion->ran = fl__load_relaxed(&entry->ran);
 	return FL__RINGS_ENDED;
 }
 
@@ -164,11 +165,6 @@ uint32_t fl__rings_progress(const struct fl__rings *rings, uint32_t seq, uint32_
 	/* relaxed: the death of the worker orders all its writes */
 	const uint32_t done = fl__load_relaxed(&rings->completions->entry[rings_slot(seq)].progress);
 	return done < count ? done : count;
-}
-
-int64_t fl__rings_began(const struct fl__rings *rings, uint32_t seq)
-{
-	return fl__load_relaxed(&rings->completions->entry[rings_slot(seq)].began); /* relaxed: a hint */
 }
 
 void fl__rings_request_stop(struct fl__rings *rings, uint32_t seq)

@@ -18,12 +18,13 @@ enum {
 	FL__RINGS_ARENA = 256 << 10,      /* bytes for larger ones, in each ring */
 	FL__RINGS_INLINE_MOST = 64 << 10, /* larger ones are memfds */
 	FL__RINGS_MESSAGE = 256,
+	FL__RINGS_RAN_UNIT = 512, /* ns */
 };
 
 enum {
 	FL__SUBMISSION_ARG_MEMFD = 1,   /* with a memfd of the argument, sent through the channel */
 	FL__SUBMISSION_DEADLINE = 4,    /* deadline[] is valid */
-	FL__SUBMISSION_TIMED = 8,       /* the worker sets `began` */
+	FL__SUBMISSION_TIMED = 8,       /* the worker sets `began` and `ran` */
 	FL__SUBMISSION_EXIT = 16,       /* no task: the worker exits */
 	FL__SUBMISSION_INITIALIZE = 32, /* if it fails, the worker exits */
 };
@@ -64,9 +65,9 @@ struct fl__completion {
 	int32_t error;
 	uint32_t flags;
 	uint32_t count; /* elements that succeeded */
-	int64_t began;
+	int64_t began;  /* 0: not TIMED */
 	uint32_t progress;
-	uint32_t reserved;
+	uint32_t ran; /* units of FL__RINGS_RAN_UNIT, if TIMED */
 	_Alignas(FL__RINGS_SMALL) unsigned char small[FL__RINGS_SMALL];
 };
 _Static_assert(sizeof(struct fl__completion) == 64, "a cache line");
@@ -140,9 +141,6 @@ bool fl__rings_has_started(const struct fl__rings *rings, uint32_t seq);
 
 /* How many of `count` elements had ended when the worker died; `count` if the word is damaged. */
 uint32_t fl__rings_progress(const struct fl__rings *rings, uint32_t seq, uint32_t count);
-
-/* Of a submission with FL__SUBMISSION_TIMED. The worker may have written any value. */
-int64_t fl__rings_began(const struct fl__rings *rings, uint32_t seq);
 
 /* No effect if the worker no longer has the submission. */
 void fl__rings_request_stop(struct fl__rings *rings, uint32_t seq);

@@ -325,9 +325,13 @@ static bool worker_run_submission(struct worker_self *w, const struct fl__submis
 	if (error == 0)
 		error = worker_make_result(w, &job);
 	if (error == 0) {
-		if (submission->flags & FL__SUBMISSION_TIMED) /* relaxed: a number by itself */
-			fl__store_relaxed(&w->rings.completions->entry[worker_slot(w)].began, fl__sys.now());
+		struct fl__completion *completion = &w->rings.completions->entry[worker_slot(w)];
+		const int64_t began = submission->flags & FL__SUBMISSION_TIMED ? fl__sys.now() : 0;
+		fl__store_relaxed(&completion->began, began); /* relaxed: a number by itself */
 		error = worker_run_elements(w, &job);
+		if (began > 0)
+			completion->ran =
+			    (uint32_t)fl__min_deadline((fl__sys.now() - began) / FL__RINGS_RAN_UNIT, UINT32_MAX);
 		worker_flush_output();
 	}
 	error = worker_finish_job(w, &job, error);

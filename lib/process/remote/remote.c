@@ -56,16 +56,23 @@ static void remote_add_ended(struct fl__remote *r, struct fl__task_block *block,
 
 void fl__remote_end_cancelled(struct fl__remote *r, struct fl__task_block *block)
 {
-	if (fl__future_claim_cancel(&block->future)) /* always true: it is neither queued nor posted */
-		remote_add_ended(r, block, -ECANCELED, NULL);
+	if (!fl__future_claim_cancel(&block->future)) /* never: it is neither queued nor posted */
+		return;
+	r->base.not_run++;
+	remote_add_ended(r, block, -ECANCELED, NULL);
 }
 
 void fl__remote_end(struct fl__remote *r, struct fl__task_block *block, int error, char *message)
 {
 	if (!block->asked && error == -ECANCELED && fl_cancel_token_is_requested(&block->future.token))
 		block->asked = FL__STOP_REQUESTED;
-	if (fl__future_claim_ended(&block->future)) /* always true: it is neither queued nor posted */
-		remote_add_ended(r, block, error, message);
+	if (!fl__future_claim_ended(&block->future)) /* never: it is neither queued nor posted */
+		return;
+	r->base.ran++;
+	if (block->future.error != 0 && fl__stats_are_linked()) /* the stamp */
+		fl__stats_add_remote(&r->base, &block->future, block->began, block->ran);
+	r->base.failed += error != 0;
+	remote_add_ended(r, block, error, message);
 }
 
 void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, int error, const char *format, ...)

@@ -44,7 +44,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_map_config, 32);
 	SIZE(fl_stats_times, 40);
 	SIZE(fl_stats_type, 88);
-	SIZE(fl_executor_stats, 1520);
+	SIZE(fl_executor_stats, 1528);
 	SIZE(fl_fiber_config, 8);
 	SIZE(fl_group, 456);
 	SIZE(fl_imap_config, 56);

@@ -1,58 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The statistics of executors. */
-#include "fl_child.h"
 #include "fl_pool.h"
 
 FL_TASK_STATIC(stats_fail, void, void)
 {
 	return -EIO;
-}
-
-FL_TEST(stats_of_a_new_executor_are_zero)
-{
-	FL_SCOPED(fl_executor) *e = pool_with(3), *here = sequential();
-	const fl_executor_stats none = {.workers = 3}, one = {.workers = 1};
-	const fl_executor_stats of_e = stats_of(e), of_here = stats_of(here);
-	assert_memory_equal(&of_e, &none, sizeof none);
-	assert_memory_equal(&of_here, &one, sizeof one);
-}
-
-POOL_TEST(stats_tell_what_waits_and_runs, 2)
-{
-	struct held held[2];
-	fl_future *f[5];
-	hold_workers(e, held, 2);
-	FL_EACH (i, f)
-		FL_OK(pool_nothing_submit(e, &f[i]));
-	fl_executor_stats stats = stats_of(e);
-	assert_int_equal(stats.threads, 2);
-	assert_int_equal(stats.workers_started, 2);
-	assert_int_equal(stats.idle, 0);
-	assert_int_equal(stats.pending, 5);
-	assert_int_equal(stats.running, 2);
-	assert_int_equal(stats.ended, 0);
-	FL_OK(fl_future_cancel(f[1]));
-	FL_OK(fl_future_cancel(f[3]));
-	stats = stats_of(e);
-	assert_int_equal(stats.pending, 3);
-	assert_int_equal(stats.cancelled, 2);
-	assert_int_equal(stats.ended, 2);
-	let_all_go(held, 2);
-	fl_test_futures_end(f, 5);
-	FL_WAIT_FOR(stats_of(e).idle == 2);
-	stats = stats_of(e);
-	assert_int_equal(stats.running, 0);
-	assert_int_equal(stats.ended, 7);
-	assert_int_equal(stats.cancelled, 2);
-	assert_int_equal(stats.failed, 0);
-	assert_int_equal(stats.pending, 0);
-	assert_int_equal(stats.stolen, 0);
-	FL_OK(fl_executor_join(e));
-	stats = stats_of(e);
-	assert_int_equal(stats.threads, 0);
-	assert_int_equal(stats.workers_started, 2);
-	assert_int_equal(stats.workers_ended, 2);
-	assert_int_equal(stats.ended, 7);
 }
 
 FL_TASK_STATIC(stats_nest, void, void)
@@ -133,21 +85,6 @@ POOL_TEST(stats_count_stolen_forks, 2)
 	fl_event_init(&taken);
 	FL_OK(fl_test_run_task(e, &stats_fork, NULL, NULL));
 	assert_int_equal(stats_of(e).stolen, 1);
-}
-
-static void ask_in_child(void *e)
-{
-	fl_executor_stats stats;
-	FL_RC(fl_executor_get_stats(e, &stats), -EOWNERDEAD);
-}
-
-FL_TEST(stats_where_there_are_none)
-{
-	fl_executor_stats stats;
-	FL_SCOPED(fl_executor) *on_processes = NULL, *e = pool_with(1);
-	FL_OK(fl_process_executor_create(&on_processes, NULL));
-	FL_RC(fl_executor_get_stats(on_processes, &stats), -ENOTSUP);
-	FL_IN_CHILD(ask_in_child, e);
 }
 
 FL_TEST(stats_text_is_whole_or_none)

@@ -175,7 +175,7 @@ FL_TEST(worker_unknown_tasks)
 
 /* Around it. */
 
-FL_TEST(worker_says_when_it_began)
+FL_TEST(worker_says_when_it_began_and_how_long_it_ran)
 {
 	PARENT(p);
 	const int64_t before = fl_now();
@@ -183,4 +183,5 @@ FL_TEST(worker_says_when_it_began)
 	(void)post(&p);
 	struct fl__completion reply = await(&p);
 	assert_true(reply.began >= before && reply.began <= fl_now());
+	assert_true(reply.ran <= (fl_now() - reply.began) / FL__RINGS_RAN_UNIT);
 }

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* fl_executor_get_stats() where workers die, or tell wrong times. test_executor_stats.c has the rest. */
+#include "fl_process_pool.h"
+#include "fl_rings_memory.h"
+
+#include "core/base/atomic.h"
+#include "core/exec/executor.h"
+
+static fl_executor_stats stats_of(fl_executor *e)
+{
+	fl_executor_stats stats;
+	FL_OK(fl_executor_get_stats(e, &stats));
+	return stats;
+}
+
+static void workers_were(fl_executor *e, size_t started, size_t ended, size_t killed)
+{
+	const fl_executor_stats stats = stats_of(e);
+	assert_int_equal(stats.workers_started, started);
+	assert_int_equal(stats.workers_ended, ended);
+	assert_int_equal(stats.workers_killed, killed);
+	assert_int_equal(stats.threads, started - ended);
+}
+
+/* Dies in its first `deaths` runs. */
+struct process_pool_mortal {
+	int *runs, deaths;
+};
+
+FL_TASK(process_pool_dies, struct process_pool_mortal, void, .max_attempts = 3)
+{
+	process_pool_count(arg->runs);
+	if (process_pool_counted(arg->runs) <= arg->deaths)
+		(void)raise(SIGKILL);
+	return 0;
+}
+
+/* Tasks behind it go to the next worker. Each counts once. */
+FL_TEST(process_pool_stats_of_killed_workers)
+{
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	fl_future *f[4];
+	workers_were(e, 0, 0, 0);
+	for (int deaths = 2; deaths <= 3; deaths++) {
+		int *runs = process_pool_counters(1);
+		FL_OK(process_pool_dies_submit(e, (struct process_pool_mortal){runs, deaths}, &f[0]));
+		for (int i = 1; i < 4; i++)
+			FL_OK(process_pool_square_submit(e, i, &f[i]));
+		fl_test_futures_end(f, 4);
+		assert_int_equal(process_pool_counted(runs), 3);
+	}
+	const fl_executor_stats stats = stats_of(e);
+	assert_int_equal(stats.ended, 8);
+	assert_int_equal(stats.failed, 1);
+	assert_int_equal(stats.cancelled, 0);
+	assert_int_equal(stats.pending + stats.running, 0);
+	workers_were(e, 6, 5, 5);
+	assert_null(e->why_killed); /* not by this process */
+	FL_OK(fl_executor_join(e));
+	workers_were(e, 6, 6, 5);
+}
+
+FL_TEST(process_pool_stats_of_a_terminated_pool)
+{
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *f = process_pool_hold(e, gate);
+	FL_OK(process_pool_square_submit(e, 1, NULL));
+	assert_int_equal(fl_executor_terminate(e), 1);
+	FL_OK(fl_executor_join(e));
+	fl_future_free(f);
+	assert_int_equal(stats_of(e).ended, 2);
+	assert_int_equal(stats_of(e).failed, 1);
+	assert_int_equal(stats_of(e).cancelled, 1);
+	workers_were(e, 1, 1, 1);
+	assert_string_equal(e->why_killed, "its executor was terminated");
+}
+
+FL_TASK(process_pool_fails_to_start, void, void)
+{
+	return -ENOENT;
+}
+
+FL_TEST(process_pool_stats_of_a_broken_pool)
+{
+	FL_SCOPED(fl_executor) *e =
+	    process_pool_made(&(fl_executor_config){.workers = 1, .initialize = &process_pool_fails_to_start});
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(process_pool_square_submit(e, 1, &f));
+	FL_OK(fl_future_wait(f));
+	FL_RC(fl_future_error(f), -ENOTRECOVERABLE);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(stats_of(e).ended, 1);
+	assert_int_equal(stats_of(e).cancelled, 1);
+	workers_were(e, 1, 1, 0);
+}
+
+/* Sets when it began. How long it ran its worker tells afterwards. */
+FL_TASK(process_pool_lies, int64_t, void)
+{
+	struct fl__completion *reply;
+	FL_CHECK(order_under_way(&reply) != 0);
+	fl__store_relaxed(&reply->began, *arg);
+	return 0;
+}
+
+FL_TEST(process_pool_stats_of_wrong_times)
+{
+	const int64_t before = fl_now(), wrong[] = {0, -1, 1, before, INT64_MAX, INT64_MIN, before + FL_S(100000)};
+	FL_EACH (i, wrong) {
+		FL_SCOPED(fl_executor) *e = process_pool_with(1);
+		process_pool_call(e, &process_pool_lies, &wrong[i], NULL);
+		assert_int_equal(stats_of(e).ended, 1);
+		assert_int_equal(stats_of(e).n_types, 0);
+	}
+}
