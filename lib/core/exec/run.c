@@ -147,8 +147,8 @@ void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim)
 	run->future = f;
 	run->claim = claim;
 	run->requested = false;
+	run->begun = e->ran + e->running_now++;
 	FL__LIST_ADD(&e->running, run);
-	e->running_now++;
 }
 
 /* Under the lock. */
@@ -200,9 +200,8 @@ inline void fl__run_task(struct fl__run *run)
 {
 	char *message;
 	fl_executor *e = run->executor;
-	const size_t begun = fl__add_relaxed(&e->stats.begun, run->claim == FL__CLAIM_RUN); /* for statistics */
-	const int error = fl__stats_wants(run, &e->stats.frame, begun)
-	                      ? fl__stats_run(run, &e->stats.frame, begun, &message)
+	const int error = fl__stats_wants(run, &e->stats.frame, run->begun)
+	                      ? fl__stats_run(run, &e->stats.frame, run->begun, &message)
 	                      : fl__run_function(run, &message);
 	fl__future_finish(run->future, error, message);
 	FL_LOCKED(&e->lock);

@@ -47,11 +47,12 @@ void fl__stats_arm(fl_executor *e)
 	stats_open(e, false);
 }
 
-/* A leaky bucket, of BURST stamps. */
+/* A leaky bucket, of BURST stamps; a flood leaves as many to be paid for. */
 static bool stats_is_calm(struct fl__stats *stats, int64_t now)
 {
-	const int64_t before = fl__load_relaxed(&stats->calm), least = now - STATS_BURST * STATS_CALM;
-	const int64_t calm = (before > least ? before : least) + STATS_CALM;
+	enum { MOST = STATS_BURST * STATS_CALM };
+	const int64_t before = fl__min_deadline(fl__load_relaxed(&stats->calm), now + MOST);
+	const int64_t calm = (before > now - MOST ? before : now - MOST) + STATS_CALM;
 	fl__store_relaxed(&stats->calm, calm);
 	return calm <= now;
 }
@@ -146,13 +147,13 @@ FL__COLD int fl__stats_run(struct fl__run *run, struct fl__stats_context *contex
 	fl_executor *e = run->executor;
 	const fl_future *f = run->future;
 	const bool stamped = f->error != 0;
+	const bool few = begun - fl__load_relaxed(&context->ran.begun) >= STARVED ||
+	                 fl__load_relaxed(&context->ran.ns) >= STATS_CALM;
 	if (!stamped) {
 		fl__stats_arm(e);
 		fl__store_relaxed(&context->next, begun + FL__STATS_EVERY);
 	}
-	struct fl__stats_type *type = stamped || begun - fl__load_relaxed(&context->ran.begun) >= STARVED
-	                                  ? stats_type_of(e, f->type->name)
-	                                  : NULL;
+	struct fl__stats_type *type = stamped || few ? stats_type_of(e, f->type->name) : NULL;
 	if (!type)
 		return fl__run_function(run, message);
 	const int64_t began = fl__sys.now();
@@ -163,6 +164,10 @@ FL__COLD int fl__stats_run(struct fl__run *run, struct fl__stats_context *contex
 	const int error = fl__run_function(run, message);
 	const int64_t now = fl__sys.now();
 	stats_count(&context->ran, &type->ran, now - began, begun, now);
+	if (now - began >= STATS_CALM) { /* tasks are few: this one does not stand for others */
+		fl__stats_arm(e);
+		fl__store_relaxed(&context->next, begun + 1);
+	}
 	return error;
 }
 
@@ -173,9 +178,8 @@ FL__COLD void fl__stats_add_remote(fl_executor *e, const fl_future *f, int64_t b
 	struct fl__stats_type *type = possible ? stats_type_of(e, f->type->name) : NULL;
 	if (!type)
 		return;
-	const size_t weight = stats_weigh(&e->stats.frame.ran, e->ran - 1);
-	stats_add(&type->queued, fl__stats_waited(f, began), weight, now);
-	stats_add(&type->ran, ran, weight, now);
+	stats_count(&e->stats.frame.queued, &type->queued, fl__stats_waited(f, began), e->ran - 1, now);
+	stats_count(&e->stats.frame.ran, &type->ran, ran, e->ran - 1, now);
 }
 
 /* Reading. */

@@ -73,7 +73,6 @@ static inline void fl__stats_begin_none(struct fl__stats_context *context)
 struct fl__stats {
 	int32_t skip;                                 /* submits of the long way until one stamps */
 	int64_t calm;                                 /* submits before are paid for: stats_is_calm() */
-	size_t begun;                                 /* tasks of fl__run_task() */
 	struct fl__stats_context frame;               /* of all contexts in fl__run_task() */
 	struct fl__stats_type *types[FL_STATS_TYPES]; /* NULL: not yet used */
 };

@@ -133,7 +133,8 @@ FL_TEST(stats_of_a_rare_task)
 		fl_future *f;
 		for (int n = 0; n < 1000; n++)
 			FL_OK(pool_nothing_submit(e, NULL));
-		FL_WAIT_FOR(stats_of(e).idle == 1);
+		FL_WAIT_FOR(stats_of(e).idle == 1 && fl__load_relaxed(&e->stats.skip) == 0 &&
+		            fl__load_relaxed(&e->plain) == UINT32_MAX);
 		FL_OK(fl_submit(e, &rare, &(int64_t){FL_MS(100)}, &f));
 		FL_OK(fl_future_wait(f));
 		fl_future_free(f);
