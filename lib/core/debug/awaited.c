@@ -34,6 +34,7 @@ static const char *const awaited_words[] = {
     [FL__DEBUG_BACKLOG] = "the full backlog of executor @",
     [FL__DEBUG_IMAP] = "a result of lazy map @",
     [FL__DEBUG_TIMER] = "the end of timer @",
+    [FL__DEBUG_DUE] = "the time to call @",
     [FL__DEBUG_DESCRIPTOR] = "descriptor #",
     [FL__DEBUG_CONNECTION] = "a connection",
     [FL__DEBUG_PROCESS] = "the end of process #",
@@ -41,6 +42,7 @@ static const char *const awaited_words[] = {
     [FL__DEBUG_PIPE] = "pipe @",
     [FL__DEBUG_ENDPOINT] = "endpoint @",
     [FL__DEBUG_SHM] = "object @ in shared memory",
+    [FL__DEBUG_SHM_LOCK] = "lock @ in shared memory",
 };
 
 bool fl__awaited_is_number(uint8_t kind)
@@ -57,4 +59,17 @@ void fl__awaited_write(char *text, size_t size, uint8_t kind, const char *object
 		               words + before + (words[before] != '\0'));
 	else
 		(void)snprintf(text, size, "%.*s%s", before - 1, words, words + before + 1);
+}
+
+void fl__awaited_write_counts(char *text, size_t size, const unsigned counts[FL__DEBUG_KINDS])
+{
+	size_t at = 0;
+	text[0] = '\0';
+	for (unsigned kind = 0; kind < FL__DEBUG_KINDS && at < size; kind++) {
+		char what[40];
+		if (counts[kind] == 0)
+			continue;
+		fl__awaited_write(what, sizeof what, (uint8_t)kind, NULL);
+		at += (size_t)snprintf(text + at, size - at, "%s%u for %s", at > 0 ? ", " : "", counts[kind], what);
+	}
 }

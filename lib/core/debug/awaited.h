@@ -37,13 +37,16 @@ enum fl__debug_kind {
 	FL__DEBUG_BACKLOG, /* of an executor */
 	FL__DEBUG_IMAP,
 	FL__DEBUG_TIMER,
+	FL__DEBUG_DUE,        /* the function of the next timer */
 	FL__DEBUG_DESCRIPTOR, /* a number */
 	FL__DEBUG_CONNECTION,
 	FL__DEBUG_PROCESS, /* by its number */
 	FL__DEBUG_START,   /* of a process */
 	FL__DEBUG_PIPE,
 	FL__DEBUG_ENDPOINT,
-	FL__DEBUG_SHM
+	FL__DEBUG_SHM,
+	FL__DEBUG_SHM_LOCK, /* its word, which has the owner's TID */
+	FL__DEBUG_KINDS
 };
 
 struct fl__awaited {
@@ -59,3 +62,6 @@ bool fl__awaited_is_number(uint8_t kind);
  * "queue (to get)". Safe in a signal handler.
  */
 void fl__awaited_write(char *text, size_t size, uint8_t kind, const char *object);
+
+/* Writes how many waits there are of each kind: "2 for queue (to get), 1 for mutex". As above. */
+void fl__awaited_write_counts(char *text, size_t size, const unsigned counts[FL__DEBUG_KINDS]);

@@ -4,6 +4,7 @@
  * copies a record before it prints it. snprintf() formats only what needs neither in the known C
  * libraries.
  */
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "../exec/executor.h"
 #include "../wait/lot.h"
@@ -11,24 +12,20 @@
 #include <errno.h>
 #include <fairlead/group.h>
 #include <fairlead/latch.h>
+#include <fairlead/time.h>
+#include <fcntl.h>
+#include <linux/futex.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
-
-/* How many workers of an executor wait within a task. */
-struct debug_dump_workers {
-	const fl_executor *executor;
-	unsigned asleep;
-};
-
-enum { DEBUG_DUMP_EXECUTORS = 32 };
 
 struct debug_dump {
 	int fd;
 	int64_t now;
 	bool busy; /* some records could not be read */
 	size_t waiters;
-	struct debug_dump_workers workers[DEBUG_DUMP_EXECUTORS]; /* up to the first without an executor */
 	struct fl__symbols symbols;
 };
 
@@ -40,6 +37,12 @@ FL_PRINTF(2, 3) static void debug_dump_print(const struct debug_dump *d, const c
 	const int n = vsnprintf(line, sizeof line, format, args);
 	va_end(args);
 	fl__sys.print(d->fd, line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
+}
+
+static void debug_dump_print_seconds(const struct debug_dump *d, const char *before, int64_t ns, const char *after)
+{
+	const long long ms = ns / FL_MS(1);
+	debug_dump_print(d, "%s%lld.%03lld s%s", before, ms / 1000, ms % 1000, after);
 }
 
 static void debug_dump_print_stack(struct debug_dump *d, const struct fl__backtrace *stack)
@@ -97,7 +100,30 @@ static bool debug_dump_nth_held(struct debug_dump *d, uint64_t id, size_t n, str
 	return held != NULL;
 }
 
-static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder *h, const char *detail)
+/* Prints ", held by thread 2851 of process 2850 (counter-1)", or, for a process, " (counter-1)". */
+static void debug_dump_print_other(const struct debug_dump *d, unsigned id, bool holds)
+{
+	char path[32], text[256] = "Name:\t";
+	(void)snprintf(path, sizeof path, "/proc/%u/status", id);
+	const int file = open(path, O_RDONLY | O_CLOEXEC);
+	if (file >= 0) {
+		(void)!read(file, text, sizeof text - 1);
+		(void)close(file);
+	}
+	const char *name = text + strlen("Name:\t"), *process = strstr(text, "\nTgid:");
+	if (holds)
+		debug_dump_print(d, ", held by thread %u", id);
+	if (!process)
+		debug_dump_print(d, fl__sys.thread_exists && !fl__sys.thread_exists(id) ? ", which has ended"
+		                                                                        : ", process unknown");
+	else if (holds)
+		debug_dump_print(d, " of process %ld", strtol(process + strlen("\nTgid:"), NULL, 10));
+	if (process)
+		debug_dump_print(d, " (%.*s)", (int)strcspn(name, "\n"), name);
+}
+
+/* `other`: of the holder in another process, or of a process that the context waits for; or 0. */
+static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder *h, const char *detail, unsigned other)
 {
 	char what[FL__REPORT_TEXT], lock[FL__REPORT_OBJECT];
 	const struct fl__report_end end = fl__report_wanted(h);
@@ -112,22 +138,26 @@ static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder 
 	} else {
 		fl__report_lock(what, sizeof what, &d->symbols, &end);
 	}
-	const long long ms = (d->now - h->since) / FL_MS(1);
-	debug_dump_print(d, "  %s (%llu) has waited for %s%s for %lld.%03lld s", h->name, (unsigned long long)h->id,
-	                 what, detail, ms / 1000, ms % 1000);
+	debug_dump_print(d, "  %s (%llu) has waited for %s%s", h->name, (unsigned long long)h->id, what, detail);
+	debug_dump_print_seconds(d, " for ", d->now - h->since, "");
+	if (h->asleep && h->deadline != FL_FOREVER)
+		debug_dump_print_seconds(d, ", at most ", FL__MAX(h->deadline - d->now, 0), " more");
 	if (h->lock && !h->cond && !is_named_by_wait)
 		debug_dump_print_holders(d, h->lock);
+	if (other != 0)
+		debug_dump_print_other(d, other, h->awaited.kind == FL__DEBUG_SHM_LOCK);
 	debug_dump_print(d, "\n");
 	debug_dump_print_stack(d, &h->stack);
 	d->waiters++;
 }
 
-static void debug_dump_print_context(struct debug_dump *d, const struct fl__holder *h, const char *detail)
+static void debug_dump_print_context(struct debug_dump *d, const struct fl__holder *h, const char *detail,
+                                     unsigned other)
 {
 	struct fl__report_end end;
 	char what[FL__REPORT_TEXT];
 	if (h->lock || h->joins || h->asleep)
-		debug_dump_print_wait(d, h, detail);
+		debug_dump_print_wait(d, h, detail, other);
 	for (size_t n = 0; debug_dump_nth_held(d, h->id, n, &end); n++) {
 		fl__report_lock(what, sizeof what, &d->symbols, &end);
 		debug_dump_print(d, "  %s (%llu) holds %s, taken at\n", h->name, (unsigned long long)h->id, what);
@@ -145,12 +175,15 @@ static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 	return copy;
 }
 
-/* Under the table's lock. In a forked child the awaited object may not exist. */
-static void debug_dump_describe(const struct fl__holder *h, char *text, size_t size)
+/*
+ * Under the table's lock. In a forked child the awaited object may not exist. Returns the thread or
+ * process outside of this one that holds the object or is the object; 0: none.
+ */
+static unsigned debug_dump_describe(const struct fl__holder *h, char *text, size_t size)
 {
 	*text = '\0';
 	if (!h->asleep || fl__is_forked(h->forks))
-		return;
+		return 0;
 	/* numbers for a report */
 	if (h->awaited.kind == FL__DEBUG_GROUP) {
 		const fl_group *g = h->awaited.object;
@@ -161,29 +194,12 @@ static void debug_dump_describe(const struct fl__holder *h, char *text, size_t s
 	} else if (h->awaited.kind == FL__DEBUG_FUTURE) {
 		const fl_future *f = h->awaited.object;
 		(void)snprintf(text, size, " (%s)", f->type->name);
+	} else if (h->awaited.kind == FL__DEBUG_SHM_LOCK) {
+		return fl__load_relaxed((const uint32_t *)h->awaited.object) & FUTEX_TID_MASK;
+	} else if (h->awaited.kind == FL__DEBUG_PROCESS) {
+		return (unsigned)(uintptr_t)h->awaited.object;
 	}
-}
-
-/* Under the table's lock. An executor beyond the first DEBUG_DUMP_EXECUTORS has no count. */
-static struct debug_dump_workers *debug_dump_workers_of(struct debug_dump *d, const fl_executor *e)
-{
-	for (struct debug_dump_workers *w = d->workers; w < d->workers + DEBUG_DUMP_EXECUTORS; w++) {
-		if (!w->executor)
-			w->executor = e;
-		if (w->executor == e)
-			return w;
-	}
-	return NULL;
-}
-
-/* Called under the table's lock. */
-static void debug_dump_count_worker(struct debug_dump *d, const struct fl__holder *h)
-{
-	if (!h->asleep || !h->worker || h->awaited.kind == FL__DEBUG_TASK || fl__is_forked(h->forks))
-		return;
-	struct debug_dump_workers *w = debug_dump_workers_of(d, h->worker->executor);
-	if (w)
-		w->asleep++;
+	return 0;
 }
 
 static void debug_dump_print_table(struct debug_dump *d)
@@ -195,12 +211,11 @@ static void debug_dump_print_table(struct debug_dump *d)
 				return;
 			const struct fl__holder *there = fl__holder_nth(i, n);
 			const struct fl__holder copy = there ? debug_dump_copy_of(there) : (struct fl__holder){0};
-			debug_dump_describe(&copy, detail, sizeof detail);
-			debug_dump_count_worker(d, &copy);
+			const unsigned other = debug_dump_describe(&copy, detail, sizeof detail);
 			fl__debug_unlock();
 			if (!there)
 				break;
-			debug_dump_print_context(d, &copy, detail);
+			debug_dump_print_context(d, &copy, detail, other);
 		}
 	}
 }
@@ -245,36 +260,58 @@ __attribute__((no_sanitize("thread"))) static void debug_dump_count(const fl_exe
 		e->ops->count(e, stats);
 }
 
-/* Under the table's lock: "0 run, 2 wait, 0 idle, ". */
-static void debug_dump_write_workers(struct debug_dump *d, const fl_executor *e, const fl_executor_stats *stats,
-                                     char *text, size_t size)
+/* Under the table's lock: the waits within tasks of `e`, by kind. Returns how many. */
+static unsigned debug_dump_count_waits(const fl_executor *e, unsigned counts[FL__DEBUG_KINDS])
 {
-	const unsigned awake = stats->threads > stats->idle ? stats->threads - stats->idle : 0;
-	const struct debug_dump_workers *w = debug_dump_workers_of(d, e);
-	if (w && (fl__debug_word(&fl__debug) & FL_DEBUG_WAITS))
-		(void)snprintf(text, size, "%u run, %u wait, %u idle, ", awake > w->asleep ? awake - w->asleep : 0,
-		               w->asleep, stats->idle);
-	else
-		(void)snprintf(text, size, "%u run or wait, %u idle, ", awake, stats->idle);
+	unsigned n = 0;
+	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++) {
+		FL__EACH (const struct fl__holder, h, fl__holder_nth(i, 0)) {
+			if (!h->asleep || !h->worker || h->awaited.kind == FL__DEBUG_TASK || fl__is_forked(h->forks) ||
+			    h->worker->executor != e)
+				continue;
+			counts[h->awaited.kind]++;
+			n++;
+		}
+	}
+	return n;
 }
 
-/* A line on the n-th executor, if it has pending tasks. False: there is none. */
+/*
+ * Under the table's lock: "0 run, 2 wait (1 for mutex, 1 for event), 0 idle, ". Returns whether all
+ * workers wait.
+ */
+static bool debug_dump_write_workers(const fl_executor *e, const fl_executor_stats *stats, char *text, size_t size)
+{
+	unsigned counts[FL__DEBUG_KINDS] = {0};
+	char kinds[160];
+	const unsigned awake = stats->threads > stats->idle ? stats->threads - stats->idle : 0;
+	const unsigned waiting = debug_dump_count_waits(e, counts);
+	fl__awaited_write_counts(kinds, sizeof kinds, counts);
+	if (e->ops->block && (fl__debug_word(&fl__debug) & FL_DEBUG_WAITS))
+		(void)snprintf(text, size, "%u run, %u wait%s%s%s, %u idle, ", awake > waiting ? awake - waiting : 0,
+		               waiting, *kinds ? " (" : "", kinds, *kinds ? ")" : "", stats->idle);
+	else
+		(void)snprintf(text, size, "%u run or wait, %u idle, ", awake, stats->idle);
+	return awake > 0 && FL__MAX(waiting, stats->waiting + stats->blocked) >= awake;
+}
+
+/* A line on the n-th executor, if it has work that the waits above may not show. False: there is none. */
 static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text, size_t size)
 {
 	fl_executor_stats stats;
-	char workers[96] = "";
+	char workers[256] = "";
 	*text = '\0';
 	if (!debug_dump_enter(d))
 		return false;
 	const fl_executor *e = fl__debug_executor_nth(n);
 	if (e && !fl__executor_is_forked(e)) {
 		debug_dump_count(e, &stats);
-		if (e->ops->block)
-			debug_dump_write_workers(d, e, &stats, workers, sizeof workers);
+		const bool all_wait = stats.threads > 0 && debug_dump_write_workers(e, &stats, workers, sizeof workers);
 		if (stats.pending > 0)
-			(void)snprintf(text, size, "executor %s (%s): pending tasks: %zu; workers: %sat most %u",
+			(void)snprintf(text, size, "executor %s (%s): pending tasks: %zu; workers: %sat most %u%s",
 			               e->name, e->ops->kind, stats.pending, workers,
-			               fl__load_relaxed(&e->workers)); /* a single number */
+			               fl__load_relaxed(&e->workers), /* a single number */
+			               all_wait ? "; STARVED: all wait" : "");
 	}
 	fl__debug_unlock();
 	return e != NULL;
@@ -282,10 +319,22 @@ static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text
 
 static void debug_dump_print_executors(struct debug_dump *d)
 {
-	char text[256];
+	char text[448];
 	for (size_t n = 0; debug_dump_write_executor(d, n, text, sizeof text); n++)
 		if (*text)
 			debug_dump_print(d, "  %s\n", text);
+}
+
+static void debug_dump_print_runs(struct debug_dump *d)
+{
+	for (size_t i = 0; i < FL__DEBUG_BUCKETS && debug_dump_enter(d); i++) {
+		const struct fl__debug_run run = fl__debug_runs[i];
+		fl__debug_unlock();
+		if (run.since == 0 || fl__is_forked(run.forks))
+			continue;
+		debug_dump_print(d, "  fiber %s has had the thread of its loop", run.fiber);
+		debug_dump_print_seconds(d, " for ", d->now - run.since, "\n");
+	}
 }
 
 void fl_debug_dump(int fd)
@@ -295,6 +344,7 @@ void fl_debug_dump(int fd)
 	debug_dump_print_table(&d);
 	debug_dump_print_queues(&d);
 	debug_dump_print_executors(&d);
+	debug_dump_print_runs(&d);
 	debug_dump_print(&d, "  waiters: %zu%s\n", d.waiters,
 	                 d.busy ? "; records that were changing are left out" : "");
 	fl__symbols_end(&d.symbols);

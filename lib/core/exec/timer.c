@@ -154,6 +154,8 @@ static void timer_make_call(fl_timer *t, int64_t now)
 static bool timer_sleep(int64_t now)
 {
 	const bool idle = !timer_heap.first;
+	FL__AWAITS(idle ? FL__DEBUG_NOTHING : FL__DEBUG_DUE,
+	           idle ? NULL : (void *)(uintptr_t)timer_of_node(timer_heap.first)->function_);
 	timer_wakes_at = idle ? fl__later(now, timer_linger) : timer_heap.first->deadline;
 	const bool timed_out = fl_cond_wait_until(&timer_earlier, &timer_lock, timer_wakes_at, FL_SHIELDED) != 0;
 	timer_wakes_at = timer_awake;

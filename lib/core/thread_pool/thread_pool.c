@@ -327,21 +327,13 @@ static void pool_relieve(struct fl__thread_pool *p)
 /* Under the lock: "2 for queue (to get), 1 for mutex". */
 static void pool_describe_waits(const struct fl__thread_pool *p, char *text, size_t size)
 {
-	unsigned counts[FL__DEBUG_SHM + 1] = {0};
-	size_t at = 0;
+	unsigned counts[FL__DEBUG_KINDS] = {0};
 	FL__EACH (const struct fl__thread_worker, w, p->workers) {
 		const uint32_t dozing = fl__load_relaxed(&w->dozing); /* a single number */
 		if (dozing > 0)
 			counts[dozing - 1]++;
 	}
-	text[0] = '\0';
-	for (unsigned kind = 0; kind <= FL__DEBUG_SHM && at < size; kind++) {
-		char what[40];
-		if (counts[kind] == 0)
-			continue;
-		fl__awaited_write(what, sizeof what, (uint8_t)kind, NULL);
-		at += (size_t)snprintf(text + at, size - at, "%s%u for %s", at > 0 ? ", " : "", counts[kind], what);
-	}
+	fl__awaited_write_counts(text, size, counts);
 }
 
 /* Says once that a starved pool gets no stand-in. Returns whether a thread could not be started. */

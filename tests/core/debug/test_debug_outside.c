@@ -70,16 +70,31 @@ FL_TEST(debug_contention_without_memory_prints_its_head)
 	assert_null(strstr(printed, "lock_often"));
 }
 
-FL_TEST(debug_dump_on_takes_free_signals_alone)
+/* The handler of SIGQUIT. */
+static void (*quit_handler(void))(int)
 {
-	FL_RC(fl_debug_dump_on(0), -EINVAL);
-	FL_RC(fl_debug_dump_on(SIGKILL), -EINVAL);
-	FL_CHECK(signal(SIGUSR1, SIG_IGN) != SIG_ERR);
-	FL_RC(fl_debug_dump_on(SIGUSR1), -EBUSY);
-	FL_CHECK(signal(SIGUSR1, SIG_DFL) != SIG_ERR);
-	FL_OK(fl_debug_dump_on(SIGUSR1));
-	FL_OK(fl_debug_dump_on(SIGUSR1));
-	FL_CHECK(signal(SIGUSR1, SIG_DFL) != SIG_ERR);
+	struct sigaction now;
+	FL_OK(sigaction(SIGQUIT, NULL, &now));
+	return now.sa_handler;
+}
+
+FL_TEST(debug_waits_have_the_signal_while_they_are_on)
+{
+	FL_CHECK(signal(SIGQUIT, SIG_IGN) != SIG_ERR);
+	FL_OK(fl_debug_enable(FL_DEBUG_WAITS));
+	assert_true(quit_handler() == SIG_IGN);
+	FL_OK(fl_debug_enable(0));
+	assert_true(quit_handler() == SIG_IGN);
+	FL_CHECK(signal(SIGQUIT, SIG_DFL) != SIG_ERR);
+	FL_OK(fl_debug_enable(FL_DEBUG_LOCKORDER));
+	assert_true(quit_handler() == SIG_DFL);
+	for (int i = 0; i < 2; i++) {
+		FL_OK(fl_debug_enable(FL_DEBUG_WAITS));
+		assert_true(quit_handler() != SIG_DFL);
+	}
+	FL_OK(fl_debug_enable(FL_DEBUG_LOCKORDER));
+	assert_true(quit_handler() == SIG_DFL);
+	FL_OK(fl_debug_enable(0));
 }
 
 /*
@@ -136,7 +151,7 @@ FL_TEST(debug_privileged_body)
 	if (!getauxval(AT_SECURE))
 		return;
 	assert_non_null(getenv("FL_DEBUG"));
-	assert_int_equal(fl_debug_modes(), 0);
+	assert_int_equal(fl__debug_word(&fl__debug), 0);
 	assert_true(sigaction(SIGQUIT, NULL, &quit) == 0 && sigaction(SIGUSR1, NULL, &usr1) == 0);
 	assert_true(quit.sa_handler == SIG_DFL && usr1.sa_handler == SIG_DFL);
 }
