@@ -34,7 +34,7 @@ FL_BEGIN_DECLS
  * A try, and a wait with a deadline, cause no deadlock. A lock is known by its address until its
  * init or destroy: without either, a new lock there inherits the order of the old lock.
  *
- * Objects in shared memory (fl_shm_...) are not recorded.
+ * Objects in shared memory (fl_shm_...) are not recorded, but their waiters are.
  *
  * Each mode also reports, once, a call with a duration for a deadline: FL_S(20), not
  * fl_after(FL_S(20)).
@@ -57,11 +57,11 @@ FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 
 /*
  * Prints all waits to the descriptor `fd`: the waiting context, the object, the holder, how long,
- * and the stack; all held locks; and, for each executor with pending tasks, how many there are, and
- * on threads how many workers run, wait within a task, or are idle. A signalled waiter of a
- * condition waits for the mutex. Without FL_DEBUG_WAITS, prints only the waiters in wait queues.
- * Waits for the descriptor. Allocates no memory. Async-signal-safe. Records that other threads are
- * changing are left out; the last line says so.
+ * and the stack; all held locks; for each executor with pending tasks what its workers do; and
+ * which fiber has the thread of a loop. A signalled waiter of a condition waits for the mutex.
+ * Without FL_DEBUG_WAITS, prints only the waiters in wait queues, and executors. Waits for the
+ * descriptor. Allocates no memory. Async-signal-safe. Records that other threads are changing are
+ * left out; the last line says so.
  */
 FL_API void fl_debug_dump(int fd);
 

@@ -60,16 +60,3 @@ void fl__awaited_write(char *text, size_t size, uint8_t kind, const char *object
 	else
 		(void)snprintf(text, size, "%.*s%s", before - 1, words, words + before + 1);
 }
-
-void fl__awaited_write_counts(char *text, size_t size, const unsigned counts[FL__DEBUG_KINDS])
-{
-	size_t at = 0;
-	text[0] = '\0';
-	for (unsigned kind = 0; kind < FL__DEBUG_KINDS && at < size; kind++) {
-		char what[40];
-		if (counts[kind] == 0)
-			continue;
-		fl__awaited_write(what, sizeof what, (uint8_t)kind, NULL);
-		at += (size_t)snprintf(text + at, size - at, "%s%u for %s", at > 0 ? ", " : "", counts[kind], what);
-	}
-}

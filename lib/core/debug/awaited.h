@@ -62,6 +62,3 @@ bool fl__awaited_is_number(uint8_t kind);
  * "queue (to get)". Safe in a signal handler.
  */
 void fl__awaited_write(char *text, size_t size, uint8_t kind, const char *object);
-
-/* Writes how many waits there are of each kind: "2 for queue (to get), 1 for mutex". As above. */
-void fl__awaited_write_counts(char *text, size_t size, const unsigned counts[FL__DEBUG_KINDS]);

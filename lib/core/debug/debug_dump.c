@@ -4,7 +4,6 @@
  * copies a record before it prints it. snprintf() formats only what needs neither in the known C
  * libraries.
  */
-#include "../base/list.h"
 #include "../base/sys.h"
 #include "../exec/executor.h"
 #include "../wait/lot.h"
@@ -20,6 +19,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* What is known of a wait under the table's lock. */
+struct debug_dump_detail {
+	char text[96];     /* of the object's state */
+	char holders[256]; /* ", held by bob (3), alice (1)", or "" */
+	unsigned other;    /* the thread outside that holds the object, or the process that is the object; 0: none */
+};
 
 struct debug_dump {
 	int fd;
@@ -63,28 +69,6 @@ static bool debug_dump_enter(struct debug_dump *d)
 	return entered;
 }
 
-/* Copies the n-th holder of `lock`. False: none. */
-static bool debug_dump_nth_holder(struct debug_dump *d, const void *lock, size_t n, struct fl__report_step *step)
-{
-	if (!debug_dump_enter(d))
-		return false;
-	const struct fl__held *held = fl__held_next(lock, NULL);
-	while (held && n-- > 0)
-		held = fl__held_next(lock, held);
-	if (held)
-		*step = fl__report_step(held->holder, NULL);
-	fl__debug_unlock();
-	return held != NULL;
-}
-
-static void debug_dump_print_holders(struct debug_dump *d, const void *lock)
-{
-	struct fl__report_step step;
-	for (size_t n = 0; debug_dump_nth_holder(d, lock, n, &step); n++)
-		debug_dump_print(d, "%s%s (%llu)", n == 0 ? ", held by " : ", ", step.name,
-		                 (unsigned long long)step.id);
-}
-
 /* Copies the n-th record that the context `id` holds. False: none. */
 static bool debug_dump_nth_held(struct debug_dump *d, uint64_t id, size_t n, struct fl__report_end *end)
 {
@@ -122,8 +106,8 @@ static void debug_dump_print_other(const struct debug_dump *d, unsigned id, bool
 		debug_dump_print(d, " (%.*s)", (int)strcspn(name, "\n"), name);
 }
 
-/* `other`: of the holder in another process, or of a process that the context waits for; or 0. */
-static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder *h, const char *detail, unsigned other)
+static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder *h,
+                                  const struct debug_dump_detail *detail)
 {
 	char what[FL__REPORT_TEXT], lock[FL__REPORT_OBJECT];
 	const struct fl__report_end end = fl__report_wanted(h);
@@ -138,26 +122,24 @@ static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder 
 	} else {
 		fl__report_lock(what, sizeof what, &d->symbols, &end);
 	}
-	debug_dump_print(d, "  %s (%llu) has waited for %s%s", h->name, (unsigned long long)h->id, what, detail);
+	debug_dump_print(d, "  %s (%llu) has waited for %s%s", h->name, (unsigned long long)h->id, what, detail->text);
 	debug_dump_print_seconds(d, " for ", d->now - h->since, "");
 	if (h->asleep && h->deadline != FL_FOREVER)
 		debug_dump_print_seconds(d, ", at most ", FL__MAX(h->deadline - d->now, 0), " more");
-	if (h->lock && !h->cond && !is_named_by_wait)
-		debug_dump_print_holders(d, h->lock);
-	if (other != 0)
-		debug_dump_print_other(d, other, h->awaited.kind == FL__DEBUG_SHM_LOCK);
-	debug_dump_print(d, "\n");
+	if (detail->other != 0)
+		debug_dump_print_other(d, detail->other, h->awaited.kind == FL__DEBUG_SHM_LOCK);
+	debug_dump_print(d, "%s\n", detail->holders);
 	debug_dump_print_stack(d, &h->stack);
 	d->waiters++;
 }
 
-static void debug_dump_print_context(struct debug_dump *d, const struct fl__holder *h, const char *detail,
-                                     unsigned other)
+static void debug_dump_print_context(struct debug_dump *d, const struct fl__holder *h,
+                                     const struct debug_dump_detail *detail)
 {
 	struct fl__report_end end;
 	char what[FL__REPORT_TEXT];
 	if (h->lock || h->joins || h->asleep)
-		debug_dump_print_wait(d, h, detail, other);
+		debug_dump_print_wait(d, h, detail);
 	for (size_t n = 0; debug_dump_nth_held(d, h->id, n, &end); n++) {
 		fl__report_lock(what, sizeof what, &d->symbols, &end);
 		debug_dump_print(d, "  %s (%llu) holds %s, taken at\n", h->name, (unsigned long long)h->id, what);
@@ -175,47 +157,50 @@ static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 	return copy;
 }
 
-/*
- * Under the table's lock. In a forked child the awaited object may not exist. Returns the thread or
- * process outside of this one that holds the object or is the object; 0: none.
- */
-static unsigned debug_dump_describe(const struct fl__holder *h, char *text, size_t size)
+/* Under the table's lock. In a forked child the awaited object may not exist. */
+static void debug_dump_describe(const struct fl__holder *h, struct debug_dump_detail *detail)
 {
-	*text = '\0';
+	char *text = detail->text, *const holders = detail->holders;
+	const size_t size = sizeof detail->text;
+	size_t at = 0;
+	*detail = (struct debug_dump_detail){.other = 0};
+	for (const struct fl__held *held = h->lock && !h->cond ? fl__held_next(h->lock, NULL) : NULL;
+	     held && at < sizeof detail->holders; held = fl__held_next(h->lock, held))
+		at += (size_t)snprintf(holders + at, sizeof detail->holders - at, "%s%s (%llu)",
+		                       at == 0 ? ", held by " : ", ", held->holder->name,
+		                       (unsigned long long)held->holder->id);
 	if (!h->asleep || fl__is_forked(h->forks))
-		return 0;
+		return;
 	/* numbers for a report */
-	if (h->awaited.kind == FL__DEBUG_GROUP) {
-		const fl_group *g = h->awaited.object;
-		(void)snprintf(text, size, " (members that have not ended: %zu)", fl__load_relaxed(&g->count_));
-	} else if (h->awaited.kind == FL__DEBUG_LATCH) {
-		const fl_latch *l = h->awaited.object;
-		(void)snprintf(text, size, " (counts left: %u)", fl__load_relaxed(&l->word_) & FL_LATCH_MAX);
-	} else if (h->awaited.kind == FL__DEBUG_FUTURE) {
-		const fl_future *f = h->awaited.object;
-		(void)snprintf(text, size, " (%s)", f->type->name);
-	} else if (h->awaited.kind == FL__DEBUG_SHM_LOCK) {
-		return fl__load_relaxed((const uint32_t *)h->awaited.object) & FUTEX_TID_MASK;
-	} else if (h->awaited.kind == FL__DEBUG_PROCESS) {
-		return (unsigned)(uintptr_t)h->awaited.object;
-	}
-	return 0;
+	const void *object = h->awaited.object;
+	if (h->awaited.kind == FL__DEBUG_GROUP)
+		(void)snprintf(text, size, " (members that have not ended: %zu)",
+		               fl__load_relaxed(&((const fl_group *)object)->count_));
+	else if (h->awaited.kind == FL__DEBUG_LATCH)
+		(void)snprintf(text, size, " (counts left: %u)",
+		               fl__load_relaxed(&((const fl_latch *)object)->word_) & FL_LATCH_MAX);
+	else if (h->awaited.kind == FL__DEBUG_FUTURE)
+		(void)snprintf(text, size, " (%s)", ((const fl_future *)object)->type->name);
+	else if (h->awaited.kind == FL__DEBUG_SHM_LOCK)
+		detail->other = fl__load_relaxed((const uint32_t *)object) & FUTEX_TID_MASK;
+	else if (h->awaited.kind == FL__DEBUG_PROCESS)
+		detail->other = (unsigned)(uintptr_t)object;
 }
 
 static void debug_dump_print_table(struct debug_dump *d)
 {
-	char detail[96];
+	struct debug_dump_detail detail;
 	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++) {
 		for (size_t n = 0;; n++) {
 			if (!debug_dump_enter(d))
 				return;
 			const struct fl__holder *there = fl__holder_nth(i, n);
 			const struct fl__holder copy = there ? debug_dump_copy_of(there) : (struct fl__holder){0};
-			const unsigned other = debug_dump_describe(&copy, detail, sizeof detail);
+			debug_dump_describe(&copy, &detail);
 			fl__debug_unlock();
 			if (!there)
 				break;
-			debug_dump_print_context(d, &copy, detail, other);
+			debug_dump_print_context(d, &copy, &detail);
 		}
 	}
 }
@@ -260,66 +245,41 @@ __attribute__((no_sanitize("thread"))) static void debug_dump_count(const fl_exe
 		e->ops->count(e, stats);
 }
 
-/* Under the table's lock: the waits within tasks of `e`, by kind. Returns how many. */
-static unsigned debug_dump_count_waits(const fl_executor *e, unsigned counts[FL__DEBUG_KINDS])
-{
-	unsigned n = 0;
-	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++) {
-		FL__EACH (const struct fl__holder, h, fl__holder_nth(i, 0)) {
-			if (!h->asleep || !h->worker || h->awaited.kind == FL__DEBUG_TASK || fl__is_forked(h->forks) ||
-			    h->worker->executor != e)
-				continue;
-			counts[h->awaited.kind]++;
-			n++;
-		}
-	}
-	return n;
-}
-
-/*
- * Under the table's lock: "0 run, 2 wait (1 for mutex, 1 for event), 0 idle, ". Returns whether all
- * workers wait.
- */
-static bool debug_dump_write_workers(const fl_executor *e, const fl_executor_stats *stats, char *text, size_t size)
-{
-	unsigned counts[FL__DEBUG_KINDS] = {0};
-	char kinds[160];
-	const unsigned awake = stats->threads > stats->idle ? stats->threads - stats->idle : 0;
-	const unsigned waiting = debug_dump_count_waits(e, counts);
-	fl__awaited_write_counts(kinds, sizeof kinds, counts);
-	if (e->ops->block && (fl__debug_word(&fl__debug) & FL_DEBUG_WAITS))
-		(void)snprintf(text, size, "%u run, %u wait%s%s%s, %u idle, ", awake > waiting ? awake - waiting : 0,
-		               waiting, *kinds ? " (" : "", kinds, *kinds ? ")" : "", stats->idle);
-	else
-		(void)snprintf(text, size, "%u run or wait, %u idle, ", awake, stats->idle);
-	return awake > 0 && FL__MAX(waiting, stats->waiting + stats->blocked) >= awake;
-}
-
-/* A line on the n-th executor, if it has work that the waits above may not show. False: there is none. */
+/* A line on the n-th executor, if it has pending tasks. False: there is none. */
 static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text, size_t size)
 {
-	fl_executor_stats stats;
-	char workers[256] = "";
+	fl_executor_stats stats = {0};
+	char waits[160] = "", workers[256] = "", killed[128] = "";
 	*text = '\0';
 	if (!debug_dump_enter(d))
 		return false;
 	const fl_executor *e = fl__debug_executor_nth(n);
-	if (e && !fl__executor_is_forked(e)) {
+	if (e && !fl__executor_is_forked(e))
 		debug_dump_count(e, &stats);
-		const bool all_wait = stats.threads > 0 && debug_dump_write_workers(e, &stats, workers, sizeof workers);
-		if (stats.pending > 0)
-			(void)snprintf(text, size, "executor %s (%s): pending tasks: %zu; workers: %sat most %u%s",
-			               e->name, e->ops->kind, stats.pending, workers,
-			               fl__load_relaxed(&e->workers), /* a single number */
-			               all_wait ? "; STARVED: all wait" : "");
+	const unsigned awake = stats.threads - FL__MIN(stats.idle, stats.threads);
+	const unsigned waiting = FL__MIN(stats.waiting, awake);
+	if (e && e->ops->describe_waits) {
+		e->ops->describe_waits(e, waits, sizeof waits);
+		(void)snprintf(workers, sizeof workers, "%u run, %u wait%s, %u idle, ", awake - waiting, waiting, waits,
+		               stats.idle);
+	} else if (stats.threads > 0) {
+		(void)snprintf(workers, sizeof workers, "%u run or wait, %u idle, ", awake, stats.idle);
 	}
+	if (stats.workers_killed > 0)
+		(void)snprintf(killed, sizeof killed, "; started %zu, killed %zu (last: %s)", stats.workers_started,
+		               stats.workers_killed, e->why_killed ? e->why_killed : "not by this process");
+	if (stats.pending > 0)
+		(void)snprintf(
+		    text, size, "executor %s (%s): pending tasks: %zu; workers: %sat most %u%s%s", e->name,
+		    e->ops->kind, stats.pending, workers, fl__load_relaxed(&e->workers), /* a single number */
+		    awake > 0 && stats.waiting + stats.blocked >= awake ? "; STARVED: all wait" : "", killed);
 	fl__debug_unlock();
 	return e != NULL;
 }
 
 static void debug_dump_print_executors(struct debug_dump *d)
 {
-	char text[448];
+	char text[512];
 	for (size_t n = 0; debug_dump_write_executor(d, n, text, sizeof text); n++)
 		if (*text)
 			debug_dump_print(d, "  %s\n", text);

@@ -43,9 +43,8 @@ struct fl__holder {
 	uint64_t joins;
 	bool asleep;
 	uint8_t kind, how;
-	struct fl__awaited awaited;   /* while `asleep`, as the next two */
-	int64_t deadline;             /* without that of a token */
-	const struct fl__run *worker; /* of a worker of a thread executor; NULL: none */
+	struct fl__awaited awaited; /* while `asleep`, as the next two */
+	int64_t deadline;           /* without that of a token */
 	int64_t since;
 	struct fl__backtrace stack; /* where it waits */
 	/* For a search of the wait graph (waits.c). */

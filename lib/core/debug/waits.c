@@ -172,7 +172,6 @@ void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline)
 	if (wait) {
 		me->awaited = fl__wait_awaited(wait);
 		me->deadline = deadline;
-		me->worker = wait->ctx->worker;
 		me->forks = fl__fork_count;
 	}
 	if (wait && !me->lock && !me->joins) {
