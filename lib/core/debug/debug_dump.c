@@ -24,7 +24,7 @@
 struct debug_dump_detail {
 	char text[96];     /* of the object's state */
 	char holders[256]; /* ", held by bob (3), alice (1)", or "" */
-	unsigned other;    /* the thread outside that holds the object, or the process that is the object; 0: none */
+	unsigned other;    /* the thread that holds the object; the process that is the object; 0: none */
 };
 
 struct debug_dump {
@@ -249,7 +249,7 @@ __attribute__((no_sanitize("thread"))) static void debug_dump_count(const fl_exe
 static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text, size_t size)
 {
 	fl_executor_stats stats = {0};
-	char waits[160] = "", workers[256] = "", killed[128] = "";
+	char waits[160], workers[256] = "", killed[128] = "";
 	*text = '\0';
 	if (!debug_dump_enter(d))
 		return false;
@@ -258,7 +258,7 @@ static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text
 		debug_dump_count(e, &stats);
 	const unsigned awake = stats.threads - FL__MIN(stats.idle, stats.threads);
 	const unsigned waiting = FL__MIN(stats.waiting, awake);
-	if (e && e->ops->describe_waits) {
+	if (stats.threads > 0 && e->ops->describe_waits) {
 		e->ops->describe_waits(e, waits, sizeof waits);
 		(void)snprintf(workers, sizeof workers, "%u run, %u wait%s, %u idle, ", awake - waiting, waiting, waits,
 		               stats.idle);
@@ -266,8 +266,9 @@ static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text
 		(void)snprintf(workers, sizeof workers, "%u run or wait, %u idle, ", awake, stats.idle);
 	}
 	if (stats.workers_killed > 0)
-		(void)snprintf(killed, sizeof killed, "; started %zu, killed %zu (last: %s)", stats.workers_started,
-		               stats.workers_killed, e->why_killed ? e->why_killed : "not by this process");
+		(void)snprintf(killed, sizeof killed, "; started %zu, killed %zu%s%s", stats.workers_started,
+		               stats.workers_killed, e->why_killed ? ", the last by this process: " : "",
+		               e->why_killed ? e->why_killed : "");
 	if (stats.pending > 0)
 		(void)snprintf(
 		    text, size, "executor %s (%s): pending tasks: %zu; workers: %sat most %u%s%s", e->name,
@@ -279,7 +280,7 @@ static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text
 
 static void debug_dump_print_executors(struct debug_dump *d)
 {
-	char text[512];
+	char text[480];
 	for (size_t n = 0; debug_dump_write_executor(d, n, text, sizeof text); n++)
 		if (*text)
 			debug_dump_print(d, "  %s\n", text);

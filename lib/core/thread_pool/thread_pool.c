@@ -324,8 +324,9 @@ static void pool_relieve(struct fl__thread_pool *p)
 	fl__thread_pool_recount(p);
 }
 
-/* " (2 for queue (to get), 1 for mutex)", or "". */
-static void pool_describe_waits(const fl_executor *e, char *text, size_t size)
+/* " (2 for queue (to get), 1 for mutex)", or "". May read without the lock: see pool_count(). */
+__attribute__((cold, no_sanitize("thread"))) static void pool_describe_waits(const fl_executor *e, char *text,
+                                                                             size_t size)
 {
 	unsigned counts[FL__DEBUG_KINDS] = {0};
 	size_t at = 0;

@@ -248,8 +248,8 @@ FL_TEST(process_pool_dump_says_why_a_worker_was_killed)
 	fl_future *hanging = hang(e, process_pool_gate(), NULL);
 	FL_OK(process_pool_counts_submit(e, process_pool_counters(1), &behind));
 	FL_WAIT_FOR(
-	    dump_has("(processes): pending tasks: 1; workers: 1 run or wait, 0 idle, at most 1; started 2, killed 1 "
-	             "(last: its task ran for too long)\n"));
+	    dump_has("(processes): pending tasks: 1; workers: 1 run or wait, 0 idle, at most 1; started 2, killed 1, "
+	             "the last by this process: its task ran for too long\n"));
 	comes_to_its_limit(hanging, true);
 	FL_OK(process_pool_counts_get(behind, &pid));
 	fl_future_free(behind);
