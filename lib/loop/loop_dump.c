@@ -5,9 +5,8 @@
 #include "core/debug/backtrace.h"
 #include "loop.h"
 #include <stdlib.h>
-#include <unwind.h>
 
-enum { LOOP_DUMP_FRAMES = 48, LOOP_DUMP_INDENT = 2 };
+enum { LOOP_DUMP_INDENT = 2 };
 
 struct loop_dump_report {
 	struct fl_fiber **fibers; /* sorted; NULL: no memory */
@@ -17,32 +16,20 @@ struct loop_dump_report {
 	struct fl__symbols symbols;
 };
 
-struct loop_dump_stack {
-	int n;
-	uintptr_t at[LOOP_DUMP_FRAMES];
-};
-
-static _Unwind_Reason_Code loop_dump_take_frame(struct _Unwind_Context *context, void *arg)
-{
-	struct loop_dump_stack *stack = arg;
-	stack->at[stack->n++] = _Unwind_GetIP(context);
-	return stack->n < LOOP_DUMP_FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
-}
-
 static void loop_dump_take_stack(void *stack)
 {
-	(void)_Unwind_Backtrace(loop_dump_take_frame, stack);
+	fl__backtrace_take(stack, 0);
 }
 
 static void loop_dump_print_fiber(struct loop_dump_report *r, struct fl_fiber *f, int depth)
 {
-	struct loop_dump_stack stack = {0};
+	struct fl__backtrace stack;
 	(void)fprintf(r->out, "%*s%s (%llu) %s%s\n", depth * LOOP_DUMP_INDENT, "", fl_fiber_name(f),
 	              (unsigned long long)f->in.ctx.id, fl__fiber_state(&f->in),
 	              fl_cancel_token_is_requested(&f->token.token) ? ", is cancelled" : "");
 	if (!fl__fiber_visit(&f->in, loop_dump_take_stack, &stack))
 		return;
-	for (int i = 0; i < stack.n && stack.at[i] != 0; i++) {
+	for (int i = 0; i < FL__BACKTRACE_FRAMES && stack.at[i] != 0; i++) {
 		char text[160];
 		const char *function;
 		fl__backtrace_describe(&r->symbols, stack.at[i], text, sizeof text, &function);
