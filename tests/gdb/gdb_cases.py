@@ -51,7 +51,7 @@ SAYS = {
     "lost_fiber": (r"sleeper \(\d+\) has waited for event never at ", rf"  waiters: {FIBERS + 1}\n", rf"main \(\d+\) has waited for group \w+ \(members that have not ended: {FIBERS}\)"),
     "dead_owner": (r"main \(\d+\) has waited for lock shared at \w+ in shared memory for .*, held by thread (\d+) of process \1 \([^)]+\)\n",),
     "child_waits": (r"main \(\d+\) has waited for the end of process \d+ for [\d.]+ s \(sleep\)\n",),
-    "late_timer": (r"main \(\d+\) has waited for event never at ", r"timers \(\d+\) has waited for the time to call set_never at .*, at most 9999\d\d\.\d+ s more\n"),
+    "late_timer": (r"main \(\d+\) has waited for event never at ", r"timers \(\d+\) has waited for the next timer set_never at .*, at most 9999\d\d\.\d+ s more\n"),
     "busy_fiber": (r"fiber counts has had the thread of its loop for \d+\.\d+ s\n",),
 }
 AARCH64 = (JOIN_CYCLE, r"(?m)  left .*\n +#0 fl_fiber_join_until\n +#1 joins_right", r"(?m)  right .*\n +#0 fl_fiber_join_until\n +#1 joins_left")

@@ -78,7 +78,7 @@ GET: queue @ (to get); PUT: queue @ (to put); SELECT: queue @ or another (to sel
 event @; BARRIER: barrier @; LATCH: latch @; ONCE: once @; FUTURE: future @; FUTURES: some of # futures; INTRUSIVE_TASK:
 intrusive task @; FORK: forked call @; GROUP: group @; FIBERS: the ends of fibers; CANCEL_CALLBACK: the return of cancel
 callback @; ANY: one of several objects; SLEEP: the end of a sleep; TASK: a task of executor @; EXECUTOR: the end of executor
-@; BACKLOG: the full backlog of executor @; IMAP: a result of lazy map @; TIMER: the end of timer @; DUE: the time to call @;
+@; BACKLOG: the full backlog of executor @; IMAP: a result of lazy map @; TIMER: the end of timer @; DUE: the next timer @;
 DESCRIPTOR: descriptor #; CONNECTION: a connection; PROCESS: the end of process #; START: the start of a process; PIPE: pipe @;
 ENDPOINT: endpoint @; SHM: object @ in shared memory; SHM_LOCK: lock @ in shared memory
 """
@@ -699,9 +699,8 @@ def print_object(world, waiters):
 
 
 def print_waits(world, names=KIND):
-    idle = address("timer_earlier")  # where the thread of timers sleeps
     waiting = [c for c in world.contexts.values()
-               if c.wait and WORDS[c.wait[0]][0] in names and c.wait[0] not in (KIND["TASK"], KIND["DUE"]) and c.wait[1] != idle]
+               if c.wait and WORDS[c.wait[0]][0] in names and c.wait[0] not in (KIND["TASK"], KIND["DUE"])]
     order = sorted(grouped(waiting, lambda c: c.wait).items(), key=lambda o: (WORDS[o[0][0]][0] in ENDS, WORDS[o[0][0]][0] not in LOCKS))
     said = "".join(print_cycle(world, cycle) for cycle in cycles(world))
     said += "".join(print_object(world, waiters) for _, waiters in order)
