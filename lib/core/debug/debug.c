@@ -74,7 +74,7 @@ int fl__debug_catch(int signal, bool on)
 	struct sigaction now;
 	if (sigaction(signal, NULL, &now) != 0)
 		return -EINVAL;
-	if ((now.sa_flags & SA_SIGINFO) || now.sa_handler != to_be[!on].sa_handler)
+	if ((now.sa_flags & SA_SIGINFO) || (now.sa_handler != SIG_DFL && now.sa_handler != debug_on_signal))
 		return -EBUSY;
 	return sigaction(signal, &to_be[on], NULL) != 0 ? -EINVAL : 0;
 }

@@ -175,7 +175,7 @@ unsigned fl__debug_switch(unsigned modes);
 /*
  * Sets or removes the handler that prints a dump (debug.c). Returns 0, or:
  *   -EINVAL  no such signal, or it cannot be caught
- *   -EBUSY   the program handles or ignores the signal; or it has that state already
+ *   -EBUSY   the program handles or ignores the signal
  */
 int fl__debug_catch(int signal, bool on);
 
