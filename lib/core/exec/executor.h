@@ -172,7 +172,6 @@ struct fl_executor {
 	size_t running_now, ran, failed;
 	/* tasks that ended without running */
 	size_t not_run;
-	struct fl__stats stats;
 	const fl_task_type *initialize; /* NULL: none */
 	void *initialize_arg;           /* a copy; NULL if it has no size */
 	struct fl_shm **regions;
@@ -189,6 +188,7 @@ struct fl_executor {
 	bool lasts;         /* as long as the process: a detach only closes it */
 	bool joining;       /* the last thread: fl__executor_join_thread() */
 	sigset_t signals;   /* what threads that run the user's code block */
+	struct fl__stats stats;
 };
 
 /*

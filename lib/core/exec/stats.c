@@ -7,7 +7,7 @@
  * a thread less than 1 % of its time. Else a submit stamps its task when a context that runs tasks
  * has begun some EVERY of them since the last stamped one, or when so many submits have gone the long
  * way; a refill of a free list counts as several, as tasks may be submitted long before they begin.
- * The distance varies with the clock, so that tasks that take turns are all measured. A measured task
+ * The distance varies with the clock, so that types that take turns are all measured. A measured task
  * stands for all that its context has begun since the last one. So the sum is that of all tasks.
  *
  *   word         meaning                              written by
@@ -34,7 +34,7 @@
 
 static const char stats_others[] = "other types";
 
-enum { STATS_CALM = 20000 /* ns for each stamp */, STATS_BURST = 64 };
+enum { STATS_CALM = 20000 /* ns for each stamp */, STATS_BURST = 64, STATS_APART = 8 };
 
 static void stats_open(fl_executor *e, bool open)
 {
@@ -66,6 +66,11 @@ static int32_t stats_distance(int64_t now)
 void fl__stats_stamp(fl_executor *e, fl_future *f)
 {
 	const int64_t now = fl__sys.now();
+	if (fl__load_relaxed(&e->plain) == e->fork_count) { /* a refill; these come at equal distances */
+		fl__store_relaxed(&e->stats.skip, 1 + stats_distance(now) % STATS_APART);
+		stats_open(e, false);
+		return;
+	}
 	if (!stats_is_calm(&e->stats, now)) {
 		fl__store_relaxed(&e->stats.skip, stats_distance(now));
 		stats_open(e, true);

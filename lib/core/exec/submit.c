@@ -123,7 +123,8 @@ int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_futu
 	if (fl__likely(ctx && !ctx->front.values && fl__debug_word(&e->plain) == fl__fork_count))
 		block = fl__task_block_new_small(e->blocks, type, ctx);
 	if (fl__unlikely(!block)) {
-		(void)fl__stats_skip(e, FL__STATS_REFILL - 1);
+		if (fl__debug_word(&e->plain) == fl__fork_count)
+			(void)fl__stats_skip(e, FL__STATS_REFILL - 1);
 		return fl_submit_with(e, type, arg, f, NULL);
 	}
 	submit_copy_small((char *)block + FL__TASK_BLOCK_HEAD, arg, arg_size);

@@ -120,6 +120,30 @@ FL_TEST(stats_of_types_in_turn)
 		assert_in_range(stats_of(e).types[i].ran.n, TURNS * 3 / 4, TURNS * 5 / 4);
 }
 
+/* As before, in a burst: submits take a refill of the free list at equal distances. */
+FL_TEST(stats_of_types_in_turn_in_a_burst)
+{
+	enum { TURNS = 20000 };
+	FL_FAULTS();
+	stats_stop_clock();
+	fl__store_relaxed(&stats_tick, 101);
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	fl_task_type types[4];
+	const char *names[] = {"decode", "scale", "encode", "store"};
+	struct held held = hold_worker(e);
+	FL_EACH (i, types) {
+		types[i] = pool_nothing;
+		types[i].name = names[i];
+	}
+	for (int n = 0; n < TURNS; n++)
+		FL_EACH (i, types)
+			FL_OK(fl_submit(e, &types[i], NULL, NULL));
+	let_go(&held);
+	FL_WAIT_FOR(stats_of(e).ended == 4 * TURNS + 1);
+	FL_EACH (i, types)
+		assert_in_range(stats_of(e).types[i + 1].queued.n, TURNS / 2, TURNS * 3 / 2);
+}
+
 /* They begin long after the last submit. */
 FL_TEST(stats_of_bursts)
 {
