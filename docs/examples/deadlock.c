@@ -8,7 +8,6 @@
  *   fairlead-deadlock now         # deadlocks and hangs: Ctrl-\ prints the waits, Ctrl-C ends it
  */
 #include <fairlead.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -50,8 +49,6 @@ int main(int argc, char **argv)
 	(void)argv;
 	at_once = argc > 1;
 	int rc = fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
-	if (rc == 0)
-		rc = fl_debug_dump_on(SIGQUIT);
 	if (rc != 0)
 		return fl_perror(rc, "debugging");
 	fl_thread threads[2];

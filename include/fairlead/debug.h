@@ -9,11 +9,9 @@ FL_BEGIN_DECLS
 /*
  * Debugging of locks and waits, switched on at run time: docs/debugging.md.
  *
- *     FL_DEBUG=lockorder,waits,contention ./program        // Ctrl-\ prints all waits
+ *     FL_DEBUG=lockorder,waits,contention ./program               // Ctrl-\ prints all waits
  *
- *     rc = fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);       // check
- *     ...
- *     fl_debug_dump(STDERR_FILENO);
+ *     rc = fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);  // as well
  *
  * A static program must call a function of this header, or be linked with -Wl,-u,fl_debug_enable.
  *
@@ -36,7 +34,7 @@ FL_BEGIN_DECLS
  * A try, and a wait with a deadline, cause no deadlock. A lock is known by its address until its
  * init or destroy: without either, a new lock there inherits the order of the old lock.
  *
- * Objects in shared memory (fl_shm_...) are not recorded.
+ * Objects in shared memory (fl_shm_...) are not recorded, but their waiters are.
  *
  * Each mode also reports, once, a call with a duration for a deadline: FL_S(20), not
  * fl_after(FL_S(20)).
@@ -47,35 +45,25 @@ FL_BEGIN_DECLS
 
 /*
  * Switches on the modes of `modes` and all others off. 0 switches all off, and forgets all records.
- * If memory runs out later, debugging switches itself off, with one warning. Returns 0, or:
+ * While FL_DEBUG_WAITS is on, SIGQUIT prints a dump to standard error, unless the program handles
+ * or ignores SIGQUIT. If memory runs out later, debugging switches itself off, with one warning.
+ * Returns 0, or:
  *   -EINVAL  an unknown mode; nothing has changed
  *
  * The environment variable FL_DEBUG is read before main(): names of modes, separated by commas.
- * With `waits`, SIGQUIT prints a dump, unless the program handles or ignores it; `signal=N` selects
- * another signal, `signal=0` none.
+ * `signal=N` selects another signal than SIGQUIT, `signal=0` none.
  */
 FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 
-/* The modes that are on. */
-FL_API unsigned fl_debug_modes(void);
-
 /*
  * Prints all waits to the descriptor `fd`: the waiting context, the object, the holder, how long,
- * and the stack; all held locks; and, for each executor with pending tasks, how many there are, and
- * on threads how many workers run, wait within a task, or are idle. A signalled waiter of a
- * condition waits for the mutex. Without FL_DEBUG_WAITS, prints only the waiters in wait queues.
- * Waits for the descriptor. Allocates no memory. Async-signal-safe. Records that other threads are
- * changing are left out; the last line says so.
+ * and the stack; all held locks; for each executor with pending tasks what its workers do; and
+ * which fiber has the thread of a loop. A signalled waiter of a condition waits for the mutex.
+ * Without FL_DEBUG_WAITS, prints only the waiters in wait queues, and executors. Waits for the
+ * descriptor. Allocates no memory. Async-signal-safe. Records that other threads are changing are
+ * left out; the last line says so.
  */
 FL_API void fl_debug_dump(int fd);
-
-/*
- * Sets a handler for `signal` that calls fl_debug_dump() for standard error. Returns:
- *   0        set, now or before
- *   -EINVAL  no such signal, or it cannot be caught
- *   -EBUSY   the program handles or ignores the signal
- */
-FL_API FL_MUST_CHECK int fl_debug_dump_on(int signal);
 
 /*
  * Prints the contention profile to `fd`, one line for each place in the program and kind of object:

@@ -228,7 +228,8 @@ FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *c
 
 /*
  * Prints the loop's fibers to `out` as a tree: each fiber below the fiber that started it, with its
- * state and its stack. Called in a fiber or a callback of the loop. Waits for the file.
+ * state and its 16 innermost frames. Called in a fiber or a callback of the loop. Waits for the
+ * file.
  */
 FL_API void fl_loop_dump(fl_loop *l, FILE *out);
 

@@ -2,13 +2,11 @@
 /* Each fiber unwinds its own stack (fl__fiber_visit()). */
 #include "core/base/list.h"
 #include "core/base/sys.h"
-#include "core/debug/symbols.h"
+#include "core/debug/backtrace.h"
 #include "loop.h"
-#include <dlfcn.h>
 #include <stdlib.h>
-#include <unwind.h>
 
-enum { LOOP_DUMP_FRAMES = 48, LOOP_DUMP_INDENT = 2 };
+enum { LOOP_DUMP_INDENT = 2 };
 
 struct loop_dump_report {
 	struct fl_fiber **fibers; /* sorted; NULL: no memory */
@@ -18,51 +16,25 @@ struct loop_dump_report {
 	struct fl__symbols symbols;
 };
 
-struct loop_dump_stack {
-	int n;
-	uintptr_t at[LOOP_DUMP_FRAMES];
-};
-
-static _Unwind_Reason_Code loop_dump_take_frame(struct _Unwind_Context *context, void *arg)
-{
-	struct loop_dump_stack *stack = arg;
-	stack->at[stack->n++] = _Unwind_GetIP(context);
-	return stack->n < LOOP_DUMP_FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
-}
-
 static void loop_dump_take_stack(void *stack)
 {
-	(void)_Unwind_Backtrace(loop_dump_take_frame, stack);
-}
-
-static void loop_dump_print_frame(struct loop_dump_report *r, int depth, int n, uintptr_t at)
-{
-	Dl_info info;
-	uintptr_t into;
-	const uintptr_t call = at - 1;
-	(void)fprintf(r->out, "%*s#%d ", depth * LOOP_DUMP_INDENT, "", n);
-	if (dladdr((void *)call, &info) == 0 || !info.dli_fname) { /* NOLINT(performance-no-int-to-ptr) */
-		(void)fprintf(r->out, "%#lx\n", (unsigned long)at);
-		return;
-	}
-	const uintptr_t base = (uintptr_t)info.dli_fbase;
-	const char *name = fl__symbol_of(&r->symbols, info.dli_fname, base, call, &into);
-	if (name)
-		(void)fprintf(r->out, "%s+%#lx\n", name, (unsigned long)into);
-	else
-		(void)fprintf(r->out, "%s(+%#lx)\n", info.dli_fname, (unsigned long)(call - base));
+	fl__backtrace_take(stack, 0);
 }
 
 static void loop_dump_print_fiber(struct loop_dump_report *r, struct fl_fiber *f, int depth)
 {
-	struct loop_dump_stack stack = {0};
+	struct fl__backtrace stack;
 	(void)fprintf(r->out, "%*s%s (%llu) %s%s\n", depth * LOOP_DUMP_INDENT, "", fl_fiber_name(f),
 	              (unsigned long long)f->in.ctx.id, fl__fiber_state(&f->in),
 	              fl_cancel_token_is_requested(&f->token.token) ? ", is cancelled" : "");
 	if (!fl__fiber_visit(&f->in, loop_dump_take_stack, &stack))
 		return;
-	for (int i = 0; i < stack.n && stack.at[i] != 0; i++)
-		loop_dump_print_frame(r, depth + 1, i, stack.at[i]);
+	for (int i = 0; i < FL__BACKTRACE_FRAMES && stack.at[i] != 0; i++) {
+		char text[160];
+		const char *function;
+		fl__backtrace_describe(&r->symbols, stack.at[i], text, sizeof text, &function);
+		(void)fprintf(r->out, "%*s#%d %s\n", (depth + 1) * LOOP_DUMP_INDENT, "", i, text);
+	}
 }
 
 /* By parent, then by age. */
@@ -129,6 +101,7 @@ void fl_loop_dump(fl_loop *l, FILE *out)
 {
 	struct loop_dump_report t = {.out = out};
 	fl__loop_check(l, "fl_loop_dump");
+	fl__backtrace_learn_modules();
 	FL__EACH (struct fl_fiber, f, l->all)
 		t.n++;
 	(void)fprintf(out, "event loop %p: %zu fibers\n", (void *)l, t.n);

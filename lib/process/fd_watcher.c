@@ -294,15 +294,10 @@ static int fd_poll_until(struct pollfd *fds, unsigned n, int64_t deadline)
 	}
 }
 
-/* Asleep for reports, in no wait queue. */
 static int fd_wait_by_poll(struct pollfd *fds, unsigned n, int64_t deadline)
 {
-	struct fl__wait wait;
-	fl__wait_begin(&wait, FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)fds[0].fd);
-	fl__debug_sleep(&wait, deadline);
-	const int rc = fd_poll_until(fds, n, deadline);
-	fl__debug_sleep(NULL, deadline);
-	return rc;
+	FL__ASLEEP(FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)fds[0].fd, deadline);
+	return fd_poll_until(fds, n, deadline);
 }
 
 /*

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The commands for gdb (tools/gdb/fairlead.py): on programs that hang (hang.c), which users build without -g and without FL_DEBUG."""
+"""Programs that hang (hang.c): the commands for gdb (tools/gdb/fairlead.py), without -g and FL_DEBUG; and what the dump of FL_DEBUG says."""
 import contextlib
 import functools
 import glob
@@ -37,6 +37,23 @@ CAUSES = {
     "child_waits": ("fl waits", r"the end of process (\d+) \(sleep, sleeping; look there: gdb -p \1\)\n +waits: main"),
     "late_timer": ("fl waits", r"event never at 0x\w+ \(not set\)\n +waits: main", r"the next timer calls set_never\(never\) in 9999\d\d\.\d+ s"),
 }
+# The same for the dump: FL_DEBUG=waits, then SIGQUIT.
+SAYS = {
+    "lock_order": (r"deadlock: each of these waits for the next", r"alice pays \((\d+)\) has waited for mutex bob at .*, held by bob pays \((\d+)\)\n",
+                   r"bob pays \(\d+\) has waited for mutex alice at .*, held by alice pays \(", r"bob pays \(\d+\) holds mutex bob at \w+, taken at\n +#0 bob_pays"),
+    "recursive": (r"clerk \(\d+\) has waited for mutex ledger.*, held by keeper \(\d+\)\n", r"keeper \(\d+\) has waited for event never at "),
+    "lost_wakeup": (r"main \(\d+\) has waited for condition ready at \w+ \(mutex alice at \w+\) for .*\n(.*\n)?.* lost_wakeup",),
+    "starved_pool": (r"executor press \(threads\): pending tasks: \d+; workers: 0 run, (\d+) wait \(\1 for event\), 0 idle, at most 2; STARVED: all wait\n",
+                     r"main \(\d+\) has waited for future \w+ \(set_type\) for "),
+    "full_queue": (r"main \(\d+\) has waited for queue \w+ \(to put\) for .*\n(.*\n)* .* full_queue",),
+    "join_cycle": (r"left \((\d+)\) has waited for the end of (\d+) for (.*\n)+ +right \(\2\) has waited for the end of \1 |"
+                   r"right \((\d+)\) has waited for the end of (\d+) for (.*\n)+ +left \(\5\) has waited for the end of \4 ",),
+    "lost_fiber": (r"sleeper \(\d+\) has waited for event never at ", rf"  waiters: {FIBERS + 1}\n", rf"main \(\d+\) has waited for group \w+ \(members that have not ended: {FIBERS}\)"),
+    "dead_owner": (r"main \(\d+\) has waited for lock shared at \w+ in shared memory for .*, held by thread (\d+) of process \1 \([^)]+\)\n",),
+    "child_waits": (r"main \(\d+\) has waited for the end of process \d+ for [\d.]+ s \(sleep\)\n",),
+    "late_timer": (r"main \(\d+\) has waited for event never at ", r"timers \(\d+\) has waited for the next timer set_never at .*, at most 9999\d\d\.\d+ s more\n"),
+    "busy_fiber": (r"fiber counts has had the thread of its loop for \d+\.\d+ s\n",),
+}
 AARCH64 = (JOIN_CYCLE, r"(?m)  left .*\n +#0 fl_fiber_join_until\n +#1 joins_right", r"(?m)  right .*\n +#0 fl_fiber_join_until\n +#1 joins_left")
 
 
@@ -65,8 +82,8 @@ class Gdb:
         return done.stdout
 
     @contextlib.contextmanager
-    def hanging(self, command, **env):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    def hanging(self, command, said=subprocess.DEVNULL, **env):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True,
                               env={**os.environ, **env}) as process:
             try:
                 process.stdout.readline()
@@ -88,6 +105,23 @@ class Gdb:
     def cause(self, case):
         with self.hanging([self.program(), case]) as process:
             self.says(process.pid, *CAUSES[case])
+
+    def dump(self, case):
+        """The dump at SIGQUIT: it is asked for until it says all, as the program may not wait yet."""
+        cflags, libs = self.kit.prefix_flags()
+        program = self.kit.at("hang_dump")
+        if not os.path.exists(program):
+            run([self.kit.cc, "-O2", *C_FLAGS, *cflags, os.path.join(HERE, "hang.c"), "-o", program, *libs, "-Wl,-u,fl_debug_enable"])
+        says = self.kit.at(f"{case}.dump")
+        with open(says, "w", encoding="utf-8") as said, self.hanging([program, case], said, FL_DEBUG="waits") as process:
+            end, dumps = time.monotonic() + 60, 0
+            while missing := [cause for cause in SAYS[case] if not re.search(cause, read(says))]:
+                process.send_signal(signal.SIGQUIT)
+                dumps += 1
+                while read(says).count("\n  waiters: ") < dumps:
+                    if process.poll() is not None or time.monotonic() > end:
+                        raise Failure(f"expected {missing[0]!r} in:\n{read(says)[-8000:]}")
+                    time.sleep(0.01)
 
     def holders_with_debugging(self):
         """With FL_DEBUG, holders and times are known."""
@@ -213,6 +247,7 @@ class Gdb:
 def cases(kit):
     gdb = Gdb(kit)
     yield from ((f"consumer_gdb_{name}", functools.partial(gdb.cause, name)) for name in CAUSES)
+    yield from ((f"consumer_dump_{name}", functools.partial(gdb.dump, name)) for name in SAYS)
     yield from ((f"consumer_gdb_{f.__name__}", f) for f in (gdb.holders_with_debugging, gdb.core_has_each_fiber, gdb.core_of_aarch64, gdb.structs_are_printed, gdb.is_installed,
                                                             gdb.bad_usage, gdb.layout_on_aarch64))
     yield "consumer_gdb_layout", functools.partial(gdb.layout, kit.cc)

@@ -123,6 +123,28 @@ static int starved_pool(void)
 	return set_type_get(last);
 }
 
+static int counts(void *arg)
+{
+	volatile bool goes_on = true;
+	(void)arg;
+	say();
+	while (goes_on)
+		;
+	return 0;
+}
+
+static int one_busy_fiber(void *arg)
+{
+	fl_fiber *f;
+	MUST(fl_fiber_start(&f, counts, arg, &(fl_fiber_config){.name = "counts"}));
+	return fl_fiber_join(f, NULL);
+}
+
+static int busy_fiber(void)
+{
+	return fl_loop_run(one_busy_fiber, NULL);
+}
+
 static int full_queue(void)
 {
 	const int order = 7;
@@ -225,7 +247,7 @@ int main(int argc, char **argv)
 	} cases[] = {{"lock_order", lock_order},     {"recursive", recursive},   {"lost_wakeup", lost_wakeup},
 	             {"starved_pool", starved_pool}, {"full_queue", full_queue}, {"join_cycle", join_cycle},
 	             {"lost_fiber", lost_fiber},     {"dead_owner", dead_owner}, {"child_waits", child_waits},
-	             {"late_timer", late_timer}};
+	             {"late_timer", late_timer},     {"busy_fiber", busy_fiber}};
 	for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof cases[0]; i++)
 		if (strcmp(argv[1], cases[i].name) == 0)
 			return cases[i].hang();

@@ -9,7 +9,6 @@
 #include <fairlead/process_executor.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -285,7 +284,6 @@ static void begin(const fl_allocator *allocator, bool forks)
 	has_fork_server = forks;
 	if (forks)
 		CHECK(fl_process_preload() == 0);
-	CHECK(fl_debug_dump_on(SIGUSR2) == 0);
 	CHECK(fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS) == 0);
 	CHECK(fl_shm_create(&region, 1 << 16) == 0);
 	shared = fl_shm_alloc(region, sizeof *shared);

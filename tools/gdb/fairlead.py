@@ -78,14 +78,14 @@ GET: queue @ (to get); PUT: queue @ (to put); SELECT: queue @ or another (to sel
 event @; BARRIER: barrier @; LATCH: latch @; ONCE: once @; FUTURE: future @; FUTURES: some of # futures; INTRUSIVE_TASK:
 intrusive task @; FORK: forked call @; GROUP: group @; FIBERS: the ends of fibers; CANCEL_CALLBACK: the return of cancel
 callback @; ANY: one of several objects; SLEEP: the end of a sleep; TASK: a task of executor @; EXECUTOR: the end of executor
-@; BACKLOG: the full backlog of executor @; IMAP: a result of lazy map @; TIMER: the end of timer @; DESCRIPTOR: descriptor #;
-CONNECTION: a connection; PROCESS: the end of process #; START: the start of a process; PIPE: pipe @; ENDPOINT: endpoint @;
-SHM: object @ in shared memory
+@; BACKLOG: the full backlog of executor @; IMAP: a result of lazy map @; TIMER: the end of timer @; DUE: the next timer @;
+DESCRIPTOR: descriptor #; CONNECTION: a connection; PROCESS: the end of process #; START: the start of a process; PIPE: pipe @;
+ENDPOINT: endpoint @; SHM: object @ in shared memory; SHM_LOCK: lock @ in shared memory
 """
 K = SimpleNamespace(**{name: int(value) for name, value in (pair.split("=") for pair in CONSTANTS.split())})
 WORDS = [kind.split(": ") for kind in KINDS.replace("\n", " ").strip().split("; ")]
 KIND = {name: number for number, (name, _) in enumerate(WORDS)}
-LOCKS, ENDS = ("MUTEX", "RWLOCK", "ONCE", "SHM"), ("JOIN", "FUTURE", "GROUP", "FIBERS")  # printed first, and last
+LOCKS, ENDS = ("MUTEX", "RWLOCK", "ONCE", "SHM", "SHM_LOCK"), ("JOIN", "FUTURE", "GROUP", "FIBERS")  # printed first, and last
 SHOWN, FRAMES = 8, 24  # the most waiters that are named for one stack; frames
 OUTER = re.compile("fl__switch_entry|fiber_begin|loop_fiber_body|thread_run|start_thread|_*clone3?|_*libc_start_.*|_start")
 WAITS = re.compile("fl__(wait_sleep|word_wait)")
@@ -479,7 +479,7 @@ class World:
         if self.rmutex(context):
             owner = S("fl_rmutex")(self.rmutex(context))["owner_"]
             return [self.by_id.get(owner, f"context {owner}")] if owner else []
-        if name == "SHM" and any(SHM_LOCK.match(frame) for frame in self.stack(context)):
+        if name == "SHM_LOCK" or name == "SHM" and any(SHM_LOCK.match(frame) for frame in self.stack(context)):
             tid = number(of) & K.FL__SHM_TID
             mine = [t.context or t for t in self.threads if t.tid == tid]
             return mine or [f"thread {tid}{self.system_says(tid)}"] if tid else []
@@ -699,9 +699,8 @@ def print_object(world, waiters):
 
 
 def print_waits(world, names=KIND):
-    idle = address("timer_earlier")  # where the thread of timers sleeps
     waiting = [c for c in world.contexts.values()
-               if c.wait and WORDS[c.wait[0]][0] in names and c.wait[0] != KIND["TASK"] and c.wait[1] != idle]
+               if c.wait and WORDS[c.wait[0]][0] in names and c.wait[0] not in (KIND["TASK"], KIND["DUE"])]
     order = sorted(grouped(waiting, lambda c: c.wait).items(), key=lambda o: (WORDS[o[0][0]][0] in ENDS, WORDS[o[0][0]][0] not in LOCKS))
     said = "".join(print_cycle(world, cycle) for cycle in cycles(world))
     said += "".join(print_object(world, waiters) for _, waiters in order)

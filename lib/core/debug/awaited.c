@@ -34,6 +34,7 @@ static const char *const awaited_words[] = {
     [FL__DEBUG_BACKLOG] = "the full backlog of executor @",
     [FL__DEBUG_IMAP] = "a result of lazy map @",
     [FL__DEBUG_TIMER] = "the end of timer @",
+    [FL__DEBUG_DUE] = "the next timer @",
     [FL__DEBUG_DESCRIPTOR] = "descriptor #",
     [FL__DEBUG_CONNECTION] = "a connection",
     [FL__DEBUG_PROCESS] = "the end of process #",
@@ -41,6 +42,7 @@ static const char *const awaited_words[] = {
     [FL__DEBUG_PIPE] = "pipe @",
     [FL__DEBUG_ENDPOINT] = "endpoint @",
     [FL__DEBUG_SHM] = "object @ in shared memory",
+    [FL__DEBUG_SHM_LOCK] = "lock @ in shared memory",
 };
 
 bool fl__awaited_is_number(uint8_t kind)

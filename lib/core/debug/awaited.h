@@ -37,13 +37,16 @@ enum fl__debug_kind {
 	FL__DEBUG_BACKLOG, /* of an executor */
 	FL__DEBUG_IMAP,
 	FL__DEBUG_TIMER,
+	FL__DEBUG_DUE,        /* a pointer to the function of the next timer */
 	FL__DEBUG_DESCRIPTOR, /* a number */
 	FL__DEBUG_CONNECTION,
 	FL__DEBUG_PROCESS, /* by its number */
 	FL__DEBUG_START,   /* of a process */
 	FL__DEBUG_PIPE,
 	FL__DEBUG_ENDPOINT,
-	FL__DEBUG_SHM
+	FL__DEBUG_SHM,
+	FL__DEBUG_SHM_LOCK, /* its word, which has the owner's TID */
+	FL__DEBUG_KINDS
 };
 
 struct fl__awaited {

@@ -23,8 +23,7 @@ enum { DEBUG_RECORDS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS, DEBUG_ALL_MO
 static int64_t debug_started;
 static uint32_t debug_told_duration; /* since the last switch */
 static uint32_t debug_switch_lock;
-/* guarded by debug_switch_lock; bit n: fl_debug_dump_on(n + 1) was called */
-static uint64_t debug_dump_signals;
+static int debug_signal = SIGQUIT; /* prints a dump while FL_DEBUG_WAITS is on; 0: none */
 
 static void debug_set_words(unsigned modes)
 {
@@ -61,17 +60,33 @@ static void debug_after_fork_in_child(void)
 
 FL__AT_FORK(FL__AT_START, NULL, NULL, debug_after_fork_in_child)
 
+static void debug_on_signal(int signal)
+{
+	enum { STANDARD_ERROR = 2 };
+	(void)signal;
+	fl_debug_dump(STANDARD_ERROR);
+}
+
+int fl__debug_catch(int signal, bool on)
+{
+	const struct sigaction to_be[] = {{.sa_handler = SIG_DFL},
+	                                  {.sa_handler = debug_on_signal, .sa_flags = SA_RESTART}};
+	struct sigaction now;
+	if (sigaction(signal, NULL, &now) != 0)
+		return -EINVAL;
+	if ((now.sa_flags & SA_SIGINFO) || (now.sa_handler != SIG_DFL && now.sa_handler != debug_on_signal))
+		return -EBUSY;
+	return sigaction(signal, &to_be[on], NULL) != 0 ? -EINVAL : 0;
+}
+
 int fl_debug_enable(unsigned modes)
 {
 	if (modes & ~(unsigned)DEBUG_ALL_MODES)
 		return -EINVAL;
 	(void)fl__debug_switch(modes);
+	if (debug_signal != 0 && fl__debug_catch(debug_signal, modes & FL_DEBUG_WAITS) == -EINVAL)
+		fl__log(FL_LOG_WARNING, "FL_DEBUG: signal %d cannot be caught", debug_signal);
 	return 0;
-}
-
-unsigned fl_debug_modes(void)
-{
-	return fl__debug_word(&fl__debug);
 }
 
 static struct fl__held *debug_own_record(const void *lock)
@@ -266,53 +281,17 @@ const struct fl__debug_hooks fl__debug_hooks = {
     .join = fl__debug_join_on,
     .sleep = fl__debug_sleep_on,
     .deadline = fl__debug_deadline_on,
+    .run = fl__debug_run_on,
 };
 
-static void debug_dump_to_stderr(int signal)
-{
-	enum { STANDARD_ERROR = 2 };
-	(void)signal;
-	fl_debug_dump(STANDARD_ERROR);
-}
-
-static bool debug_is_dump_handler(const struct sigaction *action)
-{
-	return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == debug_dump_to_stderr;
-}
-
-int fl_debug_dump_on(int signal)
-{
-	struct sigaction now, mine_to_be = {.sa_handler = debug_dump_to_stderr, .sa_flags = SA_RESTART};
-	if (sigaction(signal, NULL, &now) != 0)
-		return -EINVAL;
-	if (debug_is_dump_handler(&now))
-		return 0;
-	if ((now.sa_flags & SA_SIGINFO) || now.sa_handler != SIG_DFL)
-		return -EBUSY;
-	fl__backtrace_learn_modules();
-	(void)sigemptyset(&mine_to_be.sa_mask);
-	if (sigaction(signal, &mine_to_be, NULL) != 0)
-		return -EINVAL;
-	FL__LOCKED(&debug_switch_lock);
-	debug_dump_signals |= UINT64_C(1) << (signal - 1);
-	return 0;
-}
-
-/* Removes the signal handlers. At a dlclose() also frees the records. */
+/* Frees the records, and removes the signal handler. */
 FL__AT_UNLOAD static void debug_unload(void)
 {
-	const struct sigaction standard = {.sa_handler = SIG_DFL};
-	struct sigaction now;
-	for (uint64_t left = debug_dump_signals; left != 0; left &= left - 1) {
-		const int signal = __builtin_ctzll(left) + 1;
-		if (sigaction(signal, NULL, &now) == 0 && debug_is_dump_handler(&now))
-			(void)sigaction(signal, &standard, NULL);
-	}
 	if (fl__is_unloaded())
-		(void)fl__debug_switch(0);
+		(void)!fl_debug_enable(0);
 }
 
-static unsigned debug_parse_modes(const char *text, int *signal)
+static unsigned debug_parse_modes(const char *text)
 {
 	static const struct {
 		const char *name;
@@ -329,7 +308,7 @@ static unsigned debug_parse_modes(const char *text, int *signal)
 			known = true;
 		}
 		if (strncmp(text, "signal=", 7) == 0) {
-			*signal = (int)strtol(text + 7, NULL, 10);
+			debug_signal = (int)strtol(text + 7, NULL, 10);
 			known = true;
 		}
 		if (!known)
@@ -347,15 +326,6 @@ FL__AT_START static void debug_read_environment(void)
 	/* NULL in a program that has more rights than its user */
 	const char *text = secure_getenv("FL_DEBUG");
 	debug_started = fl__sys.now();
-	if (!text)
-		return;
-	int signal = SIGQUIT, rc = 0;
-	const unsigned modes = debug_parse_modes(text, &signal);
-	if (modes == 0)
-		return;
-	rc = fl_debug_enable(modes);
-	if (rc == 0 && (modes & FL_DEBUG_WAITS) && signal != 0)
-		rc = fl_debug_dump_on(signal);
-	if (rc != 0 && rc != -EBUSY)
-		fl__log(FL_LOG_WARNING, "FL_DEBUG: signal %d cannot be caught", signal);
+	if (text)
+		(void)!fl_debug_enable(debug_parse_modes(text));
 }

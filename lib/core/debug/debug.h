@@ -88,6 +88,7 @@ struct fl__debug_hooks {
 	void (*join)(uint64_t context, bool timed);
 	void (*sleep)(const struct fl__wait *wait, int64_t deadline);
 	void (*deadline)(int64_t deadline);
+	void (*run)(const void *loop, const char *fiber);
 };
 /* Hidden: not the table of another copy of the library. */
 extern const struct fl__debug_hooks fl__debug_hooks __attribute__((weak, visibility("hidden")));
@@ -221,4 +222,11 @@ static inline void fl__debug_executor(struct fl_executor *e, bool begins)
 {
 	if (fl__debug_executor_on)
 		fl__debug_executor_on(e, begins);
+}
+
+/* Called before `loop` switches to the fiber of this name; NULL: to the thread's own flow. */
+static inline void fl__debug_run(const void *loop, const char *fiber)
+{
+	if (fl__debug_is_on())
+		fl__debug_hooks.run(loop, fiber);
 }

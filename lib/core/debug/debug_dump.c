@@ -11,24 +11,27 @@
 #include <errno.h>
 #include <fairlead/group.h>
 #include <fairlead/latch.h>
+#include <fairlead/time.h>
+#include <fcntl.h>
+#include <linux/futex.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-/* How many workers of an executor wait within a task. */
-struct debug_dump_workers {
-	const fl_executor *executor;
-	unsigned asleep;
+/* What is known of a wait under the table's lock. */
+struct debug_dump_detail {
+	char text[96];     /* of the object's state */
+	char holders[256]; /* ", held by bob (3), alice (1)", or "" */
+	unsigned other;    /* the thread that holds the object; the process that is the object; 0: none */
 };
-
-enum { DEBUG_DUMP_EXECUTORS = 32 };
 
 struct debug_dump {
 	int fd;
 	int64_t now;
 	bool busy; /* some records could not be read */
 	size_t waiters;
-	struct debug_dump_workers workers[DEBUG_DUMP_EXECUTORS]; /* up to the first without an executor */
 	struct fl__symbols symbols;
 };
 
@@ -40,6 +43,12 @@ FL_PRINTF(2, 3) static void debug_dump_print(const struct debug_dump *d, const c
 	const int n = vsnprintf(line, sizeof line, format, args);
 	va_end(args);
 	fl__sys.print(d->fd, line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
+}
+
+static void debug_dump_print_seconds(const struct debug_dump *d, const char *before, int64_t ns, const char *after)
+{
+	const long long ms = ns / FL_MS(1);
+	debug_dump_print(d, "%s%lld.%03lld s%s", before, ms / 1000, ms % 1000, after);
 }
 
 static void debug_dump_print_stack(struct debug_dump *d, const struct fl__backtrace *stack)
@@ -60,28 +69,6 @@ static bool debug_dump_enter(struct debug_dump *d)
 	return entered;
 }
 
-/* Copies the n-th holder of `lock`. False: none. */
-static bool debug_dump_nth_holder(struct debug_dump *d, const void *lock, size_t n, struct fl__report_step *step)
-{
-	if (!debug_dump_enter(d))
-		return false;
-	const struct fl__held *held = fl__held_next(lock, NULL);
-	while (held && n-- > 0)
-		held = fl__held_next(lock, held);
-	if (held)
-		*step = fl__report_step(held->holder, NULL);
-	fl__debug_unlock();
-	return held != NULL;
-}
-
-static void debug_dump_print_holders(struct debug_dump *d, const void *lock)
-{
-	struct fl__report_step step;
-	for (size_t n = 0; debug_dump_nth_holder(d, lock, n, &step); n++)
-		debug_dump_print(d, "%s%s (%llu)", n == 0 ? ", held by " : ", ", step.name,
-		                 (unsigned long long)step.id);
-}
-
 /* Copies the n-th record that the context `id` holds. False: none. */
 static bool debug_dump_nth_held(struct debug_dump *d, uint64_t id, size_t n, struct fl__report_end *end)
 {
@@ -97,7 +84,30 @@ static bool debug_dump_nth_held(struct debug_dump *d, uint64_t id, size_t n, str
 	return held != NULL;
 }
 
-static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder *h, const char *detail)
+/* Prints ", held by thread 2851 of process 2850 (counter-1)", or, for a process, " (counter-1)". */
+static void debug_dump_print_other(const struct debug_dump *d, unsigned id, bool holds)
+{
+	char path[32], text[256] = "Name:\t";
+	(void)snprintf(path, sizeof path, "/proc/%u/status", id);
+	const int file = open(path, O_RDONLY | O_CLOEXEC);
+	if (file >= 0) {
+		(void)!read(file, text, sizeof text - 1);
+		(void)close(file);
+	}
+	const char *name = text + strlen("Name:\t"), *process = strstr(text, "\nTgid:");
+	if (holds)
+		debug_dump_print(d, ", held by thread %u", id);
+	if (!process)
+		debug_dump_print(d, fl__sys.thread_exists && !fl__sys.thread_exists(id) ? ", which has ended"
+		                                                                        : ", process unknown");
+	else if (holds)
+		debug_dump_print(d, " of process %ld", strtol(process + strlen("\nTgid:"), NULL, 10));
+	if (process)
+		debug_dump_print(d, " (%.*s)", (int)strcspn(name, "\n"), name);
+}
+
+static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder *h,
+                                  const struct debug_dump_detail *detail)
 {
 	char what[FL__REPORT_TEXT], lock[FL__REPORT_OBJECT];
 	const struct fl__report_end end = fl__report_wanted(h);
@@ -112,17 +122,19 @@ static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder 
 	} else {
 		fl__report_lock(what, sizeof what, &d->symbols, &end);
 	}
-	const long long ms = (d->now - h->since) / FL_MS(1);
-	debug_dump_print(d, "  %s (%llu) has waited for %s%s for %lld.%03lld s", h->name, (unsigned long long)h->id,
-	                 what, detail, ms / 1000, ms % 1000);
-	if (h->lock && !h->cond && !is_named_by_wait)
-		debug_dump_print_holders(d, h->lock);
-	debug_dump_print(d, "\n");
+	debug_dump_print(d, "  %s (%llu) has waited for %s%s", h->name, (unsigned long long)h->id, what, detail->text);
+	debug_dump_print_seconds(d, " for ", d->now - h->since, "");
+	if (h->asleep && h->deadline != FL_FOREVER)
+		debug_dump_print_seconds(d, ", at most ", FL__MAX(h->deadline - d->now, 0), " more");
+	if (detail->other != 0)
+		debug_dump_print_other(d, detail->other, h->awaited.kind == FL__DEBUG_SHM_LOCK);
+	debug_dump_print(d, "%s\n", detail->holders);
 	debug_dump_print_stack(d, &h->stack);
 	d->waiters++;
 }
 
-static void debug_dump_print_context(struct debug_dump *d, const struct fl__holder *h, const char *detail)
+static void debug_dump_print_context(struct debug_dump *d, const struct fl__holder *h,
+                                     const struct debug_dump_detail *detail)
 {
 	struct fl__report_end end;
 	char what[FL__REPORT_TEXT];
@@ -135,72 +147,65 @@ static void debug_dump_print_context(struct debug_dump *d, const struct fl__hold
 	}
 }
 
-/* Under the table's lock. A copy, without `cond` if the signalled waiter waits for its mutex. */
+/*
+ * Under the table's lock. A copy, without `cond` if the signalled waiter waits for its mutex, and
+ * with the function of a timer in place of the pointer to it.
+ */
 static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 {
 	struct fl__holder copy = *h;
 	/* changed under the bucket's lock. A forked child lacks `key`, on the waiter's stack. */
 	if (copy.cond && !fl__is_forked(copy.forks) && fl__load_relaxed(copy.key) == copy.lock)
 		copy.cond = NULL;
+	if (copy.asleep && copy.awaited.kind == FL__DEBUG_DUE)
+		copy.awaited.object = fl__load_relaxed((void *const *)copy.awaited.object);
 	return copy;
 }
 
 /* Under the table's lock. In a forked child the awaited object may not exist. */
-static void debug_dump_describe(const struct fl__holder *h, char *text, size_t size)
+static void debug_dump_describe(const struct fl__holder *h, struct debug_dump_detail *detail)
 {
-	*text = '\0';
+	char *text = detail->text, *const holders = detail->holders;
+	const size_t size = sizeof detail->text;
+	size_t at = 0;
+	*detail = (struct debug_dump_detail){.other = 0};
+	for (const struct fl__held *held = h->lock && !h->cond ? fl__held_next(h->lock, NULL) : NULL;
+	     held && at < sizeof detail->holders; held = fl__held_next(h->lock, held))
+		at += (size_t)snprintf(holders + at, sizeof detail->holders - at, "%s%s (%llu)",
+		                       at == 0 ? ", held by " : ", ", held->holder->name,
+		                       (unsigned long long)held->holder->id);
 	if (!h->asleep || fl__is_forked(h->forks))
 		return;
 	/* numbers for a report */
-	if (h->awaited.kind == FL__DEBUG_GROUP) {
-		const fl_group *g = h->awaited.object;
-		(void)snprintf(text, size, " (members that have not ended: %zu)", fl__load_relaxed(&g->count_));
-	} else if (h->awaited.kind == FL__DEBUG_LATCH) {
-		const fl_latch *l = h->awaited.object;
-		(void)snprintf(text, size, " (counts left: %u)", fl__load_relaxed(&l->word_) & FL_LATCH_MAX);
-	} else if (h->awaited.kind == FL__DEBUG_FUTURE) {
-		const fl_future *f = h->awaited.object;
-		(void)snprintf(text, size, " (%s)", f->type->name);
-	}
-}
-
-/* Under the table's lock. An executor beyond the first DEBUG_DUMP_EXECUTORS has no count. */
-static struct debug_dump_workers *debug_dump_workers_of(struct debug_dump *d, const fl_executor *e)
-{
-	for (struct debug_dump_workers *w = d->workers; w < d->workers + DEBUG_DUMP_EXECUTORS; w++) {
-		if (!w->executor)
-			w->executor = e;
-		if (w->executor == e)
-			return w;
-	}
-	return NULL;
-}
-
-/* Called under the table's lock. */
-static void debug_dump_count_worker(struct debug_dump *d, const struct fl__holder *h)
-{
-	if (!h->asleep || !h->worker || h->awaited.kind == FL__DEBUG_TASK || fl__is_forked(h->forks))
-		return;
-	struct debug_dump_workers *w = debug_dump_workers_of(d, h->worker->executor);
-	if (w)
-		w->asleep++;
+	const void *object = h->awaited.object;
+	if (h->awaited.kind == FL__DEBUG_GROUP)
+		(void)snprintf(text, size, " (members that have not ended: %zu)",
+		               fl__load_relaxed(&((const fl_group *)object)->count_));
+	else if (h->awaited.kind == FL__DEBUG_LATCH)
+		(void)snprintf(text, size, " (counts left: %u)",
+		               fl__load_relaxed(&((const fl_latch *)object)->word_) & FL_LATCH_MAX);
+	else if (h->awaited.kind == FL__DEBUG_FUTURE)
+		(void)snprintf(text, size, " (%s)", ((const fl_future *)object)->type->name);
+	else if (h->awaited.kind == FL__DEBUG_SHM_LOCK)
+		detail->other = fl__load_relaxed((const uint32_t *)object) & FUTEX_TID_MASK;
+	else if (h->awaited.kind == FL__DEBUG_PROCESS)
+		detail->other = (unsigned)(uintptr_t)object;
 }
 
 static void debug_dump_print_table(struct debug_dump *d)
 {
-	char detail[96];
+	struct debug_dump_detail detail;
 	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++) {
 		for (size_t n = 0;; n++) {
 			if (!debug_dump_enter(d))
 				return;
 			const struct fl__holder *there = fl__holder_nth(i, n);
 			const struct fl__holder copy = there ? debug_dump_copy_of(there) : (struct fl__holder){0};
-			debug_dump_describe(&copy, detail, sizeof detail);
-			debug_dump_count_worker(d, &copy);
+			debug_dump_describe(&copy, &detail);
 			fl__debug_unlock();
 			if (!there)
 				break;
-			debug_dump_print_context(d, &copy, detail);
+			debug_dump_print_context(d, &copy, &detail);
 		}
 	}
 }
@@ -245,47 +250,57 @@ __attribute__((no_sanitize("thread"))) static void debug_dump_count(const fl_exe
 		e->ops->count(e, stats);
 }
 
-/* Under the table's lock: "0 run, 2 wait, 0 idle, ". */
-static void debug_dump_write_workers(struct debug_dump *d, const fl_executor *e, const fl_executor_stats *stats,
-                                     char *text, size_t size)
-{
-	const unsigned awake = stats->threads > stats->idle ? stats->threads - stats->idle : 0;
-	const struct debug_dump_workers *w = debug_dump_workers_of(d, e);
-	if (w && (fl__debug_word(&fl__debug) & FL_DEBUG_WAITS))
-		(void)snprintf(text, size, "%u run, %u wait, %u idle, ", awake > w->asleep ? awake - w->asleep : 0,
-		               w->asleep, stats->idle);
-	else
-		(void)snprintf(text, size, "%u run or wait, %u idle, ", awake, stats->idle);
-}
-
 /* A line on the n-th executor, if it has pending tasks. False: there is none. */
 static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text, size_t size)
 {
-	fl_executor_stats stats;
-	char workers[96] = "";
+	fl_executor_stats stats = {0};
+	char waits[160], workers[256] = "", killed[128] = "";
 	*text = '\0';
 	if (!debug_dump_enter(d))
 		return false;
 	const fl_executor *e = fl__debug_executor_nth(n);
-	if (e && !fl__executor_is_forked(e)) {
+	if (e && !fl__executor_is_forked(e))
 		debug_dump_count(e, &stats);
-		if (e->ops->block)
-			debug_dump_write_workers(d, e, &stats, workers, sizeof workers);
-		if (stats.pending > 0)
-			(void)snprintf(text, size, "executor %s (%s): pending tasks: %zu; workers: %sat most %u",
-			               e->name, e->ops->kind, stats.pending, workers,
-			               fl__load_relaxed(&e->workers)); /* a single number */
+	const unsigned awake = stats.threads - FL__MIN(stats.idle, stats.threads);
+	const unsigned waiting = FL__MIN(stats.waiting, awake);
+	if (stats.threads > 0 && e->ops->describe_waits) {
+		e->ops->describe_waits(e, waits, sizeof waits);
+		(void)snprintf(workers, sizeof workers, "%u run, %u wait%s, %u idle, ", awake - waiting, waiting, waits,
+		               stats.idle);
+	} else if (stats.threads > 0) {
+		(void)snprintf(workers, sizeof workers, "%u run or wait, %u idle, ", awake, stats.idle);
 	}
+	if (stats.workers_killed > 0)
+		(void)snprintf(killed, sizeof killed, "; started %zu, killed %zu%s%s", stats.workers_started,
+		               stats.workers_killed, e->why_killed ? ", the last by this process: " : "",
+		               e->why_killed ? e->why_killed : "");
+	if (stats.pending > 0)
+		(void)snprintf(
+		    text, size, "executor %s (%s): pending tasks: %zu; workers: %sat most %u%s%s", e->name,
+		    e->ops->kind, stats.pending, workers, fl__load_relaxed(&e->workers), /* a single number */
+		    awake > 0 && stats.waiting + stats.blocked >= awake ? "; STARVED: all wait" : "", killed);
 	fl__debug_unlock();
 	return e != NULL;
 }
 
 static void debug_dump_print_executors(struct debug_dump *d)
 {
-	char text[256];
+	char text[480];
 	for (size_t n = 0; debug_dump_write_executor(d, n, text, sizeof text); n++)
 		if (*text)
 			debug_dump_print(d, "  %s\n", text);
+}
+
+static void debug_dump_print_runs(struct debug_dump *d)
+{
+	for (size_t i = 0; i < FL__DEBUG_BUCKETS && debug_dump_enter(d); i++) {
+		const struct fl__debug_run run = fl__debug_runs[i];
+		fl__debug_unlock();
+		if (run.since == 0 || fl__is_forked(run.forks))
+			continue;
+		debug_dump_print(d, "  fiber %s has had the thread of its loop", run.fiber);
+		debug_dump_print_seconds(d, " for ", d->now - run.since, "\n");
+	}
 }
 
 void fl_debug_dump(int fd)
@@ -295,6 +310,7 @@ void fl_debug_dump(int fd)
 	debug_dump_print_table(&d);
 	debug_dump_print_queues(&d);
 	debug_dump_print_executors(&d);
+	debug_dump_print_runs(&d);
 	debug_dump_print(&d, "  waiters: %zu%s\n", d.waiters,
 	                 d.busy ? "; records that were changing are left out" : "");
 	fl__symbols_end(&d.symbols);

@@ -54,7 +54,7 @@ void fl__report_awaited(char *text, size_t size, struct fl__symbols *symbols, st
 		(void)snprintf(object, sizeof object, "%llu", (unsigned long long)(uintptr_t)awaited.object);
 	else
 		fl__backtrace_describe_object(symbols, awaited.object, object, sizeof object);
-	fl__awaited_write(text, size, awaited.kind, object);
+	fl__awaited_write(text, size, awaited.kind, awaited.object ? object : NULL);
 }
 
 void fl__report_lock(char *text, size_t size, struct fl__symbols *symbols, const struct fl__report_end *end)

@@ -18,6 +18,7 @@ static union fl__table_slot *table_free_slots;
 static size_t table_n_free;
 static struct fl__holder *table_holders[FL__DEBUG_BUCKETS];
 static struct fl__held *table_helds[FL__DEBUG_BUCKETS];
+struct fl__debug_run fl__debug_runs[FL__DEBUG_BUCKETS];
 
 size_t fl__debug_bucket(uintptr_t key)
 {
@@ -189,6 +190,7 @@ static void table_clear(void)
 	table_free_slots = NULL;
 	table_n_free = 0;
 	memset(table_holders, 0, sizeof table_holders);
+	memset(fl__debug_runs, 0, sizeof fl__debug_runs);
 	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
 		fl__store_relaxed(&table_helds[i], NULL);
 	fl__order_forget();

@@ -43,8 +43,8 @@ struct fl__holder {
 	uint64_t joins;
 	bool asleep;
 	uint8_t kind, how;
-	struct fl__awaited awaited;   /* while `asleep`, as the next */
-	const struct fl__run *worker; /* of a worker of a thread executor; NULL: none */
+	struct fl__awaited awaited; /* while `asleep`, as the next two */
+	int64_t deadline;           /* without that of a token */
 	int64_t since;
 	struct fl__backtrace stack; /* where it waits */
 	/* For a search of the wait graph (waits.c). */
@@ -136,6 +136,16 @@ void fl__table_give_slot(void *slot);
 enum { FL__DEBUG_BUCKETS = 4096 };
 size_t fl__debug_bucket(uintptr_t key);
 
+/*
+ * The fibers that have their threads, by the loop's bucket, which the latest of two loops there has.
+ * Under the table's lock.
+ */
+extern struct fl__debug_run {
+	int64_t since;  /* 0: none */
+	uint32_t forks; /* fl__fork_count then */
+	char fiber[FL__DEBUG_NAME];
+} fl__debug_runs[FL__DEBUG_BUCKETS];
+
 /* The record of context `id`; NULL: the context neither holds nor waits. */
 struct fl__holder *fl__holder_find(uint64_t id);
 
@@ -162,6 +172,13 @@ void fl__table_forget(void);
 /* Sets the modes (debug.c). Returns the modes before. */
 unsigned fl__debug_switch(unsigned modes);
 
+/*
+ * Sets or removes the handler that prints a dump (debug.c). Returns 0, or:
+ *   -EINVAL  no such signal, or it cannot be caught
+ *   -EBUSY   the program handles or ignores the signal
+ */
+int fl__debug_catch(int signal, bool on);
+
 /* Clear the lock order, and the sites. Under the table's lock. */
 void fl__order_forget(void);
 void fl__contention_forget(void);
@@ -185,8 +202,9 @@ void fl__waits_begin(const struct fl__debug_op *op);
 /* Removes that record. Under the table's lock. */
 void fl__waits_end(struct fl__holder *h);
 
-/* The hooks of joins and of sleeps. */
+/* The hooks of joins, of sleeps and of fibers. */
 void fl__debug_join_on(uint64_t context, bool timed);
+void fl__debug_run_on(const void *loop, const char *fiber);
 void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline);
 
 /* contention.c: where contexts wait, and how long. */

@@ -171,7 +171,7 @@ void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline)
 	me->asleep = wait != NULL;
 	if (wait) {
 		me->awaited = fl__wait_awaited(wait);
-		me->worker = wait->ctx->worker;
+		me->deadline = deadline;
 		me->forks = fl__fork_count;
 	}
 	if (wait && !me->lock && !me->joins) {
@@ -179,5 +179,16 @@ void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline)
 		fl__backtrace_take(&me->stack, 2);
 	}
 	fl__holder_settle(me);
+	fl__debug_leave();
+}
+
+/* Allocates nothing: an allocator may wait, and the caller is about to switch to the fiber. */
+void fl__debug_run_on(const void *loop, const char *fiber)
+{
+	struct fl__debug_run *run = &fl__debug_runs[fl__debug_bucket((uintptr_t)loop)];
+	if (!(fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) || !fl__debug_enter(0))
+		return;
+	*run = (struct fl__debug_run){.since = fiber ? fl__sys.now() : 0, .forks = fl__fork_count};
+	(void)strncpy(run->fiber, fiber ? fiber : "", sizeof run->fiber - 1);
 	fl__debug_leave();
 }

@@ -148,6 +148,8 @@ struct fl__executor_ops {
 	 * handler: the numbers are of different moments. May be NULL.
 	 */
 	void (*count)(const fl_executor *e, fl_executor_stats *stats);
+	/* As above: writes for what `stats->waiting` workers wait: " (1 for mutex)". NULL: unknown. */
+	void (*describe_waits)(const fl_executor *e, char *text, size_t size);
 };
 
 struct fl_executor {

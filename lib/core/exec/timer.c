@@ -49,6 +49,8 @@ static fl_cond timer_earlier = FL_COND_INIT; /* the thread sleeps here */
 static fl_cond timer_settled = FL_COND_INIT;
 static struct fl__timers timer_heap;
 static int64_t timer_wakes_at;
+/* of the timer until which the thread sleeps, unless it was cancelled: for reports */
+static fl_timer_callback *timer_due;
 static bool timer_has_thread;
 static uint32_t timer_starts; /* wraps */
 static struct {
@@ -100,6 +102,8 @@ static bool timer_withdraw(fl_timer *t)
 {
 	if (!timer_is_pending(t))
 		return false;
+	if (timer_heap.first == timer_node_of(t))
+		fl__store_relaxed(&timer_due, NULL);
 	fl__timers_remove(&timer_heap, timer_node_of(t));
 	fl_cond_broadcast(&timer_settled);
 	if (!timer_heap.first && timer_wakes_at == FL_FOREVER)
@@ -154,6 +158,8 @@ static void timer_make_call(fl_timer *t, int64_t now)
 static bool timer_sleep(int64_t now)
 {
 	const bool idle = !timer_heap.first;
+	FL__AWAITS(FL__DEBUG_DUE, &timer_due);
+	fl__store_relaxed(&timer_due, idle ? NULL : timer_of_node(timer_heap.first)->function_);
 	timer_wakes_at = idle ? fl__later(now, timer_linger) : timer_heap.first->deadline;
 	const bool timed_out = fl_cond_wait_until(&timer_earlier, &timer_lock, timer_wakes_at, FL_SHIELDED) != 0;
 	timer_wakes_at = timer_awake;

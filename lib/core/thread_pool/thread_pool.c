@@ -324,24 +324,27 @@ static void pool_relieve(struct fl__thread_pool *p)
 	fl__thread_pool_recount(p);
 }
 
-/* Under the lock: "2 for queue (to get), 1 for mutex". */
-static void pool_describe_waits(const struct fl__thread_pool *p, char *text, size_t size)
+/* " (2 for queue (to get), 1 for mutex)", or "". May read without the lock: see pool_count(). */
+__attribute__((cold, no_sanitize("thread"))) static void pool_describe_waits(const fl_executor *e, char *text,
+                                                                             size_t size)
 {
-	unsigned counts[FL__DEBUG_SHM + 1] = {0};
+	unsigned counts[FL__DEBUG_KINDS] = {0};
 	size_t at = 0;
-	FL__EACH (const struct fl__thread_worker, w, p->workers) {
+	FL__EACH (const struct fl__thread_worker, w, pool_of((fl_executor *)(uintptr_t)e)->workers) {
 		const uint32_t dozing = fl__load_relaxed(&w->dozing); /* a single number */
 		if (dozing > 0)
 			counts[dozing - 1]++;
 	}
 	text[0] = '\0';
-	for (unsigned kind = 0; kind <= FL__DEBUG_SHM && at < size; kind++) {
+	for (unsigned kind = 0; kind < FL__DEBUG_KINDS && at < size; kind++) {
 		char what[40];
 		if (counts[kind] == 0)
 			continue;
 		fl__awaited_write(what, sizeof what, (uint8_t)kind, NULL);
-		at += (size_t)snprintf(text + at, size - at, "%s%u for %s", at > 0 ? ", " : "", counts[kind], what);
+		at += (size_t)snprintf(text + at, size - at, "%s%u for %s", at > 0 ? ", " : " (", counts[kind], what);
 	}
+	if (at > 0)
+		(void)snprintf(text + FL__MIN(at, size - 2), 2, ")");
 }
 
 /* Says once that a starved pool gets no stand-in. Returns whether a thread could not be started. */
@@ -358,11 +361,11 @@ static bool pool_report_starved(struct fl__thread_pool *p)
 		p->reported = true;
 		full = p->full;
 		pending = fl__backlog_length(&p->backlog);
-		pool_describe_waits(p, waits, sizeof waits);
+		pool_describe_waits(&p->base, waits, sizeof waits);
 	}
 	if (!reported)
-		fl__log(FL_LOG_WARNING, "executor %s: all workers wait (%s), %zu tasks are pending, and %s",
-		        p->base.name, waits, pending, full ? "no more workers stand in" : "no thread can be started");
+		fl__log(FL_LOG_WARNING, "executor %s: all workers wait%s, %zu tasks are pending, and %s", p->base.name,
+		        waits, pending, full ? "no more workers stand in" : "no thread can be started");
 	return !full;
 }
 
@@ -1421,6 +1424,7 @@ static const struct fl__executor_ops pool_ops = {
     .block = pool_block,
     .ends = pool_ends,
     .count = pool_count,
+    .describe_waits = pool_describe_waits,
 };
 
 static int pool_init(struct fl__thread_pool *p, const fl_executor_config *config)

@@ -2,6 +2,7 @@
 #ifndef FL_WAIT_LOT_H
 #define FL_WAIT_LOT_H
 
+#include "../debug/debug.h"
 #include "context.h"
 #include <fairlead/cancel.h>
 #include <fairlead/wait_any.h>
@@ -205,6 +206,18 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 	struct fl__wait wait;                                                                                          \
 	fl__wait_begin(&(wait), (kind), (object));                                                                     \
 	struct fl__node node = FL__NODE(&(wait))
+
+/* Until the end of the block the context is asleep for reports, in no wait queue. */
+#define FL__ASLEEP(kind, object, deadline)                                                                             \
+	__attribute__((cleanup(fl__asleep_end), unused)) struct fl__wait fl__asleep;                                   \
+	fl__wait_begin(&fl__asleep, (kind), (object));                                                                 \
+	fl__debug_sleep(&fl__asleep, (deadline))
+
+static inline void fl__asleep_end(const struct fl__wait *wait)
+{
+	(void)wait;
+	fl__debug_sleep(NULL, FL_FOREVER);
+}
 
 /*
  * Polls `is_ready` for a bounded time, before the wait is enqueued, and returns true when it did.

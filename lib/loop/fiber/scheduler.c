@@ -39,6 +39,7 @@
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/debug/debug.h"
 #include <errno.h>
 #include <fairlead/time.h>
 
@@ -103,6 +104,7 @@ static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow
 		fl__fiber_prepare(to);
 	if (fl__unlikely(s->observe != NULL))
 		s->observe(s, to);
+	fl__debug_run(s, to ? to->name : NULL);
 	s->running = to;
 	fl__ctx_current = to ? &to->ctx : s->thread;
 	fl__flow_switch(from, to ? &to->flow : &s->main, forever);

@@ -493,7 +493,7 @@ int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline,
 			return -ETIMEDOUT;
 		struct bridge_entry e = {.lock = l, .word = fl__shm_word(l)};
 		bridge_add(&e);
-		FL__AWAITS(FL__DEBUG_SHM, l);
+		FL__AWAITS(FL__DEBUG_SHM_LOCK, e.word);
 		rc = bridge_acquire_served(&e, owner, deadline, cancel);
 		if (rc != -EAGAIN)
 			break;

@@ -66,6 +66,7 @@ static int shm_cond_sleep(const struct shm_cond_sleeper *s, int64_t deadline, fl
 		return rc;
 	if (is_thread)
 		(void)fl__spin(ctx, shm_cond_is_woken, s, deadline);
+	FL__ASLEEP(FL__DEBUG_SHM, s->changes, deadline);
 	while (!shm_cond_is_woken(s) && rc != -ETIMEDOUT && rc != -ECANCELED) {
 		rc = bridged ? fl__bridge_wait(s->changes, s->count, deadline, cancel)
 		             : fl__sys.shared_wait(s->changes, s->count, deadline);

@@ -30,7 +30,7 @@ static const void *shm_context_key(const struct fl__shm_lock *l)
 static int shm_context_wait(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__lot lot;
-	FL__WAIT(wait, node, FL__DEBUG_SHM, l);
+	FL__WAIT(wait, node, FL__DEBUG_SHM_LOCK, fl__shm_word(l));
 	fl__lot_open(&lot, shm_context_key(l));
 	fl__lot_add(&lot, &node);
 	fl__lot_close(&lot);
@@ -59,8 +59,10 @@ int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__c
 {
 	bool is_thread = ctx->ops == &fl__thread_parker;
 	fl__debug_deadline(deadline);
-	if (is_thread && !fl__cancel_resolve(cancel, ctx))
+	if (is_thread && !fl__cancel_resolve(cancel, ctx)) {
+		FL__ASLEEP(FL__DEBUG_SHM_LOCK, fl__shm_word(l), deadline);
 		return fl__shm_acquire(l, owner, deadline);
+	}
 	int rc = fl__is_interrupted(deadline, cancel);
 	if (rc != 0)
 		return rc;

@@ -126,6 +126,7 @@ int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token
 		if (rc != -EAGAIN)
 			return rc;
 	}
+	FL__ASLEEP(FL__DEBUG_SHM, &op->queue->changes, deadline);
 	return op->broadcast ? shm_wait_unqueued(op, false, deadline, NULL) : shm_wait_queued(op, deadline);
 }
 

@@ -2,7 +2,9 @@
 /* What the dump says of waits that no lock names, and of executors with pending tasks. */
 #include "fl_debugging.h"
 
+#include "fl_faults.h"
 #include "fl_pool.h"
+#include "process/shm/shm_lock.h"
 
 /* The objects have names, since they are static. */
 static fl_event dump_event;
@@ -11,6 +13,9 @@ static fl_latch dump_latch;
 static fl_once dump_once;
 static fl_timer dump_timer;
 static fl_shm_event dump_shm_event;
+static fl_shm_mutex dump_shm_mutex = FL_SHM_MUTEX_INIT;
+static fl_shm_cond dump_shm_cond = FL_SHM_COND_INIT;
+static fl_shm_sem dump_shm_sem;
 static fl_cancel_token dump_token;
 static fl_cancel_callback dump_callback;
 static fl_group dump_group;
@@ -22,6 +27,7 @@ static fl_imap *dump_imap;
 static fl_pipe *dump_pipes[2];
 static int dump_fds[2];
 static fl_process *dump_child;
+static pthread_t dump_main;
 
 static void await_event(void)
 {
@@ -262,6 +268,88 @@ static void wait_shm_event(void)
 	FL_RC(fl_shm_event_wait_until(&dump_shm_event, FL_FOREVER, &dump_token), -ECANCELED);
 }
 
+static void wait_shm_event_in_the_kernel(void)
+{
+	FL_OK(fl_shm_event_wait(&dump_shm_event));
+}
+
+static void set_shm_event(void)
+{
+	FL_OK(fl_shm_event_set(&dump_shm_event));
+}
+
+static void reset_shm_event(void)
+{
+	fl_shm_event_reset(&dump_shm_event);
+}
+
+static void wait_shm_sem(void)
+{
+	FL_OK(fl_shm_sem_acquire(&dump_shm_sem));
+}
+
+static void release_shm_sem(void)
+{
+	FL_OK(fl_shm_sem_release(&dump_shm_sem));
+}
+
+static void wait_shm_cond(void)
+{
+	FL_OK(fl_shm_mutex_lock(&dump_shm_mutex));
+	FL_OK(fl_shm_cond_wait(&dump_shm_cond, &dump_shm_mutex));
+	fl_shm_mutex_unlock(&dump_shm_mutex);
+}
+
+static void broadcast_shm_cond(void)
+{
+	fl_shm_cond_broadcast(&dump_shm_cond);
+}
+
+static void lock_shm_mutex(void)
+{
+	FL_OK(fl_shm_mutex_lock(&dump_shm_mutex));
+}
+
+static void unlock_shm_mutex(void)
+{
+	fl_shm_mutex_unlock(&dump_shm_mutex);
+}
+
+static void lock_and_unlock_shm_mutex(void)
+{
+	lock_shm_mutex();
+	unlock_shm_mutex();
+}
+
+static void lock_shm_mutex_under_token(void)
+{
+	FL_RC(fl_shm_mutex_lock_until(&dump_shm_mutex, FL_FOREVER, &dump_token), -ECANCELED);
+}
+
+static void make_token_and_lock(void)
+{
+	make_token();
+	lock_shm_mutex();
+}
+
+static void destroy_token_and_unlock(void)
+{
+	destroy_token();
+	unlock_shm_mutex();
+}
+
+static int wait_in_loop(void *arg)
+{
+	(*(void (**)(void))arg)();
+	return 0;
+}
+
+static void lock_shm_mutex_in_fiber(void)
+{
+	void (*function)(void) = lock_shm_mutex_under_token;
+	FL_OK(fl_loop_run(wait_in_loop, &function));
+}
+
 static void open_fds(void)
 {
 	FL_OK(pipe(dump_fds));
@@ -355,6 +443,11 @@ static const struct dump_wait {
     {"the end of a sleep ", make_token, sleep_long, request_token, destroy_token},
     {"one of several objects ", make_token, wait_any, request_token, destroy_token},
     {"object dump_shm_event", make_token, wait_shm_event, request_token, destroy_token},
+    {"object dump_shm_event", nothing, wait_shm_event_in_the_kernel, set_shm_event, reset_shm_event},
+    {"object dump_shm_sem", nothing, wait_shm_sem, release_shm_sem, nothing},
+    {"object dump_shm_cond", nothing, wait_shm_cond, broadcast_shm_cond, nothing},
+    {"lock dump_shm_mutex", lock_shm_mutex, lock_and_unlock_shm_mutex, unlock_shm_mutex, nothing},
+    {"lock dump_shm_mutex", make_token_and_lock, lock_shm_mutex_under_token, request_token, destroy_token_and_unlock},
     {"descriptor ", open_fds, wait_fd, close_writer, close_reader},
     {"descriptor ", open_fds, wait_fd_under_token, close_writer, close_reader},
     {"pipe 0x", make_pipe, receive, send_one, free_pipe},
@@ -417,6 +510,114 @@ FL_TEST(debug_dump_counts_what_a_join_waits_for)
 	fl_executor_free(dump_pool);
 }
 
+static bool dump_says_alive;
+
+/* The waiter, which would take the lock of a thread that does not exist, is told that it does. */
+static bool says_alive(uint32_t thread)
+{
+	return dump_says_alive || !pthread_equal(pthread_self(), dump_main);
+}
+
+/* A waiter in the kernel, by a bridge, and in a fiber. */
+FL_TEST(debug_dump_names_the_process_that_holds_a_shared_lock)
+{
+	enum { NONE = 0x3ffffffe /* no thread has this TID */ };
+	static const struct dump_wait waits[] = {{.wait = lock_and_unlock_shm_mutex},
+	                                         {.wait = lock_shm_mutex_under_token},
+	                                         {.wait = lock_shm_mutex_in_fiber}};
+	uint32_t *word = fl__shm_word((struct fl__shm_lock *)(void *)&dump_shm_mutex);
+	FL_FAULTS();
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	dump_main = pthread_self();
+	fl__sys.thread_exists = says_alive;
+	FL_EACH (i, waits) {
+		fl_thread waiter;
+		make_token_and_lock();
+		const uint32_t own = fl__load_relaxed(word) & ~FL__SHM_WAITERS;
+		fl_test_go(&waiter, wait_in_thread, (void *)(uintptr_t)&waits[i]);
+		FL_WAIT_FOR(dump_has(", held by thread %u of process %d (", own, (int)getpid()));
+		/* as if another thread had locked it */
+		fl__store_relaxed(word, NONE | FL__SHM_WAITERS);
+		dump_says_alive = true;
+		FL_WAIT_FOR(dump_has(", held by thread %u, process unknown\n", NONE));
+		dump_says_alive = false;
+		FL_WAIT_FOR(dump_has(", held by thread %u, which has ended\n", NONE));
+		fl__store_relaxed(word, own | FL__SHM_WAITERS);
+		if (i == 0)
+			unlock_shm_mutex();
+		else
+			fl_cancel_token_request(&dump_token);
+		fl_test_end(&waiter);
+		if (i > 0)
+			unlock_shm_mutex();
+		destroy_token();
+	}
+}
+
+static void never_called(void *arg)
+{
+	(void)arg;
+}
+
+FL_TEST(debug_dump_says_what_the_timers_wait_for)
+{
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	FL_OK(fl_timer_start(&dump_timer, fl_after(FL_S(1000)), never_called, NULL));
+	FL_WAIT_FOR(dump_has(" has waited for the next timer never_called at ") && strstr(printed, "  timers ("));
+	const char *more = strstr(strstr(printed, " timer never_called at "), ", at most ");
+	assert_non_null(more);
+	assert_true(strtod(more + strlen(", at most "), NULL) <= 1000);
+	FL_OK(fl_timer_cancel(&dump_timer));
+	FL_WAIT_FOR(dump_has(" has waited for the next timer for ")); /* until it ends */
+}
+
+static bool dump_has_run(const char *name)
+{
+	return dump_has("  fiber %s has had the thread of its loop for 0.", name);
+}
+
+static void dump_in_child(void *unused)
+{
+	(void)unused;
+	FL_CHECK(!dump_has_run("runs"));
+}
+
+static void dump_in_callback(void *done)
+{
+	FL_CHECK(dump_has_run("callbacks"));
+	fl_event_set(done);
+}
+
+static int dump_in_fiber(void *event)
+{
+	char text[64];
+	FL_CHECK(dump_has_run("runs"));
+	FL_RC(fl_test_child(dump_in_child, NULL, text, sizeof text), 0);
+	FL_OK(fl_debug_enable(0));
+	FL_CHECK(!dump_has_run("runs"));
+	FL_OK(fl_debug_enable(FL_DEBUG_WAITS));
+	FL_CHECK(!dump_has_run("runs")); /* not known since when */
+	FL_OK(fl_loop_post(fl_loop_current(), dump_in_callback, event));
+	FL_OK(fl_event_wait(event));
+	FL_CHECK(dump_has_run("runs"));
+	return 0;
+}
+
+static int dump_from_main(void *event)
+{
+	fl_fiber *f;
+	FL_OK(fl_fiber_start(&f, dump_in_fiber, event, &(fl_fiber_config){.name = "runs"}));
+	return fl_fiber_join(f, NULL);
+}
+
+FL_TEST(debug_dump_says_which_fiber_has_the_thread)
+{
+	fl_event event = FL_EVENT_INIT;
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	FL_OK(fl_loop_run(dump_from_main, &event));
+	assert_false(dump_has("has had the thread"));
+}
+
 /* Without FL_DEBUG_WAITS the dump names the object, but not for how long. */
 FL_TEST(debug_dump_without_debugging_names_objects)
 {
@@ -444,17 +645,14 @@ static const fl_executor_config dump_starved = {.workers = 2, .name = "starved"}
 /* Whether the line on the pool says that each task is pending, or that a worker waits within it. */
 static bool all_tasks_are_counted(void)
 {
-	size_t pending = 0;
-	unsigned run = 0, wait = 0, idle = 0;
-	if (!dump_has("  executor starved (threads): "))
-		return false;
-	const char *line = strstr(strstr(printed, "executor starved (threads): "), "pending tasks: ");
-	if (sscanf(line, "pending tasks: %zu; workers: %u run, %u wait, %u idle, at most 2\n", &pending, &run, &wait,
-	           &idle) == 4)
-		return run == 0 && idle == 0 && pending + wait == DUMP_TASKS;
-	return sscanf(line, "pending tasks: %zu; workers: %u run or wait, %u idle, at most 2\n", &pending, &wait,
-	              &idle) == 3 &&
-	       idle == 0 && pending + wait == DUMP_TASKS;
+	size_t pending;
+	unsigned wait, events;
+	return dump_has("  executor starved (threads): ") &&
+	       sscanf(
+		   strstr(printed, "(threads): "),
+		   "(threads): pending tasks: %zu; workers: 0 run, %u wait (%u for event), 0 idle, at most 2; STARVED",
+		   &pending, &wait, &events) == 3 &&
+	       strstr(printed, "; STARVED: all wait\n") && wait == events && pending + wait == DUMP_TASKS;
 }
 
 FL_TEST(debug_dump_lists_executors_with_pending_tasks)
@@ -482,7 +680,6 @@ FL_TEST(debug_dump_counts_workers_that_wait)
 	FL_OK(fl_thread_executor_create(&pool, &dump_starved));
 	submit_all(pool, DUMP_TASKS);
 	FL_WAIT_FOR(all_tasks_are_counted());
-	assert_non_null(strstr(printed, " wait, "));
 	set_event();
 	FL_WAIT_FOR(dump_has(" has waited for a task of executor "));
 }

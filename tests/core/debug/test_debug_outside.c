@@ -70,16 +70,31 @@ FL_TEST(debug_contention_without_memory_prints_its_head)
 	assert_null(strstr(printed, "lock_often"));
 }
 
-FL_TEST(debug_dump_on_takes_free_signals_alone)
+/* The handler of SIGQUIT. */
+static void (*quit_handler(void))(int)
 {
-	FL_RC(fl_debug_dump_on(0), -EINVAL);
-	FL_RC(fl_debug_dump_on(SIGKILL), -EINVAL);
-	FL_CHECK(signal(SIGUSR1, SIG_IGN) != SIG_ERR);
-	FL_RC(fl_debug_dump_on(SIGUSR1), -EBUSY);
-	FL_CHECK(signal(SIGUSR1, SIG_DFL) != SIG_ERR);
-	FL_OK(fl_debug_dump_on(SIGUSR1));
-	FL_OK(fl_debug_dump_on(SIGUSR1));
-	FL_CHECK(signal(SIGUSR1, SIG_DFL) != SIG_ERR);
+	struct sigaction now;
+	FL_OK(sigaction(SIGQUIT, NULL, &now));
+	return now.sa_handler;
+}
+
+FL_TEST(debug_waits_have_the_signal_while_they_are_on)
+{
+	FL_CHECK(signal(SIGQUIT, SIG_IGN) != SIG_ERR);
+	FL_OK(fl_debug_enable(FL_DEBUG_WAITS));
+	assert_true(quit_handler() == SIG_IGN);
+	FL_OK(fl_debug_enable(0));
+	assert_true(quit_handler() == SIG_IGN);
+	FL_CHECK(signal(SIGQUIT, SIG_DFL) != SIG_ERR);
+	FL_OK(fl_debug_enable(FL_DEBUG_LOCKORDER));
+	assert_true(quit_handler() == SIG_DFL);
+	for (int i = 0; i < 2; i++) {
+		FL_OK(fl_debug_enable(FL_DEBUG_WAITS));
+		assert_true(quit_handler() != SIG_DFL);
+	}
+	FL_OK(fl_debug_enable(FL_DEBUG_LOCKORDER));
+	assert_true(quit_handler() == SIG_DFL);
+	FL_OK(fl_debug_enable(0));
 }
 
 /*
@@ -106,7 +121,7 @@ FL_TEST(debug_outside_body)
 static void start_again(void *modes)
 {
 	FL_OK(setenv("FL_DEBUG", modes, 1));
-	FL_OK(setenv("FL_TEST_DEBUG", strstr(modes, "signal") ? "10" : "3", 1));
+	FL_OK(setenv("FL_TEST_DEBUG", strstr(modes, "signal=9") ? "0" : strstr(modes, "signal") ? "10" : "3", 1));
 	FL_CHECK(signal(SIGQUIT, SIG_DFL) != SIG_ERR);
 	FL_CHECK(freopen("/dev/null", "w", stdout) != NULL); /* it reports cases, too */
 	(void)execl("/proc/self/exe", "test_debug_outside", "debug_outside_body", (char *)NULL);
@@ -116,7 +131,8 @@ static void start_again(void *modes)
 FL_TEST(debug_environment_switches_on)
 {
 	static char text[1 << 16];
-	static char all[] = "lockorder,waits,contention", other[] = "waits,signal=10", wrong[] = "waits,lockodrer";
+	static char all[] = "lockorder,waits,contention", other[] = "waits,signal=10", wrong[] = "waits,lockodrer",
+		    denied[] = "waits,signal=9";
 	FL_RC(fl_test_child(start_again, all, text, sizeof text), 0);
 	assert_non_null(strstr(text, "potential deadlock"));
 	assert_non_null(strstr(text, "fairlead: waits of process")); /* SIGQUIT */
@@ -127,6 +143,8 @@ FL_TEST(debug_environment_switches_on)
 	assert_non_null(strstr(text, "lock_here"));
 	FL_RC(fl_test_child(start_again, wrong, text, sizeof text), 0);
 	assert_non_null(strstr(text, "\"lockodrer\" is none of"));
+	FL_RC(fl_test_child(start_again, denied, text, sizeof text), 0);
+	assert_non_null(strstr(text, "FL_DEBUG: signal 9 cannot be caught"));
 }
 
 /* Run by the restarted program in the case below; in a run of all cases it does nothing. */
@@ -136,7 +154,7 @@ FL_TEST(debug_privileged_body)
 	if (!getauxval(AT_SECURE))
 		return;
 	assert_non_null(getenv("FL_DEBUG"));
-	assert_int_equal(fl_debug_modes(), 0);
+	assert_int_equal(fl__debug_word(&fl__debug), 0);
 	assert_true(sigaction(SIGQUIT, NULL, &quit) == 0 && sigaction(SIGUSR1, NULL, &usr1) == 0);
 	assert_true(quit.sa_handler == SIG_DFL && usr1.sa_handler == SIG_DFL);
 }

@@ -3,6 +3,8 @@
  * Tasks that run for too long, or do not stop when they are asked to; and a changing number of
  * workers.
  */
+#include "fl_debugging.h"
+
 #include "fl_process_pool.h"
 #include "fl_queued.h"
 
@@ -234,6 +236,25 @@ FL_TEST(process_pool_worker_that_may_not_be_killed)
 		}
 		FL_WAIT_FOR(process_pool_is_gone(gate->pid)); /* by fl_process_free(), which may kill */
 	}
+}
+
+FL_TEST(process_pool_dump_says_why_a_worker_was_killed)
+{
+	int pid;
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = with_timeout(1);
+	fl_future *killed = hang(e, process_pool_gate(), NULL), *behind;
+	comes_to_its_limit(killed, true);
+	fl_future *hanging = hang(e, process_pool_gate(), NULL);
+	FL_OK(process_pool_counts_submit(e, process_pool_counters(1), &behind));
+	FL_WAIT_FOR(
+	    dump_has("(processes): pending tasks: 1; workers: 1 run or wait, 0 idle, at most 1; started 2, killed 1, "
+	             "the last by this process: its task ran for too long\n"));
+	comes_to_its_limit(hanging, true);
+	FL_OK(process_pool_counts_get(behind, &pid));
+	fl_future_free(behind);
+	fl_future_free(hanging);
+	fl_future_free(killed);
 }
 
 static void overrun_as_another_user(void *arg)
