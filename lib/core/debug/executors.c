@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The list of all executors, for the dump and fl_stats_text(), and the lock that guards the list and
- * the table (table.h).
+ * The list of all executors, for the dump and fl_stats_text(), and the lock that guards the list
+ * and the table (table.h).
  */
 #include "../base/list.h"
 #include "../base/sys.h"

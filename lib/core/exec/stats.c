@@ -3,12 +3,13 @@
  * Measures tasks. Until its end a task's future.error is its stamp: the time of its submit, as
  * fl__stats_time(). 0: the task has none.
  *
- * While submits are few, or come in bursts of at most BURST, each stamps its task. So measuring costs
- * a thread less than 1 % of its time. Else a submit stamps its task when a context that runs tasks
- * has begun some EVERY of them since the last stamped one, or when so many submits have gone the long
- * way; a refill of a free list counts as several, as tasks may be submitted long before they begin.
- * The distance varies with the clock, so that types that take turns are all measured. A measured task
- * stands for all that its context begins until the next one: their sum is that of all tasks.
+ * While submits are few, or come in bursts of at most BURST, each stamps its task: that costs a
+ * thread less than 1 % of its time. Else a submit stamps its task when a context that runs tasks
+ * has begun some EVERY of them since the last stamped one, or when so many submits have gone the
+ * long way. A refill of a free list counts as several: tasks may be submitted long before they
+ * begin. The distance varies with the clock, so that types that take turns are all measured. A
+ * measured task stands for all that its context begins until the next one, unless it took long. So
+ * their sum is that of all tasks.
  *
  *   word         meaning                              written by
  *   e->plain     the short way of fl_submit() is      stats_open(): fork_count opens it,
