@@ -249,7 +249,7 @@ __attribute__((no_sanitize("thread"))) static void debug_dump_count(const fl_exe
 static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text, size_t size)
 {
 	fl_executor_stats stats = {0};
-	char waits[160], workers[256] = "", killed[128] = "";
+	char waits[128], workers[192] = "", killed[128] = "";
 	*text = '\0';
 	if (!debug_dump_enter(d))
 		return false;
