@@ -11,7 +11,7 @@ FL_BEGIN_DECLS
  *
  *     FL_DEBUG=lockorder,waits,contention ./program               // Ctrl-\ prints all waits
  *
- *     rc = fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);  // as well
+ *     rc = fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);  // the same by a call
  *
  * A static program must call a function of this header, or be linked with -Wl,-u,fl_debug_enable.
  *
