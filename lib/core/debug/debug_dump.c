@@ -42,7 +42,7 @@ FL_PRINTF(2, 3) static void debug_dump_print(const struct debug_dump *d, const c
 	va_start(args, format);
 	const int n = vsnprintf(line, sizeof line, format, args);
 	va_end(args);
-	fl__sys.print(d->fd, line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
+	(void)fl__sys.print(d->fd, line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
 }
 
 static void debug_dump_print_seconds(const struct debug_dump *d, const char *before, int64_t ns, const char *after)
