@@ -37,12 +37,12 @@ fl_fiber in.flow.at.sp:Q@0 in.flow.at.fp:Q@8 in.flow.at.pc:Q@16 in.flow.at.base:
 fl__sched running:Q@104 main.at.sp:Q@120 main.at.fp:Q@128 main.at.pc:Q@136 main.at.base:Q@144 thread:Q@160 config.user:Q@256
 fl_loop all:Q@192
 fl__run executor:Q@0 future:Q@8
-fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:B@41 queue.length:Q@80 name:24s@180 next_listed:Q@208
+fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:B@41 queue.length:Q@88 name:24s@188 next_listed:Q@216
 fl__executor_ops kind:Q@8
-fl__thread_pool backlog.ring:x@600 backlog.early.length:Q@1072 backlog.late.length:Q@1096 alive:I@1284 idle:I@1288 full:B@1386
-    workers:Q@1464
+fl__thread_pool backlog.ring:x@608 backlog.early.length:Q@1080 backlog.late.length:Q@1104 alive:I@1292 idle:I@1296 full:B@1394
+    workers:Q@1472
 fl__thread_worker thread.thread_:Q@72 running:Q@80 number:I@176 next:Q@192
-fl__process_pool workers:Q@7856
+fl__process_pool workers:Q@8080
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@864
 fl_process pid:i@36 name:32s@184
 fl_future state:I@0 error:i@8 type:Q@16
