@@ -38,7 +38,7 @@ static void expect_files(const char *role)
 	FL_OK(setenv("FL_TRACE", text, 1));
 	FL_OK(job(role, "2"));
 	FL_OK(unsetenv("FL_TRACE"));
-	(void)snprintf(text, sizeof text, "python3 " FL_TEST_MPI_TRACE " %s %d", folder, TASKS);
+	(void)snprintf(text, sizeof text, "python3 " FL_TEST_MPI_SOURCES "/trace_of_ranks.py %s %d", folder, TASKS);
 	FL_OK(system(text));
 	(void)snprintf(text, sizeof text, "rm -r %s", folder);
 	FL_OK(system(text));
