@@ -754,6 +754,7 @@ static void mpi_on_manage(struct fl__remote *r)
 			fl__executor_break(&p->base, p->broken);
 			fl_mutex_lock(&p->base.lock);
 		} else if (!r->kept && !p->forgotten) {
+			FL__AWAITS(FL__DEBUG_TASK, &p->base);
 			FL_IGNORE(fl_cond_wait_until(&p->work, &p->base.lock, FL_FOREVER, FL_SHIELDED));
 		}
 	}
