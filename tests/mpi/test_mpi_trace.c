@@ -15,8 +15,14 @@ static int run_tasks(bool processes)
 	FL_SCOPED(fl_executor) *e = NULL;
 	FL_OK(
 	    fl_mpi_executor_create(&e, &(fl_executor_config){.workers = 2}, &(fl_mpi_config){.processes = processes}));
+	fl_future *f[TASKS];
 	for (int i = 0; i < TASKS; i++)
-		FL_CHECK(square_of_three(e) == 9);
+		FL_OK(square_submit(e, i, &f[i]));
+	for (int i = 0, result; i < TASKS; i++) {
+		FL_OK(square_get(f[i], &result));
+		FL_CHECK(result == i * i);
+		fl_future_free(f[i]);
+	}
 	return -fl_trace_write(NULL);
 }
 
