@@ -219,6 +219,30 @@ static unsigned trace_me(void)
 	return (unsigned)fl__ctx_get()->id;
 }
 
+static void trace_lacks_memory(void *unused)
+{
+	(void)unused;
+	FL_RC(fl_trace_enable("ring,signal=0"), -ENOMEM);
+}
+
+/* The first case: later the recorder was on before. */
+FL_TEST(trace_that_was_never_on_has_no_data)
+{
+	char said[256];
+	FL_FAULTS();
+	FL_RC(fl__trace_rings.mask, 0);
+	FL_RC(fl_trace_write("/tmp/fairlead-no-trace.json"), -ENODATA);
+	fl__sys.map = fl_test_no_memory;
+	fl_test_stderr(trace_lacks_memory, NULL, said, sizeof said);
+	assert_string_equal(said, "fairlead: warning: trace: a thread is not recorded: out of memory, or of rings\n");
+	FL_RC(fl_trace_write("/tmp/fairlead-no-trace.json"), -ENODATA);
+	fl__sys.map = fl_test_real_sys.map;
+	TRACING("");
+	FL_OK(fl_event_wait_until(&(fl_event)FL_EVENT_INIT, fl_after(1), NULL) == -ETIMEDOUT ? 0 : 1);
+	trace_write();
+	FL_RC(trace_count('B', "event"), 1);
+}
+
 /* Tasks. */
 
 FL_TEST(trace_has_a_task_from_its_submit_to_its_get)
