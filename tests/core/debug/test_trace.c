@@ -793,6 +793,34 @@ FL_TEST(trace_writes_a_file_at_a_signal)
 	FL_RC(trace_count('B', "pool_double"), 1);
 }
 
+static bool trace_catches(int signal)
+{
+	struct sigaction now;
+	FL_OK(sigaction(signal, NULL, &now));
+	return now.sa_handler != SIG_DFL;
+}
+
+FL_TEST(trace_catches_a_signal_only_while_it_is_wanted)
+{
+	TRACING("");
+	FL_OK(fl_debug_enable(FL_DEBUG_LOCKORDER));
+	assert_false(trace_catches(SIGQUIT));
+	trace_record(",signal=3");
+	trace_record(",signal=10");
+	assert_false(trace_catches(SIGQUIT));
+	assert_true(trace_catches(SIGUSR1));
+	FL_OK(fl_debug_enable(FL_DEBUG_WAITS));
+	assert_true(trace_catches(SIGQUIT));
+	FL_OK(fl_trace_enable(NULL));
+	assert_false(trace_catches(SIGUSR1));
+	assert_true(trace_catches(SIGQUIT));
+	trace_record(",signal=3");
+	FL_OK(fl_debug_enable(0));
+	assert_true(trace_catches(SIGQUIT));
+	FL_OK(fl_trace_enable(NULL));
+	assert_false(trace_catches(SIGQUIT));
+}
+
 FL_TEST(trace_writes_a_file_at_a_panic)
 {
 	static fl_mutex free_mutex;
