@@ -92,7 +92,8 @@ FL_API FL_MUST_CHECK int fl_trace_enable(const char *settings);
 /*
  * Writes the events to the file `path`; NULL: to a new file PREFIX-PID-N.json. JSON, as Perfetto and
  * Chrome read it: all threads and fibers of this process, and its worker processes, also dead ones.
- * A panic does so, too. After an error the file may have a part. Async-signal-safe. Returns 0, an error of open() or write(), or:
+ * A panic does so, too. After an error the file may have a part. Async-signal-safe. Returns 0, an
+ * error of open() or write(), or:
  *   -EBUSY    a file is being written
  *   -ENODATA  the recorder was never switched on
  *   -ENOMEM

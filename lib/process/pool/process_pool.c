@@ -662,11 +662,12 @@ static int process_pool_launch(struct fl__process_pool_worker *w, const char **c
 		                              &fds[FL__WORKER_SUBMISSIONS], &submissions);
 	}
 	if (rc == 0)
-		rc = process_pool_make_memory(sizeof *w->rings.completions + start.trace_size, F_SEAL_SEAL,
+		rc = process_pool_make_memory(fl__completions_size(start.trace_size), F_SEAL_SEAL,
 		                              &fds[FL__WORKER_COMPLETIONS], &completions);
 	w->rings.submissions = submissions;
 	w->rings.completions = completions;
-	w->trace = completions && start.trace_size > 0 ? (void *)(w->rings.completions + 1) : NULL;
+	if (completions && start.trace_size > 0)
+		w->trace = (void *)((char *)completions + fl__completions_size(start.trace_size) - start.trace_size);
 	if (rc == 0) {
 		fl__rings_init(&w->rings, submissions, completions);
 		for (unsigned i = 0; i < e->n_regions; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "core/base/sys.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -83,6 +84,13 @@ struct fl__completion_ring {
 	char message[FL__RINGS_DEPTH][FL__RINGS_MESSAGE];
 	_Alignas(4096) unsigned char arena[FL__RINGS_ARENA];
 };
+
+/* Of the memory with a completion ring and, in pages of its own behind it, a ring of the recorder. */
+static inline size_t fl__completions_size(size_t trace_size)
+{
+	const size_t size = sizeof(struct fl__completion_ring);
+	return trace_size > 0 ? FL__ROUND_UP(size, fl__page_size()) + trace_size : size;
+}
 
 #define FL__RINGS_MAGIC UINT64_C(0x73676e69722d6c66) /* "fl-rings" */
 

@@ -405,13 +405,14 @@ static int worker_map_rings(struct worker_self *w, size_t trace_size, const char
 {
 	void *submissions, *completions;
 	*problem = "its completion ring cannot be mapped";
-	int rc = worker_map(fl_process_fd(FL__WORKER_COMPLETIONS), sizeof(struct fl__completion_ring) + trace_size,
-	                    true, &completions);
+	int rc =
+	    worker_map(fl_process_fd(FL__WORKER_COMPLETIONS), fl__completions_size(trace_size), true, &completions);
 	if (rc != 0)
 		return rc;
 	w->rings.completions = completions;
 	if (trace_size > 0)
-		fl__trace_ring_use((void *)(w->rings.completions + 1), trace_size);
+		fl__trace_ring_use((void *)((char *)completions + fl__completions_size(trace_size) - trace_size),
+		                   trace_size);
 	*problem = "its submission ring cannot be mapped";
 	rc = worker_map(fl_process_fd(FL__WORKER_SUBMISSIONS), sizeof(struct fl__submission_ring), false, &submissions);
 	if (rc != 0)
