@@ -22,12 +22,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 KINDS = {
     "stress": ("lib/", "include/", "stress/", "tests/stress/", "docs/stress.md", "docs/examples/stress/", "docs/bugs.md", "docs/contract.md"),
     "rc11": ("stress/engine/", "tests/rc11/", "stress/litmus/"),
-    "consumers": ("lib/", "include/", "tests/consumers/", "tests/gdb/", "tools/", "docs/examples/", "docs/site/", "README.md", "docs/guide.md",
+    "consumers": ("lib/", "include/", "tests/consumers/", "tests/gdb/", "tests/trace/", "tools/", "docs/examples/", "docs/site/", "README.md", "docs/guide.md",
                   "docs/from-pthreads.md", "docs/from-python.md", "docs/from-libuv.md", "tests/check_opcodes.py"),
 }
 # Cases of these kinds that look at less.
 NARROWER = (
     (r"litmus_|planted_|program_|stress_(program|usage|statuses|skipped|newcomer|files)$", ("stress/", "include/fairlead/stress.h", "include/fairlead/stress_lin.h", "tests/stress/")),
+    (r"consumer_trace_(?!is_installed)", ("tools/fairlead-trace", "tests/trace/")),
     (r"consumer_(headers_alone|common_names|tasks_of_common_names)_", ("include/", "tests/consumers/")),
 )
 # A change here can break anything.

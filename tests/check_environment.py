@@ -13,6 +13,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 READS = {
     ("lib/core/debug/debug.c", 'secure_getenv("FL_DEBUG")'),
     ("lib/core/debug/debug_words.c", 'secure_getenv("FL_DEBUG")'),
+    ("lib/core/debug/debug_words.c", 'secure_getenv("FL_TRACE")'),
+    ("lib/core/debug/trace.c", 'secure_getenv("FL_TRACE")'),
     ("lib/process/reexec.c", "secure_getenv(FL__REEXEC_VARIABLE)"),  # FAIRLEAD_PROCESS
     # Whether it is set: a set-uid program is told why it takes on no role.
     ("lib/process/reexec.c", "getenv(FL__REEXEC_VARIABLE)"),

@@ -119,5 +119,6 @@ int main(int argc, char **argv)
 	if (status < 0)
 		status = run(&options);
 	options_free(&options);
+	(void)fl_trace_write(NULL); /* with FL_TRACE=ring */
 	return status;
 }

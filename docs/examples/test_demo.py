@@ -14,8 +14,9 @@ import test_crawler  # noqa: E402
 import test_mandelbrot  # noqa: E402
 import test_mpi  # noqa: E402
 import test_pipeline  # noqa: E402
+import test_trace  # noqa: E402
 
-CASES = test_pipeline.CASES + test_mandelbrot.CASES + test_crawler.CASES + test_mpi.CASES
+CASES = test_pipeline.CASES + test_mandelbrot.CASES + test_crawler.CASES + test_mpi.CASES + test_trace.CASES
 
 
 def main():

@@ -11,7 +11,7 @@ FL_BEGIN_DECLS
  *
  *     FL_DEBUG=lockorder,waits,contention ./program               // Ctrl-\ prints all waits
  *
- *     rc = fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);  // as well
+ *     rc = fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);  // the same by a call
  *
  * A static program must call a function of this header, or be linked with -Wl,-u,fl_debug_enable.
  *
@@ -71,6 +71,33 @@ FL_API void fl_debug_dump(int fd);
  * for a condition ends when its mutex is locked. Waits for the descriptor, and for memory.
  */
 FL_API void fl_debug_contention(int fd);
+
+/*
+ * Records what tasks, waits, workers and loops do: the last events of each thread, in memory that
+ * fl_trace_write() writes. `settings` is as the environment variable FL_TRACE, which is read before
+ * main(): "ring", then after commas
+ *
+ *     slow=100ms   writes a file when a wait, or a task's time in the queue, was longer; at most ten
+ *     events=8192  of each thread, of 32 bytes; the first call decides
+ *     file=PREFIX  of the files' names; default: fairlead, in the working directory
+ *     signal=N     that writes a file; default SIGQUIT, unless the program handles or ignores it;
+ *                  0: none
+ *
+ * NULL or "": records no more. Worker processes that exist already are not recorded. A static
+ * program must call the function, or be linked with -Wl,-u,fl_trace_enable. Returns 0, -ENOMEM, or:
+ *   -EINVAL  unknown settings; logged
+ */
+FL_API FL_MUST_CHECK int fl_trace_enable(const char *settings);
+
+/*
+ * Writes the events to the file `path`; NULL: to a new file PREFIX-PID-N.json. JSON, as Perfetto and
+ * Chrome read it: all threads and fibers of this process, and its worker processes, also dead ones.
+ * A panic does so, too. After an error the file may have a part. Async-signal-safe. Returns 0, an error of open() or write(), or:
+ *   -EBUSY    a file is being written
+ *   -ENODATA  the recorder was never switched on
+ *   -ENOMEM
+ */
+FL_API int fl_trace_write(const char *path);
 
 FL_END_DECLS
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "core/debug/trace.h"
 #include "loop.h"
 
 /* Around the loop's poll, which is no run; `runs` false: before it. */
 void fl__loop_debug_switch(fl_loop *l, bool runs);
 static inline void fl__loop_debug_note(fl_loop *l, bool runs)
 {
+	if (fl__trace_is_on())
+		fl__trace_object(FL__TRACE_POLL, l, !runs);
 	if (fl__unlikely(l->debug != NULL))
 		fl__loop_debug_switch(l, runs);
 }

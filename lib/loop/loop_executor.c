@@ -199,6 +199,7 @@ static enum loop_executor_duty loop_executor_next_duty(struct loop_executor *c, 
 		if (loop_executor_is_over(c))
 			return DUTY_END;
 		c->manager_waits = true;
+		FL__AWAITS(FL__DEBUG_TASK, &c->base);
 		/* the check above finds -ECANCELED */
 		(void)!fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, c->cancelled ? FL_SHIELDED : token);
 		c->manager_waits = c->waking = false;
@@ -274,6 +275,7 @@ static bool loop_executor_await_next(struct loop_executor *c)
 	fl__run_leave(&run);
 	FL_LOCKED(&c->base.lock);
 	c->manager_waits = true;
+	FL__AWAITS(FL__DEBUG_TASK, &c->base);
 	while (c->base.queue.length == 0 && !c->base.closed) {
 		(void)!fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, FL_SHIELDED); /* always 0 */
 		c->waking = false;

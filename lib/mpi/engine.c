@@ -21,6 +21,7 @@
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/debug/trace.h"
 #include "core/exec/map.h"
 #include "core/wait/lock.h"
 #include "doorbell.h"
@@ -228,6 +229,7 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 {
 	int size = 0;
 	(void)MPI_Comm_rank(all, &fl__mpi_world.rank);
+	fl__trace_rank = fl__mpi_world.rank;
 	(void)MPI_Comm_size(all, &size);
 	fl__store_relaxed(&fl__mpi_world.size, size); /* relaxed: for fl_mpi_ranks() alone */
 	(void)MPI_Comm_dup(all, &engine.control);

@@ -24,7 +24,7 @@
  *   replying    its result, announced, is on its way
  *
  * Up to the reply the job is also in `jobs` of its pool. In the inner executor it is a task of the
- * type `host_job_type` on threads, and a chunk of its own type on processes.
+ * type `host_job_type` on threads, under its own name, and a chunk of its own type on processes.
  *
  * Invariants
  *   1. A pool runs as many jobs at once as it has workers. A job runs inline only if the inner
@@ -102,7 +102,7 @@ struct host_job {
 	int64_t deadline; /* 0: none */
 	int64_t arrived;
 	const fl_task_type *type;
-	fl_task_type plain;    /* on processes: without hooks, which are rank 0's; lends bytes */
+	fl_task_type plain;    /* of `future`; on processes without hooks, which are rank 0's; lends bytes */
 	fl_future *future;     /* inner */
 	fl_cancel_token token; /* inline */
 	size_t result_size;
@@ -180,6 +180,13 @@ static int host_type_of(const struct fl__mpi_head *head, const fl_task_type **ty
 	return -EPROTO;
 }
 
+static void host_trace(const struct host_job *job, enum fl__trace_kind kind, uint64_t arg, int error)
+{
+	if (fl__trace_is_on())
+		fl__trace_event(kind, FL__TRACE_RANK(fl__mpi_world.rank, job->head.round), arg, job->type->name,
+		                0 - (unsigned)error);
+}
+
 static int host_run_elements(fl_task_ctx *ctx, struct host_job *job)
 {
 	return fl__elements_run(job->type, ctx, job->arg, job->result, job->head.count, &job->done, &job->between);
@@ -225,7 +232,7 @@ static int host_run_job(fl_task_ctx *ctx, const void *arg, void *result)
 	return rc;
 }
 
-static const fl_task_type host_job_type = FL__TASK_OF_POINTER("fl__mpi_job", host_run_job);
+static const fl_task_type host_job_type = FL__TASK_OF_POINTER(NULL, host_run_job);
 
 /* Zeroed, also the first `size` bytes of `data`. NULL: no memory. */
 static struct host_job *host_new_job(size_t size)
@@ -359,6 +366,7 @@ static void host_end_job(void *arg)
 		error = -ECANCELED; /* the future in rank 0 has the task's own deadline */
 	if (job->pool->open.processes)
 		host_take_chunk(job, error);
+	host_trace(job, FL__TRACE_TAKEN, (uintptr_t)f, error);
 	if (error == -ENOTRECOVERABLE && fl_executor_is_broken(job->pool->inner))
 		job->head.flags |= FL__MPI_BROKEN;
 	host_reply_run(job, error, fl__future_keeps_result(f), fl_future_message(f));
@@ -380,12 +388,13 @@ static void host_start_inner(struct host_job *job)
 	char text[FL_MESSAGE_MAX];
 	int rc;
 	job->inner = true;
+	host_trace(job, FL__TRACE_POST, 0, 0);
 	if (p->open.processes) {
 		if (fl__stats_are_linked()) /* rank 0 chooses what is measured */
 			fl__store_relaxed(&p->inner->stats.skip, 0);
 		rc = fl__submit(p->inner, &job->plain, job->arg, job->head.count, &job->future, &config, 0);
 	} else {
-		rc = fl_submit_with(p->inner, &host_job_type, &job, &job->future, &config);
+		rc = fl_submit_with(p->inner, &job->plain, &job, &job->future, &config);
 	}
 	if (rc == 0) {
 		p->n_inner++;
@@ -518,7 +527,8 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 	job->head = *head;
 	job->deadline = rest == FL_FOREVER ? 0 : fl_after(rest > 0 ? rest : 0);
 	job->type = type;
-	job->plain = *type;
+	job->plain = p->open.processes ? *type : host_job_type;
+	job->plain.name = type->name;
 	fl__bytes_lend(&job->plain);
 	job->work.each = fl__bytes_declares(type->drop_result) ? type->result_size : 0;
 	unsigned char *const data = fl__align(job->data, FL_TASK_ALIGN_MAX);
@@ -650,7 +660,9 @@ static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 	ctx->worker_ops = &host_worker_ops;
 	ctx->name = job->pool->name;
 	host_allow_pthread_cancel(true);
-	const int error = fl__task_call(&host_job_type, &job, NULL, task, NULL);
+	host_trace(job, FL__TRACE_START, UINT64_MAX, 0);
+	const int error = fl__task_call(&job->plain, &job, NULL, task, NULL);
+	host_trace(job, FL__TRACE_END, 0, error);
 	host_allow_pthread_cancel(false);
 	ctx->name = name;
 	ctx->worker_ops = NULL;

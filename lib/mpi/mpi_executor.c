@@ -123,6 +123,7 @@ static struct {
 	/* The leader's. */
 	struct mpi_pool *pools;
 	uint64_t rounds;
+	uint32_t posts; /* of all pools */
 	bool asleep;
 	/* Atomic. */
 	uint32_t called, over;
@@ -162,6 +163,14 @@ static void mpi_slot_take_image(struct mpi_slot *s)
 	fl_bytes_free(&s->image);
 }
 
+static void mpi_slot_trace(const struct mpi_slot *s, enum fl__trace_kind kind, int error)
+{
+	const fl_future *f = &s->block->future;
+	if (fl__trace_is_on())
+		fl__trace_event(kind, (uintptr_t)f, FL__TRACE_RANK(s->share->rank, s->round), f->type->name,
+		                0 - (unsigned)error);
+}
+
 /* Ends the task after ENDED and both transfers. */
 static void mpi_slot_try_end(struct mpi_slot *s)
 {
@@ -179,6 +188,8 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	block->done = s->end.done;
 	block->began = s->posted_at + (int64_t)s->end.check * FL__MPI_UNIT;
 	block->ran = s->end.rest; /* -1, or checked by fl__remote_end() */
+	if (!skipped)
+		mpi_slot_trace(s, FL__TRACE_TAKEN, s->end.error);
 	if (s->end.flags & FL__MPI_LATE)
 		block->asked = FL__STOP_EXPIRED;
 	if (s->end.flags & FL__MPI_BETWEEN)
@@ -198,7 +209,6 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	share->recalled -= s->recalled;
 	s->block = NULL;
 	s->message = NULL;
-	s->round++;
 	s->next_free = share->free;
 	share->free = s;
 }
@@ -297,7 +307,7 @@ static int mpi_on_post(void *worker, struct fl__task_block *block)
 	    .flags = bytes ? FL__MPI_IMAGE : 0,
 	    .pool = p->id,
 	    .slot = s->number,
-	    .round = s->round,
+	    .round = ++mpi_thread.posts,
 	    .check = block->check,
 	    .task = block->task,
 	    .size = (uint64_t)size,
@@ -310,11 +320,13 @@ static int mpi_on_post(void *worker, struct fl__task_block *block)
 		return rc;
 	share->free = s->next_free;
 	s->block = block;
+	s->round = head.round;
 	s->ended = s->recalled = s->begun = false;
 	fl__store_relaxed(&s->stops, 0); /* relaxed: no thread knows the task yet */
 	s->posted_at = fl_now();
 	s->under_way = (unsigned)rc;
 	block->worker = s;
+	mpi_slot_trace(s, FL__TRACE_POST, 0);
 	p->cursor = share->rank;
 	share->load++;
 	return 0;
@@ -742,6 +754,7 @@ static void mpi_on_manage(struct fl__remote *r)
 			fl__executor_break(&p->base, p->broken);
 			fl_mutex_lock(&p->base.lock);
 		} else if (!r->kept && !p->forgotten) {
+			FL__AWAITS(FL__DEBUG_TASK, &p->base);
 			FL_IGNORE(fl_cond_wait_until(&p->work, &p->base.lock, FL_FOREVER, FL_SHIELDED));
 		}
 	}

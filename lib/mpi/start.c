@@ -247,6 +247,8 @@ void fl__mpi_main(int argc, char **argv)
 	if (fl__mpi_world.rank > 0) {
 		start_refuse_executors("this is a worker rank, and rank 0 has all of them", false);
 		fl__mpi_host_serve();
+		if (fl__trace_signalled)
+			fl__trace_signalled();
 		fl__mpi_finish();
 		start.has_served = true;
 		exit(0);

@@ -39,8 +39,10 @@
  *   FETCH      both      both      asks for the oldest offered image;   none
  *                                  or has an `error`, and drops it
  *
- * A slot is rank 0's name of a task at one rank, and free again after ENDED. `round` tells the
- * tasks of one slot apart: a STOP or RECALL may cross its task's ENDED. REGIONS come before OPEN.
+ * A slot is rank 0's name of a task at one rank, and free again after ENDED. `round` is the task's
+ * number among all of the job. It tells the tasks of one slot apart: a STOP or RECALL may cross its
+ * task's ENDED. It is also the name of the task in the flight recorders of both ranks. REGIONS come
+ * before OPEN.
  *
  * ENDED of a task that has run tells in `rest` for how many nanoseconds; else it has -1. `check`
  * then is the time from the argument's arrival to the start, in units of FL__MPI_UNIT, modulo 36

@@ -1048,7 +1048,7 @@ class Kit:
         source, program = here("weight", "mutex.c"), self.at("weight_debug")
         env = {**os.environ, "FL_DEBUG": "contention"}
         run([self.cc, *C_FLAGS, *cflags, source, "-o", program, *libs])
-        expect(run([program], env=env), "FL_DEBUG has no effect: link the program with -Wl,-u,fl_debug_enable")
+        expect(run([program], env=env), "FL_DEBUG and FL_TRACE have no effect: link the program with -Wl,-u,fl_debug_enable")
         run([self.cc, *C_FLAGS, *cflags, source, "-o", program, *libs, "-Wl,-u,fl_debug_enable"])
         expect(run([program], env=env), "fairlead: contention, times in ms")
 

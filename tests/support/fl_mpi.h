@@ -60,7 +60,7 @@ static inline void fl_test_mpi_environment(void)
 	const char *asan = getenv("ASAN_OPTIONS");
 	(void)snprintf(options, sizeof options, "%s:fast_unwind_on_malloc=0", asan ? asan : "");
 	FL_OK(setenv("ASAN_OPTIONS", options, 1));
-	FL_OK(setenv("LSAN_OPTIONS", "print_suppressions=0:suppressions=" FL_TEST_MPI_LEAKS, 1));
+	FL_OK(setenv("LSAN_OPTIONS", "print_suppressions=0:suppressions=" FL_TEST_MPI_SOURCES "/leaks.supp", 1));
 }
 
 /* Starts `program`, by the launcher of the build's MPI, with `ranks` ranks in place of this process. Returns if that cannot be done. */

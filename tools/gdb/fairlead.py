@@ -43,7 +43,7 @@ fl__thread_pool backlog.ring:x@632 backlog.early.length:Q@1104 backlog.late.leng
     workers:Q@1496
 fl__thread_worker thread.thread_:Q@80 running:Q@88 number:I@216 next:Q@232
 fl__process_pool workers:Q@8104
-fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@864
+fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
 fl_process pid:i@36 name:32s@184
 fl_future state:I@0 error:i@8 type:Q@16
 fl_task_type name:Q@8

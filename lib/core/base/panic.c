@@ -29,6 +29,8 @@ fl_panic_handler *fl_set_panic_handler(fl_panic_handler *handler)
 _Noreturn void fl__panic(const char *function, const void *object, const char *reason)
 {
 	const fl_panic_info info = {function, object, reason};
+	if (fl__trace_signalled)
+		fl__trace_signalled();
 	fl__load_acquire (&panic_handler)(&info); /* pairs with fl_set_panic_handler() */
 	abort();
 }

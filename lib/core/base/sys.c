@@ -314,22 +314,23 @@ static int sys_membarrier(void)
 	}
 }
 
-static void sys_write_all(int fd, const char *text, size_t size)
+static int sys_write_all(int fd, const char *text, size_t size)
 {
 	while (size > 0) {
 		const ssize_t n = write(fd, text, size);
 		if (n == 0 || (n < 0 && errno != EINTR))
-			return;
+			return n == 0 ? -EIO : -errno;
 		text += n > 0 ? n : 0;
 		size -= n > 0 ? (size_t)n : 0;
 	}
+	return 0;
 }
 
 /*
  * The write raises SIGPIPE without a reader, and SIGXFSZ above RLIMIT_FSIZE. No text of the library
  * may end the process: blocks both, and takes the one that this write raised.
  */
-static void sys_print(int fd, const char *text, size_t size)
+static int sys_print(int fd, const char *text, size_t size)
 {
 	const struct timespec at_once = {0, 0};
 	FL__KEEPS_ERRNO();
@@ -339,7 +340,7 @@ static void sys_print(int fd, const char *text, size_t size)
 	(void)sigaddset(&raised, SIGXFSZ);
 	(void)sigpending(&pending);
 	(void)pthread_sigmask(SIG_BLOCK, &raised, &blocked);
-	sys_write_all(fd, text, size);
+	const int rc = sys_write_all(fd, text, size);
 	if (sigismember(&pending, SIGPIPE))
 		(void)sigdelset(&raised, SIGPIPE);
 	if (sigismember(&pending, SIGXFSZ))
@@ -347,6 +348,7 @@ static void sys_print(int fd, const char *text, size_t size)
 	while (sigtimedwait(&raised, NULL, &at_once) < 0 && errno == EINTR)
 		;
 	(void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+	return rc;
 }
 
 struct fl__sys fl__sys = {

@@ -87,8 +87,8 @@ struct fl__sys {
 	 * milliseconds, later calls some microseconds.
 	 */
 	int (*membarrier)(void);
-	/* Writes the whole text, unless an error stops it. Async-signal-safe. */
-	void (*print)(int fd, const char *text, size_t size);
+	/* Writes the whole text: 0, or the error that stops it. Async-signal-safe. */
+	int (*print)(int fd, const char *text, size_t size);
 };
 
 extern struct fl__sys fl__sys;

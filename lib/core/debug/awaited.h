@@ -37,7 +37,7 @@ enum fl__debug_kind {
 	FL__DEBUG_BACKLOG, /* of an executor */
 	FL__DEBUG_IMAP,
 	FL__DEBUG_TIMER,
-	FL__DEBUG_DUE,        /* a pointer to the function of the next timer */
+	FL__DEBUG_DUE,        /* a static pointer to the function of the next timer */
 	FL__DEBUG_DESCRIPTOR, /* a number */
 	FL__DEBUG_CONNECTION,
 	FL__DEBUG_PROCESS, /* by its number */

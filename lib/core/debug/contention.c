@@ -150,7 +150,7 @@ static void contention_print_site(int fd, struct fl__symbols *symbols, const str
 	    snprintf(line, sizeof line, "%10llu %8llu %12.3f %10.3f %12.3f %10.3f  %s, %s\n",
 	             (unsigned long long)s->times, (unsigned long long)s->waits, (double)s->waited.sum / 1e6,
 	             (double)s->waited.most / 1e6, (double)s->held.sum / 1e6, (double)s->held.most / 1e6, place, kind);
-	fl__sys.print(fd, line, length < CONTENTION_TEXT ? (size_t)length : CONTENTION_TEXT - 1);
+	(void)fl__sys.print(fd, line, length < CONTENTION_TEXT ? (size_t)length : CONTENTION_TEXT - 1);
 }
 
 void fl_debug_contention(int fd)
@@ -165,7 +165,7 @@ void fl_debug_contention(int fd)
 	struct fl__site *all = contention_copy_all(&n);
 	struct fl__symbols symbols = {0};
 	fl__backtrace_learn_modules();
-	fl__sys.print(fd, head, sizeof head - 1);
+	(void)fl__sys.print(fd, head, sizeof head - 1);
 	n = all ? contention_merge(all, n, &symbols) : 0;
 	for (size_t i = 0; i < n; i++)
 		contention_print_site(fd, &symbols, &all[i]);

@@ -10,6 +10,7 @@
 #include "../base/unload.h"
 #include "../wait/lock.h"
 #include "report.h"
+#include "trace.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <signal.h>
@@ -64,7 +65,9 @@ static void debug_on_signal(int signal)
 {
 	enum { STANDARD_ERROR = 2 };
 	(void)signal;
-	fl_debug_dump(STANDARD_ERROR);
+	if (fl__debug_word(&fl__debug) & FL_DEBUG_WAITS)
+		fl_debug_dump(STANDARD_ERROR);
+	fl__trace_on_signal();
 }
 
 int fl__debug_catch(int signal, bool on)
@@ -84,7 +87,8 @@ int fl_debug_enable(unsigned modes)
 	if (modes & ~(unsigned)DEBUG_ALL_MODES)
 		return -EINVAL;
 	(void)fl__debug_switch(modes);
-	if (debug_signal != 0 && fl__debug_catch(debug_signal, modes & FL_DEBUG_WAITS) == -EINVAL)
+	if (debug_signal != 0 &&
+	    fl__debug_catch(debug_signal, (modes & FL_DEBUG_WAITS) || fl__trace_is_on()) == -EINVAL)
 		fl__log(FL_LOG_WARNING, "FL_DEBUG: signal %d cannot be caught", debug_signal);
 	return 0;
 }

@@ -42,7 +42,7 @@ FL_PRINTF(2, 3) static void debug_dump_print(const struct debug_dump *d, const c
 	va_start(args, format);
 	const int n = vsnprintf(line, sizeof line, format, args);
 	va_end(args);
-	fl__sys.print(d->fd, line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
+	(void)fl__sys.print(d->fd, line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
 }
 
 static void debug_dump_print_seconds(const struct debug_dump *d, const char *before, int64_t ns, const char *after)
@@ -147,18 +147,13 @@ static void debug_dump_print_context(struct debug_dump *d, const struct fl__hold
 	}
 }
 
-/*
- * Under the table's lock. A copy, without `cond` if the signalled waiter waits for its mutex, and
- * with the function of a timer in place of the pointer to it.
- */
+/* Under the table's lock. A copy, without `cond` if the signalled waiter waits for its mutex. */
 static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 {
 	struct fl__holder copy = *h;
 	/* changed under the bucket's lock. A forked child lacks `key`, on the waiter's stack. */
 	if (copy.cond && !fl__is_forked(copy.forks) && fl__load_relaxed(copy.key) == copy.lock)
 		copy.cond = NULL;
-	if (copy.asleep && copy.awaited.kind == FL__DEBUG_DUE)
-		copy.awaited.object = fl__load_relaxed((void *const *)copy.awaited.object);
 	return copy;
 }
 
@@ -254,7 +249,7 @@ __attribute__((no_sanitize("thread"))) static void debug_dump_count(const fl_exe
 static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text, size_t size)
 {
 	fl_executor_stats stats = {0};
-	char waits[160], workers[256] = "", killed[128] = "";
+	char waits[128], workers[192] = "", killed[128] = "";
 	*text = '\0';
 	if (!debug_dump_enter(d))
 		return false;
@@ -305,6 +300,7 @@ static void debug_dump_print_runs(struct debug_dump *d)
 
 void fl_debug_dump(int fd)
 {
+	FL__KEEPS_ERRNO();
 	struct debug_dump d = {.fd = fd, .now = fl__sys.now()};
 	debug_dump_print(&d, "fairlead: waits of process %ld\n", (long)getpid());
 	debug_dump_print_table(&d);

@@ -50,6 +50,8 @@ static void report_stack(fl_log_level level, struct fl__symbols *symbols, const 
 void fl__report_awaited(char *text, size_t size, struct fl__symbols *symbols, struct fl__awaited awaited)
 {
 	char object[FL__REPORT_OBJECT];
+	if (awaited.kind == FL__DEBUG_DUE)
+		awaited.object = fl__load_relaxed((void *const *)awaited.object);
 	if (fl__awaited_is_number(awaited.kind))
 		(void)snprintf(object, sizeof object, "%llu", (unsigned long long)(uintptr_t)awaited.object);
 	else

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "../base/panic.h"
-#include "../debug/debug.h"
+#include "../debug/trace.h"
 #include "../wait/context.h"
 #include "stats.h"
 #include "task_blocks.h"
@@ -389,7 +389,9 @@ static inline bool fl__stats_skip(fl_executor *e, int32_t n)
 
 static inline void fl__stats_begin_submit(fl_executor *e, fl_future *f)
 {
-	if (!fl__stats_skip(e, 1))
+	if (fl__trace_is_on())
+		fl__trace_task(FL__TRACE_SUBMIT, f);
+	else if (!fl__stats_skip(e, 1))
 		fl__stats_stamp(e, f);
 }
 

@@ -450,6 +450,8 @@ int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 		int rc = imap_fill(it);
 		struct fl__imap_batch *b = imap_next_ended(it);
 		if (b) {
+			if (fl__trace_is_on() && b->f)
+				fl__trace_task(FL__TRACE_GET, b->f);
 			if (b->f && fl_future_error(b->f) != 0)
 				imap_stop_if_due(it); /* the deadline may have ended this batch first */
 			imap_batch_make_current(it, b);

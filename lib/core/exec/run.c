@@ -177,7 +177,7 @@ int fl__run_function(struct fl__run *run, char **message)
 		struct fl__values *values = f->values;
 		f->message = NULL;
 		run->active = true;
-		error = fl__task_call(f->type, f->arg, f->result, &ctx, values);
+		error = (fl__trace_is_on() ? fl__trace_call : fl__task_call)(f->type, f->arg, f->result, &ctx, values);
 		run->active = false;
 		if (fl__unlikely(fl__ctx_get()->front.inside.helper != run))
 			fl__panic(f->type->name, f,

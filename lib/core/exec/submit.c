@@ -120,7 +120,7 @@ int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_futu
 	const struct fl__ctx *ctx = fl__ctx_current;
 	const size_t arg_size = type->arg_size;
 	struct fl__task_block *block = NULL;
-	if (fl__likely(ctx && !ctx->front.values && fl__debug_word(&e->plain) == fl__fork_count))
+	if (fl__likely(ctx && !ctx->front.values && fl__debug_word(&e->plain) == fl__debug_word(&fl__plain_forks)))
 		block = fl__task_block_new_small(e->blocks, type, ctx);
 	if (fl__unlikely(!block)) {
 		if (fl__debug_word(&e->plain) == fl__fork_count)

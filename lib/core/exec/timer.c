@@ -49,7 +49,7 @@ static fl_cond timer_earlier = FL_COND_INIT; /* the thread sleeps here */
 static fl_cond timer_settled = FL_COND_INIT;
 static struct fl__timers timer_heap;
 static int64_t timer_wakes_at;
-/* of the timer until which the thread sleeps, unless it was cancelled: for reports */
+/* Of the timer until which the thread sleeps, unless it was cancelled. Reports take no lock. */
 static fl_timer_callback *timer_due;
 static bool timer_has_thread;
 static uint32_t timer_starts; /* wraps */

@@ -59,6 +59,7 @@
 #include "../base/error.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../debug/trace.h"
 #include "../sync/context_var.h"
 #include "../wait/lock.h"
 #include "../wait/lot.h"
@@ -245,7 +246,10 @@ static bool future_is_late(const fl_future *f)
 
 static bool future_claim_for_cancel(fl_future *f, bool expired)
 {
-	return future_claim(f, FUTURE_CLAIMED | FUTURE_CANCELLED | (expired ? FUTURE_EXPIRED : 0));
+	const bool claimed = future_claim(f, FUTURE_CLAIMED | FUTURE_CANCELLED | (expired ? FUTURE_EXPIRED : 0));
+	if (fl__trace_is_on() && claimed)
+		fl__trace_task(FL__TRACE_CANCEL, f);
+	return claimed;
 }
 
 bool fl__future_claim_ended(fl_future *f)
@@ -717,16 +721,22 @@ static int future_not_ended(const fl_future *f, int error)
 	return fl__future_is_of_parent(f) ? -EOWNERDEAD : error;
 }
 
-int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
+static FL__NOINLINE int future_await(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {
-	if (fl__future_has_ended(f))
-		return 0;
 	if (fl__future_is_of_parent(f))
 		return -EOWNERDEAD;
 	fl__future_help(f, deadline, cancel);
 	if (f->ops->advance)
 		f->ops->advance(f, NULL, deadline, cancel);
 	return fl__word_wait(&f->state, &future_ended, deadline, cancel);
+}
+
+int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
+{
+	const int rc = fl__future_has_ended(f) ? 0 : future_await(f, deadline, cancel);
+	if (fl__trace_is_on() && rc == 0)
+		fl__trace_task(FL__TRACE_GET, f);
+	return rc;
 }
 
 int fl_future_try_wait(fl_future *f)

@@ -43,6 +43,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../debug/trace.h"
 #include "turn.h"
 #include <errno.h>
 
@@ -249,6 +250,8 @@ static void mutex_hand_over(fl_mutex *m)
 		next = seen & MUTEX_HELD ? seen | MUTEX_WAITERS : MUTEX_LOCKED | MUTEX_HAND;
 	/* the CAS continues the release sequence of the unlock that freed the mutex */
 	while (!fl__cas_weak_relaxed(&m->word_, &seen, next));
+	if (fl__trace_is_on() && !(seen & MUTEX_HELD))
+		fl__trace_object(FL__TRACE_HAND_OFF, m, 0);
 }
 
 /* NULL: forgets the last wake. */

@@ -8,7 +8,7 @@
 __thread struct fl__ctx *fl__ctx_current;
 static _Thread_local struct fl__ctx context_of_thread;
 
-uint32_t fl__fork_count;
+uint32_t fl__fork_count, fl__plain_forks;
 bool fl__forks_empty_lot;
 
 static uint64_t context_next_id(void)
@@ -35,7 +35,8 @@ static void context_after_fork_in_child(void)
 	if (!fl__forks_empty_lot)
 		fl__lot_forget();
 	fl__forks_empty_lot = false;
-	fl__fork_count++;
+	if (fl__plain_forks == fl__fork_count++)
+		fl__plain_forks = fl__fork_count;
 }
 
 FL__AT_FORK(FL__AT_START, NULL, NULL, context_after_fork_in_child)

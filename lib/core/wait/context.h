@@ -191,6 +191,10 @@ bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const voi
  */
 extern uint32_t fl__fork_count __attribute__((visibility("hidden")));
 
+/* The same, except while the flight recorder is on: so fl_submit() never goes its short way. */
+extern uint32_t fl__plain_forks __attribute__((visibility("hidden")));
+#define FL__PLAIN_NEVER (UINT32_MAX - 1)
+
 /*
  * Set by a process with one thread, no fiber and no waiter. Its child does not clear the empty
  * parking lot, 64 KiB, of which each page costs a page fault.

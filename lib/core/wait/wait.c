@@ -5,7 +5,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
-#include "../debug/debug.h"
+#include "../debug/trace.h"
 #include "cancel.h"
 #include "lot.h"
 #include <errno.h>
@@ -94,7 +94,10 @@ static int wait_sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel_t
 int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl__debug_sleep(wait, deadline);
+	const int64_t traced = fl__trace_is_on() ? fl__trace_wait(wait) : 0;
 	const int rc = wait_sleep_under(wait, deadline, cancel);
+	if (fl__unlikely(traced != 0))
+		fl__trace_woken(wait, traced, rc);
 	fl__debug_sleep(NULL, deadline);
 	return rc;
 }

@@ -39,7 +39,7 @@
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
-#include "core/debug/debug.h"
+#include "core/debug/trace.h"
 #include <errno.h>
 #include <fairlead/time.h>
 
@@ -105,6 +105,8 @@ static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow
 	if (fl__unlikely(s->observe != NULL))
 		s->observe(s, to);
 	fl__debug_run(s, to ? to->name : NULL);
+	if (fl__trace_is_on())
+		fl__trace_run(to ? to->ctx.id : 0, to ? to->name : "");
 	s->running = to;
 	fl__ctx_current = to ? &to->ctx : s->thread;
 	fl__flow_switch(from, to ? &to->flow : &s->main, forever);

@@ -48,6 +48,7 @@
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/debug/trace.h"
 #include "core/fd/try_io.h"
 #include <errno.h>
 #include <fairlead/error.h>
@@ -103,6 +104,15 @@ static void process_pool_wake_manager_at(struct fl__process_pool *p, int64_t whe
 {
 	if (when < p->wakes_at)
 		process_pool_wake_manager(p);
+}
+
+static void process_pool_trace(const struct fl__process_pool_worker *w, enum fl__trace_kind kind,
+                               const struct fl__task_block *block, int error)
+{
+	if (fl__trace_is_on())
+		fl__trace_event(kind, (uintptr_t)&block->future,
+		                FL__TRACE_REMOTE(fl__process_pool_sys.pid(w->process), block->seq),
+		                block->future.type->name, 0 - (unsigned)error);
 }
 
 /* Posts: one submission. */
@@ -224,10 +234,12 @@ static int process_pool_post(struct fl__process_pool_worker *w, struct fl__task_
 	submission->task = block->task;
 	submission->check = block->check;
 	submission->count = block->future.count;
-	if (initializes)
+	if (initializes) {
 		submission->flags |= FL__SUBMISSION_INITIALIZE;
-	else
+	} else {
 		process_pool_set_times(w, block, submission);
+		process_pool_trace(w, FL__TRACE_POST, block, 0);
+	}
 	w->blocks[slot] = initializes ? NULL : block;
 	w->arg_head[slot] = w->args.head;
 	w->result_head[slot] = w->results.head;
@@ -380,6 +392,8 @@ static void process_pool_kill_worker(struct fl__process_pool_worker *w, const ch
 	if (w->kill_reason)
 		return;
 	w->kill_reason = w->pool->base.why_killed = kill_reason;
+	if (fl__trace_is_on())
+		fl__trace_event(FL__TRACE_KILL, (uint64_t)fl__process_pool_sys.pid(w->process), 0, kill_reason, 0);
 	int rc = fl__process_pool_sys.kill(w->process);
 	if (rc == 0 || rc == -ESRCH) /* -ESRCH: it has ended */
 		return;
@@ -503,6 +517,7 @@ static bool process_pool_take_completion(struct fl__process_pool_worker *w, stru
 		fl__remote_end_cancelled(r, block);
 		return true;
 	}
+	process_pool_trace(w, FL__TRACE_TAKEN, block, completion->error);
 	block->done = completion->count;
 	if (completion->began >= w->times[slot].posted) { /* 0 and 0: not timed */
 		block->began = completion->began;
@@ -614,6 +629,8 @@ static void process_pool_free_worker(struct fl__process_pool_worker *w)
 		fl__shm_sys.unmap(w->rings.submissions, sizeof *w->rings.submissions);
 	if (!forked && w->rings.completions)
 		fl__shm_sys.unmap(w->rings.completions, sizeof *w->rings.completions);
+	if (!forked && w->trace)
+		fl__trace_ring_drop(w->trace);
 	if (!fl__process_has_closed(w->pool->base.fork_count)) {
 		fl__fd_close(w->channel);
 		fl__fd_close(w->doorbell);
@@ -625,7 +642,9 @@ static void process_pool_free_worker(struct fl__process_pool_worker *w)
 static int process_pool_launch(struct fl__process_pool_worker *w, const char **call)
 {
 	const fl_executor *e = &w->pool->base;
-	const struct fl__worker_start start = {.bytes_max = e->bytes_max, .n_regions = e->n_regions};
+	const struct fl__worker_start start = {.bytes_max = e->bytes_max,
+	                                       .n_regions = e->n_regions,
+	                                       .trace_size = fl__trace_is_on() ? (uint32_t)fl__trace_ring_size() : 0};
 	int fds[FL__WORKER_FDS + FL_REGIONS_MAX] = {-1, -1, -1, -1}, ends[2] = {-1, -1};
 	void *submissions = NULL, *completions = NULL;
 	char name[32];
@@ -643,10 +662,11 @@ static int process_pool_launch(struct fl__process_pool_worker *w, const char **c
 		                              &fds[FL__WORKER_SUBMISSIONS], &submissions);
 	}
 	if (rc == 0)
-		rc = process_pool_make_memory(sizeof *w->rings.completions, F_SEAL_SEAL, &fds[FL__WORKER_COMPLETIONS],
-		                              &completions);
+		rc = process_pool_make_memory(sizeof *w->rings.completions + start.trace_size, F_SEAL_SEAL,
+		                              &fds[FL__WORKER_COMPLETIONS], &completions);
 	w->rings.submissions = submissions;
 	w->rings.completions = completions;
+	w->trace = completions && start.trace_size > 0 ? (void *)(w->rings.completions + 1) : NULL;
 	if (rc == 0) {
 		fl__rings_init(&w->rings, submissions, completions);
 		for (unsigned i = 0; i < e->n_regions; i++)
@@ -661,6 +681,8 @@ static int process_pool_launch(struct fl__process_pool_worker *w, const char **c
 		                                                     .fds = fds,
 		                                                     .n_fds = FL__WORKER_FDS + e->n_regions});
 	}
+	if (rc == 0 && w->trace)
+		fl__trace_ring_add(w->trace, fl__process_pool_sys.pid(w->process), name);
 	fl__fd_close(ends[1]);
 	fl__fd_close(fds[FL__WORKER_SUBMISSIONS]);
 	fl__fd_close(fds[FL__WORKER_COMPLETIONS]);
@@ -917,6 +939,7 @@ static void process_pool_settle_started(struct fl__process_pool_worker *w, struc
 		fl__task_list_add_first(&p->base.queue, block);
 		return;
 	}
+	process_pool_trace(w, FL__TRACE_TAKEN, block, error);
 	process_pool_take_progress(w, block);
 	fl__remote_end_failed(&p->remote, block, error, "%s", how);
 }

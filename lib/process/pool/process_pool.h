@@ -28,6 +28,7 @@ struct fl__process_pool_worker {
 	/* The arenas' heads after the slot was filled. */
 	uint32_t arg_head[FL__RINGS_DEPTH], result_head[FL__RINGS_DEPTH];
 	struct fl__task_times times[FL__RINGS_DEPTH];
+	struct fl__trace_ring *trace; /* behind the completion ring; NULL: none */
 	fl_process *process;
 	int doorbell;      /* an eventfd of its own: a worker that misuses it harms only itself */
 	int channel;       /* for results in memfds; not the channel of the start */

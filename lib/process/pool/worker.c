@@ -25,6 +25,7 @@
 #include "../shm/shm_sys.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
+#include "core/debug/trace.h"
 #include "core/exec/executor.h"
 #include "core/sync/thread.h"
 #include "core/wait/cancel.h"
@@ -48,6 +49,7 @@ static struct worker_self {
 	unsigned n_regions;
 	fl_shm *regions[FL_REGIONS_MAX];
 	fl_executor *nested;
+	int pid;
 	struct fl__run frame;
 	struct fl__types_known types;
 	sigset_t signals; /* what its threads block */
@@ -328,7 +330,13 @@ static bool worker_run_submission(struct worker_self *w, const struct fl__submis
 		struct fl__completion *completion = &w->rings.completions->entry[worker_slot(w)];
 		const int64_t began = submission->flags & FL__SUBMISSION_TIMED ? fl__sys.now() : 0;
 		fl__store_relaxed(&completion->began, began); /* relaxed: a number by itself */
+		const uint64_t key = FL__TRACE_REMOTE(w->pid, w->rings.next);
+		const bool traced = fl__trace_is_on() && !initializes;
+		if (traced)
+			fl__trace_event(FL__TRACE_START, key, UINT64_MAX, job.type->name, 0);
 		error = worker_run_elements(w, &job);
+		if (traced)
+			fl__trace_event(FL__TRACE_END, key, 0, job.type->name, 0 - (unsigned)error);
 		if (began > 0)
 			completion->ran =
 			    (uint32_t)fl__min_deadline((fl__sys.now() - began) / FL__RINGS_RAN_UNIT, UINT32_MAX);
@@ -393,15 +401,17 @@ static int worker_map(int fd, size_t size, bool writable, void **memory)
 	return there == size ? fl__shm_sys.map(fd, size, writable, memory) : -EBADMSG;
 }
 
-static int worker_map_rings(struct worker_self *w, const char **problem)
+static int worker_map_rings(struct worker_self *w, size_t trace_size, const char **problem)
 {
 	void *submissions, *completions;
 	*problem = "its completion ring cannot be mapped";
-	int rc =
-	    worker_map(fl_process_fd(FL__WORKER_COMPLETIONS), sizeof(struct fl__completion_ring), true, &completions);
+	int rc = worker_map(fl_process_fd(FL__WORKER_COMPLETIONS), sizeof(struct fl__completion_ring) + trace_size,
+	                    true, &completions);
 	if (rc != 0)
 		return rc;
 	w->rings.completions = completions;
+	if (trace_size > 0)
+		fl__trace_ring_use((void *)(w->rings.completions + 1), trace_size);
 	*problem = "its submission ring cannot be mapped";
 	rc = worker_map(fl_process_fd(FL__WORKER_SUBMISSIONS), sizeof(struct fl__submission_ring), false, &submissions);
 	if (rc != 0)
@@ -551,9 +561,10 @@ static int worker_init(struct worker_self *w, const struct fl__worker_start *sta
 	*problem = "it was not handed what it needs";
 	if (start->n_regions > FL_REGIONS_MAX || fl_process_fd_count() != FL__WORKER_FDS + start->n_regions)
 		return -EBADMSG;
+	w->pid = getpid();
 	w->channel = fl_process_fd(FL__WORKER_CHANNEL);
 	w->doorbell = fl_process_fd(FL__WORKER_DOORBELL);
-	int rc = worker_map_rings(w, problem);
+	int rc = worker_map_rings(w, start->trace_size, problem);
 	if (rc == 0)
 		rc = worker_attach_regions(w, start->n_regions, problem);
 	fl__bytes_init();

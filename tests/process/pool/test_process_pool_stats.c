@@ -114,3 +114,15 @@ FL_TEST(process_pool_stats_of_wrong_times)
 		assert_int_equal(stats_of(e).n_types, 0);
 	}
 }
+
+/* Those that are not measured, while tasks are many, others stand for. */
+FL_TEST(process_pool_stats_stand_for_no_more_than_all)
+{
+	enum { N = 500 };
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	for (int i = 0; i < N; i++)
+		process_pool_works(e);
+	assert_int_equal(stats_of(e).ended, N);
+	assert_in_range(stats_of(e).types[0].queued.n, 1, N);
+	assert_in_range(stats_of(e).types[0].ran.n, 1, N);
+}

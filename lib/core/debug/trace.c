@@ -1,0 +1,690 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Records events, and switches the recorder. An event needs one clock, no lock and no memory.
+ *
+ *   word                 meaning                           written by
+ *   fl__trace            1: records                        fl_trace_enable(), fl__trace_ring_use()
+ *   fl__plain_forks      what an executor's `plain` is     the same: FL__PLAIN_NEVER, or, off,
+ *                        for the short way of fl_submit()  fl__fork_count
+ *   of_threads[i]        a ring; NULL: none                CAS from NULL; never changes again
+ *   ring->tid            the thread that records           CAS by a new thread, from that of a thread
+ *                                                          that does not exist
+ *   ring->first          the first event of that thread    the new thread
+ *   ring->head           events ever                       the thread, before it fills the slot
+ *   event.mark           0: being filled; else kind, lap   the thread, first and last (release);
+ *                                                          trace_write.c reads it before and after
+ *   ring->keys[k]        whose text names[k] is: a hash    the thread, once, after the text, which
+ *                        table with open addressing        the event's mark publishes
+ *   trace_writing        1: a file is being written, or    CAS
+ *                        settings or workers change
+ *
+ * Invariants
+ *   1. One thread writes the events of a ring. Events before `first` are another thread's.
+ *   2. A handler that records within a record takes the next slot, or the same one, and then its
+ *      event is overwritten whole.
+ *   3. A reader trusts nothing in the ring of another process: it masks indices, and escapes names.
+ */
+#include "trace.h"
+#include "../base/sys.h"
+#include "../base/unload.h"
+#include "../exec/executor.h"
+#include "../wait/lock.h"
+#include "../wait/lot.h"
+#include "report.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	TRACE_LOG2 = 13,
+	TRACE_LOG2_LEAST = 6,
+	TRACE_LOG2_MOST = 20,
+	TRACE_KEPT = 64,
+	TRACE_SLOW_FILES = 10,
+	TRACE_PREFIX = 200,
+	TRACE_PATH = TRACE_PREFIX + 40
+};
+
+struct trace_settings {
+	int64_t slow; /* 0: none */
+	unsigned log2;
+	int signal;
+	char prefix[TRACE_PREFIX];
+};
+
+struct fl__trace_rings fl__trace_rings;
+
+static uint32_t trace_writing; /* guards the rest; all threads read trace_now.slow */
+static struct trace_settings trace_now;
+static unsigned trace_files, trace_slow_files;
+static int64_t trace_slow_last; /* when the last of `slow` was written */
+
+/* Of the file that is being written: a fiber's stack is small. */
+static struct {
+	struct fl__trace_count count;
+	struct fl__symbols symbols;
+	char path[TRACE_PATH], object[FL__REPORT_TEXT], line[TRACE_PATH + FL__REPORT_TEXT + 128];
+} trace_out;
+
+/* Of the calling thread. NO_RING: there is no memory for one, or it is being made. */
+#define TRACE_NO_RING ((struct fl__trace_ring *)1)
+static __thread struct fl__trace_ring *trace_ring FL__INITIAL_EXEC;
+static uint32_t trace_rings_used;
+static struct fl__trace_ring *trace_shared; /* of a worker process's main thread */
+
+/* Rings. */
+
+size_t fl__trace_ring_size(void)
+{
+	const size_t events = ((size_t)fl__trace_rings.mask + 1) * sizeof(struct fl__trace_event);
+	return FL__ROUND_UP(sizeof(struct fl__trace_ring) + events, fl__page_size());
+}
+
+/* A reader may see a mixture of two names. */
+static void trace_copy_name(char *to, const char *from)
+{
+	for (unsigned i = 0; i + 1 < FL__TRACE_NAME; i++) {
+		fl__store_relaxed(&to[i], *from);
+		from += *from != '\0';
+	}
+}
+
+static bool trace_try_claim(void)
+{
+	uint32_t free = 0;
+	return fl__cas_acquire(&trace_writing, &free, 1); /* the settings, and the table of workers */
+}
+
+/* Not in a signal handler, which may have interrupted the holder. Waits while a file is written. */
+static void trace_claim(void)
+{
+	for (unsigned round = 0; !trace_try_claim(); round++)
+		fl__back_off(round);
+}
+
+static void trace_unclaim(void)
+{
+	fl__store_release(&trace_writing, 0); /* as above */
+}
+
+/* A free place, or that of the worker that ended first; NULL: all are in use. */
+static struct fl__trace_worker *trace_worker_place(void)
+{
+	struct fl__trace_worker *first = NULL;
+	for (struct fl__trace_worker *w = fl__trace_rings.workers; w < fl__trace_rings.workers + FL__TRACE_WORKERS;
+	     w++) {
+		if (!w->ring)
+			return w;
+		if (w->dropped != 0 && (!first || w->dropped < first->dropped))
+			first = w;
+	}
+	if (first)
+		fl__sys.unmap(first->ring, fl__trace_ring_size());
+	return first;
+}
+
+void fl__trace_ring_add(struct fl__trace_ring *ring, int32_t pid, const char *name)
+{
+	trace_claim();
+	struct fl__trace_worker *w = trace_worker_place();
+	if (w) {
+		*w = (struct fl__trace_worker){.ring = ring, .pid = pid};
+		trace_copy_name(w->name, name);
+	}
+	trace_unclaim();
+}
+
+void fl__trace_ring_drop(struct fl__trace_ring *ring)
+{
+	static uint64_t drops;
+	bool known = false;
+	trace_claim();
+	for (struct fl__trace_worker *w = fl__trace_rings.workers; w < fl__trace_rings.workers + FL__TRACE_WORKERS; w++)
+		if (w->ring == ring) {
+			w->dropped = ++drops;
+			known = true;
+		}
+	trace_unclaim();
+	if (!known)
+		fl__sys.unmap(ring, fl__trace_ring_size());
+}
+
+static struct fl__trace_event *trace_slot(struct fl__trace_ring *ring, uint64_t at)
+{
+	return &ring->events[at & fl__trace_rings.mask];
+}
+
+static bool trace_ring_put(struct fl__trace_ring *ring)
+{
+	for (unsigned i = 0; i < FL__TRACE_RINGS; i++) {
+		struct fl__trace_ring *none = NULL;
+		/* publishes the ring; pairs with the loads of the table */
+		if (fl__cas_release(&fl__trace_rings.of_threads[i], &none, ring)) {
+			fl__add_relaxed(&trace_rings_used, 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* For another thread. */
+static void trace_restart(struct fl__trace_ring *ring)
+{
+	fl__store_relaxed(&ring->first, fl__load_relaxed(&ring->head));
+	for (unsigned i = 0; i < FL__TRACE_NAMES; i++)
+		fl__store_relaxed(&ring->keys[i], 0);
+}
+
+/* If many rings are in use: takes over that of a thread that has ended. NULL: none. */
+static struct fl__trace_ring *trace_ring_of_ended(uint32_t tid)
+{
+	static uint32_t next; /* from here on: the longest ended, about */
+	if (fl__load_relaxed(&trace_rings_used) < TRACE_KEPT)
+		return NULL;
+	for (unsigned i = 0; i < FL__TRACE_RINGS; i++) {
+		const uint32_t at = fl__add_relaxed(&next, 1) % FL__TRACE_RINGS;
+		struct fl__trace_ring *ring = fl__load_acquire(&fl__trace_rings.of_threads[at]); /* pairs with put */
+		uint32_t ended = ring ? fl__load_relaxed(&ring->tid) : 0;
+		/* what the ended thread has written is visible: the system says that it does not exist */
+		if (!ring || fl__sys.thread_exists(ended) || !fl__cas_relaxed(&ring->tid, &ended, tid))
+			continue;
+		trace_restart(ring);
+		return ring;
+	}
+	return NULL;
+}
+
+/* NULL: out of memory, or all places are used. */
+static struct fl__trace_ring *trace_ring_new(uint32_t tid)
+{
+	struct fl__trace_ring *ring = fl__sys.map(fl__trace_ring_size());
+	if (!ring)
+		return NULL;
+	ring->tid = tid;
+	if (trace_ring_put(ring))
+		return ring;
+	fl__sys.unmap(ring, fl__trace_ring_size());
+	return NULL;
+}
+
+/* The first event of this thread. NULL: it gets no ring, which is said once. Takes no lock. */
+FL__COLD static struct fl__trace_ring *trace_begin_thread(void)
+{
+	static const char text[] = "fairlead: warning: trace: a thread is not recorded: out of memory, or of rings\n";
+	static uint32_t told;
+	enum { STANDARD_ERROR = 2 };
+	const struct fl__ctx *ctx = fl__ctx_thread();
+	if (trace_ring == TRACE_NO_RING)
+		return NULL;
+	FL__KEEPS_ERRNO();
+	(void)fl__load_acquire(&fl__trace); /* what trace_begin() has set */
+	trace_ring = TRACE_NO_RING;
+	const uint32_t tid = fl__sys.thread_id();
+	struct fl__trace_ring *ring = trace_ring_of_ended(tid);
+	if (!ring)
+		ring = trace_ring_new(tid);
+	if (!ring) {
+		if (fl__swap_relaxed(&told, 1) == 0)
+			(void)fl__sys.print(STANDARD_ERROR, text, sizeof text - 1);
+		return NULL;
+	}
+	fl__store_relaxed(&ring->context, (uint32_t)ctx->id);
+	trace_copy_name(ring->thread, ctx->name);
+	trace_ring = ring;
+	return ring;
+}
+
+/* Its place in the table. 0: it is full. */
+static uint8_t trace_name(struct fl__trace_ring *ring, const char *name)
+{
+	_Static_assert(FL__TRACE_NAMES == 1 << 6, "the upper 6 bits");
+	const uint64_t key = (uintptr_t)name * 0x9e3779b97f4a7c15u | 1;
+	const char *colon = strrchr(name, ':'); /* behind the file of a static task */
+	const char *text = colon ? colon + 1 : name;
+	unsigned at = (unsigned)(key >> (64 - 6));
+	for (unsigned n = 0; n < FL__TRACE_NAMES; n++, at = (at + 1) % FL__TRACE_NAMES) {
+		/* the text, too: the memory of a name may be used again */
+		const uint64_t known = fl__load_relaxed(&ring->keys[at]); /* this thread's */
+		if (known == key && strncmp(ring->names[at], text, FL__TRACE_NAME - 1) == 0)
+			return (uint8_t)at;
+		if (known == 0 && at > 0) {
+			trace_copy_name(ring->names[at], text);
+			fl__store_relaxed(&ring->keys[at], key); /* as above */
+			return (uint8_t)at;
+		}
+	}
+	return 0;
+}
+
+static void trace_record(const struct fl__trace_event *e, const char *name, enum fl__trace_kind kind)
+{
+	struct fl__trace_ring *ring = trace_ring;
+	if (fl__unlikely((uintptr_t)ring <= (uintptr_t)TRACE_NO_RING) && !(ring = trace_begin_thread()))
+		return;
+	const uint64_t at = ring->head;
+	struct fl__trace_event *slot = trace_slot(ring, at);
+	fl__store_relaxed(&ring->head, at + 1);
+	fl__store_relaxed(&slot->mark, 0);
+	fl__fence_release(); /* the reader that sees a later field sees this, too */
+	fl__store_relaxed(&slot->time, e->time);
+	fl__store_relaxed(&slot->object, e->object);
+	fl__store_relaxed(&slot->arg, e->arg);
+	fl__store_relaxed(&slot->context, e->context);
+	fl__store_relaxed(&slot->name, name ? trace_name(ring, name) : 0);
+	fl__store_relaxed(&slot->code, e->code);
+	/* pairs with trace_write.c */
+	fl__store_release(&slot->mark, fl__trace_mark(kind, at));
+}
+
+void fl__trace_event(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name, unsigned code)
+{
+	const struct fl__trace_event e = {.time = fl__sys.now(),
+	                                  .object = object,
+	                                  .arg = arg,
+	                                  .context = (uint32_t)fl__ctx_get()->id,
+	                                  .code = (uint8_t)code};
+	trace_record(&e, name, kind);
+}
+
+/* Files. */
+
+static int trace_open_new(void)
+{
+	enum { ATTEMPTS = 1000 };
+	int fd = -EEXIST;
+	char rank[16] = "";
+	if (fl__trace_rank >= 0)
+		(void)snprintf(rank, sizeof rank, "-r%d", (int)fl__trace_rank);
+	for (int n = 0; fd == -EEXIST && n < ATTEMPTS; n++) {
+		(void)snprintf(trace_out.path, sizeof trace_out.path, "%s%s-%ld-%u.json", trace_now.prefix, rank,
+		               (long)getpid(), ++trace_files);
+		fd = (int)FL__SYS_RESULT(open(trace_out.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+	}
+	return fd;
+}
+
+/* With `trace_writing`. `path`: NULL: a new file, whose name is in trace_out. */
+static int trace_write(const char *path)
+{
+	if (fl__trace_rings.mask == 0)
+		return -ENODATA;
+	const int fd = path ? (int)FL__SYS_RESULT(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)) : trace_open_new();
+	if (fd < 0)
+		return fd;
+	int rc = fl__trace_write_json(fd, &trace_out.count);
+	const int closed = FL__SYS_RESULT(close(fd));
+	rc = rc == 0 ? closed : rc;
+	if (rc != 0 && !path)
+		(void)FL__SYS_RESULT(unlink(trace_out.path));
+	return rc;
+}
+
+int fl_trace_write(const char *path)
+{
+	if (!trace_try_claim())
+		return -EBUSY;
+	FL__UNCANCELLED();
+	const int rc = trace_write(path);
+	trace_unclaim();
+	return rc;
+}
+
+/* Says that on standard error: a log handler may wait, or lock what the caller holds. */
+FL_PRINTF(1, 2) static void trace_say(const char *format, ...)
+{
+	enum { STANDARD_ERROR = 2 };
+	va_list args;
+	va_start(args, format);
+	const int n = vsnprintf(trace_out.line, sizeof trace_out.line, format, args);
+	va_end(args);
+	(void)fl__sys.print(STANDARD_ERROR, trace_out.line, (size_t)FL__MIN(n, (int)sizeof trace_out.line - 1));
+}
+
+void fl__trace_signalled(void)
+{
+	if (!fl__trace_is_on() || !trace_try_claim())
+		return;
+	FL__UNCANCELLED();
+	const int rc = trace_write(NULL);
+	if (rc == 0)
+		trace_say("fairlead: trace: %s, %zu events of %u threads and %u worker processes\n", trace_out.path,
+		          trace_out.count.events, trace_out.count.threads, trace_out.count.workers);
+	else
+		trace_say("fairlead: trace: %s cannot be written: error %d\n", trace_out.path, -rc);
+	trace_unclaim();
+}
+
+void fl__trace_on_signal(void)
+{
+	fl__trace_signalled();
+}
+
+/* Whether such a time is too long. The last file has it, if it began before. */
+static bool trace_is_slow(int64_t ns)
+{
+	const int64_t slow = fl__load_relaxed(&trace_now.slow);
+	return slow > 0 && ns > slow;
+}
+
+/*
+ * A wait of the calling context for `awaited`, or, if that is NULL, the time in the queue of its
+ * task of this name, was too long. Needs little stack.
+ */
+FL__COLD static void trace_slow(int64_t now, int64_t ns, const struct fl__awaited *awaited, const char *task)
+{
+	const struct fl__ctx *ctx = fl__ctx_get();
+	if (!trace_try_claim())
+		return;
+	FL__UNCANCELLED();
+	if (trace_slow_files < TRACE_SLOW_FILES && now - trace_now.slow > trace_slow_last) {
+		trace_slow_files++;
+		trace_slow_last = fl__sys.now();
+		if (awaited)
+			fl__report_awaited(trace_out.object, sizeof trace_out.object, &trace_out.symbols, *awaited);
+		const int rc = trace_write(NULL);
+		if (rc != 0)
+			(void)snprintf(trace_out.path, sizeof trace_out.path, "error %d", -rc);
+		trace_say("fairlead: warning: %s (%llu) %s%s for %lld.%03lld s; trace: %s\n", ctx->name,
+		          (unsigned long long)ctx->id,
+		          awaited ? "has waited for " : "starts a task that was in the queue: ",
+		          awaited ? trace_out.object : task, (long long)(ns / FL_S(1)),
+		          (long long)(ns / FL_MS(1) % 1000), trace_out.path);
+		fl__symbols_end(&trace_out.symbols);
+	}
+	trace_unclaim();
+}
+
+/* An argument of a pointer's size, else its address. */
+static uint64_t trace_arg(const fl_future *f)
+{
+	if (!f->arg || f->count != 1 || f->type->arg_size != sizeof(void *))
+		return (uintptr_t)f->arg;
+	uintptr_t arg;
+	memcpy(&arg, f->arg, sizeof arg);
+	return arg;
+}
+
+/* As a byte. */
+static uint8_t trace_error(int error)
+{
+	const unsigned positive = error < 0 ? -(unsigned)error : (unsigned)error;
+	return (uint8_t)FL__MIN(positive, UINT8_MAX);
+}
+
+static const char *trace_type(const fl_task_type *type)
+{
+	return type->name ? type->name : "task";
+}
+
+void fl__trace_task(enum fl__trace_kind kind, fl_future *f)
+{
+	const bool submits = kind == FL__TRACE_SUBMIT;
+	const struct fl__trace_event e = {.time = fl__sys.now(),
+	                                  .object = (uintptr_t)f,
+	                                  .arg = submits ? trace_arg(f) : 0,
+	                                  .context = (uint32_t)fl__ctx_get()->id};
+	if (submits)
+		f->error = (int)fl__stats_time(e.time);
+	trace_record(&e, kind == FL__TRACE_CANCEL ? NULL : trace_type(f->type), kind);
+}
+
+int fl__trace_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values)
+{
+	const fl_future *f = fl__future_of_token(ctx->token);
+	const uint32_t context = (uint32_t)fl__ctx_get()->id;
+	const int64_t now = fl__sys.now(), waited = f->error == 0 ? -1 : fl__stats_waited(f, now);
+	struct fl__trace_event e = {
+	    .time = now, .object = (uintptr_t)f, .arg = (uint64_t)waited /* -1: unknown */, .context = context};
+	trace_record(&e, trace_type(type), FL__TRACE_START);
+	if (trace_is_slow(waited))
+		trace_slow(now, waited, NULL, trace_type(type));
+	const int error = fl__task_call(type, arg, result, ctx, values);
+	e = (struct fl__trace_event){
+	    .time = fl__sys.now(), .object = (uintptr_t)f, .context = context, .code = trace_error(error)};
+	trace_record(&e, NULL, FL__TRACE_END);
+	return error;
+}
+
+void fl__trace_object(enum fl__trace_kind kind, const void *object, unsigned arg)
+{
+	if ((uintptr_t)trace_ring > (uintptr_t)TRACE_NO_RING)
+		fl__trace_event(kind, (uintptr_t)object, arg, NULL, 0);
+}
+
+int64_t fl__trace_wait(const struct fl__wait *wait)
+{
+	const struct fl__trace_event e = {.time = fl__sys.now(),
+	                                  .object = (uintptr_t)wait->object,
+	                                  .context = (uint32_t)wait->ctx->id,
+	                                  .code = wait->kind};
+	if (wait->ctx->debugging)
+		return 0;
+	trace_record(&e, NULL, FL__TRACE_WAIT);
+	return e.time;
+}
+
+/* Waits that are long by their nature. */
+static bool trace_is_idle(uint8_t kind)
+{
+	return kind == FL__DEBUG_TASK || kind == FL__DEBUG_SLEEP || kind == FL__DEBUG_TIMER || kind == FL__DEBUG_DUE ||
+	       kind == FL__DEBUG_DESCRIPTOR || kind == FL__DEBUG_CONNECTION;
+}
+
+void fl__trace_woken(const struct fl__wait *wait, int64_t since, int rc)
+{
+	const struct fl__awaited awaited = fl__wait_awaited(wait);
+	const int64_t now = fl__sys.now();
+	const struct fl__trace_event e = {
+	    .time = now, .object = (uintptr_t)wait, .context = (uint32_t)wait->ctx->id, .code = trace_error(rc)};
+	trace_record(&e, NULL, FL__TRACE_WOKEN);
+	if (!trace_is_idle(awaited.kind) && trace_is_slow(now - since))
+		trace_slow(now, now - since, &awaited, NULL);
+}
+
+void fl__trace_wake(const struct fl__node *taken)
+{
+	for (; taken; taken = taken->then)
+		fl__trace_event(FL__TRACE_WAKE, (uintptr_t)taken->wait, taken->wait->ctx->id, NULL, 0);
+}
+
+void fl__trace_run(uint64_t fiber, const char *name)
+{
+	struct fl__trace_event e = {.time = fl__sys.now(), .context = (uint32_t)fiber};
+	char text[2 * sizeof e.object + 1] = "";
+	(void)strncpy(text, name, sizeof text - 1);
+	memcpy(&e.object, text, sizeof e.object);
+	memcpy(&e.arg, text + sizeof e.object, sizeof e.arg);
+	trace_record(&e, NULL, FL__TRACE_RUN);
+}
+
+/* The switch. */
+
+static void trace_set_words(bool on)
+{
+	/* pairs with trace_begin_thread() */
+	fl__store_release(&fl__trace, on);
+	/* a late change does no harm */
+	fl__store_relaxed(&fl__plain_forks, on ? FL__PLAIN_NEVER : fl__fork_count);
+}
+
+/* Rings of at least so many events, which fill their pages: so their size says how many. */
+static void trace_begin(unsigned log2)
+{
+	if (fl__trace_rings.mask == 0) {
+		const size_t head = sizeof(struct fl__trace_ring);
+		const size_t size = FL__ROUND_UP(head + (sizeof(struct fl__trace_event) << log2), fl__page_size());
+		fl__trace_rings.log2 = 63 - (unsigned)__builtin_clzll((size - head) / sizeof(struct fl__trace_event));
+		fl__trace_rings.mask = (1u << fl__trace_rings.log2) - 1;
+	}
+	if (!fl__trace_is_on())
+		fl__trace_rings.since = fl__sys.now();
+}
+
+void fl__trace_ring_use(struct fl__trace_ring *ring, size_t size)
+{
+	const size_t events = (size - sizeof *ring) / sizeof(struct fl__trace_event);
+	trace_begin(63 - (unsigned)__builtin_clzll(events));
+	if (size != fl__trace_ring_size())
+		return; /* FL_TRACE of this process differs */
+	ring->context = (uint32_t)fl__ctx_thread()->id;
+	trace_ring = trace_shared = ring;
+	trace_set_words(true);
+}
+
+/* "100ms": true, and the end of it. */
+static bool trace_parse_time(const char *text, int64_t *ns)
+{
+	static const struct {
+		const char *name;
+		int64_t ns;
+	} units[] = {{"ns", 1}, {"us", FL_US(1)}, {"ms", FL_MS(1)}, {"s", FL_S(1)}};
+	char *end;
+	const unsigned long long n = strtoull(text, &end, 10);
+	const size_t length = strcspn(end, ",");
+	for (size_t i = 0; i < FL__COUNT(units); i++)
+		if (*text >= '0' && *text <= '9' && strlen(units[i].name) == length &&
+		    strncmp(end, units[i].name, length) == 0 && n <= (unsigned long long)(INT64_MAX / units[i].ns)) {
+			*ns = (int64_t)n * units[i].ns;
+			return true;
+		}
+	return false;
+}
+
+static bool trace_parse_number(const char *text, unsigned long most, unsigned long *n)
+{
+	char *end;
+	*n = strtoul(text, &end, 10);
+	return *text >= '0' && *text <= '9' && (*end == ',' || *end == '\0') && *n <= most;
+}
+
+/* After its handler the instruction fails again, for ever. */
+static bool trace_is_fault(int signal)
+{
+	sigset_t others;
+	(void)sigfillset(&others);
+	fl__signals_unblock_faults(&others);
+	return signal != 0 && !sigismember(&others, signal);
+}
+
+/* One setting, "name=value". False: it is unknown. */
+static bool trace_parse_one(const char *text, size_t length, struct trace_settings *s)
+{
+	unsigned long n;
+	if (strncmp(text, "slow=", 5) == 0)
+		return trace_parse_time(text + 5, &s->slow);
+	if (strncmp(text, "file=", 5) == 0 && length > 5 && length - 5 < sizeof s->prefix) {
+		memset(s->prefix, 0, sizeof s->prefix);
+		memcpy(s->prefix, text + 5, length - 5);
+		return true;
+	}
+	if (strncmp(text, "signal=", 7) == 0 && trace_parse_number(text + 7, SIGRTMAX, &n) && !trace_is_fault((int)n)) {
+		s->signal = (int)n;
+		return true;
+	}
+	if (strncmp(text, "events=", 7) == 0 && trace_parse_number(text + 7, 1 << TRACE_LOG2_MOST, &n)) {
+		s->log2 = TRACE_LOG2_LEAST;
+		while (1u << s->log2 < n)
+			s->log2++;
+		return true;
+	}
+	return length == 0;
+}
+
+static int trace_parse(const char *text, struct trace_settings *s)
+{
+	const char *next = strncmp(text, "ring", 4) == 0 && (text[4] == ',' || !text[4]) ? text + 4 : text;
+	bool known = next > text;
+	while (known && *next) {
+		next++;
+		const size_t length = strcspn(next, ",");
+		known = trace_parse_one(next, length, s);
+		next += known ? length : 0;
+	}
+	if (!known)
+		fl__log(FL_LOG_ERROR, "FL_TRACE: \"%s\" is not ring[,slow=TIME][,events=N][,file=PREFIX][,signal=N]",
+		        next);
+	return known ? 0 : -EINVAL;
+}
+
+static void trace_end(void)
+{
+	trace_set_words(false);
+	if (trace_now.signal != 0)
+		(void)fl__debug_catch(trace_now.signal, fl__debug_word(&fl__debug) & FL_DEBUG_WAITS);
+}
+
+int fl_trace_enable(const char *settings)
+{
+	struct trace_settings s = {.log2 = TRACE_LOG2, .signal = SIGQUIT, .prefix = "fairlead"};
+	int rc = 0;
+	if (!settings || !*settings) {
+		trace_end();
+		return 0;
+	}
+	rc = trace_parse(settings, &s);
+	if (rc != 0)
+		return rc;
+	trace_claim();
+	trace_begin(s.log2);
+	if (trace_ring == TRACE_NO_RING)
+		trace_ring = NULL; /* tries again */
+	if (!trace_ring && !trace_begin_thread()) {
+		rc = -ENOMEM;
+		if (trace_rings_used == 0)
+			fl__trace_rings.mask = 0;
+	} else {
+		fl__store_relaxed(&trace_now.slow, s.slow);
+		memcpy(trace_now.prefix, s.prefix, sizeof s.prefix);
+		trace_now.signal = s.signal;
+	}
+	trace_unclaim();
+	if (rc == 0)
+		trace_set_words(true);
+	if (rc == 0 && s.signal != 0 && fl__debug_catch(s.signal, true) == -EINVAL)
+		fl__log(FL_LOG_WARNING, "FL_TRACE: signal %d cannot be caught", s.signal);
+	return rc;
+}
+
+FL__AT_START static void trace_read_environment(void)
+{
+	/* NULL in a program that has more rights than its user */
+	const char *text = secure_getenv("FL_TRACE");
+	if (text && fl_trace_enable(text) == -ENOMEM)
+		fl__log(FL_LOG_WARNING, "FL_TRACE: out of memory");
+}
+
+/* The child goes on in the ring of its thread; the other rings are its parent's. */
+static void trace_after_fork_in_child(void)
+{
+	struct fl__trace_ring *mine = trace_ring;
+	fl__store_relaxed(&trace_writing, 0);
+	trace_files = 0;
+	memset(fl__trace_rings.of_threads, 0, sizeof fl__trace_rings.of_threads);
+	memset(fl__trace_rings.workers, 0, sizeof fl__trace_rings.workers); /* not inherited */
+	if (mine == trace_shared || (uintptr_t)mine <= (uintptr_t)TRACE_NO_RING) {
+		trace_ring = NULL; /* the first event makes one */
+		return;
+	}
+	trace_restart(mine);
+	mine->tid = fl__sys.thread_id();
+	(void)trace_ring_put(mine);
+}
+
+FL__AT_FORK(FL__AT_START, NULL, NULL, trace_after_fork_in_child)
+
+FL__AT_UNLOAD static void trace_unload(void)
+{
+	trace_end();
+	if (!fl__is_unloaded())
+		return;
+	for (unsigned i = 0; i < FL__TRACE_RINGS; i++) {
+		if (fl__trace_rings.of_threads[i])
+			fl__sys.unmap(fl__trace_rings.of_threads[i], fl__trace_ring_size());
+	}
+}

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Writes the rings as JSON (trace.h). Async-signal-safe: maps memory for a copy of all events,
+ * takes no lock. Two passes over the events of all rings, in the order of time: the first finds the
+ * two ends of each arrow and the ends of slices that have lost their begin, the second prints.
+ *
+ * An event that changes during the copy is left out. The times of a ring are made to differ by 2 ns
+ * at least, so that slices of 1 ns nest.
+ */
+#include "../base/sys.h"
+#include "report.h"
+#include "trace.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Arrows: of which kind, and whether `arg` has the key, in place of `object`. */
+enum { TRACE_NO_ARROW, TRACE_TO_START, TRACE_TO_END, TRACE_TO_WOKEN, TRACE_DEPTH };
+static const char *const trace_arrows[] = {"", "start", "end", "wake"};
+
+static const struct trace_kind {
+	char phase; /* of JSON */
+	uint8_t in, out;
+	bool in_arg, out_arg;
+	const char *category, *verb;
+	const char *object, *arg, *code; /* their names; NULL: not written; '#': a number */
+} trace_kinds[] = {
+    [FL__TRACE_SUBMIT] = {'X', .out = TRACE_TO_START, .category = "task", .verb = "submit ", .object = "task",
+                          .arg = "arg"},
+    [FL__TRACE_START] = {'B', .in = TRACE_TO_START, .category = "task", .verb = "", .object = "task"},
+    [FL__TRACE_END] = {'E', .out = TRACE_TO_END, .code = "#error"},
+    [FL__TRACE_POST] = {'X', TRACE_TO_START, TRACE_TO_START, .out_arg = true, .category = "task", .verb = "post ",
+                        .object = "task", .arg = "key"},
+    [FL__TRACE_TAKEN] = {'X', TRACE_TO_END, TRACE_TO_END, .in_arg = true, .category = "task", .verb = "taken ",
+                         .object = "task", .arg = "key", .code = "#error"},
+    [FL__TRACE_GET] = {'X', .in = TRACE_TO_END, .category = "task", .verb = "get ", .object = "task"},
+    [FL__TRACE_CANCEL] = {'X', .in = TRACE_TO_START, .category = "task", .verb = "cancel", .object = "task"},
+    [FL__TRACE_WAIT] = {'B', .category = "wait", .verb = ""},
+    [FL__TRACE_WOKEN] = {'E', .in = TRACE_TO_WOKEN, .code = "#error"},
+    [FL__TRACE_WAKE] = {'X', .out = TRACE_TO_WOKEN, .category = "wake", .verb = "wake", .arg = "#woken"},
+    [FL__TRACE_HAND_OFF] = {'i', .category = "lock", .verb = "hand-off", .object = "object"},
+    [FL__TRACE_STEAL] = {'i', .category = "task", .verb = "steal", .object = "object"},
+    [FL__TRACE_KILL] = {'i', .category = "process", .verb = "kill: ", .object = "#process"},
+    [FL__TRACE_POLL] = {'B', .category = "loop", .verb = "poll", .object = "object"},
+    [FL__TRACE_RUN] = {'B', .category = "fiber"},
+};
+
+#define TRACE_RANK_ARROW UINT32_MAX
+
+struct trace_copy {
+	struct fl__trace_event e; /* mark: the kind; 0: not written */
+	uint32_t in, out, again;  /* numbers of the arrows; 0: none */
+};
+
+/* The events of one ring. */
+struct trace_part {
+	struct fl__trace_ring *ring;
+	struct trace_copy *first, *next, *end;
+	char names[FL__TRACE_NAMES][FL__TRACE_NAME];
+	int32_t pid;
+	uint32_t context;                      /* of the thread */
+	const struct fl__trace_worker *worker; /* NULL: the ring is of this process */
+	bool runs;                             /* a fiber: a slice is open */
+	uint64_t lost;
+};
+
+/* In a hash table: the begin of an arrow without an end; or a track. */
+struct trace_open {
+	uint64_t key;
+	int32_t pid;
+	uint32_t space;          /* 0: free */
+	struct trace_copy *from; /* of a track: the last RUN of the fiber */
+	uint32_t n;              /* open slices of the track; whether the arrow is `again` */
+};
+
+struct trace_writer {
+	int fd, rc;
+	int64_t now;
+	uint64_t lost;
+	struct trace_open *table;
+	size_t mask; /* of the table */
+	uint32_t arrows;
+	unsigned n_parts;
+	size_t used;
+	struct fl__symbols symbols;
+	struct trace_part parts[FL__TRACE_RINGS + FL__TRACE_WORKERS];
+	char text[1 << 16];
+};
+
+/* Printing. */
+
+static void trace_flush(struct trace_writer *w)
+{
+	if (w->rc == 0)
+		w->rc = fl__sys.print(w->fd, w->text, w->used);
+	w->used = 0;
+}
+
+FL_PRINTF(2, 3) static void trace_print(struct trace_writer *w, const char *format, ...)
+{
+	enum { MOST = 1024 };
+	va_list args;
+	if (sizeof w->text - w->used < MOST)
+		trace_flush(w);
+	va_start(args, format);
+	const int n = vsnprintf(w->text + w->used, MOST, format, args);
+	va_end(args);
+	w->used += (size_t)FL__MIN(n, MOST - 1);
+}
+
+/* As the inside of a string of JSON. A worker process may have left any byte. */
+static void trace_escape(char *to, const char *text, size_t size)
+{
+	for (; size > 0 && *text; size--, text++) {
+		if (*text == '"' || *text == '\\')
+			*to++ = '\\';
+		*to++ = *text < ' ' || *text > '~' ? '?' : *text;
+	}
+	*to = '\0';
+}
+
+/* Of an event on the track of `context`; the caller adds more, and '}'. */
+static void trace_print_head(struct trace_writer *w, const struct trace_part *p, char phase, uint32_t context,
+                             int64_t time)
+{
+	trace_print(w, ",\n{\"ph\":\"%c\",\"pid\":%d,\"tid\":%u,\"ts\":%lld.%03lld", phase, (int)p->pid, context,
+	            (long long)time / 1000, (long long)time % 1000);
+}
+
+/* An end of the arrow `id` at the event: its begin, or not. `key`: on other ranks, too. */
+static void trace_print_arrow(struct trace_writer *w, const struct trace_part *p, const struct trace_copy *c,
+                              bool begins, unsigned arrow, uint32_t id, uint64_t key)
+{
+	if (id == 0)
+		return;
+	trace_print_head(w, p, begins ? 's' : 'f', c->e.context, c->e.time - (trace_kinds[c->e.mark].phase == 'E'));
+	trace_print(w, ",\"name\":\"%s\"%s", trace_arrows[arrow], begins ? "" : ",\"bp\":\"e\"");
+	if (id == TRACE_RANK_ARROW)
+		trace_print(w, ",\"cat\":\"rank\",\"id\":\"%#llx\"}", (unsigned long long)key);
+	else
+		trace_print(w, ",\"cat\":\"%s\",\"id\":%u}", arrow == TRACE_TO_WOKEN ? "wake" : "task", id);
+}
+
+static uint64_t trace_key(const struct trace_copy *c, bool in_arg)
+{
+	return in_arg ? c->e.arg : c->e.object;
+}
+
+static void trace_print_arrows(struct trace_writer *w, const struct trace_part *p, const struct trace_copy *c)
+{
+	const struct trace_kind *k = &trace_kinds[c->e.mark];
+	trace_print_arrow(w, p, c, false, k->in, c->in, trace_key(c, k->in_arg));
+	trace_print_arrow(w, p, c, true, k->out, c->out, trace_key(c, k->out_arg));
+	trace_print_arrow(w, p, c, true, TRACE_TO_START, c->again, 0);
+}
+
+static void trace_print_number(struct trace_writer *w, const char **comma, const char *name, uint64_t n)
+{
+	if (!name)
+		return;
+	trace_print(w, *name == '#' ? "%s\"%s\":%llu" : "%s\"%s\":\"%#llx\"", *comma, name + (*name == '#'),
+	            (unsigned long long)n);
+	*comma = ",";
+}
+
+static void trace_print_name(struct trace_writer *w, int32_t pid, uint32_t tid, const char *text, uint64_t lost,
+                             bool fiber)
+{
+	char name[2 * FL__TRACE_NAME];
+	trace_escape(name, text, FL__TRACE_NAME - 1);
+	trace_print(w, ",\n{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%d,\"tid\":%u,\"args\":{\"name\":\"%s\"",
+	            (int)pid, tid, name);
+	trace_print(w, fiber ? ",\"fiber\":1}}" : ",\"lost\":%llu}}", (unsigned long long)lost);
+}
+
+static void trace_print_process(struct trace_writer *w, const char *comma, int32_t pid, const char *text)
+{
+	char name[2 * FL__TRACE_NAME];
+	trace_escape(name, text, FL__TRACE_NAME - 1);
+	trace_print(w, "%s\n{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%d,\"args\":{\"name\":\"%s\"}}", comma,
+	            (int)pid, name);
+}
+
+/* "wait", or "idle": a worker without a task. */
+static void trace_print_wait(struct trace_writer *w, bool own, const struct fl__trace_event *e)
+{
+	const uint8_t kind = e->code <= FL__DEBUG_SHM ? e->code : FL__DEBUG_NOTHING;
+	const void *object = (const void *)(uintptr_t)e->object;
+	char text[FL__REPORT_OBJECT], name[2 * FL__REPORT_OBJECT];
+	fl__awaited_write(text, sizeof text, kind, NULL);
+	trace_print(w, ",\"cat\":\"%s\",\"name\":\"%s\"", kind == FL__DEBUG_TASK ? "idle" : "wait", text);
+	if (own && !fl__awaited_is_number(kind))
+		fl__backtrace_describe_object(&w->symbols, object, text, sizeof text);
+	else
+		(void)snprintf(text, sizeof text, "%#llx", (unsigned long long)e->object);
+	trace_escape(name, text, sizeof text);
+	trace_print(w, object ? ",\"args\":{\"object\":\"%s\"}}" : "}", name);
+}
+
+/* The scheduler switches to a fiber, or, `context` 0, to none. */
+static void trace_print_run(struct trace_writer *w, struct trace_part *p, const struct fl__trace_event *e, bool named)
+{
+	char text[2 * sizeof(uint64_t) + 1] = "", name[2 * sizeof text];
+	memcpy(text, &e->object, sizeof e->object);
+	memcpy(text + sizeof e->object, &e->arg, sizeof e->arg);
+	if (p->runs) {
+		trace_print_head(w, p, 'E', p->context, e->time - 1);
+		trace_print(w, "}");
+	}
+	p->runs = e->context != 0;
+	if (!p->runs)
+		return;
+	if (!named)
+		trace_print_name(w, p->pid, e->context, text, 0, true);
+	trace_escape(name, text, sizeof text);
+	trace_print_head(w, p, 'B', p->context, e->time);
+	trace_print(w, ",\"cat\":\"fiber\",\"name\":\"%s\",\"args\":{\"fiber\":%u}}", name, e->context);
+}
+
+static void trace_print_event(struct trace_writer *w, struct trace_part *p, const struct trace_copy *c)
+{
+	const struct fl__trace_event *e = &c->e;
+	const struct trace_kind *k = &trace_kinds[e->mark];
+	const bool ends = k->phase == 'E' || (e->mark == FL__TRACE_POLL && e->arg == 0);
+	const char *comma = "";
+	char name[2 * FL__TRACE_NAME];
+	if (e->mark == FL__TRACE_RUN) {
+		trace_print_run(w, p, e, c->in != 0);
+		return;
+	}
+	if (ends)
+		trace_print_arrows(w, p, c);
+	trace_print_head(w, p, ends ? 'E' : k->phase, e->context, e->time);
+	if (e->mark == FL__TRACE_WAIT) {
+		trace_print_wait(w, !p->worker, e);
+		return;
+	}
+	if (!ends) {
+		const bool has_name = !*k->verb || strchr(k->verb, ' ');
+		trace_escape(name, has_name ? p->names[e->name % FL__TRACE_NAMES] : "", FL__TRACE_NAME - 1);
+		trace_print(w, ",\"cat\":\"%s\",\"name\":\"%s%s\"%s", k->category, k->verb, name,
+		            k->phase == 'X'   ? ",\"dur\":0.001"
+		            : k->phase == 'i' ? ",\"s\":\"t\""
+		                              : "");
+	}
+	trace_print(w, ",\"args\":{");
+	trace_print_number(w, &comma, ends ? NULL : k->object, e->object);
+	trace_print_number(w, &comma, k->arg, e->arg);
+	trace_print_number(w, &comma, k->code, e->code);
+	if (e->mark == FL__TRACE_START && e->arg != UINT64_MAX)
+		trace_print(w, ",\"queued\":%llu.%03llu", (unsigned long long)e->arg / 1000,
+		            (unsigned long long)e->arg % 1000);
+	trace_print(w, "}}");
+	if (!ends)
+		trace_print_arrows(w, p, c);
+}
+
+/* The boot, the same on all of a machine's processes: their clocks are one. */
+static void trace_print_begin(struct trace_writer *w)
+{
+	char boot[37] = "";
+	const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		const ssize_t n = read(fd, boot, sizeof boot - 1);
+		boot[n > 0 ? n : 0] = '\0';
+		(void)close(fd);
+	}
+	trace_print(
+	    w,
+	    "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"pid\":%ld,\"rank\":%d,\"boot\":\"%s\",\"lost\":%llu},\n"
+	    "\"traceEvents\":[",
+	    (long)getpid(), (int)fl__load_relaxed(&fl__trace_rank), boot, (unsigned long long)w->lost);
+	trace_print_process(w, "", (int32_t)getpid(), program_invocation_short_name);
+}
+
+/* Matching. */
+
+static struct trace_open *trace_open_of(struct trace_writer *w, uint32_t space, int32_t pid, uint64_t key)
+{
+	if (key >> 63)
+		pid = 0; /* a remote key is of all processes */
+	size_t at = ((key ^ (uint64_t)pid << 40) + space) * 0x9e3779b97f4a7c15u >> 20;
+	struct trace_open *o = &w->table[at & w->mask];
+	while (o->space != 0 && (o->space != space || o->key != key || o->pid != pid))
+		o = &w->table[++at & w->mask];
+	o->space = space;
+	o->key = key;
+	o->pid = pid;
+	return o;
+}
+
+/* Whether START can be that of SUBMIT: an overwritten event may have been between. */
+static bool trace_is_pair(const struct trace_copy *from, const struct trace_copy *to)
+{
+	const int64_t waited = to->e.time - from->e.time;
+	const bool is_timed = to->e.mark == FL__TRACE_START && from->e.mark == FL__TRACE_SUBMIT;
+	return !is_timed || (uint64_t)(waited - (int64_t)to->e.arg + FL_US(5)) < FL_US(10);
+}
+
+static uint32_t trace_end_arrow(struct trace_writer *w, struct trace_copy *c, uint32_t space, int32_t pid, uint64_t key)
+{
+	if (key >> 62 == 3)
+		return TRACE_RANK_ARROW;
+	struct trace_open *o = trace_open_of(w, space, pid, key);
+	if (!o->from || !trace_is_pair(o->from, c))
+		return 0;
+	*(o->n ? &o->from->again : &o->from->out) = ++w->arrows;
+	o->from = NULL;
+	return w->arrows;
+}
+
+static void trace_begin_arrow(struct trace_writer *w, struct trace_copy *c, uint32_t space, int32_t pid, uint64_t key,
+                              bool again)
+{
+	struct trace_open *o = trace_open_of(w, space, pid, key);
+	o->from = c;
+	o->n = again;
+}
+
+static void trace_match(struct trace_writer *w, const struct trace_part *p, struct trace_copy *c)
+{
+	const struct fl__trace_event *e = &c->e;
+	const struct trace_kind *k = &trace_kinds[e->mark];
+	const bool is_poll = e->mark == FL__TRACE_POLL;
+	if (k->phase == 'B' || k->phase == 'E') {
+		struct trace_open *depth = trace_open_of(w, TRACE_DEPTH, p->pid, e->context);
+		if (e->mark == FL__TRACE_RUN) {
+			c->in = depth->from != NULL;
+			depth->from = c;
+			return;
+		}
+		const bool begins = is_poll ? e->arg != 0 : k->phase == 'B';
+		if (!begins && depth->n == 0) {
+			c->e.mark = 0;
+			return;
+		}
+		depth->n += begins ? 1 : UINT32_MAX; /* wraps: -1 */
+	}
+	const uint64_t in = trace_key(c, k->in_arg), out = trace_key(c, k->out_arg);
+	/* what a later task at this address gets is not this one's end; a wait that gave up was not woken */
+	if (e->mark == FL__TRACE_SUBMIT)
+		trace_open_of(w, TRACE_TO_END, p->pid, e->object)->from = NULL;
+	if (e->mark == FL__TRACE_WOKEN && e->code != 0)
+		trace_open_of(w, TRACE_TO_WOKEN, p->pid, e->object)->from = NULL;
+	if (k->in && in)
+		c->in = trace_end_arrow(w, c, k->in, p->pid, in);
+	if (k->out && out >> 62 == 3)
+		c->out = TRACE_RANK_ARROW;
+	else if (k->out && out)
+		trace_begin_arrow(w, c, k->out, p->pid, out, false);
+	if (e->mark == FL__TRACE_POST)
+		trace_begin_arrow(w, c, TRACE_TO_START, p->pid, e->object, true); /* to its next post */
+}
+
+/* The earliest event that is left; NULL: none. */
+static struct trace_copy *trace_next(struct trace_writer *w, struct trace_part **part)
+{
+	struct trace_part *best = NULL;
+	for (struct trace_part *p = w->parts; p < w->parts + w->n_parts; p++)
+		if (p->next < p->end && (!best || p->next->e.time < best->next->e.time))
+			best = p;
+	*part = best;
+	return best ? best->next++ : NULL;
+}
+
+/* The copy. */
+
+static bool trace_copy_event(const struct trace_writer *w, struct trace_copy *to, struct fl__trace_ring *ring,
+                             uint64_t at)
+{
+	struct fl__trace_event *from = &ring->events[at & fl__trace_rings.mask];
+	const uint16_t mark = fl__load_acquire(&from->mark); /* pairs with trace_record() */
+	const unsigned kind = mark & 255;
+	*to = (struct trace_copy){.e = {.time = fl__load_relaxed(&from->time),
+	                                .object = fl__load_relaxed(&from->object),
+	                                .arg = fl__load_relaxed(&from->arg),
+	                                .context = fl__load_relaxed(&from->context),
+	                                .name = fl__load_relaxed(&from->name),
+	                                .code = fl__load_relaxed(&from->code),
+	                                .mark = (uint16_t)kind}};
+	fl__fence_acquire(); /* if a field is of a later event, the mark has changed, too */
+	return kind > 0 && kind < FL__COUNT(trace_kinds) && mark == fl__trace_mark(kind, at) &&
+	       fl__load_relaxed(&from->mark) == mark && to->e.time >= fl__trace_rings.since && to->e.time <= w->now;
+}
+
+static uint64_t trace_ring_length(const struct fl__trace_ring *ring)
+{
+	const uint64_t n = fl__load_relaxed(&ring->head) - fl__load_relaxed(&ring->first);
+	return FL__MIN(n, (uint64_t)fl__trace_rings.mask + 1);
+}
+
+/* Copies the newest events of the ring, at most `most`, to `to`. Returns behind the last. */
+static struct trace_copy *trace_copy_ring(struct trace_writer *w, struct fl__trace_ring *ring,
+                                          const struct fl__trace_worker *worker, struct trace_copy *to, uint64_t most)
+{
+	struct trace_part *p = &w->parts[w->n_parts++];
+	const uint64_t head = fl__load_relaxed(&ring->head), n = FL__MIN(trace_ring_length(ring), most);
+	const uint32_t tid = fl__load_relaxed(&ring->tid);
+	int64_t last = 0;
+	*p = (struct trace_part){.ring = ring, .worker = worker, .first = to, .next = to};
+	p->pid = worker ? worker->pid : (int32_t)getpid();
+	p->context = fl__load_relaxed(&ring->context);
+	p->lost = head - fl__load_relaxed(&ring->first) - n;
+	w->lost += p->lost;
+	for (uint64_t at = head - n; at != head; at++) {
+		if (!trace_copy_event(w, to, ring, at))
+			continue;
+		to->e.time = last = FL__MAX(to->e.time, last + 2);
+		to++;
+	}
+	for (unsigned i = 0; i < FL__TRACE_NAMES; i++)
+		for (unsigned k = 0; k < FL__TRACE_NAME; k++)
+			p->names[i][k] = fl__load_relaxed(&ring->names[i][k]);
+	(void)strcpy(p->names[0], "?"); /* the table of names was full */
+	/* another thread has taken over the ring meanwhile: the names may be its own */
+	fl__fence_acquire();
+	p->end = fl__load_relaxed(&ring->tid) == tid ? to : p->first;
+	return p->end;
+}
+
+static struct fl__trace_ring *trace_ring_at(unsigned i)
+{
+	return i < FL__TRACE_RINGS ? fl__load_acquire(&fl__trace_rings.of_threads[i]) /* pairs with put */
+	                           : fl__trace_rings.workers[i - FL__TRACE_RINGS].ring;
+}
+
+static void trace_copy_rings(struct trace_writer *w, struct trace_copy *to, uint64_t most)
+{
+	const struct trace_copy *const end = to + most;
+	for (unsigned i = 0; i < FL__COUNT(w->parts); i++) {
+		struct fl__trace_ring *ring = trace_ring_at(i);
+		const struct fl__trace_worker *worker =
+		    i < FL__TRACE_RINGS ? NULL : &fl__trace_rings.workers[i - FL__TRACE_RINGS];
+		if (ring)
+			to = trace_copy_ring(w, ring, worker, to, (uint64_t)(end - to));
+	}
+}
+
+static void trace_print_all(struct trace_writer *w, struct fl__trace_count *count)
+{
+	struct trace_part *p;
+	struct trace_copy *c;
+	char name[FL__TRACE_NAME];
+	while ((c = trace_next(w, &p)) != NULL)
+		trace_match(w, p, c);
+	trace_print_begin(w);
+	*count = (struct fl__trace_count){0};
+	for (p = w->parts; p < w->parts + w->n_parts; p++) {
+		p->next = p->first;
+		count->events += (size_t)(p->end - p->first);
+		*(p->worker ? &count->workers : &count->threads) += 1;
+		if (p->worker)
+			trace_print_process(w, ",", p->pid, p->worker->name);
+		for (unsigned i = 0; i < sizeof name; i++)
+			name[i] = fl__load_relaxed(&p->ring->thread[i]);
+		trace_print_name(w, p->pid, p->context, p->worker ? "main" : name, p->lost, false);
+	}
+	while ((c = trace_next(w, &p)) != NULL)
+		if (c->e.mark != 0)
+			trace_print_event(w, p, c);
+	trace_print(w, "\n]}\n");
+	trace_flush(w);
+}
+
+int fl__trace_write_json(int fd, struct fl__trace_count *count)
+{
+	uint64_t n = 0;
+	size_t slots = 8;
+	struct trace_writer *w;
+	for (unsigned i = 0; i < FL__COUNT(w->parts); i++)
+		n += trace_ring_at(i) ? trace_ring_length(trace_ring_at(i)) : 0;
+	while (slots < 6 * n) /* an event needs three at most */
+		slots *= 2;
+	const size_t size =
+	    sizeof(struct trace_writer) + n * sizeof(struct trace_copy) + slots * sizeof(struct trace_open);
+	w = fl__sys.map(size);
+	if (!w)
+		return -ENOMEM;
+	(void)FL__SYS_RESULT(ftruncate(fd, 0)); /* as late as that: the file stays if memory is short */
+	w->fd = fd;
+	w->now = fl__sys.now();
+	w->table = (void *)(w + 1);
+	w->mask = slots - 1;
+	trace_copy_rings(w, (void *)(w->table + slots), n);
+	trace_print_all(w, count);
+	const int rc = w->rc;
+	fl__symbols_end(&w->symbols);
+	fl__sys.unmap(w, size);
+	return rc;
+}
