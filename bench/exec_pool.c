@@ -54,13 +54,17 @@ static inline uint64_t fairlead_await(fl_executor *e, fl_future **f)
 POOL_BENCH(fairlead, fl_executor, fl_future *, fairlead_open, fl_executor_free, fairlead_make, free, fairlead_submit,
            fairlead_await)
 
+/* While all workers are held. */
 static void fairlead_snapshot(bench_thread *t)
 {
-	const fairlead_state *s = t->state;
+	fairlead_state *s = t->state;
 	fl_executor_stats stats;
 	for (uint64_t i = 0; i < t->total; i++)
-		if (fl_executor_get_stats(s->pool, &stats) || stats.n_types != 1)
+		if (fl_executor_get_stats(s->pool, &stats))
 			bench_fail("fl_executor_get_stats");
+	pool_release();
+	for (unsigned i = 0; i < s->workers; i++)
+		fairlead_check(s, i, POOL_HOLD | i);
 }
 
 POOL_TASKS(process, fl_executor, fl_future *, process_open, fl_executor_free, fairlead_make, free, fairlead_submit,
@@ -252,7 +256,7 @@ static const fork_runtime pthread_bursts = {
 
 static const bench_row rows[] = {
     POOL_ROWS(fairlead),
-    POOL_ROW("stats_snapshot_16", fairlead, fairlead_snapshot),
+    {"exec/stats_snapshot_16", "fairlead", fairlead_memory_setup, fairlead_snapshot, fairlead_teardown},
     POOL_ROWS(pthread),
     FORK_ROW("burst", "pthread", _burst, BENCH_PEER, &pthread_bursts),
     PROCESS_ROW("tasks_chunk1", submit_get),

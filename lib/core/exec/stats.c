@@ -97,6 +97,7 @@ static struct fl__stats_type *stats_type_of(fl_executor *e, const char *name)
 			(void)strncpy(made->name, i == LAST ? stats_others : name, sizeof made->name - 1);
 			if (fl__cas_acq_rel(&e->stats.types[i], &type, made)) /* pairs with the load above */
 				return made;
+			type = fl__load_acquire(&e->stats.types[i]); /* a CAS that fails is relaxed */
 		}
 		if (strncmp(type->name, name, sizeof type->name - 1) == 0)
 			break;

@@ -94,6 +94,8 @@ FL_TEST(stats_of_fast_tasks_stand_for_all)
 	assert_in_range(ran.n, 6400 - FL__STATS_EVERY * 3 / 2, 6400);
 	assert_int_equal(ran.sum, ran.n * 100);
 	assert_int_equal(stats_of(e).ended, 6400);
+	/* a flood of any length leaves a debt of 64 stamps, at 20 us each */
+	assert_in_range(e->stats.calm, 1, stats_clock + 65 * FL_US(20));
 	/* each again, when they are rare */
 	stats_advance(FL_S(1));
 	stats_run(e, FL_US(60), FL__STATS_EVERY);
@@ -132,7 +134,7 @@ FL_TEST(stats_of_a_rare_task)
 	for (int i = 0; i < 10; i++) {
 		fl_future *f;
 		for (int n = 0; n < 1000; n++)
-			FL_OK(pool_nothing_submit(e, NULL));
+			FL_OK(fl_test_run_task(e, &pool_nothing, NULL, NULL));
 		FL_WAIT_FOR(stats_of(e).idle == 1 && fl__load_relaxed(&e->stats.skip) == 0 &&
 		            fl__load_relaxed(&e->plain) == UINT32_MAX);
 		FL_OK(fl_submit(e, &rare, &(int64_t){FL_MS(100)}, &f));
@@ -176,13 +178,14 @@ FL_TEST(stats_of_bursts)
 	for (size_t n = 50; n <= 5000; n *= 10) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
 		struct held held = hold_worker(e);
+		FL_OK(pool_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
 		for (size_t i = 0; i < n; i++)
 			FL_OK(pool_nothing_submit(e, NULL));
-		FL_OK(pool_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
 		stats_advance(FL_S(1));
 		let_go(&held);
 		FL_WAIT_FOR(stats_of(e).ended == n + 2);
 		const fl_executor_stats stats = stats_of(e);
+		assert_int_equal(stats.types[0].queued.n, 1); /* it does not stand for the expired one */
 		const uint64_t queued = stats.types[1].queued.n, ran = stats.types[1].ran.n;
 		assert_in_range(queued, n < 64 ? n : n - 3 * FL__STATS_EVERY, n);
 		assert_in_range(ran, n < 64 ? n : n - 3 * FL__STATS_EVERY, n);
