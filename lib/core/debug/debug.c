@@ -61,20 +61,30 @@ static void debug_after_fork_in_child(void)
 
 FL__AT_FORK(FL__AT_START, NULL, NULL, debug_after_fork_in_child)
 
+static bool debug_dumps(void)
+{
+	return fl__debug_word(&fl__debug) & FL_DEBUG_WAITS;
+}
+
 static void debug_on_signal(int signal)
 {
 	enum { STANDARD_ERROR = 2 };
 	(void)signal;
-	if (fl__debug_word(&fl__debug) & FL_DEBUG_WAITS)
+	FL__KEEPS_ERRNO();
+	if (debug_dumps())
 		fl_debug_dump(STANDARD_ERROR);
 	fl__trace_on_signal();
 }
 
-int fl__debug_catch(int signal, bool on)
+int fl__debug_catch(int signal)
 {
 	const struct sigaction to_be[] = {{.sa_handler = SIG_DFL},
 	                                  {.sa_handler = debug_on_signal, .sa_flags = SA_RESTART}};
 	struct sigaction now;
+	const bool on = (signal == debug_signal && debug_dumps()) ||
+	                (signal == fl__load_relaxed(&fl__trace_signal) && fl__trace_is_on()); /* a single number */
+	if (signal == 0)
+		return 0;
 	if (sigaction(signal, NULL, &now) != 0)
 		return -EINVAL;
 	if ((now.sa_flags & SA_SIGINFO) || (now.sa_handler != SIG_DFL && now.sa_handler != debug_on_signal))
@@ -87,8 +97,7 @@ int fl_debug_enable(unsigned modes)
 	if (modes & ~(unsigned)DEBUG_ALL_MODES)
 		return -EINVAL;
 	(void)fl__debug_switch(modes);
-	if (debug_signal != 0 &&
-	    fl__debug_catch(debug_signal, (modes & FL_DEBUG_WAITS) || fl__trace_is_on()) == -EINVAL)
+	if (fl__debug_catch(debug_signal) == -EINVAL)
 		fl__log(FL_LOG_WARNING, "FL_DEBUG: signal %d cannot be caught", debug_signal);
 	return 0;
 }

@@ -173,11 +173,12 @@ void fl__table_forget(void);
 unsigned fl__debug_switch(unsigned modes);
 
 /*
- * Sets or removes the handler that prints a dump (debug.c). Returns 0, or:
+ * Sets or removes the handler that prints a dump (debug.c) and writes a trace, as the modes and the
+ * recorder want it. 0: none. Returns 0, or:
  *   -EINVAL  no such signal, or it cannot be caught
  *   -EBUSY   the program handles or ignores the signal
  */
-int fl__debug_catch(int signal, bool on);
+int fl__debug_catch(int signal);
 
 /* Clear the lock order, and the sites. Under the table's lock. */
 void fl__order_forget(void);

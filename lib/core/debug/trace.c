@@ -59,6 +59,7 @@ struct trace_settings {
 };
 
 struct fl__trace_rings fl__trace_rings;
+int fl__trace_signal;
 
 static uint32_t trace_writing; /* guards the rest; all threads read trace_now.slow */
 static struct trace_settings trace_now;
@@ -330,6 +331,7 @@ int fl_trace_write(const char *path)
 	if (!trace_try_claim())
 		return -EBUSY;
 	FL__UNCANCELLED();
+	FL__KEEPS_ERRNO();
 	const int rc = trace_write(path);
 	trace_unclaim();
 	return rc;
@@ -615,14 +617,13 @@ static int trace_parse(const char *text, struct trace_settings *s)
 static void trace_end(void)
 {
 	trace_set_words(false);
-	if (trace_now.signal != 0)
-		(void)fl__debug_catch(trace_now.signal, fl__debug_word(&fl__debug) & FL_DEBUG_WAITS);
+	(void)fl__debug_catch(fl__load_relaxed(&fl__trace_signal)); /* a single number */
 }
 
 int fl_trace_enable(const char *settings)
 {
 	struct trace_settings s = {.log2 = TRACE_LOG2, .signal = SIGQUIT, .prefix = "fairlead"};
-	int rc = 0;
+	int rc = 0, before = 0;
 	if (!settings || !*settings) {
 		trace_end();
 		return 0;
@@ -641,12 +642,13 @@ int fl_trace_enable(const char *settings)
 	} else {
 		fl__store_relaxed(&trace_now.slow, s.slow);
 		memcpy(trace_now.prefix, s.prefix, sizeof s.prefix);
-		trace_now.signal = s.signal;
+		before = fl__swap_relaxed(&fl__trace_signal, s.signal); /* a single number */
 	}
 	trace_unclaim();
 	if (rc == 0)
 		trace_set_words(true);
-	if (rc == 0 && s.signal != 0 && fl__debug_catch(s.signal, true) == -EINVAL)
+	(void)fl__debug_catch(before);
+	if (rc == 0 && fl__debug_catch(s.signal) == -EINVAL)
 		fl__log(FL_LOG_WARNING, "FL_TRACE: signal %d cannot be caught", s.signal);
 	return rc;
 }

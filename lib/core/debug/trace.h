@@ -178,6 +178,8 @@ FL__TRACE_FN void fl__trace_run(uint64_t fiber, const char *name);
 /* As fl__trace_signalled(). Not weak: what links debugging links the recorder. */
 void fl__trace_on_signal(void);
 
+extern int fl__trace_signal; /* that writes a file; 0: none */
+
 /* Writes the rings as JSON to the descriptor. 0, -ENOMEM, or the error of a write. */
 struct fl__trace_count {
 	size_t events;

@@ -397,13 +397,15 @@ static struct trace_copy *trace_copy_ring(struct trace_writer *w, struct fl__tra
                                           const struct fl__trace_worker *worker, struct trace_copy *to, uint64_t most)
 {
 	struct trace_part *p = &w->parts[w->n_parts++];
-	const uint64_t head = fl__load_relaxed(&ring->head), n = FL__MIN(trace_ring_length(ring), most);
+	/* each once: the thread goes on */
+	const uint64_t head = fl__load_relaxed(&ring->head), ever = head - fl__load_relaxed(&ring->first);
+	const uint64_t n = FL__MIN(FL__MIN(ever, (uint64_t)fl__trace_rings.mask + 1), most);
 	const uint32_t tid = fl__load_relaxed(&ring->tid);
 	int64_t last = 0;
 	*p = (struct trace_part){.ring = ring, .worker = worker, .first = to, .next = to};
 	p->pid = worker ? worker->pid : (int32_t)getpid();
 	p->context = fl__load_relaxed(&ring->context);
-	p->lost = head - fl__load_relaxed(&ring->first) - n;
+	p->lost = ever - n;
 	w->lost += p->lost;
 	for (uint64_t at = head - n; at != head; at++) {
 		if (!trace_copy_event(w, to, ring, at))

@@ -736,6 +736,7 @@ static int process_pool_add_worker(struct fl__process_pool_worker *w)
 	}
 	FL__QUEUE_ADD(p->workers, p->newest, w);
 	p->alive++;
+	p->started++;
 	return 0;
 }
 
@@ -1436,7 +1437,7 @@ __attribute__((no_sanitize("thread"))) static void process_pool_on_count(const f
 	stats->idle = (unsigned)(alive - running);
 	stats->running = running;
 	stats->pending += posted - running;
-	stats->workers_started = alive + p->ended;
+	stats->workers_started = p->started;
 	stats->workers_ended = p->ended;
 	stats->workers_killed = p->killed;
 }

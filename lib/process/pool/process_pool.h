@@ -53,7 +53,7 @@ struct fl__process_pool {
 	};
 	struct fl__process_pool_worker *workers, *newest; /* oldest first */
 	unsigned submits;
-	size_t alive, ended, killed; /* workers, for statistics */
+	size_t alive, started, ended, killed; /* workers, for statistics */
 	/* The manager. `sleeping`: in epoll, or about to be; `woken`: rung in this sleep. */
 	bool sleeping, woken;
 	bool napping; /* in a sleep in which no worker rings */

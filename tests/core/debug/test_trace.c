@@ -219,6 +219,30 @@ static unsigned trace_me(void)
 	return (unsigned)fl__ctx_get()->id;
 }
 
+static void trace_lacks_memory(void *unused)
+{
+	(void)unused;
+	FL_RC(fl_trace_enable("ring,signal=0"), -ENOMEM);
+}
+
+/* The first case: later the recorder was on before. */
+FL_TEST(trace_that_was_never_on_has_no_data)
+{
+	char said[256];
+	FL_FAULTS();
+	FL_RC(fl__trace_rings.mask, 0);
+	FL_RC(fl_trace_write("/tmp/fairlead-no-trace.json"), -ENODATA);
+	fl__sys.map = fl_test_no_memory;
+	fl_test_stderr(trace_lacks_memory, NULL, said, sizeof said);
+	assert_string_equal(said, "fairlead: warning: trace: a thread is not recorded: out of memory, or of rings\n");
+	FL_RC(fl_trace_write("/tmp/fairlead-no-trace.json"), -ENODATA);
+	fl__sys.map = fl_test_real_sys.map;
+	TRACING("");
+	FL_OK(fl_event_wait_until(&(fl_event)FL_EVENT_INIT, fl_after(1), NULL) == -ETIMEDOUT ? 0 : 1);
+	trace_write();
+	FL_RC(trace_count('B', "event"), 1);
+}
+
 /* Tasks. */
 
 FL_TEST(trace_has_a_task_from_its_submit_to_its_get)
@@ -767,6 +791,34 @@ FL_TEST(trace_writes_a_file_at_a_signal)
 	*strchr(at, ',') = '\0';
 	trace_read(at);
 	FL_RC(trace_count('B', "pool_double"), 1);
+}
+
+static bool trace_catches(int signal)
+{
+	struct sigaction now;
+	FL_OK(sigaction(signal, NULL, &now));
+	return now.sa_handler != SIG_DFL;
+}
+
+FL_TEST(trace_catches_a_signal_only_while_it_is_wanted)
+{
+	TRACING("");
+	FL_OK(fl_debug_enable(FL_DEBUG_LOCKORDER));
+	assert_false(trace_catches(SIGQUIT));
+	trace_record(",signal=3");
+	trace_record(",signal=10");
+	assert_false(trace_catches(SIGQUIT));
+	assert_true(trace_catches(SIGUSR1));
+	FL_OK(fl_debug_enable(FL_DEBUG_WAITS));
+	assert_true(trace_catches(SIGQUIT));
+	FL_OK(fl_trace_enable(NULL));
+	assert_false(trace_catches(SIGUSR1));
+	assert_true(trace_catches(SIGQUIT));
+	trace_record(",signal=3");
+	FL_OK(fl_debug_enable(0));
+	assert_true(trace_catches(SIGQUIT));
+	FL_OK(fl_trace_enable(NULL));
+	assert_false(trace_catches(SIGQUIT));
 }
 
 FL_TEST(trace_writes_a_file_at_a_panic)
