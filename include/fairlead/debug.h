@@ -77,7 +77,7 @@ FL_API void fl_debug_contention(int fd);
  * fl_trace_write() writes. `settings` is as the environment variable FL_TRACE, which is read before
  * main(): "ring", then after commas
  *
- *     slow=100ms   writes a file when a wait, or a task's time in the queue, was longer; at most ten
+ *     slow=100ms   writes a file, at most ten, when a wait, or a time in the queue, was longer
  *     events=8192  of each thread, of 32 bytes; the first call decides
  *     file=PREFIX  of the files' names; default: fairlead, in the working directory
  *     signal=N     that writes a file; default SIGQUIT, unless the program handles or ignores it;
@@ -90,8 +90,8 @@ FL_API void fl_debug_contention(int fd);
 FL_API FL_MUST_CHECK int fl_trace_enable(const char *settings);
 
 /*
- * Writes the events to the file `path`; NULL: to a new file PREFIX-PID-N.json. JSON, as Perfetto and
- * Chrome read it: all threads and fibers of this process, and its worker processes, also dead ones.
+ * Writes the events to the file `path`; NULL: to a new file PREFIX-PID-N.json. JSON for Perfetto
+ * and Chrome: all threads and fibers of this process, and its worker processes, also dead ones.
  * A panic does so, too. After an error the file may have a part. Async-signal-safe. Returns 0, an
  * error of open() or write(), or:
  *   -EBUSY    a file is being written

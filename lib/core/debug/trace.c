@@ -7,8 +7,8 @@
  *   fl__plain_forks      what an executor's `plain` is     the same: FL__PLAIN_NEVER, or, off,
  *                        for the short way of fl_submit()  fl__fork_count
  *   of_threads[i]        a ring; NULL: none                CAS from NULL; never changes again
- *   ring->tid            the thread that records           CAS by a new thread, from that of a thread
- *                                                          that does not exist
+ *   ring->tid            the thread that records           CAS by a new thread, from that of
+ *                                                          a thread that does not exist
  *   ring->first          the first event of that thread    the new thread
  *   ring->head           events ever                       the thread, before it fills the slot
  *   event.mark           0: being filled; else kind, lap   the thread, first and last (release);
@@ -99,7 +99,7 @@ static void trace_copy_name(char *to, const char *from)
 static bool trace_try_claim(void)
 {
 	uint32_t free = 0;
-	return fl__cas_acquire(&trace_writing, &free, 1); /* the settings, and the table of workers */
+	return fl__cas_acquire(&trace_writing, &free, 1); /* settings, workers */
 }
 
 /* Not in a signal handler, which may have interrupted the holder. Waits while a file is written. */
@@ -190,9 +190,9 @@ static struct fl__trace_ring *trace_ring_of_ended(uint32_t tid)
 		return NULL;
 	for (unsigned i = 0; i < FL__TRACE_RINGS; i++) {
 		const uint32_t at = fl__add_relaxed(&next, 1) % FL__TRACE_RINGS;
-		struct fl__trace_ring *ring = fl__load_acquire(&fl__trace_rings.of_threads[at]); /* pairs with put */
+		struct fl__trace_ring *ring = fl__load_acquire(&fl__trace_rings.of_threads[at]); /* of put */
 		uint32_t ended = ring ? fl__load_relaxed(&ring->tid) : 0;
-		/* what the ended thread has written is visible: the system says that it does not exist */
+		/* the system says that the thread has ended, so what it has written is visible */
 		if (!ring || fl__sys.thread_exists(ended) || !fl__cas_relaxed(&ring->tid, &ended, tid))
 			continue;
 		trace_restart(ring);

@@ -14,13 +14,13 @@
  *             fl__trace_event(FL__TRACE_GET, f, NULL, f->type->name, 0);
  *
  *   kind      object, arg; code                  recorded by                   in the file
- *   SUBMIT    task, argument                     the submitter, before the     slice "submit NAME", s
+ *   SUBMIT    task, argument                     the submitter, before the     slice "submit N", s
  *                                                task is published
- *   START     task, ns in the queue              the context that runs it      B "NAME", f
+ *   START     task, ns in the queue              the context that runs it      B "N", f
  *   END       task; -error                       the same, before the end      s, E
- *   POST      task, remote key                   the submitting process        slice "post NAME", f, s
- *   TAKEN     task, remote key; -error           the submitting process        slice "taken NAME", f, s
- *   GET       task                               the context that got it       slice "get NAME", f
+ *   POST      task, remote key                   the submitting process        slice "post N", f, s
+ *   TAKEN     task, remote key; error            the submitting process       slice "taken N", f, s
+ *   GET       task                               the context that got it       slice "get N", f
  *   CANCEL    task                               the context that claims it    slice "cancel", f
  *   WAIT      what for; its kind                 the waiter, before the sleep  B "mutex", ...
  *   WOKEN     its struct fl__wait; -error        the waiter, after it          f, E
@@ -30,7 +30,7 @@
  *   KILL      worker's process number            the parent                    instant "kill"
  *   POLL      loop; 1: begins, 0: ends           the loop's thread             B "poll", E
  *   RUN       the first 16 bytes of the name     the loop's thread, before it  B "NAME", E of the
- *             of fiber `context`; 0: no fiber    switches to that fiber        last; names the fiber
+ *             of fiber `context`; 0: no fiber    switches to that fiber        last; names it
  *
  * task: the address of the future; a worker process and a rank have the remote key in place of it.
  * An arrow is a pair of events, `s` and `f`, in a slice each: SUBMIT or POST to START, POST or
@@ -54,7 +54,7 @@
  *   {"ph":"E","pid":4711,"tid":2,"ts":9.000,"args":{"error":0}},
  *   {"ph":"X","cat":"task","name":"get thumb",...,"dur":0.001,"args":{"task":"0x7f00"}},
  *   {"ph":"f","bp":"e","cat":"task","name":"end","id":2,...},
- *   POST, TAKEN as SUBMIT: "name":"post thumb" or "taken thumb", f of "start" ("end"), then s of it,
+ *   POST, TAKEN as SUBMIT: "name":"post thumb", "taken thumb", f of "start" ("end"), s of it,
  *    "args":{"task":"0x7f00","key":"0x8000126700000003"}; TAKEN has "error":0, too
  *   {"ph":"X","cat":"task","name":"cancel","dur":0.001,...}, f of "start"
  *   {"ph":"B","cat":"wait","name":"queue (to get)",...,"args":{"object":"0x7f10"}},
@@ -68,7 +68,7 @@
  *   {"ph":"B","cat":"fiber","name":"fetch 17",...,"args":{"fiber":9}}, E
  *   ]}
  *
- * Of ranks: "cat":"rank", "id":"0xc000000100020003" (the remote key), as s or f of "start" or "end".
+ * Of ranks: "cat":"rank", "id":"0xc000000100020003" (the key), as s or f of "start" or "end".
  */
 enum fl__trace_kind {
 	FL__TRACE_SUBMIT = 1, /* 0: the event is being filled */
@@ -88,7 +88,7 @@ enum fl__trace_kind {
 	FL__TRACE_RUN,
 };
 
-/* Read by another thread while it changes: all fields with relaxed atomics, `mark` as trace.c says. */
+/* Another thread reads it while it changes: fields by relaxed atomics, `mark` as trace.c says. */
 struct fl__trace_event {
 	int64_t time;
 	uint64_t object, arg;
@@ -134,14 +134,14 @@ static inline uint16_t fl__trace_mark(unsigned kind, uint64_t at)
 
 /* Hidden, in debug_words.c; 1: records. Read as fl__debug. */
 extern __attribute__((visibility("hidden"))) uint32_t fl__trace;
-extern __attribute__((visibility("hidden"))) int32_t fl__trace_rank; /* of this process, over MPI; -1: none */
+extern __attribute__((visibility("hidden"))) int32_t fl__trace_rank; /* -1: none */
 
 static inline bool fl__trace_is_on(void)
 {
 	return fl__unlikely(fl__debug_word(&fl__trace) != 0); /* a late value does no harm */
 }
 
-/* Weak: a program that does not refer to debugging does not link their code; `fl__trace` stays 0. */
+/* Weak: a program without a reference to debugging lacks their code; `fl__trace` stays 0. */
 #define FL__TRACE_FN __attribute__((weak, visibility("hidden")))
 
 /*
@@ -187,14 +187,14 @@ struct fl__trace_count {
 };
 int fl__trace_write_json(int fd, struct fl__trace_count *count);
 
-/* A task that another process (`number`: its pid), or another rank, runs: POST, TAKEN; START, END there. */
+/* Of a task that another process (`number`: its pid), or another rank, runs. */
 #define FL__TRACE_REMOTE(number, seq) (UINT64_C(1) << 63 | (uint64_t)(number) << 32 | (uint32_t)(seq))
 #define FL__TRACE_RANK(number, seq) (UINT64_C(1) << 62 | FL__TRACE_REMOTE(number, seq))
 
 /*
  * The ring of a worker process: `size` = fl__trace_ring_size() bytes of shared memory, in pages of
- * their own, zeroed before the worker gets them; the mapping is not inherited by fork(). The size is
- * constant once the recorder was on.
+ * their own, zeroed before the worker gets them; the mapping is not inherited by fork(). The size
+ * is constant once the recorder was on.
  *
  * The parent: fl__trace_ring_add() after the start, with the worker's number and name;
  * fl__trace_ring_drop() when the worker has ended, or if it never began. From then on the recorder

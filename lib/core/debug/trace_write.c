@@ -340,7 +340,7 @@ static void trace_match(struct trace_writer *w, const struct trace_part *p, stru
 		depth->n += begins ? 1 : UINT32_MAX; /* wraps: -1 */
 	}
 	const uint64_t in = trace_key(c, k->in_arg), out = trace_key(c, k->out_arg);
-	/* what a later task at this address gets is not this one's end; a wait that gave up was not woken */
+	/* a GET at this address is of this task; a wait that gave up was not woken */
 	if (e->mark == FL__TRACE_SUBMIT)
 		trace_open_of(w, TRACE_TO_END, p->pid, e->object)->from = NULL;
 	if (e->mark == FL__TRACE_WOKEN && e->code != 0)
@@ -352,7 +352,7 @@ static void trace_match(struct trace_writer *w, const struct trace_part *p, stru
 	else if (k->out && out)
 		trace_begin_arrow(w, c, k->out, p->pid, out, false);
 	if (e->mark == FL__TRACE_POST)
-		trace_begin_arrow(w, c, TRACE_TO_START, p->pid, e->object, true); /* to its next post */
+		trace_begin_arrow(w, c, TRACE_TO_START, p->pid, e->object, true);
 }
 
 /* The earliest event that is left; NULL: none. */
@@ -425,7 +425,7 @@ static struct trace_copy *trace_copy_ring(struct trace_writer *w, struct fl__tra
 
 static struct fl__trace_ring *trace_ring_at(unsigned i)
 {
-	return i < FL__TRACE_RINGS ? fl__load_acquire(&fl__trace_rings.of_threads[i]) /* pairs with put */
+	return i < FL__TRACE_RINGS ? fl__load_acquire(&fl__trace_rings.of_threads[i]) /* of put */
 	                           : fl__trace_rings.workers[i - FL__TRACE_RINGS].ring;
 }
 
@@ -481,7 +481,7 @@ int fl__trace_write_json(int fd, struct fl__trace_count *count)
 	w = fl__sys.map(size);
 	if (!w)
 		return -ENOMEM;
-	(void)FL__SYS_RESULT(ftruncate(fd, 0)); /* as late as that: the file stays if memory is short */
+	(void)FL__SYS_RESULT(ftruncate(fd, 0)); /* not before there is memory */
 	w->fd = fd;
 	w->now = fl__sys.now();
 	w->table = (void *)(w + 1);
