@@ -137,8 +137,8 @@ enum { FL__DEBUG_BUCKETS = 4096 };
 size_t fl__debug_bucket(uintptr_t key);
 
 /*
- * The fibers that have their threads, by the loop's bucket, which the latest of two loops there has.
- * Under the table's lock.
+ * The fiber that a loop's thread runs, at a place by the loop's address. If two loops have one
+ * place, it is of the one that has switched last. Under the table's lock.
  */
 extern struct fl__debug_run {
 	int64_t since;  /* 0: none */

@@ -187,7 +187,7 @@ static void trace_print_process(struct trace_writer *w, const char *comma, int32
 /* "wait", or "idle": a worker without a task. */
 static void trace_print_wait(struct trace_writer *w, bool own, const struct fl__trace_event *e)
 {
-	const uint8_t kind = e->code <= FL__DEBUG_SHM ? e->code : FL__DEBUG_NOTHING;
+	const uint8_t kind = e->code < FL__DEBUG_KINDS ? e->code : FL__DEBUG_NOTHING;
 	const void *object = (const void *)(uintptr_t)e->object;
 	char text[FL__REPORT_OBJECT], name[2 * FL__REPORT_OBJECT];
 	fl__awaited_write(text, sizeof text, kind, NULL);

@@ -122,8 +122,9 @@
  * backlog.
  *
  * The end of a worker. A worker decides to end in a section under the lock. From then on only
- * `starts` less `leaves` counts it. In a later section it leaves: it stores its thread in `ended`, and its
- * struct in `vacant`. Workers, and the fork stacks that thieves read, last as long as the executor.
+ * `starts` less `leaves` counts it. In a later section it leaves: it stores its thread in `ended`,
+ * and its struct in `vacant`. Workers, and the fork stacks that thieves read, last as long as the
+ * executor.
  *
  * After a blocking section one worker may be too many. The next that ends a task steps back: it
  * sleeps, is woken first when a worker blocks again, and ends after a while.

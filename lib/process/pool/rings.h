@@ -85,7 +85,7 @@ struct fl__completion_ring {
 	_Alignas(4096) unsigned char arena[FL__RINGS_ARENA];
 };
 
-/* Of the memory with a completion ring and, in pages of its own behind it, a ring of the recorder. */
+/* Of the memory with a completion ring and, behind it in pages of its own, a recorder's ring. */
 static inline size_t fl__completions_size(size_t trace_size)
 {
 	const size_t size = sizeof(struct fl__completion_ring);

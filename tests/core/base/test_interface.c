@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What programs have compiled in: the size of each public struct on 64-bit machines, and the value of
- * each enumerator. A change breaks programs that are built already (docs/vendoring.md). `./dev check
- * abi` finds what these lists lack.
+ * What programs have compiled in: the size of each public struct on 64-bit machines, and the value
+ * of each enumerator. A change breaks programs that are built already (docs/vendoring.md).
+ * `./dev check abi` finds what these lists lack.
  */
 #include "fl_test.h"
 

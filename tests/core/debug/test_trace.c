@@ -397,6 +397,22 @@ FL_TEST(trace_has_a_wait_and_the_thread_that_wakes_it)
 	FL_RC(trace_number(trace_first('X', "wake"), "woken"), (int)wait->tid);
 }
 
+FL_TEST(trace_names_each_kind_of_wait)
+{
+	char name[FL__TRACE_NAME];
+	TRACING("");
+	for (unsigned kind = 0; kind < FL__DEBUG_KINDS; kind++) {
+		fl__trace_event(FL__TRACE_WAIT, 0, 0, NULL, kind);
+		fl__trace_event(FL__TRACE_WOKEN, 0, 0, NULL, 0);
+	}
+	trace_write();
+	for (unsigned kind = 0; kind < FL__DEBUG_KINDS; kind++) {
+		fl__awaited_write(name, sizeof name, (uint8_t)kind, NULL);
+		if (!trace_first('B', name))
+			fail_msg("no %s in:\n%s", name, trace_text);
+	}
+}
+
 FL_TEST(trace_has_the_error_of_a_wait)
 {
 	fl_event e = FL_EVENT_INIT;
