@@ -281,6 +281,7 @@ FL_TEST(trace_has_each_way_to_run_a_task)
 	FL_OK(fl_sequential_executor_create(&e, NULL));
 	FL_OK(trace_fails_submit(e, EPIPE, &f));
 	fl_test_future_ends(f, -EPIPE, "");
+	fl_future_free(f);
 	FL_OK(fl_intrusive_task_submit(e, &task, &pool_nothing, NULL, NULL, NULL));
 	FL_OK(fl_intrusive_task_join(&task));
 	FL_OK(fl_map(e, &pool_double, numbers, 4, doubled, NULL));
