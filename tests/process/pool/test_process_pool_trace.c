@@ -225,7 +225,7 @@ FL_TEST(process_pool_trace_of_a_worker_that_cannot_be_started)
 	TRACING();
 	PROCESS_POOL_LEAVES_NOTHING();
 	PROCESS_LOG();
-	__attribute__((cleanup(start_again))) const struct fl__process_pool_sys real = fl__process_pool_sys;
+	__attribute__((cleanup(start_again), unused)) const struct fl__process_pool_sys real = fl__process_pool_sys;
 	fl__process_pool_sys.start = start_nothing;
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	fl_future *f = NULL;
