@@ -30,8 +30,8 @@ enum { INTRUSIVE_BUSY = 1, INTRUSIVE_JOINING = 2 };
 
 struct intrusive_room {
 	union {
-		struct fl__task_block block;
-		/* as much of the block as is used, then the callback: fl__task_block_callback() */
+		fl_future future;
+		/* as much of a block as is used, then the callback: fl__task_block_callback() */
 		unsigned char used[FL__TASK_BLOCK_HEAD + sizeof(struct fl__callback)];
 	} u;
 	fl_task_type type;
@@ -47,7 +47,7 @@ static struct intrusive_room *intrusive_of(fl_intrusive_task *task)
 
 static fl_future *intrusive_future_of(fl_intrusive_task *task)
 {
-	return &intrusive_of(task)->u.block.future;
+	return &intrusive_of(task)->u.future;
 }
 
 void fl__intrusive_release(struct fl__task_block *block)
@@ -70,7 +70,7 @@ static struct fl__task_block *intrusive_make_block(fl_executor *e, fl_intrusive_
                                                    const void *arg, void *result, const fl_submit_config *config)
 {
 	struct intrusive_room *m = intrusive_of(task);
-	struct fl__task_block *block = &m->u.block;
+	struct fl__task_block *block = (void *)&m->u;
 	fl_future *f = &block->future;
 	fl__task_block_adopt(e->blocks, block);
 	f->count = 1;
