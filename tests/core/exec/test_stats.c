@@ -281,9 +281,9 @@ FL_TEST(stats_tell_types_by_their_names)
 	const char *names[] = {"a.c:same", "b.c:same", NULL, "other types", "gone", "late"};
 	const char *shown[] = {"same", "task", "gone", "late", "other types"};
 	FL_EACH (i, names) {
-		char name[20];
+		char name[20] = "";
 		fl_task_type type = stats_last;
-		type.name = names[i] ? strcpy(name, names[i]) : NULL;
+		type.name = names[i] ? strncpy(name, names[i], sizeof name - 1) : NULL;
 		FL_OK(fl_submit(e, &type, &ns, NULL));
 	}
 	const fl_executor_stats stats = stats_of(e);

@@ -28,7 +28,7 @@ static void unmap_text(char **text)
 	FL_OK(munmap(*text, (size_t)1 << 24));
 }
 
-#define TRACE_TEXT(text) __attribute__((cleanup(unmap_text))) char *text = written()
+#define TRACE_TEXT __attribute__((cleanup(unmap_text))) char
 
 /* A file of the recorder, which must be JSON. */
 static char *written(void)
@@ -104,7 +104,7 @@ FL_TEST(process_pool_trace_has_arrows_from_submit_to_get)
 		FL_SCOPED(fl_executor) *e = process_pool_with(1);
 		pid = process_pool_pid(e);
 	}
-	TRACE_TEXT(text); /* of a pool that is gone */
+	TRACE_TEXT *text = written(); /* of a pool that is gone */
 	const char *submit = find_line(text, "\"X\"", "\"submit process_pool_getpid\"", pid_text(getpid()), NULL);
 	const char *post = find_line(text, "\"X\"", "\"post process_pool_getpid\"", pid_text(getpid()), NULL);
 	const char *start = find_line(text, "\"B\"", name, pid_text(pid), NULL);
@@ -136,7 +136,7 @@ FL_TEST(process_pool_trace_of_a_killed_worker)
 	fl_future *f = process_pool_hold(e, gate);
 	FL_OK(kill(gate->pid, SIGKILL));
 	process_pool_fails(f, -EOWNERDEAD, "killed by SIGKILL");
-	TRACE_TEXT(text);
+	TRACE_TEXT *text = written();
 	expect_last_start(text, gate->pid, "\"error\":130");
 	assert_null(find_line(text, "\"cat\":\"process\"", NULL)); /* not by this process */
 	const int first = gate->pid;
@@ -145,7 +145,7 @@ FL_TEST(process_pool_trace_of_a_killed_worker)
 	FL_OK(fl_executor_terminate(e));
 	FL_OK(fl_executor_join(e));
 	fl_future_free(f);
-	TRACE_TEXT(both);
+	TRACE_TEXT *both = written();
 	expect_last_start(both, first, "\"error\":130");
 	expect_last_start(both, gate->pid, "\"error\":125");
 	char process[32];
@@ -198,14 +198,14 @@ FL_TEST(process_pool_trace_of_a_worker_that_scribbles)
 	FL_OK(process_pool_scribbles_over_its_trace_submit(bad, gate, &f));
 	(void)process_pool_await(gate);
 	for (unsigned i = 0; i < fl_test_scaled(100); i++) {
-		TRACE_TEXT(text);
+		TRACE_TEXT *text = written();
 		assert_non_null(find_line(text, "\"B\"", "\"process_pool_getpid\"", pid_text(pid), NULL));
 	}
 	process_pool_open(gate);
 	FL_OK(fl_future_wait(f));
 	FL_OK(fl_future_error(f)); /* its tasks go on */
 	process_pool_works(bad);
-	TRACE_TEXT(text);
+	TRACE_TEXT *text = written();
 	assert_non_null(text);
 }
 
@@ -235,10 +235,10 @@ FL_TEST(process_pool_trace_of_a_worker_that_cannot_be_started)
 
 static void write_in_child(void *e)
 {
-	TRACE_TEXT(text);
+	TRACE_TEXT *text = written();
 	FL_CHECK(text && !find_line(text, "\"process_pool_getpid\"", NULL));
 	fl_executor_free(e);
-	TRACE_TEXT(again);
+	TRACE_TEXT *again = written();
 	FL_CHECK(again);
 }
 
@@ -249,6 +249,6 @@ FL_TEST(process_pool_trace_in_a_forked_child)
 	(void)process_pool_pid(e);
 	FL_IN_CHILD(write_in_child, e);
 	(void)process_pool_pid(e);
-	TRACE_TEXT(text);
+	TRACE_TEXT *text = written();
 	assert_non_null(find_line(text, "\"process_pool_getpid\"", NULL));
 }
