@@ -1016,9 +1016,10 @@ FL_TASK_STATIC(pool_lies_behind, struct lie, fl_bytes)
 	const uint32_t seq = order_under_way(&reply);
 	const struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
 	struct fl__completion_ring *replies = find_memory("rw-s", sizeof *replies);
-	fl_bytes *array = (void *)(replies->arena + orders->entry[seq % FL__RINGS_DEPTH].result);
+	struct fl__bytes_wire *array = (void *)(replies->arena + orders->entry[seq % FL__RINGS_DEPTH].result);
 	(void)result;
-	memset(array, 16, 2 * sizeof *array); /* no place, no size and no pointer */
+	for (int i = 0; i < 2; i++)
+		array[i] = (struct fl__bytes_wire){arg->at, 10, arg->at, 0}; /* no place, and no pointer */
 	reply->error = -EIO;
 	reply->flags = 0;
 	reply->count = (uint32_t)arg->size;
