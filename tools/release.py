@@ -14,13 +14,16 @@ import argparse
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(ROOT, "lib"))
+import amalgamate as amalgamation  # noqa: E402
+
 SUITES = ["bookworm", "trixie"]
 # Name, licence, source, how it is related: SPDX's words.
 PARTS = [
@@ -93,8 +96,7 @@ def digest(path):
 def make(folder):
     """The files of the release in a new folder; returns their digests by name, the tarball first."""
     os.makedirs(folder)
-    with open(os.path.join(ROOT, "meson.build"), encoding="utf-8") as file:
-        version = re.search(r"version: '([0-9.]+)'", file.read())[1]
+    version = amalgamation.version()
     commit, moment = git("rev-parse", "HEAD"), int(git("show", "-s", "--format=%ct", "HEAD"))
     prefix = f"fairlead-{version}"
     tarball = os.path.join(folder, prefix + ".tar.xz")

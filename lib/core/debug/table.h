@@ -138,7 +138,7 @@ size_t fl__debug_bucket(uintptr_t key);
 
 /*
  * The fiber that a loop's thread runs, at a place by the loop's address. If two loops have one
- * place, it is of the one that has switched last. Under the table's lock.
+ * place, the loop that has switched last is there. Under the table's lock.
  */
 extern struct fl__debug_run {
 	int64_t since;  /* 0: none */

@@ -246,8 +246,7 @@ static uint8_t trace_name(struct fl__trace_ring *ring, const char *name)
 {
 	_Static_assert(FL__TRACE_NAMES == 1 << 6, "the upper 6 bits");
 	const uint64_t key = (uintptr_t)name * 0x9e3779b97f4a7c15u | 1;
-	const char *colon = strrchr(name, ':'); /* behind the file of a static task */
-	const char *text = colon ? colon + 1 : name;
+	const char *text = fl__stats_name(name);
 	unsigned at = (unsigned)(key >> (64 - 6));
 	for (unsigned n = 0; n < FL__TRACE_NAMES; n++, at = (at + 1) % FL__TRACE_NAMES) {
 		/* the text, too: the memory of a name may be used again */

@@ -417,7 +417,7 @@ static struct trace_copy *trace_copy_ring(struct trace_writer *w, struct fl__tra
 		for (unsigned k = 0; k < FL__TRACE_NAME; k++)
 			p->names[i][k] = fl__load_relaxed(&ring->names[i][k]);
 	(void)strcpy(p->names[0], "?"); /* the table of names was full */
-	/* another thread has taken over the ring meanwhile: the names may be its own */
+	/* if another thread has taken over the ring during the copy, the names may be of that thread */
 	fl__fence_acquire();
 	p->end = fl__load_relaxed(&ring->tid) == tid ? to : p->first;
 	return p->end;

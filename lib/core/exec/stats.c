@@ -85,9 +85,7 @@ static struct fl__stats_type *stats_type_of(fl_executor *e, const char *name)
 {
 	enum { LAST = FL_STATS_TYPES - 1 };
 	struct fl__stats_type *made = NULL, *type = NULL;
-	name = name ? name : "task";
-	const char *colon = strrchr(name, ':'); /* behind the file of a static task */
-	name = colon ? colon + 1 : name;
+	name = fl__stats_name(name);
 	for (unsigned i = strcmp(name, stats_others) == 0 ? LAST : 0; i < FL_STATS_TYPES; i++) {
 		type = fl__load_acquire(&e->stats.types[i]); /* pairs with the CAS */
 		if (!type) {

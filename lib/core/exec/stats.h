@@ -4,6 +4,7 @@
 #include "../base/atomic.h"
 #include "../future/future.h"
 #include <fairlead/executor.h>
+#include <string.h>
 
 /*
  * How long tasks wait in the queue, and run: measured for some tasks, or for all. A submit has no
@@ -79,7 +80,14 @@ struct fl__stats {
 
 struct fl__run;
 
-/* Weak: a program without fl_executor_get_stats() does not link their code, and measures nothing. */
+/* A task's name as it is shown: without the file of a static task. */
+static inline const char *fl__stats_name(const char *name)
+{
+	const char *colon = name ? strrchr(name, ':') : NULL;
+	return colon ? colon + 1 : name ? name : "task";
+}
+
+/* Weak: a program without fl_executor_get_stats() does not link their code, and does not measure. */
 #define FL__STATS_FN __attribute__((weak, visibility("hidden")))
 
 /* Before the submit of a task publishes it. Only while `skip` is not above 0. */

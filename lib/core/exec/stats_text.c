@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The statistics of all executors as a text for Prometheus. Counts are copied under the lock of the
- * list of executors, in one section, and written after that: an executor may end meanwhile. A label
- * `number` keeps two executors of one name apart.
+ * list of executors, in one section, and written after that, when an executor may have ended. A
+ * label `number` keeps two executors of one name apart.
  */
 #include "../base/sys.h"
 #include "executor.h"
@@ -29,7 +29,7 @@ struct text {
 	struct text_executor *of;
 };
 
-__attribute__((format(printf, 2, 3))) static void text_print(struct text *t, const char *format, ...)
+FL_PRINTF(2, 3) static void text_print(struct text *t, const char *format, ...)
 {
 	char line[TEXT_LINE];
 	va_list args;

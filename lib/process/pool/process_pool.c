@@ -667,7 +667,7 @@ static int process_pool_launch(struct fl__process_pool_worker *w, const char **c
 	w->rings.submissions = submissions;
 	w->rings.completions = completions;
 	if (completions && start.trace_size > 0)
-		w->trace = (void *)((char *)completions + fl__completions_size(start.trace_size) - start.trace_size);
+		w->trace = fl__completions_trace(completions, start.trace_size);
 	if (rc == 0) {
 		fl__rings_init(&w->rings, submissions, completions);
 		for (unsigned i = 0; i < e->n_regions; i++)

@@ -92,6 +92,11 @@ static inline size_t fl__completions_size(size_t trace_size)
 	return trace_size > 0 ? FL__ROUND_UP(size, fl__page_size()) + trace_size : size;
 }
 
+static inline void *fl__completions_trace(struct fl__completion_ring *completions, size_t trace_size)
+{
+	return (char *)completions + fl__completions_size(trace_size) - trace_size;
+}
+
 #define FL__RINGS_MAGIC UINT64_C(0x73676e69722d6c66) /* "fl-rings" */
 
 /* In the parent's private memory. */

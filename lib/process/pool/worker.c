@@ -411,8 +411,7 @@ static int worker_map_rings(struct worker_self *w, size_t trace_size, const char
 		return rc;
 	w->rings.completions = completions;
 	if (trace_size > 0)
-		fl__trace_ring_use((void *)((char *)completions + fl__completions_size(trace_size) - trace_size),
-		                   trace_size);
+		fl__trace_ring_use(fl__completions_trace(completions, trace_size), trace_size);
 	*problem = "its submission ring cannot be mapped";
 	rc = worker_map(fl_process_fd(FL__WORKER_SUBMISSIONS), sizeof(struct fl__submission_ring), false, &submissions);
 	if (rc != 0)

@@ -219,7 +219,7 @@ static unsigned trace_me(void)
 	return (unsigned)fl__ctx_get()->id;
 }
 
-/* Lines of this thread's track: others may wait meanwhile. */
+/* Lines of this thread's track: other threads may wait during the test. */
 static int trace_mine(char phase)
 {
 	int n = 0;

@@ -179,9 +179,9 @@ FL_TASK(process_pool_scribbles_over_its_trace, struct process_pool_gate *, void)
 {
 	uint64_t seed = 7;
 	const size_t size = fl__trace_ring_size();
-	char *memory = find_memory("rw-s", fl__completions_size(size));
+	void *memory = find_memory("rw-s", fl__completions_size(size));
 	do {
-		scribble_over((void *)(memory + fl__completions_size(size) - size), size, &seed);
+		scribble_over(fl__completions_trace(memory, size), size, &seed);
 		if (!fl_shm_event_is_set(&(*arg)->entered))
 			process_pool_enter(*arg);
 	} while (!fl_shm_event_is_set(&(*arg)->open));
