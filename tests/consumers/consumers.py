@@ -383,9 +383,27 @@ class Kit:
         if not needed or not all(re.match(r"libc\.|ld-linux|libgcc_s\.", name) for name in needed):
             raise Failure(f"the program needs {sorted(needed)}")
 
+    def shared(self):
+        """Builds the library as Debian's package has it: shared, and an archive. Returns its build directory."""
+        return self.meson("shared", self.source, "-Ddefault_library=both", "--prefix", self.at("prefix-shared"), "-Dmpi=disabled")
+
+    def consumer_installed_shared(self):
+        """Beside a shared library, only `pkg-config --static` names libck, by ck.pc; each program runs, and needs no libck."""
+        shutil.rmtree(self.at("prefix-shared"), ignore_errors=True)
+        install(self.shared())
+        lib, program = self.at("prefix-shared", "lib"), self.at("installed_shared")
+        env = {**os.environ, "PKG_CONFIG_PATH": os.path.join(lib, "pkgconfig")}
+        for kind, linked, wanted in (((), [f"-Wl,-rpath,{lib}"], {"libfairlead.so.0", "libc.so.6"}), (("--static",), ["-static"], set())):
+            flags = run(["pkg-config", *kind, "--cflags", "--libs", "fairlead"], env=env).split()
+            if ("-lck" in flags) != bool(kind):
+                raise Failure(f"flags {kind}: {flags}")
+            run([self.cc, *C_FLAGS, here("installed", "main.c"), "-o", program, *linked, *flags])
+            self.same(set(re.findall(r"NEEDED +(\S+)", run(["objdump", "-p", program]))), wanted)
+            expect(run([program]), "40 items\n")
+
     def consumer_shared_library_exports_its_interface(self):
         """All that the headers promise, and nothing that does not begin with fl_."""
-        build = self.meson("shared", self.source, "-Ddefault_library=shared")
+        build = self.shared()
         listing = run(["nm", "-D", "--defined-only", "--format=posix", os.path.join(build, "lib", "libfairlead.so")])
         exported = {line.split()[0].partition("@")[0] for line in listing.splitlines()} - {"FAIRLEAD_0.1"}
         promised = {f.name for f in check_api.public_functions() if f.exported and f.header.startswith("include" + os.sep)}
@@ -1078,6 +1096,14 @@ class Kit:
         if os.uname().machine != "x86_64":
             raise Skip("another machine")
         self.opcodes("objdump", os.path.join(self.build, "lib", "libfairlead.a"), "x86_64")
+
+    def consumer_opcodes_of_the_first_x86_64(self):
+        """The assembler takes no instruction that came later but endbr64 and prefetchw, which old CPUs skip; it refuses AVX2."""
+        if os.uname().machine != "x86_64" or not re.search(r"\bg?cc", os.path.basename(self.cc)):
+            raise Skip("only gcc on x86-64, which calls the assembler")
+        for name, more, status in (("baseline", "", 0), ("avx2", " -mavx2", 1)):
+            build = self.configured(name, self.source, "-Dmpi=disabled", "-Dc_args=-Wa,-march=generic64+ibt+prfchw" + more)
+            expect(run(["ninja", "-C", build, "lib/libfairlead.a"], status), "is not supported on" if status else "")
 
     def consumer_opcodes_of_a_submit(self):
         if os.uname().machine != "x86_64" or not re.search(r"\bg?cc", os.path.basename(self.cc)):
