@@ -4,7 +4,7 @@
 
 # In the order in which they begin: the longest first, so that they overlap well.
 check_steps="tidy tsan gcc asan packaging clang $targets musl seccomp docs size format"
-check_steps_named="mpi compilers coverage abi bullseye trixie sid" # only on request: many minutes, and packages of their own
+check_steps_named="mpi compilers coverage abi $lse bullseye trixie sid" # only on request: many minutes, and packages of their own
 check_steps_since="gcc tsan asan packaging clang $targets musl seccomp tidy docs size format" # the longest first, here too
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
@@ -28,6 +28,7 @@ step_title() {
 	abi) echo "the binary interface is that of the release" ;;
 	mpi) echo "Open MPI and MPICH, plain and under ASan" ;;
 	compilers) echo "everything by gcc and by clang" ;;
+	lse) echo "aarch64 with LSE, under qemu-user" ;;
 	bullseye) echo "Debian 11: gcc 10 and clang 11" ;;
 	trixie) echo "Debian 13: ./dev test; the demo; MPI" ;;
 	sid) echo "Debian sid: everything by gcc and by clang" ;;
@@ -43,7 +44,7 @@ packages_of() {
 	clang) echo "$packages_all ccache clang" ;;
 	asan | tsan | seccomp) echo "$packages_test ccache" ;;
 	mpi) echo "$packages_test $packages_mpi ccache" ;;
-	aarch64) echo "$packages_on $packages_aarch64 ccache" ;;
+	aarch64 | lse) echo "$packages_on $packages_aarch64 ccache" ;;
 	armhf) echo "$packages_on $packages_armhf ccache" ;;
 	musl) echo "$packages_on $packages_musl ccache" ;;
 	docs) echo "$packages_docs" ;;
@@ -167,6 +168,12 @@ step_armhf() {
 	on armhf "$check_since" ${check_since:+--since "$check_since"}
 }
 
+# What is built with LSE must not run without.
+step_lse() {
+	on lse "$check_since" ${check_since:+--since "$check_since"}
+	! "$root/tests/cross/emulate" aarch64 "$build/lse/tests/test_mutex"
+}
+
 # Also a static program, which needs no file but itself.
 step_musl() {
 	on musl "$check_since" ${check_since:+--since "$check_since"}
@@ -205,7 +212,7 @@ step_coverage() {
 step_abi() {
 	[ "$(uname -m)" = x86_64 ] || { echo "only on x86-64" && exit 77; }
 	configure "$build/abi" -- --buildtype debug -Ddefault_library=shared -Dmpi=disabled -Ddocs=disabled
-	make "$build/abi" lib/libfairlead.so.0.1.0
+	make "$build/abi"
 	"$root/tests/check_abi.py" --build "$build/abi" --planted
 }
 
