@@ -7,13 +7,14 @@
 - fairlead-VERSION.spdx.json: what it consists of, for those who must know (SPDX 2.3);
 - SHA256SUMS.
 
-The check unpacks the tarball on Debian 12 and 13, where no git is: it must build, pass its tests, and install; the
-packages are built, checked by lintian, installed and tried (packaging/build).
+The check unpacks the tarball on Debian 12 and 13, where no git is: `./dev test` and `./dev demo` must pass, and it must
+install; the packages are built, checked by lintian, and tried on a system that has nothing else (packaging/build).
 """
 import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,16 +26,18 @@ sys.path.insert(0, os.path.join(ROOT, "lib"))
 import amalgamate as amalgamation  # noqa: E402
 
 SUITES = ["bookworm", "trixie"]
-# Name, licence, source, how it is related: SPDX's words.
+# Name, pkg-config's name, licence, source, how it is related: SPDX's words.
 PARTS = [
-    ("ck", "BSD-2-Clause AND Apache-2.0", "https://github.com/concurrencykit/ck", "STATIC_LINK"),
-    ("cmocka", "Apache-2.0", "https://cmocka.org", "TEST_TOOL_OF"),
-    ("benchmark", "Apache-2.0", "https://github.com/google/benchmark", "TEST_TOOL_OF"),
-    ("elfutils", "LGPL-3.0-or-later OR GPL-2.0-or-later", "https://sourceware.org/elfutils", "TEST_TOOL_OF"),
-    ("meson", "Apache-2.0", "https://mesonbuild.com", "BUILD_TOOL_OF"),
-    ("python3", "PSF-2.0", "https://www.python.org", "BUILD_TOOL_OF"),
+    ("ck", "ck", "BSD-2-Clause AND Apache-2.0", "https://github.com/concurrencykit/ck", "STATIC_LINK"),
+    ("openmpi", "ompi-c", "BSD-3-Clause", "https://www.open-mpi.org", "OPTIONAL_DEPENDENCY_OF"),
+    ("cmocka", "cmocka", "Apache-2.0", "https://cmocka.org", "TEST_TOOL_OF"),
+    ("benchmark", "benchmark", "Apache-2.0", "https://github.com/google/benchmark", "TEST_TOOL_OF"),
+    ("elfutils", "libdw", "LGPL-3.0-or-later OR GPL-2.0-or-later", "https://sourceware.org/elfutils", "TEST_TOOL_OF"),
+    ("meson", "", "Apache-2.0", "https://mesonbuild.com", "BUILD_TOOL_OF"),
+    ("python3", "", "PSF-2.0", "https://www.python.org", "BUILD_TOOL_OF"),
 ]
 INSTALLS = """./dev test
+./dev demo
 DESTDIR= meson install -C build/release
 ldconfig
 cc -std=c11 tests/consumers/installed/main.c $(pkg-config --cflags --libs fairlead) -o /tmp/installed
@@ -64,12 +67,21 @@ def amalgamate(prefix, moment, path):
                                  "--mode=u=rwX,go=rX", "--format=ustar", "-C", folder, prefix], check=True, capture_output=True).stdout, path)
 
 
+def unnamed_parts():
+    """What the library, its tests and the laboratory ask pkg-config for, and PARTS lacks."""
+    asked = set()
+    for folder in ("lib", "lib/mpi", "tests", "stress"):
+        with open(os.path.join(ROOT, folder, "meson.build"), encoding="utf-8") as file:
+            asked |= set(re.findall(r"dependency\('([^']+)'", file.read()))
+    return asked - {part[1] for part in PARTS} - {"threads", "fairlead", "fairlead-mpi"}
+
+
 def describe(version, commit, moment, tarball, path):
     def package(name, licence, source, more):
         return {"SPDXID": f"SPDXRef-{name}", "name": name, "licenseConcluded": licence, "licenseDeclared": licence,
                 "downloadLocation": source, "copyrightText": "NOASSERTION", "filesAnalyzed": False, **more}
     related = [{"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-fairlead"}]
-    for name, _, _, how in PARTS:
+    for name, *_, how in PARTS:
         ends = ("SPDXRef-fairlead", f"SPDXRef-{name}")
         if how.endswith("_OF"):
             ends = ends[::-1]
@@ -80,7 +92,7 @@ def describe(version, commit, moment, tarball, path):
         "creationInfo": {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment)), "creators": ["Tool: tools/release.py"]},
         "packages": [package("fairlead", "BSD-2-Clause", "NOASSERTION", {"versionInfo": version, "checksums": [
             {"algorithm": "SHA256", "checksumValue": digest(tarball)}]})] +
-        [package(name, licence, source, {}) for name, licence, source, _ in PARTS],
+        [package(name, licence, source, {}) for name, _, licence, source, _ in PARTS],
         "relationships": related,
     }
     with open(path, "w", encoding="utf-8") as file:
@@ -113,6 +125,8 @@ def main():
     args = parser.parse_args()
     if git("status", "--porcelain"):
         sys.exit("release: the tree has changes that are not committed: git status")
+    if unnamed_parts():
+        sys.exit(f"release: PARTS in tools/release.py lacks {unnamed_parts()}")
     folder = os.path.join(ROOT, "build/dist")
     subprocess.run(["rm", "-rf", folder], check=True)
     made = make(folder)
