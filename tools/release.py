@@ -45,8 +45,12 @@ cc -std=c11 tests/consumers/installed/main.c $(pkg-config --cflags --libs fairle
 packaging/build"""
 
 
+def output(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+
+
 def git(*arguments):
-    return subprocess.run(["git", "-C", ROOT, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+    return "\n".join(output("git", "-C", ROOT, *arguments))
 
 
 def compress(tar, path):
@@ -113,6 +117,9 @@ def make(folder):
     prefix = f"fairlead-{version}"
     tarball = os.path.join(folder, prefix + ".tar.xz")
     archive(prefix, tarball)
+    there = {name[len(prefix) + 1:] for name in output("tar", "-tf", tarball) if not name.endswith("/")}
+    if wrong := there ^ set(output("git", "-C", ROOT, "ls-tree", "-r", "--name-only", "HEAD")):
+        sys.exit(f"release: the commit and the tarball differ by {sorted(wrong)}")
     amalgamate(prefix, moment, os.path.join(folder, prefix + "-amalgamated.tar.xz"))
     describe(version, commit, moment, tarball, os.path.join(folder, prefix + ".spdx.json"))
     names = [prefix + end for end in (".tar.xz", "-amalgamated.tar.xz", ".spdx.json")]
