@@ -7,8 +7,8 @@
 - fairlead-VERSION.spdx.json: what it consists of, for those who must know (SPDX 2.3);
 - SHA256SUMS.
 
-The check unpacks the tarball on Debian 12 and 13, where no git is: `./dev test` and `./dev demo` must pass, and it must
-install; the packages are built, checked by lintian, and tried on a system that has nothing else (packaging/build).
+The check unpacks the tarball on a new Debian 12 and 13, where no git is: the README's lines must install it, `./dev test`
+and `./dev demo` must pass; the packages are built, checked by lintian, and tried on a system that has nothing else (packaging/build).
 """
 import argparse
 import hashlib
@@ -36,12 +36,15 @@ PARTS = [
     ("meson", "", "Apache-2.0", "https://mesonbuild.com", "BUILD_TOOL_OF"),
     ("python3", "", "PSF-2.0", "https://www.python.org", "BUILD_TOOL_OF"),
 ]
-INSTALLS = """./dev test
+# The README's lines for a bare system come first: they are typed where nothing else was installed.
+ON_DEBIAN = r"""mkdir /tmp/readme
+cp /fairlead-*.tar.xz /tmp/readme
+awk '/^```c$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' README.md >/tmp/readme/app.c
+awk '/^```sh$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' README.md >/tmp/readme/install.sh
+(cd /tmp/readme && sh -ex install.sh 2>&1) | tee /tmp/readme/said
+tail -n 1 /tmp/readme/said | grep -q 'ENOENT: cannot open /no/such/file'
+./dev test
 ./dev demo
-DESTDIR= meson install -C build/release
-ldconfig
-cc -std=c11 tests/consumers/installed/main.c $(pkg-config --cflags --libs fairlead) -o /tmp/installed
-/tmp/installed
 packaging/build"""
 
 
@@ -146,9 +149,11 @@ def main():
     tarball = os.path.join(folder, next(iter(made)))
     for suite in [] if args.no_check else SUITES:
         print(f"release: on {suite}; the output is in build/dist-{suite}.log", flush=True)
-        with open(os.path.join(ROOT, f"build/dist-{suite}.log"), "w", encoding="utf-8") as log:
-            found = subprocess.run([os.path.join(ROOT, "tests/cross/debian"), "--tarball", tarball, suite,
-                                    os.path.join(ROOT, f"build/dist-{suite}"), "sh", "-e", "-c", INSTALLS], stdout=log, stderr=log)
+        root = os.path.join(ROOT, f"build/dist-{suite}")
+        subprocess.run(["rm", "-rf", "--one-file-system", root], check=True)
+        with open(root + ".log", "w", encoding="utf-8") as log:
+            found = subprocess.run([os.path.join(ROOT, "tests/cross/debian"), "--tarball", tarball, suite, root, "sh", "-e", "-c", ON_DEBIAN],
+                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if found.returncode != 0:
             sys.exit(f"release: the tarball fails on {suite}")
     if not args.no_check:
