@@ -63,7 +63,8 @@ def compress(tar, path):
 
 
 def archive(prefix, path):
-    compress(subprocess.run(["git", "-C", ROOT, "archive", f"--prefix={prefix}/", "HEAD"], check=True, capture_output=True).stdout, path)
+    compress(subprocess.run(["git", "-C", ROOT, "-c", "tar.umask=0002", "archive", f"--prefix={prefix}/", "HEAD"],
+                            check=True, capture_output=True).stdout, path)
 
 
 def amalgamate(prefix, moment, path):
