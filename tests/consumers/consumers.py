@@ -361,17 +361,19 @@ class Kit:
             raise Failure(said)
 
     def consumer_readme_install(self):
-        """The install lines as they stand, in a copy of this tree, where /usr/local is a copy, too."""
-        tree, lines = self.at("readme"), self.example_of("README.md", "Install", "sh")
-        shutil.rmtree(tree, ignore_errors=True)
-        shutil.copytree(self.source, tree, symlinks=True, ignore=shutil.ignore_patterns("build*", ".git"))
-        shutil.copy2(self.example_of("README.md", "Example"), os.path.join(tree, "app.c"))
+        """The install lines, in a copy of this tree, where /usr/local is a copy, too; without those of packages and of the tarball."""
+        folder, lines = self.at("readme"), read(self.example_of("README.md", "Install", "sh"))
+        name = "fairlead-" + re.search(r" version: '([0-9.]+)'", read(os.path.join(self.source, "meson.build")))[1]
+        expect(lines, f"tar -xf {name}.tar.xz\n")
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.source, os.path.join(folder, name), symlinks=True, ignore=shutil.ignore_patterns("build*", ".git"))
+        shutil.copy2(self.example_of("README.md", "Fairlead"), os.path.join(folder, "app.c"))
         apart = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-e", "-c", OVER_USR_LOCAL + '"$@"', "sh"]
         if not succeeds([*apart, "true"]):
             raise Skip("no namespace in which /usr/local can be changed")
         env = {name: value for name, value in os.environ.items() if name != "PKG_CONFIG_PATH"}
-        run([*apart, "sh", "-e", lines], cwd=tree, env=env)
-        expect(run([os.path.join(tree, "a.out")], 1), "ENOENT: cannot open /no/such/file\n")
+        expect(run([*apart, "sh", "-e", "-c", re.sub(r"^(apt|tar) .*\n", "", lines, flags=re.M)], 1, cwd=folder, env=env),
+               "ENOENT: cannot open /no/such/file\n")
 
     def consumer_pkg_config_leaks_nothing(self):
         """The description asks for no other package and no macro, and a program needs only what its compiler brings along."""
@@ -519,7 +521,7 @@ class Kit:
         folder, library = self.two_files("one-file-core", "--parts", "core")
         compiler = [self.cc, "-std=c11", "-Wall", "-Wextra", "-Werror", "-I", folder]
         run([*compiler, "-c", os.path.join(folder, "fairlead.c"), "-o", library])
-        readme = self.example_of("README.md", "Example")
+        readme = self.example_of("README.md", "Fairlead")
         write(readme, re.sub(r"fl_main.*", "(void)argc, (void)argv;", read(readme)).replace("fl_process_executor", "fl_thread_executor"))
         program = os.path.join(folder, "program.o")
         for source, status, wanted in ((readme, 1, "the task of argument 2 failed: ENOENT: cannot open /no/such/file\n"),
@@ -562,7 +564,7 @@ class Kit:
 
     def consumer_readme_example(self):
         """The example of the first page fails, and says which element did."""
-        expect(run([self.compiled(self.example_of("README.md", "Example"), self.cc, C_FLAGS)], 1),
+        expect(run([self.compiled(self.example_of("README.md", "Fairlead"), self.cc, C_FLAGS)], 1),
                "lines: FL_ETASK: the task of argument 2 failed: ENOENT: cannot open /no/such/file\n")
 
     def consumer_guide_processes(self):
