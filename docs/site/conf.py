@@ -9,6 +9,7 @@ project = "Fairlead"
 copyright = "the authors of Fairlead, BSD-2-Clause"  # noqa: A001
 extensions = ["myst_parser"]
 myst_heading_anchors = 4
+myst_html_meta = {"description": "Fairlead, a C11 library for concurrency on Linux: locks, queues, tasks on threads, in processes, on an event loop"}
 suppress_warnings = ["myst.header"]
 smartquotes = False
 highlight_language = "text"

@@ -361,17 +361,18 @@ class Kit:
             raise Failure(said)
 
     def consumer_readme_install(self):
-        """The install lines as they stand, in a copy of this tree, where /usr/local is a copy, too."""
-        tree, lines = self.at("readme"), self.example_of("README.md", "Install", "sh")
-        shutil.rmtree(tree, ignore_errors=True)
-        shutil.copytree(self.source, tree, symlinks=True, ignore=shutil.ignore_patterns("build*", ".git"))
-        shutil.copy2(self.example_of("README.md", "Example"), os.path.join(tree, "app.c"))
+        """The install lines, in a copy of this tree, where /usr/local is a copy, too; without those of packages and of the tarball."""
+        folder, lines = self.at("readme"), read(self.example_of("README.md", "Install", "sh"))
+        name = "fairlead-" + re.search(r" version: '([0-9.]+)'", read(os.path.join(self.source, "meson.build")))[1]
+        expect(lines, f"tar -xf {name}.tar.xz\n")
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.source, os.path.join(folder, name), symlinks=True, ignore=shutil.ignore_patterns("build*", ".git"))
+        shutil.copy2(self.example_of("README.md", "Fairlead"), os.path.join(folder, "app.c"))
         apart = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-e", "-c", OVER_USR_LOCAL + '"$@"', "sh"]
         if not succeeds([*apart, "true"]):
             raise Skip("no namespace in which /usr/local can be changed")
         env = {name: value for name, value in os.environ.items() if name != "PKG_CONFIG_PATH"}
-        run([*apart, "sh", "-e", lines], cwd=tree, env=env)
-        expect(run([os.path.join(tree, "a.out")], 1), "ENOENT: cannot open /no/such/file\n")
+        expect(run([*apart, "sh", "-e", "-c", re.sub(r"^(apt|tar) .*\n", "", lines, flags=re.M)], cwd=folder, env=env), self.lines())
 
     def consumer_pkg_config_leaks_nothing(self):
         """The description asks for no other package and no macro, and a program needs only what its compiler brings along."""
@@ -537,7 +538,7 @@ class Kit:
         folder, library = self.two_files("one-file-core", "--parts", "core")
         compiler = [self.cc, "-std=c11", "-Wall", "-Wextra", "-Werror", "-I", folder]
         run([*compiler, "-c", os.path.join(folder, "fairlead.c"), "-o", library])
-        readme = self.example_of("README.md", "Example")
+        readme = self.readme_fails()
         write(readme, re.sub(r"fl_main.*", "(void)argc, (void)argv;", read(readme)).replace("fl_process_executor", "fl_thread_executor"))
         program = os.path.join(folder, "program.o")
         for source, status, wanted in ((readme, 1, "the task of argument 2 failed: ENOENT: cannot open /no/such/file\n"),
@@ -578,10 +579,20 @@ class Kit:
         run([compiler, *flags, "-Wshadow", "-I", os.path.join(self.source, "include"), "-fsyntax-only", "-x", language,
              here("scenarios.c")])
 
+    def lines(self):
+        """What the README's example prints."""
+        return " ".join(str(read(path).count("\n")) for path in ("/etc/passwd", "/etc/group", "/etc/profile")) + "\n"
+
+    def readme_fails(self):
+        """The README's example with a file that does not exist."""
+        source = self.example_of("README.md", "Fairlead")
+        return write(source, read(source).replace("/etc/profile", "/no/such/file"))
+
     def consumer_readme_example(self):
-        """The example of the first page fails, and says which element did."""
-        expect(run([self.compiled(self.example_of("README.md", "Example"), self.cc, C_FLAGS)], 1),
-               "lines: FL_ETASK: the task of argument 2 failed: ENOENT: cannot open /no/such/file\n")
+        """The example of the first page counts lines, or says which element failed."""
+        expect_all(self.c(self.example_of("README.md", "Fairlead")), self.lines())
+        expect_all(run([self.compiled(self.readme_fails(), self.cc, C_FLAGS)], 1),
+                   "lines: FL_ETASK: the task of argument 2 failed: ENOENT: cannot open /no/such/file\n")
 
     def consumer_guide_processes(self):
         text = self.c(self.example_of("docs/guide.md", "Processes that run tasks"))
