@@ -394,7 +394,7 @@ FL__COLD static void trace_slow(int64_t now, int64_t ns, const struct fl__awaite
 		trace_say("fairlead: warning: %s (%llu) %s%s for %lld.%03lld s; trace: %s\n", ctx->name,
 		          (unsigned long long)ctx->id,
 		          awaited ? "has waited for " : "starts a task that was in the queue: ",
-		          awaited ? trace_out.object : task, (long long)(ns / FL_S(1)),
+		          awaited ? trace_out.object : fl__stats_name(task), (long long)(ns / FL_S(1)),
 		          (long long)(ns / FL_MS(1) % 1000), trace_out.path);
 		fl__symbols_end(&trace_out.symbols);
 	}
@@ -444,7 +444,7 @@ int fl__trace_call(const fl_task_type *type, const void *arg, void *result, fl_t
 	    .time = now, .object = (uintptr_t)f, .arg = (uint64_t)waited /* -1: unknown */, .context = context};
 	trace_record(&e, trace_type(type), FL__TRACE_START);
 	if (trace_is_slow(waited))
-		trace_slow(now, waited, NULL, trace_type(type));
+		trace_slow(now, waited, NULL, type->name);
 	const int error = fl__task_call(type, arg, result, ctx, values);
 	e = (struct fl__trace_event){
 	    .time = fl__sys.now(), .object = (uintptr_t)f, .context = context, .code = trace_error(error)};

@@ -231,7 +231,8 @@ static int trace_mine(char phase)
 static void trace_lacks_memory(void *unused)
 {
 	(void)unused;
-	FL_RC(fl_trace_enable("ring,signal=0"), -ENOMEM);
+	for (int i = 0; i < 2; i++) /* told once */
+		FL_RC(fl_trace_enable("ring,signal=0"), -ENOMEM);
 }
 
 /* The first case: later the recorder was on before. */
@@ -434,6 +435,107 @@ FL_TEST(trace_has_the_error_of_a_wait)
 	FL_RC(trace_count('f', "wake"), 0);
 }
 
+static int trace_return(void *unused)
+{
+	(void)unused;
+	return 0;
+}
+
+static int trace_start_second(void *unused)
+{
+	fl_fiber *f;
+	(void)unused;
+	FL_OK(fl_fiber_start(&f, trace_return, NULL, &(fl_fiber_config){.name = "second"}));
+	return fl_fiber_join(f, NULL);
+}
+
+/* Its last slice is closed by the switch to no fiber. */
+FL_TEST(trace_has_the_fibers_of_a_thread_and_its_polls)
+{
+	TRACING("");
+	FL_OK(fl_event_wait_until(&(fl_event)FL_EVENT_INIT, 0, NULL) == -ETIMEDOUT ? 0 : 1); /* a ring */
+	FL_OK(fl_loop_run(trace_start_second, NULL));
+	trace_write();
+	TRACE_HAS("B:main", "E:", "B:second", "E:", "B:main", "E:");
+	FL_RC(trace_first('B', "second")->tid, (int)trace_me());
+	FL_RC(trace_count('B', "second"), 1);
+	FL_CHECK(trace_count('B', "poll") > 0);
+	FL_RC(trace_mine('B'), trace_mine('E'));
+}
+
+/* To a waiter that was woken, found the mutex locked, and whose turn is then over. It may be faster. */
+static void trace_hand_over(void)
+{
+	fl_thread t;
+	fl_mutex_lock(&trace_mutex);
+	trace_sleep_in(&t, trace_lock_and_leave, &trace_mutex);
+	fl_mutex_unlock(&trace_mutex);
+	fl_mutex_lock(&trace_mutex);
+	FL_WAIT_FOR(fl__load_relaxed(&trace_sleeps) > 1 || !fl_thread_is_alive(&t));
+	fl__add_relaxed(&fl_test_ahead, FL_S(1));
+	fl_mutex_unlock(&trace_mutex);
+	fl_test_end(&t);
+	trace_write();
+}
+
+FL_TEST(trace_marks_a_mutex_that_is_handed_over)
+{
+	TRACING("");
+	fl_test_clock_ours();
+	do
+		trace_hand_over();
+	while (!trace_first('i', "hand-off"));
+	FL_RC(trace_first('i', "hand-off")->tid, (int)trace_me());
+}
+
+static int trace_wait_for(void *event)
+{
+	while (!fl_event_is_set(event))
+		FL_OK(fl_parallel_invoke(trace_return, NULL, trace_return, NULL));
+	return 0;
+}
+
+static int trace_set(void *event)
+{
+	fl_event_set(event);
+	return 0;
+}
+
+FL_TASK_STATIC(trace_fork, fl_event *, void)
+{
+	return fl_parallel_invoke(trace_wait_for, *arg, trace_set, *arg);
+}
+
+/* The second function runs on the other worker, or the first would never end. */
+FL_TEST(trace_marks_a_call_that_is_stolen)
+{
+	fl_event stolen = FL_EVENT_INIT, *arg = &stolen;
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	TRACING("");
+	struct held held[] = {hold_worker(e), hold_worker(e)}; /* each has a ring */
+	FL_EACH (i, held)
+		let_go(&held[i]);
+	FL_OK(fl_test_run_task(e, &trace_fork, &arg, NULL));
+	trace_write();
+	FL_CHECK(trace_first('i', "steal")->tid != trace_first('B', "trace_fork")->tid);
+}
+
+FL_TEST(trace_has_what_a_lazy_map_takes)
+{
+	enum { N = 3 };
+	fl_imap *it;
+	int numbers[N] = {1, 2, 3}, doubled;
+	size_t index;
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	TRACING("");
+	FL_OK(fl_imap_create(&it, e, &pool_double, numbers, N, NULL));
+	for (int i = 0; i < N; i++)
+		FL_OK(fl_imap_next(it, &index, &doubled));
+	fl_imap_free(it);
+	trace_write();
+	TRACE_HAS("B:pool_double", "s:end", "X:get pool_double", "f:end");
+}
+
 /* "slow" by a clock that the case moves. */
 
 static int trace_slow_wait(void *e)
@@ -491,6 +593,36 @@ static int trace_says_times(const char *what)
 	for (const char *at = trace_said; (at = strstr(at, what)) != NULL; at++)
 		n++;
 	return n;
+}
+
+static int trace_print_full(int fd, const char *text, size_t size)
+{
+	return fd == STDERR_FILENO ? fl_test_real_sys.print(fd, text, size) : -ENOSPC;
+}
+
+/* In a child, which counts its files by itself. */
+static void trace_queue_slowly(void *unused)
+{
+	(void)unused;
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	trace_record(",slow=100ms,signal=3");
+	fl_test_clock_ours();
+	fl__sys.print = trace_print_full;
+	struct held held = hold_worker(e);
+	FL_OK(fl_submit(e, &pool_nothing, NULL, NULL));
+	fl__add_relaxed(&fl_test_ahead, FL_S(7));
+	let_go(&held);
+	FL_OK(fl_executor_join(e));
+	FL_OK(raise(SIGQUIT));
+}
+
+FL_TEST(trace_tells_of_a_slow_queue_and_of_a_full_disk)
+{
+	TRACING("");
+	FL_OK(fl_test_child(trace_queue_slowly, NULL, trace_said, sizeof trace_said));
+	FL_RC(trace_says_times(") starts a task that was in the queue: pool_nothing for 7.000 s; trace: error 28\n"),
+	      1);
+	FL_RC(trace_says_times(" cannot be written: error 28\n"), 1);
 }
 
 /* A file each 100 ms at most. The clock goes on by 150 ms. */
@@ -851,6 +983,8 @@ FL_TEST(trace_catches_a_signal_only_while_it_is_wanted)
 	assert_true(trace_catches(SIGQUIT));
 	FL_OK(fl_trace_enable(NULL));
 	assert_false(trace_catches(SIGQUIT));
+	trace_record(",signal=9");
+	assert_non_null(strstr(fl_test_said, "FL_TRACE: signal 9 cannot be caught"));
 }
 
 FL_TEST(trace_writes_a_file_at_a_panic)
