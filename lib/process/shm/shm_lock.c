@@ -330,8 +330,6 @@ static void shm_lock_list_remove(struct fl__shm_self *me, const struct fl__shm_h
 		if (hold + 1 < latest)
 			shm_lock_list_move_latest(me, hold, latest);
 		fl__store_relaxed(&before->node, hold > me->holds ? shm_lock_node_of(hold[-1].lock) : shm_lock_end(me));
-	} else if (fl__likely(me->list->first == (void *)&me->ends.front && !me->has_back)) {
-		fl__store_relaxed(&me->list->first, (void *)me->list);
 	} else {
 		shm_lock_unlink_ends(me);
 	}
