@@ -215,6 +215,41 @@ static int locals(void *unused)
 	return 0;
 }
 
+/* Calls of the user, in the fiber that completes. */
+
+static fl_fiber *called_in;
+
+static void note_fiber(void *unused)
+{
+	(void)unused;
+	called_in = fl_fiber_current();
+}
+
+static int note_once(void *unused)
+{
+	note_fiber(unused);
+	return -EIO;
+}
+
+static int call_back(void *unused)
+{
+	(void)unused;
+	fl_once once = FL_ONCE_INIT;
+	fl_barrier barrier;
+	FL_RC(fl_once_call(&once, note_once, NULL), -EIO);
+	FL_CHECK(called_in == fl_fiber_current() && !fl_once_is_done(&once));
+	called_in = NULL;
+	FL_OK(fl_barrier_init_with_action(&barrier, 1, note_fiber, NULL));
+	FL_OK(fl_barrier_wait(&barrier));
+	FL_CHECK(called_in == fl_fiber_current());
+	return fl_barrier_destroy(&barrier);
+}
+
+FL_TEST(loop_locks_call_in_the_fiber)
+{
+	fl_test_in_loop(call_back, NULL);
+}
+
 FL_TEST(loop_locks_local_of_each_fiber)
 {
 	int mine = 7;

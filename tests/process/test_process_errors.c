@@ -116,6 +116,11 @@ FL_TEST(process_start_refuses_bad_configs)
 {
 	const int n = 0, fds[] = {0, 9999};
 	const char *const argv[] = {"x", NULL};
+	const fl_task_type huge = {.size = sizeof huge, .name = "huge", .arg_size = (size_t)FL_TASK_SIZE_MAX + 1};
+	const fl_task_type bytes = {
+	    .size = sizeof bytes, .name = "bytes", .arg_size = sizeof(fl_bytes), .drop_arg = FL_BYTES_DROP};
+	char name[300] = "";
+	memset(name, 'x', sizeof name - 1);
 	const struct refused rows[] = {
 	    {{0}, -EINVAL, "for nothing: neither a task nor a program: "},
 	    {{.task = &process_sleeps, .program = "true"}, -EINVAL, "both a task and a program"},
@@ -124,6 +129,8 @@ FL_TEST(process_start_refuses_bad_configs)
 	    {{.task = &process_sleeps, .arg = &n}, -EINVAL, "an argument, but the task takes none"},
 	    {{.task = &process_sleeps, .method = (fl_process_method)9}, -EINVAL, "an unknown method"},
 	    {{.task = &process_adds}, -EINVAL, "for process_adds: no argument, but the task takes 4 bytes: "},
+	    {{.task = &huge}, -EINVAL, "the task's argument, result or name is too large"},
+	    {{.task = &bytes}, -EINVAL, "a task with fl_bytes, and not FL_PROCESS_FORK"},
 	    {{.program = "true", .arg = &n}, -EINVAL, "a program takes `argv`, not `arg`"},
 	    {{.program = "true", .method = FL_PROCESS_FORK}, -EINVAL, "a `method` is for a task"},
 	    {{.program = "true", .method = FL_PROCESS_EXEC}, -EINVAL, "a `method` is for a task"},
@@ -149,6 +156,7 @@ FL_TEST(process_start_refuses_bad_configs)
 	    {{.program = "fairlead-no-such-program"}, -ENOENT, "the program cannot be executed: No such"},
 	    {{.program = ""}, -ENOENT, "cannot start process"},
 	    {{.program = "/nonexistent/x", .argv = argv}, -ENOENT, "cannot start process"},
+	    {{.program = name}, -ENAMETOOLONG, "cannot start process"}, /* in no further directory */
 	    {{.program = "/etc"}, -EACCES, "cannot start process"},
 	    {{.program = "/etc/passwd/x"}, -ENOTDIR, "cannot start process"},
 	};

@@ -12,6 +12,9 @@
 
 enum { HOSTS = 3 };
 
+/* Step coverage: each copy of the library maps its counters, for ever. */
+extern int __llvm_profile_runtime __attribute__((weak));
+
 /* The plugin uses everything, and musl unloads nothing. */
 #ifdef __GLIBC__
 #define UNLOAD_NEEDS() FL_NEEDS(FL_TEST_PROCESS_POOLS)
@@ -156,7 +159,8 @@ FL_TEST(unload_leaves_nothing)
 		assert_int_equal(now.children, children);
 		assert_int_equal(account_live(&account), 0);
 		assert_true(i < WARM || now.fds == first.fds);
-		assert_true(i < WARM || FL_TEST_SANITIZED || now.mappings < first.mappings + SOME);
+		assert_true(i < WARM || FL_TEST_SANITIZED || &__llvm_profile_runtime ||
+		            now.mappings < first.mappings + SOME);
 		FL_OK(sigaction(SIGUSR2, NULL, &dump));
 		assert_true(dump.sa_handler == SIG_DFL);
 		FL_OK(sigaction(SIGSEGV, NULL, &fault));

@@ -164,10 +164,13 @@ FL_TEST(debug_holds_any_number_of_locks)
 FL_TEST(debug_hierarchy_is_quiet)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
-	fl_mutex root = FL_MUTEX_INIT, child[20] = {FL_MUTEX_INIT};
+	fl_mutex root = FL_MUTEX_INIT, child[20] = {FL_MUTEX_INIT}, leaf = FL_MUTEX_INIT, top = FL_MUTEX_INIT;
 	for (int round = 0; round < 2; round++)
 		FL_EACH (i, child)
 			nest(&root, &child[i]);
+	FL_EACH (i, child)
+		nest(&child[i], &leaf);
+	nest(&top, &root); /* many ways lead from here to the leaf */
 	HEARD("\n", 0);
 }
 

@@ -176,17 +176,27 @@ static int wait_once(void *arg)
 	return 0;
 }
 
+/* Another stack of the same waits, which the profile counts with those of the first. */
+static int wait_deeper(void *arg)
+{
+	const int rc = wait_once(arg);
+	FL_STAYS();
+	return rc;
+}
+
 /* A thread waits, the dump says for what, and the wait is ended. */
 static void wait_and_end(struct stage *s, const struct waiting *how)
 {
 	fl_thread t;
+	static unsigned deeper;
 	s->full = false;
 	FL_OK(fl_sem_init(&s->permits, 0));
 	how->prepare(s);
 	const void *object = *how->kind == 'c'   ? (void *)&s->changed
 	                     : *how->kind == 's' ? (void *)&s->permits
 	                                         : s->queue;
-	FL_OK(fl_thread_start(&t, wait_once, &(struct waiter){s, how}, &(fl_thread_config){.name = "waiter"}));
+	FL_OK(fl_thread_start(&t, deeper++ % 2 ? wait_deeper : wait_once, &(struct waiter){s, how},
+	                      &(fl_thread_config){.name = "waiter"}));
 	/* a dump that is made while the waiter goes to sleep may list it twice, and says so */
 	FL_WAIT_FOR(dump_has(" has waited for %s %p%s", how->kind, object, how->use) &&
 	            strstr(printed, "waiters: 1\n"));

@@ -186,6 +186,63 @@ FL_TEST(debug_waits_with_an_end_are_quiet)
 	HEARD("\n", 0);
 }
 
+/* A reader waits for the earlier readers of a lock if a writer waits, too. */
+
+struct shared {
+	fl_rwlock l;
+	fl_mutex m;
+	fl_event reads;
+	fl_cancel_token over;
+};
+
+static int read_and_want(void *arg)
+{
+	struct shared *s = arg;
+	fl_rwlock_read_lock(&s->l);
+	fl_event_set(&s->reads);
+	FL_RC(fl_mutex_lock_until(&s->m, FL_FOREVER, &s->over), -ECANCELED);
+	fl_rwlock_read_unlock(&s->l);
+	return 0;
+}
+
+static int want_to_write(void *arg)
+{
+	struct shared *s = arg;
+	FL_RC(fl_rwlock_write_lock_until(&s->l, FL_FOREVER, &s->over), -ECANCELED);
+	return 0;
+}
+
+static int end_the_wait(void *arg)
+{
+	FL_WAIT_FOR(heard("2 of 2") > 0);
+	fl_cancel_token_request(&((struct shared *)arg)->over);
+	return 0;
+}
+
+FL_TEST(debug_waits_reports_readers_around_a_writer)
+{
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	fl_thread threads[3];
+	fl_thread_function *const functions[] = {read_and_want, want_to_write, end_the_wait};
+	struct shared s = {.over = FL_CANCEL_TOKEN_INIT};
+	fl_mutex_lock(&s.m);
+	FL_EACH (i, threads) {
+		fl_test_go(&threads[i], functions[i], &s);
+		FL_OK(fl_event_wait(&s.reads));
+	}
+	FL_WAIT_FOR(dump_has(" has waited for mutex") && dump_has(" has waited for reader-writer lock"));
+	HEARD("deadlock", 0);
+	/* admitted as long as the writer's turn has not come */
+	while (fl_rwlock_read_lock_until(&s.l, FL_FOREVER, &s.over) == 0)
+		fl_rwlock_read_unlock(&s.l);
+	fl_mutex_unlock(&s.m);
+	FL_EACH (i, threads)
+		fl_test_end(&threads[i]);
+	HEARD("deadlock: each of these waits for the next", 1);
+	HEARD("(to read)", 2);
+	fl_cancel_token_destroy(&s.over);
+}
+
 struct scene {
 	fl_mutex lock;
 	fl_event go;

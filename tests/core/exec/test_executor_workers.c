@@ -321,6 +321,7 @@ static void use_in_child(void *arg)
 	const int resized = fl_executor_resize(forked->e, 2);
 	FL_CHECK(resized == -EOWNERDEAD || resized == -ENOTSUP);
 	fl_executor_close(forked->e);
+	FL_CHECK(!fl_executor_is_broken(forked->e));
 	FL_CHECK(fl_executor_cancel(forked->e) == 0 && fl_executor_cancel_pending(forked->e) == 0);
 	FL_CHECK(fl_executor_workers(forked->e) > 0);
 	fl_executor_free(forked->e);

@@ -5,7 +5,7 @@
 enum { N = 200 };
 
 static int inputs[N];
-static unsigned runs;
+static unsigned runs, made;
 
 FL_TASK(square, int, int)
 {
@@ -17,7 +17,17 @@ FL_TASK(square, int, int)
 static void begin_test(void)
 {
 	SET(&runs, 0);
+	made = 0;
 	fl_test_number(inputs, N);
+}
+
+static int make_input(void *unused, void *arg)
+{
+	(void)unused;
+	if (made == N)
+		return 0;
+	*(int *)arg = inputs[made++];
+	return 1;
 }
 
 /*
@@ -31,7 +41,7 @@ static bool run_with_fault(unsigned step, unsigned count, const fl_imap_config *
 	int given = 0, result, rc, refused = 0;
 	begin_test();
 	seam_fail_allocs(step, count);
-	rc = fl_imap_create(&it, e, &square, inputs, N, config);
+	rc = fl_imap_create(&it, e, &square, config->next ? NULL : inputs, config->next ? 0 : N, config);
 	if (rc != 0) {
 		FL_RC(rc, -ENOMEM);
 		bool struck = seam_heal() < count;
@@ -56,8 +66,9 @@ static bool run_with_fault(unsigned step, unsigned count, const fl_imap_config *
 
 FL_TEST(imap_without_memory)
 {
-	for (int how = 0; how < 4; how++) {
-		const fl_imap_config config = {.unordered = how % 2, .chunk = how / 2 ? 60 : 1, .window = 70};
+	for (int how = 0; how < 8; how++) {
+		const fl_imap_config config = {
+		    .unordered = how & 1, .chunk = how & 2 ? 60 : 1, .window = 70, .next = how & 4 ? make_input : NULL};
 		unsigned step = 0;
 		while (run_with_fault(step, 1, &config))
 			step++;

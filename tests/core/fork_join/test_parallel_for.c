@@ -371,6 +371,10 @@ FL_TEST(parallel_for_stops_its_helper)
 	assert_int_equal(error, -EIO);
 	struct shared late = {.at_caller = await_helper, .at_helper = await_request};
 	FL_RC(run_shared(&late, e, &(fl_parallel_config){.grain = 1, .deadline = fl_after(FL_MS(20))}), -ETIMEDOUT);
+	struct shared resized = {.at_helper = NULL};
+	FL_OK(fl_executor_resize(e, 3));
+	FL_OK(run_shared(&resized, e, &by_one));
+	is_complete(&resized);
 }
 
 FL_TASK_STATIC(await_event, fl_event *, void)

@@ -432,6 +432,7 @@ static void receives_nothing(void *arg)
  */
 FL_TEST(pipe_kept_message_is_not_for_the_child)
 {
+	FL_TEST_FDS_STAY();
 	FL_FD_FAULTS();
 	fl__net_sys.recvmsg = stealing_receive;
 	FL_TEST_PIPE(e);
@@ -447,6 +448,8 @@ FL_TEST(pipe_kept_message_is_not_for_the_child)
 	FL_OK(fl_pipe_recv_fds(e.b, got, sizeof got, &size, &fd, &n));
 	assert_memory_equal(got, "kept", 4);
 	fl__fds_close(&fd, 1);
+	FL_OK(fl_pipe_send_fds(e.a, "freed", 5, (const int[]){0}, 1));
+	FL_RC(fl_pipe_recv(e.b, got, 2, &size), -EMSGSIZE);
 }
 
 static void receives_in_spite_of_the_lock(void *arg)

@@ -11,6 +11,7 @@ enum harm {
 	DIVIDES,
 	ABORTS,
 	TRAPPED,
+	NAMELESS,
 	EXITS_3,
 	EXITS_0,
 	EXITS_AT_ONCE,
@@ -30,6 +31,7 @@ static const char *const told[HARMS] = {
     [DIVIDES] = "killed by SIGFPE",
     [ABORTS] = "killed by SIGABRT",
     [TRAPPED] = "killed by SIGTRAP",
+    [NAMELESS] = "killed by signal ",
     [EXITS_3] = "exited with status 3",
     [EXITS_0] = "exited with status 0",
     [EXITS_AT_ONCE] = "exited with status 7",
@@ -49,8 +51,9 @@ static void die_by(int signal_number)
 
 static void do_harm(int harm)
 {
-	static const int signals[HARMS] = {[KILLED] = SIGKILL, [SEGFAULT] = SIGSEGV, [BUS] = SIGBUS,
-	                                   [ILLEGAL] = SIGILL, [DIVIDES] = SIGFPE,   [TRAPPED] = SIGTRAP};
+	static const int signals[HARMS] = {
+	    [KILLED] = SIGKILL, [SEGFAULT] = SIGSEGV, [BUS] = SIGBUS,        [ILLEGAL] = SIGILL,
+	    [DIVIDES] = SIGFPE, [TRAPPED] = SIGTRAP,  [NAMELESS] = SIGSTKFLT};
 	char name[] = "false", *const argv[] = {name, NULL};
 	switch (harm) {
 	case ABORTS:
