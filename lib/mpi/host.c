@@ -317,6 +317,8 @@ static void host_take_chunk(struct host_job *job, int error)
 		host_set_times(job, block->began, block->ran);
 	if (block->asked == FL__STOP_EXPIRED)
 		job->head.flags |= FL__MPI_LATE;
+	if (error == -EOWNERDEAD && block->attempts > 0)
+		job->head.flags |= FL__MPI_DIED;
 }
 
 static void host_reply_skipped(struct host_job *job)
@@ -529,6 +531,7 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 	job->type = type;
 	job->plain = p->open.processes ? *type : host_job_type;
 	job->plain.name = type->name;
+	job->plain.max_attempts = 0; /* rank 0 counts the attempts */
 	fl__bytes_lend(&job->plain);
 	job->work.each = fl__bytes_declares(type->drop_result) ? type->result_size : 0;
 	unsigned char *const data = fl__align(job->data, FL_TASK_ALIGN_MAX);
