@@ -5,8 +5,9 @@
  *
  * The test of the one posted receive costs less than a probe, which takes locks of MPI. Each call
  * of MPI costs as much as a short task. So messages to one rank are appended to a buffer, which a
- * flush sends as one message of MPI. A buffer of ENGINE_BUFFER bytes is sent eagerly: it is free
- * when MPI_Isend() returns. Others wait in `requests`.
+ * flush sends as one message of MPI. Open MPI is done with ENGINE_SENT_AT_ONCE bytes when
+ * MPI_Isend() returns. Other buffers wait in `requests`: a test of these costs as much as a
+ * message, so a round tests them only if no message has come, or if there are ENGINE_SENDS_MANY.
  *
  *   state          guarded by
  *   engine         fl__mpi_lock
@@ -44,7 +45,11 @@ struct fl__mpi_world fl__mpi_world = {.refusal = "fl_main() was not called as th
 
 fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
 
+/* Open MPI's: whether a test that finds nothing yields. Returns what was set before. */
+extern bool opal_progress_set_yield_when_idle(bool yields) __attribute__((weak));
+
 enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
+enum { ENGINE_SENT_AT_ONCE = 256, ENGINE_SENDS_MANY = 32 };
 
 struct engine_buffer {
 	struct fl__mpi_work sent;
@@ -88,6 +93,7 @@ static struct {
 	int n_free;
 	uint64_t received; /* a worker rank: messages of MPI */
 	bool dozes;        /* SLEEPS was sent after the last message */
+	bool yields;       /* Open MPI's tests, before the start and at the end */
 } engine;
 
 static struct {
@@ -244,6 +250,9 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 	                 engine.control);
 	engine_connect();
 	engine_post_receive();
+	/* With more ranks than CPUs, each test in vain would yield under the engine lock. */
+	if (opal_progress_set_yield_when_idle)
+		engine.yields = opal_progress_set_yield_when_idle(false);
 }
 
 /* Rank 0 is `low`. Collective. */
@@ -321,6 +330,8 @@ static void engine_free(void)
 
 void fl__mpi_finish(void)
 {
+	if (engine.open && opal_progress_set_yield_when_idle)
+		(void)opal_progress_set_yield_when_idle(engine.yields);
 	if (engine.open)
 		engine_close();
 	(void)MPI_Finalize();
@@ -409,7 +420,8 @@ static void engine_flush_peer(int to)
 	int sent = 0;
 	peer->out = NULL;
 	(void)MPI_Isend(b->bytes, (int)b->used, MPI_BYTE, to, 0, engine.control, request);
-	(void)MPI_Test(request, &sent, &status);
+	if (b->used <= ENGINE_SENT_AT_ONCE)
+		(void)MPI_Test(request, &sent, &status);
 	if (sent) {
 		engine.n--; /* the last */
 		engine_buffer_free(b);
@@ -681,7 +693,8 @@ bool fl__mpi_progress(fl__mpi_handler *handle)
 	bool some = false;
 	for (int i = 0; i < ENGINE_RECEIVES_AT_ONCE && engine_receive(handle); i++)
 		some = true;
-	some |= engine_test();
+	if (!some || engine.n >= ENGINE_SENDS_MANY)
+		some |= engine_test();
 	return engine_take_handed_over() || some;
 }
 
