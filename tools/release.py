@@ -36,13 +36,14 @@ PARTS = [
     ("meson", "", "Apache-2.0", "https://mesonbuild.com", "BUILD_TOOL_OF"),
     ("python3", "", "PSF-2.0", "https://www.python.org", "BUILD_TOOL_OF"),
 ]
-# The README's lines for a bare system come first: they are typed where nothing else was installed.
+# The README's lines for a bare system come first, where nothing was installed: they print what it says.
 ON_DEBIAN = r"""mkdir /tmp/readme
 cp /fairlead-*.tar.xz /tmp/readme
 awk '/^```c$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' README.md >/tmp/readme/app.c
 awk '/^```sh$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' README.md >/tmp/readme/install.sh
-(cd /tmp/readme && sh -ex install.sh 2>&1) | tee /tmp/readme/said
-tail -n 1 /tmp/readme/said | grep -q 'ENOENT: cannot open /no/such/file'
+(cd /tmp/readme && sh -ex install.sh) >/tmp/readme/said || { cat /tmp/readme/said; exit 1; }
+cat /tmp/readme/said
+grep -qF "prints \`$(tail -n 1 /tmp/readme/said)\`" README.md
 ./dev test
 ./dev demo
 packaging/build"""

@@ -5,8 +5,9 @@
  *
  * The test of the one posted receive costs less than a probe, which takes locks of MPI. Each call
  * of MPI costs as much as a short task. So messages to one rank are appended to a buffer, which a
- * flush sends as one message of MPI. A buffer of ENGINE_BUFFER bytes is sent eagerly: it is free
- * when MPI_Isend() returns. Others wait in `requests`.
+ * flush sends as one message of MPI. Open MPI is done with ENGINE_SENT_AT_ONCE bytes when
+ * MPI_Isend() returns. Other buffers wait in `requests`: a test of these costs as much as a
+ * message, so a round tests them only if no message has come, or if there are ENGINE_SENDS_MANY.
  *
  *   state          guarded by
  *   engine         fl__mpi_lock
@@ -23,8 +24,9 @@
  *   dead    no message of the rank is handled; each transfer    none
  *           with it ends by an error of MPI
  *
- * MPI tells of a death by its error handler, which hands over engine_learn(). So a leader has
- * received what had arrived before.
+ * MPI tells of a death by its error handler. The leader learns of deaths after it has received what
+ * had arrived before. The receive of Open MPI 5 hangs if it takes the first part of a message whose
+ * sender then dies: so worker ranks send none but eager messages there (`ended_inline`).
  */
 #include "engine.h"
 #include "core/base/atomic.h"
@@ -42,6 +44,7 @@
 #include <fairlead/time.h>
 #include <mpi.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,7 +60,11 @@ struct fl__mpi_world fl__mpi_world = {.refusal = "fl_main() was not called as th
 
 fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
 
+/* Open MPI's: whether a test that finds nothing yields. Returns what was set before. */
+extern bool opal_progress_set_yield_when_idle(bool yields) __attribute__((weak));
+
 enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
+enum { ENGINE_SENT_AT_ONCE = 256, ENGINE_SENDS_MANY = 32 };
 
 struct engine_buffer {
 	struct fl__mpi_work sent;
@@ -99,10 +106,12 @@ static struct {
 	size_t n_offers;
 	struct engine_buffer *free;
 	int n_free;
-	uint64_t received; /* a worker rank: messages of MPI */
-	bool dozes;        /* SLEEPS was sent after the last message */
-	bool learns;       /* engine_learn() is handed over */
-	int source;        /* of `receive` */
+	uint64_t received;     /* a worker rank: messages of MPI */
+	bool dozes;            /* SLEEPS was sent after the last message */
+	bool yields;           /* Open MPI's tests, before the start and at the end */
+	bool learns;           /* engine_learn() is due */
+	int source;            /* of `receive` */
+	uint64_t ended_inline; /* the most bytes of data in an ENDED */
 } engine;
 
 static struct {
@@ -170,6 +179,14 @@ static void engine_acknowledge(void)
 }
 #endif
 
+/* With fault tolerance a worker rank dies alone. A status of it would become mpirun's. */
+static _Noreturn void engine_quit(void)
+{
+	if (fl__mpi_world.survives && fl__mpi_world.rank > 0)
+		(void)kill(getpid(), SIGKILL);
+	_exit(1);
+}
+
 void fl__mpi_abort(const char *format, ...)
 {
 	char text[512];
@@ -182,13 +199,12 @@ void fl__mpi_abort(const char *format, ...)
 	int started = 0, ended = 0;
 	(void)MPI_Initialized(&started);
 	(void)MPI_Finalized(&ended);
-	/* With fault tolerance mpirun of Open MPI 5 does not end after an abort, but with its ranks. */
-	if (started && !ended && !engine_mpi_survives()) {
+	if (started && !ended && !fl__mpi_world.survives) {
 		/* MPICH's launcher drops what it has not read when the abort arrives. */
 		(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS);
 		(void)MPI_Abort(engine.open ? engine.control : MPI_COMM_WORLD, 1);
 	}
-	_exit(1);
+	engine_quit();
 }
 
 /* On one line. */
@@ -237,24 +253,18 @@ static void engine_end_failed(void)
 	}
 }
 
-/* Rank 0. */
-static void engine_learn(void *arg)
+static void engine_learn(void)
 {
-	(void)arg;
 	engine.learns = false;
+	if (!fl__mpi_world.survives || fl__mpi_world.rank > 0)
+		return;
+	for (int rank; (rank = fl__mpi_bell_take()) >= 0;)
+		engine.peers[rank].lost = true;
 	engine_acknowledge();
 	FL__EACH_RANK (rank)
 		if (engine.peers[rank].lost && !engine.peers[rank].dead)
 			engine_reap_rank(rank);
 	engine_end_failed();
-}
-
-static void engine_learn_later(void)
-{
-	static struct fl__mpi_work learn = {.done = engine_learn};
-	if (!engine.learns)
-		fl__mpi_hand_over(&learn);
-	engine.learns = true;
 }
 
 /* MPI declares handlers as variadic functions. */
@@ -264,8 +274,8 @@ static void engine_failed(MPI_Comm *comm, int *code, ...)
 	(void)comm;
 	if (fl__mpi_world.survives && engine_is_death(*code)) {
 		if (fl__mpi_world.rank > 0)
-			_exit(1); /* rank 0 has died */
-		engine_learn_later();
+			engine_quit(); /* rank 0 has died */
+		engine.learns = true;
 		return;
 	}
 	engine_explain(*code, why, sizeof why);
@@ -368,8 +378,12 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 	(void)MPI_Gather(hello, (int)sizeof *hello, MPI_BYTE, fl__mpi_world.peers, (int)sizeof *hello, MPI_BYTE, 0,
 	                 engine.control);
 	engine_connect();
+	engine.ended_inline = FL__MPI_INLINE;
 	engine.source = fl__mpi_world.rank > 0 ? 0 : MPI_ANY_SOURCE;
 	engine_post_receive();
+	/* With more ranks than CPUs, each test in vain would yield under the engine lock. */
+	if (opal_progress_set_yield_when_idle)
+		engine.yields = opal_progress_set_yield_when_idle(false);
 }
 
 /* Rank 0 is `low`. Collective. */
@@ -398,6 +412,8 @@ void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello)
 	else if (fl__mpi_world.size > 1)
 		engine_open(MPI_COMM_WORLD, hello);
 	fl__mpi_world.survives = parent == MPI_COMM_NULL && engine.open && engine_mpi_survives();
+	if (fl__mpi_world.survives)
+		engine.ended_inline = ENGINE_BUFFER - sizeof(struct fl__mpi_head) - FL_MESSAGE_MAX;
 }
 
 bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello *hello, char *why, size_t size)
@@ -455,8 +471,7 @@ static void engine_leave(void)
 	const int64_t until = fl_after(FL__MPI_PATIENCE);
 	while (fl__mpi_bell_any() && fl_now() < until) {
 		(void)fl__mpi_progress(NULL);
-		if (fl__mpi_bell_take() < 0)
-			fl__sys.nap();
+		fl__sys.nap();
 	}
 }
 
@@ -464,7 +479,10 @@ void fl__mpi_finish(void)
 {
 	if (fl__mpi_world.survives) {
 		engine_leave();
+		(void)MPI_Type_free(&engine.unit);
 	} else {
+		if (engine.open && opal_progress_set_yield_when_idle)
+			(void)opal_progress_set_yield_when_idle(engine.yields);
 		if (engine.open)
 			engine_close();
 		(void)MPI_Finalize();
@@ -554,7 +572,8 @@ static void engine_flush_peer(int to)
 	int sent = 0;
 	peer->out = NULL;
 	(void)MPI_Isend(b->bytes, (int)b->used, MPI_BYTE, to, 0, engine.control, request);
-	(void)MPI_Test(request, &sent, &status);
+	if (b->used <= ENGINE_SENT_AT_ONCE)
+		(void)MPI_Test(request, &sent, &status);
 	if (sent) {
 		engine.n--; /* the last */
 		engine_buffer_free(b);
@@ -658,7 +677,8 @@ static void engine_on_fetch(int from, int error)
 /* The bytes of data that follow the head at once. */
 static size_t engine_inlined(const struct fl__mpi_head *head)
 {
-	return head->size > FL__MPI_INLINE ? 0 : (size_t)head->size;
+	const uint64_t most = head->kind == FL__MPI_ENDED ? engine.ended_inline : FL__MPI_INLINE;
+	return head->size > most ? 0 : (size_t)head->size;
 }
 
 int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data, struct fl__mpi_work *w)
@@ -739,7 +759,7 @@ static bool engine_test(void)
 	bool some = false;
 	for (int at = 0, ended = 0; engine.n > 0; some = true) {
 		if (MPI_Testany((int)engine.n, engine.requests, &at, &ended, &status) != MPI_SUCCESS) {
-			engine_learn(NULL);
+			engine_learn();
 			break;
 		}
 		if (!ended || at == MPI_UNDEFINED)
@@ -806,16 +826,26 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 	}
 }
 
+/*
+ * MPI_Test() has failed, or found nothing. A whole message may have the error of a death, which came
+ * before the message: then Open MPI 5 keeps the request.
+ */
+static bool engine_has_received(bool there)
+{
+	if (engine.receive == MPI_REQUEST_NULL)
+		engine_post_receive(); /* it was half of a message */
+	else if (there)
+		(void)MPI_Request_free(&engine.receive);
+	return there && engine.receive == MPI_REQUEST_NULL;
+}
+
 static bool engine_receive(fl__mpi_handler *handle)
 {
 	MPI_Status status;
 	int there = 0, size = 0;
 	const int rc = MPI_Test(&engine.receive, &there, &status);
-	if ((rc | !there) != 0) {
-		if (engine.receive == MPI_REQUEST_NULL)
-			engine_post_receive(); /* a dead rank has sent half of a message */
+	if ((rc | !there) != 0 && !engine_has_received(there))
 		return false;
-	}
 	(void)MPI_Get_count(&status, MPI_BYTE, &size);
 	if (size <= 0)
 		fl__mpi_abort("rank %d got an empty message from rank %d, which is none of ours", fl__mpi_world.rank,
@@ -833,7 +863,10 @@ bool fl__mpi_progress(fl__mpi_handler *handle)
 	bool some = false;
 	for (int i = 0; i < ENGINE_RECEIVES_AT_ONCE && engine_receive(handle); i++)
 		some = true;
-	some |= engine_test();
+	if (!some || engine.n >= ENGINE_SENDS_MANY)
+		some |= engine_test();
+	if (engine.learns || fl__mpi_world.leaving)
+		engine_learn();
 	return engine_take_handed_over() || some;
 }
 
@@ -876,16 +909,15 @@ void fl__mpi_hand_over(struct fl__mpi_work *w)
 static void engine_take_bells(void)
 {
 	FL_LOCKED(&fl__mpi_lock);
+	if (fl__mpi_world.survives && fl__mpi_world.rank == 0) {
+		engine.learns = true;
+		return;
+	}
 	const int dead = fl__mpi_bell_take();
 	if (dead < 0 || fl__mpi_world.leaving)
 		return;
 	if (fl__mpi_world.rank > 0)
-		_exit(1); /* rank 0 has died, and the launcher says so */
-	if (fl__mpi_world.survives) {
-		engine.peers[dead].lost = true;
-		engine_learn_later();
-		return;
-	}
+		engine_quit(); /* rank 0 has died, and the launcher says so */
 	fl__mpi_abort("rank %d (%s, process %d) has died: the job ends", dead, fl__mpi_world.peers[dead].host,
 	              fl__mpi_world.peers[dead].pid);
 }
@@ -894,11 +926,8 @@ void fl__mpi_look_for_deaths(void)
 {
 	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
 	FL_LOCKED(&fl__mpi_lock);
-	if (!fl__mpi_world.survives || fl__mpi_world.leaving)
-		return;
-	for (int dead; (dead = fl__mpi_bell_take()) >= 0;)
-		engine.peers[dead].lost = true;
-	engine_learn(NULL);
+	if (!fl__mpi_world.leaving)
+		engine_learn();
 }
 
 /* True: a doorbell has rung. `naps`: neither a lazy wake nor a doorbell ends the sleep. */

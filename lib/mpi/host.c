@@ -727,6 +727,15 @@ static void host_pause(struct fl__mpi_pace *pace, bool some)
 
 static bool host_round(void);
 
+/* After a round: what still waits goes inline. */
+static bool host_has_waiting(void)
+{
+	FL__EACH (const struct host_pool, p, host.pools)
+		if (p->waiting)
+			return true;
+	return false;
+}
+
 /*
  * Up to HOST_TOGETHER replies leave together: a reply waits at most for the time `held`, and for
  * the job that runs. If that job is long, the main thread flushes.
@@ -800,8 +809,8 @@ static int host_run(void *arg)
 	fl_mutex_lock(&fl__mpi_lock);
 	host.leader = FL__MPI_SECOND;
 	while (!host.over) {
-		bool some = false;
-		for (unsigned polls = 0; polls < HOST_POLLS && !some && !host.over; polls++)
+		bool some = host_round();
+		for (unsigned polls = 1; polls < HOST_POLLS && !some && !host.over && !host_has_waiting(); polls++)
 			some = host_round();
 		some |= host_run_waiting();
 		if (host.over)

@@ -265,6 +265,23 @@ static void mpi_share_close(struct mpi_share *share)
 	share->pool->touched = true;
 }
 
+/* Gives the workers of a dead rank to a rank that has none. False: there is no such rank. */
+static bool mpi_share_hand_on(const struct mpi_share *share)
+{
+	struct mpi_pool *p = share->pool;
+	FL__EACH_RANK (rank) {
+		struct mpi_share *other = &p->shares[rank];
+		if (other->workers > 0 || other->slots || fl__mpi_is_dead(rank))
+			continue;
+		other->workers = share->workers;
+		other->n_slots = share->n_slots;
+		if (p->told)
+			fl__mpi_sender_tell(p->sender, p->id, rank);
+		return true;
+	}
+	return false;
+}
+
 /* The rank is dead. Ends its tasks, or queues them again. */
 FL__COLD static void mpi_share_reap(struct mpi_share *share)
 {
@@ -273,10 +290,12 @@ FL__COLD static void mpi_share_reap(struct mpi_share *share)
 	if (share->n_slots == 0)
 		return;
 	const uint32_t n_slots = share->n_slots;
-	p->room -= n_slots;
-	if (p->room > 0)
-		fl__store_relaxed(&p->base.workers, p->base.workers - share->workers); /* a single number */
-	else
+	if (!mpi_share_hand_on(share)) {
+		p->room -= n_slots;
+		/* a single number */
+		fl__store_relaxed(&p->base.workers, p->base.workers - (p->room > 0 ? share->workers : 0));
+	}
+	if (p->room == 0)
 		mpi_pool_break(p, -EOWNERDEAD, "all worker ranks have died, the last was rank %d (%s, process %d)",
 		               share->rank, about->host, about->pid);
 	share->workers = share->n_slots = 0;

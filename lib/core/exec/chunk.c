@@ -11,7 +11,6 @@
  * reference reads the type: the only read after the end, ordered by the reference count. So
  * fl__chunk_detach_type() gives an ended future a lasting type before the copy is freed.
  */
-#include "../sync/context_var.h"
 #include "map.h"
 #include <errno.h>
 
@@ -27,23 +26,6 @@ enum {
 
 /* The type of every chunk after its end. */
 static const fl_task_type chunk_detached_type = {.size = sizeof(fl_task_type), .name = "fl__chunk"};
-
-int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *args, void *results, uint32_t count,
-                     uint32_t *done, bool *between)
-{
-	while (*done < count) {
-		*between = *done > 0 && fl_task_is_cancelled(ctx);
-		if (*between)
-			return -ECANCELED;
-		const int error = fl__task_call(type, fl__element(args, *done, type->arg_size),
-		                                fl__element(results, *done, type->result_size), ctx, fl__values_copy());
-		if (error != 0)
-			return error;
-		fl__task_forget_failure(ctx); /* the next element has its own */
-		++*done;
-	}
-	return 0;
-}
 
 static int chunk_run(fl_task_ctx *ctx, const void *arg, void *result)
 {

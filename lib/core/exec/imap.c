@@ -468,7 +468,16 @@ int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 
 int fl_imap_next_until(fl_imap *it, size_t *index, void *result, int64_t deadline, fl_cancel_token *cancel)
 {
-	int rc = it->current ? 0 : fl__imap_take(it, deadline, cancel);
+	struct fl__imap_batch *b = it->current;
+	if (fl__likely(b && b->given + 1 < b->good)) { /* the next call has one, too */
+		const size_t i = b->given++, size = it->type->result_size;
+		if (index)
+			*index = b->index + i;
+		if (size > 0)
+			fl__copy(result, (const char *)b->f->result + i * size, size);
+		return 0;
+	}
+	int rc = b ? 0 : fl__imap_take(it, deadline, cancel);
 	return rc == 0 ? imap_give(it, index, result) : rc;
 }
 

@@ -10,7 +10,7 @@
 #include "../base/list.h"
 #include "../future/bytes.h"
 #include "../sync/context_var.h"
-#include "executor.h"
+#include "map.h"
 #include <errno.h>
 #include <fairlead/blocking.h>
 #include <stdarg.h>
@@ -99,9 +99,9 @@ FL__NOINLINE static int run_type_with_hooks(const fl_task_type *type, const void
 	return fl__bytes_declares(type->drop_result) ? run_end_bytes(result, error, ctx) : error;
 }
 
-int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values)
+static inline int run_call(struct fl__ctx *self, const fl_task_type *type, const void *arg, void *result,
+                           fl_task_ctx *ctx, struct fl__values *values)
 {
-	struct fl__ctx *self = fl__ctx_get();
 	fl_cancel_token *scope = self->front.scope;
 	struct fl__values *outer = fl__values_enter(self, values);
 	self->front.scope = ctx->token;
@@ -111,6 +111,29 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 	self->front.scope = scope;
 	fl__values_leave(self, outer);
 	return error;
+}
+
+int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values)
+{
+	return run_call(fl__ctx_get(), type, arg, result, ctx, values);
+}
+
+int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *args, void *results, uint32_t count,
+                     uint32_t *done, bool *between)
+{
+	struct fl__ctx *self = fl__ctx_get();
+	for (; *done < count; ++*done) {
+		*between = *done > 0 && fl__cancel_is_requested(ctx->token);
+		if (*between)
+			return -ECANCELED;
+		const int error = run_call(self, type, fl__element(args, *done, type->arg_size),
+		                           fl__element(results, *done, type->result_size), ctx, fl__values_copy());
+		if (error != 0)
+			return error;
+		if (fl__unlikely(ctx->message || ctx->keeps_result))
+			fl__task_forget_failure(ctx); /* the next element has its own */
+	}
+	return 0;
 }
 
 static void run_help(struct fl__ctx *ctx, void *future);
