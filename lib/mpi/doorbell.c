@@ -195,6 +195,22 @@ static bool bell_drain(int fd)
 	return n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
+void fl__mpi_bell_shut(int rank)
+{
+	if (rank >= bell.n || bell.ranks[rank].fd < 0)
+		return;
+	(void)epoll_ctl(bell.epoll, EPOLL_CTL_DEL, bell.ranks[rank].fd, NULL);
+	bell_shut(&bell.ranks[rank].fd);
+}
+
+bool fl__mpi_bell_any(void)
+{
+	for (int i = 1; i < bell.n; i++)
+		if (bell.ranks[i].fd >= 0)
+			return true;
+	return false;
+}
+
 int fl__mpi_bell_take(void)
 {
 	struct epoll_event events[BELL_EVENTS];
@@ -207,8 +223,7 @@ int fl__mpi_bell_take(void)
 		const int rank = (int)events[i].data.u32;
 		if (!bell_drain(bell.ranks[rank].fd))
 			continue;
-		(void)epoll_ctl(bell.epoll, EPOLL_CTL_DEL, bell.ranks[rank].fd, NULL);
-		bell_shut(&bell.ranks[rank].fd);
+		fl__mpi_bell_shut(rank);
 		return rank;
 	}
 	return -1;

@@ -45,5 +45,11 @@ void fl__mpi_bell_ring(int rank);
 /* Readable when a doorbell has rung, or a peer has died; -1: none. */
 int fl__mpi_bell_fd(void);
 
-/* Returns the rank that has died; -1: none. */
+/* Returns the rank that has died, and closes its connection; -1: none. */
 int fl__mpi_bell_take(void);
+
+/* Rank 0 closes a rank's connection: a rank that lives nevertheless ends. */
+void fl__mpi_bell_shut(int rank);
+
+/* Rank 0: whether a connection is open. */
+bool fl__mpi_bell_any(void);

@@ -5,8 +5,9 @@
  *
  * The test of the one posted receive costs less than a probe, which takes locks of MPI. Each call
  * of MPI costs as much as a short task. So messages to one rank are appended to a buffer, which a
- * flush sends as one message of MPI. A buffer of ENGINE_BUFFER bytes is sent eagerly: it is free
- * when MPI_Isend() returns. Others wait in `requests`.
+ * flush sends as one message of MPI. Open MPI is done with ENGINE_SENT_AT_ONCE bytes when
+ * MPI_Isend() returns. Other buffers wait in `requests`: a test of these costs as much as a
+ * message, so a round tests them only if no message has come, or if there are ENGINE_SENDS_MANY.
  *
  *   state          guarded by
  *   engine         fl__mpi_lock
@@ -14,7 +15,18 @@
  *   handed_over    its own lock
  *   sleeper        its own lock, the last in the order: an fl__lock(), since no wake may park
  *
- * Errors of MPI end the job: what a failed call leaves undone is not known.
+ * Errors of MPI end the job: what a failed call leaves undone is not known. The exception is the
+ * death of a worker rank where MPI tolerates it (`survives`). Rank 0 then knows each rank as
+ *
+ *   state   meaning                                             next
+ *   living                                                      lost, dead
+ *   lost    the rank's doorbell is closed                       dead
+ *   dead    no message of the rank is handled; each transfer    none
+ *           with it ends by an error of MPI
+ *
+ * MPI tells of a death by its error handler. The leader learns of deaths after it has received what
+ * had arrived before. The receive of Open MPI 5 hangs if it takes the first part of a message whose
+ * sender then dies: so worker ranks send none but eager messages there (`ended_inline`).
  */
 #include "engine.h"
 #include "core/base/atomic.h"
@@ -32,6 +44,7 @@
 #include <fairlead/time.h>
 #include <mpi.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,12 +52,19 @@
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef OPEN_MPI
+#include <mpi-ext.h>
+#endif
 
 struct fl__mpi_world fl__mpi_world = {.refusal = "fl_main() was not called as the first line of main()"};
 
 fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
 
+/* Open MPI's: whether a test that finds nothing yields. Returns what was set before. */
+extern bool opal_progress_set_yield_when_idle(bool yields) __attribute__((weak));
+
 enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
+enum { ENGINE_SENT_AT_ONCE = 256, ENGINE_SENDS_MANY = 32 };
 
 struct engine_buffer {
 	struct fl__mpi_work sent;
@@ -63,7 +83,7 @@ struct engine_offer {
 
 struct engine_peer {
 	uint64_t sent; /* messages of MPI */
-	bool sleeps;
+	bool sleeps, lost, dead;
 	struct engine_buffer *out; /* not flushed yet; NULL: nothing */
 	struct engine_offer *offers, *last_offer;
 };
@@ -86,8 +106,12 @@ static struct {
 	size_t n_offers;
 	struct engine_buffer *free;
 	int n_free;
-	uint64_t received; /* a worker rank: messages of MPI */
-	bool dozes;        /* SLEEPS was sent after the last message */
+	uint64_t received;     /* a worker rank: messages of MPI */
+	bool dozes;            /* SLEEPS was sent after the last message */
+	bool yields;           /* Open MPI's tests, before the start and at the end */
+	bool learns;           /* engine_learn() is due */
+	int source;            /* of `receive` */
+	uint64_t ended_inline; /* the most bytes of data in an ENDED */
 } engine;
 
 static struct {
@@ -106,6 +130,63 @@ struct engine_sleeper {
 };
 static struct engine_sleeper engine_sleepers[FL__MPI_SLEEPERS] = {{.doorbell = -1}, {.doorbell = -1}};
 
+#ifdef OMPI_HAVE_MPIX_COMM_ACK_FAILED
+/* Whether mpirun was started with fault tolerance. */
+static bool engine_mpi_survives(void)
+{
+	int *value = NULL, found = 0;
+	(void)MPI_Comm_get_attr(MPI_COMM_WORLD, MPIX_FT, (void *)&value, &found);
+	return found && *value;
+}
+
+static bool engine_is_death(int code)
+{
+	int class = MPI_SUCCESS;
+	(void)MPI_Error_class(code, &class);
+	return class == MPIX_ERR_PROC_FAILED || class == MPIX_ERR_PROC_FAILED_PENDING;
+}
+
+/* Marks ranks as lost, and lets receives from any rank go on. */
+static void engine_acknowledge(void)
+{
+	MPI_Group all, failed;
+	int n = 0, acknowledged, rank;
+	(void)MPIX_Comm_get_failed(engine.control, &failed);
+	(void)MPI_Comm_group(engine.control, &all);
+	(void)MPI_Group_size(failed, &n);
+	(void)MPIX_Comm_ack_failed(engine.control, n, &acknowledged);
+	for (int i = 0; i < n; i++) {
+		(void)MPI_Group_translate_ranks(failed, 1, &i, all, &rank);
+		engine.peers[rank].lost = true;
+	}
+	(void)MPI_Group_free(&failed);
+	(void)MPI_Group_free(&all);
+}
+#else
+static bool engine_mpi_survives(void)
+{
+	return false;
+}
+
+static bool engine_is_death(int code)
+{
+	(void)code;
+	return false;
+}
+
+static void engine_acknowledge(void)
+{
+}
+#endif
+
+/* With fault tolerance a worker rank dies alone. A status of it would become mpirun's. */
+static _Noreturn void engine_quit(void)
+{
+	if (fl__mpi_world.survives && fl__mpi_world.rank > 0)
+		(void)kill(getpid(), SIGKILL);
+	_exit(1);
+}
+
 void fl__mpi_abort(const char *format, ...)
 {
 	char text[512];
@@ -118,12 +199,12 @@ void fl__mpi_abort(const char *format, ...)
 	int started = 0, ended = 0;
 	(void)MPI_Initialized(&started);
 	(void)MPI_Finalized(&ended);
-	if (started && !ended) {
+	if (started && !ended && !fl__mpi_world.survives) {
 		/* MPICH's launcher drops what it has not read when the abort arrives. */
 		(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS);
 		(void)MPI_Abort(engine.open ? engine.control : MPI_COMM_WORLD, 1);
 	}
-	_exit(1);
+	engine_quit();
 }
 
 /* On one line. */
@@ -138,11 +219,65 @@ static void engine_explain(int code, char *why, size_t size)
 	(void)snprintf(why, size, "%s", last ? last + 1 : text);
 }
 
+static void engine_reap_rank(int rank)
+{
+	struct engine_peer *peer = &engine.peers[rank];
+	struct fl__mpi_hello *about = &fl__mpi_world.peers[rank];
+	peer->dead = true;
+	fl__mpi_bell_shut(rank);
+	fl__store_relaxed(&about->cpus, 0); /* relaxed: the engine lock orders it for leaders */
+	fl__store_relaxed(&fl__mpi_world.deaths, fl__mpi_world.deaths + 1);
+	if (!fl__mpi_world.leaving)
+		fl__log(FL_LOG_WARNING, "rank %d (%s, process %d) has died: the job goes on without it", rank,
+		        about->host, about->pid);
+	fl__mpi_on_death(rank); /* first: the tasks whose transfers end below have failed */
+	FL__EACH_SAFE (struct engine_offer, o, peer->offers) {
+		engine.n_offers--;
+		o->work->done(o->work->arg);
+		fl__free(o);
+	}
+	peer->offers = NULL;
+}
+
+/* MPI has made the requests null that have failed. */
+static void engine_end_failed(void)
+{
+	for (size_t i = engine.n; i-- > 0;) {
+		if (engine.requests[i] != MPI_REQUEST_NULL)
+			continue;
+		const struct fl__mpi_work *w = engine.works[i];
+		engine.n--;
+		engine.requests[i] = engine.requests[engine.n];
+		engine.works[i] = engine.works[engine.n];
+		w->done(w->arg);
+	}
+}
+
+static void engine_learn(void)
+{
+	engine.learns = false;
+	if (!fl__mpi_world.survives || fl__mpi_world.rank > 0)
+		return;
+	for (int rank; (rank = fl__mpi_bell_take()) >= 0;)
+		engine.peers[rank].lost = true;
+	engine_acknowledge();
+	FL__EACH_RANK (rank)
+		if (engine.peers[rank].lost && !engine.peers[rank].dead)
+			engine_reap_rank(rank);
+	engine_end_failed();
+}
+
 /* MPI declares handlers as variadic functions. */
 static void engine_failed(MPI_Comm *comm, int *code, ...)
 {
 	char why[MPI_MAX_ERROR_STRING];
 	(void)comm;
+	if (fl__mpi_world.survives && engine_is_death(*code)) {
+		if (fl__mpi_world.rank > 0)
+			engine_quit(); /* rank 0 has died */
+		engine.learns = true;
+		return;
+	}
 	engine_explain(*code, why, sizeof why);
 	fl__mpi_abort("MPI has failed in rank %d, perhaps because a rank has died: %s", fl__mpi_world.rank, why);
 }
@@ -220,7 +355,7 @@ static void engine_connect(void)
 static void engine_post_receive(void)
 {
 	/* NOLINTNEXTLINE(clang-analyzer-optin.mpi.MPI-Checker): MPI_Test() has ended the one before */
-	(void)MPI_Irecv(engine.incoming, (int)FL__MPI_MESSAGE_MAX, MPI_BYTE, MPI_ANY_SOURCE, 0, engine.control,
+	(void)MPI_Irecv(engine.incoming, (int)FL__MPI_MESSAGE_MAX, MPI_BYTE, engine.source, 0, engine.control,
 	                &engine.receive);
 }
 
@@ -243,7 +378,12 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 	(void)MPI_Gather(hello, (int)sizeof *hello, MPI_BYTE, fl__mpi_world.peers, (int)sizeof *hello, MPI_BYTE, 0,
 	                 engine.control);
 	engine_connect();
+	engine.ended_inline = FL__MPI_INLINE;
+	engine.source = fl__mpi_world.rank > 0 ? 0 : MPI_ANY_SOURCE;
 	engine_post_receive();
+	/* With more ranks than CPUs, each test in vain would yield under the engine lock. */
+	if (opal_progress_set_yield_when_idle)
+		engine.yields = opal_progress_set_yield_when_idle(false);
 }
 
 /* Rank 0 is `low`. Collective. */
@@ -271,6 +411,9 @@ void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello)
 		engine_open_spawned(parent, false, hello);
 	else if (fl__mpi_world.size > 1)
 		engine_open(MPI_COMM_WORLD, hello);
+	fl__mpi_world.survives = parent == MPI_COMM_NULL && engine.open && engine_mpi_survives();
+	if (fl__mpi_world.survives)
+		engine.ended_inline = ENGINE_BUFFER - sizeof(struct fl__mpi_head) - FL_MESSAGE_MAX;
 }
 
 bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello *hello, char *why, size_t size)
@@ -319,11 +462,31 @@ static void engine_free(void)
 	memset(&engine, 0, sizeof engine);
 }
 
+/*
+ * With fault tolerance MPI_Finalize() hangs if a rank dies in it, or has died unnoticed. Open MPI
+ * takes an exit() without it for an orderly end. Worker ranks exit when they have EXIT.
+ */
+static void engine_leave(void)
+{
+	const int64_t until = fl_after(FL__MPI_PATIENCE);
+	while (fl__mpi_bell_any() && fl_now() < until) {
+		(void)fl__mpi_progress(NULL);
+		fl__sys.nap();
+	}
+}
+
 void fl__mpi_finish(void)
 {
-	if (engine.open)
-		engine_close();
-	(void)MPI_Finalize();
+	if (fl__mpi_world.survives) {
+		engine_leave();
+		(void)MPI_Type_free(&engine.unit);
+	} else {
+		if (engine.open && opal_progress_set_yield_when_idle)
+			(void)opal_progress_set_yield_when_idle(engine.yields);
+		if (engine.open)
+			engine_close();
+		(void)MPI_Finalize();
+	}
 	engine_free(); /* not before: without EXIT, a rank takes a closed doorbell for a death */
 	fl__mpi_world = (struct fl__mpi_world){.refusal = "MPI has ended"};
 }
@@ -409,7 +572,8 @@ static void engine_flush_peer(int to)
 	int sent = 0;
 	peer->out = NULL;
 	(void)MPI_Isend(b->bytes, (int)b->used, MPI_BYTE, to, 0, engine.control, request);
-	(void)MPI_Test(request, &sent, &status);
+	if (b->used <= ENGINE_SENT_AT_ONCE)
+		(void)MPI_Test(request, &sent, &status);
 	if (sent) {
 		engine.n--; /* the last */
 		engine_buffer_free(b);
@@ -513,7 +677,8 @@ static void engine_on_fetch(int from, int error)
 /* The bytes of data that follow the head at once. */
 static size_t engine_inlined(const struct fl__mpi_head *head)
 {
-	return head->size > FL__MPI_INLINE ? 0 : (size_t)head->size;
+	const uint64_t most = head->kind == FL__MPI_ENDED ? engine.ended_inline : FL__MPI_INLINE;
+	return head->size > most ? 0 : (size_t)head->size;
 }
 
 int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data, struct fl__mpi_work *w)
@@ -593,7 +758,10 @@ static bool engine_test(void)
 	MPI_Status status; /* no MPI_STATUS_IGNORE: gcc warns of MPICH's address 1 */
 	bool some = false;
 	for (int at = 0, ended = 0; engine.n > 0; some = true) {
-		(void)MPI_Testany((int)engine.n, engine.requests, &at, &ended, &status);
+		if (MPI_Testany((int)engine.n, engine.requests, &at, &ended, &status) != MPI_SUCCESS) {
+			engine_learn();
+			break;
+		}
 		if (!ended || at == MPI_UNDEFINED)
 			break;
 		const struct fl__mpi_work *w = engine.works[at];
@@ -658,12 +826,25 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 	}
 }
 
+/*
+ * MPI_Test() has failed, or found nothing. A whole message may have the error of a death, which came
+ * before the message: then Open MPI 5 keeps the request.
+ */
+static bool engine_has_received(bool there)
+{
+	if (engine.receive == MPI_REQUEST_NULL)
+		engine_post_receive(); /* it was half of a message */
+	else if (there)
+		(void)MPI_Request_free(&engine.receive);
+	return there && engine.receive == MPI_REQUEST_NULL;
+}
+
 static bool engine_receive(fl__mpi_handler *handle)
 {
 	MPI_Status status;
 	int there = 0, size = 0;
-	(void)MPI_Test(&engine.receive, &there, &status);
-	if (!there)
+	const int rc = MPI_Test(&engine.receive, &there, &status);
+	if ((rc | !there) != 0 && !engine_has_received(there))
 		return false;
 	(void)MPI_Get_count(&status, MPI_BYTE, &size);
 	if (size <= 0)
@@ -671,7 +852,8 @@ static bool engine_receive(fl__mpi_handler *handle)
 		              status.MPI_SOURCE);
 	engine.received++;
 	engine.dozes = false;
-	engine_take_apart(status.MPI_SOURCE, (size_t)size, handle);
+	if (!engine.peers[status.MPI_SOURCE].dead)
+		engine_take_apart(status.MPI_SOURCE, (size_t)size, handle);
 	engine_post_receive();
 	return true;
 }
@@ -681,7 +863,10 @@ bool fl__mpi_progress(fl__mpi_handler *handle)
 	bool some = false;
 	for (int i = 0; i < ENGINE_RECEIVES_AT_ONCE && engine_receive(handle); i++)
 		some = true;
-	some |= engine_test();
+	if (!some || engine.n >= ENGINE_SENDS_MANY)
+		some |= engine_test();
+	if (engine.learns || fl__mpi_world.leaving)
+		engine_learn();
 	return engine_take_handed_over() || some;
 }
 
@@ -724,13 +909,25 @@ void fl__mpi_hand_over(struct fl__mpi_work *w)
 static void engine_take_bells(void)
 {
 	FL_LOCKED(&fl__mpi_lock);
+	if (fl__mpi_world.survives && fl__mpi_world.rank == 0) {
+		engine.learns = true;
+		return;
+	}
 	const int dead = fl__mpi_bell_take();
 	if (dead < 0 || fl__mpi_world.leaving)
 		return;
 	if (fl__mpi_world.rank > 0)
-		_exit(1); /* rank 0 has died, and the launcher says so */
+		engine_quit(); /* rank 0 has died, and the launcher says so */
 	fl__mpi_abort("rank %d (%s, process %d) has died: the job ends", dead, fl__mpi_world.peers[dead].host,
 	              fl__mpi_world.peers[dead].pid);
+}
+
+void fl__mpi_look_for_deaths(void)
+{
+	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
+	FL_LOCKED(&fl__mpi_lock);
+	if (!fl__mpi_world.leaving)
+		engine_learn();
 }
 
 /* True: a doorbell has rung. `naps`: neither a lazy wake nor a doorbell ends the sleep. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "core/base/atomic.h"
 #include "wire.h"
 #include <fairlead/mutex.h>
 #include <stdbool.h>
@@ -24,10 +25,24 @@ struct fl__mpi_world {
 	const char *refusal;         /* why there can be no executor, or NULL */
 	bool alone;                  /* no worker rank was started: rank 0 may spawn some */
 	bool leaving;                /* the ranks end: closed connections are no deaths */
+	bool survives;               /* the job goes on without a worker rank that dies */
+	int deaths;                  /* rank 0: of worker ranks; also read unlocked */
 };
 extern struct fl__mpi_world fl__mpi_world;
 
 #define FL__EACH_RANK(rank) for (int rank = 1; rank < fl__mpi_world.size; rank++)
+
+/* Rank 0, any thread. */
+static inline bool fl__mpi_is_dead(int rank)
+{
+	return fl__load_relaxed(&fl__mpi_world.peers[rank].cpus) == 0; /* relaxed: the leader knows in time */
+}
+
+/* Rank 0, any thread, without a lock: takes note of deaths that no leader has seen yet. */
+void fl__mpi_look_for_deaths(void);
+
+/* mpi_executor.c, called by the leader: the rank is dead, and no message of it is handled again. */
+void fl__mpi_on_death(int rank);
 
 /* "Open MPI v4.1.4, package: ...", cut after the first comma. */
 const char *fl__mpi_version(void);

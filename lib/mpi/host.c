@@ -317,6 +317,8 @@ static void host_take_chunk(struct host_job *job, int error)
 		host_set_times(job, block->began, block->ran);
 	if (block->asked == FL__STOP_EXPIRED)
 		job->head.flags |= FL__MPI_LATE;
+	if (error == -EOWNERDEAD && block->attempts > 0)
+		job->head.flags |= FL__MPI_DIED;
 }
 
 static void host_reply_skipped(struct host_job *job)
@@ -529,6 +531,7 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 	job->type = type;
 	job->plain = p->open.processes ? *type : host_job_type;
 	job->plain.name = type->name;
+	job->plain.max_attempts = 0; /* rank 0 counts the attempts */
 	fl__bytes_lend(&job->plain);
 	job->work.each = fl__bytes_declares(type->drop_result) ? type->result_size : 0;
 	unsigned char *const data = fl__align(job->data, FL_TASK_ALIGN_MAX);
@@ -724,6 +727,15 @@ static void host_pause(struct fl__mpi_pace *pace, bool some)
 
 static bool host_round(void);
 
+/* After a round: what still waits goes inline. */
+static bool host_has_waiting(void)
+{
+	FL__EACH (const struct host_pool, p, host.pools)
+		if (p->waiting)
+			return true;
+	return false;
+}
+
 /*
  * Up to HOST_TOGETHER replies leave together: a reply waits at most for the time `held`, and for
  * the job that runs. If that job is long, the main thread flushes.
@@ -797,8 +809,8 @@ static int host_run(void *arg)
 	fl_mutex_lock(&fl__mpi_lock);
 	host.leader = FL__MPI_SECOND;
 	while (!host.over) {
-		bool some = false;
-		for (unsigned polls = 0; polls < HOST_POLLS && !some && !host.over; polls++)
+		bool some = host_round();
+		for (unsigned polls = 1; polls < HOST_POLLS && !some && !host.over && !host_has_waiting(); polls++)
 			some = host_round();
 		some |= host_run_waiting();
 		if (host.over)

@@ -33,7 +33,11 @@
  *      the task block and its bytes, and a result arrives in the task block, or in `image`.
  *   3. Leaders use a pool from its first submit until each rank with an executor of the pool has
  *      said CLOSED. A join waits for that.
- *   4. A pool posts no task until all ranks have its regions (regions.c).
+ *   4. A pool posts no task until all living ranks have its regions (regions.c).
+ *   5. The share of a dead rank has no workers and no slots. A task in a slot there ends when its
+ *      transfers have ended. Its message tells of the death, or it is queued again (max_attempts).
+ *      A pool that no leader has known learns of a death when it would open the rank.
+ *   6. `open_ranks` counts shares that are `open`.
  */
 #include "core/base/list.h"
 #include "core/base/panic.h"
@@ -49,6 +53,7 @@
 #include <errno.h>
 #include <fairlead/mpi_executor.h>
 #include <fairlead/thread.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 struct mpi_slot {
@@ -76,6 +81,7 @@ struct mpi_share {
 	uint32_t workers, n_slots, load, recalled;
 	uint32_t newer; /* in mpi_pool_balance(): tasks sent later */
 	uint16_t rank;
+	bool open; /* OPEN was sent, CLOSED has not come, and the rank lives */
 };
 
 struct mpi_pool {
@@ -96,8 +102,9 @@ struct mpi_pool {
 	bool listed, touched; /* the leader's: in mpi_thread.pools; has work */
 	bool terminates;      /* TERMINATE is to be sent */
 	bool closing;
-	bool forgotten;                /* no leader uses the pool again */
-	unsigned open_ranks;           /* OPEN was sent, CLOSED has not come */
+	bool forgotten; /* no leader uses the pool again */
+	unsigned open_ranks;
+	unsigned opened, died;         /* ranks that were opened; those of them that have died */
 	struct fl__mpi_sender *sender; /* NULL: no regions */
 	bool told;                     /* the ranks were sent the regions */
 	/* The manager. */
@@ -151,6 +158,19 @@ static void mpi_pool_alert(struct mpi_pool *p)
 	fl__mpi_wake(FL__MPI_FIRST);
 }
 
+/* Under the lock. The manager ends what is queued. */
+FL_PRINTF(3, 4) static void mpi_pool_break(struct mpi_pool *p, int error, const char *format, ...)
+{
+	va_list args;
+	if (*p->broken)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(p->broken, sizeof p->broken, format, args);
+	va_end(args);
+	p->base.broken = error;
+	fl_cond_signal(&p->work);
+}
+
 /* The results' handles share the image. Of several none changes its size there. */
 static void mpi_slot_take_image(struct mpi_slot *s)
 {
@@ -171,6 +191,18 @@ static void mpi_slot_trace(const struct mpi_slot *s, enum fl__trace_kind kind, i
 		                0 - (unsigned)error);
 }
 
+/* Of a task that was skipped, or lost with a process. One that was cancelled meanwhile does not. */
+static bool mpi_slot_runs_again(const struct mpi_slot *s)
+{
+	struct fl__task_block *block = s->block;
+	if (fl_cancel_token_is_requested(&block->future.token))
+		return false;
+	if (s->end.flags & FL__MPI_SKIPPED)
+		return s->recalled;
+	block->attempts += block->attempts < UINT16_MAX;
+	return block->attempts < block->future.type->max_attempts && block->attempts < UINT16_MAX;
+}
+
 /* Ends the task after ENDED and both transfers. */
 static void mpi_slot_try_end(struct mpi_slot *s)
 {
@@ -180,9 +212,10 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	struct mpi_pool *p = share->pool;
 	struct fl__task_block *block = s->block;
 	const bool skipped = s->end.flags & FL__MPI_SKIPPED;
-	/* A task that was cancelled meanwhile is not queued again. */
-	const bool again = skipped && s->recalled && !fl_cancel_token_is_requested(&block->future.token);
-	if (s->image.data)
+	const bool again = (s->end.flags & (FL__MPI_SKIPPED | FL__MPI_DIED)) && mpi_slot_runs_again(s);
+	if (s->image.data && (again || !(s->end.flags & FL__MPI_IMAGE)))
+		fl_bytes_free(&s->image);
+	else if (s->image.data)
 		mpi_slot_take_image(s);
 	fl__remote_unpost(&p->remote, block);
 	block->done = s->end.done;
@@ -196,12 +229,13 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 		block->asked = FL__STOP_BETWEEN;
 	if (s->end.flags & FL__MPI_KEPT)
 		fl__future_keep_result(&block->future);
-	if (again && !p->base.broken)
-		fl__task_list_add_first(&p->base.queue, block);
-	else if (again)
-		fl__remote_end(&p->remote, block, -ENOTRECOVERABLE,
-		               fl__message_format(p->base.allocator, "%s", p->broken));
-	else if (skipped)
+	if (again) {
+		fl__message_free(s->message);
+		if (p->base.broken == 0)
+			fl__task_list_add_first(&p->base.queue, block);
+		else
+			fl__remote_end_failed(&p->remote, block, p->base.broken, "%s", p->broken);
+	} else if (skipped)
 		fl__remote_end_cancelled(&p->remote, block);
 	else
 		fl__remote_end(&p->remote, block, s->end.error, s->message);
@@ -224,9 +258,71 @@ static void mpi_slot_transferred(void *arg)
 	mpi_slot_try_end(s);
 }
 
+static void mpi_share_close(struct mpi_share *share)
+{
+	share->pool->open_ranks -= share->open;
+	share->open = false;
+	share->pool->touched = true;
+}
+
+/* Gives the workers of a dead rank to a rank that has none. False: there is no such rank. */
+static bool mpi_share_hand_on(const struct mpi_share *share)
+{
+	struct mpi_pool *p = share->pool;
+	FL__EACH_RANK (rank) {
+		struct mpi_share *other = &p->shares[rank];
+		if (other->workers > 0 || other->slots || fl__mpi_is_dead(rank))
+			continue;
+		other->workers = share->workers;
+		other->n_slots = share->n_slots;
+		if (p->told)
+			fl__mpi_sender_tell(p->sender, p->id, rank);
+		return true;
+	}
+	return false;
+}
+
+/* The rank is dead. Ends its tasks, or queues them again. */
+FL__COLD static void mpi_share_reap(struct mpi_share *share)
+{
+	struct mpi_pool *p = share->pool;
+	const struct fl__mpi_hello *about = &fl__mpi_world.peers[share->rank];
+	if (share->n_slots == 0)
+		return;
+	const uint32_t n_slots = share->n_slots;
+	if (!mpi_share_hand_on(share)) {
+		p->room -= n_slots;
+		/* a single number */
+		fl__store_relaxed(&p->base.workers, p->base.workers - (p->room > 0 ? share->workers : 0));
+	}
+	if (p->room == 0)
+		mpi_pool_break(p, -EOWNERDEAD, "all worker ranks have died, the last was rank %d (%s, process %d)",
+		               share->rank, about->host, about->pid);
+	share->workers = share->n_slots = 0;
+	p->died += share->open;
+	mpi_share_close(share);
+	fl__mpi_sender_on_death(p->sender, p->id, share->rank);
+	for (struct mpi_slot *s = share->slots; s && s < share->slots + n_slots; s++) {
+		if (!s->block)
+			continue;
+		fl__message_free(s->message);
+		s->message = fl__message_format(p->base.allocator, "rank %d (%s, process %d) has died", share->rank,
+		                                about->host, about->pid);
+		s->ended = true;
+		/* fl__chunk_end() counts none of the elements */
+		s->end = (struct fl__mpi_head){
+		    .flags = FL__MPI_DIED, .error = -EOWNERDEAD, .rest = -1, .done = s->block->future.count};
+		mpi_slot_try_end(s);
+	}
+}
+
 static int mpi_share_open(struct mpi_share *share)
 {
 	struct mpi_pool *p = share->pool;
+	if (fl__mpi_is_dead(share->rank)) {
+		mpi_share_reap(share);
+		return -EPIPE;
+	}
 	unsigned char data[FL__MPI_INLINE];
 	const fl_executor_config *config = &p->remote.config;
 	struct fl__mpi_open open = {
@@ -265,7 +361,9 @@ static int mpi_share_open(struct mpi_share *share)
 		s->next_free = share->free;
 		share->free = s;
 	}
+	share->open = true;
 	p->open_ranks++;
+	p->opened++;
 	return 0;
 }
 
@@ -438,7 +536,7 @@ static void mpi_pool_close(struct mpi_pool *p)
 	p->closing = true;
 	const struct fl__mpi_head head = {.kind = FL__MPI_CLOSE, .pool = p->id};
 	FL__EACH_RANK (rank)
-		if (p->shares[rank].slots)
+		if (p->shares[rank].open)
 			fl__mpi_must_send(rank, &head, "", NULL, NULL);
 }
 
@@ -449,7 +547,9 @@ static void mpi_pool_send_regions(struct mpi_pool *p)
 		return;
 	p->told = true;
 	FL__EACH_RANK (rank)
-		if (p->shares[rank].workers > 0)
+		if (fl__mpi_is_dead(rank))
+			mpi_share_reap(&p->shares[rank]);
+		else if (p->shares[rank].workers > 0)
 			fl__mpi_sender_tell(p->sender, p->id, rank);
 }
 
@@ -496,11 +596,8 @@ static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi
 	}
 	if (s->end.error != 0 && !(s->end.flags & FL__MPI_SKIPPED))
 		s->message = mpi_slot_message(s, text);
-	if ((head->flags & FL__MPI_BROKEN) && !*p->broken) {
-		(void)snprintf(p->broken, sizeof p->broken, "%s", text);
-		p->base.broken = true; /* the manager ends what is queued */
-		fl_cond_signal(&p->work);
-	}
+	if (head->flags & FL__MPI_BROKEN)
+		mpi_pool_break(p, -ENOTRECOVERABLE, "%s", text);
 	s->under_way += fl__mpi_take_data(from, head, data, bytes ? s->image.data : f->result, &s->transfer);
 	mpi_slot_try_end(s);
 }
@@ -532,12 +629,9 @@ static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_h
 		return;
 	}
 	fl__mpi_sender_stop(p->sender);
-	if (*p->broken || (p->base.closed && !p->base.queue.head))
-		return;
-	(void)snprintf(p->broken, sizeof p->broken, "the executor is broken: rank %d (%.63s) %.130s", from,
-	               fl__mpi_world.peers[from].host, text);
-	p->base.broken = true; /* the manager ends what is queued */
-	fl_cond_signal(&p->work);
+	if (!p->base.closed || p->base.queue.head)
+		mpi_pool_break(p, -ENOTRECOVERABLE, "the executor is broken: rank %d (%.63s) %.130s", from,
+		               fl__mpi_world.peers[from].host, text);
 }
 
 /* Under mpi_thread.lock. */
@@ -582,10 +676,18 @@ static void mpi_handle(int from, const struct fl__mpi_head *head, const char *te
 		fl__mpi_sender_on_want(p->sender, from, head);
 	else if (head->kind == FL__MPI_HAS && p->sender)
 		mpi_pool_on_has(p, from, head, text, data);
-	else if (head->kind == FL__MPI_CLOSED && --p->open_ranks == 0)
-		p->touched = true;
-	else if (head->kind != FL__MPI_CLOSED)
+	else if (head->kind == FL__MPI_CLOSED)
+		mpi_share_close(&p->shares[from]);
+	else
 		fl__mpi_abort("rank %d has sent a message of an unknown kind", from);
+}
+
+void fl__mpi_on_death(int rank)
+{
+	FL__EACH (struct mpi_pool, p, mpi_thread.pools) {
+		FL_LOCKED(&p->base.lock);
+		mpi_share_reap(&p->shares[rank]);
+	}
 }
 
 /* Rounds. The engine lock is held, and no other. */
@@ -620,7 +722,8 @@ static void mpi_leave(void)
 	fl__mpi_world.leaving = true;
 	int64_t until = fl_after(FL__MPI_PATIENCE);
 	FL__EACH_RANK (rank)
-		fl__mpi_must_send(rank, &head, "", NULL, NULL);
+		if (!fl__mpi_is_dead(rank))
+			fl__mpi_must_send(rank, &head, "", NULL, NULL);
 	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && fl_now() < until) {
 		if (fl__mpi_progress(mpi_handle))
@@ -869,9 +972,12 @@ static void mpi_pool_on_count(const fl_executor *e, fl_executor_stats *stats)
 {
 	const struct mpi_pool *p = (const void *)e; /* its first member */
 	stats->running = p->remote.posted.length;
-	stats->threads = stats->idle = p->open_ranks;
+	stats->threads = p->open_ranks;
+	stats->workers_started = p->opened;
+	stats->workers_ended = p->opened - p->open_ranks;
+	stats->workers_killed = p->died;
 	FL__EACH_RANK (rank)
-		stats->idle -= p->open_ranks > 0 && p->shares[rank].load > 0;
+		stats->idle += p->shares[rank].open && p->shares[rank].load == 0;
 }
 
 static void mpi_pool_on_destroy(fl_executor *e)
@@ -909,19 +1015,23 @@ FL__AT_START static void mpi_set_hook(void)
 
 unsigned fl_mpi_ranks(void)
 {
-	return (unsigned)fl__load_relaxed(&fl__mpi_world.size); /* relaxed: the caller orders it with a create */
+	/* relaxed: the caller orders `size` with a create; `deaths` is a single number */
+	return (unsigned)(fl__load_relaxed(&fl__mpi_world.size) - fl__load_relaxed(&fl__mpi_world.deaths));
 }
 
 static unsigned mpi_pool_distribute(struct mpi_pool *p, unsigned workers)
 {
 	const unsigned ranks = fl_mpi_ranks() - 1;
-	unsigned sum = 0;
-	for (unsigned i = 0; i < ranks; i++) {
-		struct mpi_share *share = &p->shares[i + 1];
+	unsigned sum = 0, i = 0;
+	FL__EACH_RANK (rank) {
+		struct mpi_share *share = &p->shares[rank];
 		share->pool = p;
-		share->rank = (uint16_t)(i + 1);
-		const uint32_t cpus = fl__mpi_world.peers[i + 1].cpus;
+		share->rank = (uint16_t)rank;
+		const uint32_t cpus = fl__load_relaxed(&fl__mpi_world.peers[rank].cpus); /* 0: it is dead */
+		if (cpus == 0 || i == ranks)
+			continue;
 		share->workers = workers > 0 ? workers / ranks + (i < workers % ranks) : cpus;
+		i++;
 		if (share->workers > FL_WORKERS_MAX)
 			share->workers = FL_WORKERS_MAX;
 		share->n_slots = share->workers > 0 ? share->workers + p->mpi.prefetch : 0;
@@ -937,7 +1047,7 @@ static void mpi_warn_of_binding(void)
 	static bool warned;
 	FL__EACH_RANK (rank) {
 		const struct fl__mpi_hello *peer = &fl__mpi_world.peers[rank];
-		if (warned || peer->cpus > 1 || peer->machine_cpus == 1)
+		if (warned || peer->cpus != 1 || peer->machine_cpus == 1)
 			continue;
 		warned = true;
 		fl__log(FL_LOG_WARNING,
@@ -954,7 +1064,7 @@ static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, c
 	if (rc != 0)
 		return rc;
 	p->mpi = *mpi;
-	p->shares = fl__alloc_from(config->allocator, fl_mpi_ranks(), sizeof *p->shares);
+	p->shares = fl__alloc_from(config->allocator, (size_t)fl__mpi_world.size, sizeof *p->shares);
 	if (config->n_regions > 0)
 		p->sender = fl__mpi_sender_new(p->base.regions, config->n_regions, &p->touched);
 	if (!p->shares || (config->n_regions > 0 && !p->sender)) {
@@ -962,6 +1072,11 @@ static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, c
 		return -ENOMEM;
 	}
 	p->base.workers = mpi_pool_distribute(p, config->workers);
+	if (p->base.workers == 0) {
+		fl__log(FL_LOG_ERROR, "no executor over MPI: all worker ranks have died");
+		mpi_pool_on_destroy(&p->base);
+		return -EOWNERDEAD;
+	}
 	FL__LOCKED(&mpi_thread.lock);
 	p->id = ++mpi_thread.pools_made;
 	return 0;
@@ -978,7 +1093,9 @@ int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config,
 	int rc = fl__mpi_require_ranks(mpi->spawn);
 	if (rc != 0)
 		return rc;
-	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX * (fl_mpi_ranks() - 1), "fl_mpi_executor_create"))
+	fl__mpi_look_for_deaths();
+	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX * ((unsigned)fl__mpi_world.size - 1),
+	                           "fl_mpi_executor_create"))
 		return -EINVAL;
 	struct mpi_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
 	if (!p)

@@ -13,10 +13,10 @@
  *
  *   state   meaning                                                next
  *   unused  the rank was told nothing                              waits, told
- *   waits   the owner of its machine does not have the bytes yet   told
+ *   waits   the owner of its machine does not have the bytes yet   told, failed
  *   told    REGIONS was sent                                       has, failed, told (as an owner)
  *   has     HAS has come                                           none
- *   failed  HAS has come, with an error                            none
+ *   failed  HAS has come, with an error; or the rank has died      none
  *
  * Invariants
  *   1. No task begins before all ranks have the regions. So no task writes a region that is still
@@ -232,6 +232,19 @@ int fl__mpi_sender_on_has(struct fl__mpi_sender *s, int from, const struct fl__m
 		sender_tell_others(s, from, head->pool);
 	}
 	return 0;
+}
+
+void fl__mpi_sender_on_death(struct fl__mpi_sender *s, uint32_t pool, int rank)
+{
+	if (!s)
+		return;
+	struct sender_rank *dead = &s->ranks[rank];
+	const bool told = dead->state == SENDER_TOLD;
+	s->told -= told;
+	s->missing -= told || dead->state == SENDER_WAITS;
+	dead->state = SENDER_FAILED;
+	dead->owns = false;
+	sender_tell_others(s, -1, pool);
 }
 
 bool fl__mpi_sender_is_complete(const struct fl__mpi_sender *s)

@@ -31,7 +31,10 @@ void fl__mpi_sender_on_want(struct fl__mpi_sender *s, int from, const struct fl_
  */
 int fl__mpi_sender_on_has(struct fl__mpi_sender *s, int from, const struct fl__mpi_head *head, const char *data);
 
-/* All ranks that were told have the regions. `s`: or NULL. */
+/* Another rank becomes the owner for those that wait. `s`: or NULL. */
+void fl__mpi_sender_on_death(struct fl__mpi_sender *s, uint32_t pool, int rank);
+
+/* All ranks that were told, and live, have the regions. `s`: or NULL. */
 bool fl__mpi_sender_is_complete(const struct fl__mpi_sender *s);
 
 /* A rank has yet to answer, or receives. `s` may be NULL. */

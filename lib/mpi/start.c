@@ -20,6 +20,7 @@
 #include <fairlead/mutex.h>
 #include <fairlead/thread.h>
 #include <mpi.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,6 +206,18 @@ static void start_end_worker(void)
 	_exit(0);
 }
 
+/*
+ * A task has called exit(). A status of the rank would become mpirun's, and MPI does not notice a
+ * rank that leaves in order. Runs before MPI's function of atexit().
+ */
+static void start_kill_worker(void)
+{
+	if (start.has_served || fl__is_forked(fl__mpi_world.fork_count))
+		return;
+	fl__flush_streams();
+	(void)kill(getpid(), SIGKILL);
+}
+
 /* `alone`: worker ranks would help. */
 static void start_refuse_executors(const char *refusal, bool alone)
 {
@@ -246,6 +259,8 @@ void fl__mpi_main(int argc, char **argv)
 		start_refuse(&launcher, "MPI sees a single one");
 	if (fl__mpi_world.rank > 0) {
 		start_refuse_executors("this is a worker rank, and rank 0 has all of them", false);
+		if (fl__mpi_world.survives)
+			start_call_at_exit(start_kill_worker);
 		fl__mpi_host_serve();
 		if (fl__trace_signalled)
 			fl__trace_signalled();

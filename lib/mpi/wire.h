@@ -77,6 +77,7 @@ enum {
 	FL__MPI_BROKEN = 64,     /* ENDED: the rank's executor is broken (see the text) */
 	FL__MPI_UNREACHED = 128, /* HAS: the rank cannot map the owner's memory */
 	FL__MPI_IMAGE = 256,     /* TASK, ENDED: the data are an image */
+	FL__MPI_DIED = 512,      /* ENDED: a worker process has died; in rank 0 also: the rank has */
 };
 
 struct fl__mpi_head {
@@ -124,7 +125,7 @@ struct fl__mpi_hello {
 	uint32_t protocol;
 	uint32_t pointer_size;
 	uint32_t level; /* of threads, as granted */
-	uint32_t cpus;  /* that the rank may use */
+	uint32_t cpus;  /* that the rank may use; in rank 0, atomic: 0 once the rank is dead */
 	uint32_t machine_cpus;
 	int32_t pid;
 	uint32_t reserved;
@@ -136,4 +137,4 @@ struct fl__mpi_hello {
 };
 _Static_assert(sizeof(struct fl__mpi_hello) == 256, "the same in all versions");
 #define FL__MPI_MAGIC 0x494d4c46u /* "FLMI" */
-#define FL__MPI_PROTOCOL 8u
+#define FL__MPI_PROTOCOL 9u

@@ -121,8 +121,8 @@ void fl__executor_initialize_failed(fl_executor *e, int error, char *message)
 
 int fl__executor_refuses(const fl_executor *e)
 {
-	if (e->broken)
-		return -ENOTRECOVERABLE;
+	if (e->broken != 0)
+		return e->broken;
 	return e->closed ? -EPIPE : 0;
 }
 
@@ -317,10 +317,10 @@ bool fl_executor_is_broken(const fl_executor *e)
 {
 	fl__executor_check(e, "fl_executor_is_broken");
 	if (fl__executor_is_forked(e))
-		return e->broken; /* the parent's lock may never be free */
+		return e->broken != 0; /* the parent's lock may never be free */
 	/* the lock: once this has returned true, no submit is accepted */
 	FL_LOCKED((fl_mutex *)&e->lock);
-	return e->broken;
+	return e->broken != 0;
 }
 
 unsigned fl_executor_workers(const fl_executor *e)
@@ -387,9 +387,12 @@ void fl__executor_break(fl_executor *e, const char *text)
 {
 	struct executor_taken taken;
 	char *why = fl__message_format(e->allocator, "%s", text);
+	int error;
 	{
 		FL_LOCKED(&e->lock);
-		e->broken = true;
+		if (e->broken == 0)
+			e->broken = -ENOTRECOVERABLE;
+		error = e->broken;
 		if (!e->why_broken) {
 			e->why_broken = why;
 			why = NULL;
@@ -400,7 +403,7 @@ void fl__executor_break(fl_executor *e, const char *text)
 		executor_take_queued(e, false, &taken);
 	}
 	fl__message_free(why);
-	executor_end_taken(e, &taken, -ENOTRECOVERABLE, text);
+	executor_end_taken(e, &taken, error, text);
 }
 
 void fl__executor_end_queued(fl_executor *e, int error, const char *text)

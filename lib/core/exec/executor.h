@@ -161,7 +161,8 @@ struct fl_executor {
 	uint32_t plain;
 	fl_mutex lock;
 	fl_cond gone; /* signalled when a join or a wait for idleness may end */
-	bool closed, broken;
+	bool closed;
+	int broken;             /* the error of submits since the break; 0: not broken */
 	char *why_broken;       /* set by fl__executor_break(), then constant */
 	const char *why_killed; /* of the last worker that this process has killed; NULL: none */
 	unsigned waiters;       /* contexts in such a wait */
@@ -349,7 +350,10 @@ extern uint32_t fl__executors_detached;
 /* Uncounts `n` tasks, whose claimers do not use `e` afterwards. */
 void fl__executor_foreign_ended(fl_executor *e, size_t n);
 
-/* Refuses all later tasks, and ends queued tasks with -ENOTRECOVERABLE and the message `text`. */
+/*
+ * Refuses all later tasks, and ends queued tasks with the message `text`. The error is `broken`, or
+ * else -ENOTRECOVERABLE.
+ */
 void fl__executor_break(fl_executor *e, const char *text);
 
 /* Queued tasks get the message `text`. `e` accepts later tasks. */

@@ -238,7 +238,10 @@ struct map_by_copy {
 /* Whether element `done` was begun. A broken executor ends tasks that it has not begun. */
 static bool map_copy_has_begun(const struct map_by_copy *m, const struct fl__chunk_end *end)
 {
-	return end->begun && !(end->error == -ENOTRECOVERABLE && fl_executor_is_broken(m->it->executor));
+	const fl_executor *e = m->it->executor;
+	if (!end->begun || !fl_executor_is_broken(e) || end->error != e->broken)
+		return end->begun;
+	return end->error == -EOWNERDEAD && !end->untouched; /* it was sent to a worker that has died */
 }
 
 /* For a reason of its own, not because of a stop or a broken executor. */

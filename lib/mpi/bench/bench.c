@@ -6,7 +6,11 @@
  *     mpirun -n 2 fairlead-mpi-bench               a table: no-op tasks, round trips, and results
  *                                                  of 64 B, 64 KiB and 64 MiB: the task fills
  *                                                  them, the caller owns them and reads each page
- *     mpirun -n 2 fairlead-mpi-bench hand          the same table by hand
+ *     mpirun -n 2 fairlead-mpi-bench hand          the same table by hand: a worker sends back what
+ *                                                  it has got; and, `calls`, a worker calls a task's
+ *                                                  function for each element, by a pointer, and the
+ *                                                  manager reads arguments from an array and adds up
+ *                                                  the results
  *     mpirun -n 33 fairlead-mpi-bench sleep MS P   the busy part of the ranks: SLEEPS tasks of MS
  *                                                  milliseconds a rank, with a prefetch of P
  *
@@ -17,6 +21,7 @@
 #include <fairlead/task.h>
 #include <fairlead/time.h>
 #include <mpi.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,9 +30,9 @@ enum { CHUNKS = 2, CHUNK_MAX = 64, MESSAGES = 50000, TRIPS = 5000, SLEEPS = 50, 
 static const size_t chunks[CHUNKS] = {1, CHUNK_MAX};
 static const size_t sizes[SIZES] = {64, 64 << 10, 64 << 20}, results[SIZES] = {20000, 5000, 20};
 
-static void print_tasks(size_t chunk, double a_second)
+static void print_tasks(size_t chunk, double a_second, bool calls)
 {
-	printf("tasks a second, chunk %-4zu%14.0f\n", chunk, a_second);
+	printf("tasks a second, chunk %-4zu%14.0f%s\n", chunk, a_second, calls ? " calls" : "");
 }
 
 static void print_trip(double us)
@@ -90,19 +95,28 @@ static fl_executor *ranks_with(unsigned prefetch)
 	return e;
 }
 
+/* Each page is there before the clock starts. */
+static double *ones(size_t n)
+{
+	double *args = malloc(n * sizeof *args);
+	check(args ? 0 : -12, "no memory");
+	for (size_t i = 0; i < n; i++)
+		args[i] = 1;
+	return args;
+}
+
 /* The lazy map keeps a window of chunks under way at the ranks. */
 static double run_no_ops(fl_executor *e, size_t chunk, size_t n)
 {
 	FL_SCOPED(fl_imap) *it = NULL;
-	double *args = calloc(n, sizeof *args), sum = 0, result = 0;
+	double *args = ones(n), sum = 0, result = 0;
 	const fl_imap_config config = {.chunk = chunk, .window = AHEAD * chunk, .unordered = true};
 	const int64_t began = fl_now();
-	check(args ? 0 : -12, "no memory");
 	check(no_op_imap(e, args, n, &it, &config), "no iteration");
 	while (no_op_imap_next(it, NULL, &result) == 0)
 		sum += result;
 	const double seconds = (double)(fl_now() - began) / 1e9;
-	check(sum == 0 ? 0 : -5, "wrong results");
+	check(sum == (double)n ? 0 : -5, "wrong results");
 	free(args);
 	return (double)n / seconds;
 }
@@ -153,51 +167,68 @@ static double run_sleeps(fl_executor *e, int64_t ns, size_t n_a_rank)
 
 /* By hand. */
 
-static void hand_work(int chunk)
+static int hand_no_op(const double *arg, double *result)
 {
-	double buffer[CHUNK_MAX];
+	*result = *arg;
+	return 0;
+}
+
+static int (*volatile hand_function)(const double *arg, double *result) = hand_no_op;
+
+static void hand_work(int chunk, bool calls)
+{
+	double args[CHUNK_MAX], results[CHUNK_MAX];
 	for (MPI_Status status;;) {
-		MPI_Recv(buffer, chunk, MPI_DOUBLE, 0, MPI_ANY_TAG, MPI_COMM_WORLD, &status);
+		MPI_Recv(args, chunk, MPI_DOUBLE, 0, MPI_ANY_TAG, MPI_COMM_WORLD, &status);
 		if (status.MPI_TAG != 0)
 			return;
-		MPI_Send(buffer, chunk, MPI_DOUBLE, 0, 0, MPI_COMM_WORLD);
+		for (int i = 0; calls && i < chunk; i++)
+			check(hand_function(&args[i], &results[i]), "a task");
+		MPI_Send(calls ? results : args, chunk, MPI_DOUBLE, 0, 0, MPI_COMM_WORLD);
 	}
 }
 
 /* Returns the seconds. */
-static double hand_manage(int chunk, size_t messages)
+static double hand_manage(int chunk, size_t messages, bool calls)
 {
-	double buffer[CHUNK_MAX] = {0};
+	double results[CHUNK_MAX], *args = ones(messages * (size_t)chunk), sum = 0;
+	const size_t step = calls ? (size_t)chunk : 0;
+	const double *next = args;
 	int ranks, busy = 0;
 	MPI_Comm_size(MPI_COMM_WORLD, &ranks);
 	const int64_t began = fl_now();
-	for (int rank = 1; rank < ranks && messages > 0; rank++, messages--, busy++)
-		MPI_Send(buffer, chunk, MPI_DOUBLE, rank, 0, MPI_COMM_WORLD);
+	for (int rank = 1; rank < ranks && messages > 0; rank++, messages--, busy++, next += step)
+		MPI_Send(next, chunk, MPI_DOUBLE, rank, 0, MPI_COMM_WORLD);
 	for (MPI_Status status; busy > 0;) {
-		MPI_Recv(buffer, chunk, MPI_DOUBLE, MPI_ANY_SOURCE, 0, MPI_COMM_WORLD, &status);
+		MPI_Recv(results, chunk, MPI_DOUBLE, MPI_ANY_SOURCE, 0, MPI_COMM_WORLD, &status);
+		for (int i = 0; calls && i < chunk; i++)
+			sum += results[i];
 		if (messages > 0) {
 			messages--;
-			MPI_Send(buffer, chunk, MPI_DOUBLE, status.MPI_SOURCE, 0, MPI_COMM_WORLD);
+			MPI_Send(next, chunk, MPI_DOUBLE, status.MPI_SOURCE, 0, MPI_COMM_WORLD);
+			next += step;
 		} else {
 			busy--;
 		}
 	}
 	const double seconds = (double)(fl_now() - began) / 1e9;
+	check(!calls || sum == (double)MESSAGES * chunk ? 0 : -5, "wrong results");
+	free(args);
 	for (int rank = 1; rank < ranks; rank++)
-		MPI_Send(buffer, chunk, MPI_DOUBLE, rank, 1, MPI_COMM_WORLD);
+		MPI_Send(results, chunk, MPI_DOUBLE, rank, 1, MPI_COMM_WORLD);
 	return seconds;
 }
 
 /* Returns messages a second, in rank 0. */
-static double hand_measure(int rank, int chunk)
+static double hand_measure(int rank, int chunk, bool calls)
 {
 	double seconds = 1;
 	for (int round = 0; round < 2; round++) { /* the first one warms */
 		MPI_Barrier(MPI_COMM_WORLD);
 		if (rank > 0)
-			hand_work(chunk);
+			hand_work(chunk, calls);
 		else
-			seconds = hand_manage(chunk, MESSAGES);
+			seconds = hand_manage(chunk, MESSAGES, calls);
 	}
 	return MESSAGES / seconds;
 }
@@ -231,11 +262,12 @@ static void by_hand(void)
 	int rank;
 	MPI_Init(NULL, NULL);
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-	for (int i = 0; i < CHUNKS; i++) {
-		const double rate = hand_measure(rank, (int)chunks[i]);
+	for (int i = 0; i < 2 * CHUNKS; i++) {
+		const size_t chunk = chunks[i / 2];
+		const double rate = hand_measure(rank, (int)chunk, i % 2 == 1);
 		if (rank > 0)
 			continue;
-		print_tasks(chunks[i], rate * (double)chunks[i]);
+		print_tasks(chunk, rate * (double)chunk, i % 2 == 1);
 		if (i == 0) /* with one worker, a message and its answer are a round trip */
 			print_trip(1e6 / rate);
 	}
@@ -249,7 +281,7 @@ static void by_fairlead(void)
 	FL_SCOPED(fl_executor) *ahead = ranks_with(AHEAD), *single = ranks_with(0);
 	for (int i = 0; i < CHUNKS; i++) {
 		(void)run_no_ops(ahead, chunks[i], MESSAGES * chunks[i] / 10); /* warm */
-		print_tasks(chunks[i], run_no_ops(ahead, chunks[i], MESSAGES * chunks[i]));
+		print_tasks(chunks[i], run_no_ops(ahead, chunks[i], MESSAGES * chunks[i]), false);
 	}
 	(void)run_trips(single, TRIPS / 10);
 	print_trip(run_trips(single, TRIPS));
