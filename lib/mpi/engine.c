@@ -179,14 +179,6 @@ static void engine_acknowledge(void)
 }
 #endif
 
-/* With fault tolerance a worker rank dies alone. A status of it would become mpirun's. */
-static _Noreturn void engine_quit(void)
-{
-	if (fl__mpi_world.survives && fl__mpi_world.rank > 0)
-		(void)kill(getpid(), SIGKILL);
-	_exit(1);
-}
-
 void fl__mpi_abort(const char *format, ...)
 {
 	char text[512];
@@ -204,7 +196,10 @@ void fl__mpi_abort(const char *format, ...)
 		(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS);
 		(void)MPI_Abort(engine.open ? engine.control : MPI_COMM_WORLD, 1);
 	}
-	engine_quit();
+	/* With fault tolerance a worker rank dies alone. A status of it would become mpirun's. */
+	if (fl__mpi_world.survives && fl__mpi_world.rank > 0)
+		(void)kill(getpid(), SIGKILL);
+	_exit(1);
 }
 
 /* On one line. */
@@ -274,7 +269,7 @@ static void engine_failed(MPI_Comm *comm, int *code, ...)
 	(void)comm;
 	if (fl__mpi_world.survives && engine_is_death(*code)) {
 		if (fl__mpi_world.rank > 0)
-			engine_quit(); /* rank 0 has died */
+			_exit(1); /* rank 0 has died, and the status is mpirun's */
 		engine.learns = true;
 		return;
 	}
@@ -827,8 +822,8 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 }
 
 /*
- * MPI_Test() has failed, or found nothing. A whole message may have the error of a death, which came
- * before the message: then Open MPI 5 keeps the request.
+ * MPI_Test() has failed, or found nothing. A whole message may have the error of a death that came
+ * before: then Open MPI 5 keeps the request.
  */
 static bool engine_has_received(bool there)
 {
@@ -917,7 +912,7 @@ static void engine_take_bells(void)
 	if (dead < 0 || fl__mpi_world.leaving)
 		return;
 	if (fl__mpi_world.rank > 0)
-		engine_quit(); /* rank 0 has died, and the launcher says so */
+		_exit(1); /* rank 0 has died, and the launcher says so */
 	fl__mpi_abort("rank %d (%s, process %d) has died: the job ends", dead, fl__mpi_world.peers[dead].host,
 	              fl__mpi_world.peers[dead].pid);
 }
