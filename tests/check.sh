@@ -26,7 +26,7 @@ step_title() {
 	size) echo "how much there is to read" ;;
 	coverage) echo "the lines of lib that unit tests execute" ;;
 	abi) echo "the binary interface is that of the release" ;;
-	mpi) echo "Open MPI and MPICH, plain and under ASan" ;;
+	mpi) echo "Open MPI, with and without fault tolerance, and MPICH, plain and under ASan" ;;
 	compilers) echo "everything by gcc and by clang" ;;
 	lse) echo "aarch64 with LSE, under qemu-user" ;;
 	bullseye) echo "Debian 11: gcc 10 and clang 11" ;;
@@ -216,7 +216,8 @@ step_abi() {
 	"$root/tests/check_abi.py" --build "$build/abi" --planted
 }
 
-# over_mpi DIR PACKAGE MESON-ARGUMENT...: the tests over one MPI, with 2 and with 5 ranks.
+# over_mpi DIR PACKAGE MESON-ARGUMENT...: the tests over one MPI, with 2 and with 5 ranks. Of Open MPI
+# 5 also those with fault tolerance.
 over_mpi() {
 	dir=$1 package=$2
 	shift 2
@@ -224,6 +225,9 @@ over_mpi() {
 	make "$dir" mpi-test-programs
 	for ranks in 2 5; do
 		FL_TEST_MPI_RANKS=$ranks "$root/tests/run" --build "$dir" --only mpi ${check_since:+--since "$check_since"}
+		case $package:$(mpirun.openmpi --version) in ompi-c:*"(Open MPI) "[5-9]*)
+			FL_TEST_MPI_FT=1 FL_TEST_MPI_RANKS=$ranks "$root/tests/run" --build "$dir" --only mpi ${check_since:+--since "$check_since"} ;;
+		esac
 	done
 }
 

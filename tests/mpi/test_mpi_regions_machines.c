@@ -1,34 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Regions over MPI, with ranks on several machines. A machine here is a host name of its own: ranks
- * give themselves one, in a namespace of their own, before they start. That takes root.
- */
+/* Regions over MPI, with ranks on several machines (fl_test_mpi_move()). */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_mpi_regions.h"
 
 static bool have_machines; /* of rank 0 */
 
-static int rank_of_launcher(void)
-{
-	const char *const variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
-	const char *rank = NULL;
-	for (size_t i = 0; i < sizeof variables / sizeof *variables && !rank; i++)
-		rank = getenv(variables[i]);
-	return rank ? (int)strtol(rank, NULL, 10) : 0;
-}
-
-/* Ranks 1 and 2 are on one machine, rank 3 on another, all others on rank 0's. */
 __attribute__((constructor)) static void move_to_machine(void)
 {
-	static const char *const names[] = {NULL, "fl-machine-a", "fl-machine-a", "fl-machine-b"};
-	const int rank = rank_of_launcher();
-	if (!getenv(fl_test_mpi_variable) || getenv("FAIRLEAD_PROCESS"))
-		return;
-	have_machines = unshare(CLONE_NEWUTS) == 0;
-	const char *name = rank < (int)(sizeof names / sizeof *names) ? names[rank] : NULL;
-	if (have_machines && name)
-		have_machines = sethostname(name, strlen(name)) == 0;
+	if (getenv(fl_test_mpi_variable) && !getenv("FAIRLEAD_PROCESS"))
+		have_machines = fl_test_mpi_move();
 }
 
 static fl_shm *new_region(size_t size)

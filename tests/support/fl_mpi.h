@@ -25,6 +25,8 @@ static inline unsigned fl_test_mpi_ranks(void)
 }
 
 static const char fl_test_mpi_variable[] = "FL_TEST_MPI_RANK";
+/* In the environment: jobs are started with fault tolerance. */
+static const char fl_test_mpi_tolerant[] = "FL_TEST_MPI_FT";
 
 /* The path of this program. */
 static inline char *fl_test_mpi_program(void)
@@ -67,8 +69,13 @@ static inline void fl_test_mpi_environment(void)
 static inline void fl_test_mpi_exec(const char *ranks, char *program, char **args)
 {
 	enum { ARGS = 256 };
-	const char *argv[ARGS] = {FL_TEST_MPIRUN, "-n", ranks, program};
-	size_t n = 4;
+	const char *argv[ARGS] = {FL_TEST_MPIRUN, "-n", ranks};
+	size_t n = 3;
+	if (getenv(fl_test_mpi_tolerant)) {
+		argv[n++] = "--with-ft";
+		argv[n++] = "ulfm";
+	}
+	argv[n++] = program;
 	for (; *args && n + 1 < ARGS; args++)
 		argv[n++] = *args;
 	fl_test_mpi_environment();
@@ -94,14 +101,28 @@ static inline void fl_test_mpi_launch(char **argv)
 		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
-static inline bool fl_test_mpi_is_first(void)
+/* Also before fl_main(). */
+static inline int fl_test_mpi_rank(void)
 {
 	const char *rank = getenv("OMPI_COMM_WORLD_RANK");
 	if (!rank)
 		rank = getenv("PMIX_RANK");
 	if (!rank)
 		rank = getenv("PMI_RANK");
-	return rank && strcmp(rank, "0") == 0;
+	return rank ? (int)strtol(rank, NULL, 10) : 0;
+}
+
+/*
+ * Before fl_main(): gives ranks host names of their own, in a namespace, as if they were on several
+ * machines. Ranks 1 and 2 are on one, rank 3 on another, all others on rank 0's. False: that takes
+ * root.
+ */
+static inline bool fl_test_mpi_move(void)
+{
+	static const char *const names[] = {NULL, "fl-machine-a", "fl-machine-a", "fl-machine-b"};
+	const int rank = fl_test_mpi_rank();
+	const char *name = rank < (int)(sizeof names / sizeof *names) ? names[rank] : NULL;
+	return unshare(CLONE_NEWUTS) == 0 && (!name || sethostname(name, strlen(name)) == 0);
 }
 
 /* A program that starts its ranks by itself defines it. */
@@ -111,7 +132,7 @@ __attribute__((constructor)) static void fl_test_mpi_begin(int argc, char **argv
 {
 	const bool started_again = getenv("FAIRLEAD_PROCESS") != NULL;
 	if (getenv(fl_test_mpi_variable)) {
-		if (!started_again && fl_test_mpi_is_first())
+		if (!started_again && fl_test_mpi_rank() == 0)
 			fl_test_arena_used = 0;
 	} else if (!started_again && (argc < 2 || strcmp(argv[1], "--list") != 0)) {
 		fl_test_mpi_launch(argv);

@@ -96,7 +96,14 @@ static inline int start_refused(void)
 }
 
 static char *job_program;   /* what job_by() starts; NULL: this program */
+static pid_t job_launcher;  /* the latest */
 static char job_text[8192]; /* what the latest job has printed */
+
+/* mpirun of Open MPI 5 passes SIGALRM on to its ranks. */
+static inline void job_takes_too_long(int number)
+{
+	(void)kill(job_launcher, SIGKILL);
+}
 
 /*
  * Runs a role with so many ranks, or without mpirun. `launcher` NULL: that of the build. `more`:
@@ -108,13 +115,12 @@ static inline int job_by(const char *launcher, const char *role, const char *ran
 	int status = -1;
 	const int scratch = fl_test_scratch();
 	(void)fflush(NULL);
-	const pid_t pid = fork();
-	FL_CHECK(pid >= 0);
-	if (pid == 0) {
+	job_launcher = fork();
+	FL_CHECK(job_launcher >= 0);
+	if (job_launcher == 0) {
 		FL_CHECK(dup2(scratch, STDOUT_FILENO) >= 0 && dup2(scratch, STDERR_FILENO) >= 0);
 		/* The second: another program among the ranks does not start ranks of its own. */
 		FL_CHECK(setenv(role_variable, role, 1) == 0 && setenv(fl_test_mpi_variable, "1", 1) == 0);
-		(void)alarm(LIMIT);
 		fl_test_mpi_environment();
 		char *program = job_program ? job_program : fl_test_mpi_program();
 		if (launcher)
@@ -125,20 +131,33 @@ static inline int job_by(const char *launcher, const char *role, const char *ran
 			(void)execv(program, (char *[]){program, more[0], more[0] ? more[1] : NULL, NULL});
 		_exit(NOT_STARTED);
 	}
-	FL_CHECK(waitpid(pid, &status, 0) == pid);
+	(void)signal(SIGALRM, job_takes_too_long);
+	(void)alarm(LIMIT);
+	FL_CHECK(waitpid(job_launcher, &status, 0) == job_launcher);
+	const bool in_time = alarm(0) > 0;
 	fl_test_take(scratch, job_text, sizeof job_text);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_STARTED)
 		FL_SKIP("mpirun cannot be started here");
 	const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 	if (status != 0) /* shown when the case fails */
 		print_error("%s\n", job_text);
-	assert_true(WIFEXITED(status) || killed);
+	assert_true(in_time && (WIFEXITED(status) || killed));
 	return killed ? 128 + SIGKILL : WEXITSTATUS(status);
 }
 
 static inline int job(const char *role, const char *ranks)
 {
 	return job_by(NULL, role, ranks, (char *[]){NULL});
+}
+
+/* The same with fault tolerance, or without. */
+static inline int job_that(bool tolerates, const char *role, const char *ranks)
+{
+	const bool before = getenv(fl_test_mpi_tolerant) != NULL;
+	FL_OK(tolerates ? setenv(fl_test_mpi_tolerant, "1", 1) : unsetenv(fl_test_mpi_tolerant));
+	const int status = job(role, ranks);
+	FL_OK(before ? setenv(fl_test_mpi_tolerant, "1", 1) : unsetenv(fl_test_mpi_tolerant));
+	return status;
 }
 
 /* The latest job has printed that. */
