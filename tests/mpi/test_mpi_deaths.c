@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Worker ranks that die, with fault tolerance: what is lost, and what goes on. */
+#include "fl_mpi_or_skip.h"
+#ifdef FL_TEST_MPI
+#include "fl_mpi_deaths.h"
+
+static void prepare_rank(const char *role, char **argv)
+{
+	if (!getenv("FAIRLEAD_PROCESS"))
+		deaths->pids[fl_test_mpi_rank()] = (int32_t)getpid();
+	if (strcmp(role, "before_start") == 0 && fl_test_mpi_rank() == 1)
+		(void)raise(SIGKILL);
+}
+
+/* The roles, in rank 0. */
+
+ROLE(each_end)
+{
+	static const enum deaths_end ends[] = {BY_SIGKILL, BY_SIGSEGV, BY_ABORT, BY_EXIT, BY_EXIT_AT_ONCE};
+	const unsigned workers = fl_mpi_ranks() - 1;
+	FL_SCOPED(fl_executor) *e = deaths_executor(workers, 0);
+	uint32_t id = all_succeed(e, 0);
+	deaths->go = 1;
+	FL_EACH (i, ends) {
+		FL_CHECK(serving_ranks(e) == workers - i);
+		FL_CHECK(!succeeds(submit_order(e, id, ends[i]), id));
+		id = all_succeed(e, id + 1);
+	}
+	return 0;
+}
+
+FL_TEST(mpi_rank_that_dies_costs_its_task)
+{
+	job_survives("each_end", "7");
+}
+
+/* Rank 0 sleeps. */
+ROLE(idle_ranks)
+{
+	FL_SCOPED(fl_executor) *e = deaths_executor(3, 0);
+	uint32_t id = all_succeed(e, 0);
+	for (int rank = 1; rank < 3; rank++) {
+		FL_OK(kill(deaths->pids[rank], SIGKILL));
+		FL_WAIT_FOR(serving_ranks(e) == 3U - (unsigned)rank);
+		id = all_succeed(e, id);
+	}
+	FL_SCOPED(fl_executor) *later = deaths_executor(0, 0);
+	FL_CHECK(fl_executor_workers(later) == fl_cpu_count());
+	(void)all_succeed(later, id);
+	return 0;
+}
+
+FL_TEST(mpi_idle_ranks_die)
+{
+	job_survives("idle_ranks", "4");
+}
+
+/* One has begun, some lie ready in the rank, others are queued in rank 0. */
+ROLE(last_rank)
+{
+	enum { TASKS = 12 };
+	fl_future *f[TASKS];
+	fl_executor *e = deaths_executor(1, 4);
+	for (uint32_t i = 0; i < TASKS; i++)
+		f[i] = submit_order(e, i, i == 0 ? BY_SIGKILL : SURVIVES);
+	deaths->go = 1;
+	FL_EACH (i, f) {
+		FL_CHECK(!succeeds(f[i], (uint32_t)i));
+		FL_RC(deaths->ran[i], i == 0);
+	}
+	FL_RC(obey_submit(e, (struct deaths_order){0}, NULL), -EOWNERDEAD);
+	FL_CHECK(serving_ranks(e) == 0);
+	fl_executor_free(e);
+	FL_RC(fl_mpi_executor_create(&e, NULL, NULL), -EOWNERDEAD);
+	return 0;
+}
+
+FL_TEST(mpi_last_rank_dies)
+{
+	job_survives("last_rank", "2");
+}
+
+/* Of tasks that lie ready in a rank, other ranks recall some. */
+ROLE(ready_tasks)
+{
+	enum { PREFETCH = 4, TASKS = 40 };
+	fl_future *f[TASKS];
+	FL_SCOPED(fl_executor) *e = deaths_executor(2, PREFETCH);
+	unsigned lost = 0;
+	(void)all_succeed(e, TASKS);
+	for (uint32_t i = 0; i < TASKS; i++)
+		f[i] = submit_order(e, i, i == 0 ? BY_SIGKILL : SURVIVES);
+	deaths->go = 1;
+	FL_EACH (i, f)
+		lost += !succeeds(f[i], (uint32_t)i);
+	FL_CHECK(lost >= 1 && lost <= 1 + PREFETCH);
+	return 0;
+}
+
+FL_TEST(mpi_rank_dies_with_ready_tasks)
+{
+	job_survives("ready_tasks", "3");
+}
+
+/* Two deaths by the first task, one by the second. */
+ROLE(attempts)
+{
+	enum { TASKS = 24 };
+	fl_future *f[TASKS] = {NULL};
+	FL_SCOPED(fl_executor) *e = deaths_executor(4, 4);
+	int result = 0;
+	deaths->go = 1;
+	for (uint32_t i = 0; i < TASKS; i++)
+		FL_OK(obey_twice_submit(e, (struct deaths_order){i, i < 2 ? BY_SIGKILL : SURVIVES, 2 - i}, &f[i]));
+	FL_OK(fl_future_wait(f[0]));
+	FL_RC(fl_future_error(f[0]), -EOWNERDEAD);
+	FL_RC(deaths->ran[0], 2);
+	for (uint32_t i = 1; i < TASKS; i++) {
+		/* A task that lay ready in both ranks of the first task has no attempt left. */
+		FL_OK(fl_future_wait(f[i]));
+		FL_CHECK(deaths->ran[i] <= 2);
+		if (fl_future_error(f[i]) == 0)
+			FL_CHECK(obey_twice_get(f[i], &result) == 0 && result == (int)i + 1 && deaths->ran[i] > 0);
+		else
+			FL_RC(fl_future_error(f[i]), -EOWNERDEAD);
+	}
+	fl_test_futures_free(f, TASKS);
+	(void)all_succeed(e, TASKS);
+	return 0;
+}
+
+/* With one task at a time in each rank, the outcome is exact. */
+ROLE(second_attempt)
+{
+	enum { TASKS = 24 };
+	fl_future *f[TASKS] = {NULL};
+	FL_SCOPED(fl_executor) *e = deaths_executor(3, 0);
+	int result = 0;
+	deaths->go = 1;
+	for (uint32_t i = 0; i < TASKS; i++)
+		FL_OK(obey_twice_submit(e, (struct deaths_order){i, i < 2 ? BY_SIGKILL : SURVIVES, 1}, &f[i]));
+	for (uint32_t i = 0; i < TASKS; i++) {
+		FL_CHECK(obey_twice_get(f[i], &result) == 0 && result == (int)i + 1);
+		FL_RC(deaths->ran[i], i < 2 ? 2 : 1);
+	}
+	fl_test_futures_free(f, TASKS);
+	return 0;
+}
+
+FL_TEST(mpi_task_of_a_dead_rank_is_tried_again)
+{
+	job_survives("second_attempt", "4");
+	job_survives("attempts", "5");
+}
+
+/* A generator of deaths_order: some end their ranks. */
+struct orders {
+	uint32_t from, next, to, each;
+};
+
+static int next_order(void *state, void *arg)
+{
+	struct orders *o = state;
+	*(struct deaths_order *)arg =
+	    (struct deaths_order){o->next, (o->next - o->from) % o->each == o->each / 2 ? BY_SIGKILL : SURVIVES, 1};
+	return o->next < o->to && o->next++ < o->to;
+}
+
+/* Returns how many elements died. */
+static unsigned iterate(fl_executor *e, struct orders o, size_t chunk)
+{
+	const fl_imap_config how = {.chunk = chunk, .unordered = true, .next = next_order, .state = &o};
+	FL_SCOPED(fl_imap) *it = NULL;
+	unsigned n = 0, lost = 0;
+	size_t index;
+	int rc, result;
+	for (FL_OK(obey_imap(e, NULL, 0, &it, &how)); (rc = obey_imap_next(it, &index, &result)) != -ENODATA; n++) {
+		const uint32_t id = o.from + (uint32_t)index;
+		if (rc == FL_ETASK)
+			died(id, fl_imap_error(it), fl_imap_message(it));
+		else
+			FL_CHECK(rc == 0 && result == (int)id + 1 && deaths->ran[id] == 1);
+		lost += rc == FL_ETASK;
+	}
+	FL_CHECK(n == o.to - o.from);
+	return lost;
+}
+
+ROLE(iterations)
+{
+	FL_SCOPED(fl_executor) *e = deaths_executor(fl_mpi_ranks() - 1, 0);
+	struct deaths_order orders[20];
+	fl_map_error error = {0};
+	int results[20];
+	deaths->go = 1;
+	FL_CHECK(iterate(e, (struct orders){0, 0, 300, 100}, 1) == 3);
+	const unsigned lost = iterate(e, (struct orders){300, 300, 400, 100}, 5);
+	FL_CHECK(lost >= 1 && lost <= 5);
+	FL_EACH (i, orders)
+		orders[i] = (struct deaths_order){400 + (uint32_t)i, i == 7 ? BY_SIGKILL : SURVIVES, 1};
+	FL_RC(obey_map(e, orders, 20, results, &(fl_map_config){.chunk = 1, .error = &error}), FL_ETASK);
+	FL_CHECK(error.index == 7);
+	died(407, error.error, error.message);
+	FL_EACH (i, orders)
+		FL_CHECK(deaths->ran[400 + i] <= 1);
+	(void)all_succeed(e, 420);
+	return 0;
+}
+
+FL_TEST(mpi_ranks_die_during_iterations)
+{
+	job_survives("iterations", "8");
+}
+
+FL_TASK_STATIC(more, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+ROLE(groups_and_chains)
+{
+	FL_SCOPED(fl_executor) *e = deaths_executor(4, 0);
+	fl_future *f[2], *next[2];
+	fl_group g = FL_GROUP_INIT(e);
+	int result = 0;
+	deaths->go = 1;
+	FL_OK(obey_group_submit(&g, (struct deaths_order){0, BY_SIGKILL, 1}, &result));
+	FL_RC(fl_group_join(&g), -EOWNERDEAD);
+	died(0, -EOWNERDEAD, fl_group_message(&g));
+	for (uint32_t i = 0; i < 2; i++) {
+		f[i] = submit_order(e, 1 + i, i == 0 ? BY_SIGKILL : SURVIVES);
+		FL_OK(fl_future_then(f[i], e, &more, &next[i]));
+	}
+	FL_CHECK(more_get(next[1], &result) == 0 && result == 4);
+	FL_OK(fl_future_wait(next[0]));
+	died(1, fl_future_error(next[0]), fl_future_message(next[0]));
+	fl_test_futures_free(next, 2);
+	FL_CHECK(!succeeds(f[0], 1) && succeeds(f[1], 2));
+	FL_OK(obey_group_submit(&g, (struct deaths_order){3, SURVIVES, 0}, &result));
+	FL_OK(fl_group_join(&g));
+	return 0;
+}
+
+FL_TEST(mpi_ranks_die_in_groups_and_chains)
+{
+	job_survives("groups_and_chains", "5");
+}
+
+/* The request, or the deadline, reaches a rank that dies, or is dead. */
+ROLE(requests)
+{
+	FL_SCOPED(fl_executor) *e = deaths_executor(4, 0);
+	(void)all_succeed(e, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		const fl_submit_config config = {.deadline = i == 2 ? fl_after(FL_S(1)) : 0};
+		FL_OK(obey_submit_with(e, (struct deaths_order){i, BY_SIGKILL, 1}, &f, &config));
+		FL_WAIT_FOR(__atomic_load_n(&deaths->ran[i], __ATOMIC_SEQ_CST) > 0);
+		if (i == 0)
+			FL_IGNORE(fl_future_cancel(f));
+		if (i == 2)
+			FL_WAIT_FOR(fl_now() > config.deadline);
+		FL_OK(kill(deaths->pids[deaths->of[i]], SIGKILL));
+		if (i == 1)
+			FL_IGNORE(fl_future_cancel(f));
+		FL_OK(fl_future_wait(f));
+		died(i, fl_future_error(f), fl_future_message(f));
+	}
+	(void)all_succeed(e, 100);
+	return 0;
+}
+
+FL_TEST(mpi_request_to_a_rank_that_dies)
+{
+	job_survives("requests", "5");
+}
+
+ROLE(with_processes)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_OK(fl_mpi_executor_create(&e, &(fl_executor_config){.workers = 4}, &(fl_mpi_config){.processes = true}));
+	uint32_t id = all_succeed(e, 0);
+	fl_future *of_a_worker = submit_order(e, id, BY_SIGKILL), *of_a_rank = submit_order(e, id + 1, BY_ITS_RANK);
+	deaths->go = 1;
+	FL_OK(fl_future_wait(of_a_worker));
+	FL_RC(fl_future_error(of_a_worker), -EOWNERDEAD);
+	fl_future_free(of_a_worker);
+	FL_CHECK(!succeeds(of_a_rank, id + 1));
+	FL_CHECK(serving_ranks(e) == 1);
+	(void)all_succeed(e, id + 2);
+	return 0;
+}
+
+FL_TEST(mpi_rank_dies_with_its_worker_processes)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	job_survives("with_processes", "3");
+}
+
+/* As a machine that does not answer for some time. The rank ends when it goes on. */
+ROLE(silent_rank)
+{
+	FL_SCOPED(fl_executor) *e = deaths_executor(2, 0);
+	const uint32_t id = all_succeed(e, 1);
+	deaths->go = 1;
+	FL_CHECK(!succeeds(submit_order(e, 0, BY_STOP), 0));
+	(void)all_succeed(e, id);
+	FL_OK(kill(deaths->pids[deaths->of[0]], SIGCONT));
+	FL_WAIT_FOR(!is_left(deaths->pids[deaths->of[0]]));
+	return 0;
+}
+
+FL_TEST(mpi_silent_rank_is_dead)
+{
+	static const char *const detector[][2] = {{"OMPI_MCA_mpi_ft_detector", "1"},
+	                                          {"OMPI_MCA_mpi_ft_detector_period", "0.3"},
+	                                          {"OMPI_MCA_mpi_ft_detector_timeout", "1"}};
+	FL_EACH (i, detector)
+		FL_OK(setenv(detector[i][0], detector[i][1], 1));
+	job_survives("silent_rank", "3");
+	FL_EACH (i, detector)
+		FL_OK(unsetenv(detector[i][0]));
+}
+
+/* The job ends; with fault tolerance or without. */
+
+static void expect_end(const char *role, const char *ranks)
+{
+	for (int tolerates = 0; tolerates < 2; tolerates++) {
+#ifndef OMPI_HAVE_MPI_EXT_FTMPI
+		if (tolerates)
+			continue;
+#endif
+		FL_CHECK(job_with_deaths(tolerates, role, ranks) != 0);
+	}
+}
+
+ROLE(first_idle)
+{
+	FL_SCOPED(fl_executor) *e = deaths_executor(0, 0);
+	(void)all_succeed(e, 0);
+	(void)raise(SIGKILL);
+	return 0;
+}
+
+/* Each rank has a task that never ends, and others that lie ready. */
+ROLE(first_busy)
+{
+	FL_SCOPED(fl_executor) *e = deaths_executor(fl_mpi_ranks() - 1, 4);
+	for (uint32_t i = 0; i < 20; i++)
+		fl_future_free(submit_order(e, i, BY_ABORT));
+	FL_WAIT_FOR(deaths->ran[0]);
+	(void)raise(SIGKILL);
+	return 0;
+}
+
+FL_TEST(mpi_rank_0_dies)
+{
+	expect_end("first_idle", "3");
+	expect_end("first_busy", "3");
+}
+
+ROLE(before_start)
+{
+	return 0;
+}
+
+FL_TEST(mpi_rank_dies_before_the_start)
+{
+	expect_end("before_start", "3");
+}
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Worker ranks are killed for real during an iteration over many tasks, and each task is accounted
+ * for. FL_TEST_MPI_DEATHS in the environment sets the number of kills, in as many jobs as it takes;
+ * there are ten thousand tasks for each. A thousand kills take some minutes.
+ */
+#include "fl_mpi_or_skip.h"
+#ifdef FL_TEST_MPI
+#include "fl_mpi_deaths.h"
+
+enum { PREFETCH = 8, WORKERS = 2 /* of a rank */ };
+
+static void prepare_rank(const char *role, char **argv)
+{
+	deaths->pids[fl_test_mpi_rank()] = (int32_t)getpid();
+}
+
+struct tasks {
+	uint32_t next, n;
+};
+
+static int next_task(void *state, void *arg)
+{
+	struct tasks *t = state;
+	*(struct deaths_order *)arg = (struct deaths_order){.id = t->next};
+	return t->next < t->n && t->next++ < t->n;
+}
+
+/* Memory in KiB, and descriptors, of this process. */
+struct held {
+	long memory;
+	unsigned files;
+};
+
+static struct held held_here(void)
+{
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+	FL_CHECK(f && fscanf(f, "%*d %ld", &pages) == 1 && fclose(f) == 0);
+	return (struct held){pages * (sysconf(_SC_PAGESIZE) / 1024), fl_test_fds()};
+}
+
+/* A living rank; the last one only if it is the only one. */
+static void kill_one(unsigned *seed)
+{
+	const unsigned ranks = fl_mpi_ranks() - 1;
+	unsigned rank = 1;
+	do
+		rank = 1 + (*seed = *seed * 1103515245 + 12345) / 65536 % (ranks > 1 ? ranks - 1 : 1);
+	while (deaths->point[rank]);
+	deaths->point[rank] = 1;
+	FL_OK(kill(deaths->pids[rank], SIGKILL));
+}
+
+/* The task was sent to a rank that was killed, or the last rank is dead. */
+static bool names_a_victim(const char *message)
+{
+	const char *rank = strstr(message, "rank ");
+	return rank && deaths->point[strtoul(rank + 5, NULL, 10) % DEATHS_RANKS];
+}
+
+/* Kills all worker ranks but one. A single one is killed in the middle: then the iteration ends. */
+ROLE(loses_ranks)
+{
+	static uint8_t seen[DEATHS_TASKS];
+	const unsigned ranks = fl_mpi_ranks() - 1, victims = ranks > 1 ? ranks - 1 : 1;
+	struct tasks t = {0, (uint32_t)((ranks > 1 ? victims : 2) * deaths->each)};
+	const fl_imap_config how = {.unordered = true, .next = next_task, .state = &t};
+	FL_SCOPED(fl_executor) *e = deaths_executor(WORKERS * ranks, PREFETCH);
+	FL_SCOPED(fl_imap) *it = NULL;
+	unsigned kills = 0, seed = (unsigned)deaths->kills;
+	struct held before = {0};
+	size_t index, n = 0, lost = 0;
+	int rc, result;
+	FL_CHECK(t.n <= DEATHS_TASKS);
+	FL_OK(obey_imap(e, NULL, 0, &it, &how));
+	for (; (rc = obey_imap_next(it, &index, &result)) != -ENODATA && rc != -EOWNERDEAD; n++) {
+		FL_CHECK(index < t.n && seen[index]++ == 0);
+		if (rc == 0) {
+			FL_CHECK(result == (int)index + 1 && deaths->ran[index] == 1);
+		} else {
+			died((uint32_t)index, fl_imap_error(it), fl_imap_message(it));
+			FL_CHECK(names_a_victim(fl_imap_message(it)));
+			lost++;
+		}
+		if (n == deaths->each / 4)
+			before = held_here();
+		for (; kills < victims && n >= (kills + 1) * deaths->each - (ranks > 1 ? deaths->each / 2 : 0); kills++)
+			kill_one(&seed);
+	}
+	const struct held after = held_here();
+	FL_CHECK(kills == victims && n == t.next && (ranks == 1 || n == t.n));
+	FL_CHECK(ranks == 1 || lost <= kills * (WORKERS + PREFETCH));
+	FL_CHECK(after.files <= before.files && after.memory <= before.memory + 8192);
+	deaths->kills += kills;
+	deaths->tasks += n;
+	deaths->lost += lost;
+	deaths->grown = after.memory > before.memory + (long)deaths->grown ? (uint64_t)(after.memory - before.memory)
+	                                                                   : deaths->grown;
+	return 0;
+}
+
+FL_TEST(mpi_kills_of_ranks_cost_what_was_sent_to_them)
+{
+	static const char *const ranks[] = {"5", "2", "16"};
+	const char *wanted = getenv("FL_TEST_MPI_DEATHS");
+	const uint64_t kills = wanted ? strtoull(wanted, NULL, 10) : 4;
+	deaths->kills = deaths->tasks = deaths->lost = deaths->grown = 0;
+	deaths->each = wanted ? 10000 : fl_test_scaled(2000);
+	for (size_t i = 0; deaths->kills < kills; i++) {
+		memset(deaths->point, 0, sizeof deaths->point);
+		job_survives("loses_ranks", ranks[i % 3]);
+	}
+	print_message("%llu kills, %llu of %llu tasks lost, rank 0 grew by at most %llu KiB\n",
+	              (unsigned long long)deaths->kills, (unsigned long long)deaths->lost,
+	              (unsigned long long)deaths->tasks, (unsigned long long)deaths->grown);
+}
+
+#endif
