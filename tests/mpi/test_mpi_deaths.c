@@ -327,13 +327,10 @@ FL_TEST(mpi_silent_rank_is_dead)
 
 static void expect_end(const char *role, const char *ranks)
 {
-	for (int tolerates = 0; tolerates < 2; tolerates++) {
-#ifndef OMPI_HAVE_MPI_EXT_FTMPI
-		if (tolerates)
-			continue;
+	FL_CHECK(job_with_deaths(false, role, ranks) != 0);
+#ifdef OMPI_HAVE_MPI_EXT_FTMPI
+	FL_CHECK(job_with_deaths(true, role, ranks) != 0);
 #endif
-		FL_CHECK(job_with_deaths(tolerates, role, ranks) != 0);
-	}
 }
 
 ROLE(first_idle)
@@ -366,9 +363,10 @@ ROLE(before_start)
 	return 0;
 }
 
+/* With fault tolerance MPI_Init() of the other ranks waits for ever. */
 FL_TEST(mpi_rank_dies_before_the_start)
 {
-	expect_end("before_start", "3");
+	FL_CHECK(job_with_deaths(false, "before_start", "3") != 0);
 }
 
 #endif
