@@ -10,13 +10,15 @@
 
 enum { VICTIMS = 6, TASKS = 24, LARGE = 1 << 20 };
 
-static bool starting = true, of_start; /* of_start: points of the start count, no others */
-static int empty_tests;                /* since the last call */
+/* of_start: points of the start count, no others; else those after `go` */
+static bool starting = true, of_start;
+static int empty_tests; /* since the last call */
 
 static void pass_point(void)
 {
 	const int rank = fl_test_mpi_rank();
-	if (starting == of_start && ++deaths->points[rank] == deaths->point[rank])
+	if ((of_start ? starting : __atomic_load_n(&deaths->go, __ATOMIC_SEQ_CST) > 0) &&
+	    ++deaths->points[rank] == deaths->point[rank])
 		(void)raise(SIGKILL);
 }
 
@@ -143,8 +145,25 @@ static void end_large(fl_future *f, uint32_t id)
 
 /* In rank 0. */
 
+/* Returns when all ranks serve, and points count. */
+static void let_points_count(void)
+{
+	const unsigned ranks = fl_mpi_ranks() - 1;
+	fl_executor *e = deaths_executor(ranks, 0);
+	fl_future *f[DEATHS_RANKS];
+	for (unsigned i = 0; i < ranks; i++)
+		f[i] = submit_order(e, 2 * TASKS + i, WAITS);
+	for (unsigned i = 0; i < ranks; i++)
+		FL_WAIT_FOR(__atomic_load_n(&deaths->ran[2 * TASKS + i], __ATOMIC_SEQ_CST) > 0);
+	deaths->go = 1;
+	for (unsigned i = 0; i < ranks; i++)
+		(void)succeeds(f[i], 2 * TASKS + i);
+	fl_executor_free(e);
+}
+
 ROLE(serves)
 {
+	let_points_count();
 	FL_SCOPED(fl_shm) *region = NULL;
 	FL_OK(fl_shm_create(&region, sizeof(struct large) + 4096));
 	struct large *l = fl_shm_alloc(region, sizeof *l);

@@ -14,7 +14,7 @@ enum { DEATHS_RANKS = 64, DEATHS_TASKS = 200000 };
 
 struct deaths {
 	int32_t pids[DEATHS_RANKS], worker;                 /* of each rank; of a worker process of a rank */
-	uint32_t go;                                        /* tasks that end their rank wait for it */
+	uint32_t go;                                        /* tasks that do not just survive wait for it */
 	uint32_t points[DEATHS_RANKS], point[DEATHS_RANKS]; /* test_mpi_deaths_points.c */
 	uint64_t kills, tasks, lost, each, grown;           /* test_mpi_deaths_kills.c */
 	int32_t of[DEATHS_TASKS];                           /* the rank that has begun the task last */
@@ -25,7 +25,7 @@ _Static_assert(sizeof *deaths <= FL_TEST_ARENA_SIZE, "all of it");
 
 /* Tasks that end the process that runs them. */
 
-enum deaths_end { SURVIVES, BY_SIGKILL, BY_SIGSEGV, BY_ABORT, BY_EXIT, BY_EXIT_AT_ONCE, BY_STOP, BY_ITS_RANK };
+enum deaths_end { SURVIVES, WAITS, BY_SIGKILL, BY_SIGSEGV, BY_ABORT, BY_EXIT, BY_EXIT_AT_ONCE, BY_STOP, BY_ITS_RANK };
 
 struct deaths_order {
 	uint32_t id;
@@ -41,6 +41,8 @@ static void deaths_obey(const struct deaths_order *o)
 		return;
 	FL_WAIT_FOR(__atomic_load_n(&deaths->go, __ATOMIC_SEQ_CST));
 	switch (o->end) {
+	case WAITS:
+		return;
 	case BY_SIGSEGV:
 		(void)signal(SIGSEGV, SIG_DFL); /* MPI and ASan have handlers */
 		(void)raise(SIGSEGV);
