@@ -97,7 +97,7 @@ ROLE(loses_ranks)
 	deaths->lost += lost;
 	deaths->grown = after.memory > before.memory + (long)deaths->grown ? (uint64_t)(after.memory - before.memory)
 	                                                                   : deaths->grown;
-	return 0;
+	return job_is_over();
 }
 
 FL_TEST(mpi_kills_of_ranks_cost_what_was_sent_to_them)

@@ -97,6 +97,19 @@ FL_TASK_STATIC(obey_with_struct, struct large, struct large)
 	return 0;
 }
 
+/* In the message, but too much for MPI to send at once. */
+struct medium {
+	struct deaths_order order;
+	unsigned char bytes[10000];
+};
+
+FL_TASK_STATIC(obey_with_medium, struct medium, struct medium)
+{
+	deaths_obey(&arg->order);
+	*result = *arg;
+	return 0;
+}
+
 FL_TASK_STATIC(obey_with_bytes, fl_bytes, fl_bytes)
 {
 	deaths_obey(arg->data);
@@ -120,9 +133,11 @@ static fl_future *submit_large(fl_executor *e, uint32_t id)
 	fl_future *f = NULL;
 	l.order.id = id;
 	l.bytes[LARGE - 1] = (unsigned char)id;
-	if (id % 3 == 0)
+	if (id % 4 == 0)
 		FL_OK(obey_with_struct_submit(e, l, &f));
-	else if (id % 3 == 1)
+	else if (id % 4 == 3)
+		FL_OK(obey_with_medium_submit(e, (struct medium){.order = l.order}, &f));
+	else if (id % 4 == 1)
 		FL_CHECK(fl_bytes_append(&b, &l, sizeof l) == 0 && obey_with_bytes_submit(e, b, &f) == 0);
 	else
 		FL_OK(obey_with_region_submit(e, l.order, &f));
@@ -136,8 +151,8 @@ static void end_large(fl_future *f, uint32_t id)
 	if (!l) {
 		died(id, fl_future_error(f), fl_future_message(f));
 	} else {
-		l = id % 3 == 1 ? ((const fl_bytes *)fl_future_result(f))->data : l;
-		FL_CHECK(l->order.id == id && (id % 3 == 2 || l->bytes[LARGE - 1] == (unsigned char)id));
+		l = id % 4 == 1 ? ((const fl_bytes *)fl_future_result(f))->data : l;
+		FL_CHECK(l->order.id == id && (id % 4 > 1 || l->bytes[LARGE - 1] == (unsigned char)id));
 		FL_RC(deaths->ran[id], 1);
 	}
 	fl_future_free(f);
@@ -178,12 +193,14 @@ ROLE(serves)
 	for (uint32_t i = 0; i < TASKS; i++)
 		end_large(f[i], i);
 	fl_executor_free(e);
-	FL_SCOPED(fl_executor) *next = deaths_executor(fl_mpi_ranks() - 1, 1);
+	e = deaths_executor(fl_mpi_ranks() - 1, 1);
 	for (uint32_t i = 0; i < TASKS; i++)
-		f[i] = submit_order(next, TASKS + i, SURVIVES);
+		f[i] = submit_order(e, TASKS + i, SURVIVES);
 	for (uint32_t i = 0; i < TASKS; i++)
 		(void)succeeds(f[i], TASKS + i);
-	return 0;
+	for (uint32_t i = 0; i < TASKS; i++) /* under way at the end */
+		fl_future_free(submit_large(e, 101 + 4 * i));
+	return job_is_over();
 }
 
 /* Each victim dies at a point of its own. Returns how many have died. */
@@ -198,7 +215,7 @@ static unsigned die_at(const char *role, const char *ranks, uint32_t first, uint
 		n += deaths->points[i] == deaths->point[i];
 	if (of_start)
 		return n;
-	FL_OK(status);
+	FL_CHECK(status == 0 && deaths->over);
 	return n;
 }
 
@@ -231,7 +248,7 @@ ROLE(starts)
 	fl_executor *e = NULL;
 	FL_OK(fl_mpi_executor_create(&e, NULL, NULL));
 	(void)succeeds(submit_order(e, 0, SURVIVES), 0);
-	return 0;
+	return job_is_over();
 }
 
 FL_TEST(mpi_rank_dies_at_each_point_of_the_start)
