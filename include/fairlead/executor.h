@@ -332,7 +332,8 @@ FL_API unsigned fl_executor_workers(const fl_executor *e);
 
 /*
  * Whether `e` is broken: an initializer failed, or workers in other processes can never start.
- * Every later submit returns -ENOTRECOVERABLE.
+ * Every later submit returns -ENOTRECOVERABLE. Or all ranks of an executor over MPI have died:
+ * -EOWNERDEAD.
  */
 FL_API bool fl_executor_is_broken(const fl_executor *e);
 

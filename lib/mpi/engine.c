@@ -7,7 +7,7 @@
  * of MPI costs as much as a short task. So messages to one rank are appended to a buffer, which a
  * flush sends as one message of MPI. Open MPI is done with ENGINE_SENT_AT_ONCE bytes when
  * MPI_Isend() returns. Other buffers wait in `requests`: a test of these costs as much as a
- * message, so a round tests them only if no message has come, or if there are ENGINE_SENDS_MANY.
+ * message, so of rounds with a message only each ENGINE_BUSY_ROUNDS-th one tests them.
  *
  *   state          guarded by
  *   engine         fl__mpi_lock
@@ -64,7 +64,7 @@ fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
 extern bool opal_progress_set_yield_when_idle(bool yields) __attribute__((weak));
 
 enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
-enum { ENGINE_SENT_AT_ONCE = 256, ENGINE_SENDS_MANY = 32 };
+enum { ENGINE_SENT_AT_ONCE = 256, ENGINE_BUSY_ROUNDS = 8 };
 
 struct engine_buffer {
 	struct fl__mpi_work sent;
@@ -108,6 +108,7 @@ static struct {
 	int n_free;
 	uint64_t received;     /* a worker rank: messages of MPI */
 	bool dozes;            /* SLEEPS was sent after the last message */
+	unsigned busy_rounds;  /* with a message */
 	bool yields;           /* Open MPI's tests, before the start and at the end */
 	bool learns;           /* engine_learn() is due */
 	int source;            /* of `receive` */
@@ -179,14 +180,6 @@ static void engine_acknowledge(void)
 }
 #endif
 
-/* With fault tolerance a worker rank dies alone. A status of it would become mpirun's. */
-static _Noreturn void engine_quit(void)
-{
-	if (fl__mpi_world.survives && fl__mpi_world.rank > 0)
-		(void)kill(getpid(), SIGKILL);
-	_exit(1);
-}
-
 void fl__mpi_abort(const char *format, ...)
 {
 	char text[512];
@@ -204,7 +197,10 @@ void fl__mpi_abort(const char *format, ...)
 		(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS);
 		(void)MPI_Abort(engine.open ? engine.control : MPI_COMM_WORLD, 1);
 	}
-	engine_quit();
+	/* With fault tolerance a worker rank dies alone. A status of it would become mpirun's. */
+	if (fl__mpi_world.survives && fl__mpi_world.rank > 0)
+		(void)kill(getpid(), SIGKILL);
+	_exit(1);
 }
 
 /* On one line. */
@@ -274,7 +270,7 @@ static void engine_failed(MPI_Comm *comm, int *code, ...)
 	(void)comm;
 	if (fl__mpi_world.survives && engine_is_death(*code)) {
 		if (fl__mpi_world.rank > 0)
-			engine_quit(); /* rank 0 has died */
+			_exit(1); /* rank 0 has died, and the status is mpirun's */
 		engine.learns = true;
 		return;
 	}
@@ -827,8 +823,8 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 }
 
 /*
- * MPI_Test() has failed, or found nothing. A whole message may have the error of a death, which came
- * before the message: then Open MPI 5 keeps the request.
+ * MPI_Test() has failed, or found nothing. A whole message may have the error of a death that came
+ * before: then Open MPI 5 keeps the request.
  */
 static bool engine_has_received(bool there)
 {
@@ -863,7 +859,7 @@ bool fl__mpi_progress(fl__mpi_handler *handle)
 	bool some = false;
 	for (int i = 0; i < ENGINE_RECEIVES_AT_ONCE && engine_receive(handle); i++)
 		some = true;
-	if (!some || engine.n >= ENGINE_SENDS_MANY)
+	if (!some || ++engine.busy_rounds % ENGINE_BUSY_ROUNDS == 0)
 		some |= engine_test();
 	if (engine.learns || fl__mpi_world.leaving)
 		engine_learn();
@@ -917,7 +913,7 @@ static void engine_take_bells(void)
 	if (dead < 0 || fl__mpi_world.leaving)
 		return;
 	if (fl__mpi_world.rank > 0)
-		engine_quit(); /* rank 0 has died, and the launcher says so */
+		_exit(1); /* rank 0 has died, and the launcher says so */
 	fl__mpi_abort("rank %d (%s, process %d) has died: the job ends", dead, fl__mpi_world.peers[dead].host,
 	              fl__mpi_world.peers[dead].pid);
 }

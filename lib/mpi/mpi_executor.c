@@ -269,6 +269,8 @@ static void mpi_share_close(struct mpi_share *share)
 static bool mpi_share_hand_on(const struct mpi_share *share)
 {
 	struct mpi_pool *p = share->pool;
+	if (p->closing)
+		return false;
 	FL__EACH_RANK (rank) {
 		struct mpi_share *other = &p->shares[rank];
 		if (other->workers > 0 || other->slots || fl__mpi_is_dead(rank))
@@ -545,11 +547,12 @@ static void mpi_pool_send_regions(struct mpi_pool *p)
 {
 	if (!p->sender || p->told || !p->base.queue.head)
 		return;
-	p->told = true;
 	FL__EACH_RANK (rank)
 		if (fl__mpi_is_dead(rank))
 			mpi_share_reap(&p->shares[rank]);
-		else if (p->shares[rank].workers > 0)
+	p->told = true;
+	FL__EACH_RANK (rank)
+		if (p->shares[rank].workers > 0)
 			fl__mpi_sender_tell(p->sender, p->id, rank);
 }
 

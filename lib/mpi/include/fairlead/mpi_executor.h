@@ -59,8 +59,12 @@ FL_BEGIN_DECLS
  * itself: it needs 64 KiB of stack. Callbacks and drop hooks run on a thread of the executor, and
  * must not wait for its tasks.
  *
- * The death of a rank ends the whole job. A task that crashes or calls exit() ends its rank, unless
- * tasks run in processes (fl_mpi_config).
+ * The death of a rank ends the whole job, unless Open MPI 5 was started with `mpirun --with-ft
+ * ulfm`. Then tasks that were sent to the rank fail with -EOWNERDEAD, and a message that names
+ * rank, host and process, or run again on another rank (`max_attempts` of the type). All others run
+ * on the other ranks. Dead ranks are not replaced. When the last one has died, pending tasks fail
+ * with -EOWNERDEAD, and later submits return that. A task that crashes or calls exit() ends its
+ * rank, unless tasks run in processes (fl_mpi_config).
  *
  * End. When rank 0 leaves main() or calls exit(), the other ranks end: tasks there are asked to
  * stop, and get a second to do so. The end of rank 0 by _exit() or a signal ends the job, with an
@@ -93,6 +97,7 @@ typedef struct fl_mpi_config {
  *             the log says which
  *   -EAGAIN   MPI cannot spawn the ranks, as with too few slots, or without the program's file: the
  *             log says why. The call may be tried again
+ *   -EOWNERDEAD  all worker ranks have died
  *   -EINVAL   more than FL_WORKERS_MAX workers a rank; a `prefetch` above FL_MPI_PREFETCH_MAX; a
  *             `spawn` above FL_MPI_SPAWN_MAX; `max_tasks` or a time below 0; a config that other
  *             executors refuse, too
@@ -109,8 +114,8 @@ FL_API FL_MUST_CHECK int fl_mpi_executor_create(fl_executor **e, const fl_execut
                                                 const fl_mpi_config *mpi);
 
 /*
- * The number of ranks of the job, with rank 0; 0 if the program was not started by a launcher of
- * MPI, and has spawned none. An executor needs at least two.
+ * The number of living ranks of the job, with rank 0; 0 if the program was not started by a
+ * launcher of MPI, and has spawned none. An executor needs at least two.
  */
 FL_API unsigned fl_mpi_ranks(void);
 
