@@ -88,7 +88,8 @@ ROLE(loses_ranks)
 			kill_one(victims, &seed);
 	}
 	const struct held after = held_here();
-	FL_CHECK(kills == victims && n == t.next && (ranks == 1 || n == t.n));
+	/* Of a single rank the iteration holds a task whose submit was refused. */
+	FL_CHECK(kills == victims && (ranks == 1 ? n + 1 >= t.next : n == t.n));
 	FL_CHECK(ranks == 1 || lost <= kills * (WORKERS + PREFETCH));
 	FL_CHECK(after.files <= before.files && after.memory <= before.memory + 8192);
 	deaths->kills += kills;
