@@ -35,9 +35,12 @@ CONFORMANCE_ABLE(stats_tell_what_waits_and_runs, 2, FL_CAP_CONCURRENT)
 		FL_OK(tick_submit(e, &f[i]));
 	fl_executor_stats stats = stats_of(e);
 	assert_int_equal(stats.pending + stats.running, N + 2);
-	if (!kind->over_ranks)
-		assert_int_equal(stats.running, 2); /* a rank may have more */
-	assert_int_equal(stats.workers_started, kind->one_thread || kind->over_ranks ? 0 : 2);
+	if (kind->over_ranks) { /* a rank may have more workers and tasks */
+		assert_in_range(stats.workers_started, 1, 2);
+	} else {
+		assert_int_equal(stats.running, 2);
+		assert_int_equal(stats.workers_started, kind->one_thread ? 0 : 2);
+	}
 	assert_int_equal(stats.idle, 0);
 	assert_int_equal(stats.ended, 0);
 	FL_OK(fl_future_cancel(f[1]));
