@@ -22,7 +22,7 @@ ROLE(each_end)
 	uint32_t id = all_succeed(e, 0);
 	deaths->go = 1;
 	FL_EACH (i, ends) {
-		FL_CHECK(serving_ranks(e) == workers - i);
+		FL_CHECK(serving_ranks(e) == workers - i && fl_mpi_ranks() == 1 + workers - i);
 		FL_CHECK(!succeeds(submit_order(e, id, ends[i]), id));
 		id = all_succeed(e, id + 1);
 	}

@@ -194,6 +194,8 @@ static inline void job_survives(const char *role, const char *ranks)
 {
 	need_tolerance();
 	FL_OK(job_with_deaths(true, role, ranks));
+	if (!deaths->over)
+		print_error("%s\n", job_text);
 	assert_true(deaths->over);
 }
 
