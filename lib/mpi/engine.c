@@ -920,6 +920,8 @@ static void engine_take_bells(void)
 
 void fl__mpi_look_for_deaths(void)
 {
+	if (!fl__mpi_world.survives) /* constant since the start */
+		return;
 	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
 	FL_LOCKED(&fl__mpi_lock);
 	if (!fl__mpi_world.leaving)

@@ -269,7 +269,8 @@ static void mpi_share_close(struct mpi_share *share)
 static bool mpi_share_hand_on(const struct mpi_share *share)
 {
 	struct mpi_pool *p = share->pool;
-	if (p->closing)
+	/* Regions are not copied once tasks may write them. */
+	if (p->closing || p->told)
 		return false;
 	FL__EACH_RANK (rank) {
 		struct mpi_share *other = &p->shares[rank];
@@ -277,8 +278,6 @@ static bool mpi_share_hand_on(const struct mpi_share *share)
 			continue;
 		other->workers = share->workers;
 		other->n_slots = share->n_slots;
-		if (p->told)
-			fl__mpi_sender_tell(p->sender, p->id, rank);
 		return true;
 	}
 	return false;
@@ -298,7 +297,8 @@ FL__COLD static void mpi_share_reap(struct mpi_share *share)
 		fl__store_relaxed(&p->base.workers, p->base.workers - (p->room > 0 ? share->workers : 0));
 	}
 	if (p->room == 0)
-		mpi_pool_break(p, -EOWNERDEAD, "all worker ranks have died, the last was rank %d (%s, process %d)",
+		mpi_pool_break(p, -EOWNERDEAD,
+		               "all worker ranks of the executor have died, the last was rank %d (%s, process %d)",
 		               share->rank, about->host, about->pid);
 	share->workers = share->n_slots = 0;
 	p->died += share->open;
@@ -1096,7 +1096,8 @@ int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config,
 	int rc = fl__mpi_require_ranks(mpi->spawn);
 	if (rc != 0)
 		return rc;
-	fl__mpi_look_for_deaths();
+	if (fl__ctx_get()->ops == &fl__thread_parker) /* MPI on a fiber could overflow its stack */
+		fl__mpi_look_for_deaths();
 	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX * ((unsigned)fl__mpi_world.size - 1),
 	                           "fl_mpi_executor_create"))
 		return -EINVAL;
