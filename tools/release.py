@@ -37,8 +37,7 @@ PARTS = [
     ("python3", "", "PSF-2.0", "https://www.python.org", "BUILD_TOOL_OF"),
 ]
 # The README's lines for a bare system come first, where nothing was installed: they print what it says.
-ON_DEBIAN = r"""mkdir /tmp/readme
-cp /fairlead-*.tar.xz /tmp/readme
+ON_DEBIAN = r"""cp -r . /tmp/readme
 awk '/^```c$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' README.md >/tmp/readme/app.c
 awk '/^```sh$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' README.md >/tmp/readme/install.sh
 (cd /tmp/readme && sh -ex install.sh) >/tmp/readme/said || { cat /tmp/readme/said; exit 1; }
