@@ -156,7 +156,7 @@ FL_TEST(process_start_refuses_bad_configs)
 	    {{.program = "fairlead-no-such-program"}, -ENOENT, "the program cannot be executed: No such"},
 	    {{.program = ""}, -ENOENT, "cannot start process"},
 	    {{.program = "/nonexistent/x", .argv = argv}, -ENOENT, "cannot start process"},
-	    {{.program = name}, -ENAMETOOLONG, "cannot start process"}, /* in no further directory */
+	    {{.program = name}, -ENAMETOOLONG, "cannot start process"},
 	    {{.program = "/etc"}, -EACCES, "cannot start process"},
 	    {{.program = "/etc/passwd/x"}, -ENOTDIR, "cannot start process"},
 	};

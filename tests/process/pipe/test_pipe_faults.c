@@ -448,7 +448,9 @@ FL_TEST(pipe_kept_message_is_not_for_the_child)
 	FL_OK(fl_pipe_recv_fds(e.b, got, sizeof got, &size, &fd, &n));
 	assert_memory_equal(got, "kept", 4);
 	fl__fds_close(&fd, 1);
+	FL_OK(fl_pipe_send(e.a, NULL, 0));
 	FL_OK(fl_pipe_send_fds(e.a, "freed", 5, (const int[]){0}, 1));
+	steal = 1;
 	FL_RC(fl_pipe_recv(e.b, got, 2, &size), -EMSGSIZE);
 }
 
