@@ -202,6 +202,7 @@ step_size() {
 # By clang, whose counters are in files that the processes map: a process that is killed loses none.
 # Parallel loops have a way of their own where membarrier() is denied.
 step_coverage() {
+	[ -z "$check_since" ] || { echo "only of all tests" && exit 77; }
 	counters=$build/coverage/counters
 	flags="-fprofile-instr-generate=$counters/%c%m.profraw -fprofile-update=atomic -fcoverage-mapping -mllvm -runtime-counter-relocation"
 	CC='ccache clang' CXX='ccache clang++' sanitized "$build/coverage" --buildtype debug -Dmpi=disabled \
