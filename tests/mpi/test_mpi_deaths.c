@@ -352,10 +352,30 @@ ROLE(first_busy)
 	return job_is_over();
 }
 
+/* Others have died before, and die at the same time. */
+ROLE(first_of_many)
+{
+	FL_SCOPED(fl_executor) *e = deaths_executor(fl_mpi_ranks() - 1, 4);
+	uint32_t id = all_succeed(e, 0);
+	for (int rank = 1; rank < 8; rank++) {
+		fl_future_free(submit_order(e, id++, BY_ABORT));
+		FL_OK(kill(deaths->pids[rank], SIGKILL));
+		FL_WAIT_FOR(rank > 4 || serving_ranks(e) == 15U - (unsigned)rank);
+	}
+	(void)raise(SIGKILL);
+	return 1;
+}
+
 FL_TEST(mpi_rank_0_dies)
 {
 	expect_end("first_idle", "3");
 	expect_end("first_busy", "3");
+}
+
+FL_TEST(mpi_rank_0_dies_after_others)
+{
+	need_tolerance();
+	FL_CHECK(job_with_deaths(true, "first_of_many", "16") != 0);
 }
 
 ROLE(before_start)

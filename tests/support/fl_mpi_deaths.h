@@ -36,8 +36,8 @@ struct deaths_order {
 
 static void deaths_obey(const struct deaths_order *o)
 {
+	__atomic_store_n(&deaths->of[o->id], fl_test_mpi_rank(), __ATOMIC_SEQ_CST); /* first: it may die now */
 	const uint32_t n = __atomic_fetch_add(&deaths->ran[o->id], 1, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&deaths->of[o->id], fl_test_mpi_rank(), __ATOMIC_SEQ_CST);
 	if (o->end == SURVIVES || n >= o->times)
 		return;
 	FL_WAIT_FOR(__atomic_load_n(&deaths->go, __ATOMIC_SEQ_CST));
