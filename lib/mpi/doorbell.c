@@ -25,7 +25,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { BELL_EVENTS = 16 };
+enum { BELL_EVENTS = 16, BELL_SHUT = 1 /* a byte; a ring is 0 */ };
 static const int64_t bell_timeout = FL_S(2);
 
 static struct {
@@ -34,6 +34,7 @@ static struct {
 	struct fl__mpi_bell *ranks; /* rank 0: by rank */
 	int n;
 	int upstream; /* a worker rank's; -1: none */
+	bool shut;    /* a worker rank: has got BELL_SHUT */
 } bell = {.listener = -1, .epoll = -1, .upstream = -1};
 
 static void bell_shut(int *fd)
@@ -189,9 +190,10 @@ static bool bell_drain(int fd)
 {
 	char rings[64];
 	ssize_t n;
-	do
+	do {
 		n = recv(fd, rings, sizeof rings, MSG_DONTWAIT);
-	while (n > 0 || (n < 0 && errno == EINTR));
+		bell.shut |= n > 0 && rings[n - 1] == BELL_SHUT; /* the last byte */
+	} while (n > 0 || (n < 0 && errno == EINTR));
 	return n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
@@ -200,7 +202,13 @@ void fl__mpi_bell_shut(int rank)
 	if (rank >= bell.n || bell.ranks[rank].fd < 0)
 		return;
 	(void)epoll_ctl(bell.epoll, EPOLL_CTL_DEL, bell.ranks[rank].fd, NULL);
+	(void)!send(bell.ranks[rank].fd, &(char){BELL_SHUT}, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	bell_shut(&bell.ranks[rank].fd);
+}
+
+bool fl__mpi_bell_is_shut(void)
+{
+	return bell.shut;
 }
 
 bool fl__mpi_bell_any(void)

@@ -48,8 +48,11 @@ int fl__mpi_bell_fd(void);
 /* Returns the rank that has died, and closes its connection; -1: none. */
 int fl__mpi_bell_take(void);
 
-/* Rank 0 closes a rank's connection: a rank that lives nevertheless ends. */
+/* Rank 0 tells a rank that it counts as dead, and closes its connection. */
 void fl__mpi_bell_shut(int rank);
+
+/* A worker rank: rank 0 has told so. */
+bool fl__mpi_bell_is_shut(void);
 
 /* Rank 0: whether a connection is open. */
 bool fl__mpi_bell_any(void);

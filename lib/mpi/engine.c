@@ -263,6 +263,18 @@ static void engine_learn(void)
 	engine_end_failed();
 }
 
+/*
+ * Of a worker rank: rank 0 has died, and the status is mpirun's. Or rank 0 takes this rank, which was
+ * stopped, for dead: then there is to be no status.
+ */
+static _Noreturn void engine_end_alone(void)
+{
+	(void)fl__mpi_bell_take();
+	if (fl__mpi_bell_is_shut())
+		(void)kill(getpid(), SIGKILL);
+	_exit(1);
+}
+
 /* MPI declares handlers as variadic functions. */
 static void engine_failed(MPI_Comm *comm, int *code, ...)
 {
@@ -270,7 +282,7 @@ static void engine_failed(MPI_Comm *comm, int *code, ...)
 	(void)comm;
 	if (fl__mpi_world.survives && engine_is_death(*code)) {
 		if (fl__mpi_world.rank > 0)
-			_exit(1); /* rank 0 has died, and the status is mpirun's */
+			engine_end_alone();
 		engine.learns = true;
 		return;
 	}
@@ -913,7 +925,7 @@ static void engine_take_bells(void)
 	if (dead < 0 || fl__mpi_world.leaving)
 		return;
 	if (fl__mpi_world.rank > 0)
-		_exit(1); /* rank 0 has died, and the launcher says so */
+		engine_end_alone();
 	fl__mpi_abort("rank %d (%s, process %d) has died: the job ends", dead, fl__mpi_world.peers[dead].host,
 	              fl__mpi_world.peers[dead].pid);
 }
