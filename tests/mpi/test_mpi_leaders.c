@@ -41,6 +41,28 @@ static void run_short_tasks(fl_executor *e)
 	}
 }
 
+/* Open MPI's: whether a test that finds nothing yields. Returns what was set before. */
+extern bool opal_progress_set_yield_when_idle(bool yields) __attribute__((weak));
+
+FL_TASK_STATIC(yields, int, bool)
+{
+	(void)arg;
+	*result = opal_progress_set_yield_when_idle && opal_progress_set_yield_when_idle(false);
+	return 0;
+}
+
+/* Where there are more ranks than CPUs, MPI would yield under the engine lock. */
+FL_TEST(mpi_does_not_yield_under_the_lock)
+{
+	FL_SCOPED(fl_executor) *e = make(1, 0);
+	FL_SCOPED(fl_future) *f = NULL;
+	bool result = true;
+	FL_OK(yields_submit(e, 0, &f));
+	FL_OK(yields_get(f, &result));
+	assert_false(result);
+	assert_false(opal_progress_set_yield_when_idle && opal_progress_set_yield_when_idle(false));
+}
+
 /* Callers. */
 
 FL_TEST(mpi_wait_ends_at_its_deadline)
