@@ -235,9 +235,14 @@ FL_TEST(mpi_ranks_die_at_each_point)
 	die_at_each_point();
 }
 
-/* As between machines: bytes pass in pieces. */
+/*
+ * As between machines: bytes pass in pieces. Open MPI 5.0.7 crashes or hangs in some of these jobs
+ * (mca_pml_ob1_recv_request_schedule_once), over pending transfers of a dead rank.
+ */
 FL_TEST(mpi_ranks_die_at_each_point_over_tcp)
 {
+	if (!getenv("FL_TEST_MPI_DEATHS"))
+		FL_SKIP("over TCP Open MPI 5.0.7 fails in one of 25 such jobs");
 	FL_OK(setenv("OMPI_MCA_btl", "self,tcp", 1));
 	die_at_each_point();
 	FL_OK(unsetenv("OMPI_MCA_btl"));
