@@ -34,7 +34,7 @@ static struct {
 	struct fl__mpi_bell *ranks; /* rank 0: by rank */
 	int n;
 	int upstream; /* a worker rank's; -1: none */
-	bool shut;    /* a worker rank: has got BELL_SHUT */
+	bool shut;    /* a worker rank has got BELL_SHUT */
 } bell = {.listener = -1, .epoll = -1, .upstream = -1};
 
 static void bell_shut(int *fd)
@@ -206,11 +206,6 @@ void fl__mpi_bell_shut(int rank)
 	bell_shut(&bell.ranks[rank].fd);
 }
 
-bool fl__mpi_bell_is_shut(void)
-{
-	return bell.shut;
-}
-
 bool fl__mpi_bell_any(void)
 {
 	for (int i = 1; i < bell.n; i++)
@@ -224,7 +219,7 @@ int fl__mpi_bell_take(void)
 	struct epoll_event events[BELL_EVENTS];
 	if (bell.upstream >= 0 && bell_drain(bell.upstream)) {
 		bell_shut(&bell.upstream);
-		return 0;
+		return bell.shut;
 	}
 	const int n = bell.epoll >= 0 ? epoll_wait(bell.epoll, events, BELL_EVENTS, 0) : 0;
 	for (int i = 0; i < n; i++) {

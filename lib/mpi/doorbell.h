@@ -45,14 +45,14 @@ void fl__mpi_bell_ring(int rank);
 /* Readable when a doorbell has rung, or a peer has died; -1: none. */
 int fl__mpi_bell_fd(void);
 
-/* Returns the rank that has died, and closes its connection; -1: none. */
+/*
+ * Returns the rank that has died, and closes its connection; -1: none. 1 on a worker rank: rank 0
+ * takes it for dead.
+ */
 int fl__mpi_bell_take(void);
 
-/* Rank 0 tells a rank that it counts as dead, and closes its connection. */
+/* Rank 0 takes the rank for dead. */
 void fl__mpi_bell_shut(int rank);
-
-/* A worker rank: rank 0 has told so. */
-bool fl__mpi_bell_is_shut(void);
 
 /* Rank 0: whether a connection is open. */
 bool fl__mpi_bell_any(void);

@@ -131,54 +131,53 @@ struct engine_sleeper {
 };
 static struct engine_sleeper engine_sleepers[FL__MPI_SLEEPERS] = {{.doorbell = -1}, {.doorbell = -1}};
 
-#ifdef OMPI_HAVE_MPIX_COMM_ACK_FAILED
 /* Whether mpirun was started with fault tolerance. */
 static bool engine_mpi_survives(void)
 {
 	int *value = NULL, found = 0;
+#ifdef OMPI_HAVE_MPIX_COMM_ACK_FAILED
 	(void)MPI_Comm_get_attr(MPI_COMM_WORLD, MPIX_FT, (void *)&value, &found);
+#endif
 	return found && *value;
 }
 
+/* Of such an MPI. */
 static bool engine_is_death(int code)
 {
-	int class = MPI_SUCCESS;
-	(void)MPI_Error_class(code, &class);
-	return class == MPIX_ERR_PROC_FAILED || class == MPIX_ERR_PROC_FAILED_PENDING;
+	(void)MPI_Error_class(code, &code);
+#ifdef OMPI_HAVE_MPIX_COMM_ACK_FAILED
+	return code == MPIX_ERR_PROC_FAILED || code == MPIX_ERR_PROC_FAILED_PENDING;
+#else
+	return false;
+#endif
 }
 
 /* Marks ranks as lost, and lets receives from any rank go on. */
 static void engine_acknowledge(void)
 {
+#ifdef OMPI_HAVE_MPIX_COMM_ACK_FAILED
 	MPI_Group all, failed;
-	int n = 0, acknowledged, rank;
+	int n = 0, rank;
 	(void)MPIX_Comm_get_failed(engine.control, &failed);
 	(void)MPI_Comm_group(engine.control, &all);
 	(void)MPI_Group_size(failed, &n);
-	(void)MPIX_Comm_ack_failed(engine.control, n, &acknowledged);
+	(void)MPIX_Comm_ack_failed(engine.control, n, &rank);
 	for (int i = 0; i < n; i++) {
 		(void)MPI_Group_translate_ranks(failed, 1, &i, all, &rank);
 		engine.peers[rank].lost = true;
 	}
 	(void)MPI_Group_free(&failed);
 	(void)MPI_Group_free(&all);
-}
-#else
-static bool engine_mpi_survives(void)
-{
-	return false;
-}
-
-static bool engine_is_death(int code)
-{
-	(void)code;
-	return false;
-}
-
-static void engine_acknowledge(void)
-{
-}
 #endif
+}
+
+/* A worker rank. `dead`: above 0 if rank 0 lives: then the status is not to be mpirun's. */
+static _Noreturn void engine_end_alone(int dead)
+{
+	if (dead > 0)
+		(void)kill(getpid(), SIGKILL);
+	_exit(1);
+}
 
 void fl__mpi_abort(const char *format, ...)
 {
@@ -192,15 +191,13 @@ void fl__mpi_abort(const char *format, ...)
 	int started = 0, ended = 0;
 	(void)MPI_Initialized(&started);
 	(void)MPI_Finalized(&ended);
-	if (started && !ended && !fl__mpi_world.survives) {
+	if (started && !ended && !engine_mpi_survives()) { /* mpirun would hang */
 		/* MPICH's launcher drops what it has not read when the abort arrives. */
 		(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS);
 		(void)MPI_Abort(engine.open ? engine.control : MPI_COMM_WORLD, 1);
 	}
-	/* With fault tolerance a worker rank dies alone. A status of it would become mpirun's. */
-	if (fl__mpi_world.survives && fl__mpi_world.rank > 0)
-		(void)kill(getpid(), SIGKILL);
-	_exit(1);
+	/* With fault tolerance a worker rank dies alone. */
+	engine_end_alone(fl__mpi_world.survives ? fl__mpi_world.rank : 0);
 }
 
 /* On one line. */
@@ -263,18 +260,6 @@ static void engine_learn(void)
 	engine_end_failed();
 }
 
-/*
- * Of a worker rank: rank 0 has died, and the status is mpirun's. Or rank 0 takes this rank, which was
- * stopped, for dead: then there is to be no status.
- */
-static _Noreturn void engine_end_alone(void)
-{
-	(void)fl__mpi_bell_take();
-	if (fl__mpi_bell_is_shut())
-		(void)kill(getpid(), SIGKILL);
-	_exit(1);
-}
-
 /* MPI declares handlers as variadic functions. */
 static void engine_failed(MPI_Comm *comm, int *code, ...)
 {
@@ -282,7 +267,7 @@ static void engine_failed(MPI_Comm *comm, int *code, ...)
 	(void)comm;
 	if (fl__mpi_world.survives && engine_is_death(*code)) {
 		if (fl__mpi_world.rank > 0)
-			engine_end_alone();
+			engine_end_alone(fl__mpi_bell_take());
 		engine.learns = true;
 		return;
 	}
@@ -375,10 +360,9 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 	fl__trace_rank = fl__mpi_world.rank;
 	(void)MPI_Comm_size(all, &size);
 	fl__store_relaxed(&fl__mpi_world.size, size); /* relaxed: for fl_mpi_ranks() alone */
+	engine_handle_errors(all);                    /* and of the copies */
 	(void)MPI_Comm_dup(all, &engine.control);
 	(void)MPI_Comm_dup(all, &engine.data);
-	engine_handle_errors(engine.control);
-	engine_handle_errors(engine.data);
 	(void)MPI_Type_contiguous(FL__IMAGE_UNIT, MPI_BYTE, &engine.unit);
 	(void)MPI_Type_commit(&engine.unit);
 	engine.open = true;
@@ -925,7 +909,7 @@ static void engine_take_bells(void)
 	if (dead < 0 || fl__mpi_world.leaving)
 		return;
 	if (fl__mpi_world.rank > 0)
-		engine_end_alone();
+		engine_end_alone(dead);
 	fl__mpi_abort("rank %d (%s, process %d) has died: the job ends", dead, fl__mpi_world.peers[dead].host,
 	              fl__mpi_world.peers[dead].pid);
 }
@@ -936,8 +920,7 @@ void fl__mpi_look_for_deaths(void)
 		return;
 	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
 	FL_LOCKED(&fl__mpi_lock);
-	if (!fl__mpi_world.leaving)
-		engine_learn();
+	engine_learn();
 }
 
 /* True: a doorbell has rung. `naps`: neither a lazy wake nor a doorbell ends the sleep. */
