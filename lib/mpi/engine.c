@@ -24,9 +24,8 @@
  *   dead    no message of the rank is handled; each transfer    none
  *           with it ends by an error of MPI
  *
- * MPI tells of a death by its error handler. The leader learns of deaths after it has received what
- * had arrived before. The receive of Open MPI 5 hangs if it takes the first part of a message whose
- * sender then dies: so worker ranks send none but eager messages there (`ended_inline`).
+ * The leader learns of deaths after it has received what had arrived before. Worker ranks send only
+ * eager messages to the receive (`ended_inline`).
  */
 #include "engine.h"
 #include "core/base/atomic.h"
@@ -111,7 +110,6 @@ static struct {
 	unsigned busy_rounds;  /* with a message */
 	bool yields;           /* Open MPI's tests, before the start and at the end */
 	bool learns;           /* engine_learn() is due */
-	int source;            /* of `receive` */
 	uint64_t ended_inline; /* the most bytes of data in an ENDED */
 } engine;
 
@@ -347,8 +345,9 @@ static void engine_connect(void)
 
 static void engine_post_receive(void)
 {
+	const int source = fl__mpi_world.rank > 0 ? 0 : MPI_ANY_SOURCE;
 	/* NOLINTNEXTLINE(clang-analyzer-optin.mpi.MPI-Checker): MPI_Test() has ended the one before */
-	(void)MPI_Irecv(engine.incoming, (int)FL__MPI_MESSAGE_MAX, MPI_BYTE, engine.source, 0, engine.control,
+	(void)MPI_Irecv(engine.incoming, (int)FL__MPI_MESSAGE_MAX, MPI_BYTE, source, 0, engine.control,
 	                &engine.receive);
 }
 
@@ -371,7 +370,6 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 	                 engine.control);
 	engine_connect();
 	engine.ended_inline = FL__MPI_INLINE;
-	engine.source = fl__mpi_world.rank > 0 ? 0 : MPI_ANY_SOURCE;
 	engine_post_receive();
 	/* With more ranks than CPUs, each test in vain would yield under the engine lock. */
 	if (opal_progress_set_yield_when_idle)
