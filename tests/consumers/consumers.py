@@ -384,7 +384,7 @@ class Kit:
 
     def shared(self):
         """Builds the library as Debian's package has it: shared, and an archive. Returns its build directory."""
-        return self.meson("shared", self.source, "-Ddefault_library=both", "--prefix", self.at("prefix-shared"), "-Dmpi=disabled")
+        return self.meson("both", self.source, "-Ddefault_library=both", "--prefix", self.at("prefix-shared"), "-Dmpi=disabled")
 
     def consumer_installed_shared(self):
         """Beside a shared library, only `pkg-config --static` names libck, by ck.pc; each program runs, and needs no libck."""

@@ -195,12 +195,12 @@ class Gdb:
         """Where pkg-config says; and with the shared library where gdb looks, if the prefix is /usr."""
         self.kit.prefix_flags()
         env = {**os.environ, "PKG_CONFIG_PATH": self.kit.at("prefix", "lib", "pkgconfig")}
-        shared, folder = self.kit.meson("shared", self.kit.source, "-Ddefault_library=shared"), self.kit.at("gdb")
+        folder, prefix = self.kit.at("gdb"), self.kit.at("prefix-shared")
         shutil.rmtree(folder, ignore_errors=True)
-        install(shared, "--destdir", folder)
-        found = glob.glob(folder + "/usr/local/share/gdb/auto-load/usr/local/lib/*")
+        install(self.kit.shared(), "--destdir", folder)
+        found = glob.glob(f"{folder}{prefix}/share/gdb/auto-load{prefix}/lib/*")
         names = [os.path.basename(name) for name in found]
-        if names != [os.path.basename(os.path.realpath(folder + "/usr/local/lib/libfairlead.so")) + "-gdb.py"]:
+        if names != [os.path.basename(os.path.realpath(f"{folder}{prefix}/lib/libfairlead.so")) + "-gdb.py"]:
             raise Failure(f"installed for gdb: {names}")
         for name in (*found, run(["pkg-config", "--variable=gdb", "fairlead"], env=env).strip()):
             if read(name) != read(self.script):

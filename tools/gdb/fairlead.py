@@ -37,7 +37,7 @@ fl_fiber in.flow.at.sp:Q@0 in.flow.at.fp:Q@8 in.flow.at.pc:Q@16 in.flow.at.base:
 fl__sched running:Q@104 main.at.sp:Q@120 main.at.fp:Q@128 main.at.pc:Q@136 main.at.base:Q@144 thread:Q@160 config.user:Q@256
 fl_loop all:Q@192
 fl__run executor:Q@0 future:Q@8
-fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:B@41 queue.length:Q@88 name:24s@188 next_listed:Q@216
+fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@188 next_listed:Q@216
 fl__executor_ops kind:Q@8
 fl__thread_pool backlog.ring:x@632 backlog.early.length:Q@1104 backlog.late.length:Q@1128 alive:I@1316 idle:I@1320 full:B@1418
     workers:Q@1496
