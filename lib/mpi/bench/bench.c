@@ -100,7 +100,7 @@ static double *ones(size_t n)
 {
 	double *args = malloc(n * sizeof *args);
 	check(args ? 0 : -12, "no memory");
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; args && i < n; i++)
 		args[i] = 1;
 	return args;
 }
@@ -177,21 +177,21 @@ static int (*volatile hand_function)(const double *arg, double *result) = hand_n
 
 static void hand_work(int chunk, bool calls)
 {
-	double args[CHUNK_MAX], results[CHUNK_MAX];
+	double args[CHUNK_MAX], replies[CHUNK_MAX];
 	for (MPI_Status status;;) {
 		MPI_Recv(args, chunk, MPI_DOUBLE, 0, MPI_ANY_TAG, MPI_COMM_WORLD, &status);
 		if (status.MPI_TAG != 0)
 			return;
 		for (int i = 0; calls && i < chunk; i++)
-			check(hand_function(&args[i], &results[i]), "a task");
-		MPI_Send(calls ? results : args, chunk, MPI_DOUBLE, 0, 0, MPI_COMM_WORLD);
+			check(hand_function(&args[i], &replies[i]), "a task");
+		MPI_Send(calls ? replies : args, chunk, MPI_DOUBLE, 0, 0, MPI_COMM_WORLD);
 	}
 }
 
 /* Returns the seconds. */
 static double hand_manage(int chunk, size_t messages, bool calls)
 {
-	double results[CHUNK_MAX], *args = ones(messages * (size_t)chunk), sum = 0;
+	double replies[CHUNK_MAX], *args = ones(messages * (size_t)chunk), sum = 0;
 	const size_t step = calls ? (size_t)chunk : 0;
 	const double *next = args;
 	int ranks, busy = 0;
@@ -200,9 +200,9 @@ static double hand_manage(int chunk, size_t messages, bool calls)
 	for (int rank = 1; rank < ranks && messages > 0; rank++, messages--, busy++, next += step)
 		MPI_Send(next, chunk, MPI_DOUBLE, rank, 0, MPI_COMM_WORLD);
 	for (MPI_Status status; busy > 0;) {
-		MPI_Recv(results, chunk, MPI_DOUBLE, MPI_ANY_SOURCE, 0, MPI_COMM_WORLD, &status);
+		MPI_Recv(replies, chunk, MPI_DOUBLE, MPI_ANY_SOURCE, 0, MPI_COMM_WORLD, &status);
 		for (int i = 0; calls && i < chunk; i++)
-			sum += results[i];
+			sum += replies[i];
 		if (messages > 0) {
 			messages--;
 			MPI_Send(next, chunk, MPI_DOUBLE, status.MPI_SOURCE, 0, MPI_COMM_WORLD);
@@ -215,7 +215,7 @@ static double hand_manage(int chunk, size_t messages, bool calls)
 	check(!calls || sum == (double)MESSAGES * chunk ? 0 : -5, "wrong results");
 	free(args);
 	for (int rank = 1; rank < ranks; rank++)
-		MPI_Send(results, chunk, MPI_DOUBLE, rank, 1, MPI_COMM_WORLD);
+		MPI_Send(replies, chunk, MPI_DOUBLE, rank, 1, MPI_COMM_WORLD);
 	return seconds;
 }
 
