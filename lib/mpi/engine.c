@@ -230,18 +230,22 @@ static void engine_reap_rank(int rank)
 	peer->offers = NULL;
 }
 
-/* MPI has made the requests null that have failed. */
+/* MPI has ended the request. */
+static inline void engine_end_transfer(size_t at)
+{
+	const struct fl__mpi_work *w = engine.works[at];
+	engine.n--;
+	engine.requests[at] = engine.requests[engine.n];
+	engine.works[at] = engine.works[engine.n];
+	w->done(w->arg);
+}
+
+/* MPI has made failed requests null. */
 static void engine_end_failed(void)
 {
-	for (size_t i = engine.n; i-- > 0;) {
-		if (engine.requests[i] != MPI_REQUEST_NULL)
-			continue;
-		const struct fl__mpi_work *w = engine.works[i];
-		engine.n--;
-		engine.requests[i] = engine.requests[engine.n];
-		engine.works[i] = engine.works[engine.n];
-		w->done(w->arg);
-	}
+	for (size_t i = engine.n; i-- > 0;)
+		if (engine.requests[i] == MPI_REQUEST_NULL)
+			engine_end_transfer(i);
 }
 
 static void engine_learn(void)
@@ -754,11 +758,7 @@ static bool engine_test(void)
 		}
 		if (!ended || at == MPI_UNDEFINED)
 			break;
-		const struct fl__mpi_work *w = engine.works[at];
-		engine.n--;
-		engine.works[at] = engine.works[engine.n];
-		engine.requests[at] = engine.requests[engine.n];
-		w->done(w->arg);
+		engine_end_transfer((size_t)at);
 	}
 	return some;
 }

@@ -191,7 +191,7 @@ static void mpi_slot_trace(const struct mpi_slot *s, enum fl__trace_kind kind, i
 		                0 - (unsigned)error);
 }
 
-/* Of a task that was skipped, or lost with a process. One that was cancelled meanwhile does not. */
+/* Whether a skipped task, or one of a dead process, is queued again. */
 static bool mpi_slot_runs_again(const struct mpi_slot *s)
 {
 	struct fl__task_block *block = s->block;
