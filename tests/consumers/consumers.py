@@ -142,10 +142,11 @@ WITHOUT_RAISING_LIMITS = [sys.executable, "-c", "import ctypes, os, sys; ctypes.
                           "os.execvp(sys.argv[1], sys.argv[1:])"]  # PR_CAPBSET_DROP
 
 
-# In a namespace: whatever changes in /usr/local ends with the namespace.
+# In a namespace: /usr/local without a Fairlead that someone installed; whatever changes there ends with the namespace.
 OVER_USR_LOCAL = """mount -t tmpfs tmpfs /mnt
 mkdir /mnt/upper /mnt/work
-mount -t overlay -o lowerdir=/usr/local,upperdir=/mnt/upper,workdir=/mnt/work overlay /usr/local
+mount -t overlay -o lowerdir=/usr/local,upperdir=/mnt/upper,workdir=/mnt/work,userxattr overlay /usr/local
+find /usr/local -depth -name '*fairlead*' -exec rm -r {} +
 """
 
 
@@ -202,11 +203,13 @@ class Kit:
     # What the cases build.
 
     def configured(self, name, source, *options):
-        """Configures a meson project, unless that was done before. Returns its build directory."""
+        """Configures a meson project, unless that was done before with the same options. Returns its build directory."""
         build = self.at(name)
-        if not os.path.exists(os.path.join(build, "build.ninja")):
+        asked, wanted = os.path.join(build, "asked"), "\n".join([source, *options])
+        if not os.path.exists(asked) or read(asked) != wanted:
             shutil.rmtree(build, ignore_errors=True)
             run(["meson", "setup", build, source, *options])
+            write(asked, wanted)
         return build
 
     def meson(self, name, source, *options):
@@ -419,7 +422,7 @@ class Kit:
         link = os.path.join(project, "subprojects", "fairlead")
         if not os.path.islink(link):
             os.symlink(self.source, link)
-        build = self.meson("subproject", project)
+        build = self.meson("subproject", project, "--force-fallback-for=fairlead")  # whatever is installed
         expect(run([os.path.join(build, "main")]), "5050\n")
         commands = [c["command"] for c in json.loads(read(os.path.join(build, "compile_commands.json")))
                     if "/lib/" in c["file"] and "subprojects" in c["file"]]
