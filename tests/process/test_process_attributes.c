@@ -414,7 +414,7 @@ enum { REFUSED = 77 };
 static void take_a_lasting_policy(void)
 {
 	FL_OK(set_policy(SCHED_BATCH, 0));
-	FL_OK(setpriority(PRIO_PROCESS, 0, 0));
+	(void)setpriority(PRIO_PROCESS, 0, 0); /* a container's root may not: then it stays as it is */
 }
 
 static void run_change(void *arg)
