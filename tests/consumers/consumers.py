@@ -208,7 +208,7 @@ class Kit:
         asked, wanted = os.path.join(build, "asked"), "\n".join([source, *options])
         if not os.path.exists(asked) or read(asked) != wanted:
             shutil.rmtree(build, ignore_errors=True)
-            run(["meson", "setup", build, source, *options])
+            run(["meson", "setup", "--libdir=lib", build, source, *options])
             write(asked, wanted)
         return build
 
