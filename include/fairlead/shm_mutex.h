@@ -33,7 +33,7 @@ FL_BEGIN_DECLS
  *                     fl_shm_mutex_recover(). All waiters and all later callers get this result
  *                     until fl_shm_mutex_init()
  *   -ENOMEM           not locked: the calling thread holds two shared locks or more, and there is
- *                     no memory to record another
+ *                     no memory to record another; or it holds 2,046
  *
  * Each death is reported once. The context that locked the mutex unlocks it on the same thread. The
  * owner is dead when its thread or its process ends, or calls exec. The kernel does not report an
@@ -46,7 +46,7 @@ FL_BEGIN_DECLS
  *   Memory     While the mutex is held, its memory stays mapped at the same address.
  *   Damage     If another process overwrites the mutex (docs/threat-model.md), the mutex excludes
  *              no longer, and the calls of its owner still write to nothing outside the mutex.
- *   Limit      A thread can hold 2,046 shared locks.
+ *   Limit      A thread can hold 2,046 shared locks: the kernel frees no more when it dies.
  *   Emulators  Without robust futexes a mutex of a dead owner stays locked, and a death in a call
  *              for another object may leave others waiting.
  *

@@ -74,8 +74,11 @@
 enum { SHM_LOCK_SPIN = 10000 /* ns */ };
 enum { SHM_LOCK_GRACE = 1000000, SHM_LOCK_REPAIR_AFTER = 1000000000 }; /* ns */
 
-/* A thread that holds a third lock gets room for 40. */
-enum { SHM_LOCK_GROWTH = 20 };
+/*
+ * A thread that holds a third lock gets room for 40. At the thread's end the kernel visits 2,048
+ * nodes: a monitor, `front`, and the holds.
+ */
+enum { SHM_LOCK_GROWTH = 20, SHM_LOCK_MOST = 2046 };
 
 static _Thread_local struct fl__shm_self shm_lock_self FL__INITIAL_EXEC;
 
@@ -281,7 +284,9 @@ static void FL__NOINLINE shm_lock_unlink_ends(struct fl__shm_self *me)
 
 static bool FL__NOINLINE shm_lock_grow(struct fl__shm_self *me)
 {
-	struct shm_lock_block *more = shm_lock_take_block(me->room * SHM_LOCK_GROWTH);
+	const uint32_t room = me->room * SHM_LOCK_GROWTH;
+	struct shm_lock_block *more =
+	    me->room < SHM_LOCK_MOST ? shm_lock_take_block(room < SHM_LOCK_MOST ? room : SHM_LOCK_MOST) : NULL;
 	if (!more)
 		return false;
 	memcpy(more->holds, me->holds, me->held * sizeof more->holds[0]);

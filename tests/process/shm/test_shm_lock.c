@@ -184,6 +184,39 @@ FL_TEST(shm_lock_a_hundred_at_once_killed)
 	}
 }
 
+struct crowd {
+	fl_shm_mutex locks[2048];
+	uint32_t held;
+};
+
+static int lock_all_and_rest(void *arg)
+{
+	struct crowd *c = arg;
+	uint32_t n = 0;
+	int rc = 0;
+	FL_EACH (i, c->locks)
+		n += rc == 0 && (rc = fl_shm_mutex_lock(&c->locks[i])) == 0;
+	FL_CHECK(rc == -ENOMEM);
+	FL_RC(fl_shm_mutex_try_lock(&c->locks[n]), -ENOMEM);
+	fl__store_release(&c->held, n);
+	fl_test_rest();
+}
+
+FL_TEST(shm_lock_no_more_than_the_kernel_frees)
+{
+	FL_TEST_NEEDS_DEATHS();
+	FL_TEST_SHARED(struct crowd, c);
+	pid_t pid = fl_test_fork(lock_all_and_rest, c);
+	FL_WAIT_FOR(fl__load_acquire(&c->held) != 0);
+	fl_test_kill(pid);
+	assert_int_equal(c->held, 2046);
+	for (uint32_t i = 0; i < c->held; i++) {
+		FL_RC(fl_shm_mutex_lock(&c->locks[i]), -EOWNERDEAD);
+		fl_shm_mutex_recover(&c->locks[i]);
+		fl_shm_mutex_unlock(&c->locks[i]);
+	}
+}
+
 /* A fork while locks are held: the child's list is empty; the parent's still has them. */
 static int lock_in_child(void *arg)
 {
