@@ -80,6 +80,12 @@ static int shm_barrier_outcome(const struct shm_barrier_party *p, uint64_t word)
 	           : -EPIPE;
 }
 
+static bool shm_barrier_has_parties(const fl_shm_barrier *b)
+{
+	/* relaxed: set by init alone; 0 wraps */
+	return fl__load_relaxed(&b->parties_) - 1 < FL_SHM_BARRIER_MAX;
+}
+
 /* Called under the monitor. The party arrives. 0: as the last. */
 static int shm_barrier_arrive(struct shm_barrier_party *p, uint64_t word)
 {
@@ -155,7 +161,7 @@ int fl_shm_barrier_try_wait(fl_shm_barrier *b)
 static int shm_barrier_end_broken(fl_shm_barrier *b, bool broken)
 {
 	struct fl__shm_held held;
-	if (fl__shm_enter(fl__shm_lock_at(b->lock_), &held, FL_FOREVER) != 0)
+	if (!shm_barrier_has_parties(b) || fl__shm_enter(fl__shm_lock_at(b->lock_), &held, FL_FOREVER) != 0)
 		return -EBADMSG;
 	shm_barrier_end_generation(b, shm_barrier_load(b), SHM_BARRIER_BROKE, broken);
 	fl__shm_leave(fl__shm_lock_at(b->lock_), &held);

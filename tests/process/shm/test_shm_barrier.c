@@ -177,6 +177,8 @@ FL_TEST(shm_barrier_damaged_memory)
 	FL_RC(fl_shm_barrier_wait(&b), -EBADMSG);
 	FL_RC(fl_shm_barrier_wait_until(&b, 0, NULL), -EBADMSG);
 	FL_RC(fl_shm_barrier_try_wait(&b), -EBADMSG);
+	FL_RC(fl_shm_barrier_abort(&b), -EBADMSG);
+	FL_RC(fl_shm_barrier_reset(&b), -EBADMSG);
 	FL_OK(fl_shm_barrier_init(&b, 3));
 	b.word_ = 7; /* so many have arrived */
 	FL_RC(fl_shm_barrier_wait(&b), -EBADMSG);
