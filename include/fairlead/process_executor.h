@@ -70,8 +70,8 @@ FL_BEGIN_DECLS
  * Creates a process executor. Starts nothing yet. Returns 0, -ENOMEM, or:
  *   -ENOTSUP  without fl_process_preload(): the program has no fl_main() and no hook, was started
  *             as an argument of the loader, or has no /proc; the log says which
- *   -EINVAL   more than FL_WORKERS_MAX workers; `max_tasks` or a time below 0; a config that other
- *             executors refuse, too
+ *   -EINVAL   more than FL_WORKERS_MAX workers; `max_tasks` or a time below 0; or as
+ *             fl_sequential_executor_create()
  *   -ENOENT   the initializer is not registered
  *   -EEXIST   another task has the initializer's name
  *
@@ -79,6 +79,7 @@ FL_BEGIN_DECLS
  *   -ENOENT  the task is not registered here under its name
  *   -EEXIST  another task is registered under its name: see fl_task_register()
  *   -EAGAIN  the executor's own thread cannot be started
+ *   -EMFILE, -ENFILE  no two descriptors for the executor's own thread
  *   -ENOSYS  a sandbox forbids eventfd()
  */
 FL_API FL_MUST_CHECK int fl_process_executor_create(fl_executor **e, const fl_executor_config *config);

@@ -257,7 +257,7 @@ static int remote_start_manager(struct fl__remote *r)
 	if (rc == 0)
 		rc = fl__remote_start_thread(r, &r->manager, "manager", remote_manage, r);
 	r->running = rc == 0;
-	return rc == 0 || rc == -ENOMEM || rc == -ENOSYS ? rc : -EAGAIN;
+	return rc;
 }
 
 int fl__remote_queue(struct fl__remote *r, struct fl__task_block *block)

@@ -16,7 +16,7 @@ struct fl__remote;
 
 struct fl__remote_transport {
 	bool far; /* workers may be on other hosts: `far_check` compares tasks */
-	/* In the first submit, before the manager starts. Returns 0, -EAGAIN, -ENOMEM, -ENOSYS. */
+	/* In the first submit, before the manager starts. Returns 0, or an error. */
 	int (*start)(struct fl__remote *r);
 	/* NULL: no worker has room for the next task. */
 	void *(*choose)(struct fl__remote *r);

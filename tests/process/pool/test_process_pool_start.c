@@ -76,6 +76,20 @@ FL_TEST(process_pool_start_with_a_fault_in_the_worker)
 	faults_at_start(PROCESS_POOL_IN_WORKER);
 }
 
+FL_TEST(process_pool_first_submit_says_what_is_short)
+{
+	static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM};
+	FL_EACH (i, errors) {
+		FL_SCOPED(fl_executor) *e = NULL;
+		(void)process_pool_begin();
+		FL_OK(fl_process_executor_create(&e, NULL));
+		process_pool_fail(PROCESS_POOL_EVENT, PROCESS_POOL_HERE, 0, 1, errors[i]);
+		FL_RC(process_pool_square_submit(e, 3, NULL), errors[i]);
+		(void)process_pool_heal();
+		process_pool_works(e);
+	}
+}
+
 /* Always: one clear error in the end, and no wait hangs. */
 
 /* Submits tasks, all of which fail with that error. */
