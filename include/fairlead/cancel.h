@@ -72,8 +72,8 @@ FL_API void fl_cancel_token_request(fl_cancel_token *c);
 FL_API bool fl_cancel_token_is_requested(const fl_cancel_token *c);
 
 /*
- * The earliest deadline of `c` and its ancestors; FL_FOREVER: none. NULL: the context's scope;
- * FL_FOREVER without one, and for FL_SHIELDED.
+ * The earliest deadline of `c` and its ancestors; FL_NO_WAIT: a negative one; FL_FOREVER: none.
+ * NULL: the context's scope; FL_FOREVER without one, and for FL_SHIELDED.
  */
 FL_API int64_t fl_cancel_token_deadline(const fl_cancel_token *c);
 

@@ -27,7 +27,8 @@ void fl__cancel_join_tree(fl_cancel_token *c, fl_cancel_token *parent);
 static inline void fl__cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline)
 {
 	*c = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
-	c->from_forever_ = FL_FOREVER - (deadline > 0 ? deadline : 0);
+	/* unsigned, because FL_NO_WAIT wraps */
+	c->from_forever_ = (int64_t)((uint64_t)FL_FOREVER - (uint64_t)(deadline < 0 ? FL_NO_WAIT : deadline));
 	if (parent != FL_SHIELDED)
 		fl__cancel_join_tree(c, parent);
 }
@@ -102,7 +103,7 @@ enum {
 
 static inline int64_t fl__cancel_deadline(const fl_cancel_token *c)
 {
-	return FL_FOREVER - c->from_forever_;
+	return (int64_t)((uint64_t)FL_FOREVER - (uint64_t)c->from_forever_);
 }
 
 static inline bool fl__cancel_is_requested(const fl_cancel_token *c)
