@@ -275,7 +275,7 @@ FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
 	return fl_executor_join_until(_e, FL_FOREVER, NULL);
 }
 
-/* As fl_executor_join(): -EBUSY while tasks are left; `e` is closed. */
+/* As fl_executor_join(): -EBUSY while tasks or workers are left; `e` is closed. */
 FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *_e)
 {
 	const int _rc = fl_executor_join_until(_e, 0, FL_SHIELDED);

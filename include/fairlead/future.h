@@ -40,7 +40,10 @@ typedef struct fl_future fl_future;
 
 typedef enum fl_future_state { FL_PENDING, FL_RUNNING, FL_DONE, FL_CANCELLED } fl_future_state;
 
-/* Makes another reference, which must be freed, too. Returns `f`. Panics above 16,777,215. */
+/*
+ * Makes another reference, which must be freed, too. Returns `f`. Panics above 16,777,215, which
+ * includes those of the library.
+ */
 FL_API fl_future *fl_future_ref(fl_future *f);
 
 /* Frees a reference. The task runs on. */

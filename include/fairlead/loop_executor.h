@@ -37,7 +37,7 @@ FL_BEGIN_DECLS
  * fl_executor_cancel(). A join also cancels fibers that tasks have left behind, and waits for them.
  * If there is no memory to run the loop, the pending tasks fail with -ENOMEM; the next submit tries
  * again. Any thread may call it. Returns 0, -ENOMEM, -EMFILE, -ENFILE, or:
- *   -EINVAL  more than FL_LOOP_EXECUTOR_MAX workers, or as fl_thread_executor_create()
+ *   -EINVAL  more than FL_LOOP_EXECUTOR_MAX workers, or as fl_sequential_executor_create()
  *   or another error of fl_loop_create()
  */
 FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_executor_config *config);

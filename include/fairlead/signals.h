@@ -26,8 +26,9 @@ FL_BEGIN_DECLS
  * fl_process_start() and worker processes leave out what fl_signals_create() has blocked: SIGTERM
  * ends them.
  *
- * A signal that is sent again before it is taken counts once. One waiter takes each signal. For
- * callbacks use fl_loop_watch_start() on fl_signals_fd(), and there fl_signals_try_wait().
+ * A signal that is sent again before it is taken counts once, except a real-time signal. One waiter
+ * takes each signal. For callbacks use fl_loop_watch_start() on fl_signals_fd(), and there
+ * fl_signals_try_wait().
  */
 typedef struct fl_signals fl_signals;
 

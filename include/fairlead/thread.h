@@ -89,7 +89,10 @@ FL_API uint64_t fl_thread_id(const fl_thread *t);
 /* The id of the calling context. Never 0. */
 FL_API uint64_t fl_thread_current_id(void);
 
-/* The calling context's name: as started; "main"; "foreign": not started by the library. */
+/*
+ * The calling context's name: as started; "main"; "foreign": not started by the library, or its
+ * function and the destructors of its locals have ended.
+ */
 FL_API const char *fl_thread_current_name(void);
 
 typedef struct fl_thread_info {
