@@ -4,7 +4,9 @@
  * sleeps.
  *
  * The test of the one posted receive costs less than a probe, which takes locks of MPI. Each call
- * of MPI costs as much as a short task. So messages to one rank are appended to a buffer, which a
+ * of MPI costs as much as a short task. So a round takes one message of MPI, without another test;
+ * and the next round posts the next receive, when the answers have left. Messages to one rank are
+ * appended to a buffer, which a
  * flush sends as one message of MPI. Open MPI is done with ENGINE_SENT_AT_ONCE bytes when
  * MPI_Isend() returns. Other buffers wait in `requests`: a test of these costs as much as a
  * message, so of rounds with a message only each ENGINE_BUSY_ROUNDS-th one tests them.
@@ -62,7 +64,7 @@ fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
 /* Open MPI's: whether a test that finds nothing yields. Returns what was set before. */
 extern bool opal_progress_set_yield_when_idle(bool yields) __attribute__((weak));
 
-enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
+enum { ENGINE_REQUESTS = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
 enum { ENGINE_SENT_AT_ONCE = 256, ENGINE_BUSY_ROUNDS = 8 };
 
 struct engine_buffer {
@@ -97,7 +99,7 @@ static struct {
 	MPI_Request *requests;
 	struct fl__mpi_work **works;
 	size_t n, room;
-	MPI_Request receive;       /* into `incoming` */
+	MPI_Request receive;       /* into `incoming`; or MPI_REQUEST_NULL */
 	unsigned char *incoming;   /* FL__MPI_MESSAGE_MAX bytes */
 	struct engine_peer *peers; /* by rank; on a worker rank, of rank 0 alone */
 	int *unflushed;            /* ranks with `out` */
@@ -308,7 +310,7 @@ static void engine_allocate(void)
 	if (first)
 		fl__mpi_world.peers = fl__alloc(peers, sizeof *fl__mpi_world.peers);
 	bool whole = engine.incoming && engine.peers && engine.unflushed && (!first || fl__mpi_world.peers) &&
-	             fl__mpi_reserve(ENGINE_RECEIVES_AT_ONCE) == 0;
+	             fl__mpi_reserve(ENGINE_REQUESTS) == 0;
 	for (int i = 0; i < FL__MPI_SLEEPERS; i++) {
 		engine_sleepers[i].doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		whole &= engine_sleepers[i].doorbell >= 0;
@@ -426,7 +428,8 @@ bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello
 static void engine_close(void)
 {
 	MPI_Status status;
-	(void)MPI_Cancel(&engine.receive);
+	if (engine.receive != MPI_REQUEST_NULL)
+		(void)MPI_Cancel(&engine.receive);
 	/* NOLINTNEXTLINE(clang-analyzer-optin.mpi.MPI-Checker): of engine_post_receive() */
 	(void)MPI_Wait(&engine.receive, &status);
 	(void)MPI_Comm_free(&engine.control);
@@ -464,7 +467,7 @@ static void engine_leave(void)
 {
 	const int64_t until = fl_after(FL__MPI_PATIENCE);
 	while (fl__mpi_bell_any() && fl_now() < until) {
-		(void)fl__mpi_progress(NULL);
+		(void)fl__mpi_progress(NULL, 1);
 		fl__sys.nap();
 	}
 }
@@ -822,17 +825,18 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
  */
 static bool engine_has_received(bool there)
 {
-	if (engine.receive == MPI_REQUEST_NULL)
-		engine_post_receive(); /* it was half of a message */
-	else if (there)
+	const bool whole = there && engine.receive != MPI_REQUEST_NULL;
+	if (whole)
 		(void)MPI_Request_free(&engine.receive);
-	return there && engine.receive == MPI_REQUEST_NULL;
+	return whole;
 }
 
 static bool engine_receive(fl__mpi_handler *handle)
 {
 	MPI_Status status;
 	int there = 0, size = 0;
+	if (engine.receive == MPI_REQUEST_NULL)
+		engine_post_receive();
 	const int rc = MPI_Test(&engine.receive, &there, &status);
 	if ((rc | !there) != 0 && !engine_has_received(there))
 		return false;
@@ -844,15 +848,14 @@ static bool engine_receive(fl__mpi_handler *handle)
 	engine.dozes = false;
 	if (!engine.peers[status.MPI_SOURCE].dead)
 		engine_take_apart(status.MPI_SOURCE, (size_t)size, handle);
-	engine_post_receive();
 	return true;
 }
 
-bool fl__mpi_progress(fl__mpi_handler *handle)
+bool fl__mpi_progress(fl__mpi_handler *handle, unsigned looks)
 {
-	bool some = false;
-	for (int i = 0; i < ENGINE_RECEIVES_AT_ONCE && engine_receive(handle); i++)
-		some = true;
+	bool some = engine_receive(handle);
+	while (!some && --looks > 0)
+		some = engine_receive(handle);
 	if (!some || ++engine.busy_rounds % ENGINE_BUSY_ROUNDS == 0)
 		some |= engine_test();
 	if (engine.learns || fl__mpi_world.leaving)

@@ -104,10 +104,10 @@ size_t fl__mpi_under_way(void);
 typedef void fl__mpi_handler(int from, const struct fl__mpi_head *head, const char *text, const char *data);
 
 /*
- * Handles messages, and calls `done` of what has ended. True: there was something. `handle` NULL:
- * drops messages.
+ * Looks for a message of MPI up to `looks` times, at least once. Handles it, and calls `done` of
+ * what has ended. True: there was something. `handle` NULL: drops the message.
  */
-bool fl__mpi_progress(fl__mpi_handler *handle);
+bool fl__mpi_progress(fl__mpi_handler *handle, unsigned looks);
 
 /* The MPI thread on rank 0; the main thread and the runner on a worker rank. */
 enum { FL__MPI_FIRST, FL__MPI_SECOND, FL__MPI_SLEEPERS };

@@ -9,7 +9,7 @@
  *
  *   leader           when                           rounds
  *   a poller         a thread waits for a task      as fl__remote_on_attend() polls
- *   a submitter      a submit finds an idle worker  one, without receives
+ *   a submitter      any submit, on a thread        posts and flushes, for its pool alone
  *   the MPI thread   no poller has led since the    all, with fl__mpi_pause() between them
  *                    MPI thread's last check
  *
@@ -92,6 +92,7 @@ struct mpi_pool {
 	uint32_t id;
 	struct mpi_share *shares; /* by rank; rank 0's has no slots */
 	int cursor;               /* got the last task */
+	int64_t now;              /* of the first post of this dispatch; 0: none */
 	size_t room;
 	uint32_t stops; /* atomic; 1: a slot has `stops` */
 	int64_t balance_at;
@@ -423,7 +424,10 @@ static int mpi_on_post(void *worker, struct fl__task_block *block)
 	s->round = head.round;
 	s->ended = s->recalled = s->begun = false;
 	fl__store_relaxed(&s->stops, 0); /* relaxed: no thread knows the task yet */
-	s->posted_at = fl_now();
+	/* for mpi_pool_balance(), and the statistics of a stamped task */
+	if (p->now == 0 && (p->mpi.prefetch > 0 || f->error != 0))
+		p->now = fl_now();
+	s->posted_at = p->now;
 	s->under_way = (unsigned)rc;
 	block->worker = s;
 	mpi_slot_trace(s, FL__TRACE_POST, 0);
@@ -637,16 +641,21 @@ static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_h
 		               fl__mpi_world.peers[from].host, text);
 }
 
+static void mpi_pool_touch(struct mpi_pool *p)
+{
+	p->touched = true;
+	if (p->listed)
+		return;
+	p->listed = true;
+	FL__LIST_ADD(&mpi_thread.pools, p);
+}
+
 /* Under mpi_thread.lock. */
 static void mpi_take_ready(void)
 {
 	for (struct mpi_pool *p = mpi_thread.ready; p; p = p->next_ready) {
 		p->ready = false;
-		p->touched = true;
-		if (p->listed)
-			continue;
-		p->listed = true;
-		FL__LIST_ADD(&mpi_thread.pools, p);
+		mpi_pool_touch(p);
 	}
 	fl__store_relaxed(&mpi_thread.ready, NULL);
 }
@@ -695,6 +704,20 @@ void fl__mpi_on_death(int rank)
 
 /* Rounds. The engine lock is held, and no other. */
 
+/* Under the lock, which it releases for a while. True: a task has ended. */
+static bool mpi_pool_work(struct mpi_pool *p)
+{
+	p->touched = false;
+	p->now = 0;
+	mpi_pool_send_regions(p);
+	fl__remote_dispatch(&p->remote);
+	mpi_pool_balance(p);
+	mpi_pool_send_stops(p);
+	mpi_pool_send_terminate(p);
+	mpi_pool_close(p);
+	return fl__remote_complete(&p->remote, false);
+}
+
 /* The pool may be freed afterwards. True: there was work. */
 static bool mpi_pool_serve(struct mpi_pool *p)
 {
@@ -704,14 +727,7 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 	bool some = p->touched;
 	{
 		FL_LOCKED(&p->base.lock);
-		p->touched = false;
-		mpi_pool_send_regions(p);
-		fl__remote_dispatch(&p->remote);
-		mpi_pool_balance(p);
-		mpi_pool_send_stops(p);
-		mpi_pool_send_terminate(p);
-		mpi_pool_close(p);
-		some |= fl__remote_complete(&p->remote, false);
+		some |= mpi_pool_work(p);
 	}
 	if (p->closing && p->open_ranks == 0)
 		mpi_pool_forget(p);
@@ -729,7 +745,7 @@ static void mpi_leave(void)
 			fl__mpi_must_send(rank, &head, "", NULL, NULL);
 	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && fl_now() < until) {
-		if (fl__mpi_progress(mpi_handle))
+		if (fl__mpi_progress(mpi_handle, 1))
 			until = fl_after(FL__MPI_PATIENCE);
 		fl__mpi_flush();
 	}
@@ -738,10 +754,10 @@ static void mpi_leave(void)
 		fl__mpi_abort("rank 0 ends with large arguments or results under way");
 }
 
-/* True: there was work. */
-static bool mpi_round(bool receives)
+/* True: there was work. `looks`: for a message, as fl__mpi_progress(). */
+static bool mpi_round(unsigned looks)
 {
-	bool some = receives && fl__mpi_progress(mpi_handle);
+	bool some = looks > 0 && fl__mpi_progress(mpi_handle, looks);
 	if (fl__load_relaxed(&mpi_thread.ready)) { /* relaxed: else mpi_settle() finds it */
 		FL__LOCKED(&mpi_thread.lock);
 		mpi_take_ready();
@@ -761,19 +777,25 @@ static bool mpi_expects(void)
 	return fl__mpi_under_way() > 0;
 }
 
-/* Without a lock, not on the MPI thread. `*some`: there was work. False: another thread leads. */
-static bool mpi_try_round(bool receives, bool *some)
+/* A leader's unlock. Not on the MPI thread. */
+static void mpi_stop_leading(void)
 {
-	if (fl_mutex_try_lock(&fl__mpi_lock) != 0)
-		return false;
-	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
-	*some = mpi_round(receives);
-	mpi_thread.rounds += receives;
 	const bool wake = mpi_thread.asleep && mpi_expects();
 	mpi_thread.asleep &= !wake;
 	fl_mutex_unlock(&fl__mpi_lock);
 	if (wake)
 		fl__mpi_wake(FL__MPI_FIRST);
+}
+
+/* Without a lock, not on the MPI thread. `*some`: there was work. False: another thread leads. */
+static bool mpi_try_round(unsigned looks, bool *some)
+{
+	if (fl_mutex_try_lock(&fl__mpi_lock) != 0)
+		return false;
+	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
+	*some = mpi_round(looks);
+	mpi_thread.rounds += looks > 0;
+	mpi_stop_leading();
 	return true;
 }
 
@@ -787,7 +809,7 @@ static bool mpi_has_ready(void)
 static void mpi_settle(void)
 {
 	bool some;
-	while (mpi_has_ready() && mpi_try_round(false, &some))
+	while (mpi_has_ready() && mpi_try_round(0, &some))
 		;
 }
 
@@ -810,7 +832,7 @@ static int mpi_thread_run(void *arg)
 	fl_mutex_lock(&fl__mpi_lock);
 	while (fl__load_relaxed(&mpi_thread.over) == 0) { /* relaxed: a wake follows */
 		const bool spared = mpi_thread_is_spared(&seen);
-		const bool some = !spared && mpi_round(true);
+		const bool some = !spared && mpi_round(1);
 		const bool expects = spared || some || mpi_expects();
 		if (expects)
 			expected_at = fl_now();
@@ -886,9 +908,10 @@ static int mpi_on_start(struct fl__remote *r)
 
 static bool mpi_on_poll(struct fl__remote *r)
 {
+	enum { LOOKS = 4 };
 	bool some = false;
 	(void)r;
-	(void)mpi_try_round(true, &some);
+	(void)mpi_try_round(LOOKS, &some);
 	return some;
 }
 
@@ -923,32 +946,49 @@ static bool mpi_pool_is_due(const struct mpi_pool *p)
 	return posted < p->base.workers || (posted < p->room && p->base.queue.length >= TOGETHER);
 }
 
-/* Returns an error, 0, or 1: the caller is to make a round. */
-static int mpi_pool_queue(struct mpi_pool *p, struct fl__task_block *block)
+/* Returns an error, 0, or 1: the task is to be posted now. A leader (`leads`) has done that. */
+static int mpi_pool_queue(struct mpi_pool *p, struct fl__task_block *block, bool leads)
 {
 	FL_LOCKED(&p->base.lock);
 	int rc = fl__remote_queue(&p->remote, block);
 	if (rc != 0)
 		return rc;
-	mpi_pool_make_ready(p);
-	return mpi_pool_is_due(p);
+	const bool due = mpi_pool_is_due(p);
+	if (leads)
+		mpi_pool_touch(p);
+	else
+		mpi_pool_make_ready(p);
+	if (leads && due)
+		(void)mpi_pool_work(p);
+	return due;
 }
 
-/* Without the lock. A round on a fiber could overflow its stack. */
+/* Without the lock, by the leader. Returns as mpi_pool_queue(). */
+static int mpi_pool_lead_submit(struct mpi_pool *p, struct fl__task_block *block)
+{
+	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
+	const int rc = mpi_pool_queue(p, block, true);
+	fl__mpi_flush();
+	mpi_stop_leading();
+	return rc;
+}
+
+/* Without the lock. MPI on a fiber could overflow its stack. */
 static int mpi_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 {
-	const int rc = mpi_pool_queue(mpi_pool_of(e), block);
+	struct mpi_pool *p = mpi_pool_of(e);
+	const bool thread = fl__ctx_get()->ops == &fl__thread_parker,
+		   leads = thread && fl_mutex_try_lock(&fl__mpi_lock) == 0;
+	const int rc = leads ? mpi_pool_lead_submit(p, block) : mpi_pool_queue(p, block, false);
 	bool some;
 	if (rc < 0)
 		return rc;
-	if (rc > 0 && fl__ctx_get()->ops == &fl__thread_parker) {
-		if (mpi_try_round(false, &some))
-			mpi_settle();
-	} else if (rc > 0) {
-		fl__mpi_wake(FL__MPI_FIRST);
-	} else {
+	if (rc == 0)
 		fl__mpi_wake_lazily(FL__MPI_FIRST);
-	}
+	else if (!thread)
+		fl__mpi_wake(FL__MPI_FIRST);
+	else if (leads || mpi_try_round(0, &some))
+		mpi_settle();
 	return 0;
 }
 
