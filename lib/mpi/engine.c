@@ -64,7 +64,7 @@ fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
 /* Open MPI's: whether a test that finds nothing yields. Returns what was set before. */
 extern bool opal_progress_set_yield_when_idle(bool yields) __attribute__((weak));
 
-enum { ENGINE_REQUESTS = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
+enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
 enum { ENGINE_SENT_AT_ONCE = 256, ENGINE_BUSY_ROUNDS = 8 };
 
 struct engine_buffer {
@@ -310,7 +310,7 @@ static void engine_allocate(void)
 	if (first)
 		fl__mpi_world.peers = fl__alloc(peers, sizeof *fl__mpi_world.peers);
 	bool whole = engine.incoming && engine.peers && engine.unflushed && (!first || fl__mpi_world.peers) &&
-	             fl__mpi_reserve(ENGINE_REQUESTS) == 0;
+	             fl__mpi_reserve(ENGINE_RECEIVES_AT_ONCE) == 0;
 	for (int i = 0; i < FL__MPI_SLEEPERS; i++) {
 		engine_sleepers[i].doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		whole &= engine_sleepers[i].doorbell >= 0;
@@ -755,11 +755,8 @@ static bool engine_test(void)
 	MPI_Status status; /* no MPI_STATUS_IGNORE: gcc warns of MPICH's address 1 */
 	bool some = false;
 	for (int at = 0, ended = 0; engine.n > 0; some = true) {
-		if (MPI_Testany((int)engine.n, engine.requests, &at, &ended, &status) != MPI_SUCCESS) {
-			engine_learn();
-			break;
-		}
-		if (!ended || at == MPI_UNDEFINED)
+		if (MPI_Testany((int)engine.n, engine.requests, &at, &ended, &status) != MPI_SUCCESS || !ended ||
+		    at == MPI_UNDEFINED)
 			break;
 		engine_end_transfer((size_t)at);
 	}
@@ -858,8 +855,11 @@ bool fl__mpi_progress(fl__mpi_handler *handle, unsigned looks)
 		some = engine_receive(handle);
 	if (!some || ++engine.busy_rounds % ENGINE_BUSY_ROUNDS == 0)
 		some |= engine_test();
-	if (engine.learns || fl__mpi_world.leaving)
+	if (engine.learns || fl__mpi_world.leaving) {
+		for (int i = 0; i < ENGINE_RECEIVES_AT_ONCE && engine_receive(handle); i++)
+			some = true;
 		engine_learn();
+	}
 	return engine_take_handed_over() || some;
 }
 

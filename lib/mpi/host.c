@@ -390,6 +390,10 @@ static void host_start_inner(struct host_job *job)
 	char text[FL_MESSAGE_MAX];
 	int rc;
 	job->inner = true;
+	job->plain = p->open.processes ? *job->type : host_job_type;
+	job->plain.name = job->type->name;
+	job->plain.max_attempts = 0; /* rank 0 counts the attempts */
+	fl__bytes_lend(&job->plain);
 	host_trace(job, FL__TRACE_POST, 0, 0);
 	if (p->open.processes) {
 		if (fl__stats_are_linked()) /* rank 0 chooses what is measured */
@@ -529,10 +533,6 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 	job->head = *head;
 	job->deadline = rest == FL_FOREVER ? 0 : fl_after(rest > 0 ? rest : 0);
 	job->type = type;
-	job->plain = p->open.processes ? *type : host_job_type;
-	job->plain.name = type->name;
-	job->plain.max_attempts = 0; /* rank 0 counts the attempts */
-	fl__bytes_lend(&job->plain);
 	job->work.each = fl__bytes_declares(type->drop_result) ? type->result_size : 0;
 	unsigned char *const data = fl__align(job->data, FL_TASK_ALIGN_MAX);
 	job->arg = arg > 0 ? data : NULL;
@@ -664,7 +664,7 @@ static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 	ctx->name = job->pool->name;
 	host_allow_pthread_cancel(true);
 	host_trace(job, FL__TRACE_START, UINT64_MAX, 0);
-	const int error = fl__task_call(&job->plain, &job, NULL, task, NULL);
+	const int error = host_run_job(task, &job, NULL); /* its elements have the token's scope */
 	host_trace(job, FL__TRACE_END, 0, error);
 	host_allow_pthread_cancel(false);
 	ctx->name = name;
