@@ -62,7 +62,7 @@ struct mpi_slot {
 	unsigned under_way;           /* of these two */
 	fl_bytes image;               /* of results with bytes */
 	struct fl__task_block *block; /* NULL: free */
-	struct mpi_slot *next_free;
+	struct mpi_slot *next;        /* free, or in the pool's `ended` */
 	uint32_t round;
 	uint32_t number;
 	bool ended;     /* `end` is the head of ENDED, which has come */
@@ -99,9 +99,10 @@ struct mpi_pool {
 	bool lags; /* tasks wait, while a rank has a free worker */
 	/* The rounds. */
 	struct mpi_pool *next, **link, *next_ready;
-	bool ready;           /* in mpi_thread.ready; guarded by its lock */
-	bool listed, touched; /* the leader's: in mpi_thread.pools; has work */
-	bool terminates;      /* TERMINATE is to be sent */
+	bool ready;                          /* in mpi_thread.ready; guarded by its lock */
+	bool listed, touched;                /* the leader's: in mpi_thread.pools; has work */
+	struct mpi_slot *ended, *last_ended; /* the leader's: the next mpi_pool_work() ends their tasks */
+	bool terminates;                     /* TERMINATE is to be sent */
 	bool closing;
 	bool forgotten; /* no leader uses the pool again */
 	unsigned open_ranks;
@@ -144,12 +145,15 @@ static struct mpi_pool *mpi_pool_of(fl_executor *e)
 
 static void mpi_pool_make_ready(struct mpi_pool *p)
 {
-	FL__LOCKED(&mpi_thread.lock);
-	if (!p->ready && !p->forgotten) {
-		p->ready = true;
-		p->next_ready = mpi_thread.ready;
-		fl__store_relaxed(&mpi_thread.ready, p); /* relaxed: a lock or a wake orders it */
+	{
+		FL__LOCKED(&mpi_thread.lock);
+		if (!p->ready && !p->forgotten) {
+			p->ready = true;
+			p->next_ready = mpi_thread.ready;
+			fl__store_relaxed(&mpi_thread.ready, p); /* relaxed: the fence, or a wake, orders it */
+		}
 	}
+	fl__fence_seq_cst(); /* pairs with mpi_has_ready(): before the caller tries the engine lock */
 }
 
 /* Marks the pool, and wakes the MPI thread to serve it. */
@@ -204,11 +208,8 @@ static bool mpi_slot_runs_again(const struct mpi_slot *s)
 	return block->attempts < block->future.type->max_attempts && block->attempts < UINT16_MAX;
 }
 
-/* Ends the task after ENDED and both transfers. */
-static void mpi_slot_try_end(struct mpi_slot *s)
+static void mpi_slot_end(struct mpi_slot *s)
 {
-	if (!s->ended || s->under_way > 0)
-		return;
 	struct mpi_share *share = s->share;
 	struct mpi_pool *p = share->pool;
 	struct fl__task_block *block = s->block;
@@ -244,18 +245,34 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	share->recalled -= s->recalled;
 	s->block = NULL;
 	s->message = NULL;
-	s->next_free = share->free;
+	s->next = share->free;
 	share->free = s;
+}
+
+/* Under the lock. */
+static void mpi_pool_end_slots(struct mpi_pool *p)
+{
+	struct mpi_slot *ended = p->ended;
+	p->ended = NULL;
+	FL__EACH_SAFE (struct mpi_slot, s, ended)
+		mpi_slot_end(s);
+}
+
+/* The task ends in this round, after ENDED and both transfers. */
+static void mpi_slot_try_end(struct mpi_slot *s)
+{
+	struct mpi_pool *p = s->share->pool;
+	p->touched = true;
+	if (!s->ended || s->under_way > 0)
+		return;
+	FL__APPEND(p->ended, p->last_ended, s, next);
 }
 
 /* Without the lock, by the leader. */
 static void mpi_slot_transferred(void *arg)
 {
 	struct mpi_slot *s = arg;
-	struct mpi_pool *p = s->share->pool;
-	FL_LOCKED(&p->base.lock);
 	s->under_way--;
-	p->touched = true;
 	mpi_slot_try_end(s);
 }
 
@@ -291,6 +308,7 @@ FL__COLD static void mpi_share_reap(struct mpi_share *share)
 	const struct fl__mpi_hello *about = &fl__mpi_world.peers[share->rank];
 	if (share->n_slots == 0)
 		return;
+	mpi_pool_end_slots(p);
 	const uint32_t n_slots = share->n_slots;
 	if (!mpi_share_hand_on(share)) {
 		p->room -= n_slots;
@@ -361,7 +379,7 @@ static int mpi_share_open(struct mpi_share *share)
 		s->share = share;
 		s->transfer = (struct fl__mpi_work){.done = mpi_slot_transferred, .arg = s};
 		s->number = i;
-		s->next_free = share->free;
+		s->next = share->free;
 		share->free = s;
 	}
 	share->open = true;
@@ -419,7 +437,7 @@ static int mpi_on_post(void *worker, struct fl__task_block *block)
 	rc = fl__mpi_send(share->rank, &head, "", f->arg, &s->transfer);
 	if (rc < 0)
 		return rc;
-	share->free = s->next_free;
+	share->free = s->next;
 	s->block = block;
 	s->round = head.round;
 	s->ended = s->recalled = s->begun = false;
@@ -579,14 +597,13 @@ static struct mpi_slot *mpi_pool_find_slot(struct mpi_pool *p, int from, const s
 	struct mpi_slot *s = share->slots && head->slot < share->n_slots ? &share->slots[head->slot] : NULL;
 	if (!s || !s->block || s->round != head->round || s->ended)
 		fl__mpi_abort("rank %d has told of a task that it does not have", from);
-	p->touched = true;
 	return s;
 }
 
+/* Without the lock. */
 static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi_head *head, const char *text,
                               const char *data)
 {
-	FL_LOCKED(&p->base.lock);
 	struct mpi_slot *s = mpi_pool_find_slot(p, from, head);
 	fl_future *f = &s->block->future;
 	const size_t size = f->count * f->type->result_size;
@@ -603,8 +620,10 @@ static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi
 	}
 	if (s->end.error != 0 && !(s->end.flags & FL__MPI_SKIPPED))
 		s->message = mpi_slot_message(s, text);
-	if (head->flags & FL__MPI_BROKEN)
+	if (head->flags & FL__MPI_BROKEN) {
+		FL_LOCKED(&p->base.lock);
 		mpi_pool_break(p, -ENOTRECOVERABLE, "%s", text);
+	}
 	s->under_way += fl__mpi_take_data(from, head, data, bytes ? s->image.data : f->result, &s->transfer);
 	mpi_slot_try_end(s);
 }
@@ -615,6 +634,7 @@ static void mpi_pool_on_begun(struct mpi_pool *p, int from, const struct fl__mpi
 	struct mpi_slot *s = mpi_pool_find_slot(p, from, head);
 	if (!s->recalled)
 		fl__mpi_abort("rank %d has answered a recall that rank 0 did not send", from);
+	p->touched = true;
 	s->recalled = false;
 	s->begun = true;
 	s->share->recalled--;
@@ -709,6 +729,7 @@ static bool mpi_pool_work(struct mpi_pool *p)
 {
 	p->touched = false;
 	p->now = 0;
+	mpi_pool_end_slots(p);
 	mpi_pool_send_regions(p);
 	fl__remote_dispatch(&p->remote);
 	mpi_pool_balance(p);
@@ -801,8 +822,9 @@ static bool mpi_try_round(unsigned looks, bool *some)
 
 static bool mpi_has_ready(void)
 {
-	FL__LOCKED(&mpi_thread.lock);
-	return mpi_thread.ready != NULL;
+	/* pairs with mpi_pool_make_ready(): this thread sees the pool, or that one the unlock */
+	fl__fence_seq_cst();
+	return fl__load_relaxed(&mpi_thread.ready) != NULL; /* relaxed: mpi_take_ready() locks */
 }
 
 /* After a last round: serves pools that other threads have added meanwhile. */
