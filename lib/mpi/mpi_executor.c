@@ -863,7 +863,9 @@ static int mpi_thread_run(void *arg)
 		mpi_thread.asleep = !expects && fl_now() - expected_at >= MPI_THREAD_LINGER;
 		const bool asleep = mpi_thread.asleep, moves = fl__mpi_under_way() > 0;
 		fl_mutex_unlock(&fl__mpi_lock);
-		if (asleep || (expects && !spared))
+		if (mpi_has_ready())
+			; /* a thread that could not lead relies on the next round */
+		else if (asleep || (expects && !spared))
 			fl__mpi_pause(&pace, some,
 			              moves     ? FL__MPI_EXPECTS_DATA
 			              : expects ? FL__MPI_EXPECTS_ALL
@@ -992,6 +994,7 @@ static int mpi_pool_lead_submit(struct mpi_pool *p, struct fl__task_block *block
 	const int rc = mpi_pool_queue(p, block, true);
 	fl__mpi_flush();
 	mpi_stop_leading();
+	mpi_settle();
 	return rc;
 }
 
@@ -1009,7 +1012,7 @@ static int mpi_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 		fl__mpi_wake_lazily(FL__MPI_FIRST);
 	else if (!thread)
 		fl__mpi_wake(FL__MPI_FIRST);
-	else if (leads || mpi_try_round(0, &some))
+	else if (!leads && mpi_try_round(0, &some))
 		mpi_settle();
 	return 0;
 }
