@@ -863,14 +863,13 @@ static int mpi_thread_run(void *arg)
 		mpi_thread.asleep = !expects && fl_now() - expected_at >= MPI_THREAD_LINGER;
 		const bool asleep = mpi_thread.asleep, moves = fl__mpi_under_way() > 0;
 		fl_mutex_unlock(&fl__mpi_lock);
-		if (mpi_has_ready())
-			; /* a thread that could not lead relies on the next round */
-		else if (asleep || (expects && !spared))
+		const bool rests = !mpi_has_ready(); /* else a thread that could not lead relies on the next round */
+		if (rests && (asleep || (expects && !spared)))
 			fl__mpi_pause(&pace, some,
 			              moves     ? FL__MPI_EXPECTS_DATA
 			              : expects ? FL__MPI_EXPECTS_ALL
 			                        : FL__MPI_EXPECTS_NOTHING);
-		else
+		else if (rests)
 			fl__mpi_nap(MPI_THREAD_NAP);
 		fl_mutex_lock(&fl__mpi_lock);
 	}
