@@ -169,11 +169,17 @@ static void engine_acknowledge(void)
 #endif
 }
 
-/* A worker rank. `dead`: above 0 if rank 0 lives: then the status is not to be mpirun's. */
+/*
+ * A worker rank. `dead`: above 0 if rank 0 lives: then the status is not to be mpirun's. Else the
+ * first rank that ends lets mpirun end the others: where many ranks end at once, that of Open MPI 5
+ * may use memory that it has freed, and hang.
+ */
 static _Noreturn void engine_end_alone(int dead)
 {
+	enum { RANKS_MAX = 20 };
 	if (dead > 0)
 		(void)kill(getpid(), SIGKILL);
+	(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS * (fl__mpi_world.rank < RANKS_MAX ? fl__mpi_world.rank : RANKS_MAX));
 	_exit(1);
 }
 
@@ -195,7 +201,7 @@ void fl__mpi_abort(const char *format, ...)
 		(void)MPI_Abort(engine.open ? engine.control : MPI_COMM_WORLD, 1);
 	}
 	/* With fault tolerance a worker rank dies alone. */
-	engine_end_alone(fl__mpi_world.survives ? fl__mpi_world.rank : 0);
+	engine_end_alone(fl__mpi_world.rank);
 }
 
 /* On one line. */
@@ -251,8 +257,6 @@ static void engine_end_failed(void)
 static void engine_learn(void)
 {
 	engine.learns = false;
-	if (!fl__mpi_world.survives || fl__mpi_world.rank > 0)
-		return;
 	for (int rank; (rank = fl__mpi_bell_take()) >= 0;)
 		engine.peers[rank].lost = true;
 	engine_acknowledge();
@@ -464,6 +468,7 @@ static void engine_leave(void)
 {
 	const int64_t until = fl_after(FL__MPI_PATIENCE);
 	while (fl__mpi_bell_any() && fl_now() < until) {
+		engine_learn();
 		(void)fl__mpi_progress(NULL);
 		fl__sys.nap();
 	}
@@ -752,11 +757,8 @@ static bool engine_test(void)
 	MPI_Status status; /* no MPI_STATUS_IGNORE: gcc warns of MPICH's address 1 */
 	bool some = false;
 	for (int at = 0, ended = 0; engine.n > 0; some = true) {
-		if (MPI_Testany((int)engine.n, engine.requests, &at, &ended, &status) != MPI_SUCCESS) {
-			engine_learn();
-			break;
-		}
-		if (!ended || at == MPI_UNDEFINED)
+		if (MPI_Testany((int)engine.n, engine.requests, &at, &ended, &status) != MPI_SUCCESS || !ended ||
+		    at == MPI_UNDEFINED)
 			break;
 		engine_end_transfer((size_t)at);
 	}
@@ -855,7 +857,7 @@ bool fl__mpi_progress(fl__mpi_handler *handle)
 		some = true;
 	if (!some || ++engine.busy_rounds % ENGINE_BUSY_ROUNDS == 0)
 		some |= engine_test();
-	if (engine.learns || fl__mpi_world.leaving)
+	if (engine.learns)
 		engine_learn();
 	return engine_take_handed_over() || some;
 }

@@ -274,7 +274,7 @@ static bool mpi_share_hand_on(const struct mpi_share *share)
 		return false;
 	FL__EACH_RANK (rank) {
 		struct mpi_share *other = &p->shares[rank];
-		if (other->workers > 0 || other->slots || fl__mpi_is_dead(rank))
+		if (other->workers > 0 || fl__mpi_is_dead(rank))
 			continue;
 		other->workers = share->workers;
 		other->n_slots = share->n_slots;

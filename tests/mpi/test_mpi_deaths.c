@@ -4,6 +4,8 @@
 #ifdef FL_TEST_MPI
 #include "fl_mpi_deaths.h"
 
+#include "core/fd/net_sys.h"
+
 /*
  * In rank 0. HOLDS: messages come after the notice of a death. COMPLETES: one comes right after MPI's
  * error, which Open MPI 5 then keeps.
@@ -33,8 +35,15 @@ int MPI_Isend(const void *from, int n, MPI_Datatype type, int to, int tag, MPI_C
 	return rc;
 }
 
+static int no_address(int fd, struct sockaddr *address, socklen_t *size)
+{
+	return -1;
+}
+
 static void prepare_rank(const char *role, char **argv)
 {
+	if (strcmp(role, "without_doorbells") == 0)
+		fl__net_sys.local = no_address;
 	if (!getenv("FAIRLEAD_PROCESS"))
 		deaths->pids[fl_test_mpi_rank()] = (int32_t)getpid();
 	if (strcmp(role, "before_start") == 0 && fl_test_mpi_rank() == 1)
@@ -45,7 +54,8 @@ static void prepare_rank(const char *role, char **argv)
 
 ROLE(each_end)
 {
-	static const enum deaths_end ends[] = {BY_SIGKILL, BY_SIGSEGV, BY_ABORT, BY_EXIT, BY_EXIT_AT_ONCE, BY_ITS_BELL};
+	static const enum deaths_end ends[] = {BY_SIGKILL,      BY_SIGSEGV,  BY_ABORT,     BY_EXIT,
+	                                       BY_EXIT_AT_ONCE, BY_ITS_BELL, BY_ITS_ENGINE};
 	const unsigned workers = fl_mpi_ranks() - 1;
 	FL_SCOPED(fl_executor) *e = deaths_executor(workers, 0);
 	uint32_t id = all_succeed(e, 0);
@@ -60,29 +70,43 @@ ROLE(each_end)
 
 FL_TEST(mpi_rank_that_dies_costs_its_task)
 {
-	job_survives("each_end", "8");
+	job_survives("each_end", "9");
 }
 
-/* Rank 0 sleeps. The single worker of an executor goes from rank 1 to rank 3. */
+static bool serve_by_default(unsigned ranks)
+{
+	FL_SCOPED(fl_executor) *e = deaths_executor(0, 0);
+	return fl_executor_workers(e) == ranks * fl_cpu_count();
+}
+
+/*
+ * Rank 0 sleeps; at first no thread looks. The single worker of an executor goes from rank 1 to rank
+ * 3. Another executor, with a region, has its first task after the deaths.
+ */
 ROLE(idle_ranks)
 {
+	FL_SCOPED(fl_shm) *region = NULL;
+	FL_SCOPED(fl_executor) *last = NULL;
+	FL_OK(fl_shm_create(&region, 1));
+	FL_OK(kill(deaths->pids[4], SIGKILL));
+	FL_WAIT_FOR(serve_by_default(3));
 	FL_SCOPED(fl_executor) *e = deaths_executor(3, 0), *single = deaths_executor(1, 0);
+	const fl_executor_config config = {.workers = 3, .regions = &region, .n_regions = 1};
+	FL_OK(fl_mpi_executor_create(&last, &config, NULL));
 	uint32_t id = all_succeed(single, all_succeed(e, 0));
 	for (int rank = 2; rank > 0; rank--) {
 		FL_OK(kill(deaths->pids[rank], SIGKILL));
 		FL_WAIT_FOR(serving_ranks(e) == (unsigned)rank);
 		id = all_succeed(single, all_succeed(e, id));
 	}
-	FL_CHECK(fl_executor_workers(single) == 1);
-	FL_SCOPED(fl_executor) *later = deaths_executor(0, 0);
-	FL_CHECK(fl_executor_workers(later) == fl_cpu_count());
-	(void)all_succeed(later, id);
+	(void)all_succeed(last, id);
+	FL_CHECK(fl_executor_workers(single) == 1 && fl_executor_workers(last) == 1 && serve_by_default(1));
 	return job_is_over();
 }
 
 FL_TEST(mpi_idle_ranks_die)
 {
-	job_survives("idle_ranks", "4");
+	job_survives("idle_ranks", "5");
 }
 
 /* The first of `n` orders ends its rank. Returns how many are lost. */
@@ -423,10 +447,24 @@ FL_TEST(mpi_rank_0_dies)
 	expect_end("first_busy", "3");
 }
 
+/* All that ranks know of deaths is from MPI. */
+ROLE(without_doorbells)
+{
+	FL_SCOPED(fl_executor) *e = deaths_executor(2, 0);
+	FL_CHECK(!fl__mpi_bell_any());
+	deaths->go = 1;
+	FL_CHECK(!succeeds(submit_order(e, 0, BY_SIGKILL), 0));
+	(void)all_succeed(e, 1);
+	deaths->over = 1;
+	(void)raise(SIGKILL);
+	return 1;
+}
+
 FL_TEST(mpi_rank_0_dies_after_others)
 {
 	need_tolerance();
 	FL_CHECK(job_with_deaths(true, "first_of_many", "16") != 0);
+	FL_CHECK(job_with_deaths(true, "without_doorbells", "3") != 0 && deaths->over);
 }
 
 ROLE(before_start)

@@ -94,10 +94,16 @@ FL_TASK_STATIC(flood, struct flood, void)
 }
 
 static struct flood drop;
+static bool found;
+
+int MPI_Isend(const void *from, int n, MPI_Datatype type, int to, int tag, MPI_Comm comm, MPI_Request *request)
+{
+	found = false;
+	return PMPI_Isend(from, n, type, to, tag, comm, request);
+}
 
 int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
 {
-	static bool found;
 	int rc = MPI_SUCCESS;
 	*flag = 0;
 	found = floods && !found;

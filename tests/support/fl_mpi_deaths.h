@@ -6,6 +6,7 @@
 #include "fl_mpi_job.h"
 
 #include "../../lib/mpi/doorbell.h"
+#include "../../lib/mpi/engine.h"
 #include <mpi.h>
 #ifdef OPEN_MPI
 #include <mpi-ext.h>
@@ -37,6 +38,7 @@ enum deaths_end {
 	BY_EXIT_AT_ONCE,
 	BY_STOP,
 	BY_ITS_BELL,
+	BY_ITS_ENGINE,
 	BY_ITS_RANK
 };
 
@@ -74,6 +76,8 @@ static void deaths_obey(const struct deaths_order *o)
 		FL_OK(shutdown(fl__mpi_bell_fd(), SHUT_WR));
 		for (;;)
 			(void)pause();
+	case BY_ITS_ENGINE:
+		fl__mpi_abort("rank %d ends itself", fl_test_mpi_rank());
 	case BY_ITS_RANK:
 		deaths->worker = (int32_t)getpid();
 		(void)kill(deaths->pids[fl_test_mpi_rank()], SIGKILL);
