@@ -171,8 +171,7 @@ static void engine_acknowledge(void)
 
 /*
  * A worker rank. `dead`: above 0 if rank 0 lives: then the status is not to be mpirun's. Else the
- * first rank that ends lets mpirun end the others: where many ranks end at once, that of Open MPI 5
- * may use memory that it has freed, and hang.
+ * first rank lets mpirun end the others: Open MPI 5's may hang if many end at once.
  */
 static _Noreturn void engine_end_alone(int dead)
 {

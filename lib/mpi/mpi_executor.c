@@ -288,7 +288,7 @@ FL__COLD static void mpi_share_reap(struct mpi_share *share)
 {
 	struct mpi_pool *p = share->pool;
 	const struct fl__mpi_hello *about = &fl__mpi_world.peers[share->rank];
-	const uint32_t n_slots = share->n_slots; /* 0: it had none, or was reaped before */
+	const uint32_t n_slots = share->n_slots;
 	if (!mpi_share_hand_on(share)) {
 		p->room -= n_slots;
 		/* a single number */
