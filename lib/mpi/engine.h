@@ -96,7 +96,7 @@ bool fl__mpi_must_send(int to, const struct fl__mpi_head *head, const char *text
 bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *data, void *memory,
                        struct fl__mpi_work *w);
 
-/* The next `n` sends and transfers need no memory then. Returns 0, -ENOMEM. */
+/* The next `n` sends and transfers need no memory then, unless data are cut. Returns 0, -ENOMEM. */
 int fl__mpi_reserve(size_t n);
 
 size_t fl__mpi_under_way(void);

@@ -11,8 +11,9 @@
  *
  * A message of MPI has one or several messages of ours, at most FL__MPI_MESSAGE_MAX bytes in all.
  * Each is a head, `text` bytes of a text, and `size` bytes of data. Data above FL__MPI_INLINE bytes
- * are only announced: they follow as one message on the communicator for data. The receiver posts
- * its receives in the order of the announcements, so no tag is needed.
+ * are only announced: they follow on the communicator for data, as one message or in pieces
+ * (engine.c). The receiver posts its receives in the order of the announcements, so no tag is
+ * needed.
  *
  * Of structs with an fl_bytes the data are the image (image.h). Above FL__MPI_INLINE bytes an image
  * is only *offered*: the receiver answers each offer with FETCH, in order, and then gets the image
