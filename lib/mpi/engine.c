@@ -27,12 +27,13 @@
  * The leader learns of deaths after it has received what had arrived before. Worker ranks send only
  * eager messages to the receive (`ended_inline`).
  *
- * Where MPI tolerates deaths, data to and from a rank that is `far` pass as eager messages of
- * ENGINE_PIECE bytes. Of a longer message over TCP, Open MPI 5.0.7 frees the request when the peer
- * dies, while lists and fragments under way still point to it. Invariants of a transfer in pieces:
+ * Where MPI tolerates deaths, all large data to and from a rank that is `far` are offered, and pass
+ * as eager messages of ENGINE_PIECE bytes. Of a longer message over TCP, Open MPI 5.0.7 frees the
+ * request when the peer dies, while lists and fragments under way still point to it. Invariants of a
+ * transfer in pieces:
  *
  * 1. Both sides cut alike. A queue passes its transfers to MPI one after the other, so the n-th
- *    receive of a peer and tag gets the n-th piece.
+ *    receive of a peer gets the n-th piece.
  * 2. A transfer with bytes `left` is in a queue, of which only the first has pieces under way.
  * 3. It ends, once, when nothing is `left` and no piece is under way: until then its memory is MPI's.
  *    The peer's death leaves nothing `left`, and MPI ends the pieces.
@@ -83,12 +84,12 @@ struct engine_buffer {
 	unsigned char bytes[];
 };
 
-/* An image that waits for FETCH, or data on their way, perhaps in pieces. */
+/* Data that wait for FETCH, or are on their way, perhaps in pieces. */
 struct engine_transfer {
 	struct engine_transfer *next; /* in an engine_queue */
 	struct fl__mpi_work piece, *work;
 	struct engine_queue *queue;
-	int peer, tag;
+	int peer;
 	unsigned under_way;    /* pieces */
 	size_t left;           /* bytes that MPI has not got yet */
 	unsigned char *memory; /* where they go; NULL: they are sent */
@@ -103,9 +104,9 @@ struct engine_queue {
 struct engine_peer {
 	uint64_t sent; /* messages of MPI */
 	bool sleeps, lost, dead;
-	bool far;                                          /* may share no memory with this rank */
-	struct engine_buffer *out;                         /* not flushed yet; NULL: nothing */
-	struct engine_queue offers, sends[2], receives[2]; /* by tag: 1: images */
+	bool far;                  /* may share no memory with this rank */
+	struct engine_buffer *out; /* not flushed yet; NULL: nothing */
+	struct engine_queue offers, sends, receives;
 };
 
 static struct {
@@ -270,10 +271,8 @@ static void engine_reap_rank(int rank)
 		        about->host, about->pid);
 	fl__mpi_on_death(rank); /* first: the tasks whose transfers end below have failed */
 	engine_drop(&peer->offers);
-	for (int tag = 0; tag < 2; tag++) {
-		engine_drop(&peer->sends[tag]);
-		engine_drop(&peer->receives[tag]);
-	}
+	engine_drop(&peer->sends);
+	engine_drop(&peer->receives);
 }
 
 /* MPI has ended the request. */
@@ -377,7 +376,7 @@ static bool engine_is_on_one_host(void)
 /* Ranks on one machine exchange messages through shared memory. */
 static bool engine_shares_memory(void)
 {
-	const char *transports = getenv("OMPI_MCA_btl");
+	const char *transports = secure_getenv("OMPI_MCA_btl");
 	return !transports || (*transports != '^' && strstr(transports, "sm"));
 }
 
@@ -705,7 +704,7 @@ static void engine_pass_piece(struct engine_transfer *t, size_t size)
 	t->under_way++;
 	t->left -= size;
 	if (t->memory) {
-		(void)MPI_Irecv(t->memory, (int)size, MPI_BYTE, t->peer, t->tag, engine.data, request);
+		(void)MPI_Irecv(t->memory, (int)size, MPI_BYTE, t->peer, true, engine.data, request);
 		t->memory += size;
 		return;
 	}
@@ -717,13 +716,13 @@ static void engine_pass_piece(struct engine_transfer *t, size_t size)
 	*t->sizes -= rest;
 	(void)MPI_Type_create_hindexed(n, t->sizes - (n - 1), t->at - (n - 1), MPI_BYTE, &parts);
 	(void)MPI_Type_commit(&parts);
-	(void)MPI_Isend(MPI_BOTTOM, 1, parts, t->peer, t->tag, engine.data, request);
+	(void)MPI_Isend(MPI_BOTTOM, 1, parts, t->peer, true, engine.data, request);
 	(void)MPI_Type_free(&parts);
 	*t->at += *t->sizes;
 	*t->sizes = rest;
 }
 
-/* In the order of the queue, since the receiver cannot tell two transfers apart. */
+/* In the order of the queue, since the receiver cannot tell transfers apart. */
 static void engine_pass_pieces(struct engine_queue *q)
 {
 	for (struct engine_transfer *t; (t = q->first); q->first = t->next) {
@@ -745,14 +744,13 @@ static void engine_on_piece(void *transfer)
 }
 
 /* NULL: no memory */
-static struct engine_transfer *engine_transfer_new(int peer, bool image, size_t size, size_t parts,
-                                                   struct fl__mpi_work *w)
+static struct engine_transfer *engine_transfer_new(int peer, size_t size, size_t parts, struct fl__mpi_work *w)
 {
 	struct engine_transfer *t = fl__alloc(1, sizeof *t + parts * (sizeof *t->at + sizeof *t->sizes));
 	if (!t)
 		return NULL;
 	*t = (struct engine_transfer){
-	    .piece = {.done = engine_on_piece, .arg = t}, .work = w, .peer = peer, .tag = image, .left = size};
+	    .piece = {.done = engine_on_piece, .arg = t}, .work = w, .peer = peer, .left = size};
 	t->at = (MPI_Aint *)(t + 1);
 	t->sizes = (int *)(t->at + parts);
 	engine.n_transfers++;
@@ -762,7 +760,7 @@ static struct engine_transfer *engine_transfer_new(int peer, bool image, size_t 
 static void engine_begin(struct engine_transfer *t)
 {
 	struct engine_peer *peer = &engine.peers[t->peer];
-	t->queue = t->memory ? &peer->receives[t->tag] : &peer->sends[t->tag];
+	t->queue = t->memory ? &peer->receives : &peer->sends;
 	FL__APPEND(t->queue->first, t->queue->last, t, next);
 	if (t->queue->first == t)
 		engine_pass_pieces(t->queue);
@@ -793,10 +791,11 @@ int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, cons
 {
 	const size_t inlined = engine_inlined(head);
 	const bool image = head->flags & FL__MPI_IMAGE, whole = inlined == head->size;
-	const bool listed = !whole && (image || engine_cuts(to));
+	const bool offers = !whole && (image || engine_cuts(to));
+	struct engine_queue *q = &engine.peers[to].offers;
 	struct engine_transfer *t =
-	    listed ? engine_transfer_new(to, image, head->size, image ? 2 * ((size_t)head->count + 1) : 1, w) : NULL;
-	struct engine_buffer *b = t || !listed ? engine_make_room(to, sizeof *head + head->text + inlined) : NULL;
+	    offers ? engine_transfer_new(to, head->size, image ? 2 * ((size_t)head->count + 1) : 2, w) : NULL;
+	struct engine_buffer *b = t || !offers ? engine_make_room(to, sizeof *head + head->text + inlined) : NULL;
 	if (!b) {
 		engine.n_transfers -= t != NULL;
 		fl__free(t);
@@ -809,20 +808,17 @@ int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, cons
 	b->used += head->text;
 	if (image)
 		engine_add_parts(t, t ? NULL : b->bytes + b->used, data, head->count, w->each);
+	else if (t)
+		(void)engine_add_part(t, NULL, data, head->size, head->size);
 	else if (inlined > 0)
 		memcpy(b->bytes + b->used, data, inlined);
 	b->used += inlined;
 	if (whole)
 		return 0;
-	if (!t) {
+	if (t)
+		FL__APPEND(q->first, q->last, t, next);
+	else
 		(void)MPI_Isend(data, (int)head->size, MPI_BYTE, to, 0, engine.data, engine_add(w));
-	} else if (image) {
-		FL__APPEND(engine.peers[to].offers.first, engine.peers[to].offers.last, t, next);
-	} else {
-		(void)MPI_Get_address(data, t->at);
-		*t->sizes = (int)head->size;
-		engine_begin(t);
-	}
 	return 1;
 }
 
@@ -839,7 +835,7 @@ bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *da
                        struct fl__mpi_work *w)
 {
 	const size_t inlined = engine_inlined(head);
-	const bool offered = head->flags & FL__MPI_IMAGE;
+	const bool offered = (head->flags & FL__MPI_IMAGE) || engine_cuts(from);
 	if (inlined > 0 && memory)
 		memcpy(memory, data, inlined);
 	if (inlined == head->size)
@@ -855,7 +851,7 @@ bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *da
 		                offered ? engine.unit : MPI_BYTE, from, offered, engine.data, engine_add(w));
 		return true;
 	}
-	struct engine_transfer *t = engine_transfer_new(from, offered, head->size, 0, w);
+	struct engine_transfer *t = engine_transfer_new(from, head->size, 0, w);
 	if (!t)
 		engine_lacks_memory();
 	t->memory = memory;
