@@ -202,7 +202,8 @@ static _Noreturn void engine_end_alone(int dead)
 {
 	if (dead > 0)
 		(void)kill(getpid(), SIGKILL);
-	_exit(1);
+	/* Rank 0 may be the first to leave. */
+	_exit(fl__mpi_world.rank == 0 || !fl__mpi_world.leaving);
 }
 
 void fl__mpi_abort(const char *format, ...)
@@ -843,9 +844,9 @@ bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *da
 	if (offered) {
 		const struct fl__mpi_head fetch = {.kind = FL__MPI_FETCH, .error = memory ? 0 : -ENOMEM};
 		fl__mpi_must_send(from, &fetch, "", NULL, NULL);
-		if (!memory)
-			return false;
 	}
+	if (!memory)
+		return false;
 	if (!engine_cuts(from)) {
 		(void)MPI_Irecv(memory, (int)(offered ? head->size / FL__IMAGE_UNIT : head->size),
 		                offered ? engine.unit : MPI_BYTE, from, offered, engine.data, engine_add(w));
@@ -936,6 +937,8 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 		text[head.text] = '\0';
 		if (handle)
 			handle(from, &head, text, (const char *)rest + head.text);
+		else /* the sender waits for the answer to an offer */
+			(void)fl__mpi_take_data(from, &head, NULL, NULL, NULL);
 	}
 }
 
@@ -980,6 +983,8 @@ bool fl__mpi_progress(fl__mpi_handler *handle)
 		some |= engine_test();
 	if (engine.learns || fl__mpi_world.leaving)
 		engine_learn();
+	if (!handle)
+		fl__mpi_flush();
 	return engine_take_handed_over() || some;
 }
 

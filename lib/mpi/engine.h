@@ -91,7 +91,7 @@ bool fl__mpi_must_send(int to, const struct fl__mpi_head *head, const char *text
 
 /*
  * In a handler: takes the message's data into memory. True: a transfer has begun. The memory is the
- * engine's until `done`. NULL drops an image, which each handler must take or drop.
+ * engine's until `done`. NULL drops an offer: each handler must take or drop an image.
  */
 bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *data, void *memory,
                        struct fl__mpi_work *w);
