@@ -870,12 +870,13 @@ static void engine_on_sleeps(int from, uint64_t received)
 		fl__mpi_bell_ring(from);
 }
 
-/* A `done` may begin transfers. */
+/* A `done` may begin transfers, and pieces might end for as long as this loop goes on. */
 static bool engine_test(void)
 {
 	MPI_Status status; /* no MPI_STATUS_IGNORE: gcc warns of MPICH's address 1 */
 	bool some = false;
-	for (int at = 0, ended = 0; engine.n > 0; some = true) {
+	int at = 0, ended = 0;
+	for (size_t most = engine.n; most > 0; most--, some = true) {
 		if (MPI_Testany((int)engine.n, engine.requests, &at, &ended, &status) != MPI_SUCCESS) {
 			engine_learn();
 			break;
