@@ -199,8 +199,7 @@ static bool mpi_slot_runs_again(const struct mpi_slot *s)
 		return false;
 	if (s->end.flags & FL__MPI_SKIPPED)
 		return s->recalled;
-	block->attempts += block->attempts < UINT16_MAX;
-	return block->attempts < block->future.type->max_attempts && block->attempts < UINT16_MAX;
+	return ++block->attempts < block->future.type->max_attempts && block->attempts < UINT16_MAX;
 }
 
 /* Ends the task after ENDED and both transfers. */
