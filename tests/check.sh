@@ -75,23 +75,6 @@ step_tidy() {
 	"$root/tests/tidy.py" "$build/tidy"
 }
 
-# release_build FEATURE... -- TARGET...: updates the build of `./dev test`, which two steps use, one
-# after another.
-release_build() {
-	released=
-	while [ "$1" != -- ]; do
-		released="$released $1"
-		shift
-	done
-	shift
-	exec 9>"$build/release.lock"
-	flock 9
-	# shellcheck disable=SC2086 # a list of words
-	configure "$release" $released
-	make "$release" "$@"
-	exec 9>&-
-}
-
 # all_of KIND DIR: all tests of a kind, of which `./dev test` runs some.
 all_of() {
 	"$root/tests/run" --build "$2" --only "$1" ${check_since:+--since "$check_since"}
@@ -100,7 +83,8 @@ all_of() {
 # The build of `./dev test`, with all else that there is, and with warnings as errors from now on.
 step_gcc() {
 	# shellcheck disable=SC2086 # a list of words
-	release_build $all_features werror --
+	configure "$release" $all_features werror
+	make "$release"
 	"$root/docs/examples/test_demo.py" "$demo"
 	all_of stress "$release"
 	all_of rc11 "$release"
@@ -156,7 +140,8 @@ step_tsan() {
 
 # Old kernels and sandboxes lack system calls. In the build of step gcc, which began long before.
 step_seccomp() {
-	release_build tests -- test-programs
+	configure "$release" tests
+	make "$release" test-programs
 	"$root/tests/run" --build "$release" --denied ${check_since:+--since "$check_since"}
 }
 

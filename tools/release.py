@@ -156,7 +156,8 @@ def main():
             found = subprocess.run([os.path.join(ROOT, "tests/cross/debian"), "--tarball", tarball, suite, root, "sh", "-e", "-c", ON_DEBIAN],
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if found.returncode != 0:
-            sys.exit(f"release: the tarball fails on {suite}")
+            print("\n".join(output("tail", "-n", "20", root + ".log")))
+            sys.exit(f"release: the check on {suite} failed")
     if not args.no_check:
         print("release: the tarball builds, passes its tests and installs on " + " and ".join(SUITES))
 

@@ -204,8 +204,7 @@ static bool mpi_slot_runs_again(const struct mpi_slot *s)
 		return false;
 	if (s->end.flags & FL__MPI_SKIPPED)
 		return s->recalled;
-	block->attempts += block->attempts < UINT16_MAX;
-	return block->attempts < block->future.type->max_attempts && block->attempts < UINT16_MAX;
+	return ++block->attempts < block->future.type->max_attempts && block->attempts < UINT16_MAX;
 }
 
 static void mpi_slot_end(struct mpi_slot *s)
@@ -292,7 +291,7 @@ static bool mpi_share_hand_on(const struct mpi_share *share)
 		return false;
 	FL__EACH_RANK (rank) {
 		struct mpi_share *other = &p->shares[rank];
-		if (other->workers > 0 || other->slots || fl__mpi_is_dead(rank))
+		if (other->workers > 0 || fl__mpi_is_dead(rank))
 			continue;
 		other->workers = share->workers;
 		other->n_slots = share->n_slots;
@@ -306,8 +305,6 @@ FL__COLD static void mpi_share_reap(struct mpi_share *share)
 {
 	struct mpi_pool *p = share->pool;
 	const struct fl__mpi_hello *about = &fl__mpi_world.peers[share->rank];
-	if (share->n_slots == 0)
-		return;
 	mpi_pool_end_slots(p);
 	const uint32_t n_slots = share->n_slots;
 	if (!mpi_share_hand_on(share)) {

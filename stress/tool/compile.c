@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /*
- * Of each script: $1 the folder, $2 -I options, $3 folders of our archives, $4 the name of the
+ * Of each script: $1 the folder, $2 folders of headers, $3 of our archives, $4 the name of the
  * program; the rest are the sources, here one. The user's variables are read as a shell reads them.
  */
 static const char script[] =
@@ -24,7 +24,8 @@ static const char script[] =
     "make() {\n"
     "  kind=$1 archive=$2; shift 2\n"
     "  eval \"set -- \\\"\\$@\\\" ${CFLAGS:-}\"\n"
-    "  ${CC:-cc} -std=gnu11 -g -fPIC -pthread -fvisibility=hidden -Wunused-function $includes \"$@\" -fno-lto \\\n"
+    "  IFS=:; for place in $includes; do set -- -I \"$place\" \"$@\"; done; unset IFS\n"
+    "  ${CC:-cc} -std=gnu11 -g -fPIC -pthread -fvisibility=hidden -Wunused-function \"$@\" -fno-lto \\\n"
     "    -S \"$source\" -o \"$folder/$kind.s\" && ${CC:-cc} -c \"$folder/$kind.s\" -o \"$folder/$kind.o\" &&\n"
     "  ${CC:-cc} -shared -pthread -Wl,-Bsymbolic -o \"$folder/$kind.so\" \"$folder/$kind.o\" ${LDLIBS:-} \\\n"
     "    ${archive:+\"$archive\" -Wl,--as-needed $ck}\n"
@@ -43,7 +44,8 @@ static const char program_script[] =
     "case $(uname -m) in aarch64) more=-mtls-dialect=trad ;; esac\n"
     "make() {\n"
     "  compiler=$1 flags=$2 source=$3; eval \"set -- $flags\"\n"
-    "  $compiler $includes -g -O0 \"$@\" -fPIC -pthread -fsanitize=thread -fno-builtin -U_FORTIFY_SOURCE $more \\\n"
+    "  IFS=:; for place in $includes; do set -- -I \"$place\" \"$@\"; done; unset IFS\n"
+    "  $compiler -g -O0 \"$@\" -fPIC -pthread -fsanitize=thread -fno-builtin -U_FORTIFY_SOURCE $more \\\n"
     "    -fno-lto -S \"$source\" -o \"$folder/$n.s\" && $compiler -c \"$folder/$n.s\" -o \"$object\"\n"
     "}\n"
     "wraps=-Wl,--wrap=__cxa_guard_acquire,--wrap=__cxa_guard_release,--wrap=__cxa_guard_abort\n"
@@ -92,20 +94,6 @@ static bool run_shell(char *const argv[])
 	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
-/* "a:b" to "-I a -I b"; as in make, folders must not have blanks in their names. */
-static char *include_options(const char *list)
-{
-	char *options = NULL, *copy = strdup(list), *rest = copy;
-	size_t size;
-	FILE *to = open_memstream(&options, &size);
-	for (char *word; to && copy && (word = strsep(&rest, ":")) != NULL;)
-		fprintf(to, "-I %s ", word);
-	if (to)
-		fclose(to);
-	free(copy);
-	return options;
-}
-
 static unsigned n_assembly;
 
 bool compile_saw_assembly(void)
@@ -139,19 +127,17 @@ static const char *compile(const char *how, const char *name, const char *const 
 	n_folders++;
 	lab_at_refusal = compile_clean;
 	char *include = place_of("include"), *archives = place_of("archives");
-	char *options = include ? include_options(include) : NULL;
-	argv[5] = options;
+	argv[5] = include;
 	argv[6] = archives;
 	argv[7] = name;
 	memcpy(argv + 8, sources, n * sizeof *sources);
-	const bool good = options && archives && run_shell((char *const *)argv);
+	const bool good = include && archives && run_shell((char *const *)argv);
 	if (good)
 		name_assembly(folder);
 	else
 		complain("cannot compile %s", sources[0]);
 	free(include);
 	free(archives);
-	free(options);
 	return good ? folder : NULL;
 }
 

@@ -134,7 +134,7 @@ class Gdb:
         folder = self.kit.at("core")
         os.makedirs(folder, exist_ok=True)
         sleeper = r"(?m)^  sleeper \(\d+\) waits for event never at 0x\w+ \(not set\), started by main \(\d+\)$"
-        with self.hanging(["sh", "-c", f"cd {folder} && ulimit -c unlimited && exec {self.program()} lost_fiber"]) as process:
+        with self.hanging(["sh", "-c", 'cd "$0" && ulimit -c unlimited && exec "$1" lost_fiber', folder, self.program()]) as process:
             alive = self.says(process.pid, "fl fibers", r"main \(\d+\) waits for group")
             process.send_signal(signal.SIGABRT)
             process.wait()
@@ -164,7 +164,7 @@ class Gdb:
              os.path.join(folder, "fairlead.c"), os.path.join(HERE, "hang.c"), "-o", program, "-Wl,--unresolved-symbols=ignore-all"])
         end = time.monotonic() + 60
         while True:
-            with self.hanging(["sh", "-c", f"cd {folder} && ulimit -c unlimited && exec qemu-aarch64 {program} join_cycle"]) as process:
+            with self.hanging(["sh", "-c", 'cd "$0" && ulimit -c unlimited && exec qemu-aarch64 "$1" join_cycle', folder, program]) as process:
                 process.send_signal(signal.SIGABRT)
                 process.wait()
             cores = glob.glob(os.path.join(folder, "qemu_*.core"))

@@ -47,6 +47,11 @@
 
 #include <cmocka.h>
 
+#ifdef assert_uint_in_range /* cmocka 2, which deprecates the other name */
+#undef assert_in_range
+#define assert_in_range assert_uint_in_range
+#endif
+
 typedef struct fl_test_case {
 	const char *name;
 	void (*run)(void **state);

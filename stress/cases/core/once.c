@@ -36,14 +36,14 @@ FL_STRESS_SETUP(once_init_fails)
 	s->work.fails = (int)fl_stress_choose(3);
 }
 
-static void call_once(struct once_init_fails *s, int i)
+static void once_call(struct once_init_fails *s, int i)
 {
 	s->rc[i] = fl_once_call(&s->once, run, &s->work);
 	if (s->rc[i] == 0)
 		FL_STRESS_CHECK(s->work.data == 1);
 }
 
-THREE_ACTORS(once_init_fails, call_once)
+THREE_ACTORS(once_init_fails, once_call)
 
 FL_STRESS(once_init_fails, one, two, three)
 {
