@@ -20,6 +20,8 @@ READS = {
     ("lib/process/reexec.c", "getenv(FL__REEXEC_VARIABLE)"),
     # The program's own variable, as in execvp(3): a set-uid program sets it before it starts others.
     ("lib/process/process_start.c", 'getenv("PATH")'),
+    # Open MPI's transports.
+    ("lib/mpi/engine.c", 'secure_getenv("OMPI_MCA_btl")'),
     # The launcher's variables, and the mark of a rank, FAIRLEAD_MPI.
     ("lib/mpi/start.c", "secure_getenv(variable)"),
     ("lib/mpi/start.c", "secure_getenv(l->rank_variable)"),

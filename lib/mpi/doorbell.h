@@ -12,6 +12,7 @@
 struct fl__mpi_address {
 	uint16_t port; /* 0: there are no doorbells */
 	char host[64];
+	uint64_t machine; /* fl__mpi_machine() */
 };
 
 /* A rank's connection. */

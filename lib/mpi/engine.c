@@ -4,10 +4,12 @@
  * sleeps.
  *
  * The test of the one posted receive costs less than a probe, which takes locks of MPI. Each call
- * of MPI costs as much as a short task. So messages to one rank are appended to a buffer, which a
- * flush sends as one message of MPI. Open MPI is done with ENGINE_SENT_AT_ONCE bytes when
- * MPI_Isend() returns. Other buffers wait in `requests`: a test of these costs as much as a
- * message, so of rounds with a message only each ENGINE_BUSY_ROUNDS-th one tests them.
+ * of MPI costs as much as a short task. So a round takes one message of MPI, without another test,
+ * unless it comes at once behind another; and the next round posts the next receive, when the
+ * answers have left. Messages to one rank are appended to a buffer, which a flush sends as one
+ * message of MPI. Open MPI is done with ENGINE_SENT_AT_ONCE bytes when MPI_Isend() returns. Other
+ * buffers wait in `requests`: a test of these costs as much as a message, so of rounds with a
+ * message only each ENGINE_BUSY_ROUNDS-th one tests them.
  *
  *   state          guarded by
  *   engine         fl__mpi_lock
@@ -26,6 +28,17 @@
  *
  * The leader learns of deaths after it has received what had arrived before. Worker ranks send only
  * eager messages to the receive (`ended_inline`).
+ *
+ * Where MPI tolerates deaths, all large data to and from a rank that is `far` are offered, and pass
+ * as eager messages of ENGINE_PIECE bytes. Of a longer message over TCP, Open MPI 5.0.7 frees the
+ * request when the peer dies, while lists and fragments under way still point to it. Invariants of a
+ * transfer in pieces:
+ *
+ * 1. Both sides cut alike. A queue passes its transfers to MPI one after the other, so the n-th
+ *    receive of a peer gets the n-th piece.
+ * 2. A transfer with bytes `left` is in a queue, of which only the first has pieces under way.
+ * 3. It ends, once, when nothing is `left` and no piece is under way: until then its memory is MPI's.
+ *    The peer's death leaves nothing `left`, and MPI ends the pieces.
  */
 #include "engine.h"
 #include "core/base/atomic.h"
@@ -63,6 +76,7 @@ fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
 extern bool opal_progress_set_yield_when_idle(bool yields) __attribute__((weak));
 
 enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
+enum { ENGINE_PIECE = 60 << 10, ENGINE_PIECES = 8 };
 enum { ENGINE_SENT_AT_ONCE = 256, ENGINE_BUSY_ROUNDS = 8 };
 
 struct engine_buffer {
@@ -72,19 +86,29 @@ struct engine_buffer {
 	unsigned char bytes[];
 };
 
-/* An image that waits for FETCH: its parts, with padding between them. */
-struct engine_offer {
-	struct engine_offer *next;
-	struct fl__mpi_work *work;
-	int n, *sizes;
-	MPI_Aint at[];
+/* Data that wait for FETCH, or are on their way, perhaps in pieces. */
+struct engine_transfer {
+	struct engine_transfer *next; /* in an engine_queue */
+	struct fl__mpi_work piece, *work;
+	struct engine_queue *queue;
+	int peer;
+	unsigned under_way;    /* pieces */
+	size_t left;           /* bytes that MPI has not got yet */
+	unsigned char *memory; /* where they go; NULL: they are sent */
+	int n, *sizes;         /* of the parts to send, with padding between them */
+	MPI_Aint *at;
+};
+
+struct engine_queue {
+	struct engine_transfer *first, *last;
 };
 
 struct engine_peer {
 	uint64_t sent; /* messages of MPI */
 	bool sleeps, lost, dead;
+	bool far;                  /* may share no memory with this rank */
 	struct engine_buffer *out; /* not flushed yet; NULL: nothing */
-	struct engine_offer *offers, *last_offer;
+	struct engine_queue offers, sends, receives;
 };
 
 static struct {
@@ -97,18 +121,19 @@ static struct {
 	MPI_Request *requests;
 	struct fl__mpi_work **works;
 	size_t n, room;
-	MPI_Request receive;       /* into `incoming` */
+	MPI_Request receive;       /* into `incoming`; or MPI_REQUEST_NULL */
 	unsigned char *incoming;   /* FL__MPI_MESSAGE_MAX bytes */
 	struct engine_peer *peers; /* by rank; on a worker rank, of rank 0 alone */
 	int *unflushed;            /* ranks with `out` */
 	int n_unflushed;
-	size_t n_offers;
+	size_t n_transfers; /* structs */
 	struct engine_buffer *free;
 	int n_free;
 	uint64_t received;     /* a worker rank: messages of MPI */
 	bool dozes;            /* SLEEPS was sent after the last message */
 	unsigned busy_rounds;  /* with a message */
 	bool yields;           /* Open MPI's tests, before the start and at the end */
+	bool found;            /* the last round had a message */
 	bool learns;           /* engine_learn() is due */
 	uint64_t ended_inline; /* the most bytes of data in an ENDED */
 } engine;
@@ -169,11 +194,24 @@ static void engine_acknowledge(void)
 #endif
 }
 
-/* A worker rank. `dead`: above 0 if rank 0 lives: then the status is not to be mpirun's. */
+/* Data to and from the rank are cut. */
+static bool engine_cuts(int peer)
+{
+	return fl__mpi_world.survives && engine.peers[peer].far;
+}
+
+/*
+ * A worker rank. `dead`: above 0 if rank 0 lives: then the status is not to be mpirun's. Else the
+ * first rank lets mpirun end the others: Open MPI 5's may hang if many end at once.
+ */
 static _Noreturn void engine_end_alone(int dead)
 {
+	enum { RANKS_MAX = 20 };
 	if (dead > 0)
 		(void)kill(getpid(), SIGKILL);
+	if (fl__mpi_world.rank > 0 && fl__mpi_world.leaving)
+		_exit(0); /* rank 0 may be the first to leave */
+	(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS * (fl__mpi_world.rank < RANKS_MAX ? fl__mpi_world.rank : RANKS_MAX));
 	_exit(1);
 }
 
@@ -195,7 +233,7 @@ void fl__mpi_abort(const char *format, ...)
 		(void)MPI_Abort(engine.open ? engine.control : MPI_COMM_WORLD, 1);
 	}
 	/* With fault tolerance a worker rank dies alone. */
-	engine_end_alone(fl__mpi_world.survives ? fl__mpi_world.rank : 0);
+	engine_end_alone(fl__mpi_world.rank);
 }
 
 /* On one line. */
@@ -210,6 +248,26 @@ static void engine_explain(int code, char *why, size_t size)
 	(void)snprintf(why, size, "%s", last ? last + 1 : text);
 }
 
+static void engine_try_end(struct engine_transfer *t)
+{
+	const struct fl__mpi_work *w = t->work;
+	if (t->left > 0 || t->under_way > 0)
+		return;
+	fl__free(t);
+	engine.n_transfers--;
+	w->done(w->arg);
+}
+
+/* The pieces that MPI has end later. */
+static void engine_drop(struct engine_queue *q)
+{
+	FL__EACH_SAFE (struct engine_transfer, t, q->first) {
+		t->left = 0;
+		engine_try_end(t);
+	}
+	q->first = NULL;
+}
+
 static void engine_reap_rank(int rank)
 {
 	struct engine_peer *peer = &engine.peers[rank];
@@ -222,12 +280,9 @@ static void engine_reap_rank(int rank)
 		fl__log(FL_LOG_WARNING, "rank %d (%s, process %d) has died: the job goes on without it", rank,
 		        about->host, about->pid);
 	fl__mpi_on_death(rank); /* first: the tasks whose transfers end below have failed */
-	FL__EACH_SAFE (struct engine_offer, o, peer->offers) {
-		engine.n_offers--;
-		o->work->done(o->work->arg);
-		fl__free(o);
-	}
-	peer->offers = NULL;
+	engine_drop(&peer->offers);
+	engine_drop(&peer->sends);
+	engine_drop(&peer->receives);
 }
 
 /* MPI has ended the request. */
@@ -250,11 +305,12 @@ static void engine_end_failed(void)
 
 static void engine_learn(void)
 {
+	bool news = engine.learns;
 	engine.learns = false;
-	if (!fl__mpi_world.survives || fl__mpi_world.rank > 0)
-		return;
-	for (int rank; (rank = fl__mpi_bell_take()) >= 0;)
+	for (int rank; (rank = fl__mpi_bell_take()) >= 0; news = true)
 		engine.peers[rank].lost = true;
+	if (!news)
+		return;
 	engine_acknowledge();
 	FL__EACH_RANK (rank)
 		if (engine.peers[rank].lost && !engine.peers[rank].dead)
@@ -325,16 +381,28 @@ static bool engine_is_on_one_host(void)
 	return same;
 }
 
-/* Collective. */
-static void engine_connect(void)
+/* Ranks on one machine exchange messages through shared memory. */
+static bool engine_shares_memory(void)
 {
-	struct fl__mpi_address address = {0};
+	const char *transports = secure_getenv("OMPI_MCA_btl");
+	return !transports || (*transports != '^' && strstr(transports, "sm"));
+}
+
+/* Collective. */
+static void engine_connect(uint64_t machine)
+{
+	struct fl__mpi_address address = {.machine = engine_shares_memory() ? machine : 0};
 	struct fl__mpi_bell own = {.fd = -1}, *all = NULL;
 	if (fl__mpi_world.rank == 0) {
 		memcpy(address.host, fl__mpi_world.peers[0].host, sizeof address.host);
 		all = fl__mpi_bell_listen(&address, fl__mpi_world.size, engine_is_on_one_host());
 	}
 	(void)MPI_Bcast(&address, (int)sizeof address, MPI_BYTE, 0, engine.control);
+	engine.peers[0].far = address.machine == 0 || address.machine != machine;
+	if (fl__mpi_world.rank == 0)
+		FL__EACH_RANK (rank)
+			engine.peers[rank].far =
+			    engine.peers[0].far || address.machine != fl__mpi_world.peers[rank].machine;
 	if (address.port == 0)
 		return;
 	if (fl__mpi_world.rank > 0)
@@ -372,7 +440,7 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 	engine_allocate();
 	(void)MPI_Gather(hello, (int)sizeof *hello, MPI_BYTE, fl__mpi_world.peers, (int)sizeof *hello, MPI_BYTE, 0,
 	                 engine.control);
-	engine_connect();
+	engine_connect(hello->machine);
 	engine.ended_inline = FL__MPI_INLINE;
 	engine_post_receive();
 	/* With more ranks than CPUs, each test in vain would yield under the engine lock. */
@@ -426,7 +494,8 @@ bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello
 static void engine_close(void)
 {
 	MPI_Status status;
-	(void)MPI_Cancel(&engine.receive);
+	if (engine.receive != MPI_REQUEST_NULL)
+		(void)MPI_Cancel(&engine.receive);
 	/* NOLINTNEXTLINE(clang-analyzer-optin.mpi.MPI-Checker): of engine_post_receive() */
 	(void)MPI_Wait(&engine.receive, &status);
 	(void)MPI_Comm_free(&engine.control);
@@ -464,7 +533,8 @@ static void engine_leave(void)
 {
 	const int64_t until = fl_after(FL__MPI_PATIENCE);
 	while (fl__mpi_bell_any() && fl_now() < until) {
-		(void)fl__mpi_progress(NULL);
+		engine_learn();
+		(void)fl__mpi_progress(NULL, 1);
 		fl__sys.nap();
 	}
 }
@@ -513,7 +583,7 @@ int fl__mpi_reserve(size_t n)
 
 size_t fl__mpi_under_way(void)
 {
-	return engine.n + (size_t)engine.n_unflushed + engine.n_offers;
+	return engine.n + (size_t)engine.n_unflushed + engine.n_transfers;
 }
 
 static _Noreturn void engine_lacks_memory(void)
@@ -606,8 +676,8 @@ static struct engine_buffer *engine_make_room(int to, size_t size)
 /* FL_TASK_SIZE_MAX fits the `int` that MPI counts bytes with. */
 _Static_assert(FL_TASK_SIZE_MAX <= INT32_MAX, "data are one message");
 
-/* Copies a part to `image`, or adds it to the offer (NULL). Returns where the next part goes. */
-static unsigned char *engine_add_part(struct engine_offer *o, unsigned char *image, const void *part, size_t size,
+/* Copies a part to `image`, or adds it to the transfer (NULL). Returns where the next part goes. */
+static unsigned char *engine_add_part(struct engine_transfer *t, unsigned char *image, const void *part, size_t size,
                                       size_t padded)
 {
 	static const unsigned char zeros[FL__IMAGE_UNIT];
@@ -616,56 +686,108 @@ static unsigned char *engine_add_part(struct engine_offer *o, unsigned char *ima
 		memcpy(image + size, zeros, padded - size);
 		return image + padded;
 	}
-	(void)MPI_Get_address(part, &o->at[o->n]);
-	o->sizes[o->n++] = (int)size;
-	(void)MPI_Get_address(zeros, &o->at[o->n]);
-	o->sizes[o->n++] = (int)(padded - size);
+	(void)MPI_Get_address(part, &t->at[t->n]);
+	t->sizes[t->n++] = (int)size;
+	(void)MPI_Get_address(zeros, &t->at[t->n]);
+	t->sizes[t->n++] = (int)(padded - size);
 	return NULL;
 }
 
-static void engine_add_parts(struct engine_offer *o, unsigned char *image, const void *structs, uint32_t count,
+static void engine_add_parts(struct engine_transfer *t, unsigned char *image, const void *structs, uint32_t count,
                              size_t each)
 {
-	image = engine_add_part(o, image, structs, count * each, fl__image_structs(count, each));
+	image = engine_add_part(t, image, structs, count * each, fl__image_structs(count, each));
 	for (uint32_t i = 0; i < count; i++) {
 		const fl_bytes *b = fl__element(structs, i, each);
 		if (b->data)
-			image = engine_add_part(o, image, b->data, b->size, fl__image_part(b));
+			image = engine_add_part(t, image, b->data, b->size, fl__image_part(b));
 	}
 }
 
-/* NULL: no memory */
-static struct engine_offer *engine_offer_new(const struct fl__mpi_head *head, const void *structs,
-                                             struct fl__mpi_work *w)
+/* The next piece: all that is left, if the data are not cut. */
+static void engine_pass_piece(struct engine_transfer *t, size_t size)
 {
-	const size_t parts = 2 * ((size_t)head->count + 1);
-	struct engine_offer *o = fl__alloc(1, sizeof *o + parts * (sizeof *o->at + sizeof *o->sizes));
-	if (!o)
+	MPI_Request *request = engine_add(&t->piece);
+	MPI_Datatype parts;
+	size_t sum = 0;
+	int n = 0;
+	t->under_way++;
+	t->left -= size;
+	if (t->memory) {
+		(void)MPI_Irecv(t->memory, (int)size, MPI_BYTE, t->peer, true, engine.data, request);
+		t->memory += size;
+		return;
+	}
+	while (sum < size)
+		sum += (size_t)t->sizes[n++];
+	const int rest = (int)(sum - size); /* of the last part */
+	t->at += n - 1;
+	t->sizes += n - 1;
+	*t->sizes -= rest;
+	(void)MPI_Type_create_hindexed(n, t->sizes - (n - 1), t->at - (n - 1), MPI_BYTE, &parts);
+	(void)MPI_Type_commit(&parts);
+	(void)MPI_Isend(MPI_BOTTOM, 1, parts, t->peer, true, engine.data, request);
+	(void)MPI_Type_free(&parts);
+	*t->at += *t->sizes;
+	*t->sizes = rest;
+}
+
+/* In the order of the queue, since the receiver cannot tell transfers apart. */
+static void engine_pass_pieces(struct engine_queue *q)
+{
+	for (struct engine_transfer *t; (t = q->first); q->first = t->next) {
+		const size_t most = engine_cuts(t->peer) ? ENGINE_PIECE : t->left;
+		while (t->left > 0 && t->under_way < ENGINE_PIECES)
+			engine_pass_piece(t, t->left < most ? t->left : most);
+		if (t->left > 0)
+			return;
+	}
+}
+
+static void engine_on_piece(void *transfer)
+{
+	struct engine_transfer *t = transfer;
+	t->under_way--;
+	if (t->left > 0) /* the first of its queue */
+		engine_pass_pieces(t->queue);
+	engine_try_end(t);
+}
+
+/* NULL: no memory */
+static struct engine_transfer *engine_transfer_new(int peer, size_t size, size_t parts, struct fl__mpi_work *w)
+{
+	struct engine_transfer *t = fl__alloc(1, sizeof *t + parts * (sizeof *t->at + sizeof *t->sizes));
+	if (!t)
 		return NULL;
-	o->work = w;
-	o->sizes = (int *)(o->at + parts);
-	engine_add_parts(o, NULL, structs, head->count, w->each);
-	return o;
+	*t = (struct engine_transfer){
+	    .piece = {.done = engine_on_piece, .arg = t}, .work = w, .peer = peer, .left = size};
+	t->at = (MPI_Aint *)(t + 1);
+	t->sizes = (int *)(t->at + parts);
+	engine.n_transfers++;
+	return t;
+}
+
+static void engine_begin(struct engine_transfer *t)
+{
+	struct engine_peer *peer = &engine.peers[t->peer];
+	t->queue = t->memory ? &peer->receives : &peer->sends;
+	FL__APPEND(t->queue->first, t->queue->last, t, next);
+	if (t->queue->first == t)
+		engine_pass_pieces(t->queue);
 }
 
 static void engine_on_fetch(int from, int error)
 {
-	struct engine_peer *peer = &engine.peers[from];
-	struct engine_offer *o = peer->offers;
-	MPI_Datatype parts;
-	if (!o)
+	struct engine_transfer *t = engine.peers[from].offers.first;
+	if (!t)
 		fl__mpi_abort("rank %d was asked for data that it does not have", fl__mpi_world.rank);
-	peer->offers = o->next;
-	engine.n_offers--;
+	engine.peers[from].offers.first = t->next;
 	if (error == 0) {
-		(void)MPI_Type_create_hindexed(o->n, o->sizes, o->at, MPI_BYTE, &parts);
-		(void)MPI_Type_commit(&parts);
-		(void)MPI_Isend(MPI_BOTTOM, 1, parts, from, true, engine.data, engine_add(o->work));
-		(void)MPI_Type_free(&parts);
-	} else {
-		o->work->done(o->work->arg);
+		engine_begin(t);
+		return;
 	}
-	fl__free(o);
+	t->left = 0;
+	engine_try_end(t);
 }
 
 /* The bytes of data that follow the head at once. */
@@ -678,12 +800,15 @@ static size_t engine_inlined(const struct fl__mpi_head *head)
 int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data, struct fl__mpi_work *w)
 {
 	const size_t inlined = engine_inlined(head);
-	const bool image = head->flags & FL__MPI_IMAGE, offers = image && inlined < head->size;
-	struct engine_peer *peer = &engine.peers[to];
-	struct engine_offer *o = offers ? engine_offer_new(head, data, w) : NULL;
-	struct engine_buffer *b = o || !offers ? engine_make_room(to, sizeof *head + head->text + inlined) : NULL;
+	const bool image = head->flags & FL__MPI_IMAGE, whole = inlined == head->size;
+	const bool offers = !whole && (image || engine_cuts(to));
+	struct engine_queue *q = &engine.peers[to].offers;
+	struct engine_transfer *t =
+	    offers ? engine_transfer_new(to, head->size, image ? 2 * ((size_t)head->count + 1) : 2, w) : NULL;
+	struct engine_buffer *b = t || !offers ? engine_make_room(to, sizeof *head + head->text + inlined) : NULL;
 	if (!b) {
-		fl__free(o);
+		engine.n_transfers -= t != NULL;
+		fl__free(t);
 		return -ENOMEM;
 	}
 	memcpy(b->bytes + b->used, head, sizeof *head);
@@ -691,19 +816,19 @@ int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, cons
 	if (head->text > 0)
 		memcpy(b->bytes + b->used, text, head->text);
 	b->used += head->text;
-	if (inlined > 0 && image)
-		engine_add_parts(NULL, b->bytes + b->used, data, head->count, w->each);
+	if (image)
+		engine_add_parts(t, t ? NULL : b->bytes + b->used, data, head->count, w->each);
+	else if (t)
+		(void)engine_add_part(t, NULL, data, head->size, head->size);
 	else if (inlined > 0)
 		memcpy(b->bytes + b->used, data, inlined);
 	b->used += inlined;
-	if (inlined == head->size)
+	if (whole)
 		return 0;
-	if (o) {
-		FL__APPEND(peer->offers, peer->last_offer, o, next);
-		engine.n_offers++;
-		return 1;
-	}
-	(void)MPI_Isend(data, (int)head->size, MPI_BYTE, to, 0, engine.data, engine_add(w));
+	if (t)
+		FL__APPEND(q->first, q->last, t, next);
+	else
+		(void)MPI_Isend(data, (int)head->size, MPI_BYTE, to, 0, engine.data, engine_add(w));
 	return 1;
 }
 
@@ -720,7 +845,7 @@ bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *da
                        struct fl__mpi_work *w)
 {
 	const size_t inlined = engine_inlined(head);
-	const bool offered = head->flags & FL__MPI_IMAGE;
+	const bool offered = (head->flags & FL__MPI_IMAGE) || engine_cuts(from);
 	if (inlined > 0 && memory)
 		memcpy(memory, data, inlined);
 	if (inlined == head->size)
@@ -728,11 +853,19 @@ bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *da
 	if (offered) {
 		const struct fl__mpi_head fetch = {.kind = FL__MPI_FETCH, .error = memory ? 0 : -ENOMEM};
 		fl__mpi_must_send(from, &fetch, "", NULL, NULL);
-		if (!memory)
-			return false;
 	}
-	(void)MPI_Irecv(memory, (int)(offered ? head->size / FL__IMAGE_UNIT : head->size),
-	                offered ? engine.unit : MPI_BYTE, from, offered, engine.data, engine_add(w));
+	if (!memory)
+		return false;
+	if (!engine_cuts(from)) {
+		(void)MPI_Irecv(memory, (int)(offered ? head->size / FL__IMAGE_UNIT : head->size),
+		                offered ? engine.unit : MPI_BYTE, from, offered, engine.data, engine_add(w));
+		return true;
+	}
+	struct engine_transfer *t = engine_transfer_new(from, head->size, 0, w);
+	if (!t)
+		engine_lacks_memory();
+	t->memory = memory;
+	engine_begin(t);
 	return true;
 }
 
@@ -746,17 +879,15 @@ static void engine_on_sleeps(int from, uint64_t received)
 		fl__mpi_bell_ring(from);
 }
 
-/* A `done` may begin transfers. */
+/* A `done` may begin transfers, and pieces might end for as long as this loop goes on. */
 static bool engine_test(void)
 {
 	MPI_Status status; /* no MPI_STATUS_IGNORE: gcc warns of MPICH's address 1 */
 	bool some = false;
-	for (int at = 0, ended = 0; engine.n > 0; some = true) {
-		if (MPI_Testany((int)engine.n, engine.requests, &at, &ended, &status) != MPI_SUCCESS) {
-			engine_learn();
-			break;
-		}
-		if (!ended || at == MPI_UNDEFINED)
+	int at = 0, ended = 0;
+	for (size_t most = engine.n; most > 0; most--, some = true) {
+		if (MPI_Testany((int)engine.n, engine.requests, &at, &ended, &status) != MPI_SUCCESS || !ended ||
+		    at == MPI_UNDEFINED)
 			break;
 		engine_end_transfer((size_t)at);
 	}
@@ -813,6 +944,8 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 		text[head.text] = '\0';
 		if (handle)
 			handle(from, &head, text, (const char *)rest + head.text);
+		else /* the sender waits for the answer to an offer */
+			(void)fl__mpi_take_data(from, &head, NULL, NULL, NULL);
 	}
 }
 
@@ -822,17 +955,18 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
  */
 static bool engine_has_received(bool there)
 {
-	if (engine.receive == MPI_REQUEST_NULL)
-		engine_post_receive(); /* it was half of a message */
-	else if (there)
+	const bool whole = there && engine.receive != MPI_REQUEST_NULL;
+	if (whole)
 		(void)MPI_Request_free(&engine.receive);
-	return there && engine.receive == MPI_REQUEST_NULL;
+	return whole;
 }
 
 static bool engine_receive(fl__mpi_handler *handle)
 {
 	MPI_Status status;
 	int there = 0, size = 0;
+	if (engine.receive == MPI_REQUEST_NULL)
+		engine_post_receive();
 	const int rc = MPI_Test(&engine.receive, &there, &status);
 	if ((rc | !there) != 0 && !engine_has_received(there))
 		return false;
@@ -844,19 +978,32 @@ static bool engine_receive(fl__mpi_handler *handle)
 	engine.dozes = false;
 	if (!engine.peers[status.MPI_SOURCE].dead)
 		engine_take_apart(status.MPI_SOURCE, (size_t)size, handle);
-	engine_post_receive();
 	return true;
 }
 
-bool fl__mpi_progress(fl__mpi_handler *handle)
+/* What has arrived, until a look in vain. */
+static void engine_drain(fl__mpi_handler *handle)
 {
-	bool some = false;
 	for (int i = 0; i < ENGINE_RECEIVES_AT_ONCE && engine_receive(handle); i++)
-		some = true;
+		;
+}
+
+bool fl__mpi_progress(fl__mpi_handler *handle, unsigned looks)
+{
+	bool some = engine_receive(handle);
+	if (some && engine.found)
+		engine_drain(handle); /* messages come faster than rounds */
+	while (!some && --looks > 0)
+		some = engine_receive(handle);
+	engine.found = some;
 	if (!some || ++engine.busy_rounds % ENGINE_BUSY_ROUNDS == 0)
 		some |= engine_test();
-	if (engine.learns || fl__mpi_world.leaving)
+	if (engine.learns) {
+		engine_drain(handle);
 		engine_learn();
+	}
+	if (!handle)
+		fl__mpi_flush();
 	return engine_take_handed_over() || some;
 }
 
@@ -918,6 +1065,7 @@ void fl__mpi_look_for_deaths(void)
 		return;
 	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
 	FL_LOCKED(&fl__mpi_lock);
+	engine.learns = true;
 	engine_learn();
 }
 

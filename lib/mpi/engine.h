@@ -91,12 +91,12 @@ bool fl__mpi_must_send(int to, const struct fl__mpi_head *head, const char *text
 
 /*
  * In a handler: takes the message's data into memory. True: a transfer has begun. The memory is the
- * engine's until `done`. NULL drops an image, which each handler must take or drop.
+ * engine's until `done`. NULL drops an offer: each handler must take or drop an image.
  */
 bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *data, void *memory,
                        struct fl__mpi_work *w);
 
-/* The next `n` sends and transfers need no memory then. Returns 0, -ENOMEM. */
+/* The next `n` sends and transfers need no memory then, unless data are cut. Returns 0, -ENOMEM. */
 int fl__mpi_reserve(size_t n);
 
 size_t fl__mpi_under_way(void);
@@ -104,10 +104,10 @@ size_t fl__mpi_under_way(void);
 typedef void fl__mpi_handler(int from, const struct fl__mpi_head *head, const char *text, const char *data);
 
 /*
- * Handles messages, and calls `done` of what has ended. True: there was something. `handle` NULL:
- * drops messages.
+ * Looks for a message of MPI up to `looks` times, at least once. Handles it, and calls `done` of
+ * what has ended. True: there was something. `handle` NULL: drops the message.
  */
-bool fl__mpi_progress(fl__mpi_handler *handle);
+bool fl__mpi_progress(fl__mpi_handler *handle, unsigned looks);
 
 /* The MPI thread on rank 0; the main thread and the runner on a worker rank. */
 enum { FL__MPI_FIRST, FL__MPI_SECOND, FL__MPI_SLEEPERS };

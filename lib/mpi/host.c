@@ -119,8 +119,8 @@ struct host_job {
 #define HOST_LONG FL_US(50)
 #define HOST_LOOK FL_MS(1)
 #define HOST_LINGER FL_MS(10)
-/* HOST_POLLS: rounds between two looks at the clock. */
-enum { HOST_LONGS = 16, HOST_POLLS = 8 };
+/* HOST_LOOKS: for a message, of the runner between two looks at the clock. */
+enum { HOST_LONGS = 16, HOST_LOOKS = 8 };
 
 static struct {
 	struct host_pool *pools;
@@ -390,6 +390,10 @@ static void host_start_inner(struct host_job *job)
 	char text[FL_MESSAGE_MAX];
 	int rc;
 	job->inner = true;
+	job->plain = p->open.processes ? *job->type : host_job_type;
+	job->plain.name = job->type->name;
+	job->plain.max_attempts = 0; /* rank 0 counts the attempts */
+	fl__bytes_lend(&job->plain);
 	host_trace(job, FL__TRACE_POST, 0, 0);
 	if (p->open.processes) {
 		if (fl__stats_are_linked()) /* rank 0 chooses what is measured */
@@ -529,10 +533,6 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 	job->head = *head;
 	job->deadline = rest == FL_FOREVER ? 0 : fl_after(rest > 0 ? rest : 0);
 	job->type = type;
-	job->plain = p->open.processes ? *type : host_job_type;
-	job->plain.name = type->name;
-	job->plain.max_attempts = 0; /* rank 0 counts the attempts */
-	fl__bytes_lend(&job->plain);
 	job->work.each = fl__bytes_declares(type->drop_result) ? type->result_size : 0;
 	unsigned char *const data = fl__align(job->data, FL_TASK_ALIGN_MAX);
 	job->arg = arg > 0 ? data : NULL;
@@ -664,7 +664,7 @@ static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 	ctx->name = job->pool->name;
 	host_allow_pthread_cancel(true);
 	host_trace(job, FL__TRACE_START, UINT64_MAX, 0);
-	const int error = fl__task_call(&job->plain, &job, NULL, task, NULL);
+	const int error = host_run_job(task, &job, NULL); /* its elements have the token's scope */
 	host_trace(job, FL__TRACE_END, 0, error);
 	host_allow_pthread_cancel(false);
 	ctx->name = name;
@@ -725,33 +725,23 @@ static void host_pause(struct fl__mpi_pace *pace, bool some)
 	fl_mutex_lock(&fl__mpi_lock);
 }
 
-static bool host_round(void);
-
-/* After a round: what still waits goes inline. */
-static bool host_has_waiting(void)
-{
-	FL__EACH (const struct host_pool, p, host.pools)
-		if (p->waiting)
-			return true;
-	return false;
-}
+static bool host_round(unsigned looks);
 
 /*
  * Up to HOST_TOGETHER replies leave together: a reply waits at most for the time `held`, and for
- * the job that runs. If that job is long, the main thread flushes.
+ * the job that runs. If that job is long, the main thread flushes. Returns when the last job ended;
+ * 0: none waits.
  */
-static bool host_run_waiting(void)
+static int64_t host_run_waiting(void)
 {
 	enum { HOST_TOGETHER = 16 };
 	static const int64_t turn = FL_US(20), held = FL_US(2);
 	int64_t now = 0, began = 0, flushed = 0;
 	struct host_job *job;
 	unsigned n = 0;
-	bool some = false;
 	while (!host.over && (now - began < turn) && (job = host_next_inline()) != NULL) {
-		if (!some)
-			now = began = flushed = fl_now();
-		some = true;
+		if (now == 0) /* a job alone has just arrived */
+			now = began = flushed = job->arrived == host.now && !job->pool->waiting ? host.now : fl_now();
 		now = host_run_inline(job, now);
 		if (host.over || (++n < HOST_TOGETHER && now - flushed < held))
 			continue;
@@ -759,7 +749,7 @@ static bool host_run_waiting(void)
 		flushed = now;
 		n = 0;
 	}
-	return some;
+	return now;
 }
 
 /*
@@ -796,28 +786,36 @@ FL__COLD static void host_runner_exits(void *arg)
 	FL_IGNORE(fl_thread_join_until(&before, NULL, FL_FOREVER, FL_SHIELDED)); /* -EINVAL: it is the first */
 }
 
+/* The runner leads until the end. */
+static void host_lead(void)
+{
+	struct fl__mpi_pace pace = {.sleeper = FL__MPI_SECOND};
+	int64_t ran_at = 0;
+	host.leader = FL__MPI_SECOND;
+	while (!host.over) {
+		const bool some = host_round(ran_at > 0 ? 1 : HOST_LOOKS);
+		ran_at = host_run_waiting();
+		if (host.over)
+			return; /* MPI may have ended */
+		fl__mpi_flush();
+		if (ran_at > 0)
+			pace.found = ran_at; /* the lock was free while the job ran */
+		else
+			host_pause(&pace, some);
+	}
+}
+
 /*
  * pthread_cancel() acts on the runner only in tasks: elsewhere the runner may hold the engine lock,
  * and calls of MPI are cancellation points.
  */
 static int host_run(void *arg)
 {
-	struct fl__mpi_pace pace = {.sleeper = FL__MPI_SECOND};
 	(void)arg;
 	host_allow_pthread_cancel(false);
 	pthread_cleanup_push(host_runner_exits, NULL);
 	fl_mutex_lock(&fl__mpi_lock);
-	host.leader = FL__MPI_SECOND;
-	while (!host.over) {
-		bool some = host_round();
-		for (unsigned polls = 1; polls < HOST_POLLS && !some && !host.over && !host_has_waiting(); polls++)
-			some = host_round();
-		some |= host_run_waiting();
-		if (host.over)
-			break; /* MPI may have ended */
-		fl__mpi_flush();
-		host_pause(&pace, some);
-	}
+	host_lead();
 	fl_mutex_unlock(&fl__mpi_lock);
 	pthread_cleanup_pop(0);
 	fl__mpi_wake(FL__MPI_FIRST);
@@ -937,10 +935,10 @@ static void host_handle(int from, const struct fl__mpi_head *head, const char *t
 }
 
 /* True: there was something. */
-static bool host_round(void)
+static bool host_round(unsigned looks)
 {
 	host.now = 0;
-	bool some = fl__mpi_progress(host_handle);
+	bool some = fl__mpi_progress(host_handle, looks);
 	if (host.stops && !host.requests)
 		host_request_stop();
 	host_start_waiting();
@@ -960,7 +958,7 @@ static void host_leave(void)
 	/* Receives and sends what was announced. */
 	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && fl_now() < until)
-		if (fl__mpi_progress(NULL))
+		if (fl__mpi_progress(NULL, 1))
 			until = fl_after(FL__MPI_PATIENCE);
 	until = fl_after(FL_S(1));
 	fl_mutex_unlock(&fl__mpi_lock);
@@ -1008,7 +1006,7 @@ void fl__mpi_host_serve(void)
 		}
 		if (host.lost_runner)
 			(void)host_start_runner();
-		const bool some = host_round();
+		const bool some = host_round(1);
 		fl__mpi_flush();
 		host_pause(&pace, some);
 	}

@@ -9,7 +9,7 @@
  *
  *   leader           when                           rounds
  *   a poller         a thread waits for a task      as fl__remote_on_attend() polls
- *   a submitter      a submit finds an idle worker  one, without receives
+ *   a submitter      any submit, on a thread        posts and flushes, for its pool alone
  *   the MPI thread   no poller has led since the    all, with fl__mpi_pause() between them
  *                    MPI thread's last check
  *
@@ -62,7 +62,7 @@ struct mpi_slot {
 	unsigned under_way;           /* of these two */
 	fl_bytes image;               /* of results with bytes */
 	struct fl__task_block *block; /* NULL: free */
-	struct mpi_slot *next_free;
+	struct mpi_slot *next;        /* free, or in the pool's `ended` */
 	uint32_t round;
 	uint32_t number;
 	bool ended;     /* `end` is the head of ENDED, which has come */
@@ -92,15 +92,17 @@ struct mpi_pool {
 	uint32_t id;
 	struct mpi_share *shares; /* by rank; rank 0's has no slots */
 	int cursor;               /* got the last task */
+	int64_t now;              /* of the first post of this dispatch; 0: none */
 	size_t room;
 	uint32_t stops; /* atomic; 1: a slot has `stops` */
 	int64_t balance_at;
 	bool lags; /* tasks wait, while a rank has a free worker */
 	/* The rounds. */
 	struct mpi_pool *next, **link, *next_ready;
-	bool ready;           /* in mpi_thread.ready; guarded by its lock */
-	bool listed, touched; /* the leader's: in mpi_thread.pools; has work */
-	bool terminates;      /* TERMINATE is to be sent */
+	bool ready;                          /* in mpi_thread.ready; guarded by its lock */
+	bool listed, touched;                /* the leader's: in mpi_thread.pools; has work */
+	struct mpi_slot *ended, *last_ended; /* the leader's: the next mpi_pool_work() ends their tasks */
+	bool terminates;                     /* TERMINATE is to be sent */
 	bool closing;
 	bool forgotten; /* no leader uses the pool again */
 	unsigned open_ranks;
@@ -143,12 +145,15 @@ static struct mpi_pool *mpi_pool_of(fl_executor *e)
 
 static void mpi_pool_make_ready(struct mpi_pool *p)
 {
-	FL__LOCKED(&mpi_thread.lock);
-	if (!p->ready && !p->forgotten) {
-		p->ready = true;
-		p->next_ready = mpi_thread.ready;
-		fl__store_relaxed(&mpi_thread.ready, p); /* relaxed: a lock or a wake orders it */
+	{
+		FL__LOCKED(&mpi_thread.lock);
+		if (!p->ready && !p->forgotten) {
+			p->ready = true;
+			p->next_ready = mpi_thread.ready;
+			fl__store_relaxed(&mpi_thread.ready, p); /* relaxed: the fence, or a wake, orders it */
+		}
 	}
+	fl__fence_seq_cst(); /* pairs with mpi_has_ready(): before the caller tries the engine lock */
 }
 
 /* Marks the pool, and wakes the MPI thread to serve it. */
@@ -199,15 +204,11 @@ static bool mpi_slot_runs_again(const struct mpi_slot *s)
 		return false;
 	if (s->end.flags & FL__MPI_SKIPPED)
 		return s->recalled;
-	block->attempts += block->attempts < UINT16_MAX;
-	return block->attempts < block->future.type->max_attempts && block->attempts < UINT16_MAX;
+	return ++block->attempts < block->future.type->max_attempts && block->attempts < UINT16_MAX;
 }
 
-/* Ends the task after ENDED and both transfers. */
-static void mpi_slot_try_end(struct mpi_slot *s)
+static void mpi_slot_end(struct mpi_slot *s)
 {
-	if (!s->ended || s->under_way > 0)
-		return;
 	struct mpi_share *share = s->share;
 	struct mpi_pool *p = share->pool;
 	struct fl__task_block *block = s->block;
@@ -243,18 +244,34 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	share->recalled -= s->recalled;
 	s->block = NULL;
 	s->message = NULL;
-	s->next_free = share->free;
+	s->next = share->free;
 	share->free = s;
+}
+
+/* Under the lock. */
+static void mpi_pool_end_slots(struct mpi_pool *p)
+{
+	struct mpi_slot *ended = p->ended;
+	p->ended = NULL;
+	FL__EACH_SAFE (struct mpi_slot, s, ended)
+		mpi_slot_end(s);
+}
+
+/* The task ends in this round, after ENDED and both transfers. */
+static void mpi_slot_try_end(struct mpi_slot *s)
+{
+	struct mpi_pool *p = s->share->pool;
+	p->touched = true;
+	if (!s->ended || s->under_way > 0)
+		return;
+	FL__APPEND(p->ended, p->last_ended, s, next);
 }
 
 /* Without the lock, by the leader. */
 static void mpi_slot_transferred(void *arg)
 {
 	struct mpi_slot *s = arg;
-	struct mpi_pool *p = s->share->pool;
-	FL_LOCKED(&p->base.lock);
 	s->under_way--;
-	p->touched = true;
 	mpi_slot_try_end(s);
 }
 
@@ -274,7 +291,7 @@ static bool mpi_share_hand_on(const struct mpi_share *share)
 		return false;
 	FL__EACH_RANK (rank) {
 		struct mpi_share *other = &p->shares[rank];
-		if (other->workers > 0 || other->slots || fl__mpi_is_dead(rank))
+		if (other->workers > 0 || fl__mpi_is_dead(rank))
 			continue;
 		other->workers = share->workers;
 		other->n_slots = share->n_slots;
@@ -288,8 +305,7 @@ FL__COLD static void mpi_share_reap(struct mpi_share *share)
 {
 	struct mpi_pool *p = share->pool;
 	const struct fl__mpi_hello *about = &fl__mpi_world.peers[share->rank];
-	if (share->n_slots == 0)
-		return;
+	mpi_pool_end_slots(p);
 	const uint32_t n_slots = share->n_slots;
 	if (!mpi_share_hand_on(share)) {
 		p->room -= n_slots;
@@ -360,7 +376,7 @@ static int mpi_share_open(struct mpi_share *share)
 		s->share = share;
 		s->transfer = (struct fl__mpi_work){.done = mpi_slot_transferred, .arg = s};
 		s->number = i;
-		s->next_free = share->free;
+		s->next = share->free;
 		share->free = s;
 	}
 	share->open = true;
@@ -418,12 +434,15 @@ static int mpi_on_post(void *worker, struct fl__task_block *block)
 	rc = fl__mpi_send(share->rank, &head, "", f->arg, &s->transfer);
 	if (rc < 0)
 		return rc;
-	share->free = s->next_free;
+	share->free = s->next;
 	s->block = block;
 	s->round = head.round;
 	s->ended = s->recalled = s->begun = false;
 	fl__store_relaxed(&s->stops, 0); /* relaxed: no thread knows the task yet */
-	s->posted_at = fl_now();
+	/* for mpi_pool_balance(), and the statistics of a stamped task */
+	if (p->now == 0 && (p->mpi.prefetch > 0 || f->error != 0))
+		p->now = fl_now();
+	s->posted_at = p->now;
 	s->under_way = (unsigned)rc;
 	block->worker = s;
 	mpi_slot_trace(s, FL__TRACE_POST, 0);
@@ -575,14 +594,13 @@ static struct mpi_slot *mpi_pool_find_slot(struct mpi_pool *p, int from, const s
 	struct mpi_slot *s = share->slots && head->slot < share->n_slots ? &share->slots[head->slot] : NULL;
 	if (!s || !s->block || s->round != head->round || s->ended)
 		fl__mpi_abort("rank %d has told of a task that it does not have", from);
-	p->touched = true;
 	return s;
 }
 
+/* Without the lock. */
 static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi_head *head, const char *text,
                               const char *data)
 {
-	FL_LOCKED(&p->base.lock);
 	struct mpi_slot *s = mpi_pool_find_slot(p, from, head);
 	fl_future *f = &s->block->future;
 	const size_t size = f->count * f->type->result_size;
@@ -599,8 +617,10 @@ static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi
 	}
 	if (s->end.error != 0 && !(s->end.flags & FL__MPI_SKIPPED))
 		s->message = mpi_slot_message(s, text);
-	if (head->flags & FL__MPI_BROKEN)
+	if (head->flags & FL__MPI_BROKEN) {
+		FL_LOCKED(&p->base.lock);
 		mpi_pool_break(p, -ENOTRECOVERABLE, "%s", text);
+	}
 	s->under_way += fl__mpi_take_data(from, head, data, bytes ? s->image.data : f->result, &s->transfer);
 	mpi_slot_try_end(s);
 }
@@ -611,6 +631,7 @@ static void mpi_pool_on_begun(struct mpi_pool *p, int from, const struct fl__mpi
 	struct mpi_slot *s = mpi_pool_find_slot(p, from, head);
 	if (!s->recalled)
 		fl__mpi_abort("rank %d has answered a recall that rank 0 did not send", from);
+	p->touched = true;
 	s->recalled = false;
 	s->begun = true;
 	s->share->recalled--;
@@ -637,16 +658,21 @@ static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_h
 		               fl__mpi_world.peers[from].host, text);
 }
 
+static void mpi_pool_touch(struct mpi_pool *p)
+{
+	p->touched = true;
+	if (p->listed)
+		return;
+	p->listed = true;
+	FL__LIST_ADD(&mpi_thread.pools, p);
+}
+
 /* Under mpi_thread.lock. */
 static void mpi_take_ready(void)
 {
 	for (struct mpi_pool *p = mpi_thread.ready; p; p = p->next_ready) {
 		p->ready = false;
-		p->touched = true;
-		if (p->listed)
-			continue;
-		p->listed = true;
-		FL__LIST_ADD(&mpi_thread.pools, p);
+		mpi_pool_touch(p);
 	}
 	fl__store_relaxed(&mpi_thread.ready, NULL);
 }
@@ -695,6 +721,21 @@ void fl__mpi_on_death(int rank)
 
 /* Rounds. The engine lock is held, and no other. */
 
+/* Under the lock, which it releases for a while. True: a task has ended. */
+static bool mpi_pool_work(struct mpi_pool *p)
+{
+	p->touched = false;
+	p->now = 0;
+	mpi_pool_end_slots(p);
+	mpi_pool_send_regions(p);
+	fl__remote_dispatch(&p->remote);
+	mpi_pool_balance(p);
+	mpi_pool_send_stops(p);
+	mpi_pool_send_terminate(p);
+	mpi_pool_close(p);
+	return fl__remote_complete(&p->remote, false);
+}
+
 /* The pool may be freed afterwards. True: there was work. */
 static bool mpi_pool_serve(struct mpi_pool *p)
 {
@@ -704,14 +745,7 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 	bool some = p->touched;
 	{
 		FL_LOCKED(&p->base.lock);
-		p->touched = false;
-		mpi_pool_send_regions(p);
-		fl__remote_dispatch(&p->remote);
-		mpi_pool_balance(p);
-		mpi_pool_send_stops(p);
-		mpi_pool_send_terminate(p);
-		mpi_pool_close(p);
-		some |= fl__remote_complete(&p->remote, false);
+		some |= mpi_pool_work(p);
 	}
 	if (p->closing && p->open_ranks == 0)
 		mpi_pool_forget(p);
@@ -729,7 +763,7 @@ static void mpi_leave(void)
 			fl__mpi_must_send(rank, &head, "", NULL, NULL);
 	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && fl_now() < until) {
-		if (fl__mpi_progress(mpi_handle))
+		if (fl__mpi_progress(mpi_handle, 1))
 			until = fl_after(FL__MPI_PATIENCE);
 		fl__mpi_flush();
 	}
@@ -738,10 +772,10 @@ static void mpi_leave(void)
 		fl__mpi_abort("rank 0 ends with large arguments or results under way");
 }
 
-/* True: there was work. */
-static bool mpi_round(bool receives)
+/* True: there was work. `looks`: for a message, as fl__mpi_progress(). */
+static bool mpi_round(unsigned looks)
 {
-	bool some = receives && fl__mpi_progress(mpi_handle);
+	bool some = looks > 0 && fl__mpi_progress(mpi_handle, looks);
 	if (fl__load_relaxed(&mpi_thread.ready)) { /* relaxed: else mpi_settle() finds it */
 		FL__LOCKED(&mpi_thread.lock);
 		mpi_take_ready();
@@ -761,33 +795,40 @@ static bool mpi_expects(void)
 	return fl__mpi_under_way() > 0;
 }
 
-/* Without a lock, not on the MPI thread. `*some`: there was work. False: another thread leads. */
-static bool mpi_try_round(bool receives, bool *some)
+/* A leader's unlock. Not on the MPI thread. */
+static void mpi_stop_leading(void)
 {
-	if (fl_mutex_try_lock(&fl__mpi_lock) != 0)
-		return false;
-	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
-	*some = mpi_round(receives);
-	mpi_thread.rounds += receives;
 	const bool wake = mpi_thread.asleep && mpi_expects();
 	mpi_thread.asleep &= !wake;
 	fl_mutex_unlock(&fl__mpi_lock);
 	if (wake)
 		fl__mpi_wake(FL__MPI_FIRST);
+}
+
+/* Without a lock, not on the MPI thread. `*some`: there was work. False: another thread leads. */
+static bool mpi_try_round(unsigned looks, bool *some)
+{
+	if (fl_mutex_try_lock(&fl__mpi_lock) != 0)
+		return false;
+	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
+	*some = mpi_round(looks);
+	mpi_thread.rounds += looks > 0;
+	mpi_stop_leading();
 	return true;
 }
 
 static bool mpi_has_ready(void)
 {
-	FL__LOCKED(&mpi_thread.lock);
-	return mpi_thread.ready != NULL;
+	/* pairs with mpi_pool_make_ready(): this thread sees the pool, or that one the unlock */
+	fl__fence_seq_cst();
+	return fl__load_relaxed(&mpi_thread.ready) != NULL; /* relaxed: mpi_take_ready() locks */
 }
 
 /* After a last round: serves pools that other threads have added meanwhile. */
 static void mpi_settle(void)
 {
 	bool some;
-	while (mpi_has_ready() && mpi_try_round(false, &some))
+	while (mpi_has_ready() && mpi_try_round(0, &some))
 		;
 }
 
@@ -810,7 +851,7 @@ static int mpi_thread_run(void *arg)
 	fl_mutex_lock(&fl__mpi_lock);
 	while (fl__load_relaxed(&mpi_thread.over) == 0) { /* relaxed: a wake follows */
 		const bool spared = mpi_thread_is_spared(&seen);
-		const bool some = !spared && mpi_round(true);
+		const bool some = !spared && mpi_round(1);
 		const bool expects = spared || some || mpi_expects();
 		if (expects)
 			expected_at = fl_now();
@@ -819,12 +860,13 @@ static int mpi_thread_run(void *arg)
 		mpi_thread.asleep = !expects && fl_now() - expected_at >= MPI_THREAD_LINGER;
 		const bool asleep = mpi_thread.asleep, moves = fl__mpi_under_way() > 0;
 		fl_mutex_unlock(&fl__mpi_lock);
-		if (asleep || (expects && !spared))
+		const bool rests = !mpi_has_ready(); /* else a thread that could not lead relies on the next round */
+		if (rests && (asleep || (expects && !spared)))
 			fl__mpi_pause(&pace, some,
 			              moves     ? FL__MPI_EXPECTS_DATA
 			              : expects ? FL__MPI_EXPECTS_ALL
 			                        : FL__MPI_EXPECTS_NOTHING);
-		else
+		else if (rests)
 			fl__mpi_nap(MPI_THREAD_NAP);
 		fl_mutex_lock(&fl__mpi_lock);
 	}
@@ -886,9 +928,10 @@ static int mpi_on_start(struct fl__remote *r)
 
 static bool mpi_on_poll(struct fl__remote *r)
 {
+	enum { LOOKS = 4 };
 	bool some = false;
 	(void)r;
-	(void)mpi_try_round(true, &some);
+	(void)mpi_try_round(LOOKS, &some);
 	return some;
 }
 
@@ -923,32 +966,50 @@ static bool mpi_pool_is_due(const struct mpi_pool *p)
 	return posted < p->base.workers || (posted < p->room && p->base.queue.length >= TOGETHER);
 }
 
-/* Returns an error, 0, or 1: the caller is to make a round. */
-static int mpi_pool_queue(struct mpi_pool *p, struct fl__task_block *block)
+/* Returns an error, 0, or 1: the task is to be posted now. A leader (`leads`) has done that. */
+static int mpi_pool_queue(struct mpi_pool *p, struct fl__task_block *block, bool leads)
 {
 	FL_LOCKED(&p->base.lock);
 	int rc = fl__remote_queue(&p->remote, block);
 	if (rc != 0)
 		return rc;
-	mpi_pool_make_ready(p);
-	return mpi_pool_is_due(p);
+	const bool due = mpi_pool_is_due(p);
+	if (leads)
+		mpi_pool_touch(p);
+	else
+		mpi_pool_make_ready(p);
+	if (leads && due)
+		(void)mpi_pool_work(p);
+	return due;
 }
 
-/* Without the lock. A round on a fiber could overflow its stack. */
+/* Without the lock, by the leader. Returns as mpi_pool_queue(). */
+static int mpi_pool_lead_submit(struct mpi_pool *p, struct fl__task_block *block)
+{
+	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
+	const int rc = mpi_pool_queue(p, block, true);
+	fl__mpi_flush();
+	mpi_stop_leading();
+	mpi_settle();
+	return rc;
+}
+
+/* Without the lock. MPI on a fiber could overflow its stack. */
 static int mpi_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 {
-	const int rc = mpi_pool_queue(mpi_pool_of(e), block);
+	struct mpi_pool *p = mpi_pool_of(e);
+	const bool thread = fl__ctx_get()->ops == &fl__thread_parker,
+		   leads = thread && fl_mutex_try_lock(&fl__mpi_lock) == 0;
+	const int rc = leads ? mpi_pool_lead_submit(p, block) : mpi_pool_queue(p, block, false);
 	bool some;
 	if (rc < 0)
 		return rc;
-	if (rc > 0 && fl__ctx_get()->ops == &fl__thread_parker) {
-		if (mpi_try_round(false, &some))
-			mpi_settle();
-	} else if (rc > 0) {
-		fl__mpi_wake(FL__MPI_FIRST);
-	} else {
+	if (rc == 0)
 		fl__mpi_wake_lazily(FL__MPI_FIRST);
-	}
+	else if (!thread)
+		fl__mpi_wake(FL__MPI_FIRST);
+	else if (!leads && mpi_try_round(0, &some))
+		mpi_settle();
 	return 0;
 }
 

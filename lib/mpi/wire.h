@@ -16,7 +16,8 @@
  *
  * Of structs with an fl_bytes the data are the image (image.h). Above FL__MPI_INLINE bytes an image
  * is only *offered*: the receiver answers each offer with FETCH, in order, and then gets the image
- * by a tag of its own. So a receiver without memory drops it, and one task fails.
+ * by a tag of its own. So a receiver without memory drops it, and one task fails. Between machines
+ * all data are offered with fault tolerance, and come in pieces (engine.c).
  *
  *   kind       from      to        what                                 data
  *   OPEN       rank 0    a worker  makes the executor `pool`            struct fl__mpi_open, the
@@ -36,8 +37,8 @@
  *                                  the offset `task` on
  *   BYTES      rank 0    a worker  answers WANT; or has an `error`      bytes
  *   HAS        a worker  rank 0    has all regions, or an `error`       struct fl__mpi_regions
- *   FETCH      both      both      asks for the oldest offered image;   none
- *                                  or has an `error`, and drops it
+ *   FETCH      both      both      asks for the oldest offer; or has    none
+ *                                  an `error`, and drops it
  *
  * A slot is rank 0's name of a task at one rank, and free again after ENDED. `round` is the task's
  * number among all of the job. It tells the tasks of one slot apart: a STOP or RECALL may cross its

@@ -9,6 +9,7 @@
 #include "fl_mpi_gate.h"
 
 #include "core/base/atomic.h"
+#include <mpi.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -61,6 +62,85 @@ FL_TEST(mpi_does_not_yield_under_the_lock)
 	FL_OK(yields_get(f, &result));
 	assert_false(result);
 	assert_false(opal_progress_set_yield_when_idle && opal_progress_set_yield_when_idle(false));
+}
+
+/* As in a job with more ranks than CPUs. Comes before the launch. */
+__attribute__((constructor(101))) static void let_ranks_yield(void)
+{
+	FL_OK(setenv("OMPI_MCA_mpi_yield_when_idle", "1", 1));
+}
+
+/* The end waits for other ranks, and yields. */
+int MPI_Finalize(void)
+{
+	FL_CHECK(!opal_progress_set_yield_when_idle || opal_progress_set_yield_when_idle(true));
+	return PMPI_Finalize();
+}
+
+/* While `floods`, each round of rank 0 finds one message. */
+
+enum { FLOOD = 4096, SMALL_SENDS = 256 /* that the library tests at once */ };
+static bool floods;
+
+struct flood {
+	uint32_t *begun;
+	char more[SMALL_SENDS];
+};
+
+FL_TASK_STATIC(flood, struct flood, void)
+{
+	__atomic_fetch_add(arg->begun, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static struct flood drop;
+static bool found;
+
+int MPI_Isend(const void *from, int n, MPI_Datatype type, int to, int tag, MPI_Comm comm, MPI_Request *request)
+{
+	found = false;
+	return PMPI_Isend(from, n, type, to, tag, comm, request);
+}
+
+int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
+{
+	int rc = MPI_SUCCESS;
+	*flag = 0;
+	found = floods && !found;
+	if (floods && !found)
+		return rc;
+	do
+		rc = PMPI_Test(request, flag, status);
+	while (found && !*flag && __atomic_load_n(drop.begun, __ATOMIC_SEQ_CST) < FLOOD / 2);
+	return rc;
+}
+
+struct large {
+	char bytes[1 << 16];
+};
+
+FL_TASK_STATIC(swallow, struct large, void)
+{
+	(void)arg;
+	return 0;
+}
+
+FL_TEST(mpi_transfer_ends_beside_a_flood)
+{
+	FL_SCOPED(fl_executor) *e = make(1, 4), *other = make(1, 0);
+	static fl_future *f[FLOOD];
+	FL_SCOPED(fl_future) *large = NULL;
+	drop.begun = FL_IN_ARENA(uint32_t, 1);
+	struct gate *gates = hold_all(e, fl_mpi_ranks() - 1);
+	FL_EACH (i, f)
+		FL_OK(flood_submit(e, drop, &f[i]));
+	floods = true;
+	FL_OK(swallow_submit(other, (struct large){{0}}, &large));
+	let_go(gates, fl_mpi_ranks() - 1);
+	FL_OK(fl_future_wait(large));
+	assert_true(__atomic_load_n(drop.begun, __ATOMIC_SEQ_CST) < FLOOD / 2);
+	floods = false;
+	fl_test_futures_free(f, FLOOD);
 }
 
 /* Callers. */

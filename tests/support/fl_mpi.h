@@ -56,7 +56,7 @@ static inline void fl_test_mpi_environment(void)
 {
 	FL_CHECK(fl__mpi_set_launch_environment());
 	/* a yield costs a time slice beside a program that computes */
-	FL_OK(setenv("OMPI_MCA_mpi_yield_when_idle", "0", 1));
+	FL_OK(setenv("OMPI_MCA_mpi_yield_when_idle", "0", 0));
 	/* Whole stacks, through code without frame pointers, for the suppressions to fit. */
 	char options[512];
 	const char *asan = getenv("ASAN_OPTIONS");

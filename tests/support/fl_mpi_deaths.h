@@ -5,6 +5,8 @@
 /* Jobs that lose ranks. The case and all ranks share `deaths`; none of the ranks outlives its job. */
 #include "fl_mpi_job.h"
 
+#include "../../lib/mpi/doorbell.h"
+#include "../../lib/mpi/engine.h"
 #include <mpi.h>
 #ifdef OPEN_MPI
 #include <mpi-ext.h>
@@ -26,7 +28,19 @@ _Static_assert(sizeof *deaths <= FL_TEST_ARENA_SIZE, "all of it");
 
 /* Tasks that end the process that runs them. */
 
-enum deaths_end { SURVIVES, WAITS, BY_SIGKILL, BY_SIGSEGV, BY_ABORT, BY_EXIT, BY_EXIT_AT_ONCE, BY_STOP, BY_ITS_RANK };
+enum deaths_end {
+	SURVIVES,
+	WAITS,
+	BY_SIGKILL,
+	BY_SIGSEGV,
+	BY_ABORT,
+	BY_EXIT,
+	BY_EXIT_AT_ONCE,
+	BY_STOP,
+	BY_ITS_BELL,
+	BY_ITS_ENGINE,
+	BY_ITS_RANK
+};
 
 struct deaths_order {
 	uint32_t id;
@@ -58,6 +72,12 @@ static void deaths_obey(const struct deaths_order *o)
 	case BY_STOP:
 		(void)raise(SIGSTOP);
 		break;
+	case BY_ITS_BELL: /* rank 0 believes the rank to be dead */
+		FL_OK(shutdown(fl__mpi_bell_fd(), SHUT_WR));
+		for (;;)
+			(void)pause();
+	case BY_ITS_ENGINE:
+		fl__mpi_abort("rank %d ends itself", fl_test_mpi_rank());
 	case BY_ITS_RANK:
 		deaths->worker = (int32_t)getpid();
 		(void)kill(deaths->pids[fl_test_mpi_rank()], SIGKILL);

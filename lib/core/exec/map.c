@@ -56,7 +56,8 @@ static void map_fail(struct map_in_place *map, size_t index, int error, const ch
 static bool map_may_begin(const struct map_in_place *map, size_t index, const fl_task_ctx *ctx)
 {
 	/* hints, see above */
-	return index < fl__load_relaxed(&map->lowest) && !fl__load_relaxed(&map->stopped) && !fl_task_is_cancelled(ctx);
+	return index < fl__load_relaxed(&map->lowest) && !fl__load_relaxed(&map->stopped) &&
+	       !fl__cancel_is_requested(ctx->token);
 }
 
 static bool map_run_element(struct map_in_place *map, size_t index, fl_task_ctx *ctx)
@@ -67,6 +68,8 @@ static bool map_run_element(struct map_in_place *map, size_t index, fl_task_ctx 
 		memset(result, 0, type->result_size);
 	ctx->keeps_result = false;
 	int error = fl__task_call(type, fl__element(map->args, index, type->arg_size), result, ctx, fl__values_copy());
+	if (fl__likely(error == 0 && !ctx->message))
+		return true;
 	char *message = fl__task_take_message(ctx);
 	bool requested = error == -ECANCELED && fl_task_is_cancelled(ctx);
 	if (error > 0 && !message)

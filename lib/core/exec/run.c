@@ -90,6 +90,11 @@ static inline int run_type(const fl_task_type *type, const void *arg, void *resu
 	return error;
 }
 
+static inline bool run_has_hooks(const fl_task_type *type)
+{
+	return ((uintptr_t)type->drop_arg | (uintptr_t)type->drop_result) != 0; /* casts: one branch */
+}
+
 /* Apart, as fl__task_call() would save registers for it. */
 FL__NOINLINE static int run_type_with_hooks(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
 {
@@ -99,41 +104,65 @@ FL__NOINLINE static int run_type_with_hooks(const fl_task_type *type, const void
 	return fl__bytes_declares(type->drop_result) ? run_end_bytes(result, error, ctx) : error;
 }
 
-static inline int run_call(struct fl__ctx *self, const fl_task_type *type, const void *arg, void *result,
-                           fl_task_ctx *ctx, struct fl__values *values)
+int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values)
 {
+	struct fl__ctx *self = fl__ctx_get();
 	fl_cancel_token *scope = self->front.scope;
 	struct fl__values *outer = fl__values_enter(self, values);
 	self->front.scope = ctx->token;
-	const bool hooks = ((uintptr_t)type->drop_arg | (uintptr_t)type->drop_result) != 0; /* casts: one branch */
-	const int error =
-	    fl__unlikely(hooks) ? run_type_with_hooks(type, arg, result, ctx) : run_type(type, arg, result, ctx);
+	const int error = fl__unlikely(run_has_hooks(type)) ? run_type_with_hooks(type, arg, result, ctx)
+	                                                    : run_type(type, arg, result, ctx);
 	self->front.scope = scope;
 	fl__values_leave(self, outer);
 	return error;
 }
 
-int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values)
+/* Apart, as run_type_with_hooks(): what an element has left. The next one has its own. */
+FL__NOINLINE static void run_clean_up(struct fl__ctx *self, fl_task_ctx *ctx, int error)
 {
-	return run_call(fl__ctx_get(), type, arg, result, ctx, values);
+	fl__values_end(self);
+	if (error == 0)
+		fl__task_forget_failure(ctx);
 }
 
+/* fl__task_call() for each element; enters and leaves once. */
 int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *args, void *results, uint32_t count,
                      uint32_t *done, bool *between)
 {
 	struct fl__ctx *self = fl__ctx_get();
-	for (; *done < count; ++*done) {
-		*between = *done > 0 && fl__cancel_is_requested(ctx->token);
-		if (*between)
-			return -ECANCELED;
-		const int error = run_call(self, type, fl__element(args, *done, type->arg_size),
-		                           fl__element(results, *done, type->result_size), ctx, fl__values_copy());
+	fl_cancel_token *const scope = self->front.scope, *const token = ctx->token;
+	struct fl__values *const outer = fl__values_enter(self, NULL);
+	const uint32_t forks = fl__fork_count;
+	const bool hooks = run_has_hooks(type);
+	/* integers: NULL stays NULL */
+	uintptr_t arg = (uintptr_t)fl__element(args, 0, type->arg_size),
+		  result = (uintptr_t)fl__element(results, 0, type->result_size);
+	const size_t arg_step = arg ? type->arg_size : 0, result_step = result ? type->result_size : 0;
+	int error;
+	for (uint32_t i = 0;; arg += arg_step, result += result_step) {
+		if (fl__unlikely(outer != NULL))
+			self->front.values = fl__values_ref(outer);
+		self->front.scope = token;
+		error = fl__unlikely(hooks) ? run_type_with_hooks(type, (const void *)arg, (void *)result, ctx)
+		                            : type->run(ctx, (const void *)arg, (void *)result);
+		fl__child_ends(forks, type->name);
+		/* casts: one branch */
+		if (fl__unlikely(((uintptr_t)self->front.values | (uintptr_t)ctx->message | ctx->keeps_result) != 0))
+			run_clean_up(self, ctx, error);
 		if (error != 0)
-			return error;
-		if (fl__unlikely(ctx->message || ctx->keeps_result))
-			fl__task_forget_failure(ctx); /* the next element has its own */
+			break;
+		*done = ++i;
+		if (i == count)
+			break;
+		if (fl__unlikely(fl__cancel_is_requested(token))) {
+			*between = true;
+			error = -ECANCELED;
+			break;
+		}
 	}
-	return 0;
+	self->front.scope = scope;
+	self->front.values = outer;
+	return error;
 }
 
 static void run_help(struct fl__ctx *ctx, void *future);

@@ -82,6 +82,7 @@ int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
 	if (*flag) {
 		PMPI_Mrecv(delay.buffer, delay.count, delay.type, &queue[first % DELAYED_MAX].message, status);
 		first++;
+		*request = MPI_REQUEST_NULL;
 		delay.waits = false;
 	}
 	return MPI_SUCCESS;
