@@ -229,7 +229,7 @@ static unsigned die_at(const char *role, const char *ranks, uint32_t first, uint
 /* FL_TEST_MPI_DEATHS in the environment: at every point; else at some. */
 static void die_at_each_point(void)
 {
-	const uint32_t step = getenv("FL_TEST_MPI_DEATHS") ? 1 : FL_TEST_SANITIZED ? 7 : 3;
+	const uint32_t step = getenv("FL_TEST_MPI_DEATHS") ? 1 : FL_TEST_SANITIZED ? 17 : 5;
 	unsigned all = 0, n = 1;
 	need_tolerance();
 	for (uint32_t first = 1; n > 0; first += step * VICTIMS, all += n)
