@@ -44,8 +44,10 @@ static void prepare_rank(const char *role, char **argv)
 {
 	if (strcmp(role, "without_doorbells") == 0)
 		fl__net_sys.local = no_address;
-	if (!getenv("FAIRLEAD_PROCESS"))
+	if (!getenv("FAIRLEAD_PROCESS")) {
 		deaths->pids[fl_test_mpi_rank()] = (int32_t)getpid();
+		deaths->points[fl_test_mpi_rank()] = 0;
+	}
 	if (strcmp(role, "before_start") == 0 && fl_test_mpi_rank() == 1)
 		(void)raise(SIGKILL);
 }
@@ -88,6 +90,8 @@ ROLE(idle_ranks)
 	FL_SCOPED(fl_shm) *region = NULL;
 	FL_SCOPED(fl_executor) *last = NULL;
 	FL_OK(fl_shm_create(&region, 1));
+	for (int rank = 1; rank < 5; rank++) /* until it says that it sleeps, it may be in the start */
+		FL_WAIT_FOR(__atomic_load_n(&deaths->points[rank], __ATOMIC_SEQ_CST) > 0);
 	FL_OK(kill(deaths->pids[4], SIGKILL));
 	FL_WAIT_FOR(serve_by_default(3));
 	FL_SCOPED(fl_executor) *e = deaths_executor(3, 0), *single = deaths_executor(1, 0);
