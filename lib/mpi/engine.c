@@ -29,15 +29,15 @@
  * The leader learns of deaths after it has received what had arrived before. Worker ranks send only
  * eager messages to the receive (`ended_inline`).
  *
- * Where MPI tolerates deaths, large data between machines are offered, and pass as eager messages of
- * ENGINE_PIECE bytes. Of a longer message over TCP, Open MPI 5.0.7 frees the request when the peer
- * dies, while lists and fragments under way still point to it. Invariants of such transfers:
+ * Where MPI tolerates deaths, large data between machines are offered, and pass as eager messages
+ * of ENGINE_PIECE bytes. Of a longer message over TCP, Open MPI 5.0.7 frees the request when the
+ * peer dies, while lists and fragments under way still point to it. Invariants of such transfers:
  *
  * 1. Both sides cut alike. A queue passes its transfers to MPI one after the other, so the n-th
  *    receive of a peer gets the n-th piece. A piece is sent after MORE: its receive is posted.
  * 2. A transfer with bytes `left` is in a queue, of which only the first has pieces under way.
- * 3. It ends, once, when nothing is `left` and no piece is under way: until then its memory is MPI's.
- *    The peer's death leaves nothing `left`, and MPI ends the pieces.
+ * 3. It ends, once, when nothing is `left` and no piece is under way: its memory is MPI's until
+ *    then. The peer's death leaves nothing `left`, and MPI ends the pieces.
  */
 #include "engine.h"
 #include "core/base/atomic.h"
