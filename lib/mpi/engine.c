@@ -226,8 +226,8 @@ void fl__mpi_abort(const char *format, ...)
 		(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS);
 		(void)MPI_Abort(engine.open ? engine.control : MPI_COMM_WORLD, 1);
 	}
-	/* With fault tolerance a worker rank dies alone. */
-	engine_end_alone(fl__mpi_world.rank);
+	/* With fault tolerance a worker rank dies alone, but for the start: there the job ends. */
+	engine_end_alone(fl__mpi_world.survives ? fl__mpi_world.rank : 0);
 }
 
 /* On one line. */
