@@ -4,9 +4,9 @@
  * sleeps.
  *
  * The test of the one posted receive costs less than a probe, which takes locks of MPI. Each call
- * of MPI costs as much as a short task. So a round takes one message of MPI, without another test,
- * unless it comes at once behind another; and the next round posts the next receive, when the
- * answers have left. Messages to one rank are appended to a buffer, which a flush sends as one
+ * of MPI costs as much as a short task. So a round takes one message of MPI, without another test.
+ * It takes all messages if its first test finds one, and the round before had one. The next round
+ * posts the next receive, when the answers have left. Messages to one rank are appended to a buffer, which a flush sends as one
  * message of MPI. Open MPI is done with ENGINE_SENT_AT_ONCE bytes when MPI_Isend() returns. Other
  * buffers wait in `requests`: a test of these costs as much as a message, so of rounds with a
  * message only each ENGINE_BUSY_ROUNDS-th one tests them.
@@ -437,7 +437,7 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 	                 engine.control);
 	engine_connect(hello->machine);
 	engine.ended_inline = FL__MPI_INLINE;
-	engine_post_receive();
+	engine.receive = MPI_REQUEST_NULL;
 	/* With more ranks than CPUs, each test in vain would yield under the engine lock. */
 	if (opal_progress_set_yield_when_idle)
 		engine.yields = opal_progress_set_yield_when_idle(false);
@@ -964,10 +964,10 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
  */
 static bool engine_has_received(bool there)
 {
-	const bool whole = there && engine.receive != MPI_REQUEST_NULL;
-	if (whole)
-		(void)MPI_Request_free(&engine.receive);
-	return whole;
+	if (!there || engine.receive == MPI_REQUEST_NULL)
+		return false;
+	(void)MPI_Request_free(&engine.receive);
+	return true;
 }
 
 static bool engine_receive(fl__mpi_handler *handle)
@@ -990,19 +990,19 @@ static bool engine_receive(fl__mpi_handler *handle)
 	return true;
 }
 
-/* What has arrived, until a look in vain. */
+/* Receives until a test finds nothing. */
 static void engine_drain(fl__mpi_handler *handle)
 {
 	for (int i = 0; i < ENGINE_RECEIVES_AT_ONCE && engine_receive(handle); i++)
 		;
 }
 
-bool fl__mpi_progress(fl__mpi_handler *handle, unsigned looks)
+bool fl__mpi_progress(fl__mpi_handler *handle, unsigned tests)
 {
 	bool some = engine_receive(handle);
 	if (some && engine.found)
 		engine_drain(handle); /* messages come faster than rounds */
-	while (!some && --looks > 0)
+	while (!some && --tests > 0)
 		some = engine_receive(handle);
 	engine.found = some;
 	if (!some || ++engine.busy_rounds % ENGINE_BUSY_ROUNDS == 0)
