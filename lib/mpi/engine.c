@@ -4,9 +4,9 @@
  * sleeps.
  *
  * The test of the one posted receive costs less than a probe, which takes locks of MPI. Each call
- * of MPI costs as much as a short task. So a round takes one message of MPI, without another test,
- * unless it comes at once behind another; and the next round posts the next receive, when the
- * answers have left. Messages to one rank are appended to a buffer, which a flush sends as one
+ * of MPI costs as much as a short task. So a round takes one message of MPI, without another test.
+ * It takes all messages if its first test finds one, and the round before had one. The next round
+ * posts the next receive, when the answers have left. Messages to one rank are appended to a buffer, which a flush sends as one
  * message of MPI. Open MPI is done with ENGINE_SENT_AT_ONCE bytes when MPI_Isend() returns. Other
  * buffers wait in `requests`: a test of these costs as much as a message, so of rounds with a
  * message only each ENGINE_BUSY_ROUNDS-th one tests them.
@@ -29,16 +29,15 @@
  * The leader learns of deaths after it has received what had arrived before. Worker ranks send only
  * eager messages to the receive (`ended_inline`).
  *
- * Where MPI tolerates deaths, all large data to and from a rank that is `far` are offered, and pass
- * as eager messages of ENGINE_PIECE bytes. Of a longer message over TCP, Open MPI 5.0.7 frees the
- * request when the peer dies, while lists and fragments under way still point to it. Invariants of a
- * transfer in pieces:
+ * Where MPI tolerates deaths, large data between machines are offered, and pass as eager messages
+ * of ENGINE_PIECE bytes. Of a longer message over TCP, Open MPI 5.0.7 frees the request when the
+ * peer dies, while lists and fragments under way still point to it. Invariants of such transfers:
  *
  * 1. Both sides cut alike. A queue passes its transfers to MPI one after the other, so the n-th
- *    receive of a peer gets the n-th piece.
+ *    receive of a peer gets the n-th piece. A piece is sent after MORE: its receive is posted.
  * 2. A transfer with bytes `left` is in a queue, of which only the first has pieces under way.
- * 3. It ends, once, when nothing is `left` and no piece is under way: until then its memory is MPI's.
- *    The peer's death leaves nothing `left`, and MPI ends the pieces.
+ * 3. It ends, once, when nothing is `left` and no piece is under way: its memory is MPI's until
+ *    then. The peer's death leaves nothing `left`, and MPI ends the pieces.
  */
 #include "engine.h"
 #include "core/base/atomic.h"
@@ -76,7 +75,7 @@ fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
 extern bool opal_progress_set_yield_when_idle(bool yields) __attribute__((weak));
 
 enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
-enum { ENGINE_PIECE = 60 << 10, ENGINE_PIECES = 8 };
+enum { ENGINE_PIECE = 60 << 10, ENGINE_PIECES = 16 };
 enum { ENGINE_SENT_AT_ONCE = 256, ENGINE_BUSY_ROUNDS = 8 };
 
 struct engine_buffer {
@@ -101,12 +100,13 @@ struct engine_transfer {
 
 struct engine_queue {
 	struct engine_transfer *first, *last;
+	uint32_t more; /* pieces to send that the receiver has asked for */
 };
 
 struct engine_peer {
 	uint64_t sent; /* messages of MPI */
 	bool sleeps, lost, dead;
-	bool far;                  /* may share no memory with this rank */
+	bool cuts;                 /* data to and from the rank are cut */
 	struct engine_buffer *out; /* not flushed yet; NULL: nothing */
 	struct engine_queue offers, sends, receives;
 };
@@ -194,12 +194,6 @@ static void engine_acknowledge(void)
 #endif
 }
 
-/* Data to and from the rank are cut. */
-static bool engine_cuts(int peer)
-{
-	return fl__mpi_world.survives && engine.peers[peer].far;
-}
-
 /*
  * A worker rank. `dead`: above 0 if rank 0 lives: then the status is not to be mpirun's. Else the
  * first rank lets mpirun end the others: Open MPI 5's may hang if many end at once.
@@ -232,8 +226,8 @@ void fl__mpi_abort(const char *format, ...)
 		(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS);
 		(void)MPI_Abort(engine.open ? engine.control : MPI_COMM_WORLD, 1);
 	}
-	/* With fault tolerance a worker rank dies alone. */
-	engine_end_alone(fl__mpi_world.rank);
+	/* With fault tolerance a worker rank dies alone, but for the start: there the job ends. */
+	engine_end_alone(fl__mpi_world.survives ? fl__mpi_world.rank : 0);
 }
 
 /* On one line. */
@@ -286,7 +280,7 @@ static void engine_reap_rank(int rank)
 }
 
 /* MPI has ended the request. */
-static inline void engine_end_transfer(size_t at)
+static inline void engine_end_request(size_t at)
 {
 	const struct fl__mpi_work *w = engine.works[at];
 	engine.n--;
@@ -300,7 +294,7 @@ static void engine_end_failed(void)
 {
 	for (size_t i = engine.n; i-- > 0;)
 		if (engine.requests[i] == MPI_REQUEST_NULL)
-			engine_end_transfer(i);
+			engine_end_request(i);
 }
 
 static void engine_learn(void)
@@ -398,11 +392,12 @@ static void engine_connect(uint64_t machine)
 		all = fl__mpi_bell_listen(&address, fl__mpi_world.size, engine_is_on_one_host());
 	}
 	(void)MPI_Bcast(&address, (int)sizeof address, MPI_BYTE, 0, engine.control);
-	engine.peers[0].far = address.machine == 0 || address.machine != machine;
+	const bool tolerates = !engine.spawns && engine_mpi_survives(), far = address.machine == 0;
+	engine.peers[0].cuts = tolerates && (far || address.machine != machine);
 	if (fl__mpi_world.rank == 0)
 		FL__EACH_RANK (rank)
-			engine.peers[rank].far =
-			    engine.peers[0].far || address.machine != fl__mpi_world.peers[rank].machine;
+			engine.peers[rank].cuts =
+			    tolerates && (far || address.machine != fl__mpi_world.peers[rank].machine);
 	if (address.port == 0)
 		return;
 	if (fl__mpi_world.rank > 0)
@@ -442,7 +437,7 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 	                 engine.control);
 	engine_connect(hello->machine);
 	engine.ended_inline = FL__MPI_INLINE;
-	engine_post_receive();
+	engine.receive = MPI_REQUEST_NULL;
 	/* With more ranks than CPUs, each test in vain would yield under the engine lock. */
 	if (opal_progress_set_yield_when_idle)
 		engine.yields = opal_progress_set_yield_when_idle(false);
@@ -735,20 +730,29 @@ static void engine_pass_piece(struct engine_transfer *t, size_t size)
 /* In the order of the queue, since the receiver cannot tell transfers apart. */
 static void engine_pass_pieces(struct engine_queue *q)
 {
+	struct fl__mpi_head more = {.kind = FL__MPI_MORE};
+	int peer = 0;
 	for (struct engine_transfer *t; (t = q->first); q->first = t->next) {
-		const size_t most = engine_cuts(t->peer) ? ENGINE_PIECE : t->left;
-		while (t->left > 0 && t->under_way < ENGINE_PIECES)
+		const bool cuts = engine.peers[t->peer].cuts;
+		const size_t most = cuts ? ENGINE_PIECE : t->left;
+		peer = t->peer;
+		while (t->left > 0 && (t->memory ? t->under_way < ENGINE_PIECES : !cuts || q->more > 0)) {
+			more.count += t->memory != NULL;
+			q->more -= cuts && !t->memory;
 			engine_pass_piece(t, t->left < most ? t->left : most);
+		}
 		if (t->left > 0)
-			return;
+			break;
 	}
+	if (more.count > 0)
+		fl__mpi_must_send(peer, &more, "", NULL, NULL);
 }
 
 static void engine_on_piece(void *transfer)
 {
 	struct engine_transfer *t = transfer;
 	t->under_way--;
-	if (t->left > 0) /* the first of its queue */
+	if (t->left > 0 && t->memory && t->under_way <= ENGINE_PIECES / 2)
 		engine_pass_pieces(t->queue);
 	engine_try_end(t);
 }
@@ -801,7 +805,7 @@ int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, cons
 {
 	const size_t inlined = engine_inlined(head);
 	const bool image = head->flags & FL__MPI_IMAGE, whole = inlined == head->size;
-	const bool offers = !whole && (image || engine_cuts(to));
+	const bool offers = !whole && (image || engine.peers[to].cuts);
 	struct engine_queue *q = &engine.peers[to].offers;
 	struct engine_transfer *t =
 	    offers ? engine_transfer_new(to, head->size, image ? 2 * ((size_t)head->count + 1) : 2, w) : NULL;
@@ -845,7 +849,7 @@ bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *da
                        struct fl__mpi_work *w)
 {
 	const size_t inlined = engine_inlined(head);
-	const bool offered = (head->flags & FL__MPI_IMAGE) || engine_cuts(from);
+	const bool offered = (head->flags & FL__MPI_IMAGE) || engine.peers[from].cuts;
 	if (inlined > 0 && memory)
 		memcpy(memory, data, inlined);
 	if (inlined == head->size)
@@ -856,7 +860,7 @@ bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *da
 	}
 	if (!memory)
 		return false;
-	if (!engine_cuts(from)) {
+	if (!engine.peers[from].cuts) {
 		(void)MPI_Irecv(memory, (int)(offered ? head->size / FL__IMAGE_UNIT : head->size),
 		                offered ? engine.unit : MPI_BYTE, from, offered, engine.data, engine_add(w));
 		return true;
@@ -889,7 +893,7 @@ static bool engine_test(void)
 		if (MPI_Testany((int)engine.n, engine.requests, &at, &ended, &status) != MPI_SUCCESS || !ended ||
 		    at == MPI_UNDEFINED)
 			break;
-		engine_end_transfer((size_t)at);
+		engine_end_request((size_t)at);
 	}
 	return some;
 }
@@ -939,6 +943,11 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 			engine_on_fetch(from, head.error);
 			continue;
 		}
+		if (head.kind == FL__MPI_MORE) {
+			engine.peers[from].sends.more += head.count;
+			engine_pass_pieces(&engine.peers[from].sends);
+			continue;
+		}
 		const unsigned char *rest = engine.incoming + at + sizeof head;
 		memcpy(text, rest, head.text);
 		text[head.text] = '\0';
@@ -955,10 +964,10 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
  */
 static bool engine_has_received(bool there)
 {
-	const bool whole = there && engine.receive != MPI_REQUEST_NULL;
-	if (whole)
-		(void)MPI_Request_free(&engine.receive);
-	return whole;
+	if (!there || engine.receive == MPI_REQUEST_NULL)
+		return false;
+	(void)MPI_Request_free(&engine.receive);
+	return true;
 }
 
 static bool engine_receive(fl__mpi_handler *handle)
@@ -981,19 +990,19 @@ static bool engine_receive(fl__mpi_handler *handle)
 	return true;
 }
 
-/* What has arrived, until a look in vain. */
+/* Receives until a test finds nothing. */
 static void engine_drain(fl__mpi_handler *handle)
 {
 	for (int i = 0; i < ENGINE_RECEIVES_AT_ONCE && engine_receive(handle); i++)
 		;
 }
 
-bool fl__mpi_progress(fl__mpi_handler *handle, unsigned looks)
+bool fl__mpi_progress(fl__mpi_handler *handle, unsigned tests)
 {
 	bool some = engine_receive(handle);
 	if (some && engine.found)
 		engine_drain(handle); /* messages come faster than rounds */
-	while (!some && --looks > 0)
+	while (!some && --tests > 0)
 		some = engine_receive(handle);
 	engine.found = some;
 	if (!some || ++engine.busy_rounds % ENGINE_BUSY_ROUNDS == 0)

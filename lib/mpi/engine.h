@@ -104,10 +104,10 @@ size_t fl__mpi_under_way(void);
 typedef void fl__mpi_handler(int from, const struct fl__mpi_head *head, const char *text, const char *data);
 
 /*
- * Looks for a message of MPI up to `looks` times, at least once. Handles it, and calls `done` of
- * what has ended. True: there was something. `handle` NULL: drops the message.
+ * Handles a message of MPI, or several, for which it tests up to `tests` times, at least once. Calls
+ * `done` of what has ended. True: there was something. `handle` NULL: drops messages.
  */
-bool fl__mpi_progress(fl__mpi_handler *handle, unsigned looks);
+bool fl__mpi_progress(fl__mpi_handler *handle, unsigned tests);
 
 /* The MPI thread on rank 0; the main thread and the runner on a worker rank. */
 enum { FL__MPI_FIRST, FL__MPI_SECOND, FL__MPI_SLEEPERS };

@@ -119,8 +119,8 @@ struct host_job {
 #define HOST_LONG FL_US(50)
 #define HOST_LOOK FL_MS(1)
 #define HOST_LINGER FL_MS(10)
-/* HOST_LOOKS: for a message, of the runner between two looks at the clock. */
-enum { HOST_LONGS = 16, HOST_LOOKS = 8 };
+/* HOST_TESTS: the runner's tests for a message between two readings of the clock. */
+enum { HOST_LONGS = 16, HOST_TESTS = 8 };
 
 static struct {
 	struct host_pool *pools;
@@ -725,7 +725,7 @@ static void host_pause(struct fl__mpi_pace *pace, bool some)
 	fl_mutex_lock(&fl__mpi_lock);
 }
 
-static bool host_round(unsigned looks);
+static bool host_round(unsigned tests);
 
 /*
  * Up to HOST_TOGETHER replies leave together: a reply waits at most for the time `held`, and for
@@ -740,7 +740,7 @@ static int64_t host_run_waiting(void)
 	struct host_job *job;
 	unsigned n = 0;
 	while (!host.over && (now - began < turn) && (job = host_next_inline()) != NULL) {
-		if (now == 0) /* a job alone has just arrived */
+		if (now == 0) /* a single job has just arrived: its time is now */
 			now = began = flushed = job->arrived == host.now && !job->pool->waiting ? host.now : fl_now();
 		now = host_run_inline(job, now);
 		if (host.over || (++n < HOST_TOGETHER && now - flushed < held))
@@ -793,7 +793,7 @@ static void host_lead(void)
 	int64_t ran_at = 0;
 	host.leader = FL__MPI_SECOND;
 	while (!host.over) {
-		const bool some = host_round(ran_at > 0 ? 1 : HOST_LOOKS);
+		const bool some = host_round(ran_at > 0 ? 1 : HOST_TESTS);
 		ran_at = host_run_waiting();
 		if (host.over)
 			return; /* MPI may have ended */
@@ -935,10 +935,10 @@ static void host_handle(int from, const struct fl__mpi_head *head, const char *t
 }
 
 /* True: there was something. */
-static bool host_round(unsigned looks)
+static bool host_round(unsigned tests)
 {
 	host.now = 0;
-	bool some = fl__mpi_progress(host_handle, looks);
+	bool some = fl__mpi_progress(host_handle, tests);
 	if (host.stops && !host.requests)
 		host_request_stop();
 	host_start_waiting();

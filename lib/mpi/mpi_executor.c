@@ -9,7 +9,8 @@
  *
  *   leader           when                           rounds
  *   a poller         a thread waits for a task      as fl__remote_on_attend() polls
- *   a submitter      any submit, on a thread        posts and flushes, for its pool alone
+ *   a submitter      any submit, on a thread        one of its pool, without receives; others
+ *                                                   of all pools in mpi_settle()
  *   the MPI thread   no poller has led since the    all, with fl__mpi_pause() between them
  *                    MPI thread's last check
  *
@@ -29,8 +30,10 @@
  * Invariants
  *   1. A posted task counts as started. So a rank gets at most `prefetch` tasks more than it has
  *      workers.
- *   2. A slot is free when ENDED has come and both transfers have ended: the argument is sent from
- *      the task block and its bytes, and a result arrives in the task block, or in `image`.
+ *   2. A slot is in `ended` of its pool, once, when ENDED has come, or its rank has died, and both
+ *      transfers have ended: the argument is sent from the task block and its bytes, and a result
+ *      arrives in the task block, or in `image`. The round that adds the slot ends the task; then
+ *      the slot is free. mpi_share_reap() empties the list before it adds slots.
  *   3. Leaders use a pool from its first submit until each rank with an executor of the pool has
  *      said CLOSED. A join waits for that.
  *   4. A pool posts no task until all living ranks have its regions (regions.c).
@@ -257,7 +260,7 @@ static void mpi_pool_end_slots(struct mpi_pool *p)
 		mpi_slot_end(s);
 }
 
-/* The task ends in this round, after ENDED and both transfers. */
+/* Lists the slot if ENDED has come and both transfers have ended: the round ends its task. */
 static void mpi_slot_try_end(struct mpi_slot *s)
 {
 	struct mpi_pool *p = s->share->pool;
@@ -772,10 +775,10 @@ static void mpi_leave(void)
 		fl__mpi_abort("rank 0 ends with large arguments or results under way");
 }
 
-/* True: there was work. `looks`: for a message, as fl__mpi_progress(). */
-static bool mpi_round(unsigned looks)
+/* True: there was work. `tests`: as fl__mpi_progress(); 0: receives nothing. */
+static bool mpi_round(unsigned tests)
 {
-	bool some = looks > 0 && fl__mpi_progress(mpi_handle, looks);
+	bool some = tests > 0 && fl__mpi_progress(mpi_handle, tests);
 	if (fl__load_relaxed(&mpi_thread.ready)) { /* relaxed: else mpi_settle() finds it */
 		FL__LOCKED(&mpi_thread.lock);
 		mpi_take_ready();
@@ -795,7 +798,7 @@ static bool mpi_expects(void)
 	return fl__mpi_under_way() > 0;
 }
 
-/* A leader's unlock. Not on the MPI thread. */
+/* A leader releases the engine lock. Not on the MPI thread. */
 static void mpi_stop_leading(void)
 {
 	const bool wake = mpi_thread.asleep && mpi_expects();
@@ -806,20 +809,23 @@ static void mpi_stop_leading(void)
 }
 
 /* Without a lock, not on the MPI thread. `*some`: there was work. False: another thread leads. */
-static bool mpi_try_round(unsigned looks, bool *some)
+static bool mpi_try_round(unsigned tests, bool *some)
 {
 	if (fl_mutex_try_lock(&fl__mpi_lock) != 0)
 		return false;
 	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
-	*some = mpi_round(looks);
-	mpi_thread.rounds += looks > 0;
+	*some = mpi_round(tests);
+	mpi_thread.rounds += tests > 0;
 	mpi_stop_leading();
 	return true;
 }
 
 static bool mpi_has_ready(void)
 {
-	/* pairs with mpi_pool_make_ready(): this thread sees the pool, or that one the unlock */
+	/*
+	 * Pairs with mpi_pool_make_ready(): either this thread sees the pool, or the thread that has
+	 * added the pool sees this thread's unlock.
+	 */
 	fl__fence_seq_cst();
 	return fl__load_relaxed(&mpi_thread.ready) != NULL; /* relaxed: mpi_take_ready() locks */
 }
@@ -928,10 +934,10 @@ static int mpi_on_start(struct fl__remote *r)
 
 static bool mpi_on_poll(struct fl__remote *r)
 {
-	enum { LOOKS = 4 };
+	enum { TESTS = 4 };
 	bool some = false;
 	(void)r;
-	(void)mpi_try_round(LOOKS, &some);
+	(void)mpi_try_round(TESTS, &some);
 	return some;
 }
 

@@ -39,6 +39,8 @@
  *   HAS        a worker  rank 0    has all regions, or an `error`       struct fl__mpi_regions
  *   FETCH      both      both      asks for the oldest offer; or has    none
  *                                  an `error`, and drops it
+ *   MORE       both      both      asks for `count` pieces of what      none
+ *                                  FETCH has asked for
  *
  * A slot is rank 0's name of a task at one rank, and free again after ENDED. `round` is the task's
  * number among all of the job. It tells the tasks of one slot apart: a STOP or RECALL may cross its
@@ -66,6 +68,7 @@ enum fl__mpi_kind {
 	FL__MPI_BYTES,
 	FL__MPI_HAS,
 	FL__MPI_FETCH,
+	FL__MPI_MORE,
 };
 
 enum {
@@ -138,4 +141,4 @@ struct fl__mpi_hello {
 };
 _Static_assert(sizeof(struct fl__mpi_hello) == 256, "the same in all versions");
 #define FL__MPI_MAGIC 0x494d4c46u /* "FLMI" */
-#define FL__MPI_PROTOCOL 9u
+#define FL__MPI_PROTOCOL 10u

@@ -10,6 +10,7 @@
 #include <link.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/statvfs.h>
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 
@@ -297,7 +298,7 @@ static const char *copy_set_uid(char *copy, int user)
 	char command[800];
 	const int fd = mkstemp(copy);
 	FL_CHECK(fd >= 0 && close(fd) == 0);
-	(void)snprintf(command, sizeof command, "cp %s %s && chown %d %s && chmod 4755 %s", path_of("process-main"),
+	(void)snprintf(command, sizeof command, "cp '%s' %s && chown %d %s && chmod 4755 %s", path_of("process-main"),
 	               copy, user, copy, copy);
 	FL_OK(system(command));
 	return copy;
@@ -311,6 +312,10 @@ static const char *no_set_uid(void)
 #endif
 	if (!fl_test_has_users())
 		return FL_TEST_USERS_REASON;
+	struct statvfs tmp;
+	FL_OK(statvfs("/tmp", &tmp));
+	if (tmp.f_flag & ST_NOSUID)
+		return "/tmp is mounted with nosuid";
 	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1
 	           ? "no_new_privs: a program gets no other user by being set-uid"
 	           : NULL;

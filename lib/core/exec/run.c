@@ -117,7 +117,10 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 	return error;
 }
 
-/* Apart, as run_type_with_hooks(): what an element has left. The next one has its own. */
+/*
+ * Releases what an element has left: context variables, message, kept result. Not inlined, since
+ * fl__elements_run() would save registers for it.
+ */
 FL__NOINLINE static void run_clean_up(struct fl__ctx *self, fl_task_ctx *ctx, int error)
 {
 	fl__values_end(self);

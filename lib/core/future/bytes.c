@@ -111,7 +111,7 @@ int fl_bytes_alloc(fl_bytes *b, size_t n, size_t each)
 
 int fl_bytes_adopt(fl_bytes *b, void *data, size_t size, void (*drop)(void *data, void *user), void *user)
 {
-	fl_bytes made;
+	fl_bytes made = {0};
 	return bytes_replace(b, &made,
 	                     fl__bytes_new(&made, size, (struct fl__bytes){.drop = drop, .data = data, .user = user}));
 }
