@@ -690,12 +690,13 @@ static uid_t somebody(void)
 
 /*
  * Again after -ETOOMANYREFS: the system returns it over the limit while other programs of the same
- * user have descriptors in flight. If they were ours, this would not end.
+ * user have descriptors in flight. The new process, too, may get it, and then does not answer. If
+ * the descriptors were ours, this would not end.
  */
 static int start_in_the_end(fl_process **p, const fl_process_config *config)
 {
 	int rc;
-	while ((rc = fl_process_start(p, config)) == -ETOOMANYREFS)
+	while ((rc = fl_process_start(p, config)) == -ETOOMANYREFS || rc == -EPROTO)
 		(void)poll(NULL, 0, 50); /* each logs it, and the beginning of the log is read */
 	return rc;
 }

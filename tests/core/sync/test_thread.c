@@ -263,8 +263,9 @@ FL_TEST(thread_stack_size)
 	size_t usual = stack_of(0);
 	assert_true(stack_of(1) >= (size_t)PTHREAD_STACK_MIN);
 	assert_true(stack_of(1) < usual);
-	assert_true(stack_of(256 << 10) >= 256 << 10);
-	assert_true(stack_of(256 << 10) < usual);
+	/* glibc may give a kept stack of up to four times the size, and the usual may be 1 MiB */
+	assert_true(stack_of(64 << 10) >= 64 << 10);
+	assert_true(stack_of(64 << 10) < usual);
 	assert_true(stack_of(32 << 20) >= 32 << 20);
 }
 
