@@ -27,8 +27,8 @@ FL_BEGIN_DECLS
  * Any number of loops may exist. A thread runs one at a time, and a loop always runs on the thread
  * that first ran it. Only that thread may call functions that take a loop, unless they say
  * otherwise. In a forked child the parent's loop does not work: a function that can fail returns
- * -EOWNERDEAD, a fiber that has called fork() panics where it would wait for other objects, and free
- * releases the child's memory and descriptors.
+ * -EOWNERDEAD, and free releases the child's memory and descriptors. The child of a fiber that has
+ * called fork() panics where it would wait for a lock, an event or a future.
  */
 typedef struct fl_loop fl_loop;
 

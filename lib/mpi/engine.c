@@ -6,10 +6,10 @@
  * The test of the one posted receive costs less than a probe, which takes locks of MPI. Each call
  * of MPI costs as much as a short task. So a round takes one message of MPI, without another test.
  * It takes all messages if its first test finds one, and the round before had one. The next round
- * posts the next receive, when the answers have left. Messages to one rank are appended to a buffer, which a flush sends as one
- * message of MPI. Open MPI is done with ENGINE_SENT_AT_ONCE bytes when MPI_Isend() returns. Other
- * buffers wait in `requests`: a test of these costs as much as a message, so of rounds with a
- * message only each ENGINE_BUSY_ROUNDS-th one tests them.
+ * posts the next receive, when the answers have left. Messages to one rank are appended to a
+ * buffer, which a flush sends as one message of MPI. Open MPI is done with ENGINE_SENT_AT_ONCE
+ * bytes when MPI_Isend() returns. Other buffers wait in `requests`: a test of these costs as much
+ * as a message, so of rounds with a message only each ENGINE_BUSY_ROUNDS-th one tests them.
  *
  *   state          guarded by
  *   engine         fl__mpi_lock

@@ -104,8 +104,8 @@ size_t fl__mpi_under_way(void);
 typedef void fl__mpi_handler(int from, const struct fl__mpi_head *head, const char *text, const char *data);
 
 /*
- * Handles a message of MPI, or several, for which it tests up to `tests` times, at least once. Calls
- * `done` of what has ended. True: there was something. `handle` NULL: drops messages.
+ * Handles a message of MPI, or several, for which it tests up to `tests` times, at least once.
+ * Calls `done` of what has ended. True: there was something. `handle` NULL: drops messages.
  */
 bool fl__mpi_progress(fl__mpi_handler *handle, unsigned tests);
 

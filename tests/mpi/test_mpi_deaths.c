@@ -7,8 +7,8 @@
 #include "core/fd/net_sys.h"
 
 /*
- * In rank 0. HOLDS: messages come after the notice of a death. COMPLETES: one comes right after MPI's
- * error, which Open MPI 5 then keeps.
+ * In rank 0. HOLDS: messages come after the notice of a death. COMPLETES: one comes right after
+ * MPI's error, which Open MPI 5 then keeps.
  */
 static enum { TESTS, HOLDS, COMPLETES } test_does;
 
@@ -85,8 +85,8 @@ static bool serve_by_default(unsigned ranks)
 }
 
 /*
- * Rank 0 sleeps; at first no thread looks. The single worker of an executor goes from rank 1 to rank
- * 3. Another executor, with a region, has its first task after the deaths.
+ * Rank 0 sleeps; at first no thread looks. The single worker of an executor goes from rank 1 to
+ * rank 3. Another executor, with a region, has its first task after the deaths.
  */
 ROLE(idle_ranks)
 {

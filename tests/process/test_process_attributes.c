@@ -523,7 +523,7 @@ FL_TEST(process_request_of_another_user_is_refused)
 	FL_OK(fl_test_child(run_as_another_user, NULL, NULL, 0));
 }
 
-/* The first process is started with a higher nice value: without privileges there is no way back. */
+/* The first process starts with a higher nice value: without privileges there is no way back. */
 static void *start_nicely(void *unused)
 {
 	FL_OK(change_nice());

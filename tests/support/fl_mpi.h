@@ -65,7 +65,10 @@ static inline void fl_test_mpi_environment(void)
 	FL_OK(setenv("LSAN_OPTIONS", "print_suppressions=0:suppressions=" FL_TEST_MPI_SOURCES "/leaks.supp", 1));
 }
 
-/* Starts `program`, by the launcher of the build's MPI, with `ranks` ranks in place of this process. Returns if that cannot be done. */
+/*
+ * Starts `program`, by the launcher of the build's MPI, with `ranks` ranks in place of this process.
+ * Returns if that cannot be done.
+ */
 static inline void fl_test_mpi_exec(const char *ranks, char *program, char **args)
 {
 	enum { ARGS = 256 };

@@ -48,8 +48,8 @@ struct fl__chunk_end {
 };
 
 /*
- * Runs elements, at least one. `*done`, first 0, counts those that succeed. Returns 0, or the error of
- * the element that failed; -ECANCELED with `*between` set, first false: stopped before the next.
+ * Runs elements, at least one. `*done`, first 0, counts those that succeed. Returns 0, or the error
+ * of the element that failed; -ECANCELED with `*between` set, first false: stopped before the next.
  */
 int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *args, void *results, uint32_t count,
                      uint32_t *done, bool *between);
