@@ -298,7 +298,10 @@ static int change_personality(void)
 
 static int change_umask(void)
 {
-	return unshare(CLONE_FS) == 0 ? result(umask(027) < 0) : -errno;
+	if (unshare(CLONE_FS) != 0)
+		return -errno;
+	(void)umask(027);
+	return 0;
 }
 
 static int change_directory(void)

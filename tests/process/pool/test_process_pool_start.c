@@ -364,7 +364,7 @@ FL_TEST(process_pool_without_descriptors)
 			FL_OK(fl_future_wait(f));
 		fl_test_unlimit_fds(limit);
 		if (rc != 0) {
-			FL_RC(rc, -EAGAIN); /* of the manager's own: all is as before */
+			FL_RC(rc, -EMFILE); /* of the manager's own: all is as before */
 			process_pool_works(e);
 		} else if (fl_future_error(f) != 0) {
 			process_pool_fails(f, -EMFILE, "EMFILE");
