@@ -62,6 +62,7 @@ void fl__task_forget_failure(fl_task_ctx *ctx)
 
 static int run_check_bytes(const fl_bytes *b, fl_task_ctx *ctx)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a type with bytes has a result */
 	if (!ctx->executor || b->size <= ctx->executor->bytes_max)
 		return 0;
 	return fl_task_fail(ctx, -E2BIG, "%zu bytes are above bytes_max", b->size);
@@ -73,6 +74,7 @@ static int run_end_bytes(fl_bytes *result, int error, fl_task_ctx *ctx)
 	int rc = error;
 	if (error == 0 || ctx->keeps_result)
 		rc = run_check_bytes(result, ctx);
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as above */
 	if (rc == 0 && !result->owner_ && result != fl__bytes_running) /* a worker copies it to the parent */
 		rc = fl__bytes_hold(result);
 	if (rc != 0) {
