@@ -36,7 +36,7 @@ typedef struct fl_process_io {
 	size_t input_size;
 	size_t out_max, err_max; /* most bytes of each output; 0: FL_PROCESS_OUTPUT_MAX */
 	size_t written;          /* bytes of the input that its pipe has taken */
-	char *out, *err;         /* what it wrote, and a NUL; or NULL. fl_process_io_free() frees them */
+	char *out, *err;         /* its output, and a NUL; or NULL. Freed by fl_process_io_free() */
 	size_t out_size, err_size;
 	size_t out_room_, err_room_;
 } fl_process_io;

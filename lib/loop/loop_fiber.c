@@ -191,7 +191,8 @@ void fl_fiber_free(fl_fiber *f)
 	loop_fiber_check_not_joined("fl_fiber_free", f);
 	if (fl_fiber_is_alive(f))
 		fl_fiber_cancel(f);
-	FL_IGNORE(fl_fiber_join_until(f, NULL, FL_FOREVER, FL_SHIELDED)); /* 0: nothing ends the wait early */
+	/* 0: nothing ends the wait early */
+	FL_IGNORE(fl_fiber_join_until(f, NULL, FL_FOREVER, FL_SHIELDED));
 }
 
 bool fl_fiber_is_alive(const fl_fiber *f)

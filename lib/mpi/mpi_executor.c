@@ -104,7 +104,7 @@ struct mpi_pool {
 	struct mpi_pool *next, **link, *next_ready;
 	bool ready;                          /* in mpi_thread.ready; guarded by its lock */
 	bool listed, touched;                /* the leader's: in mpi_thread.pools; has work */
-	struct mpi_slot *ended, *last_ended; /* the leader's: the next mpi_pool_work() ends their tasks */
+	struct mpi_slot *ended, *last_ended; /* the leader's, for mpi_pool_work() */
 	bool terminates;                     /* TERMINATE is to be sent */
 	bool closing;
 	bool forgotten; /* no leader uses the pool again */
@@ -153,10 +153,11 @@ static void mpi_pool_make_ready(struct mpi_pool *p)
 		if (!p->ready && !p->forgotten) {
 			p->ready = true;
 			p->next_ready = mpi_thread.ready;
-			fl__store_relaxed(&mpi_thread.ready, p); /* relaxed: the fence, or a wake, orders it */
+			/* relaxed: the fence, or a wake, orders it */
+			fl__store_relaxed(&mpi_thread.ready, p);
 		}
 	}
-	fl__fence_seq_cst(); /* pairs with mpi_has_ready(): before the caller tries the engine lock */
+	fl__fence_seq_cst(); /* pairs with mpi_has_ready(): before a try of the engine lock */
 }
 
 /* Marks the pool, and wakes the MPI thread to serve it. */
@@ -823,8 +824,8 @@ static bool mpi_try_round(unsigned tests, bool *some)
 static bool mpi_has_ready(void)
 {
 	/*
-	 * Pairs with mpi_pool_make_ready(): either this thread sees the pool, or the thread that has
-	 * added the pool sees this thread's unlock.
+	 * Pairs with mpi_pool_make_ready(): either this thread sees the pool, or the thread that
+	 * has added the pool sees this thread's unlock.
 	 */
 	fl__fence_seq_cst();
 	return fl__load_relaxed(&mpi_thread.ready) != NULL; /* relaxed: mpi_take_ready() locks */
