@@ -527,8 +527,10 @@ FL_TEST(trace_has_what_a_lazy_map_takes)
 	int numbers[N] = {1, 2, 3}, doubled;
 	size_t index;
 	FL_SCOPED(fl_executor) *e = pool_with(1);
+	struct held held = hold_worker(e); /* so all are submitted: none has ended before */
 	TRACING("");
 	FL_OK(fl_imap_create(&it, e, &pool_double, numbers, N, NULL));
+	let_go(&held);
 	FL_OK(fl_executor_wait_idle(e)); /* else a wait for a future is a get, too */
 	for (int i = 0; i < N; i++)
 		FL_OK(fl_imap_next(it, &index, &doubled));
@@ -549,6 +551,13 @@ static int trace_slow_wait(void *e)
 static int64_t trace_clock(void)
 {
 	return fl__add_relaxed(&fl_test_ahead, 1);
+}
+
+static void trace_clock_ours(void)
+{
+	fl_test_clock_ours();
+	fl__store_relaxed(&fl_test_ahead, fl__sys.now());
+	fl__sys.now = trace_clock;
 }
 
 static void trace_wait_slowly(int64_t ns)
@@ -608,11 +617,11 @@ static void trace_queue_slowly(void *unused)
 	(void)unused;
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	trace_record(",slow=100ms,signal=3");
-	fl_test_clock_ours();
+	trace_clock_ours();
 	fl__sys.print = trace_print_full;
 	struct held held = hold_worker(e);
 	FL_OK(fl_submit(e, &pool_nothing, NULL, NULL));
-	fl__add_relaxed(&fl_test_ahead, FL_S(7));
+	fl__add_relaxed(&fl_test_ahead, FL_S(7) + FL_US(500)); /* whatever the rounding */
 	let_go(&held);
 	FL_OK(fl_executor_join(e));
 	FL_OK(raise(SIGQUIT));
@@ -632,9 +641,7 @@ FL_TEST(trace_writes_at_most_ten_files_of_slow_waits)
 {
 	enum { FILES = 10 };
 	TRACING(",slow=100ms");
-	fl_test_clock_ours();
-	fl__store_relaxed(&fl_test_ahead, fl__sys.now());
-	fl__sys.now = trace_clock;
+	trace_clock_ours();
 	trace_wait_slowly(FL_MS(99));
 	assert_false(trace_file_exists(trace_next_file));
 	fl_test_stderr(trace_wait_slowly_often, &(int){FILES + 2}, trace_said, sizeof trace_said);
