@@ -377,9 +377,10 @@ FL_TEST(parallel_for_stops_its_helper)
 	is_complete(&resized);
 }
 
-FL_TASK_STATIC(await_event, fl_event *, void)
+FL_TASK_STATIC(hold_until, fl_event *, void)
 {
-	return fl_event_wait(*arg);
+	fl_test_hold_until(*arg);
+	return 0;
 }
 
 /* A full executor does not hold up the caller. */
@@ -393,7 +394,7 @@ FL_TEST(parallel_for_runs_on_the_caller_of_a_full_executor)
 		FL_OK(fl_thread_executor_create(
 		    &e, &(fl_executor_config){.workers = 2, .backlog = FL_BACKLOG_NONE, .when_full = whens[i]}));
 		for (int k = 0; k < 2; k++)
-			FL_OK(await_event_submit(e, &end, NULL));
+			FL_OK(hold_until_submit(e, &end, NULL));
 		FL_OK(run_shared(&s, e, &by_one));
 		is_complete(&s);
 		assert_int_equal(s.first[1], CALLS);
