@@ -581,7 +581,7 @@ FL_TEST(debug_dump_says_what_the_timers_wait_for)
 
 static bool dump_has_run(const char *name)
 {
-	return dump_has("  fiber %s has had the thread of its loop for 0.", name);
+	return dump_has("  fiber %s has had the thread of its loop for ", name);
 }
 
 static void dump_in_child(void *unused)
