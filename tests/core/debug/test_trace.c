@@ -253,6 +253,64 @@ FL_TEST(trace_that_was_never_on_has_no_data)
 	FL_RC(trace_count('B', "event"), 1);
 }
 
+/* "slow" by a clock that the case moves; more below. */
+
+/* A clock that goes on by a nanosecond with each look. */
+static int64_t trace_clock(void)
+{
+	return fl__add_relaxed(&fl_test_ahead, 1);
+}
+
+static void trace_clock_ours(void)
+{
+	fl_test_clock_ours();
+	fl__store_relaxed(&fl_test_ahead, fl__sys.now());
+	fl__sys.now = trace_clock;
+}
+
+static char trace_said[1 << 14];
+
+static int trace_says_times(const char *what)
+{
+	int n = 0;
+	for (const char *at = trace_said; (at = strstr(at, what)) != NULL; at++)
+		n++;
+	return n;
+}
+
+static int trace_print_full(int fd, const char *text, size_t size)
+{
+	return fd == STDERR_FILENO ? fl_test_real_sys.print(fd, text, size) : -ENOSPC;
+}
+
+/*
+ * In a child, which counts its files by itself. Before all cases with threads: an emulator may start
+ * none in a child if a thread of its parent has just ended.
+ */
+static void trace_queue_slowly(void *unused)
+{
+	(void)unused;
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	trace_record(",slow=100ms,signal=3");
+	trace_clock_ours();
+	fl__sys.print = trace_print_full;
+	struct held held = hold_worker(e);
+	FL_OK(fl_submit(e, &pool_nothing, NULL, NULL));
+	fl__add_relaxed(&fl_test_ahead, FL_S(7) + FL_US(500)); /* whatever the rounding */
+	let_go(&held);
+	FL_OK(fl_executor_join(e));
+	FL_OK(raise(SIGQUIT));
+}
+
+FL_TEST(trace_tells_of_a_slow_queue_and_of_a_full_disk)
+{
+	TRACING("");
+	FL_OK(fl_test_child(trace_queue_slowly, NULL, trace_said, sizeof trace_said));
+	FL_RC(trace_says_times(") starts a task that was in the queue: pool_nothing for 7.000 s; trace: error 28\n"),
+	      1);
+	FL_RC(trace_says_times(" cannot be written: error 28\n"), 1);
+}
+
 /* Tasks. */
 
 FL_TEST(trace_has_a_task_from_its_submit_to_its_get)
@@ -547,19 +605,6 @@ static int trace_slow_wait(void *e)
 	return fl_event_wait_until(e, FL_FOREVER, FL_SHIELDED);
 }
 
-/* A clock that goes on by a nanosecond with each look. */
-static int64_t trace_clock(void)
-{
-	return fl__add_relaxed(&fl_test_ahead, 1);
-}
-
-static void trace_clock_ours(void)
-{
-	fl_test_clock_ours();
-	fl__store_relaxed(&fl_test_ahead, fl__sys.now());
-	fl__sys.now = trace_clock;
-}
-
 static void trace_wait_slowly(int64_t ns)
 {
 	fl_thread t;
@@ -590,50 +635,10 @@ static unsigned trace_take_files(unsigned from)
 
 static unsigned trace_next_file = 1;
 
-static char trace_said[1 << 14];
-
 static void trace_wait_slowly_often(void *times)
 {
 	for (int i = 0; i < *(int *)times; i++)
 		trace_wait_slowly(FL_MS(150));
-}
-
-static int trace_says_times(const char *what)
-{
-	int n = 0;
-	for (const char *at = trace_said; (at = strstr(at, what)) != NULL; at++)
-		n++;
-	return n;
-}
-
-static int trace_print_full(int fd, const char *text, size_t size)
-{
-	return fd == STDERR_FILENO ? fl_test_real_sys.print(fd, text, size) : -ENOSPC;
-}
-
-/* In a child, which counts its files by itself. */
-static void trace_queue_slowly(void *unused)
-{
-	(void)unused;
-	FL_SCOPED(fl_executor) *e = pool_with(1);
-	trace_record(",slow=100ms,signal=3");
-	trace_clock_ours();
-	fl__sys.print = trace_print_full;
-	struct held held = hold_worker(e);
-	FL_OK(fl_submit(e, &pool_nothing, NULL, NULL));
-	fl__add_relaxed(&fl_test_ahead, FL_S(7) + FL_US(500)); /* whatever the rounding */
-	let_go(&held);
-	FL_OK(fl_executor_join(e));
-	FL_OK(raise(SIGQUIT));
-}
-
-FL_TEST(trace_tells_of_a_slow_queue_and_of_a_full_disk)
-{
-	TRACING("");
-	FL_OK(fl_test_child(trace_queue_slowly, NULL, trace_said, sizeof trace_said));
-	FL_RC(trace_says_times(") starts a task that was in the queue: pool_nothing for 7.000 s; trace: error 28\n"),
-	      1);
-	FL_RC(trace_says_times(" cannot be written: error 28\n"), 1);
 }
 
 /* A file each 100 ms at most. The clock goes on by 150 ms. */
