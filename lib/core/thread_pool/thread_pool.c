@@ -348,23 +348,24 @@ __attribute__((cold, no_sanitize("thread"))) static void pool_describe_waits(con
 		(void)snprintf(text + FL__MIN(at, size - 2), 2, ")");
 }
 
-/* Says once that a starved pool gets no stand-in. Returns whether a thread could not be started. */
+/* Says once that a starved pool gets no stand-in. Returns whether the pool needs another look. */
 static bool pool_report_starved(struct fl__thread_pool *p)
 {
-	bool reported, full;
+	bool reports, full;
 	char waits[160];
 	size_t pending;
 	{
 		POOL_LOCKED(p);
 		if (!pool_is_starved(p))
 			return false;
-		reported = p->reported;
-		p->reported = true;
 		full = p->full;
+		/* neither: all have begun to doze since the last look; `more`: a start has failed */
+		reports = (full || p->more) && !p->reported;
+		p->reported = p->reported || reports;
 		pending = fl__backlog_length(&p->backlog);
 		pool_describe_waits(&p->base, waits, sizeof waits);
 	}
-	if (!reported)
+	if (reports)
 		fl__log(FL_LOG_WARNING, "executor %s: all workers wait%s, %zu tasks are pending, and %s", p->base.name,
 		        waits, pending, full ? "no more workers stand in" : "no thread can be started");
 	return !full;
@@ -987,11 +988,13 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 		return FL_FOREVER;
 	const int64_t now = fl__sys.now();
 	const int64_t next = fl__load_relaxed(&p->next_stand_in); /* a single number */
-	if (!w->dozing && now < next)
+	const bool counted = w->dozing;
+	if (!counted && now < next)
 		return next;
-	if (!w->dozing)
+	/* before the count: a report names the waits of all workers that are counted */
+	fl__store_relaxed(&w->dozing, 1u + wait->kind);
+	if (!counted)
 		fl__add_seq_cst(&p->dozing, 1);
-	fl__store_relaxed(&w->dozing, 1u + wait->kind); /* as above */
 	if (fl__load_seq_cst(&p->dozing) < fl__load_seq_cst(&p->active) || fl__load_relaxed(&p->full))
 		return FL_FOREVER;
 	if (p->base.permits.bound != FL_BACKLOG_NONE && pool_marks_empty(p))

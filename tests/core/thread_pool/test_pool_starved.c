@@ -167,3 +167,56 @@ FL_TEST(pool_starved_with_all_stand_ins_says_so)
 	    starved_said,
 	    "executor few: all workers wait (66 for event), 3 tasks are pending, and no more workers stand in");
 }
+
+/* All workers have begun to wait between two looks of the agent, which it is held for: no line. */
+
+static fl_executor *starved_held; /* the pool of that agent; NULL: none */
+
+static int starved_wake(const uint32_t *word, int n)
+{
+	const int woken = seam_futex_wake(word, n);
+	fl_executor *e = strcmp(fl_thread_current_name(), "agent") == 0 ? starved_held : NULL;
+	if (e) {
+		starved_held = NULL;
+		FL_WAIT_FOR(stats_of(e).waiting == 2);
+	}
+	return woken;
+}
+
+struct late {
+	struct gate gate;
+	fl_event end;
+};
+
+FL_TASK_STATIC(await_late, struct late *, void)
+{
+	fl_event_set(&(*arg)->gate.entered);
+	fl_test_hold_until(&(*arg)->gate.open);
+	return fl_event_wait(&(*arg)->end);
+}
+
+FL_TEST(pool_starved_anew_during_a_look_says_nothing)
+{
+	struct gate blocks = {0};
+	struct late late = {0};
+	fl_event ran = FL_EVENT_INIT;
+	fl_executor *e = starved_held = pool_with(1);
+	fl_log_handler *before = fl_set_log_handler(starved_hear);
+	SET(&starved_lines, 0);
+	fl__sys.futex_wake = starved_wake;
+	FL_OK(pool_block_submit(e, &blocks, NULL));
+	FL_OK(fl_event_wait(&blocks.entered));
+	FL_OK(await_late_submit(e, &late, NULL));
+	FL_OK(fl_event_wait(&late.gate.entered));
+	fl_event_set(&blocks.open);
+	FL_WAIT_FOR(stats_of(e).idle == 1); /* the worker for the agent to wake */
+	FL_OK(pool_await_submit(e, &late.end, NULL));
+	FL_OK(pool_set_submit(e, &ran, NULL));
+	fl_event_set(&late.gate.open);
+	FL_OK(fl_event_wait(&ran));
+	fl_event_set(&late.end);
+	fl_executor_free(e);
+	fl__sys.futex_wake = seam_futex_wake;
+	(void)fl_set_log_handler(before);
+	assert_int_equal(starved_lines, 0);
+}
