@@ -727,7 +727,8 @@ static int error_of(int (*find)(void *client), struct other_client client, fl_en
 
 FL_TEST(endpoint_to_another_user)
 {
-	if (!fl_test_has_users())
+	/* in a namespace without all users, as a rootless container, 65534 proves no user */
+	if (!fl_test_has_users() || system("grep -qw 4294967295 /proc/self/uid_map") != 0)
 		FL_SKIP(FL_TEST_USERS_REASON);
 	const uid_t nobody = 65534, me = geteuid();
 	const fl_endpoint_config from_me = {.users = &me, .n_users = 1};
