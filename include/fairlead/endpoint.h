@@ -90,7 +90,8 @@ FL_API void fl_endpoint_free(fl_endpoint *o);
  * `*pipe`; `pipe` NULL: closes it. Skips clients that the checks refuse or that have ended. If the
  * client refuses, the pipe returns -EPIPE. Blocks the calling context. Several threads may call it,
  * also in forked children. Returns 0, -ECANCELED, or:
- *   -EMFILE, -ENFILE  no more descriptors; the client waits for the next call
+ *   -EMFILE, -ENFILE  no more descriptors; the client waits for the next call; if its user is
+ *                     65534, its connect may fail
  *   -ENOMEM           the client's connect may fail
  *   -ETOOMANYREFS     the client's connect fails
  */

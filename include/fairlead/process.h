@@ -175,7 +175,7 @@ FL_API void fl_main(int argc, char **argv);
  *   -ENOTSUP  the thread has left the PID namespace of its process (unshare(), setns())
  *   -ETIMEDOUT, -EPROTO
  *             the fork server did not answer within 30 s, or ended
- *   -EAGAIN, -ENOMEM, -EMFILE, -ENFILE
+ *   -EAGAIN, -ENOMEM, -EMFILE, -ENFILE, -ETOOMANYREFS
  *             from the system
  *   -ENOSYS   no pidfd_open(): a system before Linux 5.3, or a sandbox that forbids it
  */

@@ -34,7 +34,7 @@ extern char **environ;
 struct reexec_hello {
 	uint32_t magic;
 	int32_t pid;
-	uint32_t privileged; /* the program got rights by its execution */
+	int32_t error; /* of sending the pidfd; -ENOTSUP: the execution gave the program rights */
 	struct fl__build_id program;
 };
 
@@ -44,9 +44,9 @@ static int reexec_send_hello(int socket)
 	struct reexec_hello hello = {.magic = FL__MAGIC_HELLO, .pid = getpid()};
 	const int pidfd = fl__process_sys.pidfd(hello.pid);
 	fl__build_id_of_program(&hello.program);
-	const int rc = fl__packet_send(socket, &hello, sizeof hello, &pidfd, pidfd >= 0 ? 1 : 0, FL_FOREVER);
+	hello.error = fl__packet_send(socket, &hello, sizeof hello, &pidfd, pidfd >= 0 ? 1 : 0, FL_FOREVER);
 	fl__fd_close(pidfd);
-	return rc;
+	return hello.error == 0 ? 0 : fl__packet_send(socket, &hello, sizeof hello, NULL, 0, FL_FOREVER);
 }
 
 /* `*pid` of an orphan is -1 before. */
@@ -74,10 +74,12 @@ static int reexec_receive_hello(int socket, int *pid, int *pidfd, int64_t deadli
 	if (size != sizeof theirs || theirs.magic != FL__MAGIC_HELLO || (!orphan && theirs.pid != *pid))
 		return -EPROTO;
 	*pid = theirs.pid;
-	*problem = "this program gets more rights when it is executed (set-uid, set-gid or capabilities of its file); "
-		   "fl_process_preload() needs no execution";
-	if (theirs.privileged)
-		return -ENOTSUP;
+	*problem = theirs.error != -ENOTSUP
+	               ? "the new process cannot send its descriptor"
+	               : "this program gets more rights when it is executed (set-uid, set-gid or capabilities of its "
+	                 "file); fl_process_preload() needs no execution";
+	if (theirs.error != 0)
+		return theirs.error;
 	*problem = "the system has no pidfd_open(), or forbids it";
 	if (*pidfd < 0)
 		return -ENOSYS;
@@ -340,7 +342,7 @@ static bool reexec_has_socket(void)
  */
 static _Noreturn void reexec_refuse(void)
 {
-	const struct reexec_hello hello = {.magic = FL__MAGIC_HELLO, .pid = getpid(), .privileged = 1};
+	const struct reexec_hello hello = {.magic = FL__MAGIC_HELLO, .pid = getpid(), .error = -ENOTSUP};
 	(void)!fl__packet_send(FL__REEXEC_SOCKET, &hello, sizeof hello, NULL, 0, 0);
 	_exit(127);
 }

@@ -106,7 +106,7 @@ FL_TEST_WITH(process_io_much_in_and_out_at_once, each_way, void)
 /* A write to a pipe that nothing reads ends the input, and raises no SIGPIPE. */
 FL_TEST_WITH(process_io_input_is_not_read, each_way, void)
 {
-	static const char input[1 << 20];
+	static char input[4 << 20]; /* above the 1 MiB of a pipe with pages of 64 KiB */
 	IO(io, .input = input, .input_size = sizeof input);
 	fl_process_status status;
 	FL_OK(run_shell("exec <&-; printf done", &io, &status, FL_FOREVER));

@@ -65,18 +65,19 @@ static int endpoint_describe(struct endpoint_hello *hello, const fl_endpoint_con
  * In a user namespace that lacks users, each of those has the number ENDPOINT_UNMAPPED (the default
  * of /proc/sys/kernel/overflowuid). So that number proves nothing there.
  */
-static bool endpoint_proves_user(uid_t user)
+static int endpoint_check_user(uid_t user)
 {
 	enum { ENDPOINT_UNMAPPED = 65534 };
 	unsigned inside = 0, outside = 0, n = 0;
+	FILE *map = NULL;
 	if (user != ENDPOINT_UNMAPPED)
-		return true;
-	FILE *map = fopen("/proc/self/uid_map", "re");
-	if (!map)
-		return false;
+		return 0;
+	const int rc = FL__SYS_RESULT((map = fopen("/proc/self/uid_map", "re")) ? 0 : -1);
+	if (rc != 0)
+		return rc == -ENOENT ? -EACCES : rc; /* no /proc */
 	const int fields = fscanf(map, "%u %u %u", &inside, &outside, &n);
 	(void)fclose(map);
-	return fields == 3 && n == UINT32_MAX;
+	return fields == 3 && n == UINT32_MAX ? 0 : -EACCES;
 }
 
 /* Returns 0; -EACCES: the user of the other side is not allowed; or an error of the system. */
@@ -88,7 +89,7 @@ static int endpoint_check_peer(int fd, const uid_t *users, unsigned n, struct uc
 	bool allowed = peer->uid == geteuid();
 	for (unsigned i = 0; i < n && !allowed; i++)
 		allowed = peer->uid == users[i];
-	return allowed && endpoint_proves_user(peer->uid) ? 0 : -EACCES;
+	return allowed ? endpoint_check_user(peer->uid) : -EACCES;
 }
 
 /* The server. */

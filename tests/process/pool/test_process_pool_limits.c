@@ -274,8 +274,7 @@ static void overrun_as_another_user(void *arg)
 FL_TEST(process_pool_kill_that_is_not_permitted)
 {
 	CLOCK_AHEAD();
-	if (getuid() != 0 || !process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
+	process_needs_root();
 	FL_OK(fl_test_child(overrun_as_another_user, process_pool_gate(), NULL, 0));
 }
 

@@ -249,6 +249,7 @@ FL_TASK(process_pool_counts_and_fails, int *, void)
 
 static struct {
 	const int *runs; /* of the initializer */
+	fl_process *worker;
 	unsigned starts;
 	bool met;
 } both;
@@ -256,17 +257,24 @@ static struct {
 static int count_starts(fl_process **p, const fl_process_config *config)
 {
 	both.starts++;
-	return fl_process_start(p, config);
+	const int rc = fl_process_start(p, config);
+	fl__store_release(&both.worker, *p); /* pairs with the acquire in wait_for_both() */
+	return rc;
 }
 
-/* The manager learns in one wait that the initializer has failed and that its worker is dead. */
+/*
+ * The manager learns in one wait that the initializer has failed and that its worker is dead, unless
+ * it has taken the failure before.
+ */
 static int wait_for_both(int epoll, struct epoll_event *events, int n, int ms)
 {
 	int got = fl_test_real_fd_sys.epoll_wait(epoll, events, n, ms);
 	if (both.met || process_pool_counted(both.runs) == 0 || !strstr(fl_thread_current_name(), "-manager"))
 		return got;
-	while (got < 2)
+	for (bool alive = true; got < 2 && alive;) {
+		alive = fl_process_is_alive(fl__load_acquire(&both.worker));
 		got = fl_test_real_fd_sys.epoll_wait(epoll, events, n, -1);
+	}
 	both.met = true;
 	return got;
 }
