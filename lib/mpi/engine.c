@@ -417,10 +417,28 @@ static void engine_post_receive(void)
 	                &engine.receive);
 }
 
+static void engine_on_broken_pipe(int number)
+{
+	(void)number;
+}
+
+/*
+ * Open MPI writes to the sockets of ranks that have died, and of those that have ended before. A
+ * handler is not inherited by the programs that a rank starts, as SIG_IGN would be.
+ */
+static void engine_survive_broken_pipes(void)
+{
+	struct sigaction now;
+	const struct sigaction ours = {.sa_handler = engine_on_broken_pipe, .sa_flags = SA_RESTART};
+	if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+		(void)sigaction(SIGPIPE, &ours, NULL);
+}
+
 /* Collective. */
 static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 {
 	int size = 0;
+	engine_survive_broken_pipes();
 	(void)MPI_Comm_rank(all, &fl__mpi_world.rank);
 	fl__trace_rank = fl__mpi_world.rank;
 	(void)MPI_Comm_size(all, &size);

@@ -7,16 +7,23 @@
 #include "core/fd/net_sys.h"
 
 /*
- * In rank 0. HOLDS: messages come after the notice of a death. COMPLETES: one comes right after
- * MPI's error, which Open MPI 5 then keeps.
+ * In rank 0; guarded by the engine lock. HOLDS: messages come after the notice of a death.
+ * COMPLETES: one comes right after MPI's error, which Open MPI 5 then keeps. SLEEPS: MPI does
+ * nothing but begin sends.
  */
-static enum { TESTS, HOLDS, COMPLETES } test_does;
+static enum { TESTS, HOLDS, COMPLETES, SLEEPS } test_does;
+
+static void let_test(int do_so)
+{
+	FL_LOCKED(&fl__mpi_lock);
+	test_does = do_so;
+}
 
 int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
 {
 	MPI_Status unused;
 	*flag = 0;
-	if (test_does == HOLDS && fl_mpi_ranks() == 3)
+	if (test_does == SLEEPS || (test_does == HOLDS && fl_mpi_ranks() == 3))
 		return MPI_SUCCESS;
 	const int rc = PMPI_Test(request, flag, status);
 	if (test_does != COMPLETES || rc == MPI_SUCCESS)
@@ -26,6 +33,12 @@ int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
 	for (int there = 0; !there;)
 		FL_OK(PMPI_Request_get_status(*request, &there, &unused));
 	return rc;
+}
+
+int MPI_Testany(int n, MPI_Request *requests, int *index, int *flag, MPI_Status *status)
+{
+	*flag = 0;
+	return test_does == SLEEPS ? MPI_SUCCESS : PMPI_Testany(n, requests, index, flag, status);
 }
 
 int MPI_Isend(const void *from, int n, MPI_Datatype type, int to, int tag, MPI_Comm comm, MPI_Request *request)
@@ -42,7 +55,7 @@ static int no_address(int fd, struct sockaddr *address, socklen_t *size)
 
 static void prepare_rank(const char *role, char **argv)
 {
-	if (strcmp(role, "without_doorbells") == 0)
+	if (strcmp(role, "without_doorbells") == 0 || strcmp(role, "sends_to_the_dead") == 0)
 		fl__net_sys.local = no_address;
 	if (!getenv("FAIRLEAD_PROCESS")) {
 		deaths->pids[fl_test_mpi_rank()] = (int32_t)getpid();
@@ -157,7 +170,7 @@ static void lose_one(int does)
 	FL_WAIT_FOR(deaths->ran[0] > 0 && deaths->ran[1] > 0);
 	const int rank = deaths->of[0];
 	const uint32_t sent = deaths->points[rank];
-	test_does = does;
+	let_test(does);
 	deaths->go = does == HOLDS;
 	FL_WAIT_FOR(does != HOLDS || deaths->points[rank] > sent);
 	FL_OK(kill(deaths->pids[rank], SIGKILL));
@@ -182,6 +195,39 @@ FL_TEST(mpi_messages_cross_the_notice_of_a_death)
 {
 	job_survives("late_message", "3");
 	job_survives("message_with_error", "3");
+}
+
+/* Rank 0 sends several tasks to each of some ranks whose sockets are closed. */
+ROLE(sends_to_the_dead)
+{
+	enum { VICTIMS = 4, AHEAD = 4, TASKS = (VICTIMS + 1) * (1 + AHEAD) };
+	FL_SCOPED(fl_executor) *e = deaths_executor(VICTIMS + 1, AHEAD);
+	const uint32_t id = all_succeed(e, 0);
+	fl_future *f[TASKS];
+	unsigned lost = 0;
+	let_test(SLEEPS);
+	for (int rank = 1; rank <= VICTIMS; rank++) {
+		FL_OK(kill(deaths->pids[rank], SIGKILL));
+		FL_WAIT_FOR(kill(deaths->pids[rank], 0) != 0); /* mpirun has waited for it */
+	}
+	for (uint32_t i = 0; i < TASKS; i++)
+		f[i] = submit_order(e, id + i, SURVIVES);
+	FL_EACH (i, f)
+		FL_WAIT_FOR(fl_future_get_state(f[i]) == FL_RUNNING); /* it was sent */
+	let_test(TESTS);
+	for (uint32_t i = 0; i < TASKS; i++)
+		lost += !succeeds(f[i], id + i);
+	FL_CHECK(lost == VICTIMS * (1 + AHEAD));
+	return job_is_over();
+}
+
+/* bug: rank_0_dies_of_a_dead_ranks_socket. MPI knows the deaths from these sends alone. */
+FL_TEST(mpi_sends_to_dead_ranks_over_tcp)
+{
+	need_tolerance();
+	FL_OK(setenv("OMPI_MCA_btl", "self,tcp", 1));
+	job_survives("sends_to_the_dead", "6");
+	FL_OK(unsetenv("OMPI_MCA_btl"));
 }
 
 /* Of tasks that lie ready in a rank, other ranks recall some. */
