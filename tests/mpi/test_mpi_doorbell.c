@@ -74,7 +74,7 @@ static bool is_on_loopback(unsigned port)
 /* bug: doorbell_held_up_by_strangers */
 FL_TEST(mpi_doorbell_beside_strangers)
 {
-	enum { BEFORE = 200, ALL = BEFORE + RANKS };
+	enum { BEFORE = 100, ALL = BEFORE + RANKS };
 	const struct fl__mpi_address address = bell_address();
 	int strangers[ALL], told[2];
 	pid_t ranks[RANKS];
