@@ -432,11 +432,15 @@ static int trace_lock_and_leave(void *m)
 static fl_mutex trace_mutex;
 
 static uint32_t trace_sleeps; /* calls of futex_wait() */
+static uint32_t trace_stays;  /* 1: no call returns */
 
 static int trace_sleep(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
 	fl__add_relaxed(&trace_sleeps, 1);
-	return fl_test_clock_wait(word, expected, deadline);
+	const int rc = fl_test_clock_wait(word, expected, deadline);
+	while (fl__load_relaxed(&trace_stays))
+		fl__sys.yield();
+	return rc;
 }
 
 /* Runs `function(arg)` on a thread, until it sleeps. */
@@ -521,28 +525,23 @@ FL_TEST(trace_has_the_fibers_of_a_thread_and_its_polls)
 	FL_RC(trace_mine('B'), trace_mine('E'));
 }
 
-/* To a waiter that was woken, found the mutex locked, and whose turn is then over. It may be faster. */
-static void trace_hand_over(void)
+/* To a waiter that was woken, found the mutex locked, and whose turn is then over. */
+FL_TEST(trace_marks_a_mutex_that_is_handed_over)
 {
 	fl_thread t;
+	TRACING("");
+	fl_test_clock_ours();
+	fl__store_relaxed(&trace_stays, 1);
 	fl_mutex_lock(&trace_mutex);
 	trace_sleep_in(&t, trace_lock_and_leave, &trace_mutex);
 	fl_mutex_unlock(&trace_mutex);
 	fl_mutex_lock(&trace_mutex);
-	FL_WAIT_FOR(fl__load_relaxed(&trace_sleeps) > 1 || !fl_thread_is_alive(&t));
+	fl__store_relaxed(&trace_stays, 0);
+	FL_WAIT_FOR(fl__load_relaxed(&trace_sleeps) > 1);
 	fl__add_relaxed(&fl_test_ahead, FL_S(1));
 	fl_mutex_unlock(&trace_mutex);
 	fl_test_end(&t);
 	trace_write();
-}
-
-FL_TEST(trace_marks_a_mutex_that_is_handed_over)
-{
-	TRACING("");
-	fl_test_clock_ours();
-	do
-		trace_hand_over();
-	while (!trace_first('i', "hand-off"));
 	FL_RC(trace_first('i', "hand-off")->tid, (int)trace_me());
 }
 
