@@ -8,6 +8,7 @@
 #include "fl_account.h"
 #include "fl_seam.h"
 
+#include "core/sync/helper.h"
 #include "process/shm/shm_sys.h"
 
 enum { N = 40, PAGE = 4096, MIB = 1 << 20, GIB = 1 << 30 };
@@ -61,6 +62,8 @@ static void count_bytes(const struct conformance_kind *kind, fl_executor_config 
 	const fl_allocator allocator = account_of(&account);
 	/* MPI allocates for itself, and a loop may start a bridge at any wait */
 	live_is_known = !kind->over_ranks && !kind->one_thread;
+	if (live_is_known)
+		fl__helpers_end(); /* a bridge of an earlier case would end meanwhile */
 	config.allocator = &allocator;
 	fl_executor *e = make_of(kind, &config);
 	start_workers(e, config.workers);
