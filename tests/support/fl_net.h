@@ -11,6 +11,7 @@
 #include "fl_streams.h"
 
 #include <netdb.h>
+#include <poll.h>
 #include <sys/un.h>
 
 static inline fl_listener *fl_test_listener(const char *host, uint16_t port)
@@ -90,6 +91,7 @@ static inline void fl_test_full(int fds[2], const char *host, uint16_t *port)
 	FL_CHECK(inet_pton(AF_INET, host, &a.sin_addr) == 1);
 	FL_CHECK(listen(fds[0], 0) == 0 && (fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0);
 	FL_OK(connect(fds[1], (struct sockaddr *)&a, sizeof a));
+	FL_RC(poll(&(struct pollfd){fds[0], POLLIN, 0}, 1, 60000), 1); /* it is in the backlog */
 }
 
 /* For fl__net_sys.socket: a machine without IPv6. */

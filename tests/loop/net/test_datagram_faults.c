@@ -53,6 +53,13 @@ static int receive_error(void *d)
 	return (int)fl_datagram_receive(d, got, sizeof got, NULL);
 }
 
+/* The send, which returned `sent`, has succeeded, and its error is there: loopbacks may be late. */
+static void refused_after(const fl_datagram *d, int sent)
+{
+	FL_OK(sent);
+	FL_RC(poll(&(struct pollfd){.fd = fl_datagram_fd(d)}, 1, 60000), 1);
+}
+
 /* A connected socket is told, once for each, and goes on. */
 FL_TEST_WITH(datagram_refused, fl_test_body_leaves_nothing, void)
 {
@@ -63,28 +70,28 @@ FL_TEST_WITH(datagram_refused, fl_test_body_leaves_nothing, void)
 	fl_datagram *d = fl_test_udp("127.0.0.1"), *peer = nobody("127.0.0.1", &to);
 	const fl_datagram_address own = fl_test_address_of(d);
 	FL_OK(fl_datagram_connect(d, &to));
-	FL_OK(fl_datagram_send(d, "x", 1));
+	refused_after(d, fl_datagram_send(d, "x", 1));
 	FL_RC(fl_datagram_send(d, "x", 1), -ECONNREFUSED); /* this one was not sent */
-	FL_OK(fl_datagram_send_until(d, "x", 1, 0, NULL));
+	refused_after(d, fl_datagram_send_until(d, "x", 1, 0, NULL));
 	FL_RC(fl_datagram_send_until(d, "x", 1, 0, NULL), -ECONNREFUSED);
-	FL_OK(fl_datagram_try_send(d, "x", 1));
+	refused_after(d, fl_datagram_try_send(d, "x", 1));
 	FL_RC(fl_datagram_try_send(d, "x", 1), -ECONNREFUSED);
-	FL_OK(fl_datagram_send_to(d, "x", 1, NULL));
+	refused_after(d, fl_datagram_send_to(d, "x", 1, NULL));
 	FL_RC(fl_datagram_send_to(d, "x", 1, NULL), -ECONNREFUSED);
-	FL_OK(fl_datagram_send_to_until(d, "x", 1, NULL, 0, NULL));
+	refused_after(d, fl_datagram_send_to_until(d, "x", 1, NULL, 0, NULL));
 	FL_RC(fl_datagram_send_to_until(d, "x", 1, NULL, 0, NULL), -ECONNREFUSED);
-	FL_OK(fl_datagram_try_send_to(d, "x", 1, NULL));
+	refused_after(d, fl_datagram_try_send_to(d, "x", 1, NULL));
 	FL_RC(fl_datagram_try_send_to(d, "x", 1, NULL), -ECONNREFUSED);
-	FL_OK(fl_datagram_send_many(d, m, 1, NULL));
+	refused_after(d, fl_datagram_send_many(d, m, 1, NULL));
 	FL_RC(fl_datagram_send_many(d, m, 2, &sent), -ECONNREFUSED);
 	FL_RC(sent, 0);
 	fl_fiber *f = fl_test_start(receive_error, d);
 	FL_TEST_UNTIL(fl_test_datagram_waits(d, FL__IO_IN));
 	FL_OK(fl_datagram_send(d, "x", 1));
 	FL_RC(fl_test_join(f), -ECONNREFUSED); /* fl_datagram_receive() */
-	FL_OK(fl_datagram_send(d, "x", 1));
+	refused_after(d, fl_datagram_send(d, "x", 1));
 	FL_RC(fl_datagram_receive_until(d, got, 1, NULL, 0, NULL), -ECONNREFUSED);
-	FL_OK(fl_datagram_send(d, "x", 1));
+	refused_after(d, fl_datagram_send(d, "x", 1));
 	FL_RC(fl_datagram_try_receive(d, got, 1, NULL), -ECONNREFUSED);
 	FL_RC(fl_datagram_try_receive(d, got, 1, NULL), -EAGAIN);
 	FL_OK(fl_datagram_send(d, "x", 1));
@@ -131,7 +138,7 @@ static int named_peers(void *host)
 	fl_test_sends(d, "x", &to); /* clears the system's error, but the receiver is told */
 	FL_RC(fl_test_join(f), -ECONNREFUSED);
 	const fl_datagram_address own = fl_test_udp_address(at, fl_datagram_port(d));
-	fl_test_sends(d, "x", &dead[2]);
+	refused_after(d, fl_datagram_send_to(d, "x", 1, &dead[2]));
 	fl_test_sends(alive, "data", &own);
 	FL_RC(fl_datagram_receive_until(d, got, 8, &from, 0, NULL), -ECONNREFUSED);
 	fl_test_gets(d, "data", &to); /* an error hides no datagram */
@@ -299,17 +306,28 @@ FL_TEST_WITH(datagram_peer_errors_without_end, fl_test_body_leaves_nothing, void
 	fl_datagram_free(d);
 }
 
+static fl_datagram *fitful;
+
+/* Of each send: -EINTR, then -EAGAIN, for which the poller is asked anew, then 0. */
+static int mood(void)
+{
+	static const int all[] = {-EINTR, -EAGAIN, 0};
+	const int rc = all[strikes++ % 3];
+	fitful->io.outward &= rc != -EAGAIN;
+	return rc;
+}
+
 static ssize_t fitful_sendmsg(int fd, const struct msghdr *message)
 {
-	static const int mood[] = {-EINTR, -EAGAIN, 0};
-	return mood[strikes++ % 3] ? mood[(strikes - 1) % 3] : fl_test_real_net_sys.sendmsg(fd, message);
+	const int rc = mood();
+	return rc != 0 ? rc : fl_test_real_net_sys.sendmsg(fd, message);
 }
 
 /* Also fewer than it was given. */
 static int fitful_sendmmsg(int fd, struct mmsghdr *messages, unsigned n)
 {
-	static const int mood[] = {-EINTR, -EAGAIN, 0};
-	return mood[strikes++ % 3] ? mood[(strikes - 1) % 3] : fl_test_real_net_sys.sendmmsg(fd, messages, (n + 1) / 2);
+	const int rc = mood();
+	return rc != 0 ? rc : fl_test_real_net_sys.sendmmsg(fd, messages, (n + 1) / 2);
 }
 
 /* -EAGAIN though there is room: the poller tells, or a pause ends. */
@@ -323,6 +341,7 @@ FL_TEST_WITH(datagram_interrupted_everywhere, fl_test_each_two, const fl_test_tw
 	    .calls = CALL(recvmsg) | CALL(recvmmsg) | CALL(connect), .error = -EINTR, .each = 2});
 	fl__net_sys.sendmsg = fitful_sendmsg;
 	fl__net_sys.sendmmsg = fitful_sendmmsg;
+	fitful = t->a;
 	strikes = 0;
 	for (int i = 0; i < 5; i++) {
 		fl_test_sends(t->a, "x", &t->to_b);
@@ -412,12 +431,20 @@ static void make_room(const fl_test_two *t, int n, fl_fiber *first, fl_fiber *se
 	FL_OK(fl_test_join(second));
 }
 
-static int fill(fl_datagram *d, const fl_datagram_address *to)
+/*
+ * Fills a receiver by other senders, each of which has limited room. Returns how many datagrams it
+ * took: max_dgram_qlen of the system is 10, or 512.
+ */
+static int fill(const fl_datagram_address *to)
 {
-	int n = 0;
-	while (fl_datagram_try_send_to(d, "x", 1, to) == 0)
-		n++;
-	FL_RC(fl_datagram_try_send_to(d, "x", 1, to), -EAGAIN);
+	int n = 0, before;
+	do {
+		fl_datagram *d = fl_test_unix(NULL);
+		for (before = n; fl_datagram_try_send_to(d, "x", 1, to) == 0; n++)
+			;
+		FL_RC(fl_datagram_try_send_to(d, "x", 1, to), -EAGAIN);
+		fl_datagram_free(d);
+	} while (n > before);
 	return n;
 }
 
@@ -429,10 +456,10 @@ FL_TEST_WITH(datagram_unix_dgram_spin, fl_test_with_two_unix, const fl_test_two 
 {
 	unsigned sent;
 	fl_fiber *f[3];
-	fl_datagram *a = t->a, *c = fl_test_unix(NULL), *other = fl_test_unix(NULL);
+	fl_datagram *a = t->a, *c = fl_test_unix(NULL);
 	const fl_datagram_address to_c = fl_test_address_of(c);
 	fl_datagram_message m = {.data = letter, .size = 1, .address = t->to_b};
-	int n = fill(other, &t->to_b); /* another sender's datagrams: no event for ours */
+	int n = fill(&t->to_b); /* other senders' datagrams: no event for ours */
 	FL_CHECK(n > 0);
 	FL_RC(fl_datagram_send_to_until(a, "x", 1, &t->to_b, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_datagram_send_to_until(a, "x", 1, &t->to_b, fl_after(FL_MS(5)), NULL), -ETIMEDOUT);
@@ -449,17 +476,16 @@ FL_TEST_WITH(datagram_unix_dgram_spin, fl_test_with_two_unix, const fl_test_two 
 	FL_RC(fl_test_join(f[1]), -ECANCELED); /* fl_datagram_send_to() */
 	make_room(t, n, f[0], f[2]);
 	fl_datagram_free(c);
-	fl_datagram_free(other);
 }
 
 /* A full receiver with which the sender is connected: an event comes. */
 FL_TEST_WITH(datagram_unix_full_peer, fl_test_with_two_unix, const fl_test_two *t)
 {
 	fl_fiber *f[3];
-	fl_datagram *a = t->a, *other = fl_test_unix(NULL);
+	fl_datagram *a = t->a;
 	fl_datagram_message m = {.data = letter, .size = 1};
 	FL_OK(fl_datagram_connect(a, &t->to_b));
-	int n = fill(other, &t->to_b);
+	int n = fill(&t->to_b);
 	FL_RC(fl_datagram_try_send(a, "x", 1), -EAGAIN);
 	FL_RC(fl_datagram_send_until(a, "x", 1, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_datagram_send_many_until(a, &m, 1, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -468,12 +494,11 @@ FL_TEST_WITH(datagram_unix_full_peer, fl_test_with_two_unix, const fl_test_two *
 	fl_fiber_cancel(f[0]);
 	FL_RC(fl_test_join(f[0]), -ECANCELED); /* fl_datagram_send() */
 	make_room(t, n, f[1], f[2]);
-	(void)fill(other, &t->to_b);
+	(void)fill(&t->to_b);
 	f[0] = fl_test_start(send_late_connected, (void *)(uintptr_t)t);
 	FL_TEST_UNTIL(fl_test_datagram_waits(a, FL__IO_OUT));
 	fl_datagram_close(t->b); /* the receiver ends: so does the wait */
 	FL_RC(fl_test_join(f[0]), -ECONNREFUSED);
-	fl_datagram_free(other);
 }
 
 static int send_many(void *two)
@@ -485,16 +510,24 @@ static int send_many(void *two)
 	return fl_datagram_send_many(t->a, m, 50, NULL);
 }
 
+/* For a receiver without room. */
+static fl_fiber *start_many(const fl_test_two *t)
+{
+	fl_fiber *f = fl_test_start(send_many, (void *)(uintptr_t)t);
+	FL_TEST_UNTIL(fl_test_datagram_waits(t->a, FL__IO_OUT));
+	return f;
+}
+
 /* More than the receiver has room for; and a cancelled one. */
 FL_TEST_WITH(datagram_unix_many, fl_test_with_two_unix, const fl_test_two *t)
 {
-	void *arg = (void *)(uintptr_t)t;
-	fl_fiber *f = fl_test_start(send_many, arg);
-	for (int i = 0; i < 50; i++)
-		fl_test_gets(t->b, "many", &t->to_a);
+	const int n = fill(&t->to_b);
+	fl_fiber *f = start_many(t);
+	for (int i = 0; i < n + 50; i++)
+		fl_test_gets(t->b, i < n ? "x" : "many", i < n ? NULL : &t->to_a);
 	FL_OK(fl_test_join(f));
-	f = fl_test_start(send_many, arg);
-	FL_TEST_UNTIL(fl_test_datagram_waits(t->a, FL__IO_OUT));
+	(void)fill(&t->to_b);
+	f = start_many(t);
 	fl_fiber_cancel(f);
 	FL_RC(fl_test_join(f), -ECANCELED); /* fl_datagram_send_many() */
 }
