@@ -25,8 +25,8 @@ FL_BEGIN_DECLS
  *                     printf("part %zu: %s\n", index, fl_imap_message(it));
  *                                             // now rc is -ENODATA: that was all; else check
  *
- * A window of arguments is under way at a time, so a generator (`next` of the config) may be
- * endless. Results come in the order of the arguments; or, `unordered`, of completion. The
+ * At most a window of arguments is under way at a time, so a generator (`next` of the config) may
+ * be endless. Results come in the order of the arguments; or, `unordered`, of completion. The
  * iteration goes on after a failure.
  *
  * Arguments are copied when they are submitted, results when they are returned. Arguments of an
@@ -77,8 +77,8 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
 
 /*
  * Copies the next result to `*result` (NULL if it has no size), and stores the index of its
- * argument in `*index` (may be NULL). Submits further arguments while the window has room. Blocks
- * the calling context, and helps like fl_future_wait(). Returns 0, or:
+ * argument in `*index` (may be NULL). Submits the next chunk if the window has room, and more until
+ * a result is ready. Blocks the calling context, and helps like fl_future_wait(). Returns 0, or:
  *   FL_ETASK    the task of argument `*index` failed or was cancelled (see fl_imap_error()).
  *               `*result` is untouched, or gets the kept result (fl_task_keep_result()).
  *   -ENODATA    all were returned

@@ -20,9 +20,10 @@ FL_BEGIN_DECLS
  *     rc = fl_timer_start(&t, fl_after(FL_S(5)), remind, user);  // once; check
  *     rc = fl_timer_start_every(&t, fl_after(0), FL_S(60), remind, user); // now, and each minute
  *
- * Functions are called one after the other, by deadline, then by start, on a thread of the library,
- * "timers", which ends when it has found no timer for ten seconds. It blocks the signals that the
- * starter of the first timer blocks. A long function delays the others: submit a task instead.
+ * Functions are called one after the other, by deadline (one that has passed counts as now), then
+ * by start, on a thread of the library, "timers", which ends when it has found no timer for ten
+ * seconds. It blocks the signals that the starter of the first timer blocks. A long function delays
+ * the others: submit a task instead.
  *
  * The function may lock, wait, and start, cancel and destroy timers, also its own; it may free its
  * own timer's memory unless that timer is to be called again. It must return: pthread_exit() and
