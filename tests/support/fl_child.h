@@ -12,6 +12,9 @@
 #include <dirent.h>
 #include <sys/prctl.h>
 
+/* The longest limit of a case (tests/check.sh): tests/run ends a child with its case. */
+enum { FL_TEST_CHILD_S = 300 };
+
 /* Sets a soft limit of this process; returns the one before. */
 static inline rlim_t fl_test_limit(int resource, rlim_t soft)
 {
@@ -101,7 +104,7 @@ static inline void fl_test_stderr(void (*function)(void *arg), void *arg, char *
 }
 
 /*
- * Starts a child on function(arg), which exits with the result. The child is killed after two
+ * Starts a child on function(arg), which exits with the result. The child is killed after five
  * minutes, and when its parent ends.
  */
 static inline pid_t fl_test_fork(int (*function)(void *arg), void *arg)
@@ -110,7 +113,7 @@ static inline pid_t fl_test_fork(int (*function)(void *arg), void *arg)
 	pid_t pid = fork();
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
-		(void)alarm(120);
+		(void)alarm(FL_TEST_CHILD_S);
 		FL_OK(prctl(PR_SET_PDEATHSIG, SIGKILL)); /* no alarm ends a stopped process */
 		_exit(function(arg));
 	}
@@ -148,8 +151,8 @@ __attribute__((noreturn)) static inline void fl_test_rest(void)
 
 /*
  * Runs `function(arg)` in a forked child that then exits with 0. Returns the wait status; `text`
- * (may be NULL) gets what the child printed on standard error. A child that hangs is killed after a
- * minute.
+ * (may be NULL) gets what the child printed on standard error. A child that hangs is killed after
+ * five minutes.
  */
 static inline int fl_test_child(void (*function)(void *arg), void *arg, char *text, size_t size)
 {
@@ -160,7 +163,7 @@ static inline int fl_test_child(void (*function)(void *arg), void *arg, char *te
 	if (pid == 0) {
 		if (text)
 			FL_CHECK(dup2(scratch, STDERR_FILENO) >= 0);
-		(void)alarm(60);
+		(void)alarm(FL_TEST_CHILD_S);
 		function(arg);
 		(void)fflush(stderr);
 		_exit(0);
@@ -203,7 +206,7 @@ static inline int fl_test_fork_in_call(void)
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
 		FL_CHECK(dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO) >= 0);
-		(void)alarm(60);
+		(void)alarm(FL_TEST_CHILD_S);
 		return 0;
 	}
 	int status = fl_test_status(pid);

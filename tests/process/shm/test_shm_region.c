@@ -35,7 +35,7 @@ FL_TEST(shm_ftruncate_then_sigbus)
 	assert_int_equal(errno, EPERM);
 	assert_int_equal(ftruncate(fl_shm_fd(region), 64 * MIB), -1);
 	FL_OK(fstat(fl_shm_fd(region), &info));
-	assert_int_equal((uint64_t)info.st_blocks * 512, (uint64_t)info.st_size); /* no holes */
+	assert_true((uint64_t)info.st_blocks * 512 >= (uint64_t)info.st_size); /* no holes; the last page may be huge */
 	assert_int_equal(fcntl(fl_shm_fd(region), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 }
 
@@ -49,9 +49,9 @@ FL_TEST(shm_create_refuses_sizes)
 #if SIZE_MAX > UINT32_MAX
 	FL_RC(fl_shm_create(&region, (size_t)1 << 50), -EFBIG);
 	FL_RC(fl_shm_create(&region, FL_SHM_SIZE_MAX + 1), -EFBIG);
-	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * fl__page_size();
-	if (memory < FL_SHM_SIZE_MAX / 2)
-		FL_RC(fl_shm_create(&region, memory * 2), -ENOMEM);
+	uint64_t memory = fl__shm_sys.available(); /* swap may be more than the machine's memory */
+	if (memory < FL_SHM_SIZE_MAX / 4)
+		FL_RC(fl_shm_create(&region, memory * 2 + 1024 * MIB), -ENOMEM);
 #endif
 	assert_null(region);
 	assert_int_equal(fl_test_fds(), files);
