@@ -423,8 +423,8 @@ static void engine_on_broken_pipe(int number)
 }
 
 /*
- * Open MPI writes to the sockets of ranks that have died, and of those that have ended before. A
- * handler is not inherited by the programs that a rank starts, as SIG_IGN would be.
+ * Open MPI writes to the sockets of ranks that have ended. Programs that a rank starts would
+ * inherit SIG_IGN.
  */
 static void engine_survive_broken_pipes(void)
 {

@@ -10,7 +10,7 @@ import time
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "gdb", "fairlead.py")
 CAUSE = r"event never at 0x\w+ \(not set\)\n +waits: worker-0 (.*\n)+ +#\d hang"
 
-end = time.monotonic() + 40
+end = time.monotonic() + 80
 said = ""
 while not re.search(CAUSE, said):  # at first it does not wait yet
     assert time.monotonic() < end, said

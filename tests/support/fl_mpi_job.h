@@ -111,7 +111,7 @@ static inline void job_takes_too_long(int number)
  */
 static inline int job_by(const char *launcher, const char *role, const char *ranks, char **more)
 {
-	enum { NOT_STARTED = 113, LIMIT = 60 };
+	enum { NOT_STARTED = 113, LIMIT = 100 /* below that of tests/run */ };
 	int status = -1;
 	const int scratch = fl_test_scratch();
 	(void)fflush(NULL);
