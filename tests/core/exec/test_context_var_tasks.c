@@ -179,9 +179,15 @@ VALUES_TEST(context_var_in_maps, 2, 4)
 {
 	enum { N = 200 };
 	static int args[N], results[N];
+	FL_SCOPED(fl_imap) *it = NULL;
 	FL_OK(number_for_map(e, args, N, results, &(fl_map_config){.chunk = 10}));
 	FL_EACH (i, results)
 		assert_int_equal(results[i], 4); /* 99: an element has seen what another has set */
+	FL_OK(number_for_imap(e, args, N, &it, &(fl_imap_config){.chunk = 10}));
+	FL_EACH (i, results) {
+		FL_OK(fl_imap_next(it, NULL, &results[i]));
+		assert_int_equal(results[i], 4);
+	}
 }
 
 /* The task of a chain has the values of the context that made the chain. */

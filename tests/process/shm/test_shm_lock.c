@@ -198,6 +198,7 @@ static int lock_all_and_rest(void *arg)
 		n += rc == 0 && (rc = fl_shm_mutex_lock(&c->locks[i])) == 0;
 	FL_CHECK(rc == -ENOMEM);
 	FL_RC(fl_shm_mutex_try_lock(&c->locks[n]), -ENOMEM);
+	FL_RC(fl_shm_mutex_lock(&c->locks[2047]), -ENOMEM); /* the parent has it */
 	fl__store_release(&c->held, n);
 	fl_test_rest();
 }
@@ -206,9 +207,11 @@ FL_TEST(shm_lock_no_more_than_the_kernel_frees)
 {
 	FL_TEST_NEEDS_DEATHS();
 	FL_TEST_SHARED(struct crowd, c);
+	FL_OK(fl_shm_mutex_lock(&c->locks[2047]));
 	pid_t pid = fl_test_fork(lock_all_and_rest, c);
 	FL_WAIT_FOR(fl__load_acquire(&c->held) != 0);
 	fl_test_kill(pid);
+	fl_shm_mutex_unlock(&c->locks[2047]);
 	assert_int_equal(c->held, 2046);
 	for (uint32_t i = 0; i < c->held; i++) {
 		FL_RC(fl_shm_mutex_lock(&c->locks[i]), -EOWNERDEAD);
