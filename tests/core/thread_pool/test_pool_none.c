@@ -292,7 +292,7 @@ NONE_TEST(none_submit_without_memory_holds_no_worker, 1)
 
 static int be_busy(void *e)
 {
-	for (unsigned i = fl_test_scaled(3000); i > 0; i--) {
+	for (unsigned i = fl_test_scaled(300); i > 0; i--) {
 		FL_SCOPED(fl_future) *f = NULL, *next = NULL;
 		const bool blocks = i % 3 == 0;
 		const int rc = blocks ? pool_block_a_little_submit(e, &f) : none_count_submit(e, &f);
