@@ -123,7 +123,7 @@ static void free_another_inside(void *unused)
 	run_and_free_inside(l);
 }
 
-/* Before cases with threads: after those, qemu-user and TSan allow no child that starts some. */
+/* Before the cases with threads: after those TSan allows no child that starts some. */
 FL_TEST(loop_free_where_it_may_not)
 {
 	FL_NEEDS(FL_TEST_EVENTFD);

@@ -160,7 +160,7 @@ FL_TEST(loop_poller_table)
 	assert_int_equal(fl__poller_sys.wait(poller, events, 2, 0), 0);
 	assert_int_equal(fl__poller_sys.wait(poller, events, 2, INT64_MIN), 0);
 	int64_t deadline = fl_after(FL_US(1500));
-	assert_int_equal(fl__poller_sys.wait(poller, events, 2, deadline), 0);
+	assert_int_equal(FL__RETRY(fl__poller_sys.wait(poller, events, 2, deadline)), 0);
 	assert_true(fl_now() >= deadline);
 	for (int i = 0; i < 3; i++) {
 		fl__poller_sys.ring(bell);
@@ -198,7 +198,7 @@ static void wait_coarsely(void *error)
 	struct epoll_event event;
 	for (int i = 0; i < 3; i++) {
 		int64_t deadline = fl_after(FL_US(100));
-		FL_CHECK(fl__poller_sys.wait(poller, &event, 1, deadline) == 0 && fl_now() >= deadline);
+		FL_CHECK(FL__RETRY(fl__poller_sys.wait(poller, &event, 1, deadline)) == 0 && fl_now() >= deadline);
 	}
 	FL_CHECK(fl__poller_sys.wait(poller, &event, 1, 0) == 0);
 	fl__poller_sys.close(poller);

@@ -9,6 +9,7 @@
 #include "fl_test.h"
 
 #include "core/base/atomic.h"
+#include "core/base/sys.h"
 #include "loop/poller.h"
 
 static struct fl__poller_sys fl_test_real_poller;
@@ -37,7 +38,8 @@ static inline int fl_test_poller_wait(int poller, struct epoll_event *events, in
 {
 	/* Relaxed, here and below: counts that are polled. */
 	fl__add_relaxed(&fl_test_polled.waits, 1);
-	return fl_test_real_poller.wait(poller, events, n, deadline);
+	/* a process that was stopped goes on with -EINTR */
+	return FL__RETRY(fl_test_real_poller.wait(poller, events, n, deadline));
 }
 
 static inline int fl_test_poller_control(int poller, int op, int fd, uint32_t events, void *owner)
