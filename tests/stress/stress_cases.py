@@ -203,10 +203,10 @@ def example(folder):
 def skipped(tool):
     """What is not instrumented cannot run in the model; when that is all, the status says so."""
     with tempfile.TemporaryDirectory() as folder:
-        module = compiled(tool, folder, example(folder), "-O2")
-        out, _ = tool.run("--load", module, "--mode", "model,chaos", status=5)
+        module = compiled(tool, folder, FIXTURE, "-O2")
+        out, _ = tool.run("--load", module, "end_ok", "--mode", "model,chaos", status=5)
         expect(out, "not instrumented")
-        tool.run("--load", module, "--mode", "native", "--time", "200ms", status=0)
+        tool.run("--load", module, "end_ok", "--mode", "native", *TO_THE_END, status=0)
 
 
 def newcomer(tool):

@@ -184,7 +184,7 @@ FL_TEST(queue_get_makes_one_wake)
 FL_TEST(queue_puts_make_a_wake_each_at_most)
 {
 	for (unsigned kind = 0; kind < KINDS; kind++)
-		for (unsigned i = 0, rounds = fl_test_scaled(40); i < rounds; i++) {
+		for (unsigned i = 0, rounds = fl_test_scaled(10); i < rounds; i++) {
 			FL_SCOPED(fl_queue) *q = queue_of_kind(kind);
 			struct blocked get[SLEEPERS];
 			begin(get, get_and_say, q);

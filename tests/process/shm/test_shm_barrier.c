@@ -139,7 +139,7 @@ FL_TEST(shm_barrier_complete_wait_stays_complete)
 	enum { N = 4 };
 	BARRIER(b, N);
 	fl_test_caller callers[N - 1];
-	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
+	for (unsigned round = 0; round < fl_test_scaled(50); round++) {
 		for (int i = 0; i < N - 1; i++)
 			arrive(&callers[i], b, NULL);
 		FL_RC(fl_shm_barrier_wait(b), N - 1);
@@ -155,7 +155,7 @@ FL_TEST(shm_barrier_complete_wait_stays_complete)
 FL_TEST(shm_barrier_broken_wait_stays_broken)
 {
 	BARRIER(b, 2);
-	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
+	for (unsigned round = 0; round < fl_test_scaled(50); round++) {
 		fl_test_caller first, second;
 		arrive(&first, b, NULL);
 		FL_OK(fl_shm_barrier_reset(b));

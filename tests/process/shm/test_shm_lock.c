@@ -303,7 +303,7 @@ FL_TEST(shm_lock_four_processes_count_and_are_killed)
 	FL_TEST_NEEDS_DEATHS();
 	FL_TEST_SHARED(struct counts, c);
 	pid_t pids[WORKERS];
-	unsigned kills = fl_test_scaled(1000);
+	unsigned kills = fl_test_scaled(250);
 	uint32_t seed = 1;
 	c->limit = UINT32_MAX;
 	for (uint32_t i = 0; i < WORKERS; i++) {
