@@ -40,8 +40,8 @@ static int again_and_again(void *unused)
 		FL_OK(fl_to_thread(fl_test_return_int, &five, NULL));
 	}
 	/*
-	 * The context that ends a task may be late to free its memory, and a worker that starts
-	 * late takes 8 kilobytes, of 32 at most; 5000 calls that never freed theirs would have taken a
+	 * The context that ends a task may be late to free its memory, and each of up to 32 workers
+	 * that start late takes 8 kilobytes; 5000 calls that never freed theirs would have taken a
 	 * megabyte and more.
 	 */
 	FL_CHECK(fl__load_relaxed(&live) < before + 500000);

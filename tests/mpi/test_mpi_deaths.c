@@ -431,7 +431,7 @@ FL_TEST(mpi_rank_dies_with_its_worker_processes)
 	job_survives("with_processes", "3");
 }
 
-/* As a machine that does not answer for some time. The rank ends when it goes on. Idle ranks live. */
+/* As a machine that does not answer for a time. The rank ends when it goes on. Idle ranks live. */
 ROLE(silent_rank)
 {
 	FL_SCOPED(fl_executor) *e = deaths_executor(2, 0);

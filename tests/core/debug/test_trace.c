@@ -284,8 +284,8 @@ static int trace_print_full(int fd, const char *text, size_t size)
 }
 
 /*
- * In a child, which counts its files by itself. Before all cases with threads: an emulator may start
- * none in a child if a thread of its parent has just ended.
+ * In a child, which counts its files by itself. Before all cases with threads: an emulator may
+ * start none in a child if a thread of its parent has just ended.
  */
 static void trace_queue_slowly(void *unused)
 {

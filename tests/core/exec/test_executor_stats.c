@@ -12,9 +12,9 @@ static fl_executor_stats stats_of(fl_executor *e)
 
 static void have_ended(fl_executor *e, size_t ended, size_t failed, size_t cancelled)
 {
-	fl_executor_stats s;
+	fl_executor_stats s; /* whose counts are of different moments */
 	FL_WAIT_FOR((s = stats_of(e), s.ended == ended && s.failed == failed && s.cancelled == cancelled &&
-	                                  s.pending == 0 && s.running == 0)); /* of different moments */
+	                                  s.pending == 0 && s.running == 0));
 }
 
 CONFORMANCE_ON(stats_of_a_new_executor_are_zero, 3)

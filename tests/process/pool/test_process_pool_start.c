@@ -263,8 +263,8 @@ static int count_starts(fl_process **p, const fl_process_config *config)
 }
 
 /*
- * The manager learns in one wait that the initializer has failed and that its worker is dead, unless
- * it has taken the failure before.
+ * The manager learns in one wait that the initializer has failed and that its worker is dead,
+ * unless it has taken the failure before.
  */
 static int wait_for_both(int epoll, struct epoll_event *events, int n, int ms)
 {

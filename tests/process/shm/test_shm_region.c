@@ -35,7 +35,8 @@ FL_TEST(shm_ftruncate_then_sigbus)
 	assert_int_equal(errno, EPERM);
 	assert_int_equal(ftruncate(fl_shm_fd(region), 64 * MIB), -1);
 	FL_OK(fstat(fl_shm_fd(region), &info));
-	assert_true((uint64_t)info.st_blocks * 512 >= (uint64_t)info.st_size); /* no holes; the last page may be huge */
+	/* no holes; the last page may be huge */
+	assert_true((uint64_t)info.st_blocks * 512 >= (uint64_t)info.st_size);
 	assert_int_equal(fcntl(fl_shm_fd(region), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 }
 
