@@ -28,10 +28,10 @@ FL_BEGIN_DECLS
  * queues, and the like are no sections.
  *
  * A thread executor is starved while tasks are pending (or a submit waits for a worker) and all
- * active workers have slept for 5 ms in waits of the library, of whatever kind. Then another worker
- * stands in for a sleeping one, and one more each 50 ms while the executor stays starved, up to 64
- * and up to FL_WORKERS_MAX threads. If none may stand in, or no thread can be started, the log says
- * so once.
+ * active workers have slept for 5 ms in waits of the library, of any kind; one for a shared object
+ * counts unless it is FL_SHIELDED. Then another worker stands in for a sleeping one, and one more
+ * each 50 ms while the executor stays starved, up to 64 and up to FL_WORKERS_MAX threads. If none
+ * may stand in, or no thread can be started, the log says so once.
  *
  * Executors over processes and MPI have no stand-ins: each task that waits for another needs a
  * worker.

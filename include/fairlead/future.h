@@ -305,8 +305,8 @@ FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_
  * the returned fiber; a fiber that was joined or detached before is left out. Blocks the calling
  * context. A worker first runs the tasks that are pending in its own executor. Returns 0, or:
  *   -ENODATA     all were returned
- *   -ECANCELED   may be called again, as after -ETIMEDOUT. The same deadline in each call limits the
- *                whole iteration.
+ *   -ECANCELED   may be called again, as after -ETIMEDOUT. The same deadline in each call limits
+ *                the whole iteration.
  *   -EDEADLK     of fibers: the call would have to wait, and the caller is no fiber of their loop
  *   -EOWNERDEAD  in a forked child, of an iteration that the child made: the rest are futures of
  *                the parent's tasks that had not ended at the create
