@@ -12,6 +12,7 @@
  *
  * For one source file each: everything here is static.
  */
+#include "core/exec/executor.h"
 #include "fl_seam.h"
 
 struct gate {
@@ -89,6 +90,7 @@ SEAM_FN fl_executor_stats stats_of(fl_executor *e)
 {
 	fl_executor_stats stats;
 	memset(&stats, 0xff, sizeof stats);
+	FL_LOCKED(&e->lock); /* whoever changes a count has finished */
 	FL_OK(fl_executor_get_stats(e, &stats));
 	return stats;
 }
