@@ -323,7 +323,7 @@ static void kill_fork_server(void)
 	int pid = fl__fork_server_pid();
 	assert_true(pid > 0);
 	FL_OK(kill(pid, SIGKILL));
-	FL_WAIT_FOR(process_state(pid) == 0 || process_state(pid) == 'Z');
+	process_dies(pid);
 }
 
 FL_TEST(process_fork_server_killed)

@@ -908,7 +908,7 @@ FL_TEST(process_runs_on_while_no_descriptor_can_be_polled)
 	fl_process *p = process_started(&(fl_process_config){.task = &process_sleeps});
 	const int fork_server = fl__fork_server_pid();
 	FL_OK(kill(fork_server, SIGKILL));
-	FL_WAIT_FOR(process_state(fork_server) == 0 || process_state(fork_server) == 'Z');
+	process_dies(fork_server);
 	const rlim_t before = fl_test_limit(RLIMIT_NOFILE, 0);
 	const bool alive = fl_process_is_alive(p);
 	(void)fl_test_limit(RLIMIT_NOFILE, before);

@@ -145,7 +145,7 @@ static void run_replaced(void *preload)
 	int status = -1;
 	FL_CHECK(wait(&status) == pid && status == 0);
 	fl_process_free(p);
-	FL_WAIT_FOR(process_state(first) == 0 || process_state(first) == 'Z');
+	process_dies(first);
 	FL_CHECK(has_no_child());
 }
 

@@ -90,7 +90,7 @@ SEAM_FN fl_executor_stats stats_of(fl_executor *e)
 {
 	fl_executor_stats stats;
 	memset(&stats, 0xff, sizeof stats);
-	FL_LOCKED(&e->lock); /* whoever changes a count has finished */
+	FL_LOCKED(&e->lock); /* else a count may be seen before the rest of its change */
 	FL_OK(fl_executor_get_stats(e, &stats));
 	return stats;
 }

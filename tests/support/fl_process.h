@@ -124,6 +124,12 @@ PROCESS_FN char process_state(int pid)
 	return state;
 }
 
+/* Waits until the process has ended, whether or not its parent has reaped it. */
+PROCESS_FN void process_dies(int pid)
+{
+	FL_WAIT_FOR(process_state(pid) == 0 || process_state(pid) == 'Z');
+}
+
 PROCESS_FN void process_stop(int pid)
 {
 	FL_OK(kill(pid, SIGSTOP));

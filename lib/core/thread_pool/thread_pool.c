@@ -359,7 +359,7 @@ static bool pool_report_starved(struct fl__thread_pool *p)
 		if (!pool_is_starved(p))
 			return false;
 		full = p->full;
-		/* `more`: a start has failed; neither: all have begun to doze since the last look */
+		/* `more`: a start has failed; neither: all began to doze since the last look */
 		reports = (full || p->more) && !p->reported;
 		p->reported = p->reported || reports;
 		pending = fl__backlog_length(&p->backlog);

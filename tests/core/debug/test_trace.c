@@ -253,8 +253,6 @@ FL_TEST(trace_that_was_never_on_has_no_data)
 	FL_RC(trace_count('B', "event"), 1);
 }
 
-/* "slow" by a clock that the case moves; more below. */
-
 /* A clock that goes on by a nanosecond with each look. */
 static int64_t trace_clock(void)
 {

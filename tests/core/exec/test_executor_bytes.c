@@ -63,7 +63,7 @@ static void count_bytes(const struct conformance_kind *kind, fl_executor_config 
 	/* MPI allocates for itself, and a loop may start a bridge at any wait */
 	live_is_known = !kind->over_ranks && !kind->one_thread;
 	if (live_is_known)
-		fl__helpers_end(); /* a bridge of an earlier case would end meanwhile */
+		fl__helpers_end(); /* else a bridge of an earlier case may end during this one */
 	config.allocator = &allocator;
 	fl_executor *e = make_of(kind, &config);
 	start_workers(e, config.workers);

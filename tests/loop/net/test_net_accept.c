@@ -260,7 +260,7 @@ FL_TEST_WITH(net_accept_waits, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_test_join(f), -ECANCELED); /* fl_accept() */
 	/* what can be done at once is done */
 	fl_stream *a = fl_test_client(l);
-	FL_TEST_UNTIL(fl_accept_until(l, &s, 0, fl_test_requested) == 0); /* a loopback may be late */
+	FL_TEST_UNTIL(fl_accept_until(l, &s, 0, fl_test_requested) == 0); /* it may come late */
 	fl_stream_free(s);
 	fl_stream_free(a);
 	f = start_accepting(l);
