@@ -100,7 +100,6 @@ const bench_case bench_cases[] = {
 	{"process/map_chunk1", "ns/element", {2}, .callers = 1},
 	{"process/map_chunk64", "ns/element", {2}, .callers = 1},
 	{"process/task_roundtrip", "ns/task", {1}},
-	{"process/task_64mib", "ns/task", {1}},
 	{"process/result_64", "ns/task", {1}},
 	{"process/result_64kib", "ns/task", {1}},
 	{"process/result_64mib", "ns/task", {1}},

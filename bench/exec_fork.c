@@ -164,11 +164,29 @@ static const fork_runtime fairlead_groups = {.open = fairlead_open, .close = fai
 
 extern const fork_runtime bench_omp; /* exec_omp.c */
 
+/* The floor of fork and join: the same calls on the calling thread, without a pool. */
+static void *calls_open(unsigned workers)
+{
+	return NULL;
+}
+
+static void calls_close(void *pool)
+{
+}
+
+static uint64_t calls_fib(void *pool, unsigned n)
+{
+	return n < 2 ? n : calls_fib(pool, n - 1) + calls_fib(pool, n - 2);
+}
+
+static const fork_runtime calls = {.open = calls_open, .close = calls_close, .fib = calls_fib};
+
 static const bench_row rows[] = {
     FORK_ROWS("fairlead", BENCH_PEER, &fairlead),
     BURST_ROWS("fairlead", &fairlead),
     FORK_ROW_OF("burst_1000_worker", "fairlead", _burst, _burst_1000_worker, BENCH_PEER, &fairlead),
     FORK_ROW("group", "fairlead", _burst, BENCH_PEER, &fairlead_groups),
+    FORK_ROW("fork_join", "calls", , BENCH_FLOOR, &calls),
     FORK_ROWS("libgomp", BENCH_PEER, &bench_omp),
     BURST_ROWS("libgomp", &bench_omp),
     FORK_ROW("group", "libgomp", _burst, BENCH_PEER, &bench_omp),

@@ -103,7 +103,7 @@ typedef struct pthread_pool {
 	pthread_mutex_t mutex;
 	pthread_cond_t work;
 	size_t first, length, most;
-	unsigned idle, workers;
+	unsigned idle, workers, yields; /* `yields`: before a worker sleeps */
 	bool over;
 	void (*run)(void *task);
 	pthread_t *threads;
@@ -115,7 +115,13 @@ static void *pthread_worker(void *arg)
 	pthread_pool *pool = arg;
 	for (;;) {
 		pthread_mutex_lock(&pool->mutex);
-		while (pool->length == 0 && !pool->over) {
+		for (unsigned tries = 0; pool->length == 0 && !pool->over; tries++) {
+			if (tries < pool->yields) {
+				pthread_mutex_unlock(&pool->mutex);
+				sched_yield();
+				pthread_mutex_lock(&pool->mutex);
+				continue;
+			}
 			pool->idle++;
 			pthread_cond_wait(&pool->work, &pool->mutex);
 		}
@@ -131,7 +137,7 @@ static void *pthread_worker(void *arg)
 	return NULL;
 }
 
-static pthread_pool *pthread_make(unsigned workers, size_t most, void (*run)(void *task))
+static pthread_pool *pthread_make(unsigned workers, size_t most, void (*run)(void *task), unsigned yields)
 {
 	pthread_pool *pool = bench_alloc(sizeof *pool);
 	pthread_mutex_init(&pool->mutex, NULL);
@@ -139,6 +145,7 @@ static pthread_pool *pthread_make(unsigned workers, size_t most, void (*run)(voi
 	pool->run = run;
 	pool->most = most;
 	pool->workers = workers;
+	pool->yields = yields;
 	pool->ring = calloc(most, sizeof *pool->ring); /* untouched, so that memory_task sees it */
 	pool->threads = calloc(workers, sizeof *pool->threads);
 	if (!pool->ring || !pool->threads)
@@ -156,7 +163,12 @@ static void pthread_run_future(void *future)
 
 static pthread_pool *pthread_open(unsigned workers, size_t most)
 {
-	return pthread_make(workers, most, pthread_run_future);
+	return pthread_make(workers, most, pthread_run_future, 0);
+}
+
+static pthread_pool *pthread_yield_open(unsigned workers, size_t most)
+{
+	return pthread_make(workers, most, pthread_run_future, BENCH_YIELDS);
 }
 
 static void pthread_close(pthread_pool *pool)
@@ -192,11 +204,40 @@ static inline void pthread_submit(pthread_pool *pool, pool_future *f, uint64_t a
 
 static inline uint64_t pthread_await(pthread_pool *pool, pool_future *f)
 {
-	return pool_future_get(f);
+	return pool_future_get(f, pool->yields);
 }
 
 POOL_BENCH(pthread, pthread_pool, pool_future, pthread_open, pthread_close, pool_futures, free, pthread_submit,
            pthread_await)
+POOL_BENCH(pthread_yield, pthread_pool, pool_future, pthread_yield_open, pthread_close, pool_futures, free,
+           pthread_submit, pthread_await)
+
+/* The floor: the same calls on the calling thread, without a pool. */
+static void *calls_open(unsigned workers, size_t most)
+{
+	return NULL;
+}
+
+static void calls_close(void *pool)
+{
+}
+
+static uint64_t *calls_make(size_t n)
+{
+	return bench_alloc(n * sizeof(uint64_t));
+}
+
+static inline void calls_submit(void *pool, uint64_t *result, uint64_t arg)
+{
+	*result = pool_task(arg);
+}
+
+static inline uint64_t calls_await(void *pool, const uint64_t *result)
+{
+	return *result;
+}
+
+POOL_TASKS(calls, void, uint64_t, calls_open, calls_close, calls_make, free, calls_submit, calls_await)
 
 /* A burst: the last task to end wakes the thread that waits for all of them. */
 static struct {
@@ -222,7 +263,12 @@ static void pthread_run_job(void *task)
 
 static void *pthread_open_burst(unsigned workers)
 {
-	return pthread_make(workers, POOL_BATCH, pthread_run_job);
+	return pthread_make(workers, POOL_BATCH, pthread_run_job, 0);
+}
+
+static void *pthread_yield_open_burst(unsigned workers)
+{
+	return pthread_make(workers, POOL_BATCH, pthread_run_job, BENCH_YIELDS);
 }
 
 static void pthread_close_burst(void *pool)
@@ -238,6 +284,9 @@ static void pthread_burst(void *pool, uint64_t *results, uint64_t first, uint64_
 		jobs[i] = (pthread_job){first + i, &results[i]};
 		pthread_spawn(pool, &jobs[i]);
 	}
+	for (unsigned tries = 0;
+	     tries < ((pthread_pool *)pool)->yields && __atomic_load_n(&burst.left, __ATOMIC_ACQUIRE) > 0; tries++)
+		sched_yield();
 	pthread_mutex_lock(&burst.mutex);
 	while (__atomic_load_n(&burst.left, __ATOMIC_ACQUIRE) > 0)
 		pthread_cond_wait(&burst.cond, &burst.mutex);
@@ -246,6 +295,8 @@ static void pthread_burst(void *pool, uint64_t *results, uint64_t first, uint64_
 
 static const fork_runtime pthread_bursts = {
     .open = pthread_open_burst, .close = pthread_close_burst, .burst = pthread_burst};
+static const fork_runtime pthread_yield_bursts = {
+    .open = pthread_yield_open_burst, .close = pthread_close_burst, .burst = pthread_burst};
 
 #define PROCESS_ROW(name, run)                                                                                         \
 	{                                                                                                              \
@@ -257,8 +308,12 @@ static const fork_runtime pthread_bursts = {
 static const bench_row rows[] = {
     POOL_ROWS(fairlead),
     {"exec/stats_snapshot_16", "fairlead", fairlead_memory_setup, fairlead_snapshot, fairlead_teardown},
+    {"exec/submit_get", "calls", calls_setup, calls_submit_get, calls_teardown, 0, BENCH_FLOOR},
+    {"exec/roundtrip", "calls", calls_setup, calls_roundtrip, calls_teardown, 0, BENCH_FLOOR},
     POOL_ROWS(pthread),
+    POOL_ROWS(pthread_yield),
     FORK_ROW("burst", "pthread", _burst, BENCH_PEER, &pthread_bursts),
+    FORK_ROW("burst", "pthread_yield", _burst, BENCH_PEER, &pthread_yield_bursts),
     PROCESS_ROW("tasks_chunk1", submit_get),
     PROCESS_ROW("task_roundtrip", roundtrip),
     PROCESS_ROW("map_chunk1", map_chunk1),

@@ -13,11 +13,9 @@ import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.shared_memory import SharedMemory
 from time import perf_counter_ns
 
 WORKERS, BATCH, WARM = 2, 10000, 1000
-LARGE = 64 << 20
 
 
 def check(good):
@@ -71,40 +69,7 @@ def map_pool(chunk):
         yield timed(batch)
 
 
-# 64 MiB: pickled, or in memory that both sides keep.
-
-attached = None
-
-
-def attach(name):
-    """Runs in a worker. A fork shares the resource tracker: what is registered there twice is removed once, at the end."""
-    global attached
-    attached = SharedMemory(name)
-
-
-def ends(data):
-    return data[0], data[-1]
-
-
-def ends_shared():
-    return ends(attached.buf)
-
-
-@contextlib.contextmanager
-def look_shared():
-    """Every page of the memory is written before, and a worker has mapped it."""
-    def batch(n):
-        for i in range(n):
-            block.buf[0] = block.buf[LARGE - 1] = i % 256
-            check(pool.submit(ends_shared).result() == (i % 256, i % 256))
-    block = SharedMemory(create=True, size=LARGE)
-    block.buf[:] = bytes(LARGE)
-    with ProcessPoolExecutor(1, initializer=attach, initargs=(block.name,)) as pool:
-        batch(WARM)
-        yield timed(batch)
-    block.close()
-    block.unlink()
-
+# Results of any length.
 
 def fill(i, size):
     return bytes([i % 256]) * size
@@ -192,7 +157,7 @@ def kills(until):
     yield lambda n: (sum(kill(until == "served") for _ in range(n)), 0)
 
 
-CASES = {f.__name__: f for f in (tasks, roundtrip, map_pool, look_shared, filled, start, kills)}
+CASES = {f.__name__: f for f in (tasks, roundtrip, map_pool, filled, start, kills)}
 
 
 def main(case, *arguments):

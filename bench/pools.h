@@ -60,14 +60,16 @@ static inline void pool_future_run(pool_future *f)
 	uint64_t result = pool_task(f->arg);
 	pthread_mutex_lock(&f->mutex);
 	f->result = result;
-	f->done = true;
+	__atomic_store_n(&f->done, true, __ATOMIC_RELAXED); /* pool_future_get() looks without the mutex, too */
 	if (f->awaited)
 		pthread_cond_signal(&f->cond);
 	pthread_mutex_unlock(&f->mutex);
 }
 
-static inline uint64_t pool_future_get(pool_future *f)
+static inline uint64_t pool_future_get(pool_future *f, unsigned yields)
 {
+	for (; yields > 0 && !__atomic_load_n(&f->done, __ATOMIC_RELAXED); yields--)
+		sched_yield();
 	pthread_mutex_lock(&f->mutex);
 	for (f->awaited = true; !f->done;)
 		pthread_cond_wait(&f->cond, &f->mutex);

@@ -9,8 +9,11 @@
 #include <errno.h>
 #include <fairlead/shm.h>
 #include <fairlead/shm_queue.h>
+#include <fcntl.h>
 #include <mqueue.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -144,19 +147,34 @@ static void fairlead_close(fairlead_channel *c)
 	fl_shm_free(c->region);
 }
 
-typedef mqd_t posix_mq_channel;
+/* A call on `fd` would have waited, for the time number `tries`: yields, or sleeps until it need not wait. */
+static void await_descriptor(int fd, short events, unsigned tries)
+{
+	bench_must(errno == EAGAIN, "a call that does not wait");
+	if (tries < BENCH_YIELDS)
+		sched_yield();
+	else
+		bench_must(poll(&(struct pollfd){fd, events, 0}, 1, -1) == 1, "poll");
+}
 
-static void posix_mq_open(mqd_t *c)
+typedef mqd_t posix_mq_channel, posix_mq_yield_channel;
+
+static void posix_mq_open_with(mqd_t *c, int flags)
 {
 	static unsigned n;
 	char name[64];
 	(void)snprintf(name, sizeof name, "/fairlead-bench-%d-%u", (int)getpid(), n++);
 	/* Ten messages are what a user may have without asking; more change nothing here. */
 	struct mq_attr attr = {.mq_maxmsg = 10, .mq_msgsize = ONE_WAY_BYTES};
-	*c = mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, &attr);
+	*c = mq_open(name, O_CREAT | O_EXCL | O_RDWR | flags, 0600, &attr);
 	if (*c == (mqd_t)-1)
 		bench_fail("mq_open: %s", strerror(errno));
 	(void)mq_unlink(name);
+}
+
+static void posix_mq_open(mqd_t *c)
+{
+	posix_mq_open_with(c, 0);
 }
 
 static inline void posix_mq_send(mqd_t *c, const void *message, size_t size)
@@ -177,6 +195,50 @@ static void posix_mq_close(mqd_t *c)
 {
 	(void)mq_close(*c);
 }
+
+static void posix_mq_yield_open(mqd_t *c)
+{
+	posix_mq_open_with(c, O_NONBLOCK);
+}
+
+static inline void posix_mq_yield_send(mqd_t *c, const void *message, size_t size)
+{
+	for (unsigned tries = 0; mq_send(*c, message, size, 0) != 0; tries++)
+		await_descriptor(*c, POLLOUT, tries);
+}
+
+static inline void posix_mq_yield_receive(mqd_t *c, void *message, size_t size)
+{
+	char buffer[ONE_WAY_BYTES];
+	for (unsigned tries = 0; mq_receive(*c, buffer, sizeof buffer, NULL) != (ssize_t)size; tries++)
+		await_descriptor(*c, POLLIN, tries);
+	memcpy(message, buffer, size);
+}
+
+#define posix_mq_yield_close posix_mq_close
+
+/* A pipe likewise. Messages of up to PIPE_BUF bytes are written whole, and so read whole. */
+typedef pipe_channel pipe_yield_channel;
+
+static void pipe_yield_open(pipe_channel *c)
+{
+	pipe_open(c);
+	bench_must(fcntl(c->in, F_SETFL, O_NONBLOCK) == 0 && fcntl(c->out, F_SETFL, O_NONBLOCK) == 0, "fcntl");
+}
+
+static inline void pipe_yield_send(pipe_channel *c, const void *message, size_t size)
+{
+	for (unsigned tries = 0; write(c->in, message, size) != (ssize_t)size; tries++)
+		await_descriptor(c->in, POLLOUT, tries);
+}
+
+static inline void pipe_yield_receive(pipe_channel *c, void *message, size_t size)
+{
+	for (unsigned tries = 0; read(c->out, message, size) != (ssize_t)size; tries++)
+		await_descriptor(c->out, POLLIN, tries);
+}
+
+#define pipe_yield_close pipe_close
 
 /*
  * A ring under a mutex: process-shared, not robust, so that a kill may stop everybody; hence
@@ -236,15 +298,57 @@ static void pthread_close(pthread_channel *c)
 {
 }
 
+/*
+ * The floor: one message in a cache line, and a flag that both sides poll. They never sleep. They yield after some thousand
+ * polls, since on a busy machine the other side may need this CPU.
+ */
+typedef struct polling_channel {
+	bool full;
+	char message[ONE_WAY_BYTES];
+} polling_channel;
+
+static void polling_open(polling_channel *c)
+{
+}
+
+static inline void polling_await(const polling_channel *c, bool full)
+{
+	enum { POLLS = 4096 };
+	for (unsigned polls = 1; __atomic_load_n(&c->full, __ATOMIC_ACQUIRE) != full; polls++)
+		if (polls % POLLS == 0)
+			sched_yield();
+}
+
+static inline void polling_send(polling_channel *c, const void *message, size_t size)
+{
+	polling_await(c, false);
+	memcpy(c->message, message, size);
+	__atomic_store_n(&c->full, true, __ATOMIC_RELEASE);
+}
+
+static inline void polling_receive(polling_channel *c, void *message, size_t size)
+{
+	polling_await(c, true);
+	memcpy(message, c->message, size);
+	__atomic_store_n(&c->full, false, __ATOMIC_RELEASE);
+}
+
+static void polling_close(polling_channel *c)
+{
+}
+
 PROCESS_PAIR(fairlead)
 PROCESS_PAIR(posix_mq)
+PROCESS_PAIR(posix_mq_yield)
 PROCESS_PAIR(pipe)
+PROCESS_PAIR(pipe_yield)
 PROCESS_PAIR(pthread)
+PROCESS_PAIR(polling)
 
 static const bench_row rows[] = {
-    PROCESS_PAIR_ROWS(fairlead, BENCH_PEER),
-    PROCESS_PAIR_ROWS(posix_mq, BENCH_PEER),
-    PROCESS_PAIR_ROWS(pipe, BENCH_PEER),
-    PROCESS_PAIR_ROWS(pthread, BENCH_WEAKER),
+    PROCESS_PAIR_ROWS(fairlead, BENCH_PEER),       PROCESS_PAIR_ROWS(posix_mq, BENCH_PEER),
+    PROCESS_PAIR_ROWS(posix_mq_yield, BENCH_PEER), PROCESS_PAIR_ROWS(pipe, BENCH_PEER),
+    PROCESS_PAIR_ROWS(pipe_yield, BENCH_PEER),     PROCESS_PAIR_ROWS(pthread, BENCH_WEAKER),
+    PROCESS_PAIR_ROWS(polling, BENCH_FLOOR),
 };
 BENCH_ROWS(rows)

@@ -185,30 +185,38 @@ static inline uint64_t heap_take(heap *h)
 /*
  * The textbook queue: what it holds under a mutex, one condition a side, a signal only when a thread waits
  * there. The signaller counts the waiter off so that a waiter that has yet
- * to run is not signalled twice.
+ * to run is not signalled twice. Before a thread waits it gives up the lock and yields, `yields` times.
  */
-#define MONITOR_QUEUE(mon, kind)                                                                                       \
-	typedef struct mon##_##kind {                                                                                  \
+#define MONITOR_AWAIT(mon, q, blocked, waiters, cond, yields)                                                          \
+	for (unsigned tries = 0; blocked; tries++) {                                                                   \
+		if (tries < (yields)) {                                                                                \
+			mon_##mon##_unlock(&(q)->mutex);                                                               \
+			sched_yield();                                                                                 \
+			mon_##mon##_lock(&(q)->mutex);                                                                 \
+			continue;                                                                                      \
+		}                                                                                                      \
+		(q)->waiters++;                                                                                        \
+		mon_##mon##_wait(&(q)->cond, &(q)->mutex);                                                             \
+	}
+#define MONITOR_QUEUE(impl, mon, kind, yields)                                                                         \
+	typedef struct impl##_##kind {                                                                                 \
 		mon_##mon##_mutex mutex;                                                                               \
 		mon_##mon##_cond items, space;                                                                         \
 		unsigned getters, putters;                                                                             \
 		kind held;                                                                                             \
-	} mon##_##kind;                                                                                                \
-	static mon##_##kind *mon##_##kind##_open(void)                                                                 \
+	} impl##_##kind;                                                                                               \
+	static impl##_##kind *impl##_##kind##_open(void)                                                               \
 	{                                                                                                              \
-		mon##_##kind *q = bench_alloc(sizeof *q);                                                              \
+		impl##_##kind *q = bench_alloc(sizeof *q);                                                             \
 		mon_##mon##_mutex_init(&q->mutex);                                                                     \
 		mon_##mon##_cond_init(&q->items);                                                                      \
 		mon_##mon##_cond_init(&q->space);                                                                      \
 		return q;                                                                                              \
 	}                                                                                                              \
-	static inline void mon##_##kind##_put(mon##_##kind *q, uint64_t item)                                          \
+	static inline void impl##_##kind##_put(impl##_##kind *q, uint64_t item)                                        \
 	{                                                                                                              \
 		mon_##mon##_lock(&q->mutex);                                                                           \
-		while (q->held.length == QUEUE_CAPACITY) {                                                             \
-			q->putters++;                                                                                  \
-			mon_##mon##_wait(&q->space, &q->mutex);                                                        \
-		}                                                                                                      \
+		MONITOR_AWAIT(mon, q, q->held.length == QUEUE_CAPACITY, putters, space, yields)                        \
 		kind##_add(&q->held, item);                                                                            \
 		bool wake = q->getters > 0;                                                                            \
 		q->getters -= wake;                                                                                    \
@@ -216,13 +224,10 @@ static inline uint64_t heap_take(heap *h)
 		if (wake)                                                                                              \
 			mon_##mon##_signal(&q->items);                                                                 \
 	}                                                                                                              \
-	static inline uint64_t mon##_##kind##_get(mon##_##kind *q)                                                     \
+	static inline uint64_t impl##_##kind##_get(impl##_##kind *q)                                                   \
 	{                                                                                                              \
 		mon_##mon##_lock(&q->mutex);                                                                           \
-		while (q->held.length == 0) {                                                                          \
-			q->getters++;                                                                                  \
-			mon_##mon##_wait(&q->items, &q->mutex);                                                        \
-		}                                                                                                      \
+		MONITOR_AWAIT(mon, q, q->held.length == 0, getters, items, yields)                                     \
 		uint64_t item = kind##_take(&q->held);                                                                 \
 		bool wake = q->putters > 0;                                                                            \
 		q->putters -= wake;                                                                                    \
@@ -232,18 +237,20 @@ static inline uint64_t heap_take(heap *h)
 		return item;                                                                                           \
 	}
 
-#define MONITOR_BENCH(mon, impl, kind, bench)                                                                          \
-	bench(impl, mon##_##kind, mon##_##kind##_open(), free, mon##_##kind##_put, mon##_##kind##_get)
-#define MONITOR_BENCHES(mon)                                                                                           \
-	MONITOR_QUEUE(mon, fifo)                                                                                       \
-	MONITOR_QUEUE(mon, stack)                                                                                      \
-	MONITOR_QUEUE(mon, heap)                                                                                       \
-	MONITOR_BENCH(mon, mon, fifo, QUEUE_BENCH)                                                                     \
-	MONITOR_BENCH(mon, mon, fifo, TRIP_BENCH)                                                                      \
-	MONITOR_BENCH(mon, mon##_lifo, stack, ORDER_BENCH)                                                             \
-	MONITOR_BENCH(mon, mon##_priority, heap, ORDER_BENCH)
-MONITOR_BENCHES(pthread)
-MONITOR_BENCHES(nsync)
+#define MONITOR_BENCH(impl, name, kind, bench)                                                                         \
+	bench(name, impl##_##kind, impl##_##kind##_open(), free, impl##_##kind##_put, impl##_##kind##_get)
+#define MONITOR_BENCHES(impl, mon, yields)                                                                             \
+	MONITOR_QUEUE(impl, mon, fifo, yields)                                                                         \
+	MONITOR_QUEUE(impl, mon, stack, yields)                                                                        \
+	MONITOR_QUEUE(impl, mon, heap, yields)                                                                         \
+	MONITOR_BENCH(impl, impl, fifo, QUEUE_BENCH)                                                                   \
+	MONITOR_BENCH(impl, impl, fifo, TRIP_BENCH)                                                                    \
+	MONITOR_BENCH(impl, impl##_lifo, stack, ORDER_BENCH)                                                           \
+	MONITOR_BENCH(impl, impl##_priority, heap, ORDER_BENCH)
+MONITOR_BENCHES(pthread, pthread, 0)
+MONITOR_BENCHES(pthread_yield, pthread, BENCH_YIELDS)
+MONITOR_BENCHES(nsync, nsync, 0)
+MONITOR_BENCHES(nsync_yield, nsync, BENCH_YIELDS)
 
 /*
  * Concurrency Kit's ring does not block: one POSIX semaphore counts the space, one the items. It
@@ -300,7 +307,9 @@ static const bench_row rows[] = {
     ORDER_ROW(lifo, fairlead),
     ORDER_ROW(priority, fairlead),
     MONITOR_ROWS(pthread),
+    MONITOR_ROWS(pthread_yield),
     MONITOR_ROWS(nsync),
+    MONITOR_ROWS(nsync_yield),
     FIFO_ROWS(ck_ring_sem, CK_RING_FIXED),
 };
 BENCH_ROWS(rows)

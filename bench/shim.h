@@ -146,6 +146,13 @@ typedef struct bench_entry {
  */
 int bench_measure(const bench_entry *entries, size_t count, const bench_options *options, const char *out);
 
+/*
+ * A peer that sleeps at once also has a row `..._yield`. In that row a waiting thread first yields
+ * the CPU this many times, and looks again after each yield. A program can do so with three lines,
+ * and on an idle machine it then waits much less.
+ */
+enum { BENCH_YIELDS = 200 };
+
 /* Two cache lines: adjacent ones are fetched together. */
 #define BENCH_LINE 128
 #define BENCH_ALIGNED __attribute__((aligned(BENCH_LINE)))
