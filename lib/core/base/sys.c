@@ -397,6 +397,12 @@ bool fl__is_main_thread(void)
 	return syscall(SYS_gettid) == getpid();
 }
 
+bool fl__main_thread_has_ended(void)
+{
+	FL__KEEPS_ERRNO();
+	return access("/proc/self/exe", F_OK) != 0 && access("/proc/thread-self/exe", F_OK) == 0;
+}
+
 void *fl__alloc_raw_from(const fl_allocator *allocator, size_t size)
 {
 	return allocator ? allocator->alloc(size, allocator->user) : fl__sys.alloc(size);

@@ -198,6 +198,13 @@ void fl__ring(int eventfd);
 
 bool fl__is_main_thread(void);
 
+/*
+ * Whether the main thread has ended by pthread_exit() while other threads run. The process then
+ * has no /proc/self/exe, /proc/self/fd and /proc/self/maps any more; /proc/thread-self has them.
+ * False without /proc.
+ */
+bool fl__main_thread_has_ended(void);
+
 /* Zeroed memory. NULL: out of memory, or n * size overflows. */
 void *fl__alloc(size_t n, size_t size);
 void fl__free(void *memory); /* NULL does nothing */

@@ -148,13 +148,13 @@ uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const c
 static uint64_t shm_sys_available(void)
 {
 	FL__KEEPS_ERRNO();
-	return fl__shm_available("/proc/meminfo", "/proc/self/cgroup", "/sys/fs/cgroup");
+	return fl__shm_available("/proc/meminfo", "/proc/thread-self/cgroup", "/sys/fs/cgroup");
 }
 
 static uint64_t shm_sys_pid_namespace(void)
 {
 	struct stat info;
-	return FL__SYS_RESULT(stat("/proc/self/ns/pid", &info)) == 0 ? info.st_ino : 0;
+	return FL__SYS_RESULT(stat("/proc/thread-self/ns/pid", &info)) == 0 ? info.st_ino : 0;
 }
 
 struct fl__shm_sys fl__shm_sys = {
