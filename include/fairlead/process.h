@@ -130,7 +130,8 @@ typedef enum fl_process_method { FL_PROCESS_FORK_SERVER, FL_PROCESS_FORK, FL_PRO
 typedef struct fl_process_config {
 	const fl_task_type *task; /* NULL: see `program` */
 	const void *arg;          /* NULL if and only if the task takes none */
-	const char *program;      /* a path, or a name to be searched in PATH; NULL: see `task` */
+	const char *program;      /* a path, or a name to be searched in the caller's PATH, not in that of
+	                             `env`; NULL: see `task` */
 	const char *const *argv;  /* its arguments, its name first, NULL last; NULL: its name */
 	const char *const *env;   /* the program's environment; NULL: the caller's */
 	fl_process_method method; /* of a task; must be 0 for a program */
@@ -210,6 +211,10 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *
  * Blocks the calling context until the fork server or the new process has answered; an exec blocks
  * the thread. Memory order: the process sees what was written before the call, in the memory of
+ *   -ETXTBSY     the program's file is open for writing. Descriptors that a thread closes before the
+ *                call are closed for the program, too, whatever other threads start through this
+ *                library. A child that other code has forked, or another copy of the library, holds
+ *                them until it calls exec: then start the program again
  * which it has a copy.
  */
 FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_config *config);
