@@ -72,7 +72,8 @@ struct fl__sys {
 	void (*shared_store_and_wake)(uint32_t *word, uint32_t value, int n);
 	/*
 	 * Sleeps while each of up to FL__FUTEXES words has its expected value. Results of
-	 * futex_wait, and -ENOSYS. One sleep may consume several wakes.
+	 * futex_wait, and -ENOSYS. One sleep may consume several wakes. The deadline is the
+	 * kernel's clock, from which a tool such as faketime moves now() away.
 	 */
 	int (*wait_many)(struct fl__futex *words, unsigned n, int64_t deadline);
 	/* The calling thread's, from the C library. NULL: the system has none. */
