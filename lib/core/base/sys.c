@@ -241,6 +241,16 @@ static void *sys_map(size_t size)
 	return memory;
 }
 
+int fl__map_file(int fd, uint64_t at, size_t size, int protection, int flags, void **memory)
+{
+	void *made;
+	const int rc =
+	    FL__SYS_RESULT((made = mmap(NULL, size, protection, flags, fd, (off_t)at)) == MAP_FAILED ? -1 : 0);
+	if (rc == 0)
+		*memory = made;
+	return fl__eagain_to_enomem(rc);
+}
+
 static void sys_unmap(void *memory, size_t size)
 {
 	(void)munmap(memory, size); /* fails only for foreign addresses */

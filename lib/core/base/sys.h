@@ -154,6 +154,13 @@ int fl__portable_guard(void *memory, size_t size);
 
 size_t fl__page_size(void);
 
+/*
+ * As mmap() from `at` on, at any address. Stores the address. Returns 0 or a negative errno. It is
+ * -ENOMEM, too, where the program has called mlockall() and the mapping would exceed the limit of
+ * locked memory, which mmap() calls EAGAIN.
+ */
+int fl__map_file(int fd, uint64_t at, size_t size, int protection, int flags, void **memory);
+
 /* Before a file grows to `size` bytes: 0; -EFBIG: above RLIMIT_FSIZE, writes raise SIGXFSZ. */
 int fl__check_file_size(uint64_t size);
 
@@ -258,6 +265,12 @@ static inline void fl__uncancelled_end(const int *state)
 static inline int fl__eperm_to_enosys(int result)
 {
 	return result == -EPERM ? -ENOSYS : result;
+}
+
+/* Calls that manage memory use EAGAIN for a lack of it: mmap() beside mlockall(), and madvise(). */
+static inline int fl__eagain_to_enomem(int result)
+{
+	return result == -EAGAIN ? -ENOMEM : result;
 }
 
 /* They evaluate an argument twice. */
