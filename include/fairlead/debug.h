@@ -59,8 +59,9 @@ FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
  * Prints all waits to the descriptor `fd`: the waiting context, the object, the holder, how long,
  * and the stack; all held locks; for each executor with pending tasks what its workers do; and
  * which fiber has the thread of a loop. A signalled waiter of a condition waits for the mutex.
- * Without FL_DEBUG_WAITS, prints only the waiters in wait queues, and executors. Waits for the
- * descriptor. Allocates no memory. Async-signal-safe. Records that other threads are changing are
+ * Without FL_DEBUG_WAITS it prints the waiters in wait queues, without holder, time and stack; the
+ * executors; and, if another mode is on, all held locks. Waits for the descriptor. Allocates no
+ * memory. Async-signal-safe. Records that other threads are changing are
  * left out; the last line says so.
  */
 FL_API void fl_debug_dump(int fd);

@@ -104,6 +104,10 @@ FL_BEGIN_DECLS
  * Other processes are children of the fork server, which is an orphan: a child of the first process
  * of the PID namespace, or of a subreaper. So
  *   - where that process reaps nothing, each fork server leaves a zombie;
+ *   - if this process is that process, `while (wait(NULL) > 0)` also waits for the fork server. The
+ *     fork server ends with the last process executor and the last handle of its processes: the
+ *     last free ends and reaps it. The next start makes another. Until then, and at any time after
+ *     fl_process_preload(), wait for your own children by their pids;
  *   - RUSAGE_CHILDREN and time(1) lack the CPU time of the fork server and of its processes;
  *   - pkill -P does not find these processes, which are no descendants of this process, and Yama's
  *     ptrace_scope=1 forbids this process to trace them;
@@ -130,7 +134,8 @@ typedef enum fl_process_method { FL_PROCESS_FORK_SERVER, FL_PROCESS_FORK, FL_PRO
 typedef struct fl_process_config {
 	const fl_task_type *task; /* NULL: see `program` */
 	const void *arg;          /* NULL if and only if the task takes none */
-	const char *program;      /* a path, or a name to be searched in PATH; NULL: see `task` */
+	const char *program;      /* a path, or a name to be searched in the caller's PATH, not in that of
+	                             `env`; NULL: see `task` */
 	const char *const *argv;  /* its arguments, its name first, NULL last; NULL: its name */
 	const char *const *env;   /* the program's environment; NULL: the caller's */
 	fl_process_method method; /* of a task; must be 0 for a program */
@@ -206,6 +211,10 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -ENOSYS      pidfd_open() (Linux 5.3) or, for an argument above 16 KiB, memfd_create() is
  *                missing or forbidden
  *   -EFBIG       an argument above 16 KiB, and above RLIMIT_FSIZE
+ *   -ETXTBSY     the program's file is open for writing. Descriptors that a thread closes before the
+ *                call are closed for the program, too, whatever other threads start through this
+ *                library. A child that other code has forked, or another copy of the library, holds
+ *                them until it calls exec: then start the program again
  *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, -EACCES, ...   from the system
  *
  * Blocks the calling context until the fork server or the new process has answered; an exec blocks

@@ -21,10 +21,11 @@ FL_BEGIN_DECLS
  *     shared->ready = 1;                              // then the change,
  *     fl_shm_mutex_unlock(&shared->lock);             // then the unlock
  *
- * This order survives a kill: in the usual order, change and then signal, a kill between the two
+ * This order survives a kill: in the usual order, change and then wake, a kill between the two
  * loses the wake. A repair after -EOWNERDEAD also broadcasts, if waiters may wait for the data.
  *
- * Every wake is for all waiters. A wakeup may be spurious: check the predicate.
+ * There is no signal for one waiter, as fl_cond_signal() is: the woken process may be killed before
+ * it acts, and the others would sleep on. A wakeup may be spurious: check the predicate.
  *
  * Results of the waits; the mutex decides first:
  *   -EOWNERDEAD       locked again; the previous owner of the mutex died: fairlead/shm_mutex.h
@@ -59,7 +60,7 @@ FL_INLINE void fl_shm_cond_init(fl_shm_cond *_c)
 
 /*
  * Returns 0 if no context waits on `c`, else -EBUSY. A waiter that was killed, or that gave up
- * while other contexts waited, may count until the next signal.
+ * while other contexts waited, may count until the next broadcast.
  */
 FL_API FL_MUST_CHECK int fl_shm_cond_destroy(const fl_shm_cond *c);
 

@@ -85,6 +85,7 @@ int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int6
 	fl_loop *l = fl__loop_needed(true, "fl_to_thread");
 	if (!l)
 		return -ENOTSUP;
+	FL__KEEPS_ERRNO(); /* the first call reads files, for the number of CPUs, and makes a thread */
 	struct to_thread_call call = {.function = function, .arg = arg, .deadline = deadline, .cancel = cancel};
 	fl__debug_deadline(deadline);
 	int rc = fl__is_interrupted(deadline, cancel);

@@ -296,7 +296,7 @@ static bool start_without_launcher(void)
 static int start_spawn(unsigned n, char *why, size_t size)
 {
 	char program[4096], cause[112];
-	const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+	const ssize_t length = readlink("/proc/thread-self/exe", program, sizeof program - 1);
 	program[length > 0 ? length : 0] = '\0';
 	/* Open MPI 4.1 hangs without the program. */
 	if (access(program, X_OK) != 0) {

@@ -11,6 +11,11 @@
  * then a program that has dropped its privileges has its socket, so the fork server refuses each
  * request of another user (SO_PASSCRED).
  *
+ * A fork server is an orphan. If this process gets orphans, as the first process of a PID namespace
+ * or as a subreaper, the fork server is its child, for which a wait() for all children waits. Then
+ * the fork server ends with the last process executor and the last handle, and is reaped before
+ * that free returns. A preloaded fork server stays: no other could take its place.
+ *
  * A start sends its request before it compares all rights. The new process waits for the go-ahead,
  * which the start gives if all rights are equal. Otherwise the start closes the channel and takes
  * another fork server.
@@ -26,7 +31,6 @@
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
-#include "core/base/unload.h"
 #include "core/sync/helper.h"
 #include "core/wait/context.h"
 #include "packet.h"
@@ -51,11 +55,14 @@ struct fl__fork_server {
 	struct fl__death_pipe death_pipe;
 	struct fl__rights rights;
 	bool refused;       /* cannot serve a caller's settings */
+	bool child;         /* of this process, and not preloaded */
 	unsigned users;     /* starts */
 	unsigned processes; /* handles of its processes; also changed without the lock */
 };
 
 static fl_mutex fork_server_lock = FL_MUTEX_INIT;
+static unsigned fork_server_pools; /* process executors; changed without the lock */
+static bool fork_server_makes;     /* a start that makes one has the lock; read without the lock */
 static struct fl__fork_server *fork_server_all;
 static struct fl__fork_server *fork_server_current;
 static struct fl__fork_server *fork_server_of_parent; /* in a forked child: the parent's, to be freed */
@@ -74,31 +81,51 @@ static bool fork_server_is_dead(const struct fl__fork_server *s)
 	return s->socket < 0 || fl__fd_poll(s->pidfd, POLLIN) > 0;
 }
 
-/* Under the lock. The pidfd stays the caller's. */
+/*
+ * Under the lock. A child first gets time to end by itself: it then reaps its daemons, which
+ * else would become zombies of this process. Blocks the thread, also of a fiber: no other fiber may
+ * wait for the lock meanwhile. The pidfd stays the caller's.
+ */
 static void fork_server_kill(struct fl__fork_server *s)
 {
+	if (s->child) {
+		(void)shutdown(s->socket, SHUT_RDWR);
+		(void)fl__fd_sys.poll(&(struct pollfd){.fd = s->pidfd, .events = POLLIN}, 1,
+		                      fl__process_sys.answer_timeout);
+	}
 	fl__fd_close(s->socket);
 	s->socket = -1;
 	fl__death_pipe_close(&s->death_pipe);
 	(void)fl__process_sys.signal(s->pidfd, SIGKILL);
 }
 
+static void fork_server_reap_killed(struct fl__fork_server *s)
+{
+	(void)fl__process_reap(s->pidfd, NULL, true);
+	fl__fd_close(s->pidfd);
+}
+
 /* Under the lock. Ends the useless fork servers, and frees those without handles. */
 static void fork_server_settle(void)
 {
 	for (struct fl__fork_server **link = &fork_server_all, *s; (s = *link) != NULL;) {
-		/* acquire: pairs with fl__fork_server_forget() */
+		/* acquire, both: pair with fl__fork_server_forget() */
 		const unsigned processes = fl__load_acquire(&s->processes);
-		const bool useful =
-		    s->users > 0 || s == fork_server_current || (processes > 0 && !fork_server_is_dead(s));
+		const bool stays = s == fork_server_current && (!s->child || fl__load_acquire(&fork_server_pools) > 0);
+		const bool useful = s->users > 0 || stays || (processes > 0 && !fork_server_is_dead(s));
 		if (!useful && s->socket >= 0) {
 			fork_server_kill(s);
-			fl__reaper_adopt(s->pidfd, true);
+			if (s->child)
+				fork_server_reap_killed(s);
+			else
+				fl__reaper_adopt(s->pidfd, true);
 		}
 		if (useful || processes > 0) {
 			link = &s->next;
 			continue;
 		}
+		if (s == fork_server_current)
+			fork_server_current = NULL;
 		*link = s->next;
 		fl__free(s);
 	}
@@ -113,18 +140,10 @@ static unsigned fork_server_end(void)
 	FL__EACH (struct fl__fork_server, s, fork_server_all)
 		if (s->socket >= 0 && s->users == 0) {
 			fork_server_kill(s);
-			(void)fl__process_reap(s->pidfd, NULL, true);
-			fl__fd_close(s->pidfd);
+			fork_server_reap_killed(s);
 		}
 	fork_server_settle();
 	return 0;
-}
-
-/* What was forgotten while fork_server_end() held the lock. */
-FL__AT_UNLOAD static void fork_server_unload(void)
-{
-	if (fl__is_unloaded())
-		fork_server_settle();
 }
 
 /* Under the lock. False: there is no live fork server with these rights. */
@@ -152,8 +171,10 @@ static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *
 		return -ENOMEM;
 	*problem = "a pipe cannot be made";
 	int rc = role == FL__REEXEC_FORK_SERVER ? fl__death_pipe_open(&s->death_pipe) : 0;
+	fl__store_relaxed(&fork_server_makes, true); /* relaxed, both: a hint of how long the lock is held */
 	if (rc == 0)
 		rc = fl__reexec_start(role, &s->death_pipe, rights, deadline, &s->socket, &s->pid, &s->pidfd, problem);
+	fl__store_relaxed(&fork_server_makes, false);
 	if (rc != 0) {
 		fl__death_pipe_close(&s->death_pipe);
 		fl__free(s);
@@ -161,6 +182,8 @@ static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *
 	}
 	fl__helper_list(&helper);
 	s->rights = *rights;
+	/* else -ECHILD */
+	s->child = role == FL__REEXEC_FORK_SERVER && fl__process_reap(s->pidfd, NULL, false) == 0;
 	s->next = fork_server_all;
 	fork_server_all = fork_server_current = s;
 	return 0;
@@ -210,12 +233,12 @@ static int fork_server_get(struct fl__fork_server **s, struct fork_server_caller
 		if (rc == 0 && !fork_server_find(&c->rights))
 			rc = fork_server_exec(&c->rights, c->deadline, &c->start->problem);
 	}
-	if (rc != 0)
-		return rc;
-	fork_server_current->users++;
-	*s = fork_server_current;
+	if (rc == 0) {
+		fork_server_current->users++;
+		*s = fork_server_current;
+	}
 	fork_server_settle();
-	return 0;
+	return rc;
 }
 
 /* `useless`: the fork server is dead, or has refused the caller's settings. */
@@ -230,16 +253,25 @@ static void fork_server_put(struct fl__fork_server *s, bool useless, bool made_p
 	fork_server_settle();
 }
 
+void fl__fork_server_add_pool(void)
+{
+	fl__add_relaxed(&fork_server_pools, 1); /* relaxed: no start of the pool has begun */
+}
+
 /*
- * Does not wait for a start that makes a fork server: that start, the next, or an unload settles
- * `s`.
+ * Does not wait for a start that makes a fork server, and that may be another fiber of this thread:
+ * that start settles `s` itself. All others hold the lock without giving way to fibers.
  */
 void fl__fork_server_forget(struct fl__fork_server *s)
 {
-	/* release: pairs with fork_server_settle(); the last access unless the lock is free */
-	fl__sub_release(&s->processes, 1);
-	if (fl_mutex_try_lock(&fork_server_lock) != 0)
-		return;
+	FL__UNCANCELLED(); /* the lock may be held for a wait */
+	/* release: pairs with fork_server_settle(); the last access unless this gets the lock */
+	fl__sub_release(s ? &s->processes : &fork_server_pools, 1);
+	for (unsigned round = 0; fl_mutex_try_lock(&fork_server_lock) != 0; round++) {
+		if (fl__load_relaxed(&fork_server_makes)) /* relaxed: read again */
+			return;
+		fl__back_off(round);
+	}
 	fork_server_settle();
 	fl_mutex_unlock(&fork_server_lock);
 }
@@ -384,6 +416,7 @@ int fl_process_preload(void)
 void fl__fork_server_after_fork(void)
 {
 	fl_mutex_init(&fork_server_lock);
+	fork_server_pools = 0;
 	if (!fork_server_all)
 		return;
 	FL__EACH (const struct fl__fork_server, s, fork_server_all)
@@ -417,18 +450,6 @@ struct fork_server_loop {
 
 static struct fork_server_loop fork_server_loop;
 
-static _Noreturn void fork_server_exit(void)
-{
-	FL__EACH (const struct fork_server_child, c, fork_server_loop.children) {
-		/* not reaped yet: the pid is still the child's, and so is the number of the group */
-		if (c->daemon && c->group)
-			(void)kill(-c->pid, SIGKILL);
-		if (c->daemon)
-			(void)kill(c->pid, SIGKILL);
-	}
-	_exit(0);
-}
-
 static void fork_server_reap(void)
 {
 	fl_process_status status;
@@ -446,6 +467,19 @@ static void fork_server_reap(void)
 		*link = c->next;
 		fl__free(c);
 	}
+}
+
+static _Noreturn void fork_server_exit(void)
+{
+	FL__EACH (struct fork_server_child, c, fork_server_loop.children) {
+		/* not reaped yet: the pid is still the child's, and so is the number of the group */
+		if (c->daemon && c->group)
+			(void)kill(-c->pid, SIGKILL);
+		if (c->daemon && kill(c->pid, SIGKILL) == 0)
+			(void)fl__process_reap_by_pid(&c->pid, NULL, true);
+	}
+	fork_server_reap(); /* the others that have ended: no zombie is left to who gets orphans */
+	_exit(0);
 }
 
 /* -EMFILE: fl__new_process_setup() could run out of descriptors in the child. */

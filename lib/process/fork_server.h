@@ -5,7 +5,13 @@
 
 int fl__fork_server_start(struct fl__start *start);
 
-/* Called when the handle of a process of this fork server is freed. */
+/* Called when a process executor begins. */
+void fl__fork_server_add_pool(void);
+
+/*
+ * Called when the handle of a process of this fork server is freed; with NULL when a process
+ * executor has ended.
+ */
 void fl__fork_server_forget(struct fl__fork_server *s);
 
 /* Of the last start; 0: none. */

@@ -71,7 +71,7 @@ static void identity_hash_module(const struct dl_phdr_info *module, struct fl__b
 	uint64_t sum = fl__hash(FL__HASH_START, module->dlpi_phdr, sizeof(ElfW(Phdr)) * module->dlpi_phnum);
 	/* The program's name is empty, or, with musl, what argv[0] says. */
 	const bool is_program = identity_contains(module, (uintptr_t)getauxval(AT_PHDR));
-	const char *path = is_program ? "/proc/self/exe" : module->dlpi_name;
+	const char *path = is_program ? "/proc/thread-self/exe" : module->dlpi_name;
 	struct stat file;
 	if (stat(path, &file) == 0) {
 		const int64_t about[] = {(int64_t)file.st_dev, (int64_t)file.st_ino, (int64_t)file.st_size,

@@ -161,7 +161,7 @@ static int process_sys_count_threads(void)
 	struct stat tasks; /* a link for each thread, beside its own two */
 	const int rc = FL__SYS_RESULT(stat("/proc/self/task", &tasks));
 	if (rc == 0)
-		return (int)tasks.st_nlink - 2;
+		return (int)tasks.st_nlink - 2 - fl__main_thread_has_ended(); /* its link stays */
 	/* without /proc: only a process with one thread may make the call, which does nothing */
 	return FL__SYS_RESULT(unshare(CLONE_THREAD)) == 0 ? 1 : rc;
 }

@@ -316,7 +316,10 @@ const char *fl__reexec_missing(void)
 		return "this program to be started by its own name, not as an argument of the loader (ld.so PROGRAM)";
 	if (fl__has_left_pid_namespace())
 		return "a thread that has not left the PID namespace of its process (unshare(), setns())";
-	return fl__file_exists(AT_FDCWD, fl__process_sys.program) ? NULL : "/proc/self/exe: is /proc mounted?";
+	/* the new process has a /proc/self/exe in any case */
+	return fl__file_exists(AT_FDCWD, fl__process_sys.program) || fl__main_thread_has_ended()
+	           ? NULL
+	           : "/proc/self/exe: is /proc mounted?";
 }
 
 int fl__reexec_check(const char *method, const char *or_else, const char **problem)

@@ -59,14 +59,10 @@ int fl__sealed_memory(const void *bytes, size_t size)
 int fl__sealed_map(int fd, size_t size, void **memory)
 {
 	int64_t there;
-	void *at;
 	if (fl__fd_sys.sealed_size(fd, &there) != 0 || there != (int64_t)size)
 		return -EBADMSG;
 	/* private: before Linux 6.7, memory sealed against writing cannot be mapped shared */
-	int rc = FL__SYS_RESULT((at = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED ? -1 : 0);
-	if (rc == 0)
-		*memory = at;
-	return rc;
+	return fl__map_file(fd, 0, size, PROT_READ, MAP_PRIVATE, memory);
 }
 
 static struct request_message *request_compose(const struct fl__start *start, size_t inline_size, size_t *size)

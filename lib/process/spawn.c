@@ -7,6 +7,13 @@
  *
  * Meanwhile the calling thread blocks all signals: no handler of the program may run in the child.
  *
+ * Until its exec, a child holds all descriptors of this process open. If another thread closes one
+ * meanwhile and starts a program, that program would still find a file open for writing (ETXTBSY),
+ * a file locked, or a port taken. So `spawn_lock` lets one child at a time be on the way to its
+ * exec: what a thread closed before its start is closed when its program begins. An exec may hang,
+ * for example if this process serves the file system of the program. So a start waits for the lock
+ * no longer than for an answer, and then goes on without it.
+ *
  * If an orphan's parent is killed, the orphan still uses the memory: only then the calling thread
  * waits for the end of the pipe, with a deadline (docs/design.md, section 4).
  */
@@ -16,12 +23,23 @@
 #include "fd_watcher.h"
 #include "process_sys.h"
 #include <errno.h>
+#include <fairlead/mutex.h>
 #include <fairlead/time.h>
 #include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
 enum { SPAWN_STACK_SIZE = 64 << 10 };
+
+static fl_mutex spawn_lock = FL_MUTEX_INIT;
+
+/* A thread of the parent may hold the lock. */
+static void spawn_after_fork_in_child(void)
+{
+	fl_mutex_init(&spawn_lock);
+}
+
+FL__AT_FORK(FL__AT_START, NULL, NULL, spawn_after_fork_in_child)
 
 FL__RAW static int spawn_exec_first(const struct fl__spawn *spawn)
 {
@@ -127,6 +145,7 @@ int fl__spawn(struct fl__spawn *spawn)
 	int rc = fl__process_sys.pipe(pipe);
 	if (rc != 0)
 		return rc;
+	const int alone = fl_mutex_lock_until(&spawn_lock, fl_after(fl__process_sys.answer_timeout), FL_SHIELDED);
 	spawn->setup.keep = pipe[1];
 	spawn->shared = spawn->done = spawn->failed = false;
 	spawn->pidfd = -1;
@@ -140,5 +159,7 @@ int fl__spawn(struct fl__spawn *spawn)
 	/* a lost orphan, which the end of its death pipe kills, may be on the stack until then */
 	if (spawn->stack && !(rc == -ETIMEDOUT && spawn_is_lost(spawn)))
 		fl__sys.unmap(spawn->stack, SPAWN_STACK_SIZE);
+	if (alone == 0)
+		fl_mutex_unlock(&spawn_lock);
 	return rc;
 }

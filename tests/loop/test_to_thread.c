@@ -65,8 +65,9 @@ static int goes_to_a_thread(void *unused)
 	visit v = {.id = 0};
 	int result = 77;
 	ticker_begin(&v.ticker);
-	FL_OK(fl_to_thread(look_around, &v, &result));
-	FL_CHECK(result == 42);
+	errno = EDOM;
+	const int rc = fl_to_thread(look_around, &v, &result);
+	FL_CHECK(rc == 0 && errno == EDOM && result == 42);
 	FL_CHECK(v.id != 0 && v.id != fl_thread_current_id() && !v.signals_blocked && !v.in_fiber);
 	FL_CHECK(strcmp(v.name, "to-thread-0") == 0);
 	fl_test_threads_rest();

@@ -617,6 +617,64 @@ FL_TEST(process_program_beside_a_fork)
 	end_holder();
 }
 
+/*
+ * A thread closes a program that it has written, and starts it, while the child of another start
+ * still holds all descriptors.
+ */
+
+static uint32_t clones, second_has_ended;
+static int gate[2];
+
+/* The first child waits before its exec until the second start sleeps, or has ended. */
+static int clone_slowly(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
+{
+	char go;
+	if (fl__add_relaxed(&clones, 1) > 0)
+		return real_clone(child, stack_end, arg, pidfd);
+	const int pid = fl__fork_with_pidfd(pidfd);
+	if (pid == 0) {
+		(void)!read(gate[0], &go, 1);
+		_exit(child(arg));
+	}
+	fl__store_release(&clones, 2); /* pairs with the test's look at `clones` */
+	FL_WAIT_FOR(seam_sleepers() > 0 || fl__load_acquire(&second_has_ended));
+	FL_CHECK(write(gate[1], "", 1) == 1);
+	return pid;
+}
+
+static int run_true(void *unused)
+{
+	return process_run(&(fl_process_config){.program = "true"}).code;
+}
+
+FL_TEST(process_program_that_was_just_written)
+{
+	PROCESS_FAULTS();
+	static const char text[] = "#!/bin/true\n";
+	char path[] = "/tmp/fairlead-written-XXXXXX";
+	const int file = mkostemp(path, O_CLOEXEC);
+	fl_process *p = NULL;
+	fl_thread another;
+	FL_CHECK(file >= 0 && fchmod(file, 0700) == 0 && write(file, text, sizeof text - 1) == sizeof text - 1);
+	FL_OK(pipe2(gate, O_CLOEXEC));
+	expect_refusals(
+	    &(struct refused){{.program = path}, -ETXTBSY, "the program cannot be executed: Text file busy"}, 1);
+	fl__store_relaxed(&clones, 0);
+	fl__store_relaxed(&second_has_ended, 0);
+	real_clone = process_real.clone;
+	fl__process_sys.clone = clone_slowly;
+	fl_test_go(&another, run_true, NULL);
+	FL_WAIT_FOR(fl__load_acquire(&clones) == 2);
+	FL_OK(close(file));
+	const int rc = fl_process_start(&p, &(fl_process_config){.program = path});
+	fl__store_release(&second_has_ended, 1);
+	fl_test_end(&another);
+	FL_OK(rc);
+	assert_int_equal(process_end(p).code, 0);
+	FL_OK(unlink(path));
+	fl__fds_close(gate, 2);
+}
+
 /* Forks. */
 
 static const char *const sleep_long[] = {"sleep", "1000", NULL};

@@ -158,6 +158,49 @@ FL_TEST(process_without_proc)
 	assert_int_equal(status, 0);
 }
 
+/* Where the main thread has ended, a part of /proc/self is empty. */
+static void *work_without_main_thread(void *main_thread)
+{
+	int ends[2], nine = 0, port = -1;
+	char path[64];
+	struct stat socket;
+	fl_executor *e = NULL;
+	fl_endpoint *o = NULL;
+	fl_future *f = NULL;
+	FL_OK(pthread_join(*(pthread_t *)main_thread, NULL));
+	FL_WAIT_FOR(access("/proc/self/exe", F_OK) != 0); /* the kernel ends the thread a little later */
+	PROCESS_EACH_METHOD (m)
+		FL_OK(process_run(&(fl_process_config){.task = &process_does_nothing, .method = m}).code);
+	FL_OK(process_run(&(fl_process_config){.program = "true", .daemon = true}).code);
+	FL_OK(fl_process_executor_create(&e, NULL));
+	FL_CHECK(process_squares_submit(e, 3, &f) == 0 && process_squares_get(f, &nine) == 0 && nine == 9);
+	fl_future_free(f);
+	fl_executor_free(e);
+	(void)snprintf(path, sizeof path, "/tmp/fairlead-test-%d.sock", (int)getpid());
+	FL_OK(fl_endpoint_create(&o, path, NULL));
+	FL_OK(stat(path, &socket));
+	FL_CHECK((socket.st_mode & 0777) == 0600);
+	fl_endpoint_free(o);
+	FL_CHECK(pipe(ends) == 0 && (port = fl__net_sys.adopt_other(ends[0])) >= 0 && port != ends[0]);
+	FL_CHECK(!(fcntl(ends[0], F_GETFL) & O_NONBLOCK));
+	_exit(0);
+}
+
+static void end_main_thread(void *unused)
+{
+	static pthread_t main_thread, other;
+	main_thread = pthread_self();
+	FL_OK(pthread_create(&other, NULL, work_without_main_thread, &main_thread));
+	pthread_exit(NULL);
+}
+
+FL_TEST(process_after_the_end_of_the_main_thread)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	process_needs_fork();
+	FL_OK(fl_test_child(end_main_thread, NULL, NULL, 0));
+}
+
 struct way {
 	const char *program, *what, *more, *said;
 	bool forks; /* this process with its threads */

@@ -379,10 +379,12 @@ static int be_the_first_process(void *preload)
 	FL_CHECK(getpid() == 1);
 	for (int i = 0; i < 2; i++) {
 		begin(preload);
+		fl_process *kept = process_started(&(fl_process_config){.task = &process_answers});
 		const int fork_server = fl__fork_server_pid();
 		kill_fork_server();
 		begin(preload);
 		FL_WAIT_FOR(kill(fork_server, 0) != 0); /* it was reaped */
+		fl_process_free(kept);
 	}
 	return 0;
 }
@@ -414,6 +416,111 @@ FL_TEST(process_fork_server_of_the_first_process_of_a_namespace)
 	int preload = 1;
 	run_as_root(run_as_first_process, NULL);
 	run_as_root(run_as_first_process, &preload);
+}
+
+/* Where this process gets the orphans, the fork server ends with the last use of it. */
+
+FL_TASK(process_rests, void, void)
+{
+	fl_test_rest();
+	return 0;
+}
+
+FL_TASK(process_doubles, int, int)
+{
+	*result = 2 * *arg;
+	return 0;
+}
+
+static void use_pool(fl_executor *e)
+{
+	fl_future *f = NULL;
+	FL_OK(process_doubles_submit(e, 21, &f));
+	FL_CHECK(fl_test_result(f) == 42);
+	fl_future_free(f);
+}
+
+static int start_some(void *unused)
+{
+	for (int i = 0; i < 10; i++)
+		start_and_join();
+	return 0;
+}
+
+static int use_and_expect_no_child(void *unused)
+{
+	enum { THREADS = 4, CHILDREN = 3 };
+	fl_executor *e = NULL, *another = NULL;
+	fl_thread threads[THREADS];
+	start_and_join();
+	FL_CHECK(has_no_child());
+	/* a daemon that runs */
+	fl_process_free(process_started(&(fl_process_config){.task = &process_rests, .daemon = true}));
+	FL_CHECK(has_no_child());
+	/* the last of several pools; processes in between make no other fork server */
+	FL_OK(fl_process_executor_create(&e, NULL));
+	FL_CHECK(has_no_child());
+	use_pool(e);
+	const int fork_server = fl__fork_server_pid();
+	FL_OK(fl_process_executor_create(&another, NULL));
+	start_and_join();
+	use_pool(another);
+	fl_executor_free(e);
+	start_and_join();
+	FL_CHECK(fork_server > 0 && fl__fork_server_pid() == fork_server && !has_no_child());
+	fl_executor_free(another);
+	FL_CHECK(has_no_child() && fl__fork_server_pid() == 0);
+	/* several threads at once */
+	for (int i = 0; i < THREADS; i++)
+		fl_test_go(&threads[i], start_some, NULL);
+	for (int i = 0; i < THREADS; i++)
+		fl_test_end(&threads[i]);
+	FL_CHECK(has_no_child());
+	/* a program that waits for all its children */
+	FL_OK(fl_process_executor_create(&e, NULL));
+	use_pool(e);
+	fl_executor_free(e);
+	int n = 0;
+	for (int i = 0; i < CHILDREN; i++) {
+		const pid_t pid = fork();
+		if (pid == 0)
+			_exit(0);
+	}
+	while (wait(NULL) > 0)
+		n++;
+	FL_CHECK(n == CHILDREN);
+	return 0;
+}
+
+static void run_as_subreaper(void *unused)
+{
+	FL_OK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	FL_OK(use_and_expect_no_child(NULL));
+	/* a preloaded fork server stays */
+	process_await_last_thread();
+	FL_OK(fl_process_preload());
+	start_and_join();
+	FL_CHECK(fl__fork_server_pid() > 0 && !has_no_child());
+}
+
+static void run_all_as_first_process(void *unused)
+{
+	if (unshare(CLONE_NEWPID) != 0)
+		_exit(77);
+	fl_test_reap(fl_test_fork(use_and_expect_no_child, NULL));
+}
+
+FL_TEST(process_fork_server_ends_with_its_last_use_at_a_subreaper)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	process_needs_fork();
+	FL_OK(fl_test_child(run_as_subreaper, NULL, NULL, 0));
+}
+
+FL_TEST(process_fork_server_ends_with_its_last_use_at_the_first_process)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	run_as_root(run_all_as_first_process, NULL);
 }
 
 /* A program that this one executes has no child, and gets no signal. */

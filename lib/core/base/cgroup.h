@@ -7,7 +7,7 @@
 /*
  * Calls `visit` with the folder of each control group of this process that may limit `controller`
  * ("cpu", "memory"), and of its ancestors. `v2`: the folder has files of version 2. `proc_cgroup`
- * and `mounts`: /proc/self/cgroup and /sys/fs/cgroup, or a test's.
+ * and `mounts`: /proc/thread-self/cgroup and /sys/fs/cgroup, or a test's.
  */
 void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, const char *controller,
                       void (*visit)(const char *folder, bool v2, void *arg), void *arg);

@@ -73,23 +73,30 @@ struct sys_futex_time {
 #define FUTEX_CALL SYS_futex
 #endif
 
-static struct sys_futex_time sys_futex_time(int64_t deadline)
+static struct sys_futex_time sys_futex_time(int64_t ns)
 {
-	int64_t at = deadline > 0 ? deadline : 0;
-	return (struct sys_futex_time){at / FL_S(1), at % FL_S(1)};
+	return (struct sys_futex_time){ns / FL_S(1), ns % FL_S(1)};
 }
 
 /* Preserves errno: a lock may come between a call and its check. */
 static int sys_futex(const uint32_t *word, int op, uint32_t value, const struct sys_futex_time *time)
 {
-	return (int)FL__SYS_RESULT(syscall(FUTEX_CALL, word, op, value, time, NULL, FUTEX_BITSET_MATCH_ANY));
+	return (int)FL__SYS_RESULT(syscall(FUTEX_CALL, word, op, value, time, NULL, 0));
 }
 
+/*
+ * The kernel gets the time that is left, and not the deadline: a tool such as faketime moves the
+ * clock of the C library by days, and not that of the kernel. If such a clock also runs more slowly
+ * than the kernel's, the sleep ends before the deadline, which is a spurious wakeup.
+ */
 static int sys_futex_wait_flags(const uint32_t *word, uint32_t expected, int64_t deadline, int private)
 {
-	struct sys_futex_time time = sys_futex_time(deadline);
-	int rc = sys_futex(word, FUTEX_WAIT_BITSET | private, expected, deadline == FL_FOREVER ? NULL : &time);
-	if (rc != 0 && rc != -EAGAIN && rc != -EINTR && rc != -ETIMEDOUT)
+	const int64_t now = deadline == FL_FOREVER ? 0 : fl__sys.now();
+	const struct sys_futex_time left = sys_futex_time(deadline > now ? deadline - now : 0);
+	int rc = sys_futex(word, FUTEX_WAIT | private, expected, deadline == FL_FOREVER ? NULL : &left);
+	if (rc == -ETIMEDOUT)
+		return deadline > fl__sys.now() ? 0 : rc;
+	if (rc != 0 && rc != -EAGAIN && rc != -EINTR)
 		sys_yield(); /* a system that forbids the call: the waiter polls */
 	return rc;
 }
@@ -98,7 +105,7 @@ static int sys_futex_wait_flags(const uint32_t *word, uint32_t expected, int64_t
 static void sys_nap(void)
 {
 	static const uint32_t nothing;
-	(void)sys_futex_wait_flags(&nothing, 0, sys_now() + FL_US(50), FUTEX_PRIVATE_FLAG);
+	(void)sys_futex_wait_flags(&nothing, 0, fl_after(FL_US(50)), FUTEX_PRIVATE_FLAG);
 }
 
 static int sys_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
@@ -143,7 +150,7 @@ enum { FUTEX_WAITV = 449 }; /* since Linux 5.16; most headers are older */
 
 static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
-	struct sys_futex_time time = sys_futex_time(deadline);
+	struct sys_futex_time time = sys_futex_time(deadline > 0 ? deadline : 0);
 	const long rc =
 	    FL__SYS_RESULT(syscall(FUTEX_WAITV, words, n, 0, deadline == FL_FOREVER ? NULL : &time, CLOCK_MONOTONIC));
 	return rc >= 0 ? 0 : (int)rc;
@@ -232,6 +239,16 @@ static void *sys_map(size_t size)
 	/* A huge page would be resident, 2 MiB, for one touched page. */
 	(void)madvise(memory, size, MADV_NOHUGEPAGE);
 	return memory;
+}
+
+int fl__map_file(int fd, uint64_t at, size_t size, int protection, int flags, void **memory)
+{
+	void *made;
+	const int rc =
+	    FL__SYS_RESULT((made = mmap(NULL, size, protection, flags, fd, (off_t)at)) == MAP_FAILED ? -1 : 0);
+	if (rc == 0)
+		*memory = made;
+	return fl__eagain_to_enomem(rc);
 }
 
 static void sys_unmap(void *memory, size_t size)
@@ -395,6 +412,12 @@ void fl__ring(int eventfd)
 bool fl__is_main_thread(void)
 {
 	return syscall(SYS_gettid) == getpid();
+}
+
+bool fl__main_thread_has_ended(void)
+{
+	FL__KEEPS_ERRNO();
+	return access("/proc/self/exe", F_OK) != 0 && access("/proc/thread-self/exe", F_OK) == 0;
 }
 
 void *fl__alloc_raw_from(const fl_allocator *allocator, size_t size)

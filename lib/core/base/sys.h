@@ -72,7 +72,8 @@ struct fl__sys {
 	void (*shared_store_and_wake)(uint32_t *word, uint32_t value, int n);
 	/*
 	 * Sleeps while each of up to FL__FUTEXES words has its expected value. Results of
-	 * futex_wait, and -ENOSYS. One sleep may consume several wakes.
+	 * futex_wait, and -ENOSYS. One sleep may consume several wakes. The deadline is the
+	 * kernel's clock, from which a tool such as faketime moves now() away.
 	 */
 	int (*wait_many)(struct fl__futex *words, unsigned n, int64_t deadline);
 	/* The calling thread's, from the C library. NULL: the system has none. */
@@ -153,6 +154,13 @@ int fl__portable_guard(void *memory, size_t size);
 
 size_t fl__page_size(void);
 
+/*
+ * As mmap() from `at` on, at any address. Stores the address. Returns 0 or a negative errno. It is
+ * -ENOMEM, too, where the program has called mlockall() and the mapping would exceed the limit of
+ * locked memory, which mmap() calls EAGAIN.
+ */
+int fl__map_file(int fd, uint64_t at, size_t size, int protection, int flags, void **memory);
+
 /* Before a file grows to `size` bytes: 0; -EFBIG: above RLIMIT_FSIZE, writes raise SIGXFSZ. */
 int fl__check_file_size(uint64_t size);
 
@@ -197,6 +205,13 @@ int fl__check_file_size(uint64_t size);
 void fl__ring(int eventfd);
 
 bool fl__is_main_thread(void);
+
+/*
+ * Whether the main thread has ended by pthread_exit() while other threads run. The process then
+ * has no /proc/self/exe, /proc/self/fd and /proc/self/maps any more; /proc/thread-self has them.
+ * False without /proc.
+ */
+bool fl__main_thread_has_ended(void);
 
 /* Zeroed memory. NULL: out of memory, or n * size overflows. */
 void *fl__alloc(size_t n, size_t size);
@@ -250,6 +265,12 @@ static inline void fl__uncancelled_end(const int *state)
 static inline int fl__eperm_to_enosys(int result)
 {
 	return result == -EPERM ? -ENOSYS : result;
+}
+
+/* Calls that manage memory use EAGAIN for a lack of it: mmap() beside mlockall(), and madvise(). */
+static inline int fl__eagain_to_enomem(int result)
+{
+	return result == -EAGAIN ? -ENOMEM : result;
 }
 
 /* They evaluate an argument twice. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbols.h"
+#include "../base/sys.h"
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -41,7 +42,10 @@ static void symbols_map_file(struct fl__symbol_file *f)
 {
 	struct stat info;
 	/* The program's path is right in any working directory, and after the file was replaced. */
-	int fd = open(strchr(f->path, '/') ? f->path : "/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	const char *path = strchr(f->path, '/')          ? f->path
+	                   : fl__main_thread_has_ended() ? "/proc/thread-self/exe"
+	                                                 : "/proc/self/exe"; /* an emulator knows this name alone */
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {

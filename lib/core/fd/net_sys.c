@@ -59,11 +59,11 @@ static bool net_sys_is_pipe(int fd)
 /* Opens a pipe, or a terminal that is no master, a second time. -1: another file, or an error. */
 static int net_sys_reopen(int fd, int how)
 {
-	char path[32];
+	char path[40];
 	int master;
 	if (!net_sys_is_pipe(fd) && (!isatty(fd) || ioctl(fd, TIOCGPTN, &master) == 0))
 		return -1;
-	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	(void)snprintf(path, sizeof path, "/proc/thread-self/fd/%d", fd);
 	return open(path, (how & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 

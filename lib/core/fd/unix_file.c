@@ -52,13 +52,13 @@ static int unix_sys_unlink(const char *path)
 /* Uses a descriptor: chmod() follows a symbolic link that has replaced the file. */
 static int unix_sys_set_mode(const char *path, unsigned mode)
 {
-	char by_number[32];
+	char by_number[40];
 	struct stat st;
 	FL__KEEPS_ERRNO();
 	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	int rc = fd < 0 ? -1 : fstat(fd, &st);
 	if (rc == 0 && S_ISSOCK(st.st_mode)) {
-		(void)snprintf(by_number, sizeof by_number, "/proc/self/fd/%d", fd);
+		(void)snprintf(by_number, sizeof by_number, "/proc/thread-self/fd/%d", fd);
 		rc = chmod(by_number, (mode_t)mode);
 	} else if (rc == 0) {
 		errno = ENOTSOCK;

@@ -56,5 +56,5 @@ FL__COLD unsigned fl__cpu_limit(const char *proc_cgroup, const char *mounts, uns
 
 unsigned fl_cpu_count(void)
 {
-	return fl__cpu_limit("/proc/self/cgroup", "/sys/fs/cgroup", fl__cpu_affinity_count());
+	return fl__cpu_limit("/proc/thread-self/cgroup", "/sys/fs/cgroup", fl__cpu_affinity_count());
 }

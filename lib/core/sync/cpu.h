@@ -3,7 +3,7 @@
 
 /*
  * The least of `most` and the CPU quotas of this process's control groups. `proc_cgroup` lists the
- * groups (/proc/self/cgroup), `mounts` holds them (/sys/fs/cgroup).
+ * groups (/proc/thread-self/cgroup), `mounts` holds them (/sys/fs/cgroup).
  */
 unsigned fl__cpu_limit(const char *proc_cgroup, const char *mounts, unsigned most);
 

@@ -72,7 +72,7 @@ static int endpoint_check_user(uid_t user)
 	FILE *map = NULL;
 	if (user != ENDPOINT_UNMAPPED)
 		return 0;
-	const int rc = FL__SYS_RESULT((map = fopen("/proc/self/uid_map", "re")) ? 0 : -1);
+	const int rc = FL__SYS_RESULT((map = fopen("/proc/thread-self/uid_map", "re")) ? 0 : -1);
 	if (rc != 0)
 		return rc == -ENOENT ? -EACCES : rc; /* no /proc */
 	const int fields = fscanf(map, "%u %u %u", &inside, &outside, &n);

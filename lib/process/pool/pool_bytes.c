@@ -172,20 +172,18 @@ int fl__bytes_map(size_t size, void **memory)
 {
 	struct bytes_out *o = &bytes_out;
 	const uint64_t at = FL__ROUND_UP(o->end, fl__page_size());
-	void *made = MAP_FAILED;
+	void *made = NULL;
 	int rc = bytes_open(o);
 	if (rc == 0)
 		rc = fl__shm_fill(o->fd, at, at + size);
 	if (rc == 0)
-		rc = FL__SYS_RESULT(
-		    (made = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, o->fd, (off_t)at)) == MAP_FAILED ? -1
-														  : 0);
+		rc = fl__map_file(o->fd, at, size, PROT_READ | PROT_WRITE, MAP_SHARED, &made);
 	if (rc == 0)
 		rc = fl__shm_sys.keep(made, size);
 	if (rc == 0) {
 		(void)madvise(made, size, BYTES_POPULATE_WRITE); /* from Linux 5.14 on: fewer faults */
 		*memory = made;
-	} else if (made != MAP_FAILED) {
+	} else if (made) {
 		fl__shm_sys.unmap(made, size);
 	}
 	return rc;
@@ -331,8 +329,7 @@ static int bytes_in_map(fl_bytes *made, const struct fl__bytes_wire *wire, int f
 	const bool copies = size <= FL__RINGS_INLINE_MOST;
 	void *at;
 	/* private: the handle's owner may write */
-	int rc = FL__SYS_RESULT(
-	    (at = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, (off_t)wire->at)) == MAP_FAILED ? -1 : 0);
+	int rc = fl__map_file(fd, wire->at, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE, &at);
 	if (rc != 0)
 		return rc == -EINVAL ? -EBADMSG : rc; /* not at a page */
 	((char *)at)[size] = 0;

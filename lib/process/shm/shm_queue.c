@@ -198,7 +198,8 @@ static void shm_queue_copy_in(const fl_shm_queue *q, uint32_t position, const un
 {
 	uint32_t at = shm_queue_index(q, position), to_end = q->size - at;
 	uint32_t first = FL__MIN(n, to_end);
-	fl__copy(q->data + at * width, from, first * width);
+	if (first > 0) /* a frame without bytes may be NULL */
+		fl__copy(q->data + at * width, from, first * width);
 	if (n > first)
 		fl__copy(q->data, from + first * width, (n - first) * width);
 }
@@ -207,7 +208,8 @@ static void shm_queue_copy_out(const fl_shm_queue *q, uint32_t position, unsigne
 {
 	uint32_t at = shm_queue_index(q, position), to_end = q->size - at;
 	uint32_t first = FL__MIN(n, to_end);
-	fl__copy(to, q->data + at * width, first * width);
+	if (first > 0)
+		fl__copy(to, q->data + at * width, first * width);
 	if (n > first)
 		fl__copy(to + first * width, q->data, (n - first) * width);
 }

@@ -67,12 +67,7 @@ static int shm_sys_duplicate(int fd)
 
 static int shm_sys_map(int fd, size_t size, bool writable, void **memory)
 {
-	const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-	void *at;
-	int rc = FL__SYS_RESULT((at = mmap(NULL, size, protection, MAP_SHARED, fd, 0)) == MAP_FAILED ? -1 : 0);
-	if (rc == 0)
-		*memory = at;
-	return rc;
+	return fl__map_file(fd, 0, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, memory);
 }
 
 static void shm_sys_unmap(void *memory, size_t size)
@@ -82,7 +77,7 @@ static void shm_sys_unmap(void *memory, size_t size)
 
 static int shm_sys_keep(void *memory, size_t size)
 {
-	return FL__SYS_RESULT(madvise(memory, size, MADV_DONTFORK));
+	return fl__eagain_to_enomem(FL__SYS_RESULT(madvise(memory, size, MADV_DONTFORK)));
 }
 
 /*
@@ -148,13 +143,13 @@ uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const c
 static uint64_t shm_sys_available(void)
 {
 	FL__KEEPS_ERRNO();
-	return fl__shm_available("/proc/meminfo", "/proc/self/cgroup", "/sys/fs/cgroup");
+	return fl__shm_available("/proc/meminfo", "/proc/thread-self/cgroup", "/sys/fs/cgroup");
 }
 
 static uint64_t shm_sys_pid_namespace(void)
 {
 	struct stat info;
-	return FL__SYS_RESULT(stat("/proc/self/ns/pid", &info)) == 0 ? info.st_ino : 0;
+	return FL__SYS_RESULT(stat("/proc/thread-self/ns/pid", &info)) == 0 ? info.st_ino : 0;
 }
 
 struct fl__shm_sys fl__shm_sys = {

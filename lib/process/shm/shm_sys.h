@@ -36,6 +36,6 @@ extern struct fl__shm_sys fl__shm_sys;
 
 /*
  * An estimate of the memory that the system can give, from the files /proc/meminfo and
- * /proc/self/cgroup and the folder /sys/fs/cgroup, or such as these. UINT64_MAX: unknown.
+ * /proc/thread-self/cgroup and the folder /sys/fs/cgroup, or such as these. UINT64_MAX: unknown.
  */
 uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const char *mounts);

@@ -170,6 +170,15 @@ static const fl_kind *kind_at(size_t i)
 	return i < FL_KINDS ? &fl_kinds[i] : &more_kinds[i - FL_KINDS];
 }
 
+/* Locks and waits preserve errno (fairlead/defs.h). */
+static int wait_with_errno(const fl_kind *kind, int64_t deadline, fl_cancel_token *cancel)
+{
+	errno = EDOM;
+	const int rc = kind->wait(NULL, deadline, cancel);
+	FL_CHECK(errno == EDOM);
+	return rc;
+}
+
 /* Where the call is made: on the thread itself, or in a fiber of a loop that the thread runs. */
 struct in_fiber {
 	const fl_kind *kind;
@@ -179,7 +188,7 @@ struct in_fiber {
 static int wait_in_fiber(void *arg)
 {
 	const struct in_fiber *call = arg;
-	return call->kind->wait(NULL, call->deadline, NULL);
+	return wait_with_errno(call->kind, call->deadline, NULL);
 }
 
 static int on_a_loop(void *kind, int64_t deadline, fl_cancel_token *cancel)
@@ -189,7 +198,7 @@ static int on_a_loop(void *kind, int64_t deadline, fl_cancel_token *cancel)
 
 static int on_a_thread(void *kind, int64_t deadline, fl_cancel_token *cancel)
 {
-	return ((const fl_kind *)kind)->wait(NULL, deadline, cancel);
+	return wait_with_errno(kind, deadline, cancel);
 }
 
 static fl_test_call *const contexts[] = {on_a_thread, on_a_loop};
@@ -415,6 +424,25 @@ FL_TEST(clock_stands_still)
 	WATCHED();
 	fl__sys.now = still_now;
 	for_each(waits_while_it_stands);
+}
+
+/* faketime moves the clock that a program reads, by days, and not that of the kernel. */
+static void waits_by_a_moved_clock(const fl_kind *kind, fl_test_call *call)
+{
+	static const int64_t moves[] = {FL_S(15 * 86400), -FL_S(15 * 86400)};
+	FL_EACH (i, moves) {
+		fl__store_relaxed(&fl_test_ahead, moves[i]);
+		FL_RC(call((void *)kind, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	}
+	fl__store_relaxed(&fl_test_ahead, 0);
+}
+
+FL_TEST(clock_that_a_tool_has_moved)
+{
+	FL_FAULTS();
+	fl__store_relaxed(&fl_test_ahead, 0);
+	fl__sys.now = fl_test_clock_now;
+	for_each(waits_by_a_moved_clock);
 }
 
 /* The wall clock is set back and forth: the library does not read it. */

@@ -208,6 +208,23 @@ FL_TEST(shm_queue_operations_of_the_other_form)
 	FL_RC(fl_shm_queue_get_frame_until(items, buffer, 8, &n, FL_FOREVER, NULL), -EINVAL);
 }
 
+/* A frame without bytes may be NULL: no copy of the library gets a null pointer. */
+FL_TEST(shm_queue_frames_without_bytes)
+{
+	FL_SCOPED(fl_shm) *region = region_of(8192);
+	FL_SCOPED(fl_shm_queue) *frames = frames_in(region, 64);
+	char buffer[8];
+	for (int i = 0; i < 40; i++) { /* more than once around the ring */
+		size_t n = 9;
+		FL_OK(fl_shm_queue_put_frame(frames, NULL, 0));
+		FL_OK(fl_shm_queue_try_put_frame(frames, "ab", 2));
+		FL_OK(fl_shm_queue_get_frame(frames, NULL, 0, &n));
+		assert_int_equal(n, 0);
+		FL_OK(fl_shm_queue_get_frame(frames, buffer, sizeof buffer, &n));
+		assert_int_equal(n, 2);
+	}
+}
+
 FL_TEST(shm_queue_many)
 {
 	enum { CAPACITY = 5 };
