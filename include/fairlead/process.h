@@ -156,7 +156,8 @@ FL_API void fl_main(int argc, char **argv);
 
 /*
  * FL_PROCESS_HOOK; at file scope calls fl_main() in a constructor, after the FL_TASK constructors
- * of the same program or library. Other constructors may run later. Not in dlopen()ed libraries.
+ * of the same program or library. Other constructors may run later. Not in dlopen()ed libraries. A
+ * library with a copy of Fairlead in it has a hook of its own: each copy serves its own tasks.
  */
 #define FL_PROCESS_HOOK                                                                                                \
 	__attribute__((constructor)) static void fl__process_hook(int argc, char **argv)                               \

@@ -96,13 +96,17 @@ static char **reexec_environment(enum fl__reexec_role role)
 {
 	enum { TEXT = 64 };
 	size_t n = 0, kept = 1;
+	struct fl__copy_place own = {NULL, 0};
+	(void)dl_iterate_phdr(fl__copy_find, &own);
 	while (environ && environ[n])
 		n++;
-	char **list = fl__alloc(1, (n + 2) * sizeof *list + TEXT);
+	const size_t text = TEXT + strlen(own.file);
+	char **list = fl__alloc(1, (n + 2) * sizeof *list + text);
 	if (!list)
 		return NULL;
 	list[0] = (char *)&list[n + 2];
-	(void)snprintf(list[0], TEXT, FL__REEXEC_VARIABLE "=%c:%d", (char)role, (int)getpid());
+	(void)snprintf(list[0], text, FL__REEXEC_VARIABLE "=%c:%d:%zx:%s", (char)role, (int)getpid(), own.offset,
+	               own.file);
 	for (size_t i = 0; i < n; i++)
 		if (strncmp(environ[i], FL__REEXEC_VARIABLE "=", sizeof FL__REEXEC_VARIABLE) != 0)
 			list[kept++] = environ[i];
@@ -279,24 +283,17 @@ int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *dea
 void (*fl__main_hook)(int argc, char **argv);
 static bool reexec_main_was_called;
 
-static int reexec_find_interpreter(struct dl_phdr_info *module, size_t size, void *found)
-{
-	(void)size;
-	for (unsigned i = 0; i < module->dlpi_phnum; i++)
-		if (module->dlpi_phdr[i].p_type == PT_INTERP)
-			*(bool *)found = true;
-	return 1; /* the first module is the program */
-}
-
 /*
  * `ld.so PROGRAM`: /proc/self/exe is the loader. The kernel has loaded no interpreter (AT_BASE),
  * although the program names one.
  */
 static bool reexec_is_behind_loader(void)
 {
-	bool found = false;
-	(void)dl_iterate_phdr(reexec_find_interpreter, &found);
-	return found && getauxval(AT_BASE) == 0;
+	/* cast: AT_PHDR is the address of the program's headers */
+	const ElfW(Phdr) *header = (const void *)(uintptr_t)getauxval(AT_PHDR), *end = header + getauxval(AT_PHNUM);
+	while (header < end && header->p_type != PT_INTERP)
+		header++;
+	return header < end && getauxval(AT_BASE) == 0;
 }
 
 bool fl__has_left_pid_namespace(void)
@@ -353,16 +350,22 @@ void fl_main(int argc, char **argv)
 	reexec_main_was_called = true;
 	char role = 0;
 	int parent = 0, length = 0;
+	struct fl__copy_place copy = {NULL, 0};
+	const bool executed = getenv(FL__REEXEC_VARIABLE) && reexec_has_socket();
 	/* NULL if the program has more rights than its user */
 	const char *marker = secure_getenv(FL__REEXEC_VARIABLE);
-	bool well = marker && sscanf(marker, "%c:%9d%n", &role, &parent, &length) == 2 && !marker[length] &&
-	            (role == FL__REEXEC_FORK_SERVER || role == FL__REEXEC_TASK) && parent > 0;
-	if (getenv(FL__REEXEC_VARIABLE)) {
-		if (!marker && reexec_has_socket())
-			reexec_refuse();
-		(void)unsetenv(FL__REEXEC_VARIABLE); /* not for this program's children */
+	if (executed && !marker)
+		reexec_refuse();
+	if (executed) {
+		/* without a parent that is the maker of the socket, reexec_serve() ends the process */
+		(void)sscanf(marker, "%c:%9d:%zx:%n", &role, &parent, &copy.offset, &length);
+		copy.file = marker + length;
+		/* fl_main() of that copy serves; if it is not there, this one: main() must not run twice */
+		if (dl_iterate_phdr(fl__copy_find, &copy))
+			return;
 	}
-	if (well && reexec_has_socket())
+	(void)unsetenv(FL__REEXEC_VARIABLE); /* not for this program's children */
+	if (executed)
 		reexec_serve(role, parent);
 	if (fl__main_hook)
 		fl__main_hook(argc, argv);

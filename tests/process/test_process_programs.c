@@ -242,6 +242,19 @@ FL_TEST(process_main_with_odd_arguments)
 	expect("end\n");
 }
 
+/* Each copy of the library serves its own tasks, in whichever order their fl_main() is called. */
+FL_TEST(process_of_each_copy_of_the_library)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	run("process-copies", NULL, NULL);
+	expect("copy 1: number 1; 0, 0, 0\n");
+	expect("copy 2: number 2; 0, 0, 0\n");
+	expect("copy 3: number 3; 0, 0, 0\n");
+	run("process-copies-elsewhere", NULL, NULL);
+	expect("copy 1: number 1; 0, 0, 0\n");
+	expect("copy 2: number 2; 0, 0, 0\n");
+}
+
 /* The marker. */
 
 static void make_marker(char *text, size_t size, char role)
