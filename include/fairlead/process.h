@@ -239,7 +239,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_statu
  * Sends a signal to the process, never to another that got its number. Returns 0, -EOWNERDEAD, or:
  *   -ESRCH   the process has ended
  *   -EINVAL  not the number of a signal
- *   -EPERM   the process runs as another user
+ *   -EPERM   the process runs as another user; or a sandbox does not know pidfd_send_signal()
  */
 FL_API FL_MUST_CHECK int fl_process_signal(fl_process *p, int signal);
 
