@@ -5,6 +5,7 @@
  */
 #include "reexec.h"
 #include "core/base/panic.h"
+#include "core/base/sanitizer.h"
 #include "core/base/sys.h"
 #include "fd_watcher.h"
 #include "fork_server.h"
@@ -307,10 +308,13 @@ bool fl__has_left_pid_namespace(void)
 
 const char *fl__reexec_missing(void)
 {
+	enum { RUNNING_ON_VALGRIND = 0x1001 };
 	if (!reexec_main_was_called)
 		return "fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope";
 	if (reexec_is_behind_loader())
 		return "this program to be started by its own name, not as an argument of the loader (ld.so PROGRAM)";
+	if (fl__valgrind(RUNNING_ON_VALGRIND, 0, 0))
+		return "a run without Valgrind, whose own program /proc/self/exe is";
 	if (fl__has_left_pid_namespace())
 		return "a thread that has not left the PID namespace of its process (unshare(), setns())";
 	return fl__file_exists(AT_FDCWD, fl__process_sys.program) ? NULL : "/proc/self/exe: is /proc mounted?";

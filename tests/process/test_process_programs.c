@@ -112,6 +112,22 @@ FL_TEST(process_program_started_through_the_loader_is_told)
 	}
 }
 
+/* /proc/self/exe is then Valgrind's own program. */
+FL_TEST(process_program_under_valgrind_is_told)
+{
+	static const char *const actions[] = {"executor", "start"};
+	char program[600], command[700];
+	(void)snprintf(program, sizeof program, "%s", path_of("process-main"));
+	(void)snprintf(command, sizeof command, "valgrind -q %s arguments >/dev/null 2>&1", program);
+	if (system(command) != 0)
+		FL_SKIP("no Valgrind, or none for this program, as under a sanitizer");
+	FL_EACH (i, actions) {
+		run_program("valgrind", (const char *const[]){"valgrind", "-q", program, actions[i], "2", NULL});
+		expect(i == 0 ? "executor ENOTSUP\nend\n" : "start ENOTSUP\nend\n");
+		expect_complaint("a run without Valgrind");
+	}
+}
+
 FL_TASK(process_does_nothing, void, void)
 {
 	return 0;
