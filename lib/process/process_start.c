@@ -149,7 +149,10 @@ static int process_start_open_fds(struct fl__start *start)
 	return rc;
 }
 
-/* A program or a fork inherits the directory. Any other new process may be elsewhere. */
+/*
+ * A program or a fork inherits the directory. Any other new process may be elsewhere, and enters
+ * it. If the user may not enter it, the new process stays where it is.
+ */
 static int process_start_open_directory(struct fl__start *start)
 {
 	const fl_process_config *config = start->config;
@@ -158,8 +161,8 @@ static int process_start_open_directory(struct fl__start *start)
 		return 0;
 	const char *path = config->cwd ? config->cwd : ".";
 	process_start_say(start, "its directory %s cannot be opened", path);
-	start->setup.cwd = fl__process_sys.open(path, O_PATH | O_DIRECTORY);
-	return start->setup.cwd < 0 ? start->setup.cwd : 0;
+	const int fd = start->setup.cwd = fl__process_sys.open(path, O_PATH | O_DIRECTORY);
+	return fd == -EACCES && !config->cwd ? 0 : FL__MIN(fd, 0);
 }
 
 /* The new process finds its task by name. */

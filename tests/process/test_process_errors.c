@@ -917,3 +917,51 @@ FL_TEST(process_runs_on_while_no_descriptor_can_be_polled)
 	FL_RC(fl_process_join(p, NULL), -EOWNERDEAD);
 	fl_process_free(p);
 }
+
+/* A directory that the user may not enter. */
+
+struct stays {
+	char path[64];
+};
+
+FL_TASK(process_stays, struct stays, void)
+{
+	char path[64];
+	ssize_t n = readlink("/proc/self/cwd", path, sizeof path - 1);
+	FL_CHECK(n > 0);
+	path[n] = '\0';
+	return strcmp(path, arg->path) == 0 ? 0 : -ENOENT;
+}
+
+static void start_in_forbidden_directory(void *directory)
+{
+	struct stays stays;
+	(void)snprintf(stays.path, sizeof stays.path, "%s", (const char *)directory);
+	FL_OK(chdir(directory));
+	FL_OK(chmod(directory, 0));
+	if (geteuid() == 0) {
+		FL_OK(setresgid(65534, 65534, 65534));
+		FL_OK(setresuid(65534, 65534, 65534));
+	}
+	FL_CHECK(open(".", O_PATH) < 0 && errno == EACCES);
+	FL_OK(process_run(&(fl_process_config){.program = "true"}).code);
+	const fl_process_config exec = {.task = &process_stays, .arg = &stays, .method = FL_PROCESS_EXEC};
+	FL_OK(process_run(&exec).code);
+	const fl_process_config named = {.task = &process_stays, .arg = &stays, .cwd = stays.path};
+	PROCESS_LOG();
+	FL_RC(start(&named), -EACCES);
+	(void)snprintf(stays.path, sizeof stays.path, "/");
+	const fl_process_config server = {.task = &process_stays, .arg = &stays};
+	FL_OK(process_run(&server).code);
+}
+
+FL_TEST(process_in_a_directory_that_the_user_may_not_enter)
+{
+	char directory[] = "/tmp/fairlead-forbidden-XXXXXX";
+	if (geteuid() == 0)
+		process_needs_root();
+	FL_CHECK(mkdtemp(directory) == directory);
+	const int status = fl_test_child(start_in_forbidden_directory, directory, NULL, 0);
+	FL_OK(rmdir(directory));
+	assert_int_equal(status, 0);
+}
