@@ -121,7 +121,7 @@ typedef enum fl_process_method { FL_PROCESS_FORK_SERVER, FL_PROCESS_FORK, FL_PRO
 
 /* For `in`, `out` and `err`; 0: the caller's stream. */
 #define FL_PROCESS_FD(fd) ((fd) | 0x40000000) /* a descriptor of the caller */
-#define FL_PROCESS_NULL 0x20000000            /* /dev/null */
+#define FL_PROCESS_NULL 0x20000000            /* /dev/null; without that, an input still ends */
 #define FL_PROCESS_PIPE 0x10000000            /* a pipe; its other end: fl_process_pipe() */
 #define FL_PROCESS_AS_OUT 0x08000000          /* for `err` only: the same as `out` */
 
@@ -208,6 +208,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -ENOSYS      pidfd_open() (Linux 5.3) or, for an argument above 16 KiB, memfd_create() is
  *                missing or forbidden
  *   -EFBIG       an argument above 16 KiB, and above RLIMIT_FSIZE
+ *   -ENODEV      FL_PROCESS_NULL as an output, and the system has no /dev/null
  *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, -EACCES, ...   from the system
  *
  * Blocks the calling context until the fork server or the new process has answered; an exec blocks

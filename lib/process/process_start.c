@@ -106,10 +106,9 @@ static int process_start_open_stream(struct fl__start *start, unsigned i, int ho
 	}
 	if (how == FL_PROCESS_NULL) {
 		start->problem = "/dev/null cannot be opened";
-		if (start->null < 0)
-			start->null = fl__process_sys.open("/dev/null", O_RDWR);
-		*fd = start->null;
-		return *fd < 0 ? *fd : 0;
+		*fd = i == STDIN_FILENO ? fl__null_open() : fl__process_sys.open("/dev/null", O_WRONLY);
+		start->null[i] = *fd;
+		return *fd == -ENOENT ? -ENODEV : FL__MIN(*fd, 0);
 	}
 	if (how == FL_PROCESS_PIPE)
 		return process_start_open_pipe(start, i);

@@ -123,12 +123,12 @@ void fl__reexec_kill(int pidfd)
 }
 
 /*
- * Fills `setup` for this program: /dev/null as input and output, the caller's standard error, and
+ * Fills `setup` for this program: no input and no output, the caller's standard error, and
  * `socket`. The caller closes `fds[0]`.
  */
 static int reexec_setup(struct fl__setup *setup, int socket)
 {
-	int null = fl__process_sys.open("/dev/null", O_RDWR);
+	int null = fl__null_open();
 	if (null < 0)
 		return null;
 	bool has_error = fcntl(STDERR_FILENO, F_GETFD) >= 0;
@@ -141,12 +141,6 @@ static int reexec_setup(struct fl__setup *setup, int socket)
 	return 0;
 }
 
-/* All other steps use open descriptors. */
-static bool reexec_exec_failed(int rc)
-{
-	return rc == -ENOENT || rc == -ENOTDIR || rc == -EACCES || rc == -ELOOP || rc == -ENOEXEC || rc == -ETXTBSY;
-}
-
 static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int socket, int *pid,
                         int *pidfd, const char **problem)
 {
@@ -156,15 +150,14 @@ static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *
 	*problem = "no memory for the environment";
 	if (!env)
 		return -ENOMEM;
-	*problem = "/dev/null cannot be opened";
+	*problem = "no descriptor for an empty input";
 	struct fl__spawn spawn = {.paths = paths, .argv = argv, .env = env, .orphan = role == FL__REEXEC_FORK_SERVER};
 	int rc = reexec_setup(&spawn.setup, socket);
 	if (rc == 0) {
 		int null = spawn.setup.fds[0]; /* the child changes fds[0] in shared memory */
 		spawn.setup.death_pipe = death_pipe;
 		rc = fl__spawn(&spawn);
-		*problem = reexec_exec_failed(rc) ? "/proc/self/exe, which is this program, cannot be executed"
-		                                  : "this program cannot be executed again";
+		*problem = "this program, /proc/self/exe, cannot be executed again";
 		fl__fd_close(null);
 	}
 	fl__free(env);

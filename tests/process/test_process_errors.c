@@ -918,6 +918,35 @@ FL_TEST(process_runs_on_while_no_descriptor_can_be_polled)
 	fl_process_free(p);
 }
 
+/* Without /dev/null. */
+
+static int open_without_null(const char *path, int flags)
+{
+	return strcmp(path, "/dev/null") == 0 ? -ENOENT : FL__SYS_RESULT(open(path, flags | O_CLOEXEC));
+}
+
+FL_TEST(process_without_dev_null)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	PROCESS_FAULTS();
+	PROCESS_LOG();
+	PROCESS_EACH_METHOD (m)
+		adds_nothing(m);
+	const struct process_census before = process_census();
+	fl__process_sys.open = open_without_null;
+	/* What reads nothing reads an end. */
+	FL_OK(process_run(&(fl_process_config){.program = "cat", .in = FL_PROCESS_NULL}).code);
+	FL_OK(fl_process_run(&(fl_process_config){.program = "cat"}, NULL, NULL));
+	PROCESS_EACH_METHOD (m)
+		adds_nothing(m);
+	/* There is nowhere to write to. */
+	expect_refusals(&(struct refused){{.program = "true", .in = FL_PROCESS_NULL, .out = FL_PROCESS_NULL},
+	                                  -ENODEV,
+	                                  "/dev/null cannot be opened: "},
+	                1);
+	process_same(&before);
+}
+
 /* A directory that the user may not enter. */
 
 struct stays {
