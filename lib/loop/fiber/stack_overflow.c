@@ -37,20 +37,21 @@
 
 enum { OVERFLOW_COPY = SA_SIGINFO | SA_ONSTACK | SA_NOCLDSTOP | SA_NOCLDWAIT };
 
+static void overflow_on_fault(int signal, siginfo_t *info, void *context);
+
 /* What a copy that is unloaded tells the others. Copies of any version read it. */
 struct overflow_pair {
 	struct sigaction own, previous;
 };
 
-static void overflow_on_fault(int signal, siginfo_t *info, void *context);
+/* `previous` is written before the handler is installed, and when another copy is unloaded. */
+static struct overflow_pair overflow_pair = {.own = {.sa_sigaction = overflow_on_fault, .sa_flags = OVERFLOW_COPY}};
 
 static struct {
 	uint32_t lock;
-	uint32_t installed; /* set under the lock, after `key` and `pair` */
+	uint32_t installed; /* set under the lock, after `key` and the handler */
 	pthread_key_t key;  /* of a thread's signal stack */
-	/* `previous` is written before the handler is installed, and when another copy is unloaded */
-	struct overflow_pair pair;
-} overflow_handler = {.pair = {.own = {.sa_sigaction = overflow_on_fault, .sa_flags = OVERFLOW_COPY}}};
+} overflow_handler;
 
 static bool overflow_hits_guard(const struct fl__fiber *f, const void *address)
 {
@@ -69,7 +70,7 @@ static void overflow_do_default(int signal, const siginfo_t *info)
 {
 	/* by kill() and the like: the signal does not recur by itself */
 	bool sent = info->si_code <= 0;
-	if (sent && overflow_handler.pair.previous.sa_handler == SIG_IGN)
+	if (sent && overflow_pair.previous.sa_handler == SIG_IGN)
 		return;
 	struct sigaction standard = {.sa_handler = SIG_DFL};
 	(void)sigaction(signal, &standard, NULL);
@@ -79,21 +80,19 @@ static void overflow_do_default(int signal, const siginfo_t *info)
 
 static void overflow_pass_on(int signal, siginfo_t *info, void *context)
 {
-	struct sigaction previous = overflow_handler.pair.previous;
+	struct sigaction previous = overflow_pair.previous;
 	if (!(previous.sa_flags & SA_SIGINFO) && (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN)) {
 		overflow_do_default(signal, info);
 		return;
 	}
 	if (previous.sa_flags & SA_RESETHAND)
-		overflow_handler.pair.previous = (struct sigaction){.sa_handler = SIG_DFL};
-	if (previous.sa_flags & SA_NODEFER)
-		(void)sigdelset(&previous.sa_mask, signal);
-	else
-		(void)sigaddset(&previous.sa_mask, signal);
-	sigset_t own;
-	(void)sigemptyset(&own);
-	(void)sigaddset(&own, signal);
-	(void)pthread_sigmask(SIG_UNBLOCK, &own, NULL);
+		overflow_pair.previous = (struct sigaction){.sa_handler = SIG_DFL};
+	if (previous.sa_flags & SA_NODEFER) { /* this handler runs with the signal blocked */
+		sigset_t own;
+		(void)sigemptyset(&own);
+		(void)sigaddset(&own, signal);
+		(void)pthread_sigmask(SIG_UNBLOCK, &own, NULL);
+	}
 	/* until this handler returns */
 	(void)pthread_sigmask(SIG_BLOCK, &previous.sa_mask, NULL);
 	if (previous.sa_flags & SA_SIGINFO)
@@ -122,7 +121,7 @@ static bool overflow_replace(struct sigaction *action, struct overflow_pair *unl
 static void overflow_on_fault(int signal, siginfo_t *info, void *context)
 {
 	if (!info) {
-		(void)overflow_replace(&overflow_handler.pair.previous, context);
+		(void)overflow_replace(&overflow_pair.previous, context);
 		return;
 	}
 	FL__KEEPS_ERRNO();
@@ -168,16 +167,15 @@ static void overflow_free_signal_stack(void *stack)
  */
 static int overflow_change_chain(struct dl_phdr_info *unused, size_t size, void *unload)
 {
-	struct overflow_pair *pair = &overflow_handler.pair;
 	struct sigaction now;
 	(void)unused;
 	(void)size;
 	(void)sigaction(SIGSEGV, NULL, &now);
 	if (!unload) {
-		pair->previous = now;
-		now = pair->own;
+		overflow_pair.previous = now;
+		now = overflow_pair.own;
 	}
-	if (!unload || overflow_replace(&now, pair))
+	if (!unload || overflow_replace(&now, &overflow_pair))
 		(void)sigaction(SIGSEGV, &now, NULL);
 	return 1;
 }
