@@ -944,6 +944,8 @@ FL_TEST(process_without_dev_null)
 	                                  -ENODEV,
 	                                  "/dev/null cannot be opened: "},
 	                1);
+	fl__process_sys.pipe = fail_pipe;
+	FL_RC(start(&(fl_process_config){.program = "cat", .in = FL_PROCESS_NULL}), -ENFILE);
 	process_same(&before);
 }
 
