@@ -354,10 +354,13 @@ void fl_main(int argc, char **argv)
 	if (executed && !marker)
 		reexec_refuse();
 	if (executed) {
-		/* without a parent that is the maker of the socket, reexec_serve() ends the process */
+		/* reexec_serve() ends the process unless `parent` has made the socket */
 		(void)sscanf(marker, "%c:%9d:%zx:%n", &role, &parent, &copy.offset, &length);
 		copy.file = marker + length;
-		/* fl_main() of that copy serves; if it is not there, this one: main() must not run twice */
+		/*
+		 * fl_main() of the copy that is named will serve. If no copy is at that place, this
+		 * one serves: main() must not run a second time.
+		 */
 		if (dl_iterate_phdr(fl__copy_find, &copy))
 			return;
 	}
