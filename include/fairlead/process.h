@@ -41,8 +41,8 @@ FL_BEGIN_DECLS
  *   fl_process_preload()     for the fork server only, while the process has a single thread
  *
  * Otherwise a start fails with -ENOTSUP; also without /proc, if this program was started by `ld.so
- * PROGRAM`, and, without fl_process_preload(), if its execution gives rights (set-uid).
- * FL_PROCESS_FORK and programs need no preparation.
+ * PROGRAM` or runs under Valgrind, and, without fl_process_preload(), if its execution gives rights
+ * (set-uid). FL_PROCESS_FORK and programs need no preparation.
  *
  * A task gets a copy of the bytes of its argument. Neither drop_arg nor drop_result runs. The task
  * must be registered (FL_TASK) here and in the new process, with the same identity. A task of a
@@ -74,7 +74,8 @@ FL_BEGIN_DECLS
  *       CPU affinity, scheduling policy and         the caller's. The fork server takes them on; if
  *       priority, nice, I/O priority, timer slack,  the system forbids that, another fork server is
  *       personality, umask, resource limits         made; if that is not possible: -EPERM, -EACCES
- *       current directory                           the caller's, or `cwd`
+ *       current directory                           the caller's, or `cwd`. If the user may not
+ *                                                   enter the caller's: /
  *       environment                                 that of the time when the fork server was made
  *       pending signals, timers, locks of files     none
  *       and memory, asynchronous I/O
@@ -124,7 +125,7 @@ typedef enum fl_process_method { FL_PROCESS_FORK_SERVER, FL_PROCESS_FORK, FL_PRO
 
 /* For `in`, `out` and `err`; 0: the caller's stream. */
 #define FL_PROCESS_FD(fd) ((fd) | 0x40000000) /* a descriptor of the caller */
-#define FL_PROCESS_NULL 0x20000000            /* /dev/null */
+#define FL_PROCESS_NULL 0x20000000            /* /dev/null; without that, an input still ends */
 #define FL_PROCESS_PIPE 0x10000000            /* a pipe; its other end: fl_process_pipe() */
 #define FL_PROCESS_AS_OUT 0x08000000          /* for `err` only: the same as `out` */
 
@@ -161,7 +162,8 @@ FL_API void fl_main(int argc, char **argv);
 
 /*
  * FL_PROCESS_HOOK; at file scope calls fl_main() in a constructor, after the FL_TASK constructors
- * of the same program or library. Other constructors may run later. Not in dlopen()ed libraries.
+ * of the same program or library. Other constructors may run later. Not in dlopen()ed libraries. A
+ * library with a copy of Fairlead in it has a hook of its own: each copy serves its own tasks.
  */
 #define FL_PROCESS_HOOK                                                                                                \
 	__attribute__((constructor)) static void fl__process_hook(int argc, char **argv)                               \
@@ -215,6 +217,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                call are closed for the program, too, whatever other threads start through this
  *                library. A child that other code has forked, or another copy of the library, holds
  *                them until it calls exec: then start the program again
+ *   -ENODEV      FL_PROCESS_NULL as an output, and the system has no /dev/null
  *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, -EACCES, ...   from the system
  *
  * Blocks the calling context until the fork server or the new process has answered; an exec blocks
@@ -247,7 +250,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_statu
  * Sends a signal to the process, never to another that got its number. Returns 0, -EOWNERDEAD, or:
  *   -ESRCH   the process has ended
  *   -EINVAL  not the number of a signal
- *   -EPERM   the process runs as another user
+ *   -EPERM   the process runs as another user; or a sandbox does not know pidfd_send_signal()
  */
 FL_API FL_MUST_CHECK int fl_process_signal(fl_process *p, int signal);
 

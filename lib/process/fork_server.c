@@ -537,7 +537,7 @@ static int fork_server_make_process(struct fl__request *request, struct fl__star
 	if (fork_server_loop.parent_fd == -ENOSYS)
 		return -ENOSYS; /* no pidfd for a child either; a failed start runs no task */
 	struct fork_server_child *c = fl__alloc(1, sizeof *c);
-	int rc = c ? fl__raw(SYS_fchdir, request->setup.cwd, 0, 0, 0) : -ENOMEM;
+	int rc = !c ? -ENOMEM : request->setup.cwd < 0 ? 0 : fl__raw(SYS_fchdir, request->setup.cwd, 0, 0, 0);
 	if (rc == 0)
 		rc = fl__process_sys.fork();
 	if (rc == 0)

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct dl_phdr_info;
+
 /* Continues the hash `seed`, first FL__HASH_START, with these bytes (FNV-1a). */
 #define FL__HASH_START 0xcbf29ce484222325u
 uint64_t fl__hash(uint64_t seed, const void *data, size_t size);
@@ -21,6 +23,21 @@ struct fl__build_id {
 
 void fl__build_id_of_program(struct fl__build_id *id);
 void fl__build_id_of(const void *address, struct fl__build_id *id);
+
+/*
+ * Where a copy of the library is in a program: the same in each execution, at any address.
+ * `file` is the object's, "" of the program itself.
+ */
+struct fl__copy_place {
+	const char *file;
+	size_t offset;
+};
+
+/*
+ * A callback of dl_iterate_phdr(), for a struct fl__copy_place. If `file` is NULL, stores the place
+ * of this copy. Else returns 1 if another copy is at that place, 0 if none is.
+ */
+int fl__copy_find(struct dl_phdr_info *module, size_t size, void *place);
 
 enum { FL__BUILD_ID_TEXT = 24 };
 

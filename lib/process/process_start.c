@@ -106,10 +106,9 @@ static int process_start_open_stream(struct fl__start *start, unsigned i, int ho
 	}
 	if (how == FL_PROCESS_NULL) {
 		start->problem = "/dev/null cannot be opened";
-		if (start->null < 0)
-			start->null = fl__process_sys.open("/dev/null", O_RDWR);
-		*fd = start->null;
-		return *fd < 0 ? *fd : 0;
+		*fd = i == STDIN_FILENO ? fl__null_open() : fl__process_sys.open("/dev/null", O_WRONLY);
+		start->null[i] = *fd;
+		return *fd == -ENOENT ? -ENODEV : FL__MIN(*fd, 0);
 	}
 	if (how == FL_PROCESS_PIPE)
 		return process_start_open_pipe(start, i);
@@ -149,7 +148,10 @@ static int process_start_open_fds(struct fl__start *start)
 	return rc;
 }
 
-/* A program or a fork inherits the directory. Any other new process may be elsewhere. */
+/*
+ * A program or a fork inherits the directory. Any other new process may be elsewhere, and enters
+ * it. If the user may not enter it, the new process stays where it is.
+ */
 static int process_start_open_directory(struct fl__start *start)
 {
 	const fl_process_config *config = start->config;
@@ -158,8 +160,8 @@ static int process_start_open_directory(struct fl__start *start)
 		return 0;
 	const char *path = config->cwd ? config->cwd : ".";
 	process_start_say(start, "its directory %s cannot be opened", path);
-	start->setup.cwd = fl__process_sys.open(path, O_PATH | O_DIRECTORY);
-	return start->setup.cwd < 0 ? start->setup.cwd : 0;
+	const int fd = start->setup.cwd = fl__process_sys.open(path, O_PATH | O_DIRECTORY);
+	return fd == -EACCES && !config->cwd ? 0 : FL__MIN(fd, 0);
 }
 
 /* The new process finds its task by name. */

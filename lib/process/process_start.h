@@ -10,7 +10,7 @@ struct fl__start {
 	const char *name;
 	struct fl__setup setup; /* descriptors by the caller's numbers */
 	/* fl_process_start() closes `null`, setup.cwd, and the descriptors of `setup` for pipes. */
-	int null;               /* -1: none */
+	int null[FL__STREAMS];  /* -1: none */
 	int pipes[FL__STREAMS]; /* the handle's ends of pipes; -1: none */
 	const char *problem;
 	const char *where; /* the failed process; NULL: this one */

@@ -52,6 +52,12 @@ int fl__process_reap(int pidfd, fl_process_status *status, bool wait);
 /* By pid, which no other code may reap. `*pid` 0: any child; stores its pid. */
 int fl__process_reap_by_pid(int *pid, fl_process_status *status, bool wait);
 
+/*
+ * An input without bytes: /dev/null; where that cannot be opened, a pipe without a writer, to which
+ * writes return -EBADF.
+ */
+int fl__null_open(void);
+
 bool fl__file_exists(int directory, const char *path); /* `path` may be relative to `directory` */
 
 int fl__fd_waiting(int socket); /* bytes to be received */

@@ -5,6 +5,7 @@
  */
 #include "reexec.h"
 #include "core/base/panic.h"
+#include "core/base/sanitizer.h"
 #include "core/base/sys.h"
 #include "fd_watcher.h"
 #include "fork_server.h"
@@ -96,13 +97,17 @@ static char **reexec_environment(enum fl__reexec_role role)
 {
 	enum { TEXT = 64 };
 	size_t n = 0, kept = 1;
+	struct fl__copy_place own = {NULL, 0};
+	(void)dl_iterate_phdr(fl__copy_find, &own);
 	while (environ && environ[n])
 		n++;
-	char **list = fl__alloc(1, (n + 2) * sizeof *list + TEXT);
+	const size_t text = TEXT + strlen(own.file);
+	char **list = fl__alloc(1, (n + 2) * sizeof *list + text);
 	if (!list)
 		return NULL;
 	list[0] = (char *)&list[n + 2];
-	(void)snprintf(list[0], TEXT, FL__REEXEC_VARIABLE "=%c:%d", (char)role, (int)getpid());
+	(void)snprintf(list[0], text, FL__REEXEC_VARIABLE "=%c:%d:%zx:%s", (char)role, (int)getpid(), own.offset,
+	               own.file);
 	for (size_t i = 0; i < n; i++)
 		if (strncmp(environ[i], FL__REEXEC_VARIABLE "=", sizeof FL__REEXEC_VARIABLE) != 0)
 			list[kept++] = environ[i];
@@ -118,12 +123,12 @@ void fl__reexec_kill(int pidfd)
 }
 
 /*
- * Fills `setup` for this program: /dev/null as input and output, the caller's standard error, and
+ * Fills `setup` for this program: no input and no output, the caller's standard error, and
  * `socket`. The caller closes `fds[0]`.
  */
 static int reexec_setup(struct fl__setup *setup, int socket)
 {
-	int null = fl__process_sys.open("/dev/null", O_RDWR);
+	int null = fl__null_open();
 	if (null < 0)
 		return null;
 	bool has_error = fcntl(STDERR_FILENO, F_GETFD) >= 0;
@@ -136,12 +141,6 @@ static int reexec_setup(struct fl__setup *setup, int socket)
 	return 0;
 }
 
-/* All other steps use open descriptors. */
-static bool reexec_exec_failed(int rc)
-{
-	return rc == -ENOENT || rc == -ENOTDIR || rc == -EACCES || rc == -ELOOP || rc == -ENOEXEC || rc == -ETXTBSY;
-}
-
 static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int socket, int *pid,
                         int *pidfd, const char **problem)
 {
@@ -151,15 +150,14 @@ static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *
 	*problem = "no memory for the environment";
 	if (!env)
 		return -ENOMEM;
-	*problem = "/dev/null cannot be opened";
+	*problem = "no descriptor for an empty input";
 	struct fl__spawn spawn = {.paths = paths, .argv = argv, .env = env, .orphan = role == FL__REEXEC_FORK_SERVER};
 	int rc = reexec_setup(&spawn.setup, socket);
 	if (rc == 0) {
 		int null = spawn.setup.fds[0]; /* the child changes fds[0] in shared memory */
 		spawn.setup.death_pipe = death_pipe;
 		rc = fl__spawn(&spawn);
-		*problem = reexec_exec_failed(rc) ? "/proc/self/exe, which is this program, cannot be executed"
-		                                  : "this program cannot be executed again";
+		*problem = "this program, /proc/self/exe, cannot be executed again";
 		fl__fd_close(null);
 	}
 	fl__free(env);
@@ -279,24 +277,17 @@ int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *dea
 void (*fl__main_hook)(int argc, char **argv);
 static bool reexec_main_was_called;
 
-static int reexec_find_interpreter(struct dl_phdr_info *module, size_t size, void *found)
-{
-	(void)size;
-	for (unsigned i = 0; i < module->dlpi_phnum; i++)
-		if (module->dlpi_phdr[i].p_type == PT_INTERP)
-			*(bool *)found = true;
-	return 1; /* the first module is the program */
-}
-
 /*
  * `ld.so PROGRAM`: /proc/self/exe is the loader. The kernel has loaded no interpreter (AT_BASE),
  * although the program names one.
  */
 static bool reexec_is_behind_loader(void)
 {
-	bool found = false;
-	(void)dl_iterate_phdr(reexec_find_interpreter, &found);
-	return found && getauxval(AT_BASE) == 0;
+	/* cast: AT_PHDR is the address of the program's headers */
+	const ElfW(Phdr) *header = (const void *)(uintptr_t)getauxval(AT_PHDR), *end = header + getauxval(AT_PHNUM);
+	while (header < end && header->p_type != PT_INTERP)
+		header++;
+	return header < end && getauxval(AT_BASE) == 0;
 }
 
 bool fl__has_left_pid_namespace(void)
@@ -310,10 +301,13 @@ bool fl__has_left_pid_namespace(void)
 
 const char *fl__reexec_missing(void)
 {
+	enum { RUNNING_ON_VALGRIND = 0x1001 };
 	if (!reexec_main_was_called)
 		return "fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope";
 	if (reexec_is_behind_loader())
 		return "this program to be started by its own name, not as an argument of the loader (ld.so PROGRAM)";
+	if (fl__valgrind(RUNNING_ON_VALGRIND, 0, 0))
+		return "a run without Valgrind, whose own program /proc/self/exe is";
 	if (fl__has_left_pid_namespace())
 		return "a thread that has not left the PID namespace of its process (unshare(), setns())";
 	/* the new process has a /proc/self/exe in any case */
@@ -356,16 +350,25 @@ void fl_main(int argc, char **argv)
 	reexec_main_was_called = true;
 	char role = 0;
 	int parent = 0, length = 0;
+	struct fl__copy_place copy = {NULL, 0};
+	const bool executed = getenv(FL__REEXEC_VARIABLE) && reexec_has_socket();
 	/* NULL if the program has more rights than its user */
 	const char *marker = secure_getenv(FL__REEXEC_VARIABLE);
-	bool well = marker && sscanf(marker, "%c:%9d%n", &role, &parent, &length) == 2 && !marker[length] &&
-	            (role == FL__REEXEC_FORK_SERVER || role == FL__REEXEC_TASK) && parent > 0;
-	if (getenv(FL__REEXEC_VARIABLE)) {
-		if (!marker && reexec_has_socket())
-			reexec_refuse();
-		(void)unsetenv(FL__REEXEC_VARIABLE); /* not for this program's children */
+	if (executed && !marker)
+		reexec_refuse();
+	if (executed) {
+		/* reexec_serve() ends the process unless `parent` has made the socket */
+		(void)sscanf(marker, "%c:%9d:%zx:%n", &role, &parent, &copy.offset, &length);
+		copy.file = marker + length;
+		/*
+		 * fl_main() of the copy that is named will serve. If no copy is at that place, this
+		 * one serves: main() must not run a second time.
+		 */
+		if (dl_iterate_phdr(fl__copy_find, &copy))
+			return;
 	}
-	if (well && reexec_has_socket())
+	(void)unsetenv(FL__REEXEC_VARIABLE); /* not for this program's children */
+	if (executed)
 		reexec_serve(role, parent);
 	if (fl__main_hook)
 		fl__main_hook(argc, argv);

@@ -99,7 +99,7 @@ int fl__request_send(int socket, int channel, struct fl__start *start, int64_t d
 	struct request_fds fds = {.flags = (start->config->daemon ? FL__REQUEST_DAEMON : 0) |
 	                                   (start->config->group ? FL__REQUEST_GROUP : 0)};
 	request_add_fd(&fds, channel, FL__REQUEST_CHANNEL);
-	request_add_fd(&fds, start->setup.cwd, 0);
+	request_add_fd(&fds, start->setup.cwd, FL__REQUEST_DIRECTORY);
 	for (unsigned i = 0; i < start->setup.n_fds; i++)
 		request_add_fd(&fds, start->setup.fds[i], i < FL__STREAMS ? FL__REQUEST_STREAM << i : 0);
 	int memory = large ? fl__sealed_memory(start->config->arg, arg_size) : -1;
@@ -160,11 +160,11 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
 	if (!request_is_request(m, size))
 		return -EBADMSG;
 	const uint32_t with_fds = m->flags & ~(uint32_t)(FL__REQUEST_DAEMON | FL__REQUEST_GROUP);
-	const unsigned own = 1 + (unsigned)__builtin_popcount(with_fds); /* 1: the directory */
+	const unsigned own = (unsigned)__builtin_popcount(with_fds);
 	if (n_fds < own || n_fds - own > FL_PROCESS_FDS_MAX)
 		return -EMFILE;
 	request->channel = (m->flags & FL__REQUEST_CHANNEL) ? *fds++ : -1;
-	request->setup.cwd = *fds++;
+	request->setup.cwd = (m->flags & FL__REQUEST_DIRECTORY) ? *fds++ : -1;
 	request->setup.n_fds = FL__STREAMS + n_fds - own;
 	for (unsigned i = 0; i < request->setup.n_fds; i++) {
 		bool open = i >= FL__STREAMS || (m->flags & (FL__REQUEST_STREAM << i));

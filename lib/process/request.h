@@ -28,9 +28,9 @@ struct fl__go {
  * The request to run a task in a process, and the reply. A receiver checks every size, count and
  * index.
  *
- * Descriptors, in this order: the new process's channel (to a fork server); its directory; its open
- * streams; those passed on; the argument, if too large for the packet. A request to a fork server
- * has the calling thread's settings.
+ * Descriptors, in this order: the new process's channel (to a fork server); its directory, unless
+ * it stays where it is; its open streams; those passed on; the argument, if too large for the
+ * packet. A request to a fork server has the calling thread's settings.
  */
 enum {
 	FL__REQUEST_DAEMON = 1,
@@ -38,7 +38,8 @@ enum {
 	FL__REQUEST_CHANNEL = 4, /* in the descriptors */
 	FL__REQUEST_MEMORY = 8,  /* the argument is a descriptor */
 	FL__REQUEST_STREAM = 16, /* << 0, 1, 2: that stream is open */
-	FL__REQUEST_FLAGS = 127,
+	FL__REQUEST_DIRECTORY = 128,
+	FL__REQUEST_FLAGS = 255,
 
 	FL__REQUEST_INLINE = 16 << 10, /* the largest argument in a packet */
 	FL__REQUEST_ROOM = FL__REQUEST_INLINE + (8 << 10),

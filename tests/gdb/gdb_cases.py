@@ -129,6 +129,23 @@ class Gdb:
             self.says(process.pid, "fl locks", r"(?m)^deadlock: .*\n +alice pays \(\d+\), thread \d waits \(\d+\.\d+ s\) for mutex bob",
                       r"mutex bob .*\n +held by bob pays .*, taken at\n(.*\n)* +#\d bob_pays")
 
+    def two_files_with_link_time_optimization(self):
+        """The names of static variables have an appendix then, and some functions have no frame."""
+        self.program()
+        folder, _ = self.kit.two_files("one-file-lto")
+        program = self.kit.at("hang-lto")
+        run([self.kit.cc, "-std=c11", "-O2", "-flto", "-I", folder, os.path.join(HERE, "hang.c"), os.path.join(folder, "fairlead.c"), "-o", program,
+             "-l:libck.a", "-pthread", "-Wl,-u,fl_debug_enable"])
+        for case in ("starved_pool", "recursive", "late_timer"):
+            command, *causes = CAUSES[case]
+            with self.hanging([program, case]) as process:
+                self.says(process.pid, command, *(cause.split(r"\n +#")[0].split(r"(.*\n)+ +#")[0] for cause in causes))
+        with self.hanging([program, "lock_order"], FL_DEBUG="waits") as process:
+            said = self.says(process.pid, "fl locks", r"(?m)^deadlock: .*\n +alice pays \(\d+\), thread \d waits \(\d+\.\d+ s\) for mutex bob",
+                             r"mutex bob .*\n +held by bob pays .*, taken at\n")
+            if re.search(r"\.(lto_priv|cold)|\[cold\]", said):
+                raise Failure(said)
+
     def core_has_each_fiber(self):
         """A core file says what the process says; each of ten thousand fibers has a line, and one stack is printed for all."""
         folder = self.kit.at("core")
@@ -248,6 +265,6 @@ def cases(kit):
     gdb = Gdb(kit)
     yield from ((f"consumer_gdb_{name}", functools.partial(gdb.cause, name)) for name in CAUSES)
     yield from ((f"consumer_dump_{name}", functools.partial(gdb.dump, name)) for name in SAYS)
-    yield from ((f"consumer_gdb_{f.__name__}", f) for f in (gdb.holders_with_debugging, gdb.core_has_each_fiber, gdb.core_of_aarch64, gdb.structs_are_printed, gdb.is_installed,
+    yield from ((f"consumer_gdb_{f.__name__}", f) for f in (gdb.holders_with_debugging, gdb.two_files_with_link_time_optimization, gdb.core_has_each_fiber, gdb.core_of_aarch64, gdb.structs_are_printed, gdb.is_installed,
                                                             gdb.bad_usage, gdb.layout_on_aarch64))
     yield "consumer_gdb_layout", functools.partial(gdb.layout, kit.cc)

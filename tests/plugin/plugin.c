@@ -223,6 +223,11 @@ static int fiber(void *unused)
 	return 0;
 }
 
+static void run_loop(void)
+{
+	CHECK(fl_loop_run(nothing, NULL) == 0);
+}
+
 static void use_fibers(void)
 {
 	fl_shm_event_reset(&shared->set);
@@ -357,4 +362,4 @@ static void end(void)
 
 extern const struct plugin plugin;
 __attribute__((visibility("default")))
-const struct plugin plugin = {begin, use_all, use_here, detach_all, wait_here, is_waiting, end};
+const struct plugin plugin = {begin, use_all, use_here, detach_all, wait_here, is_waiting, end, run_loop};

@@ -21,6 +21,7 @@ struct plugin {
 	void (*wait_here)(void);  /* by any thread: waits for ever, for shared memory or a pipe */
 	bool (*is_waiting)(void); /* whether wait_here() has been called */
 	void (*end)(void);        /* the last call: frees what the plugin has */
+	void (*run_loop)(void);   /* by any thread, also without begin() and end() */
 };
 
 #endif

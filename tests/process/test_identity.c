@@ -115,7 +115,7 @@ static size_t compose(struct packet *p)
 {
 	static const char text[] = "a name\0identity_one\0ARG";
 	memset(p, 0, sizeof *p);
-	*p = (struct packet){.magic = FL__MAGIC_START, .name_size = 7, .task_size = 13};
+	*p = (struct packet){.magic = FL__MAGIC_START, .flags = FL__REQUEST_DIRECTORY, .name_size = 7, .task_size = 13};
 	fl__task_identify(&identity_one, &p->task);
 	memcpy(p->text, text, sizeof text); /* 7, 13, and 4 of the argument */
 	return offsetof(struct packet, text) + 24;
@@ -134,7 +134,10 @@ FL_TEST(request_read_takes_what_was_sent)
 	assert_memory_equal(request.arg, "ARG", 4);
 	assert_int_equal(request.setup.n_fds, 3);
 	assert_int_equal(request.setup.fds[0], -1);
-	p.flags = FL__REQUEST_CHANNEL | FL__REQUEST_STREAM << 1 | FL__REQUEST_DAEMON;
+	p.flags = 0;
+	FL_OK(fl__request_read(&request, &reply, &p, size, NULL, 0));
+	assert_int_equal(request.setup.cwd, -1);
+	p.flags = FL__REQUEST_CHANNEL | FL__REQUEST_DIRECTORY | FL__REQUEST_STREAM << 1 | FL__REQUEST_DAEMON;
 	const int fds[] = {10, 11, 12, 13, 14};
 	FL_OK(fl__request_read(&request, &reply, &p, size, fds, 5));
 	assert_int_equal(request.channel, 10);
@@ -169,9 +172,12 @@ FL_TEST(request_read_refuses_what_is_damaged)
 			memcpy(copy, &whole, size);
 			copy[at] ^= (unsigned char)(1 << bit);
 			int rc = fl__request_read(&request, &reply, copy, size, &directory, 1);
-			/* A daemon, a group, another setting or name: accepted. Any other change is not. */
+			/*
+			 * A daemon, a group, a descriptor in place of the directory, another setting or
+			 * name: accepted. Any other change is not.
+			 */
 			bool harmless =
-			    (at == offsetof(struct packet, flags) && (bit == 0 || bit == 1)) ||
+			    (at == offsetof(struct packet, flags) && (bit == 0 || bit == 1 || bit == 7)) ||
 			    (at >= offsetof(struct packet, settings) && at < offsetof(struct packet, text) + 6);
 			assert_true(rc == -EBADMSG || rc == -EMFILE || rc == -ENOENT || rc == -EPROTO ||
 			            (rc == 0 && harmless));

@@ -245,8 +245,7 @@ static int change_seccomp(void)
 static int change_root(void)
 {
 	static const char path[] = "/mnt";
-	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-	    mount("/", path, NULL, MS_BIND | MS_REC, NULL) != 0)
+	if (fl_test_own_mounts() != 0 || mount("/", path, NULL, MS_BIND | MS_REC, NULL) != 0)
 		return -errno;
 	FL_OK(chroot(path));
 	return result(chdir("/"));

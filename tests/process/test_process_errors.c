@@ -975,3 +975,82 @@ FL_TEST(process_runs_on_while_no_descriptor_can_be_polled)
 	FL_RC(fl_process_join(p, NULL), -EOWNERDEAD);
 	fl_process_free(p);
 }
+
+/* Without /dev/null. */
+
+static int open_without_null(const char *path, int flags)
+{
+	return strcmp(path, "/dev/null") == 0 ? -ENOENT : FL__SYS_RESULT(open(path, flags | O_CLOEXEC));
+}
+
+FL_TEST(process_without_dev_null)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	PROCESS_FAULTS();
+	PROCESS_LOG();
+	PROCESS_EACH_METHOD (m)
+		adds_nothing(m);
+	const struct process_census before = process_census();
+	fl__process_sys.open = open_without_null;
+	/* What reads nothing reads an end. */
+	FL_OK(process_run(&(fl_process_config){.program = "cat", .in = FL_PROCESS_NULL}).code);
+	FL_OK(fl_process_run(&(fl_process_config){.program = "cat"}, NULL, NULL));
+	PROCESS_EACH_METHOD (m)
+		adds_nothing(m);
+	/* There is nowhere to write to. */
+	expect_refusals(&(struct refused){{.program = "true", .in = FL_PROCESS_NULL, .out = FL_PROCESS_NULL},
+	                                  -ENODEV,
+	                                  "/dev/null cannot be opened: "},
+	                1);
+	fl__process_sys.pipe = fail_pipe;
+	FL_RC(start(&(fl_process_config){.program = "cat", .in = FL_PROCESS_NULL}), -ENFILE);
+	process_same(&before);
+}
+
+/* A directory that the user may not enter. */
+
+struct stays {
+	char path[64];
+};
+
+FL_TASK(process_stays, struct stays, void)
+{
+	char path[64];
+	ssize_t n = readlink("/proc/self/cwd", path, sizeof path - 1);
+	FL_CHECK(n > 0);
+	path[n] = '\0';
+	return strcmp(path, arg->path) == 0 ? 0 : -ENOENT;
+}
+
+static void start_in_forbidden_directory(void *directory)
+{
+	struct stays stays;
+	(void)snprintf(stays.path, sizeof stays.path, "%s", (const char *)directory);
+	FL_OK(chdir(directory));
+	FL_OK(chmod(directory, 0));
+	if (geteuid() == 0) {
+		FL_OK(setresgid(65534, 65534, 65534));
+		FL_OK(setresuid(65534, 65534, 65534));
+	}
+	FL_CHECK(open(".", O_PATH) < 0 && errno == EACCES);
+	FL_OK(process_run(&(fl_process_config){.program = "true"}).code);
+	const fl_process_config exec = {.task = &process_stays, .arg = &stays, .method = FL_PROCESS_EXEC};
+	FL_OK(process_run(&exec).code);
+	const fl_process_config named = {.task = &process_stays, .arg = &stays, .cwd = stays.path};
+	PROCESS_LOG();
+	FL_RC(start(&named), -EACCES);
+	(void)snprintf(stays.path, sizeof stays.path, "/");
+	const fl_process_config server = {.task = &process_stays, .arg = &stays};
+	FL_OK(process_run(&server).code);
+}
+
+FL_TEST(process_in_a_directory_that_the_user_may_not_enter)
+{
+	char directory[] = "/tmp/fairlead-forbidden-XXXXXX";
+	if (geteuid() == 0)
+		process_needs_root();
+	FL_CHECK(mkdtemp(directory) == directory);
+	const int status = fl_test_child(start_in_forbidden_directory, directory, NULL, 0);
+	FL_OK(rmdir(directory));
+	assert_int_equal(status, 0);
+}

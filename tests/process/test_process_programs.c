@@ -112,6 +112,22 @@ FL_TEST(process_program_started_through_the_loader_is_told)
 	}
 }
 
+/* /proc/self/exe is then Valgrind's own program. */
+FL_TEST(process_program_under_valgrind_is_told)
+{
+	static const char *const actions[] = {"executor", "start"};
+	char program[600], command[700];
+	(void)snprintf(program, sizeof program, "%s", path_of("process-main"));
+	(void)snprintf(command, sizeof command, "valgrind -q %s arguments >/dev/null 2>&1", program);
+	if (system(command) != 0)
+		FL_SKIP("no Valgrind, or none for this program, as under a sanitizer");
+	FL_EACH (i, actions) {
+		run_program("valgrind", (const char *const[]){"valgrind", "-q", program, actions[i], "2", NULL});
+		expect(i == 0 ? "executor ENOTSUP\nend\n" : "start ENOTSUP\nend\n");
+		expect_complaint("a run without Valgrind");
+	}
+}
+
 FL_TASK(process_does_nothing, void, void)
 {
 	return 0;
@@ -128,8 +144,7 @@ static void work_without_proc(void *unused)
 {
 	fl_executor *e = NULL;
 	fl_process *p = NULL;
-	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-	    umount2("/proc", MNT_DETACH) != 0)
+	if (fl_test_own_mounts() != 0 || umount2("/proc", MNT_DETACH) != 0)
 		_exit(77);
 	PROCESS_LOG();
 	FL_RC(fl_process_executor_create(&e, NULL), -ENOTSUP);
@@ -154,7 +169,7 @@ FL_TEST(process_without_proc)
 	process_needs_fork();
 	const int status = fl_test_child(work_without_proc, NULL, NULL, 0);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
-		FL_SKIP(FL_TEST_USERS_REASON);
+		FL_SKIP(FL_TEST_MOUNTS_REASON);
 	assert_int_equal(status, 0);
 }
 
@@ -283,6 +298,19 @@ FL_TEST(process_main_with_odd_arguments)
 	expect("arguments 1\n");
 	run_program(path_of("process-main"), (const char *const[]){NULL});
 	expect("end\n");
+}
+
+/* Each copy of the library serves its own tasks, in whichever order their fl_main() is called. */
+FL_TEST(process_of_each_copy_of_the_library)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	run("process-copies", NULL, NULL);
+	expect("copy 1: number 1; 0, 0, 0\n");
+	expect("copy 2: number 2; 0, 0, 0\n");
+	expect("copy 3: number 3; 0, 0, 0\n");
+	run("process-copies-elsewhere", NULL, NULL);
+	expect("copy 1: number 1; 0, 0, 0\n");
+	expect("copy 2: number 2; 0, 0, 0\n");
 }
 
 /* The marker. */

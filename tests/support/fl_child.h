@@ -10,6 +10,8 @@
 #include "fl_test.h"
 
 #include <dirent.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 
 /* The longest limit of a case (tests/check.sh): tests/run ends a child with its case. */
@@ -80,6 +82,18 @@ static inline int fl_test_scratch(void)
 	FL_OK(unlink(path));
 	return fd;
 }
+
+/*
+ * Mounts that the calling thread, and what it starts, has for itself from now on. 0; or the errno:
+ * not root, or, in a chroot, the root directory is no mount point (EINVAL).
+ */
+static inline int fl_test_own_mounts(void)
+{
+	const bool own = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+	return own ? 0 : errno;
+}
+
+#define FL_TEST_MOUNTS_REASON "no right to mount, or the root directory is no mount point, as in a chroot"
 
 /* Reads the whole of a scratch file into `text`, and closes it. */
 static inline void fl_test_take(int fd, char *text, size_t size)

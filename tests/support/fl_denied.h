@@ -31,6 +31,15 @@
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv 449
 #endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef SYS_faccessat2
+#define SYS_faccessat2 439
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
 
 static const struct fl_denied_call {
 	const char *name;
@@ -38,7 +47,7 @@ static const struct fl_denied_call {
 } fl_denied_calls[] = {
     {"clone3", SYS_clone3},         {"futex_waitv", SYS_futex_waitv}, {"memfd_create", SYS_memfd_create},
     {"pidfd_open", SYS_pidfd_open}, {"membarrier", SYS_membarrier},   {"epoll_pwait2", SYS_epoll_pwait2},
-    {"eventfd2", SYS_eventfd2}};
+    {"eventfd2", SYS_eventfd2},     {"preadv2", SYS_preadv2},         {"pwritev2", SYS_pwritev2}};
 enum { FL_DENIED_CALLS = sizeof fl_denied_calls / sizeof *fl_denied_calls };
 
 /*

@@ -116,12 +116,19 @@ def text(at):
     return gdb.Value(at).cast(gdb.lookup_type("char").pointer()).string("utf-8", "replace") if at else "?"
 
 
+@functools.lru_cache(maxsize=None)
+def address_of_renamed(symbol):
+    """Link-time optimization appends to the name of a static variable. None: the program lacks the symbol."""
+    found = re.search(rf"(?m)^(0x\w+) +{symbol}\.", gdb.execute(f"info variables ^{symbol}\\.", to_string=True))
+    return int(found[1], 16) if found else None
+
+
 def address(symbol):
     """None: the program lacks the symbol, or gdb cannot find this thread's variable."""
     try:
         return int(gdb.parse_and_eval(f"(unsigned long)&{symbol}"))
-    except gdb.error:
-        return None
+    except gdb.error as error:
+        return address_of_renamed(symbol) if "No symbol" in str(error) else None
 
 
 def variable(symbol):
@@ -135,7 +142,8 @@ def is_live():
 
 
 def as_in_c(name):
-    """gdb takes fl__name for a name of Ada."""
+    """Without what optimizations append. gdb takes fl__name for a name of Ada."""
+    name = re.sub(r"\.(lto_priv|llvm|part|constprop|isra|cold)\b.*|\[cold\]$", "", name)
     return "fl__" + name[3:].replace(".", "__") if name.startswith("fl.") else name
 
 
@@ -309,6 +317,7 @@ class World:
     """Everything, at the moment of a command."""
 
     def __init__(self):
+        address_of_renamed.cache_clear()
         if address("lot_buckets") is None:
             raise gdb.GdbError("no symbols of Fairlead here: gdb needs the program as it was before `strip`")
         self.live = is_live()

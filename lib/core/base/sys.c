@@ -153,7 +153,7 @@ static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 	struct sys_futex_time time = sys_futex_time(deadline > 0 ? deadline : 0);
 	const long rc =
 	    FL__SYS_RESULT(syscall(FUTEX_WAITV, words, n, 0, deadline == FL_FOREVER ? NULL : &time, CLOCK_MONOTONIC));
-	return rc >= 0 ? 0 : (int)rc;
+	return rc >= 0 ? 0 : fl__eperm_to_enosys((int)rc);
 }
 
 static struct fl__robust_list *sys_get_robust_list(void)

@@ -261,7 +261,23 @@ static inline void fl__uncancelled_end(const int *state)
 #define FL__UNCANCELLED()                                                                                              \
 	__attribute__((cleanup(fl__uncancelled_end), unused)) const int _uncancelled = fl__uncancelled_begin()
 
-/* A sandbox that does not know the call returns -EPERM. The call needs no permission. */
+/*
+ * For system calls that are younger than some kernels and than the filters of some sandboxes, which
+ * answer -EPERM to calls that they do not know (container engines before 2021). None of these calls
+ * needs a permission, so -EPERM means -ENOSYS:
+ *
+ *   call                since Linux   without it
+ *   preadv2, pwritev2   4.6           poll(), then a call without flags (core/fd/try_io.c)
+ *   memfd_create        3.17          -ENOSYS
+ *   eventfd2            2.6.27        -ENOSYS
+ *   pidfd_open          5.3           -ENOSYS
+ *   epoll_pwait2        5.11          epoll_wait(), in milliseconds (loop/poller.c)
+ *   futex_waitv         5.16          a look at each word every millisecond (process/shm/shm_bridge.c)
+ *
+ * Other calls are replaced after any error: membarrier (a fence in each fast path), close_range
+ * (one close() each), MADV_GUARD_INSTALL (mprotect()), and calls that read attributes of a process
+ * (process/attributes.c), which then count as equal.
+ */
 static inline int fl__eperm_to_enosys(int result)
 {
 	return result == -EPERM ? -ENOSYS : result;

@@ -23,7 +23,7 @@ static ssize_t try_io_result(ssize_t rc)
 /* Whether the kernel does not have a flag, for this kind of file or at all. */
 static bool try_io_is_unknown(ssize_t rc)
 {
-	return rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -EINVAL;
+	return rc == -EOPNOTSUPP || fl__eperm_to_enosys((int)rc) == -ENOSYS || rc == -EINVAL;
 }
 
 /* Whether `fd` is a regular file or block device: these return -EAGAIN, and no poll waits. */

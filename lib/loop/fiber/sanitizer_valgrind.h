@@ -150,32 +150,6 @@ static inline void fl__tool_stack_reset(const char *low, size_t size)
 #endif
 }
 
-/* 0 without Valgrind. The instructions and numbers are Valgrind's ABI. */
-static inline uintptr_t fl__valgrind(uintptr_t request, uintptr_t first, uintptr_t second)
-{
-	volatile uintptr_t words[6] = {request, first, second, 0, 0, 0};
-#if defined(__x86_64__) && defined(__LP64__)
-	uintptr_t result = 0;
-	__asm__ volatile("rolq $3, %%rdi\n\trolq $13, %%rdi\n\trolq $61, %%rdi\n\trolq $51, %%rdi\n\txchgq %%rbx, %%rbx"
-	                 : "+d"(result)
-	                 : "a"(words)
-	                 : "cc", "memory");
-	return result;
-#elif defined(__aarch64__) && defined(__LP64__)
-	register uintptr_t result __asm__("x3") = 0;
-	register volatile uintptr_t *args __asm__("x4") = words;
-	__asm__ volatile("ror x12, x12, #3\n\tror x12, x12, #13\n\tror x12, x12, #51\n\tror x12, x12, #61\n\t"
-	                 "orr x10, x10, x10"
-	                 : "+r"(result)
-	                 : "r"(args)
-	                 : "cc", "memory");
-	return result;
-#else
-	(void)words;
-	return 0;
-#endif
-}
-
 /* The result is for fl__tool_stack_remove(). */
 static inline unsigned fl__tool_stack_add(const char *low, const char *end)
 {

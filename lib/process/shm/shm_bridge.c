@@ -274,8 +274,7 @@ static int bridge_sleep(struct fl__futex *words, unsigned n, bool idle)
 	/* relaxed: the next sleep corrects a stale value */
 	if (!fl__load_relaxed(&bridge_lacks_waitv)) {
 		int rc = fl__sys.wait_many(words, n, deadline);
-		/* -EPERM: a sandbox that does not know futex_waitv. */
-		if (rc == -ENOSYS || rc == -EPERM)
+		if (rc == -ENOSYS)
 			fl__store_relaxed(&bridge_lacks_waitv, 1); /* relaxed: as above */
 		else if (rc == -EFAULT || rc == -ENOMEM)           /* the waiter of a word has left; or no memory */
 			(void)fl__sys.give_way(fl__sys.now());

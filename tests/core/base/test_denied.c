@@ -186,3 +186,140 @@ FL_TEST(denied_membarrier)
 		FL_SKIP(FL_TEST_CHILDREN_REASON);
 	expect(SYS_membarrier, without_membarrier);
 }
+
+/*
+ * Calls that the library does without. Sandboxes forbid the older ones, and do not know the younger
+ * ones: their answer is often -EPERM. Each is denied in turn to a program that uses all parts.
+ */
+
+static const struct {
+	const char *name;
+	long number;
+} dispensable[] = {
+    {"preadv2", SYS_preadv2},
+    {"pwritev2", SYS_pwritev2},
+    {"membarrier", SYS_membarrier},
+    {"epoll_pwait2", SYS_epoll_pwait2},
+    {"futex_waitv", SYS_futex_waitv},
+    {"close_range", SYS_close_range},
+    {"faccessat2", SYS_faccessat2},
+    {"statx", SYS_statx},
+    {"keyctl", SYS_keyctl},
+    {"sched_getattr", SYS_sched_getattr},
+    {"get_mempolicy", SYS_get_mempolicy},
+    {"personality", SYS_personality},
+    {"ioprio_get", SYS_ioprio_get},
+    {"getrandom", SYS_getrandom},
+    {"getcpu", SYS_getcpu},
+    {"get_robust_list", SYS_get_robust_list},
+    {"unshare", SYS_unshare},
+    {"capget", SYS_capget},
+    {"pidfd_send_signal", SYS_pidfd_send_signal},
+};
+
+FL_TASK(denied_doubles, int, int)
+{
+	*result = 2 * *arg;
+	return 0;
+}
+
+static void use_executor(int (*create)(fl_executor **e, const fl_executor_config *config))
+{
+	int numbers[8] = {0, 1, 2, 3, 4, 5, 6, 7}, doubled[8];
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_OK(create(&e, &(fl_executor_config){.workers = 2}));
+	FL_OK(denied_doubles_map(e, numbers, 8, doubled, NULL));
+	FL_EACH (i, doubled)
+		FL_CHECK(doubled[i] == 2 * numbers[i]);
+}
+
+static int set_event(void *event)
+{
+	return fl_shm_event_set(event);
+}
+
+static void use_shared_memory(void)
+{
+	fl_shm *region;
+	fl_pipe *a, *b;
+	fl_thread setter;
+	char text[2];
+	size_t size;
+	FL_OK(fl_shm_create(&region, 1 << 16));
+	struct {
+		fl_shm_event never, set;
+		fl_shm_mutex mutex;
+	} *shared = fl_shm_alloc(region, sizeof *shared);
+	FL_CHECK(shared != NULL);
+	fl_shm_event_init(&shared->never);
+	fl_shm_event_init(&shared->set);
+	fl_shm_mutex_init(&shared->mutex);
+	FL_OK(fl_shm_mutex_lock(&shared->mutex));
+	fl_test_go(&setter, set_event, &shared->set);
+	FL_CHECK(FL_WAIT_ANY(FL_ON_SHM_EVENT(&shared->never), FL_ON_SHM_EVENT(&shared->set)) == 1);
+	FL_OK(fl_thread_join(&setter, NULL));
+	fl_shm_mutex_unlock(&shared->mutex);
+	fl_shm_free(region);
+	FL_OK(fl_pipe_create(&a, &b, NULL));
+	FL_OK(fl_pipe_send(a, "x", 1));
+	FL_CHECK(fl_pipe_recv(b, text, sizeof text, &size) == 0 && size == 1);
+	fl_pipe_free(a);
+	fl_pipe_free(b);
+}
+
+static int use_streams(void *unused)
+{
+	fl_stream *ends[2];
+	char text[2];
+	FL_OK(fl_stream_pair(ends));
+	FL_OK(fl_stream_write(ends[0], "x", 1));
+	FL_CHECK(fl_stream_read(ends[1], text, 1) == 1 && text[0] == 'x');
+	FL_OK(fl_sleep(FL_MS(1)));
+	fl_stream_free(ends[0]);
+	fl_stream_free(ends[1]);
+	return 0;
+}
+
+static void use_descriptors(void)
+{
+	int ends[2];
+	char text[2];
+	FL_OK(pipe(ends));
+	FL_CHECK(fl_fd_write(ends[1], "x", 1) == 1 && fl_fd_read(ends[0], text, sizeof text) == 1);
+	FL_CHECK(fl_fd_wait_until(ends[0], FL_FD_IN, fl_after(FL_US(100)), NULL) == -ETIMEDOUT);
+	FL_OK(close(ends[0]) + close(ends[1]));
+}
+
+static void use_processes(void)
+{
+	FL_SCOPED(fl_process_io) io = {.input = "in", .input_size = 2};
+	const fl_process_config exec = {.task = &denied_exits, .arg = &(int){5}, .method = FL_PROCESS_EXEC};
+	fl_process_status status;
+	FL_OK(fl_process_run(&(fl_process_config){.program = "cat"}, &io, &status));
+	FL_CHECK(status.code == 0 && io.out_size == 2 && memcmp(io.out, "in", 2) == 0);
+	FL_CHECK(exit_code(&exec) == 5);
+	use_executor(fl_process_executor_create);
+}
+
+static void use_all(void)
+{
+	without_membarrier(); /* a queue of one producer and one consumer, and a resize */
+	use_executor(fl_thread_executor_create);
+	use_executor(fl_loop_executor_create);
+	use_shared_memory();
+	use_descriptors();
+	FL_OK(fl_loop_run(use_streams, NULL));
+	use_processes();
+}
+
+FL_TEST(denied_calls_that_the_library_does_without)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	FL_NEEDS(FL_TEST_EVENTFD);
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	FL_EACH (i, dispensable) {
+		print_message("%s\n", dispensable[i].name);
+		expect(dispensable[i].number, use_all);
+	}
+}

@@ -9,6 +9,7 @@
 #include "plugin/plugin.h"
 #include <dlfcn.h>
 #include <libgen.h>
+#include <sys/sendfile.h>
 
 enum { HOSTS = 3 };
 
@@ -263,4 +264,102 @@ FL_TEST(unload_in_a_forked_child)
 	if (!fl_test_children_have_threads())
 		FL_SKIP(FL_TEST_CHILDREN_REASON);
 	assert_true(exits_with_3(unload_in_child, NULL));
+}
+
+/*
+ * Several copies: two of the plugin, and that of this program. Their handlers of SIGSEGV call each
+ * other, and at last the program's. The C library has no static thread-local memory for a third
+ * plugin that is as large.
+ */
+
+enum { COPIES = 2 };
+
+static char *barrier;
+static volatile sig_atomic_t lifted;
+
+static void lift_barrier(int signal, siginfo_t *info, void *context)
+{
+	FL_CHECK(info->si_addr == barrier);
+	lifted = lifted + 1;
+	FL_CHECK(mprotect(barrier, fl__page_size(), PROT_READ | PROT_WRITE) == 0);
+}
+
+static void fault_reaches_the_program(void)
+{
+	lifted = 0;
+	FL_OK(mprotect(barrier, fl__page_size(), PROT_NONE));
+	*(volatile char *)barrier = 1;
+	FL_CHECK(lifted == 1);
+}
+
+/* The same file would be loaded once. */
+static void *load_copy(int file)
+{
+	char path[64];
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+	void *copy = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!copy)
+		print_error("%s\n", dlerror());
+	FL_CHECK(copy != NULL);
+	((const struct plugin *)dlsym(copy, "plugin"))->run_loop();
+	return copy;
+}
+
+static int copy_of_plugin(void)
+{
+	struct stat info;
+	const int file = fl_test_scratch(), plugin = open(path_of_plugin(), O_RDONLY | O_CLOEXEC);
+	FL_CHECK(plugin >= 0 && fstat(plugin, &info) == 0);
+	for (off_t at = 0; at < info.st_size;)
+		FL_CHECK(sendfile(file, plugin, &at, (size_t)(info.st_size - at)) > 0);
+	FL_OK(close(plugin));
+	return file;
+}
+
+static int nothing(void *unused)
+{
+	(void)unused;
+	return 0;
+}
+
+struct copies_case {
+	unsigned place;   /* of this program's copy among the installs; above COPIES: it installs nothing */
+	bool first_first; /* the plugin that was loaded first is unloaded first */
+};
+
+static void load_and_unload_copies(void *arg)
+{
+	const struct copies_case *c = arg;
+	const struct sigaction of_program = {.sa_sigaction = lift_barrier, .sa_flags = SA_SIGINFO};
+	struct sigaction now;
+	void *copies[COPIES];
+	const int files[COPIES] = {copy_of_plugin(), copy_of_plugin()};
+	barrier = fl__sys.map(fl__page_size());
+	FL_CHECK(barrier != NULL && sigaction(SIGSEGV, &of_program, NULL) == 0);
+	for (unsigned i = 0; i <= COPIES; i++) {
+		if (i == c->place)
+			FL_OK(fl_loop_run(nothing, NULL));
+		if (i < COPIES)
+			copies[i] = load_copy(files[i]);
+		fault_reaches_the_program();
+	}
+	for (unsigned i = 0; i < COPIES; i++) {
+		FL_OK(dlclose(copies[c->first_first ? i : COPIES - 1 - i]));
+		fault_reaches_the_program();
+	}
+	FL_CHECK(fl_test_mappings_of("/tmp/fairlead-test-") == 0);
+	FL_CHECK(sigaction(SIGSEGV, NULL, &now) == 0);
+	FL_CHECK(c->place <= COPIES || now.sa_sigaction == lift_barrier);
+	exit(3);
+}
+
+/* With each order of the installs and of the unloads. */
+FL_TEST(unload_of_copies_in_any_order)
+{
+	UNLOAD_NEEDS();
+	for (unsigned place = 0; place <= COPIES + 1; place++)
+		for (int first_first = 0; first_first <= 1; first_first++) {
+			struct copies_case c = {place, first_first};
+			assert_true(exits_with_3(load_and_unload_copies, &c));
+		}
 }
