@@ -137,8 +137,10 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
 
 /*
  * Calls f(a) on the calling thread, and g(b) after it, or beside it on another worker of the same
- * executor. Blocks the calling context until both have returned, also after a cancel. f and g must
- * not wait for each other, nor leave by longjmp or pthread_exit. g runs under the caller's cancel
+ * executor. Blocks the calling context until both have returned, also after a cancel. While g runs
+ * on another worker, the waiting thread may run parts of g: calls that g has forked. It runs
+ * nothing else, so the caller may hold a lock that neither f nor g wants. f and g must not wait for
+ * each other, nor leave by longjmp or pthread_exit. g runs under the caller's cancel
  * scope, and is a part of the caller's task or callback, wherever g runs: its fl_executor_current()
  * and results -EDEADLK are the caller's. On another thread g begins with a copy of the caller's
  * values (fairlead/context_var.h). Of nested calls the outer 512 of a worker may run at the same

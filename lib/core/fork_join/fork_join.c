@@ -24,11 +24,13 @@
  *   RUNNING (1)       `thief`, `outer`, `token` are    the thief
  *                     set
  *   STOP (2)          the forker's own call failed     the forker
- *   DONE (4)          `error` is set; the thief's      the thief
- *                     last access
+ *   DONE (4)          the thief's last access. With    the thief
+ *                     RUNNING the call has ended and
+ *                     `error` is set; else the thief
+ *                     has handed the fork back
  *   WAITERS (8)       the forker sleeps in the wait    fl__word_arm(); cleared by
- *                     queue of `state`                 fork_wake_forker(), and by fork_finish()
- *                                                      with DONE
+ *                     queue of `state`; without a      fork_wake_forker()
+ *                     meaning once DONE is set
  *   VALUES (16)       it is a struct fork_with_values  the forker, before the push
  *
  * Stealing without a fence in push and pop. A pop stores `next`, then loads `thieves`. A thief
@@ -50,10 +52,22 @@
  * thief advances `top` before the next fork can be stolen. The owner sets `top` back after all
  * forks above have ended. A wrong `top` only hides forks from thieves until the owner pops them.
  *
- * Waiting for a stolen fork. The forker steals from the thief's stack alone: those forks belong to
- * the call that it waits for (leapfrogging, Wagner and Calder 1993). So the nesting of the calls
- * bounds the forker's stack, and no other call can want a lock that the forker holds. With nothing
- * to steal, the forker sleeps until the call ends or forks.
+ * Waiting for a stolen fork. The forker runs parts of the call that it waits for, and of no other
+ * call (leapfrogging, Wagner and Calder 1993). So the nesting of the calls bounds the forker's
+ * stack, and no call that the forker runs can want a lock that the forker holds. With nothing to
+ * steal, the forker sleeps until the call ends or forks.
+ *
+ * The forker finds these parts on the thief's stack. But the thief may end the call, and fork
+ * another call's part in the slot, at any time before the CAS by which the forker steals. So the
+ * forker looks at the state of its own fork after this CAS:
+ *   - Without DONE the thief was still inside of the call at the CAS. All forks that were then in
+ *     slots of its stack belong to the call: by "Order", the slots below the call are empty.
+ *   - If the stolen fork belongs to another call, the thief has set DONE before it pushed that
+ *     fork. The push releases, and the CAS acquires. So the forker sees DONE.
+ *   - With DONE the stolen fork is of another call, since a call ends after its parts. The forker
+ *     hands the fork back by fork_finish(), before anything has run it. The slot stays empty. So
+ *     no other worker steals this fork, and the owner, whose pop finds the slot empty, runs the
+ *     call itself in fl__fork_await(). For "Order" a fork that was handed back counts as stolen.
  *
  * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and searches once more. So
  * the worker sees the fork, or the push sees `sleepers`. Without membarrier() a push may miss a
@@ -65,9 +79,9 @@
  * return -EDEADLK. The frames that it points to are older than the fork, so they exist until the
  * join.
  *
- * Linearization points: the claim, as in 2; the end, FORK_DONE. After FORK_DONE the thief accesses
- * only the parking lot, where the fork's queue is empty by then. Progress: pop and steal never
- * wait; a join waits for the thief.
+ * Linearization points: the claim, as in 2; the end or the hand-back, FORK_DONE. After FORK_DONE
+ * the thief accesses only the parking lot, where the fork's queue is empty by then. Progress: pop
+ * and steal never wait; a join waits for the thief.
  */
 #include "fork_join.h"
 #include "../base/atomic.h"
@@ -254,6 +268,7 @@ static struct fl__fork *fork_steal_from(struct fork_worker *v)
 	return fork;
 }
 
+/* Without FORK_RUNNING: hands the fork back. */
 static void fork_finish(struct fl__fork *fork)
 {
 	uint32_t seen = fl__load_relaxed(&fork->state); /* the CAS decides */
@@ -263,8 +278,8 @@ static void fork_finish(struct fl__fork *fork)
 			return;
 	FL__LOT(lot, &fork->state);
 	fl__lot_take(&lot, FL__ALL, 0);
-	/* as above. The forker, the only other writer, sleeps. */
-	fl__store_release(&fork->state, FORK_RUNNING | FORK_DONE);
+	/* pairs with fork_is_done(). The forker, the only other writer, sleeps. */
+	fl__store_release(&fork->state, seen | FORK_DONE);
 }
 
 static struct fl__values *fork_values_of(struct fl__fork *fork, uint32_t seen)
@@ -481,12 +496,17 @@ int fl__fork_await(struct fl__fork_stack *front, struct fl__fork *fork, int erro
 		if (thief)
 			fork_reset_top(self);
 		struct fl__fork *part = thief ? fork_steal_from(thief) : NULL;
-		if (part)
+		if (part && fork_is_done(fork))
+			fork_finish(part); /* a part of another call: hands it back */
+		else if (part)
 			fork_run(self, part);
 		else
 			fork_sleep(self->forks, fork);
 	}
 	fork_reset_top(self);
+	/* fork_is_done() acquired; the thief's last access is over */
+	if (!(fl__load_relaxed(&fork->state) & FORK_RUNNING))
+		return error != 0 ? error : fork->run(fork->arg);
 	fl_cancel_token_destroy(&fork->token);
 	return error != 0 ? error : fork->error;
 }

@@ -45,7 +45,9 @@
  *      its tree. So a waiter may then free what the argument referred to, and the parent token.
  *      After the end is published, the callbacks run in order.
  *   5. The memory stays until the last reference is freed. The context that ends the future holds
- *      the producer's reference. The ending CAS may drop that reference if there are no callbacks.
+ *      the producer's reference. A worker without callbacks to run frees that reference by the
+ *      ending CAS, or after it, but before it wakes the waiters. So a waiter that frees its
+ *      reference runs the result's drop hook, and not the worker, which is free for its next task.
  *   6. A future is *unshared* if it has one reference, no other bits than CLAIMED, a token that is
  *      alone, and no queue. Then only the producer can reach it, and claims and ends it by plain
  *      stores.
@@ -342,9 +344,12 @@ static struct fl__callback *future_reversed(struct fl__callback *list)
 
 /*
  * Publishes the end, and stores the callbacks, newest first. With `prompt_only`, returns false and
- * does nothing if there is a callback other than `prompt`.
+ * does nothing if there is a callback other than `prompt`. If `freed` is not NULL, stores in it
+ * whether the producer's reference was freed: so it is, before the waiters wake, if there is no
+ * callback and another reference.
  */
-static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback *prompt, struct fl__callback **list)
+static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback *prompt, struct fl__callback **list,
+                              bool *freed)
 {
 	struct fl__lot lot;
 	*list = NULL;
@@ -360,6 +365,8 @@ static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback
 	f->callbacks = NULL;
 	bool taken = future_publish_locked(f, &lot);
 	fl__unlock(&f->lock);
+	if (freed)
+		*freed = !all && fl__future_free_shared(f);
 	if (taken)
 		fl__lot_close(&lot);
 	*list = all;
@@ -369,7 +376,7 @@ static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback
 static struct fl__callback *future_publish(fl_future *f)
 {
 	struct fl__callback *list;
-	(void)future_publish_if(f, false, NULL, &list); /* always true */
+	(void)future_publish_if(f, false, NULL, &list, NULL); /* always true */
 	return list;
 }
 
@@ -516,10 +523,13 @@ bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks)
 	if (before / FUTURE_REF > 1)
 		return true;
 	if (before == 0) {
-		*callbacks = future_reversed(future_publish(f));
-		if (*callbacks)
+		bool freed = false;
+		struct fl__callback *list;
+		(void)future_publish_if(f, false, NULL, &list, &freed); /* always true */
+		*callbacks = future_reversed(list);
+		if (list)
 			return false;
-		if (fl__future_free_shared(f))
+		if (freed || fl__future_free_shared(f))
 			return true;
 	}
 	/* the last reference */
@@ -565,7 +575,7 @@ bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
 		return false;
 	if (f->type->drop_arg)
 		fl__drop(f->type->drop_arg, f->arg); /* again in fl__future_finish(): it zeroes the handle */
-	if (!future_publish_if(f, true, prompt, &list))
+	if (!future_publish_if(f, true, prompt, &list, NULL))
 		return false;
 	if (list)
 		future_run_callbacks(f, list);

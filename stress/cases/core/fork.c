@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Fork and join: the owner or a thief runs each fork once, and the joiner sees what it did. */
 #include "forks.h"
+#include <fairlead/mutex.h>
 
 /* Owner and thief race for a fork; then for another one in the same slot, from the same frame. */
 struct fork_claim {
@@ -78,6 +79,63 @@ FL_STRESS(fork_unfenced, owner, thief)
 {
 	crowd_fini(&s->claim.crowd);
 	FL_ACCEPTABLE(s->claim.f == 2 && s->claim.g == 2, "each once");
+}
+
+/*
+ * A forker steals parts of the call that it waits for, and of no other call. Here it waits with a
+ * lock held, while the thief of its call goes on to another call, of which each half wants the
+ * lock: a forker that runs such a half waits for itself.
+ */
+struct fork_foreign {
+	struct crowd crowd;
+	fl_mutex lock;
+	int parts, f, g;
+};
+
+/* A part of the awaited call, which a waiting forker may steal. */
+static int count_part(void *arg)
+{
+	struct fork_foreign *s = arg;
+	return fl_parallel_invoke(add_one, &s->f, add_one, &s->parts);
+}
+
+static int want_lock(void *arg)
+{
+	struct fork_foreign *s = arg;
+	fl_mutex_lock(&s->lock);
+	s->g++;
+	fl_mutex_unlock(&s->lock);
+	return 0;
+}
+
+FL_STRESS_SETUP(fork_foreign)
+{
+	crowd_init(&s->crowd, 2, true);
+}
+
+FL_STRESS_ACTOR(fork_foreign, owner)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
+	int other = 0;
+	fl_mutex_lock(&s->lock);
+	OK(fl_parallel_invoke(add_one, &other, count_part, s));
+	FL_STRESS_CHECK(other == 1 && s->parts == 1);
+	fl_mutex_unlock(&s->lock);
+	fl__forks_leave(self);
+}
+
+FL_STRESS_ACTOR(fork_foreign, thief)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
+	(void)fl__forks_run_one(&s->crowd.forks, self);
+	OK(fl_parallel_invoke(want_lock, s, want_lock, s));
+	fl__forks_leave(self);
+}
+
+FL_STRESS(fork_foreign, owner, thief)
+{
+	crowd_fini(&s->crowd);
+	FL_ACCEPTABLE(s->parts == 1 && s->g == 2, "each half once, on the thread of its own call");
 }
 
 /*

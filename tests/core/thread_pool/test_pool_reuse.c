@@ -15,12 +15,17 @@ static void hold_in_wake(void)
 		sched_yield();
 }
 
-/* Ends when the waiter sleeps, and holds its worker when it wakes the waiter. */
-FL_TASK_STATIC(reuse_first, int, int)
+static void end_when_waited_for(void)
 {
 	SET(&begun, true);
 	while (!LOOK(&may_end))
 		sched_yield();
+}
+
+/* Ends when the waiter sleeps, and holds its worker when it wakes the waiter. */
+FL_TASK_STATIC(reuse_first, int, int)
+{
+	end_when_waited_for();
 	*result = *arg;
 	seam_on_wake = hold_in_wake;
 	return 0;
@@ -32,6 +37,7 @@ struct waiter {
 	fl_executor *e;
 	fl_future *f;
 	void (*on_end)(fl_future *f, void *arg); /* of the task; NULL: none */
+	fl_cancel_token *cancel;                 /* of the task of wait_and_drop() */
 	fl_intrusive_task task;
 };
 
@@ -215,4 +221,66 @@ POOL_TEST(pool_worker_that_runs_a_callback_is_not_reused, 4)
 	go_on(&x, &t);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(started(e), 2);
+}
+
+/*
+ * The waiter has left its wait, and frees its reference, while the worker still wakes it. So the
+ * waiter runs the result's drop hook, which blocks, and the worker runs the next task.
+ */
+static bool has_dropped;
+
+static void await_next_in_hook(void *result)
+{
+	SET(&has_dropped, true);
+	await_next(NULL, NULL);
+}
+
+static void wake_and_hold(void)
+{
+	pthread_mutex_lock(&seam_lock);
+	for (const struct seam_sleeper *sleeper = seam_first; sleeper; sleeper = sleeper->next)
+		seam_real.futex_wake(sleeper->word, 1);
+	pthread_mutex_unlock(&seam_lock);
+	hold_in_wake();
+}
+
+FL_TASK_STATIC(reuse_dropped, void, int, .drop_result = await_next_in_hook)
+{
+	end_when_waited_for();
+	*result = 1;
+	seam_on_wake = wake_and_hold;
+	return 0;
+}
+
+static int wait_and_drop(void *arg)
+{
+	struct waiter *x = arg;
+	fl_future *f;
+	FL_OK(reuse_dropped_submit_with(x->e, &f, &(fl_submit_config){.cancel = x->cancel}));
+	FL_OK(fl_future_wait(f));
+	fl_future_free(f);
+	SET(&has_dropped, true);
+	return 0;
+}
+
+static void expect_reuse_beside_hook(fl_cancel_token *cancel)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(4);
+	struct waiter x = {.e = e, .cancel = cancel};
+	fl_thread t;
+	fl_event_init(&next_has_run);
+	SET(&has_dropped, false);
+	hold_worker_that_wakes(&x, wait_and_drop, &t);
+	FL_WAIT_FOR(LOOK(&has_dropped));
+	FL_OK(pool_set_submit(e, &next_has_run, NULL));
+	go_on(&x, &t);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(started(e), 1);
+}
+
+FL_TEST(pool_reuses_the_worker_whose_result_the_waiter_drops)
+{
+	FL_SCOPED(fl_cancel_token) token = FL_CANCEL_TOKEN_INIT;
+	expect_reuse_beside_hook(NULL);
+	expect_reuse_beside_hook(&token); /* the future's token is in a tree */
 }
