@@ -159,9 +159,9 @@ FL_API void fl_main(int argc, char **argv);
  * of the same program or library. Other constructors may run later. Not in dlopen()ed libraries.
  */
 #define FL_PROCESS_HOOK                                                                                                \
-	__attribute__((constructor)) static void fl__process_hook(int argc, char **argv)                               \
+	__attribute__((__constructor__)) static void fl__process_hook(int _argc, char **_argv)                         \
 	{                                                                                                              \
-		fl_main(argc, argv);                                                                                   \
+		fl_main(_argc, _argv);                                                                                 \
 	}                                                                                                              \
 	struct fl_process
 

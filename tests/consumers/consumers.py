@@ -32,6 +32,7 @@ C99_FLAGS = ["-std=gnu99", "-pedantic", "-Wdeclaration-after-statement", "-Wall"
 CXX_FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 LANGUAGES = ("c11", "c23", "gnu99", "cxx17")
 IN_LANGUAGES = {"headers_alone": LANGUAGES, "common_names": LANGUAGES, "tasks_of_common_names": LANGUAGES, "scopes": LANGUAGES,
+                "macros_of_the_program": LANGUAGES,
                 "scenarios": ("gnu99", "cxx17")}  # methods of Kit: a case each
 PRINTS = {  # under which heading the guide has an example, or its file in examples/, and what that prints
     "guide_tasks": ("Tasks and executors", "1 4 9 16\n"),
@@ -50,6 +51,19 @@ PRINTS = {  # under which heading the guide has an example, or its file in examp
 }
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_MPMC_UNBOUNDED_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
             "FL_SHM_VALUE_OF", "FL_SHM_ARRAY_OF", "FL_PROMISE_OF"]  # macros that take a type and a name
+# Names of macros that programs have, beside the words of the headers and the names of their attributes.
+MACROS_OF_PROGRAMS = """ARRAY_SIZE BIT CHECK CONCAT DEBUG ERROR FALSE I INLINE LOCK MAX MIN OK STR TRUE U UNLOCK UNUSED abs access
+alias aligned alloc alloc_size artificial assert assume assume_aligned async await bit byte calloc catch check cold container_of
+copy counted_by debug deprecated die error expect externally_visible fallthrough flatten for_each foreach force_inline format
+format_arg fprintf free gnu_inline gnu_printf hidden hot ifunc leaf likely linux list_entry lock log major makedev malloc
+max may_alias memcmp memcpy memmove memset min minmax minor naked no_instrument_function no_sanitize noclone nodiscard noinline
+nonnull nonstring noplt noreturn nothrow optimize packed printf pure puts realloc retain returns_nonnull round scanf section
+sentinel snprintf spawn strcpy stringify strlen swap target throw trace try unix unlikely unlock unused used vector_size
+visibility warning weak weakref xmalloc yield""".split()
+KEYWORDS = set("""defined alignas alignof and asm auto bool break case catch char class const constexpr continue decltype default delete do
+double else enum explicit export extern false float for friend goto if inline int long mutable namespace new noexcept not
+nullptr operator or private protected public register return short signed sizeof static static_assert static_cast struct switch
+template this thread_local throw true try typedef typename typeof union unsigned using virtual void volatile while""".split())
 FROM_PTHREADS = "done, cancelled\n7\n"  # what both sides of docs/from-....md print
 FROM_PYTHON = "1 2 3\n3 is odd\n1 2 3\n3 is odd\n2\n3\n5\n7\n60\n5 8\n"
 FROM_LIBUV = "tick\ntick\nhello\nresult 42\n"
@@ -291,6 +305,33 @@ class Kit:
         for macro in TYPES_OF:
             for unit in ("types.c", "items.c"):
                 run([*flags, f"-DTYPES={macro}", here("names", unit)])
+
+    def macros_of_the_program(self, compiler, language, flags):
+        """A program's macros, before the headers and behind them: each word of a macro of the headers and each name of their
+        attributes, without underscores, and MACROS_OF_PROGRAMS; by defs.h, "Names", without the words that the headers declare.
+        Nothing compiles that one of the macros gets into."""
+        flags = [compiler, *flags, *self.all_headers(), "-x", language]
+        include, names = self.installed_headers()
+        text = re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', "", "\n".join(read(os.path.join(include, name)) for name in names), flags=re.S)
+        attributes = {word.strip("_") for attribute in re.findall(r"__attribute__\(\((.*?)\)\)", text)
+                      for word in re.findall(r"\b__[a-z]\w*__", attribute)}
+        unit = write(self.at("include", "all_headers.c"), '#include "all_headers.h"\n')
+        macros = set(re.findall(r"^#define (\w+)", run([*flags, "-dM", "-E", unit]), re.M))
+        declared, ours = set(), False
+        for line in run([*flags, "-E", unit]).splitlines():
+            marker = re.match(r'# \d+ "(.*?)"', line)
+            ours = marker[1].startswith(include) if marker else ours
+            if ours and not marker:
+                declared |= set(re.findall(r"\b[A-Za-z]\w*", re.sub(r"__attribute__\(\(.*?\)\)", "", line)))
+        words = set(re.findall(r"\b(?!fl_|FL_|FAIRLEAD_)[A-Za-z]\w*\b(?<!_)", text)) | attributes | set(MACROS_OF_PROGRAMS)
+        tried = words - macros - declared - KEYWORDS
+        if attributes - tried or len(tried) < len(MACROS_OF_PROGRAMS):
+            raise Failure(f"the headers declare {sorted(attributes & declared)}, so {sorted(attributes - tried)} of {len(tried)} are not tried")
+        system = set(re.findall(r"^#include <(?!fairlead).*", text, re.M))  # whose names are no program's
+        write(self.at("include", "macros_of_the_program.h"),
+              "\n".join([*sorted(system), *(f"#define {name} ] a macro of the program" for name in sorted(tried)), ""]))
+        for when in ([], ["-DMACROS_FIRST"]):
+            run([*flags, *when, "-fsyntax-only", here("names", "macros.c")])
 
     def example_of(self, document, heading, fence="c"):
         """The first block after a heading, saved as a file."""
