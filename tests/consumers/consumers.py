@@ -609,6 +609,24 @@ class Kit:
     def consumer_cxx17(self):
         expect(run([self.compiled(self.cxx17(), self.cxx, CXX_FLAGS)]), "ok\n")
 
+    def consumer_exceptions_in_fibers(self):
+        """Linked with the archive, as a static program, in a shared object that a program in C loads, and with the shared library."""
+        source = here("exceptions.cc")
+        expect(run([self.compiled(source, self.cxx, CXX_FLAGS)]), "ok\n")
+        expect(run([self.compiled(source, self.cxx, CXX_FLAGS, "-static")]), "ok\n")
+        plugin = self.compiled(source, self.cxx, [*CXX_FLAGS, "-fPIC"], "-shared", "-DSHARED_OBJECT")
+        expect(run([self.compiled(here("loads.c"), self.cc, C_FLAGS), plugin]), "ok\n")
+        lib, program = os.path.join(self.shared(), "lib"), self.at("exceptions_shared")
+        run([self.cxx, *CXX_FLAGS, *self.prefix_flags()[0], source, "-o", program, "-L", lib, f"-Wl,-rpath,{lib}", "-lfairlead"])
+        expect(run([program]), "ok\n")
+
+    def consumer_exceptions_in_fibers_under_asan(self):
+        """A program under AddressSanitizer, also with its search for uses after return, and the ordinary library."""
+        program = self.compiled(here("exceptions.cc"), self.cxx, [*CXX_FLAGS, "-fsanitize=address"])
+        for use_after_return in (0, 1):
+            env = {**os.environ, "ASAN_OPTIONS": f"detect_stack_use_after_return={use_after_return}"}
+            expect_all(run([program], env=env), "ok\n")
+
     def tasks_of_common_names(self, compiler, language, flags):
         source = here("names", "tasks.cc" if language == "c++" else "tasks.c")
         expect(run([self.compiled(source, compiler, [*flags, "-Wshadow", *self.all_headers()])]), "ok\n")

@@ -96,8 +96,38 @@ void fl__sched_after_switch(struct fl__sched *s)
 	}
 }
 
-static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow *from, struct fl__fiber *to,
-                                            bool forever)
+FL__UNINSTRUMENTED void fl__sched_arrive(struct fl__sched *s, void *fake_stack, struct fl__exceptions mine)
+{
+	if (s->exceptions)
+		*s->exceptions = mine;
+	if (!__sanitizer_finish_switch_fiber)
+		return;
+	const void *low;
+	size_t size;
+	__sanitizer_finish_switch_fiber(fake_stack, &low, &size);
+	if (s->left_main) {
+		s->main_low = low;
+		s->main_size = size;
+	}
+	s->left_main = false;
+}
+
+/* fl__flow_switch() in a program of C++ or under AddressSanitizer. `forever`: it does not return. */
+static FL__UNINSTRUMENTED void sched_switch_told(struct fl__sched *s, struct fl__flow *from, struct fl__fiber *to,
+                                                 bool forever)
+{
+	const struct fl__exceptions mine = s->exceptions ? *s->exceptions : (struct fl__exceptions){0};
+	void *fake_stack = NULL; /* ASan's, which finds uses after return */
+	if (__sanitizer_start_switch_fiber) {
+		s->left_main = from == &s->main;
+		__sanitizer_start_switch_fiber(forever ? NULL : &fake_stack, to ? to->stack.low : s->main_low,
+		                               to ? to->stack.size : s->main_size);
+	}
+	fl__flow_switch(from, to ? &to->flow : &s->main);
+	fl__sched_arrive(s, fake_stack, mine);
+}
+
+static FL__SWITCHES void sched_switch(struct fl__sched *s, struct fl__flow *from, struct fl__fiber *to, bool forever)
 {
 	int error = errno;
 	if (to && !to->stack.low)
@@ -109,7 +139,10 @@ static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow
 		fl__trace_run(to ? to->ctx.id : 0, to ? to->name : "");
 	s->running = to;
 	fl__ctx_current = to ? &to->ctx : s->thread;
-	fl__flow_switch(from, to ? &to->flow : &s->main, forever);
+	if (fl__unlikely(s->tells))
+		sched_switch_told(s, from, to, forever);
+	else
+		fl__flow_switch(from, to ? &to->flow : &s->main);
 	errno = error;
 }
 
@@ -410,6 +443,8 @@ int fl__sched_enter(struct fl__sched *s)
 		return rc;
 	fl__store_relaxed(&s->thread, fl__ctx_get()); /* relaxed: other threads only compare it */
 	fl__flow_adopt(&s->main);
+	s->exceptions = __cxa_get_globals ? __cxa_get_globals() : NULL;
+	s->tells = s->exceptions || __sanitizer_start_switch_fiber;
 	fl__sched_current = s;
 	return 0;
 }
