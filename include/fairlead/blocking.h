@@ -47,7 +47,7 @@ FL_API void fl_blocking_end(void);
 
 /* A declaration: a section until the end of the block, however the block is left. */
 #define FL_BLOCKING()                                                                                                  \
-	__attribute__((cleanup(fl__blocking_end), unused)) char FL__UNIQUE(fl__blocking_) = fl__blocking_begin()
+	__attribute__((__cleanup__(fl__blocking_end), __unused__)) char FL__UNIQUE(fl__blocking_) = fl__blocking_begin()
 
 static inline char fl__blocking_begin(void)
 {

@@ -85,7 +85,7 @@ FL_API fl_cancel_token *fl_cancel_scope_set(fl_cancel_token *c);
 
 /* FL_CANCEL_SCOPE(&c): makes `c` the calling context's scope until the end of the block. */
 #define FL_CANCEL_SCOPE(c)                                                                                             \
-	__attribute__((cleanup(fl__cancel_scope_end), unused)) fl_cancel_token *FL__UNIQUE(fl__scope_) =               \
+	__attribute__((__cleanup__(fl__cancel_scope_end), __unused__)) fl_cancel_token *FL__UNIQUE(fl__scope_) =       \
 	    fl_cancel_scope_set(c)
 
 static inline void fl__cancel_scope_end(fl_cancel_token **_before)

@@ -50,6 +50,11 @@
  *                without get_, unless a type has that name: fl_future_get_state(). A predicate
  *                contains is_. A function of the program that the library calls is a handler if it
  *                is set for a thread or the process, else a callback.
+ *   Macros       A program may define macros before its #include of these headers and after it:
+ *                attributes and built-in functions are spelled with underscores here. Five kinds
+ *                of names are not free: keywords; names of the C library; names that begin with
+ *                fl_, FL_, FAIRLEAD_ or an underscore; names that end with an underscore; and the
+ *                names of parameters and members in these headers, such as `name` or `size`.
  *   Arguments    The order: what the function makes, or else the object; inputs; where results are
  *                stored; the deadline; the cancel token. The `config` of a call, and the handle
  *                that fl_x_free() frees, may be NULL.
@@ -63,17 +68,17 @@
 
 /* Only a shared library exports functions, so that each shared object uses its own copy. */
 #ifdef FL__SHARED
-#define FL_API __attribute__((visibility("default")))
+#define FL_API __attribute__((__visibility__("default")))
 #else
 #define FL_API
 #endif
-#define FL_MUST_CHECK __attribute__((warn_unused_result))
+#define FL_MUST_CHECK __attribute__((__warn_unused_result__))
 
 /* A function that its header defines. A program may take its address. */
 #define FL_INLINE static inline
 
 /* A function that a macro makes: a program need not call it. */
-#define FL__MADE_FN __attribute__((unused)) static inline
+#define FL__MADE_FN __attribute__((__unused__)) static inline
 
 /*
  * FL_IGNORE(fl_mutex_destroy(&m));
@@ -82,11 +87,11 @@
  */
 #define FL_IGNORE(call) ((void)!(call))
 
-#define FL_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#define FL_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 
 /* The fastest model for thread-local variables. Not with musl, whose dlopen() refuses it. */
 #ifdef __GLIBC__
-#define FL__INITIAL_EXEC __attribute__((tls_model("initial-exec")))
+#define FL__INITIAL_EXEC __attribute__((__tls_model__("initial-exec")))
 #else
 #define FL__INITIAL_EXEC
 #endif
@@ -122,7 +127,7 @@
  * Declares a variable that is freed when its block is left, except by longjmp() or pthread_exit().
  * Requires an initializer, which may be NULL. Not for arrays.
  */
-#define FL_SCOPED(type) __attribute__((cleanup(fl__scoped_##type), unused)) type
+#define FL_SCOPED(type) __attribute__((__cleanup__(fl__scoped_##type), __unused__)) type
 
 /* Declares how FL_SCOPED() frees a handle. */
 #define FL__SCOPED(type, free)                                                                                         \

@@ -27,7 +27,8 @@ FL_BEGIN_DECLS
  *     rc = fl_fiber_join(f, &result);                 // check
  *     f = NULL;
  *
- * errno, the cancel scope, locals (fl_local) and context variables belong to the fiber. The signal
+ * errno, the cancel scope, locals (fl_local), context variables and the C++ exceptions that it
+ * handles belong to the fiber: it may wait in a catch block, and in a destructor. The signal
  * mask, thread-local variables and pthread mutexes belong to the thread: a pthread mutex that is
  * held across a wait may hang all fibers. A blocking system call holds up the loop: see
  * fl_to_thread().
@@ -38,6 +39,10 @@ FL_BEGIN_DECLS
  * thread of the fiber's loop may call functions that take a fiber, unless they say otherwise. A
  * stack has 116 KiB, unless fl_loop_config gives another size. An overflow panics, with the fiber's
  * name; so a thread that has run a loop has a signal stack, sigaltstack(2), until it ends.
+ *
+ * A program or shared object that contains the library finds the C++ runtime that is linked with it.
+ * Fibers of a program in C that loads a C++ library later, by dlopen(), share the exceptions of the
+ * thread: code of that library must not wait in a catch block.
  */
 typedef struct fl_fiber fl_fiber;
 

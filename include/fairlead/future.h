@@ -220,13 +220,13 @@ FL_API FL_MUST_CHECK int fl_promise_set(fl_promise *p, const void *value);
  * Ends the future as failed, with `error` (0 becomes -EINVAL) and a message, printf-like, cut at
  * FL_MESSAGE_MAX - 1 bytes. Otherwise as fl_promise_set().
  */
-FL_API FL_MUST_CHECK int fl_promise_fail(fl_promise *p, int error, const char *format, ...) FL_PRINTF(3, 4);
+FL_API FL_MUST_CHECK int fl_promise_fail(fl_promise *p, int error, const char *message, ...) FL_PRINTF(3, 4);
 
 /*
  * As fl_promise_fail(), with a copy of `*value` (NULL if the promise's size is 0), as of a task
  * that has kept its result (fl_task_keep_result()).
  */
-FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, int error, const char *format, ...)
+FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, int error, const char *message, ...)
     FL_PRINTF(4, 5);
 
 /*

@@ -71,7 +71,7 @@ FL_API void fl_mutex_assert_held(const fl_mutex *m);
  * and pthread_exit out of the block leave `m` locked.
  */
 #define FL_LOCKED(m)                                                                                                   \
-	__attribute__((cleanup(fl__locked_end), unused)) fl_mutex *FL__UNIQUE(fl__locked_) = fl__locked_begin(m)
+	__attribute__((__cleanup__(fl__locked_end), __unused__)) fl_mutex *FL__UNIQUE(fl__locked_) = fl__locked_begin(m)
 
 static inline fl_mutex *fl__locked_begin(fl_mutex *_m)
 {

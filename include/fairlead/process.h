@@ -166,9 +166,9 @@ FL_API void fl_main(int argc, char **argv);
  * library with a copy of Fairlead in it has a hook of its own: each copy serves its own tasks.
  */
 #define FL_PROCESS_HOOK                                                                                                \
-	__attribute__((constructor)) static void fl__process_hook(int argc, char **argv)                               \
+	__attribute__((__constructor__)) static void fl__process_hook(int _argc, char **_argv)                         \
 	{                                                                                                              \
-		fl_main(argc, argv);                                                                                   \
+		fl_main(_argc, _argv);                                                                                 \
 	}                                                                                                              \
 	struct fl_process
 

@@ -92,7 +92,7 @@ FL_API void fl_rmutex_assert_held(const fl_rmutex *m);
 
 /* FL_RMUTEX_LOCKED(&m): locks `m` until the end of the block, as FL_LOCKED does for a mutex. */
 #define FL_RMUTEX_LOCKED(m)                                                                                            \
-	__attribute__((cleanup(fl__rmutex_locked_end), unused)) fl_rmutex *FL__UNIQUE(fl__rmutex_locked_) =            \
+	__attribute__((__cleanup__(fl__rmutex_locked_end), __unused__)) fl_rmutex *FL__UNIQUE(fl__rmutex_locked_) =    \
 	    fl__rmutex_locked_begin(m)
 
 static inline fl_rmutex *fl__rmutex_locked_begin(fl_rmutex *_m)

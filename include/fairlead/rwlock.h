@@ -115,10 +115,10 @@ FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);
  * block may downgrade and upgrade `l`, but must restore the mode.
  */
 #define FL_READ_LOCKED(l)                                                                                              \
-	__attribute__((cleanup(fl__read_locked_end), unused)) fl_rwlock *FL__UNIQUE(fl__locked_) =                     \
+	__attribute__((__cleanup__(fl__read_locked_end), __unused__)) fl_rwlock *FL__UNIQUE(fl__locked_) =             \
 	    fl__read_locked_begin(l)
 #define FL_WRITE_LOCKED(l)                                                                                             \
-	__attribute__((cleanup(fl__write_locked_end), unused)) fl_rwlock *FL__UNIQUE(fl__locked_) =                    \
+	__attribute__((__cleanup__(fl__write_locked_end), __unused__)) fl_rwlock *FL__UNIQUE(fl__locked_) =            \
 	    fl__write_locked_begin(l)
 
 static inline fl_rwlock *fl__read_locked_begin(fl_rwlock *_l)

@@ -108,7 +108,7 @@ FL_INLINE FL_MUST_CHECK void *fl_shm_alloc(fl_shm *_region, size_t _size)
 {
 	void *_block = fl_shm_alloc_raw(_region, _size);
 	if (_block)
-		memset(_block, 0, _size);
+		__builtin_memset(_block, 0, _size);
 	return _block;
 }
 

@@ -48,7 +48,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *_b, uint32_t _pa
 {
 	if (_parties == 0 || _parties > FL_SHM_BARRIER_MAX)
 		return -EINVAL;
-	memset(_b, 0, sizeof *_b);
+	__builtin_memset(_b, 0, sizeof *_b);
 	_b->parties_ = _parties;
 	return 0;
 }

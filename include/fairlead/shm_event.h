@@ -44,7 +44,7 @@ FL__ASSERT_SIZE(fl_shm_event, 96);
 /* Makes `e` an event that is not set, as zeroed memory is. */
 FL_INLINE void fl_shm_event_init(fl_shm_event *_e)
 {
-	memset(_e, 0, sizeof *_e);
+	__builtin_memset(_e, 0, sizeof *_e);
 }
 
 /*

@@ -127,7 +127,7 @@ FL_API uint32_t fl_shm_mutex_depth(const fl_shm_mutex *m);
  * longjmp and pthread_exit out of the block leave `m` locked.
  */
 #define FL_SHM_LOCKED(rc, m)                                                                                           \
-	__attribute__((cleanup(fl__shm_locked_end), unused)) struct fl__shm_locked fl__locked_##rc =                   \
+	__attribute__((__cleanup__(fl__shm_locked_end), __unused__)) struct fl__shm_locked fl__locked_##rc =           \
 	    fl__shm_locked_begin(m);                                                                                   \
 	const int rc = fl__locked_##rc.result_
 

@@ -47,7 +47,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *_s, uint32_t _permits)
 {
 	if (_permits > FL_SHM_SEM_MAX)
 		return -EINVAL;
-	memset(_s, 0, sizeof *_s);
+	__builtin_memset(_s, 0, sizeof *_s);
 	_s->word_ = _permits;
 	return 0;
 }

@@ -42,11 +42,11 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 /* Prepares the state of `test`, before the actors begin. Optional; at most one for each test. */
 #define FL_STRESS_SETUP(test)                                                                                          \
 	FL__STRESS_FUNCTION_(test, setup)                                                                              \
-	__attribute__((constructor)) static void test##__register_setup(void)                                          \
+	__attribute__((__constructor__)) static void test##__register_setup(void)                                      \
 	{                                                                                                              \
 		fl_stress_register_setup(#test, test##__setup__call);                                                  \
 	}                                                                                                              \
-	static void test##__setup(__attribute__((unused)) struct test *s)
+	static void test##__setup(__attribute__((__unused__)) struct test *s)
 
 /*
  * The code of a thread. Each time that FL_STRESS names the actor, one more thread runs it; the
@@ -54,7 +54,7 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
  */
 #define FL_STRESS_ACTOR(test, actor)                                                                                   \
 	FL__STRESS_FUNCTION_(test, actor)                                                                              \
-	static void test##__##actor(__attribute__((unused)) struct test *s)
+	static void test##__##actor(__attribute__((__unused__)) struct test *s)
 
 /* Defines the scenario `test`: its actors, its state `struct test`. The body states the outcome. */
 #define FL_STRESS(test, ...) FL__STRESS_TEST(test, false, __VA_ARGS__)
@@ -69,7 +69,7 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 
 #define FL__STRESS_TEST(test, separate, ...)                                                                           \
 	FL__STRESS_FUNCTION_(test, outcome)                                                                            \
-	__attribute__((constructor)) static void test##__register(void)                                                \
+	__attribute__((__constructor__)) static void test##__register(void)                                            \
 	{                                                                                                              \
 		static struct fl_stress_test _t = {                                                                    \
 		    sizeof(struct fl_stress_test),                                                                     \
@@ -88,7 +88,7 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 		};                                                                                                     \
 		fl_stress_register(&_t);                                                                               \
 	}                                                                                                              \
-	static void test##__outcome(__attribute__((unused)) struct test *s)
+	static void test##__outcome(__attribute__((__unused__)) struct test *s)
 
 enum { FL_STRESS_ACTORS = 8 };
 
@@ -167,7 +167,7 @@ bool fl_stress_outcome(enum fl_stress_expect expect, bool holds, const char *lab
 #if defined(__SANITIZE_THREAD__)
 #define FL__STRESS_INSTRUMENTED true
 #elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
+#if __has_feature(__thread_sanitizer__)
 #define FL__STRESS_INSTRUMENTED true
 #endif
 #endif

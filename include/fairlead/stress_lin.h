@@ -92,7 +92,7 @@ enum fl_lin_kind {
 	{                                                                                                              \
 		return scenario##__##operation((struct scenario *)_state, _arg);                                       \
 	}                                                                                                              \
-	__attribute__((constructor)) static void scenario##__register_##operation(void)                                \
+	__attribute__((__constructor__)) static void scenario##__register_##operation(void)                            \
 	{                                                                                                              \
 		static struct fl_lin_op _o;                                                                            \
 		_o.size = sizeof(_o);                                                                                  \
@@ -102,8 +102,8 @@ enum fl_lin_kind {
 		FL__LIN_SET(_o, .kind = __VA_ARGS__, , , , , , , )                                                     \
 		fl_lin_register_op(&_o);                                                                               \
 	}                                                                                                              \
-	static int64_t scenario##__##operation(__attribute__((unused)) struct scenario *s,                             \
-	                                       __attribute__((unused)) int64_t arg)
+	static int64_t scenario##__##operation(__attribute__((__unused__)) struct scenario *s,                         \
+	                                       __attribute__((__unused__)) int64_t arg)
 
 struct fl_lin_op {
 	size_t size; /* of this struct */
@@ -145,7 +145,7 @@ static inline int64_t fl_lin_items(unsigned _n, const int64_t *_items)
  */
 #define FL_LIN(scenario, ...)                                                                                          \
 	FL__STRESS_FUNCTION_(scenario, end)                                                                            \
-	__attribute__((constructor)) static void scenario##__register(void)                                            \
+	__attribute__((__constructor__)) static void scenario##__register(void)                                        \
 	{                                                                                                              \
 		static struct fl_lin _t;                                                                               \
 		_t.test.size = sizeof(_t.test);                                                                        \
@@ -160,7 +160,7 @@ static inline int64_t fl_lin_items(unsigned _n, const int64_t *_items)
 		FL__LIN_SET(_t, .spec = __VA_ARGS__, , , , , , , )                                                     \
 		fl_lin_register(&_t);                                                                                  \
 	}                                                                                                              \
-	static void scenario##__end(__attribute__((unused)) struct scenario *s)
+	static void scenario##__end(__attribute__((__unused__)) struct scenario *s)
 
 struct fl_lin {
 	struct fl_stress_test test;

@@ -93,19 +93,19 @@
 	                  FL__TASK_SIZE(result_type), FL__TASK_ALIGN(result_type),                                     \
 	                  FL__TASK_HOOK(arg_type, drop_arg) FL__TASK_HOOK(result_type, drop_result), __VA_ARGS__);     \
 	static fl_task_entry task##_entry = {&task, 0};                                                                \
-	__attribute__((constructor(FL__TASK_PRIORITY))) static void task##_register(void)                              \
+	__attribute__((__constructor__(FL__TASK_PRIORITY))) static void task##_register(void)                          \
 	{                                                                                                              \
 		fl_task_register(&task##_entry);                                                                       \
 	}                                                                                                              \
-	__attribute__((destructor(FL__TASK_PRIORITY))) static void task##_unregister(void)                             \
+	__attribute__((__destructor__(FL__TASK_PRIORITY))) static void task##_unregister(void)                         \
 	{                                                                                                              \
 		fl_task_unregister(&task##_entry);                                                                     \
 	}
 
 #define FL__TASK_BODY(task, arg_type, result_type, ...)                                                                \
-	static int task##_body(__attribute__((unused)) fl_task_ctx *ctx,                                               \
-	                       __attribute__((unused)) FL__TASK_PTR(arg_type) * arg,                                   \
-	                       __attribute__((unused)) FL__TASK_OUT(result_type) * result)
+	static int task##_body(__attribute__((__unused__)) fl_task_ctx *ctx,                                           \
+	                       __attribute__((__unused__)) FL__TASK_PTR(arg_type) * arg,                               \
+	                       __attribute__((__unused__)) FL__TASK_OUT(result_type) * result)
 
 /* C++17 has no designators: there a lambda sets the fields, before the type is registered. */
 #ifdef __cplusplus
@@ -118,7 +118,7 @@ constexpr bool fl__is_bytes<fl_bytes> = true;
 	FL__IF_BYTES(type, , static_assert(!fl__is_bytes<__typeof__(type)>, #type " is fl_bytes: spell it so");)
 #define FL__TASK_HOOK(type, field) FL__IF_BYTES(type, FL__TASK_COMMA, FL__TASK_NOTHING)(_type.field = FL_BYTES_DROP)
 #define FL__TASK_NOEXCEPT noexcept
-#define FL__TASK_FIRST __attribute__((init_priority(FL__TASK_PRIORITY - 1)))
+#define FL__TASK_FIRST __attribute__((__init_priority__(FL__TASK_PRIORITY - 1)))
 #define FL__TASK_INIT(label, run_, arg_size_, arg_align_, result_size_, result_align_, hooks, ...)                     \
 	[] {                                                                                                           \
 		fl_task_type _type = {};                                                                               \

@@ -64,7 +64,7 @@ FL_API struct fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i);
  * `code` (-EINVAL if that is 0), so that `return fl_task_fail(ctx, -EIO, "cannot read %s", path);`
  * ends the task. The last message counts.
  */
-FL_API int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...) FL_PRINTF(3, 4);
+FL_API int fl_task_fail(fl_task_ctx *ctx, int code, const char *message, ...) FL_PRINTF(3, 4);
 
 /*
  * Makes the result count although the task fails. No effect if it returns 0, or has no result.

@@ -32,6 +32,7 @@ C99_FLAGS = ["-std=gnu99", "-pedantic", "-Wdeclaration-after-statement", "-Wall"
 CXX_FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 LANGUAGES = ("c11", "c23", "gnu99", "cxx17")
 IN_LANGUAGES = {"headers_alone": LANGUAGES, "common_names": LANGUAGES, "tasks_of_common_names": LANGUAGES, "scopes": LANGUAGES,
+                "macros_of_the_program": LANGUAGES,
                 "scenarios": ("gnu99", "cxx17")}  # methods of Kit: a case each
 PRINTS = {  # under which heading the guide has an example, or its file in examples/, and what that prints
     "guide_tasks": ("Tasks and executors", "1 4 9 16\n"),
@@ -50,6 +51,19 @@ PRINTS = {  # under which heading the guide has an example, or its file in examp
 }
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_MPMC_UNBOUNDED_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
             "FL_SHM_VALUE_OF", "FL_SHM_ARRAY_OF", "FL_PROMISE_OF"]  # macros that take a type and a name
+# Names of macros that programs have, beside the words of the headers and the names of their attributes.
+MACROS_OF_PROGRAMS = """ARRAY_SIZE BIT CHECK CONCAT DEBUG ERROR FALSE I INLINE LOCK MAX MIN OK STR TRUE U UNLOCK UNUSED abs access
+alias aligned alloc alloc_size artificial assert assume assume_aligned async await bit byte calloc catch check cold container_of
+copy counted_by debug deprecated die error expect externally_visible fallthrough flatten for_each foreach force_inline format
+format_arg fprintf free gnu_inline gnu_printf hidden hot ifunc leaf likely linux list_entry lock log major makedev malloc
+max may_alias memcmp memcpy memmove memset min minmax minor naked no_instrument_function no_sanitize noclone nodiscard noinline
+nonnull nonstring noplt noreturn nothrow optimize packed printf pure puts realloc retain returns_nonnull round scanf section
+sentinel snprintf spawn strcpy stringify strlen swap target throw trace try unix unlikely unlock unused used vector_size
+visibility warning weak weakref xmalloc yield""".split()
+KEYWORDS = set("""defined alignas alignof and asm auto bool break case catch char class const constexpr continue decltype default delete do
+double else enum explicit export extern false float for friend goto if inline int long mutable namespace new noexcept not
+nullptr operator or private protected public register return short signed sizeof static static_assert static_cast struct switch
+template this thread_local throw true try typedef typename typeof union unsigned using virtual void volatile while""".split())
 FROM_PTHREADS = "done, cancelled\n7\n"  # what both sides of docs/from-....md print
 FROM_PYTHON = "1 2 3\n3 is odd\n1 2 3\n3 is odd\n2\n3\n5\n7\n60\n5 8\n"
 FROM_LIBUV = "tick\ntick\nhello\nresult 42\n"
@@ -291,6 +305,33 @@ class Kit:
         for macro in TYPES_OF:
             for unit in ("types.c", "items.c"):
                 run([*flags, f"-DTYPES={macro}", here("names", unit)])
+
+    def macros_of_the_program(self, compiler, language, flags):
+        """A program's macros, before the headers and behind them: each word of a macro of the headers and each name of their
+        attributes, without underscores, and MACROS_OF_PROGRAMS; by defs.h, "Names", without the words that the headers declare.
+        Nothing compiles that one of the macros gets into."""
+        flags = [compiler, *flags, *self.all_headers(), "-x", language]
+        include, names = self.installed_headers()
+        text = re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', "", "\n".join(read(os.path.join(include, name)) for name in names), flags=re.S)
+        attributes = {word.strip("_") for attribute in re.findall(r"__attribute__\(\((.*?)\)\)", text)
+                      for word in re.findall(r"\b__[a-z]\w*__", attribute)}
+        unit = write(self.at("include", "all_headers.c"), '#include "all_headers.h"\n')
+        macros = set(re.findall(r"^#define (\w+)", run([*flags, "-dM", "-E", unit]), re.M))
+        declared, ours = set(), False
+        for line in run([*flags, "-E", unit]).splitlines():
+            marker = re.match(r'# \d+ "(.*?)"', line)
+            ours = marker[1].startswith(include) if marker else ours
+            if ours and not marker:
+                declared |= set(re.findall(r"\b[A-Za-z]\w*", re.sub(r"__attribute__\(\(.*?\)\)", "", line)))
+        words = set(re.findall(r"\b(?!fl_|FL_|FAIRLEAD_)[A-Za-z]\w*\b(?<!_)", text)) | attributes | set(MACROS_OF_PROGRAMS)
+        tried = words - macros - declared - KEYWORDS
+        if attributes - tried or len(tried) < len(MACROS_OF_PROGRAMS):
+            raise Failure(f"the headers declare {sorted(attributes & declared)}, so {sorted(attributes - tried)} of {len(tried)} are not tried")
+        system = set(re.findall(r"^#include <(?!fairlead).*", text, re.M))  # whose names are no program's
+        write(self.at("include", "macros_of_the_program.h"),
+              "\n".join([*sorted(system), *(f"#define {name} ] a macro of the program" for name in sorted(tried)), ""]))
+        for when in ([], ["-DMACROS_FIRST"]):
+            run([*flags, *when, "-fsyntax-only", here("names", "macros.c")])
 
     def example_of(self, document, heading, fence="c"):
         """The first block after a heading, saved as a file."""
@@ -567,6 +608,32 @@ class Kit:
 
     def consumer_cxx17(self):
         expect(run([self.compiled(self.cxx17(), self.cxx, CXX_FLAGS)]), "ok\n")
+
+    def consumer_exceptions_in_fibers(self):
+        """Linked with the archive, as a static program, in a shared object that a program in C loads, and with the shared library."""
+        source = here("exceptions.cc")
+        expect(run([self.compiled(source, self.cxx, CXX_FLAGS)]), "ok\n")
+        expect(run([self.compiled(source, self.cxx, CXX_FLAGS, "-static")]), "ok\n")
+        plugin = self.compiled(source, self.cxx, [*CXX_FLAGS, "-fPIC"], "-shared", "-DSHARED_OBJECT")
+        expect(run([self.compiled(here("loads.c"), self.cc, C_FLAGS), plugin]), "ok\n")
+        lib, program = os.path.join(self.shared(), "lib"), self.at("exceptions_shared")
+        run([self.cxx, *CXX_FLAGS, *self.prefix_flags()[0], source, "-o", program, "-L", lib, f"-Wl,-rpath,{lib}", "-lfairlead"])
+        expect(run([program]), "ok\n")
+
+    def consumer_exceptions_in_fibers_under_asan(self):
+        """A program under AddressSanitizer, also with its search for uses after return, and the ordinary library."""
+        program = self.compiled(here("exceptions.cc"), self.cxx, [*CXX_FLAGS, "-fsanitize=address"])
+        for use_after_return in (0, 1):
+            env = {**os.environ, "ASAN_OPTIONS": f"detect_stack_use_after_return={use_after_return}"}
+            expect_all(run([program], env=env), "ok\n")
+
+    def consumer_plugins_with_a_copy_each(self):
+        """One program loads sixteen copies of the core, another seven copies of all parts: their thread-local variables fit."""
+        host = self.compiled(here("loads.c"), self.cc, C_FLAGS)
+        for copies, more in ((16, []), (7, ["-DALL_PARTS"])):
+            plugin = self.compiled(here("plugin.c"), self.cc, [*C_FLAGS, "-fPIC"], "-shared", *more)
+            plugins = [shutil.copy2(plugin, self.at(f"plugin_{i}.so")) for i in range(copies)]
+            expect_all(run([host, *plugins]), "")
 
     def tasks_of_common_names(self, compiler, language, flags):
         source = here("names", "tasks.cc" if language == "c++" else "tasks.c")

@@ -34,7 +34,7 @@ fl__wait ctx:Q@0 object:Q@16 park_word:I@32 kind:B@42
 fl__ctx ops:Q@40 id:Q@48 awaits.object:Q@80 awaits.kind:B@88 name:Q@96 worker:Q@120
 fl_fiber in.flow.at.sp:Q@0 in.flow.at.fp:Q@8 in.flow.at.pc:Q@16 in.flow.at.base:Q@24 in.sched:Q@40 in.parked:Q@64 in.ctx:x@72
     in.ended:I@272 in.begun:B@277 in.name:32s@328 next:Q@464 parent:Q@480
-fl__sched running:Q@104 main.at.sp:Q@120 main.at.fp:Q@128 main.at.pc:Q@136 main.at.base:Q@144 thread:Q@160 config.user:Q@256
+fl__sched running:Q@104 main.at.sp:Q@120 main.at.fp:Q@128 main.at.pc:Q@136 main.at.base:Q@144 thread:Q@160 config.user:Q@288
 fl_loop all:Q@192
 fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@188 next_listed:Q@216

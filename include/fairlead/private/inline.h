@@ -9,9 +9,9 @@
 /* For the optimizer. FL__SLOW_PATH: out of line, so that the fast path saves no registers for it. */
 #define fl__likely(condition) __builtin_expect(condition, 1)
 #define fl__unlikely(condition) __builtin_expect(condition, 0)
-#define FL__COLD __attribute__((cold))
-#define FL__NOINLINE __attribute__((noinline))
-#define FL__SLOW_PATH __attribute__((noinline, cold))
+#define FL__COLD __attribute__((__cold__))
+#define FL__NOINLINE __attribute__((__noinline__))
+#define FL__SLOW_PATH __attribute__((__noinline__, __cold__))
 
 /*
  * Atomic operations on plain integers and pointers, each with its order in its name. Public structs
@@ -87,16 +87,16 @@ static inline void fl__copy(void *_to, const void *_from, size_t _size)
 {
 	switch (_size) {
 	case 4:
-		memcpy(_to, _from, 4);
+		__builtin_memcpy(_to, _from, 4);
 		break;
 	case 8:
-		memcpy(_to, _from, 8);
+		__builtin_memcpy(_to, _from, 8);
 		break;
 	case 16:
-		memcpy(_to, _from, 16);
+		__builtin_memcpy(_to, _from, 16);
 		break;
 	default:
-		memcpy(_to, _from, _size);
+		__builtin_memcpy(_to, _from, _size);
 	}
 }
 

@@ -143,9 +143,9 @@ FL_END_DECLS
  * `_ahead` of their positions, 0 (ITEM). `_size` of the items: 0: not known. Returns 0, -EAGAIN,
  * -EBUSY, -EPIPE. Without `_exact`, -EBUSY stands for -EAGAIN, too.
  */
-static inline __attribute__((always_inline)) int fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word,
-                                                                      uint64_t _ahead, size_t _size, size_t _n,
-                                                                      bool _exact, struct fl__mpmc_claim *_claim)
+static inline __attribute__((__always_inline__)) int fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word,
+                                                                          uint64_t _ahead, size_t _size, size_t _n,
+                                                                          bool _exact, struct fl__mpmc_claim *_claim)
 {
 	for (;;) {
 		/*

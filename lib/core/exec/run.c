@@ -32,12 +32,12 @@ struct fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i)
 	return e && i < e->n_regions ? e->regions[i] : NULL;
 }
 
-int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...)
+int fl_task_fail(fl_task_ctx *ctx, int code, const char *message, ...)
 {
 	va_list args;
 	fl__message_free(ctx->message);
-	va_start(args, format);
-	ctx->message = fl__message_vformat(ctx->executor ? ctx->executor->allocator : NULL, format, args);
+	va_start(args, message);
+	ctx->message = fl__message_vformat(ctx->executor ? ctx->executor->allocator : NULL, message, args);
 	va_end(args);
 	return code ? code : -EINVAL;
 }

@@ -132,20 +132,20 @@ __attribute__((format(printf, 5, 0))) static int promise_fail(fl_promise *p, boo
 	return 0;
 }
 
-int fl_promise_fail(fl_promise *p, int error, const char *format, ...)
+int fl_promise_fail(fl_promise *p, int error, const char *message, ...)
 {
 	va_list args;
-	va_start(args, format);
-	const int rc = promise_fail(p, false, NULL, error, format, args);
+	va_start(args, message);
+	const int rc = promise_fail(p, false, NULL, error, message, args);
 	va_end(args);
 	return rc;
 }
 
-int fl_promise_fail_with(fl_promise *p, const void *value, int error, const char *format, ...)
+int fl_promise_fail_with(fl_promise *p, const void *value, int error, const char *message, ...)
 {
 	va_list args;
-	va_start(args, format);
-	const int rc = promise_fail(p, true, value, error, format, args);
+	va_start(args, message);
+	const int rc = promise_fail(p, true, value, error, message, args);
 	va_end(args);
 	return rc;
 }

@@ -49,7 +49,8 @@ static _Noreturn void fiber_finish(struct fl__fiber *f)
 static void fiber_begin(void *arg)
 {
 	struct fl__fiber *f = arg;
-	fl__flow_arrive(&f->flow);
+	if (f->sched->tells)
+		fl__sched_arrive(f->sched, NULL, (struct fl__exceptions){0});
 	fl__sched_after_switch(f->sched);
 	f->begun = true;
 	errno = 0;

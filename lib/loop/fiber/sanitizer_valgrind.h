@@ -8,39 +8,61 @@
 #include <stdint.h>
 
 /*
- * Tells AddressSanitizer, ThreadSanitizer and Valgrind about stacks and switches. Valgrind's magic
- * instructions are in every build and do nothing elsewhere. A struct fl__flow is where a flow
- * stands while suspended:
+ * What a switch of stacks must tell others: ThreadSanitizer, AddressSanitizer, Valgrind, and the
+ * C++ runtime.
+ *
+ * ThreadSanitizer's calls are in its own build alone. Valgrind's magic instructions are in every
+ * build, and do nothing elsewhere. AddressSanitizer and the C++ runtime are found by weak symbols,
+ * in every build: they are NULL in a process to which the linker brings neither. scheduler.c calls
+ * them.
+ *
+ * A struct fl__flow is where a flow stands while suspended:
  *
  *     fl__flow_adopt(&here);                          // the thread's own
  *     fl__flow_init(&there);                          // copies the caller's control words
- *     fl__flow_make(&there, low, size, entry, arg);   // entry begins with fl__flow_arrive(&there)
- *     fl__flow_switch(&here, &there, false);          // true: does not return
+ *     fl__flow_make(&there, low, size, entry, arg);
+ *     fl__flow_switch(&here, &there);
  *     fl__flow_drop(&there);                          // after its end
  */
-#ifdef FL__ASAN
-#include <pthread.h>
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
 #ifdef FL__TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
 
-/* For a function that switches: a tool would take its accesses for those of the next flow. */
+#define FL__WEAK __attribute__((weak))
+
+/* As in <sanitizer/common_interface_defs.h> and <sanitizer/asan_interface.h>. */
+void __sanitizer_start_switch_fiber(void **fake_stack, const void *low, size_t size) FL__WEAK;
+void __sanitizer_finish_switch_fiber(void *fake_stack, const void **old_low, size_t *old_size) FL__WEAK;
+void __asan_unpoison_memory_region(void const volatile *low, size_t size) FL__WEAK;
+
+/*
+ * The calling thread's __cxa_eh_globals (Itanium C++ ABI: Exception Handling, 2.2.2): the exceptions
+ * that it has caught and not yet left, and the number that it has thrown and not yet caught. The
+ * address stays the same for the life of the thread.
+ */
+struct fl__exceptions {
+	void *caught;
+	unsigned uncaught;
+#ifdef __arm__
+	void *propagating;
+#endif
+};
+struct fl__exceptions *__cxa_get_globals(void) FL__WEAK;
+
+/*
+ * For functions that switch: a tool would take their accesses for those of the next flow.
+ * FL__SWITCHES is for those of the fast path.
+ */
 #if defined(FL__ASAN) || defined(FL__TSAN)
 #define FL__UNINSTRUMENTED __attribute__((noinline, unused, no_sanitize("address"), no_sanitize("thread")))
+#define FL__SWITCHES FL__UNINSTRUMENTED
 #else
-#define FL__UNINSTRUMENTED inline __attribute__((always_inline))
+#define FL__UNINSTRUMENTED __attribute__((noinline))
+#define FL__SWITCHES inline __attribute__((always_inline))
 #endif
 
 struct fl__flow {
 	struct fl__switch at;
-#ifdef FL__ASAN
-	const void *low; /* of the flow's stack */
-	size_t size;
-	void *fake; /* ASan's fake stack, which finds uses after return */
-#endif
 #ifdef FL__TSAN
 	void *fiber;
 #endif
@@ -49,15 +71,6 @@ struct fl__flow {
 static inline void fl__flow_adopt(struct fl__flow *flow)
 {
 	*flow = (struct fl__flow){0};
-#ifdef FL__ASAN
-	pthread_attr_t attr;
-	void *low = NULL;
-	if (pthread_getattr_np(pthread_self(), &attr) == 0) {
-		(void)pthread_attr_getstack(&attr, &low, &flow->size);
-		(void)pthread_attr_destroy(&attr);
-	}
-	flow->low = low;
-#endif
 #ifdef FL__TSAN
 	flow->fiber = __tsan_get_current_fiber();
 #endif
@@ -71,11 +84,6 @@ static inline void fl__flow_init(struct fl__flow *flow)
 static inline void fl__flow_make(struct fl__flow *flow, char *low, size_t size, void (*entry)(void *), void *arg)
 {
 	fl__switch_prepare(&flow->at, low, size, entry, arg);
-#ifdef FL__ASAN
-	flow->low = low;
-	flow->size = size;
-	flow->fake = NULL;
-#endif
 #ifdef FL__TSAN
 	flow->fiber = __tsan_create_fiber(0);
 #endif
@@ -117,37 +125,19 @@ static inline void fl__flow_prefetch(const struct fl__flow *flow, size_t size)
 #endif
 }
 
-static inline void fl__flow_arrive(const struct fl__flow *flow)
+static FL__SWITCHES void fl__flow_switch(struct fl__flow *from, struct fl__flow *to)
 {
-	(void)flow;
-#ifdef FL__ASAN
-	__sanitizer_finish_switch_fiber(flow->fake, NULL, NULL);
-#endif
-}
-
-static FL__UNINSTRUMENTED void fl__flow_switch(struct fl__flow *from, struct fl__flow *to, bool forever)
-{
-	(void)forever;
-#ifdef FL__ASAN
-	__sanitizer_start_switch_fiber(forever ? NULL : &from->fake, to->low, to->size);
-#endif
 #ifdef FL__TSAN
 	__tsan_switch_to_fiber(to->fiber, 0);
 #endif
 	fl__switch_to(&from->at, &to->at);
-#ifdef FL__ASAN
-	__sanitizer_finish_switch_fiber(from->fake, NULL, NULL);
-#endif
 }
 
 /* Unpoisons the frames that never returned. */
 static inline void fl__tool_stack_reset(const char *low, size_t size)
 {
-	(void)low;
-	(void)size;
-#ifdef FL__ASAN
-	__asan_unpoison_memory_region(low, size);
-#endif
+	if (__asan_unpoison_memory_region)
+		__asan_unpoison_memory_region(low, size);
 }
 
 /* The result is for fl__tool_stack_remove(). */

@@ -50,7 +50,7 @@ enum { SCHED_TRIM_PERIOD = 1024 /* spins in place of a sleep */ };
 static struct fl__post sched_asleep;
 #define SCHED_ASLEEP (&sched_asleep)
 
-_Thread_local struct fl__sched *fl__sched_current;
+_Thread_local struct fl__sched *fl__sched_current FL__INITIAL_EXEC;
 
 static struct fl__fiber *sched_fiber_of(struct fl__ctx *ctx)
 {
@@ -96,8 +96,30 @@ void fl__sched_after_switch(struct fl__sched *s)
 	}
 }
 
-static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow *from, struct fl__fiber *to,
-                                            bool forever)
+FL__UNINSTRUMENTED void fl__sched_arrive(struct fl__sched *s, void *fake_stack, struct fl__exceptions mine)
+{
+	if (s->exceptions)
+		*s->exceptions = mine;
+	const bool from_main = !s->main_low; /* the first switch after enter */
+	if (__sanitizer_finish_switch_fiber)
+		__sanitizer_finish_switch_fiber(fake_stack, from_main ? &s->main_low : NULL,
+		                                from_main ? &s->main_size : NULL);
+}
+
+/* fl__flow_switch() in a program of C++ or under AddressSanitizer. `forever`: it does not return. */
+static FL__UNINSTRUMENTED void sched_switch_told(struct fl__sched *s, struct fl__flow *from, struct fl__fiber *to,
+                                                 bool forever)
+{
+	const struct fl__exceptions mine = s->exceptions ? *s->exceptions : (struct fl__exceptions){0};
+	void *fake_stack = NULL; /* ASan's, which finds uses after return */
+	if (__sanitizer_start_switch_fiber)
+		__sanitizer_start_switch_fiber(forever ? NULL : &fake_stack, to ? to->stack.low : s->main_low,
+		                               to ? to->stack.size : s->main_size);
+	fl__flow_switch(from, to ? &to->flow : &s->main);
+	fl__sched_arrive(s, fake_stack, mine);
+}
+
+static FL__SWITCHES void sched_switch(struct fl__sched *s, struct fl__flow *from, struct fl__fiber *to, bool forever)
 {
 	int error = errno;
 	if (to && !to->stack.low)
@@ -109,7 +131,10 @@ static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow
 		fl__trace_run(to ? to->ctx.id : 0, to ? to->name : "");
 	s->running = to;
 	fl__ctx_current = to ? &to->ctx : s->thread;
-	fl__flow_switch(from, to ? &to->flow : &s->main, forever);
+	if (fl__unlikely(s->tells))
+		sched_switch_told(s, from, to, forever);
+	else
+		fl__flow_switch(from, to ? &to->flow : &s->main);
 	errno = error;
 }
 
@@ -410,6 +435,9 @@ int fl__sched_enter(struct fl__sched *s)
 		return rc;
 	fl__store_relaxed(&s->thread, fl__ctx_get()); /* relaxed: other threads only compare it */
 	fl__flow_adopt(&s->main);
+	s->exceptions = __cxa_get_globals ? __cxa_get_globals() : NULL;
+	s->tells = s->exceptions || __sanitizer_start_switch_fiber;
+	s->main_low = NULL;
 	fl__sched_current = s;
 	return 0;
 }

@@ -50,6 +50,11 @@ struct fl__sched {
 	struct fl__visit *visit; /* a call that the next flow makes; NULL: none */
 	/* Before each switch; must not switch. `to` NULL: the thread's own flow. NULL: none */
 	void (*observe)(struct fl__sched *s, struct fl__fiber *to);
+	bool tells; /* a switch tells the C++ runtime or AddressSanitizer */
+	/* For AddressSanitizer: the thread's own stack, from the first switch on. */
+	const void *main_low;
+	size_t main_size;
+	struct fl__exceptions *exceptions; /* of the thread; NULL: no C++ runtime */
 	struct fl__sched_config config;
 	struct fl__stack_pool stacks;
 };
@@ -70,6 +75,12 @@ void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f);
 
 /* Returns when the fiber runs again; never if `forever`. */
 void fl__sched_switch_next(struct fl__sched *s, bool forever);
+
+/*
+ * The end of a switch to the calling flow, if `s->tells`: its exceptions become the thread's, and
+ * AddressSanitizer learns where it runs.
+ */
+void fl__sched_arrive(struct fl__sched *s, void *fake_stack, struct fl__exceptions mine);
 
 void fl__sched_after_switch(struct fl__sched *s);
 
