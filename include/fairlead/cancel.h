@@ -108,8 +108,9 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  *     (void)fl_cancel_callback_remove(&cb);  // from here on it neither runs nor will
  *
  * The function runs at most once, in the context that requests the token or an ancestor, after the
- * waits under the token were woken. The request returns after the function has. Callbacks have no
- * order. A second request does not wait for the first.
+ * waits under the token were woken. The request returns after the function has. A registration and
+ * a removal take constant time; a request takes a step for each descendant, wait and callback.
+ * Callbacks have no order. A second request does not wait for the first.
  *
  * The function may lock, wait, request other tokens, register and remove callbacks (its own too),
  * and destroy the token. It must return, and not leave by longjmp() or pthread_exit().
