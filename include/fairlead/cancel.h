@@ -149,8 +149,10 @@ FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *c
 /*
  * Removes `cb`. Required before its memory is freed, and, unless the function has run, before the
  * token is destroyed. If another context runs the function now, blocks until the function has
- * returned, and cannot be cancelled: the caller must hold no lock that the function takes. Only one
- * context at a time may call it for `cb`. Returns:
+ * returned, also if the function has removed `cb` itself, and cannot be cancelled: the caller must
+ * hold no lock that the function takes. Only one context at a time may call it for `cb`. If the
+ * function registers `cb` again, the removal is of that registration, and does not wait for the
+ * earlier call. Returns:
  *   true    the function has not run, and will not; also if `cb` was never registered
  *           (FL_CANCEL_CALLBACK_INIT), or is removed already without having run
  *   false   the function has run, and has returned, unless it is the caller

@@ -103,8 +103,9 @@ void fl__thread_wake_together(uint32_t *common);
 
 struct fl__bucket {
 	_Alignas(64) uint32_t lock;
-	uint32_t wakes;          /* of fl__lot_add_together(): the common futex */
-	struct fl__node *queues; /* the root of the tree: first nodes, linked by `below` */
+	uint32_t wakes;              /* of fl__lot_add_together(): the common futex */
+	struct fl__node *queues;     /* the root of the tree: first nodes, linked by `below` */
+	struct fl__cancel_run *runs; /* see cancel_callback.c */
 };
 
 /* Lives in the stack frame of the caller of open. */
