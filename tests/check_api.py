@@ -18,6 +18,7 @@ TESTS = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(TESTS)
 DECLARATION = re.compile(r"^FL_(API|INLINE)\b[^;{=]*?\b(fl_\w+)\s*\([^;{]*[;{]", re.M)
 UNEXPORTED = re.compile(r"^(?!FL_(?:API|INLINE)\b|typedef\b|static\b|#)\w[\w \t*]*\b(fl_\w+)\s*\(", re.M)
+SWEEPS = {"test_past_deadline.c": "_until", "test_results_apart.c": "_join_until"}  # which call every function with this ending
 CODE = re.compile(r"-E[A-Z0-9]+|\bFL_ETASK\b")
 
 
@@ -132,6 +133,10 @@ def main():
         for code in f.codes:
             if not any(code in codes for codes in naming):
                 complaints.append(f"{f.name}: no test asserts {code}")
+    for file, ending in SWEEPS.items():
+        text = read(os.path.join(TESTS, "loop", file))
+        complaints += [f"{f.name}: {file} does not call it" for f in functions
+                       if f.name.endswith(ending) and not re.search(rf"\b{f.name}\(", text)]
     if len({f.name for f in functions}) < 50:
         complaints.append(f"only {len(functions)} public functions found: has the form of a declaration changed?")
 

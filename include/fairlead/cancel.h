@@ -108,8 +108,9 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  *     (void)fl_cancel_callback_remove(&cb);  // from here on it neither runs nor will
  *
  * The function runs at most once, in the context that requests the token or an ancestor, after the
- * waits under the token were woken. The request returns after the function has. Callbacks have no
- * order. A second request does not wait for the first.
+ * waits under the token were woken. The request returns after the function has. A registration and
+ * a removal take constant time; a request takes a step for each descendant, wait and callback.
+ * Callbacks have no order. A second request does not wait for the first.
  *
  * The function may lock, wait, request other tokens, register and remove callbacks (its own too),
  * and destroy the token. It must return, and not leave by longjmp() or pthread_exit().
@@ -148,8 +149,10 @@ FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *c
 /*
  * Removes `cb`. Required before its memory is freed, and, unless the function has run, before the
  * token is destroyed. If another context runs the function now, blocks until the function has
- * returned, and cannot be cancelled: the caller must hold no lock that the function takes. Only one
- * context at a time may call it for `cb`. Returns:
+ * returned, also if the function has removed `cb` itself, and cannot be cancelled: the caller must
+ * hold no lock that the function takes. Only one context at a time may call it for `cb`. If the
+ * function registers `cb` again, the removal is of that registration, and does not wait for the
+ * earlier call. Returns:
  *   true    the function has not run, and will not; also if `cb` was never registered
  *           (FL_CANCEL_CALLBACK_INIT), or is removed already without having run
  *   false   the function has run, and has returned, unless it is the caller

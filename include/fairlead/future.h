@@ -265,7 +265,8 @@ typedef enum fl_wait_mode {
 
 /*
  * Waits until all of the `n` futures have ended, or the first, or the first with an error. Blocks
- * the calling context. Takes n steps. A worker runs pending tasks of its own executor, as in
+ * the calling context. Takes O(n log n) steps at most, however many futures are pending or other
+ * contexts wait. A worker runs pending tasks of its own executor, as in
  * fl_future_wait(). Returns how many of the array have ended by then (0 if `n` is 0), -ECANCELED,
  * -ENOMEM, or:
  *   -EINVAL      `n` is above INT_MAX, or `what` is unknown
@@ -295,7 +296,9 @@ typedef struct fl_as_completed fl_as_completed;
 
 /*
  * Creates an iteration over the `n` futures of the array, with references of its own. A future that
- * is in the array twice is returned once, with its first index. Returns 0, -ENOMEM.
+ * is in the array twice is returned once, with its first index. The iteration takes n steps in all;
+ * where a worker iterates over chains (fl_future_then()), each call that has to wait looks at all
+ * that are left. Returns 0, -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
 

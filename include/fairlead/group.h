@@ -122,19 +122,33 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *                 are fibers of a loop on the calling thread, and the caller is no fiber of it
  *   -EOWNERDEAD   in a forked child; nothing happened
  *
- * Memory order: what the members wrote before they ended is visible to the caller.
+ * After the last two, if they are not a member's error, the group is not joined: fl_group_count()
+ * is above 0, and stays so, since the members cannot end meanwhile. After any other result the
+ * group is joined. Memory order: what the members wrote before they ended is visible to the caller.
  */
 FL_API FL_MUST_CHECK int fl_group_join(fl_group *g);
 
-/* As fl_group_join(), without help: -EBUSY while members are left. */
-FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
-
 /*
- * As fl_group_join(); but -ETIMEDOUT, or -ECANCELED with fl_group_count() above 0, leaves the
- * members running: the group can be joined again. A join that runs a task returns neither at the
- * deadline nor on a cancel.
+ * As fl_group_join(), but gives up when the deadline has passed or the token is requested, and
+ * leaves the members running. A join that runs a task does not give up before the task has ended.
+ *
+ *     while ((rc = fl_group_join_until(&g, fl_after(FL_MS(50)), NULL)) > 0)
+ *             show_progress(rc);
+ *
+ * Returns:
+ *   above 0     not joined: the number of members that had not ended, at most INT_MAX. The group
+ *               can be joined again
+ *   0 or below  as fl_group_join(). An error of the members, -ETIMEDOUT and -ECANCELED are those of
+ *               the joined group. A member that has returned a number above 0 has failed with
+ *               -EINVAL
  */
 FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel);
+
+/*
+ * As fl_group_join_until() with a deadline in the past, without help: above 0 while members are
+ * left.
+ */
+FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 
 /*
  * Cancels all members. No member can be added until the group was joined. That join returns 0

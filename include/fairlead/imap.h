@@ -85,8 +85,10 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  *   -ECANCELED  this wait was cancelled, and may be called again, as after its deadline
  *
  * or, once nothing is under way, the reason for an early end: -ETIMEDOUT, -ECANCELED, or the error
- * of the config's `next`. After an error of fl_submit() for the next chunk, the next call submits
- * that chunk again. Memory order: the caller sees what the task wrote.
+ * of the config's `next`. Every later call returns that reason, too. So after -ETIMEDOUT or
+ * -ECANCELED, fl_imap_try_next() tells whether this wait has ended or the iteration: it returns a
+ * result or -EAGAIN, or else the reason again. After an error of fl_submit() for the next chunk,
+ * the next call submits that chunk again. Memory order: the caller sees what the task wrote.
  */
 FL_API FL_MUST_CHECK int fl_imap_next_until(fl_imap *it, size_t *index, void *result, int64_t deadline,
                                             fl_cancel_token *cancel);

@@ -195,7 +195,7 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *                the function returned -ECANCELED
  *   -ECANCELED, -ETIMEDOUT
  *                the caller was cancelled, or the deadline has passed: the function was not
- *                called, or returned -ECANCELED
+ *                called, and `*result` is untouched; or it returned -ECANCELED, which is stored
  *   -ENOTSUP     not called: the caller is no fiber of a loop, or this is a forked child
  *   -EAGAIN      not called: there is no thread, and none can be started
  *   -EOWNERDEAD  the function has ended its thread, by pthread_exit() or pthread_cancel()

@@ -43,6 +43,10 @@ FL__ASSERT_SIZE(fl_once, 4);
  *   -ECANCELED   cancelled while another context ran it; neither a cancel nor a deadline ends
  *                the function
  *   other        what the function returned: this call ran it, and it failed
+ *
+ * After any error `function` has not succeeded by this call, and the next call may run it. A
+ * function that may itself return -ETIMEDOUT, -ECANCELED or -EBUSY tells by its argument that it
+ * has run.
  */
 FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, int64_t deadline,
                                             fl_cancel_token *cancel);

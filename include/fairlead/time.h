@@ -13,6 +13,11 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_sem_acquire_until(&slots, fl_after(FL_MS(5)), NULL);
  *
+ * A deadline ends a wait. A call that can succeed at once does so, also after its deadline, as with
+ * pthreads. So a loop of calls looks at the clock, too:
+ *
+ *     while (fl_now() < end && fl_sem_acquire_until(&slots, end, NULL) == 0)
+ *
  * With a deadline in the past, such as 0 or FL_NO_WAIT, a call tries once. Where 0 means that there
  * is no deadline, as in fl_submit_config, FL_NO_WAIT is still one in the past. Limit: 292 years.
  * INT64_MIN is reserved.

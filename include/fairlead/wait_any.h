@@ -52,8 +52,8 @@ FL_API extern const fl_on_type fl__on_cancel_token;
 
 /*
  * Waits until one of the `n` objects of `on` is ready. Blocks the calling context. A token among
- * the objects is ready when it is requested, or its deadline has passed. Returns -ETIMEDOUT,
- * -ECANCELED, or:
+ * the objects is ready when it is requested, or its deadline has passed. Takes O(n log n) steps at
+ * most, however many other contexts wait. Returns -ETIMEDOUT, -ECANCELED, or:
  *   0 or more     the smallest index of a ready object
  *   -EINVAL       `n` is 0 or above INT_MAX
  */

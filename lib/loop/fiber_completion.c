@@ -189,7 +189,7 @@ static void completion_free(fl_as_completed *completed)
 {
 	struct fibers_as_completed *c = completion_fibers_of(completed);
 	if (c->list.waiter)
-		fl__panic("fl_as_completed_free", c, "a fiber waits for it");
+		fl__panic("fl_as_completed_free", c, FL__IN_USE("a fiber"));
 	for (size_t i = 0; i < c->n; i++)
 		completion_remove(&c->each[i]);
 	fl__free_to(c->allocator, c);

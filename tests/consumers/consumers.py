@@ -41,6 +41,7 @@ PRINTS = {  # under which heading the guide has an example, or its file in examp
     "guide_loops": ("Parallel loops and timers", "4999950000\n"),
     "guide_locks": ("Locks", "7\n"),
     "guide_cancelling": ("Deadlines and cancelling", "ETIMEDOUT\nECANCELED\nECANCELED\n"),
+    "guide_cleanup": ("Cleaning up after a cancel", "ECANCELED\nEPIPE\n"),
     "guide_signals": ("Signals", "the end\ncut short\n"),
     "guide_signals_of_a_map": ("Ctrl-C cancels a map", "interrupted\n"),
     "guide_other_programs": ("Other programs", "4\n30\n100\nsort ended with 0\n"),

@@ -353,6 +353,7 @@ FL_TEST_WITH(completed_misused, fl_test_body_in_loop, void)
 	fl_test_settle();
 	FL_PANICS_OF("fl_as_completed_next", t.done, FL_OK(fl_as_completed_next(t.done, &t.index)));
 	FL_PANICS_OF("fl_as_completed_free", t.done, fl_as_completed_free(t.done));
+	FL_CHECK(strstr(fl_test_panic.reason, "FL_SHIELDED") != NULL);
 	fl_event_set(&w.gates[3]);
 	FL_CHECK(fl_test_join(f) == 0 && t.rc == 0 && t.index == 3);
 	fl_as_completed_free(t.done);

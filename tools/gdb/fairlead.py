@@ -29,7 +29,7 @@ import gdb.unwinder
 # offsets: sanitizers add members.
 LAYOUT = """
 fl__bucket queues:Q@8
-fl__node next:Q@0 below:Q@16 key:Q@40 wait:Q@48 observer:B@71
+fl__node next:Q@0 below:2Q@16 key:Q@40 wait:Q@48 observer:B@71
 fl__wait ctx:Q@0 object:Q@16 park_word:I@32 kind:B@42
 fl__ctx ops:Q@40 id:Q@48 awaits.object:Q@80 awaits.kind:B@88 name:Q@96 worker:Q@120
 fl_fiber in.flow.at.sp:Q@0 in.flow.at.fp:Q@8 in.flow.at.pc:Q@16 in.flow.at.base:Q@24 in.sched:Q@40 in.parked:Q@64 in.ctx:x@72
@@ -208,6 +208,21 @@ def each(first, name, link="next"):
         first = view[link]
 
 
+def each_queue(first):
+    """The first nodes of the wait queues of a bucket: a tree, which may be changing."""
+    seen, left = {0}, [first]
+    while left:
+        at = left.pop()
+        if at not in seen:
+            seen.add(at)
+            try:
+                view = S("fl__node")(at)
+            except gdb.MemoryError:
+                continue
+            yield view
+            left += view["below"]
+
+
 # ---- Stacks ----
 
 
@@ -372,7 +387,7 @@ class World:
         data = read(address("lot_buckets"), K.LOT_BUCKETS * K.BUCKET)
         for at in range(S("fl__bucket")["queues"][1], len(data), K.BUCKET):
             try:
-                for queue in each(struct.unpack_from("<Q", data, at)[0], "fl__node", "below"):
+                for queue in each_queue(struct.unpack_from("<Q", data, at)[0]):
                     for node in each(queue.at, "fl__node"):
                         self.read_wait(node)
             except gdb.MemoryError:

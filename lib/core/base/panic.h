@@ -3,6 +3,10 @@
 
 #include <fairlead/error.h>
 
+/* The reason where `whom`, which the caller should have joined, still uses what is to be freed. */
+#define FL__IN_USE(whom)                                                                                               \
+	whom " uses it. Join that first; after a cancel under FL_SHIELDED, else the join returns -ECANCELED at once"
+
 /*
  * Calls the panic handler, then aborts. The handler may longjmp: the caller holds no lock of the
  * library, and leaves the object as before.

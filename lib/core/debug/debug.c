@@ -20,9 +20,6 @@
 
 enum { DEBUG_RECORDS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS, DEBUG_ALL_MODES = 7 };
 
-/* At the load of the library: no deadline of fl_after() here is earlier. */
-static int64_t debug_started;
-static uint32_t debug_told_duration; /* since the last switch */
 static uint32_t debug_switch_lock;
 static int debug_signal = SIGQUIT; /* prints a dump while FL_DEBUG_WAITS is on; 0: none */
 
@@ -49,7 +46,7 @@ unsigned fl__debug_switch(unsigned modes)
 		debug_set_words(0);
 		fl__table_forget();
 	}
-	fl__store_relaxed(&debug_told_duration, 0); /* a late change does no harm */
+	fl__store_relaxed(&fl__duration_told, 0); /* a late change does no harm */
 	debug_set_words(modes);
 	return before;
 }
@@ -264,23 +261,11 @@ static void debug_on_assert_held(const void *lock, const char *function)
 		fl__panic(function, lock, "held by another context");
 }
 
-/*
- * A deadline of another process may be earlier than `debug_started`, but hardly in the first half of
- * the machine's uptime. Deadlines of a few nanoseconds are written on purpose, to try once.
- */
-static bool debug_is_duration(int64_t deadline)
-{
-	return deadline >= FL_US(1) && deadline < debug_started / 2 && deadline < fl__sys.now() / 2;
-}
-
-void fl__debug_deadline_on(int64_t deadline)
+static void debug_on_duration(void)
 {
 	struct fl__backtrace stack;
-	/* only one caller gets 0 */
-	if (!debug_is_duration(deadline) || fl__swap_relaxed(&debug_told_duration, 1) != 0)
-		return;
 	fl__backtrace_take(&stack, 1);
-	fl__report_duration(deadline, &stack);
+	fl__report_stack(&stack);
 }
 
 const struct fl__debug_hooks fl__debug_hooks = {
@@ -293,7 +278,7 @@ const struct fl__debug_hooks fl__debug_hooks = {
     .assert_held = debug_on_assert_held,
     .join = fl__debug_join_on,
     .sleep = fl__debug_sleep_on,
-    .deadline = fl__debug_deadline_on,
+    .duration = debug_on_duration,
     .run = fl__debug_run_on,
 };
 
@@ -338,7 +323,6 @@ FL__AT_START static void debug_read_environment(void)
 	fl__backtrace_learn_modules();
 	/* NULL in a program that has more rights than its user */
 	const char *text = secure_getenv("FL_DEBUG");
-	debug_started = fl__sys.now();
 	if (text)
 		(void)!fl_debug_enable(debug_parse_modes(text));
 }

@@ -5,6 +5,7 @@
 #include "awaited.h"
 #include "backtrace.h"
 #include <fairlead/debug.h>
+#include <fairlead/time.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -87,7 +88,7 @@ struct fl__debug_hooks {
 	void (*assert_held)(const void *lock, const char *function);
 	void (*join)(uint64_t context, bool timed);
 	void (*sleep)(const struct fl__wait *wait, int64_t deadline);
-	void (*deadline)(int64_t deadline);
+	void (*duration)(void); /* after the line of a report: the stack */
 	void (*run)(const void *loop, const char *fiber);
 };
 /* Hidden: not the table of another copy of the library. */
@@ -188,21 +189,31 @@ static inline void fl__debug_join(uint64_t context, bool timed)
 		fl__debug_hooks.join(context, timed);
 }
 
-/* Before each sleep of a wait, and with NULL after it. */
-static inline void fl__debug_sleep(const struct fl__wait *wait, int64_t deadline)
-{
-	if (fl__debug_is_on())
-		fl__debug_hooks.sleep(wait, deadline);
-}
+/*
+ * Half of the machine's uptime at the load of the library. fl_after() has returned no earlier
+ * deadline here, and hardly in a process that shares memory with this one.
+ */
+extern __attribute__((visibility("hidden"))) int64_t fl__earliest_deadline;
+__attribute__((cold)) void fl__duration_report(int64_t deadline);
+extern uint32_t fl__duration_told; /* since the start, or the last switch of debugging */
 
 /*
  * Called with the deadline that a public function got and that fl__debug_sleep() may not see, with
- * no internal lock held. Reports a duration in place of a deadline.
+ * no internal lock held. Reports a duration in place of a deadline, once. Deadlines of a few
+ * nanoseconds are written on purpose, to try once.
  */
 static inline void fl__debug_deadline(int64_t deadline)
 {
+	if (fl__unlikely(deadline < fl__earliest_deadline) && deadline >= FL_US(1))
+		fl__duration_report(deadline);
+}
+
+/* Before each sleep of a wait, and with NULL after it. */
+static inline void fl__debug_sleep(const struct fl__wait *wait, int64_t deadline)
+{
+	fl__debug_deadline(deadline);
 	if (fl__debug_is_on())
-		fl__debug_hooks.deadline(deadline);
+		fl__debug_hooks.sleep(wait, deadline);
 }
 
 /* executors.c: the lock of the table (table.h) and of the list of all executors. */

@@ -120,12 +120,10 @@ void fl__report_one(fl_log_level level, const char *said, const struct fl__repor
 	report_steps(level, said, step, 1, false);
 }
 
-void fl__report_duration(int64_t deadline, const struct fl__backtrace *stack)
+void fl__report_stack(const struct fl__backtrace *stack)
 {
 	struct fl__symbols symbols = {0};
 	fl__backtrace_learn_modules();
-	fl__log(FL_LOG_WARNING, "a deadline of %.9g s is long past; fl_after() makes one of a duration",
-	        (double)deadline / (double)FL_S(1));
 	report_stack(FL_LOG_WARNING, &symbols, stack);
 	fl__symbols_end(&symbols);
 }

@@ -16,8 +16,8 @@ void fl__report_cycle(fl_log_level level, const char *title, fl__report_find *fi
 /* The title `said`, then the stacks of what the context holds and wants. */
 void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step);
 
-/* A call got a duration in place of a deadline. */
-void fl__report_duration(int64_t deadline, const struct fl__backtrace *stack);
+/* A stack alone, as a warning. */
+void fl__report_stack(const struct fl__backtrace *stack);
 
 /* The report's form of `held`, and a step of `h` that holds it; NULL: the context holds nothing. */
 struct fl__report_end fl__report_held(const struct fl__held *held);

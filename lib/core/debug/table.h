@@ -195,9 +195,6 @@ void fl__order_locking(const struct fl__debug_op *op);
 /* Removes a lock and its edges. Under the table's lock. */
 void fl__order_drop(const void *lock);
 
-/* debug.c: the hook of deadlines. */
-void fl__debug_deadline_on(int64_t deadline);
-
 /* waits.c: the wait graph. */
 
 /* Reports a deadlock that the wait closes. Without the table's lock. */

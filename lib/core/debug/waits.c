@@ -163,8 +163,6 @@ void fl__debug_join_on(uint64_t context, bool timed)
 /* For the dump only: no other context is known to end this wait. */
 void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline)
 {
-	if (wait)
-		fl__debug_deadline_on(deadline);
 	if (!(fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) || !fl__debug_enter(1))
 		return;
 	struct fl__holder *me = fl__holder_mine();

@@ -54,6 +54,7 @@
 #include "map.h"
 #include <errno.h>
 #include <fairlead/error.h>
+#include <limits.h>
 #include <string.h>
 
 enum { GROUP_MEMBERS_LEFT = 1, GROUP_NO_OFFER = 1, GROUP_WAITER = 2 };
@@ -186,7 +187,7 @@ void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure 
 	const bool first = !cut && g->error_ == 0;
 	g->cut_ = g->cut_ || cut;
 	if (first) {
-		g->error_ = failure->error;
+		g->error_ = failure->error < 0 ? failure->error : -EINVAL;
 		g->failed_number_ = failure->number;
 		g->failed_type_ = failure->type;
 		if (!failure->type)
@@ -424,6 +425,13 @@ size_t fl_group_count(const fl_group *g)
 {
 	/* a lone number; a caller that reads 0 takes the lock */
 	return fl__load_relaxed(&g->count_);
+}
+
+/* The same as a result. */
+static int group_left(const fl_group *g)
+{
+	const size_t n = fl_group_count(g);
+	return n < INT_MAX ? (int)n : INT_MAX;
 }
 
 const char *fl_group_message(fl_group *g)
@@ -666,8 +674,9 @@ int fl_group_join(fl_group *g)
 
 int fl_group_try_join(fl_group *g)
 {
-	if (fl_group_count(g) > 0)
-		return -EBUSY;
+	const int left = group_left(g);
+	if (left > 0)
+		return left;
 	group_join_begin("fl_group_try_join", g);
 	return group_join_finish(g, 0, group_outer_scope(g));
 }
@@ -680,11 +689,12 @@ int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
 	group_join_begin("fl_group_join_until", g);
 	if (!cancel)
 		cancel = group_outer_scope(g);
-	rc = group_wait_for_all(g, deadline, cancel);
-	if (rc == 0)
+	(void)group_wait_for_all(g, deadline, cancel);
+	const int left = group_left(g);
+	if (left == 0)
 		return group_join_finish(g, 0, cancel);
 	group_join_give_up(g);
-	return rc;
+	return left;
 }
 
 void fl_group_destroy(fl_group *g)

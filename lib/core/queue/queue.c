@@ -104,7 +104,7 @@ void fl_queue_free(fl_queue *q)
 	if (!q)
 		return;
 	if (queue_has_waiters(q))
-		fl__panic("fl_queue_free", q, "a context waits on the queue");
+		fl__panic("fl_queue_free", q, FL__IN_USE("a context"));
 	(void)queue_drop_all(q);
 	q->backend->fini(q->state);
 	fl__free_to(q->allocator, q);

@@ -95,7 +95,7 @@ void fl_cancel_token_destroy(fl_cancel_token *c)
 	}
 	fl__unlock(&root->lock_);
 	if (has_child)
-		fl__panic("fl_cancel_token_destroy", c, "has a child");
+		fl__panic("fl_cancel_token_destroy", c, FL__IN_USE("a child of it"));
 	if (has_callback)
 		fl__panic("fl_cancel_token_destroy", c, "has a callback");
 	c->root_ = c->next_ = NULL;

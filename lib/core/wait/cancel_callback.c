@@ -9,11 +9,8 @@
  *   REGISTERED        waits for a request       fl_cancel_token_on_request()  the token's
  *   COLLECTED         a request is about to     fl__cancel_take_callbacks()   the request's, on its
  *                     run the function                                        stack
- *   RUNNING           the function runs         cancel_callback_take_next();  -
- *                                               fl_cancel_token_on_request()
- *   ENDED             the function has          cancel_callback_run(); a      -
- *                     returned, or removed the  removal by the function
- *                     callback
+ *   BEGUN             the function runs, or     cancel_callback_begin()       -
+ *                     has returned
  *
  * Invariants
  *   1. State, links and run_ change only under the bucket's lock.
@@ -23,9 +20,12 @@
  *   3. Functions run without any lock. Between two functions a request touches its own stack and
  *      the bucket, but no token. A callback on the request's list exists until its removal, which
  *      takes it off the list.
- *   4. A callback that its own function removes may be freed at once: the removal follows run_ to
- *      the running thread's stack and sets `removed` there, so cancel_callback_run() does not
- *      touch the callback again. Any other context waits for the end of the function.
+ *   4. Once the function has begun, the library writes nothing to the callback: its function may
+ *      remove and free it. Whether the function still runs is not in the callback. The bucket has a
+ *      list of the runs whose functions have not returned. A removal looks for the callback's run
+ *      there: first for its address, since another run may have the same place on a stack later,
+ *      then for the callback's address, since the memory of a freed callback may hold another one.
+ *      A removal waits for a run of another context, even if its function has removed the callback.
  *   5. A context that waits for the end of a function is in the wait queue, and checks again each
  *      time a function of the tree has returned.
  *
@@ -37,18 +37,13 @@
 #include "cancel.h"
 #include <fairlead/cancel.h>
 
-enum {
-	CANCEL_CALLBACK_IDLE,
-	CANCEL_CALLBACK_REGISTERED,
-	CANCEL_CALLBACK_COLLECTED,
-	CANCEL_CALLBACK_RUNNING,
-	CANCEL_CALLBACK_ENDED
-};
+enum { CANCEL_CALLBACK_IDLE, CANCEL_CALLBACK_REGISTERED, CANCEL_CALLBACK_COLLECTED, CANCEL_CALLBACK_BEGUN };
 
 /* Lives on the stack of the thread that runs the function. */
 struct fl__cancel_run {
 	uint64_t context;
-	bool removed; /* by the function; only its own context uses the flag */
+	const fl_cancel_callback *callback;
+	struct fl__cancel_run *next; /* in the bucket's list */
 };
 
 /* An odd address, unlike other keys: another object may have the memory at a late wake. */
@@ -71,14 +66,35 @@ void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct f
 	fl__lot_unlock(lot);
 }
 
-/* `cb` is RUNNING. */
-static void cancel_callback_run(fl_cancel_callback *cb, const struct fl__cancel_run *now)
+/*
+ * In a transaction: the pointer of the bucket's list to `run`, or to NULL at the end of the list.
+ */
+static struct fl__cancel_run **cancel_run_find(struct fl__bucket *bucket, const struct fl__cancel_run *run)
+{
+	struct fl__cancel_run **at = &bucket->runs;
+	while (*at && *at != run)
+		at = &(*at)->next;
+	return at;
+}
+
+/* In a transaction. */
+static void cancel_callback_begin(fl_cancel_callback *cb, struct fl__lot *lot, struct fl__cancel_run *now)
+{
+	*now = (struct fl__cancel_run){fl__ctx_get()->id, cb, lot->bucket->runs};
+	lot->bucket->runs = now;
+	cb->run_ = now;
+	cb->state_ = CANCEL_CALLBACK_BEGUN;
+}
+
+/* `cb` is BEGUN. */
+static void cancel_callback_run(const fl_cancel_callback *cb, const struct fl__cancel_run *now)
 {
 	const void *queue = cb->queue_;
 	cb->function_(cb->arg_);
 	FL__LOT(lot, queue);
-	if (!now->removed) /* a removed callback may be gone */
-		cb->state_ = CANCEL_CALLBACK_ENDED;
+	struct fl__cancel_run **at = cancel_run_find(lot.bucket, now);
+	if (*at) /* else the function has forked: the child's list was emptied */
+		*at = now->next;
 	fl__lot_take(&lot, FL__ALL, 0);
 }
 
@@ -89,23 +105,18 @@ static fl_cancel_callback *cancel_callback_take_next(struct fl__cancel_calls *ca
 	fl_cancel_callback *cb = calls->first;
 	if (cb) {
 		FL__LIST_REMOVE_BY(next_, link_, cb);
-		cb->state_ = CANCEL_CALLBACK_RUNNING;
-		cb->run_ = now;
+		cancel_callback_begin(cb, &lot, now);
 	}
 	return cb;
 }
 
 void fl__cancel_call(struct fl__cancel_calls *calls)
 {
+	struct fl__cancel_run now;
 	if (!calls->queue)
 		return;
-	for (;;) {
-		struct fl__cancel_run now = {fl__ctx_get()->id, false};
-		fl_cancel_callback *cb = cancel_callback_take_next(calls, &now);
-		if (!cb)
-			return;
+	for (fl_cancel_callback *cb; (cb = cancel_callback_take_next(calls, &now)) != NULL;)
 		cancel_callback_run(cb, &now);
-	}
 }
 
 /* False: the token is requested. */
@@ -131,7 +142,7 @@ static bool cancel_callback_register(fl_cancel_callback *cb)
 
 bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *cb, void (*function)(void *arg), void *arg)
 {
-	struct fl__cancel_run now = {fl__ctx_get()->id, false};
+	struct fl__cancel_run now;
 	*cb = (fl_cancel_callback){.function_ = function, .arg_ = arg, .state_ = CANCEL_CALLBACK_IDLE};
 	c = fl__cancel_resolve(c, fl__ctx_get());
 	if (!c)
@@ -140,8 +151,10 @@ bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *cb, void
 	cb->queue_ = cancel_callback_queue_of(c);
 	if (!fl__cancel_is_requested(c) && cancel_callback_register(cb))
 		return true;
-	cb->run_ = &now;
-	cb->state_ = CANCEL_CALLBACK_RUNNING; /* the callback is not published yet */
+	{
+		FL__LOT(lot, cb->queue_);
+		cancel_callback_begin(cb, &lot, &now);
+	}
 	cancel_callback_run(cb, &now);
 	return false;
 }
@@ -156,14 +169,11 @@ static void cancel_callback_unregister(fl_cancel_callback *cb)
 	cb->state_ = CANCEL_CALLBACK_IDLE;
 }
 
-/* In a transaction. False: the function itself calls remove (invariant 4). */
-static bool cancel_callback_runs_elsewhere(fl_cancel_callback *cb, const struct fl__ctx *ctx)
+/* In a transaction, for a callback that is BEGUN (invariant 4). */
+static bool cancel_callback_runs_elsewhere(const fl_cancel_callback *cb, struct fl__bucket *bucket)
 {
-	if (cb->run_->context != ctx->id)
-		return true;
-	cb->run_->removed = true;
-	cb->state_ = CANCEL_CALLBACK_ENDED;
-	return false;
+	const struct fl__cancel_run *run = *cancel_run_find(bucket, cb->run_);
+	return run && run->callback == cb && run->context != fl__ctx_get()->id;
 }
 
 bool fl_cancel_callback_remove(fl_cancel_callback *cb)
@@ -178,7 +188,7 @@ bool fl_cancel_callback_remove(fl_cancel_callback *cb)
 			cancel_callback_unregister(cb);
 		const bool idle = cb->state_ == CANCEL_CALLBACK_IDLE;
 		const bool waits =
-		    cb->state_ == CANCEL_CALLBACK_RUNNING && cancel_callback_runs_elsewhere(cb, wait.ctx);
+		    cb->state_ == CANCEL_CALLBACK_BEGUN && cancel_callback_runs_elsewhere(cb, lot.bucket);
 		if (waits)
 			fl__lot_add(&lot, &node);
 		fl__lot_close(&lot);

@@ -51,12 +51,20 @@
  * A stale waiters bit (its waiters gave up) is safe: the next waking thread opens the queue, and
  * clears it. A waiters bit is never missing.
  *
- * Progress: blocking, on the bucket's lock, for a time proportional to the number of waiters taken,
- * and one comparison for each queue of another address in the bucket.
+ * The wait queues of a bucket are the nodes of a digital search tree. The hash of an address has 64
+ * bits: the upper ones select the bucket, and the others are the path in the tree, one bit a level.
+ * A search goes down along the path of its address until it finds the address or an empty place. So
+ * the depth does not depend on the order of the insertions. It grows with the logarithm of the
+ * number of queues in the bucket, and is at most 64 - LOT_BUCKETS_LOG2, since different addresses
+ * have different hashes. A queue may stand anywhere on the path of its address. So a leaf below a
+ * queue can take the place of that queue when it becomes empty. The tree needs no memory of its
+ * own.
+ *
+ * Progress: blocking, on the bucket's lock, for a time proportional to the number of waiters taken
+ * times the depth of the tree.
  */
 #include "lot.h"
 #include "../base/atomic.h"
-#include "../base/list.h"
 #include "../base/sys.h"
 #include "../debug/trace.h"
 #include "cancel.h"
@@ -66,18 +74,17 @@
 
 enum { LOT_BUCKETS_LOG2 = 10, LOT_BUCKETS = 1 << LOT_BUCKETS_LOG2 };
 
-struct fl__bucket {
-	_Alignas(64) uint32_t lock;
-	uint32_t wakes;          /* of fl__lot_add_together(): the common futex */
-	struct fl__node *queues; /* the first nodes, linked by `above` and `below` */
-};
-
 static struct fl__bucket lot_buckets[LOT_BUCKETS];
+
+/* Fibonacci hashing: the product's upper bits depend on all bits of the key. */
+static uint64_t lot_hash_of(const void *key)
+{
+	return (uint64_t)(uintptr_t)key * 0x9e3779b97f4a7c15u;
+}
 
 static struct fl__bucket *lot_bucket_of(const void *key)
 {
-	/* Fibonacci hashing: the product's upper bits depend on all bits of the key. */
-	return &lot_buckets[((uint64_t)(uintptr_t)key * 0x9e3779b97f4a7c15u) >> (64 - LOT_BUCKETS_LOG2)];
+	return &lot_buckets[lot_hash_of(key) >> (64 - LOT_BUCKETS_LOG2)];
 }
 
 void fl__lot_forget(void)
@@ -85,26 +92,52 @@ void fl__lot_forget(void)
 	memset(lot_buckets, 0, sizeof lot_buckets);
 }
 
-/* NULL: the queue is empty. */
-static struct fl__node *lot_find_queue(const struct fl__bucket *bucket, const void *key)
+/* The pointer of the tree to the first node with `key`. It is NULL if the queue is empty. */
+static struct fl__node **lot_find_queue(struct fl__bucket *bucket, const void *key)
 {
-	struct fl__node *first = bucket->queues;
-	while (first && first->key != key)
-		first = first->below;
+	struct fl__node **first = &bucket->queues;
+	for (uint64_t path = lot_hash_of(key) << LOT_BUCKETS_LOG2; *first && (*first)->key != key; path <<= 1)
+		first = &(*first)->below[path >> 63];
 	return first;
 }
 
-static void lot_link_queue(struct fl__bucket *bucket, struct fl__node *first)
+/* Makes `node` a first node: in the place of `*first`, or, if that is NULL, as a leaf. */
+static void lot_set_first(struct fl__node **first, struct fl__node *node)
 {
-	FL__LIST_ADD_BY(below, above, &bucket->queues, first);
-	first->first = true;
+	node->first = true;
+	memset(node->below, 0, sizeof node->below);
+	if (*first) {
+		memcpy(node->below, (*first)->below, sizeof node->below);
+		(*first)->first = false;
+	}
+	*first = node;
 }
 
-static void lot_unlink_queue(struct fl__node *first)
+/* A queue without queues below, from the tree with the root `first`. NULL: the tree is empty. */
+static struct fl__node *lot_leaf_below(struct fl__node *first)
 {
-	FL__LIST_REMOVE_BY(below, above, first);
-	first->first = false;
+	while (first && (first->below[0] || first->below[1]))
+		first = first->below[!first->below[0]];
+	return first;
 }
+
+/*
+ * The next queue of the bucket; NULL: none. From lot_leaf_below(bucket->queues) on, each queue
+ * comes after the queues below it. So when one becomes empty, and a leaf takes its place, the
+ * queues that come later stay where they are.
+ */
+static struct fl__node *lot_queue_after(const struct fl__bucket *bucket, const struct fl__node *first)
+{
+	struct fl__node *above = NULL, *at = bucket->queues;
+	for (uint64_t path = lot_hash_of(first->key) << LOT_BUCKETS_LOG2; at != first; path <<= 1) {
+		above = at;
+		at = at->below[path >> 63];
+	}
+	return above && at == above->below[0] && above->below[1] ? lot_leaf_below(above->below[1]) : above;
+}
+
+#define LOT_EACH_QUEUE(first, bucket)                                                                                  \
+	for (struct fl__node *first = lot_leaf_below((bucket)->queues); first; first = lot_queue_after(bucket, first))
 
 void fl__lot_open(struct fl__lot *lot, const void *key)
 {
@@ -136,16 +169,14 @@ void fl__lot_add_together(struct fl__lot *lot, struct fl__node *node)
 
 void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place)
 {
-	struct fl__node *first = lot_find_queue(lot->bucket, lot->key);
+	struct fl__node **first = lot_find_queue(lot->bucket, lot->key);
 	/* fl__lot_open_of() and debug_dump.c read the key without the lock */
 	fl__store_relaxed(&node->key, lot->key);
 	node->queued = true;
 	node->first = false;
-	fl__node_link(node, place ? place : first);
-	if (place && place == first)
-		lot_unlink_queue(first);
-	if (place == first)
-		lot_link_queue(lot->bucket, node);
+	fl__node_link(node, place ? place : *first);
+	if (place == *first)
+		lot_set_first(first, node);
 }
 
 void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
@@ -154,9 +185,13 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
 		return;
 	node->queued = false;
 	if (node->first) {
-		lot_unlink_queue(node);
-		if (node->next != node)
-			lot_link_queue(lot->bucket, node->next);
+		struct fl__node *heir = node->next;
+		if (heir == node) {
+			heir = lot_leaf_below(node);
+			*lot_find_queue(lot->bucket, heir->key) = NULL;
+		}
+		if (heir != node)
+			lot_set_first(lot_find_queue(lot->bucket, node->key), heir);
 	}
 	fl__node_unlink(node);
 }
@@ -268,7 +303,7 @@ bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_
 bool fl__lot_move(struct fl__lot *from, struct fl__lot *to)
 {
 	struct fl__node *node;
-	while ((node = lot_find_queue(from->bucket, from->key)) != NULL) {
+	while ((node = fl__lot_first(from)) != NULL) {
 		fl__lot_remove(from, node);
 		/* an optimisation; the wake decides */
 		if (fl__load_relaxed(&node->wait->decision) == FL__PENDING && !lot_is_cancelled(node->wait)) {
@@ -306,7 +341,7 @@ const void *fl__lot_open_of(struct fl__lot *lot, const struct fl__node *node)
 
 struct fl__node *fl__lot_first(const struct fl__lot *lot)
 {
-	return lot_find_queue(lot->bucket, lot->key);
+	return *lot_find_queue(lot->bucket, lot->key);
 }
 
 struct fl__node *fl__lot_node_after(const struct fl__node *node)
@@ -366,8 +401,8 @@ bool fl__lot_has_waiters(const struct fl__lot *lot)
 static void lot_serve_all(struct fl__lot *lot)
 {
 	const void *key = lot->key;
-	for (struct fl__node *first = lot->bucket->queues, *next; first; first = next) {
-		next = first->below; /* serve() leaves other queues alone */
+	for (struct fl__node *first = lot_leaf_below(lot->bucket->queues), *next; first; first = next) {
+		next = lot_queue_after(lot->bucket, first); /* serve() leaves other queues alone */
 		if (first->serve) {
 			lot->key = first->key;
 			first->serve(lot);
@@ -476,7 +511,7 @@ void fl__lot_visit(void (*visit)(const void *key, const void *wait, const uint32
                    void *arg)
 {
 	for (size_t i = 0; i < LOT_BUCKETS; i++) {
-		for (const struct fl__node *first = lot_buckets[i].queues; first; first = first->below) {
+		LOT_EACH_QUEUE (first, &lot_buckets[i]) {
 			const struct fl__node *node = first;
 			do {
 				visit(node->key, node->wait, fl__wait_futex(node->wait), node->wait->ctx->name, arg);
@@ -503,7 +538,7 @@ static struct fl__awaited lot_awaited_of(const struct fl__node *node)
 static int lot_peek_bucket(const struct fl__bucket *bucket, size_t skip, struct fl__lot_seen *seen, int max)
 {
 	int n = 0;
-	for (const struct fl__node *first = bucket->queues; first; first = first->below) {
+	LOT_EACH_QUEUE (first, bucket) {
 		const struct fl__node *node = first;
 		do {
 			if (skip > 0) {

@@ -60,9 +60,9 @@ struct fl__lot;
 
 /* A wait's place in one wait queue. The bucket's lock guards it while it is queued. */
 struct fl__node {
-	struct fl__node *next, *prev;    /* a ring in FIFO order */
-	struct fl__node *below, **above; /* of a first node: those of the bucket's other queues */
-	struct fl__node *then;           /* the next waiter to unpark */
+	struct fl__node *next, *prev; /* a ring in FIFO order */
+	struct fl__node *below[2];    /* of a first node: the tree of the bucket's queues (lot.c) */
+	struct fl__node *then;        /* the next waiter to unpark */
 	const void *key;
 	struct fl__wait *wait;
 	/* Set by a primitive that a signal handler may release: fl__lot_serve_in_handler(). */
@@ -101,7 +101,12 @@ bool fl__thread_unpark(struct fl__wait *wait);
 /* Wakes the threads of a common futex, after their unparks. */
 void fl__thread_wake_together(uint32_t *common);
 
-struct fl__bucket;
+struct fl__bucket {
+	_Alignas(64) uint32_t lock;
+	uint32_t wakes;              /* of fl__lot_add_together(): the common futex */
+	struct fl__node *queues;     /* the root of the tree: first nodes, linked by `below` */
+	struct fl__cancel_run *runs; /* see cancel_callback.c */
+};
 
 /* Lives in the stack frame of the caller of open. */
 struct fl__lot {

@@ -53,17 +53,22 @@ void fl__ctx_cancel(struct fl__ctx *ctx)
 		ctx->ops->unpark(wait);
 }
 
+/* The deadline of `token` ends the wait, too, with -ECANCELED. */
+static int wait_park_under(struct fl__wait *wait, int64_t deadline, const fl_cancel_token *token)
+{
+	const int64_t limit = fl__cancel_deadline(token);
+	const int rc = wait_park_until(wait, fl__min_deadline(deadline, limit));
+	return rc == -ETIMEDOUT && limit < deadline ? -ECANCELED : rc;
+}
+
 /* fl__ctx_cancel() ends the wait. */
 static int wait_sleep_under_own(struct fl__wait *wait, int64_t deadline, const fl_cancel_token *token)
 {
 	if (fl__cancel_is_requested(token))
 		return wait_give_up(wait, -ECANCELED);
-	const int64_t limit = fl__cancel_deadline(token);
 	fl__store_relaxed(&wait->ctx->waiting, wait); /* waking threads only compare it */
-	int rc = wait_park_until(wait, fl__min_deadline(deadline, limit));
+	const int rc = wait_park_under(wait, deadline, token);
 	fl__store_relaxed(&wait->ctx->waiting, NULL); /* as above */
-	if (rc == -ETIMEDOUT && limit < deadline)
-		rc = -ECANCELED;
 	/* from this thread to itself */
 	return rc == 0 && fl__load_relaxed(&wait->decision) == FL__CANCELLED ? -ECANCELED : rc;
 }
@@ -80,10 +85,7 @@ static int wait_sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel_t
 	node.observer = true;
 	if (!fl__cancel_arm(token, &node))
 		return wait_give_up(wait, -ECANCELED);
-	const int64_t limit = fl__cancel_deadline(token);
-	int rc = wait_park_until(wait, fl__min_deadline(deadline, limit));
-	if (rc == -ETIMEDOUT && limit < deadline)
-		rc = -ECANCELED;
+	const int rc = wait_park_under(wait, deadline, token);
 	/* the decision came before the unpark, which was seen */
 	if (rc == 0 && fl__load_relaxed(&wait->decision) == (uintptr_t)&node)
 		return -ECANCELED;
@@ -101,7 +103,7 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *can
 	fl__store_relaxed(&wait->ctx->outside, false); /* a stale value only costs a fiber its place */
 	if (fl__unlikely(traced != 0))
 		fl__trace_woken(wait, traced, rc);
-	fl__debug_sleep(NULL, deadline);
+	fl__debug_sleep(NULL, FL_FOREVER);
 	return rc;
 }
 

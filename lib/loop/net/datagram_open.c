@@ -23,7 +23,7 @@ void fl_datagram_free(fl_datagram *d)
 	if (!d)
 		return;
 	if (d->calls > 0 && !fl__loop_is_forked(d->io.loop))
-		fl__panic("fl_datagram_free", d, "a fiber sends or receives");
+		fl__panic("fl_datagram_free", d, FL__IN_USE("a fiber"));
 	fl_datagram_close(d);
 	fl__free_to(d->io.loop->allocator, d);
 }

@@ -610,7 +610,7 @@ void fl_stream_free(fl_stream *s)
 	if (!s)
 		return;
 	if ((s->busy[FL__IO_IN] || s->busy[FL__IO_OUT]) && !fl__loop_is_forked(s->io.loop))
-		fl__panic("fl_stream_free", s, "a fiber reads or writes it");
+		fl__panic("fl_stream_free", s, FL__IN_USE("a fiber"));
 	fl_loop *l = s->io.loop;
 	const int fd = s->io.fd, own = s->own;
 	const bool lingers = stream_may_linger(s);

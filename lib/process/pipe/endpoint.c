@@ -202,9 +202,9 @@ static int endpoint_try_accept(const fl_endpoint *o, fl_pipe **pipe)
 int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
-		int rc = fl_sleep_until(fl_now(), cancel);
-		if (rc == 0)
-			rc = endpoint_try_accept(o, pipe);
+		/* lets other fibers run, also while clients come all the time */
+		FL_IGNORE(fl_sleep_until(0, FL_SHIELDED));
+		int rc = endpoint_try_accept(o, pipe);
 		if (rc != 0)
 			return rc > 0 ? 0 : rc;
 		if (fl__is_expired(deadline)) /* the wait would succeed while there are clients */

@@ -119,7 +119,7 @@ void fl_pipe_free(fl_pipe *p)
 	if (!p)
 		return;
 	if (fl__watched_fd_has_waiter(&p->in) || fl__watched_fd_has_waiter(&p->out))
-		fl__panic("fl_pipe_free", p, "a context waits on it");
+		fl__panic("fl_pipe_free", p, FL__IN_USE("a context"));
 	pipe_reset_after_fork(p);
 	if (p->kept)
 		fl__fds_close(p->message.fds, p->message.n_fds);

@@ -144,6 +144,52 @@ FL_STRESS(cancel_callback_self, canceller, user)
 }
 
 /*
+ * A function removes its own callback, and goes on. A later removal by the owner waits for its end.
+ * Then the callback and the function's data are freed.
+ */
+struct cancel_callback_self_then_owner {
+	fl_cancel_token stop;
+	struct used {
+		fl_cancel_callback cb;
+		fl_event removed;
+		int runs;
+	} * used;
+};
+
+static void remove_own(void *arg)
+{
+	struct used *u = arg;
+	FL_STRESS_CHECK(!fl_cancel_callback_remove(&u->cb));
+	fl_event_set(&u->removed);
+	u->runs++;
+}
+
+FL_STRESS_SETUP(cancel_callback_self_then_owner)
+{
+	s->used = make(sizeof *s->used);
+	(void)fl_cancel_token_on_request(&s->stop, &s->used->cb, remove_own, s->used);
+}
+
+FL_STRESS_ACTOR(cancel_callback_self_then_owner, canceller)
+{
+	fl_cancel_token_request(&s->stop);
+}
+
+FL_STRESS_ACTOR(cancel_callback_self_then_owner, owner)
+{
+	OK(fl_event_wait_until(&s->used->removed, FL_FOREVER, FL_SHIELDED));
+	FL_STRESS_CHECK(!fl_cancel_callback_remove(&s->used->cb));
+	FL_STRESS_CHECK(s->used->runs == 1);
+	free(s->used);
+}
+
+FL_STRESS(cancel_callback_self_then_owner, canceller, owner)
+{
+	fl_cancel_token_destroy(&s->stop);
+	FL_ACCEPTABLE(true, "waited for");
+}
+
+/*
  * A registration while another context waits under the token, which is requested: the callback
  * runs, and the wait ends.
  */

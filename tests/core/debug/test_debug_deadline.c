@@ -226,10 +226,39 @@ FL_TEST(debug_deadline_that_is_no_duration)
 	HEARD("long past", 0);
 }
 
-FL_TEST(debug_deadline_is_not_checked_when_off)
+/*
+ * Without a mode of debugging the first such call of a process is reported, in one line. Each call
+ * is the first one of a child process.
+ */
+static int call_without_debugging(void *call)
 {
-	fl_event never = FL_EVENT_INIT;
+	const size_t i = *(const size_t *)call;
+	fl_executor *e = NULL;
 	FL_DEBUGGING(0);
-	FL_RC(fl_event_wait_until(&never, SHORT, NULL), -ETIMEDOUT);
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	for (int twice = 0; twice < 2; twice++)
+		calls[i].call(e);
+	FL_CHECK(n_reports() == 1 && heard(calls[i].name) == 0);
+	fl_executor_free(e);
+	return 0;
+}
+
+FL_TEST(debug_deadline_is_reported_in_every_build)
+{
+	FL_NEEDS(FL_TEST_MEMFD | FL_TEST_EVENTFD);
+	FL_EACH (i, calls)
+		fl_test_reap(fl_test_fork(call_without_debugging, &i));
+}
+
+/* A call that succeeds at once, or whose deadline is in the past on purpose, is not reported. */
+FL_TEST(debug_deadline_on_purpose_is_not_reported)
+{
+	fl_event set = FL_EVENT_INIT, never = FL_EVENT_INIT;
+	FL_DEBUGGING(0);
+	fl_event_set(&set);
+	FL_OK(fl_event_wait_until(&set, SHORT, NULL));
+	FL_RC(fl_event_wait_until(&never, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_event_wait_until(&never, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_event_wait_until(&never, fl_after(-FL_MS(20)), NULL), -ETIMEDOUT);
 	HEARD("long past", 0);
 }

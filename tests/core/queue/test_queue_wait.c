@@ -239,6 +239,7 @@ QUEUE_TEST(queue_free_with_a_waiter_panics)
 		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
 		blocked_begin(&b);
 		FL_PANICS_OF("fl_queue_free", b.q, fl_queue_free(b.q));
+		FL_CHECK(strstr(fl_test_panic.reason, "FL_SHIELDED") != NULL);
 		FL_WAIT_FOR(seam_sleepers() == 1);
 		assert_int_equal(fl_queue_length(b.q), rows[i].full ? 1 : 0);
 		assert_int_equal(fl_queue_close_now(b.q), rows[i].full ? 1 : 0);

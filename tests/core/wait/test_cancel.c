@@ -256,6 +256,7 @@ FL_TEST(cancel_destroy_with_a_child_panics)
 	FL_SCOPED(fl_cancel_token) parent = FL_CANCEL_TOKEN_INIT, child;
 	fl_cancel_token_init(&child, &parent, FL_FOREVER);
 	FL_PANICS_OF("fl_cancel_token_destroy", &parent, fl_cancel_token_destroy(&parent));
+	FL_CHECK(strstr(fl_test_panic.reason, "FL_SHIELDED") != NULL);
 	fl_cancel_token_request(&parent); /* as it was before */
 	assert_true(fl_cancel_token_is_requested(&child));
 }

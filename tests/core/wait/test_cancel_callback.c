@@ -286,6 +286,102 @@ FL_TEST(cancel_callback_end_wakes_no_other_waiter)
 	}
 }
 
+/* The same for a function that has removed its own callback: its owner still waits for its end. */
+static void remove_own_then_take_long(void *arg)
+{
+	slow *s = arg;
+	FL_CHECK(!fl_cancel_callback_remove(&s->cb));
+	take_long(arg);
+	FL_CHECK(!fl_cancel_callback_remove(&s->cb));
+}
+
+static int register_late(void *arg)
+{
+	slow *s = arg;
+	FL_CHECK(!fl_cancel_token_on_request(&s->token, &s->cb, remove_own_then_take_long, s));
+	return 0;
+}
+
+FL_TEST(cancel_callback_removed_by_itself_is_waited_for)
+{
+	for (int late = 0; late < 2; late++) {
+		slow s = {.token = FL_CANCEL_TOKEN_INIT};
+		fl_thread requester;
+		fl_test_caller remover;
+		if (late) /* by the registration, since the token is requested */
+			fl_cancel_token_request(&s.token);
+		else
+			FL_CHECK(fl_cancel_token_on_request(&s.token, &s.cb, remove_own_then_take_long, &s));
+		fl_test_go(&requester, late ? register_late : request, late ? (void *)&s : &s.token);
+		FL_OK(fl_event_wait(&s.begun));
+		fl_test_call_queued(&remover, remove_it, &s.cb, s.cb.queue_, FL_FOREVER, NULL);
+		fl_event_set(&s.go);
+		FL_CHECK(fl_test_call_end(&remover) == false && s.ended == 1);
+		fl_test_end(&requester);
+		FL_CHECK(!fl_cancel_callback_remove(&s.cb));
+		fl_cancel_token_destroy(&s.token);
+	}
+}
+
+/*
+ * The function frees its callback, and another callback gets the memory: the removal of that one
+ * does not wait for the function.
+ */
+typedef struct reuse {
+	fl_cancel_token first, second;
+	fl_cancel_callback cb;
+	fl_event freed, go;
+	uint32_t runs;
+} reuse;
+
+static void free_and_take_long(void *arg)
+{
+	reuse *r = arg;
+	FL_CHECK(!fl_cancel_callback_remove(&r->cb));
+	fl_event_set(&r->freed);
+	FL_OK(fl_event_wait_until(&r->go, FL_FOREVER, FL_SHIELDED));
+}
+
+FL_TEST(cancel_callback_in_the_memory_of_another)
+{
+	reuse r = {.runs = 0};
+	fl_thread requester;
+	fl_cancel_token_init(&r.second, &r.first, FL_FOREVER); /* one bucket has the callbacks of both */
+	FL_CHECK(fl_cancel_token_on_request(&r.first, &r.cb, free_and_take_long, &r));
+	fl_test_go(&requester, request, &r.first);
+	FL_OK(fl_event_wait(&r.freed));
+	FL_CHECK(!fl_cancel_token_on_request(&r.second, &r.cb, count_up, &r.runs));
+	FL_CHECK(!fl_cancel_callback_remove(&r.cb) && r.runs == 1);
+	fl_event_set(&r.go);
+	fl_test_end(&requester);
+	fl_cancel_token_destroy(&r.second);
+}
+
+/* A fork in a function: the child has the function, and its end. */
+static void fork_in_it(void *arg)
+{
+	const pid_t child = fork();
+	FL_CHECK(child >= 0);
+	*(pid_t *)arg = child;
+}
+
+FL_TEST(cancel_callback_that_forks)
+{
+	fl_cancel_token c = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_callback cb;
+	pid_t child = -1;
+	int status = 0;
+	FL_CHECK(fl_cancel_token_on_request(&c, &cb, fork_in_it, &child));
+	fl_cancel_token_request(&c);
+	const bool idle = fl_cancel_callback_remove(&cb);
+	fl_cancel_token_destroy(&c);
+	if (child == 0)
+		_exit(idle ? 2 : 0);
+	assert_false(idle);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 /* The same among fibers of one thread: the function waits in one, the removal in another. */
 static int request_in_fiber(void *arg)
 {

@@ -447,6 +447,7 @@ FL_TEST_WITH(datagram_freed_in_use, fl_test_body_leaves_nothing, void)
 	fl_fiber *f = fl_test_start(receive_one, kept);
 	FL_TEST_UNTIL(fl_test_datagram_waits(kept, FL__IO_IN));
 	FL_PANICS_OF("fl_datagram_free", kept, fl_datagram_free(kept));
+	FL_CHECK(strstr(fl_test_panic.reason, "FL_SHIELDED") != NULL);
 	fl_fiber_cancel(f);
 	FL_RC(fl_test_join(f), -ECANCELED);
 	fl_datagram_free(kept);

@@ -256,6 +256,7 @@ FL_TEST_WITH(net_accept_waits, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_accept(l, &s), -EBUSY);
 	FL_RC(fl_try_accept(l, &s), -EBUSY);
 	FL_PANICS_OF("fl_listener_free", l, fl_listener_free(l));
+	FL_CHECK(strstr(fl_test_panic.reason, "FL_SHIELDED") != NULL);
 	fl_fiber_cancel(f);
 	FL_RC(fl_test_join(f), -ECANCELED); /* fl_accept() */
 	/* what can be done at once is done */

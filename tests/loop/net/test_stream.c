@@ -63,6 +63,7 @@ FL_TEST_WITH(stream_one_reader_and_one_writer, fl_test_each_kind, fl_stream *a, 
 	all_give(a, -EBUSY);
 	FL_CHECK(fl_stream_written(a) == written); /* its own writer gets the result */
 	FL_PANICS_OF("fl_stream_free", a, fl_stream_free(a));
+	FL_CHECK(strstr(fl_test_panic.reason, "FL_SHIELDED") != NULL);
 	FL_OK(fl_stream_write(b, "x", 1));
 	FL_RC(fl_test_join(fibers[0]), 1);
 	FL_PANICS(fl_stream_free(a));
