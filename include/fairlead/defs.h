@@ -40,9 +40,12 @@
  *   Processes    An object is used only in the process that made it, except objects in shared
  *                memory (fl_shm_...).
  *   pthread_cancel()
- *                No function that waits or starts a process is a cancellation point. A function
- *                that reads files, as fl_process_run() does, may be one. A thread in a function of
- *                the library must not be cancelled asynchronously.
+ *                No function of the library is a cancellation point: a request stays pending until
+ *                the thread calls another function that is one. A function of the program that the
+ *                library calls may be such a function, and then ends the thread: docs/ends.md says
+ *                what becomes of a task, a fiber and each callback. A thread in a function of the
+ *                library must not be cancelled asynchronously. A process that is forked from a
+ *                thread (FL_PROCESS_FORK, fl_process_preload()) inherits the pending request.
  *   errno        Locks and waits preserve it.
  *   Names        Every name at file scope begins with fl_ or FL_, except include guards
  *                (FAIRLEAD_). Parameters and variables of inline functions, and of functions that

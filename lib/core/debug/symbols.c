@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbols.h"
+#include "../base/sys.h"
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -40,6 +41,7 @@ static void symbols_find_tables(struct fl__symbol_file *f)
 static void symbols_map_file(struct fl__symbol_file *f)
 {
 	struct stat info;
+	FL__UNCANCELLED();
 	/* The program's path is right in any working directory, and after the file was replaced. */
 	int fd = open(strchr(f->path, '/') ? f->path : "/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)

@@ -48,6 +48,7 @@ static void failure_print(const char *what)
 
 int fl_perror(int rc, const char *what)
 {
+	FL__UNCANCELLED();
 	if (rc == FL_ETASK && failure_last.context != 0 && failure_last.context == fl__ctx_get()->id)
 		failure_print(what);
 	else
