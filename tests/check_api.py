@@ -4,7 +4,8 @@
 
 Every FL_API and FL_INLINE function has a comment directly above; is executed by the tests (gcov, over a
 build with -Db_coverage=true); and each result that its comment names (-EPIPE, FL_ETASK) stands in a test function that
-also names the function, another function of the same comment, or one of its typed calls. Prints what falls short; exit status 1 if anything does.
+also names the function, another function of the same comment, or one of its typed calls. Each function of a queue is named in the tests of forked
+children. Prints what falls short; exit status 1 if anything does.
 """
 import argparse
 import glob
@@ -18,6 +19,7 @@ TESTS = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(TESTS)
 DECLARATION = re.compile(r"^FL_(API|INLINE)\b[^;{=]*?\b(fl_\w+)\s*\([^;{]*[;{]", re.M)
 UNEXPORTED = re.compile(r"^(?!FL_(?:API|INLINE)\b|typedef\b|static\b|#)\w[\w \t*]*\b(fl_\w+)\s*\(", re.M)
+QUEUES = {"queue.h", "mpmc.h", "spsc.h", "select.h"}
 CODE = re.compile(r"-E[A-Z0-9]+|\bFL_ETASK\b")
 
 
@@ -132,6 +134,9 @@ def main():
         for code in f.codes:
             if not any(code in codes for codes in naming):
                 complaints.append(f"{f.name}: no test asserts {code}")
+    forked = set(re.findall(r"\w+", read(os.path.join(TESTS, "core", "queue", "test_queue_fork.c"))))
+    complaints += [f"{f.name}: test_queue_fork.c does not call it in a forked child" for f in functions
+                   if os.path.basename(f.header) in QUEUES and f.name not in forked and not f.name.startswith("fl__")]
     if len({f.name for f in functions}) < 50:
         complaints.append(f"only {len(functions)} public functions found: has the form of a declaration changed?")
 
