@@ -4,7 +4,8 @@
 
 Every FL_API and FL_INLINE function has a comment directly above; is executed by the tests (gcov, over a
 build with -Db_coverage=true); and each result that its comment names (-EPIPE, FL_ETASK) stands in a test function that
-also names the function, another function of the same comment, or one of its typed calls. Prints what falls short; exit status 1 if anything does.
+also names the function, another function of the same comment, or one of its typed calls. Each function of a queue is named in the tests of forked
+children. Prints what falls short; exit status 1 if anything does.
 """
 import argparse
 import glob
@@ -19,6 +20,7 @@ ROOT = os.path.dirname(TESTS)
 DECLARATION = re.compile(r"^FL_(API|INLINE)\b[^;{=]*?\b(fl_\w+)\s*\([^;{]*[;{]", re.M)
 UNEXPORTED = re.compile(r"^(?!FL_(?:API|INLINE)\b|typedef\b|static\b|#)\w[\w \t*]*\b(fl_\w+)\s*\(", re.M)
 SWEEPS = {"test_past_deadline.c": "_until", "test_results_apart.c": "_join_until"}  # which call every function with this ending
+QUEUES = {"queue.h", "mpmc.h", "spsc.h", "select.h"}
 CODE = re.compile(r"-E[A-Z0-9]+|\bFL_ETASK\b")
 
 
@@ -137,6 +139,9 @@ def main():
         text = read(os.path.join(TESTS, "loop", file))
         complaints += [f"{f.name}: {file} does not call it" for f in functions
                        if f.name.endswith(ending) and not re.search(rf"\b{f.name}\(", text)]
+    forked = set(re.findall(r"\w+", read(os.path.join(TESTS, "core", "queue", "test_queue_fork.c"))))
+    complaints += [f"{f.name}: test_queue_fork.c does not call it in a forked child" for f in functions
+                   if os.path.basename(f.header) in QUEUES and f.name not in forked and not f.name.startswith("fl__")]
     if len({f.name for f in functions}) < 50:
         complaints.append(f"only {len(functions)} public functions found: has the form of a declaration changed?")
 

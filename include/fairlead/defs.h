@@ -32,7 +32,9 @@
  *                other context uses the object.
  *   Signals      No function may be called from a signal handler.
  *   Fork         A forked child has only the forking thread. Waiters of other threads are
- *                forgotten. Locks that other threads held stay held. A tree of cancel tokens must
+ *                forgotten. Locks that other threads held stay held: a try form then says so, and
+ *                a wait ends with its deadline. A call on a queue returns, with -EOWNERDEAD if a
+ *                call of another thread holds it up (fairlead/queue.h). A tree of cancel tokens must
  *                not be used if another thread was creating, requesting or destroying one of its
  *                tokens. Executors return -EOWNERDEAD, as does a wait for a task that the parent
  *                runs (fairlead/future.h). A function that an executor calls must not return in the
@@ -40,9 +42,12 @@
  *   Processes    An object is used only in the process that made it, except objects in shared
  *                memory (fl_shm_...).
  *   pthread_cancel()
- *                No function that waits or starts a process is a cancellation point. A function
- *                that reads files, as fl_process_run() does, may be one. A thread in a function of
- *                the library must not be cancelled asynchronously.
+ *                No function of the library is a cancellation point: a request stays pending until
+ *                the thread calls another function that is one. A function of the program that the
+ *                library calls may be such a function, and then ends the thread: docs/ends.md says
+ *                what becomes of a task, a fiber and each callback. A thread in a function of the
+ *                library must not be cancelled asynchronously. A process that is forked from a
+ *                thread (FL_PROCESS_FORK, fl_process_preload()) inherits the pending request.
  *   errno        Locks and waits preserve it.
  *   Names        Every name at file scope begins with fl_ or FL_, except include guards
  *                (FAIRLEAD_). Parameters and variables of inline functions, and of functions that

@@ -33,6 +33,10 @@ FL_BEGIN_DECLS
  * Memory order: a get sees what was done before the put of its item. A put sees what was done
  * before the get that made its space. A call that returns -EPIPE sees what was done before the
  * close.
+ *
+ * Fork: a forked child may use its copy. A put or get of another thread that was in progress at the
+ * fork never ends there: gets that reach its item, or puts that reach its slot, return -EBUSY for
+ * good.
  */
 typedef struct fl_mpmc fl_mpmc;
 

@@ -53,7 +53,9 @@ typedef struct fl_select_case {
  *   -EINVAL       no case, or all are left out; more than INT_MAX; a case with both `to` and
  *                 `from`, or neither; a size that is not the queue's
  *
- * With a negative result, nothing was put or got. Memory order: that of the put or get.
+ * In a forked child it also returns -EOWNERDEAD, if a call that the parent had in progress holds up
+ * a case (fairlead/queue.h). With a negative result, nothing was put or got. Memory order: that of
+ * the put or get.
  *
  * The cases and all their queues must exist until the call returns. Exception: a queue may be freed
  * once the item that the call has put there is got, unless the queue is a rendezvous, or in `cases`

@@ -29,6 +29,11 @@ FL_BEGIN_DECLS
  * before the get that made its space. A put is no fence: a producer that puts, and then reads what
  * the consumer has written elsewhere (that it sleeps, say), needs a sequentially consistent fence
  * between, as the consumer does between that write and its last check of the ring.
+ *
+ * Fork: a forked child may use its copy. A put or get of another thread that was in progress at the
+ * fork has not happened there, and the child's next call of that side takes its place. If the call
+ * was in its last instructions, its slot never becomes full (free): gets return -EAGAIN from this
+ * slot on, and so do puts that have come round to it.
  */
 typedef struct fl_spsc fl_spsc;
 

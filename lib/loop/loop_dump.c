@@ -101,6 +101,7 @@ void fl_loop_dump(fl_loop *l, FILE *out)
 {
 	struct loop_dump_report t = {.out = out};
 	fl__loop_check(l, "fl_loop_dump");
+	FL__UNCANCELLED();
 	fl__backtrace_learn_modules();
 	FL__EACH (struct fl_fiber, f, l->all)
 		t.n++;

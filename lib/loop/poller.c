@@ -65,7 +65,7 @@ static int poller_bell(void)
 
 static void poller_close(int fd)
 {
-	FL__KEEPS_ERRNO();
+	FL__UNCANCELLED();
 #ifdef FL__TSAN
 	uint64_t rings;
 	(void)!read(fd, &rings, sizeof rings); /* for TSan: all rings happen before the close */

@@ -109,9 +109,9 @@ static bool attributes_add_file(uint64_t *hash, const char *path, int *rc)
 	char text[256];
 	ssize_t n = 0;
 	const int fd = attributes_open(path, O_RDONLY, rc);
-	while (fd >= 0 && (n = read(fd, text, sizeof text)) > 0)
+	while (fd >= 0 && (n = FL__SYS_RESULT(read(fd, text, sizeof text))) > 0)
 		attributes_add(hash, text, (size_t)n);
-	const bool invalid = fd >= 0 && n < 0 && errno == EINVAL;
+	const bool invalid = n == -EINVAL;
 	fl__fd_close(fd);
 	return !invalid;
 }
@@ -170,7 +170,7 @@ int fl__rights_read_first(struct fl__rights *rights)
 
 int fl__rights_read_rest(struct fl__rights *rights, struct fl__mask_and_ignored *more)
 {
-	FL__KEEPS_ERRNO();
+	FL__UNCANCELLED();
 	struct fl__thread_place *mine = &fl__thread_data()->place;
 	int rc = 0;
 	attributes_add_status(&rights->confinement, more, &rc);

@@ -138,7 +138,7 @@ static void fd_watcher_run(void)
 		int n = wait(set, events, FD_WATCHER_EVENTS, -1);
 		for (int i = 0; i < n; i++)
 			if (events[i].data.fd == wakeup)
-				(void)!read(wakeup, &wakes, sizeof wakes);
+				(void)FL__SYS_RESULT(read(wakeup, &wakes, sizeof wakes));
 			else
 				fd_watcher_wake_waiters(events[i].data.fd, events[i].events);
 	} while (!fd_watcher_must_end());

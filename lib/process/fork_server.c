@@ -647,12 +647,12 @@ _Noreturn void fl__fork_server_serve(int parent)
 		                       {.fd = fork_server_loop.parent_fd, .events = POLLIN},
 		                       {.fd = fork_server_loop.signals, .events = POLLIN}};
 		char drained[1024];
-		if (poll(fds, 3, -1) < 0)
+		if (FL__SYS_RESULT(poll(fds, 3, -1)) < 0)
 			continue;
 		if (fds[1].revents)
 			fork_server_exit();
 		if (fds[2].revents) {
-			(void)!read(fork_server_loop.signals, drained, sizeof drained);
+			(void)FL__SYS_RESULT(read(fork_server_loop.signals, drained, sizeof drained));
 			fork_server_reap();
 		}
 		if (fds[0].revents)

@@ -222,6 +222,7 @@ static void new_process_print_failure(const fl_task_type *type, int error, const
 /* Else the process would live on, or exit with 0. */
 static void new_process_exits(void *type)
 {
+	FL__UNCANCELLED();
 	new_process_print_failure(type, -EOWNERDEAD, "the task's function " FL__ENDS_THREAD);
 	fl__flush_streams();
 	_exit(1);
@@ -238,6 +239,7 @@ static int new_process_run(const fl_task_type *type, const void *arg, void *resu
 	pthread_cleanup_push(new_process_exits, (void *)(uintptr_t)type);
 	error = fl__task_call(type, arg, result, &ctx, NULL);
 	pthread_cleanup_pop(0);
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* the task may have left a request */
 	if (error != 0)
 		new_process_print_failure(type, error, ctx.message);
 	return error;
@@ -259,6 +261,7 @@ void fl__flush_streams(void)
 	FILE *const streams[STREAMS] = {stdin, stdout, stderr};
 	const int64_t end = fl_after(FL_S(1));
 	unsigned n = 0;
+	FL__UNCANCELLED();
 	while (n < STREAMS && new_process_lock_stream(streams[n], end))
 		n++;
 	if (n == STREAMS)
@@ -276,6 +279,7 @@ void fl__new_process_rehearse(void)
 
 void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc))
 {
+	FL__UNCANCELLED();
 	void *arg, *result = NULL;
 	int rc = new_process_take_arg(request, &arg);
 	if (rc == 0 && request->type->result_size > 0) {

@@ -234,8 +234,8 @@ static int fd_sys_epoll_wait(int epoll, struct epoll_event *events, int n, int m
 
 static int fd_sys_memfd(void)
 {
-	const int fd = memfd_create("fairlead-message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	return fl__fd_above_streams(fl__eperm_to_enosys(FL__SYS_RESULT(fd)));
+	const int fd = FL__SYS_RESULT(memfd_create("fairlead-message", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	return fl__fd_above_streams(fl__eperm_to_enosys(fd));
 }
 
 static ssize_t fd_sys_write_at(int fd, const void *data, size_t size, off_t at)
@@ -258,7 +258,7 @@ static int fd_sys_seal(int fd)
 static int fd_sys_sealed_size(int fd, int64_t *size)
 {
 	const int needed = F_SEAL_SHRINK | F_SEAL_WRITE;
-	FL__KEEPS_ERRNO();
+	FL__UNCANCELLED();
 	struct stat info;
 	int seals = fcntl(fd, F_GET_SEALS);
 	bool good = seals >= 0 && (seals & needed) == needed && fstat(fd, &info) == 0;
@@ -291,8 +291,8 @@ int fl__fork_with_pidfd(int *pidfd)
 	int pid = fl__process_sys.fork();
 	if (pid == 0) {
 		fl__fd_close(gate[1]);
-		while (read(gate[0], &go_on, sizeof go_on) < 0 && errno == EINTR)
-			; /* a byte, or the end: the parent has died */
+		/* a byte, or the end: the parent has died */
+		(void)FL__RETRY(FL__SYS_RESULT(read(gate[0], &go_on, sizeof go_on)));
 	}
 	fl__fd_close(gate[0]); /* frees a number for the pidfd */
 	if (pid == 0)

@@ -205,7 +205,7 @@ static _Noreturn void reexec_fork_again(int socket, int parent)
  */
 static void reexec_discard_signal(int pid)
 {
-	FL__KEEPS_ERRNO();
+	FL__UNCANCELLED();
 	sigset_t child;
 	siginfo_t taken, other = {0};
 	(void)sigemptyset(&child);

@@ -88,10 +88,7 @@ FL__RAW static int spawn_run_parent(void *arg)
 int fl__spawn_read_error(int pipe)
 {
 	int rc = 0;
-	ssize_t n;
-	do
-		n = read(pipe, &rc, sizeof rc);
-	while (n < 0 && errno == EINTR);
+	const ssize_t n = FL__RETRY(FL__SYS_RESULT(read(pipe, &rc, sizeof rc)));
 	return n == (ssize_t)sizeof rc ? rc : 0;
 }
 

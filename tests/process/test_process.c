@@ -299,6 +299,24 @@ FL_TEST(process_task_that_ends_its_thread_fails)
 	}
 }
 
+FL_TASK(process_leaves_a_request, int, void)
+{
+	FL_OK(pthread_cancel(pthread_self()));
+	return *arg;
+}
+
+/* The request would end the thread, and the process with 0, where the output is flushed. */
+FL_TEST(process_task_that_leaves_a_cancel_pending)
+{
+	PROCESS_EACH_METHOD (m) {
+		for (int error = 0; error < 2; error++)
+			ends_with(
+			    &(fl_process_config){
+				.task = &process_leaves_a_request, .arg = &error, .method = m, .err = FL_PROCESS_NULL},
+			    error, 0);
+	}
+}
+
 /* The thread ends with the lock held. */
 static void *keep_stdout_locked(void *unused)
 {

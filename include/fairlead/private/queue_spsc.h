@@ -23,9 +23,9 @@ enum { FL__QUEUE_SPSC_APART = 128 }; /* as FL__MPMC_APART */
 
 /* What the producer, or the consumer, writes. */
 struct fl__queue_spsc_side {
-	uint64_t next;       /* the number of the item of the next call; in a call, of the item after it */
+	uint64_t next;       /* `count`; during a call, what it will be after the call */
 	uint64_t count;      /* how many items were put; got or dropped */
-	uint64_t waited;     /* its own: `next` at its last wait */
+	uint64_t waited;     /* its own: `count` at its last wait */
 	unsigned char *slot; /* its own: the slot of the item of the next call */
 	unsigned char apart_[FL__QUEUE_SPSC_APART - 3 * sizeof(uint64_t) - sizeof(void *)];
 };
@@ -59,12 +59,12 @@ static inline bool fl__queue_spsc_announce(struct fl__queue_spsc *_q, struct fl_
 static inline bool fl__queue_spsc_put(struct fl__queue_spsc *_q, const void *_item, struct fl__slot_shape _shape)
 {
 	unsigned char *const _slot = _q->put.slot;
-	const uint64_t _at = fl__load_relaxed(&_q->put.next); /* only this side writes it */
+	const uint64_t _at = fl__load_relaxed(&_q->put.count); /* only this side writes it */
 	if (fl__unlikely(fl__slot_is_full(_slot)) ||
 	    !fl__queue_spsc_announce(_q, &_q->put, _at, FL__QUEUE_SPSC_PUT_FLAGS))
 		return false;
-	_q->put.slot = fl__slot_after(&_q->slots, _shape, _slot);
 	fl__copy(fl__slot_item(_shape, _slot), _item, _shape.size);
+	_q->put.slot = fl__slot_after(&_q->slots, _shape, _slot);
 	/* a load of this count sees the get that made the space; pairs with queue_spsc_items() */
 	fl__store_release(&_q->put.count, _at + 1);
 	fl__slot_fill(_slot);
@@ -74,12 +74,12 @@ static inline bool fl__queue_spsc_put(struct fl__queue_spsc *_q, const void *_it
 static inline bool fl__queue_spsc_get(struct fl__queue_spsc *_q, void *_item, struct fl__slot_shape _shape)
 {
 	unsigned char *const _slot = _q->get.slot;
-	const uint64_t _at = fl__load_relaxed(&_q->get.next); /* only this side writes it */
+	const uint64_t _at = fl__load_relaxed(&_q->get.count); /* only this side writes it */
 	if (fl__unlikely(!fl__slot_is_full(_slot)) ||
 	    !fl__queue_spsc_announce(_q, &_q->get, _at, FL__QUEUE_SPSC_GET_FLAGS))
 		return false;
-	_q->get.slot = fl__slot_after(&_q->slots, _shape, _slot);
 	fl__copy(_item, fl__slot_item(_shape, _slot), _shape.size);
+	_q->get.slot = fl__slot_after(&_q->slots, _shape, _slot);
 	/* the item has been read; pairs with queue_spsc_in_progress(), queue_spsc_items() */
 	fl__store_release(&_q->get.count, _at + 1);
 	fl__slot_clear(_slot);

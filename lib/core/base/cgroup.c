@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cgroup.h"
 #include "atomic.h"
+#include "sys.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +52,7 @@ FL__COLD void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, cons
                                void (*visit)(const char *folder, bool v2, void *arg), void *arg)
 {
 	char line[CGROUP_PATH], folder[2 * CGROUP_PATH];
+	FL__UNCANCELLED();
 	FILE *f = fopen(proc_cgroup, "re");
 	if (!f)
 		return;

@@ -12,5 +12,5 @@
 void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, const char *controller,
                       void (*visit)(const char *folder, bool v2, void *arg), void *arg);
 
-/* Reads up to two numbers of a file in a group's folder; "max": -1. Leaves missing ones alone. */
+/* For a visit: reads up to two numbers of a file in a group's folder; "max": -1. Leaves missing ones alone. */
 void fl__cgroup_read(const char *folder, const char *file, int64_t n[2]);

@@ -8,6 +8,7 @@
 
 static void panic_print(const fl_panic_info *info)
 {
+	FL__UNCANCELLED(); /* else the thread ends, and the process goes on */
 	fprintf(stderr, "fairlead: %s(%p): %s\n", info->function, info->object, info->reason);
 }
 
@@ -53,7 +54,7 @@ void fl__log(fl_log_level level, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(line, sizeof line, format, args);
 	va_end(args);
-	/* a handler that writes is a cancellation point; the caller may hold locks */
+	/* a handler that writes is a cancellation point; the caller may hold locks, and keeps errno */
 	FL__UNCANCELLED();
 	const bool nested = panic_logs;
 	panic_logs = true;

@@ -81,7 +81,7 @@ static struct sys_futex_time sys_futex_time(int64_t ns)
 /* Preserves errno: a lock may come between a call and its check. */
 static int sys_futex(const uint32_t *word, int op, uint32_t value, const struct sys_futex_time *time)
 {
-	return (int)FL__SYS_RESULT(syscall(FUTEX_CALL, word, op, value, time, NULL, 0));
+	return (int)FL__QUICK_RESULT(syscall(FUTEX_CALL, word, op, value, time, NULL, 0));
 }
 
 /*
@@ -152,7 +152,7 @@ static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
 	struct sys_futex_time time = sys_futex_time(deadline > 0 ? deadline : 0);
 	const long rc =
-	    FL__SYS_RESULT(syscall(FUTEX_WAITV, words, n, 0, deadline == FL_FOREVER ? NULL : &time, CLOCK_MONOTONIC));
+	    FL__QUICK_RESULT(syscall(FUTEX_WAITV, words, n, 0, deadline == FL_FOREVER ? NULL : &time, CLOCK_MONOTONIC));
 	return rc >= 0 ? 0 : fl__eperm_to_enosys((int)rc);
 }
 
@@ -193,7 +193,7 @@ FL__COLD static struct fl__robust_list *sys_robust_list(void)
 
 static int sys_cpu(void)
 {
-	return FL__SYS_RESULT(sched_getcpu());
+	return FL__QUICK_RESULT(sched_getcpu());
 }
 
 static uint32_t sys_thread_id(void)
@@ -315,7 +315,7 @@ enum { MEMBARRIER_EXPEDITED = 8, MEMBARRIER_REGISTER_EXPEDITED = 16 }; /* since 
 
 static int sys_membarrier_command(int command)
 {
-	return (int)FL__SYS_RESULT(syscall(SYS_membarrier, command, 0, 0));
+	return (int)FL__QUICK_RESULT(syscall(SYS_membarrier, command, 0, 0));
 }
 
 /* Once in a process, also for its forks, before the first barrier. -ENOMEM is temporary. */
@@ -334,11 +334,11 @@ static int sys_membarrier(void)
 static int sys_write_all(int fd, const char *text, size_t size)
 {
 	while (size > 0) {
-		const ssize_t n = write(fd, text, size);
-		if (n == 0 || (n < 0 && errno != EINTR))
-			return n == 0 ? -EIO : -errno;
-		text += n > 0 ? n : 0;
-		size -= n > 0 ? (size_t)n : 0;
+		const ssize_t n = FL__RETRY(FL__SYS_RESULT(write(fd, text, size)));
+		if (n <= 0)
+			return n == 0 ? -EIO : (int)n;
+		text += n;
+		size -= (size_t)n;
 	}
 	return 0;
 }
@@ -350,7 +350,6 @@ static int sys_write_all(int fd, const char *text, size_t size)
 static int sys_print(int fd, const char *text, size_t size)
 {
 	const struct timespec at_once = {0, 0};
-	FL__KEEPS_ERRNO();
 	sigset_t raised, blocked, pending;
 	(void)sigemptyset(&raised);
 	(void)sigaddset(&raised, SIGPIPE);
@@ -362,7 +361,7 @@ static int sys_print(int fd, const char *text, size_t size)
 		(void)sigdelset(&raised, SIGPIPE);
 	if (sigismember(&pending, SIGXFSZ))
 		(void)sigdelset(&raised, SIGXFSZ);
-	while (sigtimedwait(&raised, NULL, &at_once) < 0 && errno == EINTR)
+	while (FL__SYS_RESULT(sigtimedwait(&raised, NULL, &at_once)) == -EINTR)
 		;
 	(void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);
 	return rc;
@@ -405,8 +404,7 @@ int64_t fl_now(void)
 void fl__ring(int eventfd)
 {
 	const uint64_t one = 1;
-	FL__KEEPS_ERRNO();
-	(void)!write(eventfd, &one, sizeof one);
+	(void)FL__SYS_RESULT(write(eventfd, &one, sizeof one));
 }
 
 bool fl__is_main_thread(void)

@@ -102,15 +102,47 @@ static inline void fl__errno_restore(const int *before)
 	errno = *before;
 }
 
-/* The negative errno for -1. Leaves errno as it was. */
-#define FL__SYS_RESULT(call)                                                                                           \
+/*
+ * A declaration. pthread_cancel() does not act on the thread before the end of the block, which
+ * also keeps errno. No function of the library is a cancellation point (fairlead/defs.h). So each
+ * call of a function of the C library that may be one, as fopen(), stands in such a block, or in
+ * FL__SYS_RESULT(). tests/check_cancel.py checks it. The block must not suspend the fiber, nor call
+ * code of the program that may leave the block by longjmp().
+ */
+#define FL__UNCANCELLED()                                                                                              \
+	__attribute__((cleanup(fl__uncancelled_end), unused)) const struct fl__uncancelled FL__UNIQUE(                 \
+	    fl__uncancelled_) = fl__uncancelled_begin()
+
+struct fl__uncancelled {
+	int error, state;
+};
+
+static inline struct fl__uncancelled fl__uncancelled_begin(void)
+{
+	struct fl__uncancelled before = {.error = errno};
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before.state);
+	return before;
+}
+
+static inline void fl__uncancelled_end(const struct fl__uncancelled *before)
+{
+	int disabled;
+	(void)pthread_setcancelstate(before->state, &disabled);
+	errno = before->error;
+}
+
+#define FL__RESULT_UNDER(guard, call)                                                                                  \
 	__extension__({                                                                                                \
-		const int _before = errno;                                                                             \
+		guard();                                                                                               \
 		const __typeof__(call) _rc = (call);                                                                   \
-		const __typeof__(call) _result = _rc < 0 ? -errno : _rc;                                               \
-		errno = _before;                                                                                       \
-		_result;                                                                                               \
+		_rc < 0 ? -errno : _rc;                                                                                \
 	})
+
+/* The negative errno for -1. Leaves errno as it was. pthread_cancel() does not act in the call. */
+#define FL__SYS_RESULT(call) FL__RESULT_UNDER(FL__UNCANCELLED, call)
+
+/* The same for calls on fast paths that are no cancellation points: syscall(), sched_getcpu(). */
+#define FL__QUICK_RESULT(call) FL__RESULT_UNDER(FL__KEEPS_ERRNO, call)
 
 /* Calls again after -EINTR. */
 #define FL__RETRY(call)                                                                                                \
@@ -243,23 +275,6 @@ void fl__signals_of_thread(sigset_t *signals);
  * thread that runs the user's code then blocks what its starter names.
  */
 int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
-
-static inline int fl__uncancelled_begin(void)
-{
-	int state;
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	return state;
-}
-
-static inline void fl__uncancelled_end(const int *state)
-{
-	int disabled;
-	(void)pthread_setcancelstate(*state, &disabled);
-}
-
-/* To the end of the block: pthread_cancel() does not end the thread in a cancellation point. */
-#define FL__UNCANCELLED()                                                                                              \
-	__attribute__((cleanup(fl__uncancelled_end), unused)) const int _uncancelled = fl__uncancelled_begin()
 
 /*
  * For system calls that are younger than some kernels and than the filters of some sandboxes, which

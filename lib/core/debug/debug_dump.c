@@ -300,7 +300,7 @@ static void debug_dump_print_runs(struct debug_dump *d)
 
 void fl_debug_dump(int fd)
 {
-	FL__KEEPS_ERRNO();
+	FL__UNCANCELLED();
 	struct debug_dump d = {.fd = fd, .now = fl__sys.now()};
 	debug_dump_print(&d, "fairlead: waits of process %ld\n", (long)getpid());
 	debug_dump_print_table(&d);

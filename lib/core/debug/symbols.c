@@ -41,6 +41,7 @@ static void symbols_find_tables(struct fl__symbol_file *f)
 static void symbols_map_file(struct fl__symbol_file *f)
 {
 	struct stat info;
+	FL__UNCANCELLED();
 	/* The program's path is right in any working directory, and after the file was replaced. */
 	const char *path = strchr(f->path, '/')          ? f->path
 	                   : fl__main_thread_has_ended() ? "/proc/thread-self/exe"

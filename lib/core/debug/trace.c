@@ -330,7 +330,6 @@ int fl_trace_write(const char *path)
 	if (!trace_try_claim())
 		return -EBUSY;
 	FL__UNCANCELLED();
-	FL__KEEPS_ERRNO();
 	const int rc = trace_write(path);
 	trace_unclaim();
 	return rc;

@@ -39,7 +39,7 @@ static int net_sys_adopt(int fd)
 
 static int net_sys_describe(int fd)
 {
-	FL__KEEPS_ERRNO();
+	FL__UNCANCELLED();
 	int master;
 	const int how = fcntl(fd, F_GETFL), access = how & O_ACCMODE;
 	if (how < 0 || (how & O_PATH))
@@ -69,7 +69,7 @@ static int net_sys_reopen(int fd, int how)
 
 static int net_sys_adopt_other(int fd)
 {
-	FL__KEEPS_ERRNO();
+	FL__UNCANCELLED();
 	const int how = fcntl(fd, F_GETFL);
 	int own = fd, rc = net_sys_adopt(fd);
 	if (rc == 0 && !(how & O_NONBLOCK)) {
@@ -189,7 +189,7 @@ static int net_sys_peer(int fd, struct sockaddr *address, socklen_t *size)
 
 int fl__net_interface(const char *name)
 {
-	FL__KEEPS_ERRNO();
+	FL__UNCANCELLED();
 	unsigned index = if_nametoindex(name);
 	return index > 0 ? (int)index : -ENODEV;
 }

@@ -15,11 +15,6 @@
 /* As in <linux/fs.h>; a C library may not have them. */
 enum { TRY_IO_NOWAIT = 0x8, TRY_IO_NOSIGNAL = 0x100 };
 
-static ssize_t try_io_result(ssize_t rc)
-{
-	return rc >= 0 ? rc : -errno;
-}
-
 /* Whether the kernel does not have a flag, for this kind of file or at all. */
 static bool try_io_is_unknown(ssize_t rc)
 {
@@ -30,7 +25,7 @@ static bool try_io_is_unknown(ssize_t rc)
 static bool try_io_is_file(int fd)
 {
 	struct stat info;
-	return fstat(fd, &info) == 0 && (S_ISREG(info.st_mode) || S_ISBLK(info.st_mode));
+	return FL__SYS_RESULT(fstat(fd, &info)) == 0 && (S_ISREG(info.st_mode) || S_ISBLK(info.st_mode));
 }
 
 /*
@@ -40,7 +35,7 @@ static bool try_io_is_file(int fd)
 static ssize_t try_io_call(long number, int flags, int fd, const struct iovec *parts, int n,
                            ssize_t (*otherwise)(int fd, const struct iovec *parts, int n))
 {
-	const ssize_t rc = try_io_result(syscall(number, fd, parts, (long)n, -1L, -1L, flags));
+	const ssize_t rc = FL__QUICK_RESULT(syscall(number, fd, parts, (long)n, -1L, -1L, flags));
 	return try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)) ? otherwise(fd, parts, n) : rc;
 }
 
@@ -48,36 +43,35 @@ static ssize_t try_io_call(long number, int flags, int fd, const struct iovec *p
 static bool try_io_is_ready(int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
-	if (poll(&p, 1, 0) != 0)
+	if (FL__SYS_RESULT(poll(&p, 1, 0)) != 0)
 		return true;
 	/* if `fd` is not open in this direction, the call returns -EBADF */
-	const int flags = fcntl(fd, F_GETFL);
+	const int flags = FL__SYS_RESULT(fcntl(fd, F_GETFL));
 	return flags < 0 || (flags & O_ACCMODE) == (events == POLLIN ? O_WRONLY : O_RDONLY);
 }
 
 static ssize_t try_io_read_polled(int fd, const struct iovec *parts, int n)
 {
-	return try_io_is_ready(fd, POLLIN) ? try_io_result(readv(fd, parts, n)) : -EAGAIN;
+	return try_io_is_ready(fd, POLLIN) ? FL__SYS_RESULT(readv(fd, parts, n)) : -EAGAIN;
 }
 
 /* Writes at most PIPE_BUF bytes to a blocking descriptor: a ready pipe has room for them. */
 static ssize_t try_io_write_polled(int fd, const struct iovec *parts, int n)
 {
-	const int flags = fcntl(fd, F_GETFL);
+	const int flags = FL__SYS_RESULT(fcntl(fd, F_GETFL));
 	if (!try_io_is_ready(fd, POLLOUT))
 		return -EAGAIN;
 	if (flags < 0 || (flags & O_NONBLOCK))
-		return try_io_result(writev(fd, parts, n));
+		return FL__SYS_RESULT(writev(fd, parts, n));
 	while (n > 1 && parts->iov_len == 0) {
 		parts++;
 		n--;
 	}
-	return try_io_result(write(fd, parts->iov_base, parts->iov_len < PIPE_BUF ? parts->iov_len : PIPE_BUF));
+	return FL__SYS_RESULT(write(fd, parts->iov_base, parts->iov_len < PIPE_BUF ? parts->iov_len : PIPE_BUF));
 }
 
 ssize_t fl__try_read(int fd, void *buffer, size_t size)
 {
-	FL__KEEPS_ERRNO();
 	const struct iovec part = {buffer, size};
 	return try_io_call(SYS_preadv2, TRY_IO_NOWAIT, fd, &part, 1, try_io_read_polled);
 }
@@ -98,7 +92,7 @@ static ssize_t try_io_write_masked(int fd, const struct iovec *parts, int n)
 	(void)pthread_sigmask(SIG_BLOCK, &pipe, &before);
 	const ssize_t rc = try_io_write(fd, parts, n);
 	if (rc == -EPIPE && !sigismember(&pending, SIGPIPE))
-		while (sigtimedwait(&pipe, NULL, &at_once) < 0 && errno == EINTR)
+		while (FL__SYS_RESULT(sigtimedwait(&pipe, NULL, &at_once)) == -EINTR)
 			;
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return rc;
@@ -106,6 +100,5 @@ static ssize_t try_io_write_masked(int fd, const struct iovec *parts, int n)
 
 ssize_t fl__try_write(int fd, const struct iovec *parts, int n)
 {
-	FL__KEEPS_ERRNO();
 	return try_io_call(SYS_pwritev2, TRY_IO_NOWAIT | TRY_IO_NOSIGNAL, fd, parts, n, try_io_write_masked);
 }

@@ -54,7 +54,7 @@ static int unix_sys_set_mode(const char *path, unsigned mode)
 {
 	char by_number[40];
 	struct stat st;
-	FL__KEEPS_ERRNO();
+	FL__UNCANCELLED();
 	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	int rc = fd < 0 ? -1 : fstat(fd, &st);
 	if (rc == 0 && S_ISSOCK(st.st_mode)) {
@@ -101,7 +101,7 @@ static int unix_try_lock(const char *name)
 static int unix_sys_lock(const char *path)
 {
 	char name[UNIX_LOCK_SIZE];
-	FL__KEEPS_ERRNO();
+	FL__UNCANCELLED();
 	int rc;
 	unix_lock_name(name, path);
 	do
@@ -113,7 +113,7 @@ static int unix_sys_lock(const char *path)
 static void unix_sys_unlock(int fd, const char *path)
 {
 	char name[UNIX_LOCK_SIZE];
-	FL__KEEPS_ERRNO();
+	FL__UNCANCELLED();
 	unix_lock_name(name, path);
 	(void)unlink(name);
 	(void)flock(fd, LOCK_UN); /* close() alone keeps the lock for a forked child */

@@ -45,6 +45,7 @@ static void failure_print(const char *what, const struct fl__last_failure *last)
 
 int fl_perror(int rc, const char *what)
 {
+	FL__UNCANCELLED();
 	const struct fl__last_failure *last = &fl__thread_data()->failure;
 	if (rc == FL_ETASK && last->context != 0 && last->context == fl__ctx_get()->id)
 		failure_print(what, last);

@@ -82,9 +82,7 @@ static size_t queue_drop_all(fl_queue *q)
 		const int rc = q->backend->discard(q, &count, &owes_wake);
 		if (rc == 0)
 			dropped += count;
-		else if (rc == -EBUSY)
-			fl__queue_pause(round++);
-		else
+		else if (rc != -EBUSY || fl__queue_pause(q, round++) != 0)
 			return dropped;
 	}
 }
@@ -150,30 +148,32 @@ size_t fl_queue_close_now(fl_queue *q)
  * counts the contexts that may still touch the queue after a sleep, except in those steps.
  */
 
-void fl__queue_pause(unsigned round)
+int fl__queue_pause(const fl_queue *q, unsigned round)
 {
 	if (round < FL__BACK_OFF_NAPS) {
 		fl__back_off(round);
-		return;
+		return 0;
 	}
+	/* after some 200 sleeps of 100 us */
+	if (round >= 6 * FL__BACK_OFF_NAPS && fl__is_forked(q->forks))
+		return -EOWNERDEAD;
 	struct fl__wait wait;
 	fl__wait_begin(&wait, FL__DEBUG_SLEEP, NULL);
 	/* only the timeout ends it */
 	(void)fl__wait_sleep(&wait, fl_after(FL_US(50)), FL_SHIELDED);
+	return 0;
 }
 
 int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call)
 {
 	int rc;
+	unsigned round = 0;
 	bool owes_wake = false;
-	for (unsigned round = 0;; round++) {
+	do
 		rc = call->side == FL__CONSUMERS
 		         ? q->backend->get(q->state, call->to, call->n, &call->count, &owes_wake)
 		         : q->backend->put(q->state, call->from, call->n, &call->count, &owes_wake);
-		if (rc != -EBUSY)
-			break;
-		fl__queue_pause(round);
-	}
+	while (rc == -EBUSY && (rc = fl__queue_pause(q, round++)) == 0);
 	if (owes_wake)
 		fl__queue_wake(q, call->side == FL__CONSUMERS ? FL__PRODUCERS : FL__CONSUMERS);
 	return rc;
@@ -311,6 +311,7 @@ static inline int queue_count_refusal(fl_queue *q, int rc)
  *   -ENOMEM      out of memory
  *   -ETIMEDOUT   the deadline has passed, and a last try failed
  *   -ECANCELED   a wait was cancelled; the call is not tried after that
+ *   -EOWNERDEAD  as of fl__queue_pause(), and of a backend
  */
 static int fl__queue_call_until(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -601,8 +602,10 @@ bool fl_queue_is_closed(fl_queue *q)
 static int queue_can(fl_queue *q, enum fl__queue_side side)
 {
 	int rc;
-	for (unsigned round = 0; (rc = q->backend->can(q->state, side)) == -EBUSY; round++)
-		fl__queue_pause(round);
+	unsigned round = 0;
+	do
+		rc = q->backend->can(q->state, side);
+	while (rc == -EBUSY && (rc = fl__queue_pause(q, round++)) == 0);
 	return rc;
 }
 

@@ -29,6 +29,7 @@ struct fl__queue_backend {
 	 *   0         done, with `*count` items
 	 *   -EAGAIN   full (put), empty (get)
 	 *   -EBUSY    another call is in the middle of what this call needs: to be tried again
+	 *   -EOWNERDEAD   in a forked child: a thread of the parent was in the middle of a call
 	 *   -EPIPE    closed (put), closed and empty (get)
 	 *   -ENOMEM   out of memory (put only)
 	 */
@@ -185,8 +186,13 @@ struct fl__queue_call {
 	size_t n, count;
 };
 
-/* Pauses before a call that got -EBUSY is tried again. `round` counts from 0. */
-void fl__queue_pause(unsigned round);
+/*
+ * Pauses before a call that got -EBUSY is tried again. `round` counts from 0. Returns 0, or
+ * -EOWNERDEAD: this is a forked child, and `q` is older. After so many rounds the other call is one
+ * of the parent's, which never ends here. (A call of another thread of the child may have been
+ * stopped so long: then the error is wrong, and does no harm.)
+ */
+FL_MUST_CHECK int fl__queue_pause(const fl_queue *q, unsigned round);
 
 /* Calls the backend until the result is not -EBUSY. Makes the owed wake. */
 int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call);

@@ -14,14 +14,20 @@
 /*
  * struct locked begins the state. No call is ever seen in progress, so there is no -EBUSY.
  *
- *   lock    meaning             set by                   cleared by
+ *   lock    meaning                          set by                   cleared by
  *   0       free
- *   HELD    a context holds it  locked_acquire(), CAS    locked_release(), store
+ *   n + 1   a context of the process with    locked_acquire(), CAS    locked_release(), store
+ *           the fork count n holds it
  *
  * Lock order: a bucket of the parking lot, then this lock, since a waiter sets its mark with the
  * bucket locked. Only the user's comparison is called under this lock, and may not wait. Wakes come
  * after the release. locked_release() is a put's last access to the queue: the item's consumer may
  * free the queue then.
+ *
+ * A forked child lacks the other threads of its parent. If one of them held the lock at the fork,
+ * the child's copy of the queue may be half changed, and its lock is never released. The lock
+ * itself says so, since its fork count is not the child's. Then no call of the child acquires the
+ * lock, and each returns -EOWNERDEAD, or what it can tell without the lock.
  *
  * Invariant, while the lock is free: marked[side] is true only if that side had no item (no space)
  * and the queue was open when the mark was set, and no item (space) has been added since.
@@ -34,13 +40,11 @@ struct locked {
 	uint64_t puts;
 };
 
-enum { LOCKED_HELD = 1 };
-
 static inline bool locked_try_acquire(struct locked *l)
 {
 	uint32_t expected = 0;
 	/* pairs with locked_release() */
-	return fl__cas_acquire(&l->lock, &expected, LOCKED_HELD);
+	return fl__cas_acquire(&l->lock, &expected, fl__fork_count + 1);
 }
 
 /*
@@ -57,19 +61,21 @@ static void locked_back_off(unsigned round)
 		fl__back_off(FL__BACK_OFF_YIELDS + round - ROUNDS);
 }
 
-FL__SLOW_PATH static void locked_acquire_slow(struct locked *l)
+FL__SLOW_PATH static bool locked_acquire_slow(struct locked *l)
 {
-	unsigned round = 0;
-	do
+	for (unsigned round = 0;;) {
 		locked_back_off(round++);
-	/* the CAS acquires */
-	while (fl__load_relaxed(&l->lock) != 0 || !locked_try_acquire(l));
+		/* the CAS acquires */
+		const uint32_t seen = fl__load_relaxed(&l->lock);
+		if (seen == 0 ? locked_try_acquire(l) : fl__is_forked(seen - 1))
+			return seen == 0;
+	}
 }
 
-static inline void locked_acquire(struct locked *l)
+/* False: a thread of the parent held the lock at the fork that made this process. */
+static inline bool locked_acquire(struct locked *l)
 {
-	if (fl__unlikely(!locked_try_acquire(l)))
-		locked_acquire_slow(l);
+	return fl__likely(locked_try_acquire(l)) || locked_acquire_slow(l);
 }
 
 static inline void locked_release(struct locked *l)
@@ -120,7 +126,8 @@ static inline int locked_may(const struct locked *l, enum fl__queue_side side)
 static int locked_can(void *state, enum fl__queue_side side)
 {
 	struct locked *l = state;
-	locked_acquire(l);
+	if (!locked_acquire(l))
+		return -EOWNERDEAD;
 	const int rc = locked_may(l, side);
 	locked_release(l);
 	return rc;
@@ -138,7 +145,8 @@ static bool locked_may_be_ready(void *state, enum fl__queue_side side)
 static bool locked_mark(void *state, enum fl__queue_side side)
 {
 	struct locked *l = state;
-	locked_acquire(l);
+	if (!locked_acquire(l))
+		return false;
 	const bool marks = locked_may(l, side) == -EAGAIN;
 	if (marks)
 		l->marked[side] = true;
@@ -149,7 +157,8 @@ static bool locked_mark(void *state, enum fl__queue_side side)
 static void locked_close(void *state)
 {
 	struct locked *l = state;
-	locked_acquire(l);
+	if (!locked_acquire(l))
+		return;
 	locked_set_closed(l);
 	locked_release(l);
 }
@@ -157,18 +166,20 @@ static void locked_close(void *state)
 static size_t locked_length(void *state)
 {
 	struct locked *l = state;
-	locked_acquire(l);
+	const bool acquired = locked_acquire(l);
 	const size_t length = l->length;
-	locked_release(l);
+	if (acquired)
+		locked_release(l);
 	return length;
 }
 
 static uint64_t locked_puts(void *state)
 {
 	struct locked *l = state;
-	locked_acquire(l);
+	const bool acquired = locked_acquire(l);
 	const uint64_t puts = l->puts;
-	locked_release(l);
+	if (acquired)
+		locked_release(l);
 	return puts;
 }
 
@@ -395,13 +406,17 @@ FL__SLOW_PATH static bool heap_alloc_spare(struct heap *h, size_t allocated, str
 	return !heap_is_too_large(allocated, h->stride) && heap_array_alloc(h->allocator, spare, allocated, h->stride);
 }
 
-/* 0: locked, and `n` items fit. Unlocked: -EPIPE, -EAGAIN, -ENOMEM. The caller frees `*spare`. */
+/*
+ * 0: locked, and `n` items fit. Unlocked: -EPIPE, -EAGAIN, -ENOMEM, -EOWNERDEAD. The caller frees
+ * `*spare`.
+ */
 static inline int heap_lock_to_put(struct heap *h, size_t n, struct heap_array *spare)
 {
 	int rc;
 	size_t needed;
 	for (;;) {
-		locked_acquire(&h->locked);
+		if (!locked_acquire(&h->locked))
+			return -EOWNERDEAD;
 		rc = locked_may_put(&h->locked);
 		needed = rc == 0 ? heap_needs(h, n) : 0;
 		if (needed == 0 || (spare->allocated >= h->locked.length && n <= spare->allocated - h->locked.length))
@@ -423,7 +438,7 @@ FL__COLD static void heap_shrink(struct heap *h, size_t allocated)
 	struct heap_array spare;
 	if (!heap_array_alloc(allocator, &spare, allocated, h->stride))
 		return;
-	locked_acquire(&h->locked);
+	(void)locked_acquire(&h->locked); /* true, as in the get that comes here */
 	if (allocated < h->array.allocated && h->locked.length <= allocated / 2)
 		heap_swap_arrays(h, &spare);
 	locked_release(&h->locked);
@@ -455,7 +470,8 @@ static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owe
 	struct heap *h = state;
 	unsigned char *next = items;
 	size_t enough = 0;
-	locked_acquire(&h->locked);
+	if (!locked_acquire(&h->locked))
+		return -EOWNERDEAD;
 	const int rc = locked_may_get(&h->locked);
 	if (rc == 0) {
 		*count = FL__MIN(n, h->locked.length);
@@ -511,14 +527,12 @@ static FL__NOINLINE bool heap_get_locked(fl_queue *q, void *item)
 
 FL__SLOW_PATH static bool heap_put_contended(fl_queue *q, const void *item)
 {
-	locked_acquire_slow(&heap_of(q)->locked);
-	return heap_put_locked(q, item);
+	return locked_acquire_slow(&heap_of(q)->locked) && heap_put_locked(q, item);
 }
 
 FL__SLOW_PATH static bool heap_get_contended(fl_queue *q, void *item)
 {
-	locked_acquire_slow(&heap_of(q)->locked);
-	return heap_get_locked(q, item);
+	return locked_acquire_slow(&heap_of(q)->locked) && heap_get_locked(q, item);
 }
 
 static inline bool heap_is_simple(const struct heap *h, size_t index, enum fl__queue_side marked)
@@ -575,7 +589,8 @@ static bool heap_get_one(fl_queue *q, void *item)
 FL__COLD static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct heap *h = heap_of(of);
-	locked_acquire(&h->locked);
+	if (!locked_acquire(&h->locked))
+		return -EOWNERDEAD;
 	const int rc = locked_may_get(&h->locked);
 	/* The lock is not copied: other contexts write it. */
 	struct heap taken = {.locked = {.length = h->locked.length},
@@ -605,12 +620,13 @@ FL__COLD static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
  * its own, and drops it after the release, when a consumer may free the queue. So the section
  * uncounts the put of the dropped item, instead of counting it as done (queue.c, "Joining").
  *
- * 0, -EPIPE. If the queue was full, sets `*dropped` and copies the oldest item to `oldest`; if that
+ * 0, -EPIPE, -EOWNERDEAD. If the queue was full, sets `*dropped` and copies the oldest item to `oldest`; if that
  * is NULL: -EAGAIN, and puts nothing.
  */
 static int overwrite_put_once(struct heap *h, const void *item, void *oldest, bool *dropped, bool *owes_wake)
 {
-	locked_acquire(&h->locked);
+	if (!locked_acquire(&h->locked))
+		return -EOWNERDEAD;
 	int rc = locked_may_put(&h->locked);
 	*dropped = rc == 0 && h->locked.length == h->locked.capacity;
 	if (*dropped && !oldest)
@@ -628,7 +644,7 @@ static int overwrite_put_once(struct heap *h, const void *item, void *oldest, bo
 	return rc;
 }
 
-/* 0, -EPIPE, -ENOMEM. */
+/* 0, -EPIPE, -ENOMEM, -EOWNERDEAD. */
 static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
 {
 	struct heap *h = heap_of(q);

@@ -11,8 +11,8 @@
  *   get.next          the same; during a get, the next head  the consumer
  *   byte of a slot    1: it has an item; the put is over     the producer: 0 -> 1
  *                     0: it is free; the get is over         the consumer: 1 -> 0
- *   slot              the slot of item number `next`         its side alone
- *   waited            an earlier `next`                      its side alone
+ *   slot              the slot of item number `count`        its side alone
+ *   waited            an earlier `count`                     its side alone
  *   flags             each bit, by a read-modify-write:
  *     CONSUMER (1)    a mark: a consumer may be waiting      set by a consumer, cleared by a put
  *     PRODUCER (2)    a mark: a producer may be waiting      set by a producer, cleared by a get
@@ -48,6 +48,11 @@
  * are acquire loads and release stores. So a consumer may find "empty" although a put has returned,
  * if nothing has told the consumer of that put. Close: where it sets CLOSED; it returns when the
  * queue is sealed. Discard: where it sets DROPPED; gets then find the queue drained.
+ *
+ * A forked child may lack the thread of a call in progress, which then never ends. A call of that
+ * side in the child begins where the counts are, as if that call had not begun. In the few
+ * instructions from the store to `slot` to that of the slot's byte, the call keeps the slot, and
+ * the counts and bytes disagree. So in a child queue_spsc_can() compares both, as the calls do.
  *
  * Progress: wait-free, except for -EBUSY. A close waits for a put in progress, a discard also for a
  * get, and for the bytes of the items that it drops. Lifetime: the store to the byte is a call's
@@ -206,7 +211,7 @@ static inline __attribute__((always_inline)) int queue_spsc_transfer(struct fl__
                                                                      size_t *count, bool *owes_wake)
 {
 	struct fl__queue_spsc_side *const side = gets ? &q->get : &q->put;
-	const uint64_t at = fl__load_relaxed(&side->next); /* only this side writes it */
+	const uint64_t at = fl__load_relaxed(&side->count); /* only this side writes it */
 	unsigned char *const slot = side->slot;
 	int rc = gets ? queue_spsc_find_item(q, at) : queue_spsc_find_space(q, at);
 	if (rc != 0)
@@ -245,7 +250,7 @@ void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 	enum { TURNS = 64 };
 	const bool gets = side == FL__CONSUMERS;
 	struct fl__queue_spsc_side *const mine = gets ? &q->get : &q->put;
-	const uint64_t at = fl__load_relaxed(&mine->next); /* only this side writes it */
+	const uint64_t at = fl__load_relaxed(&mine->count); /* only this side writes it */
 	if (fl__slot_is_full(mine->slot) == gets)
 		return;
 	if (at - mine->waited > 1)
@@ -277,6 +282,12 @@ static unsigned char *queue_spsc_slot(struct fl__queue_spsc *q, uint64_t n)
 	return fl__slots_at(&q->slots, (size_t)(n % q->capacity));
 }
 
+/* Whether gets (puts) have to wait, by the counts. */
+static bool queue_spsc_waits(struct fl__queue_spsc *q, bool gets)
+{
+	return queue_spsc_items(q) == (gets ? 0 : q->capacity) && !(queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED);
+}
+
 /* Looks at the slot, not at the opposite side's count, whose cache line that side writes. */
 static int queue_spsc_can(void *state, enum fl__queue_side side)
 {
@@ -289,12 +300,8 @@ static int queue_spsc_can(void *state, enum fl__queue_side side)
 	const uint64_t at = fl__load_relaxed(gets ? &q->get.count : &q->put.count);
 	if (fl__slot_is_full(queue_spsc_slot(q, at)) == gets)
 		return 0;
-	return gets ? queue_spsc_no_item(q, at) : queue_spsc_no_space(q);
-}
-
-static bool queue_spsc_has(struct fl__queue_spsc *q, uint64_t items)
-{
-	return queue_spsc_items(q) == items && !(queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED);
+	const int rc = gets ? queue_spsc_no_item(q, at) : queue_spsc_no_space(q);
+	return rc == -EAGAIN && fl__is_forked(fl__queue_of_state(q)->forks) && !queue_spsc_waits(q, gets) ? -EBUSY : rc;
 }
 
 /* A consumer waits while there is no item, a producer while the queue is full. */
@@ -302,13 +309,12 @@ static bool queue_spsc_mark(void *state, enum fl__queue_side side)
 {
 	struct fl__queue_spsc *q = state;
 	const bool gets = side == FL__CONSUMERS;
-	const uint64_t items = gets ? 0 : q->capacity;
-	if (!queue_spsc_has(q, items))
+	if (!queue_spsc_waits(q, gets))
 		return false;
 	/* queue_spsc_fence_all() orders it */
 	fl__or_relaxed(&q->flags, gets ? (uint32_t)FL__QUEUE_SPSC_CONSUMER : (uint32_t)FL__QUEUE_SPSC_PRODUCER);
 	queue_spsc_fence_all(q);
-	return !queue_spsc_in_progress(gets ? &q->put : &q->get) && queue_spsc_has(q, items);
+	return !queue_spsc_in_progress(gets ? &q->put : &q->get) && queue_spsc_waits(q, gets);
 }
 
 static void queue_spsc_close(void *state)
@@ -316,8 +322,8 @@ static void queue_spsc_close(void *state)
 	struct fl__queue_spsc *q = state;
 	/* what was done before; pairs with queue_spsc_flags() */
 	(void)fl__or_release(&q->flags, (uint32_t)FL__QUEUE_SPSC_CLOSED);
-	for (unsigned round = 0; !queue_spsc_seal(q); round++)
-		fl__queue_pause(round);
+	for (unsigned round = 0; !queue_spsc_seal(q) && fl__queue_pause(fl__queue_of_state(q), round) == 0; round++)
+		;
 }
 
 /* The first discard takes all items. Gets are refused from then on. */
@@ -332,17 +338,19 @@ FL__COLD static int queue_spsc_discard(fl_queue *of, size_t *count, bool *owes_w
 	if (before & FL__QUEUE_SPSC_CLOSED) { /* else the queue is no longer used */
 		queue_spsc_fence_all(q);
 		for (unsigned round = 0; queue_spsc_in_progress(&q->get); round++)
-			fl__queue_pause(round);
+			if (fl__queue_pause(of, round) != 0)
+				return -EOWNERDEAD;
 	}
 	unsigned char *slot = q->get.slot;
 	/* queue_spsc_in_progress() has acquired the head, queue_spsc_items() the last tail */
 	uint64_t at = fl__load_relaxed(&q->get.count);
 	const uint64_t end = fl__load_relaxed(&q->put.count);
 	fl__store_relaxed(&q->get.count, end); /* no later put needs the slots */
-	for (*count = (size_t)(end - at); at != end; at++) {
+	for (*count = 0; at != end; at++, ++*count) {
 		/* Waits for the put's last access: the queue may be freed after the discard. */
 		for (unsigned round = 0; !fl__slot_is_full(slot); round++)
-			fl__queue_pause(round);
+			if (fl__queue_pause(of, round) != 0)
+				return 0; /* the put's thread was the parent's */
 		fl__queue_drop(of, fl__slot_item(q->slots.shape, slot));
 		slot = fl__slot_after(&q->slots, q->slots.shape, slot);
 	}

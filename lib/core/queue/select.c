@@ -65,29 +65,30 @@ static bool select_one_in(uint32_t n)
 	return (uint64_t)ctx->chance * n >> 32 == 0;
 }
 
-/* A case that can be made or is closed; NULL: none. `*busy`: a call in progress holds up a case. */
-static fl_select_case *select_choose(struct selection *s, bool *busy)
+/* A case that can be made or is closed; NULL: none. `*busy`: a case that another call holds up. */
+static fl_select_case *select_choose(struct selection *s, fl_select_case **busy)
 {
 	fl_select_case *chosen = NULL;
 	uint32_t found = 0;
-	*busy = false;
+	*busy = NULL;
 	for (fl_select_case *c = s->cases; c < s->cases + s->n; c++) {
 		const int rc = c->queue ? c->queue->backend->can(c->queue->state, select_side(c)) : -EAGAIN;
-		*busy |= rc == -EBUSY;
+		if (rc == -EBUSY)
+			*busy = c;
 		if (rc != -EAGAIN && rc != -EBUSY && (++found == 1 || select_one_in(found)))
 			chosen = c;
 	}
 	return chosen;
 }
 
-/* The index of the case that was made, -EPIPE, -ENOMEM, or -EAGAIN: none can be made. */
+/* The index of the case that was made, -EPIPE, -ENOMEM, -EOWNERDEAD, or -EAGAIN: none can be made. */
 static int select_try_all(struct selection *s)
 {
-	fl_select_case *c;
-	bool busy;
+	fl_select_case *c, *busy;
 	for (unsigned round = 0; (c = select_choose(s, &busy)) != NULL || busy;) {
 		if (!c) {
-			fl__queue_pause(round++);
+			if (fl__queue_pause(busy->queue, round++) != 0)
+				return -EOWNERDEAD;
 			continue;
 		}
 		struct fl__queue_call call = {.side = select_side(c), .from = c->from, .to = c->to, .n = 1};

@@ -191,7 +191,7 @@ int fl__net_open(fl_loop *l, const char *host, uint16_t port, int type, fl__net_
 
 static void resolve_print(const struct fl__address *a, fl_address *to)
 {
-	FL__KEEPS_ERRNO();
+	FL__UNCANCELLED();
 	(void)getnameinfo(&a->at.any, a->size, to->text, sizeof to->text, NULL, 0, NI_NUMERICHOST);
 }
 
@@ -261,7 +261,7 @@ static int resolve_sys_lookup(const char *host, int flags, struct fl__address *l
 	/* one socket type: else each address comes several times */
 	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
 	struct addrinfo *found = NULL;
-	FL__KEEPS_ERRNO();
+	FL__UNCANCELLED();
 	errno = 0;
 	int code = getaddrinfo(host, NULL, &hints, &found);
 	int rc = code != 0 ? fl__lookup_error(code, errno) : (int)resolve_copy(found, list, n);

@@ -69,12 +69,12 @@ static int endpoint_check_user(uid_t user)
 {
 	enum { ENDPOINT_UNMAPPED = 65534 };
 	unsigned inside = 0, outside = 0, n = 0;
-	FILE *map = NULL;
 	if (user != ENDPOINT_UNMAPPED)
 		return 0;
-	const int rc = FL__SYS_RESULT((map = fopen("/proc/thread-self/uid_map", "re")) ? 0 : -1);
-	if (rc != 0)
-		return rc == -ENOENT ? -EACCES : rc; /* no /proc */
+	FL__UNCANCELLED();
+	FILE *map = fopen("/proc/thread-self/uid_map", "re");
+	if (!map)
+		return errno == ENOENT ? -EACCES : -errno; /* no /proc */
 	const int fields = fscanf(map, "%u %u %u", &inside, &outside, &n);
 	(void)fclose(map);
 	return fields == 3 && n == UINT32_MAX ? 0 : -EACCES;

@@ -289,7 +289,7 @@ static void worker_flush_output(void)
 {
 	if (__fpending(stdout) == 0 || ftrylockfile(stdout) != 0)
 		return;
-	(void)fflush(stdout);
+	(void)FL__SYS_RESULT(fflush(stdout));
 	funlockfile(stdout);
 }
 
@@ -386,9 +386,9 @@ static void worker_ring(void *arg)
 	const uint64_t one = 1;
 	if (!worker_has_doorbell(w))
 		_exit(1);
-	while (write(w->doorbell, &one, sizeof one) < 0 && errno != EAGAIN) /* EAGAIN: already rung */
-		if (errno != EINTR)
-			_exit(1);
+	const ssize_t n = FL__RETRY(FL__SYS_RESULT(write(w->doorbell, &one, sizeof one)));
+	if (n < 0 && n != -EAGAIN) /* EAGAIN: already rung */
+		_exit(1);
 }
 
 /* Checks the size: then no access raises SIGBUS. */

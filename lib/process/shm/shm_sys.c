@@ -134,6 +134,7 @@ static void shm_sys_visit_group(const char *folder, bool v2, void *most)
 uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const char *mounts)
 {
 	uint64_t kilobytes, most = UINT64_MAX;
+	FL__UNCANCELLED();
 	if (shm_sys_read_sum(meminfo, "MemAvailable:", "SwapFree:", &kilobytes) && kilobytes <= UINT64_MAX / 1024)
 		most = kilobytes * 1024;
 	fl__cgroup_visit(proc_cgroup, mounts, "memory", shm_sys_visit_group, &most);
@@ -142,7 +143,6 @@ uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const c
 
 static uint64_t shm_sys_available(void)
 {
-	FL__KEEPS_ERRNO();
 	return fl__shm_available("/proc/meminfo", "/proc/thread-self/cgroup", "/sys/fs/cgroup");
 }
 

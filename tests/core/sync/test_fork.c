@@ -194,3 +194,82 @@ FL_TEST(fork_in_a_fiber_keeps_its_thread)
 	fl_event_set(&started);
 	fl_test_end(&forking);
 }
+
+/* Locks that another thread held at the fork stay held: try forms say so, and deadlines end waits. */
+static struct {
+	fl_mutex mutex;
+	fl_rmutex rmutex;
+	fl_rwlock written, read;
+	fl_sem sem;
+	fl_cond cond;
+	fl_event event;
+	fl_latch latch;
+	fl_barrier barrier;
+	fl_once once;
+	fl_event held, over;
+} of_another = {.sem = FL_SEM_INIT(1), .latch = FL_LATCH_INIT(1), .barrier = FL_BARRIER_INIT(2)};
+
+static int hold_in_once(void *unused)
+{
+	fl_event_set(&of_another.held);
+	FL_OK(fl_event_wait(&of_another.over));
+	return 0;
+}
+
+static int hold_all(void *unused)
+{
+	fl_mutex_lock(&of_another.mutex);
+	fl_rmutex_lock(&of_another.rmutex);
+	fl_rwlock_write_lock(&of_another.written);
+	fl_rwlock_read_lock(&of_another.read);
+	FL_OK(fl_sem_acquire(&of_another.sem));
+	FL_OK(fl_once_call(&of_another.once, hold_in_once, NULL));
+	fl_sem_release(&of_another.sem);
+	fl_rwlock_read_unlock(&of_another.read);
+	fl_rwlock_write_unlock(&of_another.written);
+	fl_rmutex_unlock(&of_another.rmutex);
+	fl_mutex_unlock(&of_another.mutex);
+	return 0;
+}
+
+static int64_t at_once(void)
+{
+	return fl_after(FL_MS(1));
+}
+
+static void finds_all_held(void *unused)
+{
+	fl_mutex own = FL_MUTEX_INIT;
+	FL_RC(fl_mutex_try_lock(&of_another.mutex), -EBUSY);
+	FL_RC(fl_mutex_lock_until(&of_another.mutex, at_once(), NULL), -ETIMEDOUT);
+	FL_RC(fl_rmutex_try_lock(&of_another.rmutex), -EBUSY);
+	FL_RC(fl_rmutex_lock_until(&of_another.rmutex, at_once(), NULL), -ETIMEDOUT);
+	FL_RC(fl_rwlock_try_read_lock(&of_another.written), -EBUSY);
+	FL_RC(fl_rwlock_read_lock_until(&of_another.written, at_once(), NULL), -ETIMEDOUT);
+	FL_RC(fl_rwlock_try_write_lock(&of_another.written), -EBUSY);
+	FL_RC(fl_rwlock_write_lock_until(&of_another.written, at_once(), NULL), -ETIMEDOUT);
+	FL_OK(fl_rwlock_try_read_lock(&of_another.read));
+	FL_RC(fl_rwlock_try_upgrade(&of_another.read), -EBUSY);
+	FL_RC(fl_rwlock_upgrade_until(&of_another.read, at_once(), NULL), -ETIMEDOUT);
+	FL_RC(fl_sem_try_acquire(&of_another.sem), -EAGAIN);
+	FL_RC(fl_sem_acquire_until(&of_another.sem, at_once(), NULL), -ETIMEDOUT);
+	fl_mutex_lock(&own);
+	FL_RC(fl_cond_wait_until(&of_another.cond, &own, at_once(), NULL), -ETIMEDOUT);
+	fl_mutex_unlock(&own);
+	FL_RC(fl_event_try_wait(&of_another.event), -EAGAIN);
+	FL_RC(fl_event_wait_until(&of_another.event, at_once(), NULL), -ETIMEDOUT);
+	FL_RC(fl_latch_wait_until(&of_another.latch, at_once(), NULL), -ETIMEDOUT);
+	FL_RC(fl_barrier_try_wait(&of_another.barrier), -EAGAIN);
+	FL_RC(fl_once_try_call(&of_another.once, hold_in_once, NULL), -EBUSY);
+	FL_RC(fl_once_call_until(&of_another.once, hold_in_once, NULL, at_once(), NULL), -ETIMEDOUT);
+}
+
+FL_TEST(fork_locks_that_another_thread_holds)
+{
+	fl_thread t;
+	fl_test_go(&t, hold_all, NULL);
+	FL_OK(fl_event_wait(&of_another.held));
+	FL_IN_CHILD(finds_all_held, NULL);
+	fl_event_set(&of_another.over);
+	fl_test_end(&t);
+}

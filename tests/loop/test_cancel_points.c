@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * No function of the library is a cancellation point (fairlead/defs.h). Here are calls of each part
+ * on threads with a request of pthread_cancel() pending, which return. That no call of any test
+ * reaches a cancellation point of the C library where a cancel could act, is noted by
+ * support/fl_cancel_points.c and judged by tests/run.
+ */
+#include "fl_cancel_points.h"
+#include "fl_child.h"
+
+#include "core/base/sys.h"
+#include <poll.h>
+
+FL_ALL_NEED(FL_TEST_PROCESS_POOLS)
+
+FL_TASK(cancel_points_add_one, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+static int64_t soon(void)
+{
+	return fl_after(FL_MS(2));
+}
+
+static void use_executor(fl_executor *e)
+{
+	fl_future *f = NULL;
+	int sum = 0;
+	FL_OK(cancel_points_add_one_submit(e, 1, &f));
+	FL_OK(cancel_points_add_one_get(f, &sum));
+	FL_CHECK(sum == 2);
+	fl_future_free(f);
+	fl_executor_free(e);
+}
+
+static void use_thread_executor(void)
+{
+	fl_executor *e = NULL;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	use_executor(e);
+}
+
+static void use_process_executor(void)
+{
+	fl_executor *e = NULL;
+	FL_OK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	use_executor(e);
+}
+
+static void use_cpus(void)
+{
+	FL_CHECK(fl_cpu_count() > 0);
+}
+
+static void use_pipes(void)
+{
+	fl_pipe *a = NULL, *b = NULL;
+	char text[8];
+	size_t n = 0;
+	FL_OK(fl_pipe_create(&a, &b, NULL));
+	FL_OK(fl_pipe_send(a, "x", 1));
+	FL_OK(fl_pipe_recv(b, text, sizeof text, &n));
+	FL_RC(fl_pipe_recv_until(b, text, sizeof text, &n, soon(), NULL), -ETIMEDOUT);
+	fl_pipe_free(a);
+	fl_pipe_free(b);
+}
+
+static void use_signals(void)
+{
+	static const int usr = SIGUSR1;
+	fl_signals *s = NULL;
+	FL_OK(fl_signals_create(&s, &usr, 1));
+	FL_RC(fl_signals_wait_until(s, soon(), NULL), -ETIMEDOUT);
+	fl_signals_free(s);
+}
+
+static void use_shared_memory(void)
+{
+	fl_shm *region = NULL;
+	FL_OK(fl_shm_create(&region, 4096));
+	fl_shm_sem *s = fl_shm_alloc(region, sizeof *s);
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+	FL_CHECK(s != NULL);
+	FL_RC(fl_shm_sem_acquire_until(s, soon(), &token), -ETIMEDOUT); /* by the thread `bridge` */
+	fl_cancel_token_destroy(&token);
+	fl_shm_free(region);
+}
+
+static void use_processes(void)
+{
+	static const char *const sleeps[] = {"sleep", "100", NULL};
+	fl_process *p = NULL;
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "true"}));
+	FL_OK(fl_process_join(p, NULL));
+	fl_process_free(p);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "sleep", .argv = sleeps}));
+	FL_RC(fl_process_join_until(p, NULL, soon(), NULL), -ETIMEDOUT);
+	FL_OK(fl_process_stop(p, FL_S(10), NULL));
+	fl_process_free(p);
+	FL_RC(fl_process_start(&p, &(fl_process_config){.program = "/no/such"}), -ENOENT); /* logs it */
+}
+
+static void run_program(void)
+{
+	FL_SCOPED(fl_process_io) io = {0};
+	FL_OK(fl_process_run(&(fl_process_config){.program = "true"}, &io, NULL));
+}
+
+static int in_fiber(void *unused)
+{
+	fl_address list[4];
+	fl_listener *l = NULL;
+	fl_stream *a = NULL, *b = NULL;
+	char text[8];
+	FL_OK(fl_sleep(FL_MS(1)));
+	FL_CHECK(fl_resolve("localhost", list, 4) > 0);
+	FL_OK(fl_listen_tcp(&l, "127.0.0.1", 0, NULL));
+	FL_OK(fl_connect_tcp(&a, "127.0.0.1", fl_listener_port(l)));
+	FL_OK(fl_accept_until(l, &b, FL_FOREVER, NULL));
+	FL_OK(fl_stream_write(a, "x", 1));
+	FL_CHECK(fl_stream_read(b, text, sizeof text) == 1);
+	FL_RC(fl_stream_read_until(b, text, sizeof text, soon(), NULL), -ETIMEDOUT);
+	fl_stream_free(a);
+	fl_stream_free(b);
+	fl_listener_free(l);
+	return 0;
+}
+
+static void use_loop(void)
+{
+	FL_OK(fl_loop_run(in_fiber, NULL));
+}
+
+static void (*const parts[])(void) = {use_cpus,      use_thread_executor, use_process_executor,
+                                      use_pipes,     use_signals,         use_shared_memory,
+                                      use_processes, run_program,         use_loop};
+
+static void *use_with_a_request_pending(void *part)
+{
+	FL_OK(pthread_cancel(pthread_self()));
+	(*(void (**)(void))part)();
+	return part; /* not PTHREAD_CANCELED */
+}
+
+static void log_nothing(fl_log_level level, const char *message)
+{
+}
+
+FL_TEST(cancel_points_are_none_of_the_library)
+{
+	fl_log_handler *before = fl_set_log_handler(log_nothing);
+	FL_EACH (i, parts) {
+		void (*part)(void) = parts[i];
+		if (fl_test_foreign(use_with_a_request_pending, &part) != &part)
+			print_error("part %zu is cancelled\n", i);
+		FL_CHECK(fl_test_foreign(use_with_a_request_pending, &part) == &part);
+	}
+	(void)fl_set_log_handler(before);
+}
+
+static void panic_with_a_request_pending(void *unused)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	(void)fl_set_panic_handler(NULL);
+	FL_OK(pthread_cancel(pthread_self()));
+	fl_mutex_unlock(&m);
+}
+
+/* Else the thread ends, and the process goes on, or exits with 0. */
+FL_TEST(cancel_points_panic_ends_the_process)
+{
+	fl_test_child_dies(panic_with_a_request_pending, NULL, SIGABRT, "fl_mutex_unlock");
+}
+
+static __attribute__((noinline)) void poll_here(void)
+{
+	FL_CHECK(poll(NULL, 0, 0) == 0);
+}
+
+/* The notes, on which all else rests. */
+FL_TEST(cancel_points_are_noted)
+{
+	if (!FL_TEST_CANCEL_POINTS)
+		FL_SKIP("a sanitizer defines these functions, or the machine is another");
+	const unsigned before = fl_test_cancel_points();
+	FL_RC(FL__SYS_RESULT(poll(NULL, 0, 0)), 0);
+	assert_int_equal(fl_test_cancel_points(), before);
+	poll_here();
+	assert_int_equal(fl_test_cancel_points(), before + 1);
+	poll_here();
+	assert_int_equal(fl_test_cancel_points(), before + 1);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_CANCEL_POINTS_H
+#define FL_CANCEL_POINTS_H
+
+/* fl_cancel_points.c notes which functions call a cancellation point where a cancel could act. */
+
+#include "core/base/sanitizer.h"
+#include "fl_test.h"
+
+/* musl declares some of the functions otherwise. Of other machines' programs nm may know nothing. */
+#if defined __x86_64__ && defined __GLIBC__ && !FL_TEST_SANITIZED
+#define FL_TEST_CANCEL_POINTS 1
+#else
+#define FL_TEST_CANCEL_POINTS 0
+#endif
+
+/* How many callers are noted. */
+unsigned fl_test_cancel_points(void);
+
+#endif
