@@ -413,8 +413,8 @@ class Kit:
             raise Failure(f"missing: {sorted(promised - exported)}\n"
                           f"foreign: {sorted(n for n in exported if not n.startswith('fl_'))}")
 
-    def consumer_meson_subproject(self):
-        """A fresh project that has this checkout in its subprojects/, through the dependency's name alone."""
+    def project(self):
+        """A fresh project that has this checkout in its subprojects/. Returns its folder."""
         project = self.at("project")
         os.makedirs(os.path.join(project, "subprojects"), exist_ok=True)
         for name in ("meson.build", "main.c"):
@@ -422,7 +422,11 @@ class Kit:
         link = os.path.join(project, "subprojects", "fairlead")
         if not os.path.islink(link):
             os.symlink(self.source, link)
-        build = self.meson("subproject", project, "--force-fallback-for=fairlead")  # whatever is installed
+        return project
+
+    def consumer_meson_subproject(self):
+        """It finds the library through the dependency's name alone."""
+        build = self.meson("subproject", self.project(), "--force-fallback-for=fairlead")  # whatever is installed
         expect(run([os.path.join(build, "main")]), "5050\n")
         commands = [c["command"] for c in json.loads(read(os.path.join(build, "compile_commands.json")))
                     if "/lib/" in c["file"] and "subprojects" in c["file"]]
@@ -430,6 +434,37 @@ class Kit:
         if not commands or wrong:  # the project is a debug build with warnings as errors
             raise Failure("\n".join(wrong) or "no command compiles the library")
         self.installs_nothing_but({"main"}, lambda folder: install(build, "--destdir", folder))
+
+    def consumer_meson_subproject_asks_for_mpi(self):
+        """An MPI of the machine adds nothing to another project's build, unless the project asks for it."""
+        project, there = self.project(), self.at("mpi-of-the-machine")
+        os.makedirs(there, exist_ok=True)
+        with open(os.path.join(there, "ompi-c.pc"), "w", encoding="utf-8") as file:
+            file.write("Name: ompi-c\nDescription: a stand-in\nVersion: 5\nLibs:\nCflags:\n")
+        for name, asks in (("subproject-plain", ()), ("subproject-mpi", ("-Dfairlead:mpi=enabled",))):
+            build = self.configured(name, project, "--force-fallback-for=fairlead", f"--pkg-config-path={there}", *asks)
+            run(["ninja", "-C", build, "build.ninja"])
+            targets = {target["name"] for target in json.loads(run(["meson", "introspect", "--targets", build]))}
+            if "fairlead" not in targets or ("fairlead-mpi" in targets) != bool(asks):
+                raise Failure(f"{name}: {sorted(targets)}")
+
+    def consumer_packages_stay_without_namespaces(self):
+        """packaging/build, with stand-ins for Debian's tools: where nothing can be mounted, it keeps the packages and says what it skipped."""
+        folder = self.at("packages")
+        shutil.rmtree(folder, ignore_errors=True)
+        tools, tree = os.path.join(folder, "bin"), os.path.join(folder, "tree")
+        shutil.copytree(os.path.join(self.source, "packaging"), os.path.join(tree, "packaging"))
+        shutil.copy2(os.path.join(self.source, "meson.build"), tree)
+        os.makedirs(tools)
+        made = {f"fairlead{end}" for end in ("_1_all.deb", "_1.changes", "_1.buildinfo", "_1.dsc", "_1.debian.tar.xz")}
+        for name, does in {"dpkg-buildpackage": "cd .. && touch " + " ".join(made), "unshare": "echo no namespaces here >&2; exit 1",
+                           **dict.fromkeys(("apt-get", "mk-build-deps", "lintian", "debootstrap"), ":")}.items():
+            write(os.path.join(tools, name), f"#!/bin/sh\n{does}\n")
+            os.chmod(os.path.join(tools, name), 0o755)
+        said = run([os.path.join(tree, "packaging", "build")], env={**os.environ, "PATH": tools + ":" + os.environ["PATH"], "TMPDIR": folder})
+        expect(said, "packaging/build: works in " + folder, f"packaging/build: the packages are in {tree}/build/dist\n",
+               "packaging/build: skipped: the packages' tests on a minimal system: no namespaces here\n")
+        self.same({name for name in os.listdir(os.path.join(tree, "build", "dist")) if ".orig." not in name}, made)
 
     def installs_nothing_but(self, wanted, install_to):
         """After an installation to an empty folder only the wanted files lie there."""
