@@ -1107,6 +1107,56 @@ class Kit:
         run([self.cc, *C_FLAGS, *cflags, source, "-o", program, *libs, "-Wl,-u,fl_debug_enable"])
         expect(run([program], env=env), "fairlead: contention, times in ms")
 
+    def consumer_debugging_is_refused_once(self):
+        """Of a program with worker processes only the first process says what is wrong with FL_DEBUG and FL_TRACE."""
+        cflags, libs = self.prefix_flags()
+        source, program = self.example_of("README.md", "Fairlead"), self.at("refused_once")
+        for linked, env, wanted in (((), {"FL_DEBUG": "waits"}, "FL_DEBUG and FL_TRACE have no effect"),
+                                    (("-Wl,-u,fl_debug_enable",), {"FL_DEBUG": "wait"}, 'FL_DEBUG: "wait" is none of'),
+                                    (("-Wl,-u,fl_debug_enable",), {"FL_DEBUG": "waits,signal=9"}, "FL_DEBUG: signal 9 cannot be caught"),
+                                    (("-Wl,-u,fl_trace_enable",), {"FL_TRACE": "rings"}, 'FL_TRACE: "rings" is not ring'),
+                                    (("-Wl,-u,fl_trace_enable",), {"FL_TRACE": "ring,exit,signal=9"}, "FL_TRACE: signal 9 cannot be caught")):
+            run([self.cc, *C_FLAGS, *cflags, source, "-o", program, *libs, *linked])
+            with tempfile.TemporaryDirectory() as folder:
+                said = run([program], cwd=folder, env={**os.environ, **env})
+            if said.count(wanted) != 1:
+                raise Failure(f"{env}: {said}")
+
+    def consumer_trace_at_exit(self):
+        """A traced program that simply ends writes a file where asked to, and else says once what is lost."""
+        cflags, libs = self.prefix_flags()
+        program = self.at("trace_at_exit")
+        run([self.cc, *C_FLAGS, *cflags, self.example_of("README.md", "Fairlead"), "-o", program, *libs, "-Wl,-u,fl_trace_enable"])
+        with tempfile.TemporaryDirectory() as folder:
+            said = run([program], cwd=folder, env={**os.environ, "FL_TRACE": "ring"})
+            if len(re.findall(r"fairlead: trace: \d+ events recorded, none written: FL_TRACE=ring,exit writes them", said)) != 1:
+                raise Failure(said)
+            self.same(os.listdir(folder), [])
+            said = run([program], cwd=folder, env={**os.environ, "FL_TRACE": "ring,exit"})
+            file, = os.listdir(folder)
+            expect(said, f"fairlead: trace: {file}, ")
+            said = run([os.path.join(self.source, "tools", "fairlead-trace"), "--check", os.path.join(folder, file)])
+            expect(said, "3 tasks: each with submit, start and get\n")
+        started = write(self.at("traced_process.c"), """#include <fairlead.h>
+FL_TASK(naps, int, void)
+{
+	return fl_sleep_until(fl_after(*arg), NULL);
+}
+int main(int argc, char **argv)
+{
+	fl_main(argc, argv);
+	FL_SCOPED(fl_process) *p = NULL;
+	int rc = fl_process_start(&p, &(fl_process_config){.task = &naps, .arg = &(int){1}});
+	return rc == 0 ? fl_process_join(p, NULL) : rc;
+}
+""")
+        run([self.cc, *C_FLAGS, *cflags, started, "-o", program, *libs, "-Wl,-u,fl_trace_enable"])
+        with tempfile.TemporaryDirectory() as folder:
+            said = run([program], cwd=folder, env={**os.environ, "FL_TRACE": "ring"})
+            self.same((said.count(" events recorded, none written: "), os.listdir(folder)), (1, []))
+            run([program], cwd=folder, env={**os.environ, "FL_TRACE": "ring,exit"})
+            self.same(len(os.listdir(folder)), 2)  # a process that runs a task by itself writes a file of its own
+
     def consumer_stats_text(self):
         """The text for Prometheus: a type before its samples, all of a name together, no series twice, labels as given."""
         cflags, libs = self.prefix_flags()

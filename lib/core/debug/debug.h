@@ -24,6 +24,15 @@
  *     ... fl__debug_waiting(&op); rc = fl__wait_sleep(...) ...
  *     fl__debug_locked(&op, rc == 0);
  */
+
+/*
+ * The environment variable by which the library starts this program again (process/reexec.h), as a
+ * worker process or a fork server. The new process reads FL_DEBUG and FL_TRACE, too. Its parent has
+ * already said what is wrong with them, so FL__LOG_ONCE() says nothing in the new process.
+ */
+#define FL__REEXEC_VARIABLE "FAIRLEAD_PROCESS"
+#define FL__LOG_ONCE(...) (secure_getenv(FL__REEXEC_VARIABLE) ? (void)0 : fl__log(__VA_ARGS__))
+
 /* Hidden, so that the compiler addresses the words relative to the code. */
 #define FL__DEBUG_WORD extern __attribute__((visibility("hidden"))) uint32_t
 FL__DEBUG_WORD fl__debug;         /* FL_DEBUG_ bits */

@@ -178,6 +178,13 @@ FL__TRACE_FN void fl__trace_run(uint64_t fiber, const char *name);
 /* As fl__trace_signalled(). Not weak: what links debugging links the recorder. */
 void fl__trace_on_signal(void);
 
+/*
+ * Called where the process ends. Writes a file if FL_TRACE has "exit". Without "exit", and if no
+ * file was ever written, it says how many events are lost; but not in a child process that the
+ * library started or that the program forked.
+ */
+FL__TRACE_FN void fl__trace_at_exit(void);
+
 extern int fl__trace_signal; /* that writes a file; 0: none */
 
 /* Writes the rings as JSON to the descriptor. 0, -ENOMEM, or the error of a write. */
@@ -186,6 +193,9 @@ struct fl__trace_count {
 	unsigned threads, workers; /* worker processes */
 };
 int fl__trace_write_json(int fd, struct fl__trace_count *count);
+
+/* How many events the rings hold now. */
+uint64_t fl__trace_length(void);
 
 /* Of a task that another process (`number`: its pid), or another rank, runs. */
 #define FL__TRACE_REMOTE(number, seq) (UINT64_C(1) << 63 | (uint64_t)(number) << 32 | (uint32_t)(seq))
