@@ -33,6 +33,8 @@
 #define FL__REEXEC_VARIABLE "FAIRLEAD_PROCESS"
 #define FL__LOG_ONCE(...) (secure_getenv(FL__REEXEC_VARIABLE) ? (void)0 : fl__log(__VA_ARGS__))
 
+struct fl__ctx;
+
 /* Hidden, so that the compiler addresses the words relative to the code. */
 #define FL__DEBUG_WORD extern __attribute__((visibility("hidden"))) uint32_t
 FL__DEBUG_WORD fl__debug;         /* FL_DEBUG_ bits */
@@ -94,7 +96,7 @@ struct fl__debug_hooks {
 	void (*downgraded)(const void *lock);
 	void (*forget)(const void *lock, const char *destroy);
 	void (*assert_held)(const void *lock, const char *function);
-	void (*join)(uint64_t context, bool timed);
+	void (*join)(const struct fl__ctx *context, bool timed);
 	void (*sleep)(const struct fl__wait *wait, int64_t deadline);
 	void (*deadline)(int64_t deadline);
 	void (*run)(const void *loop, const char *fiber);
@@ -190,8 +192,8 @@ static inline void fl__debug_assert_held(const void *lock, const char *function)
 		fl__debug_hooks.assert_held(lock, function);
 }
 
-/* Before a join of `context` (`timed`: with a deadline), and with 0 after it. */
-static inline void fl__debug_join(uint64_t context, bool timed)
+/* Before a join of `context` (`timed`: with a deadline), and with NULL after it. */
+static inline void fl__debug_join(const struct fl__ctx *context, bool timed)
 {
 	if (fl__debug_is_on())
 		fl__debug_hooks.join(context, timed);
