@@ -1157,6 +1157,44 @@ int main(int argc, char **argv)
             run([program], cwd=folder, env={**os.environ, "FL_TRACE": "ring,exit"})
             self.same(len(os.listdir(folder)), 2)  # a process that runs a task by itself writes a file of its own
 
+    def consumer_typed_forms(self):
+        """A typed queue has a form of each public function of the untyped one: the headers say so. FL_TASK defines what its comment lists."""
+        def made_by(macro, *arguments):
+            unit = write(self.at("typed_forms.c"), f"#include <fairlead.h>\n{macro}({', '.join(arguments)})\n")
+            return set(re.findall(r"\bit_(\w+) ?\(", run([self.cc, "-E", "-P", *cflags, unit])))
+        cflags, _ = self.prefix_flags()
+        functions = {}
+        for f in check_api.public_functions():
+            functions.setdefault(f.header, []).append(f.name)
+        for macro, header, base, without in (
+                ("FL_QUEUE_OF", "queue.h", "fl_queue", ""), ("FL_SPSC_OF", "spsc.h", "fl_spsc", ""), ("FL_MPMC_OF", "mpmc.h", "fl_mpmc", "unbounded_.*"),
+                ("FL_MPMC_UNBOUNDED_OF", "mpmc.h", "fl_mpmc_unbounded", ""), ("FL_SHM_QUEUE_OF", "shm_queue.h", "fl_shm_queue", ".*_frame.*|item_size"),
+                ("FL_SHM_ARRAY_OF", "shm_value.h", "fl_shm_array", "")):
+            wanted = {name[len(base) + 1:] for name in functions[os.path.join("include", "fairlead", header)] if name.startswith(base + "_")}
+            wanted = {name for name in wanted if not re.fullmatch(without, name)}
+            missing = wanted - made_by(macro, "int", "it")
+            if missing or len(wanted) < 6:
+                raise Failure(f"{macro} lacks {sorted(missing)} of {sorted(wanted)}")
+        text = read(os.path.join(self.source, "include", "fairlead", "task.h"))
+        comment = text[text.index("defines the typed calls"):text.index("Either type may be void")]
+        listed = {name.removeprefix("count_primes_") for name in re.findall(r"\b(count_primes_\w+)\(", comment)}
+        for line in comment.splitlines():  # "count_primes_get(...);     and _try_get, _get_until"
+            listed |= {name[1:] for name in re.findall(r"(?<!\w)_\w+", line.partition("and ")[2])}
+        made = made_by("FL_TASK", "it", "int", "int") - {"body", "run", "register", "unregister"}
+        self.same(made, listed)
+
+    def consumer_misuse_of_macros(self):
+        """A struct without a name as the type of a task is one error, which says what to write, beside those of the task's own lines."""
+        cflags, _ = self.prefix_flags()
+        for macro in ("FL_TASK", "FL_TASK_STATIC"):
+            for spelled in ("struct { int a, b; }", "struct { int a; int b; }", "union { int a; }", "enum { RED, GREEN }"):
+                unit = write(self.at("misuse.c"), f"#include <fairlead.h>\n{macro}(h, {spelled}, int)\n{{\n\t*result = !!arg;\n\treturn 0;\n}}\n")
+                for compiler in ([self.cc, "-std=c11"], [self.cxx, "-xc++", "-std=c++17"]):
+                    said = run([*compiler, "-fsyntax-only", *cflags, unit], status=1)
+                    errors = re.findall(r"error: .*", said)
+                    if len(errors) != 1 or "FL_TASK_needs_a_struct_that_is_defined_before_it_and_has_a_name" not in errors[0]:
+                        raise Failure(said)
+
     def consumer_stats_text(self):
         """The text for Prometheus: a type before its samples, all of a name together, no series twice, labels as given."""
         cflags, libs = self.prefix_flags()
