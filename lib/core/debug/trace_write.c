@@ -46,6 +46,7 @@ static const struct trace_kind {
     [FL__TRACE_KILL] = {'i', .category = "process", .verb = "kill: ", .object = "#process"},
     [FL__TRACE_POLL] = {'B', .category = "loop", .verb = "poll", .object = "object"},
     [FL__TRACE_RUN] = {'B', .category = "fiber"},
+    [FL__TRACE_INDEX] = {'i', .category = "task", .verb = "index", .object = "task", .arg = "#index"},
 };
 
 #define TRACE_RANK_ARROW UINT32_MAX
