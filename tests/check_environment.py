@@ -15,7 +15,9 @@ READS = {
     ("lib/core/debug/debug_words.c", 'secure_getenv("FL_DEBUG")'),
     ("lib/core/debug/debug_words.c", 'secure_getenv("FL_TRACE")'),
     ("lib/core/debug/trace.c", 'secure_getenv("FL_TRACE")'),
-    ("lib/process/reexec.c", "secure_getenv(FL__REEXEC_VARIABLE)"),  # FAIRLEAD_PROCESS
+    ("lib/core/debug/debug.h", "secure_getenv(FL__REEXEC_VARIABLE)"),  # FAIRLEAD_PROCESS
+    ("lib/core/debug/trace.c", "secure_getenv(FL__REEXEC_VARIABLE)"),
+    ("lib/process/reexec.c", "secure_getenv(FL__REEXEC_VARIABLE)"),
     # Whether it is set: a set-uid program is told why it takes on no role.
     ("lib/process/reexec.c", "getenv(FL__REEXEC_VARIABLE)"),
     # The program's own variable, as in execvp(3): a set-uid program sets it before it starts others.

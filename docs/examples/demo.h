@@ -153,6 +153,14 @@ void machine_read(struct machine *m);
 void peak_rss_reset(void);
 unsigned long peak_rss_kib(void);
 
+/* Seconds since the boot, of all CPUs together, and the CPU time of this process. */
+struct cpu_times {
+	double all, busy, mine; /* `busy` has what the hypervisor took, too */
+};
+
+/* Returns false where /proc does not tell. */
+bool cpu_times_read(struct cpu_times *t);
+
 /* A progress bar on standard error where that is a terminal; a few plain lines where it is not. */
 struct progress {
 	char label[64];

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The machine and the memory of this process, as /proc reports them. */
+/* The machine, its CPUs' times and the memory of this process, as /proc reports them. */
 #include "demo.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
 
 /* Finds the line "key : value" in a file of /proc; leaves `value` unchanged if there is none. */
 static void proc_value(const char *path, const char *key, char *value, size_t size)
@@ -43,6 +45,25 @@ void machine_read(struct machine *m)
 	/* Where /proc/cpuinfo names no model: ARM. */
 	(void)snprintf(m->model, sizeof m->model, "%s", system.machine);
 	proc_value("/proc/cpuinfo", "model name", m->model, sizeof m->model);
+}
+
+bool cpu_times_read(struct cpu_times *t)
+{
+	enum { USER, NICE, SYSTEM, IDLE, IOWAIT, IRQ, SOFTIRQ, STEAL, COLUMNS };
+	struct timespec mine;
+	char value[256] = "";
+	proc_value("/proc/stat", "cpu", value, sizeof value);
+	char *next = value;
+	*t = (struct cpu_times){0};
+	for (int i = 0; i < COLUMNS; i++) {
+		const double seconds = (double)strtoull(next, &next, 10) / (double)sysconf(_SC_CLK_TCK);
+		t->all += seconds;
+		t->busy += i == IDLE || i == IOWAIT ? 0 : seconds;
+	}
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &mine) != 0)
+		return false;
+	t->mine = (double)mine.tv_sec + (double)mine.tv_nsec / 1e9;
+	return t->all > 0;
 }
 
 /* The kernel keeps the largest resident size so far, VmHWM; writing 5 here resets it. */

@@ -74,20 +74,51 @@ void result_free(struct result *r)
 	*r = (struct result){0};
 }
 
+/*
+ * Adds how long other processes have used the CPUs since `before`. Only of a model that runs in this
+ * process: the CPU time of worker processes is not known here.
+ */
+static void add_others(double *others, double *all, const struct cpu_times *before)
+{
+	struct cpu_times now;
+	if (!cpu_times_read(&now))
+		return;
+	const double busy = now.busy - before->busy - (now.mine - before->mine);
+	*others += busy > 0 ? busy : 0;
+	*all += now.all - before->all;
+}
+
+/* Several CPUs were slower than one: other processes may be the reason. */
+static void note_others(struct result *r, double others, double all)
+{
+	bool slower = false;
+	for (size_t i = 1; i < r->run_count; i++)
+		slower = slower || (r->runs[i].workers > 1 && r->runs[i].speedup < 1);
+	if (slower && all > 0)
+		result_note(
+		    r, "a speedup below one: meanwhile other processes kept the CPUs busy for %.0f %% of their time",
+		    100 * others / all);
+}
+
 void compare_models(struct result *r, unsigned workers, run_in_model *run_job, void *job)
 {
+	double others = 0, all = 0;
 	for (size_t i = 0; i < MODEL_COUNT; i++) {
 		const struct model *model = &models[i];
+		struct cpu_times before;
 		if (model->over_mpi && !r->over_mpi)
 			continue;
 		struct run run = {.model = model->name, .workers = model->one_thread ? 1 : workers};
 		peak_rss_reset();
+		const bool timed = cpu_times_read(&before);
 		if (run_job(job, model, &run) != 0) {
 			if (i == 0)
 				return; /* no reference for the other models */
 			continue;
 		}
 		run.peak_rss_kib = peak_rss_kib();
+		if (timed && model->create != fl_process_executor_create && !model->over_mpi)
+			add_others(&others, &all, &before);
 		r->runs[r->run_count++] = run;
 
 		struct run *first = &r->runs[0], *last = &r->runs[r->run_count - 1];
@@ -95,4 +126,5 @@ void compare_models(struct result *r, unsigned workers, run_in_model *run_job, v
 		if (last->answer != first->answer)
 			result_fail(r, last->model, "its answer differs from that of %s", first->model);
 	}
+	note_others(r, others, all);
 }

@@ -10,13 +10,14 @@ import sys
 import traceback
 
 sys.dont_write_bytecode = True
+import test_compare  # noqa: E402
 import test_crawler  # noqa: E402
 import test_mandelbrot  # noqa: E402
 import test_mpi  # noqa: E402
 import test_pipeline  # noqa: E402
 import test_trace  # noqa: E402
 
-CASES = test_pipeline.CASES + test_mandelbrot.CASES + test_crawler.CASES + test_mpi.CASES + test_trace.CASES
+CASES = test_compare.CASES + test_pipeline.CASES + test_mandelbrot.CASES + test_crawler.CASES + test_mpi.CASES + test_trace.CASES
 
 
 def main():

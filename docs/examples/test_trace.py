@@ -29,7 +29,7 @@ def album(demo):
         processes, fibers, tasks = map(int, counts.groups())
         assert processes > 2 and fibers >= 40 and tasks >= 4 * 40, said
         said = said_of(path)
-        for line in (r"10 +[\d.]+ m?s +\w+ +0x\w+ .* at [\d.]+ s$", r"a result of lazy map 0x\w+ .* main", r"album-0 +\d+%",
+        for line in (r"10 +[\d.]+ m?s +\w+ +(?:0x\w+|element \d+) .* at [\d.]+ s$", r"a result of lazy map 0x\w+ .* main", r"album-0 +\d+%",
                      r"album-0 \(process \d+\) +\d+%", r"album-0 .* [\d.]+ m?s: \w+"):
             assert re.search(rf"(?m)^{line}", said), (line, said)
         assert "\nlost: 0 events" in said, said

@@ -79,11 +79,14 @@ FL_API void fl_debug_contention(int fd);
  * fl_trace_write() writes. `settings` is as the environment variable FL_TRACE, which is read before
  * main(): "ring", then after commas
  *
+ *     exit         writes a file when the process ends: by exit(), or a return of main()
  *     slow=100ms   writes a file, at most ten, when a wait, or a time in the queue, was longer
  *     events=8192  of each thread, of 32 bytes; the first call decides
  *     file=PREFIX  of the files' names; default: fairlead, in the working directory
  *     signal=N     that writes a file; default SIGQUIT, unless the program handles or ignores it;
  *                  0: none
+ *
+ * A process that ends without any file written says on standard error how many events are lost.
  *
  * NULL or "": records no more. Worker processes that exist already are not recorded. A static
  * program must call the function, or be linked with -Wl,-u,fl_trace_enable. Returns 0, -ENOMEM, or:

@@ -104,12 +104,16 @@
 #ifdef __cplusplus
 #define FL_BEGIN_DECLS extern "C" {
 #define FL_END_DECLS }
-#define FL__ASSERT_SIZE(type, size) static_assert(sizeof(type) == (size), #type " has another size")
+#define FL__ASSERT(condition, text) static_assert(condition, text)
+/* C++ cannot copy every type byte by byte. */
+#define FL__COPYABLE(type) FL__ASSERT(__is_trivially_copyable(type), #type " cannot be copied byte by byte");
 #else
 #define FL_BEGIN_DECLS
 #define FL_END_DECLS
-#define FL__ASSERT_SIZE(type, size) __extension__ _Static_assert(sizeof(type) == (size), #type " has another size")
+#define FL__ASSERT(condition, text) __extension__ _Static_assert(condition, text)
+#define FL__COPYABLE(type)
 #endif
+#define FL__ASSERT_SIZE(type, size) FL__ASSERT(sizeof(type) == (size), #type " has another size")
 
 #define FL__JOIN_(a, b) a##b
 #define FL__JOIN(a, b) FL__JOIN_(a, b)

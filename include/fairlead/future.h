@@ -167,7 +167,8 @@ FL__SCOPED(fl_future, fl_future_free)
  *
  * Chains may be as long as memory allows. A wait takes O(log n) steps to find the current stage of
  * n. Waits only if the sequential executor runs the task. Returns 0, or:
- *   -EINVAL  the type's argument size is not the result size of `f`
+ *   -EINVAL  the type's argument size is not the result size of `f`; or one of the two is an
+ *            fl_bytes (its hook is FL_BYTES_DROP), and the other is not, even if their sizes agree
  *   -ENOMEM  nothing is chained
  */
 FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, const struct fl_task_type *type,

@@ -177,13 +177,15 @@ FL_END_DECLS
 
 /*
  * FL_MPMC_OF(struct job, jobs), at file scope in C and C++, makes the type jobs, and a jobs_...
- * form of each fl_mpmc_... function: jobs_try_put(q, job), jobs_try_get(q, &job).
+ * form of each fl_mpmc_... function: jobs_try_put(q, job), jobs_try_get(q, &job). jobs_untyped(q)
+ * returns the same ring as an fl_mpmc *.
  */
 #include <fairlead/private/mpmc_of.h>
 
 /*
- * FL_MPMC_UNBOUNDED_OF(struct job, job_list) makes the type job_list, and its job_list_... forms of
- * the fl_mpmc_unbounded_... functions.
+ * FL_MPMC_UNBOUNDED_OF(struct job, job_list) makes the type job_list, and a job_list_... form of each
+ * fl_mpmc_unbounded_... function. job_list_untyped(q) returns the same queue as an
+ * fl_mpmc_unbounded *.
  */
 #define FL_MPMC_UNBOUNDED_OF(type, name)                                                                               \
 	typedef struct name name;                                                                                      \
@@ -194,13 +196,6 @@ FL_END_DECLS
 	FL__TYPED_DO(fl_mpmc_unbounded, name, close)                                                                   \
 	FL__TYPED_GET(fl_mpmc_unbounded, name, bool, is_closed)                                                        \
 	FL__TYPED_GET(fl_mpmc_unbounded, name, size_t, length)                                                         \
-	FL__MADE_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                             \
-	{                                                                                                              \
-		return fl_mpmc_unbounded_try_put((fl_mpmc_unbounded *)_q, &_item);                                     \
-	}                                                                                                              \
-	FL__MADE_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                            \
-	{                                                                                                              \
-		return fl_mpmc_unbounded_try_get((fl_mpmc_unbounded *)_q, _item);                                      \
-	}
+	FL__TYPED_TRY(fl_mpmc_unbounded, type, name, fl_mpmc_unbounded_try, )
 
 #endif

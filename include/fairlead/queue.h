@@ -268,6 +268,9 @@ FL_END_DECLS
 /*
  * FL_QUEUE_OF(struct job, job_queue), at file scope in C and C++, makes the type job_queue, and a
  * job_queue_... form of each fl_queue_... function: job_queue_put(q, job), job_queue_get(q, &job).
+ *
+ * job_queue_untyped(q) returns the same queue as an fl_queue *, for what has no typed form:
+ * FL_ON_QUEUE(job_queue_untyped(q)), FL_SELECT(). It makes no reference: the queue has one owner.
  */
 #include <fairlead/private/queue_of.h>
 

@@ -132,7 +132,7 @@ FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
  * type. NULL also if the alignment does not fit.
  */
 #define FL_SHM_AT(region, type, offset)                                                                                \
-	((type *)fl__shm_at_aligned((region), (offset), sizeof(type), FL__ALIGN_OF(type)))
+	((type *)fl__shm_at_aligned((region), (offset), sizeof(type), __alignof__(type)))
 
 /*
  * Sets the root; 0: none. Releases what was written before. Returns 0, or:
@@ -143,12 +143,6 @@ FL_API FL_MUST_CHECK int fl_shm_set_root(fl_shm *region, fl_shm_offset root);
 
 /* The root; 0: none. Acquires what was written before the root was set. */
 FL_API fl_shm_offset fl_shm_root(const fl_shm *region);
-
-#ifdef __cplusplus
-#define FL__ALIGN_OF(type) alignof(type)
-#else
-#define FL__ALIGN_OF(type) _Alignof(type)
-#endif
 
 static inline void *fl__shm_at_aligned(const fl_shm *_region, fl_shm_offset _offset, size_t _size, size_t _align)
 {

@@ -250,8 +250,11 @@ FL_END_DECLS
 
 /*
  * FL_SHM_QUEUE_OF(struct job, job_pipe), at file scope in C and C++, makes the type job_pipe, and a
- * job_pipe_... form of each function for items. job_pipe_open() returns -EBADMSG if the item size
- * differs.
+ * job_pipe_... form of each fl_shm_queue_... function, except those for frames and
+ * fl_shm_queue_item_size(). job_pipe_open() returns -EBADMSG if the item size differs.
+ *
+ * job_pipe_untyped(q) returns the same handle as an fl_shm_queue *, for what has no typed form:
+ * FL_ON_SHM_QUEUE(job_pipe_untyped(q)).
  */
 #include <fairlead/private/shm_queue_of.h>
 

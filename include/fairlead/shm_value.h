@@ -58,7 +58,7 @@ FL_API FL_MUST_CHECK int fl_shm_value_set(fl_shm_value *v, const void *value, si
 FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, const void *value, size_t size);
 
 #define FL_SHM_VALUE_OF(type, name)                                                                                    \
-	FL__SHM_VALUE_TYPE(type)                                                                                       \
+	FL__COPYABLE(type)                                                                                             \
 	typedef struct name {                                                                                          \
 		fl_shm_value value_;                                                                                   \
 		uint64_t copies_[2][(sizeof(type) + 7) / 8];                                                           \
@@ -86,13 +86,6 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
 		} while (_rc == -EAGAIN);                                                                              \
 		return _rc;                                                                                            \
 	}
-
-/* C++ cannot copy every type byte by byte. */
-#ifdef __cplusplus
-#define FL__SHM_VALUE_TYPE(type) static_assert(__is_trivially_copyable(type), #type " cannot be copied byte by byte");
-#else
-#define FL__SHM_VALUE_TYPE(type)
-#endif
 
 /*
  * Array in a region (fairlead/shm.h): a fixed number of items, with a mutex.
@@ -156,7 +149,7 @@ FL_API fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a);
 #define FL__SHM_ARRAY_OF_LIFE(type, name)                                                                              \
 	FL__MADE_FN FL_MUST_CHECK int name##_create(name *_a, fl_shm *_region, size_t _n)                              \
 	{                                                                                                              \
-		FL__ASSERT_ALIGN(type, 64);                                                                            \
+		FL__ASSERT(__alignof__(type) <= 64, #type " needs more alignment");                                    \
 		return fl_shm_array_create(&_a->array_, _region, sizeof(type), _n);                                    \
 	}                                                                                                              \
 	FL__MADE_FN FL_MUST_CHECK int name##_open(name *_a, fl_shm *_region, fl_shm_offset _offset)                    \
@@ -182,13 +175,6 @@ FL_API fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a);
 	{                                                                                                              \
 		return fl_shm_array_##call(&_a->array_);                                                               \
 	}
-
-#ifdef __cplusplus
-#define FL__ASSERT_ALIGN(type, most) static_assert(alignof(type) <= (most), #type " needs more alignment")
-#else
-#define FL__ASSERT_ALIGN(type, most)                                                                                   \
-	__extension__ _Static_assert(__alignof__(type) <= (most), #type " needs more alignment")
-#endif
 
 FL_END_DECLS
 

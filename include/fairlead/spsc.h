@@ -73,7 +73,8 @@ FL_END_DECLS
 
 /*
  * FL_SPSC_OF(struct sample, samples), at file scope in C and C++, makes the type samples, and a
- * samples_... form of each fl_spsc_... function: samples_try_put(q, sample).
+ * samples_... form of each fl_spsc_... function: samples_try_put(q, sample). samples_untyped(q)
+ * returns the same ring as an fl_spsc *.
  */
 #include <fairlead/private/spsc_of.h>
 

@@ -45,7 +45,8 @@
  *
  * Either type may be void: the parameter is then left out (in the body it is a NULL pointer); a
  * task without an argument has no _map and no _imap. Types are complete object types, spelled
- * without commas. Further fields of the task type follow as designators: .drop_arg = text_free.
+ * without commas, and have a name: `struct range`, not `struct { ... }`. The typed submits take the
+ * argument by value, which C does not do with an array: put the array into a struct. Further fields of the task type follow as designators: .drop_arg = text_free.
  * The word fl_bytes, no typedef of it, is memory of any length: fairlead/bytes.h.
  *
  *   FL_TASK          an external symbol, registered by its name
@@ -53,17 +54,37 @@
  *   FL_TASK_DECLARE  in a header: the type and its typed calls
  *   FL_TASK_DEFINE   in one source file: the definition of a declared type
  */
-#define FL_TASK(name, ...)                                                                                             \
-	FL_TASK_DECLARE(name, __VA_ARGS__)                                                                             \
-	FL_TASK_DEFINE(name, __VA_ARGS__)
-#define FL_TASK_STATIC(name, ...)                                                                                      \
-	FL__TASK_TYPE(static, name, __FILE__ ":" #name, __VA_ARGS__, )                                                 \
-	FL__TASK_CALLS(name, __VA_ARGS__, )                                                                            \
-	FL__TASK_BODY(name, __VA_ARGS__, )
+#define FL_TASK(name, ...) FL__TASK(FL__TASK_EXTERNAL, name, __VA_ARGS__, )
+#define FL_TASK_STATIC(name, ...) FL__TASK(FL__TASK_STATIC, name, __VA_ARGS__, )
 #define FL_TASK_DECLARE(name, ...)                                                                                     \
 	extern const fl_task_type name;                                                                                \
 	FL__TASK_CALLS(name, __VA_ARGS__, )
 #define FL_TASK_DEFINE(name, ...) FL__TASK_DEFINE(name, #name, __VA_ARGS__, )
+
+/*
+ * FL_TASK(f, struct { int a, b; }, int) gets one error that says what to write, and not one for each
+ * use of the type. FL__TAG_##arg_type leaves the word behind `struct`. If that is a name, it is pasted
+ * to a name that no macro has. A brace cannot be pasted: the compiler says so, in a message with the
+ * name of the macro below, which then expands to the mark that FL__IF_VOID_() looks for.
+ */
+#define FL__TASK(make, name, arg_type, ...)                                                                            \
+	FL__IF_VOID_(FL__TASK_NAMED(FL__TAG_##arg_type), FL__TASK_NAMELESS, make)(name, arg_type, __VA_ARGS__)
+#define FL__TAG_struct
+#define FL__TAG_union
+#define FL__TAG_enum
+#define FL__TASK_NAMED(...) FL__TASK_NAMED_(__VA_ARGS__)
+#define FL__TASK_NAMED_(...) FL_TASK_needs_a_struct_that_is_defined_before_it_and_has_a_name_not_struct##__VA_ARGS__
+#define FL_TASK_needs_a_struct_that_is_defined_before_it_and_has_a_name_not_struct ~, 1,
+#define FL__TASK_NAMELESS(name, ...) FL__TASK_BODY(name, int, int, )
+
+#define FL__TASK_EXTERNAL(name, ...)                                                                                   \
+	extern const fl_task_type name;                                                                                \
+	FL__TASK_CALLS(name, __VA_ARGS__)                                                                              \
+	FL__TASK_DEFINE(name, #name, __VA_ARGS__)
+#define FL__TASK_STATIC(name, ...)                                                                                     \
+	FL__TASK_TYPE(static, name, __FILE__ ":" #name, __VA_ARGS__)                                                   \
+	FL__TASK_CALLS(name, __VA_ARGS__)                                                                              \
+	FL__TASK_BODY(name, __VA_ARGS__)
 
 /* Types are registered before constructors without a priority: before FL_PROCESS_HOOK. */
 #define FL__TASK_PRIORITY 60000
@@ -113,9 +134,7 @@ template <class T>
 constexpr bool fl__is_bytes = false;
 template <>
 constexpr bool fl__is_bytes<fl_bytes> = true;
-#define FL__TASK_CHECK(type)                                                                                           \
-	FL__IF_VOID(type, , static_assert(__is_trivially_copyable(type), #type " cannot be copied byte by byte");)     \
-	FL__IF_BYTES(type, , static_assert(!fl__is_bytes<__typeof__(type)>, #type " is fl_bytes: spell it so");)
+#define FL__IS_BYTES(type) fl__is_bytes<__typeof__(type)>
 #define FL__TASK_HOOK(type, field) FL__IF_BYTES(type, FL__TASK_COMMA, FL__TASK_NOTHING)(_type.field = FL_BYTES_DROP)
 #define FL__TASK_NOEXCEPT noexcept
 #define FL__TASK_FIRST __attribute__((__init_priority__(FL__TASK_PRIORITY - 1)))
@@ -138,10 +157,7 @@ constexpr bool fl__is_bytes<fl_bytes> = true;
 	(void)(type c);                                                                                                \
 	(void)(type d);
 #else
-#define FL__TASK_CHECK(type)                                                                                           \
-	FL__IF_BYTES(type, ,                                                                                           \
-	             __extension__ _Static_assert(!__builtin_types_compatible_p(type, fl_bytes),                       \
-	                                          #type " is fl_bytes: spell it so");)
+#define FL__IS_BYTES(type) __builtin_types_compatible_p(type, fl_bytes)
 #define FL__TASK_HOOK(type, field) FL__IF_BYTES(type, FL__TASK_COMMA, FL__TASK_NOTHING)(.field = FL_BYTES_DROP)
 #define FL__TASK_NOEXCEPT
 #define FL__TASK_FIRST
@@ -151,6 +167,10 @@ constexpr bool fl__is_bytes<fl_bytes> = true;
 		.arg_align = arg_align_, .result_size = result_size_, .result_align = result_align_ hooks, __VA_ARGS__ \
 	}
 #endif
+
+#define FL__TASK_CHECK(type)                                                                                           \
+	FL__IF_VOID(type, , FL__COPYABLE(type))                                                                        \
+	FL__IF_BYTES(type, , FL__ASSERT(!FL__IS_BYTES(type), #type " is fl_bytes: spell it so");)
 
 /* The parameter for an argument, or one in the caller's memory, as FL__TASK_RESULT(). */
 #define FL__TASK_ARG(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) _arg)

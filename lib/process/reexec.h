@@ -2,15 +2,15 @@
 #pragma once
 
 #include "attributes.h"
+#include "core/debug/debug.h"
 #include "new_process.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 /*
- * FL__REEXEC_VARIABLE in the environment names the role and the parent. The new process first sends
- * a hello over FL__REEXEC_SOCKET.
+ * FL__REEXEC_VARIABLE (core/debug/debug.h) in the environment names the role and the parent. The new
+ * process first sends a hello over FL__REEXEC_SOCKET.
  */
-#define FL__REEXEC_VARIABLE "FAIRLEAD_PROCESS"
 enum { FL__REEXEC_SOCKET = FL__STREAMS };
 
 enum fl__reexec_role { FL__REEXEC_FORK_SERVER = 'f', FL__REEXEC_TASK = 't', FL__REEXEC_PRELOADED = 'p' };

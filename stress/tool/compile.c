@@ -126,7 +126,7 @@ static const char *compile(const char *how, const char *name, const char *const 
 	}
 	n_folders++;
 	lab_at_refusal = compile_clean;
-	char *include = place_of("include"), *archives = place_of("archives");
+	char *include = place_of("include"), *archives = include ? place_of("archives") : NULL;
 	argv[5] = include;
 	argv[6] = archives;
 	argv[7] = name;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Finds the program's files, and loads modules. */
 #include "tool.h"
+#include <errno.h>
 #include <unistd.h>
 
 /* From the build: the value of the option, relative to the prefix, or absolute. */
@@ -27,8 +28,11 @@ static const struct {
 static bool own_folder(char *to, size_t size)
 {
 	ssize_t n = readlink("/proc/self/exe", to, size - 1);
-	if (n <= 0)
+	if (n <= 0) {
+		complain("cannot find the files of this program: /proc/self/exe: %s; is /proc mounted?",
+		         strerror(errno));
 		return false;
+	}
 	to[n] = '\0';
 	char *slash = strrchr(to, '/');
 	if (slash)

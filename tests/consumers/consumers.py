@@ -455,8 +455,8 @@ class Kit:
             raise Failure(f"missing: {sorted(promised - exported)}\n"
                           f"foreign: {sorted(n for n in exported if not n.startswith('fl_'))}")
 
-    def consumer_meson_subproject(self):
-        """A fresh project that has this checkout in its subprojects/, through the dependency's name alone."""
+    def project(self):
+        """A fresh project that has this checkout in its subprojects/. Returns its folder."""
         project = self.at("project")
         os.makedirs(os.path.join(project, "subprojects"), exist_ok=True)
         for name in ("meson.build", "main.c"):
@@ -464,7 +464,11 @@ class Kit:
         link = os.path.join(project, "subprojects", "fairlead")
         if not os.path.islink(link):
             os.symlink(self.source, link)
-        build = self.meson("subproject", project, "--force-fallback-for=fairlead")  # whatever is installed
+        return project
+
+    def consumer_meson_subproject(self):
+        """It finds the library through the dependency's name alone."""
+        build = self.meson("subproject", self.project(), "--force-fallback-for=fairlead")  # whatever is installed
         expect(run([os.path.join(build, "main")]), "5050\n")
         commands = [c["command"] for c in json.loads(read(os.path.join(build, "compile_commands.json")))
                     if "/lib/" in c["file"] and "subprojects" in c["file"]]
@@ -472,6 +476,37 @@ class Kit:
         if not commands or wrong:  # the project is a debug build with warnings as errors
             raise Failure("\n".join(wrong) or "no command compiles the library")
         self.installs_nothing_but({"main"}, lambda folder: install(build, "--destdir", folder))
+
+    def consumer_meson_subproject_asks_for_mpi(self):
+        """An MPI of the machine adds nothing to another project's build, unless the project asks for it."""
+        project, there = self.project(), self.at("mpi-of-the-machine")
+        os.makedirs(there, exist_ok=True)
+        with open(os.path.join(there, "ompi-c.pc"), "w", encoding="utf-8") as file:
+            file.write("Name: ompi-c\nDescription: a stand-in\nVersion: 5\nLibs:\nCflags:\n")
+        for name, asks in (("subproject-plain", ()), ("subproject-mpi", ("-Dfairlead:mpi=enabled",))):
+            build = self.configured(name, project, "--force-fallback-for=fairlead", f"--pkg-config-path={there}", *asks)
+            run(["ninja", "-C", build, "build.ninja"])
+            targets = {target["name"] for target in json.loads(run(["meson", "introspect", "--targets", build]))}
+            if "fairlead" not in targets or ("fairlead-mpi" in targets) != bool(asks):
+                raise Failure(f"{name}: {sorted(targets)}")
+
+    def consumer_packages_stay_without_namespaces(self):
+        """packaging/build, with stand-ins for Debian's tools: where nothing can be mounted, it keeps the packages and says what it skipped."""
+        folder = self.at("packages")
+        shutil.rmtree(folder, ignore_errors=True)
+        tools, tree = os.path.join(folder, "bin"), os.path.join(folder, "tree")
+        shutil.copytree(os.path.join(self.source, "packaging"), os.path.join(tree, "packaging"))
+        shutil.copy2(os.path.join(self.source, "meson.build"), tree)
+        os.makedirs(tools)
+        made = {f"fairlead{end}" for end in ("_1_all.deb", "_1.changes", "_1.buildinfo", "_1.dsc", "_1.debian.tar.xz")}
+        for name, does in {"dpkg-buildpackage": "cd .. && touch " + " ".join(made), "unshare": "echo no namespaces here >&2; exit 1",
+                           **dict.fromkeys(("apt-get", "mk-build-deps", "lintian", "debootstrap"), ":")}.items():
+            write(os.path.join(tools, name), f"#!/bin/sh\n{does}\n")
+            os.chmod(os.path.join(tools, name), 0o755)
+        said = run([os.path.join(tree, "packaging", "build")], env={**os.environ, "PATH": tools + ":" + os.environ["PATH"], "TMPDIR": folder})
+        expect(said, "packaging/build: works in " + folder, f"packaging/build: the packages are in {tree}/build/dist\n",
+               "packaging/build: skipped: the packages' tests on a minimal system: no namespaces here\n")
+        self.same({name for name in os.listdir(os.path.join(tree, "build", "dist")) if ".orig." not in name}, made)
 
     def installs_nothing_but(self, wanted, install_to):
         """After an installation to an empty folder only the wanted files lie there."""
@@ -1139,6 +1174,94 @@ class Kit:
         expect(run([program], env=env), "FL_DEBUG and FL_TRACE have no effect: link the program with -Wl,-u,fl_debug_enable")
         run([self.cc, *C_FLAGS, *cflags, source, "-o", program, *libs, "-Wl,-u,fl_debug_enable"])
         expect(run([program], env=env), "fairlead: contention, times in ms")
+
+    def consumer_debugging_is_refused_once(self):
+        """Of a program with worker processes only the first process says what is wrong with FL_DEBUG and FL_TRACE."""
+        cflags, libs = self.prefix_flags()
+        source, program = self.example_of("README.md", "Fairlead"), self.at("refused_once")
+        for linked, env, wanted in (((), {"FL_DEBUG": "waits"}, "FL_DEBUG and FL_TRACE have no effect"),
+                                    (("-Wl,-u,fl_debug_enable",), {"FL_DEBUG": "wait"}, 'FL_DEBUG: "wait" is none of'),
+                                    (("-Wl,-u,fl_debug_enable",), {"FL_DEBUG": "waits,signal=9"}, "FL_DEBUG: signal 9 cannot be caught"),
+                                    (("-Wl,-u,fl_trace_enable",), {"FL_TRACE": "rings"}, 'FL_TRACE: "rings" is not ring'),
+                                    (("-Wl,-u,fl_trace_enable",), {"FL_TRACE": "ring,exit,signal=9"}, "FL_TRACE: signal 9 cannot be caught")):
+            run([self.cc, *C_FLAGS, *cflags, source, "-o", program, *libs, *linked])
+            with tempfile.TemporaryDirectory() as folder:
+                said = run([program], cwd=folder, env={**os.environ, **env})
+            if said.count(wanted) != 1:
+                raise Failure(f"{env}: {said}")
+
+    def consumer_trace_at_exit(self):
+        """A traced program that simply ends writes a file where asked to, and else says once what is lost."""
+        cflags, libs = self.prefix_flags()
+        program = self.at("trace_at_exit")
+        run([self.cc, *C_FLAGS, *cflags, self.example_of("README.md", "Fairlead"), "-o", program, *libs, "-Wl,-u,fl_trace_enable"])
+        with tempfile.TemporaryDirectory() as folder:
+            said = run([program], cwd=folder, env={**os.environ, "FL_TRACE": "ring"})
+            if len(re.findall(r"fairlead: trace: \d+ events recorded, none written: FL_TRACE=ring,exit writes them", said)) != 1:
+                raise Failure(said)
+            self.same(os.listdir(folder), [])
+            said = run([program], cwd=folder, env={**os.environ, "FL_TRACE": "ring,exit"})
+            file, = os.listdir(folder)
+            expect(said, f"fairlead: trace: {file}, ")
+            said = run([os.path.join(self.source, "tools", "fairlead-trace"), "--check", os.path.join(folder, file)])
+            expect(said, "3 tasks: each with submit, start and get\n")
+        started = write(self.at("traced_process.c"), """#include <fairlead.h>
+FL_TASK(naps, int, void)
+{
+	return fl_sleep_until(fl_after(*arg), NULL);
+}
+int main(int argc, char **argv)
+{
+	fl_main(argc, argv);
+	FL_SCOPED(fl_process) *p = NULL;
+	int rc = fl_process_start(&p, &(fl_process_config){.task = &naps, .arg = &(int){1}});
+	return rc == 0 ? fl_process_join(p, NULL) : rc;
+}
+""")
+        run([self.cc, *C_FLAGS, *cflags, started, "-o", program, *libs, "-Wl,-u,fl_trace_enable"])
+        with tempfile.TemporaryDirectory() as folder:
+            said = run([program], cwd=folder, env={**os.environ, "FL_TRACE": "ring"})
+            self.same((said.count(" events recorded, none written: "), os.listdir(folder)), (1, []))
+            run([program], cwd=folder, env={**os.environ, "FL_TRACE": "ring,exit"})
+            self.same(len(os.listdir(folder)), 2)  # a process that runs a task by itself writes a file of its own
+
+    def consumer_typed_forms(self):
+        """A typed queue has a form of each public function of the untyped one: the headers say so. FL_TASK defines what its comment lists."""
+        def made_by(macro, *arguments):
+            unit = write(self.at("typed_forms.c"), f"#include <fairlead.h>\n{macro}({', '.join(arguments)})\n")
+            return set(re.findall(r"\bit_(\w+) ?\(", run([self.cc, "-E", "-P", *cflags, unit])))
+        cflags, _ = self.prefix_flags()
+        functions = {}
+        for f in check_api.public_functions():
+            functions.setdefault(f.header, []).append(f.name)
+        for macro, header, base, without in (
+                ("FL_QUEUE_OF", "queue.h", "fl_queue", ""), ("FL_SPSC_OF", "spsc.h", "fl_spsc", ""), ("FL_MPMC_OF", "mpmc.h", "fl_mpmc", "unbounded_.*"),
+                ("FL_MPMC_UNBOUNDED_OF", "mpmc.h", "fl_mpmc_unbounded", ""), ("FL_SHM_QUEUE_OF", "shm_queue.h", "fl_shm_queue", ".*_frame.*|item_size"),
+                ("FL_SHM_ARRAY_OF", "shm_value.h", "fl_shm_array", "")):
+            wanted = {name[len(base) + 1:] for name in functions[os.path.join("include", "fairlead", header)] if name.startswith(base + "_")}
+            wanted = {name for name in wanted if not re.fullmatch(without, name)}
+            missing = wanted - made_by(macro, "int", "it")
+            if missing or len(wanted) < 6:
+                raise Failure(f"{macro} lacks {sorted(missing)} of {sorted(wanted)}")
+        text = read(os.path.join(self.source, "include", "fairlead", "task.h"))
+        comment = text[text.index("defines the typed calls"):text.index("Either type may be void")]
+        listed = {name.removeprefix("count_primes_") for name in re.findall(r"\b(count_primes_\w+)\(", comment)}
+        for line in comment.splitlines():  # "count_primes_get(...);     and _try_get, _get_until"
+            listed |= {name[1:] for name in re.findall(r"(?<!\w)_\w+", line.partition("and ")[2])}
+        made = made_by("FL_TASK", "it", "int", "int") - {"body", "run", "register", "unregister"}
+        self.same(made, listed)
+
+    def consumer_misuse_of_macros(self):
+        """A struct without a name as the type of a task is one error, which says what to write, beside those of the task's own lines."""
+        cflags, _ = self.prefix_flags()
+        for macro in ("FL_TASK", "FL_TASK_STATIC"):
+            for spelled in ("struct { int a, b; }", "struct { int a; int b; }", "union { int a; }", "enum { RED, GREEN }"):
+                unit = write(self.at("misuse.c"), f"#include <fairlead.h>\n{macro}(h, {spelled}, int)\n{{\n\t*result = !!arg;\n\treturn 0;\n}}\n")
+                for compiler in ([self.cc, "-std=c11"], [self.cxx, "-xc++", "-std=c++17"]):
+                    said = run([*compiler, "-fsyntax-only", *cflags, unit], status=1)
+                    errors = re.findall(r"error: .*", said)
+                    if len(errors) != 1 or "FL_TASK_needs_a_struct_that_is_defined_before_it_and_has_a_name" not in errors[0]:
+                        raise Failure(said)
 
     def consumer_stats_text(self):
         """The text for Prometheus: a type before its samples, all of a name together, no series twice, labels as given."""

@@ -26,15 +26,17 @@ CAUSES = {
                    r"mutex bob at 0x\w+ \(held\)\n +waits: alice pays .*\n(.*\n)* .*may hold it: bob pays"),
     "recursive": ("fl locks", r"recursive mutex ledger at 0x\w+, held by keeper \(\d+\), thread \d\n +waits: clerk (.*\n)+ +#\d fl_rmutex_lock\n +#\d wants_ledger"),
     "lost_wakeup": ("fl waits", r"condition ready at 0x\w+ .*\n +waits: main \(\d+\), thread 1\n +#0 fl_cond_wait_until\n +#1 lost_wakeup"),
-    "starved_pool": ("fl pools", r"executor press \(threads\) .* pending tasks: \d+;", r"starved: tasks are pending, and each worker waits",
+    "starved_pool": ("fl pools", r"executor press \(threads\) .* pending tasks: \d+; workers: .*; STARVED: all wait\n",
                      r"worker \d+; worker \d+.*: has the task set_type, waits for event never"),
     "full_queue": ("fl queue *(long *)&orders", r"4 items of at most 4\n +waits to put: main \(\d+\), thread 1\n(.*\n)* +#\d full_queue"),
     "join_cycle": ("fl waits", JOIN_CYCLE, r"the end of right \(\d+\)\n +waits: left \(\d+\)\n +#0 fl_fiber_join_until",
                    r"the end of a sleep\n +waits: main"),
     "lost_fiber": ("fl waits", r"event never at 0x\w+ \(not set\)\n +waits: sleeper \(\d+\);.* and 9992 more\n +#0 fl_event_wait_until",
-                   r"group 0x\w+ \(10000 members have not ended\)\n +waits: main"),
-    "dead_owner": ("fl locks", r"object shared at 0x\w+ in shared memory, held by thread (\d+) \(\w+, \w+; look there: gdb -p \1\)\n +waits: main (.*\n)+ +#\d fl_shm_mutex_lock_until"),
+                   rf"group 0x\w+ \(members that have not ended: {FIBERS}\)\n +waits: main"),
+    "dead_owner": ("fl locks", r"object shared at 0x\w+ in shared memory, held by thread (\d+) of process \1 \(\w+, \w+; look there: gdb -p \1\)\n +waits: main (.*\n)+ +#\d fl_shm_mutex_lock_until"),
     "child_waits": ("fl waits", r"the end of process (\d+) \(sleep, sleeping; look there: gdb -p \1\)\n +waits: main"),
+    "join_thread": ("fl waits", r"the end of clerk \(\d+\), thread 2\n +waits: main"),
+    "overdue_timer": ("fl waits", r"the next timer calls set_never\(never\) and was due \d+\.\d{3} s ago\n"),
     "late_timer": ("fl waits", r"event never at 0x\w+ \(not set\)\n +waits: main", r"the next timer calls set_never\(never\) in 9999\d\d\.\d+ s"),
 }
 # The same for the dump: FL_DEBUG=waits, then SIGQUIT.
@@ -46,8 +48,10 @@ SAYS = {
     "starved_pool": (r"executor press \(threads\): pending tasks: \d+; workers: 0 run, (\d+) wait \(\1 for event\), 0 idle, at most 2; STARVED: all wait\n",
                      r"main \(\d+\) has waited for future \w+ \(set_type\) for "),
     "full_queue": (r"main \(\d+\) has waited for queue \w+ \(to put\) for .*\n(.*\n)* .* full_queue",),
-    "join_cycle": (r"left \((\d+)\) has waited for the end of (\d+) for (.*\n)+ +right \(\2\) has waited for the end of \1 |"
-                   r"right \((\d+)\) has waited for the end of (\d+) for (.*\n)+ +left \(\5\) has waited for the end of \4 ",),
+    "join_cycle": (r"left \((\d+)\) has waited for the end of right \((\d+)\) for (.*\n)+ +right \(\2\) has waited for the end of left \(\1\) |"
+                   r"right \((\d+)\) has waited for the end of left \((\d+)\) for (.*\n)+ +left \(\5\) has waited for the end of right \(\4\) ",
+                   r"left \(\d+\) wants the end of right \(\d+\) at\n"),
+    "join_thread": (r"main \(\d+\) has waited for the end of clerk \(\d+\) for ", r"clerk \(\d+\) has waited for event never at "),
     "lost_fiber": (r"sleeper \(\d+\) has waited for event never at ", rf"  waiters: {FIBERS + 1}\n", rf"main \(\d+\) has waited for group \w+ \(members that have not ended: {FIBERS}\)"),
     "dead_owner": (r"main \(\d+\) has waited for lock shared at \w+ in shared memory for .*, held by thread (\d+) of process \1 \([^)]+\)\n",),
     "child_waits": (r"main \(\d+\) has waited for the end of process \d+ for [\d.]+ s \(sleep\)\n",),

@@ -239,6 +239,37 @@ static int late_timer(void)
 	return fl_event_wait(&never);
 }
 
+static void stays(void *arg)
+{
+	(void)arg;
+	for (;;)
+		(void)pause();
+}
+
+/* The thread `timers` is in the function of another timer. */
+static int overdue_timer(void)
+{
+	FL_SCOPED(fl_timer) first = FL_TIMER_INIT;
+	FL_SCOPED(fl_timer) second = FL_TIMER_INIT;
+	MUST(fl_timer_start(&first, fl_now(), stays, NULL));
+	MUST(fl_timer_start(&second, fl_now(), set_never, &never));
+	say();
+	return fl_event_wait(&never);
+}
+
+static int waits_for_never(void *arg)
+{
+	return fl_event_wait(arg);
+}
+
+static int join_thread(void)
+{
+	fl_thread t;
+	MUST(fl_thread_start(&t, waits_for_never, &never, &(fl_thread_config){.name = "clerk"}));
+	say();
+	return fl_thread_join(&t, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -247,7 +278,8 @@ int main(int argc, char **argv)
 	} cases[] = {{"lock_order", lock_order},     {"recursive", recursive},   {"lost_wakeup", lost_wakeup},
 	             {"starved_pool", starved_pool}, {"full_queue", full_queue}, {"join_cycle", join_cycle},
 	             {"lost_fiber", lost_fiber},     {"dead_owner", dead_owner}, {"child_waits", child_waits},
-	             {"late_timer", late_timer},     {"busy_fiber", busy_fiber}};
+	             {"late_timer", late_timer},     {"busy_fiber", busy_fiber}, {"overdue_timer", overdue_timer},
+	             {"join_thread", join_thread}};
 	for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof cases[0]; i++)
 		if (strcmp(argv[1], cases[i].name) == 0)
 			return cases[i].hang();

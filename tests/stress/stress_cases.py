@@ -347,6 +347,18 @@ def files(tool):
     expect(page, "flag without data &lt;&amp;&gt;", "<th>writer</th><th>reader</th>")
 
 
+def without_proc(tool):
+    """It cannot find its scenarios, nor compile those of others, and says why."""
+    alone = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    if not os.path.exists(tool.program):
+        raise Skip("fairlead-stress is not built")
+    if subprocess.run([*alone, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        raise Skip("no namespace for mounts")
+    for arguments in (["--list"], ["--load", FIXTURE, "--list"]):
+        expect(run([*alone, tool.program, *arguments], status=2),
+               "cannot find the files of this program: /proc/self/exe: No such file or directory; is /proc mounted?")
+
+
 def installed(tool):
     """Installed elsewhere, it finds its scenarios, and pkg-config has the flags for those of others."""
     if not os.path.exists(tool.program):
@@ -905,7 +917,7 @@ def cases(source, build, wanted, short_run):
     """(name, function) of each case. `wanted`: whether a case of that name runs; `short_run`: time for all scenarios."""
     tool = Tool(source, build, short_run)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, reduced, main_costs, proofs, further, linked_with_runtime, campaign, campaign_tasks, soak, files,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, reduced, main_costs, proofs, further, linked_with_runtime, campaign, campaign_tasks, soak, files, without_proc,
                             installed)] + [("mutants_fit_the_source", functools.partial(mutants_fit_the_source, tool))]
     if not os.path.exists(tool.program):
         return of_program

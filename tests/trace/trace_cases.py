@@ -76,6 +76,7 @@ def sample(**other):
     s.events[-2]["ts"] = 3000  # the arrow reaches the end of the wait
     s.slice(3000 - 1, 1, "wake", "wake", ("s", "wake", 90), woken=2)
     s.task(5100, 5200, 5300, 6000, name="down")
+    s.add("i", 5150, 1, "task", "index", s="t", args={"task": hex(TASK), "index": 17})
     start, post, taken, got = s.submit(6100, 1, "remote", 0x2000), s.id(), s.id(), s.id()
     s.slice(6200, 1, "task", "post remote", ("f", "start", start), ("s", "start", post), task="0x2000", key=KEY)
     s.slice(7000, 1, "task", "remote", ("f", "start", post), ("s", "end", taken), end=9000, pid=200, task=KEY)
@@ -165,11 +166,12 @@ class Tool:
     def good(self):
         """A file without a fault: the summary, and the report."""
         path = self.file("good", sample().text())
-        expect(self.says("--check", path), f"{path}: 0.009 s, 2 processes, 3 threads, 1 fiber, 47 events; 9 arrows\n"
+        expect(self.says("--check", path), f"{path}: 0.009 s, 2 processes, 3 threads, 1 fiber, 48 events; 9 arrows\n"
                "3 tasks: each with submit, start and get\n")
         said = self.says(path)
         for line in (r"   in the queue +task +argument +ran for +where +submitted by\n", r"1 +900.0 us +thumb +0xa0 +4.0 ms +album-0 +main at 0.000 s\n",
                      r"2 +900.0 us +remote +0xa0 +2.0 ms +thumbs-0 \(process 200\) +main at 0.006 s\n",
+                     r"3 +100.0 us +down +element 17 +100.0 us +album-0 +main at 0.005 s\n",
                      r"mutex progress 0x55 +1 +1.0 ms +1.0 ms +album-0 +main\n", r"future, 2 of them +2 +4.1 ms +4.0 ms +fetch 17 \(2\)\n",
                      r"album-0 +58% +19% +19% +1.0 ms\n", r"thumbs-0 \(process 200\) +100% +0% +0%\n",
                      r"main +\d% +0% +\d% +100.0 us +400.0 us: fetch 17\n", r"\nlost: 0 events overwritten before the file was written\n$"):

@@ -506,7 +506,7 @@ class World:
         if name == "SHM_LOCK" or name == "SHM" and any(SHM_LOCK.match(frame) for frame in self.stack(context)):
             tid = number(of) & K.FL__SHM_TID
             mine = [t.context or t for t in self.threads if t.tid == tid]
-            return mine or [f"thread {tid}{self.system_says(tid)}"] if tid else []
+            return mine or [f"thread {tid}{self.system_says(tid, thread=True)}"] if tid else []
         return [holder for holder, _ in self.held.get(of, ())]
 
     def suspects(self, context):
@@ -534,15 +534,16 @@ class World:
                 pass
         return found
 
-    def system_says(self, tid):
+    def system_says(self, tid, thread=False):
         if not self.live:
             return ""
         try:
             with open(f"/proc/{tid}/status", encoding="utf-8") as status:
                 said = dict(line.split(":\t", 1) for line in status.read().splitlines() if ":\t" in line)
-            return f" ({said['Name']}, {said['State'].split('(')[1].strip(')')}; look there: gdb -p {said['Tgid']})"
+            of = f" of process {said['Tgid']}" if thread else ""
+            return f"{of} ({said['Name']}, {said['State'].split('(')[1].strip(')')}; look there: gdb -p {said['Tgid']})"
         except OSError:
-            return ", which does not exist"
+            return ", which has ended"
 
 
 class Executor:
@@ -621,7 +622,9 @@ def of_timer(at):
     if not S("fl__timer")(at)["back"]:
         return "not pending"
     now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) if is_live() else 0
-    return f"calls {symbol(t['function_'])}({symbol(t['arg_']) or hex(t['arg_'])}) {'in' if now else 'at'} {(t['heap_'] - now) / 1e9:.3f} s"
+    left = (t["heap_"] - now) / 1e9
+    due = f"and was due {-left:.3f} s ago" if left < 0 else f"{'in' if now else 'at'} {left:.3f} s"
+    return f"calls {symbol(t['function_'])}({symbol(t['arg_']) or hex(t['arg_'])}) {due}"
 
 
 DESCRIBE = {
@@ -635,11 +638,11 @@ DESCRIBE = {
     "fl_shm_sem": lambda at: f"{S('fl_shm_sem')(at)['word_'] & K.FL_SEM_MAX} permits",
     "fl_event": lambda at: "set" if number(at) & (K.EVENT_SET | K.EVENT_ONE_SET) else "not set",
     "fl_shm_event": lambda at: "set" if S("fl_shm_event")(at)["word_"] & K.EVENT_SET else "not set",
-    "fl_latch": lambda at: f"{number(at) & K.FL_LATCH_MAX} counts left",
+    "fl_latch": lambda at: f"counts left: {number(at) & K.FL_LATCH_MAX}",
     "fl_once": lambda at: "done" if number(at) & K.ONCE_DONE else "running" if number(at) & K.ONCE_RUNNING else "not done",
     "fl_barrier": lambda at: "{0[arrived_]} of {0[parties_]} parties".format(S("fl_barrier")(at)),
     "fl_shm_barrier": lambda at: (lambda b: f"{b['word_'] & K.FL_SHM_BARRIER_MAX} of {b['parties_']} parties")(S("fl_shm_barrier")(at)),
-    "fl_group": lambda at: f"{S('fl_group')(at)['count_']} members have not ended",
+    "fl_group": lambda at: f"members that have not ended: {S('fl_group')(at)['count_']}",
     "fl_executor": lambda at: S("fl_executor")(at)["name"],
     "fl_fiber": lambda at: S("fl_fiber")(at)["in.name"],
 }
@@ -769,8 +772,7 @@ def locks(world, _):
 
 def print_pool(world, e):
     said = f"executor {e.view['name']} ({e.kind}) at {e.at:#x}: pending tasks: {e.pending}; workers: {e.counts}" + \
-        f"{', closed' if e.view['closed'] else ''}{', broken' if e.view['broken'] else ''}\n"
-    said += "    starved: tasks are pending, and each worker waits\n" if e.is_starved() else ""
+        f"{', closed' if e.view['closed'] else ''}{', broken' if e.view['broken'] else ''}{'; STARVED: all wait' if e.is_starved() else ''}\n"
 
     def key(w):
         idle = not w.future and (not w.context or not w.context.wait or w.context.wait[0] == KIND["TASK"])

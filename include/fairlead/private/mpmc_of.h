@@ -17,7 +17,7 @@
 	FL__TYPED_GET(fl_mpmc, name, bool, is_closed)                                                                  \
 	FL__TYPED_GET(fl_mpmc, name, size_t, length)                                                                   \
 	FL__TYPED_SIZE(fl_mpmc, name, capacity)                                                                        \
-	FL__TYPED_TRY(fl_mpmc, type, name, fl__mpmc_of, sizeof(type))
+	FL__TYPED_TRY(fl_mpmc, type, name, fl__mpmc_of, , sizeof(type))
 
 /* Private, from here on. */
 

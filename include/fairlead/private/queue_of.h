@@ -18,7 +18,11 @@
 	FL__TYPED_GET(fl_queue, name, size_t, close_now)                                                               \
 	FL__TYPED_DO(fl_queue, name, task_done)                                                                        \
 	FL__TYPED_GET(fl_queue, name, FL_MUST_CHECK int, try_task_done)                                                \
-	FL__TYPED_SIZE(fl_queue, name, unfinished)
+	FL__TYPED_SIZE(fl_queue, name, unfinished)                                                                     \
+	FL__MADE_FN void name##_get_stats(name *_q, fl_queue_stats *_stats)                                            \
+	{                                                                                                              \
+		fl_queue_get_stats((fl_queue *)_q, _stats);                                                            \
+	}
 
 /*
  * Private, from here on. A put or get of a ring that need not wait is inline. An fl_queue begins as

@@ -16,7 +16,7 @@
 	               fl__shm_queue_of_open(&_made, _region, _offset, sizeof(type)))                                  \
 	FL__TYPED_GET(fl_shm_queue, name, fl_shm_offset, offset)                                                       \
 	FL__TYPED_DO(fl_shm_queue, name, destroy)                                                                      \
-	FL__TYPED_WAITING(fl_shm_queue, type, name, fl__shm_queue_of)                                                  \
+	FL__TYPED_WAITING(fl_shm_queue, type, name, FL__SHM_QUEUE_OF)                                                  \
 	FL__TYPED_GET(fl_shm_queue, name, FL_MUST_CHECK int, close)                                                    \
 	FL__TYPED_GET(fl_shm_queue, name, FL_MUST_CHECK int, task_done)                                                \
 	FL__MADE_FN FL_MUST_CHECK int name##_close_now(name *_q, size_t *_dropped)                                     \
@@ -42,16 +42,7 @@ static inline int fl__shm_queue_of_open(fl_shm_queue **_q, fl_shm *_region, fl_s
 }
 
 /* No put or get in shared memory is inline. */
-static inline bool fl__shm_queue_of_put(fl_shm_queue *_q, const void *_item, size_t _size)
-{
-	(void)_q, (void)_item, (void)_size;
-	return false;
-}
-
-static inline bool fl__shm_queue_of_get(fl_shm_queue *_q, void *_item, size_t _size)
-{
-	(void)_q, (void)_item, (void)_size;
-	return false;
-}
+#define FL__SHM_QUEUE_OF_put(...) false
+#define FL__SHM_QUEUE_OF_get(...) false
 
 #endif

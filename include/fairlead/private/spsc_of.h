@@ -15,7 +15,7 @@
 	FL__TYPED_MANY(fl_spsc, type, name)                                                                            \
 	FL__TYPED_SIZE(fl_spsc, name, length)                                                                          \
 	FL__TYPED_SIZE(fl_spsc, name, capacity)                                                                        \
-	FL__TYPED_TRY(fl_spsc, type, name, fl__spsc, fl__slot_shape_of(sizeof(type)))
+	FL__TYPED_TRY(fl_spsc, type, name, fl__spsc, , fl__slot_shape_of(sizeof(type)))
 
 /*
  * Private, from here on: the inline functions. lib/core/queue/spsc.c says how the ring works. The

@@ -77,15 +77,15 @@
 	FL__TYPED_MANY_OP(base, name, try_put, type const)                                                             \
 	FL__TYPED_MANY_OP(base, name, try_get, type)
 
-/* Tries of one item, by `fast`_put() and `fast`_get(); `shape`: their last argument. */
-#define FL__TYPED_TRY(base, type, name, fast, shape)                                                                   \
+/* Tries of one item, by `fast`_put() and `fast`_get(), with `...` behind their arguments. */
+#define FL__TYPED_TRY(base, type, name, fast, ...)                                                                     \
 	FL__MADE_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                             \
 	{                                                                                                              \
-		return fast##_put((base *)_q, &_item, shape);                                                          \
+		return fast##_put((base *)_q, &_item __VA_ARGS__);                                                     \
 	}                                                                                                              \
 	FL__MADE_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                            \
 	{                                                                                                              \
-		return fast##_get((base *)_q, _item, shape);                                                           \
+		return fast##_get((base *)_q, _item __VA_ARGS__);                                                      \
 	}
 
 /*

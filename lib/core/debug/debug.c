@@ -95,7 +95,7 @@ int fl_debug_enable(unsigned modes)
 		return -EINVAL;
 	(void)fl__debug_switch(modes);
 	if (fl__debug_catch(debug_signal) == -EINVAL)
-		fl__log(FL_LOG_WARNING, "FL_DEBUG: signal %d cannot be caught", debug_signal);
+		FL__LOG_ONCE(FL_LOG_WARNING, "FL_DEBUG: signal %d cannot be caught", debug_signal);
 	return 0;
 }
 
@@ -310,8 +310,9 @@ static unsigned debug_parse_modes(const char *text)
 			known = true;
 		}
 		if (!known)
-			fl__log(FL_LOG_WARNING, "FL_DEBUG: \"%.*s\" is none of lockorder, waits, contention, signal=N",
-			        (int)length, text);
+			FL__LOG_ONCE(FL_LOG_WARNING,
+			             "FL_DEBUG: \"%.*s\" is none of lockorder, waits, contention, signal=N",
+			             (int)length, text);
 		text += length + (text[length] == ',');
 	}
 	return modes;

@@ -25,6 +25,17 @@
  *     ... fl__debug_waiting(&op); rc = fl__wait_sleep(...) ...
  *     fl__debug_locked(&op, rc == 0);
  */
+
+/*
+ * The environment variable by which the library starts this program again (process/reexec.h), as a
+ * worker process or a fork server. The new process reads FL_DEBUG and FL_TRACE, too. Its parent has
+ * already said what is wrong with them, so FL__LOG_ONCE() says nothing in the new process.
+ */
+#define FL__REEXEC_VARIABLE "FAIRLEAD_PROCESS"
+#define FL__LOG_ONCE(...) (secure_getenv(FL__REEXEC_VARIABLE) ? (void)0 : fl__log(__VA_ARGS__))
+
+struct fl__ctx;
+
 /* Hidden, so that the compiler addresses the words relative to the code. */
 #define FL__DEBUG_WORD extern __attribute__((visibility("hidden"))) uint32_t
 FL__DEBUG_WORD fl__debug;         /* FL_DEBUG_ bits */
@@ -86,7 +97,7 @@ struct fl__debug_hooks {
 	void (*downgraded)(const void *lock);
 	void (*forget)(const void *lock, const char *destroy);
 	void (*assert_held)(const void *lock, const char *function);
-	void (*join)(uint64_t context, bool timed);
+	void (*join)(const struct fl__ctx *context, bool timed);
 	void (*sleep)(const struct fl__wait *wait, int64_t deadline);
 	void (*duration)(void); /* after the line of a report: the stack */
 	void (*run)(const void *loop, const char *fiber);
@@ -182,8 +193,8 @@ static inline void fl__debug_assert_held(const void *lock, const char *function)
 		fl__debug_hooks.assert_held(lock, function);
 }
 
-/* Before a join of `context` (`timed`: with a deadline), and with 0 after it. */
-static inline void fl__debug_join(uint64_t context, bool timed)
+/* Before a join of `context` (`timed`: with a deadline), and with NULL after it. */
+static inline void fl__debug_join(const struct fl__ctx *context, bool timed)
 {
 	if (fl__debug_is_on())
 		fl__debug_hooks.join(context, timed);

@@ -124,8 +124,11 @@ static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder 
 	}
 	debug_dump_print(d, "  %s (%llu) has waited for %s%s", h->name, (unsigned long long)h->id, what, detail->text);
 	debug_dump_print_seconds(d, " for ", d->now - h->since, "");
-	if (h->asleep && h->deadline != FL_FOREVER)
-		debug_dump_print_seconds(d, ", at most ", FL__MAX(h->deadline - d->now, 0), " more");
+	const int64_t left = h->deadline - d->now;
+	if (h->asleep && left < 0)
+		debug_dump_print_seconds(d, ", was due ", -left, " ago");
+	else if (h->asleep && h->deadline != FL_FOREVER)
+		debug_dump_print_seconds(d, ", at most ", left, " more");
 	if (detail->other != 0)
 		debug_dump_print_other(d, detail->other, h->awaited.kind == FL__DEBUG_SHM_LOCK);
 	debug_dump_print(d, "%s\n", detail->holders);

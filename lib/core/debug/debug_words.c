@@ -21,6 +21,6 @@ uint32_t fl__debug_free = 0, fl__debug_readers = FL__RWLOCK_MOST;
 FL__AT_START static void debug_words_warn(void)
 {
 	if (!fl__debug_is_linked() && (secure_getenv("FL_DEBUG") || secure_getenv("FL_TRACE")))
-		fl__log(FL_LOG_WARNING,
-		        "FL_DEBUG and FL_TRACE have no effect: link the program with -Wl,-u,fl_debug_enable");
+		FL__LOG_ONCE(FL_LOG_WARNING,
+		             "FL_DEBUG and FL_TRACE have no effect: link the program with -Wl,-u,fl_debug_enable");
 }

@@ -62,7 +62,7 @@ void fl__report_awaited(char *text, size_t size, struct fl__symbols *symbols, st
 void fl__report_lock(char *text, size_t size, struct fl__symbols *symbols, const struct fl__report_end *end)
 {
 	if (end->kind == FL__DEBUG_JOIN)
-		(void)snprintf(text, size, "the end of %llu", (unsigned long long)end->id);
+		(void)snprintf(text, size, "the end of %s (%llu)", end->name, (unsigned long long)end->id);
 	else
 		fl__report_awaited(text, size, symbols, (struct fl__awaited){end->lock, end->kind});
 	if (end->how & FL__DEBUG_READ)
@@ -135,8 +135,10 @@ struct fl__report_end fl__report_held(const struct fl__held *held)
 
 struct fl__report_end fl__report_wanted(const struct fl__holder *h)
 {
-	return (struct fl__report_end){h->lock, h->joins, h->joins ? FL__DEBUG_JOIN : h->kind, h->how & FL__DEBUG_READ,
-	                               h->stack};
+	struct fl__report_end end = {h->lock, h->joins, h->joins ? FL__DEBUG_JOIN : h->kind, h->how & FL__DEBUG_READ,
+	                             h->stack};
+	memcpy(end.name, h->joined, sizeof end.name);
+	return end;
 }
 
 struct fl__report_step fl__report_step(const struct fl__holder *h, const struct fl__held *held)

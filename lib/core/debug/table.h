@@ -49,7 +49,8 @@ struct fl__holder {
 	struct fl__awaited awaited; /* while `asleep`, as the next two */
 	int64_t deadline;           /* without that of a token */
 	int64_t since;
-	struct fl__backtrace stack; /* where it waits */
+	struct fl__backtrace stack;  /* where it waits */
+	char joined[FL__DEBUG_NAME]; /* the name of the context `joins` */
 	/* For a search of the wait graph (waits.c). */
 	uint64_t walk;
 	struct fl__holder *from, *then;
@@ -58,13 +59,14 @@ struct fl__holder {
 
 /*
  * What a context holds or wants: the object `lock`, or, with kind FL__DEBUG_JOIN, the end of the
- * context `id`. `how`: FL__DEBUG_READ or 0. `stack`: where.
+ * context `id`, `name`. `how`: FL__DEBUG_READ or 0. `stack`: where.
  */
 struct fl__report_end {
 	const void *lock;
 	uint64_t id;
 	uint8_t kind, how;
 	struct fl__backtrace stack;
+	char name[FL__DEBUG_NAME];
 };
 
 /* A context that holds one object and wants the next. */
@@ -204,7 +206,7 @@ void fl__waits_begin(const struct fl__debug_op *op);
 void fl__waits_end(struct fl__holder *h);
 
 /* The hooks of joins, of sleeps and of fibers. */
-void fl__debug_join_on(uint64_t context, bool timed);
+void fl__debug_join_on(const struct fl__ctx *context, bool timed);
 void fl__debug_run_on(const void *loop, const char *fiber);
 void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline);
 

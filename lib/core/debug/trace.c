@@ -53,6 +53,7 @@ enum {
 
 struct trace_settings {
 	int64_t slow; /* 0: none */
+	bool at_exit; /* writes a file when the process ends */
 	unsigned log2;
 	int signal;
 	char prefix[TRACE_PREFIX];
@@ -64,6 +65,7 @@ int fl__trace_signal;
 static uint32_t trace_writing; /* guards the rest; all threads read trace_now.slow */
 static struct trace_settings trace_now;
 static unsigned trace_files, trace_slow_files;
+static bool trace_quiet;        /* at exit: a file was written, or this is a child process */
 static int64_t trace_slow_last; /* when the last of `slow` was written */
 
 /* Of the file that is being written: a fiber's stack is small. */
@@ -320,6 +322,7 @@ static int trace_write(const char *path)
 	int rc = fl__trace_write_json(fd, &trace_out.count);
 	const int closed = FL__SYS_RESULT(close(fd));
 	rc = rc == 0 ? closed : rc;
+	trace_quiet |= rc == 0;
 	if (rc != 0 && !path)
 		(void)FL__SYS_RESULT(unlink(trace_out.path));
 	return rc;
@@ -363,6 +366,19 @@ void fl__trace_signalled(void)
 void fl__trace_on_signal(void)
 {
 	fl__trace_signalled();
+}
+
+void fl__trace_at_exit(void)
+{
+	/* a worker process: its parent has the ring */
+	if (!fl__trace_is_on() || trace_shared)
+		return;
+	if (trace_now.at_exit)
+		fl__trace_signalled();
+	else if (!trace_quiet)
+		trace_say("fairlead: trace: %llu events recorded, none written: FL_TRACE=ring,exit writes them at the "
+		          "end of the process; before, a signal does, or fl_trace_write()\n",
+		          (unsigned long long)fl__trace_length());
 }
 
 /* Whether such a time is too long. The last file has it, if it began before. */
@@ -576,6 +592,8 @@ static bool trace_is_fault(int signal)
 static bool trace_parse_one(const char *text, size_t length, struct trace_settings *s)
 {
 	unsigned long n;
+	if (length == 4 && strncmp(text, "exit", 4) == 0)
+		return s->at_exit = true;
 	if (strncmp(text, "slow=", 5) == 0)
 		return trace_parse_time(text + 5, &s->slow);
 	if (strncmp(text, "file=", 5) == 0 && length > 5 && length - 5 < sizeof s->prefix) {
@@ -607,8 +625,9 @@ static int trace_parse(const char *text, struct trace_settings *s)
 		next += known ? length : 0;
 	}
 	if (!known)
-		fl__log(FL_LOG_ERROR, "FL_TRACE: \"%s\" is not ring[,slow=TIME][,events=N][,file=PREFIX][,signal=N]",
-		        next);
+		FL__LOG_ONCE(FL_LOG_ERROR,
+		             "FL_TRACE: \"%s\" is not ring[,exit][,slow=TIME][,events=N][,file=PREFIX][,signal=N]",
+		             next);
 	return known ? 0 : -EINVAL;
 }
 
@@ -639,6 +658,7 @@ int fl_trace_enable(const char *settings)
 			fl__trace_rings.mask = 0;
 	} else {
 		fl__store_relaxed(&trace_now.slow, s.slow);
+		trace_now.at_exit = s.at_exit;
 		memcpy(trace_now.prefix, s.prefix, sizeof s.prefix);
 		before = fl__swap_relaxed(&fl__trace_signal, s.signal); /* a single number */
 	}
@@ -647,7 +667,7 @@ int fl_trace_enable(const char *settings)
 		trace_set_words(true);
 	(void)fl__debug_catch(before);
 	if (rc == 0 && fl__debug_catch(s.signal) == -EINVAL)
-		fl__log(FL_LOG_WARNING, "FL_TRACE: signal %d cannot be caught", s.signal);
+		FL__LOG_ONCE(FL_LOG_WARNING, "FL_TRACE: signal %d cannot be caught", s.signal);
 	return rc;
 }
 
@@ -655,6 +675,7 @@ FL__AT_START static void trace_read_environment(void)
 {
 	/* NULL in a program that has more rights than its user */
 	const char *text = secure_getenv("FL_TRACE");
+	trace_quiet = secure_getenv(FL__REEXEC_VARIABLE);
 	if (text && fl_trace_enable(text) == -ENOMEM)
 		fl__log(FL_LOG_WARNING, "FL_TRACE: out of memory");
 }
@@ -665,6 +686,7 @@ static void trace_after_fork_in_child(void)
 	struct fl__trace_ring *mine = trace_ring;
 	fl__store_relaxed(&trace_writing, 0);
 	trace_files = 0;
+	trace_quiet = true;
 	memset(fl__trace_rings.of_threads, 0, sizeof fl__trace_rings.of_threads);
 	memset(fl__trace_rings.workers, 0, sizeof fl__trace_rings.workers); /* not inherited */
 	if (mine == trace_shared || (uintptr_t)mine <= (uintptr_t)TRACE_NO_RING) {
@@ -680,6 +702,7 @@ FL__AT_FORK(FL__AT_START, NULL, NULL, trace_after_fork_in_child)
 
 FL__AT_UNLOAD static void trace_unload(void)
 {
+	fl__trace_at_exit();
 	trace_end();
 	if (!fl__is_unloaded())
 		return;

@@ -16,6 +16,7 @@
  *   kind      object, arg; code                  recorded by                   in the file
  *   SUBMIT    task, argument                     the submitter, before the     slice "submit N", s
  *                                                task is published
+ *   INDEX     task, of its first element   a lazy map, or a map by copy  instant "index"
  *   START     task, ns in the queue              the context that runs it      B "N", f
  *   END       task; -error                       the same, before the end      s, E
  *   POST      task, remote key                   the submitting process        slice "post N", f, s
@@ -47,6 +48,7 @@
  *   {"ph":"X","cat":"task","name":"submit thumb","pid":4711,"tid":1,"ts":7.100,"dur":0.001,
  *    "args":{"task":"0x7f00","arg":"0x55d1"}},
  *   {"ph":"s","cat":"task","name":"start","id":1,"pid":4711,"tid":1,"ts":7.100},
+ *   {"ph":"i","s":"t","cat":"task","name":"index",...,"args":{"task":"0x7f00","index":17}},
  *   {"ph":"B","cat":"task","name":"thumb","pid":4711,"tid":2,"ts":8.000,
  *    "args":{"task":"0x7f00","queued":0.900}},
  *   {"ph":"f","bp":"e","cat":"task","name":"start","id":1,"pid":4711,"tid":2,"ts":8.000},
@@ -86,6 +88,7 @@ enum fl__trace_kind {
 	FL__TRACE_KILL,
 	FL__TRACE_POLL,
 	FL__TRACE_RUN,
+	FL__TRACE_INDEX,
 };
 
 /* Another thread reads it while it changes: fields by relaxed atomics, `mark` as trace.c says. */
@@ -178,6 +181,13 @@ FL__TRACE_FN void fl__trace_run(uint64_t fiber, const char *name);
 /* As fl__trace_signalled(). Not weak: what links debugging links the recorder. */
 void fl__trace_on_signal(void);
 
+/*
+ * Called where the process ends. Writes a file if FL_TRACE has "exit". Without "exit", and if no
+ * file was ever written, it says how many events are lost; but not in a child process that the
+ * library started or that the program forked.
+ */
+FL__TRACE_FN void fl__trace_at_exit(void);
+
 extern int fl__trace_signal; /* that writes a file; 0: none */
 
 /* Writes the rings as JSON to the descriptor. 0, -ENOMEM, or the error of a write. */
@@ -186,6 +196,9 @@ struct fl__trace_count {
 	unsigned threads, workers; /* worker processes */
 };
 int fl__trace_write_json(int fd, struct fl__trace_count *count);
+
+/* How many events the rings hold now. */
+uint64_t fl__trace_length(void);
 
 /* Of a task that another process (`number`: its pid), or another rank, runs. */
 #define FL__TRACE_REMOTE(number, seq) (UINT64_C(1) << 63 | (uint64_t)(number) << 32 | (uint32_t)(seq))

@@ -46,6 +46,7 @@ static const struct trace_kind {
     [FL__TRACE_KILL] = {'i', .category = "process", .verb = "kill: ", .object = "#process"},
     [FL__TRACE_POLL] = {'B', .category = "loop", .verb = "poll", .object = "object"},
     [FL__TRACE_RUN] = {'B', .category = "fiber"},
+    [FL__TRACE_INDEX] = {'i', .category = "task", .verb = "index", .object = "task", .arg = "#index"},
 };
 
 #define TRACE_RANK_ARROW UINT32_MAX
@@ -467,13 +468,19 @@ static void trace_print_all(struct trace_writer *w, struct fl__trace_count *coun
 	trace_flush(w);
 }
 
-int fl__trace_write_json(int fd, struct fl__trace_count *count)
+uint64_t fl__trace_length(void)
 {
 	uint64_t n = 0;
+	for (unsigned i = 0; i < FL__TRACE_RINGS + FL__TRACE_WORKERS; i++)
+		n += trace_ring_at(i) ? trace_ring_length(trace_ring_at(i)) : 0;
+	return n;
+}
+
+int fl__trace_write_json(int fd, struct fl__trace_count *count)
+{
+	const uint64_t n = fl__trace_length();
 	size_t slots = 8;
 	struct trace_writer *w;
-	for (unsigned i = 0; i < FL__COUNT(w->parts); i++)
-		n += trace_ring_at(i) ? trace_ring_length(trace_ring_at(i)) : 0;
 	while (slots < 6 * n) /* an event needs three at most */
 		slots *= 2;
 	const size_t size =

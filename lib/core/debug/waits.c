@@ -142,18 +142,19 @@ void fl__waits_end(struct fl__holder *h)
 	h->key = NULL;
 }
 
-/* `context`: the context to be joined; 0: the join has ended. */
-void fl__debug_join_on(uint64_t context, bool timed)
+/* `context`: the context to be joined; NULL: the join has ended. */
+void fl__debug_join_on(const struct fl__ctx *context, bool timed)
 {
 	if (!(fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) || !fl__debug_enter(1))
 		return;
 	struct fl__holder *me = fl__holder_mine();
-	me->joins = context;
-	if (context == 0) {
+	me->joins = context ? context->id : 0;
+	if (!context) {
 		fl__holder_settle(me);
 		fl__debug_leave();
 		return;
 	}
+	(void)strncpy(me->joined, context->name, sizeof me->joined - 1);
 	me->how = timed ? FL__DEBUG_TRY : 0;
 	me->since = fl__sys.now();
 	fl__backtrace_take(&me->stack, 1);

@@ -169,6 +169,8 @@ static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool be
 	int rc = fl__submit_waiting(it->executor, it->sent, args, count, &b->f, &config, 0, beyond ? NULL : patience);
 	if (rc != 0 && it->calls)
 		imap_release(it);
+	if (rc == 0 && fl__trace_is_on())
+		fl__trace_event(FL__TRACE_INDEX, (uintptr_t)b->f, b->index, NULL, 0);
 	return rc;
 }
 

@@ -58,6 +58,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -896,14 +897,6 @@ static const char *process_pool_signal_name(int signal, char text[24])
 	return text;
 }
 
-/* One of the worker's tasks may have used a pointer in its argument. */
-static const char *process_pool_pointer_hint(const struct fl__process_pool_worker *w, int signal)
-{
-	return w->ready && (signal == SIGSEGV || signal == SIGBUS)
-	           ? " (pointers of the submitting process are not valid here: pass data by value, or in a region)"
-	           : "";
-}
-
 /* "worker 4711 (name-0) killed by SIGKILL". `rc` and `status`: of its join. */
 static void process_pool_describe_death(const struct fl__process_pool_worker *w, int rc,
                                         const fl_process_status *status, char *text, size_t room)
@@ -921,14 +914,32 @@ static void process_pool_describe_death(const struct fl__process_pool_worker *w,
 	else if (rc != 0)
 		(void)snprintf(rest, room, "has died, and how is not known: %s", fl_error_text(rc));
 	else if (status->signal != 0)
-		(void)snprintf(rest, room, "killed by %s%s", process_pool_signal_name(status->signal, number),
-		               process_pool_pointer_hint(w, status->signal));
+		(void)snprintf(rest, room, "killed by %s", process_pool_signal_name(status->signal, number));
 	else
 		(void)snprintf(rest, room, "exited with status %d", status->code);
 }
 
+/*
+ * Whether the argument has an address of this process, where the worker may have other memory or
+ * none. A handle of bytes does not count: the worker gets one of its own. mincore() fails if nothing
+ * is mapped at the page.
+ */
+static bool process_pool_has_pointer(const fl_future *f)
+{
+	enum { WORDS = 512, NULL_POINTERS = 1 << 16 };
+	const size_t n = fl__bytes_declares(f->type->drop_arg) ? 0 : f->type->arg_size * f->count / sizeof(void *);
+	for (size_t i = 0; i < n && i < WORDS; i++) {
+		uintptr_t at;
+		unsigned char resident;
+		memcpy(&at, (void **)f->arg + i, sizeof at);
+		if (at >= NULL_POINTERS && mincore((void *)(at & -fl__page_size()), 1, &resident) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void process_pool_settle_started(struct fl__process_pool_worker *w, struct fl__task_block *block,
-                                        const char *how)
+                                        const char *how, bool fault)
 {
 	struct fl__process_pool *p = w->pool;
 	block->attempts += block->attempts < UINT16_MAX;
@@ -943,7 +954,12 @@ static void process_pool_settle_started(struct fl__process_pool_worker *w, struc
 	}
 	process_pool_trace(w, FL__TRACE_TAKEN, block, error);
 	process_pool_take_progress(w, block);
-	fl__remote_end_failed(&p->remote, block, error, "%s", how);
+	fault = fault && process_pool_has_pointer(&block->future);
+	fl__remote_end_failed(&p->remote, block, error, "%s%s", how,
+	                      fault
+	                          ? " (its argument has a pointer of the submitting process, which is not valid there: "
+	                            "pass data by value, or in a region)"
+	                          : "");
 }
 
 /*
@@ -961,7 +977,7 @@ static bool process_pool_counts_as_started(struct fl__process_pool_worker *w, st
 }
 
 /* Newest first, since each task goes to the front of the queue. */
-static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const char *how)
+static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const char *how, bool fault)
 {
 	struct fl__process_pool *p = w->pool;
 	for (uint32_t seq = w->rings.next; seq != w->rings.first; seq--) {
@@ -972,7 +988,7 @@ static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const c
 		process_pool_vacate(w, block);
 		fl__remote_unpost(&p->remote, block);
 		if (started)
-			process_pool_settle_started(w, block, how);
+			process_pool_settle_started(w, block, how, fault);
 		else if (p->terminated)
 			fl__remote_end_cancelled(&p->remote, block);
 		else
@@ -990,7 +1006,7 @@ static void process_pool_reap_worker(struct fl__process_pool_worker *w)
 	(void)fl__process_pool_recv(w, NULL); /* "ready": the word in its memory may be damaged */
 	const int rc = fl__process_pool_sys.try_join(w->process, &status);
 	process_pool_describe_death(w, rc, &status, how, sizeof how);
-	process_pool_settle_tasks(w, how);
+	process_pool_settle_tasks(w, how, w->ready && (status.signal == SIGSEGV || status.signal == SIGBUS));
 	const bool by_itself = rc == 0 && (w->kill_reason || status.signal != SIGKILL);
 	if (!p->terminated && (!w->ready || w->initializing))
 		process_pool_start_failed(p, -EOWNERDEAD, w->ready && by_itself, how);

@@ -2,6 +2,7 @@
 /* What the dump says of waits that no lock names, and of executors with pending tasks. */
 #include "fl_debugging.h"
 
+#include "fl_faults.h"
 #include "fl_pool.h"
 #include "process/shm/shm_lock.h"
 
@@ -507,6 +508,31 @@ FL_TEST(debug_dump_counts_what_a_join_waits_for)
 		fl_test_end(&threads[i]);
 	free_promises();
 	fl_executor_free(dump_pool);
+}
+
+static int await_event_for_an_hour(void *unused)
+{
+	(void)unused;
+	return fl_event_wait_until(&dump_event, fl_after(FL_S(3600)), FL_SHIELDED);
+}
+
+/* The clock goes on by two hours while the waiter sleeps. */
+FL_TEST(debug_dump_says_how_long_ago_a_deadline_was)
+{
+	fl_thread t;
+	FL_FAULTS();
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	fl_test_clock_ours();
+	fl_event_reset(&dump_event);
+	fl_test_go(&t, await_event_for_an_hour, NULL);
+	FL_WAIT_FOR(dump_has(" s, at most "));
+	fl__store_relaxed(&fl_test_ahead, FL_S(7200));
+	FL_WAIT_FOR(dump_has(" s, was due "));
+	assert_non_null(strstr(printed, " s ago\n"));
+	assert_null(strstr(printed, " s, at most "));
+	fl__store_relaxed(&fl_test_ahead, 0);
+	set_event();
+	fl_test_end(&t);
 }
 
 static bool dump_says_alive;

@@ -616,6 +616,10 @@ FL_TEST(trace_has_what_a_lazy_map_takes)
 	trace_write();
 	FL_RC(trace_count('X', "get pool_double"), N);
 	FL_RC(trace_count('f', "end"), N);
+	size_t at = 0;
+	for (int i = 0; i < N; i++)
+		FL_RC(trace_number(trace_find(&at, 'i', "index"), "index"), i);
+	assert_null(trace_find(&at, 'i', "index"));
 }
 
 /* "slow" by a clock that the case moves. */

@@ -20,12 +20,12 @@ enum harm {
 	HARMS
 };
 
-static const char segfault_told[] = "killed by SIGSEGV (pointers of the submitting process are not valid here: "
-				    "pass data by value, or in a region)";
+static const char pointer_told[] = " (its argument has a pointer of the submitting process, which is not valid there: "
+				   "pass data by value, or in a region)";
 
 static const char *const told[HARMS] = {
     [KILLED] = "killed by SIGKILL",
-    [SEGFAULT] = segfault_told,
+    [SEGFAULT] = "killed by SIGSEGV",
     [BUS] = "killed by SIGBUS",
     [ILLEGAL] = "killed by SIGILL",
     [DIVIDES] = "killed by SIGFPE",
@@ -152,6 +152,46 @@ FL_TEST(process_pool_death_by_each_harm)
 		print_message("%d: %s\n", harm, told[harm]);
 		harm_one_of_two(harm);
 	}
+}
+
+FL_TASK(process_pool_faults_with_a_pointer, void *, void)
+{
+	die_by(SIGSEGV);
+	return 0;
+}
+
+FL_TASK(process_pool_faults_with_bytes, fl_bytes, void)
+{
+	die_by(SIGSEGV);
+	return 0;
+}
+
+static bool tells_of_a_pointer(fl_future *f)
+{
+	FL_OK(fl_future_wait(f));
+	FL_RC(fl_future_error(f), -EOWNERDEAD);
+	assert_non_null(strstr(fl_future_message(f), "killed by SIGSEGV"));
+	const bool tells = strstr(fl_future_message(f), pointer_told) != NULL;
+	fl_future_free(f);
+	return tells;
+}
+
+/* The hint was there for each fault, even of a task with a number for an argument. */
+FL_TEST(process_pool_death_tells_of_a_pointer_in_the_argument)
+{
+	fl_future *f;
+	int here;
+	fl_bytes bytes = {0};
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	void *const arguments[] = {NULL, (void *)0x10, (void *)UINTPTR_MAX, &here, (void *)(uintptr_t)pointer_told};
+	FL_EACH (i, arguments) {
+		FL_OK(process_pool_faults_with_a_pointer_submit(e, arguments[i], &f));
+		FL_RC(tells_of_a_pointer(f), i >= 3);
+	}
+	FL_OK(fl_bytes_alloc(&bytes, 4, 1));
+	FL_OK(process_pool_faults_with_bytes_submit(e, bytes, &f));
+	fl_bytes_free(&bytes);
+	FL_RC(tells_of_a_pointer(f), false); /* the worker gets memory of its own */
 }
 
 /* The only worker. */
