@@ -73,7 +73,7 @@ static void debug_on_signal(int signal)
 	FL__KEEPS_ERRNO();
 	if (debug_dumps())
 		fl_debug_dump(STANDARD_ERROR);
-	fl__trace_on_signal();
+	fl__trace_signalled();
 }
 
 int fl__debug_catch(int signal)

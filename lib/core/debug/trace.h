@@ -145,11 +145,12 @@ static inline bool fl__trace_is_on(void)
 #define FL__TRACE_FN __attribute__((weak, visibility("hidden")))
 
 /*
- * Records an event of the calling context. Not in a signal handler. `name`: of the task's type,
- * known by its address, or NULL. `object`, `arg`: addresses or numbers. `code`: above.
+ * Records an event of the calling context, and returns its time. Not in a signal handler. `name`:
+ * of the task's type, known by its address, or NULL. `object`, `arg`: addresses or numbers. `code`:
+ * above.
  */
-FL__TRACE_FN void fl__trace_event(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name,
-                                  unsigned code);
+FL__TRACE_FN int64_t fl__trace_event(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name,
+                                     unsigned code);
 
 /* SUBMIT, which stamps the task as statistics do; GET, CANCEL. */
 struct fl_future;
@@ -175,10 +176,8 @@ FL__TRACE_FN void fl__trace_wake(const struct fl__node *taken);
 /* RUN; 0: no fiber. */
 FL__TRACE_FN void fl__trace_run(uint64_t fiber, const char *name);
 
-/* As fl__trace_signalled(). Not weak: what links debugging links the recorder. */
-void fl__trace_on_signal(void);
-
-extern int fl__trace_signal; /* that writes a file; 0: none */
+/* The signal that writes a file; 0: none. Not weak: what links debugging links the recorder. */
+extern int fl__trace_signal;
 
 /* Writes the rings as JSON to the descriptor. 0, -ENOMEM, or the error of a write. */
 struct fl__trace_count {
