@@ -192,9 +192,6 @@ void fl__order_locking(const struct fl__debug_op *op);
 /* Removes a lock and its edges. Under the table's lock. */
 void fl__order_drop(const void *lock);
 
-/* debug.c: the hook of deadlines. */
-void fl__debug_deadline_on(int64_t deadline);
-
 /* waits.c: the wait graph. */
 
 /* Reports a deadlock that the wait closes. Without the table's lock. */
@@ -202,11 +199,6 @@ void fl__waits_begin(const struct fl__debug_op *op);
 
 /* Removes that record. Under the table's lock. */
 void fl__waits_end(struct fl__holder *h);
-
-/* The hooks of joins, of sleeps and of fibers. */
-void fl__debug_join_on(uint64_t context, bool timed);
-void fl__debug_run_on(const void *loop, const char *fiber);
-void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline);
 
 /* contention.c: where contexts wait, and how long. */
 
