@@ -78,7 +78,7 @@ static int fd_watcher_register(int fd)
 
 static void fd_watcher_wake_waiters(int fd, uint32_t events)
 {
-	struct fl__lot lot = {NULL, NULL, NULL, NULL};
+	struct fl__lot lot = {0};
 	bool present = false; /* no: a child's pidfd; or a late event, and `fd` may be another file */
 	{
 		FL_LOCKED(&fd_watcher_lock);
