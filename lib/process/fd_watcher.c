@@ -78,7 +78,7 @@ static int fd_watcher_register(int fd)
 
 static void fd_watcher_wake_waiters(int fd, uint32_t events)
 {
-	struct fl__lot lot = {NULL, NULL, NULL, NULL};
+	struct fl__lot lot = {0};
 	bool present = false; /* no: a child's pidfd; or a late event, and `fd` may be another file */
 	{
 		FL_LOCKED(&fd_watcher_lock);
@@ -355,14 +355,8 @@ ssize_t fl_fd_read_until(int fd, void *buffer, size_t size, int64_t deadline, fl
 {
 	if (size == 0 || size > PTRDIFF_MAX)
 		return -EINVAL;
-	for (;;) {
-		const ssize_t n = fl__try_read(fd, buffer, size);
-		if (n != -EAGAIN && n != -EINTR)
-			return n;
-		const int rc = fl__fd_wait(fd, POLLIN | POLLRDHUP, deadline, cancel);
-		if (rc != 0)
-			return rc;
-	}
+	return FL__CALL_OR_WAIT(FL__RETRY(fl__try_read(fd, buffer, size)),
+	                        fl__fd_wait(fd, POLLIN | POLLRDHUP, deadline, cancel));
 }
 
 ssize_t fl_fd_write_until(int fd, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
@@ -370,12 +364,5 @@ ssize_t fl_fd_write_until(int fd, const void *data, size_t size, int64_t deadlin
 	const struct iovec part = {(void *)(uintptr_t)data, size};
 	if (size > PTRDIFF_MAX)
 		return -EINVAL;
-	for (;;) {
-		const ssize_t n = fl__try_write(fd, &part, 1);
-		if (n != -EAGAIN && n != -EINTR)
-			return n;
-		const int rc = fl__fd_wait(fd, POLLOUT, deadline, cancel);
-		if (rc != 0)
-			return rc;
-	}
+	return FL__CALL_OR_WAIT(FL__RETRY(fl__try_write(fd, &part, 1)), fl__fd_wait(fd, POLLOUT, deadline, cancel));
 }

@@ -24,6 +24,19 @@
  */
 int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel);
 
+/*
+ * Makes the call, which never blocks, and as long as it returns -EAGAIN, waits and makes the call
+ * again. Returns what the call returned, or the error of the wait, which returns 0 when it has none.
+ */
+#define FL__CALL_OR_WAIT(call, wait)                                                                                   \
+	__extension__({                                                                                                \
+		__typeof__((call) + 0) _rc;                                                                            \
+		do                                                                                                     \
+			_rc = (call);                                                                                  \
+		while (_rc == -EAGAIN && (_rc = (wait)) == 0);                                                         \
+		_rc;                                                                                                   \
+	})
+
 /* For the first of up to FL__WAIT_FDS descriptors. */
 int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel);
 

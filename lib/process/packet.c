@@ -29,15 +29,10 @@ int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts,
 int fl__packet_send(int socket, const void *data, size_t size, const int *fds, unsigned n_fds, int64_t deadline)
 {
 	const struct iovec part = {(void *)data, size};
-	int rc;
 	if (size == 0)
 		return -EINVAL;
-	while ((rc = fl__packet_try_send(socket, &part, 1, fds, n_fds)) == -EAGAIN) {
-		rc = fl__fd_wait(socket, POLLOUT, deadline, FL_SHIELDED);
-		if (rc != 0)
-			return rc;
-	}
-	return rc;
+	return FL__CALL_OR_WAIT(fl__packet_try_send(socket, &part, 1, fds, n_fds),
+	                        fl__fd_wait(socket, POLLOUT, deadline, FL_SHIELDED));
 }
 
 /*
@@ -110,12 +105,8 @@ int fl__packet_recv(int socket, void *data, size_t room, size_t *size, int *fds,
 	int came[FL__PACKET_FDS];
 	struct iovec part = {data, room};
 	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = came};
-	int rc;
-	while ((rc = fl__packet_try_recv(socket, &packet, 0)) == -EAGAIN) {
-		rc = fl__fd_wait(socket, POLLIN, deadline, FL_SHIELDED);
-		if (rc != 0)
-			return rc;
-	}
+	const int rc = FL__CALL_OR_WAIT(fl__packet_try_recv(socket, &packet, 0),
+	                                fl__fd_wait(socket, POLLIN, deadline, FL_SHIELDED));
 	if (rc != 0)
 		return rc;
 	*size = packet.size;

@@ -129,12 +129,7 @@ int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_st
 {
 	if (!io || (!io->input && io->input_size > 0))
 		return -EINVAL;
-	int rc;
-	while ((rc = process_io_move(p, io)) == -EAGAIN) {
-		rc = process_io_wait(p, -1, deadline, cancel);
-		if (rc != 0)
-			return rc;
-	}
+	const int rc = FL__CALL_OR_WAIT(process_io_move(p, io), process_io_wait(p, -1, deadline, cancel));
 	return rc == 0 ? fl_process_join_until(p, status, deadline, cancel) : rc;
 }
 

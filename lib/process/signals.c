@@ -116,14 +116,7 @@ int fl_signals_try_wait(fl_signals *s)
 
 int fl_signals_wait_until(fl_signals *s, int64_t deadline, fl_cancel_token *cancel)
 {
-	for (;;) {
-		int signal = signals_take(s->fd);
-		if (signal != -EAGAIN)
-			return signal;
-		int rc = fl__fd_wait(s->fd, POLLIN, deadline, cancel);
-		if (rc != 0)
-			return rc;
-	}
+	return FL__CALL_OR_WAIT(signals_take(s->fd), fl__fd_wait(s->fd, POLLIN, deadline, cancel));
 }
 
 int fl_signals_fd(const fl_signals *s)

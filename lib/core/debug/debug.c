@@ -70,7 +70,7 @@ static void debug_on_signal(int signal)
 	FL__KEEPS_ERRNO();
 	if (debug_dumps())
 		fl_debug_dump(STANDARD_ERROR);
-	fl__trace_on_signal();
+	fl__trace_signalled();
 }
 
 int fl__debug_catch(int signal)
@@ -126,7 +126,7 @@ static void debug_report_relock(const struct fl__debug_op *op)
 	fl__debug_done();
 }
 
-static void debug_on_locking(struct fl__debug_op *op)
+void fl__debug_locking_on(struct fl__debug_op *op)
 {
 	op->waited = false;
 	op->measured = (op->on & FL_DEBUG_CONTENTION) && fl__contention_turn();
@@ -141,7 +141,7 @@ static void debug_on_locking(struct fl__debug_op *op)
 		fl__order_locking(op);
 }
 
-static void debug_on_waiting(struct fl__debug_op *op)
+void fl__debug_waiting_on(struct fl__debug_op *op)
 {
 	if (op->waited) {
 		if (!op->key)
@@ -180,7 +180,7 @@ static void debug_end_record(struct fl__held *held)
 	fl__holder_settle(h);
 }
 
-static void debug_on_locked(struct fl__debug_op *op, bool locked)
+void fl__debug_locked_on(struct fl__debug_op *op, bool locked)
 {
 	const bool is_measured = (op->on & FL_DEBUG_CONTENTION) && (op->measured || op->waited);
 	if (!(op->on & DEBUG_RECORDS_HOLDERS) && !is_measured)
@@ -203,7 +203,7 @@ static void debug_on_locked(struct fl__debug_op *op, bool locked)
 	fl__debug_leave();
 }
 
-static void debug_on_unlocking(const void *lock, unsigned how)
+void fl__debug_unlocking_on(const void *lock, unsigned how)
 {
 	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
 		return;
@@ -213,7 +213,7 @@ static void debug_on_unlocking(const void *lock, unsigned how)
 	fl__debug_leave();
 }
 
-static void debug_on_downgraded(const void *lock)
+void fl__debug_downgraded_on(const void *lock)
 {
 	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
 		return;
@@ -223,7 +223,7 @@ static void debug_on_downgraded(const void *lock)
 	fl__debug_leave();
 }
 
-static void debug_on_forget(const void *lock, const char *destroy)
+void fl__debug_forget_on(const void *lock, const char *destroy)
 {
 	if (!fl__debug_enter(0))
 		return;
@@ -245,7 +245,7 @@ static void debug_on_forget(const void *lock, const char *destroy)
 	fl__debug_done();
 }
 
-static void debug_on_assert_held(const void *lock, const char *function)
+void fl__debug_assert_held_on(const void *lock, const char *function)
 {
 	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
 		return;
@@ -261,26 +261,12 @@ static void debug_on_assert_held(const void *lock, const char *function)
 		fl__panic(function, lock, "held by another context");
 }
 
-static void debug_on_duration(void)
+void fl__debug_duration_on(void)
 {
 	struct fl__backtrace stack;
 	fl__backtrace_take(&stack, 1);
 	fl__report_stack(&stack);
 }
-
-const struct fl__debug_hooks fl__debug_hooks = {
-    .locking = debug_on_locking,
-    .waiting = debug_on_waiting,
-    .locked = debug_on_locked,
-    .unlocking = debug_on_unlocking,
-    .downgraded = debug_on_downgraded,
-    .forget = debug_on_forget,
-    .assert_held = debug_on_assert_held,
-    .join = fl__debug_join_on,
-    .sleep = fl__debug_sleep_on,
-    .duration = debug_on_duration,
-    .run = fl__debug_run_on,
-};
 
 /* Frees the records, and removes the signal handler. */
 FL__AT_UNLOAD static void debug_unload(void)

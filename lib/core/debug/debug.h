@@ -84,30 +84,32 @@ struct fl__debug_op {
 };
 
 /*
- * What the hooks call while debugging is on. The symbol of the table (debug.c) is weak here: a
- * program that does not refer to debugging does not contain it. Only debug.c switches debugging on.
+ * A function of a part that only some programs link. Weak: NULL in a program without the part.
+ * Hidden: not the function of another copy of the library.
+ */
+#define FL__IF_LINKED __attribute__((weak, visibility("hidden")))
+
+/*
+ * What the hooks call while debugging is on. A program that does not refer to debugging lacks these
+ * functions, and only debug.c switches debugging on.
  */
 struct fl__wait;
 struct fl_executor;
-struct fl__debug_hooks {
-	void (*locking)(struct fl__debug_op *op);
-	void (*waiting)(struct fl__debug_op *op);
-	void (*locked)(struct fl__debug_op *op, bool locked);
-	void (*unlocking)(const void *lock, unsigned how);
-	void (*downgraded)(const void *lock);
-	void (*forget)(const void *lock, const char *destroy);
-	void (*assert_held)(const void *lock, const char *function);
-	void (*join)(const struct fl__ctx *context, bool timed);
-	void (*sleep)(const struct fl__wait *wait, int64_t deadline);
-	void (*duration)(void); /* after the line of a report: the stack */
-	void (*run)(const void *loop, const char *fiber);
-};
-/* Hidden: not the table of another copy of the library. */
-extern const struct fl__debug_hooks fl__debug_hooks __attribute__((weak, visibility("hidden")));
+FL__IF_LINKED void fl__debug_locking_on(struct fl__debug_op *op);
+FL__IF_LINKED void fl__debug_waiting_on(struct fl__debug_op *op);
+FL__IF_LINKED void fl__debug_locked_on(struct fl__debug_op *op, bool locked);
+FL__IF_LINKED void fl__debug_unlocking_on(const void *lock, unsigned how);
+FL__IF_LINKED void fl__debug_downgraded_on(const void *lock);
+FL__IF_LINKED void fl__debug_forget_on(const void *lock, const char *destroy);
+FL__IF_LINKED void fl__debug_assert_held_on(const void *lock, const char *function);
+FL__IF_LINKED void fl__debug_join_on(const struct fl__ctx *context, bool timed);
+FL__IF_LINKED void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline);
+FL__IF_LINKED void fl__debug_duration_on(void); /* after the line of a report: the stack */
+FL__IF_LINKED void fl__debug_run_on(const void *loop, const char *fiber);
 
 static inline bool fl__debug_is_linked(void)
 {
-	return &fl__debug_hooks != NULL;
+	return fl__debug_locking_on != NULL;
 }
 
 /* Before an acquisition, with no internal lock of the library held. */
@@ -120,7 +122,7 @@ static inline void fl__debug_locking(struct fl__debug_op *op, const void *lock, 
 		op->how = (uint8_t)how;
 		op->cond = NULL;
 		op->key = NULL;
-		fl__debug_hooks.locking(op);
+		fl__debug_locking_on(op);
 	}
 }
 
@@ -128,14 +130,14 @@ static inline void fl__debug_locking(struct fl__debug_op *op, const void *lock, 
 static inline void fl__debug_waiting(struct fl__debug_op *op)
 {
 	if (fl__unlikely(op->on != 0))
-		fl__debug_hooks.waiting(op);
+		fl__debug_waiting_on(op);
 }
 
 /* After the acquisition, or, if not `locked`, after giving up. */
 static inline void fl__debug_locked(struct fl__debug_op *op, bool locked)
 {
 	if (fl__unlikely(op->on != 0))
-		fl__debug_hooks.locked(op, locked);
+		fl__debug_locked_on(op, locked);
 }
 
 /*
@@ -149,7 +151,7 @@ static inline void fl__debug_waiting_cond(struct fl__debug_op *op, const void *m
 	if (fl__unlikely(op->on != 0)) {
 		op->cond = cond;
 		op->key = key;
-		fl__debug_hooks.waiting(op);
+		fl__debug_waiting_on(op);
 	}
 }
 
@@ -170,34 +172,34 @@ static inline void fl__debug_wait_end(struct fl__debug_op *op)
 static inline void fl__debug_unlocking(const void *lock, unsigned how)
 {
 	if (fl__debug_is_on())
-		fl__debug_hooks.unlocking(lock, how);
+		fl__debug_unlocking_on(lock, how);
 }
 
 static inline void fl__debug_downgraded(const void *lock)
 {
 	if (fl__debug_is_on())
-		fl__debug_hooks.downgraded(lock);
+		fl__debug_downgraded_on(lock);
 }
 
 /* Forgets a lock that begins or ends. `destroy`: the function of this name found the lock busy. */
 static inline void fl__debug_forget(const void *lock, const char *destroy)
 {
 	if (fl__debug_is_on())
-		fl__debug_hooks.forget(lock, destroy);
+		fl__debug_forget_on(lock, destroy);
 }
 
 /* Panics if another context is known to hold the lock, and not this one. */
 static inline void fl__debug_assert_held(const void *lock, const char *function)
 {
 	if (fl__debug_is_on())
-		fl__debug_hooks.assert_held(lock, function);
+		fl__debug_assert_held_on(lock, function);
 }
 
 /* Before a join of `context` (`timed`: with a deadline), and with NULL after it. */
 static inline void fl__debug_join(const struct fl__ctx *context, bool timed)
 {
 	if (fl__debug_is_on())
-		fl__debug_hooks.join(context, timed);
+		fl__debug_join_on(context, timed);
 }
 
 /*
@@ -224,7 +226,7 @@ static inline void fl__debug_sleep(const struct fl__wait *wait, int64_t deadline
 {
 	fl__debug_deadline(deadline);
 	if (fl__debug_is_on())
-		fl__debug_hooks.sleep(wait, deadline);
+		fl__debug_sleep_on(wait, deadline);
 }
 
 /* executors.c: the lock of the table (table.h) and of the list of all executors. */
@@ -238,7 +240,7 @@ struct fl_executor *fl__debug_executor_nth(size_t n);
  * Lists an executor that can take tasks, and removes it before it ends, also while debugging is
  * off. Weak: linked for the dump and fl_stats_text().
  */
-__attribute__((weak, visibility("hidden"))) void fl__debug_executor_on(struct fl_executor *e, bool begins);
+FL__IF_LINKED void fl__debug_executor_on(struct fl_executor *e, bool begins);
 
 static inline void fl__debug_executor(struct fl_executor *e, bool begins)
 {
@@ -250,5 +252,5 @@ static inline void fl__debug_executor(struct fl_executor *e, bool begins)
 static inline void fl__debug_run(const void *loop, const char *fiber)
 {
 	if (fl__debug_is_on())
-		fl__debug_hooks.run(loop, fiber);
+		fl__debug_run_on(loop, fiber);
 }

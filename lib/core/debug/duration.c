@@ -23,5 +23,5 @@ void fl__duration_report(int64_t deadline)
 	fl__log(FL_LOG_WARNING, "a deadline of %.9g s is long past; fl_after() makes one of a duration",
 	        (double)deadline / (double)FL_S(1));
 	if (fl__debug_is_on())
-		fl__debug_hooks.duration();
+		fl__debug_duration_on();
 }

@@ -205,11 +205,6 @@ void fl__waits_begin(const struct fl__debug_op *op);
 /* Removes that record. Under the table's lock. */
 void fl__waits_end(struct fl__holder *h);
 
-/* The hooks of joins, of sleeps and of fibers. */
-void fl__debug_join_on(const struct fl__ctx *context, bool timed);
-void fl__debug_run_on(const void *loop, const char *fiber);
-void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline);
-
 /* contention.c: where contexts wait, and how long. */
 
 bool fl__contention_turn(void);

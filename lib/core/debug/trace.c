@@ -158,11 +158,6 @@ void fl__trace_ring_drop(struct fl__trace_ring *ring)
 		fl__sys.unmap(ring, fl__trace_ring_size());
 }
 
-static struct fl__trace_event *trace_slot(struct fl__trace_ring *ring, uint64_t at)
-{
-	return &ring->events[at & fl__trace_rings.mask];
-}
-
 static bool trace_ring_put(struct fl__trace_ring *ring)
 {
 	for (unsigned i = 0; i < FL__TRACE_RINGS; i++) {
@@ -221,7 +216,6 @@ FL__COLD static struct fl__trace_ring *trace_begin_thread(void)
 {
 	static const char text[] = "fairlead: warning: trace: a thread is not recorded: out of memory, or of rings\n";
 	static uint32_t told;
-	enum { STANDARD_ERROR = 2 };
 	const struct fl__ctx *ctx = fl__ctx_thread();
 	if (trace_ring == TRACE_NO_RING)
 		return NULL;
@@ -234,7 +228,7 @@ FL__COLD static struct fl__trace_ring *trace_begin_thread(void)
 		ring = trace_ring_new(tid);
 	if (!ring) {
 		if (fl__swap_relaxed(&told, 1) == 0)
-			(void)fl__sys.print(STANDARD_ERROR, text, sizeof text - 1);
+			(void)fl__sys.print(STDERR_FILENO, text, sizeof text - 1);
 		return NULL;
 	}
 	fl__store_relaxed(&ring->context, (uint32_t)ctx->id);
@@ -270,7 +264,7 @@ static void trace_record(const struct fl__trace_event *e, const char *name, enum
 	if (fl__unlikely((uintptr_t)ring <= (uintptr_t)TRACE_NO_RING) && !(ring = trace_begin_thread()))
 		return;
 	const uint64_t at = ring->head;
-	struct fl__trace_event *slot = trace_slot(ring, at);
+	struct fl__trace_event *slot = &ring->events[at & fl__trace_rings.mask];
 	fl__store_relaxed(&ring->head, at + 1);
 	fl__store_relaxed(&slot->mark, 0);
 	fl__fence_release(); /* the reader that sees a later field sees this, too */
@@ -284,7 +278,7 @@ static void trace_record(const struct fl__trace_event *e, const char *name, enum
 	fl__store_release(&slot->mark, fl__trace_mark(kind, at));
 }
 
-void fl__trace_event(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name, unsigned code)
+int64_t fl__trace_event(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name, unsigned code)
 {
 	const struct fl__trace_event e = {.time = fl__sys.now(),
 	                                  .object = object,
@@ -292,6 +286,7 @@ void fl__trace_event(enum fl__trace_kind kind, uint64_t object, uint64_t arg, co
 	                                  .context = (uint32_t)fl__ctx_get()->id,
 	                                  .code = (uint8_t)code};
 	trace_record(&e, name, kind);
+	return e.time;
 }
 
 /* Files. */
@@ -341,12 +336,11 @@ int fl_trace_write(const char *path)
 /* Says that on standard error: a log handler may wait, or lock what the caller holds. */
 FL_PRINTF(1, 2) static void trace_say(const char *format, ...)
 {
-	enum { STANDARD_ERROR = 2 };
 	va_list args;
 	va_start(args, format);
 	const int n = vsnprintf(trace_out.line, sizeof trace_out.line, format, args);
 	va_end(args);
-	(void)fl__sys.print(STANDARD_ERROR, trace_out.line, (size_t)FL__MIN(n, (int)sizeof trace_out.line - 1));
+	(void)fl__sys.print(STDERR_FILENO, trace_out.line, (size_t)FL__MIN(n, (int)sizeof trace_out.line - 1));
 }
 
 void fl__trace_signalled(void)
@@ -361,11 +355,6 @@ void fl__trace_signalled(void)
 	else
 		trace_say("fairlead: trace: %s cannot be written: error %d\n", trace_out.path, -rc);
 	trace_unclaim();
-}
-
-void fl__trace_on_signal(void)
-{
-	fl__trace_signalled();
 }
 
 void fl__trace_at_exit(void)
@@ -441,29 +430,25 @@ static const char *trace_type(const fl_task_type *type)
 void fl__trace_task(enum fl__trace_kind kind, fl_future *f)
 {
 	const bool submits = kind == FL__TRACE_SUBMIT;
-	const struct fl__trace_event e = {.time = fl__sys.now(),
-	                                  .object = (uintptr_t)f,
-	                                  .arg = submits ? trace_arg(f) : 0,
-	                                  .context = (uint32_t)fl__ctx_get()->id};
+	const char *name = kind == FL__TRACE_CANCEL ? NULL : trace_type(f->type);
+	const int64_t now = fl__trace_event(kind, (uintptr_t)f, submits ? trace_arg(f) : 0, name, 0);
 	if (submits)
-		f->error = (int)fl__stats_time(e.time);
-	trace_record(&e, kind == FL__TRACE_CANCEL ? NULL : trace_type(f->type), kind);
+		f->error = (int)fl__stats_time(now);
 }
 
 int fl__trace_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values)
 {
 	const fl_future *f = fl__future_of_token(ctx->token);
-	const uint32_t context = (uint32_t)fl__ctx_get()->id;
 	const int64_t now = fl__sys.now(), waited = f->error == 0 ? -1 : fl__stats_waited(f, now);
-	struct fl__trace_event e = {
-	    .time = now, .object = (uintptr_t)f, .arg = (uint64_t)waited /* -1: unknown */, .context = context};
+	const struct fl__trace_event e = {.time = now,
+	                                  .object = (uintptr_t)f,
+	                                  .arg = (uint64_t)waited, /* -1: unknown */
+	                                  .context = (uint32_t)fl__ctx_get()->id};
 	trace_record(&e, trace_type(type), FL__TRACE_START);
 	if (trace_is_slow(waited))
 		trace_slow(now, waited, NULL, type->name);
 	const int error = fl__task_call(type, arg, result, ctx, values);
-	e = (struct fl__trace_event){
-	    .time = fl__sys.now(), .object = (uintptr_t)f, .context = context, .code = trace_error(error)};
-	trace_record(&e, NULL, FL__TRACE_END);
+	fl__trace_event(FL__TRACE_END, (uintptr_t)f, 0, NULL, trace_error(error));
 	return error;
 }
 
@@ -475,14 +460,9 @@ void fl__trace_object(enum fl__trace_kind kind, const void *object, unsigned arg
 
 int64_t fl__trace_wait(const struct fl__wait *wait)
 {
-	const struct fl__trace_event e = {.time = fl__sys.now(),
-	                                  .object = (uintptr_t)wait->object,
-	                                  .context = (uint32_t)wait->ctx->id,
-	                                  .code = wait->kind};
 	if (wait->ctx->debugging)
 		return 0;
-	trace_record(&e, NULL, FL__TRACE_WAIT);
-	return e.time;
+	return fl__trace_event(FL__TRACE_WAIT, (uintptr_t)wait->object, 0, NULL, wait->kind);
 }
 
 /* Waits that are long by their nature. */
@@ -495,10 +475,7 @@ static bool trace_is_idle(uint8_t kind)
 void fl__trace_woken(const struct fl__wait *wait, int64_t since, int rc)
 {
 	const struct fl__awaited awaited = fl__wait_awaited(wait);
-	const int64_t now = fl__sys.now();
-	const struct fl__trace_event e = {
-	    .time = now, .object = (uintptr_t)wait, .context = (uint32_t)wait->ctx->id, .code = trace_error(rc)};
-	trace_record(&e, NULL, FL__TRACE_WOKEN);
+	const int64_t now = fl__trace_event(FL__TRACE_WOKEN, (uintptr_t)wait, 0, NULL, trace_error(rc));
 	if (!trace_is_idle(awaited.kind) && trace_is_slow(now - since))
 		trace_slow(now, now - since, &awaited, NULL);
 }

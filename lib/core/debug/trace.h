@@ -144,51 +144,49 @@ static inline bool fl__trace_is_on(void)
 	return fl__unlikely(fl__debug_word(&fl__trace) != 0); /* a late value does no harm */
 }
 
-/* Weak: a program without a reference to debugging lacks their code; `fl__trace` stays 0. */
-#define FL__TRACE_FN __attribute__((weak, visibility("hidden")))
+/* A program without a reference to debugging lacks these functions; its `fl__trace` stays 0. */
 
 /*
- * Records an event of the calling context. Not in a signal handler. `name`: of the task's type,
- * known by its address, or NULL. `object`, `arg`: addresses or numbers. `code`: above.
+ * Records an event of the calling context, and returns its time. Not in a signal handler. `name`:
+ * of the task's type, known by its address, or NULL. `object`, `arg`: addresses or numbers. `code`:
+ * above.
  */
-FL__TRACE_FN void fl__trace_event(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name,
-                                  unsigned code);
+FL__IF_LINKED int64_t fl__trace_event(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name,
+                                      unsigned code);
 
 /* SUBMIT, which stamps the task as statistics do; GET, CANCEL. */
 struct fl_future;
-FL__TRACE_FN void fl__trace_task(enum fl__trace_kind kind, struct fl_future *f);
+FL__IF_LINKED void fl__trace_task(enum fl__trace_kind kind, struct fl_future *f);
 
 /* fl__task_call() of a future's task, between its START and END. */
 struct fl_task_type;
 struct fl_task_ctx;
 struct fl__values;
-FL__TRACE_FN int fl__trace_call(const struct fl_task_type *type, const void *arg, void *result, struct fl_task_ctx *ctx,
-                                struct fl__values *values);
+FL__IF_LINKED int fl__trace_call(const struct fl_task_type *type, const void *arg, void *result,
+                                 struct fl_task_ctx *ctx, struct fl__values *values);
 
 /* HAND_OFF, STEAL, POLL. Makes no ring: the caller may hold a lock of the library. */
-FL__TRACE_FN void fl__trace_object(enum fl__trace_kind kind, const void *object, unsigned arg);
+FL__IF_LINKED void fl__trace_object(enum fl__trace_kind kind, const void *object, unsigned arg);
 
 /* WAIT, which returns its time; 0: not recorded. WOKEN. WAKE of each waiter that was taken. */
 struct fl__wait;
 struct fl__node;
-FL__TRACE_FN int64_t fl__trace_wait(const struct fl__wait *wait);
-FL__TRACE_FN void fl__trace_woken(const struct fl__wait *wait, int64_t since, int rc);
-FL__TRACE_FN void fl__trace_wake(const struct fl__node *taken);
+FL__IF_LINKED int64_t fl__trace_wait(const struct fl__wait *wait);
+FL__IF_LINKED void fl__trace_woken(const struct fl__wait *wait, int64_t since, int rc);
+FL__IF_LINKED void fl__trace_wake(const struct fl__node *taken);
 
 /* RUN; 0: no fiber. */
-FL__TRACE_FN void fl__trace_run(uint64_t fiber, const char *name);
-
-/* As fl__trace_signalled(). Not weak: what links debugging links the recorder. */
-void fl__trace_on_signal(void);
+FL__IF_LINKED void fl__trace_run(uint64_t fiber, const char *name);
 
 /*
  * Called where the process ends. Writes a file if FL_TRACE has "exit". Without "exit", and if no
  * file was ever written, it says how many events are lost; but not in a child process that the
  * library started or that the program forked.
  */
-FL__TRACE_FN void fl__trace_at_exit(void);
+FL__IF_LINKED void fl__trace_at_exit(void);
 
-extern int fl__trace_signal; /* that writes a file; 0: none */
+/* The signal that writes a file; 0: none. Not weak: what links debugging links the recorder. */
+extern int fl__trace_signal;
 
 /* Writes the rings as JSON to the descriptor. 0, -ENOMEM, or the error of a write. */
 struct fl__trace_count {
@@ -214,7 +212,7 @@ uint64_t fl__trace_length(void);
  * owns the mapping: it keeps the last rings for later files. The worker: fl__trace_ring_use(),
  * before its first task, which switches recording on. These allocate nothing.
  */
-FL__TRACE_FN size_t fl__trace_ring_size(void);
-FL__TRACE_FN void fl__trace_ring_add(struct fl__trace_ring *ring, int32_t pid, const char *name);
-FL__TRACE_FN void fl__trace_ring_drop(struct fl__trace_ring *ring);
-FL__TRACE_FN void fl__trace_ring_use(struct fl__trace_ring *ring, size_t size);
+FL__IF_LINKED size_t fl__trace_ring_size(void);
+FL__IF_LINKED void fl__trace_ring_add(struct fl__trace_ring *ring, int32_t pid, const char *name);
+FL__IF_LINKED void fl__trace_ring_drop(struct fl__trace_ring *ring);
+FL__IF_LINKED void fl__trace_ring_use(struct fl__trace_ring *ring, size_t size);

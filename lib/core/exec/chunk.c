@@ -83,17 +83,12 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	};
 }
 
-static size_t chunk_at_least(size_t n, size_t least)
-{
-	return n > least ? n : least;
-}
-
 size_t fl__chunk_most(const fl_task_type *type)
 {
 	if (type->arg_size > FL_TASK_SIZE_MAX || type->result_size > FL_TASK_SIZE_MAX)
 		return 1; /* the submit refuses it */
-	const size_t most = FL_TASK_SIZE_MAX / chunk_at_least(type->arg_size + type->result_size, 1);
-	return chunk_at_least(most, 1);
+	const size_t most = FL_TASK_SIZE_MAX / FL__MAX(type->arg_size + type->result_size, 1);
+	return FL__MAX(most, 1);
 }
 _Static_assert(FL_TASK_SIZE_MAX <= UINT32_MAX, "a chunk can be counted");
 
@@ -104,17 +99,17 @@ size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wa
 	                                              : SIZE_MAX;
 	size_t each = type->result_size;
 	if (fl__bytes_declares(type->drop_arg)) /* a worker process has the array in its ring */
-		each = chunk_at_least(each, type->arg_size);
-	const size_t kept = each > 0 ? chunk_at_least(bytes / each, 1) : SIZE_MAX;
-	return fl__least(wanted, fl__least(kept, fl__chunk_most(type)));
+		each = FL__MAX(each, type->arg_size);
+	const size_t kept = each > 0 ? FL__MAX(bytes / each, 1) : SIZE_MAX;
+	return FL__MIN(wanted, FL__MIN(kept, fl__chunk_most(type)));
 }
 
 size_t fl__chunk_preferred(const fl_task_type *type)
 {
-	const size_t larger = chunk_at_least(type->arg_size, type->result_size);
+	const size_t larger = FL__MAX(type->arg_size, type->result_size);
 	if (fl__bytes_are_in(type))
 		return CHUNK_PREFERRED_HANDLES;
-	return chunk_at_least(CHUNK_PREFERRED_BYTES / chunk_at_least(larger, 1), 1);
+	return FL__MAX(CHUNK_PREFERRED_BYTES / FL__MAX(larger, 1), 1);
 }
 
 /*
@@ -123,9 +118,9 @@ size_t fl__chunk_preferred(const fl_task_type *type)
  */
 size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk)
 {
-	const size_t bytes = chunk * chunk_at_least(type->arg_size + type->result_size, 1);
-	const size_t fitting = chunk_at_least(CHUNK_WINDOW_BYTES / chunk_at_least(bytes, 1), CHUNK_WINDOW_LEAST);
+	const size_t bytes = chunk * FL__MAX(type->arg_size + type->result_size, 1);
+	const size_t fitting = FL__MAX(CHUNK_WINDOW_BYTES / FL__MAX(bytes, 1), CHUNK_WINDOW_LEAST);
 	const size_t workers = fl_executor_workers(e);
-	const size_t wanted = workers * fl__least(fitting, CHUNK_WINDOW);
-	return fl__least(wanted, chunk_at_least(workers, CHUNK_WINDOW_MOST));
+	const size_t wanted = workers * FL__MIN(fitting, CHUNK_WINDOW);
+	return FL__MIN(wanted, FL__MAX(workers, CHUNK_WINDOW_MOST));
 }

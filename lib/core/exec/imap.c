@@ -514,8 +514,8 @@ static size_t imap_window_batches(const fl_executor *e, const fl_task_type *type
 	if (!(e->ops->capabilities & FL_CAP_CONCURRENT))
 		/* A submit runs the task at once: it is made only when its result is wanted. */
 		most = 1;
-	most = fl__least(most, n / chunk + (n % chunk != 0));
-	return most ? most : 1;
+	most = FL__MIN(most, n / chunk + (n % chunk != 0));
+	return FL__MAX(most, 1);
 }
 
 static int imap_alloc_args(fl_imap *it)
@@ -564,7 +564,7 @@ int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, con
 	if (config->next && (args || n > 0))
 		return -EINVAL;
 	const size_t length = config->next ? SIZE_MAX : n;
-	const size_t wanted = fl__least(config->chunk ? config->chunk : 1, config->window ? config->window : SIZE_MAX);
+	const size_t wanted = FL__MIN(config->chunk ? config->chunk : 1, config->window ? config->window : SIZE_MAX);
 	const size_t chunk = fl__chunk_limit(e, type, wanted);
 	const size_t most = imap_window_batches(e, type, length, chunk, config->window);
 	fl_imap *it = imap_new(e->allocator, most < SIZE_MAX ? most + 1 : most);

@@ -303,7 +303,7 @@ static void map_copy_take(struct map_by_copy *m)
 static int map_copies(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                       const fl_map_config *config)
 {
-	const size_t chosen = fl__least(map_chunk_size(n, fl_executor_workers(e)), fl__chunk_preferred(type));
+	const size_t chosen = FL__MIN(map_chunk_size(n, fl_executor_workers(e)), fl__chunk_preferred(type));
 	const fl_imap_config lazy = {
 	    .chunk = config->chunk ? config->chunk : chosen,
 	    .deadline = config->deadline,

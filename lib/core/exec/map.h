@@ -75,11 +75,6 @@ static inline int64_t fl__deadline_under(int64_t deadline, const fl_cancel_token
 	return cancel ? fl__min_deadline(deadline, fl_cancel_token_deadline(cancel)) : deadline;
 }
 
-static inline size_t fl__least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 /* The most elements of one task; at least 1. */
 size_t fl__chunk_most(const fl_task_type *type);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../base/atomic.h"
+#include "../debug/debug.h"
 #include "../future/future.h"
 #include <fairlead/executor.h>
 #include <string.h>
@@ -87,20 +88,19 @@ static inline const char *fl__stats_name(const char *name)
 	return colon ? colon + 1 : name ? name : "task";
 }
 
-/* Weak: a program without fl_executor_get_stats() does not link their code, and does not measure. */
-#define FL__STATS_FN __attribute__((weak, visibility("hidden")))
+/* A program without fl_executor_get_stats() lacks these functions, and does not measure. */
 
 /* Before the submit of a task publishes it. Only while `skip` is not above 0. */
-FL__STATS_FN void fl__stats_stamp(fl_executor *e, fl_future *f);
+FL__IF_LINKED void fl__stats_stamp(fl_executor *e, fl_future *f);
 
 /* Asks that the next submit stamps its task. */
-FL__STATS_FN void fl__stats_arm(fl_executor *e);
+FL__IF_LINKED void fl__stats_arm(fl_executor *e);
 
 /* As fl__run_function(). Called for a stamped task, and when `begun` is `next`. */
-FL__STATS_FN int fl__stats_run(struct fl__run *run, struct fl__stats_context *context, size_t begun, char **message);
+FL__IF_LINKED int fl__stats_run(struct fl__run *run, struct fl__stats_context *context, size_t begun, char **message);
 
 /* Of a task that has run in another process; not if its times are impossible. */
-FL__STATS_FN void fl__stats_add_remote(fl_executor *e, const fl_future *f, int64_t began, int64_t ran);
+FL__IF_LINKED void fl__stats_add_remote(fl_executor *e, const fl_future *f, int64_t began, int64_t ran);
 
 static inline bool fl__stats_are_linked(void)
 {

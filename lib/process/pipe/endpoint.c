@@ -236,12 +236,7 @@ static int endpoint_receive(int fd, struct endpoint_found *found, int64_t deadli
 	int came[FL__PACKET_FDS];
 	struct iovec part = {&found->hello, sizeof found->hello};
 	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = came};
-	int rc;
-	while ((rc = fl__packet_try_recv(fd, &packet, 0)) == -EAGAIN) {
-		rc = fl__fd_wait(fd, POLLIN, deadline, cancel);
-		if (rc != 0)
-			return rc;
-	}
+	const int rc = FL__CALL_OR_WAIT(fl__packet_try_recv(fd, &packet, 0), fl__fd_wait(fd, POLLIN, deadline, cancel));
 	if (rc != 0)
 		return rc == -EPIPE ? -ECONNRESET : rc;
 	if (packet.lost || packet.n_fds > 1) {

@@ -235,20 +235,10 @@ static int pipe_prepare(struct pipe_outgoing *m, const void *data, size_t size, 
 
 static int pipe_wait(const fl_pipe *p, short events, int64_t deadline, fl_cancel_token *cancel)
 {
+	if (deadline == FL__TRY)
+		return -EAGAIN;
 	FL__AWAITS(FL__DEBUG_PIPE, p);
 	return fl__fd_wait(p->fd, events, deadline, cancel);
-}
-
-static int pipe_send_message(const fl_pipe *p, struct pipe_outgoing *m, int64_t deadline, fl_cancel_token *cancel)
-{
-	for (;;) {
-		int rc = pipe_send_once(p, m);
-		if (rc != -EAGAIN || deadline == FL__TRY)
-			return rc;
-		rc = pipe_wait(p, POLLOUT, deadline, cancel);
-		if (rc != 0)
-			return rc;
-	}
 }
 
 int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n, int64_t deadline,
@@ -258,7 +248,7 @@ int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int 
 	int rc = pipe_prepare(&m, data, size, fds, n);
 	if (rc != 0)
 		return rc;
-	rc = pipe_send_message(p, &m, deadline, cancel);
+	rc = FL__CALL_OR_WAIT(pipe_send_once(p, &m), pipe_wait(p, POLLOUT, deadline, cancel));
 	fl__fd_close(m.fds[0]);
 	return rc;
 }
@@ -440,12 +430,5 @@ int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t bytes, size_t *size,
                            int64_t deadline, fl_cancel_token *cancel)
 {
 	const struct pipe_room room = {buffer, bytes, size, fds, n, n ? *n : 0};
-	for (;;) {
-		int rc = pipe_receive_once(p, &room);
-		if (rc != -EAGAIN || deadline == FL__TRY)
-			return rc;
-		rc = pipe_wait(p, POLLIN, deadline, cancel);
-		if (rc != 0)
-			return rc;
-	}
+	return FL__CALL_OR_WAIT(pipe_receive_once(p, &room), pipe_wait(p, POLLIN, deadline, cancel));
 }

@@ -186,7 +186,7 @@ static void bridge_start_thread(void)
 {
 	if (fl__helper_start(&bridge_helper) == 0)
 		return;
-	struct fl__lot lot = {NULL, NULL, NULL, NULL};
+	struct fl__lot lot = {0};
 	fl__lock(&bridge_lock);
 	bridge_starting = false;
 	for (struct bridge_entry *e; (e = bridge_unserved) != NULL;) {
@@ -292,7 +292,7 @@ static void bridge_run(void)
 	struct bridge b = {.self = fl__shm_self()};
 	bool more = true, begun = false, timed_out = false;
 	while (more) {
-		struct fl__lot lot = {NULL, NULL, NULL, NULL};
+		struct fl__lot lot = {0};
 		fl__lock(&bridge_lock);
 		b.asleep = false;
 		if (!begun)

@@ -162,34 +162,6 @@ static int shm_queue_check_state(const fl_shm_queue *q, struct shm_queue_state *
 	return shm_queue_is_possible(q, s) ? 0 : -EBADMSG;
 }
 
-static int shm_queue_can_put(const fl_shm_queue *q, const struct shm_queue_state *s, size_t n)
-{
-	if (s->closed != FL__SHM_OPEN)
-		return -EPIPE;
-	return n <= q->size - s->used ? 0 : -EAGAIN;
-}
-
-/* Items that close_now has dropped cannot be got. */
-static int shm_queue_can_get(const struct shm_queue_state *s)
-{
-	if (s->closed != FL__SHM_DROPPED && s->used > 0)
-		return 0;
-	return s->closed != FL__SHM_OPEN ? -EPIPE : -EAGAIN;
-}
-
-/* Called under the lock. Returns 0, -EAGAIN, -EPIPE, -EBADMSG. */
-static int shm_queue_begin_put(const fl_shm_queue *q, struct shm_queue_state *s, size_t n)
-{
-	int rc = shm_queue_check_state(q, s);
-	return rc == 0 ? shm_queue_can_put(q, s, n) : rc;
-}
-
-static int shm_queue_begin_get(const fl_shm_queue *q, struct shm_queue_state *s)
-{
-	int rc = shm_queue_check_state(q, s);
-	return rc == 0 ? shm_queue_can_get(s) : rc;
-}
-
 /* The data. */
 
 /* Copy `n` units of `width` bytes. */
@@ -234,127 +206,126 @@ static void shm_queue_commit_get(const fl_shm_queue *q, const struct shm_queue_s
 	fl__shm_wake_after_commit(&r->space, q->item_size ? q->size - before->used + got - 1 : INT32_MAX);
 }
 
+/* A put, a get, or a look whether one could be done now. */
 struct shm_queue_transfer {
 	const fl_shm_queue *queue;
+	bool puts; /* else it gets */
+	/*
+	 * Copies the data and commits. Called under the lock, where a put has the space that it needs,
+	 * and a get an item. NULL: the transfer only looks.
+	 */
+	int (*move)(struct shm_queue_transfer *t, const struct shm_queue_state *s);
 	const unsigned char *from;
 	unsigned char *to;
 	size_t n;     /* items; bytes of the frame, or of the room for it */
 	size_t moved; /* items; bytes of the frame */
 };
 
-static int shm_queue_attempt_put(void *arg)
+static int shm_queue_put_items(struct shm_queue_transfer *t, const struct shm_queue_state *s)
 {
-	struct shm_queue_transfer *t = arg;
 	const fl_shm_queue *q = t->queue;
-	struct shm_queue_state s;
-	int rc = shm_queue_begin_put(q, &s, 1);
-	if (rc != 0)
-		return rc;
-	uint32_t space = q->size - s.used;
+	uint32_t space = q->size - s->used;
 	uint32_t n = (uint32_t)FL__MIN(t->n, space);
-	shm_queue_copy_in(q, s.in.position, t->from, n, q->item_size);
-	shm_queue_commit_put(q->ring, &s, shm_queue_advance(q, s.in, n, n));
+	shm_queue_copy_in(q, s->in.position, t->from, n, q->item_size);
+	shm_queue_commit_put(q->ring, s, shm_queue_advance(q, s->in, n, n));
 	t->moved = n;
 	return 0;
 }
 
-static int shm_queue_attempt_get(void *arg)
+static int shm_queue_get_items(struct shm_queue_transfer *t, const struct shm_queue_state *s)
 {
-	struct shm_queue_transfer *t = arg;
 	const fl_shm_queue *q = t->queue;
-	struct shm_queue_state s;
-	int rc = shm_queue_begin_get(q, &s);
-	if (rc != 0)
-		return rc;
-	uint32_t n = (uint32_t)FL__MIN(t->n, s.used);
-	shm_queue_copy_out(q, s.out.position, t->to, n, q->item_size);
-	shm_queue_commit_get(q, &s, shm_queue_advance(q, s.out, n, n));
+	uint32_t n = (uint32_t)FL__MIN(t->n, s->used);
+	shm_queue_copy_out(q, s->out.position, t->to, n, q->item_size);
+	shm_queue_commit_get(q, s, shm_queue_advance(q, s->out, n, n));
 	t->moved = n;
 	return 0;
 }
 
-static int shm_queue_attempt_put_frame(void *arg)
+static int shm_queue_put_frame(struct shm_queue_transfer *t, const struct shm_queue_state *s)
 {
-	struct shm_queue_transfer *t = arg;
 	const fl_shm_queue *q = t->queue;
-	uint32_t size = (uint32_t)t->n, whole = size + FL__SHM_FRAME_HEADER;
-	struct shm_queue_state s;
-	int rc = shm_queue_begin_put(q, &s, whole);
-	if (rc != 0)
-		return rc;
+	uint32_t size = (uint32_t)t->n;
 	unsigned char header[FL__SHM_FRAME_HEADER];
 	memcpy(header, &size, sizeof header);
-	shm_queue_copy_in(q, s.in.position, header, sizeof header, 1);
-	shm_queue_copy_in(q, shm_queue_advance(q, s.in, sizeof header, 0).position, t->from, size, 1);
-	shm_queue_commit_put(q->ring, &s, shm_queue_advance(q, s.in, whole, 1));
+	shm_queue_copy_in(q, s->in.position, header, sizeof header, 1);
+	shm_queue_copy_in(q, shm_queue_advance(q, s->in, sizeof header, 0).position, t->from, size, 1);
+	shm_queue_commit_put(q->ring, s, shm_queue_advance(q, s->in, size + FL__SHM_FRAME_HEADER, 1));
 	return 0;
 }
 
-static int shm_queue_attempt_get_frame(void *arg)
+static int shm_queue_get_frame(struct shm_queue_transfer *t, const struct shm_queue_state *s)
 {
-	struct shm_queue_transfer *t = arg;
 	const fl_shm_queue *q = t->queue;
-	struct shm_queue_state s;
-	int rc = shm_queue_begin_get(q, &s);
-	if (rc != 0)
-		return rc;
 	unsigned char header[FL__SHM_FRAME_HEADER];
 	uint32_t size;
-	shm_queue_copy_out(q, s.out.position, header, sizeof header, 1);
+	shm_queue_copy_out(q, s->out.position, header, sizeof header, 1);
 	memcpy(&size, header, sizeof size);
-	if (size > s.used - sizeof header) /* a header is there: shm_queue_is_possible() */
+	if (size > s->used - sizeof header) /* a header is there: shm_queue_is_possible() */
 		return -EBADMSG;
 	t->moved = size;
 	if (size > t->n)
 		return -EMSGSIZE;
-	shm_queue_copy_out(q, shm_queue_advance(q, s.out, sizeof header, 0).position, t->to, size, 1);
-	shm_queue_commit_get(q, &s, shm_queue_advance(q, s.out, size + (uint32_t)sizeof header, 1));
+	shm_queue_copy_out(q, shm_queue_advance(q, s->out, sizeof header, 0).position, t->to, size, 1);
+	shm_queue_commit_get(q, s, shm_queue_advance(q, s->out, size + FL__SHM_FRAME_HEADER, 1));
 	return 0;
 }
 
-/* Called without the lock. */
-static bool shm_queue_may_put(const void *arg)
+/* 0, -EAGAIN, -EPIPE. A put that only looks asks for the space of an empty frame. */
+static int shm_queue_can_move(const struct shm_queue_transfer *t, const struct shm_queue_state *s)
 {
-	const struct shm_queue_transfer *t = arg;
 	const fl_shm_queue *q = t->queue;
-	struct shm_queue_state s;
-	shm_queue_read_state(q, &s);
-	/* impossible, or two moments mixed: the attempt decides */
-	if (s.used > q->size)
-		return true;
-	return shm_queue_can_put(q, &s, q->item_size ? 1 : t->n + FL__SHM_FRAME_HEADER) != -EAGAIN;
+	/* items that close_now has dropped cannot be got */
+	if (!t->puts && s->closed != FL__SHM_DROPPED && s->used > 0)
+		return 0;
+	if (s->closed != FL__SHM_OPEN)
+		return -EPIPE;
+	const size_t needed = q->item_size ? 1 : t->n + FL__SHM_FRAME_HEADER;
+	return t->puts && needed <= q->size - s->used ? 0 : -EAGAIN;
 }
 
-static bool shm_queue_may_get(const void *arg)
+/* Called under the lock. */
+static int shm_queue_attempt(void *arg)
+{
+	struct shm_queue_transfer *t = arg;
+	struct shm_queue_state s;
+	int rc = shm_queue_check_state(t->queue, &s);
+	if (rc == 0)
+		rc = shm_queue_can_move(t, &s);
+	return rc == 0 && t->move ? t->move(t, &s) : rc;
+}
+
+/* Called without the lock. */
+static bool shm_queue_may_move(const void *arg)
 {
 	const struct shm_queue_transfer *t = arg;
 	struct shm_queue_state s;
 	shm_queue_read_state(t->queue, &s);
-	return shm_queue_can_get(&s) != -EAGAIN;
+	/* impossible, or two moments mixed: the attempt decides */
+	return s.used > t->queue->size || shm_queue_can_move(t, &s) != -EAGAIN;
 }
 
-static struct fl__shm_op shm_queue_op(struct shm_queue_transfer *t, bool space, int (*attempt)(void *arg))
+static struct fl__shm_op shm_queue_op(struct shm_queue_transfer *t)
 {
 	struct fl__shm_ring *r = t->queue->ring;
-	return (struct fl__shm_op){
-	    &r->lock, space ? &r->space : &r->items, attempt, space ? shm_queue_may_put : shm_queue_may_get, t, false};
+	return (struct fl__shm_op){&r->lock, t->puts ? &r->space : &r->items, shm_queue_attempt, shm_queue_may_move, t,
+	                           false};
 }
 
-static int shm_queue_transfer(struct shm_queue_transfer *t, bool space, int (*attempt)(void *arg), int64_t deadline,
-                              fl_cancel_token *cancel)
+static int shm_queue_transfer(struct shm_queue_transfer *t, int64_t deadline, fl_cancel_token *cancel)
 {
-	const struct fl__shm_op op = shm_queue_op(t, space, attempt);
+	const struct fl__shm_op op = shm_queue_op(t);
 	return fl__shm_await(&op, deadline, cancel);
 }
 
 int fl__shm_queue_put_some(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
                            fl_cancel_token *cancel)
 {
-	struct shm_queue_transfer t = {.queue = q, .from = items, .n = n};
+	struct shm_queue_transfer t = {.queue = q, .puts = true, .move = shm_queue_put_items, .from = items, .n = n};
 	*count = 0;
 	if (q->item_size == 0)
 		return -EINVAL;
-	int rc = shm_queue_transfer(&t, true, shm_queue_attempt_put, deadline, cancel);
+	int rc = shm_queue_transfer(&t, deadline, cancel);
 	*count = t.moved;
 	return rc;
 }
@@ -362,10 +333,10 @@ int fl__shm_queue_put_some(fl_shm_queue *q, const void *items, size_t n, size_t 
 static int shm_queue_get_some(fl_shm_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
                               fl_cancel_token *cancel)
 {
-	struct shm_queue_transfer t = {.queue = q, .to = items, .n = n};
+	struct shm_queue_transfer t = {.queue = q, .move = shm_queue_get_items, .to = items, .n = n};
 	if (q->item_size == 0)
 		return -EINVAL;
-	int rc = shm_queue_transfer(&t, false, shm_queue_attempt_get, deadline, cancel);
+	int rc = shm_queue_transfer(&t, deadline, cancel);
 	*count = t.moved;
 	return rc;
 }
@@ -403,21 +374,21 @@ int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *
 int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, int64_t deadline,
                                  fl_cancel_token *cancel)
 {
-	struct shm_queue_transfer t = {.queue = q, .from = frame, .n = size};
+	struct shm_queue_transfer t = {.queue = q, .puts = true, .move = shm_queue_put_frame, .from = frame, .n = size};
 	if (q->item_size != 0)
 		return -EINVAL;
 	if (q->size < FL__SHM_FRAME_HEADER || size > q->size - FL__SHM_FRAME_HEADER)
 		return -EMSGSIZE;
-	return shm_queue_transfer(&t, true, shm_queue_attempt_put_frame, deadline, cancel);
+	return shm_queue_transfer(&t, deadline, cancel);
 }
 
 int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size, int64_t deadline,
                                  fl_cancel_token *cancel)
 {
-	struct shm_queue_transfer t = {.queue = q, .to = buffer, .n = room};
+	struct shm_queue_transfer t = {.queue = q, .move = shm_queue_get_frame, .to = buffer, .n = room};
 	if (q->item_size != 0)
 		return -EINVAL;
-	int rc = shm_queue_transfer(&t, false, shm_queue_attempt_get_frame, deadline, cancel);
+	int rc = shm_queue_transfer(&t, deadline, cancel);
 	if (rc == 0 || rc == -EMSGSIZE)
 		*size = t.moved;
 	return rc;
@@ -561,39 +532,19 @@ bool fl_shm_queue_is_closed(const fl_shm_queue *q)
 	return fl__load_relaxed(&q->ring->closed) != FL__SHM_OPEN;
 }
 
-/* Readiness: an attempt that changes nothing. A put asks for the space of an empty frame. */
-
-static int shm_queue_probe_put(void *arg)
-{
-	const struct shm_queue_transfer *t = arg;
-	struct shm_queue_state s;
-	return shm_queue_begin_put(t->queue, &s, t->queue->item_size ? 1 : FL__SHM_FRAME_HEADER);
-}
-
-static int shm_queue_probe_get(void *arg)
-{
-	const struct shm_queue_transfer *t = arg;
-	struct shm_queue_state s;
-	return shm_queue_begin_get(t->queue, &s);
-}
-
-static struct fl__shm_op shm_queue_ready_op(struct shm_queue_transfer *t, bool space)
-{
-	return shm_queue_op(t, space, space ? shm_queue_probe_put : shm_queue_probe_get);
-}
+/* Readiness: a transfer that only looks. */
 
 static bool shm_queue_is_ready(const fl_shm_queue *q, bool space)
 {
-	struct shm_queue_transfer t = {.queue = q};
-	const struct fl__shm_op op = shm_queue_ready_op(&t, space);
-	int rc = fl__shm_await(&op, FL__TRY, NULL);
+	struct shm_queue_transfer t = {.queue = q, .puts = space};
+	int rc = shm_queue_transfer(&t, FL__TRY, NULL);
 	return rc != -EAGAIN && rc != -EBUSY;
 }
 
 static bool shm_queue_arm(const fl_shm_queue *q, bool space, struct fl__node *node)
 {
-	struct shm_queue_transfer t = {.queue = q};
-	const struct fl__shm_op op = shm_queue_ready_op(&t, space);
+	struct shm_queue_transfer t = {.queue = q, .puts = space};
+	const struct fl__shm_op op = shm_queue_op(&t);
 	return fl__shm_wait_arm(&op, node);
 }
 
