@@ -296,9 +296,9 @@ typedef struct fl_as_completed fl_as_completed;
 
 /*
  * Creates an iteration over the `n` futures of the array, with references of its own. A future that
- * is in the array twice is returned once, with its first index. The iteration takes O(n log n)
- * steps in all; where a worker iterates over chains (fl_future_then()), each call that has to wait
- * looks at all that are left. Returns 0, -ENOMEM.
+ * is in the array twice is returned once, with its first index. The iteration takes n steps in all;
+ * where a worker iterates over chains (fl_future_then()), each call that has to wait looks at all
+ * that are left. Returns 0, -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
 

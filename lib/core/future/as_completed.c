@@ -3,17 +3,18 @@
  * Waits for many futures: the set of futures; the wait for all or for the first of several; the
  * iteration in the order of their ends.
  *
- * The set enqueues one wait for each future. These waits belong to a dummy context (`ctx`) whose
- * unpark function, futures_on_end(), appends the entry to the list of ended ones. The context that
- * ends the future calls it with no lock held. The real waiter sleeps on a condition.
+ * Each entry is in the list of callbacks of its future, so it costs constant time, whatever the
+ * number of futures. The context that ends the future calls fl__future_report(), which appends the
+ * entry to the list of ended ones, before other callbacks and with no lock held. The waiter sleeps
+ * on a condition.
  *
  * Invariants
- *   1. Each entry leaves the future's wait queue once: by a waking thread, which then calls
- *      futures_on_end(); or by fl__future_set_remove(), which decides the wait itself (lot.c,
- *      invariant 2), so that futures_on_end() is not called.
- *   2. `left` counts the entries that are enqueued or wait for their futures_on_end(). When `left`
- *      is 0, no thread accesses the memory but the last futures_on_end(), in its unlock.
- *   3. Order: futures_on_end() runs after the end of the future is public and before the ending
+ *   1. Each entry leaves the future's list once, under the future's lock: by the end, after which
+ *      fl__future_report() is called; or by fl__future_set_remove(), so that it is not called.
+ *   2. `left` counts the entries that are enqueued or wait for their fl__future_report(). When
+ *   `left`
+ *      is 0, no thread accesses the memory but the last fl__future_report(), in its unlock.
+ *   3. Order: fl__future_report() runs after the end of the future is public and before the ending
  *      context goes on. So futures whose ends do not overlap are listed in that order.
  */
 #include "as_completed.h"
@@ -22,11 +23,6 @@
 #include "../base/sys.h"
 #include <errno.h>
 #include <limits.h>
-
-static struct fl__future_entry *futures_entry_of(struct fl__wait *wait)
-{
-	return (struct fl__future_entry *)(void *)wait; /* its first member */
-}
 
 bool fl__future_has_failed(const fl_future *f)
 {
@@ -43,47 +39,33 @@ static void futures_add_ended(struct fl__future_set *set, struct fl__future_entr
 		fl_cond_signal(&set->news);
 }
 
-static void futures_on_end(struct fl__wait *wait)
+void fl__future_report(fl_future *f, void *arg)
 {
-	struct fl__future_entry *entry = futures_entry_of(wait);
+	struct fl__future_entry *entry = arg;
+	(void)f;
 	struct fl__future_set *set = entry->of;
 	FL_LOCKED(&set->lock);
 	futures_add_ended(set, entry);
 } /* the unlock is the last access to the set */
 
-static const struct fl__ctx_ops futures_set_ctx_ops = {.unpark = futures_on_end};
-
-void fl__future_set_init(struct fl__future_set *set, const char *name)
-{
-	*set = (struct fl__future_set){.ctx = {.ops = &futures_set_ctx_ops, .name = name}};
-	set->ctx.id = fl__ctx_get()->id; /* for reports: the waiter's id at first */
-}
-
 void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *entry, fl_future *f)
 {
 	entry->of = set;
 	entry->future = f;
-	entry->wait = (struct fl__wait){.ctx = &set->ctx, .decision = FL__PENDING};
-	entry->node = FL__NODE(&entry->wait);
-	entry->node.observer = true;
 	{
 		FL_LOCKED(&set->lock);
 		set->left++;
 	}
-	if (fl__on_future.arm(f, &entry->node))
+	if (fl__future_report_end(f, &entry->node, entry))
 		return;
-	fl__store_relaxed(&entry->wait.decision, FL__GAVE_UP); /* the wait is in no queue */
 	FL_LOCKED(&set->lock);
 	futures_add_ended(set, entry);
 }
 
 void fl__future_set_remove(struct fl__future_entry *entry)
 {
-	uintptr_t pending = FL__PENDING;
-	/* if the CAS fails, the lock orders what futures_on_end() writes. */
-	if (!fl__cas_relaxed(&entry->wait.decision, &pending, FL__GAVE_UP))
-		return; /* futures_on_end() was called or will be */
-	fl__on_future.disarm(entry->future, &entry->node);
+	if (!fl__future_report_not(entry->future, &entry->node))
+		return; /* fl__future_report() was called or will be, or the future had ended before */
 	FL_LOCKED(&entry->of->lock);
 	entry->of->left--;
 }
@@ -179,9 +161,8 @@ static bool futures_one_has_failed(const struct fl__future_set *set)
 static int futures_sleep_for_first(fl_future *const *f, size_t n, fl_wait_mode what, struct fl__future_entry *each,
                                    int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__future_set set;
+	struct fl__future_set set = {.left = 0};
 	size_t parents = 0; /* in a forked child: futures that will not end here */
-	fl__future_set_init(&set, fl__ctx_get()->name);
 	for (size_t i = 0; i < n; i++) {
 		each[i].of = NULL;
 		if (fl__future_is_of_parent(f[i]))
@@ -391,7 +372,6 @@ int fl_futures_as_completed_create(fl_as_completed **made, fl_future *const *f, 
 	}
 	all->base.ops = &futures_as_completed_ops;
 	all->n = n;
-	fl__future_set_init(&all->set, "fl_as_completed");
 	for (size_t i = 0; i < n; i++)
 		if (futures_index_add(&index, f, i)) {
 			all->each[i].future = fl_future_ref(f[i]);

@@ -23,8 +23,7 @@ struct fl_as_completed {
 /*
  * A set of futures, which lists them in the order of their ends, in constant time for each.
  *
- *     struct fl__future_set set;
- *     fl__future_set_init(&set, name);
+ *     struct fl__future_set set = {.left = 0};
  *     for each: fl__future_set_add(&set, &each[i], f[i]);
  *     rc = fl__future_set_sleep(&set, enough, deadline, cancel);
  *     for each: fl__future_set_remove(&each[i]);
@@ -34,26 +33,22 @@ struct fl__future_set;
 
 /* A future in a set. Must not move until fl__future_set_fini(). */
 struct fl__future_entry {
-	struct fl__wait wait; /* of `of->ctx`, not of the waiter */
-	struct fl__node node;
+	struct fl__callback node; /* of `future` */
 	struct fl__future_set *of;
 	fl_future *future;             /* the caller keeps it alive */
 	struct fl__future_entry *next; /* in `of->first` */
 };
 
 struct fl__future_set {
-	struct fl__ctx ctx; /* unparked at each end */
-	fl_mutex lock;      /* guards the rest */
+	fl_mutex lock; /* guards the rest */
 	fl_cond news;
 	/* Ended and not yet taken, earliest first. */
 	struct fl__future_entry *first, *last;
-	size_t left;   /* not ended, or futures_on_end() still to come */
+	size_t left;   /* not ended, or fl__future_report() still to come */
 	size_t errors; /* failed futures; a cancelled one has not failed */
 	/* What the sleeping waiter waits for; NULL: no waiter sleeps. */
 	bool (*enough)(const struct fl__future_set *set);
 };
-
-void fl__future_set_init(struct fl__future_set *set, const char *name);
 
 /* A future that has ended is listed at once. */
 void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *entry, fl_future *f);

@@ -43,7 +43,8 @@
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left
  *      its tree. So a waiter may then free what the argument referred to, and the parent token.
- *      After the end is published, the callbacks run in order.
+ *      After the end is published, the reports of as_completed.c are made, without `lock`, and
+ *      then the callbacks run in order. Reports are in the same list, and leave it under `lock`.
  *   5. The memory stays until the last reference is freed. The context that ends the future holds
  *      the producer's reference. The ending CAS may drop that reference if there are no callbacks.
  *   6. A future is *unshared* if it has one reference, no other bits than CLAIMED, a token that is
@@ -57,6 +58,7 @@
 #include "future.h"
 #include "../base/atomic.h"
 #include "../base/error.h"
+#include "../base/list.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/trace.h"
@@ -342,7 +344,7 @@ static struct fl__callback *future_reversed(struct fl__callback *list)
 
 /*
  * Publishes the end, and stores the callbacks, newest first. With `prompt_only`, returns false and
- * does nothing if there is a callback other than `prompt`.
+ * does nothing if there is a callback other than `prompt`. Also makes the reports.
  */
 static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback *prompt, struct fl__callback **list)
 {
@@ -351,8 +353,10 @@ static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback
 	if (future_try_publish(f, 0) != 0)
 		return true;
 	fl__lock(&f->lock);
-	struct fl__callback *all = f->callbacks;
-	if (all && prompt_only && (all->next || all->call != prompt)) {
+	struct fl__callback *all = f->callbacks, *newest = all;
+	while (newest && newest->call == fl__future_report)
+		newest = newest->next;
+	if (newest && prompt_only && (newest->next || newest->call != prompt)) {
 		fl__unlock(&f->lock);
 		return false;
 	}
@@ -362,7 +366,16 @@ static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback
 	fl__unlock(&f->lock);
 	if (taken)
 		fl__lot_close(&lot);
-	*list = all;
+	for (struct fl__callback *next; all; all = next) {
+		next = all->next;
+		if (all->call == fl__future_report) { /* the call may free the memory */
+			all->call(f, all->arg);
+		} else {
+			*list = all;
+			list = &all->next;
+		}
+	}
+	*list = NULL;
 	return true;
 }
 
@@ -658,15 +671,29 @@ static bool future_register_callback(fl_future *f, struct fl__callback *node)
 	FL__LOCKED(&f->lock);
 	if (fl__future_has_ended(f))
 		return false;
-	node->next = f->callbacks;
-	f->callbacks = node;
+	FL__LIST_ADD(&f->callbacks, node);
 	return true;
+}
+
+bool fl__future_report_end(fl_future *f, struct fl__callback *node, void *arg)
+{
+	*node = (struct fl__callback){.call = fl__future_report, .arg = arg};
+	return !fl__future_has_ended(f) && future_register_callback(f, node);
+}
+
+bool fl__future_report_not(fl_future *f, struct fl__callback *node)
+{
+	FL__LOCKED(&f->lock);
+	const bool ended = fl__future_has_ended(f);
+	if (!ended)
+		FL__LIST_REMOVE(node);
+	return !ended;
 }
 
 void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg)
 {
 	*node = (struct fl__callback){.call = callback, .arg = arg, .values = fl__values_copy()};
-	f->callbacks = node;
+	FL__LIST_ADD(&f->callbacks, node);
 	(void)future_guard(f); /* true: the future has not ended */
 }
 

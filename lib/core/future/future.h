@@ -25,7 +25,7 @@
  */
 
 struct fl__callback {
-	struct fl__callback *next;
+	struct fl__callback *next, **link;
 	fl_future_callback *call;
 	void *arg;
 	struct fl__values *values; /* with which it is called: of the context that registered it */
@@ -239,6 +239,16 @@ bool fl__future_ends_promptly(const fl_future *f);
 
 /* Cannot fail: the caller's `node` must live until the callback is called. */
 void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
+
+/*
+ * Has fl__future_report(f, arg) (as_completed.c) called at the end, where waiters are unparked:
+ * before the callbacks, and whatever they do. False: the future has ended, and no call follows.
+ */
+bool fl__future_report_end(fl_future *f, struct fl__callback *node, void *arg);
+
+/* Takes that back. False: the future has ended; a report has been made, or follows. */
+bool fl__future_report_not(fl_future *f, struct fl__callback *node);
+void fl__future_report(fl_future *f, void *arg);
 
 /* On a future that no other thread has seen. `node` must live as long as the future. */
 void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);

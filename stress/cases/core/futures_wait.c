@@ -138,7 +138,7 @@ static bool both_are_there(const struct fl__future_set *ws)
 FL_STRESS_ACTOR(futures_in_order, consumer)
 {
 	struct watching *w = make(sizeof *w);
-	fl__future_set_init(&w->ws, "case");
+	w->ws = (struct fl__future_set){.left = 0};
 	fl__future_set_add(&w->ws, &w->each[1], s->pair.f[1]);
 	fl__future_set_add(&w->ws, &w->each[0], s->pair.f[0]);
 	OK(fl__future_set_sleep(&w->ws, both_are_there, FL_FOREVER, NULL));
