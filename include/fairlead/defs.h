@@ -34,9 +34,9 @@
  *   Fork         A forked child has only the forking thread. Waiters of other threads are
  *                forgotten. Locks that other threads held stay held: a try form then says so, and
  *                a wait ends with its deadline. A call on a queue returns, with -EOWNERDEAD if a
- *                call of another thread holds it up (fairlead/queue.h). A tree of cancel tokens must
- *                not be used if another thread was creating, requesting or destroying one of its
- *                tokens. Executors return -EOWNERDEAD, as does a wait for a task that the parent
+ *                call of another thread holds it up (fairlead/queue.h). A tree of cancel tokens
+ *                must not be used if another thread was creating, requesting or destroying one of
+ *                its tokens. Executors return -EOWNERDEAD, as does a wait for a task that the parent
  *                runs (fairlead/future.h). A function that an executor calls must not return in the
  *                child (fairlead/task_type.h).
  *   Processes    An object is used only in the process that made it, except objects in shared

@@ -29,19 +29,19 @@ FL_BEGIN_DECLS
  * written before the put of its item. FL_QUEUE_OF makes type-checked functions.
  *
  * Fork: a forked child has a copy of the queue and of its items, and may use the copy. A call that
- * another thread was making at the fork never ends in the child, and may hold up calls of the child.
- * A call that is held up returns -EOWNERDEAD; a form that returns a count returns 0. Which calls are
- * held up depends on the queue:
+ * another thread was making at the fork never ends in the child, and may hold up calls of the
+ * child. A call that is held up returns -EOWNERDEAD; a form that returns a count returns 0. Which
+ * calls are held up depends on the queue:
  *
  *   FL_LIFO, FL_PRIORITY,   If the parent's call held the queue's lock, every put, get and wait is
- *   FL_OVERWRITE            held up, and returns at once. A close has no effect, and a free drops no
- *                           items.
+ *   FL_OVERWRITE            held up, and returns at once. A close has no effect, and a free drops
+ *                           no items.
  *   FL_FIFO, bounded        A put holds up gets of its item and of the items behind it. A get holds
  *                           up puts that have come round to its slot. They return after 200 short
  *                           sleeps, some 20 ms.
  *   FL_FIFO with one        The parent's call has not happened: the child's next call of the same
- *   producer and one        side takes its place. Until then a wait of the opposite side is held up.
- *   consumer                If the call was in its last instructions, it holds up as above.
+ *   producer and one        side takes its place. Until then a wait of the opposite side is held
+ *   consumer                up. If the call was in its last instructions, it holds up as above.
  *   FL_FIFO, unbounded;     The parent's call has not happened, and holds up nothing.
  *   FL_RENDEZVOUS
  *

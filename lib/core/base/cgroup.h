@@ -12,5 +12,8 @@
 void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, const char *controller,
                       void (*visit)(const char *folder, bool v2, void *arg), void *arg);
 
-/* For a visit: reads up to two numbers of a file in a group's folder; "max": -1. Leaves missing ones alone. */
+/*
+ * Called by `visit`. Reads up to two numbers of a file in a group's folder; "max" is -1. Leaves
+ * missing ones alone.
+ */
 void fl__cgroup_read(const char *folder, const char *file, int64_t n[2]);
