@@ -19,6 +19,11 @@ static void panic_print_log(fl_log_level level, const char *message)
 
 static fl_panic_handler *panic_handler = panic_print;
 static fl_log_handler *panic_log_handler = panic_print_log;
+/*
+ * This thread is in a log handler. A message about what the handler does is not for the handler,
+ * which may hold a lock.
+ */
+static _Thread_local bool panic_logs;
 
 fl_panic_handler *fl_set_panic_handler(fl_panic_handler *handler)
 {
@@ -50,5 +55,9 @@ void fl__log(fl_log_level level, const char *format, ...)
 	va_end(args);
 	/* a handler that writes is a cancellation point; the caller may hold locks */
 	FL__UNCANCELLED();
-	fl__load_acquire (&panic_log_handler)(level, line); /* pairs with fl_set_log_handler() */
+	const bool nested = panic_logs;
+	panic_logs = true;
+	/* pairs with fl_set_log_handler() */
+	(nested ? panic_print_log : fl__load_acquire(&panic_log_handler))(level, line);
+	panic_logs = nested;
 }

@@ -117,26 +117,23 @@ static size_t contention_merge(struct fl__site *all, size_t n, struct fl__symbol
 	return kept;
 }
 
-/* A copy, which the caller frees. NULL: no memory, or no site. */
+/* A copy of all sites, which the caller unmaps. NULL: no memory, or no site. */
 static struct fl__site *contention_copy_all(size_t *n)
 {
-	struct fl__site *all = NULL;
 	for (size_t room = 0;; room = *n) {
-		fl__free(all);
-		all = room > 0 ? fl__alloc(room, sizeof *all) : NULL;
+		struct fl__site *all = room > 0 ? fl__sys.map(room * sizeof *all) : NULL;
 		if (room > 0 && !all)
 			return NULL;
 		fl__debug_relock();
 		*n = contention_n_sites;
-		if (*n <= room) {
-			size_t k = 0;
-			for (size_t i = 0; all && i < FL__DEBUG_BUCKETS; i++)
-				FL__EACH (const struct fl__site, s, contention_sites[i])
-					all[k++] = *s;
-		}
+		for (size_t i = 0, k = 0; all && *n == room && i < FL__DEBUG_BUCKETS; i++)
+			FL__EACH (const struct fl__site, s, contention_sites[i])
+				all[k++] = *s;
 		fl__debug_unlock();
-		if (*n <= room)
+		if (*n == room)
 			return all;
+		if (all)
+			fl__sys.unmap(all, room * sizeof *all);
 	}
 }
 
@@ -158,20 +155,18 @@ void fl_debug_contention(int fd)
 	static const char head[] =
 	    "fairlead: contention, times in ms\n"
 	    "     calls    waits       waited    longest         held    longest  where, for what\n";
-	struct fl__ctx *ctx = fl__ctx_get();
-	const bool was_debugging = ctx->debugging;
-	ctx->debugging = true; /* the allocator may lock */
 	size_t n;
 	struct fl__site *all = contention_copy_all(&n);
 	struct fl__symbols symbols = {0};
 	fl__backtrace_learn_modules();
 	(void)fl__sys.print(fd, head, sizeof head - 1);
-	n = all ? contention_merge(all, n, &symbols) : 0;
-	for (size_t i = 0; i < n; i++)
-		contention_print_site(fd, &symbols, &all[i]);
+	if (all) {
+		const size_t kept = contention_merge(all, n, &symbols);
+		for (size_t i = 0; i < kept; i++)
+			contention_print_site(fd, &symbols, &all[i]);
+		fl__sys.unmap(all, n * sizeof *all);
+	}
 	fl__symbols_end(&symbols);
-	fl__free(all);
-	ctx->debugging = was_debugging;
 }
 
 __attribute__((destructor)) static void contention_print_at_exit(void)

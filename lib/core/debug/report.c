@@ -99,12 +99,9 @@ static void report_steps(fl_log_level level, const char *title, const struct fl_
 
 void fl__report_cycle(fl_log_level level, const char *title, fl__report_find *find, const void *what)
 {
-	struct fl__report_step *steps = NULL;
-	size_t n = 2, room = 0;
-	while (n > room) {
-		fl__free(steps);
+	for (size_t n = 2, room = 0; n > room;) {
 		room = n;
-		steps = fl__alloc(room, sizeof *steps);
+		struct fl__report_step *steps = fl__sys.map(room * sizeof *steps);
 		if (!steps) {
 			fl__log(level, "%s: out of memory to say more", title);
 			return;
@@ -112,10 +109,10 @@ void fl__report_cycle(fl_log_level level, const char *title, fl__report_find *fi
 		fl__debug_relock();
 		n = find(what, steps, room);
 		fl__debug_unlock();
+		if (n > 0 && n <= room)
+			report_steps(level, title, steps, n, true);
+		fl__sys.unmap(steps, room * sizeof *steps);
 	}
-	if (n > 0)
-		report_steps(level, title, steps, n, true);
-	fl__free(steps);
 }
 
 void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step)

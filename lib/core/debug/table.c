@@ -57,7 +57,7 @@ static bool table_lock_with_slots(size_t slots)
 	fl__debug_relock();
 	while (table_n_free < slots) {
 		fl__debug_unlock();
-		struct table_chunk *chunk = fl__alloc(1, sizeof *chunk);
+		struct table_chunk *chunk = fl__sys.map(sizeof *chunk);
 		if (!chunk)
 			return false;
 		fl__debug_relock();
@@ -205,5 +205,5 @@ void fl__table_forget(void)
 		table_clear();
 	fl__debug_unlock();
 	FL__EACH_SAFE (struct table_chunk, chunk, all)
-		fl__free(chunk);
+		fl__sys.unmap(chunk, sizeof *chunk);
 }

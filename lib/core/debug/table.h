@@ -6,8 +6,11 @@
 
 /*
  * The records of contexts, held locks, the lock order, and sites. One lock guards all, from
- * fl__debug_enter() to fl__debug_leave(). A record is a slot of a pool of equal slots. Neither the
- * allocator nor the log handler is called under the table's lock: they may use locks.
+ * fl__debug_enter() to fl__debug_leave(). A record is a slot of a pool of equal slots. Under the
+ * table's lock the log handler is not called.
+ *
+ * All memory of debugging comes from fl__sys.map(), never from the user's allocator: the hooks run
+ * with the locks of their caller held, and one of these may be the lock of the allocator.
  */
 enum { FL__DEBUG_NAME = 32 };
 

@@ -4,6 +4,10 @@
 
 #include "fl_faults.h"
 
+#include "core/base/panic.h"
+
+#include <fairlead/queue.h>
+
 FL_FRAME(hold_first, fl_mutex *m)
 {
 	lock_here(m);
@@ -357,15 +361,15 @@ FL_TEST(debug_without_memory_ends_with_one_warning)
 	FL_FAULTS();
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS | FL_DEBUG_CONTENTION);
 	fl_mutex pair[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
-	fl__sys.alloc = fl_test_no_memory;
+	fl__sys.map = fl_test_no_memory;
 	FL_OK(forth(pair));
 	FL_OK(back(pair));
 	HEARD("out of memory", 1);
 	assert_int_equal(fl__debug_word(&fl__debug), 0);
-	fl__sys.alloc = fl_test_real_sys.alloc;
+	fl__sys.map = fl_test_real_sys.map;
 	FL_OK(fl_debug_enable(FL_DEBUG_LOCKORDER));
 	FL_OK(forth(pair));
-	fl__sys.alloc = fl_test_no_memory;
+	fl__sys.map = fl_test_no_memory;
 	FL_OK(back(pair)); /* the table suffices, but the report does not fit */
 	HEARD("out of memory to say more", 1);
 }
@@ -396,28 +400,133 @@ FL_TEST(debug_is_switched_in_children_of_a_switching_process)
 	fl_test_end(&t);
 }
 
-/* An allocator that locks is called while nothing is locked, and what it locks is not recorded. */
-static fl_mutex arena_lock = FL_MUTEX_INIT;
+/*
+ * An allocator may take any lock, and a hook may run while the allocator holds it. So debugging
+ * never calls the allocator: here each call of it is counted.
+ */
+static unsigned allocations;
 
-static void *locked_alloc(size_t size)
+static void *counted_alloc(size_t size)
 {
-	FL_LOCKED(&arena_lock);
+	allocations++;
 	return fl_test_real_sys.alloc(size);
+}
+
+static void use_each_lock(void)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	fl_rmutex r = FL_RMUTEX_INIT;
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_cond c = FL_COND_INIT;
+	fl_sem s = FL_SEM_INIT(0);
+	fl_event e = FL_EVENT_INIT;
+	fl_latch latch = FL_LATCH_INIT(1);
+	const int64_t soon = fl_after(FL_MS(1));
+	FL_LOCKED(&m);
+	fl_rmutex_lock(&r);
+	fl_rwlock_read_lock(&l);
+	FL_RC(fl_rwlock_write_lock_until(&l, soon, NULL), -ETIMEDOUT);
+	fl_rwlock_read_unlock(&l);
+	fl_rwlock_write_lock(&l);
+	FL_RC(fl_cond_wait_until(&c, &m, soon, NULL), -ETIMEDOUT);
+	FL_RC(fl_sem_acquire_until(&s, soon, NULL), -ETIMEDOUT);
+	FL_RC(fl_event_wait_until(&e, soon, NULL), -ETIMEDOUT);
+	FL_RC(fl_latch_wait_until(&latch, soon, NULL), -ETIMEDOUT);
+	FL_RC(fl_mutex_lock_until(&m, soon, NULL), -ETIMEDOUT); /* a deadlock, which is reported */
+	fl_rwlock_write_unlock(&l);
+	fl_rmutex_unlock(&r);
+}
+
+FL_TEST(debug_never_calls_the_allocator)
+{
+	FL_FAULTS();
+	const unsigned all = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS | FL_DEBUG_CONTENTION;
+	fl__sys.alloc = counted_alloc;
+	for (unsigned modes = 0; modes <= all; modes++) {
+		FL_DEBUGGING(modes);
+		fl_mutex m[100] = {FL_MUTEX_INIT};
+		for (int i = 0; i < 99; i++)
+			nest(&m[i], &m[i + 1]);
+		nest(&m[99], &m[0]);
+		HEARD("100 of 100", modes & FL_DEBUG_LOCKORDER ? 1 : 0);
+		use_each_lock();
+		profile();
+		FL_OK(fl_debug_enable(0));
+		FL_RC((int)allocations, 0);
+	}
+}
+
+/* An allocator with a lock of its own, in each mode. */
+static fl_mutex arena_lock = FL_MUTEX_INIT;
+static bool in_arena;
+
+static void *arena_alloc(size_t size, void *unused)
+{
+	(void)unused;
+	FL_LOCKED(&arena_lock);
+	FL_CHECK(!in_arena);
+	in_arena = true;
+	void *memory = malloc(size);
+	in_arena = false;
+	return memory;
+}
+
+static void arena_free(void *memory, void *unused)
+{
+	(void)unused;
+	FL_LOCKED(&arena_lock);
+	FL_CHECK(!in_arena);
+	free(memory);
 }
 
 FL_TEST(debug_allocator_may_lock)
 {
-	FL_FAULTS();
-	fl__sys.alloc = locked_alloc;
-	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS | FL_DEBUG_CONTENTION);
-	fl_mutex m[100] = {FL_MUTEX_INIT};
-	for (int i = 0; i < 99; i++) {
-		FL_LOCKED(&m[i]);
-		fl_mutex_lock(&m[i + 1]);
-		fl_mutex_unlock(&m[i + 1]);
+	static const fl_allocator arena = {arena_alloc, arena_free, NULL};
+	for (unsigned modes = 0; modes <= 7; modes++) {
+		FL_DEBUGGING(modes);
+		fl_set_allocator(&arena);
+		for (int i = 0; i < 20; i++) { /* of 16 locks one is measured without a wait */
+			FL_SCOPED(fl_queue) *q = NULL;
+			FL_OK(fl_queue_create(&q, sizeof(int), NULL));
+		}
+		FL_OK(fl_debug_enable(0));
+		fl_set_allocator(NULL);
 	}
-	FL_LOCKED(&m[99]);
-	fl_mutex_lock(&m[0]);
-	fl_mutex_unlock(&m[0]);
-	HEARD("100 of 100", 1);
+}
+
+/* What a log handler does is not told to the handler, which may hold a lock. */
+static fl_mutex handler_lock = FL_MUTEX_INIT;
+static unsigned in_handler, handled;
+
+static void locking_handler(fl_log_level level, const char *message)
+{
+	(void)level, (void)message;
+	FL_CHECK(in_handler++ == 0);
+	FL_LOCKED(&handler_lock);
+	handled++;
+	in_handler--;
+}
+
+static void log_without_memory(void *modes)
+{
+	FL_OK(fl_debug_enable(*(const unsigned *)modes));
+	fl__sys.map = fl_test_no_memory;
+	fl__log(FL_LOG_WARNING, "first");
+	fl__sys.map = fl_test_real_sys.map;
+	FL_OK(fl_debug_enable(0));
+	fl__log(FL_LOG_WARNING, "second");
+}
+
+FL_TEST(debug_log_handler_may_lock)
+{
+	FL_FAULTS();
+	char said[256];
+	for (unsigned modes = 1; modes <= 3; modes++) {
+		FL_DEBUGGING(0);
+		handled = 0;
+		(void)fl_set_log_handler(locking_handler);
+		fl_test_stderr(log_without_memory, &modes, said, sizeof said);
+		FL_RC((int)handled, 2);
+		assert_string_equal(said, "fairlead: warning: debugging is switched off: out of memory\n");
+	}
 }

@@ -64,7 +64,7 @@ FL_TEST(debug_contention_without_memory_prints_its_head)
 	FL_DEBUGGING(FL_DEBUG_CONTENTION);
 	fl_mutex m = FL_MUTEX_INIT;
 	lock_often(&m, 160);
-	fl__sys.alloc = fl_test_no_memory;
+	fl__sys.map = fl_test_no_memory;
 	profile();
 	assert_non_null(strstr(printed, "contention"));
 	assert_null(strstr(printed, "lock_often"));
