@@ -2,6 +2,7 @@
 #include "attributes.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
+#include "core/wait/context.h"
 #include "identity.h"
 #include "new_process.h"
 #include "process_sys.h"
@@ -167,32 +168,28 @@ int fl__rights_read_first(struct fl__rights *rights)
 	return attributes_add_groups(&rights->ids);
 }
 
-static _Thread_local struct {
-	bool fixed, read; /* by fl__rights_fix_place(); the next fields are valid */
-	uint64_t namespaces, place;
-} attributes_of_thread;
-
 int fl__rights_read_rest(struct fl__rights *rights, struct fl__mask_and_ignored *more)
 {
 	FL__KEEPS_ERRNO();
+	struct fl__thread_place *mine = &fl__thread_data()->place;
 	int rc = 0;
 	attributes_add_status(&rights->confinement, more, &rc);
-	if (attributes_of_thread.read) {
-		rights->namespaces = attributes_of_thread.namespaces;
-		rights->place = attributes_of_thread.place;
+	if (mine->read) {
+		rights->namespaces = mine->namespaces;
+		rights->place = mine->place;
 	} else {
 		attributes_add_namespaces(&rights->namespaces, &rc);
 		attributes_add_place(&rights->place, &rc);
-		attributes_of_thread.namespaces = rights->namespaces;
-		attributes_of_thread.place = rights->place;
-		attributes_of_thread.read = attributes_of_thread.fixed && rc == 0;
+		mine->namespaces = rights->namespaces;
+		mine->place = rights->place;
+		mine->read = mine->fixed && rc == 0;
 	}
 	return rc;
 }
 
 void fl__rights_fix_place(void)
 {
-	attributes_of_thread.fixed = true;
+	fl__thread_data()->place.fixed = true;
 }
 
 int fl__rights_read(struct fl__rights *rights)

@@ -7,12 +7,12 @@
 #include "core/base/list.h"
 #include "core/base/sys.h"
 #include "core/sync/helper.h"
+#include "core/wait/context.h"
 #include "process_sys.h"
 #include <fairlead/mutex.h>
 
 static fl_mutex death_pipe_lock = FL_MUTEX_INIT;
 static struct fl__death_pipe *death_pipe_first;
-static _Thread_local const struct fl__death_pipe *death_pipe_kept;
 
 static void death_pipe_close_locked(struct fl__death_pipe *d)
 {
@@ -52,7 +52,7 @@ void fl__death_pipe_close(struct fl__death_pipe *d)
 
 void fl__death_pipe_keep(const struct fl__death_pipe *d)
 {
-	death_pipe_kept = d;
+	fl__thread_data()->death_pipe = d;
 }
 
 /* fl__new_process_setup() closes the kept pipe later. */
@@ -61,7 +61,7 @@ static void death_pipe_after_fork_in_child(void)
 	fl_mutex_init(&death_pipe_lock);
 	FL__EACH (struct fl__death_pipe, d, death_pipe_first) {
 		d->open = false;
-		if (d != death_pipe_kept)
+		if (d != fl__thread_data()->death_pipe)
 			fl__fds_close(d->ends, 2);
 	}
 	death_pipe_first = NULL;

@@ -32,7 +32,7 @@ static void door_panics(void (*report)(const char *function, const void *object,
 static const struct lab_door door = {
     .size = sizeof door,
     .sys = &fl__sys,
-    .context_size = sizeof(struct fl__ctx),
+    .context_size = sizeof(struct fl__thread_data),
     .enter = door_enter,
     .leave = door_leave,
     .waiters = fl__lot_visit,

@@ -627,6 +627,14 @@ class Kit:
             env = {**os.environ, "ASAN_OPTIONS": f"detect_stack_use_after_return={use_after_return}"}
             expect_all(run([program], env=env), "ok\n")
 
+    def consumer_plugins_with_a_copy_each(self):
+        """One program loads sixteen copies of the core, another seven copies of all parts: their thread-local variables fit."""
+        host = self.compiled(here("loads.c"), self.cc, C_FLAGS)
+        for copies, more in ((16, []), (7, ["-DALL_PARTS"])):
+            plugin = self.compiled(here("plugin.c"), self.cc, [*C_FLAGS, "-fPIC"], "-shared", *more)
+            plugins = [shutil.copy2(plugin, self.at(f"plugin_{i}.so")) for i in range(copies)]
+            expect_all(run([host, *plugins]), "")
+
     def tasks_of_common_names(self, compiler, language, flags):
         source = here("names", "tasks.cc" if language == "c++" else "tasks.c")
         expect(run([self.compiled(source, compiler, [*flags, "-Wshadow", *self.all_headers()])]), "ok\n")

@@ -23,7 +23,7 @@ static fl_log_handler *panic_log_handler = panic_print_log;
  * This thread is in a log handler. A message about what the handler does is not for the handler,
  * which may hold a lock.
  */
-static _Thread_local bool panic_logs;
+static _Thread_local bool panic_logs FL__INITIAL_EXEC;
 
 fl_panic_handler *fl_set_panic_handler(fl_panic_handler *handler)
 {

@@ -137,7 +137,7 @@ static inline void fl__pause(unsigned turns)
 
 int64_t fl__give_way(int64_t now); /* the default of the table */
 bool fl__yields_are_barred(int64_t now);
-extern _Thread_local int64_t fl__yield_ration; /* their state; for tests */
+extern _Thread_local int64_t fl__yield_ration FL__INITIAL_EXEC; /* their state; for tests */
 extern int64_t fl__yield_newest;
 
 /*

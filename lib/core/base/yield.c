@@ -37,7 +37,7 @@
 #define YIELD_MOST FL_S(1)
 enum { YIELD_SHARE = 64, YIELD_SHORT_SHARE = 8, YIELD_PAUSES = 8, YIELD_CPUS = 64, YIELD_CPU_MASK = 0x3ff };
 
-_Thread_local int64_t fl__yield_ration;
+_Thread_local int64_t fl__yield_ration FL__INITIAL_EXEC;
 int64_t fl__yield_newest;
 
 static struct {

@@ -19,8 +19,7 @@ static size_t contention_n_sites;
 
 bool fl__contention_turn(void)
 {
-	static _Thread_local uint32_t turn;
-	return turn++ % CONTENTION_SAMPLED == 0;
+	return fl__ctx_get()->turn++ % CONTENTION_SAMPLED == 0;
 }
 
 static struct fl__site *contention_site_of(const struct fl__backtrace *stack, uint8_t kind)

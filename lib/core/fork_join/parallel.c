@@ -74,8 +74,6 @@ struct parallel_part {
 	void *behind;       /* then the value of those taken before */
 };
 
-static _Thread_local int64_t parallel_begun;
-
 static int parallel_run_part(void *arg);
 
 /* At most `n` and `rest`. `past`: how far `n` numbers end behind a multiple of LINE. */
@@ -254,9 +252,10 @@ static int parallel_run_part(void *arg)
 	size_t n = measured && (all > part->chunk || part->beyond == 0) ? FL__MIN(part->chunk, share) : part->chunk;
 	int64_t begun = measured ? fl__sys.now() : 0;
 	const int64_t first = begun;
-	const int64_t least = first - parallel_begun < 2 * PARALLEL_LONG ? PARALLEL_NEXT : PARALLEL_LONG;
+	int64_t *const loop_begun = &fl__thread_data()->loop_begun;
+	const int64_t least = first - *loop_begun < 2 * PARALLEL_LONG ? PARALLEL_NEXT : PARALLEL_LONG;
 	if (part->is_whole)
-		parallel_begun = first;
+		*loop_begun = first;
 	for (size_t left; (left = part->to - part->from) > 0;) {
 		if (parallel_is_stopped(part->loop))
 			return -ECANCELED;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The last failure is thread-local, so storing it needs no lock and cannot fail. The fibers of a
- * thread share it: with the context's id fl_perror() never prints another fiber's failure.
+ * The last failure is in the data of the thread, so storing it needs no lock and cannot fail. The
+ * fibers of a thread share it: with the context's id fl_perror() never prints another fiber's
+ * failure.
  */
 #include "failure.h"
 #include "../wait/context.h"
@@ -11,45 +12,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-static _Thread_local struct {
-	uint64_t context; /* the id of the context that received the failure; 0: none */
-	size_t index;
-	int error;
-	char message[FL_MESSAGE_MAX];
-} failure_last;
+_Static_assert(FL__FAILURE_MESSAGE == FL_MESSAGE_MAX, "a message fits");
 
-int fl__failure_store(size_t index, int error, const char *message)
+FL__COLD int fl__failure_store(size_t index, int error, const char *message)
 {
-	failure_last.context = fl__ctx_get()->id;
-	failure_last.index = index;
-	failure_last.error = error;
-	(void)snprintf(failure_last.message, sizeof failure_last.message, "%s", message);
+	struct fl__last_failure *last = &fl__thread_data()->failure;
+	last->context = fl__ctx_get()->id;
+	last->index = index;
+	last->error = error;
+	(void)snprintf(last->message, sizeof last->message, "%s", message);
 	return FL_ETASK;
 }
 
-static void failure_name_error(char *to, size_t size)
+static void failure_name_error(int code, char *to, size_t size)
 {
-	const char *name = fl_error_name(failure_last.error);
+	const char *name = fl_error_name(code);
 	if (strcmp(name, "E?") == 0)
-		(void)snprintf(to, size, "%d", failure_last.error);
+		(void)snprintf(to, size, "%d", code);
 	else
 		(void)snprintf(to, size, "%s", name);
 }
 
-static void failure_print(const char *what)
+static void failure_print(const char *what, const struct fl__last_failure *last)
 {
 	char error[32], task[64] = "the task";
-	failure_name_error(error, sizeof error);
-	if (failure_last.index != FL__NO_INDEX)
-		(void)snprintf(task, sizeof task, "the task of argument %zu", failure_last.index);
+	failure_name_error(last->error, error, sizeof error);
+	if (last->index != FL__NO_INDEX)
+		(void)snprintf(task, sizeof task, "the task of argument %zu", last->index);
 	(void)fprintf(stderr, "%s: FL_ETASK: %s failed: %s: %s\n", what, task, error,
-	              failure_last.message[0] ? failure_last.message : fl_error_text(failure_last.error));
+	              last->message[0] ? last->message : fl_error_text(last->error));
 }
 
 int fl_perror(int rc, const char *what)
 {
-	if (rc == FL_ETASK && failure_last.context != 0 && failure_last.context == fl__ctx_get()->id)
-		failure_print(what);
+	const struct fl__last_failure *last = &fl__thread_data()->failure;
+	if (rc == FL_ETASK && last->context != 0 && last->context == fl__ctx_get()->id)
+		failure_print(what, last);
 	else
 		(void)fprintf(stderr, "%s: %s: %s\n", what, fl_error_name(rc), fl_error_text(rc));
 	return EXIT_FAILURE;

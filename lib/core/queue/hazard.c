@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 static struct fl__hazards hazard_none; /* protects nothing, and is never written */
-_Thread_local struct fl__hazards *fl__hazards_mine = &hazard_none;
+_Thread_local struct fl__hazards *fl__hazards_mine FL__INITIAL_EXEC = &hazard_none;
 
 static pthread_key_t hazard_key;
 static bool hazard_has_key;

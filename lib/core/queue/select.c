@@ -55,14 +55,14 @@ static int select_index(const struct selection *s, const fl_select_case *c)
 	return (int)(c - s->cases);
 }
 
-/* True once in `n` times, at random: a linear congruential generator (Knuth) for each thread. */
+/* True once in `n` times, at random: a linear congruential generator (Knuth) for each context. */
 static bool select_one_in(uint32_t n)
 {
-	static _Thread_local uint32_t chance;
-	if (chance == 0)
-		chance = (uint32_t)fl__ctx_get()->id * 0x9e3779b9u;
-	chance = chance * 1664525u + 1013904223u;
-	return (uint64_t)chance * n >> 32 == 0;
+	struct fl__ctx *ctx = fl__ctx_get();
+	if (ctx->chance == 0)
+		ctx->chance = (uint32_t)ctx->id * 0x9e3779b9u;
+	ctx->chance = ctx->chance * 1664525u + 1013904223u;
+	return (uint64_t)ctx->chance * n >> 32 == 0;
 }
 
 /* A case that can be made or is closed; NULL: none. `*busy`: a call in progress holds up a case. */

@@ -159,8 +159,7 @@ int fl_context_var_set(fl_context_var *var, void *value, fl_context_token *token
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	struct fl__values *before = ctx->front.values, *rest = NULL;
-	if (fl__local_watch_values(ctx) != 0)
-		return -ENOMEM;
+	fl__local_watch_end();
 	struct values_binding *binding = fl__alloc(1, sizeof *binding);
 	struct fl__values *spare = token ? values_add(NULL, var, NULL) : NULL;
 	const bool made = binding && (!token || spare) && values_without(before, var, &rest);

@@ -25,7 +25,7 @@
 #include <signal.h>
 
 struct helper_thread {
-	struct fl__ctx ctx;
+	struct fl__thread_data data;
 	struct helper_thread *next, **link; /* in helper_threads */
 	pthread_t thread;                   /* written under helper_lock */
 	struct fl__helper *helper;
@@ -74,13 +74,13 @@ static void *helper_run(void *arg)
 {
 	struct helper_thread *t = arg;
 	const uint32_t fork = fl__fork_count;
-	fl__ctx_current = &t->ctx;
+	fl__ctx_current = &t->data.ctx;
 	(void)pthread_setname_np(pthread_self(), t->helper->name); /* for debuggers */
 	if (t->helper->calls_user)
 		(void)pthread_sigmask(SIG_SETMASK, &t->signals, NULL);
 	pthread_cleanup_push(helper_exits, t);
 	t->helper->function();
-	fl__locals_end(&t->ctx);
+	fl__locals_end(&t->data.ctx);
 	pthread_cleanup_pop(0);
 	if (!fl__is_forked(fork))
 		helper_join(helper_leave(t));
@@ -110,7 +110,7 @@ int fl__helper_start_with(struct fl__helper *helper, void *arg)
 	struct helper_thread *t = fl__alloc(1, sizeof *t);
 	if (!t)
 		return -ENOMEM;
-	fl__ctx_init_thread(&t->ctx, helper->name);
+	fl__ctx_init_thread(&t->data.ctx, helper->name);
 	t->helper = helper;
 	t->arg = arg;
 	fl__signals_of_thread(&t->signals);

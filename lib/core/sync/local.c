@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Locals: each context has a table of values, indexed by the local's id, which the first set
- * assigns for ever. An adopted thread frees its table in the destructor of a pthread key. Other
- * contexts call fl__locals_end().
+ * assigns for ever. Each context calls fl__locals_end() at its end, an adopted thread by the `end`
+ * of its data.
  */
 #include "local.h"
 #include "../base/atomic.h"
-#include "../base/list.h"
 #include "../base/sys.h"
-#include "../base/unload.h"
 #include "../wait/lock.h"
 #include "context_var.h"
 #include <errno.h>
@@ -18,8 +16,6 @@
 enum { LOCAL_IDS = 1024, LOCAL_ROUNDS = 4, LOCAL_LEAST = 8 };
 
 struct fl__locals {
-	struct fl__locals *next, **link; /* for an adopted thread: in registry.adopted */
-	struct fl__ctx *ctx;
 	uint32_t size;
 	void *values[];
 };
@@ -28,9 +24,6 @@ static struct {
 	uint32_t lock;
 	uint32_t count; /* ids assigned, 1 to count; guarded by the lock */
 	void (*destroy[LOCAL_IDS + 1])(void *);
-	enum { LOCAL_NO_KEY, LOCAL_HAS_KEY, LOCAL_UNLOADED } state; /* guarded by the lock */
-	pthread_key_t key;
-	struct fl__locals *adopted; /* the tables of adopted threads; guarded by the lock */
 } local_registry;
 
 /* Assigns an id if `local` has none. 0: no id is left. */
@@ -50,35 +43,19 @@ static uint32_t local_id(fl_local *local)
 	return id;
 }
 
-static void local_end_adopted(void *ctx)
+FL__COLD static void local_end_adopted(struct fl__ctx *ctx, bool unloads)
 {
-	fl__locals_end(ctx);
+	if (!unloads) {
+		fl__locals_end(ctx);
+		return;
+	}
+	fl__values_forget(ctx);
+	fl__free(ctx->locals);
 }
 
-/* So the end of an adopted thread frees its table. */
-static int local_watch_end(struct fl__ctx *ctx)
+void fl__local_watch_end(void)
 {
-	if (!ctx->adopted)
-		return 0;
-	FL__LOCKED(&local_registry.lock);
-	int rc = 0;
-	if (local_registry.state == LOCAL_NO_KEY)
-		rc = pthread_key_create(&local_registry.key, local_end_adopted);
-	if (rc == 0 && local_registry.state == LOCAL_NO_KEY)
-		local_registry.state = LOCAL_HAS_KEY;
-	/* else the process exits, and the thread keeps its table */
-	if (rc == 0 && local_registry.state == LOCAL_HAS_KEY)
-		rc = pthread_setspecific(local_registry.key, ctx);
-	return -rc;
-}
-
-static void local_replace_listed(struct fl__locals *old, struct fl__locals *table)
-{
-	FL__LOCKED(&local_registry.lock);
-	if (old)
-		FL__LIST_REMOVE(old);
-	if (table)
-		FL__LIST_ADD(&local_registry.adopted, table);
+	fl__thread_data()->end = local_end_adopted;
 }
 
 static int local_grow(struct fl__ctx *ctx, uint32_t id)
@@ -90,16 +67,10 @@ static int local_grow(struct fl__ctx *ctx, uint32_t id)
 	struct fl__locals *locals = fl__alloc(1, sizeof *locals + size * sizeof locals->values[0]);
 	if (!locals)
 		return -ENOMEM;
-	if (!old && local_watch_end(ctx) != 0) {
-		fl__free(locals);
-		return -ENOMEM;
-	}
+	fl__local_watch_end();
 	locals->size = size;
-	locals->ctx = ctx;
 	if (old)
 		memcpy(locals->values, old->values, old->size * sizeof old->values[0]);
-	if (ctx->adopted)
-		local_replace_listed(old, locals);
 	ctx->locals = locals;
 	fl__free(old);
 	return 0;
@@ -143,20 +114,12 @@ static bool local_destroy_round(struct fl__ctx *ctx)
 	return any;
 }
 
-int fl__local_watch_values(struct fl__ctx *ctx)
-{
-	/* with a table, the end of an adopted thread calls fl__locals_end() */
-	return ctx->adopted && !ctx->locals ? local_grow(ctx, 0) : 0;
-}
-
 static void local_end_table(struct fl__ctx *ctx)
 {
 	if (!ctx->locals)
 		return;
 	for (int i = 0; i < LOCAL_ROUNDS && local_destroy_round(ctx); i++)
 		;
-	if (ctx->adopted)
-		local_replace_listed(ctx->locals, NULL);
 	fl__free(ctx->locals);
 	ctx->locals = NULL;
 }
@@ -174,24 +137,6 @@ void fl__locals_end(struct fl__ctx *ctx)
 {
 	if (fl__unlikely(ctx->locals || ctx->front.values))
 		local_end_all(ctx);
-}
-
-/* An unloaded copy leaves neither its key's destructor nor tables. */
-FL__AT_UNLOAD static void local_unload(void)
-{
-	fl__lock(&local_registry.lock);
-	if (local_registry.state == LOCAL_HAS_KEY)
-		(void)pthread_key_delete(local_registry.key);
-	local_registry.state = LOCAL_UNLOADED;
-	fl__unlock(&local_registry.lock);
-	if (!fl__is_unloaded())
-		return;
-	if (fl__ctx_get()->adopted)
-		fl__ctx_get()->locals = NULL;
-	FL__EACH_SAFE (struct fl__locals, table, local_registry.adopted) {
-		fl__values_forget(table->ctx);
-		fl__free(table);
-	}
 }
 
 static void local_before_fork(void)

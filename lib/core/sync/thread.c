@@ -24,7 +24,7 @@
 #include <stdio.h>
 
 struct fl__thread {
-	struct fl__ctx ctx;
+	struct fl__thread_data data;
 	struct fl__thread *next, *prev;
 	const fl_allocator *allocator; /* of this struct; NULL: the process's */
 	fl_thread_function *function;
@@ -42,8 +42,6 @@ struct fl__thread {
 static fl_mutex thread_list_lock = FL_MUTEX_INIT;
 static struct fl__thread *thread_oldest, *thread_newest;
 static unsigned thread_started; /* for names */
-/* Also in a fiber. NULL: it has no control block. */
-static _Thread_local struct fl__thread *thread_self;
 static fl_thread_error_handler *thread_error_handler;
 
 static void thread_enlist(struct fl__thread *t, const char *name)
@@ -83,7 +81,7 @@ static void thread_report_error(const struct fl__thread *t)
 {
 	/* pairs with fl_thread_set_error_handler() */
 	fl_thread_error_handler *handler = fl__load_acquire(&thread_error_handler);
-	const fl_thread_info info = {t->ctx.id, t->name, true};
+	const fl_thread_info info = {t->data.ctx.id, t->name, true};
 	if (handler)
 		handler(&info, t->result);
 	else
@@ -94,11 +92,10 @@ FL__SLOW_PATH static void thread_finish(struct fl__thread *t)
 {
 	if (t->result != 0)
 		thread_report_error(t);
-	fl__locals_end(&t->ctx);
+	fl__locals_end(&t->data.ctx);
 	fl_event_set(&t->ended); /* publishes `result` to the joiner */
 	bool last = thread_release(t, 1);
 	fl__ctx_current = NULL; /* a later destructor that calls the library gets a new context */
-	thread_self = NULL;
 	if (last)
 		fl__free_to(t->allocator, t);
 }
@@ -110,7 +107,7 @@ FL__SLOW_PATH static void thread_finish(struct fl__thread *t)
 FL__COLD static void thread_exits(void *arg)
 {
 	struct fl__thread *t = arg;
-	if (t->ctx.front.inside.helper || t->ctx.front.inside.calling)
+	if (t->data.ctx.front.inside.helper || t->data.ctx.front.inside.calling)
 		fl__panic(t->name, t, "a task or a callback that the thread runs " FL__ENDS_THREAD);
 	thread_finish(t);
 }
@@ -118,8 +115,7 @@ FL__COLD static void thread_exits(void *arg)
 static void *thread_run(void *arg)
 {
 	struct fl__thread *t = arg;
-	thread_self = t;
-	fl__ctx_current = &t->ctx;
+	fl__ctx_current = &t->data.ctx;
 	char kernel_name[16];
 	(void)snprintf(kernel_name, sizeof kernel_name, "%.15s", t->name);
 	(void)pthread_setname_np(pthread_self(), kernel_name); /* for debuggers */
@@ -173,8 +169,8 @@ FL__COLD static int thread_start(fl_thread *handle, fl_thread_function *function
 		return -ENOMEM;
 	}
 	t->allocator = allocator;
-	fl__ctx_init_thread(&t->ctx, t->name);
-	t->ctx.front.values = values;
+	fl__ctx_init_thread(&t->data.ctx, t->name);
+	t->data.ctx.front.values = values;
 	t->function = function;
 	t->arg = arg;
 	t->owners = 2;
@@ -205,8 +201,8 @@ int fl__thread_start(fl_thread *t, fl_thread_function *function, void *arg, cons
 static int thread_await(struct fl__thread *t, int64_t deadline, fl_cancel_token *cancel)
 {
 	FL__BLOCKS(deadline);
-	FL__AWAITS(FL__DEBUG_JOIN, (void *)(uintptr_t)t->ctx.id);
-	fl__debug_join(t->ctx.id, deadline != FL_FOREVER);
+	FL__AWAITS(FL__DEBUG_JOIN, (void *)(uintptr_t)t->data.ctx.id);
+	fl__debug_join(t->data.ctx.id, deadline != FL_FOREVER);
 	const int rc = fl_event_wait_until(&t->ended, deadline, cancel);
 	fl__debug_join(0, false);
 	return rc;
@@ -217,7 +213,7 @@ FL__COLD int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadli
 	struct fl__thread *t = handle->thread_;
 	if (!t)
 		return -EINVAL;
-	if (t == thread_self)
+	if (&t->data == fl__thread_data())
 		return -EDEADLK;
 	if (t->lost && !fl_event_is_set(&t->ended))
 		return -EOWNERDEAD;
@@ -261,7 +257,7 @@ bool fl_thread_is_alive(const fl_thread *handle)
 
 uint64_t fl_thread_id(const fl_thread *handle)
 {
-	return handle->thread_ ? handle->thread_->ctx.id : 0;
+	return handle->thread_ ? handle->thread_->data.ctx.id : 0;
 }
 
 uint64_t fl_thread_current_id(void)
@@ -281,7 +277,7 @@ size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg),
 	FL__EACH (const struct fl__thread, t, thread_oldest) {
 		if (t->lost)
 			continue;
-		const fl_thread_info info = {t->ctx.id, t->name, !fl_event_is_set(&t->ended)};
+		const fl_thread_info info = {t->data.ctx.id, t->name, !fl_event_is_set(&t->ended)};
 		if (visit)
 			visit(&info, arg);
 		n++;
@@ -309,11 +305,12 @@ static bool thread_arm(void *object, struct fl__node *node)
 const fl_on_type fl__on_thread = {thread_ready, thread_arm, fl__node_disarm, NULL, true};
 
 /* A forked child finds the list consistent, and all other threads lost. */
-static void thread_after_fork_in_child(void)
+FL__COLD static void thread_after_fork_in_child(void)
 {
 	fl_mutex_init(&thread_list_lock);
+	const struct fl__thread_data *mine = fl__thread_data();
 	FL__EACH (struct fl__thread, t, thread_oldest)
-		t->lost = t != thread_self;
+		t->lost = &t->data != mine;
 }
 
 FL__AT_FORK_LOCKED(FL__AT_START, thread_list_lock, thread_after_fork_in_child)

@@ -909,9 +909,9 @@ void fl__thread_pool_serve(struct fl__thread_worker *w)
 static void *pool_run_agent(void *pool)
 {
 	struct fl__thread_pool *p = pool;
-	struct fl__ctx ctx;
-	fl__ctx_init_thread(&ctx, "agent");
-	fl__ctx_current = &ctx;
+	struct fl__thread_data self = {0};
+	fl__ctx_init_thread(&self.ctx, "agent");
+	fl__ctx_current = &self.ctx;
 	for (;;) {
 		{
 			POOL_LOCKED(p);
@@ -927,7 +927,7 @@ static void *pool_run_agent(void *pool)
 			break;
 		fl__store_relaxed(&p->agent, FL__POOL_AGENT_RUNS); /* the CAS acquired the call */
 	}
-	fl__locals_end(&ctx);
+	fl__locals_end(&self.ctx);
 	fl__ctx_current = NULL; /* for a later destructor of this thread that calls the library */
 	return NULL;
 }

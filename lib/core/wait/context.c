@@ -1,12 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Contexts of threads that the program starts: static TLS, for destructors of thread-local data. */
+/*
+ * The data of threads that the library did not start. A thread takes data at its first call that
+ * needs a context, and gives them back in the last round of destructors of pthread keys, since
+ * destructors of the program may call the library.
+ *
+ * That call must not fail, and the allocator of the user may be the caller. So the memory is static
+ * for the first CONTEXT_CHUNK threads, and then mapped. If the system has no memory, the call waits
+ * until it has, or until another such thread has ended.
+ */
 #include "context.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../base/unload.h"
+#include "lock.h"
 #include "lot.h"
+#include <string.h>
 
-__thread struct fl__ctx *fl__ctx_current;
-static _Thread_local struct fl__ctx context_of_thread;
+__thread struct fl__ctx *fl__ctx_current FL__INITIAL_EXEC;
+
+enum { CONTEXT_CHUNK = 6, CONTEXT_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
+
+struct context_chunk {
+	struct context_chunk *next;
+	unsigned used; /* of `all`, by a thread now or before */
+	struct fl__thread_data all[CONTEXT_CHUNK];
+};
+
+static struct context_chunk context_first;
+static uint32_t context_lock; /* guards `context_free`, and the chunks apart from their data */
+static struct fl__thread_data *context_free;
+static struct context_chunk *context_chunks = &context_first; /* the newest first */
+static pthread_key_t context_key;
+static bool context_has_key;
 
 uint32_t fl__fork_count, fl__plain_forks;
 bool fl__forks_empty_lot;
@@ -22,16 +47,86 @@ void fl__ctx_init_thread(struct fl__ctx *ctx, const char *name)
 	*ctx = (struct fl__ctx){.ops = &fl__thread_parker, .id = context_next_id(), .name = name};
 }
 
-struct fl__ctx *fl__ctx_adopt_thread(void)
+FL__COLD static void context_end_thread(void *of_thread)
 {
-	fl__ctx_init_thread(&context_of_thread, fl__is_main_thread() ? "main" : "foreign");
-	context_of_thread.adopted = true;
-	fl__ctx_current = &context_of_thread;
-	return &context_of_thread;
+	struct fl__thread_data *data = of_thread;
+	if (data->end)
+		data->end(&data->ctx, false);
+	if (++data->rounds < CONTEXT_ROUNDS && pthread_setspecific(context_key, data) == 0)
+		return;
+	fl__ctx_current = NULL;
+	data->end = NULL;
+	FL__LOCKED(&context_lock);
+	data->next_free = context_free;
+	context_free = data;
+}
+
+/* NULL: none is free. */
+FL__COLD static struct fl__thread_data *context_take(void)
+{
+	FL__LOCKED(&context_lock);
+	struct fl__thread_data *data = context_free;
+	if (data)
+		context_free = data->next_free;
+	else if (context_chunks->used < CONTEXT_CHUNK)
+		data = &context_chunks->all[context_chunks->used++];
+	if (!context_has_key)
+		context_has_key = pthread_key_create(&context_key, context_end_thread) == 0;
+	return data;
+}
+
+FL__COLD static void context_map_more(void)
+{
+	struct context_chunk *chunk = fl__sys.map(sizeof *chunk);
+	if (!chunk) {
+		fl__sys.nap();
+		return;
+	}
+	FL__LOCKED(&context_lock);
+	chunk->next = context_chunks;
+	context_chunks = chunk;
+}
+
+FL__COLD struct fl__ctx *fl__ctx_adopt_thread(void)
+{
+	struct fl__thread_data *data;
+	while (!(data = context_take()))
+		context_map_more();
+	memset(data, 0, sizeof *data);
+	fl__ctx_init_thread(&data->ctx, fl__is_main_thread() ? "main" : "foreign");
+	data->ctx.adopted = true;
+	fl__ctx_current = &data->ctx;
+	if (context_has_key)
+		(void)pthread_setspecific(context_key, data); /* on an error the data are never given back */
+	return fl__ctx_current;
+}
+
+struct fl__thread_data *fl__thread_data(void)
+{
+	return (struct fl__thread_data *)(uintptr_t)fl__ctx_thread();
+}
+
+/* After the other destructors of this copy, which call the library. */
+FL__COLD __attribute__((destructor(199))) static void context_unload(void)
+{
+	if (!fl__is_unloaded())
+		return;
+	if (context_has_key)
+		(void)pthread_key_delete(context_key);
+	while (context_chunks) {
+		struct context_chunk *chunk = context_chunks;
+		for (unsigned i = 0; i < chunk->used; i++)
+			if (chunk->all[i].end)
+				chunk->all[i].end(&chunk->all[i].ctx, true);
+		context_chunks = chunk->next;
+		if (chunk != &context_first)
+			fl__sys.unmap(chunk, sizeof *chunk);
+	}
 }
 
 static void context_after_fork_in_child(void)
 {
+	fl__store_relaxed(&context_lock, 0); /* the child has one thread */
 	if (!fl__forks_empty_lot)
 		fl__lot_forget();
 	fl__forks_empty_lot = false;
@@ -39,4 +134,4 @@ static void context_after_fork_in_child(void)
 		fl__plain_forks = fl__fork_count;
 }
 
-FL__AT_FORK(FL__AT_START, NULL, NULL, context_after_fork_in_child)
+FL__AT_FORK(FL__AT_START_FIRST, NULL, NULL, context_after_fork_in_child)

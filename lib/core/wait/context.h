@@ -82,6 +82,8 @@ struct fl__ctx {
 	bool turns;   /* of a thread that has called fl_loop_run_once(): fl__lot_own_fiber() */
 	/* Runs debugging code: its locks are not recorded. Used only by this context. */
 	bool debugging;
+	uint8_t turn;    /* lib/core/debug/contention.c */
+	uint32_t chance; /* lib/core/queue/select.c */
 	/*
 	 * Called by a wait for a future before it blocks. Runs the future's task if this context
 	 * may; NULL: never. `front.inside.helper` is the struct fl__run that set `help`.
@@ -95,6 +97,40 @@ struct fl__ctx {
 	int32_t saved;
 	uint8_t polls, spins;
 	bool waker_on_this_cpu; /* of the thread that ended the last sleep */
+};
+
+/*
+ * What a thread has once. Each thread's own context is the first member of one: a thread of the
+ * library has it in its control block, any other thread gets one from context.c.
+ *
+ * Thread-local variables are for what a fast path reads, and for what must outlive the context (the
+ * list of robust locks). With glibc all libraries that dlopen() loads share 1,664 bytes for these,
+ * and each plugin may contain a copy of this library (docs/vendoring.md).
+ */
+enum { FL__FAILURE_MESSAGE = 256 /* FL_MESSAGE_MAX */ };
+struct fl__thread_data {
+	struct fl__ctx ctx;
+	int64_t loop_begun; /* lib/core/fork_join/parallel.c */
+	/* The last failure that a get has returned: lib/core/future/failure.c. */
+	struct fl__last_failure {
+		uint64_t context; /* the id of the context that received it; 0: none */
+		size_t index;
+		int error;
+		char message[FL__FAILURE_MESSAGE];
+	} failure;
+	/* The rights of a manager thread: lib/process/attributes.c. */
+	struct fl__thread_place {
+		bool fixed, read; /* `read`: the next fields are valid */
+		uint64_t namespaces, place;
+	} place;
+	const void *death_pipe; /* that a child keeps: lib/process/death_pipe.c */
+	/*
+	 * Called at the end of a thread that the library did not start, more than once: ends what the
+	 * context has. `unloads`: the thread runs on without the library. NULL: there is nothing.
+	 */
+	void (*end)(struct fl__ctx *ctx, bool unloads);
+	struct fl__thread_data *next_free; /* context.c */
+	unsigned rounds;                   /* context.c */
 };
 
 /* fl__ctx_current is NULL until the thread's first call of the library. */
@@ -120,6 +156,9 @@ static inline const struct fl__ctx *fl__ctx_thread(void)
 {
 	return fl__ctx_thread_of(fl__ctx_get());
 }
+
+/* Of the calling thread, also in a fiber. */
+struct fl__thread_data *fl__thread_data(void);
 
 /*
  * Called around a wait that may need other tasks to run: for the end of a future, a thread, an

@@ -50,7 +50,7 @@ enum { SCHED_TRIM_PERIOD = 1024 /* spins in place of a sleep */ };
 static struct fl__post sched_asleep;
 #define SCHED_ASLEEP (&sched_asleep)
 
-_Thread_local struct fl__sched *fl__sched_current;
+_Thread_local struct fl__sched *fl__sched_current FL__INITIAL_EXEC;
 
 static struct fl__fiber *sched_fiber_of(struct fl__ctx *ctx)
 {
@@ -100,16 +100,10 @@ FL__UNINSTRUMENTED void fl__sched_arrive(struct fl__sched *s, void *fake_stack, 
 {
 	if (s->exceptions)
 		*s->exceptions = mine;
-	if (!__sanitizer_finish_switch_fiber)
-		return;
-	const void *low;
-	size_t size;
-	__sanitizer_finish_switch_fiber(fake_stack, &low, &size);
-	if (s->left_main) {
-		s->main_low = low;
-		s->main_size = size;
-	}
-	s->left_main = false;
+	const bool from_main = !s->main_low; /* the first switch after enter */
+	if (__sanitizer_finish_switch_fiber)
+		__sanitizer_finish_switch_fiber(fake_stack, from_main ? &s->main_low : NULL,
+		                                from_main ? &s->main_size : NULL);
 }
 
 /* fl__flow_switch() in a program of C++ or under AddressSanitizer. `forever`: it does not return. */
@@ -118,11 +112,9 @@ static FL__UNINSTRUMENTED void sched_switch_told(struct fl__sched *s, struct fl_
 {
 	const struct fl__exceptions mine = s->exceptions ? *s->exceptions : (struct fl__exceptions){0};
 	void *fake_stack = NULL; /* ASan's, which finds uses after return */
-	if (__sanitizer_start_switch_fiber) {
-		s->left_main = from == &s->main;
+	if (__sanitizer_start_switch_fiber)
 		__sanitizer_start_switch_fiber(forever ? NULL : &fake_stack, to ? to->stack.low : s->main_low,
 		                               to ? to->stack.size : s->main_size);
-	}
 	fl__flow_switch(from, to ? &to->flow : &s->main);
 	fl__sched_arrive(s, fake_stack, mine);
 }
@@ -445,6 +437,7 @@ int fl__sched_enter(struct fl__sched *s)
 	fl__flow_adopt(&s->main);
 	s->exceptions = __cxa_get_globals ? __cxa_get_globals() : NULL;
 	s->tells = s->exceptions || __sanitizer_start_switch_fiber;
+	s->main_low = NULL;
 	fl__sched_current = s;
 	return 0;
 }

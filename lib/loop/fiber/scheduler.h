@@ -51,8 +51,7 @@ struct fl__sched {
 	/* Before each switch; must not switch. `to` NULL: the thread's own flow. NULL: none */
 	void (*observe)(struct fl__sched *s, struct fl__fiber *to);
 	bool tells; /* a switch tells the C++ runtime or AddressSanitizer */
-	/* For AddressSanitizer: the thread's own stack, while a fiber runs. */
-	bool left_main; /* the current switch leaves it */
+	/* For AddressSanitizer: the thread's own stack, from the first switch on. */
 	const void *main_low;
 	size_t main_size;
 	struct fl__exceptions *exceptions; /* of the thread; NULL: no C++ runtime */

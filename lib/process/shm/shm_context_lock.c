@@ -6,8 +6,8 @@
  *
  * The kernel sees all contexts of a thread as one owner. A fiber that finds the lock owned by its
  * own thread enqueues in the parking lot, with a key of the lock, and parks. The unlock happens on
- * the same thread, and wakes that wait queue if `shm_context_waiters` is not 0. No wake is lost:
- * the fiber does not yield between its load of the word and the enqueue.
+ * the same thread, and wakes that wait queue if `waiters` of fl__shm_self() is not 0. No wake is
+ * lost: the fiber does not yield between its load of the word and the enqueue.
  */
 #include "shm_context_lock.h"
 #include "core/base/atomic.h"
@@ -15,8 +15,6 @@
 #include "core/wait/cancel.h"
 #include "shm_bridge.h"
 #include <errno.h>
-
-static _Thread_local uint32_t shm_context_waiters FL__INITIAL_EXEC;
 
 /*
  * An odd address, the key of no other object: when an unlock wakes the queue, the lock's memory may
@@ -34,9 +32,9 @@ static int shm_context_wait(struct fl__shm_lock *l, int64_t deadline, fl_cancel_
 	fl__lot_open(&lot, shm_context_key(l));
 	fl__lot_add(&lot, &node);
 	fl__lot_close(&lot);
-	shm_context_waiters++;
+	fl__shm_self()->waiters++;
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
-	shm_context_waiters--;
+	fl__shm_self()->waiters--;
 	if (rc != 0)
 		fl__lot_leave(&node);
 	return rc;
@@ -75,7 +73,7 @@ int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__c
 void fl__shm_context_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all)
 {
 	fl__shm_release(l, hold, all);
-	if (shm_context_waiters == 0)
+	if (fl__shm_self()->waiters == 0)
 		return;
 	FL__LOT(lot, shm_context_key(l));
 	(void)fl__lot_take(&lot, FL__ALL, 0);

@@ -292,7 +292,7 @@ static bool FL__NOINLINE shm_lock_grow(struct fl__shm_self *me)
 	memcpy(more->holds, me->holds, me->held * sizeof more->holds[0]);
 	shm_lock_leave_block(me);
 	me->holds = more->holds;
-	me->room = more->room;
+	me->room = (uint16_t)more->room;
 	return true;
 }
 
