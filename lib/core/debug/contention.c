@@ -125,7 +125,7 @@ static struct fl__site *contention_copy_all(size_t *n)
 			return NULL;
 		fl__debug_relock();
 		*n = contention_n_sites;
-		for (size_t i = 0, k = 0; *n == room && i < FL__DEBUG_BUCKETS; i++)
+		for (size_t i = 0, k = 0; all && *n == room && i < FL__DEBUG_BUCKETS; i++)
 			FL__EACH (const struct fl__site, s, contention_sites[i])
 				all[k++] = *s;
 		fl__debug_unlock();
