@@ -188,8 +188,9 @@ static inline uint64_t heap_take(heap *h)
  * to run is not signalled twice. Before a thread waits it gives up the lock and yields, `yields` times.
  */
 #define MONITOR_AWAIT(mon, q, blocked, waiters, cond, yields)                                                          \
-	for (unsigned tries = 0; blocked; tries++) {                                                                   \
-		if (tries < (yields)) {                                                                                \
+	for (unsigned left = (yields); blocked;) {                                                                     \
+		if (left > 0) {                                                                                        \
+			left--;                                                                                        \
 			mon_##mon##_unlock(&(q)->mutex);                                                               \
 			sched_yield();                                                                                 \
 			mon_##mon##_lock(&(q)->mutex);                                                                 \

@@ -381,8 +381,8 @@ void fl__lot_begin_outside(struct fl__ctx *thread)
 	for (struct fl__bucket *bucket = lot_buckets; bucket < lot_buckets + LOT_BUCKETS; bucket++) {
 		struct fl__lot lot = {.bucket = bucket};
 		fl__lock(&bucket->lock);
-		/* a fiber that is passed stays queued, and keeps its `below` */
-		for (struct fl__node *first = bucket->queues; first; first = first->below) {
+		for (struct fl__node *first = lot_leaf_below(bucket->queues), *next; first; first = next) {
+			next = lot_queue_after(bucket, first); /* a fiber that is passed stays queued */
 			lot.key = first->key;
 			if (lot_is_outside(first) && lot_is_woken(first)) {
 				(void)fl__lot_pass_fibers(&lot);
