@@ -39,7 +39,7 @@ POINTS = frozenset("""
     vfwprintf vmsplice vprintf vscanf vwprintf wait wait3 wait4 waitid waitpid wcsftime wordexp wprintf write writev wscanf
 """.split())
 # By POSIX these may be cancellation points. In glibc and musl they are none; fcntl() is one with the commands that wait for a lock.
-NEVER = frozenset("chmod faccessat fcntl fstat fstatat ioctl lstat readlink readlinkat stat strerror unlink".split())
+NEVER = frozenset("access chmod faccessat fcntl fstat fstatat ioctl lstat readlink readlinkat stat strerror unlink".split())
 NOTED = re.compile(r"^(?:CANCEL_POINT\([^,]*, |(?:int|FILE \*) ?)(\w+)[,(]", re.M)
 
 
