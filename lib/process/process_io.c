@@ -49,8 +49,6 @@ static int process_io_read(int fd, const struct process_io_output *o)
 		if (rc != 0)
 			return rc;
 		ssize_t n = fl__try_read(fd, *o->bytes + *o->size, *o->room - *o->size - 1);
-		if (n == -EINTR)
-			continue;
 		if (n <= 0)
 			return (int)n;
 		*o->size += (size_t)n;
@@ -66,9 +64,9 @@ static int process_io_write(int fd, fl_process_io *io)
 		ssize_t n = fl__try_write(fd, &part, 1);
 		if (n == -EPIPE)
 			return 0;
-		if (n < 0 && n != -EINTR)
+		if (n < 0)
 			return (int)n;
-		io->written += n > 0 ? (size_t)n : 0;
+		io->written += (size_t)n;
 	}
 	return 0;
 }
@@ -138,7 +136,7 @@ static int process_io_discard(int fd)
 {
 	char bytes[4096];
 	const ssize_t n = fl__try_read(fd, bytes, sizeof bytes);
-	return n > 0 || n == -EINTR ? -EAGAIN : (int)n;
+	return n > 0 ? -EAGAIN : (int)n;
 }
 
 /*
