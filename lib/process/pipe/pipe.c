@@ -399,11 +399,10 @@ static int pipe_next_message(fl_pipe *p, struct fl__pipe_message *m, const struc
 static int pipe_read_memory(int memory, char *buffer, size_t size)
 {
 	for (size_t done = 0; done < size;) {
-		ssize_t n = fl__fd_sys.read_at(memory, buffer + done, size - done, (off_t)done);
-		if (n > 0)
-			done += (size_t)n;
-		else if (n != -EINTR)
+		const ssize_t n = FL__RETRY(fl__fd_sys.read_at(memory, buffer + done, size - done, (off_t)done));
+		if (n <= 0)
 			return -EIO;
+		done += (size_t)n;
 	}
 	return 0;
 }
