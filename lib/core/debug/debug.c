@@ -261,13 +261,6 @@ void fl__debug_assert_held_on(const void *lock, const char *function)
 		fl__panic(function, lock, "held by another context");
 }
 
-void fl__debug_duration_on(void)
-{
-	struct fl__backtrace stack;
-	fl__backtrace_take(&stack, 1);
-	fl__report_stack(&stack);
-}
-
 /* Frees the records, and removes the signal handler. */
 FL__AT_UNLOAD static void debug_unload(void)
 {
