@@ -62,9 +62,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static bool process_pool_may_start(void)
+static int process_pool_check_start(void)
 {
-	return !fl__reexec_missing() || fl__fork_server_pid() > 0;
+	const char *problem;
+	if (!fl__reexec_missing() || fl__fork_server_pid() > 0)
+		return 0;
+	return fl__reexec_check("a process executor", ", or else fl_process_preload() before any thread", &problem);
 }
 
 static void process_pool_drain_doorbell(int doorbell)
@@ -75,7 +78,7 @@ static void process_pool_drain_doorbell(int doorbell)
 }
 
 struct fl__process_pool_sys fl__process_pool_sys = {
-    .may_start = process_pool_may_start,
+    .check_start = process_pool_check_start,
     .start = fl_process_start,
     .free = fl_process_free,
     .kill = fl_process_kill,
@@ -1476,23 +1479,13 @@ static const struct fl__executor_ops process_pool_ops = {
 
 #define PROCESS_POOL_DEADLINE_GRACE FL_MS(100) /* unless the config says otherwise */
 
-static int process_pool_check_start(void)
-{
-	if (fl__process_pool_sys.may_start())
-		return 0;
-	const char *missing = fl__reexec_missing();
-	fl__log(FL_LOG_ERROR, "a process executor needs %s, or else fl_process_preload() before any thread",
-	        missing ? missing : "a fork server");
-	return -ENOTSUP;
-}
-
 int fl_process_executor_create(fl_executor **made, const fl_executor_config *config)
 {
 	config = FL__OR_DEFAULTS(config);
 	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX, "fl_process_executor_create") ||
 	    !fl__remote_config_is_valid(config))
 		return -EINVAL;
-	int rc = process_pool_check_start();
+	int rc = fl__process_pool_sys.check_start();
 	if (rc != 0)
 		return rc;
 	struct fl__process_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
