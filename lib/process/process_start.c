@@ -92,7 +92,7 @@ static int process_start_open_pipe(struct fl__start *start, unsigned i)
 	if (rc != 0)
 		return rc;
 	const unsigned far = i == STDIN_FILENO ? 0 : 1;
-	start->setup.fds[i] = ends[far];
+	start->setup.fds[i] = start->opened[i] = ends[far];
 	start->pipes[i] = ends[1 - far];
 	return 0;
 }
@@ -107,7 +107,7 @@ static int process_start_open_stream(struct fl__start *start, unsigned i, int ho
 	if (how == FL_PROCESS_NULL) {
 		start->problem = "/dev/null cannot be opened";
 		*fd = i == STDIN_FILENO ? fl__null_open() : fl__process_sys.open("/dev/null", O_WRONLY);
-		start->null[i] = *fd;
+		start->opened[i] = *fd;
 		return *fd == -ENOENT ? -ENODEV : FL__MIN(*fd, 0);
 	}
 	if (how == FL_PROCESS_PIPE)
