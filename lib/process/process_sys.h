@@ -104,6 +104,3 @@ int fl__fork_with_pidfd(int *pidfd);
  * Returns `fd` itself if `fd` is negative, high enough, or cannot be moved.
  */
 int fl__fd_above_streams(int fd);
-
-/* errno keeps its value. */
-void fl__fds_close(const int *fds, unsigned n);

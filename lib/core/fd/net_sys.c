@@ -88,6 +88,12 @@ void fl__fd_close(int fd)
 		(void)FL__SYS_RESULT(close(fd)); /* Linux releases the descriptor even if this fails */
 }
 
+void fl__fds_close(const int *fds, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		fl__fd_close(fds[i]);
+}
+
 static int net_sys_shutdown(int fd, int how)
 {
 	return FL__SYS_RESULT(shutdown(fd, how));

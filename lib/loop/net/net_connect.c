@@ -136,12 +136,6 @@ static int connect_any(struct connect_state *c, int64_t deadline, fl_cancel_toke
 	}
 }
 
-static void connect_close_all(struct connect_state *c)
-{
-	for (unsigned i = 0; i < c->begun; i++)
-		fl__fd_close(c->fds[i]);
-}
-
 static void connect_mix_families(struct fl__address *list, unsigned n)
 {
 	for (unsigned i = 1; i < n; i++) {
@@ -177,7 +171,7 @@ int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t
 	c.n = (unsigned)rc;
 	connect_mix_families(list, c.n);
 	rc = connect_any(&c, deadline, cancel);
-	connect_close_all(&c);
+	fl__fds_close(c.fds, c.begun);
 	if (rc < 0)
 		return rc;
 	fl__stream_without_delay(rc);
