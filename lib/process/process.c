@@ -124,8 +124,6 @@ int fl_process_start(fl_process **handle, const fl_process_config *config)
 	                          .pidfd = -1,
 	                          .channel = -1,
 	                          .death_pipe = &p->death_pipe};
-	if (config)
-		start.setup.group = config->group;
 	FL__AWAITS(FL__DEBUG_START, NULL);
 	int rc = fl__start_process(&start);
 	fl__fds_close(start.opened, FL__STREAMS);

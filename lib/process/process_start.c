@@ -357,6 +357,7 @@ int fl__start_process(struct fl__start *start)
 		return -EINVAL;
 	const bool by_fork_server = config->task && config->method == FL_PROCESS_FORK_SERVER;
 	start->setup.n_fds = FL__STREAMS + config->n_fds;
+	start->setup.group = config->group;
 	start->setup.signals.blocked = fl__signals_blocked(config->task);
 	if (!by_fork_server)
 		start->setup.signals.ignored = fl__signals_ignored(); /* else sent with the go-ahead */
