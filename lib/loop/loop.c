@@ -366,10 +366,8 @@ static void loop_free_rest(fl_loop *l)
 {
 	fl__loop_end_threads(l);
 	fl__linger_end_all(l);
-	if (l->bell >= 0)
-		fl__poller_sys.close(l->bell);
-	if (l->poller >= 0)
-		fl__poller_sys.close(l->poller);
+	fl__poller_sys.close(l->bell);
+	fl__poller_sys.close(l->poller);
 	fl__free_to(l->allocator, l->spare);
 	fl__free_to(l->allocator, l);
 }
