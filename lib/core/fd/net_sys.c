@@ -107,7 +107,7 @@ static ssize_t net_sys_recv(int fd, void *buffer, size_t size)
 ssize_t fl__net_drop(int fd)
 {
 	/* MSG_TRUNC: TCP drops the bytes (tcp(7)) */
-	return FL__SYS_RESULT(recv(fd, NULL, 1 << 20, MSG_DONTWAIT | MSG_TRUNC));
+	return FL__RETRY(FL__SYS_RESULT(recv(fd, NULL, 1 << 20, MSG_DONTWAIT | MSG_TRUNC)));
 }
 
 int fl__net_unacknowledged(int fd)
