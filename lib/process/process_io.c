@@ -175,7 +175,7 @@ int fl_process_run_until(const fl_process_config *config, fl_process_io *io, fl_
                          int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_process *p;
-	fl_process_config mine = config ? *config : (fl_process_config){NULL};
+	fl_process_config mine = *FL__OR_DEFAULTS(config);
 	FL_SCOPED(fl_process_io) none = {NULL};
 	const int outputs = io ? FL_PROCESS_PIPE : 0;
 	io = io ? io : &none;
