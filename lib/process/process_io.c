@@ -26,7 +26,7 @@ static int process_io_make_room(const struct process_io_output *o)
 	const size_t most = o->max + 2;
 	if (*o->size + 1 < *o->room)
 		return 0;
-	size_t room = *o->room < PROCESS_IO_FIRST_ROOM ? PROCESS_IO_FIRST_ROOM : *o->room;
+	size_t room = FL__MAX(*o->room, PROCESS_IO_FIRST_ROOM);
 	room = room > most / 2 ? most : 2 * room;
 	char *bytes = fl__alloc(1, room);
 	if (!bytes)
@@ -73,7 +73,7 @@ static int process_io_write(int fd, fl_process_io *io)
 
 static size_t process_io_max(size_t max)
 {
-	return max == 0 ? FL_PROCESS_OUTPUT_MAX : max < SIZE_MAX - 2 ? max : SIZE_MAX - 2;
+	return max == 0 ? FL_PROCESS_OUTPUT_MAX : FL__MIN(max, SIZE_MAX - 2);
 }
 
 /* Returns -EAGAIN: the pipe is open; 0: it is closed; or another error. */

@@ -806,7 +806,7 @@ static bool process_pool_any_ready(const struct fl__process_pool *p)
 static void process_pool_start_failed(struct fl__process_pool *p, int error, bool lasting, const char *how)
 {
 	const int64_t first_pause = FL_MS(1);
-	p->retry_at = fl__sys.now() + (first_pause << (p->failures < 7 ? p->failures : 7));
+	p->retry_at = fl__sys.now() + (first_pause << FL__MIN(p->failures, 7));
 	/* While another worker is ready, the count stays below PROCESS_POOL_START_TRIES. */
 	if (p->failures + 1 < PROCESS_POOL_START_TRIES || !process_pool_any_ready(p))
 		p->failures++;
@@ -1207,7 +1207,7 @@ static int process_pool_milliseconds_until(int64_t when)
 		return -1;
 	int64_t ns = when - fl__sys.now();
 	int64_t ms = ns <= 0 ? 0 : (ns + FL_MS(1) - 1) / FL_MS(1);
-	return ms > INT32_MAX ? INT32_MAX : (int)ms;
+	return (int)FL__MIN(ms, INT32_MAX);
 }
 
 /* Releases the lock for the sleep. True: an event came. */
@@ -1451,7 +1451,7 @@ __attribute__((no_sanitize("thread"))) static void process_pool_on_count(const f
 	const struct fl__process_pool *p = (const void *)e; /* its first member */
 	const size_t posted = p->remote.posted.length, alive = p->alive;
 	/* dispatch gives each worker one before any has two */
-	const size_t running = posted < alive ? posted : alive;
+	const size_t running = FL__MIN(posted, alive);
 	stats->threads = (unsigned)alive;
 	stats->idle = (unsigned)(alive - running);
 	stats->running = running;
