@@ -20,7 +20,6 @@
 #include "linger.h"
 #include "loop_debug.h"
 #include "poller.h"
-#include "to_thread.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -364,7 +363,7 @@ static void loop_free_sched(fl_loop *l)
 
 static void loop_free_rest(fl_loop *l)
 {
-	fl__loop_end_threads(l);
+	fl_executor_free(l->threads); /* in a forked child it waits for nothing */
 	fl__linger_end_all(l);
 	fl__poller_sys.close(l->bell);
 	fl__poller_sys.close(l->poller);
