@@ -10,7 +10,6 @@
 #include <stdbool.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 static int poller_create(void)

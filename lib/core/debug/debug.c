@@ -12,7 +12,6 @@
 #include "report.h"
 #include "trace.h"
 #include <errno.h>
-#include <fairlead/time.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

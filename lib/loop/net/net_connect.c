@@ -6,7 +6,6 @@
  * The fiber calls connect() again for the state of an attempt. SO_ERROR does not distinguish an
  * attempt under way from a connected one.
  */
-#include "core/base/sys.h"
 #include "core/fd/net_sys.h"
 #include "core/fd/unix_file.h"
 #include "net_resolve.h"

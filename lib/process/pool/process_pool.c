@@ -46,7 +46,6 @@
 #include "../shm/shm_region.h"
 #include "../shm/shm_sys.h"
 #include "core/base/atomic.h"
-#include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/debug/trace.h"
 #include "core/fd/try_io.h"
@@ -60,7 +59,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 static int process_pool_check_start(void)
 {
