@@ -26,7 +26,8 @@ static flows *flows_open(void)
 {
 	flows *s = bench_alloc(sizeof *s);
 	s->stack = bench_alloc(FLOW_STACK);
-	fl__switch_make(&s->there, s->stack, FLOW_STACK, flows_enter, s);
+	fl__switch_init(&s->there);
+	fl__switch_prepare(&s->there, s->stack, FLOW_STACK, flows_enter, s);
 	return s;
 }
 

@@ -143,10 +143,6 @@ FL_API fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a);
 	typedef struct name {                                                                                          \
 		fl_shm_array array_;                                                                                   \
 	} name;                                                                                                        \
-	FL__SHM_ARRAY_OF_LIFE(type, name)                                                                              \
-	FL__SHM_ARRAY_OF_USE(type, name)
-
-#define FL__SHM_ARRAY_OF_LIFE(type, name)                                                                              \
 	FL__MADE_FN FL_MUST_CHECK int name##_create(name *_a, fl_shm *_region, size_t _n)                              \
 	{                                                                                                              \
 		FL__ASSERT(__alignof__(type) <= 64, #type " needs more alignment");                                    \
@@ -159,9 +155,7 @@ FL_API fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a);
 	FL__MADE_FN void name##_destroy(name *_a)                                                                      \
 	{                                                                                                              \
 		fl_shm_array_destroy(&_a->array_);                                                                     \
-	}
-
-#define FL__SHM_ARRAY_OF_USE(type, name)                                                                               \
+	}                                                                                                              \
 	FL__SHM_ARRAY_GET(name, fl_shm_offset, offset)                                                                 \
 	FL__SHM_ARRAY_GET(name, size_t, length)                                                                        \
 	FL__SHM_ARRAY_GET(name, fl_shm_mutex *, mutex)                                                                 \

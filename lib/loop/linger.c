@@ -8,12 +8,6 @@
 
 int64_t fl__linger_time = FL_S(5);
 
-/* Returns how many bytes it has dropped; 0: the peer's end. */
-static ssize_t linger_drop(int fd)
-{
-	return FL__RETRY(fl__net_drop(fd));
-}
-
 static void linger_end(struct fl__linger *g)
 {
 	fl_loop *l = g->loop;
@@ -26,7 +20,7 @@ static void linger_end(struct fl__linger *g)
 
 static void linger_on_events(void *source, uint32_t events)
 {
-	const ssize_t n = linger_drop(((struct fl__linger *)source)->fd);
+	const ssize_t n = fl__net_drop(((struct fl__linger *)source)->fd);
 	(void)events;
 	if (n <= 0 && n != -EAGAIN)
 		linger_end(source);
@@ -34,7 +28,7 @@ static void linger_on_events(void *source, uint32_t events)
 
 static bool linger_is_needed(int fd)
 {
-	const ssize_t n = linger_drop(fd);
+	const ssize_t n = fl__net_drop(fd);
 	return n == -EAGAIN ? fl__net_unacknowledged(fd) > 0 : n > 0;
 }
 
@@ -78,7 +72,7 @@ void fl__linger_end_all(fl_loop *l)
 {
 	while (l->lingering) {
 		if (!fl__loop_is_forked(l))
-			(void)linger_drop(l->lingering->fd);
+			(void)fl__net_drop(l->lingering->fd);
 		linger_end(l->lingering);
 	}
 }

@@ -20,7 +20,6 @@
 #include "linger.h"
 #include "loop_debug.h"
 #include "poller.h"
-#include "to_thread.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -364,12 +363,10 @@ static void loop_free_sched(fl_loop *l)
 
 static void loop_free_rest(fl_loop *l)
 {
-	fl__loop_end_threads(l);
+	fl_executor_free(l->threads); /* in a forked child it waits for nothing */
 	fl__linger_end_all(l);
-	if (l->bell >= 0)
-		fl__poller_sys.close(l->bell);
-	if (l->poller >= 0)
-		fl__poller_sys.close(l->poller);
+	fl__poller_sys.close(l->bell);
+	fl__poller_sys.close(l->poller);
 	fl__free_to(l->allocator, l->spare);
 	fl__free_to(l->allocator, l);
 }

@@ -5,7 +5,6 @@
  * requests the tokens of other groups' fibers one by one (loop_drain()), and from then on starts no
  * fiber of a group.
  */
-#include "core/base/atomic.h"
 #include "core/base/error.h"
 #include "core/base/list.h"
 #include "core/base/panic.h"

@@ -2,6 +2,7 @@
 #include "poller.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
+#include "core/fd/net_sys.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <limits.h>
@@ -9,7 +10,6 @@
 #include <stdbool.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 static int poller_create(void)
@@ -65,12 +65,12 @@ static int poller_bell(void)
 
 static void poller_close(int fd)
 {
-	FL__UNCANCELLED();
 #ifdef FL__TSAN
 	uint64_t rings;
-	(void)!read(fd, &rings, sizeof rings); /* for TSan: all rings happen before the close */
+	/* for TSan: all rings happen before the close */
+	(void)FL__SYS_RESULT(read(fd, &rings, sizeof rings));
 #endif
-	(void)close(fd); /* Linux releases the descriptor even if this fails */
+	fl__fd_close(fd);
 }
 
 struct fl__poller_sys fl__poller_sys = {

@@ -29,12 +29,6 @@ int fl__loop_threads(fl_loop *l, fl_executor **threads)
 	return rc;
 }
 
-void fl__loop_end_threads(fl_loop *l)
-{
-	fl_executor_free(l->threads);
-	l->threads = NULL;
-}
-
 struct to_thread_call {
 	fl_fiber_function *function;
 	void *arg;

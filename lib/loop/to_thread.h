@@ -9,6 +9,3 @@
  * fl_thread_executor_create(). The loop's end waits for every task.
  */
 int fl__loop_threads(fl_loop *l, fl_executor **threads);
-
-/* In a forked child it waits for nothing. */
-void fl__loop_end_threads(fl_loop *l);

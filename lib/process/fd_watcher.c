@@ -351,21 +351,11 @@ int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token 
 	return fl__fd_wait(fd, (short)bits, deadline, cancel);
 }
 
-static ssize_t fd_try_read(int fd, void *buffer, size_t size)
-{
-	return FL__RETRY(fl__try_read(fd, buffer, size));
-}
-
 ssize_t fl_fd_read_until(int fd, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (size == 0 || size > PTRDIFF_MAX)
 		return -EINVAL;
-	return FL__CALL_OR_WAIT(fd_try_read(fd, buffer, size), fl__fd_wait(fd, POLLIN | POLLRDHUP, deadline, cancel));
-}
-
-static ssize_t fd_try_write(int fd, const struct iovec *part)
-{
-	return FL__RETRY(fl__try_write(fd, part, 1));
+	return FL__CALL_OR_WAIT(fl__try_read(fd, buffer, size), fl__fd_wait(fd, POLLIN | POLLRDHUP, deadline, cancel));
 }
 
 ssize_t fl_fd_write_until(int fd, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
@@ -373,5 +363,5 @@ ssize_t fl_fd_write_until(int fd, const void *data, size_t size, int64_t deadlin
 	const struct iovec part = {(void *)(uintptr_t)data, size};
 	if (size > PTRDIFF_MAX)
 		return -EINVAL;
-	return FL__CALL_OR_WAIT(fd_try_write(fd, &part), fl__fd_wait(fd, POLLOUT, deadline, cancel));
+	return FL__CALL_OR_WAIT(fl__try_write(fd, &part, 1), fl__fd_wait(fd, POLLOUT, deadline, cancel));
 }

@@ -488,7 +488,7 @@ static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const stru
 	enum { MORE = 8 };
 	int highest = 0;
 	for (unsigned i = 0; i < n_fds; i++)
-		highest = fds[i] > highest ? fds[i] : highest;
+		highest = FL__MAX(fds[i], highest);
 	const uint64_t needed = (uint64_t)highest + request->setup.n_fds + MORE;
 	return needed > fork_server_loop.settings.limits[RLIMIT_NOFILE].now ? -EMFILE : 0;
 }

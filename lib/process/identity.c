@@ -56,7 +56,7 @@ static bool identity_find_build_id(const unsigned char *notes, size_t size, size
 			return false;
 		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(notes + name, "GNU", 4) == 0 &&
 		    note.n_descsz > 0) {
-			size_t n = note.n_descsz < sizeof id->bytes ? note.n_descsz : sizeof id->bytes;
+			size_t n = FL__MIN(note.n_descsz, sizeof id->bytes);
 			id->size = (uint8_t)n;
 			memcpy(id->bytes, notes + text, n);
 			return true;

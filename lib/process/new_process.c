@@ -178,8 +178,7 @@ bool fl__process_has_closed(uint32_t fork)
 
 void fl__process_set_identity(const char *name, unsigned n_fds)
 {
-	size_t size = strlen(name);
-	size = size < FL_PROCESS_NAME_MAX ? size : FL_PROCESS_NAME_MAX;
+	const size_t size = strnlen(name, FL_PROCESS_NAME_MAX);
 	memmove(new_process_name, name, size);
 	new_process_name[size] = '\0';
 	new_process_fds = n_fds;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "packet.h"
+#include "core/base/sys.h"
 #include "fd_watcher.h"
 #include "process_sys.h"
 #include <errno.h>
@@ -14,16 +15,11 @@ int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts,
 		return -EINVAL;
 	if (n_fds > 0)
 		fl__passed_fds_put(&message, &control, fds, n_fds);
-	for (;;) {
-		ssize_t sent = fl__net_sys.sendmsg(socket, &message);
-		if (sent >= 0)
-			return 0;
-		/* the peer has closed; -ECONNRESET: with packets unread */
-		if (sent == -ECONNRESET || sent == -ENOTCONN)
-			return -EPIPE;
-		if (sent != -EINTR)
-			return (int)sent;
-	}
+	const ssize_t sent = FL__RETRY(fl__net_sys.sendmsg(socket, &message));
+	/* the peer has closed; -ECONNRESET: with packets unread */
+	if (sent == -ECONNRESET || sent == -ENOTCONN)
+		return -EPIPE;
+	return sent < 0 ? (int)sent : 0;
 }
 
 int fl__packet_send(int socket, const void *data, size_t size, const int *fds, unsigned n_fds, int64_t deadline)

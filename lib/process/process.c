@@ -119,20 +119,15 @@ int fl_process_start(fl_process **handle, const fl_process_config *config)
 	struct fl__start start = {.config = config,
 	                          .name = p->name,
 	                          .setup = {.cwd = -1, .keep = -1},
-	                          .null = {-1, -1, -1},
+	                          .opened = {-1, -1, -1},
 	                          .pipes = {-1, -1, -1},
 	                          .pidfd = -1,
 	                          .channel = -1,
 	                          .death_pipe = &p->death_pipe};
-	if (config)
-		start.setup.group = config->group;
 	FL__AWAITS(FL__DEBUG_START, NULL);
 	int rc = fl__start_process(&start);
-	fl__fds_close(start.null, FL__STREAMS);
+	fl__fds_close(start.opened, FL__STREAMS);
 	fl__fd_close(start.setup.cwd);
-	for (unsigned i = 0; i < FL__STREAMS; i++)
-		if (start.pipes[i] >= 0)
-			fl__fd_close(start.setup.fds[i]);
 	if (rc < 0) {
 		fl__fds_close(start.pipes, FL__STREAMS);
 		fl__death_pipe_close(&p->death_pipe);

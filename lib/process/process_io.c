@@ -26,7 +26,7 @@ static int process_io_make_room(const struct process_io_output *o)
 	const size_t most = o->max + 2;
 	if (*o->size + 1 < *o->room)
 		return 0;
-	size_t room = *o->room < PROCESS_IO_FIRST_ROOM ? PROCESS_IO_FIRST_ROOM : *o->room;
+	size_t room = FL__MAX(*o->room, PROCESS_IO_FIRST_ROOM);
 	room = room > most / 2 ? most : 2 * room;
 	char *bytes = fl__alloc(1, room);
 	if (!bytes)
@@ -49,8 +49,6 @@ static int process_io_read(int fd, const struct process_io_output *o)
 		if (rc != 0)
 			return rc;
 		ssize_t n = fl__try_read(fd, *o->bytes + *o->size, *o->room - *o->size - 1);
-		if (n == -EINTR)
-			continue;
 		if (n <= 0)
 			return (int)n;
 		*o->size += (size_t)n;
@@ -66,16 +64,16 @@ static int process_io_write(int fd, fl_process_io *io)
 		ssize_t n = fl__try_write(fd, &part, 1);
 		if (n == -EPIPE)
 			return 0;
-		if (n < 0 && n != -EINTR)
+		if (n < 0)
 			return (int)n;
-		io->written += n > 0 ? (size_t)n : 0;
+		io->written += (size_t)n;
 	}
 	return 0;
 }
 
 static size_t process_io_max(size_t max)
 {
-	return max == 0 ? FL_PROCESS_OUTPUT_MAX : max < SIZE_MAX - 2 ? max : SIZE_MAX - 2;
+	return max == 0 ? FL_PROCESS_OUTPUT_MAX : FL__MIN(max, SIZE_MAX - 2);
 }
 
 /* Returns -EAGAIN: the pipe is open; 0: it is closed; or another error. */
@@ -138,7 +136,7 @@ static int process_io_discard(int fd)
 {
 	char bytes[4096];
 	const ssize_t n = fl__try_read(fd, bytes, sizeof bytes);
-	return n > 0 || n == -EINTR ? -EAGAIN : (int)n;
+	return n > 0 ? -EAGAIN : (int)n;
 }
 
 /*
@@ -177,7 +175,7 @@ int fl_process_run_until(const fl_process_config *config, fl_process_io *io, fl_
                          int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_process *p;
-	fl_process_config mine = config ? *config : (fl_process_config){NULL};
+	fl_process_config mine = *FL__OR_DEFAULTS(config);
 	FL_SCOPED(fl_process_io) none = {NULL};
 	const int outputs = io ? FL_PROCESS_PIPE : 0;
 	io = io ? io : &none;

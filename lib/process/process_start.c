@@ -92,7 +92,7 @@ static int process_start_open_pipe(struct fl__start *start, unsigned i)
 	if (rc != 0)
 		return rc;
 	const unsigned far = i == STDIN_FILENO ? 0 : 1;
-	start->setup.fds[i] = ends[far];
+	start->setup.fds[i] = start->opened[i] = ends[far];
 	start->pipes[i] = ends[1 - far];
 	return 0;
 }
@@ -107,7 +107,7 @@ static int process_start_open_stream(struct fl__start *start, unsigned i, int ho
 	if (how == FL_PROCESS_NULL) {
 		start->problem = "/dev/null cannot be opened";
 		*fd = i == STDIN_FILENO ? fl__null_open() : fl__process_sys.open("/dev/null", O_WRONLY);
-		start->null[i] = *fd;
+		start->opened[i] = *fd;
 		return *fd == -ENOENT ? -ENODEV : FL__MIN(*fd, 0);
 	}
 	if (how == FL_PROCESS_PIPE)
@@ -357,6 +357,7 @@ int fl__start_process(struct fl__start *start)
 		return -EINVAL;
 	const bool by_fork_server = config->task && config->method == FL_PROCESS_FORK_SERVER;
 	start->setup.n_fds = FL__STREAMS + config->n_fds;
+	start->setup.group = config->group;
 	start->setup.signals.blocked = fl__signals_blocked(config->task);
 	if (!by_fork_server)
 		start->setup.signals.ignored = fl__signals_ignored(); /* else sent with the go-ahead */

@@ -9,9 +9,9 @@ struct fl__start {
 	const fl_process_config *config;
 	const char *name;
 	struct fl__setup setup; /* descriptors by the caller's numbers */
-	/* fl_process_start() closes `null`, setup.cwd, and the descriptors of `setup` for pipes. */
-	int null[FL__STREAMS];  /* -1: none */
-	int pipes[FL__STREAMS]; /* the handle's ends of pipes; -1: none */
+	/* fl_process_start() closes `opened` and setup.cwd. */
+	int opened[FL__STREAMS]; /* descriptors of `setup` that the start has opened; -1: none */
+	int pipes[FL__STREAMS];  /* the handle's ends of pipes; -1: none */
 	const char *problem;
 	const char *where; /* the failed process; NULL: this one */
 	char text[200];

@@ -308,9 +308,3 @@ int fl__fork_with_pidfd(int *pidfd)
 	fl__fd_close(gate[1]);
 	return pid;
 }
-
-void fl__fds_close(const int *fds, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		fl__fd_close(fds[i]);
-}

@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 
 /*
@@ -104,6 +103,3 @@ int fl__fork_with_pidfd(int *pidfd);
  * Returns `fd` itself if `fd` is negative, high enough, or cannot be moved.
  */
 int fl__fd_above_streams(int fd);
-
-/* errno keeps its value. */
-void fl__fds_close(const int *fds, unsigned n);

@@ -351,12 +351,11 @@ void fl_main(int argc, char **argv)
 	char role = 0;
 	int parent = 0, length = 0;
 	struct fl__copy_place copy = {NULL, 0};
-	const bool executed = getenv(FL__REEXEC_VARIABLE) && reexec_has_socket();
-	/* NULL if the program has more rights than its user */
-	const char *marker = secure_getenv(FL__REEXEC_VARIABLE);
-	if (executed && !marker)
-		reexec_refuse();
-	if (executed) {
+	if (getenv(FL__REEXEC_VARIABLE) && reexec_has_socket()) {
+		/* NULL if the program has more rights than its user */
+		const char *marker = secure_getenv(FL__REEXEC_VARIABLE);
+		if (!marker)
+			reexec_refuse();
 		/* reexec_serve() ends the process unless `parent` has made the socket */
 		(void)sscanf(marker, "%c:%9d:%zx:%n", &role, &parent, &copy.offset, &length);
 		copy.file = marker + length;
@@ -368,7 +367,7 @@ void fl_main(int argc, char **argv)
 			return;
 	}
 	(void)unsetenv(FL__REEXEC_VARIABLE); /* not for this program's children */
-	if (executed)
+	if (copy.file)
 		reexec_serve(role, parent);
 	if (fl__main_hook)
 		fl__main_hook(argc, argv);

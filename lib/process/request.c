@@ -36,10 +36,11 @@ static void request_add_fd(struct request_fds *fds, int fd, uint32_t flag)
 int fl__memfd_write(int fd, uint64_t at, const void *data, size_t size)
 {
 	for (size_t done = 0; done < size;) {
-		ssize_t n = fl__fd_sys.write_at(fd, (const char *)data + done, size - done, (off_t)(at + done));
-		if (n < 0 && n != -EINTR)
+		const ssize_t n =
+		    FL__RETRY(fl__fd_sys.write_at(fd, (const char *)data + done, size - done, (off_t)(at + done)));
+		if (n < 0)
 			return n == -ENOSPC ? -ENOMEM : (int)n;
-		done += n > 0 ? (size_t)n : 0;
+		done += (size_t)n;
 	}
 	return 0;
 }

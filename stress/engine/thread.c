@@ -573,7 +573,8 @@ void lab_bury(struct lab_thread *t)
 	t->next = (struct lab_op){.kind = LAB_START};
 	lab.ending |= lab_bit(t->id);
 	/* Over its old state, which never continues. */
-	fl__switch_make(&t->flow, stack, size, grave, t);
+	fl__switch_init(&t->flow);
+	fl__switch_prepare(&t->flow, stack, size, grave, t);
 	lab_ready(t);
 }
 
@@ -620,7 +621,8 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 	snprintf(t->name, sizeof t->name, "%s", name);
 	size_t size;
 	void *stack = lab_stack_of(id, &size);
-	fl__switch_make(&t->flow, stack, size, entry, t);
+	fl__switch_init(&t->flow);
+	fl__switch_prepare(&t->flow, stack, size, entry, t);
 	return t;
 }
 

@@ -42,7 +42,8 @@ static void flow_begin(flow *f, void (*body)(flow *f))
 	*f = (flow){.stack = malloc(STACK), .body = body};
 	FL_CHECK(f->stack != NULL);
 	f->tool = fl__tool_stack_add(f->stack, f->stack + STACK); /* for Valgrind */
-	fl__switch_make(&f->there, f->stack, STACK, flow_enter, f);
+	fl__switch_init(&f->there);
+	fl__switch_prepare(&f->there, f->stack, STACK, flow_enter, f);
 }
 
 static void flow_go(flow *f)
@@ -218,7 +219,8 @@ FL_TEST(switch_begins_on_an_aligned_stack)
 	for (size_t off = 0; off < 16; off++) {
 		flow f;
 		flow_begin(&f, aligned_there);
-		fl__switch_make(&f.there, f.stack + off, STACK - 2 * off, flow_enter, &f);
+		fl__switch_init(&f.there);
+		fl__switch_prepare(&f.there, f.stack + off, STACK - 2 * off, flow_enter, &f);
 		flow_go(&f);
 		flow_end(&f);
 	}
@@ -262,7 +264,8 @@ FL_TEST(switch_plain_goes_there_and_back)
 {
 	flow f;
 	flow_begin(&f, NULL);
-	fl__switch_make(&f.there, f.stack, STACK, plain_enter, &f);
+	fl__switch_init(&f.there);
+	fl__switch_prepare(&f.there, f.stack, STACK, plain_enter, &f);
 	for (unsigned i = 1; i <= 100; i++) {
 		fl__switch_to_plain(&f.here, &f.there);
 		assert_int_equal(f.count, i);

@@ -96,7 +96,15 @@
 	FL__TYPED_MANY(base, type, name)                                                                               \
 	FL__TYPED_WAITING_OP(base, type, name, put, fast, type _item, &_item, type const)                              \
 	FL__TYPED_WAITING_OP(base, type, name, get, fast, type *_item, _item, type)                                    \
-	FL__TYPED_WAITING_STATE(base, name)
+	FL__TYPED_GET(base, name, FL_MUST_CHECK int, join)                                                             \
+	FL__TYPED_GET(base, name, FL_MUST_CHECK int, try_join)                                                         \
+	FL__TYPED_GET(base, name, size_t, length)                                                                      \
+	FL__TYPED_GET(base, name, size_t, capacity)                                                                    \
+	FL__TYPED_GET(base, name, bool, is_closed)                                                                     \
+	FL__MADE_FN FL_MUST_CHECK int name##_join_until(name *_q, int64_t _deadline, fl_cancel_token *_cancel)         \
+	{                                                                                                              \
+		return base##_join_until((base *)_q, _deadline, _cancel);                                              \
+	}
 
 /* All forms of `op`, with the declaration and the address of one item, and the type of many. */
 #define FL__TYPED_WAITING_OP(base, type, name, op, fast, declaration, address, item)                                   \
@@ -120,17 +128,6 @@
 	                                                       int64_t _deadline, fl_cancel_token *_cancel)            \
 	{                                                                                                              \
 		return base##_##op##_many_until((base *)_q, _items, _n, _count, _deadline, _cancel);                   \
-	}
-
-#define FL__TYPED_WAITING_STATE(base, name)                                                                            \
-	FL__TYPED_GET(base, name, FL_MUST_CHECK int, join)                                                             \
-	FL__TYPED_GET(base, name, FL_MUST_CHECK int, try_join)                                                         \
-	FL__TYPED_GET(base, name, size_t, length)                                                                      \
-	FL__TYPED_GET(base, name, size_t, capacity)                                                                    \
-	FL__TYPED_GET(base, name, bool, is_closed)                                                                     \
-	FL__MADE_FN FL_MUST_CHECK int name##_join_until(name *_q, int64_t _deadline, fl_cancel_token *_cancel)         \
-	{                                                                                                              \
-		return base##_join_until((base *)_q, _deadline, _cancel);                                              \
 	}
 
 #endif

@@ -7,6 +7,7 @@
  */
 #include "backtrace.h"
 #include "../base/atomic.h"
+#include "../base/sys.h"
 #include <link.h>
 #include <stdio.h>
 #include <unwind.h>
@@ -57,7 +58,7 @@ static uint32_t backtrace_n_modules;
 static const struct backtrace_module *backtrace_module_of(uintptr_t address)
 {
 	uint32_t i = fl__load_relaxed(&backtrace_n_modules); /* `high` publishes an entry */
-	for (i = i < BACKTRACE_MODULES ? i : BACKTRACE_MODULES; i-- > 0;) {
+	for (i = FL__MIN(i, BACKTRACE_MODULES); i-- > 0;) {
 		const struct backtrace_module *m = &backtrace_modules[i];
 		/* pairs with backtrace_learn_module() */
 		if (address < fl__load_acquire(&m->high) && address >= m->low)
@@ -75,8 +76,8 @@ static int backtrace_learn_module(struct dl_phdr_info *info, size_t size, void *
 		const uintptr_t begin = (uintptr_t)(info->dlpi_addr + p->p_vaddr);
 		if (p->p_type != PT_LOAD)
 			continue;
-		low = begin < low ? begin : low;
-		high = begin + p->p_memsz > high ? begin + p->p_memsz : high;
+		low = FL__MIN(begin, low);
+		high = FL__MAX(begin + p->p_memsz, high);
 	}
 	const struct backtrace_module *known = backtrace_module_of(low);
 	if (high == 0 ||

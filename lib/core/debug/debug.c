@@ -12,7 +12,6 @@
 #include "report.h"
 #include "trace.h"
 #include <errno.h>
-#include <fairlead/time.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -259,13 +258,6 @@ void fl__debug_assert_held_on(const void *lock, const char *function)
 	fl__debug_done();
 	if (is_others)
 		fl__panic(function, lock, "held by another context");
-}
-
-void fl__debug_duration_on(void)
-{
-	struct fl__backtrace stack;
-	fl__backtrace_take(&stack, 1);
-	fl__report_stack(&stack);
 }
 
 /* Frees the records, and removes the signal handler. */

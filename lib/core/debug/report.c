@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "report.h"
 #include "../base/sys.h"
-#include <fairlead/time.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -120,11 +119,13 @@ void fl__report_one(fl_log_level level, const char *said, const struct fl__repor
 	report_steps(level, said, step, 1, false);
 }
 
-void fl__report_stack(const struct fl__backtrace *stack)
+void fl__debug_duration_on(void)
 {
+	struct fl__backtrace stack;
 	struct fl__symbols symbols = {0};
+	fl__backtrace_take(&stack, 1);
 	fl__backtrace_learn_modules();
-	report_stack(FL_LOG_WARNING, &symbols, stack);
+	report_stack(FL_LOG_WARNING, &symbols, &stack);
 	fl__symbols_end(&symbols);
 }
 

@@ -16,9 +16,6 @@ void fl__report_cycle(fl_log_level level, const char *title, fl__report_find *fi
 /* The title `said`, then the stacks of what the context holds and wants. */
 void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step);
 
-/* A stack alone, as a warning. */
-void fl__report_stack(const struct fl__backtrace *stack);
-
 /* The report's form of `held`, and a step of `h` that holds it; NULL: the context holds nothing. */
 struct fl__report_end fl__report_held(const struct fl__held *held);
 struct fl__report_step fl__report_step(const struct fl__holder *h, const struct fl__held *held);

@@ -50,8 +50,8 @@ static void symbols_map_file(struct fl__symbol_file *f)
 	if (fd < 0)
 		return;
 	if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
-		void *bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (bytes != MAP_FAILED) {
+		void *bytes;
+		if (fl__map_file(fd, 0, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, &bytes) == 0) {
 			f->bytes = bytes;
 			f->size = (size_t)info.st_size;
 			symbols_find_tables(f);

@@ -28,7 +28,6 @@
 #include "../base/sys.h"
 #include "../base/unload.h"
 #include "../exec/executor.h"
-#include "../wait/lock.h"
 #include "../wait/lot.h"
 #include "report.h"
 #include <errno.h>

@@ -142,10 +142,16 @@ void fl__waits_end(struct fl__holder *h)
 	h->key = NULL;
 }
 
+/* As fl__debug_enter(), if waits are recorded. */
+static bool waits_enter(size_t slots)
+{
+	return (fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) && fl__debug_enter(slots);
+}
+
 /* `context`: the context to be joined; NULL: the join has ended. */
 void fl__debug_join_on(const struct fl__ctx *context, bool timed)
 {
-	if (!(fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) || !fl__debug_enter(1))
+	if (!waits_enter(1))
 		return;
 	struct fl__holder *me = fl__holder_mine();
 	me->joins = context ? context->id : 0;
@@ -164,7 +170,7 @@ void fl__debug_join_on(const struct fl__ctx *context, bool timed)
 /* For the dump only: no other context is known to end this wait. */
 void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline)
 {
-	if (!(fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) || !fl__debug_enter(1))
+	if (!waits_enter(1))
 		return;
 	struct fl__holder *me = fl__holder_mine();
 	me->asleep = wait != NULL;
@@ -185,7 +191,7 @@ void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline)
 void fl__debug_run_on(const void *loop, const char *fiber)
 {
 	struct fl__debug_run *run = &fl__debug_runs[fl__debug_bucket((uintptr_t)loop)];
-	if (!(fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) || !fl__debug_enter(0))
+	if (!waits_enter(0))
 		return;
 	*run = (struct fl__debug_run){.since = fiber ? fl__sys.now() : 0, .forks = fl__fork_count};
 	(void)strncpy(run->fiber, fiber ? fiber : "", sizeof run->fiber - 1);

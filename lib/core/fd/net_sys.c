@@ -88,6 +88,12 @@ void fl__fd_close(int fd)
 		(void)FL__SYS_RESULT(close(fd)); /* Linux releases the descriptor even if this fails */
 }
 
+void fl__fds_close(const int *fds, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		fl__fd_close(fds[i]);
+}
+
 static int net_sys_shutdown(int fd, int how)
 {
 	return FL__SYS_RESULT(shutdown(fd, how));
@@ -101,7 +107,7 @@ static ssize_t net_sys_recv(int fd, void *buffer, size_t size)
 ssize_t fl__net_drop(int fd)
 {
 	/* MSG_TRUNC: TCP drops the bytes (tcp(7)) */
-	return FL__SYS_RESULT(recv(fd, NULL, 1 << 20, MSG_DONTWAIT | MSG_TRUNC));
+	return FL__RETRY(FL__SYS_RESULT(recv(fd, NULL, 1 << 20, MSG_DONTWAIT | MSG_TRUNC)));
 }
 
 int fl__net_unacknowledged(int fd)

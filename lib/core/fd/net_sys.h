@@ -55,9 +55,13 @@ struct fl__net_sys {
 extern struct fl__net_sys fl__net_sys;
 
 /* The calls that no test replaces. */
-void fl__fd_close(int fd);               /* ignores a negative `fd` */
+
+/* Both ignore negative descriptors. */
+void fl__fd_close(int fd);
+void fl__fds_close(const int *fds, unsigned n);
+
 void fl__net_let_wait(int fd);           /* clears O_NONBLOCK of a socket of `socket` */
-ssize_t fl__net_drop(int fd);            /* as `recv` of up to 1 MiB, without a copy: TCP alone */
+ssize_t fl__net_drop(int fd);            /* as `recv` of up to 1 MiB, without a copy and -EINTR: TCP alone */
 int fl__net_unacknowledged(int fd);      /* written bytes that the peer's system lacks */
 int fl__net_interface(const char *name); /* its index, or -ENODEV */
 

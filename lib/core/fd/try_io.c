@@ -67,13 +67,13 @@ static ssize_t try_io_write_polled(int fd, const struct iovec *parts, int n)
 		parts++;
 		n--;
 	}
-	return FL__SYS_RESULT(write(fd, parts->iov_base, parts->iov_len < PIPE_BUF ? parts->iov_len : PIPE_BUF));
+	return FL__SYS_RESULT(write(fd, parts->iov_base, FL__MIN(parts->iov_len, PIPE_BUF)));
 }
 
 ssize_t fl__try_read(int fd, void *buffer, size_t size)
 {
 	const struct iovec part = {buffer, size};
-	return try_io_call(SYS_preadv2, TRY_IO_NOWAIT, fd, &part, 1, try_io_read_polled);
+	return FL__RETRY(try_io_call(SYS_preadv2, TRY_IO_NOWAIT, fd, &part, 1, try_io_read_polled));
 }
 
 static ssize_t try_io_write(int fd, const struct iovec *parts, int n)
@@ -100,5 +100,5 @@ static ssize_t try_io_write_masked(int fd, const struct iovec *parts, int n)
 
 ssize_t fl__try_write(int fd, const struct iovec *parts, int n)
 {
-	return try_io_call(SYS_pwritev2, TRY_IO_NOWAIT | TRY_IO_NOSIGNAL, fd, parts, n, try_io_write_masked);
+	return FL__RETRY(try_io_call(SYS_pwritev2, TRY_IO_NOWAIT | TRY_IO_NOSIGNAL, fd, parts, n, try_io_write_masked));
 }

@@ -3,7 +3,6 @@
 
 #include "core/base/sanitizer.h"
 #include "switch.h"
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -357,7 +357,7 @@ bool fl__sched_turn(struct fl__sched *s, size_t runs)
 	if (!f)
 		return false;
 	if (!s->watched)
-		fl__overflow_watch();
+		(void)fl__overflow_prepare(); /* fails only if the host has removed its own signal stack */
 	s->watched = true;
 	sched_switch(s, &s->main, f, false);
 	fl__sched_after_switch(s);

@@ -90,8 +90,8 @@ void fl__fiber_prepare(struct fl__fiber *f);
 void fl__fiber_clean(struct fl__fiber *f);
 
 /*
- * Stack overflows on this thread. Prepare, before a scheduler's first enter, returns 0, -ENOMEM.
- * Watch precedes the first run of a fiber after enter.
+ * Installs the handler of stack overflows, and gives the thread a signal stack unless it has one.
+ * Called before a scheduler's first enter, and before the first run of a fiber after each enter.
+ * Returns 0, -ENOMEM.
  */
 int fl__overflow_prepare(void);
-void fl__overflow_watch(void);

@@ -243,9 +243,3 @@ int fl__overflow_prepare(void)
 	const int rc = overflow_install();
 	return rc == 0 ? overflow_give_signal_stack() : rc;
 }
-
-void fl__overflow_watch(void)
-{
-	/* fails only if the host has removed its own */
-	(void)overflow_give_signal_stack();
-}

@@ -8,7 +8,8 @@
  * The stack switch.
  *
  *     struct fl__switch here, there;
- *     fl__switch_make(&there, stack, size, entry, arg);
+ *     fl__switch_init(&there);
+ *     fl__switch_prepare(&there, stack, size, entry, arg);
  *     fl__switch_to(&here, &there);           // runs entry(arg) until it switches back to `here`
  *
  * Systems other than x86-64 and aarch64, and FL__SWITCH_UCONTEXT, use ucontext.
@@ -50,20 +51,14 @@ struct fl__switch {
 #endif
 };
 
-/* The parts of fl__switch_make(): control words; the rest. */
+/* Stores the calling thread's floating-point control words in `s`. */
 void fl__switch_init(struct fl__switch *s);
-void fl__switch_prepare(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg);
 
 /*
- * The first switch to `s` calls entry(arg) on the stack, with the caller's floating-point control
- * words. `entry` must not return.
+ * After fl__switch_init(): the first switch to `s` calls entry(arg) on the stack, with the stored
+ * control words. `entry` must not return.
  */
-static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size,
-                                                           void (*entry)(void *arg), void *arg)
-{
-	fl__switch_init(s);
-	fl__switch_prepare(s, stack_low, size, entry, arg);
-}
+void fl__switch_prepare(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg);
 
 #define FL__SWITCH_INLINE static inline __attribute__((always_inline, unused))
 

@@ -283,10 +283,7 @@ static int datagram_take_peer_error(const fl_datagram *d, fl_datagram_address *p
 		    .msg_control = control,
 		    .msg_controllen = sizeof control,
 		};
-		ssize_t n = fl__net_sys.recvmsg(d->io.fd, &m, MSG_ERRQUEUE);
-		if (n == -EINTR)
-			continue;
-		if (n < 0)
+		if (FL__RETRY(fl__net_sys.recvmsg(d->io.fd, &m, MSG_ERRQUEUE)) < 0)
 			return 0;
 		int error = datagram_icmp_error(&m);
 		if (error == 0)

@@ -6,7 +6,6 @@
  * The fiber calls connect() again for the state of an attempt. SO_ERROR does not distinguish an
  * attempt under way from a connected one.
  */
-#include "core/base/sys.h"
 #include "core/fd/net_sys.h"
 #include "core/fd/unix_file.h"
 #include "net_resolve.h"
@@ -136,12 +135,6 @@ static int connect_any(struct connect_state *c, int64_t deadline, fl_cancel_toke
 	}
 }
 
-static void connect_close_all(struct connect_state *c)
-{
-	for (unsigned i = 0; i < c->begun; i++)
-		fl__fd_close(c->fds[i]);
-}
-
 static void connect_mix_families(struct fl__address *list, unsigned n)
 {
 	for (unsigned i = 1; i < n; i++) {
@@ -177,7 +170,7 @@ int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t
 	c.n = (unsigned)rc;
 	connect_mix_families(list, c.n);
 	rc = connect_any(&c, deadline, cancel);
-	connect_close_all(&c);
+	fl__fds_close(c.fds, c.begun);
 	if (rc < 0)
 		return rc;
 	fl__stream_without_delay(rc);

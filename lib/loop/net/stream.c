@@ -528,8 +528,7 @@ static ssize_t stream_deliver_fds(fl_stream *s, const void *data, size_t size, c
 {
 	const int rc = passed->lost ? -EMFILE : passed->n > room ? -EMSGSIZE : 0;
 	if (rc != 0) {
-		for (unsigned i = 0; i < passed->n; i++)
-			fl__fd_close(passed->fds[i]);
+		fl__fds_close(passed->fds, passed->n);
 		return stream_give_back(s, data, size, rc);
 	}
 	*n = passed->n;
@@ -691,8 +690,7 @@ int fl_stream_pair(fl_stream *ends[2])
 		}
 		stream_destroy(a);
 	}
-	fl__fd_close(sockets[0]);
-	fl__fd_close(sockets[1]);
+	fl__fds_close(sockets, 2);
 	return rc;
 }
 

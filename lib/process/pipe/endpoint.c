@@ -49,8 +49,6 @@ struct fl_endpoint {
 static int endpoint_describe(struct endpoint_hello *hello, const fl_endpoint_config *config)
 {
 	*hello = (struct endpoint_hello){.magic = ENDPOINT_MAGIC, .version = ENDPOINT_VERSION};
-	if (!config)
-		return 0;
 	const size_t length = config->item_type ? strnlen(config->item_type, sizeof hello->item_type) : 0;
 	if (length > FL_ENDPOINT_TYPE_MAX)
 		return -ENAMETOOLONG;
@@ -103,7 +101,7 @@ static int endpoint_new(fl_endpoint **made, const fl_endpoint_config *config)
 	o->fd = -1;
 	o->fork = fl__fork_count;
 	int rc = endpoint_describe(&o->hello, config);
-	if (rc != 0 || !config)
+	if (rc != 0)
 		return rc;
 	o->region = config->region;
 	if (config->n_users == 0)
@@ -118,10 +116,11 @@ static int endpoint_new(fl_endpoint **made, const fl_endpoint_config *config)
 
 int fl_endpoint_create(fl_endpoint **made, const char *path, const fl_endpoint_config *config)
 {
-	unsigned mode = config ? config->mode : 0;
+	config = FL__OR_DEFAULTS(config);
+	unsigned mode = config->mode;
 	fl_endpoint *o = NULL;
 	if (mode == 0 && path && path[0] != '@')
-		mode = config && config->n_users > 0 ? 0666 : 0600;
+		mode = config->n_users > 0 ? 0666 : 0600;
 	int rc = endpoint_new(&o, config);
 	if (rc == 0)
 		rc = o->fd = fl__unix_open(&o->file, SOCK_SEQPACKET, path, mode, INT_MAX);
@@ -198,7 +197,6 @@ static int endpoint_try_accept(const fl_endpoint *o, fl_pipe **pipe)
 	return rc == 0 ? 1 : rc == -EPIPE ? 0 : rc;
 }
 
-/* The sleep lets other fibers of the loop run, even if a client connects again and again. */
 int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
@@ -290,11 +288,11 @@ static int endpoint_compare(const char *path, int pid, struct endpoint_found *fo
 
 static int endpoint_check_server(const char *path, int fd, const fl_endpoint_config *config, struct ucred *peer)
 {
-	int rc = endpoint_check_peer(fd, config ? config->users : NULL, config ? config->n_users : 0, peer);
+	int rc = endpoint_check_peer(fd, config->users, config->n_users, peer);
 	if (rc == -EACCES)
 		fl__log(FL_LOG_ERROR, "fl_endpoint_connect: %s: EACCES: process %d runs as user %u, expected %u%s",
 		        path, (int)peer->pid, (unsigned)peer->uid, (unsigned)geteuid(),
-		        config && config->n_users > 0 ? " or another allowed one" : "");
+		        config->n_users > 0 ? " or another allowed one" : "");
 	return rc;
 }
 
@@ -320,6 +318,7 @@ static int endpoint_inspect(const char *path, int fd, const fl_endpoint_config *
 int fl_endpoint_connect_until(const char *path, const fl_endpoint_config *config, fl_shm **region, fl_pipe **pipe,
                               int64_t deadline, fl_cancel_token *cancel)
 {
+	config = FL__OR_DEFAULTS(config);
 	fl_shm *attached = NULL;
 	const int fd = fl__unix_connect(SOCK_SEQPACKET, path, deadline, cancel);
 	if (fd < 0)

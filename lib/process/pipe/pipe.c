@@ -335,7 +335,7 @@ static bool pipe_use_duplicates(struct fl__pipe_message *m, const struct fl__pip
 static int pipe_take(const fl_pipe *p, struct fl__pipe_message *m, struct fl__pipe_message *spare,
                      const struct pipe_room *room)
 {
-	size_t here = room->bytes < FL__PIPE_INLINE ? room->bytes : FL__PIPE_INLINE;
+	size_t here = FL__MIN(room->bytes, FL__PIPE_INLINE);
 	struct iovec parts[] = {{&m->head, sizeof m->head}, {room->buffer, here}, {p->spill, FL__PIPE_INLINE}};
 	struct fl__packet packet = {.parts = parts, .n_parts = 3, .fds = m->fds};
 	int rc = fl__packet_try_recv(p->fd, &packet, 0);
@@ -359,7 +359,7 @@ static int pipe_take(const fl_pipe *p, struct fl__pipe_message *m, struct fl__pi
 static void pipe_keep(fl_pipe *p, const struct fl__pipe_message *m, const struct pipe_room *room)
 {
 	if (m->head.kind == FL__PIPE_SMALL && room->bytes > 0) {
-		size_t here = m->head.size < room->bytes ? (size_t)m->head.size : room->bytes;
+		size_t here = (size_t)FL__MIN(m->head.size, room->bytes);
 		memmove(p->spill + here, p->spill, (size_t)m->head.size - here);
 		memcpy(p->spill, room->buffer, here);
 	}
@@ -399,11 +399,10 @@ static int pipe_next_message(fl_pipe *p, struct fl__pipe_message *m, const struc
 static int pipe_read_memory(int memory, char *buffer, size_t size)
 {
 	for (size_t done = 0; done < size;) {
-		ssize_t n = fl__fd_sys.read_at(memory, buffer + done, size - done, (off_t)done);
-		if (n > 0)
-			done += (size_t)n;
-		else if (n != -EINTR)
+		const ssize_t n = FL__RETRY(fl__fd_sys.read_at(memory, buffer + done, size - done, (off_t)done));
+		if (n <= 0)
 			return -EIO;
+		done += (size_t)n;
 	}
 	return 0;
 }

@@ -314,7 +314,7 @@ static void bytes_learn(struct fl__process_pool_worker *w, uint32_t each)
 {
 	enum { SLOWLY = 64 };
 	const uint32_t least = w->bytes_each - w->bytes_each / SLOWLY;
-	w->bytes_each = each > least ? each : least;
+	w->bytes_each = FL__MAX(each, least);
 }
 
 static void bytes_in_drop(void *data, void *size)

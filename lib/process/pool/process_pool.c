@@ -46,7 +46,6 @@
 #include "../shm/shm_region.h"
 #include "../shm/shm_sys.h"
 #include "core/base/atomic.h"
-#include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/debug/trace.h"
 #include "core/fd/try_io.h"
@@ -60,11 +59,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
-static bool process_pool_may_start(void)
+static int process_pool_check_start(void)
 {
-	return !fl__reexec_missing() || fl__fork_server_pid() > 0;
+	const char *problem;
+	if (!fl__reexec_missing() || fl__fork_server_pid() > 0)
+		return 0;
+	return fl__reexec_check("a process executor", ", or else fl_process_preload() before any thread", &problem);
 }
 
 static void process_pool_drain_doorbell(int doorbell)
@@ -75,7 +76,7 @@ static void process_pool_drain_doorbell(int doorbell)
 }
 
 struct fl__process_pool_sys fl__process_pool_sys = {
-    .may_start = process_pool_may_start,
+    .check_start = process_pool_check_start,
     .start = fl_process_start,
     .free = fl_process_free,
     .kill = fl_process_kill,
@@ -803,7 +804,7 @@ static bool process_pool_any_ready(const struct fl__process_pool *p)
 static void process_pool_start_failed(struct fl__process_pool *p, int error, bool lasting, const char *how)
 {
 	const int64_t first_pause = FL_MS(1);
-	p->retry_at = fl__sys.now() + (first_pause << (p->failures < 7 ? p->failures : 7));
+	p->retry_at = fl__sys.now() + (first_pause << FL__MIN(p->failures, 7));
 	/* While another worker is ready, the count stays below PROCESS_POOL_START_TRIES. */
 	if (p->failures + 1 < PROCESS_POOL_START_TRIES || !process_pool_any_ready(p))
 		p->failures++;
@@ -901,22 +902,20 @@ static const char *process_pool_signal_name(int signal, char text[24])
 static void process_pool_describe_death(const struct fl__process_pool_worker *w, int rc,
                                         const fl_process_status *status, char *text, size_t room)
 {
-	char number[24];
-	int n = snprintf(text, room, "worker %d (%s) ", fl__process_pool_sys.pid(w->process),
-	                 fl__process_pool_sys.name(w->process));
-	const size_t at = n > 0 && (size_t)n < room ? (size_t)n : 0;
-	char *rest = text + at;
-	room -= at;
+	char how[FL_MESSAGE_MAX], number[24];
 	if (w->kill_error != 0)
-		(void)snprintf(rest, room, "cannot be killed: %s: %s", w->kill_reason, fl_error_text(w->kill_error));
+		(void)snprintf(how, sizeof how, "cannot be killed: %s: %s", w->kill_reason,
+		               fl_error_text(w->kill_error));
 	else if (w->kill_reason)
-		(void)snprintf(rest, room, "was killed: %s", w->kill_reason);
+		(void)snprintf(how, sizeof how, "was killed: %s", w->kill_reason);
 	else if (rc != 0)
-		(void)snprintf(rest, room, "has died, and how is not known: %s", fl_error_text(rc));
+		(void)snprintf(how, sizeof how, "has died, and how is not known: %s", fl_error_text(rc));
 	else if (status->signal != 0)
-		(void)snprintf(rest, room, "killed by %s", process_pool_signal_name(status->signal, number));
+		(void)snprintf(how, sizeof how, "killed by %s", process_pool_signal_name(status->signal, number));
 	else
-		(void)snprintf(rest, room, "exited with status %d", status->code);
+		(void)snprintf(how, sizeof how, "exited with status %d", status->code);
+	(void)snprintf(text, room, "worker %d (%s) %s", fl__process_pool_sys.pid(w->process),
+	               fl__process_pool_sys.name(w->process), how);
 }
 
 /*
@@ -1206,7 +1205,7 @@ static int process_pool_milliseconds_until(int64_t when)
 		return -1;
 	int64_t ns = when - fl__sys.now();
 	int64_t ms = ns <= 0 ? 0 : (ns + FL_MS(1) - 1) / FL_MS(1);
-	return ms > INT32_MAX ? INT32_MAX : (int)ms;
+	return (int)FL__MIN(ms, INT32_MAX);
 }
 
 /* Releases the lock for the sleep. True: an event came. */
@@ -1450,7 +1449,7 @@ __attribute__((no_sanitize("thread"))) static void process_pool_on_count(const f
 	const struct fl__process_pool *p = (const void *)e; /* its first member */
 	const size_t posted = p->remote.posted.length, alive = p->alive;
 	/* dispatch gives each worker one before any has two */
-	const size_t running = posted < alive ? posted : alive;
+	const size_t running = FL__MIN(posted, alive);
 	stats->threads = (unsigned)alive;
 	stats->idle = (unsigned)(alive - running);
 	stats->running = running;
@@ -1476,23 +1475,13 @@ static const struct fl__executor_ops process_pool_ops = {
 
 #define PROCESS_POOL_DEADLINE_GRACE FL_MS(100) /* unless the config says otherwise */
 
-static int process_pool_check_start(void)
-{
-	if (fl__process_pool_sys.may_start())
-		return 0;
-	const char *missing = fl__reexec_missing();
-	fl__log(FL_LOG_ERROR, "a process executor needs %s, or else fl_process_preload() before any thread",
-	        missing ? missing : "a fork server");
-	return -ENOTSUP;
-}
-
 int fl_process_executor_create(fl_executor **made, const fl_executor_config *config)
 {
 	config = FL__OR_DEFAULTS(config);
 	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX, "fl_process_executor_create") ||
 	    !fl__remote_config_is_valid(config))
 		return -EINVAL;
-	int rc = process_pool_check_start();
+	int rc = fl__process_pool_sys.check_start();
 	if (rc != 0)
 		return rc;
 	struct fl__process_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);

@@ -95,7 +95,7 @@ static inline struct fl__process_pool *fl__process_pool_of(fl_executor *e)
  * replaces worker processes by threads here.
  */
 struct fl__process_pool_sys {
-	bool (*may_start)(void);
+	int (*check_start)(void); /* whether a worker could be started; logs an error */
 	int (*start)(fl_process **p, const fl_process_config *config);
 	void (*free)(fl_process *p);
 	int (*kill)(fl_process *p);

@@ -164,7 +164,7 @@ uint32_t fl__rings_progress(const struct fl__rings *rings, uint32_t seq, uint32_
 		return 0; /* the worker stores none */
 	/* relaxed: the death of the worker orders all its writes */
 	const uint32_t done = fl__load_relaxed(&rings->completions->entry[rings_slot(seq)].progress);
-	return done < count ? done : count;
+	return FL__MIN(done, count);
 }
 
 void fl__rings_request_stop(struct fl__rings *rings, uint32_t seq)

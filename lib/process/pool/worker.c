@@ -443,7 +443,7 @@ static size_t worker_grown_stack(size_t size)
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur <= size)
 		return size;
-	return limit.rlim_cur < SIZE_MAX ? (size_t)limit.rlim_cur : SIZE_MAX;
+	return (size_t)FL__MIN(limit.rlim_cur, SIZE_MAX);
 }
 
 /* The kernel stores the program's name near the stack's top. */
@@ -490,8 +490,8 @@ static int worker_find_stack_low(uintptr_t *low)
 	int rc = worker_find_stack(&top, &size);
 	if (rc != 0)
 		return rc;
-	size = size < MOST ? size : MOST;
-	*low = top - size + (size / 2 < MARGIN ? size / 2 : MARGIN);
+	size = FL__MIN(size, MOST);
+	*low = top - size + FL__MIN(size / 2, MARGIN);
 	return 0;
 }
 

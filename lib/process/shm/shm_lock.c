@@ -558,7 +558,7 @@ bool fl__shm_has_waiters(struct fl__shm_lock *l)
 
 void fl__shm_wake(struct fl__shm_lock *l, uint32_t n)
 {
-	(void)fl__sys.shared_wake(fl__shm_word(l), n < INT_MAX ? (int)n : INT_MAX);
+	(void)fl__sys.shared_wake(fl__shm_word(l), (int)FL__MIN(n, INT_MAX));
 }
 
 void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held)

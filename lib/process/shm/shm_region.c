@@ -85,14 +85,6 @@ static void shm_region_write_head(const fl_shm *r)
 	fl__shm_arena_init(&r->arena);
 }
 
-static fl_shm *shm_region_new(void)
-{
-	fl_shm *r = fl__alloc(1, sizeof *r);
-	if (r)
-		r->fd = -1;
-	return r;
-}
-
 int fl_shm_create(fl_shm **region, size_t size)
 {
 	const uint64_t bytes = size;
@@ -104,7 +96,7 @@ int fl_shm_create(fl_shm **region, size_t size)
 		return -EFBIG;
 	if (layout.total > fl__shm_sys.available())
 		return -ENOMEM;
-	fl_shm *r = shm_region_new();
+	fl_shm *r = fl__alloc(1, sizeof *r);
 	if (!r)
 		return -ENOMEM;
 	r->writable = shm_region_lay_out(r, layout.arena.units);
@@ -204,7 +196,7 @@ static int shm_region_open(fl_shm *r, int fd)
 
 int fl_shm_attach(fl_shm **region, int fd)
 {
-	fl_shm *r = shm_region_new();
+	fl_shm *r = fl__alloc(1, sizeof *r);
 	if (!r)
 		return -ENOMEM;
 	int rc = shm_region_open(r, fd);

@@ -286,9 +286,9 @@ static int serve(void *arg)
 
 /* --- processes --- */
 
-static bool may_start(void)
+static int check_start(void)
 {
-	return true;
+	return 0;
 }
 
 static int start(fl_process **p, const fl_process_config *config)
@@ -452,7 +452,7 @@ static void unmap(void *there, size_t size)
 static void take_over(void)
 {
 	fl__process_pool_sys = (struct fl__process_pool_sys){
-	    .may_start = may_start,
+	    .check_start = check_start,
 	    .start = start,
 	    .free = bury,
 	    .kill = slay,
