@@ -332,20 +332,8 @@ static bool future_publish_locked(fl_future *f, struct fl__lot *lot)
 	return true;
 }
 
-static struct fl__callback *future_reversed(struct fl__callback *list)
-{
-	struct fl__callback *before = NULL;
-	while (list) {
-		struct fl__callback *next = list->next;
-		list->next = before;
-		before = list;
-		list = next;
-	}
-	return before;
-}
-
 /*
- * Publishes the end, and stores the callbacks, newest first. With `prompt_only`, returns false and
+ * Publishes the end, and stores the callbacks, oldest first. With `prompt_only`, returns false and
  * does nothing if there is a callback other than `prompt`. Also makes the reports. If `freed` is not
  * NULL, stores in it whether the producer's reference was freed. That is done before the waiters
  * wake, if there is no callback and another reference. A report does not need this reference: the
@@ -379,11 +367,10 @@ static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback
 		if (all->call == fl__future_report) { /* the call may free the memory */
 			all->call(f, all->arg);
 		} else {
+			all->next = *list; /* this reverses the order */
 			*list = all;
-			list = &all->next;
 		}
 	}
-	*list = NULL;
 	return true;
 }
 
@@ -527,7 +514,7 @@ bool fl__future_keeps_result(const fl_future *f)
 void fl__future_finish(fl_future *f, int error, char *message)
 {
 	fl__future_set_end(f, error, message);
-	future_run_callbacks(f, future_reversed(future_publish(f)));
+	future_run_callbacks(f, future_publish(f));
 }
 
 bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks)
@@ -538,10 +525,8 @@ bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks)
 		return true;
 	if (before == 0) {
 		bool freed = false;
-		struct fl__callback *list;
-		(void)future_publish_if(f, false, NULL, &list, &freed); /* always true */
-		*callbacks = future_reversed(list);
-		if (list)
+		(void)future_publish_if(f, false, NULL, callbacks, &freed); /* always true */
+		if (*callbacks)
 			return false;
 		if (freed || fl__future_free_shared(f))
 			return true;
@@ -566,7 +551,7 @@ void fl__future_end_rest(fl_future *f, struct fl__callback *callbacks)
 void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *storage)
 {
 	fl__future_set_end(f, error, message);
-	*storage = (struct fl__ending){f, future_reversed(future_publish(f)), NULL};
+	*storage = (struct fl__ending){f, future_publish(f), NULL};
 	if (!storage->left) {
 		fl_future_free(f);
 		return;
