@@ -660,6 +660,7 @@ int fl_future_cancel_pending(fl_future *f)
 	return future_cancel(f, false);
 }
 
+/* False: the future has ended, and the caller sees what it published. */
 static bool future_register_callback(fl_future *f, struct fl__callback *node)
 {
 	if (!future_guard(f))
@@ -674,7 +675,7 @@ static bool future_register_callback(fl_future *f, struct fl__callback *node)
 bool fl__future_report_end(fl_future *f, struct fl__callback *node, void *arg)
 {
 	*node = (struct fl__callback){.call = fl__future_report, .arg = arg};
-	return !fl__future_has_ended(f) && future_register_callback(f, node);
+	return future_register_callback(f, node);
 }
 
 bool fl__future_report_not(fl_future *f, struct fl__callback *node)
@@ -697,7 +698,7 @@ void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callba
 {
 	struct fl__values *values = fl__values_copy();
 	*node = (struct fl__callback){.call = callback, .arg = arg, .values = values};
-	if (fl__future_has_ended(f) || !future_register_callback(f, node))
+	if (!future_register_callback(f, node))
 		future_call(f, callback, arg, values);
 }
 
@@ -738,12 +739,6 @@ bool fl__future_is_of_parent(const fl_future *f)
 	return fl__fork_count != 0 && f->ops->is_of_parent && !fl__future_has_ended(f) && f->ops->is_of_parent(f);
 }
 
-/* `error`, or -EOWNERDEAD if the future will not end in this process. */
-static int future_not_ended(const fl_future *f, int error)
-{
-	return fl__future_is_of_parent(f) ? -EOWNERDEAD : error;
-}
-
 static FL__NOINLINE int future_await(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (fl__future_is_of_parent(f))
@@ -764,7 +759,9 @@ int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel
 
 int fl_future_try_wait(fl_future *f)
 {
-	return fl__future_has_ended(f) ? 0 : future_not_ended(f, -EAGAIN);
+	if (fl__future_has_ended(f))
+		return 0;
+	return fl__future_is_of_parent(f) ? -EOWNERDEAD : -EAGAIN;
 }
 
 static int future_copy_result(const fl_future *f, void *result)
