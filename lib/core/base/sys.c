@@ -150,7 +150,7 @@ enum { FUTEX_WAITV = 449 }; /* since Linux 5.16; most headers are older */
 
 static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
-	struct sys_futex_time time = sys_futex_time(deadline > 0 ? deadline : 0);
+	struct sys_futex_time time = sys_futex_time(FL__MAX(deadline, 0));
 	const long rc =
 	    FL__QUICK_RESULT(syscall(FUTEX_WAITV, words, n, 0, deadline == FL_FOREVER ? NULL : &time, CLOCK_MONOTONIC));
 	return rc >= 0 ? 0 : fl__eperm_to_enosys((int)rc);

@@ -26,7 +26,7 @@ FL__COLD bool fl__executor_may_have(unsigned workers, unsigned most, const char 
 unsigned fl__executor_worker_count(const fl_executor_config *config)
 {
 	unsigned workers = config->workers ? config->workers : fl_cpu_count();
-	return workers < FL_WORKERS_MAX ? workers : FL_WORKERS_MAX;
+	return FL__MIN(workers, FL_WORKERS_MAX);
 }
 
 static bool executor_config_is_usable(const fl_executor_config *config)

@@ -67,7 +67,7 @@ static ssize_t try_io_write_polled(int fd, const struct iovec *parts, int n)
 		parts++;
 		n--;
 	}
-	return FL__SYS_RESULT(write(fd, parts->iov_base, parts->iov_len < PIPE_BUF ? parts->iov_len : PIPE_BUF));
+	return FL__SYS_RESULT(write(fd, parts->iov_base, FL__MIN(parts->iov_len, PIPE_BUF)));
 }
 
 ssize_t fl__try_read(int fd, void *buffer, size_t size)

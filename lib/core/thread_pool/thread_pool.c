@@ -238,7 +238,7 @@ void fl__thread_pool_recount(struct fl__thread_pool *p)
 		flags = fl__load_acquire(&p->crowded); /* `dozing` before AWAKE; pairs with pool_doze() */
 		/* see pool_doze() */
 		const uint32_t dozing = fl__load_seq_cst(&p->dozing);
-		stand_ins = p->stand_ins < dozing ? p->stand_ins : dozing;
+		stand_ins = FL__MIN(p->stand_ins, dozing);
 		/* both include blocked workers */
 		const unsigned awake = p->alive - p->idle, may_be = pool_limit_with(p, stand_ins);
 		const bool more = awake < may_be;
@@ -275,7 +275,7 @@ static int64_t pool_sleep_deadline(const struct fl__thread_pool *p)
 		return FL_FOREVER;
 	const int64_t time = p->idle_timeout > 0 ? p->idle_timeout : FL_FOREVER;
 	if (p->alive > pool_worker_limit(p))
-		return fl_after(time < pool_surplus_timeout ? time : pool_surplus_timeout);
+		return fl_after(FL__MIN(time, pool_surplus_timeout));
 	return fl_after(time);
 }
 
