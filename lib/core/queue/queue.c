@@ -205,8 +205,7 @@ bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *n
 	if (q->backend->enqueue)
 		return q->backend->enqueue(q, side, node);
 	FL__LOT(lot, fl__queue_wait_key(q, side));
-	const bool marked = q->backend->mark(q->state, side);
-	if (!marked)
+	if (!q->backend->mark(q->state, side))
 		return false;
 	fl__lot_insert(&lot, node, baton ? fl__lot_first(&lot) : NULL);
 	if (!baton && !node->observer)
@@ -423,14 +422,14 @@ int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel_toke
 
 size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n)
 {
-	struct fl__queue_call call = {.side = FL__CONSUMERS, .to = items, .n = n};
+	struct fl__queue_call call = queue_call(NULL, items, n);
 	return n > 0 && fl__queue_call_now(q, &call) == 0 ? call.count : 0;
 }
 
 int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
                             fl_cancel_token *cancel)
 {
-	struct fl__queue_call call = {.side = FL__CONSUMERS, .to = items, .n = n};
+	struct fl__queue_call call = queue_call(NULL, items, n);
 	const int rc = n > 0 ? fl__queue_call_until(q, &call, deadline, cancel) : 0;
 	*count = call.count;
 	return rc;
