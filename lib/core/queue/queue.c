@@ -108,10 +108,18 @@ void fl_queue_free(fl_queue *q)
 	fl__free_to(q->allocator, q);
 }
 
+static void queue_wake_all(fl_queue *q)
+{
+	for (int side = 0; side < 2; side++) {
+		FL__LOT(lot, fl__queue_wait_key(q, side));
+		(void)fl__lot_take(&lot, FL__ALL, 0);
+	}
+}
+
 void fl_queue_close(fl_queue *q)
 {
 	q->backend->close(q->state);
-	fl__queue_wake_all(q);
+	queue_wake_all(q);
 }
 
 size_t fl_queue_close_now(fl_queue *q)
@@ -183,14 +191,6 @@ void fl__queue_wake(fl_queue *q, int side)
 {
 	FL__LOT(lot, fl__queue_wait_key(q, side));
 	(void)fl__lot_take(&lot, 1, FL__BATON); /* none: the waiters gave up */
-}
-
-void fl__queue_wake_all(fl_queue *q)
-{
-	for (int side = 0; side < 2; side++) {
-		FL__LOT(lot, fl__queue_wait_key(q, side));
-		(void)fl__lot_take(&lot, FL__ALL, 0);
-	}
 }
 
 void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side)
@@ -465,7 +465,7 @@ static bool queue_is_joined_at(fl_queue *q, uint64_t done)
 
 static bool queue_is_joined(fl_queue *q)
 {
-	/* pairs with fl__queue_done() */
+	/* pairs with queue_done() */
 	return queue_is_joined_at(q, fl__load_acquire(&q->done));
 }
 
@@ -473,7 +473,7 @@ static bool queue_is_joined(fl_queue *q)
 static bool queue_mark_joiner(fl_queue *q)
 {
 	for (;;) {
-		/* pairs with fl__queue_done() */
+		/* pairs with queue_done() */
 		uint64_t done = fl__load_acquire(&q->done);
 		if (queue_is_joined_at(q, done))
 			return false;
@@ -493,7 +493,8 @@ FL__SLOW_PATH void fl__queue_recheck_join(fl_queue *q)
 	}
 }
 
-bool fl__queue_done(fl_queue *q)
+/* Counts one more item as done. False: all are. An empty queue may be freed after that. */
+static bool queue_done(fl_queue *q)
 {
 	/* the queue may be freed after the CAS */
 	const bool puts_decrease = q->backend->puts_decrease;
@@ -515,17 +516,17 @@ void fl__queue_drop(fl_queue *q, void *item)
 {
 	if (q->drop)
 		q->drop(item, q->drop_arg);
-	(void)fl__queue_done(q); /* false: fl_queue_task_done() came before the get */
+	(void)queue_done(q); /* false: fl_queue_task_done() came before the get */
 }
 
 int fl_queue_try_task_done(fl_queue *q)
 {
-	return fl__queue_done(q) ? 0 : -EINVAL;
+	return queue_done(q) ? 0 : -EINVAL;
 }
 
 void fl_queue_task_done(fl_queue *q)
 {
-	if (!fl__queue_done(q))
+	if (!queue_done(q))
 		fl__panic("fl_queue_task_done", q, "called more often than items were put");
 }
 
@@ -565,7 +566,7 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
 
 size_t fl_queue_unfinished(const fl_queue *q)
 {
-	/* pairs with fl__queue_done(); the later load of the puts is no less */
+	/* pairs with queue_done(); the later load of the puts is no less */
 	const uint64_t done = fl__load_acquire(&q->done) / QUEUE_ONE;
 	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
 }
