@@ -150,7 +150,7 @@ enum { FUTEX_WAITV = 449 }; /* since Linux 5.16; most headers are older */
 
 static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
-	struct sys_futex_time time = sys_futex_time(deadline > 0 ? deadline : 0);
+	struct sys_futex_time time = sys_futex_time(FL__MAX(deadline, 0));
 	const long rc =
 	    FL__QUICK_RESULT(syscall(FUTEX_WAITV, words, n, 0, deadline == FL_FOREVER ? NULL : &time, CLOCK_MONOTONIC));
 	return rc >= 0 ? 0 : fl__eperm_to_enosys((int)rc);
@@ -352,17 +352,14 @@ static int sys_print(int fd, const char *text, size_t size)
 	const struct timespec at_once = {0, 0};
 	sigset_t raised, blocked, pending;
 	(void)sigemptyset(&raised);
-	(void)sigaddset(&raised, SIGPIPE);
-	(void)sigaddset(&raised, SIGXFSZ);
-	(void)sigpending(&pending);
+	(void)sigpending(&pending); /* a pending signal is blocked */
+	if (!sigismember(&pending, SIGPIPE))
+		(void)sigaddset(&raised, SIGPIPE);
+	if (!sigismember(&pending, SIGXFSZ))
+		(void)sigaddset(&raised, SIGXFSZ);
 	(void)pthread_sigmask(SIG_BLOCK, &raised, &blocked);
 	const int rc = sys_write_all(fd, text, size);
-	if (sigismember(&pending, SIGPIPE))
-		(void)sigdelset(&raised, SIGPIPE);
-	if (sigismember(&pending, SIGXFSZ))
-		(void)sigdelset(&raised, SIGXFSZ);
-	while (FL__SYS_RESULT(sigtimedwait(&raised, NULL, &at_once)) == -EINTR)
-		;
+	(void)FL__RETRY(FL__SYS_RESULT(sigtimedwait(&raised, NULL, &at_once)));
 	(void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);
 	return rc;
 }

@@ -181,6 +181,11 @@ extern int64_t fl__yield_newest;
 void fl__back_off(unsigned round);
 enum { FL__BACK_OFF_YIELDS = 6, FL__BACK_OFF_NAPS = FL__BACK_OFF_YIELDS + 32 }; /* the first such rounds */
 
+/* A statement: such a loop, until `condition` is true. */
+#define FL__BACK_OFF_UNTIL(condition)                                                                                  \
+	for (unsigned _round = 0; !(condition); _round++)                                                              \
+	fl__back_off(_round)
+
 /* Used without guard markers. Adds two mappings; Linux allows 65,530. */
 int fl__portable_guard(void *memory, size_t size);
 

@@ -57,7 +57,7 @@ static void yield_use_ration(int64_t took, int64_t now)
 {
 	const int share = took < YIELD_SLICE ? YIELD_SHORT_SHARE : YIELD_SHARE;
 	const int64_t part = took < YIELD_MOST / share ? share * took : YIELD_MOST;
-	const int64_t from = fl__yield_ration > now ? fl__yield_ration : now;
+	const int64_t from = FL__MAX(fl__yield_ration, now);
 	fl__yield_ration = fl__min_deadline(from + part, now + YIELD_MOST);
 	fl__store_relaxed(&fl__yield_newest, fl__yield_ration); /* see the table */
 }

@@ -26,7 +26,7 @@ FL__COLD bool fl__executor_may_have(unsigned workers, unsigned most, const char 
 unsigned fl__executor_worker_count(const fl_executor_config *config)
 {
 	unsigned workers = config->workers ? config->workers : fl_cpu_count();
-	return workers < FL_WORKERS_MAX ? workers : FL_WORKERS_MAX;
+	return FL__MIN(workers, FL_WORKERS_MAX);
 }
 
 static bool executor_config_is_usable(const fl_executor_config *config)
@@ -258,7 +258,8 @@ static void executor_on_advance(fl_future *f, const fl_event *or_event, int64_t 
 		e->ops->attend(e, f, or_event, deadline, cancel);
 }
 
-void fl__executor_foreign_ended(fl_executor *e, size_t n)
+/* Uncounts `n` tasks, whose claimers do not use `e` afterwards. */
+static void executor_foreign_ended(fl_executor *e, size_t n)
 {
 	FL_LOCKED(&e->lock);
 	e->foreign -= n;
@@ -270,7 +271,7 @@ static void executor_on_ended(fl_future *f)
 {
 	struct fl__task_block *block = fl__task_block_of(f);
 	if (!fl__is_forked(fl__task_block_owner(block)->fork_count))
-		fl__executor_foreign_ended(fl__task_block_owner(block)->executor, 1);
+		executor_foreign_ended(fl__task_block_owner(block)->executor, 1);
 }
 
 static const fl_allocator *executor_on_allocator(const fl_future *f)
@@ -380,7 +381,7 @@ FL__COLD static void executor_end_taken(fl_executor *e, const struct executor_ta
 		fl_future_free(&block->future); /* the producer's reference */
 	}
 	if (taken->ours.length > 0)
-		fl__executor_foreign_ended(e, taken->ours.length);
+		executor_foreign_ended(e, taken->ours.length);
 }
 
 void fl__executor_break(fl_executor *e, const char *text)

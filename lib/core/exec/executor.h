@@ -347,9 +347,6 @@ int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(
 /* Not freed yet; atomic. */
 extern uint32_t fl__executors_detached;
 
-/* Uncounts `n` tasks, whose claimers do not use `e` afterwards. */
-void fl__executor_foreign_ended(fl_executor *e, size_t n);
-
 /*
  * Refuses all later tasks, and ends queued tasks with the message `text`. The error is `broken`, or
  * else -ENOTRECOVERABLE.
@@ -458,9 +455,6 @@ struct fl_task_ctx {
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values);
 
 char *fl__task_take_message(fl_task_ctx *ctx);
-
-/* Discards the message and the kept result of a task that succeeded. */
-void fl__task_forget_failure(fl_task_ctx *ctx);
 
 /*
  * A child process that a task forks must not go on with the parent's tasks: panics in such a child.

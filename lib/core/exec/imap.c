@@ -275,7 +275,7 @@ static size_t imap_gather(fl_imap *it)
 {
 	struct fl__imap_source *s = &it->source;
 	if (!s->make)
-		s->held = s->n - s->taken < it->chunk ? s->n - s->taken : it->chunk;
+		s->held = FL__MIN(s->n - s->taken, it->chunk);
 	while (s->make && s->held < it->chunk && s->end == 0) {
 		void *arg = fl__element(s->made, s->held, it->type->arg_size);
 		int rc = s->make(s->state, arg);
@@ -521,7 +521,7 @@ static size_t imap_window_batches(const fl_executor *e, const fl_task_type *type
 static int imap_alloc_args(fl_imap *it)
 {
 	struct fl__imap_source *s = &it->source;
-	const size_t alignment = it->type->arg_align > 1 ? it->type->arg_align : 1;
+	const size_t alignment = FL__MAX(it->type->arg_align, 1);
 	if (!s->make || it->type->arg_size == 0)
 		return 0;
 	s->memory = fl__alloc_from(it->allocator, 1, it->chunk * it->type->arg_size + alignment - 1);

@@ -175,7 +175,7 @@ static int map_failed(const fl_map_error *failure, fl_map_error *error)
 static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_error *error)
 {
 	const unsigned workers = fl_executor_workers(map->executor);
-	const int n = (int)(map->chunks < workers ? map->chunks : workers);
+	const int n = (int)FL__MIN(map->chunks, workers);
 	fl_future **runners = fl__alloc_from(map->executor->allocator, (size_t)n, sizeof(fl_future *));
 	if (!runners)
 		return -ENOMEM;

@@ -54,7 +54,8 @@ char *fl__task_take_message(fl_task_ctx *ctx)
 	return message;
 }
 
-void fl__task_forget_failure(fl_task_ctx *ctx)
+/* Discards the message and the kept result of a task that succeeded. */
+static void run_forget_failure(fl_task_ctx *ctx)
 {
 	fl__message_free(fl__task_take_message(ctx));
 	ctx->keeps_result = false;
@@ -127,7 +128,7 @@ FL__NOINLINE static void run_clean_up(struct fl__ctx *self, fl_task_ctx *ctx, in
 {
 	fl__values_end(self);
 	if (error == 0)
-		fl__task_forget_failure(ctx);
+		run_forget_failure(ctx);
 }
 
 /* fl__task_call() for each element; enters and leaves once. */

@@ -53,7 +53,7 @@ static bool stats_is_calm(struct fl__stats *stats, int64_t now)
 {
 	enum { MOST = STATS_BURST * STATS_CALM };
 	const int64_t before = fl__min_deadline(fl__load_relaxed(&stats->calm), now + MOST);
-	const int64_t calm = (before > now - MOST ? before : now - MOST) + STATS_CALM;
+	const int64_t calm = FL__MAX(before, now - MOST) + STATS_CALM;
 	fl__store_relaxed(&stats->calm, calm);
 	return calm <= now;
 }
@@ -118,7 +118,7 @@ static void stats_add(struct fl__stats_times *t, int64_t ns, size_t weight, int6
 	const unsigned log = 63 - (unsigned)__builtin_clzll((uint64_t)ns | 1 << FL__STATS_LEAST);
 	const unsigned bucket =
 	    ns >> FL__STATS_LEAST == 0 ? 0 : 1 + 4 * (log - FL__STATS_LEAST) + (unsigned)(ns >> (log - 2) & 3);
-	fl__add_relaxed(&set->counts[bucket < FL__STATS_BUCKETS ? bucket : FL__STATS_BUCKETS - 1], (uint32_t)weight);
+	fl__add_relaxed(&set->counts[FL__MIN(bucket, FL__STATS_BUCKETS - 1)], (uint32_t)weight);
 	fl__add_relaxed(&t->n, (uint64_t)weight);
 	fl__add_relaxed(&t->sum, (uint64_t)ns * weight);
 	if (ns > fl__load_relaxed(&set->max))
@@ -205,7 +205,7 @@ static void stats_read_times(fl_stats_times *to, const struct fl__stats_times *t
 		if (epoch - fl__load_relaxed(&set->epoch) > 1)
 			continue;
 		const int64_t max = fl__load_relaxed(&set->max);
-		to->max = max > to->max ? max : to->max;
+		to->max = FL__MAX(max, to->max);
 		for (unsigned i = 0; i < FL__STATS_BUCKETS; i++) {
 			const uint32_t count = fl__load_relaxed(&set->counts[i]);
 			counts[i] += count;

@@ -176,8 +176,7 @@ void fl__task_blocks_free(struct fl__task_blocks *pool)
 	size_t out = 0;
 	for (unsigned i = 0; i < FL__TASK_BLOCK_CACHES; i++) {
 		struct fl__task_block_cache *s = &pool->caches[i];
-		for (unsigned round = 0; !fl__task_block_cache_enter(s); round++)
-			fl__back_off(round);
+		FL__BACK_OFF_UNTIL(fl__task_block_cache_enter(s));
 		s->ended = true;
 		out += s->out;
 		fl__task_block_cache_leave(s);
@@ -352,7 +351,6 @@ void fl__task_blocks_shut(struct fl__task_blocks *pool)
 	uint32_t seen = fl__load_relaxed(&pool->held); /* the CAS decides */
 	while (!fl__cas_weak_relaxed(&pool->held, &seen, seen | TASK_BLOCKS_SHUT))
 		;
-	for (unsigned round = 0; fl__load_acquire(&pool->held) != TASK_BLOCKS_SHUT;
-	     round++) /* pairs with fl__task_blocks_unhold() */
-		fl__back_off(round);
+	/* pairs with fl__task_blocks_unhold() */
+	FL__BACK_OFF_UNTIL(fl__load_acquire(&pool->held) == TASK_BLOCKS_SHUT);
 }

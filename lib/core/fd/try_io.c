@@ -92,8 +92,7 @@ static ssize_t try_io_write_masked(int fd, const struct iovec *parts, int n)
 	(void)pthread_sigmask(SIG_BLOCK, &pipe, &before);
 	const ssize_t rc = try_io_write(fd, parts, n);
 	if (rc == -EPIPE && !sigismember(&pending, SIGPIPE))
-		while (FL__SYS_RESULT(sigtimedwait(&pipe, NULL, &at_once)) == -EINTR)
-			;
+		(void)FL__RETRY(FL__SYS_RESULT(sigtimedwait(&pipe, NULL, &at_once)));
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return rc;
 }

@@ -2,6 +2,7 @@
 #ifndef FL_FORK_JOIN_FORK_JOIN_H
 #define FL_FORK_JOIN_FORK_JOIN_H
 
+#include "../debug/debug.h"
 #include <fairlead/error.h>
 #include <fairlead/parallel.h>
 #include <stdbool.h>
@@ -36,35 +37,34 @@ struct fl__forks {
 	struct fl__fork_stack *newest;
 };
 
-/* The thread pool calls these. Weak: a program without a fork does not link their code. */
-#define FL__FORKS_FN __attribute__((weak, visibility("hidden")))
+/* The thread pool calls these functions. A program without a fork does not link their code. */
 
-FL__FORKS_FN void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool,
-                                 const fl_allocator *allocator);
+FL__IF_LINKED void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool,
+                                  const fl_allocator *allocator);
 /* Requires that all workers have left, or are not in this process. */
-FL__FORKS_FN void fl__forks_fini(struct fl__forks *forks);
+FL__IF_LINKED void fl__forks_fini(struct fl__forks *forks);
 
-FL__FORKS_FN void fl__forks_resize(struct fl__forks *forks, unsigned n);
+FL__IF_LINKED void fl__forks_resize(struct fl__forks *forks, unsigned n);
 
 /*
  * Makes the calling context worker `i`, which may publish and steal forks. It reuses the stack of
  * the former worker `i`. NULL: no memory; then the worker must do neither.
  */
-FL__FORKS_FN struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i);
-FL__FORKS_FN void fl__forks_leave(struct fl__fork_stack *self);
+FL__IF_LINKED struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i);
+FL__IF_LINKED void fl__forks_leave(struct fl__fork_stack *self);
 
-FL__FORKS_FN bool fl__forks_any(const struct fl__fork_stack *self);
+FL__IF_LINKED bool fl__forks_any(const struct fl__fork_stack *self);
 
-FL__FORKS_FN size_t fl__forks_stolen(const struct fl__forks *forks);
+FL__IF_LINKED size_t fl__forks_stolen(const struct fl__forks *forks);
 
 /*
  * Steals a fork and runs it. Searches for a bounded time, while there is no task. Returns false if
  * it found none; true also if another thief was faster.
  */
-FL__FORKS_FN bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *self);
+FL__IF_LINKED bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *self);
 
 /* Before a worker parks: the next fork calls `wake`. True: there is a fork now. */
-FL__FORKS_FN bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *self);
+FL__IF_LINKED bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *self);
 
 static inline bool fl__forks_are_linked(void)
 {

@@ -24,7 +24,7 @@
 #include <errno.h>
 #include <limits.h>
 
-bool fl__future_has_failed(const fl_future *f)
+static bool futures_has_failed(const fl_future *f)
 {
 	return fl_future_get_state(f) == FL_DONE && fl_future_error(f) != 0;
 }
@@ -34,7 +34,7 @@ static void futures_add_ended(struct fl__future_set *set, struct fl__future_entr
 {
 	FL__APPEND(set->first, set->last, entry, next);
 	set->left--;
-	set->errors += fl__future_has_failed(entry->future);
+	set->errors += futures_has_failed(entry->future);
 	if (set->enough && set->enough(set))
 		fl_cond_signal(&set->news);
 }
@@ -130,7 +130,7 @@ static int futures_wait_for_all(fl_future *const *f, size_t n, int64_t deadline,
 
 static bool futures_is_awaited(fl_future *f, fl_wait_mode what)
 {
-	return what == FL_FIRST_ERROR ? fl__future_has_failed(f) : fl_future_try_wait(f) == 0;
+	return what == FL_FIRST_ERROR ? futures_has_failed(f) : fl_future_try_wait(f) == 0;
 }
 
 /* Whether the awaited end has come, or all have ended. If `helps`, helps with each future. */

@@ -65,5 +65,3 @@ struct fl__future_entry *fl__future_set_take(struct fl__future_set *set);
 
 /* Each entry has ended or was removed. No thread accesses the memory afterwards. */
 void fl__future_set_fini(struct fl__future_set *set);
-
-bool fl__future_has_failed(const fl_future *f);

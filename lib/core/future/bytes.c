@@ -59,7 +59,7 @@ static int bytes_change(fl_bytes *b, size_t size, const void *tail, size_t n)
 	if (size > FL_TASK_SIZE_MAX)
 		return -E2BIG;
 	if (!ours || size > owner->room) {
-		const size_t kept = size < b->size ? size : b->size;
+		const size_t kept = FL__MIN(size, b->size);
 		size_t room = ours && 2 * owner->room > size ? 2 * owner->room : size;
 		if (room > FL_TASK_SIZE_MAX)
 			room = FL_TASK_SIZE_MAX;

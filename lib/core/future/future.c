@@ -332,20 +332,8 @@ static bool future_publish_locked(fl_future *f, struct fl__lot *lot)
 	return true;
 }
 
-static struct fl__callback *future_reversed(struct fl__callback *list)
-{
-	struct fl__callback *before = NULL;
-	while (list) {
-		struct fl__callback *next = list->next;
-		list->next = before;
-		before = list;
-		list = next;
-	}
-	return before;
-}
-
 /*
- * Publishes the end, and stores the callbacks, newest first. With `prompt_only`, returns false and
+ * Publishes the end, and stores the callbacks, oldest first. With `prompt_only`, returns false and
  * does nothing if there is a callback other than `prompt`. Also makes the reports. If `freed` is not
  * NULL, stores in it whether the producer's reference was freed. That is done before the waiters
  * wake, if there is no callback and another reference. A report does not need this reference: the
@@ -379,11 +367,10 @@ static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback
 		if (all->call == fl__future_report) { /* the call may free the memory */
 			all->call(f, all->arg);
 		} else {
+			all->next = *list; /* this reverses the order */
 			*list = all;
-			list = &all->next;
 		}
 	}
-	*list = NULL;
 	return true;
 }
 
@@ -527,7 +514,7 @@ bool fl__future_keeps_result(const fl_future *f)
 void fl__future_finish(fl_future *f, int error, char *message)
 {
 	fl__future_set_end(f, error, message);
-	future_run_callbacks(f, future_reversed(future_publish(f)));
+	future_run_callbacks(f, future_publish(f));
 }
 
 bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks)
@@ -538,10 +525,8 @@ bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks)
 		return true;
 	if (before == 0) {
 		bool freed = false;
-		struct fl__callback *list;
-		(void)future_publish_if(f, false, NULL, &list, &freed); /* always true */
-		*callbacks = future_reversed(list);
-		if (list)
+		(void)future_publish_if(f, false, NULL, callbacks, &freed); /* always true */
+		if (*callbacks)
 			return false;
 		if (freed || fl__future_free_shared(f))
 			return true;
@@ -566,7 +551,7 @@ void fl__future_end_rest(fl_future *f, struct fl__callback *callbacks)
 void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *storage)
 {
 	fl__future_set_end(f, error, message);
-	*storage = (struct fl__ending){f, future_reversed(future_publish(f)), NULL};
+	*storage = (struct fl__ending){f, future_publish(f), NULL};
 	if (!storage->left) {
 		fl_future_free(f);
 		return;
@@ -675,6 +660,7 @@ int fl_future_cancel_pending(fl_future *f)
 	return future_cancel(f, false);
 }
 
+/* False: the future has ended, and the caller sees what it published. */
 static bool future_register_callback(fl_future *f, struct fl__callback *node)
 {
 	if (!future_guard(f))
@@ -689,7 +675,7 @@ static bool future_register_callback(fl_future *f, struct fl__callback *node)
 bool fl__future_report_end(fl_future *f, struct fl__callback *node, void *arg)
 {
 	*node = (struct fl__callback){.call = fl__future_report, .arg = arg};
-	return !fl__future_has_ended(f) && future_register_callback(f, node);
+	return future_register_callback(f, node);
 }
 
 bool fl__future_report_not(fl_future *f, struct fl__callback *node)
@@ -712,7 +698,7 @@ void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callba
 {
 	struct fl__values *values = fl__values_copy();
 	*node = (struct fl__callback){.call = callback, .arg = arg, .values = values};
-	if (fl__future_has_ended(f) || !future_register_callback(f, node))
+	if (!future_register_callback(f, node))
 		future_call(f, callback, arg, values);
 }
 
@@ -753,12 +739,6 @@ bool fl__future_is_of_parent(const fl_future *f)
 	return fl__fork_count != 0 && f->ops->is_of_parent && !fl__future_has_ended(f) && f->ops->is_of_parent(f);
 }
 
-/* `error`, or -EOWNERDEAD if the future will not end in this process. */
-static int future_not_ended(const fl_future *f, int error)
-{
-	return fl__future_is_of_parent(f) ? -EOWNERDEAD : error;
-}
-
 static FL__NOINLINE int future_await(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (fl__future_is_of_parent(f))
@@ -779,7 +759,9 @@ int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel
 
 int fl_future_try_wait(fl_future *f)
 {
-	return fl__future_has_ended(f) ? 0 : future_not_ended(f, -EAGAIN);
+	if (fl__future_has_ended(f))
+		return 0;
+	return fl__future_is_of_parent(f) ? -EOWNERDEAD : -EAGAIN;
 }
 
 static int future_copy_result(const fl_future *f, void *result)

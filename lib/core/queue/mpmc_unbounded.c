@@ -216,7 +216,7 @@ static void unbounded_advance(struct fl__segment **at, struct fl__segment *s, ui
 /* All slots of `s` are taken. Goes to the next segment: 0. Else -EAGAIN or -EPIPE. */
 int fl__unbounded_advance_head(fl_mpmc_unbounded *c, struct fl__segment *s)
 {
-	/* pairs with fl__unbounded_append() */
+	/* pairs with unbounded_append() */
 	uintptr_t next = fl__load_acquire(&s->next);
 	if (next < UNBOUNDED_NEXT_SEGMENT)
 		return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -EAGAIN;
@@ -242,8 +242,8 @@ int fl__unbounded_advance_head(fl_mpmc_unbounded *c, struct fl__segment *s)
  *   -EPIPE    closed
  *   -ENOMEM   out of memory
  */
-int fl__unbounded_append(fl_mpmc_unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
-                         bool *owes_wake)
+static int unbounded_append(fl_mpmc_unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
+                            bool *owes_wake)
 {
 	/* unbounded_advance() hands the address on; pairs with the release below */
 	uintptr_t next = fl__load_acquire(&s->next);
@@ -277,7 +277,7 @@ int fl__unbounded_append(fl_mpmc_unbounded *c, struct fl__segment *s, const void
 }
 
 /* Whether this put cleared the mark, perhaps a newer mark, and so owes its wake. */
-bool fl__unbounded_clear_mark(struct fl__segment *s)
+static bool unbounded_clear_mark(struct fl__segment *s)
 {
 	/* the mark was set in a transaction of the parking lot, where the put finds the consumer */
 	return fl__and_relaxed(&s->tail, ~(uint64_t)FL__UNBOUNDED_WAIT) & FL__UNBOUNDED_WAIT;
@@ -296,12 +296,12 @@ int fl__unbounded_put_slow(fl_mpmc_unbounded *c, const void *item, struct fl__se
 		}
 		const uint64_t index = word / FL__UNBOUNDED_TICKET;
 		if (word & FL__UNBOUNDED_WAIT)
-			*owes_wake |= fl__unbounded_clear_mark(s);
+			*owes_wake |= unbounded_clear_mark(s);
 		if (word & FL__UNBOUNDED_CLOSED)
 			return -EPIPE;
 		if (index >= c->slots) {
 			size_t put = 0;
-			const int rc = fl__unbounded_append(c, s, item, 1, &put, owes_wake);
+			const int rc = unbounded_append(c, s, item, 1, &put, owes_wake);
 			if (rc != -EAGAIN)
 				return rc;
 		} else if (fl__unbounded_fill(c, s, index, item, c->item_size))
@@ -325,14 +325,14 @@ size_t fl__unbounded_put_many(fl_mpmc_unbounded *c, const void *items, size_t n,
 		uint64_t word = fl__add_relaxed(&s->tail, k * FL__UNBOUNDED_TICKET),
 			 index = word / FL__UNBOUNDED_TICKET;
 		if (word & FL__UNBOUNDED_WAIT)
-			*owes_wake |= fl__unbounded_clear_mark(s);
+			*owes_wake |= unbounded_clear_mark(s);
 		if (word & FL__UNBOUNDED_CLOSED) {
 			*rc = -EPIPE;
 			break;
 		}
 		if (index >= c->slots) {
 			size_t put = 0;
-			*rc = fl__unbounded_append(c, s, next, n - done, &put, owes_wake);
+			*rc = unbounded_append(c, s, next, n - done, &put, owes_wake);
 			if (*rc != 0 && *rc != -EAGAIN)
 				break;
 			done += put;
@@ -453,7 +453,7 @@ static struct fl__segment *unbounded_last(fl_mpmc_unbounded *c, bool *borrowed)
 {
 	for (;;) {
 		struct fl__segment *s = unbounded_protect_or_borrow(&c->tail, FL__HAZARD_TAIL, borrowed);
-		/* pairs with fl__unbounded_append() */
+		/* pairs with unbounded_append() */
 		uintptr_t next = fl__load_acquire(&s->next);
 		if (next < UNBOUNDED_NEXT_SEGMENT)
 			return s;

@@ -78,9 +78,6 @@ struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl
 int fl__unbounded_put_slow(fl_mpmc_unbounded *c, const void *item, struct fl__segment *s, uint64_t word,
                            bool *owes_wake);
 int fl__unbounded_get_mpsc_slow(fl_mpmc_unbounded *c, void *item);
-int fl__unbounded_append(fl_mpmc_unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
-                         bool *owes_wake);
-bool fl__unbounded_clear_mark(struct fl__segment *s);
 int fl__unbounded_advance_head(fl_mpmc_unbounded *c, struct fl__segment *s);
 uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s);
 bool fl__unbounded_await_slot(fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index);

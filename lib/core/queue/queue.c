@@ -108,10 +108,18 @@ void fl_queue_free(fl_queue *q)
 	fl__free_to(q->allocator, q);
 }
 
+static void queue_wake_all(fl_queue *q)
+{
+	for (int side = 0; side < 2; side++) {
+		FL__LOT(lot, fl__queue_wait_key(q, side));
+		(void)fl__lot_take(&lot, FL__ALL, 0);
+	}
+}
+
 void fl_queue_close(fl_queue *q)
 {
 	q->backend->close(q->state);
-	fl__queue_wake_all(q);
+	queue_wake_all(q);
 }
 
 size_t fl_queue_close_now(fl_queue *q)
@@ -185,14 +193,6 @@ void fl__queue_wake(fl_queue *q, int side)
 	(void)fl__lot_take(&lot, 1, FL__BATON); /* none: the waiters gave up */
 }
 
-void fl__queue_wake_all(fl_queue *q)
-{
-	for (int side = 0; side < 2; side++) {
-		FL__LOT(lot, fl__queue_wait_key(q, side));
-		(void)fl__lot_take(&lot, FL__ALL, 0);
-	}
-}
-
 void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side)
 {
 	FL__LOT(lot, fl__queue_wait_key(q, side));
@@ -205,8 +205,7 @@ bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *n
 	if (q->backend->enqueue)
 		return q->backend->enqueue(q, side, node);
 	FL__LOT(lot, fl__queue_wait_key(q, side));
-	const bool marked = q->backend->mark(q->state, side);
-	if (!marked)
+	if (!q->backend->mark(q->state, side))
 		return false;
 	fl__lot_insert(&lot, node, baton ? fl__lot_first(&lot) : NULL);
 	if (!baton && !node->observer)
@@ -423,14 +422,14 @@ int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel_toke
 
 size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n)
 {
-	struct fl__queue_call call = {.side = FL__CONSUMERS, .to = items, .n = n};
+	struct fl__queue_call call = queue_call(NULL, items, n);
 	return n > 0 && fl__queue_call_now(q, &call) == 0 ? call.count : 0;
 }
 
 int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
                             fl_cancel_token *cancel)
 {
-	struct fl__queue_call call = {.side = FL__CONSUMERS, .to = items, .n = n};
+	struct fl__queue_call call = queue_call(NULL, items, n);
 	const int rc = n > 0 ? fl__queue_call_until(q, &call, deadline, cancel) : 0;
 	*count = call.count;
 	return rc;
@@ -466,7 +465,7 @@ static bool queue_is_joined_at(fl_queue *q, uint64_t done)
 
 static bool queue_is_joined(fl_queue *q)
 {
-	/* pairs with fl__queue_done() */
+	/* pairs with queue_done() */
 	return queue_is_joined_at(q, fl__load_acquire(&q->done));
 }
 
@@ -474,7 +473,7 @@ static bool queue_is_joined(fl_queue *q)
 static bool queue_mark_joiner(fl_queue *q)
 {
 	for (;;) {
-		/* pairs with fl__queue_done() */
+		/* pairs with queue_done() */
 		uint64_t done = fl__load_acquire(&q->done);
 		if (queue_is_joined_at(q, done))
 			return false;
@@ -494,7 +493,8 @@ FL__SLOW_PATH void fl__queue_recheck_join(fl_queue *q)
 	}
 }
 
-bool fl__queue_done(fl_queue *q)
+/* Counts one more item as done. False: all are. An empty queue may be freed after that. */
+static bool queue_done(fl_queue *q)
 {
 	/* the queue may be freed after the CAS */
 	const bool puts_decrease = q->backend->puts_decrease;
@@ -516,17 +516,17 @@ void fl__queue_drop(fl_queue *q, void *item)
 {
 	if (q->drop)
 		q->drop(item, q->drop_arg);
-	(void)fl__queue_done(q); /* false: fl_queue_task_done() came before the get */
+	(void)queue_done(q); /* false: fl_queue_task_done() came before the get */
 }
 
 int fl_queue_try_task_done(fl_queue *q)
 {
-	return fl__queue_done(q) ? 0 : -EINVAL;
+	return queue_done(q) ? 0 : -EINVAL;
 }
 
 void fl_queue_task_done(fl_queue *q)
 {
-	if (!fl__queue_done(q))
+	if (!queue_done(q))
 		fl__panic("fl_queue_task_done", q, "called more often than items were put");
 }
 
@@ -566,7 +566,7 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
 
 size_t fl_queue_unfinished(const fl_queue *q)
 {
-	/* pairs with fl__queue_done(); the later load of the puts is no less */
+	/* pairs with queue_done(); the later load of the puts is no less */
 	const uint64_t done = fl__load_acquire(&q->done) / QUEUE_ONE;
 	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
 }

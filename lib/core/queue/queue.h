@@ -176,8 +176,6 @@ bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *n
 /* Called by the baton's holder after its call. Touches the queue only for an enqueued waiter. */
 void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side);
 
-void fl__queue_wake_all(fl_queue *q);
-
 /* A put or a get that may wait. */
 struct fl__queue_call {
 	enum fl__queue_side side;
@@ -196,9 +194,6 @@ FL_MUST_CHECK int fl__queue_pause(const fl_queue *q, unsigned round);
 
 /* Calls the backend until the result is not -EBUSY. Makes the owed wake. */
 int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call);
-
-/* Counts one more item as done. False: all are. An empty queue may be freed after that. */
-bool fl__queue_done(fl_queue *q);
 
 /* Calls the user's `drop` (may be NULL) on an item, and counts the item as done. */
 void fl__queue_drop(fl_queue *q, void *item);

@@ -190,7 +190,7 @@ static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int 
 		fl__lot_remove(&lot, node);
 		barrier_break_phase(&lot, b);
 	} else {
-		rc = node->value == BARRIER_PASSED ? order : -EPIPE;
+		rc = barrier_result_of(node, order);
 	}
 	fl__lot_close(&lot);
 	if (!complete)

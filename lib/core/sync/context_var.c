@@ -199,7 +199,7 @@ void fl_context_var_reset(fl_context_token *token)
 	struct fl__ctx *ctx = fl__ctx_get();
 	if (t.context_ != ctx->id)
 		fl__panic("fl_context_var_reset", token, "the token is of another context");
-	*token = (fl_context_token){NULL, NULL, NULL, 0};
+	*token = (fl_context_token){0};
 	struct fl__values *now = ctx->front.values;
 	if (now == t.after_) {
 		ctx->front.values = t.before_;

@@ -238,7 +238,7 @@ void fl__thread_pool_recount(struct fl__thread_pool *p)
 		flags = fl__load_acquire(&p->crowded); /* `dozing` before AWAKE; pairs with pool_doze() */
 		/* see pool_doze() */
 		const uint32_t dozing = fl__load_seq_cst(&p->dozing);
-		stand_ins = p->stand_ins < dozing ? p->stand_ins : dozing;
+		stand_ins = FL__MIN(p->stand_ins, dozing);
 		/* both include blocked workers */
 		const unsigned awake = p->alive - p->idle, may_be = pool_limit_with(p, stand_ins);
 		const bool more = awake < may_be;
@@ -275,7 +275,7 @@ static int64_t pool_sleep_deadline(const struct fl__thread_pool *p)
 		return FL_FOREVER;
 	const int64_t time = p->idle_timeout > 0 ? p->idle_timeout : FL_FOREVER;
 	if (p->alive > pool_worker_limit(p))
-		return fl_after(time < pool_surplus_timeout ? time : pool_surplus_timeout);
+		return fl_after(FL__MIN(time, pool_surplus_timeout));
 	return fl_after(time);
 }
 
@@ -1196,8 +1196,7 @@ static void pool_fence_takes(struct fl__thread_pool *p)
 	pool_fence_workers(p);
 	/* nothing behind the pointer is read */
 	FL__EACH (const struct fl__thread_worker, w, p->workers)
-		for (unsigned round = 0; fl__load_relaxed(&w->running) == &pool_taking; round++)
-			fl__back_off(round); /* as above */
+		FL__BACK_OFF_UNTIL(fl__load_relaxed(&w->running) != &pool_taking);
 }
 
 FL__COLD static int pool_resize(fl_executor *e, unsigned workers)
@@ -1287,12 +1286,10 @@ static int pool_submit(fl_executor *e, struct fl__task_block *block)
 static struct fl__task_block *pool_take_left(fl_executor *e)
 {
 	struct fl__thread_pool *p = pool_of(e);
-	for (unsigned round = 0;; round++) {
-		struct fl__task_block *block = fl__backlog_take_locked(&p->backlog);
-		if (block || fl__backlog_is_over(&p->backlog))
-			return block;
-		fl__back_off(round); /* an accepted put is not yet published */
-	}
+	struct fl__task_block *block;
+	/* an accepted put may not be published yet */
+	FL__BACK_OFF_UNTIL((block = fl__backlog_take_locked(&p->backlog)) || fl__backlog_is_over(&p->backlog));
+	return block;
 }
 
 FL__COLD static void pool_list_running(fl_executor *e, struct fl__task_list *running)
@@ -1302,8 +1299,8 @@ FL__COLD static void pool_list_running(fl_executor *e, struct fl__task_list *run
 	pool_fence_workers(p);
 	FL__EACH (struct fl__thread_worker, w, p->workers) {
 		fl_future *f;
-		for (unsigned round = 0; (f = fl__load_acquire(&w->running)) == &pool_taking; round++)
-			fl__back_off(round);          /* the load pairs with pool_take() */
+		/* the load pairs with pool_take() */
+		FL__BACK_OFF_UNTIL((f = fl__load_acquire(&w->running)) != &pool_taking);
 		if (!f || !fl__future_ref_running(f)) /* false of &pool_between: it is not claimed */
 			continue;
 		struct fl__task_block *block = fl__task_block_of(f);

@@ -39,11 +39,6 @@ static fl_cancel_token *cancel_resolve_here(const fl_cancel_token *cancel)
 	return fl__cancel_resolve(cancel, fl__ctx_get());
 }
 
-static fl_cancel_token *cancel_root_of(fl_cancel_token *c)
-{
-	return c->root_ ? c->root_ : c;
-}
-
 void fl__cancel_join_tree(fl_cancel_token *c, fl_cancel_token *parent)
 {
 	parent = cancel_resolve_here(parent);
@@ -52,7 +47,7 @@ void fl__cancel_join_tree(fl_cancel_token *c, fl_cancel_token *parent)
 	if (fl__cancel_deadline(parent) < fl__cancel_deadline(c))
 		c->from_forever_ = parent->from_forever_;
 	c->parent_ = parent;
-	c->root_ = cancel_root_of(parent);
+	c->root_ = fl__cancel_root_of(parent);
 	FL__LOCKED(&c->root_->lock_);
 	/* requests are made under this lock */
 	c->word_ |= fl__load_relaxed(&parent->word_) & FL__CANCEL_REQUESTED;
@@ -74,7 +69,7 @@ void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, int
 
 void fl__cancel_disown(struct fl__own_token *own)
 {
-	FL__LOCKED(&cancel_root_of(&own->token)->lock_);
+	FL__LOCKED(&fl__cancel_root_of(&own->token)->lock_);
 	/* requests read the word under the lock */
 	fl__and_relaxed(&own->token.word_, ~(uint32_t)FL__CANCEL_OWN);
 }
@@ -84,7 +79,7 @@ void fl_cancel_token_destroy(fl_cancel_token *c)
 	/* a token without relatives is requested only by a direct call, not during the destroy */
 	if (fl__cancel_is_alone(c))
 		return;
-	fl_cancel_token *root = cancel_root_of(c);
+	fl_cancel_token *root = fl__cancel_root_of(c);
 	fl__lock(&root->lock_);
 	bool has_child = c->child_ != NULL;
 	/* an ancestor's request writes the word under this lock */
@@ -154,9 +149,9 @@ static void cancel_request_tree(fl_cancel_token *c, struct fl__lot *lot, struct 
 /* `children`: of the children of `c`, not of `c` itself. */
 static void cancel_request_begin(fl_cancel_token *c, bool children, struct fl__cancel_calls *calls)
 {
-	fl_cancel_token *root = cancel_root_of(c);
-	struct fl__lot lot = {NULL, NULL, NULL, NULL};
-	*calls = (struct fl__cancel_calls){NULL, NULL};
+	fl_cancel_token *root = fl__cancel_root_of(c);
+	struct fl__lot lot = {0};
+	*calls = (struct fl__cancel_calls){0};
 	fl__lock(&root->lock_);
 	if (!children)
 		cancel_request_tree(c, &lot, calls);
@@ -192,7 +187,7 @@ void fl__cancel_offer(fl_cancel_token *c)
 
 fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_cancel_token *))
 {
-	FL__LOCKED(&cancel_root_of(c)->lock_);
+	FL__LOCKED(&fl__cancel_root_of(c)->lock_);
 	fl_cancel_token *child = c->child_;
 	while (child && !(fl__load_seq_cst(&child->word_) & FL__CANCEL_OFFERED)) /* see cancel.h */
 		child = child->next_;

@@ -76,6 +76,11 @@ fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_can
 /* Takes back the request of a root. False: the root has a child; nothing has happened. */
 bool fl__cancel_take_back(fl_cancel_token *c);
 
+static inline fl_cancel_token *fl__cancel_root_of(fl_cancel_token *c)
+{
+	return c->root_ ? c->root_ : c;
+}
+
 /* The token that `cancel` means for `ctx`; NULL means the context's scope. NULL: no token. */
 static inline fl_cancel_token *fl__cancel_resolve(const fl_cancel_token *cancel, const struct fl__ctx *ctx)
 {

@@ -47,10 +47,9 @@ struct fl__cancel_run {
 };
 
 /* An odd address, unlike other keys: another object may have the memory at a late wake. */
-static const void *cancel_callback_queue_of(const fl_cancel_token *c)
+static const void *cancel_callback_queue_of(fl_cancel_token *c)
 {
-	const fl_cancel_token *root = c->root_ ? c->root_ : c;
-	return (const char *)root + 1;
+	return (const char *)fl__cancel_root_of(c) + 1;
 }
 
 void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
@@ -123,21 +122,18 @@ void fl__cancel_call(struct fl__cancel_calls *calls)
 static bool cancel_callback_register(fl_cancel_callback *cb)
 {
 	fl_cancel_token *c = cb->token_;
-	struct fl__lot lot;
-	fl__lot_open(&lot, cb->queue_);
+	FL__LOT(lot, cb->queue_);
 	uint32_t seen = fl__load_relaxed(&c->word_); /* the CAS decides */
 	/* the bucket's lock publishes the callback */
 	while (!(seen & FL__CANCEL_REQUESTED) && !fl__cas_weak_relaxed(&c->word_, &seen, seen | FL__CANCEL_CALLBACKS))
 		;
-	bool enlisted = !(seen & FL__CANCEL_REQUESTED);
-	if (enlisted) {
-		FL__LIST_ADD_BY(next_, link_, &c->callbacks_, cb);
-		cb->state_ = CANCEL_CALLBACK_REGISTERED;
-	}
-	fl__lot_close(&lot);
-	if (!enlisted)
+	if (seen & FL__CANCEL_REQUESTED) {
 		(void)fl__load_acquire(&c->word_); /* pairs with cancel_request_one() */
-	return enlisted;
+		return false;
+	}
+	FL__LIST_ADD_BY(next_, link_, &c->callbacks_, cb);
+	cb->state_ = CANCEL_CALLBACK_REGISTERED;
+	return true;
 }
 
 bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *cb, void (*function)(void *arg), void *arg)

@@ -65,6 +65,7 @@
  */
 #include "lot.h"
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "../debug/trace.h"
 #include "cancel.h"
@@ -224,12 +225,7 @@ bool fl__node_wake(struct fl__node *node)
 
 static void lot_unpark_later(struct fl__lot *lot, struct fl__node *node)
 {
-	node->then = NULL;
-	if (lot->taken_last)
-		lot->taken_last->then = node;
-	else
-		lot->taken = node;
-	lot->taken_last = node;
+	FL__APPEND(lot->taken, lot->taken_last, node, then);
 }
 
 bool fl__lot_take_node(struct fl__lot *lot, struct fl__node *node, uint32_t value)

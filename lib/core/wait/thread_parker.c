@@ -58,13 +58,13 @@ static bool parker_spin_with_pauses(struct fl__ctx *ctx, bool (*is_ready)(const 
 	const unsigned polls = trial ? PARKER_POLLS_MOST : ctx->polls;
 	for (unsigned i = 0; i < polls; i++) {
 		if (is_ready(what)) {
-			ctx->polls = 2 * polls < PARKER_POLLS_MOST ? 2 * polls : PARKER_POLLS_MOST;
+			ctx->polls = FL__MIN(2 * polls, PARKER_POLLS_MOST);
 			ctx->waker_on_this_cpu = false;
 			return true;
 		}
 		fl__sys.relax();
 	}
-	ctx->polls = ctx->polls / 2 > PARKER_POLLS_LEAST ? ctx->polls / 2 : PARKER_POLLS_LEAST;
+	ctx->polls = FL__MAX(ctx->polls / 2, PARKER_POLLS_LEAST);
 	return false;
 }
 
@@ -72,7 +72,7 @@ static bool parker_spin_with_pauses(struct fl__ctx *ctx, bool (*is_ready)(const 
 static void parker_learn(struct fl__ctx *ctx, uint32_t needed)
 {
 	enum { MOST = PARKER_SPIN_MOST };
-	const int32_t saved = ctx->saved + MOST - (int32_t)(needed < 2 * MOST ? needed : 2 * MOST);
+	const int32_t saved = ctx->saved + MOST - (int32_t)FL__MIN(needed, 2 * MOST);
 	ctx->saved = saved > PARKER_SAVED_MOST ? PARKER_SAVED_MOST : saved < -MOST ? -MOST : saved;
 	if (saved > 0)
 		ctx->spin_ns = MOST;
@@ -93,12 +93,12 @@ static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*is_ready)(const 
 		now = fl__sys.give_way(now);
 		if (is_ready(what)) {
 			parker_learn(ctx, (uint32_t)(now - begin));
-			ctx->spin_ns = 2 * ctx->spin_ns < PARKER_SPIN_MOST ? 2 * ctx->spin_ns : PARKER_SPIN_MOST;
+			ctx->spin_ns = FL__MIN(2 * ctx->spin_ns, PARKER_SPIN_MOST);
 			return true;
 		}
 	}
 	if (limit == end) /* else the deadline ended the spin */
-		ctx->spin_ns = ctx->spin_ns / 2 > PARKER_SPIN_LEAST ? ctx->spin_ns / 2 : PARKER_SPIN_LEAST;
+		ctx->spin_ns = FL__MAX(ctx->spin_ns / 2, PARKER_SPIN_LEAST);
 	return false;
 }
 

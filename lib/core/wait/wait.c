@@ -110,10 +110,7 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *can
 bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), const void *what, int64_t deadline,
                    fl_cancel_token *cancel)
 {
-	if (wait->ctx->ops != &fl__thread_parker || fl__is_expired(deadline))
-		return false;
-	const fl_cancel_token *token = fl__cancel_resolve(cancel, wait->ctx);
-	if (token && fl__cancel_is_requested(token))
+	if (wait->ctx->ops != &fl__thread_parker || fl__is_expired(deadline) || fl_cancel_token_is_requested(cancel))
 		return false;
 	bool found = fl__spin(wait->ctx, is_ready, what, deadline);
 	wait->no_spin = !found;
@@ -166,12 +163,11 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline
 /* The deadline is past. The thread's other contexts run first, and a cancel is observed. */
 static int wait_yield_once(const fl_cancel_token *cancel)
 {
-	struct fl__ctx *ctx = fl__ctx_get();
+	const struct fl__ctx *ctx = fl__ctx_get();
 	if (!ctx->ops->yield)
 		return 0;
 	ctx->ops->yield();
-	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
-	return token && fl_cancel_token_is_requested(token) ? -ECANCELED : 0;
+	return fl_cancel_token_is_requested(cancel) ? -ECANCELED : 0;
 }
 
 int fl_sleep_until(int64_t deadline, fl_cancel_token *cancel)
