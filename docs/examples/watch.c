@@ -9,7 +9,7 @@ int watch_group(const char *story, fl_group *g, fl_signals *signals, void (*show
 {
 	bool interrupted = false;
 	int rc;
-	while ((rc = fl_group_join_until(g, fl_after(LOOK), FL_SHIELDED)) > 0) {
+	while ((rc = fl_group_join_until(g, fl_after(LOOK), FL_SHIELDED)) == -ETIMEDOUT) {
 		if (fl_signals_try_wait(signals) > 0) {
 			interrupted = true;
 			fl_group_cancel(g); /* and wait on, until the running tasks have seen it */

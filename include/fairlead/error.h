@@ -9,8 +9,9 @@ FL_BEGIN_DECLS
 
 /*
  * Errors are negative errno values, and FL_ETASK: the call succeeded, but the task failed.
- * fl_future_error() and fl_future_message() return its error. So a timeout of the call (-ETIMEDOUT)
- * differs from a task that failed with -ETIMEDOUT (FL_ETASK).
+ * fl_future_error() and fl_future_message() return its error; fl_group_message() describes that of
+ * a group. So a timeout of the call (-ETIMEDOUT) differs from a task that failed with -ETIMEDOUT
+ * (FL_ETASK).
  *
  * When a call returns FL_ETASK, its thread remembers the failure, until the next such call: the
  * error, the message and, of a map or an iteration, the index of the argument.

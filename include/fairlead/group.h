@@ -63,9 +63,10 @@ typedef struct fl_group {
 	bool cancelled_;   /* by fl_group_cancel(), since the last join */
 	bool cut_;         /* a member ended because it was cancelled */
 	bool joining_;
+	bool gave_up_;                 /* a join has given up, and none has joined the group since */
 	const char *failed_type_;      /* of the first that failed: the name of its type; NULL: a fiber */
 	char name_[32];                /* of the first that failed, if a fiber */
-	char message_[FL_MESSAGE_MAX]; /* of the first that failed */
+	char message_[FL_MESSAGE_MAX]; /* of the first that failed, or of what has cut the group */
 	/* Members that have not ended, and submits under way; far from what only submits use. */
 	size_t count_;
 } fl_group;
@@ -78,7 +79,7 @@ typedef struct fl_group {
 #define FL_GROUP_INIT(executor) FL_GROUP_INIT_UNTIL(executor, FL_FOREVER)
 #define FL_GROUP_INIT_UNTIL(executor, deadline)                                                                        \
 	{ FL_CANCEL_TOKEN_INIT, (executor), (uint64_t)FL_FOREVER - (uint64_t)(deadline),                               \
-	  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }, { 0 }, 0 }
+	  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }, { 0 }, 0 }
 /* clang-format on */
 
 /*
@@ -129,24 +130,33 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
 FL_API FL_MUST_CHECK int fl_group_join(fl_group *g);
 
 /*
- * As fl_group_join(), but gives up when the deadline has passed or the token is requested, and
- * leaves the members running. A join that runs a task does not give up before the task has ended.
+ * As fl_group_join(), but gives up when the deadline has passed or the token is requested. The
+ * members run on, and the group must be joined again.
  *
- *     while ((rc = fl_group_join_until(&g, fl_after(FL_MS(50)), NULL)) > 0)
- *             show_progress(rc);
+ *     while ((rc = fl_group_join_until(&g, fl_after(FL_MS(50)), NULL)) == -ETIMEDOUT)
+ *             show_progress(fl_group_count(&g));
  *
- * Returns:
- *   above 0     not joined: the number of members that had not ended, at most INT_MAX. The group
- *               can be joined again
- *   0 or below  as fl_group_join(). An error of the members, -ETIMEDOUT and -ECANCELED are those of
- *               the joined group. A member that has returned a number above 0 has failed with
- *               -EINVAL
+ * A join that runs a task does not give up before the task has ended. Returns:
+ *   0            joined: as fl_group_join()
+ *   -ETIMEDOUT   not joined: the deadline of this call has passed
+ *   -ECANCELED   not joined: the token of this call, or the caller's scope, was requested. While
+ *                members are left, another call with that token gives up at once, too
+ *   -EDEADLK     not joined: as fl_group_join()
+ *   -EOWNERDEAD  not joined: as fl_group_join()
+ *   FL_ETASK     joined, and fl_group_message() describes the error, which another result could be
+ *                taken for: the deadline of the group or a cancel ended members early; or the first
+ *                member that failed returned -ETIMEDOUT, -ECANCELED, -EBUSY, -EDEADLK, -EOWNERDEAD
+ *                or FL_ETASK
+ *   other        joined: the error of the first member that failed
  */
 FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * As fl_group_join_until() with a deadline in the past, without help: above 0 while members are
- * left.
+ * Joins the group if no member is left; runs no task. Returns:
+ *   0            joined: as fl_group_join()
+ *   -EBUSY       not joined: members are left
+ *   FL_ETASK     joined: as fl_group_join_until()
+ *   other        joined: the error of the first member that failed
  */
 FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 
@@ -156,12 +166,16 @@ FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
  */
 FL_API void fl_group_cancel(fl_group *g);
 
-/* The number of members that have not ended. */
+/*
+ * Returns the number of members that have not ended. After a join that gave up, the count stays at
+ * least 1 until the group is joined; FL_ON_GROUP() waits for the end of the members.
+ */
 FL_API size_t fl_group_count(const fl_group *g);
 
 /*
- * Returns the first failed member's message, or the text of its error. NULL: none has failed. Valid
- * until the next submit or start.
+ * Returns the first failed member's message, or the text of its error. If no member has failed,
+ * returns NULL; but after a join that returned FL_ETASK, the text of what ended members early.
+ * Valid until the next submit or start.
  */
 FL_API const char *fl_group_message(fl_group *g);
 

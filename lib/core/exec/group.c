@@ -29,6 +29,11 @@
  *   both      WAITER        a waiter sleeps until the   fl__word_wait(),     together with that bit
  *                           bit above is cleared        fl__word_arm()       (group_clear())
  *
+ * Giving up. fl_group_join_until() sets gave_up_ when it gives up. The call that joins the group
+ * clears it. Meanwhile fl_group_count() returns at least 1, also when count_ is 0, so that the
+ * count says "joined" no earlier than the result of a join does. Waits and checks in this file read
+ * count_, since they ask for members.
+ *
  * Invariants
  *   1. The bits of both words change under `lock_`, except WAITER, which the parking lot changes.
  *      Only NO_OFFER is also read without the lock: invariant 3.
@@ -47,6 +52,7 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/debug.h"
+#include "../future/failure.h"
 #include "../wait/cancel.h"
 #include "../wait/lock.h"
 #include "../wait/lot.h"
@@ -54,7 +60,6 @@
 #include "map.h"
 #include <errno.h>
 #include <fairlead/error.h>
-#include <limits.h>
 #include <string.h>
 
 enum { GROUP_MEMBERS_LEFT = 1, GROUP_NO_OFFER = 1, GROUP_WAITER = 2 };
@@ -115,6 +120,7 @@ static bool group_begin(fl_group *g, fl_cancel_token *parent)
 	if (g->begun_)
 		return false;
 	g->error_ = 0;
+	g->message_[0] = 0;
 	g->cut_ = false;
 	g->used_ = false;
 	fl__cancel_init(&g->token_, parent, group_deadline(g));
@@ -187,7 +193,7 @@ void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure 
 	const bool first = !cut && g->error_ == 0;
 	g->cut_ = g->cut_ || cut;
 	if (first) {
-		g->error_ = failure->error < 0 ? failure->error : -EINVAL;
+		g->error_ = failure->error;
 		g->failed_number_ = failure->number;
 		g->failed_type_ = failure->type;
 		if (!failure->type)
@@ -421,23 +427,23 @@ void fl_group_cancel(fl_group *g)
 	fl__cancel_call(&calls);
 }
 
-size_t fl_group_count(const fl_group *g)
+static size_t group_left(const fl_group *g)
 {
 	/* a lone number; a caller that reads 0 takes the lock */
 	return fl__load_relaxed(&g->count_);
 }
 
-/* The same as a result. */
-static int group_left(const fl_group *g)
+size_t fl_group_count(const fl_group *g)
 {
-	const size_t n = fl_group_count(g);
-	return n < INT_MAX ? (int)n : INT_MAX;
+	const size_t left = group_left(g);
+	/* relaxed: the context whose join has given up has stored it */
+	return left > 0 ? left : fl__load_relaxed(&g->gave_up_);
 }
 
 const char *fl_group_message(fl_group *g)
 {
 	FL__LOCKED(&g->lock_);
-	return g->error_ != 0 ? g->message_ : NULL;
+	return g->message_[0] ? g->message_ : NULL;
 }
 
 const char *fl_group_failed_name(fl_group *g)
@@ -467,7 +473,7 @@ fl_cancel_token *fl_group_token(fl_group *g)
 
 static bool group_on_ready(void *g)
 {
-	return fl_group_count(g) == 0;
+	return group_left(g) == 0;
 }
 
 static bool group_on_arm(void *group, struct fl__node *node)
@@ -479,26 +485,21 @@ static bool group_on_arm(void *group, struct fl__node *node)
 const fl_on_type fl__on_group = {group_on_ready, group_on_arm, fl__node_disarm, NULL, true};
 
 /*
- * Runs the task here if it is pending. Does not wait for a task that another context runs: that
- * task may wait for the next offer. A loop runs the task on a new fiber, for which the join waits.
+ * Cancels an offered task, or runs it. The context serves the executor, or the group's token is
+ * requested. Takes over `f`. The join does not wait for a task that another context runs, since that
+ * task may wait for the next offer. A loop runs the task on a new fiber; the join waits for it.
  */
-static void group_run_or_wait(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
-{
-	struct fl__ctx *ctx = fl__ctx_get();
-	ctx->help(ctx, f); /* not NULL: the context serves the executor */
-	if (fl_future_get_state(f) == FL_PENDING) {
-		/* the caller checks for a timeout or cancel itself */
-		FL_IGNORE(fl_future_wait_until(f, deadline, cancel));
-	}
-}
-
-/* Cancels or runs an offered task. Takes over `f`. `helps`: the context serves the executor. */
-static void group_handle_offer(fl_group *g, fl_future *f, bool helps, int64_t deadline, fl_cancel_token *cancel)
+static void group_handle_offer(fl_group *g, fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (fl_cancel_token_is_requested(&g->token_))
 		FL_IGNORE(fl_future_cancel(f)); /* the task ends in any case */
-	else if (helps && fl_future_get_state(f) == FL_PENDING)
-		group_run_or_wait(f, deadline, cancel);
+	else if (fl_future_get_state(f) == FL_PENDING) {
+		struct fl__ctx *ctx = fl__ctx_get();
+		ctx->help(ctx, f); /* not NULL: the context serves the executor */
+		if (fl_future_get_state(f) == FL_PENDING)
+			/* the caller checks for a timeout or cancel itself */
+			FL_IGNORE(fl_future_wait_until(f, deadline, cancel));
+	}
 	fl_future_free(f);
 }
 
@@ -535,18 +536,20 @@ static int group_wait_for_all(fl_group *g, int64_t deadline, fl_cancel_token *ca
 	const bool helps = fl__run_serves(g->executor_);
 	bool stopped = !g->executor_; /* then the group has no task to run or to cancel */
 	int rc = 0;
-	while (rc == 0 && fl_group_count(g) > 0) {
+	while (rc == 0 && group_left(g) > 0) {
 		const bool takes = helps || (stopped && g->executor_);
 		fl_future *f = NULL;
 		if (takes) {
 			rc = fl__is_interrupted(deadline, cancel);
-			f = rc == 0 ? group_take_offer(g) : NULL;
+			if (rc != 0)
+				break;
+			f = group_take_offer(g);
 		}
 		if (f)
-			group_handle_offer(g, f, helps, deadline, cancel);
-		else if (rc == 0 && helps) /* other workers of the executor run the rest */
+			group_handle_offer(g, f, deadline, cancel);
+		else if (helps) /* other workers of the executor run the rest */
 			rc = group_sleep_or_stop(g, takes, deadline, cancel, &stopped);
-		else if (rc == 0)
+		else
 			rc = group_sleep_blocking(g, takes, deadline, cancel, &stopped);
 	}
 	return rc;
@@ -570,24 +573,18 @@ static void group_join_begin(const char *function, fl_group *g)
 		fl__panic(function, g, "another context joins it");
 }
 
-static void group_join_give_up(fl_group *g)
-{
-	FL__LOCKED(&g->lock_);
-	g->joining_ = false;
-}
-
 /* `rc`: what ended the wait early. */
 static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 {
-	fl__lock(&g->lock_);
+	FL__LOCKED(&g->lock_);
 	const bool begun = g->begun_;
 	const bool from_above = begun && !g->cancelled_ && fl_cancel_token_is_requested(&g->token_);
 	if (begun)
 		group_end(g);
 	g->cancelled_ = false;
 	g->joining_ = false;
+	fl__store_relaxed(&g->gave_up_, false); /* relaxed: see fl_group_count() */
 	g->number_ = 0;
-	fl__unlock(&g->lock_);
 	if (!begun)
 		return 0;
 	if (g->error_ != 0)
@@ -597,6 +594,21 @@ static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 	if (rc == 0 && g->cut_ && from_above)
 		return fl__is_expired(group_deadline(g)) ? -ETIMEDOUT : -ECANCELED;
 	return rc;
+}
+
+/*
+ * `rc`: the error of a group that was joined by a join that may give up. Returns FL_ETASK in place
+ * of an error by which that join says that it has not joined.
+ */
+static int group_tell_apart(fl_group *g, int rc)
+{
+	if (rc != -ETIMEDOUT && rc != -ECANCELED && rc != -EBUSY && rc != -EDEADLK && rc != -EOWNERDEAD &&
+	    rc != FL_ETASK)
+		return rc;
+	FL__LOCKED(&g->lock_);
+	if (g->error_ == 0) /* no member has failed: the group was cut */
+		strcpy(g->message_, fl_error_text(rc));
+	return fl__failure_store(FL__NO_INDEX, rc, g->message_);
 }
 
 static bool group_token_is_under(const fl_cancel_token *token, const fl_cancel_token *top)
@@ -645,7 +657,7 @@ static int group_may_wait_for_tasks(const fl_group *g)
 
 static int group_may_join(const fl_group *g)
 {
-	if (fl_group_count(g) == 0)
+	if (group_left(g) == 0)
 		return 0;
 	int rc = group_may_wait_for_tasks(g);
 	if (rc == 0)
@@ -672,15 +684,6 @@ int fl_group_join(fl_group *g)
 	return rc == 0 ? group_join("fl_group_join", g) : rc;
 }
 
-int fl_group_try_join(fl_group *g)
-{
-	const int left = group_left(g);
-	if (left > 0)
-		return left;
-	group_join_begin("fl_group_try_join", g);
-	return group_join_finish(g, 0, group_outer_scope(g));
-}
-
 int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = group_may_join(g);
@@ -689,12 +692,18 @@ int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
 	group_join_begin("fl_group_join_until", g);
 	if (!cancel)
 		cancel = group_outer_scope(g);
-	(void)group_wait_for_all(g, deadline, cancel);
-	const int left = group_left(g);
-	if (left == 0)
-		return group_join_finish(g, 0, cancel);
-	group_join_give_up(g);
-	return left;
+	rc = group_wait_for_all(g, deadline, cancel);
+	if (rc == 0)
+		return group_tell_apart(g, group_join_finish(g, 0, cancel));
+	FL__LOCKED(&g->lock_);
+	g->joining_ = false;
+	fl__store_relaxed(&g->gave_up_, true); /* relaxed: see fl_group_count() */
+	return rc;
+}
+
+int fl_group_try_join(fl_group *g)
+{
+	return group_left(g) > 0 ? -EBUSY : fl_group_join_until(g, 0, NULL);
 }
 
 void fl_group_destroy(fl_group *g)

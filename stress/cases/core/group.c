@@ -304,8 +304,9 @@ FL_STRESS(group_stopped, owner, canceller)
 }
 
 /*
- * A join that gives up leaves the tasks; the next join finds them. An observer learns of the end,
- * too.
+ * A join that gives up leaves the tasks; the next join finds them. The count is above 0 until a
+ * join has joined the group, also if the task ends before the caller looks. An observer learns of
+ * the end, too.
  */
 struct group_again {
 	fl_executor *e;
@@ -326,9 +327,11 @@ FL_STRESS_ACTOR(group_again, owner)
 	OK(fl_group_submit(s->g, &add_one, &at, &s->got));
 	fl_event_set(&s->known);
 	int rc = fl_group_join_until(s->g, soon(), NULL);
-	FL_STRESS_CHECK(rc == 0 || rc == 1);
-	if (rc > 0)
+	FL_STRESS_CHECK(rc == 0 || rc == -ETIMEDOUT);
+	FL_STRESS_CHECK((fl_group_count(s->g) > 0) == (rc != 0));
+	if (rc != 0)
 		OK(fl_group_join(s->g));
+	FL_STRESS_CHECK(fl_group_count(s->g) == 0);
 	OK(fl_event_wait(&s->seen));
 	end_group(s->g);
 }

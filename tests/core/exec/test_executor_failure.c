@@ -50,6 +50,19 @@ CONFORMANCE_ON(failure_of_an_iteration, 2)
 	expect("the task of argument 17 failed: EDOM: 17 is bad");
 }
 
+FL_TASK_STATIC(times_out, int, int)
+{
+	return fl_task_fail(ctx, -ETIMEDOUT, "%d was late", *arg);
+}
+
+CONFORMANCE_ON(failure_of_a_group, 2)
+{
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	FL_OK(times_out_group_submit(&g, BAD, NULL));
+	FL_RC(fl_group_join_until(&g, FL_FOREVER, NULL), FL_ETASK);
+	expect("the task failed: ETIMEDOUT: 17 was late");
+}
+
 static int refuses_all(void *unused, size_t from, size_t to)
 {
 	return -EDOM;
@@ -94,7 +107,7 @@ CONFORMANCE_ON(failure_of_a_positive_number, 1)
 	FL_RC(returns_positive_imap_next(it, NULL, &result), FL_ETASK);
 	assert_non_null(strstr(fl_imap_message(it), positive_eio));
 	FL_OK(returns_positive_group_submit(&g, EIO, &result));
-	FL_RC(fl_group_join(&g), -EINVAL); /* above 0 is what is left: fl_group_join_until() */
+	FL_RC(fl_group_join(&g), EIO);
 	assert_non_null(strstr(fl_group_message(&g), positive_eio));
 }
 

@@ -122,7 +122,7 @@ CONFORMANCE_GROUP(group_cancel_ends_what_runs_and_what_does_not, 1)
 		await_event(&gate->entered);
 		FL_OK(square_group_submit(g, 1, &results[1]));
 		assert_int_equal(fl_group_count(g), 2);
-		FL_CHECK(fl_group_try_join(g) > 0);
+		FL_RC(fl_group_try_join(g), -EBUSY);
 	}
 	fl_group_cancel(g);
 	fl_group_cancel(g);
@@ -145,7 +145,7 @@ CONFORMANCE_GROUP(group_cancelled_does_not_wait_for_its_turn, 1)
 	struct held held = hold_worker(e);
 	for (int i = 0; i < 5; i++)
 		FL_OK(tallied_group_submit(g, tally, &result));
-	FL_CHECK(fl_group_join_until(g, 0, NULL) > 0);
+	FL_RC(fl_group_join_until(g, 0, NULL), -ETIMEDOUT);
 	fl_group_cancel(g);
 	FL_OK(fl_group_join(g));
 	expect_tally(tally, 0, 5);
@@ -213,9 +213,9 @@ CONFORMANCE_GROUP(group_join_until_leaves_tasks, 1)
 	struct gate *gate = new_gate();
 	int result = -1;
 	FL_OK(wait_for_cancel_group_submit(g, gate, &result));
-	FL_CHECK(fl_group_join_until(g, 0, NULL) > 0);
-	FL_CHECK(fl_group_join_until(g, fl_after(FL_MS(1)), NULL) > 0);
-	FL_CHECK(fl_group_join_until(g, FL_FOREVER, fl_test_requested) > 0);
+	FL_RC(fl_group_join_until(g, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_group_join_until(g, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_group_join_until(g, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(fl_group_count(g), 1);
 	set_event(&gate->open);
 	FL_OK(fl_group_join_until(g, FL_FOREVER, FL_SHIELDED));

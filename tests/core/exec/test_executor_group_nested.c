@@ -152,7 +152,7 @@ FL_TASK_STATIC(join_own, fl_group *, void)
 {
 	FL_RC(fl_group_join(*arg), -EDEADLK);
 	FL_RC(fl_group_join_until(*arg, FL_FOREVER, FL_SHIELDED), -EDEADLK);
-	FL_CHECK(fl_group_try_join(*arg) > 0);
+	FL_RC(fl_group_try_join(*arg), -EBUSY);
 	FL_CANCEL_SCOPE(FL_SHIELDED); /* hides nothing */
 	FL_RC(fl_group_join(*arg), -EDEADLK);
 	return 0;
@@ -183,9 +183,9 @@ FL_TASK_STATIC(poll_within, struct tally *, void)
 	int rc = fl_group_submit(&g, &tallied, arg, &unused);
 	if (rc != 0 || !is_concurrent(e))
 		return rc;
-	FL_CHECK(fl_group_try_join(&g) > 0);
-	FL_CHECK(fl_group_join_until(&g, 0, NULL) > 0);
-	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, fl_test_requested) > 0);
+	FL_RC(fl_group_try_join(&g), -EBUSY);
+	FL_RC(fl_group_join_until(&g, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_group_join_until(&g, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CHECK(counted(&(*arg)->runs) == 0);
 	return fl_group_join(&g);
 }

@@ -137,7 +137,7 @@ static int polls(void *arg)
 	fl_event never = FL_EVENT_INIT;
 	begin(&g, runs, c);
 	FL_RC(fl_event_wait(&never), -ECANCELED);
-	FL_RC(fl_group_join_until(&g, FL_FOREVER, FL_SHIELDED), -ECANCELED);
+	FL_RC(fl_group_join_until(&g, FL_FOREVER, FL_SHIELDED), FL_ETASK);
 	FL_CHECK(fl_group_count(&g) == 0 && fl_group_join_until(&g, FL_FOREVER, FL_SHIELDED) == 0);
 	return 0;
 }
@@ -309,6 +309,59 @@ FL_MEMBERS_TEST(group_with_a_deadline)
 	FL_CHECK(fl_group_join(g) == -ETIMEDOUT && ends == 1 && fl_group_message(g) == NULL);
 	FL_RC(start(g, until_cancelled, &ends), -ECANCELED);
 	FL_OK(fl_group_join(g));
+}
+
+/*
+ * A group that its deadline or its scope has cut is joined. A join that may give up has a result of
+ * its own for that.
+ */
+static void joined_after_a_cut(fl_group *g, int rc, int error)
+{
+	FL_RC(rc, FL_ETASK);
+	FL_CHECK(strcmp(fl_group_message(g), fl_error_text(error)) == 0 && fl_group_failed_name(g) == NULL);
+	FL_CHECK(fl_group_count(g) == 0 && fl_group_join(g) == 0);
+}
+
+FL_MEMBERS_TEST(group_cut_by_its_deadline_and_joined)
+{
+	FL_FAULTS();
+	fl_test_clock_ours();
+	for (int tries = 0; tries < 2; tries++) {
+		int ends = 0;
+		*g = (fl_group)FL_GROUP_INIT_UNTIL(of_members, fl_after(FL_S(3600)));
+		begin(g, until_cancelled, &ends);
+		fl_test_settle();
+		fl__add_relaxed(&fl_test_ahead, FL_S(3600)); /* relaxed: this thread's own */
+		int rc = fl_group_join_until(g, tries ? 0 : FL_FOREVER, FL_SHIELDED);
+		if (tries) {
+			FL_RC(rc, -ETIMEDOUT);
+			FL_OK(FL_WAIT_ANY(FL_ON_GROUP(g)));
+			rc = fl_group_try_join(g);
+		}
+		joined_after_a_cut(g, rc, -ETIMEDOUT);
+		FL_CHECK(ends == 1);
+	}
+}
+
+FL_MEMBERS_TEST(group_cut_by_its_scope_and_joined)
+{
+	for (int tries = 0; tries < 2; tries++) {
+		int ends = 0;
+		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
+		FL_CANCEL_SCOPE(&stop);
+		begin(g, until_cancelled, &ends);
+		fl_test_settle();
+		fl_cancel_token_request(&stop);
+		FL_RC(fl_group_join_until(g, FL_FOREVER, NULL), -ECANCELED);
+		fl_test_settle();
+		FL_CHECK(ends == 1 && fl_group_message(g) == NULL && fl_group_count(g) == 1);
+		const int rc = tries ? fl_group_try_join(g) : fl_group_join_until(g, FL_FOREVER, NULL);
+		joined_after_a_cut(g, rc, -ECANCELED);
+	}
+	begin(g, returns, RC(0));
+	FL_CHECK(fl_group_message(g) == NULL);
+	FL_OK(fl_group_join_until(g, FL_FOREVER, NULL));
+	FL_CHECK(fl_group_message(g) == NULL);
 }
 
 /* A member that joins a group that contains it. */
