@@ -1002,6 +1002,8 @@ FL_TEST(process_without_dev_null)
 	                                  -ENODEV,
 	                                  "/dev/null cannot be opened: "},
 	                1);
+	fl_process *p = NULL;
+	FL_RC(fl_process_start(&p, &(fl_process_config){.program = "true", .out = FL_PROCESS_NULL}), -ENODEV);
 	fl__process_sys.pipe = fail_pipe;
 	FL_RC(start(&(fl_process_config){.program = "cat", .in = FL_PROCESS_NULL}), -ENFILE);
 	process_same(&before);
