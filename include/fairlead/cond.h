@@ -17,8 +17,7 @@ FL_BEGIN_DECLS
  *             if ((rc = fl_cond_wait(&changed, &lock)) != 0)
  *                     return rc;
  *
- * A signal wakes the context that has waited longest at that time, and no other. (It passes fibers
- * that cannot run while other contexts wait: see fl_loop_run_once().) A waiter that
+ * A signal wakes the context that has waited longest at that time, and no other. A waiter that
  * times out or is cancelled has consumed no signal. There are no spurious wakeups, but another
  * context may lock first: check the predicate. All waiters at one time must use the same mutex.
  *

@@ -22,8 +22,7 @@ FL_BEGIN_DECLS
  *
  * Fairness: the wait queue is FIFO. It serves one writer or a run of readers at a time. A running
  * thread may overtake the queue until the first waiter has waited about a millisecond, longer
- * without a CPU. A fiber overtakes only while a woken thread is about to take its turn. Other
- * contexts pass fibers that cannot run, except one that upgrades: see fl_loop_run_once().
+ * without a CPU. A fiber overtakes only while a woken thread is about to take its turn.
  *
  * A context that reads must not read-lock again: it would wait for a writer that waits for it.
  *

@@ -152,7 +152,6 @@ static size_t cond_wake_spinner(fl_cond *c)
 /* cond_requeue_some() may release and take the queue lock. */
 static void cond_wake_queue(fl_cond *c, struct fl__lot *queue, size_t max)
 {
-	(void)fl__lot_pass_fibers(queue);
 	while (max > 0 && fl__lot_has_waiters(queue))
 		max -= cond_requeue_some(queue, max);
 	if (!fl__lot_has_waiters(queue))

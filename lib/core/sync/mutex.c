@@ -33,10 +33,8 @@
  *   3. WAITERS changes only under the queue lock, and is set only while the queue is not empty.
  *   4. mutex_hand_over() sets HAND only for a first waiter that is awake. Only this waiter clears
  *      HAND. A waiter that gave up is not awake (lot.c, invariant 2). The exception: the waiter is
- *      a fiber that cannot run (fl__lot_pass_fibers()). A waiter that goes before it takes what was
- *      handed to the fiber. The fiber may still be awake behind this waiter, and competes with it:
- *      the CAS in mutex_take() decides who has the mutex, and the other one sets WAITERS before it
- *      sleeps, or finds WAITERS set by the new owner.
+ *      a fiber, and the thread of its loop locks between two iterations (fl__lot_own_fiber()).
+ *      This thread takes what was handed to the fiber, which then competes, first again.
  *
  * A forked child inherits the word, but its queue is empty: a new owner clears a stale WAITERS. A
  * mutex with HAND stays locked, like any that another thread of the parent holds.
@@ -187,7 +185,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 		}
 
 		fl__lot_open(&lot, m);
-		struct fl__node *fiber = awake ? NULL : fl__lot_pass_fibers(&lot);
+		struct fl__node *fiber = awake ? NULL : fl__lot_own_fiber(&lot, node->wait->ctx);
 		const bool first = awake || fl__lot_first(&lot) == fiber; /* NULL: no waiters */
 		const bool waits = !first || !mutex_take(m, awake || fiber, MUTEX_WAITERS);
 		if (!waits) {
@@ -267,7 +265,6 @@ static void mutex_remember_wake(const fl_mutex *m)
 static void mutex_wake_first(fl_mutex *m)
 {
 	FL__LOT(lot, m);
-	(void)fl__lot_pass_fibers(&lot);
 	struct fl__node *there = fl__lot_first(&lot);
 	struct fl__mutex_node *first = NULL;
 	if (there && there->wants_mutex && fl__mutex_node_of(there)->mutex == m)
@@ -308,7 +305,7 @@ FL__SLOW_PATH static void mutex_unlock_slow(fl_mutex *m, uint32_t before)
 
 /*
  * Under the queue lock, when the queue has another first waiter, asleep: invariant 2. `fiber`: that
- * waiter went before a fiber that cannot run, and takes what was handed to it.
+ * waiter went before a fiber of its thread, and takes what was handed to it.
  */
 static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot, bool fiber)
 {

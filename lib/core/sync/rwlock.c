@@ -213,9 +213,6 @@ static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *firs
 static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
 {
 	struct fl__node *first;
-	/* an upgrader stays first; the flag changes under the queue lock */
-	if (!(fl__load_relaxed(&l->word_) & RWLOCK_UPGRADER))
-		(void)fl__lot_pass_fibers(lot);
 	while ((first = fl__lot_first(lot)) != NULL) {
 		/* the next lock acquires */
 		const uint32_t seen = fl__load_relaxed(&l->word_);

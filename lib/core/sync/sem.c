@@ -106,7 +106,6 @@ static bool sem_competes(struct fl__node *first)
 static bool sem_hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 {
 	struct fl__node *first;
-	(void)fl__lot_pass_fibers(lot);
 	while ((first = fl__lot_first(lot)) != NULL && sem_need(first) <= *left) {
 		const uint32_t need = sem_need(first);
 		if (!all && need == *left && sem_competes(first)) {

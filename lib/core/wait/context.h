@@ -79,8 +79,7 @@ struct fl__ctx {
 	struct fl__awaited awaits;
 	const char *name;
 	bool adopted; /* of a thread that the library did not start */
-	bool turns;   /* of a thread that has called fl_loop_run_once() */
-	bool outside; /* such a thread sleeps between two iterations: fl__lot_pass_fibers() */
+	bool turns;   /* of a thread that has called fl_loop_run_once(): fl__lot_own_fiber() */
 	/* Runs debugging code: its locks are not recorded. Used only by this context. */
 	bool debugging;
 	uint8_t turn;    /* lib/core/debug/contention.c */

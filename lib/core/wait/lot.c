@@ -33,8 +33,7 @@
  *      node that it took, the waiter removes the others, under their locks. So a thread that holds
  *      a bucket's lock may follow every node in the bucket. A node that fl__lot_wake_first() woke
  *      in its queue stays first, and further wakes leave it alone, until the waiter has removed
- *      the node, or begun another wait, under the lock. (The exception: other waiters go before
- *      fibers that cannot run, fl__lot_pass_fibers().)
+ *      the node, or begun another wait, under the lock. (fl__lot_own_fiber() has the exception.)
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
  *      transaction on its queue, after the takes. So no wake takes a waiter that comes later. A
  *      primitive may be destroyed as soon as its word is ready, since fl__lot_close() touches only
@@ -247,7 +246,6 @@ bool fl__lot_take_first(struct fl__lot *lot, uint32_t value)
 size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 {
 	size_t taken = 0;
-	(void)fl__lot_pass_fibers(lot);
 	while (taken < max && fl__lot_has_waiters(lot))
 		taken += fl__lot_take_first(lot, value);
 	return taken;
@@ -303,7 +301,7 @@ bool fl__lot_move(struct fl__lot *from, struct fl__lot *to)
 		fl__lot_remove(from, node);
 		/* an optimisation; the wake decides */
 		if (fl__load_relaxed(&node->wait->decision) == FL__PENDING && !lot_is_cancelled(node->wait)) {
-			fl__lot_insert(to, node, fl__lot_pass_fibers(to));
+			fl__lot_insert(to, node, fl__lot_own_fiber(to, node->wait->ctx));
 			return true;
 		}
 	}
@@ -345,48 +343,12 @@ struct fl__node *fl__lot_node_after(const struct fl__node *node)
 	return node->next->first ? NULL : node->next;
 }
 
-static bool lot_is_outside(const struct fl__node *node)
+struct fl__node *fl__lot_own_fiber(const struct fl__lot *lot, const struct fl__ctx *waits)
 {
-	const struct fl__ctx *ctx = node->wait->ctx;
-	/* the bucket's lock orders it, see fl__lot_begin_outside() */
-	return ctx->ops->thread && fl__load_relaxed(&fl__ctx_thread_of(ctx)->outside);
-}
-
-struct fl__node *fl__lot_pass_fibers(struct fl__lot *lot)
-{
-	struct fl__node *first = fl__lot_first(lot), *node = first;
-	while (node && lot_is_outside(node))
+	struct fl__node *node = waits->turns ? fl__lot_first(lot) : NULL;
+	while (node && fl__ctx_thread_of(node->wait->ctx) != waits)
 		node = fl__lot_node_after(node);
-	if (!node)
-		return first;
-	if (node != first) {
-		fl__lot_remove(lot, node);
-		fl__lot_insert(lot, node, first);
-	}
-	return NULL;
-}
-
-/*
- * A waking thread locks the bucket before this loop does, or after it. In the first case the loop
- * finds the fiber that was woken; in the second the waking thread passes the fiber. A fiber that was
- * woken and dequeued has received what it waited for, and keeps it.
- */
-void fl__lot_begin_outside(struct fl__ctx *thread)
-{
-	fl__store_relaxed(&thread->outside, true); /* the locks publish it */
-	for (struct fl__bucket *bucket = lot_buckets; bucket < lot_buckets + LOT_BUCKETS; bucket++) {
-		struct fl__lot lot = {.bucket = bucket};
-		fl__lock(&bucket->lock);
-		for (struct fl__node *first = lot_leaf_below(bucket->queues), *next; first; first = next) {
-			next = lot_queue_after(bucket, first); /* a fiber that is passed stays queued */
-			lot.key = first->key;
-			if (lot_is_outside(first) && lot_is_woken(first)) {
-				(void)fl__lot_pass_fibers(&lot);
-				(void)fl__lot_wake_first(&lot);
-			}
-		}
-		fl__lot_close(&lot);
-	}
+	return node;
 }
 
 bool fl__lot_has_waiters(const struct fl__lot *lot)

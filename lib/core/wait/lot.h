@@ -128,8 +128,8 @@ void fl__lot_add(struct fl__lot *lot, struct fl__node *node);
 void fl__lot_add_together(struct fl__lot *lot, struct fl__node *node);
 
 /*
- * Dequeues waiters, oldest first after fl__lot_pass_fibers(), and wakes each that has not given up,
- * until `max` were woken. Each gets `value`. Returns how many. Observers do not count.
+ * Dequeues waiters, oldest first, and wakes each that has not given up, until `max` were woken.
+ * Each gets `value`. Returns how many. Observers do not count.
  */
 size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value);
 
@@ -140,18 +140,10 @@ bool fl__lot_has_waiters(const struct fl__lot *lot);
 struct fl__node *fl__lot_first(const struct fl__lot *lot);
 
 /*
- * While the thread of a loop sleeps between two calls of fl_loop_run_once(), its fibers cannot run.
- * If such fibers are first in the queue, moves the first other waiter before them: NULL. Returns
- * the first fiber if all waiters are such fibers: a new waiter goes before it.
+ * `waits`, the thread of a loop, waits between two calls of fl_loop_run_once(). Returns the first
+ * waiter that is a fiber of this loop: it cannot run now. NULL: none.
  */
-struct fl__node *fl__lot_pass_fibers(struct fl__lot *lot);
-
-/*
- * `thread`, which is about to sleep between two calls of fl_loop_run_once(), declares that its
- * fibers cannot run. Where one of them is first in a queue, and awake, wakes the next waiter in its
- * place. The thread declares the end of its sleep by a store.
- */
-void fl__lot_begin_outside(struct fl__ctx *thread);
+struct fl__node *fl__lot_own_fiber(const struct fl__lot *lot, const struct fl__ctx *waits);
 
 /* Returns the node after `node`, or NULL. */
 struct fl__node *fl__lot_node_after(const struct fl__node *node);
@@ -177,8 +169,8 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);
 /* Also opens the queue of `to_key`. False: `from` was unlocked meanwhile: read its state again. */
 bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_key);
 /*
- * Moves the first waiter that has not given up to the end of `to`, asleep, or before
- * fl__lot_pass_fibers(). False: none.
+ * Moves the first waiter that has not given up to the end of `to`, asleep, or before its
+ * fl__lot_own_fiber(). False: none.
  */
 bool fl__lot_move(struct fl__lot *from, struct fl__lot *to);
 /* `from` stays open. The close of `from` unparks the waiters that were woken in `to`. */

@@ -97,10 +97,7 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *can
 {
 	fl__debug_sleep(wait, deadline);
 	const int64_t traced = fl__trace_is_on() ? fl__trace_wait(wait) : 0;
-	if (wait->ctx->turns)
-		fl__lot_begin_outside(wait->ctx);
 	const int rc = wait_sleep_under(wait, deadline, cancel);
-	fl__store_relaxed(&wait->ctx->outside, false); /* a stale value only costs a fiber its place */
 	if (fl__unlikely(traced != 0))
 		fl__trace_woken(wait, traced, rc);
 	fl__debug_sleep(NULL, FL_FOREVER);
