@@ -902,20 +902,22 @@ static const char *process_pool_signal_name(int signal, char text[24])
 static void process_pool_describe_death(const struct fl__process_pool_worker *w, int rc,
                                         const fl_process_status *status, char *text, size_t room)
 {
-	char how[FL_MESSAGE_MAX], number[24];
+	char number[24];
+	int n = snprintf(text, room, "worker %d (%s) ", fl__process_pool_sys.pid(w->process),
+	                 fl__process_pool_sys.name(w->process));
+	const size_t at = n > 0 && (size_t)n < room ? (size_t)n : 0;
+	char *rest = text + at;
+	room -= at;
 	if (w->kill_error != 0)
-		(void)snprintf(how, sizeof how, "cannot be killed: %s: %s", w->kill_reason,
-		               fl_error_text(w->kill_error));
+		(void)snprintf(rest, room, "cannot be killed: %s: %s", w->kill_reason, fl_error_text(w->kill_error));
 	else if (w->kill_reason)
-		(void)snprintf(how, sizeof how, "was killed: %s", w->kill_reason);
+		(void)snprintf(rest, room, "was killed: %s", w->kill_reason);
 	else if (rc != 0)
-		(void)snprintf(how, sizeof how, "has died, and how is not known: %s", fl_error_text(rc));
+		(void)snprintf(rest, room, "has died, and how is not known: %s", fl_error_text(rc));
 	else if (status->signal != 0)
-		(void)snprintf(how, sizeof how, "killed by %s", process_pool_signal_name(status->signal, number));
+		(void)snprintf(rest, room, "killed by %s", process_pool_signal_name(status->signal, number));
 	else
-		(void)snprintf(how, sizeof how, "exited with status %d", status->code);
-	(void)snprintf(text, room, "worker %d (%s) %s", fl__process_pool_sys.pid(w->process),
-	               fl__process_pool_sys.name(w->process), how);
+		(void)snprintf(rest, room, "exited with status %d", status->code);
 }
 
 /*
