@@ -18,7 +18,13 @@
 
 __thread struct fl__ctx *fl__ctx_current FL__INITIAL_EXEC;
 
-enum { CONTEXT_CHUNK = 6, CONTEXT_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
+enum { CONTEXT_CHUNK = 6 };
+#ifdef FL__TSAN
+/* ThreadSanitizer frees its own data of the thread in the last round. */
+enum { CONTEXT_ROUNDS = 3 };
+#else
+enum { CONTEXT_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
+#endif
 
 struct context_chunk {
 	struct context_chunk *next;

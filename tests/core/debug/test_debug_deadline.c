@@ -2,6 +2,7 @@
 /* A duration in place of a deadline: reported once, with the stack of the call. */
 #include "fl_debugging.h"
 
+#include "fl_emulated.h"
 #include "fl_in_loop.h"
 #include "fl_shm.h"
 
@@ -246,6 +247,8 @@ static int call_without_debugging(void *call)
 FL_TEST(debug_deadline_is_reported_in_every_build)
 {
 	FL_NEEDS(FL_TEST_MEMFD | FL_TEST_EVENTFD);
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
 	FL_EACH (i, calls)
 		fl_test_reap(fl_test_fork(call_without_debugging, &i));
 }

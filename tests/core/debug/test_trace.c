@@ -459,7 +459,8 @@ static int trace_begin_sleeper(void *sleeper)
 /* Runs `function(arg)` on a thread, until it sleeps. Other threads of the process may sleep, too. */
 static void trace_sleep_in(fl_thread *t, fl_thread_function *function, void *arg)
 {
-	struct trace_sleeper sleeper = {function, arg};
+	static struct trace_sleeper sleeper; /* until the thread has read it, the frame may be gone */
+	sleeper = (struct trace_sleeper){function, arg};
 	fl__sys.futex_wait = trace_sleep;
 	fl__store_relaxed(&trace_sleeps, 0);
 	fl_test_go(t, trace_begin_sleeper, &sleeper);
