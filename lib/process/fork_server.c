@@ -259,16 +259,19 @@ void fl__fork_server_add_pool(void)
 }
 
 /*
- * Does not wait for a start that makes a fork server, and that may be another fiber of this thread:
- * that start settles `s` itself. All others hold the lock without giving way to fibers.
+ * Does not wait for a start that makes a fork server, and that may be another fiber of this thread.
+ * All others hold the lock without giving way to fibers. But the lock may have been handed to a
+ * fiber of this thread that has not run since: so the number of tries is limited. The owner of the
+ * lock is then a start, which settles `s` itself.
  */
 void fl__fork_server_forget(struct fl__fork_server *s)
 {
 	FL__UNCANCELLED(); /* the lock may be held for a wait */
 	/* release: pairs with fork_server_settle(); the last access unless this gets the lock */
 	fl__sub_release(s ? &s->processes : &fork_server_pools, 1);
+	enum { TRIES = 300 };
 	for (unsigned round = 0; fl_mutex_try_lock(&fork_server_lock) != 0; round++) {
-		if (fl__load_relaxed(&fork_server_makes)) /* relaxed: read again */
+		if (round == TRIES || fl__load_relaxed(&fork_server_makes)) /* relaxed: read again */
 			return;
 		fl__back_off(round);
 	}

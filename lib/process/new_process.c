@@ -298,8 +298,7 @@ void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd,
 	if (rc == 0)
 		rc = new_process_run(request->type, arg, result);
 	fl__flush_streams();
-	if (fl__trace_at_exit)
-		fl__trace_at_exit();
+	fl__trace_exit();
 	_exit(rc == 0 ? 0 : 1);
 }
 

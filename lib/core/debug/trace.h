@@ -185,6 +185,12 @@ FL__IF_LINKED void fl__trace_run(uint64_t fiber, const char *name);
  */
 FL__IF_LINKED void fl__trace_at_exit(void);
 
+static inline void fl__trace_exit(void)
+{
+	if (fl__trace_at_exit)
+		fl__trace_at_exit();
+}
+
 /* The signal that writes a file; 0: none. Not weak: what links debugging links the recorder. */
 extern int fl__trace_signal;
 

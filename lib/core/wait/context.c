@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The data of threads that the library did not start. A thread takes data at its first call that
- * needs a context, and gives them back in the last round of destructors of pthread keys, since
- * destructors of the program may call the library.
+ * needs a context, and gives them back in the third of the four rounds of destructors of pthread
+ * keys, since destructors of the program may call the library. The fourth round is for a thread
+ * whose first call is in a destructor of the first round.
  *
  * That call must not fail, and the allocator of the user may be the caller. So the memory is static
  * for the first CONTEXT_CHUNK threads, and then mapped. If the system has no memory, the call waits
@@ -18,13 +19,7 @@
 
 __thread struct fl__ctx *fl__ctx_current FL__INITIAL_EXEC;
 
-enum { CONTEXT_CHUNK = 6 };
-#ifdef FL__TSAN
-/* ThreadSanitizer frees its own data of the thread in the last round. */
-enum { CONTEXT_ROUNDS = 3 };
-#else
-enum { CONTEXT_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
-#endif
+enum { CONTEXT_CHUNK = 6, CONTEXT_ROUNDS = 3 };
 
 struct context_chunk {
 	struct context_chunk *next;

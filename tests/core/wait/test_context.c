@@ -10,7 +10,7 @@
 #include <fairlead/rmutex.h>
 #include <fairlead/thread.h>
 
-enum { MANY = 40, MORE = 100 /* than the data that the cases before leave */, ROUNDS = 4 };
+enum { MANY = 40, MORE = 100 /* than the data that the cases before leave */, ROUNDS = 3 };
 
 static unsigned maps, naps; /* atomic */
 static bool no_memory;      /* atomic */
