@@ -61,9 +61,9 @@ FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
  * and the stack; all held locks; for each executor with pending tasks what its workers do; and
  * which fiber has the thread of a loop. A signalled waiter of a condition waits for the mutex.
  * Without FL_DEBUG_WAITS it prints the waiters in wait queues, without holder, time and stack; the
- * executors; and, if another mode is on, all held locks. Waits for the descriptor. Allocates no
- * memory. Async-signal-safe. Records that other threads are changing are
- * left out; the last line says so.
+ * executors; and, with FL_DEBUG_LOCKORDER, all held locks. Waits for the descriptor. Allocates no
+ * memory. Async-signal-safe. Records that other threads are changing are left out; the last line
+ * says so.
  */
 FL_API void fl_debug_dump(int fd);
 
@@ -86,7 +86,8 @@ FL_API void fl_debug_contention(int fd);
  *     signal=N     that writes a file; default SIGQUIT, unless the program handles or ignores it;
  *                  0: none
  *
- * A process that ends without any file written says on standard error how many events are lost.
+ * A process that ends without any file written says on standard error how many events are lost,
+ * unless the program has forked it, as daemon() does.
  *
  * NULL or "": records no more. Worker processes that exist already are not recorded. A static
  * program must call the function, or be linked with -Wl,-u,fl_trace_enable. Returns 0, -ENOMEM, or:
