@@ -60,6 +60,7 @@
 #include "map.h"
 #include <errno.h>
 #include <fairlead/error.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { GROUP_MEMBERS_LEFT = 1, GROUP_NO_OFFER = 1, GROUP_WAITER = 2 };
@@ -607,7 +608,7 @@ static int group_tell_apart(fl_group *g, int rc)
 		return rc;
 	FL__LOCKED(&g->lock_);
 	if (g->error_ == 0) /* no member has failed: the group was cut */
-		strcpy(g->message_, fl_error_text(rc));
+		(void)snprintf(g->message_, sizeof g->message_, "%s", fl_error_text(rc));
 	return fl__failure_store(FL__NO_INDEX, rc, g->message_);
 }
 

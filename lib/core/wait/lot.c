@@ -136,8 +136,10 @@ static struct fl__node *lot_queue_after(const struct fl__bucket *bucket, const s
 	return above && at == above->below[0] && above->below[1] ? lot_leaf_below(above->below[1]) : above;
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a declared name takes no parentheses */
 #define LOT_EACH_QUEUE(first, bucket)                                                                                  \
 	for (struct fl__node *first = lot_leaf_below((bucket)->queues); first; first = lot_queue_after(bucket, first))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 void fl__lot_open(struct fl__lot *lot, const void *key)
 {

@@ -480,8 +480,7 @@ FL_TEST(trace_has_a_wait_and_the_thread_that_wakes_it)
 	size_t at = 0;
 	const struct trace_line *wait, *wake;
 	do
-		if (!(wait = trace_find(&at, 'B', "mutex")))
-			fail_msg("no wait for trace_mutex");
+		assert_non_null(wait = trace_find(&at, 'B', "mutex"));
 	while (!strstr(wait->text, "trace_mutex at 0x"));
 	assert_true(trace_says(wait, "cat", "\"wait\""));
 	trace_arrow("wake", trace_me(), wait->tid);
