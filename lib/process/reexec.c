@@ -277,17 +277,24 @@ int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *dea
 void (*fl__main_hook)(int argc, char **argv);
 static bool reexec_main_was_called;
 
+static int reexec_find_interpreter(struct dl_phdr_info *module, size_t size, void *found)
+{
+	(void)size;
+	for (unsigned i = 0; i < module->dlpi_phnum; i++)
+		if (module->dlpi_phdr[i].p_type == PT_INTERP)
+			*(bool *)found = true;
+	return 1; /* the first module is the program */
+}
+
 /*
  * `ld.so PROGRAM`: /proc/self/exe is the loader. The kernel has loaded no interpreter (AT_BASE),
  * although the program names one.
  */
 static bool reexec_is_behind_loader(void)
 {
-	/* cast: AT_PHDR is the address of the program's headers */
-	const ElfW(Phdr) *header = (const void *)(uintptr_t)getauxval(AT_PHDR), *end = header + getauxval(AT_PHNUM);
-	while (header < end && header->p_type != PT_INTERP)
-		header++;
-	return header < end && getauxval(AT_BASE) == 0;
+	bool found = false;
+	(void)dl_iterate_phdr(reexec_find_interpreter, &found);
+	return found && getauxval(AT_BASE) == 0;
 }
 
 bool fl__has_left_pid_namespace(void)
