@@ -217,7 +217,7 @@ static inline void posix_mq_yield_receive(mqd_t *c, void *message, size_t size)
 
 #define posix_mq_yield_close posix_mq_close
 
-/* A pipe likewise. Messages of up to PIPE_BUF bytes are written whole, and so read whole. */
+/* A pipe in the same way. Messages of up to PIPE_BUF bytes are written whole, and so read whole. */
 typedef pipe_channel pipe_yield_channel;
 
 static void pipe_yield_open(pipe_channel *c)

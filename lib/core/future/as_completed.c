@@ -11,9 +11,8 @@
  * Invariants
  *   1. Each entry leaves the future's list once, under the future's lock: by the end, after which
  *      fl__future_report() is called; or by fl__future_set_remove(), so that it is not called.
- *   2. `left` counts the entries that are enqueued or wait for their fl__future_report(). When
- *   `left`
- *      is 0, no thread accesses the memory but the last fl__future_report(), in its unlock.
+ *   2. `left` counts the entries that are enqueued or wait for their fl__future_report(). When it is
+ *      0, no thread accesses the memory but the last fl__future_report(), in its unlock.
  *   3. Order: fl__future_report() runs after the end of the future is public and before the ending
  *      context goes on. So futures whose ends do not overlap are listed in that order.
  */
