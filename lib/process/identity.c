@@ -120,12 +120,14 @@ int fl__copy_find(struct dl_phdr_info *module, size_t size, void *place)
 {
 	struct fl__copy_place *p = place;
 	const uintptr_t here = (uintptr_t)&identity_mark, there = module->dlpi_addr + p->offset;
+	/* The program has no name in glibc, and in musl the one by which it was started. */
+	const char *file = identity_contains(module, getauxval(AT_PHDR)) ? "" : module->dlpi_name;
 	(void)size;
 	if (p->file)
-		return there != here && strcmp(module->dlpi_name, p->file) == 0 && identity_contains(module, there) &&
+		return there != here && strcmp(file, p->file) == 0 && identity_contains(module, there) &&
 		       *(const uint64_t *)there == identity_mark;
 	if (identity_contains(module, here))
-		*p = (struct fl__copy_place){module->dlpi_name, here - module->dlpi_addr};
+		*p = (struct fl__copy_place){file, here - module->dlpi_addr};
 	return 0;
 }
 
