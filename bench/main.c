@@ -9,6 +9,7 @@
 
 #include <err.h>
 #include <fairlead/process.h>
+#include <fairlead/thread.h>
 #include <pthread.h>
 #include <regex.h>
 #include <stdbool.h>
@@ -62,7 +63,7 @@ static void plan_case(plan *p, const bench_case *of, int threads, const regex_t 
 	for (const bench_table *t = tables; t; t = t->next)
 		for (const bench_row *row = t->rows; row < t->rows + t->count; row++)
 			if (!strcmp(row->name, of->name) && strcmp(row->implementation, "fairlead") &&
-			    (row->role != BENCH_SPINNING || threads <= sysconf(_SC_NPROCESSORS_ONLN)))
+			    (row->role != BENCH_SPINNING || threads <= (int)fl_cpu_count()))
 				plan_add(p, of, row, threads);
 	for (size_t i = before; i < p->count; i++)
 		wanted = wanted || regexec(pattern, p->entries[i].name, 0, NULL, 0) == 0;
