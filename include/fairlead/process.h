@@ -40,9 +40,10 @@ FL_BEGIN_DECLS
  *   FL_PROCESS_HOOK;         at file scope: the same by a constructor, for a library
  *   fl_process_preload()     for the fork server only, while the process has a single thread
  *
- * Otherwise a start fails with -ENOTSUP; also without /proc, if this program was started by `ld.so
- * PROGRAM` or runs under Valgrind, and, without fl_process_preload(), if its execution gives rights
- * (set-uid). FL_PROCESS_FORK and programs need no preparation.
+ * Otherwise a start fails with -ENOTSUP; also without /proc, if getsockopt() is forbidden, if this
+ * program was started by `ld.so PROGRAM` or runs under Valgrind, and, without fl_process_preload(),
+ * if its execution gives rights (set-uid). No constructor may close descriptor 3 of a new process,
+ * by which it is found. FL_PROCESS_FORK and programs need no preparation.
  *
  * A task gets a copy of the bytes of its argument. Neither drop_arg nor drop_result runs. The task
  * must be registered (FL_TASK) here and in the new process, with the same identity. A task of a

@@ -257,9 +257,13 @@ int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *dea
 	/* the kernel says which user has sent a packet */
 	(void)fl__net_sys.set_option(sockets[1], SOL_SOCKET, SO_PASSCRED, 1); /* cannot fail */
 	*pid = *pidfd = -1;
-	*problem = "fork() failed";
-	rc = role == FL__REEXEC_PRELOADED ? reexec_fork(sockets[1], deadline)
-	                                  : reexec_spawn(role, death_pipe, sockets[1], pid, pidfd, problem);
+	*problem = "getsockopt() is forbidden, by which the new process finds its socket";
+	rc = fl__net_sys.get_option(sockets[1], SOL_SOCKET, SO_TYPE, &(int){0}) == 0 ? 0 : -ENOTSUP;
+	if (rc == 0) {
+		*problem = "fork() failed";
+		rc = role == FL__REEXEC_PRELOADED ? reexec_fork(sockets[1], deadline)
+		                                  : reexec_spawn(role, death_pipe, sockets[1], pid, pidfd, problem);
+	}
 	fl__fd_close(sockets[1]);
 	const bool made = rc == 0;
 	if (made && rights)
@@ -276,6 +280,11 @@ int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *dea
 
 void (*fl__main_hook)(int argc, char **argv);
 static bool reexec_main_was_called;
+/*
+ * The program runs, although the marker was there: its socket was not. Perhaps a constructor has
+ * closed it, and this is a new process of the same program, which would start the next one.
+ */
+static bool reexec_lost_socket;
 
 static int reexec_find_interpreter(struct dl_phdr_info *module, size_t size, void *found)
 {
@@ -311,6 +320,9 @@ const char *fl__reexec_missing(void)
 	enum { RUNNING_ON_VALGRIND = 0x1001 };
 	if (!reexec_main_was_called)
 		return "fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope";
+	if (reexec_lost_socket)
+		return "descriptor 3 as it was when the program began, or no variable " FL__REEXEC_VARIABLE
+		       " from its user: it is set, and descriptor 3 is no socket in fl_main()";
 	if (reexec_is_behind_loader())
 		return "this program to be started by its own name, not as an argument of the loader (ld.so PROGRAM)";
 	if (fl__valgrind(RUNNING_ON_VALGRIND, 0, 0))
@@ -333,11 +345,14 @@ int fl__reexec_check(const char *method, const char *or_else, const char **probl
 	return -ENOTSUP;
 }
 
-/* The program's user may have set the variable. */
+/* The program's user may have set the variable. Where the kernel does not tell, main() must not run. */
 static bool reexec_has_socket(void)
 {
 	int type = 0;
-	return fl__net_sys.get_option(FL__REEXEC_SOCKET, SOL_SOCKET, SO_TYPE, &type) == 0 && type == SOCK_SEQPACKET;
+	const int rc = fl__net_sys.get_option(FL__REEXEC_SOCKET, SOL_SOCKET, SO_TYPE, &type);
+	if (rc != 0 && rc != -EBADF && rc != -ENOTSOCK)
+		_exit(127);
+	return rc == 0 && type == SOCK_SEQPACKET;
 }
 
 /*
@@ -358,7 +373,8 @@ void fl_main(int argc, char **argv)
 	char role = 0;
 	int parent = 0, length = 0;
 	struct fl__copy_place copy = {NULL, 0};
-	if (getenv(FL__REEXEC_VARIABLE) && reexec_has_socket()) {
+	const bool marked = getenv(FL__REEXEC_VARIABLE) != NULL;
+	if (marked && reexec_has_socket()) {
 		/* NULL if the program has more rights than its user */
 		const char *marker = secure_getenv(FL__REEXEC_VARIABLE);
 		if (!marker)
@@ -373,6 +389,7 @@ void fl_main(int argc, char **argv)
 		if (dl_iterate_phdr(fl__copy_find, &copy))
 			return;
 	}
+	reexec_lost_socket = marked;
 	(void)unsetenv(FL__REEXEC_VARIABLE); /* not for this program's children */
 	if (copy.file)
 		reexec_serve(role, parent);

@@ -2,6 +2,7 @@
 /*
  * The ways to restart a program, and the errors of a program without one: tests/process/program.c.
  */
+#include "fl_denied.h"
 #include "fl_process.h"
 
 #include "process/reexec.h"
@@ -349,6 +350,53 @@ FL_TEST(process_marker_without_its_socket_is_not_believed)
 		expect("arguments 1\nend\n");
 		FL_OK(close(null));
 	}
+}
+
+/*
+ * Then the program perhaps is a new process whose socket a constructor has closed. If it started the
+ * next one, that would start the next one, without end.
+ */
+FL_TEST(process_marker_without_its_socket_starts_no_process)
+{
+	static const char *const actions[][4] = {
+	    {"process-main", "start", "0", NULL}, {"process-hook", "start", "2", NULL}, {"process-main", "executor", NULL}};
+	char marker[64];
+	make_marker(marker, sizeof marker, 'f');
+	const char *const env[] = {marker, NULL};
+	FL_EACH (i, actions) {
+		int out = fl_test_scratch();
+		const fl_process_config config = {.program = path_of(actions[i][0]),
+		                                  .argv = actions[i],
+		                                  .env = env,
+		                                  .out = FL_PROCESS_FD(out),
+		                                  .err = FL_PROCESS_FD(out)};
+		assert_int_equal(process_run(&config).code, 0);
+		fl_test_take(out, said, sizeof said);
+		expect("ENOTSUP\nend\n");
+		expect("it is set, and descriptor 3 is no socket in fl_main()");
+	}
+}
+
+static void start_without_getsockopt(void *error)
+{
+	FL_OK(fl_denied_filter(SYS_getsockopt, *(const int *)error, 0, 0));
+	static const char *const methods[] = {"0", "2"};
+	FL_EACH (i, methods) {
+		run("process-main", "start", methods[i]);
+		expect("start ENOTSUP\nend\n");
+		expect_complaint("getsockopt() is forbidden");
+	}
+	run("process-main", "executor", NULL);
+	expect("end\n");
+	expect_complaint("getsockopt() is forbidden");
+}
+
+/* The new process asks for its socket by getsockopt(). If that is forbidden, it must not run main(). */
+FL_TEST(process_start_without_getsockopt_is_told)
+{
+	static int errors[] = {ENOSYS, EPERM};
+	FL_EACH (i, errors)
+		FL_OK(fl_test_child(start_without_getsockopt, &errors[i], NULL, 0));
 }
 
 /* With a true marker, and the socket, it serves: it identifies itself, and ends with the socket. */
