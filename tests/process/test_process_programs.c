@@ -358,8 +358,9 @@ FL_TEST(process_marker_without_its_socket_is_not_believed)
  */
 FL_TEST(process_marker_without_its_socket_starts_no_process)
 {
-	static const char *const actions[][4] = {
-	    {"process-main", "start", "0", NULL}, {"process-hook", "start", "2", NULL}, {"process-main", "executor", NULL}};
+	static const char *const actions[][4] = {{"process-main", "start", "0", NULL},
+	                                         {"process-hook", "start", "2", NULL},
+	                                         {"process-main", "executor", NULL}};
 	char marker[64];
 	make_marker(marker, sizeof marker, 'f');
 	const char *const env[] = {marker, NULL};
