@@ -663,6 +663,10 @@ class Kit:
             env = {**os.environ, "ASAN_OPTIONS": f"detect_stack_use_after_return={use_after_return}"}
             expect_all(run([program], env=env), "ok\n")
 
+    def consumer_leaks_of_fibers_under_asan(self):
+        """LeakSanitizer, in such a program, finds the memory to which only fibers have a pointer."""
+        run([self.compiled(here("leaks.c"), self.cc, [*C_FLAGS, "-fsanitize=address"])])
+
     def consumer_plugins_with_a_copy_each(self):
         """One program loads sixteen copies of the core, another seven copies of all parts: their thread-local variables fit."""
         host = self.compiled(here("loads.c"), self.cc, C_FLAGS)

@@ -34,6 +34,10 @@ void __sanitizer_start_switch_fiber(void **fake_stack, const void *low, size_t s
 void __sanitizer_finish_switch_fiber(void *fake_stack, const void **old_low, size_t *old_size) FL__WEAK;
 void __asan_unpoison_memory_region(void const volatile *low, size_t size) FL__WEAK;
 
+/* As in <sanitizer/lsan_interface.h>. */
+void __lsan_register_root_region(const void *low, size_t size) FL__WEAK;
+void __lsan_unregister_root_region(const void *low, size_t size) FL__WEAK;
+
 /*
  * The calling thread's __cxa_eh_globals (Itanium C++ ABI: Exception Handling, 2.2.2): the exceptions
  * that it has caught and not yet left, and the number that it has thrown and not yet caught. The
@@ -137,6 +141,17 @@ static inline void fl__tool_stack_reset(const char *low, size_t size)
 {
 	if (__asan_unpoison_memory_region)
 		__asan_unpoison_memory_region(low, size);
+}
+
+/*
+ * LeakSanitizer searches this memory for pointers, until the same call with `searched` false. It
+ * searches the heap and the stacks of threads by itself.
+ */
+static inline void fl__tool_search(const char *low, size_t size, bool searched)
+{
+	void (*tell)(const void *, size_t) = searched ? __lsan_register_root_region : __lsan_unregister_root_region;
+	if (tell)
+		tell(low, size);
 }
 
 /* The result is for fl__tool_stack_remove(). */

@@ -67,6 +67,16 @@ static char *stack_slot(const struct fl__stack_pool *pool, const struct fl__slab
 	return slab->memory + pool->slab - (STACK_SLOTS - i) * pool->slot;
 }
 
+static void stack_search(const struct fl__stack_pool *pool, const struct fl__slab *slab, unsigned i, bool searched)
+{
+	fl__tool_search(stack_slot(pool, slab, i) + pool->guard, pool->slot - pool->guard, searched);
+}
+
+static void stack_search_blocks(const struct fl__stack_pool *pool, const struct fl__slab *slab, bool searched)
+{
+	fl__tool_search(slab->memory, pool->slab - STACK_SLOTS * pool->slot, searched);
+}
+
 static struct fl__slab *stack_make_slab(const struct fl__stack_pool *pool)
 {
 	struct fl__slab *slab = fl__alloc_from(pool->allocator, 1, sizeof *slab);
@@ -77,13 +87,17 @@ static struct fl__slab *stack_make_slab(const struct fl__stack_pool *pool)
 		fl__free_to(pool->allocator, slab);
 		return NULL;
 	}
+	stack_search_blocks(pool, slab, true);
 	return slab;
 }
 
 static void stack_free_slab(const struct fl__stack_pool *pool, struct fl__slab *slab)
 {
-	for (unsigned i = 0; i < slab->made; i++)
+	for (unsigned i = 0; i < slab->made; i++) {
 		fl__tool_stack_remove(slab->tool[i]);
+		stack_search(pool, slab, i, false);
+	}
+	stack_search_blocks(pool, slab, false);
 	fl__sys.unmap(slab->memory, pool->slab);
 	fl__free_to(pool->allocator, slab);
 }
@@ -102,6 +116,7 @@ static int stack_make_block(struct fl__stack_pool *pool, struct fl__slab *slab)
 	if (rc != 0)
 		return -ENOMEM;
 	slab->tool[i] = fl__tool_stack_add(slot + pool->guard, slot + pool->slot);
+	stack_search(pool, slab, i, true);
 	if (slab->free == 0)
 		FL__LIST_ADD(&pool->slabs, slab);
 	slab->free |= UINT32_C(1) << i;

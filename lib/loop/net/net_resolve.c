@@ -79,6 +79,7 @@ static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *l
 	char name[RESOLVE_HOST_SIZE] = "";
 	fl_executor *threads;
 	fl_future *task;
+	fl__debug_deadline(deadline);
 	int rc = fl__is_interrupted(deadline, cancel);
 	memcpy(name, host, strlen(host) + 1);
 	if (rc == 0)

@@ -205,9 +205,24 @@ static int sleep_in_fiber(void *unused)
 	return fl_sleep_until(SHORT, NULL);
 }
 
+static int look_up_a_name(void *unused)
+{
+	fl_address address;
+	FL_RC(fl_resolve_until("a-name.invalid", &address, 1, SHORT, NULL), -ETIMEDOUT);
+	return 0;
+}
+
+static int connect_to_a_name(void *unused)
+{
+	fl_stream *s = NULL;
+	FL_RC(fl_connect_tcp_until(&s, "a-name.invalid", 1, SHORT, NULL), -ETIMEDOUT);
+	return 0;
+}
+
 FL_TEST(debug_deadline_that_is_a_duration_in_a_loop)
 {
-	fl_fiber_function *const functions[] = {start_timer, call_to_thread, sleep_in_fiber};
+	fl_fiber_function *const functions[] = {start_timer, call_to_thread, sleep_in_fiber, look_up_a_name,
+	                                        connect_to_a_name};
 	FL_NEEDS(FL_TEST_EVENTFD);
 	FL_EACH (i, functions) {
 		FL_DEBUGGING(FL_DEBUG_WAITS);
