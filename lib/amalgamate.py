@@ -106,4 +106,6 @@ if __name__ == "__main__":
     parser.add_argument("--parts", type=lambda text: text.split(","), default=["process", "loop"])
     parser.add_argument("folder")
     options = parser.parse_args()
+    if wrong := [part for part in options.parts if part not in ("core", "process", "loop")]:
+        parser.error(f"there is no part {wrong[0]!r}; the parts are core, process and loop")
     write(options.folder, options.parts)

@@ -569,6 +569,13 @@ class Kit:
         build = self.cmake_consumer("cmake-subdirectory", "add_subdirectory", f"-DFAIRLEAD_SOURCE={self.source}")
         self.installs_nothing_but({"main11"}, lambda folder: run(["cmake", "--install", build, "--prefix", folder]))
 
+    def consumer_part_that_does_not_exist(self):
+        """Each way to choose parts refuses it, and names the parts."""
+        folder, amalgamate = self.at("wrong-part"), os.path.join(self.source, "lib", "amalgamate.py")
+        expect(run([sys.executable, amalgamate, "--parts", "core,proces", folder], 2), "no part 'proces'; the parts are core, process")
+        expect(run(["cmake", "-S", self.source, "-B", folder, "-DFAIRLEAD_PARTS=core;proces"], 1), 'no part "proces"')
+        expect(run(["meson", "setup", folder, self.source, "-Dparts=core,proces"], 1), "proces")
+
     def consumer_cmake_fetch_content(self):
         build = self.cmake_consumer("cmake-fetch", "FetchContent", f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}")
         self.installs_nothing_but({"main11"}, lambda folder: run(["cmake", "--install", build, "--prefix", folder]))

@@ -284,8 +284,10 @@ static unsigned debug_parse_modes(const char *text)
 			known = true;
 		}
 		if (strncmp(text, "signal=", 7) == 0) {
-			debug_signal = (int)strtol(text + 7, NULL, 10);
-			known = true;
+			char *end;
+			const unsigned long signal = strtoul(text + 7, &end, 10);
+			known = end > text + 7 && end == text + length && signal <= (unsigned long)SIGRTMAX;
+			debug_signal = known ? (int)signal : debug_signal;
 		}
 		if (!known)
 			FL__LOG_ONCE(FL_LOG_WARNING,

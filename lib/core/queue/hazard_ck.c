@@ -27,11 +27,11 @@
 #include "hazard.h"
 #include <ck_hp.h>
 #include <stdint.h>
+#include <string.h>
 
 struct hazard_record {
 	ck_hp_record_t ck;
 	struct fl__hazards ours;
-	void *memory; /* of the record; NULL: static */
 };
 
 static ck_hp_t hazard_domain = {.subscribers = CK_STACK_INITIALIZER, .degree = FL__HAZARDS};
@@ -56,12 +56,10 @@ FL__NO_TSAN struct fl__hazards *fl__hazards_register(void)
 		fl__tsan_acquire(used);
 		return &((struct hazard_record *)(void *)used)->ours;
 	}
-	uintptr_t memory = (uintptr_t)fl__alloc(1, sizeof(struct hazard_record) + _Alignof(struct hazard_record) - 1);
-	if (!memory)
+	/* Not from the heap: tools look there for a pointer to the begin of each block, and ck has none. */
+	struct hazard_record *record = fl__sys.map(sizeof *record);
+	if (!record)
 		return NULL;
-	struct hazard_record *record =
-	    (struct hazard_record *)((memory + _Alignof(struct hazard_record) - 1) & -_Alignof(struct hazard_record));
-	record->memory = (void *)memory;
 	ck_hp_register(&hazard_domain, &record->ck, record->ours.pointers);
 	return &record->ours;
 }
@@ -129,7 +127,8 @@ FL__NO_TSAN void fl__hazards_free(void)
 	hazard_domain = (ck_hp_t){.subscribers = CK_STACK_INITIALIZER, .degree = FL__HAZARDS};
 	for (ck_stack_entry_t *next; entry; entry = next) {
 		next = entry->next;
-		fl__free(hazard_record_at(entry)->memory);
+		if (entry != &hazard_shared.ck.global_entry)
+			fl__sys.unmap(hazard_record_at(entry), sizeof(struct hazard_record));
 	}
-	hazard_shared = (struct hazard_record){.memory = NULL};
+	memset(&hazard_shared, 0, sizeof hazard_shared);
 }

@@ -121,7 +121,11 @@ FL_TEST(debug_outside_body)
 static void start_again(void *modes)
 {
 	FL_OK(setenv("FL_DEBUG", modes, 1));
-	FL_OK(setenv("FL_TEST_DEBUG", strstr(modes, "signal=9") ? "0" : strstr(modes, "signal") ? "10" : "3", 1));
+	FL_OK(setenv("FL_TEST_DEBUG",
+	             strstr(modes, "signal=9")               ? "0"
+	             : strcmp(modes, "waits,signal=10") == 0 ? "10"
+	                                                     : "3",
+	             1));
 	FL_CHECK(signal(SIGQUIT, SIG_DFL) != SIG_ERR);
 	FL_CHECK(freopen("/dev/null", "w", stdout) != NULL); /* it reports cases, too */
 	(void)execl("/proc/self/exe", "test_debug_outside", "debug_outside_body", (char *)NULL);
@@ -133,6 +137,7 @@ FL_TEST(debug_environment_switches_on)
 	static char text[1 << 16];
 	static char all[] = "lockorder,waits,contention", other[] = "waits,signal=10", wrong[] = "waits,lockodrer",
 		    denied[] = "waits,signal=9";
+	static char no_signals[][20] = {"waits,signal=USR1", "waits,signal=", "waits,signal=10x", "waits,signal=1000"};
 	FL_RC(fl_test_child(start_again, all, text, sizeof text), 0);
 	assert_non_null(strstr(text, "potential deadlock"));
 	assert_non_null(strstr(text, "fairlead: waits of process")); /* SIGQUIT */
@@ -145,6 +150,11 @@ FL_TEST(debug_environment_switches_on)
 	assert_non_null(strstr(text, "\"lockodrer\" is none of"));
 	FL_RC(fl_test_child(start_again, denied, text, sizeof text), 0);
 	assert_non_null(strstr(text, "FL_DEBUG: signal 9 cannot be caught"));
+	FL_EACH (i, no_signals) {
+		FL_RC(fl_test_child(start_again, no_signals[i], text, sizeof text), 0);
+		assert_non_null(strstr(text, "is none of lockorder, waits, contention, signal=N"));
+		assert_non_null(strstr(text, "fairlead: waits of process")); /* SIGQUIT */
+	}
 }
 
 /* Run by the restarted program in the case below; in a run of all cases it does nothing. */
