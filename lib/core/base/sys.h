@@ -217,13 +217,33 @@ int fl__check_file_size(uint64_t size);
 #define FL__AT_START_LAST __attribute__((constructor(201)))
 
 /*
+ * From the begin of the library's unload, or of the program's exit, on, handlers of forks do nothing
+ * in the parent (unload.c). Changes only while no fork is going on.
+ */
+extern bool fl__forks_pass __attribute__((visibility("hidden")));
+
+/*
  * Registers handlers of pthread_atfork() in a constructor: `when` is one of the three above. Fails
- * only for lack of memory. Then a forked child keeps its parent's waiters and held locks.
+ * only for lack of memory. Then a forked child keeps its parent's waiters and held locks. `before`
+ * and `in_parent` may be NULL.
  */
 #define FL__AT_FORK(when, before, in_parent, in_child)                                                                 \
+	static void in_child##_runs(void (*handler)(void))                                                             \
+	{                                                                                                              \
+		if (handler && !fl__forks_pass)                                                                        \
+			handler();                                                                                     \
+	}                                                                                                              \
+	static void in_child##_first(void)                                                                             \
+	{                                                                                                              \
+		in_child##_runs(before);                                                                               \
+	}                                                                                                              \
+	static void in_child##_then(void)                                                                              \
+	{                                                                                                              \
+		in_child##_runs(in_parent);                                                                            \
+	}                                                                                                              \
 	when static void in_child##_registered(void)                                                                   \
 	{                                                                                                              \
-		(void)pthread_atfork(before, in_parent, in_child);                                                     \
+		(void)pthread_atfork(in_child##_first, in_child##_then, in_child);                                     \
 	}
 
 /* The same. Holds `lock`, an fl_mutex, over the fork; `in_child` initializes it. */

@@ -239,6 +239,35 @@ static void unload_in_child(void *unused)
 	exit(3);
 }
 
+static uint32_t lingers;
+
+/* Runs while the plugin's handlers hold its locks, since it was registered first. */
+static void linger(void)
+{
+	fl__store_relaxed(&lingers, 1);
+	for (int i = 0; i < 200; i++)
+		(void)sched_yield();
+}
+
+static void *fork_once(void *unused)
+{
+	const pid_t pid = fork();
+	if (pid == 0)
+		_exit(0);
+	FL_CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
+	return NULL;
+}
+
+static void exit_while_forking(void *unused)
+{
+	pthread_t forker;
+	FL_OK(pthread_atfork(linger, NULL, NULL));
+	(void)load();
+	FL_OK(pthread_create(&forker, NULL, fork_once, NULL));
+	FL_WAIT_FOR(fl__load_relaxed(&lingers));
+	exit(3);
+}
+
 static bool exits_with_3(void (*function)(void *arg), void *arg)
 {
 	const int status = fl_test_child(function, arg, NULL, 0);
@@ -256,6 +285,17 @@ FL_TEST(unload_at_exit_hangs_nowhere)
 	if (!FL_TEST_SANITIZED) /* the memory for other threads is lost then */
 		assert_true(exits_with_3(exit_and_unload, &early));
 	assert_true(exits_with_3(exit_while_in_use, NULL));
+}
+
+/* The C library forgets the handlers of the fork that is going on, which hold locks. */
+FL_TEST(unload_at_exit_waits_for_a_fork)
+{
+	enum { TIMES = 20 };
+	UNLOAD_NEEDS();
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	for (int i = 0; i < TIMES; i++)
+		assert_true(exits_with_3(exit_while_forking, NULL));
 }
 
 FL_TEST(unload_in_a_forked_child)
