@@ -3,7 +3,8 @@
 """Checks that no function of the library is a cancellation point of pthread_cancel(), as fairlead/defs.h says.
 
 The test programs note each call of a cancellation point of the C library that is made where a cancel could act (support/fl_cancel_points.c):
-callers() names the functions of the library among the callers. So that none is missed, archive_complaints() looks at the
+callers() names the functions of the library among the callers; they also note each fiber that is suspended where a cancel could
+not act, since the other fibers of the thread would inherit that. So that none is missed, archive_complaints() looks at the
 functions that the library needs: those that may be cancellation points are noted, or stand in NEVER.
 """
 import os
@@ -73,11 +74,13 @@ def functions(path, *kinds):
 
 
 def callers(program, archive, notes):
-    """What the library's functions call where a cancel could act. `notes`: the lines that `program` has written."""
+    """What the library's functions call where a cancel could act, and those that suspend a fiber where it could not. `notes`: the lines that `program` has written."""
     ours = {name for _, name in functions(archive, "t", "T")}
     there = sorted(functions(program, "t", "T"))
     for line in sorted(set(notes.splitlines())):
         point, address = line.split()
         name = next((name for at, name in reversed(there) if at < int(address, 16)), "?")
-        if name in ours:
+        if name in ours and point == "switch":
+            yield f"{name}() suspends a fiber inside of FL__UNCANCELLED()"
+        elif name in ours:
             yield f"{name}() calls {point}(), a cancellation point, outside of FL__UNCANCELLED() and FL__SYS_RESULT()"

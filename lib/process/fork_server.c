@@ -266,7 +266,6 @@ void fl__fork_server_add_pool(void)
  */
 void fl__fork_server_forget(struct fl__fork_server *s)
 {
-	FL__UNCANCELLED(); /* the lock may be held for a wait */
 	/* release: pairs with fork_server_settle(); the last access unless this gets the lock */
 	fl__sub_release(s ? &s->processes : &fork_server_pools, 1);
 	enum { TRIES = 300 };
@@ -409,7 +408,6 @@ static int fork_server_preload(const char **problem)
 int fl_process_preload(void)
 {
 	const char *problem;
-	FL__UNCANCELLED(); /* as in fl_process_start() */
 	const int rc = fork_server_preload(&problem);
 	if (rc != 0)
 		fl__log(FL_LOG_ERROR, "cannot preload the fork server: %s: %s", problem, fl_error_text(rc));

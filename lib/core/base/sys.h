@@ -106,8 +106,11 @@ static inline void fl__errno_restore(const int *before)
  * A declaration. pthread_cancel() does not act on the thread before the end of the block, which
  * also keeps errno. No function of the library is a cancellation point (fairlead/defs.h). So each
  * call of a function of the C library that may be one, as fopen(), stands in such a block, or in
- * FL__SYS_RESULT(). tests/check_cancel.py checks it. The block must not suspend the fiber, nor call
- * code of the program that may leave the block by longjmp().
+ * FL__SYS_RESULT(). The block must not suspend the fiber, since the setting is the thread's: the
+ * next fiber would inherit it, and two such fibers would restore it in the wrong order. So within
+ * the block no fl_mutex is locked, nothing is logged, and no function of the program is called.
+ * tests/check_cancel.py checks both for all that the tests execute. A block in which only threads
+ * run, or a process that is about to exit, may wait.
  */
 #define FL__UNCANCELLED()                                                                                              \
 	__attribute__((cleanup(fl__uncancelled_end), unused)) const struct fl__uncancelled FL__UNIQUE(                 \

@@ -78,8 +78,12 @@ struct fl__ctx {
 	/* See fl__awaits_begin(). */
 	struct fl__awaited awaits;
 	const char *name;
-	bool adopted; /* of a thread that the library did not start */
-	bool turns;   /* of a thread that has called fl_loop_run_once(): fl__lot_own_fiber() */
+	/*
+	 * 0: the context is in no log handler. Else 1 + the state of pthread_setcancelstate() for
+	 * the code around the handler; negative while the handler waits, in a fiber.
+	 */
+	int8_t logs;
+	bool turns; /* of a thread that has called fl_loop_run_once(): fl__lot_own_fiber() */
 	/* Runs debugging code: its locks are not recorded. Used only by this context. */
 	bool debugging;
 	uint8_t turn;    /* lib/core/debug/contention.c */
