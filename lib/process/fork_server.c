@@ -55,7 +55,7 @@ struct fl__fork_server {
 	struct fl__death_pipe death_pipe;
 	struct fl__rights rights;
 	bool refused;       /* cannot serve a caller's settings */
-	bool child;         /* of this process, and not preloaded */
+	bool orphan;        /* not preloaded */
 	unsigned users;     /* starts */
 	unsigned processes; /* handles of its processes; also changed without the lock */
 };
@@ -82,13 +82,23 @@ static bool fork_server_is_dead(const struct fl__fork_server *s)
 }
 
 /*
+ * Whether this process gets orphans. Asked when it matters, not when the fork server begins: its
+ * first parent may still exist then. Reaps it if it has ended.
+ */
+static bool fork_server_is_child(const struct fl__fork_server *s)
+{
+	return s->orphan && fl__process_reap(s->pidfd, NULL, false) == 0;
+}
+
+/*
  * Under the lock. A child first gets time to end by itself: it then reaps its daemons, which
  * else would become zombies of this process. Blocks the thread, also of a fiber: no other fiber may
- * wait for the lock meanwhile. The pidfd stays the caller's.
+ * wait for the lock meanwhile. The pidfd stays the caller's. Returns whether it was a child.
  */
-static void fork_server_kill(struct fl__fork_server *s)
+static bool fork_server_kill(struct fl__fork_server *s)
 {
-	if (s->child) {
+	const bool child = fork_server_is_child(s);
+	if (child) {
 		(void)shutdown(s->socket, SHUT_RDWR);
 		(void)fl__fd_sys.poll(&(struct pollfd){.fd = s->pidfd, .events = POLLIN}, 1,
 		                      fl__process_sys.answer_timeout);
@@ -97,6 +107,7 @@ static void fork_server_kill(struct fl__fork_server *s)
 	s->socket = -1;
 	fl__death_pipe_close(&s->death_pipe);
 	(void)fl__process_sys.signal(s->pidfd, SIGKILL);
+	return child;
 }
 
 static void fork_server_reap_killed(struct fl__fork_server *s)
@@ -111,11 +122,11 @@ static void fork_server_settle(void)
 	for (struct fl__fork_server **link = &fork_server_all, *s; (s = *link) != NULL;) {
 		/* acquire, both: pair with fl__fork_server_forget() */
 		const unsigned processes = fl__load_acquire(&s->processes);
-		const bool stays = s == fork_server_current && (!s->child || fl__load_acquire(&fork_server_pools) > 0);
+		const bool idle = s->users == 0 && processes == 0 && fl__load_acquire(&fork_server_pools) == 0;
+		const bool stays = s == fork_server_current && !(idle && fork_server_is_child(s));
 		const bool useful = s->users > 0 || stays || (processes > 0 && !fork_server_is_dead(s));
 		if (!useful && s->socket >= 0) {
-			fork_server_kill(s);
-			if (s->child)
+			if (fork_server_kill(s))
 				fork_server_reap_killed(s);
 			else
 				fl__reaper_adopt(s->pidfd, true);
@@ -139,7 +150,7 @@ static unsigned fork_server_end(void)
 	fork_server_current = NULL;
 	FL__EACH (struct fl__fork_server, s, fork_server_all)
 		if (s->socket >= 0 && s->users == 0) {
-			fork_server_kill(s);
+			(void)fork_server_kill(s);
 			fork_server_reap_killed(s);
 		}
 	fork_server_settle();
@@ -182,8 +193,7 @@ static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *
 	}
 	fl__helper_list(&helper);
 	s->rights = *rights;
-	/* else -ECHILD */
-	s->child = role == FL__REEXEC_FORK_SERVER && fl__process_reap(s->pidfd, NULL, false) == 0;
+	s->orphan = role == FL__REEXEC_FORK_SERVER;
 	s->next = fork_server_all;
 	fork_server_all = fork_server_current = s;
 	return 0;
