@@ -74,8 +74,9 @@ FL_BEGIN_DECLS
  *       CPU affinity, scheduling policy and         the caller's. The fork server takes them on; if
  *       priority, nice, I/O priority, timer slack,  the system forbids that, another fork server is
  *       personality, umask, resource limits         made; if that is not possible: -EPERM, -EACCES
- *       current directory                           the caller's, or `cwd`. If the user may not
- *                                                   enter the caller's: /
+ *       current directory                           the caller's, or `cwd`. If the caller's cannot
+ *                                                   be entered (the user may not, or its file
+ *                                                   system is gone): / (FL_PROCESS_EXEC: it stays)
  *       environment                                 that of the time when the fork server was made
  *       pending signals, timers, locks of files     none
  *       and memory, asynchronous I/O

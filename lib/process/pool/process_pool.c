@@ -921,22 +921,15 @@ static void process_pool_describe_death(const struct fl__process_pool_worker *w,
 }
 
 /*
- * Whether the argument has an address of this process, where the worker may have other memory or
- * none. A handle of bytes does not count: the worker gets one of its own. mincore() fails if nothing
- * is mapped at the page.
+ * Whether the worker has died where it has no memory, and this process has: it used a pointer of
+ * this process. mincore() fails if nothing is mapped at the page.
  */
-static bool process_pool_has_pointer(const fl_future *f)
+static bool process_pool_used_pointer(const struct fl__process_pool_worker *w)
 {
-	enum { WORDS = 512, NULL_POINTERS = 1 << 16 };
-	const size_t n = fl__bytes_declares(f->type->drop_arg) ? 0 : f->type->arg_size * f->count / sizeof(void *);
-	for (size_t i = 0; i < n && i < WORDS; i++) {
-		uintptr_t at;
-		unsigned char resident;
-		memcpy(&at, (void **)f->arg + i, sizeof at);
-		if (at >= NULL_POINTERS && mincore((void *)(at & -fl__page_size()), 1, &resident) == 0)
-			return true;
-	}
-	return false;
+	enum { NULL_POINTERS = 1 << 16 };
+	const uintptr_t at = (uintptr_t)w->rings.completions->fault;
+	unsigned char resident;
+	return at >= NULL_POINTERS && mincore((void *)(at & -fl__page_size()), 1, &resident) == 0;
 }
 
 static void process_pool_settle_started(struct fl__process_pool_worker *w, struct fl__task_block *block,
@@ -955,12 +948,11 @@ static void process_pool_settle_started(struct fl__process_pool_worker *w, struc
 	}
 	process_pool_trace(w, FL__TRACE_TAKEN, block, error);
 	process_pool_take_progress(w, block);
-	fault = fault && process_pool_has_pointer(&block->future);
-	fl__remote_end_failed(&p->remote, block, error, "%s%s", how,
-	                      fault
-	                          ? " (its argument has a pointer of the submitting process, which is not valid there: "
-	                            "pass data by value, or in a region)"
-	                          : "");
+	fl__remote_end_failed(
+	    &p->remote, block, error, "%s%s", how,
+	    fault ? " (it used a pointer of the submitting process, which is not valid there: pass data "
+		    "by value, or in a region)"
+		  : "");
 }
 
 /*
@@ -1007,7 +999,7 @@ static void process_pool_reap_worker(struct fl__process_pool_worker *w)
 	(void)fl__process_pool_recv(w, NULL); /* "ready": the word in its memory may be damaged */
 	const int rc = fl__process_pool_sys.try_join(w->process, &status);
 	process_pool_describe_death(w, rc, &status, how, sizeof how);
-	process_pool_settle_tasks(w, how, w->ready && (status.signal == SIGSEGV || status.signal == SIGBUS));
+	process_pool_settle_tasks(w, how, status.signal == SIGSEGV && process_pool_used_pointer(w));
 	const bool by_itself = rc == 0 && (w->kill_reason || status.signal != SIGKILL);
 	if (!p->terminated && (!w->ready || w->initializing))
 		process_pool_start_failed(p, -EOWNERDEAD, w->ready && by_itself, how);
