@@ -47,6 +47,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct fl__fork_server {
@@ -171,11 +172,36 @@ static bool fork_server_find(const struct fl__rights *rights)
 	return s;
 }
 
+/*
+ * NULL: none. A fork server that lacks one of these calls could not tell the parent why. The
+ * arguments are invalid, so that the call does nothing.
+ */
+static const char *fork_server_find_denied_call(void)
+{
+#define CALL(name)                                                                                                     \
+	{                                                                                                              \
+		"the system call " #name "() is denied", SYS_##name                                                    \
+	}
+	static const struct {
+		const char *problem;
+		long number;
+	} needed[] = {CALL(waitid), CALL(signalfd4), CALL(ppoll), CALL(fchdir)};
+#undef CALL
+	for (size_t i = 0; i < FL__COUNT(needed); i++)
+		if (fl__eperm_to_enosys((int)FL__QUICK_RESULT(syscall(needed[i].number, -1L, -1L, -1L, -1L, -1L))) ==
+		    -ENOSYS)
+			return needed[i].problem;
+	return NULL;
+}
+
 /* Under the lock. */
 static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *rights, int64_t deadline,
                             const char **problem)
 {
 	static struct fl__helper helper = {.end = fork_server_end};
+	*problem = fork_server_find_denied_call();
+	if (*problem)
+		return -ENOSYS;
 	struct fl__fork_server *s = fl__alloc(1, sizeof *s);
 	*problem = "no memory for the fork server";
 	if (!s)

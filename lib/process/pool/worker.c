@@ -470,7 +470,7 @@ static int worker_find_stack(uintptr_t *top, size_t *size)
 		(void)pthread_attr_destroy(&attr);
 	}
 #ifdef __GLIBC__
-	if (rc != -ENOENT)
+	if (rc != -ENOENT && rc != -EPERM) /* EPERM: no sched_getaffinity(), which glibc calls */
 		return rc;
 #endif
 	if (worker_is_main_stack(rc == 0 ? *top : (uintptr_t)__builtin_frame_address(0)))
