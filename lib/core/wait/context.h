@@ -107,9 +107,9 @@ struct fl__ctx {
  * What a thread has once. Each thread's own context is the first member of one: a thread of the
  * library has it in its control block, any other thread gets one from context.c.
  *
- * Thread-local variables are for what a fast path reads, and for what must outlive the context (the
- * list of robust locks). With glibc all libraries that dlopen() loads share 1,664 bytes for these,
- * and each plugin may contain a copy of this library (docs/vendoring.md).
+ * Thread-local variables are for what a fast path reads. With glibc all libraries that dlopen()
+ * loads share 1,664 bytes for these, and each plugin may contain a copy of this library
+ * (docs/vendoring.md).
  */
 enum { FL__FAILURE_MESSAGE = 256 /* FL_MESSAGE_MAX */ };
 struct fl__thread_data {
