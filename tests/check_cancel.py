@@ -40,7 +40,7 @@ POINTS = frozenset("""
     vfwprintf vmsplice vprintf vscanf vwprintf wait wait3 wait4 waitid waitpid wcsftime wordexp wprintf write writev wscanf
 """.split())
 # By POSIX these may be cancellation points. In glibc and musl they are none; fcntl() is one with the commands that wait for a lock.
-NEVER = frozenset("access chmod faccessat fcntl fstat fstatat ioctl lstat readlink readlinkat stat strerror unlink".split())
+NEVER = frozenset("access chmod faccessat fcntl fstat fstatat gethostname ioctl lstat readlink readlinkat stat strerror unlink".split())
 NOTED = re.compile(r"^(?:CANCEL_POINT\([^,]*, |(?:int|FILE \*) ?)(\w+)[,(]", re.M)
 
 
@@ -73,9 +73,9 @@ def functions(path, *kinds):
             yield int(words[0], 16), words[2].split(".")[0]
 
 
-def callers(program, archive, notes):
+def callers(program, archives, notes):
     """What the library's functions call where a cancel could act, and those that suspend a fiber where it could not. `notes`: the lines that `program` has written."""
-    ours = {name for _, name in functions(archive, "t", "T")}
+    ours = {name for archive in archives for _, name in functions(archive, "t", "T")}
     there = sorted(functions(program, "t", "T"))
     for line in sorted(set(notes.splitlines())):
         point, address = line.split()
