@@ -178,20 +178,14 @@ static bool fork_server_find(const struct fl__rights *rights)
  */
 static const char *fork_server_find_denied_call(void)
 {
-#define CALL(name)                                                                                                     \
-	{                                                                                                              \
-		"the system call " #name "() is denied", SYS_##name                                                    \
-	}
-	static const struct {
-		const char *problem;
-		long number;
-	} needed[] = {CALL(waitid), CALL(signalfd4), CALL(ppoll), CALL(fchdir)};
-#undef CALL
-	for (size_t i = 0; i < FL__COUNT(needed); i++)
-		if (fl__eperm_to_enosys((int)FL__QUICK_RESULT(syscall(needed[i].number, -1L, -1L, -1L, -1L, -1L))) ==
-		    -ENOSYS)
-			return needed[i].problem;
-	return NULL;
+#define UNLESS_DENIED(name)                                                                                            \
+	fl__eperm_to_enosys((int)FL__QUICK_RESULT(syscall(SYS_##name, -1L, -1L, -1L, -1L, -1L))) == -ENOSYS            \
+	    ? "the system call " #name "() is denied"                                                                  \
+	    :
+	/* clang-format off */
+	return UNLESS_DENIED(waitid) UNLESS_DENIED(signalfd4) UNLESS_DENIED(ppoll) UNLESS_DENIED(fchdir) NULL;
+	/* clang-format on */
+#undef UNLESS_DENIED
 }
 
 /* Under the lock. */

@@ -219,8 +219,7 @@ static int fd_sys_poll(struct pollfd *fds, unsigned n, int64_t timeout)
 
 static int fd_sys_epoll_create(void)
 {
-	const int fd = FL__SYS_RESULT(epoll_create1(EPOLL_CLOEXEC));
-	return fl__fd_above_streams(fl__eperm_to_enosys(fd));
+	return fl__fd_above_streams(FL__SYS_RESULT(epoll_create1(EPOLL_CLOEXEC)));
 }
 
 static int fd_sys_epoll_control(int epoll, int op, int fd, uint32_t events)

@@ -5,7 +5,8 @@
  * That the library's own calls reach no cancellation point in any test over MPI, is noted by
  * support/fl_cancel_points.c and judged by tests/run.
  */
-#include "fl_cancel_points.h"
+#include "fl_mpi_or_skip.h"
+#ifdef FL_TEST_MPI
 #include "fl_mpi.h"
 
 FL_TASK(mpi_cancel_points_add_one, int, int)
@@ -45,3 +46,5 @@ FL_TEST(mpi_executor_has_no_cancellation_points)
 	for (int i = 0; i < 20; i++)
 		assert_ptr_equal(fl_test_foreign(use_with_a_request_pending, &i), &i);
 }
+
+#endif

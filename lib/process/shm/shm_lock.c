@@ -171,8 +171,7 @@ static void shm_lock_after_fork_in_child(void)
 		shm_lock_self->list->first = shm_lock_self->list;
 	FL__EACH (struct shm_lock_chunk, chunk, shm_lock_chunks)
 		for (unsigned i = 0; i < SHM_LOCK_CHUNK; i++)
-			if (chunk->all[i].tid != 0) /* else the page may have no memory */
-				chunk->all[i].tid = 0;
+			chunk->all[i].tid = 0;
 	shm_lock_self = &shm_lock_none;
 }
 
