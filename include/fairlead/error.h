@@ -14,9 +14,9 @@ FL_BEGIN_DECLS
  * (FL_ETASK).
  *
  * When a call returns FL_ETASK, its thread remembers the failure, until the next such call: the
- * error, the message and, of a map or an iteration, the index of the argument. A call that passes on
- * what a function of the program returned, as fl_thread_join(), fl_fiber_join() and fl_loop_run()
- * do, is no such call.
+ * error, the message and, of a map or an iteration, the index of the argument. A call that passes
+ * on what a function of the program returned, as fl_thread_join(), fl_fiber_join() and
+ * fl_loop_run() do, is no such call.
  */
 #define FL_ETASK (-5001)
 

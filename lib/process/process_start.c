@@ -150,9 +150,9 @@ static int process_start_open_fds(struct fl__start *start)
 
 /*
  * A program or a fork inherits the directory. Any other new process may be elsewhere, and enters
- * it. A directory that nobody has asked for, and that cannot be entered, costs no process its start:
- * the user may not enter it (EACCES), or its file system is gone (ENOTCONN of FUSE, ESTALE of NFS,
- * EIO). The new process then stays where it is.
+ * it. A directory that nobody has asked for, and that cannot be entered, costs no process its
+ * start: the user may not enter it (EACCES), or its file system is gone (ENOTCONN of FUSE, ESTALE
+ * of NFS, EIO). The new process then stays where it is.
  */
 static int process_start_open_directory(struct fl__start *start)
 {

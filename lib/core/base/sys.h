@@ -298,8 +298,8 @@ int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, voi
  *   futex_waitv         5.16          a look at each word every millisecond (process/shm/shm_bridge.c)
  *
  * The same holds for some older calls that strict filters deny: epoll_create1, fallocate, signalfd4
- * (-ENOSYS), waitid (the join returns -ENOSYS), MADV_DONTFORK (forked children have the memory, too).
- * A fork server is not made where it would lack a call that it needs (process/fork_server.c).
+ * (-ENOSYS), waitid (the join returns -ENOSYS), MADV_DONTFORK (forked children have the memory,
+ * too). A fork server is not made where it would lack a call that it needs (process/fork_server.c).
  *
  * Other calls are replaced after any error: membarrier (a fence in each fast path), close_range
  * (one close() each), MADV_GUARD_INSTALL (mprotect()), and calls that read attributes of a process

@@ -30,9 +30,10 @@
  *                           bit above is cleared        fl__word_arm()       (group_clear())
  *
  * Giving up. fl_group_join_until() sets gave_up_ when it gives up, and each join that is refused
- * because of the caller's scope. The call that joins the group clears it. Meanwhile fl_group_count() returns at least 1, also when count_ is 0, so that the
- * count says "joined" no earlier than the result of a join does. Waits and checks in this file read
- * count_, since they ask for members.
+ * because of the caller's scope. The call that joins the group clears it. Meanwhile
+ * fl_group_count() returns at least 1, also when count_ is 0, so that the count says "joined" no
+ * earlier than the result of a join does. Waits and checks in this file read count_, since they ask
+ * for members.
  *
  * Invariants
  *   1. The bits of both words change under `lock_`, except WAITER, which the parking lot changes.
@@ -487,8 +488,9 @@ const fl_on_type fl__on_group = {group_on_ready, group_on_arm, fl__node_disarm, 
 
 /*
  * Cancels an offered task, or runs it. The context serves the executor, or the group's token is
- * requested. Takes over `f`. The join does not wait for a task that another context runs, since that
- * task may wait for the next offer. A loop runs the task on a new fiber; the join waits for it.
+ * requested. Takes over `f`. The join does not wait for a task that another context runs, since
+ * that task may wait for the next offer. A loop runs the task on a new fiber; the join waits for
+ * it.
  */
 static void group_handle_offer(fl_group *g, fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {

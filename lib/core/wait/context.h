@@ -129,8 +129,9 @@ struct fl__thread_data {
 	} place;
 	const void *death_pipe; /* that a child keeps: lib/process/death_pipe.c */
 	/*
-	 * Called at the end of a thread that the library did not start, more than once: ends what the
-	 * context has. `unloads`: the thread runs on without the library. NULL: there is nothing.
+	 * Called at the end of a thread that the library did not start, more than once: ends what
+	 * the context has. `unloads`: the thread runs on without the library. NULL: there is
+	 * nothing.
 	 */
 	void (*end)(struct fl__ctx *ctx, bool unloads);
 	struct fl__thread_data *next_free; /* context.c */

@@ -2,8 +2,9 @@
 /*
  * A handler of the program receives the messages. pthread_cancel() does not act in it, since it may
  * write, which is a cancellation point, while the caller of the library holds locks. A handler that
- * waits for a mutex suspends its fiber: so fl__ctx.logs, which belongs to the context, says that the
- * context is in a handler, and what the scheduler has to restore for the other fibers of the thread.
+ * waits for a mutex suspends its fiber: so fl__ctx.logs, which belongs to the context, says that
+ * the context is in a handler, and what the scheduler has to restore for the other fibers of the
+ * thread.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"

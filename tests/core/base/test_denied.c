@@ -338,7 +338,7 @@ FL_TEST(denied_calls_that_the_library_does_without)
 	}
 }
 
-/* Calls without which a fork server could not say what it lacks: the error of the start names them. */
+/* Calls without which a fork server could not say what it lacks: the start names them. */
 static const struct {
 	const char *name;
 	long number;
