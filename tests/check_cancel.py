@@ -3,7 +3,8 @@
 """Checks that no function of the library is a cancellation point of pthread_cancel(), as fairlead/defs.h says.
 
 The test programs note each call of a cancellation point of the C library that is made where a cancel could act (support/fl_cancel_points.c):
-callers() names the functions of the library among the callers. So that none is missed, archive_complaints() looks at the
+callers() names the functions of the library among the callers; they also note each fiber that is suspended where a cancel could
+not act, since the other fibers of the thread would inherit that. So that none is missed, archive_complaints() looks at the
 functions that the library needs: those that may be cancellation points are noted, or stand in NEVER.
 """
 import os
@@ -39,7 +40,7 @@ POINTS = frozenset("""
     vfwprintf vmsplice vprintf vscanf vwprintf wait wait3 wait4 waitid waitpid wcsftime wordexp wprintf write writev wscanf
 """.split())
 # By POSIX these may be cancellation points. In glibc and musl they are none; fcntl() is one with the commands that wait for a lock.
-NEVER = frozenset("access chmod faccessat fcntl fstat fstatat ioctl lstat readlink readlinkat stat strerror unlink".split())
+NEVER = frozenset("access chmod faccessat fcntl fstat fstatat gethostname ioctl lstat readlink readlinkat stat strerror unlink".split())
 NOTED = re.compile(r"^(?:CANCEL_POINT\([^,]*, |(?:int|FILE \*) ?)(\w+)[,(]", re.M)
 
 
@@ -72,12 +73,14 @@ def functions(path, *kinds):
             yield int(words[0], 16), words[2].split(".")[0]
 
 
-def callers(program, archive, notes):
-    """What the library's functions call where a cancel could act. `notes`: the lines that `program` has written."""
-    ours = {name for _, name in functions(archive, "t", "T")}
+def callers(program, archives, notes):
+    """What the library's functions call where a cancel could act, and those that suspend a fiber where it could not. `notes`: the lines that `program` has written."""
+    ours = {name for archive in archives for _, name in functions(archive, "t", "T")}
     there = sorted(functions(program, "t", "T"))
     for line in sorted(set(notes.splitlines())):
         point, address = line.split()
         name = next((name for at, name in reversed(there) if at < int(address, 16)), "?")
-        if name in ours:
+        if name in ours and point == "switch":
+            yield f"{name}() suspends a fiber inside of FL__UNCANCELLED()"
+        elif name in ours:
             yield f"{name}() calls {point}(), a cancellation point, outside of FL__UNCANCELLED() and FL__SYS_RESULT()"

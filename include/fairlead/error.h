@@ -14,7 +14,9 @@ FL_BEGIN_DECLS
  * (FL_ETASK).
  *
  * When a call returns FL_ETASK, its thread remembers the failure, until the next such call: the
- * error, the message and, of a map or an iteration, the index of the argument.
+ * error, the message and, of a map or an iteration, the index of the argument. A call that passes
+ * on what a function of the program returned, as fl_thread_join(), fl_fiber_join() and
+ * fl_loop_run() do, is no such call.
  */
 #define FL_ETASK (-5001)
 
@@ -77,8 +79,9 @@ typedef enum fl_log_level { FL_LOG_ERROR, FL_LOG_WARNING, FL_LOG_INFO } fl_log_l
  * `message` is one line without a newline, valid during the call. Any thread may call the handler,
  * also in the middle of an unlock. It must not wait, nor call fl_shm_* functions. It may take an
  * fl_mutex that is held in the handler alone: a report of FL_DEBUG comes from the call that takes a
- * lock, while the caller holds others. A message about a call that the handler makes goes to
- * standard error.
+ * lock, while the caller holds others. If a fiber's call of the handler waits for that mutex, other
+ * fibers of the thread run, and their messages reach the handler. A message about a call that the
+ * handler makes goes to standard error. pthread_cancel() does not act in the handler.
  */
 typedef void fl_log_handler(fl_log_level level, const char *message);
 

@@ -119,13 +119,16 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *   -ETIMEDOUT    the group's deadline passed before all had done their work
  *   -ECANCELED    the caller's scope, or the scope in which the group began, was requested before
  *                 all had done their work; or fl_executor_cancel_pending() cancelled a task
- *   -EDEADLK      the caller is a member of the group, or inside of one; or the remaining members
- *                 are fibers of a loop on the calling thread, and the caller is no fiber of it
+ *   -EDEADLK      the caller is a member of the group, or inside of one; or the caller's scope is
+ *                 below the group's token, as a timeout is that was begun in that scope; or the
+ *                 remaining members are fibers of a loop on the calling thread, and the caller is
+ *                 no fiber of it
  *   -EOWNERDEAD   in a forked child; nothing happened
  *
  * After the last two, if they are not a member's error, the group is not joined: fl_group_count()
- * is above 0, and stays so, since the members cannot end meanwhile. After any other result the
- * group is joined. Memory order: what the members wrote before they ended is visible to the caller.
+ * is above 0. It stays so until the group is joined, or until the caller runs the loop of the
+ * remaining fibers itself. After any other result the group is joined. Memory order: what the
+ * members wrote before they ended is visible to the caller.
  */
 FL_API FL_MUST_CHECK int fl_group_join(fl_group *g);
 
@@ -167,8 +170,9 @@ FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 FL_API void fl_group_cancel(fl_group *g);
 
 /*
- * Returns the number of members that have not ended. After a join that gave up, the count stays at
- * least 1 until the group is joined; FL_ON_GROUP() waits for the end of the members.
+ * Returns the number of members that have not ended. After a join that gave up, or that returned
+ * -EDEADLK because of the caller's scope, the count stays at least 1 until the group is joined;
+ * FL_ON_GROUP() waits for the end of the members.
  */
 FL_API size_t fl_group_count(const fl_group *g);
 

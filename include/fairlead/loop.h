@@ -51,7 +51,7 @@ typedef struct fl_loop_config {
  *   -ENOMEM
  *   -EMFILE, -ENFILE
  *   -ENOTSUP         the thread has a shadow stack
- *   -ENOSYS          a sandbox forbids eventfd()
+ *   -ENOSYS          a sandbox forbids eventfd() or epoll_create1()
  */
 FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
 

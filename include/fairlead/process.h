@@ -75,8 +75,9 @@ FL_BEGIN_DECLS
  *       CPU affinity, scheduling policy and         the caller's. The fork server takes them on; if
  *       priority, nice, I/O priority, timer slack,  the system forbids that, another fork server is
  *       personality, umask, resource limits         made; if that is not possible: -EPERM, -EACCES
- *       current directory                           the caller's, or `cwd`. If the user may not
- *                                                   enter the caller's: /
+ *       current directory                           the caller's, or `cwd`. If the caller's cannot
+ *                                                   be entered (the user may not, or its file
+ *                                                   system is gone): / (FL_PROCESS_EXEC: it stays)
  *       environment                                 that of the time when the fork server was made
  *       pending signals, timers, locks of files     none
  *       and memory, asynchronous I/O
@@ -185,7 +186,8 @@ FL_API void fl_main(int argc, char **argv);
  *             the fork server did not answer within 30 s, or ended
  *   -EAGAIN, -ENOMEM, -EMFILE, -ENFILE, -ETOOMANYREFS
  *             from the system
- *   -ENOSYS   no pidfd_open(): a system before Linux 5.3, or a sandbox that forbids it
+ *   -ENOSYS   no pidfd_open(): a system before Linux 5.3, or a sandbox that forbids it, or
+ *             waitid(), signalfd4(), ppoll() or fchdir(): the log says which
  */
 FL_API FL_MUST_CHECK int fl_process_preload(void);
 
@@ -212,7 +214,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -EOWNERDEAD  the fork server died during the call; a process that is no daemon may have been
  *                started. With FL_PROCESS_EXEC: the new process ended before it replied
  *   -ENOSYS      pidfd_open() (Linux 5.3) or, for an argument above 16 KiB, memfd_create() is
- *                missing or forbidden
+ *                missing or forbidden; or a sandbox forbids a call that the fork server needs
+ *                (fl_process_preload())
  *   -EFBIG       an argument above 16 KiB, and above RLIMIT_FSIZE
  *   -ETXTBSY     the program's file is open for writing. Descriptors that a thread closes before the
  *                call are closed for the program, too, whatever other threads start through this
@@ -232,6 +235,7 @@ FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_confi
  * again. Blocks the calling context. Returns 0, -ECANCELED, or:
  *   -EOWNERDEAD  the fork server died before, so the status is not known; or in a forked child
  *   -ECHILD      other code has reaped the process (waitpid(), or SIGCHLD is ignored)
+ *   -ENOSYS      a sandbox forbids waitid(), so the status of a child is not known
  */
 FL_API FL_MUST_CHECK int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t deadline,
                                                fl_cancel_token *cancel);

@@ -36,14 +36,17 @@ FL_BEGIN_DECLS
  *
  * Signals that the creator of the executor blocks, or that the process ignores, are so in a worker.
  * A worker ignores, by a handler, SIGTSTP and each signal whose default action would end it, except
- * SIGKILL, SIGABRT and those of faults. Programs that a task executes have the default action.
+ * SIGKILL, SIGABRT and those of faults. A handler notes the address of a SIGSEGV, which then has
+ * its default action. Programs that a task executes have the default action.
  *
  * Output. What a task has printed to `stdout` is written when the task ends.
  *
  * Death of a worker. The task that the worker ran fails with -EOWNERDEAD and a message: "worker
- * 4711 (name-0) killed by SIGSEGV". In a map (fl_map(), fl_imap) that is one element, not its
- * chunk. Tasks that the worker had not started run on other workers, and a new worker replaces it.
- * A task is started at most once, unless its type declares `max_attempts`.
+ * 4711 (name-0) killed by SIGSEGV". The message says so if the worker died at an address that is
+ * mapped in this process alone, so at a pointer of this process; unless the program has a handler
+ * of SIGSEGV. In a map (fl_map(), fl_imap) that is one element, not its chunk. Tasks that the
+ * worker had not started run on other workers, and a new worker replaces it. A task is started at
+ * most once, unless its type declares `max_attempts`.
  *
  * Deadlines. A task that runs past its deadline is killed with its worker (`grace_period`), and
  * fails with -ETIMEDOUT. If this process may not kill the worker, the task fails with -EPERM, and

@@ -56,7 +56,7 @@ typedef uint64_t fl_shm_offset;
  *   -EINVAL  `size` is 0
  *   -EFBIG   above FL_SHM_SIZE_MAX, the address space, or the limit for files (RLIMIT_FSIZE)
  *   -ENOMEM  above what the machine or the control group has left, or above RLIMIT_AS
- *   -ENOSYS  the system has no memfd_create(), or a sandbox forbids it
+ *   -ENOSYS  the system has no memfd_create(), or a sandbox forbids it or fallocate()
  */
 FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);
 

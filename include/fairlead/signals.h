@@ -36,6 +36,7 @@ typedef struct fl_signals fl_signals;
  * Blocks `n` signals in the calling thread, and creates the handle that waits for them. After an
  * error no further signal is blocked. Returns 0, -EMFILE, -ENFILE, -ENOMEM, or:
  *   -EINVAL  a number that is no signal or cannot be blocked (SIGKILL, SIGSTOP), or `n` is 0
+ *   -ENOSYS  a sandbox forbids signalfd4()
  */
 FL_API FL_MUST_CHECK int fl_signals_create(fl_signals **s, const int *signals, size_t n);
 

@@ -45,7 +45,8 @@ typedef struct fl_thread_config {
 /*
  * Starts a thread that runs `function(arg)`. Memory order: it sees what the caller wrote before.
  * Returns 0, -ENOMEM, or:
- *   -EAGAIN  the system has no more threads, or no memory for the stack
+ *   -EAGAIN  the system has no more threads, or no memory for the stack; or a sandbox refuses
+ *            clone3() by EPERM, so that the C library does not try clone()
  *   -EINVAL  the system refuses the stack size
  */
 FL_API FL_MUST_CHECK int fl_thread_start(fl_thread *t, fl_thread_function *function, void *arg,

@@ -14,7 +14,7 @@
 
 static int poller_create(void)
 {
-	return FL__SYS_RESULT(epoll_create1(EPOLL_CLOEXEC));
+	return fl__eperm_to_enosys(FL__SYS_RESULT(epoll_create1(EPOLL_CLOEXEC)));
 }
 
 static int poller_control(int poller, int op, int fd, uint32_t events, void *source)

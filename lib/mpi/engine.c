@@ -552,6 +552,7 @@ static void engine_leave(void)
 
 void fl__mpi_finish(void)
 {
+	FL__UNCANCELLED();
 	if (fl__mpi_world.survives) {
 		engine_leave();
 		(void)MPI_Type_free(&engine.unit);
@@ -1040,10 +1041,8 @@ static void engine_wake(struct engine_sleeper *s, bool lazily)
 	const bool ring = s->sleeping && !s->rung && !(lazily && s->naps);
 	s->pending = true;
 	s->rung |= ring;
-	if (ring) {
-		FL__UNCANCELLED();     /* a ring is a cancellation point */
+	if (ring)
 		fl__ring(s->doorbell); /* under the lock: fl__mpi_finish() may close the doorbell later */
-	}
 }
 
 void fl__mpi_wake(unsigned sleeper)
@@ -1088,8 +1087,8 @@ void fl__mpi_look_for_deaths(void)
 {
 	if (!fl__mpi_world.survives) /* constant since the start */
 		return;
-	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
 	FL_LOCKED(&fl__mpi_lock);
+	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
 	engine.learns = true;
 	engine_learn();
 }

@@ -855,6 +855,7 @@ static int mpi_thread_run(void *arg)
 	uint64_t seen = 0;
 	int64_t expected_at = fl_now();
 	(void)arg;
+	FL__UNCANCELLED();
 	fl_mutex_lock(&fl__mpi_lock);
 	while (fl__load_relaxed(&mpi_thread.over) == 0) { /* relaxed: a wake follows */
 		const bool spared = mpi_thread_is_spared(&seen);

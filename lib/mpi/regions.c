@@ -412,6 +412,7 @@ static void receiver_got(void *arg)
 static int receiver_make_all(void *arg)
 {
 	struct receiver *r = arg;
+	FL__UNCANCELLED();
 	while (r->error == 0 && r->received.n < r->told.n) {
 		const unsigned at = r->received.n;
 		r->error =

@@ -237,6 +237,7 @@ static bool start_may_initialize(void)
 
 void fl__mpi_main(int argc, char **argv)
 {
+	FL__UNCANCELLED(); /* MPI's calls are cancellation points; a worker rank's tasks may be cancelled */
 	const struct start_launcher launcher = start_find_launcher();
 	start.args = argc > 0 ? argv + 1 : NULL;
 	fl__mpi_world.fork_count = fl__fork_count;
@@ -324,6 +325,7 @@ int fl__mpi_require_ranks(unsigned spawn)
 	int rc = -ENOTSUP;
 	if (!fl__is_forked(fl__mpi_world.fork_count)) {
 		FL_LOCKED(&start.lock);
+		FL__UNCANCELLED(); /* MPI's calls are cancellation points */
 		rc = fl__mpi_world.alone && spawn > 0 ? start_spawn(spawn, why, sizeof why) : 0;
 		refusal = rc == 0 ? fl__mpi_world.refusal : why;
 		if (rc == 0 && refusal)

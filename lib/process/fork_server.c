@@ -47,6 +47,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct fl__fork_server {
@@ -55,7 +56,7 @@ struct fl__fork_server {
 	struct fl__death_pipe death_pipe;
 	struct fl__rights rights;
 	bool refused;       /* cannot serve a caller's settings */
-	bool child;         /* of this process, and not preloaded */
+	bool orphan;        /* not preloaded */
 	unsigned users;     /* starts */
 	unsigned processes; /* handles of its processes; also changed without the lock */
 };
@@ -82,13 +83,23 @@ static bool fork_server_is_dead(const struct fl__fork_server *s)
 }
 
 /*
+ * Whether this process gets orphans. Asked when it matters, not when the fork server begins: its
+ * first parent may still exist then. Reaps it if it has ended.
+ */
+static bool fork_server_is_child(const struct fl__fork_server *s)
+{
+	return s->orphan && fl__process_reap(s->pidfd, NULL, false) == 0;
+}
+
+/*
  * Under the lock. A child first gets time to end by itself: it then reaps its daemons, which
  * else would become zombies of this process. Blocks the thread, also of a fiber: no other fiber may
- * wait for the lock meanwhile. The pidfd stays the caller's.
+ * wait for the lock meanwhile. The pidfd stays the caller's. Returns whether it was a child.
  */
-static void fork_server_kill(struct fl__fork_server *s)
+static bool fork_server_kill(struct fl__fork_server *s)
 {
-	if (s->child) {
+	const bool child = fork_server_is_child(s);
+	if (child) {
 		(void)shutdown(s->socket, SHUT_RDWR);
 		(void)fl__fd_sys.poll(&(struct pollfd){.fd = s->pidfd, .events = POLLIN}, 1,
 		                      fl__process_sys.answer_timeout);
@@ -97,6 +108,7 @@ static void fork_server_kill(struct fl__fork_server *s)
 	s->socket = -1;
 	fl__death_pipe_close(&s->death_pipe);
 	(void)fl__process_sys.signal(s->pidfd, SIGKILL);
+	return child;
 }
 
 static void fork_server_reap_killed(struct fl__fork_server *s)
@@ -111,11 +123,11 @@ static void fork_server_settle(void)
 	for (struct fl__fork_server **link = &fork_server_all, *s; (s = *link) != NULL;) {
 		/* acquire, both: pair with fl__fork_server_forget() */
 		const unsigned processes = fl__load_acquire(&s->processes);
-		const bool stays = s == fork_server_current && (!s->child || fl__load_acquire(&fork_server_pools) > 0);
+		const bool idle = s->users == 0 && processes == 0 && fl__load_acquire(&fork_server_pools) == 0;
+		const bool stays = s == fork_server_current && !(idle && fork_server_is_child(s));
 		const bool useful = s->users > 0 || stays || (processes > 0 && !fork_server_is_dead(s));
 		if (!useful && s->socket >= 0) {
-			fork_server_kill(s);
-			if (s->child)
+			if (fork_server_kill(s))
 				fork_server_reap_killed(s);
 			else
 				fl__reaper_adopt(s->pidfd, true);
@@ -139,7 +151,7 @@ static unsigned fork_server_end(void)
 	fork_server_current = NULL;
 	FL__EACH (struct fl__fork_server, s, fork_server_all)
 		if (s->socket >= 0 && s->users == 0) {
-			fork_server_kill(s);
+			(void)fork_server_kill(s);
 			fork_server_reap_killed(s);
 		}
 	fork_server_settle();
@@ -160,11 +172,30 @@ static bool fork_server_find(const struct fl__rights *rights)
 	return s;
 }
 
+/*
+ * NULL: none. A fork server that lacks one of these calls could not tell the parent why. The
+ * arguments are invalid, so that the call does nothing.
+ */
+static const char *fork_server_find_denied_call(void)
+{
+#define UNLESS_DENIED(name)                                                                                            \
+	fl__eperm_to_enosys((int)FL__QUICK_RESULT(syscall(SYS_##name, -1L, -1L, -1L, -1L, -1L))) == -ENOSYS            \
+	    ? "the system call " #name "() is denied"                                                                  \
+	    :
+	/* clang-format off */
+	return UNLESS_DENIED(waitid) UNLESS_DENIED(signalfd4) UNLESS_DENIED(ppoll) UNLESS_DENIED(fchdir) NULL;
+	/* clang-format on */
+#undef UNLESS_DENIED
+}
+
 /* Under the lock. */
 static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *rights, int64_t deadline,
                             const char **problem)
 {
 	static struct fl__helper helper = {.end = fork_server_end};
+	*problem = fork_server_find_denied_call();
+	if (*problem)
+		return -ENOSYS;
 	struct fl__fork_server *s = fl__alloc(1, sizeof *s);
 	*problem = "no memory for the fork server";
 	if (!s)
@@ -182,8 +213,7 @@ static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *
 	}
 	fl__helper_list(&helper);
 	s->rights = *rights;
-	/* else -ECHILD */
-	s->child = role == FL__REEXEC_FORK_SERVER && fl__process_reap(s->pidfd, NULL, false) == 0;
+	s->orphan = role == FL__REEXEC_FORK_SERVER;
 	s->next = fork_server_all;
 	fork_server_all = fork_server_current = s;
 	return 0;
@@ -266,7 +296,6 @@ void fl__fork_server_add_pool(void)
  */
 void fl__fork_server_forget(struct fl__fork_server *s)
 {
-	FL__UNCANCELLED(); /* the lock may be held for a wait */
 	/* release: pairs with fork_server_settle(); the last access unless this gets the lock */
 	fl__sub_release(s ? &s->processes : &fork_server_pools, 1);
 	enum { TRIES = 300 };
@@ -409,7 +438,6 @@ static int fork_server_preload(const char **problem)
 int fl_process_preload(void)
 {
 	const char *problem;
-	FL__UNCANCELLED(); /* as in fl_process_start() */
 	const int rc = fork_server_preload(&problem);
 	if (rc != 0)
 		fl__log(FL_LOG_ERROR, "cannot preload the fork server: %s: %s", problem, fl_error_text(rc));

@@ -233,8 +233,8 @@ static int new_process_run(const fl_task_type *type, const void *arg, void *resu
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_task_ctx ctx = {.token = &token};
 	int state;
-	fl__ctx_current = NULL;                                      /* not the context of the forking thread */
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state); /* fl_process_start() may have forked */
+	fl__ctx_current = NULL; /* not the context of the forking thread */
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
 	pthread_cleanup_push(new_process_exits, (void *)(uintptr_t)type);
 	error = fl__task_call(type, arg, result, &ctx, NULL);
 	pthread_cleanup_pop(0);

@@ -111,7 +111,6 @@ static const char *process_full_limit(const struct fl__start *start, int rc)
 
 int fl_process_start(fl_process **handle, const fl_process_config *config)
 {
-	FL__UNCANCELLED(); /* the start holds locks and memory */
 	fl_process *p = fl__alloc(1, sizeof *p);
 	if (!p)
 		return -ENOMEM;

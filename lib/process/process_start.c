@@ -150,7 +150,9 @@ static int process_start_open_fds(struct fl__start *start)
 
 /*
  * A program or a fork inherits the directory. Any other new process may be elsewhere, and enters
- * it. If the user may not enter it, the new process stays where it is.
+ * it. A directory that nobody has asked for, and that cannot be entered, costs no process its
+ * start: the user may not enter it (EACCES), or its file system is gone (ENOTCONN of FUSE, ESTALE
+ * of NFS, EIO). The new process then stays where it is.
  */
 static int process_start_open_directory(struct fl__start *start)
 {
@@ -161,7 +163,8 @@ static int process_start_open_directory(struct fl__start *start)
 	const char *path = config->cwd ? config->cwd : ".";
 	process_start_say(start, "its directory %s cannot be opened", path);
 	const int fd = start->setup.cwd = fl__process_sys.open(path, O_PATH | O_DIRECTORY);
-	return fd == -EACCES && !config->cwd ? 0 : FL__MIN(fd, 0);
+	const bool needed = config->cwd || fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM;
+	return needed ? FL__MIN(fd, 0) : 0;
 }
 
 /* The new process finds its task by name. */

@@ -101,7 +101,7 @@ static int process_sys_wait(int type, int id, int *pid, fl_process_status *statu
 	siginfo_t info = {0};
 	const int rc = FL__RETRY(FL__SYS_RESULT(waitid((idtype_t)type, (id_t)id, &info, WEXITED | flags)));
 	if (rc != 0)
-		return rc;
+		return fl__eperm_to_enosys(rc);
 	*pid = info.si_pid;
 	if (info.si_pid == 0)
 		return 0;
@@ -138,7 +138,8 @@ static int process_sys_eventfd(void)
 
 static int process_sys_signalfd(const sigset_t *signals)
 {
-	return fl__fd_above_streams(FL__SYS_RESULT(signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK)));
+	const int fd = FL__SYS_RESULT(signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK));
+	return fl__fd_above_streams(fl__eperm_to_enosys(fd));
 }
 
 static int process_sys_mask(int how, const sigset_t *signals, sigset_t *before)
@@ -166,8 +167,8 @@ int fl__null_open(void)
 
 bool fl__file_exists(int directory, const char *path)
 {
-	/* not faccessat(), which may make a younger call, faccessat2(), that a sandbox refuses */
-	return FL__SYS_RESULT(syscall(SYS_faccessat, directory, path, F_OK)) == 0;
+	struct stat info; /* access() and faccessat() may make calls that a sandbox refuses */
+	return FL__SYS_RESULT(fstatat(directory, path, &info, 0)) == 0;
 }
 
 static int process_sys_count_threads(void)

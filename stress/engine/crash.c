@@ -43,13 +43,19 @@ static struct entry entry_of(void *pointer)
 	return (struct entry){(uintptr_t)pointer & ~(uintptr_t)1, (uintptr_t)pointer & 1};
 }
 
+/* In memory that only the ending thread's process has. */
+static bool is_own(uintptr_t address)
+{
+	return lab_is_tls(address) || lab_is_global(address);
+}
+
 /*
- * Returns false if the address is neither in shared memory nor in the ending thread's own: the
- * kernel would fault.
+ * Returns false if the address is neither in shared memory nor in the process's own: the kernel
+ * would fault.
  */
 static bool fetch(uintptr_t node, struct entry *next)
 {
-	if (!lab_heap_has(node, sizeof(void *)) && !lab_is_tls(node))
+	if (!lab_heap_has(node, sizeof(void *)) && !is_own(node))
 		return false;
 	*next = entry_of(*(void **)node);
 	return true;
@@ -64,7 +70,7 @@ static lab_value died(lab_value old, lab_value operand)
 /* Does what handle_futex_death() does. */
 static bool owner_died(uintptr_t word, bool pi, bool pending)
 {
-	if (lab_is_tls(word)) /* a node between locks: the word is 0 */
+	if (is_own(word)) /* a node between locks: the word is 0 */
 		return true;
 	if (word % 4 != 0 || !lab_heap_has(word, 4))
 		return false;

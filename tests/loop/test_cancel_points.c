@@ -160,6 +160,128 @@ FL_TEST(cancel_points_are_none_of_the_library)
 	(void)fl_set_log_handler(before);
 }
 
+static bool is_cancellable(void)
+{
+	int state, unused;
+	FL_OK(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state));
+	FL_OK(pthread_setcancelstate(state, &unused));
+	return state == PTHREAD_CANCEL_ENABLE;
+}
+
+static void join_fibers(int (*const functions[])(void *), unsigned n)
+{
+	fl_fiber *fibers[4];
+	for (unsigned i = 0; i < n; i++)
+		FL_OK(fl_fiber_start(&fibers[i], functions[i], NULL, NULL));
+	for (unsigned i = 0; i < n; i++)
+		FL_OK(fl_fiber_join(fibers[i], NULL));
+}
+
+static void *run_on_foreign_thread(void *first)
+{
+	FL_OK(fl_loop_run(*(int (**)(void *))first, NULL));
+	return is_cancellable() ? first : NULL;
+}
+
+static int start_by_fork_server(void *unused)
+{
+	int one = 1;
+	fl_process *p = NULL;
+	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &cancel_points_add_one, .arg = &one}));
+	FL_OK(fl_process_join(p, NULL));
+	fl_process_free(p);
+	return 0;
+}
+
+static int start_program(void *unused)
+{
+	fl_process *p = NULL;
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "true"}));
+	FL_OK(fl_process_join(p, NULL));
+	fl_process_free(p);
+	return 0;
+}
+
+static int start_two_and_two(void *unused)
+{
+	join_fibers((int (*const[])(void *)){start_by_fork_server, start_by_fork_server, start_program, start_program},
+	            4);
+	return 0;
+}
+
+/* Each start disabled pthread_cancel() until its end, and restored what the other one had set. */
+FL_TEST(cancel_points_thread_is_cancellable_after_starts_of_fibers)
+{
+	int (*first)(void *) = start_two_and_two;
+	assert_ptr_equal(fl_test_foreign(run_on_foreign_thread, &first), &first);
+}
+
+static fl_mutex handler_lock;
+static unsigned handled;
+
+static void handle_under_lock(fl_log_level level, const char *message)
+{
+	FL_CHECK(!is_cancellable());
+	handled++;
+	FL_LOCKED(&handler_lock);
+	FL_CHECK(!is_cancellable());
+	if (handled == 2)
+		fl__log(FL_LOG_INFO, "about what the handler does"); /* not for the handler */
+}
+
+static int log_and_wait(void *unused)
+{
+	fl__log(FL_LOG_WARNING, "for the handler");
+	FL_CHECK(is_cancellable());
+	return 0;
+}
+
+static int release_handlers(void *held)
+{
+	FL_CHECK(handled == 2);
+	FL_CHECK(is_cancellable());
+	fl_event_set(held);
+	return 0;
+}
+
+static fl_event handler_may_go;
+
+static int hold_handler_lock(void *is_held)
+{
+	FL_LOCKED(&handler_lock);
+	fl_event_set(is_held);
+	return fl_event_wait_until(&handler_may_go, FL_FOREVER, FL_SHIELDED);
+}
+
+static int log_while_handlers_wait(void *unused)
+{
+	fl_fiber *fibers[3];
+	for (unsigned i = 0; i < 3; i++)
+		FL_OK(i < 2 ? fl_fiber_start(&fibers[i], log_and_wait, NULL, NULL)
+		            : fl_fiber_start(&fibers[i], release_handlers, &handler_may_go, NULL));
+	for (unsigned i = 0; i < 3; i++)
+		FL_OK(fl_fiber_join(fibers[i], NULL));
+	return 0;
+}
+
+/* The messages of other fibers went to standard error, and these fibers could not be cancelled. */
+FL_TEST(cancel_points_log_handler_waits_in_a_fiber)
+{
+	int (*first)(void *) = log_while_handlers_wait;
+	fl_event is_held = FL_EVENT_INIT;
+	fl_thread holder;
+	fl_mutex_init(&handler_lock);
+	fl_event_init(&handler_may_go);
+	handled = 0;
+	FL_OK(fl_thread_start(&holder, hold_handler_lock, &is_held, NULL));
+	FL_OK(fl_event_wait(&is_held));
+	fl_log_handler *before = fl_set_log_handler(handle_under_lock);
+	assert_ptr_equal(fl_test_foreign(run_on_foreign_thread, &first), &first);
+	(void)fl_set_log_handler(before);
+	assert_int_equal(handled, 2);
+	FL_OK(fl_thread_join(&holder, NULL));
+}
+
 static void panic_with_a_request_pending(void *unused)
 {
 	fl_mutex m = FL_MUTEX_INIT;

@@ -9,6 +9,13 @@
 #include <arpa/inet.h>
 #include <poll.h>
 
+/* As the library's threads that use doorbells: see support/fl_cancel_points.c. */
+__attribute__((constructor)) static void ignore_pthread_cancel(void)
+{
+	int before;
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+}
+
 enum { RANKS = 3 };
 
 static struct fl__mpi_bell *bells; /* rank 0's */

@@ -1056,3 +1056,33 @@ FL_TEST(process_in_a_directory_that_the_user_may_not_enter)
 	FL_OK(rmdir(directory));
 	assert_int_equal(status, 0);
 }
+
+static int refused_directory; /* what open(".") returns */
+static int (*real_open)(const char *path, int flags);
+
+static int open_but_directory(const char *path, int flags)
+{
+	return strcmp(path, ".") == 0 ? refused_directory : real_open(path, flags);
+}
+
+/* The file system is gone; or this process lacks what a new descriptor needs, which is an error. */
+FL_TEST(process_in_a_directory_that_cannot_be_entered)
+{
+	static const int gone[] = {-EACCES, -ENOTCONN, -ESTALE, -ENOENT, -EIO}, full[] = {-EMFILE, -ENFILE, -ENOMEM};
+	PROCESS_FAULTS();
+	PROCESS_LOG();
+	const struct stays root = {"/"};
+	const fl_process_config server = {.task = &process_stays, .arg = &root};
+	real_open = fl__process_sys.open;
+	fl__process_sys.open = open_but_directory;
+	FL_EACH (i, gone) {
+		refused_directory = gone[i];
+		FL_OK(process_run(&server).code);
+		const fl_process_config named = {.task = &process_stays, .arg = &root, .cwd = "."};
+		FL_RC(start(&named), gone[i]);
+	}
+	FL_EACH (i, full) {
+		refused_directory = full[i];
+		FL_RC(start(&server), full[i]);
+	}
+}

@@ -510,6 +510,52 @@ static void run_all_as_first_process(void *unused)
 	fl_test_reap(fl_test_fork(use_and_expect_no_child, NULL));
 }
 
+static int late[2]; /* a pipe: its end releases the orphan */
+static pid_t late_parent;
+
+/* The orphan's parent lives on until the end of that pipe. Copies this process's memory. */
+static int clone_late(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
+{
+	(void)stack_end;
+	FL_CHECK(pidfd == NULL);
+	FL_OK(pipe2(late, O_CLOEXEC));
+	late_parent = fork();
+	FL_CHECK(late_parent >= 0);
+	if (late_parent > 0)
+		return late_parent;
+	FL_OK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	const pid_t pid = fork();
+	if (pid == 0)
+		_exit(child(arg));
+	for (int fd = 0; fd < 1024; fd++)
+		if (fd != late[0])
+			(void)close(fd);
+	char byte;
+	_exit(waitpid(pid, NULL, 0) == pid && read(late[0], &byte, 1) == 0 ? 0 : 1);
+}
+
+/* When it begins, the fork server is not yet a child of this process. */
+static void run_as_subreaper_of_a_late_orphan(void *unused)
+{
+	PROCESS_FAULTS();
+	FL_OK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	fl__process_sys.clone = clone_late;
+	start_and_join();
+	FL_CHECK(fl__fork_server_pid() > 0);
+	FL_OK(close(late[0]));
+	FL_OK(close(late[1]));
+	fl_test_reap(late_parent);
+	FL_CHECK(!has_no_child());
+	start_and_join();
+	FL_CHECK(has_no_child() && fl__fork_server_pid() == 0);
+}
+
+FL_TEST(process_fork_server_that_becomes_a_child_late_ends_with_its_last_use)
+{
+	process_needs_fork();
+	FL_OK(fl_test_child(run_as_subreaper_of_a_late_orphan, NULL, NULL, 0));
+}
+
 FL_TEST(process_fork_server_ends_with_its_last_use_at_a_subreaper)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);

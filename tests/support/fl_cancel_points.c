@@ -6,11 +6,17 @@
  * end, tests/run looks which of the callers are functions of the library (check_cancel.py). So all
  * tests, which execute every public function, check that none is a cancellation point.
  *
+ * The functions of the library disable pthread_cancel() around such calls. That is a setting of the
+ * thread: a fiber that is suspended meanwhile would pass the setting on to the next fiber, and two
+ * such fibers restore it in the wrong order. So also a switch of fibers is noted, with the function
+ * that has disabled pthread_cancel().
+ *
  * FL_TEST_CANCEL_POINTS names the file for the notes: lines of a function's name, and the caller's
  * address, relative to the program. A sanitizer defines such functions itself.
  */
 #include "fl_cancel_points.h"
 #include "fl_test.h"
+#include "loop/fiber/scheduler.h"
 #include <dlfcn.h>
 #include <netdb.h>
 #include <poll.h>
@@ -47,13 +53,10 @@ static bool is_new(uintptr_t caller)
 }
 
 /* Opens the file anew for each note: cases close, count and limit descriptors. */
-static void note(const char *function, void *caller)
+static void write_note(const char *function, void *caller)
 {
 	extern const char __executable_start[]; /* the linker's */
-	int state, cancelled;
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	(void)pthread_setcancelstate(state, &cancelled);
-	if (state != PTHREAD_CANCEL_ENABLE || !is_new((uintptr_t)caller))
+	if (!is_new((uintptr_t)caller))
 		return;
 	char text[100];
 	const int before = errno;
@@ -75,6 +78,37 @@ static void note(const char *function, void *caller)
 	{                                                                                                              \
 		*(void **)&real_##name = dlsym(RTLD_NEXT, #name);                                                      \
 	}
+
+FIND(pthread_setcancelstate)
+static _Thread_local void *disabled_by;
+
+static void note_switch(struct fl__sched *s, struct fl__fiber *to)
+{
+	if (!s->visit) /* a dump's look at the stack of another fiber */
+		write_note("switch", disabled_by);
+}
+
+int pthread_setcancelstate(int state, int *before)
+{
+	struct fl__sched *s = fl__sched_current;
+	const int rc = real_pthread_setcancelstate(state, before);
+	if (s && !s->observe && state == PTHREAD_CANCEL_DISABLE && *before == PTHREAD_CANCEL_ENABLE) {
+		disabled_by = __builtin_return_address(0);
+		s->observe = note_switch;
+	} else if (s && s->observe == note_switch && state == PTHREAD_CANCEL_ENABLE) {
+		s->observe = NULL;
+	}
+	return rc;
+}
+
+static void note(const char *function, void *caller)
+{
+	int state, cancelled;
+	(void)real_pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	(void)real_pthread_setcancelstate(state, &cancelled);
+	if (state == PTHREAD_CANCEL_ENABLE)
+		write_note(function, caller);
+}
 
 #define NOTE(name) note(#name, __builtin_return_address(0))
 

@@ -203,7 +203,8 @@ static uint32_t sys_thread_id(void)
 
 static int sys_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
-	return -pthread_create(thread, attr, start, arg);
+	const int rc = pthread_create(thread, attr, start, arg);
+	return rc == EPERM ? -EAGAIN : -rc; /* a filter refuses clone3() in another way than by ENOSYS */
 }
 
 static int sys_thread_join(pthread_t thread)

@@ -106,8 +106,11 @@ static inline void fl__errno_restore(const int *before)
  * A declaration. pthread_cancel() does not act on the thread before the end of the block, which
  * also keeps errno. No function of the library is a cancellation point (fairlead/defs.h). So each
  * call of a function of the C library that may be one, as fopen(), stands in such a block, or in
- * FL__SYS_RESULT(). tests/check_cancel.py checks it. The block must not suspend the fiber, nor call
- * code of the program that may leave the block by longjmp().
+ * FL__SYS_RESULT(). The block must not suspend the fiber, since the setting is the thread's: the
+ * next fiber would inherit it, and two such fibers would restore it in the wrong order. So within
+ * the block no fl_mutex is locked, nothing is logged, and no function of the program is called.
+ * tests/check_cancel.py checks both for all that the tests execute. A block in which only threads
+ * run, or a process that is about to exit, may wait.
  */
 #define FL__UNCANCELLED()                                                                                              \
 	__attribute__((cleanup(fl__uncancelled_end), unused)) const struct fl__uncancelled FL__UNIQUE(                 \
@@ -313,6 +316,10 @@ int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, voi
  *   pidfd_open          5.3           -ENOSYS
  *   epoll_pwait2        5.11          epoll_wait(), in milliseconds (loop/poller.c)
  *   futex_waitv         5.16          a look at each word every millisecond (process/shm/shm_bridge.c)
+ *
+ * The same holds for some older calls that strict filters deny: epoll_create1, fallocate, signalfd4
+ * (-ENOSYS), waitid (the join returns -ENOSYS), MADV_DONTFORK (forked children have the memory,
+ * too). A fork server is not made where it would lack a call that it needs (process/fork_server.c).
  *
  * Other calls are replaced after any error: membarrier (a fence in each fast path), close_range
  * (one close() each), MADV_GUARD_INSTALL (mprotect()), and calls that read attributes of a process

@@ -308,6 +308,7 @@ static int trace_open_new(void)
 /* With `trace_writing`. `path`: NULL: a new file, whose name is in trace_out. */
 static int trace_write(const char *path)
 {
+	FL__UNCANCELLED();
 	if (fl__trace_rings.mask == 0)
 		return -ENODATA;
 	const int fd = path ? (int)FL__SYS_RESULT(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)) : trace_open_new();
@@ -326,7 +327,6 @@ int fl_trace_write(const char *path)
 {
 	if (!trace_try_claim())
 		return -EBUSY;
-	FL__UNCANCELLED();
 	const int rc = trace_write(path);
 	trace_unclaim();
 	return rc;
@@ -346,7 +346,6 @@ void fl__trace_signalled(void)
 {
 	if (!fl__trace_is_on() || !trace_try_claim())
 		return;
-	FL__UNCANCELLED();
 	const int rc = trace_write(NULL);
 	if (rc == 0)
 		trace_say("fairlead: trace: %s, %zu events of %u threads and %u worker processes\n", trace_out.path,
@@ -385,7 +384,6 @@ FL__COLD static void trace_slow(int64_t now, int64_t ns, const struct fl__awaite
 	const struct fl__ctx *ctx = fl__ctx_get();
 	if (!trace_try_claim())
 		return;
-	FL__UNCANCELLED();
 	if (trace_slow_files < TRACE_SLOW_FILES && now - trace_now.slow > trace_slow_last) {
 		trace_slow_files++;
 		trace_slow_last = fl__sys.now();

@@ -29,10 +29,11 @@
  *   both      WAITER        a waiter sleeps until the   fl__word_wait(),     together with that bit
  *                           bit above is cleared        fl__word_arm()       (group_clear())
  *
- * Giving up. fl_group_join_until() sets gave_up_ when it gives up. The call that joins the group
- * clears it. Meanwhile fl_group_count() returns at least 1, also when count_ is 0, so that the
- * count says "joined" no earlier than the result of a join does. Waits and checks in this file read
- * count_, since they ask for members.
+ * Giving up. fl_group_join_until() sets gave_up_ when it gives up, and each join that is refused
+ * because of the caller's scope. The call that joins the group clears it. Meanwhile
+ * fl_group_count() returns at least 1, also when count_ is 0, so that the count says "joined" no
+ * earlier than the result of a join does. Waits and checks in this file read count_, since they ask
+ * for members.
  *
  * Invariants
  *   1. The bits of both words change under `lock_`, except WAITER, which the parking lot changes.
@@ -487,8 +488,9 @@ const fl_on_type fl__on_group = {group_on_ready, group_on_arm, fl__node_disarm, 
 
 /*
  * Cancels an offered task, or runs it. The context serves the executor, or the group's token is
- * requested. Takes over `f`. The join does not wait for a task that another context runs, since that
- * task may wait for the next offer. A loop runs the task on a new fiber; the join waits for it.
+ * requested. Takes over `f`. The join does not wait for a task that another context runs, since
+ * that task may wait for the next offer. A loop runs the task on a new fiber; the join waits for
+ * it.
  */
 static void group_handle_offer(fl_group *g, fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -623,10 +625,9 @@ static bool group_token_is_under(const fl_cancel_token *token, const fl_cancel_t
  * Whether the calling context is a member, or runs what a member waits for. A shield hides neither
  * the caller's own token nor its task.
  */
-static bool group_is_inside(const fl_group *g)
+static bool group_is_member(const fl_group *g)
 {
-	return group_token_is_under(fl_cancel_scope_current(), &g->token_) ||
-	       group_token_is_under(fl__ctx_get()->own, &g->token_) || fl__run_is_under_token(&g->token_);
+	return group_token_is_under(fl__ctx_get()->own, &g->token_) || fl__run_is_under_token(&g->token_);
 }
 
 /*
@@ -656,14 +657,23 @@ static int group_may_wait_for_tasks(const fl_group *g)
 	return e->ops->would_hang && !fl__run_serves(e) && e->ops->would_hang(e) ? -EDEADLK : 0;
 }
 
-static int group_may_join(const fl_group *g)
+/*
+ * 0, or why the call must not join the group. Where only the scope forbids it, members may end at
+ * once.
+ */
+static int group_may_join(fl_group *g)
 {
 	if (group_left(g) == 0)
 		return 0;
+	if (group_is_member(g))
+		return -EDEADLK;
 	int rc = group_may_wait_for_tasks(g);
 	if (rc == 0)
 		rc = group_may_wait_for_fibers(g);
-	return rc == 0 && group_is_inside(g) ? -EDEADLK : rc;
+	if (rc != 0 || !group_token_is_under(fl_cancel_scope_current(), &g->token_))
+		return rc;
+	fl__store_relaxed(&g->gave_up_, true); /* relaxed: see fl_group_count() */
+	return -EDEADLK;
 }
 
 static int group_join(const char *function, fl_group *g)
@@ -681,8 +691,11 @@ static int group_join(const char *function, fl_group *g)
 
 int fl_group_join(fl_group *g)
 {
-	const int rc = group_may_join(g);
-	return rc == 0 ? group_join("fl_group_join", g) : rc;
+	int rc = group_may_join(g);
+	if (rc != 0)
+		return rc;
+	rc = group_join("fl_group_join", g);
+	return rc == FL_ETASK ? group_tell_apart(g, rc) : rc;
 }
 
 int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel)

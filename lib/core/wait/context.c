@@ -95,7 +95,6 @@ FL__COLD struct fl__ctx *fl__ctx_adopt_thread(void)
 		context_map_more();
 	memset(data, 0, sizeof *data);
 	fl__ctx_init_thread(&data->ctx, fl__is_main_thread() ? "main" : "foreign");
-	data->ctx.adopted = true;
 	fl__ctx_current = &data->ctx;
 	if (context_has_key)
 		(void)pthread_setspecific(context_key, data); /* on an error the data are never given back */

@@ -78,8 +78,12 @@ struct fl__ctx {
 	/* See fl__awaits_begin(). */
 	struct fl__awaited awaits;
 	const char *name;
-	bool adopted; /* of a thread that the library did not start */
-	bool turns;   /* of a thread that has called fl_loop_run_once(): fl__lot_own_fiber() */
+	/*
+	 * 0: the context is in no log handler. Else 1 + the state of pthread_setcancelstate() for
+	 * the code around the handler; negative while the handler waits, in a fiber.
+	 */
+	int8_t logs;
+	bool turns; /* of a thread that has called fl_loop_run_once(): fl__lot_own_fiber() */
 	/* Runs debugging code: its locks are not recorded. Used only by this context. */
 	bool debugging;
 	uint8_t turn;    /* lib/core/debug/contention.c */
@@ -103,9 +107,9 @@ struct fl__ctx {
  * What a thread has once. Each thread's own context is the first member of one: a thread of the
  * library has it in its control block, any other thread gets one from context.c.
  *
- * Thread-local variables are for what a fast path reads, and for what must outlive the context (the
- * list of robust locks). With glibc all libraries that dlopen() loads share 1,664 bytes for these,
- * and each plugin may contain a copy of this library (docs/vendoring.md).
+ * Thread-local variables are for what a fast path reads. With glibc all libraries that dlopen()
+ * loads share 1,664 bytes for these, and each plugin may contain a copy of this library
+ * (docs/vendoring.md).
  */
 enum { FL__FAILURE_MESSAGE = 256 /* FL_MESSAGE_MAX */ };
 struct fl__thread_data {
@@ -125,8 +129,9 @@ struct fl__thread_data {
 	} place;
 	const void *death_pipe; /* that a child keeps: lib/process/death_pipe.c */
 	/*
-	 * Called at the end of a thread that the library did not start, more than once: ends what the
-	 * context has. `unloads`: the thread runs on without the library. NULL: there is nothing.
+	 * Called at the end of a thread that the library did not start, more than once: ends what
+	 * the context has. `unloads`: the thread runs on without the library. NULL: there is
+	 * nothing.
 	 */
 	void (*end)(struct fl__ctx *ctx, bool unloads);
 	struct fl__thread_data *next_free; /* context.c */

@@ -18,7 +18,8 @@
  * `previous` of another copy, the copy that is unloaded calls the first handler of the chain with
  * its own pair of actions, in place of a fault, and each copy passes the call on to the copy below.
  * A copy recognises the handler of another by OVERFLOW_COPY, two flags that mean something for
- * SIGCHLD alone. The chain changes under the loader's lock, which all copies share.
+ * SIGCHLD alone, and that docs/threads.md forbids to the handlers of programs. The chain changes
+ * under the loader's lock, which all copies share.
  *
  * Code that is not the library's cannot be told. If it has installed its handler above a copy's,
  * and calls that, it must have stopped when the copy is unloaded (docs/threads.md).

@@ -898,6 +898,18 @@ static const char *process_pool_signal_name(int signal, char text[24])
 	return text;
 }
 
+/*
+ * Whether the worker has died where it has no memory, and this process has: it used a pointer of
+ * this process. mincore() fails if nothing is mapped at the page.
+ */
+static bool process_pool_used_pointer(const struct fl__process_pool_worker *w)
+{
+	enum { NULL_POINTERS = 1 << 16 };
+	const uintptr_t at = (uintptr_t)w->rings.completions->fault;
+	unsigned char resident;
+	return at >= NULL_POINTERS && mincore((void *)(at & -fl__page_size()), 1, &resident) == 0;
+}
+
 /* "worker 4711 (name-0) killed by SIGKILL". `rc` and `status`: of its join. */
 static void process_pool_describe_death(const struct fl__process_pool_worker *w, int rc,
                                         const fl_process_status *status, char *text, size_t room)
@@ -915,32 +927,18 @@ static void process_pool_describe_death(const struct fl__process_pool_worker *w,
 	else if (rc != 0)
 		(void)snprintf(rest, room, "has died, and how is not known: %s", fl_error_text(rc));
 	else if (status->signal != 0)
-		(void)snprintf(rest, room, "killed by %s", process_pool_signal_name(status->signal, number));
+		(void)snprintf(
+		    rest, room, "killed by %s%s", process_pool_signal_name(status->signal, number),
+		    status->signal == SIGSEGV && process_pool_used_pointer(w)
+			? " (it used a pointer of the submitting process, which is not valid there: pass data "
+			  "by value, or in a region)"
+			: "");
 	else
 		(void)snprintf(rest, room, "exited with status %d", status->code);
 }
 
-/*
- * Whether the argument has an address of this process, where the worker may have other memory or
- * none. A handle of bytes does not count: the worker gets one of its own. mincore() fails if nothing
- * is mapped at the page.
- */
-static bool process_pool_has_pointer(const fl_future *f)
-{
-	enum { WORDS = 512, NULL_POINTERS = 1 << 16 };
-	const size_t n = fl__bytes_declares(f->type->drop_arg) ? 0 : f->type->arg_size * f->count / sizeof(void *);
-	for (size_t i = 0; i < n && i < WORDS; i++) {
-		uintptr_t at;
-		unsigned char resident;
-		memcpy(&at, (void **)f->arg + i, sizeof at);
-		if (at >= NULL_POINTERS && mincore((void *)(at & -fl__page_size()), 1, &resident) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void process_pool_settle_started(struct fl__process_pool_worker *w, struct fl__task_block *block,
-                                        const char *how, bool fault)
+                                        const char *how)
 {
 	struct fl__process_pool *p = w->pool;
 	block->attempts += block->attempts < UINT16_MAX;
@@ -955,12 +953,7 @@ static void process_pool_settle_started(struct fl__process_pool_worker *w, struc
 	}
 	process_pool_trace(w, FL__TRACE_TAKEN, block, error);
 	process_pool_take_progress(w, block);
-	fault = fault && process_pool_has_pointer(&block->future);
-	fl__remote_end_failed(&p->remote, block, error, "%s%s", how,
-	                      fault
-	                          ? " (its argument has a pointer of the submitting process, which is not valid there: "
-	                            "pass data by value, or in a region)"
-	                          : "");
+	fl__remote_end_failed(&p->remote, block, error, "%s", how);
 }
 
 /*
@@ -978,7 +971,7 @@ static bool process_pool_counts_as_started(struct fl__process_pool_worker *w, st
 }
 
 /* Newest first, since each task goes to the front of the queue. */
-static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const char *how, bool fault)
+static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const char *how)
 {
 	struct fl__process_pool *p = w->pool;
 	for (uint32_t seq = w->rings.next; seq != w->rings.first; seq--) {
@@ -989,7 +982,7 @@ static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const c
 		process_pool_vacate(w, block);
 		fl__remote_unpost(&p->remote, block);
 		if (started)
-			process_pool_settle_started(w, block, how, fault);
+			process_pool_settle_started(w, block, how);
 		else if (p->terminated)
 			fl__remote_end_cancelled(&p->remote, block);
 		else
@@ -1007,7 +1000,7 @@ static void process_pool_reap_worker(struct fl__process_pool_worker *w)
 	(void)fl__process_pool_recv(w, NULL); /* "ready": the word in its memory may be damaged */
 	const int rc = fl__process_pool_sys.try_join(w->process, &status);
 	process_pool_describe_death(w, rc, &status, how, sizeof how);
-	process_pool_settle_tasks(w, how, w->ready && (status.signal == SIGSEGV || status.signal == SIGBUS));
+	process_pool_settle_tasks(w, how);
 	const bool by_itself = rc == 0 && (w->kill_reason || status.signal != SIGKILL);
 	if (!p->terminated && (!w->ready || w->initializing))
 		process_pool_start_failed(p, -EOWNERDEAD, w->ready && by_itself, how);

@@ -78,6 +78,7 @@ enum fl__worker_state { FL__WORKER_STARTS, FL__WORKER_READY, FL__WORKER_UNFIT };
 struct fl__completion_ring {
 	uint32_t state; /* enum fl__worker_state; UNFIT: `error` says why */
 	int32_t error;
+	uint64_t fault; /* the address at which the worker found no memory, and died; 0: none */
 	_Alignas(64) uint32_t asleep;
 	_Alignas(64) uint32_t claim[FL__RINGS_DEPTH];
 	_Alignas(64) struct fl__completion entry[FL__RINGS_DEPTH];

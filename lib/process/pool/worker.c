@@ -470,7 +470,7 @@ static int worker_find_stack(uintptr_t *top, size_t *size)
 		(void)pthread_attr_destroy(&attr);
 	}
 #ifdef __GLIBC__
-	if (rc != -ENOENT)
+	if (rc != -ENOENT && rc != -EPERM) /* EPERM: no sched_getaffinity(), which glibc calls */
 		return rc;
 #endif
 	if (worker_is_main_stack(rc == 0 ? *top : (uintptr_t)__builtin_frame_address(0)))
@@ -521,6 +521,16 @@ static void worker_on_signal(int signal)
 	(void)signal;
 }
 
+/* The fault recurs, with the default action. A process that a task has forked notes nothing. */
+static void worker_on_fault(int signal, siginfo_t *info, void *unused)
+{
+	(void)unused;
+	if (info->si_code == SEGV_MAPERR && worker_self.pid == getpid() && worker_self.rings.completions)
+		worker_self.rings.completions->fault = (uintptr_t)info->si_addr;
+	if (info->si_code <= 0) /* by kill() and the like: it does not recur by itself */
+		(void)raise(signal);
+}
+
 /* Signals that would end or stop the process, but for those of faults. */
 static bool worker_survives(int signal)
 {
@@ -535,13 +545,17 @@ static bool worker_survives(int signal)
 /*
  * Ctrl-C and service managers signal the workers together with their parent, which decides about
  * them. The signals are not blocked or ignored: a program that a task executes would inherit that.
+ * A fault ends the worker, but its address is noted.
  */
 static void worker_discard_signals(void)
 {
 	const struct sigaction discard = {.sa_handler = worker_on_signal, .sa_flags = SA_RESTART};
+	const struct sigaction note = {.sa_sigaction = worker_on_fault,
+	                               .sa_flags = SA_SIGINFO | SA_RESETHAND | SA_ONSTACK};
 	struct sigaction before;
 	for (int signal = 1; signal < NSIG; signal++)
-		if (worker_survives(signal) && sigaction(signal, &discard, &before) == 0 &&
+		if ((signal == SIGSEGV || worker_survives(signal)) &&
+		    sigaction(signal, signal == SIGSEGV ? &note : &discard, &before) == 0 &&
 		    before.sa_handler != SIG_DFL)
 			(void)sigaction(signal, &before, NULL);
 }

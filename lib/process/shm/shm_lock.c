@@ -80,21 +80,23 @@ enum { SHM_LOCK_GRACE = 1000000, SHM_LOCK_REPAIR_AFTER = 1000000000 }; /* ns */
  */
 enum { SHM_LOCK_GROWTH = 20, SHM_LOCK_MOST = 2046 };
 
-static _Thread_local struct fl__shm_self shm_lock_self FL__INITIAL_EXEC;
-
 /*
- * The records of a thread that has held more locks than `few` has. After the thread's end another
- * thread may use the block, unless a lock was still held.
+ * A thread takes a record of its own at its first call, which must not fail. So the first records
+ * are static, and more are mapped. When its destructors run, the thread gives back the record, with
+ * the room that it got for more than two locks. A thread that still holds a lock does not: the
+ * kernel walks the nodes in the record after the end of the thread. Records are not thread-local,
+ * since a library that dlopen() loads has little static memory for that.
  */
-struct shm_lock_block {
-	struct shm_lock_block *next;
-	uint32_t used; /* 1: by a thread; 0: free */
-	uint32_t room;
-	struct fl__shm_hold holds[];
+enum { SHM_LOCK_CHUNK = 16 };
+struct shm_lock_chunk {
+	struct shm_lock_chunk *next;
+	struct fl__shm_self all[SHM_LOCK_CHUNK];
 };
-static struct shm_lock_block *shm_lock_blocks; /* never shorter, so no lock guards the list */
+static struct shm_lock_chunk shm_lock_first, *shm_lock_chunks = &shm_lock_first; /* never fewer */
+static struct fl__shm_self shm_lock_none; /* of a thread before its first call; never written */
+static _Thread_local struct fl__shm_self *shm_lock_self FL__INITIAL_EXEC = &shm_lock_none;
 
-static pthread_key_t shm_lock_key; /* its destructor gives back a thread's block */
+static pthread_key_t shm_lock_key; /* its destructor gives back a thread's record */
 static bool shm_lock_has_key;
 
 static bool shm_lock_list_is_usable(const struct fl__robust_list *list)
@@ -103,77 +105,74 @@ static bool shm_lock_list_is_usable(const struct fl__robust_list *list)
 	return list && (place == 0 || place == 4 || place == 12 || place == 20);
 }
 
+static struct fl__shm_self *shm_lock_take(uint32_t tid)
+{
+	for (;;) {
+		/* acquire: pairs with the release below, of this chunk and of those after it */
+		FL__EACH (struct shm_lock_chunk, chunk, fl__load_acquire(&shm_lock_chunks))
+			for (unsigned i = 0; i < SHM_LOCK_CHUNK; i++) {
+				uint32_t none = 0;
+				/* acquire: pairs with shm_lock_end_thread() */
+				if (fl__cas_acquire(&chunk->all[i].tid, &none, tid))
+					return &chunk->all[i];
+			}
+		struct shm_lock_chunk *more = fl__sys.map(sizeof *more);
+		if (!more)
+			fl__sys.nap(); /* until the system has memory, or another thread has ended */
+		else                   /* release: pairs with the acquire above */
+			while (!fl__cas_weak_release(&shm_lock_chunks, &more->next, more))
+				;
+	}
+}
+
 static void FL__NOINLINE shm_lock_init_self(void)
 {
-	shm_lock_self.list = fl__sys.robust_list();
-	if (!shm_lock_list_is_usable(shm_lock_self.list))
-		shm_lock_self.list = NULL;
-	shm_lock_self.tid = fl__sys.thread_id();
-	shm_lock_self.ends.front_prev.node = shm_lock_self.list;
-	shm_lock_self.holds = shm_lock_self.few;
-	shm_lock_self.room = FL__SHM_HOLDS;
+	struct fl__shm_self *me = shm_lock_self = shm_lock_take(fl__sys.thread_id());
+	me->list = fl__sys.robust_list();
+	if (!shm_lock_list_is_usable(me->list))
+		me->list = NULL;
+	me->ends.front_prev.node = me->list;
+	me->has_back = false;
+	me->held = me->waiters = 0;
+	if (!me->holds) {
+		me->holds = me->few;
+		me->room = FL__SHM_HOLDS;
+	}
+	if (shm_lock_has_key)
+		(void)pthread_setspecific(shm_lock_key, me); /* on an error the record is never given back */
 }
 
 struct fl__shm_self *fl__shm_self(void)
 {
-	if (fl__unlikely(shm_lock_self.tid == 0))
+	if (fl__unlikely(shm_lock_self->tid == 0))
 		shm_lock_init_self();
-	return &shm_lock_self;
-}
-
-static struct shm_lock_block *shm_lock_take_block(uint32_t room)
-{
-	struct shm_lock_block *block;
-	if (!shm_lock_has_key || pthread_setspecific(shm_lock_key, &shm_lock_self) != 0)
-		return NULL;
-	/* acquire: pairs with the release below, of this block and of those after it */
-	for (block = fl__load_acquire(&shm_lock_blocks); block; block = block->next) {
-		uint32_t used = 0;
-		/* acquire: pairs with shm_lock_leave_block() */
-		if (block->room == room && fl__cas_acquire(&block->used, &used, 1))
-			return block;
-	}
-	block = fl__alloc(1, sizeof *block + room * sizeof block->holds[0]);
-	if (!block)
-		return NULL;
-	block->used = 1;
-	block->room = room;
-	block->next = fl__load_relaxed(&shm_lock_blocks); /* relaxed: the CAS decides */
-	/* release: pairs with the acquire above */
-	while (!fl__cas_weak_release(&shm_lock_blocks, &block->next, block))
-		;
-	return block;
-}
-
-static void shm_lock_leave_block(struct fl__shm_self *me)
-{
-	if (me->room <= FL__SHM_HOLDS) /* 0 in a forked child */
-		return;
-	struct shm_lock_block *block = FL__CONTAINER_OF(me->holds, struct shm_lock_block, holds);
-	me->holds = me->few;
-	me->room = FL__SHM_HOLDS;
-	fl__store_release(&block->used, 0); /* pairs with shm_lock_take_block() */
+	return shm_lock_self;
 }
 
 static void shm_lock_end_thread(void *unused)
 {
-	struct fl__shm_self *me = &shm_lock_self;
+	struct fl__shm_self *me = shm_lock_self;
 	(void)unused;
-	if (me->held == 0)
-		shm_lock_leave_block(me);
-	else /* a later destructor may release the locks: this one runs again */
+	if (me->tid == 0)
+		return; /* in a forked child */
+	if (me->held == 0) {
+		shm_lock_self = &shm_lock_none;
+		fl__store_release(&me->tid, 0); /* pairs with shm_lock_take() */
+	} else {
+		/* a later destructor may release the locks: this one runs again */
 		(void)pthread_setspecific(shm_lock_key, me);
+	}
 }
 
 /* A forked child has another TID, and owns no lock. Not all C libraries empty the child's list. */
 static void shm_lock_after_fork_in_child(void)
 {
-	struct fl__shm_self *me = &shm_lock_self;
-	if (me->list && me->held > 0)
-		me->list->first = me->list;
-	FL__EACH (struct shm_lock_block, block, shm_lock_blocks)
-		block->used = 0;
-	*me = (struct fl__shm_self){0};
+	if (shm_lock_self->list && shm_lock_self->held > 0)
+		shm_lock_self->list->first = shm_lock_self->list;
+	FL__EACH (struct shm_lock_chunk, chunk, shm_lock_chunks)
+		for (unsigned i = 0; i < SHM_LOCK_CHUNK; i++)
+			chunk->all[i].tid = 0;
+	shm_lock_self = &shm_lock_none;
 }
 
 FL__AT_FORK(FL__AT_START, NULL, NULL, shm_lock_after_fork_in_child)
@@ -183,14 +182,23 @@ FL__AT_START static void shm_lock_make_key(void)
 	shm_lock_has_key = pthread_key_create(&shm_lock_key, shm_lock_end_thread) == 0;
 }
 
-FL__AT_UNLOAD static void shm_lock_free_blocks(void)
+static void shm_lock_free_room(const struct fl__shm_self *me, struct fl__shm_hold *holds)
+{
+	if (holds != me->few)
+		fl__free(holds);
+}
+
+FL__AT_UNLOAD static void shm_lock_free_records(void)
 {
 	if (!fl__is_unloaded())
 		return;
 	if (shm_lock_has_key)
 		(void)pthread_key_delete(shm_lock_key);
-	FL__EACH_SAFE (struct shm_lock_block, block, shm_lock_blocks) {
-		fl__free(block);
+	FL__EACH_SAFE (struct shm_lock_chunk, chunk, shm_lock_chunks) {
+		for (unsigned i = 0; i < SHM_LOCK_CHUNK; i++)
+			shm_lock_free_room(&chunk->all[i], chunk->all[i].holds);
+		if (chunk != &shm_lock_first)
+			fl__sys.unmap(chunk, sizeof *chunk);
 	}
 }
 
@@ -284,15 +292,15 @@ static void FL__NOINLINE shm_lock_unlink_ends(struct fl__shm_self *me)
 
 static bool FL__NOINLINE shm_lock_grow(struct fl__shm_self *me)
 {
-	const uint32_t room = me->room * SHM_LOCK_GROWTH;
-	struct shm_lock_block *more =
-	    me->room < SHM_LOCK_MOST ? shm_lock_take_block(room < SHM_LOCK_MOST ? room : SHM_LOCK_MOST) : NULL;
-	if (!more)
+	const uint32_t room = FL__MIN(me->room * SHM_LOCK_GROWTH, SHM_LOCK_MOST);
+	struct fl__shm_hold *holds = me->room < room ? fl__alloc(room, sizeof *holds) : NULL;
+	if (!holds)
 		return false;
-	memcpy(more->holds, me->holds, me->held * sizeof more->holds[0]);
-	shm_lock_leave_block(me);
-	me->holds = more->holds;
-	me->room = (uint16_t)more->room;
+	memcpy(holds, me->holds, me->held * sizeof *holds);
+	struct fl__shm_hold *before = me->holds;
+	me->holds = holds;
+	me->room = (uint16_t)room;
+	shm_lock_free_room(me, before); /* at last: a child that is forked meanwhile has the record, too */
 	return true;
 }
 
@@ -386,7 +394,7 @@ static bool shm_lock_is_hold(const struct fl__shm_hold *hold, const struct fl__s
 
 struct fl__shm_hold *fl__shm_hold(const struct fl__shm_lock *l, uint64_t owner)
 {
-	const struct fl__shm_self *me = &shm_lock_self;
+	const struct fl__shm_self *me = shm_lock_self;
 	uint32_t place = fl__load_relaxed(&l->hold_); /* relaxed: a hint */
 	if (place < me->held && shm_lock_is_hold(&me->holds[place], l, owner))
 		return &me->holds[place];
@@ -608,7 +616,7 @@ static int FL__NOINLINE shm_lock_try_slow(struct fl__shm_lock *l, uint64_t owner
 /* Makes no calls, so it saves no registers: each store before the next CAS delays that CAS. */
 int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner)
 {
-	struct fl__shm_self *me = &shm_lock_self;
+	struct fl__shm_self *me = shm_lock_self;
 	uint32_t expected = 0;
 	if (!me->list || me->held == me->room || (me->held == 0 && me->list->first != (void *)me->list))
 		return shm_lock_try_slow(l, owner);
@@ -647,7 +655,7 @@ void fl__shm_set_pending(struct fl__shm_self *thread, struct fl__shm_lock *l)
 
 static void FL__NOINLINE shm_lock_release_slow(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all)
 {
-	struct fl__shm_self *me = &shm_lock_self;
+	struct fl__shm_self *me = shm_lock_self;
 	shm_lock_set_pending(me, shm_lock_node_of(l));
 	shm_lock_remove_hold(me, hold);
 	shm_lock_store_free(me, l, all);
@@ -656,14 +664,14 @@ static void FL__NOINLINE shm_lock_release_slow(struct fl__shm_lock *l, struct fl
 
 static void FL__NOINLINE shm_lock_free_slow(struct fl__shm_lock *l, bool all)
 {
-	shm_lock_store_free(&shm_lock_self, l, all);
-	shm_lock_set_pending(&shm_lock_self, NULL);
+	shm_lock_store_free(shm_lock_self, l, all);
+	shm_lock_set_pending(shm_lock_self, NULL);
 }
 
 /* The fast path is that of the latest hold; it makes no calls, as fl__shm_try_acquire(). */
 void fl__shm_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all)
 {
-	struct fl__shm_self *me = &shm_lock_self;
+	struct fl__shm_self *me = shm_lock_self;
 	const uint32_t later = me->held - 1;
 	uint32_t expected = me->tid;
 	if (!me->list || hold != &me->holds[later] ||

@@ -50,18 +50,15 @@ struct fl__shm_hold {
 };
 enum { FL__SHM_HOLDS = 2 };
 
-/*
- * The calling thread's data for robust locks. They are small, since a library loaded by dlopen()
- * has little static memory for thread-locals.
- */
+/* The calling thread's data for robust locks. */
 struct fl__shm_self {
 	struct fl__robust_list *list; /* NULL: the system has no robust lists, and no death is seen */
-	uint32_t tid;                 /* 0: not filled in yet */
+	uint32_t tid;                 /* 0: no thread has the record */
 	uint32_t held;                /* of `holds`: the elements in use */
 	uint32_t waiters;             /* fibers that wait for a lock of the thread (shm_context_lock.c) */
 	uint16_t room;                /* of `holds`: all elements */
 	bool has_back;                /* `back` is linked; false while `held` is 0 */
-	struct fl__shm_hold *holds;   /* in the reverse order of the list: `few`, or those of a block */
+	struct fl__shm_hold *holds;   /* in the reverse order of the list: `few`, or more */
 	/*
 	 * `front` and `back`, each with its prev before it. The words are 0. While `held` is 0,
 	 * `front_prev` is the list's head.

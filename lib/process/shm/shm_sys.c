@@ -32,7 +32,7 @@ static int shm_sys_resize(int fd, uint64_t size)
 static int shm_sys_fill(int fd, uint64_t at, uint64_t size)
 {
 	const int rc = fl__check_file_size(at + size);
-	return rc == 0 ? FL__SYS_RESULT(fallocate(fd, 0, (off_t)at, (off_t)size)) : rc;
+	return rc == 0 ? fl__eperm_to_enosys(FL__SYS_RESULT(fallocate(fd, 0, (off_t)at, (off_t)size))) : rc;
 }
 
 static int shm_sys_add_seals(int fd, int seals)
@@ -77,7 +77,8 @@ static void shm_sys_unmap(void *memory, size_t size)
 
 static int shm_sys_keep(void *memory, size_t size)
 {
-	return fl__eagain_to_enomem(FL__SYS_RESULT(madvise(memory, size, MADV_DONTFORK)));
+	const int rc = fl__eperm_to_enosys(FL__SYS_RESULT(madvise(memory, size, MADV_DONTFORK)));
+	return rc == -ENOSYS ? 0 : fl__eagain_to_enomem(rc); /* then forked children have the memory, too */
 }
 
 /*

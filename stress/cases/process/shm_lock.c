@@ -186,8 +186,8 @@ FL_STRESS_PROCESSES(shm_lock_any_order, one)
 }
 
 /*
- * Two threads of one process hold more locks than a thread has room for: a thread that looks for a
- * free block finds the other thread's block whole.
+ * Two threads of one process hold more locks than a record has room for: each has a record of its
+ * own, and gets more room.
  */
 struct shm_lock_blocks {
 	struct fl__shm_lock locks[2][FL__SHM_HOLDS + 1];

@@ -202,6 +202,7 @@ static const struct {
     {"epoll_pwait2", SYS_epoll_pwait2},
     {"futex_waitv", SYS_futex_waitv},
     {"close_range", SYS_close_range},
+    {"faccessat", SYS_faccessat},
     {"faccessat2", SYS_faccessat2},
     {"statx", SYS_statx},
     {"keyctl", SYS_keyctl},
@@ -215,6 +216,19 @@ static const struct {
     {"unshare", SYS_unshare},
     {"capget", SYS_capget},
     {"pidfd_send_signal", SYS_pidfd_send_signal},
+    {"getpriority", SYS_getpriority},
+    {"setpriority", SYS_setpriority},
+    {"ioprio_set", SYS_ioprio_set},
+    {"sched_setattr", SYS_sched_setattr},
+    {"sched_getaffinity", SYS_sched_getaffinity},
+    {"sched_yield", SYS_sched_yield},
+    {"sigaltstack", SYS_sigaltstack},
+    {"set_robust_list", SYS_set_robust_list},
+    {"rt_sigqueueinfo", SYS_rt_sigqueueinfo},
+    {"rt_sigpending", SYS_rt_sigpending},
+    {"readlinkat", SYS_readlinkat},
+    {"umask", SYS_umask},
+    {"madvise", SYS_madvise},
 };
 
 FL_TASK(denied_doubles, int, int)
@@ -322,4 +336,116 @@ FL_TEST(denied_calls_that_the_library_does_without)
 		print_message("%s\n", dispensable[i].name);
 		expect(dispensable[i].number, use_all);
 	}
+}
+
+/* Calls without which a fork server could not say what it lacks: the start names them. */
+static const struct {
+	const char *name;
+	long number;
+} needed_by_fork_server[] = {
+    {"waitid", SYS_waitid},
+    {"signalfd4", SYS_signalfd4},
+    {"ppoll", SYS_ppoll},
+    {"fchdir", SYS_fchdir},
+};
+
+static const char *denied_name;
+static bool told_name;
+
+static void note_name(fl_log_level level, const char *message)
+{
+	if (strstr(message, denied_name))
+		told_name = true;
+}
+
+static void without_fork_server(void)
+{
+	fl_future *f = NULL;
+	told_name = false;
+	(void)fl_set_log_handler(note_name);
+	FL_RC(start(&(fl_process_config){.task = &denied_exits, .arg = &(int){0}}), -ENOSYS);
+	FL_CHECK(told_name);
+	told_name = false;
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_OK(fl_process_executor_create(&e, NULL));
+	FL_OK(denied_exits_submit(e, 0, &f));
+	FL_OK(fl_future_wait(f));
+	FL_RC(fl_future_error(f), -ENOTRECOVERABLE);
+	FL_CHECK(told_name);
+	fl_future_free(f);
+}
+
+FL_TEST(denied_calls_that_a_fork_server_needs)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	FL_EACH (i, needed_by_fork_server) {
+		denied_name = needed_by_fork_server[i].name;
+		expect(needed_by_fork_server[i].number, without_fork_server);
+	}
+}
+
+/* Calls for which there is no substitute, and whose error is the result. */
+
+static void without_waitid(void)
+{
+	fl_process *p = NULL;
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "true"}));
+	FL_RC(fl_process_join(p, NULL), -ENOSYS);
+	fl_process_free(p);
+}
+
+static void without_signalfd(void)
+{
+	fl_signals *s = NULL;
+	FL_CHECK(fl_signals_create(&s, &(int){SIGUSR1}, 1) == -ENOSYS && s == NULL);
+}
+
+static void without_epoll(void)
+{
+	fl_loop *l = NULL;
+	FL_CHECK(fl_loop_create(&l, NULL) == -ENOSYS && l == NULL);
+	FL_RC(fl_loop_run(nothing, NULL), -ENOSYS);
+}
+
+static void without_fallocate(void)
+{
+	fl_shm *region = NULL;
+	FL_CHECK(fl_shm_create(&region, 4096) == -ENOSYS && region == NULL);
+}
+
+FL_TEST(denied_calls_without_a_substitute)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	FL_NEEDS(FL_TEST_EVENTFD);
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	expect(SYS_waitid, without_waitid);
+	expect(SYS_signalfd4, without_signalfd);
+	expect(SYS_epoll_create1, without_epoll);
+	expect(SYS_fallocate, without_fallocate);
+}
+
+/* glibc takes ENOSYS of clone3() for an old kernel, and another error for an answer. */
+static void without_threads(void *unused)
+{
+	fl_thread t;
+	if (fl_denied_filter(SYS_clone3, EPERM, 0, 0) != 0)
+		_exit(NO_FILTER);
+	const int rc = fl_thread_start(&t, nothing, NULL, NULL);
+	if (rc == 0) /* a C library that makes another call */
+		FL_OK(fl_thread_join(&t, NULL));
+	else
+		FL_RC(rc, -EAGAIN);
+}
+
+FL_TEST(denied_clone3_says_that_there_are_no_more_threads)
+{
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	const int status = fl_test_child(without_threads, NULL, NULL, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NO_FILTER)
+		FL_SKIP("this system has no filters of system calls");
+	assert_int_equal(status, 0);
 }

@@ -3,6 +3,7 @@
  * Groups of fibers, and of tasks on a loop: start, join, errors. After asyncio's TaskGroup and its
  * tests.
  */
+#include "fl_child.h"
 #include "fl_members.h"
 
 static char order[64];
@@ -158,6 +159,45 @@ FL_MEMBERS_TEST(group_count_until_it_is_joined)
 		fl_test_settle();
 		FL_CHECK(fl_group_count(g) == 0 && g->begun_); /* no join has given up */
 		FL_OK(fl_group_join(g));
+	}
+}
+
+/*
+ * The same after a join whose caller's scope is below the group's token: its result could be a
+ * member's, and the members end meanwhile.
+ */
+FL_MEMBERS_TEST(group_count_after_a_join_in_a_scope_of_its_own)
+{
+	for (int until = 0; until < 2; until++) {
+		begin(g, returns, RC(-EDEADLK));
+		{
+			FL_CANCEL_SCOPE(fl_group_token(g));
+			FL_SCOPED(fl_timeout) t = FL_TIMEOUT_INIT;
+			fl_timeout_begin(&t, fl_after(FL_S(60)));
+			FL_RC(until ? fl_group_join_until(g, FL_FOREVER, NULL) : fl_group_join(g), -EDEADLK);
+			FL_OK(fl_timeout_end(&t, 0));
+		}
+		FL_OK(FL_WAIT_ANY(FL_ON_GROUP(g)));
+		FL_CHECK(fl_group_count(g) == 1 && g->begun_); /* not joined */
+		FL_RC(fl_group_join(g), -EDEADLK);
+		FL_CHECK(fl_group_count(g) == 0 && !g->begun_); /* joined */
+	}
+}
+
+static void print_failure(void *unused)
+{
+	(void)fl_perror(FL_ETASK, "group");
+}
+
+/* fl_perror() says which failure an FL_ETASK of a member is. */
+FL_MEMBERS_TEST(group_join_notes_a_failed_task)
+{
+	for (int until = 0; until < 2; until++) {
+		char text[200];
+		begin(g, returns, RC(FL_ETASK));
+		FL_RC(until ? fl_group_join_until(g, FL_FOREVER, NULL) : fl_group_join(g), FL_ETASK);
+		fl_test_stderr(print_failure, NULL, text, sizeof text);
+		FL_CHECK(strstr(text, "the task failed: FL_ETASK: ") != NULL);
 	}
 }
 

@@ -427,3 +427,83 @@ FL_TEST(shm_lock_released_in_any_order)
 		assert_int_equal(count_listed(), 0);
 	}
 }
+
+/* A thread's record for robust locks, by many threads at once. */
+
+enum { HOLDERS = 50 };
+
+static struct holder {
+	fl_shm_mutex *mutex;
+	const struct fl__shm_self *record;
+	bool keeps; /* ends while it holds the mutex */
+} holders[HOLDERS];
+
+static fl_event all_may_end;
+static uint32_t holders_ready, failed_maps;
+static void *(*real_map)(size_t size);
+
+/* The first two calls find no memory. */
+static void *map_later(size_t size)
+{
+	return fl__add_relaxed(&failed_maps, 1) < 2 ? NULL : real_map(size);
+}
+
+static int hold(void *arg)
+{
+	struct holder *h = arg;
+	FL_OK(fl_shm_mutex_lock(h->mutex));
+	h->record = fl__shm_self();
+	FL_CHECK(h->record->held == 1);
+	(void)fl__add_release(&holders_ready, 1);
+	FL_OK(fl_event_wait_until(&all_may_end, FL_FOREVER, FL_SHIELDED));
+	if (!h->keeps)
+		fl_shm_mutex_unlock(h->mutex);
+	return 0;
+}
+
+static void hold_by_all(fl_shm_mutex *mutexes, bool some_keep)
+{
+	fl_thread threads[HOLDERS];
+	fl_event_init(&all_may_end);
+	fl__store_relaxed(&holders_ready, 0);
+	for (unsigned i = 0; i < HOLDERS; i++) {
+		holders[i] = (struct holder){.mutex = &mutexes[i], .keeps = some_keep && i % 5 == 0};
+		fl_test_go(&threads[i], hold, &holders[i]);
+	}
+	FL_WAIT_FOR(fl__load_acquire(&holders_ready) == HOLDERS);
+	for (unsigned i = 0; i < HOLDERS; i++)
+		for (unsigned j = 0; j < i; j++)
+			FL_CHECK(holders[i].record != holders[j].record);
+	fl_event_set(&all_may_end);
+	for (unsigned i = 0; i < HOLDERS; i++)
+		fl_test_end(&threads[i]);
+}
+
+/* Others get the record of a thread that has ended, unless the thread's locks are in it. */
+FL_TEST(shm_lock_records_are_used_again)
+{
+	const struct fl__shm_self *kept[HOLDERS];
+	FL_TEST_SHARED_MANY(fl_shm_mutex, m, HOLDERS);
+	if (!fl__shm_self()->list)
+		FL_SKIP("the system has no robust lists");
+	FL_FAULTS();
+	real_map = fl__sys.map;
+	fl__sys.map = map_later;
+	hold_by_all(m, true);
+	FL_CHECK(fl__load_relaxed(&failed_maps) > 2);
+	for (unsigned i = 0; i < HOLDERS; i++) {
+		kept[i] = holders[i].keeps ? holders[i].record : NULL;
+		FL_RC(fl_shm_mutex_lock(&m[i]), kept[i] ? -EOWNERDEAD : 0);
+		if (kept[i])
+			fl_shm_mutex_recover(&m[i]);
+		fl_shm_mutex_unlock(&m[i]);
+	}
+	const uint32_t maps = fl__load_relaxed(&failed_maps);
+	for (int round = 0; round < 3; round++) {
+		hold_by_all(m, false);
+		for (unsigned i = 0; i < HOLDERS; i++)
+			for (unsigned j = 0; j < HOLDERS; j++)
+				FL_CHECK(holders[i].record != kept[j]);
+	}
+	FL_CHECK(fl__load_relaxed(&failed_maps) <= maps + 1); /* in place of the kept ones */
+}

@@ -55,6 +55,10 @@ FL_BEGIN_DECLS
  *
  * Deadlines pass as the time that is left, and begin anew when the message arrives.
  *
+ * pthread_cancel(). No function here, nor fl_main(), is a cancellation point: a cancel does not act
+ * while the executor makes calls of MPI. Whether a call of MPI that the program makes is one, is
+ * for that MPI to say.
+ *
  * Threads. A thread of rank 0 that submits a task, or waits for one, may make the calls of MPI
  * itself: it needs 64 KiB of stack. Callbacks and drop hooks run on a thread of the executor, and
  * must not wait for its tasks.
