@@ -17,9 +17,10 @@ FL_BEGIN_DECLS
  *             if ((rc = fl_cond_wait(&changed, &lock)) != 0)
  *                     return rc;
  *
- * A signal wakes the context that has waited longest at that time, and no other. A waiter that
- * times out or is cancelled has consumed no signal. There are no spurious wakeups, but another
- * context may lock first: check the predicate. All waiters at one time must use the same mutex.
+ * A signal wakes the context that has waited longest at that time, and no other. (A context that
+ * can run goes before fibers that cannot: see fl_loop_run_once().) A waiter that times out or is
+ * cancelled has consumed no signal. There are no spurious wakeups, but another context may lock
+ * first: check the predicate. All waiters at one time must use the same mutex.
  *
  * Every wait returns with the mutex locked, whatever its result; that lock is neither timed nor
  * cancelled. A condition may be destroyed as soon as all its waiters are woken.

@@ -159,9 +159,18 @@ FL_API int fl_loop_fd(const fl_loop *l);
 /*
  * Runs one iteration: polls for events, and runs each runnable fiber once. Stores in `*deadline`
  * the latest time for the next call: 0: at once; FL_FOREVER: when the descriptor is readable.
- * Between two iterations no fiber runs. The caller then locks an fl_mutex before the fibers that
- * wait for it; other threads may wait behind these until the next iteration. Any other wait for
- * what a fiber has received or holds (an fl_rwlock, a permit), or is to do, may never end.
+ *
+ * Between two iterations no fiber of the loop runs. While the caller sleeps there in a call of this
+ * library, contexts that can run go before the loop's fibers wherever both wait: for a lock, a
+ * permit, an item or a signal. So the caller may wait for a thread that waits behind a fiber. The
+ * rest is the caller's business:
+ * - A fiber keeps what it holds, and what it had received before that sleep: an fl_rwlock, a
+ *   permit, the wake for an item, a signal. A wait for it, or for what a fiber is to do, may never
+ *   end. An fl_mutex that is handed to a fiber, because no other context waits, goes to the next
+ *   context that waits for it; but fl_mutex_try_lock() returns -EBUSY.
+ * - While the caller waits in another way, as by read() or pthread_join(), other threads may wait
+ *   behind a fiber until the next iteration.
+ *
  * Returns 0, -EOWNERDEAD, or:
  *   -EBUSY   the caller is a fiber or a callback of a loop, or another thread has run the loop
  *   -ENOMEM  in the first iteration: no memory for the stack of a signal handler

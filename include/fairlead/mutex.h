@@ -21,7 +21,8 @@ FL_BEGIN_DECLS
  *
  * The wait queue is FIFO, but a running thread may overtake the first waiter for a millisecond.
  * Then the mutex is handed over to the first waiter. The fibers of one loop acquire it in FIFO
- * order, except by fl_mutex_try_lock().
+ * order, except by fl_mutex_try_lock(). A context that can run goes before fibers that cannot: see
+ * fl_loop_run_once().
  *
  * Memory order: a lock acquires what the previous unlock released. The last access of an unlock is
  * the instruction that frees the mutex, so the next owner may destroy it.

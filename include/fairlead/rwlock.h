@@ -22,7 +22,9 @@ FL_BEGIN_DECLS
  *
  * Fairness: the wait queue is FIFO. It serves one writer or a run of readers at a time. A running
  * thread may overtake the queue until the first waiter has waited about a millisecond, longer
- * without a CPU. A fiber overtakes only while a woken thread is about to take its turn.
+ * without a CPU. A fiber overtakes only while a woken thread is about to take its turn. A
+ * context that can run goes before fibers that cannot, but not before one that upgrades: see
+ * fl_loop_run_once().
  *
  * A context that reads must not read-lock again: it would wait for a writer that waits for it.
  *

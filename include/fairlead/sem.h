@@ -23,7 +23,8 @@ FL_BEGIN_DECLS
  *
  * The wait queue is FIFO, and a release wakes the first waiter. A running thread may take the
  * permit before the woken waiter does, for a millisecond; then the permit is handed over: no waiter
- * starves. A fiber is handed its permit at once.
+ * starves. A fiber is handed its permit at once. A context that can run goes before fibers that
+ * cannot: see fl_loop_run_once().
  *
  * A waiter for several permits gets them all at once. While it is first in the queue, later waiters
  * wait and a try fails, even if there are permits enough for them.

@@ -146,7 +146,7 @@ static const struct fl__sched_ops loop_sched_ops = {loop_sleep, loop_wake, loop_
 
 fl_loop *fl_loop_current(void)
 {
-	const struct fl__sched *s = fl__sched_entered();
+	const struct fl__sched *s = fl__sched_current;
 	return s && !fl__sched_is_forked(s) ? s->config.user : NULL;
 }
 
@@ -280,7 +280,7 @@ int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg)
 int fl_loop_run(fl_fiber_function *function, void *arg)
 {
 	fl_loop *l;
-	if (fl__sched_entered())
+	if (fl__sched_current)
 		return -EBUSY;
 	int rc = fl_loop_create(&l, NULL);
 	if (rc != 0)
@@ -303,8 +303,6 @@ int fl_loop_run_once(fl_loop *l, int64_t *deadline)
 	int rc = loop_enter(l);
 	if (rc != 0)
 		return rc;
-	if (!l->sched->thread->turns)
-		l->sched->thread->turns = true; /* other threads may read it */
 	pthread_cleanup_push(loop_exits, l);
 	if (first)
 		loop_poll(l, 0);
@@ -314,6 +312,7 @@ int fl_loop_run_once(fl_loop *l, int64_t *deadline)
 	l->armed = fl__sched_arm(l->sched);
 	*deadline = l->armed ? fl__min_deadline(fl__loop_next_timer(l), fl__sched_next_deadline(l->sched)) : 0;
 	fl__sched_leave(l->sched);
+	FL__LIST_ADD(&l->sched->host.thread->hosted, &l->sched->host);
 	return 0;
 }
 
@@ -352,13 +351,6 @@ static int loop_create_sched(fl_loop *l, const fl_loop_config *config)
 	if (rc != 0)
 		fl__sched_destroy(l->sched);
 	return rc;
-}
-
-/* The loop's own fiber has ended or never begun. */
-static void loop_free_sched(fl_loop *l)
-{
-	fl__fiber_free(l->callback_fiber);
-	fl__sched_destroy(l->sched);
 }
 
 static void loop_free_rest(fl_loop *l)
@@ -419,12 +411,11 @@ static void loop_end_fibers(fl_loop *l)
 
 static void loop_end_sched(fl_loop *l)
 {
-	if (fl__sched_entered())
+	if (fl__sched_current)
 		fl__panic("fl_loop_free", l, "a loop runs on this thread");
 	loop_end_fibers(l);
 	fl__loop_free_timers(l);
 	fl__loop_free_calls(l);
-	loop_free_sched(l);
 }
 
 void fl_loop_free(fl_loop *l)
@@ -434,12 +425,14 @@ void fl_loop_free(fl_loop *l)
 	fl__loop_debug_end(l);
 	if (!fl__loop_is_forked(l))
 		loop_end_sched(l);
-	loop_free_rest(l);
+	fl__loop_discard(l);
 }
 
 void fl__loop_discard(fl_loop *l)
 {
-	if (!fl__loop_is_forked(l))
-		loop_free_sched(l);
+	if (!fl__loop_is_forked(l)) {
+		fl__fiber_free(l->callback_fiber); /* it has ended or never begun */
+		fl__sched_destroy(l->sched);
+	}
 	loop_free_rest(l);
 }

@@ -374,8 +374,9 @@ static bool loop_executor_would_hang(fl_executor *e)
 		return false;
 	if (c->own_loop)
 		return c->loop == fl_loop_current();
-	return (e->queue.length > 0 || c->under_way > 0) && fl__sched_is_of_this_thread(c->loop->sched) &&
-	       !fl__loop_self(c->loop);
+	/* relaxed: `thread` is NULL or another context unless the calling thread has run the loop */
+	return (e->queue.length > 0 || c->under_way > 0) &&
+	       fl__load_relaxed(&c->loop->sched->host.thread) == fl__ctx_thread() && !fl__loop_self(c->loop);
 }
 
 static int loop_executor_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)

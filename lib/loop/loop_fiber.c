@@ -236,7 +236,7 @@ int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg, con
 	fl_loop *l = fl__loop_needed(false, "fl_group_start");
 	if (!l)
 		return -ENOTSUP;
-	const size_t number = fl__group_enter(g, l->sched, fl_fiber_current() ? NULL : &l->root);
+	const size_t number = fl__group_enter(g, &l->sched->host, fl_fiber_current() ? NULL : &l->root);
 	int rc = -ECANCELED;
 	if (!fl_cancel_token_is_requested(&g->token_) && !fl_cancel_token_is_requested(&l->root))
 		rc = fl__fiber_start(l, &f, function, arg, config ? config->name : NULL, &g->token_);

@@ -33,8 +33,8 @@ fl__node next:Q@0 below:2Q@16 key:Q@40 wait:Q@48 observer:B@71
 fl__wait ctx:Q@0 object:Q@16 park_word:I@32 kind:B@42
 fl__ctx ops:Q@40 id:Q@48 awaits.object:Q@80 awaits.kind:B@88 name:Q@96 worker:Q@120
 fl_fiber in.flow.at.sp:Q@0 in.flow.at.fp:Q@8 in.flow.at.pc:Q@16 in.flow.at.base:Q@24 in.sched:Q@40 in.parked:Q@64 in.ctx:x@72
-    in.ended:I@272 in.begun:B@277 in.name:32s@328 next:Q@464 parent:Q@480
-fl__sched running:Q@104 main.at.sp:Q@120 main.at.fp:Q@128 main.at.pc:Q@136 main.at.base:Q@144 thread:Q@160 config.user:Q@288
+    in.ended:I@288 in.begun:B@293 in.name:32s@344 next:Q@480 parent:Q@496
+fl__sched host.thread:Q@8 running:Q@144 main.at.sp:Q@160 main.at.fp:Q@168 main.at.pc:Q@176 main.at.base:Q@184 config.user:Q@320
 fl_loop all:Q@192
 fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@188 next_listed:Q@216
@@ -380,8 +380,8 @@ class World:
     def add_sched(self, at, thread=None):
         if at not in self.scheds:
             self.scheds[at] = S("fl__sched")(at)
-        if self.scheds[at]["thread"]:
-            self.add_context(self.scheds[at]["thread"], thread)
+        if self.scheds[at]["host.thread"]:
+            self.add_context(self.scheds[at]["host.thread"], thread)
 
     def read_queues(self):
         data = read(address("lot_buckets"), K.LOT_BUCKETS * K.BUCKET)
@@ -459,7 +459,7 @@ class World:
         if fiber and not self.runs(context):
             return self.stack_of_flow(fiber, "in.flow")
         if fiber:
-            thread = self.contexts[self.scheds[fiber["in.sched"]]["thread"]].thread
+            thread = self.contexts[self.scheds[fiber["in.sched"]]["host.thread"]].thread
         elif thread and thread.sched_at and self.scheds[thread.sched_at]["running"]:
             return self.stack_of_flow(self.scheds[thread.sched_at], "main")
         return thread.stack() if thread else ()
@@ -750,7 +750,7 @@ def threads(world, _):
 def fibers(world, wanted):
     for sched in world.scheds.values():
         mine = [c for c in world.contexts.values() if c.fiber and c.fiber["in.sched"] == sched.at and wanted in ("", c.name, str(c.id))]
-        yield f"loop {sched['config.user']:#x} of {world.contexts.get(sched['thread'], 'no thread')}: {len(mine)} fibers\n"
+        yield f"loop {sched['config.user']:#x} of {world.contexts.get(sched['host.thread'], 'no thread')}: {len(mine)} fibers\n"
         for frames, same in grouped(sorted(mine, key=lambda c: c.id), world.stack).items():
             for c in same:
                 does = f"waits{world.time(c)} for {world.awaited(c)}" if c.wait else "runs" if world.runs(c) else "is runnable"

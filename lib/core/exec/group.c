@@ -268,7 +268,7 @@ void fl__group_fiber_left(fl_group *g)
 }
 
 /* Under the lock. Whether all fibers, with the new one, have one scheduler. */
-static bool group_fiber_in(fl_group *g, const struct fl__sched *s)
+static bool group_fiber_in(fl_group *g, const struct fl__host *s)
 {
 	const size_t fibers = group_fibers(g);
 	/* relaxed, all four: group_set_fibers() orders them */
@@ -282,7 +282,7 @@ static bool group_fiber_in(fl_group *g, const struct fl__sched *s)
 }
 
 /* Without the lock, for a group with members; for a fiber, with fibers of `s`. Else false. */
-static bool group_enter_begun(fl_group *g, const struct fl__sched *s)
+static bool group_enter_begun(fl_group *g, const struct fl__host *s)
 {
 	const size_t fibers = s ? group_fibers(g) : 0;
 	/* only this thread stores `s` there; another value is not `s` */
@@ -299,7 +299,7 @@ static bool group_enter_begun(fl_group *g, const struct fl__sched *s)
 }
 
 /* Counts a new task, or a fiber of `s`. Begins the group if needed. Returns the member's number. */
-size_t fl__group_enter(fl_group *g, const struct fl__sched *s, fl_cancel_token *parent)
+size_t fl__group_enter(fl_group *g, const struct fl__host *s, fl_cancel_token *parent)
 {
 	if (group_enter_begun(g, s))
 		return fl__add_relaxed(&g->number_, 1); /* only the value's uniqueness counts */
@@ -643,7 +643,7 @@ static int group_may_wait_for_fibers(const fl_group *g)
 	if (fl__is_forked(fl__load_relaxed(&g->forks_)))
 		return -EOWNERDEAD;
 	const struct fl__ctx *ctx = fl__ctx_get();
-	const bool is_fiber = ctx->own && ctx->ops->sched && ctx->ops->sched() == fl__load_relaxed(&g->sched_);
+	const bool is_fiber = ctx->own && ctx->host == fl__load_relaxed(&g->sched_);
 	return fl__load_relaxed(&g->thread_) == fl__ctx_thread() && !is_fiber ? -EDEADLK : 0;
 }
 

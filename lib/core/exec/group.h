@@ -6,14 +6,14 @@
 
 /* The fibers of loops call these (loop/loop_fiber.c). group.c has the tables. */
 
-struct fl__sched;
+struct fl__host;
 
 /*
  * Counts a new fiber of the calling thread's scheduler `s`; NULL: a task. Begins the group if
  * needed, with a token below `parent`; NULL: the caller's scope. Returns the number of the start.
  * Panics if the group has fibers of another scheduler.
  */
-size_t fl__group_enter(fl_group *g, const struct fl__sched *s, fl_cancel_token *parent);
+size_t fl__group_enter(fl_group *g, const struct fl__host *s, fl_cancel_token *parent);
 
 /* The fiber was not started. Returns `rc`. */
 int fl__group_uncount_fiber(fl_group *g, int rc);

@@ -53,13 +53,22 @@ static bool rendezvous_is_pending(const struct fl__node *node)
 	return fl__load_relaxed(&node->wait->decision) == FL__PENDING;
 }
 
-/* The first waiter of `side`, or the first observer if `observer`; NULL: none. */
+/*
+ * The first waiter of `side` that is not away, else the first one of `side`; of observers if
+ * `observer`. NULL: none.
+ */
 static struct fl__node *rendezvous_first(const struct fl__lot *lot, enum fl__queue_side side, bool observer)
 {
-	struct fl__node *node = fl__lot_first(lot);
-	while (node && (node->value != side || node->observer != observer || !rendezvous_is_pending(node)))
-		node = fl__lot_node_after(node);
-	return node;
+	struct fl__node *away = NULL;
+	for (struct fl__node *node = fl__lot_first(lot); node; node = fl__lot_node_after(node)) {
+		if (node->value != side || node->observer != observer || !rendezvous_is_pending(node))
+			continue;
+		if (!fl__lot_is_away(node))
+			return node;
+		if (!away)
+			away = node;
+	}
+	return away;
 }
 
 static int rendezvous_can(const fl_queue *q, const struct fl__lot *lot, enum fl__queue_side side)

@@ -33,8 +33,9 @@
  *   3. WAITERS changes only under the queue lock, and is set only while the queue is not empty.
  *   4. mutex_hand_over() sets HAND only for a first waiter that is awake. Only this waiter clears
  *      HAND. A waiter that gave up is not awake (lot.c, invariant 2). The exception: the waiter is
- *      a fiber, and the thread of its loop locks between two iterations (fl__lot_own_fiber()).
- *      This thread takes what was handed to the fiber, which then competes, first again.
+ *      a fiber that is away (lot.c, invariant 8). Then a waiter that goes before it clears HAND. The
+ *      fiber is still awake, behind this waiter, and competes with it: the CAS in mutex_take()
+ *      decides who becomes the owner. The other one sets WAITERS before it sleeps.
  *
  * A forked child inherits the word, but its queue is empty: a new owner clears a stale WAITERS. A
  * mutex with HAND stays locked, like any that another thread of the parent holds.
@@ -185,7 +186,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 		}
 
 		fl__lot_open(&lot, m);
-		struct fl__node *fiber = awake ? NULL : fl__lot_own_fiber(&lot, node->wait->ctx);
+		struct fl__node *fiber = awake ? NULL : fl__lot_pass_away(&lot);
 		const bool first = awake || fl__lot_first(&lot) == fiber; /* NULL: no waiters */
 		const bool waits = !first || !mutex_take(m, awake || fiber, MUTEX_WAITERS);
 		if (!waits) {
@@ -305,7 +306,7 @@ FL__SLOW_PATH static void mutex_unlock_slow(fl_mutex *m, uint32_t before)
 
 /*
  * Under the queue lock, when the queue has another first waiter, asleep: invariant 2. `fiber`: that
- * waiter went before a fiber of its thread, and takes what was handed to it.
+ * waiter went before a fiber that is away, and takes what was handed to the fiber.
  */
 static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot, bool fiber)
 {
@@ -321,7 +322,7 @@ size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, 
 {
 	struct fl__node *const before = fl__lot_first(to), *first;
 	size_t moved = 0;
-	while (moved < max && (first = fl__lot_first(from)) != NULL && fl__mutex_node_of(first)->mutex == m)
+	while (moved < max && (first = fl__lot_next(from)) != NULL && fl__mutex_node_of(first)->mutex == m)
 		moved += fl__lot_move(from, to);
 	if (fl__lot_first(to) != before)
 		mutex_mark_or_wake(m, to, before != NULL);

@@ -225,6 +225,7 @@ static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
 				return;
 			break;
 		}
+		first = fl__lot_next(lot);
 		const struct fl__rwlock_mode *mode =
 		    first->value == RWLOCK_READS ? &rwlock_reading : &fl__rwlock_writing;
 		if (rwlock_has_awake(l) || (seen & mode->bars) || rwlock_wake(l, lot, first))

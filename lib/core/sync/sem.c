@@ -106,7 +106,7 @@ static bool sem_competes(struct fl__node *first)
 static bool sem_hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 {
 	struct fl__node *first;
-	while ((first = fl__lot_first(lot)) != NULL && sem_need(first) <= *left) {
+	while ((first = fl__lot_next(lot)) != NULL && sem_need(first) <= *left) {
 		const uint32_t need = sem_need(first);
 		if (!all && need == *left && sem_competes(first)) {
 			if (fl__lot_try_wake_first(lot))

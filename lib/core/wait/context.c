@@ -103,7 +103,7 @@ FL__COLD struct fl__ctx *fl__ctx_adopt_thread(void)
 
 struct fl__thread_data *fl__thread_data(void)
 {
-	return (struct fl__thread_data *)(uintptr_t)fl__ctx_thread();
+	return (struct fl__thread_data *)fl__ctx_thread();
 }
 
 /* After the other destructors of this copy, which call the library. */

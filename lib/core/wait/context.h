@@ -15,8 +15,16 @@
 /* The context: what can wait and park: a thread, a fiber, or a thread of the laboratory's model. */
 struct fl__ctx;
 struct fl__locals;
-struct fl__sched;
 struct fl__wait; /* lot.h */
+
+/* A scheduler of fibers, as the parking lot sees it. */
+struct fl__host {
+	struct fl__ctx *thread; /* has run this scheduler, or NULL */
+	uint64_t awake;         /* lot.c */
+	bool away;              /* lot.c */
+	/* In thread->hosted, between two calls of fl_loop_run_once(). `link` NULL: not there. */
+	struct fl__host *next, **link;
+};
 
 enum { FL__WAIT_FDS = 4 };         /* a process's streams, and its end */
 enum { FL__DOZE_AFTER = 5000000 }; /* in ns */
@@ -43,10 +51,6 @@ struct fl__ctx_ops {
 	 * At most FL__WAIT_FDS descriptors.
 	 */
 	int (*wait_fds)(const struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel);
-	/* Of the calling fiber. NULL: no fiber. */
-	struct fl__sched *(*sched)(void);
-	/* Of the thread that runs the fiber `ctx`. NULL: no fiber. */
-	const struct fl__ctx *(*thread)(const struct fl__ctx *ctx);
 };
 
 /* How another worker replaces a worker that waits. */
@@ -83,7 +87,6 @@ struct fl__ctx {
 	 * the code around the handler; negative while the handler waits, in a fiber.
 	 */
 	int8_t logs;
-	bool turns; /* of a thread that has called fl_loop_run_once(): fl__lot_own_fiber() */
 	/* Runs debugging code: its locks are not recorded. Used only by this context. */
 	bool debugging;
 	uint8_t turn;    /* lib/core/debug/contention.c */
@@ -101,6 +104,9 @@ struct fl__ctx {
 	int32_t saved;
 	uint8_t polls, spins;
 	bool waker_on_this_cpu; /* of the thread that ended the last sleep */
+	struct fl__host *host;  /* of a fiber; NULL: it is a thread */
+	/* Of a thread: its loops between two calls of fl_loop_run_once(), whose fibers cannot run. */
+	struct fl__host *hosted;
 };
 
 /*
@@ -151,15 +157,11 @@ static inline struct fl__ctx *fl__ctx_get(void)
 	return fl__likely(ctx != NULL) ? ctx : fl__ctx_adopt_thread();
 }
 
-/* The context of the thread that runs `ctx`, perhaps a fiber; only for comparisons. */
-static inline const struct fl__ctx *fl__ctx_thread_of(const struct fl__ctx *ctx)
+/* The context of the calling thread, also in a fiber. */
+static inline struct fl__ctx *fl__ctx_thread(void)
 {
-	return ctx->ops->thread ? ctx->ops->thread(ctx) : ctx;
-}
-
-static inline const struct fl__ctx *fl__ctx_thread(void)
-{
-	return fl__ctx_thread_of(fl__ctx_get());
+	struct fl__ctx *ctx = fl__ctx_get();
+	return ctx->host ? ctx->host->thread : ctx;
 }
 
 /* Of the calling thread, also in a fiber. */

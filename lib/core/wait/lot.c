@@ -33,7 +33,8 @@
  *      node that it took, the waiter removes the others, under their locks. So a thread that holds
  *      a bucket's lock may follow every node in the bucket. A node that fl__lot_wake_first() woke
  *      in its queue stays first, and further wakes leave it alone, until the waiter has removed
- *      the node, or begun another wait, under the lock. (fl__lot_own_fiber() has the exception.)
+ *      the node, or begun another wait, under the lock. (The exception: other waiters go before a
+ *      fiber that is away, invariant 8.)
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
  *      transaction on its queue, after the takes. So no wake takes a waiter that comes later. A
  *      primitive may be destroyed as soon as its word is ready, since fl__lot_close() touches only
@@ -46,6 +47,26 @@
  *      handler marks the bucket, and the holder does its work: the instruction that unlocks the
  *      bucket also reads the mark. If another thread locks the bucket first, that thread gets mark
  *      and work.
+ *
+ *   8. No waiter that can run waits behind a fiber that is away, in two cases. In any queue: a
+ *      waking thread that sees `away` wakes the other waiter first. In the queue of a mutex, where
+ *      an awake fiber keeps its place: when the fiber was woken before its thread went away, this
+ *      thread wakes the next waiter. The swap and the OR of `awake` decide which of the two it is.
+ *      If the OR comes first, the thread that goes away finds the bit. It locks the bucket after
+ *      the waking thread, and finds the fiber. If the swap comes first, the waking thread sees
+ *      `away` after its OR.
+ *
+ * Away. The thread of an embedded loop calls fl_loop_run_once() again and again. Between two calls
+ * the loop is hosted: its fibers cannot run. While such a thread sleeps in a call of the library,
+ * the fibers of the loops that it hosts are away. The thread may sleep until another thread ends
+ * its wait, and that thread may be behind one of the fibers in a wait queue. The fields of fl__host
+ * say so:
+ *
+ *   field   meaning                               set by                     cleared by
+ *   away    the thread sleeps in the library      fl__lot_set_away(true)     fl__lot_set_away(false)
+ *   awake   bit i: a fiber may be awake in the    lot_note_awake(), OR,      fl__lot_set_away(true),
+ *           queue of a bucket with the index      bucket locked              swap: the thread looks
+ *           i modulo 64                                                      at these buckets
  *
  * A stale waiters bit (its waiters gave up) is safe: the next waking thread opens the queue, and
  * clears it. A waiters bit is never missing.
@@ -60,7 +81,9 @@
  * own.
  *
  * Progress: blocking, on the bucket's lock, for a time proportional to the number of waiters taken
- * times the depth of the tree.
+ * times the depth of the tree. While fibers are away, add the number of those that are first in the
+ * queue. A thread that goes away visits no bucket, unless one of its fibers was woken in the queue
+ * of a mutex since the last time.
  */
 #include "lot.h"
 #include "../base/atomic.h"
@@ -144,7 +167,6 @@ static struct fl__node *lot_queue_after(const struct fl__bucket *bucket, const s
 void fl__lot_open(struct fl__lot *lot, const void *key)
 {
 	lot->taken = NULL;
-	lot->taken_last = NULL;
 	fl__lot_open_next(lot, key);
 }
 
@@ -152,6 +174,7 @@ void fl__lot_open_next(struct fl__lot *lot, const void *key)
 {
 	lot->bucket = lot_bucket_of(key);
 	lot->key = key;
+	lot->all_away = NULL;
 	fl__lock(&lot->bucket->lock);
 }
 
@@ -224,18 +247,13 @@ bool fl__node_wake(struct fl__node *node)
 	return true;
 }
 
-static void lot_unpark_later(struct fl__lot *lot, struct fl__node *node)
-{
-	FL__APPEND(lot->taken, lot->taken_last, node, then);
-}
-
 bool fl__lot_take_node(struct fl__lot *lot, struct fl__node *node, uint32_t value)
 {
 	fl__lot_remove(lot, node);
 	node->value = value;
 	if (!lot_decide(node))
 		return false;
-	lot_unpark_later(lot, node);
+	FL__APPEND(lot->taken, lot->taken_last, node, then);
 	return true;
 }
 
@@ -248,7 +266,7 @@ bool fl__lot_take_first(struct fl__lot *lot, uint32_t value)
 size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 {
 	size_t taken = 0;
-	while (taken < max && fl__lot_has_waiters(lot))
+	while (taken < max && fl__lot_next(lot))
 		taken += fl__lot_take_first(lot, value);
 	return taken;
 }
@@ -260,14 +278,33 @@ static bool lot_is_woken(const struct fl__node *node)
 	return fl__load_relaxed(&node->wait->decision) == (uintptr_t)node;
 }
 
+bool fl__lot_is_away(const struct fl__node *node)
+{
+	const struct fl__host *host = node->wait->ctx->host;
+	/* invariant 8 */
+	return host && fl__load_relaxed(&host->away);
+}
+
+/* Called before a waiter is woken in its queue, or was found awake there. */
+static void lot_note_awake(const struct fl__lot *lot, const struct fl__node *node)
+{
+	struct fl__host *host = node->wait->ctx->host;
+	if (host)
+		/* pairs with fl__lot_set_away() */
+		fl__or_acquire(&host->awake, (uint64_t)1 << (lot->bucket - lot_buckets) % 64);
+}
+
 bool fl__lot_try_wake_first(struct fl__lot *lot)
 {
-	struct fl__node *node = fl__lot_first(lot);
+	struct fl__node *node;
+	do /* it may be away since then */
+		lot_note_awake(lot, node = fl__lot_next(lot));
+	while (fl__lot_next(lot) != node);
 	if (lot_is_woken(node))
 		return true;
 	const bool woken = lot_decide(node);
 	if (woken)
-		lot_unpark_later(lot, node);
+		FL__APPEND(lot->taken, lot->taken_last, node, then);
 	if (woken && !node->wait->common)
 		return true;
 	fl__lot_remove(lot, node);
@@ -298,16 +335,13 @@ bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_
 
 bool fl__lot_move(struct fl__lot *from, struct fl__lot *to)
 {
-	struct fl__node *node;
-	while ((node = fl__lot_first(from)) != NULL) {
-		fl__lot_remove(from, node);
-		/* an optimisation; the wake decides */
-		if (fl__load_relaxed(&node->wait->decision) == FL__PENDING && !lot_is_cancelled(node->wait)) {
-			fl__lot_insert(to, node, fl__lot_own_fiber(to, node->wait->ctx));
-			return true;
-		}
-	}
-	return false;
+	struct fl__node *node = fl__lot_first(from);
+	fl__lot_remove(from, node);
+	/* an optimisation; the wake decides */
+	const bool waits = fl__load_relaxed(&node->wait->decision) == FL__PENDING && !lot_is_cancelled(node->wait);
+	if (waits)
+		fl__lot_insert(to, node, fl__lot_is_away(node) ? NULL : fl__lot_pass_away(to));
+	return waits;
 }
 
 void fl__lot_unlock_also(struct fl__lot *from, struct fl__lot *to)
@@ -315,10 +349,7 @@ void fl__lot_unlock_also(struct fl__lot *from, struct fl__lot *to)
 	if (to->bucket != from->bucket)
 		fl__lot_unlock(to);
 	if (to->taken) {
-		if (from->taken)
-			from->taken_last->then = to->taken;
-		else
-			from->taken = to->taken;
+		*(from->taken ? &from->taken_last->then : &from->taken) = to->taken;
 		from->taken_last = to->taken_last;
 	}
 }
@@ -345,12 +376,56 @@ struct fl__node *fl__lot_node_after(const struct fl__node *node)
 	return node->next->first ? NULL : node->next;
 }
 
-struct fl__node *fl__lot_own_fiber(const struct fl__lot *lot, const struct fl__ctx *waits)
+struct fl__node *fl__lot_pass_away(struct fl__lot *lot)
 {
-	struct fl__node *node = waits->turns ? fl__lot_first(lot) : NULL;
-	while (node && fl__ctx_thread_of(node->wait->ctx) != waits)
-		node = fl__lot_node_after(node);
-	return node;
+	struct fl__node *first = fl__lot_first(lot), *node = first;
+	while (node && fl__lot_is_away(node))
+		node = lot->all_away == lot->key ? NULL : fl__lot_node_after(node);
+	if (!node) {
+		lot->all_away = lot->key;
+		return first;
+	}
+	if (node != first) {
+		fl__lot_remove(lot, node);
+		fl__lot_insert(lot, node, first);
+	}
+	return NULL;
+}
+
+struct fl__node *fl__lot_next(struct fl__lot *lot)
+{
+	(void)fl__lot_pass_away(lot);
+	return fl__lot_first(lot);
+}
+
+/* Wakes the next waiter wherever a fiber of `host` is an awake waiter in the queue. */
+static void lot_pass_awake(struct fl__bucket *bucket, const struct fl__host *host)
+{
+	struct fl__lot lot = {.bucket = bucket};
+	fl__lock(&bucket->lock);
+	LOT_EACH_QUEUE (first, bucket) {
+		const struct fl__node *node = first;
+		while (node && !(node->wait->ctx->host == host && lot_is_woken(node)))
+			node = fl__lot_node_after(node);
+		if (node) {
+			lot.key = node->key;
+			lot_note_awake(&lot, node); /* for the next sleep */
+			first = fl__lot_wake_first(&lot);
+		}
+	}
+	fl__lot_close(&lot);
+}
+
+void fl__lot_set_away(struct fl__host *hosted, bool away)
+{
+	FL__EACH (struct fl__host, host, hosted) {
+		fl__store_relaxed(&host->away, away); /* invariant 8 */
+		/* pairs with lot_note_awake() */
+		const uint64_t awake = away ? fl__swap_release(&host->awake, 0) : 0;
+		for (int i = 0; awake && i < LOT_BUCKETS; i++)
+			if (awake >> i % 64 & 1)
+				lot_pass_awake(&lot_buckets[i], host);
+	}
 }
 
 bool fl__lot_has_waiters(const struct fl__lot *lot)

@@ -112,6 +112,7 @@ struct fl__bucket {
 struct fl__lot {
 	struct fl__bucket *bucket;
 	const void *key;
+	const void *all_away;                /* a key all of whose waiters were away, in this transaction */
 	struct fl__node *taken, *taken_last; /* to be unparked at close */
 };
 
@@ -128,8 +129,8 @@ void fl__lot_add(struct fl__lot *lot, struct fl__node *node);
 void fl__lot_add_together(struct fl__lot *lot, struct fl__node *node);
 
 /*
- * Dequeues waiters, oldest first, and wakes each that has not given up, until `max` were woken.
- * Each gets `value`. Returns how many. Observers do not count.
+ * Dequeues waiters in the order of fl__lot_next(), and wakes each that has not given up, until `max`
+ * were woken. Each gets `value`. Returns how many. Observers do not count.
  */
 size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value);
 
@@ -139,11 +140,22 @@ bool fl__lot_take_first(struct fl__lot *lot, uint32_t value);
 bool fl__lot_has_waiters(const struct fl__lot *lot);
 struct fl__node *fl__lot_first(const struct fl__lot *lot);
 
+/* Whether the waiter is a fiber of a loop whose thread sleeps outside of the loop: lot.c, "Away". */
+bool fl__lot_is_away(const struct fl__node *node);
 /*
- * `waits`, the thread of a loop, waits between two calls of fl_loop_run_once(). Returns the first
- * waiter that is a fiber of this loop: it cannot run now. NULL: none.
+ * Moves the first waiter that is not away before all that are away, and returns NULL. If all are
+ * away, returns the first waiter: a new waiter, which can run, goes before it.
  */
-struct fl__node *fl__lot_own_fiber(const struct fl__lot *lot, const struct fl__ctx *waits);
+struct fl__node *fl__lot_pass_away(struct fl__lot *lot);
+/* Returns the first waiter after fl__lot_pass_away(); NULL: none. */
+struct fl__node *fl__lot_next(struct fl__lot *lot);
+
+/*
+ * Called before and after a sleep by the thread that hosts the loops of this list: their fibers are
+ * away, or are not. If they are, wakes the next waiter wherever one of them is awake and the first
+ * waiter of a mutex. The caller holds no fl__lock().
+ */
+void fl__lot_set_away(struct fl__host *hosted, bool away);
 
 /* Returns the node after `node`, or NULL. */
 struct fl__node *fl__lot_node_after(const struct fl__node *node);
@@ -169,8 +181,8 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);
 /* Also opens the queue of `to_key`. False: `from` was unlocked meanwhile: read its state again. */
 bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_key);
 /*
- * Moves the first waiter that has not given up to the end of `to`, asleep, or before its
- * fl__lot_own_fiber(). False: none.
+ * Moves the first waiter, which exists, to the end of `to`, asleep, or before those that are away.
+ * False: the waiter had given up, and is dequeued.
  */
 bool fl__lot_move(struct fl__lot *from, struct fl__lot *to);
 /* `from` stays open. The close of `from` unparks the waiters that were woken in `to`. */
@@ -212,15 +224,19 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 	fl__wait_begin(&(wait), (kind), (object));                                                                     \
 	struct fl__node node = FL__NODE(&(wait))
 
-/* Until the end of the block the context is asleep for reports, in no wait queue. */
+/*
+ * Until the end of the block the context is asleep, in no wait queue: for reports, and for the
+ * fibers of its thread.
+ */
 #define FL__ASLEEP(kind, object, deadline)                                                                             \
 	__attribute__((cleanup(fl__asleep_end), unused)) struct fl__wait fl__asleep;                                   \
 	fl__wait_begin(&fl__asleep, (kind), (object));                                                                 \
-	fl__debug_sleep(&fl__asleep, (deadline))
+	fl__debug_sleep(&fl__asleep, (deadline));                                                                      \
+	fl__lot_set_away(fl__asleep.ctx->hosted, true)
 
 static inline void fl__asleep_end(const struct fl__wait *wait)
 {
-	(void)wait;
+	fl__lot_set_away(wait->ctx->hosted, false);
 	fl__debug_sleep(NULL, FL_FOREVER);
 }
 

@@ -191,4 +191,4 @@ static void parker_unpark(struct fl__wait *wait)
 		(void)fl__sys.futex_wake(&wait->park_word, 1);
 }
 
-const struct fl__ctx_ops fl__thread_parker = {parker_park, parker_unpark, parker_unpark, NULL, NULL, NULL, NULL};
+const struct fl__ctx_ops fl__thread_parker = {parker_park, parker_unpark, parker_unpark, NULL, NULL};

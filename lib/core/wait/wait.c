@@ -97,7 +97,12 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *can
 {
 	fl__debug_sleep(wait, deadline);
 	const int64_t traced = fl__trace_is_on() ? fl__trace_wait(wait) : 0;
+	struct fl__host *const hosted = wait->ctx->hosted;
+	if (hosted)
+		fl__lot_set_away(hosted, true);
 	const int rc = wait_sleep_under(wait, deadline, cancel);
+	if (hosted)
+		fl__lot_set_away(hosted, false);
 	if (fl__unlikely(traced != 0))
 		fl__trace_woken(wait, traced, rc);
 	fl__debug_sleep(NULL, FL_FOREVER);

@@ -83,6 +83,7 @@ int fl__fiber_create(struct fl__sched *s, struct fl__fiber **fiber, int (*functi
 	fiber_set_name(f, name ? name : "fiber");
 	fl__ctx_init_thread(&f->ctx, f->name);
 	f->ctx.ops = &fl__fiber_parker;
+	f->ctx.host = &s->host;
 	fl__flow_init(&f->flow);
 	s->fibers++;
 	fl__sched_enqueue(s, f);

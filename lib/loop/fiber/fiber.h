@@ -94,10 +94,6 @@ void fl__sched_take_inbox(struct fl__sched *s);
 int64_t fl__sched_next_deadline(const struct fl__sched *s);
 
 bool fl__sched_is_forked(const struct fl__sched *s);
-bool fl__sched_is_of_this_thread(const struct fl__sched *s);
-
-/* NULL: none */
-struct fl__sched *fl__sched_entered(void);
 
 /* A later turn calls function(arg). `name` is cut at 31 bytes; NULL: "fiber". 0 or -ENOMEM. */
 int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(void *arg), void *arg,

@@ -130,7 +130,7 @@ static FL__SWITCHES void sched_switch(struct fl__sched *s, struct fl__flow *from
 	if (fl__trace_is_on())
 		fl__trace_run(to ? to->ctx.id : 0, to ? to->name : "");
 	s->running = to;
-	fl__ctx_current = to ? &to->ctx : s->thread;
+	fl__ctx_current = to ? &to->ctx : s->host.thread;
 	if (fl__unlikely(s->tells))
 		sched_switch_told(s, from, to, forever);
 	else
@@ -289,14 +289,8 @@ static int sched_wait_fds(const struct pollfd *fds, unsigned n, int64_t deadline
 	return fl__sched_current->config.ops->wait_fds(fl__sched_current, fds, n, deadline, cancel);
 }
 
-static const struct fl__ctx *sched_thread_of(const struct fl__ctx *ctx)
-{
-	/* other threads only compare it */
-	return fl__load_relaxed(&FL__CONTAINER_OF(ctx, const struct fl__fiber, ctx)->sched->thread);
-}
-
-const struct fl__ctx_ops fl__fiber_parker = {sched_park,     sched_unpark,      sched_unpark_from_any, fl__fiber_yield,
-                                             sched_wait_fds, fl__sched_entered, sched_thread_of};
+const struct fl__ctx_ops fl__fiber_parker = {sched_park, sched_unpark, sched_unpark_from_any, fl__fiber_yield,
+                                             sched_wait_fds};
 
 void fl__fiber_suspend(void)
 {
@@ -421,7 +415,7 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 {
 	const int64_t until = fl__min_deadline(deadline, fl__sched_next_deadline(s));
 	if (s->soon && s->runnable == 0) {
-		s->soon = fl__spin(s->thread, sched_is_posted, s, until);
+		s->soon = fl__spin(s->host.thread, sched_is_posted, s, until);
 		if (s->soon && ++s->spun % SCHED_TRIM_PERIOD == 0)
 			fl__stack_pool_trim(&s->stacks);
 		if (s->soon)
@@ -430,9 +424,11 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 	if (!fl__sched_arm(s))
 		return false;
 	const int64_t began = fl__sys.now();
-	const bool blocks = fl__ctx_block(s->thread, NULL, until);
+	const bool blocks = fl__ctx_block(s->host.thread, NULL, until);
+	fl__lot_set_away(s->host.thread->hosted, true);
 	const bool woken = s->config.ops->sleep(s, until) == 0;
-	fl__ctx_unblock(s->thread, blocks);
+	fl__lot_set_away(s->host.thread->hosted, false);
+	fl__ctx_unblock(s->host.thread, blocks);
 	s->soon = woken && fl__sys.now() - began < SCHED_SOON;
 	fl__sched_disarm(s, woken);
 	return true;
@@ -440,11 +436,11 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 
 static int sched_may_enter(struct fl__sched *s)
 {
-	if (fl__sched_current || (s->thread && s->thread != fl__ctx_get()))
+	if (fl__sched_current || (s->host.thread && s->host.thread != fl__ctx_get()))
 		return -EBUSY;
 	if (fl__sched_is_forked(s))
 		return -EOWNERDEAD;
-	return s->thread ? 0 : fl__overflow_prepare();
+	return s->host.thread ? 0 : fl__overflow_prepare();
 }
 
 int fl__sched_enter(struct fl__sched *s)
@@ -452,7 +448,10 @@ int fl__sched_enter(struct fl__sched *s)
 	int rc = sched_may_enter(s);
 	if (rc != 0)
 		return rc;
-	fl__store_relaxed(&s->thread, fl__ctx_get()); /* relaxed: other threads only compare it */
+	fl__store_relaxed(&s->host.thread, fl__ctx_get()); /* relaxed: other threads only compare it */
+	if (s->host.link)
+		FL__LIST_REMOVE(&s->host);
+	s->host.link = NULL;
 	fl__flow_adopt(&s->main);
 	s->exceptions = __cxa_get_globals ? __cxa_get_globals() : NULL;
 	s->tells = s->exceptions || __sanitizer_start_switch_fiber;
@@ -500,15 +499,4 @@ void fl__sched_destroy(struct fl__sched *s)
 bool fl__sched_is_forked(const struct fl__sched *s)
 {
 	return fl__is_forked(s->fork_count);
-}
-
-/* Any thread: `thread` is NULL or another context unless the calling thread has run `s`. */
-bool fl__sched_is_of_this_thread(const struct fl__sched *s)
-{
-	return fl__load_relaxed(&s->thread) == fl__ctx_thread(); /* relaxed: as above */
-}
-
-struct fl__sched *fl__sched_entered(void)
-{
-	return fl__sched_current;
 }

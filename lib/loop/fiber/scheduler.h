@@ -29,8 +29,9 @@ struct fl__fiber {
 };
 
 struct fl__sched {
-	/* `apart` keeps `inbox`, which waking threads write, off the other lines. */
+	/* `apart` keeps what waking threads write off the other lines. */
 	struct fl__post *inbox;
+	struct fl__host host;
 	char apart[64];
 	struct fl__post *first, *last; /* the run queue, in the order of the wakes */
 	size_t runnable;
@@ -38,8 +39,6 @@ struct fl__sched {
 	struct fl__fiber *running; /* NULL: the thread's own flow */
 	struct fl__fiber *ended;   /* the next flow cleans it */
 	struct fl__flow main;      /* the thread's own, while a fiber runs */
-	/* has run this scheduler, or NULL */
-	struct fl__ctx *thread;
 	struct fl__timers timers;
 	/* another thread soon ended the last sleep, or the spin succeeded */
 	bool soon;

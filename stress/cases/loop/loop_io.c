@@ -4,6 +4,7 @@
  * hosts.
  */
 #include "loops.h"
+#include <fairlead/cond.h>
 #include <fairlead/mutex.h>
 
 /*
@@ -214,6 +215,94 @@ FL_STRESS_ACTOR(loop_hosted_lock, holder)
 }
 
 FL_STRESS(loop_hosted_lock, host, holder)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->count == 3 && fl_mutex_destroy(&s->m) == 0, "all had it");
+}
+
+/*
+ * The host waits, between two iterations, for an actor that waits for a mutex behind a fiber of the
+ * loop. The host, the other actor or the fiber itself may have the mutex first. A fiber that is
+ * woken cannot run before the next iteration, so another context must take the mutex.
+ */
+struct loop_hosted_wait {
+	struct loop_world world;
+	fl_mutex m;
+	fl_cond changed;
+	fl_event told;
+	int count;
+	bool has_told, done;
+};
+
+static int count_hosted(void *arg)
+{
+	struct loop_hosted_wait *s = arg;
+	{
+		FL_LOCKED(&s->m);
+		s->count++;
+	}
+	OK(fl_latch_wait(&s->world.others));
+	s->done = true;
+	return 0;
+}
+
+static void start_counting(void *arg)
+{
+	start_detached(count_hosted, arg);
+}
+
+FL_STRESS_SETUP(loop_hosted_wait)
+{
+	loop_begin(&s->world, 2);
+}
+
+FL_STRESS_ACTOR(loop_hosted_wait, host)
+{
+	int64_t deadline;
+	const bool holds = fl_stress_choose(2);
+	OK(fl_loop_post(s->world.l, start_counting, s));
+	if (holds)
+		fl_mutex_lock(&s->m);
+	for (int i = 0; i < 2; i++) /* the fiber starts, and runs */
+		OK(fl_loop_run_once(s->world.l, &deadline));
+	while (holds && !s->has_told)
+		OK(fl_cond_wait(&s->changed, &s->m));
+	if (holds)
+		fl_mutex_unlock(&s->m);
+	else
+		OK(fl_event_wait(&s->told));
+	while (!s->done) {
+		OK(fl_loop_run_once(s->world.l, &deadline));
+		if (!s->done && deadline != 0)
+			loop_poll(&s->world, deadline);
+	}
+	fl_loop_free(s->world.l);
+}
+
+FL_STRESS_ACTOR(loop_hosted_wait, teller)
+{
+	{
+		FL_LOCKED(&s->m);
+		s->count++;
+		s->has_told = true;
+		fl_cond_broadcast(&s->changed);
+	}
+	fl_event_set(&s->told);
+	loop_leave(&s->world);
+}
+
+FL_STRESS_ACTOR(loop_hosted_wait, holder)
+{
+	{
+		FL_LOCKED(&s->m);
+		s->count++;
+		if (fl_stress_choose(2))
+			let_a_turn_pass();
+	}
+	loop_leave(&s->world);
+}
+
+FL_STRESS(loop_hosted_wait, host, teller, holder)
 {
 	loop_end(&s->world);
 	FL_ACCEPTABLE(s->count == 3 && fl_mutex_destroy(&s->m) == 0, "all had it");
