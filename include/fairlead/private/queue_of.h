@@ -9,6 +9,7 @@
 
 /* FL_QUEUE_OF: documented in fairlead/queue.h. */
 #define FL_QUEUE_OF(type, name)                                                                                        \
+	FL__VALUE(type)                                                                                                \
 	typedef struct name name;                                                                                      \
 	FL__TYPED_LIFE(fl_queue, name)                                                                                 \
 	FL__TYPED_MAKE(fl_queue, name, create, (name * *_q, const fl_queue_config *_config),                           \
