@@ -57,15 +57,17 @@
  *                is set for a thread or the process, else a callback.
  *   Types        A macro that takes a type, such as FL_TASK or FL_QUEUE_OF, takes a complete type
  *                that was declared before. It is spelled without commas and braces: `struct job`,
- *                not `struct { int a, b; }`. Values are copied byte by byte, so in C++ the type must
- *                be trivially copyable. Values are also passed to functions, so the type must not be
- *                an array: put the array into a struct. FL_SHM_ARRAY_OF, FL_SHM_AT and FL_BYTES_EACH
- *                copy nothing, and take arrays, too.
+ *                not `struct { int a, b; }`. Values are copied byte by byte, so in C++ the type
+ *                must be trivially copyable. Values are also passed to functions, so the type must
+ *                not be an array: put the array into a struct. FL_SHM_ARRAY_OF, FL_SHM_AT and
+ *                FL_BYTES_EACH copy nothing, and take arrays, too.
  *   Macros       A program may define macros before its #include of these headers and after it:
  *                attributes and built-in functions are spelled with underscores here. Five kinds
  *                of names are not free: keywords; names of the C library; names that begin with
  *                fl_, FL_, FAIRLEAD_ or an underscore; names that end with an underscore; and the
- *                names of parameters and members in these headers, such as `name` or `size`.
+ *                names of parameters and members in these headers, such as `name`, `size`, `state`
+ *                or `max`. A macro with parameters, such as `max(a, b)`, may have a name of the
+ *                last kind: in these headers no parenthesis follows the name.
  *   Arguments    The order: what the function makes, or else the object; inputs; where results are
  *                stored; the deadline; the cancel token. The `config` of a call, and the handle
  *                that fl_x_free() frees, may be NULL.

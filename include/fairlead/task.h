@@ -44,9 +44,9 @@
  *
  * Either type may be void: the parameter is then left out (in the body it is a NULL pointer); a
  * task without an argument has no _map and no _imap. A type has a name that was declared before,
- * such as `struct range`, and is no array: fairlead/defs.h, "Types". Further fields of the task type
- * follow as designators: .drop_arg = text_free. The word fl_bytes, no typedef of it, is memory of any
- * length: fairlead/bytes.h.
+ * such as `struct range`, and is no array: fairlead/defs.h, "Types". Further fields of the task
+ * type follow as designators: .drop_arg = text_free. The word fl_bytes, no typedef of it, is memory
+ * of any length: fairlead/bytes.h.
  *
  *   FL_TASK          an external symbol, registered by its name
  *   FL_TASK_STATIC   a static symbol, registered as "file.c:name"
@@ -74,8 +74,7 @@
 /* Types are registered before constructors without a priority: before FL_PROCESS_HOOK. */
 #define FL__TASK_PRIORITY 60000
 
-#define FL__TASK_PTR(type) FL__IF_VOID(type, const void, __typeof__(type) const)
-#define FL__TASK_OUT(type) FL__IF_VOID(type, void, __typeof__(type))
+#define FL__TASK_OBJECT(type) FL__IF_VOID(type, void, __typeof__(type))
 #define FL__TASK_ALIGN(type) FL__IF_VOID(type, 0, __alignof__(type))
 
 /* FL__IF_BYTES(type, a, b): a when the type is the word fl_bytes, else b. */
@@ -84,10 +83,11 @@
 
 #define FL__TASK_TYPE(storage, task, label, arg_type, result_type, ...)                                                \
 	FL__TASK_CHECKS(arg_type, result_type, )                                                                       \
-	static int task##_body(fl_task_ctx *, FL__TASK_PTR(arg_type) *, FL__TASK_OUT(result_type) *);                  \
+	static int task##_body(fl_task_ctx *, FL__TASK_OBJECT(arg_type) const *, FL__TASK_OBJECT(result_type) *);      \
 	static int task##_run(fl_task_ctx *_ctx, const void *_arg, void *_result) FL__TASK_NOEXCEPT                    \
 	{                                                                                                              \
-		return task##_body(_ctx, (FL__TASK_PTR(arg_type) *)_arg, (FL__TASK_OUT(result_type) *)_result);        \
+		return task##_body(_ctx, (FL__TASK_OBJECT(arg_type) const *)_arg,                                      \
+		                   (FL__TASK_OBJECT(result_type) *)_result);                                           \
 	}                                                                                                              \
 	storage const fl_task_type task FL__TASK_FIRST =                                                               \
 	    FL__TASK_INIT(label, task##_run, FL__TASK_SIZE(arg_type), FL__TASK_ALIGN(arg_type),                        \
@@ -105,8 +105,8 @@
 
 #define FL__TASK_BODY(task, arg_type, result_type, ...)                                                                \
 	static int task##_body(__attribute__((__unused__)) fl_task_ctx *ctx,                                           \
-	                       __attribute__((__unused__)) FL__TASK_PTR(arg_type) * arg,                               \
-	                       __attribute__((__unused__)) FL__TASK_OUT(result_type) * result)
+	                       __attribute__((__unused__)) FL__TASK_OBJECT(arg_type) const *arg,                       \
+	                       __attribute__((__unused__)) FL__TASK_OBJECT(result_type) * result)
 
 /* C++17 has no designators: there a lambda sets the fields, before the type is registered. */
 #ifdef __cplusplus

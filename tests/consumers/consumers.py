@@ -333,8 +333,8 @@ class Kit:
 
     def macros_of_the_program(self, compiler, language, flags):
         """A program's macros, before the headers and behind them: each word of a macro of the headers and each name of their
-        attributes, without underscores, and MACROS_OF_PROGRAMS; by defs.h, "Names", without the words that the headers declare.
-        Nothing compiles that one of the macros gets into."""
+        attributes, without underscores, and MACROS_OF_PROGRAMS. By defs.h, "Macros", a word that the headers declare is a macro with
+        parameters. Nothing compiles that one of the macros gets into."""
         flags = [compiler, *flags, *self.all_headers(), "-x", language]
         include, names = self.installed_headers()
         text = re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', "", "\n".join(read(os.path.join(include, name)) for name in names), flags=re.S)
@@ -354,7 +354,9 @@ class Kit:
             raise Failure(f"the headers declare {sorted(attributes & declared)}, so {sorted(attributes - tried)} of {len(tried)} are not tried")
         system = set(re.findall(r"^#include <(?!fairlead).*", text, re.M))  # whose names are no program's
         write(self.at("include", "macros_of_the_program.h"),
-              "\n".join([*sorted(system), *(f"#define {name} ] a macro of the program" for name in sorted(tried)), ""]))
+              "\n".join([*sorted(system), *(f"#define {name} ] a macro of the program" for name in sorted(tried)),
+                         *(f"#define {name}(...) ] a macro of the program" for name in sorted((words & declared) - macros - KEYWORDS)
+                           if name != "bool" and not name.endswith("_t")), ""]))  # the C library's types
         for when in ([], ["-DMACROS_FIRST"]):
             run([*flags, *when, "-fsyntax-only", here("names", "macros.c")])
 
