@@ -123,9 +123,9 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *                 are fibers of a loop on the calling thread, and the caller is no fiber of it
  *   -EOWNERDEAD   in a forked child; nothing happened
  *
- * After the last two, if they are not a member's error, the group is not joined: fl_group_count()
- * is above 0, and stays so, since the members cannot end meanwhile. After any other result the
- * group is joined. Memory order: what the members wrote before they ended is visible to the caller.
+ * After -EDEADLK and -EOWNERDEAD, unless a member returned that error, the group is not joined. Then
+ * fl_group_count() is above 0, and stays above 0, since the members cannot end while the caller
+ * runs. After any other result the group is joined. Memory order: what the members wrote before they ended is visible to the caller.
  */
 FL_API FL_MUST_CHECK int fl_group_join(fl_group *g);
 

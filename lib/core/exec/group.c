@@ -30,8 +30,8 @@
  *                           bit above is cleared        fl__word_arm()       (group_clear())
  *
  * Giving up. fl_group_join_until() sets gave_up_ when it gives up. The call that joins the group
- * clears it. Meanwhile fl_group_count() returns at least 1, also when count_ is 0, so that the
- * count says "joined" no earlier than the result of a join does. Waits and checks in this file read
+ * clears it. While gave_up_ is set, fl_group_count() returns at least 1, also when count_ is 0, so
+ * that the count says "joined" no earlier than the result of a join does. Waits and checks in this file read
  * count_, since they ask for members.
  *
  * Invariants
