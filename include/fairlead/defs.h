@@ -113,7 +113,8 @@
 #define FL_BEGIN_DECLS extern "C" {
 #define FL_END_DECLS }
 #define FL__ASSERT(condition, text) static_assert(condition, text)
-#define FL__SAME(a, b) __is_same(a, b)
+/* Of types that have no conversions. The compilers' __is_same is newer. */
+#define FL__SAME(a, b) __is_assignable(__typeof__(a) &, b)
 #define FL__COPYABLE(type) __is_trivially_copyable(type)
 #else
 #define FL_BEGIN_DECLS

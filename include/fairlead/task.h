@@ -147,7 +147,7 @@
 	FL__TASK_CHECK(result_type)
 #define FL__TASK_CHECK(type)                                                                                           \
 	FL__IF_VOID(type, , FL__VALUE(type))                                                                           \
-	FL__IF_BYTES(type, , FL__ASSERT(!FL__SAME(__typeof__(type), fl_bytes), #type " is fl_bytes: spell it so");)
+	FL__IF_BYTES(type, , FL__ASSERT(!FL__SAME(fl_bytes *, __typeof__(type) *), #type " is fl_bytes: spell it so");)
 
 /* The parameter for an argument, or one in the caller's memory, as FL__TASK_RESULT(). */
 #define FL__TASK_ARG(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) _arg)
