@@ -120,7 +120,7 @@ def text(at):
 def address_of_renamed(symbol):
     """Link-time optimization appends to the name of a static variable, and its debug information has no place of the variable.
     None: the program lacks the symbol."""
-    found = re.search(rf"(?m)^(0x\w+) +{symbol}(\.|$)", gdb.execute(rf"info variables ^{symbol}(\.|$)", to_string=True))
+    found = re.search(rf"(?m)^(0x\w+) +{symbol}(\.|$)", gdb.execute(f"info variables ^{symbol}", to_string=True))
     return int(found[1], 16) if found else None
 
 
