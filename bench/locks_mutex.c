@@ -8,9 +8,10 @@
 #include <stdlib.h>
 
 /*
- * Mutexes: lock, count, (some work), unlock. The threads share one budget of operations, kept under the lock: so they contend until the end, and how many each of
- * them got shows how fair the lock is. Where a case has a span instead of a budget, each thread
- * also notes its longest wait.
+ * Mutexes: lock, count, (some work), unlock. The threads share one budget of operations, which is
+ * kept under the lock. So they contend until the end, and how many operations each of them got shows
+ * how fair the lock is. Where a case has a span instead of a budget, each thread also notes its
+ * longest wait.
  */
 
 /*

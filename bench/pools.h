@@ -60,7 +60,8 @@ static inline void pool_future_run(pool_future *f)
 	uint64_t result = pool_task(f->arg);
 	pthread_mutex_lock(&f->mutex);
 	f->result = result;
-	__atomic_store_n(&f->done, true, __ATOMIC_RELAXED); /* pool_future_get() looks without the mutex, too */
+	/* pool_future_get() looks without the mutex, too */
+	__atomic_store_n(&f->done, true, __ATOMIC_RELAXED);
 	if (f->awaited)
 		pthread_cond_signal(&f->cond);
 	pthread_mutex_unlock(&f->mutex);

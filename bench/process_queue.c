@@ -147,7 +147,10 @@ static void fairlead_close(fairlead_channel *c)
 	fl_shm_free(c->region);
 }
 
-/* A call on `fd` would have waited, for the time number `tries`: yields, or sleeps until it need not wait. */
+/*
+ * Called when a call on `fd` would have waited, for the time number `tries`. Yields, or sleeps until
+ * the call need not wait.
+ */
 static void await_descriptor(int fd, short events, unsigned tries)
 {
 	bench_must(errno == EAGAIN, "a call that does not wait");
@@ -299,8 +302,8 @@ static void pthread_close(pthread_channel *c)
 }
 
 /*
- * The floor: one message in a cache line, and a flag that both sides poll. They never sleep. They yield after some thousand
- * polls, since on a busy machine the other side may need this CPU.
+ * The floor: one message in a cache line, and a flag that both sides poll. They never sleep. They
+ * yield after some thousand polls, since on a busy machine the other side may need this CPU.
  */
 typedef struct polling_channel {
 	bool full;

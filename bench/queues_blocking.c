@@ -183,9 +183,10 @@ static inline uint64_t heap_take(heap *h)
 }
 
 /*
- * The textbook queue: what it holds under a mutex, one condition a side, a signal only when a thread waits
- * there. The signaller counts the waiter off so that a waiter that has yet
- * to run is not signalled twice. Before a thread waits it gives up the lock and yields, `yields` times.
+ * The textbook queue has a mutex that guards its items, and one condition for each side. A thread
+ * signals a condition only when another thread waits there. The signaller counts the waiter off, so
+ * that a waiter that has yet to run is not signalled twice. Before a thread waits, it gives up the
+ * lock and yields, `yields` times.
  */
 #define MONITOR_AWAIT(mon, q, blocked, waiters, cond, yields)                                                          \
 	for (unsigned left = (yields); blocked;) {                                                                     \

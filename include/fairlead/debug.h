@@ -52,7 +52,8 @@ FL_BEGIN_DECLS
  *   -EINVAL  an unknown mode; nothing has changed
  *
  * The environment variable FL_DEBUG is read before main(): names of modes, separated by commas.
- * `signal=N` selects another signal than SIGQUIT, `signal=0` none.
+ * `signal=N` selects another signal than SIGQUIT, but not SIGCHLD; `signal=0` none. Each copy of the
+ * library that has FL_DEBUG_WAITS on answers the signal.
  */
 FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 

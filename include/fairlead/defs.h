@@ -55,11 +55,19 @@
  *                without get_, unless a type has that name: fl_future_get_state(). A predicate
  *                contains is_. A function of the program that the library calls is a handler if it
  *                is set for a thread or the process, else a callback.
+ *   Types        A macro that takes a type, such as FL_TASK or FL_QUEUE_OF, takes a complete type
+ *                that was declared before. It is spelled without commas and braces: `struct job`,
+ *                not `struct { int a, b; }`. Values are copied byte by byte, so in C++ the type
+ *                must be trivially copyable. Values are also passed to functions, so the type must
+ *                not be an array: put the array into a struct. FL_SHM_ARRAY_OF, FL_SHM_AT and
+ *                FL_BYTES_EACH copy nothing, and take arrays, too.
  *   Macros       A program may define macros before its #include of these headers and after it:
  *                attributes and built-in functions are spelled with underscores here. Five kinds
  *                of names are not free: keywords; names of the C library; names that begin with
  *                fl_, FL_, FAIRLEAD_ or an underscore; names that end with an underscore; and the
- *                names of parameters and members in these headers, such as `name` or `size`.
+ *                names of parameters and members in these headers, such as `name`, `size`, `state`
+ *                or `max`. A macro with parameters, such as `max(a, b)`, may have a name of the
+ *                last kind: in these headers no parenthesis follows the name.
  *   Arguments    The order: what the function makes, or else the object; inputs; where results are
  *                stored; the deadline; the cancel token. The `config` of a call, and the handle
  *                that fl_x_free() frees, may be NULL.
@@ -105,15 +113,33 @@
 #define FL_BEGIN_DECLS extern "C" {
 #define FL_END_DECLS }
 #define FL__ASSERT(condition, text) static_assert(condition, text)
-/* C++ cannot copy every type byte by byte. */
-#define FL__COPYABLE(type) FL__ASSERT(__is_trivially_copyable(type), #type " cannot be copied byte by byte");
+/* Of types that have no conversions. The compilers' __is_same is newer. */
+#define FL__SAME(a, b) __is_assignable(__typeof__(a) &, b)
+#define FL__COPYABLE(type) __is_trivially_copyable(type)
 #else
 #define FL_BEGIN_DECLS
 #define FL_END_DECLS
 #define FL__ASSERT(condition, text) __extension__ _Static_assert(condition, text)
-#define FL__COPYABLE(type)
+#define FL__SAME(a, b) __builtin_types_compatible_p(a, b)
+#define FL__COPYABLE(type) 1
 #endif
 #define FL__ASSERT_SIZE(type, size) FL__ASSERT(sizeof(type) == (size), #type " has another size")
+
+/*
+ * A macro that takes a type uses FL__NAMED() first, so that a sentence begins the compiler's errors
+ * for a type that it cannot take. FL__VALUE() does the same where values of the type are passed. It
+ * compares types of functions, in which a parameter of an array type becomes a pointer.
+ */
+#define FL__NAMED(type)                                                                                                \
+	FL__ASSERT(sizeof(#type) > 1, "a type is missing here");                                                       \
+	FL__ASSERT(__builtin_constant_p(0) ? !__builtin_strchr(#type, '{') : 0,                                        \
+	           #type ": define the type before, and write its name here");
+#define FL__VALUE(type)                                                                                                \
+	FL__NAMED(type)                                                                                                \
+	FL__ASSERT(sizeof(type) + 1 && FL__SAME(void (*)(__typeof__(type) _a, __typeof__(_a) *),                       \
+	                                        void (*)(__typeof__(type), __typeof__(type) *)),                       \
+	           #type " cannot be passed by value: put the array into a struct");                                   \
+	FL__ASSERT(FL__COPYABLE(type), #type " cannot be copied byte by byte");
 
 #define FL__JOIN_(a, b) a##b
 #define FL__JOIN(a, b) FL__JOIN_(a, b)
@@ -134,7 +160,8 @@
  * FL_SCOPED(fl_executor) *pool = NULL;
  *
  * Declares a variable that is freed when its block is left, except by longjmp() or pthread_exit().
- * Requires an initializer, which may be NULL. Not for arrays.
+ * `type` is the name of a type of these headers that has a free function, or of a typed queue. The
+ * variable must have an initializer, which may be NULL. It must not be an array.
  */
 #define FL_SCOPED(type) __attribute__((__cleanup__(fl__scoped_##type), __unused__)) type
 

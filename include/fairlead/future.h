@@ -372,6 +372,7 @@ FL_END_DECLS
  * scope; C and C++. The handles stay fl_promise and fl_future.
  */
 #define FL_PROMISE_OF(type, name)                                                                                      \
+	FL__VALUE(type)                                                                                                \
 	FL__TASK_FN name##_create(fl_promise **_p, void (*_drop)(void *_result), fl_future **_f)                       \
 	{                                                                                                              \
 		return fl_promise_create(_p, sizeof(type), _drop, _f);                                                 \

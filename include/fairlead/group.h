@@ -125,10 +125,10 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *                 no fiber of it
  *   -EOWNERDEAD   in a forked child; nothing happened
  *
- * After the last two, if they are not a member's error, the group is not joined: fl_group_count()
- * is above 0. It stays so until the group is joined, or until the caller runs the loop of the
- * remaining fibers itself. After any other result the group is joined. Memory order: what the
- * members wrote before they ended is visible to the caller.
+ * After -EDEADLK and -EOWNERDEAD, unless a member returned that error, the group is not joined. Then
+ * fl_group_count() is above 0. It stays above 0 until the group is joined, or until the caller runs
+ * the loop of the remaining fibers itself. After any other result the group is joined. Memory order:
+ * what the members wrote before they ended is visible to the caller.
  */
 FL_API FL_MUST_CHECK int fl_group_join(fl_group *g);
 

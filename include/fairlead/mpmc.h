@@ -188,6 +188,7 @@ FL_END_DECLS
  * fl_mpmc_unbounded *.
  */
 #define FL_MPMC_UNBOUNDED_OF(type, name)                                                                               \
+	FL__VALUE(type)                                                                                                \
 	typedef struct name name;                                                                                      \
 	FL__TYPED_LIFE(fl_mpmc_unbounded, name)                                                                        \
 	FL__TYPED_MAKE(fl_mpmc_unbounded, name, create, (name * *_q, const fl_mpmc_unbounded_config *_config),         \

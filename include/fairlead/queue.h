@@ -41,7 +41,8 @@ FL_BEGIN_DECLS
  *                           sleeps, some 20 ms.
  *   FL_FIFO with one        The parent's call has not happened: the child's next call of the same
  *   producer and one        side takes its place. Until then a wait of the opposite side is held
- *   consumer                up. If the call was in its last instructions, it holds up as above.
+ *   consumer                up. If the call was in its last instructions, it holds up calls as in a
+ *                           bounded FL_FIFO queue.
  *   FL_FIFO, unbounded;     The parent's call has not happened, and holds up nothing.
  *   FL_RENDEZVOUS
  *

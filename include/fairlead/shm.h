@@ -132,7 +132,7 @@ FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
  * type. NULL also if the alignment does not fit.
  */
 #define FL_SHM_AT(region, type, offset)                                                                                \
-	((type *)fl__shm_at_aligned((region), (offset), sizeof(type), __alignof__(type)))
+	((__typeof__(type) *)fl__shm_at_aligned((region), (offset), sizeof(type), __alignof__(type)))
 
 /*
  * Sets the root; 0: none. Releases what was written before. Returns 0, or:

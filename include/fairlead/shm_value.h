@@ -58,7 +58,7 @@ FL_API FL_MUST_CHECK int fl_shm_value_set(fl_shm_value *v, const void *value, si
 FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, const void *value, size_t size);
 
 #define FL_SHM_VALUE_OF(type, name)                                                                                    \
-	FL__COPYABLE(type)                                                                                             \
+	FL__VALUE(type)                                                                                                \
 	typedef struct name {                                                                                          \
 		fl_shm_value value_;                                                                                   \
 		uint64_t copies_[2][(sizeof(type) + 7) / 8];                                                           \
@@ -140,6 +140,7 @@ FL_API void *fl_shm_array_at(const fl_shm_array *a, size_t i, size_t item_size);
 FL_API fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a);
 
 #define FL_SHM_ARRAY_OF(type, name)                                                                                    \
+	FL__NAMED(type)                                                                                                \
 	typedef struct name {                                                                                          \
 		fl_shm_array array_;                                                                                   \
 	} name;                                                                                                        \
@@ -159,9 +160,9 @@ FL_API fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a);
 	FL__SHM_ARRAY_GET(name, fl_shm_offset, offset)                                                                 \
 	FL__SHM_ARRAY_GET(name, size_t, length)                                                                        \
 	FL__SHM_ARRAY_GET(name, fl_shm_mutex *, mutex)                                                                 \
-	FL__MADE_FN type *name##_at(const name *_a, size_t _i)                                                         \
+	FL__MADE_FN __typeof__(type) *name##_at(const name *_a, size_t _i)                                             \
 	{                                                                                                              \
-		return (type *)fl_shm_array_at(&_a->array_, _i, sizeof(type));                                         \
+		return (__typeof__(type) *)fl_shm_array_at(&_a->array_, _i, sizeof(type));                             \
 	}
 
 #define FL__SHM_ARRAY_GET(name, result, call)                                                                          \

@@ -10,8 +10,7 @@
 #include <fairlead/task_type.h>
 
 /*
- * Tasks, in C and C++. In C++ the types are trivially copyable, and an exception that leaves a
- * task terminates the program.
+ * Tasks, in C and C++. In C++ an exception that leaves a task terminates the program.
  */
 
 /*
@@ -44,70 +43,51 @@
  *             // and _imap_try_next, _imap_next_until
  *
  * Either type may be void: the parameter is then left out (in the body it is a NULL pointer); a
- * task without an argument has no _map and no _imap. Types are complete object types, spelled
- * without commas, and have a name: `struct range`, not `struct { ... }`. The typed submits take the
- * argument by value, which C does not do with an array: put the array into a struct. Further fields of the task type follow as designators: .drop_arg = text_free.
- * The word fl_bytes, no typedef of it, is memory of any length: fairlead/bytes.h.
+ * task without an argument has no _map and no _imap. A type has a name that was declared before,
+ * such as `struct range`, and is no array: fairlead/defs.h, "Types". Further fields of the task
+ * type follow as designators: .drop_arg = text_free. The word fl_bytes, no typedef of it, is memory
+ * of any length: fairlead/bytes.h.
  *
  *   FL_TASK          an external symbol, registered by its name
  *   FL_TASK_STATIC   a static symbol, registered as "file.c:name"
  *   FL_TASK_DECLARE  in a header: the type and its typed calls
  *   FL_TASK_DEFINE   in one source file: the definition of a declared type
  */
-#define FL_TASK(name, ...) FL__TASK(FL__TASK_EXTERNAL, name, __VA_ARGS__, )
-#define FL_TASK_STATIC(name, ...) FL__TASK(FL__TASK_STATIC, name, __VA_ARGS__, )
+#define FL_TASK(name, ...)                                                                                             \
+	extern const fl_task_type name;                                                                                \
+	FL__TASK(, name, #name, __VA_ARGS__, )
+#define FL_TASK_STATIC(name, ...) FL__TASK(static, name, __FILE__ ":" #name, __VA_ARGS__, )
 #define FL_TASK_DECLARE(name, ...)                                                                                     \
+	FL__TASK_CHECKS(__VA_ARGS__, , )                                                                               \
 	extern const fl_task_type name;                                                                                \
 	FL__TASK_CALLS(name, __VA_ARGS__, )
 #define FL_TASK_DEFINE(name, ...) FL__TASK_DEFINE(name, #name, __VA_ARGS__, )
 
-/*
- * FL_TASK(f, struct { int a, b; }, int) gets one error that says what to write, and not one for each
- * use of the type. FL__TAG_##arg_type leaves the word behind `struct`. If that is a name, it is pasted
- * to a name that no macro has. A brace cannot be pasted: the compiler says so, in a message with the
- * name of the macro below, which then expands to the mark that FL__IF_VOID_() looks for.
- */
-#define FL__TASK(make, name, arg_type, ...)                                                                            \
-	FL__IF_VOID_(FL__TASK_NAMED(FL__TAG_##arg_type), FL__TASK_NAMELESS, make)(name, arg_type, __VA_ARGS__)
-#define FL__TAG_struct
-#define FL__TAG_union
-#define FL__TAG_enum
-#define FL__TASK_NAMED(...) FL__TASK_NAMED_(__VA_ARGS__)
-#define FL__TASK_NAMED_(...) FL_TASK_needs_a_struct_that_is_defined_before_it_and_has_a_name_not_struct##__VA_ARGS__
-#define FL_TASK_needs_a_struct_that_is_defined_before_it_and_has_a_name_not_struct ~, 1,
-#define FL__TASK_NAMELESS(name, ...) FL__TASK_BODY(name, int, int, )
-
-#define FL__TASK_EXTERNAL(name, ...)                                                                                   \
-	extern const fl_task_type name;                                                                                \
+#define FL__TASK(storage, name, label, ...)                                                                            \
+	FL__TASK_TYPE(storage, name, label, __VA_ARGS__)                                                               \
 	FL__TASK_CALLS(name, __VA_ARGS__)                                                                              \
-	FL__TASK_DEFINE(name, #name, __VA_ARGS__)
-#define FL__TASK_STATIC(name, ...)                                                                                     \
-	FL__TASK_TYPE(static, name, __FILE__ ":" #name, __VA_ARGS__)                                                   \
-	FL__TASK_CALLS(name, __VA_ARGS__)                                                                              \
+	FL__TASK_BODY(name, __VA_ARGS__)
+#define FL__TASK_DEFINE(name, label, ...)                                                                              \
+	FL__TASK_TYPE(, name, label, __VA_ARGS__)                                                                      \
 	FL__TASK_BODY(name, __VA_ARGS__)
 
 /* Types are registered before constructors without a priority: before FL_PROCESS_HOOK. */
 #define FL__TASK_PRIORITY 60000
 
-#define FL__TASK_PTR(type) FL__IF_VOID(type, const void, __typeof__(type) const)
-#define FL__TASK_OUT(type) FL__IF_VOID(type, void, __typeof__(type))
+#define FL__TASK_OBJECT(type) FL__IF_VOID(type, void, __typeof__(type))
 #define FL__TASK_ALIGN(type) FL__IF_VOID(type, 0, __alignof__(type))
 
 /* FL__IF_BYTES(type, a, b): a when the type is the word fl_bytes, else b. */
 #define FL__BYTES_fl_bytes() ~, 1,
 #define FL__IF_BYTES(type, a, b) FL__IF_VOID_(FL__BYTES_##type(), a, b)
 
-#define FL__TASK_DEFINE(task, label, ...)                                                                              \
-	FL__TASK_TYPE(, task, label, __VA_ARGS__)                                                                      \
-	FL__TASK_BODY(task, __VA_ARGS__)
-
 #define FL__TASK_TYPE(storage, task, label, arg_type, result_type, ...)                                                \
-	FL__TASK_CHECK(arg_type)                                                                                       \
-	FL__TASK_CHECK(result_type)                                                                                    \
-	static int task##_body(fl_task_ctx *, FL__TASK_PTR(arg_type) *, FL__TASK_OUT(result_type) *);                  \
+	FL__TASK_CHECKS(arg_type, result_type, )                                                                       \
+	static int task##_body(fl_task_ctx *, FL__TASK_OBJECT(arg_type) const *, FL__TASK_OBJECT(result_type) *);      \
 	static int task##_run(fl_task_ctx *_ctx, const void *_arg, void *_result) FL__TASK_NOEXCEPT                    \
 	{                                                                                                              \
-		return task##_body(_ctx, (FL__TASK_PTR(arg_type) *)_arg, (FL__TASK_OUT(result_type) *)_result);        \
+		return task##_body(_ctx, (FL__TASK_OBJECT(arg_type) const *)_arg,                                      \
+		                   (FL__TASK_OBJECT(result_type) *)_result);                                           \
 	}                                                                                                              \
 	storage const fl_task_type task FL__TASK_FIRST =                                                               \
 	    FL__TASK_INIT(label, task##_run, FL__TASK_SIZE(arg_type), FL__TASK_ALIGN(arg_type),                        \
@@ -125,16 +105,11 @@
 
 #define FL__TASK_BODY(task, arg_type, result_type, ...)                                                                \
 	static int task##_body(__attribute__((__unused__)) fl_task_ctx *ctx,                                           \
-	                       __attribute__((__unused__)) FL__TASK_PTR(arg_type) * arg,                               \
-	                       __attribute__((__unused__)) FL__TASK_OUT(result_type) * result)
+	                       __attribute__((__unused__)) FL__TASK_OBJECT(arg_type) const *arg,                       \
+	                       __attribute__((__unused__)) FL__TASK_OBJECT(result_type) * result)
 
 /* C++17 has no designators: there a lambda sets the fields, before the type is registered. */
 #ifdef __cplusplus
-template <class T>
-constexpr bool fl__is_bytes = false;
-template <>
-constexpr bool fl__is_bytes<fl_bytes> = true;
-#define FL__IS_BYTES(type) fl__is_bytes<__typeof__(type)>
 #define FL__TASK_HOOK(type, field) FL__IF_BYTES(type, FL__TASK_COMMA, FL__TASK_NOTHING)(_type.field = FL_BYTES_DROP)
 #define FL__TASK_NOEXCEPT noexcept
 #define FL__TASK_FIRST __attribute__((__init_priority__(FL__TASK_PRIORITY - 1)))
@@ -157,7 +132,6 @@ constexpr bool fl__is_bytes<fl_bytes> = true;
 	(void)(type c);                                                                                                \
 	(void)(type d);
 #else
-#define FL__IS_BYTES(type) __builtin_types_compatible_p(type, fl_bytes)
 #define FL__TASK_HOOK(type, field) FL__IF_BYTES(type, FL__TASK_COMMA, FL__TASK_NOTHING)(.field = FL_BYTES_DROP)
 #define FL__TASK_NOEXCEPT
 #define FL__TASK_FIRST
@@ -168,9 +142,12 @@ constexpr bool fl__is_bytes<fl_bytes> = true;
 	}
 #endif
 
+#define FL__TASK_CHECKS(arg_type, result_type, ...)                                                                    \
+	FL__TASK_CHECK(arg_type)                                                                                       \
+	FL__TASK_CHECK(result_type)
 #define FL__TASK_CHECK(type)                                                                                           \
-	FL__IF_VOID(type, , FL__COPYABLE(type))                                                                        \
-	FL__IF_BYTES(type, , FL__ASSERT(!FL__IS_BYTES(type), #type " is fl_bytes: spell it so");)
+	FL__IF_VOID(type, , FL__VALUE(type))                                                                           \
+	FL__IF_BYTES(type, , FL__ASSERT(!FL__SAME(fl_bytes *, __typeof__(type) *), #type " is fl_bytes: spell it so");)
 
 /* The parameter for an argument, or one in the caller's memory, as FL__TASK_RESULT(). */
 #define FL__TASK_ARG(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) _arg)

@@ -92,9 +92,10 @@ static bool fork_server_is_child(const struct fl__fork_server *s)
 }
 
 /*
- * Under the lock. A child first gets time to end by itself: it then reaps its daemons, which
- * else would become zombies of this process. Blocks the thread, also of a fiber: no other fiber may
- * wait for the lock meanwhile. The pidfd stays the caller's. Returns whether it was a child.
+ * The caller holds the lock. A child first gets time to end by itself: it then reaps its daemons,
+ * which else would become zombies of this process. The function blocks the thread, also if a fiber
+ * calls it: no other fiber of the thread may wait for the lock while this one holds it. The pidfd
+ * stays the caller's. Returns whether the fork server was a child of this process.
  */
 static bool fork_server_kill(struct fl__fork_server *s)
 {
@@ -509,7 +510,8 @@ static _Noreturn void fork_server_exit(void)
 		if (c->daemon && kill(c->pid, SIGKILL) == 0)
 			(void)fl__process_reap_by_pid(&c->pid, NULL, true);
 	}
-	fork_server_reap(); /* the others that have ended: no zombie is left to who gets orphans */
+	/* the other children that have ended: else the process that inherits them would get zombies */
+	fork_server_reap();
 	_exit(0);
 }
 

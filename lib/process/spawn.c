@@ -5,10 +5,11 @@
  * for the end of the pipe: when clone() returns, the child has called exec or has ended. Where an
  * emulator or a tool copies the memory, the parent waits with a deadline.
  *
- * Meanwhile the calling thread blocks all signals: no handler of the program may run in the child.
+ * The calling thread blocks all signals until clone() returns: no handler of the program may run in
+ * the child.
  *
  * Until its exec, a child holds all descriptors of this process open. If another thread closes one
- * meanwhile and starts a program, that program would still find a file open for writing (ETXTBSY),
+ * before that exec and starts a program, that program would still find a file open for writing (ETXTBSY),
  * a file locked, or a port taken. So `spawn_lock` lets one child at a time be on the way to its
  * exec: what a thread closed before its start is closed when its program begins. An exec may hang,
  * for example if this process serves the file system of the program. So a start waits for the lock

@@ -4,6 +4,7 @@
 Every method of Kit that is called consumer_... is one case of `./dev check packaging`. What they build stays in consumers/ of the
 build folder, so that a second run only links and runs.
 """
+import concurrent.futures
 import functools
 import glob
 import json
@@ -53,6 +54,29 @@ PRINTS = {  # under which heading the guide has an example, or its file in examp
 }
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_MPMC_UNBOUNDED_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
             "FL_SHM_VALUE_OF", "FL_SHM_ARRAY_OF", "FL_PROMISE_OF"]  # macros that take a type and a name
+# Types that a macro cannot take: what its first error says, and how they are spelled. "none": types that it can take.
+MISTAKES = {
+    "none": ("", "struct pair", "struct pair *", "const struct pair *", "enum colour", "struct ::pair"),
+    "nameless": ("define the type before, and write its name here",
+                 "struct { int a; }", "const struct { int a; }", "union { int a; }", "enum { A }", "class { int a; }"),
+    "commas": ("passed . arguments, but takes just|too many arguments provided to function-like macro", "struct { int a, b; }"),
+    "array": ("cannot be passed by value: put the array into a struct", "eight", "int[8]"),
+    "missing": ("a type is missing here", ""),
+    "incomplete": ("incomplete type '?‘?.*nowhere", "struct nowhere"),
+    "undeclared": ("nowhere_t['’]? (undeclared|was not declared)|undeclared identifier 'nowhere_t'", "nowhere_t"),
+    "void": ("void", "void"),
+}
+OF_TASKS = {"commas": MISTAKES["nameless"][0], "void": ""}
+IN_PLACE = {"array": "", "void": None}
+IN_EXPRESSIONS = {**IN_PLACE, "nameless": None, "missing": "expected (primary-)?expression"}
+USES_OF_TYPES = {  # each macro that takes a type, and what it says otherwise than MISTAKES; None: nothing is promised
+    **{f"{macro}(it, {types})": OF_TASKS for macro in ("FL_TASK", "FL_TASK_STATIC", "FL_TASK_DECLARE", "FL_TASK_DEFINE")
+       for types in ("TYPE, int", "int, TYPE")},
+    **{f"{macro}(TYPE, it)": IN_PLACE if macro == "FL_SHM_ARRAY_OF" else {} for macro in TYPES_OF},
+    "n += !FL_SHM_AT(r, TYPE, 8)": IN_EXPRESSIONS,
+    "FL_BYTES_EACH (TYPE, v, *b) n += !!v": IN_EXPRESSIONS,
+    "n += FL_BYTES_COUNT(TYPE, *b) > 2": IN_EXPRESSIONS,
+}
 # Names of macros that programs have, beside the words of the headers and the names of their attributes.
 MACROS_OF_PROGRAMS = """ARRAY_SIZE BIT CHECK CONCAT DEBUG ERROR FALSE I INLINE LOCK MAX MIN OK STR TRUE U UNLOCK UNUSED abs access
 alias aligned alloc alloc_size artificial assert assume assume_aligned async await bit byte calloc catch check cold container_of
@@ -310,8 +334,8 @@ class Kit:
 
     def macros_of_the_program(self, compiler, language, flags):
         """A program's macros, before the headers and behind them: each word of a macro of the headers and each name of their
-        attributes, without underscores, and MACROS_OF_PROGRAMS; by defs.h, "Names", without the words that the headers declare.
-        Nothing compiles that one of the macros gets into."""
+        attributes, without underscores, and MACROS_OF_PROGRAMS. By defs.h, "Macros", a word that the headers declare is a macro with
+        parameters. Nothing compiles that one of the macros gets into."""
         flags = [compiler, *flags, *self.all_headers(), "-x", language]
         include, names = self.installed_headers()
         text = re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', "", "\n".join(read(os.path.join(include, name)) for name in names), flags=re.S)
@@ -331,7 +355,9 @@ class Kit:
             raise Failure(f"the headers declare {sorted(attributes & declared)}, so {sorted(attributes - tried)} of {len(tried)} are not tried")
         system = set(re.findall(r"^#include <(?!fairlead).*", text, re.M))  # whose names are no program's
         write(self.at("include", "macros_of_the_program.h"),
-              "\n".join([*sorted(system), *(f"#define {name} ] a macro of the program" for name in sorted(tried)), ""]))
+              "\n".join([*sorted(system), *(f"#define {name} ] a macro of the program" for name in sorted(tried)),
+                         *(f"#define {name}(...) ] a macro of the program" for name in sorted((words & declared) - macros - KEYWORDS)
+                           if name != "bool" and not name.endswith("_t")), ""]))  # the C library's types
         for when in ([], ["-DMACROS_FIRST"]):
             run([*flags, *when, "-fsyntax-only", here("names", "macros.c")])
 
@@ -1269,16 +1295,39 @@ int main(int argc, char **argv)
         self.same(made, listed)
 
     def consumer_misuse_of_macros(self):
-        """A struct without a name as the type of a task is one error, which says what to write, beside those of the task's own lines."""
+        """Each macro that takes a type, with each type that it cannot take: the first error is a sentence, in gcc and clang, C and C++.
+        A type that it can take gives no warning."""
+        include, names = self.installed_headers()
         cflags, _ = self.prefix_flags()
-        for macro in ("FL_TASK", "FL_TASK_STATIC"):
-            for spelled in ("struct { int a, b; }", "struct { int a; int b; }", "union { int a; }", "enum { RED, GREEN }"):
-                unit = write(self.at("misuse.c"), f"#include <fairlead.h>\n{macro}(h, {spelled}, int)\n{{\n\t*result = !!arg;\n\treturn 0;\n}}\n")
-                for compiler in ([self.cc, "-std=c11"], [self.cxx, "-xc++", "-std=c++17"]):
-                    said = run([*compiler, "-fsyntax-only", *cflags, unit], status=1)
-                    errors = re.findall(r"error: .*", said)
-                    if len(errors) != 1 or "FL_TASK_needs_a_struct_that_is_defined_before_it_and_has_a_name" not in errors[0]:
-                        raise Failure(said)
+        listed = {name for header in names for name, parameters in
+                  re.findall(r"^#define (FL_(?!_)\w+)\(([^)]*)\)", read(os.path.join(include, header)), re.M)
+                  if {"type", "T"} & set(parameters.split(", ")) or name.startswith("FL_TASK")}
+        self.same({re.search(r"FL_\w+", use)[0] for use in USES_OF_TYPES} | {"FL_SCOPED"}, listed)  # FL_SCOPED takes the name of a handle
+        compilers = [("c", self.cc, "-std=c11"), ("c++", self.cxx, "-std=c++17")]
+        if shutil.which("clang++"):
+            compilers += [("c", "clang", "-std=c11"), ("c++", "clang++", "-std=c++17")]
+
+        def complaint(compiler, use, mistake, spelled):
+            language, *command = compiler
+            wanted = USES_OF_TYPES[use].get(mistake, MISTAKES[mistake][0])
+            code = use.replace("TYPE", spelled)
+            if "_TASK" not in use:
+                code = code if "_OF(" in use else f"void f(fl_shm *r, fl_bytes *b)\n{{\n\tint n = 0;\n\t{code};\n\t(void)n, (void)r, (void)b;\n}}"
+            elif "DECLARE" not in use:
+                code += "\n{\n\treturn 0;\n}"
+            unit = f"#include <fairlead.h>\nstruct pair {{ int a, b; }};\nenum colour {{ RED }};\ntypedef int eight[8];\n{code}\n"
+            said = subprocess.run([*command, "-Wall", "-Wextra", "-fsyntax-only", *cflags, "-x", language, "-"], input=unit, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+            first = (re.findall(r"error: .*", said) or [said])[0]
+            return None if (re.search(wanted, first) if wanted else not said) else f"{' '.join(command)}:\n{unit}{first}"
+
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as several:
+            complaints = [said for said in several.map(lambda case: complaint(*case), (
+                (compiler, use, mistake, spelled) for compiler in compilers for use in USES_OF_TYPES for mistake in MISTAKES
+                for spelled in MISTAKES[mistake][1:] if USES_OF_TYPES[use].get(mistake, True) is not None
+                and not (compiler[0] == "c" and ("::" in spelled or "class" in spelled)))) if said]
+        if complaints:
+            raise Failure("\n".join([*complaints[:9], f"{len(complaints)} in all"]))
 
     def consumer_stats_text(self):
         """The text for Prometheus: a type before its samples, all of a name together, no series twice, labels as given."""

@@ -135,11 +135,18 @@ class Gdb:
 
     def two_files_with_link_time_optimization(self):
         """The names of static variables have an appendix then, and some functions have no frame."""
+        self.with_link_time_optimization("hang-lto")
+
+    def two_files_with_link_time_optimization_and_debug_information(self):
+        """In the debug information the static variables have no address."""
+        self.with_link_time_optimization("hang-lto-g", "-g")
+
+    def with_link_time_optimization(self, name, *flags):
         self.program()
         folder, _ = self.kit.two_files("one-file-lto")
-        program = self.kit.at("hang-lto")
-        run([self.kit.cc, "-std=c11", "-O2", "-flto", "-I", folder, os.path.join(HERE, "hang.c"), os.path.join(folder, "fairlead.c"), "-o", program,
-             "-l:libck.a", "-pthread", "-Wl,-u,fl_debug_enable"])
+        program = self.kit.at(name)
+        run([self.kit.cc, "-std=c11", "-O2", "-flto", *flags, "-I", folder, os.path.join(HERE, "hang.c"), os.path.join(folder, "fairlead.c"),
+             "-o", program, "-l:libck.a", "-pthread", "-Wl,-u,fl_debug_enable"])
         for case in ("starved_pool", "recursive", "late_timer"):
             command, *causes = CAUSES[case]
             with self.hanging([program, case]) as process:
@@ -269,6 +276,7 @@ def cases(kit):
     gdb = Gdb(kit)
     yield from ((f"consumer_gdb_{name}", functools.partial(gdb.cause, name)) for name in CAUSES)
     yield from ((f"consumer_dump_{name}", functools.partial(gdb.dump, name)) for name in SAYS)
-    yield from ((f"consumer_gdb_{f.__name__}", f) for f in (gdb.holders_with_debugging, gdb.two_files_with_link_time_optimization, gdb.core_has_each_fiber, gdb.core_of_aarch64, gdb.structs_are_printed, gdb.is_installed,
-                                                            gdb.bad_usage, gdb.layout_on_aarch64))
+    yield from ((f"consumer_gdb_{f.__name__}", f) for f in (
+        gdb.holders_with_debugging, gdb.two_files_with_link_time_optimization, gdb.two_files_with_link_time_optimization_and_debug_information,
+        gdb.core_has_each_fiber, gdb.core_of_aarch64, gdb.structs_are_printed, gdb.is_installed, gdb.bad_usage, gdb.layout_on_aarch64))
     yield "consumer_gdb_layout", functools.partial(gdb.layout, kit.cc)

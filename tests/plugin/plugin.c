@@ -228,6 +228,11 @@ static void run_loop(void)
 	CHECK(fl_loop_run(nothing, NULL) == 0);
 }
 
+static void catch_quit(void)
+{
+	CHECK(fl_debug_enable(FL_DEBUG_WAITS) == 0 && fl_trace_enable("ring,file=/dev/null/trace") == 0);
+}
+
 static void use_fibers(void)
 {
 	fl_shm_event_reset(&shared->set);
@@ -362,4 +367,4 @@ static void end(void)
 
 extern const struct plugin plugin;
 __attribute__((visibility("default")))
-const struct plugin plugin = {begin, use_all, use_here, detach_all, wait_here, is_waiting, end, run_loop};
+const struct plugin plugin = {begin, use_all, use_here, detach_all, wait_here, is_waiting, end, run_loop, catch_quit};

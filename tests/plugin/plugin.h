@@ -22,6 +22,7 @@ struct plugin {
 	bool (*is_waiting)(void); /* whether wait_here() has been called */
 	void (*end)(void);        /* the last call: frees what the plugin has */
 	void (*run_loop)(void);   /* by any thread, also without begin() and end() */
+	void (*catch_quit)(void); /* the same: prints a dump at SIGQUIT, and fails to write a trace */
 };
 
 #endif

@@ -118,8 +118,9 @@ def text(at):
 
 @functools.lru_cache(maxsize=None)
 def address_of_renamed(symbol):
-    """Link-time optimization appends to the name of a static variable. None: the program lacks the symbol."""
-    found = re.search(rf"(?m)^(0x\w+) +{symbol}\.", gdb.execute(f"info variables ^{symbol}\\.", to_string=True))
+    """Link-time optimization appends to the name of a static variable, and its debug information has no place of the variable.
+    None: the program lacks the symbol."""
+    found = re.search(rf"(?m)^(0x\w+) +{symbol}(\.|$)", gdb.execute(f"info variables ^{symbol}", to_string=True))
     return int(found[1], 16) if found else None
 
 
@@ -128,7 +129,7 @@ def address(symbol):
     try:
         return int(gdb.parse_and_eval(f"(unsigned long)&{symbol}"))
     except gdb.error as error:
-        return address_of_renamed(symbol) if "No symbol" in str(error) else None
+        return address_of_renamed(symbol) if re.search("No symbol|Can't take address", str(error)) else None
 
 
 def variable(symbol):

@@ -8,6 +8,7 @@
 
 /* FL_MPMC_OF: documented in fairlead/mpmc.h. */
 #define FL_MPMC_OF(type, name)                                                                                         \
+	FL__VALUE(type)                                                                                                \
 	typedef struct name name;                                                                                      \
 	FL__TYPED_LIFE(fl_mpmc, name)                                                                                  \
 	FL__TYPED_MAKE(fl_mpmc, name, create, (name * *_q, size_t _capacity),                                          \

@@ -9,6 +9,7 @@
 
 /* FL_QUEUE_OF: documented in fairlead/queue.h. */
 #define FL_QUEUE_OF(type, name)                                                                                        \
+	FL__VALUE(type)                                                                                                \
 	typedef struct name name;                                                                                      \
 	FL__TYPED_LIFE(fl_queue, name)                                                                                 \
 	FL__TYPED_MAKE(fl_queue, name, create, (name * *_q, const fl_queue_config *_config),                           \
@@ -47,7 +48,7 @@ static inline bool fl__queue_of_put(fl_queue *_q, const void *_item, size_t _siz
 	bool _owes_wake = false;
 	if (!_begin->mpmc)
 		return _begin->spsc ? fl__queue_spsc_put(_begin->spsc, _item, fl__slot_shape_of(_size))
-		                    : _begin->put_one && _begin->put_one(_q, _item);
+		                    : _begin->put_one && (_begin->put_one)(_q, _item);
 	if (fl__mpmc_put(_begin->mpmc, _item, _size, &_owes_wake) != 0)
 		return false;
 	if (fl__unlikely(_owes_wake))
@@ -61,7 +62,7 @@ static inline bool fl__queue_of_get(fl_queue *_q, void *_item, size_t _size)
 	bool _owes_wake = false;
 	if (!_begin->mpmc)
 		return _begin->spsc ? fl__queue_spsc_get(_begin->spsc, _item, fl__slot_shape_of(_size))
-		                    : _begin->get_one && _begin->get_one(_q, _item);
+		                    : _begin->get_one && (_begin->get_one)(_q, _item);
 	if (fl__mpmc_get(_begin->mpmc, _item, _size, &_owes_wake) != 0)
 		return false;
 	if (fl__unlikely(_owes_wake))

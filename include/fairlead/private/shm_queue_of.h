@@ -8,6 +8,7 @@
 
 /* Private: FL_SHM_QUEUE_OF, which fairlead/shm_queue.h describes. */
 #define FL_SHM_QUEUE_OF(type, name)                                                                                    \
+	FL__VALUE(type)                                                                                                \
 	typedef struct name name;                                                                                      \
 	FL__TYPED_LIFE(fl_shm_queue, name)                                                                             \
 	FL__TYPED_MAKE(fl_shm_queue, name, create, (name * *_q, fl_shm * _region, const fl_shm_queue_config *_config), \

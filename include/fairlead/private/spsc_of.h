@@ -8,6 +8,7 @@
 
 /* Private: FL_SPSC_OF, documented in fairlead/spsc.h. */
 #define FL_SPSC_OF(type, name)                                                                                         \
+	FL__VALUE(type)                                                                                                \
 	typedef struct name name;                                                                                      \
 	FL__TYPED_LIFE(fl_spsc, name)                                                                                  \
 	FL__TYPED_MAKE(fl_spsc, name, create, (name * *_q, size_t _capacity),                                          \

@@ -16,11 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { DEBUG_RECORDS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS, DEBUG_ALL_MODES = 7 };
 
 static uint32_t debug_switch_lock;
-static int debug_signal = SIGQUIT; /* prints a dump while FL_DEBUG_WAITS is on; 0: none */
 
 static void debug_set_words(unsigned modes)
 {
@@ -50,42 +50,48 @@ unsigned fl__debug_switch(unsigned modes)
 	return before;
 }
 
-static void debug_after_fork_in_child(void)
+static void debug_before_fork(void)
 {
-	fl__store_relaxed(&debug_switch_lock, 0); /* the child's one thread does not hold it */
+	fl__lock(&debug_switch_lock);
 }
 
-FL__AT_FORK(FL__AT_START, NULL, NULL, debug_after_fork_in_child)
-
-static bool debug_dumps(void)
+static void debug_after_fork(void)
 {
-	return fl__debug_word(&fl__debug) & FL_DEBUG_WAITS;
+	fl__unlock(&debug_switch_lock);
 }
 
-static void debug_on_signal(int signal)
-{
-	enum { STANDARD_ERROR = 2 };
-	(void)signal;
-	FL__KEEPS_ERRNO();
-	if (debug_dumps())
-		fl_debug_dump(STANDARD_ERROR);
-	fl__trace_signalled();
-}
+FL__AT_FORK(FL__AT_START, debug_before_fork, debug_after_fork, debug_after_fork)
 
-int fl__debug_catch(int signal)
+/*
+ * A handler of a signal, and its struct. Each copy of the library that has installed its handler
+ * acts on the signal.
+ */
+#define DEBUG_HANDLER(handler, act)                                                                                    \
+	static void debug_on_##handler(int signal, siginfo_t *info, void *context);                                    \
+	struct fl__handler handler = {                                                                                 \
+	    .own = {.sa_sigaction = debug_on_##handler, .sa_flags = FL__HANDLER | SA_RESTART}, .signal = SIGQUIT};     \
+	static void debug_on_##handler(int signal, siginfo_t *info, void *context)                                     \
+	{                                                                                                              \
+		FL__KEEPS_ERRNO();                                                                                     \
+		if (info)                                                                                              \
+			act;                                                                                           \
+		fl__handler_pass(&handler, signal, info, context);                                                     \
+	}
+DEBUG_HANDLER(fl__debug_handler, fl_debug_dump(STDERR_FILENO))
+DEBUG_HANDLER(fl__trace_handler, fl__trace_signalled())
+
+void fl__debug_catch(struct fl__handler *h, bool wanted, const char *who)
 {
-	const struct sigaction to_be[] = {{.sa_handler = SIG_DFL},
-	                                  {.sa_handler = debug_on_signal, .sa_flags = SA_RESTART}};
-	struct sigaction now;
-	const bool on = (signal == debug_signal && debug_dumps()) ||
-	                (signal == fl__load_relaxed(&fl__trace_signal) && fl__trace_is_on()); /* a single number */
-	if (signal == 0)
-		return 0;
-	if (sigaction(signal, NULL, &now) != 0)
-		return -EINVAL;
-	if ((now.sa_flags & SA_SIGINFO) || (now.sa_handler != SIG_DFL && now.sa_handler != debug_on_signal))
-		return -EBUSY;
-	return sigaction(signal, &to_be[on], NULL) != 0 ? -EINVAL : 0;
+	struct sigaction now = {0};
+	const bool exists = h->signal != SIGCHLD && sigaction(h->signal, NULL, &now) == 0;
+	if (h->signal == 0 || (wanted && now.sa_handler != SIG_DFL && (now.sa_flags & FL__HANDLER) != FL__HANDLER))
+		return;
+	if (exists) {
+		FL__LOCKED(&debug_switch_lock);
+		fl__handler_set(h, wanted);
+	}
+	if (h->installed != wanted)
+		FL__LOG_ONCE(FL_LOG_WARNING, "%s: signal %d cannot be caught", who, h->signal);
 }
 
 int fl_debug_enable(unsigned modes)
@@ -93,8 +99,7 @@ int fl_debug_enable(unsigned modes)
 	if (modes & ~(unsigned)DEBUG_ALL_MODES)
 		return -EINVAL;
 	(void)fl__debug_switch(modes);
-	if (fl__debug_catch(debug_signal) == -EINVAL)
-		FL__LOG_ONCE(FL_LOG_WARNING, "FL_DEBUG: signal %d cannot be caught", debug_signal);
+	fl__debug_catch(&fl__debug_handler, modes & FL_DEBUG_WAITS, "FL_DEBUG");
 	return 0;
 }
 
@@ -287,7 +292,8 @@ static unsigned debug_parse_modes(const char *text)
 			char *end;
 			const unsigned long signal = strtoul(text + 7, &end, 10);
 			known = end > text + 7 && end == text + length && signal <= (unsigned long)SIGRTMAX;
-			debug_signal = known ? (int)signal : debug_signal;
+			if (known)
+				fl__debug_handler.signal = (int)signal;
 		}
 		if (!known)
 			FL__LOG_ONCE(FL_LOG_WARNING,

@@ -178,12 +178,11 @@ void fl__table_forget(void);
 unsigned fl__debug_switch(unsigned modes);
 
 /*
- * Sets or removes the handler that prints a dump (debug.c) and writes a trace, as the modes and the
- * recorder want it. 0: none. Returns 0, or:
- *   -EINVAL  no such signal, or it cannot be caught
- *   -EBUSY   the program handles or ignores the signal
+ * Installs or removes one of the two handlers (debug.c). Does nothing if its signal is 0, or if the
+ * program handles or ignores the signal. `who` stands in the warning that it cannot be caught.
  */
-int fl__debug_catch(int signal);
+struct fl__handler;
+void fl__debug_catch(struct fl__handler *h, bool wanted, const char *who);
 
 /* Clear the lock order, and the sites. Under the table's lock. */
 void fl__order_forget(void);

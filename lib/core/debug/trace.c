@@ -59,7 +59,6 @@ struct trace_settings {
 };
 
 struct fl__trace_rings fl__trace_rings;
-int fl__trace_signal;
 
 static uint32_t trace_writing; /* guards the rest; all threads read trace_now.slow */
 static struct trace_settings trace_now;
@@ -608,13 +607,13 @@ static int trace_parse(const char *text, struct trace_settings *s)
 static void trace_end(void)
 {
 	trace_set_words(false);
-	(void)fl__debug_catch(fl__load_relaxed(&fl__trace_signal)); /* a single number */
+	fl__debug_catch(&fl__trace_handler, false, NULL);
 }
 
 int fl_trace_enable(const char *settings)
 {
 	struct trace_settings s = {.log2 = TRACE_LOG2, .signal = SIGQUIT, .prefix = "fairlead"};
-	int rc = 0, before = 0;
+	int rc = 0;
 	if (!settings || !*settings) {
 		trace_end();
 		return 0;
@@ -634,14 +633,15 @@ int fl_trace_enable(const char *settings)
 		fl__store_relaxed(&trace_now.slow, s.slow);
 		trace_now.at_exit = s.at_exit;
 		memcpy(trace_now.prefix, s.prefix, sizeof s.prefix);
-		before = fl__swap_relaxed(&fl__trace_signal, s.signal); /* a single number */
+		if (fl__trace_handler.signal != s.signal)
+			fl__debug_catch(&fl__trace_handler, false, NULL);
+		fl__trace_handler.signal = s.signal;
 	}
 	trace_unclaim();
-	if (rc == 0)
+	if (rc == 0) {
 		trace_set_words(true);
-	(void)fl__debug_catch(before);
-	if (rc == 0 && fl__debug_catch(s.signal) == -EINVAL)
-		FL__LOG_ONCE(FL_LOG_WARNING, "FL_TRACE: signal %d cannot be caught", s.signal);
+		fl__debug_catch(&fl__trace_handler, true, "FL_TRACE");
+	}
 	return rc;
 }
 

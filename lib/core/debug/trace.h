@@ -191,8 +191,8 @@ static inline void fl__trace_exit(void)
 		fl__trace_at_exit();
 }
 
-/* The signal that writes a file; 0: none. Not weak: what links debugging links the recorder. */
-extern int fl__trace_signal;
+/* Of the signals that print a dump and write a file (debug.c). */
+extern struct fl__handler fl__debug_handler, fl__trace_handler;
 
 /* Writes the rings as JSON to the descriptor. 0, -ENOMEM, or the error of a write. */
 struct fl__trace_count {

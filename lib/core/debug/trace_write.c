@@ -393,14 +393,15 @@ static uint64_t trace_ring_length(const struct fl__trace_ring *ring)
 	return FL__MIN(n, (uint64_t)fl__trace_rings.mask + 1);
 }
 
-/* Copies the newest events of the ring, at most `most`, to `to`. Returns behind the last. */
+/* Copies the events of the ring to `to`, not beyond `end`. Returns behind the last. */
 static struct trace_copy *trace_copy_ring(struct trace_writer *w, struct fl__trace_ring *ring,
-                                          const struct fl__trace_worker *worker, struct trace_copy *to, uint64_t most)
+                                          const struct fl__trace_worker *worker, struct trace_copy *to,
+                                          const struct trace_copy *end)
 {
 	struct trace_part *p = &w->parts[w->n_parts++];
 	/* each once: the thread goes on */
 	const uint64_t head = fl__load_relaxed(&ring->head), ever = head - fl__load_relaxed(&ring->first);
-	const uint64_t n = FL__MIN(FL__MIN(ever, (uint64_t)fl__trace_rings.mask + 1), most);
+	const uint64_t n = FL__MIN(ever, (uint64_t)fl__trace_rings.mask + 1);
 	const uint32_t tid = fl__load_relaxed(&ring->tid);
 	int64_t last = 0;
 	*p = (struct trace_part){.ring = ring, .worker = worker, .first = to, .next = to};
@@ -408,7 +409,7 @@ static struct trace_copy *trace_copy_ring(struct trace_writer *w, struct fl__tra
 	p->context = fl__load_relaxed(&ring->context);
 	p->lost = ever - n;
 	w->lost += p->lost;
-	for (uint64_t at = head - n; at != head; at++) {
+	for (uint64_t at = head - n; at != head && to != end; at++) {
 		if (!trace_copy_event(w, to, ring, at))
 			continue;
 		to->e.time = last = FL__MAX(to->e.time, last + 2);
@@ -430,15 +431,14 @@ static struct fl__trace_ring *trace_ring_at(unsigned i)
 	                           : fl__trace_rings.workers[i - FL__TRACE_RINGS].ring;
 }
 
-static void trace_copy_rings(struct trace_writer *w, struct trace_copy *to, uint64_t most)
+static void trace_copy_rings(struct trace_writer *w, struct trace_copy *to, const struct trace_copy *end)
 {
-	const struct trace_copy *const end = to + most;
 	for (unsigned i = 0; i < FL__COUNT(w->parts); i++) {
 		struct fl__trace_ring *ring = trace_ring_at(i);
 		const struct fl__trace_worker *worker =
 		    i < FL__TRACE_RINGS ? NULL : &fl__trace_rings.workers[i - FL__TRACE_RINGS];
 		if (ring)
-			to = trace_copy_ring(w, ring, worker, to, (uint64_t)(end - to));
+			to = trace_copy_ring(w, ring, worker, to, end);
 	}
 }
 
@@ -476,11 +476,17 @@ uint64_t fl__trace_length(void)
 	return n;
 }
 
+/*
+ * Other threads record while this one writes. An event that is later than `now` is not written. So
+ * there is room for all others: each was counted, but for one a thread, whose time was read before
+ * `now`, and which was counted too late. A ring that grows takes no room of another ring.
+ */
 int fl__trace_write_json(int fd, struct fl__trace_count *count)
 {
-	const uint64_t n = fl__trace_length();
-	size_t slots = 8;
 	struct trace_writer *w;
+	const int64_t now = fl__sys.now();
+	const uint64_t n = fl__trace_length() + FL__COUNT(w->parts);
+	size_t slots = 8;
 	while (slots < 6 * n) /* an event needs three at most */
 		slots *= 2;
 	const size_t size =
@@ -490,10 +496,11 @@ int fl__trace_write_json(int fd, struct fl__trace_count *count)
 		return -ENOMEM;
 	(void)FL__SYS_RESULT(ftruncate(fd, 0)); /* not before there is memory */
 	w->fd = fd;
-	w->now = fl__sys.now();
+	w->now = now;
 	w->table = (void *)(w + 1);
 	w->mask = slots - 1;
-	trace_copy_rings(w, (void *)(w->table + slots), n);
+	struct trace_copy *const copies = (void *)(w->table + slots);
+	trace_copy_rings(w, copies, copies + n);
 	trace_print_all(w, count);
 	const int rc = w->rc;
 	fl__symbols_end(&w->symbols);

@@ -29,11 +29,11 @@
  *   both      WAITER        a waiter sleeps until the   fl__word_wait(),     together with that bit
  *                           bit above is cleared        fl__word_arm()       (group_clear())
  *
- * Giving up. fl_group_join_until() sets gave_up_ when it gives up, and each join that is refused
- * because of the caller's scope. The call that joins the group clears it. Meanwhile
- * fl_group_count() returns at least 1, also when count_ is 0, so that the count says "joined" no
- * earlier than the result of a join does. Waits and checks in this file read count_, since they ask
- * for members.
+ * Giving up. fl_group_join_until() sets gave_up_ when it gives up, and so does each join that is
+ * refused because of the caller's scope. The call that joins the group clears it. While gave_up_ is
+ * set, fl_group_count() returns at least 1, also when count_ is 0, so that the count says "joined"
+ * no earlier than the result of a join does. Waits and checks in this file read count_, since they
+ * ask for members.
  *
  * Invariants
  *   1. The bits of both words change under `lock_`, except WAITER, which the parking lot changes.

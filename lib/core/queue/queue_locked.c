@@ -620,8 +620,8 @@ FL__COLD static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
  * its own, and drops it after the release, when a consumer may free the queue. So the section
  * uncounts the put of the dropped item, instead of counting it as done (queue.c, "Joining").
  *
- * 0, -EPIPE, -EOWNERDEAD. If the queue was full, sets `*dropped` and copies the oldest item to `oldest`; if that
- * is NULL: -EAGAIN, and puts nothing.
+ * Returns 0, -EPIPE, -EOWNERDEAD. If the queue was full, sets `*dropped` and copies the oldest item
+ * to `oldest`. If `oldest` is NULL, puts nothing into a full queue, and returns -EAGAIN.
  */
 static int overwrite_put_once(struct heap *h, const void *item, void *oldest, bool *dropped, bool *owes_wake)
 {

@@ -8,21 +8,6 @@
  * A thread without a signal stack gets one until it ends: the host may save it, and restore it
  * after the end of the loop. The host may remove it: so each turn that runs a fiber asks the
  * system.
- *
- * Several plugins may each have a copy of the library. Then the handlers of the copies are a chain:
- * the system has the handler of the copy that installed last, and each copy's `previous` is the one
- * below it, down to the program's. The copies may be unloaded in any order.
- *
- * Invariant: no copy's `previous`, and not the system's action, is the handler of an unloaded copy.
- * A copy that is unloaded puts its `previous` where its own handler stood. If that is in the
- * `previous` of another copy, the copy that is unloaded calls the first handler of the chain with
- * its own pair of actions, in place of a fault, and each copy passes the call on to the copy below.
- * A copy recognises the handler of another by OVERFLOW_COPY, two flags that mean something for
- * SIGCHLD alone, and that docs/threads.md forbids to the handlers of programs. The chain changes
- * under the loader's lock, which all copies share.
- *
- * Code that is not the library's cannot be told. If it has installed its handler above a copy's,
- * and calls that, it must have stopped when the copy is unloaded (docs/threads.md).
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
@@ -31,28 +16,20 @@
 #include "core/wait/lock.h"
 #include "scheduler.h"
 #include <errno.h>
-#include <link.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
-enum { OVERFLOW_COPY = SA_SIGINFO | SA_ONSTACK | SA_NOCLDSTOP | SA_NOCLDWAIT };
-
 static void overflow_on_fault(int signal, siginfo_t *info, void *context);
 
-/* What a copy that is unloaded tells the others. Copies of any version read it. */
-struct overflow_pair {
-	struct sigaction own, previous;
-};
-
-/* `previous` is written before the handler is installed, and when another copy is unloaded. */
-static struct overflow_pair overflow_pair = {.own = {.sa_sigaction = overflow_on_fault, .sa_flags = OVERFLOW_COPY}};
+static struct fl__handler overflow_handler = {
+    .own = {.sa_sigaction = overflow_on_fault, .sa_flags = FL__HANDLER | SA_ONSTACK}, .signal = SIGSEGV};
 
 static struct {
 	uint32_t lock;
-	uint32_t installed; /* set under the lock, after `key` and the handler */
-	pthread_key_t key;  /* of a thread's signal stack */
-} overflow_handler;
+	uint32_t ready;    /* set under the lock, after `key` and the handler */
+	pthread_key_t key; /* of a thread's signal stack */
+} overflow_stacks;
 
 static bool overflow_hits_guard(const struct fl__fiber *f, const void *address)
 {
@@ -71,7 +48,7 @@ static void overflow_do_default(int signal, const siginfo_t *info)
 {
 	/* by kill() and the like: the signal does not recur by itself */
 	bool sent = info->si_code <= 0;
-	if (sent && overflow_pair.previous.sa_handler == SIG_IGN)
+	if (sent && overflow_handler.previous.sa_handler == SIG_IGN)
 		return;
 	struct sigaction standard = {.sa_handler = SIG_DFL};
 	(void)sigaction(signal, &standard, NULL);
@@ -81,13 +58,13 @@ static void overflow_do_default(int signal, const siginfo_t *info)
 
 static void overflow_pass_on(int signal, siginfo_t *info, void *context)
 {
-	struct sigaction previous = overflow_pair.previous;
+	struct sigaction previous = overflow_handler.previous;
 	if (!(previous.sa_flags & SA_SIGINFO) && (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN)) {
 		overflow_do_default(signal, info);
 		return;
 	}
 	if (previous.sa_flags & SA_RESETHAND)
-		overflow_pair.previous = (struct sigaction){.sa_handler = SIG_DFL};
+		overflow_handler.previous = (struct sigaction){.sa_handler = SIG_DFL};
 	if (previous.sa_flags & SA_NODEFER) { /* this handler runs with the signal blocked */
 		sigset_t own;
 		(void)sigemptyset(&own);
@@ -102,27 +79,10 @@ static void overflow_pass_on(int signal, siginfo_t *info, void *context)
 		previous.sa_handler(signal);
 }
 
-/*
- * `action` is the system's, or a copy's `previous`. True: it was the handler of the copy that is
- * unloaded, and is now what that copy has as `previous`. Else asks the copy whose handler it is.
- */
-static bool overflow_replace(struct sigaction *action, struct overflow_pair *unloaded)
-{
-	if ((action->sa_flags & OVERFLOW_COPY) != OVERFLOW_COPY)
-		return false;
-	if (action->sa_sigaction != unloaded->own.sa_sigaction) {
-		action->sa_sigaction(SIGSEGV, NULL, unloaded);
-		return false;
-	}
-	*action = unloaded->previous;
-	return true;
-}
-
-/* `info` is NULL in the call of a copy that is unloaded; `context` is then its pair. */
 static void overflow_on_fault(int signal, siginfo_t *info, void *context)
 {
 	if (!info) {
-		(void)overflow_replace(&overflow_pair.previous, context);
+		fl__handler_pass(&overflow_handler, signal, info, context);
 		return;
 	}
 	FL__KEEPS_ERRNO();
@@ -153,7 +113,7 @@ static void overflow_free_signal_stack(void *stack)
 	/* in the second round: destructors of the host may still restore it */
 	if (!*first_round_done) {
 		*first_round_done = 1;
-		if (pthread_setspecific(overflow_handler.key, stack) == 0)
+		if (pthread_setspecific(overflow_stacks.key, stack) == 0)
 			return;
 	}
 	/* EPERM: musl's pthread_exit() in a handler on this stack, which stays */
@@ -162,57 +122,38 @@ static void overflow_free_signal_stack(void *stack)
 	fl__sys.unmap(stack, overflow_signal_stack_size());
 }
 
-/*
- * The callback of dl_iterate_phdr(), which calls it under the loader's lock. sigaction() fails only
- * for signals that do not exist.
- */
-static int overflow_change_chain(struct dl_phdr_info *unused, size_t size, void *unload)
-{
-	struct sigaction now;
-	(void)unused;
-	(void)size;
-	(void)sigaction(SIGSEGV, NULL, &now);
-	if (!unload) {
-		overflow_pair.previous = now;
-		now = overflow_pair.own;
-	}
-	if (!unload || overflow_replace(&now, &overflow_pair))
-		(void)sigaction(SIGSEGV, &now, NULL);
-	return 1;
-}
-
 static int overflow_install(void)
 {
-	if (fl__load_acquire(&overflow_handler.installed)) /* pairs with the store below */
+	if (fl__load_acquire(&overflow_stacks.ready)) /* pairs with the store below */
 		return 0;
-	FL__LOCKED(&overflow_handler.lock);
-	if (overflow_handler.installed)
+	FL__LOCKED(&overflow_stacks.lock);
+	if (overflow_stacks.ready)
 		return 0;
-	if (pthread_key_create(&overflow_handler.key, overflow_free_signal_stack) != 0)
+	if (pthread_key_create(&overflow_stacks.key, overflow_free_signal_stack) != 0)
 		return -ENOMEM;
-	(void)dl_iterate_phdr(overflow_change_chain, NULL);
-	fl__store_release(&overflow_handler.installed, 1); /* pairs with the load above */
+	fl__handler_set(&overflow_handler, true);
+	fl__store_release(&overflow_stacks.ready, 1); /* pairs with the load above */
 	return 0;
 }
 
 FL__AT_UNLOAD static void overflow_uninstall(void)
 {
-	if (!overflow_handler.installed)
+	if (!overflow_stacks.ready)
 		return;
 	/* threads keep their signal stacks, which a later copy of the library uses */
 	if (fl__is_unloaded())
-		(void)pthread_key_delete(overflow_handler.key);
-	(void)dl_iterate_phdr(overflow_change_chain, &overflow_handler);
+		(void)pthread_key_delete(overflow_stacks.key);
+	fl__handler_set(&overflow_handler, false);
 }
 
 static void overflow_before_fork(void)
 {
-	fl__lock(&overflow_handler.lock);
+	fl__lock(&overflow_stacks.lock);
 }
 
 static void overflow_after_fork(void)
 {
-	fl__unlock(&overflow_handler.lock);
+	fl__unlock(&overflow_stacks.lock);
 }
 
 FL__AT_FORK(FL__AT_START, overflow_before_fork, overflow_after_fork, overflow_after_fork)
@@ -224,12 +165,12 @@ static int overflow_give_signal_stack(void)
 	if (sigaltstack(NULL, &stack) != 0 || !(stack.ss_flags & SS_DISABLE))
 		return 0;
 	const size_t size = overflow_signal_stack_size();
-	void *own = pthread_getspecific(overflow_handler.key);
+	void *own = pthread_getspecific(overflow_stacks.key);
 	if (!own) {
 		own = fl__sys.map(size);
 		if (!own)
 			return -ENOMEM;
-		if (pthread_setspecific(overflow_handler.key, own) != 0) {
+		if (pthread_setspecific(overflow_stacks.key, own) != 0) {
 			fl__sys.unmap(own, size);
 			return -ENOMEM;
 		}

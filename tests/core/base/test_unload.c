@@ -341,8 +341,12 @@ static void *load_copy(int file)
 	if (!copy)
 		print_error("%s\n", dlerror());
 	FL_CHECK(copy != NULL);
-	((const struct plugin *)dlsym(copy, "plugin"))->run_loop();
 	return copy;
+}
+
+static const struct plugin *plugin_of(void *copy)
+{
+	return dlsym(copy, "plugin");
 }
 
 static int copy_of_plugin(void)
@@ -381,6 +385,8 @@ static void load_and_unload_copies(void *arg)
 			FL_OK(fl_loop_run(nothing, NULL));
 		if (i < COPIES)
 			copies[i] = load_copy(files[i]);
+		if (i < COPIES)
+			plugin_of(copies[i])->run_loop();
 		fault_reaches_the_program();
 	}
 	for (unsigned i = 0; i < COPIES; i++) {
@@ -401,5 +407,66 @@ FL_TEST(unload_of_copies_in_any_order)
 		for (int first_first = 0; first_first <= 1; first_first++) {
 			struct copies_case c = {place, first_first};
 			assert_true(exits_with_3(load_and_unload_copies, &c));
+		}
+}
+
+/* The same of SIGQUIT, which each copy that wants it answers, with a dump and with the recorder's error. */
+
+static size_t times(const char *text, const char *part)
+{
+	size_t n = 0;
+	for (; (text = strstr(text, part)) != NULL; text++)
+		n++;
+	return n;
+}
+
+static void quit_is_answered(int said, size_t copies)
+{
+	static char text[1 << 16];
+	FL_OK(ftruncate(said, 0));
+	FL_OK(raise(SIGQUIT));
+	const ssize_t n = pread(said, text, sizeof text - 1, 0);
+	FL_CHECK(n >= 0);
+	text[n] = '\0';
+	FL_CHECK(times(text, "waits of process") == copies && times(text, "cannot be written") == copies);
+}
+
+static void load_and_unload_copies_that_catch(void *arg)
+{
+	const struct copies_case *c = arg;
+	const int said = fl_test_scratch(), files[COPIES] = {copy_of_plugin(), copy_of_plugin()};
+	struct sigaction now;
+	void *copies[COPIES];
+	size_t catching = 0;
+	FL_CHECK(dup2(said, STDERR_FILENO) >= 0 && fcntl(STDERR_FILENO, F_SETFL, O_APPEND) == 0);
+	for (unsigned i = 0; i <= COPIES; i++) {
+		if (i == c->place)
+			FL_CHECK(fl_debug_enable(FL_DEBUG_WAITS) == 0 &&
+			         fl_trace_enable("ring,file=/dev/null/trace") == 0);
+		if (i < COPIES) {
+			copies[i] = load_copy(files[i]);
+			plugin_of(copies[i])->catch_quit();
+		}
+		catching += (i == c->place) + (i < COPIES);
+		quit_is_answered(said, catching);
+	}
+	for (unsigned i = 0; i < COPIES; i++) {
+		FL_OK(dlclose(copies[c->first_first ? i : COPIES - 1 - i]));
+		catching--;
+		if (catching > 0)
+			quit_is_answered(said, catching);
+	}
+	FL_CHECK(fl_debug_enable(0) == 0 && fl_trace_enable(NULL) == 0);
+	FL_CHECK(sigaction(SIGQUIT, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
+	exit(3);
+}
+
+FL_TEST(unload_of_copies_that_catch_a_signal)
+{
+	UNLOAD_NEEDS();
+	for (unsigned place = 0; place <= COPIES + 1; place++)
+		for (int first_first = 0; first_first <= 1; first_first++) {
+			struct copies_case c = {place, first_first};
+			assert_true(exits_with_3(load_and_unload_copies_that_catch, &c));
 		}
 }

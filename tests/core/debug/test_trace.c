@@ -491,6 +491,28 @@ FL_TEST(trace_has_a_wait_and_the_thread_that_wakes_it)
 	FL_RC(wake->tid, (int)trace_me());
 }
 
+/* As other threads do, on other CPUs, between the count of the events and their copy. */
+static void *trace_map_and_record(size_t size)
+{
+	for (int i = 0; i < 50; i++)
+		fl__trace_event(FL__TRACE_POLL, 0, 1, NULL, 0);
+	return fl_test_real_sys.map(size);
+}
+
+FL_TEST(trace_keeps_a_ring_while_another_one_grows)
+{
+	fl_thread t;
+	TRACING("");
+	fl_mutex_lock(&trace_mutex);
+	trace_sleep_in(&t, trace_lock_and_leave, &trace_mutex);
+	fl_mutex_unlock(&trace_mutex);
+	fl_test_end(&t);
+	fl__sys.map = trace_map_and_record;
+	trace_write();
+	assert_non_null(trace_first('B', "mutex"));
+	FL_RC(trace_count('B', "poll"), 0);
+}
+
 FL_TEST(trace_names_each_kind_of_wait)
 {
 	char name[FL__TRACE_NAME];

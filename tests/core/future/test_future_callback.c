@@ -19,9 +19,13 @@ POOL_TEST(future_callback_without_memory_is_refused_and_not_called, 1)
 	assert_int_equal(LOOK(&called), 1);
 }
 
-FL_TASK(callback_of_a_large_task, char[1000], void)
+struct thousand {
+	char bytes[1000];
+};
+
+FL_TASK(callback_of_a_large_task, struct thousand, void)
 {
-	return (*arg)[0];
+	return arg->bytes[0];
 }
 
 struct passed {
@@ -40,12 +44,12 @@ static void free_and_be_passed(fl_future *f, void *arg)
 /* ... also a task that is being cancelled while a worker takes it. */
 POOL_TEST(future_callback_frees_what_is_being_cancelled, 1)
 {
-	const char zeros[1000] = {0};
+	const struct thousand zeros = {{0}};
 	for (int large = 0; large <= 1; large++) {
 		struct held held = hold_worker(e);
 		struct passed p = {held.gate, NULL};
 		fl_future *f = NULL;
-		FL_OK(large ? fl_submit(e, &callback_of_a_large_task, zeros, &f) : pool_double_submit(e, 1, &f));
+		FL_OK(large ? callback_of_a_large_task_submit(e, zeros, &f) : pool_double_submit(e, 1, &f));
 		FL_OK(pool_double_submit(e, 1, &p.behind));
 		/* From now on it is the callback's. */
 		FL_OK(fl_future_on_end(f, free_and_be_passed, &p));

@@ -324,8 +324,8 @@ FL_TEST(cancel_callback_removed_by_itself_is_waited_for)
 }
 
 /*
- * The function frees its callback, and another callback gets the memory: the removal of that one
- * does not wait for the function.
+ * The function frees its callback, and another callback gets the memory. The removal of the other
+ * callback does not wait for the function.
  */
 typedef struct reuse {
 	fl_cancel_token first, second;
