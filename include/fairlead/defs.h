@@ -34,11 +34,14 @@
  *   Fork         A forked child has only the forking thread. Waiters of other threads are
  *                forgotten. Locks that other threads held stay held: a try form then says so, and
  *                a wait ends with its deadline. A call on a queue returns, with -EOWNERDEAD if a
- *                call of another thread holds it up (fairlead/queue.h). A tree of cancel tokens
- *                must not be used if another thread was creating, requesting or destroying one of
- *                its tokens. Executors return -EOWNERDEAD, as does a wait for a task that the parent
- *                runs (fairlead/future.h). A function that an executor calls must not return in the
- *                child (fairlead/task_type.h).
+ *                call of another thread holds it up (fairlead/queue.h). Any other object has a lock
+ *                of its own, too, which its functions hold for a moment. If another thread was
+ *                inside of a function of that object at the fork, that lock may stay held, and
+ *                every call on the object in the child may wait for ever. So the child must not use
+ *                a future, a promise, a group or a tree of cancel tokens that another thread may
+ *                have been using. Executors return -EOWNERDEAD, as does a wait for a task
+ *                that the parent runs (fairlead/future.h). A function that an executor calls must
+ *                not return in the child (fairlead/task_type.h).
  *   Processes    An object is used only in the process that made it, except objects in shared
  *                memory (fl_shm_...).
  *   pthread_cancel()

@@ -32,7 +32,8 @@ struct fl_task_type;
  *
  * In a forked child no task of the parent's executors runs: until the child cancels its future, or
  * a chain behind it (fl_future_then()), all forms of get and wait return -EOWNERDEAD. A promise of
- * the parent may be set in the child.
+ * the parent may be set in the child, unless another thread may have been inside of a call on its
+ * future at the fork (fairlead/defs.h, Fork).
  *
  * Memory order: a context that sees a future done or cancelled sees what its task wrote.
  */

@@ -255,17 +255,18 @@ FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_statu
  * Sends a signal to the process, never to another that got its number. Returns 0, -EOWNERDEAD, or:
  *   -ESRCH   the process has ended
  *   -EINVAL  not the number of a signal
- *   -EPERM   the process runs as another user; or a sandbox does not know pidfd_send_signal()
+ *   -EPERM   the process runs as another user
+ *   -EPERM, -ENOSYS   a sandbox forbids pidfd_send_signal(), or the system is older than Linux 5.1
  */
 FL_API FL_MUST_CHECK int fl_process_signal(fl_process *p, int signal);
 
-/* Sends SIGTERM. 0, -ESRCH, -EPERM, -EOWNERDEAD. */
+/* Sends SIGTERM. 0, -ESRCH, -EPERM, -ENOSYS, -EOWNERDEAD. */
 FL_INLINE FL_MUST_CHECK int fl_process_terminate(fl_process *_p)
 {
 	return fl_process_signal(_p, SIGTERM);
 }
 
-/* Sends SIGKILL. 0, -ESRCH, -EPERM, -EOWNERDEAD. */
+/* Sends SIGKILL. 0, -ESRCH, -EPERM, -ENOSYS, -EOWNERDEAD. */
 FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
 {
 	return fl_process_signal(_p, SIGKILL);
@@ -281,6 +282,8 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
  * Another fiber or thread must read the pipes during the call: a full pipe (64 KiB) keeps the
  * process from ending within its grace. fl_process_run_until() reads them by itself. Returns 0, or:
  *   -EPERM  the process runs as another user
+ *   -EPERM, -ENOSYS
+ *           as fl_process_signal(); the process runs on
  *   -EOWNERDEAD, -ECHILD
  *           as fl_process_join()
  */

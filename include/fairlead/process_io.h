@@ -71,7 +71,8 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
  * outputs that `config` leaves 0 are the caller's; pipes are dropped. The process leads a process
  * group: Ctrl-C does not reach it (fairlead/process.h); take SIGINT by fairlead/signals.h, and
  * request `cancel`. If the call fails before the process and its outputs have ended, it stops the
- * process and its group, as fl_process_stop() with FL_PROCESS_GRACE. It writes the input and reads
+ * process and its group, as fl_process_stop() with FL_PROCESS_GRACE; where a sandbox forbids
+ * pidfd_send_signal() it cannot stop them, and leaves `*status` alone. It writes the input and reads
  * the outputs until the process has ended, and discards what is above a limit.
  *
  * Blocks the calling context. Stopping takes up to FL_PROCESS_GRACE longer. Returns 0, the errors

@@ -42,7 +42,9 @@ FL_BEGIN_DECLS
  *   FL_FIFO with one        The parent's call has not happened: the child's next call of the same
  *   producer and one        side takes its place. Until then a wait of the opposite side is held
  *   consumer                up. If the call was in its last instructions, it holds up calls as in a
- *                           bounded FL_FIFO queue.
+ *                           bounded FL_FIFO queue. If it was a get in its last instructions, and the
+ *                           queue was full, the child may get an item of that get once more after
+ *                           it has emptied the queue, and fl_queue_length() is wrong from then on.
  *   FL_FIFO, unbounded;     The parent's call has not happened, and holds up nothing.
  *   FL_RENDEZVOUS
  *

@@ -193,9 +193,9 @@ static void process_update(fl_process *p)
 /* Returns -EBUSY while the process runs. */
 static int process_result(fl_process *p, fl_process_status *status)
 {
-	FL_LOCKED(&p->lock);
-	if (p->state != PROCESS_ENDED && !process_is_ours(p))
+	if (!process_is_ours(p)) /* first: another thread of the parent may have held the lock */
 		return -EOWNERDEAD;
+	FL_LOCKED(&p->lock);
 	process_update(p);
 	if (p->state != PROCESS_ENDED)
 		return -EBUSY;

@@ -389,7 +389,7 @@ void fl_main(int argc, char **argv)
 		if (dl_iterate_phdr(fl__copy_find, &copy))
 			return;
 	}
-	reexec_lost_socket = marked;
+	reexec_lost_socket = marked && !copy.file;
 	(void)unsetenv(FL__REEXEC_VARIABLE); /* not for this program's children */
 	if (copy.file)
 		reexec_serve(role, parent);

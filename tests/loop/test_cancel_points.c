@@ -8,6 +8,7 @@
 #include "fl_cancel_points.h"
 #include "fl_child.h"
 
+#include "core/base/panic.h"
 #include "core/base/sys.h"
 #include <poll.h>
 

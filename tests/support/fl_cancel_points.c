@@ -82,10 +82,13 @@ static void write_note(const char *function, void *caller)
 FIND(pthread_setcancelstate)
 static _Thread_local void *disabled_by;
 
+/* A dump looks at the stack of another fiber: the switch to that fiber, and the one back, are right. */
 static void note_switch(struct fl__sched *s, struct fl__fiber *to)
 {
-	if (!s->visit) /* a dump's look at the stack of another fiber */
+	static _Thread_local bool comes_back;
+	if (!s->visit && !comes_back)
 		write_note("switch", disabled_by);
+	comes_back = s->visit != NULL;
 }
 
 int pthread_setcancelstate(int state, int *before)

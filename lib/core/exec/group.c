@@ -29,8 +29,8 @@
  *   both      WAITER        a waiter sleeps until the   fl__word_wait(),     together with that bit
  *                           bit above is cleared        fl__word_arm()       (group_clear())
  *
- * Giving up. fl_group_join_until() sets gave_up_ when it gives up, and so does each join that is
- * refused because of the caller's scope. The call that joins the group clears it. While gave_up_ is
+ * Giving up. fl_group_join_until() and fl_group_try_join() set gave_up_ when they give up, and so
+ * does each join that is refused because of the caller's scope. The call that joins the group clears it. While gave_up_ is
  * set, fl_group_count() returns at least 1, also when count_ is 0, so that the count says "joined"
  * no earlier than the result of a join does. Waits and checks in this file read count_, since they
  * ask for members.
@@ -717,7 +717,10 @@ int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
 
 int fl_group_try_join(fl_group *g)
 {
-	return group_left(g) > 0 ? -EBUSY : fl_group_join_until(g, 0, NULL);
+	if (group_left(g) == 0)
+		return fl_group_join_until(g, 0, NULL);
+	fl__store_relaxed(&g->gave_up_, true); /* relaxed: see fl_group_count() */
+	return -EBUSY;
 }
 
 void fl_group_destroy(fl_group *g)

@@ -458,9 +458,9 @@ FL_STRESS(group_conditions, user)
 }
 
 /* Only compared, as the loop of the calling thread. */
-static const struct fl__sched *some_loop(void *of)
+static const struct fl__host *some_loop(void *of)
 {
-	return (const struct fl__sched *)of;
+	return (const struct fl__host *)of;
 }
 
 /*
@@ -488,7 +488,7 @@ static void await_turn(atomic_int *turn, int at)
 FL_TASK_STATIC(start_fibers, struct group_moves *, void)
 {
 	struct group_moves *s = *arg;
-	const struct fl__sched *loop = some_loop(&s->loops[1]);
+	const struct fl__host *loop = some_loop(&s->loops[1]);
 	pass_turn(&s->turn, 2);
 	(void)fl__group_enter(s->g, loop, NULL);
 	(void)fl__group_enter(s->g, loop, NULL);
