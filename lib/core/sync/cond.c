@@ -26,9 +26,15 @@
  * touches the condition, which may be freed after the signal. A forked child inherits the word but
  * not the thread, as FORKS tells. From the 15th fork on there is no spinner.
  *
- * A signal moves a sleeping waiter to the queue of the mutex, whose unlock wakes it in its turn, or
+ * A signal moves a sleeping thread to the queue of the mutex, whose unlock wakes it in its turn, or
  * dequeues and wakes all that share a futex. A moved waiter counts as signalled, even if its
  * deadline expires before it owns the mutex.
+ *
+ * A signal wakes a fiber at once, and the fiber then locks the mutex as a newcomer. In the queue of
+ * the mutex it could become the owner by a hand-over long before it runs: its loop may run another
+ * fiber for seconds, and then all other threads that lock the mutex wait for that loop. Moves are
+ * for threads, which a broadcast would make run all at the same time, and queue up again. The
+ * fibers of a loop run one after another anyway.
  *
  * Linearization: wait, fl__lot_add() or the CAS in cond_try_spin(); signal and broadcast, the
  * moves, or the CAS that takes the spinner out of the word. The last access of signal and broadcast

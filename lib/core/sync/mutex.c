@@ -322,7 +322,7 @@ size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, 
 	struct fl__node *const before = fl__lot_first(to), *first;
 	size_t moved = 0;
 	while (moved < max && (first = fl__lot_first(from)) != NULL && fl__mutex_node_of(first)->mutex == m)
-		moved += fl__lot_move(from, to);
+		moved += first->wait->ctx->ops->thread ? fl__lot_take_first(from, 0) : fl__lot_move(from, to);
 	if (fl__lot_first(to) != before)
 		mutex_mark_or_wake(m, to, before != NULL);
 	return moved;

@@ -21,7 +21,8 @@ static inline struct fl__mutex_node *fl__mutex_node_of(struct fl__node *node)
 
 /*
  * For a signal of a condition. Moves up to `max` waiters from queue `from` to `to`, the queue of
- * `m`, for which all wait. Both queues are locked. Returns the number moved.
+ * `m`, for which all wait; wakes those that are fibers. Both queues are locked. Returns the number
+ * of waiters that were moved or woken.
  */
 size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max);
 

@@ -298,16 +298,13 @@ bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_
 
 bool fl__lot_move(struct fl__lot *from, struct fl__lot *to)
 {
-	struct fl__node *node;
-	while ((node = fl__lot_first(from)) != NULL) {
-		fl__lot_remove(from, node);
-		/* an optimisation; the wake decides */
-		if (fl__load_relaxed(&node->wait->decision) == FL__PENDING && !lot_is_cancelled(node->wait)) {
-			fl__lot_insert(to, node, fl__lot_own_fiber(to, node->wait->ctx));
-			return true;
-		}
-	}
-	return false;
+	struct fl__node *node = fl__lot_first(from);
+	fl__lot_remove(from, node);
+	/* an optimisation; the wake decides */
+	const bool waits = fl__load_relaxed(&node->wait->decision) == FL__PENDING && !lot_is_cancelled(node->wait);
+	if (waits)
+		fl__lot_insert(to, node, fl__lot_own_fiber(to, node->wait->ctx));
+	return waits;
 }
 
 void fl__lot_unlock_also(struct fl__lot *from, struct fl__lot *to)

@@ -169,8 +169,8 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);
 /* Also opens the queue of `to_key`. False: `from` was unlocked meanwhile: read its state again. */
 bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_key);
 /*
- * Moves the first waiter that has not given up to the end of `to`, asleep, or before its
- * fl__lot_own_fiber(). False: none.
+ * Moves the first waiter, which exists, to the end of `to`, asleep, or before its
+ * fl__lot_own_fiber(). False: the waiter had given up, and is only dequeued.
  */
 bool fl__lot_move(struct fl__lot *from, struct fl__lot *to);
 /* `from` stays open. The close of `from` unparks the waiters that were woken in `to`. */
