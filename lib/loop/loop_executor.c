@@ -131,7 +131,7 @@ static void loop_executor_run_taken(struct fl__run *run)
 
 static void loop_executor_leave(struct loop_executor *c)
 {
-	FL_LOCKED(&c->base.lock);
+	FL__HELD(&c->base.lock);
 	c->under_way--;
 	loop_executor_proceed(c);
 	if (c->base.waiters > 0 && c->under_way == 0)
@@ -159,7 +159,7 @@ static int loop_executor_run_next(void *executor)
 	struct fl__run run;
 	loop_executor_enter(c, &run);
 	{
-		FL_LOCKED(&c->base.lock);
+		FL__HELD(&c->base.lock);
 		c->starting--;
 		loop_executor_take_first(&run);
 	}
@@ -173,7 +173,7 @@ static int loop_executor_run_block(void *arg)
 	struct fl__run run;
 	loop_executor_enter(c, &run);
 	{
-		FL_LOCKED(&c->base.lock);
+		FL__HELD(&c->base.lock);
 		if (block->queued)
 			loop_executor_take(&run, block);
 	}
@@ -201,7 +201,7 @@ static enum loop_executor_duty loop_executor_next_duty(struct loop_executor *c, 
 		c->manager_waits = true;
 		FL__AWAITS(FL__DEBUG_TASK, &c->base);
 		/* the check above finds -ECANCELED */
-		(void)!fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, c->cancelled ? FL_SHIELDED : token);
+		(void)!fl__cond_wait(&c->work, &c->base.lock, FL_FOREVER, c->cancelled ? FL_SHIELDED : token, true);
 		c->manager_waits = c->waking = false;
 	}
 }
@@ -209,7 +209,7 @@ static enum loop_executor_duty loop_executor_next_duty(struct loop_executor *c, 
 static enum loop_executor_duty loop_executor_begin_duty(struct loop_executor *c, struct fl__run *run,
                                                         fl_cancel_token *token)
 {
-	FL_LOCKED(&c->base.lock);
+	FL__HELD(&c->base.lock);
 	enum loop_executor_duty duty = loop_executor_next_duty(c, token);
 	if (duty == DUTY_END)
 		return DUTY_END;
@@ -226,7 +226,7 @@ static enum loop_executor_duty loop_executor_begin_duty(struct loop_executor *c,
 static void loop_executor_end_duty(struct loop_executor *c, enum loop_executor_duty duty)
 {
 	if (duty == DUTY_INITIALIZE) {
-		FL_LOCKED(&c->base.lock);
+		FL__HELD(&c->base.lock);
 		c->phase = PHASE_READY;
 	}
 	loop_executor_leave(c);
@@ -258,7 +258,7 @@ static int loop_executor_manage_on_loop(void *executor)
 	struct fl__task_block *held = c->held;
 	(void)loop_executor_manage(c);
 	{
-		FL_LOCKED(&c->base.lock);
+		FL__HELD(&c->base.lock);
 		c->loop = NULL;
 		c->held = NULL;
 	}
@@ -273,7 +273,7 @@ static bool loop_executor_await_next(struct loop_executor *c)
 	fl__run_enter(&run, &c->base); /* so that a join by a callback is refused */
 	fl__executor_end_queued(&c->base, -ENOMEM, "no memory to run the loop of the executor");
 	fl__run_leave(&run);
-	FL_LOCKED(&c->base.lock);
+	FL__HELD(&c->base.lock);
 	c->manager_waits = true;
 	FL__AWAITS(FL__DEBUG_TASK, &c->base);
 	while (c->base.queue.length == 0 && !c->base.closed) {
@@ -291,11 +291,11 @@ static int loop_executor_thread(void *executor)
 	while (fl_loop_run_on(l, loop_executor_manage, c) != 0 && loop_executor_await_next(c))
 		;
 	{
-		FL_LOCKED(&c->base.lock);
+		FL__HELD(&c->base.lock);
 		c->loop = NULL;
 	}
 	fl_loop_free(l);
-	FL_LOCKED(&c->base.lock);
+	FL__HELD(&c->base.lock);
 	c->alive = false;
 	fl_cond_broadcast(&c->base.gone);
 	return 0;
@@ -319,7 +319,7 @@ static int loop_executor_ensure_thread(struct loop_executor *c)
 static int loop_executor_submit(fl_executor *e, struct fl__task_block *block)
 {
 	struct loop_executor *c = loop_executor_of(e);
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	int rc = fl__executor_refuses(e);
 	if (rc == 0)
 		rc = loop_executor_ensure_thread(c);
@@ -336,7 +336,7 @@ static int loop_executor_submit(fl_executor *e, struct fl__task_block *block)
 static bool loop_executor_start_further(fl_executor *e, struct fl__task_block *block)
 {
 	struct loop_executor *c = loop_executor_of(e);
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	if (!block->queued)
 		return true;
 	loop_executor_start_fibers(c);
@@ -369,7 +369,7 @@ static bool loop_executor_has_ended(fl_executor *e)
 static bool loop_executor_would_hang(fl_executor *e)
 {
 	struct loop_executor *c = loop_executor_of(e);
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	if (!c->loop)
 		return false;
 	if (c->own_loop)

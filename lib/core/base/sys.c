@@ -16,6 +16,8 @@
 uint32_t fl__fence_word;
 #endif
 
+_Thread_local unsigned fl__blocks_thread FL__INITIAL_EXEC;
+
 static const fl_allocator *sys_allocator;
 
 void fl_set_allocator(const fl_allocator *replacement)

@@ -45,7 +45,6 @@
 #include "../base/panic.h"
 #include "mutex.h"
 #include <errno.h>
-#include <fairlead/cond.h>
 
 enum { COND_WAITERS = 1, COND_TOGETHER = 2, COND_APART = 4, COND_HABIT = COND_TOGETHER | COND_APART };
 enum { COND_FORK = 8, COND_FORKS = 15 * COND_FORK, COND_SIGNALLED = 1 };
@@ -200,7 +199,7 @@ static bool cond_leave(const fl_cond *c, struct fl__mutex_node *waiter)
 	return unsignalled;
 }
 
-int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
+int fl__cond_wait(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel, bool holds)
 {
 	if (!fl_mutex_is_locked(m))
 		fl__panic("fl_cond_wait", m, "the mutex is not locked");
@@ -213,18 +212,20 @@ int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_toke
 	fl_mutex_unlock(m);
 	struct fl__debug_op op;
 	fl__debug_waiting_cond(&op, m, c, &waiter.node.key);
-	if (spins && (fl__wait_spin(&wait, cond_is_signalled, &wait, deadline, cancel) ||
-	              !cond_enqueue_spinner(c, &waiter.node))) {
-		fl__mutex_relock(m, &op);
-		return 0;
+	int rc = 0;
+	if (!spins || (!fl__wait_spin(&wait, cond_is_signalled, &wait, deadline, cancel) &&
+	               cond_enqueue_spinner(c, &waiter.node))) {
+		rc = fl__wait_sleep(&wait, deadline, cancel);
+		if (rc != 0 && !cond_leave(c, &waiter))
+			rc = 0;
 	}
-	int rc = fl__wait_sleep(&wait, deadline, cancel);
-	if (rc == 0) {
-		fl__mutex_relock_requeued(&waiter, &op);
-		return 0;
-	}
-	if (!cond_leave(c, &waiter))
-		rc = 0;
-	fl__mutex_relock(m, &op);
+	fl__blocks_thread += holds;
+	fl__mutex_relock(&waiter, &op);
+	fl__blocks_thread -= holds;
 	return rc;
+}
+
+int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
+{
+	return fl__cond_wait(c, m, deadline, cancel, false);
 }

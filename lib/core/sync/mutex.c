@@ -33,8 +33,9 @@
  *   3. WAITERS changes only under the queue lock, and is set only while the queue is not empty.
  *   4. mutex_hand_over() sets HAND only for a first waiter that is awake. Only this waiter clears
  *      HAND. A waiter that gave up is not awake (lot.c, invariant 2). The exception: the waiter is
- *      a fiber, and the thread of its loop locks between two iterations (fl__lot_own_fiber()).
- *      This thread takes what was handed to the fiber, which then competes, first again.
+ *      a fiber, and the thread of its loop locks between two iterations, or in another fiber by
+ *      FL__BLOCKS_THREAD() (fl__lot_own_fiber()). This thread takes what was handed to the fiber,
+ *      which then competes, first again.
  *
  * A forked child inherits the word, but its queue is empty: a new owner clears a stale WAITERS. A
  * mutex with HAND stays locked, like any that another thread of the parent holds.
@@ -116,7 +117,7 @@ static void mutex_yield(const fl_mutex *m)
 	/* a hint. WAITERS without LOCKED: a fiber unlocked, and the waiter has yet to run. */
 	if ((fl__load_relaxed(&m->word_) & (MUTEX_LOCKED | MUTEX_WAITERS)) != MUTEX_WAITERS)
 		return;
-	const struct fl__ctx *ctx = fl__ctx_get();
+	const struct fl__ctx *ctx = fl__ctx_of_wait();
 	if (ctx->ops->yield)
 		ctx->ops->yield();
 }
@@ -333,22 +334,15 @@ void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *
 	mutex_dequeue(m, lot, &waiter->node, false);
 }
 
-void fl__mutex_relock_requeued(struct fl__mutex_node *waiter, struct fl__debug_op *op)
+void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__debug_op *op)
 {
 	fl_mutex *m = waiter->mutex;
-	if (!waiter->node.queued) /* dequeued before its unpark */
-		waiter = NULL;
-	/* always 0 */
-	(void)mutex_tell_debug(m, mutex_lock_contended(m, waiter, FL_FOREVER, FL_SHIELDED, op), op);
-}
-
-void fl__mutex_relock(fl_mutex *m, struct fl__debug_op *op)
-{
+	struct fl__mutex_node *woken = waiter->node.queued ? waiter : NULL; /* else dequeued before its unpark */
 	uint32_t expected = 0;
-	/* A load first would fetch the cache line twice. Pairs with unlock. */
 	int rc = 0;
-	if (!fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED))
-		rc = mutex_lock_contended(m, NULL, FL_FOREVER, FL_SHIELDED, op); /* always 0 */
+	/* A load first would fetch the cache line twice. Pairs with unlock. */
+	if (woken || !fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED))
+		rc = mutex_lock_contended(m, woken, FL_FOREVER, FL_SHIELDED, op); /* always 0 */
 	(void)mutex_tell_debug(m, rc, op);
 }
 
@@ -372,6 +366,16 @@ void fl_mutex_lock(fl_mutex *m)
 	/* pairs with unlock */
 	if (fl__likely(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED)))
 		return;
+	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* always 0 */
+}
+
+void fl__mutex_hold(fl_mutex *m)
+{
+	uint32_t expected = fl__debug_word(&fl__debug_free);
+	/* pairs with unlock */
+	if (fl__likely(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED)))
+		return;
+	FL__BLOCKS_THREAD();
 	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 

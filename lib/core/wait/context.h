@@ -79,7 +79,7 @@ struct fl__ctx {
 	struct fl__awaited awaits;
 	const char *name;
 	bool adopted; /* of a thread that the library did not start */
-	bool turns;   /* of a thread that has called fl_loop_run_once(): fl__lot_own_fiber() */
+	bool turns;   /* of a thread that has run a loop: fl__lot_own_fiber() */
 	/* Runs debugging code: its locks are not recorded. Used only by this context. */
 	bool debugging;
 	uint8_t turn;    /* lib/core/debug/contention.c */
@@ -159,6 +159,12 @@ static inline const struct fl__ctx *fl__ctx_thread(void)
 
 /* Of the calling thread, also in a fiber. */
 struct fl__thread_data *fl__thread_data(void);
+
+/* The context that waits for the caller: in FL__BLOCKS_THREAD() the thread's own. */
+static inline struct fl__ctx *fl__ctx_of_wait(void)
+{
+	return fl__unlikely(fl__blocks_thread > 0) ? &fl__thread_data()->ctx : fl__ctx_get();
+}
 
 /*
  * Called around a wait that may need other tasks to run: for the end of a future, a thread, an

@@ -140,8 +140,9 @@ bool fl__lot_has_waiters(const struct fl__lot *lot);
 struct fl__node *fl__lot_first(const struct fl__lot *lot);
 
 /*
- * `waits`, the thread of a loop, waits between two calls of fl_loop_run_once(). Returns the first
- * waiter that is a fiber of this loop: it cannot run now. NULL: none.
+ * `waits`, the thread of a loop, waits between two calls of fl_loop_run_once(), or in a fiber by
+ * FL__BLOCKS_THREAD(). Returns the first waiter that is a fiber of this loop: it cannot run now.
+ * NULL: none.
  */
 struct fl__node *fl__lot_own_fiber(const struct fl__lot *lot, const struct fl__ctx *waits);
 

@@ -13,7 +13,7 @@
 
 void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void *object)
 {
-	wait->ctx = fl__ctx_get();
+	wait->ctx = fl__ctx_of_wait();
 	const struct fl__awaited outer = wait->ctx->awaits;
 	const bool is_part = outer.kind != FL__DEBUG_NOTHING && (kind == FL__DEBUG_NOTHING || kind >= FL__DEBUG_COND);
 	wait->object = is_part ? outer.object : object;
@@ -160,7 +160,7 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline
 /* The deadline is past. The thread's other contexts run first, and a cancel is observed. */
 static int wait_yield_once(const fl_cancel_token *cancel)
 {
-	const struct fl__ctx *ctx = fl__ctx_get();
+	const struct fl__ctx *ctx = fl__ctx_of_wait();
 	if (!ctx->ops->yield)
 		return 0;
 	ctx->ops->yield();
