@@ -168,6 +168,8 @@ void fl__loop_missing(const char *function)
 static int loop_enter(fl_loop *l)
 {
 	int rc = fl__sched_enter(l->sched);
+	if (rc == 0 && !l->sched->thread->turns)
+		l->sched->thread->turns = true; /* other threads may read it */
 	if (rc != 0 || !l->armed)
 		return rc;
 	l->armed = false;
@@ -303,8 +305,6 @@ int fl_loop_run_once(fl_loop *l, int64_t *deadline)
 	int rc = loop_enter(l);
 	if (rc != 0)
 		return rc;
-	if (!l->sched->thread->turns)
-		l->sched->thread->turns = true; /* other threads may read it */
 	pthread_cleanup_push(loop_exits, l);
 	if (first)
 		loop_poll(l, 0);

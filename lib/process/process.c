@@ -321,6 +321,7 @@ size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg), void 
 {
 	size_t n = 0;
 	FL__HELD(&process_list_lock);
+	FL__BLOCKS_THREAD();
 	FL__EACH (fl_process, p, process_oldest) {
 		if (!fl_process_is_alive(p))
 			continue;

@@ -8,6 +8,7 @@
 #include "fl_process.h"
 
 #include "core/base/atomic.h"
+#include "core/exec/executor.h"
 
 enum { BLOCKED_THREADS = 2, BLOCKED_FIBERS = 3, BLOCKED_PROMISES = 20000 };
 
@@ -439,3 +440,78 @@ static void try_pipe(void)
 }
 
 BLOCKED(pipe, .begin = begin_pipe, .call = try_pipe, .end = end_pipe)
+
+/*
+ * An allocator with a lock of the library. Of two fibers the first calls it with the executor's
+ * lock held, while a thread has the allocator's lock. The second is blocked until a thread has
+ * submitted, too.
+ */
+static struct {
+	fl_mutex lock;
+	unsigned waits, held, blocks, submitted;
+} arena;
+
+static void *arena_alloc(size_t size, void *unused)
+{
+	(void)unused;
+	if (pool && fl_mutex_is_locked(&pool->lock)) {
+		fl__store_release(&arena.waits, 1);
+		fl_mutex_lock(&arena.lock);
+		fl_mutex_unlock(&arena.lock);
+	}
+	return malloc(size);
+}
+
+static void arena_free(void *memory, void *unused)
+{
+	(void)unused;
+	free(memory);
+}
+
+/* Frees the lock when the second fiber is blocked, or cannot run, since the first has the thread. */
+static int arena_holder(void *unused)
+{
+	(void)unused;
+	FL_LOCKED(&arena.lock);
+	fl__store_release(&arena.held, 1);
+	FL_WAIT_FOR(fl__load_acquire(&arena.waits));
+	for (const int64_t end = fl_after(FL_MS(50)); !fl__load_acquire(&arena.blocks) && fl_now() < end;)
+		(void)sched_yield();
+	return 0;
+}
+
+static int arena_submitter(void *unused)
+{
+	(void)unused;
+	FL_WAIT_FOR(fl__load_acquire(&arena.waits));
+	submit();
+	fl__store_release(&arena.submitted, 1);
+	return 0;
+}
+
+static int arena_first_submit(void *unused)
+{
+	(void)unused;
+	submit();
+	return 0;
+}
+
+FL_TEST_WITH(loop_blocked_in_the_allocator, fl_test_body_in_loop, void)
+{
+	static const fl_allocator mine = {arena_alloc, arena_free, NULL};
+	fl_thread holder, submitter;
+	FL_OK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 2, .allocator = &mine}));
+	fl_test_go(&holder, arena_holder, NULL);
+	FL_WAIT_FOR(fl__load_acquire(&arena.held));
+	fl_test_go(&submitter, arena_submitter, NULL);
+	fl_fiber *f = fl_test_start(arena_first_submit, NULL);
+	fl_fiber_yield();
+	FL_CHECK(fl__load_acquire(&arena.waits)); /* the first fiber has called the allocator */
+	fl__store_release(&arena.blocks, 1);
+	FL_WAIT_FOR(fl__load_acquire(&arena.submitted));
+	FL_OK(fl_test_join(f));
+	fl_test_end(&holder);
+	fl_test_end(&submitter);
+	end_pool();
+	pool = NULL;
+}

@@ -56,6 +56,7 @@ void fl__log(fl_log_level level, const char *format, ...)
 	va_end(args);
 	/* a handler that writes is a cancellation point; the caller may hold locks, and keeps errno */
 	FL__UNCANCELLED();
+	FL__BLOCKS_THREAD();
 	const bool nested = panic_logs;
 	panic_logs = true;
 	/* pairs with fl_set_log_handler() */

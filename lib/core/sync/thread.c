@@ -274,6 +274,7 @@ size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg),
 {
 	size_t n = 0;
 	FL__HELD(&thread_list_lock);
+	FL__BLOCKS_THREAD();
 	FL__EACH (const struct fl__thread, t, thread_oldest) {
 		if (t->lost)
 			continue;
