@@ -21,8 +21,6 @@
  *   - runs a task itself when there is no memory for a single fiber;
  *   - passes a request of its token (its loop ends) on to all tasks.
  *
- * `waking`: the manager was signalled and does not hold the lock yet.
- *
  * A fiber that waits for a queued task starts a fiber for the task, beyond the limit
  * (loop_executor_start_further()): exec/run.c says why that is enough for progress.
  *
@@ -52,22 +50,13 @@ struct loop_executor {
 	enum loop_executor_phase phase;
 	size_t starting, under_way;
 	fl_cond work; /* the manager waits on it */
-	bool manager_waits, waking, cancelled;
+	bool cancelled;
 	char name[32];
 };
 
 static struct loop_executor *loop_executor_of(fl_executor *e)
 {
 	return (struct loop_executor *)(void *)e; /* base is its first member */
-}
-
-/* Under the lock. */
-static void loop_executor_wake_manager(struct loop_executor *c)
-{
-	if (!c->manager_waits || c->waking)
-		return;
-	c->waking = true;
-	fl_cond_signal(&c->work);
 }
 
 static bool loop_executor_is_over(const struct loop_executor *c)
@@ -104,7 +93,7 @@ static void loop_executor_proceed(struct loop_executor *c)
 {
 	loop_executor_start_fibers(c);
 	if (c->under_way == 0 && (c->base.queue.length > 0 || c->base.closed || c->base.broken))
-		loop_executor_wake_manager(c);
+		fl_cond_signal(&c->work);
 }
 
 /* Under the lock. The claim succeeds: other contexts remove the tasks that they claim. */
@@ -198,11 +187,9 @@ static enum loop_executor_duty loop_executor_next_duty(struct loop_executor *c, 
 			return DUTY_RUN;
 		if (loop_executor_is_over(c))
 			return DUTY_END;
-		c->manager_waits = true;
 		FL__AWAITS(FL__DEBUG_TASK, &c->base);
 		/* the check above finds -ECANCELED */
 		(void)!fl__cond_wait(&c->work, &c->base.lock, FL_FOREVER, c->cancelled ? FL_SHIELDED : token, true);
-		c->manager_waits = c->waking = false;
 	}
 }
 
@@ -274,13 +261,9 @@ static bool loop_executor_await_next(struct loop_executor *c)
 	fl__executor_end_queued(&c->base, -ENOMEM, "no memory to run the loop of the executor");
 	fl__run_leave(&run);
 	FL__HELD(&c->base.lock);
-	c->manager_waits = true;
 	FL__AWAITS(FL__DEBUG_TASK, &c->base);
-	while (c->base.queue.length == 0 && !c->base.closed) {
+	while (c->base.queue.length == 0 && !c->base.closed)
 		(void)!fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, FL_SHIELDED); /* always 0 */
-		c->waking = false;
-	}
-	c->manager_waits = c->waking = false;
 	return c->base.queue.length > 0;
 }
 
@@ -329,7 +312,7 @@ static int loop_executor_submit(fl_executor *e, struct fl__task_block *block)
 	if (c->phase == PHASE_READY && c->loop == fl_loop_current())
 		loop_executor_proceed(c);
 	else if (c->under_way < e->workers)
-		loop_executor_wake_manager(c);
+		fl_cond_signal(&c->work);
 	return 0;
 }
 
@@ -350,7 +333,7 @@ static bool loop_executor_start_further(fl_executor *e, struct fl__task_block *b
 
 static void loop_executor_wake_all(fl_executor *e)
 {
-	loop_executor_wake_manager(loop_executor_of(e));
+	fl_cond_signal(&loop_executor_of(e)->work);
 }
 
 static bool loop_executor_is_busy(const fl_executor *e)
