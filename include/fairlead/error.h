@@ -56,7 +56,9 @@ FL_API fl_panic_handler *fl_set_panic_handler(fl_panic_handler *handler);
  * is freed by the allocator that is set at the time of the free. An `allocator` of a config serves
  * that object (NULL: this one), and must stay valid until it is freed. All threads that use the
  * object call its functions, at the same time, and a free in a forked child does. They must not use
- * the object. They may take locks of the library, also while FL_DEBUG looks for deadlocks.
+ * the object. They may take locks of the library, also while FL_DEBUG looks for deadlocks. A wait in
+ * them blocks the thread, also in a fiber. So a lock that fibers also take elsewhere is an fl_mutex,
+ * and a fiber that holds it does not wait.
  *
  *     static const fl_allocator mine = { my_alloc, my_free, &arena };
  *     fl_set_allocator(&mine);
@@ -79,9 +81,9 @@ typedef enum fl_log_level { FL_LOG_ERROR, FL_LOG_WARNING, FL_LOG_INFO } fl_log_l
  * `message` is one line without a newline, valid during the call. Any thread may call the handler,
  * also in the middle of an unlock. It must not wait, nor call fl_shm_* functions. It may take an
  * fl_mutex that is held in the handler alone: a report of FL_DEBUG comes from the call that takes a
- * lock, while the caller holds others. If a fiber's call of the handler waits for that mutex, other
- * fibers of the thread run, and their messages reach the handler. A message about a call that the
- * handler makes goes to standard error. pthread_cancel() does not act in the handler.
+ * lock, while the caller holds others. While it waits for that mutex, its thread is blocked, also in
+ * a fiber. A message about a call that the handler makes goes to standard error. pthread_cancel() does
+ * not act in the handler.
  */
 typedef void fl_log_handler(fl_log_level level, const char *message);
 

@@ -21,8 +21,6 @@
  *   - runs a task itself when there is no memory for a single fiber;
  *   - passes a request of its token (its loop ends) on to all tasks.
  *
- * `waking`: the manager was signalled and does not hold the lock yet.
- *
  * A fiber that waits for a queued task starts a fiber for the task, beyond the limit
  * (loop_executor_start_further()): exec/run.c says why that is enough for progress.
  *
@@ -52,22 +50,13 @@ struct loop_executor {
 	enum loop_executor_phase phase;
 	size_t starting, under_way;
 	fl_cond work; /* the manager waits on it */
-	bool manager_waits, waking, cancelled;
+	bool cancelled;
 	char name[32];
 };
 
 static struct loop_executor *loop_executor_of(fl_executor *e)
 {
 	return (struct loop_executor *)(void *)e; /* base is its first member */
-}
-
-/* Under the lock. */
-static void loop_executor_wake_manager(struct loop_executor *c)
-{
-	if (!c->manager_waits || c->waking)
-		return;
-	c->waking = true;
-	fl_cond_signal(&c->work);
 }
 
 static bool loop_executor_is_over(const struct loop_executor *c)
@@ -104,7 +93,7 @@ static void loop_executor_proceed(struct loop_executor *c)
 {
 	loop_executor_start_fibers(c);
 	if (c->under_way == 0 && (c->base.queue.length > 0 || c->base.closed || c->base.broken))
-		loop_executor_wake_manager(c);
+		fl_cond_signal(&c->work);
 }
 
 /* Under the lock. The claim succeeds: other contexts remove the tasks that they claim. */
@@ -131,7 +120,7 @@ static void loop_executor_run_taken(struct fl__run *run)
 
 static void loop_executor_leave(struct loop_executor *c)
 {
-	FL_LOCKED(&c->base.lock);
+	FL__HELD(&c->base.lock);
 	c->under_way--;
 	loop_executor_proceed(c);
 	if (c->base.waiters > 0 && c->under_way == 0)
@@ -159,7 +148,7 @@ static int loop_executor_run_next(void *executor)
 	struct fl__run run;
 	loop_executor_enter(c, &run);
 	{
-		FL_LOCKED(&c->base.lock);
+		FL__HELD(&c->base.lock);
 		c->starting--;
 		loop_executor_take_first(&run);
 	}
@@ -173,7 +162,7 @@ static int loop_executor_run_block(void *arg)
 	struct fl__run run;
 	loop_executor_enter(c, &run);
 	{
-		FL_LOCKED(&c->base.lock);
+		FL__HELD(&c->base.lock);
 		if (block->queued)
 			loop_executor_take(&run, block);
 	}
@@ -198,18 +187,16 @@ static enum loop_executor_duty loop_executor_next_duty(struct loop_executor *c, 
 			return DUTY_RUN;
 		if (loop_executor_is_over(c))
 			return DUTY_END;
-		c->manager_waits = true;
 		FL__AWAITS(FL__DEBUG_TASK, &c->base);
 		/* the check above finds -ECANCELED */
-		(void)!fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, c->cancelled ? FL_SHIELDED : token);
-		c->manager_waits = c->waking = false;
+		(void)!fl__cond_wait(&c->work, &c->base.lock, FL_FOREVER, c->cancelled ? FL_SHIELDED : token, true);
 	}
 }
 
 static enum loop_executor_duty loop_executor_begin_duty(struct loop_executor *c, struct fl__run *run,
                                                         fl_cancel_token *token)
 {
-	FL_LOCKED(&c->base.lock);
+	FL__HELD(&c->base.lock);
 	enum loop_executor_duty duty = loop_executor_next_duty(c, token);
 	if (duty == DUTY_END)
 		return DUTY_END;
@@ -226,7 +213,7 @@ static enum loop_executor_duty loop_executor_begin_duty(struct loop_executor *c,
 static void loop_executor_end_duty(struct loop_executor *c, enum loop_executor_duty duty)
 {
 	if (duty == DUTY_INITIALIZE) {
-		FL_LOCKED(&c->base.lock);
+		FL__HELD(&c->base.lock);
 		c->phase = PHASE_READY;
 	}
 	loop_executor_leave(c);
@@ -258,7 +245,7 @@ static int loop_executor_manage_on_loop(void *executor)
 	struct fl__task_block *held = c->held;
 	(void)loop_executor_manage(c);
 	{
-		FL_LOCKED(&c->base.lock);
+		FL__HELD(&c->base.lock);
 		c->loop = NULL;
 		c->held = NULL;
 	}
@@ -273,14 +260,10 @@ static bool loop_executor_await_next(struct loop_executor *c)
 	fl__run_enter(&run, &c->base); /* so that a join by a callback is refused */
 	fl__executor_end_queued(&c->base, -ENOMEM, "no memory to run the loop of the executor");
 	fl__run_leave(&run);
-	FL_LOCKED(&c->base.lock);
-	c->manager_waits = true;
+	FL__HELD(&c->base.lock);
 	FL__AWAITS(FL__DEBUG_TASK, &c->base);
-	while (c->base.queue.length == 0 && !c->base.closed) {
+	while (c->base.queue.length == 0 && !c->base.closed)
 		(void)!fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, FL_SHIELDED); /* always 0 */
-		c->waking = false;
-	}
-	c->manager_waits = c->waking = false;
 	return c->base.queue.length > 0;
 }
 
@@ -291,11 +274,11 @@ static int loop_executor_thread(void *executor)
 	while (fl_loop_run_on(l, loop_executor_manage, c) != 0 && loop_executor_await_next(c))
 		;
 	{
-		FL_LOCKED(&c->base.lock);
+		FL__HELD(&c->base.lock);
 		c->loop = NULL;
 	}
 	fl_loop_free(l);
-	FL_LOCKED(&c->base.lock);
+	FL__HELD(&c->base.lock);
 	c->alive = false;
 	fl_cond_broadcast(&c->base.gone);
 	return 0;
@@ -319,7 +302,7 @@ static int loop_executor_ensure_thread(struct loop_executor *c)
 static int loop_executor_submit(fl_executor *e, struct fl__task_block *block)
 {
 	struct loop_executor *c = loop_executor_of(e);
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	int rc = fl__executor_refuses(e);
 	if (rc == 0)
 		rc = loop_executor_ensure_thread(c);
@@ -329,14 +312,14 @@ static int loop_executor_submit(fl_executor *e, struct fl__task_block *block)
 	if (c->phase == PHASE_READY && c->loop == fl_loop_current())
 		loop_executor_proceed(c);
 	else if (c->under_way < e->workers)
-		loop_executor_wake_manager(c);
+		fl_cond_signal(&c->work);
 	return 0;
 }
 
 static bool loop_executor_start_further(fl_executor *e, struct fl__task_block *block)
 {
 	struct loop_executor *c = loop_executor_of(e);
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	if (!block->queued)
 		return true;
 	loop_executor_start_fibers(c);
@@ -350,7 +333,7 @@ static bool loop_executor_start_further(fl_executor *e, struct fl__task_block *b
 
 static void loop_executor_wake_all(fl_executor *e)
 {
-	loop_executor_wake_manager(loop_executor_of(e));
+	fl_cond_signal(&loop_executor_of(e)->work);
 }
 
 static bool loop_executor_is_busy(const fl_executor *e)
@@ -369,7 +352,7 @@ static bool loop_executor_has_ended(fl_executor *e)
 static bool loop_executor_would_hang(fl_executor *e)
 {
 	struct loop_executor *c = loop_executor_of(e);
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	if (!c->loop)
 		return false;
 	if (c->own_loop)

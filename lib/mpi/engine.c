@@ -922,7 +922,7 @@ static bool engine_take_handed_over(void)
 	if (!fl__load_relaxed(&engine_handed_over.first) || fl__mpi_world.leaving)
 		return false;
 	{
-		FL_LOCKED(&engine_handed_over.lock);
+		FL__HELD(&engine_handed_over.lock);
 		first = engine_handed_over.first;
 		fl__store_relaxed(&engine_handed_over.first, NULL);
 		engine_handed_over.end = &engine_handed_over.first;
@@ -1059,7 +1059,7 @@ void fl__mpi_hand_over(struct fl__mpi_work *w)
 {
 	w->next = NULL;
 	{
-		FL_LOCKED(&engine_handed_over.lock);
+		FL__HELD(&engine_handed_over.lock);
 		fl__store_relaxed(engine_handed_over.end, w); /* relaxed: the wakes order it */
 		engine_handed_over.end = &w->next;
 	}
@@ -1069,7 +1069,7 @@ void fl__mpi_hand_over(struct fl__mpi_work *w)
 
 static void engine_take_bells(void)
 {
-	FL_LOCKED(&fl__mpi_lock);
+	FL__HELD(&fl__mpi_lock);
 	if (fl__mpi_world.survives && fl__mpi_world.rank == 0) {
 		engine.learns = true;
 		return;
@@ -1087,7 +1087,7 @@ void fl__mpi_look_for_deaths(void)
 {
 	if (!fl__mpi_world.survives) /* constant since the start */
 		return;
-	FL_LOCKED(&fl__mpi_lock);
+	FL__HELD(&fl__mpi_lock);
 	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
 	engine.learns = true;
 	engine_learn();
@@ -1134,7 +1134,7 @@ static bool engine_doze(struct fl__mpi_pace *pace)
 {
 	static const int64_t longest = FL_MS(100);
 	{
-		FL_LOCKED(&fl__mpi_lock);
+		FL__HELD(&fl__mpi_lock);
 		const struct fl__mpi_head head = {.kind = FL__MPI_SLEEPS, .task = engine.received};
 		if (!fl__mpi_bell_is_there() || fl__mpi_under_way() > 0)
 			return false;

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "core/base/atomic.h"
+#include "core/sync/mutex.h"
 #include "wire.h"
-#include <fairlead/mutex.h>
 #include <stdbool.h>
 #include <stddef.h>
 

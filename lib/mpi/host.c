@@ -606,7 +606,7 @@ static void host_request_stop(void)
 	host.requests = true;
 	fl_mutex_unlock(&fl__mpi_lock);
 	fl_cancel_token_request(&job->token);
-	fl_mutex_lock(&fl__mpi_lock);
+	fl__mutex_hold(&fl__mpi_lock);
 	host.requests = false;
 }
 
@@ -614,7 +614,7 @@ static void host_request_stop(void)
 static void host_on_block(struct fl__run *run, bool begins)
 {
 	(void)run;
-	FL_LOCKED(&fl__mpi_lock);
+	FL__HELD(&fl__mpi_lock);
 	host.blocking += begins ? 1 : -1u;
 	host.inlined->pool->runs_inline = host.blocking == 0;
 	if (!begins)
@@ -642,7 +642,7 @@ static void host_await_requests(void)
 	while (host.requests) {
 		fl_mutex_unlock(&fl__mpi_lock);
 		fl__sys.nap();
-		fl_mutex_lock(&fl__mpi_lock);
+		fl__mutex_hold(&fl__mpi_lock);
 	}
 }
 
@@ -670,7 +670,7 @@ static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 	ctx->name = name;
 	ctx->worker_ops = NULL;
 	ctx->worker = NULL;
-	fl_mutex_lock(&fl__mpi_lock);
+	fl__mutex_hold(&fl__mpi_lock);
 	host_await_requests();
 	return error;
 }
@@ -722,7 +722,7 @@ static void host_pause(struct fl__mpi_pace *pace, bool some)
 	                                                             : FL__MPI_EXPECTS_TASKS;
 	fl_mutex_unlock(&fl__mpi_lock);
 	fl__mpi_pause(pace, some, expects);
-	fl_mutex_lock(&fl__mpi_lock);
+	fl__mutex_hold(&fl__mpi_lock);
 }
 
 static bool host_round(unsigned tests);
@@ -770,7 +770,7 @@ FL__COLD static void host_runner_exits(void *arg)
 	ctx->name = "mpi-runner";
 	ctx->worker_ops = NULL;
 	ctx->worker = NULL;
-	fl_mutex_lock(&fl__mpi_lock);
+	fl__mutex_hold(&fl__mpi_lock);
 	host_await_requests();
 	host_end_inline(-EOWNERDEAD, false, "the task's function " FL__ENDS_THREAD);
 	host.leader = FL__MPI_FIRST;
@@ -814,7 +814,7 @@ static int host_run(void *arg)
 	(void)arg;
 	host_allow_pthread_cancel(false);
 	pthread_cleanup_push(host_runner_exits, NULL);
-	fl_mutex_lock(&fl__mpi_lock);
+	fl__mutex_hold(&fl__mpi_lock);
 	host_lead();
 	fl_mutex_unlock(&fl__mpi_lock);
 	pthread_cleanup_pop(0);
@@ -982,7 +982,7 @@ static void host_watch(bool ran)
 	const int64_t ns = host.watcher_sleeps ? FL_FOREVER : HOST_LOOK;
 	fl_mutex_unlock(&fl__mpi_lock);
 	fl__mpi_nap(ns);
-	fl_mutex_lock(&fl__mpi_lock);
+	fl__mutex_hold(&fl__mpi_lock);
 	host.watcher_sleeps = false;
 }
 
@@ -991,7 +991,7 @@ void fl__mpi_host_serve(void)
 	struct fl__mpi_pace pace = {.sleeper = FL__MPI_FIRST};
 	uint64_t seen = 0;
 	(void)pthread_sigmask(SIG_SETMASK, NULL, &host.signals);
-	fl_mutex_lock(&fl__mpi_lock);
+	fl__mutex_hold(&fl__mpi_lock);
 	while (!host.over) {
 		const bool ran = host.runs != seen;
 		seen = host.runs;

@@ -622,7 +622,7 @@ static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi
 	if (s->end.error != 0 && !(s->end.flags & FL__MPI_SKIPPED))
 		s->message = mpi_slot_message(s, text);
 	if (head->flags & FL__MPI_BROKEN) {
-		FL_LOCKED(&p->base.lock);
+		FL__HELD(&p->base.lock);
 		mpi_pool_break(p, -ENOTRECOVERABLE, "%s", text);
 	}
 	s->under_way += fl__mpi_take_data(from, head, data, bytes ? s->image.data : f->result, &s->transfer);
@@ -631,7 +631,7 @@ static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi
 
 static void mpi_pool_on_begun(struct mpi_pool *p, int from, const struct fl__mpi_head *head)
 {
-	FL_LOCKED(&p->base.lock);
+	FL__HELD(&p->base.lock);
 	struct mpi_slot *s = mpi_pool_find_slot(p, from, head);
 	if (!s->recalled)
 		fl__mpi_abort("rank %d has answered a recall that rank 0 did not send", from);
@@ -649,7 +649,7 @@ static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_h
 	p->touched = true;
 	if (rc == -EAGAIN)
 		return;
-	FL_LOCKED(&p->base.lock);
+	FL__HELD(&p->base.lock);
 	if (rc == 0) {
 		/* Now, so that CLOSE frees the regions. */
 		if (mpi_share_open(&p->shares[from]) != 0)
@@ -684,7 +684,7 @@ static void mpi_take_ready(void)
 /* Without the lock. No leader uses the pool again, so the manager may end. */
 static void mpi_pool_forget(struct mpi_pool *p)
 {
-	FL_LOCKED(&p->base.lock);
+	FL__HELD(&p->base.lock);
 	fl__lock(&mpi_thread.lock);
 	mpi_take_ready();
 	p->forgotten = true;
@@ -718,7 +718,7 @@ static void mpi_handle(int from, const struct fl__mpi_head *head, const char *te
 void fl__mpi_on_death(int rank)
 {
 	FL__EACH (struct mpi_pool, p, mpi_thread.pools) {
-		FL_LOCKED(&p->base.lock);
+		FL__HELD(&p->base.lock);
 		mpi_share_reap(&p->shares[rank]);
 	}
 }
@@ -748,7 +748,7 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 		return false;
 	bool some = p->touched;
 	{
-		FL_LOCKED(&p->base.lock);
+		FL__HELD(&p->base.lock);
 		some |= mpi_pool_work(p);
 	}
 	if (p->closing && p->open_ranks == 0)
@@ -856,7 +856,7 @@ static int mpi_thread_run(void *arg)
 	int64_t expected_at = fl_now();
 	(void)arg;
 	FL__UNCANCELLED();
-	fl_mutex_lock(&fl__mpi_lock);
+	fl__mutex_hold(&fl__mpi_lock);
 	while (fl__load_relaxed(&mpi_thread.over) == 0) { /* relaxed: a wake follows */
 		const bool spared = mpi_thread_is_spared(&seen);
 		const bool some = !spared && mpi_round(1);
@@ -876,7 +876,7 @@ static int mpi_thread_run(void *arg)
 			                        : FL__MPI_EXPECTS_NOTHING);
 		else if (rests)
 			fl__mpi_nap(MPI_THREAD_NAP);
-		fl_mutex_lock(&fl__mpi_lock);
+		fl__mutex_hold(&fl__mpi_lock);
 	}
 	mpi_leave(); /* the lock stays held: no thread leads any more */
 	return 0;
@@ -887,7 +887,7 @@ void fl__mpi_dismiss(void)
 	bool running;
 	fl__store_relaxed(&mpi_thread.over, 1); /* relaxed: the wake orders it */
 	{
-		FL_LOCKED(&mpi_thread.start_lock);
+		FL__HELD(&mpi_thread.start_lock);
 		running = mpi_thread.running;
 	}
 	fl__mpi_wake(FL__MPI_FIRST);
@@ -895,7 +895,7 @@ void fl__mpi_dismiss(void)
 		FL_IGNORE(fl_thread_join(&mpi_thread.thread, NULL));
 		return;
 	}
-	fl_mutex_lock(&fl__mpi_lock);
+	fl__mutex_hold(&fl__mpi_lock);
 	mpi_leave();
 }
 
@@ -909,7 +909,7 @@ static void mpi_on_manage(struct fl__remote *r)
 			p->broke = true;
 			fl_mutex_unlock(&p->base.lock);
 			fl__executor_break(&p->base, p->broken);
-			fl_mutex_lock(&p->base.lock);
+			fl__mutex_hold(&p->base.lock);
 		} else if (!r->kept && !p->forgotten) {
 			FL__AWAITS(FL__DEBUG_TASK, &p->base);
 			FL_IGNORE(fl_cond_wait_until(&p->work, &p->base.lock, FL_FOREVER, FL_SHIELDED));
@@ -926,7 +926,7 @@ static int mpi_on_start(struct fl__remote *r)
 {
 	const fl_thread_config config = {.name = "mpi", .block_signals = true};
 	(void)r;
-	FL_LOCKED(&mpi_thread.start_lock);
+	FL__HELD(&mpi_thread.start_lock);
 	if (mpi_thread.running)
 		return 0;
 	int rc = fl_thread_start(&mpi_thread.thread, mpi_thread_run, NULL, &config);
@@ -977,7 +977,7 @@ static bool mpi_pool_is_due(const struct mpi_pool *p)
 /* Returns an error, 0, or 1: the task is to be posted now. A leader (`leads`) has done that. */
 static int mpi_pool_queue(struct mpi_pool *p, struct fl__task_block *block, bool leads)
 {
-	FL_LOCKED(&p->base.lock);
+	FL__HELD(&p->base.lock);
 	int rc = fl__remote_queue(&p->remote, block);
 	if (rc != 0)
 		return rc;

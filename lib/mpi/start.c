@@ -17,7 +17,6 @@
 #include "regions.h"
 #include <errno.h>
 #include <fairlead/error.h>
-#include <fairlead/mutex.h>
 #include <fairlead/thread.h>
 #include <mpi.h>
 #include <signal.h>
@@ -324,7 +323,7 @@ int fl__mpi_require_ranks(unsigned spawn)
 	const char *refusal = "this process is a forked child";
 	int rc = -ENOTSUP;
 	if (!fl__is_forked(fl__mpi_world.fork_count)) {
-		FL_LOCKED(&start.lock);
+		FL__HELD(&start.lock);
 		FL__UNCANCELLED(); /* MPI's calls are cancellation points */
 		rc = fl__mpi_world.alone && spawn > 0 ? start_spawn(spawn, why, sizeof why) : 0;
 		refusal = rc == 0 ? fl__mpi_world.refusal : why;

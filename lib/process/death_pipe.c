@@ -7,9 +7,9 @@
 #include "core/base/list.h"
 #include "core/base/sys.h"
 #include "core/sync/helper.h"
+#include "core/sync/mutex.h"
 #include "core/wait/context.h"
 #include "process_sys.h"
-#include <fairlead/mutex.h>
 
 static fl_mutex death_pipe_lock = FL_MUTEX_INIT;
 static struct fl__death_pipe *death_pipe_first;
@@ -24,7 +24,7 @@ static void death_pipe_close_locked(struct fl__death_pipe *d)
 /* Kills the daemons. */
 static unsigned death_pipe_end(void)
 {
-	FL_LOCKED(&death_pipe_lock);
+	FL__HELD(&death_pipe_lock);
 	while (death_pipe_first)
 		death_pipe_close_locked(death_pipe_first);
 	return 0;
@@ -34,7 +34,7 @@ int fl__death_pipe_open(struct fl__death_pipe *d)
 {
 	static struct fl__helper helper = {.end = death_pipe_end};
 	fl__helper_list(&helper);
-	FL_LOCKED(&death_pipe_lock);
+	FL__HELD(&death_pipe_lock);
 	int rc = fl__process_sys.pipe(d->ends);
 	if (rc != 0)
 		return rc;
@@ -45,7 +45,7 @@ int fl__death_pipe_open(struct fl__death_pipe *d)
 
 void fl__death_pipe_close(struct fl__death_pipe *d)
 {
-	FL_LOCKED(&death_pipe_lock);
+	FL__HELD(&death_pipe_lock);
 	if (d->open)
 		death_pipe_close_locked(d);
 }

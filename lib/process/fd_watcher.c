@@ -25,11 +25,11 @@
 #include "core/debug/debug.h"
 #include "core/fd/try_io.h"
 #include "core/sync/helper.h"
+#include "core/sync/mutex.h"
 #include "process_sys.h"
 #include "reaper.h"
 #include <errno.h>
 #include <fairlead/fd.h>
-#include <fairlead/mutex.h>
 #include <fairlead/time.h>
 #include <string.h>
 #include <unistd.h>
@@ -81,7 +81,7 @@ static void fd_watcher_wake_waiters(int fd, uint32_t events)
 	struct fl__lot lot = {0};
 	bool present = false; /* no: a child's pidfd; or a late event, and `fd` may be another file */
 	{
-		FL_LOCKED(&fd_watcher_lock);
+		FL__HELD(&fd_watcher_lock);
 		FL__EACH (struct fl__watched_fd, w, *fd_watcher_row(fd)) {
 			present |= w->fd == fd;
 			if (w->fd != fd || w->fired || !(events & ((uint16_t)w->events | EPOLLERR | EPOLLHUP)))
@@ -120,7 +120,7 @@ static bool fd_watcher_must_end(void)
 {
 	if (!fl__helper_must_end())
 		return false;
-	FL_LOCKED(&fd_watcher_lock);
+	FL__HELD(&fd_watcher_lock);
 	if (fd_watcher_has_entries())
 		return false;
 	fd_watcher_close();
@@ -146,7 +146,7 @@ static void fd_watcher_run(void)
 
 static unsigned fd_watcher_end(void)
 {
-	FL_LOCKED(&fd_watcher_lock);
+	FL__HELD(&fd_watcher_lock);
 	fl__ring(fd_watcher_wakeup); /* fails if there is no thread */
 	return fd_watcher_has_entries() ? 1 : 0;
 }
@@ -174,19 +174,19 @@ static bool fd_watcher_start(void)
 
 int fl__fd_watcher_add(int pidfd)
 {
-	FL_LOCKED(&fd_watcher_lock);
+	FL__HELD(&fd_watcher_lock);
 	return fd_watcher_start() ? fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_ADD, pidfd, EPOLLIN) : -EAGAIN;
 }
 
 void fl__fd_watcher_remove(int pidfd)
 {
-	FL_LOCKED(&fd_watcher_lock);
+	FL__HELD(&fd_watcher_lock);
 	(void)fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_DEL, pidfd, 0); /* fails if not registered */
 }
 
 unsigned fl__fd_watcher_threads(void)
 {
-	FL_LOCKED(&fd_watcher_lock);
+	FL__HELD(&fd_watcher_lock);
 	return fd_watcher_epoll >= 0 ? 1 : 0;
 }
 
@@ -222,7 +222,7 @@ static void fd_watcher_uncount(struct fl__watched_fd *w)
 /* False: the descriptor cannot be watched. */
 static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 {
-	FL_LOCKED(&fd_watcher_lock);
+	FL__HELD(&fd_watcher_lock);
 	if (!fd_watcher_start())
 		return false;
 	if (w->fork != fl__fork_count)
@@ -255,7 +255,7 @@ bool fl__watched_fd_arm(void *watched, struct fl__node *node)
 void fl__watched_fd_disarm(void *watched, struct fl__node *node)
 {
 	struct fl__watched_fd *w = watched;
-	FL_LOCKED(&fd_watcher_lock);
+	FL__HELD(&fd_watcher_lock);
 	fl__lot_leave(node);
 	if (w->fork == fl__fork_count && w->armed > 0)
 		fd_watcher_uncount(w);
@@ -263,7 +263,7 @@ void fl__watched_fd_disarm(void *watched, struct fl__node *node)
 
 bool fl__watched_fd_has_waiter(struct fl__watched_fd *w)
 {
-	FL_LOCKED(&fd_watcher_lock);
+	FL__HELD(&fd_watcher_lock);
 	return w->armed > 0 && w->fork == fl__fork_count;
 }
 
@@ -317,7 +317,7 @@ static int fd_wait_by_context(const struct fl__ctx *ctx, struct pollfd *fds, uns
 
 int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel)
 {
-	const struct fl__ctx *ctx = fl__ctx_get();
+	const struct fl__ctx *ctx = fl__ctx_of_wait();
 	fl__debug_deadline(deadline);
 	if (ctx->ops == &fl__thread_parker && (cancel == FL_SHIELDED || (!cancel && !ctx->front.scope)))
 		return fd_wait_by_poll(fds, n, deadline);

@@ -3,8 +3,9 @@
  * docs/design.md, section 4, has the reasons.
  *
  * `fork_server_lock` guards the list of fork servers and their counts. Starts use a fork server
- * without the lock, each with its own channel. A start that makes a fork server holds the lock
- * until the hello, for up to `answer_timeout`.
+ * without the lock, each with its own channel. A start that makes a fork server sets
+ * `fork_server_makes`, and frees the lock until the hello, for up to `answer_timeout`. Meanwhile
+ * other starts wait for `fork_server_made`.
  *
  * If no live fork server has the caller's rights, the start makes one, which then is the current
  * one. A fork server that is not current lives until the handles of its processes are freed. Until
@@ -32,6 +33,7 @@
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/sync/helper.h"
+#include "core/sync/mutex.h"
 #include "core/wait/context.h"
 #include "packet.h"
 #include "process_sys.h"
@@ -40,7 +42,6 @@
 #include "request.h"
 #include <errno.h>
 #include <fairlead/error.h>
-#include <fairlead/mutex.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -63,14 +64,17 @@ struct fl__fork_server {
 
 static fl_mutex fork_server_lock = FL_MUTEX_INIT;
 static unsigned fork_server_pools; /* process executors; changed without the lock */
-static bool fork_server_makes;     /* a start that makes one has the lock; read without the lock */
+static bool fork_server_makes;     /* a start makes one */
+static fl_cond fork_server_made = FL_COND_INIT;
 static struct fl__fork_server *fork_server_all;
 static struct fl__fork_server *fork_server_current;
 static struct fl__fork_server *fork_server_of_parent; /* in a forked child: the parent's, to be freed */
 
-/* Under the lock. */
-static void fork_server_forget_parent(void)
+/* Under the lock, which it frees while a start makes a fork server. */
+static void fork_server_begin(void)
 {
+	while (fork_server_makes)
+		(void)fl__cond_wait(&fork_server_made, &fork_server_lock, FL_FOREVER, FL_SHIELDED, true); /* always 0 */
 	for (struct fl__fork_server *s; (s = fork_server_of_parent) != NULL;) {
 		fork_server_of_parent = s->next;
 		fl__free(s);
@@ -147,8 +151,8 @@ static void fork_server_settle(void)
 /* A fork server in use ends with the process. */
 static unsigned fork_server_end(void)
 {
-	FL_LOCKED(&fork_server_lock);
-	fork_server_forget_parent();
+	FL__HELD(&fork_server_lock);
+	fork_server_begin();
 	fork_server_current = NULL;
 	FL__EACH (struct fl__fork_server, s, fork_server_all)
 		if (s->socket >= 0 && s->users == 0) {
@@ -189,7 +193,7 @@ static const char *fork_server_find_denied_call(void)
 #undef UNLESS_DENIED
 }
 
-/* Under the lock. */
+/* Under the lock, which it frees meanwhile. */
 static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *rights, int64_t deadline,
                             const char **problem)
 {
@@ -203,10 +207,13 @@ static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *
 		return -ENOMEM;
 	*problem = "a pipe cannot be made";
 	int rc = role == FL__REEXEC_FORK_SERVER ? fl__death_pipe_open(&s->death_pipe) : 0;
-	fl__store_relaxed(&fork_server_makes, true); /* relaxed, both: a hint of how long the lock is held */
+	fork_server_makes = true;
+	fl_mutex_unlock(&fork_server_lock);
 	if (rc == 0)
 		rc = fl__reexec_start(role, &s->death_pipe, rights, deadline, &s->socket, &s->pid, &s->pidfd, problem);
-	fl__store_relaxed(&fork_server_makes, false);
+	fl__mutex_hold(&fork_server_lock);
+	fork_server_makes = false;
+	fl_cond_broadcast(&fork_server_made);
 	if (rc != 0) {
 		fl__death_pipe_close(&s->death_pipe);
 		fl__free(s);
@@ -220,7 +227,7 @@ static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *
 	return 0;
 }
 
-/* Under the lock. */
+/* As fork_server_make(). */
 static int fork_server_exec(const struct fl__rights *rights, int64_t deadline, const char **problem)
 {
 	int rc =
@@ -256,8 +263,8 @@ static int fork_server_read_rest(struct fork_server_caller *c)
 static int fork_server_get(struct fl__fork_server **s, struct fork_server_caller *c)
 {
 	int rc = 0;
-	FL_LOCKED(&fork_server_lock);
-	fork_server_forget_parent();
+	FL__HELD(&fork_server_lock);
+	fork_server_begin();
 	if (c->complete || !fork_server_current || fork_server_is_dead(fork_server_current) ||
 	    !fl__rights_begin_equal(&fork_server_current->rights, &c->rights)) {
 		rc = fork_server_read_rest(c);
@@ -275,7 +282,7 @@ static int fork_server_get(struct fl__fork_server **s, struct fork_server_caller
 /* `useless`: the fork server is dead, or has refused the caller's settings. */
 static void fork_server_put(struct fl__fork_server *s, bool useless, bool made_process)
 {
-	FL_LOCKED(&fork_server_lock);
+	FL__HELD(&fork_server_lock);
 	fl__add_relaxed(&s->processes, made_process); /* relaxed: `users` keeps `s` */
 	s->refused |= useless;
 	if (useless && fork_server_current == s)
@@ -289,29 +296,18 @@ void fl__fork_server_add_pool(void)
 	fl__add_relaxed(&fork_server_pools, 1); /* relaxed: no start of the pool has begun */
 }
 
-/*
- * Does not wait for a start that makes a fork server, and that may be another fiber of this thread.
- * All others hold the lock without giving way to fibers. But the lock may have been handed to a
- * fiber of this thread that has not run since: so the number of tries is limited. The owner of the
- * lock is then a start, which settles `s` itself.
- */
+/* Does not wait for a start that makes a fork server. */
 void fl__fork_server_forget(struct fl__fork_server *s)
 {
-	/* release: pairs with fork_server_settle(); the last access unless this gets the lock */
+	/* release: pairs with fork_server_settle(), of which another thread's may free `s` at once */
 	fl__sub_release(s ? &s->processes : &fork_server_pools, 1);
-	enum { TRIES = 300 };
-	for (unsigned round = 0; fl_mutex_try_lock(&fork_server_lock) != 0; round++) {
-		if (round == TRIES || fl__load_relaxed(&fork_server_makes)) /* relaxed: read again */
-			return;
-		fl__back_off(round);
-	}
+	FL__HELD(&fork_server_lock);
 	fork_server_settle();
-	fl_mutex_unlock(&fork_server_lock);
 }
 
 int fl__fork_server_pid(void)
 {
-	FL_LOCKED(&fork_server_lock);
+	FL__HELD(&fork_server_lock);
 	return fork_server_current ? fork_server_current->pid : 0;
 }
 
@@ -423,8 +419,8 @@ static int fork_server_preload(const char **problem)
 	struct fl__rights rights;
 	*problem = "the rights of the calling thread cannot be read";
 	int rc = fl__rights_read(&rights);
-	FL_LOCKED(&fork_server_lock);
-	fork_server_forget_parent();
+	FL__HELD(&fork_server_lock);
+	fork_server_begin();
 	if (rc == 0 && !fork_server_find(&rights)) {
 		*problem = "the process would be in another PID namespace (unshare(), setns())";
 		rc = fl__has_left_pid_namespace() ? -ENOTSUP : fl__process_may_fork(problem);
@@ -448,6 +444,8 @@ int fl_process_preload(void)
 void fl__fork_server_after_fork(void)
 {
 	fl_mutex_init(&fork_server_lock);
+	fl_cond_init(&fork_server_made);
+	fork_server_makes = false;
 	fork_server_pools = 0;
 	if (!fork_server_all)
 		return;

@@ -18,6 +18,7 @@
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/sync/mutex.h"
 #include "fd_watcher.h"
 #include "fork_server.h"
 #include "packet.h"
@@ -28,7 +29,6 @@
 #include "request.h"
 #include <errno.h>
 #include <fairlead/error.h>
-#include <fairlead/mutex.h>
 #include <fairlead/time.h>
 #include <signal.h>
 #include <stdio.h>
@@ -66,13 +66,13 @@ static bool process_is_ours(const fl_process *p)
 
 static void process_list_remove(fl_process *p)
 {
-	FL_LOCKED(&process_list_lock);
+	FL__HELD(&process_list_lock);
 	FL__QUEUE_REMOVE(process_oldest, process_newest, p);
 }
 
 static void process_set_name(fl_process *p, const fl_process_config *config)
 {
-	FL_LOCKED(&process_list_lock);
+	FL__HELD(&process_list_lock);
 	process_started++;
 	if (config && config->name)
 		(void)snprintf(p->name, sizeof p->name, "%s", config->name);
@@ -92,7 +92,7 @@ static void process_init(fl_process *p, const struct fl__start *start)
 	p->forks = fl__fork_count;
 	p->on_pidfd = (struct fl__watched_fd)FL__WATCHED_FD(p->pidfd, POLLIN);
 	p->on_channel = (struct fl__watched_fd)FL__WATCHED_FD(p->channel, POLLIN);
-	FL_LOCKED(&process_list_lock);
+	FL__HELD(&process_list_lock);
 	FL__QUEUE_ADD(process_oldest, process_newest, p);
 }
 
@@ -195,7 +195,7 @@ static int process_result(fl_process *p, fl_process_status *status)
 {
 	if (!process_is_ours(p)) /* first: another thread of the parent may have held the lock */
 		return -EOWNERDEAD;
-	FL_LOCKED(&p->lock);
+	FL__HELD(&p->lock);
 	process_update(p);
 	if (p->state != PROCESS_ENDED)
 		return -EBUSY;
@@ -206,7 +206,7 @@ static int process_result(fl_process *p, fl_process_status *status)
 
 static struct fl__watched_fd *process_awaited_fd(fl_process *p)
 {
-	FL_LOCKED(&p->lock);
+	FL__HELD(&p->lock);
 	return p->channel < 0 || p->state == PROCESS_ORPHAN ? &p->on_pidfd : &p->on_channel;
 }
 
@@ -319,7 +319,8 @@ int fl_process_sentinel(const fl_process *p)
 size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg), void *arg)
 {
 	size_t n = 0;
-	FL_LOCKED(&process_list_lock);
+	FL__HELD(&process_list_lock);
+	FL__BLOCKS_THREAD();
 	FL__EACH (fl_process, p, process_oldest) {
 		if (!fl_process_is_alive(p))
 			continue;

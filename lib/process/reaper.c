@@ -9,10 +9,10 @@
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/sync/helper.h"
+#include "core/sync/mutex.h"
 #include "fd_watcher.h"
 #include "process_sys.h"
 #include <fairlead/error.h>
-#include <fairlead/mutex.h>
 
 struct reaper_child {
 	struct reaper_child *next;
@@ -53,14 +53,14 @@ static void reaper_drop_ended(int pidfd)
 
 void fl__reaper_reap(int pidfd)
 {
-	FL_LOCKED(&reaper_lock);
+	FL__HELD(&reaper_lock);
 	reaper_drop_ended(pidfd);
 }
 
 /* Waits for the killed children alone. */
 static unsigned reaper_end(void)
 {
-	FL_LOCKED(&reaper_lock);
+	FL__HELD(&reaper_lock);
 	while (reaper_children) {
 		(void)reaper_has_ended(reaper_children->pidfd, reaper_children->killed);
 		reaper_drop(&reaper_children);
@@ -85,7 +85,7 @@ void fl__reaper_adopt(int pidfd, bool killed)
 	struct reaper_child *c = fl__alloc(1, sizeof *c);
 	if (c) {
 		fl__helper_list(&helper);
-		FL_LOCKED(&reaper_lock);
+		FL__HELD(&reaper_lock);
 		reaper_drop_ended(-1);
 		*c = (struct reaper_child){.next = reaper_children, .pidfd = pidfd, .killed = killed};
 		reaper_children = c;

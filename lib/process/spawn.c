@@ -13,18 +13,19 @@
  * a file locked, or a port taken. So `spawn_lock` lets one child at a time be on the way to its
  * exec: what a thread closed before its start is closed when its program begins. An exec may hang,
  * for example if this process serves the file system of the program. So a start waits for the lock
- * no longer than for an answer, and then goes on without it.
+ * no longer than for an answer, and then goes on without it. A start blocks its thread, also in a
+ * fiber, as clone() does.
  *
  * If an orphan's parent is killed, the orphan still uses the memory: only then the calling thread
  * waits for the end of the pipe, with a deadline (docs/design.md, section 4).
  */
 #include "spawn.h"
 #include "core/base/sys.h"
+#include "core/sync/mutex.h"
 #include "death_pipe.h"
 #include "fd_watcher.h"
 #include "process_sys.h"
 #include <errno.h>
-#include <fairlead/mutex.h>
 #include <fairlead/time.h>
 #include <sched.h>
 #include <signal.h>
@@ -140,6 +141,7 @@ static int spawn_clone(struct fl__spawn *spawn)
 int fl__spawn(struct fl__spawn *spawn)
 {
 	int pipe[2];
+	FL__BLOCKS_THREAD();
 	int rc = fl__process_sys.pipe(pipe);
 	if (rc != 0)
 		return rc;

@@ -218,68 +218,64 @@ FL_TEST(cancel_points_thread_is_cancellable_after_starts_of_fibers)
 }
 
 static fl_mutex handler_lock;
-static unsigned handled;
+static fl_event handler_begins;
+static unsigned handled, others;
 
+/* Its wait blocks the thread: no other fiber runs meanwhile, and could be cancelled or not. */
 static void handle_under_lock(fl_log_level level, const char *message)
 {
+	const unsigned before = others;
 	FL_CHECK(!is_cancellable());
 	handled++;
+	fl_event_set(&handler_begins);
 	FL_LOCKED(&handler_lock);
-	FL_CHECK(!is_cancellable());
+	FL_CHECK(!is_cancellable() && others == before);
 	if (handled == 2)
 		fl__log(FL_LOG_INFO, "about what the handler does"); /* not for the handler */
 }
 
-static int log_and_wait(void *unused)
+static int log_one(void *unused)
 {
 	fl__log(FL_LOG_WARNING, "for the handler");
 	FL_CHECK(is_cancellable());
 	return 0;
 }
 
-static int release_handlers(void *held)
+static int count_one(void *unused)
 {
-	FL_CHECK(handled == 2);
+	others++;
 	FL_CHECK(is_cancellable());
-	fl_event_set(held);
 	return 0;
 }
-
-static fl_event handler_may_go;
 
 static int hold_handler_lock(void *is_held)
 {
 	FL_LOCKED(&handler_lock);
 	fl_event_set(is_held);
-	return fl_event_wait_until(&handler_may_go, FL_FOREVER, FL_SHIELDED);
+	return fl_event_wait_until(&handler_begins, FL_FOREVER, FL_SHIELDED);
 }
 
-static int log_while_handlers_wait(void *unused)
+static int log_in_two_fibers(void *unused)
 {
-	fl_fiber *fibers[3];
-	for (unsigned i = 0; i < 3; i++)
-		FL_OK(i < 2 ? fl_fiber_start(&fibers[i], log_and_wait, NULL, NULL)
-		            : fl_fiber_start(&fibers[i], release_handlers, &handler_may_go, NULL));
-	for (unsigned i = 0; i < 3; i++)
-		FL_OK(fl_fiber_join(fibers[i], NULL));
+	join_fibers((int (*const[])(void *)){log_one, count_one, log_one, count_one}, 4);
 	return 0;
 }
 
 /* The messages of other fibers went to standard error, and these fibers could not be cancelled. */
 FL_TEST(cancel_points_log_handler_waits_in_a_fiber)
 {
-	int (*first)(void *) = log_while_handlers_wait;
+	int (*first)(void *) = log_in_two_fibers;
 	fl_event is_held = FL_EVENT_INIT;
 	fl_thread holder;
 	fl_mutex_init(&handler_lock);
-	fl_event_init(&handler_may_go);
-	handled = 0;
+	fl_event_init(&handler_begins);
+	handled = others = 0;
 	FL_OK(fl_thread_start(&holder, hold_handler_lock, &is_held, NULL));
 	FL_OK(fl_event_wait(&is_held));
 	fl_log_handler *before = fl_set_log_handler(handle_under_lock);
 	assert_ptr_equal(fl_test_foreign(run_on_foreign_thread, &first), &first);
 	(void)fl_set_log_handler(before);
-	assert_int_equal(handled, 2);
+	assert_true(handled == 2 && others == 2);
 	FL_OK(fl_thread_join(&holder, NULL));
 }
 

@@ -8,6 +8,8 @@
 #include "fl_poller.h"
 #include "fl_queued.h"
 
+#include "core/sync/turn.h"
+
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -456,24 +458,22 @@ FL_TEST(loop_embed_free_makes_the_calls_of_its_fibers)
 /* The host locks, between two iterations, what a fiber of its loop waits for. */
 
 static fl_mutex shared;
-static fl_cond changed;
 static unsigned waits;
 
-static int wait_for_the_host(void *arg)
+static int lock_briefly(void *arg)
 {
-	guest *g = arg;
 	FL_LOCKED(&shared);
-	while (g->steps == 0)
-		FL_OK(fl_cond_wait(&changed, &shared));
-	g->over = true;
+	((guest *)arg)->over = true;
 	return 0;
 }
 
-static void signal_guest(guest *g)
+/* Locks, and starts the fiber, which then waits for the mutex. */
+static void lock_before_the_fiber(fl_loop *l, guest *g)
 {
-	FL_LOCKED(&shared);
-	g->steps = 1;
-	fl_cond_signal(&changed);
+	fl_mutex_lock(&shared);
+	begin(l, g, lock_briefly);
+	let_it_wait(l);
+	fl_test_clock_ours();
 }
 
 /* A millisecond after its wake, the fiber is handed the mutex. */
@@ -482,10 +482,8 @@ FL_TEST(embed_host_locks_what_was_handed_to_a_fiber)
 	FL_FAULTS();
 	guest g;
 	fl_loop *l = fl_test_loop();
-	begin(l, &g, wait_for_the_host);
-	let_it_wait(l);
-	fl_test_clock_ours();
-	signal_guest(&g);
+	lock_before_the_fiber(l, &g);
+	fl_mutex_unlock(&shared);
 	fl__store_relaxed(&fl_test_ahead, FL_MS(2));
 	for (int i = 0; i < 1000; i++) {
 		FL_LOCKED(&shared);
@@ -496,13 +494,6 @@ FL_TEST(embed_host_locks_what_was_handed_to_a_fiber)
 	FL_OK(fl_fiber_try_join(g.f, NULL));
 	FL_OK(fl_mutex_destroy(&shared));
 	fl_loop_free(l);
-}
-
-static int lock_briefly(void *arg)
-{
-	FL_LOCKED(&shared);
-	((guest *)arg)->over = true;
-	return 0;
 }
 
 static int hold_until_all_wait(void *held)
@@ -560,22 +551,32 @@ struct teller {
 	bool handed, told;
 };
 
-/* Lets the fiber compete for the mutex, or hands it to the fiber; then signals the host. */
+/* The host waits. The mutex is free, and the fiber competes for it; or it was handed to the fiber. */
 static int tell_the_host(void *arg)
 {
 	struct teller *t = arg;
+	enum { HAND = 4 }; /* of lib/core/sync/mutex.c */
 	FL_WAIT_FOR(fl_test_queued(&t->cond) == 1);
-	signal_guest(&t->guest);
-	fl__store_relaxed(&fl_test_ahead, t->handed ? FL_MS(2) : 0);
-	fl_mutex_lock(&shared);
+	if (t->handed)
+		FL_WAIT_FOR(fl__load_relaxed(&shared.word_) & HAND);
+	else
+		fl_mutex_lock(&shared);
 	t->told = true;
-	if (!t->handed)
-		fl_cond_signal(&t->cond);
-	fl_mutex_unlock(&shared);
-	while (t->handed && fl_mutex_try_lock(&shared) == 0)
-		fl_mutex_unlock(&shared);
 	fl_cond_signal(&t->cond);
+	if (!t->handed)
+		fl_mutex_unlock(&shared);
 	return 0;
+}
+
+/* The next unlock of this thread hands the mutex to the fiber, which was woken a turn before. */
+static void let_the_turn_end(void)
+{
+	fl_mutex_unlock(&shared);
+	fl__store_relaxed(&fl_test_ahead, FL_MS(2));
+	for (int i = 1; i < FL__CALLS_PER_CHECK; i++) {
+		FL_LOCKED(&shared);
+	}
+	fl_mutex_lock(&shared);
 }
 
 static void check_signal(bool handed)
@@ -584,10 +585,9 @@ static void check_signal(bool handed)
 	fl_thread other;
 	struct teller t = {.handed = handed, .cond = FL_COND_INIT};
 	fl_loop *l = fl_test_loop();
-	begin(l, &t.guest, wait_for_the_host);
-	let_it_wait(l);
-	fl_test_clock_ours();
-	fl_mutex_lock(&shared);
+	lock_before_the_fiber(l, &t.guest);
+	if (handed)
+		let_the_turn_end();
 	FL_OK(fl_thread_start(&other, tell_the_host, &t, NULL));
 	while (!t.told)
 		FL_OK(fl_cond_wait(&t.cond, &shared));

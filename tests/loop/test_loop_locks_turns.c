@@ -5,6 +5,7 @@
  */
 #include "fl_in_loop.h"
 #include "fl_order.h"
+#include "fl_kinds.h"
 
 typedef struct taker {
 	char letter;
@@ -194,6 +195,59 @@ FL_TEST_WITH(loop_locks_are_used_in_turns, fl_test_body_in_loop, void)
 	FL_OK(fl_mutex_destroy(&mutex));
 	FL_OK(fl_rmutex_destroy(&rmutex));
 	FL_OK(fl_sem_destroy(&sem));
+}
+
+static fl_event is_held, may_release;
+static uint32_t thread_had_it;
+
+static int hold_mutex(void *unused)
+{
+	FL_LOCKED(&mutex);
+	fl_event_set(&is_held);
+	return fl_event_wait(&may_release);
+}
+
+static int lock_in_thread(void *unused)
+{
+	FL_LOCKED(&mutex);
+	fl__store_relaxed(&thread_had_it, 1);
+	return 0;
+}
+
+static int lock_once(void *unused)
+{
+	FL_LOCKED(&mutex);
+	return 0;
+}
+
+/*
+ * A thread waits behind a fiber that an unlock has woken, and that cannot run: another fiber of its
+ * loop locks the free mutex again and again, and gives way to no other until the thread has had it.
+ */
+FL_TEST_WITH(loop_locks_mutex_goes_on_behind_a_fiber_that_does_not_run, fl_test_body_in_loop, void)
+{
+	fl_thread holder, behind;
+	fl_mutex_init(&mutex);
+	fl_event_init(&is_held);
+	fl_event_init(&may_release);
+	fl__store_relaxed(&thread_had_it, 0);
+	fl_test_go(&holder, hold_mutex, NULL);
+	FL_OK(fl_event_wait(&is_held));
+	fl_fiber *first = fl_test_start(lock_once, NULL);
+	fl_test_settle();
+	FL_WAIT_FOR(fl_test_queued(&mutex) == 1);
+	fl_test_go(&behind, lock_in_thread, NULL);
+	FL_WAIT_FOR(fl_test_queued(&mutex) == 2);
+	fl_event_set(&may_release);
+	FL_WAIT_FOR(!fl_mutex_is_locked(&mutex));
+	while (!fl__load_relaxed(&thread_had_it)) {
+		fl_mutex_lock(&mutex);
+		fl_mutex_unlock(&mutex);
+	}
+	FL_OK(fl_test_join(first));
+	fl_test_end(&behind);
+	fl_test_end(&holder);
+	FL_OK(fl_mutex_destroy(&mutex));
 }
 
 /*

@@ -16,6 +16,8 @@
 uint32_t fl__fence_word;
 #endif
 
+_Thread_local unsigned fl__blocks_thread FL__INITIAL_EXEC;
+
 static const fl_allocator *sys_allocator;
 
 void fl_set_allocator(const fl_allocator *replacement)
@@ -25,13 +27,13 @@ void fl_set_allocator(const fl_allocator *replacement)
 
 static void *sys_alloc(size_t size)
 {
-	return sys_allocator ? sys_allocator->alloc(size, sys_allocator->user) : malloc(size);
+	return sys_allocator ? fl__alloc_raw_from(sys_allocator, size) : malloc(size);
 }
 
 static void sys_free(void *memory)
 {
 	if (sys_allocator)
-		sys_allocator->free(memory, sys_allocator->user);
+		fl__free_to(sys_allocator, memory);
 	else
 		free(memory);
 }
@@ -418,7 +420,10 @@ bool fl__main_thread_has_ended(void)
 
 void *fl__alloc_raw_from(const fl_allocator *allocator, size_t size)
 {
-	return allocator ? allocator->alloc(size, allocator->user) : fl__sys.alloc(size);
+	if (!allocator)
+		return fl__sys.alloc(size);
+	FL__BLOCKS_THREAD();
+	return allocator->alloc(size, allocator->user);
 }
 
 void *fl__alloc_from(const fl_allocator *allocator, size_t n, size_t size)
@@ -436,10 +441,12 @@ void fl__free_to(const fl_allocator *allocator, void *memory)
 {
 	if (!memory)
 		return;
-	if (allocator)
-		allocator->free(memory, allocator->user);
-	else
+	if (!allocator) {
 		fl__sys.free(memory);
+		return;
+	}
+	FL__BLOCKS_THREAD();
+	allocator->free(memory, allocator->user);
 }
 
 void *fl__alloc(size_t n, size_t size)

@@ -249,11 +249,28 @@ extern bool fl__forks_pass __attribute__((visibility("hidden")));
 		(void)pthread_atfork(in_child##_first, in_child##_then, in_child);                                     \
 	}
 
+/*
+ * A declaration: until the end of the block a wait of the caller blocks its thread, also in a
+ * fiber, whose loop then runs no other fiber. It is for what runs while a lock of the library is
+ * held (sync/mutex.h): a fiber that is suspended would keep the lock until its loop runs it again.
+ */
+#define FL__BLOCKS_THREAD()                                                                                            \
+	__attribute__((cleanup(fl__blocks_thread_end), unused)) const unsigned FL__UNIQUE(fl__blocks_thread_) =        \
+	    fl__blocks_thread++
+/* How many such blocks the calling thread is in. */
+extern _Thread_local unsigned fl__blocks_thread FL__INITIAL_EXEC;
+
+static inline void fl__blocks_thread_end(const unsigned *before)
+{
+	(void)before;
+	fl__blocks_thread--;
+}
+
 /* The same. Holds `lock`, an fl_mutex, over the fork; `in_child` initializes it. */
 #define FL__AT_FORK_LOCKED(when, lock, in_child)                                                                       \
 	static void in_child##_before(void)                                                                            \
 	{                                                                                                              \
-		fl_mutex_lock(&(lock));                                                                                \
+		fl__mutex_hold(&(lock));                                                                               \
 	}                                                                                                              \
 	static void in_child##_in_parent(void)                                                                         \
 	{                                                                                                              \

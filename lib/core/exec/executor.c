@@ -138,7 +138,7 @@ static int executor_join_once(fl_executor *e, fl_thread *last, int64_t deadline,
 	int rc = fl_thread_join_until(last, NULL, deadline, cancel);
 	if (rc == -EINVAL)
 		rc = 0; /* no thread was ever started, or it was joined before */
-	fl_mutex_lock(&e->lock);
+	fl__mutex_hold(&e->lock);
 	e->joining = false;
 	fl_cond_broadcast(&e->gone);
 	return rc;
@@ -151,7 +151,7 @@ int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(
 	while (!has_ended(e) || e->joining) {
 		if (rc != 0)
 			return rc;
-		rc = fl_cond_wait_until(&e->gone, &e->lock, deadline, cancel);
+		rc = fl__cond_wait(&e->gone, &e->lock, deadline, cancel, true);
 	}
 	return executor_join_once(e, last, deadline, cancel);
 }
@@ -200,7 +200,7 @@ void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block)
 
 static bool executor_claim_cancel(fl_executor *e, struct fl__task_block *block)
 {
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	if (e->ops->withdraw && !block->queued && !e->ops->withdraw(e, block))
 		return false;
 	if (!fl__future_claim_cancel(&block->future))
@@ -232,7 +232,7 @@ static void executor_on_requested(fl_future *f)
 	fl_executor *e = executor_if_remote(block);
 	if (!e)
 		return;
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	e->ops->asked(e, block);
 }
 
@@ -242,7 +242,7 @@ static bool executor_on_has_started(const fl_future *f)
 	fl_executor *e = executor_if_remote(block);
 	if (!e)
 		return false;
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	return e->ops->has_started(e, block);
 }
 
@@ -261,7 +261,7 @@ static void executor_on_advance(fl_future *f, const fl_event *or_event, int64_t 
 /* Uncounts `n` tasks, whose claimers do not use `e` afterwards. */
 static void executor_foreign_ended(fl_executor *e, size_t n)
 {
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	e->foreign -= n;
 	if (e->foreign == 0)
 		fl_cond_broadcast(&e->gone);
@@ -320,7 +320,7 @@ bool fl_executor_is_broken(const fl_executor *e)
 	if (fl__executor_is_forked(e))
 		return e->broken != 0; /* the parent's lock may never be free */
 	/* the lock: once this has returned true, no submit is accepted */
-	FL_LOCKED((fl_mutex *)&e->lock);
+	FL__HELD((fl_mutex *)&e->lock);
 	return e->broken != 0;
 }
 
@@ -390,7 +390,7 @@ void fl__executor_break(fl_executor *e, const char *text)
 	char *why = fl__message_format(e->allocator, "%s", text);
 	int error;
 	{
-		FL_LOCKED(&e->lock);
+		FL__HELD(&e->lock);
 		if (e->broken == 0)
 			e->broken = -ENOTRECOVERABLE;
 		error = e->broken;
@@ -411,7 +411,7 @@ void fl__executor_end_queued(fl_executor *e, int error, const char *text)
 {
 	struct executor_taken taken;
 	{
-		FL_LOCKED(&e->lock);
+		FL__HELD(&e->lock);
 		executor_take_queued(e, false, &taken);
 	}
 	executor_end_taken(e, &taken, error, text);
@@ -430,14 +430,14 @@ void fl_executor_close(fl_executor *e)
 	fl__executor_check(e, "fl_executor_close");
 	if (fl__executor_is_forked(e))
 		return;
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	executor_close_locked(e);
 }
 
 /* A reference to a task that runs in a frame and is not yet requested to stop; NULL: none. */
 static fl_future *executor_next_unrequested(fl_executor *e)
 {
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	FL__EACH (struct fl__run, run, e->running)
 		if (!run->requested) {
 			run->requested = true;
@@ -465,7 +465,7 @@ static size_t executor_cancel_tasks(fl_executor *e, enum executor_effect effect)
 		return 0;
 	struct executor_taken taken;
 	{
-		FL_LOCKED(&e->lock);
+		FL__HELD(&e->lock);
 		executor_close_locked(e);
 		if (e->ops->recall)
 			e->ops->recall(e, effect != EXECUTOR_LEAVES_RUNNING);
@@ -508,13 +508,8 @@ int fl_executor_resize(fl_executor *e, unsigned workers)
 		return -ENOTSUP;
 	if (workers == 0 || !fl__executor_may_have(workers, FL_WORKERS_MAX, "fl_executor_resize"))
 		return -EINVAL;
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	return e->closed ? -EPIPE : e->ops->resize(e, workers);
-}
-
-static bool executor_is_idle(void *e)
-{
-	return fl__executor_is_idle(e);
 }
 
 enum executor_end { EXECUTOR_IDLE, EXECUTOR_JOINED };
@@ -523,15 +518,18 @@ static int executor_wait(fl_executor *e, enum executor_end end, int64_t deadline
 {
 	FL__BLOCKS(deadline);
 	FL__AWAITS(FL__DEBUG_EXECUTOR, e);
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	if (end == EXECUTOR_JOINED)
 		executor_close_locked(e);
 	e->waiters++;
-	const int rc = end == EXECUTOR_JOINED && e->ops->join
-	                   ? e->ops->join(e, deadline, cancel)
-	                   : fl_cond_wait_for_until(&e->gone, &e->lock, executor_is_idle, e, deadline, cancel);
+	int rc = 0;
+	const bool joins = end == EXECUTOR_JOINED && e->ops->join;
+	if (joins)
+		rc = e->ops->join(e, deadline, cancel);
+	while (!joins && rc == 0 && !fl__executor_is_idle(e))
+		rc = fl__cond_wait(&e->gone, &e->lock, deadline, cancel, true);
 	e->waiters--;
-	return rc;
+	return !joins && fl__executor_is_idle(e) ? 0 : rc;
 }
 
 /* Whether a callback of a task of `e` runs on the calling context. A join waits for its return. */
@@ -635,7 +633,7 @@ int fl_executor_detach(fl_executor *e)
 	fl__executor_check(e, "fl_executor_detach");
 	if (fl__executor_is_forked(e))
 		return -EOWNERDEAD;
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	const int rc = e->lasts ? 0 : executor_start_freeing_thread(e);
 	if (rc == 0)
 		executor_close_locked(e);

@@ -3,12 +3,11 @@
 
 #include "../base/panic.h"
 #include "../debug/trace.h"
+#include "../sync/mutex.h"
 #include "../wait/context.h"
 #include "stats.h"
 #include "task_blocks.h"
-#include <fairlead/cond.h>
 #include <fairlead/executor.h>
-#include <fairlead/mutex.h>
 #include <fairlead/sem.h>
 #include <fairlead/thread.h>
 #include <string.h>

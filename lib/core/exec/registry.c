@@ -11,8 +11,8 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../future/bytes.h"
+#include "../sync/mutex.h"
 #include <errno.h>
-#include <fairlead/mutex.h>
 #include <string.h>
 
 static fl_mutex registry_lock = FL_MUTEX_INIT; /* guards all else */
@@ -40,7 +40,7 @@ void fl_task_register(fl_task_entry *entry)
 	if (fl__bytes_are_short(type->drop_arg, type->arg_size) ||
 	    fl__bytes_are_short(type->drop_result, type->result_size))
 		fl__panic(type->name, type, "has FL_BYTES_DROP, but is smaller than an fl_bytes");
-	FL_LOCKED(&registry_lock);
+	FL__HELD(&registry_lock);
 	fl_task_entry **link = registry_search(type->name);
 	entry->next_ = *link;
 	*link = entry;
@@ -49,7 +49,7 @@ void fl_task_register(fl_task_entry *entry)
 
 void fl_task_unregister(fl_task_entry *entry)
 {
-	FL_LOCKED(&registry_lock);
+	FL__HELD(&registry_lock);
 	fl_task_entry **link = &registry_first;
 	while (*link && *link != entry)
 		link = &(*link)->next_;
@@ -78,7 +78,7 @@ static const fl_task_entry *registry_next_name(const fl_task_entry *entry, bool 
 
 int fl__registry_find(const char *name, const fl_task_type **type)
 {
-	FL_LOCKED(&registry_lock);
+	FL__HELD(&registry_lock);
 	const fl_task_entry *entry = *registry_search(name);
 	bool conflict;
 	if (!entry || strcmp(entry->type->name, name) != 0)
@@ -96,7 +96,7 @@ const fl_task_type *fl_task_find(const char *name)
 
 const char *fl_task_conflict(void)
 {
-	FL_LOCKED(&registry_lock);
+	FL__HELD(&registry_lock);
 	bool conflict;
 	for (const fl_task_entry *entry = registry_first, *next; entry; entry = next) {
 		next = registry_next_name(entry, &conflict);
@@ -108,7 +108,7 @@ const char *fl_task_conflict(void)
 
 void fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void *arg)
 {
-	FL_LOCKED(&registry_lock);
+	FL__HELD(&registry_lock);
 	bool conflict;
 	for (const fl_task_entry *entry = registry_first, *next; entry; entry = next) {
 		next = registry_next_name(entry, &conflict);

@@ -262,7 +262,7 @@ inline void fl__run_task(struct fl__run *run)
 	                      ? fl__stats_run(run, &e->stats.frame, run->begun, &message)
 	                      : fl__run_function(run, &message);
 	fl__future_finish(run->future, error, message);
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	run_end(run, error);
 }
 
@@ -276,7 +276,7 @@ int fl__run_here(fl_executor *e, struct fl__task_block *block)
 	run.here = true;
 	int rc;
 	{
-		FL_LOCKED(&e->lock);
+		FL__HELD(&e->lock);
 		rc = fl__executor_refuses(e);
 		/* not lost: no other context has seen `f` */
 		if (rc == 0)
@@ -384,7 +384,7 @@ static void run_help(struct fl__ctx *ctx, void *future)
 	enum fl__claim claim;
 	{
 		/* So a cancel of the executor finds the task in the queue or in this frame. */
-		FL_LOCKED(&e->lock);
+		FL__HELD(&e->lock);
 		claim = fl__future_claim(f);
 		if (claim != FL__CLAIM_LOST) {
 			fl__run_begin(&run, f, claim);

@@ -31,10 +31,9 @@
 #include "../debug/debug.h"
 #include "../sync/context_var.h"
 #include "../sync/helper.h"
+#include "../sync/mutex.h"
 #include "../wait/context.h"
 #include <errno.h>
-#include <fairlead/cond.h>
-#include <fairlead/mutex.h>
 #include <fairlead/timer.h>
 
 _Static_assert(sizeof(struct fl__timer) <= sizeof((fl_timer *)0)->heap_, "a heap node fits into fl_timer");
@@ -146,7 +145,7 @@ static void timer_make_call(fl_timer *t, int64_t now)
 	ctx->front.values = values;
 	function(arg);
 	fl__values_leave(ctx, NULL);
-	fl_mutex_lock(&timer_lock);
+	fl__mutex_hold(&timer_lock);
 	/* the function has forked: timer_after_fork_in_child() has reset the call */
 	if (fl__is_forked(fork))
 		return;
@@ -170,7 +169,7 @@ static void timer_serve(void)
 {
 	const uint32_t fork = fl__fork_count;
 	bool goes_on = true;
-	fl_mutex_lock(&timer_lock);
+	fl__mutex_hold(&timer_lock);
 	while (goes_on && !fl__helper_must_end() && !fl__is_forked(fork)) {
 		const int64_t now = fl__sys.now();
 		if (timer_heap.first && timer_heap.first->deadline <= now)
@@ -186,7 +185,7 @@ static void timer_serve(void)
 /* Does not wait for a running function, which may have called exit(). */
 static unsigned timer_end_thread(void)
 {
-	FL_LOCKED(&timer_lock);
+	FL__HELD(&timer_lock);
 	timer_wake_thread();
 	return timer_call.timer ? 1 : 0;
 }
@@ -210,7 +209,7 @@ static int timer_start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_c
 		fl__debug_deadline(deadline);
 		deadline = now;
 	}
-	FL_LOCKED(&timer_lock);
+	FL__HELD(&timer_lock);
 	if (timer_is_pending(t))
 		return -EBUSY;
 	const bool runs = timer_is_called(t);
@@ -244,14 +243,14 @@ int fl_timer_start_every(fl_timer *t, int64_t first, int64_t period, fl_timer_ca
 
 uint64_t fl_timer_missed(const fl_timer *t)
 {
-	FL_LOCKED(&timer_lock);
+	FL__HELD(&timer_lock);
 	return t->missed_;
 }
 
 /* The caller releases `*values`; NULL: the timer was not pending. */
 static int timer_cancel(fl_timer *t, struct fl__values **values)
 {
-	FL_LOCKED(&timer_lock);
+	FL__HELD(&timer_lock);
 	const bool withdrawn = timer_withdraw(t);
 	*values = withdrawn ? t->values_ : NULL;
 	if (timer_is_called(t) && !timer_in_a_call()) {
@@ -273,12 +272,12 @@ int fl_timer_cancel(fl_timer *t)
 static int timer_wait_for_any(const fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
 {
 	FL__AWAITS(FL__DEBUG_TIMER, t);
-	return fl_cond_wait_until(&timer_settled, &timer_lock, deadline, cancel);
+	return fl__cond_wait(&timer_settled, &timer_lock, deadline, cancel, true);
 }
 
 int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
 {
-	FL_LOCKED(&timer_lock);
+	FL__HELD(&timer_lock);
 	if (!timer_is_idle(t) && timer_in_a_call())
 		return -EDEADLK;
 	int rc = 0;
@@ -289,7 +288,7 @@ int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
 
 int fl_timer_try_join(fl_timer *t)
 {
-	FL_LOCKED(&timer_lock);
+	FL__HELD(&timer_lock);
 	return timer_is_idle(t) ? 0 : -EBUSY;
 }
 

@@ -43,7 +43,7 @@ void fl__future_report(fl_future *f, void *arg)
 	struct fl__future_entry *entry = arg;
 	(void)f;
 	struct fl__future_set *set = entry->of;
-	FL_LOCKED(&set->lock);
+	FL__HELD(&set->lock);
 	futures_add_ended(set, entry);
 } /* the unlock is the last access to the set */
 
@@ -52,12 +52,12 @@ void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *ent
 	entry->of = set;
 	entry->future = f;
 	{
-		FL_LOCKED(&set->lock);
+		FL__HELD(&set->lock);
 		set->left++;
 	}
 	if (fl__future_report_end(f, &entry->node, entry))
 		return;
-	FL_LOCKED(&set->lock);
+	FL__HELD(&set->lock);
 	futures_add_ended(set, entry);
 }
 
@@ -65,19 +65,19 @@ void fl__future_set_remove(struct fl__future_entry *entry)
 {
 	if (!fl__future_report_not(entry->future, &entry->node))
 		return; /* fl__future_report() was called or will be, or the future had ended before */
-	FL_LOCKED(&entry->of->lock);
+	FL__HELD(&entry->of->lock);
 	entry->of->left--;
 }
 
 static int futures_sleep_until(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set),
                                int64_t deadline, fl_cancel_token *cancel)
 {
-	FL_LOCKED(&set->lock);
+	FL__HELD(&set->lock);
 	FL__AWAITS(FL__DEBUG_FUTURES, (void *)(uintptr_t)set->left);
 	int rc = 0;
 	set->enough = enough;
 	while (!enough(set) && rc == 0)
-		rc = fl_cond_wait_until(&set->news, &set->lock, deadline, cancel);
+		rc = fl__cond_wait(&set->news, &set->lock, deadline, cancel, true);
 	set->enough = NULL;
 	return rc != -ECANCELED && enough(set) ? 0 : rc;
 }
@@ -247,7 +247,7 @@ static int futures_try_next(fl_as_completed *c, size_t *index)
 	struct futures_iteration *all = futures_iteration_of(c);
 	struct fl__future_entry *entry;
 	{
-		FL_LOCKED(&all->set.lock);
+		FL__HELD(&all->set.lock);
 		entry = fl__future_set_take(&all->set);
 		if (!entry && all->set.left > 0)
 			return -EAGAIN;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "../sync/mutex.h"
 #include "../wait/lot.h"
 #include "future.h"
-#include <fairlead/cond.h>
 #include <fairlead/future.h>
-#include <fairlead/mutex.h>
 #include <stdbool.h>
 #include <stddef.h>
 

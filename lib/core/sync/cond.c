@@ -26,9 +26,15 @@
  * touches the condition, which may be freed after the signal. A forked child inherits the word but
  * not the thread, as FORKS tells. From the 15th fork on there is no spinner.
  *
- * A signal moves a sleeping waiter to the queue of the mutex, whose unlock wakes it in its turn, or
+ * A signal moves a sleeping thread to the queue of the mutex, whose unlock wakes it in its turn, or
  * dequeues and wakes all that share a futex. A moved waiter counts as signalled, even if its
  * deadline expires before it owns the mutex.
+ *
+ * A signal wakes a fiber at once, and the fiber then locks the mutex as a newcomer. In the queue of
+ * the mutex it could become the owner by a hand-over long before it runs: its loop may run another
+ * fiber for seconds, and then all other threads that lock the mutex wait for that loop. Moves are
+ * for threads, which a broadcast would make run all at the same time, and queue up again. The
+ * fibers of a loop run one after another anyway.
  *
  * Linearization: wait, fl__lot_add() or the CAS in cond_try_spin(); signal and broadcast, the
  * moves, or the CAS that takes the spinner out of the word. The last access of signal and broadcast
@@ -39,7 +45,6 @@
 #include "../base/panic.h"
 #include "mutex.h"
 #include <errno.h>
-#include <fairlead/cond.h>
 
 enum { COND_WAITERS = 1, COND_TOGETHER = 2, COND_APART = 4, COND_HABIT = COND_TOGETHER | COND_APART };
 enum { COND_FORK = 8, COND_FORKS = 15 * COND_FORK, COND_SIGNALLED = 1 };
@@ -194,7 +199,7 @@ static bool cond_leave(const fl_cond *c, struct fl__mutex_node *waiter)
 	return unsignalled;
 }
 
-int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
+int fl__cond_wait(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel, bool holds)
 {
 	if (!fl_mutex_is_locked(m))
 		fl__panic("fl_cond_wait", m, "the mutex is not locked");
@@ -207,18 +212,20 @@ int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_toke
 	fl_mutex_unlock(m);
 	struct fl__debug_op op;
 	fl__debug_waiting_cond(&op, m, c, &waiter.node.key);
-	if (spins && (fl__wait_spin(&wait, cond_is_signalled, &wait, deadline, cancel) ||
-	              !cond_enqueue_spinner(c, &waiter.node))) {
-		fl__mutex_relock(m, &op);
-		return 0;
+	int rc = 0;
+	if (!spins || (!fl__wait_spin(&wait, cond_is_signalled, &wait, deadline, cancel) &&
+	               cond_enqueue_spinner(c, &waiter.node))) {
+		rc = fl__wait_sleep(&wait, deadline, cancel);
+		if (rc != 0 && !cond_leave(c, &waiter))
+			rc = 0;
 	}
-	int rc = fl__wait_sleep(&wait, deadline, cancel);
-	if (rc == 0) {
-		fl__mutex_relock_requeued(&waiter, &op);
-		return 0;
-	}
-	if (!cond_leave(c, &waiter))
-		rc = 0;
-	fl__mutex_relock(m, &op);
+	fl__blocks_thread += holds;
+	fl__mutex_relock(&waiter, &op);
+	fl__blocks_thread -= holds;
 	return rc;
+}
+
+int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
+{
+	return fl__cond_wait(c, m, deadline, cancel, false);
 }

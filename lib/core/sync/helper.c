@@ -17,9 +17,8 @@
 #include "../base/unload.h"
 #include "../wait/context.h"
 #include "local.h"
+#include "mutex.h"
 #include <errno.h>
-#include <fairlead/cond.h>
-#include <fairlead/mutex.h>
 #include <fairlead/time.h>
 #include <pthread.h>
 #include <signal.h>
@@ -47,7 +46,7 @@ static void helper_join(struct helper_thread *t)
 		return;
 	(void)fl__sys.thread_join(t->thread);
 	{
-		FL_LOCKED(&helper_lock);
+		FL__HELD(&helper_lock);
 		FL__LIST_REMOVE(t);
 	}
 	fl__free(t);
@@ -55,7 +54,7 @@ static void helper_join(struct helper_thread *t)
 
 static struct helper_thread *helper_leave(struct helper_thread *t)
 {
-	FL_LOCKED(&helper_lock);
+	FL__HELD(&helper_lock);
 	struct helper_thread *before = helper_ended;
 	helper_ended = t;
 	helper_running--;
@@ -101,7 +100,7 @@ static void helper_list(struct fl__helper *helper)
 
 void fl__helper_list(struct fl__helper *helper)
 {
-	FL_LOCKED(&helper_lock);
+	FL__HELD(&helper_lock);
 	helper_list(helper);
 }
 
@@ -114,7 +113,7 @@ int fl__helper_start_with(struct fl__helper *helper, void *arg)
 	t->helper = helper;
 	t->arg = arg;
 	fl__signals_of_thread(&t->signals);
-	FL_LOCKED(&helper_lock);
+	FL__HELD(&helper_lock);
 	const int rc = fl__helper_must_end() ? -EAGAIN : fl__thread_create_blocked(&t->thread, NULL, helper_run, t);
 	if (rc != 0) {
 		fl__free(t);
@@ -140,7 +139,7 @@ bool fl__helper_must_end(void)
 
 static struct fl__helper *helpers_set_ending(uint32_t value)
 {
-	FL_LOCKED(&helper_lock);
+	FL__HELD(&helper_lock);
 	fl__store_relaxed(&helper_ending, value); /* as in fl__helper_must_end() */
 	return helper_first;
 }
@@ -150,9 +149,9 @@ static void helpers_end_all(void)
 	unsigned used = 0;
 	FL__EACH (struct fl__helper, helper, helpers_set_ending(1))
 		used += helper->end();
-	fl_mutex_lock(&helper_lock);
+	fl__mutex_hold(&helper_lock);
 	while (helper_running > used)
-		FL_IGNORE(fl_cond_wait_until(&helper_fewer, &helper_lock, FL_FOREVER, FL_SHIELDED)); /* always 0 */
+		(void)fl__cond_wait(&helper_fewer, &helper_lock, FL_FOREVER, FL_SHIELDED, true); /* always 0 */
 	struct helper_thread *last = helper_ended;
 	helper_ended = NULL;
 	fl_mutex_unlock(&helper_lock);
@@ -178,7 +177,7 @@ static void helpers_before_fork(void)
 {
 	struct helper_thread *ended;
 	for (;;) {
-		fl_mutex_lock(&helper_lock);
+		fl__mutex_hold(&helper_lock);
 		ended = helper_ended;
 		helper_ended = NULL;
 		if (!ended)

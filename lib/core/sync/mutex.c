@@ -117,7 +117,7 @@ static void mutex_yield(const fl_mutex *m)
 	/* a hint. WAITERS without LOCKED: a fiber unlocked, and the waiter has yet to run. */
 	if ((fl__load_relaxed(&m->word_) & (MUTEX_LOCKED | MUTEX_WAITERS)) != MUTEX_WAITERS)
 		return;
-	const struct fl__ctx *ctx = fl__ctx_get();
+	const struct fl__ctx *ctx = fl__ctx_of_wait();
 	if (ctx->ops->yield)
 		ctx->ops->yield();
 }
@@ -277,8 +277,12 @@ static void mutex_wake_first(fl_mutex *m)
 	const bool has_run = first && fl__load_relaxed(&first->has_run);
 	if (first && fl__turn_is_over(&first->since))
 		mutex_hand_over(m);
-	else if (first && (has_run || !fl__ctx_get()->ops->yield))
-		/* the queue lock orders it */
+	else if (first && (has_run || !(fl__ctx_get()->ops->yield || first->node.wait->ctx->ops->yield)))
+		/*
+		 * The waiter sets WAITERS when it needs it. A fiber may not run for long, since another
+		 * fiber has its thread. For this waiter WAITERS stays, so that each unlock looks whether
+		 * its turn is over. The queue lock orders it.
+		 */
 		fl__and_relaxed(&m->word_, ~(uint32_t)MUTEX_WAITERS);
 	mutex_remember_wake(first && !has_run ? m : NULL);
 }
@@ -323,7 +327,7 @@ size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, 
 	struct fl__node *const before = fl__lot_first(to), *first;
 	size_t moved = 0;
 	while (moved < max && (first = fl__lot_next(from)) != NULL && fl__mutex_node_of(first)->mutex == m)
-		moved += fl__lot_move(from, to);
+		moved += first->wait->ctx->host ? fl__lot_take_first(from, 0) : fl__lot_move(from, to);
 	if (fl__lot_first(to) != before)
 		mutex_mark_or_wake(m, to, before != NULL);
 	return moved;
@@ -334,22 +338,15 @@ void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *
 	mutex_dequeue(m, lot, &waiter->node, false);
 }
 
-void fl__mutex_relock_requeued(struct fl__mutex_node *waiter, struct fl__debug_op *op)
+void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__debug_op *op)
 {
 	fl_mutex *m = waiter->mutex;
-	if (!waiter->node.queued) /* dequeued before its unpark */
-		waiter = NULL;
-	/* always 0 */
-	(void)mutex_tell_debug(m, mutex_lock_contended(m, waiter, FL_FOREVER, FL_SHIELDED, op), op);
-}
-
-void fl__mutex_relock(fl_mutex *m, struct fl__debug_op *op)
-{
+	struct fl__mutex_node *woken = waiter->node.queued ? waiter : NULL; /* else dequeued before its unpark */
 	uint32_t expected = 0;
-	/* A load first would fetch the cache line twice. Pairs with unlock. */
 	int rc = 0;
-	if (!fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED))
-		rc = mutex_lock_contended(m, NULL, FL_FOREVER, FL_SHIELDED, op); /* always 0 */
+	/* A load first would fetch the cache line twice. Pairs with unlock. */
+	if (woken || !fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED))
+		rc = mutex_lock_contended(m, woken, FL_FOREVER, FL_SHIELDED, op); /* always 0 */
 	(void)mutex_tell_debug(m, rc, op);
 }
 
@@ -373,6 +370,16 @@ void fl_mutex_lock(fl_mutex *m)
 	/* pairs with unlock */
 	if (fl__likely(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED)))
 		return;
+	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* always 0 */
+}
+
+void fl__mutex_hold(fl_mutex *m)
+{
+	uint32_t expected = fl__debug_word(&fl__debug_free);
+	/* pairs with unlock */
+	if (fl__likely(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED)))
+		return;
+	FL__BLOCKS_THREAD();
 	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 

@@ -1,9 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "../base/sys.h"
 #include "../debug/debug.h"
 #include "../wait/lot.h"
+#include <fairlead/cond.h>
 #include <fairlead/mutex.h>
+
+/*
+ * The locks of the library itself. They are held for a few instructions or system calls, and never
+ * over a wait. A context acquires them by FL__HELD() or fl__mutex_hold(), which block the thread,
+ * also in a fiber. A fiber that is suspended would be in the queue of the lock, and an unlock would
+ * at last hand the lock over to it. Its loop may run another fiber for seconds, or that fiber may
+ * be blocked outside of the library until some thread has used the same lock: all other threads
+ * would wait for that loop. A thread that is blocked here waits only for threads that run.
+ *
+ * So a function that is called with such a lock held must not suspend a fiber. Functions of the
+ * user that may wait (an allocator, a log handler) are called in FL__BLOCKS_THREAD(), so that their
+ * waits block the thread, too.
+ *
+ *     FL__HELD(&lock);        // a declaration: holds the lock until the end of the block
+ */
+void fl__mutex_hold(fl_mutex *m);
+#define FL__HELD(m)                                                                                                    \
+	__attribute__((cleanup(fl__locked_end), unused)) fl_mutex *FL__UNIQUE(fl__held_) = (fl__mutex_hold(m), (m))
+
+/* As fl_cond_wait_until(). `holds`: `m` is such a lock, and is acquired again as above. */
+int fl__cond_wait(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel, bool holds);
 
 struct fl__mutex_node {
 	struct fl__node node;
@@ -21,15 +44,13 @@ static inline struct fl__mutex_node *fl__mutex_node_of(struct fl__node *node)
 
 /*
  * For a signal of a condition. Moves up to `max` waiters from queue `from` to `to`, the queue of
- * `m`, for which all wait. Both queues are locked. Returns the number moved.
+ * `m`, for which all wait; wakes those that are fibers. Both queues are locked. Returns the number
+ * of waiters that were moved or woken.
  */
 size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max);
 
 /* Dequeues a moved waiter that has given up. `lot`, the queue of `m`, is locked. */
 void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *waiter);
 
-/* For a waiter that was moved and then woken. */
-void fl__mutex_relock_requeued(struct fl__mutex_node *waiter, struct fl__debug_op *op);
-
-/* As fl_mutex_lock(). Both relock functions end the `op` of fl__debug_waiting_cond(). */
-void fl__mutex_relock(fl_mutex *m, struct fl__debug_op *op);
+/* Locks for a waiter of a condition, moved or not. Ends the `op` of fl__debug_waiting_cond(). */
+void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__debug_op *op);

@@ -16,9 +16,9 @@
 #include "../wait/lot.h"
 #include "context_var.h"
 #include "local.h"
+#include "mutex.h"
 #include <errno.h>
 #include <fairlead/event.h>
-#include <fairlead/mutex.h>
 #include <fairlead/time.h>
 #include <signal.h>
 #include <stdio.h>
@@ -46,7 +46,7 @@ static fl_thread_error_handler *thread_error_handler;
 
 static void thread_enlist(struct fl__thread *t, const char *name)
 {
-	FL_LOCKED(&thread_list_lock);
+	FL__HELD(&thread_list_lock);
 	thread_started++;
 	if (name)
 		(void)snprintf(t->name, sizeof t->name, "%s", name);
@@ -58,7 +58,7 @@ static void thread_enlist(struct fl__thread *t, const char *name)
 /* True: the last of the owners; the caller frees `t`. */
 static bool thread_release(struct fl__thread *t, unsigned owners)
 {
-	FL_LOCKED(&thread_list_lock);
+	FL__HELD(&thread_list_lock);
 	t->owners -= owners;
 	if (t->owners > 0)
 		return false;
@@ -70,7 +70,7 @@ static void thread_log_if_detached(const struct fl__thread *t)
 {
 	bool detached;
 	{
-		FL_LOCKED(&thread_list_lock);
+		FL__HELD(&thread_list_lock);
 		detached = t->detached;
 	}
 	if (detached)
@@ -239,7 +239,7 @@ FL__COLD int fl_thread_detach(fl_thread *handle)
 	handle->thread_ = NULL;
 	bool lost = t->lost;
 	{
-		FL_LOCKED(&thread_list_lock);
+		FL__HELD(&thread_list_lock);
 		t->detached = true;
 	}
 	if (!lost)
@@ -273,7 +273,8 @@ const char *fl_thread_current_name(void)
 size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg)
 {
 	size_t n = 0;
-	FL_LOCKED(&thread_list_lock);
+	FL__HELD(&thread_list_lock);
+	FL__BLOCKS_THREAD();
 	FL__EACH (const struct fl__thread, t, thread_oldest) {
 		if (t->lost)
 			continue;

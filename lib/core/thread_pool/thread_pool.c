@@ -198,7 +198,7 @@ static void pool_unpark(struct fl__thread_pool *p)
 
 static struct fl__thread_pool *pool_lock(struct fl__thread_pool *p)
 {
-	fl_mutex_lock(&p->base.lock);
+	fl__mutex_hold(&p->base.lock);
 	return p;
 }
 
@@ -648,7 +648,7 @@ static bool pool_sleep_as_idle(struct fl__thread_pool *p)
 	wait.ctx->worker_ops = NULL; /* an idle worker does not doze */
 	const bool woken = fl__wait_sleep(&wait, wake_at, FL_SHIELDED) == 0;
 	wait.ctx->worker_ops = worker_ops;
-	fl_mutex_lock(&p->base.lock);
+	fl__mutex_hold(&p->base.lock);
 	if (woken)
 		return true;
 	fl__wait_queue_remove(&p->sleepers, &node);

@@ -82,11 +82,6 @@ struct fl__ctx {
 	/* See fl__awaits_begin(). */
 	struct fl__awaited awaits;
 	const char *name;
-	/*
-	 * 0: the context is in no log handler. Else 1 + the state of pthread_setcancelstate() for
-	 * the code around the handler; negative while the handler waits, in a fiber.
-	 */
-	int8_t logs;
 	/* Runs debugging code: its locks are not recorded. Used only by this context. */
 	bool debugging;
 	uint8_t turn;    /* lib/core/debug/contention.c */
@@ -166,6 +161,12 @@ static inline struct fl__ctx *fl__ctx_thread(void)
 
 /* Of the calling thread, also in a fiber. */
 struct fl__thread_data *fl__thread_data(void);
+
+/* The context that waits for the caller: in FL__BLOCKS_THREAD() the thread's own. */
+static inline struct fl__ctx *fl__ctx_of_wait(void)
+{
+	return fl__unlikely(fl__blocks_thread > 0) ? &fl__thread_data()->ctx : fl__ctx_get();
+}
 
 /*
  * Called around a wait that may need other tasks to run: for the end of a future, a thread, an

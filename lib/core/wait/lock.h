@@ -8,7 +8,7 @@
 
 /*
  * For sections of a few instructions that never wait and never call out: buckets, trees of cancel
- * tokens, lists of threads and tasks. Higher layers use fl_mutex. All-zero is unlocked.
+ * tokens, lists of tasks. Higher layers use FL__HELD() (sync/mutex.h). All-zero is unlocked.
  */
 void fl__lock(uint32_t *word);
 bool fl__try_lock(uint32_t *word); /* for reports from a signal handler */

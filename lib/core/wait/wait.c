@@ -4,6 +4,7 @@
  * node, an observer in the token's queue.
  */
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "../debug/trace.h"
 #include "cancel.h"
@@ -13,7 +14,7 @@
 
 void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void *object)
 {
-	wait->ctx = fl__ctx_get();
+	wait->ctx = fl__ctx_of_wait();
 	const struct fl__awaited outer = wait->ctx->awaits;
 	const bool is_part = outer.kind != FL__DEBUG_NOTHING && (kind == FL__DEBUG_NOTHING || kind >= FL__DEBUG_COND);
 	wait->object = is_part ? outer.object : object;
@@ -97,12 +98,20 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *can
 {
 	fl__debug_sleep(wait, deadline);
 	const int64_t traced = fl__trace_is_on() ? fl__trace_wait(wait) : 0;
+	/* In FL__BLOCKS_THREAD() the thread waits in place of its fiber, and runs no other one. */
+	struct fl__host *const blocked = fl__unlikely(fl__blocks_thread > 0) ? fl__ctx_get()->host : NULL;
+	if (blocked)
+		FL__LIST_ADD(&wait->ctx->hosted, blocked);
 	struct fl__host *const hosted = wait->ctx->hosted;
 	if (hosted)
 		fl__lot_set_away(hosted, true);
 	const int rc = wait_sleep_under(wait, deadline, cancel);
 	if (hosted)
 		fl__lot_set_away(hosted, false);
+	if (blocked) {
+		FL__LIST_REMOVE(blocked);
+		blocked->link = NULL;
+	}
 	if (fl__unlikely(traced != 0))
 		fl__trace_woken(wait, traced, rc);
 	fl__debug_sleep(NULL, FL_FOREVER);
@@ -165,7 +174,7 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline
 /* The deadline is past. The thread's other contexts run first, and a cancel is observed. */
 static int wait_yield_once(const fl_cancel_token *cancel)
 {
-	const struct fl__ctx *ctx = fl__ctx_get();
+	const struct fl__ctx *ctx = fl__ctx_of_wait();
 	if (!ctx->ops->yield)
 		return 0;
 	ctx->ops->yield();

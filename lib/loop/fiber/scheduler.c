@@ -148,29 +148,11 @@ static void sched_run_visit(struct fl__sched *s, struct fl__fiber *me)
 	sched_switch(s, &me->flow, from, false);
 }
 
-/*
- * The fiber waits in a log handler: pthread_cancel() does not act in the handler, but in the other
- * fibers.
- */
-FL__COLD static void sched_switch_in_handler(struct fl__sched *s, int8_t *logs)
-{
-	int state = *logs - 1;
-	(void)pthread_setcancelstate(state, &state);
-	*logs = (int8_t) - *logs;
-	fl__sched_switch_next(s, false);
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	*logs = (int8_t)(state + 1);
-}
-
 void fl__sched_switch_next(struct fl__sched *s, bool forever)
 {
 	if (fl__sched_is_forked(s))
 		fl__panic("fl__sched_switch_next", s, "a fiber that forked waits in the child");
 	struct fl__fiber *me = s->running;
-	if (fl__unlikely(me->ctx.logs > 0)) {
-		sched_switch_in_handler(s, &me->ctx.logs);
-		return;
-	}
 	struct fl__fiber *to = sched_pick_next(s);
 	if (to == me)
 		return;

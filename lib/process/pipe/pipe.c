@@ -383,7 +383,7 @@ static int pipe_next_message(fl_pipe *p, struct fl__pipe_message *m, const struc
 {
 	struct fl__pipe_message spare;
 	pipe_reset_after_fork(p);
-	FL_LOCKED(&p->lock);
+	FL__HELD(&p->lock);
 	if (fl__load_relaxed(&p->kept)) /* relaxed: changes under the lock */
 		return pipe_take_kept(p, m, room);
 	int rc = pipe_peek(p, &spare, room);

@@ -3,7 +3,7 @@
 
 #include "../fd_watcher.h"
 #include "../packet.h"
-#include <fairlead/mutex.h>
+#include "core/sync/mutex.h"
 #include <fairlead/pipe.h>
 #include <stdint.h>
 

@@ -758,7 +758,7 @@ static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 	w->number = process_pool_free_number(p);
 	fl_mutex_unlock(&p->base.lock);
 	int rc = process_pool_launch(w, &call);
-	fl_mutex_lock(&p->base.lock);
+	fl__mutex_hold(&p->base.lock);
 	if (rc == 0) {
 		call = "epoll_ctl";
 		rc = process_pool_add_worker(w);
@@ -828,7 +828,7 @@ static int process_pool_run_starter(void *pool)
 	struct fl__run run;
 	fl__rights_fix_place();
 	fl__run_enter(&run, &p->base); /* so that a join by a log handler is refused */
-	fl_mutex_lock(&p->base.lock);
+	fl__mutex_hold(&p->base.lock);
 	while (!process_pool_is_over(p)) {
 		char text[FL_MESSAGE_MAX];
 		if (!p->starting) {
@@ -875,7 +875,7 @@ static void process_pool_give_up_starting(struct fl__process_pool *p, bool break
 		fl__executor_initialize_failed(&p->base, error, message);
 	else
 		fl__executor_break(&p->base, text);
-	fl_mutex_lock(&p->base.lock);
+	fl__mutex_hold(&p->base.lock);
 }
 
 /* Supervision: the death of a worker. */
@@ -1126,7 +1126,7 @@ static void process_pool_on_leave(struct fl__remote *r, bool over)
 	struct fl__process_pool *p = fl__process_pool_of(&r->base);
 	if (over)
 		return;
-	FL_LOCKED(&r->base.lock);
+	FL__HELD(&r->base.lock);
 	if (p->napping)
 		process_pool_wake_manager(p); /* from now on the workers must ring */
 }
@@ -1137,7 +1137,7 @@ enum { PROCESS_POOL_TAKE_EACH = 8 };
 static int process_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 {
 	struct fl__process_pool *p = fl__process_pool_of(e);
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	int rc = fl__remote_queue(&p->remote, block);
 	if (rc != 0)
 		return rc;
@@ -1211,7 +1211,7 @@ static bool process_pool_wait_events(struct fl__process_pool *p, int64_t when)
 	p->wakes_at = when;
 	fl_mutex_unlock(&p->base.lock);
 	int n = fl__fd_sys.epoll_wait(p->epoll, events, PROCESS_POOL_EVENTS, process_pool_milliseconds_until(when));
-	fl_mutex_lock(&p->base.lock);
+	fl__mutex_hold(&p->base.lock);
 	p->sleeping = p->woken = false;
 	process_pool_handle_events(p, events, n); /* an error of the wait, as -EINTR, is no event */
 	return n > 0;
@@ -1321,7 +1321,7 @@ static void process_pool_on_manage(struct fl__remote *r)
 		if (m.fetches == p->fetches && !p->starting && now < m.found + process_pool_spin) {
 			fl_mutex_unlock(&p->base.lock);
 			(void)fl__sys.give_way(now);
-			fl_mutex_lock(&p->base.lock);
+			fl__mutex_hold(&p->base.lock);
 		} else {
 			fetchers_active = process_pool_nap_or_sleep(&m, process_pool_check_timeouts(p));
 		}
@@ -1329,7 +1329,7 @@ static void process_pool_on_manage(struct fl__remote *r)
 	fl_cond_signal(&p->start);
 	fl_mutex_unlock(&p->base.lock);
 	FL_IGNORE(fl_thread_join(&p->starter, NULL));
-	fl_mutex_lock(&p->base.lock);
+	fl__mutex_hold(&p->base.lock);
 }
 
 static int process_pool_open_epoll(struct fl__process_pool *p)
@@ -1500,7 +1500,7 @@ size_t fl_process_executor_pids(fl_executor *e, int *pids, size_t room)
 	fl__executor_check(e, "fl_process_executor_pids");
 	if (e->ops != &process_pool_ops || fl__executor_is_forked(e))
 		return 0;
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	size_t n = 0;
 	FL__EACH_WORKER (w, fl__process_pool_of(e)) {
 		if (n < room)

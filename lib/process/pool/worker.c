@@ -298,7 +298,7 @@ static bool worker_begin(struct worker_self *w, const struct fl__submission *sub
 {
 	int64_t deadline =
 	    submission->flags & FL__SUBMISSION_DEADLINE ? w->rings.submissions->deadline[worker_slot(w)] : FL_FOREVER;
-	FL_LOCKED(&w->lock);
+	FL__HELD(&w->lock);
 	w->current = w->rings.next;
 	/* Without deadline and request the token is as good as new. */
 	if (deadline != FL_FOREVER || fl_cancel_token_deadline(&w->token) != FL_FOREVER ||
@@ -351,7 +351,7 @@ static bool worker_run_submission(struct worker_self *w, const struct fl__submis
 static void worker_forward_stop(struct worker_self *w)
 {
 	struct fl__cancel_calls calls = {NULL, NULL};
-	fl_mutex_lock(&w->lock);
+	fl__mutex_hold(&w->lock);
 	const struct fl__worker_rings at = {.submissions = w->rings.submissions, .next = w->current};
 	if (fl__rings_stop_requested(&at))
 		fl__cancel_request_begin(&w->token, &calls);
@@ -512,7 +512,7 @@ void fl__worker_reopen_nested(fl_executor *e)
 {
 	if (!e->closed)
 		return; /* only tasks of this thread close it */
-	FL_LOCKED(&e->lock);
+	FL__HELD(&e->lock);
 	e->closed = false;
 }
 

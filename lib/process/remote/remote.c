@@ -127,7 +127,7 @@ bool fl__remote_complete(struct fl__remote *r, bool is_manager)
 		n += remote_finish(kept, NULL);
 		kept = NULL;
 	}
-	fl_mutex_lock(&r->base.lock);
+	fl__mutex_hold(&r->base.lock);
 	r->completers--;
 	r->base.foreign -= n;
 	if (kept) {
@@ -233,7 +233,7 @@ static int remote_manage(void *arg)
 	struct fl__remote *r = arg;
 	struct fl__run run;
 	fl__run_enter(&run, &r->base); /* so that a join by a callback is refused */
-	fl_mutex_lock(&r->base.lock);
+	fl__mutex_hold(&r->base.lock);
 	r->transport->manage(r);
 	fl__run_leave(&run);
 	r->finished = true;

@@ -69,7 +69,7 @@ static void mutex_take_over(union lock *l, struct fl__mutex_node *waiter)
 	struct fl__debug_op op;
 	FL_STRESS_CHECK(fl_mutex_is_locked(&l->mutex));
 	fl__debug_locking(&op, l, FL__DEBUG_MUTEX, 0);
-	fl__mutex_relock_requeued(waiter, &op);
+	fl__mutex_relock(waiter, &op);
 }
 
 static bool mutex_overtake(union lock *l)
@@ -401,7 +401,7 @@ FL_STRESS_ACTOR(mutex_hand_over_late, waiter)
 {
 	struct fl__debug_op op;
 	fl__debug_locking(&op, &s->l.mutex, FL__DEBUG_MUTEX, 0);
-	fl__mutex_relock_requeued(&s->place, &op);
+	fl__mutex_relock(&s->place, &op);
 	s->count++;
 	fl_mutex_unlock(&s->l.mutex);
 }
