@@ -289,7 +289,7 @@ static int fd_poll_until(struct pollfd *fds, unsigned n, int64_t deadline)
 			return -ETIMEDOUT;
 		if (rc < 0 && rc != -EINTR) {
 			fd_watcher_sleep_interval(); /* a caller that tries again must not spin */
-			return 0;
+			return left == 0 ? -ETIMEDOUT : 0;
 		}
 	}
 }

@@ -12,6 +12,7 @@
 
 #include "process/fd_watcher.h"
 #include <signal.h>
+#include <sys/resource.h>
 
 typedef struct ends {
 	int near, far;
@@ -40,6 +41,22 @@ static void ends_end(const ends *e)
 static void ring(int fd)
 {
 	FL_CHECK(write(fd, "x", 1) == 1);
+}
+
+static void wait_without_descriptors(void *unused)
+{
+	const struct rlimit none = {0, 0};
+	char byte;
+	ends e = open_ends();
+	FL_OK(setrlimit(RLIMIT_NOFILE, &none));
+	FL_RC((int)fl_fd_read_until(e.near, &byte, 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	_exit(0);
+}
+
+/* poll() refuses more descriptors than that limit. The read tried again, and nobody asked for the time. */
+FL_TEST(fd_read_ends_with_its_deadline_under_a_limit_of_no_descriptors)
+{
+	FL_OK(fl_test_child(wait_without_descriptors, NULL, NULL, 0));
 }
 
 /* The number of the watcher's events. */
