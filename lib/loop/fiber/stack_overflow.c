@@ -138,7 +138,7 @@ static int overflow_install(void)
 
 FL__AT_UNLOAD static void overflow_uninstall(void)
 {
-	if (!overflow_stacks.ready)
+	if (!fl__load_acquire(&overflow_stacks.ready)) /* pairs with overflow_install() */
 		return;
 	/* threads keep their signal stacks, which a later copy of the library uses */
 	if (fl__is_unloaded())
