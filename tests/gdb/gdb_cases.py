@@ -25,7 +25,7 @@ CAUSES = {
     "lock_order": ("fl waits", r"probably a deadlock.*\n +alice pays \(\d+\), thread \d waits for mutex bob .*\n +bob pays .* for mutex alice",
                    r"mutex bob at 0x\w+ \(held\)\n +waits: alice pays .*\n(.*\n)* .*may hold it: bob pays"),
     "recursive": ("fl locks", r"recursive mutex ledger at 0x\w+, held by keeper \(\d+\), thread \d\n +waits: clerk (.*\n)+ +#\d fl_rmutex_lock\n +#\d wants_ledger"),
-    "lost_wakeup": ("fl waits", r"condition ready at 0x\w+ .*\n +waits: main \(\d+\), thread 1\n +#0 fl_cond_wait_until\n +#1 lost_wakeup"),
+    "lost_wakeup": ("fl waits", r"condition ready at 0x\w+ .*\n +waits: main \(\d+\), thread 1\n +#0 (?:fl_cond_wait_until\n +#1 )?lost_wakeup"),
     "starved_pool": ("fl pools", r"executor press \(threads\) .* pending tasks: \d+; workers: .*; STARVED: all wait\n",
                      r"worker \d+; worker \d+.*: has the task set_type, waits for event never"),
     "full_queue": ("fl queue *(long *)&orders", r"4 items of at most 4\n +waits to put: main \(\d+\), thread 1\n(.*\n)* +#\d full_queue"),

@@ -242,7 +242,18 @@ static int stay(void *unused)
 	return 0;
 }
 
-BLOCKED(loop_executor, .begin = begin_loop_executor, .wait = stay, .call = submit, .end = end_pool)
+/* The tasks run only while the loop does: without a bound the threads submit more than it ever runs. */
+static void submit_some(void)
+{
+	enum { MOST = 5000 };
+	static uint32_t submitted;
+	if (fl__add_relaxed(&submitted, 1) < MOST)
+		submit();
+	else
+		ask_pool();
+}
+
+BLOCKED(loop_executor, .begin = begin_loop_executor, .wait = stay, .call = submit_some, .end = end_pool)
 
 /* Futures. */
 static fl_promise *promises[BLOCKED_PROMISES];

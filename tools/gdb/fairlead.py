@@ -39,8 +39,8 @@ fl_loop all:Q@192
 fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@188 next_listed:Q@216
 fl__executor_ops kind:Q@8
-fl__thread_pool backlog.ring:x@632 backlog.early.length:Q@1104 backlog.late.length:Q@1128 alive:I@1316 idle:I@1320 full:B@1418
-    workers:Q@1496
+fl__thread_pool backlog.ring:x@632 backlog.early.length:Q@1104 backlog.late.length:Q@1128 alive:I@1316 idle:I@1320 full:B@1426
+    workers:Q@1504
 fl__thread_worker thread.thread_:Q@80 running:Q@88 number:I@216 next:Q@232
 fl__process_pool workers:Q@8104
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872

@@ -74,8 +74,8 @@ FL__AT_FORK(FL__AT_START, debug_before_fork, debug_after_fork, debug_after_fork)
 	{                                                                                                              \
 		FL__KEEPS_ERRNO();                                                                                     \
 		if (info)                                                                                              \
-			act;                                                                                           \
-		fl__handler_pass(&handler, signal, info, context);                                                     \
+			(act);                                                                                         \
+		fl__handler_pass(&(handler), signal, info, context);                                                   \
 	}
 DEBUG_HANDLER(fl__debug_handler, fl_debug_dump(STDERR_FILENO))
 DEBUG_HANDLER(fl__trace_handler, fl__trace_signalled())

@@ -105,7 +105,7 @@ static bool shm_lock_list_is_usable(const struct fl__robust_list *list)
 	return list && (place == 0 || place == 4 || place == 12 || place == 20);
 }
 
-static struct fl__shm_self *shm_lock_take(uint32_t tid)
+static struct fl__shm_self *shm_lock_take(void)
 {
 	for (;;) {
 		/* acquire: pairs with the release below, of this chunk and of those after it */
@@ -113,7 +113,7 @@ static struct fl__shm_self *shm_lock_take(uint32_t tid)
 			for (unsigned i = 0; i < SHM_LOCK_CHUNK; i++) {
 				uint32_t none = 0;
 				/* acquire: pairs with shm_lock_end_thread() */
-				if (fl__cas_acquire(&chunk->all[i].tid, &none, tid))
+				if (fl__cas_acquire(&chunk->all[i].taken, &none, 1))
 					return &chunk->all[i];
 			}
 		struct shm_lock_chunk *more = fl__sys.map(sizeof *more);
@@ -127,7 +127,8 @@ static struct fl__shm_self *shm_lock_take(uint32_t tid)
 
 static void FL__NOINLINE shm_lock_init_self(void)
 {
-	struct fl__shm_self *me = shm_lock_self = shm_lock_take(fl__sys.thread_id());
+	struct fl__shm_self *me = shm_lock_self = shm_lock_take();
+	me->tid = fl__sys.thread_id();
 	me->list = fl__sys.robust_list();
 	if (!shm_lock_list_is_usable(me->list))
 		me->list = NULL;
@@ -157,7 +158,8 @@ static void shm_lock_end_thread(void *unused)
 		return; /* in a forked child */
 	if (me->held == 0) {
 		shm_lock_self = &shm_lock_none;
-		fl__store_release(&me->tid, 0); /* pairs with shm_lock_take() */
+		me->tid = 0;
+		fl__store_release(&me->taken, 0); /* pairs with shm_lock_take() */
 	} else {
 		/* a later destructor may release the locks: this one runs again */
 		(void)pthread_setspecific(shm_lock_key, me);
@@ -171,7 +173,7 @@ static void shm_lock_after_fork_in_child(void)
 		shm_lock_self->list->first = shm_lock_self->list;
 	FL__EACH (struct shm_lock_chunk, chunk, shm_lock_chunks)
 		for (unsigned i = 0; i < SHM_LOCK_CHUNK; i++)
-			chunk->all[i].tid = 0;
+			chunk->all[i].tid = chunk->all[i].taken = 0;
 	shm_lock_self = &shm_lock_none;
 }
 

@@ -54,6 +54,7 @@ enum { FL__SHM_HOLDS = 2 };
 struct fl__shm_self {
 	struct fl__robust_list *list; /* NULL: the system has no robust lists, and no death is seen */
 	uint32_t tid;                 /* 0: no thread has the record */
+	uint32_t taken;               /* 1: a thread has it; other threads read this alone */
 	uint32_t held;                /* of `holds`: the elements in use */
 	uint32_t waiters;             /* fibers that wait for a lock of the thread (shm_context_lock.c) */
 	uint16_t room;                /* of `holds`: all elements */
