@@ -380,7 +380,8 @@ FL_TEST(process_marker_without_its_socket_starts_no_process)
 
 static void start_without_getsockopt(void *error)
 {
-	FL_OK(fl_denied_filter(SYS_getsockopt, *(const int *)error, 0, 0));
+	if (fl_denied_filter(SYS_getsockopt, *(const int *)error, 0, 0) != 0)
+		_exit(77);
 	static const char *const methods[] = {"0", "2"};
 	FL_EACH (i, methods) {
 		run("process-main", "start", methods[i]);
@@ -396,8 +397,12 @@ static void start_without_getsockopt(void *error)
 FL_TEST(process_start_without_getsockopt_is_told)
 {
 	static int errors[] = {ENOSYS, EPERM};
-	FL_EACH (i, errors)
-		FL_OK(fl_test_child(start_without_getsockopt, &errors[i], NULL, 0));
+	FL_EACH (i, errors) {
+		const int status = fl_test_child(start_without_getsockopt, &errors[i], NULL, 0);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+			FL_SKIP("this system has no filters of system calls");
+		assert_int_equal(status, 0);
+	}
 }
 
 /* With a true marker, and the socket, it serves: it identifies itself, and ends with the socket. */
