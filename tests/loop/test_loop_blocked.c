@@ -21,6 +21,7 @@ typedef struct use {
 	void (*finish)(void);   /* in a fiber, when the threads have ended: lets the waits return */
 	void (*end)(void);      /* in a fiber, at last */
 	unsigned rounds, calls; /* of each thread in a round, at least; 0: 15, 50 */
+	unsigned needs;         /* FL_NEEDS() */
 } use;
 
 static struct {
@@ -101,6 +102,7 @@ static int blocked_run(void *arg)
 	FL_TEST(loop_blocked_##name)                                                                                   \
 	{                                                                                                              \
 		static const use this_use = {__VA_ARGS__};                                                             \
+		FL_NEEDS(this_use.needs);                                                                              \
 		fl_test_in_loop(blocked_run, (void *)(uintptr_t)&this_use);                                            \
 	}
 
@@ -377,7 +379,6 @@ static fl_process *process;
 
 static void begin_process(void)
 {
-	FL_NEEDS(FL_TEST_PROCESSES);
 	FL_OK(fl_process_start(&process, &(fl_process_config){.program = "cat", .in = FL_PROCESS_PIPE}));
 }
 
@@ -406,9 +407,9 @@ static void run_program(void)
 	fl_process_free(p);
 }
 
-BLOCKED(process_is_alive, .begin = begin_process, .call = ask_process, .end = end_process)
-BLOCKED(active_children, .begin = begin_process, .call = list_processes, .end = end_process)
-BLOCKED(program, .call = run_program, .rounds = 5, .calls = 2)
+BLOCKED(process_is_alive, .begin = begin_process, .call = ask_process, .end = end_process, .needs = FL_TEST_PROCESSES)
+BLOCKED(active_children, .begin = begin_process, .call = list_processes, .end = end_process, .needs = FL_TEST_PROCESSES)
+BLOCKED(program, .call = run_program, .rounds = 5, .calls = 2, .needs = FL_TEST_PROCESSES)
 
 FL_TASK(blocked_process, void, void)
 {
@@ -426,7 +427,7 @@ static void run_process(void)
 	fl_process_free(p);
 }
 
-BLOCKED(process, .begin = run_process, .call = run_process, .rounds = 5, .calls = 2)
+BLOCKED(process, .begin = run_process, .call = run_process, .rounds = 5, .calls = 2, .needs = FL_TEST_PROCESSES)
 
 /* Pipes. */
 static fl_pipe *pipe_out, *pipe_in;

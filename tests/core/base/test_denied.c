@@ -401,7 +401,13 @@ static void without_waitid(void)
 static void without_signalfd(void)
 {
 	fl_signals *s = NULL;
-	FL_CHECK(fl_signals_create(&s, &(int){SIGUSR1}, 1) == -ENOSYS && s == NULL);
+	const int rc = fl_signals_create(&s, &(int){SIGUSR1}, 1);
+#ifdef __GLIBC__
+	FL_CHECK(rc == -ENOSYS && s == NULL);
+#else
+	FL_CHECK(rc == -ENOSYS ? s == NULL : rc == 0); /* musl's signalfd() makes an older call then */
+	fl_signals_free(s);
+#endif
 }
 
 static void without_epoll(void)
