@@ -362,6 +362,7 @@ FL_TEST(process_marker_without_its_socket_starts_no_process)
 	                                         {"process-hook", "start", "2", NULL},
 	                                         {"process-main", "executor", NULL}};
 	char marker[64];
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
 	make_marker(marker, sizeof marker, 'f');
 	const char *const env[] = {marker, NULL};
 	FL_EACH (i, actions) {
@@ -397,6 +398,7 @@ static void start_without_getsockopt(void *error)
 FL_TEST(process_start_without_getsockopt_is_told)
 {
 	static int errors[] = {ENOSYS, EPERM};
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
 	FL_EACH (i, errors) {
 		const int status = fl_test_child(start_without_getsockopt, &errors[i], NULL, 0);
 		if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
