@@ -81,9 +81,9 @@ typedef enum fl_log_level { FL_LOG_ERROR, FL_LOG_WARNING, FL_LOG_INFO } fl_log_l
  * `message` is one line without a newline, valid during the call. Any thread may call the handler,
  * also in the middle of an unlock. It must not wait, nor call fl_shm_* functions. It may take an
  * fl_mutex that is held in the handler alone: a report of FL_DEBUG comes from the call that takes a
- * lock, while the caller holds others. While it waits for that mutex, its thread is blocked, also in
- * a fiber. A message about a call that the handler makes goes to standard error. pthread_cancel() does
- * not act in the handler.
+ * lock, while the caller holds others. While the handler waits for that mutex, its thread is
+ * blocked, also in a fiber. A message about a call that the handler makes goes to standard error.
+ * pthread_cancel() does not act in the handler.
  */
 typedef void fl_log_handler(fl_log_level level, const char *message);
 

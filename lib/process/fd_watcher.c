@@ -198,7 +198,7 @@ static void fd_watcher_after_fork(void)
 	fd_watcher_close();
 }
 
-FL__AT_FORK(FL__AT_START, NULL, NULL, fd_watcher_after_fork)
+FL__AT_FORK_IN_CHILD(FL__AT_START, fd_watcher_after_fork)
 
 bool fl__watched_fd_ready(void *watched)
 {

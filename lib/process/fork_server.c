@@ -4,8 +4,8 @@
  *
  * `fork_server_lock` guards the list of fork servers and their counts. Starts use a fork server
  * without the lock, each with its own channel. A start that makes a fork server sets
- * `fork_server_makes`, and frees the lock until the hello, for up to `answer_timeout`. Meanwhile
- * other starts wait for `fork_server_made`.
+ * `fork_server_makes`, and frees the lock until the hello, for up to `answer_timeout`. Until it has
+ * the lock again, other starts wait for `fork_server_made`.
  *
  * If no live fork server has the caller's rights, the start makes one, which then is the current
  * one. A fork server that is not current lives until the handles of its processes are freed. Until
@@ -193,7 +193,7 @@ static const char *fork_server_find_denied_call(void)
 #undef UNLESS_DENIED
 }
 
-/* Under the lock, which it frees meanwhile. */
+/* The caller holds the lock. The function frees it while the fork server starts, and takes it again. */
 static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *rights, int64_t deadline,
                             const char **problem)
 {
@@ -227,7 +227,7 @@ static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *
 	return 0;
 }
 
-/* As fork_server_make(). */
+/* The caller holds the lock, which fork_server_make() frees for a while. */
 static int fork_server_exec(const struct fl__rights *rights, int64_t deadline, const char **problem)
 {
 	int rc =

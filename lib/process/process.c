@@ -385,4 +385,4 @@ static void process_after_fork(void)
 	fl__reaper_after_fork();
 }
 
-FL__AT_FORK(FL__AT_START, NULL, NULL, process_after_fork)
+FL__AT_FORK_IN_CHILD(FL__AT_START, process_after_fork)

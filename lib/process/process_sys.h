@@ -75,7 +75,7 @@ struct fl__fd_sys {
 	/* -EFBIG: above RLIMIT_FSIZE. */
 	ssize_t (*write_at)(int fd, const void *data, size_t size, off_t at);
 	ssize_t (*read_at)(int fd, void *data, size_t size, off_t at);
-	int (*seal)(int fd); /* fixes size and content */
+	int (*seal)(int fd); /* fl__memfd_seal() is the caller */
 	/* -EBADMSG: `fd` is no memfd sealed against shrinks and writes. */
 	int (*sealed_size)(int fd, int64_t *size);
 };

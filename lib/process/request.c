@@ -45,12 +45,20 @@ int fl__memfd_write(int fd, uint64_t at, const void *data, size_t size)
 	return 0;
 }
 
+int fl__memfd_seal(int fd)
+{
+	int rc = -EBUSY;
+	for (unsigned tries = 20; rc == -EBUSY && tries > 0; tries--)
+		rc = fl__fd_sys.seal(fd);
+	return rc;
+}
+
 int fl__sealed_memory(const void *bytes, size_t size)
 {
 	int fd = fl__fd_sys.memfd();
 	int rc = fd < 0 ? fd : fl__memfd_write(fd, 0, bytes, size);
 	if (rc == 0)
-		rc = fl__fd_sys.seal(fd);
+		rc = fl__memfd_seal(fd);
 	if (rc == 0)
 		return fd;
 	fl__fd_close(fd);

@@ -41,7 +41,7 @@ static void spawn_after_fork_in_child(void)
 	fl_mutex_init(&spawn_lock);
 }
 
-FL__AT_FORK(FL__AT_START, NULL, NULL, spawn_after_fork_in_child)
+FL__AT_FORK_IN_CHILD(FL__AT_START, spawn_after_fork_in_child)
 
 FL__RAW static int spawn_exec_first(const struct fl__spawn *spawn)
 {

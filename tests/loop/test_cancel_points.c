@@ -221,7 +221,7 @@ static fl_mutex handler_lock;
 static fl_event handler_begins;
 static unsigned handled, others;
 
-/* Its wait blocks the thread: no other fiber runs meanwhile, and could be cancelled or not. */
+/* The handler's wait blocks the thread, so that no other fiber runs before the handler returns. */
 static void handle_under_lock(fl_log_level level, const char *message)
 {
 	const unsigned before = others;

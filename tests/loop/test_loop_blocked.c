@@ -40,7 +40,8 @@ static int blocked_thread(void *unused)
 	const unsigned calls = u->calls ? u->calls : 50;
 	(void)unused;
 	for (unsigned seen = 0, round;;) {
-		while ((round = fl__load_acquire(&blocked.round)) == seen && !blocked_stops()) /* as above */
+		while ((round = fl__load_acquire(&blocked.round)) == seen &&
+		       !blocked_stops()) /* acquire: pairs with blocked_run() */
 			u->call();
 		if (round == seen)
 			return 0;
@@ -48,7 +49,7 @@ static int blocked_thread(void *unused)
 		const int64_t end = fl_after(blocked_round);
 		for (unsigned i = 0; i < calls || fl_now() < end; i++)
 			u->call();
-		fl__add_release(&blocked.done, 1); /* as above */
+		fl__add_release(&blocked.done, 1); /* release: pairs with the acquire in blocked_run() */
 	}
 }
 
@@ -165,6 +166,7 @@ static void begin_pool(void)
 static void end_pool(void)
 {
 	fl_executor_free(pool);
+	pool = NULL;
 }
 
 static fl_future *submit_to_pool(void)
@@ -525,5 +527,4 @@ FL_TEST_WITH(loop_blocked_in_the_allocator, fl_test_body_in_loop, void)
 	fl_test_end(&holder);
 	fl_test_end(&submitter);
 	end_pool();
-	pool = NULL;
 }

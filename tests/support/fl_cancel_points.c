@@ -7,7 +7,7 @@
  * tests, which execute every public function, check that none is a cancellation point.
  *
  * The functions of the library disable pthread_cancel() around such calls. That is a setting of the
- * thread: a fiber that is suspended meanwhile would pass the setting on to the next fiber, and two
+ * thread: a fiber that is suspended there would pass the setting on to the next fiber, and two
  * such fibers restore it in the wrong order. So also a switch of fibers is noted, with the function
  * that has disabled pthread_cancel().
  *

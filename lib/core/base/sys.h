@@ -227,27 +227,28 @@ extern bool fl__forks_pass __attribute__((visibility("hidden")));
 
 /*
  * Registers handlers of pthread_atfork() in a constructor: `when` is one of the three above. Fails
- * only for lack of memory. Then a forked child keeps its parent's waiters and held locks. `before`
- * and `in_parent` may be NULL.
+ * only for lack of memory. Then a forked child keeps its parent's waiters and held locks.
  */
-#define FL__AT_FORK(when, before, in_parent, in_child)                                                                 \
-	static void in_child##_runs(void (*handler)(void))                                                             \
+#define FL__AT_FORK_IN_CHILD(when, in_child) FL__AT_FORK_RAW(when, NULL, NULL, in_child)
+#define FL__AT_FORK_RAW(when, before, in_parent, in_child)                                                             \
+	when static void in_child##_registered(void)                                                                   \
 	{                                                                                                              \
-		if (handler && !fl__forks_pass)                                                                        \
-			handler();                                                                                     \
-	}                                                                                                              \
+		(void)pthread_atfork(before, in_parent, in_child);                                                     \
+	}
+
+/* The same, with handlers in the parent, which do nothing while `fl__forks_pass`. */
+#define FL__AT_FORK(when, before, in_parent, in_child)                                                                 \
 	static void in_child##_first(void)                                                                             \
 	{                                                                                                              \
-		in_child##_runs(before);                                                                               \
+		if (!fl__forks_pass)                                                                                   \
+			before();                                                                                      \
 	}                                                                                                              \
 	static void in_child##_then(void)                                                                              \
 	{                                                                                                              \
-		in_child##_runs(in_parent);                                                                            \
+		if (!fl__forks_pass)                                                                                   \
+			in_parent();                                                                                   \
 	}                                                                                                              \
-	when static void in_child##_registered(void)                                                                   \
-	{                                                                                                              \
-		(void)pthread_atfork(in_child##_first, in_child##_then, in_child);                                     \
-	}
+	FL__AT_FORK_RAW(when, in_child##_first, in_child##_then, in_child)
 
 /*
  * A declaration: until the end of the block a wait of the caller blocks its thread, also in a

@@ -272,6 +272,13 @@ FL__AT_UNLOAD static void debug_unload(void)
 		(void)!fl_debug_enable(0);
 }
 
+bool fl__debug_parse_number(const char *text, unsigned long most, unsigned long *n)
+{
+	char *end;
+	*n = strtoul(text, &end, 10);
+	return *text >= '0' && *text <= '9' && (*end == ',' || *end == '\0') && *n <= most;
+}
+
 static unsigned debug_parse_modes(const char *text)
 {
 	static const struct {
@@ -289,9 +296,8 @@ static unsigned debug_parse_modes(const char *text)
 			known = true;
 		}
 		if (strncmp(text, "signal=", 7) == 0) {
-			char *end;
-			const unsigned long signal = strtoul(text + 7, &end, 10);
-			known = end > text + 7 && end == text + length && signal <= (unsigned long)SIGRTMAX;
+			unsigned long signal;
+			known = fl__debug_parse_number(text + 7, (unsigned long)SIGRTMAX, &signal);
 			if (known)
 				fl__debug_handler.signal = (int)signal;
 		}

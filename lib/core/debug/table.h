@@ -184,6 +184,9 @@ unsigned fl__debug_switch(unsigned modes);
 struct fl__handler;
 void fl__debug_catch(struct fl__handler *h, bool wanted, const char *who);
 
+/* A number in FL_DEBUG or FL_TRACE, up to the next comma. False: `text` begins with none up to `most`. */
+bool fl__debug_parse_number(const char *text, unsigned long most, unsigned long *n);
+
 /* Clear the lock order, and the sites. Under the table's lock. */
 void fl__order_forget(void);
 void fl__contention_forget(void);

@@ -545,13 +545,6 @@ static bool trace_parse_time(const char *text, int64_t *ns)
 	return false;
 }
 
-static bool trace_parse_number(const char *text, unsigned long most, unsigned long *n)
-{
-	char *end;
-	*n = strtoul(text, &end, 10);
-	return *text >= '0' && *text <= '9' && (*end == ',' || *end == '\0') && *n <= most;
-}
-
 /* After its handler the instruction fails again, for ever. */
 static bool trace_is_fault(int signal)
 {
@@ -574,11 +567,12 @@ static bool trace_parse_one(const char *text, size_t length, struct trace_settin
 		memcpy(s->prefix, text + 5, length - 5);
 		return true;
 	}
-	if (strncmp(text, "signal=", 7) == 0 && trace_parse_number(text + 7, SIGRTMAX, &n) && !trace_is_fault((int)n)) {
+	if (strncmp(text, "signal=", 7) == 0 && fl__debug_parse_number(text + 7, SIGRTMAX, &n) &&
+	    !trace_is_fault((int)n)) {
 		s->signal = (int)n;
 		return true;
 	}
-	if (strncmp(text, "events=", 7) == 0 && trace_parse_number(text + 7, 1 << TRACE_LOG2_MOST, &n)) {
+	if (strncmp(text, "events=", 7) == 0 && fl__debug_parse_number(text + 7, 1 << TRACE_LOG2_MOST, &n)) {
 		s->log2 = TRACE_LOG2_LEAST;
 		while (1u << s->log2 < n)
 			s->log2++;
@@ -672,7 +666,7 @@ static void trace_after_fork_in_child(void)
 	(void)trace_ring_put(mine);
 }
 
-FL__AT_FORK(FL__AT_START, NULL, NULL, trace_after_fork_in_child)
+FL__AT_FORK_IN_CHILD(FL__AT_START, trace_after_fork_in_child)
 
 FL__AT_UNLOAD static void trace_unload(void)
 {

@@ -303,4 +303,4 @@ static void timer_after_fork_in_child(void)
 	timer_call.timer = NULL;
 }
 
-FL__AT_FORK(FL__AT_START, NULL, NULL, timer_after_fork_in_child)
+FL__AT_FORK_IN_CHILD(FL__AT_START, timer_after_fork_in_child)

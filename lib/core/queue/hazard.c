@@ -85,7 +85,7 @@ static void hazard_after_fork_in_child(void)
 	fl__hazards_forget_others(fl__hazards_mine);
 }
 
-FL__AT_FORK(FL__AT_START, NULL, NULL, hazard_after_fork_in_child)
+FL__AT_FORK_IN_CHILD(FL__AT_START, hazard_after_fork_in_child)
 
 /* Runs before any use: a key costs nothing until it is set. */
 FL__AT_START static void hazard_make_key(void)

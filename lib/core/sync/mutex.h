@@ -25,7 +25,10 @@ void fl__mutex_hold(fl_mutex *m);
 #define FL__HELD(m)                                                                                                    \
 	__attribute__((cleanup(fl__locked_end), unused)) fl_mutex *FL__UNIQUE(fl__held_) = (fl__mutex_hold(m), (m))
 
-/* As fl_cond_wait_until(). `holds`: `m` is such a lock, and is acquired again as above. */
+/*
+ * Does what fl_cond_wait_until() does. If `holds` is true, `m` is a lock of the library, and the
+ * function acquires it again by blocking the thread.
+ */
 int fl__cond_wait(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel, bool holds);
 
 struct fl__mutex_node {

@@ -134,4 +134,4 @@ static void context_after_fork_in_child(void)
 		fl__plain_forks = fl__fork_count;
 }
 
-FL__AT_FORK(FL__AT_START_FIRST, NULL, NULL, context_after_fork_in_child)
+FL__AT_FORK_IN_CHILD(FL__AT_START_FIRST, context_after_fork_in_child)

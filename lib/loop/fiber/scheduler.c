@@ -152,8 +152,7 @@ void fl__sched_switch_next(struct fl__sched *s, bool forever)
 {
 	if (fl__sched_is_forked(s))
 		fl__panic("fl__sched_switch_next", s, "a fiber that forked waits in the child");
-	struct fl__fiber *me = s->running;
-	struct fl__fiber *to = sched_pick_next(s);
+	struct fl__fiber *me = s->running, *to = sched_pick_next(s);
 	if (to == me)
 		return;
 	if (s->first)

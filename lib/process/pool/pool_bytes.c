@@ -291,7 +291,7 @@ int fl__bytes_finish(bool sends, bool *sent)
 	if (!sends && o->sent)
 		rc = fl__shm_sys.resize(o->fd, o->end); /* less, if a slice was not published */
 	if (rc == 0 && (sends || o->sent))
-		rc = fl__fd_sys.seal(o->fd);
+		rc = fl__memfd_seal(o->fd);
 	if (rc == 0 && sends)
 		rc = bytes_send(o);
 	*sent = o->sent;
@@ -356,7 +356,7 @@ static int bytes_in_memfd(struct bytes_in *in)
 	in->fd = fl__process_pool_recv(in->w, in->block);
 	if (in->fd < 0)
 		return in->fd;
-	(void)fl__fd_sys.seal(in->fd); /* the worker has, unless it died */
+	(void)fl__memfd_seal(in->fd); /* the worker has, unless it died */
 	return fl__fd_sys.sealed_size(in->fd, &in->fd_size);
 }
 

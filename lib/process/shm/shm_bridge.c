@@ -99,7 +99,7 @@ static void bridge_after_fork_in_child(void)
 	bridge_starting = false;
 }
 
-FL__AT_FORK(FL__AT_START, NULL, NULL, bridge_after_fork_in_child)
+FL__AT_FORK_IN_CHILD(FL__AT_START, bridge_after_fork_in_child)
 
 /* All functions on lists but bridge_wake() are called under bridge_lock. */
 

@@ -177,7 +177,7 @@ static void shm_lock_after_fork_in_child(void)
 	shm_lock_self = &shm_lock_none;
 }
 
-FL__AT_FORK(FL__AT_START, NULL, NULL, shm_lock_after_fork_in_child)
+FL__AT_FORK_IN_CHILD(FL__AT_START, shm_lock_after_fork_in_child)
 
 FL__AT_START static void shm_lock_make_key(void)
 {
@@ -302,7 +302,8 @@ static bool FL__NOINLINE shm_lock_grow(struct fl__shm_self *me)
 	struct fl__shm_hold *before = me->holds;
 	me->holds = holds;
 	me->room = (uint16_t)room;
-	shm_lock_free_room(me, before); /* at last: a child that is forked meanwhile has the record, too */
+	/* The free comes last: a child that another thread forks before has the record, too. */
+	shm_lock_free_room(me, before);
 	return true;
 }
 

@@ -192,10 +192,7 @@ FL_TEST(denied_membarrier)
  * ones: their answer is often -EPERM. Each is denied in turn to a program that uses all parts.
  */
 
-static const struct {
-	const char *name;
-	long number;
-} dispensable[] = {
+static const struct fl_denied_call dispensable[] = {
     {"preadv2", SYS_preadv2},
     {"pwritev2", SYS_pwritev2},
     {"membarrier", SYS_membarrier},
@@ -220,11 +217,11 @@ static const struct {
     {"setpriority", SYS_setpriority},
     {"ioprio_set", SYS_ioprio_set},
     {"sched_setattr", SYS_sched_setattr},
-#if !FL_TEST_SANITIZED /* the sanitizer's own starts of threads need it */
+#if !FL_TEST_SANITIZED /* the sanitizers' own starts of threads need them */
     {"sched_getaffinity", SYS_sched_getaffinity},
+    {"sigaltstack", SYS_sigaltstack},
 #endif
     {"sched_yield", SYS_sched_yield},
-    {"sigaltstack", SYS_sigaltstack},
     {"set_robust_list", SYS_set_robust_list},
     {"rt_sigqueueinfo", SYS_rt_sigqueueinfo},
     {"rt_sigpending", SYS_rt_sigpending},
@@ -341,10 +338,7 @@ FL_TEST(denied_calls_that_the_library_does_without)
 }
 
 /* Calls without which a fork server could not say what it lacks: the start names them. */
-static const struct {
-	const char *name;
-	long number;
-} needed_by_fork_server[] = {
+static const struct fl_denied_call needed_by_fork_server[] = {
     {"waitid", SYS_waitid},
     {"signalfd4", SYS_signalfd4},
     {"ppoll", SYS_ppoll},

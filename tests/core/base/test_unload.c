@@ -400,14 +400,19 @@ static void load_and_unload_copies(void *arg)
 }
 
 /* With each order of the installs and of the unloads. */
-FL_TEST(unload_of_copies_in_any_order)
+static void in_each_order(void (*load_and_unload)(void *copies_case))
 {
-	UNLOAD_NEEDS();
 	for (unsigned place = 0; place <= COPIES + 1; place++)
 		for (int first_first = 0; first_first <= 1; first_first++) {
 			struct copies_case c = {place, first_first};
-			assert_true(exits_with_3(load_and_unload_copies, &c));
+			assert_true(exits_with_3(load_and_unload, &c));
 		}
+}
+
+FL_TEST(unload_of_copies_in_any_order)
+{
+	UNLOAD_NEEDS();
+	in_each_order(load_and_unload_copies);
 }
 
 /* The same of SIGQUIT, which each copy that wants it answers, with a dump and with the recorder's error. */
@@ -464,9 +469,5 @@ static void load_and_unload_copies_that_catch(void *arg)
 FL_TEST(unload_of_copies_that_catch_a_signal)
 {
 	UNLOAD_NEEDS();
-	for (unsigned place = 0; place <= COPIES + 1; place++)
-		for (int first_first = 0; first_first <= 1; first_first++) {
-			struct copies_case c = {place, first_first};
-			assert_true(exits_with_3(load_and_unload_copies_that_catch, &c));
-		}
+	in_each_order(load_and_unload_copies_that_catch);
 }

@@ -467,14 +467,20 @@ static void trace_sleep_in(fl_thread *t, fl_thread_function *function, void *arg
 	FL_WAIT_FOR(fl__load_relaxed(&trace_sleeps) > 0);
 }
 
-FL_TEST(trace_has_a_wait_and_the_thread_that_wakes_it)
+/* Another thread waits for `trace_mutex`, and this one wakes it. */
+static void trace_record_a_wait(void)
 {
 	fl_thread t;
-	TRACING("");
 	fl_mutex_lock(&trace_mutex);
 	trace_sleep_in(&t, trace_lock_and_leave, &trace_mutex);
 	fl_mutex_unlock(&trace_mutex);
 	fl_test_end(&t);
+}
+
+FL_TEST(trace_has_a_wait_and_the_thread_that_wakes_it)
+{
+	TRACING("");
+	trace_record_a_wait();
 	trace_write();
 	TRACE_HAS("B:mutex", "X:wake", "s:wake", "f:wake", "E:");
 	size_t at = 0;
@@ -501,12 +507,8 @@ static void *trace_map_and_record(size_t size)
 
 FL_TEST(trace_keeps_a_ring_while_another_one_grows)
 {
-	fl_thread t;
 	TRACING("");
-	fl_mutex_lock(&trace_mutex);
-	trace_sleep_in(&t, trace_lock_and_leave, &trace_mutex);
-	fl_mutex_unlock(&trace_mutex);
-	fl_test_end(&t);
+	trace_record_a_wait();
 	fl__sys.map = trace_map_and_record;
 	trace_write();
 	assert_non_null(trace_first('B', "mutex"));

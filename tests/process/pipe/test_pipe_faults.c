@@ -35,6 +35,11 @@ static ssize_t piecemeal_read(int fd, void *data, size_t size, off_t at)
 	return ++strikes % 3 ? -EINTR : fl_test_real_fd_sys.read_at(fd, data, size < 5000 ? size : 5000, at);
 }
 
+static int busy_seal(int fd)
+{
+	return ++strikes % 3 ? -EBUSY : fl_test_real_fd_sys.seal(fd);
+}
+
 FL_TEST(pipe_interrupted_everywhere)
 {
 	FL_FD_FAULTS();
@@ -45,6 +50,7 @@ FL_TEST(pipe_interrupted_everywhere)
 	fl__net_sys.recvmsg = interrupted_receive;
 	fl__fd_sys.write_at = piecemeal_write;
 	fl__fd_sys.read_at = piecemeal_read;
+	fl__fd_sys.seal = busy_seal;
 	fl_test_says(e.a, "x");
 	fl_test_gets(e.b, "x");
 	FL_OK(fl_pipe_send(e.a, sent, BIG));
