@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Measures how much there is to read: `./dev check size`. Exit status 1 when a figure is above that of tests/size.txt.
+"""Measures how much there is to read: `./dev check size`. Exit status 1 when a part has more tokens than its budget in
+tests/size.txt, or the budgets together are more than in an earlier version of that file.
 
-- tokens: names, numbers, strings and signs of code in the tracked files of folders; a string or a number is one token, so that
-  short names gain nothing. Documents, pictures and results do not count.
-- words: of the comments in C and C++.
-- functions, macros and headers: the public interface.
+- Tokens: names, numbers, strings and signs of code in the tracked files of a part; a string or a number is one token, so that
+  short names gain nothing. Comments, documents, pictures and results do not count.
+- The public interface is counted, too, and has no budget.
 """
 import os
 import re
@@ -13,18 +13,22 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-LIMITS = os.path.join(ROOT, "tests", "size.txt")
+BUDGETS = "tests/size.txt"
 STRINGS = r'"(?:\\.|[^"\\\n])*"'
 C_TOKEN = re.compile(rf"(/\*.*?\*/|//[^\n]*)|{STRINGS}|'(?:\\.|[^'\\\n])*'|\w+|[^\w\s]", re.S)
 OTHER_TOKEN = re.compile(rf'((?:^|(?<=\s))#[^\n]*)|"""(?:\\.|[^\\])*?"""|{STRINGS}|\'(?:\\.|[^\'\\\n])*\'|\w+|[^\w\s]', re.S | re.M)
 C_FILE = re.compile(r"\.(c|h|cc|inc|S|in)$")
+HEAD = "# Budgets"
 NO_CODE = re.compile(r"\.(md|svg|png|json|csv|litmus)$")
 NOT_PUBLIC = re.compile(r"private|/stress|consumers|^tests/|^docs/")
 
 
+def git(*arguments):
+    return subprocess.run(["git", "-C", ROOT, *arguments], check=True, capture_output=True, text=True).stdout
+
+
 def tracked(*patterns):
-    out = subprocess.run(["git", "-C", ROOT, "ls-files", "-z", *patterns], check=True, capture_output=True, text=True).stdout
-    return [name for name in out.split("\0") if name]
+    return [name for name in git("ls-files", "-z", *patterns).split("\0") if name]
 
 
 def text_of(name):
@@ -35,18 +39,31 @@ def text_of(name):
         return ""
 
 
-def read(folders):
-    """The tokens and the words of the files of `folders`, separated by commas."""
-    tokens = words = 0
-    for name in tracked(*folders.split(",")):
-        if NO_CODE.search(name):
-            continue
-        of_c = C_FILE.search(name)
-        for found in (C_TOKEN if of_c else OTHER_TOKEN).finditer(text_of(name)):
-            comment = found.group(1)
-            tokens += comment is None
-            words += len(comment.split()) if comment and of_c else 0
-    return {"tokens": tokens, "words": words}
+def tokens_of(patterns):
+    """The tokens of the tracked files that match."""
+    tokens = 0
+    for name in tracked(*patterns):
+        if not NO_CODE.search(name):
+            pattern = C_TOKEN if C_FILE.search(name) else OTHER_TOKEN
+            tokens += sum(found.group(1) is None for found in pattern.finditer(text_of(name)))
+    return tokens
+
+
+def budgets_of(text):
+    """(part, its budget, its files) of each line."""
+    rows = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
+    return [(part, int(most), files) for part, most, *files in rows]
+
+
+def least_before():
+    """The least sum of the budgets in the versions of the file that have its present form; None without one."""
+    sums = []
+    for commit in git("log", "--format=%H", "--", BUDGETS).split():
+        text = git("show", f"{commit}:{BUDGETS}") if git("ls-tree", commit, BUDGETS) else ""
+        if not text.startswith(HEAD):
+            break
+        sums.append(sum(most for _, most, _ in budgets_of(text)))
+    return min(sums, default=None)
 
 
 def surface():
@@ -62,19 +79,20 @@ def surface():
 
 
 def main():
-    status = 0
-    with open(LIMITS, encoding="utf-8") as file:
-        rows = [line.split() for line in file if line.strip() and not line.startswith("#")]
-    figures = {folders: surface() if folders == "interface" else read(folders) for folders in {row[0] for row in rows}}
-    for folders, unit, most in rows:
-        is_ = figures[folders][unit]
-        above = is_ > int(most)
-        status |= above
-        print(f"{folders:18}{is_:9} {unit:10} of {most}{', which is too many' if above else ''}")
-    for folder in sorted({name.rsplit("/", 1)[0] for name in tracked("lib", "include", "stress") if "/" in name}):
-        size = read(folder)
-        print(f"  {folder:30}{size['tokens']:9} tokens {size['words']:8} words")
-    return int(status)
+    text = text_of(BUDGETS)
+    budgets, before = budgets_of(text), least_before()
+    wrong = not text.startswith(HEAD)
+    for part, most, files in budgets:
+        is_ = tokens_of(files)
+        wrong |= is_ > most
+        print(f"{part:12}{is_:9} tokens of {most}{', which is too many' if is_ > most else ''}")
+    together = sum(most for _, most, _ in budgets)
+    raised = before is not None and together > before
+    print(f"{'budgets':12}{together:9} together{f', and {before} before: a budget that rises takes its tokens from another' if raised else ''}")
+    print("interface:", ", ".join(f"{n} {what}" for what, n in surface().items()))
+    for folder in sorted({os.path.dirname(name) for name in tracked("lib", "include", "stress", "laboratory", "mpi")}):
+        print(f"  {folder:36}{tokens_of([folder]):9} tokens")
+    return int(wrong or raised)
 
 
 if __name__ == "__main__":
