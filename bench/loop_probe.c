@@ -65,7 +65,7 @@ static int echo_stream(void *arg)
 	FL_SCOPED(fl_stream) *s = arg;
 	char buffer[PROBE_BUFFER];
 	ssize_t n;
-	while ((n = fl_stream_read(s, buffer, sizeof buffer)) > 0)
+	while ((n = fl_stream_read_some(s, buffer, sizeof buffer)) > 0)
 		if (fl_stream_write(s, buffer, (size_t)n) != 0)
 			break;
 	return 0;

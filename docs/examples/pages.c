@@ -53,7 +53,7 @@ int main(int argc, char **argv)
 	FL_SCOPED(fl_executor) *threads = NULL, *loop = NULL;
 	int rc = curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK ? 0 : -EIO;
 	for (int i = 1; rc == 0 && i < argc; i++) {
-		const fl_bytes url = fl_text(argv[i]);
+		const fl_bytes url = fl_bytes_of_text(argv[i]);
 		rc = fl_bytes_append(&urls, &url, sizeof url);
 	}
 	if (rc == 0)

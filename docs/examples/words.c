@@ -14,7 +14,7 @@ static fl_bytes files; /* an array of fl_bytes: the paths */
 
 static int add_file(const char *path, const struct stat *info, int type, struct FTW *at)
 {
-	fl_bytes copy = {0}, text = fl_text(path);
+	fl_bytes copy = {0}, text = fl_bytes_of_text(path);
 	return type == FTW_F && at->level > 0 && S_ISREG(info->st_mode) &&
 	       (fl_bytes_ref(&copy, &text) != 0 || fl_bytes_append(&files, &copy, sizeof copy) != 0);
 }

@@ -20,7 +20,7 @@ struct fl__bytes;
  *     }
  *
  *     FL_SCOPED(fl_bytes) text = {0};
- *     rc = greet_submit(pool, fl_text("world"), &f);    // check
+ *     rc = greet_submit(pool, fl_bytes_of_text("world"), &f);    // check
  *     rc = greet_get(f, &text);                         // check
  *     puts(text.data);
  *
@@ -75,7 +75,7 @@ typedef struct fl_bytes {
 FL__ASSERT_SIZE(fl_bytes, 32);
 
 /* Borrows a text, with its zero byte. */
-FL_INLINE fl_bytes fl_text(const char *_text)
+FL_INLINE fl_bytes fl_bytes_of_text(const char *_text)
 {
 	fl_bytes _b = {(void *)(uintptr_t)_text, __builtin_strlen(_text), NULL, {0}};
 	return _b;

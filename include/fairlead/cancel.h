@@ -210,7 +210,7 @@ FL_API FL_MUST_CHECK int fl_timeout_end(fl_timeout *t, int rc);
  *   -ETIMEDOUT  the function returned -ECANCELED because of the deadline
  *   -ECANCELED  the function returned -ECANCELED because of the caller's own scope
  */
-FL_INLINE FL_MUST_CHECK int fl_wait_for(int (*_function)(void *arg), void *_arg, int64_t _deadline, int *_result)
+FL_INLINE FL_MUST_CHECK int fl_timeout_call(int (*_function)(void *arg), void *_arg, int64_t _deadline, int *_result)
 {
 	fl_timeout _t = FL_TIMEOUT_INIT;
 	int _returned, _rc;

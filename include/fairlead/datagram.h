@@ -109,8 +109,8 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
 /*
  * Opens a Unix socket at a path, or at an abstract name, which begins with '@'; NULL: at an
  * abstract name that the system chooses, for answers. Any user of this network namespace can send
- * to an abstract name. A stale file is removed first, as by fl_listen_unix(), but without its lock:
- * of several processes, perhaps only the last keeps the path. Closing the socket removes its file,
+ * to an abstract name. A stale file is removed first, as by fl_listener_open_unix(), but without its
+ * lock: of several processes, perhaps only the last keeps the path. Closing the socket removes its file,
  * unless another socket has replaced it. Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP,
  * or:
  *   -EADDRINUSE        a socket is open there, or a process is just opening the path

@@ -7,9 +7,10 @@
 /*
  * What all other headers need. Conventions, which hold unless a comment says otherwise:
  *   Result       0, or a negative errno. After an error nothing has happened, and no callback will
- *                run. A code without a condition means: -ENOMEM out of memory; -EMFILE, -ENFILE too
- *                many descriptors, of the process, of the system; -ENOSPC the user's limit of
- *                watched descriptors; -EAGAIN no thread can be started; -EFAULT a bad address;
+ *                run; but after -EINPROGRESS what was asked for has begun, and is not finished. A
+ *                code without a condition means: -ENOMEM out of memory; -EMFILE, -ENFILE too many
+ *                descriptors, of the process, of the system; -ENOSPC the user's limit of watched
+ *                descriptors; -EAGAIN no thread can be started; -EFAULT a bad address;
  *                -ETOOMANYREFS too many descriptors of this user were sent and not yet received
  *                (RLIMIT_NOFILE); -EPIPE closed; -ECANCELED the wait was cancelled; -ETIMEDOUT the
  *                deadline passed; -EOWNERDEAD in a forked child. Of functions of a loop: -ENOTSUP

@@ -68,7 +68,7 @@ typedef struct fl_endpoint_config {
  * Creates an endpoint at `path`. The file appears with its mode, whatever the umask, before any
  * process can connect. fl_endpoint_free() removes the file, unless another one has replaced it. A
  * stale file is replaced. Of several processes that use one path at the same time one gets it, as
- * by fl_listen_unix() (fairlead/net.h). Returns 0, -EMFILE, -ENFILE, -ENOMEM, or:
+ * by fl_listener_open_unix() (fairlead/net.h). Returns 0, -EMFILE, -ENFILE, -ENOMEM, or:
  *   -EADDRINUSE        a process listens there, or is just opening the path
  *   -ENOTSOCK          the file is no socket
  *   -ENAMETOOLONG      a path above 107 bytes, or a type above FL_ENDPOINT_TYPE_MAX

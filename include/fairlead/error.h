@@ -49,7 +49,7 @@ typedef void fl_panic_handler(const fl_panic_info *info);
  * Sets the handler of later panics. NULL: the default, which prints "fairlead:
  * fl_mutex_unlock(0x...): not locked" to standard error. Returns the handler before.
  */
-FL_API fl_panic_handler *fl_set_panic_handler(fl_panic_handler *handler);
+FL_API fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler);
 
 /*
  * The allocator and the log handler of the process. Set the allocator before any other call: memory
@@ -91,7 +91,7 @@ typedef void fl_log_handler(fl_log_level level, const char *message);
  * Replaces the log handler; NULL restores the default, which prints errors and warnings to standard
  * error. Returns the replaced handler.
  */
-FL_API fl_log_handler *fl_set_log_handler(fl_log_handler *handler);
+FL_API fl_log_handler *fl_log_set_handler(fl_log_handler *handler);
 
 /*
  * Receives the errors of fibers that no join returns. The loop's thread calls the handler if the

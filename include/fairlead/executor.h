@@ -264,7 +264,7 @@ FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
 /*
  * Closes `e` and waits until all its tasks have ended and its workers are gone. May be called
  * again. Blocks the calling context. Returns 0, or:
- *   -ECANCELED   `e` is closed, as after -ETIMEDOUT
+ *   -ECANCELED   `e` is closed, as after -ETIMEDOUT, and tasks or workers are left
  *   -EDEADLK     called from a task of `e`, on one of its workers, or in a callback of one of its
  *                tasks; nothing happened
  *   -EOWNERDEAD  in a forked child; nothing happened
@@ -275,11 +275,11 @@ FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
 	return fl_executor_join_until(_e, FL_FOREVER, NULL);
 }
 
-/* As fl_executor_join(): -EBUSY while tasks or workers are left; `e` is closed. */
+/* As fl_executor_join(): -EINPROGRESS while tasks or workers are left. Then `e` is closed, too. */
 FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *_e)
 {
 	const int _rc = fl_executor_join_until(_e, 0, FL_SHIELDED);
-	return _rc == -ETIMEDOUT ? -EBUSY : _rc;
+	return _rc == -ETIMEDOUT ? -EINPROGRESS : _rc;
 }
 
 /*

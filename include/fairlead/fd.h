@@ -47,15 +47,15 @@ FL_INLINE FL_MUST_CHECK int fl_fd_wait(int _fd, unsigned _events)
  *   -EBADF    not open for reading
  *   any other error of read()
  */
-FL_API FL_MUST_CHECK ssize_t fl_fd_read_until(int fd, void *buffer, size_t size, int64_t deadline,
-                                              fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read(int _fd, void *_buffer, size_t _size)
+FL_API FL_MUST_CHECK ssize_t fl_fd_read_some_until(int fd, void *buffer, size_t size, int64_t deadline,
+                                                   fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read_some(int _fd, void *_buffer, size_t _size)
 {
-	return fl_fd_read_until(_fd, _buffer, _size, FL_FOREVER, NULL);
+	return fl_fd_read_some_until(_fd, _buffer, _size, FL_FOREVER, NULL);
 }
 
 /*
- * Writes some of `size` bytes, as soon as there is space for one; otherwise as fl_fd_read().
+ * Writes some of `size` bytes, as soon as there is space for one; otherwise as fl_fd_read_some().
  * SIGPIPE is never raised. Returns -ECANCELED, or:
  *   > 0   the number of bytes, which may be fewer than `size`; 0 if `size` is 0
  *   -EPIPE    nothing reads any more
@@ -63,11 +63,11 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read(int _fd, void *_buffer, size_t _size)
  *   -EBADF    not open for writing
  *   any other error of write()
  */
-FL_API FL_MUST_CHECK ssize_t fl_fd_write_until(int fd, const void *data, size_t size, int64_t deadline,
-                                               fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK ssize_t fl_fd_write(int _fd, const void *_data, size_t _size)
+FL_API FL_MUST_CHECK ssize_t fl_fd_write_some_until(int fd, const void *data, size_t size, int64_t deadline,
+                                                    fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK ssize_t fl_fd_write_some(int _fd, const void *_data, size_t _size)
 {
-	return fl_fd_write_until(_fd, _data, _size, FL_FOREVER, NULL);
+	return fl_fd_write_some_until(_fd, _data, _size, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

@@ -103,10 +103,10 @@ FL_API const char *fl_future_message(const fl_future *f);
 /*
  * Cancels the task if it has not started; requests a running task to stop. Callbacks of a cancelled
  * task run on the calling thread. Returns:
- *   0          the task has ended as cancelled, now or before
- *   -EBUSY     the task runs, and fl_task_is_cancelled() is now true for it; or another context is
- *              about to end the task as cancelled
- *   -EALREADY  the task has ended otherwise
+ *   0             the task has ended as cancelled, now or before
+ *   -EINPROGRESS  the task runs, and fl_task_is_cancelled() is now true for it; or another context
+ *                 is about to end the task as cancelled
+ *   -EALREADY     the task has ended otherwise
  */
 FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
 

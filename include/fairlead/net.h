@@ -15,11 +15,11 @@ FL_BEGIN_DECLS
 /*
  * Listeners and connections, which create streams (fairlead/stream.h).
  *
- *     rc = fl_listen_tcp(&l, "127.0.0.1", 7000, NULL);        // check
- *     while (!rc && !(rc = fl_accept(l, &s)))
+ *     rc = fl_listener_open_tcp(&l, "127.0.0.1", 7000, NULL);        // check
+ *     while (!rc && !(rc = fl_listener_accept(l, &s)))
  *             rc = fl_group_start(&clients, serve, s);
  *
- *     rc = fl_connect_tcp(&s, "localhost", 7000);             // check
+ *     rc = fl_stream_connect_tcp(&s, "localhost", 7000);             // check
  *
  * A listener belongs to the loop on which it was created. Only that loop's thread may call its
  * functions, and only fibers of the loop those that wait. A listener must be freed before its loop.
@@ -52,11 +52,11 @@ typedef struct fl_address {
  *   -EINVAL     `n` is 0
  *   an error of the table above
  */
-FL_API FL_MUST_CHECK int fl_resolve_until(const char *host, fl_address *list, unsigned n, int64_t deadline,
-                                          fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_resolve(const char *_host, fl_address *_list, unsigned _n)
+FL_API FL_MUST_CHECK int fl_net_resolve_until(const char *host, fl_address *list, unsigned n, int64_t deadline,
+                                              fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_net_resolve(const char *_host, fl_address *_list, unsigned _n)
 {
-	return fl_resolve_until(_host, _list, _n, FL_FOREVER, NULL);
+	return fl_net_resolve_until(_host, _list, _n, FL_FOREVER, NULL);
 }
 #define FL_ADDRESSES_MAX 32u /* further addresses of a name are ignored */
 
@@ -77,8 +77,8 @@ typedef struct fl_listen_config {
  *   -EADDRNOTAVAIL  no address of this machine
  *   an error of the table above
  */
-FL_API FL_MUST_CHECK int fl_listen_tcp(fl_listener **l, const char *host, uint16_t port,
-                                       const fl_listen_config *config);
+FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host, uint16_t port,
+                                              const fl_listen_config *config);
 
 /*
  * Listens at a path, or at an abstract name, which begins with '@'. Closing the listener removes
@@ -97,7 +97,7 @@ FL_API FL_MUST_CHECK int fl_listen_tcp(fl_listener **l, const char *host, uint16
  *   -ENOENT, -ENOTDIR  the folder does not exist
  *   -EACCES, -EROFS, and other errors of the system for the path
  */
-FL_API FL_MUST_CHECK int fl_listen_unix(fl_listener **l, const char *path, const fl_listen_config *config);
+FL_API FL_MUST_CHECK int fl_listener_open_unix(fl_listener **l, const char *path, const fl_listen_config *config);
 
 /*
  * Closes and frees the listener. Panics while a fiber accepts. In a forked child it closes only the
@@ -119,14 +119,15 @@ FL_API void fl_listener_close(fl_listener *l);
  *   -EPIPE            the listener is closed
  *   -EBUSY            another fiber accepts
  */
-FL_API FL_MUST_CHECK int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_accept(fl_listener *_l, fl_stream **_s)
+FL_API FL_MUST_CHECK int fl_listener_accept_until(fl_listener *l, fl_stream **s, int64_t deadline,
+                                                  fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_listener_accept(fl_listener *_l, fl_stream **_s)
 {
-	return fl_accept_until(_l, _s, FL_FOREVER, NULL);
+	return fl_listener_accept_until(_l, _s, FL_FOREVER, NULL);
 }
 
-/* As fl_accept(): -EAGAIN if there is no connection. Callbacks of the loop may call it. */
-FL_API FL_MUST_CHECK int fl_try_accept(fl_listener *l, fl_stream **s);
+/* As fl_listener_accept(): -EAGAIN if there is no connection. Callbacks of the loop may call it. */
+FL_API FL_MUST_CHECK int fl_listener_try_accept(fl_listener *l, fl_stream **s);
 
 /* The TCP port; 0: a Unix listener. */
 FL_API uint16_t fl_listener_port(const fl_listener *l);
@@ -143,11 +144,11 @@ FL_API int fl_listener_fd(const fl_listener *l);
  *   -ETIMEDOUT  the system gave up, after minutes; or the deadline, which includes the lookup
  *   an error of the table above, or another error of the system
  */
-FL_API FL_MUST_CHECK int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t deadline,
-                                              fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_connect_tcp(fl_stream **_s, const char *_host, uint16_t _port)
+FL_API FL_MUST_CHECK int fl_stream_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t deadline,
+                                                     fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_stream_connect_tcp(fl_stream **_s, const char *_host, uint16_t _port)
 {
-	return fl_connect_tcp_until(_s, _host, _port, FL_FOREVER, NULL);
+	return fl_stream_connect_tcp_until(_s, _host, _port, FL_FOREVER, NULL);
 }
 
 /*
@@ -162,11 +163,11 @@ FL_INLINE FL_MUST_CHECK int fl_connect_tcp(fl_stream **_s, const char *_host, ui
  *   -ENOTSOCK      the file is no socket
  *   -EPROTOTYPE    not a stream socket
  */
-FL_API FL_MUST_CHECK int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline,
-                                               fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_connect_unix(fl_stream **_s, const char *_path)
+FL_API FL_MUST_CHECK int fl_stream_connect_unix_until(fl_stream **s, const char *path, int64_t deadline,
+                                                      fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_stream_connect_unix(fl_stream **_s, const char *_path)
 {
-	return fl_connect_unix_until(_s, _path, FL_FOREVER, NULL);
+	return fl_stream_connect_unix_until(_s, _path, FL_FOREVER, NULL);
 }
 
 FL__SCOPED(fl_listener, fl_listener_free)

@@ -164,7 +164,8 @@ FL_API void fl_main(int argc, char **argv);
 
 /*
  * FL_PROCESS_HOOK; at file scope calls fl_main() in a constructor, after the FL_TASK constructors
- * of the same program or library. Other constructors may run later. Not in dlopen()ed libraries. A
+ * of the same program or library. Other constructors may run later. Not in dlopen()ed libraries: a
+ * new process does not load them, so that the program's main() would run there a second time. A
  * library with a copy of Fairlead in it has a hook of its own: each copy serves its own tasks.
  */
 #define FL_PROCESS_HOOK                                                                                                \
@@ -291,8 +292,8 @@ FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, int64_t grace, fl_proces
 
 /*
  * The handle's end of a pipe: of standard input (`stream` 0), output (1) or error (2). Blocking and
- * close-on-exec; the handle owns it. For fl_fd_read() and fl_fd_write(). Requires that no other
- * thread closes or takes the pipe. -EBADF: there is no such pipe, or not any more.
+ * close-on-exec; the handle owns it. For fl_fd_read_some() and fl_fd_write_some(). Requires that no
+ * other thread closes or takes the pipe. -EBADF: there is no such pipe, or not any more.
  */
 FL_API int fl_process_pipe(const fl_process *p, int stream);
 

@@ -21,7 +21,8 @@ FL_BEGIN_DECLS
  *     if (rc == 0 && status.code == 0)
  *             fwrite(io.out, 1, io.out_size, stdout);
  *
- * Output as it comes is read from the pipes (fairlead/process.h), with fl_fd_read() or as streams:
+ * Output as it comes is read from the pipes (fairlead/process.h), with fl_fd_read_some() or as
+ * streams:
  *
  *     rc = fl_stream_from_fd(&s, fl_process_pipe(p, 1));      // after an error `p` still owns it
  *     if (rc == 0)

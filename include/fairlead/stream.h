@@ -86,15 +86,15 @@ FL_API void fl_stream_abort(fl_stream *s);
  *   0        the end
  *   -EINVAL  `size` is 0
  */
-FL_API FL_MUST_CHECK ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t deadline,
-                                                  fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read(fl_stream *_s, void *_buffer, size_t _size)
+FL_API FL_MUST_CHECK ssize_t fl_stream_read_some_until(fl_stream *s, void *buffer, size_t size, int64_t deadline,
+                                                       fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_some(fl_stream *_s, void *_buffer, size_t _size)
 {
-	return fl_stream_read_until(_s, _buffer, _size, FL_FOREVER, NULL);
+	return fl_stream_read_some_until(_s, _buffer, _size, FL_FOREVER, NULL);
 }
 
-/* As fl_stream_read(): -EAGAIN if there are no bytes. */
-FL_API FL_MUST_CHECK ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size_t size);
+/* As fl_stream_read_some(): -EAGAIN if there are no bytes. */
+FL_API FL_MUST_CHECK ssize_t fl_stream_try_read_some(fl_stream *s, void *buffer, size_t size);
 
 /*
  * Reads `size` bytes. Blocks the calling fiber until they have come. Returns `size`; fewer bytes at
@@ -117,17 +117,18 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *_s, void *_buf
  *   -EMSGSIZE  no delimiter in the next `size` bytes, or in FL_STREAM_LIMIT; the bytes stay
  *   -EINVAL    `size` or `delimiter_size` is 0
  */
-FL_API FL_MUST_CHECK ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer, size_t size, const void *delimiter,
-                                                     size_t delimiter_size, int64_t deadline, fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_to(fl_stream *_s, void *_buffer, size_t _size, const void *_delimiter,
-                                                  size_t _delimiter_size)
+FL_API FL_MUST_CHECK ssize_t fl_stream_read_delimited_until(fl_stream *s, void *buffer, size_t size,
+                                                            const void *delimiter, size_t delimiter_size,
+                                                            int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_delimited(fl_stream *_s, void *_buffer, size_t _size,
+                                                         const void *_delimiter, size_t _delimiter_size)
 {
-	return fl_stream_read_to_until(_s, _buffer, _size, _delimiter, _delimiter_size, FL_FOREVER, NULL);
+	return fl_stream_read_delimited_until(_s, _buffer, _size, _delimiter, _delimiter_size, FL_FOREVER, NULL);
 }
 
 /*
- * As fl_stream_read_to() with a newline, and stores a NUL behind the line: one of the `size` bytes,
- * not counted in the result. -EINVAL: `size` is below 2.
+ * As fl_stream_read_delimited() with a newline, and stores a NUL behind the line: one of the `size`
+ * bytes, not counted in the result. -EINVAL: `size` is below 2.
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *_s, char *_line, size_t _size, int64_t _deadline,
                                                           fl_cancel_token *_cancel)
@@ -135,7 +136,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *_s, char *_
 	ssize_t _n;
 	if (_size < 2)
 		return -EINVAL;
-	_n = fl_stream_read_to_until(_s, _line, _size - 1, "\n", 1, _deadline, _cancel);
+	_n = fl_stream_read_delimited_until(_s, _line, _size - 1, "\n", 1, _deadline, _cancel);
 	if (_n >= 0)
 		_line[_n] = '\0';
 	return _n;
@@ -199,7 +200,7 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
 }
 
 /*
- * As fl_stream_read(), with the descriptors that have come along, which then belong to the caller
+ * As fl_stream_read_some(), with the descriptors that have come along, which then belong to the caller
  * and are close-on-exec. `*n` is the room in `fds` before the call, and the number of descriptors
  * after it; 0 after an error. One call returns the descriptors of at most one send, perhaps with
  * bytes of earlier sends: the bytes must tell which message has them. Read such a stream only with

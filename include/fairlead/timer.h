@@ -87,9 +87,9 @@ FL_API uint64_t fl_timer_missed(const fl_timer *t);
 /*
  * Cancels `t`: no call begins after this has returned, unless `t` is started again. If its function
  * runs now in another context, this run cannot start `t` again. Returns:
- *   0          it was pending, and does not run
- *   -EBUSY     its function runs now
- *   -EALREADY  neither: it has been called, was cancelled, or was never started
+ *   0             it was pending, and does not run
+ *   -EINPROGRESS  its function runs now
+ *   -EALREADY     neither: it has been called, was cancelled, or was never started
  *
  * In its own function: 0 if it was periodic or started again, else -EALREADY.
  */

@@ -53,7 +53,7 @@ static const fl_task_type to_thread_call_type = FL__TASK_OF_POINTER("fl__to_thre
 static void to_thread_wait(fl_future *task, const struct to_thread_call *call)
 {
 	int rc = fl_future_wait_until(task, call->deadline, call->cancel);
-	if (rc != 0 && fl_future_cancel(task) == -EBUSY) /* 0: the task will not start */
+	if (rc != 0 && fl_future_cancel(task) == -EINPROGRESS) /* 0: the task will not start */
 		rc = fl_future_wait_until(task, FL_FOREVER, FL_SHIELDED);
 	(void)rc; /* the task has ended */
 }

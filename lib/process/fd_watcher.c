@@ -351,14 +351,14 @@ int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token 
 	return fl__fd_wait(fd, (short)bits, deadline, cancel);
 }
 
-ssize_t fl_fd_read_until(int fd, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+ssize_t fl_fd_read_some_until(int fd, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (size == 0 || size > PTRDIFF_MAX)
 		return -EINVAL;
 	return FL__CALL_OR_WAIT(fl__try_read(fd, buffer, size), fl__fd_wait(fd, POLLIN | POLLRDHUP, deadline, cancel));
 }
 
-ssize_t fl_fd_write_until(int fd, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
+ssize_t fl_fd_write_some_until(int fd, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	const struct iovec part = {(void *)(uintptr_t)data, size};
 	if (size > PTRDIFF_MAX)

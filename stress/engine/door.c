@@ -26,7 +26,7 @@ static void door_on_panic(const fl_panic_info *info)
 static void door_panics(void (*report)(const char *function, const void *object, const char *reason))
 {
 	door_report = report;
-	(void)fl_set_panic_handler(door_on_panic);
+	(void)fl_panic_set_handler(door_on_panic);
 }
 
 static const struct lab_door door = {

@@ -185,7 +185,7 @@ static void cancel_one(struct feeder *w)
 	fl_cancel_token_request(&s->token); /* few of them have a token */
 	if (draw(&w->seed) % 2 == 0) {
 		int rc = fl_future_cancel(s->f);
-		if (rc != 0 && rc != -EBUSY && rc != -EALREADY)
+		if (rc != 0 && rc != -EINPROGRESS && rc != -EALREADY)
 			fail("a cancel answered %d", rc);
 	}
 }

@@ -211,7 +211,7 @@ static void tasks()
 	int more[3] = {};
 	CHECK(one_more_map(e, numbers, 3, more, nullptr) == 0 && more[0] == 2 && more[2] == 4);
 	FL_SCOPED(fl_bytes) text = {};
-	CHECK(echo_submit(e, fl_text("three"), &i) == 0 && echo_get(i, &text) == 0);
+	CHECK(echo_submit(e, fl_bytes_of_text("three"), &i) == 0 && echo_get(i, &text) == 0);
 	FL_BYTES_EACH (char, letter, text)
 		more[0] += *letter == 'e';
 	CHECK(more[0] == 4);

@@ -116,13 +116,13 @@ static int in_fiber(void *unused)
 	fl_stream *a = NULL, *b = NULL;
 	char text[8];
 	FL_OK(fl_sleep(FL_MS(1)));
-	FL_CHECK(fl_resolve("localhost", list, 4) > 0);
-	FL_OK(fl_listen_tcp(&l, "127.0.0.1", 0, NULL));
-	FL_OK(fl_connect_tcp(&a, "127.0.0.1", fl_listener_port(l)));
-	FL_OK(fl_accept_until(l, &b, FL_FOREVER, NULL));
+	FL_CHECK(fl_net_resolve("localhost", list, 4) > 0);
+	FL_OK(fl_listener_open_tcp(&l, "127.0.0.1", 0, NULL));
+	FL_OK(fl_stream_connect_tcp(&a, "127.0.0.1", fl_listener_port(l)));
+	FL_OK(fl_listener_accept_until(l, &b, FL_FOREVER, NULL));
 	FL_OK(fl_stream_write(a, "x", 1));
-	FL_CHECK(fl_stream_read(b, text, sizeof text) == 1);
-	FL_RC(fl_stream_read_until(b, text, sizeof text, soon(), NULL), -ETIMEDOUT);
+	FL_CHECK(fl_stream_read_some(b, text, sizeof text) == 1);
+	FL_RC(fl_stream_read_some_until(b, text, sizeof text, soon(), NULL), -ETIMEDOUT);
 	fl_stream_free(a);
 	fl_stream_free(b);
 	fl_listener_free(l);
@@ -151,14 +151,14 @@ static void log_nothing(fl_log_level level, const char *message)
 
 FL_TEST(cancel_points_are_none_of_the_library)
 {
-	fl_log_handler *before = fl_set_log_handler(log_nothing);
+	fl_log_handler *before = fl_log_set_handler(log_nothing);
 	FL_EACH (i, parts) {
 		void (*part)(void) = parts[i];
 		if (fl_test_foreign(use_with_a_request_pending, &part) != &part)
 			print_error("part %zu is cancelled\n", i);
 		FL_CHECK(fl_test_foreign(use_with_a_request_pending, &part) == &part);
 	}
-	(void)fl_set_log_handler(before);
+	(void)fl_log_set_handler(before);
 }
 
 static bool is_cancellable(void)
@@ -272,9 +272,9 @@ FL_TEST(cancel_points_log_handler_waits_in_a_fiber)
 	handled = others = 0;
 	FL_OK(fl_thread_start(&holder, hold_handler_lock, &is_held, NULL));
 	FL_OK(fl_event_wait(&is_held));
-	fl_log_handler *before = fl_set_log_handler(handle_under_lock);
+	fl_log_handler *before = fl_log_set_handler(handle_under_lock);
 	assert_ptr_equal(fl_test_foreign(run_on_foreign_thread, &first), &first);
-	(void)fl_set_log_handler(before);
+	(void)fl_log_set_handler(before);
 	assert_true(handled == 2 && others == 2);
 	FL_OK(fl_thread_join(&holder, NULL));
 }
@@ -282,7 +282,7 @@ FL_TEST(cancel_points_log_handler_waits_in_a_fiber)
 static void panic_with_a_request_pending(void *unused)
 {
 	fl_mutex m = FL_MUTEX_INIT;
-	(void)fl_set_panic_handler(NULL);
+	(void)fl_panic_set_handler(NULL);
 	FL_OK(pthread_cancel(pthread_self()));
 	fl_mutex_unlock(&m);
 }

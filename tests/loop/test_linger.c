@@ -17,7 +17,7 @@ static loaded load(void)
 	char head[4];
 	l.s = fl_test_tcp_stream(&l.peer);
 	fl_test_peer_sends(l.peer, "head and an unread body");
-	FL_RC(fl_stream_read(l.s, head, sizeof head), 4);
+	FL_RC(fl_stream_read_some(l.s, head, sizeof head), 4);
 	l.written = fl_test_fill(l.s);
 	return l;
 }

@@ -86,7 +86,7 @@ FL_TEST(loop_run_inside_of_a_loop)
 
 static void free_here(void *l)
 {
-	(void)fl_set_panic_handler(NULL);
+	(void)fl_panic_set_handler(NULL);
 	fl_loop_free(l);
 }
 
@@ -206,7 +206,7 @@ static int start_and_forget(void *unused)
 
 static void run_and_forget(void *unused)
 {
-	(void)fl_set_panic_handler(NULL);
+	(void)fl_panic_set_handler(NULL);
 	FL_IGNORE(fl_loop_run(start_and_forget, NULL));
 }
 

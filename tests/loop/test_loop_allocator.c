@@ -56,7 +56,7 @@ static void use_streams(void)
 	if (!went_well(fl_stream_pair(ends)))
 		return;
 	if (went_well(fl_fiber_start(&writer, write_line, ends[0], NULL))) {
-		const ssize_t got = fl_stream_read_to(ends[1], line, sizeof line, "\n", 1);
+		const ssize_t got = fl_stream_read_delimited(ends[1], line, sizeof line, "\n", 1);
 		FL_CHECK(got == LONG_LINE || got == -ENOMEM);
 		fl_stream_abort(ends[1]); /* lets a writer end whose line is not read */
 		fl_fiber_free(writer);
@@ -80,7 +80,7 @@ static int use(void *unused)
 	use_streams();
 	if (went_well(fl_to_thread(seven, NULL, &result)))
 		FL_CHECK(result == 7);
-	if (went_well(fl_listen_tcp(&listener, "127.0.0.1", 0, NULL)))
+	if (went_well(fl_listener_open_tcp(&listener, "127.0.0.1", 0, NULL)))
 		fl_listener_free(listener);
 	if (went_well(fl_datagram_open_udp(&datagram, "127.0.0.1", 0, NULL)))
 		fl_datagram_free(datagram);

@@ -37,7 +37,7 @@ static void listen_to_log(void)
 {
 	said[0] = '\0';
 	lines = 0;
-	(void)fl_set_log_handler(hear);
+	(void)fl_log_set_handler(hear);
 }
 
 static int hold_up(void *ns)
@@ -83,7 +83,7 @@ FL_TEST(loop_debug_names_the_slow_fiber)
 {
 	listen_to_log();
 	FL_OK(fl_loop_run(slow_ones, NULL));
-	(void)fl_set_log_handler(NULL);
+	(void)fl_log_set_handler(NULL);
 }
 
 /* The time in which a loop waits for events does not count for any fiber. */
@@ -100,7 +100,7 @@ FL_TEST(loop_debug_is_silent_about_the_rest)
 	listen_to_log();
 	FL_OK(fl_loop_run(quick_ones, NULL));
 	assert_int_equal(heard_lines(), 0);
-	(void)fl_set_log_handler(NULL);
+	(void)fl_log_set_handler(NULL);
 }
 
 /* Until it was reported: so the report comes while it continues. */
@@ -123,7 +123,7 @@ FL_TEST(loop_debug_names_the_blocking_fiber)
 	listen_to_log();
 	FL_OK(fl_loop_run(blocking_one, NULL)); /* which also ends the watchdog */
 	assert_true(heard("goes on"));
-	(void)fl_set_log_handler(NULL);
+	(void)fl_log_set_handler(NULL);
 }
 
 static int refused(void *unused)

@@ -37,7 +37,7 @@ static void check_needs(const char *function, const char *what, int rc)
 /* Each call gives -ENOTSUP. */
 FL_TEST(loop_outside_calls_name_themselves)
 {
-	fl_log_handler *before = fl_set_log_handler(keep);
+	fl_log_handler *before = fl_log_set_handler(keep);
 	fl_fiber *f;
 	fl_group g = FL_GROUP_INIT(NULL);
 	fl_stream *s = NULL, *ends[2] = {NULL, NULL};
@@ -50,19 +50,19 @@ FL_TEST(loop_outside_calls_name_themselves)
 	NEEDS(A_FIBER, fl_to_thread, returns_0, NULL, NULL);
 	NEEDS(A_LOOP, fl_stream_from_fd, &s, 0);
 	NEEDS(A_LOOP, fl_stream_pair, ends);
-	NEEDS(A_FIBER, fl_resolve, "127.0.0.1", &a, 1);
-	check_needs("fl_resolve", A_FIBER, fl_resolve_until("127.0.0.1", &a, 1, 0, NULL));
-	NEEDS(A_FIBER, fl_connect_tcp, &s, "127.0.0.1", 80);
-	check_needs("fl_connect_tcp", A_FIBER, fl_connect_tcp_until(&s, "127.0.0.1", 80, 0, NULL));
-	NEEDS(A_FIBER, fl_connect_unix, &s, "/nowhere");
-	check_needs("fl_connect_unix", A_FIBER, fl_connect_unix_until(&s, "/nowhere", 0, NULL));
-	NEEDS(A_LOOP, fl_listen_tcp, &l, "127.0.0.1", 0, NULL);
-	NEEDS(A_LOOP, fl_listen_unix, &l, "/nowhere", NULL);
+	NEEDS(A_FIBER, fl_net_resolve, "127.0.0.1", &a, 1);
+	check_needs("fl_net_resolve", A_FIBER, fl_net_resolve_until("127.0.0.1", &a, 1, 0, NULL));
+	NEEDS(A_FIBER, fl_stream_connect_tcp, &s, "127.0.0.1", 80);
+	check_needs("fl_stream_connect_tcp", A_FIBER, fl_stream_connect_tcp_until(&s, "127.0.0.1", 80, 0, NULL));
+	NEEDS(A_FIBER, fl_stream_connect_unix, &s, "/nowhere");
+	check_needs("fl_stream_connect_unix", A_FIBER, fl_stream_connect_unix_until(&s, "/nowhere", 0, NULL));
+	NEEDS(A_LOOP, fl_listener_open_tcp, &l, "127.0.0.1", 0, NULL);
+	NEEDS(A_LOOP, fl_listener_open_unix, &l, "/nowhere", NULL);
 	NEEDS(A_LOOP, fl_datagram_address_udp, &at, "127.0.0.1", 1);
 	NEEDS(A_LOOP, fl_datagram_open_udp, &d, "127.0.0.1", 0, NULL);
 	NEEDS(A_LOOP, fl_datagram_open_unix, &d, NULL);
 	NEEDS(A_LOOP, fl_datagram_from_fd, &d, 0);
-	(void)fl_set_log_handler(before);
+	(void)fl_log_set_handler(before);
 	assert_true(!s && !ends[0] && !ends[1] && !l && !d);
 }
 
@@ -70,15 +70,15 @@ static void in_a_callback(void *unused)
 {
 	fl_stream *s = NULL;
 	NEEDS(A_FIBER, fl_to_thread, returns_0, NULL, NULL);
-	NEEDS(A_FIBER, fl_connect_tcp, &s, "127.0.0.1", 80);
-	NEEDS(A_FIBER, fl_connect_unix, &s, "/nowhere");
+	NEEDS(A_FIBER, fl_stream_connect_tcp, &s, "127.0.0.1", 80);
+	NEEDS(A_FIBER, fl_stream_connect_unix, &s, "/nowhere");
 }
 
 FL_TEST_WITH(loop_outside_of_fibers_is_a_callback, fl_test_body_in_loop, void)
 {
-	fl_log_handler *before = fl_set_log_handler(keep);
+	fl_log_handler *before = fl_log_set_handler(keep);
 	fl_test_in_callback(in_a_callback, NULL);
-	(void)fl_set_log_handler(before);
+	(void)fl_log_set_handler(before);
 }
 
 static void never(void *unused)

@@ -244,8 +244,8 @@ static void call_fd(void)
 	int fds[2];
 	FL_OK(pipe(fds));
 	FL_OK(fl_fd_wait_until(fds[1], FL_FD_OUT, PAST));
-	FL_RC(fl_fd_write_until(fds[1], "x", 1, PAST), 1);
-	FL_RC(fl_fd_read_until(fds[0], &byte, 1, PAST), 1);
+	FL_RC(fl_fd_write_some_until(fds[1], "x", 1, PAST), 1);
+	FL_RC(fl_fd_read_some_until(fds[0], &byte, 1, PAST), 1);
 	FL_OK(close(fds[0]));
 	FL_OK(close(fds[1]));
 }
@@ -311,9 +311,9 @@ static void call_streams(void)
 	FL_OK(fl_stream_writev_until(a, parts, 2, PAST));
 	fl_test_look();
 	FL_RC(fl_stream_read_line_until(b, got, sizeof got, PAST), 5);
-	FL_RC(fl_stream_read_to_until(b, got, sizeof got, "b", 1, PAST), 2);
+	FL_RC(fl_stream_read_delimited_until(b, got, sizeof got, "b", 1, PAST), 2);
 	FL_RC(fl_stream_read_exactly_until(b, got, 1, PAST), 1);
-	FL_RC(fl_stream_read_until(b, got, sizeof got, PAST), 1);
+	FL_RC(fl_stream_read_some_until(b, got, sizeof got, PAST), 1);
 	FL_OK(fl_stream_send_fds_until(a, "x", 1, &fds[0], 1, PAST));
 	fl_test_look();
 	FL_RC(fl_stream_receive_fds_until(b, got, sizeof got, passed, &n, PAST), 1);
@@ -328,12 +328,12 @@ static void call_net(void)
 	fl_address address;
 	fl_listener *l = NULL;
 	fl_stream *a = NULL, *b = NULL;
-	FL_RC(fl_resolve_until("127.0.0.1", &address, 1, PAST), 1);
+	FL_RC(fl_net_resolve_until("127.0.0.1", &address, 1, PAST), 1);
 	(void)snprintf(path, sizeof path, "@fairlead-past-deadline-u-%d", (int)getpid());
-	FL_OK(fl_listen_unix(&l, path, NULL));
-	FL_OK(fl_connect_unix_until(&a, path, PAST));
+	FL_OK(fl_listener_open_unix(&l, path, NULL));
+	FL_OK(fl_stream_connect_unix_until(&a, path, PAST));
 	fl_test_look();
-	FL_OK(fl_accept_until(l, &b, PAST));
+	FL_OK(fl_listener_accept_until(l, &b, PAST));
 	fl_stream_free(a);
 	fl_stream_free(b);
 	fl_listener_free(l);
@@ -438,8 +438,8 @@ FL_TEST_WITH(past_deadline_ends_what_must_wait, fl_test_body_in_loop, void)
 	fl_endpoint_free(o);
 	/* a handshake on another host; here the system may finish it at once */
 	fl_listener *l = NULL;
-	FL_OK(fl_listen_tcp(&l, "127.0.0.1", 0, NULL));
-	const int rc = fl_connect_tcp_until(&s, "127.0.0.1", fl_listener_port(l), PAST);
+	FL_OK(fl_listener_open_tcp(&l, "127.0.0.1", 0, NULL));
+	const int rc = fl_stream_connect_tcp_until(&s, "127.0.0.1", fl_listener_port(l), PAST);
 	FL_CHECK(rc == -ETIMEDOUT || rc == 0);
 	fl_stream_free(rc == 0 ? s : NULL);
 	fl_listener_free(l);

@@ -320,22 +320,23 @@ FL_TEST_WITH(timeout_in_many_fibers, fl_test_body_in_loop, void)
 		FL_OK(fl_test_join(f[i]));
 }
 
-/* fl_wait_for(): asyncio's test_waitfor. */
+/* fl_timeout_call(): asyncio's test_waitfor. */
 
 FL_TEST_WITH(timeout_wait_for_ends_with_the_function, both, void)
 {
 	int results[] = {0, 5, -EIO, -ETIMEDOUT, -ECANCELED}, result = 77;
 	FL_EACH (i, results) {
-		FL_CHECK(fl_wait_for(fl_test_return_int, &results[i], FL_FOREVER, &result) == 0 &&
+		FL_CHECK(fl_timeout_call(fl_test_return_int, &results[i], FL_FOREVER, &result) == 0 &&
 		         result == results[i]);
-		FL_OK(fl_wait_for(fl_test_return_int, &results[i], fl_after(FL_S(3600)), NULL));
+		FL_OK(fl_timeout_call(fl_test_return_int, &results[i], fl_after(FL_S(3600)), NULL));
 	}
 	result = 77;
-	FL_CHECK(fl_wait_for(wait_for_ever, NULL, fl_after(FL_MS(1)), &result) == -ETIMEDOUT && result == -ECANCELED);
-	FL_RC(fl_wait_for(wait_for_ever, NULL, 0, NULL), -ETIMEDOUT);
+	FL_CHECK(fl_timeout_call(wait_for_ever, NULL, fl_after(FL_MS(1)), &result) == -ETIMEDOUT &&
+	         result == -ECANCELED);
+	FL_RC(fl_timeout_call(wait_for_ever, NULL, 0, NULL), -ETIMEDOUT);
 	/* It is called. */
-	FL_CHECK(fl_wait_for(fl_test_return_int, &results[1], 0, &result) == 0 && result == 5);
-	FL_CHECK(fl_wait_for(fl_test_return_int, &results[3], 0, &result) == 0 && result == -ETIMEDOUT);
+	FL_CHECK(fl_timeout_call(fl_test_return_int, &results[1], 0, &result) == 0 && result == 5);
+	FL_CHECK(fl_timeout_call(fl_test_return_int, &results[3], 0, &result) == 0 && result == -ETIMEDOUT);
 	FL_CHECK(!fl_cancel_token_is_requested(NULL));
 }
 
@@ -347,12 +348,12 @@ FL_TEST_WITH(timeout_wait_for_cancelled, both, void)
 	fl_cancel_token_request(&outside);
 	{
 		FL_CANCEL_SCOPE(&outside);
-		FL_RC(fl_wait_for(wait_for_ever, NULL, FL_FOREVER, &result), -ECANCELED);
+		FL_RC(fl_timeout_call(wait_for_ever, NULL, FL_FOREVER, &result), -ECANCELED);
 		FL_CHECK(result == -ECANCELED);
 		/* Both: the outer one's. */
-		FL_RC(fl_wait_for(wait_for_ever, NULL, 0, NULL), -ECANCELED);
+		FL_RC(fl_timeout_call(wait_for_ever, NULL, 0, NULL), -ECANCELED);
 		int done = 3;
-		FL_CHECK(fl_wait_for(fl_test_return_int, &done, 0, &result) == 0 && result == 3);
+		FL_CHECK(fl_timeout_call(fl_test_return_int, &done, 0, &result) == 0 && result == 3);
 	}
 	fl_cancel_token_destroy(&outside);
 }
@@ -370,7 +371,7 @@ static int give_up_slowly(void *over)
 FL_TEST_WITH(timeout_wait_for_waits_for_the_end, both, void)
 {
 	bool over = false;
-	FL_RC(fl_wait_for(give_up_slowly, &over, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_timeout_call(give_up_slowly, &over, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_CHECK(over);
 }
 
@@ -378,7 +379,7 @@ FL_TEST_WITH(timeout_wait_for_waits_for_the_end, both, void)
 static int wait_for_inner(void *arg)
 {
 	int result;
-	int rc = fl_wait_for(wait_for_ever, NULL, fl_after(FL_S(3600)), &result);
+	int rc = fl_timeout_call(wait_for_ever, NULL, fl_after(FL_S(3600)), &result);
 	FL_CHECK(rc == -ECANCELED && result == -ECANCELED);
 	return rc;
 }
@@ -386,6 +387,6 @@ static int wait_for_inner(void *arg)
 FL_TEST_WITH(timeout_wait_for_nested, both, void)
 {
 	int result;
-	FL_RC(fl_wait_for(wait_for_inner, NULL, fl_after(FL_MS(1)), &result), -ETIMEDOUT);
+	FL_RC(fl_timeout_call(wait_for_inner, NULL, fl_after(FL_MS(1)), &result), -ETIMEDOUT);
 	FL_CHECK(result == -ECANCELED);
 }

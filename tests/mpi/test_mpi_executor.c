@@ -208,7 +208,7 @@ FL_TEST(mpi_prefetched_task_is_asked_and_ends_as_cancelled)
 	FL_WAIT_FOR(fl_future_get_state(ahead) == FL_RUNNING);
 	assert_int_equal(fl_future_get_state(queued), FL_PENDING);
 	FL_OK(fl_future_cancel(queued));
-	FL_RC(fl_future_cancel(ahead), -EBUSY);
+	FL_RC(fl_future_cancel(ahead), -EINPROGRESS);
 	FL_OK(fl_future_wait(ahead));
 	assert_int_equal(fl_future_get_state(ahead), FL_CANCELLED);
 	FL_OK(fl_shm_event_set(&gate->open));

@@ -305,13 +305,13 @@ FL_TEST(mpi_stop_reaches_an_inline_task)
 	run_short_tasks(e);
 	FL_OK(spin_until_asked_submit(e, &gates[0], &spins));
 	FL_OK(fl_shm_event_wait(&gates[0].entered));
-	FL_RC(fl_future_cancel(spins), -EBUSY);
+	FL_RC(fl_future_cancel(spins), -EINPROGRESS);
 	FL_OK(spin_until_asked_get(spins, &result));
 	assert_int_equal(result, 1);
 	run_short_tasks(e);
 	FL_OK(sleep_until_asked_submit(e, &gates[1], &sleeps));
 	FL_OK(fl_shm_event_wait(&gates[1].entered));
-	FL_RC(fl_future_cancel(sleeps), -EBUSY);
+	FL_RC(fl_future_cancel(sleeps), -EINPROGRESS);
 	FL_OK(sleep_until_asked_get(sleeps, &result));
 	assert_int_equal(result, -ECANCELED);
 }

@@ -307,13 +307,13 @@ static void visit_unreached(fl_shm *region)
 	struct regions_seen seen[REGIONS_RANKS_MAX];
 	const int pid = fl__mpi_world.peers[0].pid;
 	warnings = 0;
-	(void)fl_set_log_handler(count_warning);
+	(void)fl_log_set_handler(count_warning);
 	fl__mpi_world.peers[0].pid = (int32_t)getppid(); /* not the MPI thread's: no executor has regions now */
 	fl_executor *e = regions_executor(&region, 1, false);
 	regions_visit_all(e, 1, seen);
 	fl_executor_free(e);
 	fl__mpi_world.peers[0].pid = pid;
-	(void)fl_set_log_handler(NULL);
+	(void)fl_log_set_handler(NULL);
 	assert_int_equal(warnings, ranks);
 	for (unsigned i = 0; i < ranks; i++) {
 		assert_int_equal(seen[i].marks, UINT64_C(1) << i);

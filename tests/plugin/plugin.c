@@ -290,7 +290,7 @@ static void use_locks(void)
 static void begin(const fl_allocator *allocator, bool forks)
 {
 	fl_set_allocator(allocator);
-	(void)fl_set_log_handler(keep_log);
+	(void)fl_log_set_handler(keep_log);
 	has_fork_server = forks;
 	if (forks)
 		CHECK(fl_process_preload() == 0);

@@ -156,7 +156,7 @@ static void use_with_little(void *use)
 	const size_t i = *(const size_t *)use;
 	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
 	struct __user_cap_data_struct none[2] = {{0}};
-	(void)fl_set_log_handler(say_nothing);
+	(void)fl_log_set_handler(say_nothing);
 	pthread_attr_t small;
 	FL_OK(pthread_attr_init(&small));
 	FL_OK(pthread_attr_setstacksize(&small, STACK));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Pipes to processes: fl_process_communicate(), fl_process_run(), fl_process_stop(), fl_fd_read(),
- * fl_fd_write().
+ * Pipes to processes: fl_process_communicate(), fl_process_run(), fl_process_stop(),
+ * fl_fd_read_some(), fl_fd_write_some().
  */
 #include "fl_faults.h"
 #include "fl_fds.h"
@@ -262,7 +262,7 @@ FL_TEST_WITH(process_stop_lets_it_end_by_itself, each_way, void)
 	fl_process_status status;
 	FL_SCOPED(fl_process) *p = start_shell("trap 'exit 9' TERM; printf x; while :; do sleep 0.01; done");
 	char byte;
-	FL_CHECK(fl_fd_read(fl_process_pipe(p, 1), &byte, 1) == 1); /* the trap is set */
+	FL_CHECK(fl_fd_read_some(fl_process_pipe(p, 1), &byte, 1) == 1); /* the trap is set */
 	FL_CHECK(fl_process_stop(p, FL_S(1000), &status) == 0 && status.code == 9);
 	FL_CHECK(fl_process_stop(p, FL_S(1000), &status) == 0 && status.code == 9); /* again */
 }
@@ -272,7 +272,7 @@ FL_TEST_WITH(process_stop_kills_after_the_grace, each_way, void)
 	fl_process_status status;
 	char byte;
 	FL_SCOPED(fl_process) *p = start_shell("trap '' TERM; printf x; while :; do sleep 0.01; done");
-	FL_CHECK(fl_fd_read(fl_process_pipe(p, 1), &byte, 1) == 1);
+	FL_CHECK(fl_fd_read_some(fl_process_pipe(p, 1), &byte, 1) == 1);
 	FL_CHECK(fl_process_stop(p, FL_MS(20), &status) == 0 && status.signal == SIGKILL);
 }
 
@@ -334,12 +334,12 @@ FL_TEST(process_pipes_belong_to_the_handle_until_taken)
 	         fl_process_take_pipe(p, 3) == -EBADF);
 	FL_CHECK(!(fcntl(out, F_GETFL) & O_NONBLOCK) && (fcntl(out, F_GETFD) & FD_CLOEXEC));
 	FL_CHECK(!(fcntl(in, F_GETFL) & O_NONBLOCK) && (fcntl(in, F_GETFD) & FD_CLOEXEC));
-	FL_RC(fl_fd_write(in, "abc", 3), 3);
+	FL_RC(fl_fd_write_some(in, "abc", 3), 3);
 	char bytes[8];
-	FL_RC(fl_fd_read(out, bytes, sizeof bytes), 3);
+	FL_RC(fl_fd_read_some(out, bytes, sizeof bytes), 3);
 	fl_process_close_pipe(p, 0);
 	fl_process_close_pipe(p, 0);
-	FL_RC(fl_fd_read(out, bytes, sizeof bytes), 0);
+	FL_RC(fl_fd_read_some(out, bytes, sizeof bytes), 0);
 	(void)process_end(p); /* closes the pipe of standard error */
 	FL_OK(close(out));
 	FL_CHECK(fl_test_fds() == fds);
@@ -369,32 +369,32 @@ FL_TEST(fd_read_and_write_answer)
 	int ends[2];
 	char byte = 0;
 	FL_OK(pipe2(ends, O_CLOEXEC)); /* it blocks, and stays so */
-	FL_RC(fl_fd_read(ends[0], &byte, 0), -EINVAL);
-	FL_RC(fl_fd_read(ends[0], &byte, SIZE_MAX), -EINVAL);
-	FL_RC(fl_fd_read(ends[1], &byte, 1), -EBADF);
-	FL_RC(fl_fd_read(-1, &byte, 1), -EBADF);
-	FL_RC(fl_fd_read_until(ends[0], &byte, 1, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_fd_read_until(ends[0], &byte, 1, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
-	FL_RC(fl_fd_write(ends[1], &byte, SIZE_MAX), -EINVAL);
-	FL_RC(fl_fd_write(ends[0], &byte, 1), -EBADF);
-	FL_RC(fl_fd_write(ends[1], &byte, 0), 0);
+	FL_RC(fl_fd_read_some(ends[0], &byte, 0), -EINVAL);
+	FL_RC(fl_fd_read_some(ends[0], &byte, SIZE_MAX), -EINVAL);
+	FL_RC(fl_fd_read_some(ends[1], &byte, 1), -EBADF);
+	FL_RC(fl_fd_read_some(-1, &byte, 1), -EBADF);
+	FL_RC(fl_fd_read_some_until(ends[0], &byte, 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_fd_read_some_until(ends[0], &byte, 1, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl_fd_write_some(ends[1], &byte, SIZE_MAX), -EINVAL);
+	FL_RC(fl_fd_write_some(ends[0], &byte, 1), -EBADF);
+	FL_RC(fl_fd_write_some(ends[1], &byte, 0), 0);
 	static char much[1 << 20];
 	ssize_t n, sum = 0;
-	while ((n = fl_fd_write_until(ends[1], much, sizeof much, 0, FL_SHIELDED)) > 0)
+	while ((n = fl_fd_write_some_until(ends[1], much, sizeof much, 0, FL_SHIELDED)) > 0)
 		sum += n;
 	FL_CHECK(sum > 0);
-	FL_RC(fl_fd_write_until(ends[1], &byte, 1, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl_fd_write_some_until(ends[1], &byte, 1, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(fl_fd_write(ends[1], &byte, 1), -ECANCELED);
+		FL_RC(fl_fd_write_some(ends[1], &byte, 1), -ECANCELED);
 		for (; sum > 0; sum -= n)
-			FL_CHECK((n = fl_fd_read(ends[0], much, sizeof much)) >
+			FL_CHECK((n = fl_fd_read_some(ends[0], much, sizeof much)) >
 			         0); /* what is there is read all the same */
-		FL_RC(fl_fd_read(ends[0], &byte, 1), -ECANCELED);
+		FL_RC(fl_fd_read_some(ends[0], &byte, 1), -ECANCELED);
 	}
 	FL_CHECK(!(fcntl(ends[0], F_GETFL) & O_NONBLOCK) && !(fcntl(ends[1], F_GETFL) & O_NONBLOCK));
 	FL_OK(close(ends[0]));
-	FL_RC(fl_fd_write(ends[1], &byte, 1), -EPIPE);
+	FL_RC(fl_fd_write_some(ends[1], &byte, 1), -EPIPE);
 	FL_OK(close(ends[1]));
 }
 
@@ -403,10 +403,10 @@ FL_TEST(fd_read_of_a_file)
 {
 	char bytes[16];
 	const int file = fl_test_scratch();
-	FL_RC(fl_fd_write(file, "contents", 8), 8);
+	FL_RC(fl_fd_write_some(file, "contents", 8), 8);
 	FL_OK(lseek(file, 0, SEEK_SET));
-	FL_RC(fl_fd_read(file, bytes, sizeof bytes), 8);
-	FL_RC(fl_fd_read(file, bytes, sizeof bytes), 0);
+	FL_RC(fl_fd_read_some(file, bytes, sizeof bytes), 8);
+	FL_RC(fl_fd_read_some(file, bytes, sizeof bytes), 0);
 	FL_OK(close(file));
 }
 

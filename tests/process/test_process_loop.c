@@ -312,7 +312,7 @@ static int given_serve(void *listener)
 {
 	static const char *const argv[] = {"cat", NULL};
 	fl_stream *s;
-	FL_OK(fl_accept(listener, &s));
+	FL_OK(fl_listener_accept(listener, &s));
 	const int fd = FL_PROCESS_FD(fl_stream_fd(s));
 	fl_process *p = process_started(&(fl_process_config){.program = "cat", .argv = argv, .in = fd, .out = fd});
 	fl_stream_free(s);
@@ -325,15 +325,15 @@ FL_TEST_WITH(process_loop_program_serves_a_connection, fl_test_body_in_loop, voi
 	fl_listener *l;
 	fl_stream *s;
 	char line[8];
-	FL_OK(fl_listen_tcp(&l, "127.0.0.1", 0, NULL));
+	FL_OK(fl_listener_open_tcp(&l, "127.0.0.1", 0, NULL));
 	fl_fiber *server = fl_test_start(given_serve, l);
-	FL_OK(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)));
+	FL_OK(fl_stream_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)));
 	for (int i = 0; i < 3; i++) {
 		FL_OK(fl_stream_write(s, "line\n", 5));
 		FL_CHECK(fl_stream_read_line(s, line, sizeof line) == 5);
 	}
 	FL_OK(fl_stream_close_write(s));
-	FL_CHECK(fl_stream_read(s, line, sizeof line) == 0);
+	FL_CHECK(fl_stream_read_some(s, line, sizeof line) == 0);
 	FL_OK(fl_test_join(server)); /* the program has waited for each line */
 	fl_stream_free(s);
 	fl_listener_free(l);

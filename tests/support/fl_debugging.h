@@ -46,7 +46,7 @@ static inline unsigned fl_test_debugging(unsigned modes)
 {
 	fl_test_said_bytes = 0;
 	fl_test_said[0] = '\0';
-	(void)fl_set_log_handler(fl_test_hear);
+	(void)fl_log_set_handler(fl_test_hear);
 	FL_OK(fl_debug_enable(0)); /* a case that failed may have left it on */
 	FL_OK(fl_debug_enable(modes));
 	return modes;
@@ -55,7 +55,7 @@ static inline unsigned fl_test_debugging(unsigned modes)
 static inline void fl_test_debugging_end(const unsigned *modes)
 {
 	FL_OK(fl_debug_enable(0));
-	(void)fl_set_log_handler(NULL);
+	(void)fl_log_set_handler(NULL);
 }
 
 #define FL_DEBUGGING(modes)                                                                                            \

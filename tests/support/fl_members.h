@@ -186,12 +186,12 @@ CHILD_FN bool told_of(int error)
 CHILD_FN void unhook(fl_fiber_error_handler **before)
 {
 	(void)fl_fiber_set_error_handler(*before);
-	(void)fl_set_log_handler(NULL);
+	(void)fl_log_set_handler(NULL);
 }
 
 /* Until the end of the block errors are counted, from 0. */
 #define TOLD()                                                                                                         \
 	__attribute__((cleanup(unhook), unused)) fl_fiber_error_handler *FL__UNIQUE(told_) =                           \
-	    (memset(&told, 0, sizeof told), (void)fl_set_log_handler(on_log), fl_fiber_set_error_handler(on_error))
+	    (memset(&told, 0, sizeof told), (void)fl_log_set_handler(on_log), fl_fiber_set_error_handler(on_error))
 
 #endif

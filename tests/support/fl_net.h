@@ -6,7 +6,7 @@
  * Listeners and connections in tests, over the loopback interface only. A case is a fiber that
  * leaves nothing behind:
  *
- *     FL_TEST_WITH(net_accepts, fl_test_body_leaves_nothing, void) { ... FL_OK(fl_accept(l, &s)); ... }
+ *     FL_TEST_WITH(net_accepts, fl_test_body_leaves_nothing, void) { ... FL_OK(fl_listener_accept(l, &s)); ... }
  */
 #include "fl_streams.h"
 
@@ -17,7 +17,7 @@
 static inline fl_listener *fl_test_listener(const char *host, uint16_t port)
 {
 	fl_listener *l = NULL;
-	FL_OK(fl_listen_tcp(&l, host, port, NULL));
+	FL_OK(fl_listener_open_tcp(&l, host, port, NULL));
 	FL_CHECK(fl_listener_port(l) != 0 && fl_listener_fd(l) >= 0);
 	return l;
 }
@@ -25,14 +25,14 @@ static inline fl_listener *fl_test_listener(const char *host, uint16_t port)
 static inline fl_stream *fl_test_accepted(fl_listener *l)
 {
 	fl_stream *s = NULL;
-	FL_OK(fl_accept(l, &s));
+	FL_OK(fl_listener_accept(l, &s));
 	return s;
 }
 
 static inline fl_stream *fl_test_connected(const char *host, uint16_t port)
 {
 	fl_stream *s = NULL;
-	FL_OK(fl_connect_tcp(&s, host, port));
+	FL_OK(fl_stream_connect_tcp(&s, host, port));
 	return s;
 }
 

@@ -6,7 +6,7 @@
  * System calls of the network and of the poller that fail, in tests with one thread:
  *
  *     fl_test_fails(CALL(bind) | CALL(listen), -EADDRINUSE);
- *     FL_RC(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), -EADDRINUSE);
+ *     FL_RC(fl_listener_open_tcp(&l, "127.0.0.1", 0, NULL), -EADDRINUSE);
  *     fl_test_no_faults();
  */
 #include "fl_net.h"

@@ -179,13 +179,13 @@ PROCESS_FN void process_keep_log(fl_log_level level, const char *message)
 PROCESS_FN int process_log_begin(void)
 {
 	process_log[0] = '\0';
-	(void)fl_set_log_handler(process_keep_log);
+	(void)fl_log_set_handler(process_keep_log);
 	return 0;
 }
 
 PROCESS_FN void process_log_end(const int *unused)
 {
-	(void)fl_set_log_handler(NULL);
+	(void)fl_log_set_handler(NULL);
 }
 
 /* The log is kept, and not printed, until the end of the block. */

@@ -31,7 +31,7 @@ static void fl_test_log(fl_log_level level, const char *message)
 static inline int fl_test_shm_end(void)
 {
 	fl_test_put_back(&fl__shm_sys, &fl_test_real_os, sizeof fl__shm_sys);
-	(void)fl_set_log_handler(NULL);
+	(void)fl_log_set_handler(NULL);
 	return 0;
 }
 
@@ -44,7 +44,7 @@ static inline void fl_test_shm_close(const int *unused)
 static inline int fl_test_shm_begin(void)
 {
 	(void)fl_test_shm_end();
-	(void)fl_set_log_handler(fl_test_log);
+	(void)fl_log_set_handler(fl_test_log);
 	fl_test_logs = 0;
 	fl_test_logged[0] = '\0';
 	return 0;

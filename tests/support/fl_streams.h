@@ -135,14 +135,14 @@ static inline void fl_test_peer_resets(int peer)
 static inline void fl_test_each_read_gives(fl_stream *s, int error)
 {
 	char got[8];
-	FL_RC(fl_stream_read(s, got, 1), error);
+	FL_RC(fl_stream_read_some(s, got, 1), error);
 	FL_RC(fl_stream_read_exactly(s, got, 1), error);
-	FL_RC(fl_stream_read_to(s, got, 1, "x", 1), error);
+	FL_RC(fl_stream_read_delimited(s, got, 1, "x", 1), error);
 	FL_RC(fl_stream_read_line(s, got, 8), error);
-	FL_RC(fl_stream_read_until(s, got, 1, 0, NULL), error);
-	FL_RC(fl_stream_try_read(s, got, 1), error);
+	FL_RC(fl_stream_read_some_until(s, got, 1, 0, NULL), error);
+	FL_RC(fl_stream_try_read_some(s, got, 1), error);
 	FL_RC(fl_stream_read_exactly_until(s, got, 1, 0, NULL), error);
-	FL_RC(fl_stream_read_to_until(s, got, 1, "x", 1, 0, NULL), error);
+	FL_RC(fl_stream_read_delimited_until(s, got, 1, "x", 1, 0, NULL), error);
 	FL_RC(fl_stream_read_line_until(s, got, 8, 0, NULL), error);
 }
 

@@ -143,7 +143,7 @@ static void on_panic(const fl_panic_info *info)
 void fl_test_panic_begin(void)
 {
 	memset(&fl_test_panic, 0, sizeof fl_test_panic);
-	fl_set_panic_handler(on_panic);
+	fl_panic_set_handler(on_panic);
 	expects_panic = true;
 }
 
@@ -305,7 +305,7 @@ static int case_begin(void **state)
 static int case_end(void **state)
 {
 	expects_panic = false;
-	fl_set_panic_handler(NULL);
+	fl_panic_set_handler(NULL);
 	printf("\n");
 	return 0;
 }

@@ -105,7 +105,7 @@ static inline void fl_test_run_long(fl_timer *t, fl_test_long *l)
 static inline int fl_test_timer_end(fl_timer *t)
 {
 	const int rc = fl_timer_cancel(t);
-	FL_CHECK(rc == 0 || rc == -EBUSY || rc == -EALREADY);
+	FL_CHECK(rc == 0 || rc == -EINPROGRESS || rc == -EALREADY);
 	return fl_timer_join_until(t, FL_FOREVER, FL_SHIELDED);
 }
 

@@ -223,7 +223,7 @@ static int server(void *arg)
 	const int *numbers = arg;
 	struct room room = {.patience = FL_MS(numbers[1])};
 	FL_SCOPED(fl_listener) *l = NULL;
-	int rc = fl_listen_tcp(&l, "127.0.0.1", (uint16_t)numbers[0], NULL);
+	int rc = fl_listener_open_tcp(&l, "127.0.0.1", (uint16_t)numbers[0], NULL);
 	if (rc != 0)
 		return rc;
 	printf("listening on 127.0.0.1:%u\n", (unsigned)fl_listener_port(l));
@@ -231,7 +231,7 @@ static int server(void *arg)
 
 	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL);
 	fl_stream *s;
-	while ((rc = fl_accept(l, &s)) == 0) {
+	while ((rc = fl_listener_accept(l, &s)) == 0) {
 		struct client *c = client_create(&room, s);
 		if (c != NULL && fl_group_start(&clients, attend, c) != 0)
 			client_release(c);

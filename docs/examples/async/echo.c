@@ -34,7 +34,7 @@ static int server(void *arg)
 {
 	const uint16_t *port = arg;
 	FL_SCOPED(fl_listener) *l = NULL;
-	int rc = fl_listen_tcp(&l, "127.0.0.1", *port, NULL);
+	int rc = fl_listener_open_tcp(&l, "127.0.0.1", *port, NULL);
 	if (rc != 0)
 		return rc;
 	printf("listening on 127.0.0.1:%u\n", (unsigned)fl_listener_port(l));
@@ -43,7 +43,7 @@ static int server(void *arg)
 	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL);
 	while (rc == 0) {
 		fl_stream *s = NULL;
-		rc = fl_accept(l, &s);
+		rc = fl_listener_accept(l, &s);
 		if (rc == 0)
 			rc = fl_group_start(&clients, serve, s);
 		if (rc != 0)

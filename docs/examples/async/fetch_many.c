@@ -58,14 +58,14 @@ static int read_head(fl_stream *s, int *status)
 static int get(struct page *p)
 {
 	FL_SCOPED(fl_stream) *s = NULL;
-	int rc = fl_connect_tcp(&s, p->host, p->port);
+	int rc = fl_stream_connect_tcp(&s, p->host, p->port);
 	if (rc == 0)
 		rc = ask(s, p);
 	if (rc == 0)
 		rc = read_head(s, &p->status);
 	char body[4096];
 	ssize_t n = rc;
-	while (rc == 0 && (n = fl_stream_read(s, body, sizeof body)) > 0)
+	while (rc == 0 && (n = fl_stream_read_some(s, body, sizeof body)) > 0)
 		p->bytes += (size_t)n;
 	return (int)n;
 }
@@ -105,7 +105,7 @@ static int serve(void *listener)
 	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL);
 	fl_stream *s;
 	int rc;
-	while ((rc = fl_accept(listener, &s)) == 0) {
+	while ((rc = fl_listener_accept(listener, &s)) == 0) {
 		rc = fl_group_start(&clients, answer, s);
 		if (rc == 0)
 			continue;
@@ -160,7 +160,7 @@ static int run(void *arg)
 		return fetch_all(job);
 	FL_SCOPED(fl_listener) *l = NULL;
 	FL_SCOPED(fl_fiber) *server = NULL; /* cancelled and joined when the scope ends */
-	int rc = fl_listen_tcp(&l, "127.0.0.1", 0, NULL);
+	int rc = fl_listener_open_tcp(&l, "127.0.0.1", 0, NULL);
 	for (size_t i = 0; i < job->count && rc == 0; i++)
 		job->pages[i].port = fl_listener_port(l);
 	if (rc == 0)

@@ -83,7 +83,7 @@ static int echo(void *client)
 	char buffer[512];
 	ssize_t n;
 	int rc = 0;
-	while (rc == 0 && (n = fl_stream_read(s, buffer, sizeof buffer)) > 0)
+	while (rc == 0 && (n = fl_stream_read_some(s, buffer, sizeof buffer)) > 0)
 		rc = fl_stream_write(s, buffer, (size_t)n);
 	return 0;
 }
@@ -92,13 +92,13 @@ static int serve(void *pipe)
 {
 	FL_SCOPED(fl_listener) *l = NULL;
 	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL);
-	int rc = fl_listen_tcp(&l, "127.0.0.1", 0, NULL);
+	int rc = fl_listener_open_tcp(&l, "127.0.0.1", 0, NULL);
 	unsigned port = rc == 0 ? fl_listener_port(l) : 0;
 	if (rc == 0)
 		rc = fl_pipe_send(pipe, &port, sizeof port);
 	while (rc == 0) {
 		fl_stream *s = NULL;
-		rc = fl_accept(l, &s);
+		rc = fl_listener_accept(l, &s);
 		if (rc == 0)
 			rc = fl_group_start(&clients, echo, s);
 		if (rc != 0)
@@ -152,7 +152,7 @@ static int connect_to(struct load *o, fl_stream **s)
 	int rc = fl_sem_acquire(&o->connecting);
 	if (rc != 0)
 		return rc;
-	rc = fl_connect_tcp_until(s, "127.0.0.1", (uint16_t)o->port, fl_after(PATIENCE), NULL);
+	rc = fl_stream_connect_tcp_until(s, "127.0.0.1", (uint16_t)o->port, fl_after(PATIENCE), NULL);
 	fl_sem_release(&o->connecting);
 	return rc;
 }

@@ -36,7 +36,7 @@ static int print_lines(void *arg)
 	do {
 		n = fl_stream_read_line(job->output, line, sizeof line);
 		if (n == -EMSGSIZE) /* a line above 255 bytes; they stay in the stream */
-			n = fl_stream_read(job->output, line, sizeof line - 1);
+			n = fl_stream_read_some(job->output, line, sizeof line - 1);
 		if (n > 0) {
 			printf("%d: ", job->number);
 			fwrite(line, 1, (size_t)n, stdout);

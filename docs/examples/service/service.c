@@ -185,7 +185,7 @@ static void http_run(void *unused)
 static int serve(void *arg)
 {
 	struct request *r = arg;
-	FL_IGNORE(fl_wait_for(route, r, fl_after(FL_S(70)), &r->status));
+	FL_IGNORE(fl_timeout_call(route, r, fl_after(FL_S(70)), &r->status));
 	MHD_resume_connection(r->connection);
 	/* A resume makes the daemon look at all suspended connections: it runs less often. */
 	if (!resumed)
@@ -286,7 +286,7 @@ static int server(void *port)
 	const int epoll = MHD_get_daemon_info(http, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 	fl_loop_watch requested = {0}, connected = {0};
 	fl_listener *l = NULL;
-	int rc = fl_listen_tcp(&l, "127.0.0.1", *(uint16_t *)port, NULL);
+	int rc = fl_listener_open_tcp(&l, "127.0.0.1", *(uint16_t *)port, NULL);
 	const int fd = rc == 0 ? dup(fl_listener_fd(l)) : -1; /* the loop watches the listener's own */
 	if (rc == 0)
 		rc = fl_loop_watch_start(fl_loop_current(), &connected, fd, FL_LOOP_IN, http_ready, port);

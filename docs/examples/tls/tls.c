@@ -45,7 +45,7 @@ static int tls_send(tls *t, int64_t deadline)
 static int tls_receive(tls *t, int64_t deadline)
 {
 	char bytes[4096];
-	const ssize_t n = fl_stream_read_until(t->stream, bytes, sizeof bytes, deadline, NULL);
+	const ssize_t n = fl_stream_read_some_until(t->stream, bytes, sizeof bytes, deadline, NULL);
 	if (n < 0)
 		return (int)n;
 	if (n > 0)

@@ -53,7 +53,7 @@ static int client(void *arg)
 	const struct job *job = arg;
 	FL_SCOPED(fl_stream) *s = NULL;
 	tls t;
-	int rc = fl_connect_tcp_until(&s, "127.0.0.1", job->port, job->deadline, NULL);
+	int rc = fl_stream_connect_tcp_until(&s, "127.0.0.1", job->port, job->deadline, NULL);
 	if (rc == 0)
 		rc = tls_open(&t, job->context, s, job->host);
 	if (rc != 0)

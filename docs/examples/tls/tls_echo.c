@@ -68,7 +68,7 @@ static int listen_and_serve(void *arg)
 {
 	(void)arg;
 	FL_SCOPED(fl_listener) *l = NULL;
-	int rc = fl_listen_tcp(&l, "127.0.0.1", server.port, NULL);
+	int rc = fl_listener_open_tcp(&l, "127.0.0.1", server.port, NULL);
 	if (rc != 0)
 		return rc;
 	printf("listening on 127.0.0.1:%u\n", (unsigned)fl_listener_port(l));
@@ -76,7 +76,7 @@ static int listen_and_serve(void *arg)
 	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL);
 	while (rc == 0) {
 		fl_stream *s = NULL;
-		rc = fl_accept(l, &s);
+		rc = fl_listener_accept(l, &s);
 		if (rc == 0)
 			rc = fl_group_start(&clients, serve, s);
 		if (rc != 0)

@@ -26,7 +26,7 @@ static fl_log_handler *panic_log_handler = panic_print_log;
  */
 static _Thread_local bool panic_logs FL__INITIAL_EXEC;
 
-fl_panic_handler *fl_set_panic_handler(fl_panic_handler *handler)
+fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler)
 {
 	/* release: pairs with fl__panic(). acquire: with the call that set the previous handler. */
 	return fl__swap_acq_rel(&panic_handler, handler ? handler : panic_print);
@@ -37,11 +37,11 @@ _Noreturn void fl__panic(const char *function, const void *object, const char *r
 	const fl_panic_info info = {function, object, reason};
 	if (fl__trace_signalled)
 		fl__trace_signalled();
-	fl__load_acquire (&panic_handler)(&info); /* pairs with fl_set_panic_handler() */
+	fl__load_acquire (&panic_handler)(&info); /* pairs with fl_panic_set_handler() */
 	abort();
 }
 
-fl_log_handler *fl_set_log_handler(fl_log_handler *handler)
+fl_log_handler *fl_log_set_handler(fl_log_handler *handler)
 {
 	/* release: pairs with fl__log(). acquire: with the call that set the previous handler. */
 	return fl__swap_acq_rel(&panic_log_handler, handler ? handler : panic_print_log);
@@ -59,7 +59,7 @@ void fl__log(fl_log_level level, const char *format, ...)
 	FL__BLOCKS_THREAD();
 	const bool nested = panic_logs;
 	panic_logs = true;
-	/* pairs with fl_set_log_handler() */
+	/* pairs with fl_log_set_handler() */
 	(nested ? panic_print_log : fl__load_acquire(&panic_log_handler))(level, line);
 	panic_logs = nested;
 }

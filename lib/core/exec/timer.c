@@ -255,7 +255,7 @@ static int timer_cancel(fl_timer *t, struct fl__values **values)
 	*values = withdrawn ? t->values_ : NULL;
 	if (timer_is_called(t) && !timer_in_a_call()) {
 		timer_call.cancelled = true;
-		return -EBUSY;
+		return -EINPROGRESS;
 	}
 	return withdrawn ? 0 : -EALREADY;
 }

@@ -638,7 +638,7 @@ static int future_cancel_or_request(fl_future *f, bool requests)
 		if (f->ops->requested)
 			f->ops->requested(f);
 	}
-	return -EBUSY;
+	return requests ? -EINPROGRESS : -EBUSY;
 }
 
 /* A callback may free the caller's reference, and may end a chain. */

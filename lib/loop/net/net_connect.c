@@ -160,10 +160,11 @@ static int connect_make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 	return rc;
 }
 
-int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t deadline, fl_cancel_token *cancel)
+int fl_stream_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t deadline,
+                                fl_cancel_token *cancel)
 {
 	struct fl__address list[FL_ADDRESSES_MAX];
-	struct connect_state c = {.loop = fl__loop_needed(true, "fl_connect_tcp"), .list = list};
+	struct connect_state c = {.loop = fl__loop_needed(true, "fl_stream_connect_tcp"), .list = list};
 	int rc = c.loop ? fl__resolve(c.loop, host, port, list, FL_ADDRESSES_MAX, deadline, cancel) : -ENOTSUP;
 	if (rc < 0)
 		return rc;
@@ -177,9 +178,9 @@ int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t
 	return connect_make_stream(s, c.loop, rc, IPPROTO_TCP);
 }
 
-int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_cancel_token *cancel)
+int fl_stream_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_cancel_token *cancel)
 {
-	fl_loop *l = fl__loop_needed(true, "fl_connect_unix");
+	fl_loop *l = fl__loop_needed(true, "fl_stream_connect_unix");
 	const int fd = l ? fl__unix_connect(SOCK_STREAM, path, deadline, cancel) : -ENOTSUP;
 	return fd < 0 ? fd : connect_make_stream(s, l, fd, 0);
 }

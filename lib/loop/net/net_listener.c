@@ -95,7 +95,7 @@ static int listener_take_or_wait(fl_listener *l, fl_stream **s, int64_t deadline
 	return rc;
 }
 
-int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel)
+int fl_listener_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel)
 {
 	const bool waits = deadline != FL__TRY;
 	int rc = listener_may_accept(l, waits);
@@ -109,9 +109,9 @@ int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_t
 	return rc;
 }
 
-int fl_try_accept(fl_listener *l, fl_stream **s)
+int fl_listener_try_accept(fl_listener *l, fl_stream **s)
 {
-	return fl_accept_until(l, s, FL__TRY, NULL);
+	return fl_listener_accept_until(l, s, FL__TRY, NULL);
 }
 
 void fl_listener_close(fl_listener *l)
@@ -177,11 +177,11 @@ static int listener_prepare(int fd, int family, bool all, const void *listen_con
 	return fl__net_set_options(fd, options, FL__COUNT(options));
 }
 
-int fl_listen_tcp(fl_listener **made, const char *host, uint16_t port, const fl_listen_config *config)
+int fl_listener_open_tcp(fl_listener **made, const char *host, uint16_t port, const fl_listen_config *config)
 {
 	struct fl__address a = {.size = sizeof a.at};
 	struct fl__unix_file none = {0};
-	fl_loop *loop = fl__loop_needed(false, "fl_listen_tcp");
+	fl_loop *loop = fl__loop_needed(false, "fl_listener_open_tcp");
 	const int fd = loop ? fl__net_open(loop, host, port, SOCK_STREAM, listener_prepare, config) : -ENOTSUP;
 	if (fd < 0)
 		return fd;
@@ -198,10 +198,10 @@ int fl_listen_tcp(fl_listener **made, const char *host, uint16_t port, const fl_
 	return rc;
 }
 
-int fl_listen_unix(fl_listener **made, const char *path, const fl_listen_config *config)
+int fl_listener_open_unix(fl_listener **made, const char *path, const fl_listen_config *config)
 {
 	struct fl__unix_file file = {0};
-	fl_loop *loop = fl__loop_needed(false, "fl_listen_unix");
+	fl_loop *loop = fl__loop_needed(false, "fl_listener_open_unix");
 	const int fd =
 	    loop ? fl__unix_open(&file, SOCK_STREAM, path, config ? config->mode : 0, listener_backlog(config))
 		 : -ENOTSUP;

@@ -196,10 +196,10 @@ static void resolve_print(const struct fl__address *a, fl_address *to)
 	(void)getnameinfo(&a->at.any, a->size, to->text, sizeof to->text, NULL, 0, NI_NUMERICHOST);
 }
 
-int fl_resolve_until(const char *host, fl_address *to, unsigned n, int64_t deadline, fl_cancel_token *cancel)
+int fl_net_resolve_until(const char *host, fl_address *to, unsigned n, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__address list[FL_ADDRESSES_MAX];
-	fl_loop *l = fl__loop_needed(true, "fl_resolve");
+	fl_loop *l = fl__loop_needed(true, "fl_net_resolve");
 	if (!l)
 		return -ENOTSUP;
 	int rc = fl__resolve(l, host, 0, list, FL__MIN(n, FL_ADDRESSES_MAX), deadline, cancel);

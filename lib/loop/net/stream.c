@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fl_stream_read() receives into the caller's memory if no bytes are buffered. A read of an exact
+ * fl_stream_read_some() receives into the caller's memory if no bytes are buffered. A read of an exact
  * size or up to a delimiter receives into the buffer, and copies complete bytes out. So a read
  * that gives up has nothing to put back, except a large one (stream_read_large()), and one that
  * cannot deliver its descriptors (stream_deliver_fds()).
@@ -270,7 +270,7 @@ static ssize_t stream_fill(fl_stream *s, int64_t deadline, fl_cancel_token *canc
 	return n;
 }
 
-ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+ssize_t fl_stream_read_some_until(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	ssize_t n = size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;
 	if (n != 0)
@@ -281,7 +281,7 @@ ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t de
 	return n;
 }
 
-ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size_t size)
+ssize_t fl_stream_try_read_some(fl_stream *s, void *buffer, size_t size)
 {
 	ssize_t n = size > 0 ? stream_begin(s, FL__IO_IN, size, false) : -EINVAL;
 	if (n != 0)
@@ -365,8 +365,8 @@ ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, in
 	return n;
 }
 
-ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer, size_t size, const void *delimiter, size_t delimiter_size,
-                                int64_t deadline, fl_cancel_token *cancel)
+ssize_t fl_stream_read_delimited_until(fl_stream *s, void *buffer, size_t size, const void *delimiter,
+                                       size_t delimiter_size, int64_t deadline, fl_cancel_token *cancel)
 {
 	const struct stream_delimiter d = {delimiter, delimiter_size};
 	ssize_t n = size > 0 && d.size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;

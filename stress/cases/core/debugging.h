@@ -34,7 +34,7 @@ static inline void hear(fl_log_level level, const char *message)
 
 static inline void listen(unsigned modes)
 {
-	(void)fl_set_log_handler(hear);
+	(void)fl_log_set_handler(hear);
 	OK(fl_debug_enable(modes));
 }
 

@@ -36,7 +36,7 @@ static void log_two(fl_log_level level, const char *message)
 static void set_log(int mine, fl_log_handler *handler, fl_log_handler *other)
 {
 	prepared[mine] = 1;
-	if (fl_set_log_handler(handler) == other)
+	if (fl_log_set_handler(handler) == other)
 		must_be_prepared(1 - mine);
 }
 
@@ -57,7 +57,7 @@ FL_STRESS_ACTOR(log_handler, logger)
 
 FL_STRESS(log_handler, one, two, logger)
 {
-	(void)fl_set_log_handler(NULL);
+	(void)fl_log_set_handler(NULL);
 	FL_ACCEPTABLE(1, "each saw what was prepared");
 }
 
@@ -91,14 +91,14 @@ static void panic_two(const fl_panic_info *info)
 static void set_panic(int mine, fl_panic_handler *handler, fl_panic_handler *other)
 {
 	prepared[2 + mine] = 1;
-	if (fl_set_panic_handler(handler) == other)
+	if (fl_panic_set_handler(handler) == other)
 		must_be_prepared(3 - mine);
 }
 
 /* The default handler would end the process. */
 FL_STRESS_SETUP(panic_handler)
 {
-	(void)fl_set_panic_handler(panic_zero);
+	(void)fl_panic_set_handler(panic_zero);
 }
 
 FL_STRESS_ACTOR(panic_handler, one)

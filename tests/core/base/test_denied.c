@@ -286,7 +286,7 @@ static int use_streams(void *unused)
 	char text[2];
 	FL_OK(fl_stream_pair(ends));
 	FL_OK(fl_stream_write(ends[0], "x", 1));
-	FL_CHECK(fl_stream_read(ends[1], text, 1) == 1 && text[0] == 'x');
+	FL_CHECK(fl_stream_read_some(ends[1], text, 1) == 1 && text[0] == 'x');
 	FL_OK(fl_sleep(FL_MS(1)));
 	fl_stream_free(ends[0]);
 	fl_stream_free(ends[1]);
@@ -298,7 +298,7 @@ static void use_descriptors(void)
 	int ends[2];
 	char text[2];
 	FL_OK(pipe(ends));
-	FL_CHECK(fl_fd_write(ends[1], "x", 1) == 1 && fl_fd_read(ends[0], text, sizeof text) == 1);
+	FL_CHECK(fl_fd_write_some(ends[1], "x", 1) == 1 && fl_fd_read_some(ends[0], text, sizeof text) == 1);
 	FL_CHECK(fl_fd_wait_until(ends[0], FL_FD_IN, fl_after(FL_US(100)), NULL) == -ETIMEDOUT);
 	FL_OK(close(ends[0]) + close(ends[1]));
 }
@@ -358,7 +358,7 @@ static void without_fork_server(void)
 {
 	fl_future *f = NULL;
 	told_name = false;
-	(void)fl_set_log_handler(note_name);
+	(void)fl_log_set_handler(note_name);
 	FL_RC(start(&(fl_process_config){.task = &denied_exits, .arg = &(int){0}}), -ENOSYS);
 	FL_CHECK(told_name);
 	told_name = false;

@@ -26,19 +26,19 @@ static void say_ours(const fl_panic_info *info)
 
 FL_TEST(panic_handler_is_replaced)
 {
-	fl_panic_handler *first = fl_set_panic_handler(NULL);
+	fl_panic_handler *first = fl_panic_set_handler(NULL);
 	assert_non_null(first);
-	assert_ptr_equal(fl_set_panic_handler(never_called), first);
-	assert_ptr_equal(fl_set_panic_handler(say_ours), never_called);
-	assert_ptr_equal(fl_set_panic_handler(NULL), say_ours);
-	assert_ptr_equal(fl_set_panic_handler(NULL), first);
+	assert_ptr_equal(fl_panic_set_handler(never_called), first);
+	assert_ptr_equal(fl_panic_set_handler(say_ours), never_called);
+	assert_ptr_equal(fl_panic_set_handler(NULL), say_ours);
+	assert_ptr_equal(fl_panic_set_handler(NULL), first);
 }
 
 /* With that handler a child aborts, after that text. */
 static void aborts(fl_panic_handler *handler, fl_mutex *m, const char *expected)
 {
 	char text[256];
-	(void)fl_set_panic_handler(handler);
+	(void)fl_panic_set_handler(handler);
 	const int status = fl_test_child(misuse, m, text, sizeof text);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 	assert_string_equal(text, expected);
@@ -135,7 +135,7 @@ static void keep_log(fl_log_level level, const char *message)
 
 FL_TEST(log_handler_is_replaced)
 {
-	fl_log_handler *first = fl_set_log_handler(keep_log);
+	fl_log_handler *first = fl_log_set_handler(keep_log);
 	assert_non_null(first);
 	log_calls = 0;
 	fl__log(FL_LOG_WARNING, "%d jobs of %s", 3, "mine");
@@ -144,8 +144,8 @@ FL_TEST(log_handler_is_replaced)
 	assert_string_equal(logged, "3 jobs of mine");
 	fl__log(FL_LOG_INFO, "idle");
 	assert_int_equal(logged_level, FL_LOG_INFO);
-	assert_ptr_equal(fl_set_log_handler(NULL), keep_log);
-	assert_ptr_equal(fl_set_log_handler(NULL), first);
+	assert_ptr_equal(fl_log_set_handler(NULL), keep_log);
+	assert_ptr_equal(fl_log_set_handler(NULL), first);
 	assert_int_equal(log_calls, 2);
 }
 
@@ -154,9 +154,9 @@ FL_TEST(log_line_is_cut)
 	char longer[400];
 	memset(longer, 'x', sizeof longer);
 	longer[sizeof longer - 1] = '\0';
-	(void)fl_set_log_handler(keep_log);
+	(void)fl_log_set_handler(keep_log);
 	fl__log(FL_LOG_ERROR, "%s", longer);
-	(void)fl_set_log_handler(NULL);
+	(void)fl_log_set_handler(NULL);
 	assert_int_equal(strlen(logged), 255);
 }
 
@@ -170,7 +170,7 @@ static void log_three(void *unused)
 FL_TEST(log_by_default_prints_errors_and_warnings)
 {
 	char text[256];
-	(void)fl_set_log_handler(NULL);
+	(void)fl_log_set_handler(NULL);
 	fl_test_stderr(log_three, NULL, text, sizeof text);
 	assert_string_equal(text, "fairlead: error: no luck\nfairlead: warning: careful\n");
 }

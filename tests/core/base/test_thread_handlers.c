@@ -96,7 +96,7 @@ FL_TEST(thread_error_is_logged_by_default)
 	static detached d = {FL_EVENT_INIT, -EPIPE};
 	fl_thread t;
 	(void)fl_thread_set_error_handler(NULL);
-	fl_log_handler *before = fl_set_log_handler(keep_log);
+	fl_log_handler *before = fl_log_set_handler(keep_log);
 	FL_OK(fl_thread_start(&t, return_it, &d.value, NULL));
 	FL_OK(fl_thread_join(&t, NULL));
 	assert_int_equal(fl__load_acquire(&log_calls), 0); /* its joiner heard of it */
@@ -105,7 +105,7 @@ FL_TEST(thread_error_is_logged_by_default)
 	FL_OK(fl_thread_detach(&t));
 	fl_event_set(&d.detached);
 	FL_WAIT_FOR(fl__load_acquire(&log_calls) == 1 && fl_thread_enumerate(NULL, NULL) == 0);
-	(void)fl_set_log_handler(before);
+	(void)fl_log_set_handler(before);
 	assert_non_null(strstr(logged, "alone"));
 	assert_non_null(strstr(logged, "-32"));
 }

@@ -524,7 +524,7 @@ FL_TEST(debug_log_handler_may_lock)
 	for (unsigned modes = 1; modes <= 3; modes++) {
 		FL_DEBUGGING(0);
 		handled = 0;
-		(void)fl_set_log_handler(locking_handler);
+		(void)fl_log_set_handler(locking_handler);
 		fl_test_stderr(log_without_memory, &modes, said, sizeof said);
 		FL_RC((int)handled, 2);
 		assert_string_equal(said, "fairlead: warning: debugging is switched off: out of memory\n");

@@ -208,14 +208,14 @@ static int sleep_in_fiber(void *unused)
 static int look_up_a_name(void *unused)
 {
 	fl_address address;
-	FL_RC(fl_resolve_until("a-name.invalid", &address, 1, SHORT, NULL), -ETIMEDOUT);
+	FL_RC(fl_net_resolve_until("a-name.invalid", &address, 1, SHORT, NULL), -ETIMEDOUT);
 	return 0;
 }
 
 static int connect_to_a_name(void *unused)
 {
 	fl_stream *s = NULL;
-	FL_RC(fl_connect_tcp_until(&s, "a-name.invalid", 1, SHORT, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_connect_tcp_until(&s, "a-name.invalid", 1, SHORT, NULL), -ETIMEDOUT);
 	return 0;
 }
 

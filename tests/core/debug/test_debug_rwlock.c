@@ -138,7 +138,7 @@ FL_TEST(debug_assert_held_by_another_panics)
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	fl_rwlock l = FL_RWLOCK_INIT;
 	fl_thread t;
-	fl_panic_handler *before = fl_set_panic_handler(count_and_leave);
+	fl_panic_handler *before = fl_panic_set_handler(count_and_leave);
 	fl_rwlock_write_lock(&l);
 	fl_rwlock_assert_write_held(&l);
 	fl_test_go(&t, assert_it, &l);
@@ -146,5 +146,5 @@ FL_TEST(debug_assert_held_by_another_panics)
 	assert_int_equal(panics, 1);
 	HEARD("another context holds the lock", 1);
 	fl_rwlock_write_unlock(&l);
-	(void)fl_set_panic_handler(before);
+	(void)fl_panic_set_handler(before);
 }

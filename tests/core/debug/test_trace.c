@@ -141,7 +141,7 @@ static void trace_write(void)
 static int trace_stop(void)
 {
 	FL_OK(fl_trace_enable(NULL));
-	(void)fl_set_log_handler(NULL);
+	(void)fl_log_set_handler(NULL);
 	return 0;
 }
 
@@ -154,7 +154,7 @@ static void trace_record(const char *more)
 	}
 	fl_test_said_bytes = 0;
 	fl_test_said[0] = '\0';
-	(void)fl_set_log_handler(fl_test_hear);
+	(void)fl_log_set_handler(fl_test_hear);
 	(void)snprintf(settings, sizeof settings, "ring,events=256,signal=0,file=%s%s", trace_prefix, more);
 	FL_OK(fl_trace_enable(settings));
 }
@@ -730,14 +730,14 @@ FL_TEST(trace_refuses_unknown_settings)
 	    "ring,signal=1000",
 	    "ring,slow=99999999999s",
 	};
-	(void)fl_set_log_handler(fl_test_hear);
+	(void)fl_log_set_handler(fl_test_hear);
 	FL_EACH (i, wrong) {
 		FL_RC(fl_trace_enable(wrong[i]), -EINVAL);
 	}
 	char long_name[300] = "ring,file=";
 	memset(long_name + 10, 'x', sizeof long_name - 11);
 	FL_RC(fl_trace_enable(long_name), -EINVAL);
-	(void)fl_set_log_handler(NULL);
+	(void)fl_log_set_handler(NULL);
 }
 
 static int trace_writes_again;

@@ -238,10 +238,10 @@ FL_TEST(ends_not_in_a_log_handler)
 	FL_SCOPED(fl_executor) *e = pool_of(1);
 	fl_future *f;
 	fl__store_relaxed(&logged, 0);
-	fl_log_handler *before = fl_set_log_handler(log_is_a_cancellation_point);
+	fl_log_handler *before = fl_log_set_handler(log_is_a_cancellation_point);
 	FL_OK(ends_after_a_log_submit(e, &f));
 	FL_OK(fl_future_wait(f));
-	(void)fl_set_log_handler(before);
+	(void)fl_log_set_handler(before);
 	assert_int_equal(fl__load_relaxed(&logged), 1);
 	fails_with_its_thread(f);
 }
@@ -324,7 +324,7 @@ static void exit_in_callback(fl_future *f, void *arg)
 /* The parent's handler would fail the case. */
 static void begin_child(void)
 {
-	(void)fl_set_panic_handler(NULL);
+	(void)fl_panic_set_handler(NULL);
 }
 
 /* What the child waits for does not come. */

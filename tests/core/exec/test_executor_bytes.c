@@ -589,7 +589,7 @@ BYTES_ROW(bytes_of_a_cancelled_task, .workers = 1)
 			let_go(&held);
 			await_event(&letter.gate->entered);
 		}
-		FL_RC(fl_future_cancel(f), runs ? -EBUSY : 0);
+		FL_RC(fl_future_cancel(f), runs ? -EINPROGRESS : 0);
 		FL_RC(answer_get(f, &got), FL_ETASK);
 		expect_answer(&got, false);
 		if (!runs) {
@@ -607,7 +607,7 @@ BYTES_ROW(bytes_of_a_cancelled_task, .workers = 1)
 static void refuse_submits(fl_executor *e, int error, const fl_submit_config *config)
 {
 	int *frees = new_counter();
-	fl_bytes args[] = {counted_bytes(frees), fl_text("borrowed")};
+	fl_bytes args[] = {counted_bytes(frees), fl_bytes_of_text("borrowed")};
 	struct letters letters = {frees, 0};
 	fl_imap *it = NULL;
 	fl_group g = FL_GROUP_INIT(e);
@@ -653,7 +653,7 @@ static int without_memory(fl_executor *e)
 {
 	fl_future *f = NULL, *next = NULL;
 	FL_SCOPED(fl_imap) *it = NULL;
-	const fl_bytes arg = fl_text("aa");
+	const fl_bytes arg = fl_bytes_of_text("aa");
 	fl_bytes got = {0};
 	int rc = longer_map(e, &arg, 1, &got, NULL);
 	fl_bytes_free(&got);
@@ -674,7 +674,7 @@ static int without_memory(fl_executor *e)
 BYTES_ROW(bytes_without_memory, .workers = 1)
 {
 	unsigned step = 0;
-	SEAM_NO_MEMORY(longer_submit(e, fl_text("aa"), NULL), -ENOMEM); /* for the copy */
+	SEAM_NO_MEMORY(longer_submit(e, fl_bytes_of_text("aa"), NULL), -ENOMEM); /* for the copy */
 	do {
 		seam_fail_allocs(step++, 1);
 		const int rc = without_memory(e);
@@ -735,7 +735,7 @@ FL_TASK_STATIC(let_another_do_it, fl_bytes, fl_bytes)
 
 BYTES_ROW(bytes_of_nested_tasks, .workers = 1)
 {
-	const fl_bytes arg = fl_text("aa");
+	const fl_bytes arg = fl_bytes_of_text("aa");
 	fl_bytes got = {0};
 	FL_OK(fl_test_run_task(e, &let_another_do_it, &arg, &got));
 	expect_bytes(&got, 3);

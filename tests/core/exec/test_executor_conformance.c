@@ -273,7 +273,7 @@ CONFORMANCE_ON(cancel_truth_table, 1)
 		FL_RC(square_get(f, &result), FL_ETASK);
 		fl_test_future_ended(f, -ECANCELED, "cancelled before it started");
 		assert_null(fl_future_result(f));
-		FL_RC(fl_future_cancel(held.f), -EBUSY);
+		FL_RC(fl_future_cancel(held.f), -EINPROGRESS);
 		FL_STATE_IS(held.f, FL_RUNNING);
 		set_event(&held.gate->open);
 		FL_OK(fl_future_wait(held.f));
@@ -353,7 +353,7 @@ CONFORMANCE_ABLE(cancel_asks_what_runs_to_stop, 1, FL_CAP_CONCURRENT)
 	struct gate *gate = new_gate();
 	FL_OK(wait_to_be_cancelled_submit(e, gate, &f));
 	await_event(&gate->entered);
-	FL_RC(fl_future_cancel(f), -EBUSY);
+	FL_RC(fl_future_cancel(f), -EINPROGRESS);
 	FL_RC(fl_future_get(f, NULL, 0), FL_ETASK);
 	FL_STATE_IS(f, FL_DONE); /* it ran: not cancelled, but failed */
 	fl_test_future_ended(f, -EINTR, "asked to stop");

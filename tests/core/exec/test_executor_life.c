@@ -158,7 +158,7 @@ CONFORMANCE_ON(join_waits_and_may_be_repeated, 1)
 {
 	if (is_concurrent(e)) {
 		struct held held = hold_worker(e);
-		FL_RC(fl_executor_try_join(e), -EBUSY);
+		FL_RC(fl_executor_try_join(e), -EINPROGRESS);
 		FL_RC(square_submit(e, 1, NULL), -EPIPE); /* it is closed all the same */
 		FL_RC(fl_executor_join_until(e, 0, NULL), -ETIMEDOUT);
 		FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -200,7 +200,7 @@ CONFORMANCE(join_waits_for_cancellers)
 	FL_WAIT_FOR(square_submit(e, 1, NULL) == -EPIPE);
 	let_go(&held);
 	FL_WAIT_FOR(workers_called("held").alive == 0);
-	FL_RC(fl_executor_try_join(e), -EBUSY);
+	FL_RC(fl_executor_try_join(e), -EINPROGRESS);
 	assert_true(fl_thread_is_alive(&joiner));
 	set_event(&callback->open);
 	fl_test_end(&joiner);

@@ -63,9 +63,9 @@ CONFORMANCE(workers_above_the_limit_are_logged)
 	(void)snprintf(expected, sizeof expected, ": 4294967295 workers (-1 as an int) are above the limit of %u",
 	               kind->workers_at_most);
 	last_log[0] = '\0';
-	fl_log_handler *before = fl_set_log_handler(keep_last_log);
+	fl_log_handler *before = fl_log_set_handler(keep_last_log);
 	const int rc = kind->create(&e, &(fl_executor_config){.workers = (unsigned)-1});
-	(void)fl_set_log_handler(before);
+	(void)fl_log_set_handler(before);
 	FL_RC(rc, -EINVAL);
 	assert_null(e);
 	assert_memory_equal(last_log, "fl_", 3);

@@ -93,7 +93,7 @@ POOL_TEST(group_later_failures_go_to_the_log, 2)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct gate gate = {.open = FL_EVENT_INIT};
-	fl_log_handler *before = fl_set_log_handler(fl_test_hear);
+	fl_log_handler *before = fl_log_set_handler(fl_test_hear);
 	FL_OK(fail_when_told_group_submit(&g, &gate));
 	FL_OK(fl_event_wait(&gate.entered));
 	FL_OK(fail_with_group_submit(&g, -ENOSPC));
@@ -103,12 +103,12 @@ POOL_TEST(group_later_failures_go_to_the_log, 2)
 	FL_RC(fl_group_join(&g), -ENOSPC);
 	assert_string_equal(fl_group_message(&g), "said -28");
 	HEARD("a task of a group failed after another: EIO: told", 1);
-	(void)fl_set_log_handler(before);
+	(void)fl_log_set_handler(before);
 }
 
 POOL_TEST(group_left_with_an_error_tells_the_log, 1)
 {
-	fl_log_handler *before = fl_set_log_handler(fl_test_hear);
+	fl_log_handler *before = fl_log_set_handler(fl_test_hear);
 	{
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 		FL_OK(fail_with_group_submit(&g, -EXDEV));
@@ -120,7 +120,7 @@ POOL_TEST(group_left_with_an_error_tells_the_log, 1)
 		FL_RC(fl_group_join(&g), -EXDEV);
 	}
 	HEARD("no join has returned the error", 1);
-	(void)fl_set_log_handler(before);
+	(void)fl_log_set_handler(before);
 }
 
 /* Misuse. */

@@ -178,9 +178,9 @@ static void play_system(struct storm *s, int side)
 {
 	for (int i = 0; i < ROUNDS; i++) {
 		char byte = 'x';
-		FL_CHECK(fl_fd_write(s->pipes[!side][1], &byte, 1) == 1);
+		FL_CHECK(fl_fd_write_some(s->pipes[!side][1], &byte, 1) == 1);
 		FL_OK(fl_fd_wait(s->pipes[side][0], FL_FD_IN));
-		FL_CHECK(fl_fd_read(s->pipes[side][0], &byte, 1) == 1);
+		FL_CHECK(fl_fd_read_some(s->pipes[side][0], &byte, 1) == 1);
 		const int64_t until = fl_after(FL_US(100));
 		FL_CHECK(fl_sleep_until(until, FL_SHIELDED) == 0 && fl_now() >= until);
 		FL_RC(fl_sem_acquire_until(&s->sems[side], fl_after(FL_US(100)), NULL), -ETIMEDOUT);

@@ -189,11 +189,11 @@ FL_TEST(timer_that_runs_is_busy)
 	fl_test_caller c;
 	assert_non_null(t);
 	fl_test_run_long(t, &l);
-	FL_RC(fl_timer_cancel(t), -EBUSY);
+	FL_RC(fl_timer_cancel(t), -EINPROGRESS);
 	FL_RC(fl_timer_destroy(t), -EBUSY);
 	FL_RC(fl_timer_try_join(t), -EBUSY);
 	FL_OK(fl_timer_start(t, 0, fl_test_count, &calls)); /* once more, after this call */
-	FL_RC(fl_timer_cancel(t), -EBUSY);
+	FL_RC(fl_timer_cancel(t), -EINPROGRESS);
 	fl_test_call_start(&c, fl_test_join_call, t, FL_FOREVER, FL_SHIELDED);
 	assert_int_equal(l.ended, 0);
 	fl_event_set(&l.go);
@@ -223,7 +223,7 @@ FL_TEST(timer_cancelled_is_not_started_by_its_function)
 	restarting r = {FL_TIMER_INIT, FL_TEST_LONG, 0, 0};
 	FL_OK(fl_timer_start(&r.t, 0, restart, &r));
 	FL_OK(fl_event_wait(&r.l.begun));
-	FL_RC(fl_timer_cancel(&r.t), -EBUSY);
+	FL_RC(fl_timer_cancel(&r.t), -EINPROGRESS);
 	FL_RC(fl_timer_join_until(&r.t, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_timer_join_until(&r.t, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_event_set(&r.l.go);

@@ -76,7 +76,7 @@ FL_TEST(timer_every_cancelled_while_it_runs)
 	fl_test_long l = FL_TEST_LONG;
 	FL_OK(fl_timer_start_every(&t, 0, 1, fl_test_take_long, &l));
 	FL_OK(fl_event_wait(&l.begun));
-	FL_RC(fl_timer_cancel(&t), -EBUSY);
+	FL_RC(fl_timer_cancel(&t), -EINPROGRESS);
 	fl_event_set(&l.go);
 	FL_OK(fl_timer_join(&t));
 	assert_int_equal(l.ended, 1);

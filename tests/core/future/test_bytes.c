@@ -134,7 +134,7 @@ BYTES_TEST(bytes_append_their_own)
 BYTES_TEST(bytes_that_are_borrowed_are_copied)
 {
 	char text[] = "borrowed";
-	fl_bytes b = fl_text(text), other = {0};
+	fl_bytes b = fl_bytes_of_text(text), other = {0};
 	assert_ptr_equal(b.data, text);
 	assert_int_equal(b.size, 8);
 	FL_OK(fl_bytes_ref(&other, &b));
@@ -145,16 +145,16 @@ BYTES_TEST(bytes_that_are_borrowed_are_copied)
 	assert_bytes(&b, "borrowed!");
 	assert_string_equal(text, "borrowed");
 	fl_bytes_free(&b);
-	b = fl_text(text);
+	b = fl_bytes_of_text(text);
 	FL_OK(fl_bytes_resize(&b, 3));
 	assert_bytes(&b, "bor");
 	assert_string_equal(text, "borrowed");
 	fl_bytes_free(&b);
-	b = fl_text(text);
+	b = fl_bytes_of_text(text);
 	FL_OK(fl_bytes_ref(&b, &b));
 	assert_ptr_not_equal(b.data, text);
 	fl_bytes_free(&b);
-	b = fl_text(text);
+	b = fl_bytes_of_text(text);
 	fl_bytes_free(&b);
 	assert_none(&b);
 }
@@ -231,7 +231,7 @@ BYTES_TEST(bytes_stay_as_they_are_without_memory)
 {
 	struct dropped dropped = {0, NULL};
 	FL_SCOPED(fl_bytes) b = {0}, other = {0};
-	const fl_bytes text = fl_text("borrowed");
+	const fl_bytes text = fl_bytes_of_text("borrowed");
 	FL_OK(fl_bytes_append(&b, "kept", 4));
 	FL_OK(fl_bytes_ref(&other, &b));
 	SEAM_NO_MEMORY(fl_bytes_alloc(&b, 100, 1), -ENOMEM);

@@ -68,7 +68,7 @@ static void wait_for_each(void *arg)
 	FL_OK(fl_future_cancel(p->waits));
 	FL_OK(fl_future_wait(p->waits));
 	FL_CHECK(pool_double_get(p->waits, &result) == FL_ETASK && fl_future_error(p->waits) == -ECANCELED);
-	FL_RC(fl_future_cancel(p->held.f), -EBUSY);
+	FL_RC(fl_future_cancel(p->held.f), -EINPROGRESS);
 	FL_RC(fl_future_wait(p->held.f), -EOWNERDEAD);
 }
 

@@ -137,7 +137,7 @@ FL_TEST(promise_cancelled_while_pending_is_told_so)
 PROMISE_TEST(promise_started_is_only_asked)
 {
 	FL_OK(fl_promise_start(p));
-	FL_RC(fl_future_cancel(f), -EBUSY);
+	FL_RC(fl_future_cancel(f), -EINPROGRESS);
 	FL_STATE_IS(f, FL_RUNNING);
 	assert_true(fl_cancel_token_is_requested(fl_promise_token(p)));
 	FL_OK(int_promise_set(p, 5));

@@ -151,7 +151,7 @@ FL_TEST(pool_starved_with_all_stand_ins_says_so)
 	fl_executor *e = pool_of(&(fl_executor_config){.workers = WORKERS, .name = "few"});
 	fl_event open = FL_EVENT_INIT;
 	fl_future *f[N];
-	fl_log_handler *before = fl_set_log_handler(starved_hear);
+	fl_log_handler *before = fl_log_set_handler(starved_hear);
 	FL_EACH (i, f)
 		FL_OK(pool_await_submit(e, &open, &f[i]));
 	FL_WAIT_FOR(LOOK(&starved_lines) > 0);
@@ -161,7 +161,7 @@ FL_TEST(pool_starved_with_all_stand_ins_says_so)
 	fl_event_set(&open);
 	fl_test_futures_end(f, N);
 	fl_executor_free(e); /* with the thread that wrote the line */
-	(void)fl_set_log_handler(before);
+	(void)fl_log_set_handler(before);
 	assert_int_equal(starved_lines, 1);
 	assert_string_equal(
 	    starved_said,
@@ -201,7 +201,7 @@ FL_TEST(pool_starved_anew_during_a_look_says_nothing)
 	struct late late = {0};
 	fl_event ran = FL_EVENT_INIT;
 	fl_executor *e = starved_held = pool_with(1);
-	fl_log_handler *before = fl_set_log_handler(starved_hear);
+	fl_log_handler *before = fl_log_set_handler(starved_hear);
 	SET(&starved_lines, 0);
 	fl__sys.futex_wake = starved_wake;
 	FL_OK(pool_block_submit(e, &blocks, NULL));
@@ -217,6 +217,6 @@ FL_TEST(pool_starved_anew_during_a_look_says_nothing)
 	fl_event_set(&late.end);
 	fl_executor_free(e);
 	fl__sys.futex_wake = seam_futex_wake;
-	(void)fl_set_log_handler(before);
+	(void)fl_log_set_handler(before);
 	assert_int_equal(starved_lines, 0);
 }

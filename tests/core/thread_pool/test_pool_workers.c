@@ -356,7 +356,7 @@ FL_TASK_STATIC(end_none, void, void)
 static void end_none_in_child(void *unused)
 {
 	fl_executor *e = crowd(1, 0);
-	fl_set_panic_handler(NULL);
+	fl_panic_set_handler(NULL);
 	FL_OK(end_none_submit(e, NULL));
 	fl_executor_free(e);
 }

@@ -67,7 +67,7 @@ FL_TEST_WITH(fiber_resume_by_a_fiber, fl_test_body_in_loop, void)
 
 static void yield_in_child(void *arg)
 {
-	(void)fl_set_panic_handler(NULL);
+	(void)fl_panic_set_handler(NULL);
 	fl__fiber_yield();
 }
 

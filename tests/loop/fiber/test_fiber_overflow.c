@@ -34,7 +34,7 @@ static void without_core(void)
 {
 	const struct rlimit none = {0, 0};
 	FL_OK(setrlimit(RLIMIT_CORE, &none));
-	(void)fl_set_panic_handler(NULL);
+	(void)fl_panic_set_handler(NULL);
 }
 
 static int overflow_between_two(void *arg)

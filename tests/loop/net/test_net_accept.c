@@ -6,7 +6,7 @@
 static int accept_it(void *listener)
 {
 	fl_stream *s = NULL;
-	int rc = fl_accept(listener, &s);
+	int rc = fl_listener_accept(listener, &s);
 	fl_stream_free(s);
 	return rc;
 }
@@ -30,18 +30,18 @@ FL_TEST_WITH(net_accept_without_descriptors, fl_test_body_leaves_nothing, void)
 	fl_stream *a = fl_test_client(l);
 	rlim_t before = fl_test_limit_fds(0);
 	for (int i = 0; i < 3; i++) {
-		FL_RC(fl_accept(l, &s), -EMFILE);
-		FL_RC(fl_try_accept(l, &s), -EMFILE);
-		FL_RC(fl_accept_until(l, &s, 0, NULL), -EMFILE);
+		FL_RC(fl_listener_accept(l, &s), -EMFILE);
+		FL_RC(fl_listener_try_accept(l, &s), -EMFILE);
+		FL_RC(fl_listener_accept_until(l, &s, 0, NULL), -EMFILE);
 	}
 	fl_stream *none = NULL;
-	FL_RC(fl_connect_tcp(&none, "127.0.0.1", fl_listener_port(l)), -EMFILE);
-	FL_RC(fl_connect_unix(&none, fl_test_abstract()), -EMFILE);
+	FL_RC(fl_stream_connect_tcp(&none, "127.0.0.1", fl_listener_port(l)), -EMFILE);
+	FL_RC(fl_stream_connect_unix(&none, fl_test_abstract()), -EMFILE);
 	fl_test_unlimit_fds(before);
-	FL_OK(fl_accept_until(l, &s, 0, NULL));
+	FL_OK(fl_listener_accept_until(l, &s, 0, NULL));
 	fl_test_talk(a, s);
 	fl_stream_free(s);
-	FL_RC(fl_try_accept(l, &s), -EAGAIN);
+	FL_RC(fl_listener_try_accept(l, &s), -EAGAIN);
 	fl_stream_free(a);
 	fl_listener_free(l);
 }
@@ -49,7 +49,7 @@ FL_TEST_WITH(net_accept_without_descriptors, fl_test_body_leaves_nothing, void)
 static int free_at_the_end(void *stream)
 {
 	char got;
-	FL_RC(fl_stream_read(stream, &got, 1), 0);
+	FL_RC(fl_stream_read_some(stream, &got, 1), 0);
 	fl_stream_free(stream);
 	return 0;
 }
@@ -70,7 +70,7 @@ FL_TEST_WITH(net_accept_without_descriptors_lets_others_run, fl_test_body_leaves
 	rlim_t before = fl_test_limit_fds(0);
 	FL_OK(fl_stream_close_write(ends[1]));
 	int64_t end = fl_after(FL_S(60));
-	while ((rc = fl_accept(l, &s)) == -EMFILE)
+	while ((rc = fl_listener_accept(l, &s)) == -EMFILE)
 		FL_CHECK(fl_now() < end);
 	FL_RC(rc, 0);
 	fl_test_unlimit_fds(before);
@@ -89,26 +89,26 @@ FL_TEST_WITH(net_accept_without_memory, fl_test_body_leaves_nothing, void)
 	fl_stream *a = fl_test_client(l);
 	for (int i = 0; i < 3; i++) {
 		fl__sys.alloc = fl_test_no_memory;
-		FL_RC(fl_accept(l, &s), -ENOMEM);
-		FL_RC(fl_try_accept(l, &s), -ENOMEM);
+		FL_RC(fl_listener_accept(l, &s), -ENOMEM);
+		FL_RC(fl_listener_try_accept(l, &s), -ENOMEM);
 		fl_test_no_faults();
 		fl_test_fails(CALL(control), -ENOSPC);
-		FL_RC(fl_accept(l, &s), -ENOSPC);
-		FL_RC(fl_accept_until(l, &s, FL_FOREVER, NULL), -ENOSPC);
+		FL_RC(fl_listener_accept(l, &s), -ENOSPC);
+		FL_RC(fl_listener_accept_until(l, &s, FL_FOREVER, NULL), -ENOSPC);
 		fl_test_no_faults();
 	}
-	FL_OK(fl_accept_until(l, &s, 0, NULL));
+	FL_OK(fl_listener_accept_until(l, &s, 0, NULL));
 	fl_test_talk(a, s);
 	fl_stream_free(s);
 	fl_stream_free(a);
 	/* so until the listener is freed */
 	a = fl_test_client(l);
 	fl__sys.alloc = fl_test_no_memory;
-	FL_RC(fl_accept(l, &s), -ENOMEM);
+	FL_RC(fl_listener_accept(l, &s), -ENOMEM);
 	fl_test_no_faults();
 	fl_listener_free(l);
 	char got;
-	FL_RC(fl_stream_read(a, &got, 1), 0);
+	FL_RC(fl_stream_read_some(a, &got, 1), 0);
 	fl_stream_free(a);
 }
 
@@ -131,7 +131,7 @@ FL_TEST_WITH(net_accept_errors, fl_test_body_leaves_nothing, void)
 	fl_stream *a = fl_test_client(l);
 	broken_seen = 0;
 	fl__net_sys.accept = accept_broken;
-	FL_OK(fl_accept(l, &s));
+	FL_OK(fl_listener_accept(l, &s));
 	FL_CHECK(broken_seen == sizeof broken / sizeof *broken);
 	fl_test_no_faults();
 	fl_stream_free(s);
@@ -152,7 +152,7 @@ FL_TEST_WITH(net_accept_of_a_reset_connection, fl_test_body_leaves_nothing, void
 	FL_CHECK(fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof to) == 0);
 	fl_test_peer_resets(fd);
 	fl_stream *s = fl_test_accepted(l);
-	FL_RC(fl_stream_read(s, &got, 1), -ECONNRESET);
+	FL_RC(fl_stream_read_some(s, &got, 1), -ECONNRESET);
 	fl_stream_free(s);
 	fl_listener_free(l);
 }
@@ -174,7 +174,7 @@ static int serve_all(void *listener)
 	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL);
 	fl_stream *s;
 	int rc;
-	while ((rc = fl_accept(listener, &s)) == 0)
+	while ((rc = fl_listener_accept(listener, &s)) == 0)
 		FL_OK(fl_group_start(&clients, serve_hostile, s));
 	fl_group_cancel(&clients); /* those that stay */
 	return rc;
@@ -232,7 +232,7 @@ static int hostile_tcp(void *unused)
 static int hostile_unix(void *unused)
 {
 	fl_listener *l = NULL;
-	FL_OK(fl_listen_unix(&l, fl_test_abstract(), NULL));
+	FL_OK(fl_listener_open_unix(&l, fl_test_abstract(), NULL));
 	return hostile_clients(l);
 }
 
@@ -248,20 +248,20 @@ FL_TEST_WITH(net_accept_waits, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL;
 	fl_listener *l = fl_test_tcp_listener();
-	FL_RC(fl_try_accept(l, &s), -EAGAIN);
-	FL_RC(fl_accept_until(l, &s, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_accept_until(l, &s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_accept_until(l, &s, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_listener_try_accept(l, &s), -EAGAIN);
+	FL_RC(fl_listener_accept_until(l, &s, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_listener_accept_until(l, &s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_listener_accept_until(l, &s, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_fiber *f = start_accepting(l);
-	FL_RC(fl_accept(l, &s), -EBUSY);
-	FL_RC(fl_try_accept(l, &s), -EBUSY);
+	FL_RC(fl_listener_accept(l, &s), -EBUSY);
+	FL_RC(fl_listener_try_accept(l, &s), -EBUSY);
 	FL_PANICS_OF("fl_listener_free", l, fl_listener_free(l));
 	FL_CHECK(strstr(fl_test_panic.reason, "FL_SHIELDED") != NULL);
 	fl_fiber_cancel(f);
-	FL_RC(fl_test_join(f), -ECANCELED); /* fl_accept() */
+	FL_RC(fl_test_join(f), -ECANCELED); /* fl_listener_accept() */
 	/* what can be done at once is done */
 	fl_stream *a = fl_test_client(l);
-	FL_TEST_UNTIL(fl_accept_until(l, &s, 0, fl_test_requested) == 0); /* it may come late */
+	FL_TEST_UNTIL(fl_listener_accept_until(l, &s, 0, fl_test_requested) == 0); /* it may come late */
 	fl_stream_free(s);
 	fl_stream_free(a);
 	f = start_accepting(l);
@@ -276,17 +276,17 @@ static fl_listener *kept;
 static void in_callback(void *unused)
 {
 	fl_stream *s = NULL;
-	FL_RC(fl_accept(kept, &s), -EINVAL);
-	FL_WAIT_FOR(fl_try_accept(kept, &s) == 0); /* as above */
+	FL_RC(fl_listener_accept(kept, &s), -EINVAL);
+	FL_WAIT_FOR(fl_listener_try_accept(kept, &s) == 0); /* as above */
 	fl_stream_free(s);
-	FL_RC(fl_try_accept(kept, &s), -EAGAIN);
+	FL_RC(fl_listener_try_accept(kept, &s), -EAGAIN);
 }
 
 static int elsewhere(void *unused)
 {
 	fl_stream *s = NULL;
-	FL_RC(fl_accept(kept, &s), -EINVAL);
-	FL_RC(fl_try_accept(kept, &s), -EINVAL);
+	FL_RC(fl_listener_accept(kept, &s), -EINVAL);
+	FL_RC(fl_listener_try_accept(kept, &s), -EINVAL);
 	return 0;
 }
 
@@ -352,17 +352,17 @@ FL_TEST_WITH(net_accept_of_a_closed_listener, fl_test_body_leaves_nothing, void)
 	fl_listener_close(l);
 	FL_CHECK(fl_listener_fd(l) == -1 && fl_listener_port(l) == port);
 	FL_PANICS(fl_listener_free(l)); /* the acceptor does not know of it yet */
-	FL_RC(fl_test_join(f), -EPIPE); /* fl_accept() */
-	FL_RC(fl_try_accept(l, &s), -EPIPE);
-	FL_RC(fl_accept_until(l, &s, 0, NULL), -EPIPE);
+	FL_RC(fl_test_join(f), -EPIPE); /* fl_listener_accept() */
+	FL_RC(fl_listener_try_accept(l, &s), -EPIPE);
+	FL_RC(fl_listener_accept_until(l, &s, 0, NULL), -EPIPE);
 	fl_listener_close(l);
-	FL_RC(fl_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
+	FL_RC(fl_stream_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
 	fl_listener_free(l);
 	/* a client without an accept sees the reset */
 	l = fl_test_listener("127.0.0.1", port);
 	a = fl_test_connected("127.0.0.1", port);
 	fl_listener_close(l);
-	FL_RC(fl_stream_read(a, &got, 1), -ECONNRESET);
+	FL_RC(fl_stream_read_some(a, &got, 1), -ECONNRESET);
 	fl_stream_free(a);
 	fl_listener_free(l);
 	FL_OK(close(fd));
@@ -399,9 +399,9 @@ FL_TEST_WITH(net_accept_of_a_listener_that_others_close, fl_test_body_leaves_not
 	fl_stream *s = NULL;
 	fl_listener *l = fl_test_tcp_listener();
 	fl_test_fails(CALL(accept), -EMFILE);
-	FL_RC(fl_accept(l, &s), -EMFILE);
+	FL_RC(fl_listener_accept(l, &s), -EMFILE);
 	fl_fiber *f = fl_test_start(close_it, l);
-	FL_RC(fl_accept(l, &s), -EPIPE);
+	FL_RC(fl_listener_accept(l, &s), -EPIPE);
 	FL_OK(fl_test_join(f));
 	fl_test_no_faults();
 	fl_listener_free(l);
@@ -415,9 +415,9 @@ static void in_child(void *unused)
 {
 	fl_stream *s = NULL;
 	int fd = fl_listener_fd(kept);
-	FL_RC(fl_accept(kept, &s), -EOWNERDEAD);
-	FL_RC(fl_try_accept(kept, &s), -EOWNERDEAD);
-	FL_RC(fl_accept_until(kept, &s, 0, NULL), -EOWNERDEAD);
+	FL_RC(fl_listener_accept(kept, &s), -EOWNERDEAD);
+	FL_RC(fl_listener_try_accept(kept, &s), -EOWNERDEAD);
+	FL_RC(fl_listener_accept_until(kept, &s, 0, NULL), -EOWNERDEAD);
 	fl_listener_free(kept); /* though a fiber of the parent's accepts */
 	FL_CHECK(fcntl(fd, F_GETFD) < 0);
 	FL_CHECK(fl_test_path_is_there(&path));
@@ -427,10 +427,10 @@ FL_TEST_WITH(net_accept_in_a_forked_child, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *a = NULL;
 	path = fl_test_path_make();
-	FL_OK(fl_listen_unix(&kept, path.name, NULL));
+	FL_OK(fl_listener_open_unix(&kept, path.name, NULL));
 	fl_fiber *f = start_accepting(kept);
 	FL_OK(fl_test_child(in_child, NULL, NULL, 0));
-	FL_OK(fl_connect_unix(&a, path.name)); /* the parent has lost nothing */
+	FL_OK(fl_stream_connect_unix(&a, path.name)); /* the parent has lost nothing */
 	FL_OK(fl_test_join(f));
 	fl_stream_free(a);
 	fl_listener_free(kept);

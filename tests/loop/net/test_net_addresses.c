@@ -32,7 +32,7 @@ FL_TEST_WITH(net_addresses_second_when_the_first_refuses, fl_test_body_leaves_no
 	fl_listener *l = fl_test_listener("127.0.0.2", port);
 	fl_test_lookup_finds("127.0.0.1 127.0.0.2");
 	see();
-	FL_OK(fl_connect_tcp(&s, "some.name", port));
+	FL_OK(fl_stream_connect_tcp(&s, "some.name", port));
 	FL_CHECK(tried[1] == 1 && tried[2] == 1);
 	fl_test_start_clock();
 	fl_stream *other = fl_test_accepted(l);
@@ -42,11 +42,11 @@ FL_TEST_WITH(net_addresses_second_when_the_first_refuses, fl_test_body_leaves_no
 	/* the first answer counts: the others are not tried */
 	fl_test_lookup_finds("127.0.0.2 127.0.0.1");
 	see();
-	FL_OK(fl_connect_tcp(&s, "some.name", port));
+	FL_OK(fl_stream_connect_tcp(&s, "some.name", port));
 	FL_CHECK(tried[1] == 0 && tried[2] == 1);
 	fl_stream_free(s);
 	fl_listener_free(l);
-	FL_RC(fl_connect_tcp(&s, "some.name", port), -ECONNREFUSED);
+	FL_RC(fl_stream_connect_tcp(&s, "some.name", port), -ECONNREFUSED);
 	FL_CHECK(tried[1] == 1 && tried[2] == 2 && close(fd) == 0);
 }
 
@@ -54,7 +54,7 @@ static fl_stream *eager_stream;
 
 static int connect_name(void *port)
 {
-	return fl_connect_tcp(&eager_stream, "some.name", *(uint16_t *)port);
+	return fl_stream_connect_tcp(&eager_stream, "some.name", *(uint16_t *)port);
 }
 
 /* The clock stands still: so only the test decides when the second one begins. */
@@ -159,7 +159,7 @@ FL_TEST_WITH(net_addresses_errors, fl_test_body_leaves_nothing, void)
 	fl__net_sys.connect = answer;
 	FL_EACH (i, cases) {
 		memcpy(&answers[1], cases[i], 2 * sizeof *answers);
-		FL_RC(fl_connect_tcp(&s, "some.name", 80), cases[i][2]);
+		FL_RC(fl_stream_connect_tcp(&s, "some.name", 80), cases[i][2]);
 	}
 }
 
@@ -183,7 +183,7 @@ static void try_in_order(const char *addresses, const char *expected)
 	fl_stream *s = NULL;
 	fl_test_lookup_finds(addresses);
 	order[0] = '\0';
-	FL_RC(fl_connect_tcp(&s, "some.name", 80), -ECONNREFUSED);
+	FL_RC(fl_stream_connect_tcp(&s, "some.name", 80), -ECONNREFUSED);
 	if (strcmp(order, expected) != 0)
 		print_error("%s: %s\n", addresses, order);
 	FL_CHECK(strcmp(order, expected) == 0);

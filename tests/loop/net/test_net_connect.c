@@ -16,10 +16,10 @@ FL_TEST_WITH(net_connect_refused, fl_test_body_leaves_nothing, void)
 	uint16_t port = 0;
 	fl_stream *s = NULL;
 	int fd = fl_test_bound("127.0.0.1", &port); /* a port of this test, without a listener */
-	FL_RC(fl_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
+	FL_RC(fl_stream_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
 	/* Known at once. */
 	fl__net_sys.connect = connect_to_the_end;
-	FL_RC(fl_connect_tcp_until(&s, "127.0.0.1", port, 0, NULL), -ECONNREFUSED);
+	FL_RC(fl_stream_connect_tcp_until(&s, "127.0.0.1", port, 0, NULL), -ECONNREFUSED);
 	FL_CHECK(s == NULL && close(fd) == 0);
 }
 
@@ -39,14 +39,14 @@ FL_TEST_WITH(net_connect_by_an_event, fl_test_body_leaves_nothing, void)
 	fl_listener *l = fl_test_tcp_listener();
 	const struct fl_test_fault second = {.calls = CALL(connect), .error = -EALREADY, .only = 2};
 	fl_test_fails_by(second);
-	FL_RC(fl_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
+	FL_RC(fl_stream_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
 	fl_test_fails_by(second);
-	FL_OK(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)));
+	FL_OK(fl_stream_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)));
 	fl_stream *other = fl_test_accepted(l);
 	fl_test_talk(s, other);
 	fl_stream_free(s);
 	fl__net_sys.connect = second_connect;
-	FL_OK(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)));
+	FL_OK(fl_stream_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)));
 	fl_test_no_faults();
 	fl_stream_free(s);
 	fl_stream_free(other);
@@ -61,7 +61,7 @@ FL_TEST_WITH(net_connect_after_the_deadline, fl_test_body_leaves_nothing, void)
 	fl_listener *l = fl_test_tcp_listener();
 	fl__net_sys.connect = connect_to_the_end;
 	fl_fiber_cancel(fl_fiber_current());
-	FL_OK(fl_connect_tcp_until(&s, "127.0.0.1", fl_listener_port(l), 0, NULL));
+	FL_OK(fl_stream_connect_tcp_until(&s, "127.0.0.1", fl_listener_port(l), 0, NULL));
 	fl_stream_free(s);
 	fl_listener_free(l);
 }
@@ -77,7 +77,7 @@ static int connect_it(void *where)
 {
 	const to *t = where;
 	fl_stream *s = NULL;
-	int rc = fl_connect_tcp_until(&s, "127.0.0.1", t->port, t->deadline, NULL);
+	int rc = fl_stream_connect_tcp_until(&s, "127.0.0.1", t->port, t->deadline, NULL);
 	fl_stream_free(s);
 	return rc;
 }
@@ -89,8 +89,8 @@ FL_TEST_WITH(net_connect_cancelled, fl_test_body_leaves_nothing, void)
 	fl_stream *s = NULL;
 	fl_test_full(full, "127.0.0.1", &t.port);
 	unsigned fds = fl_test_fds();
-	FL_RC(fl_connect_tcp_until(&s, "127.0.0.1", t.port, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_connect_tcp_until(&s, "127.0.0.1", t.port, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_connect_tcp_until(&s, "127.0.0.1", t.port, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_connect_tcp_until(&s, "127.0.0.1", t.port, 0, NULL), -ETIMEDOUT);
 	FL_CHECK(fl_test_fds() == fds);
 	fl_fiber *f = fl_test_start(connect_it, &t);
 	fl_test_settle();
@@ -99,7 +99,7 @@ FL_TEST_WITH(net_connect_cancelled, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_test_join(f), -ECANCELED);
 	FL_CHECK(fl_test_fds() == fds);
 	fl_fiber_cancel(fl_fiber_current());
-	FL_RC(fl_connect_tcp(&s, "127.0.0.1", t.port), -ECANCELED);
+	FL_RC(fl_stream_connect_tcp(&s, "127.0.0.1", t.port), -ECANCELED);
 	FL_CHECK(fl_test_fds() == fds && s == NULL);
 	fl_test_close_two(full);
 }
@@ -126,9 +126,9 @@ FL_TEST_WITH(net_connect_by_name, fl_test_body_leaves_nothing, void)
 	fl_stream_free(b);
 	fl_listener_free(l);
 	fl_stream *s = NULL;
-	FL_RC(fl_connect_tcp(&s, "no such name", 80), -ENOENT);
-	FL_RC(fl_connect_tcp(&s, NULL, 80), -EINVAL);
-	FL_RC(fl_connect_tcp(&s, "", 80), -ENOENT);
+	FL_RC(fl_stream_connect_tcp(&s, "no such name", 80), -ENOENT);
+	FL_RC(fl_stream_connect_tcp(&s, NULL, 80), -EINVAL);
+	FL_RC(fl_stream_connect_tcp(&s, "", 80), -ENOENT);
 }
 
 /* ---- the system gives a socket the very port that it is to reach */
@@ -150,7 +150,7 @@ static void connect_with_itself(const char *host)
 	fl_stream *s = NULL;
 	int fd = fl_test_bound(host, &port);
 	fl__net_sys.connect = bind_first;
-	FL_RC(fl_connect_tcp(&s, host, port), -ECONNREFUSED);
+	FL_RC(fl_stream_connect_tcp(&s, host, port), -ECONNREFUSED);
 	fl_test_no_faults();
 	fl_listener_free(fl_test_listener(host, port)); /* the port is free */
 	FL_OK(close(fd));

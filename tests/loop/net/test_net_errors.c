@@ -59,16 +59,16 @@ static int make_tcp_listener(void)
 {
 	fl_listener *l;
 	/* -EACCES, -EAFNOSUPPORT, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC */
-	return fl_listen_tcp(&l, "127.0.0.1", 0, NULL);
+	return fl_listener_open_tcp(&l, "127.0.0.1", 0, NULL);
 }
 
 static int make_unix_listener(void)
 {
 	fl_listener *l;
 	const fl_test_path p = fl_test_path_make();
-	const int rc = fl_listen_unix(&l, fl_test_abstract(), NULL);
+	const int rc = fl_listener_open_unix(&l, fl_test_abstract(), NULL);
 	/* -EACCES, -EMFILE, -ENFILE, -ENOENT, -ENOMEM, -ENOSPC, -EROFS */
-	FL_RC(fl_listen_unix(&l, p.name, NULL), rc);
+	FL_RC(fl_listener_open_unix(&l, p.name, NULL), rc);
 	FL_CHECK(!fl_test_path_is_there(&p));
 	fl_test_path_end(&p);
 	return rc;
@@ -97,7 +97,7 @@ static int make_tcp_connection(void)
 	uint16_t port = 0;
 	fl_stream *s;
 	const int bound = fl_test_bound("127.0.0.1", &port);
-	const int rc = fl_connect_tcp(&s, "127.0.0.1", port); /* -ENFILE, -ENOSPC */
+	const int rc = fl_stream_connect_tcp(&s, "127.0.0.1", port); /* -ENFILE, -ENOSPC */
 	FL_OK(close(bound));
 	return rc;
 }
@@ -105,7 +105,7 @@ static int make_tcp_connection(void)
 static int make_unix_connection(void)
 {
 	fl_stream *s;
-	return fl_connect_unix(&s, fl_test_abstract()); /* -EACCES, -ENFILE, -ENOMEM, -ENOSPC */
+	return fl_stream_connect_unix(&s, fl_test_abstract()); /* -EACCES, -ENFILE, -ENOMEM, -ENOSPC */
 }
 
 static int make_pair(void)
@@ -269,8 +269,8 @@ FL_TEST_WITH(net_errors_of_epoll_wait, fl_test_body_leaves_nothing, void)
 static int accept_now(fl_listener *l)
 {
 	fl_stream *s;
-	const int rc = fl_accept(l, &s); /* -ENFILE: there is no event to wait for */
-	FL_RC(fl_try_accept(l, &s), rc);
+	const int rc = fl_listener_accept(l, &s); /* -ENFILE: there is no event to wait for */
+	FL_RC(fl_listener_try_accept(l, &s), rc);
 	fl_listener_free(l);
 	return rc;
 }
@@ -278,14 +278,14 @@ static int accept_now(fl_listener *l)
 static int accept_tcp(void)
 {
 	fl_listener *l;
-	FL_OK(fl_listen_tcp(&l, "127.0.0.1", 0, NULL));
+	FL_OK(fl_listener_open_tcp(&l, "127.0.0.1", 0, NULL));
 	return accept_now(l);
 }
 
 static int accept_unix(void)
 {
 	fl_listener *l;
-	FL_OK(fl_listen_unix(&l, fl_test_abstract(), NULL));
+	FL_OK(fl_listener_open_unix(&l, fl_test_abstract(), NULL));
 	return accept_now(l);
 }
 
@@ -317,7 +317,7 @@ static bool passes(int error)
 static int read_each_way(fl_stream *s)
 {
 	char got[8];
-	const int rc = (int)fl_stream_read(s, got, 8);
+	const int rc = (int)fl_stream_read_some(s, got, 8);
 	for (int i = 0; i < 2; i++) {
 		fl_test_each_read_gives(s, rc);
 		if (passes(rc))

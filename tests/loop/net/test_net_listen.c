@@ -68,7 +68,7 @@ FL_TEST_WITH(net_listen_each_family_for_itself, fl_test_body_leaves_nothing, voi
 	for (int i = 0; i < PORTS && rc == -EADDRINUSE; i++) {
 		fl_listener_free(four);
 		four = fl_test_listener("0.0.0.0", 0);
-		rc = fl_test_has_ipv6() ? fl_listen_tcp(&six, "::", fl_listener_port(four), NULL) : 0;
+		rc = fl_test_has_ipv6() ? fl_listener_open_tcp(&six, "::", fl_listener_port(four), NULL) : 0;
 	}
 	FL_CHECK(rc == 0);
 	if (six)
@@ -86,7 +86,7 @@ FL_TEST_WITH(net_listen_at_a_name, fl_test_body_leaves_nothing, void)
 	reach(l, "127.0.0.2");
 	/* the next address is not used when this one has a listener */
 	fl_listener *other = NULL;
-	FL_RC(fl_listen_tcp(&other, "some.name", fl_listener_port(l), NULL), -EADDRINUSE);
+	FL_RC(fl_listener_open_tcp(&other, "some.name", fl_listener_port(l), NULL), -EADDRINUSE);
 	fl_listener_free(l);
 	FL_RC(fl_test_asked, 2);
 }
@@ -106,14 +106,14 @@ FL_TEST_WITH(net_listen_port_in_use, fl_test_body_leaves_nothing, void)
 	int fd = fl_test_bound("127.0.0.1", &port);
 	fl_listener *l = fl_test_listener("127.0.0.1", port);
 	FL_CHECK(fl_listener_port(l) == port);
-	FL_RC(fl_listen_tcp(&a, "127.0.0.1", port, NULL), -EADDRINUSE);
-	FL_RC(fl_listen_tcp(&a, NULL, port, NULL), -EADDRINUSE);
-	FL_RC(fl_listen_tcp(&a, "127.0.0.1", port, &together), -EADDRINUSE);
+	FL_RC(fl_listener_open_tcp(&a, "127.0.0.1", port, NULL), -EADDRINUSE);
+	FL_RC(fl_listener_open_tcp(&a, NULL, port, NULL), -EADDRINUSE);
+	FL_RC(fl_listener_open_tcp(&a, "127.0.0.1", port, &together), -EADDRINUSE);
 	reach(l, "127.0.0.1");
 	fl_listener_free(l);
 	/* Although there were connections. */
-	FL_OK(fl_listen_tcp(&a, "127.0.0.1", port, &together));
-	FL_OK(fl_listen_tcp(&b, "127.0.0.1", port, &together));
+	FL_OK(fl_listener_open_tcp(&a, "127.0.0.1", port, &together));
+	FL_OK(fl_listener_open_tcp(&b, "127.0.0.1", port, &together));
 	fl_listener_free(a);
 	reach(b, "127.0.0.1");
 	fl_listener_free(b);
@@ -134,7 +134,7 @@ FL_TEST_WITH(net_listen_backlog, fl_test_body_leaves_nothing, void)
 	fl__net_sys.listen = see_backlog;
 	fl_listener_free(fl_test_tcp_listener());
 	FL_CHECK(backlog_seen >= SOMAXCONN);
-	FL_OK(fl_listen_tcp(&l, "127.0.0.1", 0, &(fl_listen_config){.backlog = 7}));
+	FL_OK(fl_listener_open_tcp(&l, "127.0.0.1", 0, &(fl_listen_config){.backlog = 7}));
 	FL_CHECK(backlog_seen == 7);
 	fl_listener_free(l);
 	fl_test_no_faults();
@@ -147,18 +147,18 @@ FL_TEST_WITH(net_listen_cancelled, fl_test_body_leaves_nothing, void)
 	fl_listener *l = NULL;
 	fl_test_lookup_finds("127.0.0.1");
 	fl_fiber_cancel(fl_fiber_current());
-	FL_RC(fl_listen_tcp(&l, "some.name", 0, NULL), -ECANCELED);
-	FL_OK(fl_listen_tcp(&l, "127.0.0.1", 0, NULL)); /* what can be done at once is done */
+	FL_RC(fl_listener_open_tcp(&l, "some.name", 0, NULL), -ECANCELED);
+	FL_OK(fl_listener_open_tcp(&l, "127.0.0.1", 0, NULL)); /* what can be done at once is done */
 	fl_listener_free(l);
 }
 
 static void in_callback(void *unused)
 {
 	fl_listener *l = NULL;
-	FL_RC(fl_listen_tcp(&l, "localhost", 0, NULL), -ENOTSUP); /* it would have to wait */
-	FL_OK(fl_listen_tcp(&l, "127.0.0.1", 0, NULL));
+	FL_RC(fl_listener_open_tcp(&l, "localhost", 0, NULL), -ENOTSUP); /* it would have to wait */
+	FL_OK(fl_listener_open_tcp(&l, "127.0.0.1", 0, NULL));
 	fl_listener_free(l);
-	FL_OK(fl_listen_unix(&l, fl_test_abstract(), NULL));
+	FL_OK(fl_listener_open_unix(&l, fl_test_abstract(), NULL));
 	fl_listener_free(l);
 }
 
@@ -171,9 +171,9 @@ FL_TEST_WITH(net_listen_in_a_callback, fl_test_body_leaves_nothing, void)
 FL_TEST_WITH(net_listen_tcp_refuses, fl_test_body_leaves_nothing, void)
 {
 	fl_listener *l = NULL;
-	FL_RC(fl_listen_tcp(&l, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL); /* nobody's: RFC 5737 */
-	FL_RC(fl_listen_tcp(&l, "", 0, NULL), -ENOENT);
+	FL_RC(fl_listener_open_tcp(&l, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL); /* nobody's: RFC 5737 */
+	FL_RC(fl_listener_open_tcp(&l, "", 0, NULL), -ENOENT);
 	/* The first that needs a thread. */
-	FL_RC(fl_listen_tcp(&l, "no such name", 0, NULL), -ENOENT);
+	FL_RC(fl_listener_open_tcp(&l, "no such name", 0, NULL), -ENOENT);
 	FL_CHECK(l == NULL);
 }

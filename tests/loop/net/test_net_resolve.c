@@ -16,17 +16,17 @@ FL_TEST_WITH(net_resolve_numbers, fl_test_body_leaves_nothing, void)
 	fl_test_lookup_finds("127.0.0.9");
 	fl_address a[4];
 	fl_fiber_cancel(fl_fiber_current()); /* they never wait */
-	FL_RC(fl_resolve("127.0.0.1", a, 4), 1);
+	FL_RC(fl_net_resolve("127.0.0.1", a, 4), 1);
 	FL_CHECK(is(a, "127.0.0.1"));
-	FL_RC(fl_resolve("::1", a, 4), 1);
+	FL_RC(fl_net_resolve("::1", a, 4), 1);
 	FL_CHECK(is(a, "::1"));
-	FL_RC(fl_resolve("2001:db8:0:0:0:0:0:1", a, 4), 1);
+	FL_RC(fl_net_resolve("2001:db8:0:0:0:0:0:1", a, 4), 1);
 	FL_CHECK(is(a, "2001:db8::1"));
-	FL_RC(fl_resolve_until("127.1", a, 1, 0, NULL), 1);
+	FL_RC(fl_net_resolve_until("127.1", a, 1, 0, NULL), 1);
 	FL_CHECK(is(a, "127.0.0.1"));
-	FL_RC(fl_resolve("fe80::1%lo", a, 1), 1);
+	FL_RC(fl_net_resolve("fe80::1%lo", a, 1), 1);
 	FL_CHECK(is(a, "fe80::1%lo"));
-	FL_RC(fl_resolve("fe80::1%1234567", a, 1), 1);
+	FL_RC(fl_net_resolve("fe80::1%1234567", a, 1), 1);
 	FL_CHECK(is(a, "fe80::1%1234567"));
 	FL_RC(fl_test_asked, 0);
 }
@@ -34,25 +34,25 @@ FL_TEST_WITH(net_resolve_numbers, fl_test_body_leaves_nothing, void)
 FL_TEST_WITH(net_resolve_for_real, fl_test_body_leaves_nothing, void)
 {
 	fl_address a[2];
-	FL_CHECK(fl_resolve("localhost", a, 2) > 0);
+	FL_CHECK(fl_net_resolve("localhost", a, 2) > 0);
 	FL_CHECK(is(&a[0], "127.0.0.1") || is(&a[0], "::1"));
 	/* these are no names, so no lookup is made */
-	FL_RC(fl_resolve("no such name", a, 2), -ENOENT);
-	FL_RC(fl_resolve("no..name", a, 2), -ENOENT);
+	FL_RC(fl_net_resolve("no such name", a, 2), -ENOENT);
+	FL_RC(fl_net_resolve("no..name", a, 2), -ENOENT);
 }
 
 FL_TEST_WITH(net_resolve_names, fl_test_body_leaves_nothing, void)
 {
 	fl_address a[FL_ADDRESSES_MAX + 1];
 	fl_test_lookup_finds("127.0.0.2 ::1 127.0.0.1");
-	FL_RC(fl_resolve("some.name", a, FL_ADDRESSES_MAX + 1), 3); /* in their order */
+	FL_RC(fl_net_resolve("some.name", a, FL_ADDRESSES_MAX + 1), 3); /* in their order */
 	FL_CHECK(is(&a[0], "127.0.0.2") && is(&a[1], "::1") && is(&a[2], "127.0.0.1"));
 	(void)snprintf(a[1].text, sizeof a[1].text, "untouched");
-	FL_RC(fl_resolve("some.name", a, 1), 1);
+	FL_RC(fl_net_resolve("some.name", a, 1), 1);
 	FL_CHECK(is(&a[0], "127.0.0.2") && is(&a[1], "untouched"));
 	while (fl_test_found_n < 40)
 		fl_test_found[fl_test_found_n++] = fl_test_found[0];
-	FL_RC(fl_resolve("some.name", a, FL_ADDRESSES_MAX + 1), FL_ADDRESSES_MAX);
+	FL_RC(fl_net_resolve("some.name", a, FL_ADDRESSES_MAX + 1), FL_ADDRESSES_MAX);
 	FL_RC(fl_test_asked, 3);
 }
 
@@ -61,14 +61,14 @@ FL_TEST_WITH(net_resolve_bad_calls, fl_test_body_leaves_nothing, void)
 	char name[300];
 	fl_address a;
 	fl_test_lookup_finds("127.0.0.1");
-	FL_RC(fl_resolve(NULL, &a, 1), -EINVAL);
-	FL_RC(fl_resolve("127.0.0.1", &a, 0), -EINVAL);
-	FL_RC(fl_resolve("", &a, 1), -ENOENT);
+	FL_RC(fl_net_resolve(NULL, &a, 1), -EINVAL);
+	FL_RC(fl_net_resolve("127.0.0.1", &a, 0), -EINVAL);
+	FL_RC(fl_net_resolve("", &a, 1), -ENOENT);
 	memset(name, 'x', sizeof name);
 	name[256] = '\0';
-	FL_RC(fl_resolve(name, &a, 1), -ENAMETOOLONG);
+	FL_RC(fl_net_resolve(name, &a, 1), -ENAMETOOLONG);
 	name[255] = '\0';
-	FL_RC(fl_resolve(name, &a, 1), 1);
+	FL_RC(fl_net_resolve(name, &a, 1), 1);
 }
 
 /* ---- errors */
@@ -126,15 +126,15 @@ FL_TEST_WITH(net_resolve_failures, fl_test_body_leaves_nothing, void)
 	fl_address a;
 	fl_stream *s = NULL;
 	logs = 0;
-	(void)fl_set_log_handler(keep_log);
+	(void)fl_log_set_handler(keep_log);
 	fl_test_lookup_finds("127.0.0.1");
 	fl__sys.thread_create = fl_test_no_threads;
-	FL_RC(fl_resolve("some.name", &a, 1), -EAGAIN);
-	FL_RC(fl_connect_tcp(&s, "some.name", 80), -EAGAIN);
+	FL_RC(fl_net_resolve("some.name", &a, 1), -EAGAIN);
+	FL_RC(fl_stream_connect_tcp(&s, "some.name", 80), -EAGAIN);
 	fl__sys.thread_create = fl_test_real_sys.thread_create;
 	fl__sys.alloc = fl_test_no_memory;
-	FL_RC(fl_resolve("some.name", &a, 1), -ENOMEM);
-	FL_RC(fl_connect_tcp(&s, "some.name", 80), -ENOMEM);
+	FL_RC(fl_net_resolve("some.name", &a, 1), -ENOMEM);
+	FL_RC(fl_stream_connect_tcp(&s, "some.name", 80), -ENOMEM);
 	fl__sys.alloc = fl_test_counting_alloc;
 	FL_CHECK(fl_test_asked == 0 && logs == 0); /* there was no lookup */
 	static const struct {
@@ -149,16 +149,16 @@ FL_TEST_WITH(net_resolve_failures, fl_test_body_leaves_nothing, void)
 	};
 	FL_EACH (i, found) {
 		fl_test_found_n = found[i].error;
-		FL_RC(fl_resolve("some.name", &a, 1), found[i].error);
+		FL_RC(fl_net_resolve("some.name", &a, 1), found[i].error);
 		FL_CHECK(is_logged(found[i].error, found[i].reason));
 		logged[0] = '\0';
-		FL_RC(fl_connect_tcp(&s, "some.name", 80), found[i].error);
+		FL_RC(fl_stream_connect_tcp(&s, "some.name", 80), found[i].error);
 		FL_CHECK(is_logged(found[i].error, found[i].reason));
 	}
-	FL_RC(fl_resolve("", &a, 1), -ENOENT);
+	FL_RC(fl_net_resolve("", &a, 1), -ENOENT);
 	FL_CHECK(strcmp(logged, "cannot look up host \"\": ENOENT: the name does not exist, or has no address") == 0);
 	FL_RC(logs, 11);
-	(void)fl_set_log_handler(NULL);
+	(void)fl_log_set_handler(NULL);
 }
 
 /* ---- without a wait */
@@ -190,7 +190,7 @@ static void slow_lookup_ours(void)
 
 static int resolve_it(void *address)
 {
-	return fl_resolve("some.name", address, 1);
+	return fl_net_resolve("some.name", address, 1);
 }
 
 /*
@@ -205,12 +205,12 @@ static int cancelled(void *unused)
 	fl_fiber *f = fl_test_start(resolve_it, &a);
 	FL_OK(fl_event_wait(&begun));
 	fl_fiber_cancel(f);
-	FL_RC(fl_test_join(f), -ECANCELED); /* fl_resolve() */
-	FL_RC(fl_resolve_until("some.name", &a, 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_resolve_until("some.name", &a, 1, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_connect_tcp_until(&s, "some.name", 80, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_resolve_until("some.name", &a, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
-	FL_RC(fl_connect_tcp_until(&s, "some.name", 80, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_test_join(f), -ECANCELED); /* fl_net_resolve() */
+	FL_RC(fl_net_resolve_until("some.name", &a, 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_net_resolve_until("some.name", &a, 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_connect_tcp_until(&s, "some.name", 80, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_net_resolve_until("some.name", &a, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_stream_connect_tcp_until(&s, "some.name", 80, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CHECK(fl__load_relaxed(&n_over) == 0 && is(&a, "untouched") && s == NULL);
 	fl_event_set(&go_on);
 	return 0;
@@ -238,7 +238,7 @@ static int in_line(void *unused)
 	FL_EACH (i, f)
 		FL_RC(fl_test_join(f[i]), -ECANCELED);
 	fl_event_set(&go_on);
-	FL_RC(fl_resolve("some.name", a, 1), 1); /* after those that had begun */
+	FL_RC(fl_net_resolve("some.name", a, 1), 1); /* after those that had begun */
 	return 0;
 }
 

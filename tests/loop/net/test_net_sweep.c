@@ -92,8 +92,8 @@ static int sweep_client(void *arg)
 	sweep_pair *p = arg;
 	char name[FL_STREAM_NAME_SIZE];
 	FL_SCOPED(fl_stream) *s = NULL;
-	int rc =
-	    p->is_tcp ? fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(p->listener)) : fl_connect_unix(&s, p->path);
+	int rc = p->is_tcp ? fl_stream_connect_tcp(&s, "127.0.0.1", fl_listener_port(p->listener))
+	                   : fl_stream_connect_unix(&s, p->path);
 	if (rc == 0)
 		rc = fl_stream_peer_name(s, name, sizeof name);
 	if (rc == 0)
@@ -111,10 +111,10 @@ static int sweep_server(fl_listener *l)
 {
 	char byte;
 	FL_SCOPED(fl_stream) *s = NULL;
-	int rc = fl_accept(l, &s);
+	int rc = fl_listener_accept(l, &s);
 	if (rc == 0)
 		rc = sweep_hear(s);
-	if (rc == 0 && fl_stream_read(s, &byte, 1) != 0)
+	if (rc == 0 && fl_stream_read_some(s, &byte, 1) != 0)
 		rc = -EPROTO;
 	return rc == 0 ? sweep_say(s) : rc;
 }
@@ -137,7 +137,7 @@ static int sweep_serve(sweep_pair *p)
 static int sweep_tcp(void)
 {
 	sweep_pair p = {.is_tcp = true};
-	int rc = fl_listen_tcp(&p.listener, "127.0.0.1", 0, NULL);
+	int rc = fl_listener_open_tcp(&p.listener, "127.0.0.1", 0, NULL);
 	return rc == 0 ? sweep_serve(&p) : rc;
 }
 
@@ -146,7 +146,7 @@ static int sweep_unix(void)
 	sweep_pair p = {.is_tcp = false};
 	const fl_test_path path = fl_test_path_make();
 	(void)snprintf(p.path, sizeof p.path, "%s", path.name);
-	int rc = fl_listen_unix(&p.listener, p.path, NULL);
+	int rc = fl_listener_open_unix(&p.listener, p.path, NULL);
 	if (rc == 0)
 		rc = sweep_serve(&p);
 	(void)unlink(path.name); /* where the file's identity could not be read, it stays */

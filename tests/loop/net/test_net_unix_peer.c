@@ -23,18 +23,18 @@ FL_TEST_WITH(net_unix_mode, fl_test_body_leaves_nothing, void)
 	for (int mask = 0; mask <= 077; mask += 077) {
 		const mode_t before = umask((mode_t)mask);
 		FL_EACH (i, wanted) {
-			FL_OK(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = wanted[i]}));
+			FL_OK(fl_listener_open_unix(&l, p.name, &(fl_listen_config){.mode = wanted[i]}));
 			FL_RC(mode_of(p.name), wanted[i]);
 			fl_listener_free(l);
 		}
-		FL_OK(fl_listen_unix(&l, p.name, NULL));
+		FL_OK(fl_listener_open_unix(&l, p.name, NULL));
 		FL_RC(mode_of(p.name), 0777 & ~mask);
 		fl_listener_free(l);
 		(void)umask(before);
 	}
 	l = NULL;
-	FL_RC(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 01000}), -EINVAL);
-	FL_RC(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.mode = 0600}), -EINVAL);
+	FL_RC(fl_listener_open_unix(&l, p.name, &(fl_listen_config){.mode = 01000}), -EINVAL);
+	FL_RC(fl_listener_open_unix(&l, fl_test_abstract(), &(fl_listen_config){.mode = 0600}), -EINVAL);
 	FL_CHECK(l == NULL && !fl_test_path_is_there(&p));
 	fl_test_path_end(&p);
 }
@@ -42,7 +42,7 @@ FL_TEST_WITH(net_unix_mode, fl_test_body_leaves_nothing, void)
 static int set_mode_without_listener(const char *path, unsigned mode)
 {
 	fl_stream *s = NULL;
-	FL_RC(fl_connect_unix(&s, path), -ECONNREFUSED);
+	FL_RC(fl_stream_connect_unix(&s, path), -ECONNREFUSED);
 	return fl_test_real_unix_sys.set_mode(path, mode);
 }
 
@@ -52,7 +52,7 @@ FL_TEST_WITH(chmod_after_bind, fl_test_body_leaves_nothing, void)
 	fl_listener *l = NULL;
 	fl_test_path p = fl_test_path_make();
 	fl__unix_sys.set_mode = set_mode_without_listener;
-	FL_OK(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0600}));
+	FL_OK(fl_listener_open_unix(&l, p.name, &(fl_listen_config){.mode = 0600}));
 	fl_listener_free(l);
 	fl_test_path_end(&p);
 }
@@ -83,15 +83,15 @@ FL_TEST_WITH(net_unix_mode_faults, fl_test_body_leaves_nothing, void)
 	fl_listener *l = NULL;
 	fl_test_path p = fl_test_path_make();
 	fl_test_fails(CALL(set_mode), -EMFILE);
-	FL_RC(fl_listen_unix(&l, p.name, &config), -EMFILE);
+	FL_RC(fl_listener_open_unix(&l, p.name, &config), -EMFILE);
 	FL_CHECK(!fl_test_path_is_there(&p));
 	fl__unix_sys.set_mode = removed;
-	FL_RC(fl_listen_unix(&l, p.name, &config), -ENOENT);
+	FL_RC(fl_listener_open_unix(&l, p.name, &config), -ENOENT);
 	fl__unix_sys.set_mode = replaced_by_a_link; /* the file behind the link keeps its mode */
-	FL_RC(fl_listen_unix(&l, p.name, &config), -ENOTSOCK);
+	FL_RC(fl_listener_open_unix(&l, p.name, &config), -ENOTSOCK);
 	FL_OK(unlink(p.name));
 	fl__unix_sys.set_mode = replaced_by_a_file;
-	FL_RC(fl_listen_unix(&l, p.name, &config), -ENOTSOCK);
+	FL_RC(fl_listener_open_unix(&l, p.name, &config), -ENOTSOCK);
 	FL_CHECK(l == NULL && unlink(p.name) == 0);
 	fl_test_no_faults();
 	fl_test_path_end(&p);
@@ -120,10 +120,10 @@ static int other_user(void *unused)
 	fl_peer_credentials peer;
 	fl_test_path p = fl_test_path_make();
 	FL_OK(chmod(p.folder, 0755));
-	FL_OK(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0600}));
+	FL_OK(fl_listener_open_unix(&l, p.name, &(fl_listen_config){.mode = 0600}));
 	FL_RC(connects_as_another_user(p.name), EACCES);
 	fl_listener_free(l);
-	FL_OK(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0666}));
+	FL_OK(fl_listener_open_unix(&l, p.name, &(fl_listen_config){.mode = 0666}));
 	FL_OK(connects_as_another_user(p.name));
 	fl_stream *s = fl_test_accepted(l);
 	FL_OK(fl_stream_peer_credentials(s, &peer));
@@ -165,8 +165,8 @@ FL_TEST_WITH(stream_peer_credentials, fl_test_body_leaves_nothing, void)
 	fl_stream *a = NULL, *b = NULL;
 	fl_peer_credentials peer;
 	int other, ends[2];
-	FL_OK(fl_listen_unix(&l, fl_test_abstract(), NULL));
-	FL_OK(fl_connect_unix(&a, fl_test_abstract()));
+	FL_OK(fl_listener_open_unix(&l, fl_test_abstract(), NULL));
+	FL_OK(fl_stream_connect_unix(&a, fl_test_abstract()));
 	b = fl_test_accepted(l);
 	FL_OK(fl_stream_peer_credentials(a, &peer)); /* of the listener */
 	FL_CHECK(peer.pid == getpid() && peer.uid == geteuid() && peer.gid == getegid());

@@ -9,20 +9,20 @@
 FL_TEST_WITH(stream_both_ways, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[16];
-	FL_RC(fl_stream_try_read(b, got, sizeof got), -EAGAIN);
+	FL_RC(fl_stream_try_read_some(b, got, sizeof got), -EAGAIN);
 	FL_OK(fl_stream_write(a, "hello", 5));
 	FL_RC(fl_stream_written(a), 5);
-	FL_RC(fl_stream_read(b, got, sizeof got), 5);
+	FL_RC(fl_stream_read_some(b, got, sizeof got), 5);
 	FL_CHECK(memcmp(got, "hello", 5) == 0);
 	FL_RC(fl_stream_try_write(b, "hi", 2), 2);
-	FL_RC(fl_stream_read_until(a, got, 1, fl_after(FL_S(60)), NULL), 1);
-	FL_RC(fl_stream_read(a, got + 1, sizeof got), 1);
+	FL_RC(fl_stream_read_some_until(a, got, 1, fl_after(FL_S(60)), NULL), 1);
+	FL_RC(fl_stream_read_some(a, got + 1, sizeof got), 1);
 	FL_CHECK(memcmp(got, "hi", 2) == 0);
 	FL_OK(fl_stream_write(a, NULL, 0));
 	FL_OK(fl_stream_try_write(a, NULL, 0));
 	/* An operation that can succeed at once succeeds. */
 	FL_OK(fl_stream_write_until(a, "x", 1, 0, NULL));
-	FL_TEST_UNTIL(fl_stream_try_read(b, got, sizeof got) == 1);
+	FL_TEST_UNTIL(fl_stream_try_read_some(b, got, sizeof got) == 1);
 }
 
 /* Each call that reads, writes or ends gives the error: -EBUSY, -EINVAL, -ECONNABORTED, -EOWNERDEAD. */
@@ -36,7 +36,7 @@ static void all_give(fl_stream *s, int error)
 static int read_it(void *s)
 {
 	char got[8];
-	return (int)fl_stream_read(s, got, sizeof got);
+	return (int)fl_stream_read_some(s, got, sizeof got);
 }
 
 static int write_much(void *s)
@@ -69,7 +69,7 @@ FL_TEST_WITH(stream_one_reader_and_one_writer, fl_test_each_kind, fl_stream *a, 
 	FL_PANICS(fl_stream_free(a));
 	fl_fiber_cancel(fibers[1]);
 	FL_RC(fl_test_join(fibers[1]), -ECANCELED);
-	FL_RC(fl_stream_try_read(a, got, 1), -EAGAIN);
+	FL_RC(fl_stream_try_read_some(a, got, 1), -EAGAIN);
 }
 
 FL_TEST_WITH(stream_abort_ends_waits, fl_test_each_kind, fl_stream *a, fl_stream *b)
@@ -88,7 +88,7 @@ FL_TEST_WITH(stream_abort_ends_waits, fl_test_each_kind, fl_stream *a, fl_stream
 	FL_RC(fl_test_join(fibers[1]), -ECONNABORTED);
 	all_give(a, -ECONNABORTED);
 	fl_stream_abort(a);
-	while ((n = fl_stream_read(b, rest, 1 << 20)) > 0)
+	while ((n = fl_stream_read_some(b, rest, 1 << 20)) > 0)
 		sum += (size_t)n;
 	FL_RC(n, 0);
 	FL_RC(sum, written);
@@ -103,8 +103,8 @@ FL_TEST_WITH(stream_abort_drops_what_was_not_read, fl_test_each_kind, fl_stream 
 	FL_RC(fl_stream_read_line(a, got, sizeof got), 3);
 	FL_RC(fl__stream_buffered(a), 2);
 	fl_stream_abort(a);
-	FL_RC(fl_stream_read(a, got, 1), -ECONNABORTED);
-	FL_RC(fl_stream_read(b, got, 1), 0);
+	FL_RC(fl_stream_read_some(a, got, 1), -ECONNABORTED);
+	FL_RC(fl_stream_read_some(b, got, 1), 0);
 }
 
 /* ---- callers */
@@ -144,10 +144,10 @@ FL_TEST(stream_of_another_loop)
 static void call_back(void *s)
 {
 	char got[8];
-	FL_RC(fl_stream_read(s, got, 1), -EINVAL);
+	FL_RC(fl_stream_read_some(s, got, 1), -EINVAL);
 	FL_RC(fl_stream_read_line(s, got, 8), -EINVAL);
 	FL_RC(fl_stream_write(s, "x", 1), -EINVAL);
-	FL_RC(fl_stream_try_read(s, got, 1), -EAGAIN);
+	FL_RC(fl_stream_try_read_some(s, got, 1), -EAGAIN);
 	FL_RC(fl_stream_try_write(s, "x", 1), 1);
 }
 
@@ -155,7 +155,7 @@ FL_TEST_WITH(stream_in_a_callback, fl_test_each_kind, fl_stream *a, fl_stream *b
 {
 	char got[8];
 	fl_test_in_callback(call_back, a);
-	FL_RC(fl_stream_read(b, got, 8), 1);
+	FL_RC(fl_stream_read_some(b, got, 8), 1);
 }
 
 FL_TEST_WITH(stream_sizes_that_are_impossible, fl_test_each_kind, fl_stream *a, fl_stream *b)
@@ -163,12 +163,12 @@ FL_TEST_WITH(stream_sizes_that_are_impossible, fl_test_each_kind, fl_stream *a, 
 	char got[8];
 	const size_t wrong = (size_t)PTRDIFF_MAX + 1;
 	const struct iovec parts[] = {{got, SIZE_MAX}, {got, SIZE_MAX}, {got, wrong}};
-	FL_RC(fl_stream_read(a, got, 0), -EINVAL);
-	FL_RC(fl_stream_read_until(a, got, wrong, 0, NULL), -EINVAL);
-	FL_RC(fl_stream_try_read(a, got, 0), -EINVAL);
+	FL_RC(fl_stream_read_some(a, got, 0), -EINVAL);
+	FL_RC(fl_stream_read_some_until(a, got, wrong, 0, NULL), -EINVAL);
+	FL_RC(fl_stream_try_read_some(a, got, 0), -EINVAL);
 	FL_RC(fl_stream_read_exactly(a, got, wrong), -EINVAL);
-	FL_RC(fl_stream_read_to(a, got, 0, "x", 1), -EINVAL);
-	FL_RC(fl_stream_read_to_until(a, got, 8, "x", 0, 0, NULL), -EINVAL);
+	FL_RC(fl_stream_read_delimited(a, got, 0, "x", 1), -EINVAL);
+	FL_RC(fl_stream_read_delimited_until(a, got, 8, "x", 0, 0, NULL), -EINVAL);
 	FL_RC(fl_stream_read_line(a, got, 1), -EINVAL);
 	FL_RC(fl_stream_read_line_until(a, got, 0, 0, NULL), -EINVAL);
 	FL_RC(fl_stream_write(b, got, wrong), -EINVAL);
@@ -178,9 +178,9 @@ FL_TEST_WITH(stream_sizes_that_are_impossible, fl_test_each_kind, fl_stream *a, 
 	FL_RC(fl_stream_write(b, NULL, 1), -EFAULT);
 	FL_OK(fl_stream_write(b, "x", 1)); /* and that is all that has come */
 	FL_RC(fl_stream_read_exactly(a, got, 0), 0);
-	FL_RC(fl_stream_read(a, NULL, 8), -EFAULT);
-	FL_RC(fl_stream_read(a, got, 8), 1);
-	FL_RC(fl_stream_try_read(a, got, 8), -EAGAIN);
+	FL_RC(fl_stream_read_some(a, NULL, 8), -EFAULT);
+	FL_RC(fl_stream_read_some(a, got, 8), 1);
+	FL_RC(fl_stream_try_read_some(a, got, 8), -EAGAIN);
 }
 
 /* ---- how they are made */

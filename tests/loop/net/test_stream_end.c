@@ -13,12 +13,12 @@ FL_TEST_WITH(stream_half_close, fl_test_each_kind, fl_stream *a, fl_stream *b)
 	fl_test_each_write_gives(a, -EPIPE);
 	FL_RC(fl_stream_written(a), 0);
 	FL_RC(fl_stream_read_exactly(b, got, sizeof got), 7);
-	FL_RC(fl_stream_read(b, got, sizeof got), 0);
+	FL_RC(fl_stream_read_some(b, got, sizeof got), 0);
 	FL_OK(fl_stream_write(b, "answer", 6)); /* the other direction goes on */
-	FL_RC(fl_stream_read(a, got, sizeof got), 6);
+	FL_RC(fl_stream_read_some(a, got, sizeof got), 6);
 	FL_OK(fl_stream_close_write(b));
-	FL_RC(fl_stream_read(a, got, sizeof got), 0);
-	FL_RC(fl_stream_read(a, got, sizeof got), 0);
+	FL_RC(fl_stream_read_some(a, got, sizeof got), 0);
+	FL_RC(fl_stream_read_some(a, got, sizeof got), 0);
 }
 
 /*
@@ -30,11 +30,11 @@ FL_TEST_WITH(stream_peer_that_has_gone, fl_test_body_leaves_nothing, void)
 	int peer, rc;
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	FL_OK(close(peer));
-	FL_RC(fl_stream_read(s, got, sizeof got), 0);
+	FL_RC(fl_stream_read_some(s, got, sizeof got), 0);
 	/* The first write is answered by a reset. */
 	FL_TEST_UNTIL((rc = fl_stream_write(s, "x", 1)) != 0);
 	FL_RC(rc, -EPIPE);
-	FL_RC(fl_stream_read(s, got, sizeof got), 0);
+	FL_RC(fl_stream_read_some(s, got, sizeof got), 0);
 	FL_RC(fl_stream_close_write(s), -EPIPE);
 	fl_stream_free(s);
 
@@ -42,7 +42,7 @@ FL_TEST_WITH(stream_peer_that_has_gone, fl_test_body_leaves_nothing, void)
 	FL_OK(fl_stream_pair(ends));
 	fl_stream_free(ends[1]);
 	FL_RC(fl_stream_write(ends[0], "x", 1), -EPIPE);
-	FL_RC(fl_stream_read(ends[0], got, sizeof got), 0);
+	FL_RC(fl_stream_read_some(ends[0], got, sizeof got), 0);
 	fl_stream_free(ends[0]);
 }
 
@@ -58,8 +58,8 @@ FL_TEST_WITH(stream_reset_mid_message, fl_test_body_leaves_nothing, void)
 	fl_test_peer_resets(peer);
 	FL_RC(fl_stream_read_exactly(s, got, 10), -ECONNRESET);
 	FL_RC(fl_stream_read_line(s, got, 10), -ECONNRESET);
-	FL_RC(fl_stream_read_to(s, got, 10, "x", 1), -ECONNRESET);
-	FL_RC(fl_stream_read(s, got, 10), 4); /* what came before it is not lost */
+	FL_RC(fl_stream_read_delimited(s, got, 10, "x", 1), -ECONNRESET);
+	FL_RC(fl_stream_read_some(s, got, 10), 4); /* what came before it is not lost */
 	FL_CHECK(memcmp(got, "half", 4) == 0);
 	fl_test_each_read_gives(s, -ECONNRESET);
 	fl_test_each_write_gives(s, -ECONNRESET);
@@ -98,8 +98,8 @@ FL_TEST_WITH(stream_reset_that_the_writer_heard_of, fl_test_body_leaves_nothing,
 	FL_TEST_UNTIL(s->io.over);
 	FL_RC(fl_stream_write(s, "x", 1), -ECONNRESET);
 	FL_RC(fl_stream_written(s), 0);
-	FL_RC(fl_stream_read(s, got, sizeof got), 3);
-	FL_RC(fl_stream_read(s, got, sizeof got), -ECONNRESET);
+	FL_RC(fl_stream_read_some(s, got, sizeof got), 3);
+	FL_RC(fl_stream_read_some(s, got, sizeof got), -ECONNRESET);
 	FL_RC(fl_stream_write(s, "x", 1), -ECONNRESET);
 	fl_stream_free(s);
 
@@ -107,15 +107,15 @@ FL_TEST_WITH(stream_reset_that_the_writer_heard_of, fl_test_body_leaves_nothing,
 	FL_OK(fl_stream_pair(ends));
 	FL_OK(fl_stream_write(ends[0], "x", 1));
 	fl_stream_free(ends[1]);
-	FL_RC(fl_stream_read(ends[0], got, sizeof got), -ECONNRESET);
-	FL_RC(fl_stream_read(ends[0], got, sizeof got), -ECONNRESET);
+	FL_RC(fl_stream_read_some(ends[0], got, sizeof got), -ECONNRESET);
+	FL_RC(fl_stream_read_some(ends[0], got, sizeof got), -ECONNRESET);
 	fl_stream_free(ends[0]);
 }
 
 static int wait_for_reset(void *s)
 {
 	char got[8];
-	return (int)fl_stream_read(s, got, sizeof got);
+	return (int)fl_stream_read_some(s, got, sizeof got);
 }
 
 FL_TEST_WITH(stream_reset_wakes_waiters, fl_test_body_leaves_nothing, void)

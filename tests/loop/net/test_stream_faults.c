@@ -60,7 +60,7 @@ FL_TEST_WITH(stream_interrupted_everywhere, fl_test_each_kind, fl_stream *a, fl_
 	fl__net_sys.sendmsg = fitful_sendmsg;
 	receive_numbers(a, b);
 	char one;
-	FL_RC(fl_stream_try_read(a, &one, 1), 0);
+	FL_RC(fl_stream_try_read_some(a, &one, 1), 0);
 	FL_RC(fl_stream_try_write(a, "x", 1), 1);
 	(void)fl_test_net_faults_end();
 }
@@ -75,7 +75,7 @@ FL_TEST_WITH(stream_again_at_any_time, fl_test_each_kind, fl_stream *a, fl_strea
 	fl_test_fails_by((struct fl_test_fault){.calls = CALL(send), .error = -EAGAIN, .only = 1});
 	FL_OK(fl_stream_write(a, "x", 1));
 	FL_RC(fl_test_fault.count, 2);
-	FL_RC(fl_stream_read(b, got, 8), 1);
+	FL_RC(fl_stream_read_some(b, got, 8), 1);
 	fl_test_fails_by((struct fl_test_fault){.calls = CALL(recv), .error = -EAGAIN, .only = 1});
 	FL_OK(fl_stream_write(a, "x", 1));
 	FL_TEST_UNTIL(b->io.ready[FL__IO_IN]);
@@ -107,13 +107,13 @@ FL_TEST_WITH(stream_one_call_each, fl_test_body_leaves_nothing, void)
 	fl_stream *a = fl_test_stream_of(fds[0]), *b = fl_test_stream_of(fds[1]);
 	fl_fiber *f = fl_test_start(echo, b);
 	FL_TEST_UNTIL(fl_test_waits(b, FL__IO_IN));
-	FL_RC(fl_stream_try_read(a, got, sizeof got), -EAGAIN);
+	FL_RC(fl_stream_try_read_some(a, got, sizeof got), -EAGAIN);
 	/* None of the calls fails; they are counted. */
 	fl_test_fails_by((struct fl_test_fault){.calls = CALL(recv) | CALL(send) | CALL(control), .only = UINT_MAX});
 	long blocks = fl_test_blocks;
 	for (int i = 0; i < TURNS; i++) {
 		FL_OK(fl_stream_write(a, "hello\n", 6));
-		FL_RC(fl_stream_read(a, got, sizeof got), 6);
+		FL_RC(fl_stream_read_some(a, got, sizeof got), 6);
 	}
 	FL_RC(fl_test_fault.count, 4 * TURNS);
 	fl_test_no_faults();
@@ -142,7 +142,7 @@ FL_TEST_WITH(stream_errors_that_pass, fl_test_each_kind, fl_stream *a, fl_stream
 		fl_test_each_read_gives(a, -ENOMEM);
 		(void)fl_test_net_faults_end();
 	}
-	FL_RC(fl_stream_read(a, got, 8), 2);
+	FL_RC(fl_stream_read_some(a, got, 8), 2);
 	FL_OK(fl_stream_write(a, "x", 1));
 }
 
@@ -151,7 +151,7 @@ FL_TEST_WITH(stream_errors_that_last, fl_test_each_kind, fl_stream *a, fl_stream
 {
 	char got[8];
 	fl_test_fails(TRANSFERS, -EHOSTUNREACH);
-	FL_RC(fl_stream_read(a, got, 1), -EHOSTUNREACH);
+	FL_RC(fl_stream_read_some(a, got, 1), -EHOSTUNREACH);
 	fl_test_fails(TRANSFERS, -ETIMEDOUT);
 	FL_RC(fl_stream_write(b, "x", 1), -ECONNABORTED);
 	fl_test_fails(TRANSFERS, -EPIPE);
@@ -169,10 +169,10 @@ FL_TEST_WITH(stream_end_before_an_error, fl_test_each_kind, fl_stream *a, fl_str
 {
 	char got[8];
 	FL_OK(fl_stream_close_write(b));
-	FL_RC(fl_stream_read(a, got, 1), 0);
+	FL_RC(fl_stream_read_some(a, got, 1), 0);
 	fl_test_fails(TRANSFERS, -EHOSTUNREACH);
 	FL_RC(fl_stream_write(a, "x", 1), -EHOSTUNREACH);
-	FL_RC(fl_stream_read(a, got, 1), 0);
+	FL_RC(fl_stream_read_some(a, got, 1), 0);
 	FL_RC(fl_stream_read_line(a, got, 8), 0);
 	(void)fl_test_net_faults_end();
 }
@@ -200,12 +200,12 @@ FL_TEST_WITH(stream_without_memory, fl_test_each_kind, fl_stream *a, fl_stream *
 	fl__sys.alloc = fl_test_no_memory;
 	FL_RC(fl_stream_read_line(a, got, sizeof got), -ENOMEM);
 	FL_RC(fl_stream_read_line_until(a, got, sizeof got, 0, NULL), -ENOMEM);
-	FL_RC(fl_stream_read_to(a, got, sizeof got, "\n", 1), -ENOMEM);
-	FL_RC(fl_stream_read_to_until(a, got, sizeof got, "\n", 1, 0, NULL), -ENOMEM);
+	FL_RC(fl_stream_read_delimited(a, got, sizeof got, "\n", 1), -ENOMEM);
+	FL_RC(fl_stream_read_delimited_until(a, got, sizeof got, "\n", 1, 0, NULL), -ENOMEM);
 	FL_RC(fl_stream_read_exactly(a, got, 1), -ENOMEM);
 	FL_RC(fl_stream_read_exactly_until(a, got, 1, 0, NULL), -ENOMEM);
 	FL_RC(fl_stream_got(a), 0);
-	FL_RC(fl_stream_read(a, got, 1), 1); /* needs none */
+	FL_RC(fl_stream_read_some(a, got, 1), 1); /* needs none */
 	fl__sys.alloc = fl_test_counting_alloc;
 	FL_RC(fl_stream_read_line(a, got, sizeof got), 4);
 	FL_CHECK(strcmp(got, "ine\n") == 0);
@@ -238,7 +238,7 @@ FL_TEST_WITH(stream_without_memory_to_grow, fl_test_each_kind, fl_stream *a, fl_
 FL_TEST_WITH(stream_without_memory_to_put_back, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char *bytes = fl_test_pattern(N), *got = malloc(2 * N); /* as much as is asked for */
-	FL_RC(fl_stream_try_read(a, got, 1), -EAGAIN);          /* clears `ready`, which begins as true */
+	FL_RC(fl_stream_try_read_some(a, got, 1), -EAGAIN);     /* clears `ready`, which begins as true */
 	FL_OK(fl_stream_write(b, bytes, 1000));
 	FL_TEST_UNTIL(a->io.ready[FL__IO_IN]);
 	fl__sys.alloc = fl_test_no_memory;

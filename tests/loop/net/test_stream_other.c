@@ -43,7 +43,7 @@ FL_TEST_WITH(stream_of_a_pipe_reads_lines, run_case, void)
 	FL_RC(fl_stream_write(out, "x", 1), -EPIPE);
 	FL_RC(fl_stream_read_line(in, line, sizeof line), 4);
 	FL_RC(strcmp(line, "rest"), 0);
-	FL_RC(fl_stream_read(in, line, sizeof line), 0);
+	FL_RC(fl_stream_read_some(in, line, sizeof line), 0);
 	fl_stream_free(in);
 	fl_stream_free(out);
 }
@@ -62,9 +62,9 @@ FL_TEST_WITH(stream_of_a_pipe_has_one_direction, run_case, void)
 	FL_RC(name[0], 0);
 	FL_OK(fl_stream_peer_name(out, name, sizeof name));
 	FL_RC(name[0], 0);
-	FL_RC(fl_stream_try_read(in, &byte, 1), -EAGAIN);
+	FL_RC(fl_stream_try_read_some(in, &byte, 1), -EAGAIN);
 	FL_RC(fl_stream_try_write(out, "y", 1), 1);
-	FL_RC(fl_stream_try_read(in, &byte, 1), 1);
+	FL_RC(fl_stream_try_read_some(in, &byte, 1), 1);
 	fl_stream_free(in);
 	FL_RC(fl_stream_write(out, "x", 1), -EPIPE); /* and no SIGPIPE */
 	fl_stream_free(out);
@@ -102,7 +102,7 @@ FL_TEST_WITH(stream_of_a_pipe_waits_for_room, run_case, void)
 static int read_one(void *arg)
 {
 	char byte;
-	FL_RC(fl_stream_read(arg, &byte, 1), -ECONNABORTED);
+	FL_RC(fl_stream_read_some(arg, &byte, 1), -ECONNABORTED);
 	return 0;
 }
 
@@ -218,7 +218,7 @@ FL_TEST_WITH(stream_of_a_terminal, with_terminals, void)
 	FL_RC(fl_stream_read_line(master, line, sizeof line), 7); /* the terminal adds a carriage return */
 	FL_RC(strcmp(line, "shown\r\n"), 0);
 	fl_stream_free(slave);
-	FL_RC(fl_stream_read(master, line, sizeof line), 0); /* not -EIO */
+	FL_RC(fl_stream_read_some(master, line, sizeof line), 0); /* not -EIO */
 	fl_stream_free(master);
 }
 
@@ -260,7 +260,7 @@ static int send_hostile(void *arg)
 	const hostile_peer *p = arg;
 	for (size_t done = 0; done < p->size;) {
 		const size_t rest = p->size - done;
-		const ssize_t n = fl_fd_write(p->fd, p->bytes + done, rest < p->piece ? rest : p->piece);
+		const ssize_t n = fl_fd_write_some(p->fd, p->bytes + done, rest < p->piece ? rest : p->piece);
 		FL_CHECK(n > 0);
 		done += (size_t)n;
 		fl_fiber_yield();
@@ -274,8 +274,8 @@ static void meet_hostile_peer(int own, int fd, bool keeps_rest)
 	fl_stream *s = stream_of(own);
 	FL_CHECK(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0);
 	/* nothing */
-	FL_RC(fl_stream_try_read(s, line, sizeof line), -EAGAIN);
-	FL_RC(fl_stream_read_until(s, line, sizeof line, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_try_read_some(s, line, sizeof line), -EAGAIN);
+	FL_RC(fl_stream_read_some_until(s, line, sizeof line, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	/* one byte at a time */
 	hostile_peer p = {fd, "slow\nline\n", 10, 1};
 	fl_fiber *f = fl_test_start(send_hostile, &p);
@@ -299,7 +299,7 @@ static void meet_hostile_peer(int own, int fd, bool keeps_rest)
 	FL_OK(close(fd));
 	const ssize_t rest = fl_stream_read_line(s, line, sizeof line);
 	FL_CHECK(rest == 4 || (!keeps_rest && rest == 0));
-	FL_RC(fl_stream_read(s, line, sizeof line), 0);
+	FL_RC(fl_stream_read_some(s, line, sizeof line), 0);
 	FL_RC(fl_stream_read_line(s, line, sizeof line), 0);
 	fl_stream_free(s);
 	free(garbage);

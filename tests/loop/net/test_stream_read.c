@@ -33,7 +33,7 @@ FL_TEST_WITH(stream_slow_peer, fl_test_each_kind, fl_stream *a, fl_stream *b)
 	FL_CHECK(strcmp(got, "one line\n") == 0);
 	FL_RC(fl_stream_read_exactly(a, got, 7), 7);
 	FL_CHECK(memcmp(got, "exactly", 7) == 0);
-	FL_RC(fl_stream_read_to(a, got, sizeof got, "\r\n\r\n", 4), 4);
+	FL_RC(fl_stream_read_delimited(a, got, sizeof got, "\r\n\r\n", 4), 4);
 	FL_RC(fl_stream_read_line(a, got, sizeof got), 4);
 	FL_CHECK(strcmp(got, "rest") == 0);
 	FL_RC(fl_stream_read_line(a, got, sizeof got), 0);
@@ -48,10 +48,10 @@ FL_TEST_WITH(stream_one_byte_reads, fl_test_each_kind, fl_stream *a, fl_stream *
 	struct sender to = {b, bytes, N, 17, true};
 	fl_fiber *f = fl_test_start(send_pieces, &to);
 	for (size_t i = 0; i < N; i++) {
-		ssize_t n = i % 2 ? fl_stream_read(a, &one, 1) : fl_stream_read_exactly(a, &one, 1);
+		ssize_t n = i % 2 ? fl_stream_read_some(a, &one, 1) : fl_stream_read_exactly(a, &one, 1);
 		FL_CHECK(n == 1 && one == fl_test_byte_at(i));
 	}
-	FL_RC(fl_stream_read(a, &one, 1), 0);
+	FL_RC(fl_stream_read_some(a, &one, 1), 0);
 	FL_OK(fl_test_join(f));
 	free(bytes);
 }
@@ -65,8 +65,8 @@ FL_TEST_WITH(stream_line_longer_than_the_buffer, fl_test_each_kind, fl_stream *a
 	FL_RC(fl_stream_read_line(a, got, sizeof got), -EMSGSIZE);
 	/* It is still there. */
 	FL_RC(fl_stream_read_line_until(a, got, sizeof got, 0, NULL), -EMSGSIZE);
-	FL_RC(fl_stream_read_to(a, got, 7, "\n", 1), -EMSGSIZE);
-	FL_RC(fl_stream_read_to(a, got, 8, "\n", 1), 8);
+	FL_RC(fl_stream_read_delimited(a, got, 7, "\n", 1), -EMSGSIZE);
+	FL_RC(fl_stream_read_delimited(a, got, 8, "\n", 1), 8);
 	FL_RC(fl_stream_read_line(a, got, sizeof got), 2);
 
 	/* the longest that there may be, and one more */
@@ -82,7 +82,7 @@ FL_TEST_WITH(stream_line_longer_than_the_buffer, fl_test_each_kind, fl_stream *a
 	to.size = FL_STREAM_LIMIT + 1;
 	f = fl_test_start(send_pieces, &to);
 	FL_RC(fl_stream_read_line(a, large, 2 * FL_STREAM_LIMIT), -EMSGSIZE);
-	FL_RC(fl_stream_read_to_until(a, large, 2 * FL_STREAM_LIMIT, "\n", 1, 0, NULL), -EMSGSIZE);
+	FL_RC(fl_stream_read_delimited_until(a, large, 2 * FL_STREAM_LIMIT, "\n", 1, 0, NULL), -EMSGSIZE);
 	FL_RC(fl_stream_read_exactly(a, large, FL_STREAM_LIMIT + 1), FL_STREAM_LIMIT + 1);
 	FL_CHECK(memcmp(large, line, FL_STREAM_LIMIT + 1) == 0);
 	FL_OK(fl_test_join(f));
@@ -98,10 +98,10 @@ FL_TEST_WITH(stream_delimiter_across_reads, fl_test_each_kind, fl_stream *a, fl_
 	for (size_t piece = 1; piece < sizeof text; piece++) {
 		struct sender to = {b, text, sizeof text - 1, piece, false};
 		fl_fiber *f = fl_test_start(send_pieces, &to);
-		FL_RC(fl_stream_read_to(a, got, sizeof got, "---", 3), 7); /* a--b--- */
+		FL_RC(fl_stream_read_delimited(a, got, sizeof got, "---", 3), 7); /* a--b--- */
 		FL_CHECK(memcmp(got, "a--b---", 7) == 0);
 		FL_RC(fl_stream_read_line(a, got, sizeof got), 2);
-		FL_RC(fl_stream_read_to(a, got, 5, "----", 4), 5);
+		FL_RC(fl_stream_read_delimited(a, got, 5, "----", 4), 5);
 		FL_CHECK(memcmp(got, "d----", 5) == 0);
 		FL_OK(fl_test_join(f));
 	}
@@ -152,8 +152,8 @@ FL_TEST_WITH(stream_read_exactly_of_all_sizes, fl_test_each_kind, fl_stream *a, 
 	fl_test_is_pattern(got, at, N - at);
 	FL_RC(fl_stream_read_exactly(a, got, N), 0);
 	FL_RC(fl_stream_read_exactly(a, got, 1), 0);
-	FL_RC(fl_stream_read(a, got, 1), 0);
-	FL_RC(fl_stream_try_read(a, got, 1), 0);
+	FL_RC(fl_stream_read_some(a, got, 1), 0);
+	FL_RC(fl_stream_try_read_some(a, got, 1), 0);
 	FL_OK(fl_test_join(f));
 	free(bytes);
 	free(got);
@@ -167,7 +167,7 @@ FL_TEST_WITH(stream_end_before_the_size, fl_test_each_kind, fl_stream *a, fl_str
 	FL_RC(fl_stream_read_exactly(a, got, 10), 3);
 	FL_CHECK(memcmp(got, "abc", 3) == 0);
 	FL_OK(fl_stream_read_exactly_until(a, got, 10, 0, NULL));
-	FL_RC(fl_stream_read_to(a, got, 10, "x", 1), 0);
+	FL_RC(fl_stream_read_delimited(a, got, 10, "x", 1), 0);
 }
 
 /* ---- what readiness has to know */
@@ -185,8 +185,8 @@ FL_TEST_WITH(stream_end_behind_a_full_send_buffer, fl_test_body_leaves_nothing, 
 	FL_OK(shutdown(peer, SHUT_WR));
 	FL_TEST_UNTIL(s->io.over);
 	FL_CHECK(fl_test_fill(s) > 0);
-	FL_RC(fl_stream_read_until(s, got, sizeof got, fl_after(FL_S(60)), NULL), 4);
-	FL_OK(fl_stream_read_until(s, got, sizeof got, fl_after(FL_S(60)), NULL));
+	FL_RC(fl_stream_read_some_until(s, got, sizeof got, fl_after(FL_S(60)), NULL), 4);
+	FL_OK(fl_stream_read_some_until(s, got, sizeof got, fl_after(FL_S(60)), NULL));
 	fl_stream_free(s);
 	FL_OK(close(peer));
 }
@@ -204,7 +204,7 @@ FL_TEST_WITH(stream_urgent_data, fl_test_body_leaves_nothing, void)
 		FL_TEST_UNTIL(s->io.over);
 		FL_RC(fl_stream_read_exactly_until(s, got, 5, fl_after(FL_S(60)), NULL), 5);
 		FL_CHECK(memcmp(got, "abdef", 5) == 0);
-		FL_RC(fl_stream_try_read(s, got, sizeof got), -EAGAIN);
+		FL_RC(fl_stream_try_read_some(s, got, sizeof got), -EAGAIN);
 	}
 	fl_stream_free(s);
 	FL_OK(close(peer));
@@ -225,14 +225,14 @@ FL_TEST_WITH(stream_descriptors_among_the_bytes, fl_test_body_leaves_nothing, vo
 	FL_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
 	fl_stream *s = fl_test_stream_of(fds[0]);
 	memcpy(CMSG_DATA(&control.head), &fds[1], sizeof fds[1]);
-	FL_RC(fl_stream_try_read(s, got, 1), -EAGAIN);
+	FL_RC(fl_stream_try_read_some(s, got, 1), -EAGAIN);
 	FL_RC(sendmsg(fds[1], &m, 0), 2);
 	fl_test_peer_sends(fds[1], "def");
 	FL_TEST_UNTIL(s->io.ready[FL__IO_IN]); /* all that the poller has to say */
 	FL_RC(fl_stream_read_exactly_until(s, got, 5, fl_after(FL_S(60)), NULL), 5);
 	FL_CHECK(memcmp(got, "abdef", 5) == 0);
 	FL_OK(close(fds[1]));
-	FL_RC(fl_stream_read(s, got, 1), 0);
+	FL_RC(fl_stream_read_some(s, got, 1), 0);
 	fl_stream_free(s);
 }
 
@@ -251,14 +251,14 @@ static void write_one(fl_stream *a, fl_stream *b)
 {
 	char got[8];
 	FL_OK(fl_stream_write(a, "x", 1));
-	FL_RC(fl_stream_try_read(b, got, 1), 1);
+	FL_RC(fl_stream_try_read_some(b, got, 1), 1);
 }
 
 static void read_one(fl_stream *a, fl_stream *b)
 {
 	char got[8];
 	FL_RC(fl_stream_try_write(a, "x", 1), 1);
-	FL_RC(fl_stream_read(b, got, 1), 1);
+	FL_RC(fl_stream_read_some(b, got, 1), 1);
 }
 
 /* Of what came at once. */

@@ -84,7 +84,7 @@ static void gives_up(fl_stream *a, fl_stream *b, fl_fiber_function *way, bool ca
 	size_t written = fl_stream_written(a);
 	FL_CHECK(written > 0 && written < MUCH);
 	reads_pattern(b, 0, written);
-	FL_RC(fl_stream_try_read(b, &got, 1), -EAGAIN);
+	FL_RC(fl_stream_try_read_some(b, &got, 1), -EAGAIN);
 	FL_TEST_UNTIL(a->io.ready[FL__IO_OUT]);
 	FL_OK(fl_stream_write(a, much(), 1)); /* and it goes on */
 	FL_RC(fl_stream_written(a), 1);
@@ -142,7 +142,7 @@ FL_TEST(stream_writev_of_many_parts)
 static int read_some(void *arg)
 {
 	struct operation *o = arg;
-	return (int)fl_stream_read_until(o->s, o->buffer, o->size, o->deadline, &o->cancel);
+	return (int)fl_stream_read_some_until(o->s, o->buffer, o->size, o->deadline, &o->cancel);
 }
 
 static int read_exactly(void *arg)
@@ -154,7 +154,7 @@ static int read_exactly(void *arg)
 static int read_to(void *arg)
 {
 	struct operation *o = arg;
-	return (int)fl_stream_read_to_until(o->s, o->buffer, o->size, "\r\n", 2, o->deadline, &o->cancel);
+	return (int)fl_stream_read_delimited_until(o->s, o->buffer, o->size, "\r\n", 2, o->deadline, &o->cancel);
 }
 
 static int read_line(void *arg)
@@ -200,9 +200,9 @@ static void reads_give_up(fl_stream *a, fl_stream *b, bool cancels)
 	starts_and_gives_up(a, b, read_exactly, "", large, cancels);
 	starts_and_gives_up(a, b, read_exactly, "ij", 64, cancels);
 	FL_OK(fl_stream_write(b, "\r\nkl\nm", 6));
-	FL_RC(fl_stream_read(a, got, 1), 1);
+	FL_RC(fl_stream_read_some(a, got, 1), 1);
 	FL_RC(got[0], 'a');
-	FL_RC(fl_stream_read_to(a, got, sizeof got, "\r\n", 2), 12);
+	FL_RC(fl_stream_read_delimited(a, got, sizeof got, "\r\n", 2), 12);
 	FL_CHECK(memcmp(got, "bcdef\rghij\r\n", 12) == 0);
 	FL_RC(fl_stream_read_line(a, got, sizeof got), 3);
 	FL_CHECK(strcmp(got, "kl\n") == 0);
@@ -220,9 +220,9 @@ FL_TEST_WITH(stream_read_timed_out_in_the_midst, fl_test_each_kind, fl_stream *a
 {
 	reads_give_up(a, b, false);
 	char got[8];
-	FL_RC(fl_stream_read_until(a, got, 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_read_some_until(a, got, 1, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_stream_read_exactly_until(a, got, 1, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_stream_read_to_until(a, got, 1, "x", 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_read_delimited_until(a, got, 1, "x", 1, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_stream_read_line_until(a, got, 8, 0, NULL), -ETIMEDOUT);
 }
 
@@ -246,22 +246,22 @@ FL_TEST_WITH(stream_under_a_request_that_came_before, fl_test_each_kind, fl_stre
 {
 	char got[64];
 	const struct iovec part = {got, sizeof got};
-	FL_RC(fl_stream_try_read(a, got, sizeof got), -EAGAIN); /* clears `ready`, which begins as true */
+	FL_RC(fl_stream_try_read_some(a, got, sizeof got), -EAGAIN); /* clears `ready`, which begins as true */
 	FL_OK(fl_stream_write_until(b, "line\nrest", 9, FL_FOREVER, fl_test_requested));
 	FL_TEST_UNTIL(a->io.ready[FL__IO_IN]);
 	FL_RC(fl_stream_read_line_until(a, got, sizeof got, FL_FOREVER, fl_test_requested), 5);
 	FL_RC(fl_stream_read_exactly_until(a, got, 4, FL_FOREVER, fl_test_requested), 4);
-	FL_RC(fl_stream_read_until(a, got, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_stream_read_some_until(a, got, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(fl_stream_read_exactly_until(a, got, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
-	FL_RC(fl_stream_read_to_until(a, got, 1, "x", 1, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_stream_read_delimited_until(a, got, 1, "x", 1, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(fl_stream_read_line_until(a, got, sizeof got, FL_FOREVER, fl_test_requested), -ECANCELED);
 	(void)fl_test_fill(a);
 	FL_RC(fl_stream_write_until(a, got, sizeof got, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(fl_stream_writev_until(a, &part, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CANCEL_SCOPE(fl_test_requested);
-	FL_RC(fl_stream_read(a, got, 1), -ECANCELED);
+	FL_RC(fl_stream_read_some(a, got, 1), -ECANCELED);
 	FL_RC(fl_stream_read_exactly(a, got, 1), -ECANCELED);
-	FL_RC(fl_stream_read_to(a, got, 1, "x", 1), -ECANCELED);
+	FL_RC(fl_stream_read_delimited(a, got, 1, "x", 1), -ECANCELED);
 	FL_RC(fl_stream_read_line(a, got, sizeof got), -ECANCELED);
 	FL_RC(fl_stream_write(a, got, sizeof got), -ECANCELED);
 	FL_RC(fl_stream_writev(a, &part, 1), -ECANCELED);
@@ -271,7 +271,7 @@ FL_TEST_WITH(stream_under_a_request_that_came_before, fl_test_each_kind, fl_stre
 static int plain_read(void *s)
 {
 	char got[8];
-	return (int)fl_stream_read(s, got, sizeof got);
+	return (int)fl_stream_read_some(s, got, sizeof got);
 }
 
 static int plain_exactly(void *s)
@@ -283,7 +283,7 @@ static int plain_exactly(void *s)
 static int plain_to(void *s)
 {
 	char got[8];
-	return (int)fl_stream_read_to(s, got, sizeof got, "x", 1);
+	return (int)fl_stream_read_delimited(s, got, sizeof got, "x", 1);
 }
 
 static int plain_line(void *s)
@@ -324,7 +324,7 @@ FL_TEST_WITH(stream_read_cancelled_as_bytes_come, fl_test_each_kind, fl_stream *
 	fl_fiber_cancel(f);
 	FL_RC(fl_stream_try_write(b, "x", 1), 1);
 	FL_RC(fl_test_join(f), -ECANCELED);
-	FL_RC(fl_stream_read(a, got, sizeof got), 1);
+	FL_RC(fl_stream_read_some(a, got, sizeof got), 1);
 }
 
 /* Nothing comes, and no end either: the deadline ends the read, and leaves the stream as it was. */

@@ -427,7 +427,7 @@ FL_TEST(process_pool_asks_and_waits)
 		FL_OK(process_pool_held_submit_with(e, gate, &f, &config));
 		(void)process_pool_await(gate);
 		put_forward(by_deadline ? 10 * limit : 0);
-		FL_RC(fl_future_cancel(f), -EBUSY);
+		FL_RC(fl_future_cancel(f), -EINPROGRESS);
 		FL_RC(fl_future_wait_until(f, fl_after(FL_MS(30)), NULL), -ETIMEDOUT);
 		if (way < 2) {
 			process_pool_let_go(gate, f);
@@ -599,7 +599,7 @@ FL_TEST(process_pool_kills_what_is_deaf_to_a_cancel)
 		const fl_submit_config config = {.cancel = &stop};
 		fl_future *f = hang(e, process_pool_gate(), &config), *behind = NULL;
 		if (way == BY_FUTURE) {
-			FL_RC(fl_future_cancel(f), -EBUSY);
+			FL_RC(fl_future_cancel(f), -EINPROGRESS);
 		} else if (way == BY_TOKEN) {
 			FL_OK(process_pool_square_submit_with(e, 2, &behind, &config));
 			fl_cancel_token_request(&stop);
@@ -638,7 +638,7 @@ FL_TEST(process_pool_does_not_kill_a_task_that_stops)
 		else if (round % 3 == 1)
 			fl_cancel_token_request(&stop);
 		else if (round % 3 == 2)
-			FL_RC(fl_future_cancel(f), -EBUSY);
+			FL_RC(fl_future_cancel(f), -EINPROGRESS);
 		FL_OK(process_pool_listens_get(f, &unused));
 		assert_int_equal(process_pool_pid(e), pid); /* and it is not asked to stop */
 	}

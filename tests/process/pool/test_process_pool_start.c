@@ -502,12 +502,12 @@ static void process_pool_join_it(fl_log_level level, const char *message)
 FL_TEST(process_pool_joined_by_its_log)
 {
 	process_pool_logged = process_pool_with(1);
-	fl_log_handler *before = fl_set_log_handler(process_pool_join_it);
+	fl_log_handler *before = fl_log_set_handler(process_pool_join_it);
 	process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, 0, 1, -EAGAIN);
 	process_pool_works(process_pool_logged);
 	assert_int_equal(process_pool_heal(), 1);
 	FL_RC(process_pool_joined, -EDEADLK);
-	(void)fl_set_log_handler(before);
+	(void)fl_log_set_handler(before);
 	fl_executor_free(process_pool_logged);
 }
 
