@@ -65,22 +65,31 @@ FL_BEGIN_DECLS
  *     that fork(2) and execve(2) hand down. This is the list for the fork server:
  *
  *       users, groups, capabilities, securebits,    the caller's, as execve(2) leaves them (with
- *       no_new_privs, seccomp filters, label of     fl_process_preload(): unchanged). A start needs
- *       the security module (SELinux, AppArmor)     a fork server that was made with the same, and
- *       session keyring                             else makes one; if this program cannot be
- *       root directory                              executed again: -EPERM. The earlier one ends
- *       namespaces                                  after its processes.
+ *       no_new_privs, seccomp filters, label of     fl_process_preload(): unchanged). If the fork
+ *       the security module (SELinux, AppArmor)     server was made with other ones, it is replaced
+ *       session keyring                             (below), or the start fails with -EPERM.
+ *       root directory
+ *       namespaces
  *       session, process group
  *       cgroup, oom_score_adj, NUMA policy
- *       CPU affinity, scheduling policy and         the caller's. The fork server takes them on; if
- *       priority, nice, I/O priority, timer slack,  the system forbids that, another fork server is
- *       personality, umask, resource limits         made; if that is not possible: -EPERM, -EACCES
+ *       CPU affinity, scheduling policy and         the caller's. The fork server takes them on. If
+ *       priority, nice, I/O priority, timer slack,  the system forbids that, the fork server is
+ *       personality, umask, resource limits         replaced, or the start fails (-EPERM, -EACCES).
  *       current directory                           the caller's, or `cwd`. If the caller's cannot
  *                                                   be entered (the user may not, or its file
  *                                                   system is gone): / (FL_PROCESS_EXEC: it stays)
  *       environment                                 that of the time when the fork server was made
  *       pending signals, timers, locks of files     none
  *       and memory, asynchronous I/O
+ *
+ *     There is one fork server for each copy of the library in a process. A start replaces it by
+ *     this program, executed again by the calling thread, if no worker of a process executor and no
+ *     handle of another process of the fork server is left. fl_process_preload() replaces it in the
+ *     same case, by a copy of this process. So a service that drops its privileges creates its
+ *     process executors afterwards. If it had others before, it frees them first: a pool keeps the
+ *     workers that it has, with their rights, and until the last of them has ended, no worker with
+ *     other rights can be started.
+ *     Programs and FL_PROCESS_EXEC need no fork server, and are not refused.
  *
  *     Without /proc a fork server cannot be compared in seccomp filters, labels, ambient and
  *     bounding capabilities, cgroup, oom_score_adj, and namespaces other than the mount namespace;
@@ -177,11 +186,15 @@ FL_API void fl_main(int argc, char **argv);
 
 /*
  * Forks the fork server from this process: the processes of tasks then begin with a copy of the
- * state of this moment. Flushes all stdio streams. Does nothing if there is a fork server.
+ * state of this moment. Flushes all stdio streams. Does nothing if there is a fork server with the
+ * caller's rights. A fork server with other rights is replaced, if no worker of a process executor
+ * and no handle of its processes is left.
  * Functions of pthread_atfork() run for two forks, one in the other: for a moment there are two
  * copies of this process, which both count for RLIMIT_NPROC. Blocks the calling thread until the
  * fork server has answered. Returns 0, or:
  *   -EBUSY    the process has several threads, apart from `watcher`, or the caller is a fiber
+ *   -EPERM    the fork server has other rights than the caller, and a worker of a process executor
+ *             or the handle of one of its processes is left
  *   -ENOTSUP  the thread has left the PID namespace of its process (unshare(), setns())
  *   -ETIMEDOUT, -EPROTO
  *             the fork server did not answer within 30 s, or ended
@@ -208,7 +221,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                not FL_PROCESS_FORK
  *   -EBUSY       FL_PROCESS_FORK in a process with several threads, or on a fiber
  *   -EPERM, -EACCES   the fork server has other rights than the caller, or may not take on the
- *                caller's settings, and this program cannot be executed again
+ *                caller's settings, and cannot be replaced: a worker of a process executor or the
+ *                handle of one of its processes is left, or this program cannot be executed again
  *   -ENOTSUP     this program is not prepared for the method, or cannot be executed (above); or a
  *                daemon, or the fork server, would be the first process of a PID namespace
  *   -ETIMEDOUT   the fork server or the new process did not answer within 30 s

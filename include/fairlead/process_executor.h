@@ -32,7 +32,8 @@ FL_BEGIN_DECLS
  * thread that starts workers: those of the thread that made the first submit, and what the C
  * library has changed for all threads since, as by setuid(). Namespaces, cgroup, oom_score_adj,
  * NUMA policy and security label are those of the pool's first start. Free a pool before this
- * process drops privileges: its workers keep them.
+ * process drops privileges: its workers keep them, and as long as it has workers, every start of a
+ * worker with other rights fails with -EPERM, in this pool and in others (fairlead/process.h).
  *
  * Signals that the creator of the executor blocks, or that the process ignores, are so in a worker.
  * A worker ignores, by a handler, SIGTSTP and each signal whose default action would end it, except

@@ -267,11 +267,13 @@ static int attributes_take_on_schedule(const struct fl__settings *mine, const st
 static int attributes_raise_limits(const struct fl__settings *mine, const struct fl__settings *wanted)
 {
 	int rc = 0;
-	for (int i = 0; rc == 0 && i < (int)FL__COUNT(mine->limits); i++)
-		if (wanted->limits[i].most > mine->limits[i].most) {
-			const uint64_t raised[] = {mine->limits[i].now, wanted->limits[i].most};
+	for (int i = 0; rc == 0 && i < (int)FL__COUNT(mine->limits); i++) {
+		const uint64_t now = i == RLIMIT_NOFILE ? wanted->limits[i].now : 0;
+		const uint64_t raised[] = {FL__MAX(mine->limits[i].now, now),
+		                           FL__MAX(mine->limits[i].most, wanted->limits[i].most)};
+		if (memcmp(raised, &mine->limits[i], sizeof raised) != 0)
 			rc = attributes_limit_at(i, raised, NULL);
-		}
+	}
 	return rc;
 }
 

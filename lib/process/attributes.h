@@ -6,7 +6,10 @@
 
 /* What a process of the fork server inherits from the caller: docs/design.md, section 4. */
 
-/* Hashes. A process comes only from a fork server with the caller's rights. */
+/*
+ * Hashes. The fork server makes a process only for a caller that has the rights with which the fork
+ * server was made.
+ */
 struct fl__rights {
 	/* Read first: users, groups, capabilities, securebits, no_new_privs, session keyring. */
 	uint64_t ids;
@@ -65,8 +68,9 @@ const char *fl__rights_difference(const struct fl__rights *fork_server, const st
 void fl__settings_read(struct fl__settings *settings);
 
 /*
- * Makes `wanted` the settings of this process; of the limits raises hard ones alone, so far that a
- * child can set its limits. Requires one thread. 0, or an error of the system; `*mine` is what the
+ * Makes `wanted` the settings of this process. Limits are only raised: the hard ones so far that a
+ * child can set its limits, and the soft limit of descriptors, so that this process has room for
+ * what it passes on. Requires one thread. Returns 0, or an error of the system. `*mine` is what the
  * process has now.
  */
 int fl__settings_take_on(struct fl__settings *mine, const struct fl__settings *wanted);

@@ -1,34 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * docs/design.md, section 4, has the reasons.
+ * The fork server. docs/design.md, section 4, has the reasons.
  *
- * `fork_server_lock` guards the list of fork servers and their counts. Starts use a fork server
- * without the lock, each with its own channel. A start that makes a fork server sets
- * `fork_server_makes`, and frees the lock until the hello, for up to `answer_timeout`. Until it has
- * the lock again, other starts wait for `fork_server_made`.
+ * There is at most one fork server. `fork_server_lock` guards its record, `fork_server`:
  *
- * If no live fork server has the caller's rights, the start makes one, which then is the current
- * one. A fork server that is not current lives until the handles of its processes are freed. Until
- * then a program that has dropped its privileges has its socket, so the fork server refuses each
- * request of another user (SO_PASSCRED).
+ *   state    what says so              next state
+ *   none     `number` is 0             making, by a start that needs it or fl_process_preload()
+ *   making   `fork_server_makes`       serving, or none after an error. The maker frees the lock until
+ *                                      the hello, for up to `answer_timeout`; other starts wait
+ *   serving  `number` is not 0         dead; or none: it was ended
+ *   dead     its pidfd is readable,    none, by the next start. That start first waits until no other
+ *            or `dead` is set          start uses the socket any more (`senders`)
  *
- * A fork server is an orphan. If this process gets orphans, as the first process of a PID namespace
- * or as a subreaper, the fork server is its child, for which a wait() for all children waits. Then
- * the fork server ends with the last process executor and the last handle, and is reaped before
- * that free returns. A preloaded fork server stays: no other could take its place.
+ * The fork server ends with this process, or with this copy of the library. It ends earlier
+ *   1. if a caller needs one with other rights, or the fork server may not take on the caller's
+ *      settings, and nothing needs it. Its processes need it as long as they have handles
+ *      (`processes`); each worker of a process executor has a handle. Then the start fails: a second
+ *      fork server is never made. Starts in progress (`starts`) need it, too, but only for a while:
+ *      the caller waits for their ends.
+ *   2. with the last process executor and the last handle, if this process gets orphans, as the
+ *      first process of a PID namespace or as a subreaper. The fork server is an orphan, so it is a
+ *      child of this process then, for which a wait() for all children waits. It is reaped before
+ *      that last free returns. A preloaded fork server stays: no other could take its place.
+ *
+ * After a program has dropped its privileges, it still has the socket of a fork server that
+ * something needs. So the fork server refuses each request of another user (SO_PASSCRED).
  *
  * A start sends its request before it compares all rights. The new process waits for the go-ahead,
- * which the start gives if all rights are equal. Otherwise the start closes the channel and takes
- * another fork server.
+ * which the start gives if all rights are equal. Otherwise the start closes the channel.
  *
- * The fork server has one thread, which blocks all signals.
- *
- * When the parent ends, the death pipe also kills an exec'd fork server, even a stopped one. When
- * the fork server ends, the kernel kills the daemons, since its one thread made them. Over a
- * child's channel the fork server replies to the request, and reports the child's end.
+ * The fork server has one thread, which blocks all signals. When the parent ends, the death pipe
+ * also kills an executed fork server, even a stopped one. When the fork server ends, the kernel
+ * kills the daemons, since its one thread made them. Over a child's channel the fork server replies
+ * to the request, and reports the child's end.
  */
 #include "fork_server.h"
-#include "core/base/atomic.h"
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
@@ -37,7 +43,6 @@
 #include "core/wait/context.h"
 #include "packet.h"
 #include "process_sys.h"
-#include "reaper.h"
 #include "reexec.h"
 #include "request.h"
 #include <errno.h>
@@ -51,130 +56,105 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-struct fl__fork_server {
-	struct fl__fork_server *next;
-	int socket, pidfd, pid; /* socket -1: ended */
-	struct fl__death_pipe death_pipe;
+struct fork_server {
+	uint64_t number; /* each fork server has another one; 0: there is no fork server */
+	int socket, pidfd, pid;
 	struct fl__rights rights;
-	bool refused;       /* cannot serve a caller's settings */
-	bool orphan;        /* not preloaded */
-	unsigned users;     /* starts */
-	unsigned processes; /* handles of its processes; also changed without the lock */
+	bool orphan;        /* it was executed, not preloaded */
+	bool dead;          /* it has closed its socket */
+	unsigned senders;   /* starts that use `socket`, without the lock */
+	unsigned starts;    /* starts in progress, with the senders */
+	unsigned processes; /* handles of its processes */
 };
 
 static fl_mutex fork_server_lock = FL_MUTEX_INIT;
-static unsigned fork_server_pools; /* process executors; changed without the lock */
-static bool fork_server_makes;     /* a start makes one */
-static fl_cond fork_server_made = FL_COND_INIT;
-static struct fl__fork_server *fork_server_all;
-static struct fl__fork_server *fork_server_current;
-static struct fl__fork_server *fork_server_of_parent; /* in a forked child: the parent's, to be freed */
+static fl_cond fork_server_changed = FL_COND_INIT; /* `fork_server_makes`, `senders` or `starts` changed */
+static bool fork_server_makes;
+static unsigned fork_server_pools; /* process executors */
+static struct fork_server fork_server;
+static struct fl__death_pipe fork_server_death_pipe;
+static const char fork_server_silent[] = "no answer from the fork server: is it stopped?";
 
-/* Under the lock, which it frees while a start makes a fork server. */
-static void fork_server_begin(void)
+static bool fork_server_is_dead(void)
 {
-	while (fork_server_makes)
-		(void)fl__cond_wait(&fork_server_made, &fork_server_lock, FL_FOREVER, FL_SHIELDED, true); /* always 0 */
-	for (struct fl__fork_server *s; (s = fork_server_of_parent) != NULL;) {
-		fork_server_of_parent = s->next;
-		fl__free(s);
-	}
-}
-
-static bool fork_server_is_dead(const struct fl__fork_server *s)
-{
-	return s->socket < 0 || fl__fd_poll(s->pidfd, POLLIN) > 0;
+	return fork_server.number && (fork_server.dead || fl__fd_poll(fork_server.pidfd, POLLIN) > 0);
 }
 
 /*
  * Whether this process gets orphans. Asked when it matters, not when the fork server begins: its
- * first parent may still exist then. Reaps it if it has ended.
+ * first parent may still exist then. Reaps the fork server if it has ended.
  */
-static bool fork_server_is_child(const struct fl__fork_server *s)
+static bool fork_server_is_child(void)
 {
-	return s->orphan && fl__process_reap(s->pidfd, NULL, false) == 0;
+	return fork_server.orphan && fl__process_reap(fork_server.pidfd, NULL, false) == 0;
+}
+
+static void fork_server_await_end(void)
+{
+	struct pollfd end = {.fd = fork_server.pidfd, .events = POLLIN};
+	(void)FL__RETRY(fl__fd_sys.poll(&end, 1, fl__process_sys.answer_timeout));
 }
 
 /*
- * The caller holds the lock. A child first gets time to end by itself: it then reaps its daemons,
- * which else would become zombies of this process. The function blocks the thread, also if a fiber
- * calls it: no other fiber of the thread may wait for the lock while this one holds it. The pidfd
- * stays the caller's. Returns whether the fork server was a child of this process.
+ * Requires that no start uses the socket. The caller holds the lock. A child first gets time to end
+ * by itself: it then reaps its daemons, which else would become zombies of this process. The kill
+ * is not permitted if this process has dropped its privileges: then the end of the socket or of the
+ * death pipe ends the fork server. The function blocks the thread, also if a fiber calls it: no
+ * other fiber of the thread may wait for the lock while this one holds it.
  */
-static bool fork_server_kill(struct fl__fork_server *s)
+static void fork_server_kill(void)
 {
-	const bool child = fork_server_is_child(s);
+	const bool child = fork_server_is_child();
 	if (child) {
-		(void)shutdown(s->socket, SHUT_RDWR);
-		(void)fl__fd_sys.poll(&(struct pollfd){.fd = s->pidfd, .events = POLLIN}, 1,
-		                      fl__process_sys.answer_timeout);
+		(void)shutdown(fork_server.socket, SHUT_RDWR);
+		fork_server_await_end();
 	}
-	fl__fd_close(s->socket);
-	s->socket = -1;
-	fl__death_pipe_close(&s->death_pipe);
-	(void)fl__process_sys.signal(s->pidfd, SIGKILL);
-	return child;
+	fl__fd_close(fork_server.socket);
+	fl__death_pipe_close(&fork_server_death_pipe);
+	(void)fl__process_sys.signal(fork_server.pidfd, SIGKILL);
+	if (!child)
+		fork_server_await_end();
+	(void)fl__process_reap(fork_server.pidfd, NULL, child); /* a preloaded one may be a child, too */
+	fl__fd_close(fork_server.pidfd);
+	fork_server = (struct fork_server){0};
 }
 
-static void fork_server_reap_killed(struct fl__fork_server *s)
+/*
+ * Waits while a start makes a fork server; ends a dead one. The caller holds the lock, which the
+ * function frees while it waits. Returns 0 or -ETIMEDOUT: the start that it waits for may be that of
+ * a fiber which cannot run before the caller returns.
+ */
+static int fork_server_begin(int64_t deadline)
 {
-	(void)fl__process_reap(s->pidfd, NULL, true);
-	fl__fd_close(s->pidfd);
+	int rc = 0;
+	bool ready = false;
+	while (rc == 0 && !ready) {
+		const bool dead = fork_server_is_dead();
+		ready = !dead && !fork_server_makes;
+		if (dead && fork_server.senders == 0)
+			fork_server_kill();
+		else if (!ready)
+			rc = fl__cond_wait(&fork_server_changed, &fork_server_lock, deadline, FL_SHIELDED, true);
+	}
+	return rc;
 }
 
-/* Under the lock. Ends the useless fork servers, and frees those without handles. */
+/* The caller holds the lock. Where this process gets orphans, ends a fork server without a use. */
 static void fork_server_settle(void)
 {
-	for (struct fl__fork_server **link = &fork_server_all, *s; (s = *link) != NULL;) {
-		/* acquire, both: pair with fl__fork_server_forget() */
-		const unsigned processes = fl__load_acquire(&s->processes);
-		const bool idle = s->users == 0 && processes == 0 && fl__load_acquire(&fork_server_pools) == 0;
-		const bool stays = s == fork_server_current && !(idle && fork_server_is_child(s));
-		const bool useful = s->users > 0 || stays || (processes > 0 && !fork_server_is_dead(s));
-		if (!useful && s->socket >= 0) {
-			if (fork_server_kill(s))
-				fork_server_reap_killed(s);
-			else
-				fl__reaper_adopt(s->pidfd, true);
-		}
-		if (useful || processes > 0) {
-			link = &s->next;
-			continue;
-		}
-		if (s == fork_server_current)
-			fork_server_current = NULL;
-		*link = s->next;
-		fl__free(s);
-	}
+	if (fork_server.number && fork_server.starts == 0 && fork_server.processes == 0 && fork_server_pools == 0 &&
+	    fork_server_is_child())
+		fork_server_kill();
 }
 
-/* A fork server in use ends with the process. */
+/* If a start uses its socket, the fork server ends with the process. */
 static unsigned fork_server_end(void)
 {
 	FL__HELD(&fork_server_lock);
-	fork_server_begin();
-	fork_server_current = NULL;
-	FL__EACH (struct fl__fork_server, s, fork_server_all)
-		if (s->socket >= 0 && s->users == 0) {
-			(void)fork_server_kill(s);
-			fork_server_reap_killed(s);
-		}
-	fork_server_settle();
+	(void)fork_server_begin(FL_FOREVER); /* always 0 */
+	if (fork_server.number && fork_server.senders == 0)
+		fork_server_kill();
 	return 0;
-}
-
-/* Under the lock. False: there is no live fork server with these rights. */
-static bool fork_server_find(const struct fl__rights *rights)
-{
-	if (fork_server_current && fork_server_is_dead(fork_server_current))
-		fork_server_current = NULL;
-	fork_server_settle();
-	struct fl__fork_server *s = fork_server_all;
-	while (s && (s->refused || fl__rights_difference(&s->rights, rights) || fork_server_is_dead(s)))
-		s = s->next;
-	if (s)
-		fork_server_current = s;
-	return s;
 }
 
 /*
@@ -198,45 +178,64 @@ static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *
                             const char **problem)
 {
 	static struct fl__helper helper = {.end = fork_server_end};
+	static uint64_t numbers;
+	struct fork_server s = {.rights = *rights, .orphan = role == FL__REEXEC_FORK_SERVER};
 	*problem = fork_server_find_denied_call();
 	if (*problem)
 		return -ENOSYS;
-	struct fl__fork_server *s = fl__alloc(1, sizeof *s);
-	*problem = "no memory for the fork server";
-	if (!s)
-		return -ENOMEM;
 	*problem = "a pipe cannot be made";
-	int rc = role == FL__REEXEC_FORK_SERVER ? fl__death_pipe_open(&s->death_pipe) : 0;
+	int rc = s.orphan ? fl__death_pipe_open(&fork_server_death_pipe) : 0;
+	if (rc != 0)
+		return rc;
 	fork_server_makes = true;
 	fl_mutex_unlock(&fork_server_lock);
-	if (rc == 0)
-		rc = fl__reexec_start(role, &s->death_pipe, rights, deadline, &s->socket, &s->pid, &s->pidfd, problem);
+	rc = fl__reexec_start(role, &fork_server_death_pipe, rights, deadline, &s.socket, &s.pid, &s.pidfd, problem);
 	fl__mutex_hold(&fork_server_lock);
 	fork_server_makes = false;
-	fl_cond_broadcast(&fork_server_made);
+	fl_cond_broadcast(&fork_server_changed);
 	if (rc != 0) {
-		fl__death_pipe_close(&s->death_pipe);
-		fl__free(s);
+		fl__death_pipe_close(&fork_server_death_pipe);
 		return rc;
 	}
 	fl__helper_list(&helper);
-	s->rights = *rights;
-	s->orphan = role == FL__REEXEC_FORK_SERVER;
-	s->next = fork_server_all;
-	fork_server_all = fork_server_current = s;
+	s.number = ++numbers;
+	fork_server = s;
 	return 0;
 }
 
-/* The caller holds the lock, which fork_server_make() frees for a while. */
-static int fork_server_exec(const struct fl__rights *rights, int64_t deadline, const char **problem)
+static int fork_server_check_exec(const char **problem)
 {
-	int rc =
-	    fl__reexec_check("FL_PROCESS_FORK_SERVER", ", or else fl_process_preload() before any thread", problem);
-	if (rc != 0 && fork_server_current) {
-		*problem = fl__rights_difference(&fork_server_current->rights, rights);
-		return -EPERM;
-	}
-	return rc != 0 ? rc : fork_server_make(FL__REEXEC_FORK_SERVER, rights, deadline, problem);
+	return fl__reexec_check("FL_PROCESS_FORK_SERVER", ", or else fl_process_preload() before any thread", problem);
+}
+
+/* The caller holds the lock. If something needs the fork server, the log says what to do. */
+static bool fork_server_is_needed(void)
+{
+	if (fork_server.starts == 0 && fork_server.processes == 0)
+		return false;
+	fl__log(FL_LOG_ERROR,
+	        "the fork server is replaced when no worker of a process executor and no handle of its processes is "
+	        "left: free these before the rights or priorities of the caller change, or use FL_PROCESS_EXEC");
+	return true;
+}
+
+/*
+ * The caller holds the lock, which the function frees while it waits. Ends the fork server of this
+ * number, which cannot serve a caller. Returns false if it stays, since something needs it or no
+ * other can be made.
+ */
+static bool fork_server_retire(uint64_t number, int64_t deadline)
+{
+	const char *unused;
+	int rc = 0;
+	while (rc == 0 && fork_server.number == number && fork_server.starts > 0 && fork_server.processes == 0)
+		rc = fl__cond_wait(&fork_server_changed, &fork_server_lock, deadline, FL_SHIELDED, true);
+	if (fork_server.number != number)
+		return true;
+	if (fork_server_is_needed() || fork_server_check_exec(&unused) != 0)
+		return false;
+	fork_server_kill();
+	return true;
 }
 
 struct fork_server_caller {
@@ -244,7 +243,8 @@ struct fork_server_caller {
 	int64_t deadline;
 	struct fl__rights rights;
 	struct fl__mask_and_ignored more;
-	bool complete; /* `rights` and `more` are complete */
+	bool complete;             /* `rights` and `more` are complete */
+	struct fork_server server; /* a copy of the record; valid after fork_server_get() */
 };
 
 static int fork_server_read_rest(struct fork_server_caller *c)
@@ -259,56 +259,93 @@ static int fork_server_read_rest(struct fork_server_caller *c)
 	return rc;
 }
 
-/* With the caller's rights, as far as these are known. Released by fork_server_put(). */
-static int fork_server_get(struct fl__fork_server **s, struct fork_server_caller *c)
+/*
+ * The caller holds the lock, which the function frees while it waits. Afterwards there is no fork
+ * server, or one that has the rights of `c`, as far as they are known.
+ */
+static int fork_server_find(struct fork_server_caller *c)
 {
-	int rc = 0;
+	const struct fl__rights *theirs = &fork_server.rights;
+	for (;;) {
+		c->start->problem = fork_server_silent;
+		int rc = fork_server_begin(c->deadline);
+		if (rc == 0 && (c->complete || !fork_server.number || !fl__rights_begin_equal(theirs, &c->rights)))
+			rc = fork_server_read_rest(c);
+		if (rc != 0 || !fork_server.number || !c->complete)
+			return rc;
+		const char *difference = fl__rights_difference(theirs, &c->rights);
+		if (!difference)
+			return 0;
+		c->start->problem = difference;
+		if (!fork_server_retire(fork_server.number, c->deadline))
+			return -EPERM;
+	}
+}
+
+/* After 0, the caller calls fork_server_sent(). */
+static int fork_server_get(struct fork_server_caller *c)
+{
 	FL__HELD(&fork_server_lock);
-	fork_server_begin();
-	if (c->complete || !fork_server_current || fork_server_is_dead(fork_server_current) ||
-	    !fl__rights_begin_equal(&fork_server_current->rights, &c->rights)) {
-		rc = fork_server_read_rest(c);
-		if (rc == 0 && !fork_server_find(&c->rights))
-			rc = fork_server_exec(&c->rights, c->deadline, &c->start->problem);
-	}
+	int rc = fork_server_find(c);
+	if (rc == 0 && !fork_server.number)
+		rc = fork_server_check_exec(&c->start->problem);
+	if (rc == 0 && !fork_server.number)
+		rc = fork_server_make(FL__REEXEC_FORK_SERVER, &c->rights, c->deadline, &c->start->problem);
 	if (rc == 0) {
-		fork_server_current->users++;
-		*s = fork_server_current;
+		fork_server.senders++;
+		fork_server.starts++;
+		c->server = fork_server;
 	}
-	fork_server_settle();
 	return rc;
 }
 
-/* `useless`: the fork server is dead, or has refused the caller's settings. */
-static void fork_server_put(struct fl__fork_server *s, bool useless, bool made_process)
+/* `rc`: of the send. After an error the start is not in progress any more. */
+static void fork_server_sent(int rc)
 {
 	FL__HELD(&fork_server_lock);
-	fl__add_relaxed(&s->processes, made_process); /* relaxed: `users` keeps `s` */
-	s->refused |= useless;
-	if (useless && fork_server_current == s)
-		fork_server_current = NULL;
-	s->users--;
+	fork_server.senders--;
+	fork_server.starts -= rc != 0;
+	fork_server.dead |= rc == -EPIPE;
+	fl_cond_broadcast(&fork_server_changed);
 	fork_server_settle();
 }
 
-void fl__fork_server_add_pool(void)
+/*
+ * Ends a start whose request was sent. `made`: with a process. Returns true if the fork server may
+ * not take on the caller's settings, and another one may.
+ */
+static bool fork_server_end_start(const struct fork_server_caller *c, bool made)
 {
-	fl__add_relaxed(&fork_server_pools, 1); /* relaxed: no start of the pool has begun */
+	const uint64_t number = c->server.number;
+	FL__HELD(&fork_server_lock);
+	if (fork_server.number == number) { /* else that fork server has ended */
+		fork_server.starts--;
+		fork_server.processes += made;
+		fl_cond_broadcast(&fork_server_changed);
+	}
+	const bool again = c->start->refused && fork_server_retire(number, c->deadline);
+	fork_server_settle();
+	return again;
 }
 
-/* Does not wait for a start that makes a fork server. */
-void fl__fork_server_forget(struct fl__fork_server *s)
+void fl__fork_server_forget(uint64_t number)
 {
-	/* release: pairs with fork_server_settle(), of which another thread's may free `s` at once */
-	fl__sub_release(s ? &s->processes : &fork_server_pools, 1);
 	FL__HELD(&fork_server_lock);
+	fork_server.processes -= fork_server.number == number; /* else that fork server has ended */
+	fork_server_settle();
+}
+
+void fl__fork_server_count_pool(int more)
+{
+	FL__HELD(&fork_server_lock);
+	fork_server_pools += (unsigned)more;
 	fork_server_settle();
 }
 
 int fl__fork_server_pid(void)
 {
 	FL__HELD(&fork_server_lock);
-	return fork_server_current ? fork_server_current->pid : 0;
+	return fork_server.pid;
 }
 
 /*
@@ -331,17 +368,16 @@ static void fork_server_give_up(int channel, struct fl__start *start, int rc)
 	start->problem = problem;
 }
 
-/* The caller releases `*s`. Tries again, once, if the fork server has died (-EPIPE). */
-static int fork_server_send_request(struct fork_server_caller *c, int channel, struct fl__fork_server **s)
+/* Tries again, once, if the fork server has died (-EPIPE). After 0, the caller calls fork_server_end_start(). */
+static int fork_server_send_request(struct fork_server_caller *c, int channel)
 {
 	int rc = -EPIPE;
 	for (int tries = 0; rc == -EPIPE && tries < 2; tries++) {
-		rc = fork_server_get(s, c);
+		rc = fork_server_get(c);
 		if (rc != 0)
 			return rc;
-		rc = fl__request_send((*s)->socket, channel, c->start, c->deadline);
-		if (rc != 0)
-			fork_server_put(*s, rc == -EPIPE, false);
+		rc = fl__request_send(c->server.socket, channel, c->start, c->deadline);
+		fork_server_sent(rc);
 	}
 	return rc == -EPIPE ? -EOWNERDEAD : rc;
 }
@@ -353,7 +389,7 @@ static int fork_server_receive_reply(struct fork_server_caller *c, int channel)
 	struct fl__start *start = c->start;
 	int rc = fl__reply_receive(channel, start, c->deadline, &start->pidfd);
 	if (rc == -ETIMEDOUT)
-		start->problem = "no answer from the fork server: is it stopped?";
+		start->problem = fork_server_silent;
 	if (rc == 0 && start->pidfd < 0)
 		rc = -EPROTO;
 	if (rc != 0)
@@ -363,11 +399,10 @@ static int fork_server_receive_reply(struct fork_server_caller *c, int channel)
 	return rc == -EPIPE ? 0 : rc; /* the process has died, as a join will tell */
 }
 
-/* Sets `*again` if another fork server can serve the caller. */
+/* Sets `*again` if another try may succeed, with another fork server. */
 static int fork_server_try(struct fork_server_caller *c, bool *again)
 {
 	int channel[2];
-	struct fl__fork_server *s = NULL;
 	struct fl__start *start = c->start;
 	*again = start->refused = false;
 	start->pid = 0;
@@ -375,22 +410,20 @@ static int fork_server_try(struct fork_server_caller *c, bool *again)
 	int rc = fl__fd_sys.pair(channel);
 	if (rc != 0)
 		return rc;
-	rc = fork_server_send_request(c, channel[1], &s);
+	rc = fork_server_send_request(c, channel[1]);
 	fl__fd_close(channel[1]);
 	if (rc == 0) {
 		rc = fork_server_read_rest(c);
-		*again = rc == 0 && fl__rights_difference(&s->rights, &c->rights);
+		*again = rc == 0 && fl__rights_difference(&c->server.rights, &c->rights);
 		if (rc == 0)
 			rc = *again ? -EPERM : fork_server_receive_reply(c, channel[0]);
 		if (rc != 0)
 			fork_server_give_up(channel[0], start, rc);
-		start->refused = start->refused && !fl__reexec_missing();
-		*again |= start->refused;
-		fork_server_put(s, start->refused, rc == 0);
+		*again |= fork_server_end_start(c, rc == 0);
 	}
 	if (rc == 0) {
 		start->channel = channel[0];
-		start->server = s;
+		start->server = c->server.number;
 	} else {
 		fl__fd_close(channel[0]);
 	}
@@ -416,20 +449,28 @@ int fl__fork_server_start(struct fl__start *start)
 
 static int fork_server_preload(const char **problem)
 {
+	const int64_t deadline = fl_after(fl__process_sys.answer_timeout);
 	struct fl__rights rights;
 	*problem = "the rights of the calling thread cannot be read";
 	int rc = fl__rights_read(&rights);
+	if (rc != 0)
+		return rc;
 	FL__HELD(&fork_server_lock);
-	fork_server_begin();
-	if (rc == 0 && !fork_server_find(&rights)) {
+	*problem = fork_server_silent;
+	rc = fork_server_begin(deadline);
+	if (rc == 0 && fork_server.number) {
+		*problem = fl__rights_difference(&fork_server.rights, &rights);
+		if (!*problem)
+			return 0;
+		rc = fork_server_is_needed() ? -EPERM : 0;
+	}
+	if (rc == 0) {
 		*problem = "the process would be in another PID namespace (unshare(), setns())";
 		rc = fl__has_left_pid_namespace() ? -ENOTSUP : fl__process_may_fork(problem);
-		if (rc == 0)
-			rc = fork_server_make(FL__REEXEC_PRELOADED, &rights, fl_after(fl__process_sys.answer_timeout),
-			                      problem);
 	}
-	fork_server_settle();
-	return rc;
+	if (rc == 0 && fork_server.number)
+		fork_server_kill();
+	return rc != 0 ? rc : fork_server_make(FL__REEXEC_PRELOADED, &rights, deadline, problem);
 }
 
 int fl_process_preload(void)
@@ -444,19 +485,14 @@ int fl_process_preload(void)
 void fl__fork_server_after_fork(void)
 {
 	fl_mutex_init(&fork_server_lock);
-	fl_cond_init(&fork_server_made);
+	fl_cond_init(&fork_server_changed);
 	fork_server_makes = false;
 	fork_server_pools = 0;
-	if (!fork_server_all)
-		return;
-	FL__EACH (const struct fl__fork_server, s, fork_server_all)
-		if (s->socket >= 0) {
-			fl__fd_close(s->socket);
-			fl__fd_close(s->pidfd);
-		}
-	/* freed later: a thread of the parent may hold the allocator's lock */
-	fork_server_of_parent = fork_server_all;
-	fork_server_all = fork_server_current = NULL;
+	if (fork_server.number) {
+		fl__fd_close(fork_server.socket);
+		fl__fd_close(fork_server.pidfd);
+	}
+	fork_server = (struct fork_server){0};
 }
 
 /* The loop of the fork server. */
@@ -586,11 +622,6 @@ static int fork_server_make_process(struct fl__request *request, struct fl__star
 	return *pidfd < 0 ? *pidfd : 0;
 }
 
-static bool fork_server_has_fewer_fds(const struct fl__request *request)
-{
-	return request->settings->limits[RLIMIT_NOFILE].now > fork_server_loop.settings.limits[RLIMIT_NOFILE].now;
-}
-
 /* True: a child owns the channel. */
 static bool fork_server_answer(const void *data, size_t size, const struct fl__packet *packet)
 {
@@ -610,16 +641,14 @@ static bool fork_server_answer(const void *data, size_t size, const struct fl__p
 		rc = -EPERM;
 	if (rc == 0 && request.channel < 0)
 		rc = -EBADMSG;
-	if (rc == 0)
-		rc = fork_server_check_fd_limit(fds, n_fds, &request);
 	if (rc == 0) {
 		rc = fl__settings_take_on(&fork_server_loop.settings, request.settings);
 		reply.refused = rc != 0;
 	}
 	if (rc == 0)
+		rc = fork_server_check_fd_limit(fds, n_fds, &request);
+	if (rc == 0)
 		rc = fork_server_make_process(&request, &reply, &pidfd);
-	if (rc == -EMFILE && request.settings && fork_server_has_fewer_fds(&request))
-		reply.refused = true;
 	reply.error = rc;
 	const int sent = fl__packet_send(channel, &reply, sizeof reply, &pidfd, pidfd >= 0 ? 1 : 0, 0);
 	fl__fd_close(pidfd);

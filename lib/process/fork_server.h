@@ -5,16 +5,13 @@
 
 int fl__fork_server_start(struct fl__start *start);
 
-/* Called when a process executor begins. */
-void fl__fork_server_add_pool(void);
+/* A process executor begins (1), or has ended (-1). */
+void fl__fork_server_count_pool(int more);
 
-/*
- * Called when the handle of a process of this fork server is freed; with NULL when a process
- * executor has ended.
- */
-void fl__fork_server_forget(struct fl__fork_server *s);
+/* Called when the handle of a process is freed that the fork server of this number has made. */
+void fl__fork_server_forget(uint64_t number);
 
-/* Of the last start; 0: none. */
+/* The pid of the fork server, which may have died; 0: there is none. */
 int fl__fork_server_pid(void);
 
 /* In a forked child: drops the parent's fork server. */

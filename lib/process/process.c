@@ -47,8 +47,8 @@ struct fl_process {
 	int channel; /* -1: a child of this process */
 	bool daemon;
 	struct fl__death_pipe death_pipe;
-	struct fl__fork_server *server; /* NULL: a child of this process */
-	uint32_t forks;                 /* fl__fork_count of the handle's maker */
+	uint64_t server; /* the number of the fork server; 0: a child of this process */
+	uint32_t forks;  /* fl__fork_count of the handle's maker */
 	struct fl__watched_fd on_channel, on_pidfd;
 	bool group;
 	int pipes[FL__STREAMS]; /* -1: none */

@@ -20,8 +20,8 @@ struct fl__start {
 	/* For a daemon that no fork server makes. */
 	struct fl__death_pipe *death_pipe;
 	const struct fl__settings *settings;
-	bool refused;                   /* the fork server may not take on the settings */
-	struct fl__fork_server *server; /* that made the process; NULL: none */
+	bool refused;    /* the fork server may not take on the settings */
+	uint64_t server; /* the number of the fork server that made the process; 0: none did */
 };
 
 int fl__start_process(struct fl__start *start);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What processes inherit: those of tasks and programs have the attributes of the calling thread at
- * the time of the call, whatever those of the fork server, of other threads and of earlier calls.
+ * the time of the call, whatever those of the fork server, of other threads and of earlier calls. A
+ * start fails if the fork server has other rights and something needs it.
  *
- * Each case runs in a child process. Its main thread starts a process, so that there is a fork
- * server; then a thread changes one attribute of its own, and starts processes; then the main
- * thread starts again.
+ * Each case runs in a child process. Its main thread starts processes, and keeps the handle of one,
+ * which needs the fork server. Then a thread changes one attribute of its own, and starts
+ * processes, before and after the free of that handle. Then the main thread starts again.
  */
 #include "fl_process.h"
 
+#include <grp.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <spawn.h>
@@ -354,24 +356,25 @@ struct change {
 	const char *name;
 	int (*change)(void); /* NULL: new namespaces, */
 	int namespaces;      /* of these kinds */
+	bool right;          /* the fork server cannot take it on, as it does with a setting */
 	bool process;        /* of the whole process, or not possible beside threads: by the main thread */
 	bool exec_changes;   /* the capabilities of an exec are not those of the caller */
 };
 
 static const struct change changes[] = {
-    {"the user", change_user},
-    {"groups", change_groups},
-    {"capabilities", change_capabilities},
-    {"ambient capabilities", change_ambient},
-    {"securebits", change_securebits},
-    {"no_new_privs", change_no_new_privs},
-    {"seccomp", change_seccomp},
-    {"the mount namespace", .namespaces = CLONE_NEWNS},
-    {"the network namespace", .namespaces = CLONE_NEWNET},
-    {"the UTS namespace", .namespaces = CLONE_NEWUTS},
-    {"the IPC namespace", .namespaces = CLONE_NEWIPC},
-    {"the cgroup namespace", .namespaces = CLONE_NEWCGROUP},
-    {"the root", change_root},
+    {"the user", change_user, .right = true},
+    {"groups", change_groups, .right = true},
+    {"capabilities", change_capabilities, .right = true},
+    {"ambient capabilities", change_ambient, .right = true},
+    {"securebits", change_securebits, .right = true},
+    {"no_new_privs", change_no_new_privs, .right = true},
+    {"seccomp", change_seccomp, .right = true},
+    {"the mount namespace", .namespaces = CLONE_NEWNS, .right = true},
+    {"the network namespace", .namespaces = CLONE_NEWNET, .right = true},
+    {"the UTS namespace", .namespaces = CLONE_NEWUTS, .right = true},
+    {"the IPC namespace", .namespaces = CLONE_NEWIPC, .right = true},
+    {"the cgroup namespace", .namespaces = CLONE_NEWCGROUP, .right = true},
+    {"the root", change_root, .right = true},
     {"affinity", change_affinity},
     {"nice", change_nice},
     {"real time", change_to_real_time},
@@ -381,12 +384,12 @@ static const struct change changes[] = {
     {"the umask", change_umask},
     {"the directory", change_directory},
     {"limits", change_limits, .process = true},
-    {"the process group", change_group, .process = true},
-    {"oom_score_adj", change_oom_score, .process = true},
-    {"the session keyring", change_keyring},
-    {"the memory policy", change_memory_policy},
-    {"the session", change_session, .process = true},
-    {"the user namespace", .namespaces = CLONE_NEWUSER, .process = true, .exec_changes = true},
+    {"the process group", change_group, .right = true, .process = true},
+    {"oom_score_adj", change_oom_score, .right = true, .process = true},
+    {"the session keyring", change_keyring, .right = true},
+    {"the memory policy", change_memory_policy, .right = true},
+    {"the session", change_session, .right = true, .process = true},
+    {"the user namespace", .namespaces = CLONE_NEWUSER, .right = true, .process = true, .exec_changes = true},
 };
 
 static int make_change(const struct change *c)
@@ -394,16 +397,59 @@ static int make_change(const struct change *c)
 	return c->change ? c->change() : result(unshare(c->namespaces));
 }
 
+static void expect_refusal(int error, const char *text)
+{
+	const bool capabilities = false;
+	fl_process *p = NULL;
+	PROCESS_LOG();
+	const int rc = fl_process_start(&p, &(fl_process_config){.task = &process_describes, .arg = &capabilities});
+	process_log_has(text);
+	FL_RC(rc, error);
+}
+
+FL_TASK(process_reads_to_the_end, void, void)
+{
+	char c;
+	while (read(STDIN_FILENO, &c, 1) > 0)
+		;
+	exit(9);
+}
+
+static const fl_process_config needing_config = {
+    .task = &process_reads_to_the_end, .in = FL_PROCESS_PIPE, .daemon = true};
+
+/* The fork server is needed until release(). */
+static fl_process *needing(void)
+{
+	return process_started(&needing_config);
+}
+
+static void release(fl_process *p)
+{
+	fl_process_close_pipe(p, 0);
+	FL_CHECK(process_end(p).code == 9);
+}
+
+static fl_process *needs_the_fork_server;
+
 /* Returns NULL, or a pointer if the system does not allow the change. */
 static void *change_and_start(void *arg)
 {
 	const struct change *c = arg;
+	const int pid = fl__fork_server_pid();
 	if (make_change(c) != 0)
 		return arg;
-	for (int again = 0; again < 2; again++)
-		expect_of_task(FL_PROCESS_FORK_SERVER, !c->exec_changes);
+	if (c->right)
+		expect_refusal(-EPERM, "is replaced when no worker");
+	else
+		expect_of_task(FL_PROCESS_FORK_SERVER, true);
+	FL_CHECK(fl__fork_server_pid() == pid);
 	expect_of_task(FL_PROCESS_EXEC, !c->exec_changes);
 	expect_of_program();
+	release(needs_the_fork_server);
+	for (int again = 0; again < 2; again++)
+		expect_of_task(FL_PROCESS_FORK_SERVER, !c->exec_changes);
+	FL_CHECK((fl__fork_server_pid() != pid) == (c->right));
 	return NULL;
 }
 
@@ -422,6 +468,7 @@ static void run_change(void *arg)
 	void *refused;
 	take_a_lasting_policy();
 	expect_of_task(FL_PROCESS_FORK_SERVER, !c->exec_changes);
+	needs_the_fork_server = needing();
 	if (c->process)
 		refused = change_and_start(arg);
 	else
@@ -450,19 +497,7 @@ FL_TEST(process_has_the_attributes_of_its_caller)
 		FL_SKIP("this system permits few changes, as in a container");
 }
 
-/* Without another execution of this program, what the fork server cannot give is refused. */
-
-static void expect_refusal(int error, const char *text)
-{
-	const bool capabilities = false;
-	fl_process *p = NULL;
-	PROCESS_LOG();
-	const int rc = fl_process_start(&p, &(fl_process_config){.task = &process_describes, .arg = &capabilities});
-	process_log_has(text);
-	if (rc != error)
-		(void)fprintf(stderr, "%d and not %d\n", rc, error);
-	FL_CHECK(rc == error);
-}
+/* Without another execution of this program, a fork server stays that nothing needs. */
 
 static int change_to_empty_root(void)
 {
@@ -526,10 +561,12 @@ FL_TEST(process_request_of_another_user_is_refused)
 }
 
 /* The first process starts with a higher nice value: without privileges there is no way back. */
-static void *start_nicely(void *unused)
+static void *start_nicely(void *another)
 {
 	FL_OK(change_nice());
 	expect_of_task(FL_PROCESS_FORK_SERVER, true);
+	if (*(bool *)another)
+		needs_the_fork_server = needing();
 	return NULL;
 }
 
@@ -539,12 +576,15 @@ static void run_after_nice(void *another)
 	FL_OK(setrlimit(RLIMIT_NICE, &(struct rlimit){0, 0}));
 	FL_OK(setresgid(USER, USER, USER));
 	FL_OK(setresuid(USER, USER, USER));
-	(void)fl_test_foreign(start_nicely, NULL);
+	(void)fl_test_foreign(start_nicely, another);
 	PROCESS_FAULTS();
 	if (!*(bool *)another) {
 		fl__process_sys.program = "/nonexistent";
 		expect_refusal(-EACCES, "may not take on the scheduling, priorities or limits");
 		process_heal(&process_real);
+	} else {
+		expect_refusal(-EACCES, "is replaced when no worker");
+		release(needs_the_fork_server);
 	}
 	expect_of_task(FL_PROCESS_FORK_SERVER, true);
 	expect_of_task(FL_PROCESS_FORK_SERVER, true);
@@ -557,37 +597,158 @@ FL_TEST(process_settings_that_the_fork_server_may_not_take_on)
 		FL_OK(fl_test_child(run_after_nice, &(bool){another}, NULL, 0));
 }
 
-/* A replaced fork server lives as long as its processes have handles: their ends are reported. */
+/*
+ * A start in progress needs the fork server for a while alone: a caller with other rights waits for
+ * the end of that start. If it has failed, the fork server is replaced.
+ */
 
-FL_TASK(process_reads_to_the_end, void, void)
+static unsigned sent; /* requests */
+static int waits;     /* the number of the thread that waits */
+
+static ssize_t count_sent(int socket, const struct msghdr *message)
 {
-	char c;
-	while (read(STDIN_FILENO, &c, 1) > 0)
-		;
-	exit(9);
+	const ssize_t n = real_net.sendmsg(socket, message);
+	fl__add_release(&sent, 1); /* pairs with the acquire in run_beside_a_start() */
+	return n;
 }
 
-static void run_replaced(void *unused)
+static int start_first(void *p)
+{
+	return fl_process_start(p, &needing_config);
+}
+
+static int start_with_other_groups(void *p)
+{
+	FL_OK(change_groups());
+	fl__store_release(&waits, (int)syscall(SYS_gettid)); /* pairs with the acquire in run_beside_a_start() */
+	return fl_process_start(p, &needing_config);
+}
+
+static void run_beside_a_start(void *killed)
+{
+	fl_thread threads[2];
+	fl_process *p[2] = {NULL, NULL};
+	int rc[2];
+	take_a_lasting_policy();
+	expect_of_task(FL_PROCESS_FORK_SERVER, true);
+	const int pid = fl__fork_server_pid();
+	process_stop(pid);
+	real_net = fl__net_sys;
+	fl__net_sys.sendmsg = count_sent;
+	FL_OK(fl_thread_start(&threads[0], start_first, &p[0], NULL));
+	FL_WAIT_FOR(fl__load_acquire(&sent) == 1);
+	FL_OK(fl_thread_start(&threads[1], start_with_other_groups, &p[1], NULL));
+	FL_WAIT_FOR(fl__load_acquire(&waits) != 0 && process_state(waits) == 'S');
+	FL_OK(kill(pid, killed ? SIGKILL : SIGCONT));
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_thread_join(&threads[i], &rc[i]));
+	FL_RC(rc[0], killed ? -EOWNERDEAD : 0);
+	FL_RC(rc[1], killed ? 0 : -EPERM);
+	release(p[killed != NULL]);
+}
+
+FL_TEST(process_start_waits_for_a_start_with_other_rights)
+{
+	needs_root_and_threads();
+	FL_OK(fl_test_child(run_beside_a_start, NULL, NULL, 0));
+	FL_OK(fl_test_child(run_beside_a_start, &(int){1}, NULL, 0));
+}
+
+/* A service that begins as root, has a process executor or a preloaded fork server, and drops its privileges. */
+
+FL_TASK(process_tells_its_user, void, int)
+{
+	*result = (int)getuid();
+	return 0;
+}
+
+static void drop_privileges(void)
+{
+	FL_OK(setgroups(0, NULL));
+	FL_OK(setresgid(USER, USER, USER));
+	FL_OK(setresuid(USER, USER, USER));
+}
+
+static void expect_user(fl_executor *e, int error, int user)
+{
+	fl_future *f = NULL;
+	int got = -1;
+	FL_OK(process_tells_its_user_submit(e, &f));
+	FL_OK(fl_future_wait(f));
+	FL_RC(fl_future_error(f), error);
+	FL_CHECK(error != 0 || (process_tells_its_user_get(f, &got) == 0 && got == user));
+	fl_future_free(f);
+}
+
+static fl_executor *pool_with_one_worker(size_t max_tasks)
+{
+	fl_executor *e = NULL;
+	FL_OK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1, .max_tasks = max_tasks}));
+	return e;
+}
+
+static void run_service_with_a_pool(void *unused)
 {
 	take_a_lasting_policy();
-	for (int daemon = 0; daemon < 2; daemon++) {
-		fl_process *p = process_started(
-		    &(fl_process_config){.task = &process_reads_to_the_end, .in = FL_PROCESS_PIPE, .daemon = daemon});
-		const int before = fl__fork_server_pid();
-		FL_CHECK(daemon ? change_session() == 0 : change_groups() == 0);
-		expect_of_task(FL_PROCESS_FORK_SERVER, true);
-		FL_CHECK(fl__fork_server_pid() != before);
-		FL_WAIT_FOR(process_state(before) == 'S'); /* lives, and sleeps */
-		fl_process_close_pipe(p, 0);
-		FL_CHECK(process_end(p).code == 9);
-		process_dies(before);
+	fl_executor *before = pool_with_one_worker(0);
+	expect_user(before, 0, 0);
+	drop_privileges();
+	fl_executor *after = pool_with_one_worker(0);
+	{
+		PROCESS_LOG();
+		expect_user(after, -EPERM, 0);
+		process_log_has("the fork server has another user");
+		process_log_has("is replaced when no worker");
 	}
+	{
+		PROCESS_LOG();
+		FL_RC(fl_process_preload(), -EPERM);
+		process_log_has("is replaced when no worker");
+		process_log_has("cannot preload the fork server: the fork server has another user");
+	}
+	FL_CHECK(!fl_executor_is_broken(after));
+	expect_user(before, 0, 0); /* its worker was started before */
+	fl_executor_free(before);
+	expect_user(after, 0, USER);
+	fl_executor_free(after);
 }
 
-FL_TEST(process_of_a_replaced_fork_server)
+/* An executor without workers does not need the fork server. */
+static void run_service_without_workers(void *unused)
 {
-	process_needs_root();
-	FL_OK(fl_test_child(run_replaced, NULL, NULL, 0));
+	take_a_lasting_policy();
+	fl_executor *e = pool_with_one_worker(1);
+	expect_user(e, 0, 0);
+	FL_WAIT_FOR(fl_process_executor_pids(e, NULL, 0) == 0);
+	drop_privileges();
+	expect_user(e, 0, USER);
+	fl_executor_free(e);
+}
+
+static void run_service_with_a_preload(void *again)
+{
+	take_a_lasting_policy();
+	FL_OK(fl_process_preload());
+	const int first = fl__fork_server_pid();
+	expect_of_task(FL_PROCESS_FORK_SERVER, true);
+	drop_privileges();
+	if (again)
+		FL_OK(fl_process_preload());
+	fl_executor *e = pool_with_one_worker(0);
+	expect_user(e, 0, USER);
+	FL_CHECK(fl__fork_server_pid() != first);
+	process_dies(first);
+	fl_executor_free(e);
+}
+
+FL_TEST(process_executor_after_a_drop_of_privileges)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	needs_root_and_threads();
+	FL_OK(fl_test_child(run_service_with_a_pool, NULL, NULL, 0));
+	FL_OK(fl_test_child(run_service_without_workers, NULL, NULL, 0));
+	FL_OK(fl_test_child(run_service_with_a_preload, NULL, NULL, 0));
+	FL_OK(fl_test_child(run_service_with_a_preload, &(int){1}, NULL, 0));
 }
 
 /* The kernel does not kill the first process of a namespace by a descriptor. */

@@ -131,21 +131,19 @@ static int start_in_a_forked_child(void *unused)
 	return 0;
 }
 
-/* A fork server beside the one that it replaces, and the one of a forked child. */
+/* A fork server that takes the place of another one, and the one of a forked child. */
 static void run_replaced(void *preload)
 {
 	begin(preload);
-	fl_process *p = process_started(&(fl_process_config){.task = &process_answers});
 	const int first = fl__fork_server_pid();
 	FL_OK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	start_and_join();
 	FL_CHECK(fl__fork_server_pid() != first);
+	process_dies(first);
 	FL_CHECK(has_no_child());
 	const int pid = fl_test_fork(start_in_a_forked_child, NULL);
 	int status = -1;
 	FL_CHECK(wait(&status) == pid && status == 0);
-	fl_process_free(p);
-	process_dies(first);
 	FL_CHECK(has_no_child());
 }
 

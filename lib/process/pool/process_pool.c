@@ -1433,7 +1433,7 @@ static void process_pool_on_destroy(fl_executor *e)
 	} else {
 		fl_cond_signal(&p->start);
 		FL_IGNORE(fl_thread_join(&p->starter, NULL)); /* -EINVAL: joined before */
-		fl__fork_server_forget(NULL);
+		fl__fork_server_count_pool(-1);
 	}
 	fl__remote_fini(&p->remote);
 }
@@ -1489,7 +1489,7 @@ int fl_process_executor_create(fl_executor **made, const fl_executor_config *con
 	rc = fl__remote_init(&p->remote, &process_pool_ops, &fl__process_pool_transport,
 	                     fl__executor_worker_count(config), config);
 	if (rc == 0) {
-		fl__fork_server_add_pool();
+		fl__fork_server_count_pool(1);
 		*made = &p->base;
 	}
 	return rc;
