@@ -62,7 +62,7 @@ unit() {
 }
 
 step_format() {
-	find "$root/include" "$root/lib" "$root/tests" "$root/docs" "$root/bench" "$root/stress" \
+	find "$root/include" "$root/lib" "$root/tests" "$root/docs" "$root/bench" "$root/stress" "$root/mpi" \
 		\( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -print0 |
 		xargs -0 clang-format --dry-run -Werror
 }
@@ -172,7 +172,7 @@ step_musl() {
 }
 
 step_docs() {
-	if [ -n "$check_since" ] && git -C "$root" diff --quiet "$check_since" -- '*.md' include lib/mpi/include docs bench/results; then
+	if [ -n "$check_since" ] && git -C "$root" diff --quiet "$check_since" -- '*.md' include mpi/include docs bench/results; then
 		echo "nothing that the site shows has changed"
 		return
 	fi

@@ -10,6 +10,8 @@ import os
 import re
 import sys
 
+import affected
+
 LISTS = {"bugs.md": 40, "contract.md": 25}  # and how many rows there are at least
 THREATS = 15  # and how many tests there are at least
 CASES = r"\w*(?:TEST|CONFORMANCE)\w*"  # the macros that define a case, such as QUEUE_TEST_ON
@@ -25,6 +27,10 @@ def defined(pattern, macro):
     return names
 
 
+def defined_tests():
+    return set().union(*(defined(folder + "/**/test_*.c", CASES) for folder in affected.PROGRAMS))
+
+
 def rows(name):
     """First cell, tests and scenarios of each row of the tables."""
     with open(os.path.join(ROOT, "docs", name), encoding="utf-8") as file:
@@ -35,7 +41,7 @@ def rows(name):
 
 
 def complaints_of(list_name, least):
-    tests = defined("tests/**/test_*.c", CASES)
+    tests = defined_tests()
     scenarios = defined("stress/cases/**/*.c", "(?:FL_STRESS(?:_PROCESSES)?|FL_LIN|LIN_IS)")
     count = 0
     for name, named_tests, named_scenarios in rows(list_name):
@@ -49,7 +55,7 @@ def complaints_of(list_name, least):
 
 
 def complaints_of_threats():
-    tests = defined("tests/**/test_*.c", CASES)
+    tests = defined_tests()
     with open(os.path.join(ROOT, "docs", "threat-model.md"), encoding="utf-8") as file:
         cells = [line.strip("| \n").split("|")[-1] for line in file if line.count("|") == 5]
     names = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}

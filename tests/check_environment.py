@@ -23,19 +23,19 @@ READS = {
     # The program's own variable, as in execvp(3): a set-uid program sets it before it starts others.
     ("lib/process/process_start.c", 'getenv("PATH")'),
     # Open MPI's transports.
-    ("lib/mpi/engine.c", 'secure_getenv("OMPI_MCA_btl")'),
+    ("mpi/engine.c", 'secure_getenv("OMPI_MCA_btl")'),
     # The launcher's variables, and the mark of a rank, FAIRLEAD_MPI.
-    ("lib/mpi/start.c", "secure_getenv(variable)"),
-    ("lib/mpi/start.c", "secure_getenv(l->rank_variable)"),
-    ("lib/mpi/start.c", 'secure_getenv("PMIX_NAMESPACE")'),
-    ("lib/mpi/start.c", 'secure_getenv("OMPI_COMM_WORLD_SIZE")'),
-    ("lib/mpi/start.c", 'secure_getenv("PMI_RANK")'),
+    ("mpi/start.c", "secure_getenv(variable)"),
+    ("mpi/start.c", "secure_getenv(l->rank_variable)"),
+    ("mpi/start.c", 'secure_getenv("PMIX_NAMESPACE")'),
+    ("mpi/start.c", 'secure_getenv("OMPI_COMM_WORLD_SIZE")'),
+    ("mpi/start.c", 'secure_getenv("PMI_RANK")'),
 }
 
 
 def reads():
     """The file and the text of each read in the library and in fairlead-mpi."""
-    for pattern in ("lib/[!m]*/**/*.[ch]", "lib/mpi/*.[ch]", "lib/mpi/include/**/*.h", "include/**/*.h"):
+    for pattern in ("lib/**/*.[ch]", "mpi/*.[ch]", "mpi/include/**/*.h", "include/**/*.h"):
         for path in glob.glob(os.path.join(ROOT, pattern), recursive=True):
             with open(path, encoding="utf-8") as file:
                 for call in re.findall(r"\w*getenv\s*\([^)]*\)", file.read()):

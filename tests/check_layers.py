@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Checks the includes against the tables of lib/README.md, which has the order of parts and layers, and of include/README.md, which
 has the layer of each public header. A file includes its own layer, earlier layers of its part, and all layers of the parts that its
-part may include. With an archive of the library as argument, also checks that the objects of a part need only those parts.
+part may include. Of all files of mpi, only mpi/internals.h includes headers of lib, and lists what the others use of them. With an
+archive of the library as argument, also checks that the objects of a part need only those parts.
 """
 import glob
 import os
@@ -12,8 +13,11 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LIB, INCLUDE = os.path.join(ROOT, "lib"), os.path.join(ROOT, "include", "fairlead")
+MPI, PARTS_OF_MPI = os.path.join(ROOT, "mpi"), {"core", "process"}
 INCLUDES = re.compile(r'^[ \t]*#[ \t]*include[ \t]+(?:"([^"]+)"|<fairlead/([^>]+)>)', re.M)
 GENERATED = {"version.h"}
+HIDDEN = re.compile(r"\b(?:fl|FL)__\w+")
+COMMENT = re.compile(r"/\*.*?\*/", re.S)
 
 
 def text_of(path):
@@ -27,6 +31,10 @@ def rows(folder):
         yield [re.findall(r"`([^`]+)`", cell) for cell in row.split(" | ")[:2]]
 
 
+def files_of(folder):
+    return sorted(glob.glob(os.path.join(folder, "**", "*.[ch]"), recursive=True))
+
+
 class Layers:
     def __init__(self):
         self.parts = {part: re.findall(r"\w+", used) for part, used in
@@ -36,7 +44,7 @@ class Layers:
 
     def of_file(self, path):
         """The layer of a file, a path from lib/."""
-        return path if path in self.order else os.path.dirname(path).removesuffix("/include/fairlead")
+        return path if path in self.order else os.path.dirname(path)
 
     def may(self, user, used):
         part, of = user.split("/")[0], used.split("/")[0]
@@ -57,9 +65,8 @@ class Layers:
 
 def complaints():
     layers = Layers()
-    files = [(path, layers.of_file(os.path.relpath(path, LIB))) for path in glob.glob(os.path.join(LIB, "**", "*.[ch]"), recursive=True)
-             if "/mpi/bench/" not in path]
-    files += [(os.path.join(INCLUDE, name), layer) for name, layer in layers.headers.items() if layer != "mpi"]
+    files = [(path, layers.of_file(os.path.relpath(path, LIB))) for path in files_of(LIB)]
+    files += [(os.path.join(INCLUDE, name), layer) for name, layer in layers.headers.items()]
     for path, layer in sorted(files):
         name = os.path.relpath(path, ROOT)
         if layer not in layers.order:
@@ -71,6 +78,31 @@ def complaints():
                         if of is None or of not in layers.order or not layers.may(layer, of))
     listed = {*layers.headers, "stress.h", "stress_lin.h", "core.h"}
     yield from (f"include/README.md: {name} is in no row" for name in sorted(os.listdir(INCLUDE)) if name.endswith(".h") and name not in listed)
+
+
+def hidden_names(files):
+    return {name for path in files for name in HIDDEN.findall(COMMENT.sub("", text_of(path)))}
+
+
+def mpi_complaints():
+    """What mpi includes of the library beside mpi/internals.h, and where the lists in that header differ from what mpi uses."""
+    door, headers = os.path.join(MPI, "internals.h"), Layers().headers
+    for own, _ in INCLUDES.findall(text_of(door)):
+        if own.split("/")[0] not in PARTS_OF_MPI or not os.path.exists(os.path.join(LIB, own)):
+            yield f"mpi/internals.h includes {own}, which is no header of {' or '.join(sorted(PARTS_OF_MPI))}"
+    files = [path for path in files_of(MPI) if path != door]
+    for path in files:
+        name = os.path.relpath(path, ROOT)
+        for own, public in INCLUDES.findall(text_of(path)):
+            near = os.path.normpath(os.path.join(os.path.dirname(path), own))
+            if own and (near.startswith(LIB + os.sep) or not os.path.exists(near) and os.path.exists(os.path.join(LIB, own))):
+                yield f"{name} includes {own}: only mpi/internals.h includes headers of lib"
+            elif os.path.dirname(path) == MPI and public in headers and headers[public].split("/")[0] not in PARTS_OF_MPI:
+                yield f"{name} includes {public}, of {headers[public]}"
+    used = hidden_names(files) & hidden_names(files_of(LIB) + files_of(INCLUDE))
+    listed = set(HIDDEN.findall(text_of(door)))
+    yield from (f"mpi/internals.h does not list {name}, which mpi uses" for name in sorted(used - listed))
+    yield from (f"mpi/internals.h lists {name}, which mpi does not use" for name in sorted(listed - used))
 
 
 def archive_complaints(archive):
@@ -94,6 +126,6 @@ def archive_complaints(archive):
 
 
 if __name__ == "__main__":
-    wrong = [*complaints(), *(line for archive in sys.argv[1:] for line in archive_complaints(archive))]
+    wrong = [*complaints(), *mpi_complaints(), *(line for archive in sys.argv[1:] for line in archive_complaints(archive))]
     print("\n".join(wrong) or "all includes keep the order of the layers")
     sys.exit(1 if wrong else 0)

@@ -2,13 +2,13 @@
 /*
  * The model `mpi`: tasks in other ranks. A launcher of MPI starts the ranks, so the demo becomes
  * that launcher, which starts the demo once for each rank. On this machine: a hostfile is a matter
- * of a real run (docs/mpi.md).
+ * of a real run (mpi/guide.md).
  */
 #include "demo.h"
 #include <errno.h>
 
 #ifdef DEMO_MPIRUN
-#include "../../lib/mpi/launch.h"
+#include "../../mpi/launch.h"
 #include <fairlead/mpi_executor.h>
 #include <stdlib.h>
 #include <string.h>

@@ -31,7 +31,7 @@ LANGUAGES = {".c": "c", ".h": "c", ".cc": "cpp", ".py": "python", ".build": "mes
 # The sidebar; what the documents link beyond these stands under "More".
 CHAPTERS = (
     ("Guide", ("docs/guide.md", "docs/vendoring.md", "docs/from-pthreads.md", "docs/from-python.md", "docs/from-libuv.md",
-               "docs/you-know.md", "docs/threads.md", "docs/ends.md", "docs/debugging.md", "docs/mpi.md",
+               "docs/you-know.md", "docs/threads.md", "docs/ends.md", "docs/debugging.md", "mpi/guide.md",
                "docs/threat-model.md", "docs/examples/README.md")),
     ("Reference", ("reference/index.rst",)),
     ("The laboratory", ("docs/stress.md", "docs/stress-coming-from.md", "stress/README.md")),
@@ -66,7 +66,7 @@ class Sources:
             path = os.path.join(path, "README.md")
         if not os.path.isfile(os.path.join(ROOT, path)):
             return None
-        header = re.match(r"(?:lib/mpi/)?include/(?:fairlead/)?(\w+)\.h$", path)
+        header = re.match(r"(?:mpi/)?include/(?:fairlead/)?(\w+)\.h$", path)
         if header:
             return f"reference/{header[1]}.rst"
         if path not in self.pages:
@@ -164,7 +164,7 @@ class Reference:
 
     def __init__(self, sources):
         paths = [os.path.join(ROOT, "include", "fairlead.h"), *glob.glob(os.path.join(ROOT, "include", "fairlead", "*.h*")),
-                 os.path.join(ROOT, "lib", "mpi", "include", "fairlead", "mpi_executor.h")]
+                 os.path.join(ROOT, "mpi", "include", "fairlead", "mpi_executor.h")]
         self.headers = sorted((headers.Header(path) for path in paths), key=lambda h: h.include)
         self.roles = sources.roles = {d.name: {"function": "func", "type": "type"}.get(d.kind, "macro")
                       for h in self.headers for u in h.units for d in u.declarations}

@@ -6,7 +6,7 @@
 
 /*
  * The core of executors whose tasks run in other processes. A *transport* takes a task to a worker
- * and brings its end back: rings (process_pool.c), or messages to ranks (lib/mpi/mpi_executor.c).
+ * and brings its end back: rings (process_pool.c), or messages to ranks (mpi/mpi_executor.c).
  * remote.c has the states and the invariants.
  *
  * The executor's lock guards all state. It is held in each function and each operation of a

@@ -1,0 +1,1171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * docs/design.md, section 4 ("The executor over MPI"), has the reasons, also for doorbells and
+ * sleeps.
+ *
+ * The test of the one posted receive costs less than a probe, which takes locks of MPI. Each call
+ * of MPI costs as much as a short task. So a round takes one message of MPI, without another test.
+ * It takes all messages if its first test finds one, and the round before had one. The next round
+ * posts the next receive, when the answers have left. Messages to one rank are appended to a
+ * buffer, which a flush sends as one message of MPI. Open MPI is done with ENGINE_SENT_AT_ONCE
+ * bytes when MPI_Isend() returns. Other buffers wait in `requests`: a test of these costs as much
+ * as a message, so of rounds with a message only each ENGINE_BUSY_ROUNDS-th one tests them.
+ *
+ *   state          guarded by
+ *   engine         fl__mpi_lock
+ *   doorbells      fl__mpi_lock; a sleeper polls their descriptor without it
+ *   handed_over    its own lock
+ *   sleeper        its own lock, the last in the order: an fl__lock(), since no wake may park
+ *
+ * Errors of MPI end the job: what a failed call leaves undone is not known. The exception is the
+ * death of a worker rank where MPI tolerates it (`survives`). Rank 0 then knows each rank as
+ *
+ *   state   meaning                                             next
+ *   living                                                      lost, dead
+ *   lost    the rank's doorbell is closed                       dead
+ *   dead    no message of the rank is handled; each transfer    none
+ *           with it ends by an error of MPI
+ *
+ * The leader learns of deaths after it has received what had arrived before. Worker ranks send only
+ * eager messages to the receive (`ended_inline`).
+ *
+ * Where MPI tolerates deaths, large data between machines are offered, and pass as eager messages
+ * of ENGINE_PIECE bytes. Of a longer message over TCP, Open MPI 5.0.7 frees the request when the
+ * peer dies, while lists and fragments under way still point to it. Invariants of such transfers:
+ *
+ * 1. Both sides cut alike. A queue passes its transfers to MPI one after the other, so the n-th
+ *    receive of a peer gets the n-th piece. A piece is sent after MORE: its receive is posted.
+ * 2. A transfer with bytes `left` is in a queue, of which only the first has pieces under way.
+ * 3. It ends, once, when nothing is `left` and no piece is under way: its memory is MPI's until
+ *    then. The peer's death leaves nothing `left`, and MPI ends the pieces.
+ */
+#include "engine.h"
+#include "doorbell.h"
+#include "image.h"
+#include "internals.h"
+#include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/time.h>
+#include <mpi.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef OPEN_MPI
+#include <mpi-ext.h>
+#endif
+
+struct fl__mpi_world fl__mpi_world = {.refusal = "fl_main() was not called as the first line of main()"};
+
+fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
+
+/* Open MPI's: whether a test that finds nothing yields. Returns what was set before. */
+extern bool opal_progress_set_yield_when_idle(bool yields) __attribute__((weak));
+
+enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
+enum { ENGINE_PIECE = 60 << 10, ENGINE_PIECES = 16 };
+enum { ENGINE_SENT_AT_ONCE = 256, ENGINE_BUSY_ROUNDS = 8 };
+
+struct engine_buffer {
+	struct fl__mpi_work sent;
+	struct engine_buffer *next; /* in `engine.free` */
+	size_t used, room;
+	unsigned char bytes[];
+};
+
+/* Data that wait for FETCH, or are on their way, perhaps in pieces. */
+struct engine_transfer {
+	struct engine_transfer *next; /* in an engine_queue */
+	struct fl__mpi_work piece, *work;
+	struct engine_queue *queue;
+	int peer;
+	unsigned under_way;    /* pieces */
+	size_t left;           /* bytes that MPI has not got yet */
+	unsigned char *memory; /* where they go; NULL: they are sent */
+	int n, *sizes;         /* of the parts to send, with padding between them */
+	MPI_Aint *at;
+};
+
+struct engine_queue {
+	struct engine_transfer *first, *last;
+	uint32_t more; /* pieces to send that the receiver has asked for */
+};
+
+struct engine_peer {
+	uint64_t sent; /* messages of MPI */
+	bool sleeps, lost, dead;
+	bool cuts;                 /* data to and from the rank are cut */
+	struct engine_buffer *out; /* not flushed yet; NULL: nothing */
+	struct engine_queue offers, sends, receives;
+};
+
+static struct {
+	bool open; /* there are other ranks */
+	MPI_Comm control, data;
+	MPI_Datatype unit; /* FL__IMAGE_UNIT bytes */
+	MPI_Comm spawned;  /* with the spawned ranks, if `spawns` */
+	bool spawns;
+	/* Both arrays have `n` of `room` entries. */
+	MPI_Request *requests;
+	struct fl__mpi_work **works;
+	size_t n, room;
+	MPI_Request receive;       /* into `incoming`; or MPI_REQUEST_NULL */
+	unsigned char *incoming;   /* FL__MPI_MESSAGE_MAX bytes */
+	struct engine_peer *peers; /* by rank; on a worker rank, of rank 0 alone */
+	int *unflushed;            /* ranks with `out` */
+	int n_unflushed;
+	size_t n_transfers; /* structs */
+	struct engine_buffer *free;
+	int n_free;
+	uint64_t received;     /* a worker rank: messages of MPI */
+	bool dozes;            /* SLEEPS was sent after the last message */
+	unsigned busy_rounds;  /* with a message */
+	bool yields;           /* Open MPI's tests, before the start and at the end */
+	bool found;            /* the last round had a message */
+	bool learns;           /* engine_learn() is due */
+	uint64_t ended_inline; /* the most bytes of data in an ENDED */
+} engine;
+
+static struct {
+	fl_mutex lock;
+	struct fl__mpi_work *first, **end; /* `first`: also read unlocked */
+} engine_handed_over = {.lock = FL_MUTEX_INIT, .end = &engine_handed_over.first};
+
+/* A sleeper; guarded by `lock`. */
+struct engine_sleeper {
+	uint32_t lock;
+	bool pending;  /* since the last sleep */
+	bool sleeping; /* in a sleep, or about to be */
+	bool naps;     /* the sleep is a nap */
+	bool rung;
+	int doorbell; /* an eventfd */
+};
+static struct engine_sleeper engine_sleepers[FL__MPI_SLEEPERS] = {{.doorbell = -1}, {.doorbell = -1}};
+
+/* Whether mpirun was started with fault tolerance. */
+static bool engine_mpi_survives(void)
+{
+	int *value = NULL, found = 0;
+#ifdef OMPI_HAVE_MPIX_COMM_ACK_FAILED
+	(void)MPI_Comm_get_attr(MPI_COMM_WORLD, MPIX_FT, (void *)&value, &found);
+#endif
+	return found && *value;
+}
+
+/* Of such an MPI. */
+static bool engine_is_death(int code)
+{
+	(void)MPI_Error_class(code, &code);
+#ifdef OMPI_HAVE_MPIX_COMM_ACK_FAILED
+	return code == MPIX_ERR_PROC_FAILED || code == MPIX_ERR_PROC_FAILED_PENDING;
+#else
+	return false;
+#endif
+}
+
+/* Marks ranks as lost, and lets receives from any rank go on. */
+static void engine_acknowledge(void)
+{
+#ifdef OMPI_HAVE_MPIX_COMM_ACK_FAILED
+	MPI_Group all, failed;
+	int n = 0, rank;
+	(void)MPIX_Comm_get_failed(engine.control, &failed);
+	(void)MPI_Comm_group(engine.control, &all);
+	(void)MPI_Group_size(failed, &n);
+	(void)MPIX_Comm_ack_failed(engine.control, n, &rank);
+	for (int i = 0; i < n; i++) {
+		(void)MPI_Group_translate_ranks(failed, 1, &i, all, &rank);
+		engine.peers[rank].lost = true;
+	}
+	(void)MPI_Group_free(&failed);
+	(void)MPI_Group_free(&all);
+#endif
+}
+
+/*
+ * A worker rank. `dead`: above 0 if rank 0 lives: then the status is not to be mpirun's. Else the
+ * first rank lets mpirun end the others: Open MPI 5's may hang if many end at once.
+ */
+static _Noreturn void engine_end_alone(int dead)
+{
+	enum { RANKS_MAX = 20 };
+	if (dead > 0)
+		(void)kill(getpid(), SIGKILL);
+	if (fl__mpi_world.rank > 0 && fl__mpi_world.leaving)
+		_exit(0); /* rank 0 may be the first to leave */
+	(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS * (fl__mpi_world.rank < RANKS_MAX ? fl__mpi_world.rank : RANKS_MAX));
+	_exit(1);
+}
+
+void fl__mpi_abort(const char *format, ...)
+{
+	char text[512];
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	fl__log(FL_LOG_ERROR, "%s", text);
+	fl__flush_streams();
+	int started = 0, ended = 0;
+	(void)MPI_Initialized(&started);
+	(void)MPI_Finalized(&ended);
+	if (started && !ended && !engine_mpi_survives()) { /* mpirun would hang */
+		/* MPICH's launcher drops what it has not read when the abort arrives. */
+		(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS);
+		(void)MPI_Abort(engine.open ? engine.control : MPI_COMM_WORLD, 1);
+	}
+	/* With fault tolerance a worker rank dies alone, but for the start: there the job ends. */
+	engine_end_alone(fl__mpi_world.survives ? fl__mpi_world.rank : 0);
+}
+
+/* On one line. */
+static void engine_explain(int code, char *why, size_t size)
+{
+	char text[MPI_MAX_ERROR_STRING];
+	int length = 0;
+	if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
+		(void)snprintf(text, sizeof text, "error %d", code);
+	/* MPICH's last line has the cause. */
+	const char *last = strrchr(text, '\n');
+	(void)snprintf(why, size, "%s", last ? last + 1 : text);
+}
+
+static void engine_try_end(struct engine_transfer *t)
+{
+	const struct fl__mpi_work *w = t->work;
+	if (t->left > 0 || t->under_way > 0)
+		return;
+	fl__free(t);
+	engine.n_transfers--;
+	w->done(w->arg);
+}
+
+/* The pieces that MPI has end later. */
+static void engine_drop(struct engine_queue *q)
+{
+	FL__EACH_SAFE (struct engine_transfer, t, q->first) {
+		t->left = 0;
+		engine_try_end(t);
+	}
+	q->first = NULL;
+}
+
+static void engine_reap_rank(int rank)
+{
+	struct engine_peer *peer = &engine.peers[rank];
+	struct fl__mpi_hello *about = &fl__mpi_world.peers[rank];
+	peer->dead = true;
+	fl__mpi_bell_shut(rank);
+	fl__store_relaxed(&about->cpus, 0); /* relaxed: the engine lock orders it for leaders */
+	fl__store_relaxed(&fl__mpi_world.deaths, fl__mpi_world.deaths + 1);
+	if (!fl__mpi_world.leaving)
+		fl__log(FL_LOG_WARNING, "rank %d (%s, process %d) has died: the job goes on without it", rank,
+		        about->host, about->pid);
+	fl__mpi_on_death(rank); /* first: the tasks whose transfers end below have failed */
+	engine_drop(&peer->offers);
+	engine_drop(&peer->sends);
+	engine_drop(&peer->receives);
+}
+
+/* MPI has ended the request. */
+static inline void engine_end_request(size_t at)
+{
+	const struct fl__mpi_work *w = engine.works[at];
+	engine.n--;
+	engine.requests[at] = engine.requests[engine.n];
+	engine.works[at] = engine.works[engine.n];
+	w->done(w->arg);
+}
+
+/* MPI has made failed requests null. */
+static void engine_end_failed(void)
+{
+	for (size_t i = engine.n; i-- > 0;)
+		if (engine.requests[i] == MPI_REQUEST_NULL)
+			engine_end_request(i);
+}
+
+static void engine_learn(void)
+{
+	bool news = engine.learns;
+	engine.learns = false;
+	for (int rank; (rank = fl__mpi_bell_take()) >= 0; news = true)
+		engine.peers[rank].lost = true;
+	if (!news)
+		return;
+	engine_acknowledge();
+	FL__EACH_RANK (rank)
+		if (engine.peers[rank].lost && !engine.peers[rank].dead)
+			engine_reap_rank(rank);
+	engine_end_failed();
+}
+
+/* MPI declares handlers as variadic functions. */
+static void engine_failed(MPI_Comm *comm, int *code, ...)
+{
+	char why[MPI_MAX_ERROR_STRING];
+	(void)comm;
+	if (fl__mpi_world.survives && engine_is_death(*code)) {
+		if (fl__mpi_world.rank > 0)
+			engine_end_alone(fl__mpi_bell_take());
+		engine.learns = true;
+		return;
+	}
+	engine_explain(*code, why, sizeof why);
+	fl__mpi_abort("MPI has failed in rank %d, perhaps because a rank has died: %s", fl__mpi_world.rank, why);
+}
+
+const char *fl__mpi_version(void)
+{
+	static char text[MPI_MAX_LIBRARY_VERSION_STRING];
+	int length = 0;
+	if (MPI_Get_library_version(text, &length) != MPI_SUCCESS)
+		return "an unknown MPI";
+	text[strcspn(text, ",\n")] = '\0';
+	for (char *c = text; *c; c++)
+		if (*c == '\t')
+			*c = ' ';
+	return text;
+}
+
+static void engine_handle_errors(MPI_Comm comm)
+{
+	MPI_Errhandler handler;
+	(void)MPI_Comm_create_errhandler(engine_failed, &handler);
+	(void)MPI_Comm_set_errhandler(comm, handler);
+	(void)MPI_Errhandler_free(&handler);
+}
+
+static void engine_allocate(void)
+{
+	const bool first = fl__mpi_world.rank == 0;
+	const size_t peers = first ? (size_t)fl__mpi_world.size : 1;
+	engine.incoming = fl__alloc(1, FL__MPI_MESSAGE_MAX);
+	engine.peers = fl__alloc(peers, sizeof *engine.peers);
+	engine.unflushed = fl__alloc(peers, sizeof *engine.unflushed);
+	if (first)
+		fl__mpi_world.peers = fl__alloc(peers, sizeof *fl__mpi_world.peers);
+	bool whole = engine.incoming && engine.peers && engine.unflushed && (!first || fl__mpi_world.peers) &&
+	             fl__mpi_reserve(ENGINE_RECEIVES_AT_ONCE) == 0;
+	for (int i = 0; i < FL__MPI_SLEEPERS; i++) {
+		engine_sleepers[i].doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		whole &= engine_sleepers[i].doorbell >= 0;
+	}
+	if (!whole)
+		fl__mpi_abort("rank %d has no memory, or no descriptor, for messages", fl__mpi_world.rank);
+}
+
+static bool engine_is_on_one_host(void)
+{
+	bool same = true;
+	FL__EACH_RANK (rank)
+		same &= strcmp(fl__mpi_world.peers[rank].host, fl__mpi_world.peers[0].host) == 0;
+	return same;
+}
+
+/* Ranks on one machine exchange messages through shared memory. */
+static bool engine_shares_memory(void)
+{
+	const char *transports = secure_getenv("OMPI_MCA_btl");
+	return !transports || (*transports != '^' && strstr(transports, "sm"));
+}
+
+/* Collective. */
+static void engine_connect(uint64_t machine)
+{
+	struct fl__mpi_address address = {.machine = engine_shares_memory() ? machine : 0};
+	struct fl__mpi_bell own = {.fd = -1}, *all = NULL;
+	if (fl__mpi_world.rank == 0) {
+		memcpy(address.host, fl__mpi_world.peers[0].host, sizeof address.host);
+		all = fl__mpi_bell_listen(&address, fl__mpi_world.size, engine_is_on_one_host());
+	}
+	(void)MPI_Bcast(&address, (int)sizeof address, MPI_BYTE, 0, engine.control);
+	const bool tolerates = !engine.spawns && engine_mpi_survives(), far = address.machine == 0;
+	engine.peers[0].cuts = tolerates && (far || address.machine != machine);
+	if (fl__mpi_world.rank == 0)
+		FL__EACH_RANK (rank)
+			engine.peers[rank].cuts =
+			    tolerates && (far || address.machine != fl__mpi_world.peers[rank].machine);
+	if (address.port == 0)
+		return;
+	if (fl__mpi_world.rank > 0)
+		own = fl__mpi_bell_connect(&address);
+	(void)MPI_Gather(&own, (int)sizeof own, MPI_BYTE, all, (int)sizeof own, MPI_BYTE, 0, engine.control);
+	if (fl__mpi_world.rank == 0)
+		fl__mpi_bell_accept();
+	(void)MPI_Scatter(all, (int)sizeof own, MPI_BYTE, &own, (int)sizeof own, MPI_BYTE, 0, engine.control);
+	if (own.fd < 0)
+		fl__mpi_bell_give_up();
+}
+
+static void engine_post_receive(void)
+{
+	const int source = fl__mpi_world.rank > 0 ? 0 : MPI_ANY_SOURCE;
+	(void)MPI_Irecv(engine.incoming, (int)FL__MPI_MESSAGE_MAX, MPI_BYTE, source, 0, engine.control,
+	                &engine.receive);
+}
+
+static void engine_on_broken_pipe(int number)
+{
+	(void)number;
+}
+
+/*
+ * Open MPI writes to the sockets of ranks that have ended. Programs that a rank starts would
+ * inherit SIG_IGN.
+ */
+static void engine_survive_broken_pipes(void)
+{
+	struct sigaction now;
+	const struct sigaction ours = {.sa_handler = engine_on_broken_pipe, .sa_flags = SA_RESTART};
+	if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+		(void)sigaction(SIGPIPE, &ours, NULL);
+}
+
+/* Collective. */
+static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
+{
+	int size = 0;
+	engine_survive_broken_pipes();
+	(void)MPI_Comm_rank(all, &fl__mpi_world.rank);
+	fl__trace_rank = fl__mpi_world.rank;
+	(void)MPI_Comm_size(all, &size);
+	fl__store_relaxed(&fl__mpi_world.size, size); /* relaxed: for fl_mpi_ranks() alone */
+	engine_handle_errors(all);                    /* and of the copies */
+	(void)MPI_Comm_dup(all, &engine.control);
+	(void)MPI_Comm_dup(all, &engine.data);
+	(void)MPI_Type_contiguous(FL__IMAGE_UNIT, MPI_BYTE, &engine.unit);
+	(void)MPI_Type_commit(&engine.unit);
+	engine.open = true;
+	engine_allocate();
+	(void)MPI_Gather(hello, (int)sizeof *hello, MPI_BYTE, fl__mpi_world.peers, (int)sizeof *hello, MPI_BYTE, 0,
+	                 engine.control);
+	engine_connect(hello->machine);
+	engine.ended_inline = FL__MPI_INLINE;
+	engine.receive = MPI_REQUEST_NULL;
+	/* With more ranks than CPUs, each test in vain would yield under the engine lock. */
+	if (opal_progress_set_yield_when_idle)
+		engine.yields = opal_progress_set_yield_when_idle(false);
+}
+
+/* Rank 0 is `low`. Collective. */
+static void engine_open_spawned(MPI_Comm spawned, bool low, const struct fl__mpi_hello *hello)
+{
+	MPI_Comm all;
+	engine_handle_errors(spawned);
+	engine.spawned = spawned;
+	engine.spawns = true;
+	(void)MPI_Intercomm_merge(spawned, !low, &all);
+	engine_open(all, hello);
+	(void)MPI_Comm_free(&all);
+}
+
+void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello)
+{
+	int level = MPI_THREAD_SINGLE;
+	MPI_Comm parent;
+	(void)MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &level); /* its errors end the process */
+	/* The levels are only ordered. */
+	hello->level = level >= MPI_THREAD_SERIALIZED;
+	(void)MPI_Comm_get_parent(&parent);
+	(void)MPI_Comm_size(MPI_COMM_WORLD, &fl__mpi_world.size);
+	if (parent != MPI_COMM_NULL)
+		engine_open_spawned(parent, false, hello);
+	else if (fl__mpi_world.size > 1)
+		engine_open(MPI_COMM_WORLD, hello);
+	fl__mpi_world.survives = parent == MPI_COMM_NULL && engine.open && engine_mpi_survives();
+	if (fl__mpi_world.survives)
+		engine.ended_inline = ENGINE_BUFFER - sizeof(struct fl__mpi_head) - FL_MESSAGE_MAX;
+}
+
+bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello *hello, char *why, size_t size)
+{
+	MPI_Comm spawned;
+	(void)MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
+	const int rc = MPI_Comm_spawn(program, args, n, MPI_INFO_NULL, 0, MPI_COMM_SELF, &spawned, MPI_ERRCODES_IGNORE);
+	if (rc == MPI_SUCCESS)
+		engine_open_spawned(spawned, true, hello);
+	else
+		engine_explain(rc, why, size);
+	return rc == MPI_SUCCESS;
+}
+
+/* Collective. */
+static void engine_close(void)
+{
+	MPI_Status status;
+	if (engine.receive != MPI_REQUEST_NULL)
+		(void)MPI_Cancel(&engine.receive);
+	(void)MPI_Wait(&engine.receive, &status);
+	(void)MPI_Comm_free(&engine.control);
+	(void)MPI_Comm_free(&engine.data);
+	(void)MPI_Type_free(&engine.unit);
+	/* The other two disconnects hang in Open MPI 4.1. */
+	if (engine.spawns)
+		(void)MPI_Comm_disconnect(&engine.spawned);
+}
+
+static void engine_free(void)
+{
+	fl__mpi_bell_close();
+	for (int i = 0; i < FL__MPI_SLEEPERS; i++) {
+		if (engine_sleepers[i].doorbell >= 0)
+			(void)close(engine_sleepers[i].doorbell);
+		engine_sleepers[i].doorbell = -1;
+	}
+	FL__EACH_SAFE (struct engine_buffer, b, engine.free)
+		fl__free(b);
+	fl__free(engine.incoming);
+	fl__free(engine.requests);
+	fl__free(engine.works);
+	fl__free(engine.peers);
+	fl__free(engine.unflushed);
+	fl__free(fl__mpi_world.peers);
+	memset(&engine, 0, sizeof engine);
+}
+
+/*
+ * With fault tolerance MPI_Finalize() hangs if a rank dies in it, or has died unnoticed. Open MPI
+ * takes an exit() without it for an orderly end. Worker ranks exit when they have EXIT.
+ */
+static void engine_leave(void)
+{
+	const int64_t until = fl_after(FL__MPI_PATIENCE);
+	while (fl__mpi_bell_any() && fl_now() < until) {
+		engine_learn();
+		(void)fl__mpi_progress(NULL, 1);
+		fl__sys.nap();
+	}
+}
+
+void fl__mpi_finish(void)
+{
+	FL__UNCANCELLED();
+	if (fl__mpi_world.survives) {
+		engine_leave();
+		(void)MPI_Type_free(&engine.unit);
+	} else {
+		if (engine.open && opal_progress_set_yield_when_idle)
+			(void)opal_progress_set_yield_when_idle(engine.yields);
+		if (engine.open)
+			engine_close();
+		(void)MPI_Finalize();
+	}
+	engine_free(); /* not before: without EXIT, a rank takes a closed doorbell for a death */
+	fl__mpi_world = (struct fl__mpi_world){.refusal = "MPI has ended"};
+}
+
+/* Messages. */
+
+int fl__mpi_reserve(size_t n)
+{
+	if (engine.room - engine.n >= n)
+		return 0;
+	const size_t room = 2 * (engine.n + n);
+	MPI_Request *requests = fl__alloc(room, sizeof *requests);
+	struct fl__mpi_work **works = fl__alloc(room, sizeof *works);
+	if (!requests || !works || room > INT32_MAX) {
+		fl__free(requests);
+		fl__free(works);
+		return -ENOMEM;
+	}
+	if (engine.n > 0) {
+		memcpy(requests, engine.requests, engine.n * sizeof *requests);
+		memcpy(works, engine.works, engine.n * sizeof *works);
+	}
+	fl__free(engine.requests);
+	fl__free(engine.works);
+	engine.requests = requests;
+	engine.works = works;
+	engine.room = room;
+	return 0;
+}
+
+size_t fl__mpi_under_way(void)
+{
+	return engine.n + (size_t)engine.n_unflushed + engine.n_transfers;
+}
+
+static _Noreturn void engine_lacks_memory(void)
+{
+	fl__mpi_abort("rank %d (%s) has no memory for a message", fl__mpi_world.rank, fl__mpi_world.host);
+}
+
+static MPI_Request *engine_add(struct fl__mpi_work *w)
+{
+	if (fl__mpi_reserve(1) != 0)
+		engine_lacks_memory();
+	engine.works[engine.n] = w;
+	return &engine.requests[engine.n++];
+}
+
+static void engine_buffer_free(void *buffer)
+{
+	struct engine_buffer *b = buffer;
+	if (b->room > ENGINE_BUFFER || engine.n_free == ENGINE_FREE_MAX) {
+		fl__free(b);
+		return;
+	}
+	b->next = engine.free;
+	engine.free = b;
+	engine.n_free++;
+}
+
+/* NULL: no memory */
+static struct engine_buffer *engine_buffer_new(size_t size)
+{
+	struct engine_buffer *b = engine.free;
+	const size_t room = size > ENGINE_BUFFER ? size : ENGINE_BUFFER;
+	if (b && room == ENGINE_BUFFER) {
+		engine.free = b->next;
+		engine.n_free--;
+	} else {
+		b = fl__alloc(1, sizeof *b + room);
+	}
+	if (b)
+		*b = (struct engine_buffer){.sent = {.done = engine_buffer_free, .arg = b}, .room = room};
+	return b;
+}
+
+static void engine_flush_peer(int to)
+{
+	struct engine_peer *peer = &engine.peers[to];
+	struct engine_buffer *b = peer->out;
+	MPI_Request *request = engine_add(&b->sent);
+	MPI_Status status;
+	int sent = 0;
+	peer->out = NULL;
+	(void)MPI_Isend(b->bytes, (int)b->used, MPI_BYTE, to, 0, engine.control, request);
+	if (b->used <= ENGINE_SENT_AT_ONCE)
+		(void)MPI_Test(request, &sent, &status);
+	if (sent) {
+		engine.n--; /* the last */
+		engine_buffer_free(b);
+	}
+	peer->sent++;
+	if (peer->sleeps)
+		fl__mpi_bell_ring(to);
+	peer->sleeps = false;
+}
+
+void fl__mpi_flush(void)
+{
+	while (engine.n_unflushed > 0)
+		engine_flush_peer(engine.unflushed[--engine.n_unflushed]);
+}
+
+/* NULL: no memory */
+static struct engine_buffer *engine_make_room(int to, size_t size)
+{
+	struct engine_peer *peer = &engine.peers[to];
+	const bool listed = peer->out != NULL;
+	if (listed && peer->out->room - peer->out->used >= size)
+		return peer->out;
+	/* Room for later messages, too. */
+	struct engine_buffer *b = fl__mpi_reserve((size_t)engine.n_unflushed + 2) == 0 ? engine_buffer_new(size) : NULL;
+	if (!b)
+		return NULL;
+	if (listed)
+		engine_flush_peer(to);
+	else
+		engine.unflushed[engine.n_unflushed++] = to;
+	peer->out = b;
+	return b;
+}
+
+/* FL_TASK_SIZE_MAX fits the `int` that MPI counts bytes with. */
+_Static_assert(FL_TASK_SIZE_MAX <= INT32_MAX, "data are one message");
+
+/* Copies a part to `image`, or adds it to the transfer (NULL). Returns where the next part goes. */
+static unsigned char *engine_add_part(struct engine_transfer *t, unsigned char *image, const void *part, size_t size,
+                                      size_t padded)
+{
+	static const unsigned char zeros[FL__IMAGE_UNIT];
+	if (image) {
+		memcpy(image, part, size);
+		memcpy(image + size, zeros, padded - size);
+		return image + padded;
+	}
+	(void)MPI_Get_address(part, &t->at[t->n]);
+	t->sizes[t->n++] = (int)size;
+	(void)MPI_Get_address(zeros, &t->at[t->n]);
+	t->sizes[t->n++] = (int)(padded - size);
+	return NULL;
+}
+
+static void engine_add_parts(struct engine_transfer *t, unsigned char *image, const void *structs, uint32_t count,
+                             size_t each)
+{
+	image = engine_add_part(t, image, structs, count * each, fl__image_structs(count, each));
+	for (uint32_t i = 0; i < count; i++) {
+		const fl_bytes *b = fl__element(structs, i, each);
+		if (b->data)
+			image = engine_add_part(t, image, b->data, b->size, fl__image_part(b));
+	}
+}
+
+/* The next piece: all that is left, if the data are not cut. */
+static void engine_pass_piece(struct engine_transfer *t, size_t size)
+{
+	MPI_Request *request = engine_add(&t->piece);
+	MPI_Datatype parts;
+	size_t sum = 0;
+	int n = 0;
+	t->under_way++;
+	t->left -= size;
+	if (t->memory) {
+		(void)MPI_Irecv(t->memory, (int)size, MPI_BYTE, t->peer, true, engine.data, request);
+		t->memory += size;
+		return;
+	}
+	while (sum < size)
+		sum += (size_t)t->sizes[n++];
+	const int rest = (int)(sum - size); /* of the last part */
+	t->at += n - 1;
+	t->sizes += n - 1;
+	*t->sizes -= rest;
+	(void)MPI_Type_create_hindexed(n, t->sizes - (n - 1), t->at - (n - 1), MPI_BYTE, &parts);
+	(void)MPI_Type_commit(&parts);
+	(void)MPI_Isend(MPI_BOTTOM, 1, parts, t->peer, true, engine.data, request);
+	(void)MPI_Type_free(&parts);
+	*t->at += *t->sizes;
+	*t->sizes = rest;
+}
+
+/* In the order of the queue, since the receiver cannot tell transfers apart. */
+static void engine_pass_pieces(struct engine_queue *q)
+{
+	struct fl__mpi_head more = {.kind = FL__MPI_MORE};
+	int peer = 0;
+	for (struct engine_transfer *t; (t = q->first); q->first = t->next) {
+		const bool cuts = engine.peers[t->peer].cuts;
+		const size_t most = cuts ? ENGINE_PIECE : t->left;
+		peer = t->peer;
+		while (t->left > 0 && (t->memory ? t->under_way < ENGINE_PIECES : !cuts || q->more > 0)) {
+			more.count += t->memory != NULL;
+			q->more -= cuts && !t->memory;
+			engine_pass_piece(t, t->left < most ? t->left : most);
+		}
+		if (t->left > 0)
+			break;
+	}
+	if (more.count > 0)
+		fl__mpi_must_send(peer, &more, "", NULL, NULL);
+}
+
+static void engine_on_piece(void *transfer)
+{
+	struct engine_transfer *t = transfer;
+	t->under_way--;
+	if (t->left > 0 && t->memory && t->under_way <= ENGINE_PIECES / 2)
+		engine_pass_pieces(t->queue);
+	engine_try_end(t);
+}
+
+/* NULL: no memory */
+static struct engine_transfer *engine_transfer_new(int peer, size_t size, size_t parts, struct fl__mpi_work *w)
+{
+	struct engine_transfer *t = fl__alloc(1, sizeof *t + parts * (sizeof *t->at + sizeof *t->sizes));
+	if (!t)
+		return NULL;
+	*t = (struct engine_transfer){
+	    .piece = {.done = engine_on_piece, .arg = t}, .work = w, .peer = peer, .left = size};
+	t->at = (MPI_Aint *)(t + 1);
+	t->sizes = (int *)(t->at + parts);
+	engine.n_transfers++;
+	return t;
+}
+
+static void engine_begin(struct engine_transfer *t)
+{
+	struct engine_peer *peer = &engine.peers[t->peer];
+	t->queue = t->memory ? &peer->receives : &peer->sends;
+	FL__APPEND(t->queue->first, t->queue->last, t, next);
+	if (t->queue->first == t)
+		engine_pass_pieces(t->queue);
+}
+
+static void engine_on_fetch(int from, int error)
+{
+	struct engine_transfer *t = engine.peers[from].offers.first;
+	if (!t)
+		fl__mpi_abort("rank %d was asked for data that it does not have", fl__mpi_world.rank);
+	engine.peers[from].offers.first = t->next;
+	if (error == 0) {
+		engine_begin(t);
+		return;
+	}
+	t->left = 0;
+	engine_try_end(t);
+}
+
+/* The bytes of data that follow the head at once. */
+static size_t engine_inlined(const struct fl__mpi_head *head)
+{
+	const uint64_t most = head->kind == FL__MPI_ENDED ? engine.ended_inline : FL__MPI_INLINE;
+	return head->size > most ? 0 : (size_t)head->size;
+}
+
+int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data, struct fl__mpi_work *w)
+{
+	const size_t inlined = engine_inlined(head);
+	const bool image = head->flags & FL__MPI_IMAGE, whole = inlined == head->size;
+	const bool offers = !whole && (image || engine.peers[to].cuts);
+	struct engine_queue *q = &engine.peers[to].offers;
+	struct engine_transfer *t =
+	    offers ? engine_transfer_new(to, head->size, image ? 2 * ((size_t)head->count + 1) : 2, w) : NULL;
+	struct engine_buffer *b = t || !offers ? engine_make_room(to, sizeof *head + head->text + inlined) : NULL;
+	if (!b) {
+		engine.n_transfers -= t != NULL;
+		fl__free(t);
+		return -ENOMEM;
+	}
+	memcpy(b->bytes + b->used, head, sizeof *head);
+	b->used += sizeof *head;
+	if (head->text > 0)
+		memcpy(b->bytes + b->used, text, head->text);
+	b->used += head->text;
+	if (image)
+		engine_add_parts(t, t ? NULL : b->bytes + b->used, data, head->count, w->each);
+	else if (t)
+		(void)engine_add_part(t, NULL, data, head->size, head->size);
+	else if (inlined > 0)
+		memcpy(b->bytes + b->used, data, inlined);
+	b->used += inlined;
+	if (whole)
+		return 0;
+	if (t)
+		FL__APPEND(q->first, q->last, t, next);
+	else
+		(void)MPI_Isend(data, (int)head->size, MPI_BYTE, to, 0, engine.data, engine_add(w));
+	return 1;
+}
+
+bool fl__mpi_must_send(int to, const struct fl__mpi_head *head, const char *text, const void *data,
+                       struct fl__mpi_work *w)
+{
+	const int rc = fl__mpi_send(to, head, text, data, w);
+	if (rc < 0)
+		engine_lacks_memory();
+	return rc > 0;
+}
+
+bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *data, void *memory,
+                       struct fl__mpi_work *w)
+{
+	const size_t inlined = engine_inlined(head);
+	const bool offered = (head->flags & FL__MPI_IMAGE) || engine.peers[from].cuts;
+	if (inlined > 0 && memory)
+		memcpy(memory, data, inlined);
+	if (inlined == head->size)
+		return false;
+	if (offered) {
+		const struct fl__mpi_head fetch = {.kind = FL__MPI_FETCH, .error = memory ? 0 : -ENOMEM};
+		fl__mpi_must_send(from, &fetch, "", NULL, NULL);
+	}
+	if (!memory)
+		return false;
+	if (!engine.peers[from].cuts) {
+		(void)MPI_Irecv(memory, (int)(offered ? head->size / FL__IMAGE_UNIT : head->size),
+		                offered ? engine.unit : MPI_BYTE, from, offered, engine.data, engine_add(w));
+		return true;
+	}
+	struct engine_transfer *t = engine_transfer_new(from, head->size, 0, w);
+	if (!t)
+		engine_lacks_memory();
+	t->memory = memory;
+	engine_begin(t);
+	return true;
+}
+
+/* If rank 0 has sent more than the rank had got, it rings now. */
+static void engine_on_sleeps(int from, uint64_t received)
+{
+	if (fl__mpi_world.rank > 0)
+		return;
+	engine.peers[from].sleeps = engine.peers[from].sent == received;
+	if (!engine.peers[from].sleeps)
+		fl__mpi_bell_ring(from);
+}
+
+/* A `done` may begin transfers, and pieces might end for as long as this loop goes on. */
+static bool engine_test(void)
+{
+	MPI_Status status; /* no MPI_STATUS_IGNORE: gcc warns of MPICH's address 1 */
+	bool some = false;
+	int at = 0, ended = 0;
+	for (size_t most = engine.n; most > 0; most--, some = true) {
+		if (MPI_Testany((int)engine.n, engine.requests, &at, &ended, &status) != MPI_SUCCESS || !ended ||
+		    at == MPI_UNDEFINED)
+			break;
+		engine_end_request((size_t)at);
+	}
+	return some;
+}
+
+static bool engine_take_handed_over(void)
+{
+	struct fl__mpi_work *first;
+	/* relaxed: fl__mpi_hand_over() wakes the leader afterwards */
+	if (!fl__load_relaxed(&engine_handed_over.first) || fl__mpi_world.leaving)
+		return false;
+	{
+		FL__HELD(&engine_handed_over.lock);
+		first = engine_handed_over.first;
+		fl__store_relaxed(&engine_handed_over.first, NULL);
+		engine_handed_over.end = &engine_handed_over.first;
+	}
+	FL__EACH_SAFE (struct fl__mpi_work, w, first)
+		w->done(w->arg);
+	return true;
+}
+
+/* 0: no message of ours has such a head */
+static size_t engine_size_of(const struct fl__mpi_head *head)
+{
+	if (head->text > FL_MESSAGE_MAX || head->size > PTRDIFF_MAX)
+		return 0;
+	return sizeof *head + head->text + engine_inlined(head);
+}
+
+static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
+{
+	struct fl__mpi_head head;
+	char text[FL_MESSAGE_MAX + 1];
+	for (size_t at = 0, length; at < size; at += length) {
+		length = 0;
+		if (size - at >= sizeof head) {
+			memcpy(&head, engine.incoming + at, sizeof head);
+			length = engine_size_of(&head);
+		}
+		if (length == 0 || length > size - at)
+			fl__mpi_abort("rank %d got a damaged message from rank %d", fl__mpi_world.rank, from);
+		if (head.kind == FL__MPI_SLEEPS) {
+			engine_on_sleeps(from, head.task);
+			continue;
+		}
+		if (head.kind == FL__MPI_FETCH) {
+			engine_on_fetch(from, head.error);
+			continue;
+		}
+		if (head.kind == FL__MPI_MORE) {
+			engine.peers[from].sends.more += head.count;
+			engine_pass_pieces(&engine.peers[from].sends);
+			continue;
+		}
+		const unsigned char *rest = engine.incoming + at + sizeof head;
+		memcpy(text, rest, head.text);
+		text[head.text] = '\0';
+		if (handle)
+			handle(from, &head, text, (const char *)rest + head.text);
+		else /* the sender waits for the answer to an offer */
+			(void)fl__mpi_take_data(from, &head, NULL, NULL, NULL);
+	}
+}
+
+/*
+ * MPI_Test() has failed, or found nothing. A whole message may have the error of a death that came
+ * before: then Open MPI 5 keeps the request.
+ */
+static bool engine_has_received(bool there)
+{
+	if (!there || engine.receive == MPI_REQUEST_NULL)
+		return false;
+	(void)MPI_Request_free(&engine.receive);
+	return true;
+}
+
+static bool engine_receive(fl__mpi_handler *handle)
+{
+	MPI_Status status;
+	int there = 0, size = 0;
+	if (engine.receive == MPI_REQUEST_NULL)
+		engine_post_receive();
+	const int rc = MPI_Test(&engine.receive, &there, &status);
+	if ((rc | !there) != 0 && !engine_has_received(there))
+		return false;
+	(void)MPI_Get_count(&status, MPI_BYTE, &size);
+	if (size <= 0)
+		fl__mpi_abort("rank %d got an empty message from rank %d, which is none of ours", fl__mpi_world.rank,
+		              status.MPI_SOURCE);
+	engine.received++;
+	engine.dozes = false;
+	if (!engine.peers[status.MPI_SOURCE].dead)
+		engine_take_apart(status.MPI_SOURCE, (size_t)size, handle);
+	return true;
+}
+
+/* Receives until a test finds nothing. */
+static void engine_drain(fl__mpi_handler *handle)
+{
+	for (int i = 0; i < ENGINE_RECEIVES_AT_ONCE && engine_receive(handle); i++)
+		;
+}
+
+bool fl__mpi_progress(fl__mpi_handler *handle, unsigned tests)
+{
+	bool some = engine_receive(handle);
+	if (some && engine.found)
+		engine_drain(handle); /* messages come faster than rounds */
+	while (!some && --tests > 0)
+		some = engine_receive(handle);
+	engine.found = some;
+	if (!some || ++engine.busy_rounds % ENGINE_BUSY_ROUNDS == 0)
+		some |= engine_test();
+	if (engine.learns) {
+		engine_drain(handle);
+		engine_learn();
+	}
+	if (!handle)
+		fl__mpi_flush();
+	return engine_take_handed_over() || some;
+}
+
+/* Sleep. */
+
+static void engine_wake(struct engine_sleeper *s, bool lazily)
+{
+	FL__LOCKED(&s->lock);
+	const bool ring = s->sleeping && !s->rung && !(lazily && s->naps);
+	s->pending = true;
+	s->rung |= ring;
+	if (ring)
+		fl__ring(s->doorbell); /* under the lock: fl__mpi_finish() may close the doorbell later */
+}
+
+void fl__mpi_wake(unsigned sleeper)
+{
+	engine_wake(&engine_sleepers[sleeper], false);
+}
+
+void fl__mpi_wake_lazily(unsigned sleeper)
+{
+	engine_wake(&engine_sleepers[sleeper], true);
+}
+
+void fl__mpi_hand_over(struct fl__mpi_work *w)
+{
+	w->next = NULL;
+	{
+		FL__HELD(&engine_handed_over.lock);
+		fl__store_relaxed(engine_handed_over.end, w); /* relaxed: the wakes order it */
+		engine_handed_over.end = &w->next;
+	}
+	fl__mpi_wake(FL__MPI_SECOND);
+	fl__mpi_wake_lazily(FL__MPI_FIRST); /* if the main thread watches, it sleeps on */
+}
+
+static void engine_take_bells(void)
+{
+	FL__HELD(&fl__mpi_lock);
+	if (fl__mpi_world.survives && fl__mpi_world.rank == 0) {
+		engine.learns = true;
+		return;
+	}
+	const int dead = fl__mpi_bell_take();
+	if (dead < 0 || fl__mpi_world.leaving)
+		return;
+	if (fl__mpi_world.rank > 0)
+		engine_end_alone(dead);
+	fl__mpi_abort("rank %d (%s, process %d) has died: the job ends", dead, fl__mpi_world.peers[dead].host,
+	              fl__mpi_world.peers[dead].pid);
+}
+
+void fl__mpi_look_for_deaths(void)
+{
+	if (!fl__mpi_world.survives) /* constant since the start */
+		return;
+	FL__HELD(&fl__mpi_lock);
+	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
+	engine.learns = true;
+	engine_learn();
+}
+
+/* True: a doorbell has rung. `naps`: neither a lazy wake nor a doorbell ends the sleep. */
+static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
+{
+	uint64_t rings;
+	/* poll() ignores descriptors below 0 */
+	struct pollfd fds[] = {{.fd = s->doorbell, .events = POLLIN},
+	                       {.fd = naps ? -1 : fl__mpi_bell_fd(), .events = POLLIN}};
+	const struct timespec time = {.tv_sec = (time_t)(ns / FL_S(1)), .tv_nsec = (long)(ns % FL_S(1))};
+	fl__lock(&s->lock);
+	s->sleeping = !s->pending;
+	s->naps = naps;
+	fl__unlock(&s->lock);
+	const bool rung = s->sleeping && /* only this thread writes it */
+	                  ppoll(fds, 2, ns == FL_FOREVER ? NULL : &time, NULL) > 0 && fds[1].revents != 0;
+	fl__lock(&s->lock);
+	if (s->rung)
+		(void)!read(s->doorbell, &rings, sizeof rings);
+	s->pending = s->sleeping = s->naps = s->rung = false;
+	fl__unlock(&s->lock);
+	if (!rung)
+		return false;
+	engine_take_bells();
+	for (unsigned i = 0; i < FL__MPI_SLEEPERS; i++)
+		if (&engine_sleepers[i] != s)
+			fl__mpi_wake_lazily(i); /* the ring was for both sleepers */
+	return true;
+}
+
+void fl__mpi_nap(int64_t ns)
+{
+	(void)engine_sleep(&engine_sleepers[FL__MPI_FIRST], ns, true);
+}
+
+/*
+ * Sleeps until rank 0 rings, or for a tenth of a second: MPI may want to go on. False: no doorbell,
+ * or a message is under way.
+ */
+static bool engine_doze(struct fl__mpi_pace *pace)
+{
+	static const int64_t longest = FL_MS(100);
+	{
+		FL__HELD(&fl__mpi_lock);
+		const struct fl__mpi_head head = {.kind = FL__MPI_SLEEPS, .task = engine.received};
+		if (!fl__mpi_bell_is_there() || fl__mpi_under_way() > 0)
+			return false;
+		if (!engine.dozes) {
+			engine.dozes = fl__mpi_send(0, &head, "", NULL, NULL) == 0;
+			fl__mpi_flush();
+			return engine.dozes;
+		}
+	}
+	if (engine_sleep(&engine_sleepers[pace->sleeper], longest, false))
+		pace->found = fl_now(); /* the message comes with the ring */
+	return true;
+}
+
+/* docs/design.md, section 4, "Idle", says why an eighth. */
+void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects)
+{
+	static const int64_t relaxed = FL_US(2), spin = FL_US(50), shortest = FL_US(10), longest = FL_MS(1),
+			     awake = FL_MS(10), patience = FL_S(1);
+	enum { PART = 8 };
+	if (some || pace->found == 0) {
+		pace->found = fl_now();
+		return;
+	}
+	const int64_t now = fl_now(), idle = now - pace->found;
+	/* Beside programs that compute, a yield is late and a spin wastes time. */
+	if (idle < relaxed) {
+		fl__sys.relax();
+		return;
+	}
+	const bool moves = expects == FL__MPI_EXPECTS_DATA;
+	if ((idle < spin || (moves && idle < patience)) && !fl__yields_are_barred(now)) {
+		(void)fl__sys.give_way(now);
+		return;
+	}
+	if (idle > awake && expects == FL__MPI_EXPECTS_TASKS && engine_doze(pace))
+		return;
+	const int64_t part = moves || idle / PART < shortest ? shortest : idle / PART;
+	const int64_t ns = expects == FL__MPI_EXPECTS_NOTHING ? FL_FOREVER : part < longest ? part : longest;
+	(void)engine_sleep(&engine_sleepers[pace->sleeper], ns, false);
+}

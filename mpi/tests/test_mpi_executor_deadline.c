@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define CASES "core/exec/test_executor_deadline.c"
+#include "fl_over_mpi.h"
