@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Checks the includes against the tables of lib/README.md, which has the order of parts and layers, and of include/README.md, which
 has the layer of each public header. A file includes its own layer, earlier layers of its part, and all layers of the parts that its
-part may include. With an archive of the library as argument, also checks that the objects of a part need only those parts.
+part may include. Of the library, the laboratory includes what laboratory/README.md names. With an archive of the library as argument,
+also checks that the objects of a part need only those parts.
 """
 import glob
 import os
@@ -12,6 +13,8 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LIB, INCLUDE = os.path.join(ROOT, "lib"), os.path.join(ROOT, "include", "fairlead")
+# All that the laboratory includes of the library, as laboratory/README.md says.
+LABORATORY = {"stress.h", "stress_lin.h", "core/base/sys.h", "core/sync/local.h", "core/wait/lot.h", "loop/fiber/switch.h"}
 INCLUDES = re.compile(r'^[ \t]*#[ \t]*include[ \t]+(?:"([^"]+)"|<fairlead/([^>]+)>)', re.M)
 GENERATED = {"version.h"}
 
@@ -73,6 +76,16 @@ def complaints():
     yield from (f"include/README.md: {name} is in no row" for name in sorted(os.listdir(INCLUDE)) if name.endswith(".h") and name not in listed)
 
 
+def laboratory_complaints():
+    """What the laboratory's program and its planted bugs include of the library beyond LABORATORY."""
+    for folder in ("engine", "native", "tool", "planted", "programs"):
+        for path in sorted(glob.glob(os.path.join(ROOT, "laboratory", folder, "*.[ch]*"))):
+            for own, public in INCLUDES.findall(text_of(path)):
+                used = public or os.path.relpath(os.path.normpath(os.path.join(os.path.dirname(path), own)), LIB)
+                if used not in LABORATORY and (public or not used.startswith("../")):
+                    yield f"{os.path.relpath(path, ROOT)} includes {used}, which laboratory/README.md does not name"
+
+
 def archive_complaints(archive):
     """The names by which an object of a part needs an object of a part that it may not include."""
     parts, objects, defined = Layers().parts, {}, {}
@@ -94,6 +107,6 @@ def archive_complaints(archive):
 
 
 if __name__ == "__main__":
-    wrong = [*complaints(), *(line for archive in sys.argv[1:] for line in archive_complaints(archive))]
+    wrong = [*complaints(), *laboratory_complaints(), *(line for archive in sys.argv[1:] for line in archive_complaints(archive))]
     print("\n".join(wrong) or "all includes keep the order of the layers")
     sys.exit(1 if wrong else 0)
