@@ -3,8 +3,8 @@
  * The laboratory: complete executions of a scenario of three threads with ten steps each
  * (stress_ten.c).
  */
-#include "../stress/engine/lab.h"
-#include "../stress/engine/user.h"
+#include "../laboratory/engine/lab.h"
+#include "../laboratory/engine/user.h"
 #include "shim.h"
 
 static const struct lab_native_ops no_ops; /* the model has its own */

@@ -19,17 +19,18 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # The folders of test programs, here and in a build.
-PROGRAMS = ("tests", "mpi/tests")
+PROGRAMS = ("tests", "mpi/tests", "laboratory/tests")
 # What the cases that are no test programs look at; a folder ends with a slash.
 KINDS = {
-    "stress": ("lib/", "include/", "stress/", "tests/stress/", "docs/stress.md", "docs/examples/stress/", "docs/bugs.md", "docs/contract.md"),
-    "rc11": ("stress/engine/", "tests/rc11/", "stress/litmus/"),
+    "laboratory": ("lib/", "include/", "laboratory/"),
+    "stress": ("lib/", "include/", "laboratory/", "stress/", "docs/bugs.md", "docs/contract.md"),
     "consumers": ("lib/", "include/", "mpi/", "tests/consumers/", "tests/gdb/", "tests/trace/", "tools/", "docs/examples/", "docs/site/", "README.md", "docs/guide.md",
                   "docs/from-pthreads.md", "docs/from-python.md", "docs/from-libuv.md", "tests/check_opcodes.py"),
 }
 # Cases of these kinds that look at less.
 NARROWER = (
-    (r"litmus_|planted_|program_|stress_(program|usage|statuses|skipped|newcomer|files)$", ("stress/", "include/fairlead/stress.h", "include/fairlead/stress_lin.h", "tests/stress/")),
+    (r"litmus_|planted_|program_|stress_(program|usage|statuses|skipped|newcomer|files)$", ("laboratory/", "include/fairlead/stress.h", "include/fairlead/stress_lin.h")),
+    (r"rc11_", ("laboratory/engine/", "laboratory/tests/rc11/", "laboratory/litmus/")),
     (r"consumer_trace_(?!is_installed)", ("tools/fairlead-trace", "tests/trace/")),
     (r"consumer_(headers_alone|common_names|tasks_of_common_names)_", ("include/", "tests/consumers/")),
 )
@@ -140,11 +141,11 @@ class Affected:
 def targets(build, commit):
     """Builds the objects of the tests and of the library. Returns what else the affected tests need."""
     outputs = [line.split(":")[0] for line in output("ninja", "-C", build, "-t", "targets", "all").splitlines()]
-    inputs = [name for name in outputs if re.match(r"(lib|mpi|tests)/.*\.o$|lib/libfairlead\.a$", name)]
+    inputs = [name for name in outputs if re.match(r"(lib|mpi|tests|laboratory/tests)/.*\.o$|lib/libfairlead\.a$", name)]
     subprocess.run(["ninja", "-C", build, *inputs], check=True)
     changes = Affected(build, commit)
-    programs = [name for name in outputs if re.fullmatch(r"(mpi/)?tests/test_\w+", name)]
-    others = [name for name in outputs if re.fullmatch(r"tests/\w+/[\w-]+(\.so)?", name)]
+    programs = [name for name in outputs if re.fullmatch(r"((mpi|laboratory)/)?tests/test_\w+", name)]
+    others = [name for name in outputs if re.fullmatch(r"(laboratory/)?tests/\w+/[\w-]+(\.so)?", name)]
     return others + [name for name in programs if changes.program(os.path.join(build, name))]
 
 

@@ -62,7 +62,7 @@ unit() {
 }
 
 step_format() {
-	find "$root/include" "$root/lib" "$root/tests" "$root/docs" "$root/bench" "$root/stress" "$root/mpi" \
+	find "$root/include" "$root/lib" "$root/tests" "$root/docs" "$root/bench" "$root/stress" "$root/mpi" "$root/laboratory" \
 		\( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -print0 |
 		xargs -0 clang-format --dry-run -Werror
 }
@@ -86,8 +86,8 @@ step_gcc() {
 	configure "$release" $all_features werror
 	make "$release"
 	"$root/docs/examples/test_demo.py" "$demo"
+	all_of laboratory "$release"
 	all_of stress "$release"
-	all_of rc11 "$release"
 }
 
 # In a build of its own, which has nothing else: the cases build what they use.

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Checks the includes against the tables of lib/README.md, which has the order of parts and layers, and of include/README.md, which
 has the layer of each public header. A file includes its own layer, earlier layers of its part, and all layers of the parts that its
-part may include. Of all files of mpi, only mpi/internals.h includes headers of lib, and lists what the others use of them. With an
-archive of the library as argument, also checks that the objects of a part need only those parts.
+part may include. Of all files of mpi, only mpi/internals.h includes headers of lib, and lists what the others use of them. Of the
+library, the laboratory includes what laboratory/README.md names. With an archive of the library as argument, also checks that the
+objects of a part need only those parts.
 """
 import glob
 import os
@@ -14,6 +15,8 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LIB, INCLUDE = os.path.join(ROOT, "lib"), os.path.join(ROOT, "include", "fairlead")
 MPI, PARTS_OF_MPI = os.path.join(ROOT, "mpi"), {"core", "process"}
+# All that the laboratory includes of the library, as laboratory/README.md says.
+LABORATORY = {"stress.h", "stress_lin.h", "core/base/sys.h", "core/sync/local.h", "core/wait/lot.h", "loop/fiber/switch.h"}
 INCLUDES = re.compile(r'^[ \t]*#[ \t]*include[ \t]+(?:"([^"]+)"|<fairlead/([^>]+)>)', re.M)
 GENERATED = {"version.h"}
 HIDDEN = re.compile(r"\b(?:fl|FL)__\w+")
@@ -105,6 +108,16 @@ def mpi_complaints():
     yield from (f"mpi/internals.h lists {name}, which mpi does not use" for name in sorted(listed - used))
 
 
+def laboratory_complaints():
+    """What the laboratory's program and its planted bugs include of the library beyond LABORATORY."""
+    for folder in ("engine", "native", "tool", "planted", "programs"):
+        for path in sorted(glob.glob(os.path.join(ROOT, "laboratory", folder, "*.[ch]*"))):
+            for own, public in INCLUDES.findall(text_of(path)):
+                used = public or os.path.relpath(os.path.normpath(os.path.join(os.path.dirname(path), own)), LIB)
+                if used not in LABORATORY and (public or not used.startswith("../")):
+                    yield f"{os.path.relpath(path, ROOT)} includes {used}, which laboratory/README.md does not name"
+
+
 def archive_complaints(archive):
     """The names by which an object of a part needs an object of a part that it may not include."""
     parts, objects, defined = Layers().parts, {}, {}
@@ -126,6 +139,6 @@ def archive_complaints(archive):
 
 
 if __name__ == "__main__":
-    wrong = [*complaints(), *mpi_complaints(), *(line for archive in sys.argv[1:] for line in archive_complaints(archive))]
+    wrong = [*complaints(), *mpi_complaints(), *laboratory_complaints(), *(line for archive in sys.argv[1:] for line in archive_complaints(archive))]
     print("\n".join(wrong) or "all includes keep the order of the layers")
     sys.exit(1 if wrong else 0)

@@ -24,7 +24,7 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FOLDERS = ("lib/", "docs/", "tests/", "stress/", "mpi/", "bench/")
+FOLDERS = ("lib/", "docs/", "tests/", "laboratory/", "stress/", "mpi/", "bench/")
 LEFT_OUT = ("bench/queues_unbounded.c",)  # in the analyzer ck lacks the compare-and-swap of its FIFO
 # The limit of states for one function: a third of the default, at which a few functions take half
 # of the time.

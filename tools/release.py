@@ -81,7 +81,7 @@ def amalgamate(prefix, moment, path):
 def unnamed_parts():
     """What the library, its tests and the laboratory ask pkg-config for, and PARTS lacks."""
     asked = set()
-    for folder in ("lib", "mpi", "tests", "stress"):
+    for folder in ("lib", "mpi", "tests", "laboratory", "stress"):
         with open(os.path.join(ROOT, folder, "meson.build"), encoding="utf-8") as file:
             asked |= set(re.findall(r"dependency\('([^']+)'", file.read()))
     return asked - {part[1] for part in PARTS} - {"threads", "fairlead", "fairlead-mpi"}

@@ -34,7 +34,7 @@ CHAPTERS = (
                "docs/you-know.md", "docs/threads.md", "docs/ends.md", "docs/debugging.md", "mpi/guide.md",
                "docs/threat-model.md", "docs/examples/README.md")),
     ("Reference", ("reference/index.rst",)),
-    ("The laboratory", ("docs/stress.md", "docs/stress-coming-from.md", "stress/README.md")),
+    ("The laboratory", ("laboratory/README.md", "laboratory/guide.md", "laboratory/coming-from.md", "stress/README.md")),
     ("How it is built", ("docs/design.md", "docs/glossary.md", "lib/README.md", "tests/README.md", "bench/README.md", RESULTS, "docs/bugs.md",
                          "docs/contract.md")),
 )

@@ -14,7 +14,7 @@ extern "C" {
  * Scenarios for the laboratory: actors that share a state, and the outcomes that are allowed.
  * fairlead-stress runs them on real threads (native), with delays and faults (chaos), and under the
  * model, which decides every interleaving and every value that C11 lets a load return:
- * docs/stress.md.
+ * laboratory/guide.md.
  *
  *     struct mp { atomic_int data, flag; int seen, value; };
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Concurrency Kit's inline code, by the ck_pr.h of stress/ck: the calls that are right on all of
- * its machines. Its plain accesses are seen, too. stress/planted/ck.c has the calls that are wrong.
+ * Concurrency Kit's inline code, by the ck_pr.h of laboratory/ck: the calls that are right on all of
+ * its machines. Its plain accesses are seen, too. laboratory/planted/ck.c has the calls that are wrong.
  */
 #define FL_CK_SEE_PLAIN
 #include "../cases.h"

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The wrong algorithms of stress/planted, fixed: the laboratory reports no failure of them. */
+/* The wrong algorithms of laboratory/planted, fixed: the laboratory reports no failure of them. */
 #define FIXED
 /* NOLINTBEGIN(bugprone-suspicious-include): each file is compiled twice, as it is and fixed */
-#include "../../planted/aba.c"
-#include "../../planted/crash.c"
-#include "../../planted/in_flight.c"
-#include "../../planted/lin.c"
-#include "../../planted/memory.c"
-#include "../../planted/stuck.c"
-#include "../../planted/wakeups.c"
-#include "../../planted/weak.c"
+#include "planted/aba.c"
+#include "planted/crash.c"
+#include "planted/in_flight.c"
+#include "planted/lin.c"
+#include "planted/memory.c"
+#include "planted/stuck.c"
+#include "planted/wakeups.c"
+#include "planted/weak.c"
 /* NOLINTEND(bugprone-suspicious-include) */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Crash mode itself: the effects of a kill. */
-#include "../../planted/crash.h"
 #include "../cases.h"
+#include "planted/crash.h"
 #include <fairlead/mutex.h>
 #include <fairlead/thread.h>
 #include <string.h>

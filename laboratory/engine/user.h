@@ -7,7 +7,7 @@
 /*
  * The functions of <fairlead/stress.h> outside of a model execution: on real threads, native or
  * under chaos. The engine (user.c) defines these functions and calls this table if no execution of
- * the model is under way. stress/native has the table.
+ * the model is under way. laboratory/native has the table.
  */
 struct lab_native_ops {
 	unsigned (*choose)(unsigned n);

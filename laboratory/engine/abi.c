@@ -226,7 +226,7 @@ ATOMIC(16)
 ATOMIC(32)
 ATOMIC(64)
 
-/* Two words at once, for scenarios with Concurrency Kit (stress/ck). */
+/* Two words at once, for scenarios with Concurrency Kit (laboratory/ck). */
 /* In assembly: compilers would need another target, or another library, for it. */
 static unsigned __int128 real_pair_swap(volatile unsigned __int128 *p, unsigned __int128 e, unsigned __int128 v)
 {

@@ -12,7 +12,7 @@
 
 /*
  * The engine's interface for the tool: lists tests, and runs one of them in the model.
- * stress/native has native and chaos runs. The headers of the C library here are those that nearly
+ * laboratory/native has native and chaos runs. The headers of the C library here are those that nearly
  * all files of the three need.
  */
 
@@ -265,7 +265,7 @@ const char *lab_inlined(uintptr_t pc);
 const char *lab_module_of(uintptr_t pc, uintptr_t *offset);
 
 /*
- * Reads litmus programs and prints what LAB_GRAPH or LAB_DFS finds; stress/litmus/README.md has the
+ * Reads litmus programs and prints what LAB_GRAPH or LAB_DFS finds; laboratory/litmus/README.md has the
  * format. Returns the exit status.
  */
 int lab_litmus(FILE *in, FILE *out, enum lab_strategy strategy);

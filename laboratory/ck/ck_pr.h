@@ -29,7 +29,7 @@
  *     stall               -           or 1     pause    fl_stress_relax()
  *
  *     [1] C11 has no fence that orders only stores, as dmb ishst does. So the model does not see
- *         where ck uses such a fence by mistake; stress/planted/ck.c has the known case.
+ *         where ck uses such a fence by mistake; laboratory/planted/ck.c has the known case.
  *     [2] ck's machines order a load before what depends on it, C11 does not: depends.h.
  *
  * ck's lists access their links as plain memory, and reuse nodes while other threads may still read

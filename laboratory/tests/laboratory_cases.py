@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The laboratory's cases: what it must find, a short run of all scenarios, and the program fairlead-stress itself.
+"""The laboratory's cases: what it must find, and the program fairlead-stress itself.
 
 What takes one run of the program for many cases runs when the first of them does.
 """
@@ -14,7 +14,6 @@ import subprocess
 import tempfile
 import xml.dom.minidom
 
-import mutants
 import reduction
 from consumers import expect, Failure, install, NO_END, run, Skip
 
@@ -57,10 +56,9 @@ BAD_USAGE = [
 class Tool:
     """The program that was built, and what it has said so far."""
 
-    def __init__(self, source, build, short_run):
-        self.source, self.short_run = source, short_run
-        self.program = os.path.join(build, "stress", "fairlead-stress")
-        self.build = build
+    def __init__(self, source, build):
+        self.source, self.build = source, build
+        self.program = os.path.join(build, "laboratory", "fairlead-stress")
 
     def run(self, *arguments, status=0, env=None):
         """Runs it, and returns what it printed on both streams."""
@@ -92,12 +90,6 @@ class Tool:
     @functools.lru_cache
     def self_test(self):
         return self.json("--self-test")
-
-    @functools.lru_cache
-    def scenarios(self, names):
-        """One short run of the scenarios `names`, in the model, with kills, and on real threads: by name and mode."""
-        tests = self.json("--mode", "native,model,crash,lin", "--time", self.short_run, *names)["tests"]
-        return {(t["name"], t["mode"]): t for t in tests}
 
 
 def text_of(path):
@@ -141,16 +133,6 @@ def planted_case(tool, name):
         raise Failure(found[0]["problem"] + "\n" + told(found[0]["test"]) if found else "it did not run")
 
 
-def scenario_case(tool, names, name, mode):
-    test = tool.scenarios(names).get((name, mode))
-    if test is None:
-        raise Failure("it did not run")
-    if test["verdict"] == "skipped":
-        raise Skip(test["message"])
-    if test["verdict"] != "passed":
-        raise Failure(told(test))
-
-
 # --- the program ---
 
 def usage(tool):
@@ -190,7 +172,7 @@ def compiled(tool, folder, source, *flags):
     module = os.path.join(folder, "module.so")
     include = ["-I" + os.path.join(tool.source, "include"), "-I" + os.path.join(tool.build, "include")]
     run(["cc", "-std=gnu11", "-g", "-fPIC", *flags, *include, "-c", source, "-o", module + ".o"])
-    run(["cc", "-shared", "-o", module, module + ".o", os.path.join(tool.build, "stress", "libfairlead-model.a"), "-lck"])
+    run(["cc", "-shared", "-o", module, module + ".o", os.path.join(tool.build, "laboratory", "libfairlead-model.a"), "-lck"])
     return module
 
 
@@ -265,9 +247,9 @@ FL_LIN(longest, &fl_lin_word, .threads = 8, .each = 8) {}
 
 def lin(tool):
     """A user's queue against a specification: passes, failures with their reason and replay, and invalid input."""
-    ring = os.path.join(tool.source, "docs", "examples", "stress", "ring.c")
+    ring = os.path.join(tool.source, "laboratory", "examples", "ring.c")
     text = text_of(ring)
-    expect(text_of(os.path.join(tool.source, "docs", "stress.md")), text.split("/* clang-format off */\n")[1])
+    expect(text_of(os.path.join(tool.source, "laboratory", "guide.md")), text.split("/* clang-format off */\n")[1])
     if len([line for line in text.splitlines() if not line.startswith("/*")]) > 30:
         raise Failure("the documents say thirty lines")
     expect(tool.run("--load", ring, "--time", "3s", status=0)[0], "programs")
@@ -296,29 +278,6 @@ def lin(tool):
         raise Failure(f"{good}\n{real}")
     expect(real["message"], "no order explains add(")
     expect(none["message"], "an FL_LIN without FL_LIN_OP")
-
-
-def campaign(tool):
-    """Processes killed for real, with items and frames: none is lost or doubled, no process hangs, and waiters are idle."""
-    for more in ((), ("--frames", "--capacity", "100")):
-        out = run([os.path.join(tool.build, "stress", "fairlead-kill"), "--kills", "5000", *more])
-        expect(out, "0 lost, 0 delivered twice, 0 wrong", "counts agree", "ran 0 ns and switched 0 times", "passed")
-
-
-def campaign_tasks(tool):
-    """Workers killed for real: no task is lost or started twice, nothing is left behind, and no wait hangs."""
-    out = run([os.path.join(tool.build, "stress", "fairlead-kill-tasks"), "--kills", "400", "--tasks", "400000"])
-    expect(out, "0 lost, 0 started twice, 0 done but never started, 0 cancelled but started, 0 wrong", "passed")
-
-
-def soak(tool):
-    """Wakes, timeouts and cancels raced across threads and fibers: every permit and item is accounted for."""
-    program = os.path.join(tool.build, "stress", "fairlead-soak")
-    out = run([program, "--time", "2", "--fibers", "16"])
-    expect(out, "got once each; permits and tickets are all there", "timed out", "cancelled", "fibers came and went")
-    failed = subprocess.run([program, "--fibers", "0"], capture_output=True, text=True, check=False)
-    if failed.returncode != 2 or "--fibers takes a number" not in failed.stderr:
-        raise Failure(failed.stderr)
 
 
 def files(tool):
@@ -372,19 +331,12 @@ def installed(tool):
         module = os.path.join(folder, "module.so")
         run(["cc", *cflags, "-c", FIXTURE, "-o", module + ".o"])
         run(["cc", "-shared", "-o", module, module + ".o", *libs, "-lck"])
-        here = Tool(tool.source, tool.build, tool.short_run)
+        here = Tool(tool.source, tool.build)
         here.program = folder + program[0].removeprefix(folder)
         expect(here.run("mutex_handoff", "--mode", "model", "--time", "2s")[0], "passed")
         expect(here.run("--litmus", "message-passing")[0], "P MP+rlx")
         expect(here.run("--load", module, "end_panic", "--mode", "model", status=1)[0], "fl_mutex_unlock(s->m")
         expect(here.run("--load", FIXTURE, "end_ok", "--mode", "model", "--time", "2s")[0], "passed")
-
-
-def mutants_fit_the_source(tool):
-    """Each mutant of stress/mutants applies to the library as it is, and its scenario exists."""
-    complaints = mutants.complaints(tool.names())
-    if complaints:
-        raise Failure("\n".join(complaints))
 
 
 # --- programs with main() ---
@@ -395,10 +347,10 @@ EXPECTS = re.compile(r'^(?:/\*| \*) Expects (a pass|([A-Z ]+) "(.*)")\.(?: |$)',
 def programs(tool):
     """The programs that were built, by name, with the verdict and the message that each expects."""
     found = {}
-    for path in sorted(glob.glob(os.path.join(tool.source, "stress", "programs", "*.c*"))):
+    for path in sorted(glob.glob(os.path.join(tool.source, "laboratory", "programs", "*.c*"))):
         said = EXPECTS.search(text_of(path))
         name, ending = os.path.splitext(os.path.basename(path))
-        if ending == ".cc" and not os.path.exists(os.path.join(tool.build, "stress", "programs", name + ".so")):
+        if ending == ".cc" and not os.path.exists(os.path.join(tool.build, "laboratory", "programs", name + ".so")):
             continue  # the build has no C++ compiler
         if not said:
             raise Failure(f"{path}: no line 'Expects ...'")
@@ -410,7 +362,7 @@ def programs(tool):
 def programs_run(tool):
     """One run of all of them, with enough executions to find each bug, and state that is left behind."""
     loads = [option for name in programs(tool)
-             for option in ("--load", os.path.join(tool.build, "stress", "programs", name + ".so"))]
+             for option in ("--load", os.path.join(tool.build, "laboratory", "programs", name + ".so"))]
     tests = tool.json(*loads, "--time", "600s", "--executions", "1000")["tests"]
     return {t["name"]: t for t in tests}
 
@@ -434,7 +386,7 @@ SHOWN = {
 
 def program(tool):
     """The command for a program: sources, arguments, output, replay; and options that exclude each other."""
-    folder = os.path.join(tool.source, "stress", "programs")
+    folder = os.path.join(tool.source, "laboratory", "programs")
     with tempfile.TemporaryDirectory() as there:
         path = functools.partial(os.path.join, there)
         write_to(path("more.c"), "int twice(int n);\nint twice(int n) { return 2 * n; }\n")
@@ -488,7 +440,7 @@ DRAWN = {
 def drawing(tool):
     """The edges between the steps of a failure, and which steps fail: in the JSON, and drawn on the page."""
     for name, (edges, failing) in DRAWN.items():
-        source = os.path.join(tool.source, "stress", "programs", name + ".c")
+        source = os.path.join(tool.source, "laboratory", "programs", name + ".c")
         with tempfile.TemporaryDirectory() as folder:
             path = functools.partial(os.path.join, folder)
             tool.run(source, "--json=" + path("j"), "--html=" + path("h"), status=None)
@@ -593,7 +545,7 @@ def reports(tool):
     """What the report on a wrong program tells: names of blocks, what steps found, a legend; and no wrong name."""
     problems = []
     for name, lines in REPORTS.items():
-        out, _ = tool.run(os.path.join(tool.source, "stress", "programs", name + ".c"), *TO_THE_END, status=None)
+        out, _ = tool.run(os.path.join(tool.source, "laboratory", "programs", name + ".c"), *TO_THE_END, status=None)
         for line in lines:
             if bool(re.search(line.removeprefix("not "), out)) == line.startswith("not "):
                 problems.append(f"{name}: {line}\n{out}")
@@ -878,7 +830,7 @@ def recipes(tool):
     """The guide's recipes run a program as a test in other builds: a passing and a failing one."""
     if not os.path.exists(tool.program):
         raise Skip("fairlead-stress is not built")
-    text = text_of(os.path.join(tool.source, "docs", "stress.md"))
+    text = text_of(os.path.join(tool.source, "laboratory", "guide.md"))
     path = os.path.dirname(os.path.abspath(tool.program)) + os.pathsep + os.environ["PATH"]
     env = {**os.environ, "PATH": path, "CFLAGS": "-DWORDS='\"two words\"'"}
     for language, name, command in RECIPES:
@@ -905,7 +857,7 @@ def linked_with_runtime(tool):
         raise Skip("fairlead-stress is not built")
     with tempfile.TemporaryDirectory() as folder:
         module = os.path.join(folder, "module.so")
-        source = os.path.join(tool.source, "stress", "programs", "process_exit_zero.c")
+        source = os.path.join(tool.source, "laboratory", "programs", "process_exit_zero.c")
         done = subprocess.run(["cc", "-fsanitize=thread", "-fPIC", "-shared", "-pthread", source, "-o", module],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if done.returncode != 0:
@@ -913,21 +865,16 @@ def linked_with_runtime(tool):
         expect(tool.run("--load", module, status=2)[1], "link without it")
 
 
-def cases(source, build, wanted, short_run):
-    """(name, function) of each case. `wanted`: whether a case of that name runs; `short_run`: time for all scenarios."""
-    tool = Tool(source, build, short_run)
+def cases(tool):
+    """(name, function) of each case."""
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, reduced, main_costs, proofs, further, linked_with_runtime, campaign, campaign_tasks, soak, files, without_proc,
-                            installed)] + [("mutants_fit_the_source", functools.partial(mutants_fit_the_source, tool))]
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, reduced, main_costs, proofs, further, linked_with_runtime,
+                            files, without_proc, installed)]
     if not os.path.exists(tool.program):
         return of_program
     litmus = []
-    for path in sorted(glob.glob(os.path.join(source, "stress", "litmus", "*.litmus"))):
+    for path in sorted(glob.glob(os.path.join(tool.source, "laboratory", "litmus", "*.litmus"))):
         litmus += re.findall(r"^P (\S+)", text_of(path), re.M)
-    modes = {name: [m for m in ("model", "crash", "lin", "native") if m in of] for name, of in tool.modes().items()}
-    names = tuple(name for name, of in modes.items() if any(wanted(f"stress_{name}_{mode}") for mode in of))
     return of_program + [(f"program_{name}", functools.partial(program_case, tool, name)) for name in programs(tool)] + [
         (f"litmus_{name}", functools.partial(litmus_case, tool, name)) for name in litmus] + [
-        (f"planted_{name}", functools.partial(planted_case, tool, name)) for name in tool.names("--planted")] + [
-        (f"stress_{name}_{mode}", functools.partial(scenario_case, tool, names, name, mode))
-        for name in names for mode in modes[name]]
+        (f"planted_{name}", functools.partial(planted_case, tool, name)) for name in tool.names("--planted")]

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bugs of Concurrency Kit 0.7.1, by the ck_pr.h of stress/ck. The library calls none of these
+ * Bugs of Concurrency Kit 0.7.1, by the ck_pr.h of laboratory/ck. The library calls none of these
  * functions.
  */
 #include "planted.h"

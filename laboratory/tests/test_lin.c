@@ -5,7 +5,7 @@
  */
 #include "fl_test.h"
 
-#include "../../stress/engine/lin.h"
+#include "../engine/lin.h"
 
 static struct lin_history h;
 

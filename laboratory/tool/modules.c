@@ -73,15 +73,26 @@ char *place_of(const char *key)
 	return found;
 }
 
+/* The file `name` in the first folder of the place that has it, for the caller to free; NULL: none has it. */
+static char *file_in(const char *key, const char *name)
+{
+	char *folders = place_of(key), *found = NULL, *rest = NULL;
+	for (char *folder = folders ? strtok_r(folders, ":", &rest) : NULL; folder && !found;
+	     folder = strtok_r(NULL, ":", &rest)) {
+		if (asprintf(&found, "%s/%s", folder, name) < 0)
+			found = NULL;
+		if (found && access(found, R_OK) != 0) {
+			free(found);
+			found = NULL;
+		}
+	}
+	free(folders);
+	return found;
+}
+
 char *data_file(const char *name)
 {
-	char *folder = place_of("data"), *path = NULL;
-	if (folder && asprintf(&path, "%s/%s", folder, name) >= 0 && access(path, R_OK) != 0) {
-		free(path);
-		path = NULL;
-	}
-	free(folder);
-	return path;
+	return file_in("data", name);
 }
 
 static bool load(const char *path)
@@ -97,14 +108,16 @@ static bool load(const char *path)
 static bool load_own(const char *name)
 {
 	static const char *const kinds[] = {"plain", "model"};
-	char *folder = place_of("modules");
-	bool good = folder != NULL;
+	bool good = true;
 	for (int i = 0; i < 2 && good; i++) {
-		char *path = NULL;
-		good = asprintf(&path, "%s/stress-%s-%s.so", folder, name, kinds[i]) >= 0 && load(path);
+		char file[64];
+		snprintf(file, sizeof file, "stress-%s-%s.so", name, kinds[i]);
+		char *path = file_in("modules", file);
+		if (!path)
+			complain("%s is not where it should be", file);
+		good = path && load(path);
 		free(path);
 	}
-	free(folder);
 	return good;
 }
 

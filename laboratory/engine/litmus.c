@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Litmus programs: a few threads with a few operations on x, y, z, w. stress/litmus/README.md has
+ * Litmus programs: a few threads with a few operations on x, y, z, w. laboratory/litmus/README.md has
  * the format. A search without bounds runs each program, and all its outcomes are printed.
  */
 #include "model.h"

@@ -9,11 +9,11 @@ from consumers import expect, Failure, NO_END, run, Skip
 
 def cases(source, build):
     """(name, function) of each case."""
-    program = os.path.join(build, "tests", "rc11", "rc11")
+    program = os.path.join(build, "laboratory", "tests", "rc11", "rc11")
 
     def rc11(*arguments):
         if not os.path.exists(program):
-            raise Skip("tests/rc11/rc11 is not built")
+            raise Skip("laboratory/tests/rc11/rc11 is not built")
         return run([program, *arguments])
 
     def violation(engine, *options):
@@ -27,9 +27,9 @@ def cases(source, build):
         return done.stdout
 
     def engine_agrees(count, strategy, proved):
-        tool = os.path.join(build, "stress", "fairlead-stress")
+        tool = os.path.join(build, "laboratory", "fairlead-stress")
         if not os.path.exists(tool):
-            raise Skip("stress/fairlead-stress is not built")
+            raise Skip("fairlead-stress is not built")
         expect(rc11("check", "--count", str(count), "--seed", "2026", "--proved", str(proved), "--engine",
                     f"'{tool}' --strategy {strategy} --litmus -"),
                f"{count} programs, 0 violations")
@@ -60,7 +60,7 @@ def cases(source, build):
     def check_finds_no_end():
         expect(violation("RC11 answer | sed s/exhausted=1/exhausted=0/"), "300 programs, 300 violations")
 
-    files = sorted(glob.glob(os.path.join(source, "stress", "litmus", "*.litmus")))
+    files = sorted(glob.glob(os.path.join(source, "laboratory", "litmus", "*.litmus")))
     verdicts = [("rc11_verify_" + os.path.basename(f)[:-len(".litmus")].replace("-", "_"),
                  lambda f=f: rc11("verify", f)) for f in files]
     return verdicts + [

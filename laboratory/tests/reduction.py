@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Random programs of all that threads share: the laboratory's search with reduction against its search without.
 
-    python3 tests/stress/reduction.py FAIRLEAD-STRESS [SEED [COUNT [NUMBER]]]
+    python3 laboratory/tests/reduction.py FAIRLEAD-STRESS [SEED [COUNT [NUMBER]]]
 
 Each thread folds what its steps returned into a number. A program that joins its threads ends in a state: these numbers and all
 variables. Of another program, whose end cuts threads off, each number of each thread is a state. The search without bounds (source

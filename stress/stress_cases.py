@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The cases of this folder: a short run of all scenarios, the campaigns and a soak, and whether the mutants fit the source."""
+import functools
+import os
+import subprocess
+
+import mutants
+from consumers import expect, Failure, run, Skip
+from laboratory_cases import told
+
+
+@functools.lru_cache
+def scenarios(tool, names, duration):
+    """One run of the scenarios `names`, in the model, with kills, and on real threads: by name and mode."""
+    tests = tool.json("--mode", "native,model,crash,lin", "--time", duration, *names)["tests"]
+    return {(t["name"], t["mode"]): t for t in tests}
+
+
+def scenario_case(tool, names, duration, name, mode):
+    test = scenarios(tool, names, duration).get((name, mode))
+    if test is None:
+        raise Failure("it did not run")
+    if test["verdict"] == "skipped":
+        raise Skip(test["message"])
+    if test["verdict"] != "passed":
+        raise Failure(told(test))
+
+
+def campaign(tool):
+    """Processes killed for real, with items and frames: none is lost or doubled, no process hangs, and waiters are idle."""
+    for more in ((), ("--frames", "--capacity", "100")):
+        out = run([os.path.join(tool.build, "stress", "fairlead-kill"), "--kills", "5000", *more])
+        expect(out, "0 lost, 0 delivered twice, 0 wrong", "counts agree", "ran 0 ns and switched 0 times", "passed")
+
+
+def campaign_tasks(tool):
+    """Workers killed for real: no task is lost or started twice, nothing is left behind, and no wait hangs."""
+    out = run([os.path.join(tool.build, "stress", "fairlead-kill-tasks"), "--kills", "400", "--tasks", "400000"])
+    expect(out, "0 lost, 0 started twice, 0 done but never started, 0 cancelled but started, 0 wrong", "passed")
+
+
+def soak(tool):
+    """Wakes, timeouts and cancels raced across threads and fibers: every permit and item is accounted for."""
+    program = os.path.join(tool.build, "stress", "fairlead-soak")
+    out = run([program, "--time", "2", "--fibers", "16"])
+    expect(out, "got once each; permits and tickets are all there", "timed out", "cancelled", "fibers came and went")
+    failed = subprocess.run([program, "--fibers", "0"], capture_output=True, text=True, check=False)
+    if failed.returncode != 2 or "--fibers takes a number" not in failed.stderr:
+        raise Failure(failed.stderr)
+
+
+def mutants_fit_the_source(tool):
+    """Each mutant of stress/mutants applies to the library as it is, and its scenario exists."""
+    complaints = mutants.complaints(tool.names())
+    if complaints:
+        raise Failure("\n".join(complaints))
+
+
+def cases(tool, wanted, duration):
+    """(name, function) of each case. `wanted`: whether a case of that name runs; `duration`: the time for all scenarios."""
+    of_programs = [(f"stress_{f.__name__}", functools.partial(f, tool)) for f in (campaign, campaign_tasks, soak)]
+    of_programs.append(("mutants_fit_the_source", functools.partial(mutants_fit_the_source, tool)))
+    modes = {name: [m for m in ("model", "crash", "lin", "native") if m in of] for name, of in tool.modes().items()}
+    names = tuple(name for name, of in modes.items() if any(wanted(f"stress_{name}_{mode}") for mode in of))
+    return of_programs + [(f"stress_{name}_{mode}", functools.partial(scenario_case, tool, names, duration, name, mode))
+                          for name in names for mode in modes[name]]
