@@ -133,8 +133,7 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  * Creates an executor that runs tasks on threads. They block the signals that the caller blocks,
  * but never SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS. A task that ends its thread by
  * pthread_exit() or pthread_cancel() fails with -EOWNERDEAD, and another worker takes its place
- * (docs/ends.md). Workers take tasks in the order of submission, except while an intrusive task is
- * cancelled before it started. Returns 0, -ENOMEM, or:
+ * (docs/ends.md). Workers take tasks in the order of submission. Returns 0, -ENOMEM, or:
  *   -EINVAL  as fl_sequential_executor_create(); or more than FL_WORKERS_MAX workers, a backlog
  *            above FL_BACKLOG_MAX other than FL_BACKLOG_NONE, an unknown `when_full`, an
  *            `idle_timeout` below 0

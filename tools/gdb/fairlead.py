@@ -39,8 +39,8 @@ fl_loop all:Q@192
 fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@188 next_listed:Q@216
 fl__executor_ops kind:Q@8
-fl__thread_pool backlog.ring:x@632 backlog.early.length:Q@1104 backlog.late.length:Q@1128 alive:I@1316 idle:I@1320 full:B@1426
-    workers:Q@1504
+fl__thread_pool backlog.ring:x@632 backlog.late.length:Q@1104 alive:I@1292 idle:I@1296 full:B@1402
+    workers:Q@1480
 fl__thread_worker thread.thread_:Q@80 running:Q@88 number:I@216 next:Q@232
 fl__process_pool workers:Q@8104
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
@@ -75,8 +75,8 @@ FL__SHM_TID=1073741823 FL__LINE=64 FL_SHM_BARRIER_MAX=1048575
 KINDS = """
 NOTHING: something; MUTEX: mutex @; RWLOCK: reader-writer lock @; JOIN: the end of #; COND: condition @; SEM: semaphore @;
 GET: queue @ (to get); PUT: queue @ (to put); SELECT: queue @ or another (to select); QUEUE_JOIN: queue @ (to join); EVENT:
-event @; BARRIER: barrier @; LATCH: latch @; ONCE: once @; FUTURE: future @; FUTURES: some of # futures; INTRUSIVE_TASK:
-intrusive task @; FORK: forked call @; GROUP: group @; FIBERS: the ends of fibers; CANCEL_CALLBACK: the return of cancel
+event @; BARRIER: barrier @; LATCH: latch @; ONCE: once @; FUTURE: future @; FUTURES: some of # futures;
+FORK: forked call @; GROUP: group @; FIBERS: the ends of fibers; CANCEL_CALLBACK: the return of cancel
 callback @; ANY: one of several objects; SLEEP: the end of a sleep; TASK: a task of executor @; EXECUTOR: the end of executor
 @; BACKLOG: the full backlog of executor @; IMAP: a result of lazy map @; TIMER: the end of timer @; DUE: the next timer @;
 DESCRIPTOR: descriptor #; CONNECTION: a connection; PROCESS: the end of process #; START: the start of a process; PIPE: pipe @;
@@ -554,7 +554,7 @@ class Executor:
         self.pending, self.counts = self.view["queue.length"], f"at most {self.view['workers']}"
         if self.kind == "threads":
             pool = S("fl__thread_pool")(at)
-            self.pending = pool["backlog.early.length"] + ring_length(at + pool.of["backlog.ring"][1]) + pool["backlog.late.length"]
+            self.pending = ring_length(at + pool.of["backlog.ring"][1]) + pool["backlog.late.length"]
             self.counts = f"{pool['alive']}, {pool['idle']} idle, {self.counts}" + \
                 (", and no more may stand in" if pool["full"] else "")
             none = (address("pool_taking"), address("pool_between"))

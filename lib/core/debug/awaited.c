@@ -22,7 +22,6 @@ static const char *const awaited_words[] = {
     [FL__DEBUG_ONCE] = "once @",
     [FL__DEBUG_FUTURE] = "future @",
     [FL__DEBUG_FUTURES] = "some of # futures",
-    [FL__DEBUG_INTRUSIVE_TASK] = "intrusive task @",
     [FL__DEBUG_FORK] = "forked call @",
     [FL__DEBUG_GROUP] = "group @",
     [FL__DEBUG_FIBERS] = "the ends of fibers",

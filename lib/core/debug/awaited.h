@@ -25,7 +25,6 @@ enum fl__debug_kind {
 	FL__DEBUG_ONCE,
 	FL__DEBUG_FUTURE,
 	FL__DEBUG_FUTURES, /* a number of them */
-	FL__DEBUG_INTRUSIVE_TASK,
 	FL__DEBUG_FORK,
 	FL__DEBUG_GROUP,
 	FL__DEBUG_FIBERS,

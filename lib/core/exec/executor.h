@@ -108,11 +108,8 @@ struct fl__executor_ops {
 	 */
 	struct fl__task_block *(*take_oldest)(fl_executor *e);
 	void (*list_running)(fl_executor *e, struct fl__task_list *running);
-	/*
-	 * Under the lock: a foreign context has claimed a task. Returns whether the kind has
-	 * removed the task from its backlog.
-	 */
-	bool (*claimed)(fl_executor *e, struct fl__task_block *block);
+	/* Under the lock: a foreign context has claimed a task, which stays in the kind's backlog. */
+	void (*claimed)(fl_executor *e, struct fl__task_block *block);
 	/*
 	 * Up to `terminate`: for kinds that run tasks in other processes; else NULL. Such a task
 	 * stays unclaimed until it has ended. The lock guards where the task is (queued, or with
@@ -417,8 +414,6 @@ unsigned fl__run_depth(const fl_executor *e);
 /* The first half of fl__run_task(). Returns the task's error, and its message in `*message`. */
 int fl__run_function(struct fl__run *run, char **message);
 
-bool fl__run_is_inside_task(const fl_future *f);
-
 bool fl__run_is_under_token(const fl_cancel_token *token);
 
 /*
@@ -465,6 +460,3 @@ static inline void fl__child_ends(uint32_t forks, const char *name)
 	if (fl__unlikely(fl__is_forked(forks)))
 		fl__panic(name, NULL, "a child that it has forked returned from it: leave by _exit() or exec");
 }
-
-/* Nothing refers to the block in the caller's memory any more: the memory is the caller's again. */
-void fl__intrusive_release(struct fl__task_block *block);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Submits a task in a block that the executor allocates (intrusive_task.c: in the caller's memory).
- * A bounded backlog has permits (executor.h). `copied`: the callback's argument, of so many bytes,
- * is in the block.
+ * Submits a task in a task block. A bounded backlog has permits (executor.h). `copied`: the
+ * callback's argument, of so many bytes, is in the block.
  *
  * A submit from a task of the same executor never waits for a permit: it might wait for its own
  * worker. Unless its deadline has passed, the submit runs its task as a call. At nesting depth

@@ -107,8 +107,9 @@
  *   - S sees `more` false, and leaves the task: no further worker may be active. The thread that
  *     makes `more` true sets a mark or wakes a worker (pool_settle()). If it does so before the
  *     submit, the submit finds the mark; if after S's load, that thread finds the task.
- * So these are in the total order of seq_cst: the claim, or for a list the store to `overflowing`;
- * the submit's load of `searching`; the end of S's search; S's load of `more`.
+ * So these are in the total order of seq_cst: the claim, or the store to `overflowing` for a task
+ * that goes into the backlog's list; the submit's load of `searching`; the end of S's search; S's
+ * load of `more`.
  *
  * Harmless: a wake for a task that another worker takes first; a mark while no worker sleeps.
  *
@@ -764,7 +765,7 @@ static struct pool_taken pool_search(struct fl__thread_worker *w)
 		taken = pool_take(w, p, fl__backlog_take, true);
 		if (taken.block)
 			break;
-		/* a hint; tasks in the lists come before forks, and are taken under the lock */
+		/* a hint; tasks of the backlog's list come before forks, and are taken under the lock */
 		if (!taken.crowded && !fl__load_relaxed(&p->backlog.overflowing)) {
 			called = false;
 			if (pool_help_forks(w))
@@ -1312,18 +1313,11 @@ FL__COLD static void pool_list_running(fl_executor *e, struct fl__task_list *run
 	}
 }
 
-/* Removes only a task in the caller's memory, unless a worker has just taken it. */
-static bool pool_claimed(fl_executor *e, struct fl__task_block *block)
+static void pool_claimed(fl_executor *e, struct fl__task_block *block)
 {
 	struct fl__thread_pool *p = pool_of(e);
-	const bool removed = block->size == FL__TASK_BLOCK_INTRUSIVE && fl__backlog_remove(&p->backlog, block);
 	fl__permit_release(e, block->permit);
-	if (!removed)
-		fl__add_relaxed(&p->backlog.n_claimed, 1); /* approximate */
-	if (p->backlog.early.head)
-		pool_wake_locked(p);
-	pool_unpark(p);
-	return removed;
+	fl__add_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
 }
 
 /* Closed: wakes a worker, which checks whether all tasks have ended. The last wakes the others. */
@@ -1395,7 +1389,7 @@ __attribute__((cold, no_sanitize("thread"))) static void pool_count(const fl_exe
 	stats->idle = p->idle;
 	stats->blocked = p->blocked;
 	stats->waiting = p->dozing;
-	stats->pending = pool_pending(p, b->early.length + fl_mpmc_length(&p->backlog.ring) + b->late.length);
+	stats->pending = pool_pending(p, fl_mpmc_length(&p->backlog.ring) + b->late.length);
 	stats->workers_started = p->starts;
 	stats->workers_ended = p->leaves;
 	stats->stolen = fl__forks_are_linked() ? fl__forks_stolen(&p->forks) : 0;

@@ -266,21 +266,6 @@ NONE_TEST(none_chained_task_holds_a_worker, 1)
 	expect_free(e, 1);
 }
 
-NONE_TEST(none_intrusive_task_holds_a_worker, 1)
-{
-	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT, other = FL_INTRUSIVE_TASK_INIT;
-	struct gate gate = {0}, *const at = &gate;
-	uint64_t thread;
-	FL_OK(hold_intrusive_submit(e, &task, &at));
-	FL_OK(fl_event_wait(&gate.entered));
-	FL_RC(none_count_intrusive_submit(e, &other, &thread), -ENOBUFS);
-	fl_event_set(&gate.open);
-	FL_OK(fl_intrusive_task_join(&task));
-	FL_OK(none_count_intrusive_submit(e, &other, &thread));
-	FL_OK(fl_intrusive_task_join(&other));
-	expect_free(e, 1);
-}
-
 /* A submit that fails holds no worker. */
 NONE_TEST(none_submit_without_memory_holds_no_worker, 1)
 {
