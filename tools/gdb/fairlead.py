@@ -39,10 +39,10 @@ fl_loop all:Q@192
 fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@188 next_listed:Q@216
 fl__executor_ops kind:Q@8
-fl__thread_pool backlog.ring:x@632 backlog.late.length:Q@1104 alive:I@1292 idle:I@1296 full:B@1402
-    workers:Q@1480
+fl__thread_pool backlog.ring:x@624 backlog.late.length:Q@1096 alive:I@1284 idle:I@1288 full:B@1386
+    workers:Q@1464
 fl__thread_worker thread.thread_:Q@80 running:Q@88 number:I@216 next:Q@232
-fl__process_pool workers:Q@8104
+fl__process_pool workers:Q@8096
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
 fl_process pid:i@36 name:32s@184
 fl_future state:I@0 error:i@8 type:Q@16

@@ -32,8 +32,6 @@
  *                   to be joined                             ENDED
  *   cpus            CPUs that workers may run on; 0: not     by the first worker that asks
  *                   yet known
- *   permitted       how many workers may be alive, as        as `more`
- *                   the permits know it
  *   more            bool: one more worker may be active      under the lock, after a change of its
  *                                                            inputs: fl__thread_pool_recount()
  *   crowded         flags                                    as `more`
@@ -243,9 +241,6 @@ void fl__thread_pool_recount(struct fl__thread_pool *p)
 		/* both include blocked workers */
 		const unsigned awake = p->alive - p->idle, may_be = pool_limit_with(p, stand_ins);
 		const bool more = awake < may_be;
-		if (p->permitted != may_be)
-			fl__permits_resize(&p->base, p->permitted, may_be);
-		p->permitted = may_be;
 		if (p->active != awake - p->blocked)
 			fl__store_seq_cst(&p->active, awake - p->blocked); /* see pool_doze() */
 		if (more != p->more)
@@ -299,14 +294,10 @@ static const int64_t pool_stand_in_pause = FL_MS(50); /* between one stand-in an
 /* Whether the pool is starved, and no worker was woken. Marks the backlog if no task is pending. */
 static bool pool_is_starved(struct fl__thread_pool *p)
 {
-	const struct fl__permits *permits = &p->base.permits;
 	/* see pool_doze() */
 	if (fl__load_seq_cst(&p->dozing) < p->active || p->base.broken || (p->more && p->started != POOL_START_FAILED))
 		return false;
-	if (!fl__backlog_mark(&p->backlog) && !fl__backlog_is_over(&p->backlog))
-		return true;
-	/* then a submit may wait for a worker */
-	return permits->bound == FL_BACKLOG_NONE && permits->when_full == FL_FULL_WAIT && !p->base.closed;
+	return !fl__backlog_mark(&p->backlog) && !fl__backlog_is_over(&p->backlog);
 }
 
 /* Lets one more worker be active if the pool is starved. */
@@ -880,10 +871,8 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 	fl__store_relaxed(&w->ended, w->ended + 1); /* as above */
 	pool_forget(w, block);
 	fl__future_set_end(&block->future, error, message);
-	/* both before the end, which publishes them: a submit after a wait finds the worker free */
+	/* before the end, which publishes it: a submit after a wait finds the worker free */
 	fl__store_relaxed(&w->running, &pool_between);
-	if (fl__unlikely(block->permit == FL__PERMIT_WORKER))
-		fl__permit_release(&p->base, FL__PERMIT_WORKER);
 	if (fl__likely(pool_end_unshared(w, p, &block->future)))
 		return;
 	struct fl__callback *callbacks;
@@ -998,7 +987,7 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 		fl__add_seq_cst(&p->dozing, 1);
 	if (fl__load_seq_cst(&p->dozing) < fl__load_seq_cst(&p->active) || fl__load_relaxed(&p->full))
 		return FL_FOREVER;
-	if (p->base.permits.bound != FL_BACKLOG_NONE && pool_marks_empty(p))
+	if (pool_marks_empty(p))
 		return FL_FOREVER;
 	return pool_call_agent(p) ? FL_FOREVER : now + pool_stand_in_pause;
 }
@@ -1069,8 +1058,6 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 		pool_block(&w->run, false);
 	fl__task_block_free_batch(&w->freed);
 	pool_forget(w, block);
-	if (block->permit == FL__PERMIT_WORKER)
-		fl__permit_release(&p->base, FL__PERMIT_WORKER);
 	if (fl__bytes_declares(type->drop_result)) /* in a chunk, the bytes of the element that ran */
 		fl_bytes_free(fl__element(block->future.result, block->done, type->result_size));
 	fl__future_finish(&block->future, -EOWNERDEAD,
@@ -1428,12 +1415,11 @@ static int pool_init(struct fl__thread_pool *p, const fl_executor_config *config
 	int rc = fl__backlog_init(&p->backlog, config->allocator);
 	if (rc != 0)
 		return rc;
-	p->permitted = workers;
 	p->started = POOL_NO_WORKER;
 	if (fl__forks_are_linked())
 		fl__forks_init(&p->forks, workers, pool_wake_for_forks, p, config->allocator);
 	p->forks.has_task = pool_has_task;
-	rc = fl__permits_init(&p->base.permits, config, workers);
+	rc = fl__permits_init(&p->base.permits, config);
 	if (rc == 0)
 		rc = fl__executor_init(&p->base, &pool_ops, workers, config, false);
 	if (rc != 0)

@@ -155,7 +155,7 @@ FL_TEST(pool_reuses_the_worker_whose_task_was_waited_for)
 {
 	int (*const waits[])(void *) = {wait_by_get,    wait_for_first_end,           wait_any,         wait_for_map,
 	                                wait_for_group, wait_for_group_with_callback, wait_for_lazy_map};
-	const uint32_t backlogs[] = {0, 10, FL_BACKLOG_NONE};
+	const uint32_t backlogs[] = {0, 10};
 	FL_EACH (i, waits)
 		FL_EACH (k, backlogs)
 			expect_reuse(waits[i], backlogs[k]);
