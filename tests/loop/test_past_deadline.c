@@ -287,7 +287,6 @@ static void call_fibers(void)
 	fl_fiber *f[] = {fl_test_start(succeeds, NULL), fl_test_start(succeeds, NULL)};
 	int result = -1;
 	fl_test_settle();
-	FL_RC(fl_fibers_wait_until(f, 2, FL_ALL_ENDED, PAST), 2);
 	FL_EACH (i, f)
 		FL_OK(fl_fiber_join_until(f[i], &result, PAST));
 	FL_CHECK(result == 0);

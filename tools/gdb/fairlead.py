@@ -76,7 +76,7 @@ KINDS = """
 NOTHING: something; MUTEX: mutex @; RWLOCK: reader-writer lock @; JOIN: the end of #; COND: condition @; SEM: semaphore @;
 GET: queue @ (to get); PUT: queue @ (to put); SELECT: queue @ or another (to select); QUEUE_JOIN: queue @ (to join); EVENT:
 event @; BARRIER: barrier @; LATCH: latch @; ONCE: once @; FUTURE: future @; FUTURES: some of # futures;
-FORK: forked call @; GROUP: group @; FIBERS: the ends of fibers; CANCEL_CALLBACK: the return of cancel
+FORK: forked call @; GROUP: group @; CANCEL_CALLBACK: the return of cancel
 callback @; ANY: one of several objects; SLEEP: the end of a sleep; TASK: a task of executor @; EXECUTOR: the end of executor
 @; BACKLOG: the full backlog of executor @; IMAP: a result of lazy map @; TIMER: the end of timer @; DUE: the next timer @;
 DESCRIPTOR: descriptor #; CONNECTION: a connection; PROCESS: the end of process #; START: the start of a process; PIPE: pipe @;
@@ -85,7 +85,7 @@ ENDPOINT: endpoint @; SHM: object @ in shared memory; SHM_LOCK: lock @ in shared
 K = SimpleNamespace(**{name: int(value) for name, value in (pair.split("=") for pair in CONSTANTS.split())})
 WORDS = [kind.split(": ") for kind in KINDS.replace("\n", " ").strip().split("; ")]
 KIND = {name: number for number, (name, _) in enumerate(WORDS)}
-LOCKS, ENDS = ("MUTEX", "RWLOCK", "ONCE", "SHM", "SHM_LOCK"), ("JOIN", "FUTURE", "GROUP", "FIBERS")  # printed first, and last
+LOCKS, ENDS = ("MUTEX", "RWLOCK", "ONCE", "SHM", "SHM_LOCK"), ("JOIN", "FUTURE", "GROUP")  # printed first, and last
 SHOWN, FRAMES = 8, 24  # the most waiters that are named for one stack; frames
 OUTER = re.compile("fl__switch_entry|fiber_begin|loop_fiber_body|thread_run|start_thread|_*clone3?|_*libc_start_.*|_start")
 WAITS = re.compile("fl__(wait_sleep|word_wait)")

@@ -24,7 +24,6 @@ static const char *const awaited_words[] = {
     [FL__DEBUG_FUTURES] = "some of # futures",
     [FL__DEBUG_FORK] = "forked call @",
     [FL__DEBUG_GROUP] = "group @",
-    [FL__DEBUG_FIBERS] = "the ends of fibers",
     [FL__DEBUG_CANCEL_CALLBACK] = "the return of cancel callback @",
     [FL__DEBUG_ANY] = "one of several objects",
     [FL__DEBUG_SLEEP] = "the end of a sleep",

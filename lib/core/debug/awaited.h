@@ -27,7 +27,6 @@ enum fl__debug_kind {
 	FL__DEBUG_FUTURES, /* a number of them */
 	FL__DEBUG_FORK,
 	FL__DEBUG_GROUP,
-	FL__DEBUG_FIBERS,
 	FL__DEBUG_CANCEL_CALLBACK,
 	FL__DEBUG_ANY,
 	FL__DEBUG_SLEEP,
