@@ -4,33 +4,38 @@
  * place of zstd's pool.c.
  *
  *     zstd                              Fairlead
- *     POOL_create(threads, queue)       a thread executor with so many workers, and room for `queue`
- *                                       tasks to wait; 0: a task is accepted when a worker is free
- *     POOL_add                          a submit, which waits for room
- *     POOL_tryAdd                       the same, and no wait for room
+ *     POOL_create(threads, queue)       a thread executor with so many workers, and a semaphore with a
+ *                                       permit for each worker and for each job that may wait
+ *     POOL_add                          fl_sem_acquire, then a submit; the job releases the permit
+ *     POOL_tryAdd                       the same with fl_sem_try_acquire
  *     POOL_joinJobs                     fl_executor_wait_idle
- *     POOL_resize                       fl_executor_resize
+ *     POOL_resize                       fl_executor_resize; releases or acquires permits
  */
 #include "pool.h"
 
 #include <fairlead/executor.h>
+#include <fairlead/sem.h>
 #include <fairlead/task.h>
 #include <stdlib.h>
+
+struct POOL_ctx_s {
+	fl_executor *executor;
+	size_t threads;
+	fl_sem room;
+};
 
 typedef struct zstd_job {
 	POOL_function function;
 	void *arg;
+	POOL_ctx *pool;
 } zstd_job;
 
 FL_TASK_STATIC(zstd_work, zstd_job, void)
 {
 	arg->function(arg->arg);
+	fl_sem_release(&arg->pool->room);
 	return 0;
 }
-
-struct POOL_ctx_s {
-	fl_executor *executor;
-};
 
 POOL_ctx *POOL_create(size_t threads, size_t queue)
 {
@@ -39,11 +44,9 @@ POOL_ctx *POOL_create(size_t threads, size_t queue)
 	POOL_ctx *pool = malloc(sizeof *pool);
 	if (!pool)
 		return NULL;
-	const fl_executor_config config = {
-	    .workers = (unsigned)threads,
-	    .backlog = queue > 0 ? (uint32_t)queue : FL_BACKLOG_NONE,
-	};
-	if (fl_thread_executor_create(&pool->executor, &config) != 0) {
+	pool->threads = threads;
+	if (queue > FL_SEM_MAX - threads || fl_sem_init(&pool->room, (uint32_t)(threads + queue)) != 0 ||
+	    fl_thread_executor_create(&pool->executor, &(fl_executor_config){.workers = (unsigned)threads}) != 0) {
 		free(pool);
 		return NULL;
 	}
@@ -74,7 +77,13 @@ int POOL_resize(POOL_ctx *pool, size_t threads)
 {
 	if (!pool || threads == 0 || threads > FL_WORKERS_MAX)
 		return 1;
-	return fl_executor_resize(pool->executor, (unsigned)threads) != 0;
+	if (fl_executor_resize(pool->executor, (unsigned)threads) != 0)
+		return 1;
+	for (; pool->threads < threads; pool->threads++)
+		fl_sem_release(&pool->room);
+	for (; pool->threads > threads; pool->threads--)
+		FL_IGNORE(fl_sem_acquire(&pool->room)); /* nothing cancels zstd's wait */
+	return 0;
 }
 
 size_t POOL_sizeof(const POOL_ctx *pool)
@@ -82,23 +91,26 @@ size_t POOL_sizeof(const POOL_ctx *pool)
 	return pool ? sizeof *pool : 0;
 }
 
-static int submit(POOL_ctx *pool, POOL_function function, void *arg, int64_t backlog_deadline)
+/* The caller has acquired a permit. Returns whether the job was submitted. */
+static int submit(POOL_ctx *pool, POOL_function function, void *arg)
 {
-	const zstd_job job = {function, arg};
-	return zstd_work_submit_with(pool->executor, job, NULL,
-	                             &(fl_submit_config){.backlog_deadline = backlog_deadline});
+	const int rc = zstd_work_submit(pool->executor, (zstd_job){function, arg, pool}, NULL);
+	if (rc != 0)
+		fl_sem_release(&pool->room);
+	return rc == 0;
 }
 
 /* zstd's pool has no error here: out of memory the job runs at once. */
 void POOL_add(POOL_ctx *pool, POOL_function function, void *arg)
 {
-	if (submit(pool, function, arg, 0) != 0)
+	FL_IGNORE(fl_sem_acquire(&pool->room)); /* nothing cancels zstd's wait */
+	if (!submit(pool, function, arg))
 		function(arg);
 }
 
 int POOL_tryAdd(POOL_ctx *pool, POOL_function function, void *arg)
 {
-	return submit(pool, function, arg, FL_NO_WAIT) == 0;
+	return fl_sem_try_acquire(&pool->room) == 0 && submit(pool, function, arg);
 }
 
 /* The two that zstd offers to its users. */

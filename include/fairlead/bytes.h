@@ -37,14 +37,14 @@ struct fl__bytes;
  *   fl_submit(), fl_group_submit(),  take a handle of their own, or a copy of borrowed memory. The
  *   fl_imap_create() of an array     caller frees its own; an array's elements must stay until they
  *                                    are submitted. -ENOMEM of a copy ends the iteration.
- *   fl_map(), intrusive tasks        use the caller's argument
+ *   fl_map()                         uses the caller's argument
  *   a generator (fl_imap_config)     gives its handle away; borrowed memory is copied
  *   a task                           gives its result away; borrowed memory is copied. For its
  *                                    argument: fl_bytes_ref(), not an assignment
  *   fl_future_get()                  stores a further handle. Of what a promise has borrowed, a
  *                                    copy; -ENOMEM: nothing to free
  *   fl_imap_next(), fl_map(),        give the task's handle to the caller. What a map did not run is
- *   groups, intrusive tasks          left as it was: zero the array first
+ *   groups                           left as it was: zero the array first
  *   fl_promise_set()                 takes the handle over, with FL_BYTES_DROP as `drop`
  *   fl_future_then()                 lends the first future's result
  *

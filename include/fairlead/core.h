@@ -17,7 +17,6 @@
 #include <fairlead/future.h>
 #include <fairlead/group.h>
 #include <fairlead/imap.h>
-#include <fairlead/intrusive_task.h>
 #include <fairlead/latch.h>
 #include <fairlead/mpmc.h>
 #include <fairlead/mutex.h>

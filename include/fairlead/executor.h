@@ -82,15 +82,8 @@ typedef struct fl_executor_config {
 	 * not count. Two kinds of submit ignore the bound: that of a chained task
 	 * (fl_future_then()), and a submit at nesting depth 64 (a task that a submit runs itself
 	 * submits the next).
-	 *
-	 * FL_BACKLOG_NONE: a submit is accepted only if a worker is free to begin the task at once,
-	 * or may be started for it. A worker is free again when its task has run and the argument's
-	 * drop hook has returned, as after a wait for the task. Not counted: tasks that block
-	 * (fairlead/blocking.h), tasks that a submit or a waiting worker runs itself, and what a
-	 * worker runs for fl_parallel_invoke() and for loops. A task that ignores the bound may
-	 * wait, and counts; so may an accepted task if the system starts no more threads.
 	 */
-	uint32_t backlog; /* up to FL_BACKLOG_MAX; or FL_BACKLOG_NONE */
+	uint32_t backlog; /* up to FL_BACKLOG_MAX */
 	fl_when_full when_full;
 	/* A worker ends after so many idle ns; 0: never. A thread executor keeps one worker. */
 	int64_t idle_timeout;
@@ -111,7 +104,6 @@ typedef struct fl_executor_config {
 } fl_executor_config;
 #define FL_REGIONS_MAX 32
 #define FL_BACKLOG_MAX 0x3fffffffu
-#define FL_BACKLOG_NONE UINT32_MAX
 
 /* What a kind of executor can do: fl_executor_capabilities(). */
 enum {
@@ -133,11 +125,9 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  * Creates an executor that runs tasks on threads. They block the signals that the caller blocks,
  * but never SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS. A task that ends its thread by
  * pthread_exit() or pthread_cancel() fails with -EOWNERDEAD, and another worker takes its place
- * (docs/ends.md). Workers take tasks in the order of submission, except while an intrusive task is
- * cancelled before it started. Returns 0, -ENOMEM, or:
+ * (docs/ends.md). Workers take tasks in the order of submission. Returns 0, -ENOMEM, or:
  *   -EINVAL  as fl_sequential_executor_create(); or more than FL_WORKERS_MAX workers, a backlog
- *            above FL_BACKLOG_MAX other than FL_BACKLOG_NONE, an unknown `when_full`, an
- *            `idle_timeout` below 0
+ *            above FL_BACKLOG_MAX, an unknown `when_full`, an `idle_timeout` below 0
  */
 FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_executor_config *config);
 #define FL_WORKERS_MAX 4096u

@@ -6,7 +6,6 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/error.h>
-#include <fairlead/future.h>
 #include <fairlead/group.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
@@ -106,31 +105,19 @@ FL_API fl_fiber *fl_fiber_current(void);
 /* Lets other runnable fibers run first. No effect outside of fibers. Observes no cancel scope. */
 FL_API void fl_fiber_yield(void);
 
-/* For FL_WAIT_ANY(), by fibers of the same loop: ready when the fiber has ended. */
+/*
+ * For FL_WAIT_ANY(), by fibers of the same loop: ready when the fiber has ended. So a fiber waits
+ * for the first of several fibers:
+ *
+ *     switch (FL_WAIT_ANY(FL_ON_FIBER(a), FL_ON_FIBER(b))) {
+ *     case 0: rc = fl_fiber_join(a, &result); ...      // does not wait
+ *
+ * For the first error of several fibers, start them in a group. For the order of their ends, start
+ * them as tasks of a loop executor (fairlead/loop_executor.h), and iterate over the futures:
+ * fl_futures_as_completed_create().
+ */
 #define FL_ON_FIBER(f) FL__ON(fl__on_fiber, (f))
 FL_API extern const fl_on_type fl__on_fiber;
-
-/*
- * Waits for fibers, as fl_futures_wait(). Blocks the calling fiber. Returns how many have ended,
- * -ECANCELED, -ENOMEM, or:
- *   -EINVAL   `n` is above INT_MAX, or `what` is unknown
- *   -EDEADLK  the call would have to wait, and the caller is one of the fibers, or no fiber of
- *             their loop
- *
- * After -ETIMEDOUT, or -ECANCELED, fl_fiber_is_alive() tells which have ended.
- */
-FL_API FL_MUST_CHECK int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_wait_mode what, int64_t deadline,
-                                              fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_fibers_wait(fl_fiber *const *_fibers, size_t _n, fl_wait_mode _what)
-{
-	return fl_fibers_wait_until(_fibers, _n, _what, FL_FOREVER, NULL);
-}
-
-/*
- * Creates an iteration over fibers, as fl_futures_as_completed_create(). Returns 0, -ENOMEM;
- * -EDEADLK: the caller is one of them.
- */
-FL_API FL_MUST_CHECK int fl_fibers_as_completed_create(fl_as_completed **c, fl_fiber *const *fibers, size_t n);
 
 FL__SCOPED(fl_fiber, fl_fiber_free)
 

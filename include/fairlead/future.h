@@ -243,26 +243,20 @@ FL_API void fl_promise_free(fl_promise *p);
 FL__SCOPED(fl_promise, fl_promise_free)
 
 /*
- * Waits for several futures, or fibers, together or in the order of their ends, without joins or
- * cancels.
+ * Waits for several futures, together or in the order of their ends. The waits cancel nothing and
+ * free nothing.
  *
  *     rc = fl_futures_wait_until(f, 3, FL_FIRST_ENDED, fl_after(FL_S(1)), NULL);
  *     rc = fl_futures_as_completed_create(&done, f, n);          // check
  *     while ((rc = fl_as_completed_next_until(done, &i, deadline, NULL)) == 0)
  *             ...                                             // f[i] has ended
  *
- * Only a fiber may wait for fibers, and only for those of its loop; other code of the loop's thread
- * gets -EDEADLK where it would have to wait. A fiber that is joined or detached during the wait
- * counts as ended. A forked child must neither use nor free an fl_as_completed of its parent.
+ * A forked child must neither use nor free an fl_as_completed of its parent.
  */
 typedef enum fl_wait_mode {
 	FL_ALL_ENDED,
 	FL_FIRST_ENDED, /* at least one */
-	/*
-	 * One with an error, or all. Neither a cancelled task nor a fiber that returns -ECANCELED
-	 * after its cancel is an error.
-	 */
-	FL_FIRST_ERROR,
+	FL_FIRST_ERROR, /* one with an error, or all; a cancelled task is no error */
 } fl_wait_mode;
 
 /*
@@ -305,14 +299,12 @@ typedef struct fl_as_completed fl_as_completed;
 FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
 
 /*
- * Waits until the next future or fiber has ended, and stores its index in the array in `*index`.
- * Those that had ended before the create come first, in the order of the array. The caller joins
- * the returned fiber; a fiber that was joined or detached before is left out. Blocks the calling
+ * Waits until the next future has ended, and stores its index in the array in `*index`. Futures
+ * that had ended before the create come first, in the order of the array. Blocks the calling
  * context. A worker first runs the tasks that are pending in its own executor. Returns 0, or:
  *   -ENODATA     all were returned
  *   -ECANCELED   may be called again, as after -ETIMEDOUT. The same deadline in each call limits
  *                the whole iteration.
- *   -EDEADLK     of fibers: the call would have to wait, and the caller is no fiber of their loop
  *   -EOWNERDEAD  in a forked child, of an iteration that the child made: the rest are futures of
  *                the parent's tasks that had not ended at the create
  */
@@ -326,7 +318,7 @@ FL_INLINE FL_MUST_CHECK int fl_as_completed_next(fl_as_completed *_c, size_t *_i
 /* As fl_as_completed_next(): -EAGAIN while none has ended. */
 FL_API FL_MUST_CHECK int fl_as_completed_try_next(fl_as_completed *c, size_t *index);
 
-/* Frees the iteration. Panics while a fiber waits in fl_as_completed_next(). */
+/* Frees the iteration, which no context uses any more. The futures stay as they are. */
 FL_API void fl_as_completed_free(fl_as_completed *c);
 
 FL__SCOPED(fl_as_completed, fl_as_completed_free)

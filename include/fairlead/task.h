@@ -6,7 +6,6 @@
 #include <fairlead/executor.h>
 #include <fairlead/group.h>
 #include <fairlead/imap.h>
-#include <fairlead/intrusive_task.h>
 #include <fairlead/task_type.h>
 
 /*
@@ -33,8 +32,6 @@
  *     int count_primes_group_submit(fl_group *g, struct range arg, uint64_t *result);
  *     int count_primes_group_submit_with(fl_group *g, struct range arg, uint64_t *result,
  *                                        const fl_submit_config *config);
- *     int count_primes_intrusive_submit(fl_executor *e, fl_intrusive_task *task,
- *                                      const struct range *arg, uint64_t *result);
  *     int count_primes_map(fl_executor *e, const struct range *args, size_t n, uint64_t *results,
  *                          const fl_map_config *config);
  *     int count_primes_imap(fl_executor *e, const struct range *args, size_t n, fl_imap **it,
@@ -149,9 +146,8 @@
 	FL__IF_VOID(type, , FL__VALUE(type))                                                                           \
 	FL__IF_BYTES(type, , FL__ASSERT(!FL__SAME(fl_bytes *, __typeof__(type) *), #type " is fl_bytes: spell it so");)
 
-/* The parameter for an argument, or one in the caller's memory, as FL__TASK_RESULT(). */
+/* The parameter for an argument, as FL__TASK_RESULT(). */
 #define FL__TASK_ARG(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) _arg)
-#define FL__TASK_PLACE(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) const *_arg)
 
 #define FL__TASK_CALLS(name, arg_type, result_type, ...)                                                               \
 	FL__TASK_FN name##_submit(fl_executor *_e FL__TASK_ARG(arg_type), fl_future **_f)                              \
@@ -175,12 +171,6 @@
 	{                                                                                                              \
 		return fl_group_submit_with(_g, &name, FL__TASK_VALUE(arg_type, &_arg),                                \
 		                            FL__TASK_VALUE(result_type, _result), _config);                            \
-	}                                                                                                              \
-	FL__TASK_FN name##_intrusive_submit(fl_executor *_e, fl_intrusive_task *_task FL__TASK_PLACE(arg_type)         \
-	                                                         FL__TASK_RESULT(result_type))                         \
-	{                                                                                                              \
-		return fl_intrusive_task_submit(_e, _task, &name, FL__TASK_VALUE(arg_type, _arg),                      \
-		                                FL__TASK_VALUE(result_type, _result), NULL);                           \
 	}                                                                                                              \
 	FL__IF_VOID(arg_type, FL__TASK_NOTHING, FL__TASK_MAPS)(name, arg_type, result_type)
 

@@ -130,8 +130,7 @@ struct fl_fiber {
 	fl_fiber_function *function;
 	struct fl_group *group; /* NULL: none */
 	size_t number;
-	struct fl__fiber_completion *completions; /* fiber_completion.h */
-	bool joining;                             /* a joiner will free the fiber */
+	bool joining; /* a joiner will free the fiber */
 };
 
 /* Called by the loop's thread. `parent`: of the fiber's token. */
@@ -140,9 +139,6 @@ int fl__fiber_start(fl_loop *l, struct fl_fiber **f, fl_fiber_function *function
 
 /* Copies the caller's values to a new fiber. */
 void fl__fiber_inherit(struct fl_fiber *f);
-
-/* `rc` is an error of the fiber's own, not its answer to a cancel. */
-bool fl__fiber_is_failure(const struct fl_fiber *f, int rc);
 
 /* Called by the scheduler, after it has published the end of a fiber. */
 void fl__fiber_ended(struct fl__fiber *in);

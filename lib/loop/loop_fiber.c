@@ -11,11 +11,11 @@
 #include "core/exec/group.h"
 #include "core/sync/context_var.h"
 #include "core/sync/local.h"
-#include "fiber_completion.h"
 #include "loop.h"
 #include <errno.h>
 
-bool fl__fiber_is_failure(const struct fl_fiber *f, int rc)
+/* Whether `rc` is an error of the fiber's own, and not its answer to a cancel. */
+static bool loop_fiber_has_failed(const struct fl_fiber *f, int rc)
 {
 	return rc != 0 && !(rc == -ECANCELED && fl_cancel_token_is_requested(&f->token.token));
 }
@@ -59,7 +59,7 @@ static void loop_fiber_note_in_group(const struct fl_fiber *f, int rc)
 {
 	char number[64];
 	fl__group_note_error(
-	    f->group, !fl__fiber_is_failure(f, rc),
+	    f->group, !loop_fiber_has_failed(f, rc),
 	    &(struct fl__group_failure){rc, f->number, NULL, fl_fiber_name(f), fl__error_describe(rc, number)});
 }
 
@@ -73,7 +73,7 @@ static int loop_fiber_body(void *arg)
 	loop_fiber_disown_token(f);
 	if (f->group && rc != 0)
 		loop_fiber_note_in_group(f, rc);
-	else if (!f->group && f->in.detached && fl__fiber_is_failure(f, rc))
+	else if (!f->group && f->in.detached && loop_fiber_has_failed(f, rc))
 		fl__fiber_report_error(f->in.name, rc);
 	/* else the joiner does: other threads may request it */
 	if (f->in.detached)
@@ -84,10 +84,7 @@ static int loop_fiber_body(void *arg)
 
 void fl__fiber_ended(struct fl__fiber *in)
 {
-	struct fl_fiber *f = loop_fiber_of(in);
-	fl__completions_publish(f);
-	if (in->detached)
-		fl__completions_forget(f); /* a detached fiber is freed first */
+	const struct fl_fiber *f = loop_fiber_of(in);
 	if (f->group)
 		fl__group_fiber_left(f->group);
 }
@@ -154,7 +151,6 @@ int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_to
 		return rc;
 	if (result)
 		*result = f->in.result;
-	fl__completions_forget(f);
 	fl_cancel_token_destroy(&f->token.token);
 	fl__fiber_free(&f->in);
 	return 0;
@@ -170,12 +166,11 @@ void fl_fiber_cancel(fl_fiber *f)
 void fl_fiber_detach(fl_fiber *f)
 {
 	loop_fiber_check_not_joined("fl_fiber_detach", f);
-	fl__completions_forget(f);
 	if (fl_fiber_is_alive(f)) {
 		f->in.detached = true;
 		return;
 	}
-	if (fl__fiber_is_failure(f, f->in.result))
+	if (loop_fiber_has_failed(f, f->in.result))
 		fl__fiber_report_error(f->in.name, f->in.result);
 	fl_cancel_token_destroy(&f->token.token);
 	fl__fiber_free(&f->in);

@@ -27,17 +27,11 @@ static int yields(void *unused)
 static void use_fibers(void)
 {
 	fl_fiber *fibers[FIBERS];
-	fl_as_completed *c = NULL;
-	size_t n = 0, index;
+	size_t n = 0;
 	while (n < FIBERS && went_well(fl_fiber_start(&fibers[n], yields, NULL, NULL)))
 		n++;
-	if (n > 0 && went_well(fl_fibers_as_completed_create(&c, fibers, n)))
-		FL_OK(fl_as_completed_next(c, &index));
-	fl_as_completed_free(c);
-	const int ended = fl_fibers_wait(fibers, n, FL_ALL_ENDED);
-	FL_CHECK(ended == (int)n || ended == -ENOMEM);
 	while (n > 0)
-		fl_fiber_free(fibers[--n]);
+		FL_OK(fl_fiber_join(fibers[--n], NULL));
 }
 
 static int write_line(void *stream)

@@ -117,7 +117,6 @@ static void call_futures(void)
 	fl_as_completed *all = NULL;
 	fl_imap *it = NULL;
 	fl_group g = FL_GROUP_INIT(NULL);
-	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
 	int result = 0;
 	size_t i = 0;
 	FL_OK(fl_sequential_executor_create(&e, NULL)); /* whose submits run the tasks */
@@ -137,8 +136,6 @@ static void call_futures(void)
 	FL_OK(fl_imap_next_until(it, &i, &result, PAST));
 	FL_CHECK(result == 7);
 	fl_imap_free(it);
-	FL_OK(past_copy_intrusive_submit(e, &task, &(int){8}, &result));
-	FL_OK(fl_intrusive_task_join_until(&task, PAST));
 	FL_OK(fl_executor_wait_idle_until(e, PAST));
 	FL_OK(fl_executor_join_until(e, PAST));
 	fl_executor_free(e);
@@ -290,7 +287,6 @@ static void call_fibers(void)
 	fl_fiber *f[] = {fl_test_start(succeeds, NULL), fl_test_start(succeeds, NULL)};
 	int result = -1;
 	fl_test_settle();
-	FL_RC(fl_fibers_wait_until(f, 2, FL_ALL_ENDED, PAST), 2);
 	FL_EACH (i, f)
 		FL_OK(fl_fiber_join_until(f[i], &result, PAST));
 	FL_CHECK(result == 0);

@@ -95,7 +95,6 @@ static void join_tasks(int end)
 	fl_future *f = NULL;
 	fl_imap *it = NULL;
 	fl_group g = FL_GROUP_INIT(NULL);
-	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
 	const int failed = end == 0 ? 0 : FL_ETASK;
 	int result = 0, error = 0;
 	size_t i;
@@ -108,9 +107,6 @@ static void join_tasks(int end)
 	fl_future_free(f);
 	FL_OK(apart_returns_group_submit(&g, end, &result));
 	FL_RC(fl_group_join_until(&g, at_once, FL_SHIELDED), of_group(end));
-	FL_OK(apart_returns_intrusive_submit(e, &task, &end, &result));
-	FL_CHECK(fl_future_error(fl_intrusive_task_future(&task)) == end);
-	FL_OK(fl_intrusive_task_join_until(&task, at_once, FL_SHIELDED));
 	FL_RC(apart_returns_map(e, &end, 1, &result, NULL), failed);
 	FL_RC(fl_parallel_for(e, 0, 1, body_returns, &end, &(fl_parallel_config){.error = &error}), failed);
 	FL_CHECK(error == end);

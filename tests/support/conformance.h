@@ -282,13 +282,6 @@ FL_TASK_STATIC(tick, void, void)
 	return 0;
 }
 
-/* Counts that it ran, in the memory of its submitter. */
-FL_TASK_STATIC(bump, int *, void)
-{
-	count(*arg);
-	return 0;
-}
-
 /* As an initializer it breaks its executor. */
 FL_TASK_STATIC(fail_to_start, void, void)
 {

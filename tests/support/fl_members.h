@@ -31,14 +31,6 @@ CHILD_FN int waits_for(void *event)
 	return fl_event_wait(event);
 }
 
-/* Yields a few times first. */
-CHILD_FN int sets_later(void *event)
-{
-	fl_test_settle();
-	fl_event_set(event);
-	return 0;
-}
-
 /* Waits until it is cancelled, counts itself, and says so. */
 CHILD_FN int until_cancelled(void *ends)
 {

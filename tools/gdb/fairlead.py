@@ -39,10 +39,10 @@ fl_loop all:Q@192
 fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@188 next_listed:Q@216
 fl__executor_ops kind:Q@8
-fl__thread_pool backlog.ring:x@632 backlog.early.length:Q@1104 backlog.late.length:Q@1128 alive:I@1316 idle:I@1320 full:B@1426
-    workers:Q@1504
+fl__thread_pool backlog.ring:x@624 backlog.late.length:Q@1096 alive:I@1284 idle:I@1288 full:B@1386
+    workers:Q@1464
 fl__thread_worker thread.thread_:Q@80 running:Q@88 number:I@216 next:Q@232
-fl__process_pool workers:Q@8104
+fl__process_pool workers:Q@8096
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
 fl_process pid:i@36 name:32s@184
 fl_future state:I@0 error:i@8 type:Q@16
@@ -75,8 +75,8 @@ FL__SHM_TID=1073741823 FL__LINE=64 FL_SHM_BARRIER_MAX=1048575
 KINDS = """
 NOTHING: something; MUTEX: mutex @; RWLOCK: reader-writer lock @; JOIN: the end of #; COND: condition @; SEM: semaphore @;
 GET: queue @ (to get); PUT: queue @ (to put); SELECT: queue @ or another (to select); QUEUE_JOIN: queue @ (to join); EVENT:
-event @; BARRIER: barrier @; LATCH: latch @; ONCE: once @; FUTURE: future @; FUTURES: some of # futures; INTRUSIVE_TASK:
-intrusive task @; FORK: forked call @; GROUP: group @; FIBERS: the ends of fibers; CANCEL_CALLBACK: the return of cancel
+event @; BARRIER: barrier @; LATCH: latch @; ONCE: once @; FUTURE: future @; FUTURES: some of # futures;
+FORK: forked call @; GROUP: group @; CANCEL_CALLBACK: the return of cancel
 callback @; ANY: one of several objects; SLEEP: the end of a sleep; TASK: a task of executor @; EXECUTOR: the end of executor
 @; BACKLOG: the full backlog of executor @; IMAP: a result of lazy map @; TIMER: the end of timer @; DUE: the next timer @;
 DESCRIPTOR: descriptor #; CONNECTION: a connection; PROCESS: the end of process #; START: the start of a process; PIPE: pipe @;
@@ -85,7 +85,7 @@ ENDPOINT: endpoint @; SHM: object @ in shared memory; SHM_LOCK: lock @ in shared
 K = SimpleNamespace(**{name: int(value) for name, value in (pair.split("=") for pair in CONSTANTS.split())})
 WORDS = [kind.split(": ") for kind in KINDS.replace("\n", " ").strip().split("; ")]
 KIND = {name: number for number, (name, _) in enumerate(WORDS)}
-LOCKS, ENDS = ("MUTEX", "RWLOCK", "ONCE", "SHM", "SHM_LOCK"), ("JOIN", "FUTURE", "GROUP", "FIBERS")  # printed first, and last
+LOCKS, ENDS = ("MUTEX", "RWLOCK", "ONCE", "SHM", "SHM_LOCK"), ("JOIN", "FUTURE", "GROUP")  # printed first, and last
 SHOWN, FRAMES = 8, 24  # the most waiters that are named for one stack; frames
 OUTER = re.compile("fl__switch_entry|fiber_begin|loop_fiber_body|thread_run|start_thread|_*clone3?|_*libc_start_.*|_start")
 WAITS = re.compile("fl__(wait_sleep|word_wait)")
@@ -554,7 +554,7 @@ class Executor:
         self.pending, self.counts = self.view["queue.length"], f"at most {self.view['workers']}"
         if self.kind == "threads":
             pool = S("fl__thread_pool")(at)
-            self.pending = pool["backlog.early.length"] + ring_length(at + pool.of["backlog.ring"][1]) + pool["backlog.late.length"]
+            self.pending = ring_length(at + pool.of["backlog.ring"][1]) + pool["backlog.late.length"]
             self.counts = f"{pool['alive']}, {pool['idle']} idle, {self.counts}" + \
                 (", and no more may stand in" if pool["full"] else "")
             none = (address("pool_taking"), address("pool_between"))

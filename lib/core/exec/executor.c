@@ -192,10 +192,12 @@ static fl_executor *executor_if_remote(const struct fl__task_block *block)
 void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block)
 {
 	e->foreign++;
-	if (!e->ops->claimed)
-		fl__task_list_remove(&e->queue, block);
-	else if (!e->ops->claimed(e, block))
+	if (e->ops->claimed) {
+		e->ops->claimed(e, block);
 		(void)fl_future_ref(&block->future);
+	} else {
+		fl__task_list_remove(&e->queue, block);
+	}
 }
 
 static bool executor_claim_cancel(fl_executor *e, struct fl__task_block *block)
@@ -285,10 +287,7 @@ static void executor_on_release(fl_future *f)
 	/* the executor lasts as long as its task blocks */
 	if (fl__task_block_owner(block)->remote)
 		fl__task_block_owner(block)->executor->ops->release(block);
-	if (fl__unlikely(block->size == FL__TASK_BLOCK_INTRUSIVE))
-		fl__intrusive_release(block);
-	else
-		fl__task_block_free(block);
+	fl__task_block_free(block);
 }
 
 const struct fl__future_ops fl__task_block_future_ops = {
@@ -375,7 +374,7 @@ FL__COLD static void executor_end_taken(fl_executor *e, const struct executor_ta
 		fl__future_request_stop(&block->future);
 		fl_future_free(&block->future);
 	}
-	/* Last, since callbacks may wait until no context refers to a task in another list. */
+	/* Last: a callback may wait for a running task, which may end only after the request above. */
 	FL__EACH_SAFE (struct fl__task_block, block, taken->ours.head) {
 		fl__future_finish(&block->future, error, text ? fl__message_format(e->allocator, "%s", text) : NULL);
 		fl_future_free(&block->future); /* the producer's reference */

@@ -50,23 +50,13 @@ struct fl__task_list {
  * it makes the task block, and records its kind in block->permit. The context that claims the task
  * returns the permit. Once the executor is closed or broken a permit is always free: waiting
  * submits go on and are refused.
- *
- * With FL_BACKLOG_NONE a permit stands for a worker that may be alive, including stand-ins. A task
- * holds its permit until it has run, or a context other than a worker has claimed it. A task beyond
- * the bound, a resize, and the end of a blocking section may need a permit when none is free: the
- * permit is then `owed`.
- *
- *   invariant: permits of `free` - `owed` = workers that may be alive - tasks that hold a permit;
- *   and `owed` is 0, or `free` has no permit
  */
 struct fl__permits {
-	fl_sem free;    /* FL_BACKLOG_NONE: released under `owed_lock`, until closed */
+	fl_sem free;
 	uint32_t bound; /* 0: no bound; tasks hold no permit */
 	fl_when_full when_full;
 	bool closed;            /* guarded by the executor's lock */
 	size_t waits, refusals; /* for statistics */
-	uint32_t owed_lock;     /* guards `owed` */
-	uint32_t owed;
 };
 
 struct fl__run;
@@ -108,11 +98,8 @@ struct fl__executor_ops {
 	 */
 	struct fl__task_block *(*take_oldest)(fl_executor *e);
 	void (*list_running)(fl_executor *e, struct fl__task_list *running);
-	/*
-	 * Under the lock: a foreign context has claimed a task. Returns whether the kind has
-	 * removed the task from its backlog.
-	 */
-	bool (*claimed)(fl_executor *e, struct fl__task_block *block);
+	/* Under the lock: a foreign context has claimed a task, which stays in the kind's backlog. */
+	void (*claimed)(fl_executor *e, struct fl__task_block *block);
 	/*
 	 * Up to `terminate`: for kinds that run tasks in other processes; else NULL. Such a task
 	 * stays unclaimed until it has ended. The lock guards where the task is (queued, or with
@@ -250,23 +237,13 @@ int fl__executor_refuses(const fl_executor *e);
 enum fl__admission {
 	FL__PERMIT_NONE,    /* needs no permit */
 	FL__PERMIT_PENDING, /* holds a permit until it begins */
-	FL__PERMIT_WORKER,  /* holds a permit until it has run */
 	FL__PERMIT_INLINE,  /* its submit runs it */
 };
 
-/* `workers`: the most active ones. 0, -EINVAL. */
-int fl__permits_init(struct fl__permits *permits, const fl_executor_config *config, unsigned workers);
-
-/* How a submit's task is admitted. 0, -ENOBUFS, -ETIMEDOUT, -ECANCELED. */
-int fl__permit_acquire(fl_executor *e, int64_t deadline, fl_cancel_token *cancel, enum fl__admission *permit);
-
-/* The task ignores the bound. */
-enum fl__admission fl__permit_exceed(fl_executor *e);
+/* Returns 0 or -EINVAL. */
+int fl__permits_init(struct fl__permits *permits, const fl_executor_config *config);
 
 void fl__permit_release(fl_executor *e, enum fl__admission permit);
-
-/* Under the lock: `now` workers may be alive, in place of `before`. */
-void fl__permits_resize(fl_executor *e, unsigned before, unsigned now);
 
 /* Under the lock: from now on no submit waits for a permit. */
 void fl__permits_close(fl_executor *e);
@@ -417,8 +394,6 @@ unsigned fl__run_depth(const fl_executor *e);
 /* The first half of fl__run_task(). Returns the task's error, and its message in `*message`. */
 int fl__run_function(struct fl__run *run, char **message);
 
-bool fl__run_is_inside_task(const fl_future *f);
-
 bool fl__run_is_under_token(const fl_cancel_token *token);
 
 /*
@@ -465,6 +440,3 @@ static inline void fl__child_ends(uint32_t forks, const char *name)
 	if (fl__unlikely(fl__is_forked(forks)))
 		fl__panic(name, NULL, "a child that it has forked returned from it: leave by _exit() or exec");
 }
-
-/* Nothing refers to the block in the caller's memory any more: the memory is the caller's again. */
-void fl__intrusive_release(struct fl__task_block *block);

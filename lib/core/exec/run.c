@@ -298,14 +298,6 @@ unsigned fl__run_depth(const fl_executor *e)
 	return depth;
 }
 
-bool fl__run_is_inside_task(const fl_future *f)
-{
-	RUN_EACH (run)
-		if (run->active && run->future == f)
-			return true;
-	return false;
-}
-
 bool fl__run_is_under_token(const fl_cancel_token *token)
 {
 	RUN_EACH (run)

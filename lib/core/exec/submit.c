@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Submits a task in a block that the executor allocates (intrusive_task.c: in the caller's memory).
- * A bounded backlog has permits (executor.h). `copied`: the callback's argument, of so many bytes,
- * is in the block.
+ * Submits a task in a task block. A bounded backlog has permits (executor.h). `copied`: the
+ * callback's argument, of so many bytes, is in the block.
  *
  * A submit from a task of the same executor never waits for a permit: it might wait for its own
  * worker. Unless its deadline has passed, the submit runs its task as a call. At nesting depth
- * SUBMIT_NESTING_MAX a submit ignores the bound, or calls would nest without end.
- *
- * FL_BACKLOG_NONE: a submit may get a permit only while a worker is free. So a returned permit
- * first pays an owed one, and becomes free only if none is owed; and `owed` grows only if no permit
- * is free. Both happen under `owed_lock`. A submit acquires its permit without the lock: a free
- * permit implies that `owed` is 0.
+ * NESTING_MAX a submit ignores the bound, or calls would nest without end.
  */
 #include "../future/bytes.h"
 #include "../sync/context_var.h"
-#include "../wait/lock.h"
 #include "executor.h"
 #include <errno.h>
 #include <fairlead/private/inline.h>
@@ -33,6 +26,55 @@ void fl__task_block_inherit(struct fl__task_block *block)
 		block->future.values = fl__values_copy();
 }
 
+int fl__permits_init(struct fl__permits *permits, const fl_executor_config *config)
+{
+	permits->bound = config->backlog;
+	permits->when_full = config->when_full;
+	if (config->backlog > FL_BACKLOG_MAX || (unsigned)config->when_full > FL_FULL_RUN)
+		return -EINVAL;
+	return fl_sem_init(&permits->free, config->backlog);
+}
+
+void fl__permit_release(fl_executor *e, enum fl__admission permit)
+{
+	if (permit == FL__PERMIT_PENDING)
+		fl_sem_release(&e->permits.free);
+}
+
+void fl__permits_close(fl_executor *e)
+{
+	if (e->permits.closed)
+		return;
+	e->permits.closed = true;
+	fl_sem_release_n(&e->permits.free, FL_BACKLOG_MAX);
+}
+
+/* How a submit's task is admitted. 0, -ENOBUFS, -ETIMEDOUT, -ECANCELED. */
+static int submit_acquire_permit(fl_executor *e, int64_t deadline, fl_cancel_token *cancel, enum fl__admission *permit)
+{
+	enum { NESTING_MAX = 64 };
+	struct fl__permits *permits = &e->permits;
+	*permit = FL__PERMIT_NONE;
+	if (permits->bound == 0)
+		return 0;
+	*permit = FL__PERMIT_PENDING;
+	if (fl_sem_try_acquire(&permits->free) == 0)
+		return 0;
+	if (permits->when_full == FL_FULL_REFUSE) {
+		fl__add_relaxed(&permits->refusals, 1); /* for statistics, as `waits` */
+		return -ENOBUFS;
+	}
+	if (deadline == 0)
+		deadline = FL_FOREVER;
+	if (permits->when_full == FL_FULL_WAIT && (!fl__run_serves(e) || fl__is_expired(deadline))) {
+		FL__AWAITS(FL__DEBUG_BACKLOG, e);
+		fl__add_relaxed(&permits->waits, 1);
+		return fl_sem_acquire_until(&permits->free, deadline, cancel);
+	}
+	*permit = fl__run_depth(e) < NESTING_MAX ? FL__PERMIT_INLINE : FL__PERMIT_NONE;
+	return 0;
+}
+
 const struct fl__patience fl__here;
 
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
@@ -42,12 +84,10 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 		return -EOWNERDEAD;
 	if (submit_is_too_big(type, count))
 		return -E2BIG;
-	enum fl__admission permit = FL__PERMIT_INLINE;
+	enum fl__admission permit = patience ? FL__PERMIT_INLINE : FL__PERMIT_NONE;
 	int rc = 0;
-	if (!patience)
-		permit = fl__permit_exceed(e);
-	else if (patience != &fl__here)
-		rc = fl__permit_acquire(e, patience->deadline, patience->cancel, &permit);
+	if (patience && patience != &fl__here)
+		rc = submit_acquire_permit(e, patience->deadline, patience->cancel, &permit);
 	if (rc != 0)
 		return rc;
 	const size_t most = e->ops->result_most ? e->ops->result_most : SIZE_MAX;
@@ -133,101 +173,4 @@ int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_futu
 	if (rc == 0 && f)
 		*f = &block->future;
 	return rc;
-}
-
-enum { SUBMIT_NESTING_MAX = 64 };
-
-static bool submit_permits_are_workers(const struct fl__permits *permits)
-{
-	return permits->bound == FL_BACKLOG_NONE;
-}
-
-int fl__permits_init(struct fl__permits *permits, const fl_executor_config *config, unsigned workers)
-{
-	permits->bound = config->backlog;
-	permits->when_full = config->when_full;
-	if ((config->backlog > FL_BACKLOG_MAX && !submit_permits_are_workers(permits)) ||
-	    (unsigned)config->when_full > FL_FULL_RUN)
-		return -EINVAL;
-	return fl_sem_init(&permits->free, submit_permits_are_workers(permits) ? workers : config->backlog);
-}
-
-/* Called under `owed_lock`, as is submit_return_permit(). */
-static void submit_owe_permit(struct fl__permits *permits)
-{
-	if (fl_sem_try_acquire(&permits->free) != 0)
-		permits->owed++;
-}
-
-static void submit_return_permit(struct fl__permits *permits)
-{
-	if (permits->owed > 0)
-		permits->owed--;
-	else
-		fl_sem_release(&permits->free);
-}
-
-enum fl__admission fl__permit_exceed(fl_executor *e)
-{
-	struct fl__permits *permits = &e->permits;
-	if (!submit_permits_are_workers(permits))
-		return FL__PERMIT_NONE;
-	FL__LOCKED(&permits->owed_lock);
-	submit_owe_permit(permits);
-	return FL__PERMIT_WORKER;
-}
-
-int fl__permit_acquire(fl_executor *e, int64_t deadline, fl_cancel_token *cancel, enum fl__admission *permit)
-{
-	struct fl__permits *permits = &e->permits;
-	*permit = FL__PERMIT_NONE;
-	if (permits->bound == 0)
-		return 0;
-	*permit = submit_permits_are_workers(permits) ? FL__PERMIT_WORKER : FL__PERMIT_PENDING;
-	if (fl_sem_try_acquire(&permits->free) == 0)
-		return 0;
-	if (permits->when_full == FL_FULL_REFUSE) {
-		fl__add_relaxed(&permits->refusals, 1); /* for statistics, as `waits` */
-		return -ENOBUFS;
-	}
-	if (deadline == 0)
-		deadline = FL_FOREVER;
-	if (permits->when_full == FL_FULL_WAIT && (!fl__run_serves(e) || fl__is_expired(deadline))) {
-		FL__AWAITS(FL__DEBUG_BACKLOG, e);
-		fl__add_relaxed(&permits->waits, 1);
-		return fl_sem_acquire_until(&permits->free, deadline, cancel);
-	}
-	*permit = fl__run_depth(e) < SUBMIT_NESTING_MAX ? FL__PERMIT_INLINE : fl__permit_exceed(e);
-	return 0;
-}
-
-void fl__permit_release(fl_executor *e, enum fl__admission permit)
-{
-	struct fl__permits *permits = &e->permits;
-	if (permit == FL__PERMIT_PENDING)
-		fl_sem_release(&permits->free);
-	if (permit != FL__PERMIT_WORKER)
-		return;
-	FL__LOCKED(&permits->owed_lock);
-	submit_return_permit(permits);
-}
-
-FL__COLD void fl__permits_resize(fl_executor *e, unsigned before, unsigned now)
-{
-	struct fl__permits *permits = &e->permits;
-	if (!submit_permits_are_workers(permits))
-		return;
-	FL__LOCKED(&permits->owed_lock);
-	for (; before < now; before++)
-		submit_return_permit(permits);
-	for (; before > now; before--)
-		submit_owe_permit(permits);
-}
-
-void fl__permits_close(fl_executor *e)
-{
-	if (e->permits.closed)
-		return;
-	e->permits.closed = true;
-	fl_sem_release_n(&e->permits.free, FL_BACKLOG_MAX);
 }

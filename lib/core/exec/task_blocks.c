@@ -230,14 +230,6 @@ static FL__NOINLINE struct fl__task_block *task_blocks_new_own(struct fl__task_b
 	return block;
 }
 
-void fl__task_block_adopt(struct fl__task_blocks *pool, struct fl__task_block *block)
-{
-	block->pool = pool;
-	block->size = FL__TASK_BLOCK_INTRUSIVE;
-	block->done = block->queued = block->asked = block->permit = 0;
-	task_blocks_count(pool);
-}
-
 struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl_task_type *type, uint32_t count,
                                           size_t most, size_t extra)
 {

@@ -25,7 +25,7 @@ struct fl__task_block {
 	/* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
 	uint8_t asked;
 	uint8_t permit; /* enum fl__admission */
-	uint8_t size;   /* index; or FL__TASK_BLOCK_OWN, FL__TASK_BLOCK_INTRUSIVE */
+	uint8_t size;   /* the index of its size; or FL__TASK_BLOCK_OWN */
 	/* The rest: only where tasks run in other processes; guarded by the lock. */
 	/* worker processes that died when the task was next, but not started */
 	uint16_t suspicions;
@@ -61,7 +61,6 @@ enum { FL__TASK_BLOCK_SMALL = 3 * 64, FL__TASK_BLOCK_LARGE = 7 * 64 };
 enum {
 	FL__TASK_BLOCK_SIZES = 2,
 	FL__TASK_BLOCK_OWN = FL__TASK_BLOCK_SIZES, /* an allocation of its own */
-	FL__TASK_BLOCK_INTRUSIVE,                  /* in the caller's memory: intrusive_task.c */
 };
 
 static inline struct fl__task_block *fl__task_block_of(fl_future *f)
@@ -219,14 +218,6 @@ static inline struct fl__task_block *fl__task_block_new_small(struct fl__task_bl
 	return block;
 }
 
-/*
- * Makes a block of the caller's memory, with space for a callback. The pool counts the block, and
- * lasts until fl__task_block_free(). The caller sets future.arg, .result and .count. Not for remote
- * tasks.
- */
-void fl__task_block_adopt(struct fl__task_blocks *pool, struct fl__task_block *block);
-
-/* An adopted block is only uncounted, not touched. */
 void fl__task_block_free(struct fl__task_block *block);
 
 /* Small blocks that a worker has freed and that still count as in use. */

@@ -204,32 +204,13 @@ int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, int6
 }
 
 /*
- * The iteration: the public calls, and the implementation for futures. A waiter that may run tasks
- * helps with each future once, in the order of the array: `helped` is the position. It leaves
- * futures that are not pending, or another executor's, to other threads. A chain may get new
- * pending tasks: each wait helps with all `followed` such futures.
+ * The iteration. A waiter that may run tasks helps with each future once, in the order of the
+ * array: `helped` is the position. It leaves futures that are not pending, or another executor's,
+ * to other threads. A chain may get new pending tasks: each wait helps with all `followed` such
+ * futures.
  */
 
-int fl_as_completed_try_next(fl_as_completed *c, size_t *index)
-{
-	return c->ops->try_next(c, index);
-}
-
-int fl_as_completed_next_until(fl_as_completed *c, size_t *index, int64_t deadline, fl_cancel_token *cancel)
-{
-	return c->ops->next_until(c, index, deadline, cancel);
-}
-
-void fl_as_completed_free(fl_as_completed *c)
-{
-	if (c)
-		c->ops->free(c);
-}
-
-/* Futures. */
-
-struct futures_iteration {
-	fl_as_completed base;
+struct fl_as_completed {
 	struct fl__future_set set;
 	size_t n, helped, followed;
 	size_t parents; /* in a forked child: futures that will not end here */
@@ -237,14 +218,8 @@ struct futures_iteration {
 	struct fl__future_entry each[];
 };
 
-static struct futures_iteration *futures_iteration_of(fl_as_completed *c)
+int fl_as_completed_try_next(fl_as_completed *all, size_t *index)
 {
-	return (struct futures_iteration *)(void *)c; /* base is its first member */
-}
-
-static int futures_try_next(fl_as_completed *c, size_t *index)
-{
-	struct futures_iteration *all = futures_iteration_of(c);
 	struct fl__future_entry *entry;
 	{
 		FL__HELD(&all->set.lock);
@@ -268,7 +243,7 @@ static bool futures_help_with(fl_future *f, int64_t deadline, const fl_cancel_to
 }
 
 /* Helps with futures, if this context may run tasks, until one has ended. */
-static void futures_help(struct futures_iteration *all, int64_t deadline, const fl_cancel_token *cancel)
+static void futures_help(fl_as_completed *all, int64_t deadline, const fl_cancel_token *cancel)
 {
 	if (!fl__ctx_get()->help)
 		return;
@@ -284,20 +259,20 @@ static void futures_help(struct futures_iteration *all, int64_t deadline, const 
 	}
 }
 
-static int futures_next_until(fl_as_completed *c, size_t *index, int64_t deadline, fl_cancel_token *cancel)
+int fl_as_completed_next_until(fl_as_completed *all, size_t *index, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct futures_iteration *all = futures_iteration_of(c);
-	int rc = futures_try_next(c, index);
+	int rc = fl_as_completed_try_next(all, index);
 	if (rc != -EAGAIN)
 		return rc;
 	futures_help(all, deadline, cancel);
 	rc = fl__future_set_sleep(&all->set, futures_one_has_ended, deadline, cancel);
-	return rc == 0 ? futures_try_next(c, index) : rc;
+	return rc == 0 ? fl_as_completed_try_next(all, index) : rc;
 }
 
-static void futures_free(fl_as_completed *c)
+void fl_as_completed_free(fl_as_completed *all)
 {
-	struct futures_iteration *all = futures_iteration_of(c);
+	if (!all)
+		return;
 	for (size_t i = 0; i < all->n; i++)
 		if (all->each[i].of && all->each[i].future)
 			fl__future_set_remove(&all->each[i]);
@@ -306,9 +281,6 @@ static void futures_free(fl_as_completed *c)
 		fl_future_free(all->each[i].future);
 	fl__free(all);
 }
-
-static const struct fl__as_completed_ops futures_as_completed_ops = {futures_try_next, futures_next_until,
-                                                                     futures_free};
 
 /* Creation. */
 
@@ -341,7 +313,7 @@ static bool futures_index_add(const struct futures_index *index, fl_future *cons
 }
 
 /* First those that have ended, in the order of the array. */
-static void futures_add_all(struct futures_iteration *all)
+static void futures_add_all(fl_as_completed *all)
 {
 	for (size_t i = 0; i < all->n; i++) {
 		fl_future *f = all->each[i].future;
@@ -362,14 +334,13 @@ static void futures_add_all(struct futures_iteration *all)
 int fl_futures_as_completed_create(fl_as_completed **made, fl_future *const *f, size_t n)
 {
 	struct futures_index index;
-	if (n > (SIZE_MAX / 4 - sizeof(struct futures_iteration)) / sizeof(struct fl__future_entry))
+	if (n > (SIZE_MAX / 4 - sizeof(fl_as_completed)) / sizeof(struct fl__future_entry))
 		return -ENOMEM;
-	struct futures_iteration *all = fl__alloc(1, sizeof *all + n * sizeof all->each[0]);
+	fl_as_completed *all = fl__alloc(1, sizeof *all + n * sizeof all->each[0]);
 	if (!all || !futures_index_init(&index, n)) {
 		fl__free(all);
 		return -ENOMEM;
 	}
-	all->base.ops = &futures_as_completed_ops;
 	all->n = n;
 	for (size_t i = 0; i < n; i++)
 		if (futures_index_add(&index, f, i)) {
@@ -378,6 +349,6 @@ int fl_futures_as_completed_create(fl_as_completed **made, fl_future *const *f, 
 		}
 	fl__free(index.slots);
 	futures_add_all(all);
-	*made = &all->base;
+	*made = all;
 	return 0;
 }

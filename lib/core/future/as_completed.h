@@ -8,17 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The calls for one kind of object, whose struct begins with an fl_as_completed. */
-struct fl__as_completed_ops {
-	int (*try_next)(fl_as_completed *c, size_t *index);
-	int (*next_until)(fl_as_completed *c, size_t *index, int64_t deadline, fl_cancel_token *cancel);
-	void (*free)(fl_as_completed *c);
-};
-
-struct fl_as_completed {
-	const struct fl__as_completed_ops *ops;
-};
-
 /*
  * A set of futures, which lists them in the order of their ends, in constant time for each.
  *

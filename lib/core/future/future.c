@@ -171,13 +171,6 @@ bool fl__future_free_shared(fl_future *f)
 	return false;
 }
 
-bool fl__future_is_last_reference(const fl_future *f)
-{
-	/* the caller's fl_future_free() acquires */
-	const uint32_t seen = fl__load_relaxed(&f->state);
-	return (seen & FUTURE_ENDED) && seen / FUTURE_REF == 1;
-}
-
 bool fl__future_has_ended(const fl_future *f)
 {
 	/* pairs with future_try_publish() */
@@ -431,14 +424,6 @@ static void future_run_callbacks(fl_future *f, struct fl__callback *list)
 		}
 	}
 	ctx->front.inside.calling = calling.outer;
-}
-
-bool fl__future_is_calling(const fl_future *f)
-{
-	FL__EACH_ENDING (ending)
-		if (ending->future == f)
-			return true;
-	return false;
 }
 
 bool fl__future_ends_promptly(const fl_future *f)

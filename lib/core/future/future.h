@@ -197,9 +197,6 @@ bool fl__future_is_of_parent(const fl_future *f);
  */
 bool fl__future_ref_running(fl_future *f);
 
-/* `f` has ended, and no thread can make another reference. */
-bool fl__future_is_last_reference(const fl_future *f);
-
 /* Unless it is the last: then returns false. For callers that must run no hook. */
 bool fl__future_free_shared(fl_future *f);
 
@@ -231,8 +228,6 @@ struct fl__calling {
  * nested ends, but without more stack. `storage` must live as long as `f`.
  */
 void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *storage);
-
-bool fl__future_is_calling(const fl_future *f);
 
 /* In a callback of `f`: whether no more user code runs here before its reference is freed. */
 bool fl__future_ends_promptly(const fl_future *f);

@@ -12,17 +12,15 @@
  */
 struct fl__backlog {
 	struct fl_mpmc ring; /* of pointers to task blocks */
-	/* the lists that are not empty */
+	/* 1: `late` is not empty */
 	uint32_t overflowing;
 	/* claimed by foreign contexts; approximate */
 	uint32_t n_claimed;
-	struct fl__task_list early, late;
+	struct fl__task_list late;
 };
 
 /* Of a task in a slot of the ring, as fl__mpmc_init_from() lays out a pointer. */
 enum { FL__BACKLOG_OFFSET = sizeof(uint64_t) };
-
-enum { FL__BACKLOG_LATE = FL__QUEUED, FL__BACKLOG_EARLY = 2 }; /* also in block->queued of a task in a list */
 
 /* `allocator`: of the ring; NULL: that of the process. The same for both. */
 int fl__backlog_init(struct fl__backlog *b, const fl_allocator *allocator);
@@ -69,9 +67,6 @@ static inline struct fl__task_block *fl__backlog_take(struct fl__backlog *b)
 {
 	struct fl__task_block *block;
 	bool ignored; /* whether a put waits */
-	/* a thread that filled `early` sees its own store; other threads look again */
-	if (fl__unlikely(fl__load_relaxed(&b->overflowing) & FL__BACKLOG_EARLY))
-		return NULL;
 	if (fl__mpmc_get(&b->ring, &block, sizeof block, &ignored) != 0)
 		return NULL;
 	fl__backlog_fetch_ahead(b);
@@ -84,14 +79,11 @@ static inline struct fl__task_block *fl__backlog_take(struct fl__backlog *b)
  */
 struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b);
 
-/* Under the lock: if many listed tasks may be claimed, returns these, linked by `next`; or NULL. */
-struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b);
-
 /*
- * Under the lock: removes a task. Older tasks are then taken first, under the lock, and the caller
- * must wake a worker for them. False: the task was taken before.
+ * Under the lock: if many tasks of `late` may be claimed, takes out the claimed tasks of `late` and
+ * returns them, linked by `next`. Else returns NULL.
  */
-bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block);
+struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b);
 
 /* Whether there may be a task: a hint. */
 bool fl__backlog_any(struct fl__backlog *b);

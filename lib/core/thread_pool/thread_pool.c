@@ -32,8 +32,6 @@
  *                   to be joined                             ENDED
  *   cpus            CPUs that workers may run on; 0: not     by the first worker that asks
  *                   yet known
- *   permitted       how many workers may be alive, as        as `more`
- *                   the permits know it
  *   more            bool: one more worker may be active      under the lock, after a change of its
  *                                                            inputs: fl__thread_pool_recount()
  *   crowded         flags                                    as `more`
@@ -107,8 +105,9 @@
  *   - S sees `more` false, and leaves the task: no further worker may be active. The thread that
  *     makes `more` true sets a mark or wakes a worker (pool_settle()). If it does so before the
  *     submit, the submit finds the mark; if after S's load, that thread finds the task.
- * So these are in the total order of seq_cst: the claim, or for a list the store to `overflowing`;
- * the submit's load of `searching`; the end of S's search; S's load of `more`.
+ * So these are in the total order of seq_cst: the claim, or the store to `overflowing` for a task
+ * that goes into the backlog's list; the submit's load of `searching`; the end of S's search; S's
+ * load of `more`.
  *
  * Harmless: a wake for a task that another worker takes first; a mark while no worker sleeps.
  *
@@ -242,9 +241,6 @@ void fl__thread_pool_recount(struct fl__thread_pool *p)
 		/* both include blocked workers */
 		const unsigned awake = p->alive - p->idle, may_be = pool_limit_with(p, stand_ins);
 		const bool more = awake < may_be;
-		if (p->permitted != may_be)
-			fl__permits_resize(&p->base, p->permitted, may_be);
-		p->permitted = may_be;
 		if (p->active != awake - p->blocked)
 			fl__store_seq_cst(&p->active, awake - p->blocked); /* see pool_doze() */
 		if (more != p->more)
@@ -298,14 +294,10 @@ static const int64_t pool_stand_in_pause = FL_MS(50); /* between one stand-in an
 /* Whether the pool is starved, and no worker was woken. Marks the backlog if no task is pending. */
 static bool pool_is_starved(struct fl__thread_pool *p)
 {
-	const struct fl__permits *permits = &p->base.permits;
 	/* see pool_doze() */
 	if (fl__load_seq_cst(&p->dozing) < p->active || p->base.broken || (p->more && p->started != POOL_START_FAILED))
 		return false;
-	if (!fl__backlog_mark(&p->backlog) && !fl__backlog_is_over(&p->backlog))
-		return true;
-	/* then a submit may wait for a worker */
-	return permits->bound == FL_BACKLOG_NONE && permits->when_full == FL_FULL_WAIT && !p->base.closed;
+	return !fl__backlog_mark(&p->backlog) && !fl__backlog_is_over(&p->backlog);
 }
 
 /* Lets one more worker be active if the pool is starved. */
@@ -764,7 +756,7 @@ static struct pool_taken pool_search(struct fl__thread_worker *w)
 		taken = pool_take(w, p, fl__backlog_take, true);
 		if (taken.block)
 			break;
-		/* a hint; tasks in the lists come before forks, and are taken under the lock */
+		/* a hint; tasks of the backlog's list come before forks, and are taken under the lock */
 		if (!taken.crowded && !fl__load_relaxed(&p->backlog.overflowing)) {
 			called = false;
 			if (pool_help_forks(w))
@@ -879,10 +871,8 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 	fl__store_relaxed(&w->ended, w->ended + 1); /* as above */
 	pool_forget(w, block);
 	fl__future_set_end(&block->future, error, message);
-	/* both before the end, which publishes them: a submit after a wait finds the worker free */
+	/* before the end, which publishes it: a submit after a wait finds the worker free */
 	fl__store_relaxed(&w->running, &pool_between);
-	if (fl__unlikely(block->permit == FL__PERMIT_WORKER))
-		fl__permit_release(&p->base, FL__PERMIT_WORKER);
 	if (fl__likely(pool_end_unshared(w, p, &block->future)))
 		return;
 	struct fl__callback *callbacks;
@@ -997,7 +987,7 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 		fl__add_seq_cst(&p->dozing, 1);
 	if (fl__load_seq_cst(&p->dozing) < fl__load_seq_cst(&p->active) || fl__load_relaxed(&p->full))
 		return FL_FOREVER;
-	if (p->base.permits.bound != FL_BACKLOG_NONE && pool_marks_empty(p))
+	if (pool_marks_empty(p))
 		return FL_FOREVER;
 	return pool_call_agent(p) ? FL_FOREVER : now + pool_stand_in_pause;
 }
@@ -1068,8 +1058,6 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 		pool_block(&w->run, false);
 	fl__task_block_free_batch(&w->freed);
 	pool_forget(w, block);
-	if (block->permit == FL__PERMIT_WORKER)
-		fl__permit_release(&p->base, FL__PERMIT_WORKER);
 	if (fl__bytes_declares(type->drop_result)) /* in a chunk, the bytes of the element that ran */
 		fl_bytes_free(fl__element(block->future.result, block->done, type->result_size));
 	fl__future_finish(&block->future, -EOWNERDEAD,
@@ -1312,18 +1300,11 @@ FL__COLD static void pool_list_running(fl_executor *e, struct fl__task_list *run
 	}
 }
 
-/* Removes only a task in the caller's memory, unless a worker has just taken it. */
-static bool pool_claimed(fl_executor *e, struct fl__task_block *block)
+static void pool_claimed(fl_executor *e, struct fl__task_block *block)
 {
 	struct fl__thread_pool *p = pool_of(e);
-	const bool removed = block->size == FL__TASK_BLOCK_INTRUSIVE && fl__backlog_remove(&p->backlog, block);
 	fl__permit_release(e, block->permit);
-	if (!removed)
-		fl__add_relaxed(&p->backlog.n_claimed, 1); /* approximate */
-	if (p->backlog.early.head)
-		pool_wake_locked(p);
-	pool_unpark(p);
-	return removed;
+	fl__add_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
 }
 
 /* Closed: wakes a worker, which checks whether all tasks have ended. The last wakes the others. */
@@ -1395,7 +1376,7 @@ __attribute__((cold, no_sanitize("thread"))) static void pool_count(const fl_exe
 	stats->idle = p->idle;
 	stats->blocked = p->blocked;
 	stats->waiting = p->dozing;
-	stats->pending = pool_pending(p, b->early.length + fl_mpmc_length(&p->backlog.ring) + b->late.length);
+	stats->pending = pool_pending(p, fl_mpmc_length(&p->backlog.ring) + b->late.length);
 	stats->workers_started = p->starts;
 	stats->workers_ended = p->leaves;
 	stats->stolen = fl__forks_are_linked() ? fl__forks_stolen(&p->forks) : 0;
@@ -1434,12 +1415,11 @@ static int pool_init(struct fl__thread_pool *p, const fl_executor_config *config
 	int rc = fl__backlog_init(&p->backlog, config->allocator);
 	if (rc != 0)
 		return rc;
-	p->permitted = workers;
 	p->started = POOL_NO_WORKER;
 	if (fl__forks_are_linked())
 		fl__forks_init(&p->forks, workers, pool_wake_for_forks, p, config->allocator);
 	p->forks.has_task = pool_has_task;
-	rc = fl__permits_init(&p->base.permits, config, workers);
+	rc = fl__permits_init(&p->base.permits, config);
 	if (rc == 0)
 		rc = fl__executor_init(&p->base, &pool_ops, workers, config, false);
 	if (rc != 0)

@@ -45,7 +45,7 @@ struct fl__thread_pool {
 	unsigned char apart[FL__MPMC_APART]; /* keeps the words above, read without the lock, off these */
 	uint32_t more, active;
 	size_t starts, leaves;
-	unsigned made, alive, idle, blocked, surplus, permitted;
+	unsigned made, alive, idle, blocked, surplus;
 	uint32_t dozing, stand_ins, agent;
 	int64_t next_stand_in;  /* no worker begins to doze before this time */
 	pthread_t agent_thread; /* not joined, unless `agent` is FL__POOL_NO_AGENT */

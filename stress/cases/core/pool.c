@@ -114,6 +114,45 @@ FL_STRESS(pool_cancel_running, canceller)
 	FL_ACCEPTABLE(s->cancelled == 0, "asked");
 }
 
+/*
+ * A cancel of a task while its executor is cancelled: one of them ends the task, unless the worker
+ * runs it.
+ */
+struct pool_cancel_vs_executor {
+	fl_executor *e;
+	bool accepted;
+	int data, rc;
+};
+
+FL_STRESS_SETUP(pool_cancel_vs_executor)
+{
+	s->e = pool_of(1);
+}
+
+FL_STRESS_ACTOR(pool_cancel_vs_executor, user)
+{
+	fl_future *f = NULL;
+	s->rc = add_one_submit(s->e, &s->data, &f);
+	s->accepted = s->rc == 0;
+	if (s->accepted)
+		s->rc = fl_future_cancel(f);
+	fl_future_free(f);
+}
+
+FL_STRESS_ACTOR(pool_cancel_vs_executor, closer)
+{
+	(void)fl_executor_cancel(s->e);
+}
+
+FL_STRESS(pool_cancel_vs_executor, user, closer)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(!s->accepted && s->rc == -EPIPE, "refused");
+	FL_ACCEPTABLE(s->rc == 0 && s->data == 0, "cancelled");
+	FL_ACCEPTABLE(s->rc == -EINPROGRESS, "just being cancelled, or run");
+	FL_ACCEPTABLE(s->rc == -EALREADY && s->data == 1, "ran");
+}
+
 /* The user of a future frees it before a worker takes the task: the worker frees the memory. */
 struct pool_unused_future {
 	fl_executor *e;

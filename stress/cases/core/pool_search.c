@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The thread executor's search: a task gets a worker while one sleeps; and the last reference of a
- * task that was removed from the backlog.
+ * task that was cancelled in the backlog.
  */
 #include "pools.h"
-#include <fairlead/intrusive_task.h>
 
 /*
  * The first task waits for the second. A worker takes the first and stops its search, while another
@@ -325,44 +324,6 @@ FL_STRESS(pool_called_for_forks, worker, forker, user)
 {
 	fl_executor_free(&s->p->base);
 	FL_ACCEPTABLE(1, "the fork had a worker");
-}
-
-/*
- * A cancel removes a task in the caller's memory. The older task moves to a list, and wakes a
- * sleeping worker: the worker that was to look for it has not looked yet.
- */
-struct pool_removed_wakes {
-	struct fl__thread_pool *p;
-	fl_event ran;
-	fl_intrusive_task task;
-};
-
-FL_STRESS_SETUP(pool_removed_wakes)
-{
-	s->p = pool_of_actors(2, 1);
-}
-
-SERVES(pool_removed_wakes, worker, 0)
-
-FL_STRESS_ACTOR(pool_removed_wakes, user)
-{
-	while (!worker_sleeps(s->p))
-		fl_stress_relax();
-	/* As a worker that searches, until it has found another task. */
-	(void)fl__add_relaxed(&s->p->searching, 1);
-	OK(set_event_submit(&s->p->base, &s->ran, NULL));
-	OK(fl_intrusive_task_submit(&s->p->base, &s->task, &do_nothing, NULL, NULL, NULL));
-	(void)fl__sub_relaxed(&s->p->searching, 1);
-	OK(fl_future_cancel(fl_intrusive_task_future(&s->task)));
-	OK(fl_intrusive_task_join(&s->task));
-	OK(fl_event_wait(&s->ran)); /* a close would wake the worker */
-	fl_executor_close(&s->p->base);
-}
-
-FL_STRESS(pool_removed_wakes, worker, user)
-{
-	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(1, "the older task had a worker");
 }
 
 /*

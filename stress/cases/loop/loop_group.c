@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Groups of fibers and lists of ends, while another thread joins, or cancels the owner, the group
- * or a fiber.
+ * Groups of fibers, and waits for the first of several fibers, while another thread joins, or
+ * cancels the owner, the group or a fiber.
  */
 #include "loops.h"
-#include <fairlead/future.h>
 #include <fairlead/group.h>
 #include <stdio.h>
 
@@ -196,145 +195,70 @@ FL_STRESS(loop_group_elsewhere, loop, joiner)
 	FL_ACCEPTABLE(s->joined == (s->fails ? -EIO : 0), "joined");
 }
 
-/* Two fibers: the first ends when it is told, the second when it is cancelled. */
-struct ends {
+/*
+ * A wait for the first of two fibers. The first fiber ends when a thread tells it to, the second
+ * when another thread cancels it. That thread may also cancel the waiter.
+ */
+struct loop_first_ended {
+	struct loop_world world;
 	fl_fiber *each[2];
 	fl_event told, never;
+	int rc;
 };
 
 static int end_when_told(void *arg)
 {
-	struct ends *e = arg;
-	return fl_event_wait(&e->told);
+	struct loop_first_ended *s = arg;
+	return fl_event_wait(&s->told);
 }
 
 static int end_when_cancelled(void *arg)
 {
-	struct ends *e = arg;
-	return fl_event_wait(&e->never);
+	struct loop_first_ended *s = arg;
+	return fl_event_wait(&s->never);
 }
 
-static int watch_ends(struct loop_world *w, struct ends *e, fl_fiber_function *waiter, void *arg)
+static int wait_for_either(void *arg)
 {
-	OK(fl_fiber_start(&e->each[0], end_when_told, e, NULL));
-	OK(fl_fiber_start(&e->each[1], end_when_cancelled, e, NULL));
-	OK(loop_watch(w, waiter, arg));
-	OK(fl_fiber_join(e->each[0], NULL));
-	return fl_fiber_join(e->each[1], NULL);
-}
-
-/*
- * A fiber waits for the ends of two others. One thread causes the first end, another cancels the
- * waiter. A cancelled wait loses no end: it is handed out later, once.
- */
-struct loop_completed {
-	struct loop_world world;
-	struct ends ends;
-	int rc, later;
-	size_t index;
-};
-
-static int take_ends(void *arg)
-{
-	struct loop_completed *s = arg;
-	FL_SCOPED(fl_as_completed) *done = NULL;
-	s->index = 2;
-	OK(fl_fibers_as_completed_create(&done, s->ends.each, 2));
-	if (fl_stress_choose(2))
-		fl_fiber_yield(); /* an end may come while no fiber waits */
-	s->rc = fl_as_completed_next_until(done, &s->index, soon(), NULL);
-	if (s->rc != 0) {
-		fl_fiber_yield(); /* the same */
-		s->later = fl_as_completed_next_until(done, &s->index, FL_FOREVER, FL_SHIELDED);
-	}
-	fl_fiber_cancel(s->ends.each[1]);
-	size_t last;
-	OK(fl_as_completed_next_until(done, &last, FL_FOREVER, FL_SHIELDED));
-	FL_STRESS_CHECK(last == 1 && fl_as_completed_try_next(done, &last) == -ENODATA);
-	return 0;
-}
-
-static int watch_taker(void *arg)
-{
-	struct loop_completed *s = arg;
-	return watch_ends(&s->world, &s->ends, take_ends, s);
-}
-
-LOOP_ALONE(loop_completed, 2, loop_run, watch_taker)
-
-FL_STRESS_ACTOR(loop_completed, teller)
-{
-	fl_event_set(&s->ends.told);
-	loop_leave(&s->world);
-}
-
-FL_STRESS_ACTOR(loop_completed, canceller)
-{
-	loop_cancel_fiber(&s->world);
-}
-
-FL_STRESS(loop_completed, loop, teller, canceller)
-{
-	loop_end(&s->world);
-	FL_FORBIDDEN(s->later != 0 || s->index != 0, "an end was lost");
-	FL_ACCEPTABLE(s->rc == 0, "in time");
-	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
-	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "late");
-}
-
-/*
- * A wait for the first of two ends, one by itself and one by a cancel from another thread; that
- * thread may also cancel the waiter.
- */
-struct loop_fibers_wait {
-	struct loop_world world;
-	struct ends ends;
-	int rc;
-	fl_wait_mode what;
-};
-
-static int wait_for_ends(void *arg)
-{
-	struct loop_fibers_wait *s = arg;
-	s->rc = fl_fibers_wait(s->ends.each, 2, s->what);
+	struct loop_first_ended *s = arg;
+	s->rc = FL_WAIT_ANY(FL_ON_FIBER(s->each[0]), FL_ON_FIBER(s->each[1]));
+	FL_STRESS_CHECK(s->rc < 0 || !fl_fiber_is_alive(s->each[s->rc]));
 	return 0;
 }
 
 static int watch_both(void *arg)
 {
-	struct loop_fibers_wait *s = arg;
-	return watch_ends(&s->world, &s->ends, wait_for_ends, s);
+	struct loop_first_ended *s = arg;
+	OK(fl_fiber_start(&s->each[0], end_when_told, s, NULL));
+	OK(fl_fiber_start(&s->each[1], end_when_cancelled, s, NULL));
+	OK(loop_watch(&s->world, wait_for_either, s));
+	OK(fl_fiber_join(s->each[0], NULL));
+	return fl_fiber_join(s->each[1], NULL);
 }
 
-FL_STRESS_SETUP(loop_fibers_wait)
-{
-	loop_begin(&s->world, 2);
-	s->what = fl_stress_choose(2) ? FL_FIRST_ENDED : FL_ALL_ENDED;
-}
+LOOP_ALONE(loop_first_ended, 2, loop_run, watch_both)
 
-LOOP(loop_fibers_wait, loop_run, watch_both)
-
-FL_STRESS_ACTOR(loop_fibers_wait, teller)
+FL_STRESS_ACTOR(loop_first_ended, teller)
 {
-	fl_event_set(&s->ends.told);
+	fl_event_set(&s->told);
 	loop_leave(&s->world);
 }
 
-FL_STRESS_ACTOR(loop_fibers_wait, canceller)
+FL_STRESS_ACTOR(loop_first_ended, canceller)
 {
 	OK(fl_event_wait(&s->world.known));
-	fl_fiber_cancel(s->ends.each[1]);
+	fl_fiber_cancel(s->each[1]);
 	if (fl_stress_choose(2))
 		fl_fiber_cancel(s->world.fiber);
 	loop_leave(&s->world);
 }
 
-FL_STRESS(loop_fibers_wait, loop, teller, canceller)
+FL_STRESS(loop_first_ended, loop, teller, canceller)
 {
 	loop_end(&s->world);
 	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
-	FL_ACCEPTABLE(s->rc == 1 && s->what == FL_FIRST_ENDED, "one has ended");
-	FL_ACCEPTABLE(s->rc == 2, "both have");
+	FL_ACCEPTABLE(s->rc == 0, "the first has ended");
+	FL_ACCEPTABLE(s->rc == 1, "the second has ended");
 }
 
 /*

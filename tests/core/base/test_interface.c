@@ -48,7 +48,6 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_fiber_config, 8);
 	SIZE(fl_group, 456);
 	SIZE(fl_imap_config, 56);
-	SIZE(fl_intrusive_task, 336);
 	SIZE(fl_latch, 4);
 	SIZE(fl_loop_config, 16);
 	SIZE(fl_loop_timer, 64);

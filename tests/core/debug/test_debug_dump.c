@@ -19,7 +19,6 @@ static fl_shm_sem dump_shm_sem;
 static fl_cancel_token dump_token;
 static fl_cancel_callback dump_callback;
 static fl_group dump_group;
-static fl_intrusive_task dump_intrusive;
 static fl_executor *dump_pool;
 static fl_promise *dump_promises[2];
 static fl_future *dump_futures[2];
@@ -160,16 +159,6 @@ static void begin_group(void)
 static void join_group(void)
 {
 	FL_OK(fl_group_join(&dump_group));
-}
-
-static void begin_intrusive(void)
-{
-	FL_OK(dump_task_intrusive_submit(dump_pool, &dump_intrusive, &(int){0}));
-}
-
-static void wait_intrusive(void)
-{
-	FL_OK(fl_intrusive_task_join(&dump_intrusive));
 }
 
 static const int dump_numbers[2];
@@ -436,7 +425,6 @@ static const struct dump_wait {
     {"some of 2 futures ", make_promises, wait_futures, keep_promises, free_promises},
     {"some of 2 futures ", make_promises, next_as_completed, keep_promises, free_promises},
     {"group dump_group at ", begin_group, join_group, set_event, nothing},
-    {"future dump_intrusive", begin_intrusive, wait_intrusive, set_event, nothing},
     {"a result of lazy map 0x", begin_imap, next_of_imap, set_event, free_imap},
     {"the end of timer dump_timer at ", start_timer, join_timer, set_event, nothing},
     {"the return of cancel callback dump_callback at ", begin_callback, remove_callback, join_other, destroy_token},

@@ -341,15 +341,15 @@ FL_TEST(trace_has_each_way_to_run_a_task)
 {
 	fl_executor *e;
 	fl_future *f;
-	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
 	int numbers[4] = {1, 2, 3, 4}, doubled[4];
 	TRACING("");
 	FL_OK(fl_sequential_executor_create(&e, NULL));
 	FL_OK(trace_fails_submit(e, EPIPE, &f));
 	fl_test_future_ends(f, -EPIPE, "");
 	fl_future_free(f);
-	FL_OK(fl_intrusive_task_submit(e, &task, &pool_nothing, NULL, NULL, NULL));
-	FL_OK(fl_intrusive_task_join(&task));
+	FL_OK(pool_nothing_submit_with(e, &f, NULL));
+	FL_OK(pool_nothing_get(f));
+	fl_future_free(f);
 	FL_OK(fl_map(e, &pool_double, numbers, 4, doubled, NULL));
 	fl_executor_free(e);
 	trace_write();

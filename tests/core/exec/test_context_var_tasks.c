@@ -149,20 +149,6 @@ FL_TEST(context_var_of_refused_and_broken_tasks)
 	fl_future_free(f);
 }
 
-VALUES_TEST(context_var_in_intrusive_tasks, 1, 3)
-{
-	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT, cancelled = FL_INTRUSIVE_TASK_INIT;
-	struct held held = hold_worker(e);
-	int n = -1, unused = 0;
-	FL_OK(number_of_intrusive_submit(e, &task, &n));
-	FL_OK(number_of_intrusive_submit(e, &cancelled, &unused));
-	FL_OK(fl_future_cancel(fl_intrusive_task_future(&cancelled)));
-	FL_OK(fl_intrusive_task_join(&cancelled));
-	let_go(&held);
-	FL_OK(fl_intrusive_task_join(&task));
-	assert_int_equal(n, 3);
-}
-
 VALUES_TEST(context_var_in_groups, 2, 1)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);

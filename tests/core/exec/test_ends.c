@@ -176,7 +176,7 @@ static void many(const fl_executor_config *config)
 FL_TEST(ends_many_workers)
 {
 	many(&(fl_executor_config){.workers = 4});
-	many(&(fl_executor_config){.workers = 3, .backlog = FL_BACKLOG_NONE});
+	many(&(fl_executor_config){.workers = 3, .backlog = 1});
 	many(&(fl_executor_config){.workers = 2, .backlog = 5});
 }
 

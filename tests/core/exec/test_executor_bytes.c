@@ -151,7 +151,6 @@ FL_TASK_STATIC(longer, fl_bytes, fl_bytes)
 /* The ways of bytes to a task and back. */
 enum way {
 	IN_A_MAP,
-	IN_PLACE, /* as an intrusive task */
 	BY_A_FUTURE,
 	BY_A_CHAIN,
 	IN_A_GROUP,
@@ -225,10 +224,6 @@ static void arrive(struct trip *t)
 		fl_imap_free(t->it);
 	} else if (t->way == IN_A_MAP) {
 		FL_OK(fl_map(t->e, t->type, t->args, 2, t->results, NULL));
-	} else if (t->way == IN_PLACE) {
-		fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
-		FL_OK(fl_intrusive_task_submit(t->e, &task, t->type, t->args, t->results, NULL));
-		FL_OK(fl_intrusive_task_join(&task));
 	} else {
 		FL_OK(fl_group_join(&t->g));
 	}
@@ -239,8 +234,6 @@ static void arrive(struct trip *t)
 static void travel(fl_executor *e, enum way way, size_t size, bool borrowed)
 {
 	fl_bytes text = {0};
-	if (way == IN_PLACE && !is_by_reference(e))
-		return;
 	FL_OK(make_filled(&text, size));
 	const void *data = text.data;
 	const fl_bytes arg = {.data = text.data, .size = size, .owner_ = borrowed ? NULL : text.owner_};
@@ -708,23 +701,6 @@ BYTES_ROW(bytes_above_the_most, .workers = 1, .bytes_max = 100)
 	}
 	fl_imap_free(made);
 	fl_imap_free(checked);
-}
-
-/* Neither argument nor result is copied: both are the caller's. */
-BYTES_ROW(bytes_of_an_intrusive_task, .workers = 1)
-{
-	int *frees = new_counter();
-	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
-	for (int how = 0; how < 9 && is_by_reference(e); how++) {
-		const int k = how % 3;
-		struct letter letter = new_letter(frees, (unsigned)how / 3, k > 0 ? -EIO : 0, k > 1), got = {0};
-		FL_OK(answer_intrusive_submit(e, &task, &letter, &got));
-		FL_OK(fl_intrusive_task_join(&task));
-		free_letter(&letter);
-		expect_answer(&got, k != 1);
-		assert_int_equal(counted(frees), how + 1);
-		expect_live(0);
-	}
 }
 
 /* The result was made by another task. */

@@ -98,6 +98,32 @@ CONFORMANCE(callbacks_of_a_cancelled_task_run_on_the_canceller)
 	}
 }
 
+FL_TASK_STATIC(until_asked, fl_event *, void)
+{
+	fl_event_set(*arg);
+	while (!fl_task_is_cancelled(ctx)) /* awake: no other worker takes its place, and runs what is pending */
+		sched_yield();
+	return -ECANCELED;
+}
+
+static void wait_for_running(fl_future *f, void *running)
+{
+	FL_OK(fl_future_wait(running));
+}
+
+/* The callback runs on the canceller. The task that runs is asked to stop before. */
+FL_TEST(callback_of_a_task_cancelled_with_its_executor_waits_for_a_running_one)
+{
+	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
+	FL_SCOPED(fl_future) *running = NULL;
+	fl_event runs = FL_EVENT_INIT;
+	FL_OK(until_asked_submit(e, &runs, &running));
+	FL_OK(fl_event_wait(&runs));
+	FL_OK(square_submit_with(e, 3, NULL, &(fl_submit_config){.on_end = wait_for_running, .on_end_arg = running}));
+	assert_int_equal(fl_executor_cancel(e), 1);
+	fl_test_future_ended(running, -ECANCELED, NULL);
+}
+
 struct chain {
 	fl_executor *e;
 	int left, stopped;

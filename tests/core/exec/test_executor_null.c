@@ -25,14 +25,12 @@ FL_TEST(executor_null_is_a_panic_with_a_name)
 {
 	fl_future *f = NULL;
 	fl_imap *it = NULL;
-	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
 	fl_executor_stats stats;
 	int arg = 1, result = 0, pids[1];
 	MISSING(fl_submit, one_more_submit(NULL, 1, &f));
 	MISSING(fl_submit_with, one_more_submit_with(NULL, 1, &f, NULL));
 	MISSING(fl_map, one_more_map(NULL, &arg, 1, &result, NULL));
 	MISSING(fl_imap_create, one_more_imap(NULL, &arg, 1, &it, NULL));
-	MISSING(fl_intrusive_task_submit, one_more_intrusive_submit(NULL, &task, &arg, &result));
 	MISSING(fl_parallel_for, fl_parallel_for(NULL, 0, 1, none, NULL, NULL));
 	MISSING(fl_parallel_reduce, fl_parallel_reduce(NULL, 0, 1, &(fl_reduction){0}, NULL, &result, NULL));
 	FL_PANICS_OF("fl_executor_close", NULL, fl_executor_close(NULL));

@@ -377,9 +377,15 @@ FL_TEST(parallel_for_stops_its_helper)
 	is_complete(&resized);
 }
 
-FL_TASK_STATIC(hold_until, fl_event *, void)
+struct full {
+	fl_sem begun;
+	fl_event end;
+};
+
+FL_TASK_STATIC(hold_until, struct full *, void)
 {
-	fl_test_hold_until(*arg);
+	fl_sem_release(&(*arg)->begun);
+	fl_test_hold_until(&(*arg)->end);
 	return 0;
 }
 
@@ -388,16 +394,19 @@ FL_TEST(parallel_for_runs_on_the_caller_of_a_full_executor)
 {
 	const fl_when_full whens[] = {FL_FULL_WAIT, FL_FULL_REFUSE, FL_FULL_RUN};
 	FL_EACH (i, whens) {
-		fl_event end = FL_EVENT_INIT;
+		struct full full = {FL_SEM_INIT(0), FL_EVENT_INIT};
 		struct shared s = {.at_helper = NULL};
 		FL_SCOPED(fl_executor) *e = NULL;
 		FL_OK(fl_thread_executor_create(
-		    &e, &(fl_executor_config){.workers = 2, .backlog = FL_BACKLOG_NONE, .when_full = whens[i]}));
-		for (int k = 0; k < 2; k++)
-			FL_OK(hold_until_submit(e, &end, NULL));
+		    &e, &(fl_executor_config){.workers = 2, .backlog = 1, .when_full = whens[i]}));
+		for (int k = 0; k < 2; k++) {
+			FL_OK(hold_until_submit(e, &full, NULL));
+			FL_OK(fl_sem_acquire(&full.begun));
+		}
+		FL_OK(hold_until_submit(e, &full, NULL)); /* it waits: the backlog is full */
 		FL_OK(run_shared(&s, e, &by_one));
 		is_complete(&s);
 		assert_int_equal(s.first[1], CALLS);
-		fl_event_set(&end);
+		fl_event_set(&full.end);
 	}
 }

@@ -4,7 +4,6 @@
 
 struct taken {
 	fl_event begun, deeper;
-	fl_intrusive_task task;
 	fl_group group;
 	fl_executor *e, *inner;
 	unsigned blocked;
@@ -32,78 +31,6 @@ static int until_taken(void *arg)
 	return 0;
 }
 
-/* In a context that would wait for itself: at once, with a deadline and without one. */
-static int retire(void *arg)
-{
-	struct taken *t = arg;
-	fl_event_set(&t->begun);
-	t->rc = fl_intrusive_task_join_until(&t->task, fl_after(FL_MS(1)), NULL);
-	t->again = t->rc == -EDEADLK ? fl_intrusive_task_join(&t->task) : 0;
-	return 0;
-}
-
-FL_TASK_STATIC(join_and_retire, struct taken *, void)
-{
-	return fl_parallel_invoke(until_taken, *arg, retire, *arg);
-}
-
-static void check_retire(const fl_task_type *type, unsigned workers, fl_future_callback *callback)
-{
-	FL_SCOPED(fl_executor) *e = pool_with(workers);
-	struct taken t = {.rc = 0}, *arg = &t;
-	FL_OK(fl_intrusive_task_submit(e, &t.task, type, type->arg_size ? &arg : NULL, NULL,
-	                               &(fl_submit_config){.on_end = callback, .on_end_arg = &t}));
-	FL_WAIT_FOR(fl_event_is_set(&t.begun));
-	FL_OK(fl_executor_join(e)); /* then the callback has returned, too */
-	FL_OK(fl_intrusive_task_join(&t.task));
-	FL_RC(t.rc, -EDEADLK);
-	FL_RC(t.again, -EDEADLK);
-}
-
-FL_TEST(join_taken_call_cannot_join_its_task)
-{
-	check_retire(&join_and_retire, 2, NULL);
-}
-
-/* In a call that was stolen from a stolen call. */
-static int until_deeper(void *arg)
-{
-	until_set(&((struct taken *)arg)->deeper);
-	return 0;
-}
-
-static int retire_deeper(void *arg)
-{
-	struct taken *t = arg;
-	fl_event_set(&t->deeper);
-	return retire(t);
-}
-
-static int join_deeper(void *arg)
-{
-	return fl_parallel_invoke(until_deeper, arg, retire_deeper, arg);
-}
-
-FL_TASK_STATIC(join_twice, struct taken *, void)
-{
-	return fl_parallel_invoke(until_deeper, *arg, join_deeper, *arg);
-}
-
-FL_TEST(join_taken_call_of_a_taken_call_cannot_join_its_task)
-{
-	check_retire(&join_twice, 3, NULL);
-}
-
-static void join_in_callback(fl_future *f, void *arg)
-{
-	FL_OK(fl_parallel_invoke(until_taken, arg, retire, arg));
-}
-
-FL_TEST(join_stolen_call_cannot_join_its_callbacks_task)
-{
-	check_retire(&pool_nothing, 2, join_in_callback);
-}
-
 /* Groups: the call's own, and its task's. */
 static int join_groups(void *arg)
 {
@@ -123,24 +50,63 @@ FL_TASK_STATIC(join_within, struct taken *, void)
 	return fl_parallel_invoke(until_taken, *arg, join_groups, *arg);
 }
 
-POOL_TEST(join_taken_call_cannot_join_its_group, 2)
+static void expect_no_join_of_its_group(fl_executor *e, const fl_task_type *type)
 {
 	struct taken t = {.e = e, .group = FL_GROUP_INIT(e)}, *arg = &t;
-	FL_OK(join_within_group_submit(&t.group, arg));
+	FL_OK(fl_group_submit(&t.group, type, &arg, NULL));
 	FL_WAIT_FOR(fl_group_count(&t.group) == 0); /* without this thread's help */
 	FL_OK(fl_group_join(&t.group));
 	FL_RC(t.rc, -EDEADLK);
 }
 
-/* The task of another executor, which runs on the submitting worker. */
-static int join_inner(void *arg)
+POOL_TEST(join_taken_call_cannot_join_its_group, 2)
+{
+	expect_no_join_of_its_group(e, &join_within);
+}
+
+/* In a call that was stolen from a stolen call. */
+static int until_deeper(void *arg)
+{
+	until_set(&((struct taken *)arg)->deeper);
+	return 0;
+}
+
+static int join_groups_deeper(void *arg)
+{
+	fl_event_set(&((struct taken *)arg)->deeper);
+	return join_groups(arg);
+}
+
+static int fork_deeper(void *arg)
+{
+	return fl_parallel_invoke(until_deeper, arg, join_groups_deeper, arg);
+}
+
+FL_TASK_STATIC(join_twice, struct taken *, void)
+{
+	FL_CANCEL_SCOPE(FL_SHIELDED); /* which hides the group */
+	return fl_parallel_invoke(until_deeper, *arg, fork_deeper, *arg);
+}
+
+POOL_TEST(join_taken_call_of_a_taken_call_cannot_join_its_group, 3)
+{
+	expect_no_join_of_its_group(e, &join_twice);
+}
+
+static int join_executors(void *arg)
 {
 	struct taken *t = arg;
 	fl_event_set(&t->begun);
-	FL_CHECK(fl_executor_current() == t->inner);
 	t->rc = fl_executor_join_until(t->inner, fl_after(FL_MS(1)), NULL);
 	t->again = fl_executor_join_until(t->e, fl_after(FL_MS(1)), NULL);
 	return 0;
+}
+
+/* The task of another executor, which runs on the submitting worker. */
+static int join_inner(void *arg)
+{
+	FL_CHECK(fl_executor_current() == ((struct taken *)arg)->inner);
+	return join_executors(arg);
 }
 
 FL_TASK_STATIC(fork_on_inner, struct taken *, void)
@@ -158,6 +124,32 @@ POOL_TEST(join_taken_call_cannot_join_its_executors, 2)
 	FL_SCOPED(fl_executor) *inner = sequential();
 	struct taken t = {.e = e, .inner = inner}, *arg = &t;
 	FL_OK(fl_test_run_task(e, &submit_to_inner, &arg, NULL));
+	FL_RC(t.rc, -EDEADLK);
+	FL_RC(t.again, -EDEADLK);
+}
+
+/* A callback of a task of another executor, which runs on the worker that has cancelled the task. */
+static void fork_in_callback(fl_future *f, void *arg)
+{
+	FL_OK(fl_parallel_invoke(until_taken, arg, join_executors, arg));
+}
+
+FL_TASK_STATIC(cancel_of_inner, struct taken *, void)
+{
+	const fl_submit_config config = {.on_end = fork_in_callback, .on_end_arg = *arg};
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(pool_nothing_submit_with((*arg)->inner, &f, &config));
+	FL_OK(fl_future_cancel(f));
+	return 0;
+}
+
+POOL_TEST(join_taken_call_cannot_join_its_callbacks_executors, 2)
+{
+	FL_SCOPED(fl_executor) *inner = pool_with(1);
+	struct held held = hold_worker(inner);
+	struct taken t = {.e = e, .inner = inner}, *arg = &t;
+	FL_OK(fl_test_run_task(e, &cancel_of_inner, &arg, NULL));
+	let_go(&held);
 	FL_RC(t.rc, -EDEADLK);
 	FL_RC(t.again, -EDEADLK);
 }

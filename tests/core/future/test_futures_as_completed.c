@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Futures as they end. Fibers: test_fibers_as_completed.c; every kind of executor:
- * test_executor_futures.c.
- */
-#include "fl_completed.h"
+/* Futures as they end. With every kind of executor: test_executor_futures.c. */
 #include "fl_meet.h"
 #include "fl_pool.h"
 
@@ -34,7 +30,7 @@ static void end_some(void *arg)
 	fl_test_futures_free(s->f, SOME);
 }
 
-/* The cases of every kind. */
+/* Futures by their numbers: with an even number they succeed, with an odd one they fail. */
 
 static struct {
 	fl_promise **p;
@@ -80,32 +76,108 @@ static void things_finish(void)
 	free(things.f);
 }
 
-static const completed_kind of_futures = {things_begin, things_end, things_create, NULL, things_finish};
+static void next_is(fl_as_completed *c, size_t expected)
+{
+	size_t index = 77;
+	FL_OK(fl_as_completed_next(c, &index));
+	FL_RC(index, expected);
+}
+
+static void no_more(fl_as_completed *c)
+{
+	size_t index;
+	FL_RC(fl_as_completed_try_next(c, &index), -ENODATA);
+	FL_RC(fl_as_completed_next(c, &index), -ENODATA);
+	FL_RC(fl_as_completed_next_until(c, &index, 0, NULL), -ENODATA);
+}
 
 FL_TEST(futures_completed_done_ones_first_then_in_their_order)
 {
-	completed_in_order(&of_futures);
+	FL_SCOPED(fl_as_completed) *c = NULL;
+	size_t index;
+	things_begin(5);
+	things_end(3);
+	things_end(1);
+	FL_OK(things_create(&c, NULL, 5));
+	things_end(4);
+	things_end(0);
+	next_is(c, 1); /* those that had ended, in the order of the array */
+	next_is(c, 3);
+	next_is(c, 4); /* the others, in that of their ends */
+	next_is(c, 0);
+	FL_RC(fl_as_completed_try_next(c, &index), -EAGAIN);
+	things_end(2);
+	FL_OK(fl_as_completed_try_next(c, &index));
+	FL_RC(index, 2);
+	no_more(c);
+	things_finish();
 }
 
 FL_TEST(futures_completed_of_none)
 {
-	completed_of_none(&of_futures);
+	FL_SCOPED(fl_as_completed) *c = NULL;
+	FL_OK(things_create(&c, NULL, 0));
+	no_more(c);
+	fl_as_completed_free(NULL);
 }
 
+/* Some had ended before. */
 FL_TEST(futures_completed_duplicates_collapse)
 {
-	completed_with_duplicates(&of_futures);
+	static const size_t which[] = {0, 1, 0, 1, 2, 0};
+	FL_SCOPED(fl_as_completed) *c = NULL;
+	things_begin(3);
+	things_end(1);
+	FL_OK(things_create(&c, which, 6));
+	things_end(2);
+	things_end(0);
+	next_is(c, 1);
+	next_is(c, 4);
+	next_is(c, 0);
+	no_more(c);
+	things_finish();
 }
 
+/* An end that has come is returned whatever ends the wait. */
 FL_TEST(futures_completed_has_one_deadline_for_all)
 {
-	completed_in_time(&of_futures);
+	FL_SCOPED(fl_as_completed) *c = NULL;
+	const int64_t deadline = fl_after(FL_MS(3));
+	size_t index = 77;
+	things_begin(3);
+	FL_OK(things_create(&c, NULL, 3));
+	FL_RC(fl_as_completed_next_until(c, &index, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_as_completed_next_until(c, &index, deadline, NULL), -ETIMEDOUT);
+	FL_CHECK(fl_now() >= deadline && index == 77);
+	things_end(2);
+	FL_OK(fl_as_completed_next_until(c, &index, deadline, NULL));
+	FL_RC(index, 2);
+	FL_RC(fl_as_completed_next_until(c, &index, deadline, NULL), -ETIMEDOUT);
+	FL_RC(fl_as_completed_next_until(c, &index, FL_FOREVER, fl_test_requested), -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(fl_test_requested);
+		FL_RC(fl_as_completed_next(c, &index), -ECANCELED);
+		things_end(1);
+		next_is(c, 1);
+	}
+	things_finish();
 }
 
-/* A step does not get slower with their number. */
+/* Counts steps, not time: each is returned once, in the given order. */
 FL_TEST(futures_completed_thousands)
 {
-	completed_of_many(&of_futures, fl_test_scaled(100000));
+	const size_t n = fl_test_scaled(100000);
+	const size_t stride = 7919 % n;
+	FL_SCOPED(fl_as_completed) *c = NULL;
+	things_begin(n);
+	FL_OK(things_create(&c, NULL, n));
+	for (size_t i = 0, at = 0; i < n; i++) {
+		at = (at + stride) % n;
+		things_end(at);
+		next_is(c, at);
+	}
+	no_more(c);
+	things_finish();
 }
 
 /* A promise that is freed ends its future. */

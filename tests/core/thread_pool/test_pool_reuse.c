@@ -38,7 +38,6 @@ struct waiter {
 	fl_future *f;
 	void (*on_end)(fl_future *f, void *arg); /* of the task; NULL: none */
 	fl_cancel_token *cancel;                 /* of the task of wait_and_drop() */
-	fl_intrusive_task task;
 };
 
 static void submit_first(struct waiter *x)
@@ -76,15 +75,6 @@ static int wait_for_map(void *arg)
 	struct waiter *x = arg;
 	int in = 1, out = 0;
 	FL_CHECK(reuse_first_map(x->e, &in, 1, &out, NULL) == 0 && out == 1);
-	return 0;
-}
-
-static int wait_for_intrusive(void *arg)
-{
-	struct waiter *x = arg;
-	int in = 1, out = 0;
-	FL_OK(reuse_first_intrusive_submit(x->e, &x->task, &in, &out));
-	FL_CHECK(fl_intrusive_task_join(&x->task) == 0 && out == 1);
 	return 0;
 }
 
@@ -151,7 +141,7 @@ static void expect_reuse(int (*wait)(void *x), uint32_t backlog)
 {
 	FL_SCOPED(fl_executor) *e = bounded(4, backlog, FL_FULL_WAIT);
 	FL_SCOPED(fl_future) *next = NULL;
-	struct waiter x = {.e = e, .task = FL_INTRUSIVE_TASK_INIT};
+	struct waiter x = {.e = e};
 	fl_thread t;
 	hold_worker_that_wakes(&x, wait, &t);
 	FL_OK(pool_double_submit(e, 2, &next));
@@ -163,10 +153,9 @@ static void expect_reuse(int (*wait)(void *x), uint32_t backlog)
 
 FL_TEST(pool_reuses_the_worker_whose_task_was_waited_for)
 {
-	int (*const waits[])(void *) = {
-	    wait_by_get,    wait_for_first_end,           wait_any,         wait_for_map, wait_for_intrusive,
-	    wait_for_group, wait_for_group_with_callback, wait_for_lazy_map};
-	const uint32_t backlogs[] = {0, 10, FL_BACKLOG_NONE};
+	int (*const waits[])(void *) = {wait_by_get,    wait_for_first_end,           wait_any,         wait_for_map,
+	                                wait_for_group, wait_for_group_with_callback, wait_for_lazy_map};
+	const uint32_t backlogs[] = {0, 10};
 	FL_EACH (i, waits)
 		FL_EACH (k, backlogs)
 			expect_reuse(waits[i], backlogs[k]);

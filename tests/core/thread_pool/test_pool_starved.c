@@ -46,8 +46,8 @@ FL_TASK_STATIC(add_up, struct stage, long)
 FL_TEST(pool_starved_pipeline_on_few_workers)
 {
 	for (unsigned workers = 1; workers <= 3; workers++) {
-		for (int none = 0; none < 2; none++) {
-			FL_SCOPED(fl_executor) *e = bounded(workers, none ? FL_BACKLOG_NONE : 0, FL_FULL_WAIT);
+		for (uint32_t backlog = 0; backlog <= 1; backlog++) {
+			FL_SCOPED(fl_executor) *e = bounded(workers, backlog, FL_FULL_WAIT);
 			FL_SCOPED(numbers) *a = NULL, *b = NULL;
 			fl_future *f[3];
 			long sum;

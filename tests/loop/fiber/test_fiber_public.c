@@ -328,6 +328,44 @@ FL_TEST_WITH(fiber_public_can_be_waited_for, fl_test_body_in_loop, void)
 	FL_RC(fl_test_join(slow), -ECANCELED);
 }
 
+/* A fiber that is ready has ended completely: its locals are gone, and a join does not wait. */
+FL_TEST_WITH(fiber_public_is_ready_after_its_locals, fl_test_body_in_loop, void)
+{
+	unsigned value = 1;
+	fl_fiber *f = fl_test_start(keep_own_things, &value);
+	destroyed = 0;
+	FL_CHECK(FL_WAIT_ANY(FL_ON_FIBER(f)) == 0);
+	FL_CHECK(destroyed == 1 && fl_fiber_try_join(f, NULL) == 0);
+}
+
+static int await_either(void *fibers)
+{
+	fl_fiber *const *f = fibers;
+	return FL_WAIT_ANY(FL_ON_FIBER(f[0]), FL_ON_FIBER(f[1]));
+}
+
+/* An end and a cancel of the waiter in one turn: the first of them decides, and the end stays. */
+FL_TEST_WITH(fiber_public_wait_cancelled_as_one_ends, fl_test_body_in_loop, void)
+{
+	for (int end_first = 0; end_first <= 1; end_first++) {
+		fl_event gate = FL_EVENT_INIT;
+		fl_fiber *f[] = {fl_test_start(fl_test_sleep_long, NULL), fl_test_start(fl_test_wait_event, &gate)};
+		fl_fiber *waiter = fl_test_start(await_either, f);
+		fl_test_settle();
+		if (!end_first)
+			fl_fiber_cancel(waiter);
+		fl_event_set(&gate);
+		while (fl_fiber_is_alive(f[1]))
+			fl_fiber_yield();
+		if (end_first)
+			fl_fiber_cancel(waiter);
+		FL_RC(fl_test_join(waiter), end_first ? 1 : -ECANCELED);
+		FL_CHECK(FL_WAIT_ANY(FL_ON_FIBER(f[0]), FL_ON_FIBER(f[1])) == 1);
+		FL_OK(fl_test_join(f[1]));
+		fl_fiber_free(f[0]);
+	}
+}
+
 /* A cancelled join leaves the fiber running; a cancel of the joiner does not reach the fiber. */
 static int join_it(void *f)
 {

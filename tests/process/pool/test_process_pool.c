@@ -141,8 +141,8 @@ FL_TEST(process_pool_submit_refuses)
 	FL_OK(fl_submit(e, &changing, &(int){3}, &f));
 	FL_OK(fl_future_get(f, &nine, sizeof nine));
 	assert_int_equal(nine, 9);
-	FL_WAIT_FOR(fl__future_is_last_reference(
-	    f)); /* the manager thread has freed its reference, and looks at the type no more */
+	/* The manager thread has freed its reference, and looks at the type no more. */
+	FL_WAIT_FOR(fl__load_acquire(&f->state) / FL__FUTURE_REF == 1);
 	fl_future_free(f);
 	changing.name = "process_pool_unknown";
 	f = NULL;
