@@ -46,8 +46,7 @@ static void call_locks(void)
 	FL_OK(fl_cond_wait_for_rmutex_until(&c, &r, is_true, NULL, PAST));
 	fl_rmutex_unlock(&r);
 	FL_OK(fl_rwlock_read_lock_until(&l, PAST));
-	FL_OK(fl_rwlock_upgrade_until(&l, PAST));
-	fl_rwlock_write_unlock(&l);
+	fl_rwlock_read_unlock(&l);
 	FL_OK(fl_rwlock_write_lock_until(&l, PAST));
 	fl_rwlock_write_unlock(&l);
 }
