@@ -78,7 +78,7 @@ FL_INLINE void fl_cond_broadcast(fl_cond *_c)
 	fl_cond_signal_n(_c, SIZE_MAX);
 }
 
-FL__COND_FORMS(fl_cond, fl_mutex, )
+FL__COND_FORMS(fl_cond, fl_mutex)
 
 FL_END_DECLS
 

@@ -213,26 +213,27 @@ FL_INLINE FL_MUST_CHECK int fl_to_thread(fl_fiber_function *_function, void *_ar
 }
 
 /*
- * Reports which fiber holds up its loop: it computes for long, or waits outside of the library.
+ * Reports which fiber has held up its loop: it has computed for long, or has waited outside of the
+ * library. The report comes when the fiber lets the next one run. So a fiber that never does is not
+ * reported. To find it, stop the program in gdb (fairlead.py lists the fibers), or let a thread of
+ * yours post a callback to the loop, and report when the callback has not run after a while.
  *
  *     rc = fl_loop_debug(l, &(fl_loop_debug_config){.slow = FL_MS(100)});       // check
  *
  * Reports are warnings to the log handler (fairlead/error.h). The log handler must not wait.
  */
 typedef struct fl_loop_debug_config {
-	/* ns: reports what kept the thread for longer, when it gives way; 0: never */
+	/* ns: a fiber, or the callbacks, that kept the thread for longer are reported; 0: none are */
 	int64_t slow;
-	/* ns: reports what keeps the thread for so long, once, while it runs; 0: never */
-	int64_t blocked;
 } fl_loop_debug_config;
 
 /*
  * Switches reports on, or changes them. `config` NULL or all-zero switches them off. Called by the
- * loop's thread. While reports are on, each switch between fibers reads the clock. `blocked` takes
- * a thread; waits for the end of that thread. After an error all reports are off. Returns 0,
- * -ENOMEM, -EOWNERDEAD, or:
- *   -EINVAL  a time is negative
- *   -EAGAIN  no thread can be started
+ * loop's thread. While reports are on, each switch between fibers reads the clock. After an error
+ * all reports are off. Returns 0, or:
+ *   -EINVAL      `slow` is negative
+ *   -ENOMEM      there is no memory
+ *   -EOWNERDEAD  the loop is that of the parent process of a fork
  */
 FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config);
 

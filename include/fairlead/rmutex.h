@@ -2,7 +2,6 @@
 #ifndef FAIRLEAD_RMUTEX_H
 #define FAIRLEAD_RMUTEX_H
 
-#include <fairlead/cond.h>
 #include <fairlead/mutex.h>
 #include <fairlead/time.h>
 #include <stddef.h>
@@ -64,26 +63,6 @@ FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, int64_t deadline, fl
 /* Undoes one lock. Panics when the calling context does not own `m`. */
 FL_API void fl_rmutex_unlock(fl_rmutex *m);
 
-/*
- * fl_cond_wait() for a recursive mutex: undoes all locks of `m`, waits until woken, then locks `m`
- * as often as before. Blocks the calling context. Panics when the calling context does not own `m`.
- * Returns, with `m` locked as before, 0, -ECANCELED.
- */
-FL_INLINE FL_MUST_CHECK int fl_cond_wait_rmutex(fl_cond *c, fl_rmutex *m);
-
-/* As fl_cond_wait_rmutex(). Also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
-
-/*
- * fl_cond_wait_for() for a recursive mutex: each wait is fl_cond_wait_rmutex(). Returns 0 when the
- * predicate is true, even after a cancel or timeout; else -ECANCELED.
- */
-FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_rmutex(fl_cond *c, fl_rmutex *m, bool (*predicate)(void *arg), void *arg);
-
-/* As fl_cond_wait_for_rmutex(). Also returns -ETIMEDOUT. */
-FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_rmutex_until(fl_cond *c, fl_rmutex *m, bool (*predicate)(void *arg),
-                                                          void *arg, int64_t deadline, fl_cancel_token *cancel);
-
 /* How often the calling context has locked `m` and not unlocked it. */
 FL_API uint32_t fl_rmutex_depth(const fl_rmutex *m);
 
@@ -105,8 +84,6 @@ static inline void fl__rmutex_locked_end(fl_rmutex **_m)
 {
 	fl_rmutex_unlock(*_m);
 }
-
-FL__COND_FORMS(fl_cond, fl_rmutex, _rmutex)
 
 FL_END_DECLS
 

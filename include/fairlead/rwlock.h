@@ -23,10 +23,11 @@ FL_BEGIN_DECLS
  * Fairness: the wait queue is FIFO. It serves one writer or a run of readers at a time. A running
  * thread may overtake the queue until the first waiter has waited about a millisecond, longer
  * without a CPU. A fiber overtakes only while a woken thread is about to take its turn. A
- * context that can run goes before fibers that cannot, but not before one that upgrades: see
- * fl_loop_run_once().
+ * context that can run goes before fibers that cannot: see fl_loop_run_once().
  *
- * A context that reads must not read-lock again: it would wait for a writer that waits for it.
+ * A context that reads must not lock again, for reading or for writing: it would wait for a writer
+ * that waits for it, or for itself. To write, unlock first. What you have read may have changed by
+ * the time that you have the write lock, so read it again.
  *
  * Memory order: a lock acquires what earlier write unlocks released. A write lock also acquires
  * what earlier read unlocks released. The last access of an unlock is the instruction that frees
@@ -83,23 +84,6 @@ FL_API void fl_rwlock_write_unlock(fl_rwlock *l);
  */
 FL_API void fl_rwlock_downgrade(fl_rwlock *l);
 
-/*
- * Makes the caller's read lock a write lock; no writer comes between, and the caller overtakes all
- * waiters. Blocks the calling context until the other readers have left; no reader enters.
- * fl_rwlock_upgrade() is never cancelled. Panics when no context reads. Returns:
- *   0           the caller writes
- *   -EDEADLK    another reader upgrades. The caller still reads; it must unlock, and read again.
- *   -ECANCELED  the caller still reads, as after -ETIMEDOUT
- */
-FL_API FL_MUST_CHECK int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_rwlock_upgrade(fl_rwlock *_l)
-{
-	return fl_rwlock_upgrade_until(_l, FL_FOREVER, FL_SHIELDED);
-}
-
-/* As fl_rwlock_upgrade(): -EBUSY when the caller is not the only reader, and it still reads. */
-FL_API FL_MUST_CHECK int fl_rwlock_try_upgrade(fl_rwlock *l);
-
 /* Whether a context reads, or tries to; whether one writes. For assertions. No memory order. */
 FL_API bool fl_rwlock_is_read_locked(const fl_rwlock *l);
 FL_API bool fl_rwlock_is_write_locked(const fl_rwlock *l);
@@ -113,7 +97,7 @@ FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);
 
 /*
  * FL_READ_LOCKED(&l), FL_WRITE_LOCKED(&l): lock `l` until the end of the block, as FL_LOCKED. The
- * block may downgrade and upgrade `l`, but must restore the mode.
+ * block must end with `l` in the mode that the block began with.
  */
 #define FL_READ_LOCKED(l)                                                                                              \
 	__attribute__((__cleanup__(fl__read_locked_end), __unused__)) fl_rwlock *FL__UNIQUE(fl__locked_) =             \

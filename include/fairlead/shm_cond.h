@@ -92,7 +92,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mu
 /* Wakes all waiters. Called before the change, with the mutex held. */
 FL_API void fl_shm_cond_broadcast(fl_shm_cond *c);
 
-FL__COND_FORMS(fl_shm_cond, fl_shm_mutex, )
+FL__COND_FORMS(fl_shm_cond, fl_shm_mutex)
 
 FL_END_DECLS
 

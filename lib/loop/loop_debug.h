@@ -14,5 +14,4 @@ static inline void fl__loop_debug_note(fl_loop *l, bool runs)
 		fl__loop_debug_switch(l, runs);
 }
 
-/* In a forked child it waits for nothing. */
 void fl__loop_debug_end(fl_loop *l);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reports on a loop: the fiber that holds it up, during that and afterwards, and the tree of its
- * fibers.
+ * Reports on a loop: the fiber that has held it up, and the tree of its fibers.
  */
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_test.h"
-
-#include <dirent.h>
 
 static fl_mutex lock;
 static char said[4096]; /* guarded */
@@ -89,7 +86,7 @@ FL_TEST(loop_debug_names_the_slow_fiber)
 /* The time in which a loop waits for events does not count for any fiber. */
 static int quick_ones(void *unused)
 {
-	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_S(30), .blocked = FL_S(30)}));
+	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_S(30)}));
 	for (int i = 0; i < 10; i++)
 		FL_OK(fl_sleep(FL_MS(1)));
 	return 0;
@@ -103,44 +100,15 @@ FL_TEST(loop_debug_is_silent_about_the_rest)
 	(void)fl_log_set_handler(NULL);
 }
 
-/* Until it was reported: so the report comes while it continues. */
-static int block(void *unused)
-{
-	const int64_t end = fl_test_wait_begin();
-	while (!heard("fiber blocker has kept the thread for"))
-		fl_test_wait_on(end, "the report", __FILE__, __LINE__);
-	return 0;
-}
-
-static int blocking_one(void *unused)
-{
-	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_MS(20)}));
-	return start_named("blocker", block, NULL);
-}
-
-FL_TEST(loop_debug_names_the_blocking_fiber)
-{
-	listen_to_log();
-	FL_OK(fl_loop_run(blocking_one, NULL)); /* which also ends the watchdog */
-	assert_true(heard("goes on"));
-	(void)fl_log_set_handler(NULL);
-}
-
 static int refused(void *unused)
 {
 	fl_loop *l = fl_loop_current();
-	const fl_loop_debug_config good = {.slow = 1, .blocked = FL_S(1)};
+	const fl_loop_debug_config good = {.slow = FL_S(30)};
 	FL_RC(fl_loop_debug(l, &(fl_loop_debug_config){.slow = -1}), -EINVAL);
-	FL_RC(fl_loop_debug(l, &(fl_loop_debug_config){.blocked = -1}), -EINVAL);
 	{
 		FL_FAULTS();
 		fl__sys.alloc = fl_test_no_memory;
 		FL_RC(fl_loop_debug(l, &good), -ENOMEM);
-	}
-	{
-		FL_FAULTS();
-		fl__sys.thread_create = fl_test_no_threads;
-		FL_RC(fl_loop_debug(l, &good), -EAGAIN);
 	}
 	FL_OK(fl_loop_debug(l, &good));
 	FL_OK(fl_loop_debug(l, &good)); /* again */
@@ -240,18 +208,18 @@ FL_TEST(loop_dump_is_a_tree)
 static void use_in_child(void *l)
 {
 	FL_RC(fl_loop_debug(l, &(fl_loop_debug_config){.slow = 1}), -EOWNERDEAD);
-	fl_loop_free(l); /* waits for no watchdog */
+	fl_loop_free(l);
 }
 
-static int fork_with_watchdog(void *unused)
+static int fork_with_reports(void *unused)
 {
-	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_S(30)}));
+	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_S(30)}));
 	return fl_test_child(use_in_child, fl_loop_current(), NULL, 0);
 }
 
 FL_TEST(loop_debug_in_a_forked_child)
 {
-	FL_OK(fl_loop_run(fork_with_watchdog, NULL));
+	FL_OK(fl_loop_run(fork_with_reports, NULL));
 }
 
 /* Each has started the next: what prints them needs no more of its stack for many than for few. */
@@ -277,51 +245,13 @@ FL_TEST(loop_dump_of_a_long_line)
 	assert_int_equal(depth_of(dumped, "main"), 2);
 }
 
-static int watched_for_ever(void *unused)
+static int report_never(void *unused)
 {
-	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_FOREVER}));
+	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_FOREVER}));
 	return 0;
 }
 
 FL_TEST(loop_debug_of_the_longest_time)
 {
-	FL_OK(fl_loop_run(watched_for_ever, NULL));
-}
-
-static int threads_of_process(void)
-{
-	int n = 0;
-	DIR *tasks = opendir("/proc/self/task");
-	assert_non_null(tasks);
-	while (readdir(tasks))
-		n++;
-	(void)closedir(tasks);
-	return n;
-}
-
-static int change(void *unused)
-{
-	return fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_S(30)});
-}
-
-/* While one waits for the end of the watchdog, the next begins with one of its own. */
-static int change_together(void *unused)
-{
-	fl_fiber *f[4];
-	FL_OK(change(unused));
-	FL_EACH (i, f)
-		FL_OK(fl_fiber_start(&f[i], change, NULL, NULL));
-	FL_EACH (i, f) {
-		int rc = -1;
-		FL_CHECK(fl_fiber_join(f[i], &rc) == 0 && rc == 0);
-	}
-	return 0;
-}
-
-FL_TEST(loop_debug_changed_by_many_leaves_no_watchdog)
-{
-	const int before = threads_of_process();
-	FL_OK(fl_loop_run(change_together, NULL));
-	/* One that was joined before may still have been there. */
-	FL_WAIT_FOR(threads_of_process() <= before);
+	FL_OK(fl_loop_run(report_never, NULL));
 }

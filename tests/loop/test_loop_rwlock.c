@@ -51,21 +51,6 @@ FL_TEST(loop_rwlock_write)
 	FL_OK(fl_rwlock_destroy(&rwlock));
 }
 
-static int pass_upgrade(void *l)
-{
-	fl_rwlock_read_lock(l);
-	int rc = fl_rwlock_upgrade(l);
-	if (rc == 0)
-		fl_rwlock_write_unlock(l);
-	return rc;
-}
-
-FL_TEST(loop_rwlock_upgrade)
-{
-	FL_MEET(.object = &rwlock, .hold = hold_read, .wait = pass_upgrade, .wake = leave_read);
-	FL_OK(fl_rwlock_destroy(&rwlock));
-}
-
 /*
  * Fibers do not overtake: a fiber that reads over and over, and sleeps with the lock held, lets a
  * writer of its loop in.

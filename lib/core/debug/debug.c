@@ -112,14 +112,14 @@ static struct fl__held *debug_own_record(const void *lock)
 	return held;
 }
 
-/* Reports a deadlock if the context holds the lock already, unless both read, or it upgrades. */
+/* Reports a deadlock if the context holds the lock already, unless both locks are read locks. */
 static void debug_report_relock(const struct fl__debug_op *op)
 {
 	struct fl__report_step step;
 	if (!fl__held_is_known(op->lock) || !fl__debug_enter(0))
 		return;
 	const struct fl__held *held = debug_own_record(op->lock);
-	const bool is_deadlock = held && !(held->how & op->how & FL__DEBUG_READ) && !(op->how & FL__DEBUG_UPGRADE);
+	const bool is_deadlock = held && !(held->how & op->how & FL__DEBUG_READ);
 	if (is_deadlock)
 		step = fl__report_step(held->holder, held);
 	fl__debug_unlock();
@@ -196,11 +196,7 @@ void fl__debug_locked_on(struct fl__debug_op *op, bool locked)
 		return;
 	struct fl__holder *h = fl__holder_mine();
 	struct fl__held *held = locked ? fl__held_add(h, op) : NULL;
-	struct fl__held *read =
-	    locked && (op->how & FL__DEBUG_UPGRADE) ? debug_record_to_end(op->lock, FL__DEBUG_READ) : NULL;
 	fl__waits_end(h);
-	if (read)
-		debug_end_record(read);
 	if (is_measured)
 		fl__contention_locked(op, held, now);
 	fl__holder_settle(h);

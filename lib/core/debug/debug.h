@@ -62,9 +62,8 @@ static inline bool fl__debug_is_on(void)
 
 /* How a lock is locked: */
 enum {
-	FL__DEBUG_READ = 1,    /* shared */
-	FL__DEBUG_TRY = 2,     /* may give up: causes no deadlock */
-	FL__DEBUG_UPGRADE = 4, /* the context keeps its read lock while it waits */
+	FL__DEBUG_READ = 1, /* shared */
+	FL__DEBUG_TRY = 2,  /* may give up: causes no deadlock */
 };
 
 /* One acquisition, or one wait for an object without a holder. In the caller's frame. */

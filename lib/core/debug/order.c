@@ -172,7 +172,7 @@ static bool order_add_edges(const struct fl__holder *h, const struct fl__debug_o
 	for (const struct fl__held *held = h->held; held; held = held->next_of_mine) {
 		*found = (struct order_key){held->lock, op->lock, held->how & FL__DEBUG_READ, op->how & FL__DEBUG_READ};
 		if (held->lock == op->lock && !(held->how & op->how & FL__DEBUG_READ))
-			continue; /* an upgrade, or a deadlock that debug_report_relock() reports */
+			continue; /* a deadlock that debug_report_relock() reports */
 		if (!order_find_edge(found) && order_cycle_of(order_add_edge(h, held, op, found), NULL, 0) > 0)
 			return true;
 	}

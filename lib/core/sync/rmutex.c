@@ -71,20 +71,6 @@ void fl_rmutex_unlock(fl_rmutex *m)
 	fl_mutex_unlock(&m->mutex_);
 }
 
-int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel)
-{
-	const uint64_t id = fl__ctx_get()->id;
-	if (!rmutex_is_owner(m, id))
-		fl__panic("fl_cond_wait_rmutex", m, "not owned by the caller");
-	const uint32_t depth = m->depth_;
-	m->depth_ = 0;
-	fl__store_relaxed(&m->owner_, 0); /* see rmutex_is_owner() */
-	const int rc = fl_cond_wait_until(c, &m->mutex_, deadline, cancel);
-	(void)rmutex_set_owner(m, id, 0); /* the wait has locked the mutex */
-	m->depth_ = depth;
-	return rc;
-}
-
 void fl_rmutex_assert_held(const fl_rmutex *m)
 {
 	if (!rmutex_is_owner(m, fl__ctx_get()->id))

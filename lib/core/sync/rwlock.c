@@ -10,34 +10,30 @@
  *
  *   RWLOCK_   meaning                     set by                       cleared by
  *   COUNT     the number of readers, and  read lock, downgrade: + 1;   read unlock, a barred
- *             of barred readers on their  a grant: + the readers       reader, upgrade: - 1
+ *             of barred readers on their  a grant: + the readers       reader: - 1
  *             way out                     granted
  *   WAITERS   an unlock must serve the    a waiter that enqueues       a serve, when it wakes, or
  *             queue                       while none is awake; the     the queue is empty; the
  *                                         awake waiter, when it goes   awake waiter, when it takes
- *                                         back, or leaves waiters;     the lock
- *                                         upgrade
+ *                                         back, or leaves waiters      the lock
  *   CLOSED    the first waiter has        an overtaker; a serve, when  the awake waiter, when it
  *             waited a turn: no           it wakes; the awake waiter,  takes the lock; a serve,
  *             overtaking                  when it goes back            when the queue is empty
- *   UPGRADER  a reader, still counted,    upgrade                      a serve, when it hands over
- *             waits to be the only one                                 WRITER; the upgrader, when
- *                                                                      it gives up
- *   WRITER    a writer holds the lock     write lock, upgrade: CAS; a  write unlock, downgrade:
- *                                         serve                        subtraction
+ *   WRITER    a writer holds the lock     write lock: CAS              write unlock, downgrade:
+ *                                                                      subtraction
  *
  *   turn_     changed under the queue lock
  *   bit 0-14  when the first waiter, or the awake one, became first, in ticks of 2^17 ns
  *   AWAKE     there is an awake waiter    a serve                      the awake waiter, when it
  *                                                                      takes the lock or goes back
- *   the rest  the fork count of the process that AWAKE, WAITERS, CLOSED and UPGRADER belong to
+ *   the rest  the fork count of the process that AWAKE, WAITERS and CLOSED belong to
  *
- * WAITERS, CLOSED, UPGRADER and turn_ change under the queue lock.
+ * WAITERS, CLOSED and turn_ change under the queue lock.
  *
  * Invariants
- *   1. Linearization: lock, the addition or CAS that finds the lock not barred; for a hand-over,
- *      the change of the word under the queue lock. Unlock: its subtraction, which is its last
- *      access to the lock, except in 2.
+ *   1. Linearization: lock, the addition or CAS that finds the lock not barred; for a grant, the
+ *      addition under the queue lock. Unlock: its subtraction, which is its last access to the
+ *      lock, except in 2.
  *   2. An unlock that saw WAITERS touches the lock only if the first waiter waits for an rwlock,
  *      as its node's value tells: that waiter's call keeps the memory valid. The address may hold
  *      a new rwlock. A serve reads the word again, and is correct for any rwlock at any time.
@@ -47,9 +43,7 @@
  *   4. If the queue is not empty, a waiter is awake or WAITERS is set. So while the lock is not
  *      barred to the first waiter, a waiter is awake, or the context that unbarred the lock,
  *      perhaps a barred reader that backs out, has yet to serve.
- *   5. UPGRADER bars the lock to all contexts but its reader, the first in the queue. So there is
- *      at most one upgrader, and it waits only for readers.
- *   6. A waiter that gives up serves the queue, because the next waiters may have waited only for
+ *   5. A waiter that gives up serves the queue, because the next waiters may have waited only for
  *      it. A serve that has dequeued this waiter has also served the queue.
  *
  * An awake reader takes the readers right behind it along. While a fiber is awake, WAITERS stays
@@ -69,19 +63,16 @@
 #define RWLOCK_COUNT (2 * RWLOCK_MOST - 1)
 #define RWLOCK_WAITERS (1u << 28)
 #define RWLOCK_CLOSED (1u << 29)
-#define RWLOCK_UPGRADER (1u << 30)
 #define RWLOCK_WRITER (1u << 31)
 
 /* Of a queued node; no other primitive uses these values. */
 #define RWLOCK_READS 0xf2776c31u
 #define RWLOCK_WRITES (RWLOCK_READS + 1)
-#define RWLOCK_UPGRADES (RWLOCK_READS + 2)
 /* Of a dequeued node. */
 enum { RWLOCK_WOKEN, RWLOCK_GRANTED };
 
-static const struct fl__rwlock_mode rwlock_reading = {RWLOCK_READER, RWLOCK_WRITER | RWLOCK_UPGRADER, RWLOCK_READS};
-const struct fl__rwlock_mode fl__rwlock_writing = {RWLOCK_WRITER, RWLOCK_WRITER | RWLOCK_UPGRADER | RWLOCK_COUNT,
-                                                   RWLOCK_WRITES};
+static const struct fl__rwlock_mode rwlock_reading = {RWLOCK_READER, RWLOCK_WRITER, RWLOCK_READS};
+const struct fl__rwlock_mode fl__rwlock_writing = {RWLOCK_WRITER, RWLOCK_WRITER | RWLOCK_COUNT, RWLOCK_WRITES};
 
 static _Thread_local struct fl__last_wake rwlock_last_wake FL__INITIAL_EXEC;
 
@@ -148,7 +139,7 @@ static void rwlock_forget_parent(fl_rwlock *l)
 	FL__LOT(lot, l);
 	if (rwlock_is_inherited(l)) {
 		/* publishes nothing */
-		fl__and_relaxed(&l->word_, ~(RWLOCK_WAITERS | RWLOCK_CLOSED | RWLOCK_UPGRADER));
+		fl__and_relaxed(&l->word_, ~(RWLOCK_WAITERS | RWLOCK_CLOSED));
 		rwlock_begin_turn(l);
 	}
 }
@@ -182,16 +173,6 @@ static uint32_t rwlock_add_holder(const fl_rwlock *l, const struct fl__rwlock_mo
 	return word + mode->unit;
 }
 
-/* The upgrader is first. False: the upgrader gave up. */
-static bool rwlock_hand_to_upgrader(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
-{
-	if (!fl__lot_take_node(lot, first, RWLOCK_GRANTED))
-		return false;
-	/* For the upgrader: pairs with fl_rwlock_read_unlock(). */
-	(void)fl__add_acquire(&l->word_, RWLOCK_WRITER - RWLOCK_UPGRADER - RWLOCK_READER);
-	return true;
-}
-
 /* Nothing bars the lock to `first`. False: the waiter gave up. */
 static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
 {
@@ -213,19 +194,9 @@ static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *firs
 static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
 {
 	struct fl__node *first;
-	while ((first = fl__lot_first(lot)) != NULL) {
+	while ((first = fl__lot_next(lot)) != NULL) {
 		/* the next lock acquires */
 		const uint32_t seen = fl__load_relaxed(&l->word_);
-		if (first->value == RWLOCK_UPGRADES) {
-			if ((seen & RWLOCK_COUNT) != 1)
-				return;
-			if (!rwlock_hand_to_upgrader(l, lot, first))
-				continue;
-			if (fl__lot_has_waiters(lot))
-				return;
-			break;
-		}
-		first = fl__lot_next(lot);
 		const struct fl__rwlock_mode *mode =
 		    first->value == RWLOCK_READS ? &rwlock_reading : &fl__rwlock_writing;
 		if (rwlock_has_awake(l) || (seen & mode->bars) || rwlock_wake(l, lot, first))
@@ -237,7 +208,7 @@ static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
 
 static bool rwlock_is_waiter(const struct fl__node *node)
 {
-	return node && node->value >= RWLOCK_READS && node->value <= RWLOCK_UPGRADES;
+	return node && node->value >= RWLOCK_READS && node->value <= RWLOCK_WRITES;
 }
 
 /* The lock may already be freed: invariant 2. */
@@ -272,13 +243,6 @@ static void rwlock_end_turn(fl_rwlock *l, struct fl__lot *lot, const struct fl__
 		fl__and_relaxed(&l->word_, ~RWLOCK_WAITERS); /* a flag */
 }
 
-/* The awake waiter goes back before this node: the first but the upgrader. */
-static struct fl__node *rwlock_front(struct fl__lot *lot)
-{
-	struct fl__node *first = fl__lot_first(lot);
-	return first && first->value == RWLOCK_UPGRADES ? fl__lot_node_after(first) : first;
-}
-
 /* Under the queue lock. Sets `marks` if a bit of `bars` is set. Returns the word before. */
 static uint32_t rwlock_take_or_mark(fl_rwlock *l, const struct fl__rwlock_mode *mode, uint32_t bars, uint32_t marks,
                                     bool awake)
@@ -302,7 +266,7 @@ static void rwlock_insert(fl_rwlock *l, struct fl__lot *lot, struct fl__node *no
 		rwlock_clear_awake(l);
 	else if (!rwlock_has_awake(l) && !fl__lot_has_waiters(lot))
 		rwlock_begin_turn(l);
-	fl__lot_insert(lot, node, awake ? rwlock_front(lot) : NULL);
+	fl__lot_insert(lot, node, awake ? fl__lot_first(lot) : NULL);
 }
 
 bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct fl__node *node, uint32_t bars,
@@ -325,19 +289,14 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 	return waits;
 }
 
-/*
- * Invariant 6. `bit`: UPGRADER for an upgrader, else 0. If a serve has dequeued a waiter that is no
- * upgrader, the lock may be freed.
- */
-static void rwlock_leave(fl_rwlock *l, struct fl__node *node, uint32_t bit)
+/* Invariant 5. If a serve has dequeued the waiter, the lock may be freed. */
+static void rwlock_leave(fl_rwlock *l, struct fl__node *node)
 {
 	FL__LOT(lot, l);
 	const bool dequeued_before = !node->queued;
 	fl__lot_remove(&lot, node);
-	if (!dequeued_before || bit) {
-		fl__and_relaxed(&l->word_, ~bit); /* a flag */
+	if (!dequeued_before)
 		rwlock_serve_queue(l, &lot);
-	}
 }
 
 static bool rwlock_is_busy(fl_rwlock *l)
@@ -373,10 +332,7 @@ static bool rwlock_take(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 /* Here and below, `seen` is the word before the caller's addition or subtraction. */
 static void rwlock_reader_left(fl_rwlock *l, uint32_t seen)
 {
-	const uint32_t left = (seen & RWLOCK_COUNT) - 1;
-	if (!(seen & RWLOCK_WAITERS))
-		return;
-	if ((left == 0 && !(seen & RWLOCK_WRITER)) || (left == 1 && (seen & RWLOCK_UPGRADER)))
+	if ((seen & RWLOCK_WAITERS) && (seen & (RWLOCK_COUNT | RWLOCK_WRITER)) == RWLOCK_READER)
 		rwlock_serve(l);
 }
 
@@ -430,7 +386,7 @@ static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mod
 		fl__debug_waiting(op);
 		int rc = fl__wait_sleep(&wait, deadline, cancel);
 		if (rc != 0) {
-			rwlock_leave(l, &node, 0);
+			rwlock_leave(l, &node);
 			return rc;
 		}
 		if (node.value == RWLOCK_GRANTED)
@@ -653,80 +609,4 @@ void fl_rwlock_downgrade(fl_rwlock *l)
 	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_WRITER - RWLOCK_READER);
 	if (fl__unlikely(seen != RWLOCK_WRITER))
 		rwlock_writer_left(l, seen, RWLOCK_WRITER - RWLOCK_READER, "fl_rwlock_downgrade");
-}
-
-static void rwlock_require_reader(const fl_rwlock *l, const char *function)
-{
-	if (!fl_rwlock_is_read_locked(l))
-		fl__panic(function, l, "not locked for reading");
-}
-
-/* 0, or -EBUSY: other readers or an upgrader. */
-static int rwlock_upgrade_now(fl_rwlock *l)
-{
-	uint32_t seen = fl__load_relaxed(&l->word_); /* the CAS decides */
-	while ((seen & (RWLOCK_COUNT | RWLOCK_UPGRADER)) == 1)
-		/* pairs with fl_rwlock_read_unlock() */
-		if (fl__cas_weak_acquire(&l->word_, &seen, seen + RWLOCK_WRITER - RWLOCK_READER))
-			return 0;
-	return -EBUSY;
-}
-
-int fl_rwlock_try_upgrade(fl_rwlock *l)
-{
-	rwlock_require_reader(l, "fl_rwlock_try_upgrade");
-	struct fl__debug_op op;
-	fl__debug_locking(&op, l, FL__DEBUG_RWLOCK, FL__DEBUG_UPGRADE | FL__DEBUG_TRY);
-	const int rc = rwlock_upgrade_now(l);
-	fl__debug_locked(&op, rc == 0);
-	return rc;
-}
-
-/*
- *   1         enqueued as the upgrader, before all waiters
- *   0         the caller was the only reader, and is the writer
- *   -EDEADLK  there is an upgrader already
- */
-static int rwlock_enqueue_upgrader(fl_rwlock *l, struct fl__node *node)
-{
-	FL__LOT(lot, l);
-	int rc = rwlock_upgrade_now(l);
-	while (rc == -EBUSY) {
-		uint32_t seen = fl__load_relaxed(&l->word_); /* the CAS decides */
-		if (seen & RWLOCK_UPGRADER)
-			rc = -EDEADLK;
-		else if ((seen & RWLOCK_COUNT) == 1)
-			rc = rwlock_upgrade_now(l);
-		/* the queue lock orders the flags before the serve of an unlock */
-		else if (fl__cas_weak_relaxed(&l->word_, &seen, seen | RWLOCK_UPGRADER | RWLOCK_WAITERS))
-			rc = 1;
-	}
-	if (rc == 1)
-		fl__lot_insert(&lot, node, fl__lot_first(&lot));
-	return rc;
-}
-
-static int rwlock_upgrade_contended(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel, struct fl__debug_op *op)
-{
-	FL__WAIT(wait, node, FL__DEBUG_RWLOCK, l);
-	node.value = RWLOCK_UPGRADES;
-	int rc = rwlock_enqueue_upgrader(l, &node);
-	if (rc != 1)
-		return rc;
-	fl__debug_waiting(op);
-	rc = fl__wait_sleep(&wait, deadline, cancel);
-	if (rc != 0)
-		rwlock_leave(l, &node, RWLOCK_UPGRADER);
-	return rc;
-}
-
-int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
-{
-	rwlock_forget_parent(l);
-	rwlock_require_reader(l, "fl_rwlock_upgrade");
-	struct fl__debug_op op;
-	fl__debug_locking(&op, l, FL__DEBUG_RWLOCK, FL__DEBUG_UPGRADE | (deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY));
-	const int rc = rwlock_upgrade_contended(l, deadline, cancel, &op);
-	fl__debug_locked(&op, rc == 0);
-	return rc;
 }

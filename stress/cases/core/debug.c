@@ -54,7 +54,7 @@ struct debug_read_again {
 	fl_rwlock l;
 	fl_cancel_token ends;
 	struct said said;
-	int rc, upgrade;
+	int rc, write;
 };
 
 FL_STRESS_SETUP(debug_read_again)
@@ -75,22 +75,19 @@ FL_STRESS_ACTOR(debug_read_again, reader)
 	fl_rwlock_read_unlock(&s->l);
 }
 
-FL_STRESS_ACTOR(debug_read_again, upgrader)
+FL_STRESS_ACTOR(debug_read_again, writer)
 {
 	said = &s->said;
-	fl_rwlock_read_lock(&s->l);
-	s->upgrade = fl_rwlock_upgrade_until(&s->l, FL_FOREVER, &s->ends);
-	if (s->upgrade == 0)
+	s->write = fl_rwlock_write_lock_until(&s->l, FL_FOREVER, &s->ends);
+	if (s->write == 0)
 		fl_rwlock_write_unlock(&s->l);
-	else
-		fl_rwlock_read_unlock(&s->l);
 }
 
-FL_STRESS(debug_read_again, reader, upgrader)
+FL_STRESS(debug_read_again, reader, writer)
 {
 	const int said_so = LOOK(&s->said.actual);
 	fl_cancel_token_destroy(&s->ends);
-	const bool ended = s->rc == -ECANCELED || s->upgrade == -ECANCELED;
+	const bool ended = s->rc == -ECANCELED || s->write == -ECANCELED;
 	FL_ACCEPTABLE(!ended && said_so == 0, "one after the other");
 	FL_ACCEPTABLE(ended && said_so == 1, "reported once, and ended");
 }

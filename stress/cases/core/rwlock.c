@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The readers-writer lock. Plain fields: only the lock orders them. rwlock_upgrade.c has upgrades
- * and waits that give up, turns.c the hand-over.
+ * The readers-writer lock. Plain fields: only the lock orders them. rwlock_downgrade.c has
+ * downgrades and waits that give up, turns.c has the hand-over.
  */
 #include "../cases.h"
 #include "rwlocks.h"

@@ -52,7 +52,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_loop_config, 16);
 	SIZE(fl_loop_timer, 64);
 	SIZE(fl_loop_watch, 56);
-	SIZE(fl_loop_debug_config, 16);
+	SIZE(fl_loop_debug_config, 8);
 	SIZE(fl_mpmc_unbounded_config, 32);
 	SIZE(fl_mutex, 4);
 	SIZE(fl_address, 64);

@@ -249,8 +249,9 @@ static void finds_all_held(void *unused)
 	FL_RC(fl_rwlock_try_write_lock(&of_another.written), -EBUSY);
 	FL_RC(fl_rwlock_write_lock_until(&of_another.written, at_once(), NULL), -ETIMEDOUT);
 	FL_OK(fl_rwlock_try_read_lock(&of_another.read));
-	FL_RC(fl_rwlock_try_upgrade(&of_another.read), -EBUSY);
-	FL_RC(fl_rwlock_upgrade_until(&of_another.read, at_once(), NULL), -ETIMEDOUT);
+	fl_rwlock_read_unlock(&of_another.read);
+	FL_RC(fl_rwlock_try_write_lock(&of_another.read), -EBUSY);
+	FL_RC(fl_rwlock_write_lock_until(&of_another.read, at_once(), NULL), -ETIMEDOUT);
 	FL_RC(fl_sem_try_acquire(&of_another.sem), -EAGAIN);
 	FL_RC(fl_sem_acquire_until(&of_another.sem, at_once(), NULL), -ETIMEDOUT);
 	fl_mutex_lock(&own);

@@ -106,9 +106,6 @@ FL_TEST(rwlock_misuse_panics)
 	FL_PANICS_OF("fl_rwlock_read_unlock", &l, fl_rwlock_read_unlock(&l));
 	FL_PANICS(fl_rwlock_write_unlock(&l));
 	FL_PANICS(fl_rwlock_downgrade(&l));
-	FL_PANICS(FL_IGNORE(fl_rwlock_upgrade(&l)));
-	FL_PANICS(FL_IGNORE(fl_rwlock_try_upgrade(&l)));
-	FL_PANICS(FL_IGNORE(fl_rwlock_upgrade_until(&l, 0, NULL)));
 	FL_PANICS(fl_rwlock_assert_read_held(&l));
 	FL_PANICS(fl_rwlock_assert_write_held(&l));
 	assert_int_equal(l.word_, 0); /* as it was before */
@@ -122,7 +119,6 @@ FL_TEST(rwlock_misuse_panics)
 	fl_rwlock_assert_read_held(&l);
 	fl_rwlock_assert_write_held(&l);
 	FL_PANICS(fl_rwlock_read_unlock(&l));
-	FL_PANICS(FL_IGNORE(fl_rwlock_upgrade(&l)));
 	fl_rwlock_write_unlock(&l);
 	assert_int_equal(l.word_, 0);
 }
@@ -267,63 +263,6 @@ FL_TEST(rwlock_downgrade_lets_readers_in)
 	assert_int_equal(fl_test_queued(&l), 1);
 	fl_rwlock_read_unlock(&l);
 	FL_OK(fl_test_call_end(&writer));
-	assert_int_equal(l.word_, 0);
-}
-
-FL_TEST(rwlock_upgrade)
-{
-	fl_rwlock l = FL_RWLOCK_INIT;
-	fl_rwlock_read_lock(&l);
-	FL_OK(fl_rwlock_upgrade(&l));
-	assert_true(fl_rwlock_is_write_locked(&l));
-	fl_rwlock_downgrade(&l);
-	FL_OK(fl_rwlock_try_upgrade(&l));
-	fl_rwlock_downgrade(&l);
-	FL_OK(fl_rwlock_upgrade_until(&l, 0, NULL));
-	fl_rwlock_downgrade(&l);
-	fl_rwlock_read_lock(&l);
-	FL_RC(fl_rwlock_try_upgrade(&l), -EBUSY);
-	FL_RC(fl_rwlock_upgrade_until(&l, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_rwlock_upgrade_until(&l, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_rwlock_upgrade_until(&l, FL_FOREVER, fl_test_requested), -ECANCELED);
-	fl_rwlock_read_unlock(&l);
-	fl_rwlock_read_unlock(&l);
-	assert_int_equal(l.word_, 0);
-}
-
-static int upgrade_held(void *l, int64_t deadline, fl_cancel_token *cancel)
-{
-	int rc = deadline == 0 ? fl_rwlock_upgrade(l) : fl_rwlock_upgrade_until(l, deadline, cancel);
-	if (rc == 0)
-		fl_rwlock_write_unlock(l);
-	else
-		fl_rwlock_read_unlock(l);
-	return rc;
-}
-
-/*
- * One upgrade succeeds, the other is refused at once; no writer comes between, and a waiting writer
- * comes later.
- */
-FL_TEST(rwlock_upgrade_has_one_winner)
-{
-	fl_rwlock l = FL_RWLOCK_INIT;
-	fl_test_caller upgrader, writer, reader;
-	fl_rwlock_read_lock(&l);
-	fl_rwlock_read_lock(&l);
-	fl_test_begin_wait(&writer, write_briefly, &l);
-	fl_test_call_start(&upgrader, upgrade_held, &l, 0, NULL);
-	FL_WAIT_FOR(fl_test_queued(&l) == 2);
-	FL_RC(fl_rwlock_try_read_lock(&l), -EBUSY);
-	fl_test_begin_wait(&reader, read_briefly, &l);
-	FL_RC(fl_rwlock_upgrade(&l), -EDEADLK);
-	FL_RC(fl_rwlock_upgrade_until(&l, FL_FOREVER, NULL), -EDEADLK);
-	FL_RC(fl_rwlock_try_upgrade(&l), -EBUSY);
-	assert_true(fl_rwlock_is_read_locked(&l));
-	fl_rwlock_read_unlock(&l);
-	FL_OK(fl_test_call_end(&upgrader));
-	FL_OK(fl_test_call_end(&writer));
-	FL_OK(fl_test_call_end(&reader));
 	assert_int_equal(l.word_, 0);
 }
 

@@ -43,14 +43,6 @@ static void ring(void *unused)
 {
 }
 
-static int check_with_a_watchdog(void *unused)
-{
-	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_S(60)}));
-	FL_WAIT_FOR(fl_test_threads_named("loop-watchdog") == 1);
-	check_threads(getpid());
-	return 0;
-}
-
 /* Although the thread that starts them blocks all signals. */
 FL_TEST(thread_signals_of_faults_are_never_blocked)
 {
@@ -80,7 +72,6 @@ FL_TEST(thread_signals_of_faults_are_never_blocked)
 	check_threads(worker);
 	check_threads(fl__fork_server_pid());
 	FL_OK(close(empty[0]) + close(empty[1]));
-	FL_OK(fl_loop_run(check_with_a_watchdog, NULL));
 	FL_OK(fl_timer_cancel(&t));
 	FL_OK(fl_process_kill(program));
 }
