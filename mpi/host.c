@@ -760,7 +760,6 @@ FL__COLD static void host_runner_exits(void *arg)
 	if (ctx->front.inside.helper || ctx->front.inside.calling)
 		return;
 	ctx->front.scope = NULL;
-	fl__values_leave(ctx, NULL);
 	ctx->name = "mpi-runner";
 	ctx->worker_ops = NULL;
 	ctx->worker = NULL;

@@ -95,12 +95,6 @@
 #include "core/sync/mutex.h"
 
 /*
- *   fl__values_leave()                           releases context variables when a task ends the
- *                                                thread of the runner
- */
-#include "core/sync/context_var.h"
-
-/*
  *   fl__bytes, fl__bytes_new()                   a result's bytes, which MPI writes into their place
  *   fl__bytes_declares()                         whether an argument or a result has bytes
  *   fl__bytes_lend()                             a type whose tasks leave the bytes to the job

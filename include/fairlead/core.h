@@ -8,7 +8,6 @@
 #include <fairlead/bytes.h>
 #include <fairlead/cancel.h>
 #include <fairlead/cond.h>
-#include <fairlead/context_var.h>
 #include <fairlead/debug.h>
 #include <fairlead/defs.h>
 #include <fairlead/error.h>

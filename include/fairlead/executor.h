@@ -72,9 +72,9 @@ typedef struct fl_executor_config {
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
 	 * For all memory of this executor and of its work (fairlead/error.h), except stacks,
-	 * fl_local, context variables, waits for several futures, and what starts worker processes
-	 * or sends over MPI. Must stay valid until the executor, its futures and its lazy maps
-	 * (fl_imap) are freed; after fl_executor_detach() until the process ends.
+	 * fl_local, waits for several futures, and what starts worker processes or sends over MPI.
+	 * Must stay valid until the executor, its futures and its lazy maps (fl_imap) are freed;
+	 * after fl_executor_detach() until the process ends.
 	 */
 	const fl_allocator *allocator;
 	/*

@@ -26,11 +26,10 @@ FL_BEGIN_DECLS
  *     rc = fl_fiber_join(f, &result);                 // check
  *     f = NULL;
  *
- * errno, the cancel scope, locals (fl_local), context variables and the C++ exceptions that it
- * handles belong to the fiber: it may wait in a catch block, and in a destructor. The signal
- * mask, thread-local variables and pthread mutexes belong to the thread: a pthread mutex that is
- * held across a wait may hang all fibers. A blocking system call holds up the loop: see
- * fl_to_thread().
+ * errno, the cancel scope, locals (fl_local) and the C++ exceptions that it handles belong to the
+ * fiber: it may wait in a catch block, and in a destructor. The signal mask, thread-local variables
+ * and pthread mutexes belong to the thread: a pthread mutex that is held across a wait may hang all
+ * fibers. A blocking system call holds up the loop: see fl_to_thread().
  *
  * Each fiber has a cancel token, its first scope, which fl_fiber_cancel() requests.
  *

@@ -124,10 +124,9 @@ typedef void fl_future_callback(fl_future *f, void *arg);
 /*
  * Has `callback(f, arg)` called once when the task ends, on the thread that ends or cancels the
  * task; if the task has ended, at once, on the calling thread. Callbacks that were registered
- * before the end run in the order of registration. A callback has no cancel scope, and a copy of
- * the registering context's values (fairlead/context_var.h). It may free references to `f`. It must
- * not block for long, nor wait for the end of the task's executor. A wait for the task may return
- * before the task's callbacks have. Returns 0, or:
+ * before the end run in the order of registration. A callback has no cancel scope. It may free
+ * references to `f`. It must not block for long, nor wait for the end of the task's executor. A
+ * wait for the task may return before the task's callbacks have. Returns 0, or:
  *   -ENOMEM  `callback` will not be called
  */
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);

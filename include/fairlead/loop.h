@@ -37,8 +37,7 @@ typedef struct fl_loop_config {
 	size_t stack_size;
 	/*
 	 * For all memory of this loop and of what belongs to it (fairlead/error.h), except fibers,
-	 * stacks, fl_local, context variables, fl_loop_debug() and fl_loop_dump(). Its functions
-	 * must not wait.
+	 * stacks, fl_local, fl_loop_debug() and fl_loop_dump(). Its functions must not wait.
 	 */
 	const fl_allocator *allocator;
 } fl_loop_config;
@@ -90,15 +89,12 @@ FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, vo
 /*
  * A timer calls `function(arg)` once, at `deadline` or soon after; with the same deadline in the
  * order of the starts. An all-zero timer is not started. The callback may start the timer again, or
- * free its memory. A started timer must not move, nor be freed before its loop. The callback, as
- * that of fl_loop_post(), begins with a copy of the starter's values (fairlead/context_var.h); that
- * of a watch without values.
+ * free its memory. A started timer must not move, nor be freed before its loop.
  */
 typedef struct fl_loop_timer {
 	int64_t heap_[5];
 	fl_loop_callback *function_;
 	void *arg_;
-	struct fl__values *values_;
 } fl_loop_timer;
 
 /* Starts the timer, or changes a started timer. FL_FOREVER stops it. */

@@ -112,9 +112,6 @@ FL_API void fl__fork_wake(struct fl__fork_stack *s);
 /* Waits for a stolen fork. `error`: of the first call. Returns that of fl_parallel_invoke(). */
 FL_API int fl__fork_await(struct fl__fork_stack *s, struct fl__fork *fork, int error);
 
-/* fl_parallel_invoke() on a worker, in a context that has values. */
-FL_API int fl__fork_with_values(int (*f)(void *), void *a, int (*g)(void *), void *b);
-
 static inline void fl__fork_push(struct fl__fork_stack *_s, struct fl__fork **_slot, struct fl__fork *_fork)
 {
 	fl__store_release(_slot, _fork);         /* the fork's contents; pairs with fork_steal() */
@@ -142,9 +139,8 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
  * nothing else, so the caller may hold a lock that neither f nor g wants. f and g must not wait for
  * each other, nor leave by longjmp or pthread_exit. g runs under the caller's cancel
  * scope, and is a part of the caller's task or callback, wherever g runs: its fl_executor_current()
- * and results -EDEADLK are the caller's. On another thread g begins with a copy of the caller's
- * values (fairlead/context_var.h). Of nested calls the outer 512 of a worker may run at the same
- * time; those within are made in turn.
+ * and results -EDEADLK are the caller's. Of nested calls the outer 512 of a worker may run at the
+ * same time; the calls within them are made one after the other.
  *
  * If f fails, a g that has not begun is not called, and the scope of a running g is requested. If g
  * fails, f goes on. Returns what f returned if that is not 0; else what g returned. -EOWNERDEAD: in
@@ -157,9 +153,7 @@ static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, 
 	struct fl__fork_stack *_s = _ctx ? _ctx->forks : NULL;
 	struct fl__fork _fork, **_slot;
 	int _error;
-	if (fl__unlikely(!_s || _s->next == _s->limit || _ctx->values)) {
-		if (_s && _s->next != _s->limit)
-			return fl__fork_with_values(_f, _a, _g, _b);
+	if (fl__unlikely(!_s || _s->next == _s->limit)) {
 		_error = _f(_a);
 		return _error != 0 ? _error : _g(_b);
 	}

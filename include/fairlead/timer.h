@@ -27,8 +27,7 @@ FL_BEGIN_DECLS
  *
  * The function may lock, wait, and start, cancel and destroy timers, also its own; it may free its
  * own timer's memory unless that timer is to be called again. It must return: pthread_exit() and
- * pthread_cancel() panic, and it must not leave by longjmp(). It has no cancel scope. Each call
- * begins with a copy of the starter's values (fairlead/context_var.h).
+ * pthread_cancel() panic, and it must not leave by longjmp(). It has no cancel scope.
  *
  * A start takes constant time, and a cancel or a call O(log n) for n timers, on average. The end of
  * each call also wakes all contexts that are in fl_timer_join(), to look at their own timers.
@@ -46,12 +45,11 @@ typedef struct fl_timer {
 	uint64_t missed_;
 	fl_timer_callback *function_;
 	void *arg_;
-	struct fl__values *values_;
 	uint32_t fork_, start_;
 } fl_timer;
 
 /* clang-format off */
-#define FL_TIMER_INIT { { 0, 0, 0, 0, 0 }, 0, 0, 0, 0, 0, 0, 0 }
+#define FL_TIMER_INIT { { 0, 0, 0, 0, 0 }, 0, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
 /* Makes `t` a timer that is not started, as all-zero memory is. Requires that `t` is not in use. */

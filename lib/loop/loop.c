@@ -256,7 +256,6 @@ static int loop_run(fl_loop *l, fl_fiber_function *function, void *arg)
 	int result, rc = fl__fiber_start(l, &first, function, arg, "main", &l->root);
 	if (rc != 0)
 		return rc;
-	fl__fiber_inherit(first);
 	while (fl_fiber_is_alive(first))
 		loop_step(l);
 	rc = fl_fiber_try_join(first, &result);
@@ -414,7 +413,6 @@ static void loop_end_sched(fl_loop *l)
 	if (fl__sched_current)
 		fl__panic("fl_loop_free", l, "a loop runs on this thread");
 	loop_end_fibers(l);
-	fl__loop_free_timers(l);
 	fl__loop_free_calls(l);
 }
 

@@ -40,7 +40,6 @@ struct fl_loop {
 	unsigned batch; /* switches before the next poll */
 	int64_t polled; /* the last poll with runnable fibers; 0: slept since */
 	struct fl__timers timers;
-	bool has_values;              /* a timer has values of context variables */
 	int64_t firing;               /* the time, while timers are fired; else 0 */
 	fl_cancel_token root;         /* parent of the fibers' tokens */
 	struct fl_fiber *all;         /* not ended, newest first */
@@ -83,7 +82,6 @@ int fl__loop_wait_fds(fl_loop *l, const struct pollfd *fds, unsigned n, enum fl_
 
 int fl__loop_run_callbacks(void *loop);
 void fl__loop_free_calls(fl_loop *l);
-void fl__loop_free_timers(fl_loop *l);
 /* Of a timer, or of a socket that lingers. */
 int64_t fl__loop_next_timer(const fl_loop *l);
 /* Resumes callback_fiber if a timer is due. Closes the sockets that have lingered. */
@@ -136,9 +134,6 @@ struct fl_fiber {
 /* Called by the loop's thread. `parent`: of the fiber's token. */
 int fl__fiber_start(fl_loop *l, struct fl_fiber **f, fl_fiber_function *function, void *arg, const char *name,
                     fl_cancel_token *parent);
-
-/* Copies the caller's values to a new fiber. */
-void fl__fiber_inherit(struct fl_fiber *f);
 
 /* Called by the scheduler, after it has published the end of a fiber. */
 void fl__fiber_ended(struct fl__fiber *in);

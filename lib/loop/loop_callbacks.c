@@ -23,7 +23,6 @@
 #include "core/base/list.h"
 #include "core/base/sys.h"
 #include "core/debug/debug.h"
-#include "core/sync/context_var.h"
 #include "linger.h"
 #include <errno.h>
 
@@ -36,10 +35,9 @@ struct loop_call {
 	fl_loop *loop;
 	fl_loop_callback *function;
 	void *arg;
-	struct fl__values *values;
 };
 
-static void loop_make_calls(fl_loop *l, struct fl__ctx *ctx)
+static void loop_make_calls(fl_loop *l)
 {
 	struct fl__post *first = l->calls;
 	l->calls = NULL;
@@ -47,10 +45,8 @@ static void loop_make_calls(fl_loop *l, struct fl__ctx *ctx)
 		struct loop_call *call = (struct loop_call *)(void *)post;
 		fl_loop_callback *const function = call->function;
 		void *const arg = call->arg;
-		fl__values_begin(ctx, call->values);
 		fl__free_to(l->allocator, post);
 		function(arg);
-		fl__values_end(ctx);
 	}
 }
 
@@ -65,10 +61,8 @@ static void loop_enqueue_call(struct fl__post *post)
 void fl__loop_free_calls(fl_loop *l)
 {
 	fl__sched_take_inbox(l->sched);
-	FL__EACH_SAFE (struct fl__post, post, l->calls) {
-		fl__values_free(((struct loop_call *)(void *)post)->values);
+	FL__EACH_SAFE (struct fl__post, post, l->calls)
 		fl__free_to(l->allocator, post);
-	}
 }
 
 int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
@@ -83,7 +77,6 @@ int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
 	call->loop = l;
 	call->function = function;
 	call->arg = arg;
-	call->values = fl__values_copy();
 	fl__sched_post(l->sched, &call->post);
 	if (fl_loop_current() == l)
 		fl__sched_take_inbox(l->sched); /* so the call does not wait for the end of the batch */
@@ -107,50 +100,28 @@ static fl_loop_timer *loop_timer_of(struct fl__timer *place)
 
 static void loop_timer_add(fl_loop *l, fl_loop_timer *t, int64_t deadline)
 {
-	t->values_ = fl__values_copy();
-	if (t->values_)
-		l->has_values = true;
 	/* started while timers are fired: due in the next iteration */
 	fl__timers_add(&l->timers, loop_timer_place(t), FL__MAX(deadline, l->firing + 1));
-}
-
-static struct fl__values *loop_timer_take_values(fl_loop_timer *t)
-{
-	struct fl__values *values = t->values_;
-	t->values_ = NULL;
-	return values;
 }
 
 void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop_callback *function, void *arg)
 {
 	fl__loop_check(l, "fl_loop_timer_start");
 	fl__timers_remove(&l->timers, loop_timer_place(t));
-	struct fl__values *old = loop_timer_take_values(t);
 	t->function_ = function;
 	t->arg_ = arg;
 	fl__debug_deadline(deadline);
 	if (deadline != FL_FOREVER)
 		loop_timer_add(l, t, deadline);
-	fl__values_free(old); /* last: a value's `release` may use the timer */
 }
 
 void fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t)
 {
 	fl__loop_check(l, "fl_loop_timer_cancel");
 	fl__timers_remove(&l->timers, loop_timer_place(t));
-	fl__values_free(loop_timer_take_values(t));
 }
 
-void fl__loop_free_timers(fl_loop *l)
-{
-	struct fl__timer *first;
-	while (l->has_values && (first = l->timers.first) != NULL) {
-		fl__timers_remove(&l->timers, first);
-		fl__values_free(loop_timer_take_values(loop_timer_of(first)));
-	}
-}
-
-static void loop_fire_timers(fl_loop *l, struct fl__ctx *ctx)
+static void loop_fire_timers(fl_loop *l)
 {
 	struct fl__timer *first = l->timers.first;
 	if (!first)
@@ -159,9 +130,7 @@ static void loop_fire_timers(fl_loop *l, struct fl__ctx *ctx)
 	while ((first = l->timers.first) != NULL && first->deadline <= l->firing) {
 		fl_loop_timer *t = loop_timer_of(first);
 		fl__timers_remove(&l->timers, first);
-		fl__values_begin(ctx, loop_timer_take_values(t));
 		t->function_(t->arg_); /* may free `t` */
-		fl__values_end(ctx);
 	}
 	l->firing = 0;
 }
@@ -297,7 +266,7 @@ static void loop_renew_watches(fl_loop *l)
 	l->held_up = false;
 }
 
-static void loop_call_watches(fl_loop *l, struct fl__ctx *ctx)
+static void loop_call_watches(fl_loop *l)
 {
 	fl_loop_watch *w;
 	while ((w = l->fired) != NULL && !l->held_up) {
@@ -305,25 +274,23 @@ static void loop_call_watches(fl_loop *l, struct fl__ctx *ctx)
 		loop_watch_unfire(w);
 		if (events != 0) /* 0: the watch has only its place, or was changed since the poll */
 			w->function_(w, w->fd_, events, w->arg_);
-		fl__values_end(ctx); /* what the callback has set */
 	}
 }
 
 int fl__loop_run_callbacks(void *loop)
 {
 	fl_loop *l = loop;
-	struct fl__ctx *ctx = fl__ctx_get();
 	for (;;) {
 		if (!l->calls)
 			fl__fiber_suspend();
 		if (l->ending) {
-			loop_make_calls(l, ctx); /* posted while a callback waited */
+			loop_make_calls(l); /* posted while a callback waited */
 			return 0;
 		}
 		l->calling = true;
-		loop_call_watches(l, ctx);
-		loop_fire_timers(l, ctx);
-		loop_make_calls(l, ctx);
+		loop_call_watches(l);
+		loop_fire_timers(l);
+		loop_make_calls(l);
 		l->calling = false;
 		if (l->held_up)
 			loop_renew_watches(l);

@@ -9,7 +9,6 @@
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/exec/group.h"
-#include "core/sync/context_var.h"
 #include "core/sync/local.h"
 #include "loop.h"
 #include <errno.h>
@@ -108,23 +107,12 @@ int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *func
 	return 0;
 }
 
-void fl__fiber_inherit(struct fl_fiber *f)
-{
-	/* not NULL: fl__fiber_start() has called fl__ctx_get() */
-	struct fl__values *values = fl__ctx_current->front.values;
-	if (fl__unlikely(values != NULL))
-		f->in.ctx.front.values = fl__values_ref(values);
-}
-
 int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg, const fl_fiber_config *config)
 {
 	fl_loop *l = fl__loop_needed(false, "fl_fiber_start");
 	if (!l)
 		return -ENOTSUP;
-	const int rc = fl__fiber_start(l, f, function, arg, config ? config->name : NULL, &l->root);
-	if (rc == 0)
-		fl__fiber_inherit(*f);
-	return rc;
+	return fl__fiber_start(l, f, function, arg, config ? config->name : NULL, &l->root);
 }
 
 static void loop_fiber_check_not_joined(const char *function, const fl_fiber *f)
@@ -237,7 +225,6 @@ int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg, con
 		rc = fl__fiber_start(l, &f, function, arg, config ? config->name : NULL, &g->token_);
 	if (rc != 0)
 		return fl__group_uncount_fiber(g, rc);
-	fl__fiber_inherit(f);
 	f->group = g;
 	f->number = number;
 	fl_fiber_detach(f);

@@ -236,7 +236,7 @@ static int new_process_run(const fl_task_type *type, const void *arg, void *resu
 	fl__ctx_current = NULL; /* not the context of the forking thread */
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
 	pthread_cleanup_push(new_process_exits, (void *)(uintptr_t)type);
-	error = fl__task_call(type, arg, result, &ctx, NULL);
+	error = fl__task_call(type, arg, result, &ctx);
 	pthread_cleanup_pop(0);
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* the task may have left a request */
 	if (error != 0)

@@ -1166,11 +1166,6 @@ class Kit:
             if os.path.exists(path):
                 raise Failure(f"{path} is still there")
 
-    def consumer_guide_context_variables(self):
-        lines = self.c(self.example_of("docs/guide.md", "Context variables")).splitlines()
-        self.same(sorted(lines[:2]), ["query of request 7", "query of request 8"])  # in either order
-        self.same(lines[2:], ["task 1 of request 9"])
-
     def consumer_idle_process_does_nothing(self):
         """An idle pool and a thread in a long wait: for two seconds none runs, so none makes a system call."""
         program = self.compiled(here("idle.c"), self.cc, C_FLAGS)

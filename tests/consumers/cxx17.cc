@@ -44,7 +44,6 @@ static fl_latch a_latch = FL_LATCH_INIT(2);
 static fl_once a_once = FL_ONCE_INIT;
 static fl_barrier a_barrier = FL_BARRIER_INIT(1);
 static fl_local a_local = FL_LOCAL_INIT(std::free);
-static fl_context_var a_var = FL_CONTEXT_VAR_INIT(&a_mutex, nullptr);
 static fl_shm_mutex a_shm_mutex = FL_SHM_MUTEX_INIT, recursive = FL_SHM_MUTEX_RECURSIVE_INIT;
 static fl_shm_cond a_shm_cond = FL_SHM_COND_INIT;
 
@@ -60,12 +59,10 @@ static void initializers()
 	FL_SCOPED(fl_cancel_callback) callback = FL_CANCEL_CALLBACK_INIT;
 	FL_SCOPED(fl_timer) timer = FL_TIMER_INIT;
 	FL_SCOPED(fl_group) group = FL_GROUP_INIT(nullptr), late = FL_GROUP_INIT_UNTIL(nullptr, FL_S(1));
-	FL_SCOPED(fl_context_token) context = FL_CONTEXT_TOKEN_INIT;
-	FL_SCOPED(fl_context_values) values = FL_CONTEXT_VALUES_INIT;
 	FL_CANCEL_SCOPE(&token);
 	CHECK(fl_cancel_scope_current() == &token && fl_cancel_callback_remove(&callback));
 	CHECK(fl_timer_try_join(&timer) == 0);
-	CHECK(fl_group_count(&group) == 0 && fl_group_count(&late) == 0 && fl_context_var_get(&a_var) == &a_mutex);
+	CHECK(fl_group_count(&group) == 0 && fl_group_count(&late) == 0);
 	CHECK(fl_cond_wait_until(&a_cond, (fl_mutex_lock(&a_mutex), &a_mutex), 0, FL_SHIELDED) == -ETIMEDOUT);
 	fl_mutex_unlock(&a_mutex);
 	CHECK(fl_rmutex_depth(&an_rmutex) == 0 && !fl_rwlock_is_read_locked(&a_rwlock));

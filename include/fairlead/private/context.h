@@ -21,7 +21,6 @@ struct fl__ctx_front {
 	struct fl__fork_stack *forks; /* its forks; NULL: no other worker would steal them */
 	fl_cancel_token *scope;       /* observed by plain waits; NULL: none */
 	struct fl__inside inside;
-	struct fl__values *values; /* of context variables: fairlead/context_var.h; NULL: none */
 };
 
 struct fl__ctx;

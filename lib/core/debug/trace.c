@@ -432,7 +432,7 @@ void fl__trace_task(enum fl__trace_kind kind, fl_future *f)
 		f->error = (int)fl__stats_time(now);
 }
 
-int fl__trace_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values)
+int fl__trace_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
 {
 	const fl_future *f = fl__future_of_token(ctx->token);
 	const int64_t now = fl__sys.now(), waited = f->error == 0 ? -1 : fl__stats_waited(f, now);
@@ -443,7 +443,7 @@ int fl__trace_call(const fl_task_type *type, const void *arg, void *result, fl_t
 	trace_record(&e, trace_type(type), FL__TRACE_START);
 	if (trace_is_slow(waited))
 		trace_slow(now, waited, NULL, type->name);
-	const int error = fl__task_call(type, arg, result, ctx, values);
+	const int error = fl__task_call(type, arg, result, ctx);
 	fl__trace_event(FL__TRACE_END, (uintptr_t)f, 0, NULL, trace_error(error));
 	return error;
 }

@@ -161,9 +161,8 @@ FL__IF_LINKED void fl__trace_task(enum fl__trace_kind kind, struct fl_future *f)
 /* fl__task_call() of a future's task, between its START and END. */
 struct fl_task_type;
 struct fl_task_ctx;
-struct fl__values;
 FL__IF_LINKED int fl__trace_call(const struct fl_task_type *type, const void *arg, void *result,
-                                 struct fl_task_ctx *ctx, struct fl__values *values);
+                                 struct fl_task_ctx *ctx);
 
 /* HAND_OFF, STEAL, POLL. Makes no ring: the caller may hold a lock of the library. */
 FL__IF_LINKED void fl__trace_object(enum fl__trace_kind kind, const void *object, unsigned arg);

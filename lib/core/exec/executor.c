@@ -102,7 +102,7 @@ int fl__executor_initialize(fl_executor *e)
 		return 0;
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_task_ctx ctx = {.token = &token, .executor = e};
-	const int error = fl__task_call(e->initialize, e->initialize_arg, NULL, &ctx, NULL);
+	const int error = fl__task_call(e->initialize, e->initialize_arg, NULL, &ctx);
 	if (error != 0)
 		fl__executor_initialize_failed(e, error, ctx.message);
 	else

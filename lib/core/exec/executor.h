@@ -256,9 +256,6 @@ extern const struct fl__future_ops fl__task_block_future_ops;
  */
 int fl__run_here(fl_executor *e, struct fl__task_block *block);
 
-/* Copies the calling context's values for a task that runs in this process. */
-void fl__task_block_inherit(struct fl__task_block *block);
-
 /*
  * Initializes the future of a block with arguments, with `refs` references, and registers the
  * callback. `copied`: as of fl__submit(); the block has the memory.
@@ -272,9 +269,6 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const fl_t
 		fl__debug_deadline(deadline);
 	}
 	fl__future_init(&block->future, &fl__task_block_future_ops, type, refs, config->cancel, deadline);
-	/* not NULL: the block's maker needs the context */
-	if (fl__unlikely(fl__ctx_current->front.values != NULL))
-		fl__task_block_inherit(block);
 	if (config->on_end) {
 		struct fl__callback *callback = fl__task_block_callback(block);
 		void *arg = config->on_end_arg;
@@ -423,10 +417,10 @@ struct fl_task_ctx {
 };
 
 /*
- * Calls a task's function, with `ctx->token` as its scope, and returns its result. Takes over
- * `values`, with which it begins. The caller frees `ctx->message`.
+ * Calls a task's function, with `ctx->token` as its scope, and returns its result. The caller frees
+ * `ctx->message`.
  */
-int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values);
+int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx);
 
 char *fl__task_take_message(fl_task_ctx *ctx);
 

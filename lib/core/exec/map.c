@@ -17,7 +17,6 @@
 #include "map.h"
 #include "../base/atomic.h"
 #include "../future/failure.h"
-#include "../sync/context_var.h"
 #include "../wait/lock.h"
 #include "imap.h"
 #include <string.h>
@@ -67,7 +66,7 @@ static bool map_run_element(struct map_in_place *map, size_t index, fl_task_ctx 
 	if (result)
 		memset(result, 0, type->result_size);
 	ctx->keeps_result = false;
-	int error = fl__task_call(type, fl__element(map->args, index, type->arg_size), result, ctx, fl__values_copy());
+	int error = fl__task_call(type, fl__element(map->args, index, type->arg_size), result, ctx);
 	if (fl__likely(error == 0 && !ctx->message))
 		return true;
 	char *message = fl__task_take_message(ctx);

@@ -9,7 +9,6 @@
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../future/bytes.h"
-#include "../sync/context_var.h"
 #include "map.h"
 #include <errno.h>
 #include <fairlead/blocking.h>
@@ -55,7 +54,8 @@ char *fl__task_take_message(fl_task_ctx *ctx)
 }
 
 /* Discards the message and the kept result of a task that succeeded. */
-static void run_forget_failure(fl_task_ctx *ctx)
+/* Not inlined, since fl__elements_run() would save registers for it. */
+FL__NOINLINE static void run_forget_failure(fl_task_ctx *ctx)
 {
 	fl__message_free(fl__task_take_message(ctx));
 	ctx->keeps_result = false;
@@ -107,28 +107,15 @@ FL__NOINLINE static int run_type_with_hooks(const fl_task_type *type, const void
 	return fl__bytes_declares(type->drop_result) ? run_end_bytes(result, error, ctx) : error;
 }
 
-int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values)
+int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
 {
 	struct fl__ctx *self = fl__ctx_get();
 	fl_cancel_token *scope = self->front.scope;
-	struct fl__values *outer = fl__values_enter(self, values);
 	self->front.scope = ctx->token;
 	const int error = fl__unlikely(run_has_hooks(type)) ? run_type_with_hooks(type, arg, result, ctx)
 	                                                    : run_type(type, arg, result, ctx);
 	self->front.scope = scope;
-	fl__values_leave(self, outer);
 	return error;
-}
-
-/*
- * Releases what an element has left: context variables, message, kept result. Not inlined, since
- * fl__elements_run() would save registers for it.
- */
-FL__NOINLINE static void run_clean_up(struct fl__ctx *self, fl_task_ctx *ctx, int error)
-{
-	fl__values_end(self);
-	if (error == 0)
-		run_forget_failure(ctx);
 }
 
 /* fl__task_call() for each element; enters and leaves once. */
@@ -137,7 +124,6 @@ int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *arg
 {
 	struct fl__ctx *self = fl__ctx_get();
 	fl_cancel_token *const scope = self->front.scope, *const token = ctx->token;
-	struct fl__values *const outer = fl__values_enter(self, NULL);
 	const uint32_t forks = fl__fork_count;
 	const bool hooks = run_has_hooks(type);
 	/* integers: NULL stays NULL */
@@ -146,17 +132,15 @@ int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *arg
 	const size_t arg_step = arg ? type->arg_size : 0, result_step = result ? type->result_size : 0;
 	int error;
 	for (uint32_t i = 0;; arg += arg_step, result += result_step) {
-		if (fl__unlikely(outer != NULL))
-			self->front.values = fl__values_ref(outer);
 		self->front.scope = token;
 		error = fl__unlikely(hooks) ? run_type_with_hooks(type, (const void *)arg, (void *)result, ctx)
 		                            : type->run(ctx, (const void *)arg, (void *)result);
 		fl__child_ends(forks, type->name);
-		/* casts: one branch */
-		if (fl__unlikely(((uintptr_t)self->front.values | (uintptr_t)ctx->message | ctx->keeps_result) != 0))
-			run_clean_up(self, ctx, error);
 		if (error != 0)
 			break;
+		/* The cast and the `|` make this one branch. */
+		if (fl__unlikely(((uintptr_t)ctx->message | ctx->keeps_result) != 0))
+			run_forget_failure(ctx);
 		*done = ++i;
 		if (i == count)
 			break;
@@ -167,7 +151,6 @@ int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *arg
 		}
 	}
 	self->front.scope = scope;
-	self->front.values = outer;
 	return error;
 }
 
@@ -232,10 +215,8 @@ int fl__run_function(struct fl__run *run, char **message)
 	fl_task_ctx ctx = {.token = &f->token, .executor = run->executor};
 	int error = -ECANCELED;
 	if (run->claim == FL__CLAIM_RUN) {
-		struct fl__values *values = f->values;
-		f->message = NULL;
 		run->active = true;
-		error = (fl__trace_is_on() ? fl__trace_call : fl__task_call)(f->type, f->arg, f->result, &ctx, values);
+		error = (fl__trace_is_on() ? fl__trace_call : fl__task_call)(f->type, f->arg, f->result, &ctx);
 		run->active = false;
 		if (fl__unlikely(fl__ctx_get()->front.inside.helper != run))
 			fl__panic(f->type->name, f,

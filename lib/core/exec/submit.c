@@ -8,7 +8,6 @@
  * NESTING_MAX a submit ignores the bound, or calls would nest without end.
  */
 #include "../future/bytes.h"
-#include "../sync/context_var.h"
 #include "executor.h"
 #include <errno.h>
 #include <fairlead/private/inline.h>
@@ -18,12 +17,6 @@ static bool submit_is_too_big(const fl_task_type *type, uint32_t count)
 	const size_t most = FL_TASK_SIZE_MAX / count;
 	return type->arg_size > most || type->result_size > most - type->arg_size ||
 	       type->arg_align > FL_TASK_ALIGN_MAX || type->result_align > FL_TASK_ALIGN_MAX;
-}
-
-void fl__task_block_inherit(struct fl__task_block *block)
-{
-	if (!fl__task_block_owner(block)->remote)
-		block->future.values = fl__values_copy();
 }
 
 int fl__permits_init(struct fl__permits *permits, const fl_executor_config *config)
@@ -160,7 +153,7 @@ int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_futu
 	const struct fl__ctx *ctx = fl__ctx_current;
 	const size_t arg_size = type->arg_size;
 	struct fl__task_block *block = NULL;
-	if (fl__likely(ctx && !ctx->front.values && fl__debug_word(&e->plain) == fl__debug_word(&fl__plain_forks)))
+	if (fl__likely(ctx && fl__debug_word(&e->plain) == fl__debug_word(&fl__plain_forks)))
 		block = fl__task_block_new_small(e->blocks, type, ctx);
 	if (fl__unlikely(!block)) {
 		if (fl__debug_word(&e->plain) == fl__fork_count)

@@ -29,7 +29,6 @@
 #include "../base/sys.h"
 #include "../base/timer_heap.h"
 #include "../debug/debug.h"
-#include "../sync/context_var.h"
 #include "../sync/helper.h"
 #include "../sync/mutex.h"
 #include "../wait/context.h"
@@ -120,31 +119,21 @@ static void timer_add_next(fl_timer *t, int64_t deadline, int64_t now)
 	fl__timers_add(&timer_heap, timer_node_of(t), fl__later(now - late % t->period_, t->period_));
 }
 
-/* The values of a periodic timer stay for the next call. */
-static struct fl__values *timer_values_of_call(const fl_timer *t)
-{
-	return t->values_ && t->period_ > 0 ? fl__values_ref(t->values_) : t->values_;
-}
-
 static void timer_make_call(fl_timer *t, int64_t now)
 {
 	fl_timer_callback *const function = t->function_;
 	void *const arg = t->arg_;
 	const int64_t deadline = timer_node_of(t)->deadline;
 	fl__timers_remove(&timer_heap, timer_node_of(t));
-	struct fl__ctx *ctx = fl__ctx_get();
-	struct fl__values *values = timer_values_of_call(t);
 	if (t->period_ > 0)
 		timer_add_next(t, deadline, now);
 	timer_call.timer = t;
 	timer_call.start = t->start_;
-	timer_call.context = ctx->id;
+	timer_call.context = fl__ctx_get()->id;
 	timer_call.cancelled = false;
 	const uint32_t fork = fl__fork_count;
 	fl_mutex_unlock(&timer_lock);
-	ctx->front.values = values;
 	function(arg);
-	fl__values_leave(ctx, NULL);
 	fl__mutex_hold(&timer_lock);
 	/* the function has forked: timer_after_fork_in_child() has reset the call */
 	if (fl__is_forked(fork))
@@ -222,7 +211,6 @@ static int timer_start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_c
 	timer_starts += timer_starts == UINT32_MAX ? 2 : 1;
 	*t = (fl_timer){
 	    .period_ = period, .function_ = function, .arg_ = arg, .fork_ = fl__fork_count, .start_ = timer_starts};
-	t->values_ = fl__values_copy();
 	if (runs)
 		timer_call.start = timer_starts;
 	fl__timers_add(&timer_heap, timer_node_of(t), deadline);
@@ -247,25 +235,15 @@ uint64_t fl_timer_missed(const fl_timer *t)
 	return t->missed_;
 }
 
-/* The caller releases `*values`; NULL: the timer was not pending. */
-static int timer_cancel(fl_timer *t, struct fl__values **values)
+int fl_timer_cancel(fl_timer *t)
 {
 	FL__HELD(&timer_lock);
 	const bool withdrawn = timer_withdraw(t);
-	*values = withdrawn ? t->values_ : NULL;
 	if (timer_is_called(t) && !timer_in_a_call()) {
 		timer_call.cancelled = true;
 		return -EINPROGRESS;
 	}
 	return withdrawn ? 0 : -EALREADY;
-}
-
-int fl_timer_cancel(fl_timer *t)
-{
-	struct fl__values *values;
-	const int rc = timer_cancel(t, &values);
-	fl__values_free(values); /* without the lock: it may call `release` */
-	return rc;
 }
 
 /* Waits until any timer ceases to be pending or running, without the lock. */

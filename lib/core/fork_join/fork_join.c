@@ -31,7 +31,6 @@
  *   WAITERS (8)       the forker sleeps in the wait    fl__word_arm(); cleared by
  *                     queue of `state`; without a      fork_wake_forker()
  *                     meaning once DONE is set
- *   VALUES (16)       it is a struct fork_with_values  the forker, before the push
  *
  * Stealing without a fence in push and pop. A pop stores `next`, then loads `thieves`. A thief
  * counts itself in `thieves`, then makes all threads pass a full fence by membarrier(), then loads
@@ -88,23 +87,17 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../exec/executor.h"
-#include "../sync/context_var.h"
 #include "../wait/cancel.h"
 #include "../wait/context.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/time.h>
 
-enum { FORK_RUNNING = 1, FORK_STOP = 2, FORK_DONE = 4, FORK_WAITERS = 8, FORK_VALUES = 16 };
+enum { FORK_RUNNING = 1, FORK_STOP = 2, FORK_DONE = 4, FORK_WAITERS = 8 };
 enum { FORK_DEPTH = 512, FORK_LINE = 64 };
 #define FORK_UNFENCED 0x80000000u
 
 static const struct fl__word fork_done = {FORK_DONE, FORK_DONE, FORK_WAITERS};
-
-struct fork_with_values {
-	struct fl__fork fork;
-	struct fl__values *values; /* of context variables; a reference of the forker's */
-};
 
 struct fork_worker {
 	struct fl__fork_stack front;
@@ -282,11 +275,6 @@ static void fork_finish(struct fl__fork *fork)
 	fl__store_release(&fork->state, seen | FORK_DONE);
 }
 
-static struct fl__values *fork_values_of(struct fl__fork *fork, uint32_t seen)
-{
-	return seen & FORK_VALUES ? fl__values_ref(((struct fork_with_values *)(void *)fork)->values) : NULL;
-}
-
 static void fork_run(struct fork_worker *self, struct fl__fork *fork)
 {
 	/* a hint; there may be more forks */
@@ -302,16 +290,13 @@ static void fork_run(struct fork_worker *self, struct fl__fork *fork)
 	/* `thief`, `token`; pairs with fork_request_stop() and fork_thief_of() */
 	const uint32_t seen = fl__or_release(&fork->state, FORK_RUNNING);
 	if (!(seen & FORK_STOP)) {
-		struct fl__ctx *ctx = fl__ctx_get();
-		struct fl__ctx_front *front = &ctx->front;
+		struct fl__ctx_front *front = &fl__ctx_get()->front;
 		const struct fl__ctx_front own = *front;
 		const uint32_t forks = fl__fork_count;
 		front->scope = &fork->token;
 		front->inside = fork->inside;
-		front->values = fork_values_of(fork, seen);
 		fork->error = fork->run(fork->arg);
 		fl__child_ends(forks, "fl_parallel_invoke");
-		fl__values_leave(ctx, own.values);
 		front->scope = own.scope;
 		front->inside = own.inside;
 	}
@@ -509,22 +494,4 @@ int fl__fork_await(struct fl__fork_stack *front, struct fl__fork *fork, int erro
 		return error != 0 ? error : fork->run(fork->arg);
 	fl_cancel_token_destroy(&fork->token);
 	return error != 0 ? error : fork->error;
-}
-
-int fl__fork_with_values(int (*f)(void *), void *a, int (*g)(void *), void *b)
-{
-	const struct fl__ctx_front *front = &fl__ctx_get()->front;
-	struct fl__fork_stack *self = front->forks;
-	struct fl__fork **slot = self->next;
-	struct fork_with_values own = {
-	    .fork = {.run = g, .arg = b, .scope = front->scope, .inside = front->inside, .state = FORK_VALUES},
-	    .values = fl__values_copy()};
-	fl__fork_push(self, slot, &own.fork);
-	int error = f(a);
-	if (!fl__fork_pop(self, slot))
-		error = fl__fork_await(self, &own.fork, error);
-	else if (error == 0)
-		error = g(b);
-	fl__values_free(own.values);
-	return error;
 }

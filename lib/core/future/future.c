@@ -64,7 +64,6 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/trace.h"
-#include "../sync/context_var.h"
 #include "../wait/lock.h"
 #include "../wait/lot.h"
 #include "bytes.h"
@@ -135,9 +134,6 @@ void fl__message_free(char *text)
 void fl__future_discard(fl_future *f)
 {
 	fl_cancel_token_destroy(&f->token);
-	if (f->callbacks)
-		fl__values_free(f->callbacks->values); /* the only one */
-	fl__values_free(f->values);
 	f->ops->release(f);
 }
 
@@ -374,14 +370,11 @@ static struct fl__callback *future_publish(fl_future *f)
 	return list;
 }
 
-/* A callback inherits neither the completing thread's scope nor its values. Takes over `values`. */
-static void future_call(fl_future *f, fl_future_callback *callback, void *arg, struct fl__values *values)
+/* A callback does not inherit the completing thread's scope. */
+static void future_call(fl_future *f, fl_future_callback *callback, void *arg)
 {
-	struct fl__ctx *ctx = fl__ctx_get();
 	FL_CANCEL_SCOPE(NULL);
-	struct fl__values *outer = fl__values_enter(ctx, values);
 	callback(f, arg);
-	fl__values_leave(ctx, outer);
 }
 
 /* A callback with memory of its own: that of fl_future_on_end(). */
@@ -403,7 +396,7 @@ static void future_run_next(struct fl__ending *now)
 	struct fl__callback *next = now->left;
 	now->left = next->next;
 	/* fl__future_end_after() in the callback may free `now` */
-	future_call(now->future, next->call, next->arg, next->values);
+	future_call(now->future, next->call, next->arg);
 }
 
 /* Also, innermost first, callbacks of futures that a callback ends by fl__future_end_after(). */
@@ -428,10 +421,8 @@ static void future_run_callbacks(fl_future *f, struct fl__callback *list)
 
 bool fl__future_ends_promptly(const fl_future *f)
 {
-	const struct fl__ctx *ctx = fl__ctx_get();
-	const struct fl__ending *now = ctx->front.inside.calling->innermost;
-	/* a callback's own values may be released when it returns */
-	return now->future == f && !now->left && !now->outer && !f->type->drop_result && !ctx->front.values;
+	const struct fl__ending *now = fl__ctx_get()->front.inside.calling->innermost;
+	return now->future == f && !now->left && !now->outer && !f->type->drop_result;
 }
 
 static FL__NOINLINE void future_set_failure(fl_future *f, char *message)
@@ -466,19 +457,9 @@ void fl__future_set_error(fl_future *f, int error, char *message)
 	future_set_message(f, message);
 }
 
-/* The task did not run. */
-static FL__NOINLINE void future_drop_values(fl_future *f)
-{
-	struct fl__values *values = f->values;
-	f->message = NULL;
-	fl__values_unref(values);
-}
-
 void fl__future_set_end(fl_future *f, int error, char *message)
 {
 	f->error = error;
-	if (fl__unlikely(f->values != NULL))
-		future_drop_values(f);
 	future_set_message(f, message);
 	if (!f->type->drop_arg)
 		return;
@@ -674,23 +655,22 @@ bool fl__future_report_not(fl_future *f, struct fl__callback *node)
 
 void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg)
 {
-	*node = (struct fl__callback){.call = callback, .arg = arg, .values = fl__values_copy()};
+	*node = (struct fl__callback){.call = callback, .arg = arg};
 	FL__LIST_ADD(&f->callbacks, node);
 	(void)future_guard(f); /* true: the future has not ended */
 }
 
 void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg)
 {
-	struct fl__values *values = fl__values_copy();
-	*node = (struct fl__callback){.call = callback, .arg = arg, .values = values};
+	*node = (struct fl__callback){.call = callback, .arg = arg};
 	if (!future_register_callback(f, node))
-		future_call(f, callback, arg, values);
+		future_call(f, callback, arg);
 }
 
 int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
 {
 	if (fl__future_has_ended(f)) {
-		future_call(f, callback, arg, fl__values_copy());
+		future_call(f, callback, arg);
 		return 0;
 	}
 	struct future_own_callback *own = fl__alloc_from(future_allocator(f), 1, sizeof *own);

@@ -28,7 +28,6 @@ struct fl__callback {
 	struct fl__callback *next, **link;
 	fl_future_callback *call;
 	void *arg;
-	struct fl__values *values; /* with which it is called: of the context that registered it */
 };
 
 /* The operations of a future's producer. */
@@ -68,14 +67,7 @@ struct fl_future {
 	fl_cancel_token token;
 	/* newest first; fl__future_init() zeroes this and the rest */
 	struct fl__callback *callbacks;
-	/*
-	 * Until the end: `values` with which the task begins, taken by the context that claims it.
-	 * Then `message`, from fl__message_format(). NULL: none.
-	 */
-	union {
-		struct fl__values *values;
-		char *message;
-	};
+	char *message; /* from fl__message_format(), written at the end; NULL: none */
 };
 
 static inline fl_future *fl__future_of_token(fl_cancel_token *token)

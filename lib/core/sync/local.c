@@ -8,7 +8,6 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../wait/lock.h"
-#include "context_var.h"
 #include <errno.h>
 #include <fairlead/thread.h>
 #include <string.h>
@@ -45,17 +44,10 @@ static uint32_t local_id(fl_local *local)
 
 FL__COLD static void local_end_adopted(struct fl__ctx *ctx, bool unloads)
 {
-	if (!unloads) {
+	if (unloads)
+		fl__free(ctx->locals);
+	else
 		fl__locals_end(ctx);
-		return;
-	}
-	fl__values_forget(ctx);
-	fl__free(ctx->locals);
-}
-
-void fl__local_watch_end(void)
-{
-	fl__thread_data()->end = local_end_adopted;
 }
 
 static int local_grow(struct fl__ctx *ctx, uint32_t id)
@@ -67,7 +59,7 @@ static int local_grow(struct fl__ctx *ctx, uint32_t id)
 	struct fl__locals *locals = fl__alloc(1, sizeof *locals + size * sizeof locals->values[0]);
 	if (!locals)
 		return -ENOMEM;
-	fl__local_watch_end();
+	fl__thread_data()->end = local_end_adopted; /* called at the end of an adopted thread */
 	locals->size = size;
 	if (old)
 		memcpy(locals->values, old->values, old->size * sizeof old->values[0]);
@@ -114,29 +106,18 @@ static bool local_destroy_round(struct fl__ctx *ctx)
 	return any;
 }
 
-static void local_end_table(struct fl__ctx *ctx)
+static FL__NOINLINE void local_end_table(struct fl__ctx *ctx)
 {
-	if (!ctx->locals)
-		return;
 	for (int i = 0; i < LOCAL_ROUNDS && local_destroy_round(ctx); i++)
 		;
 	fl__free(ctx->locals);
 	ctx->locals = NULL;
 }
 
-static FL__NOINLINE void local_end_all(struct fl__ctx *ctx)
-{
-	/* destructors may set context variables, and releases of values may set locals */
-	for (int i = 0; i < LOCAL_ROUNDS && (ctx->locals || ctx->front.values); i++) {
-		local_end_table(ctx);
-		fl__values_end(ctx);
-	}
-}
-
 void fl__locals_end(struct fl__ctx *ctx)
 {
-	if (fl__unlikely(ctx->locals || ctx->front.values))
-		local_end_all(ctx);
+	if (fl__unlikely(ctx->locals != NULL))
+		local_end_table(ctx);
 }
 
 static void local_before_fork(void)

@@ -3,8 +3,5 @@
 
 #include "../wait/context.h"
 
-/* At the context's end: runs destructors, frees the table, releases values of context variables. */
+/* At the context's end: runs destructors and frees the table. */
 void fl__locals_end(struct fl__ctx *ctx);
-
-/* Before the calling context gets something to end: a thread of the program will end it. */
-void fl__local_watch_end(void);

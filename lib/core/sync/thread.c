@@ -14,7 +14,6 @@
 #include "../base/sys.h"
 #include "../debug/debug.h"
 #include "../wait/lot.h"
-#include "context_var.h"
 #include "local.h"
 #include "mutex.h"
 #include <errno.h>
@@ -157,20 +156,15 @@ static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
 	return rc;
 }
 
-/* Takes over `values`. */
-FL__COLD static int thread_start(fl_thread *handle, fl_thread_function *function, void *arg,
-                                 const fl_thread_config *config, const fl_allocator *allocator, const sigset_t *signals,
-                                 struct fl__values *values)
+FL__COLD int fl__thread_start(fl_thread *handle, fl_thread_function *function, void *arg,
+                              const fl_thread_config *config, const fl_allocator *allocator, const sigset_t *signals)
 {
 	config = FL__OR_DEFAULTS(config);
 	struct fl__thread *t = fl__alloc_from(allocator, 1, sizeof *t);
-	if (!t) {
-		fl__values_free(values);
+	if (!t)
 		return -ENOMEM;
-	}
 	t->allocator = allocator;
 	fl__ctx_init_thread(&t->data.ctx, t->name);
-	t->data.ctx.front.values = values;
 	t->function = function;
 	t->arg = arg;
 	t->owners = 2;
@@ -180,7 +174,6 @@ FL__COLD static int thread_start(fl_thread *handle, fl_thread_function *function
 	if (rc != 0) {
 		(void)thread_release(t, 2);
 		fl__free_to(t->allocator, t);
-		fl__values_free(values);
 		return rc;
 	}
 	handle->thread_ = t;
@@ -189,13 +182,7 @@ FL__COLD static int thread_start(fl_thread *handle, fl_thread_function *function
 
 int fl_thread_start(fl_thread *t, fl_thread_function *function, void *arg, const fl_thread_config *config)
 {
-	return thread_start(t, function, arg, config, NULL, NULL, fl__values_copy());
-}
-
-int fl__thread_start(fl_thread *t, fl_thread_function *function, void *arg, const fl_thread_config *config,
-                     const fl_allocator *allocator, const sigset_t *signals)
-{
-	return thread_start(t, function, arg, config, allocator, signals, NULL);
+	return fl__thread_start(t, function, arg, config, NULL, NULL);
 }
 
 static int thread_await(struct fl__thread *t, int64_t deadline, fl_cancel_token *cancel)

@@ -141,7 +141,6 @@
 #include "../base/sys.h"
 #include "../debug/awaited.h"
 #include "../exec/map.h"
-#include "../sync/context_var.h"
 #include "../sync/cpu.h"
 #include "../sync/local.h"
 #include "../sync/thread.h"
@@ -1053,7 +1052,6 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 	fl__store_relaxed(&w->failed, w->failed + 1); /* as in pool_run() */
 	fl__store_relaxed(&w->ended, w->ended + 1);
 	ctx->front.scope = NULL;
-	fl__values_leave(ctx, NULL);
 	while (w->blocking > 0)
 		pool_block(&w->run, false);
 	fl__task_block_free_batch(&w->freed);

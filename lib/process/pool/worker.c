@@ -250,7 +250,7 @@ static int worker_run_element(struct worker_self *w, struct worker_job *job)
 	char *result = job->result ? job->result + job->done * type->result_size : NULL;
 	const bool bytes = fl__bytes_declares(type->drop_result);
 	fl_task_ctx ctx = {.token = &w->token, .executor = w->nested};
-	int error = fl__task_call(type, arg, bytes ? fl__bytes_run(type->result_size) : result, &ctx, NULL);
+	int error = fl__task_call(type, arg, bytes ? fl__bytes_run(type->result_size) : result, &ctx);
 	if (bytes) {
 		const int rc = fl__bytes_publish(result, type->result_size, error == 0 || ctx.keeps_result);
 		ctx.keeps_result &= rc == 0;

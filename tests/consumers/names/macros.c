@@ -54,7 +54,6 @@ static fl_event my_event = FL_EVENT_INIT;
 static fl_latch my_latch = FL_LATCH_INIT(1);
 static fl_barrier my_barrier = FL_BARRIER_INIT(1);
 static fl_local my_local = FL_LOCAL_INIT(NULL);
-static fl_context_var my_context_var = FL_CONTEXT_VAR_INIT(NULL, NULL);
 static fl_shm_mutex my_shm_mutex;
 static fl_shm_event my_shm_event;
 static fl_shm_sem my_shm_sem;
@@ -89,7 +88,7 @@ void my_locks(void)
 	FL_SHM_LOCKED(my_rc, &my_shm_mutex);
 	FL_CANCEL_SCOPE(FL_SHIELDED);
 	FL_BLOCKING();
-	(void)my_rc, (void)my_cond, (void)my_bounded_sem, (void)my_barrier, (void)my_local, (void)my_context_var;
+	(void)my_rc, (void)my_cond, (void)my_bounded_sem, (void)my_barrier, (void)my_local;
 }
 
 size_t my_bytes(const fl_bytes *my_b);

@@ -28,9 +28,6 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_cancel_callback, 64);
 	SIZE(fl_timeout, 88);
 	SIZE(fl_cond, 8);
-	SIZE(fl_context_var, 16);
-	SIZE(fl_context_token, 32);
-	SIZE(fl_context_values, 16);
 	SIZE(fl_datagram_address, 136);
 	SIZE(fl_datagram_config, 16);
 	SIZE(fl_datagram_message, 168);
@@ -50,7 +47,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_imap_config, 56);
 	SIZE(fl_latch, 4);
 	SIZE(fl_loop_config, 16);
-	SIZE(fl_loop_timer, 64);
+	SIZE(fl_loop_timer, 56);
 	SIZE(fl_loop_watch, 56);
 	SIZE(fl_loop_debug_config, 8);
 	SIZE(fl_mpmc_unbounded_config, 32);
@@ -87,7 +84,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_thread_config, 24);
 	SIZE(fl_thread_info, 24);
 	SIZE(fl_local, 16);
-	SIZE(fl_timer, 88);
+	SIZE(fl_timer, 80);
 	SIZE(fl_on_type, 40);
 	SIZE(fl_on, 160);
 }
