@@ -54,7 +54,7 @@ FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_execu
  * A join waits for tasks, callbacks and drop hooks, not for the loop. On the thread that runs the
  * loop, or has run it, a join outside of a fiber of the loop would keep the loop from running.
  * There, while the loop has tasks to run, a join returns -EDEADLK, fl_executor_try_join() returns
- * -EBUSY, and fl_executor_free() panics. On another thread, and before the first run on every
+ * -EINPROGRESS, and fl_executor_free() panics. On another thread, and before the first run on every
  * thread, a join waits, also while the loop does not run. The executor and its loop may be freed in
  * any order.
  */

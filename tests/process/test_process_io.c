@@ -415,6 +415,11 @@ static int not_allowed(int pidfd, int signal)
 	return -EPERM;
 }
 
+static int not_there(int pidfd, int signal)
+{
+	return -ENOSYS;
+}
+
 static void is_foreign(void *arg)
 {
 	fl_process_io io = {.input = NULL};
@@ -436,6 +441,11 @@ FL_TEST(process_stop_and_communicate_answer)
 		PROCESS_FAULTS();
 		fl__process_sys.signal = not_allowed;
 		FL_RC(fl_process_stop(p, 0, &status), -EPERM);
+		fl__process_sys.signal = not_there;
+		FL_RC(fl_process_stop(p, 0, &status), -ENOSYS);
+		FL_RC(fl_process_signal(p, SIGTERM), -ENOSYS);
+		FL_RC(fl_process_terminate(p), -ENOSYS);
+		FL_RC(fl_process_kill(p), -ENOSYS);
 	}
 	FL_OK(fl_test_child(is_foreign, p, NULL, 0));
 	FL_OK(fl_process_stop(p, FL_S(1000), &status));
