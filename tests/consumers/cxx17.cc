@@ -74,7 +74,6 @@ static void initializers()
 	CHECK(!fl_shm_mutex_is_locked(&a_shm_mutex) && fl_shm_mutex_depth(&recursive) == 0);
 	CHECK(fl_shm_cond_destroy(&a_shm_cond) == 0 && std::strcmp(fl_version(), FL_VERSION) == 0);
 	FL_IGNORE(fl_sleep_until(FL_NO_WAIT, nullptr));
-	(void)context, (void)values;
 }
 
 // A config is filled by assignment.

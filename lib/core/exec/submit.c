@@ -42,8 +42,12 @@ void fl__permits_close(fl_executor *e)
 	fl_sem_release_n(&e->permits.free, FL_BACKLOG_MAX);
 }
 
+/* Without a frame of its own: a report of waits names the first caller outside of the library. */
+#define SUBMIT_INLINE static inline __attribute__((always_inline))
+
 /* How a submit's task is admitted. 0, -ENOBUFS, -ETIMEDOUT, -ECANCELED. */
-static int submit_acquire_permit(fl_executor *e, int64_t deadline, fl_cancel_token *cancel, enum fl__admission *permit)
+SUBMIT_INLINE int submit_acquire_permit(fl_executor *e, int64_t deadline, fl_cancel_token *cancel,
+                                        enum fl__admission *permit)
 {
 	enum { NESTING_MAX = 64 };
 	struct fl__permits *permits = &e->permits;
