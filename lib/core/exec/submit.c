@@ -52,7 +52,7 @@ SUBMIT_INLINE int submit_acquire_permit(fl_executor *e, int64_t deadline, fl_can
 	enum { NESTING_MAX = 64 };
 	struct fl__permits *permits = &e->permits;
 	*permit = FL__PERMIT_NONE;
-	if (permits->bound == 0)
+	if (!permits->bound)
 		return 0;
 	*permit = FL__PERMIT_PENDING;
 	if (fl_sem_try_acquire(&permits->free) == 0)
