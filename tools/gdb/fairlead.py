@@ -31,11 +31,11 @@ LAYOUT = """
 fl__bucket queues:Q@8
 fl__node next:Q@0 below:2Q@16 key:Q@40 wait:Q@48 observer:B@71
 fl__wait ctx:Q@0 object:Q@16 park_word:I@32 kind:B@42
-fl__ctx ops:Q@40 id:Q@48 awaits.object:Q@80 awaits.kind:B@88 name:Q@96 worker:Q@120
+fl__ctx ops:Q@32 id:Q@40 awaits.object:Q@72 awaits.kind:B@80 name:Q@88 worker:Q@112
 fl_fiber in.flow.at.sp:Q@0 in.flow.at.fp:Q@8 in.flow.at.pc:Q@16 in.flow.at.base:Q@24 in.sched:Q@40 in.parked:Q@64 in.ctx:x@72
-    in.ended:I@288 in.begun:B@293 in.name:32s@344 next:Q@480 parent:Q@496
+    in.ended:I@280 in.begun:B@285 in.name:32s@336 next:Q@472 parent:Q@488
 fl__sched host.thread:Q@8 running:Q@144 main.at.sp:Q@160 main.at.fp:Q@168 main.at.pc:Q@176 main.at.base:Q@184 config.user:Q@320
-fl_loop all:Q@192
+fl_loop all:Q@184
 fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@188 next_listed:Q@216
 fl__executor_ops kind:Q@8
