@@ -232,8 +232,11 @@ static int change_securebits(void)
 	return result(prctl(PR_SET_SECUREBITS, 4)); /* SECBIT_NO_SETUID_FIXUP */
 }
 
+/* Under a filter of system calls it is set already: no change. */
 static int change_no_new_privs(void)
 {
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+		return -EALREADY;
 	return result(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 }
 
