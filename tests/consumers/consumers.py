@@ -476,11 +476,31 @@ class Kit:
         """All that the headers promise, and nothing that does not begin with fl_."""
         build = self.shared()
         listing = run(["nm", "-D", "--defined-only", "--format=posix", os.path.join(build, "lib", "libfairlead.so")])
-        exported = {line.split()[0].partition("@")[0] for line in listing.splitlines()} - {"FAIRLEAD_0.1"}
+        exported = {line.split()[0].partition("@")[0] for line in listing.splitlines() if not line.startswith("FAIRLEAD_")}
         promised = {f.name for f in check_api.public_functions() if f.exported and f.header.startswith("include" + os.sep)}
         if promised - exported or any(not name.startswith("fl_") for name in exported):
             raise Failure(f"missing: {sorted(promised - exported)}\n"
                           f"foreign: {sorted(n for n in exported if not n.startswith('fl_'))}")
+
+    def consumer_older_inline_functions(self):
+        """With the shared library a program does not start that has inline functions of another version of an algorithm."""
+        lib, folder = os.path.join(self.shared(), "lib"), self.at("inline")
+        os.makedirs(folder, exist_ok=True)
+        exports = os.path.join(folder, "exports.map")
+        program, older, stand_in = (os.path.join(folder, name) for name in ("program.o", "older", "libfairlead.so"))
+        run([self.cc, *C_FLAGS, *self.prefix_flags()[0], "-c", here("inline.c"), "-o", program])
+        called = re.findall(r"\b(fl_\w+)", run(["nm", "--undefined-only", program]))
+        text = read(os.path.join(self.source, "lib", "fairlead.map"))
+        run([self.cc, program, "-o", self.at("inline_now"), "-L", lib, f"-Wl,-rpath,{lib}", "-lfairlead"])
+        expect_all(run([self.at("inline_now")]), "7\n")
+        for algorithm in ("FORK", "RING"):  # linked with a library that had version 0 of it
+            write(exports, text.replace(f"FAIRLEAD_{algorithm}_1", f"FAIRLEAD_{algorithm}_0"))
+            write(os.path.join(folder, "older.c"), "".join(f"__thread void *{name};\n" if name == "fl__ctx_current" else
+                                                           f"void {name}(void) {{}}\n" for name in called))
+            run([self.cc, "-shared", "-fPIC", os.path.join(folder, "older.c"), "-o", stand_in, "-Wl,-soname,libfairlead.so.0",
+                 f"-Wl,--version-script={exports}", "-Wl,--undefined-version"])
+            run([self.cc, program, "-o", older, "-L", folder, f"-Wl,-rpath,{lib}", "-lfairlead"])
+            expect(run([older], status=1), f"version `FAIRLEAD_{algorithm}_0' not found")
 
     def project(self):
         """A fresh project that has this checkout in its subprojects/. Returns its folder."""
