@@ -91,7 +91,14 @@ typedef struct fl_queue_config {
 	size_t capacity; /* items, any number; 0: 1,024; or FL_UNBOUNDED, FL_RENDEZVOUS */
 	fl_queue_order order;
 	fl_queue_when_full when_full;
-	/* Called for each item that no get will return, without a lock held; may be NULL. */
+	/*
+	 * Called for each item that no get will return, without a lock held; may be NULL.
+	 *
+	 * `drop` and `compare` see an item in the memory of the queue. There it is aligned as its
+	 * size demands, up to two pointers (16 bytes on 64-bit machines). A queue of FL_QUEUE_OF
+	 * refuses both for a type that needs more. With fl_queue_create(), copy such an item before
+	 * you use it as its type.
+	 */
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
 	/*
@@ -274,6 +281,10 @@ FL_END_DECLS
  *
  * job_queue_untyped(q) returns the same queue as an fl_queue *, for what has no typed form:
  * FL_ON_QUEUE(job_queue_untyped(q)), FL_SELECT(). It makes no reference: the queue has one owner.
+ *
+ * The type may have any alignment, because puts and gets copy its bytes. But job_queue_create() also
+ * returns -EINVAL if the configuration has `drop` or `compare` and the type is aligned above two
+ * pointers, as the vectors of AVX are.
  */
 #include <fairlead/private/queue_of.h>
 

@@ -13,7 +13,7 @@
 	typedef struct name name;                                                                                      \
 	FL__TYPED_LIFE(fl_queue, name)                                                                                 \
 	FL__TYPED_MAKE(fl_queue, name, create, (name * *_q, const fl_queue_config *_config),                           \
-	               fl_queue_create(&_made, sizeof(type), _config))                                                 \
+	               fl__queue_of_create(&_made, sizeof(type), __alignof__(type), _config))                          \
 	FL__TYPED_WAITING(fl_queue, type, name, fl__queue_of)                                                          \
 	FL__TYPED_DO(fl_queue, name, close)                                                                            \
 	FL__TYPED_GET(fl_queue, name, size_t, close_now)                                                               \
@@ -40,6 +40,13 @@ struct fl__queue_begin {
 	bool (*put_one)(fl_queue *q, const void *item);
 	bool (*get_one)(fl_queue *q, void *item);
 };
+
+static inline int fl__queue_of_create(fl_queue **_q, size_t _size, size_t _align, const fl_queue_config *_config)
+{
+	if (_align > 2 * sizeof(void *) && _config && (_config->drop || _config->compare))
+		return -EINVAL;
+	return fl_queue_create(_q, _size, _config);
+}
 
 /* Returns whether the item is put. If not, the caller finds out why, or waits. */
 static inline bool fl__queue_of_put(fl_queue *_q, const void *_item, size_t _size)

@@ -13,6 +13,10 @@ FL_QUEUE_OF(int, int_queue)
 FL_QUEUE_OF(char, char_queue)
 typedef const char *text;
 FL_QUEUE_OF(text, text_queue)
+struct wide {
+	_Alignas(32) double lanes[4];
+};
+FL_QUEUE_OF(struct wide, wide_queue)
 
 static struct job make_job(short id)
 {
@@ -47,6 +51,42 @@ FL_TEST(queue_of_create_passes_size_config_and_errors)
 	FL_SCOPED(job_queue) *by_default = NULL;
 	FL_OK(job_queue_create(&by_default, NULL));
 	assert_int_equal(job_queue_capacity(by_default), 1024);
+}
+
+static void drop_wide(void *item, void *arg)
+{
+	(void)item, (void)arg;
+}
+
+static int compare_wide(const void *a, const void *b, void *arg)
+{
+	(void)arg;
+	return memcmp(a, b, sizeof(struct wide));
+}
+
+/* Items that are aligned more than a queue's memory are copied, but never shown in place. */
+FL_TEST(queue_of_items_with_a_large_alignment)
+{
+	static const fl_queue_config all[] = {{.capacity = 3},
+	                                      {.capacity = 3, .one_producer = true, .one_consumer = true},
+	                                      {.capacity = FL_UNBOUNDED},
+	                                      {.order = FL_LIFO}};
+	const struct wide item = {{1, 2, 3, 4}};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		FL_SCOPED(wide_queue) *q = NULL;
+		struct wide got[2] = {{{0}}};
+		FL_OK(wide_queue_create(&q, &all[i]));
+		FL_OK(wide_queue_put(q, item));
+		FL_OK(wide_queue_put(q, item));
+		FL_OK(wide_queue_get(q, &got[0]));
+		FL_OK(wide_queue_get(q, &got[1]));
+		assert_memory_equal(&got[0], &item, sizeof item);
+		assert_memory_equal(&got[1], &item, sizeof item);
+	}
+	wide_queue *q = NULL;
+	FL_RC(wide_queue_create(&q, &(fl_queue_config){.drop = drop_wide}), -EINVAL);
+	FL_RC(wide_queue_create(&q, &(fl_queue_config){.order = FL_PRIORITY, .compare = compare_wide}), -EINVAL);
+	assert_null(q);
 }
 
 FL_TEST(queue_of_free_and_scoped_give_everything_back)
