@@ -29,7 +29,7 @@ KINDS = {
 }
 # Cases of these kinds that look at less.
 NARROWER = (
-    (r"litmus_|planted_|program_|stress_(program|usage|statuses|skipped|newcomer|files)$", ("laboratory/", "include/fairlead/stress.h", "include/fairlead/stress_lin.h")),
+    (r"litmus_|planted_|program_|stress_(program|usage|statuses|skipped|newcomer|files)$", ("laboratory/",)),
     (r"rc11_", ("laboratory/engine/", "laboratory/tests/rc11/", "laboratory/litmus/")),
     (r"consumer_trace_(?!is_installed)", ("tools/fairlead-trace", "tests/trace/")),
     (r"consumer_(headers_alone|common_names|tasks_of_common_names)_", ("include/", "tests/consumers/")),

@@ -43,7 +43,7 @@ def read(name):
 
 def headers():
     """The code of the public headers of the library itself."""
-    names = [name for name in glob.glob(os.path.join(ROOT, "include/fairlead/**/*.h*"), recursive=True) if "stress" not in name]
+    names = glob.glob(os.path.join(ROOT, "include/fairlead/**/*.h*"), recursive=True)
     return re.sub(r"/\*.*?\*/", "", "".join(map(read, names)), flags=re.S)
 
 

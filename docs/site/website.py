@@ -164,6 +164,7 @@ class Reference:
 
     def __init__(self, sources):
         paths = [os.path.join(ROOT, "include", "fairlead.h"), *glob.glob(os.path.join(ROOT, "include", "fairlead", "*.h*")),
+                 *glob.glob(os.path.join(ROOT, "laboratory", "include", "fairlead", "*.h")),
                  os.path.join(ROOT, "mpi", "include", "fairlead", "mpi_executor.h")]
         self.headers = sorted((headers.Header(path) for path in paths), key=lambda h: h.include)
         self.roles = sources.roles = {d.name: {"function": "func", "type": "type"}.get(d.kind, "macro")

@@ -743,7 +743,7 @@ class Kit:
 
     def scenarios(self, compiler, language, flags):
         """The laboratory's two headers come with its program, so they are taken from the source."""
-        run([compiler, *flags, "-Wshadow", "-I", os.path.join(self.source, "include"), "-fsyntax-only", "-x", language,
+        run([compiler, *flags, "-Wshadow", "-I", os.path.join(self.source, "laboratory", "include"), "-fsyntax-only", "-x", language,
              here("scenarios.c")])
 
     def lines(self):
