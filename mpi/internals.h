@@ -65,7 +65,7 @@
  *   FL__DEBUG_TASK                               what the manager of an executor waits for, in a
  *                                                dump
  */
-#include "core/debug/trace.h"
+#include "core/hooks.h"
 
 /*
  *   fl__ctx, fl__ctx_get()                       the calling thread or fiber

@@ -11,12 +11,12 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 READS = {
-    ("lib/core/debug/debug.c", 'secure_getenv("FL_DEBUG")'),
-    ("lib/core/debug/debug_words.c", 'secure_getenv("FL_DEBUG")'),
-    ("lib/core/debug/debug_words.c", 'secure_getenv("FL_TRACE")'),
-    ("lib/core/debug/trace.c", 'secure_getenv("FL_TRACE")'),
-    ("lib/core/debug/debug.h", "secure_getenv(FL__REEXEC_VARIABLE)"),  # FAIRLEAD_PROCESS
-    ("lib/core/debug/trace.c", "secure_getenv(FL__REEXEC_VARIABLE)"),
+    ("lib/inspect/debug.c", 'secure_getenv("FL_DEBUG")'),
+    ("lib/core/hooks.c", 'secure_getenv("FL_DEBUG")'),
+    ("lib/core/hooks.c", 'secure_getenv("FL_TRACE")'),
+    ("lib/inspect/trace.c", 'secure_getenv("FL_TRACE")'),
+    ("lib/core/hooks.h", "secure_getenv(FL__REEXEC_VARIABLE)"),  # FAIRLEAD_PROCESS
+    ("lib/inspect/trace.c", "secure_getenv(FL__REEXEC_VARIABLE)"),
     ("lib/process/reexec.c", "secure_getenv(FL__REEXEC_VARIABLE)"),
     # Whether it is set: a set-uid program is told why it takes on no role.
     ("lib/process/reexec.c", "getenv(FL__REEXEC_VARIABLE)"),

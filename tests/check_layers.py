@@ -129,9 +129,9 @@ def archive_complaints(archive):
         words = line.split()
         if line.endswith(".o:"):
             needed = objects.setdefault(os.path.basename(line[:-1]), set())
-        elif len(words) == 2:
+        elif len(words) == 2 and words[0] == "U":  # a weak name needs nothing
             needed.add(words[1])
-        elif words:
+        elif len(words) == 3:
             defined[words[2]] = list(objects)[-1]
     for name, needed in objects.items():
         part = name.split("_")[0]

@@ -22,7 +22,7 @@
  */
 #include "core/base/list.h"
 #include "core/base/sys.h"
-#include "core/debug/debug.h"
+#include "core/hooks.h"
 #include "linger.h"
 #include <errno.h>
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A run is the time for which a fiber, or the callbacks, keep the thread. Only the loop's thread uses
- * the data of the current run. loop_dump.c is a file of its own, so that only its callers link the
- * unwinder and the symbol tables.
+ * the data of the current run.
  */
 #include "loop_debug.h"
 #include "core/base/panic.h"

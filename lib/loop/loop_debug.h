@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "core/debug/trace.h"
+#include "core/hooks.h"
 #include "loop.h"
 
 /* Around the loop's poll, which is no run; `runs` false: before it. */

@@ -2,13 +2,13 @@
 #pragma once
 
 #include "attributes.h"
-#include "core/debug/debug.h"
+#include "core/hooks.h"
 #include "new_process.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 /*
- * FL__REEXEC_VARIABLE (core/debug/debug.h) in the environment names the role and the parent. The new
+ * FL__REEXEC_VARIABLE (core/hooks.h) in the environment names the role and the parent. The new
  * process first sends a hello over FL__REEXEC_SOCKET.
  */
 enum { FL__REEXEC_SOCKET = FL__STREAMS };

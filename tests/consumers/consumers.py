@@ -1209,14 +1209,16 @@ class Kit:
             raise Failure(f"status {process.returncode}, {len(runs)} threads")
 
     def consumer_weight(self):
-        """What a static program of one mutex, and one of a queue and a thread executor, weigh."""
+        """What a static program of one mutex, and one of a queue and a thread executor, weigh. Neither links an object of inspect."""
         if os.uname().machine != "x86_64" or not re.search(r"\bg?cc", os.path.basename(self.cc)):
             raise Skip("the limits are those of gcc on x86-64")
         cflags, libs = self.prefix_flags()
         later = int(run([self.cc, "-dumpversion"]).partition(".")[0]) > 12
         for name, (text, bss) in WEIGHTS.items():
             program = self.at("weight_" + name[:-2])
-            run([self.cc, "-O2", *C_FLAGS, *cflags, here("weight", name), "-o", program, *libs])
+            linked = run([self.cc, "-O2", *C_FLAGS, *cflags, here("weight", name), "-o", program, *libs, "-Wl,-M"])
+            expect(linked, "(core_hooks.c.o)")
+            self.same(re.findall(r"\(inspect_\w+", linked), [])
             expect_all(run([program]), "")
             weight = run(["size", program]).splitlines()[1].split()
             most = int(text * TEXT_OF_LATER_GCCS) if later else text

@@ -15,7 +15,7 @@ from consumers import C_FLAGS, expect, Failure, install, read, run, Skip, write
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = """core/wait/lot.c core/sync/mutex.c core/sync/rwlock.c core/sync/once.c core/sync/event.c core/queue/queue_locked.c
-    core/queue/mpmc_unbounded.c core/queue/queue_spsc.c core/queue/mpmc.c core/thread_pool/thread_pool.c core/debug/table.c
+    core/queue/mpmc_unbounded.c core/queue/queue_spsc.c core/queue/mpmc.c core/thread_pool/thread_pool.c inspect/table.c
     core/future/future.c core/exec/timer.c loop/fiber/scheduler.c loop/loop.c process/pool/process_pool.c process/process.c
     process/shm/shm_lock.c"""
 FIBERS = 10000  # of hang.c
@@ -259,7 +259,7 @@ class Gdb:
         assembly = run([cc, "-S", "-o", "-", "-w", "-std=c11", "-D_GNU_SOURCE", f"-I{self.kit.source}/lib", *cflags, unit])
         numbers = re.findall(r"\.(?:quad|xword|dword)\s+(\d+)", assembly[assembly.index("\nlayout:"):])
         wrong = [f"{what}: {int(number) - 1}, not {value}" for (what, value), number in zip(wanted, numbers) if int(number) - 1 != int(value)]
-        awaited = read(os.path.join(self.kit.source, "lib", "core", "debug", "awaited.c"))
+        awaited = read(os.path.join(self.kit.source, "lib", "core", "base", "awaited.c"))
         kinds = "; ".join(f"{name}: {words}" for name, words in re.findall(r'\[FL__DEBUG_(\w+)\] = "(.*)"', awaited))
         if kinds != tables["KINDS"].replace("\n", " ").strip():
             wrong.append("KINDS: " + kinds)

@@ -13,7 +13,7 @@
  */
 _Noreturn void fl__panic(const char *function, const void *object, const char *reason);
 
-/* Before that, writes the events of the flight recorder, if that is linked: core/debug/trace.h. */
+/* Before that, writes the events of the flight recorder, if that is linked: inspect/trace.h. */
 void fl__trace_signalled(void) __attribute__((weak, visibility("hidden")));
 
 /* A function of the user has left by pthread_exit() or pthread_cancel(). */

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "../base/panic.h"
-#include "../debug/trace.h"
+#include "../hooks.h"
 #include "../sync/mutex.h"
 #include "../wait/context.h"
 #include "stats.h"

@@ -4,8 +4,8 @@
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
-#include "../debug/debug.h"
 #include "../future/failure.h"
+#include "../hooks.h"
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "../base/atomic.h"
-#include "../debug/debug.h"
 #include "../future/future.h"
+#include "../hooks.h"
 #include <fairlead/executor.h>
 #include <string.h>
 

@@ -28,7 +28,7 @@
 #include "../base/list.h"
 #include "../base/sys.h"
 #include "../base/timer_heap.h"
-#include "../debug/debug.h"
+#include "../hooks.h"
 #include "../sync/helper.h"
 #include "../sync/mutex.h"
 #include "../wait/context.h"

@@ -2,7 +2,7 @@
 #ifndef FL_FORK_JOIN_FORK_JOIN_H
 #define FL_FORK_JOIN_FORK_JOIN_H
 
-#include "../debug/debug.h"
+#include "../hooks.h"
 #include <fairlead/error.h>
 #include <fairlead/parallel.h>
 #include <stdbool.h>

@@ -63,7 +63,7 @@
 #include "../base/list.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "../debug/trace.h"
+#include "../hooks.h"
 #include "../wait/lock.h"
 #include "../wait/lot.h"
 #include "bytes.h"

@@ -10,7 +10,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "../debug/debug.h"
+#include "../hooks.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/time.h>

@@ -17,7 +17,7 @@
  * (fl__queue_leave()) before any case is tried.
  */
 #include "../base/atomic.h"
-#include "../debug/debug.h"
+#include "../hooks.h"
 #include "../wait/lot.h"
 #include "queue.h"
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Asserts that a mutex is held, as debugging knows. Apart, so that only callers pay for it. */
 #include "../base/panic.h"
-#include "../debug/debug.h"
+#include "../hooks.h"
 #include <fairlead/mutex.h>
 
 void fl_mutex_assert_held(const fl_mutex *m)

@@ -44,7 +44,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "../debug/trace.h"
+#include "../hooks.h"
 #include "turn.h"
 #include <errno.h>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "../base/sys.h"
-#include "../debug/debug.h"
+#include "../hooks.h"
 #include "../wait/lot.h"
 #include <fairlead/cond.h>
 #include <fairlead/mutex.h>

@@ -54,7 +54,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "../debug/debug.h"
+#include "../hooks.h"
 #include "turn.h"
 #include <errno.h>
 

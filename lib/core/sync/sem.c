@@ -43,7 +43,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
-#include "../debug/debug.h"
+#include "../hooks.h"
 #include "../wait/lot.h"
 #include "turn.h"
 #include <errno.h>

@@ -12,7 +12,7 @@
 #include "../base/list.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "../debug/debug.h"
+#include "../hooks.h"
 #include "../wait/lot.h"
 #include "local.h"
 #include "mutex.h"

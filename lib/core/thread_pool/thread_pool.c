@@ -136,10 +136,10 @@
  */
 #include "thread_pool.h"
 #include "../base/atomic.h"
+#include "../base/awaited.h"
 #include "../base/list.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "../debug/awaited.h"
 #include "../exec/map.h"
 #include "../sync/cpu.h"
 #include "../sync/local.h"

@@ -26,7 +26,7 @@
 #include "../base/list.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "../debug/debug.h"
+#include "../hooks.h"
 #include "lock.h"
 #include <fairlead/time.h>
 

@@ -3,8 +3,8 @@
 #define FL_WAIT_CONTEXT_H
 
 #include "../base/atomic.h"
+#include "../base/awaited.h"
 #include "../base/sys.h"
-#include "../debug/awaited.h"
 #include <fairlead/cancel.h>
 #include <fairlead/private/context.h>
 #include <poll.h>
@@ -84,7 +84,7 @@ struct fl__ctx {
 	const char *name;
 	/* Runs debugging code: its locks are not recorded. Used only by this context. */
 	bool debugging;
-	uint8_t turn;    /* lib/core/debug/contention.c */
+	uint8_t turn;    /* lib/inspect/contention.c */
 	uint32_t chance; /* lib/core/queue/select.c */
 	/*
 	 * Called by a wait for a future before it blocks. Runs the future's task if this context

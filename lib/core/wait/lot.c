@@ -89,7 +89,7 @@
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
-#include "../debug/trace.h"
+#include "../hooks.h"
 #include "cancel.h"
 #include "lock.h"
 #include <errno.h>

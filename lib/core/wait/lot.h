@@ -2,7 +2,7 @@
 #ifndef FL_WAIT_LOT_H
 #define FL_WAIT_LOT_H
 
-#include "../debug/debug.h"
+#include "../hooks.h"
 #include "context.h"
 #include <fairlead/cancel.h>
 #include <fairlead/wait_any.h>

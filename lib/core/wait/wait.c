@@ -6,7 +6,7 @@
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
-#include "../debug/trace.h"
+#include "../hooks.h"
 #include "cancel.h"
 #include "lot.h"
 #include <errno.h>

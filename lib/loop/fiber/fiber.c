@@ -11,7 +11,7 @@
  */
 #include "fiber.h"
 #include "core/base/atomic.h"
-#include "core/debug/debug.h"
+#include "core/hooks.h"
 #include "core/sync/local.h"
 #include "scheduler.h"
 #include <errno.h>

@@ -39,7 +39,7 @@
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
-#include "core/debug/trace.h"
+#include "core/hooks.h"
 #include <errno.h>
 #include <fairlead/time.h>
 

@@ -25,8 +25,8 @@
 #include "../shm/shm_sys.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
-#include "core/debug/trace.h"
 #include "core/exec/executor.h"
+#include "core/hooks.h"
 #include "core/sync/thread.h"
 #include "core/wait/cancel.h"
 #include <errno.h>

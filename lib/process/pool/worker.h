@@ -17,7 +17,7 @@ extern const fl_task_type fl__worker_task;
 struct fl__worker_start {
 	uint64_t bytes_max;
 	uint32_t n_regions;
-	uint32_t trace_size; /* of the ring of core/debug/trace.h behind the completions; 0: none */
+	uint32_t trace_size; /* of the ring of inspect/trace.h behind the completions; 0: none */
 };
 
 /* The worker's descriptors; the regions follow. */

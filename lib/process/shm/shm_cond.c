@@ -30,7 +30,7 @@
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
-#include "core/debug/debug.h"
+#include "core/hooks.h"
 #include "core/wait/cancel.h"
 #include "shm_bridge.h"
 #include <errno.h>

@@ -11,7 +11,7 @@
  */
 #include "shm_context_lock.h"
 #include "core/base/atomic.h"
-#include "core/debug/debug.h"
+#include "core/hooks.h"
 #include "core/wait/cancel.h"
 #include "shm_bridge.h"
 #include <errno.h>

@@ -24,7 +24,7 @@
 #include "shm_wait_queue.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
-#include "core/debug/debug.h"
+#include "core/hooks.h"
 #include "core/wait/cancel.h"
 #include <errno.h>
 #include <fairlead/time.h>

@@ -3,8 +3,8 @@
  * Waits between contexts: a deadlock is reported by the context that closes it, and nothing is
  * reported without one.
  */
-#include "core/debug/table.h"
 #include "debugging.h"
+#include "inspect/table.h"
 #include <fairlead/rwlock.h>
 #include <fairlead/thread.h>
 

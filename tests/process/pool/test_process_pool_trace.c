@@ -6,7 +6,7 @@
 #include "fl_rings_memory.h"
 
 #include "core/base/atomic.h"
-#include "core/debug/trace.h"
+#include "inspect/trace.h"
 #include "process/pool/process_pool.h"
 #include <fairlead/debug.h>
 #include <stdarg.h>

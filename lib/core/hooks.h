@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "../base/atomic.h"
-#include "awaited.h"
-#include "backtrace.h"
+#include "base/atomic.h"
+#include "base/awaited.h"
 #include <fairlead/debug.h>
 #include <fairlead/time.h>
 #include <stdbool.h>
@@ -35,6 +34,14 @@
 #define FL__LOG_ONCE(...) (secure_getenv(FL__REEXEC_VARIABLE) ? (void)0 : fl__log(__VA_ARGS__))
 
 struct fl__ctx;
+struct fl__trace_ring;
+
+enum { FL__BACKTRACE_FRAMES = 16 };
+
+/* The innermost return addresses, up to the first 0. */
+struct fl__backtrace {
+	uintptr_t at[FL__BACKTRACE_FRAMES];
+};
 
 /* Hidden, so that the compiler addresses the words relative to the code. */
 #define FL__DEBUG_WORD extern __attribute__((visibility("hidden"))) uint32_t
@@ -253,3 +260,97 @@ static inline void fl__debug_run(const void *loop, const char *fiber)
 	if (fl__debug_is_on())
 		fl__debug_run_on(loop, fiber);
 }
+
+/* Events of the flight recorder: inspect/trace.h says when each is recorded. */
+enum fl__trace_kind {
+	FL__TRACE_SUBMIT = 1, /* 0: the event is being filled */
+	FL__TRACE_START,
+	FL__TRACE_END,
+	FL__TRACE_POST,
+	FL__TRACE_TAKEN,
+	FL__TRACE_GET,
+	FL__TRACE_CANCEL,
+	FL__TRACE_WAIT,
+	FL__TRACE_WOKEN,
+	FL__TRACE_WAKE,
+	FL__TRACE_HAND_OFF,
+	FL__TRACE_STEAL,
+	FL__TRACE_KILL,
+	FL__TRACE_POLL,
+	FL__TRACE_RUN,
+	FL__TRACE_INDEX,
+};
+
+/* 1: the recorder records. Read as fl__debug. */
+FL__DEBUG_WORD fl__trace;
+extern __attribute__((visibility("hidden"))) int32_t fl__trace_rank; /* -1: none */
+
+static inline bool fl__trace_is_on(void)
+{
+	return fl__unlikely(fl__debug_word(&fl__trace) != 0); /* a late value does no harm */
+}
+
+/* A program without a reference to debugging lacks these functions; its `fl__trace` stays 0. */
+
+/*
+ * Records an event of the calling context, and returns its time. Not in a signal handler. `name`:
+ * of the task's type, known by its address, or NULL. `object`, `arg`: addresses or numbers. `code`:
+ * above.
+ */
+FL__IF_LINKED int64_t fl__trace_event(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name,
+                                      unsigned code);
+
+/* SUBMIT, which stamps the task as statistics do; GET, CANCEL. */
+struct fl_future;
+FL__IF_LINKED void fl__trace_task(enum fl__trace_kind kind, struct fl_future *f);
+
+/* fl__task_call() of a future's task, between its START and END. */
+struct fl_task_type;
+struct fl_task_ctx;
+FL__IF_LINKED int fl__trace_call(const struct fl_task_type *type, const void *arg, void *result,
+                                 struct fl_task_ctx *ctx);
+
+/* HAND_OFF, STEAL, POLL. Makes no ring: the caller may hold a lock of the library. */
+FL__IF_LINKED void fl__trace_object(enum fl__trace_kind kind, const void *object, unsigned arg);
+
+/* WAIT, which returns its time; 0: not recorded. WOKEN. WAKE of each waiter that was taken. */
+struct fl__wait;
+struct fl__node;
+FL__IF_LINKED int64_t fl__trace_wait(const struct fl__wait *wait);
+FL__IF_LINKED void fl__trace_woken(const struct fl__wait *wait, int64_t since, int rc);
+FL__IF_LINKED void fl__trace_wake(const struct fl__node *taken);
+
+/* RUN; 0: no fiber. */
+FL__IF_LINKED void fl__trace_run(uint64_t fiber, const char *name);
+
+/*
+ * Called where the process ends. Writes a file if FL_TRACE has "exit". Without "exit", and if no
+ * file was ever written, it says how many events are lost; but not in a child process that the
+ * library started or that the program forked.
+ */
+FL__IF_LINKED void fl__trace_at_exit(void);
+
+static inline void fl__trace_exit(void)
+{
+	if (fl__trace_at_exit)
+		fl__trace_at_exit();
+}
+
+/* Of a task that another process (`number`: its pid), or another rank, runs. */
+#define FL__TRACE_REMOTE(number, seq) (UINT64_C(1) << 63 | (uint64_t)(number) << 32 | (uint32_t)(seq))
+#define FL__TRACE_RANK(number, seq) (UINT64_C(1) << 62 | FL__TRACE_REMOTE(number, seq))
+
+/*
+ * The ring of a worker process: `size` = fl__trace_ring_size() bytes of shared memory, in pages of
+ * their own, zeroed before the worker gets them; the mapping is not inherited by fork(). The size
+ * is constant once the recorder was on.
+ *
+ * The parent: fl__trace_ring_add() after the start, with the worker's number and name;
+ * fl__trace_ring_drop() when the worker has ended, or if it never began. From then on the recorder
+ * owns the mapping: it keeps the last rings for later files. The worker: fl__trace_ring_use(),
+ * before its first task, which switches recording on. These allocate nothing.
+ */
+FL__IF_LINKED size_t fl__trace_ring_size(void);
+FL__IF_LINKED void fl__trace_ring_add(struct fl__trace_ring *ring, int32_t pid, const char *name);
+FL__IF_LINKED void fl__trace_ring_drop(struct fl__trace_ring *ring);
+FL__IF_LINKED void fl__trace_ring_use(struct fl__trace_ring *ring, size_t size);

@@ -6,8 +6,8 @@
  * names.
  */
 #include "backtrace.h"
-#include "../base/atomic.h"
-#include "../base/sys.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
 #include <link.h>
 #include <stdio.h>
 #include <unwind.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Each fiber unwinds its own stack (fl__fiber_visit()). */
+#include "backtrace.h"
 #include "core/base/list.h"
 #include "core/base/sys.h"
-#include "core/debug/backtrace.h"
-#include "loop.h"
+#include "loop/loop.h"
 #include <stdlib.h>
 
 enum { LOOP_DUMP_INDENT = 2 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A duration in place of a deadline: FL_S(5), where fl_after(FL_S(5)) was meant. */
-#include "../base/panic.h"
-#include "../base/sys.h"
-#include "debug.h"
+#include "../hooks.h"
+#include "panic.h"
+#include "sys.h"
 #include <fairlead/time.h>
 
 int64_t fl__earliest_deadline;

@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "core/hooks.h"
 #include "symbols.h"
 #include <stddef.h>
 #include <stdint.h>
-
-enum { FL__BACKTRACE_FRAMES = 16 };
-
-/* The innermost return addresses, up to the first 0. */
-struct fl__backtrace {
-	uintptr_t at[FL__BACKTRACE_FRAMES];
-};
 
 /* The caller's stack without its `skip` innermost frames and this function's own. */
 void fl__backtrace_take(struct fl__backtrace *stack, int skip);

@@ -10,8 +10,8 @@
  * A reader waits for a reader only if a writer waits between. A wait that may give up does not
  * count.
  */
-#include "../base/list.h"
-#include "../base/sys.h"
+#include "core/base/list.h"
+#include "core/base/sys.h"
 #include "report.h"
 #include <string.h>
 

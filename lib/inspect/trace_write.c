@@ -7,7 +7,7 @@
  * An event that changes during the copy is left out. The times of a ring are made to differ by 2 ns
  * at least, so that slices of 1 ns nest.
  */
-#include "../base/sys.h"
+#include "core/base/sys.h"
 #include "report.h"
 #include "trace.h"
 #include <errno.h>

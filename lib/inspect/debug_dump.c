@@ -4,9 +4,9 @@
  * copies a record before it prints it. snprintf() formats only what needs neither in the known C
  * libraries.
  */
-#include "../base/sys.h"
-#include "../exec/executor.h"
-#include "../wait/lot.h"
+#include "core/base/sys.h"
+#include "core/exec/executor.h"
+#include "core/wait/lot.h"
 #include "report.h"
 #include <errno.h>
 #include <fairlead/group.h>

@@ -5,10 +5,10 @@
  * A thread may see the change of each word late. Then the table may lack a holder, or have a stale
  * one, until it is cleared, as debugging is switched off or on.
  */
-#include "debug.h"
-#include "../base/sys.h"
-#include "../base/unload.h"
-#include "../wait/lock.h"
+#include "core/base/sys.h"
+#include "core/base/unload.h"
+#include "core/hooks.h"
+#include "core/wait/lock.h"
 #include "report.h"
 #include "trace.h"
 #include <errno.h>

@@ -12,7 +12,7 @@
  * again. A search may reach a node twice, for exclusive use and for reading, since different edges
  * follow.
  */
-#include "../base/list.h"
+#include "core/base/list.h"
 #include "report.h"
 #include <string.h>
 

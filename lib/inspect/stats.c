@@ -27,9 +27,9 @@
  * `plain` may be open while `skip` is 0, or closed while it is not, until the next arm, or the next
  * stamp; two adds may miss each other, and adds may be lost while a set is zeroed.
  */
-#include "stats.h"
-#include "../base/sys.h"
-#include "executor.h"
+#include "core/exec/stats.h"
+#include "core/base/sys.h"
+#include "core/exec/executor.h"
 #include <errno.h>
 #include <string.h>
 

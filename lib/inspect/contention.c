@@ -5,8 +5,8 @@
  * library. Of the acquisitions that do not wait, each thread measures one in CONTENTION_SAMPLED,
  * which counts as so many.
  */
-#include "../base/list.h"
-#include "../base/sys.h"
+#include "core/base/list.h"
+#include "core/base/sys.h"
 #include "report.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -25,10 +25,10 @@
  *   3. A reader trusts nothing in the ring of another process: it masks indices, and escapes names.
  */
 #include "trace.h"
-#include "../base/sys.h"
-#include "../base/unload.h"
-#include "../exec/executor.h"
-#include "../wait/lot.h"
+#include "core/base/sys.h"
+#include "core/base/unload.h"
+#include "core/exec/executor.h"
+#include "core/wait/lot.h"
 #include "report.h"
 #include <errno.h>
 #include <fairlead/time.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "report.h"
-#include "../base/sys.h"
+#include "core/base/sys.h"
 #include <stdio.h>
 #include <string.h>
 

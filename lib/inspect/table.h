@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "../wait/context.h"
-#include "debug.h"
+#include "backtrace.h"
+#include "core/hooks.h"
+#include "core/wait/context.h"
 
 /*
  * The records of contexts, held locks, the lock order, and sites. One lock guards all, from

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbols.h"
-#include "../base/sys.h"
+#include "core/base/sys.h"
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "table.h"
-#include "../base/list.h"
-#include "../base/panic.h"
-#include "../base/sys.h"
+#include "core/base/list.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
 #include <string.h>
 
 enum { TABLE_CHUNK_SLOTS = 32 };

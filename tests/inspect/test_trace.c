@@ -3,10 +3,10 @@
 #include "fl_debugging.h"
 
 #include "core/base/sys.h"
-#include "core/debug/trace.h"
 #include "core/wait/context.h"
 #include "fl_faults.h"
 #include "fl_pool.h"
+#include "inspect/trace.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

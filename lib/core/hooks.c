@@ -9,9 +9,9 @@
  *   fl__debug_readers  MOST     0                the most readers of fl_rwlock's fast path
  *   fl__trace          0        1                whether events are recorded: trace.h
  */
-#include "../base/panic.h"
-#include "../base/sys.h"
-#include "trace.h"
+#include "hooks.h"
+#include "base/panic.h"
+#include "base/sys.h"
 #include <stdlib.h>
 
 uint32_t fl__debug, fl__trace;

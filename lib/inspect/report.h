@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "../base/panic.h"
-#include "../wait/lot.h"
+#include "core/base/panic.h"
+#include "core/wait/lot.h"
 #include "table.h"
 
 /*

@@ -3,10 +3,10 @@
  * The list of all executors, for the dump and fl_stats_text(), and the lock that guards the list
  * and the table (table.h).
  */
-#include "../base/list.h"
-#include "../base/sys.h"
-#include "../exec/executor.h"
-#include "../wait/lock.h"
+#include "core/base/list.h"
+#include "core/base/sys.h"
+#include "core/exec/executor.h"
+#include "core/wait/lock.h"
 #include "table.h"
 
 static fl_executor *executors_first;

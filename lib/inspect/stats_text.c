@@ -4,8 +4,8 @@
  * list of executors, in one section, and written after that, when an executor may have ended. A
  * label `number` keeps two executors of one name apart.
  */
-#include "../base/sys.h"
-#include "executor.h"
+#include "core/base/sys.h"
+#include "core/exec/executor.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
