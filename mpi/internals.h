@@ -30,8 +30,6 @@
 /*
  *   fl__log()                                    warnings, and why a rank ends
  *   FL__ENDS_THREAD                              part of the message when a task ends its thread
- *   fl__trace_signalled()                        writes the events of the flight recorder before
- *                                                a worker rank ends
  */
 #include "core/base/panic.h"
 
@@ -57,10 +55,12 @@
 #include "core/fd/net_sys.h"
 
 /*
- *   fl__trace_is_on(), fl__trace_event(),        events of tasks that go to another rank and come
- *   fl__trace_kind, FL__TRACE_POST,              back
- *   FL__TRACE_TAKEN, FL__TRACE_START,
- *   FL__TRACE_END, FL__TRACE_RANK
+ *   fl__hook_event(), fl__trace_kind,            events of tasks that go to another rank and come
+ *   FL__TRACE_POST, FL__TRACE_TAKEN,             back
+ *   FL__TRACE_START, FL__TRACE_END,
+ *   FL__TRACE_RANK
+ *   fl__hook_exit()                              writes the events before a rank ends
+ *   fl__stats_are_linked()                       whether the program has statistics
  *   fl__trace_rank                               the number of this rank in its events
  *   FL__DEBUG_TASK                               what the manager of an executor waits for, in a
  *                                                dump
@@ -115,7 +115,6 @@
  *   fl__task_block, fl__task_block_of(),         a task, and how it was asked to stop
  *   FL__STOP_BETWEEN, FL__STOP_EXPIRED
  *   fl__task_list, fl__task_list_add_first()     queues a task again, for another rank
- *   fl__stats_are_linked()                       whether the program has statistics
  *   fl__future_has_expired(),                    how a task has ended
  *   fl__future_keep_result(),
  *   fl__future_keeps_result()

@@ -189,9 +189,8 @@ static void mpi_slot_take_image(struct mpi_slot *s)
 static void mpi_slot_trace(const struct mpi_slot *s, enum fl__trace_kind kind, int error)
 {
 	const fl_future *f = &s->block->future;
-	if (fl__trace_is_on())
-		fl__trace_event(kind, (uintptr_t)f, FL__TRACE_RANK(s->share->rank, s->round), f->type->name,
-		                0 - (unsigned)error);
+	fl__hook_event(kind, (uintptr_t)f, FL__TRACE_RANK(s->share->rank, s->round), f->type->name,
+	               0 - (unsigned)error);
 }
 
 /* Whether a skipped task, or one of a dead process, is queued again. */

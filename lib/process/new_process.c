@@ -298,7 +298,7 @@ void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd,
 	if (rc == 0)
 		rc = new_process_run(request->type, arg, result);
 	fl__flush_streams();
-	fl__trace_exit();
+	fl__hook_exit(false);
 	_exit(rc == 0 ? 0 : 1);
 }
 

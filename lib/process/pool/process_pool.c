@@ -111,10 +111,10 @@ static void process_pool_wake_manager_at(struct fl__process_pool *p, int64_t whe
 static void process_pool_trace(const struct fl__process_pool_worker *w, enum fl__trace_kind kind,
                                const struct fl__task_block *block, int error)
 {
-	if (fl__trace_is_on())
-		fl__trace_event(kind, (uintptr_t)&block->future,
-		                FL__TRACE_REMOTE(fl__process_pool_sys.pid(w->process), block->seq),
-		                block->future.type->name, 0 - (unsigned)error);
+	if (fl__hooks_on(FL__HOOKS_TRACE))
+		fl__hook_event_on(kind, (uintptr_t)&block->future,
+		                  FL__TRACE_REMOTE(fl__process_pool_sys.pid(w->process), block->seq),
+		                  block->future.type->name, 0 - (unsigned)error);
 }
 
 /* Posts: one submission. */
@@ -394,8 +394,7 @@ static void process_pool_kill_worker(struct fl__process_pool_worker *w, const ch
 	if (w->kill_reason)
 		return;
 	w->kill_reason = w->pool->base.why_killed = kill_reason;
-	if (fl__trace_is_on())
-		fl__trace_event(FL__TRACE_KILL, (uint64_t)fl__process_pool_sys.pid(w->process), 0, kill_reason, 0);
+	fl__hook_event(FL__TRACE_KILL, (uint64_t)fl__process_pool_sys.pid(w->process), 0, kill_reason, 0);
 	int rc = fl__process_pool_sys.kill(w->process);
 	if (rc == 0 || rc == -ESRCH) /* -ESRCH: it has ended */
 		return;
@@ -646,7 +645,8 @@ static int process_pool_launch(struct fl__process_pool_worker *w, const char **c
 	const fl_executor *e = &w->pool->base;
 	const struct fl__worker_start start = {.bytes_max = e->bytes_max,
 	                                       .n_regions = e->n_regions,
-	                                       .trace_size = fl__trace_is_on() ? (uint32_t)fl__trace_ring_size() : 0};
+	                                       .trace_size =
+	                                           fl__hooks_on(FL__HOOKS_TRACE) ? (uint32_t)fl__trace_ring_size() : 0};
 	int fds[FL__WORKER_FDS + FL_REGIONS_MAX] = {-1, -1, -1, -1}, ends[2] = {-1, -1};
 	void *submissions = NULL, *completions = NULL;
 	char name[32];

@@ -69,8 +69,7 @@ void fl__remote_end(struct fl__remote *r, struct fl__task_block *block, int erro
 	if (!fl__future_claim_ended(&block->future)) /* never: it is neither queued nor posted */
 		return;
 	r->base.ran++;
-	if (block->future.error != 0 && fl__stats_are_linked()) /* the stamp */
-		fl__stats_add_remote(&r->base, &block->future, block->began, block->ran);
+	fl__hook_remote(&r->base, &block->future, block->future.error != 0, block->began, block->ran);
 	r->base.failed += error != 0;
 	remote_add_ended(r, block, error, message);
 }

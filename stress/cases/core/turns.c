@@ -66,9 +66,9 @@ static void mutex_enqueue(union lock *l, struct fl__mutex_node *waiter)
 
 static void mutex_take_over(union lock *l, struct fl__mutex_node *waiter)
 {
-	struct fl__debug_op op;
+	struct fl__hook_op op;
 	FL_STRESS_CHECK(fl_mutex_is_locked(&l->mutex));
-	fl__debug_locking(&op, l, FL__DEBUG_MUTEX, 0);
+	fl__hook_locking(&op, l, FL__DEBUG_MUTEX, 0);
 	fl__mutex_relock(waiter, &op);
 }
 
@@ -399,8 +399,8 @@ FL_STRESS_ACTOR(mutex_hand_over_late, holder)
 
 FL_STRESS_ACTOR(mutex_hand_over_late, waiter)
 {
-	struct fl__debug_op op;
-	fl__debug_locking(&op, &s->l.mutex, FL__DEBUG_MUTEX, 0);
+	struct fl__hook_op op;
+	fl__hook_locking(&op, &s->l.mutex, FL__DEBUG_MUTEX, 0);
 	fl__mutex_relock(&s->place, &op);
 	s->count++;
 	fl_mutex_unlock(&s->l.mutex);
