@@ -190,7 +190,7 @@ static void process_update(fl_process *p)
 		process_set_ended(p, -EOWNERDEAD, process_status_unknown);
 }
 
-/* Returns -EBUSY while the process runs. */
+/* Returns -EAGAIN while the process runs. */
 static int process_result(fl_process *p, fl_process_status *status)
 {
 	if (!process_is_ours(p)) /* first: another thread of the parent may have held the lock */
@@ -198,7 +198,7 @@ static int process_result(fl_process *p, fl_process_status *status)
 	FL__HELD(&p->lock);
 	process_update(p);
 	if (p->state != PROCESS_ENDED)
-		return -EBUSY;
+		return -EAGAIN;
 	if (p->rc == 0 && status)
 		*status = p->status;
 	return p->rc;
@@ -221,20 +221,20 @@ int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t dead
 {
 	for (;;) {
 		int rc = process_result(p, status);
-		if (rc != -EBUSY)
+		if (rc != -EAGAIN)
 			return rc;
 		int waited = process_wait(p, deadline, cancel);
 		if (waited == 0)
 			continue;
 		/* the process may have ended during the wait */
 		rc = process_result(p, status);
-		return rc == -EBUSY ? waited : rc;
+		return rc == -EAGAIN ? waited : rc;
 	}
 }
 
 bool fl_process_is_alive(fl_process *p)
 {
-	return process_result(p, NULL) == -EBUSY;
+	return process_result(p, NULL) == -EAGAIN;
 }
 
 int fl_process_signal(fl_process *p, int signal)
@@ -244,7 +244,7 @@ int fl_process_signal(fl_process *p, int signal)
 		return -EOWNERDEAD;
 	if (signal <= 0)
 		return -EINVAL;
-	return rc == -EBUSY ? fl__process_sys.signal(p->pidfd, signal) : -ESRCH;
+	return rc == -EAGAIN ? fl__process_sys.signal(p->pidfd, signal) : -ESRCH;
 }
 
 /* To the process's group, if it leads one. */

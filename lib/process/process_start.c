@@ -266,7 +266,7 @@ int fl__process_may_fork(const char **problem)
 		return 0;
 	fl__log(FL_LOG_ERROR, "this process cannot be forked: it has other threads (%d)%s", others,
 	        others == 0 ? ", and the caller is a fiber" : "");
-	return -EBUSY;
+	return -EDEADLK;
 }
 
 int fl__process_fork(int *pidfd)

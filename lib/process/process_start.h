@@ -29,7 +29,7 @@ int fl__start_process(struct fl__start *start);
 /*
  * `*problem`: the reason for an error. Returns
  *   0
- *   -EBUSY     the process has other threads but the watcher, or the caller is a fiber; logged
+ *   -EDEADLK   the process has other threads but the watcher, or the caller is a fiber; logged
  *   an errno   the threads cannot be counted
  */
 int fl__process_may_fork(const char **problem);

@@ -274,7 +274,7 @@ FL_TEST(process_preload_before_fifty_threads)
 FL_TEST(process_preload_with_threads_is_refused)
 {
 	run("process-plain", "threads", NULL);
-	expect("preload EBUSY\nend\n"); /* -EBUSY of fl_process_preload() */
+	expect("preload EDEADLK\nend\n"); /* -EDEADLK of fl_process_preload() */
 	expect_complaint("other threads (");
 }
 

@@ -231,7 +231,7 @@ FL__SLOW_PATH static int mutex_lock_slow(fl_mutex *m, int64_t deadline, fl_cance
 static int mutex_try(fl_mutex *m)
 {
 	if (!mutex_take(m, false, 0))
-		return -EBUSY;
+		return -EAGAIN;
 	mutex_clear_stale(m);
 	return 0;
 }

@@ -420,7 +420,7 @@ FL__SLOW_PATH static int rwlock_try_slow(fl_rwlock *l, const struct fl__rwlock_m
 	rwlock_forget_parent(l);
 	const bool locked = rwlock_take(l, mode);
 	fl__hook_locked(&op, locked);
-	return locked ? 0 : -EBUSY;
+	return locked ? 0 : -EAGAIN;
 }
 
 /* False: the reader has backed out. */

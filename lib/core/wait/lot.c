@@ -604,5 +604,5 @@ int fl__lot_peek(size_t i, size_t skip, struct fl__lot_seen *seen, int max)
 		}
 		fl__sys.relax();
 	}
-	return -EBUSY;
+	return -EAGAIN;
 }

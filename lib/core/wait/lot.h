@@ -267,7 +267,7 @@ void fl__lot_visit(void (*visit)(const void *key, const void *wait, const uint32
 
 /*
  * As above for a live process, also from a signal handler. Copies up to `max` waiters of the queues
- * of bucket `i`, from the `skip`-th on: how many. -EBUSY: the bucket stayed locked. -ENOENT: there
+ * of bucket `i`, from the `skip`-th on: how many. -EAGAIN: the bucket stayed locked. -ENOENT: there
  * is no such bucket.
  */
 struct fl__lot_seen {

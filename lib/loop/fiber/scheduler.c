@@ -415,8 +415,10 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 
 static int sched_may_enter(struct fl__sched *s)
 {
-	if (fl__sched_current || (s->host.thread && s->host.thread != fl__ctx_get()))
-		return -EBUSY;
+	if (fl__sched_current)
+		return -EALREADY;
+	if (s->host.thread && s->host.thread != fl__ctx_get())
+		return -EPERM;
 	if (fl__sched_is_forked(s))
 		return -EOWNERDEAD;
 	return s->host.thread ? 0 : fl__overflow_prepare();

@@ -358,7 +358,7 @@ static void bury(fl_process *p)
 static int try_join(fl_process *p, fl_process_status *status)
 {
 	*status = (fl_process_status){.code = -1, .signal = SIGKILL};
-	return is_dead(worker_of(p)) ? 0 : -EBUSY;
+	return is_dead(worker_of(p)) ? 0 : -EAGAIN;
 }
 
 static bool is_alive(fl_process *p)
