@@ -54,7 +54,7 @@
 /*
  *   fl__net_sys                                  socket calls of the doorbells
  */
-#include "core/fd/net_sys.h"
+#include "fd/net_sys.h"
 
 /*
  *   fl__trace_is_on(), fl__trace_event(),        events of tasks that go to another rank and come
