@@ -47,6 +47,8 @@ class Output:
 
     def __init__(self, there, parts):
         self.there, self.without = there, [part for part in ("process", "loop") if part not in parts]
+        if len(self.without) == 2:
+            self.without.append("fd")  # which only these two use
         self.parts = []
 
     def add(self, path):

@@ -52,7 +52,7 @@
 /*
  *   fl__net_sys                                  socket calls of the doorbells
  */
-#include "core/fd/net_sys.h"
+#include "fd/net_sys.h"
 
 /*
  *   fl__hook_event(), fl__trace_kind,            events of tasks that go to another rank and come

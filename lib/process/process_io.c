@@ -5,7 +5,7 @@
  * stopped is served, too: else it could not end.
  */
 #include "core/base/sys.h"
-#include "core/fd/try_io.h"
+#include "fd/try_io.h"
 #include "fd_watcher.h"
 #include "process_stop.h"
 #include <errno.h>

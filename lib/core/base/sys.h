@@ -328,7 +328,7 @@ int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, voi
  * needs a permission, so -EPERM means -ENOSYS:
  *
  *   call                since Linux   without it
- *   preadv2, pwritev2   4.6           poll(), then a call without flags (core/fd/try_io.c)
+ *   preadv2, pwritev2   4.6           poll(), then a call without flags (fd/try_io.c)
  *   memfd_create        3.17          -ENOSYS
  *   eventfd2            2.6.27        -ENOSYS
  *   pidfd_open          5.3           -ENOSYS

@@ -9,9 +9,9 @@
 #include "../process_sys.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
-#include "core/fd/net_sys.h"
-#include "core/fd/unix_file.h"
 #include "core/wait/context.h"
+#include "fd/net_sys.h"
+#include "fd/unix_file.h"
 #include <errno.h>
 #include <fairlead/endpoint.h>
 #include <fairlead/error.h>

@@ -47,8 +47,8 @@
 #include "../shm/shm_sys.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
-#include "core/fd/try_io.h"
 #include "core/hooks.h"
+#include "fd/try_io.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/shm.h>
