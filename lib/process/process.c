@@ -15,18 +15,18 @@
  * Lock order: `process_list_lock`, which guards the list of all handles, then `lock`, which guards
  * a handle's state.
  */
+#include "base/fd_watcher.h"
+#include "base/packet.h"
+#include "base/process_sys.h"
+#include "base/reaper.h"
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/sync/mutex.h"
-#include "fd_watcher.h"
-#include "fork_server.h"
-#include "packet.h"
-#include "process_start.h"
 #include "process_stop.h"
-#include "process_sys.h"
-#include "reaper.h"
-#include "request.h"
+#include "start/fork_server.h"
+#include "start/request.h"
+#include "start/start.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/time.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/fd_watcher.h"
+#include "base/process_sys.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
-#include "fd_watcher.h"
-#include "new_process.h"
-#include "process_sys.h"
+#include "start/new_process.h"
 #include <errno.h>
 #include <fairlead/signals.h>
 #include <signal.h>

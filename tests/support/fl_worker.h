@@ -11,12 +11,12 @@
  */
 #include "fl_process.h"
 
-#include "process/identity.h"
-#include "process/packet.h"
+#include "process/base/identity.h"
+#include "process/base/packet.h"
+#include "process/base/process_sys.h"
 #include "process/pool/worker.h"
-#include "process/process_sys.h"
-#include "process/request.h"
 #include "process/shm/shm_sys.h"
+#include "process/start/request.h"
 #include <sys/eventfd.h>
 
 FL_ALL_NEED(FL_TEST_PROCESS_POOLS)

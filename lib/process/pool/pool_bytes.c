@@ -27,11 +27,11 @@
  *      such mapping.
  */
 #include "pool_bytes.h"
-#include "../packet.h"
-#include "../process_sys.h"
-#include "../request.h"
+#include "../base/packet.h"
+#include "../base/process_sys.h"
 #include "../shm/shm_region.h"
 #include "../shm/shm_sys.h"
+#include "../start/request.h"
 #include "core/base/sys.h"
 #include "core/exec/map.h"
 #include "process_pool.h"

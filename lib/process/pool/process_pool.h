@@ -91,7 +91,7 @@ static inline struct fl__process_pool *fl__process_pool_of(fl_executor *e)
 }
 
 /*
- * The pool's calls to processes and doorbells, as in process/process_sys.h. fairlead-stress
+ * The pool's calls to processes and doorbells, as in process/base/process_sys.h. fairlead-stress
  * replaces worker processes by threads here.
  */
 struct fl__process_pool_sys {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "../identity.h"
+#include "../base/identity.h"
 #include "core/exec/executor.h"
 
 /*

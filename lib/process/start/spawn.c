@@ -20,11 +20,11 @@
  * waits for the end of the pipe, with a deadline (docs/design.md, section 4).
  */
 #include "spawn.h"
+#include "../base/fd_watcher.h"
+#include "../base/process_sys.h"
 #include "core/base/sys.h"
 #include "core/sync/mutex.h"
 #include "death_pipe.h"
-#include "fd_watcher.h"
-#include "process_sys.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <sched.h>

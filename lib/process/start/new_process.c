@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "new_process.h"
+#include "../base/packet.h"
+#include "../base/process_sys.h"
 #include "core/base/error.h"
 #include "core/base/sys.h"
 #include "core/exec/executor.h"
 #include "death_pipe.h"
-#include "packet.h"
-#include "process_sys.h"
 #include "request.h"
 #include <fairlead/time.h>
 #include <fcntl.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* FL_PROCESS_FORK, FL_PROCESS_EXEC, and the start of programs are here. */
-#include "process_start.h"
+#include "start.h"
+#include "../base/fd_watcher.h"
+#include "../base/process_sys.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/exec/registry.h"
 #include "core/future/bytes.h"
 #include "core/wait/context.h"
-#include "fd_watcher.h"
 #include "fork_server.h"
-#include "process_sys.h"
 #include "reexec.h"
 #include "request.h"
 #include "spawn.h"

@@ -35,14 +35,14 @@
  * to the request, and reports the child's end.
  */
 #include "fork_server.h"
+#include "../base/packet.h"
+#include "../base/process_sys.h"
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/sync/helper.h"
 #include "core/sync/mutex.h"
 #include "core/wait/context.h"
-#include "packet.h"
-#include "process_sys.h"
 #include "reexec.h"
 #include "request.h"
 #include <errno.h>

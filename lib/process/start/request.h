@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "../base/identity.h"
 #include "attributes.h"
-#include "identity.h"
-#include "process_start.h"
+#include "start.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -4,16 +4,16 @@
  * 4, says why a fork server is an orphan.
  */
 #include "reexec.h"
+#include "../base/fd_watcher.h"
+#include "../base/identity.h"
+#include "../base/packet.h"
+#include "../base/process_sys.h"
+#include "../base/reaper.h"
 #include "core/base/panic.h"
 #include "core/base/sanitizer.h"
 #include "core/base/sys.h"
-#include "fd_watcher.h"
 #include "fork_server.h"
-#include "identity.h"
 #include "main_hook.h"
-#include "packet.h"
-#include "process_sys.h"
-#include "reaper.h"
 #include "request.h"
 #include "spawn.h"
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "process_start.h"
+#include "start.h"
 
 int fl__fork_server_start(struct fl__start *start);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "request.h"
+#include "../base/packet.h"
+#include "../base/process_sys.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/exec/registry.h"
-#include "packet.h"
-#include "process_sys.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
