@@ -21,7 +21,7 @@ READS = {
     # Whether it is set: a set-uid program is told why it takes on no role.
     ("lib/process/start/reexec.c", "getenv(FL__REEXEC_VARIABLE)"),
     # The program's own variable, as in execvp(3): a set-uid program sets it before it starts others.
-    ("lib/process/start/start.c", 'getenv("PATH")'),
+    ("lib/process/start/program.c", 'getenv("PATH")'),
     # Open MPI's transports.
     ("mpi/engine.c", 'secure_getenv("OMPI_MCA_btl")'),
     # The launcher's variables, and the mark of a rank, FAIRLEAD_MPI.

@@ -12,11 +12,11 @@
 #include "fl_process.h"
 
 #include "process/base/identity.h"
+#include "process/base/memfd.h"
 #include "process/base/packet.h"
 #include "process/base/process_sys.h"
 #include "process/pool/worker.h"
 #include "process/shm/shm_sys.h"
-#include "process/start/request.h"
 #include <sys/eventfd.h>
 
 FL_ALL_NEED(FL_TEST_PROCESS_POOLS)

@@ -37,6 +37,7 @@
  * poll while a worker starts: both need the CPU and the lock.
  */
 #include "process_pool.h"
+#include "../base/memfd.h"
 #include "../base/packet.h"
 #include "../base/process_sys.h"
 #include "../shm/shm_region.h"
@@ -44,7 +45,6 @@
 #include "../start/attributes.h"
 #include "../start/fork_server.h"
 #include "../start/reexec.h"
-#include "../start/request.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
 #include "core/fd/try_io.h"
@@ -62,10 +62,9 @@
 
 static int process_pool_check_start(void)
 {
-	const char *problem;
-	if (!fl__reexec_missing() || fl__fork_server_pid() > 0)
-		return 0;
-	return fl__reexec_check("a process executor", ", or else fl_process_preload() before any thread", &problem);
+	return fl__fork_server_pid() > 0
+	           ? 0
+	           : fl__reexec_check("a process executor", ", or else fl_process_preload() before any thread");
 }
 
 static void process_pool_drain_doorbell(int doorbell)

@@ -15,25 +15,28 @@ enum { FL__REEXEC_SOCKET = FL__STREAMS };
 
 enum fl__reexec_role { FL__REEXEC_FORK_SERVER = 'f', FL__REEXEC_TASK = 't', FL__REEXEC_PRELOADED = 'p' };
 
-/* What an execution of this program misses, as a text to follow "needs"; NULL: nothing. */
-const char *fl__reexec_missing(void);
-
-/* 0; or -ENOTSUP: logs what `method` needs, then `or_else`, and sets `*problem`. */
-int fl__reexec_check(const char *method, const char *or_else, const char **problem);
+/* 0; or -ENOTSUP: logs what `method` needs, then `or_else`. */
+int fl__reexec_check(const char *method, const char *or_else);
+#define FL__REEXEC_PROBLEM "this program cannot be executed again"
 
 /* By unshare() or setns(). */
 bool fl__has_left_pid_namespace(void);
 
-/*
- * Executes this program, or forks it (FL__REEXEC_PRELOADED), and checks the hello. A fork server is
- * an orphan. An executed process dies by `death_pipe`; NULL: does not. `*socket` becomes the near
- * end. Returns 0; or a negative errno with `*problem`: the new process is killed, or ends with its
- * socket; the caller closes `death_pipe`. -EAGAIN: the calling thread's rights were not `rights`
- * (NULL: any) any more.
- */
-int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe,
-                     const struct fl__rights *rights, int64_t deadline, int *socket, int *pid, int *pidfd,
-                     const char **problem);
+struct fl__reexec {
+	enum fl__reexec_role role; /* a fork server is an orphan */
+	/* An executed process dies by this pipe, which the caller closes after an error; NULL: does not. */
+	const struct fl__death_pipe *death_pipe;
+	/* -EAGAIN: the calling thread's rights were not these any more. NULL: any. */
+	const struct fl__rights *rights;
+	int64_t deadline;
+	/* Results: */
+	int socket; /* the near end */
+	int pid, pidfd;
+	const char *problem; /* after an error */
+};
 
-/* The reaper reaps a child. `pidfd` -1: none. */
-void fl__reexec_kill(int pidfd);
+/*
+ * Executes this program, or forks it (FL__REEXEC_PRELOADED), and checks the hello. Returns 0; or a
+ * negative errno: the new process is killed, or ends with its socket.
+ */
+int fl__reexec_start(struct fl__reexec *x);
