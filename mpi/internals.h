@@ -172,8 +172,7 @@
  *   fl__remote_complete(), fl__remote_end(),
  *   fl__remote_end_cancelled(),
  *   fl__remote_end_failed(),
- *   fl__remote_config_is_valid(),
- *   fl__stopper_free()
+ *   fl__remote_config_is_valid()
  */
 #include "process/remote/remote.h"
 
