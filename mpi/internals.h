@@ -144,18 +144,18 @@
  *   fl__type_known
  *   fl__hash(), FL__HASH_START                   a number for each machine
  */
-#include "process/identity.h"
+#include "process/base/identity.h"
 
 /*
  *   fl__main_hook                                gives a process that a launcher of MPI has started
  *                                                its role, in fl_main()
  */
-#include "process/main_hook.h"
+#include "process/start/main_hook.h"
 
 /*
  *   fl__flush_streams()                          before a rank ends without exit()
  */
-#include "process/new_process.h"
+#include "process/start/new_process.h"
 
 /*
  *   fl__worker_make_nested(),                    the executor that a task finds as its own
@@ -171,8 +171,7 @@
  *   fl__remote_complete(), fl__remote_end(),
  *   fl__remote_end_cancelled(),
  *   fl__remote_end_failed(),
- *   fl__remote_config_is_valid(),
- *   fl__stopper_free()
+ *   fl__remote_config_is_valid()
  */
 #include "process/remote/remote.h"
 

@@ -70,7 +70,7 @@
  */
 
 /*
- * The environment variable by which the library starts this program again (process/reexec.h), as a
+ * The environment variable by which the library starts this program again (start/reexec.h), as a
  * worker process or a fork server. The new process reads FL_DEBUG and FL_TRACE, too. Its parent has
  * already said what is wrong with them, so FL__LOG_ONCE() says nothing in the new process.
  */

@@ -5,7 +5,7 @@
  */
 #include "core/wait/lot.h"
 #include "fl_process.h"
-#include "process/process_sys.h"
+#include "process/base/process_sys.h"
 #include <linux/futex.h>
 #include <time.h>
 

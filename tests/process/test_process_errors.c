@@ -4,8 +4,8 @@
 #include "fl_fds.h"
 #include "fl_process.h"
 #include "fl_seam.h"
-#include "process/packet.h"
-#include "process/process_sys.h"
+#include "process/base/packet.h"
+#include "process/base/process_sys.h"
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 

@@ -5,7 +5,7 @@
 #include "fl_denied.h"
 #include "fl_process.h"
 
-#include "process/reexec.h"
+#include "process/start/reexec.h"
 #include <elf.h>
 #include <libgen.h>
 #include <link.h>

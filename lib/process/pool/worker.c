@@ -17,12 +17,13 @@
  * a message.
  */
 #include "worker.h"
-#include "../identity.h"
-#include "../packet.h"
-#include "../process_sys.h"
-#include "../request.h"
+#include "../base/identity.h"
+#include "../base/memfd.h"
+#include "../base/packet.h"
+#include "../base/process_sys.h"
 #include "../shm/shm_region.h"
 #include "../shm/shm_sys.h"
+#include "../start/new_process.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
 #include "core/exec/executor.h"

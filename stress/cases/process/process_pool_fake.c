@@ -6,8 +6,8 @@
  * its kill between the steps of a submission, and dies there. A sleeping worker is dead at once:
  * its thread stays asleep until it is reaped, and then ends.
  */
+#include "process/base/process_sys.h"
 #include "process/pool/process_pool.h"
-#include "process/process_sys.h"
 #include "process/shm/shm_sys.h"
 #include "process_pools.h"
 #include <signal.h>
