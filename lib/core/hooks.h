@@ -250,7 +250,7 @@ static inline void fl__hook_assert_held(const void *lock, const char *function)
 
 FL__IF_LINKED void fl__hook_join_on(const struct fl__ctx *context, bool timed);
 FL__IF_LINKED void fl__hook_sleep_on(struct fl__wait *wait, int64_t deadline);
-FL__IF_LINKED void fl__hook_woken_on(struct fl__wait *wait, int rc);
+FL__IF_LINKED void fl__hook_woken_on(struct fl__wait *wait);
 FL__IF_LINKED void fl__hook_wake_on(const struct fl__node *taken);
 FL__IF_LINKED void fl__hook_run_on(const void *loop, uint64_t fiber, const char *name);
 FL__IF_LINKED void fl__hook_deadline_on(void);
@@ -288,11 +288,10 @@ static inline void fl__hook_sleep(struct fl__wait *wait, int64_t deadline)
 		fl__hook_sleep_on(wait, deadline);
 }
 
-/* `rc`: the result of the sleep. */
-static inline void fl__hook_woken(struct fl__wait *wait, int rc)
+static inline void fl__hook_woken(struct fl__wait *wait)
 {
 	if (fl__hooks_on(FL__HOOKS_ALL))
-		fl__hook_woken_on(wait, rc);
+		fl__hook_woken_on(wait);
 }
 
 /* `taken`: the first of the nodes to unpark. */

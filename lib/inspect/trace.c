@@ -467,10 +467,10 @@ static bool trace_is_idle(uint8_t kind)
 	       kind == FL__DEBUG_DESCRIPTOR || kind == FL__DEBUG_CONNECTION;
 }
 
-void fl__trace_woken(struct fl__wait *wait, int rc)
+void fl__trace_woken(struct fl__wait *wait)
 {
 	const struct fl__awaited awaited = fl__wait_awaited(wait);
-	const int64_t now = fl__hook_event_on(FL__TRACE_WOKEN, (uintptr_t)wait, 0, NULL, trace_error(rc));
+	const int64_t now = fl__hook_event_on(FL__TRACE_WOKEN, (uintptr_t)wait, 0, NULL, trace_error(wait->result));
 	const int64_t waited = now - wait->since;
 	wait->since = 0;
 	if (!trace_is_idle(awaited.kind) && trace_is_slow(waited))

@@ -187,10 +187,10 @@ void fl__hook_sleep_on(struct fl__wait *wait, int64_t deadline)
 	fl__debug_leave();
 }
 
-void fl__hook_woken_on(struct fl__wait *wait, int rc)
+void fl__hook_woken_on(struct fl__wait *wait)
 {
 	if (wait->since != 0)
-		fl__trace_woken(wait, rc);
+		fl__trace_woken(wait);
 	if (!waits_enter(1))
 		return;
 	struct fl__holder *me = fl__holder_mine();

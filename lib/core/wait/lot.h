@@ -43,8 +43,9 @@ struct fl__wait {
 	/* Of an unpark after a sleep: the time modulo 2^32, the CPU (negative: unknown). */
 	uint32_t unparked_at;
 	int16_t waker_cpu;
-	uint8_t kind; /* of `object` */
-	bool no_spin; /* park without a spin */
+	uint8_t kind;   /* of `object` */
+	bool no_spin;   /* park without a spin */
+	int32_t result; /* of the sleep */
 	/* When the flight recorder was told of the sleep. 0: it was not. */
 	int64_t since;
 };
@@ -228,7 +229,7 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 
 /*
  * Until the end of the block the context is asleep, in no wait queue: for reports, and for the
- * fibers of its thread.
+ * fibers of its thread. The block sets fl__asleep.result.
  */
 #define FL__ASLEEP(kind, object, deadline)                                                                             \
 	__attribute__((cleanup(fl__asleep_end), unused)) struct fl__wait fl__asleep;                                   \
@@ -239,7 +240,7 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 static inline void fl__asleep_end(struct fl__wait *wait)
 {
 	fl__lot_set_away(wait->ctx->hosted, false);
-	fl__hook_woken(wait, 0);
+	fl__hook_woken(wait);
 }
 
 /*

@@ -24,6 +24,7 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 	wait->park_word = 0;
 	wait->no_spin = false;
 	wait->waker_cpu = -1;
+	wait->result = 0;
 	wait->since = 0;
 }
 
@@ -112,7 +113,8 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *can
 		FL__LIST_REMOVE(blocked);
 		blocked->link = NULL;
 	}
-	fl__hook_woken(wait, rc);
+	wait->result = rc;
+	fl__hook_woken(wait);
 	return rc;
 }
 

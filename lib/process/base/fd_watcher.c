@@ -297,7 +297,7 @@ static int fd_poll_until(struct pollfd *fds, unsigned n, int64_t deadline)
 static int fd_wait_by_poll(struct pollfd *fds, unsigned n, int64_t deadline)
 {
 	FL__ASLEEP(FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)fds[0].fd, deadline);
-	return fd_poll_until(fds, n, deadline);
+	return fl__asleep.result = fd_poll_until(fds, n, deadline);
 }
 
 /*

@@ -71,7 +71,7 @@ static int shm_cond_sleep(const struct shm_cond_sleeper *s, int64_t deadline, fl
 		rc = bridged ? fl__bridge_wait(s->changes, s->count, deadline, cancel)
 		             : fl__sys.shared_wait(s->changes, s->count, deadline);
 	}
-	return rc != -ECANCELED && shm_cond_is_woken(s) ? 0 : rc;
+	return fl__asleep.result = rc != -ECANCELED && shm_cond_is_woken(s) ? 0 : rc;
 }
 
 /* After wait number `wait` gave up: counts it as served if no other wait is left. */

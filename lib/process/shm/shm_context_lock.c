@@ -59,7 +59,7 @@ int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__c
 	fl__debug_deadline(deadline);
 	if (is_thread && !fl__cancel_resolve(cancel, ctx)) {
 		FL__ASLEEP(FL__DEBUG_SHM_LOCK, fl__shm_word(l), deadline);
-		return fl__shm_acquire(l, owner, deadline);
+		return fl__asleep.result = fl__shm_acquire(l, owner, deadline);
 	}
 	int rc = fl__is_interrupted(deadline, cancel);
 	if (rc != 0)

@@ -125,7 +125,8 @@ int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token
 			return rc;
 	}
 	FL__ASLEEP(FL__DEBUG_SHM, &op->queue->changes, deadline);
-	return op->broadcast ? shm_wait_unqueued(op, false, deadline, NULL) : shm_wait_queued(op, deadline);
+	return fl__asleep.result =
+	           op->broadcast ? shm_wait_unqueued(op, false, deadline, NULL) : shm_wait_queued(op, deadline);
 }
 
 bool fl__shm_wait_arm(const struct fl__shm_op *op, struct fl__node *node)
