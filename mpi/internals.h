@@ -60,7 +60,6 @@
  *   FL__TRACE_START, FL__TRACE_END,
  *   FL__TRACE_RANK
  *   fl__hook_exit()                              writes the events before a rank ends
- *   fl__stats_are_linked()                       whether the program has statistics
  *   fl__trace_rank                               the number of this rank in its events
  *   FL__DEBUG_TASK                               what the manager of an executor waits for, in a
  *                                                dump

@@ -134,7 +134,7 @@ static void debug_report_relock(const struct fl__hook_op *op)
 void fl__hook_locking_on(struct fl__hook_op *op)
 {
 	op->waited = false;
-	op->measured = (op->on & FL_DEBUG_CONTENTION) && fl__contention_turn();
+	op->measured = (op->on & FL_DEBUG_CONTENTION) && fl__ctx_get()->turn++ % FL__CONTENTION_SAMPLED == 0;
 	op->stack.at[0] = 0;
 	if ((op->on & DEBUG_RECORDS_HOLDERS) || op->measured)
 		fl__backtrace_take(&op->stack, 1);

@@ -453,13 +453,6 @@ void fl__hook_note_on(enum fl__trace_kind kind, const void *object, unsigned arg
 		fl__hook_event_on(kind, (uintptr_t)object, arg, NULL, 0);
 }
 
-int64_t fl__trace_wait(const struct fl__wait *wait)
-{
-	if (wait->ctx->debugging)
-		return 0;
-	return fl__hook_event_on(FL__TRACE_WAIT, (uintptr_t)wait->object, 0, NULL, wait->kind);
-}
-
 /* Waits that are long by their nature. */
 static bool trace_is_idle(uint8_t kind)
 {

@@ -374,7 +374,8 @@ int fl__run_function(struct fl__run *run, char **message);
 /* The same, measured if it is due. `begun`: how many tasks the context has begun before. */
 static inline int fl__run_measured(struct fl__run *run, struct fl__stats_context *context, size_t begun, char **message)
 {
-	return fl__hook_begins(context, run->future->error != 0, begun) && run->claim == FL__CLAIM_RUN
+	const bool due = run->future->error != 0 || begun >= fl__load_relaxed(&context->next);
+	return fl__unlikely(due) && fl__stats_are_linked() && run->claim == FL__CLAIM_RUN
 	           ? fl__hook_begin_on(run, context, begun, message)
 	           : fl__run_function(run, message);
 }

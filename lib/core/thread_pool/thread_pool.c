@@ -856,7 +856,10 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 			return;
 		}
 		fl__store_relaxed(&w->skipped, w->skipped + 1); /* for statistics */
-		fl__stats_begin_none(&w->stats);
+		/* counted as begun: measured tasks do not stand for it */
+		w->stats.next++;
+		w->stats.queued.begun++;
+		w->stats.ran.begun++;
 	}
 	char *message;
 	w->run.claim = taken.claim;

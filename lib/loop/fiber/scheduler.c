@@ -126,7 +126,7 @@ static FL__SWITCHES void sched_switch(struct fl__sched *s, struct fl__flow *from
 		fl__fiber_prepare(to);
 	if (fl__unlikely(s->observe != NULL))
 		s->observe(s, to);
-	fl__hook_run(s, to ? to->ctx.id : 0, to ? to->name : NULL);
+	fl__hook_run(s, to ? to->ctx.id : 0, to ? to->name : "");
 	s->running = to;
 	fl__ctx_current = to ? &to->ctx : s->host.thread;
 	if (fl__unlikely(s->tells))

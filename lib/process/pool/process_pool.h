@@ -126,10 +126,9 @@ static inline void fl__process_pool_wake_at(struct fl__process_pool *p, int64_t 
 static inline void fl__process_pool_trace(const struct fl__process_pool_worker *w, enum fl__trace_kind kind,
                                           const struct fl__task_block *block, int error)
 {
-	if (fl__hooks_on(FL__HOOKS_TRACE))
-		fl__hook_event_on(kind, (uintptr_t)&block->future,
-		                  FL__TRACE_REMOTE(fl__process_pool_sys.pid(w->process), block->seq),
-		                  block->future.type->name, 0 - (unsigned)error);
+	fl__hook_event(kind, (uintptr_t)&block->future,
+	               FL__TRACE_REMOTE(fl__process_pool_sys.pid(w->process), block->seq), block->future.type->name,
+	               0 - (unsigned)error);
 }
 
 /* submit.c */

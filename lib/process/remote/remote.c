@@ -70,7 +70,8 @@ void fl__remote_end(struct fl__remote *r, struct fl__task_block *block, int erro
 	if (!fl__future_claim_ended(&block->future)) /* never: it is neither queued nor posted */
 		return;
 	r->base.ran++;
-	fl__hook_remote(&r->base, &block->future, block->future.error != 0, block->began, block->ran);
+	if (block->future.error != 0) /* the stamp */
+		fl__hook_remote(&r->base, &block->future, block->began, block->ran);
 	r->base.failed += error != 0;
 	remote_add_ended(r, block, error, message);
 }
