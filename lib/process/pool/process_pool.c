@@ -2,7 +2,7 @@
 /*
  * The process executor in the parent process, on the remote core (remote/remote.c has the states of
  * a task). Its transport are rings (rings.c) that it shares with worker processes (worker.c). This
- * file has the executor's interface; submit.c, completions.c, workers.c and manager.c the rest.
+ * file has the executor's interface; submissions.c, completions.c, workers.c and manager.c the rest.
  * docs/design.md, section 4, has the reasons, also for failed starts ("Shortages").
  *
  * Invariants
@@ -22,7 +22,6 @@
 #include "../start/reexec.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
-#include "core/hooks.h"
 #include "fd/try_io.h"
 #include <errno.h>
 #include <fairlead/time.h>

@@ -132,7 +132,7 @@ static inline void fl__process_pool_trace(const struct fl__process_pool_worker *
 		                  block->future.type->name, 0 - (unsigned)error);
 }
 
-/* submit.c */
+/* submissions.c */
 
 /* Of the transport. */
 int fl__process_pool_post(struct fl__remote *r, struct fl__task_block *block);
