@@ -1,6 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of workers: starts, failed starts, kills, deaths.
+ * The life of workers: starts, failed starts, kills, deaths. The flags of a worker, which the
+ * executor's lock guards. None is cleared, but for `ready` and `initializing`:
+ *
+ *   flag            meaning                               set by
+ *   (in the list)   it has been started                   process_pool_add_worker()
+ *   `initializing`  its initializer has not ended         ..._post_initializer(); cleared at the end
+ *   `ready`         it has said so. Until then its death  process_pool_check_ready(),
+ *                   is a failed start                     fl__memfd_recv(); cleared when the
+ *                                                         initializer ends, to be read once more
+ *   `retired`       it gets no more submissions           a resize, a post that found it dead,
+ *                                                         ..._post_exit()
+ *   `exiting`       its last submission is to exit        ..._post_exit()
+ *   `damaged`       its completion ring is not read any   fl__process_pool_take_from()
+ *                   more
+ *   `kill_reason`   it was killed, or cannot be killed    fl__process_pool_kill_worker()
+ *                   (`kill_error`)
  *
  * A start may wait for an answer, so a thread of its own makes it, the starter, one at a time. The
  * thread that dispatches sets `starting`. The starter clears it when the worker is in the list, or
@@ -36,12 +51,8 @@
 
 static int process_pool_make_memory(size_t size, int seals, int *fd, void **memory)
 {
-	*fd = fl__fd_above_streams(fl__shm_sys.memory());
-	if (*fd < 0)
-		return *fd;
-	int rc = fl__shm_allocate(*fd, size);
-	if (rc == 0)
-		rc = fl__shm_sys.add_seals(*fd, F_SEAL_SHRINK | F_SEAL_GROW);
+	int rc = fl__shm_make(size, fd);
+	*fd = fl__fd_above_streams(*fd);
 	if (rc == 0)
 		rc = fl__shm_sys.map(*fd, size, true, memory);
 	if (rc == 0)
@@ -433,7 +444,7 @@ void fl__process_pool_reap_worker(struct fl__process_pool_worker *w)
 	char how[FL_MESSAGE_MAX];
 	fl_process_status status = {0, 0};
 	(void)fl__process_pool_take_from(w);
-	(void)fl__process_pool_recv(w, NULL); /* "ready": the word in its memory may be damaged */
+	(void)fl__memfd_recv(w->channel, NULL, NULL, &w->ready); /* "ready": the word in its memory may be damaged */
 	const int rc = fl__process_pool_sys.try_join(w->process, &status);
 	process_pool_describe_death(w, rc, &status, how, sizeof how);
 	process_pool_settle_tasks(w, how);
