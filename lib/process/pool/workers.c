@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of workers: starts, failed starts, kills, deaths. The flags of a worker, which the
- * executor's lock guards. None is cleared, but for `ready` and `initializing`:
+ * The life of workers: starts, failed starts, kills, deaths. A worker has these flags, which the
+ * executor's lock guards. Only `initializing` and `ready` are ever cleared.
  *
- *   flag            meaning                               set by
- *   (in the list)   it has been started                   process_pool_add_worker()
- *   `initializing`  its initializer has not ended         ..._post_initializer(); cleared at the end
- *   `ready`         it has said so. Until then its death  process_pool_check_ready(),
- *                   is a failed start                     fl__memfd_recv(); cleared when the
- *                                                         initializer ends, to be read once more
- *   `retired`       it gets no more submissions           a resize, a post that found it dead,
- *                                                         ..._post_exit()
- *   `exiting`       its last submission is to exit        ..._post_exit()
- *   `damaged`       its completion ring is not read any   fl__process_pool_take_from()
- *                   more
- *   `kill_reason`   it was killed, or cannot be killed    fl__process_pool_kill_worker()
- *                   (`kill_error`)
+ *   flag          meaning                                 set by
+ *   initializing  its initializer has not ended           fl__process_pool_post_initializer(); cleared
+ *                                                         when the initializer ends
+ *   ready         it has said that it is ready. Before    process_pool_check_ready(), and
+ *                 that, its death is a failed start.      fl__memfd_recv(); cleared when the
+ *                                                         initializer ends, to be read again
+ *   retired       it gets no more tasks. A late look is   its start, if it is one too many; a resize; a
+ *                 safe: its death puts the task back.     post that finds it dead; with `exiting`
+ *   exiting       it was told to exit                     fl__process_pool_post_exit()
+ *   damaged       its completion ring is not read again   fl__process_pool_take_from()
+ *   kill_reason   it was killed, or, with `kill_error`,   fl__process_pool_kill_worker()
+ *                 this process may not kill it
  *
  * A start may wait for an answer, so a thread of its own makes it, the starter, one at a time. The
  * thread that dispatches sets `starting`. The starter clears it when the worker is in the list, or
