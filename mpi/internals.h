@@ -157,10 +157,9 @@
 #include "process/start/new_process.h"
 
 /*
- *   fl__worker_make_nested(),                    the executor that a task finds as its own
- *   fl__worker_reopen_nested()
+ *   fl__nested_make(), fl__nested_reopen()       the executor that a task finds as its own
  */
-#include "process/pool/worker.h"
+#include "process/remote/nested.h"
 
 /*
  *   fl__remote, fl__remote_transport,            the remote core, of which MPI is a transport

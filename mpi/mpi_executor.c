@@ -399,9 +399,9 @@ static struct mpi_share *mpi_pool_choose(struct mpi_pool *p)
 	return second;
 }
 
-static int mpi_on_post(struct fl__remote *r, struct fl__task_block *block)
+static int mpi_on_post(fl_executor *e, struct fl__task_block *block)
 {
-	struct mpi_pool *p = mpi_pool_of(&r->base);
+	struct mpi_pool *p = mpi_pool_of(e);
 	struct mpi_share *share;
 	int rc;
 	do {
@@ -897,31 +897,31 @@ void fl__mpi_dismiss(void)
 
 /* The manager. */
 
-static void mpi_on_manage(struct fl__remote *r)
+static void mpi_on_manage(fl_executor *e)
 {
-	struct mpi_pool *p = mpi_pool_of(&r->base);
-	while (fl__remote_complete(r, true) || (*p->broken && !p->broke) || !p->forgotten) {
+	struct mpi_pool *p = mpi_pool_of(e);
+	while (fl__remote_complete(&p->remote, true) || (*p->broken && !p->broke) || !p->forgotten) {
 		if (*p->broken && !p->broke) {
 			p->broke = true;
 			fl_mutex_unlock(&p->base.lock);
 			fl__executor_break(&p->base, p->broken);
 			fl__mutex_hold(&p->base.lock);
-		} else if (!r->kept && !p->forgotten) {
+		} else if (!p->remote.kept && !p->forgotten) {
 			FL__AWAITS(FL__DEBUG_TASK, &p->base);
 			FL_IGNORE(fl_cond_wait_until(&p->work, &p->base.lock, FL_FOREVER, FL_SHIELDED));
 		}
 	}
 }
 
-static void mpi_on_wake(struct fl__remote *r)
+static void mpi_on_wake(fl_executor *e)
 {
-	fl_cond_signal(&mpi_pool_of(&r->base)->work);
+	fl_cond_signal(&mpi_pool_of(e)->work);
 }
 
-static int mpi_on_start(struct fl__remote *r)
+static int mpi_on_start(fl_executor *e)
 {
 	const fl_thread_config config = {.name = "mpi", .block_signals = true};
-	(void)r;
+	(void)e;
 	FL__HELD(&mpi_thread.start_lock);
 	if (mpi_thread.running)
 		return 0;
@@ -930,18 +930,18 @@ static int mpi_on_start(struct fl__remote *r)
 	return rc;
 }
 
-static bool mpi_on_poll(struct fl__remote *r)
+static bool mpi_on_poll(fl_executor *e)
 {
 	enum { TESTS = 4 };
 	bool some = false;
-	(void)r;
+	(void)e;
 	(void)mpi_try_round(TESTS, &some);
 	return some;
 }
 
-static void mpi_on_leave(struct fl__remote *r, bool over)
+static void mpi_on_leave(fl_executor *e, bool over)
 {
-	(void)r;
+	(void)e;
 	mpi_settle();
 	if (over)
 		return;

@@ -229,7 +229,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                daemon, or the fork server, would be the first process of a PID namespace
  *   -ETIMEDOUT   the fork server or the new process did not answer within 30 s
  *   -EOWNERDEAD  the fork server died during the call; a process that is no daemon may have been
- *                started. With FL_PROCESS_EXEC: the new process ended before it replied
+ *                started. With FL_PROCESS_EXEC and _FORK: the new process ended before it replied
  *   -ENOSYS      pidfd_open() (Linux 5.3) or, for an argument above 16 KiB, memfd_create() is
  *                missing or forbidden; or a sandbox forbids a call that the fork server needs
  *                (fl_process_preload())

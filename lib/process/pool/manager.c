@@ -249,9 +249,9 @@ static void process_pool_poll_events(struct process_pool_manager *m)
 	(void)process_pool_check_timeouts(m->p);
 }
 
-void fl__process_pool_manage(struct fl__remote *r)
+void fl__process_pool_manage(fl_executor *e)
 {
-	struct fl__process_pool *p = fl__process_pool_of(&r->base);
+	struct fl__process_pool *p = fl__process_pool_of(e);
 	struct process_pool_manager m = {.p = p};
 	for (bool fetchers_active = false; !fl__process_pool_is_over(p);) {
 		if (!fetchers_active && process_pool_do_work(p)) {

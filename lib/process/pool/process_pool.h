@@ -131,10 +131,10 @@ static inline void fl__process_pool_trace(const struct fl__process_pool_worker *
 	               0 - (unsigned)error);
 }
 
-/* submit.c */
+/* submissions.c */
 
 /* Of the transport. */
-int fl__process_pool_post(struct fl__remote *r, struct fl__task_block *block);
+int fl__process_pool_post(fl_executor *e, struct fl__task_block *block);
 bool fl__process_pool_recall(struct fl__task_block *block);
 void fl__process_pool_stop(struct fl__task_block *block, bool by_token);
 
@@ -163,12 +163,6 @@ bool fl__process_pool_take_from(struct fl__process_pool_worker *w);
 /* Of a task that ran when its worker died, the ended elements keep their results. */
 void fl__process_pool_take_progress(struct fl__process_pool_worker *w, struct fl__task_block *block);
 
-/*
- * Receives packets up to that of the block's submission: its memfd, or an error. Without a block,
- * up to "ready".
- */
-int fl__process_pool_recv(struct fl__process_pool_worker *w, const struct fl__task_block *block);
-
 /* workers.c */
 
 int fl__process_pool_run_starter(void *pool); /* the starter thread, without the lock */
@@ -194,4 +188,4 @@ bool fl__process_pool_give_up_starting(struct fl__process_pool *p);
 bool fl__process_pool_is_over(const struct fl__process_pool *p);
 
 /* manager.c */
-void fl__process_pool_manage(struct fl__remote *r); /* of the transport */
+void fl__process_pool_manage(fl_executor *e); /* of the transport */

@@ -138,7 +138,7 @@ bool fl__remote_complete(struct fl__remote *r, bool is_manager)
 	if (r->base.foreign == 0)
 		fl_cond_broadcast(&r->base.gone);
 	if (kept || r->base.closed)
-		r->transport->wake(r);
+		r->transport->wake(&r->base);
 	return true;
 }
 
@@ -235,7 +235,7 @@ static int remote_manage(void *arg)
 	struct fl__run run;
 	fl__run_enter(&run, &r->base); /* so that a join by a callback is refused */
 	fl__mutex_hold(&r->base.lock);
-	r->transport->manage(r);
+	r->transport->manage(&r->base);
 	fl__run_leave(&run);
 	r->finished = true;
 	fl_cond_broadcast(&r->base.gone);
@@ -254,7 +254,7 @@ int fl__remote_start_thread(struct fl__remote *r, fl_thread *t, const char *role
 
 static int remote_start_manager(struct fl__remote *r)
 {
-	int rc = r->transport->start(r);
+	int rc = r->transport->start(&r->base);
 	if (rc == 0)
 		rc = fl__remote_start_thread(r, &r->manager, "manager", remote_manage, r);
 	r->running = rc == 0;
@@ -291,7 +291,7 @@ void fl__remote_dispatch(struct fl__remote *r)
 	struct fl__task_block *block;
 	while (!r->base.broken && (block = r->base.queue.head) != NULL) {
 		const bool stops = fl_cancel_token_is_requested(&block->future.token);
-		const int rc = stops ? -ECANCELED : r->transport->post(r, block);
+		const int rc = stops ? -ECANCELED : r->transport->post(&r->base, block);
 		if (rc == -EAGAIN)
 			return;
 		fl__task_list_remove(&r->base.queue, block);
@@ -307,7 +307,7 @@ void fl__remote_dispatch(struct fl__remote *r)
 		else
 			fl__remote_end_failed(r, block, rc, "the argument does not reach a worker: %s",
 			                      fl_error_text(rc));
-		r->transport->wake(r); /* no worker will report it */
+		r->transport->wake(&r->base); /* no worker will report it */
 	}
 }
 
@@ -358,11 +358,6 @@ int fl__remote_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel
 	return fl__executor_join_thread(e, &fl__remote_of(e)->manager, remote_has_ended, deadline, cancel);
 }
 
-static bool remote_wait_is_over(fl_future *f, const fl_event *or_event)
-{
-	return fl_future_try_wait(f) == 0 || (or_event && fl_event_is_set(or_event));
-}
-
 /*
  * Without the lock. The waiting thread polls while ends come. After POLLS polls in vain it yields
  * between polls, since the workers may need this CPU, and stops after PATIENCE: then it parks, and
@@ -380,8 +375,8 @@ void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event
 	if (ctx->ops != &fl__thread_parker)
 		return; /* a fiber: its thread has others to run */
 	for (unsigned rounds = 1, idle = 0;; rounds++) {
-		idle = r->transport->poll(r) ? 0 : idle + 1;
-		over = remote_wait_is_over(f, or_event);
+		idle = r->transport->poll(e) ? 0 : idle + 1;
+		over = fl_future_try_wait(f) == 0 || (or_event && fl_event_is_set(or_event));
 		if (over)
 			break;
 		if (idle < POLLS && rounds % POLLS != 0) {
@@ -395,7 +390,7 @@ void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event
 		if (idle >= POLLS)
 			(void)fl__sys.give_way(now);
 	}
-	r->transport->leave(r, over);
+	r->transport->leave(e, over);
 }
 
 /* Create and destroy. */

@@ -63,11 +63,6 @@ static struct fork_server fork_server;
 static struct fl__death_pipe fork_server_death_pipe;
 static const char fork_server_silent[] = "no answer from the fork server: is it stopped?";
 
-static bool fork_server_is_dead(void)
-{
-	return fork_server.number && (fork_server.dead || fl__fd_poll(fork_server.pidfd, POLLIN) > 0);
-}
-
 /*
  * Whether this process gets orphans. Asked when it matters, not when the fork server begins: its
  * first parent may still exist then. Reaps the fork server if it has ended.
@@ -117,7 +112,8 @@ static int fork_server_begin(int64_t deadline)
 	int rc = 0;
 	bool ready = false;
 	while (rc == 0 && !ready) {
-		const bool dead = fork_server_is_dead();
+		const bool dead =
+		    fork_server.number && (fork_server.dead || fl__fd_poll(fork_server.pidfd, POLLIN) > 0);
 		ready = !dead && !fork_server_makes;
 		if (dead && fork_server.senders == 0)
 			fork_server_kill();

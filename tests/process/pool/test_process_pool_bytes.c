@@ -276,6 +276,30 @@ FL_TEST(process_pool_bytes_come_and_go)
 	}
 }
 
+static int busy_seal(int fd)
+{
+	static unsigned seals;
+	return ++seals % 3 ? -EBUSY : fl_test_real_fd_sys.seal(fd);
+}
+
+/* The kernel holds a page of the argument's memfd for a while. */
+FL_TEST(process_pool_bytes_sealed_at_the_third_try)
+{
+	FL_NEEDS(FL_TEST_MEMFD);
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_FD_FAULTS();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	unsigned char *bytes = process_pool_bytes(MIB, 1);
+	fl_future *f = NULL;
+	fl_bytes got = {0};
+	fl__fd_sys.seal = busy_seal;
+	FL_OK(pool_echoes_submit(e, (fl_bytes){.data = bytes, .size = MIB}, &f));
+	free(bytes);
+	FL_OK(pool_echoes_get(f, &got));
+	fl_future_free(f);
+	expect_bytes(&got, MIB, 1);
+}
+
 /* Structs that begin with bytes; their images and their rooms cross each boundary. */
 FL_TEST(process_pool_bytes_of_chunks)
 {

@@ -156,10 +156,10 @@ static struct fl__process_pool_worker *process_pool_least_busy(const struct fl__
 	return best;
 }
 
-int fl__process_pool_post(struct fl__remote *r, struct fl__task_block *block)
+int fl__process_pool_post(fl_executor *e, struct fl__task_block *block)
 {
 	struct fl__process_pool_worker *w;
-	while ((w = process_pool_least_busy(fl__process_pool_of(&r->base))) != NULL) {
+	while ((w = process_pool_least_busy(fl__process_pool_of(e))) != NULL) {
 		int rc = process_pool_post_to(w, block, false);
 		if (rc == 0) {
 			block->worker = w;
