@@ -417,7 +417,7 @@ static int mpi_on_post(fl_executor *e, struct fl__task_block *block)
 	const int64_t size = bytes ? fl__image_size(f->arg, f->count, each) : (int64_t)(f->count * each);
 	if (size < 0)
 		return -E2BIG;
-	const int64_t deadline = fl_cancel_token_deadline(&f->token);
+	const fl_time deadline = fl_cancel_token_deadline(&f->token);
 	struct fl__mpi_head head = {
 	    .kind = FL__MPI_TASK,
 	    .flags = bytes ? FL__MPI_IMAGE : 0,
@@ -427,7 +427,7 @@ static int mpi_on_post(fl_executor *e, struct fl__task_block *block)
 	    .check = block->check,
 	    .task = block->task,
 	    .size = (uint64_t)size,
-	    .rest = deadline == FL_FOREVER ? FL_FOREVER : deadline - fl_now(),
+	    .rest = fl_time_diff(deadline, fl_now()),
 	    .count = f->count,
 	};
 	s->transfer.each = each;
@@ -441,7 +441,7 @@ static int mpi_on_post(fl_executor *e, struct fl__task_block *block)
 	fl__store_relaxed(&s->stops, 0); /* relaxed: no thread knows the task yet */
 	/* for mpi_pool_balance(), and the statistics of a stamped task */
 	if (p->now == 0 && (p->mpi.prefetch > 0 || f->error != 0))
-		p->now = fl_now();
+		p->now = fl__sys.now();
 	s->posted_at = p->now;
 	s->under_way = (unsigned)rc;
 	block->worker = s;
@@ -503,7 +503,7 @@ static void mpi_pool_balance(struct mpi_pool *p)
 {
 	const struct fl__task_list *posted = &p->remote.posted;
 	uint32_t n = p->mpi.prefetch > 0 && !p->base.queue.head && posted->head ? mpi_pool_count_free(p) : 0;
-	const int64_t before = n > 0 ? fl_now() - MPI_POOL_PATIENCE : 0;
+	const int64_t before = n > 0 ? fl__sys.now() - MPI_POOL_PATIENCE : 0;
 	for (struct fl__task_block *block = posted->tail; block && n > 0; block = block->prev) {
 		struct mpi_slot *s = block->worker;
 		if (!mpi_slot_waits(s) || s->posted_at > before)
@@ -516,7 +516,7 @@ static void mpi_pool_balance(struct mpi_pool *p)
 	}
 	p->lags = n > 0;
 	if (p->lags)
-		p->balance_at = fl_after(MPI_POOL_LOOK);
+		p->balance_at = fl__sys.now() + MPI_POOL_LOOK;
 }
 
 static void mpi_pool_send_stops(struct mpi_pool *p)
@@ -739,7 +739,7 @@ static bool mpi_pool_work(struct mpi_pool *p)
 /* The pool may be freed afterwards. True: there was work. */
 static bool mpi_pool_serve(struct mpi_pool *p)
 {
-	const bool due = p->lags && fl_now() >= p->balance_at; /* only leaders write them */
+	const bool due = p->lags && fl__sys.now() >= p->balance_at; /* only leaders write them */
 	if (!p->touched && !due)
 		return false;
 	bool some = p->touched;
@@ -757,12 +757,12 @@ static void mpi_leave(void)
 {
 	const struct fl__mpi_head head = {.kind = FL__MPI_EXIT};
 	fl__mpi_world.leaving = true;
-	int64_t until = fl_after(FL__MPI_PATIENCE);
+	fl_time until = fl_after(FL__MPI_PATIENCE);
 	FL__EACH_RANK (rank)
 		if (!fl__mpi_is_dead(rank))
 			fl__mpi_must_send(rank, &head, "", NULL, NULL);
 	fl__mpi_flush();
-	while (fl__mpi_under_way() > 0 && fl_now() < until) {
+	while (fl__mpi_under_way() > 0 && !fl_time_is_past(until)) {
 		if (fl__mpi_progress(mpi_handle, 1))
 			until = fl_after(FL__MPI_PATIENCE);
 		fl__mpi_flush();
@@ -849,7 +849,7 @@ static int mpi_thread_run(void *arg)
 {
 	struct fl__mpi_pace pace = {.sleeper = FL__MPI_FIRST};
 	uint64_t seen = 0;
-	int64_t expected_at = fl_now();
+	int64_t expected_at = fl__sys.now();
 	(void)arg;
 	FL__UNCANCELLED();
 	fl__mutex_hold(&fl__mpi_lock);
@@ -858,10 +858,10 @@ static int mpi_thread_run(void *arg)
 		const bool some = !spared && mpi_round(1);
 		const bool expects = spared || some || mpi_expects();
 		if (expects)
-			expected_at = fl_now();
+			expected_at = fl__sys.now();
 		if (spared)
 			pace.found = expected_at; /* polls at first */
-		mpi_thread.asleep = !expects && fl_now() - expected_at >= MPI_THREAD_LINGER;
+		mpi_thread.asleep = !expects && fl__sys.now() - expected_at >= MPI_THREAD_LINGER;
 		const bool asleep = mpi_thread.asleep, moves = fl__mpi_under_way() > 0;
 		fl_mutex_unlock(&fl__mpi_lock);
 		const bool rests = !mpi_has_ready(); /* else a thread that could not lead relies on the next round */

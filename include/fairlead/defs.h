@@ -34,7 +34,8 @@
  *                (docs/threads.md).
  *   Forms        fl_x_op(x) waits; fl_x_try_op(x) does not. fl_x_op_until(x, deadline, cancel)
  *                waits until an absolute deadline (-ETIMEDOUT) or until a cancel token is requested
- *                (-ECANCELED). One comment describes fl_x_op_until() and fl_x_op(). After a
+ *                (-ECANCELED). The all-zero deadline is FL_FOREVER, in a call and in a config
+ *                (fairlead/time.h). One comment describes fl_x_op_until() and fl_x_op(). After a
  *                timeout or a cancel no permit, item or wake was consumed. A call that can succeed
  *                at once does so, even after its deadline, or under a requested token.
  *   Threads      Every function may be called from any thread. An init and a free require that no

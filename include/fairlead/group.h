@@ -47,11 +47,11 @@ FL_BEGIN_DECLS
 typedef struct fl_group {
 	fl_cancel_token token_; /* while begun */
 	fl_executor *executor_; /* NULL: the group takes fibers alone */
-	uint64_t from_forever_; /* FL_FOREVER less the deadline */
-	size_t number_;         /* of the next member */
-	size_t failed_number_;  /* of the first member that failed */
-	size_t fibers_;         /* that have not ended; written by their loop's thread */
-	const void *sched_;     /* of these fibers, as the next two */
+	fl_time deadline_;
+	size_t number_;        /* of the next member */
+	size_t failed_number_; /* of the first member that failed */
+	size_t fibers_;        /* that have not ended; written by their loop's thread */
+	const void *sched_;    /* of these fibers, as the next two */
 	const void *thread_;
 	uint32_t forks_;
 	uint32_t lock_;    /* guards all fields except the token and the atomics */
@@ -76,9 +76,10 @@ typedef struct fl_group {
  * A group without members. `executor` NULL: only fibers. With UNTIL, the deadline cancels the
  * members, and the group accepts none after it.
  */
-#define FL_GROUP_INIT(executor) FL_GROUP_INIT_UNTIL(executor, FL_FOREVER)
-#define FL_GROUP_INIT_UNTIL(executor, deadline)                                                                        \
-	{ FL_CANCEL_TOKEN_INIT, (executor), (uint64_t)FL_FOREVER - (uint64_t)(deadline),                               \
+#define FL_GROUP_INIT(executor) FL__GROUP_INIT(executor, 0)
+#define FL_GROUP_INIT_UNTIL(executor, deadline) FL__GROUP_INIT(executor, (deadline).ns)
+#define FL__GROUP_INIT(executor, ns)                                                                                   \
+	{ FL_CANCEL_TOKEN_INIT, (executor), { ns },                                                                    \
 	  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }, { 0 }, 0 }
 /* clang-format on */
 
@@ -152,7 +153,7 @@ FL_API FL_MUST_CHECK int fl_group_join(fl_group *g);
  *                or FL_ETASK
  *   other        joined: the error of the first member that failed
  */
-FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * Joins the group if no member is left; runs no task. Returns:

@@ -254,7 +254,7 @@ FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_confi
  *   -ECHILD      other code has reaped the process (waitpid(), or SIGCHLD is ignored)
  *   -ENOSYS      a sandbox forbids waitid(), so the status of a child is not known
  */
-FL_API FL_MUST_CHECK int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_process_join_until(fl_process *p, fl_process_status *status, fl_time deadline,
                                                fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *_p, fl_process_status *_status)
 {
@@ -264,7 +264,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *_p, fl_process_status *_
 /* As fl_process_join(). Never waits: returns -EAGAIN while the process runs. */
 FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_status *_status)
 {
-	const int _rc = fl_process_join_until(_p, _status, 0, FL_SHIELDED);
+	const int _rc = fl_process_join_until(_p, _status, FL_NO_WAIT, FL_SHIELDED);
 	return _rc == -ETIMEDOUT ? -EAGAIN : _rc;
 }
 
@@ -305,7 +305,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
  *   -EOWNERDEAD, -ECHILD
  *           as fl_process_join()
  */
-FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, int64_t grace, fl_process_status *status);
+FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, fl_duration grace, fl_process_status *status);
 
 /*
  * The handle's end of a pipe: of standard input (`stream` 0), output (1) or error (2). Blocking and

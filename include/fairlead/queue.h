@@ -156,7 +156,7 @@ FL_INLINE FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
 FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
 
 /* As fl_queue_put(); also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * Gets the first item. Blocks while `q` is empty. Returns 0, -ECANCELED, or:
@@ -169,7 +169,7 @@ FL_INLINE FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
 FL_API FL_MUST_CHECK int fl_queue_try_get(fl_queue *q, void *item);
 
 /* As fl_queue_get(); also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * Puts the `n` items of `items` in their order. Items of other producers may come between. Blocks
@@ -186,7 +186,7 @@ FL_API FL_MUST_CHECK size_t fl_queue_try_put_many(fl_queue *q, const void *items
  * -ECANCELED, -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *count,
-                                                 int64_t deadline, fl_cancel_token *cancel);
+                                                 fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * Gets up to `n` items that follow each other in the order of `q`. Blocks until there is at least
@@ -201,7 +201,7 @@ FL_API FL_MUST_CHECK size_t fl_queue_try_get_many(fl_queue *q, void *items, size
  * As fl_queue_get_many(); sets `*count`. Returns 0 (at least one item, or `n` is 0), -EPIPE,
  * -ETIMEDOUT, -ECANCELED.
  */
-FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, fl_time deadline,
                                                  fl_cancel_token *cancel);
 
 /*
@@ -224,7 +224,7 @@ FL_API void fl_queue_task_done(fl_queue *q);
 FL_API FL_MUST_CHECK int fl_queue_try_task_done(fl_queue *q);
 
 /* Waits until all items are done. Blocks the calling context. Returns 0, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_queue_join(fl_queue *_q)
 {
 	return fl_queue_join_until(_q, FL_FOREVER, NULL);

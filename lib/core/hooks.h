@@ -64,7 +64,7 @@
  *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__hook_word(&fl__hook_free)}, LOCKED))
  *             return;                                                                  // fast
  *     struct fl__hook_op op;                                                           // slow
- *     fl__hook_locking(&op, m, FL__DEBUG_MUTEX, deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
+ *     fl__hook_locking(&op, m, FL__DEBUG_MUTEX, fl__is_forever(deadline) ? 0 : FL__DEBUG_TRY);
  *     ... fl__hook_waiting(&op); rc = fl__wait_sleep(...) ...
  *     fl__hook_locked(&op, rc == 0);
  */
@@ -238,7 +238,8 @@ static inline void fl__hook_waiting_cond(struct fl__hook_op *op, const void *mut
 FL__IF_LINKED void fl__hook_join_on(const struct fl__ctx *context, bool timed);
 #define fl__hook_join(...) FL__HOOK(DEBUG, join, __VA_ARGS__)
 
-FL__IF_LINKED void fl__hook_sleep_on(struct fl__wait *wait, int64_t deadline);
+FL__IF_LINKED void fl__hook_sleep_on(struct fl__wait *wait, fl_time deadline);
+#define fl__hook_sleep(...) FL__HOOK(ALL, sleep, __VA_ARGS__)
 FL__IF_LINKED void fl__hook_woken_on(struct fl__wait *wait);
 #define fl__hook_woken(...) FL__HOOK(ALL, woken, __VA_ARGS__)
 
@@ -249,34 +250,6 @@ FL__IF_LINKED void fl__hook_wake_on(const struct fl__node *taken);
 /* The loop's thread will run the fiber of this number and name. 0 and "": its own flow. */
 FL__IF_LINKED void fl__hook_run_on(const void *loop, uint64_t fiber, const char *name);
 #define fl__hook_run(...) FL__HOOK(ALL, run, __VA_ARGS__)
-
-FL__IF_LINKED void fl__hook_deadline_on(void);
-
-/*
- * Half of the machine's uptime at the load of the library. fl_after() has returned no earlier
- * deadline here, and hardly in a process that shares memory with this one.
- */
-extern __attribute__((visibility("hidden"))) int64_t fl__earliest_deadline;
-__attribute__((cold)) void fl__duration_report(int64_t deadline);
-extern uint32_t fl__duration_told; /* since the start, or the last switch of debugging */
-
-/*
- * Called with the deadline that a public function got and that fl__hook_sleep() may not see, with
- * no internal lock held. Reports a duration in place of a deadline, once. Deadlines of a few
- * nanoseconds are written on purpose, to try once.
- */
-static inline void fl__debug_deadline(int64_t deadline)
-{
-	if (fl__unlikely(deadline < fl__earliest_deadline) && deadline >= FL_US(1))
-		fl__duration_report(deadline);
-}
-
-static inline void fl__hook_sleep(struct fl__wait *wait, int64_t deadline)
-{
-	fl__debug_deadline(deadline);
-	if (fl__hooks_on(FL__HOOKS_ALL))
-		fl__hook_sleep_on(wait, deadline);
-}
 
 /* Events of the recorder. inspect/trace.h says when each is recorded. */
 

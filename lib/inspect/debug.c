@@ -46,7 +46,6 @@ unsigned fl__debug_switch(unsigned modes)
 		debug_set_words(before, 0);
 		fl__table_forget();
 	}
-	fl__store_relaxed(&fl__duration_told, 0); /* a late change does no harm */
 	debug_set_words(stays_on ? before : 0, modes);
 	return before;
 }

@@ -48,7 +48,7 @@ struct fl__holder {
 	bool asleep;
 	uint8_t kind, how;
 	struct fl__awaited awaited; /* while `asleep`, as the next two */
-	int64_t deadline;           /* without that of a token */
+	fl_time deadline;           /* without that of a token */
 	int64_t since;
 	struct fl__backtrace stack;  /* where it waits */
 	char joined[FL__DEBUG_NAME]; /* the name of the context `joins` */

@@ -169,7 +169,7 @@ void fl__hook_join_on(const struct fl__ctx *context, bool timed)
 }
 
 /* The record is for the dump only: no other context is known to end this wait. */
-void fl__hook_sleep_on(struct fl__wait *wait, int64_t deadline)
+void fl__hook_sleep_on(struct fl__wait *wait, fl_time deadline)
 {
 	if (fl__hooks_on(FL__HOOKS_TRACE))
 		wait->since = wait->ctx->debugging

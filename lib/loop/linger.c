@@ -58,7 +58,7 @@ void fl__linger_close(fl_loop *l, int fd)
 
 int64_t fl__linger_deadline(const fl_loop *l)
 {
-	return l->lingering ? l->lingering->deadline : FL_FOREVER;
+	return l->lingering ? fl__expiry(l->lingering->deadline) : FL__NEVER;
 }
 
 void fl__linger_check(fl_loop *l)

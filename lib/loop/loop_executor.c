@@ -362,7 +362,7 @@ static bool loop_executor_would_hang(fl_executor *e)
 	       fl__load_relaxed(&c->loop->sched->host.thread) == fl__ctx_thread() && !fl__loop_self(c->loop);
 }
 
-static int loop_executor_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+static int loop_executor_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl__executor_join_thread(e, &loop_executor_of(e)->thread, loop_executor_has_ended, deadline, cancel);
 }

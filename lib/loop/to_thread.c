@@ -32,7 +32,7 @@ int fl__loop_threads(fl_loop *l, fl_executor **threads)
 struct to_thread_call {
 	fl_fiber_function *function;
 	void *arg;
-	int64_t deadline;
+	fl_time deadline;
 	fl_cancel_token *cancel;
 	bool called;
 	int result; /* of `function` */
@@ -74,14 +74,13 @@ static int to_thread_submit(fl_loop *l, struct to_thread_call *call)
 	return rc;
 }
 
-int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline, fl_cancel_token *cancel)
+int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline, fl_cancel_token *cancel)
 {
 	fl_loop *l = fl__loop_needed(true, "fl_to_thread");
 	if (!l)
 		return -ENOTSUP;
 	FL__KEEPS_ERRNO(); /* the first call reads files, for the number of CPUs, and makes a thread */
 	struct to_thread_call call = {.function = function, .arg = arg, .deadline = deadline, .cancel = cancel};
-	fl__debug_deadline(deadline);
 	int rc = fl__is_interrupted(deadline, cancel);
 	if (rc == 0)
 		rc = to_thread_submit(l, &call);

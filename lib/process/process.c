@@ -139,7 +139,7 @@ static struct fl__watched_fd *process_awaited_fd(fl_process *p)
 	return p->child.channel < 0 || p->child.lost ? &p->on_pidfd : &p->on_channel;
 }
 
-int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t deadline, fl_cancel_token *cancel)
+int fl_process_join_until(fl_process *p, fl_process_status *status, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc, waited = 0;
 	/* after an error of the wait, too: the process may have ended during the wait */
@@ -182,7 +182,7 @@ int fl__process_stop_begin(fl_process *p)
 	return rc == -ESRCH ? 0 : rc;
 }
 
-int fl__process_stop_end(fl_process *p, int64_t deadline, fl_process_status *status)
+int fl__process_stop_end(fl_process *p, fl_time deadline, fl_process_status *status)
 {
 	if (fl_process_join_until(p, status, deadline, FL_SHIELDED) == -ETIMEDOUT || p->group)
 		(void)process_signal_all(p, SIGKILL); /* -ESRCH: the process has ended by itself */
@@ -194,10 +194,10 @@ int fl__process_end_fd(fl_process *p)
 	return process_awaited_fd(p)->fd;
 }
 
-int fl_process_stop(fl_process *p, int64_t grace, fl_process_status *status)
+int fl_process_stop(fl_process *p, fl_duration grace, fl_process_status *status)
 {
 	if (!process_is_ours(p))
-		return fl_process_join_until(p, status, 0, FL_SHIELDED);
+		return fl_process_join_until(p, status, FL_NO_WAIT, FL_SHIELDED);
 	const int rc = fl__process_stop_begin(p);
 	return rc == 0 ? fl__process_stop_end(p, fl_after(grace), status) : rc;
 }

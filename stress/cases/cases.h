@@ -20,7 +20,7 @@
 #define COUNT(p) ((void)atomic_fetch_add_explicit((p), 1, memory_order_relaxed))
 
 /* A deadline that real threads reach at about the time when the others act. */
-static inline int64_t soon(void)
+static inline fl_time soon(void)
 {
 	return fl_after(FL_US(20));
 }

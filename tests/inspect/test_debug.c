@@ -421,7 +421,7 @@ static void use_each_lock(void)
 	fl_sem s = FL_SEM_INIT(0);
 	fl_event e = FL_EVENT_INIT;
 	fl_latch latch = FL_LATCH_INIT(1);
-	const int64_t soon = fl_after(FL_MS(1));
+	const fl_time soon = fl_after(FL_MS(1));
 	FL_LOCKED(&m);
 	fl_rmutex_lock(&r);
 	fl_rwlock_read_lock(&l);

@@ -571,7 +571,7 @@ static int trace_start_second(void *unused)
 FL_TEST(trace_has_the_fibers_of_a_thread_and_its_polls)
 {
 	TRACING("");
-	FL_OK(fl_event_wait_until(&(fl_event)FL_EVENT_INIT, 0, NULL) == -ETIMEDOUT ? 0 : 1); /* a ring */
+	FL_OK(fl_event_wait_until(&(fl_event)FL_EVENT_INIT, FL_NO_WAIT, NULL) == -ETIMEDOUT ? 0 : 1); /* a ring */
 	FL_OK(fl_loop_run(trace_start_second, NULL));
 	trace_write();
 	TRACE_HAS("B:main", "E:", "B:second", "E:", "B:main", "E:");

@@ -46,8 +46,8 @@ static int blocked_thread(void *unused)
 		if (round == seen)
 			return 0;
 		seen = round;
-		const int64_t end = fl_after(blocked_round);
-		for (unsigned i = 0; i < calls || fl_now() < end; i++)
+		const fl_time end = fl_after(blocked_round);
+		for (unsigned i = 0; i < calls || !fl_time_is_past(end); i++)
 			u->call();
 		fl__add_release(&blocked.done, 1); /* release: pairs with the acquire in blocked_run() */
 	}
@@ -127,7 +127,7 @@ static int wait_for_change(void *unused)
 static int change_for_long(void *unused)
 {
 	(void)unused;
-	for (const int64_t end = fl_after(blocked_round); fl_now() < end;) {
+	for (const fl_time end = fl_after(blocked_round); !fl_time_is_past(end);) {
 		FL_LOCKED(&lock);
 		changes++;
 		fl_cond_broadcast(&changed);
@@ -200,7 +200,7 @@ static void submit_and_get(void)
 static void submit_seldom(void)
 {
 	submit_and_get();
-	for (const int64_t end = fl_after(FL_US(20)); fl_now() < end;)
+	for (const fl_time end = fl_after(FL_US(20)); !fl_time_is_past(end);)
 		;
 }
 
@@ -282,9 +282,9 @@ static bool set_next(void)
 /* Few: they must last for all rounds. */
 static void set_one(void)
 {
-	const int64_t end = fl_after(FL_US(50));
+	const fl_time end = fl_after(FL_US(50));
 	(void)set_next();
-	while (fl_now() < end)
+	while (!fl_time_is_past(end))
 		;
 }
 
@@ -489,7 +489,7 @@ static int arena_holder(void *unused)
 	FL_LOCKED(&arena.lock);
 	fl__store_release(&arena.held, 1);
 	FL_WAIT_FOR(fl__load_acquire(&arena.waits));
-	for (const int64_t end = fl_after(FL_MS(50)); !fl__load_acquire(&arena.blocks) && fl_now() < end;)
+	for (const fl_time end = fl_after(FL_MS(50)); !fl__load_acquire(&arena.blocks) && !fl_time_is_past(end);)
 		(void)sched_yield();
 	return 0;
 }

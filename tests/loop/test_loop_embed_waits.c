@@ -117,7 +117,7 @@ static int lock_and_tell(void *arg)
 
 static void turn(struct hosted *h)
 {
-	int64_t deadline;
+	fl_time deadline;
 	FL_OK(fl_loop_run_once(h->l, &deadline));
 }
 
@@ -377,7 +377,7 @@ FL_TEST(embed_waits_after_other_loops_were_freed)
 {
 	struct hosted h;
 	fl_loop *before = fl_test_loop(), *after = fl_test_loop();
-	int64_t deadline;
+	fl_time deadline;
 	hosted_begin(&h);
 	FL_OK(fl_loop_run_once(before, &deadline));
 	turn(&h);

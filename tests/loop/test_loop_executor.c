@@ -68,9 +68,9 @@ FL_TEST(loop_executor_has_thousands_under_way)
 
 FL_TASK_STATIC(sleep_for, int64_t, int64_t)
 {
-	const int64_t begun = fl_now();
+	const fl_time begun = fl_now();
 	int rc = fl_sleep(*arg);
-	*result = fl_now() - begun;
+	*result = fl_time_diff(fl_now(), begun);
 	return rc;
 }
 

@@ -196,7 +196,7 @@ FL_TEST_WITH(loop_executor_on_join_in_a_callback_is_edeadlk, fl_test_body_in_loo
 	fl_loop_timer timer = {0};
 	struct callback *const all[] = {&by_call, &by_timer};
 	FL_OK(fl_loop_post(l, join_here, &by_call));
-	fl_loop_timer_start(l, &timer, 0, join_here, &by_timer);
+	fl_loop_timer_start(l, &timer, FL_NO_WAIT, join_here, &by_timer);
 	FL_EACH (i, all) {
 		int result = 0;
 		FL_OK(fl_event_wait(&all[i]->called));
@@ -208,7 +208,7 @@ FL_TEST_WITH(loop_executor_on_join_in_a_callback_is_edeadlk, fl_test_body_in_loo
 		fl_event_reset(&all[i]->called);
 	}
 	FL_OK(fl_loop_post(l, free_here, &by_call));
-	fl_loop_timer_start(l, &timer, 0, free_here, &by_timer);
+	fl_loop_timer_start(l, &timer, FL_NO_WAIT, free_here, &by_timer);
 	FL_OK(fl_event_wait(&by_call.called));
 	FL_OK(fl_event_wait(&by_timer.called));
 }
@@ -371,7 +371,7 @@ FL_TEST(loop_executor_on_a_loop_that_is_driven_by_turns)
 {
 	fl_executor *e = NULL;
 	fl_future *f = NULL, *g = NULL;
-	int64_t deadline;
+	fl_time deadline;
 	int result = 0;
 	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_executor_create_on(&e, l, NULL));
@@ -434,7 +434,7 @@ FL_TEST(loop_executor_on_join_between_runs_is_edeadlk)
 	fl_loop_free(l);
 }
 
-static int join_it(void *e, int64_t deadline, fl_cancel_token *cancel)
+static int join_it(void *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_executor_join_until(e, deadline, cancel);
 }
@@ -496,7 +496,7 @@ static void end_slowly(fl_future *f, void *open)
 	FL_OK(fl_event_wait_until(open, FL_FOREVER, FL_SHIELDED));
 }
 
-static int cancel_it(void *f, int64_t deadline, fl_cancel_token *cancel)
+static int cancel_it(void *f, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_future_cancel(f);
 }

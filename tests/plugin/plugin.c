@@ -127,7 +127,7 @@ static void use_timers(void)
 	unsigned calls = 0;
 	fl_timer once = FL_TIMER_INIT;
 	FL_SCOPED(fl_timer) periodic = FL_TIMER_INIT;
-	CHECK(fl_timer_start_every(&periodic, 0, FL_MS(1), count_call, &calls) == 0);
+	CHECK(fl_timer_start_every(&periodic, FL_NO_WAIT, FL_MS(1), count_call, &calls) == 0);
 	CHECK(fl_timer_start(&once, fl_after(FL_US(10)), count_call, &calls) == 0);
 	CHECK(fl_timer_join(&once) == 0);
 	CHECK(__atomic_load_n(&calls, __ATOMIC_RELAXED) > 0);

@@ -488,7 +488,7 @@ FL_TEST(process_with_a_stolen_status)
 	assert_int_equal(waitpid(fl_process_pid(p), NULL, 0), fl_process_pid(p));
 	FL_RC(fl_process_join(p, &status), -ECHILD);
 	FL_RC(fl_process_try_join(p, &status), -ECHILD);
-	FL_RC(fl_process_join_until(p, &status, 0, NULL), -ECHILD);
+	FL_RC(fl_process_join_until(p, &status, FL_NO_WAIT, NULL), -ECHILD);
 	assert_int_equal(status.code, 77);
 	assert_false(fl_process_is_alive(p));
 	FL_RC(fl_process_kill(p), -ESRCH);

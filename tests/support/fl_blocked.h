@@ -20,16 +20,11 @@ struct blocked {
 	fl_queue *q;
 	fl_cancel_token *scope;  /* of the thread; NULL: none */
 	fl_cancel_token *cancel; /* for the _until forms */
-	int64_t deadline;        /* for them; 0: none */
+	fl_time deadline;        /* for them */
 	int items[8];            /* to be put, or got */
 	size_t n, count;         /* for the _many forms */
 	fl_thread thread;
 };
-
-static int64_t deadline_of(const struct blocked *b)
-{
-	return b->deadline ? b->deadline : FL_FOREVER;
-}
 
 SEAM_FN int op_put(struct blocked *b)
 {
@@ -38,7 +33,7 @@ SEAM_FN int op_put(struct blocked *b)
 
 SEAM_FN int op_put_until(struct blocked *b)
 {
-	return fl_queue_put_until(b->q, b->items, deadline_of(b), b->cancel);
+	return fl_queue_put_until(b->q, b->items, b->deadline, b->cancel);
 }
 
 SEAM_FN int op_put_many(struct blocked *b)
@@ -49,7 +44,7 @@ SEAM_FN int op_put_many(struct blocked *b)
 
 SEAM_FN int op_put_many_until(struct blocked *b)
 {
-	return fl_queue_put_many_until(b->q, b->items, b->n, &b->count, deadline_of(b), b->cancel);
+	return fl_queue_put_many_until(b->q, b->items, b->n, &b->count, b->deadline, b->cancel);
 }
 
 SEAM_FN int op_get(struct blocked *b)
@@ -59,7 +54,7 @@ SEAM_FN int op_get(struct blocked *b)
 
 SEAM_FN int op_get_until(struct blocked *b)
 {
-	return fl_queue_get_until(b->q, b->items, deadline_of(b), b->cancel);
+	return fl_queue_get_until(b->q, b->items, b->deadline, b->cancel);
 }
 
 SEAM_FN int op_get_many(struct blocked *b)
@@ -70,7 +65,7 @@ SEAM_FN int op_get_many(struct blocked *b)
 
 SEAM_FN int op_get_many_until(struct blocked *b)
 {
-	return fl_queue_get_many_until(b->q, b->items, b->n, &b->count, deadline_of(b), b->cancel);
+	return fl_queue_get_many_until(b->q, b->items, b->n, &b->count, b->deadline, b->cancel);
 }
 
 SEAM_FN int op_join(struct blocked *b)
@@ -80,18 +75,18 @@ SEAM_FN int op_join(struct blocked *b)
 
 SEAM_FN int op_join_until(struct blocked *b)
 {
-	return fl_queue_join_until(b->q, deadline_of(b), b->cancel);
+	return fl_queue_join_until(b->q, b->deadline, b->cancel);
 }
 
 /* Waits for readiness, an item or space, and does nothing with it. */
 SEAM_FN int op_observe(struct blocked *b)
 {
-	return FL_WAIT_ANY_UNTIL(deadline_of(b), b->cancel, FL_ON_QUEUE(b->q));
+	return FL_WAIT_ANY_UNTIL(b->deadline, b->cancel, FL_ON_QUEUE(b->q));
 }
 
 SEAM_FN int op_observe_space(struct blocked *b)
 {
-	return FL_WAIT_ANY_UNTIL(deadline_of(b), b->cancel, FL_ON_QUEUE_SPACE(b->q));
+	return FL_WAIT_ANY_UNTIL(b->deadline, b->cancel, FL_ON_QUEUE_SPACE(b->q));
 }
 
 static int blocked_run(void *arg)

@@ -111,15 +111,15 @@ static inline void fl_test_each_wait_gives(fl_datagram *d, const fl_datagram_add
 	char got[8];
 	fl_datagram_message m = {.data = got, .size = sizeof got, .address = *to};
 	FL_RC(fl_datagram_send(d, "x", 1), error);
-	FL_RC(fl_datagram_send_until(d, "x", 1, 0, NULL), error);
+	FL_RC(fl_datagram_send_until(d, "x", 1, FL_NO_WAIT, NULL), error);
 	FL_RC(fl_datagram_send_to(d, "x", 1, to), error);
-	FL_RC(fl_datagram_send_to_until(d, "x", 1, to, 0, NULL), error);
+	FL_RC(fl_datagram_send_to_until(d, "x", 1, to, FL_NO_WAIT, NULL), error);
 	FL_RC(fl_datagram_send_many(d, &m, 1, NULL), error);
-	FL_RC(fl_datagram_send_many_until(d, &m, 1, NULL, 0, NULL), error);
+	FL_RC(fl_datagram_send_many_until(d, &m, 1, NULL, FL_NO_WAIT, NULL), error);
 	FL_RC(fl_datagram_receive(d, got, sizeof got, NULL), error);
-	FL_RC(fl_datagram_receive_until(d, got, sizeof got, NULL, 0, NULL), error);
+	FL_RC(fl_datagram_receive_until(d, got, sizeof got, NULL, FL_NO_WAIT, NULL), error);
 	FL_RC(fl_datagram_receive_many(d, &m, 1), error);
-	FL_RC(fl_datagram_receive_many_until(d, &m, 1, 0, NULL), error); /* -EINVAL, -EPIPE, -EOWNERDEAD */
+	FL_RC(fl_datagram_receive_many_until(d, &m, 1, FL_NO_WAIT, NULL), error); /* -EINVAL, -EPIPE, -EOWNERDEAD */
 }
 
 /* Each of the others does. */

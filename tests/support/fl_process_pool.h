@@ -230,7 +230,7 @@ PROCESS_POOL_FN bool process_pool_is_as_before(const struct process_pool_census 
 PROCESS_POOL_FN void process_pool_same(const struct process_pool_census *before)
 {
 	const int64_t end = fl_test_wait_begin();
-	while (!process_pool_is_as_before(before) && fl_now() / FL_S(1) < end)
+	while (!process_pool_is_as_before(before) && fl_now().ns / FL_S(1) < end)
 		sched_yield();
 	const struct process_pool_census now = process_pool_census();
 	if (!process_pool_is_as_before(before))

@@ -60,7 +60,7 @@ static inline int fl_test_lock_by(fl_shm_mutex *m, int form)
 {
 	if (form == 0)
 		return fl_shm_mutex_lock(m);
-	return form == 1 ? fl_shm_mutex_try_lock(m) : fl_shm_mutex_lock_until(m, 0, NULL);
+	return form == 1 ? fl_shm_mutex_try_lock(m) : fl_shm_mutex_lock_until(m, FL_NO_WAIT, NULL);
 }
 
 /* It is free, and works. */

@@ -49,9 +49,9 @@ static inline int fl_test_net_faults_end(void)
 /* For fibers: lets others run until the condition holds. */
 #define FL_TEST_UNTIL(condition)                                                                                       \
 	do {                                                                                                           \
-		const int64_t fl_test_end_ = fl_after(FL_S(60));                                                       \
+		const fl_time fl_test_end_ = fl_after(FL_S(60));                                                       \
 		while (!(condition)) {                                                                                 \
-			FL_CHECK(fl_now() < fl_test_end_);                                                             \
+			FL_CHECK(!fl_time_is_past(fl_test_end_));                                                      \
 			fl_fiber_yield();                                                                              \
 		}                                                                                                      \
 	} while (0)
@@ -139,11 +139,11 @@ static inline void fl_test_each_read_gives(fl_stream *s, int error)
 	FL_RC(fl_stream_read_exactly(s, got, 1), error);
 	FL_RC(fl_stream_read_delimited(s, got, 1, "x", 1), error);
 	FL_RC(fl_stream_read_line(s, got, 8), error);
-	FL_RC(fl_stream_read_some_until(s, got, 1, 0, NULL), error);
+	FL_RC(fl_stream_read_some_until(s, got, 1, FL_NO_WAIT, NULL), error);
 	FL_RC(fl_stream_try_read_some(s, got, 1), error);
-	FL_RC(fl_stream_read_exactly_until(s, got, 1, 0, NULL), error);
-	FL_RC(fl_stream_read_delimited_until(s, got, 1, "x", 1, 0, NULL), error);
-	FL_RC(fl_stream_read_line_until(s, got, 8, 0, NULL), error);
+	FL_RC(fl_stream_read_exactly_until(s, got, 1, FL_NO_WAIT, NULL), error);
+	FL_RC(fl_stream_read_delimited_until(s, got, 1, "x", 1, FL_NO_WAIT, NULL), error);
+	FL_RC(fl_stream_read_line_until(s, got, 8, FL_NO_WAIT, NULL), error);
 }
 
 /* Each write gives the error: these, such as -ENOMEM, and -EPIPE. */
@@ -152,10 +152,10 @@ static inline void fl_test_each_write_gives(fl_stream *s, int error)
 	char x = 'x';
 	const struct iovec part = {&x, 1};
 	FL_RC(fl_stream_write(s, "x", 1), error);
-	FL_RC(fl_stream_write_until(s, "x", 1, 0, NULL), error);
+	FL_RC(fl_stream_write_until(s, "x", 1, FL_NO_WAIT, NULL), error);
 	FL_RC(fl_stream_try_write(s, "x", 1), error);
 	FL_RC(fl_stream_writev(s, &part, 1), error);
-	FL_RC(fl_stream_writev_until(s, &part, 1, 0, NULL), error);
+	FL_RC(fl_stream_writev_until(s, &part, 1, FL_NO_WAIT, NULL), error);
 }
 
 /* Writes until there is no room: how many bytes. A late acknowledgement of TCP makes some again. */

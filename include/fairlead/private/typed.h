@@ -101,7 +101,7 @@
 	FL__TYPED_GET(base, name, size_t, length)                                                                      \
 	FL__TYPED_GET(base, name, size_t, capacity)                                                                    \
 	FL__TYPED_GET(base, name, bool, is_closed)                                                                     \
-	FL__MADE_FN FL_MUST_CHECK int name##_join_until(name *_q, int64_t _deadline, fl_cancel_token *_cancel)         \
+	FL__MADE_FN FL_MUST_CHECK int name##_join_until(name *_q, fl_time _deadline, fl_cancel_token *_cancel)         \
 	{                                                                                                              \
 		return base##_join_until((base *)_q, _deadline, _cancel);                                              \
 	}
@@ -116,7 +116,7 @@
 	{                                                                                                              \
 		return fast##_##op((base *)_q, address, sizeof(type)) ? 0 : base##_try_##op((base *)_q, address);      \
 	}                                                                                                              \
-	FL__MADE_FN FL_MUST_CHECK int name##_##op##_until(name *_q, declaration, int64_t _deadline,                    \
+	FL__MADE_FN FL_MUST_CHECK int name##_##op##_until(name *_q, declaration, fl_time _deadline,                    \
 	                                                  fl_cancel_token *_cancel)                                    \
 	{                                                                                                              \
 		return fast##_##op((base *)_q, address, sizeof(type))                                                  \
@@ -125,7 +125,7 @@
 	}                                                                                                              \
 	FL__TYPED_MANY_OP(base, name, op, item)                                                                        \
 	FL__MADE_FN FL_MUST_CHECK int name##_##op##_many_until(name *_q, item *_items, size_t _n, size_t *_count,      \
-	                                                       int64_t _deadline, fl_cancel_token *_cancel)            \
+	                                                       fl_time _deadline, fl_cancel_token *_cancel)            \
 	{                                                                                                              \
 		return base##_##op##_many_until((base *)_q, _items, _n, _count, _deadline, _cancel);                   \
 	}

@@ -93,9 +93,9 @@ static int sys_futex(const uint32_t *word, int op, uint32_t value, const struct 
  */
 static int sys_futex_wait_flags(const uint32_t *word, uint32_t expected, int64_t deadline, int private)
 {
-	const int64_t now = deadline == FL_FOREVER ? 0 : fl__sys.now();
+	const int64_t now = deadline == FL__NEVER ? 0 : fl__sys.now();
 	const struct sys_futex_time left = sys_futex_time(deadline > now ? deadline - now : 0);
-	int rc = sys_futex(word, FUTEX_WAIT | private, expected, deadline == FL_FOREVER ? NULL : &left);
+	int rc = sys_futex(word, FUTEX_WAIT | private, expected, deadline == FL__NEVER ? NULL : &left);
 	if (rc == -ETIMEDOUT)
 		return deadline > fl__sys.now() ? 0 : rc;
 	if (rc != 0 && rc != -EAGAIN && rc != -EINTR)
@@ -107,7 +107,7 @@ static int sys_futex_wait_flags(const uint32_t *word, uint32_t expected, int64_t
 static void sys_nap(void)
 {
 	static const uint32_t nothing;
-	(void)sys_futex_wait_flags(&nothing, 0, fl_after(FL_US(50)), FUTEX_PRIVATE_FLAG);
+	(void)sys_futex_wait_flags(&nothing, 0, fl__sys.now() + FL_US(50), FUTEX_PRIVATE_FLAG);
 }
 
 static int sys_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
@@ -154,7 +154,7 @@ static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
 	struct sys_futex_time time = sys_futex_time(FL__MAX(deadline, 0));
 	const long rc =
-	    FL__QUICK_RESULT(syscall(FUTEX_WAITV, words, n, 0, deadline == FL_FOREVER ? NULL : &time, CLOCK_MONOTONIC));
+	    FL__QUICK_RESULT(syscall(FUTEX_WAITV, words, n, 0, deadline == FL__NEVER ? NULL : &time, CLOCK_MONOTONIC));
 	return rc >= 0 ? 0 : fl__eperm_to_enosys((int)rc);
 }
 
@@ -396,9 +396,9 @@ struct fl__sys fl__sys = {
     .print = sys_print,
 };
 
-int64_t fl_now(void)
+fl_time fl_now(void)
 {
-	return fl__sys.now();
+	return FL__TIME(fl__sys.now());
 }
 
 void fl__ring(int eventfd)

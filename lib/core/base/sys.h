@@ -368,18 +368,44 @@ static inline void *fl__align(void *memory, size_t to)
 	return (char *)memory + -(uintptr_t)memory % to;
 }
 
-/* Saturates at FL_FOREVER. */
+/*
+ * Where times are compared and added, a time is a number of the clock, and FL__NEVER is the number
+ * of FL_FOREVER, so that it is the largest.
+ */
+#define FL__NEVER INT64_MAX
+
+static inline int64_t fl__expiry(fl_time t)
+{
+	return t.ns ? t.ns : FL__NEVER;
+}
+
+static inline bool fl__is_forever(fl_time t)
+{
+	return t.ns == 0;
+}
+
+static inline bool fl__is_try(fl_time t)
+{
+	return t.ns == INT64_MIN;
+}
+
 static inline int64_t fl__min_deadline(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
 }
 
-static inline int64_t fl__later(int64_t deadline, int64_t ns)
+static inline fl_time fl__earlier(fl_time a, fl_time b)
 {
-	return deadline > FL_FOREVER - ns ? FL_FOREVER : deadline + ns;
+	return fl__expiry(a) < fl__expiry(b) ? a : b;
 }
 
-static inline bool fl__is_expired(int64_t deadline)
+/* Saturates at FL__NEVER. */
+static inline int64_t fl__later(int64_t deadline, int64_t ns)
 {
-	return deadline != FL_FOREVER && deadline <= fl__sys.now();
+	return deadline > FL__NEVER - ns ? FL__NEVER : deadline + ns;
+}
+
+static inline bool fl__is_expired(fl_time t)
+{
+	return t.ns != 0 && t.ns <= fl__sys.now();
 }

@@ -130,7 +130,7 @@ bool fl__executor_is_idle(const fl_executor *e)
 	return e->queue.length == 0 && !e->running && e->foreign == 0 && !(e->ops->is_busy && e->ops->is_busy(e));
 }
 
-static int executor_join_once(fl_executor *e, fl_thread *last, int64_t deadline, fl_cancel_token *cancel)
+static int executor_join_once(fl_executor *e, fl_thread *last, fl_time deadline, fl_cancel_token *cancel)
 {
 	e->joining = true;
 	fl_mutex_unlock(&e->lock);
@@ -143,7 +143,7 @@ static int executor_join_once(fl_executor *e, fl_thread *last, int64_t deadline,
 	return rc;
 }
 
-int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), int64_t deadline,
+int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), fl_time deadline,
                              fl_cancel_token *cancel)
 {
 	int rc = 0;
@@ -252,7 +252,7 @@ static bool executor_on_is_of_parent(const fl_future *f)
 	return fl__is_forked(fl__task_block_owner(fl__task_block_of((fl_future *)f))->fork_count);
 }
 
-static void executor_on_advance(fl_future *f, const fl_event *or_event, int64_t deadline, const fl_cancel_token *cancel)
+static void executor_on_advance(fl_future *f, const fl_event *or_event, fl_time deadline, const fl_cancel_token *cancel)
 {
 	fl_executor *e = executor_if_remote(fl__task_block_of(f));
 	if (e)
@@ -512,7 +512,7 @@ int fl_executor_resize(fl_executor *e, unsigned workers)
 
 enum executor_end { EXECUTOR_IDLE, EXECUTOR_JOINED };
 
-static int executor_wait(fl_executor *e, enum executor_end end, int64_t deadline, fl_cancel_token *cancel)
+static int executor_wait(fl_executor *e, enum executor_end end, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL__BLOCKS(deadline);
 	FL__AWAITS(FL__DEBUG_EXECUTOR, e);
@@ -541,7 +541,7 @@ static bool executor_is_calling_back(const fl_executor *e)
 }
 
 /* Whether the context would wait for itself, until `deadline`. */
-static bool executor_would_hang(fl_executor *e, int64_t deadline)
+static bool executor_would_hang(fl_executor *e, fl_time deadline)
 {
 	if (fl__run_serves(e))
 		return true;
@@ -551,7 +551,7 @@ static bool executor_would_hang(fl_executor *e, int64_t deadline)
 	       (e->ops->would_hang && !fl__is_expired(deadline) && e->ops->would_hang(e));
 }
 
-static int executor_check_and_wait(fl_executor *e, enum executor_end end, int64_t deadline, fl_cancel_token *cancel)
+static int executor_check_and_wait(fl_executor *e, enum executor_end end, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (fl__executor_is_forked(e))
 		return -EOWNERDEAD;
@@ -560,13 +560,13 @@ static int executor_check_and_wait(fl_executor *e, enum executor_end end, int64_
 	return executor_wait(e, end, deadline, cancel);
 }
 
-int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+int fl_executor_join_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	fl__executor_check(e, "fl_executor_join");
 	return executor_check_and_wait(e, EXECUTOR_JOINED, deadline, cancel);
 }
 
-int fl_executor_wait_idle_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+int fl_executor_wait_idle_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	fl__executor_check(e, "fl_executor_wait_idle");
 	return executor_check_and_wait(e, EXECUTOR_IDLE, deadline, cancel);

@@ -73,7 +73,7 @@ struct fl__executor_ops {
 	 * Under the lock, when closed: waits until all has ended, as fl_cond_wait_until(). NULL:
 	 * when no task is left, nothing is.
 	 */
-	int (*join)(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
+	int (*join)(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 	/*
 	 * Under the lock: whether there are tasks neither in `queue`, nor running, nor foreign.
 	 * While `waiters` is above 0, the kind broadcasts `gone` when the result may have become
@@ -117,7 +117,7 @@ struct fl__executor_ops {
 	 * Before a wait for `f`, or for the event `or_event`, if not NULL: fetches results on the
 	 * calling context while that pays.
 	 */
-	void (*attend)(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
+	void (*attend)(fl_executor *e, fl_future *f, const fl_event *or_event, fl_time deadline,
 	               const fl_cancel_token *cancel);
 	void (*terminate)(fl_executor *e);               /* under the lock, when closed */
 	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; NULL: not possible */
@@ -212,7 +212,7 @@ int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32
                const fl_submit_config *config, size_t copied);
 
 struct fl__patience {
-	int64_t deadline; /* 0: none */
+	fl_time deadline;
 	fl_cancel_token *cancel;
 };
 
@@ -270,12 +270,7 @@ int fl__run_here(fl_executor *e, struct fl__task_block *block);
 static inline void fl__task_block_begin(struct fl__task_block *block, const fl_task_type *type, uint32_t refs,
                                         const fl_submit_config *config, size_t copied)
 {
-	int64_t deadline = FL_FOREVER;
-	if (fl__unlikely(config->deadline != 0)) {
-		deadline = config->deadline;
-		fl__debug_deadline(deadline);
-	}
-	fl__future_init(&block->future, &fl__task_block_future_ops, type, refs, config->cancel, deadline);
+	fl__future_init(&block->future, &fl__task_block_future_ops, type, refs, config->cancel, config->deadline);
 	if (config->on_end) {
 		struct fl__callback *callback = fl__task_block_callback(block);
 		void *arg = config->on_end_arg;
@@ -318,7 +313,7 @@ bool fl__executor_is_idle(const fl_executor *e);
  * lock released. `has_ended`: no task is left, and the last thread ends or was never started. Of
  * several callers one joins the thread.
  */
-int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), int64_t deadline,
+int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), fl_time deadline,
                              fl_cancel_token *cancel);
 
 /* Not freed yet; atomic. */

@@ -144,7 +144,7 @@ static void map_cancel_pending_runners(fl_future **runners, int n)
 }
 
 /* Frees all runners. Returns why the wait ended early, or -ENOTRECOVERABLE. */
-static int map_await_runners(struct map_in_place *map, fl_future **runners, int n, int64_t deadline,
+static int map_await_runners(struct map_in_place *map, fl_future **runners, int n, fl_time deadline,
                              fl_cancel_token *cancel)
 {
 	int early = 0, broken = 0;
@@ -181,8 +181,7 @@ static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_er
 	fl_cancel_token_init(&map->over, config->cancel, FL_FOREVER);
 	int rc = map_submit_runners(map, runners, n, config);
 	if (rc > 0) {
-		int64_t deadline = config->deadline ? config->deadline : FL_FOREVER;
-		rc = map_await_runners(map, runners, rc, deadline, config->cancel);
+		rc = map_await_runners(map, runners, rc, config->deadline, config->cancel);
 		if (map->lowest < map->n)
 			rc = map_failed(&map->failure, error);
 		else if (map->done == map->n)

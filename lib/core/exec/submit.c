@@ -46,7 +46,7 @@ void fl__permits_close(fl_executor *e)
 #define SUBMIT_INLINE static inline __attribute__((always_inline))
 
 /* How a submit's task is admitted. 0, -ENOBUFS, -ETIMEDOUT, -ECANCELED. */
-SUBMIT_INLINE int submit_acquire_permit(fl_executor *e, int64_t deadline, fl_cancel_token *cancel,
+SUBMIT_INLINE int submit_acquire_permit(fl_executor *e, fl_time deadline, fl_cancel_token *cancel,
                                         enum fl__admission *permit)
 {
 	enum { NESTING_MAX = 64 };
@@ -61,8 +61,6 @@ SUBMIT_INLINE int submit_acquire_permit(fl_executor *e, int64_t deadline, fl_can
 		fl__add_relaxed(&permits->refusals, 1); /* for statistics, as `waits` */
 		return -ENOBUFS;
 	}
-	if (deadline == 0)
-		deadline = FL_FOREVER;
 	if (permits->when_full == FL_FULL_WAIT && (!fl__run_serves(e) || fl__is_expired(deadline))) {
 		FL__AWAITS(FL__DEBUG_BACKLOG, e);
 		fl__add_relaxed(&permits->waits, 1);

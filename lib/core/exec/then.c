@@ -277,7 +277,7 @@ static struct then_stage then_stage_of(fl_future *f)
 }
 
 /* Helps as far as this context may. */
-static void then_on_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
+static void then_on_help(fl_future *f, fl_time deadline, const fl_cancel_token *cancel)
 {
 	struct then_stage stage;
 	do {
@@ -288,7 +288,7 @@ static void then_on_help(fl_future *f, int64_t deadline, const fl_cancel_token *
 	} while (fl__future_has_ended(stage.future));
 }
 
-static void then_on_advance(fl_future *f, const fl_event *or_event, int64_t deadline, const fl_cancel_token *cancel)
+static void then_on_advance(fl_future *f, const fl_event *or_event, fl_time deadline, const fl_cancel_token *cancel)
 {
 	(void)or_event; /* of a lazy map, whose futures have tasks */
 	while (fl__ctx_get()->help && !fl__future_has_ended(f)) {

@@ -447,7 +447,7 @@ static void fork_sleep(struct fl__forks *forks, struct fl__fork *fork)
 		return;
 	fl__store_relaxed(&forks->flags.sleepers, 1); /* the fence orders it */
 	fork_fence_all(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
-	const int rc = fl__wait_sleep(&wait, fork_may_go_on(fork) ? 0 : FL_FOREVER, FL_SHIELDED);
+	const int rc = fl__wait_sleep(&wait, fork_may_go_on(fork) ? FL_NO_WAIT : FL_FOREVER, FL_SHIELDED);
 	if (rc != 0)
 		fl__lot_leave(&node);
 	/* a hint. The waking thread cleared `sleepers`; other workers may sleep. */

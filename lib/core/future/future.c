@@ -234,7 +234,7 @@ static bool future_claim(fl_future *f, uint32_t bits)
  */
 static bool future_is_late(const fl_future *f)
 {
-	return fl__is_expired(fl__cancel_deadline(&f->token));
+	return fl__is_expired(f->token.deadline_);
 }
 
 static bool future_claim_for_cancel(fl_future *f, bool expired)
@@ -684,7 +684,7 @@ int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
 
 /* Waiting. */
 
-void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
+void fl__future_help(fl_future *f, fl_time deadline, const fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	/* a hint; the claim decides */
@@ -704,7 +704,7 @@ bool fl__future_is_of_parent(const fl_future *f)
 	return fl__fork_count != 0 && f->ops->is_of_parent && !fl__future_has_ended(f) && f->ops->is_of_parent(f);
 }
 
-static FL__NOINLINE int future_await(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
+static FL__NOINLINE int future_await(fl_future *f, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (fl__future_is_of_parent(f))
 		return -EOWNERDEAD;
@@ -714,7 +714,7 @@ static FL__NOINLINE int future_await(fl_future *f, int64_t deadline, fl_cancel_t
 	return fl__word_wait(&f->state, &future_ended, deadline, cancel);
 }
 
-int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
+int fl_future_wait_until(fl_future *f, fl_time deadline, fl_cancel_token *cancel)
 {
 	const int rc = fl__future_has_ended(f) ? 0 : future_await(f, deadline, cancel);
 	if (rc == 0)
@@ -740,7 +740,7 @@ static int future_copy_result(const fl_future *f, void *result)
 	return f->error == 0 ? 0 : fl__failure_store(FL__NO_INDEX, f->error, fl_future_message(f));
 }
 
-int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadline, fl_cancel_token *cancel)
+int fl_future_get_until(fl_future *f, void *result, size_t size, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (size != f->type->result_size)
 		return -EINVAL;

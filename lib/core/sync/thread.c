@@ -185,17 +185,17 @@ int fl_thread_start(fl_thread *t, fl_thread_function *function, void *arg, const
 	return fl__thread_start(t, function, arg, config, NULL, NULL);
 }
 
-static int thread_await(struct fl__thread *t, int64_t deadline, fl_cancel_token *cancel)
+static int thread_await(struct fl__thread *t, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL__BLOCKS(deadline);
 	FL__AWAITS(FL__DEBUG_JOIN, (void *)(uintptr_t)t->data.ctx.id);
-	fl__hook_join(&t->data.ctx, deadline != FL_FOREVER);
+	fl__hook_join(&t->data.ctx, !fl__is_forever(deadline));
 	const int rc = fl_event_wait_until(&t->ended, deadline, cancel);
 	fl__hook_join(NULL, false);
 	return rc;
 }
 
-FL__COLD int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_cancel_token *cancel)
+FL__COLD int fl_thread_join_until(fl_thread *handle, int *result, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__thread *t = handle->thread_;
 	if (!t)

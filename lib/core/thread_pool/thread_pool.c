@@ -264,11 +264,11 @@ static bool pool_may_start(const struct fl__thread_pool *p)
 	return p->more && p->alive < pool_worker_limit(p) && !p->base.broken;
 }
 
-static int64_t pool_sleep_deadline(const struct fl__thread_pool *p)
+static fl_time pool_sleep_deadline(const struct fl__thread_pool *p)
 {
 	if (p->alive == 1 || p->base.closed)
 		return FL_FOREVER;
-	const int64_t time = p->idle_timeout > 0 ? p->idle_timeout : FL_FOREVER;
+	const fl_duration time = p->idle_timeout > 0 ? p->idle_timeout : FL_DURATION_MAX;
 	if (p->alive > pool_worker_limit(p))
 		return fl_after(FL__MIN(time, pool_surplus_timeout));
 	return fl_after(time);
@@ -308,8 +308,8 @@ static void pool_relieve(struct fl__thread_pool *p)
 	fl__store_relaxed(&p->full, stand_ins > POOL_STAND_INS_MOST || awake == FL_WORKERS_MAX);
 	if (p->full)
 		return;
-	fl__store_seq_cst(&p->stand_ins, stand_ins);                         /* see pool_doze() */
-	fl__store_relaxed(&p->next_stand_in, fl_after(pool_stand_in_pause)); /* a single number */
+	fl__store_seq_cst(&p->stand_ins, stand_ins);                               /* see pool_doze() */
+	fl__store_relaxed(&p->next_stand_in, fl__sys.now() + pool_stand_in_pause); /* a single number */
 	const unsigned limit = pool_worker_limit(p);
 	if (p->alive < limit + p->surplus)
 		p->surplus = p->alive > limit ? p->alive - limit : 0;
@@ -619,7 +619,7 @@ static void pool_spin(struct fl__thread_pool *p)
 	const bool brief = fl__yields_are_barred(fl__sys.now()) && pool_uses_all_cpus(p);
 	/* the result does not matter: the caller looks again */
 	if (ctx->ops == &fl__thread_parker)
-		(void)fl__spin(ctx, pool_has_task, p, brief ? 0 : FL_FOREVER);
+		(void)fl__spin(ctx, pool_has_task, p, brief ? FL_NO_WAIT : FL_FOREVER);
 }
 
 /*
@@ -631,7 +631,7 @@ static bool pool_sleep_as_idle(struct fl__thread_pool *p)
 	FL__WAIT(wait, node, FL__DEBUG_TASK, p);
 	wait.no_spin = true; /* the worker has spun for a while */
 	fl__wait_queue_add_first(&p->sleepers, &node);
-	const int64_t wake_at = pool_sleep_deadline(p);
+	const fl_time wake_at = pool_sleep_deadline(p);
 	fl__hook_idle(&p->base);
 	pool_unlock(p);
 	const struct fl__worker_ops *const worker_ops = wait.ctx->worker_ops;
@@ -961,7 +961,7 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 	struct fl__thread_pool *p = w->pool;
 	if (!begins) {
 		if (!w->dozing)
-			return FL_FOREVER;
+			return FL__NEVER;
 		fl__store_relaxed(&w->dozing, 0); /* only for the report */
 		/*
 		 * a thread that lets a worker stand in stores `stand_ins`, and then loads
@@ -971,10 +971,10 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 		fl__sub_seq_cst(&p->dozing, 1);
 		if (fl__load_seq_cst(&p->stand_ins) > 0)
 			fl__or_release(&p->crowded, FL__POOL_AWAKE); /* pairs with fl__thread_pool_recount() */
-		return FL_FOREVER;
+		return FL__NEVER;
 	}
 	if (!w->run.active || w->blocking > 0 || fl__executor_is_forked(&p->base))
-		return FL_FOREVER;
+		return FL__NEVER;
 	const int64_t now = fl__sys.now();
 	const int64_t next = fl__load_relaxed(&p->next_stand_in); /* a single number */
 	const bool counted = w->dozing;
@@ -985,10 +985,10 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 	if (!counted)
 		fl__add_seq_cst(&p->dozing, 1);
 	if (fl__load_seq_cst(&p->dozing) < fl__load_seq_cst(&p->active) || fl__load_relaxed(&p->full))
-		return FL_FOREVER;
+		return FL__NEVER;
 	if (pool_marks_empty(p))
-		return FL_FOREVER;
-	return pool_call_agent(p) ? FL_FOREVER : now + pool_stand_in_pause;
+		return FL__NEVER;
+	return pool_call_agent(p) ? FL__NEVER : now + pool_stand_in_pause;
 }
 
 /* The life of a worker. */
@@ -1332,7 +1332,7 @@ static bool pool_has_ended(fl_executor *e)
 }
 
 /* The thread that left last has joined the others. */
-static int fl__thread_pool_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+static int fl__thread_pool_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl__executor_join_thread(e, &pool_of(e)->ended, pool_has_ended, deadline, cancel);
 }

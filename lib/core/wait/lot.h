@@ -248,11 +248,11 @@ static inline void fl__asleep_end(struct fl__wait *wait)
  * False without polling: the context is not a thread, the deadline is past or the token is
  * requested. If all polls fail, the wait later parks without a spin.
  */
-bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), const void *what, int64_t deadline,
+bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), const void *what, fl_time deadline,
                    fl_cancel_token *cancel);
 
 /* Parks until a node is woken: 0; else -ETIMEDOUT (at once for a past deadline), -ECANCELED. */
-int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel);
+int fl__wait_sleep(struct fl__wait *wait, fl_time deadline, fl_cancel_token *cancel);
 
 /* For a node in no queue, which the caller keeps alive. False: the wait had given up. */
 bool fl__node_wake(struct fl__node *node);
@@ -295,7 +295,7 @@ struct fl__word {
 };
 
 /* Blocks until the word is ready: 0, -ETIMEDOUT, -ECANCELED. Acquires. It may change again. */
-int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline, fl_cancel_token *cancel);
+int fl__word_wait(uint32_t *word, const struct fl__word *ready, fl_time deadline, fl_cancel_token *cancel);
 
 /* For arm() of fl_wait_any. False: the word is ready. Else enqueues `node`. */
 bool fl__word_arm(uint32_t *word, const struct fl__word *ready, struct fl__node *node);

@@ -214,7 +214,7 @@ static void stack_discard_free(struct fl__stack_pool *pool)
 	}
 	pool->dirty = 0;
 	pool->kept_blocks = pool->free_blocks;
-	pool->excess_until = 0;
+	pool->excess_until = FL_FOREVER;
 }
 
 static bool stack_is_excess(const struct fl__stack_pool *pool, size_t spare)
@@ -225,9 +225,9 @@ static bool stack_is_excess(const struct fl__stack_pool *pool, size_t spare)
 static void stack_check_excess(struct fl__stack_pool *pool)
 {
 	if (!stack_is_excess(pool, pool->used_blocks + FL__STACK_SPARE))
-		pool->excess_until = 0;
-	else if (pool->excess_until == 0)
-		pool->excess_until = fl__later(fl__sys.now(), FL_S(1));
+		pool->excess_until = FL_FOREVER;
+	else if (fl__is_forever(pool->excess_until))
+		pool->excess_until = fl_after(FL_S(1));
 	else if (fl__is_expired(pool->excess_until))
 		stack_discard_free(pool);
 }

@@ -99,7 +99,7 @@ static int fd_io_watch_out(struct fl__io *io)
 	return rc;
 }
 
-int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_token *cancel)
+int fl__io_wait(struct fl__io *io, int direction, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (io->ready[direction])
 		return 0;

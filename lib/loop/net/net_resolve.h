@@ -35,7 +35,7 @@ int fl__lookup_error(int code, int system);
  * Stores the addresses of `host`. Returns how many, 1 to `n`; or as fl_net_resolve_until(). A numeric
  * host needs no wait, and no fiber.
  */
-int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
+int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, fl_time deadline,
                 fl_cancel_token *cancel);
 
 /* Compares host, port and interface. Both addresses are of one family of IP. */

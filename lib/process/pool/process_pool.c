@@ -237,9 +237,9 @@ int fl_process_executor_create(fl_executor **made, const fl_executor_config *con
 	if (!p)
 		return -ENOMEM;
 	p->deadline_grace = config->grace_period > 0 ? config->grace_period : PROCESS_POOL_DEADLINE_GRACE;
-	p->request_grace = config->grace_period > 0 ? config->grace_period : FL_FOREVER;
+	p->request_grace = config->grace_period > 0 ? config->grace_period : FL__NEVER;
 	p->epoll = p->doorbell = -1;
-	p->wakes_at = FL_FOREVER;
+	p->wakes_at = FL__NEVER;
 	rc = fl__remote_init(&p->remote, &process_pool_ops, &fl__process_pool_transport,
 	                     fl__executor_worker_count(config), config);
 	if (rc == 0) {

@@ -284,12 +284,12 @@ static void worker_flush_output(void)
 /* False: the submission is asked to stop, or past its deadline. */
 static bool worker_begin(struct worker_self *w, const struct fl__submission *submission)
 {
-	int64_t deadline =
+	fl_time deadline =
 	    submission->flags & FL__SUBMISSION_DEADLINE ? w->rings.submissions->deadline[worker_slot(w)] : FL_FOREVER;
 	FL__HELD(&w->lock);
 	w->current = w->rings.next;
 	/* Without deadline and request the token is as good as new. */
-	if (deadline != FL_FOREVER || fl_cancel_token_deadline(&w->token) != FL_FOREVER ||
+	if (!fl__is_forever(deadline) || !fl__is_forever(w->token.deadline_) ||
 	    fl_cancel_token_is_requested(&w->token)) {
 		fl_cancel_token_destroy(&w->token);
 		fl__cancel_init(&w->token, FL_SHIELDED, deadline);
@@ -551,7 +551,7 @@ FL__TASK_DEFINE(fl__worker_task, "fl__process_worker", struct fl__worker_start, 
 		return fl_task_fail(ctx, rc, "%s: %s", problem, fl_error_text(rc));
 	const struct fl__memfd_packet ready = {FL__READY_MAGIC, 0, 0};
 	/* The first packet has room in the socket. */
-	(void)!fl__packet_send(w->channel, &ready, sizeof ready, NULL, 0, 0);
+	(void)!fl__packet_send(w->channel, &ready, sizeof ready, NULL, 0, FL_NO_WAIT);
 	worker_hide_start(w);
 	worker_serve(w);
 	/* Frees nothing: threads that tasks started may use the state. */

@@ -353,7 +353,7 @@ static bool remote_has_ended(fl_executor *e)
 	return !r->running || (r->finished && fl__executor_is_idle(e));
 }
 
-int fl__remote_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+int fl__remote_on_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl__executor_join_thread(e, &fl__remote_of(e)->manager, remote_has_ended, deadline, cancel);
 }
@@ -363,14 +363,14 @@ int fl__remote_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel
  * between polls, since the workers may need this CPU, and stops after PATIENCE: then it parks, and
  * the transport's own threads do the rest.
  */
-void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
+void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, fl_time deadline,
                           const fl_cancel_token *cancel)
 {
 	enum { POLLS = 32, PATIENCE = 100000 /* ns */ };
 	struct fl__remote *r = fl__remote_of(e);
 	struct fl__ctx *ctx = fl__ctx_get();
 	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
-	int64_t until = FL_FOREVER;
+	int64_t until = FL__NEVER;
 	bool over = false;
 	if (ctx->ops != &fl__thread_parker)
 		return; /* a fiber: its thread has others to run */
@@ -384,8 +384,8 @@ void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event
 			continue;
 		}
 		const int64_t now = fl__sys.now();
-		until = idle < POLLS ? FL_FOREVER : fl__min_deadline(until, now + PATIENCE);
-		if (now >= until || now >= deadline || (token && fl_cancel_token_is_requested(token)))
+		until = idle < POLLS ? FL__NEVER : fl__min_deadline(until, now + PATIENCE);
+		if (now >= until || now >= fl__expiry(deadline) || (token && fl_cancel_token_is_requested(token)))
 			break;
 		if (idle >= POLLS)
 			(void)fl__sys.give_way(now);

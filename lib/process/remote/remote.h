@@ -120,10 +120,10 @@ void fl__remote_on_recall(fl_executor *e, bool request);
 void fl__remote_on_release(struct fl__task_block *block);
 bool fl__remote_on_withdraw(fl_executor *e, struct fl__task_block *block);
 void fl__remote_on_asked(fl_executor *e, struct fl__task_block *block);
-void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
+void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, fl_time deadline,
                           const fl_cancel_token *cancel);
 bool fl__remote_is_busy(const fl_executor *e);
-int fl__remote_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
+int fl__remote_on_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 
 #define FL__REMOTE_OPS                                                                                                 \
 	.capabilities = FL_CAP_CONCURRENT | FL_CAP_NESTED, .recall = fl__remote_on_recall,                             \

@@ -279,7 +279,7 @@ int fl__shm_try_alloc(fl_shm *r, size_t size, void **block)
 	if (size > r->total - r->data)
 		return -ENOMEM;
 	uint32_t first = 0, n = size == 0 ? 1 : (uint32_t)(((uint64_t)size + FL__SHM_UNIT - 1) / FL__SHM_UNIT);
-	int rc = fl__shm_arena_alloc(&r->arena, n, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT, &first);
+	int rc = fl__shm_arena_alloc(&r->arena, n, fl_after(FL__SHM_MONITOR_TIMEOUT), &first);
 	if (rc == 0)
 		*block = (char *)r->head + r->data + (uint64_t)first * FL__SHM_UNIT;
 	return rc;

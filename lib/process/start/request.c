@@ -54,7 +54,7 @@ static struct request_message *request_compose(const struct fl__start *start, si
 	return m;
 }
 
-int fl__request_send(int socket, int channel, struct fl__start *start, int64_t deadline)
+int fl__request_send(int socket, int channel, struct fl__start *start, fl_time deadline)
 {
 	const size_t arg_size = start->config->task->arg_size;
 	const bool large = arg_size > FL__REQUEST_INLINE;
@@ -170,7 +170,7 @@ static void request_log_task(const struct fl__start *start, const struct fl__sta
 		        theirs->result_align);
 }
 
-int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, int *pidfd)
+int fl__reply_receive(int channel, struct fl__start *start, fl_time deadline, int *pidfd)
 {
 	struct fl__start_reply reply;
 	size_t size = 0;

@@ -94,7 +94,7 @@ static int wait_for_events(int poller, struct epoll_event *events, int most, int
 	}
 }
 
-void loop_poll(struct loop_world *w, int64_t deadline)
+void loop_poll(struct loop_world *w, fl_time deadline)
 {
 	for (int rc = 0; rc != -ETIMEDOUT;) {
 		const unsigned seen = LOOK(&w->events);

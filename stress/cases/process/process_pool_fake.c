@@ -97,7 +97,7 @@ static int collect_events(struct process_pool *c, struct epoll_event *events)
 static int watch_wait(int epoll, struct epoll_event *events, int most, int ms)
 {
 	struct process_pool *c = process_pool_of(epoll);
-	const int64_t until = ms < 0 ? FL_FOREVER : fl_after(FL_MS(ms));
+	const int64_t until = ms < 0 ? FL__NEVER : fl_after(FL_MS(ms)).ns;
 	FL_STRESS_CHECK(most > 2 * PROCESS_POOL_WORKERS);
 	for (int rc = 0;;) {
 		unsigned seen = atomic_load_explicit(&c->events, memory_order_acquire); /* pairs with watch() */
@@ -185,7 +185,7 @@ static int wait_unless_killed(const uint32_t *word, uint32_t expected, int64_t d
 		die(worker);
 	}
 	while (!newest(&worker->reaped))
-		(void)fl_stress_futex_wait(&worker->reaped, 0, FL_FOREVER);
+		(void)fl_stress_futex_wait(&worker->reaped, 0, FL__NEVER);
 	return 0;
 }
 

@@ -233,7 +233,7 @@ static void join_in_child(void *arg)
 	FL_RC(fl_thread_try_join(t, &result), -EOWNERDEAD);
 	FL_RC(fl_thread_join_until(t, &result, fl_after(FL_S(100)), NULL), -EOWNERDEAD);
 	FL_CHECK(result == 77);
-	FL_CHECK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_THREAD(t)) == 0);
+	FL_CHECK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_THREAD(t)) == 0);
 	FL_OK(fl_thread_detach(t));
 	FL_RC(fl_thread_detach(t), -EINVAL);
 	FL_CHECK(strcmp(fl_thread_current_name(), "main") == 0);

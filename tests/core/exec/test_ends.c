@@ -418,7 +418,7 @@ static void timer_exits(void *unused)
 {
 	begin_child();
 	static fl_timer t = FL_TIMER_INIT;
-	FL_OK(fl_timer_start(&t, 0, exit_thread, NULL));
+	FL_OK(fl_timer_start(&t, FL_NO_WAIT, exit_thread, NULL));
 	wait_for_the_panic();
 }
 

@@ -58,7 +58,7 @@ static void wait_for_each(void *arg)
 		FL_RC(fl_future_try_wait(left[i]), -EOWNERDEAD);
 	}
 	FL_RC(fl_future_get(p->waits, &result, sizeof result), -EOWNERDEAD);
-	FL_RC(fl_future_get_until(p->waits, &result, sizeof result, 0, NULL), -EOWNERDEAD);
+	FL_RC(fl_future_get_until(p->waits, &result, sizeof result, FL_NO_WAIT, NULL), -EOWNERDEAD);
 	FL_RC(fl_future_try_get(p->waits, &result, sizeof result), -EOWNERDEAD);
 	FL_RC(fl_future_get(p->waits, &result, 1), -EINVAL);
 	FL_CHECK(fl_future_error(p->waits) == 0);

@@ -6,13 +6,13 @@
 
 QUEUE_TEST_ON(queue_on_items_is_ready_with_an_item_or_closed, 2, 0)
 {
-	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
 	PUTS(q, 1);
 	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE(q)));
-	FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q))); /* looking took nothing */
+	FL_OK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE(q))); /* looking took nothing */
 	assert_int_equal(fl_queue_length(q), 1);
 	GETS(q, 1);
-	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
 	fl_queue_close(q);
 	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE(q)));
 }
@@ -21,9 +21,9 @@ QUEUE_TEST_ON(queue_on_space_is_ready_with_space_or_closed, 2, 1)
 {
 	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(q)));
 	PUTS(q, 2);
-	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE_SPACE(q)), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE_SPACE(q)), -ETIMEDOUT);
 	GETS(q, 1);
-	FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE_SPACE(q)));
+	FL_OK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE_SPACE(q)));
 	assert_int_equal(fl_queue_length(q), 1);
 	PUTS(q, 3);
 	fl_queue_close(q);

@@ -100,7 +100,7 @@ static const char **doing; /* in memory shared with the child */
 
 static struct item some[MANY];
 
-static int64_t soon(void)
+static fl_time soon(void)
 {
 	return fl_after(FL_MS(2));
 }
@@ -232,9 +232,9 @@ static void *stop(void *queue)
 static void forks(int (*function)(void *arg), void *arg)
 {
 	const pid_t pid = fl_test_fork(function, arg);
-	const int64_t end = fl_after(FL_S(30));
+	const fl_time end = fl_after(FL_S(30));
 	int status = 0, reaped;
-	while ((reaped = waitpid(pid, &status, WNOHANG)) == 0 && fl_now() < end)
+	while ((reaped = waitpid(pid, &status, WNOHANG)) == 0 && !fl_time_is_past(end))
 		(void)sched_yield();
 	if (reaped == 0)
 		print_error("%s, stopped in %d: the child hangs in %s\n", kind->name, place, *doing);

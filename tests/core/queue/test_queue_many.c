@@ -26,7 +26,7 @@ QUEUE_TEST_ON(queue_put_many_until_says_how_many_went_in, 3, 1)
 {
 	const int items[] = {2, 3, 4, 5};
 	size_t count = 77;
-	FL_RC(fl_queue_put_many_until(q, items, 4, &count, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_put_many_until(q, items, 4, &count, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(count, 2);
 	FL_RC(fl_queue_put_many_until(q, items + count, 2, &count, fl_after(FL_MS(2)), NULL), -ETIMEDOUT);
 	assert_int_equal(count, 0);
@@ -49,14 +49,14 @@ QUEUE_TEST_ON(queue_get_many_until_says_how_many_came_out, 8, 5)
 {
 	int items[8] = {0};
 	size_t count = 77;
-	FL_OK(fl_queue_get_many_until(q, items, 3, &count, 0, NULL));
+	FL_OK(fl_queue_get_many_until(q, items, 3, &count, FL_NO_WAIT, NULL));
 	assert_int_equal(count, 3);
 	assert_int_equal(items[2], 3);
 	/* The available ones. */
 	FL_OK(fl_queue_get_many_until(q, items, 8, &count, FL_FOREVER, NULL));
 	assert_int_equal(count, 2);
 	assert_int_equal(items[1], 5);
-	FL_RC(fl_queue_get_many_until(q, items, 8, &count, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_get_many_until(q, items, 8, &count, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(count, 0);
 	count = 77;
 	FL_RC(fl_queue_get_many_until(q, items, 8, &count, FL_FOREVER, fl_test_requested), -ECANCELED);

@@ -111,13 +111,13 @@ FL_TEST(queue_of_one_item)
 	FL_OK(job_queue_create(&q, &(fl_queue_config){.capacity = 3}));
 	struct job job = {"none", 0, 0};
 	FL_RC(job_queue_try_get(q, &job), -EAGAIN);
-	FL_RC(job_queue_get_until(q, &job, 0, NULL), -ETIMEDOUT);
+	FL_RC(job_queue_get_until(q, &job, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_OK(job_queue_put(q, make_job(1)));
 	FL_OK(job_queue_try_put(q, make_job(2)));
 	assert_int_equal(job_queue_length(q), 2);
 	FL_OK(job_queue_put_until(q, make_job(3), FL_FOREVER, NULL));
 	FL_RC(job_queue_try_put(q, make_job(4)), -EAGAIN);
-	FL_RC(job_queue_put_until(q, make_job(4), 0, NULL), -ETIMEDOUT);
+	FL_RC(job_queue_put_until(q, make_job(4), FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(job_queue_length(q), 3);
 	FL_OK(job_queue_get(q, &job));
 	check_job(&job, 1);
@@ -143,17 +143,17 @@ FL_TEST(queue_of_many_items)
 	size_t count = 0;
 	assert_int_equal(int_queue_put_many(q, (const int[]){1, 2}, 2), 2);
 	assert_int_equal(int_queue_try_put_many(q, (const int[]){3, 4}, 2), 2);
-	FL_RC(int_queue_put_many_until(q, (const int[]){5, 6, 7}, 3, &count, 0, NULL), -ETIMEDOUT);
+	FL_RC(int_queue_put_many_until(q, (const int[]){5, 6, 7}, 3, &count, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(count, 2);
 	assert_int_equal(int_queue_try_put_many(q, (const int[]){8}, 1), 0);
 	assert_int_equal(int_queue_get_many(q, out, 2), 2);
 	assert_int_equal(int_queue_try_get_many(q, out + 2, 2), 2);
-	FL_OK(int_queue_get_many_until(q, out + 4, 4, &count, 0, NULL));
+	FL_OK(int_queue_get_many_until(q, out + 4, 4, &count, FL_NO_WAIT, NULL));
 	assert_int_equal(count, 2);
 	for (int i = 0; i < 6; i++)
 		assert_int_equal(out[i], i + 1);
 	assert_int_equal(int_queue_try_get_many(q, out, 8), 0);
-	FL_RC(int_queue_get_many_until(q, out, 8, &count, 0, NULL), -ETIMEDOUT);
+	FL_RC(int_queue_get_many_until(q, out, 8, &count, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_OK(int_queue_put_many_until(q, (const int[]){9}, 1, &count, FL_FOREVER, NULL));
 	int_queue_close(q);
 	FL_RC(int_queue_put_many_until(q, (const int[]){9}, 1, &count, FL_FOREVER, NULL), -EPIPE);
@@ -197,7 +197,7 @@ FL_TEST(queue_of_task_done_and_join)
 	FL_OK(int_queue_put(q, 1));
 	FL_RC(int_queue_try_join(q), -EAGAIN);
 	assert_int_equal(int_queue_unfinished(q), 1);
-	FL_RC(int_queue_join_until(q, 0, NULL), -ETIMEDOUT);
+	FL_RC(int_queue_join_until(q, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(int_queue_join_until(q, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
@@ -208,7 +208,7 @@ FL_TEST(queue_of_task_done_and_join)
 	assert_int_equal(int_queue_unfinished(q), 0);
 	FL_OK(int_queue_try_join(q));
 	FL_OK(int_queue_join(q));
-	FL_OK(int_queue_join_until(q, 0, NULL));
+	FL_OK(int_queue_join_until(q, FL_NO_WAIT, NULL));
 	FL_RC(int_queue_try_task_done(q), -EINVAL);
 	FL_PANICS(int_queue_task_done(q));
 	assert_string_equal(fl_test_panic.function, "fl_queue_task_done");
@@ -226,7 +226,7 @@ FL_TEST(queue_of_small_things_and_pointers)
 	FL_OK(text_queue_create(&texts, NULL));
 	text got = NULL;
 	FL_OK(text_queue_put(texts, out));
-	FL_OK(text_queue_put_until(texts, NULL, 0, NULL)); /* no value is reserved */
+	FL_OK(text_queue_put_until(texts, NULL, FL_NO_WAIT, NULL)); /* no value is reserved */
 	FL_OK(text_queue_get(texts, &got));
 	assert_ptr_equal(got, out);
 	FL_OK(text_queue_get(texts, &got));

@@ -147,7 +147,7 @@ FL_TEST(rendezvous_is_ready_beside_a_waiter)
 {
 	for (int puts = 0; puts < 2; puts++) {
 		FL_SCOPED(fl_queue) *q = rendezvous();
-		FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q), FL_ON_QUEUE_SPACE(q)), -ETIMEDOUT);
+		FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE(q), FL_ON_QUEUE_SPACE(q)), -ETIMEDOUT);
 		struct blocked look = {.op = puts ? op_observe : op_observe_space, .q = q};
 		struct blocked blind = {.op = puts ? op_observe_space : op_observe, .q = q};
 		struct blocked b = {.op = puts ? op_put : op_get, .q = q, .items = {5}};

@@ -38,7 +38,7 @@ FL_TEST(queue_unbounded_is_never_full)
 			assert_int_equal(fl_queue_length(q), i);
 			FL_OK(i % 3 == 0   ? fl_queue_put(q, &i)
 			      : i % 3 == 1 ? fl_queue_try_put(q, &i)
-			                   : fl_queue_put_until(q, &i, 0, NULL));
+			                   : fl_queue_put_until(q, &i, FL_NO_WAIT, NULL));
 		}
 		for (int i = 0, item; i < MANY; i++) {
 			FL_OK(i % 2 ? fl_queue_get(q, &item) : fl_queue_try_get(q, &item));
@@ -46,7 +46,7 @@ FL_TEST(queue_unbounded_is_never_full)
 		}
 		int item = 77;
 		FL_RC(fl_queue_try_get(q, &item), -EAGAIN);
-		FL_RC(fl_queue_get_until(q, &item, 0, NULL), -ETIMEDOUT);
+		FL_RC(fl_queue_get_until(q, &item, FL_NO_WAIT, NULL), -ETIMEDOUT);
 		assert_int_equal(item, 77);
 	}
 }
@@ -63,10 +63,10 @@ FL_TEST(queue_unbounded_batches)
 		assert_int_equal(fl_queue_try_put_many(q, items, 0), 0);
 		assert_int_equal(fl_queue_put_many(q, items, 1000), 1000);
 		assert_int_equal(fl_queue_try_put_many(q, items + 1000, 1000), 1000);
-		FL_OK(fl_queue_put_many_until(q, items + 2000, 1000, &count, 0, NULL));
+		FL_OK(fl_queue_put_many_until(q, items + 2000, 1000, &count, FL_NO_WAIT, NULL));
 		assert_int_equal(count, 1000);
 		for (size_t n = 0; n < MANY; n += count) {
-			FL_OK(fl_queue_get_many_until(q, got + n, MANY - n, &count, 0, NULL));
+			FL_OK(fl_queue_get_many_until(q, got + n, MANY - n, &count, FL_NO_WAIT, NULL));
 			assert_true(count > 0 && count <= MANY - n);
 		}
 		for (int i = 0; i < MANY; i++)
@@ -110,7 +110,7 @@ FL_TEST(queue_unbounded_put_without_memory)
 		assert_int_equal(fl_queue_put_many(q, items, 4000), 4000);
 		in += 4000;
 		for (int n = 0; n < in; n += (int)count) {
-			FL_OK(fl_queue_get_many_until(q, got + n, (size_t)(in - n), &count, 0, NULL));
+			FL_OK(fl_queue_get_many_until(q, got + n, (size_t)(in - n), &count, FL_NO_WAIT, NULL));
 			for (size_t i = 0; i < count; i++)
 				fl_queue_task_done(q);
 		}
@@ -205,15 +205,15 @@ FL_TEST(queue_unbounded_readiness)
 	for (int order = 0; order < KINDS; order++) {
 		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
 		for (int i = 0, item; i < 600; i++) {
-			FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
-			FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE_SPACE(q)));
+			FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
+			FL_OK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE_SPACE(q)));
 			FL_OK(fl_queue_put(q, &i));
-			FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)));
+			FL_OK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE(q)));
 			FL_OK(fl_queue_get(q, &item));
 			assert_int_equal(item, i);
 		}
 		fl_queue_close(q);
-		FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)));
-		FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE_SPACE(q)));
+		FL_OK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE(q)));
+		FL_OK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE_SPACE(q)));
 	}
 }

@@ -232,7 +232,7 @@ static int hold_all(void *unused)
 	return 0;
 }
 
-static int64_t at_once(void)
+static fl_time at_once(void)
 {
 	return fl_after(FL_MS(1));
 }

@@ -53,7 +53,7 @@ FL_TEST(cancel_callback_of_a_requested_token_runs_at_once)
 	assert_false(fl_cancel_callback_remove(&cb));
 	fl_cancel_token_destroy(&c);
 
-	fl_cancel_token_init(&late, FL_SHIELDED, 1); /* its time is up */
+	fl_cancel_token_init(&late, FL_SHIELDED, FL_NO_WAIT); /* its time is up */
 	assert_false(fl_cancel_token_on_request(&late, &cb, count_up, &runs));
 	assert_int_equal(runs, 2);
 	fl_cancel_token_request(&late);
@@ -226,7 +226,7 @@ static int request(void *arg)
 	return 0;
 }
 
-static int remove_it(void *cb, int64_t deadline, fl_cancel_token *cancel)
+static int remove_it(void *cb, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_cancel_callback_remove(cb);
 }

@@ -26,15 +26,15 @@ static void count_unpark(struct fl__wait *wait)
 }
 
 /* The first park ends at its deadline, after a take. The second must wait for the unpark. */
-static int park_taken(struct fl__wait *wait, int64_t deadline)
+static int park_taken(struct fl__wait *wait, fl_time deadline)
 {
 	place *p = wait->ctx->front.inside.helper;
 	if (p->parks++ == 0) {
-		FL_CHECK(deadline != FL_FOREVER);
+		FL_CHECK(!fl__is_forever(deadline));
 		FL_CHECK(fl__wait_queue_take(p->queue, 1) == 1);
 		return -ETIMEDOUT;
 	}
-	FL_CHECK(deadline == FL_FOREVER && p->unparks == 0);
+	FL_CHECK(fl__is_forever(deadline) && p->unparks == 0);
 	struct fl__lot taken = fl__wait_queue_taken(p->queue);
 	fl__lot_unpark(&taken);
 	FL_CHECK(p->unparks == 1);

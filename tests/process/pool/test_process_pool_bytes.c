@@ -1001,7 +1001,7 @@ static void send_lie(enum lie_fd how, uint32_t seq)
 		FL_OK(ftruncate(fds[0], 4 * K64));
 	if (how != PIPE)
 		FL_OK(fl__fd_sys.seal(fds[0]));
-	FL_OK(fl__packet_send(find_channel(), &head, sizeof head, fds, 1, 0));
+	FL_OK(fl__packet_send(find_channel(), &head, sizeof head, fds, 1, FL_NO_WAIT));
 }
 
 /* Ends its own submission, and dies. */

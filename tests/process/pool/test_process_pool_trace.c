@@ -169,7 +169,7 @@ static void scribble_over(struct fl__trace_ring *ring, size_t size, uint64_t *se
 		const uint64_t drawn = process_pool_next(seed);
 		fl__store_relaxed(&e->mark, (uint16_t)(drawn % 20));
 		if (drawn >> 8 & 1)
-			fl__store_relaxed(&e->time, drawn >> 9 & 1 ? fl_now() : times[drawn % FL__COUNT(times)]);
+			fl__store_relaxed(&e->time, drawn >> 9 & 1 ? fl_now().ns : times[drawn % FL__COUNT(times)]);
 		if (drawn >> 10 & 1)
 			fl__store_relaxed(&e->code, (uint8_t)(drawn >> 12 & 31));
 	}

@@ -27,7 +27,7 @@ static int is_refused(void *arg)
 	struct board *b = arg;
 	FL_CHECK(fl_shm_mutex_is_locked(&b->mutex) && !fl_shm_mutex_depth(&b->mutex));
 	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EAGAIN);
-	FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(2)), NULL), -ETIMEDOUT);
 	return 0;
 }
@@ -94,7 +94,7 @@ FL_TEST(shm_mutex_lock_until_is_cancelled)
 		fl_test_end(&t);
 		fl_shm_mutex_unlock(&b->mutex);
 		/* An operation that can succeed at once succeeds. */
-		FL_OK(fl_shm_mutex_lock_until(&b->mutex, 0, &stop));
+		FL_OK(fl_shm_mutex_lock_until(&b->mutex, FL_NO_WAIT, &stop));
 		fl_shm_mutex_unlock(&b->mutex);
 		pid_t pid = begin_owner(b);
 		FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, &stop), -ECANCELED);

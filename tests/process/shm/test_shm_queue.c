@@ -146,10 +146,10 @@ FL_TEST(shm_queue_index_wrap_2_32_of_dones)
 	for (int i = 0; i < 10; i++) {
 		uint64_t item = (uint64_t)i;
 		FL_OK(fl_shm_queue_join_until(&v, FL__TRY, NULL));
-		FL_OK(fl_shm_queue_put_until(&v, &item, 0, NULL));
+		FL_OK(fl_shm_queue_put_until(&v, &item, FL_NO_WAIT, NULL));
 		FL_RC(fl_shm_queue_join_until(&v, FL__TRY, NULL), -EAGAIN);
 		FL_RC(fl_shm_queue_task_done(&v), -EINVAL);
-		FL_OK(fl_shm_queue_get_until(&v, &item, 0, NULL));
+		FL_OK(fl_shm_queue_get_until(&v, &item, FL_NO_WAIT, NULL));
 		FL_OK(fl_shm_queue_task_done(&v));
 	}
 	free(memory);
@@ -160,14 +160,14 @@ FL_TEST(shm_queue_three_forms)
 	SHM_ITEMS(region, q, sizeof(int), 1);
 	int got = 5;
 	FL_RC(fl_shm_queue_try_get(q, &got), -EAGAIN);
-	FL_RC(fl_shm_queue_get_until(q, &got, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_queue_get_until(q, &got, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_get_until(q, &got, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_get_until(q, &got, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(got, 5);
 	/* An operation that can succeed at once succeeds. */
 	FL_OK(fl_shm_queue_put_until(q, &(int){1}, FL_FOREVER, fl_test_requested));
 	FL_RC(fl_shm_queue_try_put(q, &(int){2}), -EAGAIN);
-	FL_RC(fl_shm_queue_put_until(q, &(int){2}, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_queue_put_until(q, &(int){2}, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_put_until(q, &(int){2}, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_put_until(q, &(int){2}, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CANCEL_SCOPE(fl_test_requested);
@@ -235,12 +235,12 @@ FL_TEST(shm_queue_many)
 	for (int round = 0; round < 12; round++) { /* at each slot of the ring */
 		assert_int_equal(fl_shm_queue_try_put_many(q, items, 8), CAPACITY);
 		assert_int_equal(fl_shm_queue_try_put_many(q, items, 8), 0);
-		FL_RC(fl_shm_queue_put_many_until(q, items, 1, &n, 0, NULL), -ETIMEDOUT);
+		FL_RC(fl_shm_queue_put_many_until(q, items, 1, &n, FL_NO_WAIT, NULL), -ETIMEDOUT);
 		assert_int_equal(n, 0);
 		assert_int_equal(fl_shm_queue_try_get_many(q, got, 2), 2);
-		FL_RC(fl_shm_queue_put_many_until(q, items + 5, 3, &n, 0, NULL), -ETIMEDOUT);
+		FL_RC(fl_shm_queue_put_many_until(q, items + 5, 3, &n, FL_NO_WAIT, NULL), -ETIMEDOUT);
 		assert_int_equal(n, 2);
-		FL_OK(fl_shm_queue_get_many_until(q, got + 2, 4, &n, 0, NULL));
+		FL_OK(fl_shm_queue_get_many_until(q, got + 2, 4, &n, FL_NO_WAIT, NULL));
 		assert_int_equal(n, 4);
 		assert_int_equal(fl_shm_queue_get_many(q, got + 6, 8), 1);
 		for (int i = 0; i < 7; i++)
@@ -248,17 +248,17 @@ FL_TEST(shm_queue_many)
 		assert_int_equal(fl_shm_queue_put_many(q, items, 1), 1);
 		FL_OK(fl_shm_queue_get(q, got));
 	}
-	FL_OK(fl_shm_queue_get_many_until(q, got, 0, &n, 0, NULL));
+	FL_OK(fl_shm_queue_get_many_until(q, got, 0, &n, FL_NO_WAIT, NULL));
 	assert_int_equal(n + fl_shm_queue_get_many(q, got, 0) + fl_shm_queue_try_get_many(q, got, 1), 0);
 	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, fl_after(FL_US(10)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(fl_shm_queue_put_many_until(q, items, 8, &n, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(n, CAPACITY);
 	FL_OK(fl_shm_queue_close(q));
-	FL_RC(fl_shm_queue_put_many_until(q, items, 1, &n, 0, NULL), -EPIPE);
+	FL_RC(fl_shm_queue_put_many_until(q, items, 1, &n, FL_NO_WAIT, NULL), -EPIPE);
 	assert_int_equal(fl_shm_queue_put_many(q, items, 1) + fl_shm_queue_try_put_many(q, items, 1), 0);
 	assert_int_equal(fl_shm_queue_get_many(q, got, 8), CAPACITY);
-	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, 0, NULL), -EPIPE);
+	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, FL_NO_WAIT, NULL), -EPIPE);
 }
 
 struct job {
@@ -276,7 +276,7 @@ FL_TEST(shm_queue_of_a_type)
 	FL_OK(job_pipe_open(&other, region, job_pipe_offset(q)));
 	FL_OK(job_pipe_put(q, job));
 	FL_OK(job_pipe_try_put(q, job));
-	FL_RC(job_pipe_put_until(q, job, 0, NULL), -ETIMEDOUT);
+	FL_RC(job_pipe_put_until(q, job, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(job_pipe_length(other), 2);
 	FL_OK(job_pipe_get(other, got));
 	FL_OK(job_pipe_task_done(other));

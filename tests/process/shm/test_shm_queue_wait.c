@@ -240,10 +240,10 @@ FL_TEST(shm_queue_wait_any)
 	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 1), *other = items_in(region, sizeof(int), 1);
 	fl_event event = FL_EVENT_INIT;
 	int got;
-	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE(q), FL_ON_EVENT(&event)), -ETIMEDOUT);
-	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE(q), FL_ON_SHM_QUEUE_SPACE(q)), 1);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE(q), FL_ON_EVENT(&event)), -ETIMEDOUT);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE(q), FL_ON_SHM_QUEUE_SPACE(q)), 1);
 	FL_OK(fl_shm_queue_put(q, &(int){1}));
-	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(q)), 1);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(q)), 1);
 	assert_int_equal(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(other)),
 	                 -ETIMEDOUT);
 	struct work w = work_on(region, other);
@@ -267,15 +267,15 @@ FL_TEST(shm_queue_wait_any_with_frames)
 	size_t size;
 	/* Three bytes are left, and an empty frame takes four. */
 	FL_OK(fl_shm_queue_put_frame(q, "abc", 3));
-	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE_SPACE(q)), -ETIMEDOUT);
-	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE(q)), 0);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE_SPACE(q)), -ETIMEDOUT);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE(q)), 0);
 	FL_OK(fl_shm_queue_get_frame(q, got, 8, &size));
 	FL_OK(fl_shm_queue_put_frame(q, "ab", 2));
-	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE_SPACE(q)), 0);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE_SPACE(q)), 0);
 	FL_OK(fl_shm_queue_put_frame(q, "", 0));
 }
 
-static int put_with_token(void *object, int64_t deadline, fl_cancel_token *cancel)
+static int put_with_token(void *object, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_shm_queue_put_until(object, &(int){1}, deadline, cancel);
 }
@@ -338,7 +338,7 @@ FL_TEST(shm_queue_try_blocks_on_stalled_peer)
 			FL_RC(fl_shm_queue_try_get(q, &got), -ETIMEDOUT);
 			assert_int_equal(fl_shm_queue_try_put_many(q, &got, 1), 0);
 			assert_int_equal(fl_shm_queue_try_get_many(q, &got, 1), 0);
-			FL_RC(fl_shm_queue_get_until(q, &got, 0, NULL), -ETIMEDOUT);
+			FL_RC(fl_shm_queue_get_until(q, &got, FL_NO_WAIT, NULL), -ETIMEDOUT);
 			FL_RC(fl_shm_queue_put_until(q, &got, fl_after(FL_US(1)), NULL), -ETIMEDOUT);
 		} else {
 			FL_RC(fl_shm_queue_try_put_frame(frames, &got, 1), -ETIMEDOUT);

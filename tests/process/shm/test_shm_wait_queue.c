@@ -144,6 +144,6 @@ FL_TEST(shm_lock_without_an_owner_is_taken_over)
 	*fl__shm_word(monitor) = (FL__SHM_TID - 1) | FL__SHM_WAITERS;
 	FL_OK(fl__shm_enter(monitor, &held, FL_FOREVER));
 	fl__shm_leave(monitor, &held);
-	FL_OK(fl__shm_enter(monitor, &held, 0));
+	FL_OK(fl__shm_enter(monitor, &held, FL_NO_WAIT));
 	fl__shm_leave(monitor, &held);
 }
