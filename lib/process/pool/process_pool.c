@@ -497,8 +497,7 @@ static char *process_pool_take_message(const struct fl__process_pool_worker *w, 
 {
 	if (!(flags & FL__COMPLETION_MESSAGE))
 		return NULL;
-	return fl__message_format(w->pool->base.allocator, "%.*s", FL__RINGS_MESSAGE - 1,
-	                          (const char *)w->rings.completions->message[slot]);
+	return fl__message_format("%.*s", FL__RINGS_MESSAGE - 1, (const char *)w->rings.completions->message[slot]);
 }
 _Static_assert(FL__RINGS_MESSAGE == FL_MESSAGE_MAX, "a message fits");
 
@@ -637,7 +636,7 @@ static void process_pool_free_worker(struct fl__process_pool_worker *w)
 		fl__fd_close(w->channel);
 		fl__fd_close(w->doorbell);
 	}
-	fl__free_to(w->pool->base.allocator, w);
+	fl__free(w);
 }
 
 /* Without the lock. `call`: what has failed. */
@@ -747,7 +746,7 @@ static int process_pool_add_worker(struct fl__process_pool_worker *w)
 static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 {
 	const char *call;
-	struct fl__process_pool_worker *w = fl__alloc_from(p->base.allocator, 1, sizeof *w);
+	struct fl__process_pool_worker *w = fl__alloc(1, sizeof *w);
 	if (!w) {
 		(void)snprintf(text, FL_MESSAGE_MAX, "no memory for a worker");
 		return -ENOMEM;
@@ -1479,7 +1478,7 @@ int fl_process_executor_create(fl_executor **made, const fl_executor_config *con
 	int rc = fl__process_pool_sys.check_start();
 	if (rc != 0)
 		return rc;
-	struct fl__process_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
+	struct fl__process_pool *p = fl__alloc(1, sizeof *p);
 	if (!p)
 		return -ENOMEM;
 	p->deadline_grace = config->grace_period > 0 ? config->grace_period : PROCESS_POOL_DEADLINE_GRACE;
