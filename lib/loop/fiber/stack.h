@@ -39,8 +39,6 @@ struct fl__stack_pool {
 	size_t dirty;         /* free stacks with memory */
 	fl_time excess_until; /* when the excess is to be cleaned */
 	unsigned releases;    /* modulo the range */
-	/* of what is not mapped; NULL: the process's */
-	const fl_allocator *allocator;
 	size_t warm_count;
 	struct fl__stack warm[FL__STACK_WARM];
 };
