@@ -77,7 +77,7 @@ static int blocked_run(void *arg)
 	const unsigned n = u->wait ? 1 : BLOCKED_FIBERS;
 	for (unsigned i = 0; i < n; i++)
 		fibers[i] = fl_test_start(u->wait ? u->wait : blocked_call, NULL);
-	for (unsigned i = 0; i < BLOCKED_THREADS; i++)
+	FL_EACH (i, threads)
 		fl_test_go(&threads[i], blocked_thread, NULL);
 	for (unsigned round = 0; round < (u->rounds ? u->rounds : 15); round++) {
 		for (int i = 0; i < 5; i++)
@@ -87,7 +87,7 @@ static int blocked_run(void *arg)
 		FL_WAIT_FOR(fl__load_acquire(&blocked.done) == BLOCKED_THREADS);
 	}
 	fl__store_release(&blocked.stop, 1);
-	for (unsigned i = 0; i < BLOCKED_THREADS; i++)
+	FL_EACH (i, threads)
 		fl_test_end(&threads[i]);
 	if (u->finish)
 		u->finish();
@@ -267,7 +267,7 @@ static unsigned promises_set;
 static void begin_promises(void)
 {
 	promises_set = 0;
-	for (int i = 0; i < BLOCKED_PROMISES; i++)
+	FL_EACH (i, promises)
 		FL_OK(fl_promise_create(&promises[i], sizeof(int), NULL, &futures[i]));
 }
 

@@ -299,12 +299,12 @@ FL_TEST(loop_executor_tasks_use_streams)
 	static struct talk talks[TALKS];
 	fl_future *f[TALKS];
 	memset(talks, 0, sizeof talks);
-	for (unsigned i = 0; i < TALKS; i++) {
+	FL_EACH (i, talks) {
 		talks[i].number = i;
 		FL_OK(answer_submit(e, &talks[i], NULL));
 		FL_OK(ask_submit(e, &talks[i], &f[i]));
 	}
-	for (unsigned i = 0; i < TALKS; i++) {
+	FL_EACH (i, f) {
 		unsigned answered = 0;
 		FL_OK(ask_get(f[i], &answered));
 		assert_int_equal(answered, i * 2 + 1);

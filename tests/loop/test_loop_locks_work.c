@@ -58,7 +58,7 @@ static int map_jobs(void *arg)
 	pool *p = arg;
 	job jobs[5];
 	int results[5];
-	for (int i = 0; i < 5; i++)
+	FL_EACH (i, jobs)
 		jobs[i] = (job){&p->go, i};
 	int rc = loop_locks_job_map(p->executor, jobs, 5, results, NULL);
 	for (int i = 0; i < 5 && rc == 0; i++)
@@ -78,7 +78,7 @@ static int iterate(void *arg)
 	job jobs[5];
 	size_t index;
 	int result, rc, n = 0;
-	for (int i = 0; i < 5; i++)
+	FL_EACH (i, jobs)
 		jobs[i] = (job){&p->go, i};
 	FL_SCOPED(fl_imap) *it = NULL;
 	FL_OK(loop_locks_job_imap(p->executor, jobs, 5, &it, NULL));

@@ -297,7 +297,7 @@ FL_TEST_WITH(loop_timers_call_back_into_a_lock, fl_test_body_in_loop, void)
 	fl_loop_timer t[2] = {{{0}}};
 	n_fired = 0;
 	fl_mutex_lock(&met);
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, t)
 		fl_loop_timer_start(fl_loop_current(), &t[i], FL__TIME(i + 1), meet_lock, &numbers[i]);
 	fl_test_look();
 	FL_CHECK(n_fired == 0);

@@ -312,7 +312,7 @@ FL_TEST_WITH(timeout_in_many_fibers, fl_test_body_in_loop, void)
 {
 	int numbers[FIBERS];
 	fl_fiber *f[FIBERS];
-	for (int i = 0; i < FIBERS; i++) {
+	FL_EACH (i, numbers) {
 		numbers[i] = i;
 		f[i] = fl_test_start(time_out, &numbers[i]);
 	}

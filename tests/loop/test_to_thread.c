@@ -130,7 +130,7 @@ FL_TEST_WITH(to_thread_of_many_fibers, fl_test_body_in_loop, void)
 {
 	fl_fiber *f[FIBERS];
 	all = (crowd){.inside = 0};
-	for (int i = 0; i < FIBERS; i++) {
+	FL_EACH (i, f) {
 		all.numbers[i] = i;
 		f[i] = fl_test_start(go_and_check, &all.numbers[i]);
 	}
@@ -212,7 +212,6 @@ FL_TEST_WITH(to_thread_too_late_is_not_called, fl_test_body_in_loop, void)
 	fl_cancel_token_request(&stop);
 	{
 		FL_CANCEL_SCOPE(&stop);
-		FL_RC(fl_to_thread(wait_for_ever, &e, &result), -ECANCELED);
 		FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, FL_NO_WAIT, NULL), -ECANCELED);
 	}
 	FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, FL_FOREVER, &stop), -ECANCELED);

@@ -121,7 +121,6 @@ static int wait_in_every_way(void *unused)
 	char byte;
 	FL_RC(fl_fd_wait(e.near, 0), -EINVAL);
 	FL_RC(fl_fd_wait_until(e.near, 1u << 5, FL_NO_WAIT, NULL), -EINVAL);
-	FL_RC(fl_fd_wait(-1, FL_FD_IN), -EBADF);
 	FL_RC(fl_fd_wait_until(-1, FL_FD_IN, FL_NO_WAIT, NULL), -EBADF);
 	FL_RC(fl_fd_wait_until(e.near, FL_FD_IN, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	fl_time deadline = fl_after(FL_MS(1));

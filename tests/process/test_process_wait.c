@@ -469,9 +469,9 @@ static int use_and_expect_no_child(void *unused)
 	fl_executor_free(another);
 	FL_CHECK(has_no_child() && fl__fork_server_pid() == 0);
 	/* several threads at once */
-	for (int i = 0; i < THREADS; i++)
+	FL_EACH (i, threads)
 		fl_test_go(&threads[i], start_some, NULL);
-	for (int i = 0; i < THREADS; i++)
+	FL_EACH (i, threads)
 		fl_test_end(&threads[i]);
 	FL_CHECK(has_no_child());
 	/* a program that waits for all its children */

@@ -410,7 +410,7 @@ FL_TEST(watch_loses_no_wake)
 		e[i] = make_ends();
 	FL_EACH (i, h)
 		h[i] = (hearer){e[i % PAIRS].a, &stop, 0};
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, threads)
 		fl_test_fibers_begin(&threads[i], hear, &h[i * N / 2], sizeof h[0], N / 2);
 	for (unsigned i = 0; i < rings; i++)
 		FL_OK(fl__packet_send(e[i % PAIRS].b, "x", 1, NULL, 0, FL_FOREVER));

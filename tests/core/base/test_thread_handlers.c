@@ -229,8 +229,6 @@ static void join_in_child(void *arg)
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 0);
 	FL_CHECK(!fl_thread_is_alive(t));
 	FL_CHECK(fl_thread_id(t) != 0);
-	FL_RC(fl_thread_join(t, &result), -EOWNERDEAD);
-	FL_RC(fl_thread_try_join(t, &result), -EOWNERDEAD);
 	FL_RC(fl_thread_join_until(t, &result, fl_after(FL_S(100)), NULL), -EOWNERDEAD);
 	FL_CHECK(result == 77);
 	FL_CHECK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_THREAD(t)) == 0);

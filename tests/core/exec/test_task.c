@@ -268,7 +268,7 @@ FL_TEST(task_arguments_and_results_of_all_sizes)
 	static fl_task_type types[ARGS][sizeof results / sizeof *results][ALIGNS]; /* outlive the worker's use */
 	fl_executor *const executors[] = {sequential(), pool_with(1)};
 	FL_EACH (e, executors) {
-		for (size_t n = 0; n < ARGS; n++)
+		FL_EACH (n, types)
 			FL_EACH (r, results)
 				FL_EACH (a, aligns) {
 					types[n][r][a] = (fl_task_type){.size = sizeof(fl_task_type),

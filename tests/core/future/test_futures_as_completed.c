@@ -87,7 +87,6 @@ static void no_more(fl_as_completed *c)
 {
 	size_t index;
 	FL_RC(fl_as_completed_try_next(c, &index), -ENODATA);
-	FL_RC(fl_as_completed_next(c, &index), -ENODATA);
 	FL_RC(fl_as_completed_next_until(c, &index, FL_NO_WAIT, NULL), -ENODATA);
 }
 

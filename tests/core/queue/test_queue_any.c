@@ -94,7 +94,7 @@ QUEUE_TEST_MANY(queue_observers_and_getters_in_one_queue)
 	enum { N = 6 };
 	FL_SCOPED(fl_queue) *q = queue_with(N, 0);
 	struct blocked b[N];
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, b) {
 		b[i] = (struct blocked){.op = i % 2 ? op_get : op_observe, .q = q};
 		blocked_begin(&b[i]);
 	}

@@ -137,12 +137,12 @@ QUEUE_TEST_MANY(queue_many_wakes_a_waiter_for_each_item)
 	FL_SCOPED(fl_queue) *q = queue_with(N, N);
 	struct blocked put[N];
 	int items[N];
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, put) {
 		put[i] = (struct blocked){.op = op_put, .q = q, .items = {10 + i}};
 		blocked_begin(&put[i]);
 	}
 	assert_int_equal(fl_queue_try_get_many(q, items, N), N);
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, put)
 		FL_OK(blocked_end(&put[i]));
 	assert_int_equal(fl_queue_try_get_many(q, items, N), N);
 	assert_int_equal(items[0] + items[1] + items[2] + items[3], 10 + 11 + 12 + 13);

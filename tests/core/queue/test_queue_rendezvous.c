@@ -63,11 +63,11 @@ FL_TEST(rendezvous_meets_the_longest_waiter)
 	enum { N = 3 };
 	FL_SCOPED(fl_queue) *q = rendezvous();
 	struct blocked b[N];
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, b) {
 		b[i] = (struct blocked){.op = op_put, .q = q, .items = {i}};
 		blocked_begin(&b[i]);
 	}
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, b) {
 		GETS(q, i);
 		FL_OK(blocked_end(&b[i]));
 	}
@@ -75,7 +75,7 @@ FL_TEST(rendezvous_meets_the_longest_waiter)
 		b[i] = (struct blocked){.op = op_get, .q = q};
 		blocked_begin(&b[i]);
 	}
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, b) {
 		PUTS(q, 10 + i);
 		FL_OK(blocked_end(&b[i]));
 		assert_int_equal(b[i].items[0], 10 + i);

@@ -55,7 +55,7 @@ FL_TEST(queue_unbounded_batches)
 {
 	enum { MANY = 3000 };
 	static int items[MANY], got[MANY];
-	for (int i = 0; i < MANY; i++)
+	FL_EACH (i, items)
 		items[i] = i;
 	for (int order = 0; order < KINDS; order++) {
 		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
@@ -69,7 +69,7 @@ FL_TEST(queue_unbounded_batches)
 			FL_OK(fl_queue_get_many_until(q, got + n, MANY - n, &count, FL_NO_WAIT, NULL));
 			assert_true(count > 0 && count <= MANY - n);
 		}
-		for (int i = 0; i < MANY; i++)
+		FL_EACH (i, got)
 			assert_int_equal(got[i], expected(order, MANY, i));
 		assert_int_equal(fl_queue_try_get_many(q, got, 3), 0);
 	}
@@ -105,7 +105,7 @@ FL_TEST(queue_unbounded_put_without_memory)
 		assert_int_equal(fl_queue_length(q), in);
 		FL_RC(fl_queue_try_join(q), -EAGAIN);
 		(void)seam_heal();
-		for (int i = 0; i < 4000; i++)
+		FL_EACH (i, items)
 			items[i] = in + i;
 		assert_int_equal(fl_queue_put_many(q, items, 4000), 4000);
 		in += 4000;

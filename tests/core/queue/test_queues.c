@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What every queue promises, asked of each: order, sizes, capacities, several at once, close,
- * memory.
+ * What every queue promises, asked of each: results by its specification, sizes, capacities, several
+ * at once, memory.
  */
+#include "core/queue/mpmc.h"
 #include "fl_seam.h"
 #include "fl_shm_queue.h"
+
+#include <fairlead/stress_lin.h>
 
 /* The calls of a queue type, for a queue whose type the caller does not know. */
 #define CALLS(type)                                                                                                    \
@@ -114,6 +117,30 @@ static int make_equal(void **q, size_t item_size, size_t capacity)
 	                       &(fl_queue_config){.capacity = capacity, .order = FL_PRIORITY, .compare = all_equal});
 }
 
+static int make_lifo(void **q, size_t item_size, size_t capacity)
+{
+	return fl_queue_create((fl_queue **)q, item_size, &(fl_queue_config){.capacity = capacity, .order = FL_LIFO});
+}
+
+static char a_thing;
+
+/* An item begins with its number. */
+static int by_key(const void *a, const void *b, void *arg)
+{
+	int32_t x, y;
+	FL_CHECK(arg == &a_thing);
+	memcpy(&x, a, sizeof x);
+	memcpy(&y, b, sizeof y);
+	return (int)(FL_LIN_KEY(x) - FL_LIN_KEY(y));
+}
+
+static int make_by_key(void **q, size_t item_size, size_t capacity)
+{
+	return fl_queue_create(
+	    (fl_queue **)q, item_size,
+	    &(fl_queue_config){.capacity = capacity, .order = FL_PRIORITY, .compare = by_key, .compare_arg = &a_thing});
+}
+
 static int make_growing(void **q, size_t item_size, size_t capacity)
 {
 	return make_queue(q, item_size, FL_UNBOUNDED);
@@ -187,7 +214,8 @@ typedef struct kind {
 	size_t (*get_many)(void *q, void *items, size_t n);
 	size_t (*length)(void *q);
 	void (*free)(void *q);
-	void (*close)(void *q); /* NULL: it has no end */
+	void (*close)(void *q);         /* NULL: it has no end */
+	const struct fl_lin_spec *spec; /* NULL: FIFO */
 } kind;
 
 static const kind kinds[] = {
@@ -200,6 +228,9 @@ static const kind kinds[] = {
     {"queue", true, fl_queue_takes, make_queue, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
     {"queue of a pair", false, fl_queue_takes, make_pair, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
     {"queue by priority", true, fl_queue_takes, make_equal, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
+    {"queue, LIFO", true, fl_queue_takes, make_lifo, ALL(fl_queue), fl_queue_frees, fl_queue_closes, &fl_lin_lifo},
+    {"queue by keys", true, fl_queue_takes, make_by_key, ALL(fl_queue), fl_queue_frees, fl_queue_closes,
+     &fl_lin_priority},
     {"unbounded queue", true, NULL, make_growing, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
     {"unbounded queue for one", false, NULL, make_growing_for_one, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
     {"shared queue", true, fl_shm_queue_takes, make_shared, ALL(fl_shm_queue), free_shared, close_shared},
@@ -216,10 +247,11 @@ static void *made(const kind *k, size_t item_size, size_t capacity)
 	return q;
 }
 
+static const size_t capacities[] = {1, 2, 3, 4, 5, 7, 8, 16, 33, 100, 1000, 1024};
+
 /* Calls `run` for each kind and capacity. */
 static void for_each(void (*run)(const kind *k, size_t capacity))
 {
-	static const size_t capacities[] = {1, 2, 3, 4, 5, 7, 8, 16, 33, 100, 1000, 1024};
 	for (const kind *k = kinds; k < kinds + sizeof kinds / sizeof *kinds; k++) {
 		print_message("%s\n", k->name);
 		FL_EACH (i, capacities)
@@ -227,36 +259,139 @@ static void for_each(void (*run)(const kind *k, size_t capacity))
 	}
 }
 
-/* Bursts against a model of two numbers: the next item out, and the next item in. */
-FL_TEST_WITH(queues_are_fifo_at_any_capacity, for_each, const kind *k, size_t capacity)
-{
-	void *q = made(k, sizeof(uint64_t), capacity);
-	uint64_t in = 0, out = 0;
-	if (k->capacity)
-		assert_int_equal(k->capacity(q), capacity);
-	for (unsigned burst = 0; out <= 7 * capacity; burst++) {
-		for (size_t n = (burst * 7 + 3) % (capacity + 2); n > 0; n--) {
-			const bool full = k->capacity && in - out == capacity;
-			FL_RC(k->put(q, &in), full ? -EAGAIN : 0);
-			in += !full;
-		}
-		assert_int_equal(k->length(q), in - out);
-		for (size_t n = (burst * 5 + 1) % (capacity + 2); n > 0; n--) {
-			const bool empty = in == out;
-			uint64_t item = 77;
-			FL_RC(k->get(q, &item), empty ? -EAGAIN : 0);
-			assert_true(item == (empty ? 77 : out));
-			out += !empty;
-		}
-		assert_int_equal(k->length(q), in - out);
-	}
-	k->free(q);
-}
-
 static void fill(unsigned char *bytes, size_t n, unsigned seed)
 {
 	for (size_t i = 0; i < n; i++)
 		bytes[i] = (unsigned char)(seed * 31 + i * 7 + (i >> 8));
+}
+
+/* An item: a number, and bytes that depend on it. */
+static void write_item(unsigned char *to, size_t size, int64_t number)
+{
+	const int32_t first = (int32_t)number;
+	fill(to, size, (unsigned)number);
+	memcpy(to, &first, sizeof first);
+}
+
+static int32_t read_item(const unsigned char *from, size_t size)
+{
+	unsigned char expected[64];
+	int32_t number;
+	memcpy(&number, from, sizeof number);
+	write_item(expected, size, number);
+	assert_memory_equal(from, expected, size);
+	return number;
+}
+
+/* Makes that call; stores its result. */
+static void make_call(const kind *k, void *q, size_t size, struct fl_lin_call *c)
+{
+	unsigned char items[5 * 64];
+	int64_t numbers[5];
+	const size_t n = (size_t)FL_LIN_KEY(c->arg) + 1;
+	switch (c->kind) {
+	case FL_LIN_PUT:
+		write_item(items, size, c->arg);
+		c->result = k->put(q, items);
+		break;
+	case FL_LIN_GET:
+		c->result = k->get(q, items);
+		c->result = c->result == 0 ? read_item(items, size) : c->result;
+		break;
+	case FL_LIN_PUT_MANY:
+		for (size_t i = 0; i < n; i++)
+			write_item(items + i * size, size, fl_lin_item(c->arg, (unsigned)i));
+		c->result = (int64_t)k->put_many(q, items, n);
+		break;
+	case FL_LIN_GET_MANY: {
+		const size_t got = k->get_many(q, items, n);
+		for (size_t i = 0; i < got; i++)
+			numbers[i] = read_item(items + i * size, size);
+		c->result = fl_lin_items((unsigned)got, numbers);
+		c->overlaps = !k->capacity; /* an unbounded queue may give fewer: those of a segment */
+		break;
+	}
+	case FL_LIN_LENGTH:
+		c->result = (int64_t)k->length(q);
+		break;
+	default:
+		k->close(q);
+	}
+}
+
+/*
+ * Random calls: each has the result that the specification has for it. The calls fill the queue and
+ * empty it in turn, and towards the end one closes it. FL_TEST_SEED repeats a run that has failed.
+ */
+static void obey(const kind *k, size_t capacity, size_t size, unsigned seed)
+{
+	enum { ROOM = 100 }; /* a specification has no more than 128 items */
+	static const int puts[] = {FL_LIN_PUT, FL_LIN_PUT, FL_LIN_PUT_MANY},
+			 gets[] = {FL_LIN_GET, FL_LIN_GET, FL_LIN_GET_MANY, FL_LIN_LENGTH};
+	const struct fl_lin_spec *spec = k->spec ? k->spec : &fl_lin_fifo;
+	const size_t turn = 2 * capacity + 10, calls = 16 * turn;
+	void *q = made(k, size, capacity), *state = calloc(1, spec->size);
+	unsigned random = seed;
+	FL_CHECK(state != NULL);
+	spec->init(state, k->capacity ? (int64_t)capacity : 0);
+	for (size_t i = 0; i < calls; i++) {
+		const bool fills = fl_test_random(&random) % 8 < (i / turn % 2 ? 2 : 6);
+		const unsigned draw = fl_test_random(&random);
+		struct fl_lin_call c = {.arg = (draw % 5) << 8 | (draw >> 8 & 255), .returned = true};
+		c.kind = fills ? puts[draw % 3] : gets[draw % 4];
+		if (fills && k->length(q) > ROOM)
+			continue;
+		if (k->close && i == calls - turn)
+			c.kind = FL_LIN_CLOSE;
+		make_call(k, q, size, &c);
+		if (!spec->apply(state, &c))
+			fail_msg("%s of %zu items of %zu bytes: call %zu of kind %d: %lld; FL_TEST_SEED=%u", k->name,
+			         capacity, size, i, c.kind, (long long)c.result, seed);
+	}
+	if (k->capacity)
+		assert_int_equal(k->capacity(q), capacity);
+	k->free(q);
+	free(state);
+}
+
+static void obey_with_each_size(const kind *k, size_t capacity)
+{
+	static const size_t sizes[] = {4, 8, 13, 64};
+	const char *seed = getenv("FL_TEST_SEED");
+	FL_EACH (i, sizes)
+		if (capacity <= 100)
+			obey(k, capacity, sizes[i], seed ? (unsigned)strtoul(seed, NULL, 10) : (unsigned)fl_now());
+}
+
+FL_TEST(queues_obey_their_specification)
+{
+	for_each(obey_with_each_size);
+}
+
+/* The mpmc ring begins three laps before its words reach this number. */
+static uint64_t mpmc_end;
+
+static int make_mpmc_before_the_end(void **q, size_t item_size, size_t capacity)
+{
+	uint64_t lap = FL__MPMC_STEP;
+	FL_OK(make_mpmc(q, item_size, capacity));
+	while (lap < capacity * FL__MPMC_STEP)
+		lap *= 2;
+	fl__mpmc_fini(*q); /* it is all that an fl_mpmc is */
+	return fl__mpmc_init(*q, item_size, capacity, mpmc_end / lap - 3);
+}
+
+FL_TEST(queues_mpmc_index_wrap_2_32)
+{
+	static const uint64_t ends[] = {UINT64_C(1) << 31, UINT64_C(1) << 32, UINT64_C(1) << 63, UINT64_MAX};
+	static const kind before_the_end = {
+	    "mpmc before its end", true,          fl_mpmc_takes, make_mpmc_before_the_end,
+	    ALL(fl_mpmc),          fl_mpmc_frees, fl_mpmc_closes};
+	FL_EACH (i, ends)
+		FL_EACH (c, capacities) {
+			mpmc_end = ends[i];
+			obey_with_each_size(&before_the_end, capacities[c]);
+		}
 }
 
 /* Items come out as they went in, and not a byte beside them is touched. */
@@ -290,6 +425,8 @@ static void run_size(const kind *k, size_t size, unsigned capacity)
 FL_TEST_WITH(queues_carry_items_of_any_size, for_each, const kind *k, size_t capacity)
 {
 	static const size_t sizes[] = {100, 127, 128, 255, 256, 257, 1000, 1024, 4095, 4096};
+	if (k->spec) /* not FIFO */
+		return;
 	if (capacity == 3)
 		FL_EACH (i, sizes)
 			run_size(k, sizes[i], 3);
@@ -334,35 +471,8 @@ static void run_many(const kind *k, size_t capacity, size_t size)
 
 FL_TEST_WITH(queues_put_and_get_many, for_each, const kind *k, size_t capacity)
 {
-	for (size_t size = 1; size <= 72; size += capacity == 3 || capacity == 33 ? 1 : 23)
+	for (size_t size = 1; size <= 72 && !k->spec; size += capacity == 3 || capacity == 33 ? 1 : 23)
 		run_many(k, capacity, size);
-}
-
-/* What was put before the close comes out; what the close refuses is in no length. */
-FL_TEST_WITH(queues_that_are_closed_drain, for_each, const kind *k, size_t capacity)
-{
-	static const int refused[] = {7, 8, 9};
-	if (!k->close || capacity > 8)
-		return;
-	for (int n = 0; n <= (int)capacity; n++) {
-		void *q = made(k, sizeof(int), capacity);
-		int item = 77;
-		for (int i = 0; i < n; i++)
-			FL_OK(k->put(q, &i));
-		k->close(q);
-		for (int i = 0; i <= n; i++) {
-			FL_RC(k->put(q, refused), -EPIPE); /* also if it is full */
-			assert_int_equal(k->put_many(q, refused, 3), 0);
-			assert_int_equal(k->length(q), n - i);
-			FL_RC(k->get(q, &item), i < n ? 0 : -EPIPE);
-			assert_int_equal(item, i < n ? i : n > 0 ? n - 1 : 77);
-		}
-		assert_int_equal(k->get_many(q, &item, 1), 0);
-		FL_RC(k->get(q, &item), -EPIPE);
-		if (k->capacity)
-			assert_int_equal(k->capacity(q), capacity);
-		k->free(q);
-	}
 }
 
 struct member {

@@ -41,9 +41,9 @@ FL_TEST(cond_signal_wakes_one_in_order)
 	enum { N = 5 };
 	board b = {.mutex = FL_MUTEX_INIT};
 	fl_test_caller callers[N];
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, callers)
 		fl_test_call_queued(&callers[i], wait_in_turn, &b, &b.cond, FL__TIME(i), NULL);
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, callers) {
 		if (i % 2)
 			signal_locked(&b);
 		else
@@ -62,7 +62,7 @@ FL_TEST(cond_signal_n_wakes_at_most_n_in_order)
 	static const size_t signals[] = {0, 2, 1, 3, 5};
 	board b = {.mutex = FL_MUTEX_INIT};
 	fl_test_caller callers[N];
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, callers)
 		fl_test_call_queued(&callers[i], wait_in_turn, &b, &b.cond, FL__TIME(i), NULL);
 	unsigned woken = 0;
 	FL_EACH (i, signals) {
@@ -98,7 +98,7 @@ FL_TEST(cond_broadcast_wakes_all_that_wait)
 	for (int locked = 0; locked < 2; locked++) {
 		board b = {.mutex = FL_MUTEX_INIT};
 		fl_test_caller callers[N];
-		for (int i = 0; i < N; i++)
+		FL_EACH (i, callers)
 			fl_test_call_queued(&callers[i], wait_in_turn, &b, &b.cond, FL__TIME(i), NULL);
 		if (locked)
 			fl_mutex_lock(&b.mutex);
@@ -185,7 +185,7 @@ FL_TEST(cond_signal_after_broadcasts_wakes_one)
 			fl_test_calls_end(callers, N);
 			continue;
 		}
-		for (int i = 0; i < N; i++) {
+		FL_EACH (i, callers) {
 			fl_cond_signal(&b.cond);
 			FL_OK(fl_test_call_end(&callers[i]));
 			assert_int_equal(b.woken, i + 1);

@@ -122,7 +122,7 @@ FL_TEST(event_auto_set_wakes_one_in_order)
 	fl_test_caller callers[N];
 	fl_test_begin_waits(callers, N, wait_for, &e);
 	FL_RC(fl_event_destroy(&e), -EBUSY);
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, callers) {
 		fl_event_set(&e);
 		assert_false(fl_event_is_set(&e)); /* it is the waiter's already */
 		FL_OK(fl_test_call_end(&callers[i]));

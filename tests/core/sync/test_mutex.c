@@ -133,7 +133,7 @@ FL_TEST(mutex_wakes_in_order)
 	parade p = {.mutex = FL_MUTEX_INIT};
 	fl_test_caller callers[N];
 	fl_mutex_lock(&p.mutex);
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, callers)
 		fl_test_call_queued(&callers[i], join_parade, &p, &p.mutex, FL__TIME(i), NULL);
 	fl_mutex_unlock(&p.mutex);
 	fl_test_calls_end(callers, N);

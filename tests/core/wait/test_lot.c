@@ -296,7 +296,7 @@ FL_TEST(lot_queues_of_one_bucket_come_and_go)
 			stand(&places[k][ends[k]++ % EACH], keys[k]);
 		}
 	}
-	for (int k = 0; k < KEYS; k++)
+	FL_EACH (k, keys)
 		FL_CHECK(wake(keys[k], FL__ALL, 0) == ends[k] - begins[k]);
 }
 

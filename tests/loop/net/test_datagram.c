@@ -64,11 +64,9 @@ FL_TEST_WITH(datagram_large, fl_test_each_two, const fl_test_two *t)
 	FL_CHECK(memcmp(got, data, SIZE) == 0);
 	FL_RC(fl_datagram_send_to(t->a, data, LARGER, &t->to_b), -EMSGSIZE);
 	FL_RC(fl_datagram_try_send_to(t->a, data, LARGER, &t->to_b), -EMSGSIZE);
-	FL_RC(fl_datagram_send_to_until(t->a, data, LARGER, &t->to_b, FL_NO_WAIT, NULL), -EMSGSIZE);
 	fl_datagram_message m = {.data = data, .size = LARGER, .address = t->to_b};
 	FL_RC(fl_datagram_send_many(t->a, &m, 1, NULL), -EMSGSIZE);
 	FL_OK(fl_datagram_connect(t->a, &t->to_b));
-	FL_RC(fl_datagram_send(t->a, data, LARGER), -EMSGSIZE);
 	FL_OK(fl_datagram_send(t->a, "x", 1));
 	fl_test_gets(t->b, "x", NULL);
 	free(data);
@@ -134,7 +132,6 @@ FL_TEST_WITH(datagram_several, fl_test_each_two, const fl_test_two *t)
 	make_messages(out, in, &t->to_b);
 	FL_RC(fl_datagram_try_receive_many(t->b, in, 4), -EAGAIN);
 	FL_RC(fl_datagram_receive_many_until(t->b, in, 4, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_datagram_receive_many(t->b, in, 0), -EINVAL);
 	FL_RC(fl_datagram_receive_many_until(t->b, in, 0, FL_NO_WAIT, NULL), -EINVAL);
 	FL_RC(fl_datagram_try_receive_many(t->b, in, 0), -EINVAL);
 	FL_OK(fl_datagram_try_send_many(t->a, out, 3, &sent));
@@ -241,7 +238,7 @@ FL_TEST_WITH(datagram_receivers_in_order, fl_test_each_two, const fl_test_two *t
 	fl_fiber *fibers[FIBERS];
 	shared = t->b;
 	n_order = 0;
-	for (int i = 0; i < FIBERS; i++) {
+	FL_EACH (i, numbers) {
 		numbers[i] = i;
 		fibers[i] = fl_test_start(receive_in_order, &numbers[i]);
 		fl_test_settle();
@@ -251,7 +248,7 @@ FL_TEST_WITH(datagram_receivers_in_order, fl_test_each_two, const fl_test_two *t
 		FL_OK(fl_datagram_send_to(t->a, (char[]){(char)('a' + i)}, 1, &t->to_b));
 		FL_TEST_UNTIL(n_order == i + 1);
 	}
-	for (int i = 0; i < FIBERS; i++) {
+	FL_EACH (i, order) {
 		FL_RC(order[i], i);
 		FL_RC(fl_test_join(fibers[i]), 'a' + i);
 	}
@@ -283,10 +280,6 @@ FL_TEST_WITH(datagram_connected, fl_test_each_two, const fl_test_two *t)
 {
 	char got[8];
 	fl_datagram_address a;
-	FL_RC(fl_datagram_send(t->a, "x", 1), -ENOTCONN);
-	FL_RC(fl_datagram_send_until(t->a, "x", 1, FL_NO_WAIT, NULL), -ENOTCONN);
-	FL_RC(fl_datagram_try_send(t->a, "x", 1), -ENOTCONN);
-	FL_RC(fl_datagram_send_to(t->a, "x", 1, NULL), -ENOTCONN);
 	FL_RC(fl_datagram_send_to_until(t->a, "x", 1, NULL, FL_NO_WAIT, NULL), -ENOTCONN);
 	FL_RC(fl_datagram_try_send_to(t->a, "x", 1, NULL), -ENOTCONN);
 	FL_RC(fl_datagram_peer_of(t->a, &a), -ENOTCONN);
@@ -311,7 +304,6 @@ FL_TEST_WITH(datagram_connected, fl_test_each_two, const fl_test_two *t)
 	FL_RC(fl_datagram_try_receive(t->b, got, sizeof got, NULL), -EAGAIN);
 	a.size = 0;
 	FL_RC(fl_datagram_connect(t->a, &a), -EAFNOSUPPORT);
-	FL_RC(fl_datagram_send_to(t->a, "x", 1, &a), -EAFNOSUPPORT);
 	a.size = sizeof a.system + 1;
 	FL_RC(fl_datagram_send_to_until(t->a, "x", 1, &a, FL_NO_WAIT, NULL), -EAFNOSUPPORT);
 	FL_RC(fl_datagram_try_send_to(t->a, "x", 1, &a), -EAFNOSUPPORT);

@@ -51,7 +51,7 @@ static int serve_many(void *tcp)
 	enum { MANY = FL_TEST_SANITIZED ? 40 : 300 };
 	static struct client clients[MANY];
 	static fl_fiber *fibers[2 * MANY];
-	for (unsigned i = 0; i < MANY; i++) {
+	FL_EACH (i, clients) {
 		fl_stream *ends[2];
 		if (tcp) {
 			int fds[2];

@@ -223,7 +223,6 @@ FL_TEST_WITH(stream_read_timed_out_in_the_midst, fl_test_each_kind, fl_stream *a
 	FL_RC(fl_stream_read_some_until(a, got, 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_stream_read_exactly_until(a, got, 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_stream_read_delimited_until(a, got, 1, "x", 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_stream_read_line_until(a, got, 8, FL_NO_WAIT, NULL), -ETIMEDOUT);
 }
 
 /* A buffer of as few bytes as were put back has room for the next ones. */
@@ -254,7 +253,6 @@ FL_TEST_WITH(stream_under_a_request_that_came_before, fl_test_each_kind, fl_stre
 	FL_RC(fl_stream_read_some_until(a, got, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(fl_stream_read_exactly_until(a, got, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(fl_stream_read_delimited_until(a, got, 1, "x", 1, FL_FOREVER, fl_test_requested), -ECANCELED);
-	FL_RC(fl_stream_read_line_until(a, got, sizeof got, FL_FOREVER, fl_test_requested), -ECANCELED);
 	(void)fl_test_fill(a);
 	FL_RC(fl_stream_write_until(a, got, sizeof got, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(fl_stream_writev_until(a, &part, 1, FL_FOREVER, fl_test_requested), -ECANCELED);

@@ -253,7 +253,7 @@ FL_TEST(pipe_recv_without_descriptors_left)
 		assert_int_equal(n, 3);
 		assert_int_equal(size, BIG);
 		assert_memory_equal(bytes, back, BIG);
-		for (int i = 0; i < 3; i++)
+		FL_EACH (i, got)
 			assert_true(fl_test_same_file(got[i], i));
 		fl__fds_close(got, 3);
 		assert_int_equal(fl_test_fds(), before);

@@ -644,7 +644,7 @@ FL_TEST(process_pool_bytes_of_chunks_that_break)
 				orders[i] = (struct order){sizes[(i * 5 + bad) % SIZES], i, i % WAYS,
 				                           i == bad ? (enum then)then : SUCCEEDS, NULL};
 			FL_OK(pool_makes_imap(e, orders, N, &it, &(fl_imap_config){.chunk = 10}));
-			for (unsigned i = 0; i < N; i++) {
+			FL_EACH (i, orders) {
 				fl_bytes b = {0};
 				const int rc = pool_makes_imap_next(it, NULL, &b);
 				FL_RC(rc, i == bad ? FL_ETASK : 0);

@@ -80,7 +80,7 @@ static int be_served(void *arg)
 	for (unsigned i = 0; i < c->rounds; i++) {
 		fl_future *f[AT_ONCE];
 		int result;
-		for (int j = 0; j < AT_ONCE; j++)
+		FL_EACH (j, f)
 			FL_OK(process_pool_square_submit_with(
 			    c->e, c->number + j, &f[j],
 			    &(fl_submit_config){.on_end = j == 3 ? count_end : NULL, .on_end_arg = &c->calls}));
@@ -103,7 +103,7 @@ FL_TEST(process_pool_served_to_50_threads)
 	enum { THREADS = 50 };
 	fl_executor *e = process_pool_with(3);
 	static struct customer customers[THREADS];
-	for (int i = 0; i < THREADS; i++) {
+	FL_EACH (i, customers) {
 		customers[i] = (struct customer){.e = e, .rounds = fl_test_scaled(100), .number = 100 * i};
 		fl_test_go(&customers[i].thread, be_served, &customers[i]);
 	}

@@ -147,8 +147,6 @@ FL_TEST(process_pool_terminate_before_the_manager_sleeps)
 static void join_in_callback(fl_future *f, void *arg)
 {
 	fl_executor *e = arg;
-	FL_RC(fl_executor_join(e), -EDEADLK);
-	FL_RC(fl_executor_try_join(e), -EDEADLK);
 	FL_RC(fl_executor_join_until(e, FL_NO_WAIT, NULL), -EDEADLK);
 	fl_executor_close(e);
 	FL_RC(process_pool_square_submit(e, 1, NULL), -EPIPE);

@@ -49,9 +49,9 @@ static void others_end_well(fl_executor *e, unsigned n)
 	enum { AT_ONCE = 8 };
 	fl_future *f[AT_ONCE];
 	for (unsigned round = 0; round < n; round++) {
-		for (unsigned i = 0; i < AT_ONCE; i++)
+		FL_EACH (i, f)
 			f[i] = process_pool_send(e, i % 2 ? &fine : &fine_large, round * AT_ONCE + i);
-		for (unsigned i = 0; i < AT_ONCE; i++) {
+		FL_EACH (i, f) {
 			/*
 			 * As a context that only waits, and fetches nothing: the manager thread
 			 * must be woken.

@@ -131,12 +131,12 @@ FL_TEST(worker_runs_chunks)
 {
 	PARENT(p);
 	int args[100], results[100];
-	for (int i = 0; i < 100; i++)
+	FL_EACH (i, args)
 		args[i] = i;
 	(void)order(&p, &worker_doubles, args, 100);
 	assert_succeeds(&p, 100);
 	memcpy(results, p.rings.completions->arena, sizeof results);
-	for (int i = 0; i < 100; i++)
+	FL_EACH (i, results)
 		assert_int_equal(results[i], 2 * i);
 	args[50] = -1;
 	(void)order(&p, &worker_doubles, args, 100);

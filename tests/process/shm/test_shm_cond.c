@@ -325,7 +325,7 @@ FL_TEST(shm_cond_lost_mutex_ends_all_waits)
 	FL_TEST_NEEDS_DEATHS();
 	FL_TEST_SHARED(board, b);
 	pid_t pids[FORMS];
-	for (unsigned i = 0; i < FORMS; i++) {
+	FL_EACH (i, pids) {
 		b->form = i;
 		/*
 		 * -ENOTRECOVERABLE: fl_shm_cond_wait, fl_shm_cond_wait_until, fl_shm_cond_wait_for,

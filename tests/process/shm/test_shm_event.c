@@ -63,7 +63,6 @@ FL_TEST(shm_event_damaged_memory)
 	fl_shm_event e;
 	fl_shm_event_init(&e);
 	*monitor(&e) = fl__sys.thread_id();
-	FL_RC(fl_shm_event_wait(&e), -EBADMSG);
 	FL_RC(fl_shm_event_wait_until(&e, FL_FOREVER, NULL), -EBADMSG);
 	e.word_ = 2; /* the waiters' bit */
 	FL_RC(fl_shm_event_set(&e), -EBADMSG);

@@ -12,7 +12,6 @@ FL_TEST(shm_mutex_locks_and_unlocks)
 	for (int form = 0; form < 3; form++) {
 		FL_OK(fl_test_lock_by(&m, form));
 		assert_true(fl_shm_mutex_is_locked(&m) && fl_shm_mutex_depth(&m));
-		FL_RC(fl_shm_mutex_lock(&m), -EDEADLK);
 		FL_RC(fl_shm_mutex_try_lock(&m), -EAGAIN);
 		FL_RC(fl_shm_mutex_lock_until(&m, FL_FOREVER, NULL), -EDEADLK);
 		FL_RC(fl_shm_mutex_destroy(&m), -EBUSY);
@@ -230,7 +229,6 @@ FL_TEST(shm_mutex_not_recovered_is_lost_for_all)
 	FL_EACH (i, waiters)
 		fl_test_reap(waiters[i]);
 	assert_int_equal(b->lost, N);
-	FL_RC(fl_shm_mutex_lock(&b->mutex), -ENOTRECOVERABLE);
 	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -ENOTRECOVERABLE);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, NULL), -ENOTRECOVERABLE);
 	assert_false(fl_shm_mutex_is_locked(&b->mutex));

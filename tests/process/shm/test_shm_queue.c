@@ -200,11 +200,7 @@ FL_TEST(shm_queue_operations_of_the_other_form)
 	FL_RC(fl_shm_queue_put_many_until(frames, buffer, 1, &n, FL_FOREVER, NULL), -EINVAL);
 	FL_RC(fl_shm_queue_get_many_until(frames, buffer, 1, &n, FL_FOREVER, NULL), -EINVAL);
 	assert_int_equal(fl_shm_queue_put_many(frames, buffer, 1) + fl_shm_queue_get_many(frames, buffer, 1), 0);
-	FL_RC(fl_shm_queue_put_frame(items, buffer, 8), -EINVAL);
-	FL_RC(fl_shm_queue_try_put_frame(items, buffer, 8), -EINVAL);
 	FL_RC(fl_shm_queue_put_frame_until(items, buffer, 8, FL_FOREVER, NULL), -EINVAL);
-	FL_RC(fl_shm_queue_get_frame(items, buffer, 8, &n), -EINVAL);
-	FL_RC(fl_shm_queue_try_get_frame(items, buffer, 8, &n), -EINVAL);
 	FL_RC(fl_shm_queue_get_frame_until(items, buffer, 8, &n, FL_FOREVER, NULL), -EINVAL);
 }
 
