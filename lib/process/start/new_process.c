@@ -308,7 +308,8 @@ static struct fl__start_reply new_process_answer = {.magic = FL__MAGIC_REPLY};
 void fl__new_process_reply(int socket, int rc)
 {
 	new_process_answer.error = rc;
-	if (fl__packet_send(socket, &new_process_answer, sizeof new_process_answer, NULL, 0, FL_NO_WAIT) != 0 || rc != 0)
+	if (fl__packet_send(socket, &new_process_answer, sizeof new_process_answer, NULL, 0, FL_NO_WAIT) != 0 ||
+	    rc != 0)
 		_exit(127);
 	fl__fd_close(socket);
 }
