@@ -10,8 +10,8 @@
 FL_BEGIN_DECLS
 
 /*
- * A fl_time is a point of CLOCK_MONOTONIC, in nanoseconds. A fl_duration is a number of
- * nanoseconds. A deadline is a fl_time, so a duration in its place does not compile:
+ * An fl_time is a point of CLOCK_MONOTONIC, in nanoseconds. An fl_duration is a number of
+ * nanoseconds. A deadline is an fl_time, so a duration in its place does not compile:
  *
  *     rc = fl_sem_acquire_until(&slots, fl_after(FL_MS(5)), NULL);
  *
