@@ -42,7 +42,6 @@
  *   fl__signals_restore()                        restores the signal mask after a rank has
  *                                                made its executor
  *   fl__alloc(), fl__free()                      memory of the process
- *   fl__alloc_from(), fl__free_to()              memory from the executor's allocator
  *   fl__align(), FL__ROUND_UP()                  places of arguments and results in a message
  *   FL__COUNT(), FL__OR_DEFAULTS()               arrays, and configs that are NULL
  *   FL__AT_START                                 marks the constructor that sets fl__main_hook

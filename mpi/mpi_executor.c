@@ -321,8 +321,8 @@ FL__COLD static void mpi_share_reap(struct mpi_share *share)
 		if (!s->block)
 			continue;
 		fl__message_free(s->message);
-		s->message = fl__message_format(p->base.allocator, "rank %d (%s, process %d) has died", share->rank,
-		                                about->host, about->pid);
+		s->message =
+		    fl__message_format("rank %d (%s, process %d) has died", share->rank, about->host, about->pid);
 		s->ended = true;
 		/* fl__chunk_end() counts none of the elements */
 		s->end = (struct fl__mpi_head){
@@ -362,9 +362,9 @@ static int mpi_share_open(struct mpi_share *share)
 			memcpy(data + sizeof open, p->base.initialize_arg, size);
 		head.size += size;
 	}
-	struct mpi_slot *slots = fl__alloc_from(p->base.allocator, share->n_slots, sizeof *slots);
+	struct mpi_slot *slots = fl__alloc(share->n_slots, sizeof *slots);
 	if (!slots || fl__mpi_send(share->rank, &head, "", data, NULL) != 0) {
-		fl__free_to(p->base.allocator, slots);
+		fl__free(slots);
 		return -ENOMEM;
 	}
 	share->slots = slots;
@@ -577,14 +577,13 @@ static void mpi_pool_send_regions(struct mpi_pool *p)
 
 static char *mpi_slot_message(const struct mpi_slot *s, const char *text)
 {
-	const fl_allocator *allocator = s->share->pool->base.allocator;
 	char build[FL__BUILD_ID_TEXT];
 	struct fl__task_identity identity;
 	const fl_task_type *type = s->block->future.type;
 	if (!(s->end.flags & FL__MPI_MISMATCH))
-		return *text ? fl__message_format(allocator, "%s", text) : NULL;
+		return *text ? fl__message_format("%s", text) : NULL;
 	fl__task_identify(type, &identity);
-	return fl__message_format(allocator, "task %s here is of build %s, with %zu and %zu bytes, but %s", type->name,
+	return fl__message_format("task %s here is of build %s, with %zu and %zu bytes, but %s", type->name,
 	                          fl__build_id_text(&identity.owner, build), type->arg_size, type->result_size, text);
 }
 
@@ -1053,8 +1052,8 @@ static void mpi_pool_on_destroy(fl_executor *e)
 	struct mpi_pool *p = mpi_pool_of(e);
 	FL__EACH_RANK (rank)
 		if (p->shares)
-			fl__free_to(p->base.allocator, p->shares[rank].slots);
-	fl__free_to(p->base.allocator, p->shares);
+			fl__free(p->shares[rank].slots);
+	fl__free(p->shares);
 	fl__free(p->sender);
 	fl__remote_fini(&p->remote);
 }
@@ -1131,7 +1130,7 @@ static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, c
 	if (rc != 0)
 		return rc;
 	p->mpi = *mpi;
-	p->shares = fl__alloc_from(config->allocator, (size_t)fl__mpi_world.size, sizeof *p->shares);
+	p->shares = fl__alloc((size_t)fl__mpi_world.size, sizeof *p->shares);
 	if (config->n_regions > 0)
 		p->sender = fl__mpi_sender_new(p->base.regions, config->n_regions, &p->touched);
 	if (!p->shares || (config->n_regions > 0 && !p->sender)) {
@@ -1165,7 +1164,7 @@ int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config,
 	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX * ((unsigned)fl__mpi_world.size - 1),
 	                           "fl_mpi_executor_create"))
 		return -EINVAL;
-	struct mpi_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
+	struct mpi_pool *p = fl__alloc(1, sizeof *p);
 	if (!p)
 		return -ENOMEM;
 	rc = mpi_pool_init(p, config, mpi);

@@ -71,13 +71,6 @@ typedef struct fl_executor_config {
 	struct fl_shm *const *regions;
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
-	 * For all memory of this executor and of its work (fairlead/error.h), except stacks,
-	 * fl_local, waits for several futures, and what starts worker processes or sends over MPI.
-	 * Must stay valid until the executor, its futures and its lazy maps (fl_imap) are freed;
-	 * after fl_executor_detach() until the process ends.
-	 */
-	const fl_allocator *allocator;
-	/*
 	 * Threads only: the most tasks that may be pending; 0: any number. A cancelled task does
 	 * not count. Two kinds of submit ignore the bound: that of a chained task
 	 * (fl_future_then()), and a submit at nesting depth 64 (a task that a submit runs itself

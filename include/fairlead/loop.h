@@ -35,11 +35,6 @@ typedef struct fl_loop fl_loop;
 typedef struct fl_loop_config {
 	/* In bytes, with 16 KiB of guard; 0: 128 KiB. Rounded up to an odd number of pages. */
 	size_t stack_size;
-	/*
-	 * For all memory of this loop and of what belongs to it (fairlead/error.h), except fibers,
-	 * stacks, fl_local, fl_loop_debug() and fl_loop_dump(). Its functions must not wait.
-	 */
-	const fl_allocator *allocator;
 } fl_loop_config;
 
 /*

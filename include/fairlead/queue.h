@@ -124,8 +124,6 @@ typedef struct fl_queue_config {
 	 *   put has returned, if nothing has told the consumer of that put.
 	 */
 	bool one_producer, one_consumer;
-	/* For all memory of this queue (fairlead/error.h), but not for hazard pointers. */
-	const fl_allocator *allocator;
 } fl_queue_config;
 
 /*

@@ -45,7 +45,7 @@
  *
  *   L  call the log handler of the program, which may wait. The client holds none of its locks.
  *   A  take memory from fl__sys.map(), but not from an allocator: the caller may hold its lock
- *   M  take memory from the executor's allocator
+ *   M  take memory from the allocator
  *   P  panic
  *
  * No point fails. A point that is off costs a test of one word, or of a weak function, on a slow

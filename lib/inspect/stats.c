@@ -88,7 +88,7 @@ static struct fl__stats_type *stats_type_of(fl_executor *e, const char *name)
 	for (unsigned i = strcmp(name, stats_others) == 0 ? LAST : 0; i < FL_STATS_TYPES; i++) {
 		type = fl__load_acquire(&e->stats.types[i]); /* pairs with the CAS */
 		if (!type) {
-			made = made ? made : fl__alloc_from(e->allocator, 1, sizeof *made);
+			made = made ? made : fl__alloc(1, sizeof *made);
 			if (!made)
 				return NULL;
 			(void)strncpy(made->name, i == LAST ? stats_others : name, sizeof made->name - 1);
@@ -99,7 +99,7 @@ static struct fl__stats_type *stats_type_of(fl_executor *e, const char *name)
 		if (strncmp(type->name, name, sizeof type->name - 1) == 0)
 			break;
 	}
-	fl__free_to(e->allocator, made);
+	fl__free(made);
 	return type;
 }
 

@@ -15,7 +15,7 @@ static void linger_end(struct fl__linger *g)
 	l->n_lingering--;
 	fl__loop_remove(l, g->fd, &g->source);
 	fl__fd_close(g->fd);
-	fl__free_to(l->allocator, g);
+	fl__free(g);
 }
 
 static void linger_on_events(void *source, uint32_t events)
@@ -35,13 +35,13 @@ static bool linger_is_needed(int fd)
 /* Level-triggered: one read for each event. False: no memory, and the caller still owns `fd`. */
 static bool linger_begin(fl_loop *l, int fd)
 {
-	struct fl__linger *g = fl__alloc_from(l->allocator, 1, sizeof *g);
+	struct fl__linger *g = fl__alloc(1, sizeof *g);
 	if (!g)
 		return false;
 	*g = (struct fl__linger){
 	    .source.fire = linger_on_events, .loop = l, .deadline = fl_after(fl__linger_time), .fd = fd};
 	if (fl__loop_add(l, fd, EPOLLIN, &g->source) != 0) {
-		fl__free_to(l->allocator, g);
+		fl__free(g);
 		return false;
 	}
 	FL__QUEUE_ADD(l->lingering, l->lingering_last, g);

@@ -341,7 +341,6 @@ static int loop_create_sched(fl_loop *l, const fl_loop_config *config)
 	    .ended = fl__fiber_ended,
 	    .ops = &loop_sched_ops,
 	    .user = l,
-	    .allocator = l->allocator,
 	};
 	int rc = fl__sched_create(&l->sched, &sched);
 	if (rc != 0)
@@ -358,17 +357,16 @@ static void loop_free_rest(fl_loop *l)
 	fl__linger_end_all(l);
 	fl__poller_sys.close(l->bell);
 	fl__poller_sys.close(l->poller);
-	fl__free_to(l->allocator, l->spare);
-	fl__free_to(l->allocator, l);
+	fl__free(l->spare);
+	fl__free(l);
 }
 
 int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 {
 	config = FL__OR_DEFAULTS(config);
-	fl_loop *l = fl__alloc_from(config->allocator, 1, sizeof *l);
+	fl_loop *l = fl__alloc(1, sizeof *l);
 	if (!l)
 		return -ENOMEM;
-	l->allocator = config->allocator;
 	l->on_bell.fire = loop_on_bell;
 	l->fork_count = fl__fork_count;
 	l->batch = 1;

@@ -26,7 +26,6 @@ enum { FL__LOOP_EVENTS = 256 };
 
 struct fl_loop {
 	struct fl__sched *sched;
-	const fl_allocator *allocator; /* NULL: that of the process */
 	struct fl__fiber *callback_fiber;
 	struct fl__post *calls, *calls_last; /* of fl_loop_post(), in FIFO order */
 	fl_loop_watch *fired, *fired_last;   /* watches with pending callbacks: loop_callbacks.c */

@@ -45,7 +45,7 @@ static void loop_make_calls(fl_loop *l)
 		struct loop_call *call = (struct loop_call *)(void *)post;
 		fl_loop_callback *const function = call->function;
 		void *const arg = call->arg;
-		fl__free_to(l->allocator, post);
+		fl__free(post);
 		function(arg);
 	}
 }
@@ -62,7 +62,7 @@ void fl__loop_free_calls(fl_loop *l)
 {
 	fl__sched_take_inbox(l->sched);
 	FL__EACH_SAFE (struct fl__post, post, l->calls)
-		fl__free_to(l->allocator, post);
+		fl__free(post);
 }
 
 int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
@@ -70,7 +70,7 @@ int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
 	fl__loop_check(l, "fl_loop_post");
 	if (fl__loop_is_forked(l))
 		return -EOWNERDEAD;
-	struct loop_call *call = fl__alloc_from(l->allocator, 1, sizeof *call);
+	struct loop_call *call = fl__alloc(1, sizeof *call);
 	if (!call)
 		return -ENOMEM;
 	call->post.function = loop_enqueue_call;

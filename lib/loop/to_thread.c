@@ -21,7 +21,6 @@ int fl__loop_threads(fl_loop *l, fl_executor **threads)
 		const fl_executor_config config = {
 		    .workers = FL__MIN(wanted, TO_THREAD_MAX),
 		    .name = "to-thread",
-		    .allocator = l->allocator,
 		};
 		rc = fl_thread_executor_create(&l->threads, &config);
 	}

@@ -514,7 +514,8 @@ FL_TEST_WITH(loop_blocked_in_the_allocator, fl_test_body_in_loop, void)
 {
 	static const fl_allocator mine = {arena_alloc, arena_free, NULL};
 	fl_thread holder, submitter;
-	FL_OK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 2, .allocator = &mine}));
+	fl_set_allocator(&mine);
+	FL_OK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 2}));
 	fl_test_go(&holder, arena_holder, NULL);
 	FL_WAIT_FOR(fl__load_acquire(&arena.held));
 	fl_test_go(&submitter, arena_submitter, NULL);
@@ -527,4 +528,5 @@ FL_TEST_WITH(loop_blocked_in_the_allocator, fl_test_body_in_loop, void)
 	fl_test_end(&holder);
 	fl_test_end(&submitter);
 	end_pool();
+	fl_set_allocator(NULL);
 }

@@ -27,15 +27,20 @@ void fl_set_allocator(const fl_allocator *replacement)
 
 static void *sys_alloc(size_t size)
 {
-	return sys_allocator ? fl__alloc_raw_from(sys_allocator, size) : malloc(size);
+	if (!sys_allocator)
+		return malloc(size);
+	FL__BLOCKS_THREAD();
+	return sys_allocator->alloc(size, sys_allocator->user);
 }
 
 static void sys_free(void *memory)
 {
-	if (sys_allocator)
-		fl__free_to(sys_allocator, memory);
-	else
+	if (!sys_allocator) {
 		free(memory);
+		return;
+	}
+	FL__BLOCKS_THREAD();
+	sys_allocator->free(memory, sys_allocator->user);
 }
 
 static int64_t sys_now(void)
@@ -418,45 +423,21 @@ bool fl__main_thread_has_ended(void)
 	return access("/proc/self/exe", F_OK) != 0 && access("/proc/thread-self/exe", F_OK) == 0;
 }
 
-void *fl__alloc_raw_from(const fl_allocator *allocator, size_t size)
-{
-	if (!allocator)
-		return fl__sys.alloc(size);
-	FL__BLOCKS_THREAD();
-	return allocator->alloc(size, allocator->user);
-}
-
-void *fl__alloc_from(const fl_allocator *allocator, size_t n, size_t size)
+void *fl__alloc(size_t n, size_t size)
 {
 	size_t bytes;
 	if (__builtin_mul_overflow(n, size, &bytes) || bytes > PTRDIFF_MAX)
 		return NULL;
-	void *memory = fl__alloc_raw_from(allocator, bytes);
+	void *memory = fl__sys.alloc(bytes);
 	if (memory)
 		__builtin_memset(memory, 0, bytes);
 	return memory;
 }
 
-void fl__free_to(const fl_allocator *allocator, void *memory)
-{
-	if (!memory)
-		return;
-	if (!allocator) {
-		fl__sys.free(memory);
-		return;
-	}
-	FL__BLOCKS_THREAD();
-	allocator->free(memory, allocator->user);
-}
-
-void *fl__alloc(size_t n, size_t size)
-{
-	return fl__alloc_from(NULL, n, size);
-}
-
 void fl__free(void *memory)
 {
-	fl__free_to(NULL, memory);
+	if (memory)
+		fl__sys.free(memory);
 }
 
 void fl__signals_unblock_faults(sigset_t *signals)

@@ -295,11 +295,6 @@ bool fl__main_thread_has_ended(void);
 void *fl__alloc(size_t n, size_t size);
 void fl__free(void *memory); /* NULL does nothing */
 
-/* Uses the allocator of an object. NULL: fl__alloc(), fl__free(). */
-void *fl__alloc_from(const fl_allocator *allocator, size_t n, size_t size);
-void *fl__alloc_raw_from(const fl_allocator *allocator, size_t size); /* not zeroed */
-void fl__free_to(const fl_allocator *allocator, void *memory);
-
 /*
  * Removes the signals of faults, which no thread of the library blocks: a blocked one ends the
  * process without its handler.

@@ -38,12 +38,12 @@ static bool executor_config_is_usable(const fl_executor_config *config)
 }
 
 /* Copies `n` objects of `size` bytes; `*copy` stays NULL for none. */
-static int executor_copy(const fl_allocator *allocator, const void *from, size_t n, size_t size, void *copy)
+static int executor_copy(const void *from, size_t n, size_t size, void *copy)
 {
 	void **to = copy;
 	if (n * size == 0)
 		return 0;
-	*to = fl__alloc_from(allocator, n, size);
+	*to = fl__alloc(n, size);
 	if (!*to)
 		return -ENOMEM;
 	memcpy(*to, from, n * size);
@@ -55,21 +55,18 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 {
 	if (!executor_config_is_usable(config))
 		return -EINVAL;
-	const fl_allocator *allocator = config->allocator;
-	int rc = executor_copy(allocator, config->regions, config->n_regions, sizeof *config->regions, &e->regions);
+	int rc = executor_copy(config->regions, config->n_regions, sizeof *config->regions, &e->regions);
 	if (rc == 0 && config->initialize)
-		rc = executor_copy(allocator, config->initialize_arg, 1, config->initialize->arg_size,
-		                   &e->initialize_arg);
+		rc = executor_copy(config->initialize_arg, 1, config->initialize->arg_size, &e->initialize_arg);
 	const uint32_t fork_count = fl__fork_count;
-	const struct fl__task_block_owner of = {e, allocator, fork_count, ops->withdraw != NULL};
+	const struct fl__task_block_owner of = {e, fork_count, ops->withdraw != NULL};
 	e->blocks = rc == 0 ? fl__task_blocks_new(&of, lasting ? e : NULL) : NULL;
 	if (!e->blocks) {
-		fl__free_to(allocator, e->regions);
-		fl__free_to(allocator, e->initialize_arg);
+		fl__free(e->regions);
+		fl__free(e->initialize_arg);
 		return -ENOMEM;
 	}
 	e->ops = ops;
-	e->allocator = allocator;
 	e->workers = workers;
 	e->initialize = config->initialize;
 	e->n_regions = config->n_regions;
@@ -87,11 +84,11 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 void fl__executor_fini(fl_executor *e)
 {
 	fl__hook_executor(e, false);
-	fl__free_to(e->allocator, e->regions);
-	fl__free_to(e->allocator, e->initialize_arg);
+	fl__free(e->regions);
+	fl__free(e->initialize_arg);
 	fl__message_free(e->why_broken);
 	for (unsigned i = 0; i < FL_STATS_TYPES; i++)
-		fl__free_to(e->allocator, e->stats.types[i]);
+		fl__free(e->stats.types[i]);
 	fl__task_blocks_free(e->blocks);
 }
 
@@ -275,11 +272,6 @@ static void executor_on_ended(fl_future *f)
 		executor_foreign_ended(fl__task_block_owner(block)->executor, 1);
 }
 
-static const fl_allocator *executor_on_allocator(const fl_future *f)
-{
-	return fl__task_block_owner(fl__task_block_of((fl_future *)f))->allocator;
-}
-
 static void executor_on_release(fl_future *f)
 {
 	struct fl__task_block *block = fl__task_block_of(f);
@@ -296,7 +288,6 @@ const struct fl__future_ops fl__task_block_future_ops = {
     .has_started = executor_on_has_started,
     .is_of_parent = executor_on_is_of_parent,
     .advance = executor_on_advance,
-    .allocator = executor_on_allocator,
     .release = executor_on_release,
 };
 
@@ -375,7 +366,7 @@ FL__COLD static void executor_end_taken(fl_executor *e, const struct executor_ta
 	}
 	/* Last: a callback may wait for a running task, which may end only after the request above. */
 	FL__EACH_SAFE (struct fl__task_block, block, taken->ours.head) {
-		fl__future_finish(&block->future, error, text ? fl__message_format(e->allocator, "%s", text) : NULL);
+		fl__future_finish(&block->future, error, text ? fl__message_format("%s", text) : NULL);
 		fl_future_free(&block->future); /* the producer's reference */
 	}
 	if (taken->ours.length > 0)
@@ -385,7 +376,7 @@ FL__COLD static void executor_end_taken(fl_executor *e, const struct executor_ta
 void fl__executor_break(fl_executor *e, const char *text)
 {
 	struct executor_taken taken;
-	char *why = fl__message_format(e->allocator, "%s", text);
+	char *why = fl__message_format("%s", text);
 	int error;
 	{
 		FL__HELD(&e->lock);

@@ -169,7 +169,6 @@ struct fl_executor {
 	const fl_task_type *initialize; /* NULL: none */
 	void *initialize_arg;           /* a copy; NULL if it has no size */
 	struct fl_shm **regions;
-	const fl_allocator *allocator;
 	size_t bytes_max; /* of one argument or result */
 	unsigned n_regions;
 	char name[24];                      /* of the config */
@@ -402,7 +401,7 @@ bool fl__run_serves(const fl_executor *e);
 
 struct fl_task_ctx {
 	fl_cancel_token *token;
-	/* has the regions, and the allocator of `message`; NULL: no regions */
+	/* has the regions; NULL: no regions */
 	const fl_executor *executor;
 	char *message; /* what the task has set */
 	bool keeps_result;

@@ -16,16 +16,15 @@ enum { IMAP_LONG_AGO = 1 }; /* a deadline that has passed; 0 would wait for ever
 static struct fl__imap_batch imap_closed;
 
 /* The iteration is zeroed and has one reference. NULL: no memory. */
-static fl_imap *imap_new(const fl_allocator *allocator, size_t batches)
+static fl_imap *imap_new(size_t batches)
 {
 	size_t bytes;
 	if (__builtin_mul_overflow(batches, sizeof(struct fl__imap_batch), &bytes) ||
 	    __builtin_add_overflow(bytes, sizeof(fl_imap), &bytes))
 		return NULL;
-	fl_imap *it = fl__alloc_from(allocator, 1, bytes);
+	fl_imap *it = fl__alloc(1, bytes);
 	if (!it)
 		return NULL;
-	it->allocator = allocator;
 	it->refs = 1;
 	for (size_t i = 0; i < batches; i++) {
 		it->batches[i].next = it->free;
@@ -39,8 +38,8 @@ static void imap_release(fl_imap *it)
 	/* the last release frees what the earlier ones used; pairs with itself */
 	if (fl__sub_acq_rel(&it->refs, 1) > 1)
 		return;
-	fl__free_to(it->allocator, it->source.memory);
-	fl__free_to(it->allocator, it);
+	fl__free(it->source.memory);
+	fl__free(it);
 }
 
 static void imap_drop(void (*hook)(void *object), void *first, size_t begin, size_t end, size_t size)
@@ -524,7 +523,7 @@ static int imap_alloc_args(fl_imap *it)
 	const size_t alignment = FL__MAX(it->type->arg_align, 1);
 	if (!s->make || it->type->arg_size == 0)
 		return 0;
-	s->memory = fl__alloc_from(it->allocator, 1, it->chunk * it->type->arg_size + alignment - 1);
+	s->memory = fl__alloc(1, it->chunk * it->type->arg_size + alignment - 1);
 	if (!s->memory)
 		return -ENOMEM;
 	s->made = fl__align(s->memory, alignment);
@@ -567,7 +566,7 @@ int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, con
 	const size_t wanted = FL__MIN(config->chunk ? config->chunk : 1, config->window ? config->window : SIZE_MAX);
 	const size_t chunk = fl__chunk_limit(e, type, wanted);
 	const size_t most = imap_window_batches(e, type, length, chunk, config->window);
-	fl_imap *it = imap_new(e->allocator, most < SIZE_MAX ? most + 1 : most);
+	fl_imap *it = imap_new(most < SIZE_MAX ? most + 1 : most);
 	if (!it)
 		return -ENOMEM;
 	it->executor = e;

@@ -63,7 +63,6 @@ struct fl__imap_source {
 
 struct fl_imap {
 	fl_executor *executor;
-	const fl_allocator *allocator;   /* the executor's; lasts longer */
 	const fl_task_type *type, *sent; /* the caller's, and the one to submit */
 	struct fl__chunk_type type_copy;
 	struct fl__imap_source source;

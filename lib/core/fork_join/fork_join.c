@@ -132,11 +132,9 @@ static void fork_fence_all(struct fl__forks *forks)
 
 /* Life. */
 
-void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool,
-                    const fl_allocator *allocator)
+void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool)
 {
-	*forks = (struct fl__forks){
-	    .n = n, .wake = wake, .pool = pool, .allocator = allocator, .fork_count = fl__fork_count};
+	*forks = (struct fl__forks){.n = n, .wake = wake, .pool = pool, .fork_count = fl__fork_count};
 	forks->flags.thieves = FORK_UNFENCED;
 	forks->flags.sleepers = n > 1; /* workers that are not started yet */
 }
@@ -152,7 +150,7 @@ void fl__forks_fini(struct fl__forks *forks)
 {
 	for (struct fork_worker *older, *s = fork_worker_of(forks->newest); s; s = older) {
 		older = s->older;
-		fl__free_to(forks->allocator, s);
+		fl__free(s);
 	}
 }
 
@@ -174,7 +172,7 @@ static void fork_add_worker(struct fl__forks *forks, struct fork_worker *s)
 
 static struct fork_worker *fork_make_worker(struct fl__forks *forks, unsigned i)
 {
-	struct fork_worker *s = fl__alloc_from(forks->allocator, 1, sizeof *s);
+	struct fork_worker *s = fl__alloc(1, sizeof *s);
 	if (!s)
 		return NULL;
 	s->forks = forks;

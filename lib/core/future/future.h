@@ -49,8 +49,6 @@ struct fl__future_ops {
 	void (*help)(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
 	/* Before a wait for `f` (or `or_event`): advances `f` here while that pays. NULL: never. */
 	void (*advance)(fl_future *f, const fl_event *or_event, int64_t deadline, const fl_cancel_token *cancel);
-	/* For the callbacks of `f`. NULL: that of the process. */
-	const fl_allocator *(*allocator)(const fl_future *f);
 	/* Frees the memory after the last reference. */
 	void (*release)(fl_future *f);
 };
@@ -241,11 +239,11 @@ void fl__future_report(fl_future *f, void *arg);
 void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
 /*
- * A message of at most FL_MESSAGE_MAX - 1 bytes, printf-like, from `allocator`; NULL: that of the
- * process. Never NULL: without memory it is a fixed text.
+ * A message of at most FL_MESSAGE_MAX - 1 bytes, printf-like. Never NULL: without memory it is a
+ * fixed text.
  */
-char *fl__message_format(const fl_allocator *allocator, const char *format, ...) FL_PRINTF(2, 3);
-char *fl__message_vformat(const fl_allocator *allocator, const char *format, va_list args) FL_PRINTF(2, 0);
+char *fl__message_format(const char *format, ...) FL_PRINTF(1, 2);
+char *fl__message_vformat(const char *format, va_list args) FL_PRINTF(1, 0);
 /* What is wrong with the positive number that a task of `type` has returned. */
-char *fl__message_positive(const fl_allocator *allocator, const fl_task_type *type, int error);
+char *fl__message_positive(const fl_task_type *type, int error);
 void fl__message_free(char *message); /* may be NULL */

@@ -52,8 +52,7 @@
 #include "../base/sys.h"
 #include "queue.h"
 
-FL__COLD int fl__mpmc_init_from(struct fl_mpmc *q, const fl_allocator *allocator, size_t item_size, size_t capacity,
-                                uint64_t lap)
+FL__COLD int fl__mpmc_init(struct fl_mpmc *q, size_t item_size, size_t capacity, uint64_t lap)
 {
 	enum { AHEAD = 8, AHEAD_CAPACITY = 64 };
 	const size_t offset = fl__mpmc_offset(item_size);
@@ -65,7 +64,7 @@ FL__COLD int fl__mpmc_init_from(struct fl_mpmc *q, const fl_allocator *allocator
 	slot -= slot % FL__MPMC_STAMP;
 	if (__builtin_mul_overflow(capacity, slot, &bytes) || bytes > PTRDIFF_MAX)
 		return -EOVERFLOW;
-	unsigned char *slots = fl__alloc_from(allocator, 1, bytes);
+	unsigned char *slots = fl__alloc(1, bytes);
 	if (!slots)
 		return -ENOMEM;
 	uint64_t indices = 1;
@@ -312,13 +311,12 @@ size_t fl_mpmc_capacity(const fl_mpmc *q)
 
 static int mpmc_init(void *state, size_t item_size, const fl_queue_config *config)
 {
-	return fl__mpmc_init_from(state, config->allocator, item_size, config->capacity, 0);
+	return fl__mpmc_init(state, item_size, config->capacity, 0);
 }
 
 static void mpmc_fini(void *state)
 {
-	const struct fl_mpmc *q = state;
-	fl__free_to(fl__queue_of_state(state)->allocator, q->slots);
+	fl__mpmc_fini(state);
 }
 
 static int mpmc_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)

@@ -78,7 +78,7 @@ static struct fl__segment *unbounded_new_segment(fl_mpmc_unbounded *c)
 	/* all uses of the old segment are over; pairs with unbounded_free_segment() */
 	struct fl__segment *s = fl__swap_acquire(&c->spare, NULL);
 	if (!s) {
-		void *memory = fl__alloc_from(c->allocator, 1, sizeof *s + FL__LINE - 1 + (size_t)c->slots * c->stride);
+		void *memory = fl__alloc(1, sizeof *s + FL__LINE - 1 + (size_t)c->slots * c->stride);
 		if (!memory)
 			return NULL;
 		s = fl__align_to_line(memory);
@@ -99,7 +99,7 @@ static void unbounded_free_segment(fl_mpmc_unbounded *c, struct fl__segment *s)
 	struct fl__segment *none = NULL;
 	/* pairs with unbounded_new_segment() */
 	if (!fl__cas_release(&c->spare, &none, s))
-		fl__free_to(c->allocator, s->memory);
+		fl__free(s->memory);
 }
 
 static void unbounded_push_retired(fl_mpmc_unbounded *c, struct fl__segment *s)
@@ -182,14 +182,14 @@ FL__COLD void fl__unbounded_end(fl_mpmc_unbounded *c)
 			unbounded_drop_items(c, s);
 		next = s->next >= UNBOUNDED_NEXT_SEGMENT ? (struct fl__segment *)s->next
 		                                         : NULL; /* NOLINT(performance-no-int-to-ptr) */
-		fl__free_to(c->allocator, s->memory);
+		fl__free(s->memory);
 	}
 	for (struct fl__segment *s = c->retired; s; s = next) {
 		next = s->next_retired;
-		fl__free_to(c->allocator, s->memory);
+		fl__free(s->memory);
 	}
 	if (c->spare)
-		fl__free_to(c->allocator, c->spare->memory);
+		fl__free(c->spare->memory);
 }
 
 struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl__hazard place)
@@ -684,7 +684,6 @@ static void unbounded_recheck_join(void *state)
 static int unbounded_init(void *state, size_t item_size, const fl_queue_config *config)
 {
 	fl_mpmc_unbounded *c = unbounded_of(state);
-	c->allocator = config->allocator;
 	c->one_consumer = config->one_consumer;
 	c->on_poison = unbounded_recheck_join;
 	c->of = state;

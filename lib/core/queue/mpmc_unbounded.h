@@ -45,8 +45,7 @@ struct fl_mpmc_unbounded {
 	void (*on_poison)(void *of);
 	void *of;
 	void (*drop)(void *item, void *drop_arg);
-	const fl_allocator *allocator; /* of the segments; NULL: the process's */
-	void *drop_arg, *memory;       /* `memory`: the allocation of a fl_mpmc_unbounded */
+	void *drop_arg, *memory; /* `memory`: the allocation of a fl_mpmc_unbounded */
 };
 
 /* The first address aligned to a cache line. `memory` has FL__LINE - 1 bytes to spare. */

@@ -49,13 +49,12 @@ FL__COLD int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_c
 	const struct fl__queue_backend *backend = queue_choose_backend(&c);
 	if (item_size == 0 || !backend)
 		return -EINVAL;
-	fl_queue *q = fl__alloc_from(c.allocator, 1, sizeof *q + backend->size);
+	fl_queue *q = fl__alloc(1, sizeof *q + backend->size);
 	if (!q)
 		return -ENOMEM;
-	q->allocator = c.allocator;
 	const int rc = backend->init(q->state, item_size, &c);
 	if (rc != 0) {
-		fl__free_to(c.allocator, q);
+		fl__free(q);
 		return rc;
 	}
 	q->mpmc = backend == &fl__backend_mpmc ? fl__queue_as_mpmc(q) : NULL;
@@ -105,7 +104,7 @@ void fl_queue_free(fl_queue *q)
 		fl__panic("fl_queue_free", q, FL__IN_USE("a context"));
 	(void)queue_drop_all(q);
 	q->backend->fini(q->state);
-	fl__free_to(q->allocator, q);
+	fl__free(q);
 }
 
 static void queue_wake_all(fl_queue *q)

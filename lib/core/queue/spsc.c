@@ -32,7 +32,7 @@
 
 /* Slots, also for queue_spsc.c. */
 
-int fl__slots_init(struct fl__slots *slots, const fl_allocator *allocator, size_t item_size, size_t count)
+int fl__slots_init(struct fl__slots *slots, size_t item_size, size_t count)
 {
 	size_t bytes;
 	if (item_size > PTRDIFF_MAX)
@@ -42,7 +42,7 @@ int fl__slots_init(struct fl__slots *slots, const fl_allocator *allocator, size_
 	if (__builtin_mul_overflow(groups, shape.bytes, &bytes) ||
 	    __builtin_add_overflow(bytes, (size_t)FL__SLOTS_LINE - 1, &bytes) || bytes > PTRDIFF_MAX)
 		return -EOVERFLOW;
-	slots->memory = fl__alloc_from(allocator, 1, bytes);
+	slots->memory = fl__alloc(1, bytes);
 	if (!slots->memory)
 		return -ENOMEM;
 	slots->shape = shape;
@@ -52,9 +52,9 @@ int fl__slots_init(struct fl__slots *slots, const fl_allocator *allocator, size_
 	return 0;
 }
 
-void fl__slots_fini(struct fl__slots *slots, const fl_allocator *allocator)
+void fl__slots_fini(struct fl__slots *slots)
 {
-	fl__free_to(allocator, slots->memory);
+	fl__free(slots->memory);
 }
 
 static unsigned char *slots_group(const struct fl__slots *slots)
@@ -130,7 +130,7 @@ int fl_spsc_create(fl_spsc **made, size_t item_size, size_t capacity)
 	fl_spsc *q = fl__alloc(1, sizeof *q);
 	if (!q)
 		return -ENOMEM;
-	const int rc = fl__slots_init(&q->slots_, NULL, item_size, count);
+	const int rc = fl__slots_init(&q->slots_, item_size, count);
 	if (rc != 0) {
 		fl__free(q);
 		return rc;
@@ -145,7 +145,7 @@ void fl_spsc_free(fl_spsc *q)
 {
 	if (!q)
 		return;
-	fl__slots_fini(&q->slots_, NULL);
+	fl__slots_fini(&q->slots_);
 	fl__free(q);
 }
 

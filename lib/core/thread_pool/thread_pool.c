@@ -1043,7 +1043,6 @@ FL__NOINLINE static void pool_end_thread(struct fl__thread_worker *w)
 
 FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 {
-	struct fl__thread_pool *p = w->pool;
 	struct fl__ctx *ctx = fl__ctx_get();
 	struct fl__task_block *block = fl__task_block_of(w->run.future);
 	const fl_task_type *type = fl__chunk_type_of(block->future.type);
@@ -1058,8 +1057,7 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 	pool_forget(w, block);
 	if (fl__bytes_declares(type->drop_result)) /* in a chunk, the bytes of the element that ran */
 		fl_bytes_free(fl__element(block->future.result, block->done, type->result_size));
-	fl__future_finish(&block->future, -EOWNERDEAD,
-	                  fl__message_format(p->base.allocator, "the task's function " FL__ENDS_THREAD));
+	fl__future_finish(&block->future, -EOWNERDEAD, fl__message_format("the task's function " FL__ENDS_THREAD));
 	fl_future_free(&block->future); /* the producer's reference */
 }
 
@@ -1129,7 +1127,7 @@ static int pool_work(void *arg)
 
 struct fl__thread_worker *fl__thread_pool_make_worker(struct fl__thread_pool *p)
 {
-	struct fl__thread_worker *w = fl__alloc_from(p->base.allocator, 1, sizeof *w);
+	struct fl__thread_worker *w = fl__alloc(1, sizeof *w);
 	if (!w)
 		return NULL;
 	w->pool = p;
@@ -1148,7 +1146,7 @@ static int pool_start_thread(struct fl__thread_pool *p)
 		return -ENOMEM;
 	(void)snprintf(name, sizeof name, "%s-%u", p->base.name, w->number);
 	const fl_thread_config config = {.name = name};
-	int rc = fl__thread_start(&w->thread, pool_work, w, &config, p->base.allocator, &p->base.signals);
+	int rc = fl__thread_start(&w->thread, pool_work, w, &config, &p->base.signals);
 	p->vacant = rc == 0 ? w->next_vacant : w;
 	if (rc != 0)
 		return rc == -ENOMEM ? rc : -EAGAIN;
@@ -1340,7 +1338,6 @@ static int fl__thread_pool_join(fl_executor *e, int64_t deadline, fl_cancel_toke
 FL__COLD static void pool_destroy(fl_executor *e)
 {
 	struct fl__thread_pool *p = pool_of(e);
-	const fl_allocator *const allocator = e->allocator;
 	/* the join of the thread orders the rest */
 	if (fl__load_relaxed(&p->agent) != FL__POOL_NO_AGENT && !fl__executor_is_forked(e))
 		(void)fl__sys.thread_join(p->agent_thread);
@@ -1348,13 +1345,13 @@ FL__COLD static void pool_destroy(fl_executor *e)
 	FL_IGNORE(fl_thread_detach(&p->ended));
 	FL__EACH_SAFE (struct fl__thread_worker, w, p->workers) {
 		FL_IGNORE(fl_thread_detach(&w->thread));
-		fl__free_to(allocator, w);
+		fl__free(w);
 	}
 	fl__executor_fini(e);
-	fl__backlog_fini(&p->backlog, allocator);
+	fl__backlog_fini(&p->backlog);
 	if (fl__forks_are_linked())
 		fl__forks_fini(&p->forks);
-	fl__free_to(allocator, p);
+	fl__free(p);
 }
 
 /* How many tasks in the backlog no context has claimed. */
@@ -1410,18 +1407,18 @@ static const struct fl__executor_ops pool_ops = {
 static int pool_init(struct fl__thread_pool *p, const fl_executor_config *config)
 {
 	const unsigned workers = fl__executor_worker_count(config);
-	int rc = fl__backlog_init(&p->backlog, config->allocator);
+	int rc = fl__backlog_init(&p->backlog);
 	if (rc != 0)
 		return rc;
 	p->started = POOL_NO_WORKER;
 	if (fl__forks_are_linked())
-		fl__forks_init(&p->forks, workers, pool_wake_for_forks, p, config->allocator);
+		fl__forks_init(&p->forks, workers, pool_wake_for_forks, p);
 	p->forks.has_task = pool_has_task;
 	rc = fl__permits_init(&p->base.permits, config);
 	if (rc == 0)
 		rc = fl__executor_init(&p->base, &pool_ops, workers, config, false);
 	if (rc != 0)
-		fl__backlog_fini(&p->backlog, config->allocator);
+		fl__backlog_fini(&p->backlog);
 	return rc;
 }
 
@@ -1431,10 +1428,10 @@ FL__COLD int fl_thread_executor_create(fl_executor **made, const fl_executor_con
 	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX, "fl_thread_executor_create") ||
 	    config->idle_timeout < 0)
 		return -EINVAL;
-	struct fl__thread_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
+	struct fl__thread_pool *p = fl__alloc(1, sizeof *p);
 	int rc = p ? pool_init(p, config) : -ENOMEM;
 	if (rc != 0) {
-		fl__free_to(config->allocator, p);
+		fl__free(p);
 		return rc;
 	}
 	p->idle_timeout = config->idle_timeout;

@@ -49,7 +49,6 @@ struct fl__sched_config {
 	void (*ended)(struct fl__fiber *f);
 	const struct fl__sched_ops *ops;
 	void *user;
-	const fl_allocator *allocator; /* of all but the stacks; NULL: the process's */
 };
 
 /* Returns 0; -ENOMEM; -ENOTSUP: the thread has a shadow stack. */

@@ -460,13 +460,12 @@ int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config
 {
 	if (sched_has_shadow_stack())
 		return -ENOTSUP;
-	struct fl__sched *made = fl__alloc_from(config->allocator, 1, sizeof *made);
+	struct fl__sched *made = fl__alloc(1, sizeof *made);
 	if (!made)
 		return -ENOMEM;
 	made->config = *config;
 	made->fork_count = fl__fork_count;
 	fl__stack_pool_init(&made->stacks, config->stack_size, config->fiber_size);
-	made->stacks.allocator = config->allocator;
 	*s = made;
 	return 0;
 }
@@ -474,7 +473,7 @@ int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config
 void fl__sched_destroy(struct fl__sched *s)
 {
 	fl__stack_pool_end(&s->stacks);
-	fl__free_to(s->config.allocator, s);
+	fl__free(s);
 }
 
 bool fl__sched_is_forked(const struct fl__sched *s)

@@ -79,12 +79,12 @@ static void stack_search_blocks(const struct fl__stack_pool *pool, const struct 
 
 static struct fl__slab *stack_make_slab(const struct fl__stack_pool *pool)
 {
-	struct fl__slab *slab = fl__alloc_from(pool->allocator, 1, sizeof *slab);
+	struct fl__slab *slab = fl__alloc(1, sizeof *slab);
 	if (!slab)
 		return NULL;
 	slab->memory = fl__sys.map(pool->slab);
 	if (!slab->memory) {
-		fl__free_to(pool->allocator, slab);
+		fl__free(slab);
 		return NULL;
 	}
 	stack_search_blocks(pool, slab, true);
@@ -99,7 +99,7 @@ static void stack_free_slab(const struct fl__stack_pool *pool, struct fl__slab *
 	}
 	stack_search_blocks(pool, slab, false);
 	fl__sys.unmap(slab->memory, pool->slab);
-	fl__free_to(pool->allocator, slab);
+	fl__free(slab);
 }
 
 static uint32_t stack_bits(unsigned count)

@@ -38,8 +38,6 @@ struct fl__stack_pool {
 	size_t dirty;         /* free stacks with memory */
 	int64_t excess_until; /* when the excess is to be cleaned; 0: no excess */
 	unsigned releases;    /* modulo the range */
-	/* of what is not mapped; NULL: the process's */
-	const fl_allocator *allocator;
 	size_t warm_count;
 	struct fl__stack warm[FL__STACK_WARM];
 };

@@ -25,7 +25,7 @@ void fl_datagram_free(fl_datagram *d)
 	if (d->calls > 0 && !fl__loop_is_forked(d->io.loop))
 		fl__panic("fl_datagram_free", d, FL__IN_USE("a fiber"));
 	fl_datagram_close(d);
-	fl__free_to(d->io.loop->allocator, d);
+	fl__free(d);
 }
 
 static void datagram_read_options(fl_datagram *d)
@@ -135,7 +135,7 @@ int fl_datagram_from_fd(fl_datagram **made, int fd)
 	rc = fl__net_sys.adopt(fd);
 	if (rc != 0) {
 		(void)fl__io_close(&d->io);
-		fl__free_to(l->allocator, d);
+		fl__free(d);
 		return rc;
 	}
 	*made = d;

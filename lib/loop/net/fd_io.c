@@ -25,7 +25,7 @@ static void fd_io_on_events(void *source, uint32_t events)
 
 int fl__io_new(void **object, size_t size, fl_loop *l, int fd)
 {
-	struct fl__io *io = fl__alloc_from(l->allocator, 1, size);
+	struct fl__io *io = fl__alloc(1, size);
 	if (!io)
 		return -ENOMEM;
 	*io = (struct fl__io){.source.fire = fd_io_on_events, .loop = l, .fd = fd, .ready = {true, true}};
@@ -33,7 +33,7 @@ int fl__io_new(void **object, size_t size, fl_loop *l, int fd)
 	if (rc == 0)
 		*object = io;
 	else
-		fl__free_to(l->allocator, io);
+		fl__free(io);
 	return rc;
 }
 

@@ -129,7 +129,7 @@ void fl_listener_free(fl_listener *l)
 	if (l->busy && !fl__loop_is_forked(l->io.loop))
 		fl__panic("fl_listener_free", l, FL__IN_USE("a fiber"));
 	fl_listener_close(l);
-	fl__free_to(l->io.loop->allocator, l);
+	fl__free(l);
 }
 
 uint16_t fl_listener_port(const fl_listener *l)

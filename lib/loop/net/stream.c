@@ -27,9 +27,9 @@ enum { STREAM_EAGER = 64 };
 
 enum { STREAM_BUFFER_MIN = 16 << 10 };
 
-static struct fl__stream_buffer *stream_new_buffer(const fl_loop *l, size_t size)
+static struct fl__stream_buffer *stream_new_buffer(size_t size)
 {
-	struct fl__stream_buffer *b = fl__alloc_raw_from(l->allocator, sizeof *b + size);
+	struct fl__stream_buffer *b = fl__sys.alloc(sizeof *b + size);
 	if (b)
 		b->size = size;
 	return b;
@@ -38,7 +38,7 @@ static struct fl__stream_buffer *stream_new_buffer(const fl_loop *l, size_t size
 static int stream_get_buffer(fl_stream *s)
 {
 	fl_loop *l = s->io.loop;
-	s->buffer = l->spare ? l->spare : stream_new_buffer(l, STREAM_BUFFER_MIN);
+	s->buffer = l->spare ? l->spare : stream_new_buffer(STREAM_BUFFER_MIN);
 	l->spare = NULL;
 	s->from = s->to = 0;
 	return s->buffer ? 0 : -ENOMEM;
@@ -46,11 +46,11 @@ static int stream_get_buffer(fl_stream *s)
 
 static int stream_grow_buffer(fl_stream *s)
 {
-	struct fl__stream_buffer *larger = stream_new_buffer(s->io.loop, s->buffer->size * 2);
+	struct fl__stream_buffer *larger = stream_new_buffer(s->buffer->size * 2);
 	if (!larger)
 		return -ENOMEM;
 	memcpy(larger->bytes, s->buffer->bytes + s->from, fl__stream_buffered(s));
-	fl__free_to(s->io.loop->allocator, s->buffer);
+	fl__free(s->buffer);
 	s->buffer = larger;
 	s->to -= s->from;
 	s->from = 0;
@@ -75,16 +75,15 @@ static int stream_make_room(fl_stream *s)
 
 static void stream_release_buffer(fl_stream *s)
 {
-	const fl_allocator *allocator = s->io.loop->allocator;
 	struct fl__stream_buffer *b = s->buffer, **spare = &s->io.loop->spare;
 	if (!b || s->from < s->to)
 		return;
 	s->buffer = NULL;
 	if (b->size <= FL_STREAM_LIMIT && (!*spare || (*spare)->size < b->size)) {
-		fl__free_to(allocator, *spare);
+		fl__free(*spare);
 		*spare = b;
 	} else {
-		fl__free_to(allocator, b);
+		fl__free(b);
 	}
 }
 
@@ -103,7 +102,7 @@ static size_t stream_take(fl_stream *s, void *to, size_t size)
 /* The stream has no buffer. Returns 0, -ENOMEM. */
 static int stream_put_back(fl_stream *s, const void *data, size_t size)
 {
-	struct fl__stream_buffer *b = stream_new_buffer(s->io.loop, FL__MAX(size, STREAM_BUFFER_MIN));
+	struct fl__stream_buffer *b = stream_new_buffer(FL__MAX(size, STREAM_BUFFER_MIN));
 	if (!b)
 		return -ENOMEM;
 	memcpy(b->bytes, data, size);
@@ -586,7 +585,7 @@ static void stream_destroy(fl_stream *s)
 		(void)fl__io_close(&s->io);
 	s->from = s->to;
 	stream_release_buffer(s);
-	fl__free_to(s->io.loop->allocator, s);
+	fl__free(s);
 }
 
 static void stream_close_fds(int fd, int own)

@@ -83,8 +83,7 @@ static char *process_pool_take_message(const struct fl__process_pool_worker *w, 
 {
 	if (!(flags & FL__COMPLETION_MESSAGE))
 		return NULL;
-	return fl__message_format(w->pool->base.allocator, "%.*s", FL__RINGS_MESSAGE - 1,
-	                          (const char *)w->rings.completions->message[slot]);
+	return fl__message_format("%.*s", FL__RINGS_MESSAGE - 1, (const char *)w->rings.completions->message[slot]);
 }
 _Static_assert(FL__RINGS_MESSAGE == FL_MESSAGE_MAX, "a message fits");
 

@@ -233,7 +233,7 @@ int fl_process_executor_create(fl_executor **made, const fl_executor_config *con
 	int rc = fl__process_pool_sys.check_start();
 	if (rc != 0)
 		return rc;
-	struct fl__process_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
+	struct fl__process_pool *p = fl__alloc(1, sizeof *p);
 	if (!p)
 		return -ENOMEM;
 	p->deadline_grace = config->grace_period > 0 ? config->grace_period : PROCESS_POOL_DEADLINE_GRACE;

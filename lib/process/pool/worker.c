@@ -474,8 +474,7 @@ static int worker_start_listener(struct worker_self *w, const char **problem)
 	fl_thread listener;
 	*problem = "no thread to listen for requests";
 	w->current = w->rings.next;
-	int rc =
-	    fl__thread_start(&listener, worker_listen, w, &(fl_thread_config){.name = "listener"}, NULL, &w->signals);
+	int rc = fl__thread_start(&listener, worker_listen, w, &(fl_thread_config){.name = "listener"}, &w->signals);
 	return rc != 0 ? rc : fl_thread_detach(&listener);
 }
 

@@ -73,7 +73,7 @@ void fl__process_pool_free_worker(struct fl__process_pool_worker *w)
 		fl__fd_close(w->channel);
 		fl__fd_close(w->doorbell);
 	}
-	fl__free_to(w->pool->base.allocator, w);
+	fl__free(w);
 }
 
 /* Without the lock. `call`: what has failed. */
@@ -184,7 +184,7 @@ static int process_pool_add_worker(struct fl__process_pool_worker *w)
 static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 {
 	const char *call;
-	struct fl__process_pool_worker *w = fl__alloc_from(p->base.allocator, 1, sizeof *w);
+	struct fl__process_pool_worker *w = fl__alloc(1, sizeof *w);
 	if (!w) {
 		(void)snprintf(text, FL_MESSAGE_MAX, "no memory for a worker");
 		return -ENOMEM;

@@ -80,7 +80,7 @@ void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, i
 {
 	va_list args;
 	va_start(args, format);
-	char *message = fl__message_vformat(r->base.allocator, format, args);
+	char *message = fl__message_vformat(format, args);
 	va_end(args);
 	fl__remote_end(r, block, error, message);
 }
@@ -180,13 +180,13 @@ int fl__stopper_make(struct fl__task_block *block)
 {
 	if (!block->future.token.parent_)
 		return 0;
-	block->stopper = fl__alloc_from(fl__task_block_owner(block)->allocator, 1, sizeof *block->stopper);
+	block->stopper = fl__alloc(1, sizeof *block->stopper);
 	return block->stopper ? 0 : -ENOMEM;
 }
 
 void fl__stopper_free(struct fl__task_block *block)
 {
-	fl__free_to(fl__task_block_owner(block)->allocator, block->stopper);
+	fl__free(block->stopper);
 	block->stopper = NULL;
 }
 
@@ -249,7 +249,7 @@ int fl__remote_start_thread(struct fl__remote *r, fl_thread *t, const char *role
 	char name[32];
 	(void)snprintf(name, sizeof name, "%s-%s", r->base.name, role);
 	const fl_thread_config config = {.name = name};
-	return fl__thread_start(t, function, arg, &config, r->base.allocator, &r->base.signals);
+	return fl__thread_start(t, function, arg, &config, &r->base.signals);
 }
 
 static int remote_start_manager(struct fl__remote *r)
@@ -407,7 +407,7 @@ int fl__remote_init(struct fl__remote *r, const struct fl__executor_ops *ops,
 	const struct fl__type_known *known;
 	int rc = fl__executor_init(&r->base, ops, workers, config, true);
 	if (rc != 0) {
-		fl__free_to(config->allocator, r);
+		fl__free(r);
 		return rc;
 	}
 	r->transport = transport;

@@ -71,7 +71,7 @@ static inline struct fl__remote *fl__remote_of(fl_executor *e)
 bool fl__remote_config_is_valid(const fl_executor_config *config);
 
 /*
- * Initializes zeroed memory from config->allocator, and owns it, also on failure. Returns 0,
+ * Initializes zeroed memory, and owns it, also on failure. Returns 0,
  * -ENOMEM, -EINVAL; and for the initializer -ENOENT, -EEXIST. Needs no lock.
  */
 int fl__remote_init(struct fl__remote *r, const struct fl__executor_ops *ops,

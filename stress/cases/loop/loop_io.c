@@ -27,7 +27,7 @@ static struct fl__io *open_drained(struct loop_world *w)
 static void close_io(struct fl__io *io)
 {
 	(void)fl__io_close(io);
-	fl__free_to(io->loop->allocator, io);
+	fl__free(io);
 }
 
 static int wait_for_edge(void *arg)

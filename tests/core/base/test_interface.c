@@ -35,7 +35,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_panic_info, 24);
 	SIZE(fl_allocator, 24);
 	SIZE(fl_event, 4);
-	SIZE(fl_executor_config, 104);
+	SIZE(fl_executor_config, 96);
 	SIZE(fl_submit_config, 40);
 	SIZE(fl_map_error, 272);
 	SIZE(fl_map_config, 32);
@@ -46,7 +46,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_group, 456);
 	SIZE(fl_imap_config, 56);
 	SIZE(fl_latch, 4);
-	SIZE(fl_loop_config, 16);
+	SIZE(fl_loop_config, 8);
 	SIZE(fl_loop_timer, 56);
 	SIZE(fl_loop_watch, 56);
 	SIZE(fl_loop_debug_config, 8);
@@ -63,7 +63,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_process_config, 104);
 	SIZE(fl_process_status, 8);
 	SIZE(fl_process_io, 88);
-	SIZE(fl_queue_config, 64);
+	SIZE(fl_queue_config, 56);
 	SIZE(fl_queue_stats, 40);
 	SIZE(fl_rmutex, 16);
 	SIZE(fl_rwlock, 8);
