@@ -51,7 +51,7 @@ fl_queue backend:Q@32 item_size:Q@40 capacity:Q@48 wait_keys:x@88 state:x@176
 fl_mpmc mask:Q@8 capacity:Q@48 tail:Q@192 head:Q@320
 fl__queue_spsc flags:I@64 put.count:Q@208 get.count:Q@336
 locked closed:B@4 length:Q@8
-fl_mpmc_unbounded tail:Q@0 head:Q@8 slots:Q@16
+fl__unbounded tail:Q@0 head:Q@8 slots:Q@16
 fl__segment tail:Q@0 head:Q@64 first:Q@136
 fl__timer back:Q@32
 fl_timer heap_:q@0 function_:Q@56 arg_:Q@64
@@ -597,7 +597,7 @@ def of_queue(at):
     elif backend in ("fl__backend_priority", "fl__backend_overwrite"):
         length, closed = S("locked")(state)["length"], S("locked")(state)["closed"]
     elif backend == "fl__backend_unbounded":
-        u = S("fl_mpmc_unbounded")(-(-state // K.FL__LINE) * K.FL__LINE)
+        u = S("fl__unbounded")(-(-state // K.FL__LINE) * K.FL__LINE)
         first, last = S("fl__segment")(u["head"]), S("fl__segment")(u["tail"])
         put = last["first"] + min(last["tail"] // K.FL__UNBOUNDED_TICKET, u["slots"])
         length, closed = max(0, put - first["first"] - first["head"]), last["tail"] & K.FL__UNBOUNDED_CLOSED
