@@ -71,8 +71,15 @@ typedef enum fl_queue_order {
 /*
  * As capacity: the queue is never full. A put does not wait, and may return -ENOMEM.
  *
- * FL_FIFO: lock-free, as fl_mpmc_unbounded. A put in progress counts in the length and for a join,
- * and makes FL_ON_QUEUE ready. Items of other producers may come between those of a batch.
+ * FL_FIFO: lock-free, except that a put may allocate, and that threads without memory for 4 KiB of
+ * their own at their first call share one record: their gets, queries and closes take turns. A
+ * consumer waits less than a microsecond for the slot of a stopped producer, then goes on, and the
+ * put takes another slot. A put in progress counts in the length and for a join, and makes
+ * FL_ON_QUEUE ready. Items of other producers may come between those of a batch.
+ *
+ * The memory of FL_FIFO is segments of about 8 KiB, at least one, and one spare. A drained segment
+ * is freed at once, unless a hazard pointer protects it. Each thread that has used such a queue
+ * protects at most two segments, until it uses another such queue or ends.
  *
  * Other orders: an array, which is moved under the lock. A batch goes in as a whole.
  */

@@ -52,7 +52,7 @@ PRINTS = {  # under which heading the guide has an example, or its file in examp
     "example_queues": ("queues.c", "ok\n"),
     "example_threads": ("threads.c", "ok\n"),
 }
-TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_MPMC_UNBOUNDED_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
+TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
             "FL_SHM_VALUE_OF", "FL_SHM_ARRAY_OF", "FL_PROMISE_OF"]  # macros that take a type and a name
 # Types that a macro cannot take: what its first error says, and how they are spelled. "none": types that it can take.
 MISTAKES = {
@@ -1319,8 +1319,8 @@ int main(int argc, char **argv)
         for f in check_api.public_functions():
             functions.setdefault(f.header, []).append(f.name)
         for macro, header, base, without in (
-                ("FL_QUEUE_OF", "queue.h", "fl_queue", ""), ("FL_SPSC_OF", "spsc.h", "fl_spsc", ""), ("FL_MPMC_OF", "mpmc.h", "fl_mpmc", "unbounded_.*"),
-                ("FL_MPMC_UNBOUNDED_OF", "mpmc.h", "fl_mpmc_unbounded", ""), ("FL_SHM_QUEUE_OF", "shm_queue.h", "fl_shm_queue", ".*_frame.*|item_size"),
+                ("FL_QUEUE_OF", "queue.h", "fl_queue", ""), ("FL_SPSC_OF", "spsc.h", "fl_spsc", ""), ("FL_MPMC_OF", "mpmc.h", "fl_mpmc", ""),
+                ("FL_SHM_QUEUE_OF", "shm_queue.h", "fl_shm_queue", ".*_frame.*|item_size"),
                 ("FL_SHM_ARRAY_OF", "shm_value.h", "fl_shm_array", "")):
             wanted = {name[len(base) + 1:] for name in functions[os.path.join("include", "fairlead", header)] if name.startswith(base + "_")}
             wanted = {name for name in wanted if not re.fullmatch(without, name)}

@@ -109,7 +109,6 @@ struct job {
 FL_QUEUE_OF(job, job_queue)
 FL_MPMC_OF(job, job_ring)
 FL_SPSC_OF(job, job_lane)
-FL_MPMC_UNBOUNDED_OF(job, job_list)
 FL_SHM_QUEUE_OF(job, job_pipe)
 FL_SHM_VALUE_OF(job, job_value)
 FL_SHM_ARRAY_OF(job, job_array)
@@ -126,7 +125,6 @@ static void typed()
 	FL_SCOPED(job_queue) *q = nullptr;
 	FL_SCOPED(job_ring) *ring = nullptr;
 	FL_SCOPED(job_lane) *lane = nullptr;
-	FL_SCOPED(job_list) *list = nullptr;
 	FL_SCOPED(fl_shm) *region = nullptr;
 	FL_SCOPED(fl_promise) *promise = nullptr;
 	FL_SCOPED(fl_future) *future = nullptr;
@@ -134,9 +132,8 @@ static void typed()
 	CHECK(job_queue_create(&q, nullptr) == 0 && job_queue_put_many(q, two, 2) == 2 && job_queue_get(q, &got) == 0);
 	CHECK(job_ring_create(&ring, 3) == 0 && job_ring_try_put(ring, two[1]) == 0 &&
 	      job_ring_try_get(ring, &got) == 0);
-	CHECK(job_lane_create(&lane, 3) == 0 && job_lane_try_put(lane, got) == 0 && job_lane_try_get(lane, &got) == 0);
-	CHECK(job_list_create(&list, nullptr) == 0 && job_list_try_put(list, got) == 0 &&
-	      job_list_try_get(list, &got) == 0 && got.number == 3);
+	CHECK(job_lane_create(&lane, 3) == 0 && job_lane_try_put(lane, got) == 0 && job_lane_try_get(lane, &got) == 0 &&
+	      got.number == 3);
 	CHECK(fl_shm_create(&region, 1 << 16) == 0);
 	{
 		FL_SCOPED(job_pipe) *pipe = nullptr;

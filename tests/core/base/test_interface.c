@@ -50,7 +50,6 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_loop_timer, 56);
 	SIZE(fl_loop_watch, 56);
 	SIZE(fl_loop_debug_config, 8);
-	SIZE(fl_mpmc_unbounded_config, 32);
 	SIZE(fl_mutex, 4);
 	SIZE(fl_address, 64);
 	SIZE(fl_listen_config, 12);

@@ -5,6 +5,7 @@
  * handler waits. Then the process forks. In the child each function of the queue returns, whatever
  * the stopped call had locked or claimed.
  */
+#include "fl_chain.h"
 #include "fl_child.h"
 
 #include "core/base/atomic.h"
@@ -329,7 +330,7 @@ FL_TEST(queue_in_use_at_a_fork)
  */
 static fl_mpmc *ring;
 static fl_spsc *pair;
-static fl_mpmc_unbounded *list;
+static chain *list;
 
 static void *stop_in_ring(void *unused)
 {
@@ -345,8 +346,7 @@ static void *stop_in_pair(void *unused)
 
 static void *stop_in_list(void *unused)
 {
-	FL_OK(place == IN_PUT ? fl_mpmc_unbounded_try_put(list, untouchable)
-	                      : fl_mpmc_unbounded_try_get(list, untouchable));
+	FL_OK(place == IN_PUT ? chain_try_put(list, untouchable) : chain_try_get(list, untouchable));
 	return NULL;
 }
 
@@ -392,21 +392,21 @@ static int pair_in_child(void *unused)
 static int list_in_child(void *unused)
 {
 	const int left = place == IN_PUT ? BEFORE : BEFORE - 1;
-	*doing = "fl_mpmc_unbounded_...";
+	*doing = "chain_...";
 	for (int i = 0; i < left; i++)
-		FL_OK(fl_mpmc_unbounded_try_get(list, &some[0]));
-	FL_RC(fl_mpmc_unbounded_try_get(list, &some[0]), -EAGAIN);
-	FL_CHECK(fl_mpmc_unbounded_try_put_many(list, some, MANY) == MANY);
-	FL_OK(fl_mpmc_unbounded_try_put(list, &some[0]));
-	FL_CHECK(fl_mpmc_unbounded_length(list) == MANY + 1);
-	fl_mpmc_unbounded_close(list);
-	FL_CHECK(fl_mpmc_unbounded_is_closed(list));
-	FL_CHECK(fl_mpmc_unbounded_try_get_many(list, some, MANY) == MANY);
-	fl_mpmc_unbounded_free(list);
+		FL_OK(chain_try_get(list, &some[0]));
+	FL_RC(chain_try_get(list, &some[0]), -EAGAIN);
+	FL_CHECK(chain_try_put_many(list, some, MANY) == MANY);
+	FL_OK(chain_try_put(list, &some[0]));
+	FL_CHECK(chain_length(list) == MANY + 1);
+	chain_close(list);
+	FL_CHECK(chain_is_closed(list));
+	FL_CHECK(chain_try_get_many(list, some, MANY) == MANY);
+	chain_free(list);
 	return 0;
 }
 
-static const struct kind rings[] = {{.name = "fl_mpmc"}, {.name = "fl_spsc"}, {.name = "fl_mpmc_unbounded"}};
+static const struct kind rings[] = {{.name = "fl_mpmc"}, {.name = "fl_spsc"}, {.name = "chain"}};
 
 static void each_ring(void)
 {
@@ -418,11 +418,11 @@ static void each_ring(void)
 			kind = &rings[i];
 			FL_OK(fl_mpmc_create(&ring, sizeof(struct item), CAPACITY));
 			FL_OK(fl_spsc_create(&pair, sizeof(struct item), CAPACITY));
-			FL_OK(fl_mpmc_unbounded_create(&list, sizeof(struct item), NULL));
+			FL_OK(chain_create(&list, sizeof(struct item), NULL));
 			for (int n = 0; n < BEFORE; n++) {
 				FL_OK(fl_mpmc_try_put(ring, &some[0]));
 				FL_OK(fl_spsc_try_put(pair, &some[0]));
-				FL_OK(fl_mpmc_unbounded_try_put(list, &some[0]));
+				FL_OK(chain_try_put(list, &some[0]));
 			}
 			fl__store_release(&inside, 0);
 			fl__store_release(&go_on, 0);
@@ -434,7 +434,7 @@ static void each_ring(void)
 			FL_OK(pthread_join(t, NULL));
 			fl_mpmc_free(ring);
 			fl_spsc_free(pair);
-			fl_mpmc_unbounded_free(list);
+			chain_free(list);
 		}
 }
 

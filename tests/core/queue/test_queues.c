@@ -4,6 +4,7 @@
  * at once, memory.
  */
 #include "core/queue/mpmc.h"
+#include "fl_chain.h"
 #include "fl_seam.h"
 #include "fl_shm_queue.h"
 
@@ -57,15 +58,15 @@
 
 CALLS(fl_spsc)
 CALLS(fl_mpmc)
-CALLS(fl_mpmc_unbounded)
+CALLS(chain)
 CALLS(fl_queue)
 CALLS(fl_shm_queue)
 FREE(fl_spsc)
 FREE(fl_mpmc)
-FREE(fl_mpmc_unbounded)
+FREE(chain)
 FREE(fl_queue)
 CLOSE(fl_mpmc)
-CLOSE(fl_mpmc_unbounded)
+CLOSE(chain)
 CLOSE(fl_queue)
 CAPACITY(fl_spsc)
 CAPACITY(fl_mpmc)
@@ -85,14 +86,12 @@ static int make_mpmc(void **q, size_t item_size, size_t capacity)
 /* The capacity of an unbounded queue is that of its segments. */
 static int make_unbounded(void **q, size_t item_size, size_t segment)
 {
-	return fl_mpmc_unbounded_create((fl_mpmc_unbounded **)q, item_size,
-	                                &(fl_mpmc_unbounded_config){.segment = segment});
+	return chain_create((chain **)q, item_size, &(chain_config){.segment = segment});
 }
 
 static int make_mpsc(void **q, size_t item_size, size_t segment)
 {
-	return fl_mpmc_unbounded_create((fl_mpmc_unbounded **)q, item_size,
-	                                &(fl_mpmc_unbounded_config){.segment = segment, .one_consumer = true});
+	return chain_create((chain **)q, item_size, &(chain_config){.segment = segment, .one_consumer = true});
 }
 
 static int make_queue(void **q, size_t item_size, size_t capacity)
@@ -221,10 +220,8 @@ typedef struct kind {
 static const kind kinds[] = {
     {"spsc", false, fl_spsc_takes, make_spsc, ALL(fl_spsc), fl_spsc_frees, NULL},
     {"mpmc", true, fl_mpmc_takes, make_mpmc, ALL(fl_mpmc), fl_mpmc_frees, fl_mpmc_closes},
-    {"mpmc_unbounded", true, NULL, make_unbounded, ALL(fl_mpmc_unbounded), fl_mpmc_unbounded_frees,
-     fl_mpmc_unbounded_closes},
-    {"mpmc_unbounded for one", false, NULL, make_mpsc, ALL(fl_mpmc_unbounded), fl_mpmc_unbounded_frees,
-     fl_mpmc_unbounded_closes},
+    {"mpmc_unbounded", true, NULL, make_unbounded, ALL(chain), chain_frees, chain_closes},
+    {"mpmc_unbounded for one", false, NULL, make_mpsc, ALL(chain), chain_frees, chain_closes},
     {"queue", true, fl_queue_takes, make_queue, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
     {"queue of a pair", false, fl_queue_takes, make_pair, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
     {"queue by priority", true, fl_queue_takes, make_equal, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
@@ -530,26 +527,5 @@ FL_TEST_WITH(queues_say_when_there_is_no_memory, for_each, const kind *k, size_t
 		k->free(q);
 		assert_int_equal(seam_live_allocs(), before);
 		step = enough ? 0 : step;
-	}
-}
-
-FL_MPMC_UNBOUNDED_OF(uint64_t, numbers)
-
-FL_TEST(mpmc_unbounded_typed_is_the_same)
-{
-	for (int one_consumer = 0; one_consumer < 2; one_consumer++) {
-		FL_SCOPED(numbers) *q = NULL;
-		const uint64_t two[] = {2, 3};
-		uint64_t got[4] = {0};
-		FL_OK(numbers_create(&q, &(fl_mpmc_unbounded_config){.one_consumer = one_consumer}));
-		FL_OK(numbers_try_put(q, 1));
-		assert_int_equal(numbers_try_put_many(q, two, 2), 2);
-		assert_int_equal(numbers_length(q), 3);
-		FL_OK(fl_mpmc_unbounded_try_get(numbers_untyped(q), got));
-		assert_int_equal(numbers_try_get_many(q, got + 1, 3), 2);
-		assert_true(got[0] == 1 && got[1] == 2 && got[2] == 3);
-		numbers_close(q);
-		assert_true(numbers_is_closed(q));
-		FL_RC(numbers_try_get(q, got), -EPIPE);
 	}
 }
