@@ -15,14 +15,17 @@
 	}                                                                                                              \
 	static inline void impl##_##item##_put(fl_mpmc_unbounded *q, const item *items, size_t n)                      \
 	{                                                                                                              \
+		size_t count;                                                                                          \
 		if (n == 1 ? fl_mpmc_unbounded_try_put(q, items) != 0                                                  \
-		           : fl_mpmc_unbounded_try_put_many(q, items, n) != n)                                         \
+		           : fl_mpmc_unbounded_try_put_many(q, items, n, &count) != 0)                                 \
 			bench_fail("fl_mpmc_unbounded_try_put");                                                       \
 	}                                                                                                              \
 	static inline size_t impl##_##item##_get(fl_mpmc_unbounded *q, item *items, size_t n)                          \
 	{                                                                                                              \
-		return n == 1 ? fl_mpmc_unbounded_try_get(q, items) == 0                                               \
-		              : fl_mpmc_unbounded_try_get_many(q, items, n);                                           \
+		size_t count = 1;                                                                                      \
+		const int rc = n == 1 ? fl_mpmc_unbounded_try_get(q, items)                                            \
+		                      : fl_mpmc_unbounded_try_get_many(q, items, n, &count);                           \
+		return rc == 0 ? count : 0;                                                                            \
 	}                                                                                                              \
 	UNBOUNDED_BENCH(impl, item, fl_mpmc_unbounded, impl##_##item##_open, fl_mpmc_unbounded_free,                   \
 	                impl##_##item##_put, impl##_##item##_get)

@@ -7,8 +7,9 @@
 /*
  * What all other headers need. Conventions, which hold unless a comment says otherwise:
  *   Result       0, or a negative errno. After an error nothing has happened, and no callback will
- *                run; but after -EINPROGRESS what was asked for has begun, and is not finished.
- *                Three codes have one meaning everywhere:
+ *                run; but after -EINPROGRESS what was asked for has begun, and is not finished. A
+ *                call that puts or sends many items stores how many it has moved, also after an
+ *                error. Three codes have one meaning everywhere:
  *                  -EAGAIN       Not now. A try form returns it where the form that waits would
  *                                wait. A function that starts something returns it if the system
  *                                has no thread, process or rank for it now.

@@ -67,12 +67,16 @@ FL_API FL_MUST_CHECK int fl_mpmc_try_get(fl_mpmc *q, void *item);
 
 /*
  * Puts as many of the `n` items, in their order and without other items between, as there are free
- * slots. Returns how many; when 0, fl_mpmc_try_put() says why.
+ * slots. Stores in `*count` how many are in, whatever the result. Returns 0 if all are. If only some
+ * are, returns -EAGAIN. If none is, returns as fl_mpmc_try_put(): -EAGAIN, -EBUSY, -EPIPE.
  */
-FL_API FL_MUST_CHECK size_t fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n);
+FL_API FL_MUST_CHECK int fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n, size_t *count);
 
-/* Gets up to `n` items that follow each other. Returns how many; 0: fl_mpmc_try_get() says why. */
-FL_API FL_MUST_CHECK size_t fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n);
+/*
+ * Gets up to `n` items that follow each other. Stores in `*count` how many. Returns 0 if that is at
+ * least one, or `n` is 0; else as fl_mpmc_try_get(): -EAGAIN, -EBUSY, -EPIPE.
+ */
+FL_API FL_MUST_CHECK int fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n, size_t *count);
 
 /*
  * Closes `q`: later puts fail. All accepted items come out before a get returns -EPIPE. May be
@@ -146,16 +150,20 @@ FL_API void fl_mpmc_unbounded_free(fl_mpmc_unbounded *q);
 FL_API FL_MUST_CHECK int fl_mpmc_unbounded_try_put(fl_mpmc_unbounded *q, const void *item);
 
 /*
- * Puts the `n` items of `items` in their order. Items of other producers may come between. Returns
- * how many are in: less than `n` only if `q` is closed or there is no memory.
+ * Puts the `n` items of `items` in their order. Items of other producers may come between. Stores in
+ * `*count` how many are in, whatever the result. Returns 0 if all are; else -EPIPE (closed), -ENOMEM.
  */
-FL_API FL_MUST_CHECK size_t fl_mpmc_unbounded_try_put_many(fl_mpmc_unbounded *q, const void *items, size_t n);
+FL_API FL_MUST_CHECK int fl_mpmc_unbounded_try_put_many(fl_mpmc_unbounded *q, const void *items, size_t n,
+                                                        size_t *count);
 
 /* Gets the oldest item. Returns 0, -EAGAIN (empty), -EPIPE (closed and drained). */
 FL_API FL_MUST_CHECK int fl_mpmc_unbounded_try_get(fl_mpmc_unbounded *q, void *item);
 
-/* Gets up to `n` items that follow each other. Returns how many; 0: empty. */
-FL_API FL_MUST_CHECK size_t fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t n);
+/*
+ * Gets up to `n` items that follow each other. Stores in `*count` how many. Returns 0 if that is at
+ * least one, or `n` is 0; else -EAGAIN (empty), -EPIPE (closed and drained).
+ */
+FL_API FL_MUST_CHECK int fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t n, size_t *count);
 
 /*
  * Closes `q`: later puts fail. All accepted items come out before a get returns -EPIPE. May be

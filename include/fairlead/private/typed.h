@@ -15,11 +15,9 @@
 	{                                                                                                              \
 		return base##_##op##_until(_q, _item, deadline, cancel);                                               \
 	}                                                                                                              \
-	FL_INLINE size_t base##_##prefix##op##_many(base *_q, item *_items, size_t _n)                                 \
+	FL_INLINE int base##_##prefix##op##_many(base *_q, item *_items, size_t _n, size_t *_count)                    \
 	{                                                                                                              \
-		size_t _count;                                                                                         \
-		FL_IGNORE(base##_##op##_many_until(_q, _items, _n, &_count, deadline, cancel)); /* the count tells */  \
-		return _count;                                                                                         \
+		return base##_##op##_many_until(_q, _items, _n, _count, deadline, cancel);                             \
 	}
 
 /*
@@ -68,9 +66,9 @@
 
 /* A function of many items. `op`: of the untyped queue, without `_many`. */
 #define FL__TYPED_MANY_OP(base, name, op, item)                                                                        \
-	FL__MADE_FN FL_MUST_CHECK size_t name##_##op##_many(name *_q, item *_items, size_t _n)                         \
+	FL__MADE_FN FL_MUST_CHECK int name##_##op##_many(name *_q, item *_items, size_t _n, size_t *_count)            \
 	{                                                                                                              \
-		return base##_##op##_many((base *)_q, _items, _n);                                                     \
+		return base##_##op##_many((base *)_q, _items, _n, _count);                                             \
 	}
 
 #define FL__TYPED_MANY(base, type, name)                                                                               \

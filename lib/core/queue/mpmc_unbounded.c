@@ -618,11 +618,12 @@ int fl_mpmc_unbounded_try_put(fl_mpmc_unbounded *q, const void *item)
 	return fl__unbounded_put(q, item, sizeof(uint64_t), &owes_wake);
 }
 
-size_t fl_mpmc_unbounded_try_put_many(fl_mpmc_unbounded *q, const void *items, size_t n)
+int fl_mpmc_unbounded_try_put_many(fl_mpmc_unbounded *q, const void *items, size_t n, size_t *count)
 {
 	bool owes_wake = false;
-	int rc;
-	return fl__unbounded_put_many(q, items, n, &rc, &owes_wake);
+	int rc = 0;
+	*count = fl__unbounded_put_many(q, items, n, &rc, &owes_wake);
+	return *count == n ? 0 : rc;
 }
 
 /* Returns how many, up to `n`; 0: `*rc` is -EAGAIN or -EPIPE. */
@@ -649,10 +650,11 @@ int fl_mpmc_unbounded_try_get(fl_mpmc_unbounded *q, void *item)
 	return fl__unbounded_get_mpsc(q, item, sizeof(uint64_t));
 }
 
-size_t fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t n)
+int fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t n, size_t *count)
 {
-	int rc;
-	return n > 0 ? unbounded_get_some(q, items, n, &rc) : 0;
+	int rc = 0;
+	*count = n > 0 ? unbounded_get_some(q, items, n, &rc) : 0;
+	return *count > 0 ? 0 : rc;
 }
 
 /*
@@ -705,7 +707,7 @@ static int unbounded_put(void *state, const void *items, size_t n, size_t *count
 	} else {
 		*count = fl__unbounded_put_many(c, items, n, &rc, owes_wake);
 	}
-	return *count > 0 ? 0 : rc;
+	return *count == n ? 0 : rc;
 }
 
 static int unbounded_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
