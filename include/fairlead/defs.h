@@ -69,6 +69,10 @@
  *                without get_, unless a type has that name: fl_future_get_state(). A predicate
  *                contains is_. A function of the program that the library calls is a handler if it
  *                is set for a thread or the process, else a callback.
+ *   Getters      A getter that changes nothing that a caller could see takes a const pointer.
+ *   Counts       size_t counts what lies in memory: bytes, items, tasks, elements of an array.
+ *                unsigned counts what the system limits: workers, descriptors, messages of one
+ *                call. uint32_t is a count inside of an object of fixed size: permits, parties.
  *   Types        A macro that takes a type, such as FL_TASK or FL_QUEUE_OF, takes a complete type
  *                that was declared before. It is spelled without commas and braces: `struct job`,
  *                not `struct { int a, b; }`. Values are copied byte by byte, so in C++ the type

@@ -85,10 +85,10 @@ FL_API FL_MUST_CHECK int fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n,
 FL_API void fl_mpmc_close(fl_mpmc *q);
 
 /* Whether `q` is closed. */
-FL_API bool fl_mpmc_is_closed(fl_mpmc *q);
+FL_API bool fl_mpmc_is_closed(const fl_mpmc *q);
 
 /* How many items are in `q`, puts in progress included; may be out of date. */
-FL_API size_t fl_mpmc_length(fl_mpmc *q);
+FL_API size_t fl_mpmc_length(const fl_mpmc *q);
 
 /* The capacity that `q` was made with. */
 FL_API size_t fl_mpmc_capacity(const fl_mpmc *q);

@@ -235,7 +235,7 @@ FL_INLINE FL_MUST_CHECK int fl_queue_try_join(fl_queue *_q)
 }
 
 /* How many items are in `q`; may be out of date. A put that has failed is not counted. */
-FL_API size_t fl_queue_length(fl_queue *q);
+FL_API size_t fl_queue_length(const fl_queue *q);
 
 /*
  * The most items that `q` holds; 0 for a rendezvous; or FL_UNBOUNDED.
@@ -251,10 +251,10 @@ typedef struct fl_queue_stats {
 } fl_queue_stats;
 
 /* Stores the counts of `q` since its creation, which are of different moments. */
-FL_API void fl_queue_get_stats(fl_queue *q, fl_queue_stats *stats);
+FL_API void fl_queue_get_stats(const fl_queue *q, fl_queue_stats *stats);
 
 /* Whether `q` is closed. */
-FL_API bool fl_queue_is_closed(fl_queue *q);
+FL_API bool fl_queue_is_closed(const fl_queue *q);
 
 /*
  * For FL_WAIT_ANY(): ready when a get would not block (an item, or closed); FL_ON_QUEUE_SPACE, when

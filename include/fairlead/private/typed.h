@@ -47,8 +47,8 @@
 	{                                                                                                              \
 		base##_##call((base *)_q);                                                                             \
 	}
-#define FL__TYPED_SIZE(base, name, call)                                                                               \
-	FL__MADE_FN size_t name##_##call(const name *_q)                                                               \
+#define FL__TYPED_READ(base, name, result, call)                                                                       \
+	FL__MADE_FN result name##_##call(const name *_q)                                                               \
 	{                                                                                                              \
 		return base##_##call((const base *)_q);                                                                \
 	}
@@ -96,9 +96,9 @@
 	FL__TYPED_WAITING_OP(base, type, name, get, fast, type *_item, _item, type)                                    \
 	FL__TYPED_GET(base, name, FL_MUST_CHECK int, join)                                                             \
 	FL__TYPED_GET(base, name, FL_MUST_CHECK int, try_join)                                                         \
-	FL__TYPED_GET(base, name, size_t, length)                                                                      \
-	FL__TYPED_GET(base, name, size_t, capacity)                                                                    \
-	FL__TYPED_GET(base, name, bool, is_closed)                                                                     \
+	FL__TYPED_READ(base, name, size_t, length)                                                                     \
+	FL__TYPED_READ(base, name, size_t, capacity)                                                                   \
+	FL__TYPED_READ(base, name, bool, is_closed)                                                                    \
 	FL__MADE_FN FL_MUST_CHECK int name##_join_until(name *_q, fl_time _deadline, fl_cancel_token *_cancel)         \
 	{                                                                                                              \
 		return base##_join_until((base *)_q, _deadline, _cancel);                                              \

@@ -100,7 +100,7 @@ void fl_mpmc_close(fl_mpmc *q)
 	(void)fl__or_seq_cst(&q->tail, (uint64_t)FL__MPMC_CLOSED);
 }
 
-bool fl_mpmc_is_closed(fl_mpmc *q)
+bool fl_mpmc_is_closed(const fl_mpmc *q)
 {
 	/* pairs with fl_mpmc_close() */
 	return (fl__load_acquire(&q->tail) & FL__MPMC_CLOSED) != 0;
@@ -119,7 +119,7 @@ uint64_t fl__mpmc_puts(struct fl_mpmc *q)
 }
 
 /* Counts puts in progress. */
-size_t fl_mpmc_length(fl_mpmc *q)
+size_t fl_mpmc_length(const fl_mpmc *q)
 {
 	const uint64_t flags = FL__MPMC_FLAGS;
 	uint64_t head, tail;

@@ -575,9 +575,9 @@ size_t fl_queue_unfinished(const fl_queue *q)
 	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
 }
 
-size_t fl_queue_length(fl_queue *q)
+size_t fl_queue_length(const fl_queue *q)
 {
-	return q->backend->length(q->state);
+	return q->backend->length(FL__MUTABLE(q->state));
 }
 
 size_t fl_queue_capacity(const fl_queue *q)
@@ -585,7 +585,7 @@ size_t fl_queue_capacity(const fl_queue *q)
 	return q->capacity;
 }
 
-void fl_queue_get_stats(fl_queue *q, fl_queue_stats *stats)
+void fl_queue_get_stats(const fl_queue *q, fl_queue_stats *stats)
 {
 	*stats = (fl_queue_stats){
 	    .length = fl_queue_length(q),
@@ -596,9 +596,9 @@ void fl_queue_get_stats(fl_queue *q, fl_queue_stats *stats)
 	};
 }
 
-bool fl_queue_is_closed(fl_queue *q)
+bool fl_queue_is_closed(const fl_queue *q)
 {
-	return q->backend->can(q->state, FL__PRODUCERS) == -EPIPE;
+	return q->backend->can(FL__MUTABLE(q->state), FL__PRODUCERS) == -EPIPE;
 }
 
 /* For fl_wait_any. An observer is enqueued under the mark, and takes nothing. */
