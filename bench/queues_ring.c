@@ -97,11 +97,17 @@ CK_POINTERS(mpmc)
 	}                                                                                                              \
 	static inline size_t fairlead_##item##_put(item##_mpmc *q, const item *items, size_t n)                        \
 	{                                                                                                              \
-		return n == 1 ? item##_mpmc_try_put(q, items[0]) == 0 : item##_mpmc_try_put_many(q, items, n);         \
+		size_t count;                                                                                          \
+		if (n == 1)                                                                                            \
+			return item##_mpmc_try_put(q, items[0]) == 0;                                                  \
+		FL_IGNORE(item##_mpmc_try_put_many(q, items, n, &count)); /* the rest is tried again */                \
+		return count;                                                                                          \
 	}                                                                                                              \
 	static inline size_t fairlead_##item##_get(item##_mpmc *q, item *items, size_t n)                              \
 	{                                                                                                              \
-		return n == 1 ? item##_mpmc_try_get(q, items) == 0 : item##_mpmc_try_get_many(q, items, n);            \
+		size_t count = 1;                                                                                      \
+		const int rc = n == 1 ? item##_mpmc_try_get(q, items) : item##_mpmc_try_get_many(q, items, n, &count); \
+		return rc == 0 ? count : 0;                                                                            \
 	}                                                                                                              \
 	RING_ITEMS_BENCH(fairlead, item, item##_mpmc, fairlead_##item##_open(), item##_mpmc_free,                      \
 	                 fairlead_##item##_put, fairlead_##item##_get)

@@ -16,12 +16,15 @@
 	}                                                                                                              \
 	static inline void impl##_##item##_put(fl_queue *q, const item *items, size_t n)                               \
 	{                                                                                                              \
-		if (n == 1 ? fl_queue_try_put(q, items) != 0 : fl_queue_try_put_many(q, items, n) != n)                \
+		size_t count;                                                                                          \
+		if (n == 1 ? fl_queue_try_put(q, items) != 0 : fl_queue_try_put_many(q, items, n, &count) != 0)        \
 			bench_fail("fl_queue_try_put");                                                                \
 	}                                                                                                              \
 	static inline size_t impl##_##item##_get(fl_queue *q, item *items, size_t n)                                   \
 	{                                                                                                              \
-		return n == 1 ? fl_queue_try_get(q, items) == 0 : fl_queue_try_get_many(q, items, n);                  \
+		size_t count = 1;                                                                                      \
+		const int rc = n == 1 ? fl_queue_try_get(q, items) : fl_queue_try_get_many(q, items, n, &count);       \
+		return rc == 0 ? count : 0;                                                                            \
 	}                                                                                                              \
 	UNBOUNDED_BENCH(impl, item, fl_queue, impl##_##item##_open, fl_queue_free, impl##_##item##_put,                \
 	                impl##_##item##_get)

@@ -76,7 +76,7 @@ typedef struct fl_executor_config {
 	 * (fl_future_then()), and a submit at nesting depth 64 (a task that a submit runs itself
 	 * submits the next).
 	 */
-	uint32_t backlog; /* up to FL_BACKLOG_MAX */
+	size_t backlog; /* up to FL_BACKLOG_MAX */
 	fl_when_full when_full;
 	/* A worker ends after so many idle ns; 0: never. A thread executor keeps one worker. */
 	fl_duration idle_timeout;
@@ -370,7 +370,7 @@ typedef struct fl_executor_stats {
  * Stores the counts of `e`, which are of different moments, and order nothing. Visits each worker.
  * Returns 0; -EOWNERDEAD: in a forked child.
  */
-FL_API FL_MUST_CHECK int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats);
+FL_API FL_MUST_CHECK int fl_executor_get_stats(const fl_executor *e, fl_executor_stats *stats);
 
 /*
  * Appends the counts of all executors of this process as a text for Prometheus, in ASCII. A label

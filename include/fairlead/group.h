@@ -182,16 +182,16 @@ FL_API size_t fl_group_count(const fl_group *g);
  * returns NULL; but after a join that returned FL_ETASK, the text of what ended members early.
  * Valid until the next submit or start.
  */
-FL_API const char *fl_group_message(fl_group *g);
+FL_API const char *fl_group_message(const fl_group *g);
 
 /*
  * The name of the first member that failed: of the fiber, or of the task's type, which must exist.
  * NULL, and valid, as fl_group_message().
  */
-FL_API const char *fl_group_failed_name(fl_group *g);
+FL_API const char *fl_group_failed_name(const fl_group *g);
 
 /* The index, from 0, of the first failed member, by submits and starts since the last join. */
-FL_API size_t fl_group_failed_index(fl_group *g);
+FL_API size_t fl_group_failed_index(const fl_group *g);
 
 /*
  * The group's token: for waits that must end when a member fails, or the group is cancelled. The

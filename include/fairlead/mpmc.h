@@ -67,12 +67,16 @@ FL_API FL_MUST_CHECK int fl_mpmc_try_get(fl_mpmc *q, void *item);
 
 /*
  * Puts as many of the `n` items, in their order and without other items between, as there are free
- * slots. Returns how many; when 0, fl_mpmc_try_put() says why.
+ * slots. Stores in `*count` how many are in, whatever the result. Returns 0 if all are. If only some
+ * are, returns -EAGAIN. If none is, returns as fl_mpmc_try_put(): -EAGAIN, -EBUSY, -EPIPE.
  */
-FL_API FL_MUST_CHECK size_t fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n);
+FL_API FL_MUST_CHECK int fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n, size_t *count);
 
-/* Gets up to `n` items that follow each other. Returns how many; 0: fl_mpmc_try_get() says why. */
-FL_API FL_MUST_CHECK size_t fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n);
+/*
+ * Gets up to `n` items that follow each other. Stores in `*count` how many. Returns 0 if that is at
+ * least one, or `n` is 0; else as fl_mpmc_try_get(): -EAGAIN, -EBUSY, -EPIPE.
+ */
+FL_API FL_MUST_CHECK int fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n, size_t *count);
 
 /*
  * Closes `q`: later puts fail. All accepted items come out before a get returns -EPIPE. May be
@@ -81,10 +85,10 @@ FL_API FL_MUST_CHECK size_t fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t
 FL_API void fl_mpmc_close(fl_mpmc *q);
 
 /* Whether `q` is closed. */
-FL_API bool fl_mpmc_is_closed(fl_mpmc *q);
+FL_API bool fl_mpmc_is_closed(const fl_mpmc *q);
 
 /* How many items are in `q`, puts in progress included; may be out of date. */
-FL_API size_t fl_mpmc_length(fl_mpmc *q);
+FL_API size_t fl_mpmc_length(const fl_mpmc *q);
 
 /* The capacity that `q` was made with. */
 FL_API size_t fl_mpmc_capacity(const fl_mpmc *q);

@@ -321,7 +321,7 @@ FL_API int fl_process_take_pipe(fl_process *p, int stream);
 FL_API void fl_process_close_pipe(fl_process *p, int stream);
 
 /* True while the process runs: while fl_process_try_join() returns -EAGAIN. */
-FL_API bool fl_process_is_alive(fl_process *p);
+FL_API bool fl_process_is_alive(const fl_process *p);
 
 /* The process id. */
 FL_API int fl_process_pid(const fl_process *p);

@@ -124,33 +124,37 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, fl_
 
 /*
  * Puts `n` items in order. Items of other producers may come between. Blocks until all are put.
- * Returns how many were: below `n` if the queue is closed, the scope is cancelled, or on an error.
+ * Stores in `*count` how many are put, whatever the result. Returns 0 if all are; else why the rest
+ * is not: -ECANCELED, -EINVAL, -EBADMSG, or as fl_shm_queue_put(): -EPIPE.
  */
-FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_put_many(fl_shm_queue *q, const void *items, size_t n);
-
-/* Puts as many of `n` items as there is space for. Returns how many; 0 also if closed. */
-FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_try_put_many(fl_shm_queue *q, const void *items, size_t n);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count);
 
 /*
- * As fl_shm_queue_put_many(); sets `*count`. Returns 0 if all items were put, else -EPIPE,
- * -ETIMEDOUT, -ECANCELED, -EINVAL, -EBADMSG.
+ * As fl_shm_queue_put_many(). Never waits. Also returns:
+ *   -EAGAIN     there was no space for the rest
+ *   -ETIMEDOUT  as fl_shm_queue_try_put()
  */
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count);
+
+/* As fl_shm_queue_put_many(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count,
                                                      fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Gets up to `n` consecutive items. Blocks until at least one is there. Returns how many: 0 only if
- * the queue is closed and drained, the scope is cancelled, `n` is 0, or on an error.
+ * Gets up to `n` consecutive items. Blocks until at least one is there. Stores in `*count` how many
+ * it got. Returns 0 if that is at least one, or `n` is 0; else -ECANCELED, -EINVAL, -EBADMSG, or as
+ * fl_shm_queue_get(): -EPIPE.
  */
-FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_get_many(fl_shm_queue *q, void *items, size_t n);
-
-/* Gets up to `n` items that are there now. Returns how many. */
-FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_try_get_many(fl_shm_queue *q, void *items, size_t n);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_many(fl_shm_queue *q, void *items, size_t n, size_t *count);
 
 /*
- * As fl_shm_queue_get_many(); sets `*count`. Returns 0 (at least one item, or `n` is 0), -EPIPE,
- * -ETIMEDOUT, -ECANCELED, -EINVAL, -EBADMSG.
+ * As fl_shm_queue_get_many(). Never waits. Also returns:
+ *   -EAGAIN     empty
+ *   -ETIMEDOUT  as fl_shm_queue_try_put()
  */
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_many(fl_shm_queue *q, void *items, size_t n, size_t *count);
+
+/* As fl_shm_queue_get_many(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *count,
                                                      fl_time deadline, fl_cancel_token *cancel);
 

@@ -230,7 +230,7 @@ static void stats_read_types(const fl_executor *e, fl_executor_stats *stats)
 }
 
 /* Without the executor's lock, which ThreadSanitizer must not see. */
-__attribute__((no_sanitize("thread"))) int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats)
+__attribute__((no_sanitize("thread"))) int fl_executor_get_stats(const fl_executor *e, fl_executor_stats *stats)
 {
 	fl__executor_check(e, "fl_executor_get_stats");
 	if (fl__executor_is_forked(e))
@@ -247,6 +247,6 @@ __attribute__((no_sanitize("thread"))) int fl_executor_get_stats(fl_executor *e,
 	};
 	stats_read_types(e, stats);
 	if (e->ops->count)
-		e->ops->count(e, stats);
+		e->ops->count(FL__MUTABLE(e), stats);
 	return 0;
 }

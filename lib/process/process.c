@@ -151,9 +151,9 @@ int fl_process_join_until(fl_process *p, fl_process_status *status, fl_time dead
 	return rc == -EAGAIN ? waited : rc;
 }
 
-bool fl_process_is_alive(fl_process *p)
+bool fl_process_is_alive(const fl_process *p)
 {
-	return process_result(p, NULL) == -EAGAIN;
+	return process_result(FL__MUTABLE(p), NULL) == -EAGAIN;
 }
 
 int fl_process_signal(fl_process *p, int signal)

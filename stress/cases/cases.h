@@ -62,6 +62,14 @@ static inline void within_64(uint32_t *since)
 /* For a call with a known result. */
 #define OK(call) FL_STRESS_CHECK((call) == 0)
 
+/* How many items a call that moves many items moves, where its result is not needed. */
+#define MOVED(call, ...)                                                                                               \
+	__extension__({                                                                                                \
+		size_t moved_ = SIZE_MAX;                                                                              \
+		(void)!call(__VA_ARGS__, &moved_);                                                                     \
+		moved_;                                                                                                \
+	})
+
 /* Actors that differ in a number: `one` calls function(s, 0), `two` function(s, 1). */
 #define TWO_ACTORS(test, function)                                                                                     \
 	FL_STRESS_ACTOR(test, one)                                                                                     \

@@ -64,7 +64,7 @@ static void put_some(struct slot *slot, uint64_t *seed)
 		expect(rc);
 		count = rc == 0;
 	} else if (deadline.ns == FL_NO_WAIT.ns) {
-		count = fl_shm_queue_try_put_many(queue, items, n);
+		expect(fl_shm_queue_try_put_many(queue, items, n, &count));
 	} else {
 		expect(fl_shm_queue_put_many_until(queue, items, n, &count, deadline, FL_SHIELDED));
 	}
@@ -86,7 +86,7 @@ static void get_some(struct slot *slot, uint64_t *seed)
 		expect(rc);
 		count = rc == 0;
 	} else if (deadline.ns == FL_NO_WAIT.ns) {
-		count = fl_shm_queue_try_get_many(queue, to, n);
+		expect(fl_shm_queue_try_get_many(queue, to, n, &count));
 	} else {
 		expect(fl_shm_queue_get_many_until(queue, to, n, &count, deadline, FL_SHIELDED));
 	}

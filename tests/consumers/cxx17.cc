@@ -129,7 +129,9 @@ static void typed()
 	FL_SCOPED(fl_promise) *promise = nullptr;
 	FL_SCOPED(fl_future) *future = nullptr;
 	job two[2] = {{2}, {3}}, got = {};
-	CHECK(job_queue_create(&q, nullptr) == 0 && job_queue_put_many(q, two, 2) == 2 && job_queue_get(q, &got) == 0);
+	size_t n = 0;
+	CHECK(job_queue_create(&q, nullptr) == 0 && job_queue_put_many(q, two, 2, &n) == 0 && n == 2 &&
+	      job_queue_get(q, &got) == 0);
 	CHECK(job_ring_create(&ring, 3) == 0 && job_ring_try_put(ring, two[1]) == 0 &&
 	      job_ring_try_get(ring, &got) == 0);
 	CHECK(job_lane_create(&lane, 3) == 0 && job_lane_try_put(lane, got) == 0 && job_lane_try_get(lane, &got) == 0 &&

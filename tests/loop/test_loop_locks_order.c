@@ -133,7 +133,7 @@ static void queue_end(void)
 static void full_queue_begin(void)
 {
 	queue_begin();
-	FL_CHECK(fl_queue_try_put_many(queue, "xxxx", 4) == 4);
+	FL_MANY(0, 4, fl_queue_try_put_many, queue, "xxxx", 4);
 }
 
 static int queue_put(void)

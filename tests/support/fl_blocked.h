@@ -38,8 +38,7 @@ SEAM_FN int op_put_until(struct blocked *b)
 
 SEAM_FN int op_put_many(struct blocked *b)
 {
-	b->count = fl_queue_put_many(b->q, b->items, b->n);
-	return 0;
+	return fl_queue_put_many(b->q, b->items, b->n, &b->count);
 }
 
 SEAM_FN int op_put_many_until(struct blocked *b)
@@ -59,8 +58,7 @@ SEAM_FN int op_get_until(struct blocked *b)
 
 SEAM_FN int op_get_many(struct blocked *b)
 {
-	b->count = fl_queue_get_many(b->q, b->items, b->n);
-	return 0;
+	return fl_queue_get_many(b->q, b->items, b->n, &b->count);
 }
 
 SEAM_FN int op_get_many_until(struct blocked *b)

@@ -356,6 +356,12 @@ static inline int fl__eagain_to_enomem(int result)
 /* The number of elements of an array. */
 #define FL__COUNT(array) (sizeof(array) / sizeof *(array))
 
+/*
+ * What a getter changes in the object that it reads: its lock, or what it finds out only now. No
+ * object is defined const.
+ */
+#define FL__MUTABLE(place) ((void *)(uintptr_t)(place))
+
 /* To a multiple of `to`, a power of two. */
 #define FL__ROUND_UP(n, to) (((n) + (to)-1) & ~((__typeof__(n))(to)-1))
 static inline void *fl__align(void *memory, size_t to)

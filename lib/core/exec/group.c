@@ -436,23 +436,23 @@ size_t fl_group_count(const fl_group *g)
 	return left > 0 ? left : fl__load_relaxed(&g->gave_up_);
 }
 
-const char *fl_group_message(fl_group *g)
+const char *fl_group_message(const fl_group *g)
 {
-	FL__LOCKED(&g->lock_);
+	FL__LOCKED(FL__MUTABLE(&g->lock_));
 	return g->message_[0] ? g->message_ : NULL;
 }
 
-const char *fl_group_failed_name(fl_group *g)
+const char *fl_group_failed_name(const fl_group *g)
 {
-	FL__LOCKED(&g->lock_);
+	FL__LOCKED(FL__MUTABLE(&g->lock_));
 	if (g->error_ == 0)
 		return NULL;
 	return g->failed_type_ ? g->failed_type_ : g->name_;
 }
 
-size_t fl_group_failed_index(fl_group *g)
+size_t fl_group_failed_index(const fl_group *g)
 {
-	FL__LOCKED(&g->lock_);
+	FL__LOCKED(FL__MUTABLE(&g->lock_));
 	return g->error_ != 0 ? g->failed_number_ : 0;
 }
 

@@ -21,11 +21,11 @@ static bool submit_is_too_big(const fl_task_type *type, uint32_t count)
 
 int fl__permits_init(struct fl__permits *permits, const fl_executor_config *config)
 {
-	permits->bound = config->backlog;
+	permits->bound = (uint32_t)config->backlog;
 	permits->when_full = config->when_full;
 	if (config->backlog > FL_BACKLOG_MAX || (unsigned)config->when_full > FL_FULL_RUN)
 		return -EINVAL;
-	return fl_sem_init(&permits->free, config->backlog);
+	return fl_sem_init(&permits->free, permits->bound);
 }
 
 void fl__permit_release(fl_executor *e, enum fl__admission permit)

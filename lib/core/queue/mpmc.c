@@ -100,7 +100,7 @@ void fl_mpmc_close(fl_mpmc *q)
 	(void)fl__or_seq_cst(&q->tail, (uint64_t)FL__MPMC_CLOSED);
 }
 
-bool fl_mpmc_is_closed(fl_mpmc *q)
+bool fl_mpmc_is_closed(const fl_mpmc *q)
 {
 	/* pairs with fl_mpmc_close() */
 	return (fl__load_acquire(&q->tail) & FL__MPMC_CLOSED) != 0;
@@ -119,7 +119,7 @@ uint64_t fl__mpmc_puts(struct fl_mpmc *q)
 }
 
 /* Counts puts in progress. */
-size_t fl_mpmc_length(fl_mpmc *q)
+size_t fl_mpmc_length(const fl_mpmc *q)
 {
 	const uint64_t flags = FL__MPMC_FLAGS;
 	uint64_t head, tail;
@@ -286,22 +286,19 @@ int fl_mpmc_try_get(fl_mpmc *q, void *item)
 	return 0;
 }
 
-size_t fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n)
+int fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n, size_t *count)
 {
 	bool ignored;
-	size_t count = 0;
-	if (n > 0)
-		(void)fl__mpmc_put_many(q, items, q->item_size, n, &count, &ignored);
-	return count;
+	*count = 0;
+	const int rc = n > 0 ? fl__mpmc_put_many(q, items, q->item_size, n, count, &ignored) : 0;
+	return rc == 0 && *count < n ? -EAGAIN : rc;
 }
 
-size_t fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n)
+int fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n, size_t *count)
 {
 	bool ignored;
-	size_t count = 0;
-	if (n > 0)
-		(void)fl__mpmc_get_many(q, items, q->item_size, n, &count, &ignored);
-	return count;
+	*count = 0;
+	return n > 0 ? fl__mpmc_get_many(q, items, q->item_size, n, count, &ignored) : 0;
 }
 
 size_t fl_mpmc_capacity(const fl_mpmc *q)

@@ -611,7 +611,7 @@ static int unbounded_put(void *state, const void *items, size_t n, size_t *count
 	} else {
 		*count = fl__unbounded_put_many(c, items, n, &rc, owes_wake);
 	}
-	return *count > 0 ? 0 : rc;
+	return *count == n ? 0 : rc;
 }
 
 /* Returns how many, up to `n`; 0: `*rc` is -EAGAIN or -EPIPE. */

@@ -372,10 +372,13 @@ int fl_queue_put_until(fl_queue *q, const void *item, fl_time deadline, fl_cance
 	return fl__unlikely(rc == -EAGAIN || rc == -EBUSY) ? fl__queue_slow(q, item, NULL, deadline, cancel) : rc;
 }
 
-size_t fl_queue_try_put_many(fl_queue *q, const void *items, size_t n)
+int fl_queue_try_put_many(fl_queue *q, const void *items, size_t n, size_t *count)
 {
 	struct fl__queue_call call = queue_call(items, NULL, n);
-	return n > 0 && queue_count_refusal(q, fl__queue_call_now(q, &call)) == 0 ? call.count : 0;
+	/* a consumer of all items that are in may have freed `q` */
+	const int rc = n > 0 ? queue_count_refusal(q, fl__queue_call_now(q, &call)) : 0;
+	*count = call.count;
+	return rc == 0 && call.count < n ? -EAGAIN : rc;
 }
 
 int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *count, fl_time deadline,
@@ -419,10 +422,12 @@ int fl_queue_get_until(fl_queue *q, void *item, fl_time deadline, fl_cancel_toke
 	return fl__unlikely(rc == -EAGAIN || rc == -EBUSY) ? fl__queue_slow(q, NULL, item, deadline, cancel) : rc;
 }
 
-size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n)
+int fl_queue_try_get_many(fl_queue *q, void *items, size_t n, size_t *count)
 {
 	struct fl__queue_call call = queue_call(NULL, items, n);
-	return n > 0 && fl__queue_call_now(q, &call) == 0 ? call.count : 0;
+	const int rc = n > 0 ? fl__queue_call_now(q, &call) : 0;
+	*count = call.count;
+	return rc;
 }
 
 int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, fl_time deadline,
@@ -570,9 +575,9 @@ size_t fl_queue_unfinished(const fl_queue *q)
 	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
 }
 
-size_t fl_queue_length(fl_queue *q)
+size_t fl_queue_length(const fl_queue *q)
 {
-	return q->backend->length(q->state);
+	return q->backend->length(FL__MUTABLE(q->state));
 }
 
 size_t fl_queue_capacity(const fl_queue *q)
@@ -580,7 +585,7 @@ size_t fl_queue_capacity(const fl_queue *q)
 	return q->capacity;
 }
 
-void fl_queue_get_stats(fl_queue *q, fl_queue_stats *stats)
+void fl_queue_get_stats(const fl_queue *q, fl_queue_stats *stats)
 {
 	*stats = (fl_queue_stats){
 	    .length = fl_queue_length(q),
@@ -591,9 +596,9 @@ void fl_queue_get_stats(fl_queue *q, fl_queue_stats *stats)
 	};
 }
 
-bool fl_queue_is_closed(fl_queue *q)
+bool fl_queue_is_closed(const fl_queue *q)
 {
-	return q->backend->can(q->state, FL__PRODUCERS) == -EPIPE;
+	return q->backend->can(FL__MUTABLE(q->state), FL__PRODUCERS) == -EPIPE;
 }
 
 /* For fl_wait_any. An observer is enqueued under the mark, and takes nothing. */

@@ -160,16 +160,16 @@ static size_t spsc_run(const fl_spsc *q, unsigned char *slot, size_t n, bool ful
 	return fl__slots_run(&q->slots_, slot, FL__MIN(n, q->capacity_), full);
 }
 
-size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n)
+int fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n, size_t *count)
 {
 	unsigned char *slot = q->put_;
-	n = spsc_run(q, fl__slot_after(&q->slots_, q->slots_.shape, slot), n, false);
-	if (n == 0)
-		return 0;
-	unsigned char *next = fl__slots_copy_in(&q->slots_, slot, items, n);
-	fl__slots_mark_others(&q->slots_, slot, next, true);
-	fl__spsc_end_put(q, slot, next);
-	return n;
+	*count = spsc_run(q, fl__slot_after(&q->slots_, q->slots_.shape, slot), n, false);
+	if (*count > 0) {
+		unsigned char *next = fl__slots_copy_in(&q->slots_, slot, items, *count);
+		fl__slots_mark_others(&q->slots_, slot, next, true);
+		fl__spsc_end_put(q, slot, next);
+	}
+	return *count == n ? 0 : -EAGAIN;
 }
 
 int fl_spsc_try_get(fl_spsc *q, void *item)
@@ -177,16 +177,16 @@ int fl_spsc_try_get(fl_spsc *q, void *item)
 	return fl__spsc_get(q, item, q->slots_.shape);
 }
 
-size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n)
+int fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n, size_t *count)
 {
 	unsigned char *slot = q->get_;
-	n = spsc_run(q, slot, n, true);
-	if (n == 0)
-		return 0;
-	unsigned char *next = fl__slots_copy_out(&q->slots_, slot, items, n);
+	*count = spsc_run(q, slot, n, true);
+	if (*count == 0)
+		return n == 0 ? 0 : -EAGAIN;
+	unsigned char *next = fl__slots_copy_out(&q->slots_, slot, items, *count);
 	fl__slots_mark_others(&q->slots_, slot, next, false);
 	fl__spsc_end_get(q, slot, next);
-	return n;
+	return 0;
 }
 
 static size_t slots_index(const struct fl__slots *slots, const unsigned char *slot)

@@ -249,8 +249,9 @@ int fl_process_executor_create(fl_executor **made, const fl_executor_config *con
 	return rc;
 }
 
-size_t fl_process_executor_pids(fl_executor *e, int *pids, size_t room)
+size_t fl_process_executor_pids(const fl_executor *of, int *pids, size_t room)
 {
+	fl_executor *e = FL__MUTABLE(of);
 	fl__executor_check(e, "fl_process_executor_pids");
 	if (e->ops != &process_pool_ops || fl__executor_is_forked(e))
 		return 0;

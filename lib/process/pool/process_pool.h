@@ -95,7 +95,7 @@ struct fl__process_pool_sys {
 	void (*free)(fl_process *p);
 	int (*kill)(fl_process *p);
 	int (*try_join)(fl_process *p, fl_process_status *status);
-	bool (*is_alive)(fl_process *p);
+	bool (*is_alive)(const fl_process *p);
 	int (*sentinel)(const fl_process *p);
 	int (*pid)(const fl_process *p);
 	const char *(*name)(const fl_process *p);

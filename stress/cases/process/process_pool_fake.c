@@ -361,7 +361,7 @@ static int try_join(fl_process *p, fl_process_status *status)
 	return is_dead(worker_of(p)) ? 0 : -EAGAIN;
 }
 
-static bool is_alive(fl_process *p)
+static bool is_alive(const fl_process *p)
 {
 	return !is_dead(worker_of(p));
 }

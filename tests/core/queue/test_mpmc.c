@@ -76,7 +76,7 @@ FL_TEST(mpmc_typed_is_the_same)
 	uint64_t got[4] = {0};
 	FL_OK(numbers_create(&q, 3));
 	FL_OK(numbers_try_put(q, 1));
-	assert_int_equal(numbers_try_put_many(q, two, 2), 2);
+	FL_MANY(0, 2, numbers_try_put_many, q, two, 2);
 	FL_RC(numbers_try_put(q, 4), -EAGAIN);
 	assert_int_equal(numbers_length(q), 3);
 	assert_int_equal(numbers_capacity(q), 3);
@@ -84,13 +84,13 @@ FL_TEST(mpmc_typed_is_the_same)
 	assert_int_equal(fl_mpmc_capacity(untyped), 3);
 	assert_int_equal(fl_mpmc_length(untyped), 3);
 	FL_OK(fl_mpmc_try_get(untyped, got));
-	assert_int_equal(numbers_try_get_many(q, got + 1, 3), 2);
+	FL_MANY(0, 2, numbers_try_get_many, q, got + 1, 3);
 	assert_true(got[0] == 1 && got[1] == 2 && got[2] == 3);
 	FL_RC(numbers_try_get(q, got), -EAGAIN);
 	numbers_close(q);
 	assert_true(numbers_is_closed(q) && fl_mpmc_is_closed(untyped));
-	assert_int_equal(fl_mpmc_try_get_many(untyped, got, 1), 0);
-	assert_int_equal(fl_mpmc_try_put_many(untyped, two, 2), 0);
+	FL_MANY(-EPIPE, 0, fl_mpmc_try_get_many, untyped, got, 1);
+	FL_MANY(-EPIPE, 0, fl_mpmc_try_put_many, untyped, two, 2);
 	FL_RC(numbers_try_get(q, got), -EPIPE);
 	FL_RC(numbers_create(&q, 0), -EINVAL);
 	numbers_free(NULL);

@@ -138,12 +138,12 @@ QUEUE_TEST_RINGS_ON(queue_plain_forms_observe_the_scope, 1, 0)
 	FL_RC(fl_queue_get(q, &item), -ECANCELED);
 	FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, NULL), -ECANCELED);
 	FL_RC(fl_queue_get_until(q, &item, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
-	assert_int_equal(fl_queue_get_many(q, &item, 1), 0);
+	FL_MANY(-ECANCELED, 0, fl_queue_get_many, q, &item, 1);
 	PUTS(q, 1);
 	FL_RC(fl_queue_put(q, &(int){2}), -ECANCELED);
 	FL_RC(fl_queue_put_until(q, &(int){2}, FL_FOREVER, NULL), -ECANCELED);
 	FL_RC(fl_queue_put_until(q, &(int){2}, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
-	assert_int_equal(fl_queue_put_many(q, &(int){2}, 1), 0);
+	FL_MANY(-ECANCELED, 0, fl_queue_put_many, q, &(int){2}, 1);
 	FL_RC(fl_queue_join_until(q, FL_FOREVER, NULL), -ECANCELED);
 	FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	assert_int_equal(item, 77);

@@ -55,7 +55,7 @@ QUEUE_TEST(queue_on_items_is_woken_by_each_way_to_put)
 		else if (way == 1)
 			FL_OK(fl_queue_try_put(q, &(int){1}));
 		else if (way == 2)
-			assert_int_equal(fl_queue_try_put_many(q, &(int){1}, 1), 1);
+			FL_MANY(0, 1, fl_queue_try_put_many, q, &(int){1}, 1);
 		else if (way == 3)
 			FL_OK(fl_queue_put_many_until(q, &(int){1}, 1, &count, FL_FOREVER, NULL));
 		else
@@ -78,7 +78,7 @@ QUEUE_TEST(queue_on_space_is_woken_by_each_way_to_get)
 		else if (way == 1)
 			FL_OK(fl_queue_try_get(q, &item));
 		else if (way == 2)
-			assert_int_equal(fl_queue_try_get_many(q, &item, 1), 1);
+			FL_MANY(0, 1, fl_queue_try_get_many, q, &item, 1);
 		else if (way == 3)
 			FL_OK(fl_queue_get_many_until(q, &item, 1, &count, FL_FOREVER, NULL));
 		else
@@ -99,7 +99,7 @@ QUEUE_TEST_MANY(queue_observers_and_getters_in_one_queue)
 		blocked_begin(&b[i]);
 	}
 	const int items[] = {1, 2, 3};
-	assert_int_equal(fl_queue_try_put_many(q, items, 3), 3);
+	FL_MANY(0, 3, fl_queue_try_put_many, q, items, 3);
 	int sum = 0;
 	for (int i = 1; i < N; i += 2) {
 		FL_OK(blocked_end(&b[i]));

@@ -129,8 +129,8 @@ static void use(fl_queue *q)
 	ENDS(fl_queue_try_put(q, &some[0]));
 	ENDS(fl_queue_get_until(q, &some[0], soon(), NULL));
 	ENDS(fl_queue_put_until(q, &some[0], soon(), NULL));
-	ENDS(fl_queue_try_get_many(q, some, MANY));
-	ENDS(fl_queue_try_put_many(q, some, MANY));
+	ENDS(fl_queue_try_get_many(q, some, MANY, &n));
+	ENDS(fl_queue_try_put_many(q, some, MANY, &n));
 	ENDS(fl_queue_get_many_until(q, some, MANY, &n, soon(), NULL));
 	ENDS(fl_queue_put_many_until(q, some, MANY, &n, soon(), NULL));
 	ENDS(fl_select_until((fl_select_case[]){FL_GET(q, &some[0])}, 1, soon(), NULL));
@@ -152,13 +152,14 @@ static void use(fl_queue *q)
 /* These wait without a deadline, unless the queue is closed. */
 static void use_closed(fl_queue *q)
 {
+	size_t n;
 	ENDS((fl_queue_close(q), 0));
 	ENDS(fl_queue_put(q, &some[0]));
-	ENDS(fl_queue_put_many(q, some, MANY));
+	ENDS(fl_queue_put_many(q, some, MANY, &n));
 	while (place != IN_DROP && fl_queue_try_get(q, &some[0]) == 0)
 		;
 	ENDS(fl_queue_get(q, &some[0]));
-	ENDS(fl_queue_get_many(q, some, MANY));
+	ENDS(fl_queue_get_many(q, some, MANY, &n));
 	ENDS(fl_queue_close_now(q));
 	ENDS((fl_queue_free(q), 0));
 }
@@ -175,6 +176,7 @@ static void drain_and_fill(fl_queue *q)
 	if (rc == -EOWNERDEAD) {
 		FL_RC(fl_queue_get(q, &some[0]), -EOWNERDEAD);
 		FL_RC(fl_queue_try_get(q, &some[0]), -EOWNERDEAD);
+		FL_MANY(-EOWNERDEAD, 0, fl_queue_get_many, q, some, MANY);
 		FL_RC(fl_select_until((fl_select_case[]){FL_GET(q, &some[0])}, 1, FL_FOREVER, NULL), -EOWNERDEAD);
 	}
 	for (int i = 0; i <= 2 * CAPACITY && (rc = fl_queue_put_until(q, &some[0], soon(), NULL)) == 0;)
@@ -185,6 +187,7 @@ static void drain_and_fill(fl_queue *q)
 	if (rc == -EOWNERDEAD) {
 		FL_RC(fl_queue_put(q, &some[0]), -EOWNERDEAD);
 		FL_RC(fl_queue_try_put(q, &some[0]), -EOWNERDEAD);
+		FL_MANY(-EOWNERDEAD, 0, fl_queue_put_many, q, some, MANY);
 	}
 }
 
@@ -216,11 +219,11 @@ static void *stop(void *queue)
 		FL_OK(fl_queue_get(queue, untouchable));
 		break;
 	case IN_PUT_MANY:
-		n = fl_queue_try_put_many(queue, untouchable, BEFORE);
+		n = FL_MOVED(fl_queue_try_put_many, queue, untouchable, BEFORE);
 		FL_CHECK(n > 0);
 		break;
 	case IN_GET_MANY:
-		n = fl_queue_try_get_many(queue, untouchable, BEFORE);
+		n = FL_MOVED(fl_queue_try_get_many, queue, untouchable, BEFORE);
 		FL_CHECK(n > 0);
 		break;
 	default:
@@ -356,12 +359,14 @@ static int ring_in_child(void *unused)
 	for (int i = 0; i < left; i++)
 		FL_OK((*doing = "fl_mpmc_try_get", fl_mpmc_try_get(ring, &some[0])));
 	FL_RC(fl_mpmc_try_get(ring, &some[0]), place == IN_PUT ? -EBUSY : -EAGAIN);
-	FL_CHECK((*doing = "fl_mpmc_try_get_many", fl_mpmc_try_get_many(ring, some, MANY)) == 0);
+	*doing = "fl_mpmc_try_get_many";
+	FL_MANY(place == IN_PUT ? -EBUSY : -EAGAIN, 0, fl_mpmc_try_get_many, ring, some, MANY);
 	*doing = "fl_mpmc_try_put";
 	while (fl_mpmc_try_put(ring, &some[0]) == 0)
 		;
 	FL_RC(fl_mpmc_try_put(ring, &some[0]), place == IN_PUT ? -EAGAIN : -EBUSY);
-	FL_CHECK((*doing = "fl_mpmc_try_put_many", fl_mpmc_try_put_many(ring, some, MANY)) == 0);
+	*doing = "fl_mpmc_try_put_many";
+	FL_MANY(place == IN_PUT ? -EAGAIN : -EBUSY, 0, fl_mpmc_try_put_many, ring, some, MANY);
 	*doing = "fl_mpmc_length and on";
 	FL_CHECK(fl_mpmc_length(ring) <= fl_mpmc_capacity(ring));
 	fl_mpmc_close(ring);
@@ -377,11 +382,11 @@ static int pair_in_child(void *unused)
 	*doing = "fl_spsc_try_...";
 	if (place == IN_PUT) {
 		FL_OK(fl_spsc_try_get(pair, &some[0]));
-		FL_CHECK(fl_spsc_try_get_many(pair, some, MANY) == BEFORE - 1);
+		FL_MANY(0, BEFORE - 1, fl_spsc_try_get_many, pair, some, MANY);
 		FL_RC(fl_spsc_try_get(pair, &some[0]), -EAGAIN);
 	} else {
 		FL_OK(fl_spsc_try_put(pair, &some[0]));
-		FL_CHECK(fl_spsc_try_put_many(pair, some, MANY) == CAPACITY - BEFORE - 1);
+		FL_MANY(-EAGAIN, CAPACITY - BEFORE - 1, fl_spsc_try_put_many, pair, some, MANY);
 		FL_RC(fl_spsc_try_put(pair, &some[0]), -EAGAIN);
 	}
 	FL_CHECK(fl_spsc_length(pair) <= fl_spsc_capacity(pair));

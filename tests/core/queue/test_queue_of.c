@@ -141,23 +141,23 @@ FL_TEST(queue_of_many_items)
 	FL_OK(int_queue_create(&q, &(fl_queue_config){.capacity = 6}));
 	int out[8] = {0};
 	size_t count = 0;
-	assert_int_equal(int_queue_put_many(q, (const int[]){1, 2}, 2), 2);
-	assert_int_equal(int_queue_try_put_many(q, (const int[]){3, 4}, 2), 2);
+	FL_MANY(0, 2, int_queue_put_many, q, (const int[]){1, 2}, 2);
+	FL_MANY(0, 2, int_queue_try_put_many, q, (const int[]){3, 4}, 2);
 	FL_RC(int_queue_put_many_until(q, (const int[]){5, 6, 7}, 3, &count, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(count, 2);
-	assert_int_equal(int_queue_try_put_many(q, (const int[]){8}, 1), 0);
-	assert_int_equal(int_queue_get_many(q, out, 2), 2);
-	assert_int_equal(int_queue_try_get_many(q, out + 2, 2), 2);
+	FL_MANY(-EAGAIN, 0, int_queue_try_put_many, q, (const int[]){8}, 1);
+	FL_MANY(0, 2, int_queue_get_many, q, out, 2);
+	FL_MANY(0, 2, int_queue_try_get_many, q, out + 2, 2);
 	FL_OK(int_queue_get_many_until(q, out + 4, 4, &count, FL_NO_WAIT, NULL));
 	assert_int_equal(count, 2);
 	for (int i = 0; i < 6; i++)
 		assert_int_equal(out[i], i + 1);
-	assert_int_equal(int_queue_try_get_many(q, out, 8), 0);
+	FL_MANY(-EAGAIN, 0, int_queue_try_get_many, q, out, 8);
 	FL_RC(int_queue_get_many_until(q, out, 8, &count, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_OK(int_queue_put_many_until(q, (const int[]){9}, 1, &count, FL_FOREVER, NULL));
 	int_queue_close(q);
 	FL_RC(int_queue_put_many_until(q, (const int[]){9}, 1, &count, FL_FOREVER, NULL), -EPIPE);
-	assert_int_equal(int_queue_get_many(q, out, 8), 1);
+	FL_MANY(0, 1, int_queue_get_many, q, out, 8);
 	FL_RC(int_queue_get_many_until(q, out, 8, &count, FL_FOREVER, NULL), -EPIPE);
 	FL_SCOPED(int_queue) *open = NULL;
 	FL_OK(int_queue_create(&open, &(fl_queue_config){.capacity = 1}));
@@ -219,8 +219,8 @@ FL_TEST(queue_of_small_things_and_pointers)
 	FL_SCOPED(char_queue) *letters = NULL;
 	FL_OK(char_queue_create(&letters, &(fl_queue_config){.capacity = 5}));
 	char out[6] = {0};
-	assert_int_equal(char_queue_put_many(letters, "hello", 5), 5);
-	assert_int_equal(char_queue_get_many(letters, out, 5), 5);
+	FL_MANY(0, 5, char_queue_put_many, letters, "hello", 5);
+	FL_MANY(0, 5, char_queue_get_many, letters, out, 5);
 	assert_string_equal(out, "hello");
 	FL_SCOPED(text_queue) *texts = NULL;
 	FL_OK(text_queue_create(&texts, NULL));
@@ -253,8 +253,8 @@ FL_TEST(queue_of_pointers)
 	char *both[] = {one, two}, *got[2] = {NULL, NULL};
 	FL_SCOPED(string_queue) *q = NULL;
 	FL_OK(string_queue_create(&q, NULL));
-	assert_int_equal(string_queue_put_many(q, both, 2), 2);
-	assert_int_equal(string_queue_get_many(q, got, 2), 2);
+	FL_MANY(0, 2, string_queue_put_many, q, both, 2);
+	FL_MANY(0, 2, string_queue_get_many, q, got, 2);
 	assert_ptr_equal(got[0], one);
 	assert_ptr_equal(got[1], two);
 }

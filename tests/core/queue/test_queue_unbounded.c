@@ -60,9 +60,9 @@ FL_TEST(queue_unbounded_batches)
 	for (int order = 0; order < KINDS; order++) {
 		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
 		size_t count = 77;
-		assert_int_equal(fl_queue_try_put_many(q, items, 0), 0);
-		assert_int_equal(fl_queue_put_many(q, items, 1000), 1000);
-		assert_int_equal(fl_queue_try_put_many(q, items + 1000, 1000), 1000);
+		FL_MANY(0, 0, fl_queue_try_put_many, q, items, 0);
+		FL_MANY(0, 1000, fl_queue_put_many, q, items, 1000);
+		FL_MANY(0, 1000, fl_queue_try_put_many, q, items + 1000, 1000);
 		FL_OK(fl_queue_put_many_until(q, items + 2000, 1000, &count, FL_NO_WAIT, NULL));
 		assert_int_equal(count, 1000);
 		for (size_t n = 0; n < MANY; n += count) {
@@ -71,7 +71,7 @@ FL_TEST(queue_unbounded_batches)
 		}
 		FL_EACH (i, got)
 			assert_int_equal(got[i], expected(order, MANY, i));
-		assert_int_equal(fl_queue_try_get_many(q, got, 3), 0);
+		FL_MANY(-EAGAIN, 0, fl_queue_try_get_many, q, got, 3);
 	}
 }
 
@@ -97,8 +97,8 @@ FL_TEST(queue_unbounded_put_without_memory)
 			FL_RC(fl_queue_put(q, &item), -ENOMEM);
 			FL_RC(fl_queue_put_until(q, &item, FL_FOREVER, NULL), -ENOMEM);
 			FL_RC(fl_queue_try_put(q, &item), -ENOMEM);
-			assert_int_equal(fl_queue_put_many(q, items, 2), 0);
-			assert_int_equal(fl_queue_try_put_many(q, items, 2), 0);
+			FL_MANY(-ENOMEM, 0, fl_queue_put_many, q, items, 2);
+			FL_MANY(-ENOMEM, 0, fl_queue_try_put_many, q, items, 2);
 			FL_RC(fl_queue_put_many_until(q, items, 2, &count, FL_FOREVER, NULL), -ENOMEM);
 			assert_int_equal(count, 0);
 		}
@@ -107,7 +107,7 @@ FL_TEST(queue_unbounded_put_without_memory)
 		(void)seam_heal();
 		FL_EACH (i, items)
 			items[i] = in + i;
-		assert_int_equal(fl_queue_put_many(q, items, 4000), 4000);
+		FL_MANY(0, 4000, fl_queue_put_many, q, items, 4000);
 		in += 4000;
 		for (int n = 0; n < in; n += (int)count) {
 			FL_OK(fl_queue_get_many_until(q, got + n, (size_t)(in - n), &count, FL_NO_WAIT, NULL));
@@ -148,7 +148,7 @@ FL_TEST(queue_unbounded_drops_what_is_left)
 				FL_OK(fl_queue_join(q));
 				FL_RC(fl_queue_put(q, &item), -EPIPE);
 				FL_RC(fl_queue_get(q, &item), -EPIPE);
-				assert_int_equal(fl_queue_put_many(q, &item, 1), 0);
+				FL_MANY(-EPIPE, 0, fl_queue_put_many, q, &item, 1);
 				FL_OK(fl_queue_join(q)); /* what was refused does not count */
 				assert_int_equal(sum, (long)n * (n - 1) / 2 - item);
 			}
@@ -181,8 +181,8 @@ FL_TEST(queue_unbounded_closed_drains)
 			for (int i = 0; i < TRIES; i++) {
 				FL_RC(fl_queue_put(q, items), -EPIPE);
 				FL_RC(fl_queue_try_put(q, items), -EPIPE);
-				assert_int_equal(fl_queue_put_many(q, items, 3), 0);
-				assert_int_equal(fl_queue_try_put_many(q, items, 1), 0);
+				FL_MANY(-EPIPE, 0, fl_queue_put_many, q, items, 3);
+				FL_MANY(-EPIPE, 0, fl_queue_try_put_many, q, items, 1);
 			}
 			assert_int_equal(seam_heal(), 1); /* no put has asked for memory */
 			assert_int_equal(fl_queue_length(q), left);

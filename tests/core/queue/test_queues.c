@@ -20,13 +20,13 @@
 	{                                                                                                              \
 		return type##_try_get(q, item);                                                                        \
 	}                                                                                                              \
-	static size_t type##_puts_many(void *q, const void *items, size_t n)                                           \
+	static int type##_puts_many(void *q, const void *items, size_t n, size_t *count)                               \
 	{                                                                                                              \
-		return type##_try_put_many(q, items, n);                                                               \
+		return type##_try_put_many(q, items, n, count);                                                        \
 	}                                                                                                              \
-	static size_t type##_gets_many(void *q, void *items, size_t n)                                                 \
+	static int type##_gets_many(void *q, void *items, size_t n, size_t *count)                                     \
 	{                                                                                                              \
-		return type##_try_get_many(q, items, n);                                                               \
+		return type##_try_get_many(q, items, n, count);                                                        \
 	}                                                                                                              \
 	static size_t type##_has(void *q)                                                                              \
 	{                                                                                                              \
@@ -209,8 +209,8 @@ typedef struct kind {
 	int (*make)(void **q, size_t item_size, size_t capacity);
 	int (*put)(void *q, const void *item);
 	int (*get)(void *q, void *item);
-	size_t (*put_many)(void *q, const void *items, size_t n);
-	size_t (*get_many)(void *q, void *items, size_t n);
+	int (*put_many)(void *q, const void *items, size_t n, size_t *count);
+	int (*get_many)(void *q, void *items, size_t n, size_t *count);
 	size_t (*length)(void *q);
 	void (*free)(void *q);
 	void (*close)(void *q);         /* NULL: it has no end */
@@ -286,6 +286,8 @@ static void make_call(const kind *k, void *q, size_t size, struct fl_lin_call *c
 	unsigned char items[5 * 64];
 	int64_t numbers[5];
 	const size_t n = (size_t)FL_LIN_KEY(c->arg) + 1;
+	size_t moved;
+	int rc;
 	switch (c->kind) {
 	case FL_LIN_PUT:
 		write_item(items, size, c->arg);
@@ -298,16 +300,18 @@ static void make_call(const kind *k, void *q, size_t size, struct fl_lin_call *c
 	case FL_LIN_PUT_MANY:
 		for (size_t i = 0; i < n; i++)
 			write_item(items + i * size, size, fl_lin_item(c->arg, (unsigned)i));
-		c->result = (int64_t)k->put_many(q, items, n);
+		rc = k->put_many(q, items, n, &moved);
+		FL_CHECK((rc == 0) == (moved == n) && (rc == 0 || rc == -EAGAIN || rc == -EPIPE));
+		c->result = (int64_t)moved;
 		break;
-	case FL_LIN_GET_MANY: {
-		const size_t got = k->get_many(q, items, n);
-		for (size_t i = 0; i < got; i++)
+	case FL_LIN_GET_MANY:
+		rc = k->get_many(q, items, n, &moved);
+		FL_CHECK((rc == 0) == (moved > 0) && (rc == 0 || rc == -EAGAIN || rc == -EPIPE));
+		for (size_t i = 0; i < moved; i++)
 			numbers[i] = read_item(items + i * size, size);
-		c->result = fl_lin_items((unsigned)got, numbers);
+		c->result = fl_lin_items((unsigned)moved, numbers);
 		c->overlaps = !k->capacity; /* an unbounded queue may give fewer: those of a segment */
 		break;
-	}
 	case FL_LIN_LENGTH:
 		c->result = (int64_t)k->length(q);
 		break;
@@ -442,18 +446,20 @@ static void run_many(const kind *k, size_t capacity, size_t size)
 	static unsigned char in[MOST * LARGEST], out[MOST * LARGEST + 1], item[LARGEST];
 	void *q = made(k, size, capacity);
 	unsigned next_in = 0, next_out = 0;
-	assert_int_equal(k->put_many(q, NULL, 0), 0);
-	assert_int_equal(k->get_many(q, NULL, 0), 0);
+	FL_MANY(0, 0, k->put_many, q, NULL, 0);
+	FL_MANY(0, 0, k->get_many, q, NULL, 0);
 	for (unsigned burst = 0; burst < 40; burst++) {
 		const size_t want = (burst * 7 + 3) % (2 * capacity + 2), space = capacity - k->length(q);
 		for (size_t i = 0; i < want; i++)
 			fill(in + i * size, size, next_in + (unsigned)i);
-		const size_t put = k->put_many(q, in, want);
+		size_t put, got;
+		FL_RC(k->put_many(q, in, want, &put), k->capacity && space < want ? -EAGAIN : 0);
 		assert_int_equal(put, k->capacity && space < want ? space : want);
 		next_in += (unsigned)put;
 		const size_t length = k->length(q), more = (burst * 5 + 1) % (2 * capacity + 2);
 		memset(out, 0xa5, (more + 1) * size);
-		const size_t got = k->get_many(q, out, more), least = more < length ? more : length;
+		const size_t least = more < length ? more : length;
+		FL_RC(k->get_many(q, out, more, &got), least == 0 && more > 0 ? -EAGAIN : 0);
 		/* An unbounded queue may give the items of a segment. */
 		FL_IN_RANGE((int64_t)got, k->capacity ? (int64_t)least : least > 0, (int64_t)least);
 		for (size_t i = 0; i < got; i++) {

@@ -33,14 +33,14 @@ FL_TEST(spsc_typed_is_the_same)
 	FL_OK(numbers_try_get(q, got));
 	assert_true(got[0] == UINT64_MAX);
 	FL_RC(numbers_try_get(q, got), -EAGAIN);
-	assert_int_equal(numbers_try_put_many(q, three, 3), 3);
+	FL_MANY(0, 3, numbers_try_put_many, q, three, 3);
 	FL_RC(numbers_try_put(q, 4), -EAGAIN);
-	assert_int_equal(numbers_try_get_many(q, got, 4), 3);
+	FL_MANY(0, 3, numbers_try_get_many, q, got, 4);
 	assert_memory_equal(got, three, sizeof three);
 	fl_spsc *untyped = numbers_untyped(q);
 	assert_int_equal(fl_spsc_capacity(untyped), 3);
-	assert_int_equal(fl_spsc_try_put_many(untyped, three, 2), 2);
+	FL_MANY(0, 2, fl_spsc_try_put_many, untyped, three, 2);
 	assert_int_equal(fl_spsc_length(untyped), 2);
-	assert_int_equal(fl_spsc_try_get_many(untyped, got, 4), 2);
+	FL_MANY(0, 2, fl_spsc_try_get_many, untyped, got, 4);
 	numbers_free(NULL);
 }
