@@ -462,7 +462,6 @@ static bool in_arena;
 
 static void *arena_alloc(size_t size, void *unused)
 {
-	(void)unused;
 	FL_LOCKED(&arena_lock);
 	FL_CHECK(!in_arena);
 	in_arena = true;
@@ -473,7 +472,6 @@ static void *arena_alloc(size_t size, void *unused)
 
 static void arena_free(void *memory, void *unused)
 {
-	(void)unused;
 	FL_LOCKED(&arena_lock);
 	FL_CHECK(!in_arena);
 	free(memory);
@@ -500,7 +498,6 @@ static unsigned in_handler, handled;
 
 static void locking_handler(fl_log_level level, const char *message)
 {
-	(void)level, (void)message;
 	FL_CHECK(in_handler++ == 0);
 	FL_LOCKED(&handler_lock);
 	handled++;

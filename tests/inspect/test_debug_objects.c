@@ -6,7 +6,7 @@
 #include "fl_debugging.h"
 
 #include "core/wait/lot.h"
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 #include "fl_pool.h"
 
 FL_TASK_STATIC(objects_nothing, int, void)

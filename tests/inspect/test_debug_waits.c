@@ -2,7 +2,7 @@
 /* Deadlocks that happen, across threads and fibers. A token ends the waits once that was said. */
 #include "fl_debugging.h"
 
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 
 enum { SEATS = 3 };
 

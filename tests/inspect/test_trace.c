@@ -230,7 +230,6 @@ static int trace_mine(char phase)
 
 static void trace_lacks_memory(void *unused)
 {
-	(void)unused;
 	for (int i = 0; i < 2; i++) /* told once */
 		FL_RC(fl_trace_enable("ring,signal=0"), -ENOMEM);
 }
@@ -287,7 +286,6 @@ static int trace_print_full(int fd, const char *text, size_t size)
  */
 static void trace_queue_slowly(void *unused)
 {
-	(void)unused;
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	trace_record(",slow=100ms,signal=3");
 	trace_clock_ours();
@@ -555,14 +553,12 @@ FL_TEST(trace_has_the_error_of_a_wait)
 
 static int trace_return(void *unused)
 {
-	(void)unused;
 	return 0;
 }
 
 static int trace_start_second(void *unused)
 {
 	fl_fiber *f;
-	(void)unused;
 	FL_OK(fl_fiber_start(&f, trace_return, NULL, &(fl_fiber_config){.name = "second"}));
 	return fl_fiber_join(f, NULL);
 }
@@ -761,7 +757,6 @@ static int trace_print_busy(int fd, const char *text, size_t size)
 
 static int trace_print_nothing(int fd, const char *text, size_t size)
 {
-	(void)fd, (void)text, (void)size;
 	return -ENOSPC;
 }
 
@@ -1012,7 +1007,6 @@ static void trace_panics(void *m)
 
 static void trace_raise(void *unused)
 {
-	(void)unused;
 	trace_record(",signal=3");
 	FL_OK(fl_test_run_task(sequential(), &pool_double, &(int){4}, &(int){0}));
 	FL_OK(raise(SIGQUIT));

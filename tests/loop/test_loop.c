@@ -7,7 +7,6 @@
 #include "fl_fds.h"
 #include "fl_in_loop.h"
 #include "fl_order.h"
-#include "fl_poller.h"
 #include "fl_queued.h"
 
 #include "loop/loop.h"

@@ -38,7 +38,6 @@ static int blocked_thread(void *unused)
 {
 	const use *u = blocked.use;
 	const unsigned calls = u->calls ? u->calls : 50;
-	(void)unused;
 	for (unsigned seen = 0, round;;) {
 		while ((round = fl__load_acquire(&blocked.round)) == seen &&
 		       !blocked_stops()) /* acquire: pairs with blocked_run() */
@@ -55,7 +54,6 @@ static int blocked_thread(void *unused)
 
 static int blocked_call(void *unused)
 {
-	(void)unused;
 	while (!blocked_stops()) {
 		for (int i = 0; i < 20; i++)
 			blocked.use->call();
@@ -117,7 +115,6 @@ static unsigned changes;
 
 static int wait_for_change(void *unused)
 {
-	(void)unused;
 	FL_LOCKED(&lock);
 	while (changes == 0)
 		FL_OK(fl_cond_wait(&changed, &lock));
@@ -126,7 +123,6 @@ static int wait_for_change(void *unused)
 
 static int change_for_long(void *unused)
 {
-	(void)unused;
 	for (const fl_time end = fl_after(blocked_round); !fl_time_is_past(end);) {
 		FL_LOCKED(&lock);
 		changes++;
@@ -153,7 +149,6 @@ static fl_executor *pool;
 
 FL_TASK(blocked_task, int, int)
 {
-	(void)ctx;
 	*result = *arg;
 	return 0;
 }
@@ -206,7 +201,6 @@ static void submit_seldom(void)
 
 static int wait_until_idle(void *unused)
 {
-	(void)unused;
 	while (!blocked_stops())
 		FL_OK(fl_executor_wait_idle(pool));
 	return 0;
@@ -240,7 +234,6 @@ static void begin_loop_executor(void)
 
 static int stay(void *unused)
 {
-	(void)unused;
 	while (!blocked_stops())
 		fl_fiber_yield();
 	return 0;
@@ -292,7 +285,6 @@ static int iterate(void *unused)
 {
 	fl_as_completed *c;
 	size_t i, n = 0;
-	(void)unused;
 	FL_OK(fl_futures_as_completed_create(&c, futures, BLOCKED_PROMISES));
 	while (fl_as_completed_next(c, &i) == 0)
 		n++;
@@ -319,7 +311,6 @@ static fl_timer joined = FL_TIMER_INIT;
 
 static void nothing(void *unused)
 {
-	(void)unused;
 }
 
 static void start_timer(void)
@@ -336,7 +327,6 @@ static void begin_joined(void)
 
 static int join_timer(void *unused)
 {
-	(void)unused;
 	return fl_timer_join(&joined);
 }
 
@@ -361,7 +351,6 @@ static void list_threads(void)
 
 static int return_at_once(void *unused)
 {
-	(void)unused;
 	return 0;
 }
 
@@ -415,9 +404,6 @@ BLOCKED(program, .call = run_program, .rounds = 5, .calls = 2, .needs = FL_TEST_
 
 FL_TASK(blocked_process, void, void)
 {
-	(void)arg;
-	(void)result;
-	(void)ctx;
 	return 0;
 }
 
@@ -467,7 +453,6 @@ static struct {
 
 static void *arena_alloc(size_t size, void *unused)
 {
-	(void)unused;
 	if (pool && fl_mutex_is_locked(&pool->lock)) {
 		fl__store_release(&arena.waits, 1);
 		fl_mutex_lock(&arena.lock);
@@ -478,14 +463,12 @@ static void *arena_alloc(size_t size, void *unused)
 
 static void arena_free(void *memory, void *unused)
 {
-	(void)unused;
 	free(memory);
 }
 
 /* Frees the lock when the second fiber is blocked, or cannot run, since the first has the thread. */
 static int arena_holder(void *unused)
 {
-	(void)unused;
 	FL_LOCKED(&arena.lock);
 	fl__store_release(&arena.held, 1);
 	FL_WAIT_FOR(fl__load_acquire(&arena.waits));
@@ -496,7 +479,6 @@ static int arena_holder(void *unused)
 
 static int arena_submitter(void *unused)
 {
-	(void)unused;
 	FL_WAIT_FOR(fl__load_acquire(&arena.waits));
 	submit();
 	fl__store_release(&arena.submitted, 1);
@@ -505,7 +487,6 @@ static int arena_submitter(void *unused)
 
 static int arena_first_submit(void *unused)
 {
-	(void)unused;
 	submit();
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* In the fibers of a loop: work on executors, waits for any of several objects, locals. */
-#include "fl_meet.h"
+#include "fl_in_loop.h"
 
 /* Executors of threads. */
 
@@ -221,7 +221,6 @@ static fl_fiber *called_in;
 
 static void note_fiber(void *unused)
 {
-	(void)unused;
 	called_in = fl_fiber_current();
 }
 
@@ -233,7 +232,6 @@ static int note_once(void *unused)
 
 static int call_back(void *unused)
 {
-	(void)unused;
 	fl_once once = FL_ONCE_INIT;
 	fl_barrier barrier;
 	FL_RC(fl_once_call(&once, note_once, NULL), -EIO);

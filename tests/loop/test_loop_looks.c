@@ -2,7 +2,6 @@
 /* When a loop polls for events and checks its timers, whatever its fibers and other threads do. */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
-#include "fl_poller.h"
 
 /* A clock that stands while its fibers take no time, and advances with their work. */
 static int64_t time_now;

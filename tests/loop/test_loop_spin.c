@@ -5,7 +5,6 @@
  */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
-#include "fl_poller.h"
 #include "fl_queued.h"
 
 #include "loop/fiber/fiber.h"

@@ -13,7 +13,7 @@
  *             fl_datagram_free(d);
  *     }
  */
-#include "fl_net_faults.h"
+#include "fl_streams.h"
 
 #include "loop/net/datagram.h"
 

@@ -228,7 +228,6 @@ FL_STRESS_ACTOR(cancel_offer, offerer)
 
 static void keep_nothing(fl_cancel_token *c)
 {
-	(void)c;
 }
 
 FL_STRESS_ACTOR(cancel_offer, walker)

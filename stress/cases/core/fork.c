@@ -150,7 +150,6 @@ struct fork_error {
 
 static int fail(void *arg)
 {
-	(void)arg;
 	return -EIO;
 }
 

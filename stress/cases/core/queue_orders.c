@@ -7,9 +7,6 @@
 
 static int all_equal(const void *a, const void *b, void *arg)
 {
-	(void)a;
-	(void)b;
-	(void)arg;
 	return 0;
 }
 

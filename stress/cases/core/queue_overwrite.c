@@ -184,7 +184,6 @@ struct overwrite_close_twice {
 
 static void count_drop(void *item, void *drops)
 {
-	(void)item;
 	COUNT((atomic_int *)drops);
 }
 

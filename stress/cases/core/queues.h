@@ -39,7 +39,6 @@ static inline void free_both(fl_queue *a, fl_queue *b)
 
 static inline int by_value(const void *a, const void *b, void *arg)
 {
-	(void)arg;
 	return *(const int *)a - *(const int *)b;
 }
 

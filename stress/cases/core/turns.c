@@ -176,7 +176,6 @@ static int hold(struct turns *t, fl_time deadline, fl_cancel_token *cancel, bool
 
 static void nothing(struct turns *t)
 {
-	(void)t;
 }
 
 static void hold_once(struct turns *t)
@@ -368,7 +367,6 @@ struct mutex_hand_over_late {
 
 static void is_awake(struct fl__wait *wait)
 {
-	(void)wait;
 }
 
 static void do_not_yield(void)

@@ -140,7 +140,6 @@ FL_STRESS_ACTOR(loop_hosted, setter)
 
 static void nothing(void *arg)
 {
-	(void)arg;
 }
 
 FL_STRESS_ACTOR(loop_hosted, caller)

@@ -4,7 +4,6 @@
  */
 #include "fl_account.h"
 #include "fl_child.h"
-#include "fl_emulated.h"
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 
@@ -55,7 +54,6 @@ static void succeeds(fl_executor *e)
 
 static void count_bytes_drop(void *data, void *drops)
 {
-	(void)data;
 	++*(int *)drops;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The contract of an executor's workers, and its edge cases, for every kind. */
 #include "conformance.h"
-#include "fl_emulated.h"
+#include "fl_child.h"
 #include <spawn.h>
 
 static int lazy_workers(void)

@@ -5,8 +5,8 @@
  * thread every 300 us, or more often where a game is over sooner, and the handler restarts no
  * system call. No wait may end early, or fail.
  */
+#include "fl_child.h"
 #include "fl_denied.h"
-#include "fl_emulated.h"
 #include "fl_test.h"
 
 #include "core/base/atomic.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Chains of tasks. On every kind of executor: test_executor_futures.c. */
-#include "fl_meet.h"
+#include "fl_in_loop.h"
 #include "fl_pool.h"
 
 FL_PROMISE_OF(int, int_promise)

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Periodic timers, and the timers' thread: its end, forks, the end of the process. */
 #include "fl_child.h"
-#include "fl_emulated.h"
 #include "fl_in_loop.h"
-#include "fl_named_threads.h"
 #include "fl_timers.h"
 
 FL_TEST(timer_every_refuses_no_period)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Promises: futures that are ended by hand. */
-#include "fl_meet.h"
+#include "fl_in_loop.h"
 #include "fl_seam.h"
 
 FL_PROMISE_OF(int, int_promise)

@@ -7,7 +7,6 @@
 
 #include "core/queue/queue.h"
 #include "fl_blocked.h"
-#include "fl_queue_wrap.h"
 
 QUEUE_TEST_RINGS(queue_create_refuses_a_bad_config)
 {

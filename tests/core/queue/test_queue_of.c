@@ -55,12 +55,10 @@ FL_TEST(queue_of_create_passes_size_config_and_errors)
 
 static void drop_wide(void *item, void *arg)
 {
-	(void)item, (void)arg;
 }
 
 static int compare_wide(const void *a, const void *b, void *arg)
 {
-	(void)arg;
 	return memcmp(a, b, sizeof(struct wide));
 }
 

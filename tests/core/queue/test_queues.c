@@ -6,7 +6,7 @@
 #include "core/queue/mpmc.h"
 #include "fl_chain.h"
 #include "fl_seam.h"
-#include "fl_shm_queue.h"
+#include "fl_shm_child.h"
 
 #include <fairlead/stress_lin.h>
 

@@ -6,8 +6,8 @@
  */
 #include "fl_denied.h"
 #include "fl_faults.h"
+#include "fl_in_loop.h"
 #include "fl_kinds.h"
-#include "fl_poller.h"
 #include "fl_test.h"
 
 #include <time.h>

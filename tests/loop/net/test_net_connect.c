@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Connections: which addresses are tried, and which attempts give up when. */
-#include "fl_net_faults.h"
+#include "fl_streams.h"
 
 /* The attempt has ended when this returns: the loopback may answer late. */
 static int connect_to_the_end(int fd, const struct sockaddr *address, socklen_t size)

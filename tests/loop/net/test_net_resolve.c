@@ -2,7 +2,7 @@
 /*
  * Names: the results of a lookup, the meaning of its errors, and callers that do not wait for it.
  */
-#include "fl_net.h"
+#include "fl_streams.h"
 
 #include <net/if.h>
 

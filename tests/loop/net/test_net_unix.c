@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Unix sockets: their paths, and what was left behind at them; and connecting to them. */
-#include "fl_net_faults.h"
+#include "fl_streams.h"
 
 /* ---- listening */
 

@@ -3,7 +3,7 @@
  * Streams when the system interrupts, refuses, or has no memory: nothing is lost, and nothing
  * leaks.
  */
-#include "fl_net_faults.h"
+#include "fl_streams.h"
 
 /* ---- what the system may do at any time */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Descriptors that travel over a stream: each arrives once, and none is left behind. */
-#include "fl_net_faults.h"
+#include "fl_streams.h"
 
 enum { MOST = FL_STREAM_FDS_MAX };
 

@@ -6,7 +6,6 @@
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
-#include "fl_poller.h"
 #include "fl_process.h"
 #include "fl_queued.h"
 

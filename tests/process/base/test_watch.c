@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
-#include "fl_emulated.h"
 #include "fl_faults.h"
 #include "fl_fds.h"
-#include "fl_fiber.h"
-#include "fl_poller.h"
+#include "fl_in_loop.h"
 #include "fl_queued.h"
 
 #include "process/base/fd_watcher.h"

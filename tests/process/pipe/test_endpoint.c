@@ -3,9 +3,9 @@
  * Programs that meet at a path. The honest side is the library's; the hostile one is a bare socket,
  * in the same thread where the library does not wait for it.
  */
-#include "fl_net_faults.h"
 #include "fl_process.h"
 #include "fl_shm_child.h"
+#include "fl_streams.h"
 
 #include "process/base/packet.h"
 #include "process/shm/shm_sys.h"

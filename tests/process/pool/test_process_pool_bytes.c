@@ -4,9 +4,9 @@
  * and workers that lie about them.
  */
 #include "fl_fds.h"
+#include "fl_process_pool.h"
 #include "fl_process_pool_faults.h"
 #include "fl_process_pool_sizes.h"
-#include "fl_rings_memory.h"
 
 #include "process/base/packet.h"
 #include "process/pool/worker.h"
@@ -821,7 +821,6 @@ FL_TEST(process_pool_bytes_with_a_limit_of_files_here)
 /* With a mount namespace of its own, which the executor's threads inherit. */
 static int without_dev_shm(void *unused)
 {
-	(void)unused;
 	if (fl_test_own_mounts() != 0)
 		return 77;
 	if (mount("none", "/dev/shm", "tmpfs", MS_RDONLY, NULL) != 0)
@@ -1044,7 +1043,6 @@ FL_TASK_STATIC(pool_lies_behind, struct lie, fl_bytes)
 	const struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
 	struct fl__completion_ring *replies = find_memory("rw-s", sizeof *replies);
 	struct fl__bytes_wire *array = (void *)(replies->arena + orders->entry[seq % FL__RINGS_DEPTH].result);
-	(void)result;
 	for (int i = 0; i < 2; i++)
 		array[i] = (struct fl__bytes_wire){arg->at, 10, arg->at, 0}; /* no place, and no pointer */
 	reply->error = -EIO;

@@ -3,8 +3,8 @@
  * The memory that a worker can reach, and attacks while the executor works: threads of the worker
  * write its completions all the time. test_process_pool_scribble.c has single writes by a task.
  */
+#include "fl_process_pool.h"
 #include "fl_process_pool_sizes.h"
-#include "fl_rings_memory.h"
 
 #include <inttypes.h>
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A worker dies in the middle of a chunk of a map: only the element that it ran fails. */
 #include "fl_process_pool.h"
-#include "fl_rings_memory.h"
 
 enum { N = 60, UNTOUCHED = -77 };
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* fl_executor_get_stats() where workers die, or tell wrong times. test_executor_stats.c has the rest. */
 #include "fl_process_pool.h"
-#include "fl_rings_memory.h"
 
 #include "core/base/atomic.h"
 #include "core/exec/executor.h"

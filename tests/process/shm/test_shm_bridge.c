@@ -4,8 +4,7 @@
  * no case replaces it.
  */
 #include "fl_child.h"
-#include "fl_emulated.h"
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 #include "fl_queued.h"
 #include "fl_shm_child.h"
 #include "process/shm/shm_bridge.h"

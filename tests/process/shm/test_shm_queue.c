@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Queues in shared memory, in one process. What all queues promise: test_queues.c. */
-#include "fl_bridges.h"
-#include "fl_shm_queue.h"
+#include "fl_faults.h"
+#include "fl_shm_child.h"
 
 FL_TEST(shm_queue_create_refuses_a_bad_config)
 {

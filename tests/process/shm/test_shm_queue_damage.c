@@ -3,7 +3,7 @@
  * Queues in shared memory that was overwritten: an error, or wrong values, and no access outside of
  * the queue. Users that are killed: stress/kill.
  */
-#include "fl_shm_queue.h"
+#include "fl_shm_child.h"
 
 static uint32_t draw(uint64_t *seed)
 {

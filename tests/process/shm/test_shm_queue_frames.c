@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Frames of any size in a queue in shared memory. */
-#include "fl_shm_queue.h"
+#include "fl_shm_child.h"
 
 enum { HEADER = 4 };
 

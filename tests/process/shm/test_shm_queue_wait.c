@@ -3,9 +3,9 @@
  * Queues in shared memory between processes that wait for each other: close, join, wait for any of
  * several.
  */
-#include "fl_bridges.h"
+#include "fl_faults.h"
 #include "fl_queued.h"
-#include "fl_shm_queue.h"
+#include "fl_shm_child.h"
 
 /* What another process does with a queue, and what it got. In the region, for all to see. */
 struct report {

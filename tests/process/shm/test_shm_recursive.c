@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 #include "fl_shm_child.h"
 #include <fairlead/shm_mutex.h>
 

@@ -4,7 +4,7 @@
  * that does not exist.
  */
 #include "fl_process.h"
-#include "fl_shm_queue.h"
+#include "fl_shm_child.h"
 
 struct place {
 	fl_shm_sem sem;
