@@ -67,8 +67,8 @@ FL_API FL_MUST_CHECK int fl_mpmc_try_get(fl_mpmc *q, void *item);
 
 /*
  * Puts as many of the `n` items, in their order and without other items between, as there are free
- * slots. Stores in `*count` how many are in, whatever the result. Returns 0 if all are. If only some
- * are, returns -EAGAIN. If none is, returns as fl_mpmc_try_put(): -EAGAIN, -EBUSY, -EPIPE.
+ * slots. Stores in `*count` how many are in, whatever the result. Returns 0 if all are. If only
+ * some are, returns -EAGAIN. If none is, returns as fl_mpmc_try_put(): -EAGAIN, -EBUSY, -EPIPE.
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n, size_t *count);
 

@@ -35,7 +35,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_panic_info, 24);
 	SIZE(fl_allocator, 24);
 	SIZE(fl_event, 4);
-	SIZE(fl_executor_config, 96);
+	SIZE(fl_executor_config, 104);
 	SIZE(fl_submit_config, 40);
 	SIZE(fl_map_error, 272);
 	SIZE(fl_map_config, 32);
