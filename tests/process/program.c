@@ -82,9 +82,9 @@ static void with_threads(void)
 	printf("preload %s\n", fl_error_name(fl_process_preload()));
 	printf("again %s\n", fl_error_name(fl_process_preload()));
 	int sum = 0;
-	FL_EACH (i, threads)
+	for (int i = 0; i < THREADS; i++)
 		sum += fl_thread_start(&threads[i], one_of_many, NULL, NULL);
-	FL_EACH (i, threads) {
+	for (int i = 0; i < THREADS; i++) {
 		int rc = 1;
 		sum += fl_thread_join(&threads[i], &rc);
 		sum += rc != 0;
