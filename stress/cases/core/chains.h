@@ -57,10 +57,10 @@ static inline void unbounded_call(chain *q, unsigned which)
 		(void)unbounded_take(q);
 		break;
 	case 2:
-		FL_IGNORE(chain_try_put_many(q, items, 2));
+		(void)MOVED(chain_try_put_many, q, items, 2);
 		break;
 	case 3:
-		FL_IGNORE(chain_try_get_many(q, items, 2));
+		(void)MOVED(chain_try_get_many, q, items, 2);
 		break;
 	default:
 		chain_close(q);
@@ -72,12 +72,12 @@ static inline void unbounded_call_all(chain *q, unsigned peer, bool consumes)
 {
 	int64_t items[2] = {4, 5};
 	uint32_t since = fl_stress_steps();
-	FL_STRESS_CHECK(!consumes || chain_try_get_many(q, items, 1) == 1);
+	FL_STRESS_CHECK(!consumes || MOVED(chain_try_get_many, q, items, 1) == 1);
 	within_64(&since);
 	const int rc = chain_try_put(q, items);
 	FL_STRESS_CHECK(rc == 0 || (rc == -EPIPE && peer == 4));
 	within_64(&since);
-	FL_STRESS_CHECK(chain_try_put_many(q, items, 2) == 2 || peer == 4);
+	FL_STRESS_CHECK(MOVED(chain_try_put_many, q, items, 2) == 2 || peer == 4);
 	within_64(&since);
 	(void)(consumes && unbounded_take(q));
 	within_64(&since);

@@ -210,7 +210,7 @@ FL_STRESS_SETUP(unbounded_many_poisoned)
 FL_STRESS_ACTOR(unbounded_many_poisoned, producer)
 {
 	int items[2] = {1, 2};
-	FL_STRESS_CHECK(chain_try_put_many(s->q, items, 2) == 2);
+	FL_STRESS_CHECK(MOVED(chain_try_put_many, s->q, items, 2) == 2);
 }
 
 FL_STRESS_ACTOR(unbounded_many_poisoned, consumer)
@@ -247,7 +247,7 @@ FL_STRESS_ACTOR(unbounded_close, producer)
 {
 	s->rc = chain_try_put(s->q, &(int64_t){4});
 	int two[4] = {8, 16, 16}; /* 8 and 16: as ints, and as the lower halves of int64_t */
-	s->many = (int)chain_try_put_many(s->q, two, 2);
+	s->many = (int)MOVED(chain_try_put_many, s->q, two, 2);
 }
 
 FL_STRESS_ACTOR(unbounded_close, closer)

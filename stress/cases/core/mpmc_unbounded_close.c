@@ -25,7 +25,7 @@ FL_STRESS_SETUP(unbounded_refused)
 FL_STRESS_ACTOR(unbounded_refused, producer)
 {
 	FL_STRESS_CHECK(chain_try_put(s->q, &(int){2}) == -EPIPE);
-	FL_STRESS_CHECK(chain_try_put_many(s->q, (const int[]){3, 4}, 2) == 0);
+	FL_STRESS_CHECK(MOVED(chain_try_put_many, s->q, (const int[]){3, 4}, 2) == 0);
 }
 
 FL_STRESS_ACTOR(unbounded_refused, looker)
@@ -71,7 +71,7 @@ FL_STRESS_ACTOR(unbounded_two_closers, one)
 
 FL_STRESS_ACTOR(unbounded_two_closers, two)
 {
-	s->put[1] = (int)chain_try_put_many(s->q, (const int[]){2, 2}, 2);
+	s->put[1] = (int)MOVED(chain_try_put_many, s->q, (const int[]){2, 2}, 2);
 }
 
 FL_STRESS_ACTOR(unbounded_two_closers, three)

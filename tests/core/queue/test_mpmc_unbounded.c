@@ -49,7 +49,7 @@ FL_TEST(mpmc_unbounded_put_without_memory)
 	chains_allow(0);
 	for (int i = 0; i < 10; i++) {
 		FL_RC(chain_try_put(q, &i), -ENOMEM);
-		assert_int_equal(chain_try_put_many(q, &i, 1), 0);
+		assert_int_equal(FL_MOVED(chain_try_put_many, q, &i, 1), 0);
 	}
 	get_all(q, 0, 1);
 	assert_int_equal(chain_length(q), 1);
@@ -57,7 +57,7 @@ FL_TEST(mpmc_unbounded_put_without_memory)
 	put_all(q, 2, 9);
 	chains_allow(1);
 	int items[] = {9, 10, 11, 12, 13, 14};
-	FL_IN_RANGE(chain_try_put_many(q, items, 6), 1, 5);
+	FL_IN_RANGE(FL_MOVED(chain_try_put_many, q, items, 6), 1, 5);
 	get_all(q, 1, 10);
 	chain_free(q);
 	fl__hazards_end();
@@ -147,11 +147,11 @@ static int first_call_without(void *arg)
 	FL_OK(fl_event_wait(&v->go));
 	int item = 5;
 	FL_RC(chain_try_put(v->q, &item), -ENOMEM);
-	FL_CHECK(chain_try_put_many(v->q, &item, 1) == 0);
+	FL_CHECK(FL_MOVED(chain_try_put_many, v->q, &item, 1) == 0);
 	FL_CHECK(chain_length(v->q) == 3 && !chain_is_closed(v->q));
 	FL_CHECK(fl__unbounded_puts(v->q) == 3);
 	FL_CHECK(chain_try_get(v->q, &item) == 0 && item == 0);
-	FL_CHECK(chain_try_get_many(v->q, &item, 1) == 1 && item == 1);
+	FL_CHECK(FL_MOVED(chain_try_get_many, v->q, &item, 1) == 1 && item == 1);
 	FL_CHECK(fl__unbounded_mark_empty(v->q) == -EAGAIN);
 	FL_CHECK(chain_try_get(v->q, &item) == 0 && item == 2);
 	FL_RC(chain_try_get(v->q, &item), -EAGAIN);

@@ -401,12 +401,12 @@ static int list_in_child(void *unused)
 	for (int i = 0; i < left; i++)
 		FL_OK(chain_try_get(list, &some[0]));
 	FL_RC(chain_try_get(list, &some[0]), -EAGAIN);
-	FL_CHECK(chain_try_put_many(list, some, MANY) == MANY);
+	FL_CHECK(FL_MOVED(chain_try_put_many, list, some, MANY) == MANY);
 	FL_OK(chain_try_put(list, &some[0]));
 	FL_CHECK(chain_length(list) == MANY + 1);
 	chain_close(list);
 	FL_CHECK(chain_is_closed(list));
-	FL_CHECK(chain_try_get_many(list, some, MANY) == MANY);
+	FL_CHECK(FL_MOVED(chain_try_get_many, list, some, MANY) == MANY);
 	chain_free(list);
 	return 0;
 }

@@ -361,7 +361,7 @@ static void obey_with_each_size(const kind *k, size_t capacity)
 	const char *seed = getenv("FL_TEST_SEED");
 	FL_EACH (i, sizes)
 		if (capacity <= 100)
-			obey(k, capacity, sizes[i], seed ? (unsigned)strtoul(seed, NULL, 10) : (unsigned)fl_now());
+			obey(k, capacity, sizes[i], seed ? (unsigned)strtoul(seed, NULL, 10) : (unsigned)fl_now().ns);
 }
 
 FL_TEST(queues_obey_their_specification)
