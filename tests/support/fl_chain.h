@@ -60,6 +60,7 @@ CHAIN_FN int chain_try_put(chain *q, const void *item)
 	return fl__unbounded_put(q, item, &owes_wake);
 }
 
+/* As fl_queue_try_put_many(). */
 CHAIN_FN int chain_try_put_many(chain *q, const void *items, size_t n, size_t *count)
 {
 	bool owes_wake = false;
@@ -76,17 +77,18 @@ CHAIN_FN int chain_try_get(chain *q, void *item)
 	return fl__unbounded_get_many(q, item, 1, &rc) != 0 ? 0 : rc;
 }
 
+/* As fl_queue_try_get_many(). */
 CHAIN_FN int chain_try_get_many(chain *q, void *items, size_t n, size_t *count)
 {
-	size_t got = 0;
 	int rc = 0;
+	*count = 0;
 	if (!q->one_consumer)
-		got = n > 0 ? fl__unbounded_get_many(q, items, n, &rc) : 0;
+		*count = n > 0 ? fl__unbounded_get_many(q, items, n, &rc) : 0;
 	else
-		while (got < n && (rc = fl__unbounded_get_mpsc(q, (unsigned char *)items + got * q->item_size)) == 0)
-			got++;
-	*count = got;
-	return got > 0 ? 0 : rc;
+		while (*count < n &&
+		       (rc = fl__unbounded_get_mpsc(q, (unsigned char *)items + *count * q->item_size)) == 0)
+			++*count;
+	return *count > 0 ? 0 : rc;
 }
 
 static inline void chain_close(chain *q)

@@ -11,6 +11,7 @@
 #include "net_resolve.h"
 #include "stream.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 
@@ -149,12 +150,18 @@ static void connect_mix_families(struct fl__address *list, unsigned n)
 	}
 }
 
+/* Clears O_NONBLOCK, which fl__net_sys.socket() has set so that connect() does not wait. */
+static void connect_let_wait(int fd)
+{
+	(void)fcntl(fd, F_SETFL, 0); /* cannot fail for an open descriptor */
+}
+
 /* Takes over the connected `fd`, also after an error. */
 static int connect_make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 {
 	int rc = fl__stream_create(s, l, fd, protocol);
 	if (rc == 0)
-		fl__net_let_wait(fd);
+		connect_let_wait(fd);
 	else
 		fl__fd_close(fd);
 	return rc;

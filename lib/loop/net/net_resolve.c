@@ -271,3 +271,12 @@ static int resolve_sys_lookup(const char *host, int flags, struct fl__address *l
 }
 
 struct fl__name_sys fl__name_sys = {.lookup = resolve_sys_lookup};
+
+int fl__net_set_options(int fd, const struct fl__socket_option *options, size_t n)
+{
+	int rc = 0;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (options[i].wanted)
+			rc = fl__net_sys.set_option(fd, options[i].level, options[i].option, options[i].value);
+	return rc;
+}

@@ -54,3 +54,11 @@ void fl__addresses_ipv4_first(struct fl__address *list, int n);
  */
 typedef int fl__net_prepare(int fd, int family, bool all, const void *config);
 int fl__net_open(fl_loop *l, const char *host, uint16_t port, int type, fl__net_prepare *prepare, const void *config);
+
+struct fl__socket_option {
+	bool wanted;
+	int level, option, value;
+};
+
+/* Sets the wanted ones of `n` options. Returns 0 or the first error. */
+int fl__net_set_options(int fd, const struct fl__socket_option *options, size_t n);
