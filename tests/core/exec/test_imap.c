@@ -52,7 +52,7 @@ static void expect_all(fl_imap *it, int n, bool ordered)
 		assert_int_equal(result, -77);
 	}
 	for (int i = 0; i < 3; i++)
-		FL_RC(fl_imap_next_until(it, NULL, NULL, 0, NULL), -ENODATA);
+		FL_RC(fl_imap_next_until(it, NULL, NULL, FL_NO_WAIT, NULL), -ENODATA);
 	FL_RC(fl_imap_try_next(it, NULL, NULL), -ENODATA);
 }
 
