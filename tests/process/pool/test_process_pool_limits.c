@@ -33,7 +33,7 @@ static int64_t now_ahead(void)
 }
 
 /* The system's deadline for one of ours, so that a short sleep stays short. */
-static int64_t of_the_system(fl_time deadline)
+static int64_t of_the_system(int64_t deadline)
 {
 	/* Relaxed: a number. */
 	return deadline == FL__NEVER ? deadline : deadline - fl__load_relaxed(ahead);
