@@ -93,7 +93,7 @@ static int wait_for_events(int poller, struct epoll_event *events, int most, int
 	}
 }
 
-void loop_poll(struct loop_world *w, fl_time deadline)
+void loop_poll(struct loop_world *w, int64_t deadline)
 {
 	for (int rc = 0; rc != -ETIMEDOUT;) {
 		const unsigned seen = LOOK(&w->events);

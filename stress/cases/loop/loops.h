@@ -76,6 +76,6 @@ int loop_fd(const struct loop_world *w, int i);
 void loop_make_ready(struct loop_world *w, int i);
 
 /* For the host of an embedded loop: waits until its descriptor is readable, or the deadline. */
-void loop_poll(struct loop_world *w, fl_time deadline);
+void loop_poll(struct loop_world *w, int64_t deadline);
 
 #endif

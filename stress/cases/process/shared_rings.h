@@ -91,7 +91,7 @@ static inline void collect_spinning(struct fl__rings *rings, unsigned arg)
 }
 
 /* Waits as the manager does when it sleeps. False: the deadline has passed. */
-static inline bool collect_asleep(struct fl__rings *rings, unsigned arg, struct doorbell *doorbell, fl_time deadline)
+static inline bool collect_asleep(struct fl__rings *rings, unsigned arg, struct doorbell *doorbell, int64_t deadline)
 {
 	for (int rc = 0;;) {
 		unsigned ring_count = LOOK(&doorbell->ring_count);
