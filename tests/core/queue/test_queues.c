@@ -20,6 +20,12 @@
 	{                                                                                                              \
 		return type##_try_get(q, item);                                                                        \
 	}                                                                                                              \
+	static size_t type##_has(void *q)                                                                              \
+	{                                                                                                              \
+		return type##_length(q);                                                                               \
+	}
+
+#define MANY(type)                                                                                                     \
 	static int type##_puts_many(void *q, const void *items, size_t n, size_t *count)                               \
 	{                                                                                                              \
 		return type##_try_put_many(q, items, n, count);                                                        \
@@ -27,10 +33,6 @@
 	static int type##_gets_many(void *q, void *items, size_t n, size_t *count)                                     \
 	{                                                                                                              \
 		return type##_try_get_many(q, items, n, count);                                                        \
-	}                                                                                                              \
-	static size_t type##_has(void *q)                                                                              \
-	{                                                                                                              \
-		return type##_length(q);                                                                               \
 	}
 
 #define CLOSE(type)                                                                                                    \
@@ -61,6 +63,10 @@ CALLS(fl_mpmc)
 CALLS(chain)
 CALLS(fl_queue)
 CALLS(fl_shm_queue)
+MANY(fl_spsc)
+MANY(fl_mpmc)
+MANY(fl_queue)
+MANY(fl_shm_queue)
 FREE(fl_spsc)
 FREE(fl_mpmc)
 FREE(chain)
@@ -72,6 +78,18 @@ CAPACITY(fl_spsc)
 CAPACITY(fl_mpmc)
 CAPACITY(fl_queue)
 CAPACITY(fl_shm_queue)
+
+static int chain_puts_many(void *q, const void *items, size_t n, size_t *count)
+{
+	*count = chain_try_put_many(q, items, n);
+	return *count == n ? 0 : -EPIPE;
+}
+
+static int chain_gets_many(void *q, void *items, size_t n, size_t *count)
+{
+	*count = chain_try_get_many(q, items, n);
+	return n == 0 || *count > 0 ? 0 : -EAGAIN;
+}
 
 static int make_spsc(void **q, size_t item_size, size_t capacity)
 {
