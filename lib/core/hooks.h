@@ -361,7 +361,11 @@ FL__IF_LINKED void fl__hook_remote_on(struct fl_executor *e, const struct fl_fut
  * off. The list is linked for the dump and fl_stats_text().
  */
 FL__IF_LINKED void fl__hook_executor_on(struct fl_executor *e, bool begins);
-#define fl__hook_executor(...) (fl__hook_executor_on ? fl__hook_executor_on(__VA_ARGS__) : (void)0)
+static inline void fl__hook_executor(struct fl_executor *e, bool begins)
+{
+	if (fl__hook_executor_on != NULL)
+		fl__hook_executor_on(e, begins);
+}
 
 static inline bool fl__stats_are_linked(void)
 {

@@ -28,19 +28,11 @@ __attribute__((constructor)) static void some_begin(void)
 	some_at_least.apply = some_apply;
 }
 
-/* A chain returns how many items it gave, and no code. */
-#define CHAIN_GET_MANY(scenario, ...)                                                                                  \
-	FL_LIN_OP(scenario, get_many, FL_LIN_GET_MANY, __VA_ARGS__)                                                    \
-	{                                                                                                              \
-		int items[LIN_MOST];                                                                                   \
-		return lin_result_of(chain_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1), items);             \
-	}
-
 LIN_MADE_BY(lin_unbounded, chain, chain_create(&s->q, sizeof(int), &(chain_config){.segment = 1 + fl_stress_choose(2)}))
 
 LIN_PUT(lin_unbounded, chain, .weight = 3)
 LIN_GET(lin_unbounded, chain, .weight = 3)
-CHAIN_GET_MANY(lin_unbounded, .keys = LIN_MOST)
+LIN_GET_MANY(lin_unbounded, chain, .keys = LIN_MOST)
 LIN_CLOSE(lin_unbounded, chain)
 
 LIN_IS(lin_unbounded, chain, &some_at_least)
@@ -51,7 +43,7 @@ LIN_MADE_BY(lin_mpsc, chain,
 
 LIN_PUT(lin_mpsc, chain, .weight = 3)
 LIN_GET(lin_mpsc, chain, .weight = 3, .by = FL_LIN_THREAD(0))
-CHAIN_GET_MANY(lin_mpsc, .keys = LIN_MOST, .by = FL_LIN_THREAD(0))
+LIN_GET_MANY(lin_mpsc, chain, .keys = LIN_MOST, .by = FL_LIN_THREAD(0))
 LIN_CLOSE(lin_mpsc, chain)
 
 LIN_IS(lin_mpsc, chain, &fl_lin_fifo)

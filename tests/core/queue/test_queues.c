@@ -65,6 +65,7 @@ CALLS(fl_queue)
 CALLS(fl_shm_queue)
 MANY(fl_spsc)
 MANY(fl_mpmc)
+MANY(chain)
 MANY(fl_queue)
 MANY(fl_shm_queue)
 FREE(fl_spsc)
@@ -78,18 +79,6 @@ CAPACITY(fl_spsc)
 CAPACITY(fl_mpmc)
 CAPACITY(fl_queue)
 CAPACITY(fl_shm_queue)
-
-static int chain_puts_many(void *q, const void *items, size_t n, size_t *count)
-{
-	*count = chain_try_put_many(q, items, n);
-	return *count == n ? 0 : -EPIPE;
-}
-
-static int chain_gets_many(void *q, void *items, size_t n, size_t *count)
-{
-	*count = chain_try_get_many(q, items, n);
-	return n == 0 || *count > 0 ? 0 : -EAGAIN;
-}
 
 static int make_spsc(void **q, size_t item_size, size_t capacity)
 {
