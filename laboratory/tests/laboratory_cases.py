@@ -170,7 +170,7 @@ def statuses(tool):
 def compiled(tool, folder, source, *flags):
     """A module for --load, as a user makes it from the build folder."""
     module = os.path.join(folder, "module.so")
-    include = ["-I" + os.path.join(tool.source, "include"), "-I" + os.path.join(tool.build, "include")]
+    include = ["-I" + os.path.join(folder, "include") for folder in (tool.source, tool.build, os.path.join(tool.source, "laboratory"))]
     run(["cc", "-std=gnu11", "-g", "-fPIC", *flags, *include, "-c", source, "-o", module + ".o"])
     run(["cc", "-shared", "-o", module, module + ".o", os.path.join(tool.build, "laboratory", "libfairlead-model.a"), "-lck"])
     return module

@@ -376,13 +376,16 @@ static inline bool fl__stats_are_linked(void)
 #endif
 }
 
+/* As the number of submits to skip: no task is stamped. */
+#define FL__STATS_OFF INT32_MAX
+
 /* Counts `n` submits that are not stamped, approximately. False: the next task is to be stamped. */
 static inline bool fl__stats_skip(int32_t *to_skip, int32_t n)
 {
 	const int32_t skip = fl__load_relaxed(to_skip);
-	if (skip > 0)
+	if (skip > 0 && skip < FL__STATS_OFF)
 		fl__store_relaxed(to_skip, skip - n);
-	return skip > 0 || !fl__stats_are_linked();
+	return skip > 0;
 }
 
 /* `to_skip`: how many submits of the executor are not stamped before the next that is. */

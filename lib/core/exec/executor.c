@@ -73,6 +73,7 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 	e->bytes_max = config->bytes_max ? config->bytes_max : FL_TASK_SIZE_MAX;
 	e->has_short_way = !of.remote && e->permits.bound == 0;
 	e->fork_count = fork_count;
+	e->stats.skip = fl__stats_are_linked() ? 0 : FL__STATS_OFF;
 	e->stats.frame.next = fl__stats_are_linked() ? 0 : SIZE_MAX;
 	e->plain = e->has_short_way && !fl__stats_are_linked() ? fork_count : UINT32_MAX;
 	fl__signals_of_thread(&e->signals);
