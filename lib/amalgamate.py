@@ -47,6 +47,8 @@ class Output:
 
     def __init__(self, there, parts):
         self.there, self.without = there, [part for part in ("process", "loop") if part not in parts]
+        if len(self.without) == 2:
+            self.without.append("fd")  # which only these two use
         self.parts = []
 
     def add(self, path):
@@ -91,7 +93,7 @@ def write(folder, parts):
     header.add(os.path.join(ROOT, "include", "fairlead.h"))
     source = Output(there, parts)
     for name in re.findall(r"'([a-z_/]+/[a-z0-9_]+\.c)'", text_of(os.path.join(ROOT, "lib", "meson.build"))):
-        if name.split("/")[0] in ("core", *parts):
+        if not {*source.without} & {*name.split("/")}:
             source.add(os.path.join(ROOT, "lib", name))
     with open(os.path.join(folder, "fairlead.h"), "w", encoding="utf-8") as file:
         file.write(head("the public headers") + "".join(header.parts))

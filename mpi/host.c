@@ -176,9 +176,8 @@ static int host_type_of(const struct fl__mpi_head *head, const fl_task_type **ty
 
 static void host_trace(const struct host_job *job, enum fl__trace_kind kind, uint64_t arg, int error)
 {
-	if (fl__trace_is_on())
-		fl__trace_event(kind, FL__TRACE_RANK(fl__mpi_world.rank, job->head.round), arg, job->type->name,
-		                0 - (unsigned)error);
+	fl__hook_event(kind, FL__TRACE_RANK(fl__mpi_world.rank, job->head.round), arg, job->type->name,
+	               0 - (unsigned)error);
 }
 
 static int host_run_elements(fl_task_ctx *ctx, struct host_job *job)

@@ -30,8 +30,6 @@
 /*
  *   fl__log()                                    warnings, and why a rank ends
  *   FL__ENDS_THREAD                              part of the message when a task ends its thread
- *   fl__trace_signalled()                        writes the events of the flight recorder before
- *                                                a worker rank ends
  */
 #include "core/base/panic.h"
 
@@ -54,13 +52,15 @@
 /*
  *   fl__net_sys                                  socket calls of the doorbells
  */
-#include "core/fd/net_sys.h"
+#include "fd/net_sys.h"
 
 /*
- *   fl__trace_is_on(), fl__trace_event(),        events of tasks that go to another rank and come
- *   fl__trace_kind, FL__TRACE_POST,              back
- *   FL__TRACE_TAKEN, FL__TRACE_START,
- *   FL__TRACE_END, FL__TRACE_RANK
+ *   fl__hook_event(), fl__trace_kind,            events of tasks that go to another rank and come
+ *   FL__TRACE_POST, FL__TRACE_TAKEN,             back
+ *   FL__TRACE_START, FL__TRACE_END,
+ *   FL__TRACE_RANK
+ *   fl__hook_exit()                              writes the events before a rank ends
+ *   fl__stats_are_linked()                       whether the program has statistics
  *   fl__trace_rank                               the number of this rank in its events
  *   FL__DEBUG_TASK                               what the manager of an executor waits for, in a
  *                                                dump
@@ -115,7 +115,6 @@
  *   fl__task_block, fl__task_block_of(),         a task, and how it was asked to stop
  *   FL__STOP_BETWEEN, FL__STOP_EXPIRED
  *   fl__task_list, fl__task_list_add_first()     queues a task again, for another rank
- *   fl__stats_are_linked()                       whether the program has statistics
  *   fl__future_has_expired(),                    how a task has ended
  *   fl__future_keep_result(),
  *   fl__future_keeps_result()
@@ -145,18 +144,18 @@
  *   fl__type_known
  *   fl__hash(), FL__HASH_START                   a number for each machine
  */
-#include "process/identity.h"
+#include "process/base/identity.h"
 
 /*
  *   fl__main_hook                                gives a process that a launcher of MPI has started
  *                                                its role, in fl_main()
  */
-#include "process/main_hook.h"
+#include "process/start/main_hook.h"
 
 /*
  *   fl__flush_streams()                          before a rank ends without exit()
  */
-#include "process/new_process.h"
+#include "process/start/new_process.h"
 
 /*
  *   fl__worker_make_nested(),                    the executor that a task finds as its own
@@ -172,8 +171,7 @@
  *   fl__remote_complete(), fl__remote_end(),
  *   fl__remote_end_cancelled(),
  *   fl__remote_end_failed(),
- *   fl__remote_config_is_valid(),
- *   fl__stopper_free()
+ *   fl__remote_config_is_valid()
  */
 #include "process/remote/remote.h"
 

@@ -189,9 +189,8 @@ static void mpi_slot_take_image(struct mpi_slot *s)
 static void mpi_slot_trace(const struct mpi_slot *s, enum fl__trace_kind kind, int error)
 {
 	const fl_future *f = &s->block->future;
-	if (fl__trace_is_on())
-		fl__trace_event(kind, (uintptr_t)f, FL__TRACE_RANK(s->share->rank, s->round), f->type->name,
-		                0 - (unsigned)error);
+	fl__hook_event(kind, (uintptr_t)f, FL__TRACE_RANK(s->share->rank, s->round), f->type->name,
+	               0 - (unsigned)error);
 }
 
 /* Whether a skipped task, or one of a dead process, is queued again. */
@@ -383,12 +382,11 @@ static int mpi_share_open(struct mpi_share *share)
 	return 0;
 }
 
-/* A rank with a free worker; else with a free slot. */
-static void *mpi_on_choose(struct fl__remote *r)
+/* A rank with a free worker; else with a free slot; NULL: none. */
+static struct mpi_share *mpi_pool_choose(struct mpi_pool *p)
 {
-	struct mpi_pool *p = mpi_pool_of(&r->base);
 	struct mpi_share *second = NULL;
-	if (r->posted.length >= p->room || !fl__mpi_sender_is_complete(p->sender))
+	if (p->remote.posted.length >= p->room || !fl__mpi_sender_is_complete(p->sender))
 		return NULL;
 	for (int i = 1, rank = p->cursor; i < fl__mpi_world.size; i++) {
 		rank = rank + 1 < fl__mpi_world.size ? rank + 1 : 1;
@@ -401,11 +399,15 @@ static void *mpi_on_choose(struct fl__remote *r)
 	return second;
 }
 
-static int mpi_on_post(void *worker, struct fl__task_block *block)
+static int mpi_on_post(struct fl__remote *r, struct fl__task_block *block)
 {
-	struct mpi_share *share = worker;
-	struct mpi_pool *p = share->pool;
-	int rc = share->slots ? 0 : mpi_share_open(share);
+	struct mpi_pool *p = mpi_pool_of(&r->base);
+	struct mpi_share *share;
+	int rc;
+	do {
+		share = mpi_pool_choose(p);
+		rc = !share ? -EAGAIN : share->slots ? 0 : mpi_share_open(share);
+	} while (rc == -EPIPE); /* that rank has died: another one */
 	if (rc != 0)
 		return rc;
 	fl_future *f = &block->future;
@@ -950,7 +952,6 @@ static void mpi_on_leave(struct fl__remote *r, bool over)
 static const struct fl__remote_transport mpi_transport = {
     .far = true,
     .start = mpi_on_start,
-    .choose = mpi_on_choose,
     .post = mpi_on_post,
     .recall = mpi_on_recall,
     .stop = mpi_on_stop,
@@ -1064,7 +1065,6 @@ static const struct fl__executor_ops mpi_pool_ops = {
     .submit = mpi_pool_on_submit,
     .wake_all = mpi_pool_on_wake_all,
     .destroy = mpi_pool_on_destroy,
-    .release = fl__stopper_free,
     .has_started = mpi_pool_on_has_started,
     .terminate = mpi_pool_on_terminate,
     .count = mpi_pool_on_count,

@@ -260,8 +260,7 @@ void fl__mpi_main(int argc, char **argv)
 		if (fl__mpi_world.survives)
 			start_call_at_exit(start_kill_worker);
 		fl__mpi_host_serve();
-		if (fl__trace_signalled)
-			fl__trace_signalled();
+		fl__hook_exit(true);
 		fl__mpi_finish();
 		start.has_served = true;
 		exit(0);

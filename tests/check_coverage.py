@@ -18,7 +18,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LIST = "tests/unreached.md"
-FLOORS = {"core": 97.5, "process": 98.0, "loop": 99.0, "inspect": 97.0}
+FLOORS = {"core": 97.5, "fd": 98.0, "process": 98.0, "loop": 99.0, "inspect": 97.0}
 HEADING = re.compile(r"## (never|sometimes): .")
 ENTRY = re.compile(r"- `(lib/\S+)` `(\w+)`(?: #(\d+))?(?: \+(\d+))?: `(.+)`$")
 COLUMNS = 100

@@ -17,11 +17,11 @@ READS = {
     ("lib/inspect/trace.c", 'secure_getenv("FL_TRACE")'),
     ("lib/core/hooks.h", "secure_getenv(FL__REEXEC_VARIABLE)"),  # FAIRLEAD_PROCESS
     ("lib/inspect/trace.c", "secure_getenv(FL__REEXEC_VARIABLE)"),
-    ("lib/process/reexec.c", "secure_getenv(FL__REEXEC_VARIABLE)"),
+    ("lib/process/start/reexec.c", "secure_getenv(FL__REEXEC_VARIABLE)"),
     # Whether it is set: a set-uid program is told why it takes on no role.
-    ("lib/process/reexec.c", "getenv(FL__REEXEC_VARIABLE)"),
+    ("lib/process/start/reexec.c", "getenv(FL__REEXEC_VARIABLE)"),
     # The program's own variable, as in execvp(3): a set-uid program sets it before it starts others.
-    ("lib/process/process_start.c", 'getenv("PATH")'),
+    ("lib/process/start/program.c", 'getenv("PATH")'),
     # Open MPI's transports.
     ("mpi/engine.c", 'secure_getenv("OMPI_MCA_btl")'),
     # The launcher's variables, and the mark of a rank, FAIRLEAD_MPI.

@@ -14,7 +14,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LIB, INCLUDE = os.path.join(ROOT, "lib"), os.path.join(ROOT, "include", "fairlead")
-MPI, PARTS_OF_MPI = os.path.join(ROOT, "mpi"), {"core", "process"}
+MPI, PARTS_OF_MPI = os.path.join(ROOT, "mpi"), {"core", "fd", "process"}
 # All that the laboratory includes of the library, as laboratory/README.md says.
 LABORATORY = {"core/base/sys.h", "core/sync/local.h", "core/wait/lot.h", "loop/fiber/switch.h"}
 OWN_OF_LABORATORY = {"stress.h", "stress_lin.h"}

@@ -147,7 +147,9 @@ FL_API void fl_datagram_close(fl_datagram *d);
 /*
  * Connects the socket to a peer, to which it sends if no other address is given, and from which
  * alone it receives. Datagrams that have come before are still received. A UDP peer need not exist.
- * May be called again. Returns 0, -EPIPE, -EINVAL, -EOWNERDEAD, or:
+ * May be called again. Returns 0, -EINVAL, or:
+ *   -EPIPE         `d` is closed
+ *   -EOWNERDEAD    in a forked child
  *   -EAFNOSUPPORT  an address of another family than the socket's; or no address
  *   -ECONNREFUSED, -ENOENT, -EPROTOTYPE, -EPERM
  *                  Unix: no socket is open there; no file; a stream socket; a socket that is
@@ -159,8 +161,9 @@ FL_API void fl_datagram_close(fl_datagram *d);
 FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_datagram_address *peer);
 
 /*
- * Ends the connection, if there is one. The socket keeps its address. Returns 0, -EPIPE,
- * -EOWNERDEAD, or:
+ * Ends the connection, if there is one. The socket keeps its address. Returns 0, or:
+ *   -EPIPE       `d` is closed
+ *   -EOWNERDEAD  in a forked child
  *   -EADDRINUSE  another socket has taken the port that the system had chosen; the next send makes
  *                the system choose another one
  *   -EINVAL      the caller does not run the socket's loop
@@ -170,9 +173,11 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
 /*
  * Sends a datagram of `size` bytes, which may be 0, to an address; NULL, or without one: to the
  * connected peer. Blocks the calling fiber while the system, or a Unix receiver, has no room. Tries
- * a full Unix receiver at an address again at least every 32 ms. Returns -ECANCELED, -EPIPE,
- * -EOWNERDEAD, -EFAULT, or:
+ * a full Unix receiver at an address again at least every 32 ms. Returns -ECANCELED,
+ * -EFAULT, or:
  *   0              the system has the datagram. UDP may still lose it
+ *   -EPIPE         `d` is closed
+ *   -EOWNERDEAD    in a forked child
  *   -ENOTCONN      the socket is not connected
  *   -EMSGSIZE      larger than the protocol, the send buffer or the path allows
  *   -ECONNREFUSED  UDP: the peer has no socket for an earlier datagram (ICMP); this one was not
@@ -219,7 +224,9 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send(fl_datagram *_d, const void *_d
 /*
  * Receives a datagram. Stores its sender in `from`, which may be NULL. Blocks the calling fiber
  * while there is none. Returns the size of the datagram, 0 for an empty one, -ENOMEM, -ECANCELED,
- * -EFAULT, -EPIPE, -EINVAL, -EOWNERDEAD, or:
+ * -EFAULT, -EINVAL, or:
+ *   -EPIPE         `d` is closed
+ *   -EOWNERDEAD    in a forked child
  *   -EMSGSIZE      the datagram is larger than `size`. The buffer has its first `size` bytes, and
  *                  the rest is lost; `from` is stored
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, and other errors of the network
@@ -289,10 +296,13 @@ FL_API FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *d, fl_datagra
 /* The UDP port; 0: a Unix socket, or not bound. */
 FL_API uint16_t fl_datagram_port(const fl_datagram *d);
 
-/* Stores the socket's own address. An unnamed Unix socket has none: `size` 0. Returns 0, -EPIPE. */
+/*
+ * Stores the socket's own address. An unnamed Unix socket has none: `size` 0. Returns 0; -EPIPE: `d`
+ * is closed.
+ */
 FL_API FL_MUST_CHECK int fl_datagram_address_of(const fl_datagram *d, fl_datagram_address *a);
 
-/* Stores the address of the connected peer. Returns 0, -ENOTCONN, -EPIPE. */
+/* Stores the address of the connected peer. Returns 0; -ENOTCONN; -EPIPE: `d` is closed. */
 FL_API FL_MUST_CHECK int fl_datagram_peer_of(const fl_datagram *d, fl_datagram_address *a);
 
 /* The descriptor, which `d` keeps: for setsockopt() and the like, not for connect(). -1: closed. */

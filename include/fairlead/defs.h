@@ -7,15 +7,23 @@
 /*
  * What all other headers need. Conventions, which hold unless a comment says otherwise:
  *   Result       0, or a negative errno. After an error nothing has happened, and no callback will
- *                run; but after -EINPROGRESS what was asked for has begun, and is not finished. A
- *                code without a condition means: -ENOMEM out of memory; -EMFILE, -ENFILE too many
+ *                run; but after -EINPROGRESS what was asked for has begun, and is not finished.
+ *                Three codes have one meaning everywhere:
+ *                  -EAGAIN       Not now. A try form returns it where the form that waits would
+ *                                wait. A function that starts something returns it if the system
+ *                                has no thread, process or rank for it now.
+ *                  -EBUSY        In use. The object, or the part of it that the call needs, is in
+ *                                use, and no form of the call waits for the end of that use.
+ *                  -EINPROGRESS  Begun, and not finished: see above.
+ *                A code without a condition means: -ENOMEM out of memory; -EMFILE, -ENFILE too many
  *                descriptors, of the process, of the system; -ENOSPC the user's limit of watched
- *                descriptors; -EAGAIN no thread can be started; -EFAULT a bad address;
- *                -ETOOMANYREFS too many descriptors of this user were sent and not yet received
- *                (RLIMIT_NOFILE); -EPIPE closed; -ECANCELED the wait was cancelled; -ETIMEDOUT the
- *                deadline passed; -EOWNERDEAD in a forked child. Of functions of a loop: -ENOTSUP
- *                the thread runs no loop, or the caller of a function that waits is no fiber;
- *                -EINVAL the object belongs to another loop, or the caller is no fiber.
+ *                descriptors; -EFAULT a bad address; -ETOOMANYREFS too many descriptors of this
+ *                user were sent and not yet received (RLIMIT_NOFILE); -EPIPE the object of the call
+ *                is closed; -ECANCELED the wait was cancelled; -ETIMEDOUT the deadline passed;
+ *                -EOWNERDEAD in a forked child, where the parent's object does not work. Of
+ *                functions of a loop: -ENOTSUP the thread runs no loop, or the caller of a function
+ *                that waits is no fiber; -EINVAL the object belongs to another loop, or the caller
+ *                is no fiber.
  *   Waiting      A function waits only where its comment says so; a lock that is held for a few
  *                instructions does not count. A function that blocks the calling context suspends a
  *                fiber, outside of fibers the thread. Its wait observes the context's cancel scope

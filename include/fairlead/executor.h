@@ -136,9 +136,9 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  * Submits a task. Copies `*arg` (NULL if its size is 0). Stores a future in `*f`, unless `f` is
  * NULL. An accepted task ends exactly once: done or cancelled. Waits only if the submit runs the
  * task itself (on the sequential executor, with FL_FULL_RUN, or with FL_FULL_WAIT in a task of
- * `e`), or if a full backlog with FL_FULL_WAIT blocks the calling context. Returns 0, -ENOMEM,
- * -EOWNERDEAD, or:
+ * `e`), or if a full backlog with FL_FULL_WAIT blocks the calling context. Returns 0, -ENOMEM, or:
  *   -EPIPE            closed, before or during the wait
+ *   -EOWNERDEAD       in a forked child, where no task of the parent's executor runs
  *   -ENOTRECOVERABLE  broken: see fl_executor_is_broken()
  *   -EAGAIN           there is no worker, and none can be started
  *   -ENOBUFS, -ETIMEDOUT, -ECANCELED
@@ -245,9 +245,11 @@ FL_API size_t fl_executor_terminate(fl_executor *e);
  * they have not started go to other workers. On threads no task begins after the return while
  * `workers` tasks run; a task that a worker had taken counts, a task that blocks
  * (fairlead/blocking.h) does not. On processes a surplus worker may still finish its task. Returns
- * 0, -EPIPE, -EOWNERDEAD, or:
- *   -EINVAL   `workers` is 0 or above FL_WORKERS_MAX
- *   -ENOTSUP  neither a thread nor a process executor
+ * 0, or:
+ *   -EPIPE       `e` is closed
+ *   -EOWNERDEAD  in a forked child
+ *   -EINVAL      `workers` is 0 or above FL_WORKERS_MAX
+ *   -ENOTSUP     neither a thread nor a process executor
  */
 FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
 
@@ -275,8 +277,9 @@ FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *_e)
 /*
  * Waits until no task of `e` is pending or runs, and all callbacks have returned, also those of
  * tasks that are submitted during the wait. Does not close `e`. For some tasks of an executor:
- * fairlead/group.h. Blocks the calling context. Returns 0, -ECANCELED, -EOWNERDEAD, or:
- *   -EDEADLK  as fl_executor_join()
+ * fairlead/group.h. Blocks the calling context. Returns 0, -ECANCELED, or:
+ *   -EDEADLK     as fl_executor_join()
+ *   -EOWNERDEAD  in a forked child; nothing happened
  *
  * Memory order: the caller sees what the ended tasks wrote.
  */
@@ -372,7 +375,7 @@ typedef struct fl_executor_stats {
 
 /*
  * Stores the counts of `e`, which are of different moments, and order nothing. Visits each worker.
- * Returns 0, -EOWNERDEAD.
+ * Returns 0; -EOWNERDEAD: in a forked child.
  */
 FL_API FL_MUST_CHECK int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats);
 

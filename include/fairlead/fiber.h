@@ -89,10 +89,10 @@ FL_API void fl_fiber_free(fl_fiber *f);
 /* Whether the fiber has not ended. */
 FL_API bool fl_fiber_is_alive(const fl_fiber *f);
 
-/* As fl_fiber_join(), but never waits. Also returns -EBUSY: the fiber has not ended. */
+/* As fl_fiber_join(). Never waits: returns -EAGAIN while the fiber has not ended. */
 FL_INLINE FL_MUST_CHECK int fl_fiber_try_join(fl_fiber *_f, int *_result)
 {
-	return fl_fiber_is_alive(_f) ? -EBUSY : fl_fiber_join_until(_f, _result, 0, FL_SHIELDED);
+	return fl_fiber_is_alive(_f) ? -EAGAIN : fl_fiber_join_until(_f, _result, 0, FL_SHIELDED);
 }
 
 /* The name, which is valid as long as the fiber. */

@@ -52,10 +52,11 @@ FL_API void fl_future_free(fl_future *f);
 
 /*
  * Waits for the end of the task and copies its result, of `size` bytes (`result` may be NULL if
- * that is 0). Blocks the calling context. Returns 0, -ECANCELED, -EOWNERDEAD, or:
+ * that is 0). Blocks the calling context. Returns 0, -ECANCELED, or:
  *   FL_ETASK     the task failed or was cancelled (see fl_future_error()). `*result` is untouched,
  *                or gets the kept result (fl_task_keep_result()).
  *   -EINVAL      `size` is not that of the result type
+ *   -EOWNERDEAD  in a forked child, of a task that the parent's executor has not ended
  */
 FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadline,
                                              fl_cancel_token *cancel);
@@ -64,7 +65,10 @@ FL_INLINE FL_MUST_CHECK int fl_future_get(fl_future *_f, void *_result, size_t _
 	return fl_future_get_until(_f, _result, _size, FL_FOREVER, NULL);
 }
 
-/* Waits for the end of the task. Blocks the calling context. Returns 0, -ECANCELED, -EOWNERDEAD. */
+/*
+ * Waits for the end of the task. Blocks the calling context. Returns 0, -ECANCELED, or:
+ *   -EOWNERDEAD  in a forked child, of a task that the parent's executor has not ended
+ */
 FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *_f)
 {
@@ -113,8 +117,8 @@ FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
 /*
  * As fl_future_cancel(), but a running task is left alone. Returns:
  *   0          the task has ended as cancelled, now or before
- *   -EBUSY     the task runs, and is not requested to stop; or another context is about to end the
- *              task as cancelled, or to submit it (fl_future_then())
+ *   -EBUSY     the task is in use: a worker runs it, and it is not requested to stop; or another
+ *              context is about to end the task as cancelled, or to submit it (fl_future_then())
  *   -EALREADY  the task has ended otherwise
  */
 FL_API FL_MUST_CHECK int fl_future_cancel_pending(fl_future *f);

@@ -148,7 +148,7 @@ FL_API FL_MUST_CHECK int fl_group_join(fl_group *g);
  *   -EOWNERDEAD  not joined: as fl_group_join()
  *   FL_ETASK     joined, and fl_group_message() describes the error, which another result could be
  *                taken for: the deadline of the group or a cancel ended members early; or the first
- *                member that failed returned -ETIMEDOUT, -ECANCELED, -EBUSY, -EDEADLK, -EOWNERDEAD
+ *                member that failed returned -ETIMEDOUT, -ECANCELED, -EAGAIN, -EDEADLK, -EOWNERDEAD
  *                or FL_ETASK
  *   other        joined: the error of the first member that failed
  */
@@ -157,7 +157,7 @@ FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, int64_t deadline, fl_c
 /*
  * Joins the group if no member is left; runs no task. Returns:
  *   0            joined: as fl_group_join()
- *   -EBUSY       not joined: members are left
+ *   -EAGAIN      not joined: members are left
  *   FL_ETASK     joined: as fl_group_join_until()
  *   other        joined: the error of the first member that failed
  */

@@ -97,7 +97,10 @@ FL_INLINE FL_MUST_CHECK int fl_imap_next(fl_imap *_it, size_t *_index, void *_re
 	return fl_imap_next_until(_it, _index, _result, FL_FOREVER, NULL);
 }
 
-/* As fl_imap_next(): -EAGAIN while there is no result. The sequential executor runs a task. */
+/*
+ * As fl_imap_next(). Never waits: returns -EAGAIN while there is no result, also if that is because
+ * fl_submit() has returned -EAGAIN for the next chunk. The sequential executor runs a task.
+ */
 FL_API FL_MUST_CHECK int fl_imap_try_next(fl_imap *it, size_t *index, void *result);
 
 /* The error of the task for which FL_ETASK was last returned, as fl_future_error(); 0: none. */

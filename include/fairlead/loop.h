@@ -46,7 +46,7 @@ typedef struct fl_loop_config {
  * Creates a loop, runs `function(arg)` as its first fiber, and frees the loop. At its end cancels
  * the fibers that are left, and waits for them and for the functions of fl_to_thread(). Blocks the
  * calling thread. Returns the result of `function`; or, without calling `function`:
- *   -EBUSY           the caller is a fiber or a callback of a loop
+ *   -EALREADY        the thread runs a loop already: the caller is a fiber or a callback of it
  *   -ENOMEM
  *   -EMFILE, -ENFILE
  *   -ENOTSUP         the thread has a shadow stack
@@ -58,8 +58,9 @@ FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
 FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *config);
 
 /*
- * As fl_loop_run(), on the caller's loop, which can run again. Also returns -EOWNERDEAD, or:
- *   -EBUSY  another thread has run the loop
+ * As fl_loop_run(), on the caller's loop, which can run again. Also returns:
+ *   -EPERM       another thread has run the loop, and only that thread may
+ *   -EOWNERDEAD  the loop is that of the parent process of a fork
  */
 FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg);
 
@@ -82,7 +83,8 @@ typedef void fl_loop_callback(void *arg);
 /*
  * Makes the loop call `function(arg)` later, never inside of this call, in FIFO order. Any thread
  * may post while the loop exists. Memory order: release; the callback acquires. Returns 0, -ENOMEM,
- * -EOWNERDEAD.
+ * or:
+ *   -EOWNERDEAD  the loop is that of the parent process of a fork
  */
 FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg);
 
@@ -127,18 +129,20 @@ struct fl_loop_watch {
 
 /*
  * Starts `w`, which is not started. `events`: FL_LOOP_IN, FL_LOOP_OUT, both or 0. Returns 0,
- * -EBADF, -ENOMEM, -EOWNERDEAD, or:
- *   -EEXIST  the loop watches this descriptor already; dup() makes another descriptor
- *   -EPERM   a regular file, which is always ready
- *   -EINVAL  other events
- *   -ENOSPC  the user's limit of watched descriptors
+ * -EBADF, -ENOMEM, or:
+ *   -EEXIST      the loop watches this descriptor already; dup() makes another descriptor
+ *   -EPERM       a regular file, which is always ready
+ *   -EINVAL      other events
+ *   -ENOSPC      the user's limit of watched descriptors
+ *   -EOWNERDEAD  the loop is that of the parent process of a fork
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events,
                                              fl_loop_watch_callback *function, void *arg);
 
 /*
- * Changes the events of `w`, from the next iteration on. Returns 0, -ENOMEM, -EOWNERDEAD, or:
- *   -EINVAL  other events, or `w` is not started
+ * Changes the events of `w`, from the next iteration on. Returns 0, -ENOMEM, or:
+ *   -EINVAL      other events, or `w` is not started
+ *   -EOWNERDEAD  the loop is that of the parent process of a fork
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_change(fl_loop_watch *w, unsigned events);
 
@@ -163,13 +167,15 @@ FL_API int fl_loop_fd(const fl_loop *l);
  * - A fiber keeps what it holds, and what it had received before that sleep: an fl_rwlock, a
  *   permit, the wake for an item, a signal. A wait for it, or for what a fiber is to do, may never
  *   end. An fl_mutex that is handed to a fiber, because no other context waits, goes to the next
- *   context that waits for it; but fl_mutex_try_lock() returns -EBUSY.
+ *   context that waits for it; but fl_mutex_try_lock() does not get it.
  * - While the caller waits in another way, as by read() or pthread_join(), other threads may wait
  *   behind a fiber until the next iteration.
  *
- * Returns 0, -EOWNERDEAD, or:
- *   -EBUSY   the caller is a fiber or a callback of a loop, or another thread has run the loop
- *   -ENOMEM  in the first iteration: no memory for the stack of a signal handler
+ * Returns 0, or:
+ *   -EALREADY    the thread runs a loop already: the caller is a fiber or a callback of it
+ *   -EPERM       another thread has run the loop, and only that thread may
+ *   -EOWNERDEAD  the loop is that of the parent process of a fork
+ *   -ENOMEM      in the first iteration: no memory for the stack of a signal handler
  */
 FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, int64_t *deadline);
 

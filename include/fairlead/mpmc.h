@@ -16,7 +16,7 @@ FL_BEGIN_DECLS
  *
  *     FL_SCOPED(jobs) *q = NULL;
  *     rc = jobs_create(&q, 1000);             // check
- *     rc = jobs_try_put(q, job);              // -EAGAIN: full, -EBUSY: try again, -EPIPE: closed
+ *     rc = jobs_try_put(q, job);              // -EAGAIN: full, -EBUSY: see below, -EPIPE: closed
  *     rc = jobs_try_get(q, &job);             // -EAGAIN: empty, -EBUSY, -EPIPE: closed and drained
  *     jobs_close(q);
  *
@@ -50,16 +50,17 @@ FL_API FL_MUST_CHECK int fl_mpmc_create(fl_mpmc **q, size_t item_size, size_t ca
 FL_API void fl_mpmc_free(fl_mpmc *q);
 
 /*
- * Puts a copy of `*item`. Returns 0, -EPIPE, or:
+ * Puts a copy of `*item`. Returns 0, or:
+ *   -EPIPE   closed
  *   -EAGAIN  full
- *   -EBUSY   a get in progress still reads the slot for the item
+ *   -EBUSY   the slot for the item is in use: a get in progress still reads it
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_put(fl_mpmc *q, const void *item);
 
 /*
  * Gets the oldest item. Returns 0, or:
  *   -EAGAIN  empty
- *   -EBUSY   a put in progress still writes the oldest item
+ *   -EBUSY   the oldest item is in use: a put in progress still writes it
  *   -EPIPE   closed and drained
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_get(fl_mpmc *q, void *item);

@@ -48,7 +48,7 @@ FL_API FL_MUST_CHECK int fl_mutex_destroy(fl_mutex *m);
 /* Locks `m`. Blocks the calling context while another context holds `m`. Never cancelled. */
 FL_API void fl_mutex_lock(fl_mutex *m);
 
-/* Locks `m` and returns 0. Returns -EBUSY when a context holds it. */
+/* Locks `m` and returns 0. Returns -EAGAIN when a context holds `m`. */
 FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m);
 
 /* Locks `m`. Blocks the calling context. Returns 0; not locked: -ETIMEDOUT, -ECANCELED. */

@@ -114,10 +114,10 @@ FL_API void fl_listener_close(fl_listener *l);
 /*
  * Accepts a connection. Blocks the calling fiber while there is none. One fiber at a time. Skips
  * broken connections. After an error the connection remains for the next call, which lets other
- * fibers run first. Returns 0, -ENOMEM, -ECANCELED, -EOWNERDEAD, -EMFILE, -ENFILE, -ENOSPC,
- * -EINVAL, or:
- *   -EPIPE            the listener is closed
- *   -EBUSY            another fiber accepts
+ * fibers run first. Returns 0, -ENOMEM, -ECANCELED, -EMFILE, -ENFILE, -ENOSPC, -EINVAL, or:
+ *   -EPIPE       the listener is closed
+ *   -EBUSY       another fiber accepts
+ *   -EOWNERDEAD  in a forked child
  */
 FL_API FL_MUST_CHECK int fl_listener_accept_until(fl_listener *l, fl_stream **s, int64_t deadline,
                                                   fl_cancel_token *cancel);

@@ -45,7 +45,7 @@ FL__ASSERT_SIZE(fl_once, 4);
  *   other        what the function returned: this call ran it, and it failed
  *
  * After any error `function` has not succeeded by this call, and the next call may run it. A
- * function that may itself return -ETIMEDOUT, -ECANCELED or -EBUSY tells by its argument that it
+ * function that may itself return -ETIMEDOUT, -ECANCELED or -EAGAIN tells by its argument that it
  * has run.
  */
 FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, int64_t deadline,
@@ -55,7 +55,7 @@ FL_INLINE FL_MUST_CHECK int fl_once_call(fl_once *_o, int (*_function)(void *arg
 	return fl_once_call_until(_o, _function, _arg, FL_FOREVER, NULL);
 }
 
-/* As fl_once_call(): -EBUSY while another context runs the function. */
+/* As fl_once_call(). Never waits: returns -EAGAIN while another context runs the function. */
 FL_API FL_MUST_CHECK int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg);
 
 /* Whether the function has succeeded. Acquires when true. */

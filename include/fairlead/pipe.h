@@ -98,7 +98,11 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *_p, const void *_data, size_t 
 	return fl_pipe_send_fds_until(_p, _data, _size, NULL, 0, FL_FOREVER, NULL);
 }
 
-/* As fl_pipe_send_fds() and fl_pipe_send(): -EAGAIN if the pipe is full; also -EPIPE. */
+/*
+ * As fl_pipe_send_fds() and fl_pipe_send(). Never wait. Also return:
+ *   -EAGAIN  the pipe is full
+ *   -EPIPE   the other end is closed, or this end does not send
+ */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_send_fds(fl_pipe *_p, const void *_data, size_t _size, const int *_fds,
                                                  unsigned _n)
 {
@@ -146,7 +150,9 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_recv(fl_pipe *_p, void *_buffer, size_t _roo
 }
 
 /*
- * As fl_pipe_recv_fds() and fl_pipe_recv(): -EAGAIN if there is no message; also -EPIPE, -EMSGSIZE.
+ * As fl_pipe_recv_fds() and fl_pipe_recv(): -EMSGSIZE. Never wait. Also return:
+ *   -EAGAIN  there is no message
+ *   -EPIPE   no more messages will come: the other end is closed, or this end does not receive
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv_fds(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size, int *_fds,
                                                  unsigned *_n)

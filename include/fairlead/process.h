@@ -192,7 +192,8 @@ FL_API void fl_main(int argc, char **argv);
  * Functions of pthread_atfork() run for two forks, one in the other: for a moment there are two
  * copies of this process, which both count for RLIMIT_NPROC. Blocks the calling thread until the
  * fork server has answered. Returns 0, or:
- *   -EBUSY    the process has several threads, apart from `watcher`, or the caller is a fiber
+ *   -EDEADLK  the process has several threads, apart from `watcher`, or the caller is a fiber: the
+ *             forked process could wait for ever for a lock that another context holds
  *   -EPERM    the fork server has other rights than the caller, and a worker of a process executor
  *             or the handle of one of its processes is left
  *   -ENOTSUP  the thread has left the PID namespace of its process (unshare(), setns())
@@ -219,7 +220,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                fl_main(); or the task has another identity in the new process
  *   -EEXIST      two tasks have the name of `task`, here or in the new process, and the method is
  *                not FL_PROCESS_FORK
- *   -EBUSY       FL_PROCESS_FORK in a process with several threads, or on a fiber
+ *   -EDEADLK     FL_PROCESS_FORK in a process with several threads, or on a fiber: the new process
+ *                could wait for ever for a lock that another context holds
  *   -EPERM, -EACCES   the fork server has other rights than the caller, or may not take on the
  *                caller's settings, and cannot be replaced: a worker of a process executor or the
  *                handle of one of its processes is left, or this program cannot be executed again
@@ -259,29 +261,30 @@ FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *_p, fl_process_status *_
 	return fl_process_join_until(_p, _status, FL_FOREVER, NULL);
 }
 
-/* As fl_process_join: -EBUSY while the process runs. */
+/* As fl_process_join(). Never waits: returns -EAGAIN while the process runs. */
 FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_status *_status)
 {
 	const int _rc = fl_process_join_until(_p, _status, 0, FL_SHIELDED);
-	return _rc == -ETIMEDOUT ? -EBUSY : _rc;
+	return _rc == -ETIMEDOUT ? -EAGAIN : _rc;
 }
 
 /*
- * Sends a signal to the process, never to another that got its number. Returns 0, -EOWNERDEAD, or:
- *   -ESRCH   the process has ended
- *   -EINVAL  not the number of a signal
- *   -EPERM   the process runs as another user
+ * Sends a signal to the process, never to another that got its number. Returns 0, or:
+ *   -ESRCH       the process has ended
+ *   -EINVAL      not the number of a signal
+ *   -EPERM       the process runs as another user
+ *   -EOWNERDEAD  in a forked child: the process is one of the parent's
  *   -EPERM, -ENOSYS   a sandbox forbids pidfd_send_signal(), or the system is older than Linux 5.1
  */
 FL_API FL_MUST_CHECK int fl_process_signal(fl_process *p, int signal);
 
-/* Sends SIGTERM. 0, -ESRCH, -EPERM, -ENOSYS, -EOWNERDEAD. */
+/* Sends SIGTERM, as fl_process_signal(): 0, -ESRCH, -EPERM, -ENOSYS, -EOWNERDEAD. */
 FL_INLINE FL_MUST_CHECK int fl_process_terminate(fl_process *_p)
 {
 	return fl_process_signal(_p, SIGTERM);
 }
 
-/* Sends SIGKILL. 0, -ESRCH, -EPERM, -ENOSYS, -EOWNERDEAD. */
+/* Sends SIGKILL, as fl_process_signal(): 0, -ESRCH, -EPERM, -ENOSYS, -EOWNERDEAD. */
 FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
 {
 	return fl_process_signal(_p, SIGKILL);
@@ -317,7 +320,7 @@ FL_API int fl_process_take_pipe(fl_process *p, int stream);
 /* Closes a pipe, if there is one. */
 FL_API void fl_process_close_pipe(fl_process *p, int stream);
 
-/* True while the process runs: while fl_process_try_join() returns -EBUSY. */
+/* True while the process runs: while fl_process_try_join() returns -EAGAIN. */
 FL_API bool fl_process_is_alive(fl_process *p);
 
 /* The process id. */

@@ -145,24 +145,27 @@ FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const f
 FL_API void fl_queue_free(fl_queue *q);
 
 /*
- * Puts a copy of `*item`. Blocks while `q` is full. Returns 0, -EPIPE, -ECANCELED, or:
- *   -ENOMEM  out of memory; only if `q` is unbounded or overwrites
+ * Puts a copy of `*item`. Blocks while `q` is full. Returns 0, -ECANCELED, or:
+ *   -EPIPE       `q` is closed, also if that happens during the wait
+ *   -ENOMEM      out of memory; only if `q` is unbounded or overwrites
+ *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (see above)
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
 
-/* Puts a copy of `*item`. Returns 0, -EAGAIN (full), -EPIPE, -ENOMEM (as fl_queue_put()). */
+/* As fl_queue_put(): 0, -EPIPE, -ENOMEM, -EOWNERDEAD. Never waits: returns -EAGAIN if `q` is full. */
 FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
 
 /* As fl_queue_put(); also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Gets the first item. Blocks while `q` is empty. Returns 0, -EPIPE (closed and drained),
- * -ECANCELED.
+ * Gets the first item. Blocks while `q` is empty. Returns 0, -ECANCELED, or:
+ *   -EPIPE       `q` is closed and drained
+ *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (see above)
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
 
-/* Gets the first item at once. Returns 0, -EAGAIN (empty), -EPIPE. */
+/* As fl_queue_get(): 0, -EPIPE, -EOWNERDEAD. Never waits: returns -EAGAIN if `q` is empty. */
 FL_API FL_MUST_CHECK int fl_queue_try_get(fl_queue *q, void *item);
 
 /* As fl_queue_get(); also returns -ETIMEDOUT. */
@@ -233,10 +236,10 @@ FL_INLINE FL_MUST_CHECK int fl_queue_join(fl_queue *_q)
  */
 FL_API size_t fl_queue_unfinished(const fl_queue *q);
 
-/* Returns 0 if all items that were put are done, else -EBUSY. */
+/* Returns 0 if all items that were put are done, else -EAGAIN. */
 FL_INLINE FL_MUST_CHECK int fl_queue_try_join(fl_queue *_q)
 {
-	return fl_queue_unfinished(_q) == 0 ? 0 : -EBUSY;
+	return fl_queue_unfinished(_q) == 0 ? 0 : -EAGAIN;
 }
 
 /* How many items are in `q`; may be out of date. A put that has failed is not counted. */

@@ -49,14 +49,14 @@ FL_API void fl_rmutex_lock(fl_rmutex *m);
 
 /*
  * Locks `m` once more. Returns 0, or:
- *   -EBUSY   another context owns `m`
- *   -EAGAIN  the caller has locked `m` 2^32 - 1 times
+ *   -EAGAIN     another context owns `m`
+ *   -EOVERFLOW  the caller has locked `m` 2^32 - 1 times
  */
 FL_API FL_MUST_CHECK int fl_rmutex_try_lock(fl_rmutex *m);
 
 /*
  * Locks `m` once more. Blocks the calling context while another context owns `m`. Returns 0; not
- * locked: -ETIMEDOUT, -ECANCELED, -EAGAIN (as fl_rmutex_try_lock()).
+ * locked: -ETIMEDOUT, -ECANCELED, -EOVERFLOW (as fl_rmutex_try_lock()).
  */
 FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
 

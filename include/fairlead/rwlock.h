@@ -57,7 +57,10 @@ FL_API FL_MUST_CHECK int fl_rwlock_destroy(fl_rwlock *l);
  */
 FL_API void fl_rwlock_read_lock(fl_rwlock *l);
 
-/* Locks `l` for reading: 0. -EBUSY: a context writes, or the first waiter must not be overtaken. */
+/*
+ * Locks `l` for reading. Returns 0, or:
+ *   -EAGAIN  a context writes, or the first waiter must not be overtaken
+ */
 FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l);
 
 /* As fl_rwlock_read_lock(): 0; -ETIMEDOUT, -ECANCELED: not locked. Blocks the calling context. */
@@ -69,7 +72,10 @@ FL_API void fl_rwlock_read_unlock(fl_rwlock *l);
 /* Locks `l` for writing. Blocks the calling context while others hold `l`. Never cancelled. */
 FL_API void fl_rwlock_write_lock(fl_rwlock *l);
 
-/* Locks `l` for writing: 0. -EBUSY: `l` is held, or the first waiter must not be overtaken. */
+/*
+ * Locks `l` for writing. Returns 0, or:
+ *   -EAGAIN  `l` is held, or the first waiter must not be overtaken
+ */
 FL_API FL_MUST_CHECK int fl_rwlock_try_write_lock(fl_rwlock *l);
 
 /* As fl_rwlock_read_lock_until(), for writing: 0, -ETIMEDOUT, -ECANCELED. */

@@ -49,13 +49,13 @@ typedef struct fl_select_case {
  * case out. Returns -ETIMEDOUT, -ECANCELED, or:
  *   0 or more     the index of the case that was made
  *   -EPIPE        the queue of a case is closed; `closed` of that case is set
+ *   -EOWNERDEAD   in a forked child: a call that the parent had in progress holds up a case
+ *                 (fairlead/queue.h)
  *   -ENOMEM       of a put, if its queue may return that
  *   -EINVAL       no case, or all are left out; more than INT_MAX; a case with both `to` and
  *                 `from`, or neither; a size that is not the queue's
  *
- * In a forked child it also returns -EOWNERDEAD, if a call that the parent had in progress holds up
- * a case (fairlead/queue.h). With a negative result, nothing was put or got. Memory order: that of
- * the put or get.
+ * With a negative result, nothing was put or got. Memory order: that of the put or get.
  *
  * The cases and all their queues must exist until the call returns. Exception: a queue may be freed
  * once the item that the call has put there is got, unless the queue is a rendezvous, or in `cases`

@@ -71,7 +71,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *_b)
  *   parties - 1  passed
  *   -EAGAIN      parties are missing
  *   -EPIPE       the barrier is broken
- *   -EBUSY       a process that is stopped in a call (above) blocked this call for a millisecond
+ *   -ETIMEDOUT   a process that is stopped in a call (above) blocked this call for a millisecond
  */
 FL_API FL_MUST_CHECK int fl_shm_barrier_try_wait(fl_shm_barrier *b);
 

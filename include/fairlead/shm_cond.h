@@ -67,7 +67,8 @@ FL_API FL_MUST_CHECK int fl_shm_cond_destroy(const fl_shm_cond *c);
 /*
  * Unlocks `m`, waits to be woken, locks `m`. The unlock and the begin of the wait are one step.
  * Blocks the calling context. Panics unless the calling context has locked `m` exactly once.
- * Returns 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE, -ENOMEM, as said above.
+ * Returns 0, -ECANCELED, or, as said above: -EOWNERDEAD (the mutex's previous owner died),
+ * -ENOTRECOVERABLE, -ENOMEM.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m);
 
@@ -77,8 +78,8 @@ FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m,
 
 /*
  * Waits until `predicate(arg)` is true. Calls `predicate` with `m` locked: first at once, then
- * after each wakeup, but not after -EOWNERDEAD, and never without `m`. Returns -EOWNERDEAD,
- * -ENOTRECOVERABLE, -ENOMEM, or:
+ * after each wakeup, but not after -EOWNERDEAD, and never without `m`. Returns -EOWNERDEAD (the
+ * mutex's previous owner died), -ENOTRECOVERABLE, -ENOMEM, or:
  *   0           the predicate is true, even after a cancel or timeout
  *   -ECANCELED  the predicate is false
  */

@@ -89,7 +89,7 @@ FL_API FL_MUST_CHECK int fl_shm_mutex_destroy(const fl_shm_mutex *m);
  * -ENOTRECOVERABLE, -ECANCELED, 0, or:
  *   -EOWNERDEAD  locked, once, however often the dead owner had locked `m`
  *   -EDEADLK     the calling context holds `m`, which is not recursive
- *   -EAGAIN      the calling context has locked a recursive `m` 2^32 - 1 times
+ *   -EOVERFLOW   the calling context has locked a recursive `m` 2^32 - 1 times
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *_m)
@@ -98,8 +98,8 @@ FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *_m)
 }
 
 /*
- * As fl_shm_mutex_lock(): 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EAGAIN. Returns -EBUSY if `m`
- * has an owner, unless `m` is recursive and the owner is the caller.
+ * As fl_shm_mutex_lock(): 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EOVERFLOW. Never waits:
+ * returns -EAGAIN if `m` has an owner, unless `m` is recursive and the owner is the caller.
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m);
 

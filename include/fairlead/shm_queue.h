@@ -36,8 +36,8 @@ FL_BEGIN_DECLS
  *
  * While a process is stopped (SIGSTOP) in an operation, the operations of other processes block
  * their threads, also that of a loop. Waits with a deadline then end at most a millisecond late;
- * tries return -EBUSY after a millisecond, and fl_shm_queue_close(), _close_now() and _task_done()
- * after ten seconds. An item for which a stopped waiter was woken stays in the queue; the next item
+ * tries return -ETIMEDOUT after a millisecond. So do fl_shm_queue_close(), _close_now() and
+ * _task_done() after ten seconds. An item for which a stopped waiter was woken stays in the queue; the next item
  * wakes others.
  *
  * The items of one producer keep their order. After an error the item, or the memory for it, is
@@ -90,12 +90,16 @@ FL_API void fl_shm_queue_free(fl_shm_queue *q);
 FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
 
 /*
- * Puts a copy of `*item`. Blocks while `q` is full. Returns 0, -EPIPE, -ECANCELED, -EINVAL,
- * -EBADMSG.
+ * Puts a copy of `*item`. Blocks while `q` is full. Returns 0, -ECANCELED, -EINVAL, -EBADMSG, or:
+ *   -EPIPE  `q` is closed, also if that happens during the wait
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_put(fl_shm_queue *q, const void *item);
 
-/* As fl_shm_queue_put(): 0, -EPIPE, -EINVAL, -EBADMSG; -EBUSY; -EAGAIN: full. */
+/*
+ * As fl_shm_queue_put(): 0, -EPIPE, -EINVAL, -EBADMSG. Never waits. Also returns:
+ *   -EAGAIN     full
+ *   -ETIMEDOUT  a process that is stopped in an operation has blocked this call for a millisecond
+ */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put(fl_shm_queue *q, const void *item);
 
 /* As fl_shm_queue_put(). Also returns -ETIMEDOUT. */
@@ -103,12 +107,16 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *ite
                                                 fl_cancel_token *cancel);
 
 /*
- * Gets the oldest item. Blocks while `q` is empty. Returns 0, -EPIPE (closed and drained),
- * -ECANCELED, -EINVAL, -EBADMSG.
+ * Gets the oldest item. Blocks while `q` is empty. Returns 0, -ECANCELED, -EINVAL, -EBADMSG, or:
+ *   -EPIPE  `q` is closed and drained
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_get(fl_shm_queue *q, void *item);
 
-/* As fl_shm_queue_get(): 0, -EPIPE, -EINVAL, -EBADMSG; -EBUSY; -EAGAIN: empty. */
+/*
+ * As fl_shm_queue_get(): 0, -EPIPE, -EINVAL, -EBADMSG. Never waits. Also returns:
+ *   -EAGAIN     empty
+ *   -ETIMEDOUT  as fl_shm_queue_try_put()
+ */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get(fl_shm_queue *q, void *item);
 
 /* As fl_shm_queue_get(). Also returns -ETIMEDOUT. */
@@ -148,8 +156,9 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *item
 
 /*
  * Puts a frame of `size` bytes, 0 or more. Blocks while `q` lacks space for the frame. Returns 0,
- * -EPIPE, -ECANCELED, -EINVAL, -EBADMSG, or:
+ * -ECANCELED, -EINVAL, -EBADMSG, or:
  *   -EMSGSIZE  the frame does not fit into an empty queue
+ *   -EPIPE     `q` is closed, also if that happens during the wait
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, int64_t deadline,
                                                       fl_cancel_token *cancel);
@@ -159,7 +168,9 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *_q, const void 
 }
 
 /*
- * As fl_shm_queue_put_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG; -EBUSY; -EAGAIN: no space.
+ * As fl_shm_queue_put_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG. Never waits. Also returns:
+ *   -EAGAIN     there is no space for the frame
+ *   -ETIMEDOUT  as fl_shm_queue_try_put()
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_frame(fl_shm_queue *_q, const void *_frame, size_t _size)
 {
@@ -180,7 +191,11 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *_q, void *_buff
 	return fl_shm_queue_get_frame_until(_q, _buffer, _room, _size, FL_FOREVER, NULL);
 }
 
-/* As fl_shm_queue_get_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG; -EBUSY; -EAGAIN: empty. */
+/*
+ * As fl_shm_queue_get_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG. Never waits. Also returns:
+ *   -EAGAIN     empty
+ *   -ETIMEDOUT  as fl_shm_queue_try_put()
+ */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_frame(fl_shm_queue *_q, void *_buffer, size_t _room, size_t *_size)
 {
 	return fl_shm_queue_get_frame_until(_q, _buffer, _room, _size, FL__TRY, FL_SHIELDED);
@@ -188,19 +203,20 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_frame(fl_shm_queue *_q, void *_
 
 /*
  * Closes `q`: later and blocked puts fail, and the contents can still be got. May be called again.
- * Waits for operations in progress. Returns 0, -EBUSY, -EBADMSG.
+ * Waits for operations in progress. Returns 0, -EBADMSG, or:
+ *   -ETIMEDOUT  a process that is stopped in an operation has blocked this call for ten seconds
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_close(fl_shm_queue *q);
 
 /*
- * As fl_shm_queue_close(): 0, -EBUSY, -EBADMSG. Also drops the contents, so blocked gets fail. Each
+ * As fl_shm_queue_close(): 0, -ETIMEDOUT, -EBADMSG. Also drops the contents, so blocked gets fail. Each
  * dropped item counts as done. Stores in `*dropped` (may be NULL) how many were dropped.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped);
 
 /*
  * Marks one item or frame that was got from `q` as done, also for a dead consumer. Waits as
- * fl_shm_queue_close(). Returns 0, -EBUSY, -EBADMSG, or:
+ * fl_shm_queue_close(). Returns 0, -ETIMEDOUT, -EBADMSG, or:
  *   -EINVAL  more calls than items were got
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
@@ -215,11 +231,14 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *_q)
 	return fl_shm_queue_join_until(_q, FL_FOREVER, NULL);
 }
 
-/* Returns 0 if every item is done, else -EBUSY; -EBADMSG. */
+/*
+ * Never waits. Returns 0 if every item is done, -EBADMSG, or:
+ *   -EAGAIN     an item is not done
+ *   -ETIMEDOUT  as fl_shm_queue_try_put()
+ */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_join(fl_shm_queue *_q)
 {
-	const int _rc = fl_shm_queue_join_until(_q, FL__TRY, FL_SHIELDED);
-	return _rc == -EAGAIN ? -EBUSY : _rc;
+	return fl_shm_queue_join_until(_q, FL__TRY, FL_SHIELDED);
 }
 
 /* How many items or frames are in `q`, possibly out of date. */

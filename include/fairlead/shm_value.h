@@ -52,7 +52,7 @@ FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size
 FL_API FL_MUST_CHECK int fl_shm_value_set(fl_shm_value *v, const void *value, size_t size);
 
 /*
- * As fl_shm_value_set(): 0, -ETIMEDOUT, -EBADMSG. Returns -EAGAIN, and leaves the value, if the
+ * As fl_shm_value_set(): 0, -ETIMEDOUT, -EBADMSG. Returns -ESTALE, and leaves the value, if the
  * value has changed since a get that returned `changes`.
  */
 FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, const void *value, size_t size);
@@ -83,7 +83,7 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
 			if (_rc != 0)                                                                                  \
 				return _rc;                                                                            \
 			_rc = fl_shm_value_set_if(&_v->value_, _changes, &_value, sizeof _value);                      \
-		} while (_rc == -EAGAIN);                                                                              \
+		} while (_rc == -ESTALE);                                                                              \
 		return _rc;                                                                                            \
 	}
 

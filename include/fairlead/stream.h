@@ -32,7 +32,8 @@ FL_BEGIN_DECLS
  * A read that failed, timed out or was cancelled has taken no bytes (fl_stream_got() has one
  * exception): the next read gets the bytes that have come, and only then the error. A write that
  * failed, timed out or was cancelled may have written a part: fl_stream_written(). Functions that
- * read, write or end a stream also return -EFAULT, -EOWNERDEAD, or:
+ * read, write or end a stream also return -EFAULT, or:
+ *   -EOWNERDEAD    in a forked child
  *   -EBUSY         another fiber is reading, or writing
  *   -ECONNRESET    a reset by the peer: written bytes may be lost. Permanent
  *   -ECONNABORTED  fl_stream_abort(), or the system got no answers. Permanent
@@ -169,12 +170,16 @@ FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *_s, const void *_data, si
 
 /*
  * Writes the bytes for which there is room. Returns the number of written bytes, or as
- * fl_stream_write(): -EPIPE; or
+ * fl_stream_write():
  *   -EAGAIN  there is no room
+ *   -EPIPE   after fl_stream_close_write(), or the peer no longer reads
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size);
 
-/* As fl_stream_write(), of `n` parts in order. Returns 0, -EPIPE, -ECANCELED, -ENOMEM. */
+/*
+ * As fl_stream_write(), of `n` parts in order. Returns 0, -ECANCELED, -ENOMEM, or:
+ *   -EPIPE  after fl_stream_close_write(), or the peer no longer reads
+ */
 FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, int64_t deadline,
                                                 fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *_parts, size_t _n)
@@ -185,7 +190,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
 /*
  * As fl_stream_write() of 1 or more bytes, with `n` descriptors, which the caller keeps, over a
  * Unix socket. The receiver gets the descriptors with the first byte. They were sent if
- * fl_stream_written() is not 0. Returns 0, -EPIPE, -ECANCELED, -ENOMEM, -ETOOMANYREFS, or:
+ * fl_stream_written() is not 0. Returns 0, -ECANCELED, -ENOMEM, -ETOOMANYREFS, or:
+ *   -EPIPE         after fl_stream_close_write(), or the peer no longer reads
  *   -EINVAL        no byte; `n` above FL_STREAM_FDS_MAX; or a descriptor of a kind that cannot be
  *                  sent
  *   -EBADF         one of the descriptors is not open

@@ -68,11 +68,11 @@ FL_INLINE FL_MUST_CHECK int fl_thread_join(fl_thread *_t, int *_result)
 	return fl_thread_join_until(_t, _result, FL_FOREVER, NULL);
 }
 
-/* As fl_thread_join(): -EBUSY while the function runs. */
+/* As fl_thread_join(). Never waits: returns -EAGAIN while the function runs. */
 FL_INLINE FL_MUST_CHECK int fl_thread_try_join(fl_thread *_t, int *_result)
 {
 	const int _rc = fl_thread_join_until(_t, _result, 0, FL_SHIELDED);
-	return _rc == -ETIMEDOUT ? -EBUSY : _rc;
+	return _rc == -ETIMEDOUT ? -EAGAIN : _rc;
 }
 
 /* Gives up the handle; the thread runs on. Returns 0, -EINVAL when the handle is not joinable. */
@@ -144,7 +144,7 @@ FL_API void *fl_local_get(const fl_local *local);
 /*
  * Sets the value of the calling context; the previous value is not destroyed. Returns 0, -ENOMEM,
  * or:
- *   -EAGAIN  1,024 different locals are in use
+ *   -ENOSPC  1,024 different locals are in use
  */
 FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);
 

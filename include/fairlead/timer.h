@@ -2,6 +2,7 @@
 #ifndef FAIRLEAD_TIMER_H
 #define FAIRLEAD_TIMER_H
 
+#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/time.h>
@@ -105,13 +106,13 @@ FL_INLINE FL_MUST_CHECK int fl_timer_join(fl_timer *_t)
 	return fl_timer_join_until(_t, FL_FOREVER, NULL);
 }
 
-/* As fl_timer_join(): -EBUSY while `t` is pending or running. */
+/* As fl_timer_join(). Never waits: returns -EAGAIN while `t` is pending or running. */
 FL_API FL_MUST_CHECK int fl_timer_try_join(fl_timer *t);
 
 /* Returns 0 if `t` is neither pending nor running, and its memory may be freed; else -EBUSY. */
 FL_INLINE FL_MUST_CHECK int fl_timer_destroy(fl_timer *_t)
 {
-	return fl_timer_try_join(_t);
+	return fl_timer_try_join(_t) == 0 ? 0 : -EBUSY;
 }
 
 static inline void fl__scoped_fl_timer(fl_timer *_t)

@@ -10,23 +10,67 @@
 #include <stdint.h>
 
 /*
- * The hooks that the primitives call for debugging.
+ * The points at which the library tells what happens. The clients, which listen, are in inspect:
+ * the modes of fl_debug_enable(), the flight recorder, and the statistics of executors. No file
+ * outside of inspect includes one of its headers.
  *
- * The fast path of a lock has no extra branch: its CAS expects fl__debug_free instead of 0. While
- * debugging is on, fl__debug_free has a value that no word has, so the slow path calls the hooks.
- * It leaves a mark in the word, which makes the unlock slow, too. The unlock of many readers, which
- * have no mark, reads fl__debug first.
+ *   point                  called by, when                             locks of the   a client
+ *                                                                      library held   may
+ *   locking, waiting,      the slow path of a lock, a semaphore or a   none           L A P
+ *   locked                 queue: before the acquisition, before
+ *                          each sleep, and at the end
+ *   unlocking, downgraded  the slow path, before it does so            none           -
+ *   forget, assert_held    init, destroy and assertions of locks       none           L A P
+ *   join                   a join, before and after its wait           none           L A
+ *   sleep, woken           each wait, around the sleep of its context  none           L A
+ *   wake                   the waking context, before it unparks       an executor's  A
+ *   run                    a loop's thread, before it switches to a    none           A
+ *                          fiber or to its own flow
+ *   submit                 a submit on the long way, before the task   none           A
+ *                          is published
+ *   begin                  the context that runs a task, if it is to   none           M
+ *                          be measured: in place of the run
+ *   call                   the same, in place of the task's function   none           A
+ *   task, event            whoever changes the state of a task or of   an executor's  A
+ *                          a worker process
+ *   note                   a hand-off, a steal, a poll of a loop       any            -
+ *   idle                   a worker of a thread pool, before it        an executor's  -
+ *                          sleeps
+ *   remote                 the parent, when a task that has run in     an executor's  M
+ *                          another process has ended
+ *   executor               an executor, when it can take tasks, and    none           -
+ *                          before it ends
+ *   exit                   a panic, and the end of a process that      any            A
+ *                          does not call exit()
  *
- *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__debug_word(&fl__debug_free)}, LOCKED))
+ *   L  call the log handler of the program, which may wait. The client holds none of its locks.
+ *   A  take memory from fl__sys.map(), but not from an allocator: the caller may hold its lock
+ *   M  take memory from the executor's allocator
+ *   P  panic
+ *
+ * No point fails. A point that is off costs a test of one word, or of a weak function, on a slow
+ * path. The fast paths have no test:
+ *
+ *   fast path of       what the client does instead
+ *   a lock             The CAS expects fl__hook_free instead of 0. While debugging is on, that is a
+ *                      value that no word has, so each lock goes the slow way. It leaves a mark in
+ *                      the word, so the unlock goes the slow way, too. The unlock of many readers has
+ *                      no mark, and tests fl__hooks first. fl__hook_readers closes the fast path of
+ *                      readers.
+ *   fl_submit()        Its short way compares the executor's word `plain` with fl__plain_forks. The
+ *                      statistics change the first where the next task is to be measured; the
+ *                      recorder changes the second.
+ *
+ *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__hook_word(&fl__hook_free)}, LOCKED))
  *             return;                                                                  // fast
- *     struct fl__debug_op op;                                                          // slow
- *     fl__debug_locking(&op, m, FL__DEBUG_MUTEX, deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
- *     ... fl__debug_waiting(&op); rc = fl__wait_sleep(...) ...
- *     fl__debug_locked(&op, rc == 0);
+ *     struct fl__hook_op op;                                                           // slow
+ *     fl__hook_locking(&op, m, FL__DEBUG_MUTEX, deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
+ *     ... fl__hook_waiting(&op); rc = fl__wait_sleep(...) ...
+ *     fl__hook_locked(&op, rc == 0);
  */
 
 /*
- * The environment variable by which the library starts this program again (process/reexec.h), as a
+ * The environment variable by which the library starts this program again (start/reexec.h), as a
  * worker process or a fork server. The new process reads FL_DEBUG and FL_TRACE, too. Its parent has
  * already said what is wrong with them, so FL__LOG_ONCE() says nothing in the new process.
  */
@@ -34,26 +78,32 @@
 #define FL__LOG_ONCE(...) (secure_getenv(FL__REEXEC_VARIABLE) ? (void)0 : fl__log(__VA_ARGS__))
 
 struct fl__ctx;
+struct fl__node;
+struct fl__run;
 struct fl__trace_ring;
-
-enum { FL__BACKTRACE_FRAMES = 16 };
-
-/* The innermost return addresses, up to the first 0. */
-struct fl__backtrace {
-	uintptr_t at[FL__BACKTRACE_FRAMES];
-};
+struct fl__wait;
+struct fl_executor;
+struct fl_future;
+struct fl_task_ctx;
+struct fl_task_type;
 
 /* Hidden, so that the compiler addresses the words relative to the code. */
-#define FL__DEBUG_WORD extern __attribute__((visibility("hidden"))) uint32_t
-FL__DEBUG_WORD fl__debug;         /* FL_DEBUG_ bits */
-FL__DEBUG_WORD fl__debug_free;    /* 0 or FL__DEBUG_NEVER */
-FL__DEBUG_WORD fl__debug_readers; /* the most readers of fl_rwlock, or 0 */
+#define FL__HOOK_WORD extern __attribute__((visibility("hidden"))) uint32_t
+FL__HOOK_WORD fl__hooks;        /* the FL_DEBUG_ bits, and FL__HOOKS_TRACE, of the clients that are on */
+FL__HOOK_WORD fl__hook_free;    /* 0 or FL__HOOK_NEVER */
+FL__HOOK_WORD fl__hook_readers; /* the most readers of fl_rwlock, or 0 */
 
-#define FL__DEBUG_NEVER 0xfffffff7u
+enum {
+	FL__HOOKS_DEBUG = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS | FL_DEBUG_CONTENTION,
+	FL__HOOKS_TRACE = 8,
+	FL__HOOKS_ALL = FL__HOOKS_DEBUG | FL__HOOKS_TRACE
+};
+
+#define FL__HOOK_NEVER 0xfffffff7u
 #define FL__RWLOCK_MOST (1u << 26)
 
 /* An old value does no harm. Not atomic: compilers would emit a separate load. */
-static inline uint32_t fl__debug_word(const uint32_t *word)
+static inline uint32_t fl__hook_word(const uint32_t *word)
 {
 #if defined(FL__TSAN) || defined(FL__LABORATORY)
 	return fl__load_relaxed(word);
@@ -62,10 +112,26 @@ static inline uint32_t fl__debug_word(const uint32_t *word)
 #endif
 }
 
-static inline bool fl__debug_is_on(void)
+/* Whether one of these clients is on. */
+static inline bool fl__hooks_on(uint32_t clients)
 {
-	return fl__unlikely(fl__debug_word(&fl__debug) != 0);
+	return fl__unlikely((fl__hook_word(&fl__hooks) & clients) != 0);
 }
+
+/*
+ * A function of a part that only some programs link. Weak: NULL in a program without the part.
+ * Hidden: not the function of another copy of the library.
+ */
+#define FL__IF_LINKED __attribute__((weak, visibility("hidden")))
+
+/* Locks. */
+
+enum { FL__BACKTRACE_FRAMES = 16 };
+
+/* The innermost return addresses, up to the first 0. */
+struct fl__backtrace {
+	uintptr_t at[FL__BACKTRACE_FRAMES];
+};
 
 /* How a lock is locked: */
 enum {
@@ -74,7 +140,7 @@ enum {
 };
 
 /* One acquisition, or one wait for an object without a holder. In the caller's frame. */
-struct fl__debug_op {
+struct fl__hook_op {
 	uint8_t on; /* the modes; 0: no other member is valid */
 	uint8_t how;
 	uint8_t kind;
@@ -89,123 +155,111 @@ struct fl__debug_op {
 	struct fl__backtrace stack;
 };
 
-/*
- * A function of a part that only some programs link. Weak: NULL in a program without the part.
- * Hidden: not the function of another copy of the library.
- */
-#define FL__IF_LINKED __attribute__((weak, visibility("hidden")))
+FL__IF_LINKED void fl__hook_locking_on(struct fl__hook_op *op);
+FL__IF_LINKED void fl__hook_waiting_on(struct fl__hook_op *op);
+FL__IF_LINKED void fl__hook_locked_on(struct fl__hook_op *op, bool locked);
+FL__IF_LINKED void fl__hook_unlocking_on(const void *lock, unsigned how);
+FL__IF_LINKED void fl__hook_downgraded_on(const void *lock);
+FL__IF_LINKED void fl__hook_forget_on(const void *lock, const char *destroy);
+FL__IF_LINKED void fl__hook_assert_held_on(const void *lock, const char *function);
 
-/*
- * What the hooks call while debugging is on. A program that does not refer to debugging lacks these
- * functions, and only debug.c switches debugging on.
- */
-struct fl__wait;
-struct fl_executor;
-FL__IF_LINKED void fl__debug_locking_on(struct fl__debug_op *op);
-FL__IF_LINKED void fl__debug_waiting_on(struct fl__debug_op *op);
-FL__IF_LINKED void fl__debug_locked_on(struct fl__debug_op *op, bool locked);
-FL__IF_LINKED void fl__debug_unlocking_on(const void *lock, unsigned how);
-FL__IF_LINKED void fl__debug_downgraded_on(const void *lock);
-FL__IF_LINKED void fl__debug_forget_on(const void *lock, const char *destroy);
-FL__IF_LINKED void fl__debug_assert_held_on(const void *lock, const char *function);
-FL__IF_LINKED void fl__debug_join_on(const struct fl__ctx *context, bool timed);
-FL__IF_LINKED void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline);
-FL__IF_LINKED void fl__debug_duration_on(void); /* after the line of a report: the stack */
-FL__IF_LINKED void fl__debug_run_on(const void *loop, const char *fiber);
-
-static inline bool fl__debug_is_linked(void)
+static inline void fl__hook_locking(struct fl__hook_op *op, const void *lock, enum fl__debug_kind kind, unsigned how)
 {
-	return fl__debug_locking_on != NULL;
-}
-
-/* Before an acquisition, with no internal lock of the library held. */
-static inline void fl__debug_locking(struct fl__debug_op *op, const void *lock, enum fl__debug_kind kind, unsigned how)
-{
-	op->on = (uint8_t)fl__debug_word(&fl__debug);
+	op->on = (uint8_t)(fl__hook_word(&fl__hooks) & FL__HOOKS_DEBUG);
 	if (fl__unlikely(op->on != 0)) {
 		op->lock = lock;
 		op->kind = (uint8_t)kind;
 		op->how = (uint8_t)how;
 		op->cond = NULL;
 		op->key = NULL;
-		fl__debug_locking_on(op);
+		fl__hook_locking_on(op);
 	}
 }
 
-/* Before each sleep for the lock, with no internal lock held. */
-static inline void fl__debug_waiting(struct fl__debug_op *op)
+static inline void fl__hook_waiting(struct fl__hook_op *op)
 {
 	if (fl__unlikely(op->on != 0))
-		fl__debug_waiting_on(op);
+		fl__hook_waiting_on(op);
 }
 
-/* After the acquisition, or, if not `locked`, after giving up. */
-static inline void fl__debug_locked(struct fl__debug_op *op, bool locked)
+/* Not `locked`: the caller has given up. */
+static inline void fl__hook_locked(struct fl__hook_op *op, bool locked)
 {
 	if (fl__unlikely(op->on != 0))
-		fl__debug_locked_on(op, locked);
+		fl__hook_locked_on(op, locked);
 }
 
 /*
  * Before a wait for `cond`, after which the context always locks the mutex. A signal moves the
  * waiter to the mutex's wait queue and changes `*key`.
  */
-static inline void fl__debug_waiting_cond(struct fl__debug_op *op, const void *mutex, const void *cond,
-                                          const void *const *key)
+static inline void fl__hook_waiting_cond(struct fl__hook_op *op, const void *mutex, const void *cond,
+                                         const void *const *key)
 {
-	fl__debug_locking(op, mutex, FL__DEBUG_MUTEX, 0);
+	fl__hook_locking(op, mutex, FL__DEBUG_MUTEX, 0);
 	if (fl__unlikely(op->on != 0)) {
 		op->cond = cond;
 		op->key = key;
-		fl__debug_waiting_on(op);
+		fl__hook_waiting_on(op);
 	}
 }
 
-/* Before a wait for permits, items or space: any context may end it, so no deadlock is reported. */
-static inline void fl__debug_wait_begin(struct fl__debug_op *op, const void *object, enum fl__debug_kind kind)
+/*
+ * Around a wait for permits, items or space, successful or not. Any context may end that wait, so no
+ * deadlock is reported.
+ */
+static inline void fl__hook_wait_begin(struct fl__hook_op *op, const void *object, enum fl__debug_kind kind)
 {
-	fl__debug_locking(op, object, kind, FL__DEBUG_TRY);
-	fl__debug_waiting(op);
+	fl__hook_locking(op, object, kind, FL__DEBUG_TRY);
+	fl__hook_waiting(op);
 }
 
-/* Called after such a wait, successful or not. */
-static inline void fl__debug_wait_end(struct fl__debug_op *op)
+static inline void fl__hook_wait_end(struct fl__hook_op *op)
 {
-	fl__debug_locked(op, false);
+	fl__hook_locked(op, false);
 }
 
-/* Called before an unlock. `how`: FL__DEBUG_READ or 0. */
-static inline void fl__debug_unlocking(const void *lock, unsigned how)
+/* `how`: FL__DEBUG_READ or 0. */
+static inline void fl__hook_unlocking(const void *lock, unsigned how)
 {
-	if (fl__debug_is_on())
-		fl__debug_unlocking_on(lock, how);
+	if (fl__hooks_on(FL__HOOKS_DEBUG))
+		fl__hook_unlocking_on(lock, how);
 }
 
-static inline void fl__debug_downgraded(const void *lock)
+static inline void fl__hook_downgraded(const void *lock)
 {
-	if (fl__debug_is_on())
-		fl__debug_downgraded_on(lock);
+	if (fl__hooks_on(FL__HOOKS_DEBUG))
+		fl__hook_downgraded_on(lock);
 }
 
 /* Forgets a lock that begins or ends. `destroy`: the function of this name found the lock busy. */
-static inline void fl__debug_forget(const void *lock, const char *destroy)
+static inline void fl__hook_forget(const void *lock, const char *destroy)
 {
-	if (fl__debug_is_on())
-		fl__debug_forget_on(lock, destroy);
+	if (fl__hooks_on(FL__HOOKS_DEBUG))
+		fl__hook_forget_on(lock, destroy);
 }
 
 /* Panics if another context is known to hold the lock, and not this one. */
-static inline void fl__debug_assert_held(const void *lock, const char *function)
+static inline void fl__hook_assert_held(const void *lock, const char *function)
 {
-	if (fl__debug_is_on())
-		fl__debug_assert_held_on(lock, function);
+	if (fl__hooks_on(FL__HOOKS_DEBUG))
+		fl__hook_assert_held_on(lock, function);
 }
 
+/* Waits, wakes and switches. */
+
+FL__IF_LINKED void fl__hook_join_on(const struct fl__ctx *context, bool timed);
+FL__IF_LINKED void fl__hook_sleep_on(struct fl__wait *wait, int64_t deadline);
+FL__IF_LINKED void fl__hook_woken_on(struct fl__wait *wait, int rc);
+FL__IF_LINKED void fl__hook_wake_on(const struct fl__node *taken);
+FL__IF_LINKED void fl__hook_run_on(const void *loop, uint64_t fiber, const char *name);
+FL__IF_LINKED void fl__hook_deadline_on(void);
+
 /* Before a join of `context` (`timed`: with a deadline), and with NULL after it. */
-static inline void fl__debug_join(const struct fl__ctx *context, bool timed)
+static inline void fl__hook_join(const struct fl__ctx *context, bool timed)
 {
-	if (fl__debug_is_on())
-		fl__debug_join_on(context, timed);
+	if (fl__hooks_on(FL__HOOKS_DEBUG))
+		fl__hook_join_on(context, timed);
 }
 
 /*
@@ -217,7 +271,7 @@ __attribute__((cold)) void fl__duration_report(int64_t deadline);
 extern uint32_t fl__duration_told; /* since the start, or the last switch of debugging */
 
 /*
- * Called with the deadline that a public function got and that fl__debug_sleep() may not see, with
+ * Called with the deadline that a public function got and that fl__hook_sleep() may not see, with
  * no internal lock held. Reports a duration in place of a deadline, once. Deadlines of a few
  * nanoseconds are written on purpose, to try once.
  */
@@ -227,41 +281,36 @@ static inline void fl__debug_deadline(int64_t deadline)
 		fl__duration_report(deadline);
 }
 
-/* Before each sleep of a wait, and with NULL after it. */
-static inline void fl__debug_sleep(const struct fl__wait *wait, int64_t deadline)
+static inline void fl__hook_sleep(struct fl__wait *wait, int64_t deadline)
 {
 	fl__debug_deadline(deadline);
-	if (fl__debug_is_on())
-		fl__debug_sleep_on(wait, deadline);
+	if (fl__hooks_on(FL__HOOKS_ALL))
+		fl__hook_sleep_on(wait, deadline);
 }
 
-/* executors.c: the lock of the table (table.h) and of the list of all executors. */
-void fl__debug_relock(void);
-void fl__debug_unlock(void);
-
-/* The n-th executor; NULL: none. Under that lock. */
-struct fl_executor *fl__debug_executor_nth(size_t n);
-
-/*
- * Lists an executor that can take tasks, and removes it before it ends, also while debugging is
- * off. Weak: linked for the dump and fl_stats_text().
- */
-FL__IF_LINKED void fl__debug_executor_on(struct fl_executor *e, bool begins);
-
-static inline void fl__debug_executor(struct fl_executor *e, bool begins)
+/* `rc`: the result of the sleep. */
+static inline void fl__hook_woken(struct fl__wait *wait, int rc)
 {
-	if (fl__debug_executor_on)
-		fl__debug_executor_on(e, begins);
+	if (fl__hooks_on(FL__HOOKS_ALL))
+		fl__hook_woken_on(wait, rc);
 }
 
-/* Called before `loop` switches to the fiber of this name; NULL: to the thread's own flow. */
-static inline void fl__debug_run(const void *loop, const char *fiber)
+/* `taken`: the first of the nodes to unpark. */
+static inline void fl__hook_wake(const struct fl__node *taken)
 {
-	if (fl__debug_is_on())
-		fl__debug_run_on(loop, fiber);
+	if (fl__hooks_on(FL__HOOKS_TRACE))
+		fl__hook_wake_on(taken);
 }
 
-/* Events of the flight recorder: inspect/trace.h says when each is recorded. */
+/* The number and the name of the fiber; 0 and NULL: the thread's own flow. */
+static inline void fl__hook_run(const void *loop, uint64_t fiber, const char *name)
+{
+	if (fl__hooks_on(FL__HOOKS_ALL))
+		fl__hook_run_on(loop, fiber, name);
+}
+
+/* Events of the recorder: inspect/trace.h says when each is recorded. */
+
 enum fl__trace_kind {
 	FL__TRACE_SUBMIT = 1, /* 0: the event is being filled */
 	FL__TRACE_START,
@@ -281,69 +330,57 @@ enum fl__trace_kind {
 	FL__TRACE_INDEX,
 };
 
-/* 1: the recorder records. Read as fl__debug. */
-FL__DEBUG_WORD fl__trace;
-extern __attribute__((visibility("hidden"))) int32_t fl__trace_rank; /* -1: none */
+FL__IF_LINKED int64_t fl__hook_event_on(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name,
+                                        unsigned code);
+FL__IF_LINKED void fl__hook_task_on(enum fl__trace_kind kind, struct fl_future *f);
+FL__IF_LINKED void fl__hook_note_on(enum fl__trace_kind kind, const void *object, unsigned arg);
+FL__IF_LINKED void fl__hook_exit_on(bool writes);
 
-static inline bool fl__trace_is_on(void)
+/*
+ * An event of the calling context. Not in a signal handler. `object`, `arg`: addresses or numbers.
+ * `name`: of the task's type, known by its address, or NULL. `code`: an error or a kind of wait.
+ */
+static inline void fl__hook_event(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name,
+                                  unsigned code)
 {
-	return fl__unlikely(fl__debug_word(&fl__trace) != 0); /* a late value does no harm */
+	if (fl__hooks_on(FL__HOOKS_TRACE))
+		fl__hook_event_on(kind, object, arg, name, code);
 }
 
-/* A program without a reference to debugging lacks these functions; its `fl__trace` stays 0. */
-
-/*
- * Records an event of the calling context, and returns its time. Not in a signal handler. `name`:
- * of the task's type, known by its address, or NULL. `object`, `arg`: addresses or numbers. `code`:
- * above.
- */
-FL__IF_LINKED int64_t fl__trace_event(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name,
-                                      unsigned code);
-
-/* SUBMIT, which stamps the task as statistics do; GET, CANCEL. */
-struct fl_future;
-FL__IF_LINKED void fl__trace_task(enum fl__trace_kind kind, struct fl_future *f);
-
-/* fl__task_call() of a future's task, between its START and END. */
-struct fl_task_type;
-struct fl_task_ctx;
-FL__IF_LINKED int fl__trace_call(const struct fl_task_type *type, const void *arg, void *result,
-                                 struct fl_task_ctx *ctx);
-
-/* HAND_OFF, STEAL, POLL. Makes no ring: the caller may hold a lock of the library. */
-FL__IF_LINKED void fl__trace_object(enum fl__trace_kind kind, const void *object, unsigned arg);
-
-/* WAIT, which returns its time; 0: not recorded. WOKEN. WAKE of each waiter that was taken. */
-struct fl__wait;
-struct fl__node;
-FL__IF_LINKED int64_t fl__trace_wait(const struct fl__wait *wait);
-FL__IF_LINKED void fl__trace_woken(const struct fl__wait *wait, int64_t since, int rc);
-FL__IF_LINKED void fl__trace_wake(const struct fl__node *taken);
-
-/* RUN; 0: no fiber. */
-FL__IF_LINKED void fl__trace_run(uint64_t fiber, const char *name);
-
-/*
- * Called where the process ends. Writes a file if FL_TRACE has "exit". Without "exit", and if no
- * file was ever written, it says how many events are lost; but not in a child process that the
- * library started or that the program forked.
- */
-FL__IF_LINKED void fl__trace_at_exit(void);
-
-static inline void fl__trace_exit(void)
+/* GET, CANCEL. */
+static inline void fl__hook_task(enum fl__trace_kind kind, struct fl_future *f)
 {
-	if (fl__trace_at_exit)
-		fl__trace_at_exit();
+	if (fl__hooks_on(FL__HOOKS_TRACE))
+		fl__hook_task_on(kind, f);
+}
+
+/* HAND_OFF, STEAL, POLL. Records nothing in a thread that has no other event yet. */
+static inline void fl__hook_note(enum fl__trace_kind kind, const void *object, unsigned arg)
+{
+	if (fl__hooks_on(FL__HOOKS_TRACE))
+		fl__hook_note_on(kind, object, arg);
+}
+
+/*
+ * The process ends. `writes`: writes the events. Else writes them if FL_TRACE has "exit"; without
+ * "exit", and if no file was ever written, it says how many events are lost, but not in a child
+ * process that the library started or that the program forked.
+ */
+static inline void fl__hook_exit(bool writes)
+{
+	if (fl__hooks_on(FL__HOOKS_TRACE))
+		fl__hook_exit_on(writes);
 }
 
 /* Of a task that another process (`number`: its pid), or another rank, runs. */
 #define FL__TRACE_REMOTE(number, seq) (UINT64_C(1) << 63 | (uint64_t)(number) << 32 | (uint32_t)(seq))
 #define FL__TRACE_RANK(number, seq) (UINT64_C(1) << 62 | FL__TRACE_REMOTE(number, seq))
+extern __attribute__((visibility("hidden"))) int32_t fl__trace_rank; /* -1: none */
 
 /*
  * The ring of a worker process: `size` = fl__trace_ring_size() bytes of shared memory, in pages of
  * their own, zeroed before the worker gets them; the mapping is not inherited by fork(). The size
- * is constant once the recorder was on.
+ * is constant once the recorder was on. There is no ring where the recorder is off.
  *
  * The parent: fl__trace_ring_add() after the start, with the worker's number and name;
  * fl__trace_ring_drop() when the worker has ended, or if it never began. From then on the recorder
@@ -354,3 +391,98 @@ FL__IF_LINKED size_t fl__trace_ring_size(void);
 FL__IF_LINKED void fl__trace_ring_add(struct fl__trace_ring *ring, int32_t pid, const char *name);
 FL__IF_LINKED void fl__trace_ring_drop(struct fl__trace_ring *ring);
 FL__IF_LINKED void fl__trace_ring_use(struct fl__trace_ring *ring, size_t size);
+
+/* Tasks: statistics, which are on in a program that refers to fl_executor_get_stats(). */
+
+/* REFILL: how many submits a refill of a free list stands for, CHAIN blocks, but half as often. */
+enum { FL__STATS_REFILL = 16, FL__STATS_OFF = INT32_MAX };
+
+/* The last measurement of a context that runs tasks. */
+struct fl__stats_last {
+	struct fl__stats_times *times; /* NULL: none yet */
+	int64_t ns;
+	size_t begun; /* tasks, it among them */
+};
+
+struct fl__stats_context {
+	size_t next; /* it asks for a stamp when it has begun so many */
+	struct fl__stats_last queued, ran;
+};
+
+FL__IF_LINKED void fl__hook_stamp_on(struct fl_executor *e, struct fl_future *f);
+FL__IF_LINKED int fl__hook_begin_on(struct fl__run *run, struct fl__stats_context *context, size_t begun,
+                                    char **message);
+FL__IF_LINKED int fl__hook_call_on(const struct fl_task_type *type, const void *arg, void *result,
+                                   struct fl_task_ctx *ctx);
+FL__IF_LINKED void fl__hook_idle_on(struct fl_executor *e);
+FL__IF_LINKED void fl__hook_remote_on(struct fl_executor *e, const struct fl_future *f, int64_t began, int64_t ran);
+FL__IF_LINKED void fl__hook_executor_on(struct fl_executor *e, bool begins);
+
+static inline bool fl__stats_are_linked(void)
+{
+#ifdef FL__LABORATORY
+	return false; /* fewer steps for a search */
+#else
+	return fl__hook_idle_on != NULL;
+#endif
+}
+
+/* Counts `n` submits that are not stamped. Approximate. False: the next task is to be stamped. */
+static inline bool fl__stats_skip(int32_t *to_skip, int32_t n)
+{
+	const int32_t skip = fl__load_relaxed(to_skip);
+	if (skip > 0 && skip < FL__STATS_OFF)
+		fl__store_relaxed(to_skip, skip - n);
+	return skip > 0;
+}
+
+/* Each client may stamp the task with the time. `to_skip`: the executor's submits until the next stamp. */
+static inline void fl__hook_submit(int32_t *to_skip, struct fl_executor *e, struct fl_future *f)
+{
+	if (fl__hooks_on(FL__HOOKS_TRACE))
+		fl__hook_task_on(FL__TRACE_SUBMIT, f);
+	else if (!fl__stats_skip(to_skip, 1))
+		fl__hook_stamp_on(e, f);
+}
+
+/*
+ * Whether the context, which has begun so many tasks before, measures its next task:
+ * fl__hook_begin_on() then takes the place of fl__run_function().
+ */
+static inline bool fl__hook_begins(const struct fl__stats_context *context, bool stamped, size_t begun)
+{
+	return fl__unlikely(stamped || begun >= fl__load_relaxed(&context->next)) && fl__stats_are_linked();
+}
+
+/* For a task that does not run, and is counted as begun: measured tasks do not stand for it. */
+static inline void fl__stats_begin_none(struct fl__stats_context *context)
+{
+	context->next++;
+	context->queued.begun++;
+	context->ran.begun++;
+}
+
+/* Tasks are few: the next submit stamps its task. */
+static inline void fl__hook_idle(struct fl_executor *e)
+{
+	if (fl__stats_are_linked())
+		fl__hook_idle_on(e);
+}
+
+/* A task has run in another process. Its times are not counted if they are impossible. */
+static inline void fl__hook_remote(struct fl_executor *e, const struct fl_future *f, bool stamped, int64_t began,
+                                   int64_t ran)
+{
+	if (stamped && fl__stats_are_linked())
+		fl__hook_remote_on(e, f, began, ran);
+}
+
+/*
+ * Lists an executor that can take tasks, and removes it before it ends, also while debugging is
+ * off. Linked for the dump and fl_stats_text().
+ */
+static inline void fl__hook_executor(struct fl_executor *e, bool begins)
+{
+	if (fl__hook_executor_on)
+		fl__hook_executor_on(e, begins);
+}

@@ -51,7 +51,7 @@ static void contention_add(struct fl__site_time *to, int64_t sum, int64_t most)
 		to->most = most;
 }
 
-void fl__contention_locked(const struct fl__debug_op *op, struct fl__held *held, int64_t now)
+void fl__contention_locked(const struct fl__hook_op *op, struct fl__held *held, int64_t now)
 {
 	struct fl__site *site = contention_site_of(&op->stack, op->cond ? FL__DEBUG_COND : op->kind);
 	const uint32_t weight = op->waited ? 1 : CONTENTION_SAMPLED;
@@ -171,6 +171,6 @@ void fl_debug_contention(int fd)
 __attribute__((destructor)) static void contention_print_at_exit(void)
 {
 	enum { STANDARD_ERROR = 2 };
-	if (fl__debug_word(&fl__debug) & FL_DEBUG_CONTENTION)
+	if (fl__hook_word(&fl__hooks) & FL_DEBUG_CONTENTION)
 		fl_debug_contention(STANDARD_ERROR);
 }

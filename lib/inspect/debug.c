@@ -18,16 +18,17 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DEBUG_RECORDS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS, DEBUG_ALL_MODES = 7 };
+enum { DEBUG_RECORDS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS };
 
 static uint32_t debug_switch_lock;
 
-static void debug_set_words(unsigned modes)
+/* Under debug_switch_lock: so the sum changes the modes' bits alone. `before`: these bits now. */
+static void debug_set_words(unsigned before, unsigned modes)
 {
 	/* a late change does no harm, see the top */
-	fl__store_relaxed(&fl__debug, modes);
-	fl__store_relaxed(&fl__debug_free, modes ? FL__DEBUG_NEVER : 0);
-	fl__store_relaxed(&fl__debug_readers, modes ? 0 : FL__RWLOCK_MOST);
+	fl__add_relaxed(&fl__hooks, modes - before);
+	fl__store_relaxed(&fl__hook_free, modes ? FL__HOOK_NEVER : 0);
+	fl__store_relaxed(&fl__hook_readers, modes ? 0 : FL__RWLOCK_MOST);
 }
 
 unsigned fl__debug_switch(unsigned modes)
@@ -39,14 +40,14 @@ unsigned fl__debug_switch(unsigned modes)
 		fl__backtrace_learn_modules();
 	}
 	FL__LOCKED(&debug_switch_lock);
-	const unsigned before = fl__debug_word(&fl__debug);
+	const unsigned before = fl__load_relaxed(&fl__hooks) & FL__HOOKS_DEBUG;
 	const bool stays_on = modes != 0 && before != 0;
 	if (!stays_on) {
-		debug_set_words(0);
+		debug_set_words(before, 0);
 		fl__table_forget();
 	}
 	fl__store_relaxed(&fl__duration_told, 0); /* a late change does no harm */
-	debug_set_words(modes);
+	debug_set_words(stays_on ? before : 0, modes);
 	return before;
 }
 
@@ -96,7 +97,7 @@ void fl__debug_catch(struct fl__handler *h, bool wanted, const char *who)
 
 int fl_debug_enable(unsigned modes)
 {
-	if (modes & ~(unsigned)DEBUG_ALL_MODES)
+	if (modes & ~(unsigned)FL__HOOKS_DEBUG)
 		return -EINVAL;
 	(void)fl__debug_switch(modes);
 	fl__debug_catch(&fl__debug_handler, modes & FL_DEBUG_WAITS, "FL_DEBUG");
@@ -113,7 +114,7 @@ static struct fl__held *debug_own_record(const void *lock)
 }
 
 /* Reports a deadlock if the context holds the lock already, unless both locks are read locks. */
-static void debug_report_relock(const struct fl__debug_op *op)
+static void debug_report_relock(const struct fl__hook_op *op)
 {
 	struct fl__report_step step;
 	if (!fl__held_is_known(op->lock) || !fl__debug_enter(0))
@@ -130,7 +131,7 @@ static void debug_report_relock(const struct fl__debug_op *op)
 	fl__debug_done();
 }
 
-void fl__debug_locking_on(struct fl__debug_op *op)
+void fl__hook_locking_on(struct fl__hook_op *op)
 {
 	op->waited = false;
 	op->measured = (op->on & FL_DEBUG_CONTENTION) && fl__contention_turn();
@@ -145,7 +146,7 @@ void fl__debug_locking_on(struct fl__debug_op *op)
 		fl__order_locking(op);
 }
 
-void fl__debug_waiting_on(struct fl__debug_op *op)
+void fl__hook_waiting_on(struct fl__hook_op *op)
 {
 	if (op->waited) {
 		if (!op->key)
@@ -184,7 +185,7 @@ static void debug_end_record(struct fl__held *held)
 	fl__holder_settle(h);
 }
 
-void fl__debug_locked_on(struct fl__debug_op *op, bool locked)
+void fl__hook_locked_on(struct fl__hook_op *op, bool locked)
 {
 	const bool is_measured = (op->on & FL_DEBUG_CONTENTION) && (op->measured || op->waited);
 	if (!(op->on & DEBUG_RECORDS_HOLDERS) && !is_measured)
@@ -203,7 +204,7 @@ void fl__debug_locked_on(struct fl__debug_op *op, bool locked)
 	fl__debug_leave();
 }
 
-void fl__debug_unlocking_on(const void *lock, unsigned how)
+void fl__hook_unlocking_on(const void *lock, unsigned how)
 {
 	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
 		return;
@@ -213,7 +214,7 @@ void fl__debug_unlocking_on(const void *lock, unsigned how)
 	fl__debug_leave();
 }
 
-void fl__debug_downgraded_on(const void *lock)
+void fl__hook_downgraded_on(const void *lock)
 {
 	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
 		return;
@@ -223,7 +224,7 @@ void fl__debug_downgraded_on(const void *lock)
 	fl__debug_leave();
 }
 
-void fl__debug_forget_on(const void *lock, const char *destroy)
+void fl__hook_forget_on(const void *lock, const char *destroy)
 {
 	if (!fl__debug_enter(0))
 		return;
@@ -245,7 +246,7 @@ void fl__debug_forget_on(const void *lock, const char *destroy)
 	fl__debug_done();
 }
 
-void fl__debug_assert_held_on(const void *lock, const char *function)
+void fl__hook_assert_held_on(const void *lock, const char *function)
 {
 	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
 		return;

@@ -236,7 +236,7 @@ static void debug_dump_print_queues(struct debug_dump *d)
 				d->waiters++;
 			}
 		}
-		d->busy |= n == -EBUSY;
+		d->busy |= n == -EAGAIN;
 	}
 }
 

@@ -41,7 +41,7 @@ bool fl__debug_try_enter(void)
  */
 FL__AT_FORK(FL__AT_START_FIRST, fl__debug_relock, fl__debug_unlock, fl__debug_unlock)
 
-void fl__debug_executor_on(fl_executor *e, bool begins)
+void fl__hook_executor_on(fl_executor *e, bool begins)
 {
 	fl__debug_relock();
 	if (begins) {

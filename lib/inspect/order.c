@@ -65,7 +65,7 @@ static struct order_key order_key_of(const struct fl__order_edge *e)
 }
 
 static struct fl__order_edge *order_add_edge(const struct fl__holder *h, const struct fl__held *held,
-                                             const struct fl__debug_op *op, const struct order_key *k)
+                                             const struct fl__hook_op *op, const struct order_key *k)
 {
 	struct fl__order_edge *e = fl__table_take_slot();
 	e->from = order_get_node(held->lock);
@@ -167,7 +167,7 @@ static size_t order_find(const void *key, struct fl__report_step *steps, size_t 
 }
 
 /* True: an edge closes a cycle. False: all are added. */
-static bool order_add_edges(const struct fl__holder *h, const struct fl__debug_op *op, struct order_key *found)
+static bool order_add_edges(const struct fl__holder *h, const struct fl__hook_op *op, struct order_key *found)
 {
 	for (const struct fl__held *held = h->held; held; held = held->next_of_mine) {
 		*found = (struct order_key){held->lock, op->lock, held->how & FL__DEBUG_READ, op->how & FL__DEBUG_READ};
@@ -180,7 +180,7 @@ static bool order_add_edges(const struct fl__holder *h, const struct fl__debug_o
 }
 
 /* At the first exclusive use: returns true at each cycle that readers alone did not close. */
-static bool order_begin_writing(const struct fl__debug_op *op, struct order_key *found)
+static bool order_begin_writing(const struct fl__hook_op *op, struct order_key *found)
 {
 	struct fl__order_node *node = order_get_node(op->lock);
 	if (node->searched)
@@ -213,7 +213,7 @@ static bool order_enter(void)
 	return false;
 }
 
-static bool order_find_cycle(const struct fl__debug_op *op, struct order_key *found)
+static bool order_find_cycle(const struct fl__hook_op *op, struct order_key *found)
 {
 	if (op->kind == FL__DEBUG_RWLOCK && !(op->how & FL__DEBUG_READ) && order_begin_writing(op, found))
 		return true;
@@ -221,7 +221,7 @@ static bool order_find_cycle(const struct fl__debug_op *op, struct order_key *fo
 	return h && order_add_edges(h, op, found);
 }
 
-void fl__order_locking(const struct fl__debug_op *op)
+void fl__order_locking(const struct fl__hook_op *op)
 {
 	struct order_key found;
 	while (order_enter()) {

@@ -22,7 +22,7 @@ int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n)
 {
 	int i = 0;
 	/* hooks that the compiler has not inlined */
-	while (i + 1 < n && at[i + 1] != 0 && report_begins_with(symbols, at[i], "fl__debug_"))
+	while (i + 1 < n && at[i + 1] != 0 && report_begins_with(symbols, at[i], "fl__hook_"))
 		i++;
 	return i + 1 < n && at[i] != 0 && at[i + 1] != 0 && !report_is_ours(symbols, at[i]) ? i + 1 : i;
 }
@@ -119,7 +119,7 @@ void fl__report_one(fl_log_level level, const char *said, const struct fl__repor
 	report_steps(level, said, step, 1, false);
 }
 
-void fl__debug_duration_on(void)
+void fl__hook_deadline_on(void)
 {
 	struct fl__backtrace stack;
 	struct fl__symbols symbols = {0};

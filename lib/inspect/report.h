@@ -32,7 +32,7 @@ void fl__report_awaited(char *text, size_t size, struct fl__symbols *symbols, st
 void fl__report_lock(char *text, size_t size, struct fl__symbols *symbols, const struct fl__report_end *end);
 
 /*
- * The index of the first frame to show: behind the hooks (fl__debug_...), and one frame without the
+ * The index of the first frame to show: behind the hooks (fl__hook_...), and one frame without the
  * library's prefix, a static function that called the hook; and of the first frame outside.
  */
 int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n);

@@ -14,9 +14,9 @@
  *   word         meaning                              written by
  *   e->plain     the short way of fl_submit() is      stats_open(): fork_count opens it,
  *                open                                 UINT32_MAX closes it
- *   skip         submits of the long way until one    fl__stats_arm(): 0; fl__stats_stamp(); each
+ *   skip         submits of the long way until one    fl__hook_idle_on(): 0; fl__hook_stamp_on(); each
  *                stamps its task                      submit of the long way, and each refill
- *   calm         see stats_is_calm()                  fl__stats_stamp()
+ *   calm         see stats_is_calm()                  fl__hook_stamp_on()
  *   types        the histograms of each type, found   CAS from NULL by the first task of the
  *                by its name; the last is for all      type that is measured
  *                further types
@@ -27,9 +27,8 @@
  * `plain` may be open while `skip` is 0, or closed while it is not, until the next arm, or the next
  * stamp; two adds may miss each other, and adds may be lost while a set is zeroed.
  */
-#include "core/exec/stats.h"
+#include "stats.h"
 #include "core/base/sys.h"
-#include "core/exec/executor.h"
 #include <errno.h>
 #include <string.h>
 
@@ -42,7 +41,7 @@ static void stats_open(fl_executor *e, bool open)
 	fl__store_relaxed(&e->plain, open && e->has_short_way ? e->fork_count : UINT32_MAX);
 }
 
-void fl__stats_arm(fl_executor *e)
+void fl__hook_idle_on(fl_executor *e)
 {
 	fl__store_relaxed(&e->stats.skip, 0);
 	stats_open(e, false);
@@ -65,7 +64,7 @@ static int32_t stats_distance(int64_t now)
 	return FL__STATS_EVERY / 2 + (int32_t)((mixed >> 32) % FL__STATS_EVERY);
 }
 
-void fl__stats_stamp(fl_executor *e, fl_future *f)
+void fl__hook_stamp_on(fl_executor *e, fl_future *f)
 {
 	const int64_t now = fl__sys.now();
 	if (fl__load_relaxed(&e->plain) == e->fork_count) { /* a refill; these come at equal distances */
@@ -141,7 +140,7 @@ static void stats_count(struct fl__stats_last *last, struct fl__stats_times *tim
 	fl__store_relaxed(&last->begun, begun + 1);
 }
 
-FL__COLD int fl__stats_run(struct fl__run *run, struct fl__stats_context *context, size_t begun, char **message)
+FL__COLD int fl__hook_begin_on(struct fl__run *run, struct fl__stats_context *context, size_t begun, char **message)
 {
 	enum { STARVED = 4 * FL__STATS_EVERY };
 	fl_executor *e = run->executor;
@@ -150,7 +149,7 @@ FL__COLD int fl__stats_run(struct fl__run *run, struct fl__stats_context *contex
 	const bool few = begun - fl__load_relaxed(&context->ran.begun) >= STARVED ||
 	                 fl__load_relaxed(&context->ran.ns) >= STATS_CALM;
 	if (!stamped) {
-		fl__stats_arm(e);
+		fl__hook_idle_on(e);
 		fl__store_relaxed(&context->next, begun + FL__STATS_EVERY);
 	}
 	struct fl__stats_type *type = stamped || few ? stats_type_of(e, f->type->name) : NULL;
@@ -165,13 +164,13 @@ FL__COLD int fl__stats_run(struct fl__run *run, struct fl__stats_context *contex
 	const int64_t now = fl__sys.now();
 	stats_count(&context->ran, &type->ran, now - began, begun, now);
 	if (now - began >= STATS_CALM) { /* tasks are few: this one does not stand for others */
-		fl__stats_arm(e);
+		fl__hook_idle_on(e);
 		fl__store_relaxed(&context->next, begun + 1);
 	}
 	return error;
 }
 
-FL__COLD void fl__stats_add_remote(fl_executor *e, const fl_future *f, int64_t began, int64_t ran)
+FL__COLD void fl__hook_remote_on(fl_executor *e, const fl_future *f, int64_t began, int64_t ran)
 {
 	const int64_t now = fl__sys.now();
 	const bool possible = began > 0 && ran >= 0 && ran <= now - began;

@@ -5,7 +5,8 @@
  * label `number` keeps two executors of one name apart.
  */
 #include "core/base/sys.h"
-#include "core/exec/executor.h"
+#include "stats.h"
+#include "table.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>

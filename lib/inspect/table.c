@@ -83,7 +83,7 @@ bool fl__debug_enter(size_t slots)
 		ctx->debugging = false;
 		return false;
 	}
-	if (fl__debug_is_on())
+	if (fl__hooks_on(FL__HOOKS_DEBUG))
 		return true;
 	fl__debug_leave();
 	return false;
@@ -156,7 +156,7 @@ struct fl__held *fl__held_next(const void *lock, const struct fl__held *last)
 	return held;
 }
 
-struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__debug_op *op)
+struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__hook_op *op)
 {
 	struct fl__held **bucket = table_held_bucket(op->lock);
 	struct fl__held *held = fl__table_take_slot();

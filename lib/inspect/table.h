@@ -169,7 +169,7 @@ bool fl__held_is_known(const void *lock);
 
 /* The next record of `lock` after `last`, or the first if `last` is NULL. */
 struct fl__held *fl__held_next(const void *lock, const struct fl__held *last);
-struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__debug_op *op);
+struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__hook_op *op);
 void fl__held_remove(struct fl__held *held);
 
 /* Clears the table. Called after debugging was switched off. */
@@ -188,6 +188,13 @@ void fl__debug_catch(struct fl__handler *h, bool wanted, const char *who);
 /* A number in FL_DEBUG or FL_TRACE, up to the next comma. False: `text` begins with none up to `most`. */
 bool fl__debug_parse_number(const char *text, unsigned long most, unsigned long *n);
 
+/* executors.c: the lock of the table and of the list of all executors. */
+void fl__debug_relock(void);
+void fl__debug_unlock(void);
+
+/* The n-th executor; NULL: none. Under that lock. */
+struct fl_executor *fl__debug_executor_nth(size_t n);
+
 /* Clear the lock order, and the sites. Under the table's lock. */
 void fl__order_forget(void);
 void fl__contention_forget(void);
@@ -195,7 +202,7 @@ void fl__contention_forget(void);
 /* order.c. An edge leads from a held lock to a wanted one. */
 
 /* Reports the cycles that the edges of `op` close. Without the table's lock. */
-void fl__order_locking(const struct fl__debug_op *op);
+void fl__order_locking(const struct fl__hook_op *op);
 
 /* Removes a lock and its edges. Under the table's lock. */
 void fl__order_drop(const void *lock);
@@ -203,7 +210,7 @@ void fl__order_drop(const void *lock);
 /* waits.c: the wait graph. */
 
 /* Reports a deadlock that the wait closes. Without the table's lock. */
-void fl__waits_begin(const struct fl__debug_op *op);
+void fl__waits_begin(const struct fl__hook_op *op);
 
 /* Removes that record. Under the table's lock. */
 void fl__waits_end(struct fl__holder *h);
@@ -213,7 +220,7 @@ void fl__waits_end(struct fl__holder *h);
 bool fl__contention_turn(void);
 
 /* `held`: its record; NULL: the context gave up. Takes at most one slot. Under the table's lock. */
-void fl__contention_locked(const struct fl__debug_op *op, struct fl__held *held, int64_t now);
+void fl__contention_locked(const struct fl__hook_op *op, struct fl__held *held, int64_t now);
 
 /* Records the end of `held`, which has a site. Under the table's lock. */
 void fl__contention_unlocking(const struct fl__held *held, int64_t now);

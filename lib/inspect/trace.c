@@ -3,7 +3,7 @@
  * Records events, and switches the recorder. An event needs one clock, no lock and no memory.
  *
  *   word                 meaning                           written by
- *   fl__trace            1: records                        fl_trace_enable(), fl__trace_ring_use()
+ *   fl__hooks            FL__HOOKS_TRACE: records          fl_trace_enable(), fl__trace_ring_use()
  *   fl__plain_forks      what an executor's `plain` is     the same: FL__PLAIN_NEVER, or, off,
  *                        for the short way of fl_submit()  fl__fork_count
  *   of_threads[i]        a ring; NULL: none                CAS from NULL; never changes again
@@ -30,6 +30,7 @@
 #include "core/exec/executor.h"
 #include "core/wait/lot.h"
 #include "report.h"
+#include "stats.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
@@ -218,7 +219,7 @@ FL__COLD static struct fl__trace_ring *trace_begin_thread(void)
 	if (trace_ring == TRACE_NO_RING)
 		return NULL;
 	FL__KEEPS_ERRNO();
-	(void)fl__load_acquire(&fl__trace); /* what trace_begin() has set */
+	(void)fl__load_acquire(&fl__hooks); /* what trace_begin() has set */
 	trace_ring = TRACE_NO_RING;
 	const uint32_t tid = fl__sys.thread_id();
 	struct fl__trace_ring *ring = trace_ring_of_ended(tid);
@@ -276,7 +277,7 @@ static void trace_record(const struct fl__trace_event *e, const char *name, enum
 	fl__store_release(&slot->mark, fl__trace_mark(kind, at));
 }
 
-int64_t fl__trace_event(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name, unsigned code)
+int64_t fl__hook_event_on(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name, unsigned code)
 {
 	const struct fl__trace_event e = {.time = fl__sys.now(),
 	                                  .object = object,
@@ -343,7 +344,7 @@ FL_PRINTF(1, 2) static void trace_say(const char *format, ...)
 
 void fl__trace_signalled(void)
 {
-	if (!fl__trace_is_on() || !trace_try_claim())
+	if (!fl__hooks_on(FL__HOOKS_TRACE) || !trace_try_claim())
 		return;
 	const int rc = trace_write(NULL);
 	if (rc == 0)
@@ -354,14 +355,12 @@ void fl__trace_signalled(void)
 	trace_unclaim();
 }
 
-void fl__trace_at_exit(void)
+void fl__hook_exit_on(bool writes)
 {
-	/* a worker process: its parent has the ring */
-	if (!fl__trace_is_on() || trace_shared)
-		return;
-	if (trace_now.at_exit)
+	/* `trace_shared`: a worker process, whose parent has the ring */
+	if (writes || (trace_now.at_exit && !trace_shared))
 		fl__trace_signalled();
-	else if (!trace_quiet)
+	else if (!trace_quiet && !trace_shared)
 		trace_say("fairlead: trace: %llu events recorded, none written: FL_TRACE=ring,exit writes them at the "
 		          "end of the process; before, a signal does, or fl_trace_write()\n",
 		          (unsigned long long)fl__trace_length());
@@ -423,16 +422,16 @@ static const char *trace_type(const fl_task_type *type)
 	return type->name ? type->name : "task";
 }
 
-void fl__trace_task(enum fl__trace_kind kind, fl_future *f)
+void fl__hook_task_on(enum fl__trace_kind kind, fl_future *f)
 {
 	const bool submits = kind == FL__TRACE_SUBMIT;
 	const char *name = kind == FL__TRACE_CANCEL ? NULL : trace_type(f->type);
-	const int64_t now = fl__trace_event(kind, (uintptr_t)f, submits ? trace_arg(f) : 0, name, 0);
+	const int64_t now = fl__hook_event_on(kind, (uintptr_t)f, submits ? trace_arg(f) : 0, name, 0);
 	if (submits)
 		f->error = (int)fl__stats_time(now);
 }
 
-int fl__trace_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
+int fl__hook_call_on(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
 {
 	const fl_future *f = fl__future_of_token(ctx->token);
 	const int64_t now = fl__sys.now(), waited = f->error == 0 ? -1 : fl__stats_waited(f, now);
@@ -444,21 +443,21 @@ int fl__trace_call(const fl_task_type *type, const void *arg, void *result, fl_t
 	if (trace_is_slow(waited))
 		trace_slow(now, waited, NULL, type->name);
 	const int error = fl__task_call(type, arg, result, ctx);
-	fl__trace_event(FL__TRACE_END, (uintptr_t)f, 0, NULL, trace_error(error));
+	fl__hook_event_on(FL__TRACE_END, (uintptr_t)f, 0, NULL, trace_error(error));
 	return error;
 }
 
-void fl__trace_object(enum fl__trace_kind kind, const void *object, unsigned arg)
+void fl__hook_note_on(enum fl__trace_kind kind, const void *object, unsigned arg)
 {
 	if ((uintptr_t)trace_ring > (uintptr_t)TRACE_NO_RING)
-		fl__trace_event(kind, (uintptr_t)object, arg, NULL, 0);
+		fl__hook_event_on(kind, (uintptr_t)object, arg, NULL, 0);
 }
 
 int64_t fl__trace_wait(const struct fl__wait *wait)
 {
 	if (wait->ctx->debugging)
 		return 0;
-	return fl__trace_event(FL__TRACE_WAIT, (uintptr_t)wait->object, 0, NULL, wait->kind);
+	return fl__hook_event_on(FL__TRACE_WAIT, (uintptr_t)wait->object, 0, NULL, wait->kind);
 }
 
 /* Waits that are long by their nature. */
@@ -468,18 +467,20 @@ static bool trace_is_idle(uint8_t kind)
 	       kind == FL__DEBUG_DESCRIPTOR || kind == FL__DEBUG_CONNECTION;
 }
 
-void fl__trace_woken(const struct fl__wait *wait, int64_t since, int rc)
+void fl__trace_woken(struct fl__wait *wait, int rc)
 {
 	const struct fl__awaited awaited = fl__wait_awaited(wait);
-	const int64_t now = fl__trace_event(FL__TRACE_WOKEN, (uintptr_t)wait, 0, NULL, trace_error(rc));
-	if (!trace_is_idle(awaited.kind) && trace_is_slow(now - since))
-		trace_slow(now, now - since, &awaited, NULL);
+	const int64_t now = fl__hook_event_on(FL__TRACE_WOKEN, (uintptr_t)wait, 0, NULL, trace_error(rc));
+	const int64_t waited = now - wait->since;
+	wait->since = 0;
+	if (!trace_is_idle(awaited.kind) && trace_is_slow(waited))
+		trace_slow(now, waited, &awaited, NULL);
 }
 
-void fl__trace_wake(const struct fl__node *taken)
+void fl__hook_wake_on(const struct fl__node *taken)
 {
 	for (; taken; taken = taken->then)
-		fl__trace_event(FL__TRACE_WAKE, (uintptr_t)taken->wait, taken->wait->ctx->id, NULL, 0);
+		fl__hook_event_on(FL__TRACE_WAKE, (uintptr_t)taken->wait, taken->wait->ctx->id, NULL, 0);
 }
 
 void fl__trace_run(uint64_t fiber, const char *name)
@@ -497,7 +498,10 @@ void fl__trace_run(uint64_t fiber, const char *name)
 static void trace_set_words(bool on)
 {
 	/* pairs with trace_begin_thread() */
-	fl__store_release(&fl__trace, on);
+	if (on)
+		fl__or_release(&fl__hooks, FL__HOOKS_TRACE);
+	else
+		fl__and_relaxed(&fl__hooks, ~(uint32_t)FL__HOOKS_TRACE);
 	/* a late change does no harm */
 	fl__store_relaxed(&fl__plain_forks, on ? FL__PLAIN_NEVER : fl__fork_count);
 }
@@ -511,7 +515,7 @@ static void trace_begin(unsigned log2)
 		fl__trace_rings.log2 = 63 - (unsigned)__builtin_clzll((size - head) / sizeof(struct fl__trace_event));
 		fl__trace_rings.mask = (1u << fl__trace_rings.log2) - 1;
 	}
-	if (!fl__trace_is_on())
+	if (!fl__hooks_on(FL__HOOKS_TRACE))
 		fl__trace_rings.since = fl__sys.now();
 }
 
@@ -670,7 +674,7 @@ FL__AT_FORK_IN_CHILD(FL__AT_START, trace_after_fork_in_child)
 
 FL__AT_UNLOAD static void trace_unload(void)
 {
-	fl__trace_at_exit();
+	fl__hook_exit(false);
 	trace_end();
 	if (!fl__is_unloaded())
 		return;

@@ -10,8 +10,7 @@
  * The flight recorder: each thread records its last events in a ring of its own. trace.c records,
  * trace_write.c writes the rings as JSON.
  *
- *     if (fl__trace_is_on())
- *             fl__trace_event(FL__TRACE_GET, f, NULL, f->type->name, 0);
+ *     fl__hook_event(FL__TRACE_INDEX, f, index, NULL, 0);
  *
  *   kind      object, arg; code                  recorded by                   in the file
  *   SUBMIT    task, argument                     the submitter, before the     slice "submit N", s
@@ -116,6 +115,15 @@ static inline uint16_t fl__trace_mark(unsigned kind, uint64_t at)
 {
 	return (uint16_t)(kind | at >> fl__trace_rings.log2 << 8);
 }
+
+/* WAIT, and its time; 0: not recorded. WOKEN. RUN; 0: no fiber. */
+struct fl__wait;
+int64_t fl__trace_wait(const struct fl__wait *wait);
+void fl__trace_woken(struct fl__wait *wait, int rc);
+void fl__trace_run(uint64_t fiber, const char *name);
+
+/* Writes a file, also in a signal handler. */
+void fl__trace_signalled(void);
 
 /* Of the signals that print a dump and write a file (debug.c). */
 extern struct fl__handler fl__debug_handler, fl__trace_handler;

@@ -13,6 +13,7 @@
 #include "core/base/list.h"
 #include "core/base/sys.h"
 #include "report.h"
+#include "trace.h"
 #include <string.h>
 
 static uint64_t waits_searches;
@@ -119,7 +120,7 @@ static void waits_check_and_leave(struct fl__holder *me)
 	fl__debug_done();
 }
 
-void fl__waits_begin(const struct fl__debug_op *op)
+void fl__waits_begin(const struct fl__hook_op *op)
 {
 	if (!fl__debug_enter(1))
 		return;
@@ -145,11 +146,11 @@ void fl__waits_end(struct fl__holder *h)
 /* As fl__debug_enter(), if waits are recorded. */
 static bool waits_enter(size_t slots)
 {
-	return (fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) && fl__debug_enter(slots);
+	return (fl__hook_word(&fl__hooks) & FL_DEBUG_WAITS) && fl__debug_enter(slots);
 }
 
 /* `context`: the context to be joined; NULL: the join has ended. */
-void fl__debug_join_on(const struct fl__ctx *context, bool timed)
+void fl__hook_join_on(const struct fl__ctx *context, bool timed)
 {
 	if (!waits_enter(1))
 		return;
@@ -167,33 +168,46 @@ void fl__debug_join_on(const struct fl__ctx *context, bool timed)
 	waits_check_and_leave(me);
 }
 
-/* For the dump only: no other context is known to end this wait. */
-void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline)
+/* The record is for the dump only: no other context is known to end this wait. */
+void fl__hook_sleep_on(struct fl__wait *wait, int64_t deadline)
 {
+	if (fl__hooks_on(FL__HOOKS_TRACE))
+		wait->since = fl__trace_wait(wait);
 	if (!waits_enter(1))
 		return;
 	struct fl__holder *me = fl__holder_mine();
-	me->asleep = wait != NULL;
-	if (wait) {
-		me->awaited = fl__wait_awaited(wait);
-		me->deadline = deadline;
-		me->forks = fl__fork_count;
-	}
-	if (wait && !me->lock && !me->joins) {
+	me->asleep = true;
+	me->awaited = fl__wait_awaited(wait);
+	me->deadline = deadline;
+	me->forks = fl__fork_count;
+	if (!me->lock && !me->joins) {
 		me->since = fl__sys.now();
 		fl__backtrace_take(&me->stack, 2);
 	}
+	fl__debug_leave();
+}
+
+void fl__hook_woken_on(struct fl__wait *wait, int rc)
+{
+	if (wait->since != 0)
+		fl__trace_woken(wait, rc);
+	if (!waits_enter(1))
+		return;
+	struct fl__holder *me = fl__holder_mine();
+	me->asleep = false;
 	fl__holder_settle(me);
 	fl__debug_leave();
 }
 
 /* Allocates nothing: an allocator may wait, and the caller is about to switch to the fiber. */
-void fl__debug_run_on(const void *loop, const char *fiber)
+void fl__hook_run_on(const void *loop, uint64_t fiber, const char *name)
 {
 	struct fl__debug_run *run = &fl__debug_runs[fl__debug_bucket((uintptr_t)loop)];
+	if (fl__hooks_on(FL__HOOKS_TRACE))
+		fl__trace_run(fiber, name ? name : "");
 	if (!waits_enter(0))
 		return;
-	*run = (struct fl__debug_run){.since = fiber ? fl__sys.now() : 0, .forks = fl__fork_count};
-	(void)strncpy(run->fiber, fiber ? fiber : "", sizeof run->fiber - 1);
+	*run = (struct fl__debug_run){.since = name ? fl__sys.now() : 0, .forks = fl__fork_count};
+	(void)strncpy(run->fiber, name ? name : "", sizeof run->fiber - 1);
 	fl__debug_leave();
 }

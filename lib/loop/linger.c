@@ -2,7 +2,7 @@
 #include "linger.h"
 #include "core/base/list.h"
 #include "core/base/sys.h"
-#include "core/fd/net_sys.h"
+#include "fd/net_sys.h"
 #include <errno.h>
 #include <sys/socket.h>
 

@@ -280,7 +280,7 @@ int fl_loop_run(fl_fiber_function *function, void *arg)
 {
 	fl_loop *l;
 	if (fl__sched_current)
-		return -EBUSY;
+		return -EALREADY;
 	int rc = fl_loop_create(&l, NULL);
 	if (rc != 0)
 		return rc;

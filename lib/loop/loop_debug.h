@@ -8,8 +8,7 @@
 void fl__loop_debug_switch(fl_loop *l, bool runs);
 static inline void fl__loop_debug_note(fl_loop *l, bool runs)
 {
-	if (fl__trace_is_on())
-		fl__trace_object(FL__TRACE_POLL, l, !runs);
+	fl__hook_note(FL__TRACE_POLL, l, !runs);
 	if (fl__unlikely(l->debug != NULL))
 		fl__loop_debug_switch(l, runs);
 }

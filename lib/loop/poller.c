@@ -2,7 +2,7 @@
 #include "poller.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
-#include "core/fd/net_sys.h"
+#include "fd/net_sys.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <limits.h>

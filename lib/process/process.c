@@ -1,57 +1,45 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fork server reports over a process's channel how the process ended. The handle only peeks at
- * the report: the channel is the sentinel, and must stay readable. The handle reaps a child of this
- * process, which has no channel.
+ * The handle of a process. How the process was started is its method's business (start/start.h),
+ * which also says whether the process has ended.
  *
- *   state           meaning                           next state
- *   PROCESS_RUNS    no end is known                   PROCESS_ENDED; PROCESS_ORPHAN: the channel
- *                                                     ended without a report
- *   PROCESS_ORPHAN  the fork server has died; only    PROCESS_ENDED, with -EOWNERDEAD
- *                   the pidfd shows when the process
- *                   ends
- *   PROCESS_ENDED   `rc` and `status` are final
+ *   `rc`     meaning                                            set by
+ *   -EAGAIN  no end is known                                    process_init()
+ *   0        the process has ended, and `status` says how       process_result()
+ *   another  it has ended, and how is not known (-ECHILD: the   process_result()
+ *   error    program has reaped it; -EOWNERDEAD: the fork
+ *            server has died)
  *
- * Lock order: `process_list_lock`, which guards the list of all handles, then `lock`, which guards
- * a handle's state.
+ * The first end is final. Lock order: `process_list_lock`, which guards the list of all handles,
+ * then `lock`, which guards `rc`, `status` and `child.lost` of a handle.
  */
+#include "base/fd_watcher.h"
+#include "base/process_sys.h"
+#include "base/reaper.h"
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/sync/mutex.h"
-#include "fd_watcher.h"
-#include "fork_server.h"
-#include "packet.h"
-#include "process_start.h"
 #include "process_stop.h"
-#include "process_sys.h"
-#include "reaper.h"
-#include "request.h"
+#include "signals.h"
+#include "start/fork_server.h"
+#include "start/start.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/time.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
-
-enum process_state { PROCESS_RUNS, PROCESS_ORPHAN, PROCESS_ENDED };
 
 struct fl_process {
 	struct fl_process *next, *prev; /* in the list, oldest first */
 	fl_mutex lock;
-	enum process_state state;
 	int rc;
 	fl_process_status status;
-	int pid, pidfd;
-	int channel; /* -1: a child of this process */
-	bool daemon;
-	struct fl__death_pipe death_pipe;
-	uint64_t server; /* the number of the fork server; 0: a child of this process */
-	uint32_t forks;  /* fl__fork_count of the handle's maker */
+	struct fl__child child;
+	bool daemon, group;
+	uint32_t forks; /* fl__fork_count of the handle's maker */
 	struct fl__watched_fd on_channel, on_pidfd;
-	bool group;
-	int pipes[FL__STREAMS]; /* -1: none */
 	char name[FL_PROCESS_NAME_MAX + 1];
 };
 
@@ -80,18 +68,14 @@ static void process_set_name(fl_process *p, const fl_process_config *config)
 		(void)snprintf(p->name, sizeof p->name, "process-%u", process_started);
 }
 
-static void process_init(fl_process *p, const struct fl__start *start)
+static void process_init(fl_process *p, const fl_process_config *config)
 {
-	p->pid = start->pid;
-	p->pidfd = start->pidfd;
-	p->channel = start->channel;
-	p->daemon = start->config->daemon;
-	p->server = start->server;
-	p->group = start->config->group;
-	memcpy(p->pipes, start->pipes, sizeof p->pipes);
+	p->rc = -EAGAIN;
+	p->daemon = config->daemon;
+	p->group = config->group;
 	p->forks = fl__fork_count;
-	p->on_pidfd = (struct fl__watched_fd)FL__WATCHED_FD(p->pidfd, POLLIN);
-	p->on_channel = (struct fl__watched_fd)FL__WATCHED_FD(p->channel, POLLIN);
+	p->on_pidfd = (struct fl__watched_fd)FL__WATCHED_FD(p->child.pidfd, POLLIN);
+	p->on_channel = (struct fl__watched_fd)FL__WATCHED_FD(p->child.channel, POLLIN);
 	FL__HELD(&process_list_lock);
 	FL__QUEUE_ADD(process_oldest, process_newest, p);
 }
@@ -115,90 +99,40 @@ int fl_process_start(fl_process **handle, const fl_process_config *config)
 	if (!p)
 		return -ENOMEM;
 	process_set_name(p, config);
-	struct fl__start start = {.config = config,
-	                          .name = p->name,
-	                          .setup = {.cwd = -1, .keep = -1},
-	                          .opened = {-1, -1, -1},
-	                          .pipes = {-1, -1, -1},
-	                          .pidfd = -1,
-	                          .channel = -1,
-	                          .death_pipe = &p->death_pipe};
+	p->child = (struct fl__child){.pidfd = -1, .channel = -1, .pipes = {-1, -1, -1}};
+	struct fl__start start = {
+	    .config = config,
+	    .name = p->name,
+	    .child = &p->child,
+	    .setup = {.cwd = -1, .keep = -1, .signals = {fl__signals_blocked(config && config->task), 0}},
+	    .opened = {-1, -1, -1}};
 	FL__AWAITS(FL__DEBUG_START, NULL);
 	int rc = fl__start_process(&start);
 	fl__fds_close(start.opened, FL__STREAMS);
 	fl__fd_close(start.setup.cwd);
 	if (rc < 0) {
-		fl__fds_close(start.pipes, FL__STREAMS);
-		fl__death_pipe_close(&p->death_pipe);
+		fl__fds_close(p->child.pipes, FL__STREAMS);
+		fl__death_pipe_close(&p->child.death_pipe);
 		fl__log(FL_LOG_ERROR, "cannot start process %s for %s: %s: %s%s", p->name, process_label(config),
 		        start.problem, fl_error_text(rc), process_full_limit(&start, rc));
 		fl__free(p);
 		return rc;
 	}
-	process_init(p, &start);
+	process_init(p, config);
 	*handle = p;
 	return 0;
 }
 
-/* False also after an error: with RLIMIT_NOFILE 0, poll() fails. */
-static bool process_fd_is_ready(int fd)
-{
-	return fl__fd_poll(fd, POLLIN) > 0;
-}
-
-static void process_set_ended(fl_process *p, int rc, fl_process_status status)
-{
-	p->state = PROCESS_ENDED;
-	p->rc = rc;
-	p->status = status;
-}
-
-static const fl_process_status process_status_unknown = {-1, 0};
-
-static void process_reap(fl_process *p)
-{
-	fl_process_status status;
-	int rc = fl__process_reap(p->pidfd, &status, false);
-	if (rc == 1)
-		process_set_ended(p, 0, status);
-	else if (rc < 0 && process_fd_is_ready(p->pidfd))
-		process_set_ended(p, rc, process_status_unknown);
-}
-
-static void process_read_channel(fl_process *p)
-{
-	struct fl__end_report last;
-	struct iovec part = {&last, sizeof last};
-	struct fl__packet packet = {.parts = &part, .n_parts = 1};
-	int rc = fl__packet_try_recv(p->channel, &packet, MSG_PEEK);
-	if (rc == -EAGAIN || rc == -ENOMEM)
-		return;
-	if (rc == 0 && packet.size == sizeof last && last.magic == FL__MAGIC_END)
-		process_set_ended(p, 0, (fl_process_status){last.code, last.signal});
-	else
-		p->state = PROCESS_ORPHAN;
-}
-
-/* Under the handle's lock. */
-static void process_update(fl_process *p)
-{
-	if (p->state == PROCESS_RUNS && p->channel < 0)
-		process_reap(p);
-	else if (p->state == PROCESS_RUNS)
-		process_read_channel(p);
-	if (p->state == PROCESS_ORPHAN && process_fd_is_ready(p->pidfd))
-		process_set_ended(p, -EOWNERDEAD, process_status_unknown);
-}
-
-/* Returns -EBUSY while the process runs. */
+/* Returns -EAGAIN while the process runs. */
 static int process_result(fl_process *p, fl_process_status *status)
 {
 	if (!process_is_ours(p)) /* first: another thread of the parent may have held the lock */
 		return -EOWNERDEAD;
 	FL__HELD(&p->lock);
-	process_update(p);
-	if (p->state != PROCESS_ENDED)
-		return -EBUSY;
+	if (p->rc == -EAGAIN) {
+		const int rc = p->child.method->look(&p->child, &p->status);
+		p->rc = rc == 0 ? -EAGAIN : FL__MIN(rc, 0);
+	}
 	if (p->rc == 0 && status)
 		*status = p->status;
 	return p->rc;
@@ -207,13 +141,13 @@ static int process_result(fl_process *p, fl_process_status *status)
 static struct fl__watched_fd *process_awaited_fd(fl_process *p)
 {
 	FL__HELD(&p->lock);
-	return p->channel < 0 || p->state == PROCESS_ORPHAN ? &p->on_pidfd : &p->on_channel;
+	return p->child.channel < 0 || p->child.lost ? &p->on_pidfd : &p->on_channel;
 }
 
 static int process_wait(fl_process *p, int64_t deadline, fl_cancel_token *cancel)
 {
 	FL__BLOCKS(deadline);
-	FL__AWAITS(FL__DEBUG_PROCESS, (void *)(uintptr_t)p->pid);
+	FL__AWAITS(FL__DEBUG_PROCESS, (void *)(uintptr_t)p->child.pid);
 	return fl__fd_wait(process_awaited_fd(p)->fd, POLLIN, deadline, cancel);
 }
 
@@ -221,20 +155,20 @@ int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t dead
 {
 	for (;;) {
 		int rc = process_result(p, status);
-		if (rc != -EBUSY)
+		if (rc != -EAGAIN)
 			return rc;
 		int waited = process_wait(p, deadline, cancel);
 		if (waited == 0)
 			continue;
 		/* the process may have ended during the wait */
 		rc = process_result(p, status);
-		return rc == -EBUSY ? waited : rc;
+		return rc == -EAGAIN ? waited : rc;
 	}
 }
 
 bool fl_process_is_alive(fl_process *p)
 {
-	return process_result(p, NULL) == -EBUSY;
+	return process_result(p, NULL) == -EAGAIN;
 }
 
 int fl_process_signal(fl_process *p, int signal)
@@ -244,15 +178,15 @@ int fl_process_signal(fl_process *p, int signal)
 		return -EOWNERDEAD;
 	if (signal <= 0)
 		return -EINVAL;
-	return rc == -EBUSY ? fl__process_sys.signal(p->pidfd, signal) : -ESRCH;
+	return rc == -EAGAIN ? fl__process_sys.signal(p->child.pidfd, signal) : -ESRCH;
 }
 
 /* To the process's group, if it leads one. */
 static int process_signal_all(fl_process *p, int signal)
 {
 	/* the process may not have made its group yet */
-	const int rc = p->group ? fl__process_signal_group(p->pidfd, p->pid, signal) : -ESRCH;
-	return rc == -ESRCH ? fl__process_sys.signal(p->pidfd, signal) : rc;
+	const int rc = p->group ? fl__process_signal_group(p->child.pidfd, p->child.pid, signal) : -ESRCH;
+	return rc == -ESRCH ? fl__process_sys.signal(p->child.pidfd, signal) : rc;
 }
 
 int fl__process_stop_begin(fl_process *p)
@@ -285,14 +219,14 @@ int fl_process_stop(fl_process *p, int64_t grace, fl_process_status *status)
 
 int fl_process_pipe(const fl_process *p, int stream)
 {
-	return stream >= 0 && stream < FL__STREAMS && p->pipes[stream] >= 0 ? p->pipes[stream] : -EBADF;
+	return stream >= 0 && stream < FL__STREAMS && p->child.pipes[stream] >= 0 ? p->child.pipes[stream] : -EBADF;
 }
 
 int fl_process_take_pipe(fl_process *p, int stream)
 {
 	const int fd = fl_process_pipe(p, stream);
 	if (fd >= 0)
-		p->pipes[stream] = -1;
+		p->child.pipes[stream] = -1;
 	return fd;
 }
 
@@ -303,7 +237,7 @@ void fl_process_close_pipe(fl_process *p, int stream)
 
 int fl_process_pid(const fl_process *p)
 {
-	return p->pid;
+	return p->child.pid;
 }
 
 const char *fl_process_name(const fl_process *p)
@@ -313,7 +247,7 @@ const char *fl_process_name(const fl_process *p)
 
 int fl_process_sentinel(const fl_process *p)
 {
-	return p->channel < 0 ? p->pidfd : p->channel;
+	return p->child.channel < 0 ? p->child.pidfd : p->child.channel;
 }
 
 size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg), void *arg)
@@ -339,18 +273,13 @@ void fl_process_free(fl_process *p)
 		bool runs = fl_process_is_alive(p);
 		process_list_remove(p);
 		const bool killed = runs && p->daemon && process_signal_all(p, SIGKILL) == 0;
-		fl__death_pipe_close(&p->death_pipe);
-		if (p->server)
-			fl__fork_server_forget(p->server);
-		if (runs && p->channel < 0) {
-			fl__reaper_adopt(p->pidfd, killed);
-			p->pidfd = -1;
-		}
+		fl__death_pipe_close(&p->child.death_pipe);
+		p->child.method->forget(&p->child, runs, killed);
 	}
 	if (!fl__process_has_closed(p->forks)) {
-		fl__fd_close(p->pidfd);
-		fl__fd_close(p->channel);
-		fl__fds_close(p->pipes, FL__STREAMS);
+		fl__fd_close(p->child.pidfd);
+		fl__fd_close(p->child.channel);
+		fl__fds_close(p->child.pipes, FL__STREAMS);
 	}
 	fl__free(p);
 }

@@ -4,9 +4,9 @@
  * its output while its input is full cannot deadlock with the caller. A process that is being
  * stopped is served, too: else it could not end.
  */
+#include "base/fd_watcher.h"
 #include "core/base/sys.h"
-#include "core/fd/try_io.h"
-#include "fd_watcher.h"
+#include "fd/try_io.h"
 #include "process_stop.h"
 #include <errno.h>
 #include <fairlead/process_io.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "signals.h"
+#include "base/fd_watcher.h"
+#include "base/process_sys.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
-#include "fd_watcher.h"
-#include "new_process.h"
-#include "process_sys.h"
 #include <errno.h>
 #include <fairlead/signals.h>
 #include <signal.h>
@@ -36,18 +36,8 @@ uint64_t fl__signals_blocked(bool for_task)
 	if (for_task)
 		fl__signals_unblock_faults(&blocked);
 	for (int signal = 1; signal < NSIG; signal++)
-		/* relaxed: as above */
+		/* relaxed: a number by itself */
 		if (sigismember(&blocked, signal) == 1 && fl__load_relaxed(&signals_users[signal]) == 0)
-			set |= UINT64_C(1) << (signal - 1);
-	return set;
-}
-
-uint64_t fl__signals_ignored(void)
-{
-	struct sigaction action;
-	uint64_t set = 0;
-	for (int signal = 1; signal < NSIG; signal++)
-		if (sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
 			set |= UINT64_C(1) << (signal - 1);
 	return set;
 }

@@ -7,7 +7,7 @@
  * descriptor, and only if it is a child of the fork server. A process that gets the pid in the
  * meantime is not the process of the descriptor.
  */
-#include "process/fork_server.h"
+#include "process/start/fork_server.h"
 #include "tasks.h"
 #include <pthread.h>
 #include <signal.h>

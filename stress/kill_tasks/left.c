@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The resources of this process and of its fork server: descriptors, threads, children, pages. */
-#include "process/fork_server.h"
+#include "process/start/fork_server.h"
 #include "tasks.h"
 #include <malloc.h>
 #include <time.h>

@@ -426,7 +426,7 @@ class Kit:
         if not shutil.which("mandoc"):
             raise Skip("mandoc is not installed")
         shown = re.sub(".\x08", "", run(["mandoc", "-T", "ascii", os.path.join(folder, "fl_queue_put.3")]))
-        for text in ("#include <fairlead/queue.h>", "fl_queue_put_until(fl_queue *q,", "-ENOMEM   out of memory", "fairlead_queue.h(3)"):
+        for text in ("#include <fairlead/queue.h>", "fl_queue_put_until(fl_queue *q,", "-ENOMEM      out of memory", "fairlead_queue.h(3)"):
             expect(shown, text)
         said = run(["mandoc", "-T", "lint", "-W", "warning", *(os.path.join(folder, page + ".3") for page in sorted(real))])
         if said:
@@ -1226,7 +1226,7 @@ class Kit:
                 raise Failure(f"{name}: text {weight[0]}, bss {weight[2]}; the limits are {most} and {bss}")
 
     def consumer_debugging_is_linked_when_asked_for(self):
-        """FL_DEBUG in a static program that does not refer to debugging says how to link it, and works then."""
+        """FL_DEBUG in a static program that does not refer to debugging says how to link it, and works then. So does FL_TRACE."""
         cflags, libs = self.prefix_flags()
         source, program = here("weight", "mutex.c"), self.at("weight_debug")
         env = {**os.environ, "FL_DEBUG": "contention"}
@@ -1234,6 +1234,7 @@ class Kit:
         expect(run([program], env=env), "FL_DEBUG and FL_TRACE have no effect: link the program with -Wl,-u,fl_debug_enable")
         run([self.cc, *C_FLAGS, *cflags, source, "-o", program, *libs, "-Wl,-u,fl_debug_enable"])
         expect(run([program], env=env), "fairlead: contention, times in ms")
+        expect(run([program], env={**os.environ, "FL_TRACE": "ring"}), "events recorded, none written")
 
     def consumer_debugging_is_refused_once(self):
         """Of a program with worker processes only the first process says what is wrong with FL_DEBUG and FL_TRACE."""

@@ -164,7 +164,7 @@ FL_TEST(debug_privileged_body)
 	if (!getauxval(AT_SECURE))
 		return;
 	assert_non_null(getenv("FL_DEBUG"));
-	assert_int_equal(fl__debug_word(&fl__debug), 0);
+	assert_int_equal(fl__hook_word(&fl__hooks), 0);
 	assert_true(sigaction(SIGQUIT, NULL, &quit) == 0 && sigaction(SIGUSR1, NULL, &usr1) == 0);
 	assert_true(quit.sa_handler == SIG_DFL && usr1.sa_handler == SIG_DFL);
 }

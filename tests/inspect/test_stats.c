@@ -6,7 +6,7 @@
 #include "fl_faults.h"
 #include "fl_pool.h"
 
-#include "core/exec/executor.h"
+#include "inspect/stats.h"
 
 static int64_t stats_clock, stats_tick;
 
@@ -374,14 +374,14 @@ FL_TEST(stats_of_impossible_times)
 	FL_SCOPED(fl_executor) *e = sequential();
 	const int64_t now = FL_S(1000);
 	fl_future f = {.type = &stats_last};
-	fl__stats_stamp(e, &f);
+	fl__hook_stamp_on(e, &f);
 	stats_advance(FL_MS(5));
 	const int64_t wrong[][2] = {{now + FL_MS(5) + 1, 0}, {now, FL_MS(5) + 1}, {now, -1}, {0, 1}, {-1, 1},
 	                            {INT64_MIN, INT64_MAX}};
 	FL_EACH (i, wrong)
-		fl__stats_add_remote(e, &f, wrong[i][0], wrong[i][1]);
+		fl__hook_remote_on(e, &f, wrong[i][0], wrong[i][1]);
 	assert_int_equal(stats_of(e).n_types, 0);
-	fl__stats_add_remote(e, &f, now + FL_MS(1), FL_MS(4));
+	fl__hook_remote_on(e, &f, now + FL_MS(1), FL_MS(4));
 	assert_int_equal(stats_ran(e).max, FL_MS(4));
 	assert_in_range(stats_of(e).types[0].queued.max, FL_MS(1) - 1024, FL_MS(1) + 1024);
 }

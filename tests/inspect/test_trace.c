@@ -501,7 +501,7 @@ FL_TEST(trace_has_a_wait_and_the_thread_that_wakes_it)
 static void *trace_map_and_record(size_t size)
 {
 	for (int i = 0; i < 50; i++)
-		fl__trace_event(FL__TRACE_POLL, 0, 1, NULL, 0);
+		fl__hook_event_on(FL__TRACE_POLL, 0, 1, NULL, 0);
 	return fl_test_real_sys.map(size);
 }
 
@@ -520,8 +520,8 @@ FL_TEST(trace_names_each_kind_of_wait)
 	char name[FL__TRACE_NAME];
 	TRACING("");
 	for (unsigned kind = 0; kind < FL__DEBUG_KINDS; kind++) {
-		fl__trace_event(FL__TRACE_WAIT, 0, 0, NULL, kind);
-		fl__trace_event(FL__TRACE_WOKEN, 0, 0, NULL, 0);
+		fl__hook_event_on(FL__TRACE_WAIT, 0, 0, NULL, kind);
+		fl__hook_event_on(FL__TRACE_WOKEN, 0, 0, NULL, 0);
 	}
 	trace_write();
 	for (unsigned kind = 0; kind < FL__DEBUG_KINDS; kind++) {

@@ -43,11 +43,11 @@ static void run_nested(void *arg)
 	nested *n = arg;
 	int number = 1;
 	int64_t deadline;
-	FL_RC(fl_loop_run(fl_test_return_int, &number), -EBUSY);
-	FL_RC(fl_loop_run_on(n->other, fl_test_return_int, &number), -EBUSY);
-	FL_RC(fl_loop_run_on(fl_loop_current(), fl_test_return_int, &number), -EBUSY);
-	FL_RC(fl_loop_run_once(n->other, &deadline), -EBUSY);
-	FL_RC(fl_loop_run_once(fl_loop_current(), &deadline), -EBUSY);
+	FL_RC(fl_loop_run(fl_test_return_int, &number), -EALREADY);
+	FL_RC(fl_loop_run_on(n->other, fl_test_return_int, &number), -EALREADY);
+	FL_RC(fl_loop_run_on(fl_loop_current(), fl_test_return_int, &number), -EALREADY);
+	FL_RC(fl_loop_run_once(n->other, &deadline), -EALREADY);
+	FL_RC(fl_loop_run_once(fl_loop_current(), &deadline), -EALREADY);
 	n->done++;
 }
 
@@ -136,8 +136,8 @@ static int run_elsewhere(void *l)
 {
 	int number = 1;
 	int64_t deadline;
-	FL_RC(fl_loop_run_on(l, fl_test_return_int, &number), -EBUSY);
-	FL_RC(fl_loop_run_once(l, &deadline), -EBUSY);
+	FL_RC(fl_loop_run_on(l, fl_test_return_int, &number), -EPERM);
+	FL_RC(fl_loop_run_once(l, &deadline), -EPERM);
 	return 0;
 }
 
@@ -528,7 +528,7 @@ static void use_in_childs_fiber(void *arg)
 	FL_CHECK(fl_loop_current() == NULL && fl_fiber_current() == NULL);
 	FL_RC(fl_fiber_start(&f, fl_test_sleep_long, NULL, NULL), -ENOTSUP);
 	fl_fiber_cancel(own->f);
-	FL_RC(fl_fiber_try_join(own->f, NULL), -EBUSY);
+	FL_RC(fl_fiber_try_join(own->f, NULL), -EAGAIN);
 	fl_loop_free(own->l);
 }
 

@@ -203,7 +203,7 @@ FL_TEST(loop_embed_is_cancelled_by_its_host)
 	fl_loop *l = fl_test_loop();
 	begin(l, &g, wait_event);
 	let_it_wait(l);
-	FL_RC(fl_fiber_try_join(g.f, NULL), -EBUSY);
+	FL_RC(fl_fiber_try_join(g.f, NULL), -EAGAIN);
 	FL_RC(fl_fiber_join(g.f, NULL), -EDEADLK);
 	fl_fiber_cancel(g.f);
 	assert_true(is_readable(l));

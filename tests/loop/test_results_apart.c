@@ -65,7 +65,7 @@ static void call_to_thread(int end)
 /* What a join that may give up returns for a joined group whose error is `end`. */
 static int of_group(int end)
 {
-	static const int of_the_call[] = {-ETIMEDOUT, -ECANCELED, -EBUSY, -EDEADLK, -EOWNERDEAD};
+	static const int of_the_call[] = {-ETIMEDOUT, -ECANCELED, -EAGAIN, -EDEADLK, -EOWNERDEAD};
 	FL_EACH (i, of_the_call)
 		if (end == of_the_call[i])
 			return FL_ETASK;
@@ -77,7 +77,7 @@ static void join_group_of_fibers(int end)
 	fl_group g = FL_GROUP_INIT(NULL);
 	for (int tries = 0; tries < 2; tries++) {
 		FL_OK(fl_group_start(&g, fl_test_return_int, &end));
-		FL_RC(fl_group_try_join(&g), -EBUSY);
+		FL_RC(fl_group_try_join(&g), -EAGAIN);
 		FL_RC(fl_group_join_until(&g, at_once, FL_SHIELDED), -ETIMEDOUT);
 		FL_RC(fl_group_join_until(&g, FL_FOREVER, fl_test_requested), -ECANCELED);
 		fl_test_settle();

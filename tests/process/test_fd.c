@@ -10,7 +10,7 @@
 #include "fl_process.h"
 #include "fl_queued.h"
 
-#include "process/fd_watcher.h"
+#include "process/base/fd_watcher.h"
 #include <signal.h>
 #include <sys/resource.h>
 

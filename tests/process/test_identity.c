@@ -3,8 +3,8 @@
 #include "fl_child.h"
 
 #include "core/exec/registry.h"
-#include "process/identity.h"
-#include "process/request.h"
+#include "process/base/identity.h"
+#include "process/start/request.h"
 
 FL_TASK(identity_one, int, long)
 {

@@ -3,7 +3,7 @@
 #include "fl_fds.h"
 #include "fl_queued.h"
 
-#include "process/packet.h"
+#include "process/base/packet.h"
 
 typedef struct pair {
 	int a, b;

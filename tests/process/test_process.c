@@ -549,7 +549,7 @@ FL_TEST(process_join_deadline_cancel_and_again)
 		fl_process_status status = {77, 77};
 		if (!p)
 			continue;
-		FL_RC(fl_process_try_join(p, &status), -EBUSY);
+		FL_RC(fl_process_try_join(p, &status), -EAGAIN);
 		FL_RC(fl_process_join_until(p, &status, fl_now(), NULL), -ETIMEDOUT);
 		FL_RC(fl_process_join_until(p, &status, fl_after(FL_MS(2)), FL_SHIELDED), -ETIMEDOUT);
 		FL_RC(fl_process_join_until(p, &status, fl_after(FL_MS(2)), &stop), -ETIMEDOUT);

@@ -5,7 +5,7 @@
  */
 #include "core/wait/lot.h"
 #include "fl_process.h"
-#include "process/process_sys.h"
+#include "process/base/process_sys.h"
 #include <linux/futex.h>
 #include <time.h>
 
@@ -340,7 +340,7 @@ FL_TEST(process_fork_server_killed)
 	FL_RC(fl_process_join_until(daemon, &status, 0, NULL), -EOWNERDEAD);
 	FL_RC(fl_process_kill(daemon), -ESRCH);
 	assert_true(process_readable(fl_process_sentinel(other), 60000));
-	FL_RC(fl_process_try_join(other, &status), -EBUSY);
+	FL_RC(fl_process_try_join(other, &status), -EAGAIN);
 	assert_true(fl_process_is_alive(other));
 	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(5)), NULL, FL_ON_PROCESS(other)), -ETIMEDOUT);
 	FL_RC(fl_process_join_until(other, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -385,7 +385,7 @@ FL_TEST(process_fork_server_stopped)
 	FL_OK(fl_process_kill(p));
 	/* Not collected: the fork server is stopped. */
 	FL_WAIT_FOR(process_state(fl_process_pid(p)) == 'Z');
-	FL_RC(fl_process_try_join(p, NULL), -EBUSY);
+	FL_RC(fl_process_try_join(p, NULL), -EAGAIN);
 	FL_OK(kill(fork_server, SIGCONT));
 	(void)process_end(p);
 	p = start_waiting(true); /* behind the two in the fork server's queue */

@@ -4,8 +4,8 @@
 #include "fl_fds.h"
 #include "fl_process.h"
 #include "fl_seam.h"
-#include "process/packet.h"
-#include "process/process_sys.h"
+#include "process/base/packet.h"
+#include "process/base/process_sys.h"
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 
@@ -472,7 +472,7 @@ FL_TEST(process_fork_with_threads_is_refused)
 	fl_thread thread;
 	fl_test_go(&thread, (fl_thread_function *)(void *)fl_event_wait, &stop);
 	PROCESS_LOG();
-	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = FL_PROCESS_FORK}), -EBUSY);
+	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = FL_PROCESS_FORK}), -EDEADLK);
 	process_log_has("other threads (");
 	fl_event_set(&stop);
 	fl_test_end(&thread);

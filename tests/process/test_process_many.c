@@ -49,7 +49,7 @@ static int on_a_fiber(void *arg)
 {
 	fl_process *p = NULL;
 	const fl_process_config fork = {.task = &process_waits_for_its_end, .method = FL_PROCESS_FORK};
-	FL_RC(fl_process_start(&p, &fork), -EBUSY);
+	FL_RC(fl_process_start(&p, &fork), -EDEADLK);
 	start_and_join(FL_PROCESS_FORK_SERVER, 3);
 	start_program();
 	return 0;

@@ -5,7 +5,7 @@
 #include "fl_denied.h"
 #include "fl_process.h"
 
-#include "process/reexec.h"
+#include "process/start/reexec.h"
 #include <elf.h>
 #include <libgen.h>
 #include <link.h>
@@ -274,7 +274,7 @@ FL_TEST(process_preload_before_fifty_threads)
 FL_TEST(process_preload_with_threads_is_refused)
 {
 	run("process-plain", "threads", NULL);
-	expect("preload EBUSY\nend\n"); /* -EBUSY of fl_process_preload() */
+	expect("preload EDEADLK\nend\n"); /* -EDEADLK of fl_process_preload() */
 	expect_complaint("other threads (");
 }
 

@@ -6,7 +6,7 @@
 #include "core/sync/helper.h"
 #include "fl_denied.h"
 #include "fl_process.h"
-#include "process/spawn.h"
+#include "process/start/spawn.h"
 
 #include <sched.h>
 #include <sys/prctl.h>

@@ -5,7 +5,7 @@
 #include "fl_in_loop.h"
 #include "fl_queued.h"
 
-#include "process/process_sys.h"
+#include "process/base/process_sys.h"
 
 static struct fl__process_sys real_signals;
 

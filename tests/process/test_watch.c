@@ -7,9 +7,9 @@
 #include "fl_poller.h"
 #include "fl_queued.h"
 
-#include "process/fd_watcher.h"
-#include "process/packet.h"
-#include "process/process_sys.h"
+#include "process/base/fd_watcher.h"
+#include "process/base/packet.h"
+#include "process/base/process_sys.h"
 
 typedef struct ends {
 	int a, b;

@@ -14,7 +14,7 @@
  */
 #include "fl_child.h"
 
-#include "process/process_sys.h"
+#include "process/base/process_sys.h"
 #include <dirent.h>
 
 static struct fl__fd_sys fl_test_real_fd_sys;

@@ -10,9 +10,9 @@
 #include "fl_emulated.h"
 
 #include "core/base/atomic.h"
-#include "process/fd_watcher.h"
-#include "process/fork_server.h"
-#include "process/process_sys.h"
+#include "process/base/fd_watcher.h"
+#include "process/base/process_sys.h"
+#include "process/start/fork_server.h"
 #include <dirent.h>
 #include <poll.h>
 

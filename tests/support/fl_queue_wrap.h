@@ -22,7 +22,7 @@ static inline int fl_fill_ten_times(fl_queue *q, int capacity)
 		}
 		assert_int_equal(fl_queue_length(q), 7);
 	}
-	FL_RC(fl_queue_try_join(q), -EBUSY);
+	FL_RC(fl_queue_try_join(q), -EAGAIN);
 	assert_int_equal(fl_queue_close_now(q), 7);
 	FL_OK(fl_queue_try_join(q));
 	return put;

@@ -20,8 +20,8 @@
 #include "fl_in_loop.h"
 #include "fl_poller.h"
 
-#include "core/fd/net_sys.h"
-#include "core/fd/unix_file.h"
+#include "fd/net_sys.h"
+#include "fd/unix_file.h"
 #include "loop/net/net_resolve.h"
 #include "loop/net/stream.h"
 #include <arpa/inet.h>

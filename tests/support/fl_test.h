@@ -9,7 +9,7 @@
  *     {
  *             fl_mutex m = FL_MUTEX_INIT;
  *             FL_OK(fl_mutex_try_lock(&m));
- *             FL_RC(fl_mutex_try_lock(&m), -EBUSY);
+ *             FL_RC(fl_mutex_try_lock(&m), -EAGAIN);
  *             fl_mutex_unlock(&m);
  *             FL_PANICS(fl_mutex_unlock(&m));
  *             assert_string_equal(fl_test_panic.function, "fl_mutex_unlock");
@@ -85,7 +85,7 @@ void fl_test_register(fl_test_case *c);
 /* For any thread: the expression is 0; if not, it and its value are printed, and the case fails. */
 #define FL_OK(expr) FL_RC(expr, 0)
 
-/* For any thread: the expression has that value: FL_RC(fl_mutex_try_lock(&m), -EBUSY). */
+/* For any thread: the expression has that value: FL_RC(fl_mutex_try_lock(&m), -EAGAIN). */
 #define FL_RC(expr, expected) fl_test_rc((long)(expr), (long)(expected), #expr, __FILE__, __LINE__)
 
 /*

@@ -11,11 +11,11 @@
  */
 #include "fl_process.h"
 
-#include "process/identity.h"
-#include "process/packet.h"
+#include "process/base/identity.h"
+#include "process/base/memfd.h"
+#include "process/base/packet.h"
+#include "process/base/process_sys.h"
 #include "process/pool/worker.h"
-#include "process/process_sys.h"
-#include "process/request.h"
 #include "process/shm/shm_sys.h"
 #include <sys/eventfd.h>
 

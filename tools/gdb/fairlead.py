@@ -44,7 +44,7 @@ fl__thread_pool backlog.ring:x@624 backlog.late.length:Q@1096 alive:I@1284 idle:
 fl__thread_worker thread.thread_:Q@80 running:Q@88 number:I@216 next:Q@232
 fl__process_pool workers:Q@8096
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
-fl_process pid:i@36 name:32s@184
+fl_process child.pid:i@40 name:32s@184
 fl_future state:I@0 error:i@8 type:Q@16
 fl_task_type name:Q@8
 fl_queue backend:Q@32 item_size:Q@40 capacity:Q@48 wait_keys:x@96 state:x@176
@@ -565,7 +565,7 @@ class Executor:
         elif self.kind == "processes":
             for w in each(S("fl__process_pool")(at)["workers"], "fl__process_pool_worker"):
                 process, blocks = S("fl_process")(w["process"]), [b for b in w["blocks"] if b]
-                self.add(None, blocks[0] if blocks else 0, f"{process['name']}, process {process['pid']}")
+                self.add(None, blocks[0] if blocks else 0, f"{process['name']}, process {process['child.pid']}")
                 self.pending += max(0, len(blocks) - 1)
 
     def add(self, context, future, name):

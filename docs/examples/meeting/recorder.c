@@ -18,7 +18,7 @@ static int take(reading_queue *readings, uint64_t *next)
 {
 	for (struct reading one;; (*next)++) {
 		int rc = reading_queue_try_get(readings, &one);
-		if (rc == -EAGAIN || rc == -EBUSY)
+		if (rc == -EAGAIN || rc == -ETIMEDOUT)
 			return 0; /* empty, or a sensor is stopped within a put */
 		if (rc == 0 && (one.number != *next || one.value != value_of(one.number)))
 			rc = -EBADMSG; /* lost, doubled or half-written */

@@ -29,7 +29,7 @@ static int find(const char *path, fl_shm **region, fl_pipe **recorder)
 static int put(reading_queue *readings, struct reading one, fl_pipe *recorder)
 {
 	int rc;
-	while ((rc = reading_queue_try_put(readings, one)) == -EAGAIN || rc == -EBUSY) {
+	while ((rc = reading_queue_try_put(readings, one)) == -EAGAIN || rc == -ETIMEDOUT) {
 		rc = FL_WAIT_ANY(FL_ON_SHM_QUEUE_SPACE(reading_queue_untyped(readings)), FL_ON_PIPE(recorder));
 		if (rc != 0)
 			return rc == 1 ? -EPIPE : rc;

@@ -22,6 +22,6 @@ void fl__duration_report(int64_t deadline)
 		return;
 	fl__log(FL_LOG_WARNING, "a deadline of %.9g s is long past; fl_after() makes one of a duration",
 	        (double)deadline / (double)FL_S(1));
-	if (fl__debug_is_on())
-		fl__debug_duration_on();
+	if (fl__hooks_on(FL__HOOKS_DEBUG))
+		fl__hook_deadline_on();
 }

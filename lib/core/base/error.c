@@ -71,7 +71,7 @@ static const struct {
     {E2BIG, "Argument or result too large, or argument list too long"},
     {EALREADY, "Already done, or already begun"},
     {EBADMSG, "Damaged or unknown data"},
-    {EBUSY, "Busy: in use, or not finished"},
+    {EBUSY, "Busy: in use"},
     {EDEADLK, "Deadlock avoided: the wait would never end"},
     {EEXIST, "Exists already"},
     {EFBIG, "File or memory region too large"},
@@ -88,6 +88,7 @@ static const struct {
     {EPROTO, "Another type, format or build, or a protocol error"},
     {EPROTONOSUPPORT, "Protocol or version not supported"},
     {EROFS, "Read-only file system or memory region"},
+    {ESTALE, "Out of date: the value has changed, or the file is gone"},
     {ETIMEDOUT, "Timed out: a deadline has passed"},
     {ETOOMANYREFS, "Too many descriptors in messages that were not received"},
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "panic.h"
+#include "../hooks.h"
 #include "atomic.h"
 #include "sys.h"
 #include <stdarg.h>
@@ -35,8 +36,7 @@ fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler)
 _Noreturn void fl__panic(const char *function, const void *object, const char *reason)
 {
 	const fl_panic_info info = {function, object, reason};
-	if (fl__trace_signalled)
-		fl__trace_signalled();
+	fl__hook_exit(true);
 	fl__load_acquire (&panic_handler)(&info); /* pairs with fl_panic_set_handler() */
 	abort();
 }

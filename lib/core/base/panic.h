@@ -13,9 +13,6 @@
  */
 _Noreturn void fl__panic(const char *function, const void *object, const char *reason);
 
-/* Before that, writes the events of the flight recorder, if that is linked: inspect/trace.h. */
-void fl__trace_signalled(void) __attribute__((weak, visibility("hidden")));
-
 /* A function of the user has left by pthread_exit() or pthread_cancel(). */
 #define FL__ENDS_THREAD "ends its thread, by pthread_exit() or pthread_cancel()"
 

@@ -328,7 +328,7 @@ int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, voi
  * needs a permission, so -EPERM means -ENOSYS:
  *
  *   call                since Linux   without it
- *   preadv2, pwritev2   4.6           poll(), then a call without flags (core/fd/try_io.c)
+ *   preadv2, pwritev2   4.6           poll(), then a call without flags (fd/try_io.c)
  *   memfd_create        3.17          -ENOSYS
  *   eventfd2            2.6.27        -ENOSYS
  *   pidfd_open          5.3           -ENOSYS
@@ -337,11 +337,11 @@ int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, voi
  *
  * The same holds for some older calls that strict filters deny: epoll_create1, fallocate, signalfd4
  * (-ENOSYS), waitid (the join returns -ENOSYS), MADV_DONTFORK (forked children have the memory,
- * too). A fork server is not made where it would lack a call that it needs (process/fork_server.c).
+ * too). A fork server is not made where it would lack a call that it needs (start/fork_server.c).
  *
  * Other calls are replaced after any error: membarrier (a fence in each fast path), close_range
  * (one close() each), MADV_GUARD_INSTALL (mprotect()), and calls that read attributes of a process
- * (process/attributes.c), which then count as equal.
+ * (start/attributes.c), which then count as equal.
  */
 static inline int fl__eperm_to_enosys(int result)
 {

@@ -81,13 +81,13 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 	e->plain = e->has_short_way && !fl__stats_are_linked() ? fork_count : UINT32_MAX;
 	fl__signals_of_thread(&e->signals);
 	(void)snprintf(e->name, sizeof e->name, "%s", config->name ? config->name : "worker");
-	fl__debug_executor(e, true);
+	fl__hook_executor(e, true);
 	return 0;
 }
 
 void fl__executor_fini(fl_executor *e)
 {
-	fl__debug_executor(e, false);
+	fl__hook_executor(e, false);
 	fl__free_to(e->allocator, e->regions);
 	fl__free_to(e->allocator, e->initialize_arg);
 	fl__message_free(e->why_broken);
@@ -594,7 +594,7 @@ void fl_executor_free(fl_executor *e)
 		fl__task_blocks_shut(e->blocks);
 		executor_drop_initialize_arg(e);
 	}
-	fl__debug_executor(e, false); /* the rest of its end is not seen */
+	fl__hook_executor(e, false); /* the rest of its end is not seen */
 	e->ops->destroy(e);
 }
 

@@ -5,7 +5,6 @@
 #include "../hooks.h"
 #include "../sync/mutex.h"
 #include "../wait/context.h"
-#include "stats.h"
 #include "task_blocks.h"
 #include <fairlead/executor.h>
 #include <fairlead/sem.h>
@@ -136,6 +135,14 @@ struct fl__executor_ops {
 	void (*count)(const fl_executor *e, fl_executor_stats *stats);
 	/* As above: writes for what `stats->waiting` workers wait: " (1 for mutex)". NULL: unknown. */
 	void (*describe_waits)(const fl_executor *e, char *text, size_t size);
+};
+
+/* Of the statistics (inspect/stats.c). */
+struct fl__stats {
+	int32_t skip;                                 /* submits of the long way until one stamps */
+	int64_t calm;                                 /* submits before are paid for: stats_is_calm() */
+	struct fl__stats_context frame;               /* of all contexts in fl__run_task() */
+	struct fl__stats_type *types[FL_STATS_TYPES]; /* NULL: not yet used */
 };
 
 struct fl_executor {
@@ -349,30 +356,6 @@ struct fl__run {
 	void *helper;
 };
 
-/* Counts `n` submits that are not stamped. Approximate. */
-static inline bool fl__stats_skip(fl_executor *e, int32_t n)
-{
-	const int32_t skip = fl__load_relaxed(&e->stats.skip);
-	if (skip > 0 && skip < FL__STATS_OFF)
-		fl__store_relaxed(&e->stats.skip, skip - n);
-	return skip > 0;
-}
-
-static inline void fl__stats_begin_submit(fl_executor *e, fl_future *f)
-{
-	if (fl__trace_is_on())
-		fl__trace_task(FL__TRACE_SUBMIT, f);
-	else if (!fl__stats_skip(e, 1))
-		fl__stats_stamp(e, f);
-}
-
-/* `begun`: how many tasks were begun before. The task is claimed, and has not ended. */
-static inline bool fl__stats_wants(const struct fl__run *run, const struct fl__stats_context *context, size_t begun)
-{
-	return fl__unlikely(run->future->error != 0 || begun >= fl__load_relaxed(&context->next)) &&
-	       fl__stats_are_linked() && run->claim == FL__CLAIM_RUN;
-}
-
 /* The calling context may then run tasks of `e` inline. */
 void fl__run_enter(struct fl__run *run, fl_executor *e);
 void fl__run_leave(struct fl__run *run);
@@ -387,6 +370,14 @@ unsigned fl__run_depth(const fl_executor *e);
 
 /* The first half of fl__run_task(). Returns the task's error, and its message in `*message`. */
 int fl__run_function(struct fl__run *run, char **message);
+
+/* The same, measured if it is due. `begun`: how many tasks the context has begun before. */
+static inline int fl__run_measured(struct fl__run *run, struct fl__stats_context *context, size_t begun, char **message)
+{
+	return fl__hook_begins(context, run->future->error != 0, begun) && run->claim == FL__CLAIM_RUN
+	           ? fl__hook_begin_on(run, context, begun, message)
+	           : fl__run_function(run, message);
+}
 
 bool fl__run_is_under_token(const fl_cancel_token *token);
 

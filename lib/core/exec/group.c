@@ -605,7 +605,7 @@ static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
  */
 static int group_tell_apart(fl_group *g, int rc)
 {
-	if (rc != -ETIMEDOUT && rc != -ECANCELED && rc != -EBUSY && rc != -EDEADLK && rc != -EOWNERDEAD &&
+	if (rc != -ETIMEDOUT && rc != -ECANCELED && rc != -EAGAIN && rc != -EDEADLK && rc != -EOWNERDEAD &&
 	    rc != FL_ETASK)
 		return rc;
 	FL__LOCKED(&g->lock_);
@@ -720,7 +720,7 @@ int fl_group_try_join(fl_group *g)
 	if (group_left(g) == 0)
 		return fl_group_join_until(g, 0, NULL);
 	fl__store_relaxed(&g->gave_up_, true); /* relaxed: see fl_group_count() */
-	return -EBUSY;
+	return -EAGAIN;
 }
 
 void fl_group_destroy(fl_group *g)

@@ -169,8 +169,8 @@ static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool be
 	int rc = fl__submit_waiting(it->executor, it->sent, args, count, &b->f, &config, 0, beyond ? NULL : patience);
 	if (rc != 0 && it->calls)
 		imap_release(it);
-	if (rc == 0 && fl__trace_is_on())
-		fl__trace_event(FL__TRACE_INDEX, (uintptr_t)b->f, b->index, NULL, 0);
+	if (rc == 0)
+		fl__hook_event(FL__TRACE_INDEX, (uintptr_t)b->f, b->index, NULL, 0);
 	return rc;
 }
 
@@ -452,8 +452,8 @@ int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 		int rc = imap_fill(it);
 		struct fl__imap_batch *b = imap_next_ended(it);
 		if (b) {
-			if (fl__trace_is_on() && b->f)
-				fl__trace_task(FL__TRACE_GET, b->f);
+			if (b->f)
+				fl__hook_task(FL__TRACE_GET, b->f);
 			if (b->f && fl_future_error(b->f) != 0)
 				imap_stop_if_due(it); /* the deadline may have ended this batch first */
 			imap_batch_make_current(it, b);

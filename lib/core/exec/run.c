@@ -216,7 +216,8 @@ int fl__run_function(struct fl__run *run, char **message)
 	int error = -ECANCELED;
 	if (run->claim == FL__CLAIM_RUN) {
 		run->active = true;
-		error = (fl__trace_is_on() ? fl__trace_call : fl__task_call)(f->type, f->arg, f->result, &ctx);
+		error = (fl__hooks_on(FL__HOOKS_TRACE) ? fl__hook_call_on : fl__task_call)(f->type, f->arg, f->result,
+		                                                                           &ctx);
 		run->active = false;
 		if (fl__unlikely(fl__ctx_get()->front.inside.helper != run))
 			fl__panic(f->type->name, f,
@@ -239,9 +240,7 @@ inline void fl__run_task(struct fl__run *run)
 {
 	char *message;
 	fl_executor *e = run->executor;
-	const int error = fl__stats_wants(run, &e->stats.frame, run->begun)
-	                      ? fl__stats_run(run, &e->stats.frame, run->begun, &message)
-	                      : fl__run_function(run, &message);
+	const int error = fl__run_measured(run, &e->stats.frame, run->begun, &message);
 	fl__future_finish(run->future, error, message);
 	FL__HELD(&e->lock);
 	run_end(run, error);

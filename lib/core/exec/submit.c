@@ -101,7 +101,7 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 		if (held.owner_)
 			*(fl_bytes *)block->future.arg = held;
 		fl__task_block_begin(block, type, f ? 2 : 1, config, copied);
-		fl__stats_begin_submit(e, &block->future);
+		fl__hook_submit(&e->stats.skip, e, &block->future);
 		rc = fl__task_block_submit(e, block, permit);
 	} else if (rc == 0) {
 		rc = -ENOMEM;
@@ -157,11 +157,11 @@ int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_futu
 	const struct fl__ctx *ctx = fl__ctx_current;
 	const size_t arg_size = type->arg_size;
 	struct fl__task_block *block = NULL;
-	if (fl__likely(ctx && fl__debug_word(&e->plain) == fl__debug_word(&fl__plain_forks)))
+	if (fl__likely(ctx && fl__hook_word(&e->plain) == fl__hook_word(&fl__plain_forks)))
 		block = fl__task_block_new_small(e->blocks, type, ctx);
 	if (fl__unlikely(!block)) {
-		if (fl__debug_word(&e->plain) == fl__fork_count)
-			(void)fl__stats_skip(e, FL__STATS_REFILL - 1);
+		if (fl__hook_word(&e->plain) == fl__fork_count)
+			(void)fl__stats_skip(&e->stats.skip, FL__STATS_REFILL - 1);
 		return fl_submit_with(e, type, arg, f, NULL);
 	}
 	submit_copy_small((char *)block + FL__TASK_BLOCK_HEAD, arg, arg_size);

@@ -35,7 +35,7 @@ struct fl__task_block {
 	struct fl__stopper *stopper; /* of its token; NULL: none */
 	/* bytes of a result that is a mapping; else 0 */
 	size_t mapped;
-	uint64_t task; /* identity of its type: process/identity.h */
+	uint64_t task; /* identity of its type: process/base/identity.h */
 	uint32_t check;
 	int64_t began, ran; /* of an ended task, as its worker tells, in ns; 0: not known */
 };

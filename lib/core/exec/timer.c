@@ -267,7 +267,7 @@ int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
 int fl_timer_try_join(fl_timer *t)
 {
 	FL__HELD(&timer_lock);
-	return timer_is_idle(t) ? 0 : -EBUSY;
+	return timer_is_idle(t) ? 0 : -EAGAIN;
 }
 
 /* If a timer's function forks, the child's thread ends when the function has returned. */

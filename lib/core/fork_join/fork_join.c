@@ -353,8 +353,7 @@ static void fork_run(struct fork_worker *self, struct fl__fork *fork)
 {
 	fork_let_wake(self->forks);
 	fl__store_relaxed(&self->stolen, self->stolen + 1); /* for statistics */
-	if (fl__trace_is_on())
-		fl__trace_object(FL__TRACE_STEAL, fork, 0);
+	fl__hook_note(FL__TRACE_STEAL, fork, 0);
 	fork->thief = &self->front;
 	fork->outer = self->running;
 	self->running = fork;

@@ -240,8 +240,8 @@ static bool future_is_late(const fl_future *f)
 static bool future_claim_for_cancel(fl_future *f, bool expired)
 {
 	const bool claimed = future_claim(f, FUTURE_CLAIMED | FUTURE_CANCELLED | (expired ? FUTURE_EXPIRED : 0));
-	if (fl__trace_is_on() && claimed)
-		fl__trace_task(FL__TRACE_CANCEL, f);
+	if (claimed)
+		fl__hook_task(FL__TRACE_CANCEL, f);
 	return claimed;
 }
 
@@ -717,8 +717,8 @@ static FL__NOINLINE int future_await(fl_future *f, int64_t deadline, fl_cancel_t
 int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int rc = fl__future_has_ended(f) ? 0 : future_await(f, deadline, cancel);
-	if (fl__trace_is_on() && rc == 0)
-		fl__trace_task(FL__TRACE_GET, f);
+	if (rc == 0)
+		fl__hook_task(FL__TRACE_GET, f);
 	return rc;
 }
 

@@ -319,10 +319,10 @@ static int fl__queue_call_until(fl_queue *q, struct fl__queue_call *call, int64_
 	int rc = fl__queue_call_now(q, call);
 	if (rc != -EAGAIN)
 		return rc;
-	struct fl__debug_op op;
-	fl__debug_wait_begin(&op, q, call->side == FL__CONSUMERS ? FL__DEBUG_GET : FL__DEBUG_PUT);
+	struct fl__hook_op op;
+	fl__hook_wait_begin(&op, q, call->side == FL__CONSUMERS ? FL__DEBUG_GET : FL__DEBUG_PUT);
 	rc = queue_wait_and_call(q, call, deadline, cancel);
-	fl__debug_wait_end(&op);
+	fl__hook_wait_end(&op);
 	return call->side == FL__PRODUCERS ? queue_count_refusal(q, rc) : rc;
 }
 
@@ -552,12 +552,12 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
 	fl__lot_close(&lot);
 	if (!waits)
 		return 0;
-	struct fl__debug_op op;
-	fl__debug_wait_begin(&op, q, FL__DEBUG_QUEUE_JOIN);
+	struct fl__hook_op op;
+	fl__hook_wait_begin(&op, q, FL__DEBUG_QUEUE_JOIN);
 	const bool blocks = fl__ctx_block(wait.ctx, NULL, deadline);
 	const int rc = fl__wait_sleep(&wait, deadline, cancel);
 	fl__ctx_unblock(wait.ctx, blocks);
-	fl__debug_wait_end(&op);
+	fl__hook_wait_end(&op);
 	if (rc == 0)
 		return 0; /* all items were done when the joiner was woken */
 	queue_cancel_join(q, &node);

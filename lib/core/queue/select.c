@@ -243,9 +243,9 @@ int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel
 	if (rc != -EAGAIN)
 		return rc;
 	select_sort(&s);
-	struct fl__debug_op op;
-	fl__debug_wait_begin(&op, s.first->queue, FL__DEBUG_SELECT);
+	struct fl__hook_op op;
+	fl__hook_wait_begin(&op, s.first->queue, FL__DEBUG_SELECT);
 	rc = select_wait(&s, deadline, cancel);
-	fl__debug_wait_end(&op);
+	fl__hook_wait_end(&op);
 	return rc;
 }

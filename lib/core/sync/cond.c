@@ -210,8 +210,8 @@ int fl__cond_wait(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *ca
 	if (!spins)
 		cond_enqueue(c, &waiter.node);
 	fl_mutex_unlock(m);
-	struct fl__debug_op op;
-	fl__debug_waiting_cond(&op, m, c, &waiter.node.key);
+	struct fl__hook_op op;
+	fl__hook_waiting_cond(&op, m, c, &waiter.node.key);
 	int rc = 0;
 	if (!spins || (!fl__wait_spin(&wait, cond_is_signalled, &wait, deadline, cancel) &&
 	               cond_enqueue_spinner(c, &waiter.node))) {

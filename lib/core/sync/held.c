@@ -8,5 +8,5 @@ void fl_mutex_assert_held(const fl_mutex *m)
 {
 	if (!fl_mutex_is_locked(m))
 		fl__panic("fl_mutex_assert_held", m, "not locked");
-	fl__debug_assert_held(m, "fl_mutex_assert_held");
+	fl__hook_assert_held(m, "fl_mutex_assert_held");
 }

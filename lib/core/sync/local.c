@@ -81,7 +81,7 @@ int fl_local_set(fl_local *local, void *value)
 	struct fl__ctx *ctx = fl__ctx_get();
 	uint32_t id = local_id(local);
 	if (id == 0)
-		return -EAGAIN;
+		return -ENOSPC;
 	if (!ctx->locals || id >= ctx->locals->size) {
 		int rc = value ? local_grow(ctx, id) : 0;
 		if (rc != 0 || !value)

@@ -164,7 +164,7 @@ static void mutex_clear_stale(fl_mutex *m)
  * sleeps. `woken`: the caller is this first waiter, awake; NULL: it is not queued.
  */
 static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64_t deadline, fl_cancel_token *cancel,
-                                struct fl__debug_op *op)
+                                struct fl__hook_op *op)
 {
 	struct fl__wait wait;
 	struct fl__mutex_node own = FL__MUTEX_NODE(m, &wait), *waiter = woken ? woken : &own;
@@ -204,7 +204,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 		if (!waits)
 			return 0;
 
-		fl__debug_waiting(op);
+		fl__hook_waiting(op);
 		const int rc = fl__wait_sleep(node->wait, deadline, cancel); /* ASLEEP */
 		if (rc != 0) {
 			mutex_leave(m, node, false);
@@ -213,33 +213,33 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 	}
 }
 
-static int mutex_tell_debug(fl_mutex *m, int rc, struct fl__debug_op *op)
+static int mutex_tell_debug(fl_mutex *m, int rc, struct fl__hook_op *op)
 {
 	if (op->on && rc == 0)
 		fl__or_relaxed(&m->word_, MUTEX_WATCHED); /* only the owner sets and clears it */
-	fl__debug_locked(op, rc == 0);
+	fl__hook_locked(op, rc == 0);
 	return rc;
 }
 
 FL__SLOW_PATH static int mutex_lock_slow(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__debug_op op;
-	fl__debug_locking(&op, m, FL__DEBUG_MUTEX, deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
+	struct fl__hook_op op;
+	fl__hook_locking(&op, m, FL__DEBUG_MUTEX, deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
 	return mutex_tell_debug(m, mutex_lock_contended(m, NULL, deadline, cancel, &op), &op);
 }
 
 static int mutex_try(fl_mutex *m)
 {
 	if (!mutex_take(m, false, 0))
-		return -EBUSY;
+		return -EAGAIN;
 	mutex_clear_stale(m);
 	return 0;
 }
 
 FL__SLOW_PATH static int mutex_try_lock_slow(fl_mutex *m)
 {
-	struct fl__debug_op op;
-	fl__debug_locking(&op, m, FL__DEBUG_MUTEX, FL__DEBUG_TRY);
+	struct fl__hook_op op;
+	fl__hook_locking(&op, m, FL__DEBUG_MUTEX, FL__DEBUG_TRY);
 	return mutex_tell_debug(m, mutex_try(m), &op);
 }
 
@@ -251,8 +251,8 @@ static void mutex_hand_over(fl_mutex *m)
 		next = seen & MUTEX_HELD ? seen | MUTEX_WAITERS : MUTEX_LOCKED | MUTEX_HAND;
 	/* the CAS continues the release sequence of the unlock that freed the mutex */
 	while (!fl__cas_weak_relaxed(&m->word_, &seen, next));
-	if (fl__trace_is_on() && !(seen & MUTEX_HELD))
-		fl__trace_object(FL__TRACE_HAND_OFF, m, 0);
+	if (!(seen & MUTEX_HELD))
+		fl__hook_note(FL__TRACE_HAND_OFF, m, 0);
 }
 
 /* NULL: forgets the last wake. */
@@ -290,7 +290,7 @@ static void mutex_wake_first(fl_mutex *m)
 /* Returns the word before it frees the mutex. */
 static uint32_t mutex_free_watched(fl_mutex *m)
 {
-	fl__debug_unlocking(m, 0);
+	fl__hook_unlocking(m, 0);
 	/* pairs with lock. The last access, but for mutex_wake_first(). */
 	return fl__and_release(&m->word_, ~(uint32_t)MUTEX_WATCHED);
 }
@@ -338,7 +338,7 @@ void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *
 	mutex_dequeue(m, lot, &waiter->node, false);
 }
 
-void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__debug_op *op)
+void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__hook_op *op)
 {
 	fl_mutex *m = waiter->mutex;
 	struct fl__mutex_node *woken = waiter->node.queued ? waiter : NULL; /* else dequeued before its unpark */
@@ -353,20 +353,20 @@ void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__debug_op *op)
 void fl_mutex_init(fl_mutex *m)
 {
 	m->word_ = 0;
-	fl__debug_forget(m, NULL);
+	fl__hook_forget(m, NULL);
 }
 
 int fl_mutex_destroy(fl_mutex *m)
 {
 	/* the queue first: a new owner sets LOCKED before it leaves. Pairs with the last unlock. */
 	const bool busy = fl__lot_has_waiters_at(m) || (fl__load_acquire(&m->word_) & MUTEX_HELD);
-	fl__debug_forget(m, busy ? "fl_mutex_destroy" : NULL);
+	fl__hook_forget(m, busy ? "fl_mutex_destroy" : NULL);
 	return busy ? -EBUSY : 0;
 }
 
 void fl_mutex_lock(fl_mutex *m)
 {
-	uint32_t expected = fl__debug_word(&fl__debug_free);
+	uint32_t expected = fl__hook_word(&fl__hook_free);
 	/* pairs with unlock */
 	if (fl__likely(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED)))
 		return;
@@ -375,7 +375,7 @@ void fl_mutex_lock(fl_mutex *m)
 
 void fl__mutex_hold(fl_mutex *m)
 {
-	uint32_t expected = fl__debug_word(&fl__debug_free);
+	uint32_t expected = fl__hook_word(&fl__hook_free);
 	/* pairs with unlock */
 	if (fl__likely(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED)))
 		return;
@@ -385,14 +385,14 @@ void fl__mutex_hold(fl_mutex *m)
 
 int fl_mutex_try_lock(fl_mutex *m)
 {
-	if (fl__debug_is_on())
+	if (fl__hooks_on(FL__HOOKS_DEBUG))
 		return mutex_try_lock_slow(m);
 	return mutex_try(m);
 }
 
 int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
-	uint32_t expected = fl__debug_word(&fl__debug_free);
+	uint32_t expected = fl__hook_word(&fl__hook_free);
 	/* pairs with unlock */
 	if (fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED))
 		return 0;

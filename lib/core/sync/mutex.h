@@ -55,5 +55,5 @@ size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, 
 /* Dequeues a moved waiter that has given up. `lot`, the queue of `m`, is locked. */
 void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *waiter);
 
-/* Locks for a waiter of a condition, moved or not. Ends the `op` of fl__debug_waiting_cond(). */
-void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__debug_op *op);
+/* Locks for a waiter of a condition, moved or not. Ends the `op` of fl__hook_waiting_cond(). */
+void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__hook_op *op);

@@ -35,7 +35,7 @@ static void once_finish(fl_once *o, uint32_t result)
 
 /*
  * -EINPROGRESS  the caller has become the runner
- * -EBUSY        another context is the runner
+ * -EAGAIN       another context is the runner
  * 0             DONE
  */
 static int once_begin(fl_once *o)
@@ -44,7 +44,7 @@ static int once_begin(fl_once *o)
 	/* the writes of a function that failed before; pairs with once_finish() */
 	if (fl__cas_acquire(&o->word_, &seen, ONCE_RUNNING))
 		return -EINPROGRESS;
-	return fl_once_is_done(o) ? 0 : -EBUSY;
+	return fl_once_is_done(o) ? 0 : -EAGAIN;
 }
 
 /* `function` ends its thread: as if it had failed. */
@@ -83,7 +83,7 @@ int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg)
 int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = fl_once_is_done(o) ? 0 : once_begin(o);
-	while (rc == -EBUSY) {
+	while (rc == -EAGAIN) {
 		rc = fl__word_wait(&o->word_, &once_not_running, deadline, cancel);
 		if (rc == 0)
 			rc = once_begin(o);

@@ -23,7 +23,7 @@ int fl_rmutex_destroy(fl_rmutex *m)
 static int rmutex_relock(fl_rmutex *m)
 {
 	if (m->depth_ == UINT32_MAX - 1)
-		return -EAGAIN;
+		return -EOVERFLOW;
 	m->depth_++;
 	return 0;
 }

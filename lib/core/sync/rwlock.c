@@ -369,7 +369,7 @@ static void rwlock_spin_awake(const fl_rwlock *l, const struct fl__rwlock_mode *
 
 /* Each round goes to the queue and sleeps. A waiter woken without a grant is the awake waiter. */
 static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mode, int64_t deadline,
-                                 fl_cancel_token *cancel, struct fl__debug_op *op)
+                                 fl_cancel_token *cancel, struct fl__hook_op *op)
 {
 	const bool spins = !fl__ctx_get()->ops->yield;
 	rwlock_forget_parent(l);
@@ -383,7 +383,7 @@ static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mod
 		const uint32_t bars = mode->bars | (awake ? 0 : spins ? RWLOCK_CLOSED : RWLOCK_CLOSED | RWLOCK_WAITERS);
 		if (!fl__rwlock_enqueue(l, mode, &node, bars, awake))
 			return 0;
-		fl__debug_waiting(op);
+		fl__hook_waiting(op);
 		int rc = fl__wait_sleep(&wait, deadline, cancel);
 		if (rc != 0) {
 			rwlock_leave(l, &node);
@@ -394,33 +394,33 @@ static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mod
 	}
 }
 
-static void rwlock_debug_begin(struct fl__debug_op *op, const fl_rwlock *l, const struct fl__rwlock_mode *mode,
+static void rwlock_debug_begin(struct fl__hook_op *op, const fl_rwlock *l, const struct fl__rwlock_mode *mode,
                                int64_t deadline)
 {
 	const unsigned how =
 	    (mode == &rwlock_reading ? FL__DEBUG_READ : 0) | (deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
-	fl__debug_locking(op, l, FL__DEBUG_RWLOCK, how);
+	fl__hook_locking(op, l, FL__DEBUG_RWLOCK, how);
 }
 
 /* `locked`: the caller has locked, and only tells debugging. */
 FL__SLOW_PATH static int rwlock_lock_slow(fl_rwlock *l, const struct fl__rwlock_mode *mode, bool locked,
                                           int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__debug_op op;
+	struct fl__hook_op op;
 	rwlock_debug_begin(&op, l, mode, deadline);
 	const int rc = locked ? 0 : rwlock_lock_contended(l, mode, deadline, cancel, &op);
-	fl__debug_locked(&op, rc == 0);
+	fl__hook_locked(&op, rc == 0);
 	return rc;
 }
 
 FL__SLOW_PATH static int rwlock_try_slow(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
-	struct fl__debug_op op;
+	struct fl__hook_op op;
 	rwlock_debug_begin(&op, l, mode, 0);
 	rwlock_forget_parent(l);
 	const bool locked = rwlock_take(l, mode);
-	fl__debug_locked(&op, locked);
-	return locked ? 0 : -EBUSY;
+	fl__hook_locked(&op, locked);
+	return locked ? 0 : -EAGAIN;
 }
 
 /* False: the reader has backed out. */
@@ -450,14 +450,14 @@ void fl_rwlock_init(fl_rwlock *l)
 {
 	l->word_ = 0;
 	l->turn_ = 0;
-	fl__debug_forget(l, NULL);
+	fl__hook_forget(l, NULL);
 }
 
 int fl_rwlock_destroy(fl_rwlock *l)
 {
 	rwlock_forget_parent(l);
 	const bool busy = rwlock_is_busy(l);
-	fl__debug_forget(l, busy ? "fl_rwlock_destroy" : NULL);
+	fl__hook_forget(l, busy ? "fl_rwlock_destroy" : NULL);
 	return busy ? -EBUSY : 0;
 }
 
@@ -466,7 +466,7 @@ int fl_rwlock_read_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *c
 	rwlock_check_wake(l);
 	/* pairs with fl_rwlock_write_unlock() */
 	uint32_t seen = fl__add_acquire(&l->word_, RWLOCK_READER);
-	return fl__likely(seen < fl__debug_word(&fl__debug_readers)) ? 0 : rwlock_read_slow(l, seen, deadline, cancel);
+	return fl__likely(seen < fl__hook_word(&fl__hook_readers)) ? 0 : rwlock_read_slow(l, seen, deadline, cancel);
 }
 
 void fl_rwlock_read_lock(fl_rwlock *l)
@@ -474,14 +474,15 @@ void fl_rwlock_read_lock(fl_rwlock *l)
 	rwlock_check_wake(l);
 	/* pairs with fl_rwlock_write_unlock() */
 	uint32_t seen = fl__add_acquire(&l->word_, RWLOCK_READER);
-	if (fl__unlikely(seen >= fl__debug_word(&fl__debug_readers)))
+	if (fl__unlikely(seen >= fl__hook_word(&fl__hook_readers)))
 		(void)rwlock_read_slow(l, seen, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
 int fl_rwlock_try_read_lock(fl_rwlock *l)
 {
 	rwlock_check_wake(l);
-	return !fl__debug_is_on() && rwlock_take(l, &rwlock_reading) ? 0 : rwlock_try_slow(l, &rwlock_reading);
+	return !fl__hooks_on(FL__HOOKS_DEBUG) && rwlock_take(l, &rwlock_reading) ? 0
+	                                                                         : rwlock_try_slow(l, &rwlock_reading);
 }
 
 FL__SLOW_PATH static void rwlock_read_unlock_slow(fl_rwlock *l, uint32_t seen)
@@ -505,13 +506,13 @@ static inline void rwlock_read_unlock(fl_rwlock *l)
 FL__SLOW_PATH static void rwlock_read_unlock_watched(fl_rwlock *l)
 {
 	if (fl_rwlock_is_read_locked(l))
-		fl__debug_unlocking(l, FL__DEBUG_READ);
+		fl__hook_unlocking(l, FL__DEBUG_READ);
 	rwlock_read_unlock(l);
 }
 
 void fl_rwlock_read_unlock(fl_rwlock *l)
 {
-	if (fl__debug_is_on())
+	if (fl__hooks_on(FL__HOOKS_DEBUG))
 		rwlock_read_unlock_watched(l);
 	else
 		rwlock_read_unlock(l);
@@ -520,7 +521,7 @@ void fl_rwlock_read_unlock(fl_rwlock *l)
 static inline bool rwlock_write_at_once(fl_rwlock *l)
 {
 	rwlock_check_wake(l);
-	uint32_t expected = fl__debug_word(&fl__debug_free);
+	uint32_t expected = fl__hook_word(&fl__hook_free);
 	/* pairs with the unlocks */
 	return fl__likely(fl__cas_weak_acquire(&l->word_, &expected, RWLOCK_WRITER));
 }
@@ -539,7 +540,9 @@ void fl_rwlock_write_lock(fl_rwlock *l)
 int fl_rwlock_try_write_lock(fl_rwlock *l)
 {
 	rwlock_check_wake(l);
-	return !fl__debug_is_on() && rwlock_take(l, &fl__rwlock_writing) ? 0 : rwlock_try_slow(l, &fl__rwlock_writing);
+	return !fl__hooks_on(FL__HOOKS_DEBUG) && rwlock_take(l, &fl__rwlock_writing)
+	           ? 0
+	           : rwlock_try_slow(l, &fl__rwlock_writing);
 }
 
 /* After a write unlock or downgrade. */
@@ -564,13 +567,13 @@ static inline void rwlock_write_unlock(fl_rwlock *l)
 FL__SLOW_PATH static void rwlock_write_unlock_watched(fl_rwlock *l)
 {
 	if (fl_rwlock_is_write_locked(l))
-		fl__debug_unlocking(l, 0);
+		fl__hook_unlocking(l, 0);
 	rwlock_write_unlock(l);
 }
 
 void fl_rwlock_write_unlock(fl_rwlock *l)
 {
-	if (fl__debug_is_on())
+	if (fl__hooks_on(FL__HOOKS_DEBUG))
 		rwlock_write_unlock_watched(l);
 	else
 		rwlock_write_unlock(l);
@@ -591,20 +594,20 @@ void fl_rwlock_assert_read_held(const fl_rwlock *l)
 {
 	if (!fl_rwlock_is_read_locked(l) && !fl_rwlock_is_write_locked(l))
 		fl__panic("fl_rwlock_assert_read_held", l, "not locked");
-	fl__debug_assert_held(l, "fl_rwlock_assert_read_held");
+	fl__hook_assert_held(l, "fl_rwlock_assert_read_held");
 }
 
 void fl_rwlock_assert_write_held(const fl_rwlock *l)
 {
 	if (!fl_rwlock_is_write_locked(l))
 		fl__panic("fl_rwlock_assert_write_held", l, "not locked for writing");
-	fl__debug_assert_held(l, "fl_rwlock_assert_write_held");
+	fl__hook_assert_held(l, "fl_rwlock_assert_write_held");
 }
 
 void fl_rwlock_downgrade(fl_rwlock *l)
 {
-	if (fl__debug_is_on() && fl_rwlock_is_write_locked(l))
-		fl__debug_downgraded(l);
+	if (fl__hooks_on(FL__HOOKS_DEBUG) && fl_rwlock_is_write_locked(l))
+		fl__hook_downgraded(l);
 	/* pairs with the read locks */
 	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_WRITER - RWLOCK_READER);
 	if (fl__unlikely(seen != RWLOCK_WRITER))

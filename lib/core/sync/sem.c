@@ -258,10 +258,10 @@ static int sem_acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cance
 
 FL__SLOW_PATH static int sem_acquire_slow(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__debug_op op;
-	fl__debug_wait_begin(&op, s, FL__DEBUG_SEM);
+	struct fl__hook_op op;
+	fl__hook_wait_begin(&op, s, FL__DEBUG_SEM);
 	const int rc = sem_acquire_waiting(s, n, deadline, cancel);
-	fl__debug_wait_end(&op);
+	fl__hook_wait_end(&op);
 	return rc;
 }
 

@@ -189,9 +189,9 @@ static int thread_await(struct fl__thread *t, int64_t deadline, fl_cancel_token 
 {
 	FL__BLOCKS(deadline);
 	FL__AWAITS(FL__DEBUG_JOIN, (void *)(uintptr_t)t->data.ctx.id);
-	fl__debug_join(&t->data.ctx, deadline != FL_FOREVER);
+	fl__hook_join(&t->data.ctx, deadline != FL_FOREVER);
 	const int rc = fl_event_wait_until(&t->ended, deadline, cancel);
-	fl__debug_join(NULL, false);
+	fl__hook_join(NULL, false);
 	return rc;
 }
 

@@ -632,8 +632,7 @@ static bool pool_sleep_as_idle(struct fl__thread_pool *p)
 	wait.no_spin = true; /* the worker has spun for a while */
 	fl__wait_queue_add_first(&p->sleepers, &node);
 	const int64_t wake_at = pool_sleep_deadline(p);
-	if (fl__stats_are_linked())
-		fl__stats_arm(&p->base); /* tasks are few */
+	fl__hook_idle(&p->base);
 	pool_unlock(p);
 	const struct fl__worker_ops *const worker_ops = wait.ctx->worker_ops;
 	wait.ctx->worker_ops = NULL; /* an idle worker does not doze */
@@ -862,9 +861,7 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 	char *message;
 	w->run.claim = taken.claim;
 	w->run.future = &block->future;
-	const int error = fl__stats_wants(&w->run, &w->stats, w->ended)
-	                      ? fl__stats_run(&w->run, &w->stats, w->ended, &message)
-	                      : fl__run_function(&w->run, &message);
+	const int error = fl__run_measured(&w->run, &w->stats, w->ended, &message);
 	if (fl__unlikely(error != 0) && taken.claim == FL__CLAIM_RUN)
 		fl__store_relaxed(&w->failed, w->failed + 1);
 	fl__store_relaxed(&w->ended, w->ended + 1); /* as above */

@@ -123,12 +123,12 @@ struct fl__thread_data {
 		int error;
 		char message[FL__FAILURE_MESSAGE];
 	} failure;
-	/* The rights of a manager thread: lib/process/attributes.c. */
+	/* The rights of a manager thread: lib/process/start/attributes.c. */
 	struct fl__thread_place {
 		bool fixed, read; /* `read`: the next fields are valid */
 		uint64_t namespaces, place;
 	} place;
-	const void *death_pipe; /* that a child keeps: lib/process/death_pipe.c */
+	const void *death_pipe; /* that a child keeps: lib/process/start/death_pipe.c */
 	/*
 	 * Called at the end of a thread that the library did not start, more than once: ends what
 	 * the context has. `unloads`: the thread runs on without the library. NULL: there is

@@ -461,8 +461,8 @@ void fl__lot_close(struct fl__lot *lot)
 static void lot_unpark_all(const struct fl__lot *lot, bool in_handler)
 {
 	bool asleep = false; /* an unparked thread, on the common futex of these */
-	if (fl__trace_is_on() && !in_handler)
-		fl__trace_wake(lot->taken);
+	if (!in_handler)
+		fl__hook_wake(lot->taken);
 	for (struct fl__node *next, *node = lot->taken; node; node = next) {
 		next = node->then;
 		const struct fl__ctx_ops *ops = node->wait->ctx->ops;
@@ -604,5 +604,5 @@ int fl__lot_peek(size_t i, size_t skip, struct fl__lot_seen *seen, int max)
 		}
 		fl__sys.relax();
 	}
-	return -EBUSY;
+	return -EAGAIN;
 }

@@ -45,6 +45,8 @@ struct fl__wait {
 	int16_t waker_cpu;
 	uint8_t kind; /* of `object` */
 	bool no_spin; /* park without a spin */
+	/* When the flight recorder was told of the sleep. 0: it was not. */
+	int64_t since;
 };
 
 static inline struct fl__awaited fl__wait_awaited(const struct fl__wait *wait)
@@ -231,13 +233,13 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 #define FL__ASLEEP(kind, object, deadline)                                                                             \
 	__attribute__((cleanup(fl__asleep_end), unused)) struct fl__wait fl__asleep;                                   \
 	fl__wait_begin(&fl__asleep, (kind), (object));                                                                 \
-	fl__debug_sleep(&fl__asleep, (deadline));                                                                      \
+	fl__hook_sleep(&fl__asleep, (deadline));                                                                       \
 	fl__lot_set_away(fl__asleep.ctx->hosted, true)
 
-static inline void fl__asleep_end(const struct fl__wait *wait)
+static inline void fl__asleep_end(struct fl__wait *wait)
 {
 	fl__lot_set_away(wait->ctx->hosted, false);
-	fl__debug_sleep(NULL, FL_FOREVER);
+	fl__hook_woken(wait, 0);
 }
 
 /*
@@ -265,7 +267,7 @@ void fl__lot_visit(void (*visit)(const void *key, const void *wait, const uint32
 
 /*
  * As above for a live process, also from a signal handler. Copies up to `max` waiters of the queues
- * of bucket `i`, from the `skip`-th on: how many. -EBUSY: the bucket stayed locked. -ENOENT: there
+ * of bucket `i`, from the `skip`-th on: how many. -EAGAIN: the bucket stayed locked. -ENOENT: there
  * is no such bucket.
  */
 struct fl__lot_seen {

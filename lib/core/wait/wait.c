@@ -24,6 +24,7 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 	wait->park_word = 0;
 	wait->no_spin = false;
 	wait->waker_cpu = -1;
+	wait->since = 0;
 }
 
 /* Ends the wait with `error`. If a waking thread was faster, waits for its unpark: 0. */
@@ -96,8 +97,7 @@ static int wait_sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel_t
 
 int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel)
 {
-	fl__debug_sleep(wait, deadline);
-	const int64_t traced = fl__trace_is_on() ? fl__trace_wait(wait) : 0;
+	fl__hook_sleep(wait, deadline);
 	/* In FL__BLOCKS_THREAD() the thread waits in place of its fiber, and runs no other one. */
 	struct fl__host *const blocked = fl__unlikely(fl__blocks_thread > 0) ? fl__ctx_get()->host : NULL;
 	if (blocked)
@@ -112,9 +112,7 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *can
 		FL__LIST_REMOVE(blocked);
 		blocked->link = NULL;
 	}
-	if (fl__unlikely(traced != 0))
-		fl__trace_woken(wait, traced, rc);
-	fl__debug_sleep(NULL, FL_FOREVER);
+	fl__hook_woken(wait, rc);
 	return rc;
 }
 

@@ -120,10 +120,10 @@ int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cance
 {
 	if (fl__fiber_has_ended(f))
 		return 0;
-	fl__debug_join(&f->ctx, deadline != FL_FOREVER);
+	fl__hook_join(&f->ctx, deadline != FL_FOREVER);
 	FL__AWAITS(FL__DEBUG_JOIN, (void *)(uintptr_t)f->ctx.id);
 	const int rc = fl__word_wait(&f->ended, &fiber_is_ended, deadline, cancel);
-	fl__debug_join(NULL, false);
+	fl__hook_join(NULL, false);
 	return rc;
 }
 

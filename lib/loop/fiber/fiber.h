@@ -62,7 +62,8 @@ void fl__sched_destroy(struct fl__sched *s);
  * Between enter and leave the thread runs the scheduler. Returns
  *   0
  *   -ENOMEM
- *   -EBUSY       this thread runs a scheduler, or another thread has run `s`
+ *   -EALREADY    this thread runs a scheduler
+ *   -EPERM       another thread has run `s`
  *   -EOWNERDEAD  in a forked child of the process that created `s`
  */
 int fl__sched_enter(struct fl__sched *s);

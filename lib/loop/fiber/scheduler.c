@@ -126,9 +126,7 @@ static FL__SWITCHES void sched_switch(struct fl__sched *s, struct fl__flow *from
 		fl__fiber_prepare(to);
 	if (fl__unlikely(s->observe != NULL))
 		s->observe(s, to);
-	fl__debug_run(s, to ? to->name : NULL);
-	if (fl__trace_is_on())
-		fl__trace_run(to ? to->ctx.id : 0, to ? to->name : "");
+	fl__hook_run(s, to ? to->ctx.id : 0, to ? to->name : NULL);
 	s->running = to;
 	fl__ctx_current = to ? &to->ctx : s->host.thread;
 	if (fl__unlikely(s->tells))
@@ -417,8 +415,10 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 
 static int sched_may_enter(struct fl__sched *s)
 {
-	if (fl__sched_current || (s->host.thread && s->host.thread != fl__ctx_get()))
-		return -EBUSY;
+	if (fl__sched_current)
+		return -EALREADY;
+	if (s->host.thread && s->host.thread != fl__ctx_get())
+		return -EPERM;
 	if (fl__sched_is_forked(s))
 		return -EOWNERDEAD;
 	return s->host.thread ? 0 : fl__overflow_prepare();

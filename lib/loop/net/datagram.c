@@ -12,7 +12,7 @@
  */
 #include "datagram.h"
 #include "core/base/sys.h"
-#include "core/fd/net_sys.h"
+#include "fd/net_sys.h"
 #include <errno.h>
 #include <linux/errqueue.h>
 #include <string.h>

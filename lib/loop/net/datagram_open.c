@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/base/panic.h"
 #include "core/base/sys.h"
-#include "core/fd/net_sys.h"
 #include "datagram.h"
+#include "fd/net_sys.h"
 #include <errno.h>
 
 #ifndef IP_MULTICAST_ALL

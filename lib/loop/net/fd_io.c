@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fd_io.h"
-#include "core/fd/net_sys.h"
+#include "fd/net_sys.h"
 #include <errno.h>
 
 #define FD_IO_IN_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)

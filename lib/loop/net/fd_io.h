@@ -2,7 +2,7 @@
 #pragma once
 
 #include "../loop.h"
-#include "core/fd/unix_file.h"
+#include "fd/unix_file.h"
 
 /*
  * A descriptor that fibers of one loop read and write, one at a time in each direction. It is

@@ -6,8 +6,8 @@
  * The fiber calls connect() again for the state of an attempt. SO_ERROR does not distinguish an
  * attempt under way from a connected one.
  */
-#include "core/fd/net_sys.h"
-#include "core/fd/unix_file.h"
+#include "fd/net_sys.h"
+#include "fd/unix_file.h"
 #include "net_resolve.h"
 #include "stream.h"
 #include <errno.h>

@@ -6,8 +6,8 @@
  */
 #include "core/base/panic.h"
 #include "core/base/sys.h"
-#include "core/fd/net_sys.h"
-#include "core/fd/unix_file.h"
+#include "fd/net_sys.h"
+#include "fd/unix_file.h"
 #include "net_resolve.h"
 #include "stream.h"
 #include <errno.h>

@@ -7,7 +7,7 @@
 #include "../to_thread.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
-#include "core/fd/net_sys.h"
+#include "fd/net_sys.h"
 #include <fairlead/error.h>
 #include <fairlead/future.h>
 #include <netdb.h>

@@ -13,8 +13,8 @@
 #include "../linger.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
-#include "core/fd/net_sys.h"
-#include "core/fd/passed_fds.h"
+#include "fd/net_sys.h"
+#include "fd/passed_fds.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

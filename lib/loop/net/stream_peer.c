@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "core/fd/net_sys.h"
+#include "fd/net_sys.h"
 #include "stream.h"
 #include <arpa/inet.h>
 #include <errno.h>

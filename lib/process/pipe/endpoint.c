@@ -4,14 +4,14 @@
  * the region's descriptor, and never reads: docs/design.md, section 4 ("Endpoints"). The client
  * makes all comparisons. Afterwards the connection is the pipe.
  */
-#include "../fd_watcher.h"
-#include "../packet.h"
-#include "../process_sys.h"
+#include "../base/fd_watcher.h"
+#include "../base/packet.h"
+#include "../base/process_sys.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
-#include "core/fd/net_sys.h"
-#include "core/fd/unix_file.h"
 #include "core/wait/context.h"
+#include "fd/net_sys.h"
+#include "fd/unix_file.h"
 #include <errno.h>
 #include <fairlead/endpoint.h>
 #include <fairlead/error.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "pipe.h"
-#include "../process_sys.h"
-#include "../request.h"
+#include "../base/process_sys.h"
+#include "../base/memfd.h"
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "../fd_watcher.h"
-#include "../packet.h"
+#include "../base/fd_watcher.h"
+#include "../base/packet.h"
 #include "core/sync/mutex.h"
 #include <fairlead/pipe.h>
 #include <stdint.h>

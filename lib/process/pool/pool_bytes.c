@@ -27,9 +27,9 @@
  *      such mapping.
  */
 #include "pool_bytes.h"
-#include "../packet.h"
-#include "../process_sys.h"
-#include "../request.h"
+#include "../base/memfd.h"
+#include "../base/packet.h"
+#include "../base/process_sys.h"
 #include "../shm/shm_region.h"
 #include "../shm/shm_sys.h"
 #include "core/base/sys.h"
@@ -122,7 +122,7 @@ int64_t fl__bytes_write_args(const fl_future *f, unsigned char *array, unsigned 
 	if (rc >= 0 && o.fd >= 0)
 		rc = fl__shm_sys.resize(o.fd, o.end);
 	if (rc >= 0 && o.fd >= 0)
-		rc = fl__fd_sys.seal(o.fd);
+		rc = fl__memfd_seal(o.fd);
 	return rc >= 0 ? (int64_t)o.end : rc;
 }
 

@@ -3,6 +3,7 @@
 
 #include "../remote/remote.h"
 #include "core/base/list.h"
+#include "core/hooks.h"
 #include "rings.h"
 #include "worker.h"
 #include <fairlead/process.h>
@@ -77,12 +78,6 @@ struct fl__process_pool {
 	int64_t request_grace;  /* how long a task may run on after a request to stop */
 };
 
-/*
- * Receives packets up to that of the block's submission: its memfd, or an error. Without a block,
- * up to "ready".
- */
-int fl__process_pool_recv(struct fl__process_pool_worker *w, const struct fl__task_block *block);
-
 #define FL__EACH_WORKER(w, p) FL__EACH (struct fl__process_pool_worker, w, (p)->workers)
 
 static inline struct fl__process_pool *fl__process_pool_of(fl_executor *e)
@@ -91,7 +86,7 @@ static inline struct fl__process_pool *fl__process_pool_of(fl_executor *e)
 }
 
 /*
- * The pool's calls to processes and doorbells, as in process/process_sys.h. fairlead-stress
+ * The pool's calls to processes and doorbells, as in process/base/process_sys.h. fairlead-stress
  * replaces worker processes by threads here.
  */
 struct fl__process_pool_sys {
@@ -111,3 +106,93 @@ struct fl__process_pool_sys {
 extern struct fl__process_pool_sys fl__process_pool_sys;
 
 extern const struct fl__remote_transport fl__process_pool_transport; /* for scenarios */
+
+/* The functions below are called under the executor's lock, unless the comment says otherwise. */
+
+static inline void fl__process_pool_wake(struct fl__process_pool *p)
+{
+	if (!p->sleeping || p->woken)
+		return;
+	p->woken = true;
+	fl__process_pool_sys.ring(p->doorbell);
+}
+
+static inline void fl__process_pool_wake_at(struct fl__process_pool *p, int64_t when)
+{
+	if (when < p->wakes_at)
+		fl__process_pool_wake(p);
+}
+
+static inline void fl__process_pool_trace(const struct fl__process_pool_worker *w, enum fl__trace_kind kind,
+                                          const struct fl__task_block *block, int error)
+{
+	if (fl__hooks_on(FL__HOOKS_TRACE))
+		fl__hook_event_on(kind, (uintptr_t)&block->future,
+		                  FL__TRACE_REMOTE(fl__process_pool_sys.pid(w->process), block->seq),
+		                  block->future.type->name, 0 - (unsigned)error);
+}
+
+/* submit.c */
+
+/* Of the transport. */
+int fl__process_pool_post(struct fl__remote *r, struct fl__task_block *block);
+bool fl__process_pool_recall(struct fl__task_block *block);
+void fl__process_pool_stop(struct fl__task_block *block, bool by_token);
+
+/* Queues up to `n` unstarted tasks of the worker again, the newest first. */
+void fl__process_pool_recall_newest(struct fl__process_pool_worker *w, uint32_t n);
+
+/* The worker's first submission. Returns as a post. */
+int fl__process_pool_post_initializer(struct fl__process_pool_worker *w);
+
+/* Tells the worker to exit. */
+void fl__process_pool_post_exit(struct fl__process_pool_worker *w);
+
+/* The task has left the worker. */
+void fl__process_pool_vacate(struct fl__process_pool_worker *w, struct fl__task_block *block);
+
+/* Posts queued tasks, also from a busy worker to an idle one, and asks for a worker where one lacks. */
+void fl__process_pool_dispatch(struct fl__process_pool *p);
+bool fl__process_pool_wants_worker(const struct fl__process_pool *p);
+
+/* completions.c */
+
+/* True: there was a completion. */
+bool fl__process_pool_take_all(struct fl__process_pool *p);
+bool fl__process_pool_take_from(struct fl__process_pool_worker *w);
+
+/* Of a task that ran when its worker died, the ended elements keep their results. */
+void fl__process_pool_take_progress(struct fl__process_pool_worker *w, struct fl__task_block *block);
+
+/*
+ * Receives packets up to that of the block's submission: its memfd, or an error. Without a block,
+ * up to "ready".
+ */
+int fl__process_pool_recv(struct fl__process_pool_worker *w, const struct fl__task_block *block);
+
+/* workers.c */
+
+int fl__process_pool_run_starter(void *pool); /* the starter thread, without the lock */
+void fl__process_pool_kill_worker(struct fl__process_pool_worker *w, const char *kill_reason);
+void fl__process_pool_reap_worker(struct fl__process_pool_worker *w); /* the worker has died */
+
+/* Needs no lock. Works in a forked child, too. */
+void fl__process_pool_free_worker(struct fl__process_pool_worker *w);
+
+/*
+ * This process has dropped privileges, and may not kill some workers. Their running tasks fail. Each
+ * such worker exits after its task, or with this process.
+ */
+void fl__process_pool_give_up_unkillable(struct fl__process_pool *p);
+
+/*
+ * If no worker can be started: fails the queued tasks, or breaks the pool. Releases the lock for a
+ * while. True: it did.
+ */
+bool fl__process_pool_give_up_starting(struct fl__process_pool *p);
+
+/* Whether the manager and the starter may end. Stays true. */
+bool fl__process_pool_is_over(const struct fl__process_pool *p);
+
+/* manager.c */
+void fl__process_pool_manage(struct fl__remote *r); /* of the transport */

@@ -17,12 +17,13 @@
  * a message.
  */
 #include "worker.h"
-#include "../identity.h"
-#include "../packet.h"
-#include "../process_sys.h"
-#include "../request.h"
+#include "../base/identity.h"
+#include "../base/memfd.h"
+#include "../base/packet.h"
+#include "../base/process_sys.h"
 #include "../shm/shm_region.h"
 #include "../shm/shm_sys.h"
+#include "../start/new_process.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
 #include "core/exec/executor.h"
@@ -331,12 +332,11 @@ static bool worker_run_submission(struct worker_self *w, const struct fl__submis
 		const int64_t began = submission->flags & FL__SUBMISSION_TIMED ? fl__sys.now() : 0;
 		fl__store_relaxed(&completion->began, began); /* relaxed: a number by itself */
 		const uint64_t key = FL__TRACE_REMOTE(w->pid, w->rings.next);
-		const bool traced = fl__trace_is_on() && !initializes;
-		if (traced)
-			fl__trace_event(FL__TRACE_START, key, UINT64_MAX, job.type->name, 0);
+		if (!initializes)
+			fl__hook_event(FL__TRACE_START, key, UINT64_MAX, job.type->name, 0);
 		error = worker_run_elements(w, &job);
-		if (traced)
-			fl__trace_event(FL__TRACE_END, key, 0, job.type->name, 0 - (unsigned)error);
+		if (!initializes)
+			fl__hook_event(FL__TRACE_END, key, 0, job.type->name, 0 - (unsigned)error);
 		if (began > 0)
 			completion->ran =
 			    (uint32_t)fl__min_deadline((fl__sys.now() - began) / FL__RINGS_RAN_UNIT, UINT32_MAX);

@@ -26,6 +26,7 @@
  *   3. The manager ends when `ended` and `kept` are empty, and no other thread may add a task.
  */
 #include "remote.h"
+#include "../shm/shm_sys.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
 #include "core/exec/imap.h"
@@ -69,8 +70,7 @@ void fl__remote_end(struct fl__remote *r, struct fl__task_block *block, int erro
 	if (!fl__future_claim_ended(&block->future)) /* never: it is neither queued nor posted */
 		return;
 	r->base.ran++;
-	if (block->future.error != 0 && fl__stats_are_linked()) /* the stamp */
-		fl__stats_add_remote(&r->base, &block->future, block->began, block->ran);
+	fl__hook_remote(&r->base, &block->future, block->future.error != 0, block->began, block->ran);
 	r->base.failed += error != 0;
 	remote_add_ended(r, block, error, message);
 }
@@ -278,14 +278,6 @@ int fl__remote_queue(struct fl__remote *r, struct fl__task_block *block)
 	return 0;
 }
 
-static void remote_add_posted(struct fl__remote *r, struct fl__task_block *block)
-{
-	fl__task_list_add(&r->posted, block);
-	block->queued = 0; /* not in base.queue */
-	block->asked = FL__STOP_NOT_REQUESTED;
-	fl__stopper_arm(block);
-}
-
 void fl__remote_unpost(struct fl__remote *r, struct fl__task_block *block)
 {
 	fl__task_list_remove(&r->posted, block);
@@ -296,25 +288,25 @@ void fl__remote_unpost(struct fl__remote *r, struct fl__task_block *block)
 void fl__remote_dispatch(struct fl__remote *r)
 {
 	struct fl__task_block *block;
-	void *worker;
-	int rc = 0;
-	while (rc != -EAGAIN && !r->base.broken && (block = r->base.queue.head) != NULL &&
-	       (worker = r->transport->choose(r)) != NULL) {
-		fl__task_list_remove(&r->base.queue, block);
+	while (!r->base.broken && (block = r->base.queue.head) != NULL) {
 		const bool stops = fl_cancel_token_is_requested(&block->future.token);
-		rc = stops ? -ECANCELED : r->transport->post(worker, block);
+		const int rc = stops ? -ECANCELED : r->transport->post(r, block);
+		if (rc == -EAGAIN)
+			return;
+		fl__task_list_remove(&r->base.queue, block);
 		if (rc == 0) {
-			remote_add_posted(r, block);
-		} else if (rc == -EAGAIN || rc == -EPIPE) {
-			fl__task_list_add_first(&r->base.queue, block);
-		} else {
-			if (stops)
-				fl__remote_end_cancelled(r, block);
-			else
-				fl__remote_end_failed(r, block, rc, "the argument does not reach a worker: %s",
-				                      fl_error_text(rc));
-			r->transport->wake(r); /* no worker will report it */
+			fl__task_list_add(&r->posted, block);
+			block->queued = 0; /* not in base.queue */
+			block->asked = FL__STOP_NOT_REQUESTED;
+			fl__stopper_arm(block);
+			continue;
 		}
+		if (stops)
+			fl__remote_end_cancelled(r, block);
+		else
+			fl__remote_end_failed(r, block, rc, "the argument does not reach a worker: %s",
+			                      fl_error_text(rc));
+		r->transport->wake(r); /* no worker will report it */
 	}
 }
 
@@ -328,6 +320,13 @@ bool fl__remote_on_withdraw(fl_executor *e, struct fl__task_block *block)
 	fl__remote_unpost(r, block);
 	fl__task_list_add_first(&e->queue, block);
 	return true;
+}
+
+void fl__remote_on_release(struct fl__task_block *block)
+{
+	fl__stopper_free(block);
+	if (block->mapped > 0)
+		fl__shm_sys.unmap(block->future.result, block->mapped);
 }
 
 void fl__remote_on_recall(fl_executor *e, bool request)

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "../identity.h"
+#include "../base/identity.h"
 #include "core/exec/executor.h"
 
 /*
- * The core of executors whose tasks run in other processes. A *transport* takes a task to a worker
- * and brings its end back: rings (process_pool.c), or messages to ranks (mpi/mpi_executor.c).
- * remote.c has the states and the invariants.
+ * The core of executors whose tasks run in other processes. The core decides: which task is posted
+ * next, whether a task may be taken back, and how its future ends. A *transport* carries: it takes a
+ * task to a worker that it chooses, and reports the end. Transports are rings (pool/process_pool.c)
+ * and messages to ranks (mpi/mpi_executor.c). remote.c has the states and the invariants.
+ *
+ * A transport calls the core when a task was submitted (fl__remote_queue()), when workers may have
+ * room (fl__remote_dispatch()), when a task has left its worker (fl__remote_unpost(), then an end or
+ * the queue), and when futures may end (fl__remote_complete()).
  *
  * The executor's lock guards all state. It is held in each function and each operation of a
  * transport, unless the comment says otherwise.
@@ -18,16 +23,14 @@ struct fl__remote_transport {
 	bool far; /* workers may be on other hosts: `far_check` compares tasks */
 	/* In the first submit, before the manager starts. Returns 0, or an error. */
 	int (*start)(struct fl__remote *r);
-	/* NULL: no worker has room for the next task. */
-	void *(*choose)(struct fl__remote *r);
 	/*
-	 * Posts to a worker that choose() returned, and sets block->worker. Returns
+	 * Chooses a worker, posts to it, and sets block->worker. The task is still in base.queue.
+	 * Returns
 	 *   0
-	 *   -EAGAIN   the worker has no room now
-	 *   -EPIPE    the worker is dead, and choose() does not return it again
+	 *   -EAGAIN   no worker has room now
 	 *   other     the task can reach no worker
 	 */
-	int (*post)(void *worker, struct fl__task_block *block);
+	int (*post)(struct fl__remote *r, struct fl__task_block *block);
 	/* Takes a posted task back. False: it counts as started. */
 	bool (*recall)(struct fl__task_block *block);
 	/*
@@ -116,6 +119,7 @@ void fl__stopper_arm(struct fl__task_block *block);
 void fl__stopper_disarm(struct fl__task_block *block);
 
 void fl__remote_on_recall(fl_executor *e, bool request);
+void fl__remote_on_release(struct fl__task_block *block);
 bool fl__remote_on_withdraw(fl_executor *e, struct fl__task_block *block);
 void fl__remote_on_asked(fl_executor *e, struct fl__task_block *block);
 void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
@@ -125,5 +129,5 @@ int fl__remote_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel
 
 #define FL__REMOTE_OPS                                                                                                 \
 	.capabilities = FL_CAP_CONCURRENT | FL_CAP_NESTED, .recall = fl__remote_on_recall,                             \
-	.withdraw = fl__remote_on_withdraw, .asked = fl__remote_on_asked, .attend = fl__remote_on_attend,              \
-	.is_busy = fl__remote_is_busy, .join = fl__remote_on_join
+	.release = fl__remote_on_release, .withdraw = fl__remote_on_withdraw, .asked = fl__remote_on_asked,            \
+	.attend = fl__remote_on_attend, .is_busy = fl__remote_is_busy, .join = fl__remote_on_join

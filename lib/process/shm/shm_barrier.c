@@ -148,7 +148,7 @@ int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_tok
 	                              .arg = &p,
 	                              .broadcast = true};
 	int rc = fl__shm_await(&op, deadline, cancel);
-	if (rc == -ETIMEDOUT || rc == -ECANCELED)
+	if (!p.tries && (rc == -ETIMEDOUT || rc == -ECANCELED))
 		rc = shm_barrier_give_up(&p, rc);
 	return rc == 0 ? (int)p.order : rc;
 }

@@ -468,16 +468,16 @@ static int bridge_acquire_served(struct bridge_entry *e, uint64_t owner, int64_t
 	int rc;
 	while (bridge_wait_done(e, &rc, deadline, cancel)) {
 		int taken = fl__shm_try_acquire(e->lock, owner);
-		if (taken == -EBUSY && rc == 0 && fl__is_expired(deadline))
+		if (taken == -EAGAIN && rc == 0 && fl__is_expired(deadline))
 			rc = -ETIMEDOUT; /* the word may change for ever, if another process overwrites it */
-		if (taken == -EBUSY && rc == 0) {
+		if (taken == -EAGAIN && rc == 0) {
 			bridge_rearm(e);
 			continue;
 		}
-		if (taken == -EBUSY || taken == -ENOMEM)
+		if (taken == -EAGAIN || taken == -ENOMEM)
 			fl__shm_wake(e->lock, 1);
 		bridge_remove(e);
-		return taken == -EBUSY ? rc : taken;
+		return taken == -EAGAIN ? rc : taken;
 	}
 	return rc == 0 ? -EAGAIN : rc;
 }
@@ -485,9 +485,9 @@ static int bridge_acquire_served(struct bridge_entry *e, uint64_t owner, int64_t
 int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = fl__shm_try_acquire(l, owner);
-	if (rc == -EBUSY && fl__shm_hold(l, 0))
+	if (rc == -EAGAIN && fl__shm_hold(l, 0))
 		return -EDEADLK;
-	while (rc == -EBUSY) {
+	while (rc == -EAGAIN) {
 		if (fl__is_expired(deadline))
 			return -ETIMEDOUT;
 		struct bridge_entry e = {.lock = l, .word = fl__shm_word(l)};

@@ -44,12 +44,12 @@ static int shm_context_acquire_in_fiber(struct fl__shm_lock *l, uint64_t owner, 
                                         fl_cancel_token *cancel)
 {
 	int rc;
-	while ((rc = fl__shm_try_acquire(l, owner)) == -EBUSY && fl__shm_hold(l, 0)) {
+	while ((rc = fl__shm_try_acquire(l, owner)) == -EAGAIN && fl__shm_hold(l, 0)) {
 		rc = shm_context_wait(l, deadline, cancel);
 		if (rc != 0)
 			return rc;
 	}
-	return rc == -EBUSY ? fl__bridge_acquire(l, owner, deadline, cancel) : rc;
+	return rc == -EAGAIN ? fl__bridge_acquire(l, owner, deadline, cancel) : rc;
 }
 
 int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__ctx *ctx, int64_t deadline,

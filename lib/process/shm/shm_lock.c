@@ -600,10 +600,10 @@ static int FL__NOINLINE shm_lock_try_slow(struct fl__shm_lock *l, uint64_t owner
 	struct fl__shm_self *me = fl__shm_self();
 	uint32_t *word = shm_lock_word_of(l, me);
 	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
-	int rc = -EBUSY;
+	int rc = -EAGAIN;
 	if ((value & FL__SHM_TID) != 0) {
 		shm_lock_set_pending(me, NULL); /* set by a fast path whose CAS failed */
-		return -EBUSY;
+		return -EAGAIN;
 	}
 	if (!shm_lock_make_room(me))
 		return -ENOMEM;

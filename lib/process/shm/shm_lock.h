@@ -109,7 +109,7 @@ void fl__shm_wake(struct fl__shm_lock *l, uint32_t n);
  * context, or 0. Result:
  *   0            acquired
  *   -EOWNERDEAD  acquired, and the previous owner died
- *   -EBUSY       fl__shm_try_acquire() alone
+ *   -EAGAIN      fl__shm_try_acquire() alone: the lock has an owner
  *   -ETIMEDOUT   not acquired
  *   -EDEADLK     the calling thread owns the lock, or a peer has written the thread's TID to it
  *   -ENOMEM      not acquired: there is no memory for the record

@@ -69,7 +69,7 @@ static bool shm_mutex_is_recursive(const fl_shm_mutex *m)
 static int shm_mutex_relock(struct fl__shm_hold *hold)
 {
 	if (hold->depth >= UINT32_MAX - 1)
-		return -EAGAIN;
+		return -EOVERFLOW;
 	hold->depth++;
 	return 0;
 }
@@ -78,7 +78,7 @@ int fl_shm_mutex_try_lock(fl_shm_mutex *m)
 {
 	const struct fl__ctx *ctx = fl__ctx_get();
 	const int rc = fl__shm_try_acquire(fl__shm_lock_at(m->lock_), ctx->id);
-	struct fl__shm_hold *hold = rc == -EBUSY && shm_mutex_is_recursive(m) ? shm_mutex_hold(m, ctx) : NULL;
+	struct fl__shm_hold *hold = rc == -EAGAIN && shm_mutex_is_recursive(m) ? shm_mutex_hold(m, ctx) : NULL;
 	return hold ? shm_mutex_relock(hold) : shm_mutex_acquired(m, rc);
 }
 
@@ -87,7 +87,7 @@ int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *
 	struct fl__ctx *ctx = fl__ctx_get();
 	struct fl__shm_lock *l = fl__shm_lock_at(m->lock_);
 	int rc = fl__shm_try_acquire(l, ctx->id);
-	if (rc == -EBUSY) {
+	if (rc == -EAGAIN) {
 		struct fl__shm_hold *hold = shm_mutex_hold(m, ctx);
 		if (hold)
 			return shm_mutex_is_recursive(m) ? shm_mutex_relock(hold) : -EDEADLK;

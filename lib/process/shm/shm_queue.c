@@ -399,8 +399,7 @@ int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, siz
 /* For operations that wait only for the lock. */
 static int shm_queue_enter(struct fl__shm_ring *r, struct fl__shm_held *held)
 {
-	int rc = fl__shm_enter(&r->lock, held, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT);
-	return rc == -ETIMEDOUT ? -EBUSY : rc;
+	return fl__shm_enter(&r->lock, held, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT);
 }
 
 /* Stores in *left how many items or frames there were. */
@@ -538,7 +537,7 @@ static bool shm_queue_is_ready(const fl_shm_queue *q, bool space)
 {
 	struct shm_queue_transfer t = {.queue = q, .puts = space};
 	int rc = shm_queue_transfer(&t, FL__TRY, NULL);
-	return rc != -EAGAIN && rc != -EBUSY;
+	return rc != -EAGAIN && rc != -ETIMEDOUT;
 }
 
 static bool shm_queue_arm(const fl_shm_queue *q, bool space, struct fl__node *node)

@@ -6,7 +6,7 @@
 #include "shm_region.h"
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
-#include "core/fd/net_sys.h"
+#include "fd/net_sys.h"
 #include "shm_sys.h"
 #include <errno.h>
 #include <fairlead/error.h>

@@ -90,7 +90,7 @@ static int shm_value_change(fl_shm_value *v, const uint32_t *changes, const void
 		return rc;
 	/* relaxed: guarded by the monitor */
 	if (changes && *changes != fl__load_relaxed(&v->changes_))
-		rc = -EAGAIN;
+		rc = -ESTALE;
 	else
 		shm_value_store(v, value, size);
 	fl__shm_leave(lock, &held);

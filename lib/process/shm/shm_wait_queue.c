@@ -109,9 +109,7 @@ static int shm_wait_queued(const struct fl__shm_op *op, int64_t deadline)
 int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = shm_wait_attempt(op, deadline, NULL);
-	if (deadline == FL__TRY)
-		return rc == -ETIMEDOUT ? -EBUSY : rc;
-	if (rc != -EAGAIN)
+	if (deadline == FL__TRY || rc != -EAGAIN)
 		return rc;
 	struct fl__ctx *ctx = fl__ctx_get();
 	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);

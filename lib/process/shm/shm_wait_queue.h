@@ -50,8 +50,8 @@ struct fl__shm_op {
 /*
  * Attempts until the result is not -EAGAIN, or with the deadline FL__TRY once. Returns the
  * attempt's result, or
- *   -ETIMEDOUT  not with FL__TRY
- *   -EBUSY      with FL__TRY: another thread is in the monitor, for a millisecond or longer
+ *   -ETIMEDOUT  the deadline has passed; with FL__TRY: another thread was in the monitor for a
+ *               millisecond
  *   -ECANCELED
  *   -EBADMSG    the word of a lock has an impossible value
  */

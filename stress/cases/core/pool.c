@@ -350,7 +350,7 @@ FL_STRESS_SETUP(pool_stats_arm)
 FL_STRESS_ACTOR(pool_stats_arm, worker)
 {
 	for (int i = 0; i < 2; i++)
-		fl__stats_arm(&s->p->base);
+		fl__hook_idle_on(&s->p->base);
 }
 
 FL_STRESS_ACTOR(pool_stats_arm, one)
@@ -369,7 +369,7 @@ FL_STRESS(pool_stats_arm, worker, one, two)
 	FL_SCOPED(fl_future) *f = NULL;
 	const bool closed = e->plain != fl__fork_count, asks = e->stats.skip <= 0;
 	e->stats.calm = INT64_MAX / 2; /* on real threads time has passed */
-	fl__stats_arm(e);
+	fl__hook_idle_on(e);
 	OK(do_nothing_submit(e, &f));
 	const bool stamped = f->error != 0, open = e->plain == fl__fork_count;
 	fl_executor_close(e);

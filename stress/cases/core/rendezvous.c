@@ -125,7 +125,7 @@ FL_STRESS_ACTOR(rendezvous_free, consumer)
 	s->got = got[0];
 	if (s->by_putter)
 		return;
-	FL_STRESS_CHECK(fl_queue_try_join(s->q) == -EBUSY);
+	FL_STRESS_CHECK(fl_queue_try_join(s->q) == -EAGAIN);
 	fl_queue_task_done(s->q);
 	OK(fl_queue_join(s->q));
 	fl_queue_free(s->q);
@@ -171,7 +171,7 @@ FL_STRESS_ACTOR(rendezvous_many, another)
 
 FL_STRESS(rendezvous_many, producer, consumer, another)
 {
-	FL_STRESS_CHECK(fl_queue_try_join(s->q) == -EBUSY);
+	FL_STRESS_CHECK(fl_queue_try_join(s->q) == -EAGAIN);
 	for (int i = 0; i < 3; i++)
 		fl_queue_task_done(s->q);
 	OK(fl_queue_try_join(s->q));

@@ -19,22 +19,28 @@ FL_STRESS_SETUP(lin_shm_queue)
 	s->queue = fl__shm_queue_make(s->memory, sizeof(int), PLACES, UINT32_MAX - 1);
 }
 
+/* A try that a process in the monitor has blocked: the specification calls that -EBUSY. */
+static int result_of(int rc)
+{
+	return rc == -ETIMEDOUT ? -EBUSY : rc;
+}
+
 FL_LIN_OP(lin_shm_queue, put, FL_LIN_PUT, .weight = 3)
 {
-	return fl_shm_queue_put_until(&s->queue, &(int){(int)arg}, FL__TRY, FL_SHIELDED);
+	return result_of(fl_shm_queue_put_until(&s->queue, &(int){(int)arg}, FL__TRY, FL_SHIELDED));
 }
 
 FL_LIN_OP(lin_shm_queue, get, FL_LIN_GET, .weight = 3)
 {
 	int item, rc = fl_shm_queue_get_until(&s->queue, &item, FL__TRY, FL_SHIELDED);
-	return rc ? rc : item;
+	return rc ? result_of(rc) : item;
 }
 
 FL_LIN_OP(lin_shm_queue, close, FL_LIN_CLOSE, .most = 1)
 {
 	int rc;
 	/* The ten seconds are the model's. */
-	while ((rc = fl_shm_queue_close(&s->queue)) == -EBUSY)
+	while ((rc = fl_shm_queue_close(&s->queue)) == -ETIMEDOUT)
 		;
 	return rc;
 }
@@ -47,7 +53,7 @@ FL_LIN_OP(lin_shm_queue, put_many, FL_LIN_PUT_MANY, .keys = 3)
 		items[i] = (int)fl_lin_item(arg, i);
 	const size_t n = (size_t)FL_LIN_KEY(arg) + 1;
 	const int rc = fl__shm_queue_put_some(&s->queue, items, n, &count, FL__TRY, FL_SHIELDED);
-	return rc == -EBUSY ? rc : rc == 0 ? (int64_t)count : 0;
+	return rc == -ETIMEDOUT ? -EBUSY : rc == 0 ? (int64_t)count : 0;
 }
 
 FL_LIN_OP(lin_shm_queue, get_many, FL_LIN_GET_MANY, .keys = 3)
@@ -56,7 +62,7 @@ FL_LIN_OP(lin_shm_queue, get_many, FL_LIN_GET_MANY, .keys = 3)
 	int64_t got[3];
 	size_t count = 0;
 	const size_t n = (size_t)FL_LIN_KEY(arg) + 1;
-	if (fl_shm_queue_get_many_until(&s->queue, items, n, &count, FL__TRY, FL_SHIELDED) == -EBUSY)
+	if (fl_shm_queue_get_many_until(&s->queue, items, n, &count, FL__TRY, FL_SHIELDED) == -ETIMEDOUT)
 		return -EBUSY;
 	for (unsigned i = 0; i < count; i++)
 		got[i] = items[i];

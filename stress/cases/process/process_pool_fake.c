@@ -6,8 +6,8 @@
  * its kill between the steps of a submission, and dies there. A sleeping worker is dead at once:
  * its thread stays asleep until it is reaped, and then ends.
  */
+#include "process/base/process_sys.h"
 #include "process/pool/process_pool.h"
-#include "process/process_sys.h"
 #include "process/shm/shm_sys.h"
 #include "process_pools.h"
 #include <signal.h>
@@ -358,7 +358,7 @@ static void bury(fl_process *p)
 static int try_join(fl_process *p, fl_process_status *status)
 {
 	*status = (fl_process_status){.code = -1, .signal = SIGKILL};
-	return is_dead(worker_of(p)) ? 0 : -EBUSY;
+	return is_dead(worker_of(p)) ? 0 : -EAGAIN;
 }
 
 static bool is_alive(fl_process *p)

@@ -110,7 +110,7 @@ FL_STRESS_ACTOR(shm_lock_steal, thief)
 	const struct fl__robust_list *list = fl__shm_self()->list;
 	int rc = fl__shm_try_acquire(&s->g.lock, 0);
 	FL_STRESS_CHECK(!list || !list->pending);
-	if (rc != -EBUSY)
+	if (rc != -EAGAIN)
 		taken(&s->g, rc);
 }
 

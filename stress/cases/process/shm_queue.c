@@ -35,7 +35,7 @@ FL_STRESS_ACTOR(shm_queue_space_stranded, putter)
 static void get_or_find_empty(struct queue_in_shm *q, int getter)
 {
 	/* Another one was preempted in its operation. */
-	while (get_item(q, getter, 0, FL__TRY) == -EBUSY)
+	while (get_item(q, getter, 0, FL__TRY) == -ETIMEDOUT)
 		fl_stress_relax();
 }
 
@@ -76,7 +76,7 @@ FL_STRESS_ACTOR(shm_queue_item_stranded, getter)
 
 static void put_or_find_full(struct queue_in_shm *q, int i)
 {
-	while (put_item(q, i, FL__TRY) == -EBUSY) /* another one was preempted in its operation */
+	while (put_item(q, i, FL__TRY) == -ETIMEDOUT) /* another one was preempted in its operation */
 		fl_stress_relax();
 }
 

@@ -8,7 +8,7 @@
 static void close_it(struct queue_in_shm *q, bool drop)
 {
 	int rc;
-	while ((rc = drop ? fl_shm_queue_close_now(&q->queue, NULL) : fl_shm_queue_close(&q->queue)) == -EBUSY)
+	while ((rc = drop ? fl_shm_queue_close_now(&q->queue, NULL) : fl_shm_queue_close(&q->queue)) == -ETIMEDOUT)
 		fl_stress_relax();
 	OK(rc);
 }
@@ -60,7 +60,7 @@ FL_STRESS_SETUP(shm_queue_join)
 static void say_done(struct shm_queue_join *s, int i)
 {
 	s->data[i] = 1;
-	while ((s->rc[i] = fl_shm_queue_task_done(&s->q.queue)) == -EBUSY)
+	while ((s->rc[i] = fl_shm_queue_task_done(&s->q.queue)) == -ETIMEDOUT)
 		fl_stress_relax();
 }
 

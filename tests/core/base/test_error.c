@@ -38,10 +38,10 @@ FL_TEST(error_text_is_a_sentence)
 /* Errors that mean more in the library than in the system have a text of their own. */
 FL_TEST(error_text_is_what_the_library_means)
 {
-	static const int own[] = {E2BIG,           EALREADY,        EBADMSG,      EBUSY,       EDEADLK, EEXIST,
-	                          EFBIG,           EMSGSIZE,        ENAMETOOLONG, ENOBUFS,     ENODATA, ENOENT,
-	                          ENOSPC,          ENOTRECOVERABLE, EOVERFLOW,    EOWNERDEAD,  EPIPE,   EPROTO,
-	                          EPROTONOSUPPORT, EROFS,           ETIMEDOUT,    ETOOMANYREFS};
+	static const int own[] = {E2BIG,           EALREADY,        EBADMSG,      EBUSY,      EDEADLK,     EEXIST,
+	                          EFBIG,           EMSGSIZE,        ENAMETOOLONG, ENOBUFS,    ENODATA,     ENOENT,
+	                          ENOSPC,          ENOTRECOVERABLE, EOVERFLOW,    EOWNERDEAD, EPIPE,       EPROTO,
+	                          EPROTONOSUPPORT, EROFS,           ESTALE,       ETIMEDOUT,  ETOOMANYREFS};
 	FL_EACH (i, own) {
 		assert_string_not_equal(fl_error_text(-own[i]), strerror(own[i]));
 		for (size_t j = 0; j < i; j++)

@@ -98,6 +98,7 @@ CONFORMANCE(callbacks_of_a_cancelled_task_run_on_the_canceller)
 	}
 }
 
+#ifndef CONFORMANCE_MPI
 FL_TASK_STATIC(until_asked, fl_event *, void)
 {
 	fl_event_set(*arg);
@@ -123,6 +124,7 @@ FL_TEST(callback_of_a_task_cancelled_with_its_executor_waits_for_a_running_one)
 	assert_int_equal(fl_executor_cancel(e), 1);
 	fl_test_future_ended(running, -ECANCELED, NULL);
 }
+#endif
 
 struct chain {
 	fl_executor *e;

@@ -152,7 +152,7 @@ FL_TASK_STATIC(join_own, fl_group *, void)
 {
 	FL_RC(fl_group_join(*arg), -EDEADLK);
 	FL_RC(fl_group_join_until(*arg, FL_FOREVER, FL_SHIELDED), -EDEADLK);
-	FL_RC(fl_group_try_join(*arg), -EBUSY);
+	FL_RC(fl_group_try_join(*arg), -EAGAIN);
 	FL_CANCEL_SCOPE(FL_SHIELDED); /* hides nothing */
 	FL_RC(fl_group_join(*arg), -EDEADLK);
 	return 0;
@@ -183,7 +183,7 @@ FL_TASK_STATIC(poll_within, struct tally *, void)
 	int rc = fl_group_submit(&g, &tallied, arg, &unused);
 	if (rc != 0 || !is_concurrent(e))
 		return rc;
-	FL_RC(fl_group_try_join(&g), -EBUSY);
+	FL_RC(fl_group_try_join(&g), -EAGAIN);
 	FL_RC(fl_group_join_until(&g, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_group_join_until(&g, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CHECK(counted(&(*arg)->runs) == 0);

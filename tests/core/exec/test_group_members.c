@@ -97,7 +97,7 @@ FL_MEMBERS_TEST(group_join_until_leaves_the_members_running)
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_group_join_until(g, FL_FOREVER, NULL), -ECANCELED);
-		FL_RC(fl_group_try_join(g), -EBUSY);
+		FL_RC(fl_group_try_join(g), -EAGAIN);
 	}
 	FL_CHECK(c.began && !c.ended && fl_group_count(g) == 1);
 	fl_event_set(&gate);
@@ -109,7 +109,7 @@ FL_MEMBERS_TEST(group_join_until_leaves_the_members_running)
 /* The errors of a joined group by which a join that may give up could say that it has not joined. */
 static bool is_of_a_join(int error)
 {
-	return error == -ETIMEDOUT || error == -ECANCELED || error == -EBUSY || error == -EDEADLK ||
+	return error == -ETIMEDOUT || error == -ECANCELED || error == -EAGAIN || error == -EDEADLK ||
 	       error == -EOWNERDEAD || error == FL_ETASK;
 }
 
@@ -122,7 +122,7 @@ FL_MEMBERS_TEST(group_join_results_are_apart)
 		for (int tries = 0; tries < 2; tries++) {
 			begin(g, returns, RC(ends[i]));
 			if (tries)
-				FL_RC(fl_group_try_join(g), -EBUSY);
+				FL_RC(fl_group_try_join(g), -EAGAIN);
 			else
 				FL_RC(fl_group_join_until(g, 0, NULL), -ETIMEDOUT);
 			fl_test_settle();
@@ -204,7 +204,7 @@ FL_MEMBERS_TEST(group_join_notes_a_failed_task)
 FL_MEMBERS_TEST(group_try_join_answers)
 {
 	begin(g, returns, RC(0));
-	FL_RC(fl_group_try_join(g), -EBUSY);
+	FL_RC(fl_group_try_join(g), -EAGAIN);
 	fl_test_settle();
 	FL_OK(fl_group_try_join(g));
 }
@@ -220,7 +220,7 @@ static int joins_its_own(void *arg)
 	misplaced *m = arg;
 	FL_RC(fl_group_join(&m->g), -EDEADLK);
 	FL_RC(fl_group_join_until(&m->g, 0, NULL), -EDEADLK);
-	FL_RC(fl_group_try_join(&m->g), -EBUSY);
+	FL_RC(fl_group_try_join(&m->g), -EAGAIN);
 	FL_PANICS(fl_group_destroy(&m->g));
 	FL_CHECK(strcmp(fl_test_panic.function, "fl_group_destroy") == 0 && fl_test_panic.object == &m->g);
 	return fl_event_wait(&m->gate);
@@ -232,7 +232,7 @@ static void joins_in_a_callback(void *arg)
 	FL_CHECK(fl_group_count(&m->g) == 1);
 	FL_RC(fl_group_join(&m->g), -EDEADLK);
 	FL_RC(fl_group_join_until(&m->g, FL_FOREVER, NULL), -EDEADLK);
-	FL_RC(fl_group_try_join(&m->g), -EBUSY);
+	FL_RC(fl_group_try_join(&m->g), -EAGAIN);
 	FL_PANICS(fl_group_destroy(&m->g));
 	fl_event_set(&m->done);
 }
@@ -264,7 +264,7 @@ FL_MEMBERS_TEST(group_joined_by_two)
 	fl_fiber *f = fl_test_start(joins, g);
 	fl_test_settle();
 	FL_PANICS(FL_CHECK(fl_group_join(g) == 0));
-	FL_RC(fl_group_try_join(g), -EBUSY);
+	FL_RC(fl_group_try_join(g), -EAGAIN);
 	FL_PANICS(FL_CHECK(fl_group_join_until(g, 0, NULL) == 0));
 	FL_CHECK(strcmp(fl_test_panic.function, "fl_group_join_until") == 0 && fl_test_panic.object == g);
 	FL_PANICS(fl_group_destroy(g));

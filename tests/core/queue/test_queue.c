@@ -179,22 +179,22 @@ QUEUE_TEST_RINGS_ON(queue_counts_what_is_not_dealt_with, 0, 0)
 	FL_OK(fl_queue_try_join(q));
 	FL_OK(fl_queue_join(q)); /* nothing was ever put */
 	PUTS(q, 1);
-	FL_RC(fl_queue_try_join(q), -EBUSY);
+	FL_RC(fl_queue_try_join(q), -EAGAIN);
 	PUTS(q, 2);
 	FL_OK(fl_queue_get(q, &item));
 	FL_OK(fl_queue_get(q, &item));
-	FL_RC(fl_queue_try_join(q), -EBUSY); /* got, but not dealt with */
+	FL_RC(fl_queue_try_join(q), -EAGAIN); /* got, but not dealt with */
 	fl_queue_task_done(q);
-	FL_RC(fl_queue_try_join(q), -EBUSY);
+	FL_RC(fl_queue_try_join(q), -EAGAIN);
 	FL_RC(fl_queue_join_until(q, 0, NULL), -ETIMEDOUT);
 	fl_queue_task_done(q);
 	FL_OK(fl_queue_try_join(q));
 	FL_OK(fl_queue_join(q));
 	FL_OK(fl_queue_join_until(q, 0, NULL));
 	PUTS(q, 3); /* and it counts again */
-	FL_RC(fl_queue_try_join(q), -EBUSY);
+	FL_RC(fl_queue_try_join(q), -EAGAIN);
 	fl_queue_close(q);
-	FL_RC(fl_queue_try_join(q), -EBUSY); /* the items of a closed queue still have to be done */
+	FL_RC(fl_queue_try_join(q), -EAGAIN); /* the items of a closed queue still have to be done */
 	FL_OK(fl_queue_get(q, &item));
 	fl_queue_task_done(q);
 	FL_OK(fl_queue_join(q));
@@ -251,12 +251,12 @@ QUEUE_TEST_RINGS_ON(queue_try_task_done_reports_one_too_many, 0, 0)
 {
 	FL_RC(fl_queue_try_task_done(q), -EINVAL);
 	PUTS(q, 1);
-	FL_RC(fl_queue_try_join(q), -EBUSY);
+	FL_RC(fl_queue_try_join(q), -EAGAIN);
 	FL_OK(fl_queue_try_task_done(q));
 	FL_OK(fl_queue_try_join(q));
 	FL_RC(fl_queue_try_task_done(q), -EINVAL);
 	PUTS(q, 2); /* the queue is as it was */
-	FL_RC(fl_queue_try_join(q), -EBUSY);
+	FL_RC(fl_queue_try_join(q), -EAGAIN);
 	assert_int_equal(fl_queue_close_now(q), 2);
 	FL_RC(fl_queue_try_task_done(q), -EINVAL);
 }

@@ -171,13 +171,20 @@ static void drain_and_fill(fl_queue *q)
 	if (rc != kind->drained[place])
 		print_error("%s, stopped in %d: gets end with %d\n", kind->name, place, rc);
 	FL_RC(rc, kind->drained[place]);
-	if (rc == -EOWNERDEAD)
+	if (rc == -EOWNERDEAD) {
+		FL_RC(fl_queue_get(q, &some[0]), -EOWNERDEAD);
+		FL_RC(fl_queue_try_get(q, &some[0]), -EOWNERDEAD);
 		FL_RC(fl_select_until((fl_select_case[]){FL_GET(q, &some[0])}, 1, FL_FOREVER, NULL), -EOWNERDEAD);
+	}
 	for (int i = 0; i <= 2 * CAPACITY && (rc = fl_queue_put_until(q, &some[0], soon(), NULL)) == 0;)
 		i++;
 	if (rc != kind->filled[place])
 		print_error("%s, stopped in %d: puts end with %d\n", kind->name, place, rc);
 	FL_RC(rc, kind->filled[place]);
+	if (rc == -EOWNERDEAD) {
+		FL_RC(fl_queue_put(q, &some[0]), -EOWNERDEAD);
+		FL_RC(fl_queue_try_put(q, &some[0]), -EOWNERDEAD);
+	}
 }
 
 static int in_child(void *queue)

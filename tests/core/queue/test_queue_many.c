@@ -154,7 +154,7 @@ QUEUE_TEST_ON(queue_many_counts_each_item_for_join, 4, 0)
 	assert_int_equal(fl_queue_put_many(q, items, 3), 3);
 	assert_int_equal(fl_queue_get_many(q, items, 4), 3);
 	for (int i = 0; i < 3; i++) {
-		FL_RC(fl_queue_try_join(q), -EBUSY);
+		FL_RC(fl_queue_try_join(q), -EAGAIN);
 		fl_queue_task_done(q);
 	}
 	FL_OK(fl_queue_try_join(q));

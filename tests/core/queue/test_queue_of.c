@@ -195,7 +195,7 @@ FL_TEST(queue_of_task_done_and_join)
 	FL_OK(int_queue_create(&q, NULL));
 	int item;
 	FL_OK(int_queue_put(q, 1));
-	FL_RC(int_queue_try_join(q), -EBUSY);
+	FL_RC(int_queue_try_join(q), -EAGAIN);
 	assert_int_equal(int_queue_unfinished(q), 1);
 	FL_RC(int_queue_join_until(q, 0, NULL), -ETIMEDOUT);
 	FL_RC(int_queue_join_until(q, FL_FOREVER, fl_test_requested), -ECANCELED);

@@ -97,7 +97,7 @@ FL_TEST(overwrite_drops_are_done)
 		FL_OK(fl_queue_put(q, &i));
 	for (int i = 3; i <= 5; i++) {
 		GETS(q, i);
-		FL_RC(fl_queue_try_join(q), -EBUSY);
+		FL_RC(fl_queue_try_join(q), -EAGAIN);
 		fl_queue_task_done(q);
 	}
 	FL_OK(fl_queue_join(q));

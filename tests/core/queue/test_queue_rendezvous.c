@@ -42,7 +42,7 @@ FL_TEST(rendezvous_put_returns_when_its_item_is_taken)
 	FL_RC(fl_queue_try_put(q, &(int){6}), -EAGAIN); /* another put is no partner */
 	GETS(q, 5);
 	FL_OK(blocked_end(&put));
-	FL_RC(fl_queue_try_join(q), -EBUSY);
+	FL_RC(fl_queue_try_join(q), -EAGAIN);
 	fl_queue_task_done(q);
 	FL_OK(fl_queue_try_join(q));
 }

@@ -103,7 +103,7 @@ FL_TEST(queue_unbounded_put_without_memory)
 			assert_int_equal(count, 0);
 		}
 		assert_int_equal(fl_queue_length(q), in);
-		FL_RC(fl_queue_try_join(q), -EBUSY);
+		FL_RC(fl_queue_try_join(q), -EAGAIN);
 		(void)seam_heal();
 		for (int i = 0; i < 4000; i++)
 			items[i] = in + i;
@@ -140,7 +140,7 @@ FL_TEST(queue_unbounded_drops_what_is_left)
 				FL_OK(fl_queue_put(q, &i));
 			if (n > 0) {
 				FL_OK(fl_queue_get(q, &item));
-				FL_RC(fl_queue_try_join(q), -EBUSY);
+				FL_RC(fl_queue_try_join(q), -EAGAIN);
 				fl_queue_task_done(q);
 			}
 			if (n % 4 == 3) {
@@ -186,7 +186,7 @@ FL_TEST(queue_unbounded_closed_drains)
 			}
 			assert_int_equal(seam_heal(), 1); /* no put has asked for memory */
 			assert_int_equal(fl_queue_length(q), left);
-			FL_RC(fl_queue_try_join(q), left > 0 ? -EBUSY : 0);
+			FL_RC(fl_queue_try_join(q), left > 0 ? -EAGAIN : 0);
 			FL_RC(fl_queue_get(q, &item), left > 0 ? 0 : -EPIPE);
 			if (left == 0)
 				break;

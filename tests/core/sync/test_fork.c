@@ -240,17 +240,17 @@ static int64_t at_once(void)
 static void finds_all_held(void *unused)
 {
 	fl_mutex own = FL_MUTEX_INIT;
-	FL_RC(fl_mutex_try_lock(&of_another.mutex), -EBUSY);
+	FL_RC(fl_mutex_try_lock(&of_another.mutex), -EAGAIN);
 	FL_RC(fl_mutex_lock_until(&of_another.mutex, at_once(), NULL), -ETIMEDOUT);
-	FL_RC(fl_rmutex_try_lock(&of_another.rmutex), -EBUSY);
+	FL_RC(fl_rmutex_try_lock(&of_another.rmutex), -EAGAIN);
 	FL_RC(fl_rmutex_lock_until(&of_another.rmutex, at_once(), NULL), -ETIMEDOUT);
-	FL_RC(fl_rwlock_try_read_lock(&of_another.written), -EBUSY);
+	FL_RC(fl_rwlock_try_read_lock(&of_another.written), -EAGAIN);
 	FL_RC(fl_rwlock_read_lock_until(&of_another.written, at_once(), NULL), -ETIMEDOUT);
-	FL_RC(fl_rwlock_try_write_lock(&of_another.written), -EBUSY);
+	FL_RC(fl_rwlock_try_write_lock(&of_another.written), -EAGAIN);
 	FL_RC(fl_rwlock_write_lock_until(&of_another.written, at_once(), NULL), -ETIMEDOUT);
 	FL_OK(fl_rwlock_try_read_lock(&of_another.read));
 	fl_rwlock_read_unlock(&of_another.read);
-	FL_RC(fl_rwlock_try_write_lock(&of_another.read), -EBUSY);
+	FL_RC(fl_rwlock_try_write_lock(&of_another.read), -EAGAIN);
 	FL_RC(fl_rwlock_write_lock_until(&of_another.read, at_once(), NULL), -ETIMEDOUT);
 	FL_RC(fl_sem_try_acquire(&of_another.sem), -EAGAIN);
 	FL_RC(fl_sem_acquire_until(&of_another.sem, at_once(), NULL), -ETIMEDOUT);
@@ -261,7 +261,7 @@ static void finds_all_held(void *unused)
 	FL_RC(fl_event_wait_until(&of_another.event, at_once(), NULL), -ETIMEDOUT);
 	FL_RC(fl_latch_wait_until(&of_another.latch, at_once(), NULL), -ETIMEDOUT);
 	FL_RC(fl_barrier_try_wait(&of_another.barrier), -EAGAIN);
-	FL_RC(fl_once_try_call(&of_another.once, hold_in_once, NULL), -EBUSY);
+	FL_RC(fl_once_try_call(&of_another.once, hold_in_once, NULL), -EAGAIN);
 	FL_RC(fl_once_call_until(&of_another.once, hold_in_once, NULL, at_once(), NULL), -ETIMEDOUT);
 }
 

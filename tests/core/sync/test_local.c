@@ -230,10 +230,10 @@ static void exhaust(void *arg)
 	int i = 0, rc = 0;
 	while (i <= ALL && (rc = fl_local_set(&locals[i], arg)) == 0)
 		i++;
-	FL_CHECK(rc == -EAGAIN);
+	FL_CHECK(rc == -ENOSPC);
 	FL_CHECK(i <= ALL && i > ALL - 256); /* what the other cases have left */
 	FL_CHECK(fl_local_get(&locals[i]) == NULL);
-	FL_RC(fl_local_set(&locals[i], NULL), -EAGAIN);
+	FL_RC(fl_local_set(&locals[i], NULL), -ENOSPC);
 	for (int j = 0; j < i; j++)
 		FL_CHECK(fl_local_get(&locals[j]) == arg);
 	FL_OK(fl_local_set(&locals[i - 1], NULL));

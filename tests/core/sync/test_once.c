@@ -88,7 +88,7 @@ FL_TEST(once_while_another_runs_it)
 	fl_test_caller runner;
 	begin(&j, &runner);
 	assert_false(fl_once_is_done(&j.once));
-	FL_RC(fl_once_try_call(&j.once, do_job, &j), -EBUSY);
+	FL_RC(fl_once_try_call(&j.once, do_job, &j), -EAGAIN);
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_FOREVER, fl_test_requested), -ECANCELED);

@@ -34,7 +34,7 @@ FL_TEST(rmutex_is_locked_as_often_as_unlocked)
 	fl_rmutex_lock(&m);
 	for (int i = 4; i > 0; i--) {
 		assert_int_equal(fl_rmutex_depth(&m), i);
-		FL_RC(tried_elsewhere(&m), -EBUSY);
+		FL_RC(tried_elsewhere(&m), -EAGAIN);
 		fl_rmutex_unlock(&m);
 	}
 	assert_int_equal(fl_rmutex_depth(&m), 0);
@@ -72,9 +72,9 @@ FL_TEST(rmutex_deepest_lock)
 	fl_rmutex_lock(&m);
 	m.depth_ = LAST_DEPTH - 1;
 	FL_OK(fl_rmutex_try_lock(&m));
-	FL_RC(fl_rmutex_try_lock(&m), -EAGAIN);
-	FL_RC(fl_rmutex_lock_until(&m, FL_FOREVER, NULL), -EAGAIN);
-	FL_RC(fl_rmutex_lock_until(&m, 0, NULL), -EAGAIN);
+	FL_RC(fl_rmutex_try_lock(&m), -EOVERFLOW);
+	FL_RC(fl_rmutex_lock_until(&m, FL_FOREVER, NULL), -EOVERFLOW);
+	FL_RC(fl_rmutex_lock_until(&m, 0, NULL), -EOVERFLOW);
 	FL_PANICS_OF("fl_rmutex_lock", &m, fl_rmutex_lock(&m));
 	assert_int_equal(m.depth_, LAST_DEPTH);
 	fl_rmutex_unlock(&m);
@@ -116,9 +116,9 @@ FL_TEST(rmutex_unlock_of_anothers_panics)
 	fl_test_go(&t, hold, &h);
 	FL_OK(fl_event_wait(&h.held));
 	assert_false(fl_rmutex_depth(&h.m));
-	FL_RC(fl_rmutex_try_lock(&h.m), -EBUSY);
+	FL_RC(fl_rmutex_try_lock(&h.m), -EAGAIN);
 	FL_PANICS(fl_rmutex_unlock(&h.m));
-	FL_RC(fl_rmutex_try_lock(&h.m), -EBUSY); /* as it was before */
+	FL_RC(fl_rmutex_try_lock(&h.m), -EAGAIN); /* as it was before */
 	fl_event_set(&h.release);
 	fl_test_end(&t);
 	FL_OK(fl_rmutex_try_lock(&h.m));
@@ -138,7 +138,7 @@ static int lock_and_leave(void *m)
 static int not_mine(void *m)
 {
 	FL_CHECK(!fl_rmutex_depth(m));
-	FL_RC(fl_rmutex_try_lock(m), -EBUSY);
+	FL_RC(fl_rmutex_try_lock(m), -EAGAIN);
 	FL_RC(fl_rmutex_lock_until(m, 0, NULL), -ETIMEDOUT);
 	return 0;
 }
@@ -157,5 +157,5 @@ FL_TEST(tid_reuse_owner)
 		fl_test_end(&t);
 	}
 	print_message("%u of 50 threads stood where the owner had been\n", same);
-	FL_RC(fl_rmutex_try_lock(&m), -EBUSY);
+	FL_RC(fl_rmutex_try_lock(&m), -EAGAIN);
 }

@@ -28,14 +28,14 @@ FL_TEST(rwlock_many_read_or_one_writes)
 		FL_OK(fl_rwlock_try_read_lock(&l));
 		FL_OK(fl_rwlock_read_lock_until(&l, 0, NULL));
 		assert_true(fl_rwlock_is_read_locked(&l) && !fl_rwlock_is_write_locked(&l));
-		FL_RC(fl_rwlock_try_write_lock(&l), -EBUSY);
+		FL_RC(fl_rwlock_try_write_lock(&l), -EAGAIN);
 		FL_RC(fl_rwlock_destroy(&l), -EBUSY);
 		for (int j = 0; j < 3; j++)
 			fl_rwlock_read_unlock(&l);
 		fl_rwlock_write_lock(&l);
 		assert_true(!fl_rwlock_is_read_locked(&l) && fl_rwlock_is_write_locked(&l));
-		FL_RC(fl_rwlock_try_read_lock(&l), -EBUSY);
-		FL_RC(fl_rwlock_try_write_lock(&l), -EBUSY);
+		FL_RC(fl_rwlock_try_read_lock(&l), -EAGAIN);
+		FL_RC(fl_rwlock_try_write_lock(&l), -EAGAIN);
 		FL_RC(fl_rwlock_destroy(&l), -EBUSY);
 		fl_rwlock_write_unlock(&l);
 		FL_OK(fl_rwlock_try_write_lock(&l));
@@ -215,7 +215,7 @@ FL_TEST(rwlock_long_waiter_is_not_overtaken)
 	fl__add_relaxed(&rwlock_clock, FL_MS(2));
 	FL_OK(fl_rwlock_try_read_lock(&l)); /* the last one */
 	fl_rwlock_read_unlock(&l);
-	FL_RC(fl_rwlock_try_read_lock(&l), -EBUSY);
+	FL_RC(fl_rwlock_try_read_lock(&l), -EAGAIN);
 	FL_RC(fl_rwlock_read_lock_until(&l, 0, NULL), -ETIMEDOUT);
 	fl_test_call_start(&reader, read_briefly, &l, FL_FOREVER, NULL);
 	while (fl_test_queued(&l) == 1)

@@ -54,11 +54,11 @@ FL_TEST_WITH(fiber_public_join_answers, fl_test_body_in_loop, void)
 	fl_fiber *self = fl_fiber_current();
 	FL_CHECK(fl_fiber_join(self, NULL) == -EDEADLK);
 	FL_RC(fl_fiber_join_until(self, NULL, 0, NULL), -EDEADLK);
-	FL_RC(fl_fiber_try_join(self, NULL), -EBUSY);
+	FL_RC(fl_fiber_try_join(self, NULL), -EAGAIN);
 
 	fl_fiber *f = fl_test_start(fl_test_wait_event, &go);
 	FL_CHECK(fl_fiber_is_alive(f));
-	FL_RC(fl_fiber_try_join(f, &result), -EBUSY);
+	FL_RC(fl_fiber_try_join(f, &result), -EAGAIN);
 	FL_RC(fl_fiber_join_until(f, &result, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_fiber_join_until(f, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_fiber_join_until(f, &result, FL_FOREVER, fl_test_requested), -ECANCELED);
@@ -105,8 +105,8 @@ FL_TEST_WITH(fiber_public_callbacks_do_not_join, fl_test_body_in_loop, void)
 	fl_loop_timer_start(l, &t, 0, join_outside, &timed);
 	while (!called.done || !timed.done)
 		fl_fiber_yield();
-	FL_CHECK(called.join == -EDEADLK && called.try_join == -EBUSY && !called.current);
-	FL_CHECK(timed.join == -EDEADLK && timed.try_join == -EBUSY && !timed.current);
+	FL_CHECK(called.join == -EDEADLK && called.try_join == -EAGAIN && !called.current);
+	FL_CHECK(timed.join == -EDEADLK && timed.try_join == -EAGAIN && !timed.current);
 }
 
 /* Detached, and the error handler. */
@@ -407,7 +407,7 @@ FL_TEST_WITH(fiber_public_joined_by_two_panics, fl_test_body_in_loop, void)
 	fl_fiber *f = fl_test_start(fl_test_wait_event, &gate);
 	fl_fiber *joiner = fl_test_start(join_fiber, f);
 	fl_test_settle();
-	FL_RC(fl_fiber_try_join(f, NULL), -EBUSY);
+	FL_RC(fl_fiber_try_join(f, NULL), -EAGAIN);
 	FL_PANICS_OF("fl_fiber_join", f, FL_OK(fl_fiber_join(f, NULL)));
 	FL_PANICS_OF("fl_fiber_detach", f, fl_fiber_detach(f));
 	FL_PANICS_OF("fl_fiber_free", f, fl_fiber_free(f));

@@ -7,7 +7,7 @@
 #include "fl_process.h"
 #include "fl_shm_child.h"
 
-#include "process/packet.h"
+#include "process/base/packet.h"
 #include "process/shm/shm_sys.h"
 #include <poll.h>
 

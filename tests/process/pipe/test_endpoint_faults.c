@@ -4,7 +4,7 @@
 #include "fl_net_faults.h"
 #include "fl_shm_child.h"
 
-#include "process/packet.h"
+#include "process/base/packet.h"
 
 FL_SHM_QUEUE_OF(uint64_t, number_queue)
 FL_ALL_NEED(FL_TEST_MEMFD)

@@ -7,7 +7,7 @@
 #include "fl_faults.h"
 #include "fl_pipes.h"
 
-#include "process/packet.h"
+#include "process/base/packet.h"
 
 enum { BIG = 70000 };
 

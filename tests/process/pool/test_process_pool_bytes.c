@@ -8,7 +8,7 @@
 #include "fl_process_pool_sizes.h"
 #include "fl_rings_memory.h"
 
-#include "process/packet.h"
+#include "process/base/packet.h"
 #include "process/pool/worker.h"
 #include <fairlead/bytes.h>
 #include <sched.h>

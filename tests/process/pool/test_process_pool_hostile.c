@@ -7,7 +7,7 @@
 #include "fl_process_pool_sizes.h"
 #include "fl_rings_memory.h"
 
-#include "core/fd/passed_fds.h"
+#include "fd/passed_fds.h"
 #include <sys/eventfd.h>
 
 #include "process/pool/worker.h"

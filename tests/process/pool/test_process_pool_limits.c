@@ -10,8 +10,8 @@
 
 #include "core/base/sys.h"
 #include "core/future/future.h"
+#include "process/base/process_sys.h"
 #include "process/pool/process_pool.h"
-#include "process/process_sys.h"
 
 /*
  * The clock of all these processes can be moved forward. So the case decides when a task runs for

@@ -50,13 +50,13 @@ FL_TEST(shm_barrier_try_wait_does_not_arrive)
 	}
 }
 
-/* -EBUSY: a party that has arrived is stopped inside of the monitor. */
+/* -ETIMEDOUT: a party that has arrived is stopped inside of the monitor. */
 static int try_wait(fl_shm_barrier *b)
 {
 	int rc;
 	do
 		rc = fl_shm_barrier_try_wait(b);
-	while (rc == -EBUSY);
+	while (rc == -ETIMEDOUT);
 	return rc;
 }
 
@@ -190,6 +190,6 @@ FL_TEST(shm_barrier_damaged_memory)
 	FL_RC(fl_shm_barrier_abort(&b), -EBADMSG);
 	FL_RC(fl_shm_barrier_reset(&b), -EBADMSG);
 	*monitor = 1;
-	FL_RC(fl_shm_barrier_try_wait(&b), -EBUSY);
+	FL_RC(fl_shm_barrier_try_wait(&b), -ETIMEDOUT);
 	assert_false(fl_shm_barrier_is_broken(&b));
 }

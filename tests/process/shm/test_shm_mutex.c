@@ -13,7 +13,7 @@ FL_TEST(shm_mutex_locks_and_unlocks)
 		FL_OK(fl_test_lock_by(&m, form));
 		assert_true(fl_shm_mutex_is_locked(&m) && fl_shm_mutex_depth(&m));
 		FL_RC(fl_shm_mutex_lock(&m), -EDEADLK);
-		FL_RC(fl_shm_mutex_try_lock(&m), -EBUSY);
+		FL_RC(fl_shm_mutex_try_lock(&m), -EAGAIN);
 		FL_RC(fl_shm_mutex_lock_until(&m, FL_FOREVER, NULL), -EDEADLK);
 		FL_RC(fl_shm_mutex_destroy(&m), -EBUSY);
 		fl_shm_mutex_unlock(&m);
@@ -26,7 +26,7 @@ static int is_refused(void *arg)
 {
 	struct board *b = arg;
 	FL_CHECK(fl_shm_mutex_is_locked(&b->mutex) && !fl_shm_mutex_depth(&b->mutex));
-	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EBUSY);
+	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EAGAIN);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(2)), NULL), -ETIMEDOUT);
 	return 0;
@@ -299,7 +299,7 @@ static int owns_nothing(void *arg)
 {
 	struct board *b = arg;
 	FL_CHECK(!fl_shm_mutex_depth(&b->mutex) && fl_shm_mutex_is_locked(&b->mutex));
-	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EBUSY);
+	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EAGAIN);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	fl__add_release(&b->held, 1);
 	int rc = fl_shm_mutex_lock(&b->mutex);

@@ -368,7 +368,7 @@ static int64_t soon(struct victim *v)
 /* The results that the headers name. */
 static int judge(struct victim *v, int rc)
 {
-	static const int known[] = {EOWNERDEAD, ENOTRECOVERABLE, EDEADLK, ETIMEDOUT, EBUSY,
+	static const int known[] = {EOWNERDEAD, ENOTRECOVERABLE, EDEADLK, ETIMEDOUT, ESTALE,
 	                            EAGAIN,     EBADMSG,         EPIPE,   EMSGSIZE,  EINVAL,
 	                            EOVERFLOW,  ENOMEM,          EPERM,   EPROTO,    EPROTONOSUPPORT};
 	bool is_known = rc >= 0;

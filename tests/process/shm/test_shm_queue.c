@@ -280,7 +280,7 @@ FL_TEST(shm_queue_of_a_type)
 	assert_int_equal(job_pipe_length(other), 2);
 	FL_OK(job_pipe_get(other, got));
 	FL_OK(job_pipe_task_done(other));
-	FL_RC(job_pipe_try_join(q), -EBUSY);
+	FL_RC(job_pipe_try_join(q), -EAGAIN);
 	assert_string_equal(got->name, "three");
 	assert_int_equal(job_pipe_try_get_many(other, got, 3), 1);
 	FL_OK(job_pipe_task_done(other));

@@ -114,7 +114,7 @@ FL_TEST(shm_queue_frames_close_and_join)
 	size_t size;
 	FL_OK(fl_shm_queue_put_frame(q, "one", 3));
 	FL_OK(fl_shm_queue_put_frame(q, "two", 3));
-	FL_RC(fl_shm_queue_try_join(q), -EBUSY);
+	FL_RC(fl_shm_queue_try_join(q), -EAGAIN);
 	FL_OK(fl_shm_queue_close(q));
 	FL_RC(fl_shm_queue_put_frame(q, "", 0), -EPIPE);
 	FL_RC(fl_shm_queue_try_put_frame(q, "", 0), -EPIPE);

@@ -128,7 +128,7 @@ FL_TEST(shm_queue_close_now_drops)
 	assert_int_equal(fl_shm_queue_length(q), 0);
 	FL_RC(fl_shm_queue_get(q, &got), -EPIPE);
 	FL_RC(fl_shm_queue_put(q, &got), -EPIPE);
-	FL_RC(fl_shm_queue_try_join(q), -EBUSY); /* what was got before is not done */
+	FL_RC(fl_shm_queue_try_join(q), -EAGAIN); /* what was got before is not done */
 	FL_OK(fl_shm_queue_task_done(q));
 	FL_RC(fl_shm_queue_task_done(q), -EINVAL);
 	FL_OK(fl_shm_queue_join(q));
@@ -143,7 +143,7 @@ FL_TEST(shm_queue_join_waits_for_what_was_put)
 	FL_OK(fl_shm_queue_put(q, &(int){1}));
 	FL_OK(fl_shm_queue_put(q, &(int){2}));
 	FL_RC(fl_shm_queue_task_done(q), -EINVAL); /* it was not got */
-	FL_RC(fl_shm_queue_try_join(q), -EBUSY);
+	FL_RC(fl_shm_queue_try_join(q), -EAGAIN);
 	FL_RC(fl_shm_queue_join_until(q, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_join_until(q, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
@@ -334,24 +334,24 @@ FL_TEST(shm_queue_try_blocks_on_stalled_peer)
 		pid_t stopped = fl_test_fork(stop_inside, r);
 		FL_CHECK(waitpid(stopped, &status, WUNTRACED) == stopped && WIFSTOPPED(status));
 		if (i == 0) {
-			FL_RC(fl_shm_queue_try_put(q, &(int){1}), -EBUSY);
-			FL_RC(fl_shm_queue_try_get(q, &got), -EBUSY);
+			FL_RC(fl_shm_queue_try_put(q, &(int){1}), -ETIMEDOUT);
+			FL_RC(fl_shm_queue_try_get(q, &got), -ETIMEDOUT);
 			assert_int_equal(fl_shm_queue_try_put_many(q, &got, 1), 0);
 			assert_int_equal(fl_shm_queue_try_get_many(q, &got, 1), 0);
 			FL_RC(fl_shm_queue_get_until(q, &got, 0, NULL), -ETIMEDOUT);
 			FL_RC(fl_shm_queue_put_until(q, &got, fl_after(FL_US(1)), NULL), -ETIMEDOUT);
 		} else {
-			FL_RC(fl_shm_queue_try_put_frame(frames, &got, 1), -EBUSY);
-			FL_RC(fl_shm_queue_try_get_frame(frames, &got, 1, &size), -EBUSY);
+			FL_RC(fl_shm_queue_try_put_frame(frames, &got, 1), -ETIMEDOUT);
+			FL_RC(fl_shm_queue_try_get_frame(frames, &got, 1, &size), -ETIMEDOUT);
 		}
-		FL_RC(fl_shm_queue_try_join(queues[i]), -EBUSY);
+		FL_RC(fl_shm_queue_try_join(queues[i]), -ETIMEDOUT);
 		{
 			FL_FAULTS_UNBRIDGED();
 			fl_test_clock_ours();
 			fl__sys.shared_wait = clock_wait_shared;
-			FL_RC(fl_shm_queue_close(queues[i]), -EBUSY);
-			FL_RC(fl_shm_queue_close_now(queues[i], NULL), -EBUSY);
-			FL_RC(fl_shm_queue_task_done(queues[i]), -EBUSY);
+			FL_RC(fl_shm_queue_close(queues[i]), -ETIMEDOUT);
+			FL_RC(fl_shm_queue_close_now(queues[i], NULL), -ETIMEDOUT);
+			FL_RC(fl_shm_queue_task_done(queues[i]), -ETIMEDOUT);
 		}
 		assert_int_equal(fl_shm_queue_length(queues[i]), 0);
 		assert_false(fl_shm_queue_is_closed(queues[i]));

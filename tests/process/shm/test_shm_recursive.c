@@ -65,9 +65,9 @@ FL_TEST(shm_recursive_recursive_overflow)
 	fl_shm_mutex m = FL_SHM_MUTEX_RECURSIVE_INIT;
 	FL_OK(fl_shm_mutex_lock(&m));
 	fl__shm_latest_hold()->depth = UINT32_MAX - 1;
-	FL_RC(fl_shm_mutex_lock(&m), -EAGAIN);
-	FL_RC(fl_shm_mutex_try_lock(&m), -EAGAIN);
-	FL_RC(fl_shm_mutex_lock_until(&m, 0, NULL), -EAGAIN);
+	FL_RC(fl_shm_mutex_lock(&m), -EOVERFLOW);
+	FL_RC(fl_shm_mutex_try_lock(&m), -EOVERFLOW);
+	FL_RC(fl_shm_mutex_lock_until(&m, 0, NULL), -EOVERFLOW);
 	fl__shm_latest_hold()->depth = 0;
 	fl_shm_mutex_unlock(&m);
 	FL_OK(fl_shm_mutex_destroy(&m));
@@ -77,7 +77,7 @@ FL_TEST(shm_recursive_others_are_refused)
 {
 	BOARD(b);
 	pid_t pid = begin_holder(b);
-	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EBUSY);
+	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EAGAIN);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, fl_test_requested), -ECANCELED);
@@ -138,7 +138,7 @@ static int child_owns_nothing(void *arg)
 {
 	board *b = arg;
 	FL_CHECK(!fl_shm_mutex_depth(&b->mutex));
-	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EBUSY);
+	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EAGAIN);
 	return 0;
 }
 

@@ -116,12 +116,12 @@ FL_TEST(robust_acquire)
 		int rc;
 		do
 			rc = fl_shm_mutex_try_lock(&b->mutex);
-		while (rc == -EBUSY && fl__load_relaxed(&b->told) == 0);
+		while (rc == -EAGAIN && fl__load_relaxed(&b->told) == 0);
 		if (rc == -EOWNERDEAD) {
 			taken++;
 			fl_shm_mutex_recover(&b->mutex);
 		}
-		if (rc != -EBUSY)
+		if (rc != -EAGAIN)
 			fl_shm_mutex_unlock(&b->mutex);
 		FL_EACH (i, sleepers)
 			fl_test_reap(sleepers[i]);

@@ -78,7 +78,7 @@ FL_TEST(shm_value_set_if)
 	triple now, next = {1, 2, 3};
 	uint32_t changes = fl_shm_value_get(&t.value_, &now, sizeof now);
 	FL_OK(fl_shm_value_set_if(&t.value_, changes, &next, sizeof next));
-	FL_RC(fl_shm_value_set_if(&t.value_, changes, &now, sizeof now), -EAGAIN);
+	FL_RC(fl_shm_value_set_if(&t.value_, changes, &now, sizeof now), -ESTALE);
 	assert_int_equal(fl_shm_value_get(&t.value_, &now, sizeof now), changes + 1);
 	assert_int_equal(now.b, 2);
 	t.value_.changes_ = UINT32_MAX; /* wraps around */

@@ -4,16 +4,16 @@
  * 4, says why a fork server is an orphan.
  */
 #include "reexec.h"
+#include "../base/fd_watcher.h"
+#include "../base/identity.h"
+#include "../base/packet.h"
+#include "../base/process_sys.h"
+#include "../base/reaper.h"
 #include "core/base/panic.h"
 #include "core/base/sanitizer.h"
 #include "core/base/sys.h"
-#include "fd_watcher.h"
 #include "fork_server.h"
-#include "identity.h"
 #include "main_hook.h"
-#include "packet.h"
-#include "process_sys.h"
-#include "reaper.h"
 #include "request.h"
 #include "spawn.h"
 #include <errno.h>
@@ -50,8 +50,8 @@ static int reexec_send_hello(int socket)
 	return hello.error == 0 ? 0 : fl__packet_send(socket, &hello, sizeof hello, NULL, 0, FL_FOREVER);
 }
 
-/* `*pid` of an orphan is -1 before. */
-static int reexec_receive_hello(int socket, int *pid, int *pidfd, int64_t deadline, const char **problem)
+/* `pid` of an orphan is -1 before. */
+static int reexec_receive_hello(struct fl__reexec *x)
 {
 	struct reexec_hello theirs;
 	struct fl__build_id ours;
@@ -60,31 +60,31 @@ static int reexec_receive_hello(int socket, int *pid, int *pidfd, int64_t deadli
 	int fd = -1;
 	unsigned n_fds = 1;
 	fl__build_id_of_program(&ours);
-	*problem = "the new process does not answer: does it reach fl_main()?";
-	int rc = fl__packet_recv(socket, &theirs, sizeof theirs, &size, &fd, &n_fds, deadline);
+	x->problem = "the new process does not answer: does it reach fl_main()?";
+	int rc = fl__packet_recv(x->socket, &theirs, sizeof theirs, &size, &fd, &n_fds, x->deadline);
 	if (rc == -EPIPE)
 		rc = -EPROTO; /* the process has ended, or closed the socket */
 	if (rc != 0)
 		return rc;
-	const bool orphan = *pid < 0;
+	const bool orphan = x->pid < 0;
 	if (orphan)
-		*pidfd = fl__fd_above_streams(fd);
+		x->pidfd = fl__fd_above_streams(fd);
 	else
 		fl__fd_close(fd);
-	*problem = "the new process sent no valid hello";
-	if (size != sizeof theirs || theirs.magic != FL__MAGIC_HELLO || (!orphan && theirs.pid != *pid))
+	x->problem = "the new process sent no valid hello";
+	if (size != sizeof theirs || theirs.magic != FL__MAGIC_HELLO || (!orphan && theirs.pid != x->pid))
 		return -EPROTO;
-	*pid = theirs.pid;
-	*problem = theirs.error != -ENOTSUP
-	               ? "the new process cannot send its descriptor"
-	               : "this program gets more rights when it is executed (set-uid, set-gid or capabilities of its "
-	                 "file); fl_process_preload() needs no execution";
+	x->pid = theirs.pid;
+	x->problem = theirs.error != -ENOTSUP
+	                 ? "the new process cannot send its descriptor"
+	                 : "this program gets more rights when it is executed (set-uid, set-gid or capabilities of its "
+	                   "file); fl_process_preload() needs no execution";
 	if (theirs.error != 0)
 		return theirs.error;
-	*problem = "the system has no pidfd_open(), or forbids it";
-	if (*pidfd < 0)
+	x->problem = "the system has no pidfd_open(), or forbids it";
+	if (x->pidfd < 0)
 		return -ENOSYS;
-	*problem = "the file of this program was replaced";
+	x->problem = "the file of this program was replaced";
 	if (memcmp(&ours, &theirs.program, sizeof ours) == 0)
 		return 0;
 	fl__log(FL_LOG_ERROR, "this program has build-id %s, but its file has %s: was the file replaced?",
@@ -114,14 +114,6 @@ static char **reexec_environment(enum fl__reexec_role role)
 	return list;
 }
 
-void fl__reexec_kill(int pidfd)
-{
-	if (pidfd < 0)
-		return; /* an orphan: the death pipe kills it, or its hello fails without the socket */
-	(void)fl__process_sys.signal(pidfd, SIGKILL);
-	fl__reaper_adopt(pidfd, true);
-}
-
 /*
  * Fills `setup` for this program: no input and no output, the caller's standard error, and
  * `socket`. The caller closes `fds[0]`.
@@ -141,28 +133,28 @@ static int reexec_setup(struct fl__setup *setup, int socket)
 	return 0;
 }
 
-static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int socket, int *pid,
-                        int *pidfd, const char **problem)
+static int reexec_spawn(struct fl__reexec *x, int socket)
 {
 	char *argv[] = {program_invocation_name, NULL};
 	const char *const paths[] = {fl__process_sys.program, NULL};
-	char **env = reexec_environment(role);
-	*problem = "no memory for the environment";
+	char **env = reexec_environment(x->role);
+	x->problem = "no memory for the environment";
 	if (!env)
 		return -ENOMEM;
-	*problem = "no descriptor for an empty input";
-	struct fl__spawn spawn = {.paths = paths, .argv = argv, .env = env, .orphan = role == FL__REEXEC_FORK_SERVER};
+	x->problem = "no descriptor for an empty input";
+	struct fl__spawn spawn = {
+	    .paths = paths, .argv = argv, .env = env, .orphan = x->role == FL__REEXEC_FORK_SERVER};
 	int rc = reexec_setup(&spawn.setup, socket);
 	if (rc == 0) {
 		int null = spawn.setup.fds[0]; /* the child changes fds[0] in shared memory */
-		spawn.setup.death_pipe = death_pipe;
+		spawn.setup.death_pipe = x->death_pipe;
 		rc = fl__spawn(&spawn);
-		*problem = "this program, /proc/self/exe, cannot be executed again";
+		x->problem = "this program, /proc/self/exe, cannot be executed again";
 		fl__fd_close(null);
 	}
 	fl__free(env);
-	*pid = spawn.pid;
-	*pidfd = spawn.pidfd;
+	x->pid = spawn.pid;
+	x->pidfd = spawn.pidfd;
 	return rc;
 }
 
@@ -237,46 +229,87 @@ static int reexec_fork(int socket, int64_t deadline)
 }
 
 /* Runs while the new process begins. */
-static int reexec_check_rights(const struct fl__rights *rights, const char **problem)
+static int reexec_check_rights(struct fl__reexec *x)
 {
 	struct fl__rights now;
-	*problem = "the rights of the calling thread have changed during the start of the fork server";
+	if (!x->rights)
+		return 0;
+	x->problem = "the rights of the calling thread have changed during the start of the fork server";
 	const int rc = fl__rights_read(&now);
-	return rc == 0 && fl__rights_difference(&now, rights) ? -EAGAIN : rc;
+	return rc == 0 && fl__rights_difference(&now, x->rights) ? -EAGAIN : rc;
 }
 
-int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe,
-                     const struct fl__rights *rights, int64_t deadline, int *socket, int *pid, int *pidfd,
-                     const char **problem)
+/* The reaper reaps a child. An orphan has no pidfd yet: its death pipe, or its hello, ends it. */
+static void reexec_kill(int pidfd)
+{
+	if (pidfd < 0)
+		return;
+	(void)fl__process_sys.signal(pidfd, SIGKILL);
+	fl__reaper_adopt(pidfd, true);
+}
+
+int fl__reexec_start(struct fl__reexec *x)
 {
 	int sockets[2];
-	*problem = "the socket to the new process cannot be created";
+	x->pid = x->pidfd = -1;
+	x->problem = "the socket to the new process cannot be created";
 	int rc = fl__fd_sys.pair(sockets);
 	if (rc != 0)
 		return rc;
+	x->socket = sockets[0];
 	/* the kernel says which user has sent a packet */
 	(void)fl__net_sys.set_option(sockets[1], SOL_SOCKET, SO_PASSCRED, 1); /* cannot fail */
-	*pid = *pidfd = -1;
-	*problem = "getsockopt() is forbidden, by which the new process finds its socket";
+	x->problem = "getsockopt() is forbidden, by which the new process finds its socket";
 	rc = fl__net_sys.get_option(sockets[1], SOL_SOCKET, SO_TYPE, &(int){0}) == 0 ? 0 : -ENOTSUP;
 	if (rc == 0) {
-		*problem = "fork() failed";
-		rc = role == FL__REEXEC_PRELOADED ? reexec_fork(sockets[1], deadline)
-		                                  : reexec_spawn(role, death_pipe, sockets[1], pid, pidfd, problem);
+		x->problem = "fork() failed";
+		rc = x->role == FL__REEXEC_PRELOADED ? reexec_fork(sockets[1], x->deadline)
+		                                     : reexec_spawn(x, sockets[1]);
 	}
 	fl__fd_close(sockets[1]);
 	const bool made = rc == 0;
-	if (made && rights)
-		rc = reexec_check_rights(rights, problem);
 	if (rc == 0)
-		rc = reexec_receive_hello(sockets[0], pid, pidfd, deadline, problem);
+		rc = reexec_check_rights(x);
+	if (rc == 0)
+		rc = reexec_receive_hello(x);
 	if (rc != 0) {
-		fl__fd_close(sockets[0]);
-		fl__reexec_kill(made ? *pidfd : -1);
+		fl__fd_close(x->socket);
+		reexec_kill(made ? x->pidfd : -1);
 	}
-	*socket = sockets[0];
 	return rc;
 }
+
+static int reexec_start_task(struct fl__start *start)
+{
+	struct fl__reexec x = {.role = FL__REEXEC_TASK,
+	                       .death_pipe = start->setup.death_pipe,
+	                       .deadline = fl_after(fl__process_sys.answer_timeout)};
+	start->problem = FL__REEXEC_PROBLEM;
+	int rc = fl__reexec_check("FL_PROCESS_EXEC", "; fl_process_preload() does not serve this method");
+	if (rc != 0)
+		return rc;
+	rc = fl__reexec_start(&x);
+	if (rc != 0) {
+		start->problem = x.problem;
+		return rc;
+	}
+	start->child->pid = x.pid;
+	start->child->pidfd = x.pidfd;
+	rc = fl__request_send(x.socket, -1, start, x.deadline);
+	if (rc == 0)
+		rc = fl__reply_receive(x.socket, start, x.deadline, NULL);
+	fl__fd_close(x.socket);
+	if (rc != 0)
+		reexec_kill(x.pidfd);
+	return rc == -EPIPE ? -EOWNERDEAD : rc;
+}
+
+const struct fl__start_method fl__start_exec = {
+    .by_request = true,
+    .start = reexec_start_task,
+    .look = fl__start_look_at_child,
+    .forget = fl__start_forget_child,
+};
 
 void (*fl__main_hook)(int argc, char **argv);
 static bool reexec_main_was_called;
@@ -315,7 +348,8 @@ bool fl__has_left_pid_namespace(void)
 	return n > 0 && (n != m || memcmp(own, childrens, (size_t)n) != 0);
 }
 
-const char *fl__reexec_missing(void)
+/* What an execution of this program misses, as a text to follow "needs"; NULL: nothing. */
+static const char *reexec_missing(void)
 {
 	enum { RUNNING_ON_VALGRIND = 0x1001 };
 	if (!reexec_main_was_called)
@@ -335,14 +369,12 @@ const char *fl__reexec_missing(void)
 	           : "/proc/self/exe: is /proc mounted?";
 }
 
-int fl__reexec_check(const char *method, const char *or_else, const char **problem)
+int fl__reexec_check(const char *method, const char *or_else)
 {
-	const char *missing = fl__reexec_missing();
-	if (!missing)
-		return 0;
-	fl__log(FL_LOG_ERROR, "%s needs %s%s", method, missing, or_else);
-	*problem = "this program cannot be executed again";
-	return -ENOTSUP;
+	const char *missing = reexec_missing();
+	if (missing)
+		fl__log(FL_LOG_ERROR, "%s needs %s%s", method, missing, or_else);
+	return missing ? -ENOTSUP : 0;
 }
 
 /* The program's user may have set the variable. Where the kernel does not tell, main() must not run. */

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "process_start.h"
-
-int fl__fork_server_start(struct fl__start *start);
+#include "start.h"
 
 /* A process executor begins (1), or has ended (-1). */
 void fl__fork_server_count_pool(int more);
-
-/* Called when the handle of a process is freed that the fork server of this number has made. */
-void fl__fork_server_forget(uint64_t number);
 
 /* The pid of the fork server, which may have died; 0: there is none. */
 int fl__fork_server_pid(void);

@@ -20,11 +20,11 @@
  * waits for the end of the pipe, with a deadline (docs/design.md, section 4).
  */
 #include "spawn.h"
+#include "../base/fd_watcher.h"
+#include "../base/process_sys.h"
 #include "core/base/sys.h"
 #include "core/sync/mutex.h"
 #include "death_pipe.h"
-#include "fd_watcher.h"
-#include "process_sys.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <sched.h>
@@ -87,7 +87,8 @@ FL__RAW static int spawn_run_parent(void *arg)
 	return 0;
 }
 
-int fl__spawn_read_error(int pipe)
+/* The child's error; or 0, at the end of the pipe. */
+static int spawn_read_error(int pipe)
 {
 	int rc = 0;
 	const ssize_t n = FL__RETRY(FL__SYS_RESULT(read(pipe, &rc, sizeof rc)));
@@ -110,7 +111,7 @@ static int spawn_exec_result(const struct fl__spawn *spawn, int pipe)
 	const int64_t deadline = ready ? 0 : fl_after(fl__process_sys.answer_timeout);
 	if (fl__fd_wait(pipe, POLLIN, deadline, FL_SHIELDED) != 0)
 		return ready ? 0 : -ETIMEDOUT;
-	return fl__spawn_read_error(pipe);
+	return spawn_read_error(pipe);
 }
 
 /* Kills and reaps the child unless it has a pidfd and has called exec. */

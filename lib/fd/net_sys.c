@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "net_sys.h"
-#include "../base/sys.h"
+#include "core/base/sys.h"
 #include "passed_fds.h"
 #include "try_io.h"
 #include <fcntl.h>

@@ -23,35 +23,23 @@
  *      child of this process then, for which a wait() for all children waits. It is reaped before
  *      that last free returns. A preloaded fork server stays: no other could take its place.
  *
- * After a program has dropped its privileges, it still has the socket of a fork server that
- * something needs. So the fork server refuses each request of another user (SO_PASSCRED).
- *
  * A start sends its request before it compares all rights. The new process waits for the go-ahead,
  * which the start gives if all rights are equal. Otherwise the start closes the channel.
- *
- * The fork server has one thread, which blocks all signals. When the parent ends, the death pipe
- * also kills an executed fork server, even a stopped one. When the fork server ends, the kernel
- * kills the daemons, since its one thread made them. Over a child's channel the fork server replies
- * to the request, and reports the child's end.
  */
 #include "fork_server.h"
-#include "core/base/list.h"
+#include "../base/packet.h"
+#include "../base/process_sys.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/sync/helper.h"
 #include "core/sync/mutex.h"
 #include "core/wait/context.h"
-#include "packet.h"
-#include "process_sys.h"
 #include "reexec.h"
 #include "request.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/time.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -179,33 +167,34 @@ static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *
 {
 	static struct fl__helper helper = {.end = fork_server_end};
 	static uint64_t numbers;
-	struct fork_server s = {.rights = *rights, .orphan = role == FL__REEXEC_FORK_SERVER};
+	struct fl__reexec x = {role, &fork_server_death_pipe, rights, deadline};
+	const bool orphan = role == FL__REEXEC_FORK_SERVER;
 	*problem = fork_server_find_denied_call();
 	if (*problem)
 		return -ENOSYS;
 	*problem = "a pipe cannot be made";
-	int rc = s.orphan ? fl__death_pipe_open(&fork_server_death_pipe) : 0;
+	int rc = orphan ? fl__death_pipe_open(&fork_server_death_pipe) : 0;
 	if (rc != 0)
 		return rc;
 	fork_server_makes = true;
 	fl_mutex_unlock(&fork_server_lock);
-	rc = fl__reexec_start(role, &fork_server_death_pipe, rights, deadline, &s.socket, &s.pid, &s.pidfd, problem);
+	rc = fl__reexec_start(&x);
 	fl__mutex_hold(&fork_server_lock);
 	fork_server_makes = false;
 	fl_cond_broadcast(&fork_server_changed);
+	*problem = x.problem;
 	if (rc != 0) {
 		fl__death_pipe_close(&fork_server_death_pipe);
 		return rc;
 	}
 	fl__helper_list(&helper);
-	s.number = ++numbers;
-	fork_server = s;
+	fork_server = (struct fork_server){++numbers, x.socket, x.pidfd, x.pid, *rights, orphan};
 	return 0;
 }
 
-static int fork_server_check_exec(const char **problem)
+static int fork_server_check_exec(void)
 {
-	return fl__reexec_check("FL_PROCESS_FORK_SERVER", ", or else fl_process_preload() before any thread", problem);
+	return fl__reexec_check("FL_PROCESS_FORK_SERVER", ", or else fl_process_preload() before any thread");
 }
 
 /* The caller holds the lock. If something needs the fork server, the log says what to do. */
@@ -226,13 +215,12 @@ static bool fork_server_is_needed(void)
  */
 static bool fork_server_retire(uint64_t number, int64_t deadline)
 {
-	const char *unused;
 	int rc = 0;
 	while (rc == 0 && fork_server.number == number && fork_server.starts > 0 && fork_server.processes == 0)
 		rc = fl__cond_wait(&fork_server_changed, &fork_server_lock, deadline, FL_SHIELDED, true);
 	if (fork_server.number != number)
 		return true;
-	if (fork_server_is_needed() || fork_server_check_exec(&unused) != 0)
+	if (fork_server_is_needed() || fork_server_check_exec() != 0)
 		return false;
 	fork_server_kill();
 	return true;
@@ -287,10 +275,12 @@ static int fork_server_get(struct fork_server_caller *c)
 {
 	FL__HELD(&fork_server_lock);
 	int rc = fork_server_find(c);
-	if (rc == 0 && !fork_server.number)
-		rc = fork_server_check_exec(&c->start->problem);
-	if (rc == 0 && !fork_server.number)
-		rc = fork_server_make(FL__REEXEC_FORK_SERVER, &c->rights, c->deadline, &c->start->problem);
+	if (rc == 0 && !fork_server.number) {
+		c->start->problem = FL__REEXEC_PROBLEM;
+		rc = fork_server_check_exec();
+		if (rc == 0)
+			rc = fork_server_make(FL__REEXEC_FORK_SERVER, &c->rights, c->deadline, &c->start->problem);
+	}
 	if (rc == 0) {
 		fork_server.senders++;
 		fork_server.starts++;
@@ -328,13 +318,6 @@ static bool fork_server_end_start(const struct fork_server_caller *c, bool made)
 	return again;
 }
 
-void fl__fork_server_forget(uint64_t number)
-{
-	FL__HELD(&fork_server_lock);
-	fork_server.processes -= fork_server.number == number; /* else that fork server has ended */
-	fork_server_settle();
-}
-
 void fl__fork_server_count_pool(int more)
 {
 	FL__HELD(&fork_server_lock);
@@ -357,14 +340,15 @@ int fl__fork_server_pid(void)
 static void fork_server_give_up(int channel, struct fl__start *start, int rc)
 {
 	const char *problem = start->problem;
-	if (rc == -EMFILE && start->pid > 0)
-		(void)kill(start->pid, SIGKILL);
+	struct fl__child *child = start->child;
+	if (rc == -EMFILE && child->pid > 0)
+		(void)kill(child->pid, SIGKILL);
 	(void)shutdown(channel, SHUT_RD);
-	if (start->pidfd < 0)
-		(void)fl__reply_receive(channel, start, 0, &start->pidfd);
-	(void)fl__process_sys.signal(start->pidfd, SIGKILL); /* fails without a pidfd */
-	fl__fd_close(start->pidfd);
-	start->pidfd = -1;
+	if (child->pidfd < 0)
+		(void)fl__reply_receive(channel, start, 0, &child->pidfd);
+	(void)fl__process_sys.signal(child->pidfd, SIGKILL); /* fails without a pidfd */
+	fl__fd_close(child->pidfd);
+	child->pidfd = -1;
 	start->problem = problem;
 }
 
@@ -387,10 +371,10 @@ static int fork_server_receive_reply(struct fork_server_caller *c, int channel)
 {
 	const struct fl__go go = {FL__MAGIC_GO, c->more};
 	struct fl__start *start = c->start;
-	int rc = fl__reply_receive(channel, start, c->deadline, &start->pidfd);
+	int rc = fl__reply_receive(channel, start, c->deadline, &start->child->pidfd);
 	if (rc == -ETIMEDOUT)
 		start->problem = fork_server_silent;
-	if (rc == 0 && start->pidfd < 0)
+	if (rc == 0 && start->child->pidfd < 0)
 		rc = -EPROTO;
 	if (rc != 0)
 		return rc;
@@ -405,7 +389,7 @@ static int fork_server_try(struct fork_server_caller *c, bool *again)
 	int channel[2];
 	struct fl__start *start = c->start;
 	*again = start->refused = false;
-	start->pid = 0;
+	start->child->pid = 0;
 	start->problem = "the channel to the fork server cannot be created";
 	int rc = fl__fd_sys.pair(channel);
 	if (rc != 0)
@@ -422,15 +406,15 @@ static int fork_server_try(struct fork_server_caller *c, bool *again)
 		*again |= fork_server_end_start(c, rc == 0);
 	}
 	if (rc == 0) {
-		start->channel = channel[0];
-		start->server = c->server.number;
+		start->child->channel = channel[0];
+		start->child->server = c->server.number;
 	} else {
 		fl__fd_close(channel[0]);
 	}
 	return rc;
 }
 
-int fl__fork_server_start(struct fl__start *start)
+static int fork_server_start(struct fl__start *start)
 {
 	enum { TRIES = 3 }; /* one with other rights, one that refuses the settings, a new one */
 	struct fork_server_caller caller = {.start = start, .deadline = fl_after(fl__process_sys.answer_timeout)};
@@ -443,9 +427,41 @@ int fl__fork_server_start(struct fl__start *start)
 		fl__settings_read(&settings); /* again: what a new fork server inherits may have changed */
 		rc = fork_server_try(&caller, &again);
 	}
-	start->settings = NULL;
 	return rc;
 }
+
+/* Peeks at the report: the channel is the sentinel, and must stay readable. */
+static int fork_server_look(struct fl__child *child, fl_process_status *status)
+{
+	struct fl__end_report last;
+	struct iovec part = {&last, sizeof last};
+	struct fl__packet packet = {.parts = &part, .n_parts = 1};
+	int rc = child->lost ? -EPIPE : fl__packet_try_recv(child->channel, &packet, MSG_PEEK);
+	if (rc == -EAGAIN || rc == -ENOMEM)
+		return 0;
+	if (rc == 0 && packet.size == sizeof last && last.magic == FL__MAGIC_END) {
+		*status = (fl_process_status){last.code, last.signal};
+		return 1;
+	}
+	child->lost = true;
+	return fl__fd_poll(child->pidfd, POLLIN) > 0 ? -EOWNERDEAD : 0;
+}
+
+static void fork_server_forget(struct fl__child *child, bool runs, bool killed)
+{
+	(void)runs, (void)killed;
+	FL__HELD(&fork_server_lock);
+	fork_server.processes -= fork_server.number == child->server; /* else that fork server has ended */
+	fork_server_settle();
+}
+
+const struct fl__start_method fl__start_fork_server = {
+    .by_request = true,
+    .by_server = true,
+    .start = fork_server_start,
+    .look = fork_server_look,
+    .forget = fork_server_forget,
+};
 
 static int fork_server_preload(const char **problem)
 {
@@ -493,229 +509,4 @@ void fl__fork_server_after_fork(void)
 		fl__fd_close(fork_server.pidfd);
 	}
 	fork_server = (struct fork_server){0};
-}
-
-/* The loop of the fork server. */
-
-struct fork_server_child {
-	struct fork_server_child *next;
-	int pid;
-	int channel; /* -1: the start has failed, and the end is not reported */
-	bool daemon;
-	bool group; /* leads a process group, or is about to */
-};
-
-struct fork_server_loop {
-	int parent_fd, signals;             /* parent_fd: or a negative errno */
-	int spare;                          /* closed before a receive: a request's channel fits */
-	struct fork_server_child *children; /* the latest is the first */
-	struct fl__settings settings;       /* of this process */
-	uint32_t user;                      /* of the parent when it made this process */
-	uint64_t blocked;                   /* in a child: what its task is to block */
-};
-
-static struct fork_server_loop fork_server_loop;
-
-static void fork_server_reap(void)
-{
-	fl_process_status status;
-	for (int pid = 0; fl__process_reap_by_pid(&pid, &status, false) == 1; pid = 0) {
-		struct fork_server_child **link = &fork_server_loop.children, *c;
-		while ((c = *link) && c->pid != pid)
-			link = &c->next;
-		if (!c)
-			continue;
-		const struct fl__end_report last = {FL__MAGIC_END, status.code, status.signal};
-		/* the channel has space: only the reply came before. -EPIPE does no harm. */
-		if (c->channel >= 0)
-			(void)!fl__packet_send(c->channel, &last, sizeof last, NULL, 0, 0);
-		fl__fd_close(c->channel);
-		*link = c->next;
-		fl__free(c);
-	}
-}
-
-static _Noreturn void fork_server_exit(void)
-{
-	FL__EACH (struct fork_server_child, c, fork_server_loop.children) {
-		/* not reaped yet: the pid is still the child's, and so is the number of the group */
-		if (c->daemon && c->group)
-			(void)kill(-c->pid, SIGKILL);
-		if (c->daemon && kill(c->pid, SIGKILL) == 0)
-			(void)fl__process_reap_by_pid(&c->pid, NULL, true);
-	}
-	/* the other children that have ended: else the process that inherits them would get zombies */
-	fork_server_reap();
-	_exit(0);
-}
-
-/* -EMFILE: fl__new_process_setup() could run out of descriptors in the child. */
-static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const struct fl__request *request)
-{
-	enum { MORE = 8 };
-	int highest = 0;
-	for (unsigned i = 0; i < n_fds; i++)
-		highest = FL__MAX(fds[i], highest);
-	const uint64_t needed = (uint64_t)highest + request->setup.n_fds + MORE;
-	return needed > fork_server_loop.settings.limits[RLIMIT_NOFILE].now ? -EMFILE : 0;
-}
-
-/* In the child. Makes system calls only: each process would look up functions (lazy binding). */
-static void fork_server_await_go(int channel, int rc)
-{
-	struct fl__go go;
-	int n = -EINTR;
-	while (rc == 0 && n == -EINTR)
-		n = fl__raw(SYS_read, channel, (long)&go, sizeof go, 0);
-	fl__fd_close(channel);
-	if (rc != 0)
-		return;
-	if (n != (int)sizeof go || go.magic != FL__MAGIC_GO)
-		_exit(127);
-	if (go.more.umask >= 0)
-		(void)fl__raw(SYS_umask, go.more.umask, 0, 0, 0);
-	fl__new_process_reset_signals(&(struct fl__setup){
-	    .has_defaults = true, .keep_handlers = true, .signals = {fork_server_loop.blocked, go.more.ignored}});
-}
-
-static _Noreturn void fork_server_run_child(struct fl__request *request, int fork_server_pid)
-{
-	request->setup.cwd = -1; /* the fork server has entered the directory */
-	request->setup.parent = request->daemon ? fork_server_pid : 0;
-	request->setup.keep_handlers = true;
-	request->setup.has_defaults = true;
-	request->setup.stay_blocked = true;
-	fork_server_loop.blocked = request->setup.signals.blocked;
-	request->setup.keep = request->channel;
-	request->inherited = &fork_server_loop.settings;
-	fl__new_process_run_task(request, fork_server_await_go);
-}
-
-/* A user may want to remove or unmount the directory. */
-static void fork_server_leave_directory(void)
-{
-	(void)!chdir("/");
-}
-
-/* Sets reply->pid if there is a process, also if it has no pidfd (an error). */
-static int fork_server_make_process(struct fl__request *request, struct fl__start_reply *reply, int *pidfd)
-{
-	int fork_server_pid = getpid();
-	if (fork_server_loop.parent_fd == -ENOSYS)
-		return -ENOSYS; /* no pidfd for a child either; a failed start runs no task */
-	struct fork_server_child *c = fl__alloc(1, sizeof *c);
-	int rc = !c ? -ENOMEM : request->setup.cwd < 0 ? 0 : fl__raw(SYS_fchdir, request->setup.cwd, 0, 0, 0);
-	if (rc == 0)
-		rc = fl__process_sys.fork();
-	if (rc == 0)
-		fork_server_run_child(request, fork_server_pid);
-	fork_server_leave_directory();
-	if (rc < 0) {
-		fl__free(c);
-		return rc;
-	}
-	*c = (struct fork_server_child){fork_server_loop.children, rc, request->channel, request->daemon,
-	                                request->setup.group};
-	fork_server_loop.children = c;
-	reply->pid = rc;
-	*pidfd = fl__process_sys.pidfd(rc);
-	return *pidfd < 0 ? *pidfd : 0;
-}
-
-/* True: a child owns the channel. */
-static bool fork_server_answer(const void *data, size_t size, const struct fl__packet *packet)
-{
-	const int *fds = packet->fds;
-	const unsigned n_fds = packet->n_fds;
-	struct fl__request request;
-	struct fl__start_reply reply;
-	const int channel = n_fds > 0 ? fds[0] : -1;
-	int pidfd = -1;
-	int rc = fl__request_read(&request, &reply, data, size, fds, n_fds);
-	/* the parent sends nothing before the reply: readable means closed */
-	if (channel < 0 || fl__fd_poll(channel, POLLIN) != 0)
-		return false;
-	if (packet->lost)
-		rc = -EMFILE;
-	if (packet->user != fork_server_loop.user)
-		rc = -EPERM;
-	if (rc == 0 && request.channel < 0)
-		rc = -EBADMSG;
-	if (rc == 0) {
-		rc = fl__settings_take_on(&fork_server_loop.settings, request.settings);
-		reply.refused = rc != 0;
-	}
-	if (rc == 0)
-		rc = fork_server_check_fd_limit(fds, n_fds, &request);
-	if (rc == 0)
-		rc = fork_server_make_process(&request, &reply, &pidfd);
-	reply.error = rc;
-	const int sent = fl__packet_send(channel, &reply, sizeof reply, &pidfd, pidfd >= 0 ? 1 : 0, 0);
-	fl__fd_close(pidfd);
-	if (reply.pid > 0 && rc == 0 && sent == 0)
-		return true;
-	if (reply.pid > 0) {
-		(void)kill(reply.pid, SIGKILL);
-		fork_server_loop.children->channel = -1;
-	}
-	if (sent != 0) { /* -ETOOMANYREFS: an error alone can be sent */
-		reply.error = sent;
-		(void)!fl__packet_send(channel, &reply, sizeof reply, NULL, 0, 0);
-	}
-	return false;
-}
-
-static void fork_server_take_request(void)
-{
-	static _Alignas(16) char data[FL__REQUEST_ROOM];
-	int fds[FL__PACKET_FDS];
-	struct iovec part = {data, sizeof data};
-	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
-	fl__fd_close(fork_server_loop.spare);
-	int rc = fl__packet_try_recv(FL__REEXEC_SOCKET, &packet, 0);
-	if (rc == -EPIPE)
-		fork_server_exit();
-	if (rc == 0) {
-		bool kept = !packet.cut && fork_server_answer(data, packet.size, &packet);
-		fl__fds_close(fds + kept, packet.n_fds - kept);
-	}
-	fork_server_loop.spare = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
-}
-
-_Noreturn void fl__fork_server_serve(int parent)
-{
-	fl__process_set_identity("fairlead-fork", 0); /* for ps */
-	sigset_t child;
-	(void)sigemptyset(&child);
-	(void)sigaddset(&child, SIGCHLD);
-	/* constructors may have set handlers */
-	fl__new_process_reset_signals(&(struct fl__setup){.keep_handlers = true, .stay_blocked = true});
-	fl__forks_empty_lot = true;
-	fl__new_process_rehearse();
-	fork_server_loop = (struct fork_server_loop){.spare = -1};
-	fork_server_loop.parent_fd = fl__process_sys.pidfd(parent);
-	fork_server_loop.signals = fl__process_sys.signalfd(&child);
-	fl__settings_read(&fork_server_loop.settings);
-	fork_server_loop.user = getuid();
-	/* without them it would reap no child; the next start makes another */
-	if (fork_server_loop.signals < 0)
-		fork_server_exit();
-	fork_server_leave_directory();
-	fork_server_loop.spare = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
-	for (;;) {
-		struct pollfd fds[] = {{.fd = FL__REEXEC_SOCKET, .events = POLLIN},
-		                       {.fd = fork_server_loop.parent_fd, .events = POLLIN},
-		                       {.fd = fork_server_loop.signals, .events = POLLIN}};
-		char drained[1024];
-		if (FL__SYS_RESULT(poll(fds, 3, -1)) < 0)
-			continue;
-		if (fds[1].revents)
-			fork_server_exit();
-		if (fds[2].revents) {
-			(void)FL__SYS_RESULT(read(fork_server_loop.signals, drained, sizeof drained));
-			fork_server_reap();
-		}
-		if (fds[0].revents)
-			fork_server_take_request();
-	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "core/fd/passed_fds.h"
+#include "fd/passed_fds.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "request.h"
+#include "../base/memfd.h"
+#include "../base/packet.h"
+#include "../base/process_sys.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/exec/registry.h"
-#include "packet.h"
-#include "process_sys.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 struct request_message {
 	uint32_t magic, flags;
@@ -31,47 +31,6 @@ static void request_add_fd(struct request_fds *fds, int fd, uint32_t flag)
 		return;
 	fds->list[fds->n++] = fd;
 	fds->flags |= flag;
-}
-
-int fl__memfd_write(int fd, uint64_t at, const void *data, size_t size)
-{
-	for (size_t done = 0; done < size;) {
-		const ssize_t n =
-		    FL__RETRY(fl__fd_sys.write_at(fd, (const char *)data + done, size - done, (off_t)(at + done)));
-		if (n < 0)
-			return n == -ENOSPC ? -ENOMEM : (int)n;
-		done += (size_t)n;
-	}
-	return 0;
-}
-
-int fl__memfd_seal(int fd)
-{
-	int rc = -EBUSY;
-	for (unsigned tries = 20; rc == -EBUSY && tries > 0; tries--)
-		rc = fl__fd_sys.seal(fd);
-	return rc;
-}
-
-int fl__sealed_memory(const void *bytes, size_t size)
-{
-	int fd = fl__fd_sys.memfd();
-	int rc = fd < 0 ? fd : fl__memfd_write(fd, 0, bytes, size);
-	if (rc == 0)
-		rc = fl__memfd_seal(fd);
-	if (rc == 0)
-		return fd;
-	fl__fd_close(fd);
-	return rc;
-}
-
-int fl__sealed_map(int fd, size_t size, void **memory)
-{
-	int64_t there;
-	if (fl__fd_sys.sealed_size(fd, &there) != 0 || there != (int64_t)size)
-		return -EBADMSG;
-	/* private: before Linux 6.7, memory sealed against writing cannot be mapped shared */
-	return fl__map_file(fd, 0, size, PROT_READ, MAP_PRIVATE, memory);
 }
 
 static struct request_message *request_compose(const struct fl__start *start, size_t inline_size, size_t *size)
@@ -234,7 +193,7 @@ int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, in
 	start->problem = "no reply";
 	int rc = fl__packet_recv(channel, &reply, sizeof reply, &size, pidfd, pidfd ? &n_fds : NULL, deadline);
 	if (rc == -EMFILE && size == sizeof reply && reply.magic == FL__MAGIC_REPLY)
-		start->pid = reply.pid;
+		start->child->pid = reply.pid;
 	if (rc != 0)
 		return rc == -EPIPE ? -EOWNERDEAD : rc;
 	if (pidfd)
@@ -254,6 +213,7 @@ int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, in
 	if (reply.refused)
 		start->problem = "the fork server may not take on the scheduling, priorities or limits of the caller";
 	start->refused = reply.refused != 0;
-	start->pid = reply.pid;
+	if (pidfd)
+		start->child->pid = reply.pid;
 	return rc;
 }

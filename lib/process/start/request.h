@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "../base/identity.h"
 #include "attributes.h"
-#include "identity.h"
-#include "process_start.h"
+#include "start.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,25 +49,6 @@ enum {
 /* `channel` -1: none. */
 int fl__request_send(int socket, int channel, struct fl__start *start, int64_t deadline);
 
-/* Writes all of the data at the offset `at`. Returns 0, -ENOMEM, -EFBIG. */
-int fl__memfd_write(int fd, uint64_t at, const void *data, size_t size);
-
-/*
- * Fixes size and content. Tries again on -EBUSY: Linux refuses while the kernel itself holds one of
- * the pages, for example to move it, after it has waited 150 ms for the end of that. -EBUSY: also
- * the last try failed, as when a process maps the memory for writing.
- */
-int fl__memfd_seal(int fd);
-
-/* Returns its descriptor or an error. */
-int fl__sealed_memory(const void *bytes, size_t size);
-
-/*
- * Maps such memory for reading. Returns 0; -EBADMSG: it is not sealed, or not of `size` bytes; or
- * another error.
- */
-int fl__sealed_map(int fd, size_t size, void **memory);
-
 /* From a request, or of a forked child. */
 struct fl__request {
 	const fl_task_type *type;
@@ -85,7 +66,7 @@ struct fl__request {
 struct fl__start_reply {
 	uint32_t magic;
 	int32_t error;
-	int32_t pid;       /* a fork server also sends the pidfd */
+	int32_t pid;       /* of the fork server's process, with its pidfd */
 	uint32_t has_task; /* 1: the task exists there */
 	uint32_t refused;  /* the fork server may not take on the settings */
 	struct fl__task_identity theirs;

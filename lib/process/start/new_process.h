@@ -28,8 +28,7 @@ struct fl__signal_sets {
 	uint64_t ignored;
 };
 
-/* A process for a task blocks no signal of a fault. */
-uint64_t fl__signals_blocked(bool for_task);
+/* What this process ignores. */
 uint64_t fl__signals_ignored(void);
 
 struct fl__setup {
@@ -75,6 +74,12 @@ _Noreturn void fl__new_process_run_task(struct fl__request *request, void (*read
  * fork.
  */
 void fl__flush_streams(void);
+
+/*
+ * Sends the reply to a start over `socket`, and closes it. Exits after an error, or if the parent
+ * has given up.
+ */
+void fl__new_process_reply(int socket, int rc);
 
 /* In an exec'd process: receives a request, runs its task, and exits. */
 _Noreturn void fl__new_process_serve(int socket);

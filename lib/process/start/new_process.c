@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "new_process.h"
+#include "../base/memfd.h"
+#include "../base/packet.h"
+#include "../base/process_sys.h"
 #include "core/base/error.h"
 #include "core/base/sys.h"
 #include "core/exec/executor.h"
 #include "death_pipe.h"
-#include "packet.h"
-#include "process_sys.h"
 #include "request.h"
 #include <fairlead/time.h>
 #include <fcntl.h>
@@ -298,20 +299,18 @@ void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd,
 	if (rc == 0)
 		rc = new_process_run(request->type, arg, result);
 	fl__flush_streams();
-	fl__trace_exit();
+	fl__hook_exit(false);
 	_exit(rc == 0 ? 0 : 1);
 }
 
 static struct fl__start_reply new_process_answer = {.magic = FL__MAGIC_REPLY};
 
-/* Exits after an error, or if the parent has given up. */
-static void new_process_reply(int fd, int rc)
+void fl__new_process_reply(int socket, int rc)
 {
 	new_process_answer.error = rc;
-	new_process_answer.pid = getpid();
-	if (fl__packet_send(fd, &new_process_answer, sizeof new_process_answer, NULL, 0, 0) != 0 || rc != 0)
+	if (fl__packet_send(socket, &new_process_answer, sizeof new_process_answer, NULL, 0, 0) != 0 || rc != 0)
 		_exit(127);
-	fl__fd_close(fd);
+	fl__fd_close(socket);
 }
 
 _Noreturn void fl__new_process_serve(int socket)
@@ -327,8 +326,8 @@ _Noreturn void fl__new_process_serve(int socket)
 	if (rc == 0)
 		rc = fl__request_read(&request, &new_process_answer, data, size, fds, n_fds);
 	if (rc != 0)
-		new_process_reply(socket, rc);
+		fl__new_process_reply(socket, rc);
 	request.setup.keep = socket;
 	request.setup.keep_handlers = true; /* a daemon's death pipe was set up before the exec */
-	fl__new_process_run_task(&request, new_process_reply);
+	fl__new_process_run_task(&request, fl__new_process_reply);
 }

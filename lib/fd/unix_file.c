@@ -5,7 +5,7 @@
  * remove it.
  */
 #include "unix_file.h"
-#include "../base/sys.h"
+#include "core/base/sys.h"
 #include "net_sys.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Each fiber unwinds its own stack (fl__fiber_visit()). */
-#include "backtrace.h"
+#include "../backtrace.h"
 #include "core/base/list.h"
 #include "core/base/sys.h"
 #include "loop/loop.h"

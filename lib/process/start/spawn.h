@@ -23,6 +23,3 @@ struct fl__spawn {
  * An orphan is the child of a process that ends at once.
  */
 int fl__spawn(struct fl__spawn *spawn);
-
-/* The child's error; or 0, at the end of the pipe. */
-int fl__spawn_read_error(int pipe);

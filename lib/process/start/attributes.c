@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "attributes.h"
+#include "../base/identity.h"
+#include "../base/process_sys.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
 #include "core/wait/context.h"
-#include "identity.h"
 #include "new_process.h"
-#include "process_sys.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

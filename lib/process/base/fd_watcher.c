@@ -22,10 +22,10 @@
 #include "fd_watcher.h"
 #include "core/base/list.h"
 #include "core/base/sys.h"
-#include "core/fd/try_io.h"
 #include "core/hooks.h"
 #include "core/sync/helper.h"
 #include "core/sync/mutex.h"
+#include "fd/try_io.h"
 #include "process_sys.h"
 #include "reaper.h"
 #include <errno.h>

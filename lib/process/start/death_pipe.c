@@ -4,12 +4,12 @@
  * inherited pipe.
  */
 #include "death_pipe.h"
+#include "../base/process_sys.h"
 #include "core/base/list.h"
 #include "core/base/sys.h"
 #include "core/sync/helper.h"
 #include "core/sync/mutex.h"
 #include "core/wait/context.h"
-#include "process_sys.h"
 
 static fl_mutex death_pipe_lock = FL_MUTEX_INIT;
 static struct fl__death_pipe *death_pipe_first;

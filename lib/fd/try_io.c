@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "try_io.h"
-#include "../base/sys.h"
+#include "core/base/sys.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

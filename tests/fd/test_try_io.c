@@ -6,7 +6,7 @@
 #include "fl_child.h"
 #include "fl_denied.h"
 
-#include "core/fd/try_io.h"
+#include "fd/try_io.h"
 
 enum { NO_FILTER = 3 };
 

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include "core/exec/executor.h"
+#include <string.h>
+
+/*
+ * How long tasks wait in the queue, and run: measured for some tasks, or for all. A submit has no
+ * instruction for it: its short way (fl_submit()) is closed while the next submit is to stamp its
+ * task. The context that runs a stamped task measures it. stats.c has the words.
+ */
+
+/* While tasks are many, about one of EVERY is measured. */
+enum { FL__STATS_EVERY = 64 };
+
+enum { FL__STATS_BUCKETS = 134, FL__STATS_EPOCH = 36 /* log2 of ns */, FL__STATS_LEAST = 8 };
+
+struct fl__stats_times {
+	uint64_t n, sum;
+	struct fl__stats_set {
+		uint32_t epoch; /* 0: not yet used */
+		uint32_t counts[FL__STATS_BUCKETS];
+		int64_t max;
+	} sets[2]; /* of an even and an odd epoch */
+};
+
+struct fl__stats_type {
+	char name[48]; /* a copy: the type may be gone */
+	struct fl__stats_times queued, ran;
+};
+
+/* A time within 36 minutes, in units of 1,024 ns; bit 0 is free. */
+enum { FL__STATS_UNIT = 10 };
+static inline uint32_t fl__stats_time(int64_t now)
+{
+	return (uint32_t)(now >> FL__STATS_UNIT << 1);
+}
+
+/* Since the stamp of `f`. */
+static inline int64_t fl__stats_waited(const fl_future *f, int64_t now)
+{
+	return (int64_t)((fl__stats_time(now) - ((uint32_t)f->error & ~1u)) / 2) << FL__STATS_UNIT;
+}
+
+/* A task's name as it is shown: without the file of a static task. */
+static inline const char *fl__stats_name(const char *name)
+{
+	const char *colon = name ? strrchr(name, ':') : NULL;
+	return colon ? colon + 1 : name ? name : "task";
+}
+
+/* In units of about a minute; never 0. */
+static inline uint32_t fl__stats_epoch(int64_t now)
+{
+	return (uint32_t)(now >> FL__STATS_EPOCH) + 1;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Completions: what workers have posted into their completion rings ends tasks. The parent trusts
+ * no word there (rings.c).
+ */
+#include "../base/memfd.h"
+#include "../base/packet.h"
+#include "../base/process_sys.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
+#include "process_pool.h"
+#include <errno.h>
+#include <fairlead/error.h>
+#include <string.h>
+
+int fl__process_pool_recv(struct fl__process_pool_worker *w, const struct fl__task_block *block)
+{
+	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH && (block || !w->ready); i++) { /* against a flood */
+		struct fl__memfd_packet head = {0, 0, 0};
+		struct iovec part = {&head, sizeof head};
+		int fds[FL__PACKET_FDS];
+		struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
+		int rc = fl__packet_try_recv(w->channel, &packet, 0);
+		if (rc != 0) /* the worker sends the packet before it posts the completion */
+			return rc == -EAGAIN || rc == -EPIPE ? -EBADMSG : rc;
+		w->ready |= head.magic == FL__READY_MAGIC;
+		const bool ours =
+		    block && packet.size == sizeof head && head.magic == FL__MEMFD_MAGIC && head.seq == block->seq;
+		const bool lost = block && packet.lost;
+		if (ours && !lost && packet.n_fds == 1)
+			return fds[0];
+		fl__fds_close(fds, packet.n_fds);
+		if (ours || lost)
+			return lost ? -EMFILE : -EBADMSG;
+	}
+	return -EBADMSG;
+}
+
+static int process_pool_map_result(struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size)
+{
+	void *memory;
+	const int fd = fl__process_pool_recv(w, block);
+	if (fd < 0)
+		return fd;
+	const int rc = fl__sealed_map(fd, size, &memory);
+	fl__fd_close(fd);
+	if (rc != 0)
+		return rc;
+	block->future.result = memory;
+	block->mapped = size;
+	return 0;
+}
+
+/* False: the result is a memfd. */
+static bool process_pool_copy_result(const struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size,
+                                     size_t n)
+{
+	const struct fl__completion_ring *completions = w->rings.completions;
+	const unsigned slot = block->seq % FL__RINGS_DEPTH;
+	switch (fl__place_of(size, block->future.type->result_align)) {
+	case FL__PLACE_SLOT:
+		fl__copy(block->future.result, completions->entry[slot].small, n);
+		return true;
+	case FL__PLACE_ARENA:
+		memcpy(block->future.result, completions->arena + w->rings.submissions->entry[slot].result, n);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int process_pool_take_result(struct fl__process_pool_worker *w, struct fl__task_block *block,
+                                    const struct fl__completion *completion)
+{
+	const size_t size = block->future.count * block->future.type->result_size;
+	const bool kept = completion->error != 0 && (completion->flags & FL__COMPLETION_KEPT);
+	if (size == 0 || process_pool_copy_result(w, block, size, size))
+		return fl__bytes_declares(block->future.type->drop_result)
+		           ? fl__bytes_take_results(w, block, completion->count + kept,
+		                                    completion->flags & FL__COMPLETION_MEMFD)
+		           : 0;
+	/* A failed submission may have no result, unless it kept one. */
+	return completion->error != 0 && completion->count == 0 && !kept ? 0 : process_pool_map_result(w, block, size);
+}
+
+void fl__process_pool_take_progress(struct fl__process_pool_worker *w, struct fl__task_block *block)
+{
+	const uint32_t count = block->future.count;
+	const size_t each = block->future.type->result_size;
+	/*
+	 * Does not trust a worker that damaged its memory or cleared its claim word. If all
+	 * elements of a failed task are done, fl__chunk_end() counts none.
+	 */
+	const bool believed = !w->damaged && fl__rings_has_started(&w->rings, block->seq);
+	block->done = believed ? fl__rings_progress(&w->rings, block->seq, count) : count;
+	/* The result is no memfd: fl__chunk_limit() limits the size. */
+	if (each == 0 || block->done == 0 || block->done >= count)
+		return;
+	(void)process_pool_copy_result(w, block, count * each, block->done * each);
+	if (fl__bytes_declares(block->future.type->drop_result) &&
+	    fl__bytes_take_results(w, block, block->done, false) != 0)
+		block->done = count;
+}
+
+static char *process_pool_take_message(const struct fl__process_pool_worker *w, unsigned slot, uint32_t flags)
+{
+	if (!(flags & FL__COMPLETION_MESSAGE))
+		return NULL;
+	return fl__message_format(w->pool->base.allocator, "%.*s", FL__RINGS_MESSAGE - 1,
+	                          (const char *)w->rings.completions->message[slot]);
+}
+_Static_assert(FL__RINGS_MESSAGE == FL_MESSAGE_MAX, "a message fits");
+
+/* False: no sound worker posts such a completion. */
+static bool process_pool_take_completion(struct fl__process_pool_worker *w, struct fl__task_block *block,
+                                         const struct fl__completion *completion)
+{
+	struct fl__remote *r = &w->pool->remote;
+	const unsigned slot = block->seq % FL__RINGS_DEPTH;
+	const bool skipped = completion->flags & FL__COMPLETION_SKIPPED;
+	const bool failed = completion->error != 0;
+	__builtin_prefetch(w->rings.completions->arena + w->rings.submissions->entry[slot].result);
+	if (!skipped && (failed ? completion->count >= block->future.count : completion->count != block->future.count))
+		return false;
+	fl__process_pool_vacate(w, block);
+	fl__remote_unpost(r, block);
+	if (skipped) {
+		fl__remote_end_cancelled(r, block);
+		return true;
+	}
+	fl__process_pool_trace(w, FL__TRACE_TAKEN, block, completion->error);
+	block->done = completion->count;
+	if (completion->began >= w->times[slot].posted) { /* 0 and 0: not timed */
+		block->began = completion->began;
+		block->ran = (int64_t)completion->ran * FL__RINGS_RAN_UNIT;
+	}
+	if (completion->flags & FL__COMPLETION_BETWEEN)
+		block->asked = FL__STOP_BETWEEN;
+	int rc = process_pool_take_result(w, block, completion);
+	if (rc != 0) {
+		block->done = block->future.count; /* none counts */
+		fl__remote_end_failed(r, block, rc, "the result does not arrive: %s", fl_error_text(rc));
+		return true;
+	}
+	if (failed && (completion->flags & FL__COMPLETION_KEPT))
+		fl__future_keep_result(&block->future);
+	fl__remote_end(r, block, completion->error,
+	               failed ? process_pool_take_message(w, slot, completion->flags) : NULL);
+	return true;
+}
+
+static void process_pool_take_initializer(struct fl__process_pool_worker *w, const struct fl__completion *completion)
+{
+	struct fl__process_pool *p = w->pool;
+	w->initializing = false;
+	w->ready = false; /* process_pool_check_ready() runs again */
+	if (completion->error == 0 || p->init_error != 0)
+		return;
+	p->init_error = completion->error;
+	p->init_message = process_pool_take_message(w, w->rings.first % FL__RINGS_DEPTH, completion->flags);
+	fl__process_pool_wake(p);
+}
+
+static void process_pool_check_ready(struct fl__process_pool_worker *w)
+{
+	/* relaxed: a word by itself */
+	w->ready = fl__load_relaxed(&w->rings.completions->state) == FL__WORKER_READY;
+	if (!w->ready || w->initializing)
+		return;
+	w->pool->failures = 0;
+	w->pool->retry_at = 0;
+}
+
+bool fl__process_pool_take_from(struct fl__process_pool_worker *w)
+{
+	struct fl__completion completion;
+	enum fl__rings_peeked peeked;
+	bool some = false;
+	if (!w->ready)
+		process_pool_check_ready(w);
+	while (!w->damaged && (peeked = fl__rings_peek(&w->rings, &completion)) != FL__RINGS_NONE) {
+		const unsigned slot = w->rings.first % FL__RINGS_DEPTH;
+		struct fl__task_block *block = w->blocks[slot];
+		if (peeked == FL__RINGS_DAMAGED || (block && !process_pool_take_completion(w, block, &completion))) {
+			w->damaged = true;
+			fl__process_pool_kill_worker(w, "it had damaged the memory that it shares");
+			break;
+		}
+		if (!block && w->initializing)
+			process_pool_take_initializer(w, &completion);
+		w->args.tail = w->arg_head[slot];
+		w->results.tail = w->result_head[slot];
+		fl__rings_release(&w->rings);
+		some = true;
+	}
+	if (!some || fl__rings_used(&w->rings) > 0)
+		return some;
+	const int64_t timeout = w->pool->remote.config.idle_timeout;
+	if (timeout > 0) {
+		w->idle_since = fl__sys.now();
+		fl__process_pool_wake_at(w->pool, fl__later(w->idle_since, timeout));
+	}
+	if ((w->retired || w->quota == 0) && !w->exiting)
+		fl__process_pool_post_exit(w);
+	return true;
+}
+
+bool fl__process_pool_take_all(struct fl__process_pool *p)
+{
+	bool some = false;
+	FL__EACH_WORKER (w, p)
+		some |= fl__process_pool_take_from(w);
+	return some;
+}

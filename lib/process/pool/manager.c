@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The manager thread: it takes completions, has tasks that run for too long killed, dismisses idle
+ * workers, and sleeps.
+ *
+ * The manager sleeps in epoll in one of two ways:
+ *   an armed sleep  it arms all doorbells and takes completions once more (rings.c, invariant 4);
+ *                   ends at a doorbell or a death
+ *   a nap           while waiting threads take completions; no worker rings; ends after a fixed
+ *                   time, or when a thread stops waiting before its future has ended
+ * After work the manager polls on for a short time, with yields: a sleep costs two wakes. It does
+ * not poll while a worker starts: both need the CPU and the lock.
+ */
+#include "../base/process_sys.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
+#include "process_pool.h"
+#include <fairlead/time.h>
+
+/* Tasks that run for too long. */
+
+/*
+ * When a started task began: the worker's time, if it lies between the post and the moment when
+ * this process first saw the task started; otherwise that moment.
+ */
+static int64_t process_pool_running_since(const struct fl__process_pool_worker *w, struct fl__task_times *times,
+                                          uint32_t seq, int64_t now)
+{
+	if (times->seen == 0)
+		times->seen = now;
+	const int64_t began = fl__load_relaxed(&w->rings.completions->entry[seq % FL__RINGS_DEPTH].began); /* a hint */
+	return began >= times->posted && began <= times->seen ? began : times->seen;
+}
+
+/* When a started task is killed for its deadline; FL_FOREVER: never. */
+static int64_t process_pool_deadline_kill_time(const struct fl__process_pool *p, const struct fl__task_block *block)
+{
+	return fl__later(fl_cancel_token_deadline(&block->future.token), p->deadline_grace);
+}
+
+static int64_t process_pool_kill_time(struct fl__process_pool_worker *w, const struct fl__task_block *block,
+                                      bool started, int64_t now)
+{
+	const struct fl__process_pool *p = w->pool;
+	struct fl__task_times *times = &w->times[block->seq % FL__RINGS_DEPTH];
+	int64_t when = process_pool_deadline_kill_time(p, block);
+	if (block->asked)
+		when = fl__min_deadline(when, fl__later(times->asked, p->request_grace));
+	if (p->remote.config.task_timeout > 0) {
+		int64_t since = started ? process_pool_running_since(w, times, block->seq, now) : now;
+		when = fl__min_deadline(when, fl__later(since, p->remote.config.task_timeout));
+	}
+	return when;
+}
+
+static void process_pool_kill_overdue(struct fl__process_pool_worker *w, struct fl__task_block *block, int64_t now)
+{
+	if (process_pool_deadline_kill_time(w->pool, block) > now) {
+		fl__process_pool_kill_worker(w, "its task ran for too long");
+		return;
+	}
+	block->asked = FL__STOP_EXPIRED;
+	/* "a task": the worker may have begun another one by now */
+	fl__process_pool_kill_worker(w, "it ran a task past its deadline");
+}
+
+/* True: the task is queued again, to end as cancelled. */
+static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__task_block *block)
+{
+	if (!block->stopper || block->asked || !fl_cancel_token_is_requested(&block->future.token))
+		return false;
+	if (fl__remote_on_withdraw(&p->base, block))
+		return true;
+	fl__remote_on_asked(&p->base, block);
+	return false;
+}
+
+/*
+ * Returns when to call it again. Watches a killed worker's tasks, too: more of them may pass their
+ * deadlines.
+ */
+static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
+{
+	int64_t again = FL_FOREVER;
+	FL__EACH_SAFE (struct fl__task_block, block, p->remote.posted.head) {
+		struct fl__process_pool_worker *w = block->worker;
+		if (w->damaged || process_pool_forward_stop(p, block))
+			continue;
+		const bool started = fl__rings_has_started(&w->rings, block->seq);
+		const int64_t when = process_pool_kill_time(w, block, started, now);
+		if (when > now)
+			again = fl__min_deadline(again, when);
+		else if (!fl__remote_on_withdraw(&p->base, block)) /* the CAS failed: it has started */
+			process_pool_kill_overdue(w, block, now);
+	}
+	return again;
+}
+
+/* The sleep. */
+
+enum { PROCESS_POOL_EVENTS = 16 };
+
+/* The nap; polls after work; the pause between a busy manager's polls of epoll. */
+static const int64_t process_pool_nap = FL_MS(1), process_pool_spin = FL_US(30),
+		     process_pool_poll_interval = FL_US(200);
+
+struct process_pool_manager {
+	struct fl__process_pool *p;
+	uint32_t fetches; /* the pool's, as last seen */
+	int64_t found;    /* when it last found work */
+	int64_t polled;   /* when it last polled epoll without a sleep */
+};
+
+static void process_pool_handle_events(struct fl__process_pool *p, const struct epoll_event *events, int n)
+{
+	for (int i = 0; i < n; i++) {
+		const int fd = events[i].data.fd;
+		struct fl__process_pool_worker *w = p->workers;
+		while (w && w->doorbell != fd && fl__process_pool_sys.sentinel(w->process) != fd)
+			w = w->next;
+		if (fd == p->doorbell || (w && fd == w->doorbell))
+			fl__process_pool_sys.drain(fd);
+		else if (w && !fl__process_pool_sys.is_alive(w->process))
+			fl__process_pool_reap_worker(w);
+	}
+}
+
+/* Returns when to call it again. */
+static int64_t process_pool_dismiss_idle(struct fl__process_pool *p, bool all, int64_t now)
+{
+	int64_t next = FL_FOREVER;
+	const int64_t timeout = p->remote.config.idle_timeout;
+	FL__EACH_WORKER (w, p) {
+		if (w->exiting || w->kill_reason || fl__rings_used(&w->rings) > 0)
+			continue;
+		if (w->idle_since == 0)
+			w->idle_since = now;
+		if (all || w->retired || w->quota == 0 || (timeout > 0 && fl__later(w->idle_since, timeout) <= now))
+			fl__process_pool_post_exit(w);
+		else if (timeout > 0)
+			next = fl__min_deadline(next, fl__later(w->idle_since, timeout));
+	}
+	return next;
+}
+
+static int process_pool_milliseconds_until(int64_t when)
+{
+	if (when == FL_FOREVER)
+		return -1;
+	int64_t ns = when - fl__sys.now();
+	int64_t ms = ns <= 0 ? 0 : (ns + FL_MS(1) - 1) / FL_MS(1);
+	return (int)FL__MIN(ms, INT32_MAX);
+}
+
+/* Releases the lock for the sleep. True: an event came. */
+static bool process_pool_wait_events(struct fl__process_pool *p, int64_t when)
+{
+	struct epoll_event events[PROCESS_POOL_EVENTS];
+	p->sleeping = true;
+	p->wakes_at = when;
+	fl_mutex_unlock(&p->base.lock);
+	int n = fl__fd_sys.epoll_wait(p->epoll, events, PROCESS_POOL_EVENTS, process_pool_milliseconds_until(when));
+	fl__mutex_hold(&p->base.lock);
+	p->sleeping = p->woken = false;
+	process_pool_handle_events(p, events, n); /* an error of the wait, as -EINTR, is no event */
+	return n > 0;
+}
+
+/* False: a completion came, perhaps before the arming: then no doorbell rings. */
+static bool process_pool_arm(struct fl__process_pool *p)
+{
+	if (++p->sleeps == 0)
+		p->sleeps = 1;
+	FL__EACH_WORKER (w, p)
+		fl__rings_arm(&w->rings, p->sleeps);
+	return !fl__process_pool_take_all(p);
+}
+
+static void process_pool_disarm(struct fl__process_pool *p)
+{
+	FL__EACH_WORKER (w, p)
+		fl__rings_disarm(&w->rings);
+}
+
+/*
+ * A nap if waiting threads have fetched since the last call. True: they have fetched in this nap,
+ * too, and nothing else has happened.
+ */
+static bool process_pool_nap_or_sleep(struct process_pool_manager *m, int64_t until)
+{
+	struct fl__process_pool *p = m->p;
+	const int64_t now = fl__sys.now();
+	if (m->fetches == p->fetches) {
+		if (process_pool_arm(p))
+			(void)process_pool_wait_events(p, until);
+		process_pool_disarm(p);
+		return false;
+	}
+	m->fetches = p->fetches;
+	p->napping = true;
+	bool happened = process_pool_wait_events(p, fl__min_deadline(until, now + process_pool_nap));
+	p->napping = false;
+	if (happened)
+		m->fetches = p->fetches;
+	return m->fetches != p->fetches && until > now + process_pool_nap;
+}
+
+static void process_pool_kill_if_terminated(struct fl__process_pool *p)
+{
+	FL__EACH_WORKER (w, p)
+		if (p->terminated)
+			fl__process_pool_kill_worker(w, "its executor was terminated");
+}
+
+/* Releases the lock for a while. True: there was work. */
+static bool process_pool_do_work(struct fl__process_pool *p)
+{
+	bool some = fl__process_pool_take_all(p);
+	process_pool_kill_if_terminated(p);
+	fl__process_pool_give_up_unkillable(p);
+	fl__process_pool_dispatch(p);
+	some |= fl__remote_complete(&p->remote, true);
+	some |= fl__process_pool_give_up_starting(p);
+	return some;
+}
+
+/* Returns the time of the next work. The lock is then held until the sleep. */
+static int64_t process_pool_check_timeouts(struct fl__process_pool *p)
+{
+	const bool closing = (p->base.closed || p->base.broken) && !p->base.queue.head;
+	const int64_t now = fl__sys.now();
+	process_pool_kill_if_terminated(p);
+	int64_t until = fl__min_deadline(process_pool_watch_tasks(p, now), process_pool_dismiss_idle(p, closing, now));
+	fl__process_pool_give_up_unkillable(p);
+	if (fl__process_pool_wants_worker(p))
+		until = fl__min_deadline(until, p->retry_at);
+	fl__process_pool_dispatch(p); /* recalled, or submitted since */
+	return p->remote.ended || p->remote.kept ? now : until;
+}
+
+/* A manager that always finds work learns of deaths here, and looks at the timeouts. */
+static void process_pool_poll_events(struct process_pool_manager *m)
+{
+	const int64_t now = fl__sys.now();
+	if (now < m->polled + process_pool_poll_interval)
+		return;
+	m->polled = now;
+	(void)process_pool_wait_events(m->p, now);
+	(void)process_pool_check_timeouts(m->p);
+}
+
+void fl__process_pool_manage(struct fl__remote *r)
+{
+	struct fl__process_pool *p = fl__process_pool_of(&r->base);
+	struct process_pool_manager m = {.p = p};
+	for (bool fetchers_active = false; !fl__process_pool_is_over(p);) {
+		if (!fetchers_active && process_pool_do_work(p)) {
+			m.found = fl__sys.now();
+			process_pool_poll_events(&m);
+		}
+		if (fl__process_pool_is_over(p))
+			break;
+		fetchers_active = false;
+		const int64_t now = fl__sys.now();
+		if (m.fetches == p->fetches && !p->starting && now < m.found + process_pool_spin) {
+			fl_mutex_unlock(&p->base.lock);
+			(void)fl__sys.give_way(now);
+			fl__mutex_hold(&p->base.lock);
+		} else {
+			fetchers_active = process_pool_nap_or_sleep(&m, process_pool_check_timeouts(p));
+		}
+	}
+	fl_cond_signal(&p->start);
+	fl_mutex_unlock(&p->base.lock);
+	FL_IGNORE(fl_thread_join(&p->starter, NULL));
+	fl__mutex_hold(&p->base.lock);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include "attributes.h"
+#include "core/hooks.h"
+#include "new_process.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * FL__REEXEC_VARIABLE (core/hooks.h) in the environment names the role and the parent. The new
+ * process first sends a hello over FL__REEXEC_SOCKET.
+ */
+enum { FL__REEXEC_SOCKET = FL__STREAMS };
+
+enum fl__reexec_role { FL__REEXEC_FORK_SERVER = 'f', FL__REEXEC_TASK = 't', FL__REEXEC_PRELOADED = 'p' };
+
+/* 0; or -ENOTSUP: logs what `method` needs, then `or_else`. */
+int fl__reexec_check(const char *method, const char *or_else);
+#define FL__REEXEC_PROBLEM "this program cannot be executed again"
+
+/* By unshare() or setns(). */
+bool fl__has_left_pid_namespace(void);
+
+struct fl__reexec {
+	enum fl__reexec_role role; /* a fork server is an orphan */
+	/* An executed process dies by this pipe, which the caller closes after an error; NULL: does not. */
+	const struct fl__death_pipe *death_pipe;
+	/* -EAGAIN: the calling thread's rights were not these any more. NULL: any. */
+	const struct fl__rights *rights;
+	int64_t deadline;
+	/* Results: */
+	int socket; /* the near end */
+	int pid, pidfd;
+	const char *problem; /* after an error */
+};
+
+/*
+ * Executes this program, or forks it (FL__REEXEC_PRELOADED), and checks the hello. Returns 0; or a
+ * negative errno: the new process is killed, or ends with its socket.
+ */
+int fl__reexec_start(struct fl__reexec *x);
