@@ -58,7 +58,8 @@ static bool pthread_times_out(pthread_sem *s, const struct timespec *at)
 	return rc == ETIMEDOUT;
 }
 
-TIMEOUT_BENCH(fairlead, fl_sem_acquire_until(&s->sem, at.tv_sec * 1000000000 + at.tv_nsec, NULL) == -ETIMEDOUT)
+TIMEOUT_BENCH(fairlead,
+              fl_sem_acquire_until(&s->sem, (fl_time){at.tv_sec * 1000000000 + at.tv_nsec}, NULL) == -ETIMEDOUT)
 TIMEOUT_BENCH(sem_t, sem_clockwait(&s->sem, CLOCK_MONOTONIC, &at) != 0 && errno == ETIMEDOUT)
 TIMEOUT_BENCH(pthread, pthread_times_out(&s->sem, &at))
 

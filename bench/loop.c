@@ -174,7 +174,7 @@ static void fairlead_cancel(bench_thread *t)
 typedef struct timers {
 	fiber_work work;
 	fl_loop *loop;
-	int64_t base;
+	fl_time base;
 	fl_loop_timer timers[LOOP_TIMERS];
 } timers;
 
@@ -187,7 +187,8 @@ static void again(timers *s, uint64_t i)
 {
 	fl_loop_timer *t = &s->timers[i % LOOP_TIMERS];
 	fl_loop_timer_cancel(s->loop, t);
-	fl_loop_timer_start(s->loop, t, s->base + FL_S(3600) + FL_MS((int64_t)loop_timer_ms(i)), too_early, s);
+	fl_loop_timer_start(s->loop, t, fl_time_add(s->base, FL_S(3600) + FL_MS((int64_t)loop_timer_ms(i))), too_early,
+	                    s);
 	s->work.done++;
 }
 
@@ -287,9 +288,9 @@ static void *fairlead_turns_setup(const bench_setting *with)
 static void fairlead_turns(bench_thread *t)
 {
 	for (uint64_t i = 0; i < t->total; i++) {
-		int64_t deadline;
+		fl_time deadline;
 		check(fl_loop_run_once(t->state, &deadline), "fl_loop_run_once");
-		if (deadline != FL_FOREVER)
+		if (deadline.ns != FL_FOREVER.ns)
 			bench_fail("a loop without work asks for another turn");
 	}
 }

@@ -86,7 +86,7 @@ static int serve(void *socket)
 	fl_loop_watch w = {0};
 	bench_must(fl_loop_watch_start(fl_loop_current(), &w, *(int *)socket, FL_LOOP_IN, on_connection, NULL) == 0,
 	           "fl_loop_watch_start");
-	return fl_sleep(FL_FOREVER / 2);
+	return fl_sleep(FL_DURATION_MAX / 2);
 }
 
 static void fairlead_echo(int socket)

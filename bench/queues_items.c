@@ -19,12 +19,15 @@
 	}                                                                                                              \
 	static inline void fairlead_##item##_put(item##_queue *q, const item *items, size_t n)                         \
 	{                                                                                                              \
-		if (n == 1 ? item##_queue_put(q, items[0]) != 0 : item##_queue_put_many(q, items, n) != n)             \
+		size_t count;                                                                                          \
+		if ((n == 1 ? item##_queue_put(q, items[0]) : item##_queue_put_many(q, items, n, &count)) != 0)        \
 			bench_fail("fl_queue_put");                                                                    \
 	}                                                                                                              \
 	static inline size_t fairlead_##item##_get(item##_queue *q, item *items, size_t n)                             \
 	{                                                                                                              \
-		return n == 1 ? item##_queue_get(q, items) == 0 : item##_queue_get_many(q, items, n);                  \
+		size_t count = 1;                                                                                      \
+		const int rc = n == 1 ? item##_queue_get(q, items) : item##_queue_get_many(q, items, n, &count);       \
+		return rc == 0 ? count : 0;                                                                            \
 	}                                                                                                              \
 	ITEMS_BENCH(fairlead, item, item##_queue, fairlead_##item##_open(QUEUE_CAPACITY), item##_queue_free,           \
 	            fairlead_##item##_put, fairlead_##item##_get)

@@ -7,6 +7,7 @@
 
 #include <ck_ring.h>
 #include <fairlead/mpmc.h>
+#include <fairlead/queue.h>
 #include <fairlead/spsc.h>
 
 FL_SPSC_OF(uint64_t, u64_spsc)
@@ -42,17 +43,17 @@ RING_BENCH(fairlead, u64_mpmc, fairlead_open(), u64_mpmc_free, FAIRLEAD_PUT, FAI
 #define UNTYPED_GET(q, item) (fl_mpmc_try_get((q), (item)) == 0)
 RING_BENCH(untyped, fl_mpmc, u64_mpmc_untyped(fairlead_open()), fl_mpmc_free, UNTYPED_PUT, UNTYPED_GET)
 
-static fl_mpmc_unbounded *mpsc_open(void)
+static fl_queue *mpsc_open(void)
 {
-	fl_mpmc_unbounded *q = NULL;
-	if (fl_mpmc_unbounded_create(&q, sizeof(uint64_t), &(fl_mpmc_unbounded_config){.one_consumer = true}))
-		bench_fail("fl_mpmc_unbounded_create");
+	fl_queue *q = NULL;
+	if (fl_queue_create(&q, sizeof(uint64_t), &(fl_queue_config){.capacity = FL_UNBOUNDED, .one_consumer = true}))
+		bench_fail("fl_queue_create");
 	return q;
 }
 
-#define MPSC_PUT(q, item) (fl_mpmc_unbounded_try_put((q), &(item)) == 0)
-#define MPSC_GET(q, item) (fl_mpmc_unbounded_try_get((q), (item)) == 0)
-RING_BENCH(mpsc, fl_mpmc_unbounded, mpsc_open(), fl_mpmc_unbounded_free, MPSC_PUT, MPSC_GET)
+#define MPSC_PUT(q, item) (fl_queue_try_put((q), &(item)) == 0)
+#define MPSC_GET(q, item) (fl_queue_try_get((q), (item)) == 0)
+RING_BENCH(mpsc, fl_queue, mpsc_open(), fl_queue_free, MPSC_PUT, MPSC_GET)
 
 /* Concurrency Kit's, of pointers, for one producer and one consumer and for many. */
 typedef struct ck_pointers {
@@ -96,11 +97,17 @@ CK_POINTERS(mpmc)
 	}                                                                                                              \
 	static inline size_t fairlead_##item##_put(item##_mpmc *q, const item *items, size_t n)                        \
 	{                                                                                                              \
-		return n == 1 ? item##_mpmc_try_put(q, items[0]) == 0 : item##_mpmc_try_put_many(q, items, n);         \
+		size_t count;                                                                                          \
+		if (n == 1)                                                                                            \
+			return item##_mpmc_try_put(q, items[0]) == 0;                                                  \
+		FL_IGNORE(item##_mpmc_try_put_many(q, items, n, &count)); /* the rest is tried again */                \
+		return count;                                                                                          \
 	}                                                                                                              \
 	static inline size_t fairlead_##item##_get(item##_mpmc *q, item *items, size_t n)                              \
 	{                                                                                                              \
-		return n == 1 ? item##_mpmc_try_get(q, items) == 0 : item##_mpmc_try_get_many(q, items, n);            \
+		size_t count = 1;                                                                                      \
+		const int rc = n == 1 ? item##_mpmc_try_get(q, items) : item##_mpmc_try_get_many(q, items, n, &count); \
+		return rc == 0 ? count : 0;                                                                            \
 	}                                                                                                              \
 	RING_ITEMS_BENCH(fairlead, item, item##_mpmc, fairlead_##item##_open(), item##_mpmc_free,                      \
 	                 fairlead_##item##_put, fairlead_##item##_get)

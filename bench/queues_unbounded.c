@@ -3,29 +3,31 @@
 #include "queues_unbounded.h"
 
 #include <ck_fifo.h>
-#include <fairlead/mpmc.h>
+#include <fairlead/queue.h>
 
 #define FAIRLEAD(impl, one, item)                                                                                      \
-	static fl_mpmc_unbounded *impl##_##item##_open(uint64_t total)                                                 \
+	static fl_queue *impl##_##item##_open(uint64_t total)                                                          \
 	{                                                                                                              \
-		fl_mpmc_unbounded *q = NULL;                                                                           \
-		if (fl_mpmc_unbounded_create(&q, sizeof(item), &(fl_mpmc_unbounded_config){.one_consumer = (one)}))    \
-			bench_fail("fl_mpmc_unbounded_create");                                                        \
+		fl_queue *q = NULL;                                                                                    \
+		if (fl_queue_create(&q, sizeof(item),                                                                  \
+		                    &(fl_queue_config){.capacity = FL_UNBOUNDED, .one_consumer = (one)}))              \
+			bench_fail("fl_queue_create");                                                                 \
 		return q;                                                                                              \
 	}                                                                                                              \
-	static inline void impl##_##item##_put(fl_mpmc_unbounded *q, const item *items, size_t n)                      \
+	static inline void impl##_##item##_put(fl_queue *q, const item *items, size_t n)                               \
 	{                                                                                                              \
-		if (n == 1 ? fl_mpmc_unbounded_try_put(q, items) != 0                                                  \
-		           : fl_mpmc_unbounded_try_put_many(q, items, n) != n)                                         \
-			bench_fail("fl_mpmc_unbounded_try_put");                                                       \
+		size_t count;                                                                                          \
+		if (n == 1 ? fl_queue_try_put(q, items) != 0 : fl_queue_try_put_many(q, items, n, &count) != 0)        \
+			bench_fail("fl_queue_try_put");                                                                \
 	}                                                                                                              \
-	static inline size_t impl##_##item##_get(fl_mpmc_unbounded *q, item *items, size_t n)                          \
+	static inline size_t impl##_##item##_get(fl_queue *q, item *items, size_t n)                                   \
 	{                                                                                                              \
-		return n == 1 ? fl_mpmc_unbounded_try_get(q, items) == 0                                               \
-		              : fl_mpmc_unbounded_try_get_many(q, items, n);                                           \
+		size_t count = 1;                                                                                      \
+		const int rc = n == 1 ? fl_queue_try_get(q, items) : fl_queue_try_get_many(q, items, n, &count);       \
+		return rc == 0 ? count : 0;                                                                            \
 	}                                                                                                              \
-	UNBOUNDED_BENCH(impl, item, fl_mpmc_unbounded, impl##_##item##_open, fl_mpmc_unbounded_free,                   \
-	                impl##_##item##_put, impl##_##item##_get)
+	UNBOUNDED_BENCH(impl, item, fl_queue, impl##_##item##_open, fl_queue_free, impl##_##item##_put,                \
+	                impl##_##item##_get)
 
 FAIRLEAD(fairlead, false, item_8)
 FAIRLEAD(fairlead, false, item_64)

@@ -44,7 +44,7 @@ static int64_t start(fl_shm *region, bool to_end)
 	struct meeting *meeting = fl_shm_alloc(region, sizeof *meeting);
 	bench_must(meeting != NULL, "fl_shm_alloc");
 	fl_future *futures[WORKERS];
-	int64_t begin = fl_now();
+	fl_time begin = fl_now();
 	fl_executor *e = NULL;
 	fl_executor_config config = {.workers = WORKERS, .regions = &region, .n_regions = 1};
 	bench_must(fl_process_executor_create(&e, &config) == 0, "fl_process_executor_create");
@@ -54,12 +54,12 @@ static int64_t start(fl_shm *region, bool to_end)
 		uint64_t met = 0;
 		bench_must(meet_get(futures[i], &met) == 0 && met == WORKERS, fl_future_message(futures[i]));
 	}
-	int64_t took = fl_now() - begin;
+	int64_t took = fl_time_diff(fl_now(), begin);
 	for (int i = 0; i < WORKERS; i++)
 		fl_future_free(futures[i]);
 	fl_executor_free(e);
 	if (to_end)
-		took = fl_now() - begin;
+		took = fl_time_diff(fl_now(), begin);
 	fl_shm_free_block(region, meeting);
 	return took;
 }

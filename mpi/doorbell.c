@@ -81,9 +81,9 @@ static int bell_reach(const struct fl__mpi_address *address)
 	const char *host = strcmp(here, address->host) == 0 ? "127.0.0.1" : address->host;
 	if (getaddrinfo(host, port, &hints, &found) != 0)
 		return -1;
-	const int64_t end = fl_after(bell_timeout);
+	const fl_time end = fl_after(bell_timeout);
 	for (const struct addrinfo *at = found; at && fd < 0; at = at->ai_next) {
-		const int64_t left = end - fl_now();
+		const int64_t left = fl_time_diff(end, fl_now());
 		const struct timeval limit = {.tv_sec = (time_t)(left / FL_S(1)),
 		                              .tv_usec = (left % FL_S(1)) / FL_US(1)};
 		fd = left < FL_MS(1) ? -1 : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -140,11 +140,11 @@ static int bell_accept_one(void)
 void fl__mpi_bell_accept(void)
 {
 	struct pollfd incoming = {.fd = bell.listener, .events = POLLIN};
-	const int64_t end = fl_after(bell_timeout);
+	const fl_time end = fl_after(bell_timeout);
 	int missing = 0;
 	for (int i = 1; i < bell.n; i++)
 		missing += bell.ranks[i].here != 0;
-	for (int64_t left; missing > 0 && (left = end - fl_now()) > 0;)
+	for (int64_t left; missing > 0 && (left = fl_time_diff(end, fl_now())) > 0;)
 		if (poll(&incoming, 1, (int)(left / FL_MS(1)) + 1) > 0)
 			missing -= bell_accept_one();
 	bell_shut(&bell.listener);

@@ -535,8 +535,8 @@ static void engine_free(void)
  */
 static void engine_leave(void)
 {
-	const int64_t until = fl_after(FL__MPI_PATIENCE);
-	while (fl__mpi_bell_any() && fl_now() < until) {
+	const fl_time until = fl_after(FL__MPI_PATIENCE);
+	while (fl__mpi_bell_any() && !fl_time_is_past(until)) {
 		engine_learn();
 		(void)fl__mpi_progress(NULL, 1);
 		fl__sys.nap();
@@ -1099,7 +1099,7 @@ static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 	s->naps = naps;
 	fl__unlock(&s->lock);
 	const bool rung = s->sleeping && /* only this thread writes it */
-	                  ppoll(fds, 2, ns == FL_FOREVER ? NULL : &time, NULL) > 0 && fds[1].revents != 0;
+	                  ppoll(fds, 2, ns == FL_DURATION_MAX ? NULL : &time, NULL) > 0 && fds[1].revents != 0;
 	fl__lock(&s->lock);
 	if (s->rung)
 		(void)!read(s->doorbell, &rings, sizeof rings);
@@ -1138,7 +1138,7 @@ static bool engine_doze(struct fl__mpi_pace *pace)
 		}
 	}
 	if (engine_sleep(&engine_sleepers[pace->sleeper], longest, false))
-		pace->found = fl_now(); /* the message comes with the ring */
+		pace->found = fl__sys.now(); /* the message comes with the ring */
 	return true;
 }
 
@@ -1149,10 +1149,10 @@ void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects ex
 			     awake = FL_MS(10), patience = FL_S(1);
 	enum { PART = 8 };
 	if (some || pace->found == 0) {
-		pace->found = fl_now();
+		pace->found = fl__sys.now();
 		return;
 	}
-	const int64_t now = fl_now(), idle = now - pace->found;
+	const int64_t now = fl__sys.now(), idle = now - pace->found;
 	/* Beside programs that compute, a yield is late and a spin wastes time. */
 	if (idle < relaxed) {
 		fl__sys.relax();
@@ -1166,6 +1166,6 @@ void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects ex
 	if (idle > awake && expects == FL__MPI_EXPECTS_TASKS && engine_doze(pace))
 		return;
 	const int64_t part = moves || idle / PART < shortest ? shortest : idle / PART;
-	const int64_t ns = expects == FL__MPI_EXPECTS_NOTHING ? FL_FOREVER : part < longest ? part : longest;
+	const int64_t ns = expects == FL__MPI_EXPECTS_NOTHING ? FL_DURATION_MAX : part < longest ? part : longest;
 	(void)engine_sleep(&engine_sleepers[pace->sleeper], ns, false);
 }

@@ -93,7 +93,7 @@ struct host_job {
 	struct host_pool *pool;
 	struct fl__mpi_head head; /* of TASK; it becomes the head of ENDED */
 	uint32_t done;
-	int64_t deadline; /* 0: none */
+	fl_time deadline;
 	int64_t arrived;
 	const fl_task_type *type;
 	fl_task_type plain;    /* of `future`; on processes without hooks, which are rank 0's; lends bytes */
@@ -203,12 +203,12 @@ static void host_set_times(struct host_job *job, int64_t began, int64_t ran)
 /* If the thread ends, the inner executor's worker ends the future. */
 static int host_run_inner(fl_task_ctx *ctx, struct host_job *job)
 {
-	const int64_t began = fl_now();
+	const int64_t began = fl__sys.now();
 	int rc;
 	pthread_cleanup_push(host_leave_nested, job);
 	rc = host_run_elements(ctx, job);
 	pthread_cleanup_pop(0);
-	host_set_times(job, began, fl_now() - began);
+	host_set_times(job, began, fl__sys.now() - began);
 	return rc;
 }
 
@@ -389,8 +389,8 @@ static void host_start_inner(struct host_job *job)
 	fl__bytes_lend(&job->plain);
 	host_trace(job, FL__TRACE_POST, 0, 0);
 	if (p->open.processes) {
-		if (fl__stats_are_linked()) /* rank 0 chooses what is measured */
-			fl__store_relaxed(&p->inner->stats.skip, 0);
+		/* rank 0 chooses what is measured */
+		fl__store_relaxed(&p->inner->stats.skip, 0);
 		rc = fl__submit(p->inner, &job->plain, job->arg, job->head.count, &job->future, &config, 0);
 	} else {
 		rc = fl_submit_with(p->inner, &job->plain, &job, &job->future, &config);
@@ -419,7 +419,7 @@ static void host_start_job(void *arg)
 	if (fl__mpi_world.leaving)
 		return; /* nothing asks the task to stop then */
 	if (host.now == 0)
-		host.now = fl_now();
+		host.now = fl__sys.now();
 	job->arrived = host.now;
 	if (job->stop) {
 		host_reply_skipped(job);
@@ -524,7 +524,7 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 	}
 	job->pool = p;
 	job->head = *head;
-	job->deadline = rest == FL_FOREVER ? 0 : fl_after(rest > 0 ? rest : 0);
+	job->deadline = fl_after(rest);
 	job->type = type;
 	job->work.each = fl__bytes_declares(type->drop_result) ? type->result_size : 0;
 	unsigned char *const data = fl__align(job->data, FL_TASK_ALIGN_MAX);
@@ -686,7 +686,7 @@ static int64_t host_run_inline(struct host_job *job, int64_t began)
 {
 	struct host_pool *p = job->pool;
 	fl_task_ctx task = {.token = &job->token, .executor = p->inner};
-	fl__cancel_init(&job->token, FL_SHIELDED, job->deadline != 0 ? job->deadline : FL_FOREVER);
+	fl__cancel_init(&job->token, FL_SHIELDED, job->deadline);
 	if (fl_cancel_token_is_requested(&job->token)) {
 		fl_cancel_token_destroy(&job->token);
 		host_reply_skipped(job);
@@ -699,7 +699,7 @@ static int64_t host_run_inline(struct host_job *job, int64_t began)
 		fl__mpi_wake(FL__MPI_FIRST);
 	host.watcher_sleeps = false;
 	const int error = host_call_inline(job, &task);
-	const int64_t now = fl_now();
+	const int64_t now = fl__sys.now();
 	host_set_times(job, began, now - began);
 	host_end_inline(error, task.keeps_result, error != 0 && task.message ? task.message : "");
 	host.leader = FL__MPI_SECOND;
@@ -734,7 +734,8 @@ static int64_t host_run_waiting(void)
 	unsigned n = 0;
 	while (!host.over && (now - began < turn) && (job = host_next_inline()) != NULL) {
 		if (now == 0) /* a single job has just arrived: its time is now */
-			now = began = flushed = job->arrived == host.now && !job->pool->waiting ? host.now : fl_now();
+			now = began = flushed =
+			    job->arrived == host.now && !job->pool->waiting ? host.now : fl__sys.now();
 		now = host_run_inline(job, now);
 		if (host.over || (++n < HOST_TOGETHER && now - flushed < held))
 			continue;
@@ -940,7 +941,7 @@ static bool host_round(unsigned tests)
 /* Tasks get a second to stop, after the transfers. Releases the engine lock. */
 static void host_leave(void)
 {
-	int64_t until = fl_after(FL__MPI_PATIENCE);
+	fl_time until = fl_after(FL__MPI_PATIENCE);
 	fl__mpi_world.leaving = true;
 	FL__EACH (struct host_pool, p, host.pools)
 		if (p->inner && !p->closing)
@@ -949,7 +950,7 @@ static void host_leave(void)
 		host_request_stop();
 	/* Receives and sends what was announced. */
 	fl__mpi_flush();
-	while (fl__mpi_under_way() > 0 && fl_now() < until)
+	while (fl__mpi_under_way() > 0 && !fl_time_is_past(until))
 		if (fl__mpi_progress(NULL, 1))
 			until = fl_after(FL__MPI_PATIENCE);
 	until = fl_after(FL_S(1));
@@ -967,11 +968,11 @@ static void host_leave(void)
 static void host_watch(bool ran)
 {
 	static int64_t ran_at;
-	const int64_t now = fl_now();
+	const int64_t now = fl__sys.now();
 	if (ran || host.inlined)
 		ran_at = now;
 	host.watcher_sleeps = now - ran_at >= HOST_LINGER;
-	const int64_t ns = host.watcher_sleeps ? FL_FOREVER : HOST_LOOK;
+	const int64_t ns = host.watcher_sleeps ? FL_DURATION_MAX : HOST_LOOK;
 	fl_mutex_unlock(&fl__mpi_lock);
 	fl__mpi_nap(ns);
 	fl__mutex_hold(&fl__mpi_lock);
@@ -993,7 +994,7 @@ void fl__mpi_host_serve(void)
 		}
 		if (host.leader == FL__MPI_SECOND) {
 			host_watch(ran);
-			pace.found = fl_now(); /* polls at first */
+			pace.found = fl__sys.now(); /* polls at first */
 			continue;
 		}
 		if (host.lost_runner)

@@ -42,7 +42,6 @@
  *   fl__signals_restore()                        restores the signal mask after a rank has
  *                                                made its executor
  *   fl__alloc(), fl__free()                      memory of the process
- *   fl__alloc_from(), fl__free_to()              memory from the executor's allocator
  *   fl__align(), FL__ROUND_UP()                  places of arguments and results in a message
  *   FL__COUNT(), FL__OR_DEFAULTS()               arrays, and configs that are NULL
  *   FL__AT_START                                 marks the constructor that sets fl__main_hook
@@ -60,7 +59,6 @@
  *   FL__TRACE_START, FL__TRACE_END,
  *   FL__TRACE_RANK
  *   fl__hook_exit()                              writes the events before a rank ends
- *   fl__stats_are_linked()                       whether the program has statistics
  *   fl__trace_rank                               the number of this rank in its events
  *   FL__DEBUG_TASK                               what the manager of an executor waits for, in a
  *                                                dump
@@ -158,10 +156,9 @@
 #include "process/start/new_process.h"
 
 /*
- *   fl__worker_make_nested(),                    the executor that a task finds as its own
- *   fl__worker_reopen_nested()
+ *   fl__nested_make(), fl__nested_reopen()       the executor that a task finds as its own
  */
-#include "process/pool/worker.h"
+#include "process/remote/nested.h"
 
 /*
  *   fl__remote, fl__remote_transport,            the remote core, of which MPI is a transport

@@ -321,8 +321,8 @@ FL__COLD static void mpi_share_reap(struct mpi_share *share)
 		if (!s->block)
 			continue;
 		fl__message_free(s->message);
-		s->message = fl__message_format(p->base.allocator, "rank %d (%s, process %d) has died", share->rank,
-		                                about->host, about->pid);
+		s->message =
+		    fl__message_format("rank %d (%s, process %d) has died", share->rank, about->host, about->pid);
 		s->ended = true;
 		/* fl__chunk_end() counts none of the elements */
 		s->end = (struct fl__mpi_head){
@@ -362,9 +362,9 @@ static int mpi_share_open(struct mpi_share *share)
 			memcpy(data + sizeof open, p->base.initialize_arg, size);
 		head.size += size;
 	}
-	struct mpi_slot *slots = fl__alloc_from(p->base.allocator, share->n_slots, sizeof *slots);
+	struct mpi_slot *slots = fl__alloc(share->n_slots, sizeof *slots);
 	if (!slots || fl__mpi_send(share->rank, &head, "", data, NULL) != 0) {
-		fl__free_to(p->base.allocator, slots);
+		fl__free(slots);
 		return -ENOMEM;
 	}
 	share->slots = slots;
@@ -399,9 +399,9 @@ static struct mpi_share *mpi_pool_choose(struct mpi_pool *p)
 	return second;
 }
 
-static int mpi_on_post(struct fl__remote *r, struct fl__task_block *block)
+static int mpi_on_post(fl_executor *e, struct fl__task_block *block)
 {
-	struct mpi_pool *p = mpi_pool_of(&r->base);
+	struct mpi_pool *p = mpi_pool_of(e);
 	struct mpi_share *share;
 	int rc;
 	do {
@@ -417,7 +417,7 @@ static int mpi_on_post(struct fl__remote *r, struct fl__task_block *block)
 	const int64_t size = bytes ? fl__image_size(f->arg, f->count, each) : (int64_t)(f->count * each);
 	if (size < 0)
 		return -E2BIG;
-	const int64_t deadline = fl_cancel_token_deadline(&f->token);
+	const fl_time deadline = fl_cancel_token_deadline(&f->token);
 	struct fl__mpi_head head = {
 	    .kind = FL__MPI_TASK,
 	    .flags = bytes ? FL__MPI_IMAGE : 0,
@@ -427,7 +427,7 @@ static int mpi_on_post(struct fl__remote *r, struct fl__task_block *block)
 	    .check = block->check,
 	    .task = block->task,
 	    .size = (uint64_t)size,
-	    .rest = deadline == FL_FOREVER ? FL_FOREVER : deadline - fl_now(),
+	    .rest = fl_time_diff(deadline, fl_now()),
 	    .count = f->count,
 	};
 	s->transfer.each = each;
@@ -441,7 +441,7 @@ static int mpi_on_post(struct fl__remote *r, struct fl__task_block *block)
 	fl__store_relaxed(&s->stops, 0); /* relaxed: no thread knows the task yet */
 	/* for mpi_pool_balance(), and the statistics of a stamped task */
 	if (p->now == 0 && (p->mpi.prefetch > 0 || f->error != 0))
-		p->now = fl_now();
+		p->now = fl__sys.now();
 	s->posted_at = p->now;
 	s->under_way = (unsigned)rc;
 	block->worker = s;
@@ -503,7 +503,7 @@ static void mpi_pool_balance(struct mpi_pool *p)
 {
 	const struct fl__task_list *posted = &p->remote.posted;
 	uint32_t n = p->mpi.prefetch > 0 && !p->base.queue.head && posted->head ? mpi_pool_count_free(p) : 0;
-	const int64_t before = n > 0 ? fl_now() - MPI_POOL_PATIENCE : 0;
+	const int64_t before = n > 0 ? fl__sys.now() - MPI_POOL_PATIENCE : 0;
 	for (struct fl__task_block *block = posted->tail; block && n > 0; block = block->prev) {
 		struct mpi_slot *s = block->worker;
 		if (!mpi_slot_waits(s) || s->posted_at > before)
@@ -516,7 +516,7 @@ static void mpi_pool_balance(struct mpi_pool *p)
 	}
 	p->lags = n > 0;
 	if (p->lags)
-		p->balance_at = fl_after(MPI_POOL_LOOK);
+		p->balance_at = fl__sys.now() + MPI_POOL_LOOK;
 }
 
 static void mpi_pool_send_stops(struct mpi_pool *p)
@@ -577,14 +577,13 @@ static void mpi_pool_send_regions(struct mpi_pool *p)
 
 static char *mpi_slot_message(const struct mpi_slot *s, const char *text)
 {
-	const fl_allocator *allocator = s->share->pool->base.allocator;
 	char build[FL__BUILD_ID_TEXT];
 	struct fl__task_identity identity;
 	const fl_task_type *type = s->block->future.type;
 	if (!(s->end.flags & FL__MPI_MISMATCH))
-		return *text ? fl__message_format(allocator, "%s", text) : NULL;
+		return *text ? fl__message_format("%s", text) : NULL;
 	fl__task_identify(type, &identity);
-	return fl__message_format(allocator, "task %s here is of build %s, with %zu and %zu bytes, but %s", type->name,
+	return fl__message_format("task %s here is of build %s, with %zu and %zu bytes, but %s", type->name,
 	                          fl__build_id_text(&identity.owner, build), type->arg_size, type->result_size, text);
 }
 
@@ -739,7 +738,7 @@ static bool mpi_pool_work(struct mpi_pool *p)
 /* The pool may be freed afterwards. True: there was work. */
 static bool mpi_pool_serve(struct mpi_pool *p)
 {
-	const bool due = p->lags && fl_now() >= p->balance_at; /* only leaders write them */
+	const bool due = p->lags && fl__sys.now() >= p->balance_at; /* only leaders write them */
 	if (!p->touched && !due)
 		return false;
 	bool some = p->touched;
@@ -757,12 +756,12 @@ static void mpi_leave(void)
 {
 	const struct fl__mpi_head head = {.kind = FL__MPI_EXIT};
 	fl__mpi_world.leaving = true;
-	int64_t until = fl_after(FL__MPI_PATIENCE);
+	fl_time until = fl_after(FL__MPI_PATIENCE);
 	FL__EACH_RANK (rank)
 		if (!fl__mpi_is_dead(rank))
 			fl__mpi_must_send(rank, &head, "", NULL, NULL);
 	fl__mpi_flush();
-	while (fl__mpi_under_way() > 0 && fl_now() < until) {
+	while (fl__mpi_under_way() > 0 && !fl_time_is_past(until)) {
 		if (fl__mpi_progress(mpi_handle, 1))
 			until = fl_after(FL__MPI_PATIENCE);
 		fl__mpi_flush();
@@ -849,7 +848,7 @@ static int mpi_thread_run(void *arg)
 {
 	struct fl__mpi_pace pace = {.sleeper = FL__MPI_FIRST};
 	uint64_t seen = 0;
-	int64_t expected_at = fl_now();
+	int64_t expected_at = fl__sys.now();
 	(void)arg;
 	FL__UNCANCELLED();
 	fl__mutex_hold(&fl__mpi_lock);
@@ -858,10 +857,10 @@ static int mpi_thread_run(void *arg)
 		const bool some = !spared && mpi_round(1);
 		const bool expects = spared || some || mpi_expects();
 		if (expects)
-			expected_at = fl_now();
+			expected_at = fl__sys.now();
 		if (spared)
 			pace.found = expected_at; /* polls at first */
-		mpi_thread.asleep = !expects && fl_now() - expected_at >= MPI_THREAD_LINGER;
+		mpi_thread.asleep = !expects && fl__sys.now() - expected_at >= MPI_THREAD_LINGER;
 		const bool asleep = mpi_thread.asleep, moves = fl__mpi_under_way() > 0;
 		fl_mutex_unlock(&fl__mpi_lock);
 		const bool rests = !mpi_has_ready(); /* else a thread that could not lead relies on the next round */
@@ -897,31 +896,31 @@ void fl__mpi_dismiss(void)
 
 /* The manager. */
 
-static void mpi_on_manage(struct fl__remote *r)
+static void mpi_on_manage(fl_executor *e)
 {
-	struct mpi_pool *p = mpi_pool_of(&r->base);
-	while (fl__remote_complete(r, true) || (*p->broken && !p->broke) || !p->forgotten) {
+	struct mpi_pool *p = mpi_pool_of(e);
+	while (fl__remote_complete(&p->remote, true) || (*p->broken && !p->broke) || !p->forgotten) {
 		if (*p->broken && !p->broke) {
 			p->broke = true;
 			fl_mutex_unlock(&p->base.lock);
 			fl__executor_break(&p->base, p->broken);
 			fl__mutex_hold(&p->base.lock);
-		} else if (!r->kept && !p->forgotten) {
+		} else if (!p->remote.kept && !p->forgotten) {
 			FL__AWAITS(FL__DEBUG_TASK, &p->base);
 			FL_IGNORE(fl_cond_wait_until(&p->work, &p->base.lock, FL_FOREVER, FL_SHIELDED));
 		}
 	}
 }
 
-static void mpi_on_wake(struct fl__remote *r)
+static void mpi_on_wake(fl_executor *e)
 {
-	fl_cond_signal(&mpi_pool_of(&r->base)->work);
+	fl_cond_signal(&mpi_pool_of(e)->work);
 }
 
-static int mpi_on_start(struct fl__remote *r)
+static int mpi_on_start(fl_executor *e)
 {
 	const fl_thread_config config = {.name = "mpi", .block_signals = true};
-	(void)r;
+	(void)e;
 	FL__HELD(&mpi_thread.start_lock);
 	if (mpi_thread.running)
 		return 0;
@@ -930,18 +929,18 @@ static int mpi_on_start(struct fl__remote *r)
 	return rc;
 }
 
-static bool mpi_on_poll(struct fl__remote *r)
+static bool mpi_on_poll(fl_executor *e)
 {
 	enum { TESTS = 4 };
 	bool some = false;
-	(void)r;
+	(void)e;
 	(void)mpi_try_round(TESTS, &some);
 	return some;
 }
 
-static void mpi_on_leave(struct fl__remote *r, bool over)
+static void mpi_on_leave(fl_executor *e, bool over)
 {
-	(void)r;
+	(void)e;
 	mpi_settle();
 	if (over)
 		return;
@@ -1053,8 +1052,8 @@ static void mpi_pool_on_destroy(fl_executor *e)
 	struct mpi_pool *p = mpi_pool_of(e);
 	FL__EACH_RANK (rank)
 		if (p->shares)
-			fl__free_to(p->base.allocator, p->shares[rank].slots);
-	fl__free_to(p->base.allocator, p->shares);
+			fl__free(p->shares[rank].slots);
+	fl__free(p->shares);
 	fl__free(p->sender);
 	fl__remote_fini(&p->remote);
 }
@@ -1131,7 +1130,7 @@ static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, c
 	if (rc != 0)
 		return rc;
 	p->mpi = *mpi;
-	p->shares = fl__alloc_from(config->allocator, (size_t)fl__mpi_world.size, sizeof *p->shares);
+	p->shares = fl__alloc((size_t)fl__mpi_world.size, sizeof *p->shares);
 	if (config->n_regions > 0)
 		p->sender = fl__mpi_sender_new(p->base.regions, config->n_regions, &p->touched);
 	if (!p->shares || (config->n_regions > 0 && !p->sender)) {
@@ -1165,7 +1164,7 @@ int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config,
 	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX * ((unsigned)fl__mpi_world.size - 1),
 	                           "fl_mpi_executor_create"))
 		return -EINVAL;
-	struct mpi_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
+	struct mpi_pool *p = fl__alloc(1, sizeof *p);
 	if (!p)
 		return -ENOMEM;
 	rc = mpi_pool_init(p, config, mpi);

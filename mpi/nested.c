@@ -16,7 +16,7 @@ static fl_local nested_local = FL_LOCAL_INIT(nested_free);
 static fl_executor *nested_of_thread(void)
 {
 	fl_executor *e = fl_local_get(&nested_local);
-	if (!e && fl__worker_make_nested(&e, NULL) == 0 && fl_local_set(&nested_local, e) != 0) {
+	if (!e && fl__nested_make(&e, NULL) == 0 && fl_local_set(&nested_local, e) != 0) {
 		fl_executor_free(e);
 		e = NULL;
 	}
@@ -42,5 +42,5 @@ void fl__mpi_nested_leave(struct fl__run *frame)
 	fl__run_leave(frame);
 	e->regions = NULL;
 	e->n_regions = 0;
-	fl__worker_reopen_nested(e);
+	fl__nested_reopen(e);
 }

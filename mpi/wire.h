@@ -90,7 +90,7 @@ struct fl__mpi_head {
 	uint32_t check; /* of the task's identity; ENDED: above */
 	uint64_t task;  /* the type's id */
 	uint64_t size;  /* bytes of data */
-	int64_t rest;   /* nanoseconds to the deadline; FL_FOREVER: none; ENDED: above */
+	int64_t rest;   /* nanoseconds to the deadline; FL_DURATION_MAX: none; ENDED: above */
 	uint32_t text;  /* bytes of text; 0: none */
 	uint32_t count; /* elements */
 	uint32_t done;  /* ENDED: elements that succeeded */

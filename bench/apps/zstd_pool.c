@@ -4,8 +4,8 @@
  * place of zstd's pool.c.
  *
  *     zstd                              Fairlead
- *     POOL_create(threads, queue)       a thread executor with so many workers, and a semaphore with a
- *                                       permit for each worker and for each job that may wait
+ *     POOL_create(threads, queue)       a thread executor with so many workers, and a semaphore
+ *                                       with a permit for each worker and each job that may wait
  *     POOL_add                          fl_sem_acquire, then a submit; the job releases the permit
  *     POOL_tryAdd                       the same with fl_sem_try_acquire
  *     POOL_joinJobs                     fl_executor_wait_idle

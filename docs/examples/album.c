@@ -195,9 +195,9 @@ static int thumbnails_of_all(struct album *a, fl_executor *pool)
 	return rc;
 }
 
-static double seconds_since(int64_t start)
+static double seconds_since(fl_time start)
 {
-	return (double)(fl_now() - start) / 1e9;
+	return (double)fl_time_diff(fl_now(), start) / 1e9;
 }
 
 int album_run(void *data, const struct model *model, struct run *run)
@@ -205,7 +205,7 @@ int album_run(void *data, const struct model *model, struct run *run)
 	struct album *a = data;
 	a->model = model;
 	FL_SCOPED(fl_executor) *pool = NULL;
-	int64_t start = fl_now();
+	fl_time start = fl_now();
 	int rc = 0;
 	/* On an event loop a worker is just a task that runs. */
 	const unsigned workers = model->one_thread ? ALBUM_AT_ONCE : run->workers;

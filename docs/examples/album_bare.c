@@ -61,9 +61,9 @@ static bool download_all(CURLM *multi, struct download *downloads, const struct 
 
 static double timed(CURLM *multi, struct download *downloads, const struct entry *entries, size_t count)
 {
-	int64_t start = fl_now();
+	fl_time start = fl_now();
 	bool good = download_all(multi, downloads, entries, count);
-	double seconds = (double)(fl_now() - start) / 1e9;
+	double seconds = (double)fl_time_diff(fl_now(), start) / 1e9;
 	for (size_t i = 0; i < count; i++) {
 		if (downloads[i].added)
 			end(multi, &downloads[i], CURLE_ABORTED_BY_CALLBACK, &good);

@@ -20,7 +20,7 @@
 
 struct request {
 	struct MHD_Connection *connection;
-	int64_t due;
+	fl_time due;
 };
 FL_QUEUE_OF(struct request, request_queue)
 

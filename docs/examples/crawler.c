@@ -186,8 +186,9 @@ static bool with_tables(const struct options *o, const struct bytes *site, const
 	bool good = c.known != NULL && c.digest != NULL && c.failures != NULL;
 	if (!good)
 		complain("crawler: cannot begin: %s", fl_error_text(-ENOMEM));
-	int64_t start = fl_now();
-	good = good && crawl(&c, workers, signals) == 0 && print_answer(&c, workers, (double)(fl_now() - start) / 1e9);
+	fl_time start = fl_now();
+	good = good && crawl(&c, workers, signals) == 0 &&
+	       print_answer(&c, workers, (double)fl_time_diff(fl_now(), start) / 1e9);
 	for (size_t i = 0; c.failures != NULL && i < n; i++)
 		free(c.failures[i]);
 	free(c.failures);

@@ -71,7 +71,7 @@ static void fail(struct film *f, size_t number, const fl_imap *it)
  * When to kill: as soon as no result has come for a moment, since the workers are then in the
  * middle of their frames. If the kill came too late, it is repeated.
  */
-static int64_t patience(const struct film *f, const struct progress *progress)
+static fl_time patience(const struct film *f, const struct progress *progress)
 {
 	if (!f->kills || f->lost_count != 0 || progress->done < FRAMES / 4)
 		return FL_FOREVER;
@@ -137,13 +137,13 @@ static int ink_all(struct film *f, unsigned workers, double *seconds)
 	const fl_executor_config config = {.workers = workers, .name = "frames", .regions = &f->region, .n_regions = 1};
 	struct progress progress;
 	progress_begin(&progress, FRAMES, "frames, %s%s", f->model->name, f->kills ? ", one killed" : "");
-	int64_t start = fl_now();
+	fl_time start = fl_now();
 	int rc = f->model->create != NULL ? f->model->create(&pool, &config) : 0;
 	if (rc == 0 && pool != NULL)
 		rc = ink_on_all(pool, f, &progress);
 	else if (rc == 0)
 		ink_here(f, &progress);
-	*seconds = (double)(fl_now() - start) / 1e9;
+	*seconds = (double)fl_time_diff(fl_now(), start) / 1e9;
 	progress_end();
 	if (rc != 0)
 		result_fail(f->result, f->model->name, "cannot go on: %s", fl_error_text(rc));

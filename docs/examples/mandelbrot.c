@@ -84,14 +84,14 @@ static void draw_pixel(const struct picture *p, size_t x, size_t y, unsigned cha
 /* Draws a row; returns false if it was asked to stop, which it checks at each pixel. */
 static bool draw_row(struct picture *p, size_t y)
 {
-	const int64_t start = fl_now();
+	const fl_time start = fl_now();
 	for (size_t x = 0; x < p->raster.width; x++) {
 		/* The scope of this call, below that of the group. */
 		if (fl_cancel_token_is_requested(NULL))
 			return false;
 		draw_pixel(p, x, y, p->raster.pixels + (y * p->raster.width + x) * 3);
 	}
-	p->took[y] = fl_now() - start; /* only this call uses this row */
+	p->took[y] = fl_time_diff(fl_now(), start); /* only this call uses this row */
 	return true;
 }
 
@@ -178,9 +178,9 @@ static bool draw_and_save(const struct options *o, const struct folder *d, fl_si
 	bool good = p.raster.pixels != NULL && p.took != NULL;
 	if (!good)
 		complain("mandelbrot: no memory for %u x %u pixels", o->width, o->height);
-	int64_t start = fl_now();
+	fl_time start = fl_now();
 	if (good && (good = draw(&p, workers, signals) == 0)) {
-		print_times(&p, workers, fl_now() - start);
+		print_times(&p, workers, fl_time_diff(fl_now(), start));
 		good = save(&p, d);
 	}
 	free(p.took);

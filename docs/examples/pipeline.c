@@ -75,11 +75,11 @@ static bool stage_pass(struct stage *s, struct picture *p)
 {
 	if (s->out == NULL)
 		return false;
-	int64_t start = fl_now();
+	fl_time start = fl_now();
 	int rc = picture_queue_put(s->out, p);
 	size_t length = picture_queue_length(s->out);
 	FL_LOCKED(&s->pipeline->lock);
-	s->held += fl_now() - start;
+	s->held += fl_time_diff(fl_now(), start);
 	if (length > s->fullest)
 		s->fullest = length;
 	return rc == 0;

@@ -159,9 +159,9 @@ static void remove_thumbnails(struct pipeline *p)
 static bool run_both(struct pipeline *p, const struct options *o)
 {
 	reset(p, o);
-	int64_t start = fl_now();
+	fl_time start = fl_now();
 	bool good = pipeline_run(p);
-	double at_once = (double)(fl_now() - start) / 1e9;
+	double at_once = (double)fl_time_diff(fl_now(), start) / 1e9;
 	pipeline_print(p);
 	name_bad_pictures(p);
 	if (!check_bounds(p) || !good)
@@ -175,7 +175,7 @@ static bool run_both(struct pipeline *p, const struct options *o)
 	if (!pipeline_run_sequential(p) || !compare_digests(p))
 		return false;
 	printf("%zu thumbnails in %.2f s, one after the other %.2f s; answer %016llx, the same\n", p->count - bad,
-	       at_once, (double)(fl_now() - start) / 1e9, (unsigned long long)answer);
+	       at_once, (double)fl_time_diff(fl_now(), start) / 1e9, (unsigned long long)answer);
 	return bad == 0;
 }
 

@@ -68,13 +68,13 @@ static int run_primes(void *data, const struct model *model, struct run *run)
 		parts[i] = (struct range){job->limit * i / PARTS, job->limit * (i + 1) / PARTS};
 	progress_begin(&progress, 0, "primes, %s", model->name);
 	int rc = 0;
-	int64_t start = fl_now();
+	fl_time start = fl_now();
 	if (model->create != NULL)
 		rc = check_on_executor(model, run->workers, parts, lists);
 	else
 		for (size_t i = 0; rc == 0 && i < PARTS; i++)
 			rc = check_range(&parts[i], &lists[i]);
-	run->seconds = (double)(fl_now() - start) / 1e9;
+	run->seconds = (double)fl_time_diff(fl_now(), start) / 1e9;
 	progress_end();
 	for (size_t i = 0; i < PARTS; i++) {
 		FL_BYTES_EACH (const struct checked, c, lists[i])

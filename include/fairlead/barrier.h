@@ -85,7 +85,7 @@ FL_API FL_MUST_CHECK int fl_barrier_destroy(fl_barrier *b);
  *   -EPIPE            `b` was broken, or breaks or is reset during the wait
  *   -ECANCELED        cancelled; `b` breaks, as after -ETIMEDOUT
  */
-FL_API FL_MUST_CHECK int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_barrier_wait_until(fl_barrier *b, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_barrier_wait(fl_barrier *_b)
 {
 	return fl_barrier_wait_until(_b, FL_FOREVER, NULL);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,15 +31,15 @@ FL_BEGIN_DECLS
  * All-zero is a token without parent and deadline. A token must not move while it is in use.
  */
 typedef struct fl_cancel_token {
-	uint32_t word_;        /* requested, waiters, callbacks */
-	uint32_t lock_;        /* of the tree, used in its root */
-	int64_t from_forever_; /* FL_FOREVER - deadline, so that all-zero means none */
+	uint32_t word_; /* requested, waiters, callbacks */
+	uint32_t lock_; /* of the tree, used in its root */
+	fl_time deadline_;
 	struct fl_cancel_token *root_, *parent_, *child_, *next_, **link_;
 	struct fl_cancel_callback *callbacks_;
 } fl_cancel_token;
 
 /* clang-format off */
-#define FL_CANCEL_TOKEN_INIT { 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define FL_CANCEL_TOKEN_INIT { 0, 0, { 0 }, 0, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
 /* As a token argument: the wait cannot be cancelled. */
@@ -50,7 +51,7 @@ FL_API extern fl_cancel_token fl__shielded;
  * scope: a root. `c` counts as requested from `deadline` on. Other threads may use `parent` at the
  * same time. `parent` must outlive `c`.
  */
-FL_API void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline);
+FL_API void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, fl_time deadline);
 
 /*
  * Removes `c` from its tree. Requires that no wait is under `c`, and that no other thread uses `c`.
@@ -72,10 +73,10 @@ FL_API void fl_cancel_token_request(fl_cancel_token *c);
 FL_API bool fl_cancel_token_is_requested(const fl_cancel_token *c);
 
 /*
- * The earliest deadline of `c` and its ancestors; FL_NO_WAIT: a negative one; FL_FOREVER: none.
+ * The earliest deadline of `c` and its ancestors; FL_FOREVER: none.
  * NULL: the context's scope; FL_FOREVER without one, and for FL_SHIELDED.
  */
-FL_API int64_t fl_cancel_token_deadline(const fl_cancel_token *c);
+FL_API fl_time fl_cancel_token_deadline(const fl_cancel_token *c);
 
 /* Returns the calling context's scope; NULL: none. */
 FL_API fl_cancel_token *fl_cancel_scope_current(void);
@@ -184,16 +185,16 @@ static inline void fl__scoped_fl_cancel_callback(fl_cancel_callback *_cb)
 typedef struct fl_timeout {
 	fl_cancel_token token_;
 	fl_cancel_token *before_; /* the outer scope */
-	int64_t deadline_;
+	fl_time deadline_;
 	void *context_; /* NULL: not begun */
 } fl_timeout;
 
 /* clang-format off */
-#define FL_TIMEOUT_INIT { FL_CANCEL_TOKEN_INIT, 0, 0, 0 }
+#define FL_TIMEOUT_INIT { FL_CANCEL_TOKEN_INIT, 0, { 0 }, 0 }
 /* clang-format on */
 
 /* Begins `t`. FL_FOREVER: no deadline. Panics if `t` is begun. */
-FL_API void fl_timeout_begin(fl_timeout *t, int64_t deadline);
+FL_API void fl_timeout_begin(fl_timeout *t, fl_time deadline);
 
 /*
  * Ends `t`, and restores the outer scope. Requires that no child of the timeout's token is left,
@@ -210,7 +211,7 @@ FL_API FL_MUST_CHECK int fl_timeout_end(fl_timeout *t, int rc);
  *   -ETIMEDOUT  the function returned -ECANCELED because of the deadline
  *   -ECANCELED  the function returned -ECANCELED because of the caller's own scope
  */
-FL_INLINE FL_MUST_CHECK int fl_timeout_call(int (*_function)(void *arg), void *_arg, int64_t _deadline, int *_result)
+FL_INLINE FL_MUST_CHECK int fl_timeout_call(int (*_function)(void *arg), void *_arg, fl_time _deadline, int *_result)
 {
 	fl_timeout _t = FL_TIMEOUT_INIT;
 	int _returned, _rc;

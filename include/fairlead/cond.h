@@ -50,7 +50,7 @@ FL_API FL_MUST_CHECK int fl_cond_destroy(fl_cond *c);
 FL_INLINE FL_MUST_CHECK int fl_cond_wait(fl_cond *c, fl_mutex *m);
 
 /* As fl_cond_wait(). Also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * Waits until `predicate(arg)` is true; calls it with `m` locked, first at once, then after each
@@ -60,7 +60,7 @@ FL_INLINE FL_MUST_CHECK int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*pre
 
 /* As fl_cond_wait_for(). Also returns -ETIMEDOUT. */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg,
-                                                   int64_t deadline, fl_cancel_token *cancel);
+                                                   fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * Wakes the `n` contexts that have waited longest, or all if fewer wait; the second form: one. The

@@ -54,7 +54,7 @@ typedef struct fl_datagram_address {
  *   an error of the table in fairlead/net.h: -ENOENT, -EAGAIN, -EIO, -ENAMETOOLONG, -ENOMEM,
  */
 FL_API FL_MUST_CHECK int fl_datagram_address_udp_until(fl_datagram_address *a, const char *host, uint16_t port,
-                                                       int64_t deadline, fl_cancel_token *cancel);
+                                                       fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_datagram_address_udp(fl_datagram_address *_a, const char *_host, uint16_t _port)
 {
 	return fl_datagram_address_udp_until(_a, _host, _port, FL_FOREVER, NULL);
@@ -193,14 +193,14 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *                  reach
  */
 FL_API FL_MUST_CHECK int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size,
-                                                   const fl_datagram_address *to, int64_t deadline,
+                                                   const fl_datagram_address *to, fl_time deadline,
                                                    fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *_d, const void *_data, size_t _size,
                                                 const fl_datagram_address *_to)
 {
 	return fl_datagram_send_to_until(_d, _data, _size, _to, FL_FOREVER, NULL);
 }
-FL_INLINE FL_MUST_CHECK int fl_datagram_send_until(fl_datagram *_d, const void *_data, size_t _size, int64_t _deadline,
+FL_INLINE FL_MUST_CHECK int fl_datagram_send_until(fl_datagram *_d, const void *_data, size_t _size, fl_time _deadline,
                                                    fl_cancel_token *_cancel)
 {
 	return fl_datagram_send_to_until(_d, _data, _size, NULL, _deadline, _cancel);
@@ -236,7 +236,7 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send(fl_datagram *_d, const void *_d
  * With `peer_errors` receives, but not sends, return the errors of all peers, also unconnected.
  */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size,
-                                                       fl_datagram_address *from, int64_t deadline,
+                                                       fl_datagram_address *from, fl_time deadline,
                                                        fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_receive(fl_datagram *_d, void *_buffer, size_t _size,
                                                     fl_datagram_address *_from)
@@ -264,7 +264,7 @@ typedef struct fl_datagram_message {
  * an earlier one may go unreported.
  */
 FL_API FL_MUST_CHECK int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n,
-                                                     unsigned *sent, int64_t deadline, fl_cancel_token *cancel);
+                                                     unsigned *sent, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *_d, const fl_datagram_message *_list, unsigned _n,
                                                   unsigned *_sent)
 {
@@ -283,7 +283,7 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_data
  *   an error as fl_datagram_receive(); the address of list[0] is the `from` of that function
  */
 FL_API FL_MUST_CHECK int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, unsigned n,
-                                                        int64_t deadline, fl_cancel_token *cancel);
+                                                        fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_datagram_receive_many(fl_datagram *_d, fl_datagram_message *_list, unsigned _n)
 {
 	return fl_datagram_receive_many_until(_d, _list, _n, FL_FOREVER, NULL);

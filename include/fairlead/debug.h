@@ -35,10 +35,6 @@ FL_BEGIN_DECLS
  * init or destroy: without either, a new lock there inherits the order of the old lock.
  *
  * Objects in shared memory (fl_shm_...) are not recorded, but their waiters are.
- *
- * Each mode also reports, once, a call with a duration for a deadline: FL_S(20), not
- * fl_after(FL_S(20)), with its stack. Without a mode the first such call of a process is reported
- * without a stack.
  */
 #define FL_DEBUG_LOCKORDER 1u
 #define FL_DEBUG_WAITS 2u

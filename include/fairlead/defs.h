@@ -7,8 +7,9 @@
 /*
  * What all other headers need. Conventions, which hold unless a comment says otherwise:
  *   Result       0, or a negative errno. After an error nothing has happened, and no callback will
- *                run; but after -EINPROGRESS what was asked for has begun, and is not finished.
- *                Three codes have one meaning everywhere:
+ *                run; but after -EINPROGRESS what was asked for has begun, and is not finished. A
+ *                call that puts or sends many items stores how many it has moved, also after an
+ *                error. Three codes have one meaning everywhere:
  *                  -EAGAIN       Not now. A try form returns it where the form that waits would
  *                                wait. A function that starts something returns it if the system
  *                                has no thread, process or rank for it now.
@@ -34,7 +35,8 @@
  *                (docs/threads.md).
  *   Forms        fl_x_op(x) waits; fl_x_try_op(x) does not. fl_x_op_until(x, deadline, cancel)
  *                waits until an absolute deadline (-ETIMEDOUT) or until a cancel token is requested
- *                (-ECANCELED). One comment describes fl_x_op_until() and fl_x_op(). After a
+ *                (-ECANCELED). The all-zero deadline is FL_FOREVER, in a call and in a config
+ *                (fairlead/time.h). One comment describes fl_x_op_until() and fl_x_op(). After a
  *                timeout or a cancel no permit, item or wake was consumed. A call that can succeed
  *                at once does so, even after its deadline, or under a requested token.
  *   Threads      Every function may be called from any thread. An init and a free require that no
@@ -67,6 +69,10 @@
  *                without get_, unless a type has that name: fl_future_get_state(). A predicate
  *                contains is_. A function of the program that the library calls is a handler if it
  *                is set for a thread or the process, else a callback.
+ *   Getters      A getter that changes nothing that a caller could see takes a const pointer.
+ *   Counts       size_t counts what lies in memory: bytes, items, tasks, elements of an array.
+ *                unsigned counts what the system limits: workers, descriptors, messages of one
+ *                call. uint32_t is a count inside of an object of fixed size: permits, parties.
  *   Types        A macro that takes a type, such as FL_TASK or FL_QUEUE_OF, takes a complete type
  *                that was declared before. It is spelled without commas and braces: `struct job`,
  *                not `struct { int a, b; }`. Values are copied byte by byte, so in C++ the type

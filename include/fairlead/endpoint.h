@@ -95,7 +95,7 @@ FL_API void fl_endpoint_free(fl_endpoint *o);
  *   -ENOMEM           the client's connect may fail
  *   -ETOOMANYREFS     the client's connect fails
  */
-FL_API FL_MUST_CHECK int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, fl_time deadline,
                                                   fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_endpoint_accept(fl_endpoint *_o, fl_pipe **_pipe)
 {
@@ -126,7 +126,7 @@ FL_API int fl_endpoint_fd(const fl_endpoint *o);
  *   -EINVAL           the path is NULL or ""
  */
 FL_API FL_MUST_CHECK int fl_endpoint_connect_until(const char *path, const fl_endpoint_config *config, fl_shm **region,
-                                                   fl_pipe **pipe, int64_t deadline, fl_cancel_token *cancel);
+                                                   fl_pipe **pipe, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_endpoint_connect(const char *_path, const fl_endpoint_config *_config, fl_shm **_region,
                                                 fl_pipe **_pipe)
 {

@@ -53,12 +53,11 @@ FL_API fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler);
 
 /*
  * The allocator and the log handler of the process. Set the allocator before any other call: memory
- * is freed by the allocator that is set at the time of the free. An `allocator` of a config serves
- * that object (NULL: this one), and must stay valid until it is freed. All threads that use the
- * object call its functions, at the same time, and a free in a forked child does. They must not use
- * the object. They may take locks of the library, also while FL_DEBUG looks for deadlocks. A wait in
- * them blocks the thread, also in a fiber. So a lock that fibers also take elsewhere is an fl_mutex,
- * and a fiber that holds it does not wait.
+ * is freed by the allocator that is set at the time of the free. All threads call its functions, at
+ * the same time, and a free in a forked child calls them, too. The functions must not use the object
+ * that allocates. They may take locks of the library, also while FL_DEBUG looks for deadlocks. A
+ * wait in them blocks the thread, also in a fiber. So a lock that fibers also take elsewhere is an
+ * fl_mutex, and a fiber that holds it does not wait.
  *
  *     static const fl_allocator mine = { my_alloc, my_free, &arena };
  *     fl_set_allocator(&mine);

@@ -81,7 +81,7 @@ FL_INLINE bool fl_event_is_set(const fl_event *_e)
  * Waits until `e` is set. Resets an auto-reset event. Blocks the calling context. Returns 0,
  * -ECANCELED.
  */
-FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_event_wait(fl_event *_e)
 {
 	return fl_event_wait_until(_e, FL_FOREVER, NULL);

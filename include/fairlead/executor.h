@@ -71,34 +71,28 @@ typedef struct fl_executor_config {
 	struct fl_shm *const *regions;
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
-	 * For all memory of this executor and of its work (fairlead/error.h), except stacks,
-	 * fl_local, waits for several futures, and what starts worker processes or sends over MPI.
-	 * Must stay valid until the executor, its futures and its lazy maps (fl_imap) are freed;
-	 * after fl_executor_detach() until the process ends.
-	 */
-	const fl_allocator *allocator;
-	/*
 	 * Threads only: the most tasks that may be pending; 0: any number. A cancelled task does
 	 * not count. Two kinds of submit ignore the bound: that of a chained task
 	 * (fl_future_then()), and a submit at nesting depth 64 (a task that a submit runs itself
 	 * submits the next).
 	 */
-	uint32_t backlog; /* up to FL_BACKLOG_MAX */
+	size_t backlog; /* up to FL_BACKLOG_MAX */
 	fl_when_full when_full;
 	/* A worker ends after so many idle ns; 0: never. A thread executor keeps one worker. */
-	int64_t idle_timeout;
+	fl_duration idle_timeout;
 	/* Up to `grace_period`: for processes only (fairlead/process_executor.h). */
 	int max_tasks; /* a worker is replaced after so many tasks; 0: never */
 	/*
 	 * A worker is killed when a task has run for so many ns; 0: never. The task fails with
 	 * -EOWNERDEAD: "its task ran for too long".
 	 */
-	int64_t task_timeout;
+	fl_duration task_timeout;
 	/*
 	 * A worker is killed when its task still runs so many ns after its deadline, or a request
-	 * to stop. 0: 100 ms after a deadline, never after a request. FL_FOREVER: never.
+	 * to stop. 0: 100 ms after a deadline, never after a request. FL_DURATION_MAX:
+	 * never.
 	 */
-	int64_t grace_period;
+	fl_duration grace_period;
 	/* A task with more in an fl_bytes fails: -E2BIG. 0: FL_TASK_SIZE_MAX. */
 	size_t bytes_max;
 } fl_executor_config;
@@ -169,14 +163,13 @@ FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, con
  *                         that says why. After a deadline it is not tried again (`max_attempts`).
  */
 typedef struct fl_submit_config {
-	int64_t deadline; /* 0: none */
+	fl_time deadline;
 	/* A request of this token cancels the task. NULL: none. The token must outlive the task. */
 	fl_cancel_token *cancel;
 	/*
-	 * Ends a wait for the backlog, with -ETIMEDOUT; 0: never; FL_NO_WAIT: at once. The wait
-	 * observes `cancel`; if that is NULL, the caller's scope.
+	 * Ends a wait for the backlog, with -ETIMEDOUT. The wait observes `cancel`; if that is NULL, the caller's scope.
 	 */
-	int64_t backlog_deadline;
+	fl_time backlog_deadline;
 	fl_future_callback *on_end; /* as fl_future_on_end(), without memory of its own; NULL: none */
 	void *on_end_arg;
 } fl_submit_config;
@@ -194,7 +187,7 @@ typedef struct fl_map_error {
 typedef struct fl_map_config {
 	/* Arguments a task; 0: chosen. On processes fewer, if their results exceed 64 KiB. */
 	size_t chunk;
-	int64_t deadline;        /* 0: none */
+	fl_time deadline;
 	fl_cancel_token *cancel; /* NULL: the caller's scope; FL_SHIELDED: none */
 	fl_map_error *error;     /* filled in when the result is FL_ETASK; may be NULL */
 } fl_map_config;
@@ -261,7 +254,7 @@ FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
  *                tasks; nothing happened
  *   -EOWNERDEAD  in a forked child; nothing happened
  */
-FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
 {
 	return fl_executor_join_until(_e, FL_FOREVER, NULL);
@@ -270,7 +263,7 @@ FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
 /* As fl_executor_join(): -EINPROGRESS while tasks or workers are left. Then `e` is closed, too. */
 FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *_e)
 {
-	const int _rc = fl_executor_join_until(_e, 0, FL_SHIELDED);
+	const int _rc = fl_executor_join_until(_e, FL_NO_WAIT, FL_SHIELDED);
 	return _rc == -ETIMEDOUT ? -EINPROGRESS : _rc;
 }
 
@@ -283,7 +276,7 @@ FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *_e)
  *
  * Memory order: the caller sees what the ended tasks wrote.
  */
-FL_API FL_MUST_CHECK int fl_executor_wait_idle_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_executor_wait_idle_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *_e)
 {
 	return fl_executor_wait_idle_until(_e, FL_FOREVER, NULL);
@@ -337,7 +330,7 @@ FL_API bool fl_executor_is_broken(const fl_executor *e);
  */
 typedef struct fl_stats_times {
 	uint64_t n, sum; /* since the creation; `n`: measured tasks, and those that they stand for */
-	int64_t p50, p99, max;
+	fl_duration p50, p99, max;
 } fl_stats_times;
 
 /* Of one type of tasks. A chunk of a map or an iteration is one task. */
@@ -377,7 +370,7 @@ typedef struct fl_executor_stats {
  * Stores the counts of `e`, which are of different moments, and order nothing. Visits each worker.
  * Returns 0; -EOWNERDEAD: in a forked child.
  */
-FL_API FL_MUST_CHECK int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats);
+FL_API FL_MUST_CHECK int fl_executor_get_stats(const fl_executor *e, fl_executor_stats *stats);
 
 /*
  * Appends the counts of all executors of this process as a text for Prometheus, in ASCII. A label

@@ -31,7 +31,7 @@ enum {
  *   -EINVAL  no event, or an unknown one
  *   -EBADF   `fd` is negative
  */
-FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_fd_wait(int _fd, unsigned _events)
 {
 	return fl_fd_wait_until(_fd, _events, FL_FOREVER, NULL);
@@ -47,7 +47,7 @@ FL_INLINE FL_MUST_CHECK int fl_fd_wait(int _fd, unsigned _events)
  *   -EBADF    not open for reading
  *   any other error of read()
  */
-FL_API FL_MUST_CHECK ssize_t fl_fd_read_some_until(int fd, void *buffer, size_t size, int64_t deadline,
+FL_API FL_MUST_CHECK ssize_t fl_fd_read_some_until(int fd, void *buffer, size_t size, fl_time deadline,
                                                    fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read_some(int _fd, void *_buffer, size_t _size)
 {
@@ -63,7 +63,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read_some(int _fd, void *_buffer, size_t _
  *   -EBADF    not open for writing
  *   any other error of write()
  */
-FL_API FL_MUST_CHECK ssize_t fl_fd_write_some_until(int fd, const void *data, size_t size, int64_t deadline,
+FL_API FL_MUST_CHECK ssize_t fl_fd_write_some_until(int fd, const void *data, size_t size, fl_time deadline,
                                                     fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK ssize_t fl_fd_write_some(int _fd, const void *_data, size_t _size)
 {

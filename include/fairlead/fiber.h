@@ -65,7 +65,7 @@ FL_API FL_MUST_CHECK int fl_fiber_start(fl_fiber **f, fl_fiber_function *functio
  *   -EDEADLK    the caller is the fiber itself; or the fiber runs, and the caller is no fiber of
  *               its loop
  */
-FL_API FL_MUST_CHECK int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_fiber_join_until(fl_fiber *f, int *result, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_fiber_join(fl_fiber *_f, int *_result)
 {
 	return fl_fiber_join_until(_f, _result, FL_FOREVER, NULL);
@@ -92,7 +92,7 @@ FL_API bool fl_fiber_is_alive(const fl_fiber *f);
 /* As fl_fiber_join(). Never waits: returns -EAGAIN while the fiber has not ended. */
 FL_INLINE FL_MUST_CHECK int fl_fiber_try_join(fl_fiber *_f, int *_result)
 {
-	return fl_fiber_is_alive(_f) ? -EAGAIN : fl_fiber_join_until(_f, _result, 0, FL_SHIELDED);
+	return fl_fiber_is_alive(_f) ? -EAGAIN : fl_fiber_join_until(_f, _result, FL_NO_WAIT, FL_SHIELDED);
 }
 
 /* The name, which is valid as long as the fiber. */

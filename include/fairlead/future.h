@@ -58,7 +58,7 @@ FL_API void fl_future_free(fl_future *f);
  *   -EINVAL      `size` is not that of the result type
  *   -EOWNERDEAD  in a forked child, of a task that the parent's executor has not ended
  */
-FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, fl_time deadline,
                                              fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_future_get(fl_future *_f, void *_result, size_t _size)
 {
@@ -69,7 +69,7 @@ FL_INLINE FL_MUST_CHECK int fl_future_get(fl_future *_f, void *_result, size_t _
  * Waits for the end of the task. Blocks the calling context. Returns 0, -ECANCELED, or:
  *   -EOWNERDEAD  in a forked child, of a task that the parent's executor has not ended
  */
-FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *_f)
 {
 	return fl_future_wait_until(_f, FL_FOREVER, NULL);
@@ -82,7 +82,7 @@ FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
 FL_INLINE FL_MUST_CHECK int fl_future_try_get(fl_future *_f, void *_result, size_t _size)
 {
 	const int _rc = fl_future_try_wait(_f);
-	return _rc == 0 ? fl_future_get_until(_f, _result, _size, 0, FL_SHIELDED) : _rc;
+	return _rc == 0 ? fl_future_get_until(_f, _result, _size, FL_NO_WAIT, FL_SHIELDED) : _rc;
 }
 
 /* The state. Acquires if it is FL_DONE or FL_CANCELLED. */
@@ -274,7 +274,7 @@ typedef enum fl_wait_mode {
  * After -ETIMEDOUT, or -ECANCELED, fl_futures_ended() returns how many have ended, and
  * fl_future_try_wait() which.
  */
-FL_API FL_MUST_CHECK int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, fl_time deadline,
                                                fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_futures_wait(fl_future *const *_f, size_t _n, fl_wait_mode _what)
 {
@@ -311,7 +311,7 @@ FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_
  *   -EOWNERDEAD  in a forked child, of an iteration that the child made: the rest are futures of
  *                the parent's tasks that had not ended at the create
  */
-FL_API FL_MUST_CHECK int fl_as_completed_next_until(fl_as_completed *c, size_t *index, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_as_completed_next_until(fl_as_completed *c, size_t *index, fl_time deadline,
                                                     fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_as_completed_next(fl_as_completed *_c, size_t *_index)
 {
@@ -357,7 +357,7 @@ FL_END_DECLS
 	{                                                                                                              \
 		return fl_future_try_get(_f, value, size);                                                             \
 	}                                                                                                              \
-	FL__TASK_FN name##_get_until(fl_future *_f result, int64_t _deadline, fl_cancel_token *_cancel)                \
+	FL__TASK_FN name##_get_until(fl_future *_f result, fl_time _deadline, fl_cancel_token *_cancel)                \
 	{                                                                                                              \
 		return fl_future_get_until(_f, value, size, _deadline, _cancel);                                       \
 	}

@@ -47,11 +47,11 @@ FL_BEGIN_DECLS
 typedef struct fl_group {
 	fl_cancel_token token_; /* while begun */
 	fl_executor *executor_; /* NULL: the group takes fibers alone */
-	uint64_t from_forever_; /* FL_FOREVER less the deadline */
-	size_t number_;         /* of the next member */
-	size_t failed_number_;  /* of the first member that failed */
-	size_t fibers_;         /* that have not ended; written by their loop's thread */
-	const void *sched_;     /* of these fibers, as the next two */
+	fl_time deadline_;
+	size_t number_;        /* of the next member */
+	size_t failed_number_; /* of the first member that failed */
+	size_t fibers_;        /* that have not ended; written by their loop's thread */
+	const void *sched_;    /* of these fibers, as the next two */
 	const void *thread_;
 	uint32_t forks_;
 	uint32_t lock_;    /* guards all fields except the token and the atomics */
@@ -76,9 +76,10 @@ typedef struct fl_group {
  * A group without members. `executor` NULL: only fibers. With UNTIL, the deadline cancels the
  * members, and the group accepts none after it.
  */
-#define FL_GROUP_INIT(executor) FL_GROUP_INIT_UNTIL(executor, FL_FOREVER)
-#define FL_GROUP_INIT_UNTIL(executor, deadline)                                                                        \
-	{ FL_CANCEL_TOKEN_INIT, (executor), (uint64_t)FL_FOREVER - (uint64_t)(deadline),                               \
+#define FL_GROUP_INIT(executor) FL__GROUP_INIT(executor, 0)
+#define FL_GROUP_INIT_UNTIL(executor, deadline) FL__GROUP_INIT(executor, (deadline).ns)
+#define FL__GROUP_INIT(executor, ns)                                                                                   \
+	{ FL_CANCEL_TOKEN_INIT, (executor), { ns },                                                                    \
 	  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }, { 0 }, 0 }
 /* clang-format on */
 
@@ -152,7 +153,7 @@ FL_API FL_MUST_CHECK int fl_group_join(fl_group *g);
  *                or FL_ETASK
  *   other        joined: the error of the first member that failed
  */
-FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * Joins the group if no member is left; runs no task. Returns:
@@ -181,16 +182,16 @@ FL_API size_t fl_group_count(const fl_group *g);
  * returns NULL; but after a join that returned FL_ETASK, the text of what ended members early.
  * Valid until the next submit or start.
  */
-FL_API const char *fl_group_message(fl_group *g);
+FL_API const char *fl_group_message(const fl_group *g);
 
 /*
  * The name of the first member that failed: of the fiber, or of the task's type, which must exist.
  * NULL, and valid, as fl_group_message().
  */
-FL_API const char *fl_group_failed_name(fl_group *g);
+FL_API const char *fl_group_failed_name(const fl_group *g);
 
 /* The index, from 0, of the first failed member, by submits and starts since the last join. */
-FL_API size_t fl_group_failed_index(fl_group *g);
+FL_API size_t fl_group_failed_index(const fl_group *g);
 
 /*
  * The group's token: for waits that must end when a member fails, or the group is cancelled. The

@@ -55,13 +55,13 @@ typedef struct fl_imap_config {
 	int (*next)(void *state, void *arg);
 	void *state;
 	/*
-	 * After the deadline (0: none), or a request of the token (NULL: none; the scope is not
+	 * After the deadline, or a request of the token (NULL: none; the scope is not
 	 * observed), no argument is submitted, and running tasks are requested to stop. What is
 	 * under way is still returned, as a result, or as FL_ETASK with -ETIMEDOUT after a
 	 * deadline, else -ECANCELED; then the calls return -ETIMEDOUT or -ECANCELED. The token must
 	 * outlive the iteration.
 	 */
-	int64_t deadline;
+	fl_time deadline;
 	fl_cancel_token *cancel;
 } fl_imap_config;
 
@@ -90,7 +90,7 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  * result or -EAGAIN, or else the reason again. After an error of fl_submit() for the next chunk,
  * the next call submits that chunk again. Memory order: the caller sees what the task wrote.
  */
-FL_API FL_MUST_CHECK int fl_imap_next_until(fl_imap *it, size_t *index, void *result, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_imap_next_until(fl_imap *it, size_t *index, void *result, fl_time deadline,
                                             fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_imap_next(fl_imap *_it, size_t *_index, void *_result)
 {

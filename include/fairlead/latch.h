@@ -57,7 +57,7 @@ FL_INLINE uint32_t fl_latch_count(const fl_latch *_l)
 }
 
 /* Waits for zero. Blocks the calling context. Returns 0, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_latch_wait_until(fl_latch *l, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_latch_wait(fl_latch *_l)
 {
 	return fl_latch_wait_until(_l, FL_FOREVER, NULL);

@@ -35,11 +35,6 @@ typedef struct fl_loop fl_loop;
 typedef struct fl_loop_config {
 	/* In bytes, with 16 KiB of guard; 0: 128 KiB. Rounded up to an odd number of pages. */
 	size_t stack_size;
-	/*
-	 * For all memory of this loop and of what belongs to it (fairlead/error.h), except fibers,
-	 * stacks, fl_local, fl_loop_debug() and fl_loop_dump(). Its functions must not wait.
-	 */
-	const fl_allocator *allocator;
 } fl_loop_config;
 
 /*
@@ -100,7 +95,7 @@ typedef struct fl_loop_timer {
 } fl_loop_timer;
 
 /* Starts the timer, or changes a started timer. FL_FOREVER stops it. */
-FL_API void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop_callback *function, void *arg);
+FL_API void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, fl_time deadline, fl_loop_callback *function, void *arg);
 
 /* Stops the timer if it is started. */
 FL_API void fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t);
@@ -158,7 +153,7 @@ FL_API int fl_loop_fd(const fl_loop *l);
 
 /*
  * Runs one iteration: polls for events, and runs each runnable fiber once. Stores in `*deadline`
- * the latest time for the next call: 0: at once; FL_FOREVER: when the descriptor is readable.
+ * the latest time for the next call: FL_NO_WAIT: at once; FL_FOREVER: when the descriptor is readable.
  *
  * Between two iterations no fiber of the loop runs. While the caller sleeps there in a call of this
  * library, contexts that can run go before the loop's fibers wherever both wait: for a lock, a
@@ -177,7 +172,7 @@ FL_API int fl_loop_fd(const fl_loop *l);
  *   -EOWNERDEAD  the loop is that of the parent process of a fork
  *   -ENOMEM      in the first iteration: no memory for the stack of a signal handler
  */
-FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, int64_t *deadline);
+FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, fl_time *deadline);
 
 FL__SCOPED(fl_loop, fl_loop_free)
 
@@ -207,7 +202,7 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *   -EAGAIN      not called: there is no thread, and none can be started
  *   -EOWNERDEAD  the function has ended its thread, by pthread_exit() or pthread_cancel()
  */
-FL_API FL_MUST_CHECK int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline,
                                             fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_to_thread(fl_fiber_function *_function, void *_arg, int *_result)
 {
@@ -226,7 +221,7 @@ FL_INLINE FL_MUST_CHECK int fl_to_thread(fl_fiber_function *_function, void *_ar
  */
 typedef struct fl_loop_debug_config {
 	/* ns: a fiber, or the callbacks, that kept the thread for longer are reported; 0: none are */
-	int64_t slow;
+	fl_duration slow;
 } fl_loop_debug_config;
 
 /*

@@ -52,7 +52,7 @@ FL_API void fl_mutex_lock(fl_mutex *m);
 FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m);
 
 /* Locks `m`. Blocks the calling context. Returns 0; not locked: -ETIMEDOUT, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_mutex_lock_until(fl_mutex *m, fl_time deadline, fl_cancel_token *cancel);
 
 /* Unlocks `m`. Wakes the first waiter or hands `m` over to it. Panics when `m` is not locked. */
 FL_API void fl_mutex_unlock(fl_mutex *m);

@@ -52,7 +52,7 @@ typedef struct fl_address {
  *   -EINVAL     `n` is 0
  *   an error of the table above
  */
-FL_API FL_MUST_CHECK int fl_net_resolve_until(const char *host, fl_address *list, unsigned n, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_net_resolve_until(const char *host, fl_address *list, unsigned n, fl_time deadline,
                                               fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_net_resolve(const char *_host, fl_address *_list, unsigned _n)
 {
@@ -119,7 +119,7 @@ FL_API void fl_listener_close(fl_listener *l);
  *   -EBUSY       another fiber accepts
  *   -EOWNERDEAD  in a forked child
  */
-FL_API FL_MUST_CHECK int fl_listener_accept_until(fl_listener *l, fl_stream **s, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_listener_accept_until(fl_listener *l, fl_stream **s, fl_time deadline,
                                                   fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_listener_accept(fl_listener *_l, fl_stream **_s)
 {
@@ -144,7 +144,7 @@ FL_API int fl_listener_fd(const fl_listener *l);
  *   -ETIMEDOUT  the system gave up, after minutes; or the deadline, which includes the lookup
  *   an error of the table above, or another error of the system
  */
-FL_API FL_MUST_CHECK int fl_stream_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_stream_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, fl_time deadline,
                                                      fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_stream_connect_tcp(fl_stream **_s, const char *_host, uint16_t _port)
 {
@@ -163,7 +163,7 @@ FL_INLINE FL_MUST_CHECK int fl_stream_connect_tcp(fl_stream **_s, const char *_h
  *   -ENOTSOCK      the file is no socket
  *   -EPROTOTYPE    not a stream socket
  */
-FL_API FL_MUST_CHECK int fl_stream_connect_unix_until(fl_stream **s, const char *path, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_stream_connect_unix_until(fl_stream **s, const char *path, fl_time deadline,
                                                       fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_stream_connect_unix(fl_stream **_s, const char *_path)
 {

@@ -48,7 +48,7 @@ FL__ASSERT_SIZE(fl_once, 4);
  * function that may itself return -ETIMEDOUT, -ECANCELED or -EAGAIN tells by its argument that it
  * has run.
  */
-FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, fl_time deadline,
                                             fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_once_call(fl_once *_o, int (*_function)(void *arg), void *_arg)
 {

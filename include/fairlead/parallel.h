@@ -22,8 +22,8 @@ FL_BEGIN_DECLS
  * The range is split when a worker is idle, so no size of parts needs to be chosen.
  */
 typedef struct fl_parallel_config {
-	size_t grain;            /* the most numbers for a call of the body; 0: measured */
-	int64_t deadline;        /* 0: none */
+	size_t grain; /* the most numbers for a call of the body; 0: measured */
+	fl_time deadline;
 	fl_cancel_token *cancel; /* NULL: the caller's scope; FL_SHIELDED: none */
 	int *error;              /* stores the error of the call that failed, for FL_ETASK; may be NULL */
 } fl_parallel_config;

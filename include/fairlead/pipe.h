@@ -83,12 +83,12 @@ FL_API void fl_pipe_close_send(fl_pipe *p);
  *   -ENOSYS        above 64 KiB, and memfd_create() is missing or forbidden
  */
 FL_API FL_MUST_CHECK int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n,
-                                                int64_t deadline, fl_cancel_token *cancel);
+                                                fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_pipe_send_fds(fl_pipe *_p, const void *_data, size_t _size, const int *_fds, unsigned _n)
 {
 	return fl_pipe_send_fds_until(_p, _data, _size, _fds, _n, FL_FOREVER, NULL);
 }
-FL_INLINE FL_MUST_CHECK int fl_pipe_send_until(fl_pipe *_p, const void *_data, size_t _size, int64_t _deadline,
+FL_INLINE FL_MUST_CHECK int fl_pipe_send_until(fl_pipe *_p, const void *_data, size_t _size, fl_time _deadline,
                                                fl_cancel_token *_cancel)
 {
 	return fl_pipe_send_fds_until(_p, _data, _size, NULL, 0, _deadline, _cancel);
@@ -133,14 +133,14 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *_p, const void *_data, siz
  *   -EIO       the memory with the bytes could not be read; the message was dropped
  */
 FL_API FL_MUST_CHECK int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
-                                                unsigned *n, int64_t deadline, fl_cancel_token *cancel);
+                                                unsigned *n, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_pipe_recv_fds(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size, int *_fds,
                                              unsigned *_n)
 {
 	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, _fds, _n, FL_FOREVER, NULL);
 }
 FL_INLINE FL_MUST_CHECK int fl_pipe_recv_until(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size,
-                                               int64_t _deadline, fl_cancel_token *_cancel)
+                                               fl_time _deadline, fl_cancel_token *_cancel)
 {
 	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, _deadline, _cancel);
 }

@@ -229,7 +229,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                daemon, or the fork server, would be the first process of a PID namespace
  *   -ETIMEDOUT   the fork server or the new process did not answer within 30 s
  *   -EOWNERDEAD  the fork server died during the call; a process that is no daemon may have been
- *                started. With FL_PROCESS_EXEC: the new process ended before it replied
+ *                started. With FL_PROCESS_EXEC and _FORK: the new process ended before it replied
  *   -ENOSYS      pidfd_open() (Linux 5.3) or, for an argument above 16 KiB, memfd_create() is
  *                missing or forbidden; or a sandbox forbids a call that the fork server needs
  *                (fl_process_preload())
@@ -254,7 +254,7 @@ FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_confi
  *   -ECHILD      other code has reaped the process (waitpid(), or SIGCHLD is ignored)
  *   -ENOSYS      a sandbox forbids waitid(), so the status of a child is not known
  */
-FL_API FL_MUST_CHECK int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_process_join_until(fl_process *p, fl_process_status *status, fl_time deadline,
                                                fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *_p, fl_process_status *_status)
 {
@@ -264,7 +264,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *_p, fl_process_status *_
 /* As fl_process_join(). Never waits: returns -EAGAIN while the process runs. */
 FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_status *_status)
 {
-	const int _rc = fl_process_join_until(_p, _status, 0, FL_SHIELDED);
+	const int _rc = fl_process_join_until(_p, _status, FL_NO_WAIT, FL_SHIELDED);
 	return _rc == -ETIMEDOUT ? -EAGAIN : _rc;
 }
 
@@ -305,7 +305,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
  *   -EOWNERDEAD, -ECHILD
  *           as fl_process_join()
  */
-FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, int64_t grace, fl_process_status *status);
+FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, fl_duration grace, fl_process_status *status);
 
 /*
  * The handle's end of a pipe: of standard input (`stream` 0), output (1) or error (2). Blocking and
@@ -321,7 +321,7 @@ FL_API int fl_process_take_pipe(fl_process *p, int stream);
 FL_API void fl_process_close_pipe(fl_process *p, int stream);
 
 /* True while the process runs: while fl_process_try_join() returns -EAGAIN. */
-FL_API bool fl_process_is_alive(fl_process *p);
+FL_API bool fl_process_is_alive(const fl_process *p);
 
 /* The process id. */
 FL_API int fl_process_pid(const fl_process *p);

@@ -89,7 +89,7 @@ FL_BEGIN_DECLS
 FL_API FL_MUST_CHECK int fl_process_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /* Stores at most `room` process ids of workers. Returns the number of workers. */
-FL_API size_t fl_process_executor_pids(fl_executor *e, int *pids, size_t room);
+FL_API size_t fl_process_executor_pids(const fl_executor *e, int *pids, size_t room);
 
 FL_END_DECLS
 

@@ -60,7 +60,7 @@ typedef struct fl_process_io {
  *   any other error of read() or write()
  */
 FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status,
-                                                      int64_t deadline, fl_cancel_token *cancel);
+                                                      fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io *_io, fl_process_status *_status)
 {
 	return fl_process_communicate_until(_p, _io, _status, FL_FOREVER, NULL);
@@ -81,7 +81,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
  * -EMSGSIZE, -ENOMEM `*status` says how the process was ended.
  */
 FL_API FL_MUST_CHECK int fl_process_run_until(const fl_process_config *config, fl_process_io *io,
-                                              fl_process_status *status, int64_t deadline, fl_cancel_token *cancel);
+                                              fl_process_status *status, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_process_run(const fl_process_config *_config, fl_process_io *_io,
                                            fl_process_status *_status)
 {

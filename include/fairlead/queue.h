@@ -30,8 +30,7 @@ FL_BEGIN_DECLS
  *
  * Fork: a forked child has a copy of the queue and of its items, and may use the copy. A call that
  * another thread was making at the fork never ends in the child, and may hold up calls of the
- * child. A call that is held up returns -EOWNERDEAD; a form that returns a count returns 0. Which
- * calls are held up depends on the queue:
+ * child. A call that is held up returns -EOWNERDEAD. Which calls are held up depends on the queue:
  *
  *   FL_LIFO, FL_PRIORITY,   If the parent's call held the queue's lock, every put, get and wait is
  *   FL_OVERWRITE            held up, and returns at once. A close has no effect, and a free drops
@@ -71,8 +70,15 @@ typedef enum fl_queue_order {
 /*
  * As capacity: the queue is never full. A put does not wait, and may return -ENOMEM.
  *
- * FL_FIFO: lock-free, as fl_mpmc_unbounded. A put in progress counts in the length and for a join,
- * and makes FL_ON_QUEUE ready. Items of other producers may come between those of a batch.
+ * FL_FIFO: lock-free, except that a put may allocate, and that threads without memory for 4 KiB of
+ * their own at their first call share one record: their gets, queries and closes take turns. A
+ * consumer waits less than a microsecond for the slot of a stopped producer, then goes on, and the
+ * put takes another slot. A put in progress counts in the length and for a join, and makes
+ * FL_ON_QUEUE ready. Items of other producers may come between those of a batch.
+ *
+ * The memory of FL_FIFO is segments of about 8 KiB, at least one, and one spare. A drained segment
+ * is freed at once, unless a hazard pointer protects it. Each thread that has used such a queue
+ * protects at most two segments, until it uses another such queue or ends.
  *
  * Other orders: an array, which is moved under the lock. A batch goes in as a whole.
  */
@@ -124,8 +130,6 @@ typedef struct fl_queue_config {
 	 *   put has returned, if nothing has told the consumer of that put.
 	 */
 	bool one_producer, one_consumer;
-	/* For all memory of this queue (fairlead/error.h), but not for hazard pointers. */
-	const fl_allocator *allocator;
 } fl_queue_config;
 
 /*
@@ -156,7 +160,7 @@ FL_INLINE FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
 FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
 
 /* As fl_queue_put(); also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * Gets the first item. Blocks while `q` is empty. Returns 0, -ECANCELED, or:
@@ -169,39 +173,34 @@ FL_INLINE FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
 FL_API FL_MUST_CHECK int fl_queue_try_get(fl_queue *q, void *item);
 
 /* As fl_queue_get(); also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * Puts the `n` items of `items` in their order. Items of other producers may come between. Blocks
- * until all are in. Returns how many are: below `n` if `q` is closed, the wait was cancelled, or
- * there is no memory.
+ * until all are in. Stores in `*count` how many are in, whatever the result. Returns 0 if all are;
+ * else why the rest is not: -ECANCELED, or as fl_queue_put(): -EPIPE, -ENOMEM, -EOWNERDEAD.
  */
-FL_INLINE FL_MUST_CHECK size_t fl_queue_put_many(fl_queue *q, const void *items, size_t n);
+FL_INLINE FL_MUST_CHECK int fl_queue_put_many(fl_queue *q, const void *items, size_t n, size_t *count);
 
-/* Puts as many of the `n` items as there is space for. Returns how many; 0 if `q` is closed. */
-FL_API FL_MUST_CHECK size_t fl_queue_try_put_many(fl_queue *q, const void *items, size_t n);
+/* As fl_queue_put_many(). Never waits: returns -EAGAIN if there was no space for the rest. */
+FL_API FL_MUST_CHECK int fl_queue_try_put_many(fl_queue *q, const void *items, size_t n, size_t *count);
 
-/*
- * As fl_queue_put_many(); sets `*count`. Returns 0 if all items are in, else -EPIPE, -ETIMEDOUT,
- * -ECANCELED, -ENOMEM.
- */
+/* As fl_queue_put_many(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *count,
-                                                 int64_t deadline, fl_cancel_token *cancel);
+                                                 fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * Gets up to `n` items that follow each other in the order of `q`. Blocks until there is at least
- * one. Returns how many; 0 if `q` is closed and drained, the wait was cancelled, or `n` is 0.
+ * one. Stores in `*count` how many it got. Returns 0 if that is at least one, or `n` is 0; else
+ * -ECANCELED, or as fl_queue_get(): -EPIPE, -EOWNERDEAD.
  */
-FL_INLINE FL_MUST_CHECK size_t fl_queue_get_many(fl_queue *q, void *items, size_t n);
+FL_INLINE FL_MUST_CHECK int fl_queue_get_many(fl_queue *q, void *items, size_t n, size_t *count);
 
-/* Gets up to `n` of the items that are in `q` now. Returns how many. */
-FL_API FL_MUST_CHECK size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n);
+/* As fl_queue_get_many(). Never waits: returns -EAGAIN if `q` is empty. */
+FL_API FL_MUST_CHECK int fl_queue_try_get_many(fl_queue *q, void *items, size_t n, size_t *count);
 
-/*
- * As fl_queue_get_many(); sets `*count`. Returns 0 (at least one item, or `n` is 0), -EPIPE,
- * -ETIMEDOUT, -ECANCELED.
- */
-FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
+/* As fl_queue_get_many(). Also returns -ETIMEDOUT. */
+FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, fl_time deadline,
                                                  fl_cancel_token *cancel);
 
 /*
@@ -224,7 +223,7 @@ FL_API void fl_queue_task_done(fl_queue *q);
 FL_API FL_MUST_CHECK int fl_queue_try_task_done(fl_queue *q);
 
 /* Waits until all items are done. Blocks the calling context. Returns 0, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_queue_join(fl_queue *_q)
 {
 	return fl_queue_join_until(_q, FL_FOREVER, NULL);
@@ -243,7 +242,7 @@ FL_INLINE FL_MUST_CHECK int fl_queue_try_join(fl_queue *_q)
 }
 
 /* How many items are in `q`; may be out of date. A put that has failed is not counted. */
-FL_API size_t fl_queue_length(fl_queue *q);
+FL_API size_t fl_queue_length(const fl_queue *q);
 
 /*
  * The most items that `q` holds; 0 for a rendezvous; or FL_UNBOUNDED.
@@ -255,14 +254,14 @@ FL_API size_t fl_queue_capacity(const fl_queue *q);
 typedef struct fl_queue_stats {
 	size_t length, capacity;           /* as fl_queue_length(), fl_queue_capacity() */
 	size_t waits_to_put, waits_to_get; /* calls, and cases of fl_select(), that slept */
-	size_t refusals;                   /* puts that returned -EAGAIN, or -ETIMEDOUT */
+	size_t refusals;                   /* puts that put nothing: -EAGAIN, -ETIMEDOUT */
 } fl_queue_stats;
 
 /* Stores the counts of `q` since its creation, which are of different moments. */
-FL_API void fl_queue_get_stats(fl_queue *q, fl_queue_stats *stats);
+FL_API void fl_queue_get_stats(const fl_queue *q, fl_queue_stats *stats);
 
 /* Whether `q` is closed. */
-FL_API bool fl_queue_is_closed(fl_queue *q);
+FL_API bool fl_queue_is_closed(const fl_queue *q);
 
 /*
  * For FL_WAIT_ANY(): ready when a get would not block (an item, or closed); FL_ON_QUEUE_SPACE, when

@@ -58,7 +58,7 @@ FL_API FL_MUST_CHECK int fl_rmutex_try_lock(fl_rmutex *m);
  * Locks `m` once more. Blocks the calling context while another context owns `m`. Returns 0; not
  * locked: -ETIMEDOUT, -ECANCELED, -EOVERFLOW (as fl_rmutex_try_lock()).
  */
-FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, fl_time deadline, fl_cancel_token *cancel);
 
 /* Undoes one lock. Panics when the calling context does not own `m`. */
 FL_API void fl_rmutex_unlock(fl_rmutex *m);

@@ -64,7 +64,7 @@ FL_API void fl_rwlock_read_lock(fl_rwlock *l);
 FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l);
 
 /* As fl_rwlock_read_lock(): 0; -ETIMEDOUT, -ECANCELED: not locked. Blocks the calling context. */
-FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel);
 
 /* Undoes one read lock. Panics when no context reads. */
 FL_API void fl_rwlock_read_unlock(fl_rwlock *l);
@@ -79,7 +79,7 @@ FL_API void fl_rwlock_write_lock(fl_rwlock *l);
 FL_API FL_MUST_CHECK int fl_rwlock_try_write_lock(fl_rwlock *l);
 
 /* As fl_rwlock_read_lock_until(), for writing: 0, -ETIMEDOUT, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_rwlock_write_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_rwlock_write_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel);
 
 /* Undoes the write lock, and wakes waiters. Panics when no context writes. */
 FL_API void fl_rwlock_write_unlock(fl_rwlock *l);

@@ -63,7 +63,7 @@ typedef struct fl_select_case {
  *
  * A wait takes time quadratic in `n`.
  */
-FL_API FL_MUST_CHECK int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_select_until(fl_select_case *cases, size_t n, fl_time deadline, fl_cancel_token *cancel);
 
 FL_END_DECLS
 
@@ -73,7 +73,7 @@ FL_END_DECLS
  */
 #ifdef __cplusplus
 template <size_t _n>
-static inline FL_MUST_CHECK int fl__select_list(fl_select_case (&&_cases)[_n], int64_t _deadline,
+static inline FL_MUST_CHECK int fl__select_list(fl_select_case (&&_cases)[_n], fl_time _deadline,
                                                 fl_cancel_token *_cancel)
 {
 	return fl_select_until(_cases, _n, _deadline, _cancel);

@@ -72,7 +72,7 @@ FL_INLINE FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *_s, uint32_t _permits, u
 FL_API FL_MUST_CHECK int fl_sem_destroy(fl_sem *s);
 
 /* Takes a permit. Blocks the calling context. Returns 0, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_sem_acquire(fl_sem *_s)
 {
 	return fl_sem_acquire_until(_s, FL_FOREVER, NULL);
@@ -86,7 +86,7 @@ FL_API FL_MUST_CHECK int fl_sem_try_acquire(fl_sem *s);
  * or:
  *   -EINVAL  `n` exceeds the bound or FL_SEM_MAX
  */
-FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *_s, uint32_t _n)
 {
 	return fl_sem_acquire_n_until(_s, _n, FL_FOREVER, NULL);

@@ -59,7 +59,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *_b, uint32_t _pa
  *   -EPIPE            the barrier is broken, or was broken or reset during the wait
  *   -ECANCELED        cancelled; the barrier is now broken, as after -ETIMEDOUT
  */
-FL_API FL_MUST_CHECK int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_shm_barrier_wait_until(fl_shm_barrier *b, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *_b)
 {
 	return fl_shm_barrier_wait_until(_b, FL_FOREVER, NULL);

@@ -73,7 +73,7 @@ FL_API FL_MUST_CHECK int fl_shm_cond_destroy(const fl_shm_cond *c);
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m);
 
 /* As fl_shm_cond_wait(). Also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, fl_time deadline,
                                                 fl_cancel_token *cancel);
 
 /*
@@ -88,7 +88,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m
 
 /* As fl_shm_cond_wait_for(). Also returns -ETIMEDOUT. */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
-                                                       void *arg, int64_t deadline, fl_cancel_token *cancel);
+                                                       void *arg, fl_time deadline, fl_cancel_token *cancel);
 
 /* Wakes all waiters. Called before the change, with the mutex held. */
 FL_API void fl_shm_cond_broadcast(fl_shm_cond *c);

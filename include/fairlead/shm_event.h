@@ -67,7 +67,7 @@ FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *_e)
 }
 
 /* Waits until `e` is set. Blocks the calling context. Returns 0, -ECANCELED, -EBADMSG. */
-FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_event_wait(fl_shm_event *_e)
 {
 	return fl_shm_event_wait_until(_e, FL_FOREVER, NULL);

@@ -91,7 +91,7 @@ FL_API FL_MUST_CHECK int fl_shm_mutex_destroy(const fl_shm_mutex *m);
  *   -EDEADLK     the calling context holds `m`, which is not recursive
  *   -EOVERFLOW   the calling context has locked a recursive `m` 2^32 - 1 times
  */
-FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *_m)
 {
 	return fl_shm_mutex_lock_until(_m, FL_FOREVER, FL_SHIELDED);

@@ -103,7 +103,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_put(fl_shm_queue *q, const void *item);
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put(fl_shm_queue *q, const void *item);
 
 /* As fl_shm_queue_put(). Also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *item, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *item, fl_time deadline,
                                                 fl_cancel_token *cancel);
 
 /*
@@ -120,39 +120,43 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_get(fl_shm_queue *q, void *item);
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get(fl_shm_queue *q, void *item);
 
 /* As fl_shm_queue_get(). Also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * Puts `n` items in order. Items of other producers may come between. Blocks until all are put.
- * Returns how many were: below `n` if the queue is closed, the scope is cancelled, or on an error.
+ * Stores in `*count` how many are put, whatever the result. Returns 0 if all are; else why the rest
+ * is not: -ECANCELED, -EINVAL, -EBADMSG, or as fl_shm_queue_put(): -EPIPE.
  */
-FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_put_many(fl_shm_queue *q, const void *items, size_t n);
-
-/* Puts as many of `n` items as there is space for. Returns how many; 0 also if closed. */
-FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_try_put_many(fl_shm_queue *q, const void *items, size_t n);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count);
 
 /*
- * As fl_shm_queue_put_many(); sets `*count`. Returns 0 if all items were put, else -EPIPE,
- * -ETIMEDOUT, -ECANCELED, -EINVAL, -EBADMSG.
+ * As fl_shm_queue_put_many(). Never waits. Also returns:
+ *   -EAGAIN     there was no space for the rest
+ *   -ETIMEDOUT  as fl_shm_queue_try_put()
  */
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count);
+
+/* As fl_shm_queue_put_many(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count,
-                                                     int64_t deadline, fl_cancel_token *cancel);
+                                                     fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Gets up to `n` consecutive items. Blocks until at least one is there. Returns how many: 0 only if
- * the queue is closed and drained, the scope is cancelled, `n` is 0, or on an error.
+ * Gets up to `n` consecutive items. Blocks until at least one is there. Stores in `*count` how many
+ * it got. Returns 0 if that is at least one, or `n` is 0; else -ECANCELED, -EINVAL, -EBADMSG, or as
+ * fl_shm_queue_get(): -EPIPE.
  */
-FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_get_many(fl_shm_queue *q, void *items, size_t n);
-
-/* Gets up to `n` items that are there now. Returns how many. */
-FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_try_get_many(fl_shm_queue *q, void *items, size_t n);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_many(fl_shm_queue *q, void *items, size_t n, size_t *count);
 
 /*
- * As fl_shm_queue_get_many(); sets `*count`. Returns 0 (at least one item, or `n` is 0), -EPIPE,
- * -ETIMEDOUT, -ECANCELED, -EINVAL, -EBADMSG.
+ * As fl_shm_queue_get_many(). Never waits. Also returns:
+ *   -EAGAIN     empty
+ *   -ETIMEDOUT  as fl_shm_queue_try_put()
  */
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_many(fl_shm_queue *q, void *items, size_t n, size_t *count);
+
+/* As fl_shm_queue_get_many(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *count,
-                                                     int64_t deadline, fl_cancel_token *cancel);
+                                                     fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * Puts a frame of `size` bytes, 0 or more. Blocks while `q` lacks space for the frame. Returns 0,
@@ -160,7 +164,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *item
  *   -EMSGSIZE  the frame does not fit into an empty queue
  *   -EPIPE     `q` is closed, also if that happens during the wait
  */
-FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, fl_time deadline,
                                                       fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *_q, const void *_frame, size_t _size)
 {
@@ -185,7 +189,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_frame(fl_shm_queue *_q, const v
  *   -EPIPE     closed and drained
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size,
-                                                      int64_t deadline, fl_cancel_token *cancel);
+                                                      fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *_q, void *_buffer, size_t _room, size_t *_size)
 {
 	return fl_shm_queue_get_frame_until(_q, _buffer, _room, _size, FL_FOREVER, NULL);
@@ -225,7 +229,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
  * Waits until every item that was put is done. Blocks the calling context. Returns 0, -ECANCELED,
  * -EBADMSG. Counts wrap: at most 2^32 - 1 items may be put and not done.
  */
-FL_API FL_MUST_CHECK int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_shm_queue_join_until(fl_shm_queue *q, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *_q)
 {
 	return fl_shm_queue_join_until(_q, FL_FOREVER, NULL);

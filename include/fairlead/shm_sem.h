@@ -53,7 +53,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *_s, uint32_t _permits)
 }
 
 /* Acquires a permit. Blocks the calling context for a free one. Returns 0, -ECANCELED, -EBADMSG. */
-FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *_s)
 {
 	return fl_shm_sem_acquire_until(_s, FL_FOREVER, NULL);

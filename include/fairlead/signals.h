@@ -48,7 +48,7 @@ FL_API FL_MUST_CHECK int fl_signals_create(fl_signals **s, const int *signals, s
 FL_API void fl_signals_free(fl_signals *s);
 
 /* Waits for a signal, takes it, and returns its number; or -ECANCELED. Blocks the context. */
-FL_API FL_MUST_CHECK int fl_signals_wait_until(fl_signals *s, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_signals_wait_until(fl_signals *s, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_signals_wait(fl_signals *_s)
 {
 	return fl_signals_wait_until(_s, FL_FOREVER, NULL);

@@ -16,7 +16,7 @@ FL_BEGIN_DECLS
  *     FL_SCOPED(samples) *q = NULL;
  *     rc = samples_create(&q, 1000);                // check
  *     rc = samples_try_put(q, sample);              // 0, -EAGAIN: full
- *     n = samples_try_get_many(q, some, 64);        // how many it got
+ *     rc = samples_try_get_many(q, some, 64, &n);   // 0, and `n` items; -EAGAIN: empty
  *
  * Requires that one thread at a time puts and one thread at a time gets; both may be the same
  * thread. Another thread may take over a side if the program orders the two.
@@ -55,11 +55,17 @@ FL_API FL_MUST_CHECK int fl_spsc_try_put(fl_spsc *q, const void *item);
 /* Gets the oldest item. For the consumer. Returns 0, -EAGAIN (empty). */
 FL_API FL_MUST_CHECK int fl_spsc_try_get(fl_spsc *q, void *item);
 
-/* Puts as many items as fit; the consumer finds all at once. Returns how many. For the producer. */
-FL_API FL_MUST_CHECK size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n);
+/*
+ * Puts as many of the `n` items as fit; the consumer finds them all at once. Stores in `*count` how
+ * many are in, whatever the result. For the producer. Returns 0 if all are, else -EAGAIN.
+ */
+FL_API FL_MUST_CHECK int fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n, size_t *count);
 
-/* Gets up to `n` items. Their space becomes free at once. Returns how many. For the consumer. */
-FL_API FL_MUST_CHECK size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n);
+/*
+ * Gets up to `n` items. Their space becomes free at once. Stores in `*count` how many. For the
+ * consumer. Returns 0 if that is at least one, or `n` is 0; else -EAGAIN (empty).
+ */
+FL_API FL_MUST_CHECK int fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n, size_t *count);
 
 /* How many items are in `q`: an estimate, which may count a call of the other side in progress. */
 FL_API size_t fl_spsc_length(const fl_spsc *q);

@@ -87,7 +87,7 @@ FL_API void fl_stream_abort(fl_stream *s);
  *   0        the end
  *   -EINVAL  `size` is 0
  */
-FL_API FL_MUST_CHECK ssize_t fl_stream_read_some_until(fl_stream *s, void *buffer, size_t size, int64_t deadline,
+FL_API FL_MUST_CHECK ssize_t fl_stream_read_some_until(fl_stream *s, void *buffer, size_t size, fl_time deadline,
                                                        fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_some(fl_stream *_s, void *_buffer, size_t _size)
 {
@@ -103,7 +103,7 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_try_read_some(fl_stream *s, void *buffer,
  *   -ECANCELED
  *   -ENOMEM     see fl_stream_got()
  */
-FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, int64_t deadline,
+FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, fl_time deadline,
                                                           fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *_s, void *_buffer, size_t _size)
 {
@@ -120,7 +120,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *_s, void *_buf
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_delimited_until(fl_stream *s, void *buffer, size_t size,
                                                             const void *delimiter, size_t delimiter_size,
-                                                            int64_t deadline, fl_cancel_token *cancel);
+                                                            fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_delimited(fl_stream *_s, void *_buffer, size_t _size,
                                                          const void *_delimiter, size_t _delimiter_size)
 {
@@ -131,7 +131,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_delimited(fl_stream *_s, void *_b
  * As fl_stream_read_delimited() with a newline, and stores a NUL behind the line: one of the `size`
  * bytes, not counted in the result. -EINVAL: `size` is below 2.
  */
-FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *_s, char *_line, size_t _size, int64_t _deadline,
+FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *_s, char *_line, size_t _size, fl_time _deadline,
                                                           fl_cancel_token *_cancel)
 {
 	ssize_t _n;
@@ -161,7 +161,7 @@ FL_API size_t fl_stream_got(const fl_stream *s);
  *   -EPIPE   after fl_stream_close_write(), or the peer no longer reads
  *   -ENOMEM  of the system
  */
-FL_API FL_MUST_CHECK int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_stream_write_until(fl_stream *s, const void *data, size_t size, fl_time deadline,
                                                fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *_s, const void *_data, size_t _size)
 {
@@ -180,7 +180,7 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data,
  * As fl_stream_write(), of `n` parts in order. Returns 0, -ECANCELED, -ENOMEM, or:
  *   -EPIPE  after fl_stream_close_write(), or the peer no longer reads
  */
-FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, fl_time deadline,
                                                 fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *_parts, size_t _n)
 {
@@ -198,7 +198,7 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
  *   -ENOTSUP       no Unix socket
  */
 FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds,
-                                                  unsigned n, int64_t deadline, fl_cancel_token *cancel);
+                                                  unsigned n, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data, size_t _size, const int *_fds,
                                                unsigned _n)
 {
@@ -221,7 +221,7 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
  *              fl_stream_got() of them are in `buffer`
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n,
-                                                         int64_t deadline, fl_cancel_token *cancel);
+                                                         fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *_s, void *_buffer, size_t _size, int *_fds,
                                                       unsigned *_n)
 {

@@ -195,7 +195,7 @@
 		return fl_imap_try_next(_it, _index, FL__TASK_VALUE(result_type, _result));                            \
 	}                                                                                                              \
 	FL__TASK_FN name##_imap_next_until(fl_imap *_it, size_t *_index FL__TASK_RESULT(result_type),                  \
-	                                   int64_t _deadline, fl_cancel_token *_cancel)                                \
+	                                   fl_time _deadline, fl_cancel_token *_cancel)                                \
 	{                                                                                                              \
 		return fl_imap_next_until(_it, _index, FL__TASK_VALUE(result_type, _result), _deadline, _cancel);      \
 	}

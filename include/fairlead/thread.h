@@ -62,7 +62,7 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread *t, fl_thread_function *funct
  *   -EINVAL      the handle is not joinable
  *   -EOWNERDEAD  in a forked child, which has no copy of the running thread
  */
-FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_thread_join(fl_thread *_t, int *_result)
 {
 	return fl_thread_join_until(_t, _result, FL_FOREVER, NULL);
@@ -71,7 +71,7 @@ FL_INLINE FL_MUST_CHECK int fl_thread_join(fl_thread *_t, int *_result)
 /* As fl_thread_join(). Never waits: returns -EAGAIN while the function runs. */
 FL_INLINE FL_MUST_CHECK int fl_thread_try_join(fl_thread *_t, int *_result)
 {
-	const int _rc = fl_thread_join_until(_t, _result, 0, FL_SHIELDED);
+	const int _rc = fl_thread_join_until(_t, _result, FL_NO_WAIT, FL_SHIELDED);
 	return _rc == -ETIMEDOUT ? -EAGAIN : _rc;
 }
 

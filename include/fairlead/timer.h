@@ -68,7 +68,7 @@ FL_INLINE void fl_timer_init(fl_timer *_t)
  *   -EAGAIN     the thread cannot be started, or the process exits
  *   -ENOMEM     there is no memory for the thread
  */
-FL_API FL_MUST_CHECK int fl_timer_start(fl_timer *t, int64_t deadline, fl_timer_callback *function, void *arg);
+FL_API FL_MUST_CHECK int fl_timer_start(fl_timer *t, fl_time deadline, fl_timer_callback *function, void *arg);
 
 /*
  * Has `function(arg)` called at `first` (now, if that has passed), and then each `period` ns, until
@@ -77,8 +77,8 @@ FL_API FL_MUST_CHECK int fl_timer_start(fl_timer *t, int64_t deadline, fl_timer_
  * not move until it was cancelled. Returns as fl_timer_start(), or -EINVAL: `period` is not above
  * 0.
  */
-FL_API FL_MUST_CHECK int fl_timer_start_every(fl_timer *t, int64_t first, int64_t period, fl_timer_callback *function,
-                                              void *arg);
+FL_API FL_MUST_CHECK int fl_timer_start_every(fl_timer *t, fl_time first, fl_duration period,
+                                              fl_timer_callback *function, void *arg);
 
 /* The number of calls of a periodic timer that were skipped since its start. */
 FL_API uint64_t fl_timer_missed(const fl_timer *t);
@@ -100,7 +100,7 @@ FL_API FL_MUST_CHECK int fl_timer_cancel(fl_timer *t);
  *   0         at once if `t` is not started
  *   -EDEADLK  called by a timer's function, if it would have to wait
  */
-FL_API FL_MUST_CHECK int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_timer_join_until(fl_timer *t, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_timer_join(fl_timer *_t)
 {
 	return fl_timer_join_until(_t, FL_FOREVER, NULL);

@@ -34,7 +34,7 @@ typedef struct fl_on_type {
 	bool (*ready)(void *object);                      /* whether the object is ready now */
 	bool (*arm)(void *object, struct fl__node *node); /* enqueues `node`; false: ready, not enqueued */
 	void (*disarm)(void *object, struct fl__node *node);
-	int64_t (*deadline)(void *object); /* when the object becomes ready without a wake; NULL: never */
+	fl_time (*deadline)(void *object); /* when the object becomes ready without a wake; may be NULL */
 	bool by_tasks;                     /* another task may have to make it ready: fairlead/blocking.h */
 } fl_on_type;
 
@@ -57,14 +57,14 @@ FL_API extern const fl_on_type fl__on_cancel_token;
  *   0 or more     the smallest index of a ready object
  *   -EINVAL       `n` is 0 or above INT_MAX
  */
-FL_API FL_MUST_CHECK int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_wait_any_until(fl_on *on, size_t n, fl_time deadline, fl_cancel_token *cancel);
 
 FL_END_DECLS
 
 /* Calls fl_wait_any_until() with a list of FL_ON_... */
 #ifdef __cplusplus
 template <size_t _n>
-static inline FL_MUST_CHECK int fl__wait_any_list(fl_on (&&_on)[_n], int64_t _deadline, fl_cancel_token *_cancel)
+static inline FL_MUST_CHECK int fl__wait_any_list(fl_on (&&_on)[_n], fl_time _deadline, fl_cancel_token *_cancel)
 {
 	return fl_wait_any_until(_on, _n, _deadline, _cancel);
 }

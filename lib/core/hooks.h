@@ -45,7 +45,7 @@
  *
  *   L  call the log handler of the program, which may wait. The client holds none of its locks.
  *   A  take memory from fl__sys.map(), but not from an allocator: the caller may hold its lock
- *   M  take memory from the executor's allocator
+ *   M  take memory from fl__alloc(), the allocator of the program
  *   P  panic
  *
  * No point fails. A point that is off costs a test of one word, or of a weak function, on a slow
@@ -54,9 +54,9 @@
  *   fast path of       what the client does instead
  *   a lock             The CAS expects fl__hook_free instead of 0. While debugging is on, that is a
  *                      value that no word has, so each lock goes the slow way. It leaves a mark in
- *                      the word, so the unlock goes the slow way, too. The unlock of many readers has
- *                      no mark, and tests fl__hooks first. fl__hook_readers closes the fast path of
- *                      readers.
+ *                      the word, so the unlock goes the slow way, too. The unlock of many readers
+ *                      has no mark, and tests fl__hooks first. fl__hook_readers closes the fast path
+ *                      of readers.
  *   fl_submit()        Its short way compares the executor's word `plain` with fl__plain_forks. The
  *                      statistics change the first where the next task is to be measured; the
  *                      recorder changes the second.
@@ -64,7 +64,7 @@
  *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__hook_word(&fl__hook_free)}, LOCKED))
  *             return;                                                                  // fast
  *     struct fl__hook_op op;                                                           // slow
- *     fl__hook_locking(&op, m, FL__DEBUG_MUTEX, deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
+ *     fl__hook_locking(&op, m, FL__DEBUG_MUTEX, fl__is_forever(deadline) ? 0 : FL__DEBUG_TRY);
  *     ... fl__hook_waiting(&op); rc = fl__wait_sleep(...) ...
  *     fl__hook_locked(&op, rc == 0);
  */
@@ -124,6 +124,13 @@ static inline bool fl__hooks_on(uint32_t clients)
  */
 #define FL__IF_LINKED __attribute__((weak, visibility("hidden")))
 
+/*
+ * A point. It calls fl__hook_NAME_on() if one of the clients is on, and evaluates the arguments
+ * only then. `clients`: the end of a name FL__HOOKS_.
+ */
+#define FL__HOOK(clients, name, ...)                                                                                   \
+	(fl__hooks_on(FL__HOOKS_##clients) ? (void)fl__hook_##name##_on(__VA_ARGS__) : (void)0)
+
 /* Locks. */
 
 enum { FL__BACKTRACE_FRAMES = 16 };
@@ -158,10 +165,24 @@ struct fl__hook_op {
 FL__IF_LINKED void fl__hook_locking_on(struct fl__hook_op *op);
 FL__IF_LINKED void fl__hook_waiting_on(struct fl__hook_op *op);
 FL__IF_LINKED void fl__hook_locked_on(struct fl__hook_op *op, bool locked);
+
+/* `how` is FL__DEBUG_READ or 0. */
 FL__IF_LINKED void fl__hook_unlocking_on(const void *lock, unsigned how);
+#define fl__hook_unlocking(...) FL__HOOK(DEBUG, unlocking, __VA_ARGS__)
+
 FL__IF_LINKED void fl__hook_downgraded_on(const void *lock);
+#define fl__hook_downgraded(...) FL__HOOK(DEBUG, downgraded, __VA_ARGS__)
+
+/*
+ * A lock begins or ends: its records go. If the function `destroy` has found it busy, a warning
+ * says who holds it. NULL: the lock was not found busy.
+ */
 FL__IF_LINKED void fl__hook_forget_on(const void *lock, const char *destroy);
+#define fl__hook_forget(...) FL__HOOK(DEBUG, forget, __VA_ARGS__)
+
+/* Panics if the lock is known to be held by another context, and not by the caller. */
 FL__IF_LINKED void fl__hook_assert_held_on(const void *lock, const char *function);
+#define fl__hook_assert_held(...) FL__HOOK(DEBUG, assert_held, __VA_ARGS__)
 
 static inline void fl__hook_locking(struct fl__hook_op *op, const void *lock, enum fl__debug_kind kind, unsigned how)
 {
@@ -182,7 +203,7 @@ static inline void fl__hook_waiting(struct fl__hook_op *op)
 		fl__hook_waiting_on(op);
 }
 
-/* Not `locked`: the caller has given up. */
+/* If not `locked`, the caller has given up. */
 static inline void fl__hook_locked(struct fl__hook_op *op, bool locked)
 {
 	if (fl__unlikely(op->on != 0))
@@ -205,111 +226,32 @@ static inline void fl__hook_waiting_cond(struct fl__hook_op *op, const void *mut
 }
 
 /*
- * Around a wait for permits, items or space, successful or not. Any context may end that wait, so no
- * deadlock is reported.
+ * Around a wait for permits, items or space, successful or not. Any context may end that wait, so
+ * no deadlock is reported.
  */
-static inline void fl__hook_wait_begin(struct fl__hook_op *op, const void *object, enum fl__debug_kind kind)
-{
-	fl__hook_locking(op, object, kind, FL__DEBUG_TRY);
-	fl__hook_waiting(op);
-}
-
-static inline void fl__hook_wait_end(struct fl__hook_op *op)
-{
-	fl__hook_locked(op, false);
-}
-
-/* `how`: FL__DEBUG_READ or 0. */
-static inline void fl__hook_unlocking(const void *lock, unsigned how)
-{
-	if (fl__hooks_on(FL__HOOKS_DEBUG))
-		fl__hook_unlocking_on(lock, how);
-}
-
-static inline void fl__hook_downgraded(const void *lock)
-{
-	if (fl__hooks_on(FL__HOOKS_DEBUG))
-		fl__hook_downgraded_on(lock);
-}
-
-/* Forgets a lock that begins or ends. `destroy`: the function of this name found the lock busy. */
-static inline void fl__hook_forget(const void *lock, const char *destroy)
-{
-	if (fl__hooks_on(FL__HOOKS_DEBUG))
-		fl__hook_forget_on(lock, destroy);
-}
-
-/* Panics if another context is known to hold the lock, and not this one. */
-static inline void fl__hook_assert_held(const void *lock, const char *function)
-{
-	if (fl__hooks_on(FL__HOOKS_DEBUG))
-		fl__hook_assert_held_on(lock, function);
-}
+#define fl__hook_wait_begin(op, object, kind) (fl__hook_locking(op, object, kind, FL__DEBUG_TRY), fl__hook_waiting(op))
+#define fl__hook_wait_end(op) fl__hook_locked(op, false)
 
 /* Waits, wakes and switches. */
 
+/* Called before a join of `context`, and with NULL after it. `timed`: the join has a deadline. */
 FL__IF_LINKED void fl__hook_join_on(const struct fl__ctx *context, bool timed);
-FL__IF_LINKED void fl__hook_sleep_on(struct fl__wait *wait, int64_t deadline);
-FL__IF_LINKED void fl__hook_woken_on(struct fl__wait *wait, int rc);
+#define fl__hook_join(...) FL__HOOK(DEBUG, join, __VA_ARGS__)
+
+FL__IF_LINKED void fl__hook_sleep_on(struct fl__wait *wait, fl_time deadline);
+#define fl__hook_sleep(...) FL__HOOK(ALL, sleep, __VA_ARGS__)
+FL__IF_LINKED void fl__hook_woken_on(struct fl__wait *wait);
+#define fl__hook_woken(...) FL__HOOK(ALL, woken, __VA_ARGS__)
+
+/* `taken` is the first of the nodes that the caller will unpark. */
 FL__IF_LINKED void fl__hook_wake_on(const struct fl__node *taken);
+#define fl__hook_wake(...) FL__HOOK(TRACE, wake, __VA_ARGS__)
+
+/* The loop's thread will run the fiber of this number and name. 0 and "": its own flow. */
 FL__IF_LINKED void fl__hook_run_on(const void *loop, uint64_t fiber, const char *name);
-FL__IF_LINKED void fl__hook_deadline_on(void);
+#define fl__hook_run(...) FL__HOOK(ALL, run, __VA_ARGS__)
 
-/* Before a join of `context` (`timed`: with a deadline), and with NULL after it. */
-static inline void fl__hook_join(const struct fl__ctx *context, bool timed)
-{
-	if (fl__hooks_on(FL__HOOKS_DEBUG))
-		fl__hook_join_on(context, timed);
-}
-
-/*
- * Half of the machine's uptime at the load of the library. fl_after() has returned no earlier
- * deadline here, and hardly in a process that shares memory with this one.
- */
-extern __attribute__((visibility("hidden"))) int64_t fl__earliest_deadline;
-__attribute__((cold)) void fl__duration_report(int64_t deadline);
-extern uint32_t fl__duration_told; /* since the start, or the last switch of debugging */
-
-/*
- * Called with the deadline that a public function got and that fl__hook_sleep() may not see, with
- * no internal lock held. Reports a duration in place of a deadline, once. Deadlines of a few
- * nanoseconds are written on purpose, to try once.
- */
-static inline void fl__debug_deadline(int64_t deadline)
-{
-	if (fl__unlikely(deadline < fl__earliest_deadline) && deadline >= FL_US(1))
-		fl__duration_report(deadline);
-}
-
-static inline void fl__hook_sleep(struct fl__wait *wait, int64_t deadline)
-{
-	fl__debug_deadline(deadline);
-	if (fl__hooks_on(FL__HOOKS_ALL))
-		fl__hook_sleep_on(wait, deadline);
-}
-
-/* `rc`: the result of the sleep. */
-static inline void fl__hook_woken(struct fl__wait *wait, int rc)
-{
-	if (fl__hooks_on(FL__HOOKS_ALL))
-		fl__hook_woken_on(wait, rc);
-}
-
-/* `taken`: the first of the nodes to unpark. */
-static inline void fl__hook_wake(const struct fl__node *taken)
-{
-	if (fl__hooks_on(FL__HOOKS_TRACE))
-		fl__hook_wake_on(taken);
-}
-
-/* The number and the name of the fiber; 0 and NULL: the thread's own flow. */
-static inline void fl__hook_run(const void *loop, uint64_t fiber, const char *name)
-{
-	if (fl__hooks_on(FL__HOOKS_ALL))
-		fl__hook_run_on(loop, fiber, name);
-}
-
-/* Events of the recorder: inspect/trace.h says when each is recorded. */
+/* Events of the recorder. inspect/trace.h says when each is recorded. */
 
 enum fl__trace_kind {
 	FL__TRACE_SUBMIT = 1, /* 0: the event is being filled */
@@ -330,49 +272,35 @@ enum fl__trace_kind {
 	FL__TRACE_INDEX,
 };
 
+/*
+ * Records an event of the calling context, and returns its time. Must not be called in a signal
+ * handler. `object` and `arg` are addresses or numbers. `name` is that of the task's type, which is
+ * known by its address, or NULL. `code` is an error or a kind of wait.
+ */
 FL__IF_LINKED int64_t fl__hook_event_on(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name,
                                         unsigned code);
+#define fl__hook_event(...) FL__HOOK(TRACE, event, __VA_ARGS__)
+
+/* Records GET, CANCEL, or, for fl__hook_submit(), SUBMIT, which stamps the task with the time. */
 FL__IF_LINKED void fl__hook_task_on(enum fl__trace_kind kind, struct fl_future *f);
+#define fl__hook_task(...) FL__HOOK(TRACE, task, __VA_ARGS__)
+
+/*
+ * Records HAND_OFF, STEAL or POLL, with any lock of the library held. A thread without a ring gets
+ * none here, and the event is not recorded.
+ */
 FL__IF_LINKED void fl__hook_note_on(enum fl__trace_kind kind, const void *object, unsigned arg);
+#define fl__hook_note(...) FL__HOOK(TRACE, note, __VA_ARGS__)
+
+/*
+ * The process ends. The recorder writes its file if `writes` is true or FL_TRACE has "exit". Else,
+ * if no file was ever written, it says how many events are lost, except in a child process that the
+ * library started or that the program forked.
+ */
 FL__IF_LINKED void fl__hook_exit_on(bool writes);
+#define fl__hook_exit(...) FL__HOOK(TRACE, exit, __VA_ARGS__)
 
-/*
- * An event of the calling context. Not in a signal handler. `object`, `arg`: addresses or numbers.
- * `name`: of the task's type, known by its address, or NULL. `code`: an error or a kind of wait.
- */
-static inline void fl__hook_event(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name,
-                                  unsigned code)
-{
-	if (fl__hooks_on(FL__HOOKS_TRACE))
-		fl__hook_event_on(kind, object, arg, name, code);
-}
-
-/* GET, CANCEL. */
-static inline void fl__hook_task(enum fl__trace_kind kind, struct fl_future *f)
-{
-	if (fl__hooks_on(FL__HOOKS_TRACE))
-		fl__hook_task_on(kind, f);
-}
-
-/* HAND_OFF, STEAL, POLL. Records nothing in a thread that has no other event yet. */
-static inline void fl__hook_note(enum fl__trace_kind kind, const void *object, unsigned arg)
-{
-	if (fl__hooks_on(FL__HOOKS_TRACE))
-		fl__hook_note_on(kind, object, arg);
-}
-
-/*
- * The process ends. `writes`: writes the events. Else writes them if FL_TRACE has "exit"; without
- * "exit", and if no file was ever written, it says how many events are lost, but not in a child
- * process that the library started or that the program forked.
- */
-static inline void fl__hook_exit(bool writes)
-{
-	if (fl__hooks_on(FL__HOOKS_TRACE))
-		fl__hook_exit_on(writes);
-}
-
-/* Of a task that another process (`number`: its pid), or another rank, runs. */
+/* The object of an event on a task that another process, of this pid, or another rank runs. */
 #define FL__TRACE_REMOTE(number, seq) (UINT64_C(1) << 63 | (uint64_t)(number) << 32 | (uint32_t)(seq))
 #define FL__TRACE_RANK(number, seq) (UINT64_C(1) << 62 | FL__TRACE_REMOTE(number, seq))
 extern __attribute__((visibility("hidden"))) int32_t fl__trace_rank; /* -1: none */
@@ -392,10 +320,10 @@ FL__IF_LINKED void fl__trace_ring_add(struct fl__trace_ring *ring, int32_t pid, 
 FL__IF_LINKED void fl__trace_ring_drop(struct fl__trace_ring *ring);
 FL__IF_LINKED void fl__trace_ring_use(struct fl__trace_ring *ring, size_t size);
 
-/* Tasks: statistics, which are on in a program that refers to fl_executor_get_stats(). */
+/* Tasks. Statistics are on in a program that refers to fl_executor_get_stats(). */
 
-/* REFILL: how many submits a refill of a free list stands for, CHAIN blocks, but half as often. */
-enum { FL__STATS_REFILL = 16, FL__STATS_OFF = INT32_MAX };
+/* How many submits a refill of a free list stands for: CHAIN blocks, but half as often. */
+enum { FL__STATS_REFILL = 16 };
 
 /* The last measurement of a context that runs tasks. */
 struct fl__stats_last {
@@ -409,14 +337,35 @@ struct fl__stats_context {
 	struct fl__stats_last queued, ran;
 };
 
+/* Stamps the task with the time. */
 FL__IF_LINKED void fl__hook_stamp_on(struct fl_executor *e, struct fl_future *f);
+
+/* Runs the task as fl__run_function() does, and counts its times. */
 FL__IF_LINKED int fl__hook_begin_on(struct fl__run *run, struct fl__stats_context *context, size_t begun,
                                     char **message);
+
+/* Calls the task's function as fl__task_call() does, between the events START and END. */
 FL__IF_LINKED int fl__hook_call_on(const struct fl_task_type *type, const void *arg, void *result,
                                    struct fl_task_ctx *ctx);
+
+/* Tasks are few: the next submit stamps its task. */
 FL__IF_LINKED void fl__hook_idle_on(struct fl_executor *e);
+#define fl__hook_idle(e) (fl__stats_are_linked() ? fl__hook_idle_on(e) : (void)0)
+
+/* A stamped task has run in another process. Its times are not counted if they are impossible. */
 FL__IF_LINKED void fl__hook_remote_on(struct fl_executor *e, const struct fl_future *f, int64_t began, int64_t ran);
+#define fl__hook_remote(...) (fl__stats_are_linked() ? fl__hook_remote_on(__VA_ARGS__) : (void)0)
+
+/*
+ * Lists an executor that can take tasks, and removes it before it ends, also while debugging is
+ * off. The list is linked for the dump and fl_stats_text().
+ */
 FL__IF_LINKED void fl__hook_executor_on(struct fl_executor *e, bool begins);
+static inline void fl__hook_executor(struct fl_executor *e, bool begins)
+{
+	if (fl__hook_executor_on != NULL)
+		fl__hook_executor_on(e, begins);
+}
 
 static inline bool fl__stats_are_linked(void)
 {
@@ -427,62 +376,20 @@ static inline bool fl__stats_are_linked(void)
 #endif
 }
 
-/* Counts `n` submits that are not stamped. Approximate. False: the next task is to be stamped. */
+/* Counts `n` submits that are not stamped, approximately. False: the next task is to be stamped. */
 static inline bool fl__stats_skip(int32_t *to_skip, int32_t n)
 {
 	const int32_t skip = fl__load_relaxed(to_skip);
-	if (skip > 0 && skip < FL__STATS_OFF)
+	if (skip > 0)
 		fl__store_relaxed(to_skip, skip - n);
-	return skip > 0;
+	return skip > 0 || !fl__stats_are_linked();
 }
 
-/* Each client may stamp the task with the time. `to_skip`: the executor's submits until the next stamp. */
+/* `to_skip`: how many submits of the executor are not stamped before the next that is. */
 static inline void fl__hook_submit(int32_t *to_skip, struct fl_executor *e, struct fl_future *f)
 {
 	if (fl__hooks_on(FL__HOOKS_TRACE))
 		fl__hook_task_on(FL__TRACE_SUBMIT, f);
 	else if (!fl__stats_skip(to_skip, 1))
 		fl__hook_stamp_on(e, f);
-}
-
-/*
- * Whether the context, which has begun so many tasks before, measures its next task:
- * fl__hook_begin_on() then takes the place of fl__run_function().
- */
-static inline bool fl__hook_begins(const struct fl__stats_context *context, bool stamped, size_t begun)
-{
-	return fl__unlikely(stamped || begun >= fl__load_relaxed(&context->next)) && fl__stats_are_linked();
-}
-
-/* For a task that does not run, and is counted as begun: measured tasks do not stand for it. */
-static inline void fl__stats_begin_none(struct fl__stats_context *context)
-{
-	context->next++;
-	context->queued.begun++;
-	context->ran.begun++;
-}
-
-/* Tasks are few: the next submit stamps its task. */
-static inline void fl__hook_idle(struct fl_executor *e)
-{
-	if (fl__stats_are_linked())
-		fl__hook_idle_on(e);
-}
-
-/* A task has run in another process. Its times are not counted if they are impossible. */
-static inline void fl__hook_remote(struct fl_executor *e, const struct fl_future *f, bool stamped, int64_t began,
-                                   int64_t ran)
-{
-	if (stamped && fl__stats_are_linked())
-		fl__hook_remote_on(e, f, began, ran);
-}
-
-/*
- * Lists an executor that can take tasks, and removes it before it ends, also while debugging is
- * off. Linked for the dump and fl_stats_text().
- */
-static inline void fl__hook_executor(struct fl_executor *e, bool begins)
-{
-	if (fl__hook_executor_on)
-		fl__hook_executor_on(e, begins);
 }

@@ -4,8 +4,6 @@
 #include "passed_fds.h"
 #include "try_io.h"
 #include <fcntl.h>
-#include <linux/sockios.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -21,11 +19,6 @@ static int net_sys_socket(int family, int type, int protocol)
 static int net_sys_pair(int sockets[2])
 {
 	return FL__SYS_RESULT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
-}
-
-void fl__net_let_wait(int fd)
-{
-	(void)fcntl(fd, F_SETFL, 0); /* cannot fail for an open descriptor */
 }
 
 /* Programs inherit the descriptors 0, 1 and 2. */
@@ -104,19 +97,6 @@ static ssize_t net_sys_recv(int fd, void *buffer, size_t size)
 	return FL__SYS_RESULT(recv(fd, buffer, size, MSG_DONTWAIT));
 }
 
-ssize_t fl__net_drop(int fd)
-{
-	/* MSG_TRUNC: TCP drops the bytes (tcp(7)) */
-	return FL__RETRY(FL__SYS_RESULT(recv(fd, NULL, 1 << 20, MSG_DONTWAIT | MSG_TRUNC)));
-}
-
-int fl__net_unacknowledged(int fd)
-{
-	int n = 0;
-	const int rc = FL__SYS_RESULT(ioctl(fd, SIOCOUTQ, &n));
-	return rc < 0 ? rc : n;
-}
-
 static ssize_t net_sys_send(int fd, const void *data, size_t size)
 {
 	return FL__SYS_RESULT(send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL));
@@ -193,13 +173,6 @@ static int net_sys_peer(int fd, struct sockaddr *address, socklen_t *size)
 	return FL__SYS_RESULT(getpeername(fd, address, size));
 }
 
-int fl__net_interface(const char *name)
-{
-	FL__UNCANCELLED();
-	unsigned index = if_nametoindex(name);
-	return index > 0 ? (int)index : -ENODEV;
-}
-
 struct fl__net_sys fl__net_sys = {
     .socket = net_sys_socket,
     .pair = net_sys_pair,
@@ -226,12 +199,3 @@ struct fl__net_sys fl__net_sys = {
     .local = net_sys_local,
     .peer = net_sys_peer,
 };
-
-int fl__net_set_options(int fd, const struct fl__socket_option *options, size_t n)
-{
-	int rc = 0;
-	for (size_t i = 0; i < n && rc == 0; i++)
-		if (options[i].wanted)
-			rc = fl__net_sys.set_option(fd, options[i].level, options[i].option, options[i].value);
-	return rc;
-}

@@ -60,19 +60,6 @@ extern struct fl__net_sys fl__net_sys;
 void fl__fd_close(int fd);
 void fl__fds_close(const int *fds, unsigned n);
 
-void fl__net_let_wait(int fd);           /* clears O_NONBLOCK of a socket of `socket` */
-ssize_t fl__net_drop(int fd);            /* as `recv` of up to 1 MiB, without a copy and -EINTR: TCP alone */
-int fl__net_unacknowledged(int fd);      /* written bytes that the peer's system lacks */
-int fl__net_interface(const char *name); /* its index, or -ENODEV */
-
-struct fl__socket_option {
-	bool wanted;
-	int level, option, value;
-};
-
-/* Sets the wanted ones of `n` options. Returns 0 or the first error. */
-int fl__net_set_options(int fd, const struct fl__socket_option *options, size_t n);
-
 /* The documented error for a result of fl__net_sys: -ENOBUFS is -ENOMEM. */
 static inline int fl__net_error(int rc)
 {

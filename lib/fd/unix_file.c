@@ -223,7 +223,7 @@ int fl__unix_open(struct fl__unix_file *f, int type, const char *path, unsigned 
 	return fl__net_error(fd);
 }
 
-static int unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int64_t deadline, fl_cancel_token *cancel)
+static int unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, fl_time deadline, fl_cancel_token *cancel)
 {
 	for (int64_t pause = 0;;) {
 		struct fl__file file;
@@ -236,13 +236,13 @@ static int unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int
 		if (fl__is_expired(deadline))
 			return -ETIMEDOUT;
 		pause = fl__unix_next_pause(pause);
-		rc = fl_sleep_until(fl__min_deadline(deadline, fl_after(pause)), cancel);
+		rc = fl_sleep_until(fl__earlier(deadline, fl_after(pause)), cancel);
 		if (rc != 0)
 			return rc;
 	}
 }
 
-int fl__unix_connect(int type, const char *path, int64_t deadline, fl_cancel_token *cancel)
+int fl__unix_connect(int type, const char *path, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct sockaddr_un a;
 	const int size = fl__unix_address(&a, path);

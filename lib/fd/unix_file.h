@@ -69,4 +69,4 @@ static inline int64_t fl__unix_next_pause(int64_t pause)
  * the descriptor, -ETIMEDOUT, -ECANCELED, -ENOTSOCK (the file is no socket), or as
  * fl__unix_open().
  */
-int fl__unix_connect(int type, const char *path, int64_t deadline, fl_cancel_token *cancel);
+int fl__unix_connect(int type, const char *path, fl_time deadline, fl_cancel_token *cancel);

@@ -2,7 +2,7 @@
 /*
  * Where contexts wait. A site is the innermost frames of a stack, and the kind of the object.
  * fl_debug_contention() merges sites that differ only in their outer frames, or in those inside the
- * library. Of the acquisitions that do not wait, each thread measures one in CONTENTION_SAMPLED,
+ * library. Of the acquisitions that do not wait, each thread measures one in FL__CONTENTION_SAMPLED,
  * which counts as so many.
  */
 #include "core/base/list.h"
@@ -12,15 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTENTION_SAMPLED = 16, CONTENTION_TEXT = 256 };
+enum { CONTENTION_TEXT = 256 };
 
 static struct fl__site *contention_sites[FL__DEBUG_BUCKETS];
 static size_t contention_n_sites;
-
-bool fl__contention_turn(void)
-{
-	return fl__ctx_get()->turn++ % CONTENTION_SAMPLED == 0;
-}
 
 static struct fl__site *contention_site_of(const struct fl__backtrace *stack, uint8_t kind)
 {
@@ -54,7 +49,7 @@ static void contention_add(struct fl__site_time *to, int64_t sum, int64_t most)
 void fl__contention_locked(const struct fl__hook_op *op, struct fl__held *held, int64_t now)
 {
 	struct fl__site *site = contention_site_of(&op->stack, op->cond ? FL__DEBUG_COND : op->kind);
-	const uint32_t weight = op->waited ? 1 : CONTENTION_SAMPLED;
+	const uint32_t weight = op->waited ? 1 : FL__CONTENTION_SAMPLED;
 	if (op->waited) {
 		site->waits++;
 		contention_add(&site->waited, now - op->began, now - op->began);

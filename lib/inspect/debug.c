@@ -46,7 +46,6 @@ unsigned fl__debug_switch(unsigned modes)
 		debug_set_words(before, 0);
 		fl__table_forget();
 	}
-	fl__store_relaxed(&fl__duration_told, 0); /* a late change does no harm */
 	debug_set_words(stays_on ? before : 0, modes);
 	return before;
 }
@@ -134,7 +133,7 @@ static void debug_report_relock(const struct fl__hook_op *op)
 void fl__hook_locking_on(struct fl__hook_op *op)
 {
 	op->waited = false;
-	op->measured = (op->on & FL_DEBUG_CONTENTION) && fl__contention_turn();
+	op->measured = (op->on & FL_DEBUG_CONTENTION) && fl__ctx_get()->turn++ % FL__CONTENTION_SAMPLED == 0;
 	op->stack.at[0] = 0;
 	if ((op->on & DEBUG_RECORDS_HOLDERS) || op->measured)
 		fl__backtrace_take(&op->stack, 1);

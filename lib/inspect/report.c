@@ -119,16 +119,6 @@ void fl__report_one(fl_log_level level, const char *said, const struct fl__repor
 	report_steps(level, said, step, 1, false);
 }
 
-void fl__hook_deadline_on(void)
-{
-	struct fl__backtrace stack;
-	struct fl__symbols symbols = {0};
-	fl__backtrace_take(&stack, 1);
-	fl__backtrace_learn_modules();
-	report_stack(FL_LOG_WARNING, &symbols, &stack);
-	fl__symbols_end(&symbols);
-}
-
 struct fl__report_end fl__report_held(const struct fl__held *held)
 {
 	return (struct fl__report_end){held->lock, 0, held->kind, held->how & FL__DEBUG_READ, held->stack};

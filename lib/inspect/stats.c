@@ -88,7 +88,7 @@ static struct fl__stats_type *stats_type_of(fl_executor *e, const char *name)
 	for (unsigned i = strcmp(name, stats_others) == 0 ? LAST : 0; i < FL_STATS_TYPES; i++) {
 		type = fl__load_acquire(&e->stats.types[i]); /* pairs with the CAS */
 		if (!type) {
-			made = made ? made : fl__alloc_from(e->allocator, 1, sizeof *made);
+			made = made ? made : fl__alloc(1, sizeof *made);
 			if (!made)
 				return NULL;
 			(void)strncpy(made->name, i == LAST ? stats_others : name, sizeof made->name - 1);
@@ -99,7 +99,7 @@ static struct fl__stats_type *stats_type_of(fl_executor *e, const char *name)
 		if (strncmp(type->name, name, sizeof type->name - 1) == 0)
 			break;
 	}
-	fl__free_to(e->allocator, made);
+	fl__free(made);
 	return type;
 }
 
@@ -230,7 +230,7 @@ static void stats_read_types(const fl_executor *e, fl_executor_stats *stats)
 }
 
 /* Without the executor's lock, which ThreadSanitizer must not see. */
-__attribute__((no_sanitize("thread"))) int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats)
+__attribute__((no_sanitize("thread"))) int fl_executor_get_stats(const fl_executor *e, fl_executor_stats *stats)
 {
 	fl__executor_check(e, "fl_executor_get_stats");
 	if (fl__executor_is_forked(e))
@@ -247,6 +247,6 @@ __attribute__((no_sanitize("thread"))) int fl_executor_get_stats(fl_executor *e,
 	};
 	stats_read_types(e, stats);
 	if (e->ops->count)
-		e->ops->count(e, stats);
+		e->ops->count(FL__MUTABLE(e), stats);
 	return 0;
 }

@@ -48,7 +48,7 @@ struct fl__holder {
 	bool asleep;
 	uint8_t kind, how;
 	struct fl__awaited awaited; /* while `asleep`, as the next two */
-	int64_t deadline;           /* without that of a token */
+	fl_time deadline;           /* without that of a token */
 	int64_t since;
 	struct fl__backtrace stack;  /* where it waits */
 	char joined[FL__DEBUG_NAME]; /* the name of the context `joins` */
@@ -215,9 +215,11 @@ void fl__waits_begin(const struct fl__hook_op *op);
 /* Removes that record. Under the table's lock. */
 void fl__waits_end(struct fl__holder *h);
 
-/* contention.c: where contexts wait, and how long. */
-
-bool fl__contention_turn(void);
+/*
+ * contention.c: where contexts wait, and how long. Of the acquisitions that do not wait, each thread
+ * measures one in SAMPLED.
+ */
+enum { FL__CONTENTION_SAMPLED = 16 };
 
 /* `held`: its record; NULL: the context gave up. Takes at most one slot. Under the table's lock. */
 void fl__contention_locked(const struct fl__hook_op *op, struct fl__held *held, int64_t now);

@@ -453,13 +453,6 @@ void fl__hook_note_on(enum fl__trace_kind kind, const void *object, unsigned arg
 		fl__hook_event_on(kind, (uintptr_t)object, arg, NULL, 0);
 }
 
-int64_t fl__trace_wait(const struct fl__wait *wait)
-{
-	if (wait->ctx->debugging)
-		return 0;
-	return fl__hook_event_on(FL__TRACE_WAIT, (uintptr_t)wait->object, 0, NULL, wait->kind);
-}
-
 /* Waits that are long by their nature. */
 static bool trace_is_idle(uint8_t kind)
 {
@@ -467,10 +460,10 @@ static bool trace_is_idle(uint8_t kind)
 	       kind == FL__DEBUG_DESCRIPTOR || kind == FL__DEBUG_CONNECTION;
 }
 
-void fl__trace_woken(struct fl__wait *wait, int rc)
+void fl__trace_woken(struct fl__wait *wait)
 {
 	const struct fl__awaited awaited = fl__wait_awaited(wait);
-	const int64_t now = fl__hook_event_on(FL__TRACE_WOKEN, (uintptr_t)wait, 0, NULL, trace_error(rc));
+	const int64_t now = fl__hook_event_on(FL__TRACE_WOKEN, (uintptr_t)wait, 0, NULL, trace_error(wait->result));
 	const int64_t waited = now - wait->since;
 	wait->since = 0;
 	if (!trace_is_idle(awaited.kind) && trace_is_slow(waited))

@@ -116,10 +116,9 @@ static inline uint16_t fl__trace_mark(unsigned kind, uint64_t at)
 	return (uint16_t)(kind | at >> fl__trace_rings.log2 << 8);
 }
 
-/* WAIT, and its time; 0: not recorded. WOKEN. RUN; 0: no fiber. */
+/* Record WOKEN, and RUN, with 0 for no fiber. */
 struct fl__wait;
-int64_t fl__trace_wait(const struct fl__wait *wait);
-void fl__trace_woken(struct fl__wait *wait, int rc);
+void fl__trace_woken(struct fl__wait *wait);
 void fl__trace_run(uint64_t fiber, const char *name);
 
 /* Writes a file, also in a signal handler. */

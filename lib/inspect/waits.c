@@ -169,10 +169,12 @@ void fl__hook_join_on(const struct fl__ctx *context, bool timed)
 }
 
 /* The record is for the dump only: no other context is known to end this wait. */
-void fl__hook_sleep_on(struct fl__wait *wait, int64_t deadline)
+void fl__hook_sleep_on(struct fl__wait *wait, fl_time deadline)
 {
 	if (fl__hooks_on(FL__HOOKS_TRACE))
-		wait->since = fl__trace_wait(wait);
+		wait->since = wait->ctx->debugging
+		                  ? 0
+		                  : fl__hook_event_on(FL__TRACE_WAIT, (uintptr_t)wait->object, 0, NULL, wait->kind);
 	if (!waits_enter(1))
 		return;
 	struct fl__holder *me = fl__holder_mine();
@@ -187,10 +189,10 @@ void fl__hook_sleep_on(struct fl__wait *wait, int64_t deadline)
 	fl__debug_leave();
 }
 
-void fl__hook_woken_on(struct fl__wait *wait, int rc)
+void fl__hook_woken_on(struct fl__wait *wait)
 {
 	if (wait->since != 0)
-		fl__trace_woken(wait, rc);
+		fl__trace_woken(wait);
 	if (!waits_enter(1))
 		return;
 	struct fl__holder *me = fl__holder_mine();
@@ -204,10 +206,10 @@ void fl__hook_run_on(const void *loop, uint64_t fiber, const char *name)
 {
 	struct fl__debug_run *run = &fl__debug_runs[fl__debug_bucket((uintptr_t)loop)];
 	if (fl__hooks_on(FL__HOOKS_TRACE))
-		fl__trace_run(fiber, name ? name : "");
+		fl__trace_run(fiber, name);
 	if (!waits_enter(0))
 		return;
-	*run = (struct fl__debug_run){.since = name ? fl__sys.now() : 0, .forks = fl__fork_count};
-	(void)strncpy(run->fiber, name ? name : "", sizeof run->fiber - 1);
+	*run = (struct fl__debug_run){.since = fiber ? fl__sys.now() : 0, .forks = fl__fork_count};
+	(void)strncpy(run->fiber, name, sizeof run->fiber - 1);
 	fl__debug_leave();
 }

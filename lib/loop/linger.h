@@ -11,7 +11,7 @@ struct fl__linger {
 	struct fl__poller_source source;
 	fl_loop *loop;
 	struct fl__linger *next, *prev;
-	int64_t deadline;
+	fl_time deadline;
 	int fd;
 };
 
@@ -26,7 +26,7 @@ extern int64_t fl__linger_time; /* ns; tests change it */
  */
 void fl__linger_close(fl_loop *l, int fd);
 
-int64_t fl__linger_deadline(const fl_loop *l); /* FL_FOREVER: none */
+int64_t fl__linger_deadline(const fl_loop *l); /* FL__NEVER: none */
 void fl__linger_check(fl_loop *l);
 
 /* Closes all sockets; in a forked child, only the child's descriptors. */

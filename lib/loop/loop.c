@@ -91,7 +91,7 @@ static void loop_wake(struct fl__sched *s)
 	fl__poller_sys.ring(bell);
 }
 
-int fl__loop_await(struct fl__node **waiter, enum fl__debug_kind kind, const void *object, int64_t deadline,
+int fl__loop_await(struct fl__node **waiter, enum fl__debug_kind kind, const void *object, fl_time deadline,
                    fl_cancel_token *cancel)
 {
 	FL__WAIT(wait, node, kind, object);
@@ -113,7 +113,7 @@ static void loop_on_fd_event(void *source, uint32_t events)
 }
 
 int fl__loop_wait_fds(fl_loop *l, const struct pollfd *fds, unsigned n, enum fl__debug_kind kind, const void *object,
-                      int64_t deadline, fl_cancel_token *cancel)
+                      fl_time deadline, fl_cancel_token *cancel)
 {
 	struct loop_fd_waiter w = {.source.fire = loop_on_fd_event};
 	unsigned added = 0;
@@ -132,7 +132,7 @@ int fl__loop_wait_fds(fl_loop *l, const struct pollfd *fds, unsigned n, enum fl_
 }
 
 /* -ENOSYS: a descriptor cannot be registered, for instance one that the loop watches. */
-static int loop_wait_fds(struct fl__sched *s, const struct pollfd *fds, unsigned n, int64_t deadline,
+static int loop_wait_fds(struct fl__sched *s, const struct pollfd *fds, unsigned n, fl_time deadline,
                          fl_cancel_token *cancel)
 {
 	const int rc = fl__loop_wait_fds(s->config.user, fds, n, FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)fds[0].fd,
@@ -295,7 +295,7 @@ int fl_loop_fd(const fl_loop *l)
 	return l->poller;
 }
 
-int fl_loop_run_once(fl_loop *l, int64_t *deadline)
+int fl_loop_run_once(fl_loop *l, fl_time *deadline)
 {
 	fl__loop_check(l, "fl_loop_run_once");
 	bool first = !l->armed;
@@ -309,7 +309,8 @@ int fl_loop_run_once(fl_loop *l, int64_t *deadline)
 	(void)fl__sched_turn(l->sched, 0);
 	pthread_cleanup_pop(0);
 	l->armed = fl__sched_arm(l->sched);
-	*deadline = l->armed ? fl__min_deadline(fl__loop_next_timer(l), fl__sched_next_deadline(l->sched)) : 0;
+	const int64_t next = fl__min_deadline(fl__loop_next_timer(l), fl__sched_next_deadline(l->sched));
+	*deadline = !l->armed ? FL_NO_WAIT : next == FL__NEVER ? FL_FOREVER : FL__TIME(next);
 	fl__sched_leave(l->sched);
 	FL__LIST_ADD(&l->sched->host.thread->hosted, &l->sched->host);
 	return 0;
@@ -341,7 +342,6 @@ static int loop_create_sched(fl_loop *l, const fl_loop_config *config)
 	    .ended = fl__fiber_ended,
 	    .ops = &loop_sched_ops,
 	    .user = l,
-	    .allocator = l->allocator,
 	};
 	int rc = fl__sched_create(&l->sched, &sched);
 	if (rc != 0)
@@ -358,17 +358,16 @@ static void loop_free_rest(fl_loop *l)
 	fl__linger_end_all(l);
 	fl__poller_sys.close(l->bell);
 	fl__poller_sys.close(l->poller);
-	fl__free_to(l->allocator, l->spare);
-	fl__free_to(l->allocator, l);
+	fl__free(l->spare);
+	fl__free(l);
 }
 
 int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 {
 	config = FL__OR_DEFAULTS(config);
-	fl_loop *l = fl__alloc_from(config->allocator, 1, sizeof *l);
+	fl_loop *l = fl__alloc(1, sizeof *l);
 	if (!l)
 		return -ENOMEM;
-	l->allocator = config->allocator;
 	l->on_bell.fire = loop_on_bell;
 	l->fork_count = fl__fork_count;
 	l->batch = 1;
@@ -402,7 +401,7 @@ static void loop_end_fibers(fl_loop *l)
 	l->ending = true;
 	fl__fiber_resume(l->callback_fiber);
 	while (l->sched->fibers > 0) { /* a callback may still be waiting */
-		(void)fl__sched_sleep(l->sched, FL_FOREVER);
+		(void)fl__sched_sleep(l->sched, FL__NEVER);
 		(void)fl__sched_turn(l->sched, 0);
 	}
 	fl__sched_leave(l->sched);

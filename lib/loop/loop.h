@@ -26,7 +26,6 @@ enum { FL__LOOP_EVENTS = 256 };
 
 struct fl_loop {
 	struct fl__sched *sched;
-	const fl_allocator *allocator; /* NULL: that of the process */
 	struct fl__fiber *callback_fiber;
 	struct fl__post *calls, *calls_last; /* of fl_loop_post(), in FIFO order */
 	fl_loop_watch *fired, *fired_last;   /* watches with pending callbacks: loop_callbacks.c */
@@ -65,7 +64,7 @@ void fl__loop_remove(fl_loop *l, int fd, const struct fl__poller_source *source)
  * Suspends the calling fiber until fl__loop_wake(*waiter), or a spurious wakeup. `*waiter` is NULL,
  * except during the wait. Returns 0, -ETIMEDOUT, -ECANCELED.
  */
-int fl__loop_await(struct fl__node **waiter, enum fl__debug_kind kind, const void *object, int64_t deadline,
+int fl__loop_await(struct fl__node **waiter, enum fl__debug_kind kind, const void *object, fl_time deadline,
                    fl_cancel_token *cancel);
 static inline void fl__loop_wake(struct fl__node *waiter)
 {
@@ -78,7 +77,7 @@ static inline void fl__loop_wake(struct fl__node *waiter)
  * of epoll_ctl(): the loop must not watch the descriptors.
  */
 int fl__loop_wait_fds(fl_loop *l, const struct pollfd *fds, unsigned n, enum fl__debug_kind kind, const void *object,
-                      int64_t deadline, fl_cancel_token *cancel);
+                      fl_time deadline, fl_cancel_token *cancel);
 
 int fl__loop_run_callbacks(void *loop);
 void fl__loop_free_calls(fl_loop *l);

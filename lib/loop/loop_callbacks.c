@@ -45,7 +45,7 @@ static void loop_make_calls(fl_loop *l)
 		struct loop_call *call = (struct loop_call *)(void *)post;
 		fl_loop_callback *const function = call->function;
 		void *const arg = call->arg;
-		fl__free_to(l->allocator, post);
+		fl__free(post);
 		function(arg);
 	}
 }
@@ -62,7 +62,7 @@ void fl__loop_free_calls(fl_loop *l)
 {
 	fl__sched_take_inbox(l->sched);
 	FL__EACH_SAFE (struct fl__post, post, l->calls)
-		fl__free_to(l->allocator, post);
+		fl__free(post);
 }
 
 int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
@@ -70,7 +70,7 @@ int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
 	fl__loop_check(l, "fl_loop_post");
 	if (fl__loop_is_forked(l))
 		return -EOWNERDEAD;
-	struct loop_call *call = fl__alloc_from(l->allocator, 1, sizeof *call);
+	struct loop_call *call = fl__alloc(1, sizeof *call);
 	if (!call)
 		return -ENOMEM;
 	call->post.function = loop_enqueue_call;
@@ -98,20 +98,19 @@ static fl_loop_timer *loop_timer_of(struct fl__timer *place)
 	return FL__CONTAINER_OF(place, fl_loop_timer, heap_);
 }
 
-static void loop_timer_add(fl_loop *l, fl_loop_timer *t, int64_t deadline)
+static void loop_timer_add(fl_loop *l, fl_loop_timer *t, fl_time deadline)
 {
 	/* started while timers are fired: due in the next iteration */
-	fl__timers_add(&l->timers, loop_timer_place(t), FL__MAX(deadline, l->firing + 1));
+	fl__timers_add(&l->timers, loop_timer_place(t), FL__MAX(deadline.ns, l->firing + 1));
 }
 
-void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop_callback *function, void *arg)
+void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, fl_time deadline, fl_loop_callback *function, void *arg)
 {
 	fl__loop_check(l, "fl_loop_timer_start");
 	fl__timers_remove(&l->timers, loop_timer_place(t));
 	t->function_ = function;
 	t->arg_ = arg;
-	fl__debug_deadline(deadline);
-	if (deadline != FL_FOREVER)
+	if (!fl__is_forever(deadline))
 		loop_timer_add(l, t, deadline);
 }
 
@@ -299,10 +298,10 @@ int fl__loop_run_callbacks(void *loop)
 	}
 }
 
-/* FL_FOREVER while callbacks run: due timers wait. */
+/* FL__NEVER while callbacks run: due timers wait. */
 static int64_t loop_next_callback(const fl_loop *l)
 {
-	return l->timers.first && !l->calling ? l->timers.first->deadline : FL_FOREVER;
+	return l->timers.first && !l->calling ? l->timers.first->deadline : FL__NEVER;
 }
 
 int64_t fl__loop_next_timer(const fl_loop *l)
@@ -313,7 +312,7 @@ int64_t fl__loop_next_timer(const fl_loop *l)
 void fl__loop_check_timers(fl_loop *l)
 {
 	const int64_t next = loop_next_callback(l);
-	if (next != FL_FOREVER && next <= fl__sys.now())
+	if (next != FL__NEVER && next <= fl__sys.now())
 		fl__fiber_resume(l->callback_fiber);
 	fl__linger_check(l);
 }

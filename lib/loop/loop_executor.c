@@ -292,7 +292,7 @@ static int loop_executor_ensure_thread(struct loop_executor *c)
 	if (!c->own_loop || c->started)
 		return 0;
 	const fl_thread_config config = {.name = c->name};
-	int rc = fl__thread_start(&c->thread, loop_executor_thread, c, &config, c->base.allocator, &c->base.signals);
+	int rc = fl__thread_start(&c->thread, loop_executor_thread, c, &config, &c->base.signals);
 	if (rc != 0)
 		return rc == -ENOMEM ? rc : -EAGAIN;
 	c->started = c->alive = true;
@@ -362,7 +362,7 @@ static bool loop_executor_would_hang(fl_executor *e)
 	       fl__load_relaxed(&c->loop->sched->host.thread) == fl__ctx_thread() && !fl__loop_self(c->loop);
 }
 
-static int loop_executor_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+static int loop_executor_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl__executor_join_thread(e, &loop_executor_of(e)->thread, loop_executor_has_ended, deadline, cancel);
 }
@@ -399,13 +399,13 @@ static int loop_executor_make(struct loop_executor **made, const fl_executor_con
 	config = FL__OR_DEFAULTS(config);
 	if (!fl__executor_may_have(config->workers, FL_LOOP_EXECUTOR_MAX, function))
 		return -EINVAL;
-	struct loop_executor *c = fl__alloc_from(config->allocator, 1, sizeof *c);
+	struct loop_executor *c = fl__alloc(1, sizeof *c);
 	if (!c)
 		return -ENOMEM;
 	unsigned workers = config->workers ? config->workers : FL_LOOP_EXECUTOR_DEFAULT;
 	int rc = fl__executor_init(&c->base, &loop_executor_ops, workers, config, true);
 	if (rc != 0) {
-		fl__free_to(config->allocator, c);
+		fl__free(c);
 		return rc;
 	}
 	(void)snprintf(c->name, sizeof c->name, "%s-0", c->base.name);
@@ -429,8 +429,7 @@ int fl_loop_executor_create(fl_executor **e, const fl_executor_config *config)
 	if (rc != 0)
 		return rc;
 	c->own_loop = true;
-	const fl_loop_config loop = {.allocator = c->base.allocator};
-	return loop_executor_finish_create(e, c, fl_loop_create(&c->loop, &loop));
+	return loop_executor_finish_create(e, c, fl_loop_create(&c->loop, NULL));
 }
 
 static int loop_executor_start_manager(struct loop_executor *c, fl_loop *l)

@@ -127,7 +127,7 @@ static bool loop_fiber_would_hang(const fl_fiber *f)
 	return fl_fiber_is_alive(f) && (!self || self == f || self->loop != f->loop);
 }
 
-int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel)
+int fl_fiber_join_until(fl_fiber *f, int *result, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (loop_fiber_would_hang(f))
 		return -EDEADLK;

@@ -51,7 +51,7 @@ static int poller_wait_for(int poller, struct epoll_event *events, int n, int64_
 static int poller_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
 {
 	int64_t left = -1;
-	if (deadline != FL_FOREVER) {
+	if (deadline != FL__NEVER) {
 		left = deadline > 0 ? deadline - fl__sys.now() : 0;
 		left = FL__MAX(left, 0);
 	}

@@ -21,7 +21,6 @@ int fl__loop_threads(fl_loop *l, fl_executor **threads)
 		const fl_executor_config config = {
 		    .workers = FL__MIN(wanted, TO_THREAD_MAX),
 		    .name = "to-thread",
-		    .allocator = l->allocator,
 		};
 		rc = fl_thread_executor_create(&l->threads, &config);
 	}
@@ -32,7 +31,7 @@ int fl__loop_threads(fl_loop *l, fl_executor **threads)
 struct to_thread_call {
 	fl_fiber_function *function;
 	void *arg;
-	int64_t deadline;
+	fl_time deadline;
 	fl_cancel_token *cancel;
 	bool called;
 	int result; /* of `function` */
@@ -74,14 +73,13 @@ static int to_thread_submit(fl_loop *l, struct to_thread_call *call)
 	return rc;
 }
 
-int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline, fl_cancel_token *cancel)
+int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline, fl_cancel_token *cancel)
 {
 	fl_loop *l = fl__loop_needed(true, "fl_to_thread");
 	if (!l)
 		return -ENOTSUP;
 	FL__KEEPS_ERRNO(); /* the first call reads files, for the number of CPUs, and makes a thread */
 	struct to_thread_call call = {.function = function, .arg = arg, .deadline = deadline, .cancel = cancel};
-	fl__debug_deadline(deadline);
 	int rc = fl__is_interrupted(deadline, cancel);
 	if (rc == 0)
 		rc = to_thread_submit(l, &call);

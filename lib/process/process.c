@@ -52,12 +52,6 @@ static bool process_is_ours(const fl_process *p)
 	return !fl__is_forked(p->forks);
 }
 
-static void process_list_remove(fl_process *p)
-{
-	FL__HELD(&process_list_lock);
-	FL__QUEUE_REMOVE(process_oldest, process_newest, p);
-}
-
 static void process_set_name(fl_process *p, const fl_process_config *config)
 {
 	FL__HELD(&process_list_lock);
@@ -80,17 +74,19 @@ static void process_init(fl_process *p, const fl_process_config *config)
 	FL__QUEUE_ADD(process_oldest, process_newest, p);
 }
 
-static const char *process_label(const fl_process_config *config)
+/* For -EMFILE it says whose limit it is. */
+static void process_log_failure(const fl_process *p, const struct fl__start *start, int rc)
 {
-	return !config ? "nothing" : config->task ? config->task->name : config->program ? config->program : "nothing";
-}
-
-/* For -EMFILE: whose limit it is. */
-static const char *process_full_limit(const struct fl__start *start, int rc)
-{
-	if (rc != -EMFILE)
-		return "";
-	return start->where ? start->where : ", in this process";
+	const fl_process_config *config = start->config;
+	const char *what = !config           ? "nothing"
+	                   : config->task    ? config->task->name
+	                   : config->program ? config->program
+	                                     : "nothing";
+	fl__log(FL_LOG_ERROR, "cannot start process %s for %s: %s: %s%s", p->name, what, start->problem,
+	        fl_error_text(rc),
+	        rc != -EMFILE  ? ""
+	        : start->where ? start->where
+	                       : ", in this process");
 }
 
 int fl_process_start(fl_process **handle, const fl_process_config *config)
@@ -113,8 +109,7 @@ int fl_process_start(fl_process **handle, const fl_process_config *config)
 	if (rc < 0) {
 		fl__fds_close(p->child.pipes, FL__STREAMS);
 		fl__death_pipe_close(&p->child.death_pipe);
-		fl__log(FL_LOG_ERROR, "cannot start process %s for %s: %s: %s%s", p->name, process_label(config),
-		        start.problem, fl_error_text(rc), process_full_limit(&start, rc));
+		process_log_failure(p, &start, rc);
 		fl__free(p);
 		return rc;
 	}
@@ -144,31 +139,21 @@ static struct fl__watched_fd *process_awaited_fd(fl_process *p)
 	return p->child.channel < 0 || p->child.lost ? &p->on_pidfd : &p->on_channel;
 }
 
-static int process_wait(fl_process *p, int64_t deadline, fl_cancel_token *cancel)
+int fl_process_join_until(fl_process *p, fl_process_status *status, fl_time deadline, fl_cancel_token *cancel)
 {
-	FL__BLOCKS(deadline);
-	FL__AWAITS(FL__DEBUG_PROCESS, (void *)(uintptr_t)p->child.pid);
-	return fl__fd_wait(process_awaited_fd(p)->fd, POLLIN, deadline, cancel);
-}
-
-int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t deadline, fl_cancel_token *cancel)
-{
-	for (;;) {
-		int rc = process_result(p, status);
-		if (rc != -EAGAIN)
-			return rc;
-		int waited = process_wait(p, deadline, cancel);
-		if (waited == 0)
-			continue;
-		/* the process may have ended during the wait */
-		rc = process_result(p, status);
-		return rc == -EAGAIN ? waited : rc;
+	int rc, waited = 0;
+	/* after an error of the wait, too: the process may have ended during the wait */
+	while ((rc = process_result(p, status)) == -EAGAIN && waited == 0) {
+		FL__BLOCKS(deadline);
+		FL__AWAITS(FL__DEBUG_PROCESS, (void *)(uintptr_t)p->child.pid);
+		waited = fl__fd_wait(process_awaited_fd(p)->fd, POLLIN, deadline, cancel);
 	}
+	return rc == -EAGAIN ? waited : rc;
 }
 
-bool fl_process_is_alive(fl_process *p)
+bool fl_process_is_alive(const fl_process *p)
 {
-	return process_result(p, NULL) == -EAGAIN;
+	return process_result(FL__MUTABLE(p), NULL) == -EAGAIN;
 }
 
 int fl_process_signal(fl_process *p, int signal)
@@ -197,7 +182,7 @@ int fl__process_stop_begin(fl_process *p)
 	return rc == -ESRCH ? 0 : rc;
 }
 
-int fl__process_stop_end(fl_process *p, int64_t deadline, fl_process_status *status)
+int fl__process_stop_end(fl_process *p, fl_time deadline, fl_process_status *status)
 {
 	if (fl_process_join_until(p, status, deadline, FL_SHIELDED) == -ETIMEDOUT || p->group)
 		(void)process_signal_all(p, SIGKILL); /* -ESRCH: the process has ended by itself */
@@ -209,10 +194,10 @@ int fl__process_end_fd(fl_process *p)
 	return process_awaited_fd(p)->fd;
 }
 
-int fl_process_stop(fl_process *p, int64_t grace, fl_process_status *status)
+int fl_process_stop(fl_process *p, fl_duration grace, fl_process_status *status)
 {
 	if (!process_is_ours(p))
-		return fl_process_join_until(p, status, 0, FL_SHIELDED);
+		return fl_process_join_until(p, status, FL_NO_WAIT, FL_SHIELDED);
 	const int rc = fl__process_stop_begin(p);
 	return rc == 0 ? fl__process_stop_end(p, fl_after(grace), status) : rc;
 }
@@ -271,7 +256,10 @@ void fl_process_free(fl_process *p)
 		return;
 	if (process_is_ours(p)) {
 		bool runs = fl_process_is_alive(p);
-		process_list_remove(p);
+		{
+			FL__HELD(&process_list_lock);
+			FL__QUEUE_REMOVE(process_oldest, process_newest, p);
+		}
 		const bool killed = runs && p->daemon && process_signal_all(p, SIGKILL) == 0;
 		fl__death_pipe_close(&p->child.death_pipe);
 		p->child.method->forget(&p->child, runs, killed);

@@ -108,7 +108,7 @@ static int process_io_move(fl_process *p, fl_process_io *io)
 }
 
 /* `end_fd`: waited for, too; -1: none. */
-static int process_io_wait(fl_process *p, int end_fd, int64_t deadline, fl_cancel_token *cancel)
+static int process_io_wait(fl_process *p, int end_fd, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct pollfd open[4];
 	unsigned n = 0;
@@ -122,7 +122,7 @@ static int process_io_wait(fl_process *p, int end_fd, int64_t deadline, fl_cance
 	return fl__fds_wait(open, n, deadline, cancel);
 }
 
-int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status, int64_t deadline,
+int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status, fl_time deadline,
                                  fl_cancel_token *cancel)
 {
 	if (!io || (!io->input && io->input_size > 0))
@@ -156,14 +156,14 @@ static void process_io_move_stopping(fl_process *p, fl_process_io *io, bool full
 	}
 }
 
-static int process_io_stop(fl_process *p, fl_process_io *io, int64_t grace, fl_process_status *status)
+static int process_io_stop(fl_process *p, fl_process_io *io, fl_duration grace, fl_process_status *status)
 {
-	const int64_t deadline = fl_after(grace);
+	const fl_time deadline = fl_after(grace);
 	bool full[3] = {false, false, false};
 	int rc = fl__process_stop_begin(p);
 	do
 		process_io_move_stopping(p, io, full);
-	while (rc == 0 && fl_process_is_alive(p) && fl_now() < deadline &&
+	while (rc == 0 && fl_process_is_alive(p) && !fl__is_expired(deadline) &&
 	       process_io_wait(p, fl__process_end_fd(p), deadline, FL_SHIELDED) == 0);
 	if (rc == 0)
 		rc = fl__process_stop_end(p, deadline, status);
@@ -172,7 +172,7 @@ static int process_io_stop(fl_process *p, fl_process_io *io, int64_t grace, fl_p
 }
 
 int fl_process_run_until(const fl_process_config *config, fl_process_io *io, fl_process_status *status,
-                         int64_t deadline, fl_cancel_token *cancel)
+                         fl_time deadline, fl_cancel_token *cancel)
 {
 	fl_process *p;
 	fl_process_config mine = *FL__OR_DEFAULTS(config);

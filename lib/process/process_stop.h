@@ -12,7 +12,7 @@
 int fl__process_stop_begin(fl_process *p);
 
 /* Kills the process if it still runs at `deadline`. Returns as fl_process_stop(). */
-int fl__process_stop_end(fl_process *p, int64_t deadline, fl_process_status *status);
+int fl__process_stop_end(fl_process *p, fl_time deadline, fl_process_status *status);
 
 /*
  * Becomes readable when the process has ended, or when its fork server has died: then call

@@ -104,7 +104,7 @@ int fl_signals_try_wait(fl_signals *s)
 	return signals_take(s->fd);
 }
 
-int fl_signals_wait_until(fl_signals *s, int64_t deadline, fl_cancel_token *cancel)
+int fl_signals_wait_until(fl_signals *s, fl_time deadline, fl_cancel_token *cancel)
 {
 	return FL__CALL_OR_WAIT(signals_take(s->fd), fl__fd_wait(s->fd, POLLIN, deadline, cancel));
 }

@@ -40,10 +40,10 @@ static void print_trip(double us)
 	printf("microseconds a round trip %14.2f\n", us);
 }
 
-static void print_results(int64_t began, int i)
+static void print_results(fl_time began, int i)
 {
 	printf("microseconds a result of %-9zu%10.2f\n", sizes[i],
-	       (double)(fl_now() - began) / 1e3 / (double)results[i]);
+	       (double)fl_time_diff(fl_now(), began) / 1e3 / (double)results[i]);
 }
 
 static void check(int rc, const char *what)
@@ -62,9 +62,9 @@ FL_TASK_STATIC(no_op, double, double)
 
 FL_TASK_STATIC(sleep_for, int64_t, int64_t)
 {
-	const int64_t began = fl_now();
+	const fl_time began = fl_now();
 	const int rc = fl_sleep(*arg);
-	*result = fl_now() - began;
+	*result = fl_time_diff(fl_now(), began);
 	return rc;
 }
 
@@ -111,11 +111,11 @@ static double run_no_ops(fl_executor *e, size_t chunk, size_t n)
 	FL_SCOPED(fl_imap) *it = NULL;
 	double *args = ones(n), sum = 0, result = 0;
 	const fl_imap_config config = {.chunk = chunk, .window = AHEAD * chunk, .unordered = true};
-	const int64_t began = fl_now();
+	const fl_time began = fl_now();
 	check(no_op_imap(e, args, n, &it, &config), "no iteration");
 	while (no_op_imap_next(it, NULL, &result) == 0)
 		sum += result;
-	const double seconds = (double)(fl_now() - began) / 1e9;
+	const double seconds = (double)fl_time_diff(fl_now(), began) / 1e9;
 	check(sum == (double)n ? 0 : -5, "wrong results");
 	free(args);
 	return (double)n / seconds;
@@ -123,19 +123,19 @@ static double run_no_ops(fl_executor *e, size_t chunk, size_t n)
 
 static double run_trips(fl_executor *e, size_t n)
 {
-	const int64_t began = fl_now();
+	const fl_time began = fl_now();
 	for (size_t i = 0; i < n; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		double result;
 		check(no_op_submit(e, 1.0, &f), "submit");
 		check(no_op_get(f, &result), "get");
 	}
-	return (double)(fl_now() - began) / 1e3 / (double)n;
+	return (double)fl_time_diff(fl_now(), began) / 1e3 / (double)n;
 }
 
 static void run_results(fl_executor *e, int i)
 {
-	const int64_t began = fl_now();
+	const fl_time began = fl_now();
 	for (size_t n = 0; n < results[i]; n++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		FL_SCOPED(fl_bytes) bytes = {0};
@@ -155,9 +155,9 @@ static double run_sleeps(fl_executor *e, int64_t ns, size_t n_a_rank)
 	for (size_t i = 0; i < n; i++)
 		args[i] = ns;
 	check(sleep_for_map(e, args, ranks, slept, &(fl_map_config){.chunk = 1}), "sleep"); /* opens the ranks */
-	const int64_t began = fl_now();
+	const fl_time began = fl_now();
 	check(sleep_for_map(e, args, n, slept, &(fl_map_config){.chunk = 1}), "sleep");
-	const int64_t took = fl_now() - began;
+	const int64_t took = fl_time_diff(fl_now(), began);
 	for (size_t i = 0; i < n; i++)
 		sum += slept[i];
 	free(args);
@@ -196,7 +196,7 @@ static double hand_manage(int chunk, size_t messages, bool calls)
 	const double *next = args;
 	int ranks, busy = 0;
 	MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-	const int64_t began = fl_now();
+	const fl_time began = fl_now();
 	for (int rank = 1; rank < ranks && messages > 0; rank++, messages--, busy++, next += step)
 		MPI_Send(next, chunk, MPI_DOUBLE, rank, 0, MPI_COMM_WORLD);
 	for (MPI_Status status; busy > 0;) {
@@ -211,7 +211,7 @@ static double hand_manage(int chunk, size_t messages, bool calls)
 			busy--;
 		}
 	}
-	const double seconds = (double)(fl_now() - began) / 1e9;
+	const double seconds = (double)fl_time_diff(fl_now(), began) / 1e9;
 	check(!calls || sum == (double)MESSAGES * chunk ? 0 : -5, "wrong results");
 	free(args);
 	for (int rank = 1; rank < ranks; rank++)
@@ -238,7 +238,7 @@ static void hand_results(int rank, int i)
 {
 	const int size = (int)sizes[i];
 	unsigned char *bytes = malloc(sizes[i]);
-	const int64_t began = fl_now();
+	const fl_time began = fl_now();
 	for (size_t n = 0; n < results[i] && rank < 2; n++) {
 		int with = n % 256;
 		if (rank > 0) {

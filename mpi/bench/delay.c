@@ -16,7 +16,7 @@
 enum { DELAYED_MAX = 4096 };
 
 struct delayed {
-	int64_t due;
+	fl_time due;
 	MPI_Message message;
 	MPI_Status status;
 };
@@ -32,7 +32,7 @@ static void collect(int source, int tag, MPI_Comm comm, int64_t latency)
 		PMPI_Improbe(source, tag, comm, &there, &d->message, &d->status);
 		if (!there)
 			return;
-		d->due = fl_now() + latency;
+		d->due = fl_after(latency);
 		next++;
 	}
 }
@@ -78,7 +78,7 @@ int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
 	if (!delay.waits || *request != delay.request)
 		return PMPI_Test(request, flag, status);
 	collect(MPI_ANY_SOURCE, delay.tag, delay.comm, delay.latency);
-	*flag = first != next && queue[first % DELAYED_MAX].due <= fl_now();
+	*flag = first != next && fl_time_is_past(queue[first % DELAYED_MAX].due);
 	if (*flag) {
 		PMPI_Mrecv(delay.buffer, delay.count, delay.type, &queue[first % DELAYED_MAX].message, status);
 		first++;

@@ -46,7 +46,7 @@ int main(int argc, char **argv)
 	int rc = fl_mpi_ranks() > 1 ? fl_mpi_executor_create(&e, NULL, NULL) : fl_thread_executor_create(&e, NULL);
 	if (rc != 0)
 		return fl_perror(rc, "executor");
-	const int64_t begin = fl_now();
+	const fl_time begin = fl_now();
 	rc = count_primes_map(e, parts, PARTS, counts, &(fl_map_config){.chunk = 1});
 	if (rc != 0)
 		return fl_perror(rc, "count_primes");
@@ -55,6 +55,6 @@ int main(int argc, char **argv)
 		sum += counts[i];
 	printf("%llu primes below %llu, by %u workers (%s) in %.2f s\n", (unsigned long long)sum,
 	       (unsigned long long)limit, fl_executor_workers(e), fl_executor_kind(e),
-	       (double)(fl_now() - begin) / 1e9);
+	       (double)fl_time_diff(fl_now(), begin) / 1e9);
 	return EXIT_SUCCESS;
 }

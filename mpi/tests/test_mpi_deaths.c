@@ -381,11 +381,11 @@ ROLE(requests)
 	(void)all_succeed(e, 3);
 	for (uint32_t i = 0; i < 3; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
-		fl_submit_config config = {.deadline = 0};
+		fl_submit_config config = {0};
 		/* again if the deadline has passed on the way */
 		for (int64_t limit = FL_MS(500); deaths->ran[i] == 0; limit *= 2) {
 			fl_future_free(f);
-			config.deadline = i == 2 ? fl_after(limit) : 0;
+			config.deadline = i == 2 ? fl_after(limit) : FL_FOREVER;
 			FL_OK(obey_submit_with(e, (struct deaths_order){i, BY_SIGKILL, 1}, &f, &config));
 			FL_WAIT_FOR(__atomic_load_n(&deaths->ran[i], __ATOMIC_SEQ_CST) > 0 ||
 			            fl_future_get_state(f) > FL_RUNNING);
@@ -393,7 +393,7 @@ ROLE(requests)
 		if (i == 0)
 			FL_IGNORE(fl_future_cancel(f));
 		if (i == 2)
-			FL_WAIT_FOR(fl_now() > config.deadline);
+			FL_WAIT_FOR(fl_time_is_past(config.deadline));
 		FL_OK(kill(deaths->pids[deaths->of[i]], SIGKILL));
 		if (i == 1)
 			FL_IGNORE(fl_future_cancel(f));
@@ -436,8 +436,8 @@ ROLE(silent_rank)
 {
 	FL_SCOPED(fl_executor) *e = deaths_executor(2, 0);
 	const uint32_t id = all_succeed(e, 1);
-	const int64_t idle = fl_now();
-	FL_WAIT_FOR(fl_now() - idle > FL_S(6)); /* longer than a silence that counts as death */
+	const fl_time idle = fl_now();
+	FL_WAIT_FOR(fl_time_diff(fl_now(), idle) > FL_S(6)); /* longer than a silence that counts as death */
 	deaths->go = 1;
 	FL_CHECK(!succeeds(submit_order(e, 0, BY_STOP), 0));
 	(void)all_succeed(e, id);

@@ -17,8 +17,8 @@ static void expect_time_in_rank(bool processes)
 	/* no message overtakes another: once the rank has cancelled the last task, it has both */
 	FL_RC(fl_future_cancel(last), -EINPROGRESS);
 	FL_OK(fl_future_wait(last));
-	const int64_t begin = fl_now();
-	FL_WAIT_FOR(fl_now() - begin > FL_MS(5));
+	const fl_time begin = fl_now();
+	FL_WAIT_FOR(fl_time_diff(fl_now(), begin) > FL_MS(5));
 	let_go(&held);
 	FL_OK(fl_future_wait(waits));
 	const fl_executor_stats stats = stats_of(e);

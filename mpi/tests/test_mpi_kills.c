@@ -45,7 +45,7 @@ FL_TASK_STATIC(answer, struct element, uint64_t)
 	if (__atomic_fetch_or(&arg->board->started[arg->id / 64], bit, __ATOMIC_SEQ_CST) & bit)
 		__atomic_fetch_add(&arg->board->twice, 1, __ATOMIC_SEQ_CST);
 	/* Some elements take longer, so that kills find them running. */
-	for (int64_t until = arg->id % 64 == 0 ? fl_now() + FL_US(100) : 0; fl_now() < until;)
+	for (const fl_time until = fl_after(arg->id % 64 == 0 ? FL_US(100) : 0); !fl_time_is_past(until);)
 		;
 	*result = answer_to(arg->id);
 	return 0;
@@ -132,7 +132,7 @@ FL_TEST(mpi_kills_of_workers_cost_one_element_each)
 	FL_SCOPED(fl_imap) *it = NULL;
 	const fl_imap_config how = {.chunk = CHUNK, .unordered = true, .next = next_element, .state = &c};
 	FL_OK(answer_imap(e, NULL, 0, &it, &how));
-	const int64_t began = fl_now();
+	const fl_time began = fl_now();
 	size_t index;
 	uint64_t result;
 	int rc;
@@ -146,7 +146,7 @@ FL_TEST(mpi_kills_of_workers_cost_one_element_each)
 	assert_true(c.died <= c.kills);
 	print_message("%llu kills, %llu of %llu elements died with their workers, %.1f s\n",
 	              (unsigned long long)c.kills, (unsigned long long)c.died, (unsigned long long)c.ended,
-	              (double)(fl_now() - began) / 1e9);
+	              (double)fl_time_diff(fl_now(), began) / 1e9);
 }
 
 /* Rank 0 counts the starts in worker processes, too. */

@@ -154,7 +154,7 @@ FL_TEST(mpi_wait_ends_at_its_deadline)
 	int cancelled = -1;
 	run_short_tasks(e);
 	FL_OK(hold_submit(e, gate, &f));
-	FL_RC(fl_future_wait_until(f, 1, NULL), -ETIMEDOUT);
+	FL_RC(fl_future_wait_until(f, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_future_wait_until(f, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
 	FL_RC(fl_future_wait_until(f, fl_after(FL_MS(5)), NULL), -ETIMEDOUT);
 	FL_OK(fl_shm_event_wait(&gate->entered));
@@ -456,7 +456,7 @@ FL_TASK_STATIC(stay, struct stay, void)
 	uint32_t most = fl__load_relaxed(&c->most);
 	while (running > most && !fl__cas_weak_relaxed(&c->most, &most, running))
 		;
-	for (const int64_t until = fl_after(arg->ns); fl_now() < until;)
+	for (const fl_time until = fl_after(arg->ns); !fl_time_is_past(until);)
 		;
 	(void)fl__sub_acq_rel(&c->running, 1);
 	return 0;

@@ -20,7 +20,7 @@
 #define COUNT(p) ((void)atomic_fetch_add_explicit((p), 1, memory_order_relaxed))
 
 /* A deadline that real threads reach at about the time when the others act. */
-static inline int64_t soon(void)
+static inline fl_time soon(void)
 {
 	return fl_after(FL_US(20));
 }
@@ -61,6 +61,14 @@ static inline void within_64(uint32_t *since)
 
 /* For a call with a known result. */
 #define OK(call) FL_STRESS_CHECK((call) == 0)
+
+/* How many items a call that moves many items moves, where its result is not needed. */
+#define MOVED(call, ...)                                                                                               \
+	__extension__({                                                                                                \
+		size_t moved_ = SIZE_MAX;                                                                              \
+		(void)!call(__VA_ARGS__, &moved_);                                                                     \
+		moved_;                                                                                                \
+	})
 
 /* Actors that differ in a number: `one` calls function(s, 0), `two` function(s, 1). */
 #define TWO_ACTORS(test, function)                                                                                     \

@@ -62,14 +62,15 @@ enum { LIN_MOST = 3 };
 	FL_LIN_OP(scenario, put_many, FL_LIN_PUT_MANY, __VA_ARGS__)                                                    \
 	{                                                                                                              \
 		int items[LIN_MOST];                                                                                   \
-		return (int64_t)calls##_try_put_many(s->q, items, lin_items_of(arg, items));                           \
+		return (int64_t)MOVED(calls##_try_put_many, s->q, items, lin_items_of(arg, items));                    \
 	}
 
 #define LIN_GET_MANY(scenario, calls, ...)                                                                             \
 	FL_LIN_OP(scenario, get_many, FL_LIN_GET_MANY, __VA_ARGS__)                                                    \
 	{                                                                                                              \
 		int items[LIN_MOST];                                                                                   \
-		return lin_result_of(calls##_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1), items);           \
+		const size_t n = (size_t)FL_LIN_KEY(arg) + 1;                                                          \
+		return lin_result_of(MOVED(calls##_try_get_many, s->q, items, n), items);                              \
 	}
 
 /* All operations of an fl_queue; its items have keys below `n`, or none. */

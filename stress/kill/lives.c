@@ -13,10 +13,10 @@ static void expect(int rc)
 		fail("an operation answered %d", rc);
 }
 
-static int put_one(const struct item *item, int64_t deadline)
+static int put_one(const struct item *item, fl_time deadline)
 {
 	unsigned char frame[FRAME_ROOM];
-	bool tries = deadline == 0;
+	bool tries = deadline.ns == FL_NO_WAIT.ns;
 	if (campaign.frames) {
 		size_t size = frame_of(item, frame);
 		return tries ? fl_shm_queue_try_put_frame(queue, frame, size)
@@ -25,9 +25,9 @@ static int put_one(const struct item *item, int64_t deadline)
 	return tries ? fl_shm_queue_try_put(queue, item) : fl_shm_queue_put_until(queue, item, deadline, FL_SHIELDED);
 }
 
-static int get_one(unsigned char *to, size_t *size, int64_t deadline)
+static int get_one(unsigned char *to, size_t *size, fl_time deadline)
 {
-	bool tries = deadline == 0;
+	bool tries = deadline.ns == FL_NO_WAIT.ns;
 	*size = sizeof(struct item);
 	if (campaign.frames)
 		return tries ? fl_shm_queue_try_get_frame(queue, to, FRAME_ROOM, size)
@@ -35,11 +35,11 @@ static int get_one(unsigned char *to, size_t *size, int64_t deadline)
 	return tries ? fl_shm_queue_try_get(queue, to) : fl_shm_queue_get_until(queue, to, deadline, FL_SHIELDED);
 }
 
-static int64_t some_deadline(uint64_t *seed)
+static fl_time some_deadline(uint64_t *seed)
 {
 	switch (draw(seed) % 4) {
 	case 0:
-		return 0;
+		return FL_NO_WAIT;
 	case 1:
 		return fl_after((int64_t)(draw(seed) % FL_US(100)));
 	default:
@@ -57,14 +57,14 @@ static void put_some(struct slot *slot, uint64_t *seed)
 	for (uint32_t i = 0; i < n; i++)
 		items[i] = item_of(slot->life, slot->put + i);
 	uint32_t before = slot->put;
-	int64_t deadline = some_deadline(seed);
+	fl_time deadline = some_deadline(seed);
 	slot->begun = before + n;
 	if (n == 1) {
 		int rc = put_one(items, deadline);
 		expect(rc);
 		count = rc == 0;
-	} else if (deadline == 0) {
-		count = fl_shm_queue_try_put_many(queue, items, n);
+	} else if (deadline.ns == FL_NO_WAIT.ns) {
+		expect(fl_shm_queue_try_put_many(queue, items, n, &count));
 	} else {
 		expect(fl_shm_queue_put_many_until(queue, items, n, &count, deadline, FL_SHIELDED));
 	}
@@ -77,7 +77,7 @@ static void get_some(struct slot *slot, uint64_t *seed)
 {
 	uint32_t n = campaign.frames || draw(seed) % 2 ? 1 : BULK, before = slot->got;
 	size_t count = 0, size;
-	int64_t deadline = some_deadline(seed);
+	fl_time deadline = some_deadline(seed);
 	if (before + n > GETS)
 		return;
 	unsigned char *to = slot->log + before * (campaign.frames ? (size_t)FRAME_ROOM : sizeof(struct item));
@@ -85,8 +85,8 @@ static void get_some(struct slot *slot, uint64_t *seed)
 		int rc = get_one(to, &size, deadline);
 		expect(rc);
 		count = rc == 0;
-	} else if (deadline == 0) {
-		count = fl_shm_queue_try_get_many(queue, to, n);
+	} else if (deadline.ns == FL_NO_WAIT.ns) {
+		expect(fl_shm_queue_try_get_many(queue, to, n, &count));
 	} else {
 		expect(fl_shm_queue_get_many_until(queue, to, n, &count, deadline, FL_SHIELDED));
 	}

@@ -57,7 +57,7 @@ static void print_pool(struct fl__process_pool *c)
 	       locked ? "free" : "HELD", c->base.queue.length, c->remote.posted.length, c->base.foreign,
 	       c->remote.ended ? "some" : "none", c->remote.kept ? "some" : "none", c->remote.completers,
 	       c->sleeping ? "sleeps" : "is awake", c->woken ? ", kicked" : "", c->remote.finished ? ", over" : "",
-	       c->wakes_at == FL_FOREVER ? 1e9 : (double)(c->wakes_at - time_now()) / 1e9, c->base.closed,
+	       c->wakes_at == FL__NEVER ? 1e9 : (double)(c->wakes_at - time_now()) / 1e9, c->base.closed,
 	       c->base.broken, c->terminated, c->failures, c->retry_at ? (double)(c->retry_at - time_now()) / 1e9 : 0,
 	       c->base.workers);
 	FL__EACH_WORKER (w, c)

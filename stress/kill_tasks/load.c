@@ -138,7 +138,7 @@ static uint64_t submit_any(struct feeder *w, fl_future **f, fl_submit_config *co
 	const unsigned nested = kind == NESTED ? work : 0;
 	const uint32_t id = take_ids(1 + nested);
 	/* a context with the future may cancel it */
-	const uint64_t t = ticket(id, kind, nested, f != NULL || config->cancel || config->deadline != 0);
+	const uint64_t t = ticket(id, kind, nested, f != NULL || config->cancel || config->deadline.ns != 0);
 	ask(w->arg, kind, id, work);
 	config->on_end_arg = (void *)(uintptr_t)t;
 	doing(w, "submits");

@@ -93,7 +93,7 @@ static fl_executor *make_executor(enum way way)
 	    .n_regions = 1,
 	    .max_tasks = way == FEW_TASKS ? 200 : 0,
 	    .idle_timeout = way == SHORT_IDLE ? FL_MS(1) : 0,
-	    .grace_period = FL_FOREVER, /* each death must be one of the campaign's */
+	    .grace_period = FL_DURATION_MAX, /* each death must be one of the campaign's */
 	};
 	int rc = fl_process_executor_create(&e, &config);
 	if (rc != 0)

@@ -9,7 +9,7 @@
 
 /* One in so many operations has its own deadline or token; the rest observe only the scope. */
 struct terms {
-	int64_t deadline;
+	fl_time deadline;
 	fl_cancel_token *cancel;
 	struct shared_token *token; /* chosen for it; NULL: none */
 };
@@ -104,7 +104,7 @@ static void wait_event(struct actor *a)
 {
 	fl_event *e = &soak.events[draw(&a->draw) % EVENTS];
 	struct terms t = draw_terms(a);
-	if (t.deadline == FL_FOREVER)
+	if (t.deadline.ns == 0)
 		t.deadline = fl_after(FL_MS(1)); /* a set may never come */
 	(void)account(a, &t, fl_event_wait_until(e, t.deadline, t.cancel));
 }
@@ -139,7 +139,7 @@ static void take_ticket(struct actor *a)
 	struct monitor *m = &soak.monitors[draw(&a->draw) % MONITORS];
 	struct terms t = draw_terms(a);
 	int rc = 0;
-	if (t.deadline == FL_FOREVER)
+	if (t.deadline.ns == 0)
 		t.deadline = fl_after(FL_MS(1)); /* a ticket may never come */
 	fl_mutex_lock(&m->lock);
 	while (m->tickets == 0 && rc == 0)

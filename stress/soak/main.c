@@ -43,11 +43,12 @@ static void tell_waiter(const void *key, const void *wait, const uint32_t *futex
 /* Until the time is over. */
 static void look_on(void)
 {
-	const int64_t end = fl_after(FL_S((int64_t)soak.time));
+	const fl_time end = fl_after(FL_S((int64_t)soak.time));
 	uint64_t before = 0;
-	for (int still = 0; fl_now() < end;) {
+	for (int still = 0; !fl_time_is_past(end);) {
 		/* Without a canceller. */
-		FL_IGNORE(fl_sleep_until(fl_now() + FL_S(1) < end ? fl_after(FL_S(1)) : end, NULL));
+		const fl_time next = fl_after(FL_S(1));
+		FL_IGNORE(fl_sleep_until(fl_time_diff(next, end) < 0 ? next : end, NULL));
 		const uint64_t now = progress_made();
 		still = now == before ? still + 1 : 0;
 		before = now;
@@ -84,7 +85,7 @@ int main(int argc, char **argv)
 	read_arguments(argc, argv, usage, arguments);
 	static fl_thread threads[2 * MOST];
 	const unsigned n = (unsigned)(soak.threads + soak.loops);
-	const int64_t begin = fl_now();
+	const fl_time begin = fl_now();
 	things_open();
 	loops_open();
 	for (unsigned i = 0; i < n; i++) {
@@ -105,6 +106,6 @@ int main(int argc, char **argv)
 	}
 	const struct tally total = things_close();
 	loops_close();
-	report(&total, (double)(fl_now() - begin) / 1e9);
+	report(&total, (double)fl_time_diff(fl_now(), begin) / 1e9);
 	return 0;
 }

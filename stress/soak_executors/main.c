@@ -86,7 +86,7 @@ static void run_part(int64_t time)
 	uint64_t before[ACTIVITIES];
 	for (size_t i = 0; i < ACTIVITIES; i++)
 		before[i] = fl__load_relaxed(&turns[i]);
-	const int64_t limit = fl_after(FL_S(STUCK_S));
+	const fl_time limit = fl_after(FL_S(STUCK_S));
 	for (size_t i = 0; i < ACTIVITIES; i++)
 		if (fl_thread_join_until(&threads[i], NULL, limit, NULL) != 0) {
 			expect_progress(before);

@@ -34,7 +34,7 @@ C99_FLAGS = ["-std=gnu99", "-pedantic", "-Wdeclaration-after-statement", "-Wall"
 CXX_FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 LANGUAGES = ("c11", "c23", "gnu99", "cxx17")
 IN_LANGUAGES = {"headers_alone": LANGUAGES, "common_names": LANGUAGES, "tasks_of_common_names": LANGUAGES, "scopes": LANGUAGES,
-                "macros_of_the_program": LANGUAGES,
+                "macros_of_the_program": LANGUAGES, "deadlines_are_times": LANGUAGES,
                 "scenarios": ("gnu99", "cxx17")}  # methods of Kit: a case each
 PRINTS = {  # under which heading the guide has an example, or its file in examples/, and what that prints
     "guide_tasks": ("Tasks and executors", "1 4 9 16\n"),
@@ -52,7 +52,7 @@ PRINTS = {  # under which heading the guide has an example, or its file in examp
     "example_queues": ("queues.c", "ok\n"),
     "example_threads": ("threads.c", "ok\n"),
 }
-TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_MPMC_UNBOUNDED_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
+TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
             "FL_SHM_VALUE_OF", "FL_SHM_ARRAY_OF", "FL_PROMISE_OF"]  # macros that take a type and a name
 # Types that a macro cannot take: what its first error says, and how they are spelled. "none": types that it can take.
 MISTAKES = {
@@ -77,6 +77,10 @@ USES_OF_TYPES = {  # each macro that takes a type, and what it says otherwise th
     "FL_BYTES_EACH (TYPE, v, *b) n += !!v": IN_EXPRESSIONS,
     "n += FL_BYTES_COUNT(TYPE, *b) > 2": IN_EXPRESSIONS,
 }
+# Statements with a deadline AT. They compile with a time, and with no duration or other number.
+USES_OF_TIMES = ["FL_IGNORE(fl_sleep_until(AT, NULL))", "FL_IGNORE(fl_event_wait_until(e, AT, NULL))",
+                 "FL_IGNORE(FL_WAIT_ANY_UNTIL(AT, NULL, FL_ON_EVENT(e)))", "fl_cancel_token_init(c, NULL, AT)",
+                 "config->deadline = AT", "config->backlog_deadline = AT", "fl_group g = FL_GROUP_INIT_UNTIL(NULL, AT); (void)g"]
 # Names of macros that programs have, beside the words of the headers and the names of their attributes.
 MACROS_OF_PROGRAMS = """ARRAY_SIZE BIT CHECK CONCAT DEBUG ERROR FALSE I INLINE LOCK MAX MIN OK STR TRUE U UNLOCK UNUSED abs access
 alias aligned alloc alloc_size artificial assert assume assume_aligned async await bit byte calloc catch check cold container_of
@@ -360,6 +364,25 @@ class Kit:
                            if name != "bool" and not name.endswith("_t")), ""]))  # the C library's types
         for when in ([], ["-DMACROS_FIRST"]):
             run([*flags, *when, "-fsyntax-only", here("names", "macros.c")])
+
+    def deadlines_are_times(self, compiler, language, flags):
+        """A time in place of a deadline compiles. A duration or a number does not, nor a time in place of a duration."""
+        include, _ = self.installed_headers()
+
+        def compiles(*statements):
+            unit = ("#include <fairlead.h>\nvoid f(fl_event *e, fl_cancel_token *c, fl_submit_config *config);\n"
+                    "void f(fl_event *e, fl_cancel_token *c, fl_submit_config *config)\n{\n" +
+                    "".join(f"\t{{ {statement}; }}\n" for statement in statements) + "\t(void)e, (void)c, (void)config;\n}\n")
+            return subprocess.run([compiler, *flags, "-I", include, "-fsyntax-only", "-x", language, "-"], input=unit, text=True,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+        times = ("FL_FOREVER", "FL_NO_WAIT", "fl_after(FL_MS(1))", "fl_time_add(fl_now(), FL_S(1))")
+        mistakes = [use.replace("AT", number) for use in USES_OF_TIMES for number in ("FL_S(1)", "0")]
+        mistakes += ["FL_IGNORE(fl_sleep(FL_FOREVER))", "fl_submit_config mine = {.deadline = FL_S(1)}; *config = mine"]
+        if not compiles("FL_IGNORE(fl_sleep(FL_S(1)))", *(use.replace("AT", time) for use in USES_OF_TIMES for time in times)):
+            raise Failure("a time in place of a deadline does not compile")
+        if accepted := [mistake for mistake in mistakes if compiles(mistake)]:
+            raise Failure("\n".join(["these compile:", *accepted]))
 
     def example_of(self, document, heading, fence="c"):
         """The first block after a heading, saved as a file."""
@@ -1296,8 +1319,8 @@ int main(int argc, char **argv)
         for f in check_api.public_functions():
             functions.setdefault(f.header, []).append(f.name)
         for macro, header, base, without in (
-                ("FL_QUEUE_OF", "queue.h", "fl_queue", ""), ("FL_SPSC_OF", "spsc.h", "fl_spsc", ""), ("FL_MPMC_OF", "mpmc.h", "fl_mpmc", "unbounded_.*"),
-                ("FL_MPMC_UNBOUNDED_OF", "mpmc.h", "fl_mpmc_unbounded", ""), ("FL_SHM_QUEUE_OF", "shm_queue.h", "fl_shm_queue", ".*_frame.*|item_size"),
+                ("FL_QUEUE_OF", "queue.h", "fl_queue", ""), ("FL_SPSC_OF", "spsc.h", "fl_spsc", ""), ("FL_MPMC_OF", "mpmc.h", "fl_mpmc", ""),
+                ("FL_SHM_QUEUE_OF", "shm_queue.h", "fl_shm_queue", ".*_frame.*|item_size"),
                 ("FL_SHM_ARRAY_OF", "shm_value.h", "fl_shm_array", "")):
             wanted = {name[len(base) + 1:] for name in functions[os.path.join("include", "fairlead", header)] if name.startswith(base + "_")}
             wanted = {name for name in wanted if not re.fullmatch(without, name)}

@@ -58,12 +58,12 @@ static void initializers()
 	FL_SCOPED(fl_cancel_token) token = FL_CANCEL_TOKEN_INIT;
 	FL_SCOPED(fl_cancel_callback) callback = FL_CANCEL_CALLBACK_INIT;
 	FL_SCOPED(fl_timer) timer = FL_TIMER_INIT;
-	FL_SCOPED(fl_group) group = FL_GROUP_INIT(nullptr), late = FL_GROUP_INIT_UNTIL(nullptr, FL_S(1));
+	FL_SCOPED(fl_group) group = FL_GROUP_INIT(nullptr), late = FL_GROUP_INIT_UNTIL(nullptr, fl_after(FL_S(1)));
 	FL_CANCEL_SCOPE(&token);
 	CHECK(fl_cancel_scope_current() == &token && fl_cancel_callback_remove(&callback));
 	CHECK(fl_timer_try_join(&timer) == 0);
 	CHECK(fl_group_count(&group) == 0 && fl_group_count(&late) == 0);
-	CHECK(fl_cond_wait_until(&a_cond, (fl_mutex_lock(&a_mutex), &a_mutex), 0, FL_SHIELDED) == -ETIMEDOUT);
+	CHECK(fl_cond_wait_until(&a_cond, (fl_mutex_lock(&a_mutex), &a_mutex), FL_NO_WAIT, FL_SHIELDED) == -ETIMEDOUT);
 	fl_mutex_unlock(&a_mutex);
 	CHECK(fl_rmutex_depth(&an_rmutex) == 0 && !fl_rwlock_is_read_locked(&a_rwlock));
 	CHECK(fl_sem_value(&a_sem) == 2 && fl_sem_try_release(&bounded) == -EOVERFLOW);
@@ -84,9 +84,9 @@ static void lists()
 	config.capacity = FL_UNBOUNDED;
 	int item = 7, got = 0;
 	CHECK(fl_queue_create(&q, sizeof(int), &config) == 0 && fl_queue_capacity(q) == FL_UNBOUNDED);
-	CHECK(FL_SELECT_UNTIL(0, nullptr, FL_GET(q, &got)) == -ETIMEDOUT);
+	CHECK(FL_SELECT_UNTIL(FL_NO_WAIT, nullptr, FL_GET(q, &got)) == -ETIMEDOUT);
 	CHECK(FL_SELECT(FL_PUT(q, &item)) == 0 && FL_SELECT(FL_GET(q, &got)) == 0 && got == 7);
-	CHECK(FL_WAIT_ANY_UNTIL(0, nullptr, FL_ON_EVENT(&an_event), FL_ON_QUEUE(q)) == -ETIMEDOUT);
+	CHECK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, nullptr, FL_ON_EVENT(&an_event), FL_ON_QUEUE(q)) == -ETIMEDOUT);
 	fl_event_set(&an_event);
 	CHECK(FL_WAIT_ANY(FL_ON_QUEUE(q), FL_ON_EVENT(&an_event)) == 1 && FL_WAIT_ANY(FL_ON_QUEUE_SPACE(q)) == 0);
 }
@@ -109,7 +109,6 @@ struct job {
 FL_QUEUE_OF(job, job_queue)
 FL_MPMC_OF(job, job_ring)
 FL_SPSC_OF(job, job_lane)
-FL_MPMC_UNBOUNDED_OF(job, job_list)
 FL_SHM_QUEUE_OF(job, job_pipe)
 FL_SHM_VALUE_OF(job, job_value)
 FL_SHM_ARRAY_OF(job, job_array)
@@ -126,17 +125,17 @@ static void typed()
 	FL_SCOPED(job_queue) *q = nullptr;
 	FL_SCOPED(job_ring) *ring = nullptr;
 	FL_SCOPED(job_lane) *lane = nullptr;
-	FL_SCOPED(job_list) *list = nullptr;
 	FL_SCOPED(fl_shm) *region = nullptr;
 	FL_SCOPED(fl_promise) *promise = nullptr;
 	FL_SCOPED(fl_future) *future = nullptr;
 	job two[2] = {{2}, {3}}, got = {};
-	CHECK(job_queue_create(&q, nullptr) == 0 && job_queue_put_many(q, two, 2) == 2 && job_queue_get(q, &got) == 0);
+	size_t n = 0;
+	CHECK(job_queue_create(&q, nullptr) == 0 && job_queue_put_many(q, two, 2, &n) == 0 && n == 2 &&
+	      job_queue_get(q, &got) == 0);
 	CHECK(job_ring_create(&ring, 3) == 0 && job_ring_try_put(ring, two[1]) == 0 &&
 	      job_ring_try_get(ring, &got) == 0);
-	CHECK(job_lane_create(&lane, 3) == 0 && job_lane_try_put(lane, got) == 0 && job_lane_try_get(lane, &got) == 0);
-	CHECK(job_list_create(&list, nullptr) == 0 && job_list_try_put(list, got) == 0 &&
-	      job_list_try_get(list, &got) == 0 && got.number == 3);
+	CHECK(job_lane_create(&lane, 3) == 0 && job_lane_try_put(lane, got) == 0 && job_lane_try_get(lane, &got) == 0 &&
+	      got.number == 3);
 	CHECK(fl_shm_create(&region, 1 << 16) == 0);
 	{
 		FL_SCOPED(job_pipe) *pipe = nullptr;

@@ -421,7 +421,7 @@ static void use_each_lock(void)
 	fl_sem s = FL_SEM_INIT(0);
 	fl_event e = FL_EVENT_INIT;
 	fl_latch latch = FL_LATCH_INIT(1);
-	const int64_t soon = fl_after(FL_MS(1));
+	const fl_time soon = fl_after(FL_MS(1));
 	FL_LOCKED(&m);
 	fl_rmutex_lock(&r);
 	fl_rwlock_read_lock(&l);
@@ -462,7 +462,6 @@ static bool in_arena;
 
 static void *arena_alloc(size_t size, void *unused)
 {
-	(void)unused;
 	FL_LOCKED(&arena_lock);
 	FL_CHECK(!in_arena);
 	in_arena = true;
@@ -473,7 +472,6 @@ static void *arena_alloc(size_t size, void *unused)
 
 static void arena_free(void *memory, void *unused)
 {
-	(void)unused;
 	FL_LOCKED(&arena_lock);
 	FL_CHECK(!in_arena);
 	free(memory);
@@ -500,7 +498,6 @@ static unsigned in_handler, handled;
 
 static void locking_handler(fl_log_level level, const char *message)
 {
-	(void)level, (void)message;
 	FL_CHECK(in_handler++ == 0);
 	FL_LOCKED(&handler_lock);
 	handled++;

@@ -451,7 +451,6 @@ static int wait_in_thread(void *how)
 
 static int await_event_for_an_hour(void *unused)
 {
-	(void)unused;
 	return fl_event_wait_until(&dump_event, fl_after(FL_S(3600)), FL_SHIELDED);
 }
 
@@ -579,7 +578,6 @@ FL_TEST(debug_dump_names_the_process_that_holds_a_shared_lock)
 
 static void never_called(void *arg)
 {
-	(void)arg;
 }
 
 FL_TEST(debug_dump_says_what_the_timers_wait_for)
@@ -603,7 +601,6 @@ static bool dump_has_run(const char *name)
 
 static void dump_in_child(void *unused)
 {
-	(void)unused;
 	FL_CHECK(!dump_has_run("runs"));
 }
 

@@ -6,7 +6,7 @@
 #include "fl_debugging.h"
 
 #include "core/wait/lot.h"
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 #include "fl_pool.h"
 
 FL_TASK_STATIC(objects_nothing, int, void)
@@ -66,7 +66,7 @@ FL_FRAME(await_item, struct stage *s)
 FL_FRAME(await_items, struct stage *s)
 {
 	int items[4];
-	FL_CHECK(fl_queue_get_many(s->queue, items, 4) > 0);
+	FL_CHECK(FL_MOVED(fl_queue_get_many, s->queue, items, 4) > 0);
 	FL_STAYS();
 }
 
@@ -87,7 +87,7 @@ FL_FRAME(await_space, struct stage *s)
 FL_FRAME(await_spaces, struct stage *s)
 {
 	const int items[1] = {0}; /* of several it might wait more than once */
-	FL_CHECK(fl_queue_put_many(s->queue, items, 1) == 1);
+	FL_MANY(0, 1, fl_queue_put_many, s->queue, items, 1);
 	FL_STAYS();
 }
 

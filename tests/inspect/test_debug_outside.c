@@ -3,7 +3,7 @@
 #include "fl_debugging.h"
 
 #include "core/wait/lot.h"
-#include "fl_emulated.h"
+#include "fl_child.h"
 #include "fl_faults.h"
 #include <sys/auxv.h>
 

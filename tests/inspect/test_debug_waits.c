@@ -2,7 +2,7 @@
 /* Deadlocks that happen, across threads and fibers. A token ends the waits once that was said. */
 #include "fl_debugging.h"
 
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 
 enum { SEATS = 3 };
 
@@ -38,7 +38,7 @@ static int dine(void *arg)
 	(void)fl__add_relaxed(&t->seated, 1); /* relaxed: a count */
 	while (fl__load_relaxed(&t->seated) < SEATS)
 		/* Lets the other fibers begin to wait. */
-		FL_OK(fl_sleep_until(0, FL_SHIELDED));
+		FL_OK(fl_sleep_until(FL_NO_WAIT, FL_SHIELDED));
 	const int rc = take_right(&t->forks[(s->number + 1) % SEATS], &t->over);
 	if (rc == 0)
 		fl_mutex_unlock(&t->forks[(s->number + 1) % SEATS]);

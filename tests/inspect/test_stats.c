@@ -179,7 +179,7 @@ FL_TEST(stats_of_bursts)
 	for (size_t n = 50; n <= 5000; n *= 10) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
 		struct held held = hold_worker(e);
-		FL_OK(pool_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
+		FL_OK(pool_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = FL_NO_WAIT}));
 		for (size_t i = 0; i < n; i++)
 			FL_OK(pool_nothing_submit(e, NULL));
 		stats_advance(FL_S(1));
@@ -324,7 +324,7 @@ FL_TEST(stats_measure_the_queue_of_threads)
 	FL_SCOPED(fl_future) *f = NULL;
 	struct held held = hold_worker(e);
 	stats_advance(FL_US(30));
-	FL_OK(pool_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
+	FL_OK(pool_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = FL_NO_WAIT}));
 	stats_advance(FL_US(30));
 	FL_OK(pool_nothing_submit(e, &f));
 	stats_advance(FL_S(3));

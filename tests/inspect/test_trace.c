@@ -230,7 +230,6 @@ static int trace_mine(char phase)
 
 static void trace_lacks_memory(void *unused)
 {
-	(void)unused;
 	for (int i = 0; i < 2; i++) /* told once */
 		FL_RC(fl_trace_enable("ring,signal=0"), -ENOMEM);
 }
@@ -287,7 +286,6 @@ static int trace_print_full(int fd, const char *text, size_t size)
  */
 static void trace_queue_slowly(void *unused)
 {
-	(void)unused;
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	trace_record(",slow=100ms,signal=3");
 	trace_clock_ours();
@@ -531,6 +529,17 @@ FL_TEST(trace_names_each_kind_of_wait)
 	}
 }
 
+FL_TEST(trace_has_the_error_of_a_wait_in_shared_memory)
+{
+	fl_shm_sem s;
+	FL_OK(fl_shm_sem_init(&s, 0));
+	TRACING("");
+	FL_RC(fl_shm_sem_acquire_until(&s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	trace_write();
+	TRACE_HAS("B:object in shared memory", "E:");
+	FL_RC(trace_number(trace_first('E', ""), "error"), ETIMEDOUT);
+}
+
 FL_TEST(trace_has_the_error_of_a_wait)
 {
 	fl_event e = FL_EVENT_INIT;
@@ -544,14 +553,12 @@ FL_TEST(trace_has_the_error_of_a_wait)
 
 static int trace_return(void *unused)
 {
-	(void)unused;
 	return 0;
 }
 
 static int trace_start_second(void *unused)
 {
 	fl_fiber *f;
-	(void)unused;
 	FL_OK(fl_fiber_start(&f, trace_return, NULL, &(fl_fiber_config){.name = "second"}));
 	return fl_fiber_join(f, NULL);
 }
@@ -560,7 +567,7 @@ static int trace_start_second(void *unused)
 FL_TEST(trace_has_the_fibers_of_a_thread_and_its_polls)
 {
 	TRACING("");
-	FL_OK(fl_event_wait_until(&(fl_event)FL_EVENT_INIT, 0, NULL) == -ETIMEDOUT ? 0 : 1); /* a ring */
+	FL_OK(fl_event_wait_until(&(fl_event)FL_EVENT_INIT, FL_NO_WAIT, NULL) == -ETIMEDOUT ? 0 : 1); /* a ring */
 	FL_OK(fl_loop_run(trace_start_second, NULL));
 	trace_write();
 	TRACE_HAS("B:main", "E:", "B:second", "E:", "B:main", "E:");
@@ -750,7 +757,6 @@ static int trace_print_busy(int fd, const char *text, size_t size)
 
 static int trace_print_nothing(int fd, const char *text, size_t size)
 {
-	(void)fd, (void)text, (void)size;
 	return -ENOSPC;
 }
 
@@ -1001,7 +1007,6 @@ static void trace_panics(void *m)
 
 static void trace_raise(void *unused)
 {
-	(void)unused;
 	trace_record(",signal=3");
 	FL_OK(fl_test_run_task(sequential(), &pool_double, &(int){4}, &(int){0}));
 	FL_OK(raise(SIGQUIT));

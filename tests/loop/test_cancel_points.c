@@ -20,7 +20,7 @@ FL_TASK(cancel_points_add_one, int, int)
 	return 0;
 }
 
-static int64_t soon(void)
+static fl_time soon(void)
 {
 	return fl_after(FL_MS(2));
 }

@@ -13,7 +13,7 @@ static int without_children(void *unused)
 	FL_CHECK(memcmp(&g, &fresh, sizeof g) == 0);
 	FL_OK(fl_group_join(&g));
 	FL_OK(fl_group_try_join(&g));
-	FL_OK(fl_group_join_until(&g, 0, NULL));
+	FL_OK(fl_group_join_until(&g, FL_NO_WAIT, NULL));
 	FL_CHECK(fl_group_count(&g) == 0 && fl_group_failed_name(&g) == NULL);
 	fl_group_destroy(&g);
 	fl_group_cancel(&g);
@@ -88,7 +88,7 @@ static void starts_one_that_waits(void *arg)
 FL_TEST(group_fibers_on_another_loop)
 {
 	elsewhere m = {FL_GROUP_INIT(NULL), FL_EVENT_INIT};
-	int64_t deadline;
+	fl_time deadline;
 	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_post(l, starts_one_that_waits, &m));
 	while (fl_group_count(&m.g) == 0)

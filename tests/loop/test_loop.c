@@ -7,7 +7,6 @@
 #include "fl_fds.h"
 #include "fl_in_loop.h"
 #include "fl_order.h"
-#include "fl_poller.h"
 #include "fl_queued.h"
 
 #include "loop/loop.h"
@@ -42,7 +41,7 @@ static void run_nested(void *arg)
 {
 	nested *n = arg;
 	int number = 1;
-	int64_t deadline;
+	fl_time deadline;
 	FL_RC(fl_loop_run(fl_test_return_int, &number), -EALREADY);
 	FL_RC(fl_loop_run_on(n->other, fl_test_return_int, &number), -EALREADY);
 	FL_RC(fl_loop_run_on(fl_loop_current(), fl_test_return_int, &number), -EALREADY);
@@ -66,7 +65,7 @@ static int run_in_all_places(void *arg)
 	int ends[2];
 	run_nested(n);
 	FL_OK(fl_loop_post(l, run_nested, n));
-	fl_loop_timer_start(l, &t, 0, run_nested, n);
+	fl_loop_timer_start(l, &t, FL_NO_WAIT, run_nested, n);
 	FL_OK(pipe(ends));
 	FL_OK(fl_loop_watch_start(l, &w, ends[1], FL_LOOP_OUT, run_in_watch, n));
 	while (n->done < 4)
@@ -135,7 +134,7 @@ FL_TEST(loop_free_where_it_may_not)
 static int run_elsewhere(void *l)
 {
 	int number = 1;
-	int64_t deadline;
+	fl_time deadline;
 	FL_RC(fl_loop_run_on(l, fl_test_return_int, &number), -EPERM);
 	FL_RC(fl_loop_run_once(l, &deadline), -EPERM);
 	return 0;
@@ -483,7 +482,7 @@ static fl_loop_watch inherited;
 static void use_in_child(void *l)
 {
 	int number = 1;
-	int64_t deadline;
+	fl_time deadline;
 	fl_loop_watch w = {0};
 	unsigned fds = fl_test_fds();
 	FL_CHECK(fl_loop_current() == NULL);
@@ -617,7 +616,7 @@ static void *without_a_signal_stack(void *unused)
 	FL_OK(fl_loop_post(l, call_note, &letters[0]));
 	fl__sys.map = fl_test_no_memory;
 	FL_RC(fl_loop_run_on(l, fl_test_return_int, &number), -ENOMEM);
-	int64_t deadline;
+	fl_time deadline;
 	FL_RC(fl_loop_run_once(l, &deadline), -ENOMEM);
 	fl_loop_free(l); /* the call is lost */
 	NOTED("");

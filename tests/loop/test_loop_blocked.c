@@ -38,7 +38,6 @@ static int blocked_thread(void *unused)
 {
 	const use *u = blocked.use;
 	const unsigned calls = u->calls ? u->calls : 50;
-	(void)unused;
 	for (unsigned seen = 0, round;;) {
 		while ((round = fl__load_acquire(&blocked.round)) == seen &&
 		       !blocked_stops()) /* acquire: pairs with blocked_run() */
@@ -46,8 +45,8 @@ static int blocked_thread(void *unused)
 		if (round == seen)
 			return 0;
 		seen = round;
-		const int64_t end = fl_after(blocked_round);
-		for (unsigned i = 0; i < calls || fl_now() < end; i++)
+		const fl_time end = fl_after(blocked_round);
+		for (unsigned i = 0; i < calls || !fl_time_is_past(end); i++)
 			u->call();
 		fl__add_release(&blocked.done, 1); /* release: pairs with the acquire in blocked_run() */
 	}
@@ -55,7 +54,6 @@ static int blocked_thread(void *unused)
 
 static int blocked_call(void *unused)
 {
-	(void)unused;
 	while (!blocked_stops()) {
 		for (int i = 0; i < 20; i++)
 			blocked.use->call();
@@ -77,7 +75,7 @@ static int blocked_run(void *arg)
 	const unsigned n = u->wait ? 1 : BLOCKED_FIBERS;
 	for (unsigned i = 0; i < n; i++)
 		fibers[i] = fl_test_start(u->wait ? u->wait : blocked_call, NULL);
-	for (unsigned i = 0; i < BLOCKED_THREADS; i++)
+	FL_EACH (i, threads)
 		fl_test_go(&threads[i], blocked_thread, NULL);
 	for (unsigned round = 0; round < (u->rounds ? u->rounds : 15); round++) {
 		for (int i = 0; i < 5; i++)
@@ -87,7 +85,7 @@ static int blocked_run(void *arg)
 		FL_WAIT_FOR(fl__load_acquire(&blocked.done) == BLOCKED_THREADS);
 	}
 	fl__store_release(&blocked.stop, 1);
-	for (unsigned i = 0; i < BLOCKED_THREADS; i++)
+	FL_EACH (i, threads)
 		fl_test_end(&threads[i]);
 	if (u->finish)
 		u->finish();
@@ -117,7 +115,6 @@ static unsigned changes;
 
 static int wait_for_change(void *unused)
 {
-	(void)unused;
 	FL_LOCKED(&lock);
 	while (changes == 0)
 		FL_OK(fl_cond_wait(&changed, &lock));
@@ -126,8 +123,7 @@ static int wait_for_change(void *unused)
 
 static int change_for_long(void *unused)
 {
-	(void)unused;
-	for (const int64_t end = fl_after(blocked_round); fl_now() < end;) {
+	for (const fl_time end = fl_after(blocked_round); !fl_time_is_past(end);) {
 		FL_LOCKED(&lock);
 		changes++;
 		fl_cond_broadcast(&changed);
@@ -153,7 +149,6 @@ static fl_executor *pool;
 
 FL_TASK(blocked_task, int, int)
 {
-	(void)ctx;
 	*result = *arg;
 	return 0;
 }
@@ -200,13 +195,12 @@ static void submit_and_get(void)
 static void submit_seldom(void)
 {
 	submit_and_get();
-	for (const int64_t end = fl_after(FL_US(20)); fl_now() < end;)
+	for (const fl_time end = fl_after(FL_US(20)); !fl_time_is_past(end);)
 		;
 }
 
 static int wait_until_idle(void *unused)
 {
-	(void)unused;
 	while (!blocked_stops())
 		FL_OK(fl_executor_wait_idle(pool));
 	return 0;
@@ -240,7 +234,6 @@ static void begin_loop_executor(void)
 
 static int stay(void *unused)
 {
-	(void)unused;
 	while (!blocked_stops())
 		fl_fiber_yield();
 	return 0;
@@ -267,7 +260,7 @@ static unsigned promises_set;
 static void begin_promises(void)
 {
 	promises_set = 0;
-	for (int i = 0; i < BLOCKED_PROMISES; i++)
+	FL_EACH (i, promises)
 		FL_OK(fl_promise_create(&promises[i], sizeof(int), NULL, &futures[i]));
 }
 
@@ -282,9 +275,9 @@ static bool set_next(void)
 /* Few: they must last for all rounds. */
 static void set_one(void)
 {
-	const int64_t end = fl_after(FL_US(50));
+	const fl_time end = fl_after(FL_US(50));
 	(void)set_next();
-	while (fl_now() < end)
+	while (!fl_time_is_past(end))
 		;
 }
 
@@ -292,7 +285,6 @@ static int iterate(void *unused)
 {
 	fl_as_completed *c;
 	size_t i, n = 0;
-	(void)unused;
 	FL_OK(fl_futures_as_completed_create(&c, futures, BLOCKED_PROMISES));
 	while (fl_as_completed_next(c, &i) == 0)
 		n++;
@@ -319,7 +311,6 @@ static fl_timer joined = FL_TIMER_INIT;
 
 static void nothing(void *unused)
 {
-	(void)unused;
 }
 
 static void start_timer(void)
@@ -336,7 +327,6 @@ static void begin_joined(void)
 
 static int join_timer(void *unused)
 {
-	(void)unused;
 	return fl_timer_join(&joined);
 }
 
@@ -361,7 +351,6 @@ static void list_threads(void)
 
 static int return_at_once(void *unused)
 {
-	(void)unused;
 	return 0;
 }
 
@@ -415,9 +404,6 @@ BLOCKED(program, .call = run_program, .rounds = 5, .calls = 2, .needs = FL_TEST_
 
 FL_TASK(blocked_process, void, void)
 {
-	(void)arg;
-	(void)result;
-	(void)ctx;
 	return 0;
 }
 
@@ -467,7 +453,6 @@ static struct {
 
 static void *arena_alloc(size_t size, void *unused)
 {
-	(void)unused;
 	if (pool && fl_mutex_is_locked(&pool->lock)) {
 		fl__store_release(&arena.waits, 1);
 		fl_mutex_lock(&arena.lock);
@@ -478,25 +463,22 @@ static void *arena_alloc(size_t size, void *unused)
 
 static void arena_free(void *memory, void *unused)
 {
-	(void)unused;
 	free(memory);
 }
 
 /* Frees the lock when the second fiber is blocked, or cannot run, since the first has the thread. */
 static int arena_holder(void *unused)
 {
-	(void)unused;
 	FL_LOCKED(&arena.lock);
 	fl__store_release(&arena.held, 1);
 	FL_WAIT_FOR(fl__load_acquire(&arena.waits));
-	for (const int64_t end = fl_after(FL_MS(50)); !fl__load_acquire(&arena.blocks) && fl_now() < end;)
+	for (const fl_time end = fl_after(FL_MS(50)); !fl__load_acquire(&arena.blocks) && !fl_time_is_past(end);)
 		(void)sched_yield();
 	return 0;
 }
 
 static int arena_submitter(void *unused)
 {
-	(void)unused;
 	FL_WAIT_FOR(fl__load_acquire(&arena.waits));
 	submit();
 	fl__store_release(&arena.submitted, 1);
@@ -505,7 +487,6 @@ static int arena_submitter(void *unused)
 
 static int arena_first_submit(void *unused)
 {
-	(void)unused;
 	submit();
 	return 0;
 }
@@ -514,7 +495,8 @@ FL_TEST_WITH(loop_blocked_in_the_allocator, fl_test_body_in_loop, void)
 {
 	static const fl_allocator mine = {arena_alloc, arena_free, NULL};
 	fl_thread holder, submitter;
-	FL_OK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 2, .allocator = &mine}));
+	fl_set_allocator(&mine);
+	FL_OK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 2}));
 	fl_test_go(&holder, arena_holder, NULL);
 	FL_WAIT_FOR(fl__load_acquire(&arena.held));
 	fl_test_go(&submitter, arena_submitter, NULL);
@@ -527,4 +509,5 @@ FL_TEST_WITH(loop_blocked_in_the_allocator, fl_test_body_in_loop, void)
 	fl_test_end(&holder);
 	fl_test_end(&submitter);
 	end_pool();
+	fl_set_allocator(NULL);
 }

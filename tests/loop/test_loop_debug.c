@@ -39,8 +39,8 @@ static void listen_to_log(void)
 
 static int hold_up(void *ns)
 {
-	const int64_t end = fl_after(*(int64_t *)ns);
-	while (fl_now() < end)
+	const fl_time end = fl_after(*(int64_t *)ns);
+	while (!fl_time_is_past(end))
 		;
 	return 0;
 }
@@ -67,7 +67,7 @@ static int slow_ones(void *unused)
 	FL_OK(start_named("dawdler", hold_up, &ns));
 	FL_CHECK(heard("fiber dawdler kept the thread for "));
 	fl_loop_timer timer = {0};
-	fl_loop_timer_start(fl_loop_current(), &timer, 0, hold_up_in_callback, &ns);
+	fl_loop_timer_start(fl_loop_current(), &timer, FL_NO_WAIT, hold_up_in_callback, &ns);
 	FL_OK(fl_event_wait(&held_up));
 	FL_CHECK(heard("its callbacks kept the thread for "));
 	FL_OK(fl_loop_debug(fl_loop_current(), NULL));
@@ -247,7 +247,7 @@ FL_TEST(loop_dump_of_a_long_line)
 
 static int report_never(void *unused)
 {
-	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_FOREVER}));
+	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_DURATION_MAX}));
 	return 0;
 }
 

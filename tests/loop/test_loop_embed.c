@@ -5,7 +5,6 @@
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
-#include "fl_poller.h"
 #include "fl_queued.h"
 
 #include "core/sync/turn.h"
@@ -14,9 +13,9 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-static int64_t turn(fl_loop *l)
+static fl_time turn(fl_loop *l)
 {
-	int64_t deadline = -1;
+	fl_time deadline = FL__TRY;
 	FL_OK(fl_loop_run_once(l, &deadline));
 	assert_null(fl_loop_current());
 	return deadline;
@@ -25,7 +24,7 @@ static int64_t turn(fl_loop *l)
 /* Turns until all its fibers wait. */
 static void let_it_wait(fl_loop *l)
 {
-	while (turn(l) == 0)
+	while (turn(l).ns == FL_NO_WAIT.ns)
 		;
 }
 
@@ -39,13 +38,13 @@ static bool is_readable(fl_loop *l)
 static void host(fl_loop *l, const bool *over)
 {
 	while (!*over) {
-		int64_t deadline = turn(l), now = fl_now();
+		fl_time deadline = turn(l), now = fl_now();
 		struct pollfd fd = {.fd = fl_loop_fd(l), .events = POLLIN};
 		int ms = -1;
 		if (*over)
 			return;
-		if (deadline != FL_FOREVER)
-			ms = deadline <= now ? 0 : (int)((deadline - now + FL_MS(1) - 1) / FL_MS(1));
+		if (!fl__is_forever(deadline))
+			ms = fl_time_is_past(deadline) ? 0 : (int)((deadline.ns - now.ns + FL_MS(1) - 1) / FL_MS(1));
 		assert_true(poll(&fd, 1, ms) >= 0 || errno == EINTR);
 	}
 }
@@ -106,7 +105,7 @@ static int wait_event(void *arg)
 static int wait_until_noon(void *arg)
 {
 	guest *g = arg;
-	int rc = fl_event_wait_until(&g->event, FL_S(2000000000), NULL);
+	int rc = fl_event_wait_until(&g->event, FL__TIME(FL_S(2000000000)), NULL);
 	g->over = true;
 	return rc;
 }
@@ -117,25 +116,25 @@ FL_TEST(loop_embed_turn_says_when_to_come_again)
 	fl_loop_timer t = {0};
 	bool fired = false;
 	fl_loop *l = fl_test_loop();
-	assert_true(turn(l) == FL_FOREVER);
+	assert_true(fl__is_forever(turn(l)));
 	assert_false(is_readable(l));
-	fl_loop_timer_start(l, &t, FL_S(3000000000), fl_test_set_flag, &fired);
-	assert_true(turn(l) == FL_S(3000000000));
+	fl_loop_timer_start(l, &t, FL__TIME(FL_S(3000000000)), fl_test_set_flag, &fired);
+	assert_true(turn(l).ns == FL_S(3000000000));
 	begin(l, &g, wait_until_noon);
 	assert_true(is_readable(l));
-	assert_true(turn(l) == 0); /* the fiber was started, and is runnable */
-	assert_true(turn(l) == FL_S(2000000000));
+	assert_true(turn(l).ns == FL_NO_WAIT.ns); /* the fiber was started, and is runnable */
+	assert_true(turn(l).ns == FL_S(2000000000));
 	assert_false(is_readable(l));
-	assert_true(turn(l) == FL_S(2000000000)); /* for no reason: as well */
+	assert_true(turn(l).ns == FL_S(2000000000)); /* for no reason: as well */
 	fl_event_set(&g.event);
 	assert_true(is_readable(l));
-	assert_true(turn(l) == FL_S(3000000000));
+	assert_true(turn(l).ns == FL_S(3000000000));
 	assert_true(g.over);
 	assert_false(is_readable(l));
 	fl_loop_timer_start(l, &t, fl_now(), fl_test_set_flag, &fired);
 	while (!fired)
-		assert_true(turn(l) != -1);
-	assert_true(turn(l) == FL_FOREVER);
+		assert_true(turn(l).ns != FL__TRY.ns);
+	assert_true(fl__is_forever(turn(l)));
 	FL_OK(fl_fiber_try_join(g.f, NULL));
 	fl_loop_free(l);
 }
@@ -186,7 +185,7 @@ FL_TEST(loop_embed_many_wakes_are_one_ring)
 	fl_test_go(&t, set_events, g);
 	fl_test_end(&t);
 	assert_int_equal(fl_test_polled.rings, 1);
-	assert_true(turn(l) == FL_FOREVER);
+	assert_true(fl__is_forever(turn(l)));
 	FL_EACH (i, g) {
 		assert_true(g[i].over);
 		FL_OK(fl_fiber_try_join(g[i].f, NULL));
@@ -234,7 +233,7 @@ FL_TEST(loop_embed_in_another_epoll)
 		begin(l, &g, wait_event);
 		let_it_wait(l);
 		while (epoll_wait(outer, &event, 1, 0) > 0) /* an edge of the calls, perhaps */
-			assert_true(turn(l) == FL_FOREVER);
+			assert_true(fl__is_forever(turn(l)));
 		fl_test_go(&t, set_event, &g.event);
 		FL_WAIT_FOR(epoll_wait(outer, &event, 1, 0) == 1);
 		let_it_wait(l);
@@ -263,9 +262,9 @@ FL_TEST(loop_embed_and_run)
 	guest g;
 	int number = 9;
 	fl_loop *l = fl_test_loop();
-	assert_true(turn(l) == FL_FOREVER);
+	assert_true(fl__is_forever(turn(l)));
 	assert_int_equal(fl_loop_run_on(l, fl_test_return_int, &number), 9);
-	assert_true(turn(l) == FL_FOREVER);
+	assert_true(fl__is_forever(turn(l)));
 	begin(l, &g, wait_for_good);
 	let_it_wait(l);
 	assert_true(g.steps == 1 && !g.over);
@@ -290,7 +289,7 @@ FL_TEST(loop_embed_with_watches)
 	FL_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
 	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_watch_start(l, &w, ends[0], FL_LOOP_IN, read_byte, &over));
-	assert_true(turn(l) == FL_FOREVER);
+	assert_true(fl__is_forever(turn(l)));
 	assert_false(is_readable(l));
 	assert_int_equal(write(ends[1], "x", 1), 1);
 	assert_true(is_readable(l));
@@ -351,10 +350,10 @@ FL_TEST(loop_embed_two_on_one_thread)
 	FL_OK(fl_loop_post(a, start_ping, &p));
 	FL_OK(fl_loop_post(b, start_pong, &p));
 	while (!p.over) {
-		int64_t first = turn(a), second = turn(b);
+		fl_time first = turn(a), second = turn(b);
 		struct pollfd fds[] = {{.fd = fl_loop_fd(a), .events = POLLIN},
 		                       {.fd = fl_loop_fd(b), .events = POLLIN}};
-		if (!p.over && first != 0 && second != 0)
+		if (!p.over && first.ns != FL_NO_WAIT.ns && second.ns != FL_NO_WAIT.ns)
 			assert_true(poll(fds, 2, -1) > 0 || errno == EINTR);
 	}
 	fl_loop_free(a);
@@ -367,7 +366,7 @@ FL_TEST(loop_embed_two_on_one_thread)
  */
 typedef struct foreign {
 	int epoll, event;
-	int64_t timeout;
+	fl_time timeout;
 	unsigned events, timeouts;
 	fl_loop_timer timer;
 	fl_loop_watch watch;
@@ -382,7 +381,7 @@ static void foreign_turn(foreign *f)
 		FL_CHECK(read(f->event, &count, sizeof count) == sizeof count);
 		f->events += (unsigned)count;
 	}
-	if (f->timeout <= fl_now()) {
+	if (fl_time_is_past(f->timeout)) {
 		f->timeouts++;
 		f->timeout = fl_after(FL_US(100));
 	}
@@ -404,7 +403,10 @@ static void foreign_watch(fl_loop_watch *w, int fd, unsigned events, void *arg)
 
 static int host_foreign(void *unused)
 {
-	foreign f = {.epoll = epoll_create1(EPOLL_CLOEXEC), .event = eventfd(0, EFD_CLOEXEC), .over = FL_EVENT_INIT};
+	foreign f = {.epoll = epoll_create1(EPOLL_CLOEXEC),
+	             .event = eventfd(0, EFD_CLOEXEC),
+	             .over = FL_EVENT_INIT,
+	             .timeout = FL_NO_WAIT};
 	struct epoll_event event = {.events = EPOLLIN};
 	const uint64_t one = 1;
 	FL_CHECK(f.epoll >= 0 && f.event >= 0);
@@ -446,7 +448,7 @@ static void start_detached(void *called)
 FL_TEST(loop_embed_free_makes_the_calls_of_its_fibers)
 {
 	bool called = false;
-	int64_t deadline;
+	fl_time deadline;
 	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_post(l, start_detached, &called));
 	for (int i = 0; i < 3; i++)

@@ -117,7 +117,7 @@ static int lock_and_tell(void *arg)
 
 static void turn(struct hosted *h)
 {
-	int64_t deadline;
+	fl_time deadline;
 	FL_OK(fl_loop_run_once(h->l, &deadline));
 }
 
@@ -256,15 +256,21 @@ FL_TEST(embed_waits_after_a_fiber_has_unlocked)
 	}
 }
 
+/* Unlocks when another thread waits behind the first in the queue. */
+static void unlock_when_another_waits(struct hosted *h)
+{
+	fl_test_go(&h->late, lock_and_tell, h);
+	FL_WAIT_FOR(fl_test_queued(&h->m) == 2);
+	fl_mutex_unlock(&h->m);
+}
+
 /* A thread comes when the mutex is held by a thread, and the fiber is first in the queue, awake. */
 static int lock_until_another_waits(void *arg)
 {
 	struct hosted *h = arg;
 	FL_WAIT_FOR(fl_test_queued(&h->told) == 1);
 	fl_mutex_lock(&h->m);
-	fl_test_go(&h->late, lock_and_tell, h);
-	FL_WAIT_FOR(fl_test_queued(&h->m) == 2);
-	fl_mutex_unlock(&h->m);
+	unlock_when_another_waits(h);
 	return 0;
 }
 
@@ -289,9 +295,7 @@ static int hold_until_another_waits(void *arg)
 	struct hosted *h = arg;
 	fl_mutex_lock(&h->m);
 	fl_event_set(&h->holds);
-	fl_test_go(&h->late, lock_and_tell, h);
-	FL_WAIT_FOR(fl_test_queued(&h->m) == 2);
-	fl_mutex_unlock(&h->m); /* perhaps to the fiber, if its turn is over */
+	unlock_when_another_waits(h); /* perhaps to the fiber, if its turn is over */
 	fl_event_set(&h->go_on);
 	return 0;
 }
@@ -377,7 +381,7 @@ FL_TEST(embed_waits_after_other_loops_were_freed)
 {
 	struct hosted h;
 	fl_loop *before = fl_test_loop(), *after = fl_test_loop();
-	int64_t deadline;
+	fl_time deadline;
 	hosted_begin(&h);
 	FL_OK(fl_loop_run_once(before, &deadline));
 	turn(&h);

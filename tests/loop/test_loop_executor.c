@@ -68,9 +68,9 @@ FL_TEST(loop_executor_has_thousands_under_way)
 
 FL_TASK_STATIC(sleep_for, int64_t, int64_t)
 {
-	const int64_t begun = fl_now();
+	const fl_time begun = fl_now();
 	int rc = fl_sleep(*arg);
-	*result = fl_now() - begun;
+	*result = fl_time_diff(fl_now(), begun);
 	return rc;
 }
 
@@ -299,12 +299,12 @@ FL_TEST(loop_executor_tasks_use_streams)
 	static struct talk talks[TALKS];
 	fl_future *f[TALKS];
 	memset(talks, 0, sizeof talks);
-	for (unsigned i = 0; i < TALKS; i++) {
+	FL_EACH (i, talks) {
 		talks[i].number = i;
 		FL_OK(answer_submit(e, &talks[i], NULL));
 		FL_OK(ask_submit(e, &talks[i], &f[i]));
 	}
-	for (unsigned i = 0; i < TALKS; i++) {
+	FL_EACH (i, f) {
 		unsigned answered = 0;
 		FL_OK(ask_get(f[i], &answered));
 		assert_int_equal(answered, i * 2 + 1);

@@ -4,8 +4,8 @@
  * partner. test_loop_locks_work.c has executors and waits for several objects,
  * test_loop_locks_shared.c the shared kinds, test_loop_locks_order.c the order.
  */
+#include "fl_in_loop.h"
 #include "fl_kinds.h"
-#include "fl_meet.h"
 
 static void make_kind(void *kind)
 {

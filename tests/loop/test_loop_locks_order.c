@@ -34,7 +34,7 @@ static int mutex_take(void)
 {
 	int rc = fl_mutex_lock_until(&mutex, FL_FOREVER, NULL);
 	if (rc == 0) {
-		FL_OK(fl_sleep_until(0, FL_SHIELDED)); /* holds it for a turn */
+		FL_OK(fl_sleep_until(FL_NO_WAIT, FL_SHIELDED)); /* holds it for a turn */
 		fl_mutex_unlock(&mutex);
 	}
 	return rc;
@@ -133,7 +133,7 @@ static void queue_end(void)
 static void full_queue_begin(void)
 {
 	queue_begin();
-	FL_CHECK(fl_queue_try_put_many(queue, "xxxx", 4) == 4);
+	FL_MANY(0, 4, fl_queue_try_put_many, queue, "xxxx", 4);
 }
 
 static int queue_put(void)
@@ -166,7 +166,7 @@ enum { KINDS = sizeof kinds / sizeof kinds[0] };
 typedef struct taker {
 	const kind *kind;
 	char letter;
-	int64_t deadline; /* 0: none */
+	fl_time deadline; /* 0: none */
 	int rc;
 	fl_fiber *fiber;
 } taker;
@@ -184,7 +184,7 @@ static int take_in_time(void *arg)
 {
 	taker *t = arg;
 	fl_timeout limit = FL_TIMEOUT_INIT;
-	fl_timeout_begin(&limit, t->deadline ? t->deadline : FL_FOREVER);
+	fl_timeout_begin(&limit, t->deadline);
 	int rc = take_it(t);
 	t->rc = fl_timeout_end(&limit, rc);
 	return 0;
@@ -335,8 +335,10 @@ static void timed_out(const kind *k)
 	note_nothing();
 	k->begin();
 	FL_EACH (i, t) {
-		t[i] = (taker){
-		    .kind = k, .letter = (char)('a' + i), .rc = 77, .deadline = i % 2 ? 0 : fl_after(FL_S(3600))};
+		t[i] = (taker){.kind = k,
+		               .letter = (char)('a' + i),
+		               .rc = 77,
+		               .deadline = i % 2 ? FL_FOREVER : fl_after(FL_S(3600))};
 		t[i].fiber = fl_test_start(take_in_time, &t[i]);
 	}
 	fl_test_settle();

@@ -3,8 +3,8 @@
  * In the fibers of a loop: the objects of shared memory, processes, and pipes. test_loop_locks.c
  * has the private kinds.
  */
-#include "fl_bridges.h"
-#include "fl_meet.h"
+#include "fl_faults.h"
+#include "fl_in_loop.h"
 
 /* Locks. A shared mutex knows fibers of one thread apart. */
 static void hold_mutex(void *m)

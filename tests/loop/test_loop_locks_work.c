@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* In the fibers of a loop: work on executors, waits for any of several objects, locals. */
-#include "fl_meet.h"
+#include "fl_in_loop.h"
 
 /* Executors of threads. */
 
@@ -58,7 +58,7 @@ static int map_jobs(void *arg)
 	pool *p = arg;
 	job jobs[5];
 	int results[5];
-	for (int i = 0; i < 5; i++)
+	FL_EACH (i, jobs)
 		jobs[i] = (job){&p->go, i};
 	int rc = loop_locks_job_map(p->executor, jobs, 5, results, NULL);
 	for (int i = 0; i < 5 && rc == 0; i++)
@@ -78,7 +78,7 @@ static int iterate(void *arg)
 	job jobs[5];
 	size_t index;
 	int result, rc, n = 0;
-	for (int i = 0; i < 5; i++)
+	FL_EACH (i, jobs)
 		jobs[i] = (job){&p->go, i};
 	FL_SCOPED(fl_imap) *it = NULL;
 	FL_OK(loop_locks_job_imap(p->executor, jobs, 5, &it, NULL));
@@ -221,7 +221,6 @@ static fl_fiber *called_in;
 
 static void note_fiber(void *unused)
 {
-	(void)unused;
 	called_in = fl_fiber_current();
 }
 
@@ -233,7 +232,6 @@ static int note_once(void *unused)
 
 static int call_back(void *unused)
 {
-	(void)unused;
 	fl_once once = FL_ONCE_INIT;
 	fl_barrier barrier;
 	FL_RC(fl_once_call(&once, note_once, NULL), -EIO);

@@ -2,7 +2,6 @@
 /* When a loop polls for events and checks its timers, whatever its fibers and other threads do. */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
-#include "fl_poller.h"
 
 /* A clock that stands while its fibers take no time, and advances with their work. */
 static int64_t time_now;
@@ -118,7 +117,7 @@ FL_TEST_WITH(loop_looks_while_other_threads_go_on_waking, fl_test_body_in_loop, 
 	FL_OK(fl_stream_pair(ends));
 	fl_test_go(&thread, wake_who_is_asked_for, &r);
 	fl_fiber *f[2] = {fl_test_start(run_by_turns, &t[0]), fl_test_start(run_by_turns, &t[1])};
-	FL_RC(fl_stream_read_some_until(ends[0], &c, 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_read_some_until(ends[0], &c, 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	fl_sem_release(&r.wake[0]);
 	FL_OK(fl_event_wait(&r.begun));
 	FL_OK(fl_stream_write(ends[1], "x", 1));

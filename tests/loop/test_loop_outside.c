@@ -3,7 +3,7 @@
  * Calls that need a loop, or a fiber of one, made elsewhere: each names itself and its requirement.
  */
 #include "fl_in_loop.h"
-#include "fl_net.h"
+#include "fl_streams.h"
 
 static char logged[256];
 
@@ -51,11 +51,12 @@ FL_TEST(loop_outside_calls_name_themselves)
 	NEEDS(A_LOOP, fl_stream_from_fd, &s, 0);
 	NEEDS(A_LOOP, fl_stream_pair, ends);
 	NEEDS(A_FIBER, fl_net_resolve, "127.0.0.1", &a, 1);
-	check_needs("fl_net_resolve", A_FIBER, fl_net_resolve_until("127.0.0.1", &a, 1, 0, NULL));
+	check_needs("fl_net_resolve", A_FIBER, fl_net_resolve_until("127.0.0.1", &a, 1, FL_NO_WAIT, NULL));
 	NEEDS(A_FIBER, fl_stream_connect_tcp, &s, "127.0.0.1", 80);
-	check_needs("fl_stream_connect_tcp", A_FIBER, fl_stream_connect_tcp_until(&s, "127.0.0.1", 80, 0, NULL));
+	check_needs("fl_stream_connect_tcp", A_FIBER,
+	            fl_stream_connect_tcp_until(&s, "127.0.0.1", 80, FL_NO_WAIT, NULL));
 	NEEDS(A_FIBER, fl_stream_connect_unix, &s, "/nowhere");
-	check_needs("fl_stream_connect_unix", A_FIBER, fl_stream_connect_unix_until(&s, "/nowhere", 0, NULL));
+	check_needs("fl_stream_connect_unix", A_FIBER, fl_stream_connect_unix_until(&s, "/nowhere", FL_NO_WAIT, NULL));
 	NEEDS(A_LOOP, fl_listener_open_tcp, &l, "127.0.0.1", 0, NULL);
 	NEEDS(A_LOOP, fl_listener_open_unix, &l, "/nowhere", NULL);
 	NEEDS(A_LOOP, fl_datagram_address_udp, &at, "127.0.0.1", 1);
@@ -102,14 +103,14 @@ FL_TEST(loop_outside_null_is_a_panic_with_a_name)
 	fl_loop_timer t = {0};
 	fl_loop_watch w = {0};
 	fl_executor *e = NULL;
-	int64_t deadline;
+	fl_time deadline;
 	assert_null(fl_loop_current());
 	MISSING(fl_loop_post, FL_IGNORE(fl_loop_post(fl_loop_current(), never, NULL)));
 	MISSING(fl_loop_cancel, fl_loop_cancel(NULL));
 	MISSING(fl_loop_run_on, FL_IGNORE(fl_loop_run_on(NULL, returns_0, NULL)));
 	MISSING(fl_loop_run_once, FL_IGNORE(fl_loop_run_once(NULL, &deadline)));
 	MISSING(fl_loop_fd, fl_loop_fd(NULL));
-	MISSING(fl_loop_timer_start, fl_loop_timer_start(NULL, &t, 1, never, NULL));
+	MISSING(fl_loop_timer_start, fl_loop_timer_start(NULL, &t, FL_NO_WAIT, never, NULL));
 	MISSING(fl_loop_timer_cancel, fl_loop_timer_cancel(NULL, &t));
 	MISSING(fl_loop_watch_start, FL_IGNORE(fl_loop_watch_start(NULL, &w, 0, FL_LOOP_IN, never_watches, NULL)));
 	MISSING(fl_loop_debug, FL_IGNORE(fl_loop_debug(NULL, NULL)));

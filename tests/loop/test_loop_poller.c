@@ -7,7 +7,6 @@
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
-#include "fl_poller.h"
 #include "fl_queued.h"
 
 /* A loop that waits is in one call of the system, however long. */
@@ -20,8 +19,8 @@ static int wake_it_later(void *arg)
 {
 	sleeper *s = arg;
 	FL_WAIT_FOR(fl__load_relaxed(&fl_test_polled.waits) >= 1 && fl_test_queued(&s->event) == 3);
-	int64_t end = fl_after(FL_MS(20)); /* in which a polling loop would call repeatedly */
-	FL_WAIT_FOR(fl_now() >= end);
+	fl_time end = fl_after(FL_MS(20)); /* in which a polling loop would call repeatedly */
+	FL_WAIT_FOR(fl_time_is_past(end));
 	s->waits = fl__load_relaxed(&fl_test_polled.waits);
 	fl_event_set(&s->event);
 	return 0;
@@ -130,8 +129,8 @@ static int sleep_and_be_woken(void *unused)
 	sleeper s = {FL_EVENT_INIT, 0};
 	fl_fiber *f = fl_test_start(fl_test_wait_event, &s.event);
 	for (int i = 0; i < 5; i++) {
-		int64_t deadline = fl_after(FL_US(300));
-		FL_CHECK(fl_sleep_until(deadline, NULL) == 0 && fl_now() >= deadline);
+		fl_time deadline = fl_after(FL_US(300));
+		FL_CHECK(fl_sleep_until(deadline, NULL) == 0 && fl_time_is_past(deadline));
 	}
 	fl_event_set(&s.event);
 	return fl_test_join(f);
@@ -159,18 +158,18 @@ FL_TEST(loop_poller_table)
 	FL_RC(fl__poller_sys.control(poller, EPOLL_CTL_MOD, poller, EPOLLIN, events), -EINVAL);
 	assert_int_equal(fl__poller_sys.wait(poller, events, 2, 0), 0);
 	assert_int_equal(fl__poller_sys.wait(poller, events, 2, INT64_MIN), 0);
-	int64_t deadline = fl_after(FL_US(1500));
-	assert_int_equal(FL__RETRY(fl__poller_sys.wait(poller, events, 2, deadline)), 0);
-	assert_true(fl_now() >= deadline);
+	fl_time deadline = fl_after(FL_US(1500));
+	assert_int_equal(FL__RETRY(fl__poller_sys.wait(poller, events, 2, deadline.ns)), 0);
+	assert_true(fl_time_is_past(deadline));
 	for (int i = 0; i < 3; i++) {
 		fl__poller_sys.ring(bell);
-		assert_int_equal(fl__poller_sys.wait(poller, events, 2, i == 0 ? FL_FOREVER : fl_after(FL_S(60))), 1);
+		assert_int_equal(fl__poller_sys.wait(poller, events, 2, i == 0 ? FL__NEVER : fl_after(FL_S(60)).ns), 1);
 		assert_ptr_equal(events[0].data.ptr, events);
 		/* An edge, though the descriptor was not read. */
 		assert_int_equal(fl__poller_sys.wait(poller, events, 2, 0), 0);
 	}
 	FL_RC(fl__poller_sys.wait(bell, events, 2, 0), -EINVAL);
-	FL_RC(fl__poller_sys.wait(-1, events, 2, fl_after(FL_S(60))), -EBADF);
+	FL_RC(fl__poller_sys.wait(-1, events, 2, fl_after(FL_S(60)).ns), -EBADF);
 	fl__poller_sys.close(bell);
 	fl__poller_sys.close(poller);
 	assert_int_equal(errno, 77);
@@ -197,8 +196,9 @@ static void wait_coarsely(void *error)
 	int poller = fl__poller_sys.create();
 	struct epoll_event event;
 	for (int i = 0; i < 3; i++) {
-		int64_t deadline = fl_after(FL_US(100));
-		FL_CHECK(FL__RETRY(fl__poller_sys.wait(poller, &event, 1, deadline)) == 0 && fl_now() >= deadline);
+		fl_time deadline = fl_after(FL_US(100));
+		FL_CHECK(FL__RETRY(fl__poller_sys.wait(poller, &event, 1, deadline.ns)) == 0 &&
+		         fl_time_is_past(deadline));
 	}
 	FL_CHECK(fl__poller_sys.wait(poller, &event, 1, 0) == 0);
 	fl__poller_sys.close(poller);

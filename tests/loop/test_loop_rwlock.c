@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The readers-writer locks in the fibers of a loop; test_loop_locks.c has the other kinds. */
-#include "fl_meet.h"
+#include "fl_in_loop.h"
 
 static fl_rwlock rwlock;
 

@@ -8,6 +8,7 @@
 typedef struct sleeper {
 	char letter;
 	int64_t ns;
+	fl_time at;
 	fl_fiber *fiber;
 } sleeper;
 
@@ -43,7 +44,7 @@ FL_TEST_WITH(loop_sleep_zero_lets_the_new_ones_run, fl_test_body_in_loop, void)
 	note('2');
 	FL_OK(fl_test_join(f));
 	f = fl_test_start(note_it, &y);
-	FL_OK(fl_sleep_until(0, NULL));
+	FL_OK(fl_sleep_until(FL_NO_WAIT, NULL));
 	note('3');
 	FL_OK(fl_test_join(f));
 	FL_OK(fl_sleep(0)); /* alone */
@@ -58,11 +59,11 @@ FL_TEST_WITH(loop_sleep_zero_sees_a_cancel, fl_test_body_in_loop, void)
 	FL_OK(fl_test_join(other));
 	FL_RC(fl_sleep(0), -ECANCELED);
 	FL_RC(fl_sleep(-1), -ECANCELED); /* and stays */
-	FL_OK(fl_sleep_until(0, FL_SHIELDED));
+	FL_OK(fl_sleep_until(FL_NO_WAIT, FL_SHIELDED));
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	FL_OK(fl_sleep_until(0, &stop));
+	FL_OK(fl_sleep_until(FL_NO_WAIT, &stop));
 	fl_cancel_token_request(&stop);
-	FL_RC(fl_sleep_until(0, &stop), -ECANCELED);
+	FL_RC(fl_sleep_until(FL_NO_WAIT, &stop), -ECANCELED);
 	fl_cancel_token_destroy(&stop);
 	/* fl_sleep(), fl_sleep_until(): -ECANCELED */
 }
@@ -85,7 +86,7 @@ FL_TEST_WITH(loop_sleep_zero_cancelled_is_a_turn_all_the_same, fl_test_body_in_l
 /* A thread's sleep of nothing does nothing: it cannot be cancelled. */
 FL_TEST(loop_sleep_zero_on_a_thread_does_nothing)
 {
-	FL_OK(fl_sleep_until(0, fl_test_requested));
+	FL_OK(fl_sleep_until(FL_NO_WAIT, fl_test_requested));
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_OK(fl_sleep(0));
@@ -114,9 +115,9 @@ FL_TEST_WITH(loop_sleep_zero_starves_no_fiber, fl_test_body_in_loop, void)
 	void *args[] = {fl_loop_current(), &called};
 	fl_thread t;
 	fl_test_go(&t, call_loop, args);
-	int64_t end = fl_after(FL_S(60));
+	fl_time end = fl_after(FL_S(60));
 	while (!timed || !called)
-		FL_CHECK(fl_sleep(0) == 0 && fl_now() < end);
+		FL_CHECK(fl_sleep(0) == 0 && !fl_time_is_past(end));
 	fl_test_end(&t);
 }
 
@@ -124,8 +125,8 @@ FL_TEST_WITH(loop_sleep_zero_starves_no_fiber, fl_test_body_in_loop, void)
 static int sleep_and_note(void *arg)
 {
 	const sleeper *s = arg;
-	FL_OK(fl_sleep_until(s->ns, NULL));
-	FL_CHECK(fl_now() >= s->ns);
+	FL_OK(fl_sleep_until(s->at, NULL));
+	FL_CHECK(fl_time_is_past(s->at));
 	note(s->letter);
 	return 0;
 }
@@ -134,11 +135,11 @@ FL_TEST_WITH(loop_sleep_wakes_in_the_order_of_time, fl_test_body_in_loop, void)
 {
 	FL_FAULTS();
 	fl_test_clock_ours();
-	const int64_t hour = fl_after(FL_S(3600));
-	sleeper s[] = {{.letter = 'c', .ns = hour + 3},
-	               {.letter = 'a', .ns = hour + 1},
-	               {.letter = 'd', .ns = hour + 4},
-	               {.letter = 'b', .ns = hour + 2}};
+	const fl_time hour = fl_after(FL_S(3600));
+	sleeper s[] = {{.letter = 'c', .at = fl_time_add(hour, 3)},
+	               {.letter = 'a', .at = fl_time_add(hour, 1)},
+	               {.letter = 'd', .at = fl_time_add(hour, 4)},
+	               {.letter = 'b', .at = fl_time_add(hour, 2)}};
 	note_nothing();
 	FL_EACH (i, s)
 		s[i].fiber = fl_test_start(sleep_and_note, &s[i]);
@@ -152,7 +153,7 @@ FL_TEST_WITH(loop_sleep_wakes_in_the_order_of_time, fl_test_body_in_loop, void)
 
 static int sleep_for_ever(void *unused)
 {
-	return fl_sleep(FL_FOREVER);
+	return fl_sleep(FL_DURATION_MAX);
 }
 
 static int sleep_long(void *unused)

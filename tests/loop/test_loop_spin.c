@@ -5,7 +5,6 @@
  */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
-#include "fl_poller.h"
 #include "fl_queued.h"
 
 #include "loop/fiber/fiber.h"
@@ -44,7 +43,7 @@ static void look_and_wait(void)
 
 static int count_sleep(int poller, struct epoll_event *events, int n, int64_t deadline)
 {
-	if (deadline == FL_FOREVER)
+	if (deadline == FL__NEVER)
 		fl__add_release(&asleep, 1);
 	return fl_test_real_poller.wait(poller, events, n, deadline);
 }

@@ -31,7 +31,7 @@ FL_TEST_WITH(loop_timers_with_one_deadline_fire_in_order, fl_test_body_in_loop, 
 	fl_loop *l = fl_loop_current();
 	fl_loop_timer t[8] = {{{0}}};
 	static const unsigned expected[] = {4, 6, 0, 2, 5, 7, 3, 1};
-	const int64_t due = fl_now(), later = due + FL_US(300);
+	const fl_time due = fl_now(), later = fl_time_add(due, FL_US(300));
 	n_fired = 0;
 	for (unsigned i = 0; i < 8; i++)
 		fl_loop_timer_start(l, &t[i ^ 4], i % 2 == 0 ? due : later, note, &numbers[i ^ 4]);
@@ -48,10 +48,10 @@ FL_TEST_WITH(loop_timers_fire_in_time, fl_test_body_in_loop, void)
 	fl_test_clock_ours();
 	fl_loop *l = fl_loop_current();
 	fl_loop_timer t[4] = {{{0}}};
-	int64_t now = fl_now();
+	fl_time now = fl_now();
 	n_fired = 0;
 	for (int i = 0; i < 3; i++)
-		fl_loop_timer_start(l, &t[i], now + FL_S(3600) * (i + 1), note, &numbers[i]);
+		fl_loop_timer_start(l, &t[i], fl_time_add(now, FL_S(3600) * (i + 1)), note, &numbers[i]);
 	fl_loop_timer_start(l, &t[3], FL_FOREVER, note, &numbers[3]);
 	fl_test_look();
 	FL_CHECK(n_fired == 0);
@@ -62,15 +62,15 @@ FL_TEST_WITH(loop_timers_fire_in_time, fl_test_body_in_loop, void)
 	fl__add_relaxed(&fl_test_ahead, FL_S(7200));
 	until_fired(2);
 	FL_CHECK(fired[0] == 0 && fired[1] == 2);
-	fl_loop_timer_start(l, &t[0], now + FL_S(20000), note, &numbers[4]);
-	fl_loop_timer_start(l, &t[0], now + FL_S(30000), note, &numbers[5]); /* the new deadline */
+	fl_loop_timer_start(l, &t[0], fl_time_add(now, FL_S(20000)), note, &numbers[4]);
+	fl_loop_timer_start(l, &t[0], fl_time_add(now, FL_S(30000)), note, &numbers[5]); /* the new deadline */
 	fl__add_relaxed(&fl_test_ahead, FL_S(10000));
 	fl_test_look();
 	FL_CHECK(n_fired == 2);
 	fl__add_relaxed(&fl_test_ahead, FL_S(10000));
 	until_fired(3);
 	FL_CHECK(fired[2] == 5);
-	fl_loop_timer_start(l, &t[0], now + FL_S(50000), note, &numbers[6]);
+	fl_loop_timer_start(l, &t[0], fl_time_add(now, FL_S(50000)), note, &numbers[6]);
 	/* Never: it is no longer started. */
 	fl_loop_timer_start(l, &t[0], FL_FOREVER, note, &numbers[6]);
 	fl__add_relaxed(&fl_test_ahead, FL_S(100000));
@@ -91,7 +91,7 @@ static void start_again(void *arg)
 	self_timer *s = arg;
 	s->count++;
 	if (--s->left > 0)
-		fl_loop_timer_start(fl_loop_current(), &s->t, 0, start_again, s);
+		fl_loop_timer_start(fl_loop_current(), &s->t, FL_NO_WAIT, start_again, s);
 }
 
 static void stop_other(void *arg)
@@ -121,15 +121,15 @@ FL_TEST_WITH(loop_timers_change_in_callbacks, fl_test_body_in_loop, void)
 {
 	fl_loop *l = fl_loop_current();
 	self_timer again = {.left = 5}, a = {.other = NULL}, b = {.other = &a};
-	fl_loop_timer_start(l, &again.t, 0, start_again, &again);
+	fl_loop_timer_start(l, &again.t, FL_NO_WAIT, start_again, &again);
 	while (again.left > 0)
 		fl_fiber_yield();
 	FL_CHECK(again.count == 5);
 
 	a.other = &b;
 	/* Both are due: the first stops the second. */
-	fl_loop_timer_start(l, &a.t, 1, stop_other, &a);
-	fl_loop_timer_start(l, &b.t, 2, stop_other, &b);
+	fl_loop_timer_start(l, &a.t, FL_NO_WAIT, stop_other, &a);
+	fl_loop_timer_start(l, &b.t, FL_NO_WAIT, stop_other, &b);
 	fl_test_look();
 	FL_CHECK(a.count == 1 && b.count == 0);
 
@@ -137,8 +137,8 @@ FL_TEST_WITH(loop_timers_change_in_callbacks, fl_test_body_in_loop, void)
 	self_timer *first = make_timer(), *second = make_timer();
 	first->other = second;
 	second->other = first;
-	fl_loop_timer_start(l, &first->t, 5, free_both, first);
-	fl_loop_timer_start(l, &second->t, 5, free_both, second);
+	fl_loop_timer_start(l, &first->t, FL_NO_WAIT, free_both, first);
+	fl_loop_timer_start(l, &second->t, FL_NO_WAIT, free_both, second);
 	until_fired(1);
 }
 
@@ -149,7 +149,7 @@ FL_TEST_WITH(loop_timers_that_are_due_starve_no_fiber, fl_test_body_in_loop, voi
 	self_timer hog = {.left = UINT32_MAX};
 	fl_loop_timer t = {0};
 	n_fired = 0;
-	fl_loop_timer_start(l, &hog.t, INT64_MIN, start_again, &hog);
+	fl_loop_timer_start(l, &hog.t, FL_NO_WAIT, start_again, &hog);
 	for (int i = 0; i < 20; i++)
 		fl_fiber_yield();
 	FL_CHECK(hog.count <= 22);
@@ -189,7 +189,7 @@ enum { MOST = 10000 };
 
 typedef struct model_timer {
 	fl_loop_timer t;
-	int64_t deadline; /* 0: it is not started */
+	fl_time deadline; /* FL_FOREVER: it is not started */
 	unsigned fires;
 } model_timer;
 
@@ -200,10 +200,10 @@ static unsigned model_started;
 static void fire_model(void *arg)
 {
 	model_timer *m = arg;
-	FL_CHECK(m->deadline != 0 && m->deadline <= fl_now());
-	FL_CHECK(m->deadline >= last_fired); /* in this turn */
-	last_fired = m->deadline;
-	m->deadline = 0;
+	FL_CHECK(fl_time_is_past(m->deadline));
+	FL_CHECK(m->deadline.ns >= last_fired); /* in this turn */
+	last_fired = m->deadline.ns;
+	m->deadline = FL_FOREVER;
 	m->fires++;
 	model_started--;
 }
@@ -222,13 +222,13 @@ static void change_model(fl_loop *l)
 {
 	model_timer *m = &model[random_number() % MOST];
 	if (random_number() % 4 == 0) {
-		model_started -= m->deadline != 0;
-		m->deadline = 0;
+		model_started -= !fl__is_forever(m->deadline);
+		m->deadline = FL_FOREVER;
 		fl_loop_timer_cancel(l, &m->t);
 		return;
 	}
-	model_started += m->deadline == 0;
-	m->deadline = model_now + FL_S(1) + (int64_t)(random_number() % 1000) * FL_S(1);
+	model_started += fl__is_forever(m->deadline);
+	m->deadline = FL__TIME(model_now + FL_S(1) + (int64_t)(random_number() % 1000) * FL_S(1));
 	fl_loop_timer_start(l, &m->t, m->deadline, fire_model, m);
 }
 
@@ -236,8 +236,8 @@ static void check_model(void)
 {
 	unsigned started = 0;
 	FL_EACH (i, model) {
-		started += model[i].deadline != 0;
-		FL_CHECK(model[i].deadline == 0 || model[i].deadline > model_now);
+		started += !fl__is_forever(model[i].deadline);
+		FL_CHECK(fl__expiry(model[i].deadline) > model_now);
 	}
 	FL_CHECK(started == model_started);
 }
@@ -248,7 +248,7 @@ FL_TEST_WITH(loop_timers_ten_thousand_against_a_model, fl_test_body_in_loop, voi
 	fl_test_clock_ours();
 	fl_loop *l = fl_loop_current();
 	random_state = 88172645463325252u;
-	model_now = fl_now();
+	model_now = fl_now().ns;
 	memset(model, 0, sizeof model);
 	model_started = 0;
 	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
@@ -297,8 +297,8 @@ FL_TEST_WITH(loop_timers_call_back_into_a_lock, fl_test_body_in_loop, void)
 	fl_loop_timer t[2] = {{{0}}};
 	n_fired = 0;
 	fl_mutex_lock(&met);
-	for (int i = 0; i < 2; i++)
-		fl_loop_timer_start(fl_loop_current(), &t[i], i, meet_lock, &numbers[i]);
+	FL_EACH (i, t)
+		fl_loop_timer_start(fl_loop_current(), &t[i], FL__TIME(i + 1), meet_lock, &numbers[i]);
 	fl_test_look();
 	FL_CHECK(n_fired == 0);
 	FL_OK(fl_sleep(FL_MS(2)));

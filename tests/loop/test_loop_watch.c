@@ -5,7 +5,6 @@
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
-#include "fl_poller.h"
 
 typedef struct watched {
 	fl_loop_watch w;

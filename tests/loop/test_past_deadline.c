@@ -11,7 +11,7 @@
 FL_ALL_NEED(FL_TEST_PROCESSES | FL_TEST_MEMFD)
 
 /* The deadline and the token of the calls under test. */
-static int64_t past;
+static fl_time past;
 static fl_cancel_token *token;
 #define PAST past, token
 
@@ -365,9 +365,9 @@ static call *const in_fibers[] = {call_fibers, call_streams, call_net, call_data
 static void call_each(call *const calls[], size_t n)
 {
 	const struct {
-		int64_t deadline;
+		fl_time deadline;
 		fl_cancel_token *cancel;
-	} ends[] = {{0, FL_SHIELDED},
+	} ends[] = {{{1}, FL_SHIELDED},
 	            {FL_NO_WAIT, fl_test_requested},
 	            {fl_after(-FL_S(1)), NULL},
 	            {FL_FOREVER, fl_test_requested}};
@@ -405,7 +405,7 @@ FL_TEST_WITH(past_deadline_ends_what_must_wait, fl_test_body_in_loop, void)
 	fl_endpoint *o = NULL;
 	fl_pipe *pipe = NULL;
 	fl_stream *s = NULL;
-	past = 0;
+	past = FL_NO_WAIT;
 	token = FL_SHIELDED;
 	FL_OK(fl_sleep_until(PAST)); /* the sleep is over */
 	fl_mutex_lock(&m);

@@ -14,7 +14,7 @@ static const int ends[] = {0,        -ETIMEDOUT,  -ECANCELED, -EBUSY, -EAGAIN,
                            -EDEADLK, -EOWNERDEAD, -ENODATA,   -EPIPE, FL_ETASK};
 
 /* The calls do not wait. */
-static const int64_t at_once = 0;
+static const fl_time at_once = {-1};
 
 FL_TASK_STATIC(apart_returns, int, int)
 {
@@ -175,7 +175,7 @@ FL_TEST(results_of_once_mean_that_it_is_not_done)
 	FL_EACH (k, ends) {
 		fl_once o = FL_ONCE_INIT;
 		struct run r = {ends[k], 0};
-		FL_RC(fl_once_call_until(&o, counts_and_returns, &r, 0, fl_test_requested), ends[k]);
+		FL_RC(fl_once_call_until(&o, counts_and_returns, &r, FL_NO_WAIT, fl_test_requested), ends[k]);
 		FL_CHECK(r.runs == 1 && fl_once_is_done(&o) == (ends[k] == 0));
 	}
 }

@@ -34,7 +34,7 @@ FL_TEST_WITH(timeout_ends_a_wait, both, void)
 
 FL_TEST_WITH(timeout_in_the_past_ends_the_first_wait, both, void)
 {
-	static const int64_t past[] = {0, -5, 1};
+	static const fl_time past[] = {{-1}, {-5}, {1}};
 	fl_sem one = FL_SEM_INIT(1);
 	FL_EACH (i, past) {
 		fl_timeout t = FL_TIMEOUT_INIT;
@@ -50,7 +50,7 @@ FL_TEST_WITH(timeout_leaves_other_results_alone, both, void)
 	static const int results[] = {0, 7, -EIO, -ETIMEDOUT, -EPIPE};
 	FL_EACH (i, results) {
 		fl_timeout t = FL_TIMEOUT_INIT;
-		fl_timeout_begin(&t, 0);
+		fl_timeout_begin(&t, FL_NO_WAIT);
 		FL_CHECK(fl_timeout_end(&t, results[i]) == results[i]);
 	}
 	fl_timeout t = FL_TIMEOUT_INIT;
@@ -66,7 +66,7 @@ FL_TEST_WITH(timeout_not_begun_is_nothing, both, void)
 	fl_timeout t = FL_TIMEOUT_INIT;
 	fl_cancel_token *before = fl_cancel_scope_current();
 	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED && fl_timeout_end(&t, 3) == 3);
-	fl_timeout_begin(&t, 0);
+	fl_timeout_begin(&t, FL_NO_WAIT);
 	FL_RC(fl_timeout_end(&t, -ECANCELED), -ETIMEDOUT);
 	/* Ended: as a scope that was not begun. */
 	FL_RC(fl_timeout_end(&t, -ECANCELED), -ECANCELED);
@@ -80,11 +80,11 @@ static int leave_early(int step)
 	FL_SCOPED(fl_timeout) t = FL_TIMEOUT_INIT;
 	if (step == 0)
 		return 0;
-	fl_timeout_begin(&t, 0);
+	fl_timeout_begin(&t, FL_NO_WAIT);
 	if (step == 1)
 		return 1;
 	FL_SCOPED(fl_timeout) inner = FL_TIMEOUT_INIT;
-	fl_timeout_begin(&inner, 0);
+	fl_timeout_begin(&inner, FL_NO_WAIT);
 	if (step == 2)
 		return 2;
 	int rc = fl_timeout_end(&inner, 3);
@@ -129,7 +129,7 @@ FL_TEST(timeout_nested_converts_only_its_own)
 /* Both expire before the next check: the outer one counts. */
 FL_TEST_WITH(timeout_nested_both_over_is_the_outer_one, both, void)
 {
-	static const int64_t deadlines[][2] = {{1, 2}, {2, 1}, {2, 2}};
+	static const fl_time deadlines[][2] = {{{1}, {2}}, {{2}, {1}}, {{2}, {2}}};
 	FL_EACH (i, deadlines) {
 		fl_timeout outer = FL_TIMEOUT_INIT, inner = FL_TIMEOUT_INIT;
 		fl_timeout_begin(&outer, deadlines[i][0]);
@@ -147,7 +147,7 @@ FL_TEST(timeout_nested_outer_expires_first)
 	fl_test_clock_ours();
 	fl_timeout outer = FL_TIMEOUT_INIT, inner = FL_TIMEOUT_INIT;
 	fl_timeout_begin(&outer, fl_after(FL_S(3600)));
-	fl_timeout_begin(&inner, 0);
+	fl_timeout_begin(&inner, FL_NO_WAIT);
 	int rc = wait_for_ever(NULL);
 	FL_RC(rc, -ECANCELED);
 	fl__store_relaxed(&fl_test_ahead, FL_S(3600));
@@ -163,7 +163,7 @@ FL_TEST_WITH(timeout_leaves_the_cancel_from_outside_alone, both, void)
 	{
 		FL_CANCEL_SCOPE(&outside);
 		fl_timeout t = FL_TIMEOUT_INIT;
-		fl_timeout_begin(&t, 0);
+		fl_timeout_begin(&t, FL_NO_WAIT);
 		fl_cancel_token_request(&outside);
 		FL_RC(fl_timeout_end(&t, wait_for_ever(NULL)), -ECANCELED);
 		fl_timeout_begin(&t, FL_FOREVER); /* requested from the start */
@@ -175,7 +175,7 @@ FL_TEST_WITH(timeout_leaves_the_cancel_from_outside_alone, both, void)
 FL_TEST_WITH(timeout_and_shields, both, void)
 {
 	fl_timeout t = FL_TIMEOUT_INIT;
-	fl_timeout_begin(&t, 0);
+	fl_timeout_begin(&t, FL_NO_WAIT);
 	{
 		FL_CANCEL_SCOPE(FL_SHIELDED);
 		FL_OK(fl_sleep(FL_US(1)));
@@ -190,12 +190,12 @@ FL_TEST(timeout_panics_when_it_is_not_the_scope)
 {
 	static fl_timeout t, inner;
 	fl_cancel_token other = FL_CANCEL_TOKEN_INIT;
-	fl_timeout_begin(&t, 0);
+	fl_timeout_begin(&t, FL_NO_WAIT);
 	fl_cancel_token *scope = fl_cancel_scope_set(&other);
 	FL_PANICS_OF("fl_timeout_end", &t, FL_IGNORE(fl_timeout_end(&t, 0)));
 	(void)fl_cancel_scope_set(scope);
-	FL_PANICS_OF("fl_timeout_begin", &t, fl_timeout_begin(&t, 0));
-	fl_timeout_begin(&inner, 0);
+	FL_PANICS_OF("fl_timeout_begin", &t, fl_timeout_begin(&t, FL_NO_WAIT));
+	fl_timeout_begin(&inner, FL_NO_WAIT);
 	FL_PANICS(FL_IGNORE(fl_timeout_end(&t, 0)));
 	FL_OK(fl_timeout_end(&inner, 0));
 	FL_OK(fl_timeout_end(&t, 0));
@@ -312,7 +312,7 @@ FL_TEST_WITH(timeout_in_many_fibers, fl_test_body_in_loop, void)
 {
 	int numbers[FIBERS];
 	fl_fiber *f[FIBERS];
-	for (int i = 0; i < FIBERS; i++) {
+	FL_EACH (i, numbers) {
 		numbers[i] = i;
 		f[i] = fl_test_start(time_out, &numbers[i]);
 	}
@@ -333,10 +333,10 @@ FL_TEST_WITH(timeout_wait_for_ends_with_the_function, both, void)
 	result = 77;
 	FL_CHECK(fl_timeout_call(wait_for_ever, NULL, fl_after(FL_MS(1)), &result) == -ETIMEDOUT &&
 	         result == -ECANCELED);
-	FL_RC(fl_timeout_call(wait_for_ever, NULL, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_timeout_call(wait_for_ever, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	/* It is called. */
-	FL_CHECK(fl_timeout_call(fl_test_return_int, &results[1], 0, &result) == 0 && result == 5);
-	FL_CHECK(fl_timeout_call(fl_test_return_int, &results[3], 0, &result) == 0 && result == -ETIMEDOUT);
+	FL_CHECK(fl_timeout_call(fl_test_return_int, &results[1], FL_NO_WAIT, &result) == 0 && result == 5);
+	FL_CHECK(fl_timeout_call(fl_test_return_int, &results[3], FL_NO_WAIT, &result) == 0 && result == -ETIMEDOUT);
 	FL_CHECK(!fl_cancel_token_is_requested(NULL));
 }
 
@@ -351,9 +351,9 @@ FL_TEST_WITH(timeout_wait_for_cancelled, both, void)
 		FL_RC(fl_timeout_call(wait_for_ever, NULL, FL_FOREVER, &result), -ECANCELED);
 		FL_CHECK(result == -ECANCELED);
 		/* Both: the outer one's. */
-		FL_RC(fl_timeout_call(wait_for_ever, NULL, 0, NULL), -ECANCELED);
+		FL_RC(fl_timeout_call(wait_for_ever, NULL, FL_NO_WAIT, NULL), -ECANCELED);
 		int done = 3;
-		FL_CHECK(fl_timeout_call(fl_test_return_int, &done, 0, &result) == 0 && result == 3);
+		FL_CHECK(fl_timeout_call(fl_test_return_int, &done, FL_NO_WAIT, &result) == 0 && result == 3);
 	}
 	fl_cancel_token_destroy(&outside);
 }

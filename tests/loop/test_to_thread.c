@@ -130,7 +130,7 @@ FL_TEST_WITH(to_thread_of_many_fibers, fl_test_body_in_loop, void)
 {
 	fl_fiber *f[FIBERS];
 	all = (crowd){.inside = 0};
-	for (int i = 0; i < FIBERS; i++) {
+	FL_EACH (i, f) {
 		all.numbers[i] = i;
 		f[i] = fl_test_start(go_and_check, &all.numbers[i]);
 	}
@@ -144,7 +144,7 @@ typedef struct errand {
 	fl_event never, begun, go;
 	int rc, result;         /* of the call */
 	fl_fiber_function *run; /* on the thread */
-	int64_t deadline;
+	fl_time deadline;
 	fl_cancel_token *cancel;
 	uint32_t called, over;
 } errand;
@@ -212,12 +212,11 @@ FL_TEST_WITH(to_thread_too_late_is_not_called, fl_test_body_in_loop, void)
 	fl_cancel_token_request(&stop);
 	{
 		FL_CANCEL_SCOPE(&stop);
-		FL_RC(fl_to_thread(wait_for_ever, &e, &result), -ECANCELED);
-		FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, 0, NULL), -ECANCELED);
+		FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, FL_NO_WAIT, NULL), -ECANCELED);
 	}
 	FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, -1, FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	FL_CHECK(!e.called && result == 77);
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == threads); /* no thread was started */
 	fl_cancel_token_destroy(&stop);
@@ -297,7 +296,8 @@ static int outside(void *unused)
 {
 	int zero = 0, result = 77;
 	FL_RC(fl_to_thread(fl_test_return_int, &zero, &result), -ENOTSUP);
-	FL_CHECK(fl_to_thread_until(fl_test_return_int, &zero, &result, 0, FL_SHIELDED) == -ENOTSUP && result == 77);
+	FL_CHECK(fl_to_thread_until(fl_test_return_int, &zero, &result, FL_NO_WAIT, FL_SHIELDED) == -ENOTSUP &&
+	         result == 77);
 	return 5;
 }
 
@@ -314,7 +314,7 @@ static int from_callbacks_and_threads(void *unused)
 	fl_loop_timer timer = {.function_ = NULL};
 	fl_test_in_callback(outside_in_callback, &called);
 	fl_event_reset(&called);
-	fl_loop_timer_start(fl_loop_current(), &timer, 0, outside_in_callback, &called);
+	fl_loop_timer_start(fl_loop_current(), &timer, FL_NO_WAIT, outside_in_callback, &called);
 	FL_OK(fl_event_wait(&called));
 	FL_CHECK(fl_to_thread(outside, NULL, &result) == 0 && result == 5);
 	return 0;

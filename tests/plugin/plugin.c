@@ -32,7 +32,7 @@ struct shared {
 static fl_shm *region;
 static struct shared *shared;
 static fl_queue *queue;
-static fl_mpmc_unbounded *chain;
+static fl_queue *chain;
 static fl_mutex mutex = FL_MUTEX_INIT;
 static unsigned count, logged;
 static bool has_fork_server;
@@ -127,7 +127,7 @@ static void use_timers(void)
 	unsigned calls = 0;
 	fl_timer once = FL_TIMER_INIT;
 	FL_SCOPED(fl_timer) periodic = FL_TIMER_INIT;
-	CHECK(fl_timer_start_every(&periodic, 0, FL_MS(1), count_call, &calls) == 0);
+	CHECK(fl_timer_start_every(&periodic, FL_NO_WAIT, FL_MS(1), count_call, &calls) == 0);
 	CHECK(fl_timer_start(&once, fl_after(FL_US(10)), count_call, &calls) == 0);
 	CHECK(fl_timer_join(&once) == 0);
 	CHECK(__atomic_load_n(&calls, __ATOMIC_RELAXED) > 0);
@@ -259,7 +259,7 @@ static void use_here(void)
 			count++;
 		}
 		CHECK(fl_queue_put(queue, &item) == 0 && fl_queue_get(queue, &item) == 0);
-		CHECK(fl_mpmc_unbounded_try_put(chain, &item) == 0 && fl_mpmc_unbounded_try_get(chain, &item) == 0);
+		CHECK(fl_queue_try_put(chain, &item) == 0 && fl_queue_try_get(chain, &item) == 0);
 	}
 	use_shared_words();
 	use_descriptors();
@@ -299,7 +299,7 @@ static void begin(const fl_allocator *allocator, bool forks)
 	shared = fl_shm_alloc(region, sizeof *shared);
 	CHECK(shared != NULL);
 	CHECK(fl_queue_create(&queue, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED}) == 0);
-	CHECK(fl_mpmc_unbounded_create(&chain, sizeof(int), NULL) == 0);
+	CHECK(fl_queue_create(&chain, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED}) == 0);
 	fl_shm_event_init(&shared->never);
 	fl_shm_event_init(&shared->set);
 	for (int i = 0; i < MANY; i++)
@@ -360,7 +360,7 @@ static bool is_waiting(void)
 
 static void end(void)
 {
-	fl_mpmc_unbounded_free(chain);
+	fl_queue_free(chain);
 	fl_queue_free(queue);
 	fl_shm_free(region);
 }

@@ -4,7 +4,6 @@
  * counts, and mmap() fails with EAGAIN above the limit. So does pthread_create().
  */
 #include "fl_child.h"
-#include "fl_emulated.h"
 
 #include "core/base/sanitizer.h"
 #include "core/base/sys.h"

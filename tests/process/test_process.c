@@ -565,7 +565,7 @@ FL_TEST(process_join_deadline_cancel_and_again)
 		assert_int_equal(status.code, -1);
 		status.signal = 0;
 		FL_OK(fl_process_try_join(p, &status)); /* as often as you like */
-		FL_OK(fl_process_join_until(p, NULL, 0, &stop));
+		FL_OK(fl_process_join_until(p, NULL, FL_NO_WAIT, &stop));
 		FL_OK(fl_process_join(p, NULL));
 		assert_int_equal(status.signal, SIGKILL);
 		assert_false(fl_process_is_alive(p));

@@ -46,7 +46,7 @@ static fl_process *start_shell(const char *text)
 	                                            .group = true});
 }
 
-static int run_shell(const char *text, fl_process_io *io, fl_process_status *status, int64_t deadline)
+static int run_shell(const char *text, fl_process_io *io, fl_process_status *status, fl_time deadline)
 {
 	const char *const argv[] = {"sh", "-c", text, NULL};
 	return fl_process_run_until(&(fl_process_config){.program = "sh", .argv = argv}, io, status, deadline, NULL);
@@ -373,14 +373,14 @@ FL_TEST(fd_read_and_write_answer)
 	FL_RC(fl_fd_read_some(ends[0], &byte, SIZE_MAX), -EINVAL);
 	FL_RC(fl_fd_read_some(ends[1], &byte, 1), -EBADF);
 	FL_RC(fl_fd_read_some(-1, &byte, 1), -EBADF);
-	FL_RC(fl_fd_read_some_until(ends[0], &byte, 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_fd_read_some_until(ends[0], &byte, 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_fd_read_some_until(ends[0], &byte, 1, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
 	FL_RC(fl_fd_write_some(ends[1], &byte, SIZE_MAX), -EINVAL);
 	FL_RC(fl_fd_write_some(ends[0], &byte, 1), -EBADF);
 	FL_RC(fl_fd_write_some(ends[1], &byte, 0), 0);
 	static char much[1 << 20];
 	ssize_t n, sum = 0;
-	while ((n = fl_fd_write_some_until(ends[1], much, sizeof much, 0, FL_SHIELDED)) > 0)
+	while ((n = fl_fd_write_some_until(ends[1], much, sizeof much, FL_NO_WAIT, FL_SHIELDED)) > 0)
 		sum += n;
 	FL_CHECK(sum > 0);
 	FL_RC(fl_fd_write_some_until(ends[1], &byte, 1, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);

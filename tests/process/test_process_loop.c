@@ -233,7 +233,7 @@ static int read_hostile(void *arg)
 	FL_CHECK(fl_stream_from_fd(&s, fl_process_pipe(p, 1)) == 0 && fl_process_take_pipe(p, 1) >= 0);
 	for (int i = 0; i < h->lines; i++)
 		FL_CHECK(fl_stream_read_line(s, line, sizeof line) == 6 && memcmp(line, "line ", 5) == 0);
-	const int64_t deadline = h->result == -ETIMEDOUT ? fl_after(FL_MS(20)) : FL_FOREVER;
+	const fl_time deadline = h->result == -ETIMEDOUT ? fl_after(FL_MS(20)) : FL_FOREVER;
 	FL_CHECK(fl_stream_read_line_until(s, line, sizeof line, deadline, NULL) == h->result);
 	fl_stream_free(s);
 	FL_OK(fl_process_stop(p, 0, NULL));

@@ -27,7 +27,7 @@ static int wait_in_every_way(void *arg)
 {
 	fl_signals *s = arg;
 	FL_RC(fl_signals_try_wait(s), -EAGAIN);
-	FL_RC(fl_signals_wait_until(s, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_signals_wait_until(s, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_signals_wait_until(s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_signals_wait_until(s, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
@@ -35,7 +35,7 @@ static int wait_in_every_way(void *arg)
 		FL_RC(fl_signals_wait(s), -ECANCELED);
 	}
 	FL_OK(kill(getpid(), SIGUSR1));
-	FL_CHECK(fl_signals_wait_until(s, 0, NULL) == SIGUSR1);
+	FL_CHECK(fl_signals_wait_until(s, FL_NO_WAIT, NULL) == SIGUSR1);
 	FL_OK(kill(getpid(), SIGUSR2));
 	FL_OK(kill(getpid(), SIGUSR2));
 	FL_CHECK(fl_signals_wait_until(s, FL_FOREVER, fl_test_requested) == SIGUSR2);
@@ -62,7 +62,7 @@ FL_TEST(signals_wait_in_every_context)
 }
 
 /* A thread that waits, and a fiber of a loop that sleeps: both are woken. */
-static int wait_call(void *s, int64_t deadline, fl_cancel_token *cancel)
+static int wait_call(void *s, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_signals_wait_until(s, deadline, cancel);
 }

@@ -63,7 +63,7 @@ __attribute__((unused)) static int create_patient_processes(fl_executor **e, con
 	fl_executor_config patient = {0};
 	if (config)
 		patient = *config;
-	patient.grace_period = FL_FOREVER;
+	patient.grace_period = FL_DURATION_MAX;
 	return fl_process_executor_create(e, &patient);
 }
 

@@ -3,24 +3,28 @@
 #define FL_TEST_ACCOUNT_H
 
 /*
- * An allocator for one object, which counts, and can fail. Any thread may use it.
+ * An allocator that counts, and can fail. Any thread may use it. ACCOUNT_OF_PROCESS() makes it that
+ * of the test program, before main().
  *
- *     struct account account = {.fail_at = -1};
- *     const fl_allocator allocator = account_of(&account);
- *     ... an object with that allocator is made, used, and freed ...
- *     assert_int_equal(account_live(&account), 0);
+ *     ACCOUNT_OF_PROCESS(account);
+ *     ...
+ *     const long before = account_live(&account);
+ *     account_fail_at(&account, 3);                  // the fourth allocation from now on fails
+ *     ... an object is made, used, and freed ...
+ *     assert_int_equal(account_live(&account), before);
  */
 #include "fl_test.h"
 
 struct account {
 	long live, allocs; /* atomic */
-	long fail_at;      /* the number of the allocation that fails; negative: none */
+	long fail_at;      /* atomic: the number of the allocation that fails; negative: none */
 };
 
 __attribute__((unused)) static void *account_alloc(size_t size, void *user)
 {
 	struct account *account = user;
-	if (__atomic_fetch_add(&account->allocs, 1, __ATOMIC_RELAXED) == account->fail_at)
+	if (__atomic_fetch_add(&account->allocs, 1, __ATOMIC_RELAXED) ==
+	    __atomic_load_n(&account->fail_at, __ATOMIC_RELAXED))
 		return NULL;
 	void *memory = malloc(size);
 	FL_CHECK(memory);
@@ -40,6 +44,23 @@ __attribute__((unused)) static void account_free(void *memory, void *user)
 __attribute__((unused)) static fl_allocator account_of(struct account *account)
 {
 	return (fl_allocator){account_alloc, account_free, account};
+}
+
+#define ACCOUNT_OF_PROCESS(account)                                                                                    \
+	static struct account account = {.fail_at = -1};                                                               \
+	__attribute__((constructor)) static void account_begin(void)                                                   \
+	{                                                                                                              \
+		static fl_allocator allocator;                                                                         \
+		allocator = account_of(&account);                                                                      \
+		fl_set_allocator(&allocator);                                                                          \
+	}
+
+/* Of the next allocations, of any thread, `n` succeed and then one fails. Negative: none fails. */
+__attribute__((unused)) static void account_fail_at(struct account *account, long n)
+{
+	__atomic_store_n(&account->fail_at, -1, __ATOMIC_RELAXED);
+	__atomic_store_n(&account->allocs, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&account->fail_at, n, __ATOMIC_RELAXED);
 }
 
 __attribute__((unused)) static long account_live(const struct account *account)

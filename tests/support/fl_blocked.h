@@ -20,16 +20,11 @@ struct blocked {
 	fl_queue *q;
 	fl_cancel_token *scope;  /* of the thread; NULL: none */
 	fl_cancel_token *cancel; /* for the _until forms */
-	int64_t deadline;        /* for them; 0: none */
+	fl_time deadline;        /* for them */
 	int items[8];            /* to be put, or got */
 	size_t n, count;         /* for the _many forms */
 	fl_thread thread;
 };
-
-static int64_t deadline_of(const struct blocked *b)
-{
-	return b->deadline ? b->deadline : FL_FOREVER;
-}
 
 SEAM_FN int op_put(struct blocked *b)
 {
@@ -38,18 +33,17 @@ SEAM_FN int op_put(struct blocked *b)
 
 SEAM_FN int op_put_until(struct blocked *b)
 {
-	return fl_queue_put_until(b->q, b->items, deadline_of(b), b->cancel);
+	return fl_queue_put_until(b->q, b->items, b->deadline, b->cancel);
 }
 
 SEAM_FN int op_put_many(struct blocked *b)
 {
-	b->count = fl_queue_put_many(b->q, b->items, b->n);
-	return 0;
+	return fl_queue_put_many(b->q, b->items, b->n, &b->count);
 }
 
 SEAM_FN int op_put_many_until(struct blocked *b)
 {
-	return fl_queue_put_many_until(b->q, b->items, b->n, &b->count, deadline_of(b), b->cancel);
+	return fl_queue_put_many_until(b->q, b->items, b->n, &b->count, b->deadline, b->cancel);
 }
 
 SEAM_FN int op_get(struct blocked *b)
@@ -59,18 +53,17 @@ SEAM_FN int op_get(struct blocked *b)
 
 SEAM_FN int op_get_until(struct blocked *b)
 {
-	return fl_queue_get_until(b->q, b->items, deadline_of(b), b->cancel);
+	return fl_queue_get_until(b->q, b->items, b->deadline, b->cancel);
 }
 
 SEAM_FN int op_get_many(struct blocked *b)
 {
-	b->count = fl_queue_get_many(b->q, b->items, b->n);
-	return 0;
+	return fl_queue_get_many(b->q, b->items, b->n, &b->count);
 }
 
 SEAM_FN int op_get_many_until(struct blocked *b)
 {
-	return fl_queue_get_many_until(b->q, b->items, b->n, &b->count, deadline_of(b), b->cancel);
+	return fl_queue_get_many_until(b->q, b->items, b->n, &b->count, b->deadline, b->cancel);
 }
 
 SEAM_FN int op_join(struct blocked *b)
@@ -80,18 +73,18 @@ SEAM_FN int op_join(struct blocked *b)
 
 SEAM_FN int op_join_until(struct blocked *b)
 {
-	return fl_queue_join_until(b->q, deadline_of(b), b->cancel);
+	return fl_queue_join_until(b->q, b->deadline, b->cancel);
 }
 
 /* Waits for readiness, an item or space, and does nothing with it. */
 SEAM_FN int op_observe(struct blocked *b)
 {
-	return FL_WAIT_ANY_UNTIL(deadline_of(b), b->cancel, FL_ON_QUEUE(b->q));
+	return FL_WAIT_ANY_UNTIL(b->deadline, b->cancel, FL_ON_QUEUE(b->q));
 }
 
 SEAM_FN int op_observe_space(struct blocked *b)
 {
-	return FL_WAIT_ANY_UNTIL(deadline_of(b), b->cancel, FL_ON_QUEUE_SPACE(b->q));
+	return FL_WAIT_ANY_UNTIL(b->deadline, b->cancel, FL_ON_QUEUE_SPACE(b->q));
 }
 
 static int blocked_run(void *arg)
@@ -155,5 +148,29 @@ SEAM_FN fl_queue *queue_with(size_t capacity, int in)
 		FL_OK(fl_queue_try_get(q, &got_));                                                                     \
 		assert_int_equal(got_, expected);                                                                      \
 	} while (0)
+
+/*
+ * Fills an empty queue of ints and gets all but seven, ten times; then drops those seven. Returns
+ * the number of puts.
+ */
+static inline int fl_fill_ten_times(fl_queue *q, int capacity)
+{
+	int put = 0, got = 0;
+	for (int round = 0; round < 10; round++) {
+		while (fl_queue_try_put(q, &put) == 0)
+			put++;
+		assert_int_equal(fl_queue_length(q), capacity);
+		for (int item, left = 7; left < capacity; left++, got++) {
+			FL_OK(fl_queue_try_get(q, &item));
+			assert_int_equal(item, got);
+			fl_queue_task_done(q);
+		}
+		assert_int_equal(fl_queue_length(q), 7);
+	}
+	FL_RC(fl_queue_try_join(q), -EAGAIN);
+	assert_int_equal(fl_queue_close_now(q), 7);
+	FL_OK(fl_queue_try_join(q));
+	return put;
+}
 
 #endif

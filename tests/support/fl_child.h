@@ -11,8 +11,11 @@
 
 #include <dirent.h>
 #include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 
 /* The longest limit of a case (tests/check.sh): tests/run ends a child with its case. */
 enum { FL_TEST_CHILD_S = 300 };
@@ -225,6 +228,182 @@ static inline int fl_test_fork_in_call(void)
 	}
 	int status = fl_test_status(pid);
 	return WIFSIGNALED(status) ? WTERMSIG(status) : -1;
+}
+
+/*
+ * The number of threads of this process with a name, as the system reports it. A joined thread may
+ * still count for a moment.
+ */
+
+static inline unsigned fl_test_threads_named(const char *name)
+{
+	char path[300], found[32];
+	unsigned n = 0;
+	DIR *tasks = opendir("/proc/self/task");
+	FL_CHECK(tasks != NULL);
+	for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
+		(void)snprintf(path, sizeof path, "/proc/self/task/%.16s/comm", task->d_name);
+		FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "r");
+		if (!file)
+			continue;
+		if (fscanf(file, "%31[^\n]", found) == 1)
+			n += strcmp(found, name) == 0;
+		(void)fclose(file);
+	}
+	FL_OK(closedir(tasks));
+	return n;
+}
+
+/*
+ * Features that a processor emulator (qemu-user) and some sanitizers lack. Each is tried at run
+ * time, so an emulator that gains it runs the cases that need it; otherwise they FL_SKIP, and are
+ * counted.
+ */
+
+#define FL_TEST_ALONE_REASON "the emulator or sanitizer has a thread of its own in each process"
+#define FL_TEST_CHILDREN_REASON "the emulator or sanitizer has no threads in the child of a process that has some"
+#define FL_TEST_READS_REASON "the emulator has no preadv2()"
+#define FL_TEST_MEMORY_REASON "the emulator ignores limits of memory"
+#define FL_TEST_KEEP_REASON "the emulator gives children all memory"
+#define FL_TEST_USERS_REASON "not root, or in a namespace that has no other user"
+
+static inline void fl_test_attempt(void *attempt)
+{
+	(*(void (**)(void))attempt)();
+}
+
+/* Whether a forked child exits with 0. */
+static inline bool fl_test_try(void (*attempt)(void))
+{
+	char said[256]; /* an emulator that fails says much */
+	return fl_test_child(fl_test_attempt, &attempt, said, sizeof said) == 0;
+}
+
+static inline void fl_test_try_alone(void)
+{
+	unsigned n = 0;
+	DIR *tasks = opendir("/proc/self/task");
+	if (!tasks)
+		_exit(1);
+	for (const struct dirent *entry; (entry = readdir(tasks)) != NULL;)
+		n += entry->d_name[0] != '.';
+	(void)closedir(tasks);
+	if (n != 1)
+		_exit(1);
+}
+
+/* Whether a forked child has one thread, as the system reports it. */
+static inline bool fl_test_forks_alone(void)
+{
+	static int known;
+	if (!known)
+		known = fl_test_try(fl_test_try_alone) ? 1 : -1;
+	return known > 0;
+}
+
+static inline void *fl_test_lock_once(void *mutex)
+{
+	(void)pthread_mutex_lock(mutex);
+	(void)pthread_mutex_unlock(mutex);
+	return NULL;
+}
+
+static inline pthread_mutex_t *fl_test_held(void)
+{
+	static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+	return &held;
+}
+
+/* Many: qemu-user fails at the first that would get the number of a thread of the parent. */
+static inline void fl_test_try_threads(void)
+{
+	pthread_t thread;
+	for (unsigned i = 0; i < 64; i++)
+		if (pthread_create(&thread, NULL, fl_test_lock_once, fl_test_held()) != 0)
+			_exit(1);
+}
+
+/* Whether the child of a process with threads may start some. */
+static inline bool fl_test_children_have_threads(void)
+{
+#ifdef FL__TSAN
+	return false;
+#endif
+	static int known;
+	if (!known) {
+		pthread_t another;
+		FL_OK(pthread_mutex_lock(fl_test_held()));
+		FL_OK(pthread_create(&another, NULL, fl_test_lock_once, fl_test_held()));
+		known = fl_test_try(fl_test_try_threads) ? 1 : -1;
+		FL_OK(pthread_mutex_unlock(fl_test_held()));
+		FL_OK(pthread_join(another, NULL));
+	}
+	return known > 0;
+}
+
+static inline void fl_test_try_user(void)
+{
+	if (setuid(65534) != 0)
+		_exit(1);
+}
+
+static inline void fl_test_try_kept(void)
+{
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED || madvise(page, 4096, MADV_DONTFORK) != 0)
+		_exit(1);
+	const pid_t child = fork();
+	if (child == 0) {
+		*(volatile char *)page = 1;
+		_exit(0);
+	}
+	int status = 0;
+	if (waitpid(child, &status, 0) != child || status == 0)
+		_exit(1);
+}
+
+/* Whether a child lacks the memory that is advised so. */
+static inline bool fl_test_keeps_from_children(void)
+{
+	static int known;
+	if (!known)
+		known = fl_test_try(fl_test_try_kept) ? 1 : -1;
+	return known > 0;
+}
+
+/* Whether a process may become another user's. */
+static inline bool fl_test_has_users(void)
+{
+	static int known;
+	if (!known)
+		known = fl_test_try(fl_test_try_user) ? 1 : -1;
+	return known > 0;
+}
+
+/* Whether there is a read that does not wait whatever the flags of its descriptor. */
+static inline bool fl_test_reads_without_waiting(void)
+{
+	uint64_t n;
+	struct iovec part = {&n, sizeof n};
+	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	FL_CHECK(event >= 0);
+	enum { NO_WAIT = 8 }; /* RWF_NOWAIT: musl has no preadv2() */
+	const bool known = syscall(SYS_preadv2, event, &part, 1L, -1L, -1L, NO_WAIT) < 0 && errno == EAGAIN;
+	FL_OK(close(event));
+	return known;
+}
+
+/* Whether the system takes a limit of a process's memory. */
+static inline bool fl_test_memory_is_limited(void)
+{
+	struct rlimit before, limit, after;
+	FL_OK(getrlimit(RLIMIT_AS, &before));
+	limit = before;
+	limit.rlim_cur = before.rlim_max == RLIM_INFINITY ? (rlim_t)1 << 40 : before.rlim_max;
+	FL_OK(setrlimit(RLIMIT_AS, &limit));
+	FL_OK(getrlimit(RLIMIT_AS, &after));
+	FL_OK(setrlimit(RLIMIT_AS, &before));
+	return after.rlim_cur == limit.rlim_cur;
 }
 
 #endif

@@ -17,6 +17,7 @@
 
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
+#include "core/sync/helper.h"
 
 static struct fl__sys fl_test_real_sys;
 
@@ -97,5 +98,28 @@ static inline void fl_test_count_allocs(void)
 	fl__sys.alloc = fl_test_counted_alloc;
 	fl__sys.free = fl_test_counted_free;
 }
+
+/*
+ * Faults for cases of shared memory. The library's bridges (lib/process/shm/shm_bridge.h) outlive their
+ * last wait by seconds, and read the table of system calls in that time. FL_FAULTS_UNBRIDGED() is
+ * FL_FAULTS() without a bridge when the table changes: none of an earlier case, and, at the end of
+ * the block, none of this case.
+ */
+
+static inline int fl_test_bridges_end(void)
+{
+	fl__helpers_end();
+	return 0;
+}
+
+static inline void fl_test_bridges_close(const int *unused)
+{
+	(void)fl_test_bridges_end();
+}
+
+#define FL_FAULTS_UNBRIDGED()                                                                                          \
+	(void)fl_test_bridges_end();                                                                                   \
+	FL_FAULTS();                                                                                                   \
+	__attribute__((cleanup(fl_test_bridges_close), unused)) const int FL__UNIQUE(fl_test_bridges_) = 0
 
 #endif

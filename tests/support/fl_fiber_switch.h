@@ -7,8 +7,7 @@
  * ucontext (test_fiber_ucontext.c). They do not call the hooks for tools, so they do not run under
  * ThreadSanitizer, which cannot follow a bare switch.
  */
-#include "fl_backtrace.h"
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 
 #include "loop/fiber/sanitizer_valgrind.h"
 

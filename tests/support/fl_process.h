@@ -7,7 +7,6 @@
  * log. For one source file each: everything here is static.
  */
 #include "fl_child.h"
-#include "fl_emulated.h"
 
 #include "core/base/atomic.h"
 #include "process/base/fd_watcher.h"

@@ -77,10 +77,10 @@ static inline size_t fl_test_nudge(const void *key)
 	return n;
 }
 
-typedef int fl_test_call(void *object, int64_t deadline, fl_cancel_token *cancel);
+typedef int fl_test_call(void *object, fl_time deadline, fl_cancel_token *cancel);
 
 /* Calls of one primitive each. */
-static inline int fl_test_lock(void *mutex, int64_t deadline, fl_cancel_token *cancel)
+static inline int fl_test_lock(void *mutex, fl_time deadline, fl_cancel_token *cancel)
 {
 	const int rc = fl_mutex_lock_until(mutex, deadline, cancel);
 	if (rc == 0)
@@ -88,17 +88,17 @@ static inline int fl_test_lock(void *mutex, int64_t deadline, fl_cancel_token *c
 	return rc;
 }
 
-static inline int fl_test_acquire(void *sem, int64_t deadline, fl_cancel_token *cancel)
+static inline int fl_test_acquire(void *sem, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_sem_acquire_until(sem, deadline, cancel);
 }
 
-static inline int fl_test_arrive(void *barrier, int64_t deadline, fl_cancel_token *cancel)
+static inline int fl_test_arrive(void *barrier, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_barrier_wait_until(barrier, deadline, cancel);
 }
 
-static inline int fl_test_sleep(void *unused, int64_t deadline, fl_cancel_token *cancel)
+static inline int fl_test_sleep(void *unused, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_sleep_until(deadline, cancel);
 }
@@ -107,7 +107,7 @@ typedef struct fl_test_caller {
 	fl_thread thread;
 	fl_test_call *call;
 	void *object;
-	int64_t deadline;
+	fl_time deadline;
 	fl_cancel_token *cancel;
 } fl_test_caller;
 
@@ -118,7 +118,7 @@ static inline int fl_test_caller_run(void *arg)
 }
 
 /* Has a thread of its own make the call. */
-static inline void fl_test_call_start(fl_test_caller *c, fl_test_call *call, void *object, int64_t deadline,
+static inline void fl_test_call_start(fl_test_caller *c, fl_test_call *call, void *object, fl_time deadline,
                                       fl_cancel_token *cancel)
 {
 	*c = (fl_test_caller){{NULL}, call, object, deadline, cancel};
@@ -133,7 +133,7 @@ static inline bool fl_test_call_is_queued(const fl_test_caller *c, const void *k
 
 /* Makes the call on a new thread; returns when it is in the wait queue of `key`. */
 static inline void fl_test_call_queued(fl_test_caller *c, fl_test_call *call, void *object, const void *key,
-                                       int64_t deadline, fl_cancel_token *cancel)
+                                       fl_time deadline, fl_cancel_token *cancel)
 {
 	fl_test_call_start(c, call, object, deadline, cancel);
 	FL_WAIT_FOR(fl_test_call_is_queued(c, key));

@@ -77,7 +77,7 @@ static inline int fl_test_pass(int fd)
 
 static inline int fl_test_shared_wait_expires(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	if (deadline == FL_FOREVER)
+	if (deadline == FL__NEVER)
 		return -EINTR;
 	if (deadline > fl__sys.now())
 		fl__store_relaxed(&fl_test_ahead, deadline - fl_test_real_sys.now());

@@ -15,6 +15,7 @@
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
 #include "process/shm/shm_lock.h"
+#include "process/shm/shm_queue.h"
 
 struct fl_test_shared {
 	void *memory;
@@ -60,7 +61,7 @@ static inline int fl_test_lock_by(fl_shm_mutex *m, int form)
 {
 	if (form == 0)
 		return fl_shm_mutex_lock(m);
-	return form == 1 ? fl_shm_mutex_try_lock(m) : fl_shm_mutex_lock_until(m, 0, NULL);
+	return form == 1 ? fl_shm_mutex_try_lock(m) : fl_shm_mutex_lock_until(m, FL_NO_WAIT, NULL);
 }
 
 /* It is free, and works. */
@@ -96,5 +97,43 @@ static inline bool fl_test_has_deaths(void)
 		if (!fl_test_has_deaths())                                                                             \
 			FL_SKIP("the system tells of no death");                                                       \
 	} while (0)
+
+/* For the tests of queues in shared memory. */
+
+#define SHM_FN __attribute__((unused)) static
+
+SHM_FN fl_shm_queue *items_in(fl_shm *region, size_t item_size, size_t capacity)
+{
+	fl_shm_queue *q = NULL;
+	FL_OK(fl_shm_queue_create(&q, region, &(fl_shm_queue_config){.item_size = item_size, .capacity = capacity}));
+	return q;
+}
+
+SHM_FN fl_shm_queue *frames_in(fl_shm *region, size_t bytes)
+{
+	fl_shm_queue *q = NULL;
+	FL_OK(fl_shm_queue_create(&q, region, &(fl_shm_queue_config){.frame_bytes = bytes}));
+	return q;
+}
+
+/* A region and a queue in it, until the end of the block: of items, or of frames. */
+#define SHM_ITEMS(region, q, item_size, capacity)                                                                      \
+	FL_SCOPED(fl_shm) *region = region_of(4096);                                                                   \
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, item_size, capacity)
+#define SHM_FRAMES(region, q, bytes)                                                                                   \
+	FL_SCOPED(fl_shm) *region = region_of(4096);                                                                   \
+	FL_SCOPED(fl_shm_queue) *q = frames_in(region, bytes)
+
+/* The ring behind a handle. */
+SHM_FN struct fl__shm_ring *ring_in(fl_shm *region, fl_shm_queue *q)
+{
+	return fl_shm_at(region, fl_shm_queue_offset(q), sizeof(struct fl__shm_ring));
+}
+
+/* True if a process sleeps in the queue, or is about to. */
+SHM_FN bool is_awaited(struct fl__shm_wait_queue *queue)
+{
+	return fl__load_relaxed(&queue->waiting) != 0;
+}
 
 #endif

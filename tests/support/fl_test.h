@@ -99,6 +99,25 @@ static inline void fl_test_rc(long got, long expected, const char *expr, const c
 		fl_test_wrong(got, expected, expr, file, line);
 }
 
+/*
+ * A call that moves many items, without its last argument `count`, has that result and count:
+ * FL_MANY(-EAGAIN, 2, fl_queue_try_put_many, q, items, 3).
+ */
+#define FL_MANY(rc, moved, call, ...)                                                                                  \
+	do {                                                                                                           \
+		size_t moved_ = SIZE_MAX;                                                                              \
+		FL_RC(call(__VA_ARGS__, &moved_), rc);                                                                 \
+		FL_RC(moved_, moved);                                                                                  \
+	} while (0)
+
+/* How many items the call moves, where the case does not need to know why it moves no more. */
+#define FL_MOVED(call, ...)                                                                                            \
+	__extension__({                                                                                                \
+		size_t moved_ = SIZE_MAX;                                                                              \
+		(void)!call(__VA_ARGS__, &moved_);                                                                     \
+		moved_;                                                                                                \
+	})
+
 /* The value is in that range. Cmocka 2 deprecates its own assertion, and 1 has no other. */
 #define FL_IN_RANGE(value, least, most) fl_test_in_range((value), (least), (most), #value, __FILE__, __LINE__)
 

@@ -71,7 +71,7 @@ static inline void fl_test_all_due(void)
 {
 	fl_timer last = FL_TIMER_INIT;
 	uint32_t calls = 0;
-	FL_OK(fl_timer_start(&last, 0, fl_test_count, &calls));
+	FL_OK(fl_timer_start(&last, FL_NO_WAIT, fl_test_count, &calls));
 	FL_OK(fl_timer_join(&last));
 	assert_int_equal(fl__load_relaxed(&calls), 1);
 }
@@ -97,7 +97,7 @@ static inline void fl_test_take_long(void *arg)
 /* Starts it, and returns when it runs. */
 static inline void fl_test_run_long(fl_timer *t, fl_test_long *l)
 {
-	FL_OK(fl_timer_start(t, 0, fl_test_take_long, l));
+	FL_OK(fl_timer_start(t, FL_NO_WAIT, fl_test_take_long, l));
 	FL_OK(fl_event_wait(&l->begun));
 }
 
@@ -109,7 +109,7 @@ static inline int fl_test_timer_end(fl_timer *t)
 	return fl_timer_join_until(t, FL_FOREVER, FL_SHIELDED);
 }
 
-static inline int fl_test_join_call(void *t, int64_t deadline, fl_cancel_token *cancel)
+static inline int fl_test_join_call(void *t, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_timer_join_until(t, deadline, cancel);
 }

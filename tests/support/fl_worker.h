@@ -105,7 +105,7 @@ WORKER_FN void send_apart(struct parent *p, uint32_t seq, const void *bytes, siz
 	int fd = fl__fd_sys.memfd();
 	FL_CHECK(fd >= 0 && fl__fd_sys.write_at(fd, bytes, size, 0) == (ssize_t)size);
 	FL_OK(fl__fd_sys.seal(fd));
-	FL_OK(fl__packet_send(p->channel, &head, sizeof head, &fd, 1, 0));
+	FL_OK(fl__packet_send(p->channel, &head, sizeof head, &fd, 1, FL_NO_WAIT));
 	FL_OK(close(fd));
 }
 
@@ -217,7 +217,7 @@ WORKER_FN void *receive_result(struct parent *p, uint32_t seq, size_t size)
 	unsigned n = 1;
 	size_t received;
 	void *memory;
-	FL_OK(fl__packet_recv(p->channel, &head, sizeof head, &received, &fd, &n, 0));
+	FL_OK(fl__packet_recv(p->channel, &head, sizeof head, &received, &fd, &n, FL_NO_WAIT));
 	assert_int_equal(received, sizeof head);
 	assert_int_equal(n, 1);
 	assert_int_equal(head.magic, FL__MEMFD_MAGIC);
@@ -231,7 +231,7 @@ WORKER_FN void assert_nothing_received(struct parent *p)
 {
 	char byte;
 	size_t size;
-	FL_RC(fl__packet_recv(p->channel, &byte, 1, &size, NULL, NULL, 0), -ETIMEDOUT);
+	FL_RC(fl__packet_recv(p->channel, &byte, 1, &size, NULL, NULL, FL_NO_WAIT), -ETIMEDOUT);
 }
 
 /* Tasks. */

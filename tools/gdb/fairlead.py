@@ -35,23 +35,23 @@ fl__ctx ops:Q@32 id:Q@40 awaits.object:Q@72 awaits.kind:B@80 name:Q@88 worker:Q@
 fl_fiber in.flow.at.sp:Q@0 in.flow.at.fp:Q@8 in.flow.at.pc:Q@16 in.flow.at.base:Q@24 in.sched:Q@40 in.parked:Q@64 in.ctx:x@72
     in.ended:I@280 in.begun:B@285 in.name:32s@336 next:Q@472 parent:Q@488
 fl__sched host.thread:Q@8 running:Q@144 main.at.sp:Q@160 main.at.fp:Q@168 main.at.pc:Q@176 main.at.base:Q@184 config.user:Q@320
-fl_loop all:Q@184
+fl_loop all:Q@176
 fl__run executor:Q@0 future:Q@8
-fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@188 next_listed:Q@216
+fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@180 next_listed:Q@208
 fl__executor_ops kind:Q@8
-fl__thread_pool backlog.ring:x@624 backlog.late.length:Q@1096 alive:I@1284 idle:I@1288 full:B@1386
-    workers:Q@1464
+fl__thread_pool backlog.ring:x@616 backlog.late.length:Q@1088 alive:I@1276 idle:I@1280 full:B@1378
+    workers:Q@1448
 fl__thread_worker thread.thread_:Q@80 running:Q@88 number:I@216 next:Q@232
-fl__process_pool workers:Q@8096
+fl__process_pool workers:Q@8088
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
 fl_process child.pid:i@40 name:32s@184
 fl_future state:I@0 error:i@8 type:Q@16
 fl_task_type name:Q@8
-fl_queue backend:Q@32 item_size:Q@40 capacity:Q@48 wait_keys:x@96 state:x@176
+fl_queue backend:Q@32 item_size:Q@40 capacity:Q@48 wait_keys:x@88 state:x@176
 fl_mpmc mask:Q@8 capacity:Q@48 tail:Q@192 head:Q@320
 fl__queue_spsc flags:I@64 put.count:Q@208 get.count:Q@336
 locked closed:B@4 length:Q@8
-fl_mpmc_unbounded tail:Q@0 head:Q@8 slots:Q@16
+fl__unbounded tail:Q@0 head:Q@8 slots:Q@16
 fl__segment tail:Q@0 head:Q@64 first:Q@136
 fl__timer back:Q@32
 fl_timer heap_:q@0 function_:Q@56 arg_:Q@64
@@ -597,7 +597,7 @@ def of_queue(at):
     elif backend in ("fl__backend_priority", "fl__backend_overwrite"):
         length, closed = S("locked")(state)["length"], S("locked")(state)["closed"]
     elif backend == "fl__backend_unbounded":
-        u = S("fl_mpmc_unbounded")(-(-state // K.FL__LINE) * K.FL__LINE)
+        u = S("fl__unbounded")(-(-state // K.FL__LINE) * K.FL__LINE)
         first, last = S("fl__segment")(u["head"]), S("fl__segment")(u["tail"])
         put = last["first"] + min(last["tail"] // K.FL__UNBOUNDED_TICKET, u["slots"])
         length, closed = max(0, put - first["first"] - first["head"]), last["tail"] & K.FL__UNBOUNDED_CLOSED

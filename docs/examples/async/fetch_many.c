@@ -73,12 +73,12 @@ static int get(struct page *p)
 static int fetch(void *arg)
 {
 	struct page *p = arg;
-	int64_t start = fl_now();
+	fl_time start = fl_now();
 	fl_timeout limit = FL_TIMEOUT_INIT;
-	fl_timeout_begin(&limit, start + p->timeout);
+	fl_timeout_begin(&limit, fl_time_add(start, p->timeout));
 	p->rc = get(p);
 	p->rc = fl_timeout_end(&limit, p->rc); /* -ETIMEDOUT if the limit has expired */
-	p->seconds = (double)(fl_now() - start) / 1e9;
+	p->seconds = (double)fl_time_diff(fl_now(), start) / 1e9;
 	return 0; /* an error would cancel the other tasks */
 }
 
@@ -133,7 +133,7 @@ static void report(const struct page *p)
 static int fetch_all(struct job *job)
 {
 	size_t came = 0, late = 0;
-	int64_t start = fl_now();
+	fl_time start = fl_now();
 	FL_SCOPED(fl_group) all = FL_GROUP_INIT(NULL);
 	int rc = 0;
 	for (size_t i = 0; i < job->count && rc == 0; i++)
@@ -149,7 +149,7 @@ static int fetch_all(struct job *job)
 		late += job->pages[i].rc == -ETIMEDOUT;
 	}
 	printf("%zu pages came, %zu timed out, %zu failed, in %.3f s\n", came, late, job->count - came - late,
-	       (double)(fl_now() - start) / 1e9);
+	       (double)fl_time_diff(fl_now(), start) / 1e9);
 	return 0;
 }
 

@@ -33,7 +33,7 @@ struct load {
 	fl_sem connecting;
 	fl_latch connected;
 	fl_event go;
-	int64_t end;
+	fl_time end;
 	uint64_t requests, longest;
 };
 
@@ -160,12 +160,13 @@ static int connect_to(struct load *o, fl_stream **s)
 static int ask_on(struct load *o, fl_stream *s, char *reply)
 {
 	int rc = 0;
-	for (int64_t now = fl_now(), begun; rc == 0 && now < o->end; o->requests++) {
+	for (fl_time now = fl_now(), begun; rc == 0 && fl_time_diff(now, o->end) < 0; o->requests++) {
 		begun = now;
 		rc = ask(o, s, reply);
 		now = fl_now();
-		if ((uint64_t)(now - begun) > o->longest)
-			o->longest = (uint64_t)(now - begun);
+		const uint64_t took = (uint64_t)fl_time_diff(now, begun);
+		if (took > o->longest)
+			o->longest = took;
 	}
 	return rc;
 }
@@ -231,14 +232,14 @@ static int run_clients(struct load *o, struct memory before)
 		rc = fl_latch_wait_until(&o->connected, FL_FOREVER, fl_group_token(&clients));
 	if (rc == 0)
 		report_memory(o, before, memory_now(o));
-	int64_t start = fl_now();
-	o->end = rc == 0 && !o->idle ? start + FL_S(o->seconds) : start;
+	fl_time start = fl_now();
+	o->end = rc == 0 && !o->idle ? fl_time_add(start, FL_S(o->seconds)) : start;
 	fl_event_set(&o->go);
 	const int joined = fl_group_join(&clients);
 	if (joined != 0)
 		rc = joined;
 	if (rc == 0 && !o->idle)
-		report_requests(o, (double)(fl_now() - start) / 1e9);
+		report_requests(o, (double)fl_time_diff(fl_now(), start) / 1e9);
 	return rc;
 }
 

@@ -48,7 +48,7 @@ static int print_lines(void *arg)
 }
 
 /* Waits for the end of the output, then of the program. After an error, stops the program. */
-static int finish(fl_process *p, fl_fiber **reader, fl_process_status *status, int64_t deadline)
+static int finish(fl_process *p, fl_fiber **reader, fl_process_status *status, fl_time deadline)
 {
 	int lines = 0;
 	int rc = fl_fiber_join_until(*reader, &lines, deadline, NULL);
@@ -68,7 +68,7 @@ static int finish(fl_process *p, fl_fiber **reader, fl_process_status *status, i
 static int run(void *arg)
 {
 	struct job *job = arg;
-	const int64_t deadline = fl_after(job->timeout);
+	const fl_time deadline = fl_after(job->timeout);
 	char number[16];
 	fl_process_status status;
 	FL_SCOPED(fl_process) *p = NULL;

@@ -14,10 +14,10 @@
 /* A connect does not wait for an endpoint to appear, so it is repeated. */
 static int find(const char *path, fl_shm **region, fl_pipe **recorder)
 {
-	const int64_t end = fl_after(FL_S(10));
+	const fl_time end = fl_after(FL_S(10));
 	for (;;) {
 		int rc = fl_endpoint_connect_until(path, &(fl_endpoint_config){READINGS}, region, recorder, end, NULL);
-		if ((rc != -ENOENT && rc != -ECONNREFUSED) || fl_now() >= end)
+		if ((rc != -ENOENT && rc != -ECONNREFUSED) || fl_time_is_past(end))
 			return rc; /* those two: no recorder has started; it has ended, and left its file */
 		rc = fl_sleep(FL_MS(100));
 		if (rc != 0)

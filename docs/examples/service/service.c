@@ -127,7 +127,7 @@ static int add_note(struct request *r)
 static int get_note(struct request *r)
 {
 	const long long ms = argument(r, "ms", 0, 60000);
-	const int64_t until = fl_after(FL_MS(ms));
+	const fl_time until = fl_after(FL_MS(ms));
 	char *rest;
 	r->number = strtoll(r->path + strlen("/notes/"), &rest, 10);
 	if (*rest != '\0')
@@ -298,7 +298,7 @@ static int server(void *port)
 	fl_listener_free(l);
 	(void)close(fd);
 	fl_cancel_token_request(&ending); /* the long polls end */
-	const int64_t limit = fl_after(FL_S(10));
+	const fl_time limit = fl_after(FL_S(10));
 	while (requests > 0 && fl_event_wait_until(&idle, limit, NULL) == 0)
 		fl_event_reset(&idle);
 	if (rc > 0)

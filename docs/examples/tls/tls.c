@@ -32,7 +32,7 @@ void tls_close(tls *t)
 }
 
 /* Sends what OpenSSL has put into its output. */
-static int tls_send(tls *t, int64_t deadline)
+static int tls_send(tls *t, fl_time deadline)
 {
 	char *bytes;
 	const long n = BIO_get_mem_data(t->out, &bytes);
@@ -42,7 +42,7 @@ static int tls_send(tls *t, int64_t deadline)
 }
 
 /* Waits for bytes of the peer, and puts them into OpenSSL's input. */
-static int tls_receive(tls *t, int64_t deadline)
+static int tls_receive(tls *t, fl_time deadline)
 {
 	char bytes[4096];
 	const ssize_t n = fl_stream_read_some_until(t->stream, bytes, sizeof bytes, deadline, NULL);
@@ -88,7 +88,7 @@ static int tls_call(tls *t, enum tls_call call, void *bytes, size_t size, size_t
 }
 
 /* Repeats a call until it needs nothing of the peer any more. `*done` stays 0 at the end. */
-static int tls_run(tls *t, enum tls_call call, void *bytes, size_t size, size_t *done, int64_t deadline)
+static int tls_run(tls *t, enum tls_call call, void *bytes, size_t size, size_t *done, fl_time deadline)
 {
 	for (;;) {
 		const int result = tls_call(t, call, bytes, size, done);
@@ -106,25 +106,25 @@ static int tls_run(tls *t, enum tls_call call, void *bytes, size_t size, size_t 
 	}
 }
 
-int tls_handshake(tls *t, int64_t deadline)
+int tls_handshake(tls *t, fl_time deadline)
 {
 	return tls_run(t, TLS_HANDSHAKE, NULL, 0, NULL, deadline);
 }
 
-ssize_t tls_read(tls *t, void *buffer, size_t size, int64_t deadline)
+ssize_t tls_read(tls *t, void *buffer, size_t size, fl_time deadline)
 {
 	size_t done = 0;
 	const int rc = tls_run(t, TLS_READ, buffer, size, &done, deadline);
 	return rc != 0 ? rc : (ssize_t)done;
 }
 
-int tls_write(tls *t, const void *data, size_t size, int64_t deadline)
+int tls_write(tls *t, const void *data, size_t size, fl_time deadline)
 {
 	size_t done = 0;
 	return size == 0 ? 0 : tls_run(t, TLS_WRITE, (void *)(uintptr_t)data, size, &done, deadline);
 }
 
-int tls_shutdown(tls *t, int64_t deadline)
+int tls_shutdown(tls *t, fl_time deadline)
 {
 	return tls_run(t, TLS_SHUTDOWN, NULL, 0, NULL, deadline);
 }

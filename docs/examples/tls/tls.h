@@ -30,16 +30,16 @@ int tls_open(tls *t, SSL_CTX *context, fl_stream *stream, const char *host);
 void tls_close(tls *t);
 
 /* -EPROTO includes a certificate that is not good. */
-int tls_handshake(tls *t, int64_t deadline);
+int tls_handshake(tls *t, fl_time deadline);
 
 /* 1 to `size` bytes; 0: the peer has ended its side as TLS demands. */
-ssize_t tls_read(tls *t, void *buffer, size_t size, int64_t deadline);
+ssize_t tls_read(tls *t, void *buffer, size_t size, fl_time deadline);
 
 /* All bytes. */
-int tls_write(tls *t, const void *data, size_t size, int64_t deadline);
+int tls_write(tls *t, const void *data, size_t size, fl_time deadline);
 
 /* Tells the peer that no more bytes follow, and waits until the peer has said the same. */
-int tls_shutdown(tls *t, int64_t deadline);
+int tls_shutdown(tls *t, fl_time deadline);
 
 /* The text of an error, for people. */
 const char *tls_error_text(const tls *t, int rc);

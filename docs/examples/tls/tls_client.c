@@ -19,7 +19,7 @@ struct job {
 	uint16_t port;
 	const char *host;
 	char **lines;
-	int64_t deadline;
+	fl_time deadline;
 };
 
 /* Sends a line, and reads as many bytes back. */

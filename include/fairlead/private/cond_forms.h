@@ -17,7 +17,7 @@
 		return cond##_wait_until(_c, _m, FL_FOREVER, NULL);                                                    \
 	}                                                                                                              \
 	FL_INLINE int cond##_wait_for_until(cond *_c, mutex *_m, bool (*_predicate)(void *), void *_arg,               \
-	                                    int64_t _deadline, fl_cancel_token *_cancel)                               \
+	                                    fl_time _deadline, fl_cancel_token *_cancel)                               \
 	{                                                                                                              \
 		int _rc = 0;                                                                                           \
 		while (!_predicate(_arg)) {                                                                            \

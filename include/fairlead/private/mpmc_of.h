@@ -15,9 +15,9 @@
 	               fl_mpmc_create(&_made, sizeof(type), _capacity))                                                \
 	FL__TYPED_MANY(fl_mpmc, type, name)                                                                            \
 	FL__TYPED_DO(fl_mpmc, name, close)                                                                             \
-	FL__TYPED_GET(fl_mpmc, name, bool, is_closed)                                                                  \
-	FL__TYPED_GET(fl_mpmc, name, size_t, length)                                                                   \
-	FL__TYPED_SIZE(fl_mpmc, name, capacity)                                                                        \
+	FL__TYPED_READ(fl_mpmc, name, bool, is_closed)                                                                 \
+	FL__TYPED_READ(fl_mpmc, name, size_t, length)                                                                  \
+	FL__TYPED_READ(fl_mpmc, name, size_t, capacity)                                                                \
 	FL__TYPED_TRY(fl_mpmc, type, name, fl__mpmc_of, , sizeof(type))
 
 /* Private, from here on. */

@@ -19,10 +19,10 @@
 	FL__TYPED_GET(fl_queue, name, size_t, close_now)                                                               \
 	FL__TYPED_DO(fl_queue, name, task_done)                                                                        \
 	FL__TYPED_GET(fl_queue, name, FL_MUST_CHECK int, try_task_done)                                                \
-	FL__TYPED_SIZE(fl_queue, name, unfinished)                                                                     \
-	FL__MADE_FN void name##_get_stats(name *_q, fl_queue_stats *_stats)                                            \
+	FL__TYPED_READ(fl_queue, name, size_t, unfinished)                                                             \
+	FL__MADE_FN void name##_get_stats(const name *_q, fl_queue_stats *_stats)                                      \
 	{                                                                                                              \
-		fl_queue_get_stats((fl_queue *)_q, _stats);                                                            \
+		fl_queue_get_stats((const fl_queue *)_q, _stats);                                                      \
 	}
 
 /*

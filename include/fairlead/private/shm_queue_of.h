@@ -15,7 +15,7 @@
 	               fl__shm_queue_of_create(&_made, _region, _config, sizeof(type)))                                \
 	FL__TYPED_MAKE(fl_shm_queue, name, open, (name * *_q, fl_shm * _region, fl_shm_offset _offset),                \
 	               fl__shm_queue_of_open(&_made, _region, _offset, sizeof(type)))                                  \
-	FL__TYPED_GET(fl_shm_queue, name, fl_shm_offset, offset)                                                       \
+	FL__TYPED_READ(fl_shm_queue, name, fl_shm_offset, offset)                                                      \
 	FL__TYPED_DO(fl_shm_queue, name, destroy)                                                                      \
 	FL__TYPED_WAITING(fl_shm_queue, type, name, FL__SHM_QUEUE_OF)                                                  \
 	FL__TYPED_GET(fl_shm_queue, name, FL_MUST_CHECK int, close)                                                    \

@@ -14,8 +14,8 @@
 	FL__TYPED_MAKE(fl_spsc, name, create, (name * *_q, size_t _capacity),                                          \
 	               fl_spsc_create(&_made, sizeof(type), _capacity))                                                \
 	FL__TYPED_MANY(fl_spsc, type, name)                                                                            \
-	FL__TYPED_SIZE(fl_spsc, name, length)                                                                          \
-	FL__TYPED_SIZE(fl_spsc, name, capacity)                                                                        \
+	FL__TYPED_READ(fl_spsc, name, size_t, length)                                                                  \
+	FL__TYPED_READ(fl_spsc, name, size_t, capacity)                                                                \
 	FL__TYPED_TRY(fl_spsc, type, name, fl__spsc, , fl__slot_shape_of(sizeof(type)))
 
 /*

@@ -15,11 +15,9 @@
 	{                                                                                                              \
 		return base##_##op##_until(_q, _item, deadline, cancel);                                               \
 	}                                                                                                              \
-	FL_INLINE size_t base##_##prefix##op##_many(base *_q, item *_items, size_t _n)                                 \
+	FL_INLINE int base##_##prefix##op##_many(base *_q, item *_items, size_t _n, size_t *_count)                    \
 	{                                                                                                              \
-		size_t _count;                                                                                         \
-		FL_IGNORE(base##_##op##_many_until(_q, _items, _n, &_count, deadline, cancel)); /* the count tells */  \
-		return _count;                                                                                         \
+		return base##_##op##_many_until(_q, _items, _n, _count, deadline, cancel);                             \
 	}
 
 /*
@@ -49,8 +47,8 @@
 	{                                                                                                              \
 		base##_##call((base *)_q);                                                                             \
 	}
-#define FL__TYPED_SIZE(base, name, call)                                                                               \
-	FL__MADE_FN size_t name##_##call(const name *_q)                                                               \
+#define FL__TYPED_READ(base, name, result, call)                                                                       \
+	FL__MADE_FN result name##_##call(const name *_q)                                                               \
 	{                                                                                                              \
 		return base##_##call((const base *)_q);                                                                \
 	}
@@ -68,9 +66,9 @@
 
 /* A function of many items. `op`: of the untyped queue, without `_many`. */
 #define FL__TYPED_MANY_OP(base, name, op, item)                                                                        \
-	FL__MADE_FN FL_MUST_CHECK size_t name##_##op##_many(name *_q, item *_items, size_t _n)                         \
+	FL__MADE_FN FL_MUST_CHECK int name##_##op##_many(name *_q, item *_items, size_t _n, size_t *_count)            \
 	{                                                                                                              \
-		return base##_##op##_many((base *)_q, _items, _n);                                                     \
+		return base##_##op##_many((base *)_q, _items, _n, _count);                                             \
 	}
 
 #define FL__TYPED_MANY(base, type, name)                                                                               \
@@ -98,10 +96,10 @@
 	FL__TYPED_WAITING_OP(base, type, name, get, fast, type *_item, _item, type)                                    \
 	FL__TYPED_GET(base, name, FL_MUST_CHECK int, join)                                                             \
 	FL__TYPED_GET(base, name, FL_MUST_CHECK int, try_join)                                                         \
-	FL__TYPED_GET(base, name, size_t, length)                                                                      \
-	FL__TYPED_GET(base, name, size_t, capacity)                                                                    \
-	FL__TYPED_GET(base, name, bool, is_closed)                                                                     \
-	FL__MADE_FN FL_MUST_CHECK int name##_join_until(name *_q, int64_t _deadline, fl_cancel_token *_cancel)         \
+	FL__TYPED_READ(base, name, size_t, length)                                                                     \
+	FL__TYPED_READ(base, name, size_t, capacity)                                                                   \
+	FL__TYPED_READ(base, name, bool, is_closed)                                                                    \
+	FL__MADE_FN FL_MUST_CHECK int name##_join_until(name *_q, fl_time _deadline, fl_cancel_token *_cancel)         \
 	{                                                                                                              \
 		return base##_join_until((base *)_q, _deadline, _cancel);                                              \
 	}
@@ -116,7 +114,7 @@
 	{                                                                                                              \
 		return fast##_##op((base *)_q, address, sizeof(type)) ? 0 : base##_try_##op((base *)_q, address);      \
 	}                                                                                                              \
-	FL__MADE_FN FL_MUST_CHECK int name##_##op##_until(name *_q, declaration, int64_t _deadline,                    \
+	FL__MADE_FN FL_MUST_CHECK int name##_##op##_until(name *_q, declaration, fl_time _deadline,                    \
 	                                                  fl_cancel_token *_cancel)                                    \
 	{                                                                                                              \
 		return fast##_##op((base *)_q, address, sizeof(type))                                                  \
@@ -125,7 +123,7 @@
 	}                                                                                                              \
 	FL__TYPED_MANY_OP(base, name, op, item)                                                                        \
 	FL__MADE_FN FL_MUST_CHECK int name##_##op##_many_until(name *_q, item *_items, size_t _n, size_t *_count,      \
-	                                                       int64_t _deadline, fl_cancel_token *_cancel)            \
+	                                                       fl_time _deadline, fl_cancel_token *_cancel)            \
 	{                                                                                                              \
 		return base##_##op##_many_until((base *)_q, _items, _n, _count, _deadline, _cancel);                   \
 	}

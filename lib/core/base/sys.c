@@ -27,15 +27,20 @@ void fl_set_allocator(const fl_allocator *replacement)
 
 static void *sys_alloc(size_t size)
 {
-	return sys_allocator ? fl__alloc_raw_from(sys_allocator, size) : malloc(size);
+	if (!sys_allocator)
+		return malloc(size);
+	FL__BLOCKS_THREAD();
+	return sys_allocator->alloc(size, sys_allocator->user);
 }
 
 static void sys_free(void *memory)
 {
-	if (sys_allocator)
-		fl__free_to(sys_allocator, memory);
-	else
+	if (!sys_allocator) {
 		free(memory);
+		return;
+	}
+	FL__BLOCKS_THREAD();
+	sys_allocator->free(memory, sys_allocator->user);
 }
 
 static int64_t sys_now(void)
@@ -93,9 +98,9 @@ static int sys_futex(const uint32_t *word, int op, uint32_t value, const struct 
  */
 static int sys_futex_wait_flags(const uint32_t *word, uint32_t expected, int64_t deadline, int private)
 {
-	const int64_t now = deadline == FL_FOREVER ? 0 : fl__sys.now();
+	const int64_t now = deadline == FL__NEVER ? 0 : fl__sys.now();
 	const struct sys_futex_time left = sys_futex_time(deadline > now ? deadline - now : 0);
-	int rc = sys_futex(word, FUTEX_WAIT | private, expected, deadline == FL_FOREVER ? NULL : &left);
+	int rc = sys_futex(word, FUTEX_WAIT | private, expected, deadline == FL__NEVER ? NULL : &left);
 	if (rc == -ETIMEDOUT)
 		return deadline > fl__sys.now() ? 0 : rc;
 	if (rc != 0 && rc != -EAGAIN && rc != -EINTR)
@@ -107,7 +112,7 @@ static int sys_futex_wait_flags(const uint32_t *word, uint32_t expected, int64_t
 static void sys_nap(void)
 {
 	static const uint32_t nothing;
-	(void)sys_futex_wait_flags(&nothing, 0, fl_after(FL_US(50)), FUTEX_PRIVATE_FLAG);
+	(void)sys_futex_wait_flags(&nothing, 0, fl__sys.now() + FL_US(50), FUTEX_PRIVATE_FLAG);
 }
 
 static int sys_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
@@ -154,7 +159,7 @@ static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
 	struct sys_futex_time time = sys_futex_time(FL__MAX(deadline, 0));
 	const long rc =
-	    FL__QUICK_RESULT(syscall(FUTEX_WAITV, words, n, 0, deadline == FL_FOREVER ? NULL : &time, CLOCK_MONOTONIC));
+	    FL__QUICK_RESULT(syscall(FUTEX_WAITV, words, n, 0, deadline == FL__NEVER ? NULL : &time, CLOCK_MONOTONIC));
 	return rc >= 0 ? 0 : fl__eperm_to_enosys((int)rc);
 }
 
@@ -396,9 +401,9 @@ struct fl__sys fl__sys = {
     .print = sys_print,
 };
 
-int64_t fl_now(void)
+fl_time fl_now(void)
 {
-	return fl__sys.now();
+	return FL__TIME(fl__sys.now());
 }
 
 void fl__ring(int eventfd)
@@ -418,45 +423,21 @@ bool fl__main_thread_has_ended(void)
 	return access("/proc/self/exe", F_OK) != 0 && access("/proc/thread-self/exe", F_OK) == 0;
 }
 
-void *fl__alloc_raw_from(const fl_allocator *allocator, size_t size)
-{
-	if (!allocator)
-		return fl__sys.alloc(size);
-	FL__BLOCKS_THREAD();
-	return allocator->alloc(size, allocator->user);
-}
-
-void *fl__alloc_from(const fl_allocator *allocator, size_t n, size_t size)
+void *fl__alloc(size_t n, size_t size)
 {
 	size_t bytes;
 	if (__builtin_mul_overflow(n, size, &bytes) || bytes > PTRDIFF_MAX)
 		return NULL;
-	void *memory = fl__alloc_raw_from(allocator, bytes);
+	void *memory = fl__sys.alloc(bytes);
 	if (memory)
 		__builtin_memset(memory, 0, bytes);
 	return memory;
 }
 
-void fl__free_to(const fl_allocator *allocator, void *memory)
-{
-	if (!memory)
-		return;
-	if (!allocator) {
-		fl__sys.free(memory);
-		return;
-	}
-	FL__BLOCKS_THREAD();
-	allocator->free(memory, allocator->user);
-}
-
-void *fl__alloc(size_t n, size_t size)
-{
-	return fl__alloc_from(NULL, n, size);
-}
-
 void fl__free(void *memory)
 {
-	fl__free_to(NULL, memory);
+	if (memory)
+		fl__sys.free(memory);
 }
 
 void fl__signals_unblock_faults(sigset_t *signals)

@@ -295,11 +295,6 @@ bool fl__main_thread_has_ended(void);
 void *fl__alloc(size_t n, size_t size);
 void fl__free(void *memory); /* NULL does nothing */
 
-/* Uses the allocator of an object. NULL: fl__alloc(), fl__free(). */
-void *fl__alloc_from(const fl_allocator *allocator, size_t n, size_t size);
-void *fl__alloc_raw_from(const fl_allocator *allocator, size_t size); /* not zeroed */
-void fl__free_to(const fl_allocator *allocator, void *memory);
-
 /*
  * Removes the signals of faults, which no thread of the library blocks: a blocked one ends the
  * process without its handler.
@@ -361,6 +356,12 @@ static inline int fl__eagain_to_enomem(int result)
 /* The number of elements of an array. */
 #define FL__COUNT(array) (sizeof(array) / sizeof *(array))
 
+/*
+ * What a getter changes in the object that it reads: its lock, or what it finds out only now. No
+ * object is defined const.
+ */
+#define FL__MUTABLE(place) ((void *)(uintptr_t)(place))
+
 /* To a multiple of `to`, a power of two. */
 #define FL__ROUND_UP(n, to) (((n) + (to)-1) & ~((__typeof__(n))(to)-1))
 static inline void *fl__align(void *memory, size_t to)
@@ -368,18 +369,44 @@ static inline void *fl__align(void *memory, size_t to)
 	return (char *)memory + -(uintptr_t)memory % to;
 }
 
-/* Saturates at FL_FOREVER. */
+/*
+ * Where times are compared and added, a time is a number of the clock, and FL__NEVER is the number
+ * of FL_FOREVER, so that it is the largest.
+ */
+#define FL__NEVER INT64_MAX
+
+static inline int64_t fl__expiry(fl_time t)
+{
+	return t.ns ? t.ns : FL__NEVER;
+}
+
+static inline bool fl__is_forever(fl_time t)
+{
+	return t.ns == 0;
+}
+
+static inline bool fl__is_try(fl_time t)
+{
+	return t.ns == INT64_MIN;
+}
+
 static inline int64_t fl__min_deadline(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
 }
 
-static inline int64_t fl__later(int64_t deadline, int64_t ns)
+static inline fl_time fl__earlier(fl_time a, fl_time b)
 {
-	return deadline > FL_FOREVER - ns ? FL_FOREVER : deadline + ns;
+	return fl__expiry(a) < fl__expiry(b) ? a : b;
 }
 
-static inline bool fl__is_expired(int64_t deadline)
+/* Saturates at FL__NEVER. */
+static inline int64_t fl__later(int64_t deadline, int64_t ns)
 {
-	return deadline != FL_FOREVER && deadline <= fl__sys.now();
+	return deadline > FL__NEVER - ns ? FL__NEVER : deadline + ns;
+}
+
+static inline bool fl__is_expired(fl_time t)
+{
+	return t.ns != 0 && t.ns <= fl__sys.now();
 }

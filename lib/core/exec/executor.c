@@ -38,12 +38,12 @@ static bool executor_config_is_usable(const fl_executor_config *config)
 }
 
 /* Copies `n` objects of `size` bytes; `*copy` stays NULL for none. */
-static int executor_copy(const fl_allocator *allocator, const void *from, size_t n, size_t size, void *copy)
+static int executor_copy(const void *from, size_t n, size_t size, void *copy)
 {
 	void **to = copy;
 	if (n * size == 0)
 		return 0;
-	*to = fl__alloc_from(allocator, n, size);
+	*to = fl__alloc(n, size);
 	if (!*to)
 		return -ENOMEM;
 	memcpy(*to, from, n * size);
@@ -55,28 +55,24 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 {
 	if (!executor_config_is_usable(config))
 		return -EINVAL;
-	const fl_allocator *allocator = config->allocator;
-	int rc = executor_copy(allocator, config->regions, config->n_regions, sizeof *config->regions, &e->regions);
+	int rc = executor_copy(config->regions, config->n_regions, sizeof *config->regions, &e->regions);
 	if (rc == 0 && config->initialize)
-		rc = executor_copy(allocator, config->initialize_arg, 1, config->initialize->arg_size,
-		                   &e->initialize_arg);
+		rc = executor_copy(config->initialize_arg, 1, config->initialize->arg_size, &e->initialize_arg);
 	const uint32_t fork_count = fl__fork_count;
-	const struct fl__task_block_owner of = {e, allocator, fork_count, ops->withdraw != NULL};
+	const struct fl__task_block_owner of = {e, fork_count, ops->withdraw != NULL};
 	e->blocks = rc == 0 ? fl__task_blocks_new(&of, lasting ? e : NULL) : NULL;
 	if (!e->blocks) {
-		fl__free_to(allocator, e->regions);
-		fl__free_to(allocator, e->initialize_arg);
+		fl__free(e->regions);
+		fl__free(e->initialize_arg);
 		return -ENOMEM;
 	}
 	e->ops = ops;
-	e->allocator = allocator;
 	e->workers = workers;
 	e->initialize = config->initialize;
 	e->n_regions = config->n_regions;
 	e->bytes_max = config->bytes_max ? config->bytes_max : FL_TASK_SIZE_MAX;
 	e->has_short_way = !of.remote && e->permits.bound == 0;
 	e->fork_count = fork_count;
-	e->stats.skip = fl__stats_are_linked() ? 0 : FL__STATS_OFF;
 	e->stats.frame.next = fl__stats_are_linked() ? 0 : SIZE_MAX;
 	e->plain = e->has_short_way && !fl__stats_are_linked() ? fork_count : UINT32_MAX;
 	fl__signals_of_thread(&e->signals);
@@ -88,11 +84,11 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 void fl__executor_fini(fl_executor *e)
 {
 	fl__hook_executor(e, false);
-	fl__free_to(e->allocator, e->regions);
-	fl__free_to(e->allocator, e->initialize_arg);
+	fl__free(e->regions);
+	fl__free(e->initialize_arg);
 	fl__message_free(e->why_broken);
 	for (unsigned i = 0; i < FL_STATS_TYPES; i++)
-		fl__free_to(e->allocator, e->stats.types[i]);
+		fl__free(e->stats.types[i]);
 	fl__task_blocks_free(e->blocks);
 }
 
@@ -131,7 +127,7 @@ bool fl__executor_is_idle(const fl_executor *e)
 	return e->queue.length == 0 && !e->running && e->foreign == 0 && !(e->ops->is_busy && e->ops->is_busy(e));
 }
 
-static int executor_join_once(fl_executor *e, fl_thread *last, int64_t deadline, fl_cancel_token *cancel)
+static int executor_join_once(fl_executor *e, fl_thread *last, fl_time deadline, fl_cancel_token *cancel)
 {
 	e->joining = true;
 	fl_mutex_unlock(&e->lock);
@@ -144,7 +140,7 @@ static int executor_join_once(fl_executor *e, fl_thread *last, int64_t deadline,
 	return rc;
 }
 
-int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), int64_t deadline,
+int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), fl_time deadline,
                              fl_cancel_token *cancel)
 {
 	int rc = 0;
@@ -253,7 +249,7 @@ static bool executor_on_is_of_parent(const fl_future *f)
 	return fl__is_forked(fl__task_block_owner(fl__task_block_of((fl_future *)f))->fork_count);
 }
 
-static void executor_on_advance(fl_future *f, const fl_event *or_event, int64_t deadline, const fl_cancel_token *cancel)
+static void executor_on_advance(fl_future *f, const fl_event *or_event, fl_time deadline, const fl_cancel_token *cancel)
 {
 	fl_executor *e = executor_if_remote(fl__task_block_of(f));
 	if (e)
@@ -276,11 +272,6 @@ static void executor_on_ended(fl_future *f)
 		executor_foreign_ended(fl__task_block_owner(block)->executor, 1);
 }
 
-static const fl_allocator *executor_on_allocator(const fl_future *f)
-{
-	return fl__task_block_owner(fl__task_block_of((fl_future *)f))->allocator;
-}
-
 static void executor_on_release(fl_future *f)
 {
 	struct fl__task_block *block = fl__task_block_of(f);
@@ -297,7 +288,6 @@ const struct fl__future_ops fl__task_block_future_ops = {
     .has_started = executor_on_has_started,
     .is_of_parent = executor_on_is_of_parent,
     .advance = executor_on_advance,
-    .allocator = executor_on_allocator,
     .release = executor_on_release,
 };
 
@@ -376,7 +366,7 @@ FL__COLD static void executor_end_taken(fl_executor *e, const struct executor_ta
 	}
 	/* Last: a callback may wait for a running task, which may end only after the request above. */
 	FL__EACH_SAFE (struct fl__task_block, block, taken->ours.head) {
-		fl__future_finish(&block->future, error, text ? fl__message_format(e->allocator, "%s", text) : NULL);
+		fl__future_finish(&block->future, error, text ? fl__message_format("%s", text) : NULL);
 		fl_future_free(&block->future); /* the producer's reference */
 	}
 	if (taken->ours.length > 0)
@@ -386,7 +376,7 @@ FL__COLD static void executor_end_taken(fl_executor *e, const struct executor_ta
 void fl__executor_break(fl_executor *e, const char *text)
 {
 	struct executor_taken taken;
-	char *why = fl__message_format(e->allocator, "%s", text);
+	char *why = fl__message_format("%s", text);
 	int error;
 	{
 		FL__HELD(&e->lock);
@@ -513,7 +503,7 @@ int fl_executor_resize(fl_executor *e, unsigned workers)
 
 enum executor_end { EXECUTOR_IDLE, EXECUTOR_JOINED };
 
-static int executor_wait(fl_executor *e, enum executor_end end, int64_t deadline, fl_cancel_token *cancel)
+static int executor_wait(fl_executor *e, enum executor_end end, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL__BLOCKS(deadline);
 	FL__AWAITS(FL__DEBUG_EXECUTOR, e);
@@ -542,7 +532,7 @@ static bool executor_is_calling_back(const fl_executor *e)
 }
 
 /* Whether the context would wait for itself, until `deadline`. */
-static bool executor_would_hang(fl_executor *e, int64_t deadline)
+static bool executor_would_hang(fl_executor *e, fl_time deadline)
 {
 	if (fl__run_serves(e))
 		return true;
@@ -552,7 +542,7 @@ static bool executor_would_hang(fl_executor *e, int64_t deadline)
 	       (e->ops->would_hang && !fl__is_expired(deadline) && e->ops->would_hang(e));
 }
 
-static int executor_check_and_wait(fl_executor *e, enum executor_end end, int64_t deadline, fl_cancel_token *cancel)
+static int executor_check_and_wait(fl_executor *e, enum executor_end end, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (fl__executor_is_forked(e))
 		return -EOWNERDEAD;
@@ -561,13 +551,13 @@ static int executor_check_and_wait(fl_executor *e, enum executor_end end, int64_
 	return executor_wait(e, end, deadline, cancel);
 }
 
-int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+int fl_executor_join_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	fl__executor_check(e, "fl_executor_join");
 	return executor_check_and_wait(e, EXECUTOR_JOINED, deadline, cancel);
 }
 
-int fl_executor_wait_idle_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+int fl_executor_wait_idle_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	fl__executor_check(e, "fl_executor_wait_idle");
 	return executor_check_and_wait(e, EXECUTOR_IDLE, deadline, cancel);

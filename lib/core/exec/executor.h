@@ -73,7 +73,7 @@ struct fl__executor_ops {
 	 * Under the lock, when closed: waits until all has ended, as fl_cond_wait_until(). NULL:
 	 * when no task is left, nothing is.
 	 */
-	int (*join)(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
+	int (*join)(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 	/*
 	 * Under the lock: whether there are tasks neither in `queue`, nor running, nor foreign.
 	 * While `waiters` is above 0, the kind broadcasts `gone` when the result may have become
@@ -117,7 +117,7 @@ struct fl__executor_ops {
 	 * Before a wait for `f`, or for the event `or_event`, if not NULL: fetches results on the
 	 * calling context while that pays.
 	 */
-	void (*attend)(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
+	void (*attend)(fl_executor *e, fl_future *f, const fl_event *or_event, fl_time deadline,
 	               const fl_cancel_token *cancel);
 	void (*terminate)(fl_executor *e);               /* under the lock, when closed */
 	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; NULL: not possible */
@@ -169,7 +169,6 @@ struct fl_executor {
 	const fl_task_type *initialize; /* NULL: none */
 	void *initialize_arg;           /* a copy; NULL if it has no size */
 	struct fl_shm **regions;
-	const fl_allocator *allocator;
 	size_t bytes_max; /* of one argument or result */
 	unsigned n_regions;
 	char name[24];                      /* of the config */
@@ -212,7 +211,7 @@ int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32
                const fl_submit_config *config, size_t copied);
 
 struct fl__patience {
-	int64_t deadline; /* 0: none */
+	fl_time deadline;
 	fl_cancel_token *cancel;
 };
 
@@ -270,12 +269,7 @@ int fl__run_here(fl_executor *e, struct fl__task_block *block);
 static inline void fl__task_block_begin(struct fl__task_block *block, const fl_task_type *type, uint32_t refs,
                                         const fl_submit_config *config, size_t copied)
 {
-	int64_t deadline = FL_FOREVER;
-	if (fl__unlikely(config->deadline != 0)) {
-		deadline = config->deadline;
-		fl__debug_deadline(deadline);
-	}
-	fl__future_init(&block->future, &fl__task_block_future_ops, type, refs, config->cancel, deadline);
+	fl__future_init(&block->future, &fl__task_block_future_ops, type, refs, config->cancel, config->deadline);
 	if (config->on_end) {
 		struct fl__callback *callback = fl__task_block_callback(block);
 		void *arg = config->on_end_arg;
@@ -318,7 +312,7 @@ bool fl__executor_is_idle(const fl_executor *e);
  * lock released. `has_ended`: no task is left, and the last thread ends or was never started. Of
  * several callers one joins the thread.
  */
-int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), int64_t deadline,
+int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), fl_time deadline,
                              fl_cancel_token *cancel);
 
 /* Not freed yet; atomic. */
@@ -374,7 +368,8 @@ int fl__run_function(struct fl__run *run, char **message);
 /* The same, measured if it is due. `begun`: how many tasks the context has begun before. */
 static inline int fl__run_measured(struct fl__run *run, struct fl__stats_context *context, size_t begun, char **message)
 {
-	return fl__hook_begins(context, run->future->error != 0, begun) && run->claim == FL__CLAIM_RUN
+	const bool due = run->future->error != 0 || begun >= fl__load_relaxed(&context->next);
+	return fl__unlikely(due) && fl__stats_are_linked() && run->claim == FL__CLAIM_RUN
 	           ? fl__hook_begin_on(run, context, begun, message)
 	           : fl__run_function(run, message);
 }
@@ -401,7 +396,7 @@ bool fl__run_serves(const fl_executor *e);
 
 struct fl_task_ctx {
 	fl_cancel_token *token;
-	/* has the regions, and the allocator of `message`; NULL: no regions */
+	/* has the regions; NULL: no regions */
 	const fl_executor *executor;
 	char *message; /* what the task has set */
 	bool keeps_result;

@@ -111,11 +111,6 @@ static void group_unlock(fl_group *g, struct group_wakes *wakes)
 		fl__lot_unpark(&wakes->lot);
 }
 
-static int64_t group_deadline(const fl_group *g)
-{
-	return (int64_t)(FL_FOREVER - g->from_forever_);
-}
-
 /* Under the lock. The token is below `parent` or the scope. True: the caller must request it. */
 static bool group_begin(fl_group *g, fl_cancel_token *parent)
 {
@@ -125,7 +120,7 @@ static bool group_begin(fl_group *g, fl_cancel_token *parent)
 	g->message_[0] = 0;
 	g->cut_ = false;
 	g->used_ = false;
-	fl__cancel_init(&g->token_, parent, group_deadline(g));
+	fl__cancel_init(&g->token_, parent, g->deadline_);
 	g->begun_ = true;
 	return g->cancelled_;
 }
@@ -312,7 +307,6 @@ size_t fl__group_enter(fl_group *g, const struct fl__host *s, fl_cancel_token *p
 	const size_t number = fl__add_relaxed(&g->number_, 1); /* as above */
 	group_count_in(g);
 	fl__unlock(&g->lock_);
-	fl__debug_deadline(group_deadline(g));
 	if (cancelled)
 		fl_cancel_token_request(&g->token_);
 	return number;
@@ -410,7 +404,7 @@ static fl_future *group_take_offer(fl_group *g)
 }
 
 /* Sleeps until no member is left, or, if `takes`, there is an offer: 0, -ETIMEDOUT, -ECANCELED. */
-static int group_sleep(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel)
+static int group_sleep(fl_group *g, bool takes, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (takes)
 		return fl__word_wait(&g->idle_, &group_has_offer, deadline, cancel);
@@ -442,23 +436,23 @@ size_t fl_group_count(const fl_group *g)
 	return left > 0 ? left : fl__load_relaxed(&g->gave_up_);
 }
 
-const char *fl_group_message(fl_group *g)
+const char *fl_group_message(const fl_group *g)
 {
-	FL__LOCKED(&g->lock_);
+	FL__LOCKED(FL__MUTABLE(&g->lock_));
 	return g->message_[0] ? g->message_ : NULL;
 }
 
-const char *fl_group_failed_name(fl_group *g)
+const char *fl_group_failed_name(const fl_group *g)
 {
-	FL__LOCKED(&g->lock_);
+	FL__LOCKED(FL__MUTABLE(&g->lock_));
 	if (g->error_ == 0)
 		return NULL;
 	return g->failed_type_ ? g->failed_type_ : g->name_;
 }
 
-size_t fl_group_failed_index(fl_group *g)
+size_t fl_group_failed_index(const fl_group *g)
 {
-	FL__LOCKED(&g->lock_);
+	FL__LOCKED(FL__MUTABLE(&g->lock_));
 	return g->error_ != 0 ? g->failed_number_ : 0;
 }
 
@@ -492,7 +486,7 @@ const fl_on_type fl__on_group = {group_on_ready, group_on_arm, fl__node_disarm, 
  * that task may wait for the next offer. A loop runs the task on a new fiber; the join waits for
  * it.
  */
-static void group_handle_offer(fl_group *g, fl_future *f, int64_t deadline, fl_cancel_token *cancel)
+static void group_handle_offer(fl_group *g, fl_future *f, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (fl_cancel_token_is_requested(&g->token_))
 		FL_IGNORE(fl_future_cancel(f)); /* the task ends in any case */
@@ -518,7 +512,7 @@ static bool group_is_reached_by(const fl_group *g, const fl_cancel_token *cancel
  * If `cancel` is above the group's token, a request of the group's token ends the sleep, too: once,
  * and sets `*stopped`.
  */
-static int group_sleep_or_stop(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel, bool *stopped)
+static int group_sleep_or_stop(fl_group *g, bool takes, fl_time deadline, fl_cancel_token *cancel, bool *stopped)
 {
 	if (*stopped || !group_is_reached_by(g, cancel))
 		return group_sleep(g, takes, deadline, cancel);
@@ -527,14 +521,14 @@ static int group_sleep_or_stop(fl_group *g, bool takes, int64_t deadline, fl_can
 	return *stopped ? 0 : rc;
 }
 
-static int group_sleep_blocking(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel, bool *stopped)
+static int group_sleep_blocking(fl_group *g, bool takes, fl_time deadline, fl_cancel_token *cancel, bool *stopped)
 {
 	FL__BLOCKS(deadline);
 	return group_sleep_or_stop(g, takes, deadline, cancel, stopped);
 }
 
 /* 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
-static int group_wait_for_all(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
+static int group_wait_for_all(fl_group *g, fl_time deadline, fl_cancel_token *cancel)
 {
 	const bool helps = fl__run_serves(g->executor_);
 	bool stopped = !g->executor_; /* then the group has no task to run or to cancel */
@@ -595,7 +589,7 @@ static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 	if (rc == 0 && g->cut_ && fl_cancel_token_is_requested(cancel))
 		return -ECANCELED;
 	if (rc == 0 && g->cut_ && from_above)
-		return fl__is_expired(group_deadline(g)) ? -ETIMEDOUT : -ECANCELED;
+		return fl__is_expired(g->deadline_) ? -ETIMEDOUT : -ECANCELED;
 	return rc;
 }
 
@@ -698,7 +692,7 @@ int fl_group_join(fl_group *g)
 	return rc == FL_ETASK ? group_tell_apart(g, rc) : rc;
 }
 
-int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
+int fl_group_join_until(fl_group *g, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = group_may_join(g);
 	if (rc != 0)
@@ -718,7 +712,7 @@ int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
 int fl_group_try_join(fl_group *g)
 {
 	if (group_left(g) == 0)
-		return fl_group_join_until(g, 0, NULL);
+		return fl_group_join_until(g, FL_NO_WAIT, NULL);
 	fl__store_relaxed(&g->gave_up_, true); /* relaxed: see fl_group_count() */
 	return -EAGAIN;
 }

@@ -10,22 +10,19 @@
 #include <fairlead/cancel.h>
 #include <stdio.h>
 
-enum { IMAP_LONG_AGO = 1 }; /* a deadline that has passed; 0 would wait for ever */
-
 /* The value of `done` after the close. */
 static struct fl__imap_batch imap_closed;
 
 /* The iteration is zeroed and has one reference. NULL: no memory. */
-static fl_imap *imap_new(const fl_allocator *allocator, size_t batches)
+static fl_imap *imap_new(size_t batches)
 {
 	size_t bytes;
 	if (__builtin_mul_overflow(batches, sizeof(struct fl__imap_batch), &bytes) ||
 	    __builtin_add_overflow(bytes, sizeof(fl_imap), &bytes))
 		return NULL;
-	fl_imap *it = fl__alloc_from(allocator, 1, bytes);
+	fl_imap *it = fl__alloc(1, bytes);
 	if (!it)
 		return NULL;
-	it->allocator = allocator;
 	it->refs = 1;
 	for (size_t i = 0; i < batches; i++) {
 		it->batches[i].next = it->free;
@@ -39,8 +36,8 @@ static void imap_release(fl_imap *it)
 	/* the last release frees what the earlier ones used; pairs with itself */
 	if (fl__sub_acq_rel(&it->refs, 1) > 1)
 		return;
-	fl__free_to(it->allocator, it->source.memory);
-	fl__free_to(it->allocator, it);
+	fl__free(it->source.memory);
+	fl__free(it);
 }
 
 static void imap_drop(void (*hook)(void *object), void *first, size_t begin, size_t end, size_t size)
@@ -152,7 +149,7 @@ static struct fl__imap_batch *imap_next_ended(fl_imap *it)
 /* 0, or an error that leaves the batch as it was. -ETIMEDOUT: the backlog is full. */
 static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool beyond)
 {
-	static const struct fl__patience none = {IMAP_LONG_AGO, FL_SHIELDED};
+	static const struct fl__patience none = {FL_NO_WAIT, FL_SHIELDED};
 	fl_imap *it = b->it;
 	const uint32_t count = (uint32_t)b->count;
 	const struct fl__patience *patience = it->patience && !it->oldest ? it->patience : &none;
@@ -379,7 +376,7 @@ static int imap_give(fl_imap *it, size_t *index, void *result)
 	return good ? 0 : fl__failure_store(at, it->error, it->message);
 }
 
-static int imap_await_oldest(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
+static int imap_await_oldest(fl_imap *it, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__imap_batch *b = it->oldest;
 	int rc = fl_future_wait_until(b->f, deadline, cancel);
@@ -393,7 +390,7 @@ static int imap_await_oldest(fl_imap *it, int64_t deadline, fl_cancel_token *can
 	return rc;
 }
 
-static int imap_await_any(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
+static int imap_await_any(fl_imap *it, fl_time deadline, fl_cancel_token *cancel)
 {
 	fl_event_reset(&it->batch_ended);
 	if (imap_next_ended(it))
@@ -406,13 +403,13 @@ static int imap_await_any(fl_imap *it, int64_t deadline, fl_cancel_token *cancel
 }
 
 /* Waits for what is under way, or else for a permit. */
-static int imap_await(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
+static int imap_await(fl_imap *it, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (it->oldest) {
 		FL__AWAITS(FL__DEBUG_IMAP, it);
 		return it->unordered ? imap_await_any(it, deadline, cancel) : imap_await_oldest(it, deadline, cancel);
 	}
-	const struct fl__patience patience = {deadline > 0 ? deadline : IMAP_LONG_AGO, cancel};
+	const struct fl__patience patience = {deadline, cancel};
 	it->patience = &patience;
 	const int rc = imap_fill(it);
 	it->patience = NULL;
@@ -425,7 +422,7 @@ static void imap_request(void *token)
 }
 
 /* As imap_await(). 0 at a request of the iteration's token, too. */
-static int imap_await_or_stop(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
+static int imap_await_or_stop(fl_imap *it, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (!it->cancel || it->stopped)
 		return imap_await(it, deadline, cancel);
@@ -446,7 +443,7 @@ static bool imap_lacks_permit(const fl_imap *it, int rc)
 	return rc == -ETIMEDOUT && !it->oldest && it->executor->permits.bound > 0;
 }
 
-int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
+int fl__imap_take(fl_imap *it, fl_time deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
 		int rc = imap_fill(it);
@@ -459,7 +456,7 @@ int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 			imap_batch_make_current(it, b);
 			return 0;
 		}
-		const int64_t limit = it->stopped ? deadline : fl__min_deadline(deadline, it->deadline);
+		const fl_time limit = it->stopped ? deadline : fl__earlier(deadline, it->deadline);
 		if (!it->oldest && !imap_lacks_permit(it, rc))
 			return rc != 0 ? rc : it->source.end;
 		rc = imap_await_or_stop(it, limit, cancel);
@@ -469,14 +466,14 @@ int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 }
 
 /* Apart: the fast path saves no registers. */
-FL__NOINLINE static int imap_next_slow(fl_imap *it, size_t *index, void *result, int64_t deadline,
+FL__NOINLINE static int imap_next_slow(fl_imap *it, size_t *index, void *result, fl_time deadline,
                                        fl_cancel_token *cancel)
 {
 	int rc = it->current ? 0 : fl__imap_take(it, deadline, cancel);
 	return rc == 0 ? imap_give(it, index, result) : rc;
 }
 
-int fl_imap_next_until(fl_imap *it, size_t *index, void *result, int64_t deadline, fl_cancel_token *cancel)
+int fl_imap_next_until(fl_imap *it, size_t *index, void *result, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__imap_batch *b = it->current;
 	if (fl__unlikely(!b || b->given + 1 >= b->good)) /* the last one of a batch, or a failure */
@@ -491,7 +488,7 @@ int fl_imap_next_until(fl_imap *it, size_t *index, void *result, int64_t deadlin
 
 int fl_imap_try_next(fl_imap *it, size_t *index, void *result)
 {
-	int rc = fl_imap_next_until(it, index, result, 0, FL_SHIELDED);
+	int rc = fl_imap_next_until(it, index, result, FL_NO_WAIT, FL_SHIELDED);
 	return rc == -ETIMEDOUT && (it->oldest || it->source.end == 0 || it->source.held > 0)
 	           /* no result yet, or no permit */
 	           ? -EAGAIN
@@ -524,7 +521,7 @@ static int imap_alloc_args(fl_imap *it)
 	const size_t alignment = FL__MAX(it->type->arg_align, 1);
 	if (!s->make || it->type->arg_size == 0)
 		return 0;
-	s->memory = fl__alloc_from(it->allocator, 1, it->chunk * it->type->arg_size + alignment - 1);
+	s->memory = fl__alloc(1, it->chunk * it->type->arg_size + alignment - 1);
 	if (!s->memory)
 		return -ENOMEM;
 	s->made = fl__align(s->memory, alignment);
@@ -545,8 +542,7 @@ static void imap_configure(fl_imap *it, const fl_imap_config *config)
 {
 	it->unordered = config->unordered;
 	it->calls = config->unordered || it->sent != it->type;
-	it->deadline = config->deadline ? config->deadline : FL_FOREVER;
-	fl__debug_deadline(it->deadline);
+	it->deadline = config->deadline;
 	it->cancel = config->cancel == FL_SHIELDED ? NULL : config->cancel;
 	it->source.make = config->next;
 	it->source.state = config->state;
@@ -567,7 +563,7 @@ int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, con
 	const size_t wanted = FL__MIN(config->chunk ? config->chunk : 1, config->window ? config->window : SIZE_MAX);
 	const size_t chunk = fl__chunk_limit(e, type, wanted);
 	const size_t most = imap_window_batches(e, type, length, chunk, config->window);
-	fl_imap *it = imap_new(e->allocator, most < SIZE_MAX ? most + 1 : most);
+	fl_imap *it = imap_new(most < SIZE_MAX ? most + 1 : most);
 	if (!it)
 		return -ENOMEM;
 	it->executor = e;

@@ -63,16 +63,15 @@ struct fl__imap_source {
 
 struct fl_imap {
 	fl_executor *executor;
-	const fl_allocator *allocator;   /* the executor's; lasts longer */
 	const fl_task_type *type, *sent; /* the caller's, and the one to submit */
 	struct fl__chunk_type type_copy;
 	struct fl__imap_source source;
 	size_t chunk;
 	bool unordered;
-	bool calls;              /* futures have the callback */
-	bool whole;              /* a batch with a failure is not split */
-	int stopped;             /* -ETIMEDOUT or -ECANCELED; 0: goes on */
-	int64_t deadline;        /* FL_FOREVER: none */
+	bool calls;  /* futures have the callback */
+	bool whole;  /* a batch with a failure is not split */
+	int stopped; /* -ETIMEDOUT or -ECANCELED; 0: goes on */
+	fl_time deadline;
 	fl_cancel_token *cancel; /* NULL: none */
 	/* of submits while nothing is under way; NULL: none */
 	const struct fl__patience *patience;
@@ -93,7 +92,7 @@ struct fl_imap {
 void fl__imap_stop(fl_imap *it, int why);
 
 /* Makes a batch current. Returns 0, or why there is none: as fl_imap_next_until(). */
-int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel);
+int fl__imap_take(fl_imap *it, fl_time deadline, fl_cancel_token *cancel);
 
 /* The callback of futures without drop hooks runs no user code, and never waits. */
 void fl__imap_on_end(fl_future *f, void *arg);

@@ -72,7 +72,7 @@ static bool map_run_element(struct map_in_place *map, size_t index, fl_task_ctx 
 	char *message = fl__task_take_message(ctx);
 	bool requested = error == -ECANCELED && fl_task_is_cancelled(ctx);
 	if (error > 0 && !message)
-		message = fl__message_positive(map->executor->allocator, type, error);
+		message = fl__message_positive(type, error);
 	if (error != 0 && !requested)
 		map_fail(map, index, error, message ? message : "");
 	fl__message_free(message);
@@ -144,7 +144,7 @@ static void map_cancel_pending_runners(fl_future **runners, int n)
 }
 
 /* Frees all runners. Returns why the wait ended early, or -ENOTRECOVERABLE. */
-static int map_await_runners(struct map_in_place *map, fl_future **runners, int n, int64_t deadline,
+static int map_await_runners(struct map_in_place *map, fl_future **runners, int n, fl_time deadline,
                              fl_cancel_token *cancel)
 {
 	int early = 0, broken = 0;
@@ -175,14 +175,13 @@ static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_er
 {
 	const unsigned workers = fl_executor_workers(map->executor);
 	const int n = (int)FL__MIN(map->chunks, workers);
-	fl_future **runners = fl__alloc_from(map->executor->allocator, (size_t)n, sizeof(fl_future *));
+	fl_future **runners = fl__alloc((size_t)n, sizeof(fl_future *));
 	if (!runners)
 		return -ENOMEM;
 	fl_cancel_token_init(&map->over, config->cancel, FL_FOREVER);
 	int rc = map_submit_runners(map, runners, n, config);
 	if (rc > 0) {
-		int64_t deadline = config->deadline ? config->deadline : FL_FOREVER;
-		rc = map_await_runners(map, runners, rc, deadline, config->cancel);
+		rc = map_await_runners(map, runners, rc, config->deadline, config->cancel);
 		if (map->lowest < map->n)
 			rc = map_failed(&map->failure, error);
 		else if (map->done == map->n)
@@ -192,7 +191,7 @@ static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_er
 			rc = fl__why_stopped(config->deadline, config->cancel);
 	}
 	fl_cancel_token_destroy(&map->over);
-	fl__free_to(map->executor->allocator, runners);
+	fl__free(runners);
 	return rc;
 }
 

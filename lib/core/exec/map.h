@@ -63,16 +63,16 @@ static inline size_t fl__chunk_kept(struct fl__chunk_end end)
 	return (size_t)end.done + end.kept;
 }
 
-/* Why what is under `cancel` (NULL: the scope) stopped before its end. `deadline`: 0: none. */
-static inline int fl__why_stopped(int64_t deadline, const fl_cancel_token *cancel)
+/* Why what is under `cancel` (NULL: the scope) stopped before its end. */
+static inline int fl__why_stopped(fl_time deadline, const fl_cancel_token *cancel)
 {
-	return deadline && !fl_cancel_token_is_requested(cancel) && fl__is_expired(deadline) ? -ETIMEDOUT : -ECANCELED;
+	return !fl_cancel_token_is_requested(cancel) && fl__is_expired(deadline) ? -ETIMEDOUT : -ECANCELED;
 }
 
 /* The earlier of `deadline` and the token's. `cancel` may be NULL. */
-static inline int64_t fl__deadline_under(int64_t deadline, const fl_cancel_token *cancel)
+static inline fl_time fl__deadline_under(fl_time deadline, const fl_cancel_token *cancel)
 {
-	return cancel ? fl__min_deadline(deadline, fl_cancel_token_deadline(cancel)) : deadline;
+	return cancel ? fl__earlier(deadline, fl_cancel_token_deadline(cancel)) : deadline;
 }
 
 /* The most elements of one task; at least 1. */

@@ -36,7 +36,7 @@ int fl_task_fail(fl_task_ctx *ctx, int code, const char *message, ...)
 	va_list args;
 	fl__message_free(ctx->message);
 	va_start(args, message);
-	ctx->message = fl__message_vformat(ctx->executor ? ctx->executor->allocator : NULL, message, args);
+	ctx->message = fl__message_vformat(message, args);
 	va_end(args);
 	return code ? code : -EINVAL;
 }

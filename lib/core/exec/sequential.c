@@ -14,9 +14,8 @@ static void sequential_wake_all(fl_executor *e)
 
 static void sequential_destroy(fl_executor *e)
 {
-	const fl_allocator *const allocator = e->allocator;
 	fl__executor_fini(e);
-	fl__free_to(allocator, e);
+	fl__free(e);
 }
 
 static const struct fl__executor_ops sequential_ops = {
@@ -30,12 +29,12 @@ static const struct fl__executor_ops sequential_ops = {
 int fl_sequential_executor_create(fl_executor **made, const fl_executor_config *config)
 {
 	config = FL__OR_DEFAULTS(config);
-	fl_executor *e = fl__alloc_from(config->allocator, 1, sizeof *e);
+	fl_executor *e = fl__alloc(1, sizeof *e);
 	if (!e)
 		return -ENOMEM;
 	int rc = fl__executor_init(e, &sequential_ops, 1, config, false);
 	if (rc != 0) {
-		fl__free_to(config->allocator, e);
+		fl__free(e);
 		return rc;
 	}
 	rc = fl__executor_initialize(e);

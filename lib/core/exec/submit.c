@@ -21,11 +21,11 @@ static bool submit_is_too_big(const fl_task_type *type, uint32_t count)
 
 int fl__permits_init(struct fl__permits *permits, const fl_executor_config *config)
 {
-	permits->bound = config->backlog;
+	permits->bound = (uint32_t)config->backlog;
 	permits->when_full = config->when_full;
 	if (config->backlog > FL_BACKLOG_MAX || (unsigned)config->when_full > FL_FULL_RUN)
 		return -EINVAL;
-	return fl_sem_init(&permits->free, config->backlog);
+	return fl_sem_init(&permits->free, permits->bound);
 }
 
 void fl__permit_release(fl_executor *e, enum fl__admission permit)
@@ -46,7 +46,7 @@ void fl__permits_close(fl_executor *e)
 #define SUBMIT_INLINE static inline __attribute__((always_inline))
 
 /* How a submit's task is admitted. 0, -ENOBUFS, -ETIMEDOUT, -ECANCELED. */
-SUBMIT_INLINE int submit_acquire_permit(fl_executor *e, int64_t deadline, fl_cancel_token *cancel,
+SUBMIT_INLINE int submit_acquire_permit(fl_executor *e, fl_time deadline, fl_cancel_token *cancel,
                                         enum fl__admission *permit)
 {
 	enum { NESTING_MAX = 64 };
@@ -61,8 +61,6 @@ SUBMIT_INLINE int submit_acquire_permit(fl_executor *e, int64_t deadline, fl_can
 		fl__add_relaxed(&permits->refusals, 1); /* for statistics, as `waits` */
 		return -ENOBUFS;
 	}
-	if (deadline == 0)
-		deadline = FL_FOREVER;
 	if (permits->when_full == FL_FULL_WAIT && (!fl__run_serves(e) || fl__is_expired(deadline))) {
 		FL__AWAITS(FL__DEBUG_BACKLOG, e);
 		fl__add_relaxed(&permits->waits, 1);

@@ -123,8 +123,7 @@ static struct fl__task_block *task_blocks_take_chain(struct fl__task_blocks *poo
 	struct fl__task_block *chain = task_blocks_take_central(pool, size, &n);
 	if (chain)
 		return chain;
-	void **slab =
-	    fl__alloc_from(pool->of.allocator, 1, sizeof *slab + FL_TASK_ALIGN_MAX - 1 + n * task_block_sizes[size]);
+	void **slab = fl__alloc(1, sizeof *slab + FL_TASK_ALIGN_MAX - 1 + n * task_block_sizes[size]);
 	if (!slab)
 		return NULL;
 	task_blocks_add_slab(pool, size, slab, n);
@@ -136,7 +135,7 @@ static struct fl__task_block *task_blocks_take_chain(struct fl__task_blocks *poo
 
 struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of, void *owner)
 {
-	struct fl__task_blocks *pool = fl__alloc_from(of->allocator, 1, sizeof *pool);
+	struct fl__task_blocks *pool = fl__alloc(1, sizeof *pool);
 	if (!pool)
 		return NULL;
 	pool->of = *of;
@@ -154,13 +153,12 @@ static void task_blocks_release(struct fl__task_blocks *pool, size_t n)
 	/* the last context frees what the others used; pairs with itself */
 	if (fl__sub_acq_rel(&pool->left, n) != n)
 		return;
-	const fl_allocator *const allocator = pool->of.allocator;
 	for (void **slab; (slab = pool->slabs) != NULL;) {
 		pool->slabs = *slab;
-		fl__free_to(allocator, slab);
+		fl__free(slab);
 	}
-	fl__free_to(allocator, pool->owner);
-	fl__free_to(allocator, pool);
+	fl__free(pool->owner);
+	fl__free(pool);
 }
 
 /* A forked child frees no pool: a thread of the parent may never leave a cache here. */
@@ -219,7 +217,7 @@ static inline void task_blocks_uncount(struct fl__task_blocks *pool, struct fl__
 
 static FL__NOINLINE struct fl__task_block *task_blocks_new_own(struct fl__task_blocks *pool, size_t bytes)
 {
-	void **memory = fl__alloc_from(pool->of.allocator, 1, sizeof *memory + bytes + FL_TASK_ALIGN_MAX - 1);
+	void **memory = fl__alloc(1, sizeof *memory + bytes + FL_TASK_ALIGN_MAX - 1);
 	if (!memory)
 		return NULL;
 	struct fl__task_block *block = fl__align(memory + 1, FL_TASK_ALIGN_MAX);
@@ -284,7 +282,7 @@ void fl__task_block_free(struct fl__task_block *block)
 	struct fl__task_blocks *pool = block->pool;
 	const unsigned size = block->size;
 	if (size == FL__TASK_BLOCK_OWN)
-		fl__free_to(pool->of.allocator, ((void **)(void *)block)[-1]);
+		fl__free(((void **)(void *)block)[-1]);
 	if (task_blocks_are_of_parent(pool))
 		return;
 	struct fl__task_block_cache *s = task_blocks_enter(pool);

@@ -69,10 +69,9 @@ static inline struct fl__task_block *fl__task_block_of(fl_future *f)
 }
 
 struct fl__task_block_owner {
-	fl_executor *executor;         /* valid until each task has ended */
-	const fl_allocator *allocator; /* of the pool and its blocks; NULL: the process's */
-	uint32_t fork_count;           /* at the creation */
-	bool remote;                   /* tasks run in other processes: blocks have all fields */
+	fl_executor *executor; /* valid until each task has ended */
+	uint32_t fork_count;   /* at the creation */
+	bool remote;           /* tasks run in other processes: blocks have all fields */
 };
 
 struct fl__task_block_list {
@@ -108,7 +107,7 @@ struct fl__task_blocks {
 };
 
 /*
- * Lasts as long as the caller or a task block needs it. `owner`, from of->allocator or NULL, is
+ * Lasts as long as the caller or a task block needs it. `owner`, which may be NULL, is
  * freed with it. NULL: out of memory.
  */
 struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of, void *owner);

@@ -90,11 +90,6 @@ static bool then_leave_waiting(struct then_chain *c, enum then_phase phase)
 	return ours;
 }
 
-static const fl_allocator *then_allocator(const struct then_chain *c)
-{
-	return c->blocks->of.allocator;
-}
-
 /* `cancelled`: a future that has ended as cancelled, and so ends the chain; or NULL. */
 static void then_end(struct then_chain *c, const fl_future *cancelled, int error, char *message)
 {
@@ -108,7 +103,7 @@ static void then_end(struct then_chain *c, const fl_future *cancelled, int error
 static void then_end_like(struct then_chain *c, fl_future *f)
 {
 	const char *text = fl_future_message(f);
-	char *message = *text ? fl__message_format(then_allocator(c), "%s", text) : NULL;
+	char *message = *text ? fl__message_format("%s", text) : NULL;
 	then_end(c, fl_future_get_state(f) == FL_CANCELLED ? f : NULL, fl_future_error(f), message);
 }
 
@@ -136,8 +131,7 @@ static void then_on_second_end(fl_future *second, void *arg)
 static void then_refuse(struct then_chain *c, int error)
 {
 	then_end(c, NULL, error,
-	         fl__message_format(then_allocator(c), "the next task was refused: %s: %s", fl_error_name(error),
-	                            fl_error_text(error)));
+	         fl__message_format("the next task was refused: %s: %s", fl_error_name(error), fl_error_text(error)));
 }
 
 static void then_submit(struct then_chain *c)
@@ -204,11 +198,6 @@ static bool then_on_has_started(const fl_future *f)
 	return state == FL_RUNNING || state == FL_DONE;
 }
 
-static const fl_allocator *then_on_allocator(const fl_future *f)
-{
-	return then_allocator(then_chain_of((fl_future *)f));
-}
-
 static void then_on_release(fl_future *f)
 {
 	bool more = true;
@@ -218,7 +207,7 @@ static void then_on_release(fl_future *f)
 		more = fl__future_drop(f);
 		fl_future_free(c->second);
 		struct fl__task_blocks *blocks = c->blocks;
-		fl__free_to(then_allocator(c), c);
+		fl__free(c);
 		fl__task_blocks_unref(blocks);
 		if (more && !then_is_chain(f)) {
 			f->ops->release(f);
@@ -277,7 +266,7 @@ static struct then_stage then_stage_of(fl_future *f)
 }
 
 /* Helps as far as this context may. */
-static void then_on_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
+static void then_on_help(fl_future *f, fl_time deadline, const fl_cancel_token *cancel)
 {
 	struct then_stage stage;
 	do {
@@ -288,7 +277,7 @@ static void then_on_help(fl_future *f, int64_t deadline, const fl_cancel_token *
 	} while (fl__future_has_ended(stage.future));
 }
 
-static void then_on_advance(fl_future *f, const fl_event *or_event, int64_t deadline, const fl_cancel_token *cancel)
+static void then_on_advance(fl_future *f, const fl_event *or_event, fl_time deadline, const fl_cancel_token *cancel)
 {
 	(void)or_event; /* of a lazy map, whose futures have tasks */
 	while (fl__ctx_get()->help && !fl__future_has_ended(f)) {
@@ -312,7 +301,6 @@ static const struct fl__future_ops then_ops = {
     .is_of_parent = then_on_is_of_parent,
     .help = then_on_help,
     .advance = then_on_advance,
-    .allocator = then_on_allocator,
     .release = then_on_release,
 };
 
@@ -333,7 +321,7 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 	if (type->arg_size != f->type->result_size ||
 	    fl__bytes_declares(type->drop_arg) != fl__bytes_declares(f->type->drop_result))
 		return -EINVAL;
-	struct then_chain *c = fl__alloc_from(e->allocator, 1, sizeof *c);
+	struct then_chain *c = fl__alloc(1, sizeof *c);
 	if (!c)
 		return -ENOMEM;
 	c->type = *type;

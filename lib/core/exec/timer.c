@@ -104,7 +104,7 @@ static bool timer_withdraw(fl_timer *t)
 		fl__store_relaxed(&timer_due, NULL);
 	fl__timers_remove(&timer_heap, timer_node_of(t));
 	fl_cond_broadcast(&timer_settled);
-	if (!timer_heap.first && timer_wakes_at == FL_FOREVER)
+	if (!timer_heap.first && timer_wakes_at == FL__NEVER)
 		timer_wake_thread(); /* it must find that it is idle */
 	return true;
 }
@@ -149,7 +149,8 @@ static bool timer_sleep(int64_t now)
 	FL__AWAITS(FL__DEBUG_DUE, &timer_due);
 	fl__store_relaxed(&timer_due, idle ? NULL : timer_of_node(timer_heap.first)->function_);
 	timer_wakes_at = idle ? fl__later(now, timer_linger) : timer_heap.first->deadline;
-	const bool timed_out = fl_cond_wait_until(&timer_earlier, &timer_lock, timer_wakes_at, FL_SHIELDED) != 0;
+	const bool timed_out =
+	    fl_cond_wait_until(&timer_earlier, &timer_lock, FL__TIME(timer_wakes_at), FL_SHIELDED) != 0;
 	timer_wakes_at = timer_awake;
 	return !(idle && timed_out && !timer_heap.first);
 }
@@ -191,13 +192,9 @@ static int timer_begin_thread(void)
 	return rc;
 }
 
-static int timer_start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_callback *function, void *arg)
+static int timer_start(fl_timer *t, fl_time deadline, fl_duration period, fl_timer_callback *function, void *arg)
 {
-	const int64_t now = fl__sys.now();
-	if (deadline < now) {
-		fl__debug_deadline(deadline);
-		deadline = now;
-	}
+	const int64_t due = fl__expiry(deadline), now = fl__sys.now(), at = FL__MAX(due, now);
 	FL__HELD(&timer_lock);
 	if (timer_is_pending(t))
 		return -EBUSY;
@@ -213,18 +210,18 @@ static int timer_start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_c
 	    .period_ = period, .function_ = function, .arg_ = arg, .fork_ = fl__fork_count, .start_ = timer_starts};
 	if (runs)
 		timer_call.start = timer_starts;
-	fl__timers_add(&timer_heap, timer_node_of(t), deadline);
-	if (deadline < timer_wakes_at)
+	fl__timers_add(&timer_heap, timer_node_of(t), at);
+	if (at < timer_wakes_at)
 		timer_wake_thread();
 	return 0;
 }
 
-int fl_timer_start(fl_timer *t, int64_t deadline, fl_timer_callback *function, void *arg)
+int fl_timer_start(fl_timer *t, fl_time deadline, fl_timer_callback *function, void *arg)
 {
 	return timer_start(t, deadline, 0, function, arg);
 }
 
-int fl_timer_start_every(fl_timer *t, int64_t first, int64_t period, fl_timer_callback *function, void *arg)
+int fl_timer_start_every(fl_timer *t, fl_time first, fl_duration period, fl_timer_callback *function, void *arg)
 {
 	return period > 0 ? timer_start(t, first, period, function, arg) : -EINVAL;
 }
@@ -247,13 +244,13 @@ int fl_timer_cancel(fl_timer *t)
 }
 
 /* Waits until any timer ceases to be pending or running, without the lock. */
-static int timer_wait_for_any(const fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
+static int timer_wait_for_any(const fl_timer *t, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL__AWAITS(FL__DEBUG_TIMER, t);
 	return fl__cond_wait(&timer_settled, &timer_lock, deadline, cancel, true);
 }
 
-int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
+int fl_timer_join_until(fl_timer *t, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL__HELD(&timer_lock);
 	if (!timer_is_idle(t) && timer_in_a_call())

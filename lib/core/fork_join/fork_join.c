@@ -153,11 +153,9 @@ static void fork_fence_all(struct fl__forks *forks)
 
 /* Life. */
 
-void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool,
-                    const fl_allocator *allocator)
+void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool)
 {
-	*forks = (struct fl__forks){
-	    .n = n, .wake = wake, .pool = pool, .allocator = allocator, .fork_count = fl__fork_count};
+	*forks = (struct fl__forks){.n = n, .wake = wake, .pool = pool, .fork_count = fl__fork_count};
 	forks->flags.thieves = FORK_UNFENCED;
 	forks->flags.sleepers = n > 1; /* workers that are not started yet */
 }
@@ -173,7 +171,7 @@ void fl__forks_fini(struct fl__forks *forks)
 {
 	for (struct fork_worker *older, *s = fork_worker_of(forks->newest); s; s = older) {
 		older = s->older;
-		fl__free_to(forks->allocator, s);
+		fl__free(s);
 	}
 }
 
@@ -195,7 +193,7 @@ static void fork_add_worker(struct fl__forks *forks, struct fork_worker *s)
 
 static struct fork_worker *fork_make_worker(struct fl__forks *forks, unsigned i)
 {
-	struct fork_worker *s = fl__alloc_from(forks->allocator, 1, sizeof *s);
+	struct fork_worker *s = fl__alloc(1, sizeof *s);
 	if (!s)
 		return NULL;
 	s->forks = forks;
@@ -517,7 +515,7 @@ static struct fl__fork *fork_sleep(struct fork_worker *self, struct fl__fork *fo
 	fl__store_relaxed(&self->forks->flags.sleepers, 1); /* relaxed: the fence of fork_take_any() orders it */
 	struct fork_worker *thief = fork_thief_of(fork);
 	struct fl__fork *part = fork_take_any(self, thief ? thief : self);
-	const int rc = fl__wait_sleep(&wait, part || fork_may_go_on(fork) ? 0 : FL_FOREVER, FL_SHIELDED);
+	const int rc = fl__wait_sleep(&wait, part || fork_may_go_on(fork) ? FL_NO_WAIT : FL_FOREVER, FL_SHIELDED);
 	if (rc != 0)
 		fl__lot_leave(&node);
 	fork_let_wake(self->forks); /* the waking thread has cleared `sleepers` */

@@ -32,15 +32,13 @@ struct fl__forks {
 	/* A guess: there is a task, so the search may stop. NULL: never. */
 	bool (*has_task)(const void *pool);
 	void *pool;
-	const fl_allocator *allocator; /* of the stacks; NULL: that of the process */
 	/* The newest stack. Each belongs, or belonged, to a worker, and stays until the end. */
 	struct fl__fork_stack *newest;
 };
 
 /* The thread pool calls these functions. A program without a fork does not link their code. */
 
-FL__IF_LINKED void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool,
-                                  const fl_allocator *allocator);
+FL__IF_LINKED void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool);
 /* Requires that all workers have left, or are not in this process. */
 FL__IF_LINKED void fl__forks_fini(struct fl__forks *forks);
 

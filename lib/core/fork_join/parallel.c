@@ -299,7 +299,7 @@ static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_
 {
 	const fl_submit_config config = {.cancel = token};
 	FL_SCOPED(fl_future) *f = NULL;
-	const struct fl__patience patience = {0, token};
+	const struct fl__patience patience = {FL_FOREVER, token};
 	const bool here = parallel_may_run_here(e, all);
 	if (here)
 		all->loop->executor = e;
@@ -324,7 +324,7 @@ static int parallel_run(fl_executor *e, struct parallel_part *all, const fl_para
 	all->chunk = FL__MAX(loop->grain, 1);
 	all->is_whole = (all->to - all->from) / all->chunk >= FL__PARALLEL_CALLS;
 	fl_cancel_token token;
-	fl_cancel_token_init(&token, config->cancel, config->deadline ? config->deadline : FL_FOREVER);
+	fl_cancel_token_init(&token, config->cancel, config->deadline);
 	int rc = fl__run_serves(e) ? parallel_run_here(all, &token) : parallel_submit(e, all, &token);
 	fl_cancel_token_destroy(&token);
 	if (loop->failed && config->error)

@@ -70,7 +70,7 @@ void fl__future_set_remove(struct fl__future_entry *entry)
 }
 
 static int futures_sleep_until(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set),
-                               int64_t deadline, fl_cancel_token *cancel)
+                               fl_time deadline, fl_cancel_token *cancel)
 {
 	FL__HELD(&set->lock);
 	FL__AWAITS(FL__DEBUG_FUTURES, (void *)(uintptr_t)set->left);
@@ -82,7 +82,7 @@ static int futures_sleep_until(struct fl__future_set *set, bool (*enough)(const 
 	return rc != -ECANCELED && enough(set) ? 0 : rc;
 }
 
-int fl__future_set_sleep(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set), int64_t deadline,
+int fl__future_set_sleep(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set), fl_time deadline,
                          fl_cancel_token *cancel)
 {
 	FL__BLOCKS(deadline);
@@ -116,7 +116,7 @@ enum { FUTURES_FEW = 8 }; /* up to this number needs no memory */
  * Waits for one future after the other: ended ones cost nothing. Before the first wait a worker
  * helps with all, since the first may wait for another.
  */
-static int futures_wait_for_all(fl_future *const *f, size_t n, int64_t deadline, fl_cancel_token *cancel)
+static int futures_wait_for_all(fl_future *const *f, size_t n, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	for (size_t i = 0; i < n && fl__ctx_get()->help; i++)
@@ -133,7 +133,7 @@ static bool futures_is_awaited(fl_future *f, fl_wait_mode what)
 }
 
 /* Whether the awaited end has come, or all have ended. If `helps`, helps with each future. */
-static bool futures_condition_holds(fl_future *const *f, size_t n, fl_wait_mode what, bool helps, int64_t deadline,
+static bool futures_condition_holds(fl_future *const *f, size_t n, fl_wait_mode what, bool helps, fl_time deadline,
                                     const fl_cancel_token *cancel)
 {
 	size_t ended = 0;
@@ -158,7 +158,7 @@ static bool futures_one_has_failed(const struct fl__future_set *set)
 }
 
 static int futures_sleep_for_first(fl_future *const *f, size_t n, fl_wait_mode what, struct fl__future_entry *each,
-                                   int64_t deadline, fl_cancel_token *cancel)
+                                   fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__future_set set = {.left = 0};
 	size_t parents = 0; /* in a forked child: futures that will not end here */
@@ -179,7 +179,7 @@ static int futures_sleep_for_first(fl_future *const *f, size_t n, fl_wait_mode w
 	                                                                                               : rc;
 }
 
-static int futures_wait_for_first(fl_future *const *f, size_t n, fl_wait_mode what, int64_t deadline,
+static int futures_wait_for_first(fl_future *const *f, size_t n, fl_wait_mode what, fl_time deadline,
                                   fl_cancel_token *cancel)
 {
 	if (futures_condition_holds(f, n, what, false, deadline, cancel) ||
@@ -194,7 +194,7 @@ static int futures_wait_for_first(fl_future *const *f, size_t n, fl_wait_mode wh
 	return rc;
 }
 
-int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, int64_t deadline, fl_cancel_token *cancel)
+int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (n > INT_MAX || (unsigned)what > FL_FIRST_ERROR)
 		return -EINVAL;
@@ -236,14 +236,14 @@ int fl_as_completed_try_next(fl_as_completed *all, size_t *index)
 	return 0;
 }
 
-static bool futures_help_with(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
+static bool futures_help_with(fl_future *f, fl_time deadline, const fl_cancel_token *cancel)
 {
 	fl__future_help(f, deadline, cancel);
 	return fl_future_try_wait(f) == 0;
 }
 
 /* Helps with futures, if this context may run tasks, until one has ended. */
-static void futures_help(fl_as_completed *all, int64_t deadline, const fl_cancel_token *cancel)
+static void futures_help(fl_as_completed *all, fl_time deadline, const fl_cancel_token *cancel)
 {
 	if (!fl__ctx_get()->help)
 		return;
@@ -259,7 +259,7 @@ static void futures_help(fl_as_completed *all, int64_t deadline, const fl_cancel
 	}
 }
 
-int fl_as_completed_next_until(fl_as_completed *all, size_t *index, int64_t deadline, fl_cancel_token *cancel)
+int fl_as_completed_next_until(fl_as_completed *all, size_t *index, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = fl_as_completed_try_next(all, index);
 	if (rc != -EAGAIN)

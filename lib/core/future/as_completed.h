@@ -45,7 +45,7 @@ void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *ent
 void fl__future_set_remove(struct fl__future_entry *entry);
 
 /* Sleeps until `enough`, under the lock, is true: 0, -ETIMEDOUT, -ECANCELED. Only one waiter. */
-int fl__future_set_sleep(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set), int64_t deadline,
+int fl__future_set_sleep(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set), fl_time deadline,
                          fl_cancel_token *cancel);
 
 /* Under the lock: the entry that ended first, or NULL. */

@@ -34,7 +34,7 @@ int fl__bytes_new(fl_bytes *b, size_t size, struct fl__bytes head)
 {
 	if (size > FL_TASK_SIZE_MAX)
 		return -E2BIG;
-	struct fl__bytes *owner = fl__alloc_raw_from(NULL, sizeof head + (head.data ? 0 : BYTES_ALIGN + head.room));
+	struct fl__bytes *owner = fl__sys.alloc(sizeof head + (head.data ? 0 : BYTES_ALIGN + head.room));
 	if (!owner)
 		return -ENOMEM;
 	head.refs = 1;
@@ -141,5 +141,5 @@ void fl_bytes_free(fl_bytes *b)
 		return;
 	if (owner->drop)
 		owner->drop(owner->data, owner->user);
-	fl__free_to(NULL, owner);
+	fl__free(owner);
 }

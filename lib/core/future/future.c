@@ -90,43 +90,35 @@ _Static_assert(offsetof(fl_future, state) == 0, "of_future takes the word for th
 
 static char future_lost_message[] = "(message lost: out of memory)";
 
-struct future_message {
-	const fl_allocator *allocator;
-	char text[FL_MESSAGE_MAX];
-};
-
-char *fl__message_vformat(const fl_allocator *allocator, const char *format, va_list args)
+char *fl__message_vformat(const char *format, va_list args)
 {
-	struct future_message *message = fl__alloc_from(allocator, 1, sizeof *message);
+	char *message = fl__alloc(1, FL_MESSAGE_MAX);
 	if (!message)
 		return future_lost_message;
-	message->allocator = allocator;
-	(void)vsnprintf(message->text, sizeof message->text, format, args);
-	return message->text;
+	(void)vsnprintf(message, FL_MESSAGE_MAX, format, args);
+	return message;
 }
 
-char *fl__message_format(const fl_allocator *allocator, const char *format, ...)
+char *fl__message_format(const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	char *message = fl__message_vformat(allocator, format, args);
+	char *message = fl__message_vformat(format, args);
 	va_end(args);
 	return message;
 }
 
-FL__COLD char *fl__message_positive(const fl_allocator *allocator, const fl_task_type *type, int error)
+FL__COLD char *fl__message_positive(const fl_task_type *type, int error)
 {
 	char number[64];
-	return fl__message_format(allocator, "task %s returned %s", type->name ? type->name : "",
+	return fl__message_format("task %s returned %s", type->name ? type->name : "",
 	                          fl__error_describe(error, number));
 }
 
 void fl__message_free(char *text)
 {
-	if (!text || text == future_lost_message)
-		return;
-	struct future_message *message = (void *)(text - offsetof(struct future_message, text));
-	fl__free_to(message->allocator, message);
+	if (text != future_lost_message)
+		fl__free(text);
 }
 
 /* Life. */
@@ -234,7 +226,7 @@ static bool future_claim(fl_future *f, uint32_t bits)
  */
 static bool future_is_late(const fl_future *f)
 {
-	return fl__is_expired(fl__cancel_deadline(&f->token));
+	return fl__is_expired(f->token.deadline_);
 }
 
 static bool future_claim_for_cancel(fl_future *f, bool expired)
@@ -280,11 +272,6 @@ bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before)
 bool fl__future_has_expired(const fl_future *f)
 {
 	return fl__load_relaxed(&f->state) & FUTURE_EXPIRED; /* the caller has seen the end */
-}
-
-static const fl_allocator *future_allocator(const fl_future *f)
-{
-	return f->ops->allocator ? f->ops->allocator(f) : NULL;
 }
 
 /* The end. */
@@ -387,7 +374,7 @@ struct future_own_callback {
 static void future_call_own(fl_future *f, void *memory)
 {
 	const struct future_own_callback own = *(struct future_own_callback *)memory;
-	fl__free_to(future_allocator(f), memory);
+	fl__free(memory);
 	own.call(f, own.arg);
 }
 
@@ -438,7 +425,7 @@ static FL__NOINLINE void future_set_failure(fl_future *f, char *message)
 		/* the ending CAS publishes it */
 		(void)fl__or_relaxed(&f->state, FUTURE_EXPIRED);
 	}
-	f->message = f->error > 0 && !message ? fl__message_positive(future_allocator(f), f->type, f->error) : message;
+	f->message = f->error > 0 && !message ? fl__message_positive(f->type, f->error) : message;
 }
 
 /* Takes over `message`, and corrects f->error. */
@@ -673,7 +660,7 @@ int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
 		future_call(f, callback, arg);
 		return 0;
 	}
-	struct future_own_callback *own = fl__alloc_from(future_allocator(f), 1, sizeof *own);
+	struct future_own_callback *own = fl__alloc(1, sizeof *own);
 	if (!own)
 		return -ENOMEM;
 	own->call = callback;
@@ -684,7 +671,7 @@ int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
 
 /* Waiting. */
 
-void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
+void fl__future_help(fl_future *f, fl_time deadline, const fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	/* a hint; the claim decides */
@@ -704,7 +691,7 @@ bool fl__future_is_of_parent(const fl_future *f)
 	return fl__fork_count != 0 && f->ops->is_of_parent && !fl__future_has_ended(f) && f->ops->is_of_parent(f);
 }
 
-static FL__NOINLINE int future_await(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
+static FL__NOINLINE int future_await(fl_future *f, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (fl__future_is_of_parent(f))
 		return -EOWNERDEAD;
@@ -714,7 +701,7 @@ static FL__NOINLINE int future_await(fl_future *f, int64_t deadline, fl_cancel_t
 	return fl__word_wait(&f->state, &future_ended, deadline, cancel);
 }
 
-int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
+int fl_future_wait_until(fl_future *f, fl_time deadline, fl_cancel_token *cancel)
 {
 	const int rc = fl__future_has_ended(f) ? 0 : future_await(f, deadline, cancel);
 	if (rc == 0)
@@ -740,7 +727,7 @@ static int future_copy_result(const fl_future *f, void *result)
 	return f->error == 0 ? 0 : fl__failure_store(FL__NO_INDEX, f->error, fl_future_message(f));
 }
 
-int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadline, fl_cancel_token *cancel)
+int fl_future_get_until(fl_future *f, void *result, size_t size, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (size != f->type->result_size)
 		return -EINVAL;

@@ -46,11 +46,9 @@ struct fl__future_ops {
 	/* In a forked child: whether only a thread of the parent would end `f`. NULL: never. */
 	bool (*is_of_parent)(const fl_future *f);
 	/* For a future without a task: helps with the tasks that it needs. NULL: it has a task. */
-	void (*help)(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
+	void (*help)(fl_future *f, fl_time deadline, const fl_cancel_token *cancel);
 	/* Before a wait for `f` (or `or_event`): advances `f` here while that pays. NULL: never. */
-	void (*advance)(fl_future *f, const fl_event *or_event, int64_t deadline, const fl_cancel_token *cancel);
-	/* For the callbacks of `f`. NULL: that of the process. */
-	const fl_allocator *(*allocator)(const fl_future *f);
+	void (*advance)(fl_future *f, const fl_event *or_event, fl_time deadline, const fl_cancel_token *cancel);
 	/* Frees the memory after the last reference. */
 	void (*release)(fl_future *f);
 };
@@ -79,7 +77,7 @@ enum { FL__FUTURE_REF = 256 }; /* a reference, in `state` */
 
 /* A pending future. `parent`: of its token; NULL: none. The caller sets `arg` and `result`. */
 static inline void fl__future_init(fl_future *f, const struct fl__future_ops *ops, const fl_task_type *type,
-                                   uint32_t refs, fl_cancel_token *parent, int64_t deadline)
+                                   uint32_t refs, fl_cancel_token *parent, fl_time deadline)
 {
 	f->lock = 0;
 	f->error = 0;
@@ -117,7 +115,7 @@ static inline bool fl__future_is_unshared(const fl_future *f, uint32_t claimed)
 /* fl__future_claim() by a caller that has taken the task out of its queue. */
 static inline enum fl__claim fl__future_claim_taken(fl_future *f)
 {
-	if (!fl__future_is_unshared(f, 0) || fl__cancel_deadline(&f->token) != FL_FOREVER)
+	if (!fl__future_is_unshared(f, 0) || !fl__is_forever(f->token.deadline_))
 		return fl__future_claim(f);
 	/* as future_claim() */
 	fl__store_relaxed(&f->state, FL__FUTURE_REF | FL__FUTURE_CLAIMED);
@@ -174,7 +172,7 @@ bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt);
 void fl__future_request_stop(fl_future *f);
 
 /* Before a wait: runs the task on this context, if allowed. */
-void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
+void fl__future_help(fl_future *f, fl_time deadline, const fl_cancel_token *cancel);
 
 /* Whether `f` has ended. Acquires. */
 bool fl__future_has_ended(const fl_future *f);
@@ -241,11 +239,11 @@ void fl__future_report(fl_future *f, void *arg);
 void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
 /*
- * A message of at most FL_MESSAGE_MAX - 1 bytes, printf-like, from `allocator`; NULL: that of the
- * process. Never NULL: without memory it is a fixed text.
+ * A message of at most FL_MESSAGE_MAX - 1 bytes, printf-like. Never NULL: without memory it is a
+ * fixed text.
  */
-char *fl__message_format(const fl_allocator *allocator, const char *format, ...) FL_PRINTF(2, 3);
-char *fl__message_vformat(const fl_allocator *allocator, const char *format, va_list args) FL_PRINTF(2, 0);
+char *fl__message_format(const char *format, ...) FL_PRINTF(1, 2);
+char *fl__message_vformat(const char *format, va_list args) FL_PRINTF(1, 0);
 /* What is wrong with the positive number that a task of `type` has returned. */
-char *fl__message_positive(const fl_allocator *allocator, const fl_task_type *type, int error);
+char *fl__message_positive(const fl_task_type *type, int error);
 void fl__message_free(char *message); /* may be NULL */

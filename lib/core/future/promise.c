@@ -128,7 +128,7 @@ __attribute__((format(printf, 5, 0))) static int promise_fail(fl_promise *p, boo
 		promise_store(p, value);
 		fl__future_keep_result(&p->future);
 	}
-	promise_finish(p, error ? error : -EINVAL, fl__message_vformat(NULL, format, args));
+	promise_finish(p, error ? error : -EINVAL, fl__message_vformat(format, args));
 	return 0;
 }
 

@@ -52,8 +52,7 @@
 #include "../base/sys.h"
 #include "queue.h"
 
-FL__COLD int fl__mpmc_init_from(struct fl_mpmc *q, const fl_allocator *allocator, size_t item_size, size_t capacity,
-                                uint64_t lap)
+FL__COLD int fl__mpmc_init(struct fl_mpmc *q, size_t item_size, size_t capacity, uint64_t lap)
 {
 	enum { AHEAD = 8, AHEAD_CAPACITY = 64 };
 	const size_t offset = fl__mpmc_offset(item_size);
@@ -65,7 +64,7 @@ FL__COLD int fl__mpmc_init_from(struct fl_mpmc *q, const fl_allocator *allocator
 	slot -= slot % FL__MPMC_STAMP;
 	if (__builtin_mul_overflow(capacity, slot, &bytes) || bytes > PTRDIFF_MAX)
 		return -EOVERFLOW;
-	unsigned char *slots = fl__alloc_from(allocator, 1, bytes);
+	unsigned char *slots = fl__alloc(1, bytes);
 	if (!slots)
 		return -ENOMEM;
 	uint64_t indices = 1;
@@ -101,7 +100,7 @@ void fl_mpmc_close(fl_mpmc *q)
 	(void)fl__or_seq_cst(&q->tail, (uint64_t)FL__MPMC_CLOSED);
 }
 
-bool fl_mpmc_is_closed(fl_mpmc *q)
+bool fl_mpmc_is_closed(const fl_mpmc *q)
 {
 	/* pairs with fl_mpmc_close() */
 	return (fl__load_acquire(&q->tail) & FL__MPMC_CLOSED) != 0;
@@ -120,7 +119,7 @@ uint64_t fl__mpmc_puts(struct fl_mpmc *q)
 }
 
 /* Counts puts in progress. */
-size_t fl_mpmc_length(fl_mpmc *q)
+size_t fl_mpmc_length(const fl_mpmc *q)
 {
 	const uint64_t flags = FL__MPMC_FLAGS;
 	uint64_t head, tail;
@@ -287,22 +286,19 @@ int fl_mpmc_try_get(fl_mpmc *q, void *item)
 	return 0;
 }
 
-size_t fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n)
+int fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n, size_t *count)
 {
 	bool ignored;
-	size_t count = 0;
-	if (n > 0)
-		(void)fl__mpmc_put_many(q, items, q->item_size, n, &count, &ignored);
-	return count;
+	*count = 0;
+	const int rc = n > 0 ? fl__mpmc_put_many(q, items, q->item_size, n, count, &ignored) : 0;
+	return rc == 0 && *count < n ? -EAGAIN : rc;
 }
 
-size_t fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n)
+int fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n, size_t *count)
 {
 	bool ignored;
-	size_t count = 0;
-	if (n > 0)
-		(void)fl__mpmc_get_many(q, items, q->item_size, n, &count, &ignored);
-	return count;
+	*count = 0;
+	return n > 0 ? fl__mpmc_get_many(q, items, q->item_size, n, count, &ignored) : 0;
 }
 
 size_t fl_mpmc_capacity(const fl_mpmc *q)
@@ -312,13 +308,12 @@ size_t fl_mpmc_capacity(const fl_mpmc *q)
 
 static int mpmc_init(void *state, size_t item_size, const fl_queue_config *config)
 {
-	return fl__mpmc_init_from(state, config->allocator, item_size, config->capacity, 0);
+	return fl__mpmc_init(state, item_size, config->capacity, 0);
 }
 
 static void mpmc_fini(void *state)
 {
-	const struct fl_mpmc *q = state;
-	fl__free_to(fl__queue_of_state(state)->allocator, q->slots);
+	fl__mpmc_fini(state);
 }
 
 static int mpmc_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)

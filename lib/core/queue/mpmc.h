@@ -10,17 +10,9 @@
 
 /*
  * `lap`: of the first positions, 0, except in tests. 0, -EINVAL (item size or capacity 0),
- * -EOVERFLOW, -ENOMEM. fl__mpmc_fini() ignores the items that are left. If `allocator` is not NULL,
- * the caller frees the slots, and does not call fl__mpmc_fini().
+ * -EOVERFLOW, -ENOMEM. fl__mpmc_fini() ignores the items that are left.
  */
-int fl__mpmc_init_from(struct fl_mpmc *q, const fl_allocator *allocator, size_t item_size, size_t capacity,
-                       uint64_t lap);
-
-static inline int fl__mpmc_init(struct fl_mpmc *q, size_t item_size, size_t capacity, uint64_t lap)
-{
-	return fl__mpmc_init_from(q, NULL, item_size, capacity, lap);
-}
-
+int fl__mpmc_init(struct fl_mpmc *q, size_t item_size, size_t capacity, uint64_t lap);
 void fl__mpmc_fini(struct fl_mpmc *q);
 
 /* How many items were put, puts in progress included. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The unbounded queue, a linked list of segments (docs/design.md, "Queues without locks"). At the
- * end are fl_mpmc_unbounded, which never waits, and the backend of fl_queue.
+ * end is the backend of fl_queue.
  *
  * A segment's tail: producers' tickets, given by fetch-and-add, and two bits.
  *
@@ -73,12 +73,12 @@ enum {
 	UNBOUNDED_NEXT_SEGMENT = FL__LINE /* or more: an address */
 };
 
-static struct fl__segment *unbounded_new_segment(fl_mpmc_unbounded *c)
+static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
 {
 	/* all uses of the old segment are over; pairs with unbounded_free_segment() */
 	struct fl__segment *s = fl__swap_acquire(&c->spare, NULL);
 	if (!s) {
-		void *memory = fl__alloc_from(c->allocator, 1, sizeof *s + FL__LINE - 1 + (size_t)c->slots * c->stride);
+		void *memory = fl__alloc(1, sizeof *s + FL__LINE - 1 + (size_t)c->slots * c->stride);
 		if (!memory)
 			return NULL;
 		s = fl__align_to_line(memory);
@@ -94,15 +94,15 @@ static struct fl__segment *unbounded_new_segment(fl_mpmc_unbounded *c)
 	return s;
 }
 
-static void unbounded_free_segment(fl_mpmc_unbounded *c, struct fl__segment *s)
+static void unbounded_free_segment(struct fl__unbounded *c, struct fl__segment *s)
 {
 	struct fl__segment *none = NULL;
 	/* pairs with unbounded_new_segment() */
 	if (!fl__cas_release(&c->spare, &none, s))
-		fl__free_to(c->allocator, s->memory);
+		fl__free(s->memory);
 }
 
-static void unbounded_push_retired(fl_mpmc_unbounded *c, struct fl__segment *s)
+static void unbounded_push_retired(struct fl__unbounded *c, struct fl__segment *s)
 {
 	/* the CAS checks it */
 	struct fl__segment *first = fl__load_relaxed(&c->retired);
@@ -119,7 +119,7 @@ static void unbounded_mark_protected(void *retired, const void *object)
 }
 
 /* `s` is unreachable. Frees the retired segments that nothing protects. */
-static void unbounded_retire(fl_mpmc_unbounded *c, struct fl__segment *s)
+static void unbounded_retire(struct fl__unbounded *c, struct fl__segment *s)
 {
 	s->is_protected = false;
 	unbounded_push_retired(c, s);
@@ -141,7 +141,7 @@ static void unbounded_retire(fl_mpmc_unbounded *c, struct fl__segment *s)
 	}
 }
 
-FL__COLD int fl__unbounded_init(fl_mpmc_unbounded *c, size_t item_size, size_t slots)
+FL__COLD int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t slots)
 {
 	size_t alignment = item_size & -item_size, bytes;
 	if (alignment > _Alignof(max_align_t))
@@ -166,30 +166,20 @@ FL__COLD int fl__unbounded_init(fl_mpmc_unbounded *c, size_t item_size, size_t s
 	return c->head ? 0 : -ENOMEM;
 }
 
-static void unbounded_drop_items(fl_mpmc_unbounded *c, struct fl__segment *s)
-{
-	for (uint64_t i = s->head; i < fl__unbounded_counted(c, s, s->tail); i++) {
-		if (*fl__unbounded_state_at(c, s, i) == FL__SLOT_FULL)
-			c->drop(fl__unbounded_slot(c, s, i, c->item_size), c->drop_arg);
-	}
-}
-
-FL__COLD void fl__unbounded_end(fl_mpmc_unbounded *c)
+FL__COLD void fl__unbounded_end(struct fl__unbounded *c)
 {
 	struct fl__segment *next;
 	for (struct fl__segment *s = c->head; s; s = next) {
-		if (c->drop)
-			unbounded_drop_items(c, s);
 		next = s->next >= UNBOUNDED_NEXT_SEGMENT ? (struct fl__segment *)s->next
 		                                         : NULL; /* NOLINT(performance-no-int-to-ptr) */
-		fl__free_to(c->allocator, s->memory);
+		fl__free(s->memory);
 	}
 	for (struct fl__segment *s = c->retired; s; s = next) {
 		next = s->next_retired;
-		fl__free_to(c->allocator, s->memory);
+		fl__free(s->memory);
 	}
 	if (c->spare)
-		fl__free_to(c->allocator, c->spare->memory);
+		fl__free(c->spare->memory);
 }
 
 struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl__hazard place)
@@ -214,7 +204,7 @@ static void unbounded_advance(struct fl__segment **at, struct fl__segment *s, ui
 }
 
 /* All slots of `s` are taken. Goes to the next segment: 0. Else -EAGAIN or -EPIPE. */
-int fl__unbounded_advance_head(fl_mpmc_unbounded *c, struct fl__segment *s)
+int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
 {
 	/* pairs with unbounded_append() */
 	uintptr_t next = fl__load_acquire(&s->next);
@@ -242,7 +232,7 @@ int fl__unbounded_advance_head(fl_mpmc_unbounded *c, struct fl__segment *s)
  *   -EPIPE    closed
  *   -ENOMEM   out of memory
  */
-static int unbounded_append(fl_mpmc_unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
+static int unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
                             bool *owes_wake)
 {
 	/* unbounded_advance() hands the address on; pairs with the release below */
@@ -256,8 +246,7 @@ static int unbounded_append(fl_mpmc_unbounded *c, struct fl__segment *s, const v
 		return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -ENOMEM;
 	uint64_t k = FL__MIN(n, c->slots);
 	for (uint64_t i = 0; i < k; i++) {
-		fl__copy(fl__unbounded_slot(c, last, i, c->item_size), (const unsigned char *)items + i * c->item_size,
-		         c->item_size);
+		fl__copy(fl__unbounded_slot(c, last, i), (const unsigned char *)items + i * c->item_size, c->item_size);
 		/* published with the segment */
 		fl__store_relaxed(fl__unbounded_state_at(c, last, i), FL__SLOT_FULL);
 	}
@@ -284,7 +273,7 @@ static bool unbounded_clear_mark(struct fl__segment *s)
 }
 
 /* Goes on after a put has drawn the ticket `word` of `s`, or, if `s` is NULL, none. */
-int fl__unbounded_put_slow(fl_mpmc_unbounded *c, const void *item, struct fl__segment *s, uint64_t word,
+int fl__unbounded_put_slow(struct fl__unbounded *c, const void *item, struct fl__segment *s, uint64_t word,
                            bool *owes_wake)
 {
 	for (;; s = NULL) {
@@ -304,12 +293,12 @@ int fl__unbounded_put_slow(fl_mpmc_unbounded *c, const void *item, struct fl__se
 			const int rc = unbounded_append(c, s, item, 1, &put, owes_wake);
 			if (rc != -EAGAIN)
 				return rc;
-		} else if (fl__unbounded_fill(c, s, index, item, c->item_size))
+		} else if (fl__unbounded_fill(c, s, index, item))
 			return 0;
 	}
 }
 
-size_t fl__unbounded_put_many(fl_mpmc_unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake)
+size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake)
 {
 	const unsigned char *next = items;
 	const size_t size = c->item_size; /* `c` may be freed once the last item is put */
@@ -341,7 +330,7 @@ size_t fl__unbounded_put_many(fl_mpmc_unbounded *c, const void *items, size_t n,
 		}
 		/* In order, also past poisoned slots. */
 		for (; i < k && index + i < c->slots; i++)
-			if (fl__unbounded_fill(c, s, index + i, next, size)) {
+			if (fl__unbounded_fill(c, s, index + i, next)) {
 				done++;
 				next += size;
 			}
@@ -357,7 +346,7 @@ uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s)
 }
 
 /* Waits a bounded time for the producer of a slot. False: the slot is not filled. */
-bool fl__unbounded_await_slot(fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index)
+bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
 	uint32_t *state = fl__unbounded_state_at(c, s, index);
 	for (unsigned i = 0; i < UNBOUNDED_POLLS; i++) {
@@ -379,7 +368,7 @@ bool fl__unbounded_await_slot(fl_mpmc_unbounded *c, struct fl__segment *s, uint6
 }
 
 /* The next slot is not filled, or the segment has none. */
-int fl__unbounded_get_mpsc_slow(fl_mpmc_unbounded *c, void *item)
+int fl__unbounded_get_mpsc_slow(struct fl__unbounded *c, void *item)
 {
 	for (;;) {
 		/* as in fl__unbounded_get_mpsc() */
@@ -397,7 +386,7 @@ int fl__unbounded_get_mpsc_slow(fl_mpmc_unbounded *c, void *item)
 			return word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
 		const bool full = fl__unbounded_await_slot(c, s, index);
 		if (full)
-			fl__copy(item, fl__unbounded_slot(c, s, index, c->item_size), c->item_size);
+			fl__copy(item, fl__unbounded_slot(c, s, index), c->item_size);
 		/* as in fl__unbounded_get_mpsc() */
 		fl__store_relaxed(&s->head, index + 1);
 		if (full)
@@ -405,7 +394,7 @@ int fl__unbounded_get_mpsc_slow(fl_mpmc_unbounded *c, void *item)
 	}
 }
 
-size_t fl__unbounded_get_borrowing(fl_mpmc_unbounded *c, void *items, size_t n, int *rc)
+size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc)
 {
 	FL__MAY_BORROW(borrowed);
 	borrowed = fl__hazards_borrow();
@@ -428,7 +417,8 @@ static struct fl__segment *unbounded_protect_or_borrow(struct fl__segment *const
  * As fl__unbounded_draw_tickets(), without -ENOMEM, for a caller that does not copy the items out.
  * The segment is not freed before unbounded_unpin().
  */
-static size_t unbounded_claim_pinned(fl_mpmc_unbounded *c, size_t n, struct fl__segment **s, uint64_t *index, int *rc)
+static size_t unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct fl__segment **s, uint64_t *index,
+                                     int *rc)
 {
 	FL__MAY_BORROW(borrowed);
 	size_t k = fl__unbounded_draw_tickets(c, n, s, index, rc);
@@ -449,7 +439,7 @@ static void unbounded_unpin(struct fl__segment *s)
 }
 
 /* Returns a segment that was the last during the call. */
-static struct fl__segment *unbounded_last(fl_mpmc_unbounded *c, bool *borrowed)
+static struct fl__segment *unbounded_last(struct fl__unbounded *c, bool *borrowed)
 {
 	for (;;) {
 		struct fl__segment *s = unbounded_protect_or_borrow(&c->tail, FL__HAZARD_TAIL, borrowed);
@@ -462,7 +452,7 @@ static struct fl__segment *unbounded_last(fl_mpmc_unbounded *c, bool *borrowed)
 }
 
 /* Invariant 8. False: each slot of `s` has a ticket. */
-static bool unbounded_close_tail(fl_mpmc_unbounded *c, struct fl__segment *s)
+static bool unbounded_close_tail(struct fl__unbounded *c, struct fl__segment *s)
 {
 	for (;;) {
 		/* the tail, read next, has no fewer tickets; pairs with the release below */
@@ -483,7 +473,7 @@ static bool unbounded_close_tail(fl_mpmc_unbounded *c, struct fl__segment *s)
 	}
 }
 
-static bool unbounded_close_last(fl_mpmc_unbounded *c, struct fl__segment *s)
+static bool unbounded_close_last(struct fl__unbounded *c, struct fl__segment *s)
 {
 	if (unbounded_close_tail(c, s))
 		return true;
@@ -496,14 +486,14 @@ static bool unbounded_close_last(fl_mpmc_unbounded *c, struct fl__segment *s)
 	return false;
 }
 
-void fl_mpmc_unbounded_close(fl_mpmc_unbounded *c)
+void fl__unbounded_close(struct fl__unbounded *c)
 {
 	FL__MAY_BORROW(borrowed);
 	while (!unbounded_close_last(c, unbounded_last(c, &borrowed)))
 		;
 }
 
-bool fl_mpmc_unbounded_is_closed(fl_mpmc_unbounded *c)
+bool fl__unbounded_is_closed(struct fl__unbounded *c)
 {
 	FL__MAY_BORROW(borrowed);
 	struct fl__segment *s = unbounded_last(c, &borrowed);
@@ -512,7 +502,7 @@ bool fl_mpmc_unbounded_is_closed(fl_mpmc_unbounded *c)
 }
 
 /* As fl__unbounded_mark_empty(); 1: look again. */
-static int unbounded_mark_last(fl_mpmc_unbounded *c, struct fl__segment *s)
+static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 {
 	/* if this head equals the tail of the CAS below, the head is the newest, too */
 	uint64_t head = fl__load_relaxed(&s->head);
@@ -534,7 +524,7 @@ static int unbounded_mark_last(fl_mpmc_unbounded *c, struct fl__segment *s)
 	return fl__cas_relaxed(&s->tail, &word, word | FL__UNBOUNDED_WAIT) ? 0 : 1;
 }
 
-int fl__unbounded_mark_empty(fl_mpmc_unbounded *c)
+int fl__unbounded_mark_empty(struct fl__unbounded *c)
 {
 	FL__MAY_BORROW(borrowed);
 	int rc;
@@ -544,13 +534,13 @@ int fl__unbounded_mark_empty(fl_mpmc_unbounded *c)
 	return rc;
 }
 
-static uint64_t unbounded_tickets(const fl_mpmc_unbounded *c, const struct fl__segment *s)
+static uint64_t unbounded_tickets(const struct fl__unbounded *c, const struct fl__segment *s)
 {
 	/* a count */
 	return s->first + fl__unbounded_counted(c, s, fl__load_relaxed(&s->tail));
 }
 
-uint64_t fl__unbounded_puts(fl_mpmc_unbounded *c)
+uint64_t fl__unbounded_puts(struct fl__unbounded *c)
 {
 	FL__MAY_BORROW(borrowed);
 	/*
@@ -561,7 +551,7 @@ uint64_t fl__unbounded_puts(fl_mpmc_unbounded *c)
 	return unbounded_tickets(c, unbounded_last(c, &borrowed)) - poisoned;
 }
 
-size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *c)
+size_t fl__unbounded_length(struct fl__unbounded *c)
 {
 	FL__MAY_BORROW(borrowed);
 	struct fl__segment *s = unbounded_protect_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
@@ -569,90 +559,6 @@ size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *c)
 	uint64_t taken = s->first + fl__load_acquire(&s->head);
 	uint64_t put = unbounded_tickets(c, unbounded_last(c, &borrowed));
 	return put > taken ? (size_t)(put - taken) : 0;
-}
-
-/* fl_mpmc_unbounded. */
-
-int fl_mpmc_unbounded_create(fl_mpmc_unbounded **q, size_t item_size, const fl_mpmc_unbounded_config *config)
-{
-	config = FL__OR_DEFAULTS(config);
-	if (item_size == 0)
-		return -EINVAL;
-	void *memory = fl__alloc(1, sizeof(fl_mpmc_unbounded) + FL__LINE - 1);
-	if (!memory)
-		return -ENOMEM;
-	fl_mpmc_unbounded *c = fl__align_to_line(memory);
-	int rc = fl__unbounded_init(c, item_size, config->segment);
-	if (rc != 0) {
-		fl__free(memory);
-		return rc;
-	}
-	c->one_consumer = config->one_consumer;
-	c->memory = memory;
-	c->drop = config->drop;
-	c->drop_arg = config->drop_arg;
-	*q = c;
-	return 0;
-}
-
-void fl_mpmc_unbounded_free(fl_mpmc_unbounded *q)
-{
-	if (!q)
-		return;
-	fl__unbounded_end(q);
-	fl__free(q->memory);
-}
-
-/* For 8 bytes no register is saved: the locked instructions wait for earlier stores. */
-static FL__NOINLINE int unbounded_put_any(fl_mpmc_unbounded *q, const void *item)
-{
-	bool owes_wake = false; /* no context waits on it */
-	return fl__unbounded_put(q, item, q->item_size, &owes_wake);
-}
-
-int fl_mpmc_unbounded_try_put(fl_mpmc_unbounded *q, const void *item)
-{
-	bool owes_wake = false;
-	if (fl__unlikely(q->item_size != sizeof(uint64_t)))
-		return unbounded_put_any(q, item);
-	return fl__unbounded_put(q, item, sizeof(uint64_t), &owes_wake);
-}
-
-size_t fl_mpmc_unbounded_try_put_many(fl_mpmc_unbounded *q, const void *items, size_t n)
-{
-	bool owes_wake = false;
-	int rc;
-	return fl__unbounded_put_many(q, items, n, &rc, &owes_wake);
-}
-
-/* Returns how many, up to `n`; 0: `*rc` is -EAGAIN or -EPIPE. */
-static size_t unbounded_get_some(fl_mpmc_unbounded *c, void *items, size_t n, int *rc)
-{
-	size_t got = 0;
-	if (!c->one_consumer)
-		return fl__unbounded_get_many(c, items, n, rc);
-	while (got < n &&
-	       (*rc = fl__unbounded_get_mpsc(c, (unsigned char *)items + got * c->item_size, c->item_size)) == 0)
-		got++;
-	return got;
-}
-
-static FL__NOINLINE int unbounded_get_any(fl_mpmc_unbounded *q, void *item)
-{
-	return q->one_consumer ? fl__unbounded_get_mpsc(q, item, q->item_size) : fl__unbounded_get(q, item);
-}
-
-int fl_mpmc_unbounded_try_get(fl_mpmc_unbounded *q, void *item)
-{
-	if (!q->one_consumer || q->item_size != sizeof(uint64_t))
-		return unbounded_get_any(q, item);
-	return fl__unbounded_get_mpsc(q, item, sizeof(uint64_t));
-}
-
-size_t fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t n)
-{
-	int rc;
-	return n > 0 ? unbounded_get_some(q, items, n, &rc) : 0;
 }
 
 /*
@@ -670,8 +576,8 @@ size_t fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t 
  * segments, are then the consumer's, too. All others only read, under a hazard pointer.
  */
 
-/* malloc() aligns to less than fl_mpmc_unbounded needs. */
-static fl_mpmc_unbounded *unbounded_of(void *state)
+/* malloc() aligns to less than struct fl__unbounded needs. */
+static struct fl__unbounded *unbounded_of(void *state)
 {
 	return fl__align_to_line(state);
 }
@@ -683,8 +589,7 @@ static void unbounded_recheck_join(void *state)
 
 static int unbounded_init(void *state, size_t item_size, const fl_queue_config *config)
 {
-	fl_mpmc_unbounded *c = unbounded_of(state);
-	c->allocator = config->allocator;
+	struct fl__unbounded *c = unbounded_of(state);
 	c->one_consumer = config->one_consumer;
 	c->on_poison = unbounded_recheck_join;
 	c->of = state;
@@ -698,15 +603,26 @@ static void unbounded_fini(void *state)
 
 static int unbounded_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	fl_mpmc_unbounded *c = unbounded_of(state);
+	struct fl__unbounded *c = unbounded_of(state);
 	int rc = 0;
 	if (n == 1) {
-		rc = fl__unbounded_put(c, items, c->item_size, owes_wake);
+		rc = fl__unbounded_put(c, items, owes_wake);
 		*count = rc == 0;
 	} else {
 		*count = fl__unbounded_put_many(c, items, n, &rc, owes_wake);
 	}
-	return *count > 0 ? 0 : rc;
+	return *count == n ? 0 : rc;
+}
+
+/* Returns how many, up to `n`; 0: `*rc` is -EAGAIN or -EPIPE. */
+static size_t unbounded_get_some(struct fl__unbounded *c, void *items, size_t n, int *rc)
+{
+	size_t got = 0;
+	if (!c->one_consumer)
+		return fl__unbounded_get_many(c, items, n, rc);
+	while (got < n && (*rc = fl__unbounded_get_mpsc(c, (unsigned char *)items + got * c->item_size)) == 0)
+		got++;
+	return got;
 }
 
 static int unbounded_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
@@ -719,7 +635,7 @@ static int unbounded_get(void *state, void *items, size_t n, size_t *count, bool
 
 FL__COLD static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
-	fl_mpmc_unbounded *c = unbounded_of(of->state);
+	struct fl__unbounded *c = unbounded_of(of->state);
 	struct fl__segment *s;
 	uint64_t index;
 	int rc = 0;
@@ -742,10 +658,10 @@ FL__COLD static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wa
 /* 0 of a get: also while a put is in progress. */
 static int unbounded_can(void *state, enum fl__queue_side side)
 {
-	fl_mpmc_unbounded *c = unbounded_of(state);
+	struct fl__unbounded *c = unbounded_of(state);
 	/* Before the length: if the queue is closed, the length lacks no put. */
-	const bool closed = fl_mpmc_unbounded_is_closed(c);
-	if (side == FL__PRODUCERS ? !closed : fl_mpmc_unbounded_length(c) > 0)
+	const bool closed = fl__unbounded_is_closed(c);
+	if (side == FL__PRODUCERS ? !closed : fl__unbounded_length(c) > 0)
 		return 0;
 	return closed ? -EPIPE : -EAGAIN;
 }
@@ -757,12 +673,12 @@ static bool unbounded_mark(void *state, enum fl__queue_side side)
 
 static void unbounded_close(void *state)
 {
-	fl_mpmc_unbounded_close(unbounded_of(state));
+	fl__unbounded_close(unbounded_of(state));
 }
 
 static size_t unbounded_length(void *state)
 {
-	return fl_mpmc_unbounded_length(unbounded_of(state));
+	return fl__unbounded_length(unbounded_of(state));
 }
 
 static uint64_t unbounded_puts(void *state)
@@ -771,7 +687,7 @@ static uint64_t unbounded_puts(void *state)
 }
 
 const struct fl__queue_backend fl__backend_unbounded = {
-    .size = sizeof(fl_mpmc_unbounded) + FL__LINE - 1,
+    .size = sizeof(struct fl__unbounded) + FL__LINE - 1,
     .init = unbounded_init,
     .fini = unbounded_fini,
     .put = unbounded_put,

@@ -6,7 +6,6 @@
 #include "hazard.h"
 #include <errno.h>
 #include <fairlead/error.h>
-#include <fairlead/mpmc.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,7 +32,7 @@ struct fl__segment {
 	_Alignas(64) unsigned char slots[];
 };
 
-struct fl_mpmc_unbounded {
+struct fl__unbounded {
 	struct fl__segment *tail, *head;    /* written once for each segment */
 	uint64_t slots;                     /* of a segment; this and the next never change */
 	size_t item_size, state_at, stride; /* a slot: its item, its state, to the next */
@@ -44,9 +43,6 @@ struct fl_mpmc_unbounded {
 	/* Called by a consumer that has added to `poisoned`; may be NULL. */
 	void (*on_poison)(void *of);
 	void *of;
-	void (*drop)(void *item, void *drop_arg);
-	const fl_allocator *allocator; /* of the segments; NULL: the process's */
-	void *drop_arg, *memory;       /* `memory`: the allocation of a fl_mpmc_unbounded */
 };
 
 /* The first address aligned to a cache line. `memory` has FL__LINE - 1 bytes to spare. */
@@ -56,13 +52,20 @@ static inline void *fl__align_to_line(void *memory)
 }
 
 /* `c` is zeroed, aligned to 64 bytes. 0 slots in a segment: a default. 0, -ENOMEM, -EOVERFLOW. */
-int fl__unbounded_init(fl_mpmc_unbounded *c, size_t item_size, size_t slots);
+int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t slots);
 
-/* Drops the items that are left. The queue is no longer used. */
-void fl__unbounded_end(fl_mpmc_unbounded *c);
+/* Ignores the items that are left. The queue is no longer used. */
+void fl__unbounded_end(struct fl__unbounded *c);
 
-/* Items put in all, with puts in progress, without failed puts, as fl_mpmc_unbounded_length(). */
-uint64_t fl__unbounded_puts(fl_mpmc_unbounded *c);
+/* Later puts fail. All accepted items come out before a get returns -EPIPE. May be called again. */
+void fl__unbounded_close(struct fl__unbounded *c);
+bool fl__unbounded_is_closed(struct fl__unbounded *c);
+
+/* About how many items there are, with puts in progress. Exact if `c` is closed and has no such puts. */
+size_t fl__unbounded_length(struct fl__unbounded *c);
+
+/* How many items were put in all, with puts in progress and without failed puts. */
+uint64_t fl__unbounded_puts(struct fl__unbounded *c);
 
 /*
  * Called by a consumer that is about to sleep:
@@ -71,42 +74,38 @@ uint64_t fl__unbounded_puts(fl_mpmc_unbounded *c);
  *   -EAGAIN   not empty
  *   -EPIPE    closed and drained
  */
-int fl__unbounded_mark_empty(fl_mpmc_unbounded *c);
+int fl__unbounded_mark_empty(struct fl__unbounded *c);
 
 /* The slow paths of the functions below. */
 struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl__hazard place);
-int fl__unbounded_put_slow(fl_mpmc_unbounded *c, const void *item, struct fl__segment *s, uint64_t word,
+int fl__unbounded_put_slow(struct fl__unbounded *c, const void *item, struct fl__segment *s, uint64_t word,
                            bool *owes_wake);
-int fl__unbounded_get_mpsc_slow(fl_mpmc_unbounded *c, void *item);
-int fl__unbounded_advance_head(fl_mpmc_unbounded *c, struct fl__segment *s);
+int fl__unbounded_get_mpsc_slow(struct fl__unbounded *c, void *item);
+int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s);
 uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s);
-bool fl__unbounded_await_slot(fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index);
-size_t fl__unbounded_put_many(fl_mpmc_unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake);
+bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, uint64_t index);
+size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake);
 
 /* fl__unbounded_get_many() without memory for hazard pointers. */
-size_t fl__unbounded_get_borrowing(fl_mpmc_unbounded *c, void *items, size_t n, int *rc);
+size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc);
 
-/* `size`: of an item; a constant 8 makes the layout constant. */
-static inline unsigned char *fl__unbounded_slot(const fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index,
-                                                size_t size)
+static inline unsigned char *fl__unbounded_slot(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
-	const bool known = __builtin_constant_p(size) && size == sizeof(uint64_t);
-	return s->slots + (size_t)index * (known ? 2 * sizeof(uint64_t) : c->stride);
+	return s->slots + (size_t)index * c->stride;
 }
 
-static inline uint32_t *fl__unbounded_state(const fl_mpmc_unbounded *c, unsigned char *slot, size_t size)
+static inline uint32_t *fl__unbounded_state(const struct fl__unbounded *c, unsigned char *slot)
 {
-	const bool known = __builtin_constant_p(size) && size == sizeof(uint64_t);
-	return (uint32_t *)(void *)(slot + (known ? sizeof(uint64_t) : c->state_at));
+	return (uint32_t *)(void *)(slot + c->state_at);
 }
 
-static inline uint32_t *fl__unbounded_state_at(const fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index)
+static inline uint32_t *fl__unbounded_state_at(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
-	return fl__unbounded_state(c, fl__unbounded_slot(c, s, index, c->item_size), c->item_size);
+	return fl__unbounded_state(c, fl__unbounded_slot(c, s, index));
 }
 
 /* How many producers' tickets of `s` count. `word`: a tail of `s`. */
-static inline uint64_t fl__unbounded_counted(const fl_mpmc_unbounded *c, const struct fl__segment *s, uint64_t word)
+static inline uint64_t fl__unbounded_counted(const struct fl__unbounded *c, const struct fl__segment *s, uint64_t word)
 {
 	if (fl__unlikely(word & FL__UNBOUNDED_CLOSED))
 		return fl__unbounded_closed_tickets(s);
@@ -129,17 +128,17 @@ static inline struct fl__segment *fl__unbounded_segment(struct fl__segment *cons
 }
 
 /* False: a consumer has poisoned the slot of the caller's ticket. */
-static inline bool fl__unbounded_fill(const fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index,
-                                      const void *item, size_t size)
+static inline bool fl__unbounded_fill(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index,
+                                      const void *item)
 {
-	unsigned char *slot = fl__unbounded_slot(c, s, index, size);
+	unsigned char *slot = fl__unbounded_slot(c, s, index);
 	uint32_t empty = FL__SLOT_EMPTY;
-	fl__copy(slot, item, size);
+	fl__copy(slot, item, c->item_size);
 	/*
 	 * the item, and what was written before the put; pairs with fl__unbounded_item(),
 	 * fl__unbounded_await_slot() and fl__unbounded_get_mpsc()
 	 */
-	return fl__cas_release(fl__unbounded_state(c, slot, size), &empty, FL__SLOT_FULL);
+	return fl__cas_release(fl__unbounded_state(c, slot), &empty, FL__SLOT_FULL);
 }
 
 /*
@@ -147,7 +146,7 @@ static inline bool fl__unbounded_fill(const fl_mpmc_unbounded *c, struct fl__seg
  * put's last access fills the item's slot, or appends its segment: then the item's consumer may
  * free the queue.
  */
-static inline int fl__unbounded_put(fl_mpmc_unbounded *c, const void *item, size_t size, bool *owes_wake)
+static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, bool *owes_wake)
 {
 	struct fl__segment *s = fl__unbounded_protected(&c->tail, FL__HAZARD_TAIL);
 	uint64_t word = 0;
@@ -155,7 +154,7 @@ static inline int fl__unbounded_put(fl_mpmc_unbounded *c, const void *item, size
 		/* it only draws a ticket; the parking lot orders the waiters */
 		word = fl__add_relaxed(&s->tail, FL__UNBOUNDED_TICKET);
 		if (fl__likely(word % FL__UNBOUNDED_TICKET == 0 && word / FL__UNBOUNDED_TICKET < c->slots)) {
-			if (fl__likely(fl__unbounded_fill(c, s, word / FL__UNBOUNDED_TICKET, item, size)))
+			if (fl__likely(fl__unbounded_fill(c, s, word / FL__UNBOUNDED_TICKET, item)))
 				return 0;
 			s = NULL;
 		}
@@ -164,11 +163,11 @@ static inline int fl__unbounded_put(fl_mpmc_unbounded *c, const void *item, size
 }
 
 /* Returns the item of the caller's ticket, in place; NULL: the ticket never gets one. */
-static inline unsigned char *fl__unbounded_item(fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index)
+static inline unsigned char *fl__unbounded_item(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
-	unsigned char *slot = fl__unbounded_slot(c, s, index, c->item_size);
+	unsigned char *slot = fl__unbounded_slot(c, s, index);
 	/* pairs with fl__unbounded_fill() */
-	const bool full = fl__likely(fl__load_acquire(fl__unbounded_state(c, slot, c->item_size)) == FL__SLOT_FULL);
+	const bool full = fl__likely(fl__load_acquire(fl__unbounded_state(c, slot)) == FL__SLOT_FULL);
 	return full || fl__unbounded_await_slot(c, s, index) ? slot : NULL;
 }
 
@@ -176,8 +175,8 @@ static inline unsigned char *fl__unbounded_item(fl_mpmc_unbounded *c, struct fl_
  * Draws tickets for up to `n` items, in order, from `*index` of `*s` on. Returns how many; 0: `*rc`
  * is -EAGAIN, -EPIPE or -ENOMEM.
  */
-static inline size_t fl__unbounded_draw_tickets(fl_mpmc_unbounded *c, size_t n, struct fl__segment **s, uint64_t *index,
-                                                int *rc)
+static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t n, struct fl__segment **s,
+                                                uint64_t *index, int *rc)
 {
 	for (;;) {
 		*s = fl__unbounded_segment(&c->head, FL__HAZARD_HEAD);
@@ -222,7 +221,7 @@ static inline size_t fl__unbounded_draw_tickets(fl_mpmc_unbounded *c, size_t n, 
 }
 
 /* Returns how many; 0: `*rc` is -EAGAIN (empty) or -EPIPE (closed and drained). */
-static inline size_t fl__unbounded_get_many(fl_mpmc_unbounded *c, void *items, size_t n, int *rc)
+static inline size_t fl__unbounded_get_many(struct fl__unbounded *c, void *items, size_t n, int *rc)
 {
 	struct fl__segment *s;
 	uint64_t index;
@@ -236,24 +235,17 @@ static inline size_t fl__unbounded_get_many(fl_mpmc_unbounded *c, void *items, s
 	return fl__unlikely(got == 0 && *rc == -ENOMEM) ? fl__unbounded_get_borrowing(c, items, n, rc) : got;
 }
 
-/* 0, -EAGAIN, -EPIPE. */
-static inline int fl__unbounded_get(fl_mpmc_unbounded *c, void *item)
-{
-	int rc = 0;
-	return fl__unbounded_get_many(c, item, 1, &rc) != 0 ? 0 : rc;
-}
-
 /* For the only consumer. No other context moves the head: plain stores draw its tickets. */
-static inline int fl__unbounded_get_mpsc(fl_mpmc_unbounded *c, void *item, size_t size)
+static inline int fl__unbounded_get_mpsc(struct fl__unbounded *c, void *item)
 {
 	/* only the consumer writes it */
 	struct fl__segment *s = fl__load_relaxed(&c->head);
 	const uint64_t index = fl__load_relaxed(&s->head); /* likewise */
-	unsigned char *slot = fl__unbounded_slot(c, s, index, size);
+	unsigned char *slot = fl__unbounded_slot(c, s, index);
 	/* pairs with fl__unbounded_fill() */
-	if (fl__unlikely(index >= c->slots || fl__load_acquire(fl__unbounded_state(c, slot, size)) != FL__SLOT_FULL))
+	if (fl__unlikely(index >= c->slots || fl__load_acquire(fl__unbounded_state(c, slot)) != FL__SLOT_FULL))
 		return fl__unbounded_get_mpsc_slow(c, item);
-	fl__copy(item, slot, size);
+	fl__copy(item, slot, c->item_size);
 	/* other threads read it only for a length */
 	fl__store_relaxed(&s->head, index + 1);
 	return 0;

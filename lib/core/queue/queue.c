@@ -49,13 +49,12 @@ FL__COLD int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_c
 	const struct fl__queue_backend *backend = queue_choose_backend(&c);
 	if (item_size == 0 || !backend)
 		return -EINVAL;
-	fl_queue *q = fl__alloc_from(c.allocator, 1, sizeof *q + backend->size);
+	fl_queue *q = fl__alloc(1, sizeof *q + backend->size);
 	if (!q)
 		return -ENOMEM;
-	q->allocator = c.allocator;
 	const int rc = backend->init(q->state, item_size, &c);
 	if (rc != 0) {
-		fl__free_to(c.allocator, q);
+		fl__free(q);
 		return rc;
 	}
 	q->mpmc = backend == &fl__backend_mpmc ? fl__queue_as_mpmc(q) : NULL;
@@ -105,7 +104,7 @@ void fl_queue_free(fl_queue *q)
 		fl__panic("fl_queue_free", q, FL__IN_USE("a context"));
 	(void)queue_drop_all(q);
 	q->backend->fini(q->state);
-	fl__free_to(q->allocator, q);
+	fl__free(q);
 }
 
 static void queue_wake_all(fl_queue *q)
@@ -233,7 +232,7 @@ static bool queue_may_be_ready(const void *what)
  * `*woken_with` is FL__HANDED_OFF, the waker has made it. At a rendezvous the caller does not spin:
  * a waiter is met only in the wait queue.
  */
-static int queue_sleep(fl_queue *q, struct fl__queue_call *call, uint32_t *woken_with, int64_t deadline,
+static int queue_sleep(fl_queue *q, struct fl__queue_call *call, uint32_t *woken_with, fl_time deadline,
                        fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
@@ -269,7 +268,7 @@ void fl__queue_leave(fl_queue *q)
  * leaves `inside` before it puts, and touches afterwards only what fl__queue_pass_baton() touches.
  * At a rendezvous a consumer leaves first, too: the producer that it meets may free the queue.
  */
-static int queue_wait_and_call(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel)
+static int queue_wait_and_call(fl_queue *q, struct fl__queue_call *call, fl_time deadline, fl_cancel_token *cancel)
 {
 	const bool leaves_first = call->side == FL__PRODUCERS || q->backend->enqueue;
 	int rc, waited;
@@ -312,7 +311,7 @@ static inline int queue_count_refusal(fl_queue *q, int rc)
  *   -ECANCELED   a wait was cancelled; the call is not tried after that
  *   -EOWNERDEAD  as of fl__queue_pause(), and of a backend
  */
-static int fl__queue_call_until(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel)
+static int fl__queue_call_until(fl_queue *q, struct fl__queue_call *call, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (q->spsc)
 		fl__queue_spsc_back_off(q->spsc, call->side);
@@ -354,7 +353,7 @@ FL__SLOW_PATH static int queue_try_slow(fl_queue *q, const void *from, void *to)
 	return fl__queue_call_now(q, &call);
 }
 
-FL__SLOW_PATH static int fl__queue_slow(fl_queue *q, const void *from, void *to, int64_t deadline,
+FL__SLOW_PATH static int fl__queue_slow(fl_queue *q, const void *from, void *to, fl_time deadline,
                                         fl_cancel_token *cancel)
 {
 	struct fl__queue_call call = queue_call(from, to, 1);
@@ -367,19 +366,22 @@ int fl_queue_try_put(fl_queue *q, const void *item)
 	return queue_count_refusal(q, fl__unlikely(rc == -EBUSY) ? queue_try_slow(q, item, NULL) : rc);
 }
 
-int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel)
+int fl_queue_put_until(fl_queue *q, const void *item, fl_time deadline, fl_cancel_token *cancel)
 {
 	const int rc = queue_put_once(q, item);
 	return fl__unlikely(rc == -EAGAIN || rc == -EBUSY) ? fl__queue_slow(q, item, NULL, deadline, cancel) : rc;
 }
 
-size_t fl_queue_try_put_many(fl_queue *q, const void *items, size_t n)
+int fl_queue_try_put_many(fl_queue *q, const void *items, size_t n, size_t *count)
 {
 	struct fl__queue_call call = queue_call(items, NULL, n);
-	return n > 0 && queue_count_refusal(q, fl__queue_call_now(q, &call)) == 0 ? call.count : 0;
+	/* a consumer of all items that are in may have freed `q` */
+	const int rc = n > 0 ? queue_count_refusal(q, fl__queue_call_now(q, &call)) : 0;
+	*count = call.count;
+	return rc == 0 && call.count < n ? -EAGAIN : rc;
 }
 
-int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
+int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *count, fl_time deadline,
                             fl_cancel_token *cancel)
 {
 	const unsigned char *next = items;
@@ -414,19 +416,21 @@ int fl_queue_try_get(fl_queue *q, void *item)
 	return fl__unlikely(rc == -EBUSY) ? queue_try_slow(q, NULL, item) : rc;
 }
 
-int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel)
+int fl_queue_get_until(fl_queue *q, void *item, fl_time deadline, fl_cancel_token *cancel)
 {
 	const int rc = queue_get_once(q, item);
 	return fl__unlikely(rc == -EAGAIN || rc == -EBUSY) ? fl__queue_slow(q, NULL, item, deadline, cancel) : rc;
 }
 
-size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n)
+int fl_queue_try_get_many(fl_queue *q, void *items, size_t n, size_t *count)
 {
 	struct fl__queue_call call = queue_call(NULL, items, n);
-	return n > 0 && fl__queue_call_now(q, &call) == 0 ? call.count : 0;
+	const int rc = n > 0 ? fl__queue_call_now(q, &call) : 0;
+	*count = call.count;
+	return rc;
 }
 
-int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
+int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, fl_time deadline,
                             fl_cancel_token *cancel)
 {
 	struct fl__queue_call call = queue_call(NULL, items, n);
@@ -539,7 +543,7 @@ static void queue_cancel_join(fl_queue *q, struct fl__node *node)
 		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED); /* the parking lot orders it */
 }
 
-int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
+int fl_queue_join_until(fl_queue *q, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (queue_is_joined(q))
 		return 0;
@@ -571,9 +575,9 @@ size_t fl_queue_unfinished(const fl_queue *q)
 	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
 }
 
-size_t fl_queue_length(fl_queue *q)
+size_t fl_queue_length(const fl_queue *q)
 {
-	return q->backend->length(q->state);
+	return q->backend->length(FL__MUTABLE(q->state));
 }
 
 size_t fl_queue_capacity(const fl_queue *q)
@@ -581,7 +585,7 @@ size_t fl_queue_capacity(const fl_queue *q)
 	return q->capacity;
 }
 
-void fl_queue_get_stats(fl_queue *q, fl_queue_stats *stats)
+void fl_queue_get_stats(const fl_queue *q, fl_queue_stats *stats)
 {
 	*stats = (fl_queue_stats){
 	    .length = fl_queue_length(q),
@@ -592,9 +596,9 @@ void fl_queue_get_stats(fl_queue *q, fl_queue_stats *stats)
 	};
 }
 
-bool fl_queue_is_closed(fl_queue *q)
+bool fl_queue_is_closed(const fl_queue *q)
 {
-	return q->backend->can(q->state, FL__PRODUCERS) == -EPIPE;
+	return q->backend->can(FL__MUTABLE(q->state), FL__PRODUCERS) == -EPIPE;
 }
 
 /* For fl_wait_any. An observer is enqueued under the mark, and takes nothing. */

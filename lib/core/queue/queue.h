@@ -98,16 +98,15 @@ struct fl_queue {
 	size_t item_size, capacity;
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
-	const fl_allocator *allocator; /* set before init; NULL: the process's */
-	uint64_t done;                 /* items: see "Joining" in queue.c */
-	uint32_t inside;               /* contexts in or after a sleep on the queue */
+	uint64_t done;   /* items: see "Joining" in queue.c */
+	uint32_t inside; /* contexts in or after a sleep on the queue */
 	/* at creation: a forked child ignores the parent's `inside` */
 	uint32_t forks;
 	char wait_keys[6]; /* fl__queue_wait_key() */
 	/* of fl_queue_get_stats(); a cache line, so that the state lies in its lines as before */
 	alignas(max_align_t) size_t waits[2];
 	size_t refusals;
-	unsigned char apart[64 - 3 * sizeof(size_t)];
+	unsigned char apart[64 - sizeof(size_t)];
 	alignas(max_align_t) unsigned char state[];
 };
 

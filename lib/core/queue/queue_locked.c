@@ -210,7 +210,6 @@ struct heap {
 	int (*compare)(const void *a, const void *b, void *compare_arg); /* NULL: a ring */
 	void *compare_arg;
 	bool fifo; /* of a ring; else the newest item comes out first */
-	const fl_allocator *allocator;
 };
 
 static struct heap *heap_of(fl_queue *q)
@@ -322,15 +321,15 @@ static void heap_remove_next(struct heap *h)
 		heap_fill_root(h);
 }
 
-static void heap_array_free(const fl_allocator *allocator, struct heap_array *a)
+static void heap_array_free(struct heap_array *a)
 {
-	fl__free_to(allocator, a->items);
+	fl__free(a->items);
 	*a = (struct heap_array){.allocated = 0};
 }
 
-static bool heap_array_alloc(const fl_allocator *allocator, struct heap_array *a, size_t allocated, size_t stride)
+static bool heap_array_alloc(struct heap_array *a, size_t allocated, size_t stride)
 {
-	*a = (struct heap_array){.allocated = allocated, .items = fl__alloc_from(allocator, allocated, stride)};
+	*a = (struct heap_array){.allocated = allocated, .items = fl__alloc(allocated, stride)};
 	return a->items != NULL;
 }
 
@@ -348,20 +347,19 @@ FL__COLD static int heap_init(void *state, size_t item_size, const fl_queue_conf
 		return -EOVERFLOW;
 	*h = (struct heap){.locked = {.capacity = config->capacity, .overwrites = config->when_full == FL_OVERWRITE},
 	                   .fifo = config->order == FL_FIFO,
-	                   .allocator = config->allocator,
 	                   .item_size = item_size,
 	                   .stride = heap_stride(item_size, config->compare),
 	                   .compare = config->compare,
 	                   .compare_arg = config->compare_arg};
 	if (heap_is_too_large(allocated, h->stride))
 		return -EOVERFLOW;
-	return heap_array_alloc(h->allocator, &h->array, allocated, h->stride) ? 0 : -ENOMEM;
+	return heap_array_alloc(&h->array, allocated, h->stride) ? 0 : -ENOMEM;
 }
 
 static void heap_fini(void *state)
 {
 	struct heap *h = state;
-	heap_array_free(h->allocator, &h->array);
+	heap_array_free(&h->array);
 }
 
 /* Under the lock. */
@@ -402,8 +400,8 @@ static size_t heap_shrinks_to(const struct heap *h)
 
 FL__SLOW_PATH static bool heap_alloc_spare(struct heap *h, size_t allocated, struct heap_array *spare)
 {
-	heap_array_free(h->allocator, spare);
-	return !heap_is_too_large(allocated, h->stride) && heap_array_alloc(h->allocator, spare, allocated, h->stride);
+	heap_array_free(spare);
+	return !heap_is_too_large(allocated, h->stride) && heap_array_alloc(spare, allocated, h->stride);
 }
 
 /*
@@ -434,21 +432,19 @@ static inline int heap_lock_to_put(struct heap *h, size_t n, struct heap_array *
 
 FL__COLD static void heap_shrink(struct heap *h, size_t allocated)
 {
-	const fl_allocator *const allocator = h->allocator;
 	struct heap_array spare;
-	if (!heap_array_alloc(allocator, &spare, allocated, h->stride))
+	if (!heap_array_alloc(&spare, allocated, h->stride))
 		return;
 	(void)locked_acquire(&h->locked); /* true, as in the get that comes here */
 	if (allocated < h->array.allocated && h->locked.length <= allocated / 2)
 		heap_swap_arrays(h, &spare);
 	locked_release(&h->locked);
-	heap_array_free(allocator, &spare);
+	heap_array_free(&spare);
 }
 
 static int heap_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
 	struct heap *h = state;
-	const fl_allocator *const allocator = h->allocator; /* a consumer may free the queue after the unlock */
 	struct heap_array spare = {.allocated = 0};
 	const unsigned char *next = items;
 	const int rc = heap_lock_to_put(h, n, &spare);
@@ -461,7 +457,7 @@ static int heap_put(void *state, const void *items, size_t n, size_t *count, boo
 		locked_release(&h->locked);
 	}
 	if (fl__unlikely(spare.allocated > 0))
-		heap_array_free(allocator, &spare);
+		heap_array_free(&spare);
 	return rc;
 }
 
@@ -611,7 +607,7 @@ FL__COLD static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 		return rc;
 	for (*count = taken.locked.length; taken.locked.length > 0; heap_remove_next(&taken))
 		fl__queue_drop(of, heap_at(&taken, heap_next(&taken)));
-	heap_array_free(of->allocator, &taken.array);
+	heap_array_free(&taken.array);
 	return 0;
 }
 
@@ -650,12 +646,11 @@ static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
 	struct heap *h = heap_of(q);
 	void (*const drop)(void *, void *) = q->drop;
 	void *const drop_arg = q->drop_arg;
-	const fl_allocator *const allocator = h->allocator;
 	unsigned char small[256], *large = NULL;
 	bool dropped;
 	int rc = overwrite_put_once(h, item, h->item_size <= sizeof small ? small : NULL, &dropped, owes_wake);
 	if (rc == -EAGAIN) {
-		large = fl__alloc_from(allocator, 1, h->item_size);
+		large = fl__alloc(1, h->item_size);
 		rc = large ? overwrite_put_once(h, item, large, &dropped, owes_wake) : -ENOMEM;
 	}
 	if (rc == 0 && dropped && drop) {
@@ -668,7 +663,7 @@ static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
 		*owes_wake = false;
 		drop(large ? large : small, drop_arg);
 	}
-	fl__free_to(allocator, large);
+	fl__free(large);
 	return rc;
 }
 

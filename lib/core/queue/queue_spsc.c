@@ -68,7 +68,7 @@
 static int queue_spsc_init(void *state, size_t item_size, const fl_queue_config *config)
 {
 	struct fl__queue_spsc *q = state;
-	const int rc = fl__slots_init(&q->slots, config->allocator, item_size, config->capacity);
+	const int rc = fl__slots_init(&q->slots, item_size, config->capacity);
 	if (rc != 0)
 		return rc;
 	q->capacity = config->capacity;
@@ -79,7 +79,7 @@ static int queue_spsc_init(void *state, size_t item_size, const fl_queue_config 
 
 static void queue_spsc_fini(void *state)
 {
-	fl__slots_fini(&((struct fl__queue_spsc *)state)->slots, fl__queue_of_state(state)->allocator);
+	fl__slots_fini(&((struct fl__queue_spsc *)state)->slots);
 }
 
 static uint32_t queue_spsc_flags(struct fl__queue_spsc *q)

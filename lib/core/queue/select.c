@@ -176,7 +176,7 @@ static fl_select_case *select_woken_case(const struct selection *s, const struct
 }
 
 /* Spins, then sleeps, once: 0 (try all cases again, or `*met` was made), -ETIMEDOUT, -ECANCELED. */
-static int select_sleep(struct selection *s, fl_select_case **met, int64_t deadline, fl_cancel_token *cancel)
+static int select_sleep(struct selection *s, fl_select_case **met, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	/* clang-tidy 14 misses select_sort(). NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
@@ -184,7 +184,7 @@ static int select_sleep(struct selection *s, fl_select_case **met, int64_t deadl
 	if (!s->has_rendezvous && fl__wait_spin(&wait, select_may_be_ready, s, deadline, cancel))
 		return fl_cancel_token_is_requested(cancel) ? -ECANCELED : 0;
 	fl_select_case *ready = select_enqueue(s, &wait);
-	const int rc = ready ? fl__wait_sleep(&wait, 0, FL_SHIELDED) : fl__wait_sleep(&wait, deadline, cancel);
+	const int rc = ready ? fl__wait_sleep(&wait, FL_NO_WAIT, FL_SHIELDED) : fl__wait_sleep(&wait, deadline, cancel);
 	for (fl_select_case *c = s->first; c != ready; c = c->next_)
 		fl__lot_leave(select_node(c));
 	if (rc != 0 && ready)
@@ -202,7 +202,7 @@ static int select_sleep(struct selection *s, fl_select_case **met, int64_t deadl
 }
 
 /* The cases are sorted. */
-static int select_wait(struct selection *s, int64_t deadline, fl_cancel_token *cancel)
+static int select_wait(struct selection *s, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc, waited;
 	do {
@@ -225,7 +225,7 @@ static bool select_is_valid(const fl_select_case *c)
 	return (c->to != NULL) != (c->from != NULL) && c->size == c->queue->item_size;
 }
 
-int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel_token *cancel)
+int fl_select_until(fl_select_case *cases, size_t n, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct selection s = {.cases = cases, .n = n};
 	bool any = false;

@@ -32,7 +32,7 @@
 
 /* Slots, also for queue_spsc.c. */
 
-int fl__slots_init(struct fl__slots *slots, const fl_allocator *allocator, size_t item_size, size_t count)
+int fl__slots_init(struct fl__slots *slots, size_t item_size, size_t count)
 {
 	size_t bytes;
 	if (item_size > PTRDIFF_MAX)
@@ -42,7 +42,7 @@ int fl__slots_init(struct fl__slots *slots, const fl_allocator *allocator, size_
 	if (__builtin_mul_overflow(groups, shape.bytes, &bytes) ||
 	    __builtin_add_overflow(bytes, (size_t)FL__SLOTS_LINE - 1, &bytes) || bytes > PTRDIFF_MAX)
 		return -EOVERFLOW;
-	slots->memory = fl__alloc_from(allocator, 1, bytes);
+	slots->memory = fl__alloc(1, bytes);
 	if (!slots->memory)
 		return -ENOMEM;
 	slots->shape = shape;
@@ -52,9 +52,9 @@ int fl__slots_init(struct fl__slots *slots, const fl_allocator *allocator, size_
 	return 0;
 }
 
-void fl__slots_fini(struct fl__slots *slots, const fl_allocator *allocator)
+void fl__slots_fini(struct fl__slots *slots)
 {
-	fl__free_to(allocator, slots->memory);
+	fl__free(slots->memory);
 }
 
 static unsigned char *slots_group(const struct fl__slots *slots)
@@ -130,7 +130,7 @@ int fl_spsc_create(fl_spsc **made, size_t item_size, size_t capacity)
 	fl_spsc *q = fl__alloc(1, sizeof *q);
 	if (!q)
 		return -ENOMEM;
-	const int rc = fl__slots_init(&q->slots_, NULL, item_size, count);
+	const int rc = fl__slots_init(&q->slots_, item_size, count);
 	if (rc != 0) {
 		fl__free(q);
 		return rc;
@@ -145,7 +145,7 @@ void fl_spsc_free(fl_spsc *q)
 {
 	if (!q)
 		return;
-	fl__slots_fini(&q->slots_, NULL);
+	fl__slots_fini(&q->slots_);
 	fl__free(q);
 }
 
@@ -160,16 +160,16 @@ static size_t spsc_run(const fl_spsc *q, unsigned char *slot, size_t n, bool ful
 	return fl__slots_run(&q->slots_, slot, FL__MIN(n, q->capacity_), full);
 }
 
-size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n)
+int fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n, size_t *count)
 {
 	unsigned char *slot = q->put_;
-	n = spsc_run(q, fl__slot_after(&q->slots_, q->slots_.shape, slot), n, false);
-	if (n == 0)
-		return 0;
-	unsigned char *next = fl__slots_copy_in(&q->slots_, slot, items, n);
-	fl__slots_mark_others(&q->slots_, slot, next, true);
-	fl__spsc_end_put(q, slot, next);
-	return n;
+	*count = spsc_run(q, fl__slot_after(&q->slots_, q->slots_.shape, slot), n, false);
+	if (*count > 0) {
+		unsigned char *next = fl__slots_copy_in(&q->slots_, slot, items, *count);
+		fl__slots_mark_others(&q->slots_, slot, next, true);
+		fl__spsc_end_put(q, slot, next);
+	}
+	return *count == n ? 0 : -EAGAIN;
 }
 
 int fl_spsc_try_get(fl_spsc *q, void *item)
@@ -177,16 +177,16 @@ int fl_spsc_try_get(fl_spsc *q, void *item)
 	return fl__spsc_get(q, item, q->slots_.shape);
 }
 
-size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n)
+int fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n, size_t *count)
 {
 	unsigned char *slot = q->get_;
-	n = spsc_run(q, slot, n, true);
-	if (n == 0)
-		return 0;
-	unsigned char *next = fl__slots_copy_out(&q->slots_, slot, items, n);
+	*count = spsc_run(q, slot, n, true);
+	if (*count == 0)
+		return n == 0 ? 0 : -EAGAIN;
+	unsigned char *next = fl__slots_copy_out(&q->slots_, slot, items, *count);
 	fl__slots_mark_others(&q->slots_, slot, next, false);
 	fl__spsc_end_get(q, slot, next);
-	return n;
+	return 0;
 }
 
 static size_t slots_index(const struct fl__slots *slots, const unsigned char *slot)

@@ -7,9 +7,9 @@
 
 /* The slots of the rings for one producer and one consumer: spsc.c, queue_spsc.c. */
 
-/* `count` and `item_size` are not 0. `allocator` may be NULL. 0, -EOVERFLOW, -ENOMEM. */
-int fl__slots_init(struct fl__slots *slots, const fl_allocator *allocator, size_t item_size, size_t count);
-void fl__slots_fini(struct fl__slots *slots, const fl_allocator *allocator);
+/* `count` and `item_size` are not 0. 0, -EOVERFLOW, -ENOMEM. */
+int fl__slots_init(struct fl__slots *slots, size_t item_size, size_t count);
+void fl__slots_fini(struct fl__slots *slots);
 
 unsigned char *fl__slots_at(const struct fl__slots *slots, size_t index);
 

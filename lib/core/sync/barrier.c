@@ -215,7 +215,7 @@ static void barrier_require_parties(const char *function, const fl_barrier *b)
 }
 
 /* -EAGAIN: the caller was LATE, and the phase is over. */
-static int barrier_wait_once(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel)
+static int barrier_wait_once(fl_barrier *b, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL__WAIT(wait, node, FL__DEBUG_BARRIER, b);
 	struct fl__lot lot;
@@ -240,7 +240,7 @@ static int barrier_wait_once(fl_barrier *b, int64_t deadline, fl_cancel_token *c
 	return rc != 0 ? barrier_give_up(b, &node, order, rc) : barrier_result_of(&node, order);
 }
 
-int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel)
+int fl_barrier_wait_until(fl_barrier *b, fl_time deadline, fl_cancel_token *cancel)
 {
 	barrier_require_parties("fl_barrier_wait", b);
 	int rc;

@@ -199,7 +199,7 @@ static bool cond_leave(const fl_cond *c, struct fl__mutex_node *waiter)
 	return unsignalled;
 }
 
-int fl__cond_wait(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel, bool holds)
+int fl__cond_wait(fl_cond *c, fl_mutex *m, fl_time deadline, fl_cancel_token *cancel, bool holds)
 {
 	if (!fl_mutex_is_locked(m))
 		fl__panic("fl_cond_wait", m, "the mutex is not locked");
@@ -225,7 +225,7 @@ int fl__cond_wait(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *ca
 	return rc;
 }
 
-int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
+int fl_cond_wait_until(fl_cond *c, fl_mutex *m, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl__cond_wait(c, m, deadline, cancel, false);
 }

@@ -127,7 +127,7 @@ static bool event_is_decided(const void *what)
 	return event_is_over(seen, poll->first) || (seen & EVENT_WAITERS);
 }
 
-static int event_wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_cancel_token *cancel)
+static int event_wait_slow(fl_event *e, uint32_t first, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait, FL__DEBUG_EVENT, e);
@@ -147,7 +147,7 @@ static int event_wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_can
 	return rc;
 }
 
-int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel_token *cancel)
+int fl_event_wait_until(fl_event *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	/* as above */
 	uint32_t first = fl__load_relaxed(&e->word_);

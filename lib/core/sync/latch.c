@@ -51,7 +51,7 @@ void fl_latch_count_down(fl_latch *l, uint32_t n)
 	} while (!fl__cas_weak_release(&l->word_, &seen, next));
 }
 
-int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel_token *cancel)
+int fl_latch_wait_until(fl_latch *l, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl__word_wait(&l->word_, &latch_at_zero, deadline, cancel);
 }

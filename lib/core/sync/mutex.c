@@ -163,7 +163,7 @@ static void mutex_clear_stale(fl_mutex *m)
  * 0, -ETIMEDOUT, -ECANCELED. Each round polls, then acquires or enqueues under the queue lock, then
  * sleeps. `woken`: the caller is this first waiter, awake; NULL: it is not queued.
  */
-static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64_t deadline, fl_cancel_token *cancel,
+static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, fl_time deadline, fl_cancel_token *cancel,
                                 struct fl__hook_op *op)
 {
 	struct fl__wait wait;
@@ -221,10 +221,10 @@ static int mutex_tell_debug(fl_mutex *m, int rc, struct fl__hook_op *op)
 	return rc;
 }
 
-FL__SLOW_PATH static int mutex_lock_slow(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
+FL__SLOW_PATH static int mutex_lock_slow(fl_mutex *m, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__hook_op op;
-	fl__hook_locking(&op, m, FL__DEBUG_MUTEX, deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
+	fl__hook_locking(&op, m, FL__DEBUG_MUTEX, fl__is_forever(deadline) ? 0 : FL__DEBUG_TRY);
 	return mutex_tell_debug(m, mutex_lock_contended(m, NULL, deadline, cancel, &op), &op);
 }
 
@@ -390,7 +390,7 @@ int fl_mutex_try_lock(fl_mutex *m)
 	return mutex_try(m);
 }
 
-int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
+int fl_mutex_lock_until(fl_mutex *m, fl_time deadline, fl_cancel_token *cancel)
 {
 	uint32_t expected = fl__hook_word(&fl__hook_free);
 	/* pairs with unlock */

@@ -29,7 +29,7 @@ void fl__mutex_hold(fl_mutex *m);
  * Does what fl_cond_wait_until() does. If `holds` is true, `m` is a lock of the library, and the
  * function acquires it again by blocking the thread.
  */
-int fl__cond_wait(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel, bool holds);
+int fl__cond_wait(fl_cond *c, fl_mutex *m, fl_time deadline, fl_cancel_token *cancel, bool holds);
 
 struct fl__mutex_node {
 	struct fl__node node;

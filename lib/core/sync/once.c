@@ -80,7 +80,7 @@ int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg)
 	return rc == -EINPROGRESS ? once_run(o, function, arg) : rc;
 }
 
-int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, int64_t deadline, fl_cancel_token *cancel)
+int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = fl_once_is_done(o) ? 0 : once_begin(o);
 	while (rc == -EAGAIN) {

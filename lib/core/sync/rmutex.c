@@ -52,7 +52,7 @@ int fl_rmutex_try_lock(fl_rmutex *m)
 	return rmutex_is_owner(m, id) ? rmutex_relock(m) : rmutex_set_owner(m, id, fl_mutex_try_lock(&m->mutex_));
 }
 
-int fl_rmutex_lock_until(fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel)
+int fl_rmutex_lock_until(fl_rmutex *m, fl_time deadline, fl_cancel_token *cancel)
 {
 	uint64_t id = fl__ctx_get()->id;
 	return rmutex_is_owner(m, id) ? rmutex_relock(m)

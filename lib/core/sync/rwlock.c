@@ -368,7 +368,7 @@ static void rwlock_spin_awake(const fl_rwlock *l, const struct fl__rwlock_mode *
 }
 
 /* Each round goes to the queue and sleeps. A waiter woken without a grant is the awake waiter. */
-static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mode, int64_t deadline,
+static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mode, fl_time deadline,
                                  fl_cancel_token *cancel, struct fl__hook_op *op)
 {
 	const bool spins = !fl__ctx_get()->ops->yield;
@@ -395,16 +395,16 @@ static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mod
 }
 
 static void rwlock_debug_begin(struct fl__hook_op *op, const fl_rwlock *l, const struct fl__rwlock_mode *mode,
-                               int64_t deadline)
+                               fl_time deadline)
 {
 	const unsigned how =
-	    (mode == &rwlock_reading ? FL__DEBUG_READ : 0) | (deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
+	    (mode == &rwlock_reading ? FL__DEBUG_READ : 0) | (fl__is_forever(deadline) ? 0 : FL__DEBUG_TRY);
 	fl__hook_locking(op, l, FL__DEBUG_RWLOCK, how);
 }
 
 /* `locked`: the caller has locked, and only tells debugging. */
 FL__SLOW_PATH static int rwlock_lock_slow(fl_rwlock *l, const struct fl__rwlock_mode *mode, bool locked,
-                                          int64_t deadline, fl_cancel_token *cancel)
+                                          fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__hook_op op;
 	rwlock_debug_begin(&op, l, mode, deadline);
@@ -416,7 +416,7 @@ FL__SLOW_PATH static int rwlock_lock_slow(fl_rwlock *l, const struct fl__rwlock_
 FL__SLOW_PATH static int rwlock_try_slow(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	struct fl__hook_op op;
-	rwlock_debug_begin(&op, l, mode, 0);
+	rwlock_debug_begin(&op, l, mode, FL_NO_WAIT);
 	rwlock_forget_parent(l);
 	const bool locked = rwlock_take(l, mode);
 	fl__hook_locked(&op, locked);
@@ -440,7 +440,7 @@ static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 	return false;
 }
 
-FL__SLOW_PATH static int rwlock_read_slow(fl_rwlock *l, uint32_t seen, int64_t deadline, fl_cancel_token *cancel)
+FL__SLOW_PATH static int rwlock_read_slow(fl_rwlock *l, uint32_t seen, fl_time deadline, fl_cancel_token *cancel)
 {
 	const bool stays = rwlock_may_stay(l, seen);
 	return rwlock_lock_slow(l, &rwlock_reading, stays, deadline, cancel);
@@ -461,7 +461,7 @@ int fl_rwlock_destroy(fl_rwlock *l)
 	return busy ? -EBUSY : 0;
 }
 
-int fl_rwlock_read_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
+int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel)
 {
 	rwlock_check_wake(l);
 	/* pairs with fl_rwlock_write_unlock() */
@@ -526,7 +526,7 @@ static inline bool rwlock_write_at_once(fl_rwlock *l)
 	return fl__likely(fl__cas_weak_acquire(&l->word_, &expected, RWLOCK_WRITER));
 }
 
-int fl_rwlock_write_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
+int fl_rwlock_write_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel)
 {
 	return rwlock_write_at_once(l) ? 0 : rwlock_lock_slow(l, &fl__rwlock_writing, false, deadline, cancel);
 }

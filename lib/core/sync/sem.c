@@ -229,7 +229,7 @@ static bool sem_is_decided(const void *what)
 }
 
 /* Each round polls, takes permits or enqueues, sleeps. A waiter woken without a grant is awake. */
-static int sem_acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)
+static int sem_acquire_waiting(fl_sem *s, uint32_t n, fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct sem_poll poll = {s, n};
 	struct fl__wait wait;
@@ -256,7 +256,7 @@ static int sem_acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cance
 	}
 }
 
-FL__SLOW_PATH static int sem_acquire_slow(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)
+FL__SLOW_PATH static int sem_acquire_slow(fl_sem *s, uint32_t n, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__hook_op op;
 	fl__hook_wait_begin(&op, s, FL__DEBUG_SEM);
@@ -303,7 +303,7 @@ int fl_sem_destroy(fl_sem *s)
 	return fl__lot_has_waiters_at(s) ? -EBUSY : 0;
 }
 
-int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)
+int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (n > sem_bound(s))
 		return -EINVAL;
@@ -321,7 +321,7 @@ int fl_sem_try_acquire_n(fl_sem *s, uint32_t n)
 	return may_be_stale && !sem_enqueue(s, NULL, n, n, false) ? 0 : -EAGAIN;
 }
 
-int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel_token *cancel)
+int fl_sem_acquire_until(fl_sem *s, fl_time deadline, fl_cancel_token *cancel)
 {
 	return sem_try_take(s, 1) ? 0 : sem_acquire_slow(s, 1, deadline, cancel);
 }

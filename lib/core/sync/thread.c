@@ -25,7 +25,6 @@
 struct fl__thread {
 	struct fl__thread_data data;
 	struct fl__thread *next, *prev;
-	const fl_allocator *allocator; /* of this struct; NULL: the process's */
 	fl_thread_function *function;
 	void *arg;
 	pthread_t pthread;
@@ -96,7 +95,7 @@ FL__SLOW_PATH static void thread_finish(struct fl__thread *t)
 	bool last = thread_release(t, 1);
 	fl__ctx_current = NULL; /* a later destructor that calls the library gets a new context */
 	if (last)
-		fl__free_to(t->allocator, t);
+		fl__free(t);
 }
 
 /*
@@ -157,13 +156,12 @@ static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
 }
 
 FL__COLD int fl__thread_start(fl_thread *handle, fl_thread_function *function, void *arg,
-                              const fl_thread_config *config, const fl_allocator *allocator, const sigset_t *signals)
+                              const fl_thread_config *config, const sigset_t *signals)
 {
 	config = FL__OR_DEFAULTS(config);
-	struct fl__thread *t = fl__alloc_from(allocator, 1, sizeof *t);
+	struct fl__thread *t = fl__alloc(1, sizeof *t);
 	if (!t)
 		return -ENOMEM;
-	t->allocator = allocator;
 	fl__ctx_init_thread(&t->data.ctx, t->name);
 	t->function = function;
 	t->arg = arg;
@@ -173,7 +171,7 @@ FL__COLD int fl__thread_start(fl_thread *handle, fl_thread_function *function, v
 	int rc = thread_spawn(t, config);
 	if (rc != 0) {
 		(void)thread_release(t, 2);
-		fl__free_to(t->allocator, t);
+		fl__free(t);
 		return rc;
 	}
 	handle->thread_ = t;
@@ -182,20 +180,20 @@ FL__COLD int fl__thread_start(fl_thread *handle, fl_thread_function *function, v
 
 int fl_thread_start(fl_thread *t, fl_thread_function *function, void *arg, const fl_thread_config *config)
 {
-	return fl__thread_start(t, function, arg, config, NULL, NULL);
+	return fl__thread_start(t, function, arg, config, NULL);
 }
 
-static int thread_await(struct fl__thread *t, int64_t deadline, fl_cancel_token *cancel)
+static int thread_await(struct fl__thread *t, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL__BLOCKS(deadline);
 	FL__AWAITS(FL__DEBUG_JOIN, (void *)(uintptr_t)t->data.ctx.id);
-	fl__hook_join(&t->data.ctx, deadline != FL_FOREVER);
+	fl__hook_join(&t->data.ctx, !fl__is_forever(deadline));
 	const int rc = fl_event_wait_until(&t->ended, deadline, cancel);
 	fl__hook_join(NULL, false);
 	return rc;
 }
 
-FL__COLD int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_cancel_token *cancel)
+FL__COLD int fl_thread_join_until(fl_thread *handle, int *result, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__thread *t = handle->thread_;
 	if (!t)
@@ -214,7 +212,7 @@ FL__COLD int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadli
 		*result = t->result;
 	handle->thread_ = NULL;
 	if (thread_release(t, t->lost ? t->owners : 1))
-		fl__free_to(t->allocator, t);
+		fl__free(t);
 	return 0;
 }
 
@@ -232,7 +230,7 @@ FL__COLD int fl_thread_detach(fl_thread *handle)
 	if (!lost)
 		(void)fl__sys.thread_detach(t->pthread);
 	if (thread_release(t, lost ? t->owners : 1))
-		fl__free_to(t->allocator, t);
+		fl__free(t);
 	return 0;
 }
 

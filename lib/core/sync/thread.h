@@ -6,10 +6,8 @@
 #include <sys/select.h>
 
 /*
- * As fl_thread_start(), for threads of the library. The thread's record comes from `allocator`;
- * NULL: the process's. The thread blocks `signals`, which live until it runs `function`; NULL: as
+ * As fl_thread_start(), for threads of the library. The thread blocks `signals`, which live until it runs `function`; NULL: as
  * `config` says. A thread that runs the user's code has the signals of its executor.
  */
 FL_MUST_CHECK int fl__thread_start(fl_thread *t, fl_thread_function *function, void *arg,
-                                   const fl_thread_config *config, const fl_allocator *allocator,
-                                   const sigset_t *signals);
+                                   const fl_thread_config *config, const sigset_t *signals);

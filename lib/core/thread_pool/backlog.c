@@ -41,14 +41,14 @@
 
 enum { BACKLOG_RING = FL__BACKLOG_RING };
 
-int fl__backlog_init(struct fl__backlog *b, const fl_allocator *allocator)
+int fl__backlog_init(struct fl__backlog *b)
 {
-	return fl__mpmc_init_from(&b->ring, allocator, sizeof(struct fl__task_block *), BACKLOG_RING, 0);
+	return fl__mpmc_init(&b->ring, sizeof(struct fl__task_block *), BACKLOG_RING, 0);
 }
 
-void fl__backlog_fini(struct fl__backlog *b, const fl_allocator *allocator)
+void fl__backlog_fini(struct fl__backlog *b)
 {
-	fl__free_to(allocator, b->ring.slots);
+	fl__mpmc_fini(&b->ring);
 }
 
 int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block)

@@ -19,12 +19,11 @@ struct fl__backlog {
 	struct fl__task_list late;
 };
 
-/* Of a task in a slot of the ring, as fl__mpmc_init_from() lays out a pointer. */
+/* Of a task in a slot of the ring, as fl__mpmc_init() lays out a pointer. */
 enum { FL__BACKLOG_OFFSET = sizeof(uint64_t) };
 
-/* `allocator`: of the ring; NULL: that of the process. The same for both. */
-int fl__backlog_init(struct fl__backlog *b, const fl_allocator *allocator);
-void fl__backlog_fini(struct fl__backlog *b, const fl_allocator *allocator);
+int fl__backlog_init(struct fl__backlog *b);
+void fl__backlog_fini(struct fl__backlog *b);
 
 /*
  * For a producer that has read 0 in `overflowing`, or has the lock. As fl__mpmc_put(), but stores

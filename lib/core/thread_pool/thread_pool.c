@@ -264,11 +264,11 @@ static bool pool_may_start(const struct fl__thread_pool *p)
 	return p->more && p->alive < pool_worker_limit(p) && !p->base.broken;
 }
 
-static int64_t pool_sleep_deadline(const struct fl__thread_pool *p)
+static fl_time pool_sleep_deadline(const struct fl__thread_pool *p)
 {
 	if (p->alive == 1 || p->base.closed)
 		return FL_FOREVER;
-	const int64_t time = p->idle_timeout > 0 ? p->idle_timeout : FL_FOREVER;
+	const fl_duration time = p->idle_timeout > 0 ? p->idle_timeout : FL_DURATION_MAX;
 	if (p->alive > pool_worker_limit(p))
 		return fl_after(FL__MIN(time, pool_surplus_timeout));
 	return fl_after(time);
@@ -308,8 +308,8 @@ static void pool_relieve(struct fl__thread_pool *p)
 	fl__store_relaxed(&p->full, stand_ins > POOL_STAND_INS_MOST || awake == FL_WORKERS_MAX);
 	if (p->full)
 		return;
-	fl__store_seq_cst(&p->stand_ins, stand_ins);                         /* see pool_doze() */
-	fl__store_relaxed(&p->next_stand_in, fl_after(pool_stand_in_pause)); /* a single number */
+	fl__store_seq_cst(&p->stand_ins, stand_ins);                               /* see pool_doze() */
+	fl__store_relaxed(&p->next_stand_in, fl__sys.now() + pool_stand_in_pause); /* a single number */
 	const unsigned limit = pool_worker_limit(p);
 	if (p->alive < limit + p->surplus)
 		p->surplus = p->alive > limit ? p->alive - limit : 0;
@@ -619,7 +619,7 @@ static void pool_spin(struct fl__thread_pool *p)
 	const bool brief = fl__yields_are_barred(fl__sys.now()) && pool_uses_all_cpus(p);
 	/* the result does not matter: the caller looks again */
 	if (ctx->ops == &fl__thread_parker)
-		(void)fl__spin(ctx, pool_has_task, p, brief ? 0 : FL_FOREVER);
+		(void)fl__spin(ctx, pool_has_task, p, brief ? FL_NO_WAIT : FL_FOREVER);
 }
 
 /*
@@ -631,7 +631,7 @@ static bool pool_sleep_as_idle(struct fl__thread_pool *p)
 	FL__WAIT(wait, node, FL__DEBUG_TASK, p);
 	wait.no_spin = true; /* the worker has spun for a while */
 	fl__wait_queue_add_first(&p->sleepers, &node);
-	const int64_t wake_at = pool_sleep_deadline(p);
+	const fl_time wake_at = pool_sleep_deadline(p);
 	fl__hook_idle(&p->base);
 	pool_unlock(p);
 	const struct fl__worker_ops *const worker_ops = wait.ctx->worker_ops;
@@ -856,7 +856,10 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 			return;
 		}
 		fl__store_relaxed(&w->skipped, w->skipped + 1); /* for statistics */
-		fl__stats_begin_none(&w->stats);
+		/* counted as begun: measured tasks do not stand for it */
+		w->stats.next++;
+		w->stats.queued.begun++;
+		w->stats.ran.begun++;
 	}
 	char *message;
 	w->run.claim = taken.claim;
@@ -958,7 +961,7 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 	struct fl__thread_pool *p = w->pool;
 	if (!begins) {
 		if (!w->dozing)
-			return FL_FOREVER;
+			return FL__NEVER;
 		fl__store_relaxed(&w->dozing, 0); /* only for the report */
 		/*
 		 * a thread that lets a worker stand in stores `stand_ins`, and then loads
@@ -968,10 +971,10 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 		fl__sub_seq_cst(&p->dozing, 1);
 		if (fl__load_seq_cst(&p->stand_ins) > 0)
 			fl__or_release(&p->crowded, FL__POOL_AWAKE); /* pairs with fl__thread_pool_recount() */
-		return FL_FOREVER;
+		return FL__NEVER;
 	}
 	if (!w->run.active || w->blocking > 0 || fl__executor_is_forked(&p->base))
-		return FL_FOREVER;
+		return FL__NEVER;
 	const int64_t now = fl__sys.now();
 	const int64_t next = fl__load_relaxed(&p->next_stand_in); /* a single number */
 	const bool counted = w->dozing;
@@ -982,10 +985,10 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 	if (!counted)
 		fl__add_seq_cst(&p->dozing, 1);
 	if (fl__load_seq_cst(&p->dozing) < fl__load_seq_cst(&p->active) || fl__load_relaxed(&p->full))
-		return FL_FOREVER;
+		return FL__NEVER;
 	if (pool_marks_empty(p))
-		return FL_FOREVER;
-	return pool_call_agent(p) ? FL_FOREVER : now + pool_stand_in_pause;
+		return FL__NEVER;
+	return pool_call_agent(p) ? FL__NEVER : now + pool_stand_in_pause;
 }
 
 /* The life of a worker. */
@@ -1040,7 +1043,6 @@ FL__NOINLINE static void pool_end_thread(struct fl__thread_worker *w)
 
 FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 {
-	struct fl__thread_pool *p = w->pool;
 	struct fl__ctx *ctx = fl__ctx_get();
 	struct fl__task_block *block = fl__task_block_of(w->run.future);
 	const fl_task_type *type = fl__chunk_type_of(block->future.type);
@@ -1055,8 +1057,7 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 	pool_forget(w, block);
 	if (fl__bytes_declares(type->drop_result)) /* in a chunk, the bytes of the element that ran */
 		fl_bytes_free(fl__element(block->future.result, block->done, type->result_size));
-	fl__future_finish(&block->future, -EOWNERDEAD,
-	                  fl__message_format(p->base.allocator, "the task's function " FL__ENDS_THREAD));
+	fl__future_finish(&block->future, -EOWNERDEAD, fl__message_format("the task's function " FL__ENDS_THREAD));
 	fl_future_free(&block->future); /* the producer's reference */
 }
 
@@ -1126,7 +1127,7 @@ static int pool_work(void *arg)
 
 struct fl__thread_worker *fl__thread_pool_make_worker(struct fl__thread_pool *p)
 {
-	struct fl__thread_worker *w = fl__alloc_from(p->base.allocator, 1, sizeof *w);
+	struct fl__thread_worker *w = fl__alloc(1, sizeof *w);
 	if (!w)
 		return NULL;
 	w->pool = p;
@@ -1145,7 +1146,7 @@ static int pool_start_thread(struct fl__thread_pool *p)
 		return -ENOMEM;
 	(void)snprintf(name, sizeof name, "%s-%u", p->base.name, w->number);
 	const fl_thread_config config = {.name = name};
-	int rc = fl__thread_start(&w->thread, pool_work, w, &config, p->base.allocator, &p->base.signals);
+	int rc = fl__thread_start(&w->thread, pool_work, w, &config, &p->base.signals);
 	p->vacant = rc == 0 ? w->next_vacant : w;
 	if (rc != 0)
 		return rc == -ENOMEM ? rc : -EAGAIN;
@@ -1329,7 +1330,7 @@ static bool pool_has_ended(fl_executor *e)
 }
 
 /* The thread that left last has joined the others. */
-static int fl__thread_pool_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+static int fl__thread_pool_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl__executor_join_thread(e, &pool_of(e)->ended, pool_has_ended, deadline, cancel);
 }
@@ -1337,7 +1338,6 @@ static int fl__thread_pool_join(fl_executor *e, int64_t deadline, fl_cancel_toke
 FL__COLD static void pool_destroy(fl_executor *e)
 {
 	struct fl__thread_pool *p = pool_of(e);
-	const fl_allocator *const allocator = e->allocator;
 	/* the join of the thread orders the rest */
 	if (fl__load_relaxed(&p->agent) != FL__POOL_NO_AGENT && !fl__executor_is_forked(e))
 		(void)fl__sys.thread_join(p->agent_thread);
@@ -1345,13 +1345,13 @@ FL__COLD static void pool_destroy(fl_executor *e)
 	FL_IGNORE(fl_thread_detach(&p->ended));
 	FL__EACH_SAFE (struct fl__thread_worker, w, p->workers) {
 		FL_IGNORE(fl_thread_detach(&w->thread));
-		fl__free_to(allocator, w);
+		fl__free(w);
 	}
 	fl__executor_fini(e);
-	fl__backlog_fini(&p->backlog, allocator);
+	fl__backlog_fini(&p->backlog);
 	if (fl__forks_are_linked())
 		fl__forks_fini(&p->forks);
-	fl__free_to(allocator, p);
+	fl__free(p);
 }
 
 /* How many tasks in the backlog no context has claimed. */
@@ -1407,18 +1407,18 @@ static const struct fl__executor_ops pool_ops = {
 static int pool_init(struct fl__thread_pool *p, const fl_executor_config *config)
 {
 	const unsigned workers = fl__executor_worker_count(config);
-	int rc = fl__backlog_init(&p->backlog, config->allocator);
+	int rc = fl__backlog_init(&p->backlog);
 	if (rc != 0)
 		return rc;
 	p->started = POOL_NO_WORKER;
 	if (fl__forks_are_linked())
-		fl__forks_init(&p->forks, workers, pool_wake_for_forks, p, config->allocator);
+		fl__forks_init(&p->forks, workers, pool_wake_for_forks, p);
 	p->forks.has_task = pool_has_task;
 	rc = fl__permits_init(&p->base.permits, config);
 	if (rc == 0)
 		rc = fl__executor_init(&p->base, &pool_ops, workers, config, false);
 	if (rc != 0)
-		fl__backlog_fini(&p->backlog, config->allocator);
+		fl__backlog_fini(&p->backlog);
 	return rc;
 }
 
@@ -1428,10 +1428,10 @@ FL__COLD int fl_thread_executor_create(fl_executor **made, const fl_executor_con
 	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX, "fl_thread_executor_create") ||
 	    config->idle_timeout < 0)
 		return -EINVAL;
-	struct fl__thread_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
+	struct fl__thread_pool *p = fl__alloc(1, sizeof *p);
 	int rc = p ? pool_init(p, config) : -ENOMEM;
 	if (rc != 0) {
-		fl__free_to(config->allocator, p);
+		fl__free(p);
 		return rc;
 	}
 	p->idle_timeout = config->idle_timeout;

@@ -44,8 +44,7 @@ void fl__cancel_join_tree(fl_cancel_token *c, fl_cancel_token *parent)
 	parent = cancel_resolve_here(parent);
 	if (!parent)
 		return;
-	if (fl__cancel_deadline(parent) < fl__cancel_deadline(c))
-		c->from_forever_ = parent->from_forever_;
+	c->deadline_ = fl__earlier(c->deadline_, parent->deadline_);
 	c->parent_ = parent;
 	c->root_ = fl__cancel_root_of(parent);
 	FL__LOCKED(&c->root_->lock_);
@@ -54,13 +53,12 @@ void fl__cancel_join_tree(fl_cancel_token *c, fl_cancel_token *parent)
 	FL__LIST_ADD_BY(next_, link_, &parent->child_, c);
 }
 
-void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline)
+void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, fl_time deadline)
 {
-	fl__debug_deadline(deadline);
 	fl__cancel_init(c, parent, deadline);
 }
 
-void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, int64_t deadline)
+void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, fl_time deadline)
 {
 	fl__cancel_init(&own->token, FL_SHIELDED, deadline);
 	own->token.word_ = FL__CANCEL_OWN;
@@ -213,10 +211,10 @@ bool fl_cancel_token_is_requested(const fl_cancel_token *c)
 	return c && fl__cancel_is_requested(c);
 }
 
-int64_t fl_cancel_token_deadline(const fl_cancel_token *c)
+fl_time fl_cancel_token_deadline(const fl_cancel_token *c)
 {
 	c = cancel_resolve_here(c);
-	return c ? fl__cancel_deadline(c) : FL_FOREVER;
+	return c ? c->deadline_ : FL_FOREVER;
 }
 
 fl_cancel_token *fl_cancel_scope_current(void)
@@ -247,9 +245,9 @@ static bool cancel_on_arm(void *object, struct fl__node *node)
 	return fl__cancel_arm(object, node);
 }
 
-static int64_t cancel_on_deadline(void *object)
+static fl_time cancel_on_deadline(void *object)
 {
-	return fl__cancel_deadline(object);
+	return ((const fl_cancel_token *)object)->deadline_;
 }
 
 const fl_on_type fl__on_cancel_token = {cancel_on_ready, cancel_on_arm, fl__node_disarm, cancel_on_deadline};

@@ -23,18 +23,17 @@ struct fl__own_token {
  */
 void fl__cancel_join_tree(fl_cancel_token *c, fl_cancel_token *parent);
 
-/* As fl_cancel_token_init(), which also checks the caller's deadline while debugging is on. */
-static inline void fl__cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline)
+/* As fl_cancel_token_init(). */
+static inline void fl__cancel_init(fl_cancel_token *c, fl_cancel_token *parent, fl_time deadline)
 {
 	*c = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
-	/* unsigned, because FL_NO_WAIT wraps */
-	c->from_forever_ = (int64_t)((uint64_t)FL_FOREVER - (uint64_t)(deadline < 0 ? FL_NO_WAIT : deadline));
+	c->deadline_ = deadline;
 	if (parent != FL_SHIELDED)
 		fl__cancel_join_tree(c, parent);
 }
 
 /* The caller then sets `ctx->own`. */
-void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, int64_t deadline);
+void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, fl_time deadline);
 
 /* From now on no request calls `kick`. The token has no waiters. */
 void fl__cancel_disown(struct fl__own_token *own);
@@ -90,7 +89,7 @@ static inline fl_cancel_token *fl__cancel_resolve(const fl_cancel_token *cancel,
 }
 
 /* Whether a wait would end at once: -ECANCELED, -ETIMEDOUT; else 0. */
-static inline int fl__is_interrupted(int64_t deadline, const fl_cancel_token *cancel)
+static inline int fl__is_interrupted(fl_time deadline, const fl_cancel_token *cancel)
 {
 	if (fl_cancel_token_is_requested(cancel))
 		return -ECANCELED;
@@ -106,16 +105,11 @@ enum {
 	FL__CANCEL_OFFERED = 16
 };
 
-static inline int64_t fl__cancel_deadline(const fl_cancel_token *c)
-{
-	return (int64_t)((uint64_t)FL_FOREVER - (uint64_t)c->from_forever_);
-}
-
 static inline bool fl__cancel_is_requested(const fl_cancel_token *c)
 {
 	if (fl__load_acquire(&c->word_) & FL__CANCEL_REQUESTED) /* pairs with cancel_request_one() */
 		return true;
-	return c->from_forever_ != 0 && fl__sys.now() >= fl__cancel_deadline(c);
+	return fl__is_expired(c->deadline_);
 }
 
 /* Whether the token has no relatives and was never requested: its destruction has nothing to do. */

@@ -31,7 +31,7 @@ enum { FL__DOZE_AFTER = 5000000 }; /* in ns */
 
 struct fl__ctx_ops {
 	/* Waits for the unpark of `wait`, which it acquires: 0. -ETIMEDOUT: may be called again. */
-	int (*park)(struct fl__wait *wait, int64_t deadline);
+	int (*park)(struct fl__wait *wait, fl_time deadline);
 	/*
 	 * Ends the present or next park of `wait`. Called once, by any thread. Must not park, since
 	 * the caller may hold an fl__lock(). Once the unpark is published, wait and context may be
@@ -50,7 +50,7 @@ struct fl__ctx_ops {
 	 * -ETIMEDOUT, -ECANCELED. -ENOSYS: the context cannot wait for one of them. NULL: for none.
 	 * At most FL__WAIT_FDS descriptors.
 	 */
-	int (*wait_fds)(const struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel);
+	int (*wait_fds)(const struct pollfd *fds, unsigned n, fl_time deadline, fl_cancel_token *cancel);
 };
 
 /* How another worker replaces a worker that waits. */
@@ -63,7 +63,7 @@ struct fl__worker_ops {
 	bool (*block)(struct fl__ctx *ctx, const void *future, bool begins);
 	/*
 	 * NULL: there are no stand-ins. Called with `begins` by a park that has slept for
-	 * FL__DOZE_AFTER, and again at the time that the call returns; FL_FOREVER: no more. After
+	 * FL__DOZE_AFTER, and again at the time that the call returns; FL__NEVER: no more. After
 	 * such a sleep, called without `begins`. The caller may hold a lock of the executor or of
 	 * the user's allocator: the function takes no lock and allocates nothing.
 	 */
@@ -183,7 +183,7 @@ static inline struct fl__ctx *fl__ctx_of_wait(void)
 	__attribute__((cleanup(fl__blocks_end), unused)) const bool FL__UNIQUE(fl__blocks_) =                          \
 	    fl__ctx_block(fl__ctx_get(), NULL, deadline)
 
-static inline bool fl__ctx_block(struct fl__ctx *ctx, const void *future, int64_t deadline)
+static inline bool fl__ctx_block(struct fl__ctx *ctx, const void *future, fl_time deadline)
 {
 	return ctx->worker_ops && !fl__is_expired(deadline) && ctx->worker_ops->block(ctx, future, true);
 }
@@ -230,7 +230,7 @@ extern const struct fl__ctx_ops fl__thread_parker;
  * Polls is_ready(what) for a bounded time (thread_parker.c); true when it did. For threads, before
  * they sleep.
  */
-bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, int64_t deadline);
+bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, fl_time deadline);
 
 /*
  * The forks between the first process and this one. Objects with threads store it. It changes only

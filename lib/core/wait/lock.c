@@ -47,7 +47,7 @@ void fl__lock(uint32_t *word)
 	/* pairs with fl__unlock() */
 	while ((seen = fl__or_acquire(word, LOCK_HELD | LOCK_SLEEPERS)) != LOCK_FREE)
 		/* The loop checks the word, not the result. */
-		(void)fl__sys.futex_wait(word, seen | LOCK_HELD | LOCK_SLEEPERS, FL_FOREVER);
+		(void)fl__sys.futex_wait(word, seen | LOCK_HELD | LOCK_SLEEPERS, FL__NEVER);
 }
 
 bool fl__try_lock(uint32_t *word)

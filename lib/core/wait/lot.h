@@ -43,8 +43,9 @@ struct fl__wait {
 	/* Of an unpark after a sleep: the time modulo 2^32, the CPU (negative: unknown). */
 	uint32_t unparked_at;
 	int16_t waker_cpu;
-	uint8_t kind; /* of `object` */
-	bool no_spin; /* park without a spin */
+	uint8_t kind;   /* of `object` */
+	bool no_spin;   /* park without a spin */
+	int32_t result; /* of the sleep */
 	/* When the flight recorder was told of the sleep. 0: it was not. */
 	int64_t since;
 };
@@ -228,7 +229,7 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 
 /*
  * Until the end of the block the context is asleep, in no wait queue: for reports, and for the
- * fibers of its thread.
+ * fibers of its thread. The block sets fl__asleep.result.
  */
 #define FL__ASLEEP(kind, object, deadline)                                                                             \
 	__attribute__((cleanup(fl__asleep_end), unused)) struct fl__wait fl__asleep;                                   \
@@ -239,7 +240,7 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 static inline void fl__asleep_end(struct fl__wait *wait)
 {
 	fl__lot_set_away(wait->ctx->hosted, false);
-	fl__hook_woken(wait, 0);
+	fl__hook_woken(wait);
 }
 
 /*
@@ -247,11 +248,11 @@ static inline void fl__asleep_end(struct fl__wait *wait)
  * False without polling: the context is not a thread, the deadline is past or the token is
  * requested. If all polls fail, the wait later parks without a spin.
  */
-bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), const void *what, int64_t deadline,
+bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), const void *what, fl_time deadline,
                    fl_cancel_token *cancel);
 
 /* Parks until a node is woken: 0; else -ETIMEDOUT (at once for a past deadline), -ECANCELED. */
-int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel);
+int fl__wait_sleep(struct fl__wait *wait, fl_time deadline, fl_cancel_token *cancel);
 
 /* For a node in no queue, which the caller keeps alive. False: the wait had given up. */
 bool fl__node_wake(struct fl__node *node);
@@ -294,7 +295,7 @@ struct fl__word {
 };
 
 /* Blocks until the word is ready: 0, -ETIMEDOUT, -ECANCELED. Acquires. It may change again. */
-int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline, fl_cancel_token *cancel);
+int fl__word_wait(uint32_t *word, const struct fl__word *ready, fl_time deadline, fl_cancel_token *cancel);
 
 /* For arm() of fl_wait_any. False: the word is ready. Else enqueues `node`. */
 bool fl__word_arm(uint32_t *word, const struct fl__word *ready, struct fl__node *node);

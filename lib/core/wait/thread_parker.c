@@ -80,7 +80,7 @@ static void parker_learn(struct fl__ctx *ctx, uint32_t needed)
 }
 
 static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what,
-                                    int64_t deadline)
+                                    fl_time deadline)
 {
 	if (ctx->spin_ns == 0)
 		ctx->spin_ns = PARKER_SPIN_MOST;
@@ -88,7 +88,7 @@ static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*is_ready)(const 
 	ctx->spun_at = (uint32_t)now | 1;
 	if (ctx->saved < 0 && ctx->spin_ns == PARKER_SPIN_LEAST)
 		return false;
-	const int64_t begin = now, end = now + ctx->spin_ns, limit = fl__min_deadline(end, deadline);
+	const int64_t begin = now, end = now + ctx->spin_ns, limit = fl__min_deadline(end, fl__expiry(deadline));
 	while (now < limit) {
 		now = fl__sys.give_way(now);
 		if (is_ready(what)) {
@@ -102,7 +102,7 @@ static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*is_ready)(const 
 	return false;
 }
 
-bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, int64_t deadline)
+bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, fl_time deadline)
 {
 	const bool trial = ctx->spins++ % PARKER_TRIAL == 0;
 	if (ctx->spun_at != 0) /* the last failure taught nothing */
@@ -122,14 +122,14 @@ static bool parker_is_unparked(const void *wait)
 }
 
 /* True: unparked. False: the deadline has passed. */
-static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
+static bool parker_sleep_until(struct fl__wait *wait, fl_time deadline)
 {
 	uint32_t expected = PARKER_EMPTY;
 	/* publishes nothing; parker_park() acquires what the unpark publishes */
 	if (!fl__cas_relaxed(&wait->park_word, &expected, PARKER_ASLEEP))
 		return true;
 	const struct fl__worker_ops *worker = wait->ctx->worker_ops;
-	int64_t doze_at = worker && worker->doze ? fl_after(FL__DOZE_AFTER) : FL_FOREVER;
+	int64_t doze_at = worker && worker->doze ? fl__sys.now() + FL__DOZE_AFTER : FL__NEVER;
 	bool unparked = false, dozes = false;
 	const uint32_t *futex = fl__wait_futex(wait);
 	for (;;) {
@@ -138,12 +138,12 @@ static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
 		if ((unparked = parker_is_unparked(wait)))
 			break;
 		/* The loop checks the word and the clock, not the result. */
-		(void)fl__sys.futex_wait(futex, seen, fl__min_deadline(deadline, doze_at));
+		(void)fl__sys.futex_wait(futex, seen, fl__min_deadline(fl__expiry(deadline), doze_at));
 		expected = PARKER_ASLEEP;
 		if (fl__is_expired(deadline) &&
 		    fl__cas_relaxed(&wait->park_word, &expected, PARKER_EMPTY)) /* as above */
 			break;
-		if (fl__is_expired(doze_at)) {
+		if (doze_at != FL__NEVER && doze_at <= fl__sys.now()) {
 			doze_at = worker->doze(wait, true);
 			dozes = true;
 		}
@@ -153,7 +153,7 @@ static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
 	return unparked;
 }
 
-static int parker_park(struct fl__wait *wait, int64_t deadline)
+static int parker_park(struct fl__wait *wait, fl_time deadline)
 {
 	if ((wait->no_spin || !fl__spin(wait->ctx, parker_is_unparked, wait, deadline)) &&
 	    !parker_sleep_until(wait, deadline))

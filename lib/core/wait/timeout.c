@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <fairlead/cancel.h>
 
-void fl_timeout_begin(fl_timeout *t, int64_t deadline)
+void fl_timeout_begin(fl_timeout *t, fl_time deadline)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	if (t->context_)
@@ -27,6 +27,6 @@ int fl_timeout_end(fl_timeout *t, int rc)
 	ctx->front.scope = t->before_;
 	fl_cancel_token_destroy(&t->token_);
 	t->context_ = NULL;
-	bool ours = rc == -ECANCELED && t->deadline_ <= fl__sys.now() && !fl_cancel_token_is_requested(NULL);
+	bool ours = rc == -ECANCELED && fl__is_expired(t->deadline_) && !fl_cancel_token_is_requested(NULL);
 	return ours ? -ETIMEDOUT : rc;
 }

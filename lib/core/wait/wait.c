@@ -24,6 +24,7 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 	wait->park_word = 0;
 	wait->no_spin = false;
 	wait->waker_cpu = -1;
+	wait->result = 0;
 	wait->since = 0;
 }
 
@@ -36,7 +37,7 @@ static int wait_give_up(struct fl__wait *wait, int error)
 	return wait->ctx->ops->park(wait, FL_FOREVER);
 }
 
-static int wait_park_until(struct fl__wait *wait, int64_t deadline)
+static int wait_park_until(struct fl__wait *wait, fl_time deadline)
 {
 	if (fl__is_expired(deadline))
 		return wait_give_up(wait, -ETIMEDOUT);
@@ -56,15 +57,15 @@ void fl__ctx_cancel(struct fl__ctx *ctx)
 }
 
 /* The deadline of `token` ends the wait, too, with -ECANCELED. */
-static int wait_park_under(struct fl__wait *wait, int64_t deadline, const fl_cancel_token *token)
+static int wait_park_under(struct fl__wait *wait, fl_time deadline, const fl_cancel_token *token)
 {
-	const int64_t limit = fl__cancel_deadline(token);
-	const int rc = wait_park_until(wait, fl__min_deadline(deadline, limit));
-	return rc == -ETIMEDOUT && limit < deadline ? -ECANCELED : rc;
+	const fl_time limit = token->deadline_;
+	const int rc = wait_park_until(wait, fl__earlier(deadline, limit));
+	return rc == -ETIMEDOUT && fl__expiry(limit) < fl__expiry(deadline) ? -ECANCELED : rc;
 }
 
 /* fl__ctx_cancel() ends the wait. */
-static int wait_sleep_under_own(struct fl__wait *wait, int64_t deadline, const fl_cancel_token *token)
+static int wait_sleep_under_own(struct fl__wait *wait, fl_time deadline, const fl_cancel_token *token)
 {
 	if (fl__cancel_is_requested(token))
 		return wait_give_up(wait, -ECANCELED);
@@ -75,7 +76,7 @@ static int wait_sleep_under_own(struct fl__wait *wait, int64_t deadline, const f
 	return rc == 0 && fl__load_relaxed(&wait->decision) == FL__CANCELLED ? -ECANCELED : rc;
 }
 
-static int wait_sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel)
+static int wait_sleep_under(struct fl__wait *wait, fl_time deadline, fl_cancel_token *cancel)
 {
 	fl_cancel_token *token = fl__cancel_resolve(cancel, wait->ctx);
 	if (!token)
@@ -95,7 +96,7 @@ static int wait_sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel_t
 	return rc;
 }
 
-int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel)
+int fl__wait_sleep(struct fl__wait *wait, fl_time deadline, fl_cancel_token *cancel)
 {
 	fl__hook_sleep(wait, deadline);
 	/* In FL__BLOCKS_THREAD() the thread waits in place of its fiber, and runs no other one. */
@@ -112,11 +113,12 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *can
 		FL__LIST_REMOVE(blocked);
 		blocked->link = NULL;
 	}
-	fl__hook_woken(wait, rc);
+	wait->result = rc;
+	fl__hook_woken(wait);
 	return rc;
 }
 
-bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), const void *what, int64_t deadline,
+bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), const void *what, fl_time deadline,
                    fl_cancel_token *cancel)
 {
 	if (wait->ctx->ops != &fl__thread_parker || fl__is_expired(deadline) || fl_cancel_token_is_requested(cancel))
@@ -146,7 +148,7 @@ static bool wait_is_decided(const void *what)
 	return wait_is_ready(seen, polled->ready) || (seen & polled->ready->waiters);
 }
 
-int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline, fl_cancel_token *cancel)
+int fl__word_wait(uint32_t *word, const struct fl__word *ready, fl_time deadline, fl_cancel_token *cancel)
 {
 	/* pairs with the release that made the word ready */
 	uint32_t seen = fl__load_acquire(word);
@@ -179,13 +181,11 @@ static int wait_yield_once(const fl_cancel_token *cancel)
 	return fl_cancel_token_is_requested(cancel) ? -ECANCELED : 0;
 }
 
-int fl_sleep_until(int64_t deadline, fl_cancel_token *cancel)
+int fl_sleep_until(fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
-	if (fl__is_expired(deadline)) {
-		fl__debug_deadline(deadline);
+	if (fl__is_expired(deadline))
 		return wait_yield_once(cancel);
-	}
 	fl__wait_begin(&wait, FL__DEBUG_SLEEP, NULL);
 	/* No node: only the deadline or the token ends it. */
 	int rc = fl__wait_sleep(&wait, deadline, cancel);

@@ -45,12 +45,12 @@ static void wait_any_disarm(fl_on *on, size_t n)
 		on[i].type->disarm(on[i].object, wait_any_node_of(&on[i]));
 }
 
-static int64_t wait_any_earliest(fl_on *on, size_t n)
+static fl_time wait_any_earliest(fl_on *on, size_t n)
 {
-	int64_t deadline = FL_FOREVER;
+	fl_time deadline = FL_FOREVER;
 	for (size_t i = 0; i < n; i++)
 		if (on[i].type->deadline)
-			deadline = fl__min_deadline(deadline, on[i].type->deadline(on[i].object));
+			deadline = fl__earlier(deadline, on[i].type->deadline(on[i].object));
 	return deadline;
 }
 
@@ -63,11 +63,11 @@ static bool wait_any_by_tasks(const fl_on *on, size_t n)
 	return any;
 }
 
-int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel_token *cancel)
+int fl_wait_any_until(fl_on *on, size_t n, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (n == 0 || n > INT_MAX)
 		return -EINVAL;
-	int64_t limit = fl__min_deadline(deadline, wait_any_earliest(on, n));
+	fl_time limit = fl__earlier(deadline, wait_any_earliest(on, n));
 	for (;;) {
 		int ready = wait_any_first_ready(on, n);
 		if (ready >= 0)
@@ -77,10 +77,10 @@ int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel_token *ca
 		size_t armed = wait_any_arm(on, n, &wait);
 		/* If an object was ready, a deadline in the past ends the wait. */
 		const bool blocks = armed == n && wait_any_by_tasks(on, n) && fl__ctx_block(wait.ctx, NULL, limit);
-		int rc = fl__wait_sleep(&wait, armed == n ? limit : 0, cancel);
+		int rc = fl__wait_sleep(&wait, armed == n ? limit : FL_NO_WAIT, cancel);
 		fl__ctx_unblock(wait.ctx, blocks);
 		wait_any_disarm(on, armed);
-		if (rc == 0 || (rc == -ETIMEDOUT && fl__sys.now() < limit))
+		if (rc == 0 || (rc == -ETIMEDOUT && !fl__is_expired(limit)))
 			continue;
 		if (rc == -ECANCELED && armed == n)
 			return rc; /* an object became ready after the request */

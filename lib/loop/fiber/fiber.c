@@ -116,11 +116,11 @@ bool fl__fiber_has_ended(const struct fl__fiber *f)
 	return fl__load_relaxed(&f->ended) & FIBER_ENDED; /* relaxed: written by this thread */
 }
 
-int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cancel)
+int fl__fiber_wait(struct fl__fiber *f, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (fl__fiber_has_ended(f))
 		return 0;
-	fl__hook_join(&f->ctx, deadline != FL_FOREVER);
+	fl__hook_join(&f->ctx, !fl__is_forever(deadline));
 	FL__AWAITS(FL__DEBUG_JOIN, (void *)(uintptr_t)f->ctx.id);
 	const int rc = fl__word_wait(&f->ended, &fiber_is_ended, deadline, cancel);
 	fl__hook_join(NULL, false);

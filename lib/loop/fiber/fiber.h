@@ -38,7 +38,7 @@ struct fl__sched_ops {
 	 */
 	void (*wake)(struct fl__sched *s);
 	/* As in struct fl__ctx_ops, for the fibers. */
-	int (*wait_fds)(struct fl__sched *s, const struct pollfd *fds, unsigned n, int64_t deadline,
+	int (*wait_fds)(struct fl__sched *s, const struct pollfd *fds, unsigned n, fl_time deadline,
 	                fl_cancel_token *cancel);
 };
 
@@ -49,7 +49,6 @@ struct fl__sched_config {
 	void (*ended)(struct fl__fiber *f);
 	const struct fl__sched_ops *ops;
 	void *user;
-	const fl_allocator *allocator; /* of all but the stacks; NULL: the process's */
 };
 
 /* Returns 0; -ENOMEM; -ENOTSUP: the thread has a shadow stack. */
@@ -91,7 +90,7 @@ void fl__sched_post(struct fl__sched *s, struct fl__post *post);
 
 void fl__sched_take_inbox(struct fl__sched *s);
 
-/* FL_FOREVER: none */
+/* FL__NEVER: none */
 int64_t fl__sched_next_deadline(const struct fl__sched *s);
 
 bool fl__sched_is_forked(const struct fl__sched *s);
@@ -104,7 +103,7 @@ int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(
  * Waits for the fiber's end. Unless it has ended, the caller is another fiber of its scheduler. One
  * waiter at a time. Returns 0; -ETIMEDOUT, -ECANCELED: the fiber runs on.
  */
-int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cancel);
+int fl__fiber_wait(struct fl__fiber *f, fl_time deadline, fl_cancel_token *cancel);
 
 /* It has ended, or never begun. */
 void fl__fiber_free(struct fl__fiber *f);

@@ -126,7 +126,7 @@ static FL__SWITCHES void sched_switch(struct fl__sched *s, struct fl__flow *from
 		fl__fiber_prepare(to);
 	if (fl__unlikely(s->observe != NULL))
 		s->observe(s, to);
-	fl__hook_run(s, to ? to->ctx.id : 0, to ? to->name : NULL);
+	fl__hook_run(s, to ? to->ctx.id : 0, to ? to->name : "");
 	s->running = to;
 	fl__ctx_current = to ? &to->ctx : s->host.thread;
 	if (fl__unlikely(s->tells))
@@ -242,28 +242,28 @@ static bool sched_is_unparked(const struct fl__wait *wait)
 	return fl__load_acquire(&wait->park_word) == SCHED_UNPARKED; /* pairs with sched_unpark() */
 }
 
-static int sched_park(struct fl__wait *wait, int64_t deadline)
+static int sched_park(struct fl__wait *wait, fl_time deadline)
 {
 	struct fl__fiber *f = sched_fiber_of(wait->ctx);
 	if (sched_is_unparked(wait))
 		return 0;
 	f->parked = wait;
-	if (deadline != FL_FOREVER) {
+	if (!fl__is_forever(deadline)) {
 		f->parked_rc = 0;
-		fl__timers_add(&f->sched->timers, &f->timer, deadline);
+		fl__timers_add(&f->sched->timers, &f->timer, fl__expiry(deadline));
 	}
 	uint32_t expected = SCHED_EMPTY;
 	/* pairs with sched_unpark(), which links the fiber */
 	if (fl__cas_release(&wait->park_word, &expected, SCHED_PARKED))
 		fl__sched_switch_next(f->sched, false);
-	if (deadline != FL_FOREVER)
+	if (!fl__is_forever(deadline))
 		fl__timers_remove(&f->sched->timers, &f->timer);
 	f->parked = NULL;
 	(void)sched_is_unparked(wait); /* acquires, if there was an unpark */
-	return deadline != FL_FOREVER ? f->parked_rc : 0;
+	return !fl__is_forever(deadline) ? f->parked_rc : 0;
 }
 
-static int sched_wait_fds(const struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel)
+static int sched_wait_fds(const struct pollfd *fds, unsigned n, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl__sched_current->config.ops->wait_fds(fl__sched_current, fds, n, deadline, cancel);
 }
@@ -358,7 +358,7 @@ bool fl__sched_turn(struct fl__sched *s, size_t runs)
 
 int64_t fl__sched_next_deadline(const struct fl__sched *s)
 {
-	return s->timers.first ? s->timers.first->deadline : FL_FOREVER;
+	return s->timers.first ? s->timers.first->deadline : FL__NEVER;
 }
 
 bool fl__sched_arm(struct fl__sched *s)
@@ -377,7 +377,7 @@ void fl__sched_disarm(struct fl__sched *s, bool woken)
 	if (fl__cas_relaxed(&s->inbox, &expected, NULL)) /* relaxed: nothing was posted */
 		return;
 	while (!woken)
-		woken = s->config.ops->sleep(s, FL_FOREVER) == 0;
+		woken = s->config.ops->sleep(s, FL__NEVER) == 0;
 }
 
 static bool sched_is_posted(const void *sched)
@@ -394,7 +394,7 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 {
 	const int64_t until = fl__min_deadline(deadline, fl__sched_next_deadline(s));
 	if (s->soon && s->runnable == 0) {
-		s->soon = fl__spin(s->host.thread, sched_is_posted, s, until);
+		s->soon = fl__spin(s->host.thread, sched_is_posted, s, FL__TIME(until));
 		if (s->soon && ++s->spun % SCHED_TRIM_PERIOD == 0)
 			fl__stack_pool_trim(&s->stacks);
 		if (s->soon)
@@ -403,7 +403,7 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 	if (!fl__sched_arm(s))
 		return false;
 	const int64_t began = fl__sys.now();
-	const bool blocks = fl__ctx_block(s->host.thread, NULL, until);
+	const bool blocks = fl__ctx_block(s->host.thread, NULL, FL__TIME(until));
 	fl__lot_set_away(s->host.thread->hosted, true);
 	const bool woken = s->config.ops->sleep(s, until) == 0;
 	fl__lot_set_away(s->host.thread->hosted, false);
@@ -460,13 +460,12 @@ int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config
 {
 	if (sched_has_shadow_stack())
 		return -ENOTSUP;
-	struct fl__sched *made = fl__alloc_from(config->allocator, 1, sizeof *made);
+	struct fl__sched *made = fl__alloc(1, sizeof *made);
 	if (!made)
 		return -ENOMEM;
 	made->config = *config;
 	made->fork_count = fl__fork_count;
 	fl__stack_pool_init(&made->stacks, config->stack_size, config->fiber_size);
-	made->stacks.allocator = config->allocator;
 	*s = made;
 	return 0;
 }
@@ -474,7 +473,7 @@ int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config
 void fl__sched_destroy(struct fl__sched *s)
 {
 	fl__stack_pool_end(&s->stacks);
-	fl__free_to(s->config.allocator, s);
+	fl__free(s);
 }
 
 bool fl__sched_is_forked(const struct fl__sched *s)

@@ -79,12 +79,12 @@ static void stack_search_blocks(const struct fl__stack_pool *pool, const struct 
 
 static struct fl__slab *stack_make_slab(const struct fl__stack_pool *pool)
 {
-	struct fl__slab *slab = fl__alloc_from(pool->allocator, 1, sizeof *slab);
+	struct fl__slab *slab = fl__alloc(1, sizeof *slab);
 	if (!slab)
 		return NULL;
 	slab->memory = fl__sys.map(pool->slab);
 	if (!slab->memory) {
-		fl__free_to(pool->allocator, slab);
+		fl__free(slab);
 		return NULL;
 	}
 	stack_search_blocks(pool, slab, true);
@@ -99,7 +99,7 @@ static void stack_free_slab(const struct fl__stack_pool *pool, struct fl__slab *
 	}
 	stack_search_blocks(pool, slab, false);
 	fl__sys.unmap(slab->memory, pool->slab);
-	fl__free_to(pool->allocator, slab);
+	fl__free(slab);
 }
 
 static uint32_t stack_bits(unsigned count)
@@ -214,7 +214,7 @@ static void stack_discard_free(struct fl__stack_pool *pool)
 	}
 	pool->dirty = 0;
 	pool->kept_blocks = pool->free_blocks;
-	pool->excess_until = 0;
+	pool->excess_until = FL_FOREVER;
 }
 
 static bool stack_is_excess(const struct fl__stack_pool *pool, size_t spare)
@@ -225,9 +225,9 @@ static bool stack_is_excess(const struct fl__stack_pool *pool, size_t spare)
 static void stack_check_excess(struct fl__stack_pool *pool)
 {
 	if (!stack_is_excess(pool, pool->used_blocks + FL__STACK_SPARE))
-		pool->excess_until = 0;
-	else if (pool->excess_until == 0)
-		pool->excess_until = fl__later(fl__sys.now(), FL_S(1));
+		pool->excess_until = FL_FOREVER;
+	else if (fl__is_forever(pool->excess_until))
+		pool->excess_until = fl_after(FL_S(1));
 	else if (fl__is_expired(pool->excess_until))
 		stack_discard_free(pool);
 }

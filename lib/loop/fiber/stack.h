@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fairlead/error.h>
+#include <fairlead/time.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,10 +37,8 @@ struct fl__stack_pool {
 	size_t kept_blocks; /* free blocks that the last trim kept: no excess */
 	size_t used_blocks;
 	size_t dirty;         /* free stacks with memory */
-	int64_t excess_until; /* when the excess is to be cleaned; 0: no excess */
+	fl_time excess_until; /* when the excess is to be cleaned */
 	unsigned releases;    /* modulo the range */
-	/* of what is not mapped; NULL: the process's */
-	const fl_allocator *allocator;
 	size_t warm_count;
 	struct fl__stack warm[FL__STACK_WARM];
 };

@@ -24,7 +24,7 @@ struct datagram_call {
 	ssize_t (*attempt)(fl_datagram *d, const struct datagram_call *c);
 	int direction;
 	bool pauses;      /* no event may report room */
-	int64_t deadline; /* FL__TRY: never waits */
+	fl_time deadline; /* FL__TRY: never waits */
 	fl_cancel_token *cancel;
 	unsigned n;
 	void *data;
@@ -72,7 +72,7 @@ static ssize_t datagram_attempt(fl_datagram *d, const struct datagram_call *c)
 /* Many fibers may pause, each for another receiver: the one with the turn also sees events. */
 static int datagram_pause(fl_datagram *d, const struct datagram_call *c, int64_t pause)
 {
-	const int64_t until = fl__min_deadline(c->deadline, fl_after(pause));
+	const fl_time until = fl__earlier(c->deadline, fl_after(pause));
 	if (fl__is_expired(c->deadline))
 		return -ETIMEDOUT;
 	d->io.eager = 0;
@@ -109,7 +109,7 @@ static ssize_t datagram_wait(fl_datagram *d, const struct datagram_call *c)
 
 static ssize_t datagram_run(fl_datagram *d, const struct datagram_call *c)
 {
-	const bool waits = c->deadline != FL__TRY;
+	const bool waits = !fl__is_try(c->deadline);
 	int rc = fl__datagram_check(d, waits);
 	if (rc != 0)
 		return rc;
@@ -208,7 +208,7 @@ static bool datagram_pauses(const fl_datagram *d, const fl_datagram_address *to)
 }
 
 int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, const fl_datagram_address *to,
-                              int64_t deadline, fl_cancel_token *cancel)
+                              fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct datagram_call c = {
 	    .attempt = datagram_send_one,
@@ -230,7 +230,7 @@ int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size, const
 }
 
 int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n, unsigned *sent,
-                                int64_t deadline, fl_cancel_token *cancel)
+                                fl_time deadline, fl_cancel_token *cancel)
 {
 	struct datagram_call c = {
 	    .attempt = datagram_send_batch, .direction = FL__IO_OUT, .deadline = deadline, .cancel = cancel};
@@ -351,7 +351,7 @@ static ssize_t datagram_receive_batch(fl_datagram *d, const struct datagram_call
 }
 
 ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_datagram_address *from,
-                                  int64_t deadline, fl_cancel_token *cancel)
+                                  fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct datagram_call c = {
 	    .attempt = datagram_receive_one,
@@ -371,7 +371,7 @@ ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size, fl_da
 	return fl_datagram_receive_until(d, buffer, size, from, FL__TRY, NULL);
 }
 
-int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, unsigned n, int64_t deadline,
+int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, unsigned n, fl_time deadline,
                                    fl_cancel_token *cancel)
 {
 	const struct datagram_call c = {

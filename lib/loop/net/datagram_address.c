@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-int fl_datagram_address_udp_until(fl_datagram_address *a, const char *host, uint16_t port, int64_t deadline,
+int fl_datagram_address_udp_until(fl_datagram_address *a, const char *host, uint16_t port, fl_time deadline,
                                   fl_cancel_token *cancel)
 {
 	struct fl__address list[FL_ADDRESSES_MAX];

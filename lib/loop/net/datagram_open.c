@@ -4,6 +4,7 @@
 #include "datagram.h"
 #include "fd/net_sys.h"
 #include <errno.h>
+#include <net/if.h>
 
 #ifndef IP_MULTICAST_ALL
 #define IP_MULTICAST_ALL 49
@@ -25,7 +26,7 @@ void fl_datagram_free(fl_datagram *d)
 	if (d->calls > 0 && !fl__loop_is_forked(d->io.loop))
 		fl__panic("fl_datagram_free", d, FL__IN_USE("a fiber"));
 	fl_datagram_close(d);
-	fl__free_to(d->io.loop->allocator, d);
+	fl__free(d);
 }
 
 static void datagram_read_options(fl_datagram *d)
@@ -76,11 +77,19 @@ static int datagram_create_bound(fl_datagram **made, fl_loop *l, int fd, struct 
 	return 0;
 }
 
+/* The index of the interface with that name, or -ENODEV. */
+static int datagram_interface(const char *name)
+{
+	FL__UNCANCELLED();
+	unsigned index = if_nametoindex(name);
+	return index > 0 ? (int)index : -ENODEV;
+}
+
 static int datagram_prepare(int fd, int family, bool all, const void *datagram_config)
 {
 	const fl_datagram_config *given = datagram_config, *c = FL__OR_DEFAULTS(given);
 	const bool v6 = family == AF_INET6, v4 = !v6 || all;
-	const int interface = c->interface ? fl__net_interface(c->interface) : 0;
+	const int interface = c->interface ? datagram_interface(c->interface) : 0;
 	const struct ip_mreqn by_index = {.imr_ifindex = interface};
 	const struct fl__socket_option options[] = {
 	    {v6, IPPROTO_IPV6, IPV6_V6ONLY, !all},
@@ -135,7 +144,7 @@ int fl_datagram_from_fd(fl_datagram **made, int fd)
 	rc = fl__net_sys.adopt(fd);
 	if (rc != 0) {
 		(void)fl__io_close(&d->io);
-		fl__free_to(l->allocator, d);
+		fl__free(d);
 		return rc;
 	}
 	*made = d;

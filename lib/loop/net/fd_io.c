@@ -25,7 +25,7 @@ static void fd_io_on_events(void *source, uint32_t events)
 
 int fl__io_new(void **object, size_t size, fl_loop *l, int fd)
 {
-	struct fl__io *io = fl__alloc_from(l->allocator, 1, size);
+	struct fl__io *io = fl__alloc(1, size);
 	if (!io)
 		return -ENOMEM;
 	*io = (struct fl__io){.source.fire = fd_io_on_events, .loop = l, .fd = fd, .ready = {true, true}};
@@ -33,7 +33,7 @@ int fl__io_new(void **object, size_t size, fl_loop *l, int fd)
 	if (rc == 0)
 		*object = io;
 	else
-		fl__free_to(l->allocator, io);
+		fl__free(io);
 	return rc;
 }
 
@@ -99,7 +99,7 @@ static int fd_io_watch_out(struct fl__io *io)
 	return rc;
 }
 
-int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_token *cancel)
+int fl__io_wait(struct fl__io *io, int direction, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (io->ready[direction])
 		return 0;

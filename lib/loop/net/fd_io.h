@@ -65,4 +65,4 @@ void fl__io_partly_drained(struct fl__io *io);         /* after a short read of 
  * Waits until an attempt may succeed. One fiber of the loop may wait in each direction. Returns 0,
  * -ETIMEDOUT, -ECANCELED, -ENOMEM.
  */
-int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_token *cancel);
+int fl__io_wait(struct fl__io *io, int direction, fl_time deadline, fl_cancel_token *cancel);

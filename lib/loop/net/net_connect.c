@@ -11,6 +11,7 @@
 #include "net_resolve.h"
 #include "stream.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ struct connect_state {
 	unsigned n, begun;         /* attempts; how many have begun */
 	int fds[FL_ADDRESSES_MAX]; /* of the attempts; -1: failed */
 	int error;                 /* of the failed attempts; 0: none */
-	int64_t next;              /* when the next attempt is due; 0: at once */
+	fl_time next;              /* when the next attempt is due */
 };
 
 static bool connect_is_local_error(int error)
@@ -34,7 +35,7 @@ static void connect_note_error(struct connect_state *c, int error)
 {
 	if (c->error == 0 || !connect_is_local_error(error) || connect_is_local_error(c->error))
 		c->error = error;
-	c->next = 0;
+	c->next = FL_NO_WAIT;
 }
 
 static bool connect_is_self(int fd, const struct fl__address *to)
@@ -108,16 +109,16 @@ static int connect_check_all(struct connect_state *c, struct pollfd *waiting, un
 }
 
 /* Waits for an event, or until the next attempt is due. */
-static int connect_wait(const struct connect_state *c, const struct pollfd *waiting, unsigned n, int64_t deadline,
+static int connect_wait(const struct connect_state *c, const struct pollfd *waiting, unsigned n, fl_time deadline,
                         fl_cancel_token *cancel)
 {
-	const int64_t next = c->begun < c->n ? c->next : FL_FOREVER;
+	const fl_time next = c->begun < c->n ? c->next : FL_FOREVER;
 	const int rc =
-	    fl__loop_wait_fds(c->loop, waiting, n, FL__DEBUG_CONNECTION, c, fl__min_deadline(deadline, next), cancel);
-	return rc == -ETIMEDOUT && next < deadline ? 0 : rc;
+	    fl__loop_wait_fds(c->loop, waiting, n, FL__DEBUG_CONNECTION, c, fl__earlier(deadline, next), cancel);
+	return rc == -ETIMEDOUT && fl__expiry(next) < fl__expiry(deadline) ? 0 : rc;
 }
 
-static int connect_any(struct connect_state *c, int64_t deadline, fl_cancel_token *cancel)
+static int connect_any(struct connect_state *c, fl_time deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
 		struct pollfd waiting[FL_ADDRESSES_MAX];
@@ -149,22 +150,29 @@ static void connect_mix_families(struct fl__address *list, unsigned n)
 	}
 }
 
+/* Clears O_NONBLOCK, which fl__net_sys.socket() has set so that connect() does not wait. */
+static void connect_let_wait(int fd)
+{
+	(void)fcntl(fd, F_SETFL, 0); /* cannot fail for an open descriptor */
+}
+
 /* Takes over the connected `fd`, also after an error. */
 static int connect_make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 {
 	int rc = fl__stream_create(s, l, fd, protocol);
 	if (rc == 0)
-		fl__net_let_wait(fd);
+		connect_let_wait(fd);
 	else
 		fl__fd_close(fd);
 	return rc;
 }
 
-int fl_stream_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t deadline,
+int fl_stream_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, fl_time deadline,
                                 fl_cancel_token *cancel)
 {
 	struct fl__address list[FL_ADDRESSES_MAX];
-	struct connect_state c = {.loop = fl__loop_needed(true, "fl_stream_connect_tcp"), .list = list};
+	struct connect_state c = {
+	    .loop = fl__loop_needed(true, "fl_stream_connect_tcp"), .list = list, .next = FL_NO_WAIT};
 	int rc = c.loop ? fl__resolve(c.loop, host, port, list, FL_ADDRESSES_MAX, deadline, cancel) : -ENOTSUP;
 	if (rc < 0)
 		return rc;
@@ -178,7 +186,7 @@ int fl_stream_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, 
 	return connect_make_stream(s, c.loop, rc, IPPROTO_TCP);
 }
 
-int fl_stream_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_cancel_token *cancel)
+int fl_stream_connect_unix_until(fl_stream **s, const char *path, fl_time deadline, fl_cancel_token *cancel)
 {
 	fl_loop *l = fl__loop_needed(true, "fl_stream_connect_unix");
 	const int fd = l ? fl__unix_connect(SOCK_STREAM, path, deadline, cancel) : -ENOTSUP;

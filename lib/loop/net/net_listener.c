@@ -78,7 +78,7 @@ static int listener_may_accept(const fl_listener *l, bool waits)
 	return l->io.fd < 0 ? -EPIPE : 0;
 }
 
-static int listener_take_or_wait(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel)
+static int listener_take_or_wait(fl_listener *l, fl_stream **s, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	fl__io_give_way(&l->io, LISTENER_EAGER);
@@ -95,9 +95,9 @@ static int listener_take_or_wait(fl_listener *l, fl_stream **s, int64_t deadline
 	return rc;
 }
 
-int fl_listener_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel)
+int fl_listener_accept_until(fl_listener *l, fl_stream **s, fl_time deadline, fl_cancel_token *cancel)
 {
-	const bool waits = deadline != FL__TRY;
+	const bool waits = !fl__is_try(deadline);
 	int rc = listener_may_accept(l, waits);
 	if (rc != 0)
 		return rc;
@@ -129,7 +129,7 @@ void fl_listener_free(fl_listener *l)
 	if (l->busy && !fl__loop_is_forked(l->io.loop))
 		fl__panic("fl_listener_free", l, FL__IN_USE("a fiber"));
 	fl_listener_close(l);
-	fl__free_to(l->io.loop->allocator, l);
+	fl__free(l);
 }
 
 uint16_t fl_listener_port(const fl_listener *l)

@@ -73,13 +73,12 @@ static int resolve_take_answer(const fl_future *task, const char *host, struct f
 }
 
 /* Begins no lookup if the caller is cancelled or late. */
-static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
+static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *list, unsigned n, fl_time deadline,
                              fl_cancel_token *cancel)
 {
 	char name[RESOLVE_HOST_SIZE] = "";
 	fl_executor *threads;
 	fl_future *task;
-	fl__debug_deadline(deadline);
 	int rc = fl__is_interrupted(deadline, cancel);
 	memcpy(name, host, strlen(host) + 1);
 	if (rc == 0)
@@ -98,7 +97,7 @@ static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *l
 	return rc;
 }
 
-static int resolve_find(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
+static int resolve_find(fl_loop *l, const char *host, struct fl__address *list, unsigned n, fl_time deadline,
                         fl_cancel_token *cancel)
 {
 	if (!host || n == 0)
@@ -116,7 +115,7 @@ static int resolve_find(fl_loop *l, const char *host, struct fl__address *list, 
 	return resolve_on_thread(l, host, list, n, deadline, cancel);
 }
 
-int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
+int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, fl_time deadline,
                 fl_cancel_token *cancel)
 {
 	int rc = resolve_find(l, host, list, n, deadline, cancel);
@@ -196,7 +195,7 @@ static void resolve_print(const struct fl__address *a, fl_address *to)
 	(void)getnameinfo(&a->at.any, a->size, to->text, sizeof to->text, NULL, 0, NI_NUMERICHOST);
 }
 
-int fl_net_resolve_until(const char *host, fl_address *to, unsigned n, int64_t deadline, fl_cancel_token *cancel)
+int fl_net_resolve_until(const char *host, fl_address *to, unsigned n, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__address list[FL_ADDRESSES_MAX];
 	fl_loop *l = fl__loop_needed(true, "fl_net_resolve");
@@ -272,3 +271,12 @@ static int resolve_sys_lookup(const char *host, int flags, struct fl__address *l
 }
 
 struct fl__name_sys fl__name_sys = {.lookup = resolve_sys_lookup};
+
+int fl__net_set_options(int fd, const struct fl__socket_option *options, size_t n)
+{
+	int rc = 0;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (options[i].wanted)
+			rc = fl__net_sys.set_option(fd, options[i].level, options[i].option, options[i].value);
+	return rc;
+}

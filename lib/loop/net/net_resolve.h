@@ -35,7 +35,7 @@ int fl__lookup_error(int code, int system);
  * Stores the addresses of `host`. Returns how many, 1 to `n`; or as fl_net_resolve_until(). A numeric
  * host needs no wait, and no fiber.
  */
-int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
+int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, fl_time deadline,
                 fl_cancel_token *cancel);
 
 /* Compares host, port and interface. Both addresses are of one family of IP. */
@@ -54,3 +54,11 @@ void fl__addresses_ipv4_first(struct fl__address *list, int n);
  */
 typedef int fl__net_prepare(int fd, int family, bool all, const void *config);
 int fl__net_open(fl_loop *l, const char *host, uint16_t port, int type, fl__net_prepare *prepare, const void *config);
+
+struct fl__socket_option {
+	bool wanted;
+	int level, option, value;
+};
+
+/* Sets the wanted ones of `n` options. Returns 0 or the first error. */
+int fl__net_set_options(int fd, const struct fl__socket_option *options, size_t n);

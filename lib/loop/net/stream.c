@@ -27,9 +27,9 @@ enum { STREAM_EAGER = 64 };
 
 enum { STREAM_BUFFER_MIN = 16 << 10 };
 
-static struct fl__stream_buffer *stream_new_buffer(const fl_loop *l, size_t size)
+static struct fl__stream_buffer *stream_new_buffer(size_t size)
 {
-	struct fl__stream_buffer *b = fl__alloc_raw_from(l->allocator, sizeof *b + size);
+	struct fl__stream_buffer *b = fl__sys.alloc(sizeof *b + size);
 	if (b)
 		b->size = size;
 	return b;
@@ -38,7 +38,7 @@ static struct fl__stream_buffer *stream_new_buffer(const fl_loop *l, size_t size
 static int stream_get_buffer(fl_stream *s)
 {
 	fl_loop *l = s->io.loop;
-	s->buffer = l->spare ? l->spare : stream_new_buffer(l, STREAM_BUFFER_MIN);
+	s->buffer = l->spare ? l->spare : stream_new_buffer(STREAM_BUFFER_MIN);
 	l->spare = NULL;
 	s->from = s->to = 0;
 	return s->buffer ? 0 : -ENOMEM;
@@ -46,11 +46,11 @@ static int stream_get_buffer(fl_stream *s)
 
 static int stream_grow_buffer(fl_stream *s)
 {
-	struct fl__stream_buffer *larger = stream_new_buffer(s->io.loop, s->buffer->size * 2);
+	struct fl__stream_buffer *larger = stream_new_buffer(s->buffer->size * 2);
 	if (!larger)
 		return -ENOMEM;
 	memcpy(larger->bytes, s->buffer->bytes + s->from, fl__stream_buffered(s));
-	fl__free_to(s->io.loop->allocator, s->buffer);
+	fl__free(s->buffer);
 	s->buffer = larger;
 	s->to -= s->from;
 	s->from = 0;
@@ -75,16 +75,15 @@ static int stream_make_room(fl_stream *s)
 
 static void stream_release_buffer(fl_stream *s)
 {
-	const fl_allocator *allocator = s->io.loop->allocator;
 	struct fl__stream_buffer *b = s->buffer, **spare = &s->io.loop->spare;
 	if (!b || s->from < s->to)
 		return;
 	s->buffer = NULL;
 	if (b->size <= FL_STREAM_LIMIT && (!*spare || (*spare)->size < b->size)) {
-		fl__free_to(allocator, *spare);
+		fl__free(*spare);
 		*spare = b;
 	} else {
-		fl__free_to(allocator, b);
+		fl__free(b);
 	}
 }
 
@@ -103,7 +102,7 @@ static size_t stream_take(fl_stream *s, void *to, size_t size)
 /* The stream has no buffer. Returns 0, -ENOMEM. */
 static int stream_put_back(fl_stream *s, const void *data, size_t size)
 {
-	struct fl__stream_buffer *b = stream_new_buffer(s->io.loop, FL__MAX(size, STREAM_BUFFER_MIN));
+	struct fl__stream_buffer *b = stream_new_buffer(FL__MAX(size, STREAM_BUFFER_MIN));
 	if (!b)
 		return -ENOMEM;
 	memcpy(b->bytes, data, size);
@@ -154,7 +153,7 @@ static int stream_enter(fl_stream *s, int direction, size_t size)
 	return s->aborted ? -ECONNABORTED : 0;
 }
 
-static int stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel_token *cancel)
+static int stream_wait(fl_stream *s, int direction, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	if (s->io.ready[direction])
@@ -237,7 +236,7 @@ static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size, struct st
 /* Reads. */
 
 static ssize_t stream_read_directly(fl_stream *s, void *buffer, size_t size, struct stream_passed *passed,
-                                    int64_t deadline, fl_cancel_token *cancel)
+                                    fl_time deadline, fl_cancel_token *cancel)
 {
 	ssize_t n;
 	do {
@@ -253,7 +252,7 @@ static ssize_t stream_read_directly(fl_stream *s, void *buffer, size_t size, str
  * Receives once into the buffer. Returns a positive number; 0: the end; or an error. During the
  * wait the stream has a buffer only if that has bytes.
  */
-static ssize_t stream_fill(fl_stream *s, int64_t deadline, fl_cancel_token *cancel)
+static ssize_t stream_fill(fl_stream *s, fl_time deadline, fl_cancel_token *cancel)
 {
 	ssize_t n;
 	do {
@@ -270,7 +269,7 @@ static ssize_t stream_fill(fl_stream *s, int64_t deadline, fl_cancel_token *canc
 	return n;
 }
 
-ssize_t fl_stream_read_some_until(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+ssize_t fl_stream_read_some_until(fl_stream *s, void *buffer, size_t size, fl_time deadline, fl_cancel_token *cancel)
 {
 	ssize_t n = size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;
 	if (n != 0)
@@ -298,7 +297,7 @@ static int stream_give_back(fl_stream *s, const void *data, size_t size, int err
 	return -ENOMEM;
 }
 
-static ssize_t stream_read_large(fl_stream *s, char *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+static ssize_t stream_read_large(fl_stream *s, char *buffer, size_t size, fl_time deadline, fl_cancel_token *cancel)
 {
 	size_t got = stream_take(s, buffer, size);
 	while (got < size) {
@@ -334,7 +333,7 @@ static ssize_t stream_find(const fl_stream *s, size_t limit, size_t searched, co
 }
 
 static ssize_t stream_read_buffered(fl_stream *s, void *buffer, size_t limit, const struct stream_delimiter *d,
-                                    int64_t deadline, fl_cancel_token *cancel)
+                                    fl_time deadline, fl_cancel_token *cancel)
 {
 	for (size_t searched = 0;;) {
 		const size_t have = fl__stream_buffered(s);
@@ -353,7 +352,7 @@ static ssize_t stream_read_buffered(fl_stream *s, void *buffer, size_t limit, co
 	}
 }
 
-ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, fl_time deadline, fl_cancel_token *cancel)
 {
 	static const struct stream_delimiter none;
 	ssize_t n = stream_enter(s, FL__IO_IN, size);
@@ -366,7 +365,7 @@ ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, in
 }
 
 ssize_t fl_stream_read_delimited_until(fl_stream *s, void *buffer, size_t size, const void *delimiter,
-                                       size_t delimiter_size, int64_t deadline, fl_cancel_token *cancel)
+                                       size_t delimiter_size, fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct stream_delimiter d = {delimiter, delimiter_size};
 	ssize_t n = size > 0 && d.size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;
@@ -475,7 +474,7 @@ static size_t stream_size_of(const struct iovec *parts, size_t n)
 	return size;
 }
 
-static int stream_write(fl_stream *s, struct stream_rest rest, int64_t deadline, fl_cancel_token *cancel)
+static int stream_write(fl_stream *s, struct stream_rest rest, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = stream_enter(s, FL__IO_OUT, stream_size_of(rest.parts, rest.n));
 	if (rc != 0)
@@ -494,18 +493,18 @@ static int stream_write(fl_stream *s, struct stream_rest rest, int64_t deadline,
 	return rc;
 }
 
-int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
+int fl_stream_write_until(fl_stream *s, const void *data, size_t size, fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct iovec part = {(void *)(uintptr_t)data, size};
 	return stream_write(s, (struct stream_rest){.parts = &part, .n = 1}, deadline, cancel);
 }
 
-int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, int64_t deadline, fl_cancel_token *cancel)
+int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, fl_time deadline, fl_cancel_token *cancel)
 {
 	return stream_write(s, (struct stream_rest){.parts = parts, .n = n}, deadline, cancel);
 }
 
-int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds, unsigned n, int64_t deadline,
+int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds, unsigned n, fl_time deadline,
                              fl_cancel_token *cancel)
 {
 	const struct iovec part = {(void *)(uintptr_t)data, size};
@@ -538,7 +537,7 @@ static ssize_t stream_deliver_fds(fl_stream *s, const void *data, size_t size, c
 }
 
 static ssize_t stream_read_with_fds(fl_stream *s, void *buffer, size_t size, int *fds, unsigned room, unsigned *n,
-                                    int64_t deadline, fl_cancel_token *cancel)
+                                    fl_time deadline, fl_cancel_token *cancel)
 {
 	struct stream_passed passed;
 	passed.n = 0;
@@ -549,7 +548,7 @@ static ssize_t stream_read_with_fds(fl_stream *s, void *buffer, size_t size, int
 	return got > 0 ? stream_deliver_fds(s, buffer, (size_t)got, &passed, fds, room, n) : got;
 }
 
-ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n, int64_t deadline,
+ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n, fl_time deadline,
                                     fl_cancel_token *cancel)
 {
 	const unsigned room = *n;
@@ -586,7 +585,7 @@ static void stream_destroy(fl_stream *s)
 		(void)fl__io_close(&s->io);
 	s->from = s->to;
 	stream_release_buffer(s);
-	fl__free_to(s->io.loop->allocator, s);
+	fl__free(s);
 }
 
 static void stream_close_fds(int fd, int own)

@@ -270,15 +270,15 @@ bool fl__watched_fd_has_waiter(struct fl__watched_fd *w)
 const fl_on_type fl__on_watched_fd = {fl__watched_fd_ready, fl__watched_fd_arm, fl__watched_fd_disarm, NULL};
 
 /* -1: for ever. */
-static int64_t fd_wait_time_left(int64_t deadline)
+static int64_t fd_wait_time_left(fl_time deadline)
 {
-	if (deadline == FL_FOREVER)
+	if (fl__is_forever(deadline))
 		return -1;
 	int64_t now = fl__sys.now();
-	return deadline > now ? deadline - now : 0;
+	return deadline.ns > now ? deadline.ns - now : 0;
 }
 
-static int fd_poll_until(struct pollfd *fds, unsigned n, int64_t deadline)
+static int fd_poll_until(struct pollfd *fds, unsigned n, fl_time deadline)
 {
 	for (;;) {
 		int64_t left = fd_wait_time_left(deadline);
@@ -294,10 +294,10 @@ static int fd_poll_until(struct pollfd *fds, unsigned n, int64_t deadline)
 	}
 }
 
-static int fd_wait_by_poll(struct pollfd *fds, unsigned n, int64_t deadline)
+static int fd_wait_by_poll(struct pollfd *fds, unsigned n, fl_time deadline)
 {
 	FL__ASLEEP(FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)fds[0].fd, deadline);
-	return fd_poll_until(fds, n, deadline);
+	return fl__asleep.result = fd_poll_until(fds, n, deadline);
 }
 
 /*
@@ -305,7 +305,7 @@ static int fd_wait_by_poll(struct pollfd *fds, unsigned n, int64_t deadline)
  * before. A request during the wait ends the call without a poll. -ENOSYS: the context cannot wait
  * for descriptors.
  */
-static int fd_wait_by_context(const struct fl__ctx *ctx, struct pollfd *fds, unsigned n, int64_t deadline,
+static int fd_wait_by_context(const struct fl__ctx *ctx, struct pollfd *fds, unsigned n, fl_time deadline,
                               fl_cancel_token *cancel)
 {
 	if (!ctx->ops->wait_fds)
@@ -315,10 +315,9 @@ static int fd_wait_by_context(const struct fl__ctx *ctx, struct pollfd *fds, uns
 	return (rc == -ETIMEDOUT || (rc == -ECANCELED && late)) && fl__fd_sys.poll(fds, n, 0) > 0 ? 0 : rc;
 }
 
-int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel)
+int fl__fds_wait(struct pollfd *fds, unsigned n, fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct fl__ctx *ctx = fl__ctx_of_wait();
-	fl__debug_deadline(deadline);
 	if (ctx->ops == &fl__thread_parker && (cancel == FL_SHIELDED || (!cancel && !ctx->front.scope)))
 		return fd_wait_by_poll(fds, n, deadline);
 	int rc = fd_wait_by_context(ctx, fds, n, deadline, cancel);
@@ -335,13 +334,13 @@ int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_tok
 	return rc < 0 ? rc : 0;
 }
 
-int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
+int fl__fd_wait(int fd, short events, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct pollfd p = {.fd = fd, .events = events};
 	return fl__fds_wait(&p, 1, deadline, cancel);
 }
 
-int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token *cancel)
+int fl_fd_wait_until(int fd, unsigned events, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (events == 0 || (events & ~(unsigned)(FL_FD_IN | FL_FD_OUT)))
 		return -EINVAL;
@@ -351,14 +350,14 @@ int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token 
 	return fl__fd_wait(fd, (short)bits, deadline, cancel);
 }
 
-ssize_t fl_fd_read_some_until(int fd, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+ssize_t fl_fd_read_some_until(int fd, void *buffer, size_t size, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (size == 0 || size > PTRDIFF_MAX)
 		return -EINVAL;
 	return FL__CALL_OR_WAIT(fl__try_read(fd, buffer, size), fl__fd_wait(fd, POLLIN | POLLRDHUP, deadline, cancel));
 }
 
-ssize_t fl_fd_write_some_until(int fd, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
+ssize_t fl_fd_write_some_until(int fd, const void *data, size_t size, fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct iovec part = {(void *)(uintptr_t)data, size};
 	if (size > PTRDIFF_MAX)

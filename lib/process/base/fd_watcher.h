@@ -22,7 +22,7 @@
  *   -ETIMEDOUT
  *   -ECANCELED
  */
-int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel);
+int fl__fd_wait(int fd, short events, fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * Makes the call, which never blocks, and as long as it returns -EAGAIN, waits and makes the call
@@ -38,7 +38,7 @@ int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
 	})
 
 /* For the first of up to FL__WAIT_FDS descriptors. */
-int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel);
+int fl__fds_wait(struct pollfd *fds, unsigned n, fl_time deadline, fl_cancel_token *cancel);
 
 /* For a wait-any. The lock in fd_watcher.c guards the struct. While armed, `fd` stays open. */
 struct fl__watched_fd {

@@ -22,7 +22,7 @@ int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts,
 	return sent < 0 ? (int)sent : 0;
 }
 
-int fl__packet_send(int socket, const void *data, size_t size, const int *fds, unsigned n_fds, int64_t deadline)
+int fl__packet_send(int socket, const void *data, size_t size, const int *fds, unsigned n_fds, fl_time deadline)
 {
 	const struct iovec part = {(void *)data, size};
 	if (size == 0)
@@ -96,7 +96,7 @@ int fl__packet_try_recv(int socket, struct fl__packet *packet, int flags)
 	return rc;
 }
 
-int fl__packet_recv(int socket, void *data, size_t room, size_t *size, int *fds, unsigned *n_fds, int64_t deadline)
+int fl__packet_recv(int socket, void *data, size_t room, size_t *size, int *fds, unsigned *n_fds, fl_time deadline)
 {
 	int came[FL__PACKET_FDS];
 	struct iovec part = {data, room};

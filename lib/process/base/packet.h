@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fd/passed_fds.h"
+#include <fairlead/time.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,7 +28,7 @@ enum { FL__PACKET_FDS = FL__PASSED_FDS };
  *   -ETOOMANYREFS  too many of the user's descriptors are in flight
  *   -ENOBUFS, -ENOMEM
  */
-int fl__packet_send(int socket, const void *data, size_t size, const int *fds, unsigned n_fds, int64_t deadline);
+int fl__packet_send(int socket, const void *data, size_t size, const int *fds, unsigned n_fds, fl_time deadline);
 
 /*
  * Receives bytes into `data`, and descriptors (close-on-exec) into `fds`, which has room for
@@ -41,7 +42,7 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
  *   -EBADMSG    it is empty
  * After the last three, the packet is gone and its descriptors are closed.
  */
-int fl__packet_recv(int socket, void *data, size_t room, size_t *size, int *fds, unsigned *n_fds, int64_t deadline);
+int fl__packet_recv(int socket, void *data, size_t room, size_t *size, int *fds, unsigned *n_fds, fl_time deadline);
 
 /* Never waits (-EAGAIN). Requires at least one byte. */
 int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts, const int *fds, unsigned n_fds);

@@ -197,11 +197,11 @@ static int endpoint_try_accept(const fl_endpoint *o, fl_pipe **pipe)
 	return rc == 0 ? 1 : rc == -EPIPE ? 0 : rc;
 }
 
-int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, int64_t deadline, fl_cancel_token *cancel)
+int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, fl_time deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
 		/* lets other fibers run, also while clients come all the time */
-		FL_IGNORE(fl_sleep_until(0, FL_SHIELDED));
+		FL_IGNORE(fl_sleep_until(FL_NO_WAIT, FL_SHIELDED));
 		int rc = endpoint_try_accept(o, pipe);
 		if (rc != 0)
 			return rc > 0 ? 0 : rc;
@@ -229,7 +229,7 @@ static int endpoint_refuse(const char *path, int rc, const char *why)
 }
 
 /* The first packet, with at most one descriptor. */
-static int endpoint_receive(int fd, struct endpoint_found *found, int64_t deadline, fl_cancel_token *cancel)
+static int endpoint_receive(int fd, struct endpoint_found *found, fl_time deadline, fl_cancel_token *cancel)
 {
 	int came[FL__PACKET_FDS];
 	struct iovec part = {&found->hello, sizeof found->hello};
@@ -297,7 +297,7 @@ static int endpoint_check_server(const char *path, int fd, const fl_endpoint_con
 }
 
 static int endpoint_inspect(const char *path, int fd, const fl_endpoint_config *config, fl_shm **region,
-                            int64_t deadline, fl_cancel_token *cancel)
+                            fl_time deadline, fl_cancel_token *cancel)
 {
 	struct endpoint_hello expected;
 	struct endpoint_found found = {.region_fd = -1};
@@ -316,7 +316,7 @@ static int endpoint_inspect(const char *path, int fd, const fl_endpoint_config *
 }
 
 int fl_endpoint_connect_until(const char *path, const fl_endpoint_config *config, fl_shm **region, fl_pipe **pipe,
-                              int64_t deadline, fl_cancel_token *cancel)
+                              fl_time deadline, fl_cancel_token *cancel)
 {
 	config = FL__OR_DEFAULTS(config);
 	fl_shm *attached = NULL;

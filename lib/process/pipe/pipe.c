@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "pipe.h"
-#include "../base/process_sys.h"
 #include "../base/memfd.h"
+#include "../base/process_sys.h"
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
@@ -233,15 +233,15 @@ static int pipe_prepare(struct pipe_outgoing *m, const void *data, size_t size, 
 	return 0;
 }
 
-static int pipe_wait(const fl_pipe *p, short events, int64_t deadline, fl_cancel_token *cancel)
+static int pipe_wait(const fl_pipe *p, short events, fl_time deadline, fl_cancel_token *cancel)
 {
-	if (deadline == FL__TRY)
+	if (fl__is_try(deadline))
 		return -EAGAIN;
 	FL__AWAITS(FL__DEBUG_PIPE, p);
 	return fl__fd_wait(p->fd, events, deadline, cancel);
 }
 
-int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n, int64_t deadline,
+int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n, fl_time deadline,
                            fl_cancel_token *cancel)
 {
 	struct pipe_outgoing m;
@@ -426,7 +426,7 @@ static int pipe_receive_once(fl_pipe *p, const struct pipe_room *room)
 }
 
 int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t bytes, size_t *size, int *fds, unsigned *n,
-                           int64_t deadline, fl_cancel_token *cancel)
+                           fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct pipe_room room = {buffer, bytes, size, fds, n, n ? *n : 0};
 	return FL__CALL_OR_WAIT(pipe_receive_once(p, &room), pipe_wait(p, POLLIN, deadline, cancel));

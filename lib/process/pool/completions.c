@@ -4,7 +4,6 @@
  * no word there (rings.c).
  */
 #include "../base/memfd.h"
-#include "../base/packet.h"
 #include "../base/process_sys.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
@@ -13,33 +12,11 @@
 #include <fairlead/error.h>
 #include <string.h>
 
-int fl__process_pool_recv(struct fl__process_pool_worker *w, const struct fl__task_block *block)
-{
-	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH && (block || !w->ready); i++) { /* against a flood */
-		struct fl__memfd_packet head = {0, 0, 0};
-		struct iovec part = {&head, sizeof head};
-		int fds[FL__PACKET_FDS];
-		struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
-		int rc = fl__packet_try_recv(w->channel, &packet, 0);
-		if (rc != 0) /* the worker sends the packet before it posts the completion */
-			return rc == -EAGAIN || rc == -EPIPE ? -EBADMSG : rc;
-		w->ready |= head.magic == FL__READY_MAGIC;
-		const bool ours =
-		    block && packet.size == sizeof head && head.magic == FL__MEMFD_MAGIC && head.seq == block->seq;
-		const bool lost = block && packet.lost;
-		if (ours && !lost && packet.n_fds == 1)
-			return fds[0];
-		fl__fds_close(fds, packet.n_fds);
-		if (ours || lost)
-			return lost ? -EMFILE : -EBADMSG;
-	}
-	return -EBADMSG;
-}
-
 static int process_pool_map_result(struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size)
 {
 	void *memory;
-	const int fd = fl__process_pool_recv(w, block);
+	uint64_t unused;
+	const int fd = fl__memfd_recv(w->channel, &block->seq, &unused, &w->ready);
 	if (fd < 0)
 		return fd;
 	const int rc = fl__sealed_map(fd, size, &memory);
@@ -106,8 +83,7 @@ static char *process_pool_take_message(const struct fl__process_pool_worker *w, 
 {
 	if (!(flags & FL__COMPLETION_MESSAGE))
 		return NULL;
-	return fl__message_format(w->pool->base.allocator, "%.*s", FL__RINGS_MESSAGE - 1,
-	                          (const char *)w->rings.completions->message[slot]);
+	return fl__message_format("%.*s", FL__RINGS_MESSAGE - 1, (const char *)w->rings.completions->message[slot]);
 }
 _Static_assert(FL__RINGS_MESSAGE == FL_MESSAGE_MAX, "a message fits");
 

@@ -32,10 +32,10 @@ static int64_t process_pool_running_since(const struct fl__process_pool_worker *
 	return began >= times->posted && began <= times->seen ? began : times->seen;
 }
 
-/* When a started task is killed for its deadline; FL_FOREVER: never. */
+/* When a started task is killed for its deadline; FL__NEVER: never. */
 static int64_t process_pool_deadline_kill_time(const struct fl__process_pool *p, const struct fl__task_block *block)
 {
-	return fl__later(fl_cancel_token_deadline(&block->future.token), p->deadline_grace);
+	return fl__later(fl__expiry(block->future.token.deadline_), p->deadline_grace);
 }
 
 static int64_t process_pool_kill_time(struct fl__process_pool_worker *w, const struct fl__task_block *block,
@@ -81,7 +81,7 @@ static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__tas
  */
 static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 {
-	int64_t again = FL_FOREVER;
+	int64_t again = FL__NEVER;
 	FL__EACH_SAFE (struct fl__task_block, block, p->remote.posted.head) {
 		struct fl__process_pool_worker *w = block->worker;
 		if (w->damaged || process_pool_forward_stop(p, block))
@@ -128,7 +128,7 @@ static void process_pool_handle_events(struct fl__process_pool *p, const struct 
 /* Returns when to call it again. */
 static int64_t process_pool_dismiss_idle(struct fl__process_pool *p, bool all, int64_t now)
 {
-	int64_t next = FL_FOREVER;
+	int64_t next = FL__NEVER;
 	const int64_t timeout = p->remote.config.idle_timeout;
 	FL__EACH_WORKER (w, p) {
 		if (w->exiting || w->kill_reason || fl__rings_used(&w->rings) > 0)
@@ -145,7 +145,7 @@ static int64_t process_pool_dismiss_idle(struct fl__process_pool *p, bool all, i
 
 static int process_pool_milliseconds_until(int64_t when)
 {
-	if (when == FL_FOREVER)
+	if (when == FL__NEVER)
 		return -1;
 	int64_t ns = when - fl__sys.now();
 	int64_t ms = ns <= 0 ? 0 : (ns + FL_MS(1) - 1) / FL_MS(1);
@@ -249,9 +249,9 @@ static void process_pool_poll_events(struct process_pool_manager *m)
 	(void)process_pool_check_timeouts(m->p);
 }
 
-void fl__process_pool_manage(struct fl__remote *r)
+void fl__process_pool_manage(fl_executor *e)
 {
-	struct fl__process_pool *p = fl__process_pool_of(&r->base);
+	struct fl__process_pool *p = fl__process_pool_of(e);
 	struct process_pool_manager m = {.p = p};
 	for (bool fetchers_active = false; !fl__process_pool_is_over(p);) {
 		if (!fetchers_active && process_pool_do_work(p)) {

@@ -59,6 +59,31 @@ struct bytes_out {
 	uint32_t forks;     /* fl__fork_count, which differs in a child */
 };
 
+int fl__memfd_recv(int channel, const uint32_t *seq, uint64_t *size, bool *ready)
+{
+	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH && (seq || !*ready); i++) { /* against a flood */
+		struct fl__memfd_packet head = {0, 0, 0};
+		struct iovec part = {&head, sizeof head};
+		int fds[FL__PACKET_FDS];
+		struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
+		int rc = fl__packet_try_recv(channel, &packet, 0);
+		if (rc != 0) /* the sender sends the packet before its submission or completion */
+			return rc == -EAGAIN || rc == -EPIPE ? -EBADMSG : rc;
+		*ready |= head.magic == FL__READY_MAGIC;
+		const bool ours =
+		    seq && packet.size == sizeof head && head.magic == FL__MEMFD_MAGIC && head.seq == *seq;
+		const bool lost = seq && packet.lost;
+		if (ours && !lost && packet.n_fds == 1) {
+			*size = head.size;
+			return fds[0];
+		}
+		fl__fds_close(fds, packet.n_fds);
+		if (ours || lost)
+			return lost ? -EMFILE : -EBADMSG;
+	}
+	return -EBADMSG;
+}
+
 static int bytes_open(struct bytes_out *o)
 {
 	if (o->fd < 0)
@@ -310,13 +335,6 @@ uint32_t fl__bytes_result_room(const struct fl__process_pool_worker *w, uint32_t
 	return (uint32_t)FL__MIN(room, most);
 }
 
-static void bytes_learn(struct fl__process_pool_worker *w, uint32_t each)
-{
-	enum { SLOWLY = 64 };
-	const uint32_t least = w->bytes_each - w->bytes_each / SLOWLY;
-	w->bytes_each = FL__MAX(each, least);
-}
-
 static void bytes_in_drop(void *data, void *size)
 {
 	fl__shm_sys.unmap(data, (size_t)(uintptr_t)size);
@@ -353,7 +371,8 @@ static int bytes_in_memfd(struct bytes_in *in)
 {
 	if (in->fd >= 0)
 		return 0;
-	in->fd = fl__process_pool_recv(in->w, in->block);
+	uint64_t unused;
+	in->fd = fl__memfd_recv(in->w->channel, &in->block->seq, &unused, &in->w->ready);
 	if (in->fd < 0)
 		return in->fd;
 	(void)fl__memfd_seal(in->fd); /* the worker has, unless it died */
@@ -388,6 +407,7 @@ int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_bl
 	const struct fl__submission *submission = &w->rings.submissions->entry[block->seq % FL__RINGS_DEPTH];
 	const fl_future *f = &block->future;
 	const size_t each = f->type->result_size;
+	enum { SLOWLY = 64 };
 	struct bytes_in in = {.w = w, .block = block, .fd = -1};
 	int rc = 0;
 	in.room.size = (size_t)submission->room * FL__BYTES_UNIT;
@@ -402,7 +422,7 @@ int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_bl
 		(void)bytes_in_memfd(&in); /* none may pile up */
 	fl__fd_close(in.fd);
 	if (n > 0)
-		bytes_learn(w, (uint32_t)(in.used / n));
+		w->bytes_each = FL__MAX((uint32_t)(in.used / n), w->bytes_each - w->bytes_each / SLOWLY);
 	for (uint32_t i = 0; rc != 0 && i < f->count; i++)
 		fl_bytes_free(fl__element(f->result, i, each));
 	return rc;

@@ -2,7 +2,7 @@
 /*
  * The process executor in the parent process, on the remote core (remote/remote.c has the states of
  * a task). Its transport are rings (rings.c) that it shares with worker processes (worker.c). This
- * file has the executor's interface; submit.c, completions.c, workers.c and manager.c the rest.
+ * file has the executor's interface; submissions.c, completions.c, workers.c and manager.c the rest.
  * docs/design.md, section 4, has the reasons, also for failed starts ("Shortages").
  *
  * Invariants
@@ -22,7 +22,6 @@
 #include "../start/reexec.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
-#include "core/hooks.h"
 #include "fd/try_io.h"
 #include <errno.h>
 #include <fairlead/time.h>
@@ -73,42 +72,42 @@ static int process_pool_open_epoll(struct fl__process_pool *p)
 }
 
 /* Without a manager, the starter waits for the next submit. */
-static int process_pool_on_start(struct fl__remote *r)
+static int process_pool_on_start(fl_executor *e)
 {
-	struct fl__process_pool *p = fl__process_pool_of(&r->base);
+	struct fl__process_pool *p = fl__process_pool_of(e);
 	int rc = p->epoll < 0 ? process_pool_open_epoll(p) : 0;
 	if (rc == 0 && !p->starter.thread_)
-		rc = fl__remote_start_thread(r, &p->starter, "starter", fl__process_pool_run_starter, p);
+		rc = fl__remote_start_thread(&p->remote, &p->starter, "starter", fl__process_pool_run_starter, p);
 	return rc;
 }
 
-static bool process_pool_on_poll(struct fl__remote *r)
+static bool process_pool_on_poll(fl_executor *e)
 {
-	struct fl__process_pool *p = fl__process_pool_of(&r->base);
-	if (fl_mutex_try_lock(&r->base.lock) != 0)
+	struct fl__process_pool *p = fl__process_pool_of(e);
+	if (fl_mutex_try_lock(&e->lock) != 0)
 		return false;
 	if (fl__process_pool_take_all(p)) {
 		p->fetches++;
 		fl__process_pool_dispatch(p);
 	}
-	const bool some = fl__remote_complete(r, false);
-	fl_mutex_unlock(&r->base.lock);
+	const bool some = fl__remote_complete(&p->remote, false);
+	fl_mutex_unlock(&e->lock);
 	return some;
 }
 
-static void process_pool_on_leave(struct fl__remote *r, bool over)
+static void process_pool_on_leave(fl_executor *e, bool over)
 {
-	struct fl__process_pool *p = fl__process_pool_of(&r->base);
+	struct fl__process_pool *p = fl__process_pool_of(e);
 	if (over)
 		return;
-	FL__HELD(&r->base.lock);
+	FL__HELD(&e->lock);
 	if (p->napping)
 		fl__process_pool_wake(p); /* from now on the workers must ring */
 }
 
-static void process_pool_on_wake(struct fl__remote *r)
+static void process_pool_on_wake(fl_executor *e)
 {
-	fl__process_pool_wake(fl__process_pool_of(&r->base));
+	fl__process_pool_wake(fl__process_pool_of(e));
 }
 
 const struct fl__remote_transport fl__process_pool_transport = {
@@ -165,11 +164,6 @@ static int process_pool_on_resize(fl_executor *e, unsigned workers)
 	return 0;
 }
 
-static void process_pool_on_wake_all(fl_executor *e)
-{
-	fl__process_pool_wake(fl__process_pool_of(e));
-}
-
 static void process_pool_on_terminate(fl_executor *e)
 {
 	struct fl__process_pool *p = fl__process_pool_of(e);
@@ -220,7 +214,7 @@ static const struct fl__executor_ops process_pool_ops = {
     .kind = "processes",
     .result_most = FL__RINGS_INLINE_MOST,
     .submit = process_pool_on_submit,
-    .wake_all = process_pool_on_wake_all,
+    .wake_all = process_pool_on_wake,
     .destroy = process_pool_on_destroy,
     .has_started = process_pool_on_has_started,
     .terminate = process_pool_on_terminate,
@@ -239,13 +233,13 @@ int fl_process_executor_create(fl_executor **made, const fl_executor_config *con
 	int rc = fl__process_pool_sys.check_start();
 	if (rc != 0)
 		return rc;
-	struct fl__process_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
+	struct fl__process_pool *p = fl__alloc(1, sizeof *p);
 	if (!p)
 		return -ENOMEM;
 	p->deadline_grace = config->grace_period > 0 ? config->grace_period : PROCESS_POOL_DEADLINE_GRACE;
-	p->request_grace = config->grace_period > 0 ? config->grace_period : FL_FOREVER;
+	p->request_grace = config->grace_period > 0 ? config->grace_period : FL__NEVER;
 	p->epoll = p->doorbell = -1;
-	p->wakes_at = FL_FOREVER;
+	p->wakes_at = FL__NEVER;
 	rc = fl__remote_init(&p->remote, &process_pool_ops, &fl__process_pool_transport,
 	                     fl__executor_worker_count(config), config);
 	if (rc == 0) {
@@ -255,8 +249,9 @@ int fl_process_executor_create(fl_executor **made, const fl_executor_config *con
 	return rc;
 }
 
-size_t fl_process_executor_pids(fl_executor *e, int *pids, size_t room)
+size_t fl_process_executor_pids(const fl_executor *of, int *pids, size_t room)
 {
+	fl_executor *e = FL__MUTABLE(of);
 	fl__executor_check(e, "fl_process_executor_pids");
 	if (e->ops != &process_pool_ops || fl__executor_is_forked(e))
 		return 0;

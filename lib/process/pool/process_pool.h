@@ -95,7 +95,7 @@ struct fl__process_pool_sys {
 	void (*free)(fl_process *p);
 	int (*kill)(fl_process *p);
 	int (*try_join)(fl_process *p, fl_process_status *status);
-	bool (*is_alive)(fl_process *p);
+	bool (*is_alive)(const fl_process *p);
 	int (*sentinel)(const fl_process *p);
 	int (*pid)(const fl_process *p);
 	const char *(*name)(const fl_process *p);
@@ -126,16 +126,15 @@ static inline void fl__process_pool_wake_at(struct fl__process_pool *p, int64_t 
 static inline void fl__process_pool_trace(const struct fl__process_pool_worker *w, enum fl__trace_kind kind,
                                           const struct fl__task_block *block, int error)
 {
-	if (fl__hooks_on(FL__HOOKS_TRACE))
-		fl__hook_event_on(kind, (uintptr_t)&block->future,
-		                  FL__TRACE_REMOTE(fl__process_pool_sys.pid(w->process), block->seq),
-		                  block->future.type->name, 0 - (unsigned)error);
+	fl__hook_event(kind, (uintptr_t)&block->future,
+	               FL__TRACE_REMOTE(fl__process_pool_sys.pid(w->process), block->seq), block->future.type->name,
+	               0 - (unsigned)error);
 }
 
-/* submit.c */
+/* submissions.c */
 
 /* Of the transport. */
-int fl__process_pool_post(struct fl__remote *r, struct fl__task_block *block);
+int fl__process_pool_post(fl_executor *e, struct fl__task_block *block);
 bool fl__process_pool_recall(struct fl__task_block *block);
 void fl__process_pool_stop(struct fl__task_block *block, bool by_token);
 
@@ -164,12 +163,6 @@ bool fl__process_pool_take_from(struct fl__process_pool_worker *w);
 /* Of a task that ran when its worker died, the ended elements keep their results. */
 void fl__process_pool_take_progress(struct fl__process_pool_worker *w, struct fl__task_block *block);
 
-/*
- * Receives packets up to that of the block's submission: its memfd, or an error. Without a block,
- * up to "ready".
- */
-int fl__process_pool_recv(struct fl__process_pool_worker *w, const struct fl__task_block *block);
-
 /* workers.c */
 
 int fl__process_pool_run_starter(void *pool); /* the starter thread, without the lock */
@@ -195,4 +188,4 @@ bool fl__process_pool_give_up_starting(struct fl__process_pool *p);
 bool fl__process_pool_is_over(const struct fl__process_pool *p);
 
 /* manager.c */
-void fl__process_pool_manage(struct fl__remote *r); /* of the transport */
+void fl__process_pool_manage(fl_executor *e); /* of the transport */

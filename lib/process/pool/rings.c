@@ -242,7 +242,7 @@ static void rings_sleep(struct fl__worker_rings *w)
 	while (!rings_is_posted(w)) {
 		uint32_t seen = fl__load_relaxed(seq); /* relaxed: the kernel compares it */
 		if (seen != w->next)
-			(void)fl__sys.shared_wait(seq, seen, FL_FOREVER);
+			(void)fl__sys.shared_wait(seq, seen, FL__NEVER);
 	}
 	fl__store_relaxed(&w->completions->asleep, 0); /* relaxed: seen late, costs a vain wake */
 }
@@ -316,5 +316,5 @@ void fl__rings_set_progress(struct fl__worker_rings *w, uint32_t done)
 
 void fl__rings_await_stop_request(const struct fl__worker_rings *w, uint32_t stop_requests)
 {
-	(void)fl__sys.shared_wait(&w->submissions->stop_requests, stop_requests, FL_FOREVER);
+	(void)fl__sys.shared_wait(&w->submissions->stop_requests, stop_requests, FL__NEVER);
 }

@@ -56,7 +56,7 @@ struct fl__submission_ring {
 	_Alignas(64) uint32_t doorbell;
 	_Alignas(64) uint32_t stop_requests;
 	uint32_t stop[FL__RINGS_DEPTH];
-	_Alignas(64) int64_t deadline[FL__RINGS_DEPTH];
+	_Alignas(64) fl_time deadline[FL__RINGS_DEPTH];
 	_Alignas(64) struct fl__submission entry[FL__RINGS_DEPTH];
 	_Alignas(4096) unsigned char arena[FL__RINGS_ARENA];
 };

@@ -21,6 +21,7 @@
 #include "../base/memfd.h"
 #include "../base/packet.h"
 #include "../base/process_sys.h"
+#include "../remote/nested.h"
 #include "../shm/shm_region.h"
 #include "../shm/shm_sys.h"
 #include "../start/new_process.h"
@@ -39,8 +40,6 @@
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -119,32 +118,21 @@ static bool worker_is_in_arena(uint32_t at, size_t size)
 	return at <= FL__RINGS_ARENA && size <= FL__RINGS_ARENA - at && at % FL__BYTES_UNIT == 0;
 }
 
-/* Closes arguments of earlier submissions. */
-static int worker_recv_arg(const struct worker_self *w, uint64_t *size, int *fd)
+/* The parent has sent it first. Closes arguments of earlier submissions. */
+static int worker_recv_arg(const struct worker_self *w, uint64_t *size)
 {
-	for (;;) {
-		struct fl__memfd_packet head;
-		size_t received;
-		unsigned n = 1;
-		int rc = fl__packet_recv(w->channel, &head, sizeof head, &received, fd, &n, 0);
-		if (rc != 0)
-			return rc == -ETIMEDOUT ? -EBADMSG : rc; /* the parent sent it first */
-		if (n == 1 && received == sizeof head && head.magic == FL__MEMFD_MAGIC && head.seq == w->rings.next) {
-			*size = head.size;
-			return 0;
-		}
-		fl__fds_close(fd, n);
-	}
+	bool unused = false;
+	return fl__memfd_recv(w->channel, &w->rings.next, size, &unused);
 }
 
 static int worker_take_arg_memfd(const struct worker_self *w, struct worker_job *job)
 {
 	uint64_t size;
-	int fd, rc = worker_recv_arg(w, &size, &fd);
-	if (rc != 0)
-		return rc;
+	const int fd = worker_recv_arg(w, &size);
+	if (fd < 0)
+		return fd;
 	job->mapped = fl__bytes_declares(job->type->drop_arg) ? (size_t)size : job->arg_size;
-	rc = size == job->mapped ? fl__sealed_map(fd, job->mapped, &job->arg_memory) : -EBADMSG;
+	const int rc = size == job->mapped ? fl__sealed_map(fd, job->mapped, &job->arg_memory) : -EBADMSG;
 	fl__fd_close(fd);
 	return rc;
 }
@@ -153,9 +141,8 @@ static void worker_drop_arg(void *worker, const struct fl__submission *submissio
 {
 	const struct worker_self *w = worker;
 	uint64_t size;
-	int fd;
-	if ((submission->flags & FL__SUBMISSION_ARG_MEMFD) && worker_recv_arg(w, &size, &fd) == 0)
-		fl__fd_close(fd);
+	if (submission->flags & FL__SUBMISSION_ARG_MEMFD)
+		fl__fd_close(worker_recv_arg(w, &size));
 }
 
 /* In memory of its own: the handles change. */
@@ -297,12 +284,12 @@ static void worker_flush_output(void)
 /* False: the submission is asked to stop, or past its deadline. */
 static bool worker_begin(struct worker_self *w, const struct fl__submission *submission)
 {
-	int64_t deadline =
+	fl_time deadline =
 	    submission->flags & FL__SUBMISSION_DEADLINE ? w->rings.submissions->deadline[worker_slot(w)] : FL_FOREVER;
 	FL__HELD(&w->lock);
 	w->current = w->rings.next;
 	/* Without deadline and request the token is as good as new. */
-	if (deadline != FL_FOREVER || fl_cancel_token_deadline(&w->token) != FL_FOREVER ||
+	if (!fl__is_forever(deadline) || !fl__is_forever(w->token.deadline_) ||
 	    fl_cancel_token_is_requested(&w->token)) {
 		fl_cancel_token_destroy(&w->token);
 		fl__cancel_init(&w->token, FL_SHIELDED, deadline);
@@ -438,84 +425,6 @@ static int worker_attach_regions(struct worker_self *w, uint32_t n, const char *
 	return 0;
 }
 
-static size_t worker_grown_stack(size_t size)
-{
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur <= size)
-		return size;
-	return (size_t)FL__MIN(limit.rlim_cur, SIZE_MAX);
-}
-
-/* The kernel stores the program's name near the stack's top. */
-static bool worker_is_main_stack(uintptr_t top)
-{
-	enum { NEAR = 16 << 20 };
-	return (uintptr_t)getauxval(AT_EXECFN) + NEAR - top < 2 * NEAR;
-}
-
-/*
- * Of the main thread's stack musl tells the size in use, and glibc nothing without /proc. The
- * kernel leaves at least 128 MiB below that stack without mappings.
- */
-static int worker_find_stack(uintptr_t *top, size_t *size)
-{
-	pthread_attr_t attr;
-	void *bottom;
-	int rc = -pthread_getattr_np(pthread_self(), &attr);
-	*top = (uintptr_t)getauxval(AT_EXECFN);
-	*size = 0;
-	if (rc == 0) {
-		(void)pthread_attr_getstack(&attr, &bottom, size); /* cannot fail */
-		*top = (uintptr_t)bottom + *size;
-		(void)pthread_attr_destroy(&attr);
-	}
-#ifdef __GLIBC__
-	if (rc != -ENOENT && rc != -EPERM) /* EPERM: no sched_getaffinity(), which glibc calls */
-		return rc;
-#endif
-	if (worker_is_main_stack(rc == 0 ? *top : (uintptr_t)__builtin_frame_address(0)))
-		*size = worker_grown_stack(*size);
-	return *size > 0 ? 0 : rc;
-}
-
-/*
- * The lowest address to which nested submits may use the stack. The stack grows to the system's
- * limit, but counts for at most MOST.
- */
-static int worker_find_stack_low(uintptr_t *low)
-{
-	enum { MOST = 256 << 20, MARGIN = 256 << 10 };
-	uintptr_t top;
-	size_t size;
-	int rc = worker_find_stack(&top, &size);
-	if (rc != 0)
-		return rc;
-	size = FL__MIN(size, MOST);
-	*low = top - size + FL__MIN(size / 2, MARGIN);
-	return 0;
-}
-
-int fl__worker_make_nested(fl_executor **made, const fl_executor_config *config)
-{
-	uintptr_t low = 0;
-	int rc = worker_find_stack_low(&low);
-	if (rc == 0)
-		rc = fl_sequential_executor_create(made, config);
-	if (rc != 0)
-		return rc;
-	(*made)->stack_low = low;
-	(*made)->lasts = true;
-	return 0;
-}
-
-void fl__worker_reopen_nested(fl_executor *e)
-{
-	if (!e->closed)
-		return; /* only tasks of this thread close it */
-	FL__HELD(&e->lock);
-	e->closed = false;
-}
-
 static void worker_on_signal(int signal)
 {
 	(void)signal;
@@ -565,8 +474,7 @@ static int worker_start_listener(struct worker_self *w, const char **problem)
 	fl_thread listener;
 	*problem = "no thread to listen for requests";
 	w->current = w->rings.next;
-	int rc =
-	    fl__thread_start(&listener, worker_listen, w, &(fl_thread_config){.name = "listener"}, NULL, &w->signals);
+	int rc = fl__thread_start(&listener, worker_listen, w, &(fl_thread_config){.name = "listener"}, &w->signals);
 	return rc != 0 ? rc : fl_thread_detach(&listener);
 }
 
@@ -586,7 +494,7 @@ static int worker_init(struct worker_self *w, const struct fl__worker_start *sta
 	    .regions = w->regions, .n_regions = w->n_regions, .bytes_max = (size_t)start->bytes_max};
 	if (rc == 0) {
 		*problem = "its executor for nested tasks cannot be made";
-		rc = fl__worker_make_nested(&w->nested, &config);
+		rc = fl__nested_make(&w->nested, &config);
 	}
 	return rc != 0 ? rc : worker_start_listener(w, problem);
 }
@@ -617,7 +525,7 @@ static void worker_serve(struct worker_self *w)
 	w->frame.active = true; /* only tasks ask for the current executor here */
 	pthread_cleanup_push(worker_exit, NULL);
 	do {
-		fl__worker_reopen_nested(w->nested);
+		fl__nested_reopen(w->nested);
 		submission = fl__rings_take(&w->rings);
 	} while (!(submission->flags & FL__SUBMISSION_EXIT) && worker_run_submission(w, submission));
 	pthread_cleanup_pop(0);
@@ -642,7 +550,7 @@ FL__TASK_DEFINE(fl__worker_task, "fl__process_worker", struct fl__worker_start, 
 		return fl_task_fail(ctx, rc, "%s: %s", problem, fl_error_text(rc));
 	const struct fl__memfd_packet ready = {FL__READY_MAGIC, 0, 0};
 	/* The first packet has room in the socket. */
-	(void)!fl__packet_send(w->channel, &ready, sizeof ready, NULL, 0, 0);
+	(void)!fl__packet_send(w->channel, &ready, sizeof ready, NULL, 0, FL_NO_WAIT);
 	worker_hide_start(w);
 	worker_serve(w);
 	/* Frees nothing: threads that tasks started may use the state. */

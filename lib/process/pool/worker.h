@@ -67,10 +67,8 @@ struct fl__memfd_packet {
 #define FL__READY_MAGIC 0x31594452u /* "RDY1" */
 
 /*
- * Makes an executor for the nested tasks of the calling thread, which lasts as long as the process.
- * It runs them at once, and knows the end of the thread's stack. Returns 0, or an error.
+ * Receives packets up to the memfd of submission `*seq`, and closes memfds of others. Returns its
+ * descriptor, and stores the size in its packet; or an error. `seq` NULL: only up to "ready", which
+ * any call stores in `*ready`. Does not wait.
  */
-int fl__worker_make_nested(fl_executor **made, const fl_executor_config *config);
-
-/* After a task: a task that closes this executor closes it only for itself. */
-void fl__worker_reopen_nested(fl_executor *e);
+int fl__memfd_recv(int channel, const uint32_t *seq, uint64_t *size, bool *ready);

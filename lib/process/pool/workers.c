@@ -1,6 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of workers: starts, failed starts, kills, deaths.
+ * The life of workers: starts, failed starts, kills, deaths. A worker has these flags, which the
+ * executor's lock guards. Only `initializing` and `ready` are ever cleared.
+ *
+ *   flag          meaning                                 set by
+ *   initializing  its initializer has not ended           fl__process_pool_post_initializer(); cleared
+ *                                                         when the initializer ends
+ *   ready         it has said that it is ready. Before    process_pool_check_ready(), and
+ *                 that, its death is a failed start.      fl__memfd_recv(); cleared when the
+ *                                                         initializer ends, to be read again
+ *   retired       it gets no more tasks. A late look is   its start, if it is one too many; a resize; a
+ *                 safe: its death puts the task back.     post that finds it dead; with `exiting`
+ *   exiting       it was told to exit                     fl__process_pool_post_exit()
+ *   damaged       its completion ring is not read again   fl__process_pool_take_from()
+ *   kill_reason   it was killed, or, with `kill_error`,   fl__process_pool_kill_worker()
+ *                 this process may not kill it
  *
  * A start may wait for an answer, so a thread of its own makes it, the starter, one at a time. The
  * thread that dispatches sets `starting`. The starter clears it when the worker is in the list, or
@@ -36,12 +50,8 @@
 
 static int process_pool_make_memory(size_t size, int seals, int *fd, void **memory)
 {
-	*fd = fl__fd_above_streams(fl__shm_sys.memory());
-	if (*fd < 0)
-		return *fd;
-	int rc = fl__shm_allocate(*fd, size);
-	if (rc == 0)
-		rc = fl__shm_sys.add_seals(*fd, F_SEAL_SHRINK | F_SEAL_GROW);
+	int rc = fl__shm_make(size, fd);
+	*fd = fl__fd_above_streams(*fd);
 	if (rc == 0)
 		rc = fl__shm_sys.map(*fd, size, true, memory);
 	if (rc == 0)
@@ -63,7 +73,7 @@ void fl__process_pool_free_worker(struct fl__process_pool_worker *w)
 		fl__fd_close(w->channel);
 		fl__fd_close(w->doorbell);
 	}
-	fl__free_to(w->pool->base.allocator, w);
+	fl__free(w);
 }
 
 /* Without the lock. `call`: what has failed. */
@@ -174,7 +184,7 @@ static int process_pool_add_worker(struct fl__process_pool_worker *w)
 static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 {
 	const char *call;
-	struct fl__process_pool_worker *w = fl__alloc_from(p->base.allocator, 1, sizeof *w);
+	struct fl__process_pool_worker *w = fl__alloc(1, sizeof *w);
 	if (!w) {
 		(void)snprintf(text, FL_MESSAGE_MAX, "no memory for a worker");
 		return -ENOMEM;
@@ -433,7 +443,7 @@ void fl__process_pool_reap_worker(struct fl__process_pool_worker *w)
 	char how[FL_MESSAGE_MAX];
 	fl_process_status status = {0, 0};
 	(void)fl__process_pool_take_from(w);
-	(void)fl__process_pool_recv(w, NULL); /* "ready": the word in its memory may be damaged */
+	(void)fl__memfd_recv(w->channel, NULL, NULL, &w->ready); /* "ready": the word in its memory may be damaged */
 	const int rc = fl__process_pool_sys.try_join(w->process, &status);
 	process_pool_describe_death(w, rc, &status, how, sizeof how);
 	process_pool_settle_tasks(w, how);

@@ -70,7 +70,8 @@ void fl__remote_end(struct fl__remote *r, struct fl__task_block *block, int erro
 	if (!fl__future_claim_ended(&block->future)) /* never: it is neither queued nor posted */
 		return;
 	r->base.ran++;
-	fl__hook_remote(&r->base, &block->future, block->future.error != 0, block->began, block->ran);
+	if (block->future.error != 0) /* the stamp */
+		fl__hook_remote(&r->base, &block->future, block->began, block->ran);
 	r->base.failed += error != 0;
 	remote_add_ended(r, block, error, message);
 }
@@ -79,7 +80,7 @@ void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, i
 {
 	va_list args;
 	va_start(args, format);
-	char *message = fl__message_vformat(r->base.allocator, format, args);
+	char *message = fl__message_vformat(format, args);
 	va_end(args);
 	fl__remote_end(r, block, error, message);
 }
@@ -137,7 +138,7 @@ bool fl__remote_complete(struct fl__remote *r, bool is_manager)
 	if (r->base.foreign == 0)
 		fl_cond_broadcast(&r->base.gone);
 	if (kept || r->base.closed)
-		r->transport->wake(r);
+		r->transport->wake(&r->base);
 	return true;
 }
 
@@ -179,13 +180,13 @@ int fl__stopper_make(struct fl__task_block *block)
 {
 	if (!block->future.token.parent_)
 		return 0;
-	block->stopper = fl__alloc_from(fl__task_block_owner(block)->allocator, 1, sizeof *block->stopper);
+	block->stopper = fl__alloc(1, sizeof *block->stopper);
 	return block->stopper ? 0 : -ENOMEM;
 }
 
 void fl__stopper_free(struct fl__task_block *block)
 {
-	fl__free_to(fl__task_block_owner(block)->allocator, block->stopper);
+	fl__free(block->stopper);
 	block->stopper = NULL;
 }
 
@@ -234,7 +235,7 @@ static int remote_manage(void *arg)
 	struct fl__run run;
 	fl__run_enter(&run, &r->base); /* so that a join by a callback is refused */
 	fl__mutex_hold(&r->base.lock);
-	r->transport->manage(r);
+	r->transport->manage(&r->base);
 	fl__run_leave(&run);
 	r->finished = true;
 	fl_cond_broadcast(&r->base.gone);
@@ -248,12 +249,12 @@ int fl__remote_start_thread(struct fl__remote *r, fl_thread *t, const char *role
 	char name[32];
 	(void)snprintf(name, sizeof name, "%s-%s", r->base.name, role);
 	const fl_thread_config config = {.name = name};
-	return fl__thread_start(t, function, arg, &config, r->base.allocator, &r->base.signals);
+	return fl__thread_start(t, function, arg, &config, &r->base.signals);
 }
 
 static int remote_start_manager(struct fl__remote *r)
 {
-	int rc = r->transport->start(r);
+	int rc = r->transport->start(&r->base);
 	if (rc == 0)
 		rc = fl__remote_start_thread(r, &r->manager, "manager", remote_manage, r);
 	r->running = rc == 0;
@@ -290,7 +291,7 @@ void fl__remote_dispatch(struct fl__remote *r)
 	struct fl__task_block *block;
 	while (!r->base.broken && (block = r->base.queue.head) != NULL) {
 		const bool stops = fl_cancel_token_is_requested(&block->future.token);
-		const int rc = stops ? -ECANCELED : r->transport->post(r, block);
+		const int rc = stops ? -ECANCELED : r->transport->post(&r->base, block);
 		if (rc == -EAGAIN)
 			return;
 		fl__task_list_remove(&r->base.queue, block);
@@ -306,7 +307,7 @@ void fl__remote_dispatch(struct fl__remote *r)
 		else
 			fl__remote_end_failed(r, block, rc, "the argument does not reach a worker: %s",
 			                      fl_error_text(rc));
-		r->transport->wake(r); /* no worker will report it */
+		r->transport->wake(&r->base); /* no worker will report it */
 	}
 }
 
@@ -352,14 +353,9 @@ static bool remote_has_ended(fl_executor *e)
 	return !r->running || (r->finished && fl__executor_is_idle(e));
 }
 
-int fl__remote_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+int fl__remote_on_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl__executor_join_thread(e, &fl__remote_of(e)->manager, remote_has_ended, deadline, cancel);
-}
-
-static bool remote_wait_is_over(fl_future *f, const fl_event *or_event)
-{
-	return fl_future_try_wait(f) == 0 || (or_event && fl_event_is_set(or_event));
 }
 
 /*
@@ -367,20 +363,20 @@ static bool remote_wait_is_over(fl_future *f, const fl_event *or_event)
  * between polls, since the workers may need this CPU, and stops after PATIENCE: then it parks, and
  * the transport's own threads do the rest.
  */
-void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
+void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, fl_time deadline,
                           const fl_cancel_token *cancel)
 {
 	enum { POLLS = 32, PATIENCE = 100000 /* ns */ };
 	struct fl__remote *r = fl__remote_of(e);
 	struct fl__ctx *ctx = fl__ctx_get();
 	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
-	int64_t until = FL_FOREVER;
+	int64_t until = FL__NEVER;
 	bool over = false;
 	if (ctx->ops != &fl__thread_parker)
 		return; /* a fiber: its thread has others to run */
 	for (unsigned rounds = 1, idle = 0;; rounds++) {
-		idle = r->transport->poll(r) ? 0 : idle + 1;
-		over = remote_wait_is_over(f, or_event);
+		idle = r->transport->poll(e) ? 0 : idle + 1;
+		over = fl_future_try_wait(f) == 0 || (or_event && fl_event_is_set(or_event));
 		if (over)
 			break;
 		if (idle < POLLS && rounds % POLLS != 0) {
@@ -388,13 +384,13 @@ void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event
 			continue;
 		}
 		const int64_t now = fl__sys.now();
-		until = idle < POLLS ? FL_FOREVER : fl__min_deadline(until, now + PATIENCE);
-		if (now >= until || now >= deadline || (token && fl_cancel_token_is_requested(token)))
+		until = idle < POLLS ? FL__NEVER : fl__min_deadline(until, now + PATIENCE);
+		if (now >= until || now >= fl__expiry(deadline) || (token && fl_cancel_token_is_requested(token)))
 			break;
 		if (idle >= POLLS)
 			(void)fl__sys.give_way(now);
 	}
-	r->transport->leave(r, over);
+	r->transport->leave(e, over);
 }
 
 /* Create and destroy. */
@@ -411,7 +407,7 @@ int fl__remote_init(struct fl__remote *r, const struct fl__executor_ops *ops,
 	const struct fl__type_known *known;
 	int rc = fl__executor_init(&r->base, ops, workers, config, true);
 	if (rc != 0) {
-		fl__free_to(config->allocator, r);
+		fl__free(r);
 		return rc;
 	}
 	r->transport = transport;

@@ -17,12 +17,10 @@
  * The executor's lock guards all state. It is held in each function and each operation of a
  * transport, unless the comment says otherwise.
  */
-struct fl__remote;
-
 struct fl__remote_transport {
 	bool far; /* workers may be on other hosts: `far_check` compares tasks */
 	/* In the first submit, before the manager starts. Returns 0, or an error. */
-	int (*start)(struct fl__remote *r);
+	int (*start)(fl_executor *e);
 	/*
 	 * Chooses a worker, posts to it, and sets block->worker. The task is still in base.queue.
 	 * Returns
@@ -30,7 +28,7 @@ struct fl__remote_transport {
 	 *   -EAGAIN   no worker has room now
 	 *   other     the task can reach no worker
 	 */
-	int (*post)(struct fl__remote *r, struct fl__task_block *block);
+	int (*post)(fl_executor *e, struct fl__task_block *block);
 	/* Takes a posted task back. False: it counts as started. */
 	bool (*recall)(struct fl__task_block *block);
 	/*
@@ -42,12 +40,12 @@ struct fl__remote_transport {
 	 * Without the lock, on a waiting thread: takes what workers have posted, and posts queued
 	 * tasks. True: there was something. Does nothing if another thread has the lock for it.
 	 */
-	bool (*poll)(struct fl__remote *r);
+	bool (*poll)(fl_executor *e);
 	/* Without the lock: the waiting thread polls no longer. `over`: its wait is over. */
-	void (*leave)(struct fl__remote *r, bool over);
-	void (*wake)(struct fl__remote *r); /* wakes the manager */
+	void (*leave)(fl_executor *e, bool over);
+	void (*wake)(fl_executor *e); /* wakes the manager */
 	/* The manager thread. Returns when the executor is over. Releases the lock for a while. */
-	void (*manage)(struct fl__remote *r);
+	void (*manage)(fl_executor *e);
 };
 
 struct fl__remote {
@@ -73,7 +71,7 @@ static inline struct fl__remote *fl__remote_of(fl_executor *e)
 bool fl__remote_config_is_valid(const fl_executor_config *config);
 
 /*
- * Initializes zeroed memory from config->allocator, and owns it, also on failure. Returns 0,
+ * Initializes zeroed memory, and owns it, also on failure. Returns 0,
  * -ENOMEM, -EINVAL; and for the initializer -ENOENT, -EEXIST. Needs no lock.
  */
 int fl__remote_init(struct fl__remote *r, const struct fl__executor_ops *ops,
@@ -122,10 +120,10 @@ void fl__remote_on_recall(fl_executor *e, bool request);
 void fl__remote_on_release(struct fl__task_block *block);
 bool fl__remote_on_withdraw(fl_executor *e, struct fl__task_block *block);
 void fl__remote_on_asked(fl_executor *e, struct fl__task_block *block);
-void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
+void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, fl_time deadline,
                           const fl_cancel_token *cancel);
 bool fl__remote_is_busy(const fl_executor *e);
-int fl__remote_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
+int fl__remote_on_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 
 #define FL__REMOTE_OPS                                                                                                 \
 	.capabilities = FL_CAP_CONCURRENT | FL_CAP_NESTED, .recall = fl__remote_on_recall,                             \

@@ -113,7 +113,7 @@ static int shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, uint32_t *
 	return rc;
 }
 
-int fl__shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, int64_t deadline, uint32_t *first)
+int fl__shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, fl_time deadline, uint32_t *first)
 {
 	struct fl__shm_held held;
 	int rc = fl__shm_enter(&a->head->lock, &held, deadline);

@@ -29,7 +29,7 @@ void fl__shm_arena_init(const struct fl__shm_arena *a);
  *   -EBADMSG    the map or the lock is damaged
  *   -ETIMEDOUT  as fl__shm_enter()
  */
-FL_MUST_CHECK int fl__shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, int64_t deadline, uint32_t *first);
+FL_MUST_CHECK int fl__shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, fl_time deadline, uint32_t *first);
 
 /* Never waits. Returns 0, or -EINVAL: no run in use begins at `first`. */
 FL_MUST_CHECK int fl__shm_arena_free(const struct fl__shm_arena *a, uint32_t first);

@@ -138,9 +138,9 @@ static int shm_barrier_give_up(struct shm_barrier_party *p, int rc)
 	return outcome == -EAGAIN ? rc : outcome;
 }
 
-int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel)
+int fl_shm_barrier_wait_until(fl_shm_barrier *b, fl_time deadline, fl_cancel_token *cancel)
 {
-	struct shm_barrier_party p = {.b = b, .tries = deadline == FL__TRY};
+	struct shm_barrier_party p = {.b = b, .tries = fl__is_try(deadline)};
 	const struct fl__shm_op op = {.lock = fl__shm_lock_at(b->lock_),
 	                              .queue = fl__shm_wait_queue_at(b->waiters_),
 	                              .attempt = shm_barrier_attempt,

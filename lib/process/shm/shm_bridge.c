@@ -270,7 +270,7 @@ static const uint32_t *bridge_word_of(const struct fl__futex *f)
 
 static int bridge_sleep(struct fl__futex *words, unsigned n, bool idle)
 {
-	int64_t deadline = idle ? fl__sys.now() + bridge_idle_time : FL_FOREVER;
+	int64_t deadline = idle ? fl__sys.now() + bridge_idle_time : FL__NEVER;
 	/* relaxed: the next sleep corrects a stale value */
 	if (!fl__load_relaxed(&bridge_lacks_waitv)) {
 		int rc = fl__sys.wait_many(words, n, deadline);
@@ -367,14 +367,14 @@ static bool bridge_has_failed(const struct bridge_entry *e)
 }
 
 /* Sleeps for bridge_poll_interval in place of a bridge: 0, -ETIMEDOUT, -ECANCELED. */
-static int bridge_poll(int64_t deadline, fl_cancel_token *cancel)
+static int bridge_poll(fl_time deadline, fl_cancel_token *cancel)
 {
 	if (fl__is_expired(deadline))
 		return -ETIMEDOUT;
-	return fl_sleep_until(fl__min_deadline(deadline, fl_after(bridge_poll_interval)), cancel);
+	return fl_sleep_until(fl__earlier(deadline, fl_after(bridge_poll_interval)), cancel);
 }
 
-int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel_token *cancel)
+int fl__bridge_wait(const uint32_t *word, uint32_t expected, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (fl__load_relaxed(word) != expected) /* relaxed: the caller checks again */
 		return fl_cancel_token_is_requested(cancel) ? -ECANCELED : 0;
@@ -450,7 +450,7 @@ static void bridge_rearm(struct bridge_entry *e)
 }
 
 /* Waits for DONE; after an error, stored in *rc, asks for it and waits on. False: unlinked. */
-static bool bridge_wait_done(struct bridge_entry *e, int *rc, int64_t deadline, fl_cancel_token *cancel)
+static bool bridge_wait_done(struct bridge_entry *e, int *rc, fl_time deadline, fl_cancel_token *cancel)
 {
 	*rc = fl__word_wait(&e->done, &bridge_done_word, deadline, cancel);
 	if (*rc == 0)
@@ -463,7 +463,7 @@ static bool bridge_wait_done(struct bridge_entry *e, int *rc, int64_t deadline, 
 }
 
 /* Acquires the lock, or gives up. -EAGAIN: no bridge serves the entry. */
-static int bridge_acquire_served(struct bridge_entry *e, uint64_t owner, int64_t deadline, fl_cancel_token *cancel)
+static int bridge_acquire_served(struct bridge_entry *e, uint64_t owner, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc;
 	while (bridge_wait_done(e, &rc, deadline, cancel)) {
@@ -482,7 +482,7 @@ static int bridge_acquire_served(struct bridge_entry *e, uint64_t owner, int64_t
 	return rc == 0 ? -EAGAIN : rc;
 }
 
-int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline, fl_cancel_token *cancel)
+int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = fl__shm_try_acquire(l, owner);
 	if (rc == -EAGAIN && fl__shm_hold(l, 0))

@@ -20,10 +20,10 @@
  *   -ETIMEDOUT
  *   -ECANCELED
  */
-FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel_token *cancel);
+FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, fl_time deadline, fl_cancel_token *cancel);
 
 /* As fl__shm_acquire(); also returns -ECANCELED. Does not check that the owner exists. */
-FL_MUST_CHECK int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline, fl_cancel_token *cancel);
+FL_MUST_CHECK int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * The arm() and disarm() of a wait-any, for the `node` of an fl_on. Arm returns false if the word

@@ -55,12 +55,11 @@ static bool shm_cond_is_woken(const void *what)
 	return fl__load_relaxed(s->changes) != s->count;
 }
 
-static int shm_cond_sleep(const struct shm_cond_sleeper *s, int64_t deadline, fl_cancel_token *cancel)
+static int shm_cond_sleep(const struct shm_cond_sleeper *s, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	const bool is_thread = ctx->ops == &fl__thread_parker;
 	const bool bridged = !is_thread || fl__cancel_resolve(cancel, ctx);
-	fl__debug_deadline(deadline);
 	int rc = fl__is_interrupted(deadline, cancel);
 	if (rc != 0)
 		return rc;
@@ -69,9 +68,9 @@ static int shm_cond_sleep(const struct shm_cond_sleeper *s, int64_t deadline, fl
 	FL__ASLEEP(FL__DEBUG_SHM, s->changes, deadline);
 	while (!shm_cond_is_woken(s) && rc != -ETIMEDOUT && rc != -ECANCELED) {
 		rc = bridged ? fl__bridge_wait(s->changes, s->count, deadline, cancel)
-		             : fl__sys.shared_wait(s->changes, s->count, deadline);
+		             : fl__sys.shared_wait(s->changes, s->count, fl__expiry(deadline));
 	}
-	return rc != -ECANCELED && shm_cond_is_woken(s) ? 0 : rc;
+	return fl__asleep.result = rc != -ECANCELED && shm_cond_is_woken(s) ? 0 : rc;
 }
 
 /* After wait number `wait` gave up: counts it as served if no other wait is left. */
@@ -82,7 +81,7 @@ static void shm_cond_count_served(fl_shm_cond *c, uint32_t wait)
 		fl__store_relaxed(&c->served_, wait);
 }
 
-int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel)
+int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (fl_shm_mutex_depth(m) != 1)
 		fl__panic("fl_shm_cond_wait", m, "the caller has not locked the mutex, or more than once");

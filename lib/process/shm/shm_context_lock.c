@@ -25,7 +25,7 @@ static const void *shm_context_key(const struct fl__shm_lock *l)
 	return (const char *)l + 1;
 }
 
-static int shm_context_wait(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
+static int shm_context_wait(struct fl__shm_lock *l, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__lot lot;
 	FL__WAIT(wait, node, FL__DEBUG_SHM_LOCK, fl__shm_word(l));
@@ -40,7 +40,7 @@ static int shm_context_wait(struct fl__shm_lock *l, int64_t deadline, fl_cancel_
 	return rc;
 }
 
-static int shm_context_acquire_in_fiber(struct fl__shm_lock *l, uint64_t owner, int64_t deadline,
+static int shm_context_acquire_in_fiber(struct fl__shm_lock *l, uint64_t owner, fl_time deadline,
                                         fl_cancel_token *cancel)
 {
 	int rc;
@@ -52,21 +52,20 @@ static int shm_context_acquire_in_fiber(struct fl__shm_lock *l, uint64_t owner, 
 	return rc == -EAGAIN ? fl__bridge_acquire(l, owner, deadline, cancel) : rc;
 }
 
-int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__ctx *ctx, int64_t deadline,
+int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__ctx *ctx, fl_time deadline,
                             fl_cancel_token *cancel)
 {
 	bool is_thread = ctx->ops == &fl__thread_parker;
-	fl__debug_deadline(deadline);
 	if (is_thread && !fl__cancel_resolve(cancel, ctx)) {
 		FL__ASLEEP(FL__DEBUG_SHM_LOCK, fl__shm_word(l), deadline);
-		return fl__shm_acquire(l, owner, deadline);
+		return fl__asleep.result = fl__shm_acquire(l, owner, deadline);
 	}
 	int rc = fl__is_interrupted(deadline, cancel);
 	if (rc != 0)
 		return rc;
 	if (!is_thread)
 		return shm_context_acquire_in_fiber(l, owner, deadline, cancel);
-	rc = fl__shm_acquire(l, owner, 0);
+	rc = fl__shm_acquire(l, owner, FL_NO_WAIT);
 	return rc == -ETIMEDOUT ? fl__bridge_acquire(l, owner, deadline, cancel) : rc;
 }
 

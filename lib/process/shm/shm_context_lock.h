@@ -19,7 +19,7 @@
  *   -EDEADLK     the calling thread owns the lock, and `ctx` is no fiber
  *   -ENOMEM      as fl__shm_acquire()
  */
-FL_MUST_CHECK int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__ctx *ctx, int64_t deadline,
+FL_MUST_CHECK int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__ctx *ctx, fl_time deadline,
                                           fl_cancel_token *cancel);
 
 /* Releases a lock of fl__shm_context_acquire(), and wakes one waiter or all. */

@@ -124,7 +124,7 @@ void fl_shm_event_reset(fl_shm_event *e)
 	(void)fl__and_acquire(&e->word_, ~(uint32_t)SHM_EVENT_SET);
 }
 
-int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel_token *cancel)
+int fl_shm_event_wait_until(fl_shm_event *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (fl_shm_event_is_set(e))
 		return 0;

@@ -433,7 +433,7 @@ static bool shm_lock_spin(uint32_t *word, uint32_t *value, uint32_t tid)
 	}
 }
 
-static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value, int64_t deadline)
+static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value, fl_time deadline)
 {
 	if (!(value & FL__SHM_WAITERS)) {
 		/* relaxed: publishes nothing */
@@ -442,7 +442,7 @@ static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value
 		value |= FL__SHM_WAITERS;
 	}
 	fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], 1); /* relaxed: a hint */
-	int rc = fl__sys.shared_wait(word, value, deadline);
+	int rc = fl__sys.shared_wait(word, value, fl__expiry(deadline));
 	if (rc != 0)
 		fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], -1u); /* relaxed: a hint */
 	return rc;
@@ -464,7 +464,7 @@ static void shm_lock_repair(uint32_t *word, uint32_t *value)
  * With `once`, returns -EAGAIN if the waiter was woken and another thread owns the lock. The waiter
  * need not pass the wake on: the owner finds WAITERS in its release, or all waiters were woken.
  */
-static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int64_t deadline, bool once)
+static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, fl_time deadline, bool once)
 {
 	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
 	bool taken = shm_lock_acquire_if_free(word, &value, tid);
@@ -479,18 +479,18 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 	 * When the waiter next checks that the owner exists. Never with `once`: a waiter of a wait
 	 * queue may sleep long.
 	 */
-	int64_t ask = fl__sys.thread_exists && !once ? fl__sys.now() + SHM_LOCK_REPAIR_AFTER : FL_FOREVER;
+	fl_time ask = fl__sys.thread_exists && !once ? fl_after(SHM_LOCK_REPAIR_AFTER) : FL_FOREVER;
 	int rc = 0;
 	while (!taken && rc != -ETIMEDOUT && !(once && rc == 0 && slept)) {
-		rc = shm_lock_sleep(l, word, value, fl__min_deadline(deadline, ask));
+		rc = shm_lock_sleep(l, word, value, fl__earlier(deadline, ask));
 		slept = true;
 		/* The word may change for ever, if another process overwrites it. */
 		if (rc == -EAGAIN && fl__is_expired(deadline))
 			rc = -ETIMEDOUT;
 		value = fl__load_relaxed(word); /* relaxed: as above */
-		if (rc == -ETIMEDOUT && ask < deadline) {
+		if (rc == -ETIMEDOUT && fl__expiry(ask) < fl__expiry(deadline)) {
 			shm_lock_repair(word, &value);
-			ask = fl__sys.now() + SHM_LOCK_REPAIR_AFTER;
+			ask = fl_after(SHM_LOCK_REPAIR_AFTER);
 			rc = -EINTR; /* the waiter was not woken */
 		}
 		taken = shm_lock_acquire_if_free(word, &value, tid);
@@ -501,7 +501,7 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 }
 
 /* Leaves `pending` set. */
-static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline, bool once)
+static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, fl_time deadline, bool once)
 {
 	uint32_t *word = shm_lock_word_of(l, me);
 	uint32_t expected = 0;
@@ -511,7 +511,7 @@ static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, int
 }
 
 /* A monitor gets no record. */
-static int shm_lock_enter(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline, bool once)
+static int shm_lock_enter(struct fl__shm_self *me, struct fl__shm_lock *l, fl_time deadline, bool once)
 {
 	int rc = shm_lock_acquire(me, l, deadline, once);
 	if (rc == -EOWNERDEAD)
@@ -544,17 +544,17 @@ static void shm_lock_store_free(struct fl__shm_self *me, struct fl__shm_lock *l,
 	fl__sys.shared_store_and_wake(word, one ? FL__SHM_WAITERS : 0, one ? 1 : INT_MAX);
 }
 
-int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline)
+int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *held, fl_time deadline)
 {
 	struct fl__shm_self *me = fl__shm_self();
 	held->first = me->list ? me->list->first : NULL;
 	int rc = shm_lock_enter(me, l, deadline, false);
-	if (rc == -ETIMEDOUT && deadline < FL_FOREVER - SHM_LOCK_GRACE)
-		rc = shm_lock_enter(me, l, fl__sys.now() + SHM_LOCK_GRACE, false);
+	if (rc == -ETIMEDOUT && !fl__is_forever(deadline))
+		rc = shm_lock_enter(me, l, fl_after(SHM_LOCK_GRACE), false);
 	return rc;
 }
 
-int fl__shm_enter_once(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline)
+int fl__shm_enter_once(struct fl__shm_lock *l, struct fl__shm_held *held, fl_time deadline)
 {
 	struct fl__shm_self *me = fl__shm_self();
 	held->first = me->list ? me->list->first : NULL;
@@ -583,7 +583,7 @@ void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held)
 	shm_lock_set_pending(me, NULL);
 }
 
-int fl__shm_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline)
+int fl__shm_acquire(struct fl__shm_lock *l, uint64_t owner, fl_time deadline)
 {
 	struct fl__shm_self *me = fl__shm_self();
 	if (!shm_lock_make_room(me))

@@ -91,14 +91,14 @@ uint32_t *fl__shm_word(struct fl__shm_lock *l);
 struct fl__shm_held {
 	void *first; /* the first node of the robust list before fl__shm_enter() */
 };
-FL_MUST_CHECK int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline);
+FL_MUST_CHECK int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *held, fl_time deadline);
 void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held);
 
 /*
  * As fl__shm_enter(), without the extra millisecond. Also returns -EAGAIN: the caller was woken,
  * but another thread owns the lock.
  */
-FL_MUST_CHECK int fl__shm_enter_once(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline);
+FL_MUST_CHECK int fl__shm_enter_once(struct fl__shm_lock *l, struct fl__shm_held *held, fl_time deadline);
 /* True if a waiter may sleep on `l`. */
 bool fl__shm_has_waiters(struct fl__shm_lock *l);
 /* Wakes up to `n` waiters of `l`, even if `l` is not free. */
@@ -116,7 +116,7 @@ void fl__shm_wake(struct fl__shm_lock *l, uint32_t n);
  *
  * fl__shm_release() wakes one waiter, or with `all` all waiters.
  */
-FL_MUST_CHECK int fl__shm_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline);
+FL_MUST_CHECK int fl__shm_acquire(struct fl__shm_lock *l, uint64_t owner, fl_time deadline);
 FL_MUST_CHECK int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner);
 void fl__shm_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all);
 

@@ -82,7 +82,7 @@ int fl_shm_mutex_try_lock(fl_shm_mutex *m)
 	return hold ? shm_mutex_relock(hold) : shm_mutex_acquired(m, rc);
 }
 
-int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel)
+int fl_shm_mutex_lock_until(fl_shm_mutex *m, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	struct fl__shm_lock *l = fl__shm_lock_at(m->lock_);

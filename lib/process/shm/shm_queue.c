@@ -312,13 +312,13 @@ static struct fl__shm_op shm_queue_op(struct shm_queue_transfer *t)
 	                           false};
 }
 
-static int shm_queue_transfer(struct shm_queue_transfer *t, int64_t deadline, fl_cancel_token *cancel)
+static int shm_queue_transfer(struct shm_queue_transfer *t, fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct fl__shm_op op = shm_queue_op(t);
 	return fl__shm_await(&op, deadline, cancel);
 }
 
-int fl__shm_queue_put_some(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
+int fl__shm_queue_put_some(fl_shm_queue *q, const void *items, size_t n, size_t *count, fl_time deadline,
                            fl_cancel_token *cancel)
 {
 	struct shm_queue_transfer t = {.queue = q, .puts = true, .move = shm_queue_put_items, .from = items, .n = n};
@@ -330,7 +330,7 @@ int fl__shm_queue_put_some(fl_shm_queue *q, const void *items, size_t n, size_t 
 	return rc;
 }
 
-static int shm_queue_get_some(fl_shm_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
+static int shm_queue_get_some(fl_shm_queue *q, void *items, size_t n, size_t *count, fl_time deadline,
                               fl_cancel_token *cancel)
 {
 	struct shm_queue_transfer t = {.queue = q, .move = shm_queue_get_items, .to = items, .n = n};
@@ -341,19 +341,19 @@ static int shm_queue_get_some(fl_shm_queue *q, void *items, size_t n, size_t *co
 	return rc;
 }
 
-int fl_shm_queue_put_until(fl_shm_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel)
+int fl_shm_queue_put_until(fl_shm_queue *q, const void *item, fl_time deadline, fl_cancel_token *cancel)
 {
 	size_t one;
 	return fl__shm_queue_put_some(q, item, 1, &one, deadline, cancel);
 }
 
-int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel)
+int fl_shm_queue_get_until(fl_shm_queue *q, void *item, fl_time deadline, fl_cancel_token *cancel)
 {
 	size_t one;
 	return shm_queue_get_some(q, item, 1, &one, deadline, cancel);
 }
 
-int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
+int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count, fl_time deadline,
                                 fl_cancel_token *cancel)
 {
 	const unsigned char *next = items;
@@ -364,14 +364,14 @@ int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, si
 	return rc;
 }
 
-int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
+int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *count, fl_time deadline,
                                 fl_cancel_token *cancel)
 {
 	*count = 0;
 	return n > 0 ? shm_queue_get_some(q, items, n, count, deadline, cancel) : 0;
 }
 
-int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, int64_t deadline,
+int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, fl_time deadline,
                                  fl_cancel_token *cancel)
 {
 	struct shm_queue_transfer t = {.queue = q, .puts = true, .move = shm_queue_put_frame, .from = frame, .n = size};
@@ -382,7 +382,7 @@ int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size
 	return shm_queue_transfer(&t, deadline, cancel);
 }
 
-int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size, int64_t deadline,
+int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size, fl_time deadline,
                                  fl_cancel_token *cancel)
 {
 	struct shm_queue_transfer t = {.queue = q, .move = shm_queue_get_frame, .to = buffer, .n = room};
@@ -399,7 +399,7 @@ int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, siz
 /* For operations that wait only for the lock. */
 static int shm_queue_enter(struct fl__shm_ring *r, struct fl__shm_held *held)
 {
-	return fl__shm_enter(&r->lock, held, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT);
+	return fl__shm_enter(&r->lock, held, fl_after(FL__SHM_MONITOR_TIMEOUT));
 }
 
 /* Stores in *left how many items or frames there were. */
@@ -497,7 +497,7 @@ static bool shm_queue_may_join(const void *arg)
 	return shm_queue_unfinished(&s, dones) == 0;
 }
 
-int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel_token *cancel)
+int fl_shm_queue_join_until(fl_shm_queue *q, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__shm_ring *r = q->ring;
 	const struct fl__shm_op op = {&r->lock, &r->done, shm_queue_attempt_join, shm_queue_may_join, q, true};

@@ -62,5 +62,5 @@ fl_shm_queue fl__shm_queue_make(void *memory, size_t item_size, uint32_t size, u
 FL_MUST_CHECK int fl__shm_queue_find(fl_shm_queue *q, void *memory, size_t *bytes);
 
 /* As fl_shm_queue_put_many_until(), but puts 1 to `n` items, by one commit. */
-FL_MUST_CHECK int fl__shm_queue_put_some(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
+FL_MUST_CHECK int fl__shm_queue_put_some(fl_shm_queue *q, const void *items, size_t n, size_t *count, fl_time deadline,
                                          fl_cancel_token *cancel);

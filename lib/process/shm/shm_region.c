@@ -55,21 +55,17 @@ int fl__shm_fill(int fd, uint64_t at, uint64_t end)
 	return 0;
 }
 
-int fl__shm_allocate(int fd, uint64_t size)
+int fl__shm_make(uint64_t size, int *fd)
 {
-	int rc = fl__shm_sys.resize(fd, size);
+	*fd = fl__shm_sys.memory();
+	if (*fd < 0)
+		return *fd;
+	int rc = fl__shm_sys.resize(*fd, size);
 	if (rc == 0)
-		rc = fl__shm_fill(fd, 0, size);
+		rc = fl__shm_fill(*fd, 0, size);
+	if (rc == 0)
+		rc = fl__shm_sys.add_seals(*fd, F_SEAL_SHRINK | F_SEAL_GROW);
 	return rc == -ENOSPC ? -ENOMEM : rc;
-}
-
-static int shm_region_make_memory(fl_shm *r)
-{
-	r->fd = fl__shm_sys.memory();
-	if (r->fd < 0)
-		return r->fd;
-	int rc = fl__shm_allocate(r->fd, r->total);
-	return rc == 0 ? fl__shm_sys.add_seals(r->fd, F_SEAL_SHRINK | F_SEAL_GROW) : rc;
 }
 
 static void shm_region_write_head(const fl_shm *r)
@@ -100,7 +96,7 @@ int fl_shm_create(fl_shm **region, size_t size)
 	if (!r)
 		return -ENOMEM;
 	r->writable = shm_region_lay_out(r, layout.arena.units);
-	int rc = shm_region_make_memory(r);
+	int rc = fl__shm_make(r->total, &r->fd);
 	if (rc == 0)
 		rc = shm_region_map(r);
 	if (rc != 0) {
@@ -283,7 +279,7 @@ int fl__shm_try_alloc(fl_shm *r, size_t size, void **block)
 	if (size > r->total - r->data)
 		return -ENOMEM;
 	uint32_t first = 0, n = size == 0 ? 1 : (uint32_t)(((uint64_t)size + FL__SHM_UNIT - 1) / FL__SHM_UNIT);
-	int rc = fl__shm_arena_alloc(&r->arena, n, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT, &first);
+	int rc = fl__shm_arena_alloc(&r->arena, n, fl_after(FL__SHM_MONITOR_TIMEOUT), &first);
 	if (rc == 0)
 		*block = (char *)r->head + r->data + (uint64_t)first * FL__SHM_UNIT;
 	return rc;

@@ -38,12 +38,12 @@ struct fl_shm {
 };
 
 /*
- * Gives an empty memfd `size` bytes of real memory: then no access raises SIGBUS. Returns 0;
- * -ENOMEM; or another error of the system.
+ * Makes a memfd of `size` bytes, which never shrinks or grows. Its memory is real: no access raises
+ * SIGBUS. `*fd` is the descriptor, or negative. Returns 0; -ENOMEM; or another error of the system.
  */
-int fl__shm_allocate(int fd, uint64_t size);
+int fl__shm_make(uint64_t size, int *fd);
 
-/* The same for the file's bytes from `at` to `end`. */
+/* Gives the file real memory from `at` to `end`. Returns as fl__shm_make(). */
 int fl__shm_fill(int fd, uint64_t at, uint64_t end);
 
 /* How long an operation without a deadline waits for a monitor. */

@@ -80,7 +80,7 @@ static struct fl__shm_op shm_sem_op(fl_shm_sem *s, int (*attempt)(void *))
 	    fl__shm_lock_at(s->lock_), fl__shm_wait_queue_at(s->waiters_), attempt, shm_sem_has_permit, s, false};
 }
 
-int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel_token *cancel)
+int fl_shm_sem_acquire_until(fl_shm_sem *s, fl_time deadline, fl_cancel_token *cancel)
 {
 	uint32_t seen;
 	if (shm_sem_try_acquire(s, 1, &seen))

@@ -85,7 +85,7 @@ static int shm_value_change(fl_shm_value *v, const uint32_t *changes, const void
 {
 	struct fl__shm_lock *lock = fl__shm_lock_at(v->lock_);
 	struct fl__shm_held held;
-	int rc = fl__shm_enter(lock, &held, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT);
+	int rc = fl__shm_enter(lock, &held, fl_after(FL__SHM_MONITOR_TIMEOUT));
 	if (rc != 0)
 		return rc;
 	/* relaxed: guarded by the monitor */

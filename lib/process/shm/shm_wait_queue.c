@@ -48,7 +48,7 @@ void fl__shm_wake_after_commit(struct fl__shm_wait_queue *q, uint32_t more)
 }
 
 /* On -EAGAIN with `changes`, sets `waiting` and stores in *changes the count to sleep on. */
-static int shm_wait_attempt(const struct fl__shm_op *op, int64_t deadline, uint32_t *changes)
+static int shm_wait_attempt(const struct fl__shm_op *op, fl_time deadline, uint32_t *changes)
 {
 	struct fl__shm_held held;
 	int rc = fl__shm_enter(op->lock, &held, deadline);
@@ -66,7 +66,7 @@ static int shm_wait_attempt(const struct fl__shm_op *op, int64_t deadline, uint3
 /* A last attempt, after the end of a wait: `error` instead of -EAGAIN. */
 static int shm_wait_last_attempt(const struct fl__shm_op *op, int error)
 {
-	int rc = shm_wait_attempt(op, 0, NULL);
+	int rc = shm_wait_attempt(op, FL_NO_WAIT, NULL);
 	return rc == -EAGAIN ? error : rc;
 }
 
@@ -74,14 +74,14 @@ static int shm_wait_last_attempt(const struct fl__shm_op *op, int error)
  * Sleeps on `changes` between the attempts; `bridged`: by a bridge, under `cancel`. A process may
  * change the count for ever, so the waiter looks at the clock after each sleep.
  */
-static int shm_wait_unqueued(const struct fl__shm_op *op, bool bridged, int64_t deadline, fl_cancel_token *cancel)
+static int shm_wait_unqueued(const struct fl__shm_op *op, bool bridged, fl_time deadline, fl_cancel_token *cancel)
 {
 	const uint32_t *word = &op->queue->changes;
 	uint32_t changes = 0;
 	int rc;
 	while ((rc = shm_wait_attempt(op, deadline, &changes)) == -EAGAIN) {
 		rc = bridged ? fl__bridge_wait(word, changes, deadline, cancel)
-		             : fl__sys.shared_wait(word, changes, deadline);
+		             : fl__sys.shared_wait(word, changes, fl__expiry(deadline));
 		if (rc == -ECANCELED)
 			return rc;
 		if (rc == -ETIMEDOUT || fl__is_expired(deadline))
@@ -90,7 +90,7 @@ static int shm_wait_unqueued(const struct fl__shm_op *op, bool bridged, int64_t 
 	return rc;
 }
 
-static int shm_wait_queued(const struct fl__shm_op *op, int64_t deadline)
+static int shm_wait_queued(const struct fl__shm_op *op, fl_time deadline)
 {
 	struct fl__shm_held held;
 	int rc;
@@ -106,14 +106,13 @@ static int shm_wait_queued(const struct fl__shm_op *op, int64_t deadline)
 	return rc;
 }
 
-int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
+int fl__shm_await(const struct fl__shm_op *op, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = shm_wait_attempt(op, deadline, NULL);
-	if (deadline == FL__TRY || rc != -EAGAIN)
+	if (fl__is_try(deadline) || rc != -EAGAIN)
 		return rc;
 	struct fl__ctx *ctx = fl__ctx_get();
 	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
-	fl__debug_deadline(deadline);
 	rc = fl__is_interrupted(deadline, cancel);
 	if (rc != 0)
 		return rc;
@@ -125,13 +124,14 @@ int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token
 			return rc;
 	}
 	FL__ASLEEP(FL__DEBUG_SHM, &op->queue->changes, deadline);
-	return op->broadcast ? shm_wait_unqueued(op, false, deadline, NULL) : shm_wait_queued(op, deadline);
+	return fl__asleep.result =
+	           op->broadcast ? shm_wait_unqueued(op, false, deadline, NULL) : shm_wait_queued(op, deadline);
 }
 
 bool fl__shm_wait_arm(const struct fl__shm_op *op, struct fl__node *node)
 {
 	uint32_t changes = 0;
-	if (shm_wait_attempt(op, 0, &changes) != -EAGAIN)
+	if (shm_wait_attempt(op, FL_NO_WAIT, &changes) != -EAGAIN)
 		return false;
 	return fl__bridge_arm(&op->queue->changes, changes, node);
 }

@@ -55,7 +55,7 @@ struct fl__shm_op {
  *   -ECANCELED
  *   -EBADMSG    the word of a lock has an impossible value
  */
-FL_MUST_CHECK int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel);
+FL_MUST_CHECK int fl__shm_await(const struct fl__shm_op *op, fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * The arm() of a wait-any; the disarm() is fl__bridge_disarm(). Attempts under the monitor.

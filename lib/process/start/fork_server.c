@@ -63,11 +63,6 @@ static struct fork_server fork_server;
 static struct fl__death_pipe fork_server_death_pipe;
 static const char fork_server_silent[] = "no answer from the fork server: is it stopped?";
 
-static bool fork_server_is_dead(void)
-{
-	return fork_server.number && (fork_server.dead || fl__fd_poll(fork_server.pidfd, POLLIN) > 0);
-}
-
 /*
  * Whether this process gets orphans. Asked when it matters, not when the fork server begins: its
  * first parent may still exist then. Reaps the fork server if it has ended.
@@ -112,12 +107,13 @@ static void fork_server_kill(void)
  * function frees while it waits. Returns 0 or -ETIMEDOUT: the start that it waits for may be that of
  * a fiber which cannot run before the caller returns.
  */
-static int fork_server_begin(int64_t deadline)
+static int fork_server_begin(fl_time deadline)
 {
 	int rc = 0;
 	bool ready = false;
 	while (rc == 0 && !ready) {
-		const bool dead = fork_server_is_dead();
+		const bool dead =
+		    fork_server.number && (fork_server.dead || fl__fd_poll(fork_server.pidfd, POLLIN) > 0);
 		ready = !dead && !fork_server_makes;
 		if (dead && fork_server.senders == 0)
 			fork_server_kill();
@@ -162,7 +158,7 @@ static const char *fork_server_find_denied_call(void)
 }
 
 /* The caller holds the lock. The function frees it while the fork server starts, and takes it again. */
-static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *rights, int64_t deadline,
+static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *rights, fl_time deadline,
                             const char **problem)
 {
 	static struct fl__helper helper = {.end = fork_server_end};
@@ -213,7 +209,7 @@ static bool fork_server_is_needed(void)
  * number, which cannot serve a caller. Returns false if it stays, since something needs it or no
  * other can be made.
  */
-static bool fork_server_retire(uint64_t number, int64_t deadline)
+static bool fork_server_retire(uint64_t number, fl_time deadline)
 {
 	int rc = 0;
 	while (rc == 0 && fork_server.number == number && fork_server.starts > 0 && fork_server.processes == 0)
@@ -228,7 +224,7 @@ static bool fork_server_retire(uint64_t number, int64_t deadline)
 
 struct fork_server_caller {
 	struct fl__start *start;
-	int64_t deadline;
+	fl_time deadline;
 	struct fl__rights rights;
 	struct fl__mask_and_ignored more;
 	bool complete;             /* `rights` and `more` are complete */
@@ -345,7 +341,7 @@ static void fork_server_give_up(int channel, struct fl__start *start, int rc)
 		(void)kill(child->pid, SIGKILL);
 	(void)shutdown(channel, SHUT_RD);
 	if (child->pidfd < 0)
-		(void)fl__reply_receive(channel, start, 0, &child->pidfd);
+		(void)fl__reply_receive(channel, start, FL_NO_WAIT, &child->pidfd);
 	(void)fl__process_sys.signal(child->pidfd, SIGKILL); /* fails without a pidfd */
 	fl__fd_close(child->pidfd);
 	child->pidfd = -1;
@@ -379,7 +375,7 @@ static int fork_server_receive_reply(struct fork_server_caller *c, int channel)
 	if (rc != 0)
 		return rc;
 	start->problem = "the process cannot be told to begin";
-	rc = fl__packet_send(channel, &go, sizeof go, NULL, 0, 0);
+	rc = fl__packet_send(channel, &go, sizeof go, NULL, 0, FL_NO_WAIT);
 	return rc == -EPIPE ? 0 : rc; /* the process has died, as a join will tell */
 }
 
@@ -465,7 +461,7 @@ const struct fl__start_method fl__start_fork_server = {
 
 static int fork_server_preload(const char **problem)
 {
-	const int64_t deadline = fl_after(fl__process_sys.answer_timeout);
+	const fl_time deadline = fl_after(fl__process_sys.answer_timeout);
 	struct fl__rights rights;
 	*problem = "the rights of the calling thread cannot be read";
 	int rc = fl__rights_read(&rights);

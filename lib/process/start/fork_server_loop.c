@@ -56,7 +56,7 @@ static void fork_server_reap(void)
 		const struct fl__end_report last = {FL__MAGIC_END, status.code, status.signal};
 		/* the channel has space: only the reply came before. -EPIPE does no harm. */
 		if (c->channel >= 0)
-			(void)!fl__packet_send(c->channel, &last, sizeof last, NULL, 0, 0);
+			(void)!fl__packet_send(c->channel, &last, sizeof last, NULL, 0, FL_NO_WAIT);
 		fl__fd_close(c->channel);
 		*link = c->next;
 		fl__free(c);
@@ -178,7 +178,7 @@ static bool fork_server_answer(const void *data, size_t size, const struct fl__p
 	if (rc == 0)
 		rc = fork_server_make_process(&request, &reply, &pidfd);
 	reply.error = rc;
-	const int sent = fl__packet_send(channel, &reply, sizeof reply, &pidfd, pidfd >= 0 ? 1 : 0, 0);
+	const int sent = fl__packet_send(channel, &reply, sizeof reply, &pidfd, pidfd >= 0 ? 1 : 0, FL_NO_WAIT);
 	fl__fd_close(pidfd);
 	if (reply.pid > 0 && rc == 0 && sent == 0)
 		return true;
@@ -188,7 +188,7 @@ static bool fork_server_answer(const void *data, size_t size, const struct fl__p
 	}
 	if (sent != 0) { /* -ETOOMANYREFS: an error alone can be sent */
 		reply.error = sent;
-		(void)!fl__packet_send(channel, &reply, sizeof reply, NULL, 0, 0);
+		(void)!fl__packet_send(channel, &reply, sizeof reply, NULL, 0, FL_NO_WAIT);
 	}
 	return false;
 }

@@ -245,7 +245,7 @@ static int new_process_run(const fl_task_type *type, const void *arg, void *resu
 	return error;
 }
 
-static bool new_process_lock_stream(FILE *stream, int64_t deadline)
+static bool new_process_lock_stream(FILE *stream, fl_time deadline)
 {
 	while (ftrylockfile(stream) != 0) {
 		if (fl__is_expired(deadline))
@@ -259,7 +259,7 @@ void fl__flush_streams(void)
 {
 	enum { STREAMS = 3 };
 	FILE *const streams[STREAMS] = {stdin, stdout, stderr};
-	const int64_t end = fl_after(FL_S(1));
+	const fl_time end = fl_after(FL_S(1));
 	unsigned n = 0;
 	FL__UNCANCELLED();
 	while (n < STREAMS && new_process_lock_stream(streams[n], end))
@@ -308,7 +308,8 @@ static struct fl__start_reply new_process_answer = {.magic = FL__MAGIC_REPLY};
 void fl__new_process_reply(int socket, int rc)
 {
 	new_process_answer.error = rc;
-	if (fl__packet_send(socket, &new_process_answer, sizeof new_process_answer, NULL, 0, 0) != 0 || rc != 0)
+	if (fl__packet_send(socket, &new_process_answer, sizeof new_process_answer, NULL, 0, FL_NO_WAIT) != 0 ||
+	    rc != 0)
 		_exit(127);
 	fl__fd_close(socket);
 }

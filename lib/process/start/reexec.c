@@ -209,7 +209,7 @@ static void reexec_discard_signal(int pid)
 	}
 }
 
-static int reexec_fork(int socket, int64_t deadline)
+static int reexec_fork(int socket, fl_time deadline)
 {
 	int pidfd, parent = getpid();
 	fl_process_status status = {0, 0};
@@ -394,7 +394,7 @@ static bool reexec_has_socket(void)
 static _Noreturn void reexec_refuse(void)
 {
 	const struct reexec_hello hello = {.magic = FL__MAGIC_HELLO, .pid = getpid(), .error = -ENOTSUP};
-	(void)!fl__packet_send(FL__REEXEC_SOCKET, &hello, sizeof hello, NULL, 0, 0);
+	(void)!fl__packet_send(FL__REEXEC_SOCKET, &hello, sizeof hello, NULL, 0, FL_NO_WAIT);
 	_exit(127);
 }
 

@@ -28,7 +28,7 @@ struct fl__reexec {
 	const struct fl__death_pipe *death_pipe;
 	/* -EAGAIN: the calling thread's rights were not these any more. NULL: any. */
 	const struct fl__rights *rights;
-	int64_t deadline;
+	fl_time deadline;
 	/* Results: */
 	int socket; /* the near end */
 	int pid, pidfd;

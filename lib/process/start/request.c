@@ -7,7 +7,6 @@
 #include "core/base/sys.h"
 #include "core/exec/registry.h"
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 struct request_message {
@@ -55,7 +54,7 @@ static struct request_message *request_compose(const struct fl__start *start, si
 	return m;
 }
 
-int fl__request_send(int socket, int channel, struct fl__start *start, int64_t deadline)
+int fl__request_send(int socket, int channel, struct fl__start *start, fl_time deadline)
 {
 	const size_t arg_size = start->config->task->arg_size;
 	const bool large = arg_size > FL__REQUEST_INLINE;
@@ -151,41 +150,27 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
 
 /* The reply. */
 
-static void request_describe_differences(const struct fl__task_identity *ours, const struct fl__task_identity *theirs,
-                                         char *text, size_t room)
-{
-	const struct {
-		const char *name;
-		uint64_t here, there;
-	} fields[] = {{"version", ours->version, theirs->version},
-	              {"size of the argument", ours->arg_size, theirs->arg_size},
-	              {"size of the result", ours->result_size, theirs->result_size},
-	              {"alignment of the argument", ours->arg_align, theirs->arg_align},
-	              {"alignment of the result", ours->result_align, theirs->result_align}};
-	size_t n = 0;
-	text[0] = '\0';
-	for (size_t i = 0; i < FL__COUNT(fields); i++)
-		if (fields[i].here != fields[i].there)
-			n += (size_t)snprintf(text + n, room - n, "; %s %llu here, %llu there", fields[i].name,
-			                      (unsigned long long)fields[i].here, (unsigned long long)fields[i].there);
-}
-
 static void request_log_task(const struct fl__start *start, const struct fl__start_reply *reply)
 {
-	char a[FL__BUILD_ID_TEXT], b[FL__BUILD_ID_TEXT], differences[400];
+	char a[FL__BUILD_ID_TEXT], b[FL__BUILD_ID_TEXT];
 	struct fl__task_identity ours;
+	const struct fl__task_identity *theirs = &reply->theirs;
 	const char *task = start->config->task->name;
 	fl__task_identify(start->config->task, &ours);
-	request_describe_differences(&ours, &reply->theirs, differences, sizeof differences);
 	if (!reply->has_task)
 		fl__log(FL_LOG_ERROR, "task %s is registered here (build-id %s), but not in the program executed again",
 		        task, fl__build_id_text(&ours.owner, a));
 	else
-		fl__log(FL_LOG_ERROR, "task %s: build-id %s here, %s in the program executed again%s", task,
-		        fl__build_id_text(&ours.owner, a), fl__build_id_text(&reply->theirs.owner, b), differences);
+		fl__log(FL_LOG_ERROR,
+		        "task %s: build-id %s here, %s in the program executed again; version %u here, %u there; "
+		        "argument of %zu bytes aligned to %u here, %zu to %u there; result of %zu to %u, %zu to %u",
+		        task, fl__build_id_text(&ours.owner, a), fl__build_id_text(&theirs->owner, b), ours.version,
+		        theirs->version, (size_t)ours.arg_size, ours.arg_align, (size_t)theirs->arg_size,
+		        theirs->arg_align, (size_t)ours.result_size, ours.result_align, (size_t)theirs->result_size,
+		        theirs->result_align);
 }
 
-int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, int *pidfd)
+int fl__reply_receive(int channel, struct fl__start *start, fl_time deadline, int *pidfd)
 {
 	struct fl__start_reply reply;
 	size_t size = 0;

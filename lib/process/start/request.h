@@ -47,7 +47,7 @@ enum {
 };
 
 /* `channel` -1: none. */
-int fl__request_send(int socket, int channel, struct fl__start *start, int64_t deadline);
+int fl__request_send(int socket, int channel, struct fl__start *start, fl_time deadline);
 
 /* From a request, or of a forked child. */
 struct fl__request {
@@ -88,4 +88,4 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
  * Waits for the reply: 0, the error in the reply, or an error of the wait. With a reply, stores its
  * descriptor, or -1, in `*pidfd` (may be NULL).
  */
-int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, int *pidfd);
+int fl__reply_receive(int channel, struct fl__start *start, fl_time deadline, int *pidfd);

@@ -108,7 +108,7 @@ static bool spawn_is_lost(const struct fl__spawn *spawn)
 static int spawn_exec_result(const struct fl__spawn *spawn, int pipe)
 {
 	const bool ready = spawn->shared && !spawn_is_lost(spawn);
-	const int64_t deadline = ready ? 0 : fl_after(fl__process_sys.answer_timeout);
+	const fl_time deadline = ready ? FL_NO_WAIT : fl_after(fl__process_sys.answer_timeout);
 	if (fl__fd_wait(pipe, POLLIN, deadline, FL_SHIELDED) != 0)
 		return ready ? 0 : -ETIMEDOUT;
 	return spawn_read_error(pipe);

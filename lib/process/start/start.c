@@ -23,7 +23,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A long path is cut. */
 void fl__start_say(struct fl__start *start, const char *format, ...)
 {
 	va_list args;

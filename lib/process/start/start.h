@@ -13,7 +13,7 @@ struct fl__child {
 	bool lost;              /* the fork server has died without a report: only the pidfd shows the end */
 	uint64_t server;        /* the number of the fork server; 0: a child of this process */
 	int pipes[FL__STREAMS]; /* the caller's ends; -1: none */
-	/* Of a daemon that is a child of this process. Stays in place while it is open. */
+	/* Ends a daemon that is a child of this process. The struct stays in place while the pipe is open. */
 	struct fl__death_pipe death_pipe;
 };
 
@@ -44,18 +44,19 @@ struct fl__start_method {
 	 * it has ended, and how is not known. Returns the same from the first end on.
 	 */
 	int (*look)(struct fl__child *child, fl_process_status *status);
-	/* The handle is freed. `runs`, `killed`: whether the process does, and whether it was. */
+	/* The handle is about to be freed. `runs`: the process runs; `killed`: it has just been killed. */
 	void (*forget)(struct fl__child *child, bool runs, bool killed);
 };
 
 extern const struct fl__start_method fl__start_program, fl__start_fork, fl__start_exec, fl__start_fork_server;
 
-/* On failure, sets `problem`. */
+/* Starts a process by its method. After an error, `problem` says why. */
 int fl__start_process(struct fl__start *start);
 
+/* Sets `problem`. A long text is cut. */
 FL_PRINTF(2, 3) void fl__start_say(struct fl__start *start, const char *format, ...);
 
-/* look() and forget() of a child of this process. */
+/* These are look() and forget() of the methods whose processes are children of this process. */
 int fl__start_look_at_child(struct fl__child *child, fl_process_status *status);
 void fl__start_forget_child(struct fl__child *child, bool runs, bool killed);
 

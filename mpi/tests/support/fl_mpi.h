@@ -158,7 +158,7 @@ static int create_processes_over_mpi(fl_executor **e, const fl_executor_config *
 	fl_executor_config patient = {0};
 	if (config)
 		patient = *config;
-	patient.grace_period = FL_FOREVER;
+	patient.grace_period = FL_DURATION_MAX;
 	need_ranks();
 	return fl_mpi_executor_create(e, &patient, &(fl_mpi_config){.processes = true});
 }

@@ -2,90 +2,90 @@
 #ifndef STRESS_CHAINS_H
 #define STRESS_CHAINS_H
 
+#include "../../../tests/support/fl_chain.h"
 #include "../cases.h"
-#include "core/queue/mpmc_unbounded.h"
 
 /*
  * Declarations for the scenarios of the unbounded queues. Items are ints, and int64_t for one
  * consumer: an int is the lower half, which a little-endian machine has first. Segments are so
  * short that each put may need another.
  */
-static inline fl_mpmc_unbounded *chain_of(bool one_consumer, size_t segment, int items)
+static inline chain *chain_of(bool one_consumer, size_t segment, int items)
 {
-	fl_mpmc_unbounded *q = NULL;
-	OK(fl_mpmc_unbounded_create(&q, one_consumer ? sizeof(int64_t) : sizeof(int),
-	                            &(fl_mpmc_unbounded_config){.one_consumer = one_consumer, .segment = segment}));
+	chain *q = NULL;
+	OK(chain_create(&q, one_consumer ? sizeof(int64_t) : sizeof(int),
+	                &(chain_config){.one_consumer = one_consumer, .segment = segment}));
 	for (int64_t i = 1; i <= items; i++)
-		OK(fl_mpmc_unbounded_try_put(q, &i));
+		OK(chain_try_put(q, &i));
 	fl__hazards_end(); /* or the setup would protect segments that the actors free */
 	return q;
 }
 
-static inline fl_mpmc_unbounded *unbounded_of(size_t segment, int items)
+static inline chain *unbounded_of(size_t segment, int items)
 {
 	return chain_of(false, segment, items);
 }
 
-static inline int unbounded_take(fl_mpmc_unbounded *q)
+static inline int unbounded_take(chain *q)
 {
 	int64_t item = 0;
-	return fl_mpmc_unbounded_try_get(q, &item) == 0 ? (int)item : 0;
+	return chain_try_get(q, &item) == 0 ? (int)item : 0;
 }
 
 /* Gets and frees the rest; returns the sum, or -1: wrong order, or wrong count. */
-static inline int unbounded_end(fl_mpmc_unbounded *q, uint64_t puts)
+static inline int unbounded_end(chain *q, uint64_t puts)
 {
 	int sum = 0;
 	bool right = fl__unbounded_puts(q) == puts;
-	uint64_t length = fl_mpmc_unbounded_length(q);
+	uint64_t length = chain_length(q);
 	for (int item; (item = unbounded_take(q)); length--)
 		sum += item;
 	right = right && length == 0;
-	fl_mpmc_unbounded_free(q);
+	chain_free(q);
 	return right ? sum : -1;
 }
 
 /* For the scenarios in which a peer stops for ever at each of its steps: one call of 5 kinds. */
-static inline void unbounded_call(fl_mpmc_unbounded *q, unsigned which)
+static inline void unbounded_call(chain *q, unsigned which)
 {
 	int64_t items[2] = {2, 3};
 	switch (which) {
 	case 0:
-		FL_IGNORE(fl_mpmc_unbounded_try_put(q, items));
+		FL_IGNORE(chain_try_put(q, items));
 		break;
 	case 1:
 		(void)unbounded_take(q);
 		break;
 	case 2:
-		FL_IGNORE(fl_mpmc_unbounded_try_put_many(q, items, 2));
+		(void)MOVED(chain_try_put_many, q, items, 2);
 		break;
 	case 3:
-		FL_IGNORE(fl_mpmc_unbounded_try_get_many(q, items, 2));
+		(void)MOVED(chain_try_get_many, q, items, 2);
 		break;
 	default:
-		fl_mpmc_unbounded_close(q);
+		chain_close(q);
 	}
 }
 
 /* Each call returns within 64 steps beside such a peer. The caller may get if it `consumes`. */
-static inline void unbounded_call_all(fl_mpmc_unbounded *q, unsigned peer, bool consumes)
+static inline void unbounded_call_all(chain *q, unsigned peer, bool consumes)
 {
 	int64_t items[2] = {4, 5};
 	uint32_t since = fl_stress_steps();
-	FL_STRESS_CHECK(!consumes || fl_mpmc_unbounded_try_get_many(q, items, 1) == 1);
+	FL_STRESS_CHECK(!consumes || MOVED(chain_try_get_many, q, items, 1) == 1);
 	within_64(&since);
-	const int rc = fl_mpmc_unbounded_try_put(q, items);
+	const int rc = chain_try_put(q, items);
 	FL_STRESS_CHECK(rc == 0 || (rc == -EPIPE && peer == 4));
 	within_64(&since);
-	FL_STRESS_CHECK(fl_mpmc_unbounded_try_put_many(q, items, 2) == 2 || peer == 4);
+	FL_STRESS_CHECK(MOVED(chain_try_put_many, q, items, 2) == 2 || peer == 4);
 	within_64(&since);
 	(void)(consumes && unbounded_take(q));
 	within_64(&since);
-	FL_STRESS_CHECK(fl_mpmc_unbounded_length(q) <= 6);
+	FL_STRESS_CHECK(chain_length(q) <= 6);
 	within_64(&since);
-	fl_mpmc_unbounded_close(q);
+	chain_close(q);
 	within_64(&since);
-	FL_STRESS_CHECK(fl_mpmc_unbounded_is_closed(q));
+	FL_STRESS_CHECK(chain_is_closed(q));
 	within_64(&since);
 }
 

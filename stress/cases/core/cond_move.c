@@ -13,7 +13,7 @@ struct meeting {
 	int here, ready, through;
 };
 
-static int wait_until_ready(struct meeting *t, int64_t deadline, fl_cancel_token *cancel)
+static int wait_until_ready(struct meeting *t, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	FL_LOCKED(&t->m);

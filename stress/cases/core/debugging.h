@@ -22,7 +22,6 @@ static _Thread_local struct said *said; /* of the state of the running actor */
 static inline void hear(fl_log_level level, const char *message)
 {
 	static const char potential[] = "potential deadlock", actual[] = "deadlock";
-	(void)level;
 	if (strncmp(message, potential, sizeof potential - 1) == 0) {
 		COUNT(&said->potential);
 	} else if (strncmp(message, actual, sizeof actual - 1) == 0) {

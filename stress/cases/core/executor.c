@@ -78,9 +78,6 @@ struct registry_find {
 
 static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	(void)ctx;
-	(void)arg;
-	(void)result;
 	return 0;
 }
 

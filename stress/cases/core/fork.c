@@ -287,7 +287,6 @@ struct fork_error {
 
 static int fail(void *arg)
 {
-	(void)arg;
 	return -EIO;
 }
 

@@ -16,7 +16,7 @@ struct forker_park_vs_fork {
 	struct crowd crowd;
 	fl_event taken, begun;
 	atomic_int ended;
-	int g;
+	int f[2], g;
 };
 
 static int set_begun(void *arg)
@@ -31,6 +31,7 @@ static int fork_and_wait(void *arg)
 {
 	struct forker_park_vs_fork *s = arg;
 	fl_event_set(&s->taken);
+	OK(fl_parallel_invoke(add_one, &s->f[0], add_one, &s->f[1])); /* may wake a thread for nothing */
 	OK(fl_parallel_invoke(await_begun, &s->begun, set_begun, s));
 	return 0;
 }

@@ -22,7 +22,7 @@ static inline void wake_one_of(void *crowd)
 /* `forked`: as if a worker had forked before, and no worker slept. */
 static inline void crowd_init(struct crowd *c, unsigned n, bool forked)
 {
-	fl__forks_init(&c->forks, n, wake_one_of, c, NULL);
+	fl__forks_init(&c->forks, n, wake_one_of, c);
 	if (forked) {
 		c->forks.used = 1;
 		c->forks.flags.sleepers = 0;

@@ -105,7 +105,7 @@ FL_STRESS_ACTOR(future_message, producer)
 {
 	if (fl__future_claim(s->f) != FL__CLAIM_RUN)
 		return;
-	fl__future_finish(s->f, -EIO, fl__message_format(NULL, "w"));
+	fl__future_finish(s->f, -EIO, fl__message_format("w"));
 	fl_future_free(s->f);
 }
 

@@ -192,7 +192,6 @@ struct future_ends_while_asked {
 
 static bool has_not_started(const fl_future *f)
 {
-	(void)f;
 	return false;
 }
 

@@ -79,7 +79,6 @@ static inline enum fl__claim produce(fl_future *f, int result, int error)
 
 static inline void count_call(fl_future *f, void *arg)
 {
-	(void)f;
 	COUNT((atomic_int *)arg);
 }
 

@@ -21,15 +21,11 @@ struct log_handler {
 
 static void log_one(fl_log_level level, const char *message)
 {
-	(void)level;
-	(void)message;
 	must_be_prepared(0);
 }
 
 static void log_two(fl_log_level level, const char *message)
 {
-	(void)level;
-	(void)message;
 	must_be_prepared(1);
 }
 
@@ -70,20 +66,17 @@ static _Thread_local jmp_buf *way_out;
 
 static void panic_zero(const fl_panic_info *info)
 {
-	(void)info;
 	longjmp(*way_out, 1);
 }
 
 static void panic_one(const fl_panic_info *info)
 {
-	(void)info;
 	must_be_prepared(2);
 	longjmp(*way_out, 1);
 }
 
 static void panic_two(const fl_panic_info *info)
 {
-	(void)info;
 	must_be_prepared(3);
 	longjmp(*way_out, 1);
 }

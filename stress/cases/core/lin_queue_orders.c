@@ -6,7 +6,6 @@
 static int by_key(const void *a, const void *b, void *compare_arg)
 {
 	const int64_t x = FL_LIN_KEY(*(const int *)a), y = FL_LIN_KEY(*(const int *)b);
-	(void)compare_arg;
 	return (x > y) - (x < y);
 }
 

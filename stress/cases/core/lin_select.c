@@ -126,7 +126,7 @@ FL_LIN_OP(lin_select, pass_on, PASS_ON, .keys = 2)
 	const int item = (int)FL_LIN_ID(arg);
 	int got = 0;
 	const int from = (int)FL_LIN_KEY(arg);
-	const int which = FL_SELECT_UNTIL(0, NULL, FL_GET(s->q[from], &got), FL_PUT(s->q[1 - from], &item));
+	const int which = FL_SELECT_UNTIL(FL_NO_WAIT, NULL, FL_GET(s->q[from], &got), FL_PUT(s->q[1 - from], &item));
 	return which < 0 ? which : got;
 }
 

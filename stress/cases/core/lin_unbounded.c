@@ -5,7 +5,7 @@
  * mpmc_unbounded.c and mpsc.c have them.
  */
 #include "../lins.h"
-#include <fairlead/mpmc.h>
+#include "chains.h"
 
 /*
  * First in, first out. A get of several may take fewer items than there are, but at least one:
@@ -28,26 +28,22 @@ __attribute__((constructor)) static void some_begin(void)
 	some_at_least.apply = some_apply;
 }
 
-LIN_MADE_BY(lin_unbounded, fl_mpmc_unbounded,
-            fl_mpmc_unbounded_create(&s->q, sizeof(int),
-                                     &(fl_mpmc_unbounded_config){.segment = 1 + fl_stress_choose(2)}))
+LIN_MADE_BY(lin_unbounded, chain, chain_create(&s->q, sizeof(int), &(chain_config){.segment = 1 + fl_stress_choose(2)}))
 
-LIN_PUT(lin_unbounded, fl_mpmc_unbounded, .weight = 3)
-LIN_GET(lin_unbounded, fl_mpmc_unbounded, .weight = 3)
-LIN_GET_MANY(lin_unbounded, fl_mpmc_unbounded, .keys = LIN_MOST)
-LIN_CLOSE(lin_unbounded, fl_mpmc_unbounded)
+LIN_PUT(lin_unbounded, chain, .weight = 3)
+LIN_GET(lin_unbounded, chain, .weight = 3)
+LIN_GET_MANY(lin_unbounded, chain, .keys = LIN_MOST)
+LIN_CLOSE(lin_unbounded, chain)
 
-LIN_IS(lin_unbounded, fl_mpmc_unbounded, &some_at_least)
+LIN_IS(lin_unbounded, chain, &some_at_least)
 
 /* One of the threads is the consumer. */
-LIN_MADE_BY(lin_mpsc, fl_mpmc_unbounded,
-            fl_mpmc_unbounded_create(&s->q, sizeof(int),
-                                     &(fl_mpmc_unbounded_config){.one_consumer = true,
-                                                                 .segment = 1 + fl_stress_choose(2)}))
+LIN_MADE_BY(lin_mpsc, chain,
+            chain_create(&s->q, sizeof(int), &(chain_config){.one_consumer = true, .segment = 1 + fl_stress_choose(2)}))
 
-LIN_PUT(lin_mpsc, fl_mpmc_unbounded, .weight = 3)
-LIN_GET(lin_mpsc, fl_mpmc_unbounded, .weight = 3, .by = FL_LIN_THREAD(0))
-LIN_GET_MANY(lin_mpsc, fl_mpmc_unbounded, .keys = LIN_MOST, .by = FL_LIN_THREAD(0))
-LIN_CLOSE(lin_mpsc, fl_mpmc_unbounded)
+LIN_PUT(lin_mpsc, chain, .weight = 3)
+LIN_GET(lin_mpsc, chain, .weight = 3, .by = FL_LIN_THREAD(0))
+LIN_GET_MANY(lin_mpsc, chain, .keys = LIN_MOST, .by = FL_LIN_THREAD(0))
+LIN_CLOSE(lin_mpsc, chain)
 
-LIN_IS(lin_mpsc, fl_mpmc_unbounded, &fl_lin_fifo)
+LIN_IS(lin_mpsc, chain, &fl_lin_fifo)

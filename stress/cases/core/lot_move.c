@@ -36,7 +36,7 @@ static void go_on(struct lot_rouse *s, struct place *p, bool roused)
 	fl__lot_close(&lot);
 }
 
-static int wait_to_be_roused(struct lot_rouse *s, int64_t deadline)
+static int wait_to_be_roused(struct lot_rouse *s, fl_time deadline)
 {
 	struct place p;
 	if (!stand(&p, s, &s->open))

@@ -34,7 +34,7 @@ static inline bool stand(struct place *p, const void *key, const unsigned *ready
 }
 
 /* Sleeps, and leaves the queue at a timeout. */
-static inline int sleep_there(struct place *p, int64_t deadline)
+static inline int sleep_there(struct place *p, fl_time deadline)
 {
 	const int rc = fl__wait_sleep(&p->wait, deadline, FL_SHIELDED);
 	if (rc != 0)

@@ -22,7 +22,7 @@ FL_STRESS_ACTOR(mpmc_batch, producer)
 {
 	const int items[] = {1, 2, 3};
 	for (size_t put = 0; put < 3;) {
-		const size_t n = fl_mpmc_try_put_many(s->q, items + put, 3 - put);
+		const size_t n = MOVED(fl_mpmc_try_put_many, s->q, items + put, 3 - put);
 		if (n == 0)
 			fl_stress_relax();
 		put += n;
@@ -32,7 +32,7 @@ FL_STRESS_ACTOR(mpmc_batch, producer)
 FL_STRESS_ACTOR(mpmc_batch, consumer)
 {
 	for (size_t got = 0; got < 3;) {
-		const size_t n = fl_mpmc_try_get_many(s->q, s->got + got, 3 - got);
+		const size_t n = MOVED(fl_mpmc_try_get_many, s->q, s->got + got, 3 - got);
 		if (n == 0)
 			fl_stress_relax();
 		got += n;
@@ -66,7 +66,7 @@ FL_STRESS_SETUP(mpmc_close)
 FL_STRESS_ACTOR(mpmc_close, producer)
 {
 	const int64_t items[] = {1, 2};
-	s->put = s->many ? fl_mpmc_try_put_many(s->q, items, 2) : fl_mpmc_try_put(s->q, items) == 0;
+	s->put = s->many ? MOVED(fl_mpmc_try_put_many, s->q, items, 2) : fl_mpmc_try_put(s->q, items) == 0;
 	if (s->put == 0)
 		FL_STRESS_CHECK(s->data == 1);
 }
@@ -87,7 +87,7 @@ FL_STRESS_ACTOR(mpmc_close, consumer)
 		FL_STRESS_CHECK(s->data == 1);
 	}
 	while (rc != -EPIPE) {
-		const size_t n = s->many ? fl_mpmc_try_get_many(s->q, items, 2) : 0;
+		const size_t n = s->many ? MOVED(fl_mpmc_try_get_many, s->q, items, 2) : 0;
 		rc = n > 0 ? 0 : fl_mpmc_try_get(s->q, items);
 		if (rc == 0)
 			s->got += n > 0 ? n : 1;
@@ -131,10 +131,10 @@ FL_STRESS_ACTOR(mpmc_stalled, peer)
 		FL_IGNORE(fl_mpmc_try_get(s->q, items));
 		break;
 	case 2:
-		FL_IGNORE(fl_mpmc_try_put_many(s->q, items, 2));
+		(void)MOVED(fl_mpmc_try_put_many, s->q, items, 2);
 		break;
 	case 3:
-		FL_IGNORE(fl_mpmc_try_get_many(s->q, items, 2));
+		(void)MOVED(fl_mpmc_try_get_many, s->q, items, 2);
 		break;
 	default:
 		fl_mpmc_close(s->q);
@@ -149,9 +149,9 @@ FL_STRESS_ACTOR(mpmc_stalled, tries)
 	within_64(&since);
 	FL_IGNORE(fl_mpmc_try_get(s->q, &item));
 	within_64(&since);
-	FL_IGNORE(fl_mpmc_try_put_many(s->q, items, 3));
+	(void)MOVED(fl_mpmc_try_put_many, s->q, items, 3);
 	within_64(&since);
-	FL_IGNORE(fl_mpmc_try_get_many(s->q, items, 3));
+	(void)MOVED(fl_mpmc_try_get_many, s->q, items, 3);
 	within_64(&since);
 	FL_STRESS_CHECK(fl_mpmc_length(s->q) <= 2);
 	within_64(&since);

@@ -8,7 +8,7 @@
 
 /* Two put, two get, and the rest is still there. */
 struct unbounded_conservation {
-	fl_mpmc_unbounded *q;
+	chain *q;
 	int got[2];
 };
 
@@ -19,12 +19,12 @@ FL_STRESS_SETUP(unbounded_conservation)
 
 FL_STRESS_ACTOR(unbounded_conservation, put_one)
 {
-	OK(fl_mpmc_unbounded_try_put(s->q, &(int){1}));
+	OK(chain_try_put(s->q, &(int){1}));
 }
 
 FL_STRESS_ACTOR(unbounded_conservation, put_two)
 {
-	OK(fl_mpmc_unbounded_try_put(s->q, &(int){2}));
+	OK(chain_try_put(s->q, &(int){2}));
 }
 
 static void take_any(struct unbounded_conservation *s, int i)
@@ -49,7 +49,7 @@ FL_STRESS(unbounded_conservation, put_one, put_two, one, two)
  * only the queue's own steps order them.
  */
 struct unbounded_own_push {
-	fl_mpmc_unbounded *q;
+	chain *q;
 	bool again;
 };
 
@@ -62,9 +62,9 @@ FL_STRESS_SETUP(unbounded_own_push)
 static void put_then_take(struct unbounded_own_push *s, unsigned times)
 {
 	if (s->again)
-		(void)fl_mpmc_unbounded_length(s->q);
+		(void)chain_length(s->q);
 	for (; times > 0; times--) {
-		OK(fl_mpmc_unbounded_try_put(s->q, &(int){1}));
+		OK(chain_try_put(s->q, &(int){1}));
 		FL_STRESS_CHECK(unbounded_take(s->q) != 0);
 	}
 }
@@ -90,7 +90,7 @@ FL_STRESS(unbounded_own_push, one, two)
  * and reuses. The model sees a segment that its old and its new user use at once.
  */
 struct unbounded_reuse {
-	fl_mpmc_unbounded *q;
+	chain *q;
 	int got[4];
 };
 
@@ -108,7 +108,7 @@ FL_STRESS_ACTOR(unbounded_reuse, fast)
 {
 	for (int i = 1; i < 4; i++) {
 		s->got[i] = unbounded_take(s->q);
-		OK(fl_mpmc_unbounded_try_put(s->q, &(int){2 + i}));
+		OK(chain_try_put(s->q, &(int){2 + i}));
 	}
 }
 
@@ -126,7 +126,7 @@ FL_STRESS(unbounded_reuse, slow, fast)
  * appended.
  */
 struct unbounded_append {
-	fl_mpmc_unbounded *q;
+	chain *q;
 	int got;
 	uint64_t puts, length;
 };
@@ -140,19 +140,19 @@ FL_STRESS_ACTOR(unbounded_append, fast)
 {
 	for (int i = 0; i < 3; i++)
 		s->got += unbounded_take(s->q);
-	OK(fl_mpmc_unbounded_try_put(s->q, &(int){4}));
-	OK(fl_mpmc_unbounded_try_put(s->q, &(int){5}));
+	OK(chain_try_put(s->q, &(int){4}));
+	OK(chain_try_put(s->q, &(int){5}));
 }
 
 FL_STRESS_ACTOR(unbounded_append, late)
 {
-	OK(fl_mpmc_unbounded_try_put(s->q, &(int){6}));
+	OK(chain_try_put(s->q, &(int){6}));
 }
 
 FL_STRESS_ACTOR(unbounded_append, looker)
 {
 	s->puts = fl__unbounded_puts(s->q);
-	s->length = fl_mpmc_unbounded_length(s->q);
+	s->length = chain_length(s->q);
 }
 
 FL_STRESS(unbounded_append, fast, late, looker)
@@ -164,7 +164,7 @@ FL_STRESS(unbounded_append, fast, late, looker)
 
 /* A thread ends, and releases its hazards and its record; another one reuses both at once. */
 struct unbounded_thread_ends {
-	fl_mpmc_unbounded *q;
+	chain *q;
 	int got[3];
 };
 
@@ -198,7 +198,7 @@ FL_STRESS(unbounded_thread_ends, one, two)
  * order.
  */
 struct unbounded_many_poisoned {
-	fl_mpmc_unbounded *q;
+	chain *q;
 	int got[4];
 };
 
@@ -210,7 +210,7 @@ FL_STRESS_SETUP(unbounded_many_poisoned)
 FL_STRESS_ACTOR(unbounded_many_poisoned, producer)
 {
 	int items[2] = {1, 2};
-	FL_STRESS_CHECK(fl_mpmc_unbounded_try_put_many(s->q, items, 2) == 2);
+	FL_STRESS_CHECK(MOVED(chain_try_put_many, s->q, items, 2) == 2);
 }
 
 FL_STRESS_ACTOR(unbounded_many_poisoned, consumer)
@@ -222,7 +222,7 @@ FL_STRESS(unbounded_many_poisoned, producer, consumer)
 {
 	for (int i = s->got[0] ? 1 : 0; i < 4; i++)
 		s->got[i] = unbounded_take(s->q);
-	fl_mpmc_unbounded_free(s->q);
+	chain_free(s->q);
 	FL_ACCEPTABLE(s->got[0] == 1 && s->got[1] == 2 && s->got[2] == 0, "each once, in order");
 }
 
@@ -231,7 +231,7 @@ FL_STRESS(unbounded_many_poisoned, producer, consumer)
  * a queue for one consumer or for many. The last slot of the segment may have been drawn, or not.
  */
 struct unbounded_close {
-	fl_mpmc_unbounded *q;
+	chain *q;
 	int got, rc, many;
 };
 
@@ -245,21 +245,21 @@ FL_STRESS_SETUP(unbounded_close)
 
 FL_STRESS_ACTOR(unbounded_close, producer)
 {
-	s->rc = fl_mpmc_unbounded_try_put(s->q, &(int64_t){4});
+	s->rc = chain_try_put(s->q, &(int64_t){4});
 	int two[4] = {8, 16, 16}; /* 8 and 16: as ints, and as the lower halves of int64_t */
-	s->many = (int)fl_mpmc_unbounded_try_put_many(s->q, two, 2);
+	s->many = (int)MOVED(chain_try_put_many, s->q, two, 2);
 }
 
 FL_STRESS_ACTOR(unbounded_close, closer)
 {
-	fl_mpmc_unbounded_close(s->q);
+	chain_close(s->q);
 }
 
 FL_STRESS_ACTOR(unbounded_close, consumer)
 {
 	int64_t item = 0;
 	int rc, sum = 0;
-	while ((rc = fl_mpmc_unbounded_try_get(s->q, &item)) != -EPIPE) {
+	while ((rc = chain_try_get(s->q, &item)) != -EPIPE) {
 		if (rc == 0)
 			sum += (int)item;
 		else
@@ -270,9 +270,9 @@ FL_STRESS_ACTOR(unbounded_close, consumer)
 
 FL_STRESS(unbounded_close, producer, closer, consumer)
 {
-	bool over = fl_mpmc_unbounded_is_closed(s->q) && fl_mpmc_unbounded_try_put(s->q, &(int64_t){0}) == -EPIPE;
+	bool over = chain_is_closed(s->q) && chain_try_put(s->q, &(int64_t){0}) == -EPIPE;
 	int left = unbounded_take(s->q);
-	fl_mpmc_unbounded_free(s->q);
+	chain_free(s->q);
 	FL_FORBIDDEN(!over || left != 0, "accepted after the end");
 	FL_FORBIDDEN(s->rc != 0 && s->rc != -EPIPE, "wrong result");
 	int put = (s->rc == 0 ? 4 : 0) + (s->many > 0 ? 8 : 0) + (s->many > 1 ? 16 : 0);

@@ -7,7 +7,7 @@
  * segment.
  */
 struct unbounded_sleeper {
-	fl_mpmc_unbounded *q;
+	chain *q;
 	fl_event there;
 	int got;
 };
@@ -23,7 +23,7 @@ static void put_and_wake(struct unbounded_sleeper *s, int i)
 {
 	bool owes = false;
 	int item[4] = {2 * (i + 1)}; /* more than an item: the compiler checks all possible sizes */
-	OK(fl__unbounded_put(s->q, item, s->q->item_size, &owes));
+	OK(fl__unbounded_put(s->q, item, &owes));
 	if (owes)
 		fl_event_set(&s->there);
 }
@@ -44,7 +44,7 @@ FL_STRESS(unbounded_sleeper, one, two, sleeper)
 	int sum = s->got;
 	for (int item; (item = unbounded_take(s->q));)
 		sum += item;
-	fl_mpmc_unbounded_free(s->q);
+	chain_free(s->q);
 	FL_FORBIDDEN(sum != 6 && sum != 7, "lost or doubled");
 	FL_ACCEPTABLE(1, "woken");
 }
@@ -54,7 +54,7 @@ FL_STRESS(unbounded_sleeper, one, two, sleeper)
  * at a segment's end.
  */
 struct unbounded_mark {
-	fl_mpmc_unbounded *q;
+	chain *q;
 	int owed[2];
 };
 
@@ -66,11 +66,11 @@ FL_STRESS_SETUP(unbounded_mark)
 	fl__hazards_end();
 }
 
-static int put_for_a_sleeper(fl_mpmc_unbounded *q)
+static int put_for_a_sleeper(chain *q)
 {
 	int item[4] = {1}; /* more than an item, as above */
 	bool owes = false;
-	OK(fl__unbounded_put(q, item, q->item_size, &owes));
+	OK(fl__unbounded_put(q, item, &owes));
 	return owes;
 }
 
@@ -91,7 +91,7 @@ FL_STRESS(unbounded_mark, one, two)
 	int left = 0;
 	while (unbounded_take(s->q) != 0)
 		left++;
-	fl_mpmc_unbounded_free(s->q);
+	chain_free(s->q);
 	FL_FORBIDDEN(late, "no thread sleeps");
 	FL_FORBIDDEN(left != 4, "lost or doubled");
 	FL_ACCEPTABLE(s->owed[0] + s->owed[1] == 1, "one owes the wake");
@@ -104,7 +104,7 @@ FL_STRESS(unbounded_mark, one, two)
  * peer is this consumer, or a producer.
  */
 struct unbounded_stalled {
-	fl_mpmc_unbounded *q;
+	chain *q;
 	unsigned peer;
 	bool consumes; /* not the peer alone */
 };
@@ -129,6 +129,6 @@ FL_STRESS_ACTOR(unbounded_stalled, tries)
 
 FL_STRESS_PROCESSES(unbounded_stalled, peer, tries)
 {
-	fl_mpmc_unbounded_free(s->q);
+	chain_free(s->q);
 	FL_ACCEPTABLE(1, "returned");
 }

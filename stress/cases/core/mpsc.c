@@ -12,7 +12,7 @@
  * of the hazards there is only the fence of this check.
  */
 struct mpsc_retire {
-	fl_mpmc_unbounded *q;
+	chain *q;
 	int got;
 };
 
@@ -25,7 +25,7 @@ FL_STRESS_SETUP(mpsc_retire)
 
 FL_STRESS_ACTOR(mpsc_retire, late)
 {
-	OK(fl_mpmc_unbounded_try_put(s->q, &(int64_t){4}));
+	OK(chain_try_put(s->q, &(int64_t){4}));
 }
 
 FL_STRESS_ACTOR(mpsc_retire, consumer)

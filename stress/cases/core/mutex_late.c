@@ -118,7 +118,6 @@ FL_STRESS_ACTOR(stray_look_at_others, holder)
 
 static void never_unparked(struct fl__wait *wait)
 {
-	(void)wait;
 }
 
 FL_STRESS_ACTOR(stray_look_at_others, user)

@@ -77,7 +77,6 @@ struct parallel_for_error {
 
 static int fail_as(void *state, size_t from, size_t to)
 {
-	(void)state;
 	return from + 1 == to ? -(int)to : 0;
 }
 
@@ -110,7 +109,6 @@ struct word {
 static int add_letter(void *state, size_t from, size_t to, void *value)
 {
 	struct word *w = value;
-	(void)state;
 	for (; from < to; from++, w->length++)
 		w->letters = w->letters << 4 | (uint32_t)(from + 1);
 	return 0;
@@ -120,7 +118,6 @@ static void append(void *state, void *left, const void *right)
 {
 	struct word *l = left;
 	const struct word *r = right;
-	(void)state;
 	l->letters = l->letters << 4 * r->length | r->letters;
 	l->length += r->length;
 }

@@ -162,7 +162,6 @@ struct pool_reuse_hook {
 static void await_next(fl_future *f, void *arg)
 {
 	struct pool_reuse_hook *s = arg;
-	(void)f;
 	s->called = true;
 	OK(fl_event_wait_until(&s->next, FL_FOREVER, FL_SHIELDED));
 }
@@ -174,7 +173,6 @@ static void drop_after_next(void *arg)
 
 FL_TASK_STATIC(reuse_hooked, struct pool_reuse_hook *, void, .drop_arg = drop_after_next)
 {
-	(void)arg;
 	return 0;
 }
 

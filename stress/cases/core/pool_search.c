@@ -347,7 +347,6 @@ struct pool_part_freed {
 
 static void free_cancelled(fl_future *f, void *unused)
 {
-	(void)unused;
 	if (fl_future_get_state(f) == FL_CANCELLED)
 		fl_future_free(f);
 }

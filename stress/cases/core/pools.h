@@ -113,7 +113,7 @@ static inline fl_executor *pool_of(unsigned workers)
 static inline fl_executor *pool_without_stand_ins(unsigned workers)
 {
 	fl_executor *e = pool_of(workers);
-	pool_inside(e)->next_stand_in = FL_FOREVER;
+	pool_inside(e)->next_stand_in = FL__NEVER;
 	return e;
 }
 

@@ -7,9 +7,6 @@
 
 static int all_equal(const void *a, const void *b, void *arg)
 {
-	(void)a;
-	(void)b;
-	(void)arg;
 	return 0;
 }
 
@@ -30,13 +27,13 @@ FL_STRESS_SETUP(queue_or_heap_batch)
 
 FL_STRESS_ACTOR(queue_or_heap_batch, producer)
 {
-	s->put = fl_queue_put_many(s->q, (const int[]){1, 2, 4}, 3);
+	s->put = MOVED(fl_queue_put_many, s->q, (const int[]){1, 2, 4}, 3);
 }
 
 FL_STRESS_ACTOR(queue_or_heap_batch, consumer)
 {
 	while (s->taken < 3) {
-		size_t n = fl_queue_get_many(s->q, s->got + s->taken, 3 - s->taken);
+		size_t n = MOVED(fl_queue_get_many, s->q, s->got + s->taken, 3 - s->taken);
 		FL_STRESS_CHECK(n > 0 && n <= 2);
 		s->taken += n;
 	}
@@ -60,7 +57,7 @@ FL_STRESS_SETUP(queue_or_heap_drop)
 	const fl_queue_config config = {
 	    .capacity = 2, .compare = by_value, .drop = add_dropped, .drop_arg = &s->dropped};
 	s->q = ordered_as(config, any_order());
-	FL_STRESS_CHECK(fl_queue_try_put_many(s->q, (const int[]){1, 2}, 2) == 2);
+	FL_STRESS_CHECK(MOVED(fl_queue_try_put_many, s->q, (const int[]){1, 2}, 2) == 2);
 }
 
 FL_STRESS_ACTOR(queue_or_heap_drop, closer)
@@ -130,7 +127,7 @@ FL_STRESS_ACTOR(heap_grow_by_two, many)
 	int items[ROOM + 1]; /* so that twice the size does not hold all */
 	for (int i = 0; i <= ROOM; i++)
 		items[i] = 1;
-	FL_STRESS_CHECK(fl_queue_try_put_many(s->q, items, ROOM + 1) == ROOM + 1);
+	FL_STRESS_CHECK(MOVED(fl_queue_try_put_many, s->q, items, ROOM + 1) == ROOM + 1);
 }
 
 FL_STRESS(heap_grow_by_two, one, many)
@@ -159,7 +156,7 @@ FL_STRESS_SETUP(heap_shrink_beside_put)
 FL_STRESS_ACTOR(heap_shrink_beside_put, getter)
 {
 	int items[ROOM];
-	const size_t n = fl_queue_try_get_many(s->q, items, ROOM - ROOM / 4);
+	const size_t n = MOVED(fl_queue_try_get_many, s->q, items, ROOM - ROOM / 4);
 	for (size_t i = 0; i < n; i++)
 		s->sum += items[i];
 }
@@ -169,7 +166,7 @@ FL_STRESS_ACTOR(heap_shrink_beside_put, putter)
 	int items[ROOM];
 	for (int i = 0; i < ROOM; i++)
 		items[i] = 1;
-	FL_STRESS_CHECK(fl_queue_try_put_many(s->q, items, ROOM) == ROOM);
+	FL_STRESS_CHECK(MOVED(fl_queue_try_put_many, s->q, items, ROOM) == ROOM);
 }
 
 FL_STRESS(heap_shrink_beside_put, getter, putter)

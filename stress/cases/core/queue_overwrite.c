@@ -85,7 +85,7 @@ FL_STRESS_SETUP(overwrite_wakes_first)
 
 FL_STRESS_ACTOR(overwrite_wakes_first, producer)
 {
-	FL_STRESS_CHECK(fl_queue_put_many(s->q, (int[]){1, 2}, 2) == 2);
+	FL_STRESS_CHECK(MOVED(fl_queue_put_many, s->q, (int[]){1, 2}, 2) == 2);
 }
 
 FL_STRESS_ACTOR(overwrite_wakes_first, consumer)
@@ -184,7 +184,6 @@ struct overwrite_close_twice {
 
 static void count_drop(void *item, void *drops)
 {
-	(void)item;
 	COUNT((atomic_int *)drops);
 }
 

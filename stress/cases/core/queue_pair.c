@@ -25,13 +25,13 @@ FL_STRESS_SETUP(pair_batch)
 
 FL_STRESS_ACTOR(pair_batch, producer)
 {
-	s->put = fl_queue_put_many(s->q, (const int[]){1, 2, 3, 4}, 4);
+	s->put = MOVED(fl_queue_put_many, s->q, (const int[]){1, 2, 3, 4}, 4);
 }
 
 FL_STRESS_ACTOR(pair_batch, consumer)
 {
 	while (s->taken < 4) {
-		const size_t n = fl_queue_get_many(s->q, s->got + s->taken, 4 - s->taken);
+		const size_t n = MOVED(fl_queue_get_many, s->q, s->got + s->taken, 4 - s->taken);
 		FL_STRESS_CHECK(n > 0 && n <= 3);
 		s->taken += n;
 	}
@@ -65,7 +65,7 @@ FL_STRESS_SETUP(pair_length)
 FL_STRESS_ACTOR(pair_length, producer)
 {
 	if (s->many)
-		FL_IGNORE(fl_queue_try_put_many(s->q, &(int){2}, 1));
+		(void)MOVED(fl_queue_try_put_many, s->q, &(int){2}, 1);
 	else
 		FL_IGNORE(fl_queue_try_put(s->q, &(int){2}));
 }
@@ -73,7 +73,8 @@ FL_STRESS_ACTOR(pair_length, producer)
 FL_STRESS_ACTOR(pair_length, consumer)
 {
 	int item;
-	const bool got = s->many ? fl_queue_try_get_many(s->q, &item, 1) == 1 : fl_queue_try_get(s->q, &item) == 0;
+	const bool got =
+	    s->many ? MOVED(fl_queue_try_get_many, s->q, &item, 1) == 1 : fl_queue_try_get(s->q, &item) == 0;
 	FL_STRESS_CHECK(got || !s->full);
 }
 

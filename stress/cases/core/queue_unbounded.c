@@ -30,7 +30,7 @@ TWO_ACTORS(growing_batch, get_of_batch)
 
 FL_STRESS_ACTOR(growing_batch, producer)
 {
-	FL_STRESS_CHECK(fl_queue_try_put_many(s->q, (const int[]){1, 2}, 2) == 2);
+	FL_STRESS_CHECK(MOVED(fl_queue_try_put_many, s->q, (const int[]){1, 2}, 2) == 2);
 }
 
 FL_STRESS(growing_batch, one, two, producer)
@@ -97,7 +97,7 @@ FL_STRESS_SETUP(growing_free_after_get)
 FL_STRESS_ACTOR(growing_free_after_get, producer)
 {
 	if (s->many)
-		FL_STRESS_CHECK(fl_queue_put_many(s->q, (const int[]){11, 12}, 2) == 2);
+		FL_STRESS_CHECK(MOVED(fl_queue_put_many, s->q, (const int[]){11, 12}, 2) == 2);
 	else
 		queue_put(s->q, 10);
 }

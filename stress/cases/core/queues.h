@@ -39,7 +39,6 @@ static inline void free_both(fl_queue *a, fl_queue *b)
 
 static inline int by_value(const void *a, const void *b, void *arg)
 {
-	(void)arg;
 	return *(const int *)a - *(const int *)b;
 }
 
@@ -63,7 +62,7 @@ static inline void add_dropped(void *item, void *arg)
 	*(int *)arg += *(int *)item;
 }
 
-static inline fl_mpmc_unbounded *chain_in(fl_queue *q)
+static inline struct fl__unbounded *chain_in(fl_queue *q)
 {
 	return fl__align_to_line(q->state);
 }
@@ -75,9 +74,9 @@ static inline fl_queue *unbounded_as(fl_queue_config config, size_t slots, int i
 {
 	config.capacity = FL_UNBOUNDED;
 	fl_queue *q = queue_as(config);
-	fl_mpmc_unbounded *c = chain_in(q);
+	struct fl__unbounded *c = chain_in(q);
 	fl__unbounded_end(c);
-	*c = (fl_mpmc_unbounded){.on_poison = c->on_poison, .of = c->of};
+	*c = (struct fl__unbounded){.on_poison = c->on_poison, .of = c->of};
 	OK(fl__unbounded_init(c, sizeof(int), slots));
 	for (int i = 1; i <= items; i++)
 		OK(fl_queue_try_put(q, &i));

@@ -121,7 +121,7 @@ FL_STRESS_ACTOR(rendezvous_free, producer)
 FL_STRESS_ACTOR(rendezvous_free, consumer)
 {
 	int got[2] = {0};
-	FL_STRESS_CHECK(fl_queue_get_many(s->q, got, 2) == 1);
+	FL_STRESS_CHECK(MOVED(fl_queue_get_many, s->q, got, 2) == 1);
 	s->got = got[0];
 	if (s->by_putter)
 		return;
@@ -152,14 +152,14 @@ FL_STRESS_SETUP(rendezvous_many)
 
 FL_STRESS_ACTOR(rendezvous_many, producer)
 {
-	FL_STRESS_CHECK(fl_queue_put_many(s->q, (int[]){1, 2}, 2) == 2);
+	FL_STRESS_CHECK(MOVED(fl_queue_put_many, s->q, (int[]){1, 2}, 2) == 2);
 }
 
 FL_STRESS_ACTOR(rendezvous_many, consumer)
 {
 	size_t got = 0;
 	while (got < 2)
-		got += fl_queue_get_many(s->q, s->got + got, 3 - got);
+		got += MOVED(fl_queue_get_many, s->q, s->got + got, 3 - got);
 	if (got < 3)
 		OK(fl_queue_get(s->q, &s->got[2]));
 }

@@ -14,7 +14,6 @@ struct rmutex_nested {
 
 static void lock_nested(struct rmutex_nested *s, int i)
 {
-	(void)i;
 	fl_rmutex_lock(&s->m);
 	fl_rmutex_lock(&s->m);
 	s->count++;

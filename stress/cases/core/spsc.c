@@ -76,7 +76,7 @@ FL_STRESS_ACTOR(spsc_batch, producer)
 {
 	const int items[] = {1, 2, 3, 4};
 	for (size_t put = 0; put < 4;) {
-		const size_t n = ints_try_put_many(s->q, items + put, 4 - put);
+		const size_t n = MOVED(ints_try_put_many, s->q, items + put, 4 - put);
 		FL_STRESS_CHECK(n <= 2);
 		if (n == 0)
 			fl_stress_relax();
@@ -87,7 +87,7 @@ FL_STRESS_ACTOR(spsc_batch, producer)
 FL_STRESS_ACTOR(spsc_batch, consumer)
 {
 	for (size_t got = 0; got < 4;) {
-		const size_t n = ints_try_get_many(s->q, s->got + got, 4 - got);
+		const size_t n = MOVED(ints_try_get_many, s->q, s->got + got, 4 - got);
 		FL_STRESS_CHECK(n <= 2);
 		if (n == 0)
 			fl_stress_relax();
@@ -123,7 +123,7 @@ FL_STRESS_ACTOR(spsc_length, mover)
 	else if (s->form == 1)
 		OK(fl_spsc_try_get(ints_untyped(s->q), &item));
 	else
-		FL_STRESS_CHECK(ints_try_get_many(s->q, &item, 1) == 1);
+		FL_STRESS_CHECK(MOVED(ints_try_get_many, s->q, &item, 1) == 1);
 }
 
 FL_STRESS_ACTOR(spsc_length, looker)
@@ -170,14 +170,14 @@ static void act(const struct spsc_stalled *s, bool produces, unsigned form)
 		FL_IGNORE(produces ? ints_try_put(s->q, 2) : ints_try_get(s->q, items));
 		break;
 	case 1:
-		FL_IGNORE(produces ? ints_try_put_many(s->q, items, 2) : ints_try_get_many(s->q, items, 2));
+		(void)(produces ? MOVED(ints_try_put_many, s->q, items, 2) : MOVED(ints_try_get_many, s->q, items, 2));
 		break;
 	case 2:
 		FL_IGNORE(produces ? fl_spsc_try_put(s->untyped, items) : fl_spsc_try_get(s->untyped, items));
 		break;
 	default:
-		FL_IGNORE(produces ? fl_spsc_try_put_many(s->untyped, items, 2)
-		                   : fl_spsc_try_get_many(s->untyped, items, 2));
+		(void)(produces ? MOVED(fl_spsc_try_put_many, s->untyped, items, 2)
+		                : MOVED(fl_spsc_try_get_many, s->untyped, items, 2));
 	}
 	FL_STRESS_CHECK(fl_stress_steps() - before <= 64);
 }

@@ -9,9 +9,6 @@
 
 static int nothing(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	(void)ctx;
-	(void)arg;
-	(void)result;
 	return 0;
 }
 

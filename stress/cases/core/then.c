@@ -170,7 +170,6 @@ struct then_both_cancelled {
 
 static void count_call(fl_future *f, void *arg)
 {
-	(void)f;
 	COUNT((atomic_int *)arg);
 }
 

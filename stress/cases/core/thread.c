@@ -44,7 +44,6 @@ FL_STRESS(thread_detach_vs_end, starter)
 
 static void look_at(const fl_thread_info *info, void *arg)
 {
-	(void)arg;
 	FL_STRESS_CHECK(info->id != 0 && info->name[0] != '\0');
 }
 
@@ -102,7 +101,6 @@ static void second_handler(const fl_thread_info *info, int error)
 
 static int fail(void *arg)
 {
-	(void)arg;
 	return -EIO;
 }
 

@@ -7,7 +7,7 @@
 #include <fairlead/timer.h>
 
 /* Cancels the timer, and waits until its function does not run. */
-static int end(fl_timer *t, int64_t deadline)
+static int end(fl_timer *t, fl_time deadline)
 {
 	const int rc = fl_timer_cancel(t);
 	FL_STRESS_CHECK(rc == 0 || rc == -EINPROGRESS || rc == -EALREADY);
@@ -77,8 +77,8 @@ static void come_first(void *arg)
 FL_STRESS_ACTOR(timer_earlier, first)
 {
 	OK(fl_timer_start(&s->never, FL_FOREVER, count_up, &s->calls));
-	OK(fl_timer_start(&s->now, 0, come_first, s));
-	OK(fl_timer_start(&s->late, INT64_MIN, come_second, s));
+	OK(fl_timer_start(&s->now, FL_NO_WAIT, come_first, s));
+	OK(fl_timer_start(&s->late, FL_NO_WAIT, come_second, s));
 	OK(fl_timer_join(&s->late));
 	OK(fl_timer_cancel(&s->never));
 }
@@ -97,7 +97,7 @@ struct timer_end_of_thread {
 FL_STRESS_ACTOR(timer_end_of_thread, user)
 {
 	for (int i = 1; i <= 2; i++) {
-		OK(fl_timer_start(&s->t, 0, count_up, &s->calls));
+		OK(fl_timer_start(&s->t, FL_NO_WAIT, count_up, &s->calls));
 		OK(fl_timer_join(&s->t));
 		FL_STRESS_CHECK(s->calls == i);
 	}
@@ -126,7 +126,7 @@ static void start_again(void *arg)
 	if (++s->calls > 2)
 		return;
 	const bool cancelled = fl_event_is_set(&own->cancelled);
-	int rc = fl_timer_start(&own->t, 0, start_again, own);
+	int rc = fl_timer_start(&own->t, FL_NO_WAIT, start_again, own);
 	FL_STRESS_CHECK(rc == -ECANCELED || (rc == 0 && !cancelled));
 	s->refused += rc != 0;
 	own->ended++;
@@ -136,7 +136,7 @@ static void start_again(void *arg)
 static void start_once_more(void *arg)
 {
 	struct restarting *own = arg;
-	OK(fl_timer_start(&own->t, 0, count_up, &own->s->once_more));
+	OK(fl_timer_start(&own->t, FL_NO_WAIT, count_up, &own->s->once_more));
 }
 
 FL_STRESS_SETUP(timer_restart)
@@ -147,7 +147,7 @@ FL_STRESS_SETUP(timer_restart)
 
 FL_STRESS_ACTOR(timer_restart, user)
 {
-	OK(fl_timer_start(&s->own->t, 0, start_again, s->own));
+	OK(fl_timer_start(&s->own->t, FL_NO_WAIT, start_again, s->own));
 	int rc = fl_timer_cancel(&s->own->t);
 	FL_STRESS_CHECK(rc == 0 || rc == -EINPROGRESS || rc == -EALREADY);
 	if (rc == -EINPROGRESS)
@@ -155,7 +155,7 @@ FL_STRESS_ACTOR(timer_restart, user)
 	OK(fl_timer_join(&s->own->t));
 	FL_STRESS_CHECK(s->own->ended <= s->calls);
 	OK(fl_timer_destroy(&s->own->t));
-	OK(fl_timer_start(&s->own->t, 0, start_once_more, s->own));
+	OK(fl_timer_start(&s->own->t, FL_NO_WAIT, start_once_more, s->own));
 	OK(fl_timer_join(&s->own->t));
 	FL_STRESS_CHECK(s->once_more == 1);
 	free(s->own);
@@ -199,9 +199,9 @@ FL_STRESS_SETUP(timer_frees_itself)
 FL_STRESS_ACTOR(timer_frees_itself, user)
 {
 	const bool periodic = fl_stress_choose(2);
-	OK(fl_timer_start(&s->other, 0, count_up, &s->calls));
-	OK(periodic ? fl_timer_start_every(&s->own->t, 0, FL_S(1), free_own, s->own)
-	            : fl_timer_start(&s->own->t, 0, free_own, s->own));
+	OK(fl_timer_start(&s->other, FL_NO_WAIT, count_up, &s->calls));
+	OK(periodic ? fl_timer_start_every(&s->own->t, FL_NO_WAIT, FL_S(1), free_own, s->own)
+	            : fl_timer_start(&s->own->t, FL_NO_WAIT, free_own, s->own));
 	OK(fl_event_wait(&s->freed));
 	OK(end(&s->other, FL_FOREVER));
 }
@@ -220,7 +220,7 @@ struct timer_every {
 
 FL_STRESS_ACTOR(timer_every, user)
 {
-	OK(fl_timer_start_every(&s->t, 0, FL_S(1), count_up, &s->calls));
+	OK(fl_timer_start_every(&s->t, FL_NO_WAIT, FL_S(1), count_up, &s->calls));
 	OK(fl_sleep(FL_US(1)));
 	OK(end(&s->t, FL_FOREVER));
 	s->at_stop = s->calls;

@@ -20,7 +20,7 @@ union lock {
 
 struct kind {
 	void (*init)(union lock *l);
-	int (*lock)(union lock *l, int64_t deadline, fl_cancel_token *cancel);
+	int (*lock)(union lock *l, fl_time deadline, fl_cancel_token *cancel);
 	void (*unlock)(union lock *l);
 	bool (*is_idle)(union lock *l); /* and destroyed */
 	/* Enqueues the waiter, behind a context that holds the lock. */
@@ -36,7 +36,7 @@ static void mutex_init(union lock *l)
 	fl_mutex_init(&l->mutex);
 }
 
-static int mutex_lock(union lock *l, int64_t deadline, fl_cancel_token *cancel)
+static int mutex_lock(union lock *l, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_mutex_lock_until(&l->mutex, deadline, cancel);
 }
@@ -88,7 +88,7 @@ static void rwlock_init(union lock *l)
 	of_this_process(&l->rwlock);
 }
 
-static int rwlock_lock(union lock *l, int64_t deadline, fl_cancel_token *cancel)
+static int rwlock_lock(union lock *l, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_rwlock_write_lock_until(&l->rwlock, deadline, cancel);
 }
@@ -136,7 +136,7 @@ static void sem_init(union lock *l)
 	OK(fl_sem_init(&l->sem, 1));
 }
 
-static int sem_lock(union lock *l, int64_t deadline, fl_cancel_token *cancel)
+static int sem_lock(union lock *l, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_sem_acquire_until(&l->sem, deadline, cancel);
 }
@@ -162,7 +162,7 @@ struct turns {
 
 /* Actors. */
 
-static int hold(struct turns *t, int64_t deadline, fl_cancel_token *cancel, bool long_enough)
+static int hold(struct turns *t, fl_time deadline, fl_cancel_token *cancel, bool long_enough)
 {
 	const int rc = t->kind->lock(&t->lock, deadline, cancel);
 	if (rc != 0)
@@ -176,7 +176,6 @@ static int hold(struct turns *t, int64_t deadline, fl_cancel_token *cancel, bool
 
 static void nothing(struct turns *t)
 {
-	(void)t;
 }
 
 static void hold_once(struct turns *t)
@@ -368,7 +367,6 @@ struct mutex_hand_over_late {
 
 static void is_awake(struct fl__wait *wait)
 {
-	(void)wait;
 }
 
 static void do_not_yield(void)

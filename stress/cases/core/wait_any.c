@@ -45,7 +45,7 @@ struct wait_any_two_takers {
 	int rc[2], count;
 };
 
-static int look_and_take(fl_sem *permits, int64_t deadline, int *count)
+static int look_and_take(fl_sem *permits, fl_time deadline, int *count)
 {
 	for (;;) {
 		int rc = FL_WAIT_ANY_UNTIL(deadline, NULL, FL_ON_SEM(permits));

@@ -63,7 +63,6 @@ static int control(int poller, int op, int fd, uint32_t events, void *watcher)
 {
 	struct loop_world *w = world_of(poller);
 	const int kind = (fd - NUMBERS) % FDS;
-	(void)events;
 	*(kind == BELL ? &w->bell : &w->watchers[kind - FIRST]) = op == EPOLL_CTL_DEL ? NULL : watcher;
 	return 0;
 }
@@ -107,7 +106,6 @@ void loop_poll(struct loop_world *w, int64_t deadline)
 
 static void close_number(int fd)
 {
-	(void)fd;
 }
 
 void loop_expect(struct loop_world *w)

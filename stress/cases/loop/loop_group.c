@@ -86,7 +86,6 @@ struct loop_group_cancel {
 
 static int end_soon(void *arg)
 {
-	(void)arg;
 	fl_fiber_yield();
 	return 0;
 }
@@ -294,7 +293,6 @@ static void second_handler(const char *name, int error)
 
 static int fail_unasked(void *arg)
 {
-	(void)arg;
 	return -EIO;
 }
 

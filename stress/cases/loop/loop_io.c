@@ -27,7 +27,7 @@ static struct fl__io *open_drained(struct loop_world *w)
 static void close_io(struct fl__io *io)
 {
 	(void)fl__io_close(io);
-	fl__free_to(io->loop->allocator, io);
+	fl__free(io);
 }
 
 static int wait_for_edge(void *arg)
@@ -123,10 +123,10 @@ FL_STRESS_ACTOR(loop_hosted, host)
 {
 	OK(fl_loop_post(s->world.l, start_hosted, s));
 	while (!s->done) {
-		int64_t deadline;
+		fl_time deadline;
 		OK(fl_loop_run_once(s->world.l, &deadline));
-		if (!s->done && deadline != 0)
-			loop_poll(&s->world, deadline);
+		if (!s->done && deadline.ns != FL_NO_WAIT.ns)
+			loop_poll(&s->world, fl__expiry(deadline));
 	}
 	fl_loop_free(s->world.l);
 }
@@ -140,7 +140,6 @@ FL_STRESS_ACTOR(loop_hosted, setter)
 
 static void nothing(void *arg)
 {
-	(void)arg;
 }
 
 FL_STRESS_ACTOR(loop_hosted, caller)
@@ -192,14 +191,14 @@ FL_STRESS_ACTOR(loop_hosted_lock, host)
 {
 	OK(fl_loop_post(s->world.l, start_locking, s));
 	while (!s->done) {
-		int64_t deadline;
+		fl_time deadline;
 		OK(fl_loop_run_once(s->world.l, &deadline));
 		if (fl_stress_choose(2)) {
 			FL_LOCKED(&s->m);
 			s->hosted++;
 		}
-		if (!s->done && deadline != 0)
-			loop_poll(&s->world, deadline);
+		if (!s->done && deadline.ns != FL_NO_WAIT.ns)
+			loop_poll(&s->world, fl__expiry(deadline));
 	}
 	fl_loop_free(s->world.l);
 }
@@ -258,7 +257,7 @@ FL_STRESS_SETUP(loop_hosted_wait)
 
 FL_STRESS_ACTOR(loop_hosted_wait, host)
 {
-	int64_t deadline;
+	fl_time deadline;
 	const bool holds = fl_stress_choose(2);
 	OK(fl_loop_post(s->world.l, start_counting, s));
 	if (holds)
@@ -273,8 +272,8 @@ FL_STRESS_ACTOR(loop_hosted_wait, host)
 		OK(fl_event_wait(&s->told));
 	while (!s->done) {
 		OK(fl_loop_run_once(s->world.l, &deadline));
-		if (!s->done && deadline != 0)
-			loop_poll(&s->world, deadline);
+		if (!s->done && deadline.ns != FL_NO_WAIT.ns)
+			loop_poll(&s->world, fl__expiry(deadline));
 	}
 	fl_loop_free(s->world.l);
 }

@@ -24,7 +24,7 @@ static void on_end(fl_future *f, void *arg)
 static void wait_for_call(struct called *called)
 {
 	while (!LOOK(&called->times))
-		(void)fl_stress_futex_wait(&called->times, 0, FL_FOREVER);
+		(void)fl_stress_futex_wait(&called->times, 0, FL__NEVER);
 }
 
 struct process_pool_callback_vs_waiter {

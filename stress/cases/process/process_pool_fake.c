@@ -29,21 +29,18 @@ static int (*shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadl
 
 FL_TASK_DEFINE(process_pool_task, int, int)
 {
-	(void)ctx;
 	*result = *arg + MORE;
 	return 0;
 }
 
 FL_TASK_DEFINE(process_pool_task_again, int, int, .max_attempts = 2)
 {
-	(void)ctx;
 	*result = *arg + MORE;
 	return 0;
 }
 
 FL_TASK(process_pool_prepare, void, void)
 {
-	(void)ctx;
 	return 0; /* its worker reports the result */
 }
 
@@ -97,7 +94,7 @@ static int collect_events(struct process_pool *c, struct epoll_event *events)
 static int watch_wait(int epoll, struct epoll_event *events, int most, int ms)
 {
 	struct process_pool *c = process_pool_of(epoll);
-	const int64_t until = ms < 0 ? FL_FOREVER : fl_after(FL_MS(ms));
+	const int64_t until = ms < 0 ? FL__NEVER : fl_after(FL_MS(ms)).ns;
 	FL_STRESS_CHECK(most > 2 * PROCESS_POOL_WORKERS);
 	for (int rc = 0;;) {
 		unsigned seen = atomic_load_explicit(&c->events, memory_order_acquire); /* pairs with watch() */
@@ -113,7 +110,6 @@ static int watch_wait(int epoll, struct epoll_event *events, int most, int ms)
 static int watch(int epoll, int op, int fd, uint32_t events)
 {
 	struct process_pool *c = process_pool_of(epoll);
-	(void)events;
 	const unsigned bit = 1u << (fd - NUMBERS) % PROCESS_POOL_FDS;
 	if (op == EPOLL_CTL_ADD)
 		(void)atomic_fetch_or_explicit(&c->watched, bit, memory_order_relaxed);
@@ -185,7 +181,7 @@ static int wait_unless_killed(const uint32_t *word, uint32_t expected, int64_t d
 		die(worker);
 	}
 	while (!newest(&worker->reaped))
-		(void)fl_stress_futex_wait(&worker->reaped, 0, FL_FOREVER);
+		(void)fl_stress_futex_wait(&worker->reaped, 0, FL__NEVER);
 	return 0;
 }
 
@@ -361,7 +357,7 @@ static int try_join(fl_process *p, fl_process_status *status)
 	return is_dead(worker_of(p)) ? 0 : -EAGAIN;
 }
 
-static bool is_alive(fl_process *p)
+static bool is_alive(const fl_process *p)
 {
 	return !is_dead(worker_of(p));
 }
@@ -378,7 +374,6 @@ static int pid(const fl_process *p)
 
 static const char *name(const fl_process *p)
 {
-	(void)p;
 	return "worker";
 }
 
@@ -393,7 +388,6 @@ static int pair(int sockets[2])
 static ssize_t receive(int socket, struct msghdr *message, int flags)
 {
 	static const struct fl__memfd_packet ready = {.magic = FL__READY_MAGIC};
-	(void)flags;
 	message->msg_controllen = 0;
 	struct process_pool_worker *w = own_pool()->at[(socket - CHANNELS) / 2];
 	if (!w->says_ready)
@@ -419,26 +413,22 @@ static int resize(int fd, uint64_t size)
 
 static int fill(int fd, uint64_t at, uint64_t size)
 {
-	(void)fd, (void)at, (void)size;
 	return 0;
 }
 
 static int add_seals(int fd, int seals)
 {
-	(void)fd, (void)seals;
 	return 0;
 }
 
 static int map(int fd, size_t size, bool writable, void **there)
 {
-	(void)size, (void)writable;
 	*there = memories[fd - NUMBERS - MEMORY];
 	return 0;
 }
 
 static int keep(void *there, size_t size)
 {
-	(void)there, (void)size;
 	return 0;
 }
 

@@ -68,8 +68,8 @@ FL_STRESS_SETUP(rings_end_vs_sleep)
 
 FL_STRESS_ACTOR(rings_end_vs_sleep, parent)
 {
-	FL_STRESS_CHECK(collect_asleep(&s->l.rings, 1, &s->doorbell, FL_FOREVER));
-	FL_STRESS_CHECK(collect_asleep(&s->l.rings, 2, &s->doorbell, FL_FOREVER));
+	FL_STRESS_CHECK(collect_asleep(&s->l.rings, 1, &s->doorbell, FL__NEVER));
+	FL_STRESS_CHECK(collect_asleep(&s->l.rings, 2, &s->doorbell, FL__NEVER));
 }
 
 FL_STRESS_ACTOR(rings_end_vs_sleep, worker)
@@ -104,10 +104,10 @@ FL_STRESS_SETUP(rings_round_trip)
 FL_STRESS_ACTOR(rings_round_trip, parent)
 {
 	post_and_flush(&s->l.rings, 1);
-	FL_STRESS_CHECK(collect_asleep(&s->l.rings, 1, &s->doorbell, FL_FOREVER));
+	FL_STRESS_CHECK(collect_asleep(&s->l.rings, 1, &s->doorbell, FL__NEVER));
 	parent_goes_round(&s->l.rings, 1);
 	post_and_flush(&s->l.rings, 2);
-	FL_STRESS_CHECK(collect_asleep(&s->l.rings, 2, &s->doorbell, FL_FOREVER));
+	FL_STRESS_CHECK(collect_asleep(&s->l.rings, 2, &s->doorbell, FL__NEVER));
 }
 
 FL_STRESS_ACTOR(rings_round_trip, worker)

@@ -67,7 +67,7 @@ static void settle(struct mortal *m, unsigned last)
 static void follow(struct mortal *m, struct doorbell *doorbell, unsigned last, const char *name)
 {
 	while (m->collected < last) {
-		if (collect_asleep(&m->l.rings, m->collected + 1, doorbell, fl_after(FL_MS(1)))) {
+		if (collect_asleep(&m->l.rings, m->collected + 1, doorbell, fl_after(FL_MS(1)).ns)) {
 			note_collected(m);
 		} else if (fl_stress_killed(name)) {
 			settle(m, last);

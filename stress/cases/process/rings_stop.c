@@ -72,7 +72,7 @@ FL_STRESS_ACTOR(rings_cancel_vs_complete, parent)
 	s->revoked = fl__rings_revoke(&s->l.rings, s->seq);
 	if (!s->revoked)
 		fl__rings_request_stop(&s->l.rings, s->seq);
-	FL_STRESS_CHECK(collect_asleep(&s->l.rings, 1, &s->doorbell, FL_FOREVER));
+	FL_STRESS_CHECK(collect_asleep(&s->l.rings, 1, &s->doorbell, FL__NEVER));
 }
 
 FL_STRESS_ACTOR(rings_cancel_vs_complete, worker)

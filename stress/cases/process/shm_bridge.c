@@ -18,7 +18,7 @@ static bool see(uint32_t *word)
 	return fl__load_acquire(word) != 0; /* pairs with change() */
 }
 
-static int wait_for(uint32_t *word, int64_t deadline, fl_cancel_token *cancel)
+static int wait_for(uint32_t *word, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	while (rc == 0 && !see(word))

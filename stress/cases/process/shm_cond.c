@@ -83,7 +83,7 @@ struct shm_cond_waiter_killed {
 	int ready;
 };
 
-static void wait_ready(struct shm_cond_waiter_killed *s, int64_t deadline)
+static void wait_ready(struct shm_cond_waiter_killed *s, fl_time deadline)
 {
 	int rc = 0;
 	in_order(&s->m, fl_shm_mutex_lock(&s->m));

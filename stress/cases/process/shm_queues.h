@@ -29,7 +29,7 @@ static inline void begin_items(struct queue_in_shm *q, uint32_t capacity, uint32
 }
 
 /* Puts the item `i` + 1. */
-static inline int put_item(struct queue_in_shm *q, int i, int64_t deadline)
+static inline int put_item(struct queue_in_shm *q, int i, fl_time deadline)
 {
 	int item = i + 1;
 	q->put[i] = BEGUN;
@@ -37,7 +37,7 @@ static inline int put_item(struct queue_in_shm *q, int i, int64_t deadline)
 }
 
 /* Get number `n` of `getter`. */
-static inline int get_item(struct queue_in_shm *q, int getter, int n, int64_t deadline)
+static inline int get_item(struct queue_in_shm *q, int getter, int n, fl_time deadline)
 {
 	int item = 0;
 	int rc = fl_shm_queue_get_until(&q->queue, &item, deadline, FL_SHIELDED);

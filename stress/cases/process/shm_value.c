@@ -80,7 +80,6 @@ FL_STRESS_PROCESSES(shm_value_data, writer, reader)
 
 static int count_one(pair *p, void *arg)
 {
-	(void)arg;
 	FL_STRESS_CHECK(p->a == p->b);
 	p->a++;
 	p->b++;

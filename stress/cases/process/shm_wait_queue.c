@@ -48,14 +48,14 @@ static bool has_some(const void *arg)
 	return fl__load_relaxed(&b->items) > 0; /* relaxed: a guess */
 }
 
-static int take(struct box *b, int64_t deadline, fl_cancel_token *cancel)
+static int take(struct box *b, fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct fl__shm_op op = {&b->lock, &b->queue, take_one, has_some, b, false};
 	return fl__shm_await(&op, deadline, cancel);
 }
 
 /* Waits for a change that concerns all. */
-static int see(struct box *b, int64_t deadline, fl_cancel_token *cancel)
+static int see(struct box *b, fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct fl__shm_op op = {&b->lock, &b->queue, see_all, has_some, b, true};
 	return fl__shm_await(&op, deadline, cancel);

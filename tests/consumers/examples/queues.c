@@ -41,7 +41,10 @@ int main(void)
 	for (int i = 0; i < 20; i++)
 		if ((rc = job_queue_put(q, (struct job){.number = i})) != 0) /* blocks while full */
 			return fl_perror(rc, "put");
-	size_t n = job_queue_get_many(q, jobs, 8);
+	size_t n;
+	rc = job_queue_get_many(q, jobs, 8, &n);
+	if (rc)
+		return fl_perror(rc, "get many");
 	for (size_t i = 0; i < n; i++)
 		job_queue_task_done(q);
 

@@ -14,7 +14,6 @@ struct pair_of_ints {
 
 FL_QUEUE_OF(struct pair_of_ints, queue_1)
 FL_MPMC_OF(struct pair_of_ints, queue_2)
-FL_MPMC_UNBOUNDED_OF(struct pair_of_ints, queue_3)
 FL_SPSC_OF(struct pair_of_ints, queue_4)
 FL_SHM_QUEUE_OF(struct pair_of_ints, queue_5)
 FL_SHM_VALUE_OF(struct pair_of_ints, value_6)

@@ -17,7 +17,6 @@ struct my_pair {
 
 FL_QUEUE_OF(struct my_pair, my_queue)
 FL_MPMC_OF(struct my_pair, my_mpmc)
-FL_MPMC_UNBOUNDED_OF(struct my_pair, my_unbounded)
 FL_SPSC_OF(struct my_pair, my_spsc)
 FL_SHM_QUEUE_OF(struct my_pair, my_shm_queue)
 FL_SHM_VALUE_OF(struct my_pair, my_shm_value)

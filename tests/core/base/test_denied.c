@@ -6,7 +6,6 @@
  */
 #include "fl_child.h"
 #include "fl_denied.h"
-#include "fl_emulated.h"
 #include "fl_shm.h"
 
 struct denial {

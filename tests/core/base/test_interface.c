@@ -46,11 +46,10 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_group, 456);
 	SIZE(fl_imap_config, 56);
 	SIZE(fl_latch, 4);
-	SIZE(fl_loop_config, 16);
+	SIZE(fl_loop_config, 8);
 	SIZE(fl_loop_timer, 56);
 	SIZE(fl_loop_watch, 56);
 	SIZE(fl_loop_debug_config, 8);
-	SIZE(fl_mpmc_unbounded_config, 32);
 	SIZE(fl_mutex, 4);
 	SIZE(fl_address, 64);
 	SIZE(fl_listen_config, 12);
@@ -63,7 +62,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_process_config, 104);
 	SIZE(fl_process_status, 8);
 	SIZE(fl_process_io, 88);
-	SIZE(fl_queue_config, 64);
+	SIZE(fl_queue_config, 56);
 	SIZE(fl_queue_stats, 40);
 	SIZE(fl_rmutex, 16);
 	SIZE(fl_rwlock, 8);

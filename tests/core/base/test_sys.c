@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
-#include "fl_emulated.h"
 #include "fl_faults.h"
 #include "fl_queued.h"
 #include "fl_test.h"
@@ -8,18 +7,18 @@
 FL_TEST(sys_futex_sees_another_value)
 {
 	uint32_t word = 5;
-	FL_RC(fl__sys.futex_wait(&word, 4, FL_FOREVER), -EAGAIN);
+	FL_RC(fl__sys.futex_wait(&word, 4, FL__NEVER), -EAGAIN);
 	FL_RC(fl__sys.futex_wait(&word, 6, 0), -EAGAIN);
 	assert_int_equal(word, 5);
 }
 
 /* Whether it timed out, which a signal or a spurious wake may precede. */
-static bool times_out(const uint32_t *word, int64_t deadline)
+static bool times_out(const uint32_t *word, fl_time deadline)
 {
 	for (int i = 0; i < 1000; i++) {
-		int rc = fl__sys.futex_wait(word, *word, deadline);
+		int rc = fl__sys.futex_wait(word, *word, fl__expiry(deadline));
 		if (rc == -ETIMEDOUT)
-			return fl_now() >= deadline;
+			return fl_time_is_past(deadline);
 		FL_CHECK(rc == 0 || rc == -EINTR);
 	}
 	return false;
@@ -28,7 +27,7 @@ static bool times_out(const uint32_t *word, int64_t deadline)
 FL_TEST(sys_futex_times_out_at_the_deadline)
 {
 	uint32_t word = 5;
-	static const int64_t past[] = {INT64_MIN, -FL_S(5), -1, 0, 1, FL_S(1)};
+	static const fl_time past[] = {{INT64_MIN}, {-FL_S(5)}, {-1}, {1}, {FL_S(1)}};
 	FL_EACH (i, past)
 		assert_true(times_out(&word, past[i]));
 	assert_true(times_out(&word, fl_after(FL_MS(2))));
@@ -37,7 +36,7 @@ FL_TEST(sys_futex_times_out_at_the_deadline)
 
 typedef struct sleeper {
 	uint32_t *word;
-	int64_t deadline;
+	fl_time deadline;
 	uint32_t *awake;
 	fl_thread thread;
 } sleeper;
@@ -47,7 +46,7 @@ static int sleeper_run(void *arg)
 {
 	sleeper *s = arg;
 	while (fl__load_acquire(s->word) == 0) {
-		int rc = fl__sys.futex_wait(s->word, 0, s->deadline);
+		int rc = fl__sys.futex_wait(s->word, 0, fl__expiry(s->deadline));
 		FL_CHECK(rc == 0 || rc == -EAGAIN || rc == -EINTR);
 	}
 	fl__add_relaxed(s->awake, 1);
@@ -58,7 +57,7 @@ static int sleeper_run(void *arg)
 FL_TEST(sys_futex_wakes)
 {
 	enum { EACH = 4 };
-	static const int64_t far[EACH] = {FL_FOREVER, FL_FOREVER - 1, INT64_MAX / 2, FL_S(4000000000)};
+	static const fl_time far[EACH] = {{0}, {INT64_MAX - 1}, {INT64_MAX / 2}, {FL_S(4000000000)}};
 	uint32_t words[2] = {0, 0}; /* neighbours */
 	uint32_t awake[2] = {0, 0};
 	sleeper sleepers[2][EACH];
@@ -131,8 +130,8 @@ FL_TEST(sys_deadlines_have_a_minimum)
 {
 	assert_true(fl__min_deadline(1, 2) == 1);
 	assert_true(fl__min_deadline(2, 1) == 1);
-	assert_true(fl__min_deadline(FL_FOREVER, INT64_MIN) == INT64_MIN);
-	assert_true(fl__min_deadline(FL_FOREVER, FL_FOREVER) == FL_FOREVER);
+	assert_true(fl__min_deadline(FL__NEVER, INT64_MIN) == INT64_MIN);
+	assert_true(fl__min_deadline(FL__NEVER, FL__NEVER) == FL__NEVER);
 }
 
 /* Neither SIGPIPE nor SIGXFSZ: a text of the library ends no process. */

@@ -362,7 +362,6 @@ static int copy_of_plugin(void)
 
 static int nothing(void *unused)
 {
-	(void)unused;
 	return 0;
 }
 

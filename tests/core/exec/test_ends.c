@@ -4,9 +4,10 @@
  */
 #include "fl_account.h"
 #include "fl_child.h"
-#include "fl_emulated.h"
 #include "fl_faults.h"
 #include "fl_in_loop.h"
+
+ACCOUNT_OF_PROCESS(account);
 
 enum how { EXITS, IS_CANCELLED };
 
@@ -53,7 +54,6 @@ static void succeeds(fl_executor *e)
 
 static void count_bytes_drop(void *data, void *drops)
 {
-	(void)data;
 	++*(int *)drops;
 }
 
@@ -110,12 +110,11 @@ FL_TEST(ends_the_thread_of_its_worker)
 /* A join, a free and a cancel find the worker gone, and all memory of its tasks given back. */
 FL_TEST(ends_the_last_worker_of_a_closed_pool)
 {
-	struct account account = {.fail_at = -1};
-	const fl_allocator allocator = account_of(&account);
+	const long before = account_live(&account);
 	for (int i = 0; i < 20; i++) {
 		fl_executor *e;
 		fl_future *f;
-		FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1, .allocator = &allocator}));
+		FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
 		FL_OK(ends_well_submit(e, 1, NULL));
 		FL_OK(ends_by_submit(e, EXITS, &f));
 		if (i % 2)
@@ -124,7 +123,7 @@ FL_TEST(ends_the_last_worker_of_a_closed_pool)
 			FL_OK(fl_executor_join(e));
 		fails_with_its_thread(f);
 		fl_executor_free(e);
-		assert_int_equal(account_live(&account), 0);
+		assert_int_equal(account_live(&account), before);
 	}
 }
 
@@ -418,7 +417,7 @@ static void timer_exits(void *unused)
 {
 	begin_child();
 	static fl_timer t = FL_TIMER_INIT;
-	FL_OK(fl_timer_start(&t, 0, exit_thread, NULL));
+	FL_OK(fl_timer_start(&t, FL_NO_WAIT, exit_thread, NULL));
 	wait_for_the_panic();
 }
 

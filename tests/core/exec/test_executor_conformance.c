@@ -9,7 +9,7 @@ CONFORMANCE_ON(result_comes_back, 2)
 	FL_OK(square_submit(e, 7, &f));
 	assert_int_equal(fl_test_result(f), 49);
 	FL_OK(square_try_get(f, &result));
-	FL_OK(square_get_until(f, &result, 0, NULL));
+	FL_OK(square_get_until(f, &result, FL_NO_WAIT, NULL));
 	FL_STATE_IS(f, FL_DONE);
 	assert_int_equal(*(const int *)fl_future_result(f), 49);
 	fl_test_future_ended(f, 0, "");
@@ -29,7 +29,7 @@ CONFORMANCE_ON(task_without_argument_and_result, 1)
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(nothing_submit(e, &f));
 	FL_OK(nothing_get(f));
-	FL_OK(nothing_get_until(f, 0, NULL));
+	FL_OK(nothing_get_until(f, FL_NO_WAIT, NULL));
 	FL_RC(fl_future_get(f, &(char){0}, 1), -EINVAL);
 	assert_null(fl_future_result(f));
 }
@@ -218,19 +218,19 @@ static void waits_give_up(fl_future *f)
 {
 	int result = 3;
 	FL_RC(fl_future_try_wait(f), -EAGAIN);
-	FL_RC(fl_future_wait_until(f, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_future_wait_until(f, -1, NULL), -ETIMEDOUT);
+	FL_RC(fl_future_wait_until(f, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_future_wait_until(f, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_future_wait_until(f, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_future_wait_until(f, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(fl_future_try_get(f, &result, sizeof result), -EAGAIN);
-	FL_RC(fl_future_get_until(f, &result, sizeof result, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_future_get_until(f, &result, sizeof result, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_future_get_until(f, &result, sizeof result, FL_FOREVER, fl_test_requested), -ECANCELED);
-	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(f)), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_FUTURE(f)), -ETIMEDOUT);
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_future_wait(f), -ECANCELED);
 		FL_RC(fl_future_get(f, &result, sizeof result), -ECANCELED);
-		FL_RC(fl_future_wait_until(f, 0, FL_SHIELDED), -ETIMEDOUT);
+		FL_RC(fl_future_wait_until(f, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	}
 	assert_int_equal(result, 3);
 }
@@ -241,9 +241,9 @@ static void waits_succeed(fl_future *f)
 	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_OK(fl_future_wait(f));
 	FL_OK(fl_future_try_wait(f));
-	FL_OK(fl_future_wait_until(f, 0, NULL));
-	FL_OK(fl_future_wait_until(f, 0, fl_test_requested));
-	FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(f)));
+	FL_OK(fl_future_wait_until(f, FL_NO_WAIT, NULL));
+	FL_OK(fl_future_wait_until(f, FL_NO_WAIT, fl_test_requested));
+	FL_OK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_FUTURE(f)));
 }
 
 CONFORMANCE_ON(waits_try_once_and_give_up, 1)
@@ -340,7 +340,7 @@ FL_TASK_STATIC(wait_to_be_cancelled, struct gate *, void)
 	fl_event never = FL_EVENT_INIT;
 	FL_CHECK(fl_cancel_scope_current() == fl_task_token(ctx));
 	FL_CHECK(!fl_task_is_cancelled(ctx) ||
-	         fl_now() >= fl_cancel_token_deadline(fl_task_token(ctx))); /* on a slow machine */
+	         fl_time_is_past(fl_cancel_token_deadline(fl_task_token(ctx)))); /* on a slow machine */
 	set_event(&(*arg)->entered);
 	int rc = fl_event_wait(&never);
 	FL_CHECK(fl_task_is_cancelled(ctx));

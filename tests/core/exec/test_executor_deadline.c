@@ -6,22 +6,50 @@ CONFORMANCE_ON(deadline_before_the_start_cancels, 1)
 {
 	FL_SCOPED(fl_future) *f = NULL;
 	struct tally *tally = new_tally();
-	FL_OK(tallied_submit_with(e, tally, &f, &(fl_submit_config){.deadline = 1}));
+	FL_OK(tallied_submit_with(e, tally, &f, &(fl_submit_config){.deadline = FL_NO_WAIT}));
 	FL_OK(fl_future_wait(f));
 	FL_STATE_IS(f, FL_CANCELLED);
 	fl_test_future_ended(f, -ETIMEDOUT, "its deadline passed before it started");
 	expect_tally(tally, 0, 1);
 }
 
+FL_TASK_STATIC(tell_deadline, int, fl_time)
+{
+	*result = fl_cancel_token_deadline(fl_task_token(ctx));
+	return *arg;
+}
+
+CONFORMANCE_ON(deadline_of_all_zero_configs_is_none, 1)
+{
+	static const fl_submit_config submit;
+	static const fl_map_config map;
+	static const fl_imap_config lazy;
+	fl_time told[4] = {FL_NO_WAIT, FL_NO_WAIT, FL_NO_WAIT, FL_NO_WAIT};
+	const int arg = 0;
+	size_t index;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(tell_deadline_submit_with(e, arg, &f, &submit));
+	FL_OK(tell_deadline_get(f, &told[0]));
+	FL_OK(tell_deadline_map(e, &arg, 1, &told[1], &map));
+	FL_SCOPED(fl_imap) *it = NULL;
+	FL_OK(tell_deadline_imap(e, &arg, 1, &it, &lazy));
+	FL_OK(tell_deadline_imap_next(it, &index, &told[2]));
+	FL_SCOPED(fl_group) g = {.executor_ = e};
+	FL_OK(tell_deadline_group_submit(&g, arg, &told[3]));
+	FL_OK(fl_group_join(&g));
+	FL_EACH (i, told)
+		assert_int_equal(told[i].ns, FL_FOREVER.ns);
+}
+
 /* The deadline is the task's own, or that of its token. */
-static void expire_in_the_queue(fl_executor *e, const fl_submit_config *config, int64_t deadline)
+static void expire_in_the_queue(fl_executor *e, const fl_submit_config *config, fl_time deadline)
 {
 	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
 	struct tally *tally = new_tally();
 	struct held held = hold_worker(e);
 	FL_OK(tallied_submit_with(e, tally, &f, config));
 	FL_OK(fl_future_then(f, e, &tallied, &next));
-	FL_WAIT_FOR(fl_now() >= deadline);
+	FL_WAIT_FOR(fl_time_is_past(deadline));
 	let_go(&held);
 	FL_OK(fl_future_wait(next));
 	FL_STATE_IS(f, FL_CANCELLED);
@@ -35,7 +63,7 @@ CONFORMANCE_ON(deadline_passes_in_the_queue, 1)
 {
 	if (!is_concurrent(e) || kind->over_ranks) /* a rank has a deadline of its own, which is later */
 		return;
-	const int64_t deadline = fl_after(FL_MS(1));
+	const fl_time deadline = fl_after(FL_MS(1));
 	expire_in_the_queue(e, &(fl_submit_config){.deadline = deadline}, deadline);
 	FL_SCOPED(fl_cancel_token) timer;
 	fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(FL_MS(1)));
@@ -104,7 +132,7 @@ CONFORMANCE_ABLE(deadline_passes_before_a_request, 1, FL_CAP_CONCURRENT)
 {
 	for (int i = 0; i < 20; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
-		const int64_t deadline = fl_after(FL_MS(i % 5));
+		const fl_time deadline = fl_after(FL_MS(i % 5));
 		FL_OK(
 		    wait_for_deadline_submit_with(e, RETURNS_CANCELED, &f, &(fl_submit_config){.deadline = deadline}));
 		FL_IGNORE(fl_future_wait_until(f, deadline, NULL));
@@ -132,7 +160,7 @@ CONFORMANCE_ABLE(deadline_in_a_group, 1, FL_CAP_CONCURRENT)
 	int result = 1;
 	for (int own = 0; own <= 1; own++) {
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT_UNTIL(e, own ? FL_FOREVER : fl_after(FL_MS(50)));
-		const fl_submit_config config = {.deadline = own ? fl_after(FL_MS(50)) : 0};
+		const fl_submit_config config = {.deadline = own ? fl_after(FL_MS(50)) : FL_FOREVER};
 		int rc = wait_for_deadline_group_submit_with(&g, RETURNS_CANCELED, &result, &config);
 		if (rc != 0 && !own) { /* on a slow machine */
 			FL_OK(fl_group_join(&g));

@@ -29,7 +29,7 @@ CONFORMANCE_ON(futures_wait_for_the_first, 2)
 	FL_OK(square_submit(e, 3, &both[1]));
 	FL_RC(fl_futures_wait(both, 2, FL_FIRST_ENDED), is_concurrent(e) ? 1 : 2);
 	if (is_concurrent(e))
-		FL_RC(fl_futures_wait_until(both, 2, FL_FIRST_ERROR, 0, NULL), -ETIMEDOUT);
+		FL_RC(fl_futures_wait_until(both, 2, FL_FIRST_ERROR, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	set_event(&gate->open);
 	fl_test_futures_free(both, 2);
 }
@@ -58,7 +58,7 @@ CONFORMANCE_ABLE(futures_wait_with_cancelled_ones, 1, FL_CAP_CONCURRENT)
 	FL_OK(fail_with_submit(e, -EIO, &f[1]));
 	FL_OK(fl_future_cancel(f[0]));
 	FL_RC(fl_futures_wait(f, 2, FL_FIRST_ENDED), 1);
-	FL_RC(fl_futures_wait_until(f, 2, FL_FIRST_ERROR, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_futures_wait_until(f, 2, FL_FIRST_ERROR, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_OK(fl_future_cancel(f[1]));
 	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++)
 		FL_RC(fl_futures_wait(f, 2, (fl_wait_mode)what), 2);

@@ -27,7 +27,7 @@ CONFORMANCE_ON(group_without_tasks, 1)
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e), unused = FL_GROUP_INIT(e);
 	FL_OK(fl_group_join(&g));
 	FL_OK(fl_group_try_join(&g));
-	FL_OK(fl_group_join_until(&g, 0, NULL));
+	FL_OK(fl_group_join_until(&g, FL_NO_WAIT, NULL));
 	assert_int_equal(fl_group_count(&unused), 0);
 	assert_null(fl_group_message(&g));
 	assert_int_equal(fl_group_failed_index(&g), 0);
@@ -145,7 +145,7 @@ CONFORMANCE_GROUP(group_cancelled_does_not_wait_for_its_turn, 1)
 	struct held held = hold_worker(e);
 	for (int i = 0; i < 5; i++)
 		FL_OK(tallied_group_submit(g, tally, &result));
-	FL_RC(fl_group_join_until(g, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_group_join_until(g, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	fl_group_cancel(g);
 	FL_OK(fl_group_join(g));
 	expect_tally(tally, 0, 5);
@@ -156,7 +156,7 @@ CONFORMANCE_ON(group_deadline, 1)
 {
 	int result = -1;
 	{
-		FL_SCOPED(fl_group) late = FL_GROUP_INIT_UNTIL(e, 1);
+		FL_SCOPED(fl_group) late = FL_GROUP_INIT_UNTIL(e, FL_NO_WAIT);
 		FL_RC(fl_group_submit(&late, &square, &result, &result), -ECANCELED);
 		FL_OK(fl_group_join(&late));
 	}
@@ -213,7 +213,7 @@ CONFORMANCE_GROUP(group_join_until_leaves_tasks, 1)
 	struct gate *gate = new_gate();
 	int result = -1;
 	FL_OK(wait_for_cancel_group_submit(g, gate, &result));
-	FL_RC(fl_group_join_until(g, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_group_join_until(g, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_group_join_until(g, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_group_join_until(g, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(fl_group_count(g), 1);
@@ -243,7 +243,7 @@ CONFORMANCE_GROUP(group_can_be_waited_for, 1)
 	fl_event never = FL_EVENT_INIT;
 	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_GROUP(g)), 1);
 	FL_OK(hold_group_submit(g, gate));
-	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_GROUP(g), FL_ON_EVENT(&never)), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_GROUP(g), FL_ON_EVENT(&never)), -ETIMEDOUT);
 	set_event(&gate->open);
 	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_GROUP(g)), 1);
 	FL_OK(fl_group_try_join(g));
@@ -366,7 +366,7 @@ CONFORMANCE_GROUP(group_task_that_is_too_late_fails, 1)
 {
 	int result = -1;
 	FL_OK(square_group_submit(g, 3, NULL));
-	FL_OK(square_group_submit_with(g, 3, &result, &(fl_submit_config){.deadline = 1}));
+	FL_OK(square_group_submit_with(g, 3, &result, &(fl_submit_config){.deadline = FL_NO_WAIT}));
 	FL_RC(fl_group_join(g), -ETIMEDOUT);
 	assert_int_equal(fl_group_failed_index(g), 1);
 	assert_string_equal(fl_group_message(g), "its deadline passed before it started");
@@ -381,10 +381,10 @@ CONFORMANCE_GROUP(group_task_that_is_too_late_fails, 1)
 	 * cancelled with it.
 	 */
 	struct gate *gate = new_gate();
-	const int64_t deadline = fl_after(FL_MS(20));
+	const fl_time deadline = fl_after(FL_MS(20));
 	FL_OK(wait_for_cancel_group_submit_with(g, gate, &result, &(fl_submit_config){.deadline = deadline}));
 	const int rc = wait_for_cancel_group_submit(g, gate, &result);
-	assert_true(rc == 0 || (rc == -ECANCELED && fl_now() >= deadline)); /* on a slow machine */
+	assert_true(rc == 0 || (rc == -ECANCELED && fl_time_is_past(deadline))); /* on a slow machine */
 	FL_RC(fl_group_join(g), -ETIMEDOUT);
 	assert_int_equal(fl_group_failed_index(g), 0);
 	assert_int_equal(result, 16);

@@ -184,7 +184,7 @@ FL_TASK_STATIC(poll_within, struct tally *, void)
 	if (rc != 0 || !is_concurrent(e))
 		return rc;
 	FL_RC(fl_group_try_join(&g), -EAGAIN);
-	FL_RC(fl_group_join_until(&g, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_group_join_until(&g, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_group_join_until(&g, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CHECK(counted(&(*arg)->runs) == 0);
 	return fl_group_join(&g);

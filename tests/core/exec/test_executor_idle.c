@@ -67,7 +67,6 @@ CONFORMANCE_ON(idle_and_join_wake_all_waiters, 1)
 static void wait_in_callback(fl_future *f, void *arg)
 {
 	fl_executor *e = *(fl_executor **)arg;
-	FL_RC(fl_executor_wait_idle(e), -EDEADLK);
 	FL_RC(fl_executor_wait_idle_until(e, FL_NO_WAIT, NULL), -EDEADLK);
 }
 

@@ -40,7 +40,7 @@ static void is_kept(fl_future *f, const struct tally *tally)
 	assert_int_equal(got.line, 7);
 	FL_RC(read_line_try_get(f, &again), FL_ETASK);
 	assert_int_equal(again.line, 7);
-	FL_RC(read_line_get_until(f, &again, 0, NULL), FL_ETASK);
+	FL_RC(read_line_get_until(f, &again, FL_NO_WAIT, NULL), FL_ETASK);
 	assert_int_equal(((const struct payload *)fl_future_result(f))->line, 7);
 	FL_STATE_IS(f, FL_DONE);
 	fl_test_future_ended(f, -EBADMSG, "line 7 cannot be read");
@@ -289,7 +289,7 @@ CONFORMANCE_ON(kept_result_of_a_cancelled_task, 1)
 {
 	FL_SCOPED(fl_future) *f = NULL;
 	struct tally *tally = new_tally();
-	FL_OK(read_line_submit_with(e, failing(tally, true), &f, &(fl_submit_config){.deadline = 1}));
+	FL_OK(read_line_submit_with(e, failing(tally, true), &f, &(fl_submit_config){.deadline = FL_NO_WAIT}));
 	FL_OK(fl_future_wait(f));
 	FL_STATE_IS(f, FL_CANCELLED);
 	assert_null(fl_future_result(f));

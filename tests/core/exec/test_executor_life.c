@@ -160,7 +160,7 @@ CONFORMANCE_ON(join_waits_and_may_be_repeated, 1)
 		struct held held = hold_worker(e);
 		FL_RC(fl_executor_try_join(e), -EINPROGRESS);
 		FL_RC(square_submit(e, 1, NULL), -EPIPE); /* it is closed all the same */
-		FL_RC(fl_executor_join_until(e, 0, NULL), -ETIMEDOUT);
+		FL_RC(fl_executor_join_until(e, FL_NO_WAIT, NULL), -ETIMEDOUT);
 		FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 		FL_RC(fl_executor_join_until(e, FL_FOREVER, fl_test_requested), -ECANCELED);
 		{
@@ -173,7 +173,7 @@ CONFORMANCE_ON(join_waits_and_may_be_repeated, 1)
 	FL_CANCEL_SCOPE(fl_test_requested); /* an ended executor needs no wait */
 	FL_OK(fl_executor_join(e));
 	FL_OK(fl_executor_try_join(e));
-	FL_OK(fl_executor_join_until(e, 0, fl_test_requested));
+	FL_OK(fl_executor_join_until(e, FL_NO_WAIT, fl_test_requested));
 }
 
 CONFORMANCE_ON(join_of_an_unused_executor, 2)
@@ -210,7 +210,7 @@ CONFORMANCE(join_waits_for_cancellers)
 
 FL_TASK_STATIC(join_it_in_task, fl_executor *, void)
 {
-	if (fl_executor_try_join(*arg) != -EDEADLK || fl_executor_join_until(*arg, 0, NULL) != -EDEADLK)
+	if (fl_executor_try_join(*arg) != -EDEADLK || fl_executor_join_until(*arg, FL_NO_WAIT, NULL) != -EDEADLK)
 		return -EFAULT;
 	return fl_executor_join(*arg);
 }

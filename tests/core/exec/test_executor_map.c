@@ -26,7 +26,7 @@ CONFORMANCE_ON(map_of_nothing, 2)
 {
 	fl_map_error error = {.index = 77};
 	FL_OK(square_map(e, NULL, 0, NULL, NULL));
-	FL_OK(square_map(e, NULL, 0, NULL, &(fl_map_config){.deadline = -1, .error = &error}));
+	FL_OK(square_map(e, NULL, 0, NULL, &(fl_map_config){.deadline = FL_NO_WAIT, .error = &error}));
 	assert_int_equal(error.index, 77);
 	fl_executor_close(e);
 	FL_OK(square_map(e, NULL, 0, NULL, NULL));
@@ -245,7 +245,7 @@ CONFORMANCE_ON(map_deadline_in_the_past_runs_nothing, 1)
 	int *runs = new_counter(), results[10] = {0};
 	struct step steps[10];
 	make_steps(steps, runs);
-	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.deadline = 1}), -ETIMEDOUT);
+	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.deadline = FL_NO_WAIT}), -ETIMEDOUT);
 	assert_int_equal(counted(runs), 0);
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.cancel = fl_test_requested}), -ECANCELED);
 	{

@@ -85,7 +85,7 @@ FL_TASK_STATIC(poll_nested, struct tally *, void)
 	if (rc != 0 || !is_concurrent(e))
 		return rc;
 	FL_RC(fl_future_try_wait(f), -EAGAIN);
-	FL_RC(fl_future_wait_until(f, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_future_wait_until(f, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_future_wait_until(f, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CHECK(counted(&(*arg)->runs) == 0);
 	return fl_future_wait(f);

@@ -41,9 +41,9 @@ FL_TEST(executor_null_is_a_panic_with_a_name)
 	MISSING(fl_executor_resize, fl_executor_resize(NULL, 1));
 	MISSING(fl_executor_join, fl_executor_join(NULL));
 	MISSING(fl_executor_join, fl_executor_try_join(NULL));
-	MISSING(fl_executor_join, fl_executor_join_until(NULL, 0, NULL));
+	MISSING(fl_executor_join, fl_executor_join_until(NULL, FL_NO_WAIT, NULL));
 	MISSING(fl_executor_wait_idle, fl_executor_wait_idle(NULL));
-	MISSING(fl_executor_wait_idle, fl_executor_wait_idle_until(NULL, 0, NULL));
+	MISSING(fl_executor_wait_idle, fl_executor_wait_idle_until(NULL, FL_NO_WAIT, NULL));
 	MISSING(fl_executor_detach, fl_executor_detach(NULL));
 	MISSING(fl_executor_capabilities, fl_executor_capabilities(NULL));
 	MISSING(fl_executor_kind, fl_executor_kind(NULL));

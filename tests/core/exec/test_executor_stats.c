@@ -65,7 +65,7 @@ CONFORMANCE_ON(stats_count_each_end, 1)
 	have_ended(e, 1, 0, 0);
 	FL_RC(fl_test_run_task(e, &fail_with, &(int){-EIO}, NULL), -EIO);
 	have_ended(e, 2, 1, 0);
-	FL_OK(tick_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
+	FL_OK(tick_submit_with(e, NULL, &(fl_submit_config){.deadline = FL_NO_WAIT}));
 	have_ended(e, 3, 1, 1);
 	if (!is_concurrent(e))
 		return;
@@ -80,22 +80,22 @@ CONFORMANCE_ON(stats_count_each_end, 1)
 /* Its times lie within those that this process sees. */
 CONFORMANCE_ABLE(stats_measure_the_queue_and_the_run, 1, FL_CAP_CONCURRENT)
 {
-	const int64_t submitted = fl_now();
+	const fl_time submitted = fl_now();
 	const struct held held = hold_worker(e);
-	const int64_t entered = fl_now();
-	FL_WAIT_FOR(fl_now() > entered + FL_MS(3));
-	const int64_t opened = fl_now();
+	const fl_time entered = fl_now();
+	FL_WAIT_FOR(fl_time_is_past(fl_time_add(entered, FL_MS(3))));
+	const fl_time opened = fl_now();
 	let_go(&held);
-	const int64_t ended = fl_now();
+	const fl_time ended = fl_now();
 	const fl_executor_stats stats = stats_of(e);
 	const fl_stats_type *type = &stats.types[0];
 	assert_int_equal(stats.n_types, 1);
 	assert_string_equal(type->name, "hold");
 	assert_int_equal(type->queued.n, 1);
 	assert_int_equal(type->ran.n, 1);
-	assert_true(type->queued.max <= entered - submitted + 1024);
-	assert_true(type->ran.max >= opened - entered - 1024);
-	assert_true(type->ran.max <= ended - submitted);
+	assert_true(type->queued.max <= fl_time_diff(entered, submitted) + 1024);
+	assert_true(type->ran.max >= fl_time_diff(opened, entered) - 1024);
+	assert_true(type->ran.max <= fl_time_diff(ended, submitted));
 	assert_int_equal(type->ran.sum, type->ran.max);
 	/* The quantile of one is its maximum, or the bound of the same bucket. */
 	assert_int_equal(type->ran.p99, type->ran.max);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The contract of an executor's workers, and its edge cases, for every kind. */
 #include "conformance.h"
-#include "fl_emulated.h"
+#include "fl_child.h"
 #include <spawn.h>
 
 static int lazy_workers(void)
@@ -312,10 +312,7 @@ static void use_in_child(void *arg)
 {
 	const struct forked *forked = arg;
 	FL_RC(square_submit(forked->e, 1, NULL), -EOWNERDEAD);
-	FL_RC(fl_executor_join(forked->e), -EOWNERDEAD);
-	FL_RC(fl_executor_try_join(forked->e), -EOWNERDEAD);
-	FL_RC(fl_executor_join_until(forked->e, 0, NULL), -EOWNERDEAD);
-	FL_RC(fl_executor_wait_idle(forked->e), -EOWNERDEAD);
+	FL_RC(fl_executor_join_until(forked->e, FL_NO_WAIT, NULL), -EOWNERDEAD);
 	FL_RC(fl_executor_wait_idle_until(forked->e, FL_NO_WAIT, NULL), -EOWNERDEAD);
 	FL_RC(square_map(forked->e, &(int){1}, 1, &(int){1}, NULL), -EOWNERDEAD);
 	const int resized = fl_executor_resize(forked->e, 2);

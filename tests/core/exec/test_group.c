@@ -140,7 +140,7 @@ POOL_TEST(group_joined_by_two_panics, 1)
 	fl_test_go(&t, join_it, &g);
 	FL_WAIT_FOR(seam_sleepers() == 1);
 	FL_PANICS_OF("fl_group_join", &g, FL_CHECK(fl_group_join(&g) == 0));
-	FL_PANICS(FL_CHECK(fl_group_join_until(&g, 0, NULL) == 0));
+	FL_PANICS(FL_CHECK(fl_group_join_until(&g, FL_NO_WAIT, NULL) == 0));
 	FL_PANICS(fl_group_destroy(&g));
 	fl_event_set(&gate.open);
 	fl_test_end(&t);
@@ -148,7 +148,7 @@ POOL_TEST(group_joined_by_two_panics, 1)
 
 static void turn_until_done(fl_loop *l, const fl_group *g)
 {
-	int64_t deadline;
+	fl_time deadline;
 	while (fl_group_count(g) > 0)
 		FL_OK(fl_loop_run_once(l, &deadline));
 }

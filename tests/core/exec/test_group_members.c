@@ -90,7 +90,7 @@ FL_MEMBERS_TEST(group_join_until_leaves_the_members_running)
 	fl_event gate = FL_EVENT_INIT;
 	child c = {.start = &gate};
 	begin(g, runs, &c);
-	FL_RC(fl_group_join_until(g, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_group_join_until(g, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	fl_test_settle(); /* the next lets it run, unless its time is over before it waits */
 	FL_RC(fl_group_join_until(g, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_group_join_until(g, FL_FOREVER, fl_test_requested), -ECANCELED);
@@ -124,9 +124,9 @@ FL_MEMBERS_TEST(group_join_results_are_apart)
 			if (tries)
 				FL_RC(fl_group_try_join(g), -EAGAIN);
 			else
-				FL_RC(fl_group_join_until(g, 0, NULL), -ETIMEDOUT);
+				FL_RC(fl_group_join_until(g, FL_NO_WAIT, NULL), -ETIMEDOUT);
 			fl_test_settle();
-			FL_RC(tries ? fl_group_try_join(g) : fl_group_join_until(g, 0, fl_test_requested),
+			FL_RC(tries ? fl_group_try_join(g) : fl_group_join_until(g, FL_NO_WAIT, fl_test_requested),
 			      is_of_a_join(ends[i]) ? FL_ETASK : ends[i]);
 			FL_CHECK((fl_group_message(g) != NULL) == (ends[i] != 0));
 			FL_OK(fl_group_join(g)); /* of a group that has not begun */
@@ -151,7 +151,7 @@ FL_MEMBERS_TEST(group_count_until_it_is_joined)
 		else if (way == 1)
 			FL_OK(fl_group_join(g));
 		else if (way == 2)
-			FL_OK(fl_group_join_until(g, 0, fl_test_requested));
+			FL_OK(fl_group_join_until(g, FL_NO_WAIT, fl_test_requested));
 		else
 			fl_group_destroy(g);
 		FL_CHECK(fl_group_count(g) == 0 && !g->begun_);
@@ -219,7 +219,7 @@ static int joins_its_own(void *arg)
 {
 	misplaced *m = arg;
 	FL_RC(fl_group_join(&m->g), -EDEADLK);
-	FL_RC(fl_group_join_until(&m->g, 0, NULL), -EDEADLK);
+	FL_RC(fl_group_join_until(&m->g, FL_NO_WAIT, NULL), -EDEADLK);
 	FL_RC(fl_group_try_join(&m->g), -EAGAIN);
 	FL_PANICS(fl_group_destroy(&m->g));
 	FL_CHECK(strcmp(fl_test_panic.function, "fl_group_destroy") == 0 && fl_test_panic.object == &m->g);
@@ -246,7 +246,7 @@ FL_MEMBERS_TEST(group_join_in_the_wrong_place)
 	FL_OK(fl_loop_post(fl_loop_current(), joins_in_a_callback, &m));
 	FL_OK(fl_event_wait(&m.done));
 	fl_event_reset(&m.done);
-	fl_loop_timer_start(fl_loop_current(), &timer, 0, joins_in_a_callback, &m);
+	fl_loop_timer_start(fl_loop_current(), &timer, FL_NO_WAIT, joins_in_a_callback, &m);
 	FL_OK(fl_event_wait(&m.done));
 	fl_event_set(&m.gate);
 	FL_OK(fl_group_join(&m.g));
@@ -265,7 +265,7 @@ FL_MEMBERS_TEST(group_joined_by_two)
 	fl_test_settle();
 	FL_PANICS(FL_CHECK(fl_group_join(g) == 0));
 	FL_RC(fl_group_try_join(g), -EAGAIN);
-	FL_PANICS(FL_CHECK(fl_group_join_until(g, 0, NULL) == 0));
+	FL_PANICS(FL_CHECK(fl_group_join_until(g, FL_NO_WAIT, NULL) == 0));
 	FL_CHECK(strcmp(fl_test_panic.function, "fl_group_join_until") == 0 && fl_test_panic.object == g);
 	FL_PANICS(fl_group_destroy(g));
 	fl_event_set(&gate);
@@ -360,7 +360,7 @@ FL_MEMBERS_TEST(group_wait_any)
 	fl_event gate = FL_EVENT_INIT, never = FL_EVENT_INIT;
 	FL_CHECK(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_GROUP(g)) == 1);
 	begin(g, waits_for, &gate);
-	FL_CHECK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_GROUP(g)) == -ETIMEDOUT);
+	FL_CHECK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_GROUP(g)) == -ETIMEDOUT);
 	begin(g, returns, RC(0));
 	fl_fiber *f = fl_test_start(joins, g);
 	fl_test_settle();

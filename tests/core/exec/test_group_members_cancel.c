@@ -332,7 +332,7 @@ FL_MEMBERS_TEST(group_cut_by_its_deadline_and_joined)
 		begin(g, until_cancelled, &ends);
 		fl_test_settle();
 		fl__add_relaxed(&fl_test_ahead, FL_S(3600)); /* relaxed: this thread's own */
-		int rc = fl_group_join_until(g, tries ? 0 : FL_FOREVER, FL_SHIELDED);
+		int rc = fl_group_join_until(g, tries ? FL_NO_WAIT : FL_FOREVER, FL_SHIELDED);
 		if (tries) {
 			FL_RC(rc, -ETIMEDOUT);
 			FL_OK(FL_WAIT_ANY(FL_ON_GROUP(g)));

@@ -52,9 +52,8 @@ static void expect_all(fl_imap *it, int n, bool ordered)
 		assert_int_equal(result, -77);
 	}
 	for (int i = 0; i < 3; i++)
-		FL_RC(fl_imap_next(it, NULL, NULL), -ENODATA);
+		FL_RC(fl_imap_next_until(it, NULL, NULL, FL_NO_WAIT, NULL), -ENODATA);
 	FL_RC(fl_imap_try_next(it, NULL, NULL), -ENODATA);
-	FL_RC(fl_imap_next_until(it, NULL, NULL, 0, NULL), -ENODATA);
 }
 
 static const size_t chunks[] = {0, 1, 2, 7, N - 1, N, N + 1, SIZE_MAX};
@@ -327,7 +326,7 @@ CONFORMANCE_ON(imap_ends_at_its_deadline, 2)
 			expect_early_end(it, -ETIMEDOUT);
 		}
 	FL_SCOPED(fl_imap) *late = NULL;
-	FL_OK(square_positive_imap(e, inputs, N, &late, &(fl_imap_config){.deadline = 1}));
+	FL_OK(square_positive_imap(e, inputs, N, &late, &(fl_imap_config){.deadline = FL_NO_WAIT}));
 	FL_RC(fl_imap_next(late, NULL, &ignored), -ETIMEDOUT);
 	FL_RC(fl_imap_try_next(late, NULL, &ignored), -ETIMEDOUT);
 	FL_RC(fl_imap_next_until(late, NULL, &ignored, FL_FOREVER, NULL), -ETIMEDOUT);

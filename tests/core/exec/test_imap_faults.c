@@ -23,7 +23,6 @@ static void begin_test(void)
 
 static int make_input(void *unused, void *arg)
 {
-	(void)unused;
 	if (made == N)
 		return 0;
 	*(int *)arg = inputs[made++];

@@ -229,7 +229,8 @@ CONFORMANCE_ON(imap_of_large_elements, 2)
 	for (size_t chunk = 1; chunk <= 3; chunk++) {
 		FL_SCOPED(fl_imap) *it = NULL;
 		int left = 8;
-		FL_OK(fill_page_imap(e, NULL, 0, &it, &(fl_imap_config){chunk, 0, false, make_page, &left, 0, NULL}));
+		FL_OK(fill_page_imap(e, NULL, 0, &it,
+		                     &(fl_imap_config){chunk, 0, false, make_page, &left, FL_FOREVER, NULL}));
 		for (int i = 8; i > 0; i--) {
 			FL_OK(fill_page_imap_next(it, NULL, result));
 			assert_int_equal(result->bytes[4096], i + 1);

@@ -32,7 +32,8 @@ CONFORMANCE_ON(imap_of_a_generator, 2)
 			for (int unordered = 0; unordered <= 1; unordered++) {
 				FL_SCOPED(fl_imap) *it = NULL;
 				struct counting c = {.n = N, .end = unordered ? -EIO : 0};
-				const fl_imap_config config = {chunk, window, unordered, make_number, &c, 0, NULL};
+				const fl_imap_config config = {chunk, window,     unordered, make_number,
+				                               &c,    FL_FOREVER, NULL};
 				int sum = 0, result, rc;
 				FL_OK(square_imap(e, NULL, 0, &it, &config));
 				while ((rc = square_imap_next(it, NULL, &result)) == 0) {

@@ -5,8 +5,8 @@
  * thread every 300 us, or more often where a game is over sooner, and the handler restarts no
  * system call. No wait may end early, or fail.
  */
+#include "fl_child.h"
 #include "fl_denied.h"
-#include "fl_emulated.h"
 #include "fl_test.h"
 
 #include "core/base/atomic.h"
@@ -181,8 +181,8 @@ static void play_system(struct storm *s, int side)
 		FL_CHECK(fl_fd_write_some(s->pipes[!side][1], &byte, 1) == 1);
 		FL_OK(fl_fd_wait(s->pipes[side][0], FL_FD_IN));
 		FL_CHECK(fl_fd_read_some(s->pipes[side][0], &byte, 1) == 1);
-		const int64_t until = fl_after(FL_US(100));
-		FL_CHECK(fl_sleep_until(until, FL_SHIELDED) == 0 && fl_now() >= until);
+		const fl_time until = fl_after(FL_US(100));
+		FL_CHECK(fl_sleep_until(until, FL_SHIELDED) == 0 && fl_time_is_past(until));
 		FL_RC(fl_sem_acquire_until(&s->sems[side], fl_after(FL_US(100)), NULL), -ETIMEDOUT);
 	}
 	fl_thread t;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Chains of tasks. On every kind of executor: test_executor_futures.c. */
-#include "fl_meet.h"
+#include "fl_in_loop.h"
 #include "fl_pool.h"
 
 FL_PROMISE_OF(int, int_promise)
@@ -49,7 +49,7 @@ THEN_TEST(then_runs_with_the_result, pool_with(2))
 	FL_OK(fl_future_then(f, e, &pool_double, &next));
 	FL_OK(fl_future_then(next, e, &pool_double, &last));
 	FL_STATE_IS(next, FL_PENDING);
-	FL_RC(fl_future_get_until(last, &n, sizeof n, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_future_get_until(last, &n, sizeof n, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_OK(int_promise_set(p, 5));
 	assert_int_equal(fl_test_result(last), 20);
 	assert_int_equal(fl_test_result(next), 10);

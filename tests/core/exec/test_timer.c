@@ -9,16 +9,16 @@ FL_TEST(timer_without_a_thread_is_not_started)
 	uint32_t calls = 0;
 	fl_timer_init(&other);
 	fl__sys.thread_create = fl_test_no_threads;
-	FL_RC(fl_timer_start(&t, 0, fl_test_count, &calls), -EAGAIN);
-	FL_RC(fl_timer_start_every(&t, 0, 1, fl_test_count, &calls), -EAGAIN);
+	FL_RC(fl_timer_start(&t, FL_NO_WAIT, fl_test_count, &calls), -EAGAIN);
+	FL_RC(fl_timer_start_every(&t, FL_NO_WAIT, 1, fl_test_count, &calls), -EAGAIN);
 	fl__sys.thread_create = fl_test_real_sys.thread_create;
 	fl__sys.alloc = fl_test_no_memory;
-	FL_RC(fl_timer_start(&t, 0, fl_test_count, &calls), -ENOMEM);
+	FL_RC(fl_timer_start(&t, FL_NO_WAIT, fl_test_count, &calls), -ENOMEM);
 	fl__sys.alloc = fl_test_real_sys.alloc;
 	FL_OK(fl_timer_destroy(&t));
 	FL_RC(fl_timer_cancel(&t), -EALREADY);
 
-	FL_OK(fl_timer_start(&other, 0, fl_test_count, &calls));
+	FL_OK(fl_timer_start(&other, FL_NO_WAIT, fl_test_count, &calls));
 	FL_OK(fl_timer_join(&other));
 	assert_int_equal(fl__load_relaxed(&calls), 1); /* only the other one */
 	FL_OK(fl_timer_destroy(&t));
@@ -70,15 +70,15 @@ FL_TEST(timer_order_is_by_deadline_and_start)
 {
 	static fl_timer t[MANY];
 	static unsigned numbers[MANY];
-	const int64_t begin = fl_after(HOUR);
+	const fl_time begin = fl_after(HOUR);
 	n_called = 0;
-	for (unsigned i = 0; i < MANY; i++) {
+	FL_EACH (i, numbers) {
 		numbers[i] = i;
-		FL_OK(fl_timer_start(&t[i], begin + (7 - i % 7), note, &numbers[i]));
+		FL_OK(fl_timer_start(&t[i], fl_time_add(begin, 7 - i % 7), note, &numbers[i]));
 	}
 	for (unsigned i = 0; i < MANY; i += 10) { /* restarted, each is the last of its deadline */
 		FL_OK(fl_timer_cancel(&t[i]));
-		FL_OK(fl_timer_start(&t[i], begin + (7 - i % 7), note, &numbers[i]));
+		FL_OK(fl_timer_start(&t[i], fl_time_add(begin, 7 - i % 7), note, &numbers[i]));
 	}
 	fl_test_pass(2 * HOUR);
 	fl_test_all_due();
@@ -110,7 +110,7 @@ static void start_again(void *arg)
 	again *a = arg;
 	a->calls++;
 	if (a->left-- > 0) {
-		const int rc = fl_timer_start(&a->t, INT64_MIN, start_again, a);
+		const int rc = fl_timer_start(&a->t, FL_NO_WAIT, start_again, a);
 		FL_CHECK(rc == 0 || rc == -ECANCELED); /* the latter when it is being stopped */
 	}
 }
@@ -118,7 +118,7 @@ static void start_again(void *arg)
 FL_TEST(timer_that_is_always_due_starves_no_other)
 {
 	again hog = {FL_TIMER_INIT, UINT32_MAX, 0};
-	FL_OK(fl_timer_start(&hog.t, 0, start_again, &hog));
+	FL_OK(fl_timer_start(&hog.t, FL_NO_WAIT, start_again, &hog));
 	for (int i = 0; i < 10; i++)
 		fl_test_all_due();
 	FL_OK(fl_test_timer_end(&hog.t));
@@ -129,7 +129,7 @@ FL_TEST(timer_that_is_always_due_starves_no_other)
 FL_TEST(timer_restarts_in_its_function)
 {
 	again a = {FL_TIMER_INIT, 5, 0};
-	FL_OK(fl_timer_start(&a.t, 0, start_again, &a));
+	FL_OK(fl_timer_start(&a.t, FL_NO_WAIT, start_again, &a));
 	FL_OK(fl_timer_join(&a.t));
 	assert_int_equal(a.calls, 6);
 }
@@ -157,8 +157,8 @@ FL_TEST(timer_cancelled_is_not_called)
 	uint32_t calls = 0;
 	FL_RC(fl_timer_cancel(&t), -EALREADY);
 	FL_OK(fl_timer_start(&t, fl_after(HOUR), fl_test_count, &calls));
-	FL_RC(fl_timer_start(&t, 0, fl_test_count, &calls), -EBUSY);
-	FL_RC(fl_timer_start_every(&t, 0, 1, fl_test_count, &calls), -EBUSY);
+	FL_RC(fl_timer_start(&t, FL_NO_WAIT, fl_test_count, &calls), -EBUSY);
+	FL_RC(fl_timer_start_every(&t, FL_NO_WAIT, 1, fl_test_count, &calls), -EBUSY);
 	FL_OK(fl_timer_cancel(&t));
 	FL_RC(fl_timer_cancel(&t), -EALREADY);
 	FL_OK(fl_timer_destroy(&t));
@@ -192,7 +192,7 @@ FL_TEST(timer_that_runs_is_busy)
 	FL_RC(fl_timer_cancel(t), -EINPROGRESS);
 	FL_RC(fl_timer_destroy(t), -EBUSY);
 	FL_RC(fl_timer_try_join(t), -EAGAIN);
-	FL_OK(fl_timer_start(t, 0, fl_test_count, &calls)); /* once more, after this call */
+	FL_OK(fl_timer_start(t, FL_NO_WAIT, fl_test_count, &calls)); /* once more, after this call */
 	FL_RC(fl_timer_cancel(t), -EINPROGRESS);
 	fl_test_call_start(&c, fl_test_join_call, t, FL_FOREVER, FL_SHIELDED);
 	assert_int_equal(l.ended, 0);
@@ -213,18 +213,18 @@ static void restart(void *arg)
 {
 	restarting *r = arg;
 	fl_test_take_long(&r->l);
-	r->once = fl_timer_start(&r->t, 0, restart, r);
-	r->every = fl_timer_start_every(&r->t, 0, 1, restart, r);
+	r->once = fl_timer_start(&r->t, FL_NO_WAIT, restart, r);
+	r->every = fl_timer_start_every(&r->t, FL_NO_WAIT, 1, restart, r);
 }
 
 /* The call during which another thread cancels the timer is the last. */
 FL_TEST(timer_cancelled_is_not_started_by_its_function)
 {
 	restarting r = {FL_TIMER_INIT, FL_TEST_LONG, 0, 0};
-	FL_OK(fl_timer_start(&r.t, 0, restart, &r));
+	FL_OK(fl_timer_start(&r.t, FL_NO_WAIT, restart, &r));
 	FL_OK(fl_event_wait(&r.l.begun));
 	FL_RC(fl_timer_cancel(&r.t), -EINPROGRESS);
-	FL_RC(fl_timer_join_until(&r.t, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_timer_join_until(&r.t, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_timer_join_until(&r.t, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_event_set(&r.l.go);
 	{
@@ -234,7 +234,7 @@ FL_TEST(timer_cancelled_is_not_started_by_its_function)
 	assert_int_equal(r.l.ended, 1);
 	assert_int_equal(r.once, -ECANCELED);
 	assert_int_equal(r.every, -ECANCELED);
-	FL_OK(fl_timer_start(&r.t, 0, fl_test_take_long, &r.l));
+	FL_OK(fl_timer_start(&r.t, FL_NO_WAIT, fl_test_take_long, &r.l));
 	FL_OK(fl_timer_join(&r.t));
 	assert_int_equal(r.l.ended, 2);
 }
@@ -246,7 +246,7 @@ FL_TEST(timer_join_waits_for_the_call_or_the_cancel)
 	fl_test_caller c;
 	FL_OK(fl_timer_join(&t));
 	FL_OK(fl_timer_start(&t, fl_after(HOUR), fl_test_count, &calls));
-	FL_RC(fl_timer_join_until(&t, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_timer_join_until(&t, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_timer_join_until(&t, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
 	FL_RC(fl_timer_join_until(&t, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
@@ -277,8 +277,7 @@ static void ask_for_itself(void *arg)
 	own *o = arg;
 	FL_RC(fl_timer_destroy(&o->t), -EBUSY);
 	FL_RC(fl_timer_try_join(&o->t), -EAGAIN);
-	FL_RC(fl_timer_join(&o->t), -EDEADLK);
-	FL_RC(fl_timer_join_until(&o->t, 0, NULL), -EDEADLK);
+	FL_RC(fl_timer_join_until(&o->t, FL_NO_WAIT, NULL), -EDEADLK);
 	FL_CHECK(fl_timer_cancel(&o->t) == (o->periodic ? 0 : -EALREADY));
 	FL_OK(fl_timer_start(&o->t, FL_FOREVER, ask_for_itself, o));
 	FL_OK(fl_timer_cancel(&o->t));
@@ -291,18 +290,18 @@ static void ask_for_itself(void *arg)
 	 * call.
 	 */
 	FL_OK(fl_timer_join(&o->other));
-	FL_OK(fl_timer_start(&o->other, 0, fl_test_count, &o->calls));
+	FL_OK(fl_timer_start(&o->other, FL_NO_WAIT, fl_test_count, &o->calls));
 	FL_RC(fl_timer_join(&o->other), -EDEADLK);
 	FL_OK(fl_test_timer_end(&o->other));
-	FL_OK(fl_timer_start(&o->other, 0, fl_test_count, &o->calls));
+	FL_OK(fl_timer_start(&o->other, FL_NO_WAIT, fl_test_count, &o->calls));
 }
 
 FL_TEST(timer_in_its_own_function)
 {
 	for (int periodic = 0; periodic < 2; periodic++) {
 		own o = {FL_TIMER_INIT, FL_TIMER_INIT, periodic, 0};
-		FL_OK(periodic ? fl_timer_start_every(&o.t, 0, HOUR, ask_for_itself, &o)
-		               : fl_timer_start(&o.t, 0, ask_for_itself, &o));
+		FL_OK(periodic ? fl_timer_start_every(&o.t, FL_NO_WAIT, HOUR, ask_for_itself, &o)
+		               : fl_timer_start(&o.t, FL_NO_WAIT, ask_for_itself, &o));
 		FL_OK(fl_timer_join(&o.t));
 		FL_OK(fl_timer_join(&o.other));
 		assert_int_equal(o.calls, 1);
@@ -327,8 +326,8 @@ FL_TEST(timer_is_freed_by_its_function)
 		own *o = calloc(1, sizeof *o);
 		assert_non_null(o);
 		o->periodic = periodic;
-		FL_OK(periodic ? fl_timer_start_every(&o->t, 0, 1, free_itself, o)
-		               : fl_timer_start(&o->t, 0, free_itself, o));
+		FL_OK(periodic ? fl_timer_start_every(&o->t, FL_NO_WAIT, 1, free_itself, o)
+		               : fl_timer_start(&o->t, FL_NO_WAIT, free_itself, o));
 		FL_OK(fl_event_wait(&freed));
 		fl_test_all_due();
 	}
@@ -351,7 +350,7 @@ FL_TEST(timer_in_the_place_of_one_that_runs)
 {
 	fl_timer t = FL_TIMER_INIT;
 	unsigned calls = 0;
-	FL_OK(fl_timer_start(&t, 0, leave_its_memory, &t));
+	FL_OK(fl_timer_start(&t, FL_NO_WAIT, leave_its_memory, &t));
 	FL_OK(fl_event_wait(&gone));
 	fl_timer_init(&t);
 	FL_OK(fl_timer_destroy(&t));
@@ -359,7 +358,7 @@ FL_TEST(timer_in_the_place_of_one_that_runs)
 	FL_OK(fl_test_timer_end(&t)); /* it would wait for the function */
 	FL_OK(fl_timer_start(&t, FL_FOREVER, fl_test_count, &calls));
 	FL_OK(fl_timer_cancel(&t));
-	FL_OK(fl_timer_start(&t, 0, fl_test_count, &calls));
+	FL_OK(fl_timer_start(&t, FL_NO_WAIT, fl_test_count, &calls));
 	FL_RC(fl_timer_try_join(&t), -EAGAIN);
 	fl_event_set(&may_end);
 	FL_OK(fl_timer_join(&t));

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Periodic timers, and the timers' thread: its end, forks, the end of the process. */
 #include "fl_child.h"
-#include "fl_emulated.h"
 #include "fl_in_loop.h"
-#include "fl_named_threads.h"
 #include "fl_timers.h"
 
 FL_TEST(timer_every_refuses_no_period)
 {
 	fl_timer t = FL_TIMER_INIT;
-	FL_RC(fl_timer_start_every(&t, 0, 0, fl_test_count, NULL), -EINVAL);
-	FL_RC(fl_timer_start_every(&t, 0, -1, fl_test_count, NULL), -EINVAL);
+	FL_RC(fl_timer_start_every(&t, FL_NO_WAIT, 0, fl_test_count, NULL), -EINVAL);
+	FL_RC(fl_timer_start_every(&t, FL_NO_WAIT, -1, fl_test_count, NULL), -EINVAL);
 	FL_RC(fl_timer_cancel(&t), -EALREADY);
 }
 
@@ -44,11 +42,11 @@ FL_TEST(timer_every_period_without_drift)
 	assert_int_equal(fl_timer_missed(&t), 2);
 
 	/* Now: nothing is missed. */
-	FL_OK(fl_timer_start_every(&t, INT64_MIN, HOUR, fl_test_count, &calls));
+	FL_OK(fl_timer_start_every(&t, FL_NO_WAIT, HOUR, fl_test_count, &calls));
 	fl_test_called(&calls, 23);
 	assert_int_equal(fl_timer_missed(&t), 0);
 	FL_OK(fl_test_timer_end(&t));
-	FL_OK(fl_timer_start_every(&t, 0, FL_FOREVER, fl_test_count, &calls)); /* and never again */
+	FL_OK(fl_timer_start_every(&t, FL_NO_WAIT, FL_DURATION_MAX, fl_test_count, &calls)); /* and never again */
 	fl_test_pass(100 * HOUR);
 	fl_test_called(&calls, 24);
 	FL_OK(fl_test_timer_end(&t));
@@ -59,7 +57,7 @@ FL_TEST(timer_every_waits_for_a_long_call)
 {
 	fl_timer t = FL_TIMER_INIT;
 	fl_test_long l = FL_TEST_LONG;
-	FL_OK(fl_timer_start_every(&t, 0, HOUR, fl_test_take_long, &l));
+	FL_OK(fl_timer_start_every(&t, FL_NO_WAIT, HOUR, fl_test_take_long, &l));
 	FL_OK(fl_event_wait(&l.begun));
 	fl_test_pass(4 * HOUR + HOUR / 2);
 	fl_event_set(&l.go);
@@ -74,7 +72,7 @@ FL_TEST(timer_every_cancelled_while_it_runs)
 {
 	fl_timer t = FL_TIMER_INIT;
 	fl_test_long l = FL_TEST_LONG;
-	FL_OK(fl_timer_start_every(&t, 0, 1, fl_test_take_long, &l));
+	FL_OK(fl_timer_start_every(&t, FL_NO_WAIT, 1, fl_test_take_long, &l));
 	FL_OK(fl_event_wait(&l.begun));
 	FL_RC(fl_timer_cancel(&t), -EINPROGRESS);
 	fl_event_set(&l.go);
@@ -96,7 +94,7 @@ FL_TEST(timer_thread_ends_and_comes_back)
 		uint32_t calls = 0;
 		/* Repeatedly: it may only now begin to wait. */
 		FL_WAIT_FOR((fl_test_pass(FL_S(11)), is_gone()));
-		FL_OK(fl_timer_start(&t, 0, fl_test_count, &calls));
+		FL_OK(fl_timer_start(&t, FL_NO_WAIT, fl_test_count, &calls));
 		FL_OK(fl_timer_join(&t));
 		assert_int_equal(fl__load_relaxed(&calls), 1);
 		assert_int_equal(fl_test_threads_named("timers"), 1);
@@ -157,7 +155,7 @@ FL_TEST(timer_submits_a_task)
 	fl_timer t = FL_TIMER_INIT;
 	fl_event done = FL_EVENT_INIT;
 	FL_OK(fl_thread_executor_create(&pool, NULL));
-	FL_OK(fl_timer_start(&t, 0, submit, &done));
+	FL_OK(fl_timer_start(&t, FL_NO_WAIT, submit, &done));
 	FL_OK(fl_event_wait(&done));
 	FL_OK(fl_test_timer_end(&t));
 	fl_executor_free(pool);
@@ -174,7 +172,7 @@ FL_TEST_WITH(timer_is_joined_by_a_fiber, fl_test_body_in_loop, void)
 {
 	fl_timer t = FL_TIMER_INIT;
 	fl_test_long l = FL_TEST_LONG;
-	FL_OK(fl_timer_start(&t, 0, fl_test_take_long, &l));
+	FL_OK(fl_timer_start(&t, FL_NO_WAIT, fl_test_take_long, &l));
 	fl_fiber *f = fl_test_start(set_event, &l.go);
 	FL_OK(fl_timer_join(&t));
 	FL_CHECK(l.ended == 1);
@@ -195,11 +193,11 @@ static void has_no_timers(void *arg)
 	FL_OK(fl_timer_try_join(&f->running));
 	FL_OK(fl_test_timer_end(&f->running));
 	FL_OK(fl_timer_destroy(&f->periodic));
-	FL_OK(fl_timer_start(&f->running, 0, fl_test_count, &f->calls));
+	FL_OK(fl_timer_start(&f->running, FL_NO_WAIT, fl_test_count, &f->calls));
 	FL_OK(fl_timer_join(&f->running));
 	FL_CHECK(f->calls == 1);
 	FL_OK(fl_timer_start(&f->pending, fl_after(HOUR), fl_test_count, &f->calls));
-	FL_OK(fl_timer_start_every(&f->periodic, 0, HOUR, fl_test_count, &f->calls));
+	FL_OK(fl_timer_start_every(&f->periodic, FL_NO_WAIT, HOUR, fl_test_count, &f->calls));
 	FL_WAIT_FOR(fl__load_relaxed(&f->calls) == 2);
 	fl_test_pass(2 * HOUR);
 	FL_OK(fl_timer_join(&f->pending));
@@ -241,7 +239,7 @@ static void fork_here(void *arg)
 	if (pid == 0) {
 		(void)alarm(60);
 		FL_OK(fl_timer_destroy(&f->t));
-		FL_OK(fl_timer_start(&f->other, 0, fl_test_count, &f->calls));
+		FL_OK(fl_timer_start(&f->other, FL_NO_WAIT, fl_test_count, &f->calls));
 		FL_CHECK(fl_timer_join(&f->other) == 0 && f->calls == 1);
 		_exit(7);
 	}
@@ -254,7 +252,7 @@ FL_TEST(timer_fork_in_a_function)
 	forking f = {FL_TIMER_INIT, FL_TIMER_INIT, 0, -1};
 	if (!fl_test_children_have_threads())
 		FL_SKIP(FL_TEST_CHILDREN_REASON);
-	FL_OK(fl_timer_start(&f.t, 0, fork_here, &f));
+	FL_OK(fl_timer_start(&f.t, FL_NO_WAIT, fork_here, &f));
 	FL_OK(fl_timer_join(&f.t));
 	assert_true(WIFEXITED(f.status) && WEXITSTATUS(f.status) == 7);
 	assert_int_equal(fl__load_relaxed(&f.calls), 0);
@@ -274,7 +272,7 @@ static void exit_with_a_call(void *unused)
 {
 	static fl_timer t = FL_TIMER_INIT;
 	static fl_test_long l = FL_TEST_LONG;
-	FL_OK(fl_timer_start(&t, 0, fl_test_take_long, &l));
+	FL_OK(fl_timer_start(&t, FL_NO_WAIT, fl_test_take_long, &l));
 	FL_OK(fl_event_wait(&l.begun));
 	exit(0);
 }
@@ -287,7 +285,7 @@ static void exit_here(void *unused)
 static void exit_in_a_call(void *unused)
 {
 	static fl_timer t = FL_TIMER_INIT;
-	FL_OK(fl_timer_start(&t, 0, exit_here, NULL));
+	FL_OK(fl_timer_start(&t, FL_NO_WAIT, exit_here, NULL));
 	for (;;)
 		(void)pause();
 }
@@ -298,7 +296,7 @@ static bool starts_too_late;
 __attribute__((destructor(101))) static void start_too_late(void)
 {
 	static fl_timer t = FL_TIMER_INIT;
-	if (starts_too_late && fl_timer_start(&t, 0, fl_test_count, NULL) != -EAGAIN)
+	if (starts_too_late && fl_timer_start(&t, FL_NO_WAIT, fl_test_count, NULL) != -EAGAIN)
 		_exit(9);
 }
 

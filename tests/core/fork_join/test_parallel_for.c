@@ -245,7 +245,6 @@ FL_TEST(parallel_for_runs_a_short_loop_on_its_caller)
 
 static int take_80ns_each(void *state, size_t from, size_t to)
 {
-	(void)state;
 	if (is_caller)
 		loop_time += 80 * (int64_t)(to - from);
 	return 0;

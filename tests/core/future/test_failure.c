@@ -96,7 +96,7 @@ FL_TEST(failure_is_told_by_each_form_of_get)
 	FL_RC(fl_future_try_get(f, &result, sizeof result), FL_ETASK);
 	assert_non_null(strstr(printed(), "EDOM: one"));
 	told_of(-EIO, "");
-	FL_RC(fl_future_get_until(f, &result, sizeof result, 0, NULL), FL_ETASK);
+	FL_RC(fl_future_get_until(f, &result, sizeof result, FL_NO_WAIT, NULL), FL_ETASK);
 	assert_non_null(strstr(printed(), "EDOM: one"));
 	told_of(-EIO, "");
 	FL_RC(fl_future_get(f, &result, sizeof result), FL_ETASK);

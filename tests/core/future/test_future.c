@@ -46,12 +46,12 @@ POOL_TEST(future_in_wait_any, 1)
 	struct held held = hold_worker(e);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(pool_double_submit(e, 1, &f));
-	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(held.f), FL_ON_FUTURE(f)), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_FUTURE(held.f), FL_ON_FUTURE(f)), -ETIMEDOUT);
 	FL_OK(fl_future_cancel(f));
 	FL_RC(FL_WAIT_ANY(FL_ON_FUTURE(held.f), FL_ON_FUTURE(f)), 1); /* cancelled is an end */
 	fl_event_set(&held.gate->open);
 	FL_OK(FL_WAIT_ANY(FL_ON_FUTURE(held.f)));
-	FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(held.f), FL_ON_FUTURE(f)));
+	FL_OK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_FUTURE(held.f), FL_ON_FUTURE(f)));
 	let_go(&held);
 }
 

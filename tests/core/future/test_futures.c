@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Waiting for several futures. On every kind of executor: test_executor_futures.c. */
-#include "fl_meet.h"
+#include "fl_in_loop.h"
 #include "fl_pool.h"
 
 FL_PROMISE_OF(int, int_promise)
@@ -43,7 +43,7 @@ FL_TEST(futures_wait_of_none_returns_at_once)
 FL_TEST(futures_wait_checks_what_it_is_asked)
 {
 	FL_RC(fl_futures_wait(NULL, 0, (fl_wait_mode)(FL_FIRST_ERROR + 1)), -EINVAL);
-	FL_RC(fl_futures_wait_until(NULL, 0, (fl_wait_mode)-1, 0, NULL), -EINVAL);
+	FL_RC(fl_futures_wait_until(NULL, 0, (fl_wait_mode)-1, FL_NO_WAIT, NULL), -EINVAL);
 	FL_RC(fl_futures_wait(NULL, (size_t)INT_MAX + 1, FL_ALL_ENDED), -EINVAL);
 }
 
@@ -63,10 +63,10 @@ FL_TEST(futures_wait_timeout_tells_how_many_and_leaves_all)
 {
 	struct some s;
 	begin_some(&s);
-	FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ENDED, 0, NULL), -ETIMEDOUT);
-	int64_t deadline = fl_after(FL_MS(2));
+	FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ENDED, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	fl_time deadline = fl_after(FL_MS(2));
 	FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ENDED, deadline, NULL), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
+	assert_true(fl_time_is_past(deadline));
 	FL_OK(int_promise_set(s.p[2], 1));
 	FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ERROR, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_futures_wait_until(s.f, SOME, FL_ALL_ENDED, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -84,7 +84,7 @@ FL_TEST(futures_wait_is_cancelled)
 		FL_RC(fl_futures_wait_until(s.f, SOME, (fl_wait_mode)what, FL_FOREVER, fl_test_requested), -ECANCELED);
 		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_futures_wait(s.f, SOME, (fl_wait_mode)what), -ECANCELED);
-		FL_RC(fl_futures_wait_until(s.f, SOME, (fl_wait_mode)what, 0, FL_SHIELDED), -ETIMEDOUT);
+		FL_RC(fl_futures_wait_until(s.f, SOME, (fl_wait_mode)what, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	}
 	assert_int_equal(fl_futures_ended(s.f, SOME), 0);
 	end_some(&s);
@@ -95,10 +95,10 @@ FL_TEST(futures_wait_duplicates_collapse)
 	struct some s;
 	begin_some(&s);
 	fl_future *twice[] = {s.f[0], s.f[1], s.f[0], s.f[1]};
-	FL_RC(fl_futures_wait_until(twice, 4, FL_FIRST_ENDED, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_futures_wait_until(twice, 4, FL_FIRST_ENDED, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_OK(int_promise_set(s.p[0], 1));
 	FL_RC(fl_futures_wait(twice, 4, FL_FIRST_ENDED), 2); /* elements of the array */
-	FL_RC(fl_futures_wait_until(twice, 4, FL_FIRST_ERROR, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_futures_wait_until(twice, 4, FL_FIRST_ERROR, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_OK(int_promise_set(s.p[1], 1));
 	FL_RC(fl_futures_wait(twice, 4, FL_FIRST_ERROR), 4);
 	FL_RC(fl_futures_wait(twice, 4, FL_ALL_ENDED), 4);
@@ -110,7 +110,7 @@ FL_TEST(futures_wait_first_error_ignores_cancelled_ones)
 	struct some s;
 	begin_some(&s);
 	FL_OK(fl_future_cancel(s.f[0]));
-	FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ERROR, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ERROR, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_futures_wait(s.f, SOME, FL_FIRST_ENDED), 1);
 	break_promise(s.p[2]);
 	FL_RC(fl_futures_wait(s.f, SOME, FL_FIRST_ERROR), 2);
@@ -139,13 +139,12 @@ FL_TEST(futures_wait_without_memory)
 		memcpy(&f[(size_t)i * SOME], s[i].f, sizeof s[i].f);
 	}
 	seam_fail_allocs(0, 2);
-	FL_RC(fl_futures_wait(f, MANY, FL_FIRST_ENDED), -ENOMEM);
-	FL_RC(fl_futures_wait_until(f, MANY, FL_FIRST_ENDED, 0, NULL), -ENOMEM);
+	FL_RC(fl_futures_wait_until(f, MANY, FL_FIRST_ENDED, FL_NO_WAIT, NULL), -ENOMEM);
 	seam_fail_allocs(0, 1);
-	FL_RC(fl_futures_wait_until(f, MANY - 1, FL_FIRST_ENDED, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_futures_wait_until(f, MANY, FL_ALL_ENDED, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_futures_wait_until(f, MANY - 1, FL_FIRST_ENDED, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_futures_wait_until(f, MANY, FL_ALL_ENDED, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(seam_heal(), 1);
-	FL_RC(fl_futures_wait_until(f, MANY, FL_FIRST_ENDED, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_futures_wait_until(f, MANY, FL_FIRST_ENDED, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_EACH (i, s)
 		end_some(&s[i]);
 }
@@ -268,7 +267,7 @@ FL_TEST(futures_wait_leaves_nothing_behind)
 	begin_some(&s);
 	const long before = LOOK(&seam_live);
 	for (int i = 0; i < 100; i++)
-		FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ENDED, 0, NULL), -ETIMEDOUT);
+		FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ENDED, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(LOOK(&seam_live), before);
 	end_some(&s);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Promises: futures that are ended by hand. */
-#include "fl_meet.h"
+#include "fl_in_loop.h"
 #include "fl_seam.h"
 
 FL_PROMISE_OF(int, int_promise)
@@ -39,7 +39,7 @@ PROMISE_TEST(promise_goes_from_pending_to_running_to_done)
 	FL_STATE_IS(f, FL_PENDING);
 	int n = 0;
 	FL_RC(int_promise_try_get(f, &n), -EAGAIN);
-	FL_RC(int_promise_get_until(f, &n, 0, NULL), -ETIMEDOUT);
+	FL_RC(int_promise_get_until(f, &n, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_OK(fl_promise_start(p));
 	FL_STATE_IS(f, FL_RUNNING);
 	FL_RC(int_promise_try_get(f, &n), -EAGAIN);

@@ -1,95 +1,70 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_chain.h"
 #include "fl_chains.h"
 #include "fl_child.h"
 #include "fl_test.h"
 
-#include "core/queue/mpmc_unbounded.h"
-
-static fl_mpmc_unbounded *make_of(size_t item_size, size_t segment)
+static chain *make_of(size_t item_size, size_t segment)
 {
-	fl_mpmc_unbounded *q = NULL;
-	FL_OK(fl_mpmc_unbounded_create(&q, item_size, &(fl_mpmc_unbounded_config){.segment = segment}));
+	chain *q = NULL;
+	FL_OK(chain_create(&q, item_size, &(chain_config){.segment = segment}));
 	return q;
 }
 
-static void put_all(fl_mpmc_unbounded *q, int from, int to)
+static void put_all(chain *q, int from, int to)
 {
 	for (int i = from; i < to; i++)
-		FL_OK(fl_mpmc_unbounded_try_put(q, &i));
+		FL_OK(chain_try_put(q, &i));
 }
 
-static void get_all(fl_mpmc_unbounded *q, int from, int to)
+static void get_all(chain *q, int from, int to)
 {
 	for (int i = from; i < to; i++) {
 		int got = -1;
-		FL_OK(fl_mpmc_unbounded_try_get(q, &got));
+		FL_OK(chain_try_get(q, &got));
 		assert_int_equal(got, i);
 	}
 }
 
 FL_TEST(mpmc_unbounded_create_refuses_what_cannot_be)
 {
-	fl_mpmc_unbounded *q = NULL;
-	FL_RC(fl_mpmc_unbounded_create(&q, 0, NULL), -EINVAL);
-	FL_RC(fl_mpmc_unbounded_create(&q, PTRDIFF_MAX, NULL), -EOVERFLOW);
-	FL_RC(fl_mpmc_unbounded_create(&q, 64, &(fl_mpmc_unbounded_config){.segment = SIZE_MAX / 64}), -EOVERFLOW);
+	chain *q = NULL;
+	FL_RC(chain_create(&q, PTRDIFF_MAX, NULL), -EOVERFLOW);
+	FL_RC(chain_create(&q, 64, &(chain_config){.segment = SIZE_MAX / 64}), -EOVERFLOW);
 	FL_COUNTING();
 	for (int blocks = 0; blocks < 2; blocks++) {
 		chains_allow(blocks);
-		FL_RC(fl_mpmc_unbounded_create(&q, 8, NULL), -ENOMEM);
+		FL_RC(chain_create(&q, 8, NULL), -ENOMEM);
 		assert_int_equal(chains_live, 0);
 	}
 	assert_null(q);
-	fl_mpmc_unbounded_free(NULL);
-}
-
-static void add(void *item, void *sum)
-{
-	int number;
-	memcpy(&number, item, sizeof number);
-	*(int *)sum += number;
-}
-
-FL_TEST(mpmc_unbounded_free_drops_what_is_left)
-{
-	for (int n = 0; n < 9; n++) {
-		int sum = 0;
-		fl_mpmc_unbounded *q = NULL;
-		FL_OK(fl_mpmc_unbounded_create(
-		    &q, sizeof(int),
-		    &(fl_mpmc_unbounded_config){.segment = 3, .one_consumer = n % 2, .drop = add, .drop_arg = &sum}));
-		put_all(q, 0, n);
-		if (n > 1)
-			get_all(q, 0, 1);
-		fl_mpmc_unbounded_free(q);
-		assert_int_equal(sum, n * (n - 1) / 2);
-	}
+	chain_free(NULL);
 }
 
 FL_TEST(mpmc_unbounded_put_without_memory)
 {
 	FL_COUNTING();
-	fl_mpmc_unbounded *q = make_of(sizeof(int), 2);
+	chain *q = make_of(sizeof(int), 2);
 	put_all(q, 0, 2);
 	chains_allow(0);
 	for (int i = 0; i < 10; i++) {
-		FL_RC(fl_mpmc_unbounded_try_put(q, &i), -ENOMEM);
-		assert_int_equal(fl_mpmc_unbounded_try_put_many(q, &i, 1), 0);
+		FL_RC(chain_try_put(q, &i), -ENOMEM);
+		FL_MANY(-ENOMEM, 0, chain_try_put_many, q, &i, 1);
 	}
 	get_all(q, 0, 1);
-	assert_int_equal(fl_mpmc_unbounded_length(q), 1);
+	assert_int_equal(chain_length(q), 1);
 	fl__sys.alloc = chains_alloc;
 	put_all(q, 2, 9);
 	chains_allow(1);
 	int items[] = {9, 10, 11, 12, 13, 14};
-	FL_IN_RANGE(fl_mpmc_unbounded_try_put_many(q, items, 6), 1, 5);
+	FL_IN_RANGE(FL_MOVED(chain_try_put_many, q, items, 6), 1, 5);
 	get_all(q, 1, 10);
-	fl_mpmc_unbounded_free(q);
+	chain_free(q);
 	fl__hazards_end();
 }
 
 typedef struct visitor {
-	fl_mpmc_unbounded *q;
+	chain *q;
 	fl_event been, go;
 	int rc;
 } visitor;
@@ -98,9 +73,9 @@ static int visit(void *arg)
 {
 	visitor *v = arg;
 	int item = 0;
-	v->rc = fl_mpmc_unbounded_try_put(v->q, &item);
+	v->rc = chain_try_put(v->q, &item);
 	if (v->rc == 0)
-		v->rc = fl_mpmc_unbounded_try_get(v->q, &item);
+		v->rc = chain_try_get(v->q, &item);
 	fl_event_set(&v->been);
 	FL_OK(fl_event_wait(&v->go));
 	return v->rc;
@@ -111,7 +86,7 @@ FL_TEST(stalled_reader_bounded)
 {
 	enum { READERS = 8 };
 	FL_COUNTING();
-	fl_mpmc_unbounded *q = make_of(sizeof(int), 4);
+	chain *q = make_of(sizeof(int), 4);
 	visitor v[READERS];
 	fl_thread t[READERS];
 	FL_EACH (i, v) {
@@ -138,7 +113,7 @@ FL_TEST(stalled_reader_bounded)
 	 * nine records, four further blocks.
 	 */
 	FL_IN_RANGE(chains_live, 0, 4 + READERS + 1 + 4);
-	fl_mpmc_unbounded_free(q);
+	chain_free(q);
 }
 
 static int visit_once(void *arg)
@@ -150,7 +125,7 @@ static int visit_once(void *arg)
 FL_TEST(mpmc_unbounded_threads_give_their_hazards_back)
 {
 	FL_COUNTING();
-	fl_mpmc_unbounded *q = make_of(sizeof(int), 4);
+	chain *q = make_of(sizeof(int), 4);
 	int most = 0;
 	for (int i = 0; i < 50; i++) {
 		visitor v = {.q = q};
@@ -162,7 +137,7 @@ FL_TEST(mpmc_unbounded_threads_give_their_hazards_back)
 	}
 	/* The join may be a moment ahead of the thread's end. */
 	assert_true(chains_live <= most + 2);
-	fl_mpmc_unbounded_free(q);
+	chain_free(q);
 }
 
 /* A thread's first call is out of memory: puts report it; gets, lengths and closing work. */
@@ -171,25 +146,26 @@ static int first_call_without(void *arg)
 	visitor *v = arg;
 	FL_OK(fl_event_wait(&v->go));
 	int item = 5;
-	FL_RC(fl_mpmc_unbounded_try_put(v->q, &item), -ENOMEM);
-	FL_CHECK(fl_mpmc_unbounded_try_put_many(v->q, &item, 1) == 0);
-	FL_CHECK(fl_mpmc_unbounded_length(v->q) == 3 && !fl_mpmc_unbounded_is_closed(v->q));
+	FL_RC(chain_try_put(v->q, &item), -ENOMEM);
+	FL_MANY(-ENOMEM, 0, chain_try_put_many, v->q, &item, 1);
+	FL_CHECK(chain_length(v->q) == 3 && !chain_is_closed(v->q));
 	FL_CHECK(fl__unbounded_puts(v->q) == 3);
-	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == 0 && item == 0);
-	FL_CHECK(fl_mpmc_unbounded_try_get_many(v->q, &item, 1) == 1 && item == 1);
+	FL_CHECK(chain_try_get(v->q, &item) == 0 && item == 0);
+	FL_MANY(0, 1, chain_try_get_many, v->q, &item, 1);
+	FL_CHECK(item == 1);
 	FL_CHECK(fl__unbounded_mark_empty(v->q) == -EAGAIN);
-	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == 0 && item == 2);
-	FL_RC(fl_mpmc_unbounded_try_get(v->q, &item), -EAGAIN);
+	FL_CHECK(chain_try_get(v->q, &item) == 0 && item == 2);
+	FL_RC(chain_try_get(v->q, &item), -EAGAIN);
 	FL_CHECK(fl__unbounded_mark_empty(v->q) == 0);
-	fl_mpmc_unbounded_close(v->q);
-	FL_RC(fl_mpmc_unbounded_try_get(v->q, &item), -EPIPE);
+	chain_close(v->q);
+	FL_RC(chain_try_get(v->q, &item), -EPIPE);
 	return 0;
 }
 
 FL_TEST(mpmc_unbounded_first_call_without_memory)
 {
 	FL_COUNTING();
-	fl_mpmc_unbounded *q = make_of(sizeof(int), 2);
+	chain *q = make_of(sizeof(int), 2);
 	put_all(q, 0, 3);
 	visitor v = {.q = q};
 	fl_thread t, holder[2];
@@ -199,9 +175,9 @@ FL_TEST(mpmc_unbounded_first_call_without_memory)
 		fl_test_go(&holder[i], visit, &held[i]);
 	FL_EACH (i, held)
 		FL_OK(fl_event_wait(&held[i].been));
-	while (fl_mpmc_unbounded_try_get(q, &(int){0}) == 0)
+	while (chain_try_get(q, &(int){0}) == 0)
 		;
-	fl_mpmc_unbounded_free(q);
+	chain_free(q);
 	v.q = q = make_of(sizeof(int), 2);
 	put_all(q, 0, 3);
 	fl_test_go(&t, first_call_without, &v);
@@ -222,12 +198,12 @@ FL_TEST(mpmc_unbounded_first_call_without_memory)
 		fl_event_set(&held[i].go);
 		fl_test_end(&holder[i]);
 	}
-	fl_mpmc_unbounded_free(q);
+	chain_free(q);
 }
 
 FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
 {
-	FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 2);
+	FL_SCOPED(chain) *q = make_of(sizeof(int), 2);
 	visitor v = {.q = q};
 	fl_thread t;
 	fl_test_go(&t, visit, &v);
@@ -237,11 +213,10 @@ FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
 	if (pid == 0) {
 		int item;
 		for (int i = 0; i < 5; i++)
-			if (fl_mpmc_unbounded_try_get(q, &item) != 0 || item != i)
+			if (chain_try_get(q, &item) != 0 || item != i)
 				_exit(1);
 		for (int i = 0; i < 1000; i++)
-			if (fl_mpmc_unbounded_try_put(q, &i) != 0 || fl_mpmc_unbounded_try_get(q, &item) != 0 ||
-			    item != i)
+			if (chain_try_put(q, &i) != 0 || chain_try_get(q, &item) != 0 || item != i)
 				_exit(2);
 		/* The other thread's segments are free; this one may keep one by its hazard. */
 		_exit(q->retired && q->retired->next_retired ? 3 : 0);
@@ -269,8 +244,8 @@ FL_TEST(mpmc_unbounded_shared_hazards_have_no_owner_in_a_forked_child)
 FL_TEST(mpmc_unbounded_mark_is_for_the_empty)
 {
 	for (int n = 0; n < 5; n++) {
-		FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 2);
-		fl_mpmc_unbounded *c = q;
+		FL_SCOPED(chain) *q = make_of(sizeof(int), 2);
+		chain *c = q;
 		bool owes = false;
 		int item[4] = {n}; /* more than an item: the compiler checks all possible sizes */
 		put_all(q, 0, n);
@@ -282,10 +257,10 @@ FL_TEST(mpmc_unbounded_mark_is_for_the_empty)
 		FL_OK(fl__unbounded_mark_empty(c));
 		for (int i = 0; i < 5; i++) { /* over several segments: the first takes it off */
 			owes = false;
-			FL_OK(fl__unbounded_put(c, item, c->item_size, &owes));
+			FL_OK(fl__unbounded_put(c, item, &owes));
 			assert_true(owes == (i == 0));
 		}
-		while (fl_mpmc_unbounded_try_get(q, item) == 0)
+		while (chain_try_get(q, item) == 0)
 			;
 		FL_OK(fl__unbounded_mark_empty(c));
 		for (int i = 0, rc = 0; i < 3; i++) {
@@ -293,9 +268,9 @@ FL_TEST(mpmc_unbounded_mark_is_for_the_empty)
 			assert_int_equal(fl__unbounded_put_many(c, item, 1, &rc, &owes), 1);
 			assert_true(owes == (i == 0));
 		}
-		fl_mpmc_unbounded_close(q);
+		chain_close(q);
 		FL_RC(fl__unbounded_mark_empty(c), -EAGAIN);
-		while (fl_mpmc_unbounded_try_get(q, item) == 0)
+		while (chain_try_get(q, item) == 0)
 			;
 		FL_RC(fl__unbounded_mark_empty(c), -EPIPE);
 	}

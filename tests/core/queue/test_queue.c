@@ -7,7 +7,6 @@
 
 #include "core/queue/queue.h"
 #include "fl_blocked.h"
-#include "fl_queue_wrap.h"
 
 QUEUE_TEST_RINGS(queue_create_refuses_a_bad_config)
 {
@@ -64,11 +63,11 @@ QUEUE_TEST_RINGS_ON(queue_put_in_three_forms, 4, 0)
 	FL_OK(fl_queue_try_put(q, &(int){2}));
 	FL_OK(fl_queue_put_until(q, &(int){3}, FL_FOREVER, NULL));
 	/* There is space: the deadline does not matter. */
-	FL_OK(fl_queue_put_until(q, &(int){4}, 0, NULL));
+	FL_OK(fl_queue_put_until(q, &(int){4}, FL_NO_WAIT, NULL));
 	FL_RC(fl_queue_try_put(q, &(int){5}), -EAGAIN);
-	FL_RC(fl_queue_put_until(q, &(int){5}, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_queue_put_until(q, &(int){5}, -1, NULL), -ETIMEDOUT);
-	FL_RC(fl_queue_put_until(q, &(int){5}, INT64_MIN, FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl_queue_put_until(q, &(int){5}, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_put_until(q, &(int){5}, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_put_until(q, &(int){5}, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	FL_RC(fl_queue_put_until(q, &(int){5}, fl_now(), NULL), -ETIMEDOUT);
 	for (int i = 1; i <= 4; i++) {
 		int item = 0;
@@ -79,7 +78,7 @@ QUEUE_TEST_RINGS_ON(queue_put_in_three_forms, 4, 0)
 	FL_RC(fl_queue_put(q, &(int){6}), -EPIPE);
 	FL_RC(fl_queue_try_put(q, &(int){6}), -EPIPE);
 	FL_RC(fl_queue_put_until(q, &(int){6}, FL_FOREVER, NULL), -EPIPE);
-	FL_RC(fl_queue_put_until(q, &(int){6}, 0, NULL), -EPIPE);
+	FL_RC(fl_queue_put_until(q, &(int){6}, FL_NO_WAIT, NULL), -EPIPE);
 	assert_int_equal(fl_queue_length(q), 0);
 }
 
@@ -87,8 +86,8 @@ QUEUE_TEST_RINGS_ON(queue_get_in_three_forms, 9, 0)
 {
 	int item = 77;
 	FL_RC(fl_queue_try_get(q, &item), -EAGAIN);
-	FL_RC(fl_queue_get_until(q, &item, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_queue_get_until(q, &item, -1, NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_get_until(q, &item, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_get_until(q, &item, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_queue_get_until(q, &item, fl_now(), FL_SHIELDED), -ETIMEDOUT);
 	assert_int_equal(item, 77);
 	for (int i = 1; i <= 5; i++)
@@ -100,7 +99,7 @@ QUEUE_TEST_RINGS_ON(queue_get_in_three_forms, 9, 0)
 	FL_OK(fl_queue_get_until(q, &item, FL_FOREVER, NULL));
 	assert_int_equal(item, 3);
 	/* There is an item: the deadline does not matter. */
-	FL_OK(fl_queue_get_until(q, &item, INT64_MIN, NULL));
+	FL_OK(fl_queue_get_until(q, &item, FL_NO_WAIT, NULL));
 	assert_int_equal(item, 4);
 	fl_queue_close(q);
 	FL_OK(fl_queue_get(q, &item)); /* an item in the queue can be got */
@@ -108,7 +107,7 @@ QUEUE_TEST_RINGS_ON(queue_get_in_three_forms, 9, 0)
 	FL_RC(fl_queue_get(q, &item), -EPIPE);
 	FL_RC(fl_queue_try_get(q, &item), -EPIPE);
 	FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, NULL), -EPIPE);
-	FL_RC(fl_queue_get_until(q, &item, 0, NULL), -EPIPE);
+	FL_RC(fl_queue_get_until(q, &item, FL_NO_WAIT, NULL), -EPIPE);
 	assert_int_equal(item, 5);
 }
 
@@ -137,16 +136,15 @@ QUEUE_TEST_RINGS_ON(queue_plain_forms_observe_the_scope, 1, 0)
 	int item = 77;
 	FL_RC(fl_queue_get(q, &item), -ECANCELED);
 	FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, NULL), -ECANCELED);
-	FL_RC(fl_queue_get_until(q, &item, 0, FL_SHIELDED), -ETIMEDOUT);
-	assert_int_equal(fl_queue_get_many(q, &item, 1), 0);
+	FL_RC(fl_queue_get_until(q, &item, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
+	FL_MANY(-ECANCELED, 0, fl_queue_get_many, q, &item, 1);
 	PUTS(q, 1);
 	FL_RC(fl_queue_put(q, &(int){2}), -ECANCELED);
 	FL_RC(fl_queue_put_until(q, &(int){2}, FL_FOREVER, NULL), -ECANCELED);
-	FL_RC(fl_queue_put_until(q, &(int){2}, 0, FL_SHIELDED), -ETIMEDOUT);
-	assert_int_equal(fl_queue_put_many(q, &(int){2}, 1), 0);
-	FL_RC(fl_queue_join(q), -ECANCELED);
+	FL_RC(fl_queue_put_until(q, &(int){2}, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
+	FL_MANY(-ECANCELED, 0, fl_queue_put_many, q, &(int){2}, 1);
 	FL_RC(fl_queue_join_until(q, FL_FOREVER, NULL), -ECANCELED);
-	FL_RC(fl_queue_join_until(q, 0, FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	assert_int_equal(item, 77);
 	assert_int_equal(fl_queue_length(q), 1);
 }
@@ -186,11 +184,11 @@ QUEUE_TEST_RINGS_ON(queue_counts_what_is_not_dealt_with, 0, 0)
 	FL_RC(fl_queue_try_join(q), -EAGAIN); /* got, but not dealt with */
 	fl_queue_task_done(q);
 	FL_RC(fl_queue_try_join(q), -EAGAIN);
-	FL_RC(fl_queue_join_until(q, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_join_until(q, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	fl_queue_task_done(q);
 	FL_OK(fl_queue_try_join(q));
 	FL_OK(fl_queue_join(q));
-	FL_OK(fl_queue_join_until(q, 0, NULL));
+	FL_OK(fl_queue_join_until(q, FL_NO_WAIT, NULL));
 	PUTS(q, 3); /* and it counts again */
 	FL_RC(fl_queue_try_join(q), -EAGAIN);
 	fl_queue_close(q);

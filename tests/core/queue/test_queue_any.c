@@ -6,13 +6,13 @@
 
 QUEUE_TEST_ON(queue_on_items_is_ready_with_an_item_or_closed, 2, 0)
 {
-	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
 	PUTS(q, 1);
 	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE(q)));
-	FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q))); /* looking took nothing */
+	FL_OK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE(q))); /* looking took nothing */
 	assert_int_equal(fl_queue_length(q), 1);
 	GETS(q, 1);
-	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
 	fl_queue_close(q);
 	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE(q)));
 }
@@ -21,9 +21,9 @@ QUEUE_TEST_ON(queue_on_space_is_ready_with_space_or_closed, 2, 1)
 {
 	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(q)));
 	PUTS(q, 2);
-	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE_SPACE(q)), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE_SPACE(q)), -ETIMEDOUT);
 	GETS(q, 1);
-	FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE_SPACE(q)));
+	FL_OK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE_SPACE(q)));
 	assert_int_equal(fl_queue_length(q), 1);
 	PUTS(q, 3);
 	fl_queue_close(q);
@@ -55,7 +55,7 @@ QUEUE_TEST(queue_on_items_is_woken_by_each_way_to_put)
 		else if (way == 1)
 			FL_OK(fl_queue_try_put(q, &(int){1}));
 		else if (way == 2)
-			assert_int_equal(fl_queue_try_put_many(q, &(int){1}, 1), 1);
+			FL_MANY(0, 1, fl_queue_try_put_many, q, &(int){1}, 1);
 		else if (way == 3)
 			FL_OK(fl_queue_put_many_until(q, &(int){1}, 1, &count, FL_FOREVER, NULL));
 		else
@@ -78,7 +78,7 @@ QUEUE_TEST(queue_on_space_is_woken_by_each_way_to_get)
 		else if (way == 1)
 			FL_OK(fl_queue_try_get(q, &item));
 		else if (way == 2)
-			assert_int_equal(fl_queue_try_get_many(q, &item, 1), 1);
+			FL_MANY(0, 1, fl_queue_try_get_many, q, &item, 1);
 		else if (way == 3)
 			FL_OK(fl_queue_get_many_until(q, &item, 1, &count, FL_FOREVER, NULL));
 		else
@@ -94,12 +94,12 @@ QUEUE_TEST_MANY(queue_observers_and_getters_in_one_queue)
 	enum { N = 6 };
 	FL_SCOPED(fl_queue) *q = queue_with(N, 0);
 	struct blocked b[N];
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, b) {
 		b[i] = (struct blocked){.op = i % 2 ? op_get : op_observe, .q = q};
 		blocked_begin(&b[i]);
 	}
 	const int items[] = {1, 2, 3};
-	assert_int_equal(fl_queue_try_put_many(q, items, 3), 3);
+	FL_MANY(0, 3, fl_queue_try_put_many, q, items, 3);
 	int sum = 0;
 	for (int i = 1; i < N; i += 2) {
 		FL_OK(blocked_end(&b[i]));

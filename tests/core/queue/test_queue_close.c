@@ -43,7 +43,7 @@ QUEUE_TEST_ON(queue_close_of_a_full_one_says_closed_and_not_full, 1, 1)
 {
 	fl_queue_close(q);
 	FL_RC(fl_queue_try_put(q, &(int){9}), -EPIPE);
-	FL_RC(fl_queue_put_until(q, &(int){9}, 0, NULL), -EPIPE);
+	FL_RC(fl_queue_put_until(q, &(int){9}, FL_NO_WAIT, NULL), -EPIPE);
 	GETS(q, 1);
 }
 
@@ -138,8 +138,8 @@ QUEUE_TEST(queue_refused_items_are_not_dropped)
 	struct drops d = {0};
 	fl_queue *q = queue_that_notes(&d, 2, 2);
 	FL_RC(fl_queue_try_put(q, &(int){7}), -EAGAIN);
-	FL_RC(fl_queue_put_until(q, &(int){8}, 0, NULL), -ETIMEDOUT);
-	assert_int_equal(fl_queue_try_put_many(q, (int[]){9, 10}, 2), 0);
+	FL_RC(fl_queue_put_until(q, &(int){8}, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_MANY(-EAGAIN, 0, fl_queue_try_put_many, q, (int[]){9, 10}, 2);
 	struct blocked put = {.op = op_put, .q = q, .items = {11}};
 	blocked_begin(&put);
 	assert_int_equal(fl_queue_close_now(q), 2);

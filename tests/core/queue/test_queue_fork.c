@@ -5,6 +5,7 @@
  * handler waits. Then the process forks. In the child each function of the queue returns, whatever
  * the stopped call had locked or claimed.
  */
+#include "fl_chain.h"
 #include "fl_child.h"
 
 #include "core/base/atomic.h"
@@ -100,7 +101,7 @@ static const char **doing; /* in memory shared with the child */
 
 static struct item some[MANY];
 
-static int64_t soon(void)
+static fl_time soon(void)
 {
 	return fl_after(FL_MS(2));
 }
@@ -128,8 +129,8 @@ static void use(fl_queue *q)
 	ENDS(fl_queue_try_put(q, &some[0]));
 	ENDS(fl_queue_get_until(q, &some[0], soon(), NULL));
 	ENDS(fl_queue_put_until(q, &some[0], soon(), NULL));
-	ENDS(fl_queue_try_get_many(q, some, MANY));
-	ENDS(fl_queue_try_put_many(q, some, MANY));
+	ENDS(fl_queue_try_get_many(q, some, MANY, &n));
+	ENDS(fl_queue_try_put_many(q, some, MANY, &n));
 	ENDS(fl_queue_get_many_until(q, some, MANY, &n, soon(), NULL));
 	ENDS(fl_queue_put_many_until(q, some, MANY, &n, soon(), NULL));
 	ENDS(fl_select_until((fl_select_case[]){FL_GET(q, &some[0])}, 1, soon(), NULL));
@@ -151,13 +152,14 @@ static void use(fl_queue *q)
 /* These wait without a deadline, unless the queue is closed. */
 static void use_closed(fl_queue *q)
 {
+	size_t n;
 	ENDS((fl_queue_close(q), 0));
 	ENDS(fl_queue_put(q, &some[0]));
-	ENDS(fl_queue_put_many(q, some, MANY));
+	ENDS(fl_queue_put_many(q, some, MANY, &n));
 	while (place != IN_DROP && fl_queue_try_get(q, &some[0]) == 0)
 		;
 	ENDS(fl_queue_get(q, &some[0]));
-	ENDS(fl_queue_get_many(q, some, MANY));
+	ENDS(fl_queue_get_many(q, some, MANY, &n));
 	ENDS(fl_queue_close_now(q));
 	ENDS((fl_queue_free(q), 0));
 }
@@ -174,6 +176,7 @@ static void drain_and_fill(fl_queue *q)
 	if (rc == -EOWNERDEAD) {
 		FL_RC(fl_queue_get(q, &some[0]), -EOWNERDEAD);
 		FL_RC(fl_queue_try_get(q, &some[0]), -EOWNERDEAD);
+		FL_MANY(-EOWNERDEAD, 0, fl_queue_get_many, q, some, MANY);
 		FL_RC(fl_select_until((fl_select_case[]){FL_GET(q, &some[0])}, 1, FL_FOREVER, NULL), -EOWNERDEAD);
 	}
 	for (int i = 0; i <= 2 * CAPACITY && (rc = fl_queue_put_until(q, &some[0], soon(), NULL)) == 0;)
@@ -184,6 +187,7 @@ static void drain_and_fill(fl_queue *q)
 	if (rc == -EOWNERDEAD) {
 		FL_RC(fl_queue_put(q, &some[0]), -EOWNERDEAD);
 		FL_RC(fl_queue_try_put(q, &some[0]), -EOWNERDEAD);
+		FL_MANY(-EOWNERDEAD, 0, fl_queue_put_many, q, some, MANY);
 	}
 }
 
@@ -215,11 +219,11 @@ static void *stop(void *queue)
 		FL_OK(fl_queue_get(queue, untouchable));
 		break;
 	case IN_PUT_MANY:
-		n = fl_queue_try_put_many(queue, untouchable, BEFORE);
+		n = FL_MOVED(fl_queue_try_put_many, queue, untouchable, BEFORE);
 		FL_CHECK(n > 0);
 		break;
 	case IN_GET_MANY:
-		n = fl_queue_try_get_many(queue, untouchable, BEFORE);
+		n = FL_MOVED(fl_queue_try_get_many, queue, untouchable, BEFORE);
 		FL_CHECK(n > 0);
 		break;
 	default:
@@ -232,9 +236,9 @@ static void *stop(void *queue)
 static void forks(int (*function)(void *arg), void *arg)
 {
 	const pid_t pid = fl_test_fork(function, arg);
-	const int64_t end = fl_after(FL_S(30));
+	const fl_time end = fl_after(FL_S(30));
 	int status = 0, reaped;
-	while ((reaped = waitpid(pid, &status, WNOHANG)) == 0 && fl_now() < end)
+	while ((reaped = waitpid(pid, &status, WNOHANG)) == 0 && !fl_time_is_past(end))
 		(void)sched_yield();
 	if (reaped == 0)
 		print_error("%s, stopped in %d: the child hangs in %s\n", kind->name, place, *doing);
@@ -329,7 +333,7 @@ FL_TEST(queue_in_use_at_a_fork)
  */
 static fl_mpmc *ring;
 static fl_spsc *pair;
-static fl_mpmc_unbounded *list;
+static chain *list;
 
 static void *stop_in_ring(void *unused)
 {
@@ -345,8 +349,7 @@ static void *stop_in_pair(void *unused)
 
 static void *stop_in_list(void *unused)
 {
-	FL_OK(place == IN_PUT ? fl_mpmc_unbounded_try_put(list, untouchable)
-	                      : fl_mpmc_unbounded_try_get(list, untouchable));
+	FL_OK(place == IN_PUT ? chain_try_put(list, untouchable) : chain_try_get(list, untouchable));
 	return NULL;
 }
 
@@ -356,12 +359,14 @@ static int ring_in_child(void *unused)
 	for (int i = 0; i < left; i++)
 		FL_OK((*doing = "fl_mpmc_try_get", fl_mpmc_try_get(ring, &some[0])));
 	FL_RC(fl_mpmc_try_get(ring, &some[0]), place == IN_PUT ? -EBUSY : -EAGAIN);
-	FL_CHECK((*doing = "fl_mpmc_try_get_many", fl_mpmc_try_get_many(ring, some, MANY)) == 0);
+	*doing = "fl_mpmc_try_get_many";
+	FL_MANY(place == IN_PUT ? -EBUSY : -EAGAIN, 0, fl_mpmc_try_get_many, ring, some, MANY);
 	*doing = "fl_mpmc_try_put";
 	while (fl_mpmc_try_put(ring, &some[0]) == 0)
 		;
 	FL_RC(fl_mpmc_try_put(ring, &some[0]), place == IN_PUT ? -EAGAIN : -EBUSY);
-	FL_CHECK((*doing = "fl_mpmc_try_put_many", fl_mpmc_try_put_many(ring, some, MANY)) == 0);
+	*doing = "fl_mpmc_try_put_many";
+	FL_MANY(place == IN_PUT ? -EAGAIN : -EBUSY, 0, fl_mpmc_try_put_many, ring, some, MANY);
 	*doing = "fl_mpmc_length and on";
 	FL_CHECK(fl_mpmc_length(ring) <= fl_mpmc_capacity(ring));
 	fl_mpmc_close(ring);
@@ -377,11 +382,11 @@ static int pair_in_child(void *unused)
 	*doing = "fl_spsc_try_...";
 	if (place == IN_PUT) {
 		FL_OK(fl_spsc_try_get(pair, &some[0]));
-		FL_CHECK(fl_spsc_try_get_many(pair, some, MANY) == BEFORE - 1);
+		FL_MANY(0, BEFORE - 1, fl_spsc_try_get_many, pair, some, MANY);
 		FL_RC(fl_spsc_try_get(pair, &some[0]), -EAGAIN);
 	} else {
 		FL_OK(fl_spsc_try_put(pair, &some[0]));
-		FL_CHECK(fl_spsc_try_put_many(pair, some, MANY) == CAPACITY - BEFORE - 1);
+		FL_MANY(-EAGAIN, CAPACITY - BEFORE - 1, fl_spsc_try_put_many, pair, some, MANY);
 		FL_RC(fl_spsc_try_put(pair, &some[0]), -EAGAIN);
 	}
 	FL_CHECK(fl_spsc_length(pair) <= fl_spsc_capacity(pair));
@@ -392,21 +397,21 @@ static int pair_in_child(void *unused)
 static int list_in_child(void *unused)
 {
 	const int left = place == IN_PUT ? BEFORE : BEFORE - 1;
-	*doing = "fl_mpmc_unbounded_...";
+	*doing = "chain_...";
 	for (int i = 0; i < left; i++)
-		FL_OK(fl_mpmc_unbounded_try_get(list, &some[0]));
-	FL_RC(fl_mpmc_unbounded_try_get(list, &some[0]), -EAGAIN);
-	FL_CHECK(fl_mpmc_unbounded_try_put_many(list, some, MANY) == MANY);
-	FL_OK(fl_mpmc_unbounded_try_put(list, &some[0]));
-	FL_CHECK(fl_mpmc_unbounded_length(list) == MANY + 1);
-	fl_mpmc_unbounded_close(list);
-	FL_CHECK(fl_mpmc_unbounded_is_closed(list));
-	FL_CHECK(fl_mpmc_unbounded_try_get_many(list, some, MANY) == MANY);
-	fl_mpmc_unbounded_free(list);
+		FL_OK(chain_try_get(list, &some[0]));
+	FL_RC(chain_try_get(list, &some[0]), -EAGAIN);
+	FL_MANY(0, MANY, chain_try_put_many, list, some, MANY);
+	FL_OK(chain_try_put(list, &some[0]));
+	FL_CHECK(chain_length(list) == MANY + 1);
+	chain_close(list);
+	FL_CHECK(chain_is_closed(list));
+	FL_MANY(0, MANY, chain_try_get_many, list, some, MANY);
+	chain_free(list);
 	return 0;
 }
 
-static const struct kind rings[] = {{.name = "fl_mpmc"}, {.name = "fl_spsc"}, {.name = "fl_mpmc_unbounded"}};
+static const struct kind rings[] = {{.name = "fl_mpmc"}, {.name = "fl_spsc"}, {.name = "chain"}};
 
 static void each_ring(void)
 {
@@ -418,11 +423,11 @@ static void each_ring(void)
 			kind = &rings[i];
 			FL_OK(fl_mpmc_create(&ring, sizeof(struct item), CAPACITY));
 			FL_OK(fl_spsc_create(&pair, sizeof(struct item), CAPACITY));
-			FL_OK(fl_mpmc_unbounded_create(&list, sizeof(struct item), NULL));
+			FL_OK(chain_create(&list, sizeof(struct item), NULL));
 			for (int n = 0; n < BEFORE; n++) {
 				FL_OK(fl_mpmc_try_put(ring, &some[0]));
 				FL_OK(fl_spsc_try_put(pair, &some[0]));
-				FL_OK(fl_mpmc_unbounded_try_put(list, &some[0]));
+				FL_OK(chain_try_put(list, &some[0]));
 			}
 			fl__store_release(&inside, 0);
 			fl__store_release(&go_on, 0);
@@ -434,7 +439,7 @@ static void each_ring(void)
 			FL_OK(pthread_join(t, NULL));
 			fl_mpmc_free(ring);
 			fl_spsc_free(pair);
-			fl_mpmc_unbounded_free(list);
+			chain_free(list);
 		}
 }
 

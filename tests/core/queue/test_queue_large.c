@@ -103,7 +103,7 @@ static int produce(void *arg)
 		if (n == 1)
 			FL_OK(fl_queue_put(s->q, items));
 		else
-			FL_CHECK(fl_queue_put_many(s->q, items, n) == n);
+			FL_MANY(0, n, fl_queue_put_many, s->q, items, n);
 	}
 	return 0;
 }
@@ -115,7 +115,7 @@ static int consume(void *arg)
 	item items[BATCH];
 	for (;;) {
 		const size_t n =
-		    s->batch == 1 ? fl_queue_get(s->q, items) == 0 : fl_queue_get_many(s->q, items, s->batch);
+		    s->batch == 1 ? fl_queue_get(s->q, items) == 0 : FL_MOVED(fl_queue_get_many, s->q, items, s->batch);
 		if (n == 0)
 			return 0;
 		for (size_t i = 0; i < n; i++) {

@@ -55,12 +55,10 @@ FL_TEST(queue_of_create_passes_size_config_and_errors)
 
 static void drop_wide(void *item, void *arg)
 {
-	(void)item, (void)arg;
 }
 
 static int compare_wide(const void *a, const void *b, void *arg)
 {
-	(void)arg;
 	return memcmp(a, b, sizeof(struct wide));
 }
 
@@ -111,13 +109,13 @@ FL_TEST(queue_of_one_item)
 	FL_OK(job_queue_create(&q, &(fl_queue_config){.capacity = 3}));
 	struct job job = {"none", 0, 0};
 	FL_RC(job_queue_try_get(q, &job), -EAGAIN);
-	FL_RC(job_queue_get_until(q, &job, 0, NULL), -ETIMEDOUT);
+	FL_RC(job_queue_get_until(q, &job, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_OK(job_queue_put(q, make_job(1)));
 	FL_OK(job_queue_try_put(q, make_job(2)));
 	assert_int_equal(job_queue_length(q), 2);
 	FL_OK(job_queue_put_until(q, make_job(3), FL_FOREVER, NULL));
 	FL_RC(job_queue_try_put(q, make_job(4)), -EAGAIN);
-	FL_RC(job_queue_put_until(q, make_job(4), 0, NULL), -ETIMEDOUT);
+	FL_RC(job_queue_put_until(q, make_job(4), FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(job_queue_length(q), 3);
 	FL_OK(job_queue_get(q, &job));
 	check_job(&job, 1);
@@ -141,23 +139,23 @@ FL_TEST(queue_of_many_items)
 	FL_OK(int_queue_create(&q, &(fl_queue_config){.capacity = 6}));
 	int out[8] = {0};
 	size_t count = 0;
-	assert_int_equal(int_queue_put_many(q, (const int[]){1, 2}, 2), 2);
-	assert_int_equal(int_queue_try_put_many(q, (const int[]){3, 4}, 2), 2);
-	FL_RC(int_queue_put_many_until(q, (const int[]){5, 6, 7}, 3, &count, 0, NULL), -ETIMEDOUT);
+	FL_MANY(0, 2, int_queue_put_many, q, (const int[]){1, 2}, 2);
+	FL_MANY(0, 2, int_queue_try_put_many, q, (const int[]){3, 4}, 2);
+	FL_RC(int_queue_put_many_until(q, (const int[]){5, 6, 7}, 3, &count, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(count, 2);
-	assert_int_equal(int_queue_try_put_many(q, (const int[]){8}, 1), 0);
-	assert_int_equal(int_queue_get_many(q, out, 2), 2);
-	assert_int_equal(int_queue_try_get_many(q, out + 2, 2), 2);
-	FL_OK(int_queue_get_many_until(q, out + 4, 4, &count, 0, NULL));
+	FL_MANY(-EAGAIN, 0, int_queue_try_put_many, q, (const int[]){8}, 1);
+	FL_MANY(0, 2, int_queue_get_many, q, out, 2);
+	FL_MANY(0, 2, int_queue_try_get_many, q, out + 2, 2);
+	FL_OK(int_queue_get_many_until(q, out + 4, 4, &count, FL_NO_WAIT, NULL));
 	assert_int_equal(count, 2);
 	for (int i = 0; i < 6; i++)
 		assert_int_equal(out[i], i + 1);
-	assert_int_equal(int_queue_try_get_many(q, out, 8), 0);
-	FL_RC(int_queue_get_many_until(q, out, 8, &count, 0, NULL), -ETIMEDOUT);
+	FL_MANY(-EAGAIN, 0, int_queue_try_get_many, q, out, 8);
+	FL_RC(int_queue_get_many_until(q, out, 8, &count, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_OK(int_queue_put_many_until(q, (const int[]){9}, 1, &count, FL_FOREVER, NULL));
 	int_queue_close(q);
 	FL_RC(int_queue_put_many_until(q, (const int[]){9}, 1, &count, FL_FOREVER, NULL), -EPIPE);
-	assert_int_equal(int_queue_get_many(q, out, 8), 1);
+	FL_MANY(0, 1, int_queue_get_many, q, out, 8);
 	FL_RC(int_queue_get_many_until(q, out, 8, &count, FL_FOREVER, NULL), -EPIPE);
 	FL_SCOPED(int_queue) *open = NULL;
 	FL_OK(int_queue_create(&open, &(fl_queue_config){.capacity = 1}));
@@ -197,7 +195,7 @@ FL_TEST(queue_of_task_done_and_join)
 	FL_OK(int_queue_put(q, 1));
 	FL_RC(int_queue_try_join(q), -EAGAIN);
 	assert_int_equal(int_queue_unfinished(q), 1);
-	FL_RC(int_queue_join_until(q, 0, NULL), -ETIMEDOUT);
+	FL_RC(int_queue_join_until(q, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(int_queue_join_until(q, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
@@ -208,7 +206,7 @@ FL_TEST(queue_of_task_done_and_join)
 	assert_int_equal(int_queue_unfinished(q), 0);
 	FL_OK(int_queue_try_join(q));
 	FL_OK(int_queue_join(q));
-	FL_OK(int_queue_join_until(q, 0, NULL));
+	FL_OK(int_queue_join_until(q, FL_NO_WAIT, NULL));
 	FL_RC(int_queue_try_task_done(q), -EINVAL);
 	FL_PANICS(int_queue_task_done(q));
 	assert_string_equal(fl_test_panic.function, "fl_queue_task_done");
@@ -219,14 +217,14 @@ FL_TEST(queue_of_small_things_and_pointers)
 	FL_SCOPED(char_queue) *letters = NULL;
 	FL_OK(char_queue_create(&letters, &(fl_queue_config){.capacity = 5}));
 	char out[6] = {0};
-	assert_int_equal(char_queue_put_many(letters, "hello", 5), 5);
-	assert_int_equal(char_queue_get_many(letters, out, 5), 5);
+	FL_MANY(0, 5, char_queue_put_many, letters, "hello", 5);
+	FL_MANY(0, 5, char_queue_get_many, letters, out, 5);
 	assert_string_equal(out, "hello");
 	FL_SCOPED(text_queue) *texts = NULL;
 	FL_OK(text_queue_create(&texts, NULL));
 	text got = NULL;
 	FL_OK(text_queue_put(texts, out));
-	FL_OK(text_queue_put_until(texts, NULL, 0, NULL)); /* no value is reserved */
+	FL_OK(text_queue_put_until(texts, NULL, FL_NO_WAIT, NULL)); /* no value is reserved */
 	FL_OK(text_queue_get(texts, &got));
 	assert_ptr_equal(got, out);
 	FL_OK(text_queue_get(texts, &got));
@@ -253,8 +251,8 @@ FL_TEST(queue_of_pointers)
 	char *both[] = {one, two}, *got[2] = {NULL, NULL};
 	FL_SCOPED(string_queue) *q = NULL;
 	FL_OK(string_queue_create(&q, NULL));
-	assert_int_equal(string_queue_put_many(q, both, 2), 2);
-	assert_int_equal(string_queue_get_many(q, got, 2), 2);
+	FL_MANY(0, 2, string_queue_put_many, q, both, 2);
+	FL_MANY(0, 2, string_queue_get_many, q, got, 2);
 	assert_ptr_equal(got[0], one);
 	assert_ptr_equal(got[1], two);
 }

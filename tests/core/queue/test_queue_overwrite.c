@@ -82,10 +82,10 @@ FL_TEST(overwrite_many_at_once)
 {
 	FL_SCOPED(fl_queue) *q = last_of(FL_FIFO, note);
 	int items[] = {1, 2, 3, 4, 5, 6, 7}, got[8];
-	assert_int_equal(fl_queue_try_put_many(q, items, 7), 7); /* more than the capacity */
-	assert_int_equal(fl_queue_put_many(q, items, 2), 2);
+	FL_MANY(0, 7, fl_queue_try_put_many, q, items, 7); /* more than the capacity */
+	FL_MANY(0, 2, fl_queue_put_many, q, items, 2);
 	assert_int_equal(drops, 6);
-	assert_int_equal(fl_queue_try_get_many(q, got, 8), MOST);
+	FL_MANY(0, MOST, fl_queue_try_get_many, q, got, 8);
 	assert_int_equal(got[0] * 100 + got[1] * 10 + got[2], 712);
 }
 

@@ -5,7 +5,6 @@
  */
 #include "core/queue/queue.h"
 #include "fl_blocked.h"
-#include "fl_queue_wrap.h"
 
 static fl_queue *make_pair(size_t capacity)
 {

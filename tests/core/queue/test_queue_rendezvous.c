@@ -25,8 +25,8 @@ FL_TEST(rendezvous_has_no_room)
 	assert_int_equal(fl_queue_length(q), 0);
 	FL_RC(fl_queue_try_put(q, &item), -EAGAIN);
 	FL_RC(fl_queue_try_get(q, &item), -EAGAIN);
-	assert_int_equal(fl_queue_try_put_many(q, &item, 1), 0);
-	assert_int_equal(fl_queue_try_get_many(q, &item, 1), 0);
+	FL_MANY(-EAGAIN, 0, fl_queue_try_put_many, q, &item, 1);
+	FL_MANY(-EAGAIN, 0, fl_queue_try_get_many, q, &item, 1);
 	FL_RC(fl_queue_put_until(q, &item, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_queue_get_until(q, &item, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	assert_int_equal(item, 77);
@@ -63,11 +63,11 @@ FL_TEST(rendezvous_meets_the_longest_waiter)
 	enum { N = 3 };
 	FL_SCOPED(fl_queue) *q = rendezvous();
 	struct blocked b[N];
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, b) {
 		b[i] = (struct blocked){.op = op_put, .q = q, .items = {i}};
 		blocked_begin(&b[i]);
 	}
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, b) {
 		GETS(q, i);
 		FL_OK(blocked_end(&b[i]));
 	}
@@ -75,7 +75,7 @@ FL_TEST(rendezvous_meets_the_longest_waiter)
 		b[i] = (struct blocked){.op = op_get, .q = q};
 		blocked_begin(&b[i]);
 	}
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, b) {
 		PUTS(q, 10 + i);
 		FL_OK(blocked_end(&b[i]));
 		assert_int_equal(b[i].items[0], 10 + i);
@@ -89,7 +89,7 @@ FL_TEST(rendezvous_many_meet_one_after_the_other)
 	blocked_begin(&put);
 	int got[4] = {0};
 	for (size_t n = 0, more; n < 3; n += more) {
-		more = fl_queue_get_many(q, got + n, 4 - n);
+		more = FL_MOVED(fl_queue_get_many, q, got + n, 4 - n);
 		FL_IN_RANGE(more, 1, 3 - n);
 	}
 	FL_OK(blocked_end(&put));
@@ -98,7 +98,7 @@ FL_TEST(rendezvous_many_meet_one_after_the_other)
 	struct blocked a = {.op = op_get_many, .q = q, .n = 8}, b = {.op = op_get, .q = q};
 	blocked_begin(&a);
 	blocked_begin(&b);
-	assert_int_equal(fl_queue_try_put_many(q, (int[]){4, 5, 6}, 3), 2);
+	FL_MANY(-EAGAIN, 2, fl_queue_try_put_many, q, (int[]){4, 5, 6}, 3);
 	FL_OK(blocked_end(&a));
 	FL_OK(blocked_end(&b));
 	assert_int_equal(a.count, 1);
@@ -147,7 +147,7 @@ FL_TEST(rendezvous_is_ready_beside_a_waiter)
 {
 	for (int puts = 0; puts < 2; puts++) {
 		FL_SCOPED(fl_queue) *q = rendezvous();
-		FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q), FL_ON_QUEUE_SPACE(q)), -ETIMEDOUT);
+		FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE(q), FL_ON_QUEUE_SPACE(q)), -ETIMEDOUT);
 		struct blocked look = {.op = puts ? op_observe : op_observe_space, .q = q};
 		struct blocked blind = {.op = puts ? op_observe_space : op_observe, .q = q};
 		struct blocked b = {.op = puts ? op_put : op_get, .q = q, .items = {5}};

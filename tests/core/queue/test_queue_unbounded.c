@@ -38,7 +38,7 @@ FL_TEST(queue_unbounded_is_never_full)
 			assert_int_equal(fl_queue_length(q), i);
 			FL_OK(i % 3 == 0   ? fl_queue_put(q, &i)
 			      : i % 3 == 1 ? fl_queue_try_put(q, &i)
-			                   : fl_queue_put_until(q, &i, 0, NULL));
+			                   : fl_queue_put_until(q, &i, FL_NO_WAIT, NULL));
 		}
 		for (int i = 0, item; i < MANY; i++) {
 			FL_OK(i % 2 ? fl_queue_get(q, &item) : fl_queue_try_get(q, &item));
@@ -46,7 +46,7 @@ FL_TEST(queue_unbounded_is_never_full)
 		}
 		int item = 77;
 		FL_RC(fl_queue_try_get(q, &item), -EAGAIN);
-		FL_RC(fl_queue_get_until(q, &item, 0, NULL), -ETIMEDOUT);
+		FL_RC(fl_queue_get_until(q, &item, FL_NO_WAIT, NULL), -ETIMEDOUT);
 		assert_int_equal(item, 77);
 	}
 }
@@ -55,23 +55,23 @@ FL_TEST(queue_unbounded_batches)
 {
 	enum { MANY = 3000 };
 	static int items[MANY], got[MANY];
-	for (int i = 0; i < MANY; i++)
+	FL_EACH (i, items)
 		items[i] = i;
 	for (int order = 0; order < KINDS; order++) {
 		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
 		size_t count = 77;
-		assert_int_equal(fl_queue_try_put_many(q, items, 0), 0);
-		assert_int_equal(fl_queue_put_many(q, items, 1000), 1000);
-		assert_int_equal(fl_queue_try_put_many(q, items + 1000, 1000), 1000);
-		FL_OK(fl_queue_put_many_until(q, items + 2000, 1000, &count, 0, NULL));
+		FL_MANY(0, 0, fl_queue_try_put_many, q, items, 0);
+		FL_MANY(0, 1000, fl_queue_put_many, q, items, 1000);
+		FL_MANY(0, 1000, fl_queue_try_put_many, q, items + 1000, 1000);
+		FL_OK(fl_queue_put_many_until(q, items + 2000, 1000, &count, FL_NO_WAIT, NULL));
 		assert_int_equal(count, 1000);
 		for (size_t n = 0; n < MANY; n += count) {
-			FL_OK(fl_queue_get_many_until(q, got + n, MANY - n, &count, 0, NULL));
+			FL_OK(fl_queue_get_many_until(q, got + n, MANY - n, &count, FL_NO_WAIT, NULL));
 			assert_true(count > 0 && count <= MANY - n);
 		}
-		for (int i = 0; i < MANY; i++)
+		FL_EACH (i, got)
 			assert_int_equal(got[i], expected(order, MANY, i));
-		assert_int_equal(fl_queue_try_get_many(q, got, 3), 0);
+		FL_MANY(-EAGAIN, 0, fl_queue_try_get_many, q, got, 3);
 	}
 }
 
@@ -97,20 +97,20 @@ FL_TEST(queue_unbounded_put_without_memory)
 			FL_RC(fl_queue_put(q, &item), -ENOMEM);
 			FL_RC(fl_queue_put_until(q, &item, FL_FOREVER, NULL), -ENOMEM);
 			FL_RC(fl_queue_try_put(q, &item), -ENOMEM);
-			assert_int_equal(fl_queue_put_many(q, items, 2), 0);
-			assert_int_equal(fl_queue_try_put_many(q, items, 2), 0);
+			FL_MANY(-ENOMEM, 0, fl_queue_put_many, q, items, 2);
+			FL_MANY(-ENOMEM, 0, fl_queue_try_put_many, q, items, 2);
 			FL_RC(fl_queue_put_many_until(q, items, 2, &count, FL_FOREVER, NULL), -ENOMEM);
 			assert_int_equal(count, 0);
 		}
 		assert_int_equal(fl_queue_length(q), in);
 		FL_RC(fl_queue_try_join(q), -EAGAIN);
 		(void)seam_heal();
-		for (int i = 0; i < 4000; i++)
+		FL_EACH (i, items)
 			items[i] = in + i;
-		assert_int_equal(fl_queue_put_many(q, items, 4000), 4000);
+		FL_MANY(0, 4000, fl_queue_put_many, q, items, 4000);
 		in += 4000;
 		for (int n = 0; n < in; n += (int)count) {
-			FL_OK(fl_queue_get_many_until(q, got + n, (size_t)(in - n), &count, 0, NULL));
+			FL_OK(fl_queue_get_many_until(q, got + n, (size_t)(in - n), &count, FL_NO_WAIT, NULL));
 			for (size_t i = 0; i < count; i++)
 				fl_queue_task_done(q);
 		}
@@ -148,7 +148,7 @@ FL_TEST(queue_unbounded_drops_what_is_left)
 				FL_OK(fl_queue_join(q));
 				FL_RC(fl_queue_put(q, &item), -EPIPE);
 				FL_RC(fl_queue_get(q, &item), -EPIPE);
-				assert_int_equal(fl_queue_put_many(q, &item, 1), 0);
+				FL_MANY(-EPIPE, 0, fl_queue_put_many, q, &item, 1);
 				FL_OK(fl_queue_join(q)); /* what was refused does not count */
 				assert_int_equal(sum, (long)n * (n - 1) / 2 - item);
 			}
@@ -181,8 +181,8 @@ FL_TEST(queue_unbounded_closed_drains)
 			for (int i = 0; i < TRIES; i++) {
 				FL_RC(fl_queue_put(q, items), -EPIPE);
 				FL_RC(fl_queue_try_put(q, items), -EPIPE);
-				assert_int_equal(fl_queue_put_many(q, items, 3), 0);
-				assert_int_equal(fl_queue_try_put_many(q, items, 1), 0);
+				FL_MANY(-EPIPE, 0, fl_queue_put_many, q, items, 3);
+				FL_MANY(-EPIPE, 0, fl_queue_try_put_many, q, items, 1);
 			}
 			assert_int_equal(seam_heal(), 1); /* no put has asked for memory */
 			assert_int_equal(fl_queue_length(q), left);
@@ -205,15 +205,15 @@ FL_TEST(queue_unbounded_readiness)
 	for (int order = 0; order < KINDS; order++) {
 		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
 		for (int i = 0, item; i < 600; i++) {
-			FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
-			FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE_SPACE(q)));
+			FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
+			FL_OK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE_SPACE(q)));
 			FL_OK(fl_queue_put(q, &i));
-			FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)));
+			FL_OK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE(q)));
 			FL_OK(fl_queue_get(q, &item));
 			assert_int_equal(item, i);
 		}
 		fl_queue_close(q);
-		FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)));
-		FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE_SPACE(q)));
+		FL_OK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE(q)));
+		FL_OK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE_SPACE(q)));
 	}
 }

@@ -48,7 +48,7 @@ static void fill(fl_queue *q, int n)
 static void drain(fl_queue *q, size_t batch)
 {
 	int items[64];
-	while (fl_queue_try_get_many(q, items, batch) > 0)
+	while (FL_MOVED(fl_queue_try_get_many, q, items, batch) > 0)
 		;
 }
 

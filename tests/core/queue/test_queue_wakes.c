@@ -125,8 +125,8 @@ FL_TEST(queue_makes_no_wake_without_sleepers)
 		for (int i = 0; i < 3 && kind != RENDEZVOUS; i++) {
 			FL_OK(fl_queue_put(q, &item));
 			FL_OK(fl_queue_get(q, &item));
-			assert_int_equal(fl_queue_put_many(q, items, SLEEPERS), SLEEPERS);
-			assert_int_equal(fl_queue_get_many(q, items, SLEEPERS), SLEEPERS);
+			FL_MANY(0, SLEEPERS, fl_queue_put_many, q, items, SLEEPERS);
+			FL_MANY(0, SLEEPERS, fl_queue_get_many, q, items, SLEEPERS);
 			FL_OK(fl_queue_put_many_until(q, items, SLEEPERS, &count, FL_FOREVER, NULL));
 			if (kind < OVERWRITE)
 				FL_RC(fl_queue_put_until(q, &item, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
@@ -205,10 +205,10 @@ FL_TEST(queue_batch_makes_a_wake_for_each_item_at_most)
 			FL_SCOPED(fl_queue) *q = queue_of_kind(kind);
 			struct blocked get[SLEEPERS];
 			begin(get, get_and_say, q);
-			assert_int_equal(fl_queue_put_many(q, items, n), n);
+			FL_MANY(0, n, fl_queue_put_many, q, items, n);
 			await(n);
 			assert_wakes(n);
-			assert_int_equal(fl_queue_put_many(q, items, SLEEPERS - n), SLEEPERS - n);
+			FL_MANY(0, SLEEPERS - n, fl_queue_put_many, q, items, SLEEPERS - n);
 			end(get);
 		}
 }

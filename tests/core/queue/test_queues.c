@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What every queue promises, asked of each: order, sizes, capacities, several at once, close,
- * memory.
+ * What every queue promises, asked of each: results by its specification, sizes, capacities, several
+ * at once, memory.
  */
+#include "core/queue/mpmc.h"
+#include "fl_chain.h"
 #include "fl_seam.h"
-#include "fl_shm_queue.h"
+#include "fl_shm_child.h"
+
+#include <fairlead/stress_lin.h>
 
 /* The calls of a queue type, for a queue whose type the caller does not know. */
 #define CALLS(type)                                                                                                    \
@@ -16,17 +20,19 @@
 	{                                                                                                              \
 		return type##_try_get(q, item);                                                                        \
 	}                                                                                                              \
-	static size_t type##_puts_many(void *q, const void *items, size_t n)                                           \
-	{                                                                                                              \
-		return type##_try_put_many(q, items, n);                                                               \
-	}                                                                                                              \
-	static size_t type##_gets_many(void *q, void *items, size_t n)                                                 \
-	{                                                                                                              \
-		return type##_try_get_many(q, items, n);                                                               \
-	}                                                                                                              \
 	static size_t type##_has(void *q)                                                                              \
 	{                                                                                                              \
 		return type##_length(q);                                                                               \
+	}
+
+#define MANY(type)                                                                                                     \
+	static int type##_puts_many(void *q, const void *items, size_t n, size_t *count)                               \
+	{                                                                                                              \
+		return type##_try_put_many(q, items, n, count);                                                        \
+	}                                                                                                              \
+	static int type##_gets_many(void *q, void *items, size_t n, size_t *count)                                     \
+	{                                                                                                              \
+		return type##_try_get_many(q, items, n, count);                                                        \
 	}
 
 #define CLOSE(type)                                                                                                    \
@@ -54,15 +60,20 @@
 
 CALLS(fl_spsc)
 CALLS(fl_mpmc)
-CALLS(fl_mpmc_unbounded)
+CALLS(chain)
 CALLS(fl_queue)
 CALLS(fl_shm_queue)
+MANY(fl_spsc)
+MANY(fl_mpmc)
+MANY(chain)
+MANY(fl_queue)
+MANY(fl_shm_queue)
 FREE(fl_spsc)
 FREE(fl_mpmc)
-FREE(fl_mpmc_unbounded)
+FREE(chain)
 FREE(fl_queue)
 CLOSE(fl_mpmc)
-CLOSE(fl_mpmc_unbounded)
+CLOSE(chain)
 CLOSE(fl_queue)
 CAPACITY(fl_spsc)
 CAPACITY(fl_mpmc)
@@ -82,14 +93,12 @@ static int make_mpmc(void **q, size_t item_size, size_t capacity)
 /* The capacity of an unbounded queue is that of its segments. */
 static int make_unbounded(void **q, size_t item_size, size_t segment)
 {
-	return fl_mpmc_unbounded_create((fl_mpmc_unbounded **)q, item_size,
-	                                &(fl_mpmc_unbounded_config){.segment = segment});
+	return chain_create((chain **)q, item_size, &(chain_config){.segment = segment});
 }
 
 static int make_mpsc(void **q, size_t item_size, size_t segment)
 {
-	return fl_mpmc_unbounded_create((fl_mpmc_unbounded **)q, item_size,
-	                                &(fl_mpmc_unbounded_config){.segment = segment, .one_consumer = true});
+	return chain_create((chain **)q, item_size, &(chain_config){.segment = segment, .one_consumer = true});
 }
 
 static int make_queue(void **q, size_t item_size, size_t capacity)
@@ -112,6 +121,30 @@ static int make_equal(void **q, size_t item_size, size_t capacity)
 {
 	return fl_queue_create((fl_queue **)q, item_size,
 	                       &(fl_queue_config){.capacity = capacity, .order = FL_PRIORITY, .compare = all_equal});
+}
+
+static int make_lifo(void **q, size_t item_size, size_t capacity)
+{
+	return fl_queue_create((fl_queue **)q, item_size, &(fl_queue_config){.capacity = capacity, .order = FL_LIFO});
+}
+
+static char a_thing;
+
+/* An item begins with its number. */
+static int by_key(const void *a, const void *b, void *arg)
+{
+	int32_t x, y;
+	FL_CHECK(arg == &a_thing);
+	memcpy(&x, a, sizeof x);
+	memcpy(&y, b, sizeof y);
+	return (int)(FL_LIN_KEY(x) - FL_LIN_KEY(y));
+}
+
+static int make_by_key(void **q, size_t item_size, size_t capacity)
+{
+	return fl_queue_create(
+	    (fl_queue **)q, item_size,
+	    &(fl_queue_config){.capacity = capacity, .order = FL_PRIORITY, .compare = by_key, .compare_arg = &a_thing});
 }
 
 static int make_growing(void **q, size_t item_size, size_t capacity)
@@ -183,23 +216,25 @@ typedef struct kind {
 	int (*make)(void **q, size_t item_size, size_t capacity);
 	int (*put)(void *q, const void *item);
 	int (*get)(void *q, void *item);
-	size_t (*put_many)(void *q, const void *items, size_t n);
-	size_t (*get_many)(void *q, void *items, size_t n);
+	int (*put_many)(void *q, const void *items, size_t n, size_t *count);
+	int (*get_many)(void *q, void *items, size_t n, size_t *count);
 	size_t (*length)(void *q);
 	void (*free)(void *q);
-	void (*close)(void *q); /* NULL: it has no end */
+	void (*close)(void *q);         /* NULL: it has no end */
+	const struct fl_lin_spec *spec; /* NULL: FIFO */
 } kind;
 
 static const kind kinds[] = {
     {"spsc", false, fl_spsc_takes, make_spsc, ALL(fl_spsc), fl_spsc_frees, NULL},
     {"mpmc", true, fl_mpmc_takes, make_mpmc, ALL(fl_mpmc), fl_mpmc_frees, fl_mpmc_closes},
-    {"mpmc_unbounded", true, NULL, make_unbounded, ALL(fl_mpmc_unbounded), fl_mpmc_unbounded_frees,
-     fl_mpmc_unbounded_closes},
-    {"mpmc_unbounded for one", false, NULL, make_mpsc, ALL(fl_mpmc_unbounded), fl_mpmc_unbounded_frees,
-     fl_mpmc_unbounded_closes},
+    {"mpmc_unbounded", true, NULL, make_unbounded, ALL(chain), chain_frees, chain_closes},
+    {"mpmc_unbounded for one", false, NULL, make_mpsc, ALL(chain), chain_frees, chain_closes},
     {"queue", true, fl_queue_takes, make_queue, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
     {"queue of a pair", false, fl_queue_takes, make_pair, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
     {"queue by priority", true, fl_queue_takes, make_equal, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
+    {"queue, LIFO", true, fl_queue_takes, make_lifo, ALL(fl_queue), fl_queue_frees, fl_queue_closes, &fl_lin_lifo},
+    {"queue by keys", true, fl_queue_takes, make_by_key, ALL(fl_queue), fl_queue_frees, fl_queue_closes,
+     &fl_lin_priority},
     {"unbounded queue", true, NULL, make_growing, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
     {"unbounded queue for one", false, NULL, make_growing_for_one, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
     {"shared queue", true, fl_shm_queue_takes, make_shared, ALL(fl_shm_queue), free_shared, close_shared},
@@ -216,10 +251,11 @@ static void *made(const kind *k, size_t item_size, size_t capacity)
 	return q;
 }
 
+static const size_t capacities[] = {1, 2, 3, 4, 5, 7, 8, 16, 33, 100, 1000, 1024};
+
 /* Calls `run` for each kind and capacity. */
 static void for_each(void (*run)(const kind *k, size_t capacity))
 {
-	static const size_t capacities[] = {1, 2, 3, 4, 5, 7, 8, 16, 33, 100, 1000, 1024};
 	for (const kind *k = kinds; k < kinds + sizeof kinds / sizeof *kinds; k++) {
 		print_message("%s\n", k->name);
 		FL_EACH (i, capacities)
@@ -227,36 +263,143 @@ static void for_each(void (*run)(const kind *k, size_t capacity))
 	}
 }
 
-/* Bursts against a model of two numbers: the next item out, and the next item in. */
-FL_TEST_WITH(queues_are_fifo_at_any_capacity, for_each, const kind *k, size_t capacity)
-{
-	void *q = made(k, sizeof(uint64_t), capacity);
-	uint64_t in = 0, out = 0;
-	if (k->capacity)
-		assert_int_equal(k->capacity(q), capacity);
-	for (unsigned burst = 0; out <= 7 * capacity; burst++) {
-		for (size_t n = (burst * 7 + 3) % (capacity + 2); n > 0; n--) {
-			const bool full = k->capacity && in - out == capacity;
-			FL_RC(k->put(q, &in), full ? -EAGAIN : 0);
-			in += !full;
-		}
-		assert_int_equal(k->length(q), in - out);
-		for (size_t n = (burst * 5 + 1) % (capacity + 2); n > 0; n--) {
-			const bool empty = in == out;
-			uint64_t item = 77;
-			FL_RC(k->get(q, &item), empty ? -EAGAIN : 0);
-			assert_true(item == (empty ? 77 : out));
-			out += !empty;
-		}
-		assert_int_equal(k->length(q), in - out);
-	}
-	k->free(q);
-}
-
 static void fill(unsigned char *bytes, size_t n, unsigned seed)
 {
 	for (size_t i = 0; i < n; i++)
 		bytes[i] = (unsigned char)(seed * 31 + i * 7 + (i >> 8));
+}
+
+/* An item: a number, and bytes that depend on it. */
+static void write_item(unsigned char *to, size_t size, int64_t number)
+{
+	const int32_t first = (int32_t)number;
+	fill(to, size, (unsigned)number);
+	memcpy(to, &first, sizeof first);
+}
+
+static int32_t read_item(const unsigned char *from, size_t size)
+{
+	unsigned char expected[64];
+	int32_t number;
+	memcpy(&number, from, sizeof number);
+	write_item(expected, size, number);
+	assert_memory_equal(from, expected, size);
+	return number;
+}
+
+/* Makes that call; stores its result. */
+static void make_call(const kind *k, void *q, size_t size, struct fl_lin_call *c)
+{
+	unsigned char items[5 * 64];
+	int64_t numbers[5];
+	const size_t n = (size_t)FL_LIN_KEY(c->arg) + 1;
+	size_t moved;
+	int rc;
+	switch (c->kind) {
+	case FL_LIN_PUT:
+		write_item(items, size, c->arg);
+		c->result = k->put(q, items);
+		break;
+	case FL_LIN_GET:
+		c->result = k->get(q, items);
+		c->result = c->result == 0 ? read_item(items, size) : c->result;
+		break;
+	case FL_LIN_PUT_MANY:
+		for (size_t i = 0; i < n; i++)
+			write_item(items + i * size, size, fl_lin_item(c->arg, (unsigned)i));
+		rc = k->put_many(q, items, n, &moved);
+		FL_CHECK((rc == 0) == (moved == n) && (rc == 0 || rc == -EAGAIN || rc == -EPIPE));
+		c->result = (int64_t)moved;
+		break;
+	case FL_LIN_GET_MANY:
+		rc = k->get_many(q, items, n, &moved);
+		FL_CHECK((rc == 0) == (moved > 0) && (rc == 0 || rc == -EAGAIN || rc == -EPIPE));
+		for (size_t i = 0; i < moved; i++)
+			numbers[i] = read_item(items + i * size, size);
+		c->result = fl_lin_items((unsigned)moved, numbers);
+		c->overlaps = !k->capacity; /* an unbounded queue may give fewer: those of a segment */
+		break;
+	case FL_LIN_LENGTH:
+		c->result = (int64_t)k->length(q);
+		break;
+	default:
+		k->close(q);
+	}
+}
+
+/*
+ * Random calls: each has the result that the specification has for it. The calls fill the queue and
+ * empty it in turn, and towards the end one closes it. FL_TEST_SEED repeats a run that has failed.
+ */
+static void obey(const kind *k, size_t capacity, size_t size, unsigned seed)
+{
+	enum { ROOM = 100 }; /* a specification has no more than 128 items */
+	static const int puts[] = {FL_LIN_PUT, FL_LIN_PUT, FL_LIN_PUT_MANY},
+			 gets[] = {FL_LIN_GET, FL_LIN_GET, FL_LIN_GET_MANY, FL_LIN_LENGTH};
+	const struct fl_lin_spec *spec = k->spec ? k->spec : &fl_lin_fifo;
+	const size_t turn = 2 * capacity + 10, calls = 16 * turn;
+	void *q = made(k, size, capacity), *state = calloc(1, spec->size);
+	unsigned random = seed;
+	FL_CHECK(state != NULL);
+	spec->init(state, k->capacity ? (int64_t)capacity : 0);
+	for (size_t i = 0; i < calls; i++) {
+		const bool fills = fl_test_random(&random) % 8 < (i / turn % 2 ? 2 : 6);
+		const unsigned draw = fl_test_random(&random);
+		struct fl_lin_call c = {.arg = (draw % 5) << 8 | (draw >> 8 & 255), .returned = true};
+		c.kind = fills ? puts[draw % 3] : gets[draw % 4];
+		if (fills && k->length(q) > ROOM)
+			continue;
+		if (k->close && i == calls - turn)
+			c.kind = FL_LIN_CLOSE;
+		make_call(k, q, size, &c);
+		if (!spec->apply(state, &c))
+			fail_msg("%s of %zu items of %zu bytes: call %zu of kind %d: %lld; FL_TEST_SEED=%u", k->name,
+			         capacity, size, i, c.kind, (long long)c.result, seed);
+	}
+	if (k->capacity)
+		assert_int_equal(k->capacity(q), capacity);
+	k->free(q);
+	free(state);
+}
+
+static void obey_with_each_size(const kind *k, size_t capacity)
+{
+	static const size_t sizes[] = {4, 8, 13, 64};
+	const char *seed = getenv("FL_TEST_SEED");
+	FL_EACH (i, sizes)
+		if (capacity <= 100)
+			obey(k, capacity, sizes[i], seed ? (unsigned)strtoul(seed, NULL, 10) : (unsigned)fl_now().ns);
+}
+
+FL_TEST(queues_obey_their_specification)
+{
+	for_each(obey_with_each_size);
+}
+
+/* The mpmc ring begins three laps before its words reach this number. */
+static uint64_t mpmc_end;
+
+static int make_mpmc_before_the_end(void **q, size_t item_size, size_t capacity)
+{
+	uint64_t lap = FL__MPMC_STEP;
+	FL_OK(make_mpmc(q, item_size, capacity));
+	while (lap < capacity * FL__MPMC_STEP)
+		lap *= 2;
+	fl__mpmc_fini(*q); /* it is all that an fl_mpmc is */
+	return fl__mpmc_init(*q, item_size, capacity, mpmc_end / lap - 3);
+}
+
+FL_TEST(queues_mpmc_index_wrap_2_32)
+{
+	static const uint64_t ends[] = {UINT64_C(1) << 31, UINT64_C(1) << 32, UINT64_C(1) << 63, UINT64_MAX};
+	static const kind before_the_end = {
+	    "mpmc before its end", true,          fl_mpmc_takes, make_mpmc_before_the_end,
+	    ALL(fl_mpmc),          fl_mpmc_frees, fl_mpmc_closes};
+	FL_EACH (i, ends)
+		FL_EACH (c, capacities) {
+			mpmc_end = ends[i];
+			obey_with_each_size(&before_the_end, capacities[c]);
+		}
 }
 
 /* Items come out as they went in, and not a byte beside them is touched. */
@@ -290,6 +433,8 @@ static void run_size(const kind *k, size_t size, unsigned capacity)
 FL_TEST_WITH(queues_carry_items_of_any_size, for_each, const kind *k, size_t capacity)
 {
 	static const size_t sizes[] = {100, 127, 128, 255, 256, 257, 1000, 1024, 4095, 4096};
+	if (k->spec) /* not FIFO */
+		return;
 	if (capacity == 3)
 		FL_EACH (i, sizes)
 			run_size(k, sizes[i], 3);
@@ -308,18 +453,20 @@ static void run_many(const kind *k, size_t capacity, size_t size)
 	static unsigned char in[MOST * LARGEST], out[MOST * LARGEST + 1], item[LARGEST];
 	void *q = made(k, size, capacity);
 	unsigned next_in = 0, next_out = 0;
-	assert_int_equal(k->put_many(q, NULL, 0), 0);
-	assert_int_equal(k->get_many(q, NULL, 0), 0);
+	FL_MANY(0, 0, k->put_many, q, NULL, 0);
+	FL_MANY(0, 0, k->get_many, q, NULL, 0);
 	for (unsigned burst = 0; burst < 40; burst++) {
 		const size_t want = (burst * 7 + 3) % (2 * capacity + 2), space = capacity - k->length(q);
 		for (size_t i = 0; i < want; i++)
 			fill(in + i * size, size, next_in + (unsigned)i);
-		const size_t put = k->put_many(q, in, want);
+		size_t put, got;
+		FL_RC(k->put_many(q, in, want, &put), k->capacity && space < want ? -EAGAIN : 0);
 		assert_int_equal(put, k->capacity && space < want ? space : want);
 		next_in += (unsigned)put;
 		const size_t length = k->length(q), more = (burst * 5 + 1) % (2 * capacity + 2);
 		memset(out, 0xa5, (more + 1) * size);
-		const size_t got = k->get_many(q, out, more), least = more < length ? more : length;
+		const size_t least = more < length ? more : length;
+		FL_RC(k->get_many(q, out, more, &got), least == 0 && more > 0 ? -EAGAIN : 0);
 		/* An unbounded queue may give the items of a segment. */
 		FL_IN_RANGE((int64_t)got, k->capacity ? (int64_t)least : least > 0, (int64_t)least);
 		for (size_t i = 0; i < got; i++) {
@@ -334,35 +481,8 @@ static void run_many(const kind *k, size_t capacity, size_t size)
 
 FL_TEST_WITH(queues_put_and_get_many, for_each, const kind *k, size_t capacity)
 {
-	for (size_t size = 1; size <= 72; size += capacity == 3 || capacity == 33 ? 1 : 23)
+	for (size_t size = 1; size <= 72 && !k->spec; size += capacity == 3 || capacity == 33 ? 1 : 23)
 		run_many(k, capacity, size);
-}
-
-/* What was put before the close comes out; what the close refuses is in no length. */
-FL_TEST_WITH(queues_that_are_closed_drain, for_each, const kind *k, size_t capacity)
-{
-	static const int refused[] = {7, 8, 9};
-	if (!k->close || capacity > 8)
-		return;
-	for (int n = 0; n <= (int)capacity; n++) {
-		void *q = made(k, sizeof(int), capacity);
-		int item = 77;
-		for (int i = 0; i < n; i++)
-			FL_OK(k->put(q, &i));
-		k->close(q);
-		for (int i = 0; i <= n; i++) {
-			FL_RC(k->put(q, refused), -EPIPE); /* also if it is full */
-			assert_int_equal(k->put_many(q, refused, 3), 0);
-			assert_int_equal(k->length(q), n - i);
-			FL_RC(k->get(q, &item), i < n ? 0 : -EPIPE);
-			assert_int_equal(item, i < n ? i : n > 0 ? n - 1 : 77);
-		}
-		assert_int_equal(k->get_many(q, &item, 1), 0);
-		FL_RC(k->get(q, &item), -EPIPE);
-		if (k->capacity)
-			assert_int_equal(k->capacity(q), capacity);
-		k->free(q);
-	}
 }
 
 struct member {
@@ -420,26 +540,5 @@ FL_TEST_WITH(queues_say_when_there_is_no_memory, for_each, const kind *k, size_t
 		k->free(q);
 		assert_int_equal(seam_live_allocs(), before);
 		step = enough ? 0 : step;
-	}
-}
-
-FL_MPMC_UNBOUNDED_OF(uint64_t, numbers)
-
-FL_TEST(mpmc_unbounded_typed_is_the_same)
-{
-	for (int one_consumer = 0; one_consumer < 2; one_consumer++) {
-		FL_SCOPED(numbers) *q = NULL;
-		const uint64_t two[] = {2, 3};
-		uint64_t got[4] = {0};
-		FL_OK(numbers_create(&q, &(fl_mpmc_unbounded_config){.one_consumer = one_consumer}));
-		FL_OK(numbers_try_put(q, 1));
-		assert_int_equal(numbers_try_put_many(q, two, 2), 2);
-		assert_int_equal(numbers_length(q), 3);
-		FL_OK(fl_mpmc_unbounded_try_get(numbers_untyped(q), got));
-		assert_int_equal(numbers_try_get_many(q, got + 1, 3), 2);
-		assert_true(got[0] == 1 && got[1] == 2 && got[2] == 3);
-		numbers_close(q);
-		assert_true(numbers_is_closed(q));
-		FL_RC(numbers_try_get(q, got), -EPIPE);
 	}
 }

@@ -8,7 +8,7 @@
 struct selecting {
 	fl_select_case cases[2];
 	int got[2], which;
-	int64_t deadline;
+	fl_time deadline;
 	fl_cancel_token *cancel, *scope;
 	fl_thread thread;
 };
@@ -17,7 +17,7 @@ static int selecting_run(void *arg)
 {
 	struct selecting *s = arg;
 	FL_CANCEL_SCOPE(s->scope);
-	s->which = fl_select_until(s->cases, 2, s->deadline ? s->deadline : FL_FOREVER, s->cancel);
+	s->which = fl_select_until(s->cases, 2, s->deadline, s->cancel);
 	return 0;
 }
 
@@ -58,7 +58,7 @@ FL_TEST(select_makes_the_one_that_can_be_made)
 	FL_SCOPED(fl_queue) *empty = queue_with(2, 0);
 	FL_SCOPED(fl_queue) *full = queue_with(1, 1);
 	int got = 77, mine = 5;
-	FL_RC(FL_SELECT_UNTIL(0, NULL, FL_GET(empty, &got), FL_PUT(full, &mine)), -ETIMEDOUT);
+	FL_RC(FL_SELECT_UNTIL(FL_NO_WAIT, NULL, FL_GET(empty, &got), FL_PUT(full, &mine)), -ETIMEDOUT);
 	FL_RC(FL_SELECT(FL_GET(empty, &got), FL_PUT(full, &mine), FL_PUT(empty, &mine)), 2);
 	assert_int_equal(got, 77);
 	FL_RC(FL_SELECT(FL_PUT(full, &mine), FL_GET(full, &got)), 1);
@@ -180,7 +180,7 @@ FL_TEST(select_gives_up_and_leaves_nothing_behind)
 				s.cases[0] = (fl_select_case)FL_GET(a, &s.got[0]);
 				s.cases[1] = (fl_select_case)FL_GET(b, &s.got[1]);
 				FL_OK(selecting_run(&s));
-				assert_true(fl_now() >= s.deadline);
+				assert_true(fl_time_is_past(s.deadline));
 			} else {
 				begin_gets(&s, a, b);
 				fl_cancel_token_request(&stop);
@@ -188,7 +188,7 @@ FL_TEST(select_gives_up_and_leaves_nothing_behind)
 			}
 			FL_RC(s.which, way == 0 ? -ETIMEDOUT : -ECANCELED);
 			assert_int_equal(s.got[0] + s.got[1], 2 * 77);
-			FL_RC(fl_queue_put_until(a, &(int){1}, 0, NULL),
+			FL_RC(fl_queue_put_until(a, &(int){1}, FL_NO_WAIT, NULL),
 			      kinds[kind].capacity == FL_RENDEZVOUS ? -ETIMEDOUT : 0);
 			fl_queue_free(a); /* panics if a waiter is left */
 			fl_queue_free(b);
@@ -207,7 +207,7 @@ FL_TEST(select_tells_which_is_closed)
 		assert_false(s.cases[0].closed);
 		assert_true(s.cases[1].closed);
 		s.cases[1].queue = NULL;
-		FL_RC(fl_select_until(s.cases, 2, 0, NULL), -ETIMEDOUT);
+		FL_RC(fl_select_until(s.cases, 2, FL_NO_WAIT, NULL), -ETIMEDOUT);
 		assert_false(s.cases[0].closed);
 		int item = 5;
 		FL_RC(FL_SELECT(FL_PUT(b, &item)), -EPIPE);

@@ -3,7 +3,7 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-static void arrive(fl_test_caller *c, fl_barrier *b, int64_t deadline, fl_cancel_token *cancel)
+static void arrive(fl_test_caller *c, fl_barrier *b, fl_time deadline, fl_cancel_token *cancel)
 {
 	fl_test_call_queued(c, fl_test_arrive, b, b, deadline, cancel);
 }
@@ -85,7 +85,7 @@ FL_TEST(barrier_of_none_panics_in_each_form)
 	FL_PANICS(FL_IGNORE(fl_barrier_wait(&b)));
 	assert_ptr_equal(fl_test_panic.object, &b);
 	FL_PANICS(FL_IGNORE(fl_barrier_try_wait(&b)));
-	FL_PANICS(FL_IGNORE(fl_barrier_wait_until(&b, 0, NULL)));
+	FL_PANICS(FL_IGNORE(fl_barrier_wait_until(&b, FL_NO_WAIT, NULL)));
 }
 
 /* With an action. */
@@ -164,7 +164,7 @@ FL_TEST(barrier_of_one_never_waits)
 		FL_OK(fl_barrier_init_with_action(&a.barrier, 1, acts ? act : NULL, &a));
 		FL_RC(fl_barrier_wait(&a.barrier), 0);
 		FL_RC(fl_barrier_try_wait(&a.barrier), 0);
-		FL_RC(fl_barrier_wait_until(&a.barrier, 0, NULL), 0);
+		FL_RC(fl_barrier_wait_until(&a.barrier, FL_NO_WAIT, NULL), 0);
 		assert_int_equal(a.calls, acts * 3);
 		assert_int_equal(a.waiting, 0);
 	}
@@ -337,13 +337,13 @@ FL_TEST(barrier_action_late_one_that_gives_up)
 	FL_RC(fl_test_call_end(&late), -ECANCELED);
 	FL_RC(fl_test_call_end(&other), -EPIPE);
 	assert_true(fl_barrier_is_broken(&a.barrier));
-	FL_RC(fl_barrier_wait_until(&a.barrier, 0, NULL), -EPIPE);
+	FL_RC(fl_barrier_wait_until(&a.barrier, FL_NO_WAIT, NULL), -EPIPE);
 	assert_int_equal(fl_test_queued(&a.barrier), 1);
 	fl_event_set(&a.open);
 	FL_RC(fl_test_call_end(&first), 0);
 	FL_RC(fl_test_call_end(&last), 1);
 
 	fl_barrier_reset(&a.barrier);
-	FL_RC(fl_barrier_wait_until(&a.barrier, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_barrier_wait_until(&a.barrier, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(a.calls, 1);
 }

@@ -12,7 +12,7 @@ typedef struct board {
 	unsigned order[16], woken;
 } board;
 
-static int wait_on(void *arg, int64_t deadline, fl_cancel_token *cancel)
+static int wait_on(void *arg, fl_time deadline, fl_cancel_token *cancel)
 {
 	board *b = arg;
 	FL_LOCKED(&b->mutex);
@@ -21,12 +21,12 @@ static int wait_on(void *arg, int64_t deadline, fl_cancel_token *cancel)
 	return rc;
 }
 
-static int wait_in_turn(void *arg, int64_t number, fl_cancel_token *cancel)
+static int wait_in_turn(void *arg, fl_time number, fl_cancel_token *cancel)
 {
 	board *b = arg;
 	FL_LOCKED(&b->mutex);
 	int rc = fl_cond_wait(&b->cond, &b->mutex);
-	b->order[b->woken++] = (unsigned)number;
+	b->order[b->woken++] = (unsigned)number.ns;
 	return rc;
 }
 
@@ -41,9 +41,9 @@ FL_TEST(cond_signal_wakes_one_in_order)
 	enum { N = 5 };
 	board b = {.mutex = FL_MUTEX_INIT};
 	fl_test_caller callers[N];
-	for (int i = 0; i < N; i++)
-		fl_test_call_queued(&callers[i], wait_in_turn, &b, &b.cond, i, NULL);
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, callers)
+		fl_test_call_queued(&callers[i], wait_in_turn, &b, &b.cond, FL__TIME(i), NULL);
+	FL_EACH (i, callers) {
 		if (i % 2)
 			signal_locked(&b);
 		else
@@ -62,8 +62,8 @@ FL_TEST(cond_signal_n_wakes_at_most_n_in_order)
 	static const size_t signals[] = {0, 2, 1, 3, 5};
 	board b = {.mutex = FL_MUTEX_INIT};
 	fl_test_caller callers[N];
-	for (int i = 0; i < N; i++)
-		fl_test_call_queued(&callers[i], wait_in_turn, &b, &b.cond, i, NULL);
+	FL_EACH (i, callers)
+		fl_test_call_queued(&callers[i], wait_in_turn, &b, &b.cond, FL__TIME(i), NULL);
 	unsigned woken = 0;
 	FL_EACH (i, signals) {
 		const unsigned before = woken;
@@ -87,7 +87,7 @@ FL_TEST(cond_signal_without_waiters_is_forgotten)
 	fl_cond_signal(&b.cond);
 	fl_cond_broadcast(&b.cond);
 	FL_LOCKED(&b.mutex);
-	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	fl_cond_signal(&b.cond);
 	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 }
@@ -98,8 +98,8 @@ FL_TEST(cond_broadcast_wakes_all_that_wait)
 	for (int locked = 0; locked < 2; locked++) {
 		board b = {.mutex = FL_MUTEX_INIT};
 		fl_test_caller callers[N];
-		for (int i = 0; i < N; i++)
-			fl_test_call_queued(&callers[i], wait_in_turn, &b, &b.cond, i, NULL);
+		FL_EACH (i, callers)
+			fl_test_call_queued(&callers[i], wait_in_turn, &b, &b.cond, FL__TIME(i), NULL);
 		if (locked)
 			fl_mutex_lock(&b.mutex);
 		fl_cond_broadcast(&b.cond);
@@ -127,7 +127,7 @@ static int count_wakes(const uint32_t *word, int n)
 static void begin_sleeps(fl_test_caller *callers, int n, board *b)
 {
 	for (int i = 0; i < n; i++)
-		fl_test_call_queued(&callers[i], wait_in_turn, b, &b->cond, i, NULL);
+		fl_test_call_queued(&callers[i], wait_in_turn, b, &b->cond, FL__TIME(i), NULL);
 	FL_WAIT_FOR(fl_test_asleep(&b->cond) == (size_t)n);
 	b->woken = 0;
 	wakes = 0;
@@ -185,7 +185,7 @@ FL_TEST(cond_signal_after_broadcasts_wakes_one)
 			fl_test_calls_end(callers, N);
 			continue;
 		}
-		for (int i = 0; i < N; i++) {
+		FL_EACH (i, callers) {
 			fl_cond_signal(&b.cond);
 			FL_OK(fl_test_call_end(&callers[i]));
 			assert_int_equal(b.woken, i + 1);
@@ -248,7 +248,7 @@ static bool has_token(void *arg)
 	return b->tokens > 0;
 }
 
-static int take_token(void *arg, int64_t deadline, fl_cancel_token *cancel)
+static int take_token(void *arg, fl_time deadline, fl_cancel_token *cancel)
 {
 	board *b = arg;
 	FL_LOCKED(&b->mutex);
@@ -258,7 +258,7 @@ static int take_token(void *arg, int64_t deadline, fl_cancel_token *cancel)
 	return rc;
 }
 
-static int take_token_plainly(void *arg, int64_t deadline, fl_cancel_token *cancel)
+static int take_token_plainly(void *arg, fl_time deadline, fl_cancel_token *cancel)
 {
 	board *b = arg;
 	FL_LOCKED(&b->mutex);
@@ -280,7 +280,7 @@ FL_TEST(cond_wait_for_looks_first)
 	board b = {.mutex = FL_MUTEX_INIT, .tokens = 1};
 	FL_LOCKED(&b.mutex);
 	FL_OK(fl_cond_wait_for(&b.cond, &b.mutex, has_token, &b));
-	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, 0, fl_test_requested));
+	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, FL_NO_WAIT, fl_test_requested));
 	assert_int_equal(b.woken, 2);
 }
 
@@ -310,7 +310,7 @@ FL_TEST(cond_wait_for_looks_once_more)
 	board b = {.mutex = FL_MUTEX_INIT};
 	unsigned looks = 0;
 	FL_LOCKED(&b.mutex);
-	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, holds_the_second_time, &looks, 0, NULL));
+	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, holds_the_second_time, &looks, FL_NO_WAIT, NULL));
 	looks = 0;
 	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, holds_the_second_time, &looks, FL_FOREVER, fl_test_requested));
 }

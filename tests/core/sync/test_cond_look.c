@@ -37,7 +37,7 @@ static int sleep_on(const uint32_t *word, uint32_t expected, int64_t deadline)
 }
 
 /* A wait of this thread, under FL_FAULTS(); `act` runs while it spins. */
-static int meet(void (*act)(fl_cond *c), int64_t deadline)
+static int meet(void (*act)(fl_cond *c), fl_time deadline)
 {
 	memset(&stage, 0, sizeof stage);
 	stage.actor = pthread_self();
@@ -52,7 +52,7 @@ static int meet(void (*act)(fl_cond *c), int64_t deadline)
 	return rc;
 }
 
-static int wait_and_meet(void (*act)(fl_cond *c), int64_t deadline)
+static int wait_and_meet(void (*act)(fl_cond *c), fl_time deadline)
 {
 	FL_FAULTS();
 	return meet(act, deadline);

@@ -3,7 +3,7 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-static int wait_for(void *e, int64_t deadline, fl_cancel_token *cancel)
+static int wait_for(void *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_event_wait_until(e, deadline, cancel);
 }
@@ -18,7 +18,7 @@ FL_TEST(event_stays_set_until_it_is_reset)
 		assert_true(fl_event_is_set(&e));
 		FL_OK(fl_event_try_wait(&e));
 		FL_OK(fl_event_wait(&e));
-		FL_OK(fl_event_wait_until(&e, 0, NULL));
+		FL_OK(fl_event_wait_until(&e, FL_NO_WAIT, NULL));
 		assert_true(fl_event_is_set(&e));
 		fl_event_reset(&e);
 		fl_event_reset(&e);
@@ -97,7 +97,7 @@ FL_TEST(event_auto_is_reset_by_one_wait)
 	fl_event_init_auto(&made);
 	assert_memory_equal(&e, &made, sizeof e);
 	FL_RC(fl_event_try_wait(&e), -EAGAIN);
-	FL_RC(fl_event_wait_until(&e, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_event_wait_until(&e, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	for (int i = 0; i < 2; i++) {
 		fl_event_set(&e);
 		fl_event_set(&e); /* twice is once */
@@ -111,7 +111,7 @@ FL_TEST(event_auto_is_reset_by_one_wait)
 	FL_RC(fl_event_wait_until(&e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	fl_event_set(&e);
 	/* A wait that gave up took nothing, and left nothing behind. */
-	FL_OK(fl_event_wait_until(&e, 0, NULL));
+	FL_OK(fl_event_wait_until(&e, FL_NO_WAIT, NULL));
 	FL_OK(fl_event_destroy(&e));
 }
 
@@ -122,7 +122,7 @@ FL_TEST(event_auto_set_wakes_one_in_order)
 	fl_test_caller callers[N];
 	fl_test_begin_waits(callers, N, wait_for, &e);
 	FL_RC(fl_event_destroy(&e), -EBUSY);
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, callers) {
 		fl_event_set(&e);
 		assert_false(fl_event_is_set(&e)); /* it is the waiter's already */
 		FL_OK(fl_test_call_end(&callers[i]));
@@ -147,7 +147,7 @@ FL_TEST(event_auto_set_skips_a_cancelled_waiter)
 	assert_false(fl_event_is_set(&e));
 }
 
-static int wait_any_for(void *e, int64_t deadline, fl_cancel_token *cancel)
+static int wait_any_for(void *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_EVENT((fl_event *)e));
 }

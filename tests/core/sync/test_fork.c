@@ -43,7 +43,7 @@ FL_TEST(fork_barrier_forgets_arrivals)
 	fl_test_begin_waits(callers, 2, fl_test_arrive, &b);
 	FL_OK(fl_test_child(is_not_the_last, &b, NULL, 0));
 	FL_RC(fl_barrier_wait(&b), 2);
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, callers)
 		FL_RC(fl_test_call_end(&callers[i]), i);
 }
 
@@ -232,7 +232,7 @@ static int hold_all(void *unused)
 	return 0;
 }
 
-static int64_t at_once(void)
+static fl_time at_once(void)
 {
 	return fl_after(FL_MS(1));
 }

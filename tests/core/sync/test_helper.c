@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Helpers: the threads that the library starts for all, and how they end. */
 #include "fl_child.h"
-#include "fl_emulated.h"
 #include "fl_faults.h"
-#include "fl_named_threads.h"
 
 #include "core/sync/helper.h"
 

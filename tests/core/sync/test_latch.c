@@ -2,7 +2,7 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-static int wait_for(void *l, int64_t deadline, fl_cancel_token *cancel)
+static int wait_for(void *l, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_latch_wait_until(l, deadline, cancel);
 }
@@ -36,7 +36,7 @@ FL_TEST(latch_counts_down)
 	assert_int_equal(fl_latch_count(&l), 0);
 	FL_OK(fl_latch_try_wait(&l));
 	FL_OK(fl_latch_wait(&l));
-	FL_OK(fl_latch_wait_until(&l, 0, NULL));
+	FL_OK(fl_latch_wait_until(&l, FL_NO_WAIT, NULL));
 	fl_latch_count_down(&l, 0);
 	FL_OK(fl_latch_try_wait(&l));
 }

@@ -30,7 +30,7 @@ static void lock_plainly(void *m)
 	fl_mutex_unlock(m);
 }
 
-static int lock_call(void *m, int64_t deadline, fl_cancel_token *cancel)
+static int lock_call(void *m, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL_CANCEL_SCOPE(cancel);
 	lock_plainly(m);
@@ -118,11 +118,11 @@ typedef struct parade {
 	unsigned order[8], n;
 } parade;
 
-static int join_parade(void *arg, int64_t number, fl_cancel_token *cancel)
+static int join_parade(void *arg, fl_time number, fl_cancel_token *cancel)
 {
 	parade *p = arg;
 	fl_mutex_lock(&p->mutex);
-	p->order[p->n++] = (unsigned)number;
+	p->order[p->n++] = (unsigned)number.ns;
 	fl_mutex_unlock(&p->mutex);
 	return 0;
 }
@@ -133,8 +133,8 @@ FL_TEST(mutex_wakes_in_order)
 	parade p = {.mutex = FL_MUTEX_INIT};
 	fl_test_caller callers[N];
 	fl_mutex_lock(&p.mutex);
-	for (int i = 0; i < N; i++)
-		fl_test_call_queued(&callers[i], join_parade, &p, &p.mutex, i, NULL);
+	FL_EACH (i, callers)
+		fl_test_call_queued(&callers[i], join_parade, &p, &p.mutex, FL__TIME(i), NULL);
 	fl_mutex_unlock(&p.mutex);
 	fl_test_calls_end(callers, N);
 	for (unsigned i = 0; i < N; i++)
@@ -146,7 +146,7 @@ FL_TEST(mutex_stale_waiters)
 {
 	fl_mutex m = FL_MUTEX_INIT;
 	fl_mutex_lock(&m);
-	FL_RC(fl_mutex_lock_until(&m, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_mutex_lock_until(&m, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(m.word_, 1); /* a wait that gave up has cleared its mark */
 	fl_mutex_unlock(&m);
 	assert_int_equal(m.word_, 0);

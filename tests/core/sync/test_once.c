@@ -27,7 +27,7 @@ static int do_job(void *arg)
 	return 0;
 }
 
-static int call(void *arg, int64_t deadline, fl_cancel_token *cancel)
+static int call(void *arg, fl_time deadline, fl_cancel_token *cancel)
 {
 	job *j = arg;
 	int rc = fl_once_call_until(&j->once, do_job, j, deadline, cancel);
@@ -43,7 +43,7 @@ FL_TEST(once_runs_once)
 	assert_true(fl_once_is_done(&j.once));
 	FL_OK(fl_once_call(&j.once, do_job, &j));
 	FL_OK(fl_once_try_call(&j.once, do_job, &j));
-	FL_OK(fl_once_call_until(&j.once, do_job, &j, 0, NULL));
+	FL_OK(fl_once_call_until(&j.once, do_job, &j, FL_NO_WAIT, NULL));
 	assert_int_equal(j.calls, 1);
 }
 
@@ -54,7 +54,7 @@ FL_TEST(once_each_form_runs_it)
 	assert_int_equal(tried.calls, 1);
 	assert_true(fl_once_is_done(&tried.once));
 	/* The deadline is not the function's. */
-	FL_OK(fl_once_call_until(&timed.once, do_job, &timed, 0, fl_test_requested));
+	FL_OK(fl_once_call_until(&timed.once, do_job, &timed, FL_NO_WAIT, fl_test_requested));
 	assert_int_equal(timed.calls, 1);
 	assert_true(fl_once_is_done(&timed.once));
 }
@@ -89,7 +89,7 @@ FL_TEST(once_while_another_runs_it)
 	begin(&j, &runner);
 	assert_false(fl_once_is_done(&j.once));
 	FL_RC(fl_once_try_call(&j.once, do_job, &j), -EAGAIN);
-	FL_RC(fl_once_call_until(&j.once, do_job, &j, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{

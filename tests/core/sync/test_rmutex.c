@@ -4,7 +4,7 @@
 
 enum { LAST_DEPTH = UINT32_MAX - 1 };
 
-static int lock_and_unlock(void *m, int64_t deadline, fl_cancel_token *cancel)
+static int lock_and_unlock(void *m, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = fl_rmutex_lock_until(m, deadline, cancel);
 	if (rc == 0)
@@ -12,7 +12,7 @@ static int lock_and_unlock(void *m, int64_t deadline, fl_cancel_token *cancel)
 	return rc;
 }
 
-static int try_once(void *m, int64_t deadline, fl_cancel_token *cancel)
+static int try_once(void *m, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL_CHECK(!fl_rmutex_depth(m));
 	return fl_rmutex_try_lock(m);
@@ -21,7 +21,7 @@ static int try_once(void *m, int64_t deadline, fl_cancel_token *cancel)
 static int tried_elsewhere(fl_rmutex *m)
 {
 	fl_test_caller c;
-	fl_test_call_start(&c, try_once, m, 0, NULL);
+	fl_test_call_start(&c, try_once, m, FL_NO_WAIT, NULL);
 	return fl_test_call_end(&c);
 }
 
@@ -30,7 +30,7 @@ FL_TEST(rmutex_is_locked_as_often_as_unlocked)
 	fl_rmutex m = FL_RMUTEX_INIT;
 	fl_rmutex_lock(&m);
 	FL_OK(fl_rmutex_try_lock(&m));
-	FL_OK(fl_rmutex_lock_until(&m, 0, NULL));
+	FL_OK(fl_rmutex_lock_until(&m, FL_NO_WAIT, NULL));
 	fl_rmutex_lock(&m);
 	for (int i = 4; i > 0; i--) {
 		assert_int_equal(fl_rmutex_depth(&m), i);
@@ -74,7 +74,7 @@ FL_TEST(rmutex_deepest_lock)
 	FL_OK(fl_rmutex_try_lock(&m));
 	FL_RC(fl_rmutex_try_lock(&m), -EOVERFLOW);
 	FL_RC(fl_rmutex_lock_until(&m, FL_FOREVER, NULL), -EOVERFLOW);
-	FL_RC(fl_rmutex_lock_until(&m, 0, NULL), -EOVERFLOW);
+	FL_RC(fl_rmutex_lock_until(&m, FL_NO_WAIT, NULL), -EOVERFLOW);
 	FL_PANICS_OF("fl_rmutex_lock", &m, fl_rmutex_lock(&m));
 	assert_int_equal(m.depth_, LAST_DEPTH);
 	fl_rmutex_unlock(&m);
@@ -139,7 +139,7 @@ static int not_mine(void *m)
 {
 	FL_CHECK(!fl_rmutex_depth(m));
 	FL_RC(fl_rmutex_try_lock(m), -EAGAIN);
-	FL_RC(fl_rmutex_lock_until(m, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_rmutex_lock_until(m, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	return 0;
 }
 

@@ -4,7 +4,7 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-static int read_briefly(void *l, int64_t deadline, fl_cancel_token *cancel)
+static int read_briefly(void *l, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = fl_rwlock_read_lock_until(l, deadline, cancel);
 	if (rc == 0)
@@ -12,7 +12,7 @@ static int read_briefly(void *l, int64_t deadline, fl_cancel_token *cancel)
 	return rc;
 }
 
-static int write_briefly(void *l, int64_t deadline, fl_cancel_token *cancel)
+static int write_briefly(void *l, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = fl_rwlock_write_lock_until(l, deadline, cancel);
 	if (rc == 0)
@@ -26,7 +26,7 @@ FL_TEST(rwlock_many_read_or_one_writes)
 	for (int i = 0; i < 3; i++) {
 		fl_rwlock_read_lock(&l);
 		FL_OK(fl_rwlock_try_read_lock(&l));
-		FL_OK(fl_rwlock_read_lock_until(&l, 0, NULL));
+		FL_OK(fl_rwlock_read_lock_until(&l, FL_NO_WAIT, NULL));
 		assert_true(fl_rwlock_is_read_locked(&l) && !fl_rwlock_is_write_locked(&l));
 		FL_RC(fl_rwlock_try_write_lock(&l), -EAGAIN);
 		FL_RC(fl_rwlock_destroy(&l), -EBUSY);
@@ -47,17 +47,17 @@ FL_TEST(rwlock_many_read_or_one_writes)
 FL_TEST(rwlock_until_gives_up)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
-	const int64_t past[] = {INT64_MIN, -1, 0, 1, fl_now()};
+	const fl_time past[] = {{INT64_MIN}, FL_NO_WAIT, {1}, fl_now()};
 	fl_rwlock_write_lock(&l);
 	FL_EACH (i, past) {
 		FL_RC(fl_rwlock_read_lock_until(&l, past[i], NULL), -ETIMEDOUT);
 		FL_RC(fl_rwlock_write_lock_until(&l, past[i], NULL), -ETIMEDOUT);
 	}
-	int64_t deadline = fl_after(FL_MS(1));
+	fl_time deadline = fl_after(FL_MS(1));
 	FL_RC(fl_rwlock_read_lock_until(&l, deadline, NULL), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
+	assert_true(fl_time_is_past(deadline));
 	FL_RC(fl_rwlock_read_lock_until(&l, FL_FOREVER, fl_test_requested), -ECANCELED);
-	FL_RC(fl_rwlock_write_lock_until(&l, FL_FOREVER - 1, fl_test_requested), -ECANCELED);
+	FL_RC(fl_rwlock_write_lock_until(&l, FL__TIME(INT64_MAX - 1), fl_test_requested), -ECANCELED);
 	fl_rwlock_write_unlock(&l);
 	FL_EACH (i, past) {
 		FL_OK(fl_rwlock_read_lock_until(&l, past[i], fl_test_requested));
@@ -70,10 +70,10 @@ FL_TEST(rwlock_until_gives_up)
 	assert_int_equal(l.word_, 0); /* a wait that gave up left nothing */
 }
 
-static int lock_plainly(void *l, int64_t deadline, fl_cancel_token *cancel)
+static int lock_plainly(void *l, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL_CANCEL_SCOPE(cancel);
-	if (deadline == 0) {
+	if (fl__is_forever(deadline)) {
 		fl_rwlock_read_lock(l);
 		fl_rwlock_read_unlock(l);
 	} else {
@@ -89,8 +89,8 @@ FL_TEST(rwlock_plain_locking_is_never_cancelled)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller reader, writer;
 	fl_rwlock_write_lock(&l);
-	fl_test_call_queued(&reader, lock_plainly, &l, &l, 0, &stop);
-	fl_test_call_queued(&writer, lock_plainly, &l, &l, 1, &stop);
+	fl_test_call_queued(&reader, lock_plainly, &l, &l, FL_FOREVER, &stop);
+	fl_test_call_queued(&writer, lock_plainly, &l, &l, FL_NO_WAIT, &stop);
 	FL_RC(fl_rwlock_destroy(&l), -EBUSY);
 	fl_cancel_token_request(&stop);
 	assert_int_equal(fl_test_queued(&l), 2);
@@ -128,7 +128,7 @@ FL_TEST(rwlock_too_many_readers_panic)
 	fl_rwlock l = {1u << 26, 0};
 	FL_PANICS(fl_rwlock_read_lock(&l));
 	FL_PANICS(FL_IGNORE(fl_rwlock_try_read_lock(&l)));
-	FL_PANICS(FL_IGNORE(fl_rwlock_read_lock_until(&l, 0, NULL)));
+	FL_PANICS(FL_IGNORE(fl_rwlock_read_lock_until(&l, FL_NO_WAIT, NULL)));
 	assert_int_equal(l.word_, 1u << 26);
 }
 
@@ -157,10 +157,10 @@ typedef struct parade {
 	uint32_t order[8];
 } parade;
 
-static int march(void *arg, int64_t number, fl_cancel_token *cancel)
+static int march(void *arg, fl_time number, fl_cancel_token *cancel)
 {
 	parade *p = arg;
-	if (number < 0) { /* both readers must be inside together */
+	if (number.ns < 0) { /* both readers must be inside together */
 		fl_rwlock_read_lock(&p->lock);
 		fl__add_relaxed(&p->inside, 1);
 		FL_WAIT_FOR(fl__load_relaxed(&p->inside) == 2);
@@ -168,7 +168,7 @@ static int march(void *arg, int64_t number, fl_cancel_token *cancel)
 		fl_rwlock_read_unlock(&p->lock);
 	} else {
 		fl_rwlock_write_lock(&p->lock);
-		p->order[fl__add_relaxed(&p->n, 1)] = (uint32_t)number;
+		p->order[fl__add_relaxed(&p->n, 1)] = (uint32_t)number.ns;
 		fl_rwlock_write_unlock(&p->lock);
 	}
 	return 0;
@@ -183,7 +183,7 @@ FL_TEST(rwlock_serves_in_order)
 	fl_test_caller callers[N];
 	fl_rwlock_write_lock(&p.lock);
 	FL_EACH (i, callers)
-		fl_test_call_queued(&callers[i], march, &p, &p.lock, numbers[i], NULL);
+		fl_test_call_queued(&callers[i], march, &p, &p.lock, FL__TIME(numbers[i]), NULL);
 	fl_rwlock_write_unlock(&p.lock);
 	fl_test_calls_end(callers, N);
 	assert_memory_equal(p.order, expected, sizeof expected);
@@ -204,7 +204,7 @@ FL_TEST(rwlock_long_waiter_is_not_overtaken)
 	FL_FAULTS();
 	fl_test_caller writer, reader;
 	fl_rwlock l = FL_RWLOCK_INIT;
-	rwlock_clock = fl_now();
+	rwlock_clock = fl_now().ns;
 	fl_rwlock_read_lock(&l);
 	fl__sys.now = clock_now;
 	fl_test_call_start(&writer, write_briefly, &l, FL_FOREVER, NULL);
@@ -216,7 +216,7 @@ FL_TEST(rwlock_long_waiter_is_not_overtaken)
 	FL_OK(fl_rwlock_try_read_lock(&l)); /* the last one */
 	fl_rwlock_read_unlock(&l);
 	FL_RC(fl_rwlock_try_read_lock(&l), -EAGAIN);
-	FL_RC(fl_rwlock_read_lock_until(&l, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_rwlock_read_lock_until(&l, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	fl_test_call_start(&reader, read_briefly, &l, FL_FOREVER, NULL);
 	while (fl_test_queued(&l) == 1)
 		fl__sys.yield();

@@ -7,12 +7,12 @@
 
 static fl_sem s;
 
-static int acquire(void *unused, int64_t deadline, fl_cancel_token *cancel)
+static int acquire(void *unused, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_sem_acquire_until(&s, deadline, cancel);
 }
 
-static int acquire_two(void *unused, int64_t deadline, fl_cancel_token *cancel)
+static int acquire_two(void *unused, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_sem_acquire_n_until(&s, 2, deadline, cancel);
 }
@@ -185,9 +185,9 @@ FL_TEST(sem_competitors_want_several)
 	close_behind(1);
 	fl_sem_release(&s);
 	fl_sem_release(&s);
-	FL_OK(fl_sem_acquire_n_until(&s, 2, 0, NULL));
+	FL_OK(fl_sem_acquire_n_until(&s, 2, FL_NO_WAIT, NULL));
 	fl_sem_release(&s);
-	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SEM(&s)), 0);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SEM(&s)), 0);
 	queue_up(&two, acquire_two);
 	assert_int_equal(s.word_, 1);
 	fl__store_release(&gate, 0);

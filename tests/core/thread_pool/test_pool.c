@@ -3,7 +3,7 @@
  * The thread executor: its threads, and its refusals, which change nothing. Its end:
  * test_pool_end.c.
  */
-#include "fl_named_threads.h"
+#include "fl_child.h"
 #include "fl_pool.h"
 
 static unsigned drops, runs;

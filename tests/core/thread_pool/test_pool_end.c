@@ -54,7 +54,7 @@ FL_TEST(pool_join_that_is_given_up_has_closed)
 		FL_SCOPED(fl_executor) *e = pool_with(1);
 		struct held held = hold_worker(e);
 		if (way == 0)
-			FL_RC(fl_executor_join_until(e, 0, NULL), -ETIMEDOUT);
+			FL_RC(fl_executor_join_until(e, FL_NO_WAIT, NULL), -ETIMEDOUT);
 		else
 			FL_RC(fl_executor_join_until(e, FL_FOREVER, fl_test_requested), -ECANCELED);
 		FL_RC(pool_double_submit(e, 1, NULL), -EPIPE);

@@ -557,8 +557,8 @@ struct load {
 
 FL_TASK_STATIC(slow, struct load, void)
 {
-	const int64_t end = fl_now() + FL_US(20); /* a submit takes some 200 ns */
-	while (fl_now() < end)
+	const fl_time end = fl_after(FL_US(20)); /* a submit takes some 200 ns */
+	while (!fl_time_is_past(end))
 		;
 	COUNT(&runs);
 	return 0;
@@ -577,7 +577,7 @@ static struct produced produce(fl_executor *e, int64_t patience)
 	static const struct load load;
 	const long before = seam_live_allocs();
 	for (int i = 0; i < FAST; i++) {
-		const int64_t deadline = patience ? fl_after(patience) : 0;
+		const fl_time deadline = patience ? fl_after(patience) : FL_FOREVER;
 		int rc = slow_submit_with(e, load, NULL, &(fl_submit_config){.backlog_deadline = deadline});
 		assert_true(rc == 0 || rc == -ENOBUFS || (rc == -ETIMEDOUT && patience));
 		p.accepted += rc == 0;

@@ -22,7 +22,7 @@ POOL_TEST(stats_count_tasks_of_all_ways, 1)
 	assert_int_equal(stats_of(e).ended, 3);
 	assert_int_equal(stats_of(e).failed, 1);
 	/* Expired before it began. */
-	FL_OK(pool_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
+	FL_OK(pool_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = FL_NO_WAIT}));
 	struct held held = hold_worker(e);
 	assert_int_equal(stats_of(e).cancelled, 1);
 	assert_int_equal(stats_of(e).failed, 1);
@@ -33,7 +33,7 @@ POOL_TEST(stats_count_tasks_of_all_ways, 1)
 	let_go(&held);
 	FL_SCOPED(fl_executor) *here = sequential();
 	FL_OK(pool_nothing_submit(here, NULL));
-	FL_OK(pool_nothing_submit_with(here, NULL, &(fl_submit_config){.deadline = 1}));
+	FL_OK(pool_nothing_submit_with(here, NULL, &(fl_submit_config){.deadline = FL_NO_WAIT}));
 	FL_OK(stats_fail_submit(here, NULL));
 	assert_int_equal(stats_of(here).ended, 3);
 	assert_int_equal(stats_of(here).cancelled, 1);

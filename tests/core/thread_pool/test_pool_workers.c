@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The number of threads of a thread executor: idle threads, other limits, tasks that block. */
 #include "fl_child.h"
-#include "fl_emulated.h"
 #include "fl_pool.h"
 
 static void count_named(const fl_thread_info *info, void *n)

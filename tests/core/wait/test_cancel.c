@@ -13,7 +13,7 @@ FL_TEST(cancel_all_zero_is_a_root_without_deadline)
 	assert_memory_equal(&c, &zero, sizeof c);
 	assert_memory_equal(&made, &zero, sizeof made);
 	assert_false(fl_cancel_token_is_requested(&c));
-	assert_true(fl_cancel_token_deadline(&c) == FL_FOREVER);
+	assert_true(fl__is_forever(fl_cancel_token_deadline(&c)));
 	fl_cancel_token_destroy(&c);
 }
 
@@ -113,37 +113,36 @@ FL_TEST(cancel_child_of_a_requested_one_is_requested)
 FL_TEST(cancel_deadline_is_the_least_of_the_ancestors)
 {
 	FL_SCOPED(fl_cancel_token) root, early, late, none;
-	fl_cancel_token_init(&root, FL_SHIELDED, FL_S(3000000000));
-	fl_cancel_token_init(&early, &root, FL_S(2000000000));
-	fl_cancel_token_init(&late, &early, FL_S(4000000000));
+	fl_cancel_token_init(&root, FL_SHIELDED, FL__TIME(FL_S(3000000000)));
+	fl_cancel_token_init(&early, &root, FL__TIME(FL_S(2000000000)));
+	fl_cancel_token_init(&late, &early, FL__TIME(FL_S(4000000000)));
 	fl_cancel_token_init(&none, &early, FL_FOREVER);
-	assert_true(fl_cancel_token_deadline(&root) == FL_S(3000000000));
-	assert_true(fl_cancel_token_deadline(&early) == FL_S(2000000000));
-	assert_true(fl_cancel_token_deadline(&late) == FL_S(2000000000));
-	assert_true(fl_cancel_token_deadline(&none) == FL_S(2000000000));
+	assert_true(fl_cancel_token_deadline(&root).ns == FL_S(3000000000));
+	assert_true(fl_cancel_token_deadline(&early).ns == FL_S(2000000000));
+	assert_true(fl_cancel_token_deadline(&late).ns == FL_S(2000000000));
+	assert_true(fl_cancel_token_deadline(&none).ns == FL_S(2000000000));
 	assert_false(fl_cancel_token_is_requested(&none));
 }
 
 FL_TEST(cancel_deadline_that_has_passed_is_a_request)
 {
-	static const int64_t past[] = {INT64_MIN, FL_NO_WAIT, 0, 1};
+	static const fl_time past[] = {{INT64_MIN}, {-1}, {1}};
 	FL_EACH (i, past) {
 		fl_cancel_token c, child;
 		fl_cancel_token_init(&c, FL_SHIELDED, past[i]);
 		fl_cancel_token_init(&child, &c, FL_FOREVER);
 		assert_true(fl_cancel_token_is_requested(&c));
 		assert_true(fl_cancel_token_is_requested(&child));
-		/* In a config 0 means none, FL_NO_WAIT does not. */
-		assert_true(fl_cancel_token_deadline(&c) == (past[i] < 0 ? FL_NO_WAIT : past[i]));
+		assert_true(fl_cancel_token_deadline(&c).ns == past[i].ns);
 		FL_RC(fl_sleep_until(FL_FOREVER, &child), -ECANCELED);
 		fl_cancel_token_destroy(&child);
 		fl_cancel_token_destroy(&c);
 	}
 	fl_cancel_token soon;
-	int64_t deadline = fl_after(FL_MS(2));
+	fl_time deadline = fl_after(FL_MS(2));
 	fl_cancel_token_init(&soon, FL_SHIELDED, deadline);
 	FL_WAIT_FOR(fl_cancel_token_is_requested(&soon));
-	assert_true(fl_now() >= deadline);
+	assert_true(fl_time_is_past(deadline));
 	fl_cancel_token_destroy(&soon);
 }
 
@@ -151,9 +150,9 @@ FL_TEST(cancel_deadline_of_forever_is_none)
 {
 	FL_SCOPED(fl_cancel_token) c, almost;
 	fl_cancel_token_init(&c, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_token_init(&almost, FL_SHIELDED, FL_FOREVER - 1);
-	assert_true(fl_cancel_token_deadline(&c) == FL_FOREVER);
-	assert_true(fl_cancel_token_deadline(&almost) == FL_FOREVER - 1);
+	fl_cancel_token_init(&almost, FL_SHIELDED, FL__TIME(INT64_MAX - 1));
+	assert_true(fl__is_forever(fl_cancel_token_deadline(&c)));
+	assert_true(fl_cancel_token_deadline(&almost).ns == INT64_MAX - 1);
 	assert_false(fl_cancel_token_is_requested(&c) || fl_cancel_token_is_requested(&almost));
 }
 
@@ -162,13 +161,13 @@ FL_TEST(cancel_scope_is_what_null_means)
 	fl_cancel_token c;
 	assert_null(fl_cancel_scope_current());
 	assert_false(fl_cancel_token_is_requested(NULL));
-	assert_true(fl_cancel_token_deadline(NULL) == FL_FOREVER);
-	fl_cancel_token_init(&c, NULL, FL_S(5000000000));
+	assert_true(fl__is_forever(fl_cancel_token_deadline(NULL)));
+	fl_cancel_token_init(&c, NULL, FL__TIME(FL_S(5000000000)));
 	{
 		FL_CANCEL_SCOPE(&c);
 		assert_ptr_equal(fl_cancel_scope_current(), &c);
-		assert_true(fl_cancel_token_deadline(NULL) == FL_S(5000000000));
-		assert_true(fl_cancel_token_deadline(FL_SHIELDED) == FL_FOREVER);
+		assert_true(fl_cancel_token_deadline(NULL).ns == FL_S(5000000000));
+		assert_true(fl__is_forever(fl_cancel_token_deadline(FL_SHIELDED)));
 		assert_false(fl_cancel_token_is_requested(NULL));
 		fl_cancel_token_request(&c);
 		assert_true(fl_cancel_token_is_requested(NULL));

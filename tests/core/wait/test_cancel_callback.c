@@ -31,7 +31,7 @@ FL_TEST(cancel_callback_removed_never_runs)
 	fl_cancel_token c = FL_CANCEL_TOKEN_INIT;
 	fl_cancel_callback cb[N];
 	uint32_t runs[N] = {0};
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, cb)
 		assert_true(fl_cancel_token_on_request(&c, &cb[i], count_up, &runs[i]));
 	assert_true(fl_cancel_callback_remove(&cb[1]));
 	assert_true(fl_cancel_callback_remove(&cb[1]));
@@ -53,7 +53,7 @@ FL_TEST(cancel_callback_of_a_requested_token_runs_at_once)
 	assert_false(fl_cancel_callback_remove(&cb));
 	fl_cancel_token_destroy(&c);
 
-	fl_cancel_token_init(&late, FL_SHIELDED, 1); /* its time is up */
+	fl_cancel_token_init(&late, FL_SHIELDED, FL_NO_WAIT); /* its time is up */
 	assert_false(fl_cancel_token_on_request(&late, &cb, count_up, &runs));
 	assert_int_equal(runs, 2);
 	fl_cancel_token_request(&late);
@@ -226,7 +226,7 @@ static int request(void *arg)
 	return 0;
 }
 
-static int remove_it(void *cb, int64_t deadline, fl_cancel_token *cancel)
+static int remove_it(void *cb, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_cancel_callback_remove(cb);
 }
@@ -273,7 +273,7 @@ FL_TEST(cancel_callback_end_wakes_no_other_waiter)
 		fl_cancel_token_destroy(&memory.token);
 		memset(&memory, 0, sizeof memory);
 		fl_sem *sem = shifted ? memory.shifted.sem : memory.sem;
-		for (int i = 0; i < 2; i++)
+		FL_EACH (i, waiters)
 			fl_test_call_queued(&waiters[i], fl_test_acquire, &sem[i], &sem[i], FL_FOREVER, FL_SHIELDED);
 		fl_event_set(&s.go);
 		fl_test_end(&requester);
@@ -458,7 +458,7 @@ static fl_event task_runs;
 
 static void use_future(void *arg)
 {
-	FL_RC(fl_future_cancel(a_future), -EINPROGRESS); /* would hang likewise */
+	FL_RC(fl_future_cancel(a_future), -EINPROGRESS); /* would hang, too: it waits for the callback */
 	count_up(arg);
 }
 

@@ -76,14 +76,14 @@ static void crowd_come_and_go(void)
 	pthread_t threads[MANY];
 	crowd.here = (fl_latch)FL_LATCH_INIT(MANY);
 	crowd.leave = (fl_event)FL_EVENT_INIT;
-	for (int i = 0; i < MANY; i++)
+	FL_EACH (i, threads)
 		FL_OK(pthread_create(&threads[i], NULL, stay, &crowd.ids[i]));
 	FL_OK(fl_latch_wait(&crowd.here));
 	for (int i = 0; i < MANY; i++)
 		for (int j = 0; j < i; j++)
 			assert_true(crowd.ids[i] != crowd.ids[j]);
 	fl_event_set(&crowd.leave);
-	for (int i = 0; i < MANY; i++)
+	FL_EACH (i, threads)
 		FL_OK(pthread_join(threads[i], NULL));
 }
 

@@ -14,17 +14,17 @@ typedef union memory {
 	unsigned char bytes[8];
 } memory;
 
-static int lock(void *m, int64_t deadline, fl_cancel_token *cancel)
+static int lock(void *m, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_mutex_lock_until(m, deadline, cancel);
 }
 
-static int read_lock(void *l, int64_t deadline, fl_cancel_token *cancel)
+static int read_lock(void *l, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_rwlock_read_lock_until(l, deadline, cancel);
 }
 
-static int write_lock(void *l, int64_t deadline, fl_cancel_token *cancel)
+static int write_lock(void *l, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_rwlock_write_lock_until(l, deadline, cancel);
 }

@@ -29,7 +29,7 @@ static void count_unpark(struct fl__wait *wait)
 	((place *)wait->ctx->front.inside.helper)->unparks++;
 }
 
-static int never_park(struct fl__wait *wait, int64_t deadline)
+static int never_park(struct fl__wait *wait, fl_time deadline)
 {
 	FL_CHECK(!"nobody parks here");
 	return 0;
@@ -296,7 +296,7 @@ FL_TEST(lot_queues_of_one_bucket_come_and_go)
 			stand(&places[k][ends[k]++ % EACH], keys[k]);
 		}
 	}
-	for (int k = 0; k < KEYS; k++)
+	FL_EACH (k, keys)
 		FL_CHECK(wake(keys[k], FL__ALL, 0) == ends[k] - begins[k]);
 }
 
@@ -361,7 +361,7 @@ FL_TEST(lot_wakes_a_wait_with_two_places_once)
 FL_TEST(lot_sleep_gives_up_without_a_wake)
 {
 	struct fl__wait wait;
-	static const int64_t past[] = {INT64_MIN, -1, 0, 1};
+	static const fl_time past[] = {{INT64_MIN}, {-1}, {1}};
 	FL_EACH (i, past) {
 		fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 		FL_RC(fl__wait_sleep(&wait, past[i], NULL), -ETIMEDOUT);
@@ -376,9 +376,9 @@ FL_TEST(lot_sleep_takes_the_wake_that_came_first)
 {
 	char key = 0;
 	static const struct {
-		int64_t deadline;
+		fl_time deadline;
 		bool cancelled;
-	} rows[] = {{0, false}, {FL_FOREVER, false}, {FL_FOREVER, true}, {0, true}};
+	} rows[] = {{FL_NO_WAIT, false}, {FL_FOREVER, false}, {FL_FOREVER, true}, {FL_NO_WAIT, true}};
 	FL_EACH (i, rows) {
 		struct fl__wait wait;
 		fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
@@ -397,7 +397,7 @@ FL_TEST(lot_sleep_takes_the_wake_that_came_first)
 /* Words, and the parker of threads. */
 static const struct fl__word at_three = {0xff, 3, 0x100};
 
-static int wait_for_three(void *word, int64_t deadline, fl_cancel_token *cancel)
+static int wait_for_three(void *word, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl__word_wait(word, &at_three, deadline, cancel);
 }
@@ -405,10 +405,10 @@ static int wait_for_three(void *word, int64_t deadline, fl_cancel_token *cancel)
 FL_TEST(lot_word_is_waited_for)
 {
 	uint32_t word = 0x203;
-	FL_OK(fl__word_wait(&word, &at_three, 0, NULL));
+	FL_OK(fl__word_wait(&word, &at_three, FL_NO_WAIT, NULL));
 	assert_int_equal(word, 0x203);
 	word = 0x200;
-	FL_RC(fl__word_wait(&word, &at_three, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl__word_wait(&word, &at_three, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(word, 0x300); /* the bit stays, safely */
 
 	fl_test_caller c;
@@ -428,12 +428,12 @@ FL_TEST(parker_consumes_one_unpark)
 	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 	const struct fl__ctx_ops *ops = wait.ctx->ops;
 	assert_ptr_equal(ops, &fl__thread_parker);
-	int64_t deadline = fl_after(FL_MS(1));
+	fl_time deadline = fl_after(FL_MS(1));
 	FL_RC(ops->park(&wait, deadline), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
+	assert_true(fl_time_is_past(deadline));
 	ops->unpark(&wait);
 	fl__wait_begin(&nested, FL__DEBUG_NOTHING, NULL); /* a wait within a wait does not take the other's unpark */
-	FL_RC(ops->park(&nested, 0), -ETIMEDOUT);
+	FL_RC(ops->park(&nested, FL_NO_WAIT), -ETIMEDOUT);
 	ops->unpark(&nested);
 	FL_OK(ops->park(&nested, FL_FOREVER));
 	FL_OK(ops->park(&wait, FL_FOREVER));

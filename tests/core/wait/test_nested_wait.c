@@ -61,7 +61,7 @@ FL_TEST(wait_any_with_a_waiting_arm)
 	}
 }
 
-static int event_wait(void *event, int64_t deadline, fl_cancel_token *cancel)
+static int event_wait(void *event, fl_time deadline, fl_cancel_token *cancel)
 {
 	errno = 1234;
 	int rc = fl_event_wait_until(event, deadline, cancel);

@@ -52,29 +52,29 @@ static void clock_ours(void)
 	fl__sys.futex_wait = sleep_on;
 }
 
-typedef int blocking(void *object, int64_t deadline);
+typedef int blocking(void *object, fl_time deadline);
 
-static int sem_acquire(void *s, int64_t deadline)
+static int sem_acquire(void *s, fl_time deadline)
 {
 	return fl_sem_acquire_until(s, deadline, NULL);
 }
 
-static int event_wait(void *e, int64_t deadline)
+static int event_wait(void *e, fl_time deadline)
 {
 	return fl_event_wait_until(e, deadline, NULL);
 }
 
-static int latch_wait(void *l, int64_t deadline)
+static int latch_wait(void *l, fl_time deadline)
 {
 	return fl_latch_wait_until(l, deadline, NULL);
 }
 
-static int barrier_wait(void *b, int64_t deadline)
+static int barrier_wait(void *b, fl_time deadline)
 {
 	return fl_barrier_wait_until(b, deadline, NULL);
 }
 
-static int cond_wait(void *c, int64_t deadline)
+static int cond_wait(void *c, fl_time deadline)
 {
 	fl_mutex m = FL_MUTEX_INIT;
 	FL_LOCKED(&m);
@@ -91,7 +91,7 @@ static void burns_little(blocking *call, void *object, int expected)
 		const int64_t begin = turn.now;
 		turn.spun = turn.slept_at = 0;
 		turn.sleeps = 0;
-		const int rc = call(object, begin + FL_S(1));
+		const int rc = call(object, FL__TIME(begin + FL_S(1)));
 		assert_int_equal(rc, expected);
 		assert_int_equal(turn.sleeps, 1);
 		assert_true(turn.spun <= FL_US(100));
@@ -115,7 +115,7 @@ FL_TEST(parker_spin_of_a_wait_that_is_never_woken_is_bounded)
 	burns_little(latch_wait, &l, -ETIMEDOUT);
 	burns_little(cond_wait, &c, -ETIMEDOUT);
 	turn.spun = 0;
-	FL_RC(barrier_wait(&b, turn.now + FL_S(1)), -ETIMEDOUT); /* which is queued at once, and looks there */
+	FL_RC(barrier_wait(&b, fl_after(FL_S(1))), -ETIMEDOUT); /* which is queued at once, and looks there */
 	assert_true(turn.spun <= FL_US(100));
 }
 
@@ -126,7 +126,7 @@ FL_TEST(parker_spin_is_not_begun_uselessly)
 	FL_FAULTS();
 	clock_ours();
 	FL_OK(fl_sem_acquire(&s));
-	FL_RC(fl_sem_acquire_until(&s, turn.now, NULL), -ETIMEDOUT);
+	FL_RC(fl_sem_acquire_until(&s, fl_now(), NULL), -ETIMEDOUT);
 	FL_RC(fl_sem_acquire_until(&s, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(turn.relaxes, 0);
 	assert_int_equal(turn.yields, 0);
@@ -140,7 +140,7 @@ FL_TEST(parker_spin_ends_with_the_deadline)
 	FL_FAULTS();
 	clock_ours();
 	const int64_t begin = turn.now;
-	FL_RC(fl_sem_acquire_until(&s, begin + 1, NULL), -ETIMEDOUT);
+	FL_RC(fl_sem_acquire_until(&s, fl_after(1), NULL), -ETIMEDOUT);
 	assert_int_equal(turn.yields, 0);
 	assert_true(turn.now - begin <= FL_US(10));
 }
@@ -175,7 +175,7 @@ FL_TEST(parker_spin_finds_a_permit_before_the_enqueue)
 	clock_ours();
 	fl__sys.relax = relax_and_release;
 	release_at = 3;
-	FL_OK(fl_sem_acquire_until(&s, turn.now + FL_S(1), NULL));
+	FL_OK(fl_sem_acquire_until(&s, fl_after(FL_S(1)), NULL));
 	assert_int_equal(s.word_, 0); /* not even the mark of a waiter */
 	assert_int_equal(turn.sleeps, 0);
 }
@@ -194,7 +194,7 @@ FL_TEST(parker_spin_looks_as_success_tells)
 	unsigned few = 0;
 	for (int i = 0; i < 1000; i++) {
 		turn.relaxes = turn.yields = 0;
-		FL_OK(fl_sem_acquire_until(&s, turn.now + FL_S(1), NULL));
+		FL_OK(fl_sem_acquire_until(&s, fl_after(FL_S(1)), NULL));
 		assert_int_equal(turn.yields, 1);
 		few += turn.relaxes <= 8;
 	}
@@ -205,7 +205,7 @@ FL_TEST(parker_spin_looks_as_success_tells)
 	for (int i = 0; i < 1000; i++) {
 		turn.relaxes = turn.yields = 0;
 		release_at = 20;
-		FL_OK(fl_sem_acquire_until(&s, turn.now + FL_S(1), NULL));
+		FL_OK(fl_sem_acquire_until(&s, fl_after(FL_S(1)), NULL));
 		found += turn.yields == 0;
 		while (fl_sem_try_acquire(&s) == 0)
 			;
@@ -362,7 +362,7 @@ FL_TEST(parker_spin_does_not_yield_where_that_does_not_pay)
 		assert_int_equal(turn.yields, 0);
 	}
 	fl__sys.futex_wait = sleep_on;
-	FL_RC(fl_sem_acquire_until(&s, turn.now + FL_MS(1), NULL), -ETIMEDOUT); /* teaches nothing */
+	FL_RC(fl_sem_acquire_until(&s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT); /* teaches nothing */
 	fl__sys.futex_wait = sleep_until_due;
 	turn.yields = 0;
 	(void)wait_for_release(FL_MS(1));

@@ -6,8 +6,8 @@
  */
 #include "fl_denied.h"
 #include "fl_faults.h"
+#include "fl_in_loop.h"
 #include "fl_kinds.h"
-#include "fl_poller.h"
 #include "fl_test.h"
 
 #include <time.h>
@@ -101,7 +101,7 @@ static void get_make(void)
 	FL_OK(fl_queue_create(&queue, sizeof(int), &(fl_queue_config){.capacity = 1}));
 }
 
-static int get_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
+static int get_wait(void *unused, fl_time deadline, fl_cancel_token *cancel)
 {
 	int item = 0, rc = fl_queue_get_until(queue, &item, deadline, &token);
 	FL_CHECK(item == (rc == 0 ? 5 : 0));
@@ -119,7 +119,7 @@ static void put_make(void)
 	get_finish();
 }
 
-static int put_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
+static int put_wait(void *unused, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_queue_put_until(queue, &(int){5}, deadline, &token);
 }
@@ -142,7 +142,7 @@ static void sleep_make(void)
 }
 
 /* The deadline is what it waits for: the result is 0. */
-static int sleep_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
+static int sleep_wait(void *unused, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = fl_sleep_until(deadline, &token);
 	return rc == 0 ? -ETIMEDOUT : rc;
@@ -171,7 +171,7 @@ static const fl_kind *kind_at(size_t i)
 }
 
 /* Locks and waits preserve errno (fairlead/defs.h). */
-static int wait_with_errno(const fl_kind *kind, int64_t deadline, fl_cancel_token *cancel)
+static int wait_with_errno(const fl_kind *kind, fl_time deadline, fl_cancel_token *cancel)
 {
 	errno = EDOM;
 	const int rc = kind->wait(NULL, deadline, cancel);
@@ -182,7 +182,7 @@ static int wait_with_errno(const fl_kind *kind, int64_t deadline, fl_cancel_toke
 /* Where the call is made: on the thread itself, or in a fiber of a loop that the thread runs. */
 struct in_fiber {
 	const fl_kind *kind;
-	int64_t deadline;
+	fl_time deadline;
 };
 
 static int wait_in_fiber(void *arg)
@@ -191,12 +191,12 @@ static int wait_in_fiber(void *arg)
 	return wait_with_errno(call->kind, call->deadline, NULL);
 }
 
-static int on_a_loop(void *kind, int64_t deadline, fl_cancel_token *cancel)
+static int on_a_loop(void *kind, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_loop_run(wait_in_fiber, &(struct in_fiber){kind, deadline});
 }
 
-static int on_a_thread(void *kind, int64_t deadline, fl_cancel_token *cancel)
+static int on_a_thread(void *kind, fl_time deadline, fl_cancel_token *cancel)
 {
 	return wait_with_errno(kind, deadline, cancel);
 }
@@ -224,16 +224,16 @@ static const void *key_of(const fl_kind *kind)
 }
 
 /* The call is made on a new thread, and is enqueued: the only waiter. */
-static void line_up(fl_test_caller *c, fl_test_call *call, void *object, const void *key, int64_t deadline)
+static void line_up(fl_test_caller *c, fl_test_call *call, void *object, const void *key, fl_time deadline)
 {
 	fl_test_call_start(c, call, object, deadline, NULL);
 	FL_WAIT_FOR(fl_test_queued(key) == 1);
 }
 
 /* The same, and it has gone to sleep. */
-static void begin(fl_test_caller *c, const fl_kind *kind, fl_test_call *call, int64_t deadline)
+static void begin(fl_test_caller *c, const fl_kind *kind, fl_test_call *call, fl_time deadline)
 {
-	fl__store_relaxed(&watched, deadline);
+	fl__store_relaxed(&watched, deadline.ns);
 	uint32_t before = fl__load_relaxed(&sleeps);
 	line_up(c, call, (void *)kind, key_of(kind), deadline);
 	FL_WAIT_FOR(fl__load_relaxed(&sleeps) > before);
@@ -253,9 +253,9 @@ static void ends_by_its_wake(fl_test_caller *c, const fl_kind *kind)
 	FL_RC(fl_test_call_end(c), kind->done);
 }
 
-static void ends_by_the_clock(fl_test_caller *c, int64_t deadline)
+static void ends_by_the_clock(fl_test_caller *c, fl_time deadline)
 {
-	fl__store_relaxed(&fl_test_ahead, deadline - fl_test_real_sys.now());
+	fl__store_relaxed(&fl_test_ahead, deadline.ns - fl_test_real_sys.now());
 	FL_RC(fl_test_call_end(c), -ETIMEDOUT);
 	fl__store_relaxed(&fl_test_ahead, 0);
 }
@@ -271,9 +271,9 @@ static void ends_by_the_clock(fl_test_caller *c, int64_t deadline)
 	static void name##_of(const fl_kind *kind, fl_test_call *call)
 
 /* A deadline that has passed, whatever its number, means: try once, and do not sleep. */
-static void tries_once(const fl_kind *kind, fl_test_call *call, int64_t deadline)
+static void tries_once(const fl_kind *kind, fl_test_call *call, fl_time deadline)
 {
-	fl__store_relaxed(&watched, deadline);
+	fl__store_relaxed(&watched, deadline.ns);
 	uint32_t before = fl__load_relaxed(&sleeps);
 	FL_RC(call((void *)kind, deadline, NULL), -ETIMEDOUT);
 	assert_int_equal(fl__load_relaxed(&sleeps), before);
@@ -289,26 +289,21 @@ static void tries_once(const fl_kind *kind, fl_test_call *call, int64_t deadline
 WAIT_TEST(timed_wait_past_deadline)
 {
 	tries_once(kind, call, fl_now());
-	tries_once(kind, call, fl_now() - 1);
+	tries_once(kind, call, fl_after(-1));
 	tries_once(kind, call, fl_after(-FL_S(5)));
-	tries_once(kind, call, 1);
-}
-
-WAIT_TEST(timed_wait_zero_deadline)
-{
-	tries_once(kind, call, 0);
+	tries_once(kind, call, FL_NO_WAIT);
 }
 
 WAIT_TEST(timed_wait_negative_deadline)
 {
-	tries_once(kind, call, -1);
-	tries_once(kind, call, -FL_S(1));
-	tries_once(kind, call, INT64_MIN);
+	tries_once(kind, call, FL_NO_WAIT);
+	tries_once(kind, call, FL__TIME(-FL_S(1)));
+	tries_once(kind, call, FL__TRY);
 	tries_once(kind, call, fl_after(INT64_MIN));
 }
 
 /* A deadline that never comes: neither the kernel nor an overflow makes it come earlier. */
-static int64_t huge;
+static fl_time huge;
 
 static int any_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
@@ -320,7 +315,7 @@ static int any_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadl
 
 static int any_poller_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
 {
-	FL_CHECK(deadline == 0 || deadline > FL_FOREVER / 4);
+	FL_CHECK(deadline == 0 || deadline > FL__NEVER / 4);
 	fl__add_relaxed(&sleeps, deadline != 0);
 	int rc = fl_test_real_poller.wait(poller, events, n, deadline);
 	FL_CHECK(deadline == 0 || rc > 0 || rc == -EINTR);
@@ -339,7 +334,8 @@ static void waits_until_huge(const fl_kind *kind, fl_test_call *call)
 
 FL_TEST(timed_wait_huge_deadline)
 {
-	const int64_t all[] = {FL_FOREVER, FL_FOREVER - 1, FL_FOREVER / 2, fl_after(FL_FOREVER), FL_S(9000000000)};
+	const fl_time all[] = {
+	    FL_FOREVER, {INT64_MAX - 1}, {INT64_MAX / 2}, fl_after(FL_DURATION_MAX), {FL_S(9000000000)}};
 	FL_FAULTS();
 	FL_POLLER_FAULTS();
 	fl__sys.futex_wait = any_futex_wait;
@@ -357,7 +353,7 @@ FL_TEST(timed_wait_huge_deadline)
 WAIT_TEST(clock_jump)
 {
 	fl_test_caller c;
-	int64_t deadline = fl_after(FL_S(1000));
+	fl_time deadline = fl_after(FL_S(1000));
 	begin(&c, kind, call, deadline);
 	fl__store_relaxed(&fl_test_ahead, FL_S(900));
 	still_waits(kind);
@@ -377,7 +373,7 @@ WAIT_TEST(clock_jump)
 WAIT_TEST(clock_jump_at_the_wake)
 {
 	fl_test_caller c;
-	int64_t deadline = fl_after(FL_S(1000));
+	fl_time deadline = fl_after(FL_S(1000));
 	begin(&c, kind, call, deadline);
 	kind->finish();
 	fl__store_relaxed(&fl_test_ahead, FL_S(2000));
@@ -404,9 +400,9 @@ static int64_t still_now(void)
 
 static void waits_while_it_stands(const fl_kind *kind, fl_test_call *call)
 {
-	const int64_t deadline = fl_now() + 1;
-	fl__store_relaxed(&still_at, deadline - 1);
-	fl__store_relaxed(&watched, deadline);
+	const fl_time deadline = fl_after(1);
+	fl__store_relaxed(&still_at, deadline.ns - 1);
+	fl__store_relaxed(&watched, deadline.ns);
 	fl__store_relaxed(&strikes, UINT32_MAX);
 	answer = -ETIMEDOUT;
 	fl__store_relaxed(&still_looks, STILL_LOOKS);
@@ -450,7 +446,7 @@ static void waits_by_another_clock(const fl_kind *kind, fl_test_call *call)
 {
 	static const int64_t steps[] = {-3600, 3600, -1000000000, 1000000000};
 	fl_test_caller c;
-	int64_t deadline = fl_after(FL_S(1000));
+	fl_time deadline = fl_after(FL_S(1000));
 	begin(&c, kind, call, deadline);
 	FL_EACH (i, steps) {
 		fl__store_relaxed(&wall_step, steps[i]);
@@ -473,7 +469,7 @@ static void waits_through_a_storm(const fl_kind *kind, fl_test_call *call)
 {
 	for (int by_wake = 0; by_wake < 2; by_wake++) {
 		fl_test_caller c;
-		int64_t deadline = fl_after(FL_S(1000));
+		fl_time deadline = fl_after(FL_S(1000));
 		fl__store_relaxed(&strikes, 1000);
 		begin(&c, kind, call, deadline);
 		FL_WAIT_FOR(fl__load_relaxed(&strikes) == 0);
@@ -546,7 +542,7 @@ struct signalled {
 	fl_test_call *call;
 };
 
-static int signalled_wait(void *arg, int64_t deadline, fl_cancel_token *cancel)
+static int signalled_wait(void *arg, fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct signalled *s = arg;
 	fl__store_release(&sleeper_tid, (uint32_t)syscall(SYS_gettid));
@@ -561,9 +557,9 @@ static void waits_through_signals(const fl_kind *kind, fl_test_call *call)
 	for (int by_wake = 0; by_wake < 2; by_wake++) {
 		fl_test_caller c;
 		fl_thread storm;
-		int64_t deadline = fl_after(FL_S(1000));
+		fl_time deadline = fl_after(FL_S(1000));
 		fl__store_relaxed(&storm_over, 0);
-		fl__store_relaxed(&watched, deadline);
+		fl__store_relaxed(&watched, deadline.ns);
 		line_up(&c, signalled_wait, &s, key_of(kind), deadline);
 		uint32_t before = fl__load_relaxed(&signals_seen);
 		fl_test_go(&storm, signal_all_the_time, NULL);

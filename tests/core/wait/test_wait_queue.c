@@ -26,15 +26,15 @@ static void count_unpark(struct fl__wait *wait)
 }
 
 /* The first park ends at its deadline, after a take. The second must wait for the unpark. */
-static int park_taken(struct fl__wait *wait, int64_t deadline)
+static int park_taken(struct fl__wait *wait, fl_time deadline)
 {
 	place *p = wait->ctx->front.inside.helper;
 	if (p->parks++ == 0) {
-		FL_CHECK(deadline != FL_FOREVER);
+		FL_CHECK(!fl__is_forever(deadline));
 		FL_CHECK(fl__wait_queue_take(p->queue, 1) == 1);
 		return -ETIMEDOUT;
 	}
-	FL_CHECK(deadline == FL_FOREVER && p->unparks == 0);
+	FL_CHECK(fl__is_forever(deadline) && p->unparks == 0);
 	struct fl__lot taken = fl__wait_queue_taken(p->queue);
 	fl__lot_unpark(&taken);
 	FL_CHECK(p->unparks == 1);
@@ -89,7 +89,7 @@ FL_TEST(wait_queue_unparks_after_the_take)
 	place places[4];
 	struct fl__wait_queue queue = {NULL};
 	fl__sys.cpu = told_cpu;
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, places)
 		enqueue(&queue, &places[i], 0);
 	places[3].wait.decision = FL__GAVE_UP;
 	assert_int_equal(fl__wait_queue_take(&queue, 2), 2); /* passes the last over */
@@ -97,12 +97,12 @@ FL_TEST(wait_queue_unparks_after_the_take)
 	assert_int_equal(places[1].unparks + places[2].unparks, 0);
 	assert_int_equal(fl__wait_queue_take(&queue, FL__ALL), 1);
 	fl__lot_unpark(&taken);
-	for (unsigned i = 0; i < 4; i++)
+	FL_EACH (i, places)
 		assert_int_equal(places[i].unparks, i == 1 || i == 2);
 	taken = fl__wait_queue_taken(&queue);
 	assert_null(fl__wait_queue_taken(&queue).taken);
 	fl__lot_unpark(&taken);
-	for (unsigned i = 0; i < 4; i++)
+	FL_EACH (i, places)
 		assert_int_equal(places[i].unparks, i < 3);
 	assert_int_equal(fl__wait_queue_take(&queue, FL__ALL), 0);
 }
@@ -121,7 +121,7 @@ FL_TEST(wait_queue_is_empty_in_a_forked_child)
 {
 	place places[2];
 	struct fl__wait_queue queue = {NULL};
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, places)
 		enqueue(&queue, &places[i], 0);
 	assert_int_equal(fl__wait_queue_take(&queue, 1), 1);
 	fl__fork_count++;

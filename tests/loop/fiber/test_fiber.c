@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_backtrace.h"
 #include "fl_child.h"
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 
 #ifdef HAS_ROUNDING
 static int keep_rounding(void *arg)

@@ -267,11 +267,11 @@ FL_TEST_WITH(fiber_cancel_wakes_the_waiters_of_its_token, in_both_places, void)
 static int wait_for_times(void *unused)
 {
 	fl_event never = FL_EVENT_INIT;
-	int64_t limit = fl_cancel_token_deadline(NULL);
-	FL_CHECK(limit != FL_FOREVER);
+	fl_time limit = fl_cancel_token_deadline(NULL);
+	FL_CHECK(!fl__is_forever(limit));
 	const int rc = fl_event_wait_until(&never, fl_after(FL_US(100)), NULL);
-	FL_CHECK(rc == -ETIMEDOUT || (rc == -ECANCELED && fl_now() >= limit));
-	FL_CHECK(fl_event_wait(&never) == -ECANCELED && fl_now() >= limit);
+	FL_CHECK(rc == -ETIMEDOUT || (rc == -ECANCELED && fl_time_is_past(limit)));
+	FL_CHECK(fl_event_wait(&never) == -ECANCELED && fl_time_is_past(limit));
 	FL_RC(fl_event_wait_until(&never, fl_after(FL_S(10)), NULL), -ECANCELED);
 	FL_CHECK(fl_cancel_token_is_requested(NULL));
 	FL_RC(fl_event_wait_until(&never, fl_after(FL_US(100)), FL_SHIELDED), -ETIMEDOUT);

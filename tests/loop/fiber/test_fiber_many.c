@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_faults.h"
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 
 #include "loop/fiber/stack.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
 #include "fl_faults.h"
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 
 #include "loop/fiber/stack.h"
 

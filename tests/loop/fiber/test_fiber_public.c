@@ -52,14 +52,13 @@ FL_TEST_WITH(fiber_public_join_answers, fl_test_body_in_loop, void)
 	int number = 7, result = 0;
 	fl_event go = FL_EVENT_INIT;
 	fl_fiber *self = fl_fiber_current();
-	FL_CHECK(fl_fiber_join(self, NULL) == -EDEADLK);
-	FL_RC(fl_fiber_join_until(self, NULL, 0, NULL), -EDEADLK);
+	FL_RC(fl_fiber_join_until(self, NULL, FL_NO_WAIT, NULL), -EDEADLK);
 	FL_RC(fl_fiber_try_join(self, NULL), -EAGAIN);
 
 	fl_fiber *f = fl_test_start(fl_test_wait_event, &go);
 	FL_CHECK(fl_fiber_is_alive(f));
 	FL_RC(fl_fiber_try_join(f, &result), -EAGAIN);
-	FL_RC(fl_fiber_join_until(f, &result, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_fiber_join_until(f, &result, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_fiber_join_until(f, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_fiber_join_until(f, &result, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
@@ -102,7 +101,7 @@ FL_TEST_WITH(fiber_public_callbacks_do_not_join, fl_test_body_in_loop, void)
 	outsider called = {fl_fiber_current(), 0, 0, true, 0}, timed = called;
 	fl_loop_timer t = {0};
 	FL_OK(fl_loop_post(l, join_outside, &called));
-	fl_loop_timer_start(l, &t, 0, join_outside, &timed);
+	fl_loop_timer_start(l, &t, FL_NO_WAIT, join_outside, &timed);
 	while (!called.done || !timed.done)
 		fl_fiber_yield();
 	FL_CHECK(called.join == -EDEADLK && called.try_join == -EAGAIN && !called.current);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
 #include "fl_faults.h"
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 
 #include "loop/loop.h"
 
@@ -158,7 +158,7 @@ FL_TEST(stack_memory_goes_back)
 	struct fl__stack_pool pool;
 	pool_begin(&pool);
 	for (int round = 0; round < 3; round++) {
-		for (int i = 0; i < MANY; i++) {
+		FL_EACH (i, stacks) {
 			FL_OK(fl_test_get_memory(&pool, &stacks[i]));
 			memset(stacks[i].stack.low + stacks[i].stack.size - 64, i, 64);
 		}
@@ -192,7 +192,7 @@ FL_TEST(stack_blocks_go_back)
 	FL_FAULTS();
 	struct fl__stack_pool pool;
 	pool_begin(&pool);
-	for (int i = 0; i < MANY; i++) {
+	FL_EACH (i, blocks) {
 		FL_OK(fl__stack_reserve(&pool, &blocks[i].block, &blocks[i].slab));
 		assert_int_equal((uintptr_t)blocks[i].block % 64, 0);
 		memset(blocks[i].block, i, FL_TEST_BLOCK);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Accepting: missing resources, cancels, and the end of a listener. */
 #include "fl_child.h"
-#include "fl_net_faults.h"
+#include "fl_streams.h"
 
 static int accept_it(void *listener)
 {
@@ -30,15 +30,14 @@ FL_TEST_WITH(net_accept_without_descriptors, fl_test_body_leaves_nothing, void)
 	fl_stream *a = fl_test_client(l);
 	rlim_t before = fl_test_limit_fds(0);
 	for (int i = 0; i < 3; i++) {
-		FL_RC(fl_listener_accept(l, &s), -EMFILE);
 		FL_RC(fl_listener_try_accept(l, &s), -EMFILE);
-		FL_RC(fl_listener_accept_until(l, &s, 0, NULL), -EMFILE);
+		FL_RC(fl_listener_accept_until(l, &s, FL_NO_WAIT, NULL), -EMFILE);
 	}
 	fl_stream *none = NULL;
 	FL_RC(fl_stream_connect_tcp(&none, "127.0.0.1", fl_listener_port(l)), -EMFILE);
 	FL_RC(fl_stream_connect_unix(&none, fl_test_abstract()), -EMFILE);
 	fl_test_unlimit_fds(before);
-	FL_OK(fl_listener_accept_until(l, &s, 0, NULL));
+	FL_OK(fl_listener_accept_until(l, &s, FL_NO_WAIT, NULL));
 	fl_test_talk(a, s);
 	fl_stream_free(s);
 	FL_RC(fl_listener_try_accept(l, &s), -EAGAIN);
@@ -69,9 +68,9 @@ FL_TEST_WITH(net_accept_without_descriptors_lets_others_run, fl_test_body_leaves
 	fl_test_settle();
 	rlim_t before = fl_test_limit_fds(0);
 	FL_OK(fl_stream_close_write(ends[1]));
-	int64_t end = fl_after(FL_S(60));
+	fl_time end = fl_after(FL_S(60));
 	while ((rc = fl_listener_accept(l, &s)) == -EMFILE)
-		FL_CHECK(fl_now() < end);
+		FL_CHECK(!fl_time_is_past(end));
 	FL_RC(rc, 0);
 	fl_test_unlimit_fds(before);
 	FL_OK(fl_test_join(f));
@@ -93,11 +92,10 @@ FL_TEST_WITH(net_accept_without_memory, fl_test_body_leaves_nothing, void)
 		FL_RC(fl_listener_try_accept(l, &s), -ENOMEM);
 		fl_test_no_faults();
 		fl_test_fails(CALL(control), -ENOSPC);
-		FL_RC(fl_listener_accept(l, &s), -ENOSPC);
 		FL_RC(fl_listener_accept_until(l, &s, FL_FOREVER, NULL), -ENOSPC);
 		fl_test_no_faults();
 	}
-	FL_OK(fl_listener_accept_until(l, &s, 0, NULL));
+	FL_OK(fl_listener_accept_until(l, &s, FL_NO_WAIT, NULL));
 	fl_test_talk(a, s);
 	fl_stream_free(s);
 	fl_stream_free(a);
@@ -249,7 +247,7 @@ FL_TEST_WITH(net_accept_waits, fl_test_body_leaves_nothing, void)
 	fl_stream *s = NULL;
 	fl_listener *l = fl_test_tcp_listener();
 	FL_RC(fl_listener_try_accept(l, &s), -EAGAIN);
-	FL_RC(fl_listener_accept_until(l, &s, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_listener_accept_until(l, &s, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_listener_accept_until(l, &s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_listener_accept_until(l, &s, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_fiber *f = start_accepting(l);
@@ -261,7 +259,7 @@ FL_TEST_WITH(net_accept_waits, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_test_join(f), -ECANCELED); /* fl_listener_accept() */
 	/* what can be done at once is done */
 	fl_stream *a = fl_test_client(l);
-	FL_TEST_UNTIL(fl_listener_accept_until(l, &s, 0, fl_test_requested) == 0); /* it may come late */
+	FL_TEST_UNTIL(fl_listener_accept_until(l, &s, FL_NO_WAIT, fl_test_requested) == 0); /* it may come late */
 	fl_stream_free(s);
 	fl_stream_free(a);
 	f = start_accepting(l);
@@ -277,7 +275,7 @@ static void in_callback(void *unused)
 {
 	fl_stream *s = NULL;
 	FL_RC(fl_listener_accept(kept, &s), -EINVAL);
-	FL_WAIT_FOR(fl_listener_try_accept(kept, &s) == 0); /* as above */
+	FL_WAIT_FOR(fl_listener_try_accept(kept, &s) == 0); /* the connection may come late */
 	fl_stream_free(s);
 	FL_RC(fl_listener_try_accept(kept, &s), -EAGAIN);
 }
@@ -354,7 +352,7 @@ FL_TEST_WITH(net_accept_of_a_closed_listener, fl_test_body_leaves_nothing, void)
 	FL_PANICS(fl_listener_free(l)); /* the acceptor does not know of it yet */
 	FL_RC(fl_test_join(f), -EPIPE); /* fl_listener_accept() */
 	FL_RC(fl_listener_try_accept(l, &s), -EPIPE);
-	FL_RC(fl_listener_accept_until(l, &s, 0, NULL), -EPIPE);
+	FL_RC(fl_listener_accept_until(l, &s, FL_NO_WAIT, NULL), -EPIPE);
 	fl_listener_close(l);
 	FL_RC(fl_stream_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
 	fl_listener_free(l);
@@ -415,9 +413,8 @@ static void in_child(void *unused)
 {
 	fl_stream *s = NULL;
 	int fd = fl_listener_fd(kept);
-	FL_RC(fl_listener_accept(kept, &s), -EOWNERDEAD);
 	FL_RC(fl_listener_try_accept(kept, &s), -EOWNERDEAD);
-	FL_RC(fl_listener_accept_until(kept, &s, 0, NULL), -EOWNERDEAD);
+	FL_RC(fl_listener_accept_until(kept, &s, FL_NO_WAIT, NULL), -EOWNERDEAD);
 	fl_listener_free(kept); /* though a fiber of the parent's accepts */
 	FL_CHECK(fcntl(fd, F_GETFD) < 0);
 	FL_CHECK(fl_test_path_is_there(&path));

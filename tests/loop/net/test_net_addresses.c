@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A name of several addresses: which are tried when, and which error counts. */
-#include "fl_net.h"
+#include "fl_streams.h"
 
 /* Attempts, for each last byte of an IPv4 address. */
 static unsigned tried[256];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Connections: which addresses are tried, and which attempts give up when. */
-#include "fl_net_faults.h"
+#include "fl_streams.h"
 
 /* The attempt has ended when this returns: the loopback may answer late. */
 static int connect_to_the_end(int fd, const struct sockaddr *address, socklen_t size)
@@ -19,7 +19,7 @@ FL_TEST_WITH(net_connect_refused, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_stream_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
 	/* Known at once. */
 	fl__net_sys.connect = connect_to_the_end;
-	FL_RC(fl_stream_connect_tcp_until(&s, "127.0.0.1", port, 0, NULL), -ECONNREFUSED);
+	FL_RC(fl_stream_connect_tcp_until(&s, "127.0.0.1", port, FL_NO_WAIT, NULL), -ECONNREFUSED);
 	FL_CHECK(s == NULL && close(fd) == 0);
 }
 
@@ -61,7 +61,7 @@ FL_TEST_WITH(net_connect_after_the_deadline, fl_test_body_leaves_nothing, void)
 	fl_listener *l = fl_test_tcp_listener();
 	fl__net_sys.connect = connect_to_the_end;
 	fl_fiber_cancel(fl_fiber_current());
-	FL_OK(fl_stream_connect_tcp_until(&s, "127.0.0.1", fl_listener_port(l), 0, NULL));
+	FL_OK(fl_stream_connect_tcp_until(&s, "127.0.0.1", fl_listener_port(l), FL_NO_WAIT, NULL));
 	fl_stream_free(s);
 	fl_listener_free(l);
 }
@@ -70,7 +70,7 @@ FL_TEST_WITH(net_connect_after_the_deadline, fl_test_body_leaves_nothing, void)
 
 typedef struct to {
 	uint16_t port;
-	int64_t deadline;
+	fl_time deadline;
 } to;
 
 static int connect_it(void *where)
@@ -90,7 +90,7 @@ FL_TEST_WITH(net_connect_cancelled, fl_test_body_leaves_nothing, void)
 	fl_test_full(full, "127.0.0.1", &t.port);
 	unsigned fds = fl_test_fds();
 	FL_RC(fl_stream_connect_tcp_until(&s, "127.0.0.1", t.port, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_stream_connect_tcp_until(&s, "127.0.0.1", t.port, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_connect_tcp_until(&s, "127.0.0.1", t.port, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_CHECK(fl_test_fds() == fds);
 	fl_fiber *f = fl_test_start(connect_it, &t);
 	fl_test_settle();

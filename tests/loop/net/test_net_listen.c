@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Listeners: where they listen, and what they answer when they cannot. */
-#include "fl_net_faults.h"
+#include "fl_streams.h"
 
 #include <netinet/tcp.h>
 

@@ -2,7 +2,7 @@
 /*
  * Names: the results of a lookup, the meaning of its errors, and callers that do not wait for it.
  */
-#include "fl_net.h"
+#include "fl_streams.h"
 
 #include <net/if.h>
 
@@ -22,7 +22,7 @@ FL_TEST_WITH(net_resolve_numbers, fl_test_body_leaves_nothing, void)
 	FL_CHECK(is(a, "::1"));
 	FL_RC(fl_net_resolve("2001:db8:0:0:0:0:0:1", a, 4), 1);
 	FL_CHECK(is(a, "2001:db8::1"));
-	FL_RC(fl_net_resolve_until("127.1", a, 1, 0, NULL), 1);
+	FL_RC(fl_net_resolve_until("127.1", a, 1, FL_NO_WAIT, NULL), 1);
 	FL_CHECK(is(a, "127.0.0.1"));
 	FL_RC(fl_net_resolve("fe80::1%lo", a, 1), 1);
 	FL_CHECK(is(a, "fe80::1%lo"));
@@ -207,8 +207,8 @@ static int cancelled(void *unused)
 	fl_fiber_cancel(f);
 	FL_RC(fl_test_join(f), -ECANCELED); /* fl_net_resolve() */
 	FL_RC(fl_net_resolve_until("some.name", &a, 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_net_resolve_until("some.name", &a, 1, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_stream_connect_tcp_until(&s, "some.name", 80, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_net_resolve_until("some.name", &a, 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_connect_tcp_until(&s, "some.name", 80, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_net_resolve_until("some.name", &a, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(fl_stream_connect_tcp_until(&s, "some.name", 80, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CHECK(fl__load_relaxed(&n_over) == 0 && is(&a, "untouched") && s == NULL);

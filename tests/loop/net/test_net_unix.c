@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Unix sockets: their paths, and what was left behind at them; and connecting to them. */
-#include "fl_net_faults.h"
+#include "fl_streams.h"
 
 /* ---- listening */
 
@@ -244,7 +244,7 @@ FL_TEST_WITH(net_unix_connect_to_a_full_listener, fl_test_body_leaves_nothing, v
 	FL_OK(fl_listener_open_unix(&l, fl_test_abstract(), &(fl_listen_config){.backlog = 1}));
 	FL_EACH (i, first)
 		FL_OK(fl_stream_connect_unix(&first[i], fl_test_abstract()));
-	FL_RC(fl_stream_connect_unix_until(&s, fl_test_abstract(), 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_connect_unix_until(&s, fl_test_abstract(), FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_stream_connect_unix_until(&s, fl_test_abstract(), fl_after(FL_MS(5)), NULL), -ETIMEDOUT);
 	fl_fiber *f = fl_test_start(connect_full, &s);
 	fl_test_settle();
@@ -271,13 +271,13 @@ FL_TEST_WITH(net_unix_connect_to_a_full_listener, fl_test_body_leaves_nothing, v
 static int connect_until(void *deadline)
 {
 	fl_stream *s = NULL;
-	return fl_stream_connect_unix_until(&s, fl_test_abstract(), *(const int64_t *)deadline, NULL);
+	return fl_stream_connect_unix_until(&s, fl_test_abstract(), *(const fl_time *)deadline, NULL);
 }
 
 /* A caller that asks again and again does not oversleep: the clock stops at the deadline. */
 FL_TEST_WITH(net_unix_connect_in_time, fl_test_body_leaves_nothing, void)
 {
-	int64_t deadline;
+	fl_time deadline;
 	fl_listener *l = NULL;
 	fl_stream *first[2];
 	fl_test_stop_clock();

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Unix sockets: the mode of the file, and the credentials of the peer. */
 #include "fl_child.h"
-#include "fl_emulated.h"
-#include "fl_net_faults.h"
+#include "fl_streams.h"
 
 #include <poll.h>
 

@@ -21,7 +21,7 @@ FL_TEST_WITH(stream_both_ways, fl_test_each_kind, fl_stream *a, fl_stream *b)
 	FL_OK(fl_stream_write(a, NULL, 0));
 	FL_OK(fl_stream_try_write(a, NULL, 0));
 	/* An operation that can succeed at once succeeds. */
-	FL_OK(fl_stream_write_until(a, "x", 1, 0, NULL));
+	FL_OK(fl_stream_write_until(a, "x", 1, FL_NO_WAIT, NULL));
 	FL_TEST_UNTIL(fl_stream_try_read_some(b, got, sizeof got) == 1);
 }
 
@@ -164,13 +164,13 @@ FL_TEST_WITH(stream_sizes_that_are_impossible, fl_test_each_kind, fl_stream *a, 
 	const size_t wrong = (size_t)PTRDIFF_MAX + 1;
 	const struct iovec parts[] = {{got, SIZE_MAX}, {got, SIZE_MAX}, {got, wrong}};
 	FL_RC(fl_stream_read_some(a, got, 0), -EINVAL);
-	FL_RC(fl_stream_read_some_until(a, got, wrong, 0, NULL), -EINVAL);
+	FL_RC(fl_stream_read_some_until(a, got, wrong, FL_NO_WAIT, NULL), -EINVAL);
 	FL_RC(fl_stream_try_read_some(a, got, 0), -EINVAL);
 	FL_RC(fl_stream_read_exactly(a, got, wrong), -EINVAL);
 	FL_RC(fl_stream_read_delimited(a, got, 0, "x", 1), -EINVAL);
-	FL_RC(fl_stream_read_delimited_until(a, got, 8, "x", 0, 0, NULL), -EINVAL);
+	FL_RC(fl_stream_read_delimited_until(a, got, 8, "x", 0, FL_NO_WAIT, NULL), -EINVAL);
 	FL_RC(fl_stream_read_line(a, got, 1), -EINVAL);
-	FL_RC(fl_stream_read_line_until(a, got, 0, 0, NULL), -EINVAL);
+	FL_RC(fl_stream_read_line_until(a, got, 0, FL_NO_WAIT, NULL), -EINVAL);
 	FL_RC(fl_stream_write(b, got, wrong), -EINVAL);
 	FL_RC(fl_stream_try_write(b, got, wrong), -EINVAL);
 	FL_RC(fl_stream_writev(b, parts, 2), -EINVAL);

@@ -3,7 +3,7 @@
  * Streams when the system interrupts, refuses, or has no memory: nothing is lost, and nothing
  * leaks.
  */
-#include "fl_net_faults.h"
+#include "fl_streams.h"
 
 /* ---- what the system may do at any time */
 
@@ -79,7 +79,7 @@ FL_TEST_WITH(stream_again_at_any_time, fl_test_each_kind, fl_stream *a, fl_strea
 	fl_test_fails_by((struct fl_test_fault){.calls = CALL(recv), .error = -EAGAIN, .only = 1});
 	FL_OK(fl_stream_write(a, "x", 1));
 	FL_TEST_UNTIL(b->io.ready[FL__IO_IN]);
-	FL_RC(fl_stream_read_line_until(b, got, sizeof got, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_read_line_until(b, got, sizeof got, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_OK(fl_stream_write(a, "\n", 1));
 	FL_RC(fl_stream_read_line(b, got, sizeof got), 2);
 	(void)fl_test_net_faults_end();
@@ -198,12 +198,8 @@ FL_TEST_WITH(stream_without_memory, fl_test_each_kind, fl_stream *a, fl_stream *
 	char got[64];
 	FL_OK(fl_stream_write(b, "line\nmore", 9));
 	fl__sys.alloc = fl_test_no_memory;
-	FL_RC(fl_stream_read_line(a, got, sizeof got), -ENOMEM);
-	FL_RC(fl_stream_read_line_until(a, got, sizeof got, 0, NULL), -ENOMEM);
-	FL_RC(fl_stream_read_delimited(a, got, sizeof got, "\n", 1), -ENOMEM);
-	FL_RC(fl_stream_read_delimited_until(a, got, sizeof got, "\n", 1, 0, NULL), -ENOMEM);
-	FL_RC(fl_stream_read_exactly(a, got, 1), -ENOMEM);
-	FL_RC(fl_stream_read_exactly_until(a, got, 1, 0, NULL), -ENOMEM);
+	FL_RC(fl_stream_read_delimited_until(a, got, sizeof got, "\n", 1, FL_NO_WAIT, NULL), -ENOMEM);
+	FL_RC(fl_stream_read_exactly_until(a, got, 1, FL_NO_WAIT, NULL), -ENOMEM);
 	FL_RC(fl_stream_got(a), 0);
 	FL_RC(fl_stream_read_some(a, got, 1), 1); /* needs none */
 	fl__sys.alloc = fl_test_counting_alloc;
@@ -242,11 +238,11 @@ FL_TEST_WITH(stream_without_memory_to_put_back, fl_test_each_kind, fl_stream *a,
 	FL_OK(fl_stream_write(b, bytes, 1000));
 	FL_TEST_UNTIL(a->io.ready[FL__IO_IN]);
 	fl__sys.alloc = fl_test_no_memory;
-	FL_RC(fl_stream_read_exactly_until(a, got, N, 0, NULL), -ENOMEM);
+	FL_RC(fl_stream_read_exactly_until(a, got, N, FL_NO_WAIT, NULL), -ENOMEM);
 	fl__sys.alloc = fl_test_counting_alloc;
 	FL_RC(fl_stream_got(a), 1000);
 	FL_CHECK(memcmp(got, bytes, 1000) == 0);
-	FL_RC(fl_stream_read_exactly_until(a, got, N, 0, NULL), -ETIMEDOUT); /* with nothing */
+	FL_RC(fl_stream_read_exactly_until(a, got, N, FL_NO_WAIT, NULL), -ETIMEDOUT); /* with nothing */
 	FL_RC(fl_stream_got(a), 0);
 	free(bytes);
 	free(got);
@@ -288,8 +284,7 @@ FL_TEST_WITH(stream_cannot_be_watched, fl_test_each_kind, fl_stream *a, fl_strea
 {
 	(void)fl_test_fill(a);
 	fl_test_fails(CALL(control), -ENOMEM);
-	FL_RC(fl_stream_write(a, "x", 1), -ENOMEM);
-	FL_RC(fl_stream_write_until(a, "x", 1, 0, NULL), -ENOMEM);
+	FL_RC(fl_stream_write_until(a, "x", 1, FL_NO_WAIT, NULL), -ENOMEM);
 	fl_test_no_faults();
-	FL_RC(fl_stream_write_until(a, "x", 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_write_until(a, "x", 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
 }

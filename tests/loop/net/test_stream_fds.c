@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Descriptors that travel over a stream: each arrives once, and none is left behind. */
-#include "fl_net_faults.h"
+#include "fl_streams.h"
 
 enum { MOST = FL_STREAM_FDS_MAX };
 
@@ -253,10 +253,10 @@ FL_TEST_WITH(stream_fds_errors, fl_test_with_unix_pair, fl_stream *a, fl_stream 
 	(void)fl_test_net_faults_end();
 	receives(b, &byte, 1, got, 1, 1, 1);
 	FL_OK(close(got[0]));
-	FL_RC(fl_stream_receive_fds_until(b, &byte, 1, got, &n, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_receive_fds_until(b, &byte, 1, got, &n, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(n, 0);
 	(void)fl_test_fill(a);
-	FL_RC(fl_stream_send_fds_until(a, "x", 1, fds, 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_send_fds_until(a, "x", 1, fds, 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_stream_send_fds_until(a, "x", 1, fds, 1, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
 	fl_test_fails(CALL(recvmsg), -ECONNRESET);
 	receives(b, &byte, 1, got, 1, -ECONNRESET, 0);

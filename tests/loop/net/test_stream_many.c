@@ -51,7 +51,7 @@ static int serve_many(void *tcp)
 	enum { MANY = FL_TEST_SANITIZED ? 40 : 300 };
 	static struct client clients[MANY];
 	static fl_fiber *fibers[2 * MANY];
-	for (unsigned i = 0; i < MANY; i++) {
+	FL_EACH (i, clients) {
 		fl_stream *ends[2];
 		if (tcp) {
 			int fds[2];
@@ -111,7 +111,7 @@ FL_TEST_WITH(stream_idle_has_no_buffer, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_stream_read_line(ends[1], line, sizeof line), 2);
 	FL_CHECK(fl_test_blocks == before + 1 && ends[1]->buffer && !fl_loop_current()->spare);
 	FL_RC(fl_stream_read_line(ends[1], line, sizeof line), 2);
-	FL_RC(fl_stream_read_line_until(ends[1], line, sizeof line, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_read_line_until(ends[1], line, sizeof line, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_CHECK(fl_test_blocks == before + 1 && ends[1]->buffer);
 	FL_RC(fl_stream_read_some(ends[1], line, sizeof line), 1);
 	FL_CHECK(!ends[1]->buffer && fl_loop_current()->spare); /* the next one takes that */

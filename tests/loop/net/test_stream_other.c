@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Streams over pipes, FIFOs, terminals and devices: fl_stream_from_fd(). */
-#include "fl_net.h"
+#include "fl_streams.h"
 
 #include <termios.h>
 

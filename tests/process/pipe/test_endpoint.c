@@ -3,9 +3,9 @@
  * Programs that meet at a path. The honest side is the library's; the hostile one is a bare socket,
  * in the same thread where the library does not wait for it.
  */
-#include "fl_net_faults.h"
 #include "fl_process.h"
 #include "fl_shm_child.h"
+#include "fl_streams.h"
 
 #include "process/base/packet.h"
 #include "process/shm/shm_sys.h"
@@ -339,7 +339,7 @@ FL_TEST(endpoint_paths)
 	FL_RC(fl_endpoint_connect(p.name, NULL, &region, NULL), -ECONNREFUSED);
 	FL_OK(fl_endpoint_create(&o, p.name, NULL)); /* replaces the stale file */
 	FL_RC(fl_endpoint_create(&other, p.name, NULL), -EADDRINUSE);
-	FL_RC(fl_endpoint_accept_until(o, NULL, 0, NULL), -ETIMEDOUT); /* the check of the other endpoint */
+	FL_RC(fl_endpoint_accept_until(o, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT); /* the check of the other endpoint */
 	assert_null(other);
 	assert_null(region);
 }
@@ -409,7 +409,7 @@ FL_TEST(endpoint_to_hostile_clients)
 	come(s.path.name, fds, N);
 	while (accepted < N - N / 4) /* the rest has gone */
 		FL_OK(fl_endpoint_accept(s.endpoint, &pipes[accepted++]));
-	FL_RC(fl_endpoint_accept_until(s.endpoint, &pipes[0], 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_endpoint_accept_until(s.endpoint, &pipes[0], FL_NO_WAIT, NULL), -ETIMEDOUT);
 	for (unsigned i = 0; i < accepted; i++) {
 		int rc = fl_pipe_try_recv(pipes[i], bytes, sizeof bytes, &size);
 		assert_true(rc == -EAGAIN || rc == -EBADMSG);
@@ -610,7 +610,7 @@ FL_TEST(endpoint_by_a_silent_program)
 	FL_TEST_PATH(p);
 	unsigned before = fl_test_fds();
 	int listener = bare_listener(SOCK_SEQPACKET, p.name);
-	FL_RC(fl_endpoint_connect_until(p.name, NULL, NULL, NULL, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_endpoint_connect_until(p.name, NULL, NULL, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_endpoint_connect_until(p.name, NULL, NULL, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_OK(fl_loop_run(cancel_the_client, p.name));
 	FL_OK(close(listener));
@@ -659,12 +659,12 @@ FL_TEST(endpoint_of_another_user)
 	process_log_has("runs as user 12345, expected");
 	int listener = bare_listener(SOCK_SEQPACKET, p.name);
 	const fl_endpoint_config allowed = {NUMBERS, .users = other, .n_users = 2};
-	FL_RC(fl_endpoint_connect_until(p.name, &allowed, NULL, NULL, 0, NULL), -ETIMEDOUT); /* goes on */
+	FL_RC(fl_endpoint_connect_until(p.name, &allowed, NULL, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT); /* goes on */
 	assert_true(close(listener) == 0 && unlink(p.name) == 0);
 	/* the endpoint tells a refused client so, and sends nothing else */
 	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){NUMBERS}));
 	int fd = bare_connect(p.name);
-	FL_RC(fl_endpoint_accept_until(o, NULL, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_endpoint_accept_until(o, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(recv(fd, &answer, sizeof answer, 0), sizeof answer);
 	assert_true(answer.refused == 1 && answer.item_version == 0 && answer.item_type[0] == '\0');
 	assert_int_equal(recv(fd, &answer, sizeof answer, 0), 0);
@@ -692,7 +692,7 @@ FL_TEST(endpoint_deadline_beside_clients)
 	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){NUMBERS}));
 	for (int i = 0; i < 2; i++)
 		FL_OK(close(bare_connect(p.name)));
-	FL_RC(fl_endpoint_accept_until(o, NULL, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_endpoint_accept_until(o, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(poll(&(struct pollfd){fl_endpoint_fd(o), POLLIN, 0}, 1, 0), 1); /* the second */
 }
 
@@ -825,7 +825,7 @@ FL_TEST(endpoint_refuses_a_client_of_an_unseen_namespace)
 	FL_OK(fl_endpoint_create(&o, path, &(fl_endpoint_config){NUMBERS, .region = region}));
 	fl__net_sys.get_struct = peer_without_a_number;
 	const int fd = bare_connect(path);
-	FL_RC(fl_endpoint_accept_until(o, NULL, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_endpoint_accept_until(o, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(recv(fd, &answer, sizeof answer, 0), sizeof answer);
 	assert_true(answer.refused == 2 && answer.item_type[0] == '\0');
 	FL_OK(close(fd));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Endpoints when a system call fails, memory is short, or a process is killed: nothing leaks. */
-#include "fl_emulated.h"
-#include "fl_net_faults.h"
+#include "fl_child.h"
 #include "fl_shm_child.h"
+#include "fl_streams.h"
 
 #include "process/base/packet.h"
 
@@ -88,7 +88,8 @@ FL_TEST(endpoint_accept_faults)
 			fl_test_fails(CALL(sendmsg), of_send[i].system);
 			fd = bare_connect(p.name);
 			/* fl_endpoint_accept(): -ETOOMANYREFS */
-			FL_RC(fl_endpoint_accept_until(o, with_pipe ? &pipe : NULL, 0, NULL), of_send[i].library);
+			FL_RC(fl_endpoint_accept_until(o, with_pipe ? &pipe : NULL, FL_NO_WAIT, NULL),
+			      of_send[i].library);
 			assert_int_equal(recv(fd, &byte, 1, 0), 0);
 			FL_OK(close(fd));
 		}

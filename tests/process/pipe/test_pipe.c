@@ -9,14 +9,14 @@ FL_TEST(pipe_both_ways)
 	unsigned n = 0;
 	FL_OK(fl_pipe_send(e.a, "one", 3));
 	FL_OK(fl_pipe_try_send(e.a, "two", 3));
-	FL_OK(fl_pipe_send_until(e.a, "three", 5, 0, NULL));
+	FL_OK(fl_pipe_send_until(e.a, "three", 5, FL_NO_WAIT, NULL));
 	FL_OK(fl_pipe_send(e.b, "back", 4));
 	FL_OK(fl_pipe_recv(e.b, got, sizeof got, &size));
 	assert_int_equal(size, 3);
 	assert_memory_equal(got, "one", 3);
 	FL_OK(fl_pipe_try_recv(e.b, got, 3, &size));
 	assert_memory_equal(got, "two", 3);
-	FL_OK(fl_pipe_recv_until(e.b, got, sizeof got, &size, 0, NULL));
+	FL_OK(fl_pipe_recv_until(e.b, got, sizeof got, &size, FL_NO_WAIT, NULL));
 	assert_memory_equal(got, "three", 5);
 	FL_OK(fl_pipe_recv_fds(e.a, got, sizeof got, &size, NULL, &n));
 	assert_memory_equal(got, "back", 4);
@@ -179,9 +179,9 @@ FL_TEST(pipe_passes_descriptors)
 		FL_EACH (f, got)
 			assert_true(fl_test_is_cloexec(got[f]) && fl_test_same_file(got[f], files[f]));
 		fl__fds_close(got, 2);
-		FL_OK(fl_pipe_send_fds_until(e.a, bytes, sizes[i], files, 1, 0, NULL));
+		FL_OK(fl_pipe_send_fds_until(e.a, bytes, sizes[i], files, 1, FL_NO_WAIT, NULL));
 		n = 2;
-		FL_OK(fl_pipe_recv_fds_until(e.b, back, 100000, &size, got, &n, 0, NULL));
+		FL_OK(fl_pipe_recv_fds_until(e.b, back, 100000, &size, got, &n, FL_NO_WAIT, NULL));
 		assert_int_equal(n, 1);
 		fl__fds_close(got, n);
 		FL_OK(fl_pipe_try_send_fds(e.a, bytes, sizes[i], files, 0));
@@ -269,13 +269,13 @@ FL_TEST(pipe_full)
 	FL_RC(fl_pipe_try_send(e.a, "x", 1), -EAGAIN);
 	FL_RC(fl_pipe_try_send(e.a, large, 100000), -EAGAIN);
 	FL_RC(fl_pipe_try_send_fds(e.a, "x", 1, NULL, 0), -EAGAIN);
-	FL_RC(fl_pipe_send_until(e.a, "x", 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_pipe_send_until(e.a, "x", 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_pipe_send_until(e.a, large, 100000, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_pipe_send_fds_until(e.a, "x", 1, NULL, 0, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_PIPE_SPACE(e.a)), -ETIMEDOUT);
-	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_PIPE_SPACE(e.b)), 0);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_PIPE_SPACE(e.a)), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_PIPE_SPACE(e.b)), 0);
 	fl_test_drain(e.b, n);
-	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_PIPE_SPACE(e.a)), 0);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_PIPE_SPACE(e.a)), 0);
 	fl_test_says(e.a, "x");
 	fl_test_gets(e.b, "x");
 	free(large);

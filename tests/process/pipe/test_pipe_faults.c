@@ -253,7 +253,7 @@ FL_TEST(pipe_recv_without_descriptors_left)
 		assert_int_equal(n, 3);
 		assert_int_equal(size, BIG);
 		assert_memory_equal(bytes, back, BIG);
-		for (int i = 0; i < 3; i++)
+		FL_EACH (i, got)
 			assert_true(fl_test_same_file(got[i], i));
 		fl__fds_close(got, 3);
 		assert_int_equal(fl_test_fds(), before);
@@ -314,7 +314,7 @@ static void send_bad(int socket, const struct bad *bad)
 		FL_CHECK(fcntl(memory, F_ADD_SEALS, bad->seals) == 0);
 	const int fds[] = {bad->seals >= 0 ? memory : 0, 0, 0};
 	memcpy(bytes, &bad->head, H);
-	FL_OK(fl__packet_send(socket, bytes, bad->size, fds, bad->n_fds, 0));
+	FL_OK(fl__packet_send(socket, bytes, bad->size, fds, bad->n_fds, FL_NO_WAIT));
 	fl__fds_close(&memory, 1);
 }
 
@@ -348,7 +348,7 @@ FL_TEST(pipe_bad_peer)
 	static char huge[FL__PIPE_INLINE + 4096];
 	struct fl__pipe_head head = HEAD(FL__PIPE_SMALL, 0, FL__PIPE_INLINE);
 	memcpy(huge, &head, sizeof head);
-	FL_OK(fl__packet_send(fl_pipe_fd(e.a), huge, sizeof huge, NULL, 0, 0));
+	FL_OK(fl__packet_send(fl_pipe_fd(e.a), huge, sizeof huge, NULL, 0, FL_NO_WAIT));
 	FL_RC(fl_pipe_recv(e.b, huge, FL__PIPE_INLINE, &size), -EBADMSG);
 	FL_RC(fl_pipe_try_recv(e.b, &byte, 1, &size), -EAGAIN);
 }
@@ -385,7 +385,7 @@ FL_TEST(pipe_stolen_between_look_and_take)
 			FL_RC(fl_pipe_recv(e.b, back, rooms[r], &size), -EMSGSIZE);
 			assert_int_equal(steal, 0);
 			assert_int_equal(size, sizes[i]);
-			FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_PIPE(e.b)), 0);
+			FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_PIPE(e.b)), 0);
 			FL_RC(fl_pipe_recv_fds(e.b, back, BIG, &size, NULL, &n), -EMSGSIZE);
 			assert_int_equal(n, 2);
 			int fds[2];

@@ -4,9 +4,9 @@
  * and workers that lie about them.
  */
 #include "fl_fds.h"
+#include "fl_process_pool.h"
 #include "fl_process_pool_faults.h"
 #include "fl_process_pool_sizes.h"
-#include "fl_rings_memory.h"
 
 #include "process/base/packet.h"
 #include "process/pool/worker.h"
@@ -274,6 +274,30 @@ FL_TEST(process_pool_bytes_come_and_go)
 		assert_null(got.data);
 		fl_future_free(f);
 	}
+}
+
+static int busy_seal(int fd)
+{
+	static unsigned seals;
+	return ++seals % 3 ? -EBUSY : fl_test_real_fd_sys.seal(fd);
+}
+
+/* The kernel holds a page of the argument's memfd for a while. */
+FL_TEST(process_pool_bytes_sealed_at_the_third_try)
+{
+	FL_NEEDS(FL_TEST_MEMFD);
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_FD_FAULTS();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	unsigned char *bytes = process_pool_bytes(MIB, 1);
+	fl_future *f = NULL;
+	fl_bytes got = {0};
+	fl__fd_sys.seal = busy_seal;
+	FL_OK(pool_echoes_submit(e, (fl_bytes){.data = bytes, .size = MIB}, &f));
+	free(bytes);
+	FL_OK(pool_echoes_get(f, &got));
+	fl_future_free(f);
+	expect_bytes(&got, MIB, 1);
 }
 
 /* Structs that begin with bytes; their images and their rooms cross each boundary. */
@@ -620,7 +644,7 @@ FL_TEST(process_pool_bytes_of_chunks_that_break)
 				orders[i] = (struct order){sizes[(i * 5 + bad) % SIZES], i, i % WAYS,
 				                           i == bad ? (enum then)then : SUCCEEDS, NULL};
 			FL_OK(pool_makes_imap(e, orders, N, &it, &(fl_imap_config){.chunk = 10}));
-			for (unsigned i = 0; i < N; i++) {
+			FL_EACH (i, orders) {
 				fl_bytes b = {0};
 				const int rc = pool_makes_imap_next(it, NULL, &b);
 				FL_RC(rc, i == bad ? FL_ETASK : 0);
@@ -797,7 +821,6 @@ FL_TEST(process_pool_bytes_with_a_limit_of_files_here)
 /* With a mount namespace of its own, which the executor's threads inherit. */
 static int without_dev_shm(void *unused)
 {
-	(void)unused;
 	if (fl_test_own_mounts() != 0)
 		return 77;
 	if (mount("none", "/dev/shm", "tmpfs", MS_RDONLY, NULL) != 0)
@@ -977,7 +1000,7 @@ static void send_lie(enum lie_fd how, uint32_t seq)
 		FL_OK(ftruncate(fds[0], 4 * K64));
 	if (how != PIPE)
 		FL_OK(fl__fd_sys.seal(fds[0]));
-	FL_OK(fl__packet_send(find_channel(), &head, sizeof head, fds, 1, 0));
+	FL_OK(fl__packet_send(find_channel(), &head, sizeof head, fds, 1, FL_NO_WAIT));
 }
 
 /* Ends its own submission, and dies. */
@@ -1020,7 +1043,6 @@ FL_TASK_STATIC(pool_lies_behind, struct lie, fl_bytes)
 	const struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
 	struct fl__completion_ring *replies = find_memory("rw-s", sizeof *replies);
 	struct fl__bytes_wire *array = (void *)(replies->arena + orders->entry[seq % FL__RINGS_DEPTH].result);
-	(void)result;
 	for (int i = 0; i < 2; i++)
 		array[i] = (struct fl__bytes_wire){arg->at, 10, arg->at, 0}; /* no place, and no pointer */
 	reply->error = -EIO;

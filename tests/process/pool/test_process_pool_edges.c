@@ -21,7 +21,7 @@ FL_TEST(process_pool_wait_any)
 		assert_int_equal(FL_WAIT_ANY(FL_ON_FUTURE(held), FL_ON_FUTURE(dead)), 1);
 		process_pool_fails(dead, -EOWNERDEAD, "killed by SIGKILL");
 	}
-	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(held)), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_FUTURE(held)), -ETIMEDOUT);
 	process_pool_open(gate);
 	assert_int_equal(FL_WAIT_ANY(FL_ON_FUTURE(held)), 0);
 	fl_future_free(held);
@@ -80,7 +80,7 @@ static int be_served(void *arg)
 	for (unsigned i = 0; i < c->rounds; i++) {
 		fl_future *f[AT_ONCE];
 		int result;
-		for (int j = 0; j < AT_ONCE; j++)
+		FL_EACH (j, f)
 			FL_OK(process_pool_square_submit_with(
 			    c->e, c->number + j, &f[j],
 			    &(fl_submit_config){.on_end = j == 3 ? count_end : NULL, .on_end_arg = &c->calls}));
@@ -103,7 +103,7 @@ FL_TEST(process_pool_served_to_50_threads)
 	enum { THREADS = 50 };
 	fl_executor *e = process_pool_with(3);
 	static struct customer customers[THREADS];
-	for (int i = 0; i < THREADS; i++) {
+	FL_EACH (i, customers) {
 		customers[i] = (struct customer){.e = e, .rounds = fl_test_scaled(100), .number = 100 * i};
 		fl_test_go(&customers[i].thread, be_served, &customers[i]);
 	}
@@ -239,9 +239,9 @@ FL_TEST(process_pool_that_is_idle_sleeps)
 			process_pool_let_go(gates[i], f[i]);
 		/* They come to rest, and stay so for a while that is long to them. */
 		unsigned long seen = switches(e);
-		int64_t since = fl_now();
+		fl_time since = fl_now();
 		const int64_t end = fl_test_wait_begin();
-		while (fl_now() < since + FL_MS(300)) {
+		while (!fl_time_is_past(fl_time_add(since, FL_MS(300)))) {
 			const unsigned long now = switches(e);
 			if (now != seen) {
 				seen = now;

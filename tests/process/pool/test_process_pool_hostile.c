@@ -4,8 +4,8 @@
  * the executor and other workers are not affected. test_process_pool_scribble.c has the shared
  * memory.
  */
+#include "fl_process_pool.h"
 #include "fl_process_pool_sizes.h"
-#include "fl_rings_memory.h"
 
 #include "fd/passed_fds.h"
 #include <sys/eventfd.h>
@@ -49,9 +49,9 @@ static void others_end_well(fl_executor *e, unsigned n)
 	enum { AT_ONCE = 8 };
 	fl_future *f[AT_ONCE];
 	for (unsigned round = 0; round < n; round++) {
-		for (unsigned i = 0; i < AT_ONCE; i++)
+		FL_EACH (i, f)
 			f[i] = process_pool_send(e, i % 2 ? &fine : &fine_large, round * AT_ONCE + i);
-		for (unsigned i = 0; i < AT_ONCE; i++) {
+		FL_EACH (i, f) {
 			/*
 			 * As a context that only waits, and fetches nothing: the manager thread
 			 * must be woken.

@@ -3,8 +3,8 @@
  * The memory that a worker can reach, and attacks while the executor works: threads of the worker
  * write its completions all the time. test_process_pool_scribble.c has single writes by a task.
  */
+#include "fl_process_pool.h"
 #include "fl_process_pool_sizes.h"
-#include "fl_rings_memory.h"
 
 #include <inttypes.h>
 
@@ -235,11 +235,11 @@ static void one_trial(fl_executor *good, uint64_t seed)
 	fl_executor *bad = process_pool_made(&(fl_executor_config){.workers = 1, .task_timeout = FL_MS(20)});
 	fl_future *first = NULL, *f[BAD], *g[GOOD];
 	FL_OK(process_pool_scribbles_from_now_on_submit(bad, seed, &first));
-	for (unsigned i = 0; i < BAD; i++)
+	FL_EACH (i, f)
 		f[i] = process_pool_send(bad, &fine, i);
-	for (unsigned i = 0; i < GOOD; i++)
+	FL_EACH (i, g)
 		g[i] = process_pool_send(good, &fine, seed + i);
-	for (unsigned i = 0; i < GOOD; i++)
+	FL_EACH (i, g)
 		process_pool_receive(g[i], &fine, seed + i);
 	if (seed % 3 == 0)
 		FL_IGNORE(fl_future_wait_until(f[0], fl_after(FL_US(200)), NULL));

@@ -138,7 +138,7 @@ FL_TEST(process_pool_large_results_stand_in_sealed_memory)
 	fl_executor *e = process_pool_with(1);
 	fl_future *f[RESULTS];
 	char rights[8], line[512];
-	for (unsigned i = 0; i < RESULTS; i++)
+	FL_EACH (i, f)
 		f[i] = process_pool_send(e, &in_8_out_above, i);
 	FL_EACH (i, f)
 		FL_OK(fl_future_wait(f[i]));
@@ -151,7 +151,7 @@ FL_TEST(process_pool_large_results_stand_in_sealed_memory)
 	struct process_pool_census now = process_pool_census();
 	assert_int_equal(now.rings, before.rings + RESULTS);
 	assert_int_equal(now.fds, before.fds);
-	for (unsigned i = 0; i < RESULTS; i++) {
+	FL_EACH (i, f) {
 		const char *result = fl_future_result(f[i]);
 		rights_at(result, rights, line, sizeof line);
 		assert_memory_equal(rights, "r--", 3);

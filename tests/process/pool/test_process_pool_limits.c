@@ -36,7 +36,7 @@ static int64_t now_ahead(void)
 static int64_t of_the_system(int64_t deadline)
 {
 	/* Relaxed: a number. */
-	return deadline == FL_FOREVER ? deadline : deadline - fl__load_relaxed(ahead);
+	return deadline == FL__NEVER ? deadline : deadline - fl__load_relaxed(ahead);
 }
 
 static int futex_wait_ahead(const uint32_t *word, uint32_t expected, int64_t deadline)
@@ -124,7 +124,7 @@ FL_TASK(process_pool_listens, struct process_pool_gate *, int)
 static const char too_long[] = "was killed: its task ran for too long";
 static const char past_deadline[] = "was killed: it ran a task past its deadline";
 
-static int wait_for(void *f, int64_t deadline, fl_cancel_token *cancel)
+static int wait_for(void *f, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_future_wait_until(f, deadline, cancel);
 }
@@ -420,10 +420,10 @@ FL_TEST(process_pool_asks_and_waits)
 	CLOCK_AHEAD();
 	for (int way = 0; way < 3; way++) {
 		const bool by_deadline = way > 0;
-		FL_SCOPED(fl_executor) *e = with_grace(by_deadline ? FL_FOREVER : 0);
+		FL_SCOPED(fl_executor) *e = with_grace(by_deadline ? FL_DURATION_MAX : 0);
 		struct process_pool_gate *gate = process_pool_gate();
 		fl_future *f = NULL;
-		const fl_submit_config config = {.deadline = by_deadline ? fl_after(limit) : 0};
+		const fl_submit_config config = {.deadline = by_deadline ? fl_after(limit) : FL_FOREVER};
 		FL_OK(process_pool_held_submit_with(e, gate, &f, &config));
 		(void)process_pool_await(gate);
 		put_forward(by_deadline ? 10 * limit : 0);

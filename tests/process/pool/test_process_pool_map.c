@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A worker dies in the middle of a chunk of a map: only the element that it ran fails. */
 #include "fl_process_pool.h"
-#include "fl_rings_memory.h"
 
 enum { N = 60, UNTOUCHED = -77 };
 
@@ -58,7 +57,7 @@ static struct element elements[N];
 static void make_elements(void)
 {
 	int *runs = process_pool_counters(N);
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, elements)
 		elements[i] = (struct element){.number = i + 1, .runs = &runs[i]};
 }
 
@@ -148,7 +147,7 @@ FL_TEST(process_pool_map_is_tried_again_if_the_type_says_so)
 	make_elements();
 	elements[14].dies_until = 2;
 	FL_OK(again_element_map(e, elements, N, results, &config));
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, results)
 		assert_int_equal(results[i].number[0], i + 1);
 	assert_int_equal(runs_of(14), 2);
 	make_elements();

@@ -4,8 +4,8 @@
  * any way, but they end; the executor stays intact (under AddressSanitizer, too), and the results
  * of another worker are right.
  */
+#include "fl_process_pool.h"
 #include "fl_process_pool_sizes.h"
-#include "fl_rings_memory.h"
 
 #include "core/base/atomic.h"
 

@@ -455,7 +455,6 @@ FL_TEST(process_pool_task_kills_the_fork_server)
 
 static void process_pool_set_event(fl_future *f, void *event)
 {
-	(void)f;
 	fl_event_set(event);
 }
 
@@ -493,8 +492,6 @@ static int process_pool_joined;
 
 static void process_pool_join_it(fl_log_level level, const char *message)
 {
-	(void)level;
-	(void)message;
 	process_pool_joined = fl_executor_join(process_pool_logged);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* fl_executor_get_stats() where workers die, or tell wrong times. test_executor_stats.c has the rest. */
 #include "fl_process_pool.h"
-#include "fl_rings_memory.h"
 
 #include "core/base/atomic.h"
 #include "core/exec/executor.h"
@@ -106,7 +105,7 @@ FL_TASK(process_pool_lies, int64_t, void)
 
 FL_TEST(process_pool_stats_of_wrong_times)
 {
-	const int64_t before = fl_now(), wrong[] = {0, -1, 1, before, INT64_MAX, INT64_MIN, before + FL_S(100000)};
+	const int64_t before = fl_now().ns, wrong[] = {0, -1, 1, before, INT64_MAX, INT64_MIN, before + FL_S(100000)};
 	FL_EACH (i, wrong) {
 		FL_SCOPED(fl_executor) *e = process_pool_with(1);
 		process_pool_call(e, &process_pool_lies, &wrong[i], NULL);

@@ -1,16 +1,97 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The flight recorder and worker processes: arrows between processes, rings of dead and hostile workers. */
 #include "fl_child.h"
-#include "fl_json.h"
+#include "fl_process_pool.h"
 #include "fl_process_pool_sizes.h"
-#include "fl_rings_memory.h"
 
 #include "core/base/atomic.h"
 #include "inspect/trace.h"
 #include "process/pool/process_pool.h"
+#include <ctype.h>
 #include <fairlead/debug.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
+
+/* Whether a text is JSON (RFC 8259) of ASCII characters alone. */
+
+static const char *json_value(const char *at);
+
+static const char *json_space(const char *at)
+{
+	return at + strspn(at, " \t\r\n");
+}
+
+/* Each function returns the end of what it has read; NULL: it is not there. */
+static const char *json_string(const char *at)
+{
+	if (*at++ != '"')
+		return NULL;
+	for (; *at != '"'; at++) {
+		if (*at < ' ' || *at > '~')
+			return NULL;
+		if (*at != '\\')
+			continue;
+		if (*++at == 'u' && strspn(at + 1, "0123456789abcdefABCDEF") < 4)
+			return NULL;
+		if (!*at || !strchr("\"\\/bfnrtu", *at))
+			return NULL;
+	}
+	return at + 1;
+}
+
+static const char *json_number(const char *at)
+{
+	at += *at == '-';
+	size_t digits = strspn(at, "0123456789");
+	if (digits == 0 || (digits > 1 && *at == '0'))
+		return NULL;
+	at += digits;
+	if (*at == '.') {
+		digits = strspn(++at, "0123456789");
+		at += digits;
+	}
+	return digits > 0 ? at : NULL;
+}
+
+static const char *json_members(const char *at, char last, bool named)
+{
+	at = json_space(at + 1);
+	for (bool first = true; *at != last; first = false) {
+		if (!first && *at++ != ',')
+			return NULL;
+		if (named && (!(at = json_string(json_space(at))) || *(at = json_space(at)) != ':'))
+			return NULL;
+		at = json_value(at + named);
+		if (!at)
+			return NULL;
+		at = json_space(at);
+	}
+	return at + 1;
+}
+
+static const char *json_value(const char *at)
+{
+	at = json_space(at);
+	switch (*at) {
+	case '{':
+		return json_members(at, '}', true);
+	case '[':
+		return json_members(at, ']', false);
+	case '"':
+		return json_string(at);
+	default:
+		return json_number(at); /* the other literals are not needed */
+	}
+}
+
+static inline bool fl_json_is_valid(const char *text)
+{
+	const char *end = json_value(text);
+	return end && *json_space(end) == '\0';
+}
 
 enum { EVENTS = 1 << 10 };
 
@@ -169,7 +250,7 @@ static void scribble_over(struct fl__trace_ring *ring, size_t size, uint64_t *se
 		const uint64_t drawn = process_pool_next(seed);
 		fl__store_relaxed(&e->mark, (uint16_t)(drawn % 20));
 		if (drawn >> 8 & 1)
-			fl__store_relaxed(&e->time, drawn >> 9 & 1 ? fl_now() : times[drawn % FL__COUNT(times)]);
+			fl__store_relaxed(&e->time, drawn >> 9 & 1 ? fl_now().ns : times[drawn % FL__COUNT(times)]);
 		if (drawn >> 10 & 1)
 			fl__store_relaxed(&e->code, (uint8_t)(drawn >> 12 & 31));
 	}

@@ -295,7 +295,7 @@ static int keep_woken(const uint32_t *word, int n)
 /* The worker is about to sleep, and the parent posts. */
 static int post_meanwhile(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	FL_CHECK(deadline == FL_FOREVER);
+	FL_CHECK(deadline == FL__NEVER);
 	if (slept_on)
 		return 0;
 	slept_on = word;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The signals of faults, in all threads and processes of the library. */
 #include "fl_child.h"
-#include "fl_named_threads.h"
 #include "fl_process_pool.h"
 
 #include <inttypes.h>

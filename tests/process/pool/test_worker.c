@@ -85,7 +85,7 @@ FL_TEST(worker_has_all_of_a_result_before_the_task)
 	size_t size;
 	(void)order(&p, &worker_touches_nothing, &zeros, 1);
 	assert_succeeds(&p, 1);
-	FL_OK(fl__packet_recv(p.channel, &head, sizeof head, &size, &fd, &n, 0));
+	FL_OK(fl__packet_recv(p.channel, &head, sizeof head, &size, &fd, &n, FL_NO_WAIT));
 	FL_OK(fstat(fd, &info));
 	FL_OK(close(fd));
 	assert_true((size_t)info.st_blocks * 512 >= sizeof zeros);
@@ -131,12 +131,12 @@ FL_TEST(worker_runs_chunks)
 {
 	PARENT(p);
 	int args[100], results[100];
-	for (int i = 0; i < 100; i++)
+	FL_EACH (i, args)
 		args[i] = i;
 	(void)order(&p, &worker_doubles, args, 100);
 	assert_succeeds(&p, 100);
 	memcpy(results, p.rings.completions->arena, sizeof results);
-	for (int i = 0; i < 100; i++)
+	FL_EACH (i, results)
 		assert_int_equal(results[i], 2 * i);
 	args[50] = -1;
 	(void)order(&p, &worker_doubles, args, 100);
@@ -178,10 +178,10 @@ FL_TEST(worker_unknown_tasks)
 FL_TEST(worker_says_when_it_began_and_how_long_it_ran)
 {
 	PARENT(p);
-	const int64_t before = fl_now();
+	const fl_time before = fl_now();
 	draft(&p, &worker_doubles, &(int){1}, 1)->flags |= FL__SUBMISSION_TIMED;
 	(void)post(&p);
 	struct fl__completion reply = await(&p);
-	assert_true(reply.began >= before && reply.began <= fl_now());
-	assert_true(reply.ran <= (fl_now() - reply.began) / FL__RINGS_RAN_UNIT);
+	assert_true(reply.began >= before.ns && reply.began <= fl_now().ns);
+	assert_true(reply.ran <= (fl_now().ns - reply.began) / FL__RINGS_RAN_UNIT);
 }

@@ -13,7 +13,7 @@ FL_TASK(worker_sleeps, void, int)
 	return fl_sleep_until(FL_FOREVER, NULL);
 }
 
-FL_TASK(worker_tells_its_deadline, void, int64_t)
+FL_TASK(worker_tells_its_deadline, void, fl_time)
 {
 	*result = fl_cancel_token_deadline(fl_task_token(ctx));
 	return 0;
@@ -117,7 +117,7 @@ FL_TEST(worker_skips_what_was_asked_before)
 FL_TEST(worker_deadlines)
 {
 	PARENT(p);
-	const int64_t deadlines[] = {1, fl_now(), fl_after(FL_MS(20)), fl_after(FL_S(3600)), 1};
+	const fl_time deadlines[] = {{1}, fl_now(), fl_after(FL_MS(20)), fl_after(FL_S(3600)), {1}};
 	FL_EACH (i, deadlines) {
 		const fl_task_type *type = i == 2 ? &worker_sleeps : &worker_doubles;
 		p.rings.submissions->deadline[slot_of(p.rings.next)] = deadlines[i];
@@ -138,14 +138,14 @@ FL_TEST(worker_deadlines)
 FL_TEST(worker_deadlines_are_of_one_order)
 {
 	PARENT(p);
-	const int64_t deadline = fl_after(FL_S(3600));
+	const fl_time deadline = fl_after(FL_S(3600));
 	p.rings.submissions->deadline[slot_of(p.rings.next)] = deadline;
 	draft(&p, &worker_tells_its_deadline, NULL, 1)->flags |= FL__SUBMISSION_DEADLINE;
 	const uint32_t timed = post(&p), next = order(&p, &worker_tells_its_deadline, NULL, 1);
 	assert_succeeds(&p, 1);
 	assert_succeeds(&p, 1);
-	assert_int_equal(*(int64_t *)small_result(&p, timed), deadline);
-	assert_int_equal(*(int64_t *)small_result(&p, next), FL_FOREVER);
+	assert_int_equal(((fl_time *)small_result(&p, timed))->ns, deadline.ns);
+	assert_int_equal(((fl_time *)small_result(&p, next))->ns, 0);
 }
 
 /* A token that a task has used up is not the next one's. */

@@ -143,7 +143,7 @@ FL_TEST(arena_monitor_that_is_held)
 	struct fl__shm_arena a = new_heap(&h);
 	uint32_t first, one = take(&a, 1);
 	*fl__shm_word(&h.head.lock) = 1; /* init's thread: alive, and not here */
-	FL_RC(fl__shm_arena_alloc(&a, 1, 0, &first), -ETIMEDOUT);
+	FL_RC(fl__shm_arena_alloc(&a, 1, FL_NO_WAIT, &first), -ETIMEDOUT);
 	FL_OK(fl__shm_arena_free(&a, one));
 	*fl__shm_word(&h.head.lock) = fl__sys.thread_id(); /* damage: this thread is not inside */
 	FL_RC(fl__shm_arena_alloc(&a, 1, FL_FOREVER, &first), -EBADMSG);

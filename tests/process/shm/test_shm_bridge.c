@@ -4,8 +4,7 @@
  * no case replaces it.
  */
 #include "fl_child.h"
-#include "fl_emulated.h"
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 #include "fl_queued.h"
 #include "fl_shm_child.h"
 #include "process/shm/shm_bridge.h"
@@ -33,7 +32,7 @@ static int fake_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 		real.yield();
 		return now == EINTR_ALWAYS ? -EINTR : now == EAGAIN_ALWAYS ? -EAGAIN : 0;
 	}
-	if (deadline != FL_FOREVER && fl__load_relaxed(&soon_bored)) {
+	if (deadline != FL__NEVER && fl__load_relaxed(&soon_bored)) {
 		/* a waiter may come now: it changes the bridge's own word */
 		for (int i = 0; i < 5 && look((const uint32_t *)(uintptr_t)words[0].word) == words[0].expected; i++)
 			real.yield();
@@ -90,7 +89,7 @@ static void change(uint32_t *word)
 }
 
 /* Waits until the word is not 0. */
-static int wait_for_word(void *word, int64_t deadline, fl_cancel_token *cancel)
+static int wait_for_word(void *word, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	while (rc == 0 && look(word) == 0)
@@ -136,12 +135,12 @@ FL_TEST(shm_bridge_wait_results)
 	FL_TEST_SHARED(uint32_t, word);
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	*word = 1;
-	FL_OK(fl__bridge_wait(word, 0, 0, NULL));
-	FL_RC(fl__bridge_wait(word, 1, 0, NULL), -ETIMEDOUT);
-	int64_t deadline = fl_after(FL_MS(2));
+	FL_OK(fl__bridge_wait(word, 0, FL_NO_WAIT, NULL));
+	FL_RC(fl__bridge_wait(word, 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	fl_time deadline = fl_after(FL_MS(2));
 	*word = 0;
 	FL_RC(wait_for_word(word, deadline, NULL), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
+	assert_true(fl_time_is_past(deadline));
 	fl_test_caller c;
 	fl_test_call_start(&c, wait_for_word, word, FL_FOREVER, &token);
 	fl_cancel_token_request(&token);
@@ -210,7 +209,7 @@ typedef struct any {
 	fl_event e;
 } any;
 
-static int wait_any(void *arg, int64_t deadline, fl_cancel_token *cancel)
+static int wait_any(void *arg, fl_time deadline, fl_cancel_token *cancel)
 {
 	any *a = arg;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, ON_WORD(&a->words[0]), FL_ON_EVENT(&a->e), ON_WORD(&a->words[1]));
@@ -243,7 +242,7 @@ FL_TEST(shm_bridge_wait_any)
 	any a = {words, FL_EVENT_INIT};
 	FL_RC(wait_any(&a, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	change(&a.words[1]);
-	FL_RC(wait_any(&a, 0, NULL), 2);
+	FL_RC(wait_any(&a, FL_NO_WAIT, NULL), 2);
 }
 
 /* More than one bridge has room for, each on a word of its own, in as many fibers. */
@@ -307,13 +306,13 @@ static int count_inside(guarded *g, int rc)
 	return rc;
 }
 
-static int take_it(void *arg, int64_t deadline, fl_cancel_token *cancel)
+static int take_it(void *arg, fl_time deadline, fl_cancel_token *cancel)
 {
 	guarded *g = arg;
 	return count_inside(g, fl__bridge_acquire(&g->lock, 0, deadline, cancel));
 }
 
-static int take_plainly(void *arg, int64_t deadline, fl_cancel_token *cancel)
+static int take_plainly(void *arg, fl_time deadline, fl_cancel_token *cancel)
 {
 	guarded *g = arg;
 	return count_inside(g, fl__shm_acquire(&g->lock, 0, deadline));
@@ -329,9 +328,9 @@ static void take_results(void)
 	FL_TEST_SHARED(guarded, g);
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
-	FL_OK(fl__bridge_acquire(&g->lock, 0, 0, NULL));
+	FL_OK(fl__bridge_acquire(&g->lock, 0, FL_NO_WAIT, NULL));
 	IS(fl__bridge_acquire(&g->lock, 0, FL_FOREVER, NULL), -EDEADLK);
-	fl_test_call_start(&c, take_it, g, 0, NULL);
+	fl_test_call_start(&c, take_it, g, FL_NO_WAIT, NULL);
 	IS(fl_test_call_end(&c), -ETIMEDOUT);
 	fl_test_call_start(&c, take_it, g, fl_after(FL_MS(1)), NULL);
 	IS(fl_test_call_end(&c), -ETIMEDOUT);
@@ -361,9 +360,9 @@ static int strike(void *arg)
 {
 	hammer *h = arg;
 	for (unsigned i = 0; i < h->rounds; i++) {
-		int64_t deadline = i % 3 == 0 ? fl_after(FL_US(i % 50)) : FL_FOREVER;
+		fl_time deadline = i % 3 == 0 ? fl_after(FL_US(i % 50)) : FL_FOREVER;
 		int rc = h->bridged ? take_it(h->g, deadline, NULL) : take_plainly(h->g, deadline, NULL);
-		FL_CHECK(rc == 0 || (rc == -ETIMEDOUT && deadline != FL_FOREVER));
+		FL_CHECK(rc == 0 || (rc == -ETIMEDOUT && !fl__is_forever(deadline)));
 		if (rc == 0)
 			fl__add_relaxed(h->taken, 1);
 	}

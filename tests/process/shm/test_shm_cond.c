@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_bridges.h"
-#include "fl_fiber.h"
+#include "fl_faults.h"
+#include "fl_in_loop.h"
 #include "fl_shm_child.h"
 
 typedef struct board {
@@ -96,11 +96,11 @@ FL_TEST(shm_cond_wait_gives_up_and_holds_the_mutex)
 	fl_cancel_token_request(&stop);
 	fl_cancel_token_init(&later, FL_SHIELDED, fl_after(FL_MS(2)));
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, &stop), -ECANCELED);
 	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, &later), -ECANCELED);
-	FL_RC(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, FL_FOREVER, &stop), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&stop);
@@ -109,7 +109,7 @@ FL_TEST(shm_cond_wait_gives_up_and_holds_the_mutex)
 	}
 	assert_true(fl_shm_mutex_depth(&b->mutex));
 	b->ready = 1;
-	FL_OK(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, 0, &stop));
+	FL_OK(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, FL_NO_WAIT, &stop));
 	fl_shm_mutex_unlock(&b->mutex);
 	FL_OK(fl_shm_cond_destroy(&b->cond)); /* a waiter that gave up does not count */
 	fl_cancel_token_destroy(&later);
@@ -291,7 +291,7 @@ FL_TEST(shm_cond_death_comes_before_timeout)
 	fl_test_kill(pid);
 	FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
 	/* not recovered: the wait gives it up */
-	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, 0, NULL), -ENOTRECOVERABLE);
+	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_NO_WAIT, NULL), -ENOTRECOVERABLE);
 	assert_false(fl_shm_mutex_depth(&b->mutex));
 }
 
@@ -325,7 +325,7 @@ FL_TEST(shm_cond_lost_mutex_ends_all_waits)
 	FL_TEST_NEEDS_DEATHS();
 	FL_TEST_SHARED(board, b);
 	pid_t pids[FORMS];
-	for (unsigned i = 0; i < FORMS; i++) {
+	FL_EACH (i, pids) {
 		b->form = i;
 		/*
 		 * -ENOTRECOVERABLE: fl_shm_cond_wait, fl_shm_cond_wait_until, fl_shm_cond_wait_for,

@@ -466,7 +466,7 @@ static void hold_by_all(fl_shm_mutex *mutexes, bool some_keep)
 	fl_thread threads[HOLDERS];
 	fl_event_init(&all_may_end);
 	fl__store_relaxed(&holders_ready, 0);
-	for (unsigned i = 0; i < HOLDERS; i++) {
+	FL_EACH (i, threads) {
 		holders[i] = (struct holder){.mutex = &mutexes[i], .keeps = some_keep && i % 5 == 0};
 		fl_test_go(&threads[i], hold, &holders[i]);
 	}
@@ -475,7 +475,7 @@ static void hold_by_all(fl_shm_mutex *mutexes, bool some_keep)
 		for (unsigned j = 0; j < i; j++)
 			FL_CHECK(holders[i].record != holders[j].record);
 	fl_event_set(&all_may_end);
-	for (unsigned i = 0; i < HOLDERS; i++)
+	FL_EACH (i, threads)
 		fl_test_end(&threads[i]);
 }
 
@@ -491,7 +491,7 @@ FL_TEST(shm_lock_records_are_used_again)
 	fl__sys.map = map_later;
 	hold_by_all(m, true);
 	FL_CHECK(fl__load_relaxed(&failed_maps) > 2);
-	for (unsigned i = 0; i < HOLDERS; i++) {
+	FL_EACH (i, kept) {
 		kept[i] = holders[i].keeps ? holders[i].record : NULL;
 		FL_RC(fl_shm_mutex_lock(&m[i]), kept[i] ? -EOWNERDEAD : 0);
 		if (kept[i])
@@ -502,7 +502,7 @@ FL_TEST(shm_lock_records_are_used_again)
 	for (int round = 0; round < 3; round++) {
 		hold_by_all(m, false);
 		for (unsigned i = 0; i < HOLDERS; i++)
-			for (unsigned j = 0; j < HOLDERS; j++)
+			FL_EACH (j, kept)
 				FL_CHECK(holders[i].record != kept[j]);
 	}
 	FL_CHECK(fl__load_relaxed(&failed_maps) <= maps + 1); /* in place of the kept ones */

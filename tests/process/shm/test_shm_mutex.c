@@ -12,7 +12,6 @@ FL_TEST(shm_mutex_locks_and_unlocks)
 	for (int form = 0; form < 3; form++) {
 		FL_OK(fl_test_lock_by(&m, form));
 		assert_true(fl_shm_mutex_is_locked(&m) && fl_shm_mutex_depth(&m));
-		FL_RC(fl_shm_mutex_lock(&m), -EDEADLK);
 		FL_RC(fl_shm_mutex_try_lock(&m), -EAGAIN);
 		FL_RC(fl_shm_mutex_lock_until(&m, FL_FOREVER, NULL), -EDEADLK);
 		FL_RC(fl_shm_mutex_destroy(&m), -EBUSY);
@@ -27,7 +26,7 @@ static int is_refused(void *arg)
 	struct board *b = arg;
 	FL_CHECK(fl_shm_mutex_is_locked(&b->mutex) && !fl_shm_mutex_depth(&b->mutex));
 	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EAGAIN);
-	FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(2)), NULL), -ETIMEDOUT);
 	return 0;
 }
@@ -94,7 +93,7 @@ FL_TEST(shm_mutex_lock_until_is_cancelled)
 		fl_test_end(&t);
 		fl_shm_mutex_unlock(&b->mutex);
 		/* An operation that can succeed at once succeeds. */
-		FL_OK(fl_shm_mutex_lock_until(&b->mutex, 0, &stop));
+		FL_OK(fl_shm_mutex_lock_until(&b->mutex, FL_NO_WAIT, &stop));
 		fl_shm_mutex_unlock(&b->mutex);
 		pid_t pid = begin_owner(b);
 		FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, &stop), -ECANCELED);
@@ -230,7 +229,6 @@ FL_TEST(shm_mutex_not_recovered_is_lost_for_all)
 	FL_EACH (i, waiters)
 		fl_test_reap(waiters[i]);
 	assert_int_equal(b->lost, N);
-	FL_RC(fl_shm_mutex_lock(&b->mutex), -ENOTRECOVERABLE);
 	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -ENOTRECOVERABLE);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, NULL), -ENOTRECOVERABLE);
 	assert_false(fl_shm_mutex_is_locked(&b->mutex));

@@ -3,8 +3,8 @@
  * The shared mutex for fibers, which share their thread's identity, and on systems without robust
  * lists.
  */
-#include "fl_bridges.h"
-#include "fl_fiber.h"
+#include "fl_faults.h"
+#include "fl_in_loop.h"
 #include "fl_shm_owner.h"
 
 typedef struct pair {

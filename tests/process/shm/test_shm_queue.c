@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Queues in shared memory, in one process. What all queues promise: test_queues.c. */
-#include "fl_bridges.h"
-#include "fl_shm_queue.h"
+#include "fl_faults.h"
+#include "fl_shm_child.h"
 
 FL_TEST(shm_queue_create_refuses_a_bad_config)
 {
@@ -146,10 +146,10 @@ FL_TEST(shm_queue_index_wrap_2_32_of_dones)
 	for (int i = 0; i < 10; i++) {
 		uint64_t item = (uint64_t)i;
 		FL_OK(fl_shm_queue_join_until(&v, FL__TRY, NULL));
-		FL_OK(fl_shm_queue_put_until(&v, &item, 0, NULL));
+		FL_OK(fl_shm_queue_put_until(&v, &item, FL_NO_WAIT, NULL));
 		FL_RC(fl_shm_queue_join_until(&v, FL__TRY, NULL), -EAGAIN);
 		FL_RC(fl_shm_queue_task_done(&v), -EINVAL);
-		FL_OK(fl_shm_queue_get_until(&v, &item, 0, NULL));
+		FL_OK(fl_shm_queue_get_until(&v, &item, FL_NO_WAIT, NULL));
 		FL_OK(fl_shm_queue_task_done(&v));
 	}
 	free(memory);
@@ -160,14 +160,14 @@ FL_TEST(shm_queue_three_forms)
 	SHM_ITEMS(region, q, sizeof(int), 1);
 	int got = 5;
 	FL_RC(fl_shm_queue_try_get(q, &got), -EAGAIN);
-	FL_RC(fl_shm_queue_get_until(q, &got, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_queue_get_until(q, &got, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_get_until(q, &got, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_get_until(q, &got, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(got, 5);
 	/* An operation that can succeed at once succeeds. */
 	FL_OK(fl_shm_queue_put_until(q, &(int){1}, FL_FOREVER, fl_test_requested));
 	FL_RC(fl_shm_queue_try_put(q, &(int){2}), -EAGAIN);
-	FL_RC(fl_shm_queue_put_until(q, &(int){2}, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_queue_put_until(q, &(int){2}, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_put_until(q, &(int){2}, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_put_until(q, &(int){2}, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CANCEL_SCOPE(fl_test_requested);
@@ -199,12 +199,11 @@ FL_TEST(shm_queue_operations_of_the_other_form)
 	FL_RC(fl_shm_queue_get_until(frames, buffer, FL_FOREVER, NULL), -EINVAL);
 	FL_RC(fl_shm_queue_put_many_until(frames, buffer, 1, &n, FL_FOREVER, NULL), -EINVAL);
 	FL_RC(fl_shm_queue_get_many_until(frames, buffer, 1, &n, FL_FOREVER, NULL), -EINVAL);
-	assert_int_equal(fl_shm_queue_put_many(frames, buffer, 1) + fl_shm_queue_get_many(frames, buffer, 1), 0);
-	FL_RC(fl_shm_queue_put_frame(items, buffer, 8), -EINVAL);
-	FL_RC(fl_shm_queue_try_put_frame(items, buffer, 8), -EINVAL);
+	FL_MANY(-EINVAL, 0, fl_shm_queue_put_many, frames, buffer, 1);
+	FL_MANY(-EINVAL, 0, fl_shm_queue_get_many, frames, buffer, 1);
+	FL_MANY(-EINVAL, 0, fl_shm_queue_try_put_many, frames, buffer, 1);
+	FL_MANY(-EINVAL, 0, fl_shm_queue_try_get_many, frames, buffer, 1);
 	FL_RC(fl_shm_queue_put_frame_until(items, buffer, 8, FL_FOREVER, NULL), -EINVAL);
-	FL_RC(fl_shm_queue_get_frame(items, buffer, 8, &n), -EINVAL);
-	FL_RC(fl_shm_queue_try_get_frame(items, buffer, 8, &n), -EINVAL);
 	FL_RC(fl_shm_queue_get_frame_until(items, buffer, 8, &n, FL_FOREVER, NULL), -EINVAL);
 }
 
@@ -233,32 +232,35 @@ FL_TEST(shm_queue_many)
 	int got[8];
 	size_t n = 77;
 	for (int round = 0; round < 12; round++) { /* at each slot of the ring */
-		assert_int_equal(fl_shm_queue_try_put_many(q, items, 8), CAPACITY);
-		assert_int_equal(fl_shm_queue_try_put_many(q, items, 8), 0);
-		FL_RC(fl_shm_queue_put_many_until(q, items, 1, &n, 0, NULL), -ETIMEDOUT);
+		FL_MANY(-EAGAIN, CAPACITY, fl_shm_queue_try_put_many, q, items, 8);
+		FL_MANY(-EAGAIN, 0, fl_shm_queue_try_put_many, q, items, 8);
+		FL_RC(fl_shm_queue_put_many_until(q, items, 1, &n, FL_NO_WAIT, NULL), -ETIMEDOUT);
 		assert_int_equal(n, 0);
-		assert_int_equal(fl_shm_queue_try_get_many(q, got, 2), 2);
-		FL_RC(fl_shm_queue_put_many_until(q, items + 5, 3, &n, 0, NULL), -ETIMEDOUT);
+		FL_MANY(0, 2, fl_shm_queue_try_get_many, q, got, 2);
+		FL_RC(fl_shm_queue_put_many_until(q, items + 5, 3, &n, FL_NO_WAIT, NULL), -ETIMEDOUT);
 		assert_int_equal(n, 2);
-		FL_OK(fl_shm_queue_get_many_until(q, got + 2, 4, &n, 0, NULL));
+		FL_OK(fl_shm_queue_get_many_until(q, got + 2, 4, &n, FL_NO_WAIT, NULL));
 		assert_int_equal(n, 4);
-		assert_int_equal(fl_shm_queue_get_many(q, got + 6, 8), 1);
+		FL_MANY(0, 1, fl_shm_queue_get_many, q, got + 6, 8);
 		for (int i = 0; i < 7; i++)
 			assert_int_equal(got[i], i);
-		assert_int_equal(fl_shm_queue_put_many(q, items, 1), 1);
+		FL_MANY(0, 1, fl_shm_queue_put_many, q, items, 1);
 		FL_OK(fl_shm_queue_get(q, got));
 	}
-	FL_OK(fl_shm_queue_get_many_until(q, got, 0, &n, 0, NULL));
-	assert_int_equal(n + fl_shm_queue_get_many(q, got, 0) + fl_shm_queue_try_get_many(q, got, 1), 0);
+	FL_OK(fl_shm_queue_get_many_until(q, got, 0, &n, FL_NO_WAIT, NULL));
+	assert_int_equal(n, 0);
+	FL_MANY(0, 0, fl_shm_queue_get_many, q, got, 0);
+	FL_MANY(-EAGAIN, 0, fl_shm_queue_try_get_many, q, got, 1);
 	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, fl_after(FL_US(10)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(fl_shm_queue_put_many_until(q, items, 8, &n, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(n, CAPACITY);
 	FL_OK(fl_shm_queue_close(q));
-	FL_RC(fl_shm_queue_put_many_until(q, items, 1, &n, 0, NULL), -EPIPE);
-	assert_int_equal(fl_shm_queue_put_many(q, items, 1) + fl_shm_queue_try_put_many(q, items, 1), 0);
-	assert_int_equal(fl_shm_queue_get_many(q, got, 8), CAPACITY);
-	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, 0, NULL), -EPIPE);
+	FL_RC(fl_shm_queue_put_many_until(q, items, 1, &n, FL_NO_WAIT, NULL), -EPIPE);
+	FL_MANY(-EPIPE, 0, fl_shm_queue_put_many, q, items, 1);
+	FL_MANY(-EPIPE, 0, fl_shm_queue_try_put_many, q, items, 1);
+	FL_MANY(0, CAPACITY, fl_shm_queue_get_many, q, got, 8);
+	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, FL_NO_WAIT, NULL), -EPIPE);
 }
 
 struct job {
@@ -276,13 +278,13 @@ FL_TEST(shm_queue_of_a_type)
 	FL_OK(job_pipe_open(&other, region, job_pipe_offset(q)));
 	FL_OK(job_pipe_put(q, job));
 	FL_OK(job_pipe_try_put(q, job));
-	FL_RC(job_pipe_put_until(q, job, 0, NULL), -ETIMEDOUT);
+	FL_RC(job_pipe_put_until(q, job, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(job_pipe_length(other), 2);
 	FL_OK(job_pipe_get(other, got));
 	FL_OK(job_pipe_task_done(other));
 	FL_RC(job_pipe_try_join(q), -EAGAIN);
 	assert_string_equal(got->name, "three");
-	assert_int_equal(job_pipe_try_get_many(other, got, 3), 1);
+	FL_MANY(0, 1, job_pipe_try_get_many, other, got, 3);
 	FL_OK(job_pipe_task_done(other));
 	FL_OK(job_pipe_join(q));
 	FL_OK(job_pipe_close_now(q, NULL));

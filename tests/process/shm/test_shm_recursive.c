@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 #include "fl_shm_child.h"
 #include <fairlead/shm_mutex.h>
 
@@ -46,7 +46,7 @@ FL_TEST(shm_recursive_nests)
 	fl_shm_mutex m = FL_SHM_MUTEX_RECURSIVE_INIT;
 	FL_OK(fl_shm_mutex_lock(&m));
 	FL_OK(fl_shm_mutex_try_lock(&m));
-	FL_OK(fl_shm_mutex_lock_until(&m, 0, NULL));
+	FL_OK(fl_shm_mutex_lock_until(&m, FL_NO_WAIT, NULL));
 	for (int i = 3; i > 0; i--) {
 		assert_int_equal(fl_shm_mutex_depth(&m), i);
 		FL_RC(fl_shm_mutex_destroy(&m), -EBUSY);
@@ -65,9 +65,8 @@ FL_TEST(shm_recursive_recursive_overflow)
 	fl_shm_mutex m = FL_SHM_MUTEX_RECURSIVE_INIT;
 	FL_OK(fl_shm_mutex_lock(&m));
 	fl__shm_latest_hold()->depth = UINT32_MAX - 1;
-	FL_RC(fl_shm_mutex_lock(&m), -EOVERFLOW);
 	FL_RC(fl_shm_mutex_try_lock(&m), -EOVERFLOW);
-	FL_RC(fl_shm_mutex_lock_until(&m, 0, NULL), -EOVERFLOW);
+	FL_RC(fl_shm_mutex_lock_until(&m, FL_NO_WAIT, NULL), -EOVERFLOW);
 	fl__shm_latest_hold()->depth = 0;
 	fl_shm_mutex_unlock(&m);
 	FL_OK(fl_shm_mutex_destroy(&m));
@@ -78,7 +77,7 @@ FL_TEST(shm_recursive_others_are_refused)
 	BOARD(b);
 	pid_t pid = begin_holder(b);
 	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EAGAIN);
-	FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_PANICS(fl_shm_mutex_unlock(&b->mutex));
@@ -102,9 +101,8 @@ FL_TEST(shm_recursive_tells_of_a_death_and_begins_anew)
 	fl_test_kill(begin_holder(b)); /* which had the report */
 	FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
 	fl_shm_mutex_unlock(&b->mutex);
-	FL_RC(fl_shm_mutex_lock(&b->mutex), -ENOTRECOVERABLE);
 	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -ENOTRECOVERABLE);
-	FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -ENOTRECOVERABLE);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_NO_WAIT, NULL), -ENOTRECOVERABLE);
 	assert_false(fl_shm_mutex_depth(&b->mutex));
 }
 
@@ -115,7 +113,7 @@ static int count_nested(void *arg)
 		FL_OK(fl_shm_mutex_lock(&b->mutex));
 		FL_CHECK(b->inside == 0);
 		b->inside = 1;
-		FL_OK(fl_shm_mutex_lock_until(&b->mutex, 0, NULL));
+		FL_OK(fl_shm_mutex_lock_until(&b->mutex, FL_NO_WAIT, NULL));
 		fl__fiber_yield();
 		fl_shm_mutex_unlock(&b->mutex);
 		b->inside = 0;

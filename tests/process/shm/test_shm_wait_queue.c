@@ -4,7 +4,7 @@
  * that does not exist.
  */
 #include "fl_process.h"
-#include "fl_shm_queue.h"
+#include "fl_shm_child.h"
 
 struct place {
 	fl_shm_sem sem;
@@ -144,6 +144,6 @@ FL_TEST(shm_lock_without_an_owner_is_taken_over)
 	*fl__shm_word(monitor) = (FL__SHM_TID - 1) | FL__SHM_WAITERS;
 	FL_OK(fl__shm_enter(monitor, &held, FL_FOREVER));
 	fl__shm_leave(monitor, &held);
-	FL_OK(fl__shm_enter(monitor, &held, 0));
+	FL_OK(fl__shm_enter(monitor, &held, FL_NO_WAIT));
 	fl__shm_leave(monitor, &held);
 }

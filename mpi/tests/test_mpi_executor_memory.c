@@ -1,3 +1,3 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#define CASES "core/exec/test_executor_allocator.c"
+#define CASES "core/exec/test_executor_memory.c"
 #include "fl_over_mpi.h"

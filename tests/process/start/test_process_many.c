@@ -104,7 +104,7 @@ FL_TEST(process_started_by_fifty_threads)
 	start_and_join(FL_PROCESS_FORK_SERVER, 0); /* what the first start opens stays */
 	start_program();
 	const size_t fds = fl_test_fds();
-	for (int i = 0; i < THREADS; i++) {
+	FL_EACH (i, numbers) {
 		numbers[i] = i;
 		fl_test_go(&threads[i], start_some, &numbers[i]);
 	}

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
-#include "fl_emulated.h"
 #include "fl_faults.h"
 #include "fl_fds.h"
-#include "fl_fiber.h"
-#include "fl_poller.h"
+#include "fl_in_loop.h"
 #include "fl_queued.h"
 
 #include "process/base/fd_watcher.h"
@@ -36,10 +34,10 @@ static void ends_end(const ends *e)
 
 static void ring(int fd)
 {
-	FL_OK(fl__packet_send(fd, "x", 1, NULL, 0, 0));
+	FL_OK(fl__packet_send(fd, "x", 1, NULL, 0, FL_NO_WAIT));
 }
 
-static int wait_readable(void *fd, int64_t deadline, fl_cancel_token *cancel)
+static int wait_readable(void *fd, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl__fd_wait(*(int *)fd, POLLIN, deadline, cancel);
 }
@@ -50,11 +48,11 @@ FL_TEST(watch_plain_wait)
 {
 	ENDS(e);
 	fl_test_caller c;
-	FL_RC(fl__fd_wait(e.a, POLLIN, 0, NULL), -ETIMEDOUT);
-	int64_t deadline = fl_after(FL_MS(2));
+	FL_RC(fl__fd_wait(e.a, POLLIN, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	fl_time deadline = fl_after(FL_MS(2));
 	FL_RC(fl__fd_wait(e.a, POLLIN, deadline, FL_SHIELDED), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
-	FL_OK(fl__fd_wait(e.a, POLLOUT, 0, NULL));
+	assert_true(fl_time_is_past(deadline));
+	FL_OK(fl__fd_wait(e.a, POLLOUT, FL_NO_WAIT, NULL));
 	fl_test_call_start(&c, wait_readable, &e.a, FL_FOREVER, NULL);
 	ring(e.b);
 	FL_OK(fl_test_call_end(&c));
@@ -62,7 +60,7 @@ FL_TEST(watch_plain_wait)
 }
 
 /* The wait queue of the object's waiters. */
-static int wait_any(void *watched, int64_t deadline, fl_cancel_token *cancel)
+static int wait_any(void *watched, fl_time deadline, fl_cancel_token *cancel)
 {
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL__ON(fl__on_watched_fd, watched));
 }
@@ -75,14 +73,14 @@ FL_TEST(watch_wakes_a_wait_for_any)
 		fl_test_caller c;
 		char byte;
 		size_t size;
-		FL_RC(wait_any(&w, 0, NULL), -ETIMEDOUT);
+		FL_RC(wait_any(&w, FL_NO_WAIT, NULL), -ETIMEDOUT);
 		FL_RC(wait_any(&w, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 		fl_test_begin_wait(&c, wait_any, &w);
 		assert_true(fl__watched_fd_has_waiter(&w));
 		ring(e.b);
 		FL_OK(fl_test_call_end(&c));
 		assert_false(fl__watched_fd_has_waiter(&w));
-		FL_OK(fl__packet_recv(e.a, &byte, 1, &size, NULL, NULL, 0));
+		FL_OK(fl__packet_recv(e.a, &byte, 1, &size, NULL, NULL, FL_NO_WAIT));
 	}
 }
 
@@ -99,7 +97,7 @@ FL_TEST(watch_many_on_one_descriptor)
 	fl_test_caller c[4];
 	unsigned n = 0;
 	size_t size;
-	while (fl__packet_send(e.a, block, sizeof block, NULL, 0, 0) == 0)
+	while (fl__packet_send(e.a, block, sizeof block, NULL, 0, FL_NO_WAIT) == 0)
 		n++;
 	fl_test_begin_wait(&c[0], wait_any, &in);
 	fl_test_call_start(&c[1], wait_any, &in, FL_FOREVER, NULL);
@@ -111,7 +109,7 @@ FL_TEST(watch_many_on_one_descriptor)
 		FL_OK(fl_test_call_end(&c[i]));
 	assert_int_equal(fl_test_queued(&out), 1);
 	for (unsigned i = 0; i < n; i++)
-		FL_OK(fl__packet_recv(e.b, block, sizeof block, &size, NULL, NULL, 0));
+		FL_OK(fl__packet_recv(e.b, block, sizeof block, &size, NULL, NULL, FL_NO_WAIT));
 	FL_OK(fl_test_call_end(&c[3]));
 }
 
@@ -189,7 +187,7 @@ static int play(void *arg)
 		if (p->first || i > 0)
 			ring(p->fd);
 		FL_OK(fl__fd_wait(p->fd, POLLIN, FL_FOREVER, NULL));
-		FL_OK(fl__packet_recv(p->fd, &byte, 1, &size, NULL, NULL, 0));
+		FL_OK(fl__packet_recv(p->fd, &byte, 1, &size, NULL, NULL, FL_NO_WAIT));
 	}
 	if (!p->first)
 		ring(p->fd);
@@ -384,7 +382,7 @@ static int hear(void *arg)
 		if (rc == -ECANCELED)
 			return 0;
 		FL_CHECK(rc == 0);
-		if (fl__packet_recv(h->fd, &byte, 1, &size, NULL, NULL, 0) == 0)
+		if (fl__packet_recv(h->fd, &byte, 1, &size, NULL, NULL, FL_NO_WAIT) == 0)
 			(void)fl__add_relaxed(&h->heard, 1);
 	}
 }
@@ -410,7 +408,7 @@ FL_TEST(watch_loses_no_wake)
 		e[i] = make_ends();
 	FL_EACH (i, h)
 		h[i] = (hearer){e[i % PAIRS].a, &stop, 0};
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, threads)
 		fl_test_fibers_begin(&threads[i], hear, &h[i * N / 2], sizeof h[0], N / 2);
 	for (unsigned i = 0; i < rings; i++)
 		FL_OK(fl__packet_send(e[i % PAIRS].b, "x", 1, NULL, 0, FL_FOREVER));

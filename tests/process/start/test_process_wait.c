@@ -289,7 +289,6 @@ static int (*real_poll)(struct pollfd *fds, unsigned n, int64_t timeout);
 
 static int clone_and_die(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
 {
-	(void)child, (void)stack_end;
 	FL_CHECK(pidfd == NULL);
 	spawned = arg;
 	spawned->shared = true;
@@ -469,9 +468,9 @@ static int use_and_expect_no_child(void *unused)
 	fl_executor_free(another);
 	FL_CHECK(has_no_child() && fl__fork_server_pid() == 0);
 	/* several threads at once */
-	for (int i = 0; i < THREADS; i++)
+	FL_EACH (i, threads)
 		fl_test_go(&threads[i], start_some, NULL);
-	for (int i = 0; i < THREADS; i++)
+	FL_EACH (i, threads)
 		fl_test_end(&threads[i]);
 	FL_CHECK(has_no_child());
 	/* a program that waits for all its children */
@@ -514,7 +513,6 @@ static pid_t late_parent;
 /* The orphan's parent lives on until the end of that pipe. Copies this process's memory. */
 static int clone_late(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
 {
-	(void)stack_end;
 	FL_CHECK(pidfd == NULL);
 	FL_OK(pipe2(late, O_CLOEXEC));
 	late_parent = fork();

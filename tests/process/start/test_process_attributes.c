@@ -157,7 +157,7 @@ static void expect_of_program(void)
 	static const char *const words[] = {"Umask:", "Uid:",    "Gid:",   "Groups:", "Cap",
 	                                    "NoNew",  "Seccomp", "Cpus_a", "Max",     NULL};
 	static _Thread_local char texts[2][TEXT];
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, texts) {
 		FILE *file = tmpfile();
 		FL_CHECK(file != NULL);
 		if (i == 0) {
@@ -643,7 +643,7 @@ static void run_beside_a_start(void *killed)
 	FL_OK(fl_thread_start(&threads[1], start_with_other_groups, &p[1], NULL));
 	FL_WAIT_FOR(fl__load_acquire(&waits) != 0 && process_state(waits) == 'S');
 	FL_OK(kill(pid, killed ? SIGKILL : SIGCONT));
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, threads)
 		FL_OK(fl_thread_join(&threads[i], &rc[i]));
 	FL_RC(rc[0], killed ? -EOWNERDEAD : 0);
 	FL_RC(rc[1], killed ? 0 : -EPERM);

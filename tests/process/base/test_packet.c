@@ -20,7 +20,7 @@ static pair packet_pair(void)
 /* A text as one packet. */
 static int say(int fd, const char *text)
 {
-	return fl__packet_send(fd, text, strlen(text), NULL, 0, 0);
+	return fl__packet_send(fd, text, strlen(text), NULL, 0, FL_NO_WAIT);
 }
 
 /* The next packet, without descriptors. */
@@ -31,7 +31,7 @@ static int take(int fd, void *to, size_t room, size_t *size)
 
 static int try_take(int fd, void *to, size_t room, size_t *size)
 {
-	return fl__packet_recv(fd, to, room, size, NULL, NULL, 0);
+	return fl__packet_recv(fd, to, room, size, NULL, NULL, FL_NO_WAIT);
 }
 
 static void end_pair(pair p)
@@ -58,7 +58,7 @@ FL_TEST(packet_comes_as_it_was_sent)
 	assert_memory_equal(got, "back", 4);
 	FL_RC(try_take(p.a, got, sizeof got, &size), -ETIMEDOUT);
 	FL_RC(fl__packet_recv(p.a, got, sizeof got, &size, NULL, NULL, fl_after(FL_MS(1))), -ETIMEDOUT);
-	FL_RC(fl__packet_send(p.a, "", 0, NULL, 0, 0), -EINVAL);
+	FL_RC(fl__packet_send(p.a, "", 0, NULL, 0, FL_NO_WAIT), -EINVAL);
 	end_pair(p);
 }
 
@@ -71,8 +71,8 @@ FL_TEST(packet_passes_descriptors)
 	size_t size;
 	unsigned n = 2;
 	FL_OK(pipe(pipe_ends));
-	FL_OK(fl__packet_send(p.a, "x", 1, pipe_ends, 2, 0));
-	FL_OK(fl__packet_recv(p.b, &byte, 1, &size, got, &n, 0));
+	FL_OK(fl__packet_send(p.a, "x", 1, pipe_ends, 2, FL_NO_WAIT));
+	FL_OK(fl__packet_recv(p.b, &byte, 1, &size, got, &n, FL_NO_WAIT));
 	assert_int_equal(n, 2);
 	FL_EACH (i, pipe_ends) {
 		assert_true(fl_test_is_cloexec(got[i]));
@@ -81,14 +81,14 @@ FL_TEST(packet_passes_descriptors)
 	fl__fds_close(got, 2);
 	for (int i = 0; i <= FL__PACKET_FDS; i++)
 		many[i] = pipe_ends[i % 2];
-	FL_RC(fl__packet_send(p.a, "x", 1, many, FL__PACKET_FDS + 1, 0), -EINVAL);
-	FL_OK(fl__packet_send(p.a, "x", 1, many, FL__PACKET_FDS, 0));
+	FL_RC(fl__packet_send(p.a, "x", 1, many, FL__PACKET_FDS + 1, FL_NO_WAIT), -EINVAL);
+	FL_OK(fl__packet_send(p.a, "x", 1, many, FL__PACKET_FDS, FL_NO_WAIT));
 	n = FL__PACKET_FDS;
-	FL_OK(fl__packet_recv(p.b, &byte, 1, &size, got, &n, 0));
+	FL_OK(fl__packet_recv(p.b, &byte, 1, &size, got, &n, FL_NO_WAIT));
 	assert_int_equal(n, FL__PACKET_FDS);
 	fl__fds_close(got, n);
 	fl__fds_close(pipe_ends, 2);
-	FL_RC(fl__packet_send(p.a, "x", 1, pipe_ends, 1, 0), -EBADF);
+	FL_RC(fl__packet_send(p.a, "x", 1, pipe_ends, 1, FL_NO_WAIT), -EBADF);
 	assert_int_equal(fl_test_fds(), before);
 	end_pair(p);
 }
@@ -103,15 +103,15 @@ FL_TEST(packet_without_room_leaks_nothing)
 	char bytes[8];
 	size_t size;
 	unsigned n = 2;
-	FL_OK(fl__packet_send(p.a, "12345678", 8, fds, 3, 0));
-	FL_RC(fl__packet_recv(p.b, bytes, 8, &size, got, &n, 0), -EMFILE);
-	FL_OK(fl__packet_send(p.a, "12345678", 8, fds, 1, 0));
+	FL_OK(fl__packet_send(p.a, "12345678", 8, fds, 3, FL_NO_WAIT));
+	FL_RC(fl__packet_recv(p.b, bytes, 8, &size, got, &n, FL_NO_WAIT), -EMFILE);
+	FL_OK(fl__packet_send(p.a, "12345678", 8, fds, 1, FL_NO_WAIT));
 	FL_RC(try_take(p.b, bytes, 8, &size), -EMFILE);
 	n = 3;
-	FL_OK(fl__packet_send(p.a, "12345678", 8, fds, 3, 0));
-	FL_RC(fl__packet_recv(p.b, bytes, 7, &size, got, &n, 0), -EMSGSIZE);
-	FL_OK(fl__packet_send(p.a, "12345678", 8, fds, 3, 0));
-	FL_RC(fl__packet_recv(p.b, NULL, 0, &size, got, &n, 0), -EMSGSIZE);
+	FL_OK(fl__packet_send(p.a, "12345678", 8, fds, 3, FL_NO_WAIT));
+	FL_RC(fl__packet_recv(p.b, bytes, 7, &size, got, &n, FL_NO_WAIT), -EMSGSIZE);
+	FL_OK(fl__packet_send(p.a, "12345678", 8, fds, 3, FL_NO_WAIT));
+	FL_RC(fl__packet_recv(p.b, NULL, 0, &size, got, &n, FL_NO_WAIT), -EMSGSIZE);
 	assert_int_equal(fl_test_fds(), before);
 	FL_RC(try_take(p.b, bytes, 8, &size), -ETIMEDOUT);
 	end_pair(p);
@@ -125,9 +125,9 @@ FL_TEST(packet_truncated_descriptors_are_closed)
 	char byte;
 	size_t size;
 	unsigned n = 3, before = fl_test_fds();
-	FL_OK(fl__packet_send(p.a, "x", 1, fds, 3, 0));
+	FL_OK(fl__packet_send(p.a, "x", 1, fds, 3, FL_NO_WAIT));
 	rlim_t limit = fl_test_limit_fds(2);
-	int rc = fl__packet_recv(p.b, &byte, 1, &size, got, &n, 0);
+	int rc = fl__packet_recv(p.b, &byte, 1, &size, got, &n, FL_NO_WAIT);
 	fl_test_unlimit_fds(limit);
 	FL_RC(rc, -EMFILE);
 	assert_int_equal(fl_test_fds(), before);
@@ -219,7 +219,7 @@ static unsigned fill(int socket)
 {
 	static char block[4096];
 	unsigned n = 0;
-	while (fl__packet_send(socket, block, sizeof block, NULL, 0, 0) == 0)
+	while (fl__packet_send(socket, block, sizeof block, NULL, 0, FL_NO_WAIT) == 0)
 		n++;
 	return n;
 }
@@ -241,7 +241,7 @@ FL_TEST(packet_full_socket)
 	end_pair(p);
 }
 
-static int send_one(void *socket, int64_t deadline, fl_cancel_token *cancel)
+static int send_one(void *socket, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl__packet_send(*(int *)socket, "x", 1, NULL, 0, deadline);
 }

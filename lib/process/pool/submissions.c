@@ -101,12 +101,12 @@ static void process_pool_set_times(struct fl__process_pool_worker *w, const stru
 {
 	struct fl__process_pool *p = w->pool;
 	const unsigned slot = block->seq % FL__RINGS_DEPTH;
-	const int64_t deadline = fl_cancel_token_deadline(&block->future.token);
+	const fl_time deadline = block->future.token.deadline_;
 	w->times[slot] = (struct fl__task_times){0, 0, 0};
-	if (deadline != FL_FOREVER) {
+	if (!fl__is_forever(deadline)) {
 		submission->flags |= FL__SUBMISSION_DEADLINE;
 		w->rings.submissions->deadline[slot] = deadline;
-		fl__process_pool_wake_at(p, fl__later(deadline, p->deadline_grace));
+		fl__process_pool_wake_at(p, fl__later(fl__expiry(deadline), p->deadline_grace));
 	}
 	const int64_t timeout = p->remote.config.task_timeout;
 	if (timeout == 0 && block->future.error == 0) /* not measured */
@@ -156,10 +156,10 @@ static struct fl__process_pool_worker *process_pool_least_busy(const struct fl__
 	return best;
 }
 
-int fl__process_pool_post(struct fl__remote *r, struct fl__task_block *block)
+int fl__process_pool_post(fl_executor *e, struct fl__task_block *block)
 {
 	struct fl__process_pool_worker *w;
-	while ((w = process_pool_least_busy(fl__process_pool_of(&r->base))) != NULL) {
+	while ((w = process_pool_least_busy(fl__process_pool_of(e))) != NULL) {
 		int rc = process_pool_post_to(w, block, false);
 		if (rc == 0) {
 			block->worker = w;

@@ -176,10 +176,10 @@ static double kill_parent(const struct plan *plan)
 	    family_start((fl_process_config){.task = &process_is_a_parent, .arg = plan, .method = FL_PROCESS_EXEC});
 	for (int i = 0; i < REPORTS; i++)
 		assert_int_equal(read(f.reports[0], &pid, sizeof pid), sizeof pid);
-	const int64_t before = fl_now();
+	const fl_time before = fl_now();
 	FL_OK(fl_process_kill(f.p));
 	family_ends(&f);
-	const double ms = (double)(fl_now() - before) / 1e6;
+	const double ms = (double)fl_time_diff(fl_now(), before) / 1e6;
 	(void)process_end(f.p);
 	return ms;
 }
@@ -335,9 +335,8 @@ FL_TEST(process_fork_server_killed)
 	kill_fork_server();
 	FL_OK(fl_process_join(ended, &status)); /* what was said before counts */
 	assert_int_equal(status.signal, SIGTERM);
-	FL_RC(fl_process_join(daemon, &status), -EOWNERDEAD);
-	FL_RC(fl_process_try_join(daemon, &status), -EOWNERDEAD);
-	FL_RC(fl_process_join_until(daemon, &status, 0, NULL), -EOWNERDEAD);
+	FL_RC(fl_process_join(daemon, &status), -EOWNERDEAD); /* waits until this process hears of it */
+	FL_RC(fl_process_join_until(daemon, &status, FL_NO_WAIT, NULL), -EOWNERDEAD);
 	FL_RC(fl_process_kill(daemon), -ESRCH);
 	assert_true(process_readable(fl_process_sentinel(other), 60000));
 	FL_RC(fl_process_try_join(other, &status), -EAGAIN);

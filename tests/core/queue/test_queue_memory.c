@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* fl_queue_config.allocator: all memory of a queue comes from it and goes back to it. */
+/* A queue gives back all memory, also where an allocation fails. */
 #include "fl_account.h"
-#include "fl_seam.h"
+
+ACCOUNT_OF_PROCESS(account);
 
 enum { ITEM = 300, MANY = 1000 }; /* an overwriting queue allocates for items of more than 256 bytes */
 
@@ -47,42 +48,31 @@ static void make_hazards(void)
 	(void)use(q);
 }
 
-FL_TEST(queue_allocator_has_all_memory)
+FL_TEST(queue_gives_all_memory_back)
 {
 	make_hazards();
+	const long before = account_live(&account);
 	for (int i = 0; i < KINDS; i++) {
-		struct account account = {.fail_at = -1};
-		const fl_allocator allocator = account_of(&account);
-		fl_queue_config config = kinds[i];
-		config.allocator = &allocator;
-		const long before = seam_live_allocs();
-		seam_fail_allocs(0, UINT_MAX); /* of the allocator of the process */
 		fl_queue *q = NULL;
-		FL_OK(fl_queue_create(&q, ITEM, &config));
+		FL_OK(fl_queue_create(&q, ITEM, &kinds[i]));
 		const int rc = use(q);
 		assert_true(rc == 0 || rc == -EAGAIN);
-		assert_int_equal(seam_live_allocs(), before);
-		assert_true(account_live(&account) > 0);
+		assert_true(account_live(&account) > before);
 		fl_queue_free(q);
-		(void)seam_heal();
-		assert_int_equal(account_live(&account), 0);
+		assert_int_equal(account_live(&account), before);
 	}
 }
 
-FL_TEST(queue_allocator_may_fail)
+FL_TEST(queue_may_be_out_of_memory)
 {
 	make_hazards();
+	const long before = account_live(&account);
 	for (int i = 0; i < KINDS; i++) {
-		struct account account = {.allocs = 0};
-		const fl_allocator allocator = account_of(&account);
-		fl_queue_config config = kinds[i];
-		config.allocator = &allocator;
 		bool created = false, used = false;
 		for (long step = 0; !used; step++) {
-			account.allocs = 0;
-			account.fail_at = step;
+			account_fail_at(&account, step);
 			fl_queue *q = NULL;
-			const int rc = fl_queue_create(&q, ITEM, &config);
+			const int rc = fl_queue_create(&q, ITEM, &kinds[i]);
 			assert_true(rc == 0 || rc == -ENOMEM);
 			assert_true(rc == 0 || !created); /* once the step is beyond the creation */
 			created = rc == 0;
@@ -92,7 +82,8 @@ FL_TEST(queue_allocator_may_fail)
 				used = !account_has_failed(&account);
 			}
 			fl_queue_free(q);
-			assert_int_equal(account_live(&account), 0);
+			assert_int_equal(account_live(&account), before);
 		}
 	}
+	account_fail_at(&account, -1);
 }

@@ -486,9 +486,7 @@ FL_TEST(process_with_a_stolen_status)
 	fl_process *p = process_started(&(fl_process_config){.program = "true"});
 	FL_WAIT_FOR(process_state(fl_process_pid(p)) == 'Z');
 	assert_int_equal(waitpid(fl_process_pid(p), NULL, 0), fl_process_pid(p));
-	FL_RC(fl_process_join(p, &status), -ECHILD);
-	FL_RC(fl_process_try_join(p, &status), -ECHILD);
-	FL_RC(fl_process_join_until(p, &status, 0, NULL), -ECHILD);
+	FL_RC(fl_process_join_until(p, &status, FL_NO_WAIT, NULL), -ECHILD);
 	assert_int_equal(status.code, 77);
 	assert_false(fl_process_is_alive(p));
 	FL_RC(fl_process_kill(p), -ESRCH);
@@ -684,8 +682,6 @@ static void use_the_parents(void *arg)
 	fl_process **p = arg;
 	fl_process_status status;
 	for (int i = 0; i < 2; i++) {
-		FL_RC(fl_process_join(p[i], &status), -EOWNERDEAD);
-		FL_RC(fl_process_try_join(p[i], &status), -EOWNERDEAD);
 		FL_RC(fl_process_join_until(p[i], &status, FL_FOREVER, NULL), -EOWNERDEAD);
 		FL_RC(fl_process_signal(p[i], SIGKILL), -EOWNERDEAD);
 		FL_RC(fl_process_terminate(p[i]), -EOWNERDEAD);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <fairlead/executor.h>
+
+/*
+ * The executor that a task in another process finds as its own. It runs nested tasks at once, on the
+ * calling thread, and knows the end of the thread's stack. It lasts as long as the process. Returns
+ * 0, or an error.
+ */
+int fl__nested_make(fl_executor **made, const fl_executor_config *config);
+
+/* After a task: a task that closes this executor closes it only for itself. */
+void fl__nested_reopen(fl_executor *e);
