@@ -96,15 +96,23 @@ struct fl__fork {
 };
 
 struct fl__fork_flags {
-	uint32_t thieves;  /* active thieves, and FORK_UNFENCED; not 0: a pop is a swap */
+	uint32_t thieves;  /* thieves of private forks, and FORK_UNFENCED; not 0: each pop is a swap */
 	uint32_t sleepers; /* 1: a context may sleep that could steal */
 };
 
 struct fl__fork_stack {
-	/* The slots before `next` have the forks under way. The owner alone writes `next`. */
+	/* The slots before `next` have the forks under way. The owner alone writes these pointers. */
 	struct fl__fork **next, **limit;
+	/* Forks before this slot are public, and those from it on private. There is a slot before the first. */
+	struct fl__fork **split;
 	struct fl__fork_flags *flags;
 };
+
+/* In a slot: this bit of the pointer marks a private fork. */
+#define FL__FORK_PRIVATE ((uintptr_t)1)
+
+/* Pushes when all public forks are taken: makes the oldest private fork public. */
+FL_API void fl__fork_push_public(struct fl__fork_stack *s, struct fl__fork **slot, struct fl__fork *fork);
 
 /* Called after a push if `sleepers` is set: wakes a context that can steal. */
 FL_API void fl__fork_wake(struct fl__fork_stack *s);
@@ -114,8 +122,13 @@ FL_API int fl__fork_await(struct fl__fork_stack *s, struct fl__fork *fork, int e
 
 static inline void fl__fork_push(struct fl__fork_stack *_s, struct fl__fork **_slot, struct fl__fork *_fork)
 {
-	fl__store_release(_slot, _fork);         /* the fork's contents; pairs with fork_steal() */
-	fl__store_release(&_s->next, _slot + 1); /* the slot; pairs with fork_steal() */
+	if (fl__likely(fl__load_relaxed(_s->split - 1) != NULL)) { /* relaxed: a late look delays a steal */
+		/* release: the fork's contents; pairs with the CAS of fork_take() */
+		fl__store_release(_slot, (struct fl__fork *)((uintptr_t)_fork | FL__FORK_PRIVATE));
+		fl__store_release(&_s->next, _slot + 1); /* release: the slot; pairs with fork_take_any() */
+	} else {
+		fl__fork_push_public(_s, _slot, _fork);
+	}
 	if (fl__unlikely(fl__load_relaxed(&_s->flags->sleepers) != 0)) /* a hint, see fork_sleep() */
 		fl__fork_wake(_s);
 }
@@ -123,13 +136,15 @@ static inline void fl__fork_push(struct fl__fork_stack *_s, struct fl__fork **_s
 /* Removes the fork in `_slot`, the last one. Returns 0 if it was stolen. */
 static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slot)
 {
-	/* a thief's membarrier() is a fence after this store or before the next load */
+	/* relaxed: a thief's membarrier() is a fence after this store or before the next load */
 	fl__store_relaxed(&_s->next, _slot);
 	fl__in_program_order();
-	/* the slots that thieves have emptied; pairs with fork_stop_stealing() */
-	if (fl__likely(fl__load_acquire(&_s->flags->thieves) == 0))
-		return fl__load_relaxed(_slot) != NULL; /* no thief uses the slot */
-	return fl__swap_relaxed(_slot, NULL) != NULL;   /* fl__fork_await() acquires what the thief wrote */
+	/* acquire: the slots that thieves have emptied; pairs with fork_take_any() */
+	if (fl__likely(_slot >= _s->split && fl__load_acquire(&_s->flags->thieves) == 0))
+		return fl__load_relaxed(_slot) != NULL; /* relaxed: no thief uses the slot */
+	if (_slot < _s->split)
+		_s->split = _slot;
+	return fl__swap_relaxed(_slot, NULL) != NULL; /* relaxed: fl__fork_await() acquires what the thief wrote */
 }
 
 /*

@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fork and join: each worker has a stack of forks, and other workers steal from it. The fast path
- * is inline in fairlead/parallel.h: while no thief is active, push and pop need no
- * read-modify-write.
+ * Fork and join: each worker has a stack of forks, and other workers steal from it. The stack is
+ * split. Its older forks are public: a thief takes one by a CAS on its slot, and its owner pops one
+ * by a swap. Its newer forks are private: push and pop need no read-modify-write. The fast path is
+ * inline in fairlead/parallel.h.
  *
  *   word            holds                              written by
  *   next            the slot of the next fork          the owner
- *   a slot          a fork; NULL: it was stolen;       the owner: push; pop, to NULL, while
- *                   from `next` on: anything           there are thieves
- *                                                      a thief: CAS from a fork to NULL
+ *   split           the first slot of the private      the owner: up, when it makes a fork public;
+ *                   forks                              down, when it pops a public fork
+ *   a slot          NULL: it was stolen, or is free;   the owner: push; from private to public by
+ *                   a private fork, with the mark      CAS; pop: to NULL by a swap, of a public
+ *                   PRIVATE; a public fork.            fork or while there are thieves
+ *                   From `next` on: NULL, or an old    a thief: CAS from a fork to NULL
+ *                   private fork
  *   top             a hint: the first slot that may    the thief that stole the fork before it;
  *                   hold a fork                        the owner, when the stolen fork of that
  *                                                      slot has ended
- *   flags.thieves   the number of active thieves,      fork_start_stealing(),
- *                   and UNFENCED, which counts as      fork_stop_stealing(); UNFENCED: set by
- *                   a thief: no worker has found       fl__forks_init(), cleared by the first
- *                   that membarrier() works            worker that finds that membarrier() works
+ *   flags.thieves   the number of threads that may     fork_take_any(); UNFENCED: set by
+ *                   take private forks, and UNFENCED,  fl__forks_init(), cleared by the first
+ *                   which counts as one: no worker     worker that finds that membarrier() works
+ *                   has found that membarrier() works
  *   flags.sleepers  1: the next push wakes a thread    1: a worker or forker before it sleeps,
  *                                                      a thief, so that the next push wakes one
  *                                                      more; 0: the waking thread
@@ -32,20 +37,33 @@
  *                     queue of `state`; without a      fork_wake_forker()
  *                     meaning once DONE is set
  *
- * Stealing without a fence in push and pop. A pop stores `next`, then loads `thieves`. A thief
- * counts itself in `thieves`, then makes all threads pass a full fence by membarrier(), then loads
- * `next`. If the fence falls after the pop's store, the thief sees the new `next`. If the fence
- * falls before the pop's load, the owner sees the thief. So:
+ * What is public. A push that finds the newest public slot empty makes the oldest private fork
+ * public: that is its own fork, if there is no other. So while a thief takes forks, each push of the
+ * owner offers the next one, and a worker whose public fork nobody takes pushes and pops private
+ * forks.
+ *
+ * Stealing a public fork. A slot holds a public fork only while nobody has taken it: taking it, by
+ * the owner's swap or a thief's CAS, is what empties the slot. So a thief needs neither `next` nor a
+ * fence. A thief accesses a fork only after its CAS, which acquires the contents of the present
+ * fork. So an earlier fork at the same address does no harm.
+ *
+ * Stealing a private fork. A thread that has found no public fork would sleep, although the owner,
+ * which is in a long call, may have private forks. It takes one as follows. It counts itself in
+ * `thieves`, then makes all threads pass a full fence by membarrier(), then loads `next`. A pop
+ * stores `next`, then loads `thieves`. If the fence falls after the pop's store, the thief sees the
+ * new `next`. If the fence falls before the pop's load, the owner sees the thief. So:
  *   1. A fork that the thief sees below `next` after the fence is still pushed, or its pop joins
  *      the race for the slot: one CAS of the thief, one swap of the owner. Pops without thieves
  *      leave old values in slots. Those slots lie beyond every `next` that the thief can see, and a
  *      push overwrites each before `next` passes it.
  *   2. One thread alone takes a fork out of its slot: by that CAS, by that swap, or by a load while
- *      there are no thieves. A thief accesses a fork only after its CAS, which acquires the
- *      contents of the present fork. So an earlier fork at the same address does no harm.
- *   3. An owner that sees no thieves sees all that they took: fork_stop_stealing() releases.
+ *      there are no thieves. The owner also makes a fork public by a CAS, since a thief may take it
+ *      at the same time.
+ *   3. An owner that sees no thieves sees all that they took: the last access of fork_take_any() to
+ *      `thieves` releases.
  * Without membarrier(), FORK_UNFENCED stays set and every pop is a swap. So a thief that saw
- * FORK_UNFENCED when it counted itself needs no fence.
+ * FORK_UNFENCED when it counted itself needs no fence. A system call for each steal would not scale:
+ * the kernel runs one membarrier() of a process at a time.
  *
  * Order. Thieves steal the oldest fork first, so all forks below a stolen fork were stolen, too. A
  * thief advances `top` before the next fork can be stolen. The owner sets `top` back after all
@@ -68,9 +86,9 @@
  *     no other worker steals this fork, and the owner, whose pop finds the slot empty, runs the
  *     call itself in fl__fork_await(). For "Order" a fork that was handed back counts as stolen.
  *
- * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and searches once more. So
- * the worker sees the fork, or the push sees `sleepers`. Without membarrier() a push may miss a
- * sleeper; a later push wakes it. One wake at a time: `sleepers` stays 0 until the woken worker has
+ * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and looks for private and
+ * public forks. So the worker sees the fork, or the push sees `sleepers`. Without membarrier() a
+ * push may miss a sleeper; a later push wakes it. One wake at a time: `sleepers` stays 0 until the woken worker has
  * stolen a fork or sleeps again, or until the woken forker goes on.
  *
  * Inside. A stolen call is a part of the task or callback that forked it. So the thief runs the
@@ -100,16 +118,19 @@ enum { FORK_DEPTH = 512, FORK_LINE = 64 };
 static const struct fl__word fork_done = {FORK_DONE, FORK_DONE, FORK_WAITERS};
 
 struct fork_worker {
+	/* What the owner uses with each push and pop. */
 	struct fl__fork_stack front;
-	struct fl__forks *forks;
 	struct fl__fork *running; /* the innermost fork that this worker runs; private */
-	/* the stack made before; NULL: this is the first */
-	struct fork_worker *older;
-	unsigned place;        /* the worker's index */
-	size_t stolen;         /* forks that it stole, for statistics; written by the worker alone */
-	char apart[FORK_LINE]; /* padding: thieves write to what follows */
+	size_t stolen;            /* forks that it stole, for statistics; written by the worker alone */
+	char apart[FORK_LINE];
+	/* What thieves read. */
+	struct fl__forks *forks;
+	struct fork_worker *older; /* the stack made before; NULL: this is the first */
+	unsigned place;            /* the worker's index */
 	struct fl__fork **top;
-	struct fl__fork *slots[FORK_DEPTH];
+	char apart_top[FORK_LINE];
+	struct fl__fork *none;                  /* NULL: what a push finds before the first slot */
+	struct fl__fork *slots[FORK_DEPTH + 1]; /* the last is NULL: a thief may read it */
 };
 
 static struct fork_worker *fork_worker_of(struct fl__fork_stack *s)
@@ -177,7 +198,7 @@ static struct fork_worker *fork_make_worker(struct fl__forks *forks, unsigned i)
 		return NULL;
 	s->forks = forks;
 	s->place = i;
-	s->front.next = s->top = s->slots;
+	s->front.next = s->front.split = s->top = s->slots;
 	s->front.limit = s->slots + FORK_DEPTH;
 	s->front.flags = &forks->flags;
 	fork_add_worker(forks, s);
@@ -213,50 +234,93 @@ bool fl__forks_any(const struct fl__fork_stack *self)
 
 /* Stealing. */
 
-static void fork_start_stealing(struct fl__forks *forks)
+static bool fork_is_private(const struct fl__fork *fork)
 {
-	/* the fence orders it; without FORK_UNFENCED none is needed */
-	if (!(fl__add_relaxed(&forks->flags.thieves, 1) & FORK_UNFENCED))
-		fork_fence_all(forks);
+	return (uintptr_t)fork & FL__FORK_PRIVATE;
 }
 
-static void fork_stop_stealing(struct fl__forks *forks)
+static struct fl__fork *fork_without_mark(const struct fl__fork *fork)
 {
-	/* the emptied slot; pairs with fl__fork_pop() */
-	fl__sub_release(&forks->flags.thieves, 1);
+	return (struct fl__fork *)((uintptr_t)fork & ~FL__FORK_PRIVATE);
 }
 
+/* A guess: whether there is a public fork. */
 static bool fork_seems_stealable(const struct fork_worker *v)
 {
-	/* a guess */
+	const struct fl__fork *fork =
+	    fl__load_relaxed(fl__load_relaxed(&v->top)); /* relaxed: fork_take() looks again */
+	return fork && !fork_is_private(fork);
+}
+
+/* A guess: whether there is a fork, public or private. */
+static bool fork_seems_to_have(const struct fork_worker *v)
+{
+	/* relaxed: fork_take() looks again */
 	struct fl__fork **next = fl__load_relaxed(&v->front.next), **top = fl__load_relaxed(&v->top);
 	return top < next && fl__load_relaxed(top) != NULL;
 }
 
+/* Takes the oldest fork, a private one only if the caller may. NULL: there is none, or others were faster. */
+static struct fl__fork *fork_take(struct fork_worker *v, struct fl__fork **top, bool may_be_private)
+{
+	struct fl__fork *fork = fl__load_relaxed(top); /* relaxed: the thief reads nothing of it before the CAS */
+	if (!fork || (fork_is_private(fork) && !may_be_private))
+		return NULL;
+	/* acquire: the fork's contents; pairs with fl__fork_push() and fl__fork_push_public() */
+	if (!fl__cas_acquire(top, &fork, NULL))
+		return NULL;
+	fl__store_relaxed(&v->top, top + 1); /* relaxed: a hint */
+	return fork_without_mark(fork);
+}
+
 static struct fl__fork *fork_steal(struct fork_worker *v)
 {
-	/* the slots below; pairs with fl__fork_push() */
-	struct fl__fork **next = fl__load_acquire(&v->front.next);
-	struct fl__fork **top = fl__load_relaxed(&v->top); /* a hint */
-	if (top >= next)
-		return NULL;
-	/* the thief reads nothing of it before the CAS */
-	struct fl__fork *fork = fl__load_relaxed(top);
-	/* the fork's contents; pairs with fl__fork_push() */
-	if (!fork || !fl__cas_acquire(top, &fork, NULL))
-		return NULL;
-	fl__store_relaxed(&v->top, top + 1); /* a hint */
+	return fork_take(v, fl__load_relaxed(&v->top), false); /* relaxed: a hint */
+}
+
+/* Each stack once in turn, the newest after the first. */
+static struct fork_worker *fork_after(const struct fork_worker *s)
+{
+	return s->older ? s->older : fork_newest(s->forks);
+}
+
+/*
+ * For a thread that is about to sleep: takes a fork, public or private, of `only`, or if that is
+ * NULL of any worker but `self`. Passes the fence after what the caller has stored before.
+ */
+static struct fl__fork *fork_take_any(struct fork_worker *self, struct fork_worker *only)
+{
+	struct fl__forks *forks = self->forks;
+	struct fl__fork *fork = NULL;
+	/* relaxed: the fence orders it; with FORK_UNFENCED every pop is a swap, and none is needed */
+	if (!(fl__add_relaxed(&forks->flags.thieves, 1) & FORK_UNFENCED))
+		fork_fence_all(forks);
+	struct fork_worker *v = only ? only : fork_after(self);
+	for (; v != self && !fork; v = only ? self : fork_after(v)) {
+		/* acquire: the slots below; pairs with fl__fork_push() */
+		struct fl__fork **next = fl__load_acquire(&v->front.next);
+		struct fl__fork **top = fl__load_relaxed(&v->top); /* relaxed: a hint */
+		if (top < next)
+			fork = fork_take(v, top, true);
+	}
+	fl__sub_release(&forks->flags.thieves, 1); /* release: the emptied slot; pairs with fl__fork_pop() */
 	return fork;
 }
 
-static struct fl__fork *fork_steal_from(struct fork_worker *v)
+void fl__fork_push_public(struct fl__fork_stack *s, struct fl__fork **slot, struct fl__fork *fork)
 {
-	if (!fork_seems_stealable(v))
-		return NULL;
-	fork_start_stealing(v->forks);
-	struct fl__fork *fork = fork_steal(v);
-	fork_stop_stealing(v->forks);
-	return fork;
+	const bool is_oldest = s->split == slot;
+	/* release: the fork's contents; pairs with the CAS of fork_take() */
+	fl__store_release(slot, is_oldest ? fork : (struct fl__fork *)((uintptr_t)fork | FL__FORK_PRIVATE));
+	fl__store_release(&s->next, slot + 1); /* release: the slot; pairs with fork_take_any() */
+	if (is_oldest)
+		s->split = slot + 1;
+	while (s->split <= slot) {
+		struct fl__fork **oldest = s->split++, *seen = fl__load_relaxed(oldest); /* relaxed: the CAS decides */
+		/* release: as above */
+		if (seen && fl__cas_release(oldest, &seen, fork_without_mark(seen)))
+			break;
+	}
 }
 
 /* Without FORK_RUNNING: hands the fork back. */
@@ -273,10 +337,19 @@ static void fork_finish(struct fl__fork *fork)
 	fl__store_release(&fork->state, seen | FORK_DONE);
 }
 
+/*
+ * A guess: others may sleep, and there may be more forks. Has the next push wake one. Every push
+ * reads the word, so it is written only if it changes.
+ */
+static void fork_let_wake(struct fl__forks *forks)
+{
+	if (!fl__load_relaxed(&forks->flags.sleepers))
+		fl__store_relaxed(&forks->flags.sleepers, 1);
+}
+
 static void fork_run(struct fork_worker *self, struct fl__fork *fork)
 {
-	/* a hint; there may be more forks */
-	fl__store_relaxed(&self->forks->flags.sleepers, 1);
+	fork_let_wake(self->forks);
 	fl__store_relaxed(&self->stolen, self->stolen + 1); /* for statistics */
 	fl__hook_note(FL__TRACE_STEAL, fork, 0);
 	fork->thief = &self->front;
@@ -302,12 +375,6 @@ static void fork_run(struct fork_worker *self, struct fl__fork *fork)
 }
 
 /* Searching. */
-
-/* Each stack once in turn, the newest after the first. */
-static struct fork_worker *fork_after(const struct fork_worker *s)
-{
-	return s->older ? s->older : fork_newest(s->forks);
-}
 
 static struct fork_worker *fork_find(const struct fork_worker *self)
 {
@@ -343,7 +410,7 @@ bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
 	struct fork_worker *v = fork_find(self);
 	if (!v && fork_search(forks, self))
 		v = fork_find(self);
-	struct fl__fork *fork = v ? fork_steal_from(v) : NULL;
+	struct fl__fork *fork = v ? fork_steal(v) : NULL;
 	if (fork)
 		fork_run(self, fork);
 	return v != NULL;
@@ -354,12 +421,14 @@ bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *fro
 	struct fork_worker *self = fork_worker_of(front);
 	if (!self || fl__load_relaxed(&forks->n) == 1) /* a hint */
 		return false;
-	fl__store_relaxed(&forks->flags.sleepers, 1); /* the fence orders it */
+	fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: the fence of fork_take_any() orders it */
 	/* the first fork calls `wake` */
 	if (!fl__load_relaxed(&forks->used))
 		return false;
-	fork_fence_all(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
-	return fork_find(self) != NULL;
+	struct fl__fork *fork = fork_take_any(self, NULL);
+	if (fork)
+		fork_run(self, fork);
+	return fork != NULL;
 }
 
 size_t fl__forks_stolen(const struct fl__forks *forks)
@@ -376,7 +445,7 @@ bool fl__fork_is_wanted(void)
 	if (!front || front->next == front->limit)
 		return false;
 	const struct fork_worker *self = (const struct fork_worker *)(const void *)front;
-	return fl__load_relaxed(&self->forks->n) > 1 && !fork_seems_stealable(self); /* a hint */
+	return fl__load_relaxed(&self->forks->n) > 1 && !fork_seems_to_have(self); /* relaxed: a hint */
 }
 
 bool fl__fork_takes_second_half(void)
@@ -433,23 +502,24 @@ static bool fork_may_go_on(const void *what)
 	return fork_is_done(fork) || (thief && fork_seems_stealable(thief));
 }
 
-/* May return early. */
-static void fork_sleep(struct fl__forks *forks, struct fl__fork *fork)
+/* May return early. Returns a fork that it has taken from the thief, or NULL. */
+static struct fl__fork *fork_sleep(struct fork_worker *self, struct fl__fork *fork)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait, FL__DEBUG_FORK, fork);
 	if (fl__wait_spin(&wait, fork_may_go_on, fork, FL_FOREVER, FL_SHIELDED))
-		return;
+		return NULL;
 	struct fl__node node = FL__NODE(&wait);
 	if (!fl__word_arm(&fork->state, &fork_done, &node))
-		return;
-	fl__store_relaxed(&forks->flags.sleepers, 1); /* the fence orders it */
-	fork_fence_all(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
-	const int rc = fl__wait_sleep(&wait, fork_may_go_on(fork) ? FL_NO_WAIT : FL_FOREVER, FL_SHIELDED);
+		return NULL;
+	fl__store_relaxed(&self->forks->flags.sleepers, 1); /* relaxed: the fence of fork_take_any() orders it */
+	struct fork_worker *thief = fork_thief_of(fork);
+	struct fl__fork *part = fork_take_any(self, thief ? thief : self);
+	const int rc = fl__wait_sleep(&wait, part || fork_may_go_on(fork) ? FL_NO_WAIT : FL_FOREVER, FL_SHIELDED);
 	if (rc != 0)
 		fl__lot_leave(&node);
-	/* a hint. The waking thread cleared `sleepers`; other workers may sleep. */
-	fl__store_relaxed(&forks->flags.sleepers, 1);
+	fork_let_wake(self->forks); /* the waking thread has cleared `sleepers` */
+	return part;
 }
 
 static void fork_request_stop(struct fl__fork *fork)
@@ -477,13 +547,13 @@ int fl__fork_await(struct fl__fork_stack *front, struct fl__fork *fork, int erro
 		struct fork_worker *thief = fork_thief_of(fork);
 		if (thief)
 			fork_reset_top(self);
-		struct fl__fork *part = thief ? fork_steal_from(thief) : NULL;
+		struct fl__fork *part = thief ? fork_steal(thief) : NULL;
+		if (!part)
+			part = fork_sleep(self, fork);
 		if (part && fork_is_done(fork))
 			fork_finish(part); /* a part of another call: hands it back */
 		else if (part)
 			fork_run(self, part);
-		else
-			fork_sleep(self->forks, fork);
 	}
 	fork_reset_top(self);
 	/* fork_is_done() acquired; the thief's last access is over */

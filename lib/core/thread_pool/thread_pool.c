@@ -691,9 +691,9 @@ static bool pool_help_forks(struct fl__thread_worker *w)
 		return fl__forks_prepare_sleep(&p->forks, w->forks);
 	pool_stop_searching(p);
 	w->run.future = NULL; /* a fork's tasks are not the worker's own: fl__run_ends() */
-	const bool more = fl__forks_run_one(&p->forks, w->forks);
+	const bool more = fl__forks_run_one(&p->forks, w->forks) || fl__forks_prepare_sleep(&p->forks, w->forks);
 	fl__add_relaxed(&p->searching, 1); /* as in pool_wake_locked() */
-	return more || fl__forks_prepare_sleep(&p->forks, w->forks);
+	return more;
 }
 
 /*

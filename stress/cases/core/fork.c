@@ -49,6 +49,143 @@ FL_STRESS(fork_claim, owner, thief)
 	FL_ACCEPTABLE(s->f == 2 && s->g == 2, "each once");
 }
 
+/*
+ * A stack with a public fork and private ones: the thief takes the public fork, then is about to
+ * sleep, and takes what is left. Meanwhile the owner pops, and its third push makes the second fork
+ * public.
+ */
+struct fork_split {
+	struct crowd crowd;
+	int f, before[3], g[3];
+};
+
+FL_STRESS_SETUP(fork_split)
+{
+	crowd_init(&s->crowd, 2, true);
+}
+
+static void split_taken(struct fork_split *s, int i)
+{
+	FL_STRESS_CHECK(s->before[i] == 1);
+	s->g[i]++;
+}
+
+static int split_first(void *arg)
+{
+	split_taken(arg, 0);
+	return 0;
+}
+
+static int split_second(void *arg)
+{
+	split_taken(arg, 1);
+	return 0;
+}
+
+static int split_third(void *arg)
+{
+	split_taken(arg, 2);
+	return 0;
+}
+
+static int split_deeper(void *arg)
+{
+	struct fork_split *s = arg;
+	s->before[2] = 1;
+	return fl_parallel_invoke(add_one, &s->f, split_third, s);
+}
+
+static int split_deep(void *arg)
+{
+	struct fork_split *s = arg;
+	s->before[1] = 1;
+	return fl_parallel_invoke(split_deeper, s, split_second, s);
+}
+
+FL_STRESS_ACTOR(fork_split, owner)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
+	s->before[0] = 1;
+	OK(fl_parallel_invoke(split_deep, s, split_first, s));
+	FL_STRESS_CHECK(s->g[0] == 1 && s->g[1] == 1 && s->g[2] == 1);
+	fl__forks_leave(self);
+}
+
+FL_STRESS_ACTOR(fork_split, thief)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
+	(void)fl__forks_run_one(&s->crowd.forks, self);
+	(void)fl__forks_prepare_sleep(&s->crowd.forks, self);
+	fl__forks_leave(self);
+}
+
+FL_STRESS(fork_split, owner, thief)
+{
+	crowd_fini(&s->crowd);
+	FL_ACCEPTABLE(s->f == 1 && s->g[0] == 1 && s->g[1] == 1 && s->g[2] == 1, "each once");
+}
+
+/* When the public fork was stolen, the next push offers the oldest private one to thieves that do not sleep. */
+struct fork_offers_the_next {
+	struct crowd crowd;
+	atomic_int taken, ended;
+};
+
+static int count_taken(void *arg)
+{
+	atomic_fetch_add(&((struct fork_offers_the_next *)arg)->taken, 1);
+	return 0;
+}
+
+static int await_second(void *arg)
+{
+	struct fork_offers_the_next *s = arg;
+	while (atomic_load(&s->taken) < 2)
+		fl_stress_relax();
+	return 0;
+}
+
+static int await_first_and_fork(void *arg)
+{
+	struct fork_offers_the_next *s = arg;
+	while (atomic_load(&s->taken) < 1)
+		fl_stress_relax();
+	return fl_parallel_invoke(await_second, s, count_taken, s);
+}
+
+static int fork_privately(void *arg)
+{
+	return fl_parallel_invoke(await_first_and_fork, arg, count_taken, arg);
+}
+
+FL_STRESS_SETUP(fork_offers_the_next)
+{
+	crowd_init(&s->crowd, 2, true);
+}
+
+FL_STRESS_ACTOR(fork_offers_the_next, owner)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
+	OK(fl_parallel_invoke(fork_privately, s, count_taken, s));
+	fl__forks_leave(self);
+	SET(&s->ended, 1);
+}
+
+FL_STRESS_ACTOR(fork_offers_the_next, thief)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
+	while (!LOOK(&s->ended))
+		if (!fl__forks_run_one(&s->crowd.forks, self))
+			fl_stress_relax();
+	fl__forks_leave(self);
+}
+
+FL_STRESS(fork_offers_the_next, owner, thief)
+{
+	crowd_fini(&s->crowd);
+	FL_ACCEPTABLE(LOOK(&s->taken) == 3, "two were offered; the owner may run the last");
+}
+
 /* The same where the system has no membarrier(). */
 struct fork_unfenced {
 	struct fork_claim claim;

@@ -16,7 +16,7 @@ struct forker_park_vs_fork {
 	struct crowd crowd;
 	fl_event taken, begun;
 	atomic_int ended;
-	int g;
+	int f[2], g;
 };
 
 static int set_begun(void *arg)
@@ -31,6 +31,7 @@ static int fork_and_wait(void *arg)
 {
 	struct forker_park_vs_fork *s = arg;
 	fl_event_set(&s->taken);
+	OK(fl_parallel_invoke(add_one, &s->f[0], add_one, &s->f[1])); /* may wake a thread for nothing */
 	OK(fl_parallel_invoke(await_begun, &s->begun, set_begun, s));
 	return 0;
 }
@@ -58,6 +59,64 @@ FL_STRESS(forker_park_vs_fork, owner, worker)
 {
 	crowd_fini(&s->crowd);
 	FL_ACCEPTABLE(s->g == 1, "run by the waiter");
+}
+
+/*
+ * A worker in a long call has a public and a private fork. A thread that would sleep takes both: the
+ * forker whose call this worker runs, and an idle worker.
+ */
+struct fork_private_is_taken {
+	struct crowd crowd;
+	fl_event taken, begun;
+	atomic_int ended;
+	int f, g;
+};
+
+static int begin_private(void *arg)
+{
+	struct fork_private_is_taken *s = arg;
+	s->g++;
+	fl_event_set(&s->begun);
+	return 0;
+}
+
+static int fork_privately(void *arg)
+{
+	struct fork_private_is_taken *s = arg;
+	return fl_parallel_invoke(await_begun, &s->begun, begin_private, s);
+}
+
+static int fork_publicly(void *arg)
+{
+	struct fork_private_is_taken *s = arg;
+	fl_event_set(&s->taken);
+	return fl_parallel_invoke(fork_privately, s, add_one, &s->f);
+}
+
+FL_STRESS_SETUP(fork_private_is_taken)
+{
+	crowd_init(&s->crowd, 2, true);
+}
+
+FL_STRESS_ACTOR(fork_private_is_taken, owner)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
+	OK(fl_parallel_invoke(await_begun, &s->taken, fork_publicly, s)); /* the forker takes */
+	fl_event_reset(&s->begun);
+	OK(fork_publicly(s)); /* the idle worker takes */
+	fl__forks_leave(self);
+	crowd_end(&s->crowd, &s->ended);
+}
+
+FL_STRESS_ACTOR(fork_private_is_taken, worker)
+{
+	crowd_work(&s->crowd, 1, &s->ended);
+}
+
+FL_STRESS(fork_private_is_taken, owner, worker)
+{
+	crowd_fini(&s->crowd);
+	FL_ACCEPTABLE(s->f == 2 && s->g == 2, "each once");
 }
 
 /* A woken worker wakes the next: three calls that wait for each other have three workers. */
