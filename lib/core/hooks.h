@@ -385,7 +385,7 @@ static inline bool fl__stats_skip(int32_t *to_skip, int32_t n)
 	const int32_t skip = fl__load_relaxed(to_skip);
 	if (skip > 0 && skip < FL__STATS_OFF)
 		fl__store_relaxed(to_skip, skip - n);
-	return skip > 0;
+	return skip > 0 || !fl__hook_stamp_on;
 }
 
 /* `to_skip`: how many submits of the executor are not stamped before the next that is. */
