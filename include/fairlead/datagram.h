@@ -89,6 +89,7 @@ typedef struct fl_datagram_config {
 	unsigned char hops;           /* to hosts: routers on the way, plus 1; 0: the default */
 	unsigned char multicast_hops; /* to groups; 0: the default, 1: this network alone */
 	const char *interface;        /* to groups: its name; NULL: that of the system's route */
+	uintptr_t more_[4];
 } fl_datagram_config;
 
 /*

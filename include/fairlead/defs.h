@@ -79,6 +79,9 @@
  *                must be trivially copyable. Values are also passed to functions, so the type must
  *                not be an array: put the array into a struct. FL_SHM_ARRAY_OF, FL_SHM_AT and
  *                FL_BYTES_EACH copy nothing, and take arrays, too.
+ *   Configs      A struct fl_x_config is zeroed but for the members that the program names. Members
+ *                `more_` stay zero: a later version of the shared library may use them, and finds
+ *                zero in programs that were compiled before.
  *   Macros       A program may define macros before its #include of these headers and after it:
  *                attributes and built-in functions are spelled with underscores here. Five kinds
  *                of names are not free: keywords; names of the C library; names that begin with

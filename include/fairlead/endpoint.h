@@ -62,6 +62,7 @@ typedef struct fl_endpoint_config {
 	unsigned n_users;
 	fl_shm *region; /* of a server; must outlive the endpoint; NULL: only pipes */
 	unsigned mode;  /* of a server: the file's; 0: 0600, or 0666 with `users` */
+	uintptr_t more_[4];
 } fl_endpoint_config;
 
 /*

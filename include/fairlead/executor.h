@@ -95,6 +95,7 @@ typedef struct fl_executor_config {
 	fl_duration grace_period;
 	/* A task with more in an fl_bytes fails: -E2BIG. 0: FL_TASK_SIZE_MAX. */
 	size_t bytes_max;
+	uintptr_t more_[4];
 } fl_executor_config;
 #define FL_REGIONS_MAX 32
 #define FL_BACKLOG_MAX 0x3fffffffu
@@ -172,6 +173,7 @@ typedef struct fl_submit_config {
 	fl_time backlog_deadline;
 	fl_future_callback *on_end; /* as fl_future_on_end(), without memory of its own; NULL: none */
 	void *on_end_arg;
+	uintptr_t more_[2];
 } fl_submit_config;
 
 /* As fl_submit(), with conditions. */
@@ -190,6 +192,7 @@ typedef struct fl_map_config {
 	fl_time deadline;
 	fl_cancel_token *cancel; /* NULL: the caller's scope; FL_SHIELDED: none */
 	fl_map_error *error;     /* filled in when the result is FL_ETASK; may be NULL */
+	uintptr_t more_[4];
 } fl_map_config;
 
 /*

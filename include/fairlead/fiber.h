@@ -48,6 +48,7 @@ typedef int fl_fiber_function(void *arg); /* 0, or an error */
 
 typedef struct fl_fiber_config {
 	const char *name; /* copied, 31 characters; NULL: "fiber" */
+	uintptr_t more_[4];
 } fl_fiber_config;
 
 /*

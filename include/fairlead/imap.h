@@ -63,6 +63,7 @@ typedef struct fl_imap_config {
 	 */
 	fl_time deadline;
 	fl_cancel_token *cancel;
+	uintptr_t more_[4];
 } fl_imap_config;
 
 /*

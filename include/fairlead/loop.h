@@ -35,6 +35,7 @@ typedef struct fl_loop fl_loop;
 typedef struct fl_loop_config {
 	/* In bytes, with 16 KiB of guard; 0: 128 KiB. Rounded up to an odd number of pages. */
 	size_t stack_size;
+	uintptr_t more_[4];
 } fl_loop_config;
 
 /*
@@ -222,6 +223,7 @@ FL_INLINE FL_MUST_CHECK int fl_to_thread(fl_fiber_function *_function, void *_ar
 typedef struct fl_loop_debug_config {
 	/* ns: a fiber, or the callbacks, that kept the thread for longer are reported; 0: none are */
 	fl_duration slow;
+	uintptr_t more_[4];
 } fl_loop_debug_config;
 
 /*

@@ -66,6 +66,7 @@ typedef struct fl_listen_config {
 	int backlog;     /* connections that wait for an accept; 0: the system's limit */
 	bool reuse_port; /* TCP listeners share a port, and the system distributes the connections */
 	unsigned mode;   /* of a Unix socket's file: 0600, say; 0: 0777 without the bits of the umask */
+	uintptr_t more_[4];
 } fl_listen_config;
 
 /*

@@ -26,6 +26,7 @@ typedef struct fl_parallel_config {
 	fl_time deadline;
 	fl_cancel_token *cancel; /* NULL: the caller's scope; FL_SHIELDED: none */
 	int *error;              /* stores the error of the call that failed, for FL_ETASK; may be NULL */
+	uintptr_t more_[4];
 } fl_parallel_config;
 
 /*

@@ -44,6 +44,7 @@ typedef struct fl_pipe fl_pipe;
 
 typedef struct fl_pipe_config {
 	bool one_way; /* the first end receives, the second one sends (as Python's Pipe(False)) */
+	uintptr_t more_[4];
 } fl_pipe_config;
 
 #define FL_PIPE_FDS_MAX 252u

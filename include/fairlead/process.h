@@ -158,6 +158,7 @@ typedef struct fl_process_config {
 	const int *fds;           /* passed on: to a task as fl_process_fd(), to a program as 3, 4, ... */
 	unsigned n_fds;
 	bool group; /* leads a process group, for fl_process_stop(); Ctrl-C does not reach it */
+	uintptr_t more_[4];
 } fl_process_config;
 
 typedef struct fl_process_status {

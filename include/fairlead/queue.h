@@ -130,6 +130,7 @@ typedef struct fl_queue_config {
 	 *   put has returned, if nothing has told the consumer of that put.
 	 */
 	bool one_producer, one_consumer;
+	uintptr_t more_[4];
 } fl_queue_config;
 
 /*

@@ -57,6 +57,7 @@ typedef struct fl_shm_queue_config {
 	size_t capacity;  /* items: any number up to 2^31 - 1; 0: 1,024 */
 	/* of frames: bytes of the ring, up to 2^31 - 1; each frame takes 4 more than its size */
 	size_t frame_bytes;
+	uintptr_t more_[4];
 } fl_shm_queue_config;
 
 /*

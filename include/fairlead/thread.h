@@ -40,6 +40,7 @@ typedef struct fl_thread_config {
 	 * False: inherit the caller's mask.
 	 */
 	bool block_signals;
+	uintptr_t more_[4];
 } fl_thread_config;
 
 /*

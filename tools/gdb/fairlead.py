@@ -42,7 +42,7 @@ fl__executor_ops kind:Q@8
 fl__thread_pool backlog.ring:x@616 backlog.late.length:Q@1088 alive:I@1276 idle:I@1280 full:B@1378
     workers:Q@1448
 fl__thread_worker thread.thread_:Q@80 running:Q@88 number:I@216 next:Q@232
-fl__process_pool workers:Q@8088
+fl__process_pool workers:Q@8120
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
 fl_process child.pid:i@40 name:32s@184
 fl_future state:I@0 error:i@8 type:Q@16

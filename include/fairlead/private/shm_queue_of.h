@@ -28,7 +28,10 @@
 static inline int fl__shm_queue_of_create(fl_shm_queue **_q, fl_shm *_region, const fl_shm_queue_config *_config,
                                           size_t _size)
 {
-	fl_shm_queue_config _typed = {_size, _config ? _config->capacity : 0, _config ? _config->frame_bytes : 0};
+	fl_shm_queue_config _typed = {0, 0, 0, {0}};
+	if (_config)
+		_typed = *_config;
+	_typed.item_size = _size;
 	return fl_shm_queue_create(_q, _region, &_typed);
 }
 
