@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which forks thieves may take: the oldest is public, a push makes the next one public when that was
+ * taken, and a thread that is about to sleep takes private ones. One thread plays both workers.
+ */
+#include "fl_test.h"
+
+#include "core/fork_join/fork_join.h"
+
+enum { LEVELS = 4 };
+
+static struct {
+	struct fl__forks forks;
+	struct fl__fork_stack *thief;
+	int taken[LEVELS], n_taken;
+} stacks;
+
+static void wake_nobody(void *unused)
+{
+}
+
+static int note_level(void *level)
+{
+	stacks.taken[stacks.n_taken++] = *(int *)level;
+	return 0;
+}
+
+static int level_numbers[LEVELS] = {0, 1, 2, 3};
+
+static bool thief_steals(void)
+{
+	return fl__forks_run_one(&stacks.forks, stacks.thief);
+}
+
+static bool thief_is_about_to_sleep(void)
+{
+	return fl__forks_prepare_sleep(&stacks.forks, stacks.thief);
+}
+
+static int at_level_4(void *unused)
+{
+	/* fl__fork_push_public() has offered fork 1, when fork 3 was pushed */
+	assert_true(thief_steals());
+	assert_false(thief_steals());
+	assert_true(thief_is_about_to_sleep());
+	assert_true(thief_is_about_to_sleep());
+	assert_false(thief_is_about_to_sleep());
+	return 0;
+}
+
+static int at_level_3(void *unused)
+{
+	assert_true(thief_steals());
+	assert_false(thief_steals());
+	return fl_parallel_invoke(at_level_4, NULL, note_level, &level_numbers[3]);
+}
+
+static int at_level_2(void *unused)
+{
+	return fl_parallel_invoke(at_level_3, NULL, note_level, &level_numbers[2]);
+}
+
+static int at_level_1(void *unused)
+{
+	return fl_parallel_invoke(at_level_2, NULL, note_level, &level_numbers[1]);
+}
+
+FL_TEST(forks_are_offered_from_the_oldest_on)
+{
+	fl__forks_init(&stacks.forks, 2, wake_nobody, NULL);
+	stacks.forks.used = 1;
+	stacks.thief = fl__forks_enter(&stacks.forks, 1);
+	struct fl__fork_stack *owner = fl__forks_enter(&stacks.forks, 0); /* this thread forks as this worker */
+	assert_true(stacks.thief && owner);
+	FL_OK(fl_parallel_invoke(at_level_1, NULL, note_level, &level_numbers[0]));
+	assert_memory_equal(stacks.taken, level_numbers, sizeof level_numbers);
+	assert_int_equal(fl__forks_stolen(&stacks.forks), LEVELS);
+	fl__forks_leave(owner);
+	fl__forks_fini(&stacks.forks);
+}
