@@ -240,11 +240,11 @@ void fl__process_pool_recall_newest(struct fl__process_pool_worker *w, uint32_t 
 /* An idle worker gets half of the busiest worker's tasks. True: a task is queued. */
 static bool process_pool_steal(struct fl__process_pool *p)
 {
-	struct fl__process_pool_worker *busiest = NULL, *idle = process_pool_least_busy(p);
+	struct fl__process_pool_worker *idle = process_pool_least_busy(p), *busiest = idle;
 	if (!idle || idle->load > 0)
 		return false;
 	FL__EACH_WORKER (w, p)
-		if (!busiest || w->load > busiest->load)
+		if (w->load > busiest->load)
 			busiest = w;
 	fl__process_pool_recall_newest(busiest, busiest->load / 2);
 	return p->base.queue.head != NULL;

@@ -115,6 +115,7 @@ FL_STRESS_ACTOR(fork_split, thief)
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
 	(void)fl__forks_run_one(&s->crowd.forks, self);
+	(void)fl__forks_run_one(&s->crowd.forks, self);
 	(void)fl__forks_prepare_sleep(&s->crowd.forks, self);
 	fl__forks_leave(self);
 }

@@ -211,7 +211,7 @@ FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
 	put_all(q, 0, 5);
 	pid_t pid = fork();
 	if (pid == 0) {
-		int item;
+		int item = -1;
 		for (int i = 0; i < 5; i++)
 			if (chain_try_get(q, &item) != 0 || item != i)
 				_exit(1);
