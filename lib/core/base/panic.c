@@ -21,11 +21,6 @@ static void panic_print_log(fl_log_level level, const char *message)
 
 static fl_panic_handler *panic_handler = panic_print;
 static fl_log_handler *panic_log_handler = panic_print_log;
-/*
- * This thread is in a log handler. A message about what the handler does is not for the handler,
- * which may hold a lock.
- */
-static _Thread_local bool panic_logs FL__INITIAL_EXEC;
 
 fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler)
 {
@@ -57,9 +52,9 @@ void fl__log(fl_log_level level, const char *format, ...)
 	/* a handler that writes is a cancellation point; the caller may hold locks, and keeps errno */
 	FL__UNCANCELLED();
 	FL__BLOCKS_THREAD();
-	const bool nested = panic_logs;
-	panic_logs = true;
+	const bool nested = fl__panic_logs;
+	fl__panic_logs = true;
 	/* pairs with fl_log_set_handler() */
 	(nested ? panic_print_log : fl__load_acquire(&panic_log_handler))(level, line);
-	panic_logs = nested;
+	fl__panic_logs = nested;
 }

@@ -16,7 +16,9 @@
 uint32_t fl__fence_word;
 #endif
 
+/* In one file, so that they share eight bytes of static TLS whatever the order of the objects is. */
 _Thread_local unsigned fl__blocks_thread FL__INITIAL_EXEC;
+_Thread_local bool fl__panic_logs FL__INITIAL_EXEC;
 
 static const fl_allocator *sys_allocator;
 

@@ -261,6 +261,12 @@ extern bool fl__forks_pass __attribute__((visibility("hidden")));
 /* How many such blocks the calling thread is in. */
 extern _Thread_local unsigned fl__blocks_thread FL__INITIAL_EXEC;
 
+/*
+ * Whether the calling thread is in a log handler. A message about what the handler does is not for
+ * the handler, which may hold a lock.
+ */
+extern _Thread_local bool fl__panic_logs FL__INITIAL_EXEC;
+
 static inline void fl__blocks_thread_end(const unsigned *before)
 {
 	(void)before;
