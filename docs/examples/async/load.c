@@ -252,7 +252,8 @@ static int prepare(struct load *o)
 static int run(void *arg)
 {
 	struct load *o = arg;
-	struct load first = {.connections = 1, .size = o->size, .port = o->port, .request = o->request};
+	struct load first = {
+	    .connections = 1, .size = o->size, .port = o->port, .request = o->request, .end = FL_NO_WAIT};
 	int rc = prepare(&first);
 	fl_event_set(&first.go);
 	if (rc == 0)
