@@ -26,6 +26,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_bytes, 32);
 	SIZE(fl_cancel_token, 64);
 	SIZE(fl_cancel_callback, 64);
+	SIZE(fl_time, 8);
 	SIZE(fl_timeout, 88);
 	SIZE(fl_cond, 8);
 	SIZE(fl_datagram_address, 136);
