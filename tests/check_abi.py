@@ -115,7 +115,7 @@ def planted():
     seen = True
     for title, name, old, new, word in PLANTED:
         with tempfile.TemporaryDirectory() as folder:
-            for part in ("include", "lib", "tests", "docs/site", "cmake", "tools", "meson.build", "meson_options.txt"):
+            for part in ("include", "lib", "mpi", "tests", "docs/site", "cmake", "tools", "meson.build", "meson_options.txt"):
                 source, copy = os.path.join(ROOT, part), os.path.join(folder, part)
                 (shutil.copytree if os.path.isdir(source) else shutil.copy)(source, copy)
             text = read(name)
