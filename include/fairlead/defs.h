@@ -15,7 +15,7 @@
  *                                has no thread, process or rank for it now.
  *                  -EBUSY        In use. The object, or the part of it that the call needs, is in
  *                                use, and no form of the call waits for the end of that use.
- *                  -EINPROGRESS  Begun, and not finished: see above.
+ *                  -EINPROGRESS  Begun. What was asked for has begun, and is not finished.
  *                A code without a condition means: -ENOMEM out of memory; -EMFILE, -ENFILE too many
  *                descriptors, of the process, of the system; -ENOSPC the user's limit of watched
  *                descriptors; -EFAULT a bad address; -ETOOMANYREFS too many descriptors of this

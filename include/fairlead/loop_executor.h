@@ -45,7 +45,7 @@ FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_execu
 /*
  * Creates an executor that runs its tasks on the caller's loop; any thread may submit. Called by
  * the thread of the loop, or before the loop runs. Returns 0, -ENOMEM, or:
- *   -EINVAL      as above
+ *   -EINVAL      as fl_loop_executor_create()
  *   -EOWNERDEAD  the loop is that of the parent process of a fork
  *
  * At the end of a run (fl_loop_run_on(), fl_loop_free()) and by fl_loop_cancel() the executor is

@@ -153,7 +153,7 @@ FL_API void fl_queue_free(fl_queue *q);
  * Puts a copy of `*item`. Blocks while `q` is full. Returns 0, -ECANCELED, or:
  *   -EPIPE       `q` is closed, also if that happens during the wait
  *   -ENOMEM      out of memory; only if `q` is unbounded or overwrites
- *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (see above)
+ *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (fl_queue)
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
 
@@ -166,7 +166,7 @@ FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, fl_ti
 /*
  * Gets the first item. Blocks while `q` is empty. Returns 0, -ECANCELED, or:
  *   -EPIPE       `q` is closed and drained
- *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (see above)
+ *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (fl_queue)
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
 

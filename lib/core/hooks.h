@@ -31,8 +31,8 @@
  *   begin                  the context that runs a task, if it is to   none           M
  *                          be measured: in place of the run
  *   call                   the same, in place of the task's function   none           A
- *   task, event            whoever changes the state of a task or of   an executor's  A
- *                          a worker process
+ *   task, event            the context that changes the state of a     an executor's  A
+ *                          task or of a worker process
  *   note                   a hand-off, a steal, a poll of a loop       any            -
  *   idle                   a worker of a thread pool, before it        an executor's  -
  *                          sleeps

@@ -322,7 +322,8 @@ static inline int fl_test_bound(const char *host, uint16_t *port)
 
 /*
  * A listener with a full backlog, so that a connect waits in vain: fds[0] listens, fds[1] is
- * connected. `*port` as above.
+ * connected. fds[0] listens at `*port`; if that is 0, at any
+ * port, which is stored.
  */
 static inline void fl_test_full(int fds[2], const char *host, uint16_t *port)
 {
@@ -481,7 +482,7 @@ static inline int64_t fl_test_stopped_clock(void)
 
 static inline void fl_test_stop_clock(void)
 {
-	/* relaxed, both: as above */
+	/* relaxed, both: numbers that order nothing */
 	fl__store_relaxed(&fl_test_clock_goes, false);
 	fl__store_relaxed(&fl_test_ahead, 0);
 	fl__sys.now = fl_test_stopped_clock;
@@ -489,7 +490,7 @@ static inline void fl_test_stop_clock(void)
 
 static inline void fl_test_start_clock(void)
 {
-	fl__store_relaxed(&fl_test_clock_goes, true); /* relaxed: as above */
+	fl__store_relaxed(&fl_test_clock_goes, true); /* relaxed: a number that orders nothing */
 }
 
 /*

@@ -317,7 +317,7 @@ void fl__fork_push_public(struct fl__fork_stack *s, struct fl__fork **slot, stru
 		s->split = slot + 1;
 	while (s->split <= slot) {
 		struct fl__fork **oldest = s->split++, *seen = fl__load_relaxed(oldest); /* relaxed: the CAS decides */
-		/* release: as above */
+		/* release: the fork's contents; pairs with the CAS of fork_take() */
 		if (seen && fl__cas_release(oldest, &seen, fork_without_mark(seen)))
 			break;
 	}
@@ -338,8 +338,8 @@ static void fork_finish(struct fl__fork *fork)
 }
 
 /*
- * A guess: others may sleep, and there may be more forks. Has the next push wake one. Every push
- * reads the word, so it is written only if it changes.
+ * Makes the next push wake a thread. The caller guesses: others may sleep, and there may be more
+ * forks. Every push reads the word, so it is written only if it changes.
  */
 static void fork_let_wake(struct fl__forks *forks)
 {

@@ -51,8 +51,8 @@ FL_STRESS(fork_claim, owner, thief)
 
 /*
  * A stack with a public fork and private ones: the thief takes the public fork, then is about to
- * sleep, and takes what is left. Meanwhile the owner pops, and its third push makes the second fork
- * public.
+ * sleep, and takes what is left. At the same time the owner pops, and its third push makes the
+ * second fork public.
  */
 struct fork_split {
 	struct crowd crowd;
