@@ -84,7 +84,7 @@ static void on_connection(fl_loop_watch *w, int listener, unsigned events, void 
 static int serve(void *socket)
 {
 	fl_loop_watch w = {0};
-	bench_must(fl_loop_watch_start(fl_loop_current(), &w, *(int *)socket, FL_LOOP_IN, on_connection, NULL) == 0,
+	bench_must(fl_loop_watch_start(fl_loop_current(), &w, *(int *)socket, FL_FD_IN, on_connection, NULL) == 0,
 	           "fl_loop_watch_start");
 	return fl_sleep(FL_DURATION_MAX / 2);
 }

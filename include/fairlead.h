@@ -12,6 +12,7 @@
 /* process */
 #include <fairlead/endpoint.h>
 #include <fairlead/fd.h>
+#include <fairlead/fd_events.h>
 #include <fairlead/pipe.h>
 #include <fairlead/process.h>
 #include <fairlead/process_executor.h>

@@ -68,8 +68,8 @@ static void ready(fl_loop_watch *w, int fd, unsigned events, void *multi)
 {
 	(void)w; /* may be gone when libcurl returns */
 	go_on(multi, fd,
-	      (events & FL_LOOP_IN ? CURL_CSELECT_IN : 0) | (events & FL_LOOP_OUT ? CURL_CSELECT_OUT : 0) |
-	          (events & FL_LOOP_ERR ? CURL_CSELECT_ERR : 0));
+	      (events & FL_FD_IN ? CURL_CSELECT_IN : 0) | (events & FL_FD_OUT ? CURL_CSELECT_OUT : 0) |
+	          (events & FL_FD_ERR ? CURL_CSELECT_ERR : 0));
 }
 
 static void due(void *multi)
@@ -85,7 +85,7 @@ static int want_socket(CURL *curl, curl_socket_t fd, int what, void *multi, void
 {
 	struct multi *m = multi;
 	fl_loop_watch *w = watch;
-	unsigned events = (what & CURL_POLL_IN ? FL_LOOP_IN : 0u) | (what & CURL_POLL_OUT ? FL_LOOP_OUT : 0u);
+	unsigned events = (what & CURL_POLL_IN ? FL_FD_IN : 0u) | (what & CURL_POLL_OUT ? FL_FD_OUT : 0u);
 	(void)curl;
 	if (what == CURL_POLL_REMOVE) {
 		if (w != NULL)

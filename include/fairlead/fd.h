@@ -4,6 +4,7 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/fd_events.h>
 #include <fairlead/time.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,23 +13,20 @@
 FL_BEGIN_DECLS
 
 /*
- * Waits for descriptors that are not the library's. Streams (fairlead/stream.h) wait by themselves.
+ * Waits for descriptors that are not the library's, until they are ready for what the caller asks
+ * for (fairlead/fd_events.h). Streams (fairlead/stream.h) wait by themselves.
  *
  *     while ((n = read(fd, buffer, size)) < 0 && errno == EAGAIN)         // fd is non-blocking
  *             if ((rc = fl_fd_wait(fd, FL_FD_IN)) != 0)
  *                     return rc;
  */
-enum {
-	FL_FD_IN = 1 << 0,  /* bytes to read, a connection to accept, or the end */
-	FL_FD_OUT = 1 << 1, /* space to write, or a connect has completed */
-};
 
 /*
  * Waits until `fd` is ready for one of `events`, is at its end, or has failed. A file counts as
  * ready. The operation after the wait must be non-blocking: another thread may have taken the
  * bytes. `fd` must stay open during the wait. Several threads may wait for one descriptor.
  * Blocks the calling context. Returns 0, -ECANCELED, or:
- *   -EINVAL  no event, or an unknown one
+ *   -EINVAL  `events` is neither FL_FD_IN, nor FL_FD_OUT, nor both
  *   -EBADF   `fd` is negative
  */
 FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, fl_time deadline, fl_cancel_token *cancel);

@@ -5,6 +5,7 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/error.h>
+#include <fairlead/fd_events.h>
 #include <fairlead/fiber.h>
 #include <fairlead/time.h>
 #include <stddef.h>
@@ -102,15 +103,10 @@ FL_API void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, fl_time deadline, 
 FL_API void fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t);
 
 /*
- * A watch calls back as long as its descriptor is ready (level-triggered), with the events. An
- * all-zero watch is not started. The callback may change, stop and free the watch. A started watch
- * must not move, and must be stopped before its descriptor is closed.
+ * A watch calls back as long as its descriptor is ready (level-triggered), with the events
+ * (fairlead/fd_events.h). An all-zero watch is not started. The callback may change, stop and free
+ * the watch. A started watch must not move, and must be stopped before its descriptor is closed.
  */
-enum {
-	FL_LOOP_IN = 1 << 0,  /* data, a connection to accept, the end, or an error */
-	FL_LOOP_OUT = 1 << 1, /* room to write, an established connection, or an error */
-	FL_LOOP_ERR = 1 << 2, /* an error or a hang-up: always reported, with the requested events */
-};
 typedef struct fl_loop_watch fl_loop_watch;
 typedef void fl_loop_watch_callback(fl_loop_watch *w, int fd, unsigned events, void *arg);
 struct fl_loop_watch {
@@ -124,8 +120,8 @@ struct fl_loop_watch {
 };
 
 /*
- * Starts `w`, which is not started. `events`: FL_LOOP_IN, FL_LOOP_OUT, both or 0. Returns 0,
- * -EBADF, -ENOMEM, or:
+ * Starts `w`, which is not started. `events`: FL_FD_IN, FL_FD_OUT, both, or 0 for FL_FD_ERR
+ * alone. Returns 0, -EBADF, -ENOMEM, or:
  *   -EEXIST      the loop watches this descriptor already; dup() makes another descriptor
  *   -EPERM       a regular file, which is always ready
  *   -EINVAL      other events

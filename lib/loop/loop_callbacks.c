@@ -10,7 +10,7 @@
  * fl_loop_watch.pending_ is 0 while the watch is not in the list `fired`. In the list:
  *
  *   bit            meaning                       set by                   cleared by
- *   FL_LOOP_...    events for the callback       loop_watch_fire()        loop_renew_watches()
+ *   FL_FD_...      events for the callback       loop_watch_fire()        loop_renew_watches()
  *   WATCH_MUTED    the poller does not report    loop_watch_fire(),       loop_renew_watches(),
  *                  the watch                     while a callback waits   loop_watch_unmuted()
  *   WATCH_PLACE    the watch keeps its place in  loop_renew_watches(),    -
@@ -136,13 +136,13 @@ static void loop_fire_timers(fl_loop *l)
 
 /* Watches. */
 
-/* -EINVAL: other bits than FL_LOOP_IN and FL_LOOP_OUT. */
+/* -EINVAL: other bits than FL_FD_IN and FL_FD_OUT. */
 static int loop_watch_bits(unsigned events, uint32_t *bits)
 {
-	if (events & ~(unsigned)(FL_LOOP_IN | FL_LOOP_OUT))
+	if (events & ~(unsigned)(FL_FD_IN | FL_FD_OUT))
 		return -EINVAL;
-	*bits = (events & FL_LOOP_IN ? (uint32_t)(EPOLLIN | EPOLLRDHUP) : 0) |
-	        (events & FL_LOOP_OUT ? (uint32_t)EPOLLOUT : 0);
+	*bits =
+	    (events & FL_FD_IN ? (uint32_t)(EPOLLIN | EPOLLRDHUP) : 0) | (events & FL_FD_OUT ? (uint32_t)EPOLLOUT : 0);
 	return 0;
 }
 
@@ -204,11 +204,11 @@ static void loop_watch_on_events(void *watch, uint32_t bits)
 	const uint32_t broken = EPOLLERR | EPOLLHUP;
 	unsigned events = 0;
 	if (bits & (EPOLLIN | EPOLLRDHUP | broken))
-		events |= w->events_ & FL_LOOP_IN;
+		events |= w->events_ & FL_FD_IN;
 	if (bits & (EPOLLOUT | broken))
-		events |= w->events_ & FL_LOOP_OUT;
+		events |= w->events_ & FL_FD_OUT;
 	if (bits & broken)
-		events |= FL_LOOP_ERR;
+		events |= FL_FD_ERR;
 	loop_watch_fire(w, events);
 }
 
@@ -269,7 +269,7 @@ static void loop_call_watches(fl_loop *l)
 {
 	fl_loop_watch *w;
 	while ((w = l->fired) != NULL && !l->held_up) {
-		const unsigned events = w->pending_ & (w->events_ | FL_LOOP_ERR);
+		const unsigned events = w->pending_ & (w->events_ | FL_FD_ERR);
 		loop_watch_unfire(w);
 		if (events != 0) /* 0: the watch has only its place, or was changed since the poll */
 			w->function_(w, w->fd_, events, w->arg_);

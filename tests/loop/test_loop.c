@@ -67,7 +67,7 @@ static int run_in_all_places(void *arg)
 	FL_OK(fl_loop_post(l, run_nested, n));
 	fl_loop_timer_start(l, &t, FL_NO_WAIT, run_nested, n);
 	FL_OK(pipe(ends));
-	FL_OK(fl_loop_watch_start(l, &w, ends[1], FL_LOOP_OUT, run_in_watch, n));
+	FL_OK(fl_loop_watch_start(l, &w, ends[1], FL_FD_OUT, run_in_watch, n));
 	while (n->done < 4)
 		fl_fiber_yield();
 	FL_OK(close(ends[0]));
@@ -489,7 +489,7 @@ static void use_in_child(void *l)
 	FL_RC(fl_loop_run_on(l, fl_test_return_int, &number), -EOWNERDEAD);
 	FL_RC(fl_loop_run_once(l, &deadline), -EOWNERDEAD);
 	FL_RC(fl_loop_post(l, call_note, &letters[0]), -EOWNERDEAD);
-	FL_RC(fl_loop_watch_start(l, &w, 0, FL_LOOP_IN, NULL, NULL), -EOWNERDEAD);
+	FL_RC(fl_loop_watch_start(l, &w, 0, FL_FD_IN, NULL, NULL), -EOWNERDEAD);
 	FL_RC(fl_loop_watch_change(&inherited, 0), -EOWNERDEAD);
 	fl_loop_watch_stop(&inherited);
 	fl_loop_cancel(l);

@@ -276,7 +276,7 @@ FL_TEST(loop_embed_and_run)
 static void read_byte(fl_loop_watch *w, int fd, unsigned events, void *flag)
 {
 	char byte;
-	FL_CHECK(events == FL_LOOP_IN);
+	FL_CHECK(events == FL_FD_IN);
 	FL_CHECK(read(fd, &byte, 1) == 1);
 	*(bool *)flag = true;
 }
@@ -288,7 +288,7 @@ FL_TEST(loop_embed_with_watches)
 	fl_loop_watch w = {0};
 	FL_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
 	fl_loop *l = fl_test_loop();
-	FL_OK(fl_loop_watch_start(l, &w, ends[0], FL_LOOP_IN, read_byte, &over));
+	FL_OK(fl_loop_watch_start(l, &w, ends[0], FL_FD_IN, read_byte, &over));
 	assert_true(fl__is_forever(turn(l)));
 	assert_false(is_readable(l));
 	assert_int_equal(write(ends[1], "x", 1), 1);
@@ -411,7 +411,7 @@ static int host_foreign(void *unused)
 	const uint64_t one = 1;
 	FL_CHECK(f.epoll >= 0 && f.event >= 0);
 	FL_OK(epoll_ctl(f.epoll, EPOLL_CTL_ADD, f.event, &event));
-	FL_OK(fl_loop_watch_start(fl_loop_current(), &f.watch, f.epoll, FL_LOOP_IN, foreign_watch, &f));
+	FL_OK(fl_loop_watch_start(fl_loop_current(), &f.watch, f.epoll, FL_FD_IN, foreign_watch, &f));
 	foreign_timer(&f);
 	for (int i = 0; i < 5; i++) {
 		FL_CHECK(write(f.event, &one, sizeof one) == sizeof one);

@@ -112,7 +112,7 @@ FL_TEST(loop_outside_null_is_a_panic_with_a_name)
 	MISSING(fl_loop_fd, fl_loop_fd(NULL));
 	MISSING(fl_loop_timer_start, fl_loop_timer_start(NULL, &t, FL_NO_WAIT, never, NULL));
 	MISSING(fl_loop_timer_cancel, fl_loop_timer_cancel(NULL, &t));
-	MISSING(fl_loop_watch_start, FL_IGNORE(fl_loop_watch_start(NULL, &w, 0, FL_LOOP_IN, never_watches, NULL)));
+	MISSING(fl_loop_watch_start, FL_IGNORE(fl_loop_watch_start(NULL, &w, 0, FL_FD_IN, never_watches, NULL)));
 	MISSING(fl_loop_debug, FL_IGNORE(fl_loop_debug(NULL, NULL)));
 	MISSING(fl_loop_dump, fl_loop_dump(NULL, stderr));
 	MISSING(fl_loop_executor_create_on, FL_IGNORE(fl_loop_executor_create_on(&e, NULL, NULL)));

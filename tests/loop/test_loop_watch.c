@@ -80,12 +80,12 @@ FL_TEST_WITH(loop_watch_is_level_triggered, fl_test_body_in_loop, void)
 	watched x;
 	char byte;
 	open_watched(&x);
-	start(&x, FL_LOOP_IN);
+	start(&x, FL_FD_IN);
 	is_quiet(&x);
 	write_to(&x);
 	while (x.calls < 5) /* again and again, until it is read */
 		fl_fiber_yield();
-	FL_CHECK(x.events == FL_LOOP_IN);
+	FL_CHECK(x.events == FL_FD_IN);
 	FL_CHECK(read(x.ends[0], &byte, 1) == 1);
 	is_quiet(&x);
 	write_to(&x);
@@ -94,7 +94,7 @@ FL_TEST_WITH(loop_watch_is_level_triggered, fl_test_body_in_loop, void)
 	fl_loop_watch_stop(&x.w); /* it is not started */
 	is_quiet(&x);
 	x.stop_after = x.calls + 1;
-	start(&x, FL_LOOP_IN); /* what was there before counts */
+	start(&x, FL_FD_IN); /* what was there before counts */
 	wait_for_call(&x);
 	is_quiet(&x);
 	close_watched(&x);
@@ -104,27 +104,27 @@ FL_TEST_WITH(loop_watch_tells_what_was_asked_for, fl_test_body_in_loop, void)
 {
 	watched x;
 	open_watched(&x);
-	start(&x, FL_LOOP_OUT);
-	is_told(&x, FL_LOOP_OUT);
+	start(&x, FL_FD_OUT);
+	is_told(&x, FL_FD_OUT);
 	write_to(&x);
-	is_told(&x, FL_LOOP_OUT); /* the other was not asked for */
-	FL_OK(fl_loop_watch_change(&x.w, FL_LOOP_IN | FL_LOOP_OUT));
-	is_told(&x, FL_LOOP_IN | FL_LOOP_OUT);
-	FL_OK(fl_loop_watch_change(&x.w, FL_LOOP_IN));
-	is_told(&x, FL_LOOP_IN);
+	is_told(&x, FL_FD_OUT); /* the other was not asked for */
+	FL_OK(fl_loop_watch_change(&x.w, FL_FD_IN | FL_FD_OUT));
+	is_told(&x, FL_FD_IN | FL_FD_OUT);
+	FL_OK(fl_loop_watch_change(&x.w, FL_FD_IN));
+	is_told(&x, FL_FD_IN);
 	FL_OK(fl_loop_watch_change(&x.w, 0));
 	fl_test_look();
 	is_quiet(&x);
 	FL_OK(shutdown(x.ends[1], SHUT_WR)); /* an end is something to read */
 	is_quiet(&x);
-	FL_OK(fl_loop_watch_change(&x.w, FL_LOOP_IN));
-	is_told(&x, FL_LOOP_IN);
+	FL_OK(fl_loop_watch_change(&x.w, FL_FD_IN));
+	is_told(&x, FL_FD_IN);
 	FL_OK(fl_loop_watch_change(&x.w, 0));
 	FL_OK(close(x.ends[1]));
 	x.ends[1] = -1;
-	is_told(&x, FL_LOOP_ERR); /* always reported */
-	FL_OK(fl_loop_watch_change(&x.w, FL_LOOP_IN | FL_LOOP_OUT));
-	is_told(&x, FL_LOOP_IN | FL_LOOP_OUT | FL_LOOP_ERR);
+	is_told(&x, FL_FD_ERR); /* always reported */
+	FL_OK(fl_loop_watch_change(&x.w, FL_FD_IN | FL_FD_OUT));
+	is_told(&x, FL_FD_IN | FL_FD_OUT | FL_FD_ERR);
 	close_watched(&x);
 }
 
@@ -138,11 +138,11 @@ FL_TEST_WITH(loop_watch_tells_of_an_error, fl_test_body_in_loop, void)
 		;
 	x.ends[0] = ends[1];
 	x.ends[1] = ends[0];
-	start(&x, FL_LOOP_OUT);
+	start(&x, FL_FD_OUT);
 	is_quiet(&x);
 	FL_OK(close(ends[0]));
 	x.ends[1] = -1;
-	is_told(&x, FL_LOOP_OUT | FL_LOOP_ERR); /* a watch for writing sees the error */
+	is_told(&x, FL_FD_OUT | FL_FD_ERR); /* a watch for writing sees the error */
 	close_watched(&x);
 }
 
@@ -180,7 +180,7 @@ static void restart_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
 	fl_loop_watch_stop(w);
 	fl_loop_watch_stop(&victim->w);
 	victim->stop_after = victim->calls + 2;
-	start(victim, FL_LOOP_IN);
+	start(victim, FL_FD_IN);
 }
 
 /* Both have data to read; the loop finds both in one poll. */
@@ -194,7 +194,7 @@ static void open_pair(watched *pair[2], fl_loop_watch_callback *callback)
 	for (int i = 0; i < 2; i++) {
 		pair[i]->victim = pair[1 - i];
 		write_to(pair[i]);
-		start_with(pair[i], FL_LOOP_IN, callback);
+		start_with(pair[i], FL_FD_IN, callback);
 	}
 	fl_test_look();
 }
@@ -276,7 +276,7 @@ FL_TEST_WITH(loop_watch_freed_in_its_callback, fl_test_body_in_loop, void)
 		FL_CHECK(x != NULL);
 		open_watched(x);
 		write_to(x);
-		start_with(x, FL_LOOP_IN, free_itself);
+		start_with(x, FL_FD_IN, free_itself);
 		while (freed < i)
 			fl_fiber_yield();
 	}
@@ -298,30 +298,30 @@ FL_TEST_WITH(loop_watch_answers, fl_test_body_in_loop, void)
 	watched x, twin;
 	open_watched(&x);
 	twin = x;
-	FL_RC(fl_loop_watch_start(l, &x.w, x.ends[0], FL_LOOP_ERR, count_call, &x), -EINVAL);
+	FL_RC(fl_loop_watch_start(l, &x.w, x.ends[0], FL_FD_ERR, count_call, &x), -EINVAL);
 	FL_RC(fl_loop_watch_start(l, &x.w, x.ends[0], 1u << 9, count_call, &x), -EINVAL);
 	/* Its own. */
-	FL_RC(fl_loop_watch_start(l, &x.w, fl_loop_fd(l), FL_LOOP_IN, count_call, &x), -EINVAL);
-	FL_RC(fl_loop_watch_start(l, &x.w, -1, FL_LOOP_IN, count_call, &x), -EBADF);
+	FL_RC(fl_loop_watch_start(l, &x.w, fl_loop_fd(l), FL_FD_IN, count_call, &x), -EINVAL);
+	FL_RC(fl_loop_watch_start(l, &x.w, -1, FL_FD_IN, count_call, &x), -EBADF);
 	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	FL_CHECK(file >= 0);
-	FL_RC(fl_loop_watch_start(l, &x.w, file, FL_LOOP_IN, count_call, &x), -EPERM);
+	FL_RC(fl_loop_watch_start(l, &x.w, file, FL_FD_IN, count_call, &x), -EPERM);
 	FL_OK(close(file));
-	FL_RC(fl_loop_watch_change(&x.w, FL_LOOP_IN), -EINVAL); /* not started */
+	FL_RC(fl_loop_watch_change(&x.w, FL_FD_IN), -EINVAL); /* not started */
 	start(&x, 0);
-	FL_RC(fl_loop_watch_start(l, &twin.w, x.ends[0], FL_LOOP_IN, count_call, &twin), -EEXIST);
+	FL_RC(fl_loop_watch_start(l, &twin.w, x.ends[0], FL_FD_IN, count_call, &twin), -EEXIST);
 	int copy = dup(x.ends[0]);
 	FL_CHECK(copy >= 0);
 	FL_OK(fl_loop_watch_start(l, &twin.w, copy, 0, count_call, &twin));
 	fl_loop_watch_stop(&twin.w);
 	FL_OK(close(copy));
-	FL_RC(fl_loop_watch_change(&x.w, FL_LOOP_ERR), -EINVAL);
+	FL_RC(fl_loop_watch_change(&x.w, FL_FD_ERR), -EINVAL);
 	FL_EACH (i, errors) {
 		FL_POLLER_FAULTS();
 		fail_with = errors[i];
 		fl__poller_sys.control = no_control;
-		FL_CHECK(fl_loop_watch_start(l, &twin.w, x.ends[1], FL_LOOP_IN, count_call, &twin) == fail_with);
-		FL_CHECK(fl_loop_watch_change(&x.w, FL_LOOP_IN) == fail_with);
+		FL_CHECK(fl_loop_watch_start(l, &twin.w, x.ends[1], FL_FD_IN, count_call, &twin) == fail_with);
+		FL_CHECK(fl_loop_watch_change(&x.w, FL_FD_IN) == fail_with);
 	}
 	fl_test_look();
 	write_to(&x);
@@ -339,7 +339,7 @@ static int watch_many(void *unused)
 		open_watched(&x[i]);
 		x[i].stop_after = 1;
 		write_to(&x[i]);
-		start(&x[i], FL_LOOP_IN);
+		start(&x[i], FL_FD_IN);
 	}
 	FL_EACH (i, x)
 		while (x[i].calls == 0)
@@ -430,9 +430,9 @@ static int wait_beside_ready_watches(void *hangs_up)
 		others[i].stop_after = 2;
 		write_to(&others[i]);
 	}
-	start_with(&x, FL_LOOP_IN, wait_once);
+	start_with(&x, FL_FD_IN, wait_once);
 	FL_EACH (i, others)
-		start(&others[i], FL_LOOP_IN);
+		start(&others[i], FL_FD_IN);
 	while (x.calls < x.stop_after || others[0].calls < 2 || others[1].calls < 2)
 		FL_OK(fl_sleep(FL_US(20)));
 	FL_CHECK(held_up.slept);
@@ -469,15 +469,15 @@ FL_TEST_WITH(loop_watch_changes_while_a_callback_waits, fl_test_body_in_loop, vo
 		open_watched(all[i]);
 		write_to(all[i]);
 	}
-	start_with(&x, FL_LOOP_IN, wait_for_change);
-	start(&changed, FL_LOOP_IN);
-	start(&stopped, FL_LOOP_IN);
-	start(&drained, FL_LOOP_IN);
+	start_with(&x, FL_FD_IN, wait_for_change);
+	start(&changed, FL_FD_IN);
+	start(&stopped, FL_FD_IN);
+	start(&drained, FL_FD_IN);
 	changed.stop_after = 1;
 	while (!held_up.waits)
 		fl_fiber_yield();
 	fl_test_look();
-	FL_OK(fl_loop_watch_change(&changed.w, FL_LOOP_OUT));
+	FL_OK(fl_loop_watch_change(&changed.w, FL_FD_OUT));
 	fl_loop_watch_stop(&stopped.w);
 	FL_CHECK(read(drained.ends[0], &byte, 1) == 1);
 	fl_test_look();
@@ -486,7 +486,7 @@ FL_TEST_WITH(loop_watch_changes_while_a_callback_waits, fl_test_body_in_loop, vo
 	while (changed.calls == 0)
 		fl_fiber_yield();
 	fl_test_look();
-	FL_CHECK(changed.events == FL_LOOP_OUT);
+	FL_CHECK(changed.events == FL_FD_OUT);
 	FL_CHECK(stopped.calls == 0 && drained.calls == 0);
 	write_to(&drained);
 	while (drained.calls == 0)
@@ -508,11 +508,11 @@ FL_TEST_WITH(loop_watch_that_waits_each_time_lets_others_have_their_turn, fl_tes
 	watched x, others[OTHERS];
 	open_watched(&x);
 	write_to(&x);
-	start_with(&x, FL_LOOP_IN, wait_each_time);
+	start_with(&x, FL_FD_IN, wait_each_time);
 	FL_EACH (i, others) {
 		open_watched(&others[i]);
 		write_to(&others[i]);
-		start_with(&others[i], FL_LOOP_IN, wait_each_time);
+		start_with(&others[i], FL_FD_IN, wait_each_time);
 	}
 	FL_EACH (i, others)
 		while (others[i].calls < 3)

@@ -97,7 +97,7 @@ static int caught;
 
 static void catch_signal(fl_loop_watch *w, int fd, unsigned events, void *s)
 {
-	FL_CHECK(fd == fl_signals_fd(s) && events == FL_LOOP_IN);
+	FL_CHECK(fd == fl_signals_fd(s) && events == FL_FD_IN);
 	caught = fl_signals_try_wait(s);
 }
 
@@ -105,7 +105,7 @@ static int watch_signals(void *s)
 {
 	fl_loop_watch w = {0};
 	caught = 0;
-	FL_OK(fl_loop_watch_start(fl_loop_current(), &w, fl_signals_fd(s), FL_LOOP_IN, catch_signal, s));
+	FL_OK(fl_loop_watch_start(fl_loop_current(), &w, fl_signals_fd(s), FL_FD_IN, catch_signal, s));
 	FL_OK(kill(getpid(), SIGUSR2));
 	while (caught == 0)
 		fl_test_look();

@@ -289,9 +289,9 @@ static int server(void *port)
 	int rc = fl_listener_open_tcp(&l, "127.0.0.1", *(uint16_t *)port, NULL);
 	const int fd = rc == 0 ? dup(fl_listener_fd(l)) : -1; /* the loop watches the listener's own */
 	if (rc == 0)
-		rc = fl_loop_watch_start(fl_loop_current(), &connected, fd, FL_LOOP_IN, http_ready, port);
+		rc = fl_loop_watch_start(fl_loop_current(), &connected, fd, FL_FD_IN, http_ready, port);
 	if (rc == 0)
-		rc = fl_loop_watch_start(fl_loop_current(), &requested, epoll, FL_LOOP_IN, http_ready, NULL);
+		rc = fl_loop_watch_start(fl_loop_current(), &requested, epoll, FL_FD_IN, http_ready, NULL);
 	if (rc == 0 && printf("listening on 127.0.0.1:%u\n", (unsigned)fl_listener_port(l)) > 0 && fflush(stdout) == 0)
 		rc = fl_signals_wait(signals);
 	fl_loop_watch_stop(&connected);
