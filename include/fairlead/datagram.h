@@ -211,16 +211,9 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *_d, const void *_data,
 	return fl_datagram_send_to_until(_d, _data, _size, NULL, FL_FOREVER, NULL);
 }
 
-/*
- * As fl_datagram_send_to() and fl_datagram_send(): -EAGAIN if there is no room. Callbacks of the
- * loop may call fl_datagram_try_send().
- */
+/* As fl_datagram_send_to(): -EAGAIN if there is no room. Callbacks of the loop may call it. */
 FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size,
                                                  const fl_datagram_address *to);
-FL_INLINE FL_MUST_CHECK int fl_datagram_try_send(fl_datagram *_d, const void *_data, size_t _size)
-{
-	return fl_datagram_try_send_to(_d, _data, _size, NULL);
-}
 
 /*
  * Receives a datagram. Stores its sender in `from`, which may be NULL. Blocks the calling fiber

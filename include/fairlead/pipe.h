@@ -100,15 +100,10 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *_p, const void *_data, size_t 
 }
 
 /*
- * As fl_pipe_send_fds() and fl_pipe_send(). Never wait. Also return:
+ * As fl_pipe_send(). Never waits. Also returns:
  *   -EAGAIN  the pipe is full
  *   -EPIPE   the other end is closed, or this end does not send
  */
-FL_INLINE FL_MUST_CHECK int fl_pipe_try_send_fds(fl_pipe *_p, const void *_data, size_t _size, const int *_fds,
-                                                 unsigned _n)
-{
-	return fl_pipe_send_fds_until(_p, _data, _size, _fds, _n, FL__TRY, FL_SHIELDED);
-}
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *_p, const void *_data, size_t _size)
 {
 	return fl_pipe_send_fds_until(_p, _data, _size, NULL, 0, FL__TRY, FL_SHIELDED);
@@ -151,15 +146,10 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_recv(fl_pipe *_p, void *_buffer, size_t _roo
 }
 
 /*
- * As fl_pipe_recv_fds() and fl_pipe_recv(): -EMSGSIZE. Never wait. Also return:
+ * As fl_pipe_recv(): -EMSGSIZE. Never waits. Also returns:
  *   -EAGAIN  there is no message
  *   -EPIPE   no more messages will come: the other end is closed, or this end does not receive
  */
-FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv_fds(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size, int *_fds,
-                                                 unsigned *_n)
-{
-	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, _fds, _n, FL__TRY, FL_SHIELDED);
-}
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
 {
 	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL__TRY, FL_SHIELDED);

@@ -104,14 +104,11 @@ FL_API void fl_sem_release(fl_sem *s);
 /* Adds `n` permits, or none, at once. Wakes only waiters that it serves. Panics above the bound. */
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
 
-/* Releases `n` permits, all or none, as fl_sem_try_release(). Returns 0, -EOVERFLOW. */
+/*
+ * As fl_sem_release_n(), where a release too many is no bug. Returns 0, or:
+ *   -EOVERFLOW  too many: it has released none
+ */
 FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
-
-/* As fl_sem_release(), where a release too many is no bug. Returns 0; -EOVERFLOW: too many. */
-FL_INLINE FL_MUST_CHECK int fl_sem_try_release(fl_sem *_s)
-{
-	return fl_sem_try_release_n(_s, 1);
-}
 
 /*
  * Adds a permit. May be called in a signal handler, whatever the signal interrupted. Keeps errno.

@@ -2,7 +2,6 @@
 #ifndef FAIRLEAD_SHM_EVENT_H
 #define FAIRLEAD_SHM_EVENT_H
 
-#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/private/inline.h>
@@ -71,12 +70,6 @@ FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, fl_time deadli
 FL_INLINE FL_MUST_CHECK int fl_shm_event_wait(fl_shm_event *_e)
 {
 	return fl_shm_event_wait_until(_e, FL_FOREVER, NULL);
-}
-
-/* Returns 0 if `e` is set, else -EAGAIN. */
-FL_INLINE FL_MUST_CHECK int fl_shm_event_try_wait(fl_shm_event *_e)
-{
-	return fl_shm_event_is_set(_e) ? 0 : -EAGAIN;
 }
 
 /* For FL_WAIT_ANY(): ready while `e` is set. It may miss a set that is reset at once. */

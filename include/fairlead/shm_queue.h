@@ -236,16 +236,6 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *_q)
 	return fl_shm_queue_join_until(_q, FL_FOREVER, NULL);
 }
 
-/*
- * Never waits. Returns 0 if every item is done, -EBADMSG, or:
- *   -EAGAIN     an item is not done
- *   -ETIMEDOUT  as fl_shm_queue_try_put()
- */
-FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_join(fl_shm_queue *_q)
-{
-	return fl_shm_queue_join_until(_q, FL__TRY, FL_SHIELDED);
-}
-
 /* How many items or frames are in `q`, possibly out of date. */
 FL_API size_t fl_shm_queue_length(const fl_shm_queue *q);
 

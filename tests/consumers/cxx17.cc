@@ -66,7 +66,7 @@ static void initializers()
 	CHECK(fl_cond_wait_until(&a_cond, (fl_mutex_lock(&a_mutex), &a_mutex), FL_NO_WAIT, FL_SHIELDED) == -ETIMEDOUT);
 	fl_mutex_unlock(&a_mutex);
 	CHECK(fl_rmutex_depth(&an_rmutex) == 0 && !fl_rwlock_is_read_locked(&a_rwlock));
-	CHECK(fl_sem_value(&a_sem) == 2 && fl_sem_try_release(&bounded) == -EOVERFLOW);
+	CHECK(fl_sem_value(&a_sem) == 2 && fl_sem_try_release_n(&bounded, 1) == -EOVERFLOW);
 	fl_event_set(&bell);
 	CHECK(fl_event_try_wait(&bell) == 0 && !fl_event_is_set(&bell) && !fl_event_is_set(&an_event));
 	CHECK(fl_latch_count(&a_latch) == 2 && fl_once_call(&a_once, succeed, nullptr) == 0);

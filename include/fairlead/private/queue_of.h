@@ -18,6 +18,7 @@
 	FL__TYPED_DO(fl_queue, name, close)                                                                            \
 	FL__TYPED_GET(fl_queue, name, size_t, close_now)                                                               \
 	FL__TYPED_DO(fl_queue, name, task_done)                                                                        \
+	FL__TYPED_GET(fl_queue, name, FL_MUST_CHECK int, try_join)                                                     \
 	FL__TYPED_GET(fl_queue, name, FL_MUST_CHECK int, try_task_done)                                                \
 	FL__TYPED_READ(fl_queue, name, size_t, unfinished)                                                             \
 	FL__MADE_FN void name##_get_stats(const name *_q, fl_queue_stats *_stats)                                      \

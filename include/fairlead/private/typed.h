@@ -95,7 +95,6 @@
 	FL__TYPED_WAITING_OP(base, type, name, put, fast, type _item, &_item, type const)                              \
 	FL__TYPED_WAITING_OP(base, type, name, get, fast, type *_item, _item, type)                                    \
 	FL__TYPED_GET(base, name, FL_MUST_CHECK int, join)                                                             \
-	FL__TYPED_GET(base, name, FL_MUST_CHECK int, try_join)                                                         \
 	FL__TYPED_READ(base, name, size_t, length)                                                                     \
 	FL__TYPED_READ(base, name, size_t, capacity)                                                                   \
 	FL__TYPED_READ(base, name, bool, is_closed)                                                                    \

@@ -71,11 +71,11 @@ FL_TEST(sem_try_release_reports_too_many_permits)
 	FL_OK(fl_sem_try_release_n(&s, 0));
 	assert_int_equal(fl_sem_value(&s), FL_SEM_MAX);
 
-	FL_RC(fl_sem_try_release(&two), -EOVERFLOW);
+	FL_RC(fl_sem_try_release_n(&two, 1), -EOVERFLOW);
 	FL_OK(fl_sem_acquire_n(&two, 2));
 	FL_RC(fl_sem_try_release_n(&two, 3), -EOVERFLOW);
 	assert_int_equal(fl_sem_value(&two), 0); /* all or none */
-	FL_OK(fl_sem_try_release(&two));
+	FL_OK(fl_sem_try_release_n(&two, 1));
 	FL_RC(fl_sem_try_release_n(&two, 2), -EOVERFLOW);
 	FL_OK(fl_sem_try_release_n(&two, 1));
 	assert_int_equal(fl_sem_value(&two), 2);

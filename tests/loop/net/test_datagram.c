@@ -288,7 +288,7 @@ FL_TEST_WITH(datagram_connected, fl_test_each_two, const fl_test_two *t)
 	FL_CHECK(fl_datagram_address_is_equal(&a, &t->to_b));
 	FL_OK(fl_datagram_send(t->a, "1", 1));
 	FL_OK(fl_datagram_send_until(t->a, "2", 1, FL_NO_WAIT, NULL));
-	FL_OK(fl_datagram_try_send(t->a, "3", 1));
+	FL_OK(fl_datagram_try_send_to(t->a, "3", 1, NULL));
 	fl_test_gets(t->b, "1", &t->to_a);
 	fl_test_gets(t->b, "2", &t->to_a);
 	fl_test_gets(t->b, "3", &t->to_a);
@@ -482,7 +482,7 @@ static void in_callback(void *unused)
 	fl_datagram_message m = {.data = got, .size = sizeof got};
 	fl_test_each_wait_gives(kept, &kept_at, -EINVAL);
 	FL_OK(fl_datagram_connect(kept, &kept_at));
-	FL_OK(fl_datagram_try_send(kept, "1", 1));
+	FL_OK(fl_datagram_try_send_to(kept, "1", 1, NULL));
 	FL_RC(fl_datagram_try_receive(kept, got, 1, NULL), 1);
 	FL_OK(fl_datagram_try_send_many(kept, &m, 1, NULL));
 	FL_RC(fl_datagram_try_receive_many(kept, &m, 1), 1);

@@ -377,7 +377,7 @@ FL_TEST_WITH(datagram_connect_errors, fl_test_body_leaves_nothing, void)
 FL_TEST_WITH(datagram_cannot_be_watched, fl_test_with_two_unix, const fl_test_two *t)
 {
 	FL_OK(fl_datagram_connect(t->a, &t->to_b));
-	while (fl_datagram_try_send(t->a, "x", 1) == 0)
+	while (fl_datagram_try_send_to(t->a, "x", 1, NULL) == 0)
 		;
 	fl_test_fails(CALL(control), -ENOMEM);
 	FL_RC(fl_datagram_send(t->a, "x", 1), -ENOMEM);
@@ -473,7 +473,7 @@ FL_TEST_WITH(datagram_unix_full_peer, fl_test_with_two_unix, const fl_test_two *
 	fl_datagram_message m = {.data = letter, .size = 1};
 	FL_OK(fl_datagram_connect(a, &t->to_b));
 	int n = fill(&t->to_b);
-	FL_RC(fl_datagram_try_send(a, "x", 1), -EAGAIN);
+	FL_RC(fl_datagram_try_send_to(a, "x", 1, NULL), -EAGAIN);
 	FL_RC(fl_datagram_send_until(a, "x", 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_datagram_send_many_until(a, &m, 1, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_datagram_send_until(a, "x", 1, FL_FOREVER, fl_test_requested), -ECANCELED);

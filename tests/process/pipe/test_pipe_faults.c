@@ -416,7 +416,7 @@ FL_TEST(pipe_stolen_and_nothing_left)
 	FL_OK(fl_pipe_send_fds(e.a, "x", 1, (const int[]){0}, 1));
 	steal = 1;
 	int fd;
-	FL_RC(fl_pipe_try_recv_fds(e.b, got, sizeof got, &size, &fd, &n), -EAGAIN);
+	FL_RC(fl_pipe_recv_fds_until(e.b, got, sizeof got, &size, &fd, &n, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(fl_test_fds(), before);
 }
 

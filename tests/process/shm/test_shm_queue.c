@@ -282,7 +282,7 @@ FL_TEST(shm_queue_of_a_type)
 	assert_int_equal(job_pipe_length(other), 2);
 	FL_OK(job_pipe_get(other, got));
 	FL_OK(job_pipe_task_done(other));
-	FL_RC(job_pipe_try_join(q), -EAGAIN);
+	FL_RC(job_pipe_join_until(q, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_string_equal(got->name, "three");
 	FL_MANY(0, 1, job_pipe_try_get_many, other, got, 3);
 	FL_OK(job_pipe_task_done(other));

@@ -114,7 +114,7 @@ FL_TEST(shm_queue_frames_close_and_join)
 	size_t size;
 	FL_OK(fl_shm_queue_put_frame(q, "one", 3));
 	FL_OK(fl_shm_queue_put_frame(q, "two", 3));
-	FL_RC(fl_shm_queue_try_join(q), -EAGAIN);
+	FL_RC(fl_shm_queue_join_until(q, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_OK(fl_shm_queue_close(q));
 	FL_RC(fl_shm_queue_put_frame_until(q, "", 0, FL_NO_WAIT, NULL), -EPIPE);
 	FL_OK(fl_shm_queue_get_frame(q, got, 8, &size));

@@ -128,7 +128,7 @@ FL_TEST(shm_queue_close_now_drops)
 	assert_int_equal(fl_shm_queue_length(q), 0);
 	FL_RC(fl_shm_queue_get(q, &got), -EPIPE);
 	FL_RC(fl_shm_queue_put(q, &got), -EPIPE);
-	FL_RC(fl_shm_queue_try_join(q), -EAGAIN); /* what was got before is not done */
+	FL_RC(fl_shm_queue_join_until(q, FL_NO_WAIT, NULL), -ETIMEDOUT); /* what was got before is not done */
 	FL_OK(fl_shm_queue_task_done(q));
 	FL_RC(fl_shm_queue_task_done(q), -EINVAL);
 	FL_OK(fl_shm_queue_join(q));
@@ -143,7 +143,6 @@ FL_TEST(shm_queue_join_waits_for_what_was_put)
 	FL_OK(fl_shm_queue_put(q, &(int){1}));
 	FL_OK(fl_shm_queue_put(q, &(int){2}));
 	FL_RC(fl_shm_queue_task_done(q), -EINVAL); /* it was not got */
-	FL_RC(fl_shm_queue_try_join(q), -EAGAIN);
 	FL_RC(fl_shm_queue_join_until(q, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_join_until(q, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
@@ -160,7 +159,7 @@ FL_TEST(shm_queue_join_waits_for_what_was_put)
 	FL_OK(fl_shm_queue_task_done(q));
 	fl_test_reap(joiner);
 	FL_OK(w.report->rc);
-	FL_OK(fl_shm_queue_try_join(q));
+	FL_OK(fl_shm_queue_join_until(q, FL_NO_WAIT, NULL));
 }
 
 FL_TEST(shm_queue_close_now_ends_a_join)
@@ -344,7 +343,7 @@ FL_TEST(shm_queue_try_blocks_on_stalled_peer)
 			FL_RC(fl_shm_queue_try_put_frame(frames, &got, 1), -ETIMEDOUT);
 			FL_RC(fl_shm_queue_try_get_frame(frames, &got, 1, &size), -ETIMEDOUT);
 		}
-		FL_RC(fl_shm_queue_try_join(queues[i]), -ETIMEDOUT);
+		FL_RC(fl_shm_queue_join_until(queues[i], FL_NO_WAIT, NULL), -ETIMEDOUT);
 		{
 			FL_FAULTS_UNBRIDGED();
 			fl_test_clock_ours();
