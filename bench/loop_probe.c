@@ -106,7 +106,7 @@ static fl_datagram *open_ours(const int *socket)
 static int echo_each(void *socket)
 {
 	char buffer[PROBE_BUFFER];
-	fl_datagram_address from;
+	fl_address from;
 	fl_datagram *d = open_ours(socket);
 	for (;;) {
 		ssize_t n = fl_datagram_receive(d, buffer, sizeof buffer, &from);

@@ -28,6 +28,7 @@
 #include <fairlead/signals.h>
 
 /* loop */
+#include <fairlead/address.h>
 #include <fairlead/datagram.h>
 #include <fairlead/fiber.h>
 #include <fairlead/loop.h>

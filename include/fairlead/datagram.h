@@ -2,13 +2,13 @@
 #ifndef FAIRLEAD_DATAGRAM_H
 #define FAIRLEAD_DATAGRAM_H
 
+#include <fairlead/address.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/time.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 
 FL_BEGIN_DECLS
@@ -33,51 +33,6 @@ FL_BEGIN_DECLS
  * sent or received nothing, except as the functions for several datagrams say.
  */
 typedef struct fl_datagram fl_datagram;
-
-/*
- * An address, a value: of a UDP port, or of a Unix socket. System calls take the first `size` bytes
- * of `system`, which a program may fill. The functions below never map an IPv4 address into IPv6.
- */
-typedef struct fl_datagram_address {
-	struct sockaddr_storage system;
-	socklen_t size; /* 0: no address */
-} fl_datagram_address;
-
-#define FL_DATAGRAM_ADDRESS_TEXT_SIZE 128u /* bytes */
-
-/*
- * Stores the address of a UDP port. `host` is a numeric address ("127.0.0.1", "::1",
- * "fe80::1%eth0") or a name. A name stands for the first of its addresses, IPv4 before IPv6. The
- * lookup of a name (fairlead/net.h) blocks the calling fiber. A numeric address needs no wait, and
- * any thread that runs a loop may store it. Returns 0, -ECANCELED, -ENOTSUP, -EAFNOSUPPORT,
- * -EINVAL, -EMFILE, -ENFILE, or:
- *   an error of the table in fairlead/net.h: -ENOENT, -EAGAIN, -EIO, -ENAMETOOLONG, -ENOMEM,
- */
-FL_API FL_MUST_CHECK int fl_datagram_address_udp_until(fl_datagram_address *a, const char *host, uint16_t port,
-                                                       fl_time deadline, fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_datagram_address_udp(fl_datagram_address *_a, const char *_host, uint16_t _port)
-{
-	return fl_datagram_address_udp_until(_a, _host, _port, FL_FOREVER, NULL);
-}
-
-/*
- * Stores the address of a path, or of an abstract name, which begins with '@'. Any thread may call
- * it. Returns 0, or:
- *   -ENAMETOOLONG  above 107 bytes
- *   -EINVAL        NULL or ""
- */
-FL_API FL_MUST_CHECK int fl_datagram_address_unix(fl_datagram_address *a, const char *path);
-
-/*
- * Stores an address as text: "127.0.0.1:7000", "[::1]:7000", a path, "@name" for an abstract name,
- * or "" for no address, as of an unnamed sender. FL_DATAGRAM_ADDRESS_TEXT_SIZE bytes suffice. Any
- * thread may call it. Returns 0, or:
- *   -ENOSPC  the text is longer than `size` - 1 bytes
- */
-FL_API FL_MUST_CHECK int fl_datagram_address_text(const fl_datagram_address *a, char *text, size_t size);
-
-/* Whether two addresses have one host, port and interface, or one path. Any thread may call it. */
-FL_API bool fl_datagram_address_is_equal(const fl_datagram_address *a, const fl_datagram_address *b);
 
 /* A Unix socket uses no field. Without the `reuse_...` fields no other socket can bind the port. */
 typedef struct fl_datagram_config {
@@ -159,7 +114,7 @@ FL_API void fl_datagram_close(fl_datagram *d);
  *   -ENETUNREACH, -EHOSTUNREACH, and other errors of the system
  *   -EADDRINUSE    from a peer of IPv4 to one of IPv6, or back: as fl_datagram_disconnect()
  */
-FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_datagram_address *peer);
+FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_address *peer);
 
 /*
  * Ends the connection, if there is one. The socket keeps its address. Returns 0, or:
@@ -193,11 +148,9 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *   -EINVAL        another loop, or no fiber; UDP: port 0, or a peer out of the local address's
  *                  reach
  */
-FL_API FL_MUST_CHECK int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size,
-                                                   const fl_datagram_address *to, fl_time deadline,
-                                                   fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *_d, const void *_data, size_t _size,
-                                                const fl_datagram_address *_to)
+FL_API FL_MUST_CHECK int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, const fl_address *to,
+                                                   fl_time deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *_d, const void *_data, size_t _size, const fl_address *_to)
 {
 	return fl_datagram_send_to_until(_d, _data, _size, _to, FL_FOREVER, NULL);
 }
@@ -212,8 +165,7 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *_d, const void *_data,
 }
 
 /* As fl_datagram_send_to(): -EAGAIN if there is no room. Callbacks of the loop may call it. */
-FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size,
-                                                 const fl_datagram_address *to);
+FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size, const fl_address *to);
 
 /*
  * Receives a datagram. Stores its sender in `from`, which may be NULL. Blocks the calling fiber
@@ -229,26 +181,23 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *dat
  *
  * With `peer_errors` receives, but not sends, return the errors of all peers, also unconnected.
  */
-FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size,
-                                                       fl_datagram_address *from, fl_time deadline,
-                                                       fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_receive(fl_datagram *_d, void *_buffer, size_t _size,
-                                                    fl_datagram_address *_from)
+FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_address *from,
+                                                       fl_time deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_receive(fl_datagram *_d, void *_buffer, size_t _size, fl_address *_from)
 {
 	return fl_datagram_receive_until(_d, _buffer, _size, _from, FL_FOREVER, NULL);
 }
 
 /* As fl_datagram_receive(): -EAGAIN if there is no datagram. Callbacks of the loop may call it. */
-FL_API FL_MUST_CHECK ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size,
-                                                     fl_datagram_address *from);
+FL_API FL_MUST_CHECK ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size, fl_address *from);
 
 /* One of several datagrams that are sent or received together. */
 typedef struct fl_datagram_message {
 	void *data;
-	size_t size;                 /* bytes to send; or the size of the buffer at `data` */
-	size_t received;             /* set by a receive: bytes that `data` has now */
-	size_t lost;                 /* set by a receive: bytes that did not fit; 0: all did */
-	fl_datagram_address address; /* where to; `size` 0: to the connected peer. Or the sender */
+	size_t size;        /* bytes to send; or the size of the buffer at `data` */
+	size_t received;    /* set by a receive: bytes that `data` has now */
+	size_t lost;        /* set by a receive: bytes that did not fit; 0: all did */
+	fl_address address; /* where to; `size` 0: to the connected peer. Or the sender */
 } fl_datagram_message;
 
 /*
@@ -294,10 +243,10 @@ FL_API uint16_t fl_datagram_port(const fl_datagram *d);
  * Stores the socket's own address. An unnamed Unix socket has none: `size` 0. Returns 0; -EPIPE: `d`
  * is closed.
  */
-FL_API FL_MUST_CHECK int fl_datagram_address_of(const fl_datagram *d, fl_datagram_address *a);
+FL_API FL_MUST_CHECK int fl_datagram_address_of(const fl_datagram *d, fl_address *a);
 
 /* Stores the address of the connected peer. Returns 0; -ENOTCONN; -EPIPE: `d` is closed. */
-FL_API FL_MUST_CHECK int fl_datagram_peer_of(const fl_datagram *d, fl_datagram_address *a);
+FL_API FL_MUST_CHECK int fl_datagram_peer_of(const fl_datagram *d, fl_address *a);
 
 /* The descriptor, which `d` keeps: for setsockopt() and the like, not for connect(). -1: closed. */
 FL_API int fl_datagram_fd(const fl_datagram *d);

@@ -2,6 +2,7 @@
 #ifndef FAIRLEAD_NET_H
 #define FAIRLEAD_NET_H
 
+#include <fairlead/address.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/stream.h>
@@ -40,23 +41,18 @@ FL_BEGIN_DECLS
  *   -EMFILE, -ENFILE, and other errors of the system (EAI_SYSTEM: the negative errno)
  */
 
-/* An address as text: "127.0.0.1", "::1", "fe80::1%eth0". */
-typedef struct fl_address {
-	char text[64];
-} fl_address;
-
 /*
- * Looks up the addresses of `host`, in the order in which to try them: at most `n`, and at most
- * FL_ADDRESSES_MAX. Blocks the calling fiber. Returns the number of stored addresses, -ECANCELED,
+ * Looks up the addresses of `host`, in the order in which to try them, and stores them with `port`:
+ * at most `n`, and at most FL_ADDRESSES_MAX. Blocks the calling fiber. Returns the number of stored addresses, -ECANCELED,
  * -ENOTSUP, or:
  *   -EINVAL     `n` is 0
  *   an error of the table above
  */
-FL_API FL_MUST_CHECK int fl_net_resolve_until(const char *host, fl_address *list, unsigned n, fl_time deadline,
-                                              fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_net_resolve(const char *_host, fl_address *_list, unsigned _n)
+FL_API FL_MUST_CHECK int fl_net_resolve_until(const char *host, uint16_t port, fl_address *list, unsigned n,
+                                              fl_time deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_net_resolve(const char *_host, uint16_t _port, fl_address *_list, unsigned _n)
 {
-	return fl_net_resolve_until(_host, _list, _n, FL_FOREVER, NULL);
+	return fl_net_resolve_until(_host, _port, _list, _n, FL_FOREVER, NULL);
 }
 #define FL_ADDRESSES_MAX 32u /* further addresses of a name are ignored */
 

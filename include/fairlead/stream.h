@@ -3,6 +3,7 @@
 #define FAIRLEAD_STREAM_H
 
 #include <errno.h>
+#include <fairlead/address.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/time.h>
@@ -43,9 +44,8 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_stream fl_stream;
 
-#define FL_STREAM_LIMIT 65536u   /* bytes */
-#define FL_STREAM_NAME_SIZE 128u /* bytes */
-#define FL_STREAM_FDS_MAX 253u   /* of one send; the system's limit */
+#define FL_STREAM_LIMIT 65536u /* bytes */
+#define FL_STREAM_FDS_MAX 253u /* of one send; the system's limit */
 
 /*
  * Creates a stream that owns `fd` on the loop that the calling thread runs. Makes `fd`
@@ -248,15 +248,14 @@ FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 FL_API int fl_stream_fd(fl_stream *s);
 
 /*
- * Stores the peer's address as text, as fl_datagram_address_text(); "" also for what is no socket.
- * FL_STREAM_NAME_SIZE bytes suffice. Returns 0, or:
+ * Stores the peer's address, with `size` 0 if the peer is an unnamed Unix socket, or `s` is no
+ * socket. Returns 0, or:
  *   -ENOTCONN  the connection is gone
- *   -ENOSPC    the text is longer than `size` - 1 bytes
  */
-FL_API FL_MUST_CHECK int fl_stream_peer_name(const fl_stream *s, char *name, size_t size);
+FL_API FL_MUST_CHECK int fl_stream_peer_of(const fl_stream *s, fl_address *a);
 
-/* As fl_stream_peer_name(), for the stream's own address. Returns 0, -ENOSPC. */
-FL_API FL_MUST_CHECK int fl_stream_name(const fl_stream *s, char *name, size_t size);
+/* As fl_stream_peer_of(), for the stream's own address. Returns 0. */
+FL_API FL_MUST_CHECK int fl_stream_address_of(const fl_stream *s, fl_address *a);
 
 /* The process at the other side of a Unix socket. */
 typedef struct fl_peer_credentials {

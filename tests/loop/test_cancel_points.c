@@ -116,7 +116,7 @@ static int in_fiber(void *unused)
 	fl_stream *a = NULL, *b = NULL;
 	char text[8];
 	FL_OK(fl_sleep(FL_MS(1)));
-	FL_CHECK(fl_net_resolve("localhost", list, 4) > 0);
+	FL_CHECK(fl_net_resolve("localhost", 0, list, 4) > 0);
 	FL_OK(fl_listener_open_tcp(&l, "127.0.0.1", 0, NULL));
 	FL_OK(fl_stream_connect_tcp(&a, "127.0.0.1", fl_listener_port(l)));
 	FL_OK(fl_listener_accept_until(l, &b, FL_FOREVER, NULL));

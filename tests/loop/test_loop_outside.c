@@ -44,14 +44,14 @@ FL_TEST(loop_outside_calls_name_themselves)
 	fl_listener *l = NULL;
 	fl_datagram *d = NULL;
 	fl_address a;
-	fl_datagram_address at;
+	fl_address at;
 	NEEDS(A_LOOP, fl_fiber_start, &f, returns_0, NULL, NULL);
 	NEEDS(A_LOOP, fl_group_start, &g, returns_0, NULL);
 	NEEDS(A_FIBER, fl_to_thread, returns_0, NULL, NULL);
 	NEEDS(A_LOOP, fl_stream_from_fd, &s, 0);
 	NEEDS(A_LOOP, fl_stream_pair, ends);
-	NEEDS(A_FIBER, fl_net_resolve, "127.0.0.1", &a, 1);
-	check_needs("fl_net_resolve", A_FIBER, fl_net_resolve_until("127.0.0.1", &a, 1, FL_NO_WAIT, NULL));
+	NEEDS(A_FIBER, fl_net_resolve, "127.0.0.1", 0, &a, 1);
+	check_needs("fl_net_resolve", A_FIBER, fl_net_resolve_until("127.0.0.1", 0, &a, 1, FL_NO_WAIT, NULL));
 	NEEDS(A_FIBER, fl_stream_connect_tcp, &s, "127.0.0.1", 80);
 	check_needs("fl_stream_connect_tcp", A_FIBER,
 	            fl_stream_connect_tcp_until(&s, "127.0.0.1", 80, FL_NO_WAIT, NULL));
@@ -59,7 +59,7 @@ FL_TEST(loop_outside_calls_name_themselves)
 	check_needs("fl_stream_connect_unix", A_FIBER, fl_stream_connect_unix_until(&s, "/nowhere", FL_NO_WAIT, NULL));
 	NEEDS(A_LOOP, fl_listener_open_tcp, &l, "127.0.0.1", 0, NULL);
 	NEEDS(A_LOOP, fl_listener_open_unix, &l, "/nowhere", NULL);
-	NEEDS(A_LOOP, fl_datagram_address_udp, &at, "127.0.0.1", 1);
+	NEEDS(A_LOOP, fl_address_ip, &at, "127.0.0.1", 1);
 	NEEDS(A_LOOP, fl_datagram_open_udp, &d, "127.0.0.1", 0, NULL);
 	NEEDS(A_LOOP, fl_datagram_open_unix, &d, NULL);
 	NEEDS(A_LOOP, fl_datagram_from_fd, &d, 0);

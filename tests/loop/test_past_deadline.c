@@ -322,7 +322,7 @@ static void call_net(void)
 	fl_address address;
 	fl_listener *l = NULL;
 	fl_stream *a = NULL, *b = NULL;
-	FL_RC(fl_net_resolve_until("127.0.0.1", &address, 1, PAST), 1);
+	FL_RC(fl_net_resolve_until("127.0.0.1", 0, &address, 1, PAST), 1);
 	(void)snprintf(path, sizeof path, "@fairlead-past-deadline-u-%d", (int)getpid());
 	FL_OK(fl_listener_open_unix(&l, path, NULL));
 	FL_OK(fl_stream_connect_unix_until(&a, path, PAST));
@@ -335,14 +335,14 @@ static void call_net(void)
 
 static void call_datagrams(void)
 {
-	fl_datagram_address to;
+	fl_address to;
 	char got[4];
 	fl_datagram *a = NULL, *b = NULL;
 	char out[] = "abc";
 	fl_datagram_message message = {.data = out, .size = 4}, in = {.data = got, .size = sizeof got};
 	FL_OK(fl_datagram_open_udp(&a, "127.0.0.1", 0, NULL));
 	FL_OK(fl_datagram_open_udp(&b, "127.0.0.1", 0, NULL));
-	FL_OK(fl_datagram_address_udp_until(&to, "127.0.0.1", fl_datagram_port(b), PAST));
+	FL_OK(fl_address_ip_until(&to, "127.0.0.1", fl_datagram_port(b), PAST));
 	FL_OK(fl_datagram_send_to_until(a, "abc", 4, &to, PAST));
 	fl_test_look();
 	FL_RC(fl_datagram_receive_until(b, got, sizeof got, NULL, PAST), 4);

@@ -45,16 +45,16 @@ static inline fl_datagram *fl_test_unix(const char *path)
 	return d;
 }
 
-static inline fl_datagram_address fl_test_udp_address(const char *host, uint16_t port)
+static inline fl_address fl_test_udp_address(const char *host, uint16_t port)
 {
-	fl_datagram_address a;
-	FL_OK(fl_datagram_address_udp(&a, host, port));
+	fl_address a;
+	FL_OK(fl_address_ip(&a, host, port));
 	return a;
 }
 
-static inline fl_datagram_address fl_test_address_of(const fl_datagram *d)
+static inline fl_address fl_test_address_of(const fl_datagram *d)
 {
-	fl_datagram_address a;
+	fl_address a;
 	FL_OK(fl_datagram_address_of(d, &a));
 	return a;
 }
@@ -62,7 +62,7 @@ static inline fl_datagram_address fl_test_address_of(const fl_datagram *d)
 /* Two sockets of a kind, each of which can send to the address of the other. */
 typedef struct fl_test_two {
 	fl_datagram *a, *b;
-	fl_datagram_address to_a, to_b;
+	fl_address to_a, to_b;
 } fl_test_two;
 
 typedef void fl_test_two_datagrams(const fl_test_two *t);
@@ -106,7 +106,7 @@ static inline void fl_test_each_two(fl_test_two_datagrams *function)
 }
 
 /* Each send and each receive that may wait gives the error. The inline forms without a deadline call these. */
-static inline void fl_test_each_wait_gives(fl_datagram *d, const fl_datagram_address *to, int error)
+static inline void fl_test_each_wait_gives(fl_datagram *d, const fl_address *to, int error)
 {
 	char got[8];
 	fl_datagram_message m = {.data = got, .size = sizeof got, .address = *to};
@@ -118,7 +118,7 @@ static inline void fl_test_each_wait_gives(fl_datagram *d, const fl_datagram_add
 }
 
 /* Each of the others does. */
-static inline void fl_test_each_try_gives(fl_datagram *d, const fl_datagram_address *to, int error)
+static inline void fl_test_each_try_gives(fl_datagram *d, const fl_address *to, int error)
 {
 	char got[8];
 	fl_datagram_message m = {.data = got, .size = sizeof got, .address = *to};
@@ -129,25 +129,25 @@ static inline void fl_test_each_try_gives(fl_datagram *d, const fl_datagram_addr
 }
 
 /* Each send and each receive does. */
-static inline void fl_test_each_call_gives(fl_datagram *d, const fl_datagram_address *to, int error)
+static inline void fl_test_each_call_gives(fl_datagram *d, const fl_address *to, int error)
 {
 	fl_test_each_wait_gives(d, to, error);
 	fl_test_each_try_gives(d, to, error);
 }
 
-static inline void fl_test_sends(fl_datagram *d, const char *text, const fl_datagram_address *to)
+static inline void fl_test_sends(fl_datagram *d, const char *text, const fl_address *to)
 {
 	FL_OK(fl_datagram_send_to(d, text, strlen(text), to));
 }
 
 /* Receives a text from a sender; the time limit is that of a test that has failed. */
-static inline void fl_test_gets(fl_datagram *d, const char *text, const fl_datagram_address *from)
+static inline void fl_test_gets(fl_datagram *d, const char *text, const fl_address *from)
 {
 	char got[64];
-	fl_datagram_address sender;
+	fl_address sender;
 	FL_RC(fl_datagram_receive_until(d, got, sizeof got, &sender, fl_after(FL_S(60)), NULL), strlen(text));
 	FL_CHECK(memcmp(got, text, strlen(text)) == 0);
-	FL_CHECK(!from || fl_datagram_address_is_equal(&sender, from));
+	FL_CHECK(!from || fl_address_is_equal(&sender, from));
 }
 
 static inline bool fl_test_datagram_waits(const fl_datagram *d, int direction)

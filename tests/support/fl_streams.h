@@ -308,15 +308,14 @@ static inline void fl_test_talk(fl_stream *a, fl_stream *b)
 static inline int fl_test_bound(const char *host, uint16_t *port)
 {
 	const int on = 1;
-	struct fl__address a;
+	fl_address a;
 	FL_CHECK(fl_test_real_name_sys.lookup(host, AI_NUMERICHOST, &a, 1) == 1);
-	const bool four = a.at.any.sa_family == AF_INET;
-	*(four ? &a.at.v4.sin_port : &a.at.v6.sin6_port) = htons(*port);
-	int fd = socket(a.at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	*fl__port_in(&a) = htons(*port);
+	int fd = socket(a.system.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	FL_CHECK(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
-	FL_OK(bind(fd, &a.at.any, a.size));
-	FL_OK(getsockname(fd, &a.at.any, &a.size));
-	*port = ntohs(four ? a.at.v4.sin_port : a.at.v6.sin6_port);
+	FL_OK(bind(fd, fl__sockaddr(&a), a.size));
+	FL_OK(getsockname(fd, fl__sockaddr(&a), &a.size));
+	*port = ntohs(*fl__port_in(&a));
 	return fd;
 }
 
@@ -430,15 +429,22 @@ static inline void fl_test_unix_leaves_others(int (*open_at)(const char *path), 
 	fl_test_path_end(&p);
 }
 
+static inline bool fl_test_is_address(const fl_address *a, const char *text)
+{
+	char is[FL_ADDRESS_TEXT_SIZE];
+	FL_OK(fl_address_text(a, is, sizeof is));
+	return strcmp(is, text) == 0;
+}
+
 /*
  * The results of lookup(): a list of addresses of the loopback interface, in order, or an error; the
  * caller sets the port.
  */
-static struct fl__address fl_test_found[64];
+static fl_address fl_test_found[64];
 static int fl_test_found_n;
 static uint32_t fl_test_asked; /* by name */
 
-static inline int fl_test_lookup(const char *host, int flags, struct fl__address *list, unsigned n)
+static inline int fl_test_lookup(const char *host, int flags, fl_address *list, unsigned n)
 {
 	if (flags & AI_NUMERICHOST)
 		return fl_test_real_name_sys.lookup(host, flags, list, n);

@@ -75,14 +75,14 @@ static int server(void *arg)
 	struct server *s = arg;
 	FL_SCOPED(fl_datagram) *d = NULL;
 	FL_SCOPED(fl_fiber) *ender = NULL; /* cancelled and joined before the socket is freed */
-	fl_datagram_address a;
-	char text[FL_DATAGRAM_ADDRESS_TEXT_SIZE];
+	fl_address a;
+	char text[FL_ADDRESS_TEXT_SIZE];
 	int rc = strchr(s->at, '/') ? fl_datagram_open_unix(&d, s->at)
 	                            : fl_datagram_open_udp(&d, "127.0.0.1", (uint16_t)atoi(s->at), NULL);
 	if (rc == 0)
 		rc = fl_datagram_address_of(d, &a);
 	if (rc == 0)
-		rc = fl_datagram_address_text(&a, text, sizeof text);
+		rc = fl_address_text(&a, text, sizeof text);
 	if (rc != 0)
 		return rc;
 	s->socket = d;

@@ -46,9 +46,11 @@ static int echo(tls *t)
 static int serve(void *client)
 {
 	FL_SCOPED(fl_stream) *s = client; /* closed when this function returns */
-	char name[FL_STREAM_NAME_SIZE] = "a client";
+	char name[FL_ADDRESS_TEXT_SIZE] = "a client";
+	fl_address peer;
 	tls t;
-	(void)!fl_stream_peer_name(s, name, sizeof name);
+	if (fl_stream_peer_of(s, &peer) == 0)
+		(void)!fl_address_text(&peer, name, sizeof name);
 	int rc = tls_open(&t, server.context, s, NULL);
 	if (rc == 0) {
 		rc = echo(&t);

@@ -29,8 +29,8 @@ struct datagram_call {
 	unsigned n;
 	void *data;
 	size_t size;
-	const fl_datagram_address *to; /* NULL: the connected peer */
-	fl_datagram_address *from;
+	const fl_address *to; /* NULL: the connected peer */
+	fl_address *from;
 	const fl_datagram_message *messages_out;
 	fl_datagram_message *messages_in;
 };
@@ -150,9 +150,31 @@ static bool datagram_must_resend(const fl_datagram *d, ssize_t rc, unsigned *tri
 	return d->peer_errors && datagram_may_be_peer_error(rc) && ++*tries < DATAGRAM_TRIES;
 }
 
+static void datagram_map(struct sockaddr_in6 *to, const struct sockaddr_in *from)
+{
+	*to = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = from->sin_port};
+	to->sin6_addr.s6_addr[10] = to->sin6_addr.s6_addr[11] = 0xff;
+	memcpy(&to->sin6_addr.s6_addr[12], &from->sin_addr, sizeof from->sin_addr);
+}
+
+int fl__datagram_address_to_system(const fl_datagram *d, const fl_address *a, struct sockaddr_storage *system)
+{
+	if (a->size < sizeof a->system.ss_family || a->size > sizeof a->system)
+		return -EAFNOSUPPORT;
+	if (a->system.ss_family == d->family) {
+		memcpy(system, &a->system, a->size);
+		return (int)a->size;
+	}
+	if (a->system.ss_family != AF_INET || d->family != AF_INET6 || d->ipv6_only ||
+	    a->size < sizeof(struct sockaddr_in))
+		return -EAFNOSUPPORT;
+	datagram_map((struct sockaddr_in6 *)system, (const struct sockaddr_in *)&a->system);
+	return sizeof(struct sockaddr_in6);
+}
+
 /* Returns 0, -EAFNOSUPPORT. */
 static int datagram_fill(const fl_datagram *d, struct msghdr *m, struct sockaddr_storage *name, struct iovec *part,
-                         const fl_datagram_address *to)
+                         const fl_address *to)
 {
 	*m = (struct msghdr){.msg_iov = part, .msg_iovlen = 1};
 	if (!to)
@@ -202,13 +224,13 @@ static ssize_t datagram_send_batch(fl_datagram *d, const struct datagram_call *c
 }
 
 /* Whether no event tells of room for a datagram to `to`. */
-static bool datagram_pauses(const fl_datagram *d, const fl_datagram_address *to)
+static bool datagram_pauses(const fl_datagram *d, const fl_address *to)
 {
 	return d->family == AF_UNIX && to;
 }
 
-int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, const fl_datagram_address *to,
-                              fl_time deadline, fl_cancel_token *cancel)
+int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, const fl_address *to, fl_time deadline,
+                              fl_cancel_token *cancel)
 {
 	const struct datagram_call c = {
 	    .attempt = datagram_send_one,
@@ -224,7 +246,7 @@ int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, con
 	return (int)datagram_run(d, &c);
 }
 
-int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size, const fl_datagram_address *to)
+int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size, const fl_address *to)
 {
 	return fl_datagram_send_to_until(d, data, size, to, FL__TRY, NULL);
 }
@@ -269,7 +291,7 @@ static int datagram_icmp_error(struct msghdr *m)
 }
 
 /* Returns the next error of a peer; 0: none. */
-static int datagram_take_peer_error(const fl_datagram *d, fl_datagram_address *peer)
+static int datagram_take_peer_error(const fl_datagram *d, fl_address *peer)
 {
 	for (;;) {
 		_Alignas(struct cmsghdr) char control[512];
@@ -288,14 +310,14 @@ static int datagram_take_peer_error(const fl_datagram *d, fl_datagram_address *p
 		int error = datagram_icmp_error(&m);
 		if (error == 0)
 			continue;
-		fl__datagram_address_from_system(peer, m.msg_namelen);
+		fl__address_from_system(peer, m.msg_namelen);
 		return error;
 	}
 }
 
-static int datagram_fail_receive(const fl_datagram *d, int rc, fl_datagram_address *from)
+static int datagram_fail_receive(const fl_datagram *d, int rc, fl_address *from)
 {
-	fl_datagram_address peer = {0};
+	fl_address peer = {0};
 	int error = d->peer_errors ? datagram_take_peer_error(d, &peer) : 0;
 	if (from)
 		*from = peer;
@@ -316,7 +338,7 @@ static ssize_t datagram_receive_one(fl_datagram *d, const struct datagram_call *
 	if (n < 0)
 		return datagram_fail_receive(d, (int)n, c->from);
 	if (c->from)
-		fl__datagram_address_from_system(c->from, m.msg_namelen);
+		fl__address_from_system(c->from, m.msg_namelen);
 	return (size_t)n > c->size || (m.msg_flags & MSG_TRUNC) ? -EMSGSIZE : n;
 }
 
@@ -326,7 +348,7 @@ static void datagram_finish_message(fl_datagram_message *to, const struct mmsghd
 	to->lost = m->msg_len - to->received;
 	if (to->lost == 0 && (m->msg_hdr.msg_flags & MSG_TRUNC))
 		to->lost = 1; /* how many is not known */
-	fl__datagram_address_from_system(&to->address, m->msg_hdr.msg_namelen);
+	fl__address_from_system(&to->address, m->msg_hdr.msg_namelen);
 }
 
 static ssize_t datagram_receive_batch(fl_datagram *d, const struct datagram_call *c)
@@ -350,8 +372,8 @@ static ssize_t datagram_receive_batch(fl_datagram *d, const struct datagram_call
 	return n;
 }
 
-ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_datagram_address *from,
-                                  fl_time deadline, fl_cancel_token *cancel)
+ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_address *from, fl_time deadline,
+                                  fl_cancel_token *cancel)
 {
 	const struct datagram_call c = {
 	    .attempt = datagram_receive_one,
@@ -366,7 +388,7 @@ ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_
 	return datagram_run(d, &c);
 }
 
-ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size, fl_datagram_address *from)
+ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size, fl_address *from)
 {
 	return fl_datagram_receive_until(d, buffer, size, from, FL__TRY, NULL);
 }

@@ -23,7 +23,4 @@ int fl__datagram_check(const fl_datagram *d, bool waits);
 int fl__datagram_error(int rc);
 
 /* For an IPv6 socket maps IPv4 addresses into IPv6. Returns the size, or -EAFNOSUPPORT. */
-int fl__datagram_address_to_system(const fl_datagram *d, const fl_datagram_address *a, struct sockaddr_storage *system);
-
-/* `size`: as the system stored it. A mapped IPv6 address becomes IPv4. */
-void fl__datagram_address_from_system(fl_datagram_address *a, socklen_t size);
+int fl__datagram_address_to_system(const fl_datagram *d, const fl_address *a, struct sockaddr_storage *system);

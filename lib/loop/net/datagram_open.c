@@ -151,42 +151,29 @@ int fl_datagram_from_fd(fl_datagram **made, int fd)
 	return 0;
 }
 
-static int datagram_get_address(const fl_datagram *d, fl_datagram_address *a,
-                                int (*get)(int fd, struct sockaddr *address, socklen_t *size))
+int fl_datagram_address_of(const fl_datagram *d, fl_address *a)
 {
-	socklen_t size = sizeof a->system;
-	if (d->io.fd < 0)
-		return -EPIPE;
-	int rc = get(d->io.fd, (struct sockaddr *)&a->system, &size);
-	if (rc == 0)
-		fl__datagram_address_from_system(a, size);
-	return rc;
+	return d->io.fd < 0 ? -EPIPE : fl__address_get(a, d->io.fd, fl__net_sys.local);
 }
 
-int fl_datagram_address_of(const fl_datagram *d, fl_datagram_address *a)
+int fl_datagram_peer_of(const fl_datagram *d, fl_address *a)
 {
-	return datagram_get_address(d, a, fl__net_sys.local);
+	return d->io.fd < 0 ? -EPIPE : fl__address_get(a, d->io.fd, fl__net_sys.peer);
 }
 
-int fl_datagram_peer_of(const fl_datagram *d, fl_datagram_address *a)
+/* Stores the address as the system has it. Returns the port in network byte order; 0: none. */
+static in_port_t datagram_local(const fl_datagram *d, fl_address *a)
 {
-	return datagram_get_address(d, a, fl__net_sys.peer);
-}
-
-/* Returns the port in network byte order; 0: none. */
-static in_port_t datagram_local(const fl_datagram *d, struct sockaddr_storage *a, socklen_t *size)
-{
-	*size = sizeof *a;
-	if (d->family == AF_UNIX || d->io.fd < 0 || fl__net_sys.local(d->io.fd, (struct sockaddr *)a, size) != 0)
+	a->size = sizeof a->system;
+	if (d->family == AF_UNIX || d->io.fd < 0 || fl__net_sys.local(d->io.fd, fl__sockaddr(a), &a->size) != 0)
 		return 0;
 	return *fl__port_in(a);
 }
 
 uint16_t fl_datagram_port(const fl_datagram *d)
 {
-	struct sockaddr_storage a;
-	socklen_t size;
-	return ntohs(datagram_local(d, &a, &size));
+	fl_address a;
+	return ntohs(datagram_local(d, &a));
 }
 
 int fl_datagram_fd(const fl_datagram *d)
@@ -203,25 +190,24 @@ static int datagram_connect_to(const fl_datagram *d, const void *address, sockle
 static int datagram_disconnect(const fl_datagram *d)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
-	struct sockaddr_storage a;
-	socklen_t size;
-	const in_port_t port = datagram_local(d, &a, &size);
+	fl_address a;
+	const in_port_t port = datagram_local(d, &a);
 	int rc = datagram_connect_to(d, &none, sizeof none);
-	if (rc != 0 || port == 0 || datagram_local(d, &a, &size) == port)
+	if (rc != 0 || port == 0 || datagram_local(d, &a) == port)
 		return rc;
 	*fl__port_in(&a) = port;
-	return fl__datagram_error(fl__net_sys.bind(d->io.fd, (const struct sockaddr *)&a, size));
+	return fl__datagram_error(fl__net_sys.bind(d->io.fd, fl__sockaddr(&a), a.size));
 }
 
 /* The system refuses a new peer of the other family of IP. */
-static bool datagram_changes_family(const fl_datagram *d, const fl_datagram_address *peer)
+static bool datagram_changes_family(const fl_datagram *d, const fl_address *peer)
 {
-	fl_datagram_address before;
+	fl_address before;
 	return d->family == AF_INET6 && fl_datagram_peer_of(d, &before) == 0 &&
 	       before.system.ss_family != peer->system.ss_family;
 }
 
-int fl_datagram_connect(fl_datagram *d, const fl_datagram_address *peer)
+int fl_datagram_connect(fl_datagram *d, const fl_address *peer)
 {
 	struct sockaddr_storage name;
 	int rc = fl__datagram_check(d, false);

@@ -19,7 +19,7 @@ static const int64_t connect_stagger = FL_MS(250);
 
 struct connect_state {
 	fl_loop *loop;
-	const struct fl__address *list;
+	const fl_address *list;
 	unsigned n, begun;         /* attempts; how many have begun */
 	int fds[FL_ADDRESSES_MAX]; /* of the attempts; -1: failed */
 	int error;                 /* of the failed attempts; 0: none */
@@ -38,21 +38,22 @@ static void connect_note_error(struct connect_state *c, int error)
 	c->next = FL_NO_WAIT;
 }
 
-static bool connect_is_self(int fd, const struct fl__address *to)
+static bool connect_is_self(int fd, const fl_address *to)
 {
-	struct fl__address own = {.size = sizeof own.at};
-	if (fl__net_sys.local(fd, &own.at.any, &own.size) != 0)
+	fl_address own;
+	if (fl__address_get(&own, fd, fl__net_sys.local) != 0)
 		return false;
-	if (own.at.any.sa_family == AF_INET6) /* the system ignores the interface of most addresses */
-		own.at.v6.sin6_scope_id = to->at.v6.sin6_scope_id;
-	return fl__is_same_address(&to->at, &own.at);
+	if (own.system.ss_family == AF_INET6) /* the system ignores the interface of most addresses */
+		((struct sockaddr_in6 *)&own.system)->sin6_scope_id =
+		    ((const struct sockaddr_in6 *)&to->system)->sin6_scope_id;
+	return fl_address_is_equal(to, &own);
 }
 
 /*
  * Without a listener, a socket may get the port that it connects to, and be connected with itself.
  * That blocks the port, even for a minute after its end. The second connect() frees the port.
  */
-static int connect_refuse_self(int fd, const struct fl__address *to)
+static int connect_refuse_self(int fd, const fl_address *to)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
 	if (!connect_is_self(fd, to))
@@ -62,11 +63,11 @@ static int connect_refuse_self(int fd, const struct fl__address *to)
 }
 
 /* Returns 0: connected; -EALREADY: under way; or the attempt's error. */
-static int connect_call(int fd, const struct fl__address *to)
+static int connect_call(int fd, const fl_address *to)
 {
-	int rc = fl__net_sys.connect(fd, &to->at.any, to->size);
+	int rc = fl__net_sys.connect(fd, fl__sockaddr(to), to->size);
 	if (rc == -EINPROGRESS || rc == -EALREADY) /* over the loopback it is connected by now */
-		rc = fl__net_sys.connect(fd, &to->at.any, to->size);
+		rc = fl__net_sys.connect(fd, fl__sockaddr(to), to->size);
 	if (rc == -EISCONN)
 		rc = 0;
 	else if (rc == -EINPROGRESS || rc == -EINTR)
@@ -78,7 +79,7 @@ static void connect_begin_next(struct connect_state *c)
 {
 	const unsigned i = c->begun++;
 	c->next = fl_after(connect_stagger);
-	c->fds[i] = fl__net_sys.socket(c->list[i].at.any.sa_family, SOCK_STREAM, IPPROTO_TCP);
+	c->fds[i] = fl__net_sys.socket(c->list[i].system.ss_family, SOCK_STREAM, IPPROTO_TCP);
 	if (c->fds[i] < 0)
 		connect_note_error(c, fl__net_error(c->fds[i]));
 }
@@ -136,15 +137,15 @@ static int connect_any(struct connect_state *c, fl_time deadline, fl_cancel_toke
 	}
 }
 
-static void connect_mix_families(struct fl__address *list, unsigned n)
+static void connect_mix_families(fl_address *list, unsigned n)
 {
 	for (unsigned i = 1; i < n; i++) {
 		unsigned other = i;
-		while (other < n && list[other].at.any.sa_family == list[i - 1].at.any.sa_family)
+		while (other < n && list[other].system.ss_family == list[i - 1].system.ss_family)
 			other++;
 		if (other == n)
 			return;
-		const struct fl__address a = list[other];
+		const fl_address a = list[other];
 		memmove(&list[i + 1], &list[i], (other - i) * sizeof *list);
 		list[i] = a;
 	}
@@ -170,7 +171,7 @@ static int connect_make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 int fl_stream_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, fl_time deadline,
                                 fl_cancel_token *cancel)
 {
-	struct fl__address list[FL_ADDRESSES_MAX];
+	fl_address list[FL_ADDRESSES_MAX];
 	struct connect_state c = {
 	    .loop = fl__loop_needed(true, "fl_stream_connect_tcp"), .list = list, .next = FL_NO_WAIT};
 	int rc = c.loop ? fl__resolve(c.loop, host, port, list, FL_ADDRESSES_MAX, deadline, cancel) : -ENOTSUP;

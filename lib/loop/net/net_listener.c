@@ -179,13 +179,13 @@ static int listener_prepare(int fd, int family, bool all, const void *listen_con
 
 int fl_listener_open_tcp(fl_listener **made, const char *host, uint16_t port, const fl_listen_config *config)
 {
-	struct fl__address a = {.size = sizeof a.at};
+	fl_address a;
 	struct fl__unix_file none = {0};
 	fl_loop *loop = fl__loop_needed(false, "fl_listener_open_tcp");
 	const int fd = loop ? fl__net_open(loop, host, port, SOCK_STREAM, listener_prepare, config) : -ENOTSUP;
 	if (fd < 0)
 		return fd;
-	int rc = fl__net_sys.local(fd, &a.at.any, &a.size);
+	int rc = fl__address_get(&a, fd, fl__net_sys.local);
 	if (rc == 0)
 		rc = fl__net_sys.listen(fd, listener_backlog(config));
 	if (rc != 0) {
@@ -194,7 +194,7 @@ int fl_listener_open_tcp(fl_listener **made, const char *host, uint16_t port, co
 	}
 	rc = listener_create(made, loop, fd, IPPROTO_TCP, &none);
 	if (rc == 0)
-		(*made)->port = ntohs(*fl__port_in(&a.at));
+		(*made)->port = ntohs(*fl__port_in(&a));
 	return rc;
 }
 

@@ -17,7 +17,7 @@ enum { RESOLVE_HOST_SIZE = 256 };
 
 struct resolve_answer {
 	int n; /* the number of addresses, or an error */
-	struct fl__address list[FL_ADDRESSES_MAX];
+	fl_address list[FL_ADDRESSES_MAX];
 };
 
 static int resolve_run(fl_task_ctx *ctx, const void *arg, void *result)
@@ -59,7 +59,7 @@ static int resolve_log_failure(const char *host, int error)
 	return error;
 }
 
-static int resolve_take_answer(const fl_future *task, const char *host, struct fl__address *list, unsigned n)
+static int resolve_take_answer(const fl_future *task, const char *host, fl_address *list, unsigned n)
 {
 	const struct resolve_answer *a = fl_future_result(task);
 	if (!a)
@@ -73,7 +73,7 @@ static int resolve_take_answer(const fl_future *task, const char *host, struct f
 }
 
 /* Begins no lookup if the caller is cancelled or late. */
-static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *list, unsigned n, fl_time deadline,
+static int resolve_on_thread(fl_loop *l, const char *host, fl_address *list, unsigned n, fl_time deadline,
                              fl_cancel_token *cancel)
 {
 	char name[RESOLVE_HOST_SIZE] = "";
@@ -97,7 +97,7 @@ static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *l
 	return rc;
 }
 
-static int resolve_find(fl_loop *l, const char *host, struct fl__address *list, unsigned n, fl_time deadline,
+static int resolve_find(fl_loop *l, const char *host, fl_address *list, unsigned n, fl_time deadline,
                         fl_cancel_token *cancel)
 {
 	if (!host || n == 0)
@@ -115,64 +115,37 @@ static int resolve_find(fl_loop *l, const char *host, struct fl__address *list, 
 	return resolve_on_thread(l, host, list, n, deadline, cancel);
 }
 
-int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, fl_time deadline,
+int fl__resolve(fl_loop *l, const char *host, uint16_t port, fl_address *list, unsigned n, fl_time deadline,
                 fl_cancel_token *cancel)
 {
 	int rc = resolve_find(l, host, list, n, deadline, cancel);
 	for (int i = 0; i < rc; i++)
-		*fl__port_in(&list[i].at) = htons(port);
+		*fl__port_in(&list[i]) = htons(port);
 	return rc;
 }
 
-/* Addresses. */
+/* Sockets at addresses of this machine. */
 
-bool fl__is_same_address(const void *a, const void *b)
-{
-	const struct sockaddr_in *a4 = a, *b4 = b;
-	const struct sockaddr_in6 *a6 = a, *b6 = b;
-	if (a4->sin_family == AF_INET)
-		return a4->sin_port == b4->sin_port && a4->sin_addr.s_addr == b4->sin_addr.s_addr;
-	return a6->sin6_port == b6->sin6_port && a6->sin6_scope_id == b6->sin6_scope_id &&
-	       memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof a6->sin6_addr) == 0;
-}
-
-in_port_t *fl__port_in(void *sockaddr)
-{
-	const struct sockaddr *a = sockaddr;
-	return a->sa_family == AF_INET ? &((struct sockaddr_in *)sockaddr)->sin_port
-	                               : &((struct sockaddr_in6 *)sockaddr)->sin6_port;
-}
-
-void fl__addresses_ipv4_first(struct fl__address *list, int n)
-{
-	for (int i = 0, next = 0; i < n; i++) {
-		const struct fl__address a = list[i];
-		if (a.at.any.sa_family != AF_INET)
-			continue;
-		memmove(&list[next + 1], &list[next], (size_t)(i - next) * sizeof *list);
-		list[next++] = a;
-	}
-}
-
-static int resolve_local(fl_loop *l, const char *host, uint16_t port, struct fl__address *list)
+static int resolve_local(fl_loop *l, const char *host, uint16_t port, fl_address *list)
 {
 	if (host) {
 		int n = fl__resolve(l, host, port, list, FL_ADDRESSES_MAX, FL_FOREVER, NULL);
 		fl__addresses_ipv4_first(list, n);
 		return n;
 	}
-	list[0] = (struct fl__address){sizeof list->at.v6, {.v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)}}};
-	list[1] = (struct fl__address){sizeof list->at.v4, {.v4 = {.sin_family = AF_INET, .sin_port = htons(port)}}};
+	fl__address_set(&list[0], &(struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(port)},
+	                sizeof(struct sockaddr_in6));
+	fl__address_set(&list[1], &(struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)},
+	                sizeof(struct sockaddr_in));
 	return 2;
 }
 
-static int resolve_open_at(const struct fl__address *a, int type, fl__net_prepare *prepare, bool all,
-                           const void *config)
+static int resolve_open_at(const fl_address *a, int type, fl__net_prepare *prepare, bool all, const void *config)
 {
-	const int family = a->at.any.sa_family, fd = fl__net_sys.socket(family, type, 0);
+	const int family = a->system.ss_family, fd = fl__net_sys.socket(family, type, 0);
 	int rc = fd < 0 ? fd : prepare(fd, family, all, config);
 	if (rc == 0)
-		rc = fl__net_sys.bind(fd, &a->at.any, a->size);
+		rc = fl__net_sys.bind(fd, fl__sockaddr(a), a->size);
 	if (rc == 0)
 		return fd;
 	fl__fd_close(fd);
@@ -181,7 +154,7 @@ static int resolve_open_at(const struct fl__address *a, int type, fl__net_prepar
 
 int fl__net_open(fl_loop *l, const char *host, uint16_t port, int type, fl__net_prepare *prepare, const void *config)
 {
-	struct fl__address list[FL_ADDRESSES_MAX];
+	fl_address list[FL_ADDRESSES_MAX];
 	const int n = resolve_local(l, host, port, list);
 	int fd = n < 0 ? n : -EADDRNOTAVAIL;
 	for (int i = 0; i < n && (fd == -EADDRNOTAVAIL || fd == -EAFNOSUPPORT); i++)
@@ -189,22 +162,11 @@ int fl__net_open(fl_loop *l, const char *host, uint16_t port, int type, fl__net_
 	return fd;
 }
 
-static void resolve_print(const struct fl__address *a, fl_address *to)
+int fl_net_resolve_until(const char *host, uint16_t port, fl_address *list, unsigned n, fl_time deadline,
+                         fl_cancel_token *cancel)
 {
-	FL__UNCANCELLED();
-	(void)getnameinfo(&a->at.any, a->size, to->text, sizeof to->text, NULL, 0, NI_NUMERICHOST);
-}
-
-int fl_net_resolve_until(const char *host, fl_address *to, unsigned n, fl_time deadline, fl_cancel_token *cancel)
-{
-	struct fl__address list[FL_ADDRESSES_MAX];
 	fl_loop *l = fl__loop_needed(true, "fl_net_resolve");
-	if (!l)
-		return -ENOTSUP;
-	int rc = fl__resolve(l, host, 0, list, FL__MIN(n, FL_ADDRESSES_MAX), deadline, cancel);
-	for (int i = 0; i < rc; i++)
-		resolve_print(&list[i], &to[i]);
-	return rc;
+	return l ? fl__resolve(l, host, port, list, FL__MIN(n, FL_ADDRESSES_MAX), deadline, cancel) : -ENOTSUP;
 }
 
 /* System calls. */
@@ -242,21 +204,20 @@ int fl__lookup_error(int code, int system)
 	}
 }
 
-static unsigned resolve_copy(const struct addrinfo *found, struct fl__address *list, unsigned n)
+static unsigned resolve_copy(const struct addrinfo *found, fl_address *list, unsigned n)
 {
 	unsigned stored = 0;
 	for (; found && stored < n; found = found->ai_next) {
-		struct fl__address *a = &list[stored];
 		if (found->ai_family != AF_INET && found->ai_family != AF_INET6)
 			continue;
-		*a = (struct fl__address){.size = found->ai_addrlen};
-		memcpy(&a->at, found->ai_addr, found->ai_addrlen);
+		fl__address_set(&list[stored], found->ai_addr, found->ai_addrlen);
+		fl__address_from_system(&list[stored], found->ai_addrlen);
 		stored++;
 	}
 	return stored;
 }
 
-static int resolve_sys_lookup(const char *host, int flags, struct fl__address *list, unsigned n)
+static int resolve_sys_lookup(const char *host, int flags, fl_address *list, unsigned n)
 {
 	/* one socket type: else each address comes several times */
 	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};

@@ -2,20 +2,10 @@
 #pragma once
 
 #include "../loop.h"
+#include "address.h"
 #include <fairlead/net.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
-
-struct fl__address {
-	socklen_t size;
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} at;
-};
 
 /* Results are as in lib/core/base/sys.h; errno keeps its value. */
 struct fl__name_sys {
@@ -23,7 +13,7 @@ struct fl__name_sys {
 	 * Any thread. Stores the addresses of a host, with port 0. Returns how many, 1 to n; or as
 	 * fl__lookup_error(). `flags`: AI_NUMERICHOST; or 0, and then the lookup may take minutes.
 	 */
-	int (*lookup)(const char *host, int flags, struct fl__address *list, unsigned n);
+	int (*lookup)(const char *host, int flags, fl_address *list, unsigned n);
 };
 
 extern struct fl__name_sys fl__name_sys;
@@ -35,17 +25,8 @@ int fl__lookup_error(int code, int system);
  * Stores the addresses of `host`. Returns how many, 1 to `n`; or as fl_net_resolve_until(). A numeric
  * host needs no wait, and no fiber.
  */
-int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, fl_time deadline,
+int fl__resolve(fl_loop *l, const char *host, uint16_t port, fl_address *list, unsigned n, fl_time deadline,
                 fl_cancel_token *cancel);
-
-/* Compares host, port and interface. Both addresses are of one family of IP. */
-bool fl__is_same_address(const void *a, const void *b);
-
-/* The port of an address of IP, in network byte order. */
-in_port_t *fl__port_in(void *sockaddr);
-
-/* Moves IPv4 to the front, and keeps the order within each family. */
-void fl__addresses_ipv4_first(struct fl__address *list, int n);
 
 /*
  * Opens a socket at the first address of `host` that this machine has. Without a host: at all

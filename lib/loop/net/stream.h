@@ -46,9 +46,6 @@ void fl__stream_without_delay(int fd);
 
 bool fl__stream_is_unix(const fl_stream *s);
 
-/* Stores an address as text. Returns 0, -ENOSPC. */
-int fl__stream_address(const struct sockaddr *address, socklen_t length, char *name, size_t size);
-
 static inline size_t fl__stream_buffered(const fl_stream *s)
 {
 	return s->to - s->from;

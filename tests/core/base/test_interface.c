@@ -29,7 +29,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_time, 8);
 	SIZE(fl_timeout, 88);
 	SIZE(fl_cond, 8);
-	SIZE(fl_datagram_address, 136);
+	SIZE(fl_address, 136);
 	SIZE(fl_datagram_config, 48);
 	SIZE(fl_datagram_message, 168);
 	SIZE(fl_endpoint_config, 88);
@@ -52,7 +52,6 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_loop_watch, 56);
 	SIZE(fl_loop_debug_config, 40);
 	SIZE(fl_mutex, 4);
-	SIZE(fl_address, 64);
 	SIZE(fl_listen_config, 48);
 	SIZE(fl_once, 4);
 	SIZE(fl_parallel_config, 64);

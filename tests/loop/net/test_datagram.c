@@ -8,7 +8,7 @@
 FL_TEST_WITH(datagram_one_at_a_time, fl_test_each_two, const fl_test_two *t)
 {
 	char got[8];
-	fl_datagram_address from;
+	fl_address from;
 	FL_RC(fl_datagram_try_receive(t->b, got, sizeof got, &from), -EAGAIN);
 	fl_test_sends(t->a, "one", &t->to_b);
 	FL_OK(fl_datagram_send_to_until(t->a, "two", 3, &t->to_b, FL_NO_WAIT, NULL));
@@ -17,7 +17,7 @@ FL_TEST_WITH(datagram_one_at_a_time, fl_test_each_two, const fl_test_two *t)
 	FL_RC(fl_datagram_receive(t->b, got, sizeof got, NULL), 3);
 	FL_CHECK(memcmp(got, "two", 3) == 0);
 	FL_TEST_UNTIL(fl_datagram_try_receive(t->b, got, sizeof got, &from) == 5);
-	FL_CHECK(memcmp(got, "three", 5) == 0 && fl_datagram_address_is_equal(&from, &t->to_a));
+	FL_CHECK(memcmp(got, "three", 5) == 0 && fl_address_is_equal(&from, &t->to_a));
 	fl_test_sends(t->b, "back", &from);
 	fl_test_gets(t->a, "back", &t->to_b);
 }
@@ -26,11 +26,11 @@ FL_TEST_WITH(datagram_one_at_a_time, fl_test_each_two, const fl_test_two *t)
 FL_TEST_WITH(datagram_empty, fl_test_each_two, const fl_test_two *t)
 {
 	char got[8];
-	fl_datagram_address from = {.size = 0};
+	fl_address from = {.size = 0};
 	FL_OK(fl_datagram_send_to(t->a, NULL, 0, &t->to_b));
 	fl_test_sends(t->a, "x", &t->to_b);
 	FL_RC(fl_datagram_receive(t->b, got, sizeof got, &from), 0);
-	FL_CHECK(fl_datagram_address_is_equal(&from, &t->to_a));
+	FL_CHECK(fl_address_is_equal(&from, &t->to_a));
 	fl_test_gets(t->b, "x", &t->to_a);
 	fl_test_sends(t->a, "", &t->to_b);
 	FL_RC(fl_datagram_receive(t->b, NULL, 0, NULL), 0);
@@ -40,11 +40,11 @@ FL_TEST_WITH(datagram_empty, fl_test_each_two, const fl_test_two *t)
 FL_TEST_WITH(datagram_truncated, fl_test_each_two, const fl_test_two *t)
 {
 	char got[8] = "";
-	fl_datagram_address from = {.size = 0};
+	fl_address from = {.size = 0};
 	fl_test_sends(t->a, "123456789", &t->to_b);
 	fl_test_sends(t->a, "12345678", &t->to_b);
 	FL_RC(fl_datagram_receive(t->b, got, 8, &from), -EMSGSIZE);
-	FL_CHECK(memcmp(got, "12345678", 8) == 0 && fl_datagram_address_is_equal(&from, &t->to_a));
+	FL_CHECK(memcmp(got, "12345678", 8) == 0 && fl_address_is_equal(&from, &t->to_a));
 	FL_RC(fl_datagram_receive(t->b, got, 8, NULL), 8);
 	fl_test_sends(t->a, "1", &t->to_b);
 	FL_RC(fl_datagram_receive_until(t->b, NULL, 0, NULL, fl_after(FL_S(60)), NULL), -EMSGSIZE);
@@ -79,7 +79,7 @@ enum { MANY = 75 }; /* more than two calls of the system */
 
 static char texts[MANY][16], buffers[MANY][16];
 
-static void make_messages(fl_datagram_message *out, fl_datagram_message *in, const fl_datagram_address *to)
+static void make_messages(fl_datagram_message *out, fl_datagram_message *in, const fl_address *to)
 {
 	for (int i = 0; i < MANY; i++) {
 		int n = snprintf(texts[i], sizeof texts[i], "number %d", i);
@@ -101,13 +101,13 @@ static int receive_all(void *d)
 	return n;
 }
 
-static void check_message(int i, const fl_datagram_address *from)
+static void check_message(int i, const fl_address *from)
 {
 	const size_t size = out[i].size;
 	FL_RC(in[i].received + in[i].lost, size);
 	FL_RC(in[i].lost, in[i].size < size ? size - in[i].size : 0);
 	FL_CHECK(memcmp(buffers[i], texts[i], in[i].received) == 0);
-	FL_CHECK(fl_datagram_address_is_equal(&in[i].address, from));
+	FL_CHECK(fl_address_is_equal(&in[i].address, from));
 }
 
 FL_TEST_WITH(datagram_many, fl_test_each_two, const fl_test_two *t)
@@ -145,7 +145,7 @@ FL_TEST_WITH(datagram_several, fl_test_each_two, const fl_test_two *t)
 	for (int i = 0; i < 5; i++)
 		check_message(i, &t->to_a);
 	FL_OK(fl_datagram_connect(t->a, &t->to_b));
-	out[0].address = out[1].address = (fl_datagram_address){.size = 0}; /* to the peer */
+	out[0].address = out[1].address = (fl_address){.size = 0}; /* to the peer */
 	FL_OK(fl_datagram_send_many(t->a, out, 2, &sent));
 	FL_RC(fl_datagram_receive_many(t->b, in, 1), 1);
 	FL_TEST_UNTIL(fl_datagram_try_receive_many(t->b, in + 1, 4) == 1);
@@ -156,12 +156,12 @@ FL_TEST_WITH(datagram_several, fl_test_each_two, const fl_test_two *t)
 /* sendmmsg_short: what was sent is said, and the error of the rest is not hidden. */
 FL_TEST_WITH(datagram_many_with_an_error, fl_test_each_two, const fl_test_two *t)
 {
-	fl_datagram_address other;
+	fl_address other;
 	unsigned sent = 9;
 	if (t->to_a.system.ss_family == AF_UNIX)
 		other = fl_test_udp_address("127.0.0.1", 9);
 	else
-		FL_OK(fl_datagram_address_unix(&other, "@none"));
+		FL_OK(fl_address_unix(&other, "@none"));
 	make_messages(out, in, &t->to_b);
 	out[2].address = other;
 	FL_RC(fl_datagram_send_many(t->a, out, 4, &sent), -EAFNOSUPPORT);
@@ -279,13 +279,13 @@ FL_TEST_WITH(datagram_lets_others_run, fl_test_each_two, const fl_test_two *t)
 FL_TEST_WITH(datagram_connected, fl_test_each_two, const fl_test_two *t)
 {
 	char got[8];
-	fl_datagram_address a;
+	fl_address a;
 	FL_RC(fl_datagram_send_to_until(t->a, "x", 1, NULL, FL_NO_WAIT, NULL), -ENOTCONN);
 	FL_RC(fl_datagram_try_send_to(t->a, "x", 1, NULL), -ENOTCONN);
 	FL_RC(fl_datagram_peer_of(t->a, &a), -ENOTCONN);
 	FL_OK(fl_datagram_connect(t->a, &t->to_b));
 	FL_OK(fl_datagram_peer_of(t->a, &a));
-	FL_CHECK(fl_datagram_address_is_equal(&a, &t->to_b));
+	FL_CHECK(fl_address_is_equal(&a, &t->to_b));
 	FL_OK(fl_datagram_send(t->a, "1", 1));
 	FL_OK(fl_datagram_send_until(t->a, "2", 1, FL_NO_WAIT, NULL));
 	FL_OK(fl_datagram_try_send_to(t->a, "3", 1, NULL));
@@ -298,7 +298,7 @@ FL_TEST_WITH(datagram_connected, fl_test_each_two, const fl_test_two *t)
 	FL_RC(fl_datagram_peer_of(t->a, &a), -ENOTCONN);
 	FL_RC(fl_datagram_send(t->a, "x", 1), -ENOTCONN);
 	a = fl_test_address_of(t->a);
-	FL_CHECK(fl_datagram_address_is_equal(&a, &t->to_a)); /* it has kept its address */
+	FL_CHECK(fl_address_is_equal(&a, &t->to_a)); /* it has kept its address */
 	fl_test_sends(t->b, "still", &t->to_a);
 	fl_test_gets(t->a, "still", &t->to_b);
 	FL_RC(fl_datagram_try_receive(t->b, got, sizeof got, NULL), -EAGAIN);
@@ -314,7 +314,7 @@ FL_TEST_WITH(datagram_only_from_the_peer, fl_test_body_leaves_nothing, void)
 {
 	char got[8];
 	fl_datagram *a = fl_test_udp("127.0.0.1"), *b = fl_test_udp("127.0.0.1"), *c = fl_test_udp("127.0.0.1");
-	const fl_datagram_address to_a = fl_test_address_of(a), to_b = fl_test_address_of(b);
+	const fl_address to_a = fl_test_address_of(a), to_b = fl_test_address_of(b);
 	FL_OK(fl_datagram_connect(a, &to_b));
 	fl_test_sends(c, "foreign", &to_a);
 	fl_test_sends(b, "peer", &to_a);
@@ -329,7 +329,7 @@ FL_TEST_WITH(datagram_only_from_the_peer, fl_test_body_leaves_nothing, void)
 }
 
 /* What `a` sends to `to` reaches `b`, as of `from`. */
-static void arrives(fl_datagram *a, fl_datagram *b, const fl_datagram_address *from, const fl_datagram_address *to)
+static void arrives(fl_datagram *a, fl_datagram *b, const fl_address *from, const fl_address *to)
 {
 	fl_test_sends(a, "hello", to);
 	fl_test_gets(b, "hello", from);
@@ -342,9 +342,8 @@ FL_TEST_WITH(datagram_both_families, fl_test_body_leaves_nothing, void)
 		return;
 	fl_datagram *all = fl_test_udp(NULL), *four = fl_test_udp("127.0.0.1"), *six = fl_test_udp("::1");
 	const uint16_t port = fl_datagram_port(all);
-	const fl_datagram_address all4 = fl_test_udp_address("127.0.0.1", port),
-				  all6 = fl_test_udp_address("::1", port), to4 = fl_test_address_of(four),
-				  to6 = fl_test_address_of(six);
+	const fl_address all4 = fl_test_udp_address("127.0.0.1", port), all6 = fl_test_udp_address("::1", port),
+			 to4 = fl_test_address_of(four), to6 = fl_test_address_of(six);
 	arrives(four, all, &to4, &all4);
 	arrives(six, all, &to6, &all6);
 	arrives(all, four, &all4, &to4);
@@ -391,7 +390,7 @@ static int send_until_full_connected(void *two)
 
 static void closes(const fl_test_two *t)
 {
-	fl_datagram_address a;
+	fl_address a;
 	fl_fiber *f[3] = {fl_test_start(receive_one, t->b), fl_test_start(receive_several, t->b),
 	                  fl_test_start(receive_one, t->b)};
 	FL_TEST_UNTIL(fl_test_datagram_waits(t->b, FL__IO_IN));
@@ -448,7 +447,7 @@ FL_TEST_WITH(datagram_freed_in_use, fl_test_body_leaves_nothing, void)
 /* ---- permitted callers */
 
 static fl_test_path path;
-static fl_datagram_address kept_at;
+static fl_address kept_at;
 
 static void in_child(void *unused)
 {

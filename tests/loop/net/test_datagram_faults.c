@@ -15,7 +15,7 @@ static char local[] = "127.0.0.1", letter[] = "x", word[] = "many";
  * A socket that is connected with itself: datagrams of others find no socket at its address. No
  * other program gets the port meanwhile.
  */
-static fl_datagram *nobody(const char *host, fl_datagram_address *at)
+static fl_datagram *nobody(const char *host, fl_address *at)
 {
 	fl_datagram *d = fl_test_udp(host);
 	*at = fl_test_address_of(d);
@@ -27,9 +27,9 @@ static fl_datagram *nobody(const char *host, fl_datagram_address *at)
 static int dead_client(void *host)
 {
 	char got[8];
-	fl_datagram_address gone;
+	fl_address gone;
 	fl_datagram *d = fl_test_udp(host), *client = fl_test_udp(host), *none = nobody(host, &gone);
-	const fl_datagram_address to = fl_test_address_of(client);
+	const fl_address to = fl_test_address_of(client);
 	for (int i = 0; i < 10; i++) {
 		fl_test_sends(d, "answer", &gone);
 		FL_RC(fl_datagram_try_receive(d, got, sizeof got, NULL), -EAGAIN);
@@ -66,9 +66,9 @@ FL_TEST_WITH(datagram_refused, fl_test_body_leaves_nothing, void)
 	char got[8];
 	unsigned sent;
 	fl_datagram_message m[2] = {{.data = got, .size = 1}, {.data = got, .size = 1}};
-	fl_datagram_address to;
+	fl_address to;
 	fl_datagram *d = fl_test_udp("127.0.0.1"), *peer = nobody("127.0.0.1", &to);
-	const fl_datagram_address own = fl_test_address_of(d);
+	const fl_address own = fl_test_address_of(d);
 	FL_OK(fl_datagram_connect(d, &to));
 	refused_after(d, fl_datagram_send(d, "x", 1));
 	FL_RC(fl_datagram_send_to_until(d, "x", 1, NULL, FL_NO_WAIT, NULL), -ECONNREFUSED); /* this one was not sent */
@@ -102,10 +102,10 @@ static int named_peers(void *host)
 	const fl_datagram_config c = {.peer_errors = true};
 	const char *at = host ? host : local;
 	char got[8];
-	fl_datagram_address from, dead[DEAD];
+	fl_address from, dead[DEAD];
 	fl_datagram_message m = {.data = got, .size = sizeof got};
 	fl_datagram *d = NULL, *alive = fl_test_udp(at), *none[DEAD];
-	const fl_datagram_address to = fl_test_address_of(alive);
+	const fl_address to = fl_test_address_of(alive);
 	FL_OK(fl_datagram_open_udp(&d, host, 0, &c));
 	FL_EACH (i, dead)
 		none[i] = nobody(at, &dead[i]);
@@ -117,7 +117,7 @@ static int named_peers(void *host)
 	FL_EACH (i, dead) {
 		FL_RC(i == 1 ? fl_datagram_receive_many(d, &m, 1) : fl_datagram_receive(d, got, 1, &from),
 		      -ECONNREFUSED);
-		FL_CHECK(fl_datagram_address_is_equal(i == 1 ? &m.address : &from, &dead[i]));
+		FL_CHECK(fl_address_is_equal(i == 1 ? &m.address : &from, &dead[i]));
 	}
 	FL_RC(fl_datagram_try_receive(d, got, 1, &from), -EAGAIN);
 	fl_test_sends(d, "x", &dead[0]);
@@ -129,7 +129,7 @@ static int named_peers(void *host)
 	fl_test_sends(d, "x", &dead[2]);
 	fl_test_sends(d, "x", &to); /* clears the system's error, but the receiver is told */
 	FL_RC(fl_test_join(f), -ECONNREFUSED);
-	const fl_datagram_address own = fl_test_udp_address(at, fl_datagram_port(d));
+	const fl_address own = fl_test_udp_address(at, fl_datagram_port(d));
 	refused_after(d, fl_datagram_send_to(d, "x", 1, &dead[2]));
 	fl_test_sends(alive, "data", &own);
 	FL_RC(fl_datagram_receive_until(d, got, 8, &from, FL_NO_WAIT, NULL), -ECONNREFUSED);
@@ -160,7 +160,7 @@ FL_TEST_WITH(datagram_own_errors, fl_test_body_leaves_nothing, void)
 	const int always = IP_PMTUDISC_DO;
 	FL_OK(fl_datagram_open_udp(&d, "127.0.0.1", 0, &c));
 	FL_OK(setsockopt(fl_datagram_fd(d), IPPROTO_IP, IP_MTU_DISCOVER, &always, sizeof always));
-	const fl_datagram_address own = fl_test_address_of(d);
+	const fl_address own = fl_test_address_of(d);
 	FL_RC(fl_datagram_send_to(d, data, SIZE, &own), -EMSGSIZE);
 	FL_RC(fl_datagram_send_to(d, data, 65530, &own), -EMSGSIZE);
 	FL_RC(fl_datagram_try_receive(d, &got, 1, NULL), -EAGAIN);
@@ -210,7 +210,7 @@ FL_TEST_WITH(datagram_odd_error_queues, fl_test_body_leaves_nothing, void)
 	const fl_datagram_config c = {.peer_errors = true};
 	char got;
 	fl_datagram *d = NULL;
-	fl_datagram_address from;
+	fl_address from;
 	fl_datagram_message m = {.data = &got, .size = 1};
 	FL_OK(fl_datagram_open_udp(&d, "127.0.0.1", 0, &c));
 	fl__net_sys.recvmsg = error_without_queue;
@@ -256,7 +256,7 @@ FL_TEST_WITH(datagram_errors, fl_test_body_leaves_nothing, void)
 	char got[8];
 	fl_datagram_message m = {.data = got, .size = 8};
 	fl_datagram *d = fl_test_udp("127.0.0.1");
-	const fl_datagram_address own = fl_test_address_of(d);
+	const fl_address own = fl_test_address_of(d);
 	m.address = own;
 	FL_EACH (i, all) {
 		fl_test_fails(TRANSFERS, all[i][0]);
@@ -355,7 +355,7 @@ FL_TEST_WITH(datagram_connect_errors, fl_test_body_leaves_nothing, void)
 	static const int all[] = {-ECONNREFUSED, -ENOENT,      -EPROTOTYPE,   -EPERM,
 	                          -EACCES,       -ENETUNREACH, -EHOSTUNREACH, -EADDRINUSE};
 	fl_datagram *d = fl_test_udp("127.0.0.1");
-	const fl_datagram_address own = fl_test_address_of(d), broadcast = fl_test_udp_address("127.255.255.255", 1);
+	const fl_address own = fl_test_address_of(d), broadcast = fl_test_udp_address("127.255.255.255", 1);
 	FL_RC(fl_datagram_connect(d, &broadcast), -EACCES);
 	FL_EACH (i, all) {
 		fl_test_fails(CALL(connect), all[i]);
@@ -422,7 +422,7 @@ static void make_room(const fl_test_two *t, int n, fl_fiber *first, fl_fiber *se
  * Fills a receiver by other senders, each of which has limited room. Returns how many datagrams it
  * took: max_dgram_qlen of the system is 10, or 512.
  */
-static int fill(const fl_datagram_address *to)
+static int fill(const fl_address *to)
 {
 	int n = 0, before;
 	do {
@@ -444,7 +444,7 @@ FL_TEST_WITH(datagram_unix_dgram_spin, fl_test_with_two_unix, const fl_test_two 
 	unsigned sent;
 	fl_fiber *f[3];
 	fl_datagram *a = t->a, *c = fl_test_unix(NULL);
-	const fl_datagram_address to_c = fl_test_address_of(c);
+	const fl_address to_c = fl_test_address_of(c);
 	fl_datagram_message m = {.data = letter, .size = 1, .address = t->to_b};
 	int n = fill(&t->to_b); /* other senders' datagrams: no event for ours */
 	FL_CHECK(n > 0);
@@ -521,7 +521,7 @@ FL_TEST_WITH(datagram_unix_many, fl_test_with_two_unix, const fl_test_two *t)
 
 /* ---- Unix receivers that are not there, and hostile ones */
 
-static int bare_unix(const fl_datagram_address *at, int type)
+static int bare_unix(const fl_address *at, int type)
 {
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	FL_CHECK(fd >= 0 && bind(fd, (const struct sockaddr *)&at->system, at->size) == 0);
@@ -530,11 +530,11 @@ static int bare_unix(const fl_datagram_address *at, int type)
 
 FL_TEST_WITH(datagram_unix_receivers_missing, fl_test_body_leaves_nothing, void)
 {
-	fl_datagram_address to;
+	fl_address to;
 	fl_test_path p = fl_test_path_make();
 	fl_datagram *d = fl_test_unix(NULL);
-	const fl_datagram_address own = fl_test_address_of(d);
-	FL_OK(fl_datagram_address_unix(&to, p.name));
+	const fl_address own = fl_test_address_of(d);
+	FL_OK(fl_address_unix(&to, p.name));
 	FL_RC(fl_datagram_send_to(d, "x", 1, &to), -ENOENT);
 	FL_RC(fl_datagram_connect(d, &to), -ENOENT);
 	int fd = bare_unix(&to, SOCK_DGRAM);
@@ -563,11 +563,11 @@ FL_TEST_WITH(datagram_unix_receivers_missing, fl_test_body_leaves_nothing, void)
  */
 FL_TEST_WITH(datagram_hostile_peers, fl_test_body_leaves_nothing, void)
 {
-	char got[8], text[FL_DATAGRAM_ADDRESS_TEXT_SIZE];
+	char got[8], text[FL_ADDRESS_TEXT_SIZE];
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-	fl_datagram_address from;
+	fl_address from;
 	fl_datagram *d = fl_test_unix(NULL);
-	const fl_datagram_address at = fl_test_address_of(d);
+	const fl_address at = fl_test_address_of(d);
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	FL_CHECK(fd >= 0);
 	unsigned before = fl_test_fds();
@@ -596,7 +596,7 @@ FL_TEST_WITH(datagram_hostile_peers, fl_test_body_leaves_nothing, void)
 	FL_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&longest, sizeof longest) == 0);
 	FL_CHECK(sendto(fd, "y", 1, 0, (const struct sockaddr *)&at.system, at.size) == 1);
 	FL_RC(fl_datagram_receive(d, got, sizeof got, &from), 1);
-	FL_OK(fl_datagram_address_text(&from, text, sizeof text));
+	FL_OK(fl_address_text(&from, text, sizeof text));
 	FL_CHECK(strlen(text) == sizeof longest.sun_path && text[0] == '@' && text[107] == 'y');
 	fl_test_sends(d, "z", &from);
 	FL_CHECK(recv(fd, got, sizeof got, 0) == 1 && got[0] == 'z');

@@ -18,7 +18,7 @@ static fl_datagram *open_with(const char *host, uint16_t port, const fl_datagram
 static void change_group(const fl_datagram *d, int option, const char *to)
 {
 	struct group_req request = {.gr_interface = if_nametoindex("lo")};
-	const fl_datagram_address a = fl_test_udp_address(to, 1);
+	const fl_address a = fl_test_udp_address(to, 1);
 	memcpy(&request.gr_group, &a.system, sizeof a.system);
 	FL_OK(setsockopt(fl_datagram_fd(d), IPPROTO_IP, option, &request, sizeof request));
 }
@@ -40,7 +40,7 @@ static int to_groups(void *host)
 	const uint16_t port = fl_datagram_port(a);
 	fl_datagram *b = open_with(host, port, &receiver), *c = open_with(host, port, &receiver),
 		    *none = open_with(host, port, &receiver), *s = open_with(host, 0, &sender);
-	const fl_datagram_address to = fl_test_udp_address(group, port);
+	const fl_address to = fl_test_udp_address(group, port);
 	change_group(a, MCAST_JOIN_GROUP, group);
 	change_group(b, MCAST_JOIN_GROUP, group);
 	change_group(c, MCAST_JOIN_GROUP, other_group);
@@ -87,7 +87,7 @@ static int loopback(void *unused)
 	const fl_datagram_config quiet = {.interface = "lo", .no_loopback = true}, loud = {.interface = "lo"};
 	fl_datagram *d = fl_test_udp("0.0.0.0"), *s = open_with("0.0.0.0", 0, &quiet),
 		    *t = open_with("0.0.0.0", 0, &loud);
-	const fl_datagram_address to = fl_test_udp_address(group, fl_datagram_port(d));
+	const fl_address to = fl_test_udp_address(group, fl_datagram_port(d));
 	change_group(d, MCAST_JOIN_GROUP, group);
 	fl_test_sends(t, "loud", &to);
 	fl_test_gets(d, "loud", NULL);
@@ -113,7 +113,7 @@ static int to_all(void *host)
 	fl_datagram_message m = {.data = letter, .size = 1};
 	fl_datagram *d = open_with("0.0.0.0", 0, NULL), *s = open_with(host, 0, &broadcast),
 		    *not_allowed = fl_test_udp(host);
-	const fl_datagram_address to = fl_test_udp_address("127.255.255.255", fl_datagram_port(d));
+	const fl_address to = fl_test_udp_address("127.255.255.255", fl_datagram_port(d));
 	m.address = to;
 	FL_RC(fl_datagram_send_to_until(not_allowed, "x", 1, &to, FL_NO_WAIT, NULL), -EACCES);
 	FL_RC(fl_datagram_try_send_to(not_allowed, "x", 1, &to), -EACCES);

@@ -1,125 +1,51 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Datagram sockets: their addresses, and how they are opened. */
+/* Datagram sockets: how they are opened. */
 #include "fl_datagrams.h"
 
 #include <net/if.h>
 
-/* ---- addresses */
-
-static void is_text(const fl_datagram_address *a, const char *expected)
-{
-	char text[FL_DATAGRAM_ADDRESS_TEXT_SIZE];
-	FL_OK(fl_datagram_address_text(a, text, sizeof text));
-	if (strcmp(text, expected) != 0)
-		FL_CHECK(!"another text");
-	const size_t n = strlen(expected);
-	FL_OK(fl_datagram_address_text(a, text, n + 1));
-	FL_RC(fl_datagram_address_text(a, text, n), -ENOSPC);
-	FL_RC(fl_datagram_address_text(a, text, 0), -ENOSPC);
-}
-
-FL_TEST_WITH(datagram_address_text, fl_test_body_leaves_nothing, void)
-{
-	static const struct {
-		const char *host, *text;
-	} all[] = {
-	    {"127.0.0.1", "127.0.0.1:7000"},
-	    {"::1", "[::1]:7000"},
-	    {"::ffff:10.1.2.3", "10.1.2.3:7000"}, /* one form */
-	    {"fe80::1%lo", "[fe80::1%1]:7000"},
-	};
-	fl_datagram_address a, b;
-	FL_EACH (i, all) {
-		FL_OK(fl_datagram_address_udp_until(&a, all[i].host, 7000, FL_NO_WAIT, NULL));
-		is_text(&a, all[i].text);
-		b = fl_test_udp_address(all[i].host, 7000);
-		FL_CHECK(fl_datagram_address_is_equal(&a, &b));
-		b = fl_test_udp_address(all[i].host, 7001);
-		FL_CHECK(!fl_datagram_address_is_equal(&a, &b));
-	}
-	FL_OK(fl_datagram_address_unix(&a, "/tmp/path"));
-	is_text(&a, "/tmp/path");
-	FL_OK(fl_datagram_address_unix(&b, "@name"));
-	is_text(&b, "@name");
-	FL_CHECK(!fl_datagram_address_is_equal(&a, &b) && fl_datagram_address_is_equal(&b, &b));
-	a = fl_test_udp_address("127.0.0.1", 1);
-	b = fl_test_udp_address("127.0.0.2", 1);
-	FL_CHECK(!fl_datagram_address_is_equal(&a, &b));
-	a = fl_test_udp_address("fe80::1%lo", 1);
-	b = fl_test_udp_address("fe80::1", 1);
-	FL_CHECK(!fl_datagram_address_is_equal(&a, &b));
-	b.size = 0;
-	is_text(&b, "");
-	FL_CHECK(!fl_datagram_address_is_equal(&a, &b));
-	a.size = 0;
-	FL_CHECK(fl_datagram_address_is_equal(&a, &b));
-}
-
-/* Of one size, and of different families. */
-FL_TEST_WITH(datagram_address_unix, fl_test_body_leaves_nothing, void)
-{
-	fl_datagram_address a = {.size = 0}, b;
-	char path[sizeof(struct sockaddr_in6) - 2];
-	b = fl_test_udp_address("::1", 1);
-	memset(path, 'x', sizeof path - 1);
-	path[sizeof path - 1] = '\0';
-	FL_OK(fl_datagram_address_unix(&a, path));
-	FL_RC(a.size, b.size);
-	FL_CHECK(!fl_datagram_address_is_equal(&a, &b));
-	char longest[110];
-	memset(longest, 'x', 109);
-	longest[109] = '\0';
-	longest[108] = '\0';
-	FL_RC(fl_datagram_address_unix(&a, longest), -ENAMETOOLONG);
-	longest[107] = '\0';
-	FL_OK(fl_datagram_address_unix(&a, longest));
-	is_text(&a, longest);
-	FL_RC(fl_datagram_address_unix(&a, ""), -EINVAL);
-	FL_RC(fl_datagram_address_unix(&a, NULL), -EINVAL);
-}
-
 FL_TEST_WITH(datagram_names, fl_test_body_leaves_nothing, void)
 {
 	char name[300];
-	fl_datagram_address a;
+	fl_address a;
 	fl_datagram *d = NULL;
 	fl_test_lookup_finds("::1 127.0.0.2 127.0.0.3");
-	FL_OK(fl_datagram_address_udp(&a, "some.name", 5));
-	is_text(&a, "127.0.0.2:5"); /* IPv4 before IPv6 */
+	FL_OK(fl_address_ip(&a, "some.name", 5));
+	FL_CHECK(fl_test_is_address(&a, "127.0.0.2:5")); /* IPv4 before IPv6 */
 	FL_OK(fl_datagram_open_udp(&d, "some.name", 0, NULL));
 	a = fl_test_udp_address("127.0.0.2", fl_datagram_port(d));
-	fl_datagram_address own = fl_test_address_of(d);
-	FL_CHECK(fl_datagram_address_is_equal(&a, &own));
+	fl_address own = fl_test_address_of(d);
+	FL_CHECK(fl_address_is_equal(&a, &own));
 	fl_datagram_free(d);
 	static const int errors[] = {-ENOENT, -EAGAIN, -EIO, -ENOMEM, -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE};
 	FL_EACH (i, errors) {
 		fl_test_found_n = errors[i];
-		FL_RC(fl_datagram_address_udp(&a, "some.name", 5), errors[i]);
+		FL_RC(fl_address_ip(&a, "some.name", 5), errors[i]);
 		FL_RC(fl_datagram_open_udp(&d, "some.name", 5, NULL), errors[i]);
 	}
 	memset(name, 'x', sizeof name - 1);
 	name[sizeof name - 1] = '\0';
-	FL_RC(fl_datagram_address_udp(&a, name, 5), -ENAMETOOLONG);
-	FL_RC(fl_datagram_address_udp(&a, NULL, 5), -EINVAL);
+	FL_RC(fl_address_ip(&a, name, 5), -ENAMETOOLONG);
+	FL_RC(fl_address_ip(&a, NULL, 5), -EINVAL);
 }
 
 FL_TEST_WITH(datagram_names_cancelled, fl_test_body_leaves_nothing, void)
 {
-	fl_datagram_address a;
+	fl_address a;
 	fl_datagram *d = NULL;
 	fl_test_lookup_finds("127.0.0.1");
-	FL_RC(fl_datagram_address_udp_until(&a, "some.name", 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_datagram_address_udp_until(&a, "some.name", 1, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_address_ip_until(&a, "some.name", 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_address_ip_until(&a, "some.name", 1, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_RC(fl_datagram_open_udp(&d, "some.name", 1, NULL), -ECANCELED);
 }
 
 static void in_callback(void *unused)
 {
-	fl_datagram_address a;
+	fl_address a;
 	fl_datagram *d = NULL;
-	FL_RC(fl_datagram_address_udp(&a, "localhost", 1), -ENOTSUP); /* it would have to wait */
-	FL_OK(fl_datagram_address_udp(&a, "127.0.0.1", 1));
+	FL_RC(fl_address_ip(&a, "localhost", 1), -ENOTSUP); /* it would have to wait */
+	FL_OK(fl_address_ip(&a, "127.0.0.1", 1));
 	FL_RC(fl_datagram_open_udp(&d, "localhost", 1, NULL), -ENOTSUP);
 	FL_OK(fl_datagram_open_udp(&d, "127.0.0.1", 0, NULL));
 	fl_datagram_free(d);
@@ -168,8 +94,8 @@ FL_TEST_WITH(datagram_without_ipv6, fl_test_body_leaves_nothing, void)
 	fl__net_sys.socket = fl_test_only_ipv4;
 	fl_datagram *d = fl_test_udp(NULL), *other = fl_test_udp("127.0.0.1");
 	FL_CHECK(fl_test_is_cloexec(fl_datagram_fd(d)));
-	const fl_datagram_address to = fl_test_udp_address("127.0.0.1", fl_datagram_port(d)),
-				  six = fl_test_udp_address("::1", 1);
+	const fl_address to = fl_test_udp_address("127.0.0.1", fl_datagram_port(d)),
+			 six = fl_test_udp_address("::1", 1);
 	fl_test_sends(other, "x", &to);
 	fl_test_gets(d, "x", NULL);
 	FL_RC(fl_datagram_send_to(d, "x", 1, &six), -EAFNOSUPPORT);
@@ -224,10 +150,10 @@ FL_TEST(datagram_config)
 
 static void reach(fl_datagram *d, const char *path)
 {
-	fl_datagram_address to;
+	fl_address to;
 	fl_datagram *from = fl_test_unix(NULL);
-	const fl_datagram_address sender = fl_test_address_of(from);
-	FL_OK(fl_datagram_address_unix(&to, path));
+	const fl_address sender = fl_test_address_of(from);
+	FL_OK(fl_address_unix(&to, path));
 	fl_test_sends(from, "hello", &to);
 	fl_test_gets(d, "hello", &sender);
 	fl_datagram_free(from);
@@ -239,9 +165,9 @@ FL_TEST_WITH(datagram_unix_paths, fl_test_body_leaves_nothing, void)
 	char below[64];
 	fl_test_path p = fl_test_path_make();
 	fl_datagram *d = fl_test_unix(p.name);
-	const fl_datagram_address at = fl_test_address_of(d);
+	const fl_address at = fl_test_address_of(d);
 	FL_CHECK(fl_test_path_is_there(&p) && fl_test_is_cloexec(fl_datagram_fd(d)) && fl_datagram_port(d) == 0);
-	is_text(&at, p.name);
+	FL_CHECK(fl_test_is_address(&at, p.name));
 	reach(d, p.name);
 	FL_RC(fl_datagram_open_unix(&other, p.name), -EADDRINUSE);
 	(void)snprintf(below, sizeof below, "%s/x", p.name);
@@ -315,7 +241,7 @@ FL_TEST_WITH(datagram_from_a_descriptor, fl_test_body_leaves_nothing, void)
 	FL_CHECK(fl_datagram_fd(d) == fds[0] && fl_test_is_cloexec(fds[0]) && !(fcntl(fds[0], F_GETFL) & O_NONBLOCK));
 	FL_RC(fl_datagram_from_fd(&other, fds[0]), -EEXIST);
 	FL_CHECK(send(fds[1], "hello", 5, 0) == 5);
-	const fl_datagram_address unnamed = {.size = 0}, own = fl_test_address_of(d);
+	const fl_address unnamed = {.size = 0}, own = fl_test_address_of(d);
 	fl_test_gets(d, "hello", &unnamed); /* an unnamed sender */
 	FL_CHECK(own.size == 0 && fl_datagram_port(d) == 0);
 	FL_OK(fl_datagram_send(d, "x", 1)); /* it was connected already */

@@ -4,55 +4,49 @@
  */
 #include "fl_streams.h"
 
-#include <net/if.h>
-
-static bool is(const fl_address *a, const char *text)
-{
-	return strcmp(a->text, text) == 0;
-}
-
 FL_TEST_WITH(net_resolve_numbers, fl_test_body_leaves_nothing, void)
 {
 	fl_test_lookup_finds("127.0.0.9");
 	fl_address a[4];
 	fl_fiber_cancel(fl_fiber_current()); /* they never wait */
-	FL_RC(fl_net_resolve("127.0.0.1", a, 4), 1);
-	FL_CHECK(is(a, "127.0.0.1"));
-	FL_RC(fl_net_resolve("::1", a, 4), 1);
-	FL_CHECK(is(a, "::1"));
-	FL_RC(fl_net_resolve("2001:db8:0:0:0:0:0:1", a, 4), 1);
-	FL_CHECK(is(a, "2001:db8::1"));
-	FL_RC(fl_net_resolve_until("127.1", a, 1, FL_NO_WAIT, NULL), 1);
-	FL_CHECK(is(a, "127.0.0.1"));
-	FL_RC(fl_net_resolve("fe80::1%lo", a, 1), 1);
-	FL_CHECK(is(a, "fe80::1%lo"));
-	FL_RC(fl_net_resolve("fe80::1%1234567", a, 1), 1);
-	FL_CHECK(is(a, "fe80::1%1234567"));
+	FL_RC(fl_net_resolve("127.0.0.1", 0, a, 4), 1);
+	FL_CHECK(fl_test_is_address(a, "127.0.0.1"));
+	FL_RC(fl_net_resolve("::1", 80, a, 4), 1);
+	FL_CHECK(fl_test_is_address(a, "[::1]:80"));
+	FL_RC(fl_net_resolve("2001:db8:0:0:0:0:0:1", 0, a, 4), 1);
+	FL_CHECK(fl_test_is_address(a, "2001:db8::1"));
+	FL_RC(fl_net_resolve_until("127.1", 0, a, 1, FL_NO_WAIT, NULL), 1);
+	FL_CHECK(fl_test_is_address(a, "127.0.0.1"));
+	FL_RC(fl_net_resolve("fe80::1%lo", 0, a, 1), 1);
+	FL_CHECK(fl_test_is_address(a, "fe80::1%1"));
+	FL_RC(fl_net_resolve("fe80::1%1234567", 0, a, 1), 1);
+	FL_CHECK(fl_test_is_address(a, "fe80::1%1234567"));
 	FL_RC(fl_test_asked, 0);
 }
 
 FL_TEST_WITH(net_resolve_for_real, fl_test_body_leaves_nothing, void)
 {
 	fl_address a[2];
-	FL_CHECK(fl_net_resolve("localhost", a, 2) > 0);
-	FL_CHECK(is(&a[0], "127.0.0.1") || is(&a[0], "::1"));
+	FL_CHECK(fl_net_resolve("localhost", 0, a, 2) > 0);
+	FL_CHECK(fl_test_is_address(&a[0], "127.0.0.1") || fl_test_is_address(&a[0], "::1"));
 	/* these are no names, so no lookup is made */
-	FL_RC(fl_net_resolve("no such name", a, 2), -ENOENT);
-	FL_RC(fl_net_resolve("no..name", a, 2), -ENOENT);
+	FL_RC(fl_net_resolve("no such name", 0, a, 2), -ENOENT);
+	FL_RC(fl_net_resolve("no..name", 0, a, 2), -ENOENT);
 }
 
 FL_TEST_WITH(net_resolve_names, fl_test_body_leaves_nothing, void)
 {
 	fl_address a[FL_ADDRESSES_MAX + 1];
 	fl_test_lookup_finds("127.0.0.2 ::1 127.0.0.1");
-	FL_RC(fl_net_resolve("some.name", a, FL_ADDRESSES_MAX + 1), 3); /* in their order */
-	FL_CHECK(is(&a[0], "127.0.0.2") && is(&a[1], "::1") && is(&a[2], "127.0.0.1"));
-	(void)snprintf(a[1].text, sizeof a[1].text, "untouched");
-	FL_RC(fl_net_resolve("some.name", a, 1), 1);
-	FL_CHECK(is(&a[0], "127.0.0.2") && is(&a[1], "untouched"));
+	FL_RC(fl_net_resolve("some.name", 80, a, FL_ADDRESSES_MAX + 1), 3); /* in their order */
+	FL_CHECK(fl_test_is_address(&a[0], "127.0.0.2:80") && fl_test_is_address(&a[1], "[::1]:80") &&
+	         fl_test_is_address(&a[2], "127.0.0.1:80"));
+	a[1].size = 0;
+	FL_RC(fl_net_resolve("some.name", 0, a, 1), 1);
+	FL_CHECK(fl_test_is_address(&a[0], "127.0.0.2") && fl_test_is_address(&a[1], ""));
 	while (fl_test_found_n < 40)
 		fl_test_found[fl_test_found_n++] = fl_test_found[0];
-	FL_RC(fl_net_resolve("some.name", a, FL_ADDRESSES_MAX + 1), FL_ADDRESSES_MAX);
+	FL_RC(fl_net_resolve("some.name", 0, a, FL_ADDRESSES_MAX + 1), FL_ADDRESSES_MAX);
 	FL_RC(fl_test_asked, 3);
 }
 
@@ -61,14 +55,14 @@ FL_TEST_WITH(net_resolve_bad_calls, fl_test_body_leaves_nothing, void)
 	char name[300];
 	fl_address a;
 	fl_test_lookup_finds("127.0.0.1");
-	FL_RC(fl_net_resolve(NULL, &a, 1), -EINVAL);
-	FL_RC(fl_net_resolve("127.0.0.1", &a, 0), -EINVAL);
-	FL_RC(fl_net_resolve("", &a, 1), -ENOENT);
+	FL_RC(fl_net_resolve(NULL, 0, &a, 1), -EINVAL);
+	FL_RC(fl_net_resolve("127.0.0.1", 0, &a, 0), -EINVAL);
+	FL_RC(fl_net_resolve("", 0, &a, 1), -ENOENT);
 	memset(name, 'x', sizeof name);
 	name[256] = '\0';
-	FL_RC(fl_net_resolve(name, &a, 1), -ENAMETOOLONG);
+	FL_RC(fl_net_resolve(name, 0, &a, 1), -ENAMETOOLONG);
 	name[255] = '\0';
-	FL_RC(fl_net_resolve(name, &a, 1), 1);
+	FL_RC(fl_net_resolve(name, 0, &a, 1), 1);
 }
 
 /* ---- errors */
@@ -129,11 +123,11 @@ FL_TEST_WITH(net_resolve_failures, fl_test_body_leaves_nothing, void)
 	(void)fl_log_set_handler(keep_log);
 	fl_test_lookup_finds("127.0.0.1");
 	fl__sys.thread_create = fl_test_no_threads;
-	FL_RC(fl_net_resolve("some.name", &a, 1), -EAGAIN);
+	FL_RC(fl_net_resolve("some.name", 0, &a, 1), -EAGAIN);
 	FL_RC(fl_stream_connect_tcp(&s, "some.name", 80), -EAGAIN);
 	fl__sys.thread_create = fl_test_real_sys.thread_create;
 	fl__sys.alloc = fl_test_no_memory;
-	FL_RC(fl_net_resolve("some.name", &a, 1), -ENOMEM);
+	FL_RC(fl_net_resolve("some.name", 0, &a, 1), -ENOMEM);
 	FL_RC(fl_stream_connect_tcp(&s, "some.name", 80), -ENOMEM);
 	fl__sys.alloc = fl_test_counting_alloc;
 	FL_CHECK(fl_test_asked == 0 && logs == 0); /* there was no lookup */
@@ -149,13 +143,13 @@ FL_TEST_WITH(net_resolve_failures, fl_test_body_leaves_nothing, void)
 	};
 	FL_EACH (i, found) {
 		fl_test_found_n = found[i].error;
-		FL_RC(fl_net_resolve("some.name", &a, 1), found[i].error);
+		FL_RC(fl_net_resolve("some.name", 0, &a, 1), found[i].error);
 		FL_CHECK(is_logged(found[i].error, found[i].reason));
 		logged[0] = '\0';
 		FL_RC(fl_stream_connect_tcp(&s, "some.name", 80), found[i].error);
 		FL_CHECK(is_logged(found[i].error, found[i].reason));
 	}
-	FL_RC(fl_net_resolve("", &a, 1), -ENOENT);
+	FL_RC(fl_net_resolve("", 0, &a, 1), -ENOENT);
 	FL_CHECK(strcmp(logged, "cannot look up host \"\": ENOENT: the name does not exist, or has no address") == 0);
 	FL_RC(logs, 11);
 	(void)fl_log_set_handler(NULL);
@@ -167,7 +161,7 @@ static fl_event go_on, begun;
 static uint32_t n_begun, n_over;
 
 /* Until `go_on`. */
-static int slow_lookup(const char *host, int flags, struct fl__address *list, unsigned n)
+static int slow_lookup(const char *host, int flags, fl_address *list, unsigned n)
 {
 	if (flags & AI_NUMERICHOST)
 		return fl_test_lookup(host, flags, list, n);
@@ -190,7 +184,7 @@ static void slow_lookup_ours(void)
 
 static int resolve_it(void *address)
 {
-	return fl_net_resolve("some.name", address, 1);
+	return fl_net_resolve("some.name", 0, address, 1);
 }
 
 /*
@@ -199,19 +193,19 @@ static int resolve_it(void *address)
  */
 static int cancelled(void *unused)
 {
-	fl_address a = {"untouched"};
+	fl_address a = {.size = 0};
 	fl_stream *s = NULL;
 	slow_lookup_ours();
 	fl_fiber *f = fl_test_start(resolve_it, &a);
 	FL_OK(fl_event_wait(&begun));
 	fl_fiber_cancel(f);
 	FL_RC(fl_test_join(f), -ECANCELED); /* fl_net_resolve() */
-	FL_RC(fl_net_resolve_until("some.name", &a, 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_net_resolve_until("some.name", &a, 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_net_resolve_until("some.name", 0, &a, 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_net_resolve_until("some.name", 0, &a, 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_stream_connect_tcp_until(&s, "some.name", 80, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_net_resolve_until("some.name", &a, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_net_resolve_until("some.name", 0, &a, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(fl_stream_connect_tcp_until(&s, "some.name", 80, FL_FOREVER, fl_test_requested), -ECANCELED);
-	FL_CHECK(fl__load_relaxed(&n_over) == 0 && is(&a, "untouched") && s == NULL);
+	FL_CHECK(fl__load_relaxed(&n_over) == 0 && fl_test_is_address(&a, "") && s == NULL);
 	fl_event_set(&go_on);
 	return 0;
 }
@@ -238,7 +232,7 @@ static int in_line(void *unused)
 	FL_EACH (i, f)
 		FL_RC(fl_test_join(f[i]), -ECANCELED);
 	fl_event_set(&go_on);
-	FL_RC(fl_net_resolve("some.name", a, 1), 1); /* after those that had begun */
+	FL_RC(fl_net_resolve("some.name", 0, a, 1), 1); /* after those that had begun */
 	return 0;
 }
 
@@ -261,7 +255,7 @@ static int at_once(void *unused)
 	fl_event_set(&go_on);
 	FL_EACH (i, f) {
 		FL_RC(fl_test_join(f[i]), 1);
-		FL_CHECK(is(&a[i], "127.0.0.1"));
+		FL_CHECK(fl_test_is_address(&a[i], "127.0.0.1"));
 	}
 	return 0;
 }

@@ -90,12 +90,12 @@ typedef struct sweep_pair {
 static int sweep_client(void *arg)
 {
 	sweep_pair *p = arg;
-	char name[FL_STREAM_NAME_SIZE];
+	fl_address peer;
 	FL_SCOPED(fl_stream) *s = NULL;
 	int rc = p->is_tcp ? fl_stream_connect_tcp(&s, "127.0.0.1", fl_listener_port(p->listener))
 	                   : fl_stream_connect_unix(&s, p->path);
 	if (rc == 0)
-		rc = fl_stream_peer_name(s, name, sizeof name);
+		rc = fl_stream_peer_of(s, &peer);
 	if (rc == 0)
 		rc = sweep_say(s);
 	if (rc == 0)
@@ -216,7 +216,7 @@ typedef struct sweep_post {
 static int sweep_send_all(void *arg)
 {
 	const sweep_post *p = arg;
-	fl_datagram_address to;
+	fl_address to;
 	int rc = fl_datagram_address_of(p->to, &to);
 	if (rc == 0)
 		rc = fl_datagram_connect(p->from, &to);

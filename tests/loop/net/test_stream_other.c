@@ -52,16 +52,17 @@ FL_TEST_WITH(stream_of_a_pipe_has_one_direction, run_case, void)
 {
 	int ends[2];
 	char byte;
-	char name[FL_STREAM_NAME_SIZE];
+	fl_address name = {.size = 1};
 	open_pipe(ends, O_NONBLOCK);
 	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
 	fl_test_each_write_gives(in, -EBADF);
 	FL_RC(fl_stream_close_write(in), -EBADF);
 	fl_test_each_read_gives(out, -EBADF);
-	FL_OK(fl_stream_name(in, name, sizeof name));
-	FL_RC(name[0], 0);
-	FL_OK(fl_stream_peer_name(out, name, sizeof name));
-	FL_RC(name[0], 0);
+	FL_OK(fl_stream_address_of(in, &name));
+	FL_RC(name.size, 0);
+	name.size = 1;
+	FL_OK(fl_stream_peer_of(out, &name));
+	FL_RC(name.size, 0);
 	FL_RC(fl_stream_try_read_some(in, &byte, 1), -EAGAIN);
 	FL_RC(fl_stream_try_write(out, "y", 1), 1);
 	FL_RC(fl_stream_try_read_some(in, &byte, 1), 1);
