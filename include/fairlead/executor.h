@@ -327,25 +327,6 @@ FL_API unsigned fl_executor_workers(const fl_executor *e);
 FL_API bool fl_executor_is_broken(const fl_executor *e);
 
 /*
- * How long something took, in ns. Quantiles and the maximum are of the last one to two minutes;
- * quantiles are up to a quarter too high. While tasks are fewer than 50,000 a second, or come in
- * bursts of at most 64, each is measured; else about one in 64, which stands for those that follow.
- */
-typedef struct fl_stats_times {
-	uint64_t n, sum; /* since the creation; `n`: measured tasks, and those that they stand for */
-	fl_duration p50, p99, max;
-} fl_stats_times;
-
-/* Of one type of tasks. A chunk of a map or an iteration is one task. */
-typedef struct fl_stats_type {
-	const char *name;      /* valid until the executor is freed */
-	fl_stats_times queued; /* from the submit to the start, modulo 36 minutes */
-	fl_stats_times ran;
-} fl_stats_type;
-
-enum { FL_STATS_TYPES = 16 }; /* the last is for all further types */
-
-/*
  * Counts of an executor; 0 if a kind has no such number. Totals begin at 0 when it is created, and
  * again after SIZE_MAX.
  */
@@ -365,8 +346,6 @@ typedef struct fl_executor_stats {
 	size_t stolen;           /* calls of fl_parallel_invoke() and loops, run by another worker */
 	size_t backlog_waits;    /* submits that have waited for a full backlog */
 	size_t backlog_refusals; /* submits that have returned -ENOBUFS */
-	unsigned n_types;
-	fl_stats_type types[FL_STATS_TYPES];
 } fl_executor_stats;
 
 /*
@@ -374,6 +353,36 @@ typedef struct fl_executor_stats {
  * Returns 0; -EOWNERDEAD: in a forked child.
  */
 FL_API FL_MUST_CHECK int fl_executor_get_stats(const fl_executor *e, fl_executor_stats *stats);
+
+/*
+ * How long something took, in ns. Quantiles and the maximum are of the last one to two minutes;
+ * quantiles are up to a quarter too high. While tasks are fewer than 50,000 a second, or come in
+ * bursts of at most 64, each is measured; else about one in 64, which stands for those that follow.
+ */
+typedef struct fl_stats_times {
+	uint64_t n, sum; /* since the creation; `n`: measured tasks, and those that they stand for */
+	fl_duration p50, p99, max;
+} fl_stats_times;
+
+/* The times of one type of tasks. A chunk of a map or an iteration is one task. */
+typedef struct fl_stats_type {
+	const char *name;      /* valid until the executor is freed */
+	fl_stats_times queued; /* from the submit to the start, modulo 36 minutes */
+	fl_stats_times ran;
+} fl_stats_type;
+
+/*
+ * Stores the times of a type of tasks: of `index` 0, 1, and so on, until the result is -ENOENT.
+ *
+ *     for (size_t i = 0; fl_executor_type_stats(e, i, &type) == 0; i++)
+ *             printf("%s: at most %lld ns\n", type.name, (long long)type.ran.max);
+ *
+ * The first 15 types of which a task was measured have an index each. All further types are counted
+ * together, under the name "other types", which has the last index. Returns 0, or:
+ *   -ENOENT      no type has this index
+ *   -EOWNERDEAD  in a forked child
+ */
+FL_API FL_MUST_CHECK int fl_executor_type_stats(const fl_executor *e, size_t index, fl_stats_type *stats);
 
 /*
  * Appends the counts of all executors of this process as a text for Prometheus, in ASCII. A label

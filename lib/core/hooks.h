@@ -320,7 +320,7 @@ FL__IF_LINKED void fl__trace_ring_add(struct fl__trace_ring *ring, int32_t pid, 
 FL__IF_LINKED void fl__trace_ring_drop(struct fl__trace_ring *ring);
 FL__IF_LINKED void fl__trace_ring_use(struct fl__trace_ring *ring, size_t size);
 
-/* Tasks. Statistics are on in a program that refers to fl_executor_get_stats(). */
+/* Tasks. Statistics are on in a program that calls a function of inspect/stats.c. */
 
 /* How many submits a refill of a free list stands for: CHAIN blocks, but half as often. */
 enum { FL__STATS_REFILL = 16 };

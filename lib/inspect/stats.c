@@ -82,10 +82,10 @@ void fl__hook_stamp_on(fl_executor *e, fl_future *f)
 /* NULL: out of memory. */
 static struct fl__stats_type *stats_type_of(fl_executor *e, const char *name)
 {
-	enum { LAST = FL_STATS_TYPES - 1 };
+	enum { LAST = FL__STATS_TYPES - 1 };
 	struct fl__stats_type *made = NULL, *type = NULL;
 	name = fl__stats_name(name);
-	for (unsigned i = strcmp(name, stats_others) == 0 ? LAST : 0; i < FL_STATS_TYPES; i++) {
+	for (unsigned i = strcmp(name, stats_others) == 0 ? LAST : 0; i < FL__STATS_TYPES; i++) {
 		type = fl__load_acquire(&e->stats.types[i]); /* pairs with the CAS */
 		if (!type) {
 			made = made ? made : fl__alloc(1, sizeof *made);
@@ -215,18 +215,28 @@ static void stats_read_times(fl_stats_times *to, const struct fl__stats_times *t
 	to->p99 = fl__min_deadline(stats_quantile(counts, n, 99), to->max);
 }
 
-static void stats_read_types(const fl_executor *e, fl_executor_stats *stats)
+bool fl__stats_read_type(const fl_executor *e, unsigned i, fl_stats_type *to)
 {
 	const uint32_t epoch = fl__stats_epoch(fl__sys.now());
-	for (unsigned i = 0; i < FL_STATS_TYPES; i++) {
-		const struct fl__stats_type *type = fl__load_acquire(&e->stats.types[i]); /* pairs with the CAS */
-		if (!type)
-			continue;
-		fl_stats_type *to = &stats->types[stats->n_types++];
-		to->name = type->name;
-		stats_read_times(&to->queued, &type->queued, epoch);
-		stats_read_times(&to->ran, &type->ran, epoch);
-	}
+	const struct fl__stats_type *type = fl__load_acquire(&e->stats.types[i]); /* pairs with the CAS */
+	if (!type)
+		return false;
+	*to = (fl_stats_type){.name = type->name};
+	stats_read_times(&to->queued, &type->queued, epoch);
+	stats_read_times(&to->ran, &type->ran, epoch);
+	return true;
+}
+
+int fl_executor_type_stats(const fl_executor *e, size_t index, fl_stats_type *stats)
+{
+	fl__executor_check(e, "fl_executor_type_stats");
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	for (unsigned i = 0; i < FL__STATS_TYPES; i++)
+		/* relaxed: fl__stats_read_type() acquires */
+		if (fl__load_relaxed(&e->stats.types[i]) && index-- == 0)
+			return fl__stats_read_type(e, i, stats) ? 0 : -ENOENT;
+	return -ENOENT;
 }
 
 /* Without the executor's lock, which ThreadSanitizer must not see. */
@@ -245,7 +255,6 @@ __attribute__((no_sanitize("thread"))) int fl_executor_get_stats(const fl_execut
 	    .backlog_waits = e->permits.waits,
 	    .backlog_refusals = e->permits.refusals,
 	};
-	stats_read_types(e, stats);
 	if (e->ops->count)
 		e->ops->count(FL__MUTABLE(e), stats);
 	return 0;

@@ -29,6 +29,9 @@ struct fl__stats_type {
 	struct fl__stats_times queued, ran;
 };
 
+/* Stores the times of e->stats.types[i]. False: it is not used. */
+bool fl__stats_read_type(const fl_executor *e, unsigned i, fl_stats_type *to);
+
 /* A time within 36 minutes, in units of 1,024 ns; bit 0 is free. */
 enum { FL__STATS_UNIT = 10 };
 static inline uint32_t fl__stats_time(int64_t now)

@@ -19,8 +19,10 @@ struct text_executor {
 	char labels[TEXT_LABELS], name[sizeof((fl_executor *)NULL)->name];
 	const char *kind;
 	uint64_t number;
-	char names[FL_STATS_TYPES][sizeof((struct fl__stats_type *)NULL)->name];
+	char names[FL__STATS_TYPES][sizeof((struct fl__stats_type *)NULL)->name];
 	fl_executor_stats stats;
+	fl_stats_type types[FL__STATS_TYPES];
+	unsigned n_types;
 };
 
 struct text {
@@ -62,8 +64,12 @@ static bool text_copy(struct text_executor *to, fl_executor *e)
 	to->kind = e->ops->kind;
 	to->number = e->number;
 	memcpy(to->name, e->name, sizeof to->name);
-	for (unsigned i = 0; i < to->stats.n_types; i++)
-		to->stats.types[i].name = memcpy(to->names[i], to->stats.types[i].name, sizeof to->names[i]);
+	to->n_types = 0;
+	for (unsigned i = 0; i < FL__STATS_TYPES; i++) {
+		fl_stats_type *type = &to->types[to->n_types];
+		if (fl__stats_read_type(e, i, type))
+			type->name = memcpy(to->names[to->n_types++], type->name, sizeof to->names[0]);
+	}
 	return true;
 }
 
@@ -143,8 +149,8 @@ static void text_print_times(struct text *t, const char *name, const char *help,
 {
 	text_print_head(t, name, help, "summary");
 	for (size_t i = t->n; i-- > 0;)
-		for (unsigned k = 0; k < t->of[i].stats.n_types; k++) {
-			const fl_stats_type *type = &t->of[i].stats.types[k];
+		for (unsigned k = 0; k < t->of[i].n_types; k++) {
+			const fl_stats_type *type = &t->of[i].types[k];
 			const fl_stats_times *times = (const void *)((const char *)type + at);
 			char task[TEXT_ESCAPED * sizeof t->of->names[0]], of[TEXT_LABELS + sizeof task];
 			(void)snprintf(of, sizeof of, "%s,task=\"%s\"", t->of[i].labels, text_escape(task, type->name));

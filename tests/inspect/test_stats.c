@@ -41,7 +41,7 @@ static void stats_run(fl_executor *e, int64_t ns, int times)
 
 static fl_stats_times stats_ran(fl_executor *e)
 {
-	return stats_of(e).types[0].ran;
+	return fl_test_type_of(e, 0).ran;
 }
 
 /* `value` or up to a quarter more. */
@@ -58,7 +58,7 @@ FL_TEST(stats_of_slow_tasks_are_of_each)
 	stats_run(e, FL_US(100), 98);
 	stats_run(e, FL_MS(10), 1);
 	stats_run(e, FL_MS(500), 1);
-	const fl_stats_times ran = stats_ran(e), queued = stats_of(e).types[0].queued;
+	const fl_stats_times ran = stats_ran(e), queued = fl_test_type_of(e, 0).queued;
 	assert_int_equal(ran.n, 100);
 	assert_int_equal(ran.sum, 98 * FL_US(100) + FL_MS(510));
 	assert_true(stats_is_about(ran.p50, FL_US(100)));
@@ -119,7 +119,7 @@ FL_TEST(stats_of_types_in_turn)
 		FL_EACH (i, types)
 			FL_OK(fl_submit(e, &types[i], &(int64_t){101}, NULL));
 	FL_EACH (i, types)
-		assert_in_range(stats_of(e).types[i].ran.n, TURNS * 3 / 4, TURNS * 5 / 4);
+		assert_in_range(fl_test_type_of(e, i).ran.n, TURNS * 3 / 4, TURNS * 5 / 4);
 }
 
 /* A task that comes while workers sleep is measured, and stands for none of the burst before. */
@@ -141,7 +141,7 @@ FL_TEST(stats_of_a_rare_task)
 		FL_OK(fl_future_wait(f));
 		fl_future_free(f);
 	}
-	const fl_stats_times ran = stats_of(e).types[1].ran;
+	const fl_stats_times ran = fl_test_type_of(e, 1).ran;
 	assert_int_equal(ran.n, 10);
 	assert_in_range(ran.sum, 10 * FL_MS(100), 10 * FL_MS(101));
 }
@@ -168,7 +168,7 @@ FL_TEST(stats_of_types_in_turn_in_a_burst)
 	FL_WAIT_FOR(stats_of(e).ended == 4 * TURNS + 1);
 	fl__store_relaxed(&stats_tick, FL_US(10)); /* spins end by the clock, after few yields */
 	FL_EACH (i, types)
-		assert_in_range(stats_of(e).types[i + 1].queued.n, TURNS / 2, TURNS * 3 / 2);
+		assert_in_range(fl_test_type_of(e, i + 1).queued.n, TURNS / 2, TURNS * 3 / 2);
 }
 
 /* They begin long after the last submit. */
@@ -185,9 +185,8 @@ FL_TEST(stats_of_bursts)
 		stats_advance(FL_S(1));
 		let_go(&held);
 		FL_WAIT_FOR(stats_of(e).ended == n + 2);
-		const fl_executor_stats stats = stats_of(e);
-		assert_int_equal(stats.types[0].queued.n, 1); /* it does not stand for the expired one */
-		const uint64_t queued = stats.types[1].queued.n, ran = stats.types[1].ran.n;
+		assert_int_equal(fl_test_type_of(e, 0).queued.n, 1); /* it does not stand for the expired one */
+		const uint64_t queued = fl_test_type_of(e, 1).queued.n, ran = fl_test_type_of(e, 1).ran.n;
 		assert_in_range(queued, n < 64 ? n : n - 3 * FL__STATS_EVERY, n);
 		assert_in_range(ran, n < 64 ? n : n - 3 * FL__STATS_EVERY, n);
 		fl__store_relaxed(&stats_tick, FL_US(1)); /* spins of the worker end by the clock */
@@ -252,8 +251,8 @@ FL_TEST(stats_know_16_types)
 	FL_FAULTS();
 	stats_stop_clock();
 	FL_SCOPED(fl_executor) *e = sequential();
-	char names[FL_STATS_TYPES + 1][60];
-	fl_task_type types[FL_STATS_TYPES + 1];
+	char names[FL__STATS_TYPES + 1][60];
+	fl_task_type types[FL__STATS_TYPES + 1];
 	const int64_t ns = FL_US(100);
 	FL_EACH (i, types) {
 		types[i] = stats_last;
@@ -263,13 +262,12 @@ FL_TEST(stats_know_16_types)
 		for (int n = 0; n < 2; n++)
 			FL_OK(fl_submit(e, &types[i], &ns, NULL));
 	}
-	const fl_executor_stats stats = stats_of(e);
-	assert_int_equal(stats.n_types, FL_STATS_TYPES);
-	assert_string_equal(stats.types[0].name, "type 0 with a name that is cut after so many ch");
-	assert_int_equal(stats.types[14].ran.n, 2);
-	assert_string_equal(stats.types[15].name, "other types");
-	assert_int_equal(stats.types[15].ran.n, 4);
-	assert_int_equal(stats.types[15].queued.n, 4);
+	assert_true(fl_test_has_types(e, FL__STATS_TYPES));
+	assert_string_equal(fl_test_type_of(e, 0).name, "type 0 with a name that is cut after so many ch");
+	assert_int_equal(fl_test_type_of(e, 14).ran.n, 2);
+	assert_string_equal(fl_test_type_of(e, 15).name, "other types");
+	assert_int_equal(fl_test_type_of(e, 15).ran.n, 4);
+	assert_int_equal(fl_test_type_of(e, 15).queued.n, 4);
 }
 
 /* By the name as shown, wherever it is in memory; a type may have none. */
@@ -287,11 +285,10 @@ FL_TEST(stats_tell_types_by_their_names)
 		type.name = names[i] ? strncpy(name, names[i], sizeof name - 1) : NULL;
 		FL_OK(fl_submit(e, &type, &ns, NULL));
 	}
-	const fl_executor_stats stats = stats_of(e);
-	assert_int_equal(stats.n_types, 5);
+	assert_true(fl_test_has_types(e, 5));
 	FL_EACH (i, shown) {
-		assert_string_equal(stats.types[i].name, shown[i]);
-		assert_int_equal(stats.types[i].ran.n, i == 0 ? 2 : 1);
+		assert_string_equal(fl_test_type_of(e, i).name, shown[i]);
+		assert_int_equal(fl_test_type_of(e, i).ran.n, i == 0 ? 2 : 1);
 	}
 }
 
@@ -309,11 +306,11 @@ FL_TEST(stats_without_memory_have_no_times)
 	fl__sys.alloc = stats_no_large_memory;
 	FL_OK(pool_nothing_submit(e, NULL));
 	assert_int_equal(stats_of(e).ended, 2);
-	assert_int_equal(stats_of(e).n_types, 1);
+	assert_true(fl_test_has_types(e, 1));
 	fl__sys.alloc = fl_test_real_sys.alloc;
 	FL_OK(pool_nothing_submit(e, NULL));
-	assert_int_equal(stats_of(e).types[0].ran.n, 2); /* stands for the next one */
-	assert_int_equal(stats_of(e).types[1].ran.n, 1);
+	assert_int_equal(fl_test_type_of(e, 0).ran.n, 2); /* stands for the next one */
+	assert_int_equal(fl_test_type_of(e, 1).ran.n, 1);
 }
 
 FL_TEST(stats_measure_the_queue_of_threads)
@@ -330,13 +327,12 @@ FL_TEST(stats_measure_the_queue_of_threads)
 	stats_advance(FL_S(3));
 	let_go(&held);
 	FL_OK(fl_future_wait(f));
-	const fl_executor_stats stats = stats_of(e);
-	assert_int_equal(stats.n_types, 2);
-	assert_string_equal(stats.types[1].name, "pool_nothing");
-	assert_int_equal(stats.types[1].queued.n, 1); /* not the expired one */
-	const int64_t queued = stats.types[1].queued.max;
+	assert_true(fl_test_has_types(e, 2));
+	assert_string_equal(fl_test_type_of(e, 1).name, "pool_nothing");
+	assert_int_equal(fl_test_type_of(e, 1).queued.n, 1); /* not the expired one */
+	const int64_t queued = fl_test_type_of(e, 1).queued.max;
 	assert_true(queued > FL_S(3) - 1024 && queued < FL_S(3) + 1024);
-	assert_int_equal(stats.types[0].ran.max, FL_S(3) + FL_US(60));
+	assert_int_equal(fl_test_type_of(e, 0).ran.max, FL_S(3) + FL_US(60));
 	fl__store_relaxed(&stats_tick, FL_US(1)); /* spins of the worker end by the clock */
 }
 
@@ -363,7 +359,7 @@ FL_TEST(stats_count_a_task_at_its_end)
 	fl__sys.now = stats_now_asks;
 	FL_OK(fl_test_run_task(e, &pool_nothing, NULL, NULL));
 	fl__store_release(&stats_asked, NULL);
-	assert_int_equal(stats_of(e).types[0].ran.n, 1); /* so the clock was read in between */
+	assert_int_equal(fl_test_type_of(e, 0).ran.n, 1); /* so the clock was read in between */
 	assert_in_range(fl__load_relaxed(&stats_most_ended), 0, 1);
 }
 
@@ -380,10 +376,10 @@ FL_TEST(stats_of_impossible_times)
 	                            {INT64_MIN, INT64_MAX}};
 	FL_EACH (i, wrong)
 		fl__hook_remote_on(e, &f, wrong[i][0], wrong[i][1]);
-	assert_int_equal(stats_of(e).n_types, 0);
+	assert_true(fl_test_has_types(e, 0));
 	fl__hook_remote_on(e, &f, now + FL_MS(1), FL_MS(4));
 	assert_int_equal(stats_ran(e).max, FL_MS(4));
-	assert_in_range(stats_of(e).types[0].queued.max, FL_MS(1) - 1024, FL_MS(1) + 1024);
+	assert_in_range(fl_test_type_of(e, 0).queued.max, FL_MS(1) - 1024, FL_MS(1) + 1024);
 }
 
 FL_TEST(stats_of_a_loop)
@@ -406,7 +402,7 @@ FL_TEST(stats_of_a_loop)
 	stats = stats_of(e);
 	assert_int_equal(stats.ended, 5);
 	assert_int_equal(stats.failed, 0);
-	assert_true(stats.types[0].ran.n > 0);
+	assert_true(fl_test_type_of(e, 0).ran.n > 0);
 }
 
 FL_TEST(stats_count_submits_at_a_full_backlog)

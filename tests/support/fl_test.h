@@ -247,6 +247,21 @@ void fl_test_future_ended(fl_future *f, int error, const char *message);
 /* The same after a wait. */
 void fl_test_future_ends(fl_future *f, int error, const char *message);
 
+static inline fl_stats_type fl_test_type_of(const fl_executor *e, size_t index)
+{
+	fl_stats_type type;
+	FL_OK(fl_executor_type_stats(e, index, &type));
+	return type;
+}
+
+/* Whether so many types of tasks were measured. */
+static inline bool fl_test_has_types(const fl_executor *e, size_t n)
+{
+	fl_stats_type type;
+	return (n == 0 || fl_executor_type_stats(e, n - 1, &type) == 0) &&
+	       fl_executor_type_stats(e, n, &type) == -ENOENT;
+}
+
 /*
  * Runs a task of that type, and returns its error. 0: it has succeeded, and `result` has its result.
  * `result` may be NULL.

@@ -88,7 +88,7 @@ void fl__executor_fini(fl_executor *e)
 	fl__free(e->regions);
 	fl__free(e->initialize_arg);
 	fl__message_free(e->why_broken);
-	for (unsigned i = 0; i < FL_STATS_TYPES; i++)
+	for (unsigned i = 0; i < FL__STATS_TYPES; i++)
 		fl__free(e->stats.types[i]);
 	fl__task_blocks_free(e->blocks);
 }

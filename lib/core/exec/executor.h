@@ -137,12 +137,14 @@ struct fl__executor_ops {
 	void (*describe_waits)(const fl_executor *e, char *text, size_t size);
 };
 
+enum { FL__STATS_TYPES = 16 };
+
 /* Of the statistics (inspect/stats.c). */
 struct fl__stats {
-	int32_t skip;                                 /* submits of the long way until one stamps */
-	int64_t calm;                                 /* submits before are paid for: stats_is_calm() */
-	struct fl__stats_context frame;               /* of all contexts in fl__run_task() */
-	struct fl__stats_type *types[FL_STATS_TYPES]; /* NULL: not yet used */
+	int32_t skip;                                  /* submits of the long way until one stamps */
+	int64_t calm;                                  /* submits before are paid for: stats_is_calm() */
+	struct fl__stats_context frame;                /* of all contexts in fl__run_task() */
+	struct fl__stats_type *types[FL__STATS_TYPES]; /* NULL: not yet used */
 };
 
 struct fl_executor {

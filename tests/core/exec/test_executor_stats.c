@@ -87,18 +87,17 @@ CONFORMANCE_ABLE(stats_measure_the_queue_and_the_run, 1, FL_CAP_CONCURRENT)
 	const fl_time opened = fl_now();
 	let_go(&held);
 	const fl_time ended = fl_now();
-	const fl_executor_stats stats = stats_of(e);
-	const fl_stats_type *type = &stats.types[0];
-	assert_int_equal(stats.n_types, 1);
-	assert_string_equal(type->name, "hold");
-	assert_int_equal(type->queued.n, 1);
-	assert_int_equal(type->ran.n, 1);
-	assert_true(type->queued.max <= fl_time_diff(entered, submitted) + 1024);
-	assert_true(type->ran.max >= fl_time_diff(opened, entered) - 1024);
-	assert_true(type->ran.max <= fl_time_diff(ended, submitted));
-	assert_int_equal(type->ran.sum, type->ran.max);
+	const fl_stats_type type = fl_test_type_of(e, 0);
+	assert_true(fl_test_has_types(e, 1));
+	assert_string_equal(type.name, "hold");
+	assert_int_equal(type.queued.n, 1);
+	assert_int_equal(type.ran.n, 1);
+	assert_true(type.queued.max <= fl_time_diff(entered, submitted) + 1024);
+	assert_true(type.ran.max >= fl_time_diff(opened, entered) - 1024);
+	assert_true(type.ran.max <= fl_time_diff(ended, submitted));
+	assert_int_equal(type.ran.sum, type.ran.max);
 	/* The quantile of one is its maximum, or the bound of the same bucket. */
-	assert_int_equal(type->ran.p99, type->ran.max);
+	assert_int_equal(type.ran.p99, type.ran.max);
 }
 
 CONFORMANCE_ON(stats_count_a_chunk_as_one_task, 1)
@@ -113,7 +112,9 @@ CONFORMANCE_ON(stats_count_a_chunk_as_one_task, 1)
 static void ask_in_child(void *e)
 {
 	fl_executor_stats stats;
+	fl_stats_type type;
 	FL_RC(fl_executor_get_stats(e, &stats), -EOWNERDEAD);
+	FL_RC(fl_executor_type_stats(e, 0, &type), -EOWNERDEAD);
 }
 
 CONFORMANCE_ON(stats_in_a_forked_child, 1)
