@@ -77,7 +77,7 @@ struct host_pool {
 	struct host_job **jobs;            /* by slot */
 	struct host_job *waiting, *last_waiting;
 	uint32_t n_inner;
-	fl_thread closer;
+	fl_thread *closer;
 	bool closing, has_closer;
 	char name[32];            /* of a worker, and of the runner during an inline job */
 	struct fl__mpi_head head; /* of OPEN */
@@ -123,8 +123,8 @@ static struct {
 	struct host_job *free; /* linked by `next` */
 	unsigned n_free;
 	struct fl__types_known types;
-	sigset_t signals;               /* of the main thread */
-	fl_thread runner, ended_runner; /* joined by the next runner that a task ends */
+	sigset_t signals;                 /* of the main thread */
+	fl_thread *runner, *ended_runner; /* joined by the next runner that a task ends */
 	bool has_runner, lost_runner;
 	unsigned leader; /* FL__MPI_FIRST: the main thread; FL__MPI_SECOND: the runner */
 	struct host_job *inlined;
@@ -767,7 +767,7 @@ FL__COLD static void host_runner_exits(void *arg)
 	host_await_requests();
 	host_end_inline(-EOWNERDEAD, false, "the task's function " FL__ENDS_THREAD);
 	host.leader = FL__MPI_FIRST;
-	fl_thread before = {NULL};
+	fl_thread *before = NULL;
 	if (!host.over) { /* else host_leave() joins the runner */
 		before = host.ended_runner;
 		host.ended_runner = host.runner;
@@ -776,7 +776,8 @@ FL__COLD static void host_runner_exits(void *arg)
 	}
 	fl_mutex_unlock(&fl__mpi_lock);
 	fl__mpi_wake(FL__MPI_FIRST);
-	FL_IGNORE(fl_thread_join_until(&before, NULL, FL_FOREVER, FL_SHIELDED)); /* -EINVAL: it is the first */
+	if (before)
+		FL_IGNORE(fl_thread_join_until(before, NULL, FL_FOREVER, FL_SHIELDED));
 }
 
 /* The runner leads until the end. */
@@ -863,7 +864,7 @@ static void host_forget(void *arg)
 	struct host_pool *p = arg;
 	const struct fl__mpi_head head = {.kind = FL__MPI_CLOSED, .pool = p->head.pool};
 	if (p->has_closer)
-		FL_IGNORE(fl_thread_join(&p->closer, NULL));
+		FL_IGNORE(fl_thread_join(p->closer, NULL));
 	FL__LIST_REMOVE(p);
 	fl__mpi_must_send(0, &head, "", NULL, NULL);
 	fl__free(p->jobs);
@@ -956,7 +957,7 @@ static void host_leave(void)
 	until = fl_after(FL_S(1));
 	fl_mutex_unlock(&fl__mpi_lock);
 	fl__mpi_wake(FL__MPI_SECOND);
-	bool left = host.has_runner && fl_thread_join_until(&host.runner, NULL, until, FL_SHIELDED) != 0;
+	bool left = host.has_runner && fl_thread_join_until(host.runner, NULL, until, FL_SHIELDED) != 0;
 	FL__EACH (struct host_pool, p, host.pools)
 		left |= p->inner && !p->closing && fl_executor_join_until(p->inner, until, FL_SHIELDED) != 0;
 	if (left)

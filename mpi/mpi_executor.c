@@ -125,7 +125,7 @@ static struct {
 	uint32_t pools_made;
 	fl_mutex start_lock; /* taken under the executors' locks; guards the second part */
 	bool running;
-	fl_thread thread;
+	fl_thread *thread;
 	/* The leader's. */
 	struct mpi_pool *pools;
 	uint64_t rounds;
@@ -887,7 +887,7 @@ void fl__mpi_dismiss(void)
 	}
 	fl__mpi_wake(FL__MPI_FIRST);
 	if (running) {
-		FL_IGNORE(fl_thread_join(&mpi_thread.thread, NULL));
+		FL_IGNORE(fl_thread_join(mpi_thread.thread, NULL));
 		return;
 	}
 	fl__mutex_hold(&fl__mpi_lock);

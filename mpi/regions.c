@@ -267,7 +267,7 @@ struct receiver {
 	uint64_t offset;
 	size_t piece; /* bytes that are received */
 	struct fl__mpi_regions told;
-	fl_thread maker; /* makes or maps the regions */
+	fl_thread *maker; /* makes or maps the regions */
 	bool has_maker;
 	int error;      /* the maker's */
 	uint32_t flags; /* of HAS */
@@ -422,7 +422,7 @@ static void receiver_made(void *arg)
 {
 	struct receiver *r = arg;
 	if (r->has_maker)
-		FL_IGNORE(fl_thread_join(&r->maker, NULL));
+		FL_IGNORE(fl_thread_join(r->maker, NULL));
 	r->work.done = receiver_got;
 	if (r->error != 0)
 		receiver_fail(r, r->error, r->told.pid != 0 ? "map" : "make", r->received.n);

@@ -7,7 +7,7 @@
  *     pthread_mutex_t                       fl_mutex
  *     pthread_cond_t                        fl_cond
  *     a deadline of CLOCK_MONOTONIC         the same, as one number
- *     pthread_t                             fl_thread
+ *     pthread_t                             fl_thread *
  */
 #ifndef PTHREAD_NAMES_H
 #define PTHREAD_NAMES_H
@@ -48,9 +48,10 @@ static inline int app_run(void *start)
 	return 0;
 }
 
-#define pthread_t fl_thread
+typedef fl_thread *app_thread;
+#define pthread_t app_thread
 #define pthread_create(t, unused, function, arg) ((void)(unused), app_create(t, function, arg))
-static inline int app_create(fl_thread *t, void *(*function)(void *arg), void *arg)
+static inline int app_create(fl_thread **t, void *(*function)(void *arg), void *arg)
 {
 	app_start *start = (app_start *)malloc(sizeof *start);
 	int rc;
@@ -63,6 +64,6 @@ static inline int app_create(fl_thread *t, void *(*function)(void *arg), void *a
 		free(start);
 	return -rc;
 }
-#define pthread_join(t, unused) ((void)(unused), -fl_thread_join(&(t), NULL))
+#define pthread_join(t, unused) ((void)(unused), -fl_thread_join(t, NULL))
 
 #endif

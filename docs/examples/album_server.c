@@ -34,7 +34,7 @@ struct server {
 	enum fault fault;
 	request_queue *late;    /* answered when they are due */
 	request_queue *stalled; /* answered when the server stops */
-	fl_thread waker;
+	fl_thread *waker;
 	bool waker_runs;
 };
 
@@ -205,7 +205,7 @@ void server_stop(struct server *s)
 	if (s->waker_runs) {
 		request_queue_close(s->late);
 		request_queue_close(s->stalled);
-		int rc = fl_thread_join(&s->waker, NULL);
+		int rc = fl_thread_join(s->waker, NULL);
 		if (rc != 0)
 			complain("cannot join the server's thread: %s", fl_error_text(rc));
 		struct request r;

@@ -15,7 +15,7 @@
 #define ARRIVAL FL_MS(35) /* ... and the time between two customers, a bit shorter */
 
 struct customer {
-	fl_thread thread;
+	fl_thread *thread;
 	struct shop *shop;
 	unsigned number;
 	fl_event shorn;
@@ -99,7 +99,7 @@ static int customers_come(struct shop *shop, struct customer *customers, unsigne
 			rc = fl_thread_start(&next->thread, customer, next, NULL);
 	}
 	for (unsigned i = 0; i < started; i++) {
-		int left = join(&customers[i].thread);
+		int left = join(customers[i].thread);
 		rc = rc != 0 ? rc : left;
 	}
 	return rc;
@@ -110,12 +110,12 @@ static int open_shop(struct shop *shop, unsigned n)
 	struct customer *customers = calloc(n, sizeof *customers);
 	if (customers == NULL)
 		return -ENOMEM;
-	fl_thread worker;
+	fl_thread *worker;
 	int rc = fl_thread_start(&worker, barber, shop, &(fl_thread_config){.name = "barber"});
 	if (rc == 0) {
 		rc = customers_come(shop, customers, n);
 		chairs_close(shop->chairs);
-		int left = join(&worker);
+		int left = join(worker);
 		rc = rc != 0 ? rc : left;
 	}
 	free(customers);

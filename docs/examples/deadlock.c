@@ -51,18 +51,18 @@ int main(int argc, char **argv)
 	int rc = fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
 	if (rc != 0)
 		return fl_perror(rc, "debugging");
-	fl_thread threads[2];
+	fl_thread *threads[2];
 	fl_thread_function *const functions[] = {alice_pays, bob_pays};
 	const char *const names[] = {"alice pays", "bob pays"};
 	for (int i = 0; i < 2; i++) {
 		rc = fl_thread_start(&threads[i], functions[i], NULL, &(fl_thread_config){.name = names[i]});
 		if (rc == 0 && !at_once)
-			rc = fl_thread_join(&threads[i], NULL); /* one after the other */
+			rc = fl_thread_join(threads[i], NULL); /* one after the other */
 		if (rc != 0)
 			return fl_perror(rc, names[i]);
 	}
 	for (int i = 0; at_once && i < 2; i++) {
-		rc = fl_thread_join(&threads[i], NULL);
+		rc = fl_thread_join(threads[i], NULL);
 		if (rc != 0)
 			return fl_perror(rc, names[i]);
 	}

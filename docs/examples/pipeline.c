@@ -142,11 +142,11 @@ static void free_queues(struct pipeline *p)
 }
 
 /* Waits for all threads, and shows their progress; Ctrl-C stops them. */
-static void join_all(struct pipeline *p, fl_thread *threads, size_t n)
+static void join_all(struct pipeline *p, fl_thread **threads, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		int rc;
-		while ((rc = fl_thread_join_until(&threads[i], NULL, fl_after(LOOK), FL_SHIELDED)) == -ETIMEDOUT) {
+		while ((rc = fl_thread_join_until(threads[i], NULL, fl_after(LOOK), FL_SHIELDED)) == -ETIMEDOUT) {
 			if (fl_signals_try_wait(p->signals) > 0)
 				pipeline_stop(p, "pipeline", "interrupted");
 			pipeline_show(p);
@@ -157,7 +157,7 @@ static void join_all(struct pipeline *p, fl_thread *threads, size_t n)
 	progress_end();
 }
 
-static void run_threads(struct pipeline *p, fl_thread *threads)
+static void run_threads(struct pipeline *p, fl_thread **threads)
 {
 	size_t started = 0;
 	for (struct stage *s = p->stages; s < p->stages + STAGES; s++)
@@ -182,7 +182,7 @@ bool pipeline_run(struct pipeline *p)
 	size_t n = 0;
 	for (unsigned i = 0; i < STAGES; i++)
 		n += p->stages[i].threads;
-	fl_thread *threads = calloc(n, sizeof *threads);
+	fl_thread **threads = calloc(n, sizeof *threads);
 	int rc = threads != NULL ? make_queues(p) : -ENOMEM;
 	if (rc == 0)
 		run_threads(p, threads);
@@ -208,7 +208,7 @@ static int all_in_turn(void *arg)
 
 bool pipeline_run_sequential(struct pipeline *p)
 {
-	fl_thread thread;
+	fl_thread *thread;
 	int rc = fl_thread_start(&thread, all_in_turn, p, NULL);
 	if (rc == 0)
 		join_all(p, &thread, 1);

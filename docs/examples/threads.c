@@ -38,7 +38,7 @@ int two_threads(const struct options *o)
 {
 	(void)o;
 	struct pace paces[] = {{"Thread-1", FL_MS(200)}, {"Thread-2", FL_MS(400)}};
-	fl_thread threads[2] = {0};
+	fl_thread *threads[2] = {0};
 	int status = EXIT_SUCCESS;
 	for (int i = 0; i < 2; i++) {
 		int rc =
@@ -51,9 +51,9 @@ int two_threads(const struct options *o)
 	/* The join returns the result of print_time(). */
 	for (int i = 0; i < 2; i++) {
 		int result = 0;
-		if (fl_thread_id(&threads[i]) == 0)
+		if (threads[i] == NULL)
 			continue; /* it did not start */
-		int rc = fl_thread_join(&threads[i], &result);
+		int rc = fl_thread_join(threads[i], &result);
 		if (rc == 0 && result == 0)
 			continue;
 		complain("%s failed: %s", paces[i].name, fl_error_text(rc != 0 ? rc : result));

@@ -18,18 +18,16 @@ FL_BEGIN_DECLS
  *
  *     static int download(void *file) { ... return 0; }
  *
- *     fl_thread t;
+ *     fl_thread *t;
  *     rc = fl_thread_start(&t, download, &file, &(fl_thread_config){ .name = "download" });
- *     rc = fl_thread_join_until(&t, &result, fl_after(FL_S(10)), NULL);
+ *     rc = fl_thread_join_until(t, &result, fl_after(FL_S(10)), NULL);
  *
- * Every started thread must be joined or detached, once. One context at a time uses a handle, which
- * must not be copied.
+ * Every started thread must be joined or detached, once: that frees the handle. One context at a
+ * time uses a handle.
  */
 typedef int fl_thread_function(void *arg);
 
-typedef struct fl_thread {
-	struct fl__thread *thread_; /* NULL: not started, joined or detached */
-} fl_thread;
+typedef struct fl_thread fl_thread;
 
 typedef struct fl_thread_config {
 	const char *name; /* copied, 31 characters, 15 for debuggers; NULL: "thread-N" */
@@ -50,17 +48,16 @@ typedef struct fl_thread_config {
  *            clone3() by EPERM, so that the C library does not try clone()
  *   -EINVAL  the system refuses the stack size
  */
-FL_API FL_MUST_CHECK int fl_thread_start(fl_thread *t, fl_thread_function *function, void *arg,
+FL_API FL_MUST_CHECK int fl_thread_start(fl_thread **t, fl_thread_function *function, void *arg,
                                          const fl_thread_config *config);
 
 /*
- * Waits until the function has ended, stores its result in `*result` (may be NULL), and gives up
- * the handle. Then waits for the destructors of the thread's thread-specific data, whatever the
+ * Waits until the function has ended, stores its result in `*result` (may be NULL), and frees the
+ * handle. Then waits for the destructors of the thread's thread-specific data, whatever the
  * deadline. Blocks the calling context. A function that left by pthread_exit() or pthread_cancel()
  * has the result -ECANCELED. Returns 0, or:
  *   -ECANCELED   cancelled; the thread can be joined again, as after -ETIMEDOUT
  *   -EDEADLK     the caller is the thread itself
- *   -EINVAL      the handle is not joinable
  *   -EOWNERDEAD  in a forked child, which has no copy of the running thread
  */
 FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, fl_time deadline, fl_cancel_token *cancel);
@@ -76,16 +73,13 @@ FL_INLINE FL_MUST_CHECK int fl_thread_try_join(fl_thread *_t, int *_result)
 	return _rc == -ETIMEDOUT ? -EAGAIN : _rc;
 }
 
-/* Gives up the handle; the thread runs on. Returns 0, -EINVAL when the handle is not joinable. */
-FL_API FL_MUST_CHECK int fl_thread_detach(fl_thread *t);
+/* Frees the handle; the thread runs on. */
+FL_API void fl_thread_detach(fl_thread *t);
 
-/* Whether the function of a joinable thread still runs. */
+/* Whether the function of the thread still runs. */
 FL_API bool fl_thread_is_alive(const fl_thread *t);
 
-/*
- * The id of a joinable thread, which fl_thread_current_id() returns in that thread: never 0, never
- * used twice. 0 if the handle is not joinable.
- */
+/* The id, which fl_thread_current_id() returns in that thread: never 0, never used twice. */
 FL_API uint64_t fl_thread_id(const fl_thread *t);
 
 /* The id of the calling context. Never 0. */
@@ -149,7 +143,7 @@ FL_API void *fl_local_get(const fl_local *local);
  */
 FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);
 
-/* For FL_WAIT_ANY(): ready when the function of a joinable thread has ended. */
+/* For FL_WAIT_ANY(): ready when the function of the thread has ended. */
 #define FL_ON_THREAD(t) FL__ON(fl__on_thread, (t))
 FL_API extern const fl_on_type fl__on_thread;
 

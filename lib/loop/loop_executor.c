@@ -44,7 +44,7 @@ struct loop_executor {
 	fl_loop *loop; /* NULL: the manager has ended */
 	bool own_loop;
 	bool started, alive; /* of that thread */
-	fl_thread thread;
+	fl_thread *thread;
 	struct fl__task_block *held; /* the manager's, on the caller's loop */
 
 	enum loop_executor_phase phase;
@@ -371,7 +371,7 @@ static void loop_executor_destroy(fl_executor *e)
 {
 	struct loop_executor *c = loop_executor_of(e);
 	if (c->own_loop) {
-		(void)!fl_thread_detach(&c->thread); /* -EINVAL: joined or never started */
+		fl__thread_detach(c->thread);
 		if (c->loop)
 			fl__loop_discard(c->loop); /* never ran, or this is a forked child */
 	} else if (fl__executor_is_forked(e) && c->held) {

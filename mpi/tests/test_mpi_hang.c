@@ -24,11 +24,11 @@ static int look(void *arg)
 
 FL_TASK_STATIC(hang, void, void)
 {
-	fl_thread t;
+	fl_thread *t;
 	int looked = 0;
 	FL_OK(fl_thread_start(&t, look, NULL, NULL));
 	FL_OK(fl_event_wait(&never));
-	FL_OK(fl_thread_join(&t, &looked));
+	FL_OK(fl_thread_join(t, &looked));
 	return looked;
 }
 

@@ -164,7 +164,7 @@ FL_TEST(mpi_wait_ends_at_its_deadline)
 }
 
 struct waiter {
-	fl_thread thread;
+	fl_thread *thread;
 	fl_future *f;
 	fl_cancel_token cancel;
 };
@@ -197,14 +197,14 @@ FL_TEST(mpi_wait_is_cancelled)
 		int rc = 0;
 		if (i + 1 == WAITERS)
 			FL_OK(fl_shm_event_set(&gate->open));
-		FL_OK(fl_thread_join(&waiters[i].thread, &rc));
+		FL_OK(fl_thread_join(waiters[i].thread, &rc));
 		FL_RC(rc, i + 1 == WAITERS ? 0 : -ECANCELED);
 		fl_cancel_token_destroy(&waiters[i].cancel);
 	}
 }
 
 struct caller {
-	fl_thread thread;
+	fl_thread *thread;
 	fl_executor *e;
 	int first, n;
 };
@@ -236,7 +236,7 @@ FL_TEST(mpi_callers_wait_at_once)
 	}
 	FL_EACH (i, callers) {
 		int wrong = -1;
-		FL_OK(fl_thread_join(&callers[i].thread, &wrong));
+		FL_OK(fl_thread_join(callers[i].thread, &wrong));
 		assert_int_equal(wrong, 0);
 	}
 }

@@ -73,13 +73,13 @@ static int create_in_thread(void *arg)
 
 ROLE(spawns_in_two_threads)
 {
-	fl_thread threads[2];
+	fl_thread *threads[2];
 	fl_executor *executors[2];
 	int results[2];
 	FL_EACH (i, threads)
 		fl_test_go(&threads[i], create_in_thread, &executors[i]);
 	FL_EACH (i, threads)
-		FL_OK(fl_thread_join(&threads[i], &results[i]));
+		FL_OK(fl_thread_join(threads[i], &results[i]));
 	if (results[0] == -EAGAIN && results[1] == -EAGAIN)
 		return CANNOT_SPAWN;
 	FL_CHECK(results[0] == 0 && results[1] == 0);

@@ -110,7 +110,7 @@ static void begin_round(enum way way)
 static void run_round(unsigned number, uint32_t tasks, uint64_t kills)
 {
 	const uint32_t first = ids_taken();
-	fl_thread threads[FEEDERS];
+	fl_thread *threads[FEEDERS];
 	begin_round(number % WAYS);
 	for (unsigned i = 0; i < FEEDERS; i++)
 		if (fl_thread_start(&threads[i], feed, (void *)(uintptr_t)i, NULL) != 0)
@@ -119,7 +119,7 @@ static void run_round(unsigned number, uint32_t tasks, uint64_t kills)
 	let_it_run(tasks, kills, number % WAYS);
 	end_round(number % ENDS);
 	for (unsigned i = 0; i < FEEDERS; i++)
-		if (fl_thread_join(&threads[i], NULL) != 0)
+		if (fl_thread_join(threads[i], NULL) != 0)
 			fail("a join failed");
 	killer_let(NULL);
 	fl_executor_free(current.e);

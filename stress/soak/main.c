@@ -83,7 +83,7 @@ int main(int argc, char **argv)
 	soak.fibers = 64;
 	soak.time = 60;
 	read_arguments(argc, argv, usage, arguments);
-	static fl_thread threads[2 * MOST];
+	static fl_thread *threads[2 * MOST];
 	const unsigned n = (unsigned)(soak.threads + soak.loops);
 	const fl_time begin = fl_now();
 	things_open();
@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 	send_home();
 	for (unsigned i = 0; i < n; i++) {
 		int result = 0;
-		if (fl_thread_join_until(&threads[i], &result, fl_after(FL_S(STUCK_S)), NULL) != 0) {
+		if (fl_thread_join_until(threads[i], &result, fl_after(FL_S(STUCK_S)), NULL) != 0) {
 			fl__lot_visit(tell_waiter, NULL);
 			fail("an actor has made no progress for %d seconds", STUCK_S);
 		}

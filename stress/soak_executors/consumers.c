@@ -11,7 +11,7 @@ enum { CONSUMERS = 3, ITEMS = 400 };
 struct consumer {
 	fl_queue *queue;
 	fl_cancel_token token;
-	fl_thread thread;
+	fl_thread *thread;
 	uint64_t sum;
 };
 
@@ -37,7 +37,7 @@ static void hire(struct consumer *c, fl_queue *q)
 static uint64_t part_with(struct consumer *c, int expected)
 {
 	int rc = 0;
-	check("a join", fl_thread_join(&c->thread, &rc));
+	check("a join", fl_thread_join(c->thread, &rc));
 	if (rc != expected)
 		fail("a consumer ended with %s, not %s", fl_error_name(rc), fl_error_name(expected));
 	fl_cancel_token_destroy(&c->token);

@@ -75,7 +75,7 @@ static void expect_progress(const uint64_t *before)
 
 static void run_part(int64_t time)
 {
-	fl_thread threads[ACTIVITIES];
+	fl_thread *threads[ACTIVITIES];
 	fl__store_relaxed(&stop, false); /* relaxed, here and below: starts and joins order it */
 	for (size_t i = 0; i < ACTIVITIES; i++) {
 		const fl_thread_config config = {.name = activities[i].name};
@@ -88,7 +88,7 @@ static void run_part(int64_t time)
 		before[i] = fl__load_relaxed(&turns[i]);
 	const fl_time limit = fl_after(FL_S(STUCK_S));
 	for (size_t i = 0; i < ACTIVITIES; i++)
-		if (fl_thread_join_until(&threads[i], NULL, limit, NULL) != 0) {
+		if (fl_thread_join_until(threads[i], NULL, limit, NULL) != 0) {
 			expect_progress(before);
 			fail("%s: the last turn does not end", activities[i].name);
 		}

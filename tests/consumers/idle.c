@@ -36,7 +36,7 @@ int main(void)
 	if (rc)
 		return fl_perror(rc, "map");
 	fl_event end = FL_EVENT_INIT;
-	fl_thread waiter;
+	fl_thread *waiter;
 	rc = fl_thread_start(&waiter, wait_long, &end, NULL);
 	if (rc)
 		return fl_perror(rc, "thread");
@@ -51,6 +51,6 @@ int main(void)
 
 	fl_event_set(&end);
 	int result;
-	rc = fl_thread_join(&waiter, &result);
+	rc = fl_thread_join(waiter, &result);
 	return rc || result ? fl_perror(rc ? rc : result, "waiter") : 0;
 }

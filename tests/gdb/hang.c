@@ -24,7 +24,7 @@ static fl_cond ready = FL_COND_INIT;
 static fl_event never = FL_EVENT_INIT;
 static fl_barrier both = FL_BARRIER_INIT(2);
 static fl_shm_mutex shared = FL_SHM_MUTEX_INIT;
-static fl_thread threads[2];
+static fl_thread *threads[2];
 static fl_queue *orders;
 static fl_executor *pool;
 static fl_future *last;
@@ -44,7 +44,7 @@ static int join(void)
 {
 	say();
 	for (int i = 0; i < 2; i++)
-		MUST(fl_thread_join(&threads[i], NULL));
+		MUST(fl_thread_join(threads[i], NULL));
 	return 0;
 }
 
@@ -264,10 +264,10 @@ static int waits_for_never(void *arg)
 
 static int join_thread(void)
 {
-	fl_thread t;
+	fl_thread *t;
 	MUST(fl_thread_start(&t, waits_for_never, &never, &(fl_thread_config){.name = "clerk"}));
 	say();
-	return fl_thread_join(&t, NULL);
+	return fl_thread_join(t, NULL);
 }
 
 int main(int argc, char **argv)

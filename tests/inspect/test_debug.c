@@ -67,9 +67,9 @@ static int back(void *pair)
 
 static void run_and_join(fl_thread_function *function, void *arg, const char *name)
 {
-	fl_thread t;
+	fl_thread *t;
 	FL_OK(fl_thread_start(&t, function, arg, &(fl_thread_config){.name = name}));
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 FL_TEST(debug_enable_takes_modes)
@@ -240,13 +240,13 @@ FL_TEST(debug_condition_wait_holds_nothing)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
 	struct box b = {FL_MUTEX_INIT, FL_MUTEX_INIT, FL_COND_INIT, false, false};
-	fl_thread t;
+	fl_thread *t;
 	fl_mutex_lock(&b.lock);
 	fl_test_go(&t, fill, &b);
 	while (!b.full)
 		FL_OK(fl_cond_wait(&b.changed, &b.lock));
 	fl_mutex_unlock(&b.lock);
-	fl_test_end(&t);
+	fl_test_end(t);
 	HEARD("\n", 0);
 }
 
@@ -392,12 +392,12 @@ static void switch_off(void *unused)
 
 FL_TEST(debug_is_switched_in_children_of_a_switching_process)
 {
-	fl_thread t;
+	fl_thread *t;
 	fl_test_go(&t, switch_until_the_end, NULL);
 	for (int i = 0; i < 100; i++)
 		FL_IN_CHILD(switch_off, NULL);
 	fl__store_relaxed(&switching_ends, 1); /* relaxed: publishes nothing */
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 /*

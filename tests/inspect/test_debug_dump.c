@@ -49,7 +49,7 @@ static void nothing(void)
 }
 
 /* A second thread, for waits that need one. It waits for the event. */
-static fl_thread dump_other;
+static fl_thread *dump_other;
 
 static int run_other(void *arg)
 {
@@ -68,7 +68,7 @@ static void start_other(void (*function)(void))
 static void join_other(void)
 {
 	set_event();
-	fl_test_end(&dump_other);
+	fl_test_end(dump_other);
 }
 
 static void wait_barrier(void)
@@ -460,7 +460,7 @@ static int await_event_for_an_hour(void *unused)
  */
 FL_TEST(debug_dump_says_how_long_ago_a_deadline_was)
 {
-	fl_thread t;
+	fl_thread *t;
 	FL_FAULTS();
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	fl_test_clock_ours();
@@ -473,7 +473,7 @@ FL_TEST(debug_dump_says_how_long_ago_a_deadline_was)
 	assert_null(strstr(printed, " s, at most "));
 	fl__store_relaxed(&fl_test_ahead, 0);
 	set_event();
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 FL_TEST(debug_dump_names_what_each_wait_is_for)
@@ -482,7 +482,7 @@ FL_TEST(debug_dump_names_what_each_wait_is_for)
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	dump_pool = pool_with(2);
 	FL_EACH (i, dump_waits) {
-		fl_thread waiter;
+		fl_thread *waiter;
 		const struct dump_wait *how = &dump_waits[i];
 		fl_event_reset(&dump_event);
 		how->prepare();
@@ -496,7 +496,7 @@ FL_TEST(debug_dump_names_what_each_wait_is_for)
 		assert_ptr_equal(strstr(line, expected), strchr(line, ')'));
 		assert_null(strstr(printed, "something"));
 		how->end();
-		fl_test_end(&waiter);
+		fl_test_end(waiter);
 		how->clean();
 	}
 	fl_executor_free(dump_pool);
@@ -510,7 +510,7 @@ FL_TEST(debug_dump_counts_what_a_join_waits_for)
 	begin_group();
 	begin_latch();
 	make_promises();
-	fl_thread threads[3];
+	fl_thread *threads[3];
 	const struct dump_wait waits[] = {{.wait = join_group}, {.wait = wait_latch}, {.wait = wait_future}};
 	FL_EACH (i, threads)
 		fl_test_go(&threads[i], wait_in_thread, (void *)(uintptr_t)&waits[i]);
@@ -520,7 +520,7 @@ FL_TEST(debug_dump_counts_what_a_join_waits_for)
 	open_latch();
 	keep_promises();
 	FL_EACH (i, threads)
-		fl_test_end(&threads[i]);
+		fl_test_end(threads[i]);
 	free_promises();
 	fl_executor_free(dump_pool);
 }
@@ -552,7 +552,7 @@ FL_TEST(debug_dump_names_the_process_that_holds_a_shared_lock)
 	dump_main = pthread_self();
 	fl__sys.thread_exists = says_alive; /* alone: bridges read other members */
 	FL_EACH (i, waits) {
-		fl_thread waiter;
+		fl_thread *waiter;
 		make_token_and_lock();
 		const uint32_t own = fl__load_relaxed(word) & ~FL__SHM_WAITERS;
 		fl_test_go(&waiter, wait_in_thread, (void *)(uintptr_t)&waits[i]);
@@ -568,7 +568,7 @@ FL_TEST(debug_dump_names_the_process_that_holds_a_shared_lock)
 			unlock_shm_mutex();
 		else
 			fl_cancel_token_request(&dump_token);
-		fl_test_end(&waiter);
+		fl_test_end(waiter);
 		if (i > 0)
 			unlock_shm_mutex();
 		destroy_token();
@@ -643,7 +643,7 @@ FL_TEST(debug_dump_says_which_fiber_has_the_thread)
 /* Without FL_DEBUG_WAITS the dump names the object, but not for how long. */
 FL_TEST(debug_dump_without_debugging_names_objects)
 {
-	fl_thread waiter;
+	fl_thread *waiter;
 	const struct dump_wait wait = {.wait = await_event};
 	FL_OK(fl_debug_enable(0)); /* a case that was skipped has left it on */
 	fl_event_reset(&dump_event);
@@ -651,7 +651,7 @@ FL_TEST(debug_dump_without_debugging_names_objects)
 	    fl_thread_start(&waiter, wait_in_thread, (void *)(uintptr_t)&wait, &(fl_thread_config){.name = "waiter"}));
 	FL_WAIT_FOR(dump_has(" waits for event dump_event at ") && strstr(printed, "waiter ("));
 	set_event();
-	fl_test_end(&waiter);
+	fl_test_end(waiter);
 }
 
 static void submit_all(fl_executor *e, int n)

@@ -187,7 +187,7 @@ static int wait_deeper(void *arg)
 /* A thread waits, the dump says for what, and the wait is ended. */
 static void wait_and_end(struct stage *s, const struct waiting *how)
 {
-	fl_thread t;
+	fl_thread *t;
 	static unsigned deeper;
 	s->full = false;
 	FL_OK(fl_sem_init(&s->permits, 0));
@@ -204,7 +204,7 @@ static void wait_and_end(struct stage *s, const struct waiting *how)
 	assert_non_null(strstr(printed, how->function));
 	assert_null(strstr(printed, "something"));
 	how->end(s);
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 static void begin(struct stage *s)
@@ -277,11 +277,11 @@ FL_TEST(debug_dump_names_the_queue_of_a_fiber)
 	FL_NEEDS(FL_TEST_EVENTFD); /* before there is a thread */
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct stage s;
-	fl_thread rescue;
+	fl_thread *rescue;
 	begin(&s);
 	fl_test_go(&rescue, free_the_fiber, &s);
 	fl_test_fibers_here(to_fiber, &s, 0, 1);
-	fl_test_end(&rescue);
+	fl_test_end(rescue);
 	fl_queue_free(s.queue);
 }
 
@@ -291,7 +291,7 @@ FL_TEST(debug_dump_of_a_signalled_waiter_names_the_mutex)
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct stage s;
 	begin(&s);
-	fl_thread t;
+	fl_thread *t;
 	fl_test_go(&t, wait_once, &(struct waiter){&s, &waits[0]});
 	FL_WAIT_FOR(fl__lot_has_waiters_at(&s.changed));
 	FL_WAIT_FOR(dump_has("condition %p (mutex %p)", (void *)&s.changed, (void *)&s.lock));
@@ -301,7 +301,7 @@ FL_TEST(debug_dump_of_a_signalled_waiter_names_the_mutex)
 	assert_false(dump_has("condition %p (mutex %p)", (void *)&s.changed, (void *)&s.lock));
 	FL_WAIT_FOR(dump_has("has waited for mutex %p", (void *)&s.lock) && strstr(printed, ", held by main ("));
 	fl_mutex_unlock(&s.lock);
-	fl_test_end(&t);
+	fl_test_end(t);
 	fl_queue_free(s.queue);
 }
 
@@ -319,14 +319,14 @@ FL_TEST(debug_dump_of_a_cancelled_waiter_names_the_mutex)
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct stage s;
 	begin(&s);
-	fl_thread t;
+	fl_thread *t;
 	fl_test_go(&t, give_up, &s);
 	FL_WAIT_FOR(dump_has("has waited for condition"));
 	fl_mutex_lock(&s.lock);
 	fl_cancel_token_request(&s.over);
 	FL_WAIT_FOR(dump_has("has waited for mutex %p", (void *)&s.lock) && strstr(printed, ", held by main ("));
 	fl_mutex_unlock(&s.lock);
-	fl_test_end(&t);
+	fl_test_end(t);
 	fl_cancel_token_destroy(&s.over);
 	fl_queue_free(s.queue);
 }
@@ -351,11 +351,11 @@ FL_TEST(debug_contention_counts_a_submit_at_its_caller)
 	FL_SCOPED(fl_executor) *e = pool_of(&(fl_executor_config){.workers = 1, .backlog = 1});
 	struct held held = hold_worker(e);
 	submit_here(e);
-	fl_thread t;
+	fl_thread *t;
 	fl_test_go(&t, submit_once, e);
 	FL_WAIT_FOR(dump_has(" has waited for the full backlog of executor "));
 	let_go(&held);
-	fl_test_end(&t);
+	fl_test_end(t);
 	FL_OK(fl_executor_join(e));
 	profile();
 	assert_true(figures("submit_here+", &calls, &waited));

@@ -45,12 +45,12 @@ FL_TEST(debug_contention_counts_each_wait)
 	FL_DEBUGGING(FL_DEBUG_CONTENTION);
 	fl_mutex m = FL_MUTEX_INIT;
 	for (int i = 0; i < 5; i++) {
-		fl_thread t;
+		fl_thread *t;
 		fl_mutex_lock(&m);
 		fl_test_go(&t, wait_often, &m);
 		FL_WAIT_FOR(fl__lot_has_waiters_at(&m));
 		fl_mutex_unlock(&m);
-		fl_test_end(&t);
+		fl_test_end(t);
 	}
 	profile();
 	assert_true(figures("lock_here", &locks, &waits));

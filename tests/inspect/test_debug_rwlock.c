@@ -107,11 +107,11 @@ FL_TEST(debug_write_lock_unlocked_by_another)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
 	fl_rwlock l[2] = {FL_RWLOCK_INIT, FL_RWLOCK_INIT};
-	fl_thread t;
+	fl_thread *t;
 	read_both(&l[0], &l[1]);
 	fl_rwlock_write_lock(&l[1]);
 	fl_test_go(&t, unlock_other, &l[1]);
-	fl_test_end(&t);
+	fl_test_end(t);
 	fl_rwlock_write_lock(&l[0]); /* with nothing held */
 	fl_rwlock_write_unlock(&l[0]);
 	HEARD("\n", 0);
@@ -136,12 +136,12 @@ FL_TEST(debug_assert_held_by_another_panics)
 {
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	fl_rwlock l = FL_RWLOCK_INIT;
-	fl_thread t;
+	fl_thread *t;
 	fl_panic_handler *before = fl_panic_set_handler(count_and_leave);
 	fl_rwlock_write_lock(&l);
 	fl_rwlock_assert_write_held(&l);
 	fl_test_go(&t, assert_it, &l);
-	FL_OK(fl_thread_join(&t, NULL));
+	FL_OK(fl_thread_join(t, NULL));
 	assert_int_equal(panics, 1);
 	HEARD("another context holds the lock", 1);
 	fl_rwlock_write_unlock(&l);

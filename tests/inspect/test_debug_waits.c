@@ -67,15 +67,15 @@ FL_TEST(debug_waits_reports_philosophers)
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct table table = {.over = FL_CANCEL_TOKEN_INIT};
 	struct seat seats[SEATS];
-	fl_thread threads[SEATS], rescue;
+	fl_thread *threads[SEATS], *rescue;
 	FL_EACH (i, seats) {
 		seats[i] = (struct seat){&table, i};
 		fl_test_go(&threads[i], dine, &seats[i]);
 	}
 	fl_test_go(&rescue, free_them, &table);
 	FL_EACH (i, threads)
-		fl_test_end(&threads[i]);
-	fl_test_end(&rescue);
+		fl_test_end(threads[i]);
+	fl_test_end(rescue);
 	expect_the_report();
 	fl_cancel_token_destroy(&table.over);
 }
@@ -86,12 +86,12 @@ FL_TEST(debug_waits_reports_philosophers_that_are_fibers)
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct table table = {.over = FL_CANCEL_TOKEN_INIT};
 	struct seat seats[SEATS];
-	fl_thread rescue;
+	fl_thread *rescue;
 	FL_EACH (i, seats)
 		seats[i] = (struct seat){&table, i};
 	fl_test_go(&rescue, free_them, &table);
 	fl_test_fibers_here(dine, seats, sizeof *seats, SEATS);
-	fl_test_end(&rescue);
+	fl_test_end(rescue);
 	expect_the_report();
 	HEARD("fiber (", 2 * SEATS);
 	fl_cancel_token_destroy(&table.over);
@@ -120,13 +120,13 @@ FL_TEST(debug_waits_reports_join_under_the_lock)
 {
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct pair p = {FL_MUTEX_INIT, FL_CANCEL_TOKEN_INIT};
-	fl_thread t, rescue;
+	fl_thread *t, *rescue;
 	take_left(&p.lock);
 	FL_OK(fl_thread_start(&t, want_it, &p, &(fl_thread_config){.name = "joined"}));
 	fl_test_go(&rescue, free_the_pair, &p);
-	FL_OK(fl_thread_join_until(&t, NULL, FL_FOREVER, FL_SHIELDED));
+	FL_OK(fl_thread_join_until(t, NULL, FL_FOREVER, FL_SHIELDED));
 	fl_mutex_unlock(&p.lock);
-	fl_test_end(&rescue);
+	fl_test_end(rescue);
 	HEARD("deadlock: each of these waits", 1);
 	HEARD("wants the end of joined (", 1);
 	fl_cancel_token_destroy(&p.over);
@@ -146,10 +146,10 @@ FL_TEST(debug_waits_reports_join_of_a_fiber)
 	FL_NEEDS(FL_TEST_EVENTFD); /* before there is a thread */
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct pair p = {FL_MUTEX_INIT, FL_CANCEL_TOKEN_INIT};
-	fl_thread rescue;
+	fl_thread *rescue;
 	fl_test_go(&rescue, free_the_pair, &p);
 	fl_test_in_loop(join_in_fiber, &p);
-	fl_test_end(&rescue);
+	fl_test_end(rescue);
 	HEARD("deadlock: each of these waits", 1);
 	fl_cancel_token_destroy(&p.over);
 }
@@ -175,13 +175,13 @@ FL_TEST(debug_waits_with_an_end_are_quiet)
 {
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct cross c = {FL_MUTEX_INIT, FL_MUTEX_INIT, FL_BARRIER_INIT(2)};
-	fl_thread t;
+	fl_thread *t;
 	fl_mutex_lock(&c.a);
 	fl_test_go(&t, hold_b_want_a, &c);
 	assert_true(fl_barrier_wait(&c.both) >= 0);
 	FL_RC(fl_mutex_lock_until(&c.b, fl_after(FL_MS(2)), FL_SHIELDED), -ETIMEDOUT);
 	fl_mutex_unlock(&c.a);
-	fl_test_end(&t);
+	fl_test_end(t);
 	HEARD("\n", 0);
 }
 
@@ -221,7 +221,7 @@ static int end_the_wait(void *arg)
 FL_TEST(debug_waits_reports_readers_around_a_writer)
 {
 	FL_DEBUGGING(FL_DEBUG_WAITS);
-	fl_thread threads[3];
+	fl_thread *threads[3];
 	fl_thread_function *const functions[] = {read_and_want, want_to_write, end_the_wait};
 	struct shared s = {.over = FL_CANCEL_TOKEN_INIT};
 	fl_mutex_lock(&s.m);
@@ -237,7 +237,7 @@ FL_TEST(debug_waits_reports_readers_around_a_writer)
 			fl_rwlock_read_unlock(&s.l);
 	fl_mutex_unlock(&s.m);
 	FL_EACH (i, threads)
-		fl_test_end(&threads[i]);
+		fl_test_end(threads[i]);
 	HEARD("deadlock: each of these waits for the next", 1);
 	HEARD("(to read)", 2);
 	fl_cancel_token_destroy(&s.over);
@@ -271,7 +271,7 @@ FL_TEST(debug_dump_names_waiters_and_owners)
 {
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct scene s = {FL_MUTEX_INIT, FL_EVENT_INIT, 0};
-	fl_thread holder, waiter;
+	fl_thread *holder, *waiter;
 	FL_OK(fl_thread_start(&holder, hold_and_wait, &s, &(fl_thread_config){.name = "holder"}));
 	FL_WAIT_FOR(fl__load_acquire(&s.ready));
 	FL_OK(fl_thread_start(&waiter, want_lock, &s, &(fl_thread_config){.name = "waiter"}));
@@ -282,8 +282,8 @@ FL_TEST(debug_dump_names_waiters_and_owners)
 	assert_non_null(strstr(printed, "holds mutex"));
 	assert_non_null(strstr(printed, "take_left"));
 	fl_event_set(&s.go);
-	fl_test_end(&holder);
-	fl_test_end(&waiter);
+	fl_test_end(holder);
+	fl_test_end(waiter);
 	FL_WAIT_FOR(dump_has("waiters: 0"));
 }
 
@@ -302,7 +302,7 @@ FL_TEST(debug_dump_names_static_objects)
 {
 	char holds[128];
 	FL_DEBUGGING(FL_DEBUG_WAITS);
-	fl_thread threads[2];
+	fl_thread *threads[2];
 	FL_EACH (i, threads)
 		fl_test_go(&threads[i], await_the_scene, NULL);
 	(void)snprintf(holds, sizeof holds, " holds mutex debug_scene at %p, taken at", (void *)&debug_scene.lock);
@@ -310,6 +310,6 @@ FL_TEST(debug_dump_names_static_objects)
 	            strstr(printed, holds));
 	fl_event_set(&debug_scene.go);
 	FL_EACH (i, threads)
-		fl_test_end(&threads[i]);
+		fl_test_end(threads[i]);
 	fl_event_reset(&debug_scene.go);
 }

@@ -455,7 +455,7 @@ static int trace_begin_sleeper(void *sleeper)
 }
 
 /* Runs `function(arg)` on a thread, until it sleeps. Other threads of the process may sleep, too. */
-static void trace_sleep_in(fl_thread *t, fl_thread_function *function, void *arg)
+static void trace_sleep_in(fl_thread **t, fl_thread_function *function, void *arg)
 {
 	static struct trace_sleeper sleeper; /* until the thread has read it, the frame may be gone */
 	sleeper = (struct trace_sleeper){function, arg};
@@ -468,11 +468,11 @@ static void trace_sleep_in(fl_thread *t, fl_thread_function *function, void *arg
 /* Another thread waits for `trace_mutex`, and this one wakes it. */
 static void trace_record_a_wait(void)
 {
-	fl_thread t;
+	fl_thread *t;
 	fl_mutex_lock(&trace_mutex);
 	trace_sleep_in(&t, trace_lock_and_leave, &trace_mutex);
 	fl_mutex_unlock(&trace_mutex);
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 FL_TEST(trace_has_a_wait_and_the_thread_that_wakes_it)
@@ -580,7 +580,7 @@ FL_TEST(trace_has_the_fibers_of_a_thread_and_its_polls)
 /* To a waiter that was woken, found the mutex locked, and whose turn is then over. */
 FL_TEST(trace_marks_a_mutex_that_is_handed_over)
 {
-	fl_thread t;
+	fl_thread *t;
 	TRACING("");
 	fl_test_clock_ours();
 	fl__store_relaxed(&trace_stays, 1);
@@ -592,7 +592,7 @@ FL_TEST(trace_marks_a_mutex_that_is_handed_over)
 	FL_WAIT_FOR(fl__load_relaxed(&trace_sleeps) > 1);
 	fl__add_relaxed(&fl_test_ahead, FL_S(1));
 	fl_mutex_unlock(&trace_mutex);
-	fl_test_end(&t);
+	fl_test_end(t);
 	trace_write();
 	FL_RC(trace_first('i', "hand-off")->tid, (int)trace_me());
 }
@@ -662,12 +662,12 @@ static int trace_slow_wait(void *e)
 
 static void trace_wait_slowly(int64_t ns)
 {
-	fl_thread t;
+	fl_thread *t;
 	fl_event e = FL_EVENT_INIT;
 	trace_sleep_in(&t, trace_slow_wait, &e);
 	fl__add_relaxed(&fl_test_ahead, ns);
 	fl_event_set(&e);
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 /* Of `slow` and of others, the n-th of this process; false: it does not exist. */
@@ -845,9 +845,9 @@ FL_TEST(trace_uses_rings_of_ended_threads_again)
 	FL_SCOPED(fl_executor) *e = sequential();
 	TRACING("");
 	for (int i = 0; i < THREADS; i++) {
-		fl_thread t;
+		fl_thread *t;
 		fl_test_go(&t, trace_one_event, e);
-		fl_test_end(&t);
+		fl_test_end(t);
 	}
 	unsigned rings = 0;
 	FL_EACH (i, fl__trace_rings.of_threads)
@@ -904,11 +904,11 @@ static int trace_use_names(void *e)
 FL_TEST(trace_tells_names_by_their_text)
 {
 	int nameless;
-	fl_thread t;
+	fl_thread *t;
 	FL_SCOPED(fl_executor) *e = sequential();
 	TRACING("");
 	fl_test_go(&t, trace_use_names, e);
-	FL_OK(fl_thread_join(&t, &nameless));
+	FL_OK(fl_thread_join(t, &nameless));
 	FL_RC(nameless, TRACE_TYPES + 2 - 63);
 }
 

@@ -266,7 +266,7 @@ FL_TEST(cancel_points_log_handler_waits_in_a_fiber)
 {
 	int (*first)(void *) = log_in_two_fibers;
 	fl_event is_held = FL_EVENT_INIT;
-	fl_thread holder;
+	fl_thread *holder;
 	fl_mutex_init(&handler_lock);
 	fl_event_init(&handler_begins);
 	handled = others = 0;
@@ -276,7 +276,7 @@ FL_TEST(cancel_points_log_handler_waits_in_a_fiber)
 	assert_ptr_equal(fl_test_foreign(run_on_foreign_thread, &first), &first);
 	(void)fl_log_set_handler(before);
 	assert_true(handled == 2 && others == 2);
-	FL_OK(fl_thread_join(&holder, NULL));
+	FL_OK(fl_thread_join(holder, NULL));
 }
 
 static void panic_with_a_request_pending(void *unused)

@@ -235,12 +235,12 @@ FL_TEST_WITH(group_fibers_joined_on_another_thread, fl_test_body_in_loop, void)
 		fl_event gate = FL_EVENT_INIT;
 		FL_OK(fl_group_start(&g, waits_for, &gate));
 		if (kind == 0) {
-			fl_thread t;
+			fl_thread *t;
 			int result = 77;
 			fl_test_go(&t, joins_it, &g);
 			fl_test_settle();
 			fl_event_set(&gate);
-			FL_CHECK(fl_thread_join(&t, &result) == 0 && result == 0);
+			FL_CHECK(fl_thread_join(t, &result) == 0 && result == 0);
 		} else {
 			FL_SCOPED(fl_future) *f = NULL;
 			FL_OK(fl_submit(pool, &member, &(member_call){joins_it, &g}, &f));

@@ -98,11 +98,11 @@ static int free_elsewhere(void *l)
 static void run_then_free_elsewhere(void *unused)
 {
 	int number = 0;
-	fl_thread t;
+	fl_thread *t;
 	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_run_on(l, fl_test_return_int, &number));
 	fl_test_go(&t, free_elsewhere, l);
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 static int free_inside(void *l)
@@ -143,11 +143,11 @@ static int run_elsewhere(void *l)
 FL_TEST(loop_stays_on_its_thread)
 {
 	int number = 1;
-	fl_thread t;
+	fl_thread *t;
 	fl_loop *l = fl_test_loop();
 	assert_int_equal(fl_loop_run_on(l, fl_test_return_int, &number), 1);
 	fl_test_go(&t, run_elsewhere, l);
-	fl_test_end(&t);
+	fl_test_end(t);
 	fl_loop_free(l);
 }
 
@@ -225,13 +225,13 @@ static int cancel_loop(void *l)
 static int be_cancelled(void *unused)
 {
 	fl_loop *l = fl_loop_current();
-	fl_thread t;
+	fl_thread *t;
 	fl_fiber *f = fl_test_start(fl_test_sleep_long, NULL);
 	fl_fiber_yield();
 	fl_test_go(&t, cancel_loop, l);
 	FL_RC(fl_sleep(FL_S(3600)), -ECANCELED);
 	FL_RC(fl_test_join(f), -ECANCELED);
-	fl_test_end(&t);
+	fl_test_end(t);
 	f = fl_test_start(fl_test_sleep_long, NULL); /* later, so it is not concerned */
 	fl_test_settle();
 	FL_CHECK(fl_fiber_is_alive(f));
@@ -395,9 +395,9 @@ static int wait_for_last_call(void *thread)
 FL_TEST(loop_ends_right_after_a_call)
 {
 	for (unsigned i = 0; i < fl_test_scaled(500); i++) {
-		fl_thread t;
+		fl_thread *t;
 		fl_test_in_loop(wait_for_last_call, &t);
-		fl_test_end(&t);
+		fl_test_end(t);
 	}
 }
 
@@ -435,7 +435,7 @@ static int cancel_holder(void *arg)
 FL_TEST_WITH(loop_call_that_waits_for_a_lock_holds_up_no_cancel, fl_test_body_in_loop, void)
 {
 	lock_holder h = {FL_MUTEX_INIT, FL_EVENT_INIT, NULL, false, false};
-	fl_thread t;
+	fl_thread *t;
 	h.f = fl_test_start(hold_lock, &h);
 	while (!h.holds)
 		fl_fiber_yield();
@@ -444,7 +444,7 @@ FL_TEST_WITH(loop_call_that_waits_for_a_lock_holds_up_no_cancel, fl_test_body_in
 	FL_RC(fl_test_join(h.f), -ECANCELED);
 	while (!h.called)
 		fl_fiber_yield();
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 /* A loop that is freed while a callback waits sleeps until that can go on. */

@@ -66,7 +66,7 @@ static int blocked_call(void *unused)
 static int blocked_run(void *arg)
 {
 	const use *u = arg;
-	fl_thread threads[BLOCKED_THREADS];
+	fl_thread *threads[BLOCKED_THREADS];
 	fl_fiber *fibers[BLOCKED_FIBERS];
 	blocked.use = u;
 	blocked.round = blocked.stop = 0;
@@ -86,7 +86,7 @@ static int blocked_run(void *arg)
 	}
 	fl__store_release(&blocked.stop, 1);
 	FL_EACH (i, threads)
-		fl_test_end(&threads[i]);
+		fl_test_end(threads[i]);
 	if (u->finish)
 		u->finish();
 	for (unsigned i = 0; i < n; i++)
@@ -134,14 +134,14 @@ static int change_for_long(void *unused)
 
 FL_TEST_WITH(loop_blocked_cond, fl_test_body_in_loop, void)
 {
-	fl_thread t;
+	fl_thread *t;
 	fl_fiber *f = fl_test_start(wait_for_change, NULL);
 	fl_fiber_yield();
 	fl__store_relaxed(&blocked.done, 0);
 	fl_test_go(&t, change_for_long, NULL);
 	FL_WAIT_FOR(fl__load_acquire(&blocked.done));
 	FL_OK(fl_test_join(f));
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 /* Executors. */
@@ -356,9 +356,9 @@ static int return_at_once(void *unused)
 
 static void run_thread(void)
 {
-	fl_thread t;
+	fl_thread *t;
 	fl_test_go(&t, return_at_once, NULL);
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 BLOCKED(task_find, .call = find_task)
@@ -494,7 +494,7 @@ static int arena_first_submit(void *unused)
 FL_TEST_WITH(loop_blocked_in_the_allocator, fl_test_body_in_loop, void)
 {
 	static const fl_allocator mine = {arena_alloc, arena_free, NULL};
-	fl_thread holder, submitter;
+	fl_thread *holder, *submitter;
 	fl_set_allocator(&mine);
 	FL_OK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 2}));
 	fl_test_go(&holder, arena_holder, NULL);
@@ -506,8 +506,8 @@ FL_TEST_WITH(loop_blocked_in_the_allocator, fl_test_body_in_loop, void)
 	fl__store_release(&arena.blocks, 1);
 	FL_WAIT_FOR(fl__load_acquire(&arena.submitted));
 	FL_OK(fl_test_join(f));
-	fl_test_end(&holder);
-	fl_test_end(&submitter);
+	fl_test_end(holder);
+	fl_test_end(submitter);
 	end_pool();
 	fl_set_allocator(NULL);
 }

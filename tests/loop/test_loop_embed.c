@@ -151,13 +151,13 @@ FL_TEST(loop_embed_is_woken_by_threads)
 	guest g;
 	fl_loop *l = fl_test_loop();
 	for (unsigned i = 0; i < fl_test_scaled(300); i++) {
-		fl_thread t;
+		fl_thread *t;
 		begin(l, &g, wait_event);
 		let_it_wait(l);
 		assert_int_equal(fl_test_queued(&g.event), 1);
 		fl_test_go(&t, set_event, &g.event);
 		host(l, &g.over);
-		fl_test_end(&t);
+		fl_test_end(t);
 		FL_OK(fl_fiber_try_join(g.f, NULL));
 	}
 	fl_loop_free(l);
@@ -175,7 +175,7 @@ FL_TEST(loop_embed_many_wakes_are_one_ring)
 {
 	FL_POLLER_FAULTS();
 	guest g[10];
-	fl_thread t;
+	fl_thread *t;
 	fl_test_poller_count();
 	fl_loop *l = fl_test_loop();
 	FL_EACH (i, g)
@@ -183,7 +183,7 @@ FL_TEST(loop_embed_many_wakes_are_one_ring)
 	assert_int_equal(fl_test_polled.rings, 0); /* the loop does not sleep yet */
 	let_it_wait(l);
 	fl_test_go(&t, set_events, g);
-	fl_test_end(&t);
+	fl_test_end(t);
 	assert_int_equal(fl_test_polled.rings, 1);
 	assert_true(fl__is_forever(turn(l)));
 	FL_EACH (i, g) {
@@ -224,7 +224,7 @@ FL_TEST(loop_embed_in_another_epoll)
 	const uint32_t kinds[] = {EPOLLIN, EPOLLIN | EPOLLET};
 	FL_EACH (i, kinds) {
 		guest g;
-		fl_thread t;
+		fl_thread *t;
 		struct epoll_event event = {.events = kinds[i]};
 		int outer = epoll_create1(EPOLL_CLOEXEC);
 		assert_true(outer >= 0);
@@ -239,7 +239,7 @@ FL_TEST(loop_embed_in_another_epoll)
 		let_it_wait(l);
 		assert_true(g.over);
 		assert_int_equal(epoll_wait(outer, &event, 1, 0), 0);
-		fl_test_end(&t);
+		fl_test_end(t);
 		FL_OK(fl_fiber_try_join(g.f, NULL));
 		fl_loop_free(l);
 		FL_OK(close(outer));
@@ -517,7 +517,7 @@ static int wait_outside(void *m)
 static void check_queue(bool thread)
 {
 	guest g;
-	fl_thread holder, other;
+	fl_thread *holder, *other;
 	fl_event held = FL_EVENT_INIT;
 	fl_loop *l = fl_test_loop();
 	waits = thread ? 3 : 2;
@@ -534,9 +534,9 @@ static void check_queue(bool thread)
 	fl_mutex_unlock(&shared);
 	host(l, &g.over);
 	FL_OK(fl_fiber_try_join(g.f, NULL));
-	FL_OK(fl_thread_join(&holder, NULL));
+	FL_OK(fl_thread_join(holder, NULL));
 	if (thread)
-		FL_OK(fl_thread_join(&other, NULL));
+		FL_OK(fl_thread_join(other, NULL));
 	FL_OK(fl_mutex_destroy(&shared));
 	fl_loop_free(l);
 }
@@ -584,7 +584,7 @@ static void let_the_turn_end(void)
 static void check_signal(bool handed)
 {
 	FL_FAULTS();
-	fl_thread other;
+	fl_thread *other;
 	struct teller t = {.handed = handed, .cond = FL_COND_INIT};
 	fl_loop *l = fl_test_loop();
 	lock_before_the_fiber(l, &t.guest);
@@ -595,7 +595,7 @@ static void check_signal(bool handed)
 		FL_OK(fl_cond_wait(&t.cond, &shared));
 	assert_false(t.guest.over);
 	fl_mutex_unlock(&shared);
-	FL_OK(fl_thread_join(&other, NULL));
+	FL_OK(fl_thread_join(other, NULL));
 	host(l, &t.guest.over);
 	FL_OK(fl_fiber_try_join(t.guest.f, NULL));
 	FL_OK(fl_mutex_destroy(&shared));

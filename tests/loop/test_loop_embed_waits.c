@@ -22,7 +22,7 @@ struct hosted {
 	fl_shm_sem told_shared;
 	fl_pipe *told_pipe[2];
 	fl_fiber *f, *holder;
-	fl_thread other, late;
+	fl_thread *other, *late;
 	bool fiber_has_run, has_told;
 };
 
@@ -46,7 +46,7 @@ static void await_item(struct hosted *h)
 
 static void await_end(struct hosted *h)
 {
-	FL_OK(fl_thread_join(&h->other, NULL));
+	FL_OK(fl_thread_join(h->other, NULL));
 }
 
 static void await_shared_permit(struct hosted *h)
@@ -163,7 +163,7 @@ static void end_fiber(struct hosted *h)
 static void hosted_end(struct hosted *h, void (*await)(struct hosted *h))
 {
 	if (await != await_end)
-		fl_test_end(&h->other);
+		fl_test_end(h->other);
 	end_fiber(h);
 	assert_true(h->fiber_has_run);
 	FL_OK(fl_mutex_destroy(&h->m));
@@ -211,7 +211,7 @@ static int hold_until_host_sleeps(void *arg)
 FL_TEST(embed_waits_while_another_thread_unlocks)
 {
 	struct hosted h;
-	fl_thread t;
+	fl_thread *t;
 	hosted_begin(&h);
 	turn(&h);
 	fl_test_go(&t, hold_until_host_sleeps, &h);
@@ -219,7 +219,7 @@ FL_TEST(embed_waits_while_another_thread_unlocks)
 	queue_both(&h);
 	await_event(&h);
 	assert_false(h.fiber_has_run);
-	fl_test_end(&t);
+	fl_test_end(t);
 	hosted_end(&h, await_event);
 }
 
@@ -285,7 +285,7 @@ FL_TEST(embed_waits_for_a_thread_that_comes_later)
 	fl_test_go(&h.other, lock_until_another_waits, &h);
 	await_event(&h);
 	assert_false(h.fiber_has_run);
-	fl_test_end(&h.late);
+	fl_test_end(h.late);
 	hosted_end(&h, await_event);
 }
 
@@ -318,13 +318,13 @@ FL_TEST(embed_waits_a_second_time)
 	queue_both(&h);
 	fl_mutex_unlock(&h.m); /* wakes the fiber */
 	await_event(&h);
-	fl_test_end(&h.other);
+	fl_test_end(h.other);
 	fl_event_reset(&h.told);
 	fl_test_go(&h.other, hold_until_another_waits, &h);
 	FL_WAIT_FOR(fl_event_is_set(&h.go_on) || waits_behind_the_fiber(&h));
 	await_event(&h);
 	assert_false(h.fiber_has_run);
-	fl_test_end(&h.late);
+	fl_test_end(h.late);
 	hosted_end(&h, await_event);
 }
 
@@ -531,7 +531,7 @@ FL_TEST(embed_waits_give_what_is_free_to_who_can_run)
 {
 	FL_EACH (i, objects) {
 		struct hosted h;
-		fl_thread t;
+		fl_thread *t;
 		object = &objects[i];
 		hosted_begin(&h);
 		turn(&h);
@@ -543,7 +543,7 @@ FL_TEST(embed_waits_give_what_is_free_to_who_can_run)
 		fl_test_go(&h.other, take_and_tell, &h);
 		FL_WAIT_FOR(object_queued(&h) == 2);
 		await_event(&h);
-		fl_test_end(&t);
+		fl_test_end(t);
 		assert_true(fl_fiber_is_alive(h.f));
 		object->release(&h);
 		h.fiber_has_run = true;

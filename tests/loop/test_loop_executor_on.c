@@ -118,12 +118,12 @@ static void serve_clients(unsigned workers)
 	enum { CLIENTS = 4 };
 	fl_loop *l = fl_test_loop();
 	struct served served = {.e = make_on(l, workers), .left = CLIENTS};
-	fl_thread clients[CLIENTS];
+	fl_thread *clients[CLIENTS];
 	FL_EACH (i, clients)
 		fl_test_go(&clients[i], be_client, &served);
 	FL_OK(fl_loop_run_on(l, serve, &served));
 	FL_EACH (i, clients)
-		fl_test_end(&clients[i]);
+		fl_test_end(clients[i]);
 	fl_executor_free(served.e);
 	fl_loop_free(l);
 }

@@ -226,7 +226,7 @@ static int lock_once(void *unused)
  */
 FL_TEST_WITH(loop_locks_mutex_goes_on_behind_a_fiber_that_does_not_run, fl_test_body_in_loop, void)
 {
-	fl_thread holder, behind;
+	fl_thread *holder, *behind;
 	fl_mutex_init(&mutex);
 	fl_event_init(&is_held);
 	fl_event_init(&may_release);
@@ -245,8 +245,8 @@ FL_TEST_WITH(loop_locks_mutex_goes_on_behind_a_fiber_that_does_not_run, fl_test_
 		fl_mutex_unlock(&mutex);
 	}
 	FL_OK(fl_test_join(first));
-	fl_test_end(&behind);
-	fl_test_end(&holder);
+	fl_test_end(behind);
+	fl_test_end(holder);
 	FL_OK(fl_mutex_destroy(&mutex));
 }
 

@@ -109,7 +109,7 @@ FL_TEST_WITH(loop_looks_while_other_threads_go_on_waking, fl_test_body_in_loop, 
 {
 	relay r = {0};
 	struct runner t[2] = {{&r, 1}, {&r, 0}};
-	fl_thread thread;
+	fl_thread *thread;
 	fl_stream *ends[2];
 	char c = 0;
 	FL_OK(fl_sem_init(&r.wake[0], 0));
@@ -128,7 +128,7 @@ FL_TEST_WITH(loop_looks_while_other_threads_go_on_waking, fl_test_body_in_loop, 
 	FL_OK(fl_test_join(f[0]));
 	FL_OK(fl_test_join(f[1]));
 	fl__store_release(&r.asked, 3);
-	fl_test_end(&thread);
+	fl_test_end(thread);
 	fl_stream_free(ends[0]);
 	fl_stream_free(ends[1]);
 }

@@ -29,7 +29,7 @@ static int wake_it_later(void *arg)
 static int be_idle(void *arg)
 {
 	sleeper *s = arg;
-	fl_thread t;
+	fl_thread *t;
 	fl_loop_timer hour = {0};
 	fl_fiber *f[2] = {fl_test_start(fl_test_wait_event, &s->event), fl_test_start(fl_test_wait_event, &s->event)};
 	fl_loop_timer_start(fl_loop_current(), &hour, fl_after(FL_S(3600)), NULL, NULL);
@@ -41,7 +41,7 @@ static int be_idle(void *arg)
 	FL_CHECK(fl__load_relaxed(&fl_test_polled.rings) <= 3);
 	FL_CHECK(fl_test_polled.controls == 0);
 	fl_loop_timer_cancel(fl_loop_current(), &hour);
-	fl_test_end(&t);
+	fl_test_end(t);
 	FL_OK(fl_test_join(f[0]));
 	FL_OK(fl_test_join(f[1]));
 	return 0;
@@ -73,11 +73,11 @@ static int call_often(void *unused)
 
 static void call_from_threads(void)
 {
-	fl_thread t[3];
+	fl_thread *t[3];
 	FL_EACH (i, t)
 		fl_test_go(&t[i], call_often, NULL);
 	FL_EACH (i, t)
-		fl_test_end(&t[i]);
+		fl_test_end(t[i]);
 }
 
 /* The loop has said that it sleeps, and does not yet. */

@@ -113,12 +113,12 @@ FL_TEST_WITH(loop_sleep_zero_starves_no_fiber, fl_test_body_in_loop, void)
 	fl_loop_timer timer = {.function_ = NULL};
 	fl_loop_timer_start(fl_loop_current(), &timer, fl_after(FL_US(100)), set_it, &timed);
 	void *args[] = {fl_loop_current(), &called};
-	fl_thread t;
+	fl_thread *t;
 	fl_test_go(&t, call_loop, args);
 	fl_time end = fl_after(FL_S(60));
 	while (!timed || !called)
 		FL_CHECK(fl_sleep(0) == 0 && !fl_time_is_past(end));
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 /* Longer ones. */

@@ -89,7 +89,7 @@ FL_TEST(loop_spin_saves_the_doorbell)
 	FL_POLLER_FAULTS();
 	begin();
 	trips t = {.wakes = FL_SEM_INIT(0)};
-	fl_thread loop;
+	fl_thread *loop;
 	fl__store_relaxed(&answers, 1);
 	fl_test_go(&loop, run_loop, &t);
 	wait_until(&asleep, 1);
@@ -100,7 +100,7 @@ FL_TEST(loop_spin_saves_the_doorbell)
 		fl_sem_release(&t.wakes); /* it spins: this need not ring */
 		fl__store_release(&answered, i);
 	}
-	fl_test_end(&loop);
+	fl_test_end(loop);
 	assert_int_equal(fl_test_polled.rings, 1);
 	assert_int_equal(asleep, 1);
 }
@@ -130,7 +130,7 @@ FL_TEST(loop_spin_is_for_threads_alone)
 	FL_POLLER_FAULTS();
 	begin();
 	trips t = {.done = 0};
-	fl_thread loop;
+	fl_thread *loop;
 	FL_OK(pipe(t.fds));
 	fl_test_go(&loop, run_loop_of_bytes, &t);
 	for (uint32_t i = 1; i <= TRIPS; i++) {
@@ -138,7 +138,7 @@ FL_TEST(loop_spin_is_for_threads_alone)
 		assert_int_equal(write(t.fds[1], "", 1), 1);
 		wait_until(&t.done, i);
 	}
-	fl_test_end(&loop);
+	fl_test_end(loop);
 	assert_int_equal(relaxes, 0);
 	FL_OK(close(t.fds[0]));
 	FL_OK(close(t.fds[1]));

@@ -141,12 +141,12 @@ static void call_futures(void)
 
 static void call_thread(void)
 {
-	fl_thread t;
+	fl_thread *t;
 	fl_timer timer = FL_TIMER_INIT;
 	int result = -1;
 	fl_test_go(&t, succeeds, NULL);
-	FL_WAIT_FOR(!fl_thread_is_alive(&t));
-	FL_OK(fl_thread_join_until(&t, &result, PAST));
+	FL_WAIT_FOR(!fl_thread_is_alive(t));
+	FL_OK(fl_thread_join_until(t, &result, PAST));
 	FL_CHECK(result == 0);
 	FL_OK(fl_timer_join_until(&timer, PAST));
 }
@@ -267,13 +267,13 @@ static void call_endpoint(void)
 	char path[] = "@fairlead-past-deadline-0000000000";
 	fl_endpoint *o = NULL;
 	fl_pipe *pipe = NULL;
-	fl_thread client;
+	fl_thread *client;
 	(void)snprintf(path, sizeof path, "@fairlead-past-deadline-%d", (int)getpid());
 	FL_OK(fl_endpoint_create(&o, path, NULL));
 	fl_test_go(&client, connects, path);
 	FL_OK(fl_fd_wait_until(fl_endpoint_fd(o), FL_FD_IN, FL_FOREVER, FL_SHIELDED));
 	FL_OK(fl_endpoint_accept_until(o, &pipe, PAST));
-	fl_test_end(&client);
+	fl_test_end(client);
 	fl_pipe_free(pipe);
 	fl_endpoint_free(o);
 }

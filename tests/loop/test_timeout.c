@@ -215,12 +215,12 @@ static int begin_and_end(void *unused)
 
 FL_TEST(timeout_panics_when_it_is_of_another_context)
 {
-	fl_thread t;
+	fl_thread *t;
 	fl_test_go(&t, begin_and_end, NULL);
 	FL_OK(fl_event_wait(&begun));
 	FL_PANICS_OF("fl_timeout_end", &elsewhere, FL_IGNORE(fl_timeout_end(&elsewhere, 0)));
 	fl_event_set(&go);
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 /* Its waits are also ended by a request from another thread, whatever it waits for. */
@@ -253,11 +253,11 @@ FL_TEST(timeout_wait_is_ended_by_another_thread)
 	fl_thread_function *const waiters[] = {wait_under_timeout, wait_in_loop};
 	FL_EACH (i, waiters) {
 		asked a = {FL_CANCEL_TOKEN_INIT, FL_EVENT_INIT};
-		fl_thread t;
+		fl_thread *t;
 		fl_test_go(&t, waiters[i], &a);
 		FL_WAIT_FOR(fl_test_queued(&a.never) == 1);
 		fl_cancel_token_request(&a.stop);
-		fl_test_end(&t);
+		fl_test_end(t);
 		fl_cancel_token_destroy(&a.stop);
 	}
 }
@@ -286,12 +286,12 @@ FL_TEST_WITH(timeout_in_a_fiber_that_is_cancelled, fl_test_body_in_loop, void)
 	f = fl_test_start(time_out_never, &waits);
 	fl_fiber_cancel(f); /* before it has begun */
 	FL_RC(fl_test_join(f), -ECANCELED);
-	fl_thread t;
+	fl_thread *t;
 	f = fl_test_start(time_out_never, &waits);
 	fl_test_settle();
 	fl_test_go(&t, fl_test_cancel_fiber, f);
 	FL_CHECK(fl_fiber_join(f, &rc) == 0 && rc == -ECANCELED);
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 /* Many fibers, each with deadlines of its own. */

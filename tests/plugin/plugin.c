@@ -63,7 +63,7 @@ static int lock_shared(void *mutex_of_all)
 
 static void use_shared_locks(void)
 {
-	fl_thread threads[MANY];
+	fl_thread *threads[MANY];
 	for (int i = 0; i < MANY; i++) {
 		CHECK(fl_shm_mutex_lock(&shared->mutexes[i]) == 0);
 		CHECK(fl_thread_start(&threads[i], lock_shared, &shared->mutexes[i], NULL) == 0);
@@ -73,7 +73,7 @@ static void use_shared_locks(void)
 	CHECK(FL_WAIT_ANY(FL_ON_SHM_EVENT(&shared->never), FL_ON_CANCEL_TOKEN(&late)) == 1);
 	for (int i = 0; i < MANY; i++) {
 		fl_shm_mutex_unlock(&shared->mutexes[i]);
-		CHECK(fl_thread_join(&threads[i], NULL) == 0);
+		CHECK(fl_thread_join(threads[i], NULL) == 0);
 	}
 	fl_cancel_token_destroy(&late);
 }
@@ -86,11 +86,11 @@ static int set_shared(void *unused)
 
 static void use_shared_words(void)
 {
-	fl_thread setter;
+	fl_thread *setter;
 	fl_shm_event_reset(&shared->set);
 	CHECK(fl_thread_start(&setter, set_shared, NULL, NULL) == 0);
 	CHECK(FL_WAIT_ANY(FL_ON_SHM_EVENT(&shared->never), FL_ON_SHM_EVENT(&shared->set)) == 1);
-	CHECK(fl_thread_join(&setter, NULL) == 0);
+	CHECK(fl_thread_join(setter, NULL) == 0);
 }
 
 /* Descriptors: the watcher. */
@@ -104,13 +104,13 @@ static int ring(void *fd)
 static void use_descriptors(void)
 {
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
-	fl_thread ringer;
+	fl_thread *ringer;
 	int result = -1, fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	CHECK(fd >= 0);
 	CHECK(fl_fd_wait_until(fd, FL_FD_IN, fl_after(FL_US(100)), &token) == -ETIMEDOUT);
 	CHECK(fl_thread_start(&ringer, ring, &fd, NULL) == 0);
 	CHECK(fl_fd_wait_until(fd, FL_FD_IN, FL_FOREVER, &token) == 0);
-	CHECK(fl_thread_join(&ringer, &result) == 0 && result == 0);
+	CHECK(fl_thread_join(ringer, &result) == 0 && result == 0);
 	CHECK(close(fd) == 0);
 	fl_cancel_token_destroy(&token);
 }
@@ -278,11 +278,11 @@ static int use_by_a_thread(void *unused)
 
 static void use_locks(void)
 {
-	fl_thread threads[MANY];
+	fl_thread *threads[MANY];
 	for (int i = 0; i < MANY; i++)
 		CHECK(fl_thread_start(&threads[i], use_by_a_thread, NULL, NULL) == 0);
 	for (int i = 0; i < MANY; i++)
-		CHECK(fl_thread_join(&threads[i], NULL) == 0);
+		CHECK(fl_thread_join(threads[i], NULL) == 0);
 }
 
 /* The interface. */

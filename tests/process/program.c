@@ -78,7 +78,7 @@ static int wait_for(void *event)
 static void with_threads(void)
 {
 	enum { THREADS = 50 };
-	fl_thread threads[THREADS];
+	fl_thread *threads[THREADS];
 	printf("preload %s\n", fl_error_name(fl_process_preload()));
 	printf("again %s\n", fl_error_name(fl_process_preload()));
 	int sum = 0;
@@ -86,7 +86,7 @@ static void with_threads(void)
 		sum += fl_thread_start(&threads[i], one_of_many, NULL, NULL);
 	for (int i = 0; i < THREADS; i++) {
 		int rc = 1;
-		sum += fl_thread_join(&threads[i], &rc);
+		sum += fl_thread_join(threads[i], &rc);
 		sum += rc != 0;
 	}
 	printf("failures %d\n", sum);
@@ -95,12 +95,12 @@ static void with_threads(void)
 static void preload_with_a_thread(void)
 {
 	fl_event stop = FL_EVENT_INIT;
-	fl_thread thread;
+	fl_thread *thread;
 	if (fl_thread_start(&thread, wait_for, &stop, NULL) != 0)
 		abort();
 	printf("preload %s\n", fl_error_name(fl_process_preload()));
 	fl_event_set(&stop);
-	if (fl_thread_join(&thread, NULL) != 0)
+	if (fl_thread_join(thread, NULL) != 0)
 		abort();
 }
 

@@ -23,7 +23,7 @@ struct blocked {
 	fl_time deadline;        /* for them */
 	int items[8];            /* to be put, or got */
 	size_t n, count;         /* for the _many forms */
-	fl_thread thread;
+	fl_thread *thread;
 };
 
 SEAM_FN int op_put(struct blocked *b)
@@ -124,7 +124,7 @@ SEAM_FN void blocked_on(fl_queue *q, int (*op)(struct blocked *b), struct blocke
 SEAM_FN int blocked_end(struct blocked *b)
 {
 	int rc = 77;
-	FL_OK(fl_thread_join_until(&b->thread, &rc, FL_FOREVER, FL_SHIELDED));
+	FL_OK(fl_thread_join_until(b->thread, &rc, FL_FOREVER, FL_SHIELDED));
 	return rc;
 }
 

@@ -267,7 +267,7 @@ static inline int fl_test_meet_wake(void *arg)
 
 static inline void fl_test_meet_once(fl_test_meeting *m, bool wait_on_thread, bool wake_on_thread)
 {
-	fl_thread thread = {NULL};
+	fl_thread *thread = NULL;
 	fl_fiber *waiter = NULL, *waker = NULL;
 	int rc = 0;
 	m->ticks = m->held = m->waiting = m->returned = m->stop = 0;
@@ -283,7 +283,7 @@ static inline void fl_test_meet_once(fl_test_meeting *m, bool wait_on_thread, bo
 	FL_CHECK(!waiter || fl_test_join(waiter) == 0);
 	FL_CHECK(!waker || fl_test_join(waker) == 0);
 	if (wait_on_thread || wake_on_thread)
-		FL_CHECK(fl_thread_join(&thread, &rc) == 0 && rc == 0); /* also a fiber's wait */
+		FL_CHECK(fl_thread_join(thread, &rc) == 0 && rc == 0); /* also a fiber's wait */
 	fl__store_relaxed(&m->stop, 1);
 	FL_OK(fl_test_join(ticker));
 	if (m->end)
@@ -387,7 +387,7 @@ typedef struct fl_test_fibers {
 	int (*function)(void *arg);
 	char *args;
 	size_t size, count;
-	fl_thread thread;
+	fl_thread *thread;
 } fl_test_fibers;
 
 static inline int fl_test_fibers_in_loop(void *arg)
@@ -411,7 +411,7 @@ static inline int fl_test_fibers_run(void *arg)
 /* Runs them here. */
 static inline void fl_test_fibers_here(int (*function)(void *), void *args, size_t size, size_t count)
 {
-	fl_test_fibers t = {function, args, size, count, {NULL}};
+	fl_test_fibers t = {function, args, size, count, NULL};
 	FL_OK(fl_test_fibers_run(&t));
 }
 
@@ -419,14 +419,14 @@ static inline void fl_test_fibers_begin(fl_test_fibers *t, int (*function)(void 
                                         size_t count)
 {
 	FL_NEEDS(FL_TEST_EVENTFD); /* the thread's loop does */
-	*t = (fl_test_fibers){function, args, size, count, {NULL}};
+	*t = (fl_test_fibers){function, args, size, count, NULL};
 	fl_test_go(&t->thread, fl_test_fibers_run, t);
 }
 
 static inline void fl_test_fibers_end(fl_test_fibers *t)
 {
 	int result = -1;
-	FL_OK(fl_thread_join_until(&t->thread, &result, FL_FOREVER, FL_SHIELDED));
+	FL_OK(fl_thread_join_until(t->thread, &result, FL_FOREVER, FL_SHIELDED));
 	FL_CHECK(result == 0);
 }
 

@@ -231,7 +231,7 @@ static void kind_barrier_clear(void)
 /* A function that runs, or a thread that lives, until the gate opens. */
 static fl_event kind_gate, kind_entered;
 static fl_once kind_once;
-static fl_thread kind_thread;
+static fl_thread *kind_thread;
 
 static int kind_run_until_gate(void *unused)
 {
@@ -263,17 +263,12 @@ static int kind_once_wait(void *unused, fl_time deadline, fl_cancel_token *cance
 	return fl_once_call_until(&kind_once, kind_run_until_gate, unused, deadline, cancel);
 }
 
-static void kind_once_finish(void)
-{
-	fl_event_set(&kind_gate);
-	fl_test_end(&kind_thread);
-}
-
 static void kind_thread_clear(void)
 {
 	fl_event_set(&kind_gate);
-	if (kind_thread.thread_)
-		fl_test_end(&kind_thread);
+	if (kind_thread)
+		fl_test_end(kind_thread);
+	kind_thread = NULL;
 }
 
 /* Finds the wait queue of an opaque object by enqueueing itself. */
@@ -290,12 +285,15 @@ static void kind_find_key(const fl_on_type *type, void *object)
 static void kind_thread_make(void)
 {
 	kind_start(kind_run_until_gate);
-	kind_find_key(&fl__on_thread, &kind_thread);
+	kind_find_key(&fl__on_thread, kind_thread);
 }
 
 static int kind_thread_wait(void *unused, fl_time deadline, fl_cancel_token *cancel)
 {
-	return fl_thread_join_until(&kind_thread, NULL, deadline, cancel);
+	const int rc = fl_thread_join_until(kind_thread, NULL, deadline, cancel);
+	if (rc == 0)
+		kind_thread = NULL;
+	return rc;
 }
 
 static void kind_thread_finish(void)
@@ -360,7 +358,7 @@ static const fl_kind fl_kinds[] = {
     {"latch", kind_latch_make, kind_latch_wait, kind_latch_finish, kind_latch_clear, &kind_latch, 0, true, true, false},
     {"barrier", kind_barrier_make, kind_barrier_wait, kind_barrier_finish, kind_barrier_clear, &kind_barrier, 0, false,
      false, false},
-    {"once", kind_once_make, kind_once_wait, kind_once_finish, kind_thread_clear, &kind_once, 0, true, true, false},
+    {"once", kind_once_make, kind_once_wait, kind_thread_clear, kind_thread_clear, &kind_once, 0, true, true, false},
     {"join", kind_thread_make, kind_thread_wait, kind_thread_finish, kind_thread_clear, NULL, 0, false, false, false},
     {"future", kind_future_make, kind_future_wait, kind_future_finish, kind_future_clear, NULL, 0, true, true, false},
 };

@@ -104,7 +104,7 @@ static inline int fl_test_sleep(void *unused, fl_time deadline, fl_cancel_token 
 }
 
 typedef struct fl_test_caller {
-	fl_thread thread;
+	fl_thread *thread;
 	fl_test_call *call;
 	void *object;
 	fl_time deadline;
@@ -121,14 +121,14 @@ static inline int fl_test_caller_run(void *arg)
 static inline void fl_test_call_start(fl_test_caller *c, fl_test_call *call, void *object, fl_time deadline,
                                       fl_cancel_token *cancel)
 {
-	*c = (fl_test_caller){{NULL}, call, object, deadline, cancel};
+	*c = (fl_test_caller){NULL, call, object, deadline, cancel};
 	FL_OK(fl_thread_start(&c->thread, fl_test_caller_run, c, NULL));
 }
 
 /* Whether the call is in the wait queue of `key`, or was there and has ended. */
 static inline bool fl_test_call_is_queued(const fl_test_caller *c, const void *key)
 {
-	return fl_test_queue_with(key, fl_thread_id(&c->thread)).has || !fl_thread_is_alive(&c->thread);
+	return fl_test_queue_with(key, fl_thread_id(c->thread)).has || !fl_thread_is_alive(c->thread);
 }
 
 /* Makes the call on a new thread; returns when it is in the wait queue of `key`. */
@@ -149,7 +149,7 @@ static inline void fl_test_begin_wait(fl_test_caller *c, fl_test_call *call, voi
 static inline int fl_test_call_end(fl_test_caller *c)
 {
 	int result = 0;
-	FL_OK(fl_thread_join_until(&c->thread, &result, FL_FOREVER, FL_SHIELDED));
+	FL_OK(fl_thread_join_until(c->thread, &result, FL_FOREVER, FL_SHIELDED));
 	return result;
 }
 

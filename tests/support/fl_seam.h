@@ -177,18 +177,18 @@ SEAM_FN unsigned seam_threads_started(void)
  * Starts `n` threads on `function`: each gets its own element, of `size` bytes, of the array
  * `args`.
  */
-SEAM_FN void seam_start(fl_thread *threads, unsigned n, fl_thread_function *function, void *args, size_t size)
+SEAM_FN void seam_start(fl_thread **threads, unsigned n, fl_thread_function *function, void *args, size_t size)
 {
 	for (unsigned i = 0; i < n; i++)
 		fl_test_go(&threads[i], function, (char *)args + i * size);
 }
 
 /* Joins them; all have returned 0. */
-SEAM_FN void seam_join(fl_thread *threads, unsigned n)
+SEAM_FN void seam_join(fl_thread **threads, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		int rc = 77;
-		FL_OK(fl_thread_join_until(&threads[i], &rc, FL_FOREVER, FL_SHIELDED));
+		FL_OK(fl_thread_join_until(threads[i], &rc, FL_FOREVER, FL_SHIELDED));
 		FL_OK(rc);
 	}
 }

@@ -197,7 +197,7 @@ __attribute__((constructor)) static void request(void)
 	fl_cancel_token_request(&requested);
 }
 
-void fl_test_go(fl_thread *t, fl_thread_function *function, void *arg)
+void fl_test_go(fl_thread **t, fl_thread_function *function, void *arg)
 {
 	FL_OK(fl_thread_start(t, function, arg, NULL));
 }

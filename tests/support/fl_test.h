@@ -224,7 +224,7 @@ void fl_test_wait_on(int64_t end, const char *condition, const char *file, int l
 extern fl_cancel_token *const fl_test_requested;
 
 /* Starts a thread that is going to return 0, for fl_test_end(). */
-void fl_test_go(fl_thread *t, fl_thread_function *function, void *arg);
+void fl_test_go(fl_thread **t, fl_thread_function *function, void *arg);
 
 /* Joins the thread, whatever the caller's scope: it has returned 0. */
 void fl_test_end(fl_thread *t);

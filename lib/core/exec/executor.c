@@ -7,6 +7,7 @@
 #include "../base/unload.h"
 #include "../future/bytes.h"
 #include "../sync/helper.h"
+#include "../sync/thread.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -128,20 +129,19 @@ bool fl__executor_is_idle(const fl_executor *e)
 	return e->queue.length == 0 && !e->running && e->foreign == 0 && !(e->ops->is_busy && e->ops->is_busy(e));
 }
 
-static int executor_join_once(fl_executor *e, fl_thread *last, fl_time deadline, fl_cancel_token *cancel)
+static int executor_join_once(fl_executor *e, fl_thread **last, fl_time deadline, fl_cancel_token *cancel)
 {
 	e->joining = true;
 	fl_mutex_unlock(&e->lock);
-	int rc = fl_thread_join_until(last, NULL, deadline, cancel);
-	if (rc == -EINVAL)
-		rc = 0; /* no thread was ever started, or it was joined before */
+	/* NULL: no thread was ever started, or it was joined before */
+	const int rc = *last ? fl__thread_join_until(last, NULL, deadline, cancel) : 0;
 	fl__mutex_hold(&e->lock);
 	e->joining = false;
 	fl_cond_broadcast(&e->gone);
 	return rc;
 }
 
-int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), fl_time deadline,
+int fl__executor_join_thread(fl_executor *e, fl_thread **last, bool (*has_ended)(fl_executor *e), fl_time deadline,
                              fl_cancel_token *cancel)
 {
 	int rc = 0;

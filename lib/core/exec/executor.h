@@ -314,7 +314,7 @@ bool fl__executor_is_idle(const fl_executor *e);
  * lock released. `has_ended`: no task is left, and the last thread ends or was never started. Of
  * several callers one joins the thread.
  */
-int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), fl_time deadline,
+int fl__executor_join_thread(fl_executor *e, fl_thread **last, bool (*has_ended)(fl_executor *e), fl_time deadline,
                              fl_cancel_token *cancel);
 
 /* Not freed yet; atomic. */

@@ -22,9 +22,9 @@
 #include <signal.h>
 #include <stdio.h>
 
-struct fl__thread {
+struct fl_thread {
 	struct fl__thread_data data;
-	struct fl__thread *next, *prev;
+	struct fl_thread *next, *prev;
 	fl_thread_function *function;
 	void *arg;
 	pthread_t pthread;
@@ -38,11 +38,11 @@ struct fl__thread {
 };
 
 static fl_mutex thread_list_lock = FL_MUTEX_INIT;
-static struct fl__thread *thread_oldest, *thread_newest;
+static fl_thread *thread_oldest, *thread_newest;
 static unsigned thread_started; /* for names */
 static fl_thread_error_handler *thread_error_handler;
 
-static void thread_enlist(struct fl__thread *t, const char *name)
+static void thread_enlist(fl_thread *t, const char *name)
 {
 	FL__HELD(&thread_list_lock);
 	thread_started++;
@@ -54,7 +54,7 @@ static void thread_enlist(struct fl__thread *t, const char *name)
 }
 
 /* True: the last of the owners; the caller frees `t`. */
-static bool thread_release(struct fl__thread *t, unsigned owners)
+static bool thread_release(fl_thread *t, unsigned owners)
 {
 	FL__HELD(&thread_list_lock);
 	t->owners -= owners;
@@ -64,7 +64,7 @@ static bool thread_release(struct fl__thread *t, unsigned owners)
 	return true;
 }
 
-static void thread_log_if_detached(const struct fl__thread *t)
+static void thread_log_if_detached(const fl_thread *t)
 {
 	bool detached;
 	{
@@ -75,7 +75,7 @@ static void thread_log_if_detached(const struct fl__thread *t)
 		fl__log(FL_LOG_ERROR, "thread %s ended with %d", t->name, t->result);
 }
 
-static void thread_report_error(const struct fl__thread *t)
+static void thread_report_error(const fl_thread *t)
 {
 	/* pairs with fl_thread_set_error_handler() */
 	fl_thread_error_handler *handler = fl__load_acquire(&thread_error_handler);
@@ -86,7 +86,7 @@ static void thread_report_error(const struct fl__thread *t)
 		thread_log_if_detached(t);
 }
 
-FL__SLOW_PATH static void thread_finish(struct fl__thread *t)
+FL__SLOW_PATH static void thread_finish(fl_thread *t)
 {
 	if (t->result != 0)
 		thread_report_error(t);
@@ -104,7 +104,7 @@ FL__SLOW_PATH static void thread_finish(struct fl__thread *t)
  */
 FL__COLD static void thread_exits(void *arg)
 {
-	struct fl__thread *t = arg;
+	fl_thread *t = arg;
 	if (t->data.ctx.front.inside.helper || t->data.ctx.front.inside.calling)
 		fl__panic(t->name, t, "a task or a callback that the thread runs " FL__ENDS_THREAD);
 	thread_finish(t);
@@ -112,7 +112,7 @@ FL__COLD static void thread_exits(void *arg)
 
 static void *thread_run(void *arg)
 {
-	struct fl__thread *t = arg;
+	fl_thread *t = arg;
 	fl__ctx_current = &t->data.ctx;
 	char kernel_name[16];
 	(void)snprintf(kernel_name, sizeof kernel_name, "%.15s", t->name);
@@ -140,7 +140,7 @@ static int thread_set_stack(pthread_attr_t *attr, size_t size)
 	return -pthread_attr_setstacksize(attr, size);
 }
 
-static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
+static int thread_spawn(fl_thread *t, const fl_thread_config *config)
 {
 	pthread_attr_t attr;
 	int rc = -pthread_attr_init(&attr);
@@ -155,11 +155,11 @@ static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
 	return rc;
 }
 
-FL__COLD int fl__thread_start(fl_thread *handle, fl_thread_function *function, void *arg,
-                              const fl_thread_config *config, const sigset_t *signals)
+FL__COLD int fl__thread_start(fl_thread **made, fl_thread_function *function, void *arg, const fl_thread_config *config,
+                              const sigset_t *signals)
 {
 	config = FL__OR_DEFAULTS(config);
-	struct fl__thread *t = fl__alloc(1, sizeof *t);
+	fl_thread *t = fl__alloc(1, sizeof *t);
 	if (!t)
 		return -ENOMEM;
 	fl__ctx_init_thread(&t->data.ctx, t->name);
@@ -174,16 +174,16 @@ FL__COLD int fl__thread_start(fl_thread *handle, fl_thread_function *function, v
 		fl__free(t);
 		return rc;
 	}
-	handle->thread_ = t;
+	*made = t;
 	return 0;
 }
 
-int fl_thread_start(fl_thread *t, fl_thread_function *function, void *arg, const fl_thread_config *config)
+int fl_thread_start(fl_thread **t, fl_thread_function *function, void *arg, const fl_thread_config *config)
 {
 	return fl__thread_start(t, function, arg, config, NULL);
 }
 
-static int thread_await(struct fl__thread *t, fl_time deadline, fl_cancel_token *cancel)
+static int thread_await(fl_thread *t, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL__BLOCKS(deadline);
 	FL__AWAITS(FL__DEBUG_JOIN, (void *)(uintptr_t)t->data.ctx.id);
@@ -193,11 +193,9 @@ static int thread_await(struct fl__thread *t, fl_time deadline, fl_cancel_token 
 	return rc;
 }
 
-FL__COLD int fl_thread_join_until(fl_thread *handle, int *result, fl_time deadline, fl_cancel_token *cancel)
+FL__COLD int fl__thread_join_until(fl_thread **handle, int *result, fl_time deadline, fl_cancel_token *cancel)
 {
-	struct fl__thread *t = handle->thread_;
-	if (!t)
-		return -EINVAL;
+	fl_thread *t = *handle;
 	if (&t->data == fl__thread_data())
 		return -EDEADLK;
 	if (t->lost && !fl_event_is_set(&t->ended))
@@ -210,19 +208,20 @@ FL__COLD int fl_thread_join_until(fl_thread *handle, int *result, fl_time deadli
 		(void)fl__sys.thread_join(t->pthread);
 	if (result)
 		*result = t->result;
-	handle->thread_ = NULL;
+	*handle = NULL;
 	if (thread_release(t, t->lost ? t->owners : 1))
 		fl__free(t);
 	return 0;
 }
 
-FL__COLD int fl_thread_detach(fl_thread *handle)
+int fl_thread_join_until(fl_thread *t, int *result, fl_time deadline, fl_cancel_token *cancel)
 {
-	struct fl__thread *t = handle->thread_;
-	if (!t)
-		return -EINVAL;
-	handle->thread_ = NULL;
-	bool lost = t->lost;
+	return fl__thread_join_until(&t, result, deadline, cancel);
+}
+
+FL__COLD void fl_thread_detach(fl_thread *t)
+{
+	const bool lost = t->lost;
 	{
 		FL__HELD(&thread_list_lock);
 		t->detached = true;
@@ -231,18 +230,16 @@ FL__COLD int fl_thread_detach(fl_thread *handle)
 		(void)fl__sys.thread_detach(t->pthread);
 	if (thread_release(t, lost ? t->owners : 1))
 		fl__free(t);
-	return 0;
 }
 
-bool fl_thread_is_alive(const fl_thread *handle)
+bool fl_thread_is_alive(const fl_thread *t)
 {
-	const struct fl__thread *t = handle->thread_;
-	return t && !t->lost && !fl_event_is_set(&t->ended);
+	return !t->lost && !fl_event_is_set(&t->ended);
 }
 
-uint64_t fl_thread_id(const fl_thread *handle)
+uint64_t fl_thread_id(const fl_thread *t)
 {
-	return handle->thread_ ? handle->thread_->data.ctx.id : 0;
+	return t->data.ctx.id;
 }
 
 uint64_t fl_thread_current_id(void)
@@ -260,7 +257,7 @@ size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg),
 	size_t n = 0;
 	FL__HELD(&thread_list_lock);
 	FL__BLOCKS_THREAD();
-	FL__EACH (const struct fl__thread, t, thread_oldest) {
+	FL__EACH (const fl_thread, t, thread_oldest) {
 		if (t->lost)
 			continue;
 		const fl_thread_info info = {t->data.ctx.id, t->name, !fl_event_is_set(&t->ended)};
@@ -284,8 +281,8 @@ static bool thread_ready(void *object)
 
 static bool thread_arm(void *object, struct fl__node *node)
 {
-	fl_thread *handle = object;
-	return handle->thread_ && fl__on_event.arm(&handle->thread_->ended, node);
+	fl_thread *t = object;
+	return fl__on_event.arm(&t->ended, node);
 }
 
 const fl_on_type fl__on_thread = {thread_ready, thread_arm, fl__node_disarm, NULL, true};
@@ -295,7 +292,7 @@ FL__COLD static void thread_after_fork_in_child(void)
 {
 	fl_mutex_init(&thread_list_lock);
 	const struct fl__thread_data *mine = fl__thread_data();
-	FL__EACH (struct fl__thread, t, thread_oldest)
+	FL__EACH (fl_thread, t, thread_oldest)
 		t->lost = &t->data != mine;
 }
 

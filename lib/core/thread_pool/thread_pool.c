@@ -1012,13 +1012,13 @@ static void pool_initialize_worker(struct fl__thread_pool *p)
 }
 
 /* The worker's last use of the pool. Returns the thread that left before it. */
-static fl_thread pool_leave(struct fl__thread_worker *w)
+static fl_thread *pool_leave(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
 	POOL_LOCKED(p);
-	fl_thread before = p->ended;
+	fl_thread *before = p->ended;
 	p->ended = w->thread;
-	w->thread = (fl_thread){NULL};
+	w->thread = NULL;
 	w->next_vacant = p->vacant;
 	p->vacant = w;
 	if (++p->leaves == p->starts)
@@ -1034,9 +1034,8 @@ FL__NOINLINE static void pool_end_thread(struct fl__thread_worker *w)
 	ctx->worker_ops = NULL;
 	ctx->worker = NULL;
 	fl__run_leave(&w->run);
-	fl_thread before = pool_leave(w);
-	/* -EINVAL: it is the first thread that leaves */
-	FL_IGNORE(fl_thread_join_until(&before, NULL, FL_FOREVER, FL_SHIELDED));
+	fl_thread *before = pool_leave(w);
+	fl__thread_join(&before); /* NULL: this thread is the first that leaves */
 }
 
 /* A task has ended its thread. */
@@ -1341,10 +1340,9 @@ FL__COLD static void pool_destroy(fl_executor *e)
 	/* the join of the thread orders the rest */
 	if (fl__load_relaxed(&p->agent) != FL__POOL_NO_AGENT && !fl__executor_is_forked(e))
 		(void)fl__sys.thread_join(p->agent_thread);
-	/* -EINVAL: joined or never started. In a forked child this frees the thread's memory. */
-	FL_IGNORE(fl_thread_detach(&p->ended));
+	fl__thread_detach(p->ended);
 	FL__EACH_SAFE (struct fl__thread_worker, w, p->workers) {
-		FL_IGNORE(fl_thread_detach(&w->thread));
+		fl__thread_detach(w->thread);
 		fl__free(w);
 	}
 	fl__executor_fini(e);

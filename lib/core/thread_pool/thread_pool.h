@@ -21,7 +21,7 @@ enum { FL__POOL_NO_AGENT, FL__POOL_AGENT_RUNS, FL__POOL_AGENT_AGAIN, FL__POOL_AG
 struct fl__thread_worker {
 	struct fl__run run; /* the outermost; must be the first member: pool_block() */
 	struct fl__thread_pool *pool;
-	fl_thread thread;
+	fl_thread *thread;
 	fl_future *running; /* or what the worker does instead: see pool_take() and pool_call_worker() */
 	uint32_t called;    /* bool: counted as searching by pool_call_worker() */
 	struct fl__fork_stack *forks;
@@ -54,7 +54,7 @@ struct fl__thread_pool {
 	int64_t idle_timeout; /* 0: none */
 	struct fl__forks forks;
 	struct fl__thread_worker *workers, *vacant;
-	fl_thread ended; /* the last thread that has ended, not yet joined */
+	fl_thread *ended; /* the last thread that has ended, not yet joined */
 };
 
 /* Under the lock: computes `more` and `crowded` after a change of their inputs. */

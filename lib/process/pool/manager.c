@@ -14,6 +14,7 @@
 #include "../base/process_sys.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
+#include "core/sync/thread.h"
 #include "process_pool.h"
 #include <fairlead/time.h>
 
@@ -272,6 +273,6 @@ void fl__process_pool_manage(fl_executor *e)
 	}
 	fl_cond_signal(&p->start);
 	fl_mutex_unlock(&p->base.lock);
-	FL_IGNORE(fl_thread_join(&p->starter, NULL));
+	fl__thread_join(&p->starter);
 	fl__mutex_hold(&p->base.lock);
 }

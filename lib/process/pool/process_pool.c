@@ -22,6 +22,7 @@
 #include "../start/reexec.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
+#include "core/sync/thread.h"
 #include "fd/try_io.h"
 #include <errno.h>
 #include <fairlead/time.h>
@@ -76,7 +77,7 @@ static int process_pool_on_start(fl_executor *e)
 {
 	struct fl__process_pool *p = fl__process_pool_of(e);
 	int rc = p->epoll < 0 ? process_pool_open_epoll(p) : 0;
-	if (rc == 0 && !p->starter.thread_)
+	if (rc == 0 && !p->starter)
 		rc = fl__remote_start_thread(&p->remote, &p->starter, "starter", fl__process_pool_run_starter, p);
 	return rc;
 }
@@ -184,10 +185,10 @@ static void process_pool_on_destroy(fl_executor *e)
 	}
 	fl__message_free(p->init_message);
 	if (fl__executor_is_forked(e)) {
-		FL_IGNORE(fl_thread_detach(&p->starter)); /* frees the thread's memory */
+		fl__thread_detach(p->starter);
 	} else {
 		fl_cond_signal(&p->start);
-		FL_IGNORE(fl_thread_join(&p->starter, NULL)); /* -EINVAL: joined before */
+		fl__thread_join(&p->starter);
 		fl__fork_server_count_pool(-1);
 	}
 	fl__remote_fini(&p->remote);

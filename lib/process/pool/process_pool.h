@@ -64,7 +64,7 @@ struct fl__process_pool {
 	uint32_t fetches; /* changes when a waiting thread takes completions */
 	int64_t wakes_at; /* when the manager's sleep times out */
 	/* Starting workers. */
-	fl_thread starter;
+	fl_thread *starter;
 	fl_cond start;     /* wakes the starter */
 	bool starting;     /* a start is asked for, or under way */
 	unsigned failures; /* failed starts in a row */

@@ -471,11 +471,13 @@ static void worker_discard_signals(void)
 
 static int worker_start_listener(struct worker_self *w, const char **problem)
 {
-	fl_thread listener;
+	fl_thread *listener;
 	*problem = "no thread to listen for requests";
 	w->current = w->rings.next;
 	int rc = fl__thread_start(&listener, worker_listen, w, &(fl_thread_config){.name = "listener"}, &w->signals);
-	return rc != 0 ? rc : fl_thread_detach(&listener);
+	if (rc == 0)
+		fl_thread_detach(listener);
+	return rc;
 }
 
 static int worker_init(struct worker_self *w, const struct fl__worker_start *start, const char **problem)

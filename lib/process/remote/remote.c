@@ -243,7 +243,7 @@ static int remote_manage(void *arg)
 	return 0;
 }
 
-int fl__remote_start_thread(struct fl__remote *r, fl_thread *t, const char *role, fl_thread_function *function,
+int fl__remote_start_thread(struct fl__remote *r, fl_thread **t, const char *role, fl_thread_function *function,
                             void *arg)
 {
 	char name[32];
@@ -424,7 +424,6 @@ int fl__remote_init(struct fl__remote *r, const struct fl__executor_ops *ops,
 
 void fl__remote_fini(struct fl__remote *r)
 {
-	/* -EINVAL: joined or never started. Frees the thread's memory in a forked child. */
-	FL_IGNORE(fl_thread_detach(&r->manager));
+	fl__thread_detach(r->manager);
 	fl__executor_fini(&r->base);
 }

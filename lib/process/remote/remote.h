@@ -58,7 +58,7 @@ struct fl__remote {
 	struct fl__task_block *ended, **ended_end, *kept, **kept_end; /* linked by `next` */
 	/* threads that may add tasks to `kept` */
 	unsigned completers;
-	fl_thread manager;
+	fl_thread *manager;
 	bool running, finished; /* the manager */
 };
 
@@ -86,7 +86,7 @@ int fl__remote_queue(struct fl__remote *r, struct fl__task_block *block);
 void fl__remote_dispatch(struct fl__remote *r);
 
 /* A thread "NAME-role". Returns as fl__thread_start(). */
-int fl__remote_start_thread(struct fl__remote *r, fl_thread *t, const char *role, fl_thread_function *function,
+int fl__remote_start_thread(struct fl__remote *r, fl_thread **t, const char *role, fl_thread_function *function,
                             void *arg);
 
 /* The caller queues the task, or ends it by one of the next functions. */

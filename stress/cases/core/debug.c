@@ -34,13 +34,13 @@ static int want(void *arg)
 
 FL_STRESS_ACTOR(debug_join, joiner)
 {
-	fl_thread t;
+	fl_thread *t;
 	said = &s->said;
 	fl_mutex_lock(&s->m);
 	OK(fl_thread_start(&t, want, s, NULL));
-	s->rc = fl_thread_join_until(&t, NULL, FL_FOREVER, &s->ends);
+	s->rc = fl_thread_join_until(t, NULL, FL_FOREVER, &s->ends);
 	fl_mutex_unlock(&s->m);
-	OK(fl_thread_join(&t, NULL));
+	OK(fl_thread_join(t, NULL));
 }
 
 FL_STRESS(debug_join, joiner)

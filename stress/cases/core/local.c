@@ -35,9 +35,9 @@ FL_STRESS_SETUP(local_first_set)
 
 static void set_first(struct local_first_set *s, int i)
 {
-	fl_thread t;
+	fl_thread *t;
 	OK(fl_thread_start(&t, set_and_get, s, NULL));
-	OK(fl_thread_join(&t, &s->rc[i]));
+	OK(fl_thread_join(t, &s->rc[i]));
 }
 
 TWO_ACTORS(local_first_set, set_first)

@@ -15,10 +15,10 @@ static int count_run(void *arg)
 
 static uint64_t start_one(atomic_int *ran)
 {
-	fl_thread t;
+	fl_thread *t;
 	OK(fl_thread_start(&t, count_run, ran, NULL));
-	uint64_t id = fl_thread_id(&t);
-	OK(fl_thread_join(&t, NULL));
+	uint64_t id = fl_thread_id(t);
+	OK(fl_thread_join(t, NULL));
 	return id;
 }
 
@@ -29,9 +29,9 @@ struct thread_detach_vs_end {
 
 FL_STRESS_ACTOR(thread_detach_vs_end, starter)
 {
-	fl_thread t;
+	fl_thread *t;
 	OK(fl_thread_start(&t, count_run, &s->ran, NULL));
-	OK(fl_thread_detach(&t));
+	fl_thread_detach(t);
 	/* The state must outlive it. */
 	while (!LOOK(&s->ran) || fl_thread_enumerate(NULL, NULL) > 0)
 		fl_stress_relax();
@@ -106,11 +106,11 @@ static int fail(void *arg)
 
 FL_STRESS_ACTOR(thread_error_handler, starter)
 {
-	fl_thread t;
+	fl_thread *t;
 	char name[32];
 	snprintf(name, sizeof name, "%p", (void *)s);
 	OK(fl_thread_start(&t, fail, NULL, &(fl_thread_config){.name = name}));
-	OK(fl_thread_join(&t, &s->error));
+	OK(fl_thread_join(t, &s->error));
 }
 
 FL_STRESS_ACTOR(thread_error_handler, setter)

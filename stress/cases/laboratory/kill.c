@@ -127,9 +127,9 @@ static int take_and_return(void *arg)
 
 FL_STRESS_ACTOR(kill_thread_returns, process)
 {
-	fl_thread t;
+	fl_thread *t;
 	OK(fl_thread_start(&t, take_and_return, s, NULL));
-	OK(fl_thread_join(&t, NULL));
+	OK(fl_thread_join(t, NULL));
 	s->died = robust_take(&s->lock, NOTHING);
 	robust_give(&s->lock, NOTHING);
 }
@@ -156,11 +156,11 @@ static int hold_second(void *arg)
 
 FL_STRESS_ACTOR(kill_threads, process)
 {
-	fl_thread t;
+	fl_thread *t;
 	OK(fl_thread_start(&t, hold_second, s, NULL));
 	(void)robust_take(&s->locks[0], NOTHING);
 	robust_give(&s->locks[0], NOTHING);
-	OK(fl_thread_join(&t, NULL));
+	OK(fl_thread_join(t, NULL));
 }
 
 FL_STRESS_ACTOR(kill_threads, other)

@@ -348,7 +348,7 @@ static void bury(fl_process *p)
 	FL_STRESS_CHECK(is_dead(w));
 	if (is_killed(w))
 		send_home(w);
-	OK(fl_thread_join(&w->thread, NULL));
+	OK(fl_thread_join(w->thread, NULL));
 }
 
 static int try_join(fl_process *p, fl_process_status *status)

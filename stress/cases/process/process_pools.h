@@ -51,7 +51,7 @@ struct process_pool_worker {
 	struct fl__submission_ring *submissions;
 	struct fl__completion_ring *completions;
 	struct fl__worker_rings rings;
-	fl_thread thread;
+	fl_thread *thread;
 	int doorbell; /* its end of the pair */
 	bool says_ready;
 	atomic_int life; /* enum life in process_pool_fake.c */

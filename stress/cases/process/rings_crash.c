@@ -108,7 +108,7 @@ static bool adds_up(const struct mortal *m, unsigned arg)
 struct rings_kill9_worker_task {
 	struct mortal m;
 	struct doorbell doorbell;
-	fl_thread parent;
+	fl_thread *parent;
 };
 
 static int parent_of_one(void *arg)
@@ -136,7 +136,7 @@ FL_STRESS_ACTOR(rings_kill9_worker_task, worker)
 
 FL_STRESS_PROCESSES(rings_kill9_worker_task, worker)
 {
-	OK(fl_thread_join(&s->parent, NULL));
+	OK(fl_thread_join(s->parent, NULL));
 	for (unsigned arg = 1; arg <= ORDERS; arg++)
 		FL_FORBIDDEN(!adds_up(&s->m, arg), "started twice, or lost untaken");
 	unsigned lost = count_of(&s->m, LOST), queued = count_of(&s->m, QUEUED);
@@ -159,7 +159,7 @@ struct rings_kill9_mid_chunk {
 	struct shared_rings l;
 	struct robust life;
 	struct doorbell doorbell;
-	fl_thread parent;
+	fl_thread *parent;
 	atomic_int begun[ELEMENTS];
 	bool ended, started;
 	uint32_t progress;
@@ -209,7 +209,7 @@ FL_STRESS_ACTOR(rings_kill9_mid_chunk, worker)
 
 FL_STRESS_PROCESSES(rings_kill9_mid_chunk, worker)
 {
-	OK(fl_thread_join(&s->parent, NULL));
+	OK(fl_thread_join(s->parent, NULL));
 	const unsigned char *results = s->l.rings.completions->entry[s->l.rings.first % ROUND].small;
 	FL_FORBIDDEN(!s->ended && !fl_stress_killed("worker"), "not ended, without a kill");
 	FL_FORBIDDEN((s->progress == ELEMENTS) != s->ended, "more than there is, or less");

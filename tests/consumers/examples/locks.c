@@ -26,7 +26,7 @@ static int wait_until_ready(void *arg)
 
 static int get_ready(void)
 {
-	fl_thread waiter;
+	fl_thread *waiter;
 	int rc = fl_thread_start(&waiter, wait_until_ready, NULL, NULL);
 	if (rc)
 		return rc;
@@ -36,7 +36,7 @@ static int get_ready(void)
 		fl_cond_signal(&changed);
 	}
 	int result;
-	rc = fl_thread_join(&waiter, &result);
+	rc = fl_thread_join(waiter, &result);
 	return rc ? rc : result;
 }
 

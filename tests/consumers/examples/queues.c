@@ -49,7 +49,7 @@ int main(void)
 		job_queue_task_done(q);
 
 	struct worker w = {.q = q};
-	fl_thread worker;
+	fl_thread *worker;
 	rc = fl_thread_start(&worker, work, &w, NULL);
 	if (rc)
 		return fl_perror(rc, "worker");
@@ -60,7 +60,7 @@ int main(void)
 	if ((rc = job_queue_put(q, job)) != -EPIPE) /* closed; job untouched */
 		return fl_perror(rc, "put into a closed queue");
 	int result;
-	rc = fl_thread_join(&worker, &result);
+	rc = fl_thread_join(worker, &result);
 	if (rc || result)
 		return fl_perror(rc ? rc : result, "worker");
 	puts(n == 8 && jobs[7].number == 7 && w.done == 12 ? "ok" : "jobs were lost");

@@ -21,14 +21,14 @@ int main(void)
 {
 	const char *files[] = {"there", "missing"};
 	const int expected[] = {0, -ENOENT};
-	fl_thread t;
+	fl_thread *t;
 	int rc, result;
 
 	for (int i = 0; i < 2; i++) {
 		rc = fl_thread_start(&t, download, (void *)files[i], &(fl_thread_config){.name = "download"});
 		if (rc)
 			return fl_perror(rc, "start");
-		rc = fl_thread_join_until(&t, &result, fl_after(FL_S(60)), NULL);
+		rc = fl_thread_join_until(t, &result, fl_after(FL_S(60)), NULL);
 		if (rc || result != expected[i])
 			return fl_perror(rc ? rc : result, files[i]);
 	}
@@ -37,10 +37,10 @@ int main(void)
 	rc = fl_thread_start(&t, linger, &go, NULL);
 	if (rc)
 		return fl_perror(rc, "start");
-	if (fl_thread_join_until(&t, &result, fl_after(FL_MS(5)), NULL) != -ETIMEDOUT)
+	if (fl_thread_join_until(t, &result, fl_after(FL_MS(5)), NULL) != -ETIMEDOUT)
 		return fl_perror(-EPROTO, "a thread that waits was joined");
 	fl_event_set(&go);
-	rc = fl_thread_join(&t, &result);
+	rc = fl_thread_join(t, &result);
 	puts(rc == 0 && result == 0 ? "ok" : "not joined");
 	return 0;
 }

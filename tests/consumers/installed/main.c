@@ -35,7 +35,7 @@ int main(void)
 	if (rc)
 		return fl_perror(rc, "queue");
 
-	fl_thread producer;
+	fl_thread *producer;
 	rc = fl_thread_start(&producer, produce, q, NULL);
 	if (rc)
 		return fl_perror(rc, "thread");
@@ -43,7 +43,7 @@ int main(void)
 	while ((rc = numbers_get(q, &number)) == 0)
 		got += number == got;
 	int result;
-	int joined = fl_thread_join(&producer, &result);
+	int joined = fl_thread_join(producer, &result);
 	if (rc != -EPIPE || joined || result)
 		return fl_perror(rc, "items");
 	printf("%d items\n", got);

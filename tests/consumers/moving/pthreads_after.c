@@ -32,7 +32,7 @@ static void put_order(void)
 
 int main(void)
 {
-	fl_thread t;
+	fl_thread *t;
 	struct shift three = {3, FL_CANCEL_TOKEN_INIT}, one = {1, FL_CANCEL_TOKEN_INIT};
 	struct account *a = mmap(NULL, sizeof *a, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int first = 0, second = 0, rc = a == MAP_FAILED ? -ENOMEM : fl_thread_start(&t, cook, &three, NULL);
@@ -40,13 +40,13 @@ int main(void)
 		return fl_perror(rc, "start");
 	for (int i = 0; i < three.meals; i++)
 		put_order();
-	rc = fl_thread_join(&t, &first);
+	rc = fl_thread_join(t, &first);
 	if (rc == 0)
 		rc = fl_thread_start(&t, cook, &one, NULL);
 	if (rc != 0)
 		return fl_perror(rc, "join");
 	fl_cancel_token_request(&one.stop);
-	rc = fl_thread_join(&t, &second);
+	rc = fl_thread_join(t, &second);
 	if (rc != 0)
 		return fl_perror(rc, "join");
 	printf("%s, %s\n", first == 0 ? "done" : "?", second == -ECANCELED ? "cancelled" : "?");

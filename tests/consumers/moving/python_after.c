@@ -43,7 +43,7 @@ static bool is_prime(int n)
 static int use_queue(void)
 {
 	FL_SCOPED(numbers) *q = NULL;
-	fl_thread t;
+	fl_thread *t;
 	int rc = numbers_create(&q, &(fl_queue_config){.capacity = 2}), joined;
 	struct sum s = {q, 0};
 	if (rc != 0 || (rc = fl_thread_start(&t, add_up, &s, NULL)) != 0)
@@ -51,7 +51,7 @@ static int use_queue(void)
 	for (int n = 10; rc == 0 && n <= 30; n += 10)
 		rc = numbers_put(q, n);
 	numbers_close(q);
-	joined = fl_thread_join(&t, NULL);
+	joined = fl_thread_join(t, NULL);
 	printf("%d\n", s.total);
 	return rc != 0 ? rc : joined;
 }

@@ -119,11 +119,11 @@ static bool received(void *arg)
 static void pass_message(void (*send)(uint32_t *), bool (*receive)(uint32_t *))
 {
 	mail m = {send, receive, 0, 0};
-	fl_thread sender;
+	fl_thread *sender;
 	fl_test_go(&sender, post, &m);
 	fl_test_wait_until(received, &m);
 	int cargo = m.cargo; /* before the join, which would order it too */
-	fl_test_end(&sender);
+	fl_test_end(sender);
 	assert_int_equal(cargo, 42);
 }
 
@@ -196,11 +196,11 @@ static int dekker_other(void *arg)
 FL_TEST(atomic_full_fence_orders_store_and_load)
 {
 	dekker d = {.rounds = fl_test_scaled(2000)};
-	fl_thread other;
+	fl_thread *other;
 	FL_OK(pthread_barrier_init(&d.turn, NULL, 2));
 	fl_test_go(&other, dekker_other, &d);
 	dekker_side(&d, 0);
-	fl_test_end(&other);
+	fl_test_end(other);
 	FL_OK(pthread_barrier_destroy(&d.turn));
 	assert_int_equal(d.missed, 0);
 }
@@ -224,7 +224,7 @@ FL_TEST(lock_sleeps_and_is_woken)
 {
 	enum { HELD = 1, SLEEPERS = 8 }; /* lib/core/wait/lock.c */
 	guarded g = {0, 0, 0};
-	fl_thread waiters[3];
+	fl_thread *waiters[3];
 	fl__lock(&g.lock);
 	FL_EACH (i, waiters)
 		fl_test_go(&waiters[i], lock_once, &g);
@@ -232,7 +232,7 @@ FL_TEST(lock_sleeps_and_is_woken)
 	unsigned count = g.count;
 	fl__unlock(&g.lock);
 	FL_EACH (i, waiters)
-		fl_test_end(&waiters[i]);
+		fl_test_end(waiters[i]);
 	assert_int_equal(count, 0);
 	assert_int_equal(g.count, 3);
 }

@@ -163,14 +163,14 @@ static int put_some(void *q)
 static void without_membarrier(void)
 {
 	fl_queue *q = NULL;
-	fl_thread t;
+	fl_thread *t;
 	int item, expected = 0;
 	const fl_queue_config pair = {.capacity = 4, .one_producer = true, .one_consumer = true};
 	FL_OK(fl_queue_create(&q, sizeof(int), &pair));
 	fl_test_go(&t, put_some, q);
 	while (fl_queue_get(q, &item) == 0)
 		FL_CHECK(item == expected++);
-	FL_CHECK(expected == 1000 && fl_thread_join(&t, NULL) == 0);
+	FL_CHECK(expected == 1000 && fl_thread_join(t, NULL) == 0);
 	fl_queue_free(q);
 	fl_executor *e = NULL;
 	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
@@ -254,7 +254,7 @@ static void use_shared_memory(void)
 {
 	fl_shm *region;
 	fl_pipe *a, *b;
-	fl_thread setter;
+	fl_thread *setter;
 	char text[2];
 	size_t size;
 	FL_OK(fl_shm_create(&region, 1 << 16));
@@ -269,7 +269,7 @@ static void use_shared_memory(void)
 	FL_OK(fl_shm_mutex_lock(&shared->mutex));
 	fl_test_go(&setter, set_event, &shared->set);
 	FL_CHECK(FL_WAIT_ANY(FL_ON_SHM_EVENT(&shared->never), FL_ON_SHM_EVENT(&shared->set)) == 1);
-	FL_OK(fl_thread_join(&setter, NULL));
+	FL_OK(fl_thread_join(setter, NULL));
 	fl_shm_mutex_unlock(&shared->mutex);
 	fl_shm_free(region);
 	FL_OK(fl_pipe_create(&a, &b, NULL));
@@ -431,12 +431,12 @@ FL_TEST(denied_calls_without_a_substitute)
 /* glibc takes ENOSYS of clone3() for an old kernel, and another error for an answer. */
 static void without_threads(void *unused)
 {
-	fl_thread t;
+	fl_thread *t;
 	if (fl_denied_filter(SYS_clone3, EPERM, 0, 0) != 0)
 		_exit(NO_FILTER);
 	const int rc = fl_thread_start(&t, nothing, NULL, NULL);
 	if (rc == 0) /* a C library that makes another call */
-		FL_OK(fl_thread_join(&t, NULL));
+		FL_OK(fl_thread_join(t, NULL));
 	else
 		FL_RC(rc, -EAGAIN);
 }

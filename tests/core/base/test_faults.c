@@ -54,10 +54,10 @@ FL_TEST(thread_that_the_system_refuses)
 	fl_test_count_allocs();
 	size_t before = fl_thread_enumerate(NULL, NULL);
 	FL_EACH (i, refusals) {
-		fl_thread t = {NULL};
+		fl_thread *t = NULL;
 		thread_create_rc = refusals[i];
 		FL_RC(fl_thread_start(&t, kind_run_once, NULL, NULL), refusals[i]);
-		assert_null(t.thread_);
+		assert_null(t);
 		assert_int_equal(fl_thread_enumerate(NULL, NULL), before);
 		assert_int_equal(fl_test_live, 0);
 	}

@@ -79,7 +79,6 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_peer_credentials, 12);
 	SIZE(fl_task_type, 80);
 	SIZE(fl_task_entry, 16);
-	SIZE(fl_thread, 8);
 	SIZE(fl_thread_config, 56);
 	SIZE(fl_thread_info, 24);
 	SIZE(fl_local, 16);

@@ -38,7 +38,7 @@ typedef struct sleeper {
 	uint32_t *word;
 	fl_time deadline;
 	uint32_t *awake;
-	fl_thread thread;
+	fl_thread *thread;
 } sleeper;
 
 /* Sleeps until it is woken while the word has changed, and counts that. */
@@ -63,7 +63,7 @@ FL_TEST(sys_futex_wakes)
 	sleeper sleepers[2][EACH];
 	for (int i = 0; i < 2 * EACH; i++) {
 		sleeper *s = &sleepers[i % 2][i / 2];
-		*s = (sleeper){&words[i % 2], far[i / 2], &awake[i % 2], {NULL}};
+		*s = (sleeper){&words[i % 2], far[i / 2], &awake[i % 2], NULL};
 		fl_test_go(&s->thread, sleeper_run, s);
 	}
 	int woken = 0;
@@ -78,13 +78,13 @@ FL_TEST(sys_futex_wakes)
 		waked += n;
 	}
 	for (int i = 0; i < EACH; i++)
-		fl_test_end(&sleepers[1][i].thread);
+		fl_test_end(sleepers[1][i].thread);
 	assert_int_equal(fl__load_relaxed(&awake[0]), 0);
 
 	fl__store_release(&words[0], 1);
 	FL_IN_RANGE(fl__sys.futex_wake(&words[0], INT32_MAX), 0, EACH);
 	for (int i = 0; i < EACH; i++)
-		fl_test_end(&sleepers[0][i].thread);
+		fl_test_end(sleepers[0][i].thread);
 	FL_RC(fl__sys.futex_wake(&words[0], 1), 0);
 }
 

@@ -408,9 +408,9 @@ static int runs_a_task(void *unused)
 static void caller_exits(void *unused)
 {
 	begin_child();
-	fl_thread t;
+	fl_thread *t;
 	FL_OK(fl_thread_start(&t, runs_a_task, NULL, &(fl_thread_config){.name = "caller"}));
-	FL_IGNORE(fl_thread_join(&t, NULL));
+	FL_IGNORE(fl_thread_join(t, NULL));
 }
 
 static void timer_exits(void *unused)

@@ -324,13 +324,13 @@ CONFORMANCE_ABLE(cancel_wakes_a_waiter, 1, FL_CAP_CONCURRENT)
 {
 	FL_SCOPED(fl_future) *f = NULL;
 	struct held held = hold_worker(e);
-	fl_thread waiters[3];
+	fl_thread *waiters[3];
 	FL_OK(square_submit(e, 2, &f));
 	FL_EACH (i, waiters)
 		fl_test_go(&waiters[i], wait_for_future, f);
 	FL_OK(fl_future_cancel(f));
 	FL_EACH (i, waiters)
-		fl_test_end(&waiters[i]);
+		fl_test_end(waiters[i]);
 	let_go(&held);
 }
 

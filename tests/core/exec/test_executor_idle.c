@@ -55,12 +55,12 @@ CONFORMANCE_ON(idle_and_join_wake_all_waiters, 1)
 {
 	enum { N = 4 };
 	struct held held = hold_worker(e);
-	fl_thread waiters[N];
+	fl_thread *waiters[N];
 	FL_EACH (i, waiters)
 		FL_OK(fl_thread_start(&waiters[i], i % 2 ? join_it : wait_idle, e, NULL));
 	let_go(&held);
 	FL_EACH (i, waiters)
-		fl_test_end(&waiters[i]);
+		fl_test_end(waiters[i]);
 }
 
 /* A callback of a task, which runs on the thread that cancels it. */
@@ -75,7 +75,7 @@ CONFORMANCE_ABLE(idle_waits_for_cancellers, 1, FL_CAP_CONCURRENT)
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
 	struct gate *callback = new_gate();
 	struct held held = hold_worker(e);
-	fl_thread canceller;
+	fl_thread *canceller;
 	FL_OK(square_submit(e, 1, &f));
 	FL_OK(fl_future_on_end(f, hold_in_callback, callback));
 	FL_OK(square_submit(e, 1, &g));
@@ -87,7 +87,7 @@ CONFORMANCE_ABLE(idle_waits_for_cancellers, 1, FL_CAP_CONCURRENT)
 	FL_RC(fl_executor_wait_idle_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	set_event(&callback->open);
 	FL_OK(fl_executor_wait_idle(e));
-	fl_test_end(&canceller);
+	fl_test_end(canceller);
 }
 
 FL_TASK_STATIC(wait_for_itself, void, void)

@@ -191,7 +191,7 @@ CONFORMANCE(join_waits_for_cancellers)
 	struct gate *callback = new_gate();
 	struct held held = hold_worker(e);
 	fl_future *f = NULL;
-	fl_thread canceller, joiner;
+	fl_thread *canceller, *joiner;
 	FL_OK(square_submit(e, 1, &f));
 	FL_OK(fl_future_on_end(f, hold_in_callback, callback));
 	fl_test_go(&canceller, cancel_future, f);
@@ -201,10 +201,10 @@ CONFORMANCE(join_waits_for_cancellers)
 	let_go(&held);
 	FL_WAIT_FOR(workers_called("held").alive == 0);
 	FL_RC(fl_executor_try_join(e), -EINPROGRESS);
-	assert_true(fl_thread_is_alive(&joiner));
+	assert_true(fl_thread_is_alive(joiner));
 	set_event(&callback->open);
-	fl_test_end(&joiner);
-	fl_test_end(&canceller);
+	fl_test_end(joiner);
+	fl_test_end(canceller);
 	fl_future_free(f);
 }
 

@@ -95,7 +95,7 @@ struct aide {
 	fl_shm_event *asked;
 	int (*help)(struct aide *aide);
 	void *arg;
-	fl_thread thread;
+	fl_thread *thread;
 };
 
 static int run_aide(void *arg)
@@ -114,7 +114,7 @@ static void aide_begin(struct aide *aide)
 static void aide_end(struct aide *aide)
 {
 	set_event(aide->asked);
-	fl_test_end(&aide->thread);
+	fl_test_end(aide->thread);
 }
 
 /*

@@ -134,7 +134,7 @@ POOL_TEST(group_joined_by_two_panics, 1)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct gate gate = {.open = FL_EVENT_INIT};
-	fl_thread t;
+	fl_thread *t;
 	FL_OK(hold_group_submit(&g, &gate));
 	FL_OK(fl_event_wait(&gate.entered));
 	fl_test_go(&t, join_it, &g);
@@ -143,7 +143,7 @@ POOL_TEST(group_joined_by_two_panics, 1)
 	FL_PANICS(FL_CHECK(fl_group_join_until(&g, FL_NO_WAIT, NULL) == 0));
 	FL_PANICS(fl_group_destroy(&g));
 	fl_event_set(&gate.open);
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 static void turn_until_done(fl_loop *l, const fl_group *g)

@@ -344,7 +344,7 @@ CONFORMANCE_ABLE(imap_ends_when_its_token_is_requested, 2, FL_CAP_CONCURRENT)
 		for (int unordered = 0; unordered <= 1; unordered++) {
 			fl_imap *it = NULL;
 			fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-			fl_thread other;
+			fl_thread *other;
 			struct visit visits[VISITS];
 			struct gate *gate = make_visits(visits);
 			const fl_imap_config config = {.chunk = chunk, .unordered = unordered, .cancel = &stop};
@@ -352,7 +352,7 @@ CONFORMANCE_ABLE(imap_ends_when_its_token_is_requested, 2, FL_CAP_CONCURRENT)
 			await_event(&gate->entered);
 			fl_test_go(&other, request_later, &stop);
 			expect_early_end(it, -ECANCELED);
-			fl_test_end(&other);
+			fl_test_end(other);
 			fl_imap_free(it);
 			fl_cancel_token_destroy(&stop); /* nothing refers to it any more */
 		}

@@ -132,7 +132,7 @@ FL_TEST(map_copy_is_lazy)
 	for (size_t chunk = 1; chunk <= 4; chunk++) {
 		FL_SCOPED(fl_executor) *e = executor_of(1, &copy_square);
 		struct mapping m = {.e = e, .config.chunk = chunk};
-		fl_thread other;
+		fl_thread *other;
 		struct held held = hold_worker(e);
 		begin_map();
 		seam_start(&other, 1, map_on_thread, &m, 0);
@@ -180,7 +180,7 @@ static int request_after_failure(void *stop)
 COPY_TEST(map_copy_failed_before_it_was_cancelled, 2, copy_slow)
 {
 	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-	fl_thread other;
+	fl_thread *other;
 	fl_map_error error = {.index = 77};
 	fl_test_go(&other, request_after_failure, &stop);
 	const fl_map_config config = {.chunk = 1, .cancel = &stop, .error = &error};

@@ -185,10 +185,10 @@ static void play_system(struct storm *s, int side)
 		FL_CHECK(fl_sleep_until(until, FL_SHIELDED) == 0 && fl_time_is_past(until));
 		FL_RC(fl_sem_acquire_until(&s->sems[side], fl_after(FL_US(100)), NULL), -ETIMEDOUT);
 	}
-	fl_thread t;
+	fl_thread *t;
 	int result = 0;
 	fl_test_go(&t, return_seven, NULL);
-	FL_CHECK(fl_thread_join(&t, &result) == 0 && result == 7);
+	FL_CHECK(fl_thread_join(t, &result) == 0 && result == 7);
 	fl_shm *region = NULL;
 	const int rc = fl_shm_create(&region, LARGE);
 	if (rc != 0)

@@ -168,13 +168,13 @@ static int free_cells(void *arg)
 FL_TEST(task_blocks_come_round)
 {
 	struct way way = {.pool = pool_of(&of_threads), .type = type_of(sizeof(unsigned), 4, 0, 1), .done = 1};
-	fl_thread threads[2];
+	fl_thread *threads[2];
 	way.rounds = fl_test_scaled(200000);
 	const long before = fl__load_relaxed(&seam_live);
 	fl_test_go(&threads[0], make_cells, &way);
 	fl_test_go(&threads[1], free_cells, &way);
 	FL_EACH (i, threads)
-		fl_test_end(&threads[i]);
+		fl_test_end(threads[i]);
 	/*
 	 * Slabs of 32, 64, 128, 256, ...: some hundred blocks are in use, from both shards and
 	 * between them.
@@ -254,7 +254,7 @@ FL_TEST(task_blocks_in_a_forked_child)
 	const fl_task_type small = type_of(4, 4, 4, 4), large = type_of(4, 4, LARGEST, 4);
 	for (int round = 0; round < 20; round++) {
 		struct way way = {.pool = pool_of(&of_threads), .type = type_of(sizeof(unsigned), 4, 0, 1)};
-		fl_thread threads[2];
+		fl_thread *threads[2];
 		way.rounds = fl_test_scaled(20000);
 		fl_test_go(&threads[0], make_cells, &way);
 		fl_test_go(&threads[1], free_cells, &way);
@@ -263,7 +263,7 @@ FL_TEST(task_blocks_in_a_forked_child)
 		FL_IN_CHILD(free_all, &child);
 		fl__store_release(&way.done, 1); /* the child's sanitizer saw none of them end */
 		FL_EACH (i, threads) {
-			fl_test_end(&threads[i]);
+			fl_test_end(threads[i]);
 			fl__task_block_free(blocks[i]);
 		}
 		fl__task_blocks_free(way.pool);

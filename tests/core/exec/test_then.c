@@ -311,7 +311,7 @@ static int free_future_here(void *f)
 
 THEN_TEST(then_long_row_is_freed_on_a_small_stack, pool_with(1))
 {
-	fl_thread t;
+	fl_thread *t;
 	FL_SCOPED(fl_future) *first = chain(f, e, &pool_plus_one, 1);
 	FL_OK(fl_future_cancel(first)); /* the others are cancelled with it, one by one */
 	fl_future *last = chain(first, e, &pool_plus_one, fl_test_scaled(20000));
@@ -319,7 +319,7 @@ THEN_TEST(then_long_row_is_freed_on_a_small_stack, pool_with(1))
 	first = NULL;
 	FL_OK(fl_executor_join(e)); /* there is no other reference */
 	FL_OK(fl_thread_start(&t, free_future_here, last, &(fl_thread_config){.stack_size = 65536}));
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 /*
@@ -349,11 +349,11 @@ FL_TEST(then_long_chain_ends_on_a_small_stack)
 	for (enum how how = SUCCEEDS; how <= IS_CANCELLED; how++) {
 		FL_SCOPED(fl_executor) *e = sequential();
 		struct long_chain l = {.how = how};
-		fl_thread t;
+		fl_thread *t;
 		FL_OK(int_promise_create(&l.p, NULL, &l.first));
 		fl_future *f = chain(l.first, e, &pool_plus_one, n);
 		FL_OK(fl_thread_start(&t, end_first, &l, &(fl_thread_config){.stack_size = 65536}));
-		fl_test_end(&t);
+		fl_test_end(t);
 		FL_STATE_IS(f, states[how]);
 		FL_RC(fl_future_error(f), errors[how]);
 		if (how == SUCCEEDS)

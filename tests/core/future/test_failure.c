@@ -112,10 +112,10 @@ static int on_another_thread(void *unused)
 
 FL_TEST(failure_is_the_threads)
 {
-	fl_thread t;
+	fl_thread *t;
 	told_of(-EDOM, "ours");
 	fl_test_go(&t, on_another_thread, NULL);
-	fl_test_end(&t);
+	fl_test_end(t);
 	assert_non_null(strstr(printed(), "EDOM: ours"));
 }
 

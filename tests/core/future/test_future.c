@@ -77,7 +77,7 @@ FL_TEST(future_end_reaches_every_waiter)
 		struct held held = hold_worker(e);
 		fl_future *pending = NULL, *awaited[N];
 		FL_OK(pool_double_submit(e, 1, &pending));
-		fl_thread threads[N];
+		fl_thread *threads[N];
 		FL_EACH (i, awaited)
 			awaited[i] = cancel ? pending : held.f;
 		seam_start(threads, N, wait_in_one_way, awaited, sizeof *awaited);

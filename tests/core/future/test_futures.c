@@ -164,7 +164,7 @@ static int wait_here(void *arg)
 	return 0;
 }
 
-static void begin_wait(struct end_later *l, fl_thread *t)
+static void begin_wait(struct end_later *l, fl_thread **t)
 {
 	begin_some(&l->some);
 	fl_test_go(t, wait_here, l);
@@ -181,46 +181,46 @@ static int end_wait(struct end_later *l, fl_thread *t)
 FL_TEST(futures_wait_sleeps_until_all_have_ended)
 {
 	struct end_later l = {.what = FL_ALL_ENDED};
-	fl_thread t;
+	fl_thread *t;
 	begin_wait(&l, &t);
 	for (int i = SOME; i-- > 0;) {
-		assert_true(fl_thread_is_alive(&t));
+		assert_true(fl_thread_is_alive(t));
 		FL_OK(i == 1 ? fl_future_cancel(l.some.f[i]) : int_promise_set(l.some.p[i], i));
 	}
-	assert_int_equal(end_wait(&l, &t), SOME);
+	assert_int_equal(end_wait(&l, t), SOME);
 }
 
 FL_TEST(futures_wait_sleeps_until_the_first_has_ended)
 {
 	for (int i = 0; i < SOME; i++) {
 		struct end_later l = {.what = FL_FIRST_ENDED};
-		fl_thread t;
+		fl_thread *t;
 		begin_wait(&l, &t);
 		FL_OK(i % 2 ? fl_future_cancel(l.some.f[i]) : int_promise_set(l.some.p[i], i));
-		assert_int_equal(end_wait(&l, &t), 1);
+		assert_int_equal(end_wait(&l, t), 1);
 	}
 }
 
 FL_TEST(futures_wait_sleeps_until_the_first_error)
 {
 	struct end_later l = {.what = FL_FIRST_ERROR};
-	fl_thread t;
+	fl_thread *t;
 	begin_wait(&l, &t);
 	FL_OK(int_promise_set(l.some.p[0], 1));
 	FL_OK(fl_future_cancel(l.some.f[2]));
 	assert_int_equal(seam_sleepers(), 1);
 	break_promise(l.some.p[1]);
-	assert_int_equal(end_wait(&l, &t), 3);
+	assert_int_equal(end_wait(&l, t), 3);
 }
 
 FL_TEST(futures_wait_for_an_error_ends_with_all)
 {
 	struct end_later l = {.what = FL_FIRST_ERROR};
-	fl_thread t;
+	fl_thread *t;
 	begin_wait(&l, &t);
 	FL_EACH (i, l.some.p)
 		FL_OK(int_promise_set(l.some.p[i], 1));
-	assert_int_equal(end_wait(&l, &t), SOME);
+	assert_int_equal(end_wait(&l, t), SOME);
 }
 
 /* Each costs a constant number of steps, also for the first error, which is the last to come. */
@@ -247,11 +247,11 @@ FL_TEST(futures_wait_for_thousands)
 	assert_true(t.p && t.f);
 	for (size_t i = 0; i < t.n; i++)
 		FL_OK(int_promise_create(&t.p[i], NULL, &t.f[i]));
-	fl_thread ender;
+	fl_thread *ender;
 	fl_test_go(&ender, end_thousands, &t);
 	FL_RC(fl_futures_wait(t.f, t.n, FL_FIRST_ERROR), (int)t.n);
 	FL_RC(fl_futures_wait(t.f, t.n, FL_ALL_ENDED), (int)t.n);
-	fl_test_end(&ender);
+	fl_test_end(ender);
 	for (size_t i = 0; i < t.n; i++) {
 		fl_promise_free(t.p[i]);
 		fl_future_free(t.f[i]);

@@ -283,8 +283,8 @@ static int work_under_token(void *promise)
 
 PROMISE_TEST(promise_token_wakes_the_producer)
 {
-	fl_thread t;
+	fl_thread *t;
 	fl_test_go(&t, work_under_token, p);
 	FL_OK(fl_future_cancel(f));
-	fl_test_end(&t);
+	fl_test_end(t);
 }

@@ -88,7 +88,7 @@ FL_TEST(stalled_reader_bounded)
 	FL_COUNTING();
 	chain *q = make_of(sizeof(int), 4);
 	visitor v[READERS];
-	fl_thread t[READERS];
+	fl_thread *t[READERS];
 	FL_EACH (i, v) {
 		v[i] = (visitor){.q = q};
 		fl_test_go(&t[i], visit, &v[i]);
@@ -104,7 +104,7 @@ FL_TEST(stalled_reader_bounded)
 	FL_IN_RANGE(chains_live, 0, before + 2);
 	FL_EACH (i, v) {
 		fl_event_set(&v[i].go);
-		fl_test_end(&t[i]);
+		fl_test_end(t[i]);
 	}
 	put_all(q, 0, 30);
 	get_all(q, 0, 30);
@@ -129,9 +129,9 @@ FL_TEST(mpmc_unbounded_threads_give_their_hazards_back)
 	int most = 0;
 	for (int i = 0; i < 50; i++) {
 		visitor v = {.q = q};
-		fl_thread t;
+		fl_thread *t;
 		fl_test_go(&t, visit_once, &v);
-		fl_test_end(&t);
+		fl_test_end(t);
 		if (i == 10)
 			most = chains_live;
 	}
@@ -168,7 +168,7 @@ FL_TEST(mpmc_unbounded_first_call_without_memory)
 	chain *q = make_of(sizeof(int), 2);
 	put_all(q, 0, 3);
 	visitor v = {.q = q};
-	fl_thread t, holder[2];
+	fl_thread *t, *holder[2];
 	visitor held[2] = {{.q = q}, {.q = q}};
 	/* Threads that hold what earlier ones have given back. */
 	FL_EACH (i, holder)
@@ -190,13 +190,13 @@ FL_TEST(mpmc_unbounded_first_call_without_memory)
 		n++;
 	assert_true(n < 64);
 	fl_event_set(&v.go);
-	fl_test_end(&t);
+	fl_test_end(t);
 	fl__sys.map = map;
 	while (n > 0)
 		fl__hazards_unregister(taken[--n]);
 	FL_EACH (i, held) {
 		fl_event_set(&held[i].go);
-		fl_test_end(&holder[i]);
+		fl_test_end(holder[i]);
 	}
 	chain_free(q);
 }
@@ -205,7 +205,7 @@ FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
 {
 	FL_SCOPED(chain) *q = make_of(sizeof(int), 2);
 	visitor v = {.q = q};
-	fl_thread t;
+	fl_thread *t;
 	fl_test_go(&t, visit, &v);
 	FL_OK(fl_event_wait(&v.been));
 	put_all(q, 0, 5);
@@ -226,7 +226,7 @@ FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
 	assert_int_equal(status, 0);
 	get_all(q, 0, 5);
 	fl_event_set(&v.go);
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 static void take_many_records(void *shared)

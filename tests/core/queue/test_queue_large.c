@@ -135,7 +135,7 @@ static void run_stream(unsigned pairs, size_t capacity, size_t batch)
 {
 	FL_SCOPED(fl_queue) *q = queue_of(sizeof(item), capacity);
 	struct stream puts[PAIRS], gets[PAIRS];
-	fl_thread producers[PAIRS], consumers[PAIRS];
+	fl_thread *producers[PAIRS], *consumers[PAIRS];
 	const uint64_t each = fl_test_scaled(10000) / pairs;
 	for (unsigned i = 0; i < pairs; i++)
 		puts[i] = gets[i] = (struct stream){.q = q, .number = i, .each = each, .batch = batch};

@@ -53,9 +53,9 @@ FL_TEST(queue_pair_may_change_hands)
 {
 	fl_queue *q = make_pair(4);
 	for (int round = 0; round < 20; round++) {
-		fl_thread t;
+		fl_thread *t;
 		fl_test_go(&t, put_three, q);
-		fl_test_end(&t);
+		fl_test_end(t);
 		for (int i = 0, item; i < 3; i++) {
 			FL_OK(ints_get((ints *)(void *)q, &item));
 			assert_int_equal(item, i);
@@ -94,14 +94,14 @@ static int get_all(void *q)
 static void run_through(fl_queue *q)
 {
 	enum { N = 2000 };
-	fl_thread t;
+	fl_thread *t;
 	int sum;
 	fl_test_go(&t, get_all, q);
 	for (int i = 1; i <= N; i++)
 		FL_OK(fl_queue_put(q, &i));
 	fl_queue_close(q);
 	FL_RC(fl_queue_put(q, &(int){1}), -EPIPE);
-	FL_OK(fl_thread_join(&t, &sum));
+	FL_OK(fl_thread_join(t, &sum));
 	assert_int_equal(sum, N * (N + 1) / 2);
 }
 

@@ -182,9 +182,9 @@ FL_TEST(rendezvous_hands_over_a_large_item)
 	FL_OK(fl_queue_create(&q, sizeof item.bytes, &(fl_queue_config){.capacity = FL_RENDEZVOUS}));
 	item.q = q;
 	memset(item.bytes, 0x5a, sizeof item.bytes);
-	fl_thread thread;
+	fl_thread *thread;
 	fl_test_go(&thread, puts_large, &item);
 	FL_OK(fl_queue_get(q, got.bytes));
-	fl_test_end(&thread);
+	fl_test_end(thread);
 	assert_memory_equal(got.bytes, item.bytes, sizeof item.bytes);
 }

@@ -511,7 +511,7 @@ FL_TEST_WITH(queues_lose_nothing_in_a_crowd, for_each, const kind *k, size_t cap
 		return;
 	void *q = made(k, sizeof(uint64_t), capacity);
 	struct member members[THREADS];
-	fl_thread threads[THREADS];
+	fl_thread *threads[THREADS];
 	uint64_t sum = 0;
 	FL_EACH (i, members)
 		members[i] = (struct member){k, q, 0};

@@ -10,7 +10,7 @@ struct selecting {
 	int got[2], which;
 	fl_time deadline;
 	fl_cancel_token *cancel, *scope;
-	fl_thread thread;
+	fl_thread *thread;
 };
 
 static int selecting_run(void *arg)
@@ -33,7 +33,7 @@ static void begin_gets(struct selecting *s, fl_queue *a, fl_queue *b)
 
 static int end(struct selecting *s)
 {
-	FL_OK(fl_thread_join_until(&s->thread, NULL, FL_FOREVER, FL_SHIELDED));
+	FL_OK(fl_thread_join_until(s->thread, NULL, FL_FOREVER, FL_SHIELDED));
 	return s->which;
 }
 

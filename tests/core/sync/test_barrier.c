@@ -214,13 +214,13 @@ FL_TEST(barrier_action_that_ends_its_thread_fails_its_phase)
 {
 	fl_barrier b;
 	fl_test_caller c;
-	fl_thread last = {NULL};
+	fl_thread *last = NULL;
 	int result;
 	FL_OK(fl_barrier_init_with_action(&b, 2, exit_thread, NULL));
 	arrive(&c, &b, FL_FOREVER, NULL);
 	fl_test_go(&last, runs_the_action, &b);
 	FL_RC(fl_test_call_end(&c), -EPIPE);
-	FL_OK(fl_thread_join(&last, &result));
+	FL_OK(fl_thread_join(last, &result));
 	FL_RC(result, -ECANCELED);
 	assert_true(fl_barrier_is_broken(&b));
 	FL_OK(fl_barrier_destroy(&b));

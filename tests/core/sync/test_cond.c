@@ -209,7 +209,7 @@ FL_TEST(cond_wait_takes_the_mutex_again_whatever_happens)
 	fl_cancel_token_request(&stop);
 	fl__store_relaxed(&fl_test_ahead, FL_S(1000));
 	FL_WAIT_FOR(fl_test_nudge(&b.cond) == 0 && fl_test_queued(&b.mutex) == 2);
-	assert_true(fl_thread_is_alive(&cancelled.thread) && fl_thread_is_alive(&late.thread));
+	assert_true(fl_thread_is_alive(cancelled.thread) && fl_thread_is_alive(late.thread));
 	fl_mutex_unlock(&b.mutex);
 	FL_RC(fl_test_call_end(&cancelled), -ECANCELED);
 	FL_RC(fl_test_call_end(&late), -ETIMEDOUT);

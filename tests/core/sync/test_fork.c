@@ -139,42 +139,42 @@ static int wait_for(void *event)
 
 static void has_lost(void *arg)
 {
-	fl_thread *threads = arg;
+	fl_thread **threads = arg;
 	int result = 7;
-	FL_CHECK(fl_thread_join(&threads[0], &result) == -EOWNERDEAD && result == 7);
-	FL_CHECK(!fl_thread_is_alive(&threads[0]));
+	FL_CHECK(fl_thread_join(threads[0], &result) == -EOWNERDEAD && result == 7);
+	FL_CHECK(!fl_thread_is_alive(threads[0]));
 	/* It had ended before the fork. */
-	FL_CHECK(fl_thread_join(&threads[1], &result) == 0 && result == 0);
+	FL_CHECK(fl_thread_join(threads[1], &result) == 0 && result == 0);
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 0);
-	FL_OK(fl_thread_detach(&threads[0]));
+	fl_thread_detach(threads[0]);
 }
 
 FL_TEST(fork_loses_running_threads)
 {
 	static fl_event never, at_once;
-	fl_thread threads[2];
+	fl_thread *threads[2];
 	fl_event_set(&at_once);
 	fl_test_go(&threads[0], wait_for, &never);
 	fl_test_go(&threads[1], wait_for, &at_once);
-	FL_WAIT_FOR(!fl_thread_is_alive(&threads[1]) && fl_test_queued(&never) == 1);
+	FL_WAIT_FOR(!fl_thread_is_alive(threads[1]) && fl_test_queued(&never) == 1);
 	FL_OK(fl_test_child(has_lost, threads, NULL, 0));
 	fl_event_set(&never);
-	fl_test_end(&threads[0]);
-	fl_test_end(&threads[1]);
+	fl_test_end(threads[0]);
+	fl_test_end(threads[1]);
 }
 
-static fl_thread forking;
+static fl_thread *forking;
 
 static void knows_its_thread(void *arg)
 {
-	FL_CHECK(fl_thread_is_alive(&forking));
-	FL_RC(fl_thread_join(&forking, NULL), -EDEADLK);
+	FL_CHECK(fl_thread_is_alive(forking));
+	FL_RC(fl_thread_join(forking, NULL), -EDEADLK);
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 1);
 }
 
 static int fork_in_fiber(void *arg)
 {
-	FL_RC(fl_thread_join(&forking, NULL), -EDEADLK);
+	FL_RC(fl_thread_join(forking, NULL), -EDEADLK);
 	FL_OK(fl_test_child(knows_its_thread, NULL, NULL, 0));
 	return 0;
 }
@@ -192,7 +192,7 @@ FL_TEST(fork_in_a_fiber_keeps_its_thread)
 	static fl_event started;
 	fl_test_go(&forking, run_fork_in_fiber, &started);
 	fl_event_set(&started);
-	fl_test_end(&forking);
+	fl_test_end(forking);
 }
 
 /* Locks that another thread held at the fork stay held: try forms say so, and deadlines end waits. */
@@ -267,10 +267,10 @@ static void finds_all_held(void *unused)
 
 FL_TEST(fork_locks_that_another_thread_holds)
 {
-	fl_thread t;
+	fl_thread *t;
 	fl_test_go(&t, hold_all, NULL);
 	FL_OK(fl_event_wait(&of_another.held));
 	FL_IN_CHILD(finds_all_held, NULL);
 	fl_event_set(&of_another.over);
-	fl_test_end(&t);
+	fl_test_end(t);
 }

@@ -19,14 +19,14 @@ static int lock_it(void *m)
 FL_TEST(rmutex_assert_held_panics_unless_the_caller_owns_it)
 {
 	fl_rmutex m = FL_RMUTEX_INIT;
-	fl_thread t;
+	fl_thread *t;
 	FL_PANICS_OF("fl_rmutex_assert_held", &m, fl_rmutex_assert_held(&m));
 	{
 		FL_RMUTEX_LOCKED(&m);
 		fl_rmutex_assert_held(&m);
 	}
 	fl_test_go(&t, lock_it, &m); /* and ends with it */
-	fl_test_end(&t);
+	fl_test_end(t);
 	FL_RC(fl_rmutex_try_lock(&m), -EAGAIN);
 	FL_PANICS(fl_rmutex_assert_held(&m));
 }

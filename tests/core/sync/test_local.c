@@ -26,9 +26,9 @@ static void begin_notes(void)
 
 static void run(fl_thread_function *function, void *arg)
 {
-	fl_thread t;
+	fl_thread *t;
 	fl_test_go(&t, function, arg);
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 static fl_local plain;
@@ -189,11 +189,11 @@ static int leave_mutex(void *mutex)
 FL_TEST(local_destructors_run_on_their_context)
 {
 	fl_mutex m = FL_MUTEX_INIT;
-	fl_thread t;
+	fl_thread *t;
 	destroyer = 0;
 	fl_test_go(&t, leave_mutex, &m);
-	uint64_t id = fl_thread_id(&t);
-	fl_test_end(&t);
+	uint64_t id = fl_thread_id(t);
+	fl_test_end(t);
 	assert_true(destroyer == id && id != 0);
 	assert_false(fl_mutex_is_locked(&m));
 }

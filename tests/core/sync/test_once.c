@@ -126,16 +126,16 @@ static int calls_what_succeeds(void *arg)
 FL_TEST(once_function_that_ends_its_thread_has_failed)
 {
 	job j = {.once = FL_ONCE_INIT, .entered = FL_EVENT_INIT, .go = FL_EVENT_INIT};
-	fl_thread ends = {NULL}, succeeds = {NULL};
+	fl_thread *ends = NULL, *succeeds = NULL;
 	int result;
 	fl_test_go(&ends, calls_what_ends, &j);
 	FL_OK(fl_event_wait(&j.entered));
 	fl_test_go(&succeeds, calls_what_succeeds, &j);
 	FL_WAIT_FOR(fl_test_queued(&j.once) == 1);
 	fl_event_set(&j.go);
-	FL_OK(fl_thread_join(&ends, &result));
+	FL_OK(fl_thread_join(ends, &result));
 	FL_RC(result, -ECANCELED);
-	fl_test_end(&succeeds);
+	fl_test_end(succeeds);
 	assert_true(fl_once_is_done(&j.once));
 	assert_int_equal(j.calls, 2);
 }

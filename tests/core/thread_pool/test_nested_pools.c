@@ -136,11 +136,11 @@ static int wait_for_event(void *event)
 
 static int join_thread(struct wait *w)
 {
-	fl_thread thread;
+	fl_thread *thread;
 	int result = 77;
 	int rc = fl_thread_start(&thread, wait_for_event, &w->event, NULL);
 	if (rc == 0)
-		rc = fl_thread_join(&thread, &result);
+		rc = fl_thread_join(thread, &result);
 	return rc == 0 ? result : rc;
 }
 

@@ -130,9 +130,9 @@ static int submit_one(void *arg)
 	return 0;
 }
 
-static fl_thread start_submitter(struct submitter *s)
+static fl_thread *start_submitter(struct submitter *s)
 {
-	fl_thread t;
+	fl_thread *t;
 	const unsigned before = seam_sleepers();
 	fl_test_go(&t, submit_one, s);
 	FL_WAIT_FOR(seam_sleepers() == before + 1);
@@ -142,10 +142,10 @@ static fl_thread start_submitter(struct submitter *s)
 FULL_TEST(full_waits_for_room, 3)
 {
 	struct submitter s = {.e = e, .rc = 1};
-	fl_thread t = start_submitter(&s);
+	fl_thread *t = start_submitter(&s);
 	assert_int_equal(LOOK(&runs), 0);
 	let_go(held);
-	fl_test_end(&t);
+	fl_test_end(t);
 	FL_OK(s.rc);
 	assert_int_equal(fl_test_result(s.f), 7);
 	fl_future_free(s.f);
@@ -188,9 +188,9 @@ FULL_TEST(full_wait_observes_its_token_and_scope, 1)
 {
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	struct submitter s = {.e = e, .cancel = &token};
-	fl_thread t = start_submitter(&s);
+	fl_thread *t = start_submitter(&s);
 	fl_cancel_token_request(&token);
-	fl_test_end(&t);
+	fl_test_end(t);
 	FL_RC(s.rc, -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&token);
@@ -204,12 +204,12 @@ FULL_TEST(full_wait_observes_its_token_and_scope, 1)
 FULL_TEST(full_wait_ends_when_the_executor_is_closed, 2)
 {
 	struct submitter s[3] = {{.e = e}, {.e = e}, {.e = e}};
-	fl_thread t[3];
+	fl_thread *t[3];
 	FL_EACH (i, s)
 		t[i] = start_submitter(&s[i]);
 	fl_executor_close(e);
 	FL_EACH (i, s) {
-		fl_test_end(&t[i]);
+		fl_test_end(t[i]);
 		FL_RC(s[i].rc, -EPIPE);
 	}
 	let_go(held);
@@ -236,9 +236,9 @@ FL_TEST(full_wait_ends_when_the_executor_is_broken)
 	FL_OK(full_count_submit(e, 1, &f));
 	FL_OK(fl_event_wait(&broken_entered));
 	struct submitter s = {.e = e};
-	fl_thread t = start_submitter(&s);
+	fl_thread *t = start_submitter(&s);
 	fl_event_set(&broken_open);
-	fl_test_end(&t);
+	fl_test_end(t);
 	FL_RC(s.rc, -ENOTRECOVERABLE);
 	fl_test_future_ends(f, -ENOTRECOVERABLE, NULL);
 }

@@ -49,7 +49,7 @@ FL_TEST(full_map_needs_no_room_for_what_is_done)
 	FL_SCOPED(fl_executor) *e = bounded(WORKERS, 1, FL_FULL_WAIT);
 	struct held held[WORKERS - 1];
 	int in[ELEMENTS], out[ELEMENTS] = {0};
-	fl_thread t;
+	fl_thread *t;
 	fl_test_number(in, ELEMENTS);
 	busy = (struct busy){.e = e};
 	hold_workers(e, held, WORKERS - 1);
@@ -59,7 +59,7 @@ FL_TEST(full_map_needs_no_room_for_what_is_done)
 		assert_int_equal(out[i], i + 1);
 	fl_event_set(&busy.last.open);
 	let_all_go(held, WORKERS - 1);
-	fl_test_end(&t);
+	fl_test_end(t);
 }
 
 /*
@@ -134,7 +134,7 @@ FL_TEST(full_imap_waits_for_room_until_it_is_stopped)
 {
 	for (int waits = 0; waits < 2; waits++) {
 		struct three t;
-		fl_thread thread;
+		fl_thread *thread;
 		int rc = 0, out;
 		begin_three(&t);
 		if (waits) {
@@ -143,7 +143,7 @@ FL_TEST(full_imap_waits_for_room_until_it_is_stopped)
 		}
 		fl_cancel_token_request(&t.stop);
 		if (waits) {
-			FL_OK(fl_thread_join(&thread, &rc));
+			FL_OK(fl_thread_join(thread, &rc));
 			FL_RC(rc, -ECANCELED);
 		}
 		/* The third was generated, and not given out. */

@@ -117,7 +117,7 @@ static size_t started(fl_executor *e)
 }
 
 /* Starts the waiter, and lets the task end: its worker is held, and the end is published. */
-static void hold_worker_that_wakes(struct waiter *x, int (*wait)(void *x), fl_thread *t)
+static void hold_worker_that_wakes(struct waiter *x, int (*wait)(void *x), fl_thread **t)
 {
 	SET(&begun, false);
 	SET(&may_end, false);
@@ -142,11 +142,11 @@ static void expect_reuse(int (*wait)(void *x), uint32_t backlog)
 	FL_SCOPED(fl_executor) *e = bounded(4, backlog, FL_FULL_WAIT);
 	FL_SCOPED(fl_future) *next = NULL;
 	struct waiter x = {.e = e};
-	fl_thread t;
+	fl_thread *t;
 	hold_worker_that_wakes(&x, wait, &t);
 	FL_OK(pool_double_submit(e, 2, &next));
 	assert_int_equal(started(e), 1);
-	go_on(&x, &t);
+	go_on(&x, t);
 	assert_int_equal(fl_test_result(next), 4);
 	assert_int_equal(started(e), 1);
 }
@@ -166,12 +166,12 @@ POOL_TEST(pool_reuses_the_worker_after_a_resize, 1)
 {
 	FL_SCOPED(fl_future) *next = NULL;
 	struct waiter x = {.e = e};
-	fl_thread t;
+	fl_thread *t;
 	hold_worker_that_wakes(&x, wait_by_get, &t);
 	FL_OK(pool_double_submit(e, 2, &next));
 	FL_OK(fl_executor_resize(e, 4));
 	assert_int_equal(started(e), 1);
-	go_on(&x, &t);
+	go_on(&x, t);
 	FL_OK(fl_future_wait(next));
 	assert_int_equal(started(e), 1);
 }
@@ -181,12 +181,12 @@ POOL_TEST(pool_reused_worker_is_not_alone, 4)
 {
 	fl_event newer = FL_EVENT_INIT;
 	struct waiter x = {.e = e};
-	fl_thread t;
+	fl_thread *t;
 	hold_worker_that_wakes(&x, wait_by_get, &t);
 	FL_OK(pool_await_submit(e, &newer, NULL));
 	FL_OK(pool_set_submit(e, &newer, NULL));
 	assert_int_equal(started(e), 1);
-	go_on(&x, &t);
+	go_on(&x, t);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(started(e), 2);
 }
@@ -202,12 +202,12 @@ static void await_next(fl_future *f, void *unused)
 POOL_TEST(pool_worker_that_runs_a_callback_is_not_reused, 4)
 {
 	struct waiter x = {.e = e, .on_end = await_next};
-	fl_thread t;
+	fl_thread *t;
 	fl_event_init(&next_has_run);
 	hold_worker_that_wakes(&x, wait_by_get, &t);
 	FL_OK(pool_set_submit(e, &next_has_run, NULL));
 	assert_int_equal(started(e), 1); /* until the worker goes on to the callback */
-	go_on(&x, &t);
+	go_on(&x, t);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(started(e), 2);
 }
@@ -256,13 +256,13 @@ static void expect_reuse_beside_hook(fl_cancel_token *cancel)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(4);
 	struct waiter x = {.e = e, .cancel = cancel};
-	fl_thread t;
+	fl_thread *t;
 	fl_event_init(&next_has_run);
 	SET(&has_dropped, false);
 	hold_worker_that_wakes(&x, wait_and_drop, &t);
 	FL_WAIT_FOR(LOOK(&has_dropped));
 	FL_OK(pool_set_submit(e, &next_has_run, NULL));
-	go_on(&x, &t);
+	go_on(&x, t);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(started(e), 1);
 }

@@ -229,10 +229,10 @@ static int has_no_scope(void *unused)
 
 FL_TEST(cancel_scope_is_the_contexts_own)
 {
-	fl_thread t;
+	fl_thread *t;
 	FL_CANCEL_SCOPE(fl_test_requested);
 	fl_test_go(&t, has_no_scope, NULL);
-	fl_test_end(&t);
+	fl_test_end(t);
 	assert_ptr_equal(fl_cancel_scope_current(), fl_test_requested);
 }
 

@@ -234,7 +234,7 @@ static int remove_it(void *cb, fl_time deadline, fl_cancel_token *cancel)
 FL_TEST(cancel_callback_remove_waits_for_one_that_runs)
 {
 	slow s = {.token = FL_CANCEL_TOKEN_INIT};
-	fl_thread requester;
+	fl_thread *requester;
 	fl_test_caller remover;
 	assert_true(fl_cancel_token_on_request(&s.token, &s.cb, take_long, &s));
 	fl_test_go(&requester, request, &s.token);
@@ -242,11 +242,11 @@ FL_TEST(cancel_callback_remove_waits_for_one_that_runs)
 	assert_true(fl_cancel_token_is_requested(&s.token));
 	fl_cancel_token_request(&s.token); /* does not wait for it */
 	fl_test_call_queued(&remover, remove_it, &s.cb, s.cb.queue_, FL_FOREVER, NULL);
-	assert_true(fl_thread_is_alive(&remover.thread));
+	assert_true(fl_thread_is_alive(remover.thread));
 	fl_event_set(&s.go);
 	assert_int_equal(fl_test_call_end(&remover), false);
 	assert_int_equal(s.ended, 1);
-	fl_test_end(&requester);
+	fl_test_end(requester);
 	fl_cancel_token_destroy(&s.token);
 }
 
@@ -262,7 +262,7 @@ FL_TEST(cancel_callback_end_wakes_no_other_waiter)
 	} memory = {.token = FL_CANCEL_TOKEN_INIT};
 	enum { N = sizeof memory.sem / sizeof *memory.sem, ALL = N + 2 };
 	slow s = {.ended = 0};
-	fl_thread requester;
+	fl_thread *requester;
 	fl_test_caller waiters[2];
 	for (int shifted = 0; shifted < 2; shifted++) {
 		memory.token = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
@@ -276,7 +276,7 @@ FL_TEST(cancel_callback_end_wakes_no_other_waiter)
 		FL_EACH (i, waiters)
 			fl_test_call_queued(&waiters[i], fl_test_acquire, &sem[i], &sem[i], FL_FOREVER, FL_SHIELDED);
 		fl_event_set(&s.go);
-		fl_test_end(&requester);
+		fl_test_end(requester);
 		for (int i = 0; i < 2; i++) {
 			assert_int_equal(fl_test_queued(&sem[i]), 1);
 			fl_sem_release(&sem[i]);
@@ -306,7 +306,7 @@ FL_TEST(cancel_callback_removed_by_itself_is_waited_for)
 {
 	for (int late = 0; late < 2; late++) {
 		slow s = {.token = FL_CANCEL_TOKEN_INIT};
-		fl_thread requester;
+		fl_thread *requester;
 		fl_test_caller remover;
 		if (late) /* by the registration, since the token is requested */
 			fl_cancel_token_request(&s.token);
@@ -317,7 +317,7 @@ FL_TEST(cancel_callback_removed_by_itself_is_waited_for)
 		fl_test_call_queued(&remover, remove_it, &s.cb, s.cb.queue_, FL_FOREVER, NULL);
 		fl_event_set(&s.go);
 		FL_CHECK(fl_test_call_end(&remover) == false && s.ended == 1);
-		fl_test_end(&requester);
+		fl_test_end(requester);
 		FL_CHECK(!fl_cancel_callback_remove(&s.cb));
 		fl_cancel_token_destroy(&s.token);
 	}
@@ -345,7 +345,7 @@ static void free_and_take_long(void *arg)
 FL_TEST(cancel_callback_in_the_memory_of_another)
 {
 	reuse r = {.runs = 0};
-	fl_thread requester;
+	fl_thread *requester;
 	fl_cancel_token_init(&r.second, &r.first, FL_FOREVER); /* one bucket has the callbacks of both */
 	FL_CHECK(fl_cancel_token_on_request(&r.first, &r.cb, free_and_take_long, &r));
 	fl_test_go(&requester, request, &r.first);
@@ -353,7 +353,7 @@ FL_TEST(cancel_callback_in_the_memory_of_another)
 	FL_CHECK(!fl_cancel_token_on_request(&r.second, &r.cb, count_up, &r.runs));
 	FL_CHECK(!fl_cancel_callback_remove(&r.cb) && r.runs == 1);
 	fl_event_set(&r.go);
-	fl_test_end(&requester);
+	fl_test_end(requester);
 	fl_cancel_token_destroy(&r.second);
 }
 

@@ -245,7 +245,7 @@ FL_TEST(cancel_late_thread_takes_nothing_that_comes_after_the_request)
 		for (row = rows; row < rows + ROWS; row++) {
 			if (row->bridged)
 				continue;
-			fl_thread thread;
+			fl_thread *thread;
 			int rc = 77;
 			FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 			set_up();
@@ -253,7 +253,7 @@ FL_TEST(cancel_late_thread_takes_nothing_that_comes_after_the_request)
 			FL_WAIT_FOR(seam_sleepers() == 1);
 			fl_cancel_token_request(&stop);
 			row->give();
-			FL_OK(fl_thread_join(&thread, &rc));
+			FL_OK(fl_thread_join(thread, &rc));
 			FL_RC(rc, -ECANCELED);
 			assert_true(row->is_there());
 			tear_down();

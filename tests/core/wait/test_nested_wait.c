@@ -49,12 +49,12 @@ FL_TEST(wait_any_with_a_waiting_arm)
 	for (int i = 0; i < 50; i++) {
 		fl_event event = FL_EVENT_INIT;
 		struct slow_thing slow = {&event, FL_SEM_INIT(0), false};
-		fl_thread helper;
+		fl_thread *helper;
 		fl_test_go(&helper, release_when_awaited, &slow.permit);
 		fl_on on[] = {FL_ON_EVENT(&event), FL__ON(slow_type, &slow)};
 		FL_RC(fl_wait_any_until(on, 2, FL_FOREVER, NULL), 0);
 		assert_true(slow.acquired);
-		fl_test_end(&helper);
+		fl_test_end(helper);
 		assert_false(fl__lot_has_waiters_at(&event));
 		assert_false(fl__lot_has_waiters_at(&slow));
 		assert_false(fl__lot_has_waiters_at(&slow.permit));
@@ -92,11 +92,11 @@ static int leave_early(void *arg)
  */
 FL_TEST(thread_that_leaves_by_pthread_exit)
 {
-	fl_thread t;
+	fl_thread *t;
 	size_t before = fl_thread_enumerate(NULL, NULL);
 	FL_OK(fl_thread_start(&t, leave_early, NULL, NULL));
 	int result = 0;
-	FL_OK(fl_thread_join(&t, &result));
+	FL_OK(fl_thread_join(t, &result));
 	assert_int_equal(result, -ECANCELED);
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), before);
 }

@@ -556,7 +556,7 @@ static void waits_through_signals(const fl_kind *kind, fl_test_call *call)
 	struct signalled s = {kind, call};
 	for (int by_wake = 0; by_wake < 2; by_wake++) {
 		fl_test_caller c;
-		fl_thread storm;
+		fl_thread *storm;
 		fl_time deadline = fl_after(FL_S(1000));
 		fl__store_relaxed(&storm_over, 0);
 		fl__store_relaxed(&watched, deadline.ns);
@@ -572,7 +572,7 @@ static void waits_through_signals(const fl_kind *kind, fl_test_call *call)
 		FL_RC(fl_test_call_end(&c), by_wake ? kind->done : -ETIMEDOUT);
 		fl__store_relaxed(&fl_test_ahead, 0);
 		fl__store_release(&storm_over, 1);
-		fl_test_end(&storm);
+		fl_test_end(storm);
 	}
 }
 

@@ -111,12 +111,12 @@ static int cancel_in_line(void *arg)
 static int sleep_until_cancelled(void *arg)
 {
 	waiter *w = arg;
-	fl_thread t;
+	fl_thread *t;
 	fl_test_go(&t, cancel_in_line, w);
 	w->own = fl_cancel_scope_current();
 	fl__store_release(&w->asleep, true);
 	FL_RC(fl_event_wait(&w->event), -ECANCELED);
-	fl_test_end(&t);
+	fl_test_end(t);
 	return 0;
 }
 
@@ -249,7 +249,7 @@ FL_TEST_WITH(fiber_cancel_wakes_the_waiters_of_its_token, in_both_places, void)
 {
 	waiter w = {.event = FL_EVENT_INIT};
 	guest fiber = {&w, 0}, thread = {&w, 0};
-	fl_thread t;
+	fl_thread *t;
 	fl_fiber *host = fl_test_start(wait_once, &w);
 	fl_fiber_yield();
 	fl_fiber *g = fl_test_start(wait_under_hosts, &fiber);
@@ -258,7 +258,7 @@ FL_TEST_WITH(fiber_cancel_wakes_the_waiters_of_its_token, in_both_places, void)
 		fl_fiber_yield();
 	request(w.own);
 	FL_CHECK(fl_test_join(g) == 0 && fiber.rc == -ECANCELED);
-	fl_test_end(&t);
+	fl_test_end(t);
 	FL_CHECK(thread.rc == -ECANCELED);
 	FL_RC(fl_test_join(host), -ECANCELED);
 }

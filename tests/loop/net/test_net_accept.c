@@ -295,12 +295,12 @@ static int on_another_loop(void *unused)
 
 FL_TEST_WITH(net_accept_outside_of_its_fibers, fl_test_body_leaves_nothing, void)
 {
-	fl_thread t;
+	fl_thread *t;
 	kept = fl_test_tcp_listener();
 	fl_stream *a = fl_test_client(kept);
 	fl_test_in_callback(in_callback, NULL);
 	fl_test_go(&t, on_another_loop, NULL);
-	fl_test_end(&t);
+	fl_test_end(t);
 	fl_stream_free(a);
 	fl_listener_free(kept);
 }

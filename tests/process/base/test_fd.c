@@ -181,12 +181,12 @@ static int cancel_it(void *fiber)
 FL_TEST_WITH(fd_wait_is_cancelled, fl_test_body_in_loop, void)
 {
 	ENDS(e);
-	fl_thread t;
+	fl_thread *t;
 	fl_fiber *f = fl_test_start(wait_in, &e.near);
 	fl_test_look();
 	fl_test_go(&t, cancel_it, f);
 	FL_RC(fl_test_join(f), -ECANCELED);
-	fl_test_end(&t);
+	fl_test_end(t);
 	f = fl_test_start(wait_in, &e.near);
 	fl_test_look();
 	ring(e.far);

@@ -96,7 +96,7 @@ static void endpoint_and_ask(const char *path, int (*start)(const char *path), v
 	}
 }
 
-static fl_thread client_thread;
+static fl_thread *client_thread;
 
 static int start_thread(const char *path)
 {
@@ -105,7 +105,7 @@ static int start_thread(const char *path)
 
 static void join_thread(void)
 {
-	fl_test_end(&client_thread);
+	fl_test_end(client_thread);
 }
 
 FL_TEST(endpoint_is_found_by_threads)
@@ -236,11 +236,11 @@ static void accept_briefly(fl_endpoint *o)
 static int find_result(const struct stand *s, const fl_endpoint_config *config, bool region, bool pipe)
 {
 	struct find_call c = {s->path.name, config, region, pipe, 0, 0};
-	fl_thread t;
+	fl_thread *t;
 	fl_test_go(&t, find_in_thread, &c);
 	while (!fl__load_acquire(&c.ended)) /* acquire: as above */
 		accept_briefly(s->endpoint);
-	fl_test_end(&t);
+	fl_test_end(t);
 	return c.rc;
 }
 
@@ -499,11 +499,11 @@ static int find_fake(const char *path, const void *bytes, size_t size, const int
 	FL_SCOPED(fl_shm) *region = NULL;
 	FL_SCOPED(fl_pipe) *pipe = NULL;
 	struct fake f = {bare_listener(SOCK_SEQPACKET, path), bytes, size, fds, n_fds};
-	fl_thread t;
+	fl_thread *t;
 	fl_test_go(&t, fake_endpoint, &f);
 	int rc = find_numbers(path, &region, &pipe);
 	FL_CHECK((rc == 0) == (region != NULL) && (rc == 0) == (pipe != NULL));
-	fl_test_end(&t);
+	fl_test_end(t);
 	FL_OK(close(f.listener));
 	FL_OK(unlink(path));
 	return rc;

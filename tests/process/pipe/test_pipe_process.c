@@ -139,13 +139,13 @@ static int reports_jobs(void *arg)
 static int receives_jobs(void *arg)
 {
 	works *w = arg;
-	fl_thread t[2];
+	fl_thread *t[2];
 	fl_pipe_free(w->jobs.a);
 	fl_pipe_free(w->reports.b);
 	FL_EACH (i, t)
 		fl_test_go(&t[i], reports_jobs, w);
 	FL_EACH (i, t)
-		fl_test_end(&t[i]);
+		fl_test_end(t[i]);
 	return 0;
 }
 

@@ -219,16 +219,16 @@ FL_TEST(pipe_threads_share_an_end)
 	enum { SIDE = 3 };
 	fl_test_pipe_ends e = fl_test_pipe();
 	crowd c = {e.b, e.a, fl_test_scaled(5000), 0, 0};
-	fl_thread senders[SIDE], receivers[SIDE];
+	fl_thread *senders[SIDE], *receivers[SIDE];
 	FL_EACH (i, receivers) {
 		fl_test_go(&receivers[i], receive_share, &c);
 		fl_test_go(&senders[i], send_share, &c);
 	}
 	FL_EACH (i, senders)
-		fl_test_end(&senders[i]);
+		fl_test_end(senders[i]);
 	fl_pipe_free(e.a);
 	FL_EACH (i, receivers)
-		fl_test_end(&receivers[i]);
+		fl_test_end(receivers[i]);
 	assert_int_equal(c.count, SIDE * c.per_sender);
 	assert_int_equal(c.sum, SIDE * (c.per_sender * (c.per_sender + 1) / 2));
 	fl_pipe_free(e.b);

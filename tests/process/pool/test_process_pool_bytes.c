@@ -834,10 +834,10 @@ static int without_dev_shm(void *unused)
 
 FL_TEST(process_pool_bytes_without_dev_shm)
 {
-	fl_thread t;
+	fl_thread *t;
 	int rc;
 	FL_OK(fl_thread_start(&t, without_dev_shm, NULL, NULL));
-	FL_OK(fl_thread_join(&t, &rc));
+	FL_OK(fl_thread_join(t, &rc));
 	if (rc == 77)
 		FL_SKIP(FL_TEST_MOUNTS_REASON);
 	if (rc == -ENOENT)

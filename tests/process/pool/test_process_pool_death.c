@@ -312,7 +312,7 @@ FL_TEST(process_pool_death_of_a_cancelled_task)
 struct storm {
 	fl_executor *e;
 	unsigned kills, most, ended; /* ended: tasks */
-	fl_thread thread;
+	fl_thread *thread;
 };
 
 static int kill_now_and_then(void *arg)
@@ -383,7 +383,7 @@ FL_TEST(process_pool_death_at_any_time)
 	}
 	FL_EACH (i, f)
 		failed += f[i] && storm_one(f[i], &runs[i]);
-	fl_test_end(&storm.thread);
+	fl_test_end(storm.thread);
 	print_message("%u workers killed, %u of %u tasks with them\n", storm.kills, failed, tasks);
 	assert_true(failed > 0 && failed <= storm.kills);
 	process_pool_works(storm.e);

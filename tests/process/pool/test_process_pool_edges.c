@@ -65,7 +65,7 @@ struct customer {
 	fl_executor *e;
 	unsigned rounds;
 	int number, calls;
-	fl_thread thread;
+	fl_thread *thread;
 };
 
 static void count_end(fl_future *f, void *arg)
@@ -108,7 +108,7 @@ FL_TEST(process_pool_served_to_50_threads)
 		fl_test_go(&customers[i].thread, be_served, &customers[i]);
 	}
 	FL_EACH (i, customers)
-		fl_test_end(&customers[i].thread);
+		fl_test_end(customers[i].thread);
 	fl_executor_free(e);
 	FL_EACH (i, customers)
 		assert_int_equal(process_pool_counted(&customers[i].calls), customers[i].rounds);
@@ -127,7 +127,7 @@ FL_TEST(process_pool_several_wait_for_one)
 		enum { THREADS = 4 };
 		struct process_pool_gate *gate = process_pool_gate();
 		fl_future *f = process_pool_hold(e, gate);
-		fl_thread threads[THREADS];
+		fl_thread *threads[THREADS];
 		FL_EACH (i, threads)
 			fl_test_go(&threads[i], wait_for_it, f);
 		FL_RC(fl_future_wait_until(f, fl_after(FL_US(300)), NULL), -ETIMEDOUT);
@@ -135,7 +135,7 @@ FL_TEST(process_pool_several_wait_for_one)
 		FL_RC(fl_future_wait_until(f, FL_FOREVER, &stop), -ECANCELED);
 		process_pool_open(gate);
 		FL_EACH (i, threads)
-			fl_test_end(&threads[i]);
+			fl_test_end(threads[i]);
 		FL_OK(fl_future_wait(f));
 		fl_future_free(f);
 	}

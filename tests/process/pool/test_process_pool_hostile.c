@@ -361,9 +361,9 @@ FL_TASK_STATIC(floods, int, struct apart)
 	/* The kernel counts the descriptors of the user's messages: all would go to this flood. */
 	FL_OK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){64, 64}));
 	for (int i = 0; i < *arg; i++) {
-		fl_thread thread;
+		fl_thread *thread;
 		fl_test_go(&thread, flood, &channel);
-		FL_OK(fl_thread_detach(&thread));
+		fl_thread_detach(thread);
 	}
 	return 0;
 }

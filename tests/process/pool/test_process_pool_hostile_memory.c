@@ -217,12 +217,14 @@ static int scribble(void *arg)
 FL_TASK(process_pool_scribbles_from_now_on, uint64_t, void)
 {
 	static uint64_t seed;
-	fl_thread thread;
+	fl_thread *thread;
 	seed = *arg;
 	replies = find_memory("rw-s", sizeof *replies);
 	orders = find_memory("r--s", sizeof *orders);
 	int rc = fl_thread_start(&thread, scribble, &seed, NULL);
-	return rc != 0 ? rc : fl_thread_detach(&thread);
+	if (rc == 0)
+		fl_thread_detach(thread);
+	return rc;
 }
 
 /*

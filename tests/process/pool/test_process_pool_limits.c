@@ -481,7 +481,7 @@ FL_TEST(process_pool_map_ends_at_its_deadline)
 		FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
 		struct process_pool_item items[ITEMS];
 		int results[ITEMS];
-		fl_thread other;
+		fl_thread *other;
 		struct process_pool_gate *gate = make_items(items);
 		fl_map_config config = {.chunk = 3};
 		FL_EACH (i, results)
@@ -494,7 +494,7 @@ FL_TEST(process_pool_map_ends_at_its_deadline)
 		fl_test_go(&other, pass_deadline, gate);
 		FL_RC(process_pool_maybe_hangs_map(e, items, ITEMS, results, &config),
 		      by_token ? -ECANCELED : -ETIMEDOUT);
-		fl_test_end(&other);
+		fl_test_end(other);
 		for (int i = 0; i < ITEMS; i++)
 			assert_int_equal(results[i], i < HANGING ? i + 1 : i == HANGING ? 0 : -77);
 	}
@@ -522,7 +522,7 @@ static void imap_past_deadline(bool by_token, size_t chunk)
 	FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
 	FL_SCOPED(fl_imap) *it = NULL;
 	struct process_pool_item items[ITEMS];
-	fl_thread other;
+	fl_thread *other;
 	struct process_pool_gate *gate = make_items(items);
 	fl_imap_config config = {.chunk = chunk};
 	if (by_token)
@@ -533,7 +533,7 @@ static void imap_past_deadline(bool by_token, size_t chunk)
 	fl_test_go(&other, pass_deadline, gate);
 	FL_OK(process_pool_maybe_hangs_imap(e, items, ITEMS, &it, &config));
 	expect_killed(it, by_token ? -ECANCELED : -ETIMEDOUT);
-	fl_test_end(&other);
+	fl_test_end(other);
 }
 
 FL_TEST(process_pool_imap_ends_at_its_deadline)

@@ -179,10 +179,10 @@ static int change_second(void *words)
 FL_TEST(shm_bridge_serves_fibers)
 {
 	FL_TEST_SHARED_MANY(uint32_t, words, 2);
-	fl_thread other;
+	fl_thread *other;
 	fl_test_go(&other, change_second, words);
 	fl_test_in_loop(change_when_all_wait, words);
-	fl_test_end(&other);
+	fl_test_end(other);
 }
 
 /* An object for fl_wait_any: ready when the word is not 0. */
@@ -376,11 +376,11 @@ static void mixed(void)
 	uint32_t taken = 0;
 	hammer plain = {g, fl_test_scaled(2000), false, NULL, &taken},
 	       bridged = {g, fl_test_scaled(400), true, NULL, &taken};
-	fl_thread threads[4];
+	fl_thread *threads[4];
 	FL_EACH (i, threads)
 		fl_test_go(&threads[i], strike, i % 2 ? &bridged : &plain);
 	FL_EACH (i, threads)
-		fl_test_end(&threads[i]);
+		fl_test_end(threads[i]);
 	FL_CHECK(g->count == taken);
 }
 
@@ -430,7 +430,7 @@ FL_TEST(shm_bridge_take_from_a_dead_owner)
 static int strike_with_two(void *arg)
 {
 	guarded *g = arg;
-	fl_thread other;
+	fl_thread *other;
 	hammer h = {g, UINT_MAX, true, NULL, &g->count};
 	fl_test_go(&other, strike, &h);
 	return strike(&h);

@@ -198,7 +198,7 @@ FL_TEST(shm_cond_signal_reaches_each_kind_of_wait)
 {
 	for (int way = 0; way < 3; way++) {
 		FL_TEST_SHARED(board, b);
-		fl_thread t;
+		fl_thread *t;
 		fl_test_fibers fibers;
 		if (way < 2)
 			fl_test_go(&t, way == 0 ? wait_shielded : wait_with_token, b);
@@ -208,7 +208,7 @@ FL_TEST(shm_cond_signal_reaches_each_kind_of_wait)
 		FL_WAIT_FOR(!fl_shm_mutex_is_locked(&b->mutex));
 		fl_shm_cond_broadcast(&b->cond);
 		if (way < 2)
-			fl_test_end(&t);
+			fl_test_end(t);
 		else
 			fl_test_fibers_end(&fibers);
 	}

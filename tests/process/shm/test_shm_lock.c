@@ -463,7 +463,7 @@ static int hold(void *arg)
 
 static void hold_by_all(fl_shm_mutex *mutexes, bool some_keep)
 {
-	fl_thread threads[HOLDERS];
+	fl_thread *threads[HOLDERS];
 	fl_event_init(&all_may_end);
 	fl__store_relaxed(&holders_ready, 0);
 	FL_EACH (i, threads) {
@@ -476,7 +476,7 @@ static void hold_by_all(fl_shm_mutex *mutexes, bool some_keep)
 			FL_CHECK(holders[i].record != holders[j].record);
 	fl_event_set(&all_may_end);
 	FL_EACH (i, threads)
-		fl_test_end(&threads[i]);
+		fl_test_end(threads[i]);
 }
 
 /* Others get the record of a thread that has ended, unless the thread's locks are in it. */

@@ -34,10 +34,10 @@ static int is_refused(void *arg)
 FL_TEST(shm_mutex_excludes_threads_and_processes)
 {
 	FL_TEST_SHARED(struct board, b);
-	fl_thread t;
+	fl_thread *t;
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	fl_test_go(&t, is_refused, b);
-	fl_test_end(&t);
+	fl_test_end(t);
 	fl_test_reap(fl_test_fork(is_refused, b));
 	assert_true(fl_shm_mutex_depth(&b->mutex));
 	fl_shm_mutex_unlock(&b->mutex);
@@ -86,11 +86,11 @@ FL_TEST(shm_mutex_lock_until_is_cancelled)
 		FL_TEST_SHARED(struct board, b);
 		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		cancelled c = {b, &stop, by_scope};
-		fl_thread t;
+		fl_thread *t;
 		FL_OK(fl_shm_mutex_lock(&b->mutex));
 		fl_test_go(&t, lock_cancelled, &c);
 		cancel_soon(&stop, b);
-		fl_test_end(&t);
+		fl_test_end(t);
 		fl_shm_mutex_unlock(&b->mutex);
 		/* An operation that can succeed at once succeeds. */
 		FL_OK(fl_shm_mutex_lock_until(&b->mutex, FL_NO_WAIT, &stop));
@@ -164,9 +164,9 @@ FL_TEST(shm_mutex_a_thread_that_ends_is_dead)
 {
 	FL_TEST_NEEDS_DEATHS();
 	FL_TEST_SHARED(struct board, b);
-	fl_thread t;
+	fl_thread *t;
 	fl_test_go(&t, lock_and_end, b);
-	fl_test_end(&t);
+	fl_test_end(t);
 	fl_test_recover(&b->mutex);
 	fl_test_reap(fl_test_fork(lock_and_end, b)); /* by exit */
 	fl_test_recover(&b->mutex);

@@ -71,10 +71,10 @@ FL_TEST(shm_mutex_fiber_waits_for_a_process)
 	pid_t pid = begin_owner(b);
 	fl_test_in_loop(fiber_gives_up, b);
 	void *args[] = {b, (void *)(intptr_t)pid};
-	fl_thread killer;
+	fl_thread *killer;
 	fl_test_go(&killer, kill_when_slept_on, args);
 	fl_test_in_loop(fiber_told, b);
-	fl_test_end(&killer);
+	fl_test_end(killer);
 }
 
 /* Where the system has no robust lists, it excludes all the same. */
@@ -99,10 +99,10 @@ FL_TEST(shm_mutex_without_robust_lists_excludes)
 	FL_FAULTS_UNBRIDGED();
 	fl__sys.robust_list = no_list;
 	FL_TEST_SHARED(struct board, b);
-	fl_thread t[3];
+	fl_thread *t[3];
 	FL_EACH (i, t)
 		fl_test_go(&t[i], lock_without_list, b);
 	FL_EACH (i, t)
-		fl_test_end(&t[i]);
+		fl_test_end(t[i]);
 	assert_int_equal(b->count, 3000);
 }

@@ -603,7 +603,7 @@ static void watch(const struct victim *victims)
 FL_TEST(shm_peer_overwrites_everything)
 {
 	struct victim victims[VICTIMS] = {{.seed = 1}};
-	fl_thread threads[VICTIMS];
+	fl_thread *threads[VICTIMS];
 	FL_FAULTS();
 	make_objects();
 	fl__sys.shared_wait = wait_briefly;
@@ -613,7 +613,7 @@ FL_TEST(shm_peer_overwrites_everything)
 		fl_test_go(&threads[i], run_victim, &victims[i]);
 	watch(victims);
 	FL_EACH (i, threads)
-		fl_test_end(&threads[i]);
+		fl_test_end(threads[i]);
 	(void)alarm(0);
 	fl_test_kill(peer);
 	assert_true(canary_lives());

@@ -629,7 +629,7 @@ static int start_with_other_groups(void *p)
 
 static void run_beside_a_start(void *killed)
 {
-	fl_thread threads[2];
+	fl_thread *threads[2];
 	fl_process *p[2] = {NULL, NULL};
 	int rc[2];
 	take_a_lasting_policy();
@@ -644,7 +644,7 @@ static void run_beside_a_start(void *killed)
 	FL_WAIT_FOR(fl__load_acquire(&waits) != 0 && process_state(waits) == 'S');
 	FL_OK(kill(pid, killed ? SIGKILL : SIGCONT));
 	FL_EACH (i, threads)
-		FL_OK(fl_thread_join(&threads[i], &rc[i]));
+		FL_OK(fl_thread_join(threads[i], &rc[i]));
 	FL_RC(rc[0], killed ? -EOWNERDEAD : 0);
 	FL_RC(rc[1], killed ? 0 : -EPERM);
 	release(p[killed != NULL]);

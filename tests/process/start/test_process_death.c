@@ -420,7 +420,7 @@ FL_TEST(process_fork_server_killed_during_a_start)
 {
 	fl_process *p = start_waiting(true);
 	const int fork_server = fl__fork_server_pid();
-	fl_thread threads[4];
+	fl_thread *threads[4];
 	process_stop(fork_server);
 	real_send = fl__net_sys.sendmsg;
 	sent = 0;
@@ -433,7 +433,7 @@ FL_TEST(process_fork_server_killed_during_a_start)
 	FL_OK(kill(fork_server, SIGKILL));
 	FL_EACH (i, threads) {
 		int rc = 77;
-		FL_OK(fl_thread_join(&threads[i], &rc));
+		FL_OK(fl_thread_join(threads[i], &rc));
 		FL_RC(rc, -EOWNERDEAD); /* of fl_process_start() */
 	}
 	fl__net_sys.sendmsg = real_send;

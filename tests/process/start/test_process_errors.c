@@ -469,13 +469,13 @@ FL_TEST(process_start_without_memory)
 FL_TEST(process_fork_with_threads_is_refused)
 {
 	fl_event stop = FL_EVENT_INIT;
-	fl_thread thread;
+	fl_thread *thread;
 	fl_test_go(&thread, (fl_thread_function *)(void *)fl_event_wait, &stop);
 	PROCESS_LOG();
 	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = FL_PROCESS_FORK}), -EDEADLK);
 	process_log_has("other threads (");
 	fl_event_set(&stop);
-	fl_test_end(&thread);
+	fl_test_end(thread);
 }
 
 /* Another thread collects our children. */
@@ -652,7 +652,7 @@ FL_TEST(process_program_that_was_just_written)
 	char path[] = "/tmp/fairlead-written-XXXXXX";
 	const int file = mkostemp(path, O_CLOEXEC);
 	fl_process *p = NULL;
-	fl_thread another;
+	fl_thread *another;
 	FL_CHECK(file >= 0 && fchmod(file, 0700) == 0 && write(file, text, sizeof text - 1) == sizeof text - 1);
 	FL_OK(pipe2(gate, O_CLOEXEC));
 	expect_refusals(
@@ -666,7 +666,7 @@ FL_TEST(process_program_that_was_just_written)
 	FL_OK(close(file));
 	const int rc = fl_process_start(&p, &(fl_process_config){.program = path});
 	fl__store_release(&second_has_ended, 1);
-	fl_test_end(&another);
+	fl_test_end(another);
 	FL_OK(rc);
 	assert_int_equal(process_end(p).code, 0);
 	FL_OK(unlink(path));

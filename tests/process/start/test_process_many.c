@@ -99,7 +99,7 @@ static int start_some(void *arg)
 FL_TEST(process_started_by_fifty_threads)
 {
 	enum { THREADS = 50 };
-	fl_thread threads[THREADS];
+	fl_thread *threads[THREADS];
 	int numbers[THREADS];
 	start_and_join(FL_PROCESS_FORK_SERVER, 0); /* what the first start opens stays */
 	start_program();
@@ -109,7 +109,7 @@ FL_TEST(process_started_by_fifty_threads)
 		fl_test_go(&threads[i], start_some, &numbers[i]);
 	}
 	FL_EACH (i, threads)
-		fl_test_end(&threads[i]);
+		fl_test_end(threads[i]);
 	assert_int_equal(fl_test_fds(), fds);
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 }
@@ -123,14 +123,14 @@ static int join_it(void *arg)
 
 FL_TEST(process_joined_and_ended_by_several_threads)
 {
-	fl_thread threads[8];
+	fl_thread *threads[8];
 	fl_process *p = process_started(&(fl_process_config){.task = &process_waits_for_its_end});
 	FL_EACH (i, threads)
 		FL_OK(fl_thread_start(&threads[i], join_it, p, NULL));
 	FL_OK(fl_process_terminate(p));
 	FL_EACH (i, threads) {
 		int rc = 0;
-		FL_OK(fl_thread_join(&threads[i], &rc));
+		FL_OK(fl_thread_join(threads[i], &rc));
 		assert_int_equal(rc, SIGTERM);
 	}
 	fl_process_free(p);

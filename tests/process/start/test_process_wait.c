@@ -448,7 +448,7 @@ static int use_and_expect_no_child(void *unused)
 {
 	enum { THREADS = 4, CHILDREN = 3 };
 	fl_executor *e = NULL, *another = NULL;
-	fl_thread threads[THREADS];
+	fl_thread *threads[THREADS];
 	start_and_join();
 	FL_CHECK(has_no_child());
 	/* a daemon that runs */
@@ -471,7 +471,7 @@ static int use_and_expect_no_child(void *unused)
 	FL_EACH (i, threads)
 		fl_test_go(&threads[i], start_some, NULL);
 	FL_EACH (i, threads)
-		fl_test_end(&threads[i]);
+		fl_test_end(threads[i]);
 	FL_CHECK(has_no_child());
 	/* a program that waits for all its children */
 	FL_OK(fl_process_executor_create(&e, NULL));
