@@ -75,8 +75,11 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *_b, uint32_t _parties)
 	return fl_barrier_init_with_action(_b, _parties, NULL, NULL);
 }
 
-/* Returns 0 when no context waits at `b` and no action runs, else -EBUSY. */
-FL_API FL_MUST_CHECK int fl_barrier_destroy(fl_barrier *b);
+/*
+ * Ends `b`. Requires that no context waits at `b` and no action runs. Debugging checks it:
+ * fairlead/defs.h, "Destroy".
+ */
+FL_API void fl_barrier_destroy(fl_barrier *b);
 
 /*
  * Waits until all parties have arrived and the action has returned. Blocks the calling context.

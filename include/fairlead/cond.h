@@ -40,8 +40,11 @@ FL_INLINE void fl_cond_init(fl_cond *_c)
 	_c->word_ = 0;
 }
 
-/* Returns 0 when no context waits on `c`, else -EBUSY. */
-FL_API FL_MUST_CHECK int fl_cond_destroy(fl_cond *c);
+/*
+ * Ends `c`. Requires that no context waits on `c`; a context that was woken no longer does.
+ * Debugging checks it: fairlead/defs.h, "Destroy".
+ */
+FL_API void fl_cond_destroy(fl_cond *c);
 
 /*
  * Unlocks `m`, waits until woken, locks `m`. The unlock and the begin of the wait are one step.

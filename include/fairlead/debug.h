@@ -28,8 +28,9 @@ FL_BEGIN_DECLS
  *                        acquisitions that do not wait, one in 16 is measured, and counts as 16.
  *                        Printed to standard error at exit.
  *
- * The first two modes also report a context that locks a lock again that it holds, and a destroy of
- * a held lock. A lock that was acquired before causes no report.
+ * The first two modes also report a context that locks a lock again that it holds. A lock that was
+ * acquired before causes no report. In each mode the destroy of an object that a context holds or
+ * waits for panics: fairlead/defs.h, "Destroy".
  *
  * A try, and a wait with a deadline, cause no deadlock. A lock is known by its address until its
  * init or destroy: without either, a new lock there inherits the order of the old lock.

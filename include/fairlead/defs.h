@@ -97,6 +97,13 @@
  *                and the fork server of this copy (docs/threads.md). Requires that all objects are
  *                freed, joined or stopped, that no thread is inside the shared object, and that no
  *                thread that has called the library is just ending.
+ *   Destroy      The destroy function of a lock, condition, semaphore, event, latch, barrier or
+ *                timer ends an object that no context uses. The object owns nothing, so the
+ *                function frees nothing and cannot fail. While debugging is on (fairlead/debug.h),
+ *                it panics if a context holds the object or waits for it, and names one holder and
+ *                one waiter. Without debugging it checks nothing. For an object in shared memory
+ *                debugging logs a warning in place of the panic: a process that was killed may
+ *                still count as a waiter, and a process that runs wild may have written any value.
  *   Misuse       A detected bug of the caller panics: fairlead/error.h.
  */
 
@@ -115,7 +122,7 @@
 #define FL__MADE_FN __attribute__((__unused__)) static inline
 
 /*
- * FL_IGNORE(fl_mutex_destroy(&m));
+ * FL_IGNORE(fl_future_cancel(f));
  *
  * Makes the call and ignores its result.
  */

@@ -53,10 +53,10 @@ FL_INLINE void fl_event_init_auto(fl_event *_e)
 }
 
 /*
- * Returns -EBUSY when a context is in the wait queue of `e`, else 0. Requires that no context is in
- * a wait outside of the queue.
+ * Ends `e`. Requires that no context waits for `e`. Debugging checks it: fairlead/defs.h,
+ * "Destroy".
  */
-FL_API FL_MUST_CHECK int fl_event_destroy(fl_event *e);
+FL_API void fl_event_destroy(fl_event *e);
 
 /*
  * Sets `e` and wakes all waiters. With auto-reset: wakes the first waiter, which takes the set;

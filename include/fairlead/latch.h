@@ -44,8 +44,11 @@ FL_INLINE FL_MUST_CHECK int fl_latch_init(fl_latch *_l, uint32_t _count)
 	return 0;
 }
 
-/* Returns 0 when no context waits on `l`, else -EBUSY. */
-FL_API FL_MUST_CHECK int fl_latch_destroy(fl_latch *l);
+/*
+ * Ends `l`. Requires that no context waits for `l`. Debugging checks it: fairlead/defs.h,
+ * "Destroy".
+ */
+FL_API void fl_latch_destroy(fl_latch *l);
 
 /* Subtracts `n` from the count; at zero wakes all waiters. Panics when the count is below `n`. */
 FL_API void fl_latch_count_down(fl_latch *l, uint32_t n);

@@ -40,10 +40,10 @@ FL__ASSERT_SIZE(fl_mutex, 4);
 FL_API void fl_mutex_init(fl_mutex *m);
 
 /*
- * Returns 0 if `m` may be freed, -EBUSY if a context holds `m` or waits for it. It does not see
- * contexts that fl_cond_broadcast() has woken, until they own `m`.
+ * Ends `m`. Requires that no context holds `m`, waits for it, or is in a wait for a condition with
+ * it. Debugging checks it: fairlead/defs.h, "Destroy".
  */
-FL_API FL_MUST_CHECK int fl_mutex_destroy(fl_mutex *m);
+FL_API void fl_mutex_destroy(fl_mutex *m);
 
 /* Locks `m`. Blocks the calling context while another context holds `m`. Never cancelled. */
 FL_API void fl_mutex_lock(fl_mutex *m);

@@ -38,8 +38,11 @@ FL_INLINE void fl_rmutex_init(fl_rmutex *_m)
 	fl_mutex_init(&_m->mutex_);
 }
 
-/* Returns 0 if `m` may be freed, -EBUSY if a context owns `m` or waits for it. */
-FL_API FL_MUST_CHECK int fl_rmutex_destroy(fl_rmutex *m);
+/*
+ * Ends `m`. Requires that no context owns `m` or waits for it. Debugging checks it:
+ * fairlead/defs.h, "Destroy".
+ */
+FL_API void fl_rmutex_destroy(fl_rmutex *m);
 
 /*
  * Locks `m` once more. Blocks the calling context while another context owns `m`. Never cancelled.

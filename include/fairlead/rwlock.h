@@ -47,8 +47,11 @@ FL__ASSERT_SIZE(fl_rwlock, 8);
 /* Makes `l` an unlocked lock, as FL_RWLOCK_INIT does. */
 FL_API void fl_rwlock_init(fl_rwlock *l);
 
-/* Returns 0 if `l` may be freed, -EBUSY if a context holds `l` or waits for it. */
-FL_API FL_MUST_CHECK int fl_rwlock_destroy(fl_rwlock *l);
+/*
+ * Ends `l`. Requires that no context holds `l` or waits for it. Debugging checks it:
+ * fairlead/defs.h, "Destroy".
+ */
+FL_API void fl_rwlock_destroy(fl_rwlock *l);
 
 /*
  * Locks `l` for reading. Blocks the calling context while another context writes, or while the

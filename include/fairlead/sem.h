@@ -68,8 +68,11 @@ FL_INLINE FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *_s, uint32_t _permits, u
 	return 0;
 }
 
-/* Returns 0 when no context waits on `s`, else -EBUSY. */
-FL_API FL_MUST_CHECK int fl_sem_destroy(fl_sem *s);
+/*
+ * Ends `s`. Requires that no context waits for `s`. Debugging checks it: fairlead/defs.h,
+ * "Destroy".
+ */
+FL_API void fl_sem_destroy(fl_sem *s);
 
 /* Takes a permit. Blocks the calling context. Returns 0, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, fl_time deadline, fl_cancel_token *cancel);

@@ -59,10 +59,11 @@ FL_INLINE void fl_shm_cond_init(fl_shm_cond *_c)
 }
 
 /*
- * Returns 0 if no context waits on `c`, else -EBUSY. A waiter that was killed, or that gave up
+ * Ends `c`. Requires that no context waits on `c`. Debugging logs a warning where that seems to be
+ * wrong, and never panics: fairlead/defs.h, "Destroy". A waiter that was killed, or that gave up
  * while other contexts waited, may count until the next broadcast.
  */
-FL_API FL_MUST_CHECK int fl_shm_cond_destroy(const fl_shm_cond *c);
+FL_API void fl_shm_cond_destroy(fl_shm_cond *c);
 
 /*
  * Unlocks `m`, waits to be woken, locks `m`. The unlock and the begin of the wait are one step.

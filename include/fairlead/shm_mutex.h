@@ -79,10 +79,11 @@ FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *_m)
 }
 
 /*
- * Returns 0 if no context holds or awaits `m`: its memory may be freed. Otherwise returns -EBUSY. A
- * waiter that was killed, or gave up, may count until `m` was locked and unlocked once for each.
+ * Ends `m`. Requires that no context holds `m` or waits for it. Debugging logs a warning where that
+ * seems to be wrong, and never panics: fairlead/defs.h, "Destroy". A waiter that was killed, or
+ * gave up, may count until `m` was locked and unlocked once for each.
  */
-FL_API FL_MUST_CHECK int fl_shm_mutex_destroy(const fl_shm_mutex *m);
+FL_API void fl_shm_mutex_destroy(fl_shm_mutex *m);
 
 /*
  * Locks `m`. Blocks the calling context. fl_shm_mutex_lock() is never cancelled. Returns

@@ -109,11 +109,11 @@ FL_INLINE FL_MUST_CHECK int fl_timer_join(fl_timer *_t)
 /* As fl_timer_join(). Never waits: returns -EAGAIN while `t` is pending or running. */
 FL_API FL_MUST_CHECK int fl_timer_try_join(fl_timer *t);
 
-/* Returns 0 if `t` is neither pending nor running, and its memory may be freed; else -EBUSY. */
-FL_INLINE FL_MUST_CHECK int fl_timer_destroy(fl_timer *_t)
-{
-	return fl_timer_try_join(_t) == 0 ? 0 : -EBUSY;
-}
+/*
+ * Ends `t`. Requires that `t` is not pending, and does not run in another context. That is so after
+ * fl_timer_cancel() and then fl_timer_join(). Debugging checks it: fairlead/defs.h, "Destroy".
+ */
+FL_API void fl_timer_destroy(fl_timer *t);
 
 static inline void fl__scoped_fl_timer(fl_timer *_t)
 {

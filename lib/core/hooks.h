@@ -20,7 +20,9 @@
  *   locked                 queue: before the acquisition, before
  *                          each sleep, and at the end
  *   unlocking, downgraded  the slow path, before it does so            none           -
- *   forget, assert_held    init, destroy and assertions of locks       none           L A P
+ *   forget, assert_held    init and assertions of locks                none           L A P
+ *   destroy                the destroy of locks, conditions and the    none           L A P
+ *                          like
  *   join                   a join, before and after its wait           none           L A
  *   sleep, woken           each wait, around the sleep of its context  none           L A
  *   wake                   the waking context, before it unparks       an executor's  A
@@ -173,12 +175,17 @@ FL__IF_LINKED void fl__hook_unlocking_on(const void *lock, unsigned how);
 FL__IF_LINKED void fl__hook_downgraded_on(const void *lock);
 #define fl__hook_downgraded(...) FL__HOOK(DEBUG, downgraded, __VA_ARGS__)
 
-/*
- * A lock begins or ends: its records go. If the function `destroy` has found it busy, a warning
- * says who holds it. NULL: the lock was not found busy.
- */
-FL__IF_LINKED void fl__hook_forget_on(const void *lock, const char *destroy);
+/* A lock begins: the records of an earlier lock at its address go. */
+FL__IF_LINKED void fl__hook_forget_on(const void *lock);
 #define fl__hook_forget(...) FL__HOOK(DEBUG, forget, __VA_ARGS__)
+
+/*
+ * The calling function, a public one, ends `object`, which the records and the wait queue know by
+ * the address `key`: the records go. If the object is busy, panics, and names a holder and a
+ * waiter.
+ */
+FL__IF_LINKED void fl__hook_destroy_on(const char *function, const void *object, const void *key, bool busy);
+#define fl__hook_destroy(...) FL__HOOK(DEBUG, destroy, __func__, __VA_ARGS__)
 
 /* Panics if the lock is known to be held by another context, and not by the caller. */
 FL__IF_LINKED void fl__hook_assert_held_on(const void *lock, const char *function);

@@ -223,41 +223,61 @@ void fl__hook_downgraded_on(const void *lock)
 	fl__debug_leave();
 }
 
-void fl__hook_forget_on(const void *lock, const char *destroy)
+void fl__hook_forget_on(const void *lock)
 {
 	if (!fl__debug_enter(0))
 		return;
+	for (struct fl__held *held; (held = fl__held_next(lock, NULL)) != NULL;)
+		debug_end_record(held);
+	fl__order_drop(lock);
+	fl__debug_leave();
+}
+
+/*
+ * Reports the first holder of a lock, and where it acquired the lock. If `others`, reports nothing
+ * when the caller is a holder. Returns what it has reported; the id is 0 if that is nothing.
+ */
+static struct fl__report_step debug_report_holder(const void *lock, const char *title, bool others)
+{
 	struct fl__report_step step = {0};
-	struct fl__held *held = fl__held_next(lock, NULL);
-	if (!destroy) {
-		for (; held; held = fl__held_next(lock, NULL))
-			debug_end_record(held);
-		fl__order_drop(lock);
-	} else if (held) {
+	if (!fl__debug_enter(0))
+		return step;
+	const struct fl__held *held = fl__held_next(lock, NULL);
+	if (held && !(others && debug_own_record(lock)))
 		step = fl__report_step(held->holder, held);
-	}
 	fl__debug_unlock();
-	if (step.id != 0) {
-		char said[80];
-		(void)snprintf(said, sizeof said, "%s: the lock is held", destroy);
-		fl__report_one(FL_LOG_WARNING, said, &step);
-	}
+	if (step.id != 0)
+		fl__report_one(FL_LOG_ERROR, title, &step);
 	fl__debug_done();
+	return step;
+}
+
+/* Writes the name of the first waiter; if there is none, leaves `name` as it is. */
+static void debug_name_waiter(const void *key, char *name)
+{
+	FL__LOT(lot, key);
+	const struct fl__node *first = fl__lot_first(&lot);
+	if (first)
+		(void)strncpy(name, first->wait->ctx->name, FL__DEBUG_NAME - 1);
+}
+
+void fl__hook_destroy_on(const char *function, const void *object, const void *key, bool busy)
+{
+	char waiter[FL__DEBUG_NAME] = "", reason[128];
+	if (!busy) {
+		fl__hook_forget_on(key);
+		return;
+	}
+	const struct fl__report_step holder = debug_report_holder(key, "a held lock is destroyed", false);
+	debug_name_waiter(key, waiter);
+	(void)snprintf(reason, sizeof reason, "in use%s%s%s%s", *holder.name ? ", held by " : "", holder.name,
+	               *waiter ? ", awaited by " : "", waiter);
+	fl__panic(function, object, reason);
 }
 
 void fl__hook_assert_held_on(const void *lock, const char *function)
 {
-	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
-		return;
-	const struct fl__held *held = fl__held_next(lock, NULL);
-	const bool is_others = held && !debug_own_record(lock);
-	const struct fl__report_step step =
-	    is_others ? fl__report_step(held->holder, held) : (struct fl__report_step){0};
-	fl__debug_unlock();
-	if (is_others)
-		fl__report_one(FL_LOG_ERROR, "another context holds the lock", &step);
-	fl__debug_done();
-	if (is_others)
+	if (fl__held_is_known(lock) && debug_report_holder(lock, "another context holds the lock", true).id != 0)
 		fl__panic(function, lock, "held by another context");
 }
 

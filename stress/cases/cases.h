@@ -2,6 +2,8 @@
 #ifndef STRESS_CASES_H
 #define STRESS_CASES_H
 
+#include "core/sync/mutex.h"
+#include "core/sync/rwlock.h"
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/event.h>

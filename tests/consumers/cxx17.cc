@@ -72,7 +72,8 @@ static void initializers()
 	CHECK(fl_latch_count(&a_latch) == 2 && fl_once_call(&a_once, succeed, nullptr) == 0);
 	CHECK(fl_barrier_wait(&a_barrier) == 0 && fl_local_get(&a_local) == nullptr);
 	CHECK(!fl_shm_mutex_is_locked(&a_shm_mutex) && fl_shm_mutex_depth(&recursive) == 0);
-	CHECK(fl_shm_cond_destroy(&a_shm_cond) == 0 && std::strcmp(fl_version(), FL_VERSION) == 0);
+	fl_shm_cond_destroy(&a_shm_cond);
+	CHECK(std::strcmp(fl_version(), FL_VERSION) == 0);
 	FL_IGNORE(fl_sleep_until(FL_NO_WAIT, nullptr));
 }
 

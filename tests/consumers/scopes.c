@@ -18,13 +18,13 @@
 	scope(&(objects)[1])
 
 /* Both locks are locked until the end of the block. */
-#define CHECK_LOCKS(scope, type, locks)                                                                                \
+#define CHECK_LOCKS(scope, is_locked, locks)                                                                           \
 	do {                                                                                                           \
 		{                                                                                                      \
 			BOTH(scope, locks);                                                                            \
-			CHECK(type##_destroy(&(locks)[0]) != 0 && type##_destroy(&(locks)[1]) != 0);                   \
+			CHECK(is_locked(&(locks)[0]) && is_locked(&(locks)[1]));                                       \
 		}                                                                                                      \
-		CHECK(type##_destroy(&(locks)[0]) == 0 && type##_destroy(&(locks)[1]) == 0);                           \
+		CHECK(!is_locked(&(locks)[0]) && !is_locked(&(locks)[1]));                                             \
 	} while (0)
 
 static fl_mutex mutexes[2];
@@ -42,10 +42,10 @@ static fl_cancel_token tokens[2];
 
 int main(void)
 {
-	CHECK_LOCKS(FL_LOCKED, fl_mutex, mutexes);
-	CHECK_LOCKS(FL_RMUTEX_LOCKED, fl_rmutex, rmutexes);
-	CHECK_LOCKS(FL_READ_LOCKED, fl_rwlock, read_locks);
-	CHECK_LOCKS(FL_WRITE_LOCKED, fl_rwlock, write_locks);
+	CHECK_LOCKS(FL_LOCKED, fl_mutex_is_locked, mutexes);
+	CHECK_LOCKS(FL_RMUTEX_LOCKED, fl_rmutex_depth, rmutexes);
+	CHECK_LOCKS(FL_READ_LOCKED, fl_rwlock_is_read_locked, read_locks);
+	CHECK_LOCKS(FL_WRITE_LOCKED, fl_rwlock_is_write_locked, write_locks);
 	{
 		SHM_LOCKED(shm_mutexes);
 		CHECK(first == 0 && fl_shm_mutex_depth(&shm_mutexes[0]));

@@ -31,7 +31,6 @@ FL_TEST(loop_locks_shm_mutex)
 {
 	static fl_shm_mutex m = FL_SHM_MUTEX_INIT;
 	FL_MEET(.object = &m, .hold = hold_mutex, .wait = pass_mutex, .wake = leave_mutex);
-	FL_OK(fl_shm_mutex_destroy(&m));
 }
 
 static void hold_recursive(void *m)
@@ -59,7 +58,6 @@ FL_TEST(loop_locks_shm_recursive)
 {
 	static fl_shm_mutex m = FL_SHM_MUTEX_RECURSIVE_INIT;
 	FL_MEET(.object = &m, .hold = hold_recursive, .wait = pass_recursive, .wake = leave_recursive);
-	FL_OK(fl_shm_mutex_destroy(&m));
 }
 
 typedef struct board {
@@ -100,8 +98,6 @@ FL_TEST(loop_locks_shm_cond)
 {
 	static board b;
 	FL_MEET(.object = &b, .begin = clear_board, .wait = wait_for_board, .wake = change_board);
-	FL_OK(fl_shm_cond_destroy(&b.changed));
-	FL_OK(fl_shm_mutex_destroy(&b.lock));
 }
 
 /* Semaphores. */

@@ -54,7 +54,6 @@ FL_TEST_WITH(loop_locks_event_cleared_at_once_wakes_all, fl_test_body_in_loop, v
 	FL_EACH (i, t)
 		FL_OK(fl_test_join(t[i].fiber));
 	NOTED("acd");
-	FL_OK(fl_event_destroy(&event));
 }
 
 /* Barriers. */
@@ -104,7 +103,6 @@ FL_TEST_WITH(loop_locks_barrier_breaks_by_a_cancel, fl_test_body_in_loop, void)
 	for (int i = 0; i < 2; i++)
 		FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == i);
 	FL_CHECK(!fl_barrier_is_broken(&barrier));
-	FL_OK(fl_barrier_destroy(&barrier));
 }
 
 /*
@@ -192,9 +190,6 @@ FL_TEST_WITH(loop_locks_are_used_in_turns, fl_test_body_in_loop, void)
 			print_error("%zu: %s\n", i, order);
 		NOTED("abcabcabc");
 	}
-	FL_OK(fl_mutex_destroy(&mutex));
-	FL_OK(fl_rmutex_destroy(&rmutex));
-	FL_OK(fl_sem_destroy(&sem));
 }
 
 static fl_event is_held, may_release;
@@ -247,7 +242,6 @@ FL_TEST_WITH(loop_locks_mutex_goes_on_behind_a_fiber_that_does_not_run, fl_test_
 	FL_OK(fl_test_join(first));
 	fl_test_end(behind);
 	fl_test_end(holder);
-	FL_OK(fl_mutex_destroy(&mutex));
 }
 
 /*
@@ -278,6 +272,4 @@ FL_TEST_WITH(loop_locks_mutex_gives_way_after_another, fl_test_body_in_loop, voi
 	FL_EACH (i, waiters)
 		FL_OK(fl_test_join(waiters[i]));
 	NOTED("fsm");
-	FL_OK(fl_mutex_destroy(&first));
-	FL_OK(fl_mutex_destroy(&second));
 }

@@ -24,7 +24,6 @@ static int pass_read(void *l)
 FL_TEST(loop_rwlock_read)
 {
 	FL_MEET(.object = &rwlock, .hold = hold_write, .wait = pass_read, .wake = leave_write);
-	FL_OK(fl_rwlock_destroy(&rwlock));
 }
 
 static void hold_read(void *l)
@@ -48,7 +47,6 @@ static int pass_write(void *l)
 FL_TEST(loop_rwlock_write)
 {
 	FL_MEET(.object = &rwlock, .hold = hold_read, .wait = pass_write, .wake = leave_read);
-	FL_OK(fl_rwlock_destroy(&rwlock));
 }
 
 /*
@@ -97,5 +95,4 @@ FL_TEST(loop_rwlock_fibers_do_not_overtake)
 	turns t = {.reads = 0};
 	fl_test_in_loop(take_turns, &t);
 	assert_true(t.wrote && t.reads < 20);
-	FL_OK(fl_rwlock_destroy(&t.lock));
 }

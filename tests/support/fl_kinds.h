@@ -55,7 +55,7 @@ static void kind_mutex_clear(void)
 {
 	if (fl_mutex_is_locked(&kind_mutex))
 		fl_mutex_unlock(&kind_mutex);
-	FL_OK(fl_mutex_destroy(&kind_mutex));
+	FL_CHECK(!fl__mutex_is_busy(&kind_mutex));
 }
 
 static fl_rmutex kind_rmutex;
@@ -86,7 +86,7 @@ static void kind_rmutex_clear(void)
 {
 	if (fl_rmutex_depth(&kind_rmutex))
 		fl_rmutex_unlock(&kind_rmutex);
-	FL_OK(fl_rmutex_destroy(&kind_rmutex));
+	FL_CHECK(!fl__mutex_is_busy(&kind_rmutex.mutex_));
 }
 
 static fl_cond kind_cond;
@@ -125,8 +125,8 @@ static void kind_cond_finish(void)
 
 static void kind_cond_clear(void)
 {
-	FL_OK(fl_cond_destroy(&kind_cond));
-	FL_OK(fl_mutex_destroy(&kind_mutex));
+	FL_CHECK(!fl__cond_is_busy(&kind_cond));
+	FL_CHECK(!fl__mutex_is_busy(&kind_mutex));
 }
 
 static fl_sem kind_sem;
@@ -148,7 +148,7 @@ static void kind_sem_finish(void)
 
 static void kind_sem_clear(void)
 {
-	FL_OK(fl_sem_destroy(&kind_sem));
+	FL_CHECK(!fl__lot_has_waiters_at(&kind_sem));
 }
 
 static fl_event kind_event;
@@ -177,7 +177,7 @@ static void kind_event_finish(void)
 
 static void kind_event_clear(void)
 {
-	FL_OK(fl_event_destroy(&kind_event));
+	FL_CHECK(!fl__lot_has_waiters_at(&kind_event));
 }
 
 static fl_latch kind_latch;
@@ -199,7 +199,7 @@ static void kind_latch_finish(void)
 
 static void kind_latch_clear(void)
 {
-	FL_OK(fl_latch_destroy(&kind_latch));
+	FL_CHECK(!fl__lot_has_waiters_at(&kind_latch));
 }
 
 static fl_barrier kind_barrier;
@@ -225,7 +225,7 @@ static void kind_barrier_finish(void)
 static void kind_barrier_clear(void)
 {
 	FL_CHECK(fl_barrier_waiting(&kind_barrier) == 0);
-	FL_OK(fl_barrier_destroy(&kind_barrier));
+	FL_CHECK(!fl__lot_has_waiters_at(&kind_barrier));
 }
 
 /* A function that runs, or a thread that lives, until the gate opens. */

@@ -135,7 +135,9 @@ static void on_panic(const fl_panic_info *info)
 		fprintf(stderr, "panic: %s(%p): %s\n", info->function, info->object, info->reason);
 		abort();
 	}
-	fl_test_panic = *info;
+	static char reason[256]; /* the library's may lie in the stack that is left */
+	(void)snprintf(reason, sizeof reason, "%s", info->reason);
+	fl_test_panic = (fl_panic_info){info->function, info->object, reason};
 	expects_panic = false;
 	siglongjmp(fl_test_panic_jump, 1);
 }

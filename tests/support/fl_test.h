@@ -21,6 +21,8 @@
  * thread, fiber and process. A test never sleeps to wait: it waits for a state, with FL_WAIT_FOR.
  */
 #include "core/base/sanitizer.h"
+#include "core/sync/mutex.h"
+#include "core/sync/rwlock.h"
 #include <fairlead.h>
 
 #include <errno.h>

@@ -267,6 +267,18 @@ int fl_timer_try_join(fl_timer *t)
 	return timer_is_idle(t) ? 0 : -EAGAIN;
 }
 
+/* Its own function may free a timer that is not pending. */
+static bool timer_is_busy(const fl_timer *t)
+{
+	FL__HELD(&timer_lock);
+	return timer_is_pending(t) || (timer_is_called(t) && !timer_in_a_call());
+}
+
+void fl_timer_destroy(fl_timer *t)
+{
+	fl__hook_destroy(t, t, timer_is_busy(t));
+}
+
 /* If a timer's function forks, the child's thread ends when the function has returned. */
 static void timer_after_fork_in_child(void)
 {

@@ -109,7 +109,7 @@ static void barrier_end_phase(struct fl__lot *lot, fl_barrier *b)
 	while ((node = fl__lot_first(lot)) != NULL)
 		(void)fl__lot_take_node(lot, node, node->value == BARRIER_LATE ? BARRIER_AGAIN : BARRIER_PASSED);
 	fl__store_relaxed(&b->arrived_, 0); /* as above */
-	barrier_set_acting(b, 0);           /* the last access: see fl_barrier_destroy() */
+	barrier_set_acting(b, 0);           /* the last access: the first that leaves may free it */
 }
 
 /* Only if acting_ is still of that action. Returns acting_ before. */
@@ -199,13 +199,10 @@ static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int 
 	return barrier_result_of(node, order);
 }
 
-int fl_barrier_destroy(fl_barrier *b)
+void fl_barrier_destroy(fl_barrier *b)
 {
-	/*
-	 * first: a load that sees the 0 of barrier_end_phase() comes before the queue lock, which
-	 * waits for that transaction
-	 */
-	return barrier_acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_has_waiters_at(b) ? -EBUSY : 0;
+	/* relaxed: the caller knows that no action runs */
+	fl__hook_destroy(b, b, barrier_acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_has_waiters_at(b));
 }
 
 static void barrier_require_parties(const char *function, const fl_barrier *b)

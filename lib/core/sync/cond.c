@@ -164,10 +164,15 @@ static void cond_wake_queue(fl_cond *c, struct fl__lot *queue, size_t max)
 		fl__and_relaxed(&c->word_, ~(uintptr_t)COND_WAITERS);
 }
 
-int fl_cond_destroy(fl_cond *c)
+bool fl__cond_is_busy(const fl_cond *c)
 {
-	/* no new waiter comes */
-	return fl__lot_has_waiters_at(c) || cond_spinner(fl__load_relaxed(&c->word_)) ? -EBUSY : 0;
+	/* relaxed: no new waiter comes */
+	return fl__lot_has_waiters_at(c) || cond_spinner(fl__load_relaxed(&c->word_));
+}
+
+void fl_cond_destroy(fl_cond *c)
+{
+	fl__hook_destroy(c, c, fl__cond_is_busy(c));
 }
 
 void fl_cond_signal_n(fl_cond *c, size_t n)

@@ -31,9 +31,9 @@ enum { EVENT_SET = FL_EVENT_SET_, EVENT_WAITERS = 2, EVENT_AUTO = FL_EVENT_AUTO_
 
 #define EVENT_SETS (~(uint32_t)(EVENT_ONE_SET - 1))
 
-int fl_event_destroy(fl_event *e)
+void fl_event_destroy(fl_event *e)
 {
-	return fl__lot_has_waiters_at(e) ? -EBUSY : 0;
+	fl__hook_destroy(e, e, fl__lot_has_waiters_at(e));
 }
 
 /* False: WAITERS was cleared before the queue was locked. */

@@ -14,15 +14,14 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../wait/lot.h"
-#include <errno.h>
 #include <fairlead/latch.h>
 
 #define LATCH_WAITERS 0x80000000u
 static const struct fl__word latch_at_zero = {FL_LATCH_MAX, 0, LATCH_WAITERS, .kind = FL__DEBUG_LATCH};
 
-int fl_latch_destroy(fl_latch *l)
+void fl_latch_destroy(fl_latch *l)
 {
-	return fl__lot_has_waiters_at(l) ? -EBUSY : 0;
+	fl__hook_destroy(l, l, fl__lot_has_waiters_at(l));
 }
 
 /* Acquires the writes of the earlier counts, for the woken waiters. */

@@ -353,15 +353,21 @@ void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__hook_op *op)
 void fl_mutex_init(fl_mutex *m)
 {
 	m->word_ = 0;
-	fl__hook_forget(m, NULL);
+	fl__hook_forget(m);
 }
 
-int fl_mutex_destroy(fl_mutex *m)
+bool fl__mutex_is_busy(const fl_mutex *m)
 {
-	/* the queue first: a new owner sets LOCKED before it leaves. Pairs with the last unlock. */
-	const bool busy = fl__lot_has_waiters_at(m) || (fl__load_acquire(&m->word_) & MUTEX_HELD);
-	fl__hook_forget(m, busy ? "fl_mutex_destroy" : NULL);
-	return busy ? -EBUSY : 0;
+	/*
+	 * The queue first: a waiter sets LOCKED before it leaves the queue.
+	 * acquire: pairs with the release in fl_mutex_unlock()
+	 */
+	return fl__lot_has_waiters_at(m) || (fl__load_acquire(&m->word_) & MUTEX_HELD);
+}
+
+void fl_mutex_destroy(fl_mutex *m)
+{
+	fl__hook_destroy(m, m, fl__mutex_is_busy(m));
 }
 
 void fl_mutex_lock(fl_mutex *m)

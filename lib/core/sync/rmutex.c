@@ -7,6 +7,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../wait/context.h"
+#include "mutex.h"
 #include <errno.h>
 #include <fairlead/rmutex.h>
 
@@ -15,9 +16,9 @@ static bool rmutex_is_owner(const fl_rmutex *m, uint64_t id)
 	return fl__load_relaxed(&m->owner_) == id; /* true only if this context wrote it */
 }
 
-int fl_rmutex_destroy(fl_rmutex *m)
+void fl_rmutex_destroy(fl_rmutex *m)
 {
-	return fl_mutex_destroy(&m->mutex_);
+	fl__hook_destroy(m, &m->mutex_, fl__mutex_is_busy(&m->mutex_));
 }
 
 static int rmutex_relock(fl_rmutex *m)

@@ -299,13 +299,13 @@ static void rwlock_leave(fl_rwlock *l, struct fl__node *node)
 		rwlock_serve_queue(l, &lot);
 }
 
-static bool rwlock_is_busy(fl_rwlock *l)
+bool fl__rwlock_is_busy(fl_rwlock *l)
 {
+	rwlock_forget_parent(l);
 	FL__LOT(lot, l); /* a waiter leaves the queue and takes the lock in one transaction */
-	/* pairs with the last unlock */
-	const bool busy = fl__lot_has_waiters(&lot) || rwlock_has_awake(l) ||
-	                  (fl__load_acquire(&l->word_) & (RWLOCK_COUNT | RWLOCK_WRITER));
-	return busy;
+	/* relaxed: the caller knows that the lock is unused */
+	return fl__lot_has_waiters(&lot) || rwlock_has_awake(l) ||
+	       (fl__load_relaxed(&l->word_) & (RWLOCK_COUNT | RWLOCK_WRITER));
 }
 
 static inline void rwlock_check_wake(fl_rwlock *l)
@@ -450,15 +450,12 @@ void fl_rwlock_init(fl_rwlock *l)
 {
 	l->word_ = 0;
 	l->turn_ = 0;
-	fl__hook_forget(l, NULL);
+	fl__hook_forget(l);
 }
 
-int fl_rwlock_destroy(fl_rwlock *l)
+void fl_rwlock_destroy(fl_rwlock *l)
 {
-	rwlock_forget_parent(l);
-	const bool busy = rwlock_is_busy(l);
-	fl__hook_forget(l, busy ? "fl_rwlock_destroy" : NULL);
-	return busy ? -EBUSY : 0;
+	fl__hook_destroy(l, l, fl__rwlock_is_busy(l));
 }
 
 int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel)

@@ -5,6 +5,9 @@
 #include "../wait/lot.h"
 #include <fairlead/rwlock.h>
 
+/* Whether a context holds the lock or waits for it: what a destroy asks while debugging is on. */
+bool fl__rwlock_is_busy(fl_rwlock *l);
+
 struct fl__rwlock_mode {
 	uint32_t unit; /* a lock adds this to the word */
 	uint32_t bars; /* the bits that bar the lock */

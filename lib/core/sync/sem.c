@@ -298,9 +298,9 @@ FL__SLOW_PATH static int sem_release_slow(fl_sem *s, uint32_t n)
 	return rc;
 }
 
-int fl_sem_destroy(fl_sem *s)
+void fl_sem_destroy(fl_sem *s)
 {
-	return fl__lot_has_waiters_at(s) ? -EBUSY : 0;
+	fl__hook_destroy(s, s, fl__lot_has_waiters_at(s));
 }
 
 int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, fl_time deadline, fl_cancel_token *cancel)

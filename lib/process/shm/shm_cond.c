@@ -33,14 +33,15 @@
 #include "core/hooks.h"
 #include "core/wait/cancel.h"
 #include "shm_bridge.h"
+#include "shm_context_lock.h"
 #include <errno.h>
 #include <fairlead/shm_cond.h>
 #include <limits.h>
 
-int fl_shm_cond_destroy(const fl_shm_cond *c)
+void fl_shm_cond_destroy(fl_shm_cond *c)
 {
 	/* relaxed: the caller knows that the condition is unused */
-	return fl__load_relaxed(&c->waits_) != fl__load_relaxed(&c->served_) ? -EBUSY : 0;
+	fl__shm_check_unused("fl_shm_cond_destroy", c, fl__load_relaxed(&c->waits_) != fl__load_relaxed(&c->served_));
 }
 
 struct shm_cond_sleeper {

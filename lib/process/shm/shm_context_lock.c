@@ -11,6 +11,7 @@
  */
 #include "shm_context_lock.h"
 #include "core/base/atomic.h"
+#include "core/base/panic.h"
 #include "core/hooks.h"
 #include "core/wait/cancel.h"
 #include "shm_bridge.h"
@@ -78,8 +79,8 @@ void fl__shm_context_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, 
 	(void)fl__lot_take(&lot, FL__ALL, 0);
 }
 
-bool fl__shm_is_busy(struct fl__shm_lock *l)
+void fl__shm_check_unused(const char *function, const void *object, bool busy)
 {
-	/* acquire: pairs with the last release */
-	return (fl__load_acquire(fl__shm_word(l)) & (FL__SHM_TID | FL__SHM_WAITERS)) != 0;
+	if (busy && fl__hooks_on(FL__HOOKS_DEBUG))
+		fl__log(FL_LOG_WARNING, "%s(%p): in use", function, object);
 }

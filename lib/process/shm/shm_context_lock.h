@@ -25,5 +25,9 @@ FL_MUST_CHECK int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner
 /* Releases a lock of fl__shm_context_acquire(), and wakes one waiter or all. */
 void fl__shm_context_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all);
 
-/* Whether the lock has an owner or a waiter. A killed waiter may count until the next release. */
-bool fl__shm_is_busy(struct fl__shm_lock *l);
+/*
+ * For the destroy function `function` of an object in shared memory. While debugging is on, warns
+ * if the object is busy. It does not panic: a process that was killed may still count as a waiter,
+ * and another process may have overwritten the object.
+ */
+void fl__shm_check_unused(const char *function, const void *object, bool busy);

@@ -56,9 +56,11 @@ static int shm_mutex_acquired(fl_shm_mutex *m, int rc)
 	return rc;
 }
 
-int fl_shm_mutex_destroy(const fl_shm_mutex *m)
+void fl_shm_mutex_destroy(fl_shm_mutex *m)
 {
-	return fl__shm_is_busy(fl__shm_lock_at(m->lock_)) ? -EBUSY : 0;
+	/* relaxed: the caller knows that the mutex is unused */
+	const uint32_t word = fl__load_relaxed(fl__shm_word(fl__shm_lock_at(m->lock_)));
+	fl__shm_check_unused("fl_shm_mutex_destroy", m, word & (FL__SHM_TID | FL__SHM_WAITERS));
 }
 
 static bool shm_mutex_is_recursive(const fl_shm_mutex *m)

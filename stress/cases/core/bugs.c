@@ -155,15 +155,15 @@ static bool wait_for_publication(struct ways *w)
 	case BY_SEM:
 	case BY_SEM_IN_HANDLER:
 		OK(fl_sem_acquire(&w->sem));
-		OK(fl_sem_destroy(&w->sem));
+		FL_STRESS_CHECK(!fl__lot_has_waiters_at(&w->sem));
 		return true;
 	case BY_EVENT:
 		OK(fl_event_wait(&w->event));
-		OK(fl_event_destroy(&w->event));
+		FL_STRESS_CHECK(!fl__lot_has_waiters_at(&w->event));
 		return true;
 	case BY_LATCH:
 		OK(fl_latch_wait(&w->latch));
-		OK(fl_latch_destroy(&w->latch));
+		FL_STRESS_CHECK(!fl__lot_has_waiters_at(&w->latch));
 		return true;
 	case BY_ONCE:
 		OK(fl_once_call(&w->once, write_data, &w->data));
@@ -309,7 +309,7 @@ CROWD_ACTOR(h)
 
 FL_STRESS(oversubscribe_64x, a, b, c, d, e, f, g, h)
 {
-	FL_FORBIDDEN(fl_cond_destroy(&s->changed) != 0 || fl_mutex_destroy(&s->m) != 0, "left in line");
+	FL_FORBIDDEN(fl__cond_is_busy(&s->changed) || fl__mutex_is_busy(&s->m), "left in line");
 	FL_ACCEPTABLE(s->count == 2 * CROWD, "all came and went");
 }
 
@@ -353,8 +353,8 @@ FL_STRESS_ACTOR(fork_while_locked, of_child)
 
 FL_STRESS(fork_while_locked, forker, contender, contender, of_child)
 {
-	FL_FORBIDDEN(fl_mutex_destroy(&s->m) != 0, "the parent's is left locked, or awaited");
-	FL_FORBIDDEN(fl_mutex_destroy(&s->child) != 0, "the child's is");
+	FL_FORBIDDEN(fl__mutex_is_busy(&s->m), "the parent's is left locked, or awaited");
+	FL_FORBIDDEN(fl__mutex_is_busy(&s->child), "the child's is");
 	FL_FORBIDDEN(s->m.word_ != 0, "a mark is left");
 	FL_ACCEPTABLE(s->count == 3 && s->child_count == 3, "all through");
 }

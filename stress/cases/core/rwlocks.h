@@ -28,6 +28,6 @@ struct counted_lock {
 };
 
 /* For the outcome: no context holds the lock or waits for it. */
-#define RW_IS_FREE(l) FL_FORBIDDEN(fl_rwlock_destroy(l) != 0, "left locked, or awaited")
+#define RW_IS_FREE(l) FL_FORBIDDEN(fl__rwlock_is_busy(l), "left locked, or awaited")
 
 #endif

@@ -48,7 +48,7 @@ static void mutex_unlock(union lock *l)
 
 static bool mutex_is_idle(union lock *l)
 {
-	return l->mutex.word_ == 0 && fl_mutex_destroy(&l->mutex) == 0;
+	return l->mutex.word_ == 0 && !fl__mutex_is_busy(&l->mutex);
 }
 
 /* As a condition does. */
@@ -100,7 +100,7 @@ static void rwlock_unlock(union lock *l)
 
 static bool rwlock_is_idle(union lock *l)
 {
-	return l->rwlock.word_ == 0 && fl_rwlock_destroy(&l->rwlock) == 0;
+	return l->rwlock.word_ == 0 && !fl__rwlock_is_busy(&l->rwlock);
 }
 
 static bool rwlock_enqueue_writer(union lock *l, struct fl__mutex_node *waiter, bool awake)
@@ -148,7 +148,7 @@ static void sem_unlock(union lock *l)
 
 static bool sem_is_idle(union lock *l)
 {
-	return l->sem.word_ == 1 && fl_sem_destroy(&l->sem) == 0;
+	return l->sem.word_ == 1 && !fl__lot_has_waiters_at(&l->sem);
 }
 
 static const struct kind sems = {.init = sem_init, .lock = sem_lock, .unlock = sem_unlock, .is_idle = sem_is_idle};
@@ -415,7 +415,7 @@ FL_STRESS_ACTOR(mutex_hand_over_late, third)
 
 FL_STRESS(mutex_hand_over_late, waiter, holder, third)
 {
-	FL_FORBIDDEN(s->l.mutex.word_ != 0 || fl_mutex_destroy(&s->l.mutex) != 0, "a mark is left");
+	FL_FORBIDDEN(s->l.mutex.word_ != 0 || fl__mutex_is_busy(&s->l.mutex), "a mark is left");
 	FL_ACCEPTABLE(s->rc == 0 && s->count == 3, "all had it");
 	FL_ACCEPTABLE(s->rc == -EAGAIN && s->count == 2, "the third did not get it");
 	FL_FORBIDDEN(1, "a count was lost");
@@ -460,7 +460,7 @@ FL_STRESS_ACTOR(rw_writer_starve, readers)
 
 FL_STRESS(rw_writer_starve, writer, readers)
 {
-	FL_ACCEPTABLE(fl_rwlock_destroy(&s->l) == 0, "free at the end");
+	FL_ACCEPTABLE(!fl__rwlock_is_busy(&s->l), "free at the end");
 	FL_FORBIDDEN(1, "left locked, or awaited");
 }
 
@@ -499,6 +499,6 @@ FL_STRESS_ACTOR(rw_reader_starve, writer)
 
 FL_STRESS(rw_reader_starve, reader, writer)
 {
-	FL_ACCEPTABLE(fl_rwlock_destroy(&s->l) == 0, "free at the end");
+	FL_ACCEPTABLE(!fl__rwlock_is_busy(&s->l), "free at the end");
 	FL_FORBIDDEN(1, "left locked, or awaited");
 }

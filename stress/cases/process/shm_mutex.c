@@ -101,34 +101,3 @@ FL_STRESS_PROCESSES(shm_mutex_lost_again, lock_twice, lock_twice)
 	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
 	FL_ACCEPTABLE(1, "lost");
 }
-
-/* A context has seen the mutex locked; its destroy returns 0: then it has seen the last unlock. */
-struct shm_mutex_destroy_acquires {
-	fl_shm_mutex m;
-	int data, rc;
-};
-
-FL_STRESS_ACTOR(shm_mutex_destroy_acquires, holder)
-{
-	OK(fl_shm_mutex_lock(&s->m));
-	s->data = 1;
-	fl_shm_mutex_unlock(&s->m);
-}
-
-FL_STRESS_ACTOR(shm_mutex_destroy_acquires, destroyer)
-{
-	s->rc = -EAGAIN;
-	if (!fl_shm_mutex_is_locked(&s->m))
-		return;
-	s->rc = fl_shm_mutex_destroy(&s->m);
-	if (s->rc == 0)
-		s->data = 2;
-}
-
-FL_STRESS(shm_mutex_destroy_acquires, holder, destroyer)
-{
-	FL_FORBIDDEN(s->rc == 0 && s->data != 2, "destroyed while it was held");
-	FL_ACCEPTABLE(s->rc == 0, "destroyed");
-	FL_ACCEPTABLE(s->rc == -EBUSY, "busy");
-	FL_ACCEPTABLE(s->rc == -EAGAIN, "too early");
-}

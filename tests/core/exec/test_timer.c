@@ -15,13 +15,13 @@ FL_TEST(timer_without_a_thread_is_not_started)
 	fl__sys.alloc = fl_test_no_memory;
 	FL_RC(fl_timer_start(&t, FL_NO_WAIT, fl_test_count, &calls), -ENOMEM);
 	fl__sys.alloc = fl_test_real_sys.alloc;
-	FL_OK(fl_timer_destroy(&t));
+	FL_OK(fl_timer_try_join(&t));
 	FL_RC(fl_timer_cancel(&t), -EALREADY);
 
 	FL_OK(fl_timer_start(&other, FL_NO_WAIT, fl_test_count, &calls));
 	FL_OK(fl_timer_join(&other));
 	assert_int_equal(fl__load_relaxed(&calls), 1); /* only the other one */
-	FL_OK(fl_timer_destroy(&t));
+	FL_OK(fl_timer_try_join(&t));
 }
 
 static void look_around(void *arg)
@@ -42,7 +42,6 @@ FL_TEST(timer_calls_once_and_not_before_its_time)
 	fl_test_pass(HOUR / 2);
 	fl_test_all_due();
 	FL_RC(fl_timer_try_join(&t), -EAGAIN);
-	FL_RC(fl_timer_destroy(&t), -EBUSY);
 	fl_test_pass(HOUR);
 	FL_OK(fl_timer_join(&t));
 	assert_int_equal(fl__load_relaxed(&calls), 1);
@@ -50,7 +49,6 @@ FL_TEST(timer_calls_once_and_not_before_its_time)
 	FL_RC(fl_timer_cancel(&t), -EALREADY);
 	fl_test_pass(10 * HOUR);
 	fl_test_called(&calls, 1);
-	FL_OK(fl_timer_destroy(&t));
 }
 
 enum { MANY = 50 };
@@ -122,7 +120,7 @@ FL_TEST(timer_that_is_always_due_starves_no_other)
 	for (int i = 0; i < 10; i++)
 		fl_test_all_due();
 	FL_OK(fl_test_timer_end(&hog.t));
-	FL_OK(fl_timer_destroy(&hog.t));
+	FL_OK(fl_timer_try_join(&hog.t));
 	assert_true(hog.calls > 0);
 }
 
@@ -161,7 +159,7 @@ FL_TEST(timer_cancelled_is_not_called)
 	FL_RC(fl_timer_start_every(&t, FL_NO_WAIT, 1, fl_test_count, &calls), -EBUSY);
 	FL_OK(fl_timer_cancel(&t));
 	FL_RC(fl_timer_cancel(&t), -EALREADY);
-	FL_OK(fl_timer_destroy(&t));
+	FL_OK(fl_timer_try_join(&t));
 	FL_OK(fl_timer_start(&t, fl_after(HOUR), fl_test_count, &calls));
 	FL_OK(fl_test_timer_end(&t));
 	fl_test_pass(2 * HOUR);
@@ -190,7 +188,6 @@ FL_TEST(timer_that_runs_is_busy)
 	assert_non_null(t);
 	fl_test_run_long(t, &l);
 	FL_RC(fl_timer_cancel(t), -EINPROGRESS);
-	FL_RC(fl_timer_destroy(t), -EBUSY);
 	FL_RC(fl_timer_try_join(t), -EAGAIN);
 	FL_OK(fl_timer_start(t, FL_NO_WAIT, fl_test_count, &calls)); /* once more, after this call */
 	FL_RC(fl_timer_cancel(t), -EINPROGRESS);
@@ -275,7 +272,6 @@ typedef struct own {
 static void ask_for_itself(void *arg)
 {
 	own *o = arg;
-	FL_RC(fl_timer_destroy(&o->t), -EBUSY);
 	FL_RC(fl_timer_try_join(&o->t), -EAGAIN);
 	FL_RC(fl_timer_join_until(&o->t, FL_NO_WAIT, NULL), -EDEADLK);
 	FL_CHECK(fl_timer_cancel(&o->t) == (o->periodic ? 0 : -EALREADY));
@@ -353,7 +349,7 @@ FL_TEST(timer_in_the_place_of_one_that_runs)
 	FL_OK(fl_timer_start(&t, FL_NO_WAIT, leave_its_memory, &t));
 	FL_OK(fl_event_wait(&gone));
 	fl_timer_init(&t);
-	FL_OK(fl_timer_destroy(&t));
+	FL_OK(fl_timer_try_join(&t));
 	FL_RC(fl_timer_cancel(&t), -EALREADY);
 	FL_OK(fl_test_timer_end(&t)); /* it would wait for the function */
 	FL_OK(fl_timer_start(&t, FL_FOREVER, fl_test_count, &calls));

@@ -192,7 +192,7 @@ static void has_no_timers(void *arg)
 	FL_RC(fl_timer_cancel(&f->pending), -EALREADY);
 	FL_OK(fl_timer_try_join(&f->running));
 	FL_OK(fl_test_timer_end(&f->running));
-	FL_OK(fl_timer_destroy(&f->periodic));
+	FL_OK(fl_timer_try_join(&f->periodic));
 	FL_OK(fl_timer_start(&f->running, FL_NO_WAIT, fl_test_count, &f->calls));
 	FL_OK(fl_timer_join(&f->running));
 	FL_CHECK(f->calls == 1);
@@ -238,7 +238,7 @@ static void fork_here(void *arg)
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
 		(void)alarm(60);
-		FL_OK(fl_timer_destroy(&f->t));
+		FL_OK(fl_timer_try_join(&f->t));
 		FL_OK(fl_timer_start(&f->other, FL_NO_WAIT, fl_test_count, &f->calls));
 		FL_CHECK(fl_timer_join(&f->other) == 0 && f->calls == 1);
 		_exit(7);

@@ -21,7 +21,6 @@ FL_TEST(barrier_init_takes_1_to_int_max)
 	assert_memory_equal(&b, &fixed, sizeof b);
 	assert_int_equal(fl_barrier_waiting(&b), 0);
 	assert_false(fl_barrier_is_broken(&b));
-	FL_OK(fl_barrier_destroy(&b));
 }
 
 FL_TEST(barrier_breaks_when_a_waiter_is_cancelled)
@@ -58,7 +57,6 @@ FL_TEST(barrier_abort_sends_all_away)
 	assert_true(fl_barrier_is_broken(&b));
 	FL_RC(fl_barrier_wait(&b), -EPIPE);
 	fl_barrier_abort(&b);
-	FL_OK(fl_barrier_destroy(&b));
 }
 
 FL_TEST(barrier_reset_makes_it_whole)
@@ -144,7 +142,6 @@ FL_TEST(barrier_numbers_its_parties)
 				FL_RC(fl_barrier_try_wait(&a.barrier), -EAGAIN);
 				arrive(&callers[i], &a.barrier, FL_FOREVER, NULL);
 			}
-			FL_RC(fl_barrier_destroy(&a.barrier), -EBUSY);
 			assert_int_equal(a.calls, acts * (turn - 1));
 			FL_RC(turn % 2 ? fl_barrier_try_wait(&a.barrier) : fl_barrier_wait(&a.barrier), N - 1);
 			assert_int_equal(a.calls, acts * turn);
@@ -152,7 +149,6 @@ FL_TEST(barrier_numbers_its_parties)
 			assert_int_equal(fl_barrier_waiting(&a.barrier), 0);
 			for (int i = 0; i < N - 1; i++)
 				FL_RC(fl_test_call_end(&callers[i]), i);
-			FL_OK(fl_barrier_destroy(&a.barrier));
 		}
 	}
 }
@@ -223,7 +219,6 @@ FL_TEST(barrier_action_that_ends_its_thread_fails_its_phase)
 	FL_OK(fl_thread_join(last, &result));
 	FL_RC(result, -ECANCELED);
 	assert_true(fl_barrier_is_broken(&b));
-	FL_OK(fl_barrier_destroy(&b));
 }
 
 FL_TEST(barrier_of_one_with_an_aborting_action)
@@ -233,7 +228,6 @@ FL_TEST(barrier_of_one_with_an_aborting_action)
 	FL_RC(fl_barrier_try_wait(&a.barrier), -EPIPE);
 	FL_RC(fl_barrier_try_wait(&a.barrier), -EPIPE);
 	assert_int_equal(a.calls, 1);
-	FL_OK(fl_barrier_destroy(&a.barrier));
 }
 
 /* The phase is complete when the action begins: a cancel that comes then breaks nothing. */
@@ -245,13 +239,11 @@ FL_TEST(barrier_action_is_awaited_by_a_cancelled_party)
 	hold_action(&a, &first, &last, &stop);
 	fl_cancel_token_request(&stop);
 	FL_WAIT_FOR(fl_test_queued(&stop) == 0); /* it knows */
-	FL_RC(fl_barrier_destroy(&a.barrier), -EBUSY);
 	assert_false(fl_barrier_is_broken(&a.barrier));
 	fl_event_set(&a.open);
 	FL_RC(fl_test_call_end(&first), 0);
 	FL_RC(fl_test_call_end(&last), 1);
 	assert_false(fl_barrier_is_broken(&a.barrier));
-	FL_OK(fl_barrier_destroy(&a.barrier));
 }
 
 /* The waiter's deadline passes: it sleeps in the same queue again, without a deadline. */
@@ -289,7 +281,6 @@ FL_TEST(barrier_action_is_cut_by_an_abort_or_a_reset)
 			fl_barrier_abort(&a.barrier);
 		FL_RC(fl_test_call_end(&first), -EPIPE); /* while the action runs */
 		assert_int_equal(fl_barrier_is_broken(&a.barrier), !resets);
-		FL_RC(fl_barrier_destroy(&a.barrier), -EBUSY);
 		FL_RC(fl_barrier_try_wait(&a.barrier), resets ? -EAGAIN : -EPIPE);
 		fl_barrier_reset(&a.barrier);
 		/* The next phase does not begin before the action has returned. */
@@ -301,7 +292,6 @@ FL_TEST(barrier_action_is_cut_by_an_abort_or_a_reset)
 		FL_RC(fl_barrier_wait(&a.barrier), 1);
 		FL_RC(fl_test_call_end(&next), 0);
 		assert_int_equal(a.calls, 2);
-		FL_OK(fl_barrier_destroy(&a.barrier));
 	}
 }
 
@@ -314,7 +304,6 @@ FL_TEST(barrier_action_keeps_late_ones_for_the_next_phase)
 	assert_int_equal(fl_test_queued(&a.barrier), 2);
 	assert_int_equal(fl_barrier_waiting(&a.barrier), 1);
 	FL_RC(fl_barrier_try_wait(&a.barrier), -EAGAIN);
-	FL_RC(fl_barrier_destroy(&a.barrier), -EBUSY);
 	fl_event_set(&a.open);
 	FL_RC(fl_test_call_end(&first), 0);
 	FL_RC(fl_test_call_end(&last), 1);

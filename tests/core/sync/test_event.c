@@ -54,17 +54,6 @@ FL_TEST(event_reset_keeps_its_waiters)
 	FL_OK(fl_test_call_end(&c));
 }
 
-FL_TEST(event_destroy_of_a_busy_one)
-{
-	fl_event e = FL_EVENT_INIT;
-	fl_test_caller c;
-	fl_test_begin_wait(&c, wait_for, &e);
-	FL_RC(fl_event_destroy(&e), -EBUSY);
-	fl_event_set(&e);
-	FL_OK(fl_event_destroy(&e));
-	FL_OK(fl_test_call_end(&c));
-}
-
 static fl_event *pulsed;
 
 static void pulse(void)
@@ -112,7 +101,6 @@ FL_TEST(event_auto_is_reset_by_one_wait)
 	fl_event_set(&e);
 	/* A wait that gave up took nothing, and left nothing behind. */
 	FL_OK(fl_event_wait_until(&e, FL_NO_WAIT, NULL));
-	FL_OK(fl_event_destroy(&e));
 }
 
 FL_TEST(event_auto_set_wakes_one_in_order)
@@ -121,7 +109,6 @@ FL_TEST(event_auto_set_wakes_one_in_order)
 	fl_event e = FL_EVENT_AUTO_INIT;
 	fl_test_caller callers[N];
 	fl_test_begin_waits(callers, N, wait_for, &e);
-	FL_RC(fl_event_destroy(&e), -EBUSY);
 	FL_EACH (i, callers) {
 		fl_event_set(&e);
 		assert_false(fl_event_is_set(&e)); /* it is the waiter's already */
@@ -130,7 +117,6 @@ FL_TEST(event_auto_set_wakes_one_in_order)
 	}
 	fl_event_set(&e);
 	FL_OK(fl_event_try_wait(&e));
-	FL_OK(fl_event_destroy(&e));
 }
 
 FL_TEST(event_auto_set_skips_a_cancelled_waiter)

@@ -15,7 +15,6 @@ FL_TEST(sem_initial_permits)
 	FL_RC(fl_sem_init(&s, FL_SEM_MAX + 1), -EINVAL);
 	FL_RC(fl_sem_init(&s, UINT32_MAX), -EINVAL);
 	assert_int_equal(fl_sem_value(&s), FL_SEM_MAX);
-	FL_OK(fl_sem_destroy(&s));
 }
 
 FL_TEST(sem_takes_what_is_there)
@@ -31,17 +30,6 @@ FL_TEST(sem_takes_what_is_there)
 	fl_sem_release_n(&s, 0);
 	fl_sem_release_n(&s, 4);
 	assert_int_equal(fl_sem_value(&s), 5);
-}
-
-FL_TEST(sem_destroy_of_a_busy_one)
-{
-	fl_sem s = FL_SEM_INIT(0);
-	fl_test_caller c;
-	fl_test_begin_wait(&c, fl_test_acquire, &s);
-	FL_RC(fl_sem_destroy(&s), -EBUSY);
-	fl_sem_release(&s);
-	FL_OK(fl_test_call_end(&c));
-	FL_OK(fl_sem_destroy(&s));
 }
 
 FL_TEST(sem_with_too_many_permits_panics)
@@ -93,7 +81,6 @@ FL_TEST(sem_try_release_leaves_the_queue_alone)
 	FL_OK(fl_sem_try_release_n(&s, 2));
 	FL_OK(fl_test_call_end(&c));
 	assert_int_equal(fl_sem_value(&s), 1);
-	FL_OK(fl_sem_destroy(&s));
 }
 
 /* Too many at once beside a waiter: it is not woken, and still waits. */

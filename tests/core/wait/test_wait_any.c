@@ -30,9 +30,9 @@ static void things_end(things *t)
 {
 	fl_event_set(&t->gate);
 	fl_test_end(t->thread);
-	FL_OK(fl_sem_destroy(&t->sem));
-	FL_OK(fl_event_destroy(&t->event));
-	FL_OK(fl_latch_destroy(&t->latch));
+	FL_CHECK(!fl__lot_has_waiters_at(&t->sem));
+	FL_CHECK(!fl__lot_has_waiters_at(&t->event));
+	FL_CHECK(!fl__lot_has_waiters_at(&t->latch));
 	assert_int_equal(fl_test_queued(&t->token), 0);
 	fl_cancel_token_destroy(&t->token);
 }
@@ -153,7 +153,7 @@ FL_TEST(wait_any_of_many)
 	fl_event_set(&events[N / 2]);
 	FL_RC(fl_wait_any_until(on, N, FL_FOREVER, NULL), N / 2);
 	FL_EACH (i, events)
-		FL_OK(fl_event_destroy(&events[i]));
+		FL_CHECK(!fl__lot_has_waiters_at(&events[i]));
 }
 
 static int twice(void *arg, fl_time deadline, fl_cancel_token *cancel)

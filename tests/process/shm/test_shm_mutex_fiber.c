@@ -34,7 +34,6 @@ FL_TEST(shm_mutex_fibers_exclude_each_other)
 	pair p = {b, 0};
 	fl_test_fibers_here(count_in_fiber, &p, 0, 4);
 	assert_int_equal(b->count, 200);
-	FL_OK(fl_shm_mutex_destroy(&b->mutex));
 }
 
 static int fiber_told(void *arg)

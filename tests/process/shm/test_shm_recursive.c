@@ -38,7 +38,6 @@ FL_TEST(shm_recursive_init)
 	memset(&made, 0xff, sizeof made);
 	fl_shm_mutex_init_recursive(&made);
 	assert_memory_equal(&made, &m, sizeof m);
-	FL_OK(fl_shm_mutex_destroy(&m));
 }
 
 FL_TEST(shm_recursive_nests)
@@ -49,11 +48,9 @@ FL_TEST(shm_recursive_nests)
 	FL_OK(fl_shm_mutex_lock_until(&m, FL_NO_WAIT, NULL));
 	for (int i = 3; i > 0; i--) {
 		assert_int_equal(fl_shm_mutex_depth(&m), i);
-		FL_RC(fl_shm_mutex_destroy(&m), -EBUSY);
 		fl_shm_mutex_unlock(&m);
 	}
 	assert_int_equal(fl_shm_mutex_depth(&m), 0);
-	FL_OK(fl_shm_mutex_destroy(&m));
 	FL_PANICS(fl_shm_mutex_unlock(&m));
 	assert_string_equal(fl_test_panic.function, "fl_shm_mutex_unlock");
 	FL_PANICS(fl_shm_mutex_recover(&m));
@@ -69,7 +66,6 @@ FL_TEST(shm_recursive_recursive_overflow)
 	FL_RC(fl_shm_mutex_lock_until(&m, FL_NO_WAIT, NULL), -EOVERFLOW);
 	fl__shm_latest_hold()->depth = 0;
 	fl_shm_mutex_unlock(&m);
-	FL_OK(fl_shm_mutex_destroy(&m));
 }
 
 FL_TEST(shm_recursive_others_are_refused)
@@ -129,7 +125,6 @@ FL_TEST(shm_recursive_fibers_are_owners)
 	BOARD(b);
 	fl_test_fibers_here(count_nested, b, 0, 3);
 	assert_int_equal(b->count, 150);
-	FL_OK(fl_shm_mutex_destroy(&b->mutex));
 }
 
 static int child_owns_nothing(void *arg)
@@ -149,5 +144,4 @@ FL_TEST(shm_recursive_fork_while_holding)
 	fl_shm_mutex_unlock(&b->mutex);
 	assert_true(fl_shm_mutex_depth(&b->mutex));
 	fl_shm_mutex_unlock(&b->mutex);
-	FL_OK(fl_shm_mutex_destroy(&b->mutex));
 }

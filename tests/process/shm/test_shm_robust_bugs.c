@@ -128,7 +128,6 @@ FL_TEST(robust_acquire)
 		assert_int_equal(b->told, rc != -EOWNERDEAD);
 		assert_int_equal(b->told + b->locked, N);
 		(void)fl_test_status(owner);
-		FL_OK(fl_shm_mutex_destroy(&b->mutex));
 	}
 	print_message("%u of 20 taken before a sleeper came\n", taken);
 }
