@@ -75,24 +75,4 @@ static inline int fl_test_pass(int fd)
 	return got;
 }
 
-static inline int fl_test_shared_wait_expires(const uint32_t *word, uint32_t expected, int64_t deadline)
-{
-	if (deadline == FL__NEVER)
-		return -EINTR;
-	if (deadline > fl__sys.now())
-		fl__store_relaxed(&fl_test_ahead, deadline - fl_test_real_sys.now());
-	return -ETIMEDOUT;
-}
-
-/*
- * For FL_FAULTS: the clock jumps to the deadline of each sleep on a shared word, so that a lock
- * that is never released costs no time. The clock must jump: a waiter wakes each second to check
- * that the owner exists, and sleeps again until its own deadline.
- */
-static inline void fl_test_no_patience(void)
-{
-	fl_test_clock_ours();
-	fl__sys.shared_wait = fl_test_shared_wait_expires;
-}
-
 #endif
