@@ -123,11 +123,12 @@ static int wait_for_change(void *unused)
 
 static int change_for_long(void *unused)
 {
-	for (const fl_time end = fl_after(blocked_round); !fl_time_is_past(end);) {
+	const fl_time end = fl_after(blocked_round);
+	do {
 		FL_LOCKED(&lock);
 		changes++;
 		fl_cond_broadcast(&changed);
-	}
+	} while (!fl_time_is_past(end));
 	fl__store_release(&blocked.done, 1); /* pairs with loop_blocked_cond() */
 	return 0;
 }

@@ -507,11 +507,16 @@ FL_TEST(shm_bridge_fork_while_waiting)
 	fl_test_fibers_end(&fibers);
 }
 
-/* Meets a bridge, unless its deadline passes before its first check. */
-static bool times_out(uint32_t *word)
+/* A thread waits until a bridge starts for it. */
+static void start_a_bridge(void)
 {
-	IS(wait_for_word(word, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	return true;
+	FL_TEST_SHARED(uint32_t, word);
+	fl_test_caller c;
+	const uint32_t before = fl__load_relaxed(&started);
+	fl_test_call_start(&c, wait_for_word, word, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl__load_relaxed(&started) > before);
+	change(word);
+	FL_OK(fl_test_call_end(&c));
 }
 
 static void without_threads(void *unused)
@@ -524,8 +529,7 @@ static void without_threads(void *unused)
 	take_results();
 	IS(fl__load_relaxed(&started), before);
 	fl__store_relaxed(&no_threads, 0); /* then there are some again */
-	FL_TEST_SHARED(uint32_t, word);
-	FL_WAIT_FOR(times_out(word) && fl__load_relaxed(&started) > before);
+	start_a_bridge();
 }
 
 FL_TEST(shm_bridge_without_threads)
@@ -576,8 +580,7 @@ static unsigned threads_now(void)
 static void gets_bored(void *unused)
 {
 	unsigned before = threads_now();
-	FL_TEST_SHARED(uint32_t, word);
-	FL_WAIT_FOR(times_out(word) && threads_now() > before);
+	start_a_bridge();
 	fl__store_relaxed(&soon_bored, 1);
 	wait_and_change();
 	FL_WAIT_FOR(threads_now() == before);
