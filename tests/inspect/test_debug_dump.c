@@ -3,14 +3,13 @@
 #include "fl_debugging.h"
 
 #include "fl_faults.h"
+#include "fl_kinds.h"
 #include "fl_pool.h"
 #include "process/shm/shm_lock.h"
 
 /* The objects have names, since they are static. */
 static fl_event dump_event;
-static fl_barrier dump_barrier = FL_BARRIER_INIT(2);
 static fl_latch dump_latch;
-static fl_once dump_once;
 static fl_timer dump_timer;
 static fl_shm_event dump_shm_event;
 static fl_shm_mutex dump_shm_mutex = FL_SHM_MUTEX_INIT;
@@ -71,11 +70,6 @@ static void join_other(void)
 	fl_test_end(dump_other);
 }
 
-static void wait_barrier(void)
-{
-	FL_CHECK(fl_barrier_wait(&dump_barrier) >= 0);
-}
-
 static void begin_latch(void)
 {
 	FL_OK(fl_latch_init(&dump_latch, 2));
@@ -89,26 +83,6 @@ static void wait_latch(void)
 static void open_latch(void)
 {
 	fl_latch_count_down(&dump_latch, 2);
-}
-
-static uint32_t dump_in_once;
-
-static int once_function(void *arg)
-{
-	fl__store_release(&dump_in_once, 1); /* pairs with begin_once() */
-	await_event();
-	return 0;
-}
-
-static void call_once_here(void)
-{
-	FL_OK(fl_once_call(&dump_once, once_function, NULL));
-}
-
-static void begin_once(void)
-{
-	start_other(call_once_here);
-	FL_WAIT_FOR(fl__load_acquire(&dump_in_once));
 }
 
 static void make_promises(void)
@@ -245,11 +219,6 @@ static void destroy_token(void)
 static void sleep_long(void)
 {
 	FL_RC(fl_sleep_until(FL_FOREVER, &dump_token), -ECANCELED);
-}
-
-static void wait_any(void)
-{
-	FL_CHECK(FL_WAIT_ANY(FL_ON_EVENT(&dump_event), FL_ON_CANCEL_TOKEN(&dump_token)) >= 0);
 }
 
 static void wait_shm_event(void)
@@ -417,11 +386,6 @@ static const struct dump_wait {
 	void (*end)(void);
 	void (*clean)(void);
 } dump_waits[] = {
-    {"event dump_event at ", nothing, await_event, set_event, nothing},
-    {"barrier dump_barrier at ", nothing, wait_barrier, wait_barrier, nothing},
-    {"latch dump_latch at ", begin_latch, wait_latch, open_latch, nothing},
-    {"once dump_once at ", begin_once, call_once_here, join_other, nothing},
-    {"future 0x", make_promises, wait_future, keep_promises, free_promises},
     {"some of 2 futures ", make_promises, wait_futures, keep_promises, free_promises},
     {"some of 2 futures ", make_promises, next_as_completed, keep_promises, free_promises},
     {"group dump_group at ", begin_group, join_group, set_event, nothing},
@@ -429,7 +393,6 @@ static const struct dump_wait {
     {"the end of timer dump_timer at ", start_timer, join_timer, set_event, nothing},
     {"the return of cancel callback dump_callback at ", begin_callback, remove_callback, join_other, destroy_token},
     {"the end of a sleep ", make_token, sleep_long, request_token, destroy_token},
-    {"one of several objects ", make_token, wait_any, request_token, destroy_token},
     {"object dump_shm_event", make_token, wait_shm_event, request_token, destroy_token},
     {"object dump_shm_event", nothing, wait_shm_event_in_the_kernel, set_shm_event, reset_shm_event},
     {"object dump_shm_sem", nothing, wait_shm_sem, release_shm_sem, nothing},
@@ -476,6 +439,38 @@ FL_TEST(debug_dump_says_how_long_ago_a_deadline_was)
 	fl_test_end(t);
 }
 
+/* Starts the waiter. Returns when the dump says that it waits for this. */
+static void dump_names(fl_thread **waiter, fl_thread_function *function, const void *arg, const char *object)
+{
+	char expected[128];
+	FL_OK(fl_thread_start(waiter, function, (void *)(uintptr_t)arg, &(fl_thread_config){.name = "waiter"}));
+	(void)snprintf(expected, sizeof expected, ") has waited for %s", object);
+	FL_WAIT_FOR(dump_has("%s", expected) && !strstr(printed, "left out"));
+	const char *line = strstr(printed, "\n  waiter ("); /* not "held by waiter (" */
+	assert_non_null(line);
+	assert_ptr_equal(strstr(line, expected), strchr(line, ')'));
+	assert_null(strstr(printed, "something"));
+}
+
+static int wait_for_kind(void *kind)
+{
+	return ((const fl_kind *)kind)->wait(NULL, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_TEST(debug_dump_names_each_kind_of_wait)
+{
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	FL_EACH_KIND(kind)
+	{
+		int rc = -1;
+		fl_thread *waiter;
+		dump_names(&waiter, wait_for_kind, kind, kind->awaited);
+		kind->finish();
+		FL_OK(fl_thread_join(waiter, &rc));
+		FL_RC(rc, kind->done);
+	}
+}
+
 FL_TEST(debug_dump_names_what_each_wait_is_for)
 {
 	FL_NEEDS(FL_TEST_PROCESSES);
@@ -486,15 +481,7 @@ FL_TEST(debug_dump_names_what_each_wait_is_for)
 		const struct dump_wait *how = &dump_waits[i];
 		fl_event_reset(&dump_event);
 		how->prepare();
-		FL_OK(fl_thread_start(&waiter, wait_in_thread, (void *)(uintptr_t)how,
-		                      &(fl_thread_config){.name = "waiter"}));
-		char expected[128];
-		(void)snprintf(expected, sizeof expected, ") has waited for %s", how->expected);
-		FL_WAIT_FOR(dump_has("%s", expected) && !strstr(printed, "left out"));
-		const char *line = strstr(printed, "\n  waiter ("); /* not "held by waiter (" */
-		assert_non_null(line);
-		assert_ptr_equal(strstr(line, expected), strchr(line, ')'));
-		assert_null(strstr(printed, "something"));
+		dump_names(&waiter, wait_in_thread, how, how->expected);
 		how->end();
 		fl_test_end(waiter);
 		how->clean();

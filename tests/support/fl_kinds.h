@@ -17,6 +17,7 @@
 
 typedef struct fl_kind {
 	const char *name;
+	const char *awaited; /* what the dump calls the object that a waiter waits for; NULL: not tested */
 	void (*make)(void);
 	fl_test_call *wait;
 	void (*finish)(void);
@@ -346,21 +347,30 @@ static void kind_future_clear(void)
 }
 
 static const fl_kind fl_kinds[] = {
-    {"mutex", kind_mutex_make, kind_mutex_wait, kind_mutex_finish, kind_mutex_clear, &kind_mutex, 0, true, true, false},
-    {"rmutex", kind_rmutex_make, kind_rmutex_wait, kind_rmutex_finish, kind_rmutex_clear, &kind_rmutex.mutex_, 0, true,
+    {"mutex", "mutex kind_mutex at ", kind_mutex_make, kind_mutex_wait, kind_mutex_finish, kind_mutex_clear,
+     &kind_mutex, 0, true, true, false},
+    {"rmutex", "mutex kind_rmutex", kind_rmutex_make, kind_rmutex_wait, kind_rmutex_finish, kind_rmutex_clear,
+     &kind_rmutex.mutex_, 0, true, true, false},
+    {"cond", "condition kind_cond at ", kind_cond_make, kind_cond_wait, kind_cond_finish, kind_cond_clear, &kind_cond,
+     0, false, true, false},
+    {"cond for", "condition kind_cond at ", kind_cond_make, kind_cond_wait_for, kind_cond_finish, kind_cond_clear,
+     &kind_cond, 0, true, true, true},
+    {"sem", "semaphore kind_sem at ", kind_sem_make, kind_sem_wait, kind_sem_finish, kind_sem_clear, &kind_sem, 0, true,
      true, false},
-    {"cond", kind_cond_make, kind_cond_wait, kind_cond_finish, kind_cond_clear, &kind_cond, 0, false, true, false},
-    {"cond for", kind_cond_make, kind_cond_wait_for, kind_cond_finish, kind_cond_clear, &kind_cond, 0, true, true,
-     true},
-    {"sem", kind_sem_make, kind_sem_wait, kind_sem_finish, kind_sem_clear, &kind_sem, 0, true, true, false},
-    {"event", kind_event_make, kind_event_wait, kind_event_finish, kind_event_clear, &kind_event, 0, true, true, false},
-    {"any", kind_event_make, kind_any_wait, kind_event_finish, kind_event_clear, &kind_event, 1, true, true, true},
-    {"latch", kind_latch_make, kind_latch_wait, kind_latch_finish, kind_latch_clear, &kind_latch, 0, true, true, false},
-    {"barrier", kind_barrier_make, kind_barrier_wait, kind_barrier_finish, kind_barrier_clear, &kind_barrier, 0, false,
+    {"event", "event kind_event at ", kind_event_make, kind_event_wait, kind_event_finish, kind_event_clear,
+     &kind_event, 0, true, true, false},
+    {"any", "one of several objects ", kind_event_make, kind_any_wait, kind_event_finish, kind_event_clear, &kind_event,
+     1, true, true, true},
+    {"latch", "latch kind_latch at ", kind_latch_make, kind_latch_wait, kind_latch_finish, kind_latch_clear,
+     &kind_latch, 0, true, true, false},
+    {"barrier", "barrier kind_barrier at ", kind_barrier_make, kind_barrier_wait, kind_barrier_finish,
+     kind_barrier_clear, &kind_barrier, 0, false, false, false},
+    {"once", "once kind_once at ", kind_once_make, kind_once_wait, kind_thread_clear, kind_thread_clear, &kind_once, 0,
+     true, true, false},
+    {"join", "the end of ", kind_thread_make, kind_thread_wait, kind_thread_finish, kind_thread_clear, NULL, 0, false,
      false, false},
-    {"once", kind_once_make, kind_once_wait, kind_thread_clear, kind_thread_clear, &kind_once, 0, true, true, false},
-    {"join", kind_thread_make, kind_thread_wait, kind_thread_finish, kind_thread_clear, NULL, 0, false, false, false},
-    {"future", kind_future_make, kind_future_wait, kind_future_finish, kind_future_clear, NULL, 0, true, true, false},
+    {"future", "future kind_future at ", kind_future_make, kind_future_wait, kind_future_finish, kind_future_clear,
+     NULL, 0, true, true, false},
 };
 
 enum { FL_KINDS = sizeof fl_kinds / sizeof fl_kinds[0] };

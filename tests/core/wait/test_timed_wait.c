@@ -159,9 +159,9 @@ static void sleep_clear(void)
 }
 
 static const fl_kind more_kinds[] = {
-    {"get", get_make, get_wait, get_finish, queue_clear, &token, 0, true, true, true},
-    {"put", put_make, put_wait, put_finish, queue_clear, &token, 0, true, true, true},
-    {"sleep", sleep_make, sleep_wait, sleep_finish, sleep_clear, &token, -ECANCELED, false, true, false},
+    {"get", NULL, get_make, get_wait, get_finish, queue_clear, &token, 0, true, true, true},
+    {"put", NULL, put_make, put_wait, put_finish, queue_clear, &token, 0, true, true, true},
+    {"sleep", NULL, sleep_make, sleep_wait, sleep_finish, sleep_clear, &token, -ECANCELED, false, true, false},
 };
 enum { ALL_KINDS = FL_KINDS + sizeof more_kinds / sizeof more_kinds[0] };
 
