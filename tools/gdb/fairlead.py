@@ -41,7 +41,7 @@ fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:
 fl__executor_ops kind:Q@8
 fl__thread_pool backlog.ring:x@616 backlog.late.length:Q@1088 alive:I@1276 idle:I@1280 full:B@1378
     workers:Q@1448
-fl__thread_worker thread.thread_:Q@80 running:Q@88 number:I@216 next:Q@232
+fl__thread_worker thread:Q@80 running:Q@88 number:I@216 next:Q@232
 fl__process_pool workers:Q@8120
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
 fl_process child.pid:i@40 name:32s@184
@@ -557,11 +557,11 @@ class Executor:
             self.pending = ring_length(at + pool.of["backlog.ring"][1]) + pool["backlog.late.length"]
             self.counts = f"{pool['alive']}, {pool['idle']} idle, {self.counts}" + \
                 (", and no more may stand in" if pool["full"] else "")
-            none = (address("pool_taking"), address("pool_between"))
+            none = (address("fl__pool_taking"), address("fl__pool_between"))
             for w in each(pool["workers"], "fl__thread_worker"):
-                if w["thread.thread_"]:
+                if w["thread"]:
                     task = 0 if w["running"] in none else w["running"]
-                    self.add(world.contexts.get(w["thread.thread_"]), task, f"worker {w['number']}")
+                    self.add(world.contexts.get(w["thread"]), task, f"worker {w['number']}")
         elif self.kind == "processes":
             for w in each(S("fl__process_pool")(at)["workers"], "fl__process_pool_worker"):
                 process, blocks = S("fl_process")(w["process"]), [b for b in w["blocks"] if b]

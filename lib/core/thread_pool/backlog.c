@@ -59,7 +59,7 @@ int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block)
 	if (!b->late.head && fl__backlog_put(b, block, &marked))
 		return 0;
 	fl__task_list_add(&b->late, block);
-	/* then the producer checks which worker to wake: see thread_pool.c */
+	/* then the producer checks which worker to wake: see search.c */
 	fl__store_seq_cst(&b->overflowing, 1);
 	return 0;
 }

@@ -2,28 +2,52 @@
 #ifndef FL_THREAD_POOL_THREAD_POOL_H
 #define FL_THREAD_POOL_THREAD_POOL_H
 
+#include "../base/atomic.h"
 #include "../exec/executor.h"
 #include "../fork_join/fork_join.h"
+#include "../wait/lot.h"
 #include "../wait/wait_queue.h"
 #include "backlog.h"
 #include <fairlead/blocking.h>
 #include <fairlead/thread.h>
 #include <pthread.h>
 
-/* The thread executor's structs, and what scenarios call. thread_pool.c has the tables. */
+/*
+ * The thread executor. Workers take tasks from one backlog without a lock, or sleep. Each file has
+ * the table of its words, and the argument why they are right:
+ *
+ *   backlog.c      the tasks that wait
+ *   taking.h, .c   how a worker takes a task, and what a thread that does not take must know of it:
+ *                  a resize, a cancel, and a submit that looks for a worker
+ *   serve.c        the loop of a worker: it takes a task, runs it, and ends it
+ *   search.c       a worker without a task searches, and sleeps; waking a worker
+ *   workers.c      how many workers there are: starts and ends, resizes, blocking sections
+ *   starved.c      more workers for a pool whose workers all wait
+ *   thread_pool.c  the executor interface
+ *
+ * The life of a worker. It is *alive* from its start until it decides to end. It is *idle* while it
+ * sleeps for want of a task, *blocked* in a blocking section (fl_blocking_begin()), and else
+ * *active*: then it runs a task, searches for one, runs a fork of another worker, or runs the
+ * initializer. An active worker *dozes* if it has slept for some time in a wait of its task.
+ */
 
 struct fl__thread_pool;
 
+/* See workers.c. */
+enum { FL__POOL_STARTED, FL__POOL_NO_WORKER, FL__POOL_START_FAILED };
+
+/* See taking.c. */
 enum { FL__POOL_CROWDED = 1, FL__POOL_FENCED = 2, FL__POOL_AWAKE = 4, FL__POOL_LISTED = 8 };
 
+/* See starved.c. */
 enum { FL__POOL_NO_AGENT, FL__POOL_AGENT_RUNS, FL__POOL_AGENT_AGAIN, FL__POOL_AGENT_ENDED };
 
 struct fl__thread_worker {
-	struct fl__run run; /* the outermost; must be the first member: pool_block() */
+	struct fl__run run; /* the outermost; must be the first member: fl__pool_block() */
 	struct fl__thread_pool *pool;
 	fl_thread *thread;
-	fl_future *running; /* or what the worker does instead: see pool_take() and pool_call_worker() */
-	uint32_t called;    /* bool: counted as searching by pool_call_worker() */
+	fl_future *running; /* or what the worker does instead: taking.c */
+	uint32_t called;    /* bool: taking.c */
 	struct fl__fork_stack *forks;
 	/* its tasks that have ended; those cancelled before; those that ran and failed */
 	size_t ended, skipped, failed;
@@ -57,15 +81,128 @@ struct fl__thread_pool {
 	fl_thread *ended; /* the last thread that has ended, not yet joined */
 };
 
-/* Under the lock: computes `more` and `crowded` after a change of their inputs. */
-void fl__thread_pool_recount(struct fl__thread_pool *p);
+/*
+ * The lock. A woken worker needs it, and may preempt the waking thread. So a wake only takes the
+ * worker off `sleepers`; each unlock unparks it. "Under the lock" means this lock, base.lock.
+ */
 
-/* Under the lock: makes a worker without a thread. NULL: out of memory. */
-struct fl__thread_worker *fl__thread_pool_make_worker(struct fl__thread_pool *p);
+static inline struct fl__thread_pool *fl__pool_lock(struct fl__thread_pool *p)
+{
+	fl__mutex_hold(&p->base.lock);
+	return p;
+}
+
+static inline void fl__pool_unlock(struct fl__thread_pool *p)
+{
+	struct fl__lot taken = fl__wait_queue_taken(&p->sleepers);
+	fl_mutex_unlock(&p->base.lock);
+	fl__lot_unpark(&taken);
+}
+
+/* For an operation that the executor calls under the lock. */
+static inline void fl__pool_unpark(struct fl__thread_pool *p)
+{
+	struct fl__lot taken = fl__wait_queue_taken(&p->sleepers);
+	fl__lot_unpark(&taken);
+}
+
+static inline void fl__pool_locked_end(struct fl__thread_pool **p)
+{
+	fl__pool_unlock(*p);
+}
+
+/* A declaration: locks until the end of the block. */
+#define FL__POOL_LOCKED(p)                                                                                             \
+	__attribute__((cleanup(fl__pool_locked_end), unused)) struct fl__thread_pool *FL__UNIQUE(pool_locked_) =       \
+	    fl__pool_lock(p)
+
+static inline struct fl__thread_pool *fl__pool_of(const fl_executor *e)
+{
+	return (struct fl__thread_pool *)(uintptr_t)e; /* base is its first member */
+}
+
+/* workers.c. All under the lock, except where it says otherwise. */
+
+/* Computes `more`, `active` and `crowded` after a change of their inputs. */
+void fl__pool_recount(struct fl__thread_pool *p);
+
+/* The most workers that may be alive, with so many stand-ins. */
+unsigned fl__pool_limit_with(const struct fl__thread_pool *p, unsigned stand_ins);
+
+static inline unsigned fl__pool_worker_limit(const struct fl__thread_pool *p)
+{
+	return fl__pool_limit_with(p, p->stand_ins);
+}
+
+bool fl__pool_may_start(const struct fl__thread_pool *p);
+
+/* Makes a worker without a thread. NULL: out of memory. */
+struct fl__thread_worker *fl__pool_make_worker(struct fl__thread_pool *p);
+
+/* Starts a worker, which the caller has counted as searching. 0, -EAGAIN, -ENOMEM. */
+int fl__pool_start_worker(struct fl__thread_pool *p);
+
+/* The calling worker, which is not counted as searching, will end. */
+void fl__pool_end_worker(struct fl__thread_pool *p);
 
 /*
- * Runs a worker, counted as searching, until it must end, counted as neither searching nor alive.
+ * Whether nothing more comes. `active` is 1 in a worker's call, 0 after its end. Running tasks may
+ * fork, so the workers stay until the last one has nothing to do.
  */
-void fl__thread_pool_serve(struct fl__thread_worker *w);
+bool fl__pool_is_over(struct fl__thread_pool *p, unsigned active);
+
+int fl__pool_resize(fl_executor *e, unsigned workers);
+
+/* Without the lock. */
+void fl__pool_block(struct fl__run *run, bool begins);
+
+/* search.c. */
+
+/* Under the lock: wakes a worker, calls one, or starts one, if there is a task for it. */
+void fl__pool_wake_locked(struct fl__thread_pool *p);
+
+/* Under the lock: wakes up to `n` sleeping workers, each counted as searching. */
+void fl__pool_wake_sleepers(struct fl__thread_pool *p, size_t n);
+
+/* Under the lock, after `more` may have become true: marks the backlog, or wakes a worker. */
+void fl__pool_settle(struct fl__thread_pool *p);
+
+/* Without the lock: after a submit that found the mark. */
+void fl__pool_wake(struct fl__thread_pool *p);
+
+/* Without the lock. An fl__forks.wake. */
+void fl__pool_wake_for_forks(void *pool);
+
+/* Without the lock: marks the empty backlog. False: there is a task. */
+bool fl__pool_marks_empty(struct fl__thread_pool *p);
+
+/* Called by a worker that has found a task. */
+void fl__pool_stop_searching(struct fl__thread_pool *p);
+
+/* An fl__forks.has_task. */
+bool fl__pool_has_task(const void *pool);
+
+/* serve.c: runs a worker, counted as searching, until it must end, counted as neither searching nor alive. */
+void fl__pool_serve(struct fl__thread_worker *w);
+
+/* starved.c. */
+
+/* Under the lock: lets one more worker be active if the pool is starved. */
+void fl__pool_relieve(struct fl__thread_pool *p);
+
+/*
+ * Without the lock: says once that a starved pool gets no stand-in. Returns whether the pool needs
+ * another look.
+ */
+bool fl__pool_report_starved(struct fl__thread_pool *p);
+
+/* An fl__executor_ops.describe_waits. */
+void fl__pool_describe_waits(const fl_executor *e, char *text, size_t size);
+
+/* An fl__worker_ops.doze. */
+int64_t fl__pool_doze(const struct fl__wait *wait, bool begins);
+
+/* How long the pool waits between one stand-in and the next. */
+#define FL__POOL_STAND_IN_PAUSE FL_MS(50)
 
 #endif

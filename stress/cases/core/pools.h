@@ -22,10 +22,10 @@ static inline struct fl__thread_pool *pool_of_actors(unsigned n, unsigned actors
 	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = n}));
 	struct fl__thread_pool *p = pool_inside(e);
 	while (p->made < actors)
-		FL_STRESS_CHECK(fl__thread_pool_make_worker(p) != NULL);
+		FL_STRESS_CHECK(fl__pool_make_worker(p) != NULL);
 	p->started = 0; /* POOL_STARTED */
 	p->alive = p->searching = actors;
-	fl__thread_pool_recount(p);
+	fl__pool_recount(p);
 	return p;
 }
 
@@ -44,7 +44,7 @@ static inline void serve(struct fl__thread_pool *p, unsigned place)
 {
 	struct fl__thread_worker *w = worker_at(p, place);
 	fl__run_enter(&w->run, &p->base);
-	fl__thread_pool_serve(w);
+	fl__pool_serve(w);
 	fl__run_leave(&w->run);
 }
 

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A worker that has no task searches for one, and sleeps; and who wakes it.
+ *
+ *   word            meaning                                  changed
+ *   searching       workers that search, or were woken or    +1 by a worker that has nothing to do,
+ *                   started and have found no task yet       or under the lock for a worker that is
+ *                                                            woken or started; -1 by a worker that
+ *                                                            has found a task
+ *                                                            (fl__pool_stop_searching()), and under
+ *                                                            the lock when it sleeps or ends
+ *   idle            workers that sleep, in `sleepers`        under the lock; -1 by the waking
+ *                                                            thread, or by a worker after its
+ *                                                            sleep timed out
+ *   more            bool: one more worker may be active      under the lock, after a change of its
+ *                                                            inputs: fl__pool_recount()
+ *   active          workers that are neither idle nor        as `more`
+ *                   blocked
+ *   has_forks       a worker must look for forks before it   under the lock: set for
+ *                   sleeps                                   fl_parallel_invoke(), cleared by a
+ *                                                            worker that goes to look; a worker
+ *                                                            that finds a task instead wakes
+ *                                                            another
+ *   cpus            CPUs that workers may run on; 0: not     by the first worker that asks
+ *                   yet known
+ *
+ * A thread that wakes a worker counts it in `searching` at once, so one wake is under way at a time.
+ *
+ * Invariant of the search: while the backlog has a task and one more worker may be active (`more`),
+ * a worker searches, or a thread is about to check whether to wake one, or a worker is about to
+ * look after its sleep timed out. These keep it:
+ *   - A worker that goes to sleep marks the empty backlog (fl__backlog_mark()) under the lock, or
+ *     goes on searching. Or more workers are active than may be: then enough are left without it.
+ *   - A thread that makes `more` true otherwise (an end, a resize, a blocking section) marks the
+ *     backlog, or wakes a worker: fl__pool_settle().
+ *   - A submit that finds such a mark wakes a worker, unless one searches.
+ *   - A worker that has found a task, and was the last to search, looks once more if one more may
+ *     be active (fl__pool_stop_searching()).
+ *   - A wake counts as a search, also if no worker is needed: it ends as a search ends.
+ *   - A thread that is about to start a worker first calls one that has ended its task and has not
+ *     yet looked for the next (&fl__pool_between). The call counts that worker as searching. The worker
+ *     ends this search as any other: when it has found a task, or else before it runs user code.
+ *   - If a needed start fails, no worker searches, and the tasks wait for the present workers.
+ *
+ * A submit may wake no worker because a worker S searches. The submit first claims its slot at the
+ * tail of the ring, then sees S counted. S first uncounts itself, then does one of these:
+ *   - S marks the tail. The mark comes after the submit's claim, since the submit saw S counted.
+ *     S can set it only if the ring is empty: the task was taken.
+ *   - S sees that the tail has changed, and searches on.
+ *   - S sees `more` false, and leaves the task: no further worker may be active. The thread that
+ *     makes `more` true sets a mark or wakes a worker (fl__pool_settle()). If it does so before the
+ *     submit, the submit finds the mark; if after S's load, that thread finds the task.
+ * So these are in the total order of seq_cst: the claim, or the store to `overflowing` for a task
+ * that goes into the backlog's list; the submit's load of `searching`; the end of S's search; S's
+ * load of `more`.
+ *
+ * Harmless: a wake for a task that another worker takes first; a mark while no worker sleeps.
+ *
+ * After a timeout a sleeper removes itself under the lock, and looks at the backlog before it ends.
+ * Until it has the lock it counts as idle, though a wake passes over it.
+ *
+ * A worker in its initializer, or one that looks for forks (fork_join.c), is not counted as
+ * searching: either may take long. During an initializer each submit may start another worker.
+ */
+#include "../base/atomic.h"
+#include "../base/awaited.h"
+#include "../sync/cpu.h"
+#include "../wait/lot.h"
+#include "taking.h"
+#include <fairlead/time.h>
+
+static const int64_t pool_surplus_timeout = FL_S(1); /* how long a surplus worker sleeps before it ends */
+
+/* Under the lock: wakes a worker, counted as searching. False: none sleeps. */
+static bool pool_wake_sleeper(struct fl__thread_pool *p)
+{
+	if (fl__wait_queue_take(&p->sleepers, 1) == 0)
+		return false;
+	p->idle--;
+	fl__pool_recount(p);
+	return true;
+}
+
+static bool pool_needs_worker(struct fl__thread_pool *p)
+{
+	return fl__pool_may_start(p) && fl__backlog_length(&p->backlog) > p->initializing;
+}
+
+void fl__pool_wake_locked(struct fl__thread_pool *p)
+{
+	if (p->started == FL__POOL_START_FAILED)
+		fl__store_relaxed(&p->started, FL__POOL_STARTED); /* as in pool_submit() */
+	fl__pool_relieve(p);
+	while (p->more && fl__load_seq_cst(&p->searching) == 0) { /* see the invariant */
+		/* a thread that sees the count leaves its task to this search */
+		fl__add_relaxed(&p->searching, 1);
+		if (pool_wake_sleeper(p) || (pool_needs_worker(p) && fl__pool_call_worker(p)))
+			return;
+		/*
+		 * a worker may have taken the task, or gone on to search: pool_looks_next() has
+		 * acquired both
+		 */
+		const bool starts = fl__load_relaxed(&p->searching) == 1 && pool_needs_worker(p);
+		if (starts && fl__pool_start_worker(p) == 0)
+			return;
+		/* the counted search ends; the mark comes later */
+		if (fl__sub_relaxed(&p->searching, 1) > 1 || starts)
+			return;
+		if (pool_needs_worker(p))
+			continue; /* the other search has ended since */
+		if (!fl__pool_may_start(p) || p->initializing > 0 || p->base.closed)
+			return;
+		if (fl__backlog_mark(&p->backlog))
+			return;
+	}
+}
+
+void fl__pool_wake_sleepers(struct fl__thread_pool *p, size_t n)
+{
+	const unsigned woken = (unsigned)fl__wait_queue_take(&p->sleepers, n);
+	fl__add_relaxed(&p->searching, woken); /* as in fl__pool_wake_locked() */
+	p->idle -= woken;
+	fl__pool_recount(p);
+}
+
+FL__NOINLINE void fl__pool_wake(struct fl__thread_pool *p)
+{
+	if (fl__load_seq_cst(&p->searching) > 0) /* see the invariant */
+		return;
+	{
+		FL__POOL_LOCKED(p);
+		fl__pool_wake_locked(p);
+	}
+	if (fl__unlikely(fl__load_relaxed(&p->full))) /* the report looks under the lock */
+		(void)fl__pool_report_starved(p);
+}
+
+bool fl__pool_marks_empty(struct fl__thread_pool *p)
+{
+	/* see the invariant */
+	return !fl__load_seq_cst(&p->backlog.overflowing) &&
+	       (fl__mpmc_mark_empty(&p->backlog.ring) || fl__mpmc_can_get(&p->backlog.ring) == -EPIPE);
+}
+
+void fl__pool_stop_searching(struct fl__thread_pool *p)
+{
+	/* this and the next: see the invariant */
+	if (fl__sub_seq_cst(&p->searching, 1) > 1)
+		return;
+	if (!fl__load_seq_cst(&p->more))
+		return;
+	if (!fl__pool_marks_empty(p))
+		fl__pool_wake(p);
+}
+
+static void pool_wake_for_forks_locked(struct fl__thread_pool *p)
+{
+	p->has_forks = true;
+	/* even if a worker searches: it may find a task. A starting one looks for forks later. */
+	const bool start = p->initializing == 0 && fl__pool_may_start(p);
+	if (!p->more || !(start || p->idle > 0))
+		return;
+	fl__add_relaxed(&p->searching, 1); /* as in fl__pool_wake_locked() */
+	/* no worker: a timed-out sleeper is about to look, or the forkers run their forks */
+	if (!pool_wake_sleeper(p) && !(start && fl__pool_start_worker(p) == 0))
+		fl__sub_relaxed(&p->searching, 1);
+}
+
+void fl__pool_wake_for_forks(void *arg)
+{
+	struct fl__thread_pool *p = arg;
+	FL__POOL_LOCKED(p);
+	pool_wake_for_forks_locked(p);
+}
+
+void fl__pool_settle(struct fl__thread_pool *p)
+{
+	if (p->more && p->has_forks)
+		pool_wake_for_forks_locked(p);
+	if (!p->more || !fl__backlog_mark(&p->backlog))
+		fl__pool_wake_locked(p);
+}
+
+bool fl__pool_has_task(const void *pool)
+{
+	return fl__backlog_any(&((struct fl__thread_pool *)pool)->backlog);
+}
+
+/* Whether the active workers, the caller among them, are as many as the CPUs: a hint. */
+static bool pool_uses_all_cpus(struct fl__thread_pool *p)
+{
+	unsigned cpus = fl__load_relaxed(&p->cpus); /* each worker stores the same number */
+	if (cpus == 0) {
+		cpus = fl__cpu_affinity_count();
+		fl__store_relaxed(&p->cpus, cpus); /* as above */
+	}
+	return fl__load_relaxed(&p->active) >= cpus; /* a hint */
+}
+
+/*
+ * Looks for a task for a while. Where yields are barred (base/yield.c) fl__spin() pauses. If the
+ * pool uses all CPUs, pauses would take one from workers with tasks: then the worker polls a few
+ * times.
+ */
+static void pool_spin(struct fl__thread_pool *p)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	const bool brief = fl__yields_are_barred(fl__sys.now()) && pool_uses_all_cpus(p);
+	/* the result does not matter: the caller looks again */
+	if (ctx->ops == &fl__thread_parker)
+		(void)fl__spin(ctx, fl__pool_has_task, p, brief ? FL_NO_WAIT : FL_FOREVER);
+}
+
+static fl_time pool_sleep_deadline(const struct fl__thread_pool *p)
+{
+	if (p->alive == 1 || p->base.closed)
+		return FL_FOREVER;
+	const fl_duration time = p->idle_timeout > 0 ? p->idle_timeout : FL_DURATION_MAX;
+	if (p->alive > fl__pool_worker_limit(p))
+		return fl_after(FL__MIN(time, pool_surplus_timeout));
+	return fl_after(time);
+}
+
+static bool pool_must_end(struct fl__thread_pool *p, bool slept)
+{
+	if (p->surplus > 0) {
+		p->surplus--;
+		fl__pool_recount(p);
+		return true;
+	}
+	return slept && p->alive > 1 && (p->idle_timeout > 0 || p->alive > fl__pool_worker_limit(p));
+}
+
+/*
+ * Under the lock, released while it sleeps, counted as idle. True: the worker was woken, and is
+ * counted as searching. False: its sleep timed out, and it is counted only as active.
+ */
+static bool pool_sleep_as_idle(struct fl__thread_pool *p)
+{
+	FL__WAIT(wait, node, FL__DEBUG_TASK, p);
+	wait.no_spin = true; /* the worker has spun for a while */
+	fl__wait_queue_add_first(&p->sleepers, &node);
+	const fl_time wake_at = pool_sleep_deadline(p);
+	fl__hook_idle(&p->base);
+	fl__pool_unlock(p);
+	const struct fl__worker_ops *const worker_ops = wait.ctx->worker_ops;
+	wait.ctx->worker_ops = NULL; /* an idle worker does not doze */
+	const bool woken = fl__wait_sleep(&wait, wake_at, FL_SHIELDED) == 0;
+	wait.ctx->worker_ops = worker_ops;
+	fl__mutex_hold(&p->base.lock);
+	if (woken)
+		return true;
+	fl__wait_queue_remove(&p->sleepers, &node);
+	p->idle--;
+	fl__pool_recount(p);
+	return false;
+}
+
+static bool pool_is_crowded(struct fl__thread_pool *p)
+{
+	if (fl__pool_flags(p) & FL__POOL_AWAKE)
+		fl__pool_recount(p);
+	return fl__pool_flags(p) & FL__POOL_CROWDED;
+}
+
+/*
+ * Under the lock, released while it sleeps. The worker is counted as searching before and after.
+ * True: its sleep timed out. `round` counts the calls since the last sleep.
+ */
+static bool pool_sleep_until_woken(struct fl__thread_pool *p, unsigned *round)
+{
+	/* if crowded, enough workers are active, even if the backlog has tasks */
+	const bool too_many = pool_is_crowded(p);
+	p->idle++;
+	fl__pool_recount(p);
+	fl__sub_relaxed(&p->searching, 1); /* as in fl__pool_wake_locked() */
+	if (too_many)
+		fl__pool_relieve(p); /* all others may doze: then this worker goes on */
+	if ((too_many && !p->more) || fl__backlog_mark(&p->backlog) || fl__backlog_is_over(&p->backlog)) {
+		*round = 0;
+		if (pool_sleep_as_idle(p))
+			return false;
+		fl__add_relaxed(&p->searching, 1);
+		return true;
+	}
+	fl__add_relaxed(&p->searching, 1);
+	p->idle--;
+	fl__pool_recount(p);
+	fl__back_off((*round)++); /* an accepted put is not yet published */
+	return false;
+}
+
+/* Runs a fork of another worker. True: there may be more. */
+static bool pool_help_forks(struct fl__thread_worker *w)
+{
+	struct fl__thread_pool *p = w->pool;
+	if (!w->forks)
+		return false;
+	if (!fl__load_relaxed(&p->forks.used)) /* as in fl__forks_run_one() */
+		return fl__forks_prepare_sleep(&p->forks, w->forks);
+	fl__pool_stop_searching(p);
+	w->run.future = NULL; /* a fork's tasks are not the worker's own: fl__run_ends() */
+	const bool more = fl__forks_run_one(&p->forks, w->forks) || fl__forks_prepare_sleep(&p->forks, w->forks);
+	fl__add_relaxed(&p->searching, 1); /* as in fl__pool_wake_locked() */
+	return more;
+}
+
+enum pool_found { POOL_FOUND_TASK, POOL_FOUND_FORKS, POOL_FOUND_END };
+
+/* Under the lock, which it releases while it sleeps. */
+static enum pool_found pool_search_locked(struct fl__thread_worker *w, struct fl__pool_taken *taken)
+{
+	struct fl__thread_pool *p = w->pool;
+	unsigned round = 0;
+	for (bool slept = false;; slept = pool_sleep_until_woken(p, &round)) {
+		if (pool_is_crowded(p)) { /* this worker is a surplus one, and takes no task */
+			if (fl__pool_is_over(p, 1) || pool_must_end(p, slept))
+				return POOL_FOUND_END;
+			continue;
+		}
+		*taken = fl__pool_take(w, p, fl__backlog_take_locked, true);
+		if (taken->block)
+			return POOL_FOUND_TASK;
+		if (fl__pool_is_over(p, 1))
+			return POOL_FOUND_END;
+		if (p->has_forks)
+			return POOL_FOUND_FORKS;
+		if (pool_must_end(p, slept))
+			return POOL_FOUND_END;
+	}
+}
+
+struct fl__pool_taken fl__pool_search(struct fl__thread_worker *w)
+{
+	struct fl__thread_pool *p = w->pool;
+	struct fl__pool_taken taken;
+	bool called = false; /* was woken for forks, and has not looked for them yet */
+	do {
+		pool_spin(p);
+		taken = fl__pool_take(w, p, fl__backlog_take, true);
+		if (taken.block)
+			break;
+		/* a hint; tasks of the backlog's list come before forks, and are taken under the lock */
+		if (!taken.crowded && !fl__load_relaxed(&p->backlog.overflowing)) {
+			called = false;
+			if (pool_help_forks(w))
+				continue;
+		}
+		FL__POOL_LOCKED(p);
+		switch (pool_search_locked(w, &taken)) {
+		case POOL_FOUND_TASK:
+			called = called || p->has_forks;
+			break;
+		case POOL_FOUND_FORKS:
+			p->has_forks = false;
+			called = true;
+			break;
+		case POOL_FOUND_END:
+			/* the mark that fl__pool_end_worker() sets, or fails to set, comes later */
+			fl__sub_relaxed(&p->searching, 1);
+			fl__pool_end_worker(p);
+			return (struct fl__pool_taken){.claim = FL__CLAIM_LOST};
+		}
+	} while (!taken.block);
+	fl__pool_stop_searching(p);
+	if (called)
+		fl__pool_wake_for_forks(p);
+	return taken;
+}

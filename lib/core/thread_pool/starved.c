@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stand-ins: more workers for a pool whose workers all wait. Section 4 of docs/design.md says why.
+ *
+ *   word            meaning                                  changed
+ *   dozing          of the active workers: they doze         +1, -1 by the worker: fl__pool_doze()
+ *   stand_ins       how many more than `base.workers` may    under the lock: set by
+ *                   be active, since workers doze; at most   fl__pool_relieve(), lowered by the next
+ *                   `dozing`                                 recount after a worker has waked
+ *   next_stand_in   no worker begins to doze before          under the lock: fl__pool_relieve()
+ *   full            the pool is starved, and no more may     under the lock: set by
+ *                   stand in                                 fl__pool_relieve(), cleared as
+ *                                                            `stand_ins` is lowered
+ *   reported        the log has said so                      under the lock
+ *   agent           NO_AGENT; AGENT_RUNS; AGENT_AGAIN: runs, by a worker that dozes; by the agent,
+ *                   and must look once more; AGENT_ENDED:    from AGAIN to RUNS, and from RUNS to
+ *                   to be joined                             ENDED
+ *
+ * A pool is *starved* if tasks are pending and all active workers doze. These look for it: a worker
+ * that begins to doze, through the agent; a submit that finds the mark; a worker that steps back or
+ * ends; a resize.
+ */
+#include "../base/atomic.h"
+#include "../base/awaited.h"
+#include "../base/list.h"
+#include "../base/sys.h"
+#include "../sync/local.h"
+#include "../sync/thread.h"
+#include "thread_pool.h"
+#include <fairlead/time.h>
+#include <stdio.h>
+
+enum { POOL_STAND_INS_MOST = 64 };
+
+/* Whether the pool is starved, and no worker was woken. Marks the backlog if no task is pending. */
+static bool pool_is_starved(struct fl__thread_pool *p)
+{
+	/* see fl__pool_doze() */
+	if (fl__load_seq_cst(&p->dozing) < p->active || p->base.broken ||
+	    (p->more && p->started != FL__POOL_START_FAILED))
+		return false;
+	return !fl__backlog_mark(&p->backlog) && !fl__backlog_is_over(&p->backlog);
+}
+
+void fl__pool_relieve(struct fl__thread_pool *p)
+{
+	if (p->more || !pool_is_starved(p))
+		return;
+	const unsigned awake = p->alive - p->idle, stand_ins = awake + 1 - p->base.workers - p->blocked;
+	fl__store_relaxed(&p->full, stand_ins > POOL_STAND_INS_MOST || awake == FL_WORKERS_MAX);
+	if (p->full)
+		return;
+	fl__store_seq_cst(&p->stand_ins, stand_ins);                                   /* see fl__pool_doze() */
+	fl__store_relaxed(&p->next_stand_in, fl__sys.now() + FL__POOL_STAND_IN_PAUSE); /* a single number */
+	const unsigned limit = fl__pool_worker_limit(p);
+	if (p->alive < limit + p->surplus)
+		p->surplus = p->alive > limit ? p->alive - limit : 0;
+	fl__pool_recount(p);
+}
+
+/* " (2 for queue (to get), 1 for mutex)", or "". May read without the lock: see pool_count(). */
+__attribute__((cold, no_sanitize("thread"))) void fl__pool_describe_waits(const fl_executor *e, char *text, size_t size)
+{
+	unsigned counts[FL__DEBUG_KINDS] = {0};
+	size_t at = 0;
+	FL__EACH (const struct fl__thread_worker, w, fl__pool_of((fl_executor *)(uintptr_t)e)->workers) {
+		const uint32_t dozing = fl__load_relaxed(&w->dozing); /* a single number */
+		if (dozing > 0)
+			counts[dozing - 1]++;
+	}
+	text[0] = '\0';
+	for (unsigned kind = 0; kind < FL__DEBUG_KINDS && at < size; kind++) {
+		char what[40];
+		if (counts[kind] == 0)
+			continue;
+		fl__awaited_write(what, sizeof what, (uint8_t)kind, NULL);
+		at += (size_t)snprintf(text + at, size - at, "%s%u for %s", at > 0 ? ", " : " (", counts[kind], what);
+	}
+	if (at > 0)
+		(void)snprintf(text + FL__MIN(at, size - 2), 2, ")");
+}
+
+bool fl__pool_report_starved(struct fl__thread_pool *p)
+{
+	bool reports, full;
+	char waits[160];
+	size_t pending;
+	{
+		FL__POOL_LOCKED(p);
+		if (!pool_is_starved(p))
+			return false;
+		full = p->full;
+		/* `more`: a start has failed; neither: all began to doze since the last look */
+		reports = (full || p->more) && !p->reported;
+		p->reported = p->reported || reports;
+		pending = fl__backlog_length(&p->backlog);
+		fl__pool_describe_waits(&p->base, waits, sizeof waits);
+	}
+	if (reports)
+		fl__log(FL_LOG_WARNING, "executor %s: all workers wait%s, %zu tasks are pending, and %s", p->base.name,
+		        waits, pending, full ? "no more workers stand in" : "no thread can be started");
+	return !full;
+}
+
+/* The agent lets a worker stand in, since a worker that dozes takes no lock (fl__pool_doze()). */
+static void *pool_run_agent(void *pool)
+{
+	struct fl__thread_pool *p = pool;
+	struct fl__thread_data self = {0};
+	fl__ctx_init_thread(&self.ctx, "agent");
+	fl__ctx_current = &self.ctx;
+	for (;;) {
+		{
+			FL__POOL_LOCKED(p);
+			fl__pool_wake_locked(p);
+		}
+		if (fl__pool_report_starved(p)) {
+			FL_IGNORE(fl_sleep_until(fl_after(FL__POOL_STAND_IN_PAUSE), FL_SHIELDED));
+			continue;
+		}
+		uint32_t runs = FL__POOL_AGENT_RUNS;
+		/* pairs with pool_call_agent(); the last access to the pool */
+		if (fl__cas_acq_rel(&p->agent, &runs, FL__POOL_AGENT_ENDED))
+			break;
+		fl__store_relaxed(&p->agent, FL__POOL_AGENT_RUNS); /* the CAS acquired the call */
+	}
+	fl__locals_end(&self.ctx);
+	fl__ctx_current = NULL; /* for a later destructor of this thread that calls the library */
+	return NULL;
+}
+
+/* For a worker that dozes. False: the agent cannot be started. */
+static bool pool_call_agent(struct fl__thread_pool *p)
+{
+	uint32_t agent = fl__load_relaxed(&p->agent); /* the CAS confirms it */
+	for (;;) {
+		const bool runs = agent == FL__POOL_AGENT_RUNS || agent == FL__POOL_AGENT_AGAIN;
+		/* what this worker has counted; pairs with pool_run_agent() */
+		if (fl__cas_acq_rel(&p->agent, &agent, runs ? FL__POOL_AGENT_AGAIN : FL__POOL_AGENT_RUNS)) {
+			if (runs)
+				return true;
+			break;
+		}
+	}
+	if (agent == FL__POOL_AGENT_ENDED)
+		(void)fl__sys.thread_join(p->agent_thread);
+	const int rc = fl__thread_create_blocked(&p->agent_thread, NULL, pool_run_agent, p);
+	if (rc != 0)
+		fl__store_release(&p->agent, FL__POOL_NO_AGENT); /* pairs with the CAS above */
+	return rc == 0;
+}
+
+/*
+ * Counts the worker as dozing, and has the agent look if that makes the pool starved. Takes no lock
+ * (context.h). Lemmas:
+ *
+ *   - `dozing` and `active`: this call adds to the first and then loads the second; a thread that
+ *     lowers `active` stores it, and then loads `dozing` in pool_is_starved(). All are seq_cst, so
+ *     one of the two sees that all active workers doze.
+ *   - `dozing` and the mark: this call adds to `dozing`, and then marks the empty ring. A submit
+ *     that claims its slot later finds the mark, and loads `dozing` under the lock. One that claims
+ *     its slot earlier makes the mark fail.
+ *   - `full`, the limit of stand-ins: once one of the dozing workers has waked and taken a task,
+ *     the recount has cleared it.
+ */
+int64_t fl__pool_doze(const struct fl__wait *wait, bool begins)
+{
+	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)wait->ctx->worker;
+	struct fl__thread_pool *p = w->pool;
+	if (!begins) {
+		if (!w->dozing)
+			return FL__NEVER;
+		fl__store_relaxed(&w->dozing, 0); /* only for the report */
+		/*
+		 * a thread that lets a worker stand in stores `stand_ins`, and then loads
+		 * `dozing`. One of the two sees the other's store. A recount that has seen this
+		 * store first says CROWDED, and then lowers `stand_ins`.
+		 */
+		fl__sub_seq_cst(&p->dozing, 1);
+		if (fl__load_seq_cst(&p->stand_ins) > 0)
+			fl__or_release(&p->crowded, FL__POOL_AWAKE); /* pairs with fl__pool_recount() */
+		return FL__NEVER;
+	}
+	if (!w->run.active || w->blocking > 0 || fl__executor_is_forked(&p->base))
+		return FL__NEVER;
+	const int64_t now = fl__sys.now();
+	const int64_t next = fl__load_relaxed(&p->next_stand_in); /* a single number */
+	const bool counted = w->dozing;
+	if (!counted && now < next)
+		return next;
+	/* before the count: a report names the waits of all workers that are counted */
+	fl__store_relaxed(&w->dozing, 1u + wait->kind);
+	if (!counted)
+		fl__add_seq_cst(&p->dozing, 1);
+	if (fl__load_seq_cst(&p->dozing) < fl__load_seq_cst(&p->active) || fl__load_relaxed(&p->full))
+		return FL__NEVER;
+	if (fl__pool_marks_empty(p))
+		return FL__NEVER;
+	return pool_call_agent(p) ? FL__NEVER : now + FL__POOL_STAND_IN_PAUSE;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A take, and the threads that must know of it.
+ *
+ *   word            meaning                                  changed
+ *   running         of a worker                              by the worker
+ *     a future          it runs this task
+ *     &taking           it takes a task: fl__pool_take()
+ *     &between          it will take a task, and runs no
+ *                       user code before
+ *     NULL              anything else
+ *   called          of a worker, bool: a thread has counted  set under the lock by
+ *                   it in `searching`                        fl__pool_call_worker(), in place of a
+ *                                                            start; cleared by the worker, or by
+ *                                                            that thread: swap
+ *   crowded         flags, read by each take
+ *     CROWDED (1)   some workers must step back: more are    under the lock, by the recount
+ *                   active than may be, or `surplus`
+ *     FENCED (2)    the system has no membarrier(): each     at creation
+ *                   take has a fence of its own
+ *     AWAKE (4)     a worker that dozed has waked: the next  by that worker; cleared by the recount
+ *                   take recounts
+ *     LISTED (8)    the closed pool's running tasks have     under the lock
+ *                   been listed, and may have references
+ *
+ * Three threads need to know what a worker does about a task: a resize, that no worker takes one
+ * too many; a cancel, which tasks run; and a submit that would start a worker, whether one is about
+ * to look. A worker's half costs no fence: it stores in `running`, and then loads a word that the
+ * other thread has stored. The other thread stores its word, makes every worker pass a fence
+ * (membarrier(), or with FENCED the worker has a fence of its own), and then loads `running`. So
+ * one of the two sees the other's store: Dekker's algorithm.
+ */
+#include "taking.h"
+#include "../base/list.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+
+fl_future fl__pool_taking, fl__pool_between;
+
+void fl__pool_fence_workers(const struct fl__thread_pool *p)
+{
+	if (fl__pool_flags(p) & FL__POOL_FENCED)
+		fl__fence_seq_cst(); /* pairs with pool_read_crowded() and fl__pool_is_called() */
+	else if (fl__sys.membarrier() != 0)
+		fl__panic("fl_executor", p, "membarrier() works no more: has it been forbidden since?");
+}
+
+static bool pool_looks_next(const struct fl__thread_worker *w)
+{
+	/*
+	 * a worker that went on has a task, or was counted; pairs with fl__pool_take() and pool_next()
+	 */
+	const fl_future *const running = fl__load_acquire(&w->running);
+	return running == &fl__pool_between || running == &fl__pool_taking;
+}
+
+/*
+ * A worker stores &fl__pool_between before it publishes the end of its task. So a thread that has
+ * seen the end finds the worker here, unless it searches by now. The worker sees `called`, or this
+ * call sees that the worker has gone on, and takes the call back.
+ */
+bool fl__pool_call_worker(struct fl__thread_pool *p)
+{
+	FL__EACH (struct fl__thread_worker, w, p->workers) {
+		if (!pool_looks_next(w))
+			continue;
+		fl__store_release(&w->called, true); /* the count; pairs with fl__pool_is_called() */
+		fl__pool_fence_workers(p);
+		/* if the worker has seen the call, the count is the worker's */
+		if (pool_looks_next(w) || !fl__swap_relaxed(&w->called, false))
+			return true;
+	}
+	return false;
+}
+
+/* A worker that takes a task later sees the flag; this call waits until any other has its task. */
+void fl__pool_fence_takes(struct fl__thread_pool *p)
+{
+	fl__pool_fence_workers(p);
+	/* nothing behind the pointer is read */
+	FL__EACH (const struct fl__thread_worker, w, p->workers)
+		FL__BACK_OFF_UNTIL(fl__load_relaxed(&w->running) != &fl__pool_taking);
+}
+
+FL__COLD void fl__pool_list_running(fl_executor *e, struct fl__task_list *running)
+{
+	struct fl__thread_pool *p = fl__pool_of(e);
+	fl__or_relaxed(&p->crowded, FL__POOL_LISTED); /* see pool_end_unshared() */
+	fl__pool_fence_workers(p);
+	FL__EACH (struct fl__thread_worker, w, p->workers) {
+		fl_future *f;
+		/* the load pairs with fl__pool_take() */
+		FL__BACK_OFF_UNTIL((f = fl__load_acquire(&w->running)) != &fl__pool_taking);
+		if (!f || !fl__future_ref_running(f)) /* false of &fl__pool_between: it is not claimed */
+			continue;
+		struct fl__task_block *block = fl__task_block_of(f);
+		/*
+		 * a `queued` task is in a list, with a reference: its stop is or will be requested
+		 */
+		if (!block->queued || !fl__future_free_shared(f))
+			fl__task_list_add(running, block);
+	}
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_THREAD_POOL_TAKING_H
+#define FL_THREAD_POOL_TAKING_H
+
+#include "thread_pool.h"
+
+/*
+ * How a worker takes a task. taking.c has the table, and the other side of each order.
+ */
+
+#define FL__POOL_INLINE static inline __attribute__((always_inline))
+
+struct fl__pool_taken {
+	struct fl__task_block *block; /* NULL: none */
+	enum fl__claim claim;
+	bool crowded; /* no task: the worker must step back */
+};
+
+/* Markers in `running`. */
+extern fl_future fl__pool_taking, fl__pool_between;
+
+static inline uint32_t fl__pool_flags(const struct fl__thread_pool *p)
+{
+	return fl__load_relaxed(&p->crowded); /* workers that wake change AWAKE alone */
+}
+
+/* Makes every worker pass a fence: it and the caller then see what the other stored before. */
+void fl__pool_fence_workers(const struct fl__thread_pool *p);
+
+/* After a store to `crowded`: waits until each take that may not have seen it has ended. */
+void fl__pool_fence_takes(struct fl__thread_pool *p);
+
+/*
+ * Under the lock, for a search that is already counted: finds a worker between two tasks, and calls
+ * it, which counts that worker as searching. False: none.
+ */
+bool fl__pool_call_worker(struct fl__thread_pool *p);
+
+/* An fl__executor_ops.list_running. */
+void fl__pool_list_running(fl_executor *e, struct fl__task_list *running);
+
+/* Read by a worker that has just announced its take, as fl__pool_fence_takes() needs. */
+FL__POOL_INLINE uint32_t pool_read_crowded(const struct fl__thread_pool *p)
+{
+	fl__in_program_order();
+	const uint32_t seen = fl__load_relaxed(&p->crowded); /* fl__pool_fence_takes() orders it */
+	if (fl__likely(!(seen & FL__POOL_FENCED)))
+		return seen;
+	fl__fence_seq_cst();                  /* pairs with fl__pool_fence_workers() */
+	return fl__load_relaxed(&p->crowded); /* as above */
+}
+
+/*
+ * For a worker that has just stored in `running` what it does next: whether a call has counted it
+ * as searching. `flags`: `crowded`, as read at any time.
+ */
+FL__POOL_INLINE bool fl__pool_is_called(struct fl__thread_worker *w, uint32_t flags)
+{
+	fl__in_program_order();
+	if (fl__unlikely(flags & FL__POOL_FENCED))
+		fl__fence_seq_cst(); /* pairs with fl__pool_fence_workers() */
+	/*
+	 * relaxed: fl__pool_fence_workers() orders it. acquire: the count; pairs with
+	 * fl__pool_call_worker()
+	 */
+	return fl__unlikely(fl__load_relaxed(&w->called)) && fl__swap_acquire(&w->called, false);
+}
+
+/*
+ * Takes a task and claims it, unless another context has claimed it. Before that the worker stores
+ * in `running` that it is about to take one. A thread that finds the closed backlog empty, and then
+ * reads `running`, sees this store, or a later one, of each worker that took a task before. The
+ * claim of the ring's head (or the lock) releases the store, and a thread that finds the ring empty
+ * has acquired it. That thread waits, under the lock, for the next store to `running`.
+ *
+ * `searching`: the worker is counted there. Other workers call this between two tasks.
+ */
+FL__POOL_INLINE struct fl__pool_taken fl__pool_take(struct fl__thread_worker *w, struct fl__thread_pool *p,
+                                                    struct fl__task_block *(*from)(struct fl__backlog *b),
+                                                    bool searching)
+{
+	fl_future *f = NULL;
+	struct fl__pool_taken taken = {.claim = FL__CLAIM_LOST};
+	fl__store_relaxed(&w->running, &fl__pool_taking);
+	const uint32_t flags = pool_read_crowded(p);
+	taken.crowded = flags & (FL__POOL_CROWDED | FL__POOL_AWAKE);
+	taken.block = taken.crowded ? NULL : from(&p->backlog);
+	if (taken.block) {
+		taken.claim = fl__future_claim_taken(&taken.block->future);
+		f = taken.claim == FL__CLAIM_LOST ? NULL : &taken.block->future;
+		if (fl__unlikely(taken.block->permit == FL__PERMIT_PENDING) && f)
+			fl__permit_release(&p->base, FL__PERMIT_PENDING);
+	}
+	/* `f` is claimed; pairs with fl__pool_list_running() */
+	if (f)
+		fl__store_release(&w->running, f);
+	else /* publishes nothing */
+		fl__store_relaxed(&w->running, searching || taken.block ? NULL : &fl__pool_between);
+	/* this worker and its caller both counted the search */
+	if (searching && fl__pool_is_called(w, flags))
+		fl__sub_relaxed(&p->searching, 1);
+	else if (!searching && taken.block && fl__pool_is_called(w, flags))
+		fl__pool_stop_searching(p);
+	return taken;
+}
+
+/* For a worker whose task has ended: no thread will find the task in `running`. */
+FL__POOL_INLINE void fl__pool_forget(struct fl__thread_worker *w, const struct fl__task_block *block)
+{
+	/* a thread that finds this block again has acquired the store, then reads `running` */
+	if (fl__likely(block->size < FL__TASK_BLOCK_SIZES)) {
+		fl__store_relaxed(&w->running, NULL);
+	} else {
+		/* the memory will be no future's: the lock excludes threads that read `running` */
+		FL__POOL_LOCKED(w->pool);
+		fl__store_relaxed(&w->running, NULL);
+	}
+}
+
+/*
+ * search.c: for a worker counted as searching, not counted afterwards. No task: the worker must
+ * end.
+ */
+struct fl__pool_taken fl__pool_search(struct fl__thread_worker *w);
+
+#endif
