@@ -174,7 +174,7 @@ struct fl_executor {
 	size_t bytes_max; /* of one argument or result */
 	unsigned n_regions;
 	char name[24];                      /* of the config */
-	fl_executor *next_listed, **listed; /* the list of all executors: debug/executors.c */
+	fl_executor *next_listed, **listed; /* the list of all executors: inspect/executors.c */
 	uint64_t number;                    /* in the order of creation, from 1; 0: that is not linked */
 	struct fl__permits permits;
 	/* submits on the submitter's stack are refused below this address; 0: no limit */

@@ -13,8 +13,8 @@ FL_MUST_CHECK int fl__thread_start(fl_thread **t, fl_thread_function *function, 
                                    const fl_thread_config *config, const sigset_t *signals);
 
 /*
- * As fl_thread_join_until(). Sets `*t` to NULL before it frees the handle, so that a child that is
- * forked meanwhile does not use the handle.
+ * As fl_thread_join_until(). Sets `*t` to NULL before it frees the handle, so that a child which is
+ * forked during the call does not use the handle.
  */
 FL_MUST_CHECK int fl__thread_join_until(fl_thread **t, int *result, fl_time deadline, fl_cancel_token *cancel);
 

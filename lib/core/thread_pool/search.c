@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A worker that has no task searches for one, and sleeps; and who wakes it.
+ * A worker that has no task searches for one, and then sleeps until another thread wakes it.
  *
  *   word            meaning                                  changed
  *   searching       workers that search, or were woken or    +1 by a worker that has nothing to do,
@@ -24,7 +24,8 @@
  *   cpus            CPUs that workers may run on; 0: not     by the first worker that asks
  *                   yet known
  *
- * A thread that wakes a worker counts it in `searching` at once, so one wake is under way at a time.
+ * A thread that wakes a worker counts it in `searching` at once, so one wake is under way at a
+ * time.
  *
  * Invariant of the search: while the backlog has a task and one more worker may be active (`more`),
  * a worker searches, or a thread is about to check whether to wake one, or a worker is about to
@@ -38,8 +39,9 @@
  *     be active (fl__pool_stop_searching()).
  *   - A wake counts as a search, also if no worker is needed: it ends as a search ends.
  *   - A thread that is about to start a worker first calls one that has ended its task and has not
- *     yet looked for the next (&fl__pool_between). The call counts that worker as searching. The worker
- *     ends this search as any other: when it has found a task, or else before it runs user code.
+ *     yet looked for the next (&fl__pool_between). The call counts that worker as searching. The
+ *     worker ends this search as any other: when it has found a task, or else before it runs user
+ *     code.
  *   - If a needed start fails, no worker searches, and the tasks wait for the present workers.
  *
  * A submit may wake no worker because a worker S searches. The submit first claims its slot at the
@@ -192,7 +194,7 @@ static bool pool_uses_all_cpus(struct fl__thread_pool *p)
 	unsigned cpus = fl__load_relaxed(&p->cpus); /* each worker stores the same number */
 	if (cpus == 0) {
 		cpus = fl__cpu_affinity_count();
-		fl__store_relaxed(&p->cpus, cpus); /* as above */
+		fl__store_relaxed(&p->cpus, cpus); /* the same number again */
 	}
 	return fl__load_relaxed(&p->active) >= cpus; /* a hint */
 }

@@ -89,7 +89,7 @@ FL__POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_poo
 	const int error = fl__run_measured(&w->run, &w->stats, w->ended, &message);
 	if (fl__unlikely(error != 0) && taken.claim == FL__CLAIM_RUN)
 		fl__store_relaxed(&w->failed, w->failed + 1);
-	fl__store_relaxed(&w->ended, w->ended + 1); /* as above */
+	fl__store_relaxed(&w->ended, w->ended + 1); /* for statistics */
 	fl__pool_forget(w, block);
 	fl__future_set_end(&block->future, error, message);
 	/* before the end, which publishes it: a submit after a wait finds the worker free */

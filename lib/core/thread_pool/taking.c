@@ -5,8 +5,8 @@
  *   word            meaning                                  changed
  *   running         of a worker                              by the worker
  *     a future          it runs this task
- *     &taking           it takes a task: fl__pool_take()
- *     &between          it will take a task, and runs no
+ *     &fl__pool_taking  it takes a task: fl__pool_take()
+ *     &fl__pool_between it will take a task, and runs no
  *                       user code before
  *     NULL              anything else
  *   called          of a worker, bool: a thread has counted  set under the lock by

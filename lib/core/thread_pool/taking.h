@@ -47,7 +47,7 @@ FL__POOL_INLINE uint32_t pool_read_crowded(const struct fl__thread_pool *p)
 	if (fl__likely(!(seen & FL__POOL_FENCED)))
 		return seen;
 	fl__fence_seq_cst();                  /* pairs with fl__pool_fence_workers() */
-	return fl__load_relaxed(&p->crowded); /* as above */
+	return fl__load_relaxed(&p->crowded); /* the fence orders it */
 }
 
 /*

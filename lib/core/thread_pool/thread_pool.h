@@ -56,7 +56,7 @@ struct fl__thread_worker {
 	size_t found_none; /* `ended` when it last found no task */
 	unsigned number;   /* from 0; in the thread's name */
 	unsigned blocking; /* depth of blocking sections; only the worker uses it */
-	/* 0, or, while it dozes, 1 + what it waits for (debug/awaited.h) */
+	/* 0, or, while it dozes, 1 + what it waits for (base/awaited.h) */
 	uint32_t dozing;
 	struct fl__thread_worker *next, *next_vacant;
 };
@@ -182,7 +182,10 @@ void fl__pool_stop_searching(struct fl__thread_pool *p);
 /* An fl__forks.has_task. */
 bool fl__pool_has_task(const void *pool);
 
-/* serve.c: runs a worker, counted as searching, until it must end, counted as neither searching nor alive. */
+/*
+ * serve.c: runs a worker, counted as searching, until it must end, counted as neither searching nor
+ * alive.
+ */
 void fl__pool_serve(struct fl__thread_worker *w);
 
 /* starved.c. */
