@@ -15,7 +15,7 @@ import tempfile
 import xml.dom.minidom
 
 import reduction
-from consumers import expect, Failure, install, NO_END, run, Skip
+from consumers import expect, expect_all, Failure, install, NO_END, read, run, Skip, write
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FIXTURE = os.path.join(HERE, "fixture.c")
@@ -60,10 +60,20 @@ class Tool:
         self.source, self.build = source, build
         self.program = os.path.join(build, "laboratory", "fairlead-stress")
 
+    def at(self, *names):
+        """A file of the laboratory."""
+        return os.path.join(self.source, "laboratory", *names)
+
+    def is_built(self):
+        return os.path.exists(self.program)
+
+    def need(self):
+        if not self.is_built():
+            raise Skip("fairlead-stress is not built")
+
     def run(self, *arguments, status=0, env=None):
         """Runs it, and returns what it printed on both streams."""
-        if not os.path.exists(self.program):
-            raise Skip("fairlead-stress is not built")
+        self.need()
         command = [self.program, *arguments]
         done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False,
                               stderr=subprocess.PIPE, timeout=NO_END, env={**os.environ, **(env or {})})
@@ -76,9 +86,13 @@ class Tool:
         text, _ = self.run(*arguments, "--json", status=status)
         return json.loads(text)
 
+    def test(self, *arguments, status=None):
+        """The only test of a run."""
+        return self.json(*arguments, status=status)["tests"][0]
+
     def modes(self, *arguments):
         """The tests and their modes; none while the program is not built."""
-        if not os.path.exists(self.program):
+        if not self.is_built():
             return {}
         lines = [line.split() for line in self.run("--list", *arguments)[0].splitlines()]
         return {line[0]: line[1].split(",") for line in lines}
@@ -92,14 +106,35 @@ class Tool:
         return self.json("--self-test")
 
 
-def text_of(path):
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+class Folder(tempfile.TemporaryDirectory):
+    """A folder of a case's own, as long as its scope: sources, and what the program says in files."""
 
+    def __enter__(self):
+        super().__enter__()
+        return self
 
-def write_to(path, text):
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+    def path(self, name):
+        return os.path.join(self.name, name)
+
+    def write(self, name, text):
+        """Writes a file, and returns its path."""
+        return write(self.path(name), text)
+
+    def results(self):
+        """The options for the result in each form."""
+        return [f"--{form}={self.path(form)}" for form in ("json", "junit", "html")]
+
+    def read(self, form):
+        return read(self.path(form))
+
+    def tests(self):
+        """The tests in the JSON."""
+        return json.loads(self.read("json"))["tests"]
+
+    def suites(self):
+        """(name, tests, failures) of each suite in the JUnit."""
+        return [tuple(suite.getAttribute(name) for name in ("name", "tests", "failures"))
+                for suite in xml.dom.minidom.parse(self.path("junit")).getElementsByTagName("testsuite")]
 
 
 def replayed(tool, out, status=1):
@@ -157,7 +192,7 @@ def statuses(tool):
             ("end_hang", "native", 3, "sleeper sleeps on the futex"), ("end_hang", "chaos", 3, "changer has returned"),
             ("end_crash", "native", 4, "SIGSEGV in one at"), ("end_crash", "chaos", 4, "fixture.c:"),
             ("end_exit", "native", 4, "ended with status 7")]
-    with tempfile.TemporaryDirectory() as folder:
+    with Folder() as folder:
         module = compiled(tool, folder, FIXTURE, "-fsanitize=thread", "-fno-builtin", "-O1")
         for name, mode, status, text in ends:
             for hang in ("500ms", "30s") if name == "end_hang" else ("30s",):  # a slow machine needs the second
@@ -169,22 +204,16 @@ def statuses(tool):
 
 def compiled(tool, folder, source, *flags):
     """A module for --load, as a user makes it from the build folder."""
-    module = os.path.join(folder, "module.so")
-    include = ["-I" + os.path.join(folder, "include") for folder in (tool.source, tool.build, os.path.join(tool.source, "laboratory"))]
+    module = folder.path("module.so")
+    include = ["-I" + os.path.join(root, "include") for root in (tool.source, tool.build, tool.at())]
     run(["cc", "-std=gnu11", "-g", "-fPIC", *flags, *include, "-c", source, "-o", module + ".o"])
     run(["cc", "-shared", "-o", module, module + ".o", os.path.join(tool.build, "laboratory", "libfairlead-model.a"), "-lck"])
     return module
 
 
-def example(folder):
-    path = os.path.join(folder, "mp.c")
-    write_to(path, EXAMPLE)
-    return path
-
-
 def skipped(tool):
     """What is not instrumented cannot run in the model; when that is all, the status says so."""
-    with tempfile.TemporaryDirectory() as folder:
+    with Folder() as folder:
         module = compiled(tool, folder, FIXTURE, "-O2")
         out, _ = tool.run("--load", module, "end_ok", "--mode", "model,chaos", status=5)
         expect(out, "not instrumented")
@@ -193,8 +222,8 @@ def skipped(tool):
 
 def newcomer(tool):
     """The example of the documents: one command, the two steps that matter, and a string that replays it."""
-    with tempfile.TemporaryDirectory() as folder:
-        source = example(folder)
+    with Folder() as folder:
+        source = folder.write("mp.c", EXAMPLE)
         out, _ = tool.run("--mode", "model", "--load", source, status=1)
         expect(out, "FORBIDDEN mp (model): flag without data", "stale", "set(s->flag, 1)")
         expect(replayed(tool, out), "FORBIDDEN mp (model): flag without data")
@@ -226,13 +255,10 @@ def crash(tool):
         raise Failure(str(survives["kills"]))
     if sorted(o["count"] for o in survives["outcomes"]) != [0, 1, 1, 1, 1] or not any(s["killed"] for s in killed["trace"]):
         raise Failure(str(survives["outcomes"]) + told(killed))
-    with tempfile.TemporaryDirectory() as folder:
-        path = functools.partial(os.path.join, folder)
-        tool.run("--load", FIXTURE, "end_killed", "--mode", "crash", "--junit=" + path("x"), "--html=" + path("h"), status=3)
-        suite = xml.dom.minidom.parse(path("x")).getElementsByTagName("testsuite")[0]
-        expect(text_of(path("h")), "&#10013; killed")
-    if (suite.getAttribute("name"), suite.getAttribute("failures")) != ("crash", "1"):
-        raise Failure(suite.toxml())
+    with Folder() as folder:
+        tool.run("--load", FIXTURE, "end_killed", "--mode", "crash", *folder.results(), status=3)
+        expect(folder.read("html"), "&#10013; killed")
+        expect_all(folder.suites(), [("crash", "1", "1")])
 
 
 # The documents' ring in its usual form: a call in the middle makes it "full" or "empty".
@@ -247,29 +273,24 @@ FL_LIN(longest, &fl_lin_word, .threads = 8, .each = 8) {}
 
 def lin(tool):
     """A user's queue against a specification: passes, failures with their reason and replay, and invalid input."""
-    ring = os.path.join(tool.source, "laboratory", "examples", "ring.c")
-    text = text_of(ring)
-    expect(text_of(os.path.join(tool.source, "laboratory", "guide.md")), text.split("/* clang-format off */\n")[1])
+    ring = tool.at("examples", "ring.c")
+    text = read(ring)
+    expect(read(tool.at("guide.md")), text.split("/* clang-format off */\n")[1])
     if len([line for line in text.splitlines() if not line.startswith("/*")]) > 30:
         raise Failure("the documents say thirty lines")
     expect(tool.run("--load", ring, "--time", "3s", status=0)[0], "programs")
     if tool.modes("--load", ring) != {"ring": ["lin"]}:
         raise Failure(str(tool.modes("--load", ring)))
-    with tempfile.TemporaryDirectory() as folder:
-        path = functools.partial(os.path.join, folder)
+    with Folder() as folder:
         for right, usual in BUSY:
             text = text.replace(right, usual)
-        for name, source in (("ring.c", text), ("longest.c", LIN_TOO_LONG)):
-            write_to(path(name), source)
-        out, _ = tool.run("--load", path("ring.c"), "--mode", "lin", "--junit=" + path("x"), "--html=" + path("h"), status=1)
+        out, _ = tool.run("--load", folder.write("ring.c", text), "--mode", "lin", *folder.results(), status=1)
         expect(out, "NOT LINEARIZABLE ring (lin): no order explains ", ": where it may come, the fifo is [", "main of all",
                "no order explains the results", " -EAGAIN *")
         replayed(tool, out)
-        suite = xml.dom.minidom.parse(path("x")).getElementsByTagName("testsuite")[0]
-        if (suite.getAttribute("name"), suite.getAttribute("failures")) != ("lin", "1"):
-            raise Failure(suite.toxml())
-        expect(text_of(path("h")), "NOT LINEARIZABLE")
-        expect(tool.run("--load", path("longest.c"), status=2)[1], "FL_LIN(longest) wants more than 64 calls in one program")
+        expect_all(folder.suites(), [("lin", "1", "1")])
+        expect(folder.read("html"), "NOT LINEARIZABLE")
+        expect(tool.run("--load", folder.write("longest.c", LIN_TOO_LONG), status=2)[1], "FL_LIN(longest) wants more than 64 calls in one program")
     tests = {t["name"]: t for t in tool.json("--load", FIXTURE, "end_lin", "--mode", "lin", *TO_THE_END)["tests"]}
     good, real, none = (tests[name] for name in ("end_lin", "end_lin_real", "end_lin_none"))
     if good["verdict"] != "passed" or good["samples"] < 1 or good["executions"] < 1000 or good["programs"]["exhausted"] < 10:
@@ -282,14 +303,13 @@ def lin(tool):
 
 def files(tool):
     """JSON in its format, JUnit that parses, a page with the failure; each independent of the others."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = functools.partial(os.path.join, folder)
+    with Folder() as folder:
         out, _ = tool.run("--load", FIXTURE, "end_forbidden", "end_ok", "--mode", "model,native", *TO_THE_END,
-                          "--json=" + path("j"), "--junit=" + path("x"), "--html=" + path("h"), status=1)
+                          *folder.results(), status=1)
         expect(out, "3 passed, 1 failed")
-        tests = {(t["name"], t["mode"]): t for t in json.loads(text_of(path("j")))["tests"]}
-        page = text_of(path("h"))
-        suites = xml.dom.minidom.parse(path("x")).getElementsByTagName("testsuite")
+        tests = {(t["name"], t["mode"]): t for t in folder.tests()}
+        page = folder.read("html")
+        suites = folder.suites()
     bad, good = tests["end_forbidden", "model"], tests["end_ok", "model"]
     for key in ("name", "mode", "samples", "executions", "proved", "limits", "exhausted", "outcomes", "verdict", "replay", "trace", "message",
                 "strategy", "seconds"):
@@ -301,16 +321,14 @@ def files(tool):
         raise Failure(str(good["outcomes"]))
     if not bad["replay"] or not any(s["stale"] and "fixture.c" in s["file"] for s in bad["trace"]):
         raise Failure(str(bad))
-    if [(s.getAttribute("tests"), s.getAttribute("failures")) for s in suites] != [("2", "0"), ("2", "1")]:
-        raise Failure(suites[0].toxml())
+    expect_all([counts for _, *counts in suites], [["2", "0"], ["2", "1"]])
     expect(page, "flag without data &lt;&amp;&gt;", "<th>writer</th><th>reader</th>")
 
 
 def without_proc(tool):
     """It cannot find its scenarios, nor compile those of others, and says why."""
     alone = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
-    if not os.path.exists(tool.program):
-        raise Skip("fairlead-stress is not built")
+    tool.need()
     if subprocess.run([*alone, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
         raise Skip("no namespace for mounts")
     for arguments in (["--list"], ["--load", FIXTURE, "--list"]):
@@ -320,19 +338,18 @@ def without_proc(tool):
 
 def installed(tool):
     """Installed elsewhere, it finds its scenarios, and pkg-config has the flags for those of others."""
-    if not os.path.exists(tool.program):
-        raise Skip("fairlead-stress is not built")
-    with tempfile.TemporaryDirectory() as folder:
-        install(tool.build, "--destdir", folder)
-        place = glob.glob(os.path.join(folder, "**", "fairlead-stress.pc"), recursive=True)
-        env = {**os.environ, "PKG_CONFIG_PATH": os.path.dirname(place[0]), "PKG_CONFIG_SYSROOT_DIR": folder}
+    tool.need()
+    with Folder() as folder:
+        install(tool.build, "--destdir", folder.name)
+        place = glob.glob(folder.path("**/fairlead-stress.pc"), recursive=True)
+        env = {**os.environ, "PKG_CONFIG_PATH": os.path.dirname(place[0]), "PKG_CONFIG_SYSROOT_DIR": folder.name}
         cflags, libs, program = (shlex.split(run(["pkg-config", what, "fairlead-stress"], env=env))
                                  for what in ("--cflags", "--libs", "--variable=tool"))
-        module = os.path.join(folder, "module.so")
+        module = folder.path("module.so")
         run(["cc", *cflags, "-c", FIXTURE, "-o", module + ".o"])
         run(["cc", "-shared", "-o", module, module + ".o", *libs, "-lck"])
         here = Tool(tool.source, tool.build)
-        here.program = folder + program[0].removeprefix(folder)
+        here.program = folder.name + program[0].removeprefix(folder.name)
         expect(here.run("mutex_handoff", "--mode", "model", "--time", "2s")[0], "passed")
         expect(here.run("--litmus", "message-passing")[0], "P MP+rlx")
         expect(here.run("--load", module, "end_panic", "--mode", "model", status=1)[0], "fl_mutex_unlock(s->m")
@@ -347,8 +364,8 @@ EXPECTS = re.compile(r'^(?:/\*| \*) Expects (a pass|([A-Z ]+) "(.*)")\.(?: |$)',
 def programs(tool):
     """The programs that were built, by name, with the verdict and the message that each expects."""
     found = {}
-    for path in sorted(glob.glob(os.path.join(tool.source, "laboratory", "programs", "*.c*"))):
-        said = EXPECTS.search(text_of(path))
+    for path in sorted(glob.glob(tool.at("programs", "*.c*"))):
+        said = EXPECTS.search(read(path))
         name, ending = os.path.splitext(os.path.basename(path))
         if ending == ".cc" and not os.path.exists(os.path.join(tool.build, "laboratory", "programs", name + ".so")):
             continue  # the build has no C++ compiler
@@ -386,37 +403,35 @@ SHOWN = {
 
 def program(tool):
     """The command for a program: sources, arguments, output, replay; and options that exclude each other."""
-    folder = os.path.join(tool.source, "laboratory", "programs")
-    with tempfile.TemporaryDirectory() as there:
-        path = functools.partial(os.path.join, there)
-        write_to(path("more.c"), "int twice(int n);\nint twice(int n) { return 2 * n; }\n")
-        write_to(path("one.c"), '#include <assert.h>\n#include <stdio.h>\n#include <stdlib.h>\nint twice(int n);\n'
+    with Folder() as folder:
+        more = folder.write("more.c", "int twice(int n);\nint twice(int n) { return 2 * n; }\n")
+        one = folder.write("one.c", '#include <assert.h>\n#include <stdio.h>\n#include <stdlib.h>\nint twice(int n);\n'
                  'int main(int argc, char **argv)\n{\n\tassert(argc == 3);\n'
                  '\tprintf("twice is %d\\n", twice(atoi(argv[1])));\n\treturn twice(atoi(argv[1])) != atoi(argv[2]);\n}\n')
-        expect(tool.run(path("one.c"), path("more.c"), "--", "21", "42")[0], "passed   one")
-        out, _ = tool.run(path("one.c"), path("more.c"), "--", "21", "43", status=1)
+        expect(tool.run(one, more, "--", "21", "42")[0], "passed   one")
+        out, _ = tool.run(one, more, "--", "21", "43", status=1)
         expect(out, "EXIT STATUS one (model): main returns 1", "twice is 42", "-- 21 43")
         expect(replayed(tool, out), "main returns 1")
-        expect(tool.run(path("more.c"), status=2)[1], "no main() in it")
-        expect(tool.run(path("one.c"), "mutex", status=2)[1], "a pattern does not go with the sources")
-        write_to(path("early.c"), "#include <pthread.h>\nstatic void *run(void *arg) { return arg; }\n"
+        expect(tool.run(more, status=2)[1], "no main() in it")
+        expect(tool.run(one, "mutex", status=2)[1], "a pattern does not go with the sources")
+        early = folder.write("early.c", "#include <pthread.h>\nstatic void *run(void *arg) { return arg; }\n"
                  "__attribute__((constructor)) static void early(void)\n{\n\tpthread_t t;\n"
                  "\tpthread_create(&t, NULL, run, NULL);\n}\nint main(void) { return 0; }\n")
-        expect(tool.run(path("early.c"), status=2)[1], "a constructor starts a thread")
-        write_to(path("outside.c"), 'int main(void) { return 0; }\n__asm__(".globl outside\\noutside:");\n')
-        expect(tool.run(path("outside.c"), env={"CFLAGS": "-flto"})[1], "assembly outside of functions of outside.c is not seen")
-        expect(tool.run(path("none.c"), status=2)[1], "none.c' that can be read")
-        expect(tool.run(path("one.c"), path("more.c"), "--mode", "native", status=2)[1], "runs in mode model alone")
-        write_to(path("tls.c"), 'static __thread int x __attribute__((tls_model("initial-exec")));\nint main(void) { return x; }\n')
-        expect(tool.run(path("tls.c"), status=2)[1], "of the TLS model initial-exec")
-    out, _ = tool.run(os.path.join(folder, "process_output.c"), status=1)
+        expect(tool.run(early, status=2)[1], "a constructor starts a thread")
+        outside = folder.write("outside.c", 'int main(void) { return 0; }\n__asm__(".globl outside\\noutside:");\n')
+        expect(tool.run(outside, env={"CFLAGS": "-flto"})[1], "assembly outside of functions of outside.c is not seen")
+        expect(tool.run(folder.path("none.c"), status=2)[1], "none.c' that can be read")
+        expect(tool.run(one, more, "--mode", "native", status=2)[1], "runs in mode model alone")
+        tls = folder.write("tls.c", 'static __thread int x __attribute__((tls_model("initial-exec")));\nint main(void) { return x; }\n')
+        expect(tool.run(tls, status=2)[1], "of the TLS model initial-exec")
+    out, _ = tool.run(tool.at("programs", "process_output.c"), status=1)
     expect(out, "the answer is 42", "and more", "end")
-    expect(tool.run(os.path.join(folder, "heap_leak.c"), "--no-leaks")[0], "proved: all")
-    test = tool.json(os.path.join(folder, "assume_input.c"), "--strategy", "dfs:all")["tests"][0]
+    expect(tool.run(tool.at("programs", "heap_leak.c"), "--no-leaks")[0], "proved: all")
+    test = tool.test(tool.at("programs", "assume_input.c"), "--strategy", "dfs:all")
     if (test["executions"], test["pruned"]) != (3, 1):
         raise Failure("not three executions and one that an assumption ends\n" + told(test))
     for name, steps in SHOWN.items():
-        out, _ = tool.run(os.path.join(folder, name + ".c"), status=None)
+        out, _ = tool.run(tool.at("programs", name + ".c"), status=None)
         for step in steps:
             expect(" ".join(out.split()), step)
 
@@ -440,12 +455,11 @@ DRAWN = {
 def drawing(tool):
     """The edges between the steps of a failure, and which steps fail: in the JSON, and drawn on the page."""
     for name, (edges, failing) in DRAWN.items():
-        source = os.path.join(tool.source, "laboratory", "programs", name + ".c")
-        with tempfile.TemporaryDirectory() as folder:
-            path = functools.partial(os.path.join, folder)
-            tool.run(source, "--json=" + path("j"), "--html=" + path("h"), status=None)
-            test = json.loads(text_of(path("j")))["tests"][0]
-            page = text_of(path("h"))
+        source = tool.at("programs", name + ".c")
+        with Folder() as folder:
+            tool.run(source, *folder.results(), status=None)
+            test = folder.tests()[0]
+            page = folder.read("html")
         steps = test["trace"] + test["waiting"]
         found = {(s["edge"], steps[s["from"]]["what"], s["what"]) for s in steps if s["edge"]}
         fails = {s["what"] for s in steps if s["failing"]}
@@ -545,21 +559,20 @@ def reports(tool):
     """What the report on a wrong program tells: names of blocks, what steps found, a legend; and no wrong name."""
     problems = []
     for name, lines in REPORTS.items():
-        out, _ = tool.run(os.path.join(tool.source, "laboratory", "programs", name + ".c"), *TO_THE_END, status=None)
+        out, _ = tool.run(tool.at("programs", name + ".c"), *TO_THE_END, status=None)
         for line in lines:
             if bool(re.search(line.removeprefix("not "), out)) == line.startswith("not "):
                 problems.append(f"{name}: {line}\n{out}")
-    with tempfile.TemporaryDirectory() as folder:
+    with Folder() as folder:
         for member in ("pair->b", "more.kept[1]->a"):
-            path = os.path.join(folder, "reach.c")
-            write_to(path, SCENARIO.replace("MEMBER", member))
+            path = folder.write("reach.c", SCENARIO.replace("MEMBER", member))
             expect(tool.run("--load", path, "--mode", "model", status=1)[0], f"write of s->{member} by")
         for after, before, shown in (("s->seen = 1", "word", True), ("(void)s->seen", "seen", False)):
-            write_to(path, DURING_OUTCOME.replace("AFTER", after).replace("BEFORE", before))
+            folder.write("reach.c", DURING_OUTCOME.replace("AFTER", after).replace("BEFORE", before))
             out, _ = tool.run("--load", path, "--mode", "model", status=1)
             if ("FORBIDDEN late (model): seen" in out, bool(re.search("thread-c +(load|store) seq_cst s->seen", out))) != (True, shown):
                 problems.append(out)
-        write_to(path, DEAD_READ)
+        folder.write("reach.c", DEAD_READ)
         expect(tool.run("--load", path, "--mode", "model", status=1)[0], "DATA RACE dead (model): read of s->word by reader")
     if problems:
         raise Failure("\n".join(problems))
@@ -567,8 +580,7 @@ def reports(tool):
 
 def reduced(tool):
     """The search without bounds reaches the final states of all interleavings, and no others."""
-    if not os.path.exists(tool.program):
-        raise Skip("fairlead-stress is not built")
+    tool.need()
     wrong, runs = reduction.check(tool.program, 1, 40)
     if wrong or len(runs) < 50:
         raise Failure("\n".join(wrong) or f"only {len(runs)} of 80 searches of all interleavings ended")
@@ -583,20 +595,19 @@ FORMS = {
 
 def main_costs(tool):
     """Through main() a program is exhausted in at most 5 times the executions of the scenario with the same accesses."""
-    with tempfile.TemporaryDirectory() as folder:
-        program_path, scenario = os.path.join(folder, "whole.c"), os.path.join(folder, "scenario.c")
+    with Folder() as folder:
         for name, (include, state, one, two) in FORMS.items():
-            write_to(program_path, f"#include <pthread.h>\n{include}\nstatic {state}\n"
+            whole = folder.write("whole.c", f"#include <pthread.h>\n{include}\nstatic {state}\n"
                      f"static void *one(void *arg) {{ {one.format('')} return arg; }}\n"
                      f"static void *two(void *arg) {{ {two.format('')} return arg; }}\n"
                      "int main(void)\n{\n\tpthread_t x, y;\n\tpthread_create(&x, NULL, one, NULL);\n"
                      "\tpthread_create(&y, NULL, two, NULL);\n\tpthread_join(x, NULL);\n\treturn pthread_join(y, NULL);\n}\n")
-            write_to(scenario, f"#include <fairlead/stress.h>\n{include}\nstruct same {{ {state} }};\n"
+            scenario = folder.write("scenario.c", f"#include <fairlead/stress.h>\n{include}\nstruct same {{ {state} }};\n"
                      f"FL_STRESS_ACTOR(same, one) {{ {one.format('s->')} }}\nFL_STRESS_ACTOR(same, two) {{ {two.format('s->')} }}\n"
                      'FL_STRESS(same, one, two) { FL_ACCEPTABLE(1, "all"); }\n')
             for strategy in ("dfs", "dfs:all"):
-                both = [tool.json(*arguments, "--strategy", strategy, "--time", "60s", status=0)["tests"][0]
-                        for arguments in ((program_path,), ("--load", scenario, "--mode", "model"))]
+                both = [tool.test(*arguments, "--strategy", strategy, "--time", "60s", status=0)
+                        for arguments in ((whole,), ("--load", scenario, "--mode", "model"))]
                 counts = [test["executions"] + test["pruned"] for test in both]
                 if not all(test["complete"] for test in both) or counts[0] > 5 * counts[1]:
                     raise Failure(f"{name}, {strategy}: {counts[0]} executions through main(), {counts[1]} of the scenario")
@@ -723,81 +734,75 @@ int main(void)
 def proofs(tool):
     """What is proved is so, and only then; else the limit that was met is named, by each form of the result."""
     problems = []
-    with tempfile.TemporaryDirectory() as folder:
-        path = functools.partial(os.path.join, folder)
+    with Folder() as folder:
         cases = [(name, bodies, limit, NO_GRAPHS) for name, (bodies, limit) in PROOFS.items()]
         cases += [(name, bodies, limit if name in ("read", "clock", "drawn", "retires", "unblocks", "assembly") else None, "") for name, (bodies, limit) in PROOFS.items()]
         for name, bodies, limit, first in cases:
-            write_to(path(name + ".c"), threaded(bodies, first))
-            out, err = tool.run(path(name + ".c"), *TO_THE_END, "--json=" + path("j"), "--junit=" + path("x"), "--html=" + path("h"))
-            test = json.loads(text_of(path("j")))["tests"][0]
+            path = folder.write(name + ".c", threaded(bodies, first))
+            out, err = tool.run(path, *TO_THE_END, *folder.results())
+            test = folder.tests()[0]
             said = "proved: all" if limit is None else limit
-            if test["proved"] != (limit is None) or not all(said in text for text in (out, text_of(path("x")), text_of(path("h")))) or (
+            if test["proved"] != (limit is None) or not all(said in text for text in (out, folder.read("junit"), folder.read("html"))) or (
                     limit and not any(limit in text for text in test["limits"])) or ("assembly at assembly.c:" in err) != (name == "assembly"):
                 problems.append(f"{name}: {test['limits']}\n{out}{err}")
-        expect(tool.run(path("alone.c"))[0], "proved: all 1 execution\n")
+        expect(tool.run(folder.path("alone.c"))[0], "proved: all 1 execution\n")
         for name, wait, status, said in (("while", "while", 0, "proved: all"), ("if", "if", 1, "CHECK"),
                                          ("leak", "for (void *volatile p; !ready; p = malloc(1), p = NULL) if", 1, "LEAK")):
-            write_to(path(name + ".c"), CONDITION % wait)
-            expect(tool.run(path(name + ".c"), *TO_THE_END, status=status)[0], said)
+            path = folder.write(name + ".c", CONDITION % wait)
+            expect(tool.run(path, *TO_THE_END, status=status)[0], said)
         for name, executions in (("store_buffer", 4), ("two_and_two", 4), ("two_and_two_sc", 3), ("iriw", 16), ("waits", 1)):
-            write_to(path(name + ".c"), threaded(PROOFS[name][0]))
-            test = tool.json(path(name + ".c"), "--strategy", "graphs")["tests"][0]
+            test = tool.test(folder.write(name + ".c", threaded(PROOFS[name][0])), "--strategy", "graphs")
             if (test["proved"], test["executions"]) != (True, executions):
                 problems.append(f"{name}: {test}")
-        write_to(path("weak_twice.c"), threaded(2 * PROOFS["weak"][0][:1]))
-        test = tool.json(path("weak_twice.c"), "--time", "20s")["tests"][0]
+        test = tool.test(folder.write("weak_twice.c", threaded(2 * PROOFS["weak"][0][:1])), "--time", "20s")
         if (test["proved"], test["complete"]) != (True, 2):
             problems.append(f"graphs with two faults: {test}")
         unseen = '__attribute__((no_sanitize("thread"))) static void unseen(void) { *(volatile int *)&x = 0; }\nint main('
         for name, write, limits in (("plain_write", "*(int *)&x = 0;", 0), ("unseen_write", "unseen();", 1)):
-            write_to(path(name + ".c"), threaded(PROOFS["store_buffer"][0]).replace("int main(", unseen).replace(
+            path = folder.write(name + ".c", threaded(PROOFS["store_buffer"][0]).replace("int main(", unseen).replace(
                 "\treturn 0;", f"\tstatic int again;\n\t{write}\n\t*(int *)&y = 0;\n\treturn again++ ? 0 : main();"))
-            test = tool.json(path(name + ".c"), "--strategy", "graphs")["tests"][0]
+            test = tool.test(path, "--strategy", "graphs")
             if (test["complete"], len(test["limits"])) != (16, limits):
                 problems.append(f"{name}: {test}")
         for name, bodies in SHARED.items():
             for status in ("seen", "!seen"):
-                write_to(path(name + ".c"), threaded(bodies, SHARED_BEGIN).replace(
+                path = folder.write(name + ".c", threaded(bodies, SHARED_BEGIN).replace(
                     ATOMICS, f"static int seen; static pthread_t first; static pthread_key_t key;\n"
                     f"static struct held {{ pthread_mutex_t m, r; pthread_cond_t c; pthread_barrier_t b; int ready; }} *held;\nstatic void see(void) {{ seen = 1; _exit({status}); }}\n"
                     f"static void see_not(void) {{ seen = 0; _exit({status}); }}\n").replace("\treturn 0;", f"\treturn {status};"))
-                tool.run(path(name + ".c"), "--strategy", "dfs:all", "--no-leaks", status=1)
-        tool.run(path("destroyed.c"), "--strategy", "graphs", status=1)
+                tool.run(path, "--strategy", "dfs:all", "--no-leaks", status=1)
+        tool.run(folder.path("destroyed.c"), "--strategy", "graphs", status=1)
         for name, (body, handler, end, status, said) in EXITS.items():
             text = threaded([body], "(void)atexit(handler);").replace(ATOMICS, ATOMICS + "static _Thread_local int me;\nstatic int plain;\n"
                                                                       f"static void handler(void) {{ {handler} (void)me; (void)plain; }}\n")
-            write_to(path(name + ".c"), re.sub(r"\tpthread_join.*\n\treturn 0;", f"\t{end}", text))
+            path = folder.write(name + ".c", re.sub(r"\tpthread_join.*\n\treturn 0;", f"\t{end}", text))
             for strategy in ("dfs:all", "graphs") if status else ("auto",):
-                expect(tool.run(path(name + ".c"), "--strategy", strategy, status=status)[0], said)
-        write_to(path("other_order.c"), threaded(PROOFS["two_and_two"][0]).replace("\treturn 0;", "\treturn x == 1 && y == 1;"))
-        out, _ = tool.run(path("other_order.c"), status=1)
+                expect(tool.run(path, "--strategy", strategy, status=status)[0], said)
+        path = folder.write("other_order.c", threaded(PROOFS["two_and_two"][0]).replace("\treturn 0;", "\treturn x == 1 && y == 1;"))
+        out, _ = tool.run(path, status=1)
         for said in ("main returns 1", "the search: execution graphs", "another modification order than the order of execution: no replay"):
             expect(out, said)
         expect(replayed(tool, out.replace("To try again", "The same again")), "main returns 1", "another modification order")
-        write_to(path("refused.c"), threaded([], NO_GRAPHS))
-        expect(tool.run(path("refused.c"), "--strategy", "graphs", status=5)[0], "0 passed, 0 failed, 1 skipped")
-        exhausted = tool.json(path("clock.c"))["tests"][0]
+        expect(tool.run(folder.write("refused.c", threaded([], NO_GRAPHS)), "--strategy", "graphs", status=5)[0], "0 passed, 0 failed, 1 skipped")
+        exhausted = tool.test(folder.path("clock.c"))
         if not exhausted["exhausted"] or exhausted["proved"]:
             problems.append(str(exhausted))
-        bounded = tool.json(path("store_buffer.c"), "--strategy", "dfs:0", "--stale", "0", "--faults", "none")["tests"][0]
+        bounded = tool.test(folder.path("store_buffer.c"), "--strategy", "dfs:0", "--stale", "0", "--faults", "none")
         if bounded["exhausted"] or bounded["proved"] or "no faults" not in bounded["strategy"]:
             problems.append(str(bounded))
-        no_faults = tool.json(path("while.c"), "--faults", "none")["tests"][0]
+        no_faults = tool.test(folder.path("while.c"), "--faults", "none")
         if not no_faults["exhausted"] or no_faults["proved"] or no_faults["limits"] != ["a kind of fault is switched off (--faults)"] or (
                 "stale reads, no faults" not in no_faults["strategy"]):
             problems.append(str(no_faults))
-        write_to(path("endless.c"), threaded(["for (;;) W(x, 1);"]))
-        expect(tool.run(path("endless.c"), status=3)[0], "STEP LIMIT endless (model): more than 20000 steps: a loop without an end")
+        expect(tool.run(folder.write("endless.c", threaded(["for (;;) W(x, 1);"])), status=3)[0], "STEP LIMIT endless (model): more than 20000 steps: a loop without an end")
     if problems:
         raise Failure("\n".join(problems))
 
 
 def further(tool):
     """All distinct failures of a program are reported: two races, a deadlock and a leak; each once, one failed test."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = functools.partial(os.path.join, folder)
-        write_to(path("four.c"), "#include <pthread.h>\n#include <stdlib.h>\nstatic int a, b;\n"
+    with Folder() as folder:
+        path = folder.write("four.c", "#include <pthread.h>\n#include <stdlib.h>\nstatic int a, b;\n"
                  "static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER, n = PTHREAD_MUTEX_INITIALIZER;\n"
                  "static void *volatile lost;\n"
                  "static void *run(void *arg)\n{\n\ta++;\n\tpthread_mutex_lock(&m);\n\tpthread_mutex_lock(&n);\n\tb++;\n"
@@ -805,10 +810,10 @@ def further(tool):
                  "int main(void)\n{\n\tpthread_t t;\n\tpthread_create(&t, NULL, run, NULL);\n\ta++;\n\tb = 2;\n"
                  "\tpthread_mutex_lock(&n);\n\tpthread_mutex_lock(&m);\n\tpthread_mutex_unlock(&m);\n\tpthread_mutex_unlock(&n);\n"
                  "\tpthread_join(t, NULL);\n\treturn 0;\n}\n")
-        out, _ = tool.run(path("four.c"), "--json=" + path("j"), "--junit=" + path("x"), "--html=" + path("h"), status=None)
-        test = json.loads(text_of(path("j")))["tests"][0]
-        page = text_of(path("h"))
-        junit = text_of(path("x"))
+        out, _ = tool.run(path, *folder.results(), status=None)
+        test = folder.tests()[0]
+        page = folder.read("html")
+        junit = folder.read("junit")
     found = sorted(t["verdict"] for t in [test, *test["further"]])
     if found != ["data_race", "data_race", "deadlock", "leak"]:
         raise Failure(f"{found}\n{out}")
@@ -828,36 +833,34 @@ RECIPES = (("meson", "meson.build", "meson setup out && meson test -C out"),
 
 def recipes(tool):
     """The guide's recipes run a program as a test in other builds: a passing and a failing one."""
-    if not os.path.exists(tool.program):
-        raise Skip("fairlead-stress is not built")
-    text = text_of(os.path.join(tool.source, "laboratory", "guide.md"))
+    tool.need()
+    text = read(tool.at("guide.md"))
     path = os.path.dirname(os.path.abspath(tool.program)) + os.pathsep + os.environ["PATH"]
     env = {**os.environ, "PATH": path, "CFLAGS": "-DWORDS='\"two words\"'"}
     for language, name, command in RECIPES:
         if not shutil.which(language):
             continue
         for wanted, status in (("2", 0), ("3", 1)):
-            with tempfile.TemporaryDirectory() as folder:
+            with Folder() as folder:
                 recipe = re.search(f"^```{language}\n(.*?)^```", text, re.M | re.S)[1]
-                write_to(os.path.join(folder, name), recipe)
-                write_to(os.path.join(folder, "transfer.c"), "#include <stdlib.h>\n#include <string.h>\n"
+                folder.write(name, recipe)
+                folder.write("transfer.c", "#include <stdlib.h>\n#include <string.h>\n"
                          "int main(int argc, char **argv)\n{\n"
                          f"\treturn argc != 2 || atoi(argv[1]) != {wanted} || strcmp(WORDS, \"two words\") != 0;\n}}\n")
-                done = subprocess.run(["sh", "-c", command], cwd=folder, env=env, text=True, stdout=subprocess.PIPE,
+                done = subprocess.run(["sh", "-c", command], cwd=folder.name, env=env, text=True, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, check=False)
                 if (done.returncode != 0) != (status != 0):
                     raise Failure(f"{language}: exit status {done.returncode}\n{done.stdout}")
                 if language == "make":
-                    expect(text_of(os.path.join(folder, "report.xml")), f'failures="{status}"')
+                    expect(folder.read("report.xml"), f'failures="{status}"')
 
 
 def linked_with_runtime(tool):
     """A module that was linked with -fsanitize=thread is refused with the reason."""
-    if not os.path.exists(tool.program):
-        raise Skip("fairlead-stress is not built")
-    with tempfile.TemporaryDirectory() as folder:
-        module = os.path.join(folder, "module.so")
-        source = os.path.join(tool.source, "laboratory", "programs", "process_exit_zero.c")
+    tool.need()
+    with Folder() as folder:
+        module = folder.path("module.so")
+        source = tool.at("programs", "process_exit_zero.c")
         done = subprocess.run(["cc", "-fsanitize=thread", "-fPIC", "-shared", "-pthread", source, "-o", module],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if done.returncode != 0:
@@ -870,11 +873,11 @@ def cases(tool):
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
                   for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, reduced, main_costs, proofs, further, linked_with_runtime,
                             files, without_proc, installed)]
-    if not os.path.exists(tool.program):
+    if not tool.is_built():
         return of_program
     litmus = []
-    for path in sorted(glob.glob(os.path.join(tool.source, "laboratory", "litmus", "*.litmus"))):
-        litmus += re.findall(r"^P (\S+)", text_of(path), re.M)
+    for path in sorted(glob.glob(tool.at("litmus", "*.litmus"))):
+        litmus += re.findall(r"^P (\S+)", read(path), re.M)
     return of_program + [(f"program_{name}", functools.partial(program_case, tool, name)) for name in programs(tool)] + [
         (f"litmus_{name}", functools.partial(litmus_case, tool, name)) for name in litmus] + [
         (f"planted_{name}", functools.partial(planted_case, tool, name)) for name in tool.names("--planted")]

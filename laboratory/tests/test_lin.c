@@ -29,6 +29,13 @@ static void call(int thread, unsigned from, unsigned to, int kind, int64_t arg, 
 	                                   .returned = to};
 }
 
+/* A call of `thread` that begins after all calls before it, and returns. */
+static void then(int thread, int kind, int64_t arg, int64_t result)
+{
+	const unsigned from = 2 * h.n + 1;
+	call(thread, from, from + 1, kind, arg, result);
+}
+
 static void order_by_time(struct lin_history *history)
 {
 	for (unsigned i = 0; i < history->n; i++) {
@@ -48,20 +55,24 @@ static bool is_explained(const struct fl_lin_spec *spec, int64_t limit)
 	return verdict == LIN_EXPLAINED;
 }
 
+/* The history is explained by fl_lin_`spec`, or is not. */
+#define EXPLAINED(spec, limit) assert_true(is_explained(&fl_lin_##spec, limit))
+#define UNEXPLAINED(spec, limit) assert_false(is_explained(&fl_lin_##spec, limit))
+
 FL_TEST(lin_fifo_in_order)
 {
 	begin();
-	assert_true(is_explained(&fl_lin_fifo, 0)); /* nothing at all */
-	call(1, 1, 2, FL_LIN_PUT, 11, 0);
-	call(1, 3, 4, FL_LIN_PUT, 12, 0);
-	call(2, 5, 6, FL_LIN_GET, 0, 11);
-	call(2, 7, 8, FL_LIN_GET, 0, 12);
-	call(2, 9, 10, FL_LIN_GET, 0, -EAGAIN);
-	assert_true(is_explained(&fl_lin_fifo, 0));
+	EXPLAINED(fifo, 0); /* nothing at all */
+	then(1, FL_LIN_PUT, 11, 0);
+	then(1, FL_LIN_PUT, 12, 0);
+	then(2, FL_LIN_GET, 0, 11);
+	then(2, FL_LIN_GET, 0, 12);
+	then(2, FL_LIN_GET, 0, -EAGAIN);
+	EXPLAINED(fifo, 0);
 	h.calls[2].call.result = 12;
 	h.calls[3].call.result = 11;
-	assert_false(is_explained(&fl_lin_fifo, 0));
-	assert_true(is_explained(&fl_lin_lifo, 0));
+	UNEXPLAINED(fifo, 0);
+	EXPLAINED(lifo, 0);
 }
 
 FL_TEST(lin_overlapping_puts_come_in_any_order)
@@ -69,12 +80,12 @@ FL_TEST(lin_overlapping_puts_come_in_any_order)
 	begin();
 	call(1, 1, 3, FL_LIN_PUT, 11, 0);
 	call(2, 2, 4, FL_LIN_PUT, 21, 0);
-	call(1, 5, 6, FL_LIN_GET, 0, 21);
-	call(2, 7, 8, FL_LIN_GET, 0, 11);
-	assert_true(is_explained(&fl_lin_fifo, 0));
+	then(1, FL_LIN_GET, 0, 21);
+	then(2, FL_LIN_GET, 0, 11);
+	EXPLAINED(fifo, 0);
 	h.calls[0].returned = 1;
 	h.calls[0].began = 0; /* now it came before the other call */
-	assert_false(is_explained(&fl_lin_fifo, 0));
+	UNEXPLAINED(fifo, 0);
 }
 
 FL_TEST(lin_empty_and_full_at_some_moment_of_the_call)
@@ -82,52 +93,52 @@ FL_TEST(lin_empty_and_full_at_some_moment_of_the_call)
 	begin();
 	call(1, 1, 4, FL_LIN_PUT, 11, 0);
 	call(2, 2, 3, FL_LIN_GET, 0, -EAGAIN);
-	assert_true(is_explained(&fl_lin_fifo, 0));
+	EXPLAINED(fifo, 0);
 	h.calls[0].returned = 1;
 	h.calls[0].began = 0;
-	assert_false(is_explained(&fl_lin_fifo, 0)); /* false_empty */
+	UNEXPLAINED(fifo, 0); /* false_empty */
 	begin();
-	call(1, 1, 2, FL_LIN_PUT, 11, 0);
-	call(1, 3, 4, FL_LIN_PUT, 12, -EAGAIN);
-	assert_true(is_explained(&fl_lin_fifo, 1));
-	assert_false(is_explained(&fl_lin_fifo, 2));
-	assert_false(is_explained(&fl_lin_fifo, 0));
-	call(1, 5, 6, FL_LIN_GET, 0, 11);
-	call(1, 7, 8, FL_LIN_PUT, 13, -ETIMEDOUT); /* false_full_after_own_pop */
-	assert_false(is_explained(&fl_lin_fifo, 1));
+	then(1, FL_LIN_PUT, 11, 0);
+	then(1, FL_LIN_PUT, 12, -EAGAIN);
+	EXPLAINED(fifo, 1);
+	UNEXPLAINED(fifo, 2);
+	UNEXPLAINED(fifo, 0);
+	then(1, FL_LIN_GET, 0, 11);
+	then(1, FL_LIN_PUT, 13, -ETIMEDOUT); /* false_full_after_own_pop */
+	UNEXPLAINED(fifo, 1);
 }
 
 FL_TEST(lin_closed_queues_drain)
 {
 	begin();
-	call(1, 1, 2, FL_LIN_PUT, 11, 0);
-	call(1, 3, 4, FL_LIN_CLOSE, 0, 0);
-	call(2, 5, 6, FL_LIN_PUT, 21, -EPIPE);
-	call(2, 7, 8, FL_LIN_GET, 0, 11);
-	call(2, 9, 10, FL_LIN_GET, 0, -EPIPE);
-	assert_true(is_explained(&fl_lin_fifo, 0));
+	then(1, FL_LIN_PUT, 11, 0);
+	then(1, FL_LIN_CLOSE, 0, 0);
+	then(2, FL_LIN_PUT, 21, -EPIPE);
+	then(2, FL_LIN_GET, 0, 11);
+	then(2, FL_LIN_GET, 0, -EPIPE);
+	EXPLAINED(fifo, 0);
 	h.calls[4].call.result = -EAGAIN; /* closed and empty is not empty */
-	assert_false(is_explained(&fl_lin_fifo, 0));
+	UNEXPLAINED(fifo, 0);
 	h.calls[4].call.result = -EPIPE;
 	h.calls[3].call.result = -EPIPE; /* an item is left */
-	assert_false(is_explained(&fl_lin_fifo, 0));
+	UNEXPLAINED(fifo, 0);
 	h.calls[1].call.kind = FL_LIN_CLOSE_NOW;
-	assert_false(is_explained(&fl_lin_fifo, 0)); /* it dropped one */
+	UNEXPLAINED(fifo, 0); /* it dropped one */
 	h.calls[1].call.result = 1;
-	assert_true(is_explained(&fl_lin_fifo, 0));
+	EXPLAINED(fifo, 0);
 }
 
 FL_TEST(lin_busy_needs_another_under_way)
 {
 	begin();
-	call(1, 1, 2, FL_LIN_PUT, 11, 0);
-	call(2, 3, 4, FL_LIN_GET, 0, -EBUSY);
-	assert_false(is_explained(&fl_lin_fifo, 0));
+	then(1, FL_LIN_PUT, 11, 0);
+	then(2, FL_LIN_GET, 0, -EBUSY);
+	UNEXPLAINED(fifo, 0);
 	h.calls[0].returned = 5;
-	assert_true(is_explained(&fl_lin_fifo, 0));
+	EXPLAINED(fifo, 0);
 	h.calls[0].returned = 0; /* it never returned: it is under way for ever */
 	h.calls[0].call.returned = false;
-	assert_true(is_explained(&fl_lin_fifo, 0));
+	EXPLAINED(fifo, 0);
 	assert_int_equal(h.calls[1].call.overlaps, 1u << FL_LIN_PUT);
 }
 
@@ -136,49 +147,49 @@ FL_TEST(lin_pending_calls_took_effect_or_not)
 	begin();
 	call(1, 1, 0, FL_LIN_PUT, 11, 0);
 	call(2, 2, 3, FL_LIN_GET, 0, 11);
-	assert_true(is_explained(&fl_lin_fifo, 0));
+	EXPLAINED(fifo, 0);
 	h.calls[1].call.result = -EAGAIN;
-	assert_true(is_explained(&fl_lin_fifo, 0));
+	EXPLAINED(fifo, 0);
 	call(2, 4, 5, FL_LIN_GET, 0, 11); /* it may take effect late */
-	assert_true(is_explained(&fl_lin_fifo, 0));
+	EXPLAINED(fifo, 0);
 	call(2, 6, 7, FL_LIN_GET, 0, 11); /* but once */
-	assert_false(is_explained(&fl_lin_fifo, 0));
+	UNEXPLAINED(fifo, 0);
 	begin();
-	call(1, 1, 2, FL_LIN_PUT, 11, 0);
-	call(1, 3, 4, FL_LIN_PUT, 12, 0);
+	then(1, FL_LIN_PUT, 11, 0);
+	then(1, FL_LIN_PUT, 12, 0);
 	call(2, 5, 0, FL_LIN_GET, 0, 0); /* the killed thread may have got one */
 	call(1, 6, 7, FL_LIN_GET, 0, 12);
-	assert_true(is_explained(&fl_lin_fifo, 0));
+	EXPLAINED(fifo, 0);
 	h.calls[2].began = 8; /* not before it began */
-	assert_false(is_explained(&fl_lin_fifo, 0));
+	UNEXPLAINED(fifo, 0);
 }
 
 FL_TEST(lin_many_at_once)
 {
 	const int64_t got[] = {11, 111};
 	begin();
-	call(1, 1, 2, FL_LIN_PUT_MANY, 2 << 8 | 11, 2);
-	call(1, 3, 4, FL_LIN_LENGTH, 0, 2);
-	call(2, 5, 6, FL_LIN_GET_MANY, 2 << 8 | 21, fl_lin_items(2, got));
-	call(2, 7, 8, FL_LIN_GET_MANY, 2 << 8 | 22, 0);
-	assert_true(is_explained(&fl_lin_fifo, 2));
-	assert_false(is_explained(&fl_lin_fifo, 3)); /* there was space for all three */
-	assert_false(is_explained(&fl_lin_lifo, 2));
+	then(1, FL_LIN_PUT_MANY, 2 << 8 | 11, 2);
+	then(1, FL_LIN_LENGTH, 0, 2);
+	then(2, FL_LIN_GET_MANY, 2 << 8 | 21, fl_lin_items(2, got));
+	then(2, FL_LIN_GET_MANY, 2 << 8 | 22, 0);
+	EXPLAINED(fifo, 2);
+	UNEXPLAINED(fifo, 3); /* there was space for all three */
+	UNEXPLAINED(lifo, 2);
 }
 
 FL_TEST(lin_priority_is_stable)
 {
 	begin();
-	call(1, 1, 2, FL_LIN_PUT, 2 << 8 | 11, 0);
-	call(1, 3, 4, FL_LIN_PUT, 1 << 8 | 12, 0);
-	call(1, 5, 6, FL_LIN_PUT, 1 << 8 | 13, 0);
-	call(1, 7, 8, FL_LIN_GET, 0, 1 << 8 | 12);
-	call(1, 9, 10, FL_LIN_GET, 0, 1 << 8 | 13);
-	call(1, 11, 12, FL_LIN_GET, 0, 2 << 8 | 11);
-	assert_true(is_explained(&fl_lin_priority, 0));
+	then(1, FL_LIN_PUT, 2 << 8 | 11, 0);
+	then(1, FL_LIN_PUT, 1 << 8 | 12, 0);
+	then(1, FL_LIN_PUT, 1 << 8 | 13, 0);
+	then(1, FL_LIN_GET, 0, 1 << 8 | 12);
+	then(1, FL_LIN_GET, 0, 1 << 8 | 13);
+	then(1, FL_LIN_GET, 0, 2 << 8 | 11);
+	EXPLAINED(priority, 0);
 	h.calls[3].call.result = 1 << 8 | 13;
 	h.calls[4].call.result = 1 << 8 | 12;
-	assert_false(is_explained(&fl_lin_priority, 0));
+	UNEXPLAINED(priority, 0);
 }
 
 FL_TEST(lin_set_word_and_counter)
@@ -189,24 +200,24 @@ FL_TEST(lin_set_word_and_counter)
 	call(2, 6, 7, FL_LIN_HAS, 6, 0);
 	call(1, 8, 9, FL_LIN_REMOVE, 5, 1);
 	call(1, 10, 11, FL_LIN_HAS, 5, 0);
-	assert_true(is_explained(&fl_lin_set, 0));
+	EXPLAINED(set, 0);
 	h.calls[1].call.result = 1; /* two threads added it */
-	assert_false(is_explained(&fl_lin_set, 0));
+	UNEXPLAINED(set, 0);
 	begin();
 	call(1, 1, 4, FL_LIN_WRITE, 7, 0);
 	call(2, 2, 3, FL_LIN_READ, 0, 7);
-	call(2, 5, 6, FL_LIN_SWAP, 8, 7);
-	call(1, 7, 8, FL_LIN_READ, 0, 8);
-	assert_true(is_explained(&fl_lin_word, 0));
-	call(2, 9, 10, FL_LIN_READ, 0, 7); /* it went back */
-	assert_false(is_explained(&fl_lin_word, 0));
+	then(2, FL_LIN_SWAP, 8, 7);
+	then(1, FL_LIN_READ, 0, 8);
+	EXPLAINED(word, 0);
+	then(2, FL_LIN_READ, 0, 7); /* it went back */
+	UNEXPLAINED(word, 0);
 	begin();
 	call(1, 1, 3, FL_LIN_ADD, 2, 3);
 	call(2, 2, 4, FL_LIN_ADD, 3, 0);
-	call(1, 5, 6, FL_LIN_READ, 0, 5);
-	assert_true(is_explained(&fl_lin_counter, 0));
+	then(1, FL_LIN_READ, 0, 5);
+	EXPLAINED(counter, 0);
 	h.calls[0].call.result = 0; /* a lost update */
-	assert_false(is_explained(&fl_lin_counter, 0));
+	UNEXPLAINED(counter, 0);
 }
 
 /*
@@ -216,12 +227,12 @@ FL_TEST(lin_set_word_and_counter)
 FL_TEST(lin_unknown_call_may_come_later)
 {
 	begin();
-	call(1, 1, 2, FL_LIN_PUT, 11, 0);
-	call(2, 3, 4, FL_LIN_GET, 0, -EAGAIN);
+	then(1, FL_LIN_PUT, 11, 0);
+	then(2, FL_LIN_GET, 0, -EAGAIN);
 	lin_overlaps(&h);
 	assert_int_equal(lin_check(&h, &fl_lin_fifo, 0), LIN_EXPLAINED);
-	call(2, 5, 6, FL_LIN_GET, 0, 11);
-	call(2, 7, 8, FL_LIN_PUT, 21, 0);
+	then(2, FL_LIN_GET, 0, 11);
+	then(2, FL_LIN_PUT, 21, 0);
 	h.calls[2].before = LIN_BIT(1);
 	h.calls[3].before = LIN_BIT(1) | LIN_BIT(2);
 	lin_overlaps(&h);
@@ -237,7 +248,7 @@ FL_TEST(lin_refusals_apart)
 {
 	static struct lin_history found;
 	begin();
-	call(0, 1, 2, FL_LIN_PUT, 1, 0);
+	then(0, FL_LIN_PUT, 1, 0);
 	call(1, 3, 5, FL_LIN_PUT, 11, 0);
 	call(1, 6, 9, FL_LIN_PUT, 12, -EAGAIN);
 	call(2, 4, 7, FL_LIN_GET, 0, 1);
@@ -412,7 +423,7 @@ FL_TEST(lin_as_many_calls_as_there_are_bits)
 		call(2, 201 + 2 * i, 202 + 2 * i, FL_LIN_GET, 0, 1 + i);
 	}
 	assert_int_equal(h.n, LIN_CALLS);
-	assert_true(is_explained(&fl_lin_fifo, 0));
+	EXPLAINED(fifo, 0);
 }
 
 /*
@@ -430,8 +441,8 @@ FL_TEST(lin_too_much_is_said)
 	order_by_time(&h);
 	assert_int_equal(lin_check(&h, &fl_lin_counter, 0), LIN_TOO_MUCH);
 	begin(); /* and it is as good as new */
-	call(1, 1, 2, FL_LIN_READ, 0, 0);
-	assert_true(is_explained(&fl_lin_counter, 0));
+	then(1, FL_LIN_READ, 0, 0);
+	EXPLAINED(counter, 0);
 }
 
 /* --- in words --- */
@@ -446,10 +457,10 @@ FL_TEST(lin_tells_why)
 {
 	char why[256], columns[1024];
 	begin();
-	call(0, 1, 2, FL_LIN_PUT, 1, 0);
+	then(0, FL_LIN_PUT, 1, 0);
 	call(1, 3, 6, FL_LIN_PUT, 11, 0);
 	call(2, 4, 5, FL_LIN_GET, 0, -EAGAIN);
-	assert_false(is_explained(&fl_lin_fifo, 2));
+	UNEXPLAINED(fifo, 2);
 	lin_tell(&h, &fl_lin_fifo, 2, why, sizeof why, columns, sizeof columns);
 	assert_string_equal(why, "no order explains call() -> -" EAGAIN_NAME
 	                         " of t2: where it may come, the fifo is [1 11] or [1]");

@@ -4,11 +4,8 @@
 
 #include "core/sync/mutex.h"
 #include "core/sync/rwlock.h"
-#include <errno.h>
-#include <fairlead/cancel.h>
 #include <fairlead/event.h>
 #include <fairlead/stress.h>
-#include <fairlead/time.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 

@@ -6,7 +6,6 @@
 #include <fairlead/time.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 /* Functions for the campaigns and the soaks. */

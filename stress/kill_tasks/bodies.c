@@ -4,10 +4,8 @@
  * follows from its number.
  */
 #include "tasks.h"
-#include <errno.h>
 #include <fairlead/shm.h>
 #include <fairlead/task.h>
-#include <signal.h>
 
 struct board *board;
 static uint32_t served; /* tasks that this worker has begun */

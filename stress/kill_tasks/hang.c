@@ -2,7 +2,6 @@
 /* The watch: when no task has ended for ten seconds, it prints all waits, and ends the program. */
 #include "process/pool/process_pool.h"
 #include "tasks.h"
-#include <signal.h>
 #include <time.h>
 
 static pthread_t thread;

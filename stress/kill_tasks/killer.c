@@ -10,7 +10,6 @@
 #include "process/start/fork_server.h"
 #include "tasks.h"
 #include <pthread.h>
-#include <signal.h>
 
 enum { PIDS = 64 };
 

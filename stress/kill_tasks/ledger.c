@@ -4,7 +4,6 @@
  * happens when the executor is freed: a second start may come after the end.
  */
 #include "tasks.h"
-#include <errno.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 

@@ -5,8 +5,6 @@
  * thread, are idle and busy in turn.
  */
 #include "tasks.h"
-#include <errno.h>
-#include <fairlead/cancel.h>
 #include <fairlead/sem.h>
 #include <fairlead/task.h>
 #include <time.h>

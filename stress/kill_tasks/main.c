@@ -4,7 +4,6 @@
  * after its share of the tasks.
  */
 #include "tasks.h"
-#include <fairlead/executor.h>
 #include <fairlead/shm.h>
 #include <fairlead/thread.h>
 #include <sys/resource.h>

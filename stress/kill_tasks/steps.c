@@ -6,7 +6,6 @@
  */
 #include "kill/steps.h"
 #include "tasks.h"
-#include <signal.h>
 #include <sys/syscall.h>
 
 uintptr_t region_begin = 0, region_end = UINTPTR_MAX; /* every plain write of these files */

@@ -5,7 +5,6 @@
  * operation, so a wrong result shows in the sums.
  */
 #include "soak.h"
-#include <errno.h>
 
 /* One in so many operations has its own deadline or token; the rest observe only the scope. */
 struct terms {

@@ -10,7 +10,6 @@
  */
 #include "../kill/tools.h"
 #include <fairlead.h>
-#include <stdbool.h>
 
 enum { SEMS = 4, PERMITS = 2, QUEUES = 4, CAPACITY = 2, EVENTS = 2, MONITORS = 2, TOKENS = 16 };
 

@@ -4,7 +4,6 @@
  * is lost.
  */
 #include "activities.h"
-#include <errno.h>
 
 enum { CONSUMERS = 3, ITEMS = 400 };
 

@@ -4,8 +4,6 @@
  * have their results.
  */
 #include "activities.h"
-#include <errno.h>
-#include <signal.h>
 
 enum { ELEMENTS = 32 };
 

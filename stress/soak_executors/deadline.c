@@ -4,7 +4,6 @@
  * next tasks.
  */
 #include "activities.h"
-#include <errno.h>
 
 FL_TASK_STATIC(never_end, void, void)
 {

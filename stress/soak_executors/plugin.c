@@ -3,7 +3,6 @@
 #include "activities.h"
 #include <dlfcn.h>
 #include <libgen.h>
-#include <limits.h>
 
 /* In the folder of this program. */
 static const char *path_of_plugin(void)

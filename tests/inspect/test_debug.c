@@ -6,8 +6,6 @@
 
 #include "core/base/panic.h"
 
-#include <fairlead/queue.h>
-
 FL_FRAME(hold_first, fl_mutex *m)
 {
 	lock_here(m);

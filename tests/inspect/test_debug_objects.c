@@ -5,7 +5,6 @@
  */
 #include "fl_debugging.h"
 
-#include "core/wait/lot.h"
 #include "fl_in_loop.h"
 #include "fl_pool.h"
 

@@ -2,8 +2,6 @@
 /* Debugging from outside: the environment, a signal; and the contention profile. */
 #include "fl_debugging.h"
 
-#include "core/wait/lot.h"
-#include "fl_child.h"
 #include "fl_faults.h"
 #include <sys/auxv.h>
 

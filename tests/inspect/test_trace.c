@@ -2,15 +2,9 @@
 /* The flight recorder, in one process. Each file that a case writes is checked as a whole. */
 #include "fl_debugging.h"
 
-#include "core/base/sys.h"
-#include "core/wait/context.h"
 #include "fl_faults.h"
 #include "fl_pool.h"
 #include "inspect/trace.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/resource.h>
 
 /* The file. */
 

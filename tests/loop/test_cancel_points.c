@@ -9,8 +9,6 @@
 #include "fl_child.h"
 
 #include "core/base/panic.h"
-#include "core/base/sys.h"
-#include <poll.h>
 
 FL_ALL_NEED(FL_TEST_PROCESS_POOLS)
 

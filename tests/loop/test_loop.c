@@ -2,7 +2,6 @@
 /*
  * fairlead/loop.h: running, calls from other threads, ending.
  */
-#include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"

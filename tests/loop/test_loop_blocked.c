@@ -7,7 +7,6 @@
 #include "fl_in_loop.h"
 #include "fl_process.h"
 
-#include "core/base/atomic.h"
 #include "core/exec/executor.h"
 
 enum { BLOCKED_THREADS = 2, BLOCKED_FIBERS = 3, BLOCKED_PROMISES = 20000 };

@@ -4,7 +4,6 @@
  */
 #include "fl_child.h"
 #include "fl_faults.h"
-#include "fl_test.h"
 
 static fl_mutex lock;
 static char said[4096]; /* guarded */

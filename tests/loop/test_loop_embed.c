@@ -9,10 +9,6 @@
 
 #include "core/sync/turn.h"
 
-#include <poll.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-
 static fl_time turn(fl_loop *l)
 {
 	fl_time deadline = FL__TRY;

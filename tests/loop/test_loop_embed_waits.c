@@ -7,8 +7,6 @@
 #include "fl_queued.h"
 
 #include "core/queue/queue.h"
-#include <fairlead/pipe.h>
-#include <fairlead/shm_sem.h>
 
 struct hosted {
 	fl_loop *l;

@@ -3,7 +3,6 @@
 #include "fl_in_loop.h"
 #include "fl_queued.h"
 
-#include "core/base/sys.h"
 #include "loop/loop.h"
 
 typedef struct crowd {

@@ -2,7 +2,6 @@
 /*
  * Calls that need a loop, or a fiber of one, made elsewhere: each names itself and its requirement.
  */
-#include "fl_in_loop.h"
 #include "fl_streams.h"
 
 static char logged[256];

@@ -2,7 +2,6 @@
 /*
  * What a loop asks of the system, how often, and what it does when the answer is an error.
  */
-#include "fl_child.h"
 #include "fl_denied.h"
 #include "fl_faults.h"
 #include "fl_fds.h"

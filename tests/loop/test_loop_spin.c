@@ -7,8 +7,6 @@
 #include "fl_in_loop.h"
 #include "fl_queued.h"
 
-#include "loop/fiber/fiber.h"
-
 /* The clock stands still: each sleep was short, and a spin has unlimited time. */
 static int64_t clock_stands(void)
 {

@@ -6,7 +6,6 @@
  */
 #include "fl_in_loop.h"
 #include "fl_shm.h"
-#include "fl_test.h"
 
 FL_ALL_NEED(FL_TEST_PROCESSES | FL_TEST_MEMFD)
 

@@ -6,7 +6,6 @@
  * calls against the headers: each function that ends in _join_until is here.
  */
 #include "fl_in_loop.h"
-#include "fl_test.h"
 
 FL_ALL_NEED(FL_TEST_PROCESSES | FL_TEST_MEMFD)
 

@@ -4,7 +4,6 @@
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 
-#include "loop/to_thread.h"
 #include <malloc.h>
 
 /* Faults. */

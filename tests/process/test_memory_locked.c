@@ -5,11 +5,7 @@
  */
 #include "fl_child.h"
 
-#include "core/base/sanitizer.h"
-#include "core/base/sys.h"
 #include <linux/capability.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 
 FL_ALL_NEED(FL_TEST_PROCESS_POOLS)
 

@@ -8,8 +8,6 @@
 #include "fl_in_loop.h"
 #include "fl_process.h"
 
-#include "core/sync/helper.h"
-
 FL_ALL_NEED(FL_TEST_PROCESSES)
 
 /*

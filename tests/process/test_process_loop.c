@@ -5,7 +5,6 @@
 #include "fl_process.h"
 
 #include "core/sync/helper.h"
-#include <poll.h>
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
 #include "fl_queued.h"
-
-#include "process/base/process_sys.h"
 
 static struct fl__process_sys real_signals;
 

@@ -21,10 +21,6 @@
  * drop hooks run in this process, and may use anything.
  */
 #include "fl_arena.h"
-#include "fl_child.h"
-#include "fl_test.h"
-
-#include "core/base/atomic.h"
 
 struct conformance_kind {
 	const char *name; /* as fl_executor_kind() has it */

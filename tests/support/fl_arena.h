@@ -13,7 +13,6 @@
  * static.
  */
 #include "fl_child.h"
-#include "fl_test.h"
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000

@@ -15,14 +15,10 @@
  * address, relative to the program. A sanitizer defines such functions itself.
  */
 #include "fl_cancel_points.h"
-#include "fl_test.h"
 #include "loop/fiber/scheduler.h"
 #include <dlfcn.h>
 #include <netdb.h>
-#include <poll.h>
 #include <sys/epoll.h>
-#include <sys/uio.h>
-#include <time.h>
 
 static unsigned noted;
 

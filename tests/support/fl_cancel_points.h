@@ -4,7 +4,6 @@
 
 /* fl_cancel_points.c notes which functions call a cancellation point where a cancel could act. */
 
-#include "core/base/sanitizer.h"
 #include "fl_test.h"
 
 /* musl declares some of the functions otherwise. Of other machines' programs nm may know nothing. */

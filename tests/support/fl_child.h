@@ -10,12 +10,9 @@
 #include "fl_test.h"
 
 #include <dirent.h>
-#include <sched.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/uio.h>
 
 /* The longest limit of a case (tests/check.sh): tests/run ends a child with its case. */
 enum { FL_TEST_CHILD_S = 300 };

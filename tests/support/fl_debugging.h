@@ -10,9 +10,6 @@
  *     HEARD("potential deadlock", 1);
  */
 #include "fl_child.h"
-#include "fl_test.h"
-
-#include "core/hooks.h"
 
 static char fl_test_said[1 << 18];
 static uint32_t fl_test_said_bytes;

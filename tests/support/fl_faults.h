@@ -15,8 +15,6 @@
  */
 #include "fl_test.h"
 
-#include "core/base/atomic.h"
-#include "core/base/sys.h"
 #include "core/sync/helper.h"
 
 static struct fl__sys fl_test_real_sys;

@@ -15,7 +15,6 @@
 #include "fl_child.h"
 
 #include "process/base/process_sys.h"
-#include <dirent.h>
 
 static struct fl__fd_sys fl_test_real_fd_sys;
 static struct fl__net_sys fl_test_real_net_sys;

@@ -9,8 +9,6 @@
  */
 #include "fl_in_loop.h"
 
-#include "loop/fiber/sanitizer_valgrind.h"
-
 enum { STACK = 256 * 1024 };
 
 /* A flow that a case switches to, and its way back. */

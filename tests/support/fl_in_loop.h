@@ -10,8 +10,6 @@
  */
 #include "fl_test.h"
 
-#include "core/base/atomic.h"
-#include "core/base/sys.h"
 #include "loop/fiber/scheduler.h"
 #include "loop/poller.h"
 #include "loop/to_thread.h"

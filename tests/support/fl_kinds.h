@@ -11,7 +11,6 @@
  *     kind->clear();                      after the waits have ended, in whatever way
  */
 #include "fl_queued.h"
-#include "fl_test.h"
 
 #include "core/future/future.h"
 

@@ -8,12 +8,9 @@
  */
 #include "fl_child.h"
 
-#include "core/base/atomic.h"
 #include "process/base/fd_watcher.h"
 #include "process/base/process_sys.h"
 #include "process/start/fork_server.h"
-#include <dirent.h>
-#include <poll.h>
 
 #define PROCESS_FN __attribute__((unused)) static
 

@@ -14,8 +14,6 @@
  */
 #include "fl_process_pool.h"
 
-#include "core/base/sys.h"
-#include "process/base/process_sys.h"
 #include "process/shm/shm_sys.h"
 
 /* CALL, the system's table and the entry in it, and the entry's type; alloc has no error. */

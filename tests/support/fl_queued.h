@@ -12,10 +12,6 @@
  */
 #include "fl_test.h"
 
-#include "core/base/atomic.h"
-#include "core/base/sys.h"
-#include "core/wait/lot.h"
-
 typedef struct fl_test_queue {
 	size_t waiters, observers, asleep;
 	bool has; /* the given context is in the queue */

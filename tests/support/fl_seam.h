@@ -15,8 +15,6 @@
  *     FL_RC(fl_queue_create(&q, 8, NULL), -ENOMEM);
  *     seam_heal();
  */
-#include "core/base/sys.h"
-#include "core/wait/context.h"
 #include "fl_test.h"
 
 #define SEAM_FN __attribute__((unused)) static

@@ -12,9 +12,6 @@
  */
 #include "fl_child.h"
 
-#include "core/base/atomic.h"
-#include "core/base/sys.h"
-#include "process/shm/shm_lock.h"
 #include "process/shm/shm_queue.h"
 
 struct fl_test_shared {

@@ -19,15 +19,10 @@
 #include "fl_fds.h"
 #include "fl_in_loop.h"
 
-#include "fd/net_sys.h"
-#include "fd/unix_file.h"
 #include "loop/net/net_resolve.h"
 #include "loop/net/stream.h"
 #include <arpa/inet.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/un.h>
 
 static struct fl__name_sys fl_test_real_name_sys;
 static struct fl__unix_sys fl_test_real_unix_sys;

@@ -2,14 +2,7 @@
 #include "fl_test.h"
 
 #include <fnmatch.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { WAIT_SECONDS = 60 };
 

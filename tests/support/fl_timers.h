@@ -14,7 +14,6 @@
  */
 #include "fl_faults.h"
 #include "fl_queued.h"
-#include "fl_test.h"
 
 #define HOUR FL_S(3600)
 

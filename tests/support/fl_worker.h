@@ -14,10 +14,8 @@
 #include "process/base/identity.h"
 #include "process/base/memfd.h"
 #include "process/base/packet.h"
-#include "process/base/process_sys.h"
 #include "process/pool/worker.h"
 #include "process/shm/shm_sys.h"
-#include <sys/eventfd.h>
 
 FL_ALL_NEED(FL_TEST_PROCESS_POOLS)
 

@@ -91,41 +91,36 @@ def sample(**other):
     return s
 
 
-def without(s, *which):
-    s.events = [e for e in s.events if not all(e.get(k) == v for k, v in which)]
+def fits(e, which):
+    return all(e.get(k) == v for k, v in which.items())
+
+
+def without(s, **which):
+    s.events = [e for e in s.events if not fits(e, which)]
 
 
 def find(s, **which):
-    return next(e for e in s.events if all(e.get(k) == v for k, v in which.items()))
-
-
-def two(s):
-    without(s, ("ph", "f"), ("id", 1))
-    find(s, ph="s", id=1)["ph"] = "f"
-
-
-def move(s, to, **which):
-    find(s, **which)["ts"] = to
+    return next(e for e in s.events if fits(e, which))
 
 
 FAULTS = {  # what is done to the sample, and what --check says
-    "no_start_of_arrow": (lambda s: without(s, ("ph", "s"), ("id", 1)), "arrow task start 0x1 has only its f, on album-0 at 0.001 s"),
-    "no_end_of_arrow": (lambda s: without(s, ("ph", "f"), ("id", 1)), "arrow task start 0x1 has only its s, on main"),
+    "no_start_of_arrow": (lambda s: without(s, ph="s", id=1), "arrow task start 0x1 has only its f, on album-0 at 0.001 s"),
+    "no_end_of_arrow": (lambda s: without(s, ph="f", id=1), "arrow task start 0x1 has only its s, on main"),
     "arrow_twice": (lambda s: s.add("s", 100, 1, "task", "start", id=3), "arrow task start 0x3 has s after s"),
     "arrow_back": (lambda s: (find(s, ph="s", id=1).update(ph="f"), find(s, ph="f", id=1, tid=2).update(ph="s")),
                    "arrow task start 0x1 has s after f"),
-    "arrow_outside": (lambda s: without(s, ("ph", "X"), ("name", "submit down")), "arrow task start 0x3 has its s outside of a slice, on main"),
+    "arrow_outside": (lambda s: without(s, ph="X", name="submit down"), "arrow task start 0x3 has its s outside of a slice, on main"),
     "arrow_elsewhere": (lambda s: s.slice(1100, 2, "lock", "inner", end=5000.5), "a slice of the kind lock"),
-    "no_begin": (lambda s: without(s, ("ph", "B"), ("name", "mutex progress")), "E without its B, on album-0"),
+    "no_begin": (lambda s: without(s, ph="B", name="mutex progress"), "E without its B, on album-0"),
     "end_inside": (lambda s: s.add("X", 2500, 2, "lock", "inner", dur=1000), "E inside of inner, on album-0 at 0.003 s"),
     "end_too_late": (lambda s: (s.add("X", 3500, 2, "lock", "outer", dur=500), s.slice(3600, 2, "lock", "inner", end=4900)),
                      "inner ends after outer, in which it began"),
     "time_back": (lambda s: s.events.reverse(), "time goes back by"),
-    "no_submit": (lambda s: (without(s, ("name", "submit down")), without(s, ("id", 3)), find(s, ph="B", name="down").update(args={"queued": 1})),
+    "no_submit": (lambda s: (without(s, name="submit down"), without(s, id=3), find(s, ph="B", name="down").update(args={"queued": 1})),
                   "task down has no submit, on album-0 at 0.005 s"),
-    "no_post": (lambda s: (without(s, ("name", "post remote")), without(s, ("id", 5)), without(s, ("id", 6))),
+    "no_post": (lambda s: (without(s, name="post remote"), without(s, id=5), without(s, id=6)),
                 "task remote has no submit, on thumbs-0 (process 200)"),
-    "no_start": (lambda s: (without(s, ("ph", "s"), ("id", 1)), without(s, ("ph", "f"), ("id", 1))), "submit thumb has no start, on main"),
+    "no_start": (lambda s: (without(s, ph="s", id=1), without(s, ph="f", id=1)), "submit thumb has no start, on main"),
 }
 DAMAGED = {  # of the sample's text; what is said of it
     "empty": (lambda t: "", "is not a file of the flight recorder"),
@@ -206,7 +201,7 @@ class Tool:
         s = sample()
         s.other["lost"] = 7
         s.submit(9600, 1, "late", 0x3000)
-        without(s, ("name", "start"), ("id", s.ids))
+        without(s, name="start", id=s.ids)
         s.slice(9610, 2, "task", "nobody", end=9620, task="0x4000", queued=1)
         s.slice(9630, 2, "task", "endless", end=1e9, task="0x5000", queued=1)
         path = self.file("running", s.text())
@@ -229,7 +224,7 @@ class Tool:
             post, before_this, before = s.id(), before, s.id()
             s.slice(at, 1, "task", "post remote", ("f", "start", before_this), ("s", "start", post), ("s", "start", before), task="0x6000", key=key)
             s.slice(at + 1, 1, "task", "remote", ("f", "start", post), end=1e9, pid=pid, task=key)
-        without(s, ("id", before))
+        without(s, id=before)
         end = s.id()
         s.slice(9650, 1, "task", "taken remote", ("s", "end", end), task="0x6000", key=keys[1], error=130)
         s.slice(9651, 1, "task", "get remote", ("f", "end", end), task="0x6000")
@@ -245,7 +240,7 @@ class Tool:
         find(s, name="thumb")["name"] = "t\x07\u202e"
         said = self.says(self.file("hostile", s.text()))
         expect(said, "a?[2Jb??", "t??")
-        without(s, ("ph", "s"), ("id", 1))
+        without(s, ph="s", id=1)
         expect(self.says("--check", self.file("hostile", s.text()), status=1), "on a?[2Jb??")
 
     def of_an_old_machine(self):

@@ -3,7 +3,6 @@
  * Scenarios across the primitives, most of them named after bugs of other libraries: docs/bugs.md.
  */
 #include "../cases.h"
-#include <fairlead/cond.h>
 #include <fairlead/latch.h>
 #include <fairlead/once.h>
 #include <fairlead/sem.h>

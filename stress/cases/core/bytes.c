@@ -5,7 +5,6 @@
  */
 #include "pools.h"
 #include <fairlead/bytes.h>
-#include <fairlead/imap.h>
 
 static fl_bytes seven(void)
 {

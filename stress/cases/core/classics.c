@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The textbook's problems, solved with the library. */
 #include "../cases.h"
-#include <fairlead/cond.h>
 #include <fairlead/sem.h>
 
 /* dining_philosophers: one locks its forks in the opposite order, so all eat. */

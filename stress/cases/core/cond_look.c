@@ -4,7 +4,6 @@
  * behind it.
  */
 #include "../cases.h"
-#include <fairlead/cond.h>
 #include <fairlead/sem.h>
 
 /* FIFO: a signal is for the first waiter, whether it still spins or is enqueued by now. */

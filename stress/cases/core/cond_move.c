@@ -4,7 +4,6 @@
  * there.
  */
 #include "../cases.h"
-#include <fairlead/cond.h>
 
 /* Guarded by the mutex: a waiter waits, so a signaller knows which waiter its signal must reach. */
 struct meeting {

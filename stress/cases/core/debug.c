@@ -5,7 +5,6 @@
  */
 #include "debugging.h"
 #include "inspect/table.h"
-#include <fairlead/rwlock.h>
 #include <fairlead/thread.h>
 
 /* The holder of a mutex joins a thread that waits for it. */

@@ -6,10 +6,6 @@
  * The reports of debugging, for scenarios. Each setup switches debugging on; natively it stays on.
  */
 #include "../cases.h"
-#include <fairlead/debug.h>
-#include <fairlead/error.h>
-#include <fairlead/mutex.h>
-#include <string.h>
 
 /* The reports of one state, by the contexts that run its actors. */
 struct said {

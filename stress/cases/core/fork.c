@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Fork and join: the owner or a thief runs each fork once, and the joiner sees what it did. */
 #include "forks.h"
-#include <fairlead/mutex.h>
 
 /* Owner and thief race for a fork; then for another one in the same slot, from the same frame. */
 struct fork_claim {

@@ -4,7 +4,6 @@
 
 #include "../cases.h"
 #include "core/fork_join/fork_join.h"
-#include "core/wait/context.h"
 
 /*
  * The fork stacks of a few workers, which are the scenario's actors, and the sleep of idle workers.

@@ -2,7 +2,6 @@
 /* The rings that never wait, each against the sequential queue. */
 #include "../lins.h"
 #include "pairs.h"
-#include <fairlead/mpmc.h>
 #include <fairlead/spsc.h>
 
 /*

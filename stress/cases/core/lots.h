@@ -3,7 +3,6 @@
 #define STRESS_LOTS_H
 
 #include "../cases.h"
-#include "core/wait/lot.h"
 
 /* A waiter of the parking lot, for scenarios that use the lot as a primitive does. */
 struct place {

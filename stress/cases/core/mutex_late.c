@@ -4,7 +4,6 @@
  * gone, and its memory be another object, with a wait queue of its own.
  */
 #include "../cases.h"
-#include "core/sync/mutex.h"
 
 /*
  * Waits a moment for the foreign mutex: returns whether it was unlocked, so that it may be

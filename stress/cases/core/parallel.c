@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Parallel loops: each number once; values in order; the first error is returned. */
 #include "pools.h"
-#include <fairlead/event.h>
 #include <fairlead/parallel.h>
 
 static const fl_parallel_config one_by_one = {.grain = 1};

@@ -5,7 +5,6 @@
  */
 #include "core/exec/task_blocks.h"
 #include "../cases.h"
-#include "core/wait/context.h"
 
 static int nothing(fl_task_ctx *ctx, const void *arg, void *result)
 {

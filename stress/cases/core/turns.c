@@ -3,10 +3,7 @@
  * Turns (lib/core/sync/turn.h): a first waiter that is overtaken for a while, and then no more. At
  * the end the word is free: no mark stays behind.
  */
-#include "../cases.h"
 #include "../loop/loops.h"
-#include "core/sync/mutex.h"
-#include "core/sync/rwlock.h"
 #include "rwlocks.h"
 #include <fairlead/sem.h>
 

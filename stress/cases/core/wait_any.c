@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Waits for any of several objects: one wait in several queues. */
 #include "../cases.h"
-#include "core/wait/lot.h"
 #include <fairlead/latch.h>
 #include <fairlead/sem.h>
 

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Correct code that the engine once reported as wrong. */
 #include "../cases.h"
-#include "core/base/atomic.h"
-#include "core/base/sys.h"
-#include <pthread.h>
 #include <unistd.h>
 
 static void spin_until(atomic_int *word)

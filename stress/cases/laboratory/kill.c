@@ -2,9 +2,7 @@
 /* Crash mode itself: the effects of a kill. */
 #include "../cases.h"
 #include "planted/crash.h"
-#include <fairlead/mutex.h>
 #include <fairlead/thread.h>
-#include <string.h>
 
 /*
  * The lock: if a process is killed at any step, the others acquire the lock, and own what it

@@ -4,8 +4,6 @@
  * iterations and the ends of fibers.
  */
 #include "loops.h"
-#include <fairlead/group.h>
-#include <fairlead/mutex.h>
 #include <fairlead/sem.h>
 
 /*

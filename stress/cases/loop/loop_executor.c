@@ -4,7 +4,6 @@
  * loop's sleep and end.
  */
 #include "loops.h"
-#include <fairlead/future.h>
 #include <fairlead/loop_executor.h>
 #include <fairlead/task.h>
 

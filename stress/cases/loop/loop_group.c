@@ -4,8 +4,6 @@
  * cancels the owner, the group or a fiber.
  */
 #include "loops.h"
-#include <fairlead/group.h>
-#include <stdio.h>
 
 /*
  * The owner joins a child that fails when it is told to, and one that waits; another thread may

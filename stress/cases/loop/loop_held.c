@@ -3,7 +3,6 @@
  * A lock of the library (core/sync/mutex.h), used by a fiber and a thread, while another fiber
  * blocks the thread of the loop until the thread has used the lock again and again.
  */
-#include "core/sync/mutex.h"
 #include "core/sync/turn.h"
 #include "loops.h"
 

@@ -4,8 +4,6 @@
  * hosts.
  */
 #include "loops.h"
-#include <fairlead/cond.h>
-#include <fairlead/mutex.h>
 
 /*
  * A descriptor becomes ready while a fiber waits for it, with a deadline and a cancel: an edge is

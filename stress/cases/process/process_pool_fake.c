@@ -10,7 +10,6 @@
 #include "process/pool/process_pool.h"
 #include "process/shm/shm_sys.h"
 #include "process_pools.h"
-#include <signal.h>
 #include <stdio.h>
 
 /* Descriptors: invalid numbers, so that closing one has no effect. */

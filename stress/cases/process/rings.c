@@ -3,7 +3,6 @@
  * Rings: a submission starts once or is taken back, its end comes with all that it wrote, and no
  * side sleeps on it.
  */
-#include "core/base/atomic.h"
 #include "shared_rings.h"
 
 /*

@@ -4,7 +4,6 @@
  * since workers die with their parent. It learns of a death as from a pidfd: after all writes of
  * the dead worker. For that a worker holds a robust lock, its life.
  */
-#include "core/base/atomic.h"
 #include "planted/crash.h"
 #include "shared_rings.h"
 #include <fairlead/thread.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Requests to stop a submission reach that submission, or none. */
-#include "core/base/atomic.h"
 #include "shared_rings.h"
 
 /*

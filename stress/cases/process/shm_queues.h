@@ -10,7 +10,6 @@
  */
 #include "../cases.h"
 #include "process/shm/shm_queue.h"
-#include <string.h>
 
 enum { ITEMS = 4, NOT_BEGUN = 1, BEGUN = 2 };
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_queued.h"
-#include "fl_test.h"
 
-#include "core/base/atomic.h"
 #include "core/wait/lock.h"
 
 FL_TEST(atomic_load_store_swap)

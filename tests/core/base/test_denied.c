@@ -4,7 +4,6 @@
  * without, or returns the error that the header names. Each case tries both, in a child with a
  * filter.
  */
-#include "fl_child.h"
 #include "fl_denied.h"
 #include "fl_shm.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_faults.h"
 #include "fl_kinds.h"
-#include "fl_test.h"
 
 /* Wakes for an earlier owner of the sleeper's word. */
 static const uint32_t *word_of_sleeper(const void *key)

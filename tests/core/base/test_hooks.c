@@ -3,7 +3,6 @@
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_queued.h"
-#include "fl_test.h"
 
 #include "core/base/panic.h"
 

@@ -6,8 +6,6 @@
  */
 #include "fl_test.h"
 
-#include <fairlead.h>
-
 static void expect(const char *name, size_t now, size_t released)
 {
 	if (now != released)

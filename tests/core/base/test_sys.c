@@ -2,7 +2,6 @@
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_queued.h"
-#include "fl_test.h"
 
 FL_TEST(sys_futex_sees_another_value)
 {

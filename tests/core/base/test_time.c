@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_faults.h"
 #include "fl_queued.h"
-#include "fl_test.h"
-
-#include <time.h>
 
 static int64_t clock_monotonic(void)
 {

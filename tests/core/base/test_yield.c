@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Yields with bounded cost (lib/core/base/yield.c), with the test's clock. */
 #include "fl_faults.h"
-#include "fl_test.h"
 
 static int64_t clock_at, yield_takes;
 static unsigned yields, turns, sleeps;

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Parallel loops on a thread executor: chunks, halves, and a caller that takes part. */
 #include "fl_faults.h"
-#include "fl_test.h"
-
-#include <fairlead/barrier.h>
-#include <fairlead/event.h>
-#include <fairlead/parallel.h>
 
 /* On the thread of a loop only the elements take time. */
 static _Thread_local int64_t loop_time;

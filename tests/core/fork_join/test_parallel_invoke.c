@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
 #include "fl_faults.h"
-#include "fl_test.h"
 
 #include "core/fork_join/fork_join.h"
 

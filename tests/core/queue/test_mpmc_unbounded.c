@@ -2,7 +2,6 @@
 #include "fl_chain.h"
 #include "fl_chains.h"
 #include "fl_child.h"
-#include "fl_test.h"
 
 static chain *make_of(size_t item_size, size_t segment)
 {

@@ -8,8 +8,6 @@
 #include "fl_chain.h"
 #include "fl_child.h"
 
-#include "core/base/atomic.h"
-
 enum { SIZE = 4096, CAPACITY = 4, BEFORE = 2, MANY = 3 };
 
 /* Where the thread stops. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_faults.h"
 #include "fl_queued.h"
-#include "fl_test.h"
 
 enum { APART = 4 }; /* lib/core/sync/cond.c */
 

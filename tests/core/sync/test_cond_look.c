@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The waiter that a condition keeps in its word while it spins, before it enqueues itself. */
-#include "core/wait/context.h"
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_queued.h"
-#include "fl_test.h"
 
 enum { WAITERS = 1, LAST_COUNTED = 15 }; /* lib/core/sync/cond.c */
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_faults.h"
 #include "fl_queued.h"
-#include "fl_test.h"
 
 static int wait_for(void *e, fl_time deadline, fl_cancel_token *cancel)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_queued.h"
-#include "fl_test.h"
 
 FL_TEST(mutex_assert_held_panics_when_it_is_not)
 {

@@ -3,8 +3,6 @@
 #include "fl_child.h"
 #include "fl_faults.h"
 
-#include "core/sync/helper.h"
-
 static uint32_t starts, stops, ends;
 static fl_event go = FL_EVENT_INIT; /* the threads of `sleeper` end */
 static uint32_t in_use;             /* what its end() answers */

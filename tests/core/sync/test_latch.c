@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_queued.h"
-#include "fl_test.h"
 
 static int wait_for(void *l, fl_time deadline, fl_cancel_token *cancel)
 {

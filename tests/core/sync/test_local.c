@@ -2,7 +2,6 @@
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_queued.h"
-#include "fl_test.h"
 
 static char destroyed[64]; /* by the threads of one case, which end one after another */
 

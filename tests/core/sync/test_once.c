@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_queued.h"
-#include "fl_test.h"
 
 /* A function that counts its calls, works in plain memory, and fails a given number of times. */
 typedef struct job {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_queued.h"
-#include "fl_test.h"
 
 enum { LAST_DEPTH = UINT32_MAX - 1 };
 

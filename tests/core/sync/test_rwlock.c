@@ -2,7 +2,6 @@
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_queued.h"
-#include "fl_test.h"
 
 static int read_briefly(void *l, fl_time deadline, fl_cancel_token *cancel)
 {

@@ -3,7 +3,6 @@
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 #include "fl_queued.h"
-#include "fl_test.h"
 
 /*
  * Two semaphores with wait queues that are nearly always in one bucket: 46368 is a Fibonacci

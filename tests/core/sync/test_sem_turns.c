@@ -3,7 +3,6 @@
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 #include "fl_queued.h"
-#include "fl_test.h"
 
 static fl_sem s;
 

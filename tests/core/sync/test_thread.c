@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
 #include "fl_queued.h"
-#include "fl_test.h"
 
 static int return_it(void *arg)
 {

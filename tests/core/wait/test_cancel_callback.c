@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_in_loop.h"
 #include "fl_queued.h"
-#include "fl_test.h"
 
 #include "core/wait/cancel.h"
 

@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The contexts of threads that the library did not start. */
 #include "fl_faults.h"
-#include "fl_test.h"
-
-#include "core/wait/context.h"
-
-#include <fairlead/event.h>
-#include <fairlead/latch.h>
-#include <fairlead/rmutex.h>
-#include <fairlead/thread.h>
 
 enum { MANY = 40, MORE = 100 /* than the data that the cases before leave */, ROUNDS = 3 };
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_faults.h"
 #include "fl_kinds.h"
-#include "fl_test.h"
 
 FL_TEST(cancel_before_the_wait)
 {

@@ -5,7 +5,6 @@
  * memory is freed while the waiter is still leaving its call.
  */
 #include "fl_queued.h"
-#include "fl_test.h"
 
 typedef union memory {
 	fl_mutex mutex;

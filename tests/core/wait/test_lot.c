@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
 #include "fl_queued.h"
-#include "fl_test.h"
 
 /* One open-take-close. */
 static size_t wake(const void *key, size_t max, uint32_t value)

@@ -4,7 +4,6 @@
  * test's own, and counts its reads.
  */
 #include "fl_faults.h"
-#include "fl_test.h"
 
 static struct {
 	int64_t now;

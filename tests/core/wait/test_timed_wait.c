@@ -8,9 +8,6 @@
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 #include "fl_kinds.h"
-#include "fl_test.h"
-
-#include <time.h>
 
 /* Each case waits in a loop, too. */
 FL_ALL_NEED(FL_TEST_EVENTFD)

@@ -2,7 +2,6 @@
 /* The wait queue under its object's lock: the waiter that a take prefers, and its late unpark. */
 #include "core/wait/wait_queue.h"
 #include "fl_faults.h"
-#include "fl_test.h"
 
 /* A waiter whose context only counts its unparks. */
 typedef struct place {

@@ -2,8 +2,6 @@
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 
-#include "loop/fiber/stack.h"
-
 /* Where guards cut mappings the pieces run out: an error, and all works on. */
 FL_TEST(fiber_guards_run_out)
 {

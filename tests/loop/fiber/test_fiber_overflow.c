@@ -3,8 +3,6 @@
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 
-#include "loop/fiber/stack.h"
-
 FL_ALL_NEED(FL_TEST_EVENTFD) /* the loops do, some in children */
 
 static unsigned devour(unsigned depth);

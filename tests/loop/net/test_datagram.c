@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Datagram sockets: sends, receives, several at a time, waits, connections, and their end. */
-#include "fl_child.h"
 #include "fl_datagrams.h"
 
 /* ---- one at a time */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Accepting: missing resources, cancels, and the end of a listener. */
-#include "fl_child.h"
 #include "fl_streams.h"
 
 static int accept_it(void *listener)

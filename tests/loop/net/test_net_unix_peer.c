@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Unix sockets: the mode of the file, and the credentials of the peer. */
-#include "fl_child.h"
 #include "fl_streams.h"
-
-#include <poll.h>
 
 /* ---- the mode of the file */
 

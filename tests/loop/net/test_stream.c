@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Streams: how they are made and end, and the results of each function for each caller. */
-#include "fl_child.h"
 #include "fl_streams.h"
 
 #include <netinet/tcp.h>
-#include <sys/un.h>
 
 FL_TEST_WITH(stream_both_ways, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {

@@ -9,10 +9,6 @@
 #include "fl_process.h"
 #include "fl_queued.h"
 
-#include "process/base/fd_watcher.h"
-#include <signal.h>
-#include <sys/resource.h>
-
 typedef struct ends {
 	int near, far;
 } ends;

@@ -3,7 +3,6 @@
 #include "fl_child.h"
 
 #include "core/exec/registry.h"
-#include "process/base/identity.h"
 #include "process/start/request.h"
 
 FL_TASK(identity_one, int, long)

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_child.h"
 #include "fl_fds.h"
 #include "fl_queued.h"
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
@@ -7,7 +6,6 @@
 
 #include "process/base/fd_watcher.h"
 #include "process/base/packet.h"
-#include "process/base/process_sys.h"
 
 typedef struct ends {
 	int a, b;

@@ -9,7 +9,6 @@
 
 #include "process/base/packet.h"
 #include "process/shm/shm_sys.h"
-#include <poll.h>
 
 FL_SHM_QUEUE_OF(uint64_t, number_queue)
 FL_ALL_NEED(FL_TEST_MEMFD | FL_TEST_EVENTFD)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Endpoints when a system call fails, memory is short, or a process is killed: nothing leaks. */
-#include "fl_child.h"
 #include "fl_shm_child.h"
 #include "fl_streams.h"
 

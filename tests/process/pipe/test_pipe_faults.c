@@ -3,11 +3,8 @@
  * Pipes when the system refuses, when the other side sends invalid data, and when another process
  * comes between.
  */
-#include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_pipes.h"
-
-#include "process/base/packet.h"
 
 enum { BIG = 70000 };
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Pipes between processes, some of which are killed. */
-#include "fl_child.h"
 #include "fl_pipes.h"
 
 static int echo(void *ends)

@@ -3,18 +3,11 @@
  * Bytes as arguments and results of tasks in processes: each place, each way to make them, deaths,
  * and workers that lie about them.
  */
-#include "fl_fds.h"
-#include "fl_process_pool.h"
 #include "fl_process_pool_faults.h"
 #include "fl_process_pool_sizes.h"
 
 #include "process/base/packet.h"
 #include "process/pool/worker.h"
-#include <fairlead/bytes.h>
-#include <sched.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
 
 enum { K64 = 64 << 10, MIB = 1 << 20, MIB64 = 64 << 20 };
 

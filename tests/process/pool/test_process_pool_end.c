@@ -3,7 +3,6 @@
  * The end of a process executor: close, cancel, terminate, join, free; from outside, from
  * callbacks, and in a fork.
  */
-#include "fl_fds.h"
 #include "fl_process_pool.h"
 
 #include "core/sync/helper.h"

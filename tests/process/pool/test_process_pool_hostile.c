@@ -4,11 +4,9 @@
  * the executor and other workers are not affected. test_process_pool_scribble.c has the shared
  * memory.
  */
-#include "fl_process_pool.h"
 #include "fl_process_pool_sizes.h"
 
 #include "fd/passed_fds.h"
-#include <sys/eventfd.h>
 
 #include "process/pool/worker.h"
 

@@ -3,10 +3,7 @@
  * The memory that a worker can reach, and attacks while the executor works: threads of the worker
  * write its completions all the time. test_process_pool_scribble.c has single writes by a task.
  */
-#include "fl_process_pool.h"
 #include "fl_process_pool_sizes.h"
-
-#include <inttypes.h>
 
 PROCESS_POOL_SIZED(fine, 500, 1, 700, 1);
 

@@ -2,8 +2,6 @@
 /* Arguments and results of every size and alignment: in a slot, in an arena, in separate memory. */
 #include "fl_process_pool_sizes.h"
 
-#include <inttypes.h>
-
 enum { K64 = 64 << 10, MIB = 1 << 20, MIB64 = 64 << 20 };
 
 /* In by out, at each boundary. */

@@ -3,7 +3,6 @@
  * Large arguments and results when the system refuses: that task fails with the reason, others do
  * not, and nothing is left behind.
  */
-#include "fl_fds.h"
 #include "fl_process_pool_faults.h"
 #include "fl_process_pool_sizes.h"
 

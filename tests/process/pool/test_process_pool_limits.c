@@ -8,9 +8,6 @@
 #include "fl_process_pool.h"
 #include "fl_queued.h"
 
-#include "core/base/sys.h"
-#include "core/future/future.h"
-#include "process/base/process_sys.h"
 #include "process/pool/process_pool.h"
 
 /*

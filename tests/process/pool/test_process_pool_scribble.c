@@ -4,10 +4,7 @@
  * any way, but they end; the executor stays intact (under AddressSanitizer, too), and the results
  * of another worker are right.
  */
-#include "fl_process_pool.h"
 #include "fl_process_pool_sizes.h"
-
-#include "core/base/atomic.h"
 
 enum { TRIALS = 1000, OTHERS = 4 };
 

@@ -3,7 +3,6 @@
  * Workers that cannot be started, or end before they are ready: now and then, and always; and the
  * fork server, which starts them.
  */
-#include "fl_fds.h"
 #include "fl_process_pool_faults.h"
 
 #include "process/pool/process_pool.h"

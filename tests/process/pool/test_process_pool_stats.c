@@ -2,7 +2,6 @@
 /* fl_executor_get_stats() where workers die, or tell wrong times. test_executor_stats.c has the rest. */
 #include "fl_process_pool.h"
 
-#include "core/base/atomic.h"
 #include "core/exec/executor.h"
 
 static fl_executor_stats stats_of(fl_executor *e)

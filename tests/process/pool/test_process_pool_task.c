@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The environment of a task in a worker, and the context of its callbacks and hooks. */
-#include "fl_child.h"
-#include "fl_fds.h"
 #include "fl_process_pool.h"
 
 /* The process. */

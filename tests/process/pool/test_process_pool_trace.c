@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The flight recorder and worker processes: arrows between processes, rings of dead and hostile workers. */
-#include "fl_child.h"
-#include "fl_process_pool.h"
 #include "fl_process_pool_sizes.h"
 
-#include "core/base/atomic.h"
 #include "inspect/trace.h"
 #include "process/pool/process_pool.h"
 #include <ctype.h>
-#include <fairlead/debug.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <string.h>
-#include <sys/mman.h>
 
 /* Whether a text is JSON (RFC 8259) of ASCII characters alone. */
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Rings: both sides of the protocol, in one process, mostly on one thread. */
 #include "fl_faults.h"
-#include "fl_test.h"
 
 #include "process/pool/rings.h"
 

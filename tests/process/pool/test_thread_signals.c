@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The signals of faults, in all threads and processes of the library. */
-#include "fl_child.h"
 #include "fl_process_pool.h"
-
-#include <inttypes.h>
 
 enum { FAULTS = 6 };
 static const int faults[FAULTS] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};

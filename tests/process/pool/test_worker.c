@@ -5,8 +5,6 @@
  */
 #include "fl_worker.h"
 
-#include "core/base/sys.h"
-
 struct page {
 	unsigned char bytes[4096];
 };

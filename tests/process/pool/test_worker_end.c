@@ -5,8 +5,6 @@
  */
 #include "fl_worker.h"
 
-#include "core/base/sys.h"
-
 FL_TASK(worker_sleeps, void, int)
 {
 	fl__store_release(result, 1); /* the test sees it at once: it is in memory that both have */

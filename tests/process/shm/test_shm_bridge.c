@@ -3,11 +3,9 @@
  * The bridge. The table of system calls is wrapped once, before main(): bridges outlive a case, so
  * no case replaces it.
  */
-#include "fl_child.h"
 #include "fl_in_loop.h"
 #include "fl_queued.h"
 #include "fl_shm_child.h"
-#include "process/shm/shm_bridge.h"
 
 FL_ALL_NEED(FL_TEST_EVENTFD) /* the fibers' loops do, some in children */
 

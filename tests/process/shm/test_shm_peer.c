@@ -7,7 +7,6 @@
 #include "fl_process.h"
 #include "fl_shm_child.h"
 
-#include "core/base/sanitizer.h"
 #include "process/shm/shm_region.h"
 
 /* Private memory, whose address the other process knows. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_in_loop.h"
 #include "fl_shm_child.h"
-#include <fairlead/shm_mutex.h>
 
 typedef struct board {
 	fl_shm_mutex mutex;

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_child.h"
 #include "fl_shm.h"
 
 enum { MIB = 1 << 20 };

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_queued.h"
 #include "fl_shm_child.h"
-#include "process/shm/shm_wait_queue.h"
 
 static int acquire(void *s, fl_time deadline, fl_cancel_token *cancel)
 {

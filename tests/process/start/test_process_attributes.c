@@ -14,9 +14,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <spawn.h>
-#include <sys/mount.h>
 #include <sys/personality.h>
-#include <sys/prctl.h>
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 

@@ -3,11 +3,8 @@
  * The parent dies, the fork server dies, the fork server is stopped: whatever the processes are
  * doing at the time.
  */
-#include "core/wait/lot.h"
 #include "fl_process.h"
-#include "process/base/process_sys.h"
 #include <linux/futex.h>
-#include <time.h>
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 

@@ -5,7 +5,6 @@
 #include "fl_process.h"
 #include "fl_seam.h"
 #include "process/base/packet.h"
-#include "process/base/process_sys.h"
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 

@@ -9,8 +9,6 @@
 #include <elf.h>
 #include <libgen.h>
 #include <link.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/statvfs.h>
 
 FL_ALL_NEED(FL_TEST_PROCESSES)

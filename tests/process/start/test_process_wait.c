@@ -8,10 +8,6 @@
 #include "fl_process.h"
 #include "process/start/spawn.h"
 
-#include <sched.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-
 FL_ALL_NEED(FL_TEST_PROCESSES)
 
 FL_TASK(process_answers, void, void)
