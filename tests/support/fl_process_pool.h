@@ -246,6 +246,17 @@ PROCESS_POOL_FN void process_pool_same(const struct process_pool_census *before)
 	__attribute__((cleanup(process_pool_same), unused)) const struct process_pool_census process_pool_before =     \
 	    process_pool_begin()
 
+/* A case with an executor `e` of that many workers, which leaves nothing. */
+#define PROCESS_POOL_TEST(name, workers)                                                                               \
+	static void name##_in(fl_executor *e);                                                                         \
+	FL_TEST(name)                                                                                                  \
+	{                                                                                                              \
+		PROCESS_POOL_LEAVES_NOTHING();                                                                         \
+		FL_SCOPED(fl_executor) *e = process_pool_with(workers);                                                \
+		name##_in(e);                                                                                          \
+	}                                                                                                              \
+	static void name##_in(fl_executor *e)
+
 /*
  * For tasks that play a hostile worker: the address of the memory that their process shares with
  * the executor.

@@ -123,9 +123,8 @@ FL_TEST(process_pool_create_without_memory)
 	fl_shm_free(region);
 }
 
-FL_TEST(process_pool_submit_refuses)
+PROCESS_POOL_TEST(process_pool_submit_refuses, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	fl_future *f = NULL;
 	/* fl_process_executor_create() documents these two results of a submit. */
 	FL_RC(fl_submit(e, &unknown, NULL, &f), -ENOENT);

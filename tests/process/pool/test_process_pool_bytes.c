@@ -178,10 +178,8 @@ static void receive_bytes(fl_future *f, size_t size, uint64_t seed)
 	expect_bytes(&b, size, seed);
 }
 
-FL_TEST(process_pool_bytes_of_every_size_made_in_every_way)
+PROCESS_POOL_TEST(process_pool_bytes_of_every_size_made_in_every_way, 1)
 {
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (int way = 0; way < WAYS; way++)
 		for (unsigned i = 0; i < 2 * SIZES; i++) {
 			const size_t size = sizes[i < SIZES ? i : 2 * SIZES - 1 - i]; /* up, and down */
@@ -190,10 +188,8 @@ FL_TEST(process_pool_bytes_of_every_size_made_in_every_way)
 }
 
 /* Large enough to be made where the parent maps them. */
-FL_TEST(process_pool_bytes_of_64_mib)
+PROCESS_POOL_TEST(process_pool_bytes_of_64_mib, 1)
 {
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (int way = 0; way < WAYS; way++)
 		receive_bytes(send_order(e, (struct order){MIB64 - way, way, way, SUCCEEDS, NULL}), MIB64 - way, way);
 }
@@ -214,10 +210,8 @@ FL_TASK_STATIC(pool_keeps, size_t, fl_bytes)
 	return 0;
 }
 
-FL_TEST(process_pool_bytes_kept_by_their_task)
+PROCESS_POOL_TEST(process_pool_bytes_kept_by_their_task, 1)
 {
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (int round = 0; round < 3; round++)
 		for (size_t size = 15; size < MIB64; size = 4 * (size + 1) - 1) {
 			fl_future *f = NULL;
@@ -236,11 +230,9 @@ FL_TEST(process_pool_bytes_kept_by_their_task)
 		}
 }
 
-FL_TEST(process_pool_bytes_of_every_size_at_once)
+PROCESS_POOL_TEST(process_pool_bytes_of_every_size_at_once, 2)
 {
 	enum { TASKS = 40 * SIZES };
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	fl_future *f[TASKS];
 	FL_EACH (i, f)
 		f[i] = send_order(e, (struct order){sizes[i * 7 % (SIZES - 2)], i, i % WAYS, SUCCEEDS, NULL});
@@ -248,10 +240,8 @@ FL_TEST(process_pool_bytes_of_every_size_at_once)
 		receive_bytes(f[i], sizes[i * 7 % (SIZES - 2)], i);
 }
 
-FL_TEST(process_pool_bytes_come_and_go)
+PROCESS_POOL_TEST(process_pool_bytes_come_and_go, 1)
 {
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (unsigned k = 0; k < 4 * SIZES; k++) { /* soon, in memory that was used before */
 		const unsigned i = k * 7 % SIZES;
 		unsigned char *bytes = process_pool_bytes(sizes[i] > 0 ? sizes[i] : 1, i);
@@ -326,10 +316,8 @@ FL_TEST(process_pool_bytes_of_chunks)
 }
 
 /* Only the element that keeps its memory fails; none of the memfds that were sent is left. */
-FL_TEST(process_pool_bytes_kept_in_chunks)
+PROCESS_POOL_TEST(process_pool_bytes_kept_in_chunks, 1)
 {
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	const size_t orders[2] = {2 * K64, 20 * MIB + 1};
 	for (int round = 0; round < 3 * FL__RINGS_DEPTH; round++) {
 		fl_bytes made[2] = {0};
@@ -350,11 +338,9 @@ FL_TASK_STATIC(pool_measures, fl_bytes, size_t)
 }
 
 /* The array of handles has a bound. */
-FL_TEST(process_pool_bytes_of_long_chunks)
+PROCESS_POOL_TEST(process_pool_bytes_of_long_chunks, 1)
 {
 	enum { N = 5000 };
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	fl_bytes *in = calloc(N, sizeof *in);
 	size_t *out = calloc(N, sizeof *out);
 	FL_CHECK(in && out);
@@ -378,11 +364,9 @@ FL_TASK_STATIC(pool_fills_a_line, void, struct line)
 }
 
 /* The largest array and its room, when the arena is empty and its head in the midst. */
-FL_TEST(process_pool_bytes_in_the_midst_of_the_arena)
+PROCESS_POOL_TEST(process_pool_bytes_in_the_midst_of_the_arena, 1)
 {
 	enum { N = K64 / sizeof(fl_bytes), LINES = FL__RINGS_ARENA / 2 / sizeof(struct line) };
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	struct order *orders = calloc(N, sizeof *orders);
 	fl_bytes *made = calloc(N, sizeof *made);
 	FL_CHECK(orders && made);
@@ -399,10 +383,8 @@ FL_TEST(process_pool_bytes_in_the_midst_of_the_arena)
 }
 
 /* Sizes whose sum overflows. */
-FL_TEST(process_pool_bytes_of_bogus_sizes)
+PROCESS_POOL_TEST(process_pool_bytes_of_bogus_sizes, 1)
 {
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	unsigned char *bytes = process_pool_bytes(4 * K64, 1);
 	for (size_t less = 4 * K64 - MIB / 1024; less < 4 * K64 + MIB / 1024; less += 64) {
 		const fl_bytes in[2] = {{.data = bytes, .size = 4 * K64}, {.data = bytes, .size = SIZE_MAX - less}};
@@ -510,11 +492,9 @@ FL_TASK_STATIC(pool_asks_for_much, int, fl_bytes)
 }
 
 /* The errors of fl_bytes_alloc(). */
-FL_TEST(process_pool_bytes_stay_when_there_are_no_more)
+PROCESS_POOL_TEST(process_pool_bytes_stay_when_there_are_no_more, 1)
 {
 	static const int errors[] = {-EFBIG, -EMFILE, -ENFILE, -ENOMEM};
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	process_pool_works(e);
 	FL_EACH (i, errors) {
 		fl_future *f = NULL;
@@ -609,10 +589,8 @@ FL_TEST(process_pool_bytes_outlive_their_executor)
 	}
 }
 
-FL_TEST(process_pool_bytes_of_tasks_that_fail)
+PROCESS_POOL_TEST(process_pool_bytes_of_tasks_that_fail, 1)
 {
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	FL_EACH (i, sizes) {
 		fl_bytes b = {0};
 		process_pool_fails(send_order(e, (struct order){sizes[i], i, i % WAYS, FAILS, NULL}), -EIO, NULL);
@@ -624,11 +602,9 @@ FL_TEST(process_pool_bytes_of_tasks_that_fail)
 }
 
 /* In a chunk: the elements before the failed or killed one keep their bytes, the rest goes on. */
-FL_TEST(process_pool_bytes_of_chunks_that_break)
+PROCESS_POOL_TEST(process_pool_bytes_of_chunks_that_break, 1)
 {
 	enum { N = 20 };
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (int then = FAILS; then <= DIES; then++)
 		for (unsigned bad = 0; bad < N; bad += 3) {
 			struct order orders[N];
@@ -680,11 +656,9 @@ FL_TEST(process_pool_bytes_of_attempts)
 }
 
 /* A worker that is killed while it makes them, or while they are on their way. */
-FL_TEST(process_pool_bytes_of_workers_that_are_killed)
+PROCESS_POOL_TEST(process_pool_bytes_of_workers_that_are_killed, 2)
 {
 	enum { AT_ONCE = 12 };
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
 		fl_future *f[AT_ONCE];
 		int pids[2];
@@ -735,9 +709,8 @@ FL_TASK_STATIC(pool_makes_huge, void, struct huge, .drop_result = FL_BYTES_DROP)
 	return fl_bytes_alloc(&result->text, 1, 1);
 }
 
-FL_TEST(process_pool_bytes_in_a_struct_that_is_too_large)
+PROCESS_POOL_TEST(process_pool_bytes_in_a_struct_that_is_too_large, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	fl_future *f = NULL;
 	FL_OK(pool_makes_huge_submit(e, &f));
 	process_pool_fails(f, -E2BIG, NULL);
@@ -839,10 +812,8 @@ FL_TEST(process_pool_bytes_without_dev_shm)
 }
 
 /* Descriptors and addresses run out where the result arrives. */
-FL_TEST(process_pool_bytes_without_descriptors)
+PROCESS_POOL_TEST(process_pool_bytes_without_descriptors, 1)
 {
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	process_pool_works(e);
 	for (int i = 0; i < 3; i++) {
 		void *bytes = process_pool_bytes(2 * MIB, 4);
@@ -1012,10 +983,8 @@ FL_TASK_STATIC(pool_lies, struct lie, fl_bytes)
 	return 0;
 }
 
-FL_TEST(process_pool_bytes_of_workers_that_lie)
+PROCESS_POOL_TEST(process_pool_bytes_of_workers_that_lie, 1)
 {
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	FL_EACH (i, lies) {
 		fl_future *f = NULL, *g = NULL;
 		FL_OK(pool_lies_submit(e, lies[i], &f));
@@ -1046,10 +1015,8 @@ FL_TASK_STATIC(pool_lies_behind, struct lie, fl_bytes)
 	return 0;
 }
 
-FL_TEST(process_pool_bytes_of_workers_that_lie_behind_their_count)
+PROCESS_POOL_TEST(process_pool_bytes_of_workers_that_lie_behind_their_count, 1)
 {
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (unsigned count = 0; count < 2; count++) {
 		const struct lie lie[2] = {{0x1000, count, 0, NO_FD}, {0x1000, count, 0, NO_FD}};
 		fl_bytes made[2] = {0};

@@ -216,9 +216,8 @@ FL_TEST(process_pool_death_tells_of_a_pointer)
 }
 
 /* The only worker. */
-FL_TEST(process_pool_death_of_the_only_worker)
+PROCESS_POOL_TEST(process_pool_death_of_the_only_worker, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (int i = 0; i < 30; i++) {
 		fl_future *f = NULL, *behind = NULL;
 		int result, *runs = process_pool_counters(1);
@@ -243,9 +242,8 @@ static bool main_thread_has_ended(int pid)
  * An idle worker dies: no task fails; another worker is started when it is needed. A killed worker
  * may take a task until its thread has ended.
  */
-FL_TEST(process_pool_death_of_an_idle_worker)
+PROCESS_POOL_TEST(process_pool_death_of_an_idle_worker, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (int i = 0; i < 20; i++) {
 		const int pid = process_pool_pid(e);
 		FL_OK(kill(pid, SIGKILL));
@@ -258,9 +256,8 @@ FL_TEST(process_pool_death_of_an_idle_worker)
 
 /* Retries. */
 
-FL_TEST(process_pool_death_is_tried_again_if_the_type_says_so)
+PROCESS_POOL_TEST(process_pool_death_is_tried_again_if_the_type_says_so, 2)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	for (int i = 0; i < 10; i++) {
 		int *runs = process_pool_counters(2), result;
 		fl_future *good = NULL, *bad = NULL;
@@ -281,9 +278,8 @@ FL_TASK(process_pool_just_fails, int *, void, .max_attempts = 5)
 	return -EDOM;
 }
 
-FL_TEST(process_pool_failure_is_no_death)
+PROCESS_POOL_TEST(process_pool_failure_is_no_death, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	fl_future *f = NULL;
 	int *runs = process_pool_counters(1);
 	FL_OK(process_pool_just_fails_submit(e, runs, &f));
@@ -292,9 +288,8 @@ FL_TEST(process_pool_failure_is_no_death)
 }
 
 /* A task that is cancelled between two tries is not tried again. */
-FL_TEST(process_pool_death_of_a_cancelled_task)
+PROCESS_POOL_TEST(process_pool_death_of_a_cancelled_task, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	struct process_pool_gate *gate = process_pool_gate();
 	int *runs = process_pool_counters(1);
 	fl_future *f = NULL;

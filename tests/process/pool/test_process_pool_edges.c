@@ -6,9 +6,8 @@
 #include "fl_process_pool.h"
 
 /* An end and a death, beside a task that does not end. */
-FL_TEST(process_pool_wait_any)
+PROCESS_POOL_TEST(process_pool_wait_any, 2)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *held = process_pool_hold(e, gate);
 	for (int i = 0; i < 20; i++) {
@@ -53,9 +52,8 @@ static int held_in_fiber(void *arg)
 	return fl_test_join(other);
 }
 
-FL_TEST(process_pool_fiber_that_waits_holds_up_no_other)
+PROCESS_POOL_TEST(process_pool_fiber_that_waits_holds_up_no_other, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	fl_test_in_loop(held_in_fiber, &(struct in_fiber){e, process_pool_gate()});
 }
 
@@ -119,9 +117,8 @@ static int wait_for_it(void *f)
 	return fl_future_wait(f);
 }
 
-FL_TEST(process_pool_several_wait_for_one)
+PROCESS_POOL_TEST(process_pool_several_wait_for_one, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	for (int round = 0; round < 20; round++) {
 		enum { THREADS = 4 };
@@ -162,10 +159,9 @@ static void go_on(fl_future *f, void *arg)
 	                                      &(fl_submit_config){.on_end = go_on, .on_end_arg = flow}));
 }
 
-FL_TEST(process_pool_death_in_a_flow_that_never_stops)
+PROCESS_POOL_TEST(process_pool_death_in_a_flow_that_never_stops, 2)
 {
 	enum { CHAINS = 32 };
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	struct flow flow = {.e = e, .running = CHAINS};
 	for (int i = 0; i < CHAINS; i++)
 		FL_OK(process_pool_square_submit_with(e, 1, NULL,

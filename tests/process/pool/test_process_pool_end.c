@@ -152,9 +152,8 @@ static void join_in_callback(fl_future *f, void *arg)
 	FL_OK(fl_executor_terminate(e));
 }
 
-FL_TEST(process_pool_join_in_a_callback_is_a_deadlock)
+PROCESS_POOL_TEST(process_pool_join_in_a_callback_is_a_deadlock, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(fl_submit_with(e, &process_pool_square, &(int){2}, &f,
 	                     &(fl_submit_config){.on_end = join_in_callback, .on_end_arg = e}));
@@ -199,9 +198,8 @@ FL_TASK(process_pool_joins_its_own, void, int)
 	return 0;
 }
 
-FL_TEST(process_pool_task_joins_its_own)
+PROCESS_POOL_TEST(process_pool_task_joins_its_own, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	int unused;
 	process_pool_call(e, &process_pool_joins_its_own, NULL, &unused);
 }

@@ -288,10 +288,8 @@ FL_TASK_STATIC(forges, int, struct apart)
 	return 0;
 }
 
-FL_TEST(process_pool_hostile_forges_a_result)
+PROCESS_POOL_TEST(process_pool_hostile_forges_a_result, 1)
 {
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (int how = 0; how < FORGED; how++) {
 		fl_future *f = NULL;
 		print_message("%d\n", how);
@@ -327,10 +325,8 @@ FL_TASK_STATIC(sends_junk, unsigned, struct apart)
 	return 0;
 }
 
-FL_TEST(process_pool_hostile_sends_junk)
+PROCESS_POOL_TEST(process_pool_hostile_sends_junk, 1)
 {
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (unsigned i = 0; i < 60; i++) {
 		fl_future *f = NULL;
 		FL_OK(sends_junk_submit(e, i, &f));

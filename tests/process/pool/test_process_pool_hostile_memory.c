@@ -122,9 +122,8 @@ FL_TASK(process_pool_tries_to_shrink_its_replies, void, struct attempts)
 	return 0;
 }
 
-FL_TEST(process_pool_memory_is_sealed)
+PROCESS_POOL_TEST(process_pool_memory_is_sealed, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_SCOPED(fl_future) *g = NULL;
 	struct attempts attempts;

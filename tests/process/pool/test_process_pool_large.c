@@ -37,10 +37,8 @@ static uint64_t seed_for(const fl_task_type *type, unsigned i)
 	return type->arg_size < 8 || type->result_size < 8 ? i % 200 + 1 : i * UINT64_C(0x9e3779b97f4a7c15) + 1;
 }
 
-FL_TEST(process_pool_carries_every_size)
+PROCESS_POOL_TEST(process_pool_carries_every_size, 1)
 {
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (unsigned i = 0; i < SIZES; i++) {
 		const fl_task_type *type = sizes[i];
 		for (unsigned round = 0; round < (i < SMALLER ? 3 : 1); round++)
@@ -48,11 +46,9 @@ FL_TEST(process_pool_carries_every_size)
 	}
 }
 
-FL_TEST(process_pool_carries_every_size_at_once)
+PROCESS_POOL_TEST(process_pool_carries_every_size_at_once, 2)
 {
 	enum { ROUNDS = 20 };
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	fl_future *f[ROUNDS * SMALLER];
 	for (unsigned i = 0; i < ROUNDS * SMALLER; i++) {
 		const fl_task_type *type = sizes[i % SMALLER];
@@ -65,10 +61,9 @@ FL_TEST(process_pool_carries_every_size_at_once)
 }
 
 /* Their arenas go round: three of 64 KiB do not always fit behind each other. */
-FL_TEST(process_pool_arenas_go_round)
+PROCESS_POOL_TEST(process_pool_arenas_go_round, 1)
 {
 	enum { TASKS = 400, AT_ONCE = 30 };
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	static const fl_task_type *const mixed[] = {&in_64k, &in_33, &in_8_out_64k, &in_below_64k, &in_64k_out_8};
 	fl_future *f[AT_ONCE] = {NULL};
 	for (unsigned i = 0; i < TASKS + AT_ONCE; i++) {
@@ -181,9 +176,8 @@ static struct process_pool_census census_of_worker(fl_executor *e)
 	return there;
 }
 
-FL_TEST(process_pool_workers_keep_nothing)
+PROCESS_POOL_TEST(process_pool_workers_keep_nothing, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	const struct process_pool_census before = census_of_worker(e);
 	for (unsigned i = 0; i < 100; i++) {
 		const fl_task_type *type = sizes[i % SMALLER];
@@ -206,9 +200,8 @@ FL_TASK_STATIC(fails_large, int, struct large)
 	return *arg;
 }
 
-FL_TEST(process_pool_large_result_of_a_task_that_fails)
+PROCESS_POOL_TEST(process_pool_large_result_of_a_task_that_fails, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (unsigned i = 0; i < 50; i++) {
 		fl_future *failing = NULL, *good = process_pool_send(e, &in_8_out_above, i);
 		FL_OK(fails_large_submit(e, -EDOM, &failing));
@@ -220,9 +213,8 @@ FL_TEST(process_pool_large_result_of_a_task_that_fails)
 }
 
 /* A map leaves zeros: the worker sends only what it keeps. */
-FL_TEST(process_pool_large_result_of_an_element_that_fails)
+PROCESS_POOL_TEST(process_pool_large_result_of_an_element_that_fails, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	struct large result = {{1}};
 	FL_RC(fails_large_map(e, &(int){-EDOM}, 1, &result, NULL), FL_ETASK);
 	for (size_t i = 0; i < sizeof result; i++)
@@ -233,11 +225,9 @@ FL_TEST(process_pool_large_result_of_an_element_that_fails)
  * A large submission that is taken back before it starts leaves nothing in the channel that would
  * block others.
  */
-FL_TEST(process_pool_large_arguments_that_are_taken_back)
+PROCESS_POOL_TEST(process_pool_large_arguments_that_are_taken_back, 1)
 {
 	enum { TIMES = 800 };
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *held = process_pool_hold(e, gate);
 	for (unsigned i = 0; i < TIMES; i++) {

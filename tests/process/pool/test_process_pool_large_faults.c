@@ -91,10 +91,8 @@ FL_TEST(process_pool_large_with_a_fault_in_the_worker)
 }
 
 /* No more descriptors, where a large result arrives, and where a large argument is sent. */
-FL_TEST(process_pool_large_without_descriptors)
+PROCESS_POOL_TEST(process_pool_large_without_descriptors, 1)
 {
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	process_pool_works(e);
 	for (int i = 0; i < 3; i++) {
 		rlim_t limit = fl_test_limit_fds(0);
@@ -114,9 +112,8 @@ FL_TEST(process_pool_large_without_descriptors)
 }
 
 /* Above the limit on files the system would send SIGXFSZ, by which a process dies. */
-FL_TEST(process_pool_large_above_the_limit_on_files)
+PROCESS_POOL_TEST(process_pool_large_above_the_limit_on_files, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	process_pool_works(e);
 	fl_future *f = NULL;
 	const rlim_t before = fl_test_limit(RLIMIT_FSIZE, MIB);

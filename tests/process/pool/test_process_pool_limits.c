@@ -643,9 +643,8 @@ FL_TEST(process_pool_does_not_kill_a_task_that_stops)
 
 /* The number of workers. */
 
-FL_TEST(process_pool_resize_results)
+PROCESS_POOL_TEST(process_pool_resize_results, 2)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	FL_RC(fl_executor_resize(e, 0), -EINVAL);
 	FL_RC(fl_executor_resize(e, FL_WORKERS_MAX + 1), -EINVAL);
 	assert_int_equal(fl_executor_workers(e), 2);
@@ -656,10 +655,9 @@ FL_TEST(process_pool_resize_results)
 	FL_RC(fl_executor_resize(e, 3), -EPIPE);
 }
 
-FL_TEST(process_pool_resize_up_and_down)
+PROCESS_POOL_TEST(process_pool_resize_up_and_down, 1)
 {
 	enum { MOST = 5 };
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	struct process_pool_gate *gates[MOST];
 	fl_future *held[MOST], *waiting = NULL;
 	gates[0] = process_pool_gate();
@@ -691,11 +689,9 @@ FL_TEST(process_pool_resize_up_and_down)
 		process_pool_let_go(two[i], f[i]);
 }
 
-FL_TEST(process_pool_resize_under_load)
+PROCESS_POOL_TEST(process_pool_resize_under_load, 1)
 {
 	enum { AT_ONCE = 50 };
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	const unsigned tasks = fl_test_scaled(5000);
 	int *runs = process_pool_counters(tasks), pid;
 	fl_future *f[AT_ONCE] = {NULL};

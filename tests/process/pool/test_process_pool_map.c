@@ -126,9 +126,8 @@ FL_TEST(process_pool_map_death_costs_one_element)
 }
 
 /* Where the map chooses its chunks. */
-FL_TEST(process_pool_map_names_the_element_of_a_chosen_chunk)
+PROCESS_POOL_TEST(process_pool_map_names_the_element_of_a_chosen_chunk, 2)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	fl_map_error error = {.index = N};
 	struct small_result results[N] = {0};
 	make_elements();
@@ -138,9 +137,8 @@ FL_TEST(process_pool_map_names_the_element_of_a_chosen_chunk)
 }
 
 /* An element that may be started twice: the chunk is run again, and all of it is there. */
-FL_TEST(process_pool_map_is_tried_again_if_the_type_says_so)
+PROCESS_POOL_TEST(process_pool_map_is_tried_again_if_the_type_says_so, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	fl_map_error error = {.index = N};
 	const fl_map_config config = {.chunk = 10, .error = &error};
 	struct small_result results[N] = {0};

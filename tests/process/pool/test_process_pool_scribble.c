@@ -120,9 +120,8 @@ FL_TASK_STATIC(write_orders, int, int)
 	return 0;
 }
 
-FL_TEST(process_pool_orders_cannot_be_written_by_their_worker)
+PROCESS_POOL_TEST(process_pool_orders_cannot_be_written_by_their_worker, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	int allowed = -1;
 	for (int writes = 0; writes < 2; writes++) {
 		FL_SCOPED(fl_future) *f = NULL;

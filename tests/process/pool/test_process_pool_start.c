@@ -180,9 +180,8 @@ FL_TEST(process_pool_never_starts)
 }
 
 /* It comes back before the last try. */
-FL_TEST(process_pool_starts_in_the_end)
+PROCESS_POOL_TEST(process_pool_starts_in_the_end, 2)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	(void)process_pool_begin();
 	PROCESS_LOG();
 	process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, 0, 4, -EAGAIN);
@@ -340,9 +339,8 @@ FL_TEST(process_pool_outlives_a_killer)
 }
 
 /* Each shortage meets an idle pool whose workers have died; every second one, no fork server. */
-FL_TEST(process_pool_outlives_a_shortage_of_descriptors)
+PROCESS_POOL_TEST(process_pool_outlives_a_shortage_of_descriptors, 2)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	PROCESS_LOG();
 	for (int round = 0; round < 4; round++) {
 		process_pool_works(e);
@@ -386,9 +384,8 @@ FL_TEST(process_pool_without_descriptors)
 
 /* The fork_server. */
 
-FL_TEST(process_pool_outlives_the_fork_server)
+PROCESS_POOL_TEST(process_pool_outlives_the_fork_server, 2)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	for (int round = 0; round < 10; round++) {
 		enum { TASKS = 40 };
 		struct process_pool_gate *gates[2] = {process_pool_gate(), process_pool_gate()};
@@ -413,9 +410,8 @@ FL_TEST(process_pool_outlives_the_fork_server)
 }
 
 /* A fork server without the signals of its children ends: it would not see their ends. */
-FL_TEST(process_pool_fork_server_without_signals)
+PROCESS_POOL_TEST(process_pool_fork_server_without_signals, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	process_pool_works(e);
 	PROCESS_LOG();
 	FL_OK(kill(fl__fork_server_pid(), SIGKILL));
@@ -508,9 +504,8 @@ FL_TEST(process_pool_joined_by_its_log)
 }
 
 /* What was to be one more when it was asked for is one too many when it is there. */
-FL_TEST(process_pool_resized_while_a_worker_starts)
+PROCESS_POOL_TEST(process_pool_resized_while_a_worker_starts, 2)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *held = process_pool_hold(e, gate), *f = NULL;
 	const int fork_server = fl__fork_server_pid();

@@ -34,9 +34,8 @@ FL_TASK(process_pool_dies, struct process_pool_mortal, void, .max_attempts = 3)
 }
 
 /* Tasks behind it go to the next worker. Each counts once. */
-FL_TEST(process_pool_stats_of_killed_workers)
+PROCESS_POOL_TEST(process_pool_stats_of_killed_workers, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	fl_future *f[4];
 	workers_were(e, 0, 0, 0);
 	for (int deaths = 2; deaths <= 3; deaths++) {
@@ -58,9 +57,8 @@ FL_TEST(process_pool_stats_of_killed_workers)
 	workers_were(e, 6, 6, 5);
 }
 
-FL_TEST(process_pool_stats_of_a_terminated_pool)
+PROCESS_POOL_TEST(process_pool_stats_of_a_terminated_pool, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *f = process_pool_hold(e, gate);
 	FL_OK(process_pool_square_submit(e, 1, NULL));
@@ -114,10 +112,9 @@ FL_TEST(process_pool_stats_of_wrong_times)
 }
 
 /* Those that are not measured, while tasks are many, others stand for. */
-FL_TEST(process_pool_stats_stand_for_no_more_than_all)
+PROCESS_POOL_TEST(process_pool_stats_stand_for_no_more_than_all, 1)
 {
 	enum { N = 500 };
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (int i = 0; i < N; i++)
 		process_pool_works(e);
 	assert_int_equal(stats_of(e).ended, N);

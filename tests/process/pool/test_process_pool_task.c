@@ -28,9 +28,8 @@ FL_TASK(process_pool_looks_around, void, struct found)
 	return pid == getpid() ? 0 : -EIO;
 }
 
-FL_TEST(process_pool_task_finds_a_process_of_its_own)
+PROCESS_POOL_TEST(process_pool_task_finds_a_process_of_its_own, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	struct found found;
 	process_pool_call(e, &process_pool_looks_around, NULL, &found);
 	assert_int_equal(found.parent, fl__fork_server_pid());
@@ -51,9 +50,8 @@ FL_TASK(process_pool_is_signalled, void, int)
 	return 0;
 }
 
-FL_TEST(process_pool_workers_survive_signals_to_the_group)
+PROCESS_POOL_TEST(process_pool_workers_survive_signals_to_the_group, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	int pid;
 	process_pool_call(e, &process_pool_is_signalled, NULL, &pid);
 	assert_int_equal(pid, process_pool_pid(e));
@@ -194,9 +192,8 @@ FL_TASK(process_pool_frees_own_objects, void, int)
 	return 0;
 }
 
-FL_TEST(process_pool_task_frees_the_descriptors_of_its_objects)
+PROCESS_POOL_TEST(process_pool_task_frees_the_descriptors_of_its_objects, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	int more = -1;
 	process_pool_call(e, &process_pool_frees_own_objects, NULL, &more);
 	assert_int_equal(more, 0);
@@ -245,9 +242,8 @@ FL_TASK(process_pool_drops, int, int, .drop_arg = note_drop, .drop_result = note
 	return *arg < 0 ? *arg : 0;
 }
 
-FL_TEST(process_pool_callbacks_run_on_a_thread_of_the_executor)
+PROCESS_POOL_TEST(process_pool_callbacks_run_on_a_thread_of_the_executor, 1)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *f = NULL, *held = process_pool_hold(e, gate);
 	const fl_submit_config config = {.on_end = note_call, .on_end_arg = &calls};
