@@ -470,8 +470,7 @@ FL_TEST(debug_allocator_may_lock)
 		FL_DEBUGGING(modes);
 		fl_set_allocator(&arena);
 		for (int i = 0; i < 20; i++) { /* of 16 locks one is measured without a wait */
-			FL_SCOPED(fl_queue) *q = NULL;
-			FL_OK(fl_queue_create(&q, sizeof(int), NULL));
+			FL_SCOPED(fl_queue) *q = FL_TEST_QUEUE_OF(sizeof(int), NULL);
 		}
 		FL_OK(fl_debug_enable(0));
 		fl_set_allocator(NULL);

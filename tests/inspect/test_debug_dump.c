@@ -669,8 +669,8 @@ FL_TEST(debug_dump_lists_executors_with_pending_tasks)
 {
 	FL_SCOPED(fl_executor) *pool = NULL, *loop = NULL, *idle = pool_with(1);
 	fl_event_reset(&dump_event);
-	FL_OK(fl_thread_executor_create(&pool, &dump_starved));
-	FL_OK(fl_loop_executor_create(&loop, &dump_starved));
+	pool = fl_test_executor(fl_thread_executor_create, &dump_starved);
+	loop = fl_test_executor(fl_loop_executor_create, &dump_starved);
 	submit_all(pool, DUMP_TASKS);
 	submit_all(loop, 5);
 	FL_WAIT_FOR(all_tasks_are_counted());
@@ -685,9 +685,8 @@ FL_TEST(debug_dump_lists_executors_with_pending_tasks)
 FL_TEST(debug_dump_counts_workers_that_wait)
 {
 	FL_DEBUGGING(FL_DEBUG_WAITS);
-	FL_SCOPED(fl_executor) *pool = NULL;
 	fl_event_reset(&dump_event);
-	FL_OK(fl_thread_executor_create(&pool, &dump_starved));
+	FL_SCOPED(fl_executor) *pool = fl_test_executor(fl_thread_executor_create, &dump_starved);
 	submit_all(pool, DUMP_TASKS);
 	FL_WAIT_FOR(all_tasks_are_counted());
 	set_event();

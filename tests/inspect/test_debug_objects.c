@@ -209,7 +209,7 @@ static void wait_and_end(struct stage *s, const struct waiting *how)
 static void begin(struct stage *s)
 {
 	*s = (struct stage){.lock = FL_MUTEX_INIT, .changed = FL_COND_INIT, .over = FL_CANCEL_TOKEN_INIT};
-	FL_OK(fl_queue_create(&s->queue, sizeof(int), &(fl_queue_config){.capacity = 2}));
+	s->queue = FL_TEST_QUEUE(int, .capacity = 2);
 }
 
 FL_TEST(debug_dump_names_conditions_semaphores_and_queues)
@@ -347,7 +347,7 @@ FL_TEST(debug_contention_counts_a_submit_at_its_caller)
 {
 	unsigned long long calls = 0, waited = 0;
 	FL_DEBUGGING(FL_DEBUG_CONTENTION | FL_DEBUG_WAITS);
-	FL_SCOPED(fl_executor) *e = pool_of(&(fl_executor_config){.workers = 1, .backlog = 1});
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 1, .backlog = 1);
 	struct held held = hold_worker(e);
 	submit_here(e);
 	fl_thread *t;

@@ -384,8 +384,7 @@ FL_TEST(stats_of_impossible_times)
 
 FL_TEST(stats_of_a_loop)
 {
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(fl_loop_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(loop, .workers = 2);
 	fl_event open = FL_EVENT_INIT;
 	fl_future *f[5];
 	FL_EACH (i, f)
@@ -440,8 +439,8 @@ FL_TEST(stats_text_has_all_executors)
 	assert_null(strchr(none.data, '{'));
 	FL_SCOPED(fl_executor) *a = NULL, *b = NULL;
 	const fl_executor_config config = {.name = "a \"b\" \\ \n \xc3\xbc"};
-	FL_OK(fl_sequential_executor_create(&a, &config));
-	FL_OK(fl_sequential_executor_create(&b, &config));
+	a = fl_test_executor(fl_sequential_executor_create, &config);
+	b = fl_test_executor(fl_sequential_executor_create, &config);
 	stats_run(b, FL_MS(1500), 2);
 	FL_OK(fl_bytes_append(&text, "before\n", 7));
 	FL_OK(fl_stats_text(&text));

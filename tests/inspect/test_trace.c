@@ -331,11 +331,10 @@ FL_TASK_STATIC(trace_fails, int, void)
 
 FL_TEST(trace_has_each_way_to_run_a_task)
 {
-	fl_executor *e;
 	fl_future *f;
 	int numbers[4] = {1, 2, 3, 4}, doubled[4];
 	TRACING("");
-	FL_OK(fl_sequential_executor_create(&e, NULL));
+	fl_executor *e = fl_test_executor(fl_sequential_executor_create, NULL);
 	FL_OK(trace_fails_submit(e, EPIPE, &f));
 	fl_test_future_ends(f, -EPIPE, "");
 	fl_future_free(f);

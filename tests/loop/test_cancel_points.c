@@ -36,15 +36,13 @@ static void use_executor(fl_executor *e)
 
 static void use_thread_executor(void)
 {
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	fl_executor *e = FL_TEST_EXECUTOR(thread, .workers = 2);
 	use_executor(e);
 }
 
 static void use_process_executor(void)
 {
-	fl_executor *e = NULL;
-	FL_OK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	fl_executor *e = FL_TEST_EXECUTOR(process, .workers = 1);
 	use_executor(e);
 }
 

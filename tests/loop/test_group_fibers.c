@@ -175,8 +175,7 @@ static int fails_then(void *arg)
 
 FL_TEST_WITH(group_fibers_beside_tasks, fl_test_body_in_loop, void)
 {
-	fl_executor *pool = NULL;
-	FL_OK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 1}));
+	fl_executor *pool = FL_TEST_EXECUTOR(thread, .workers = 1);
 	for (int fiber_fails = 0; fiber_fails < 2; fiber_fails++) {
 		fl_group g = FL_GROUP_INIT(pool);
 		mixed m = {.entered = FL_EVENT_INIT};
@@ -206,9 +205,8 @@ static int submits_more(void *arg)
 
 FL_TEST_WITH(group_fibers_and_tasks_submit_more, fl_test_body_in_loop, void)
 {
-	fl_executor *pool = NULL;
 	TOLD();
-	FL_OK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 1}));
+	fl_executor *pool = FL_TEST_EXECUTOR(thread, .workers = 1);
 	{
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool);
 		mixed m = {.g = &g};
@@ -228,8 +226,7 @@ static int joins_it(void *g)
 
 FL_TEST_WITH(group_fibers_joined_on_another_thread, fl_test_body_in_loop, void)
 {
-	fl_executor *pool = NULL;
-	FL_OK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 1}));
+	fl_executor *pool = FL_TEST_EXECUTOR(thread, .workers = 1);
 	for (int kind = 0; kind < 3; kind++) {
 		fl_group g = FL_GROUP_INIT(kind == 2 ? pool : NULL);
 		fl_event gate = FL_EVENT_INIT;

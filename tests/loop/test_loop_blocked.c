@@ -155,7 +155,7 @@ FL_TASK(blocked_task, int, int)
 
 static void begin_pool(void)
 {
-	FL_OK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 2}));
+	pool = FL_TEST_EXECUTOR(thread, .workers = 2);
 }
 
 static void end_pool(void)
@@ -370,7 +370,7 @@ static fl_process *process;
 
 static void begin_process(void)
 {
-	FL_OK(fl_process_start(&process, &(fl_process_config){.program = "cat", .in = FL_PROCESS_PIPE}));
+	process = PROCESS_STARTED(.program = "cat", .in = FL_PROCESS_PIPE);
 }
 
 static void end_process(void)
@@ -392,8 +392,7 @@ static void list_processes(void)
 
 static void run_program(void)
 {
-	fl_process *p = NULL;
-	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "true"}));
+	fl_process *p = PROCESS_STARTED(.program = "true");
 	FL_OK(fl_process_join(p, NULL));
 	fl_process_free(p);
 }
@@ -409,8 +408,7 @@ FL_TASK(blocked_process, void, void)
 
 static void run_process(void)
 {
-	fl_process *p = NULL;
-	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &blocked_process}));
+	fl_process *p = PROCESS_STARTED(.task = &blocked_process);
 	FL_OK(fl_process_join(p, NULL));
 	fl_process_free(p);
 }
@@ -496,7 +494,7 @@ FL_TEST_WITH(loop_blocked_in_the_allocator, fl_test_body_in_loop, void)
 	static const fl_allocator mine = {arena_alloc, arena_free, NULL};
 	fl_thread *holder, *submitter;
 	fl_set_allocator(&mine);
-	FL_OK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 2}));
+	pool = FL_TEST_EXECUTOR(thread, .workers = 2);
 	fl_test_go(&holder, arena_holder, NULL);
 	FL_WAIT_FOR(fl__load_acquire(&arena.held));
 	fl_test_go(&submitter, arena_submitter, NULL);

@@ -143,9 +143,9 @@ static void queue_both(struct hosted *h)
 static void hosted_begin(struct hosted *h)
 {
 	*h = (struct hosted){.l = fl_test_loop()};
-	FL_OK(fl_queue_create(&h->told_queue, sizeof(int), &(fl_queue_config){.capacity = 2}));
-	FL_OK(fl_queue_create(&h->items, sizeof(int), &(fl_queue_config){.capacity = 1}));
-	FL_OK(fl_queue_create(&h->meetings, sizeof(int), &(fl_queue_config){.capacity = FL_RENDEZVOUS}));
+	h->told_queue = FL_TEST_QUEUE(int, .capacity = 2);
+	h->items = FL_TEST_QUEUE(int, .capacity = 1);
+	h->meetings = FL_TEST_QUEUE(int, .capacity = FL_RENDEZVOUS);
 	FL_OK(fl_pipe_create(&h->told_pipe[0], &h->told_pipe[1], NULL));
 	fl_event_init_auto(&h->set_once);
 }

@@ -10,9 +10,7 @@
 
 static fl_executor *make(unsigned workers)
 {
-	fl_executor *e = NULL;
-	FL_OK(fl_loop_executor_create(&e, &(fl_executor_config){.workers = workers}));
-	return e;
+	return FL_TEST_EXECUTOR(loop, .workers = workers);
 }
 
 static unsigned count_of(const unsigned *counter)
@@ -461,8 +459,8 @@ FL_TEST_WITH(loop_executor_is_used_by_the_fibers_of_another_loop, fl_test_body_i
 	FL_SCOPED(fl_executor) *e = NULL, *never_used = NULL;
 	FL_SCOPED(fl_future) *f = NULL;
 	unsigned sum = 4, result = 0;
-	FL_OK(fl_loop_executor_create(&never_used, NULL));
-	FL_OK(fl_loop_executor_create(&e, NULL));
+	never_used = fl_test_executor(fl_loop_executor_create, NULL);
+	e = fl_test_executor(fl_loop_executor_create, NULL);
 	FL_OK(add_one_submit(e, &sum, &f));
 	FL_CHECK(add_one_get(f, &result) == 0 && result == 5);
 	FL_OK(fl_executor_join(e));

@@ -90,10 +90,9 @@ static void run_out_of_memory(int (*create)(fl_executor **e, const fl_executor_c
 
 FL_TEST(loop_executor_create_without_memory)
 {
-	fl_executor *e = NULL;
 	long before = seam_live_allocs();
 	run_out_of_memory(fl_loop_executor_create);
-	FL_OK(fl_loop_executor_create(&e, NULL)); /* the results of the others do not matter */
+	fl_executor *e = fl_test_executor(fl_loop_executor_create, NULL); /* the results of the others do not matter */
 	fl_executor_free(e);
 	assert_int_equal(seam_live_allocs(), before);
 	e = NULL;
@@ -149,9 +148,8 @@ FL_TEST(loop_executor_create_without_descriptors)
 /* The first submit starts the thread. */
 FL_TEST(loop_executor_submit_without_a_thread)
 {
-	fl_executor *e = NULL;
 	fl_future *f = NULL;
-	FL_OK(fl_loop_executor_create(&e, NULL));
+	fl_executor *e = fl_test_executor(fl_loop_executor_create, NULL);
 	seam_fail_threads(0, 1);
 	FL_RC(square_submit(e, 1, &f), -EAGAIN);
 	FL_OK(seam_heal());
@@ -162,7 +160,7 @@ FL_TEST(loop_executor_submit_without_a_thread)
 	expect_square(e);
 	fl_executor_free(e);
 
-	FL_OK(fl_loop_executor_create(&e, NULL));
+	e = fl_test_executor(fl_loop_executor_create, NULL);
 	seam_fail_threads(0, 1);
 	FL_RC(square_submit(e, 1, &f), -EAGAIN);
 	FL_OK(seam_heal());
@@ -184,8 +182,8 @@ static void expect_no_memory(fl_executor *e)
 FL_TEST(loop_executor_thread_without_memory_for_its_loop)
 {
 	FL_SCOPED(fl_executor) *e = NULL, *closed = NULL, *other = NULL;
-	FL_OK(fl_loop_executor_create(&e, NULL));
-	FL_OK(fl_loop_executor_create(&closed, NULL));
+	e = fl_test_executor(fl_loop_executor_create, NULL);
+	closed = fl_test_executor(fl_loop_executor_create, NULL);
 	allow_stacks(0);
 	expect_no_memory(e);
 	expect_no_memory(closed);
@@ -193,7 +191,7 @@ FL_TEST(loop_executor_thread_without_memory_for_its_loop)
 	allow_stacks(PLENTY);
 	expect_square(e);
 #if !FL_TEST_SANITIZED /* which give each thread a stack for signals */
-	FL_OK(fl_loop_executor_create(&other, NULL));
+	other = fl_test_executor(fl_loop_executor_create, NULL);
 	fl__store_relaxed(&no_maps, true); /* relaxed: as above */
 	expect_no_memory(other);
 	fl__store_relaxed(&no_maps, false); /* relaxed: as above */
@@ -213,10 +211,9 @@ FL_TASK_STATIC(who_runs, void, uint64_t)
 FL_TEST(loop_executor_runs_tasks_without_a_stack_for_them)
 {
 	enum { TASKS = 20 };
-	FL_SCOPED(fl_executor) *e = NULL;
 	fl_future *f[TASKS];
 	uint64_t ran_on[TASKS];
-	FL_OK(fl_loop_executor_create(&e, NULL));
+	FL_SCOPED(fl_executor) *e = fl_test_executor(fl_loop_executor_create, NULL);
 	allow_stacks(1);
 	FL_EACH (i, f)
 		FL_OK(who_runs_submit(e, &f[i]));
@@ -250,9 +247,8 @@ FL_TASK_STATIC(pass_gauge, struct gauge *, void)
 FL_TEST(loop_executor_runs_as_many_as_there_are_stacks)
 {
 	enum { STACKS = 3 };
-	fl_executor *e = NULL;
 	struct gauge gauge = {0, 0};
-	FL_OK(fl_loop_executor_create(&e, NULL));
+	fl_executor *e = fl_test_executor(fl_loop_executor_create, NULL);
 	allow_stacks(1 + STACKS);
 	for (int i = 0; i < 50; i++)
 		FL_OK(pass_gauge_submit(e, &gauge, NULL));
@@ -282,7 +278,7 @@ FL_TEST(loop_executor_nests_without_stacks)
 		FL_SCOPED(fl_executor) *e = NULL;
 		FL_SCOPED(fl_future) *f = NULL;
 		int depth = 0;
-		FL_OK(fl_loop_executor_create(&e, &(fl_executor_config){.workers = 1}));
+		e = FL_TEST_EXECUTOR(loop, .workers = 1);
 		allow_stacks(stacks);
 		FL_OK(descend_submit(e, 10, &f));
 		FL_OK(descend_get(f, &depth));

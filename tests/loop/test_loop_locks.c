@@ -48,7 +48,7 @@ typedef struct store {
 
 static void make_queue(void *arg)
 {
-	FL_OK(fl_queue_create(&((store *)arg)->queue, sizeof(int), &(fl_queue_config){.capacity = 2}));
+	((store *)arg)->queue = FL_TEST_QUEUE(int, .capacity = 2);
 }
 
 static void free_queue(void *arg)

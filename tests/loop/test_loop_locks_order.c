@@ -110,7 +110,7 @@ static void sem_end(void)
 
 static void queue_begin(void)
 {
-	FL_OK(fl_queue_create(&queue, 1, &(fl_queue_config){.capacity = 4}));
+	queue = FL_TEST_QUEUE_OF(1, &(fl_queue_config){.capacity = 4});
 }
 
 static int queue_get(void)

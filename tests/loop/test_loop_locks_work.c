@@ -26,7 +26,7 @@ static void make_pool(void *arg)
 {
 	pool *p = arg;
 	*p = (pool){.executor = NULL};
-	FL_OK(fl_thread_executor_create(&p->executor, &(fl_executor_config){.workers = 2}));
+	p->executor = FL_TEST_EXECUTOR(thread, .workers = 2);
 	FL_OK(loop_locks_job_submit(p->executor, (job){&p->go, 21}, &p->future));
 }
 
@@ -115,8 +115,8 @@ static void make_things(void *arg)
 	FL_OK(fl_latch_init(&t->latch, 1));
 	t->token = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
 	make_pool(&t->pool);
-	FL_OK(fl_queue_create(&t->empty, sizeof(int), NULL));
-	FL_OK(fl_queue_create(&t->full, sizeof(int), &(fl_queue_config){.capacity = 1}));
+	t->empty = FL_TEST_QUEUE_OF(sizeof(int), NULL);
+	t->full = FL_TEST_QUEUE(int, .capacity = 1);
 	FL_OK(fl_queue_put(t->full, &item));
 }
 

@@ -72,10 +72,9 @@ static void call_primitives(void)
 
 static void call_queue_of(const fl_queue_config *config)
 {
-	fl_queue *q = NULL;
 	int items[2] = {0};
 	size_t n = 0;
-	FL_OK(fl_queue_create(&q, sizeof(int), config));
+	fl_queue *q = FL_TEST_QUEUE_OF(sizeof(int), config);
 	FL_OK(fl_queue_put_until(q, &(int){1}, PAST));
 	FL_OK(fl_queue_get_until(q, items, PAST));
 	FL_OK(fl_queue_put_many_until(q, (int[]){1, 2}, 2, &n, PAST));
@@ -109,14 +108,13 @@ static void call_queues(void)
 
 static void call_futures(void)
 {
-	fl_executor *e = NULL;
 	fl_future *f = NULL;
 	fl_as_completed *all = NULL;
 	fl_imap *it = NULL;
 	fl_group g = FL_GROUP_INIT(NULL);
 	int result = 0;
 	size_t i = 0;
-	FL_OK(fl_sequential_executor_create(&e, NULL)); /* whose submits run the tasks */
+	fl_executor *e = fl_test_executor(fl_sequential_executor_create, NULL); /* whose submits run the tasks */
 	g.executor_ = e;
 	FL_OK(past_copy_submit(e, 5, &f));
 	FL_OK(fl_future_wait_until(f, PAST));

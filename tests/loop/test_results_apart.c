@@ -90,14 +90,13 @@ static void join_group_of_fibers(int end)
 
 static void join_tasks(int end)
 {
-	fl_executor *e = NULL;
 	fl_future *f = NULL;
 	fl_imap *it = NULL;
 	fl_group g = FL_GROUP_INIT(NULL);
 	const int failed = end == 0 ? 0 : FL_ETASK;
 	int result = 0, error = 0;
 	size_t i;
-	FL_OK(fl_sequential_executor_create(&e, NULL));
+	fl_executor *e = fl_test_executor(fl_sequential_executor_create, NULL);
 	g.executor_ = e;
 	FL_OK(apart_returns_submit(e, end, &f));
 	FL_OK(fl_future_wait_until(f, at_once, FL_SHIELDED));
@@ -122,13 +121,12 @@ static void join_tasks(int end)
 static void join_others(int end)
 {
 	fl_timer timer = FL_TIMER_INIT;
-	fl_queue *q = NULL;
 	fl_shm *region = NULL;
 	fl_shm_queue *shared = NULL;
 	fl_process *p = NULL;
 	fl_process_status status;
 	FL_OK(fl_timer_join_until(&timer, at_once, FL_SHIELDED));
-	FL_OK(fl_queue_create(&q, sizeof(int), NULL));
+	fl_queue *q = FL_TEST_QUEUE_OF(sizeof(int), NULL);
 	FL_OK(fl_queue_join_until(q, at_once, FL_SHIELDED));
 	fl_queue_free(q);
 	FL_OK(fl_shm_create(&region, (size_t)1 << 20));
@@ -198,11 +196,10 @@ FL_TEST(results_of_wait_for_are_apart)
 FL_TEST(results_of_imap_tell_what_has_ended)
 {
 	static const int args[] = {0, 0};
-	fl_executor *e = NULL;
 	fl_imap *it = NULL;
 	int result = 0;
 	size_t i;
-	FL_OK(fl_loop_executor_create(&e, NULL));
+	fl_executor *e = fl_test_executor(fl_loop_executor_create, NULL);
 	for (int early = 0; early < 2; early++) {
 		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		fl_imap_config config = {.window = 1, .cancel = &stop};

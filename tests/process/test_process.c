@@ -28,8 +28,7 @@ FL_TASK(process_waits_for_a_signal, void, void)
 
 static fl_process *start_waiting(fl_process_method method, bool daemon)
 {
-	return process_started(
-	    &(fl_process_config){.task = &process_waits_for_a_signal, .method = method, .daemon = daemon});
+	return PROCESS_STARTED(.task = &process_waits_for_a_signal, .method = method, .daemon = daemon);
 }
 
 static void ends_with(const fl_process_config *config, int code, int signal)
@@ -107,8 +106,7 @@ FL_TEST(process_sentinel_is_readable_exactly_from_the_end_on)
 		FL_OK(fl_process_join(p, NULL));
 		assert_true(process_readable(fd, 0));
 	}
-	FL_SCOPED(fl_process) *p =
-	    process_started(&(fl_process_config){.program = "cat", .in = FL_PROCESS_NULL, .out = FL_PROCESS_NULL});
+	FL_SCOPED(fl_process) *p = PROCESS_STARTED(.program = "cat", .in = FL_PROCESS_NULL, .out = FL_PROCESS_NULL);
 	assert_true(process_readable(fl_process_sentinel(p), 60000));
 	FL_OK(fl_process_try_join(p, NULL));
 }
@@ -233,8 +231,7 @@ static void program_signals(uint64_t *blocked, uint64_t *ignored)
 	const char *const argv[] = {"grep", "-E", "Sig(Blk|Ign)", "/proc/self/status", NULL};
 	int out = fl_test_scratch();
 	char said[300];
-	const fl_process_status got =
-	    process_run(&(fl_process_config){.program = "grep", .argv = argv, .out = FL_PROCESS_FD(out)});
+	const fl_process_status got = PROCESS_RUN(.program = "grep", .argv = argv, .out = FL_PROCESS_FD(out));
 	assert_int_equal(got.code, 0);
 	fl_test_take(out, said, sizeof said);
 	assert_int_equal(sscanf(said, "SigBlk: %" SCNx64 " SigIgn: %" SCNx64, blocked, ignored), 2);
@@ -267,7 +264,7 @@ FL_TEST(process_program_of_a_program_with_fl_signals)
 	const char *const argv[] = {"sleep", "60", NULL};
 	FL_SCOPED(fl_signals) *s = NULL;
 	FL_OK(fl_signals_create(&s, term, 1));
-	fl_process *p = process_started(&(fl_process_config){.program = "sleep", .argv = argv});
+	fl_process *p = PROCESS_STARTED(.program = "sleep", .argv = argv);
 	FL_OK(fl_process_terminate(p));
 	assert_int_equal(process_end(p).signal, SIGTERM);
 }
@@ -404,13 +401,8 @@ FL_TEST(process_task_finds_only_what_it_is_given)
 		FL_OK(chdir("/usr"));
 		const int fds[] = {in[0], out[1]};
 		const fl_process_status got =
-		    process_run(&(fl_process_config){.task = &process_looks_around,
-		                                     .arg = &finds,
-		                                     .method = m,
-		                                     .name = "around",
-		                                     .cwd = m == FL_PROCESS_EXEC ? "bin" : NULL,
-		                                     .fds = fds,
-		                                     .n_fds = 2});
+		    PROCESS_RUN(.task = &process_looks_around, .arg = &finds, .method = m, .name = "around",
+		                .cwd = m == FL_PROCESS_EXEC ? "bin" : NULL, .fds = fds, .n_fds = 2);
 		FL_OK(chdir(here));
 		assert_int_equal(got.code, 0);
 		char text[8] = {0};

@@ -36,12 +36,8 @@ static void each_way(void (*body)(void))
 static fl_process *start_shell(const char *text)
 {
 	const char *const argv[] = {"sh", "-c", text, NULL};
-	return process_started(&(fl_process_config){.program = "sh",
-	                                            .argv = argv,
-	                                            .in = FL_PROCESS_PIPE,
-	                                            .out = FL_PROCESS_PIPE,
-	                                            .err = FL_PROCESS_PIPE,
-	                                            .group = true});
+	return PROCESS_STARTED(.program = "sh", .argv = argv, .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE,
+	                       .err = FL_PROCESS_PIPE, .group = true);
 }
 
 static int run_shell(const char *text, fl_process_io *io, fl_process_status *status, fl_time deadline)
@@ -139,13 +135,9 @@ FL_TEST_WITH(process_io_goes_on_after_a_timeout_and_a_cancel, each_way, void)
 	int go[2];
 	FL_OK(pipe2(go, O_CLOEXEC));
 	const char *const argv[] = {"sh", "-c", "printf first; read x; read y <&3; printf second", NULL};
-	FL_SCOPED(fl_process) *p = process_started(&(fl_process_config){.program = "sh",
-	                                                                .argv = argv,
-	                                                                .in = FL_PROCESS_PIPE,
-	                                                                .out = FL_PROCESS_PIPE,
-	                                                                .err = FL_PROCESS_NULL,
-	                                                                .fds = &go[0],
-	                                                                .n_fds = 1});
+	FL_SCOPED(fl_process) *p =
+	    PROCESS_STARTED(.program = "sh", .argv = argv, .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE,
+	                    .err = FL_PROCESS_NULL, .fds = &go[0], .n_fds = 1);
 	while (io.out_size < 5)
 		FL_RC(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_process_communicate_until(p, &io, &status, FL_FOREVER, fl_test_requested), -ECANCELED);
@@ -452,7 +444,7 @@ FL_TEST(process_stop_and_communicate_answer)
 
 	/* collected by others, as waitpid() does: how it ended is not known */
 	for (int i = 0; i < 2; i++) {
-		FL_OK(fl_process_start(&p, &config));
+		p = process_started(&config);
 		const int pid = fl_process_pid(p);
 		fl_process_close_pipe(p, 0);
 		FL_CHECK(waitpid(pid, NULL, 0) == pid);

@@ -289,8 +289,8 @@ static int given_output(void *open_two)
 	FL_OK(fl_stream_from_fd(&from, ends[0]));
 	FL_OK(fl_stream_from_fd(&to, ends[1]));
 	const char *const argv[] = {"head", "-c", "300000", "/dev/zero", NULL};
-	FL_SCOPED(fl_process) *p = process_started(
-	    &(fl_process_config){.program = "head", .argv = argv, .out = FL_PROCESS_FD(fl_stream_fd(to))});
+	FL_SCOPED(fl_process) *p =
+	    PROCESS_STARTED(.program = "head", .argv = argv, .out = FL_PROCESS_FD(fl_stream_fd(to)));
 	while (!given_is_stuck(p, ends[1]))
 		fl_fiber_yield();
 	fl_stream_free(to);
@@ -313,7 +313,7 @@ static int given_serve(void *listener)
 	fl_stream *s;
 	FL_OK(fl_listener_accept(listener, &s));
 	const int fd = FL_PROCESS_FD(fl_stream_fd(s));
-	fl_process *p = process_started(&(fl_process_config){.program = "cat", .argv = argv, .in = fd, .out = fd});
+	fl_process *p = PROCESS_STARTED(.program = "cat", .argv = argv, .in = fd, .out = fd);
 	fl_stream_free(s);
 	return process_end(p).code;
 }
@@ -344,10 +344,10 @@ FL_TEST(process_loop_programs_in_a_row)
 	static const char *const first[] = {"sh", "-c", "read x; echo $x", NULL}, *const second[] = {"cat", NULL};
 	fl_process_io io = {.input = "text\n", .input_size = 5}, got = {.input = NULL};
 	fl_process_status status;
-	FL_SCOPED(fl_process) *a = process_started(
-	    &(fl_process_config){.program = "sh", .argv = first, .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE});
-	FL_SCOPED(fl_process) *b = process_started(&(fl_process_config){
-	    .program = "cat", .argv = second, .in = FL_PROCESS_FD(fl_process_pipe(a, 1)), .out = FL_PROCESS_PIPE});
+	FL_SCOPED(fl_process) *a =
+	    PROCESS_STARTED(.program = "sh", .argv = first, .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE);
+	FL_SCOPED(fl_process) *b = PROCESS_STARTED(.program = "cat", .argv = second,
+	                                           .in = FL_PROCESS_FD(fl_process_pipe(a, 1)), .out = FL_PROCESS_PIPE);
 	fl_process_close_pipe(a, 1);
 	FL_OK(fl_process_communicate(a, &io, NULL));
 	FL_OK(fl_process_communicate(b, &got, &status));

@@ -131,8 +131,7 @@ SEAM_FN int blocked_end(struct blocked *b)
 /* A queue of ints with that capacity, holding `in` of them: 1, 2, ... */
 SEAM_FN fl_queue *queue_with(size_t capacity, int in)
 {
-	fl_queue *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = capacity}));
+	fl_queue *q = FL_TEST_QUEUE(int, .capacity = capacity);
 	for (int i = 1; i <= in; i++)
 		FL_OK(fl_queue_try_put(q, &i));
 	return q;

@@ -44,6 +44,10 @@ PROCESS_FN fl_process *process_started(const fl_process_config *config)
 	return p;
 }
 
+/* The same, and process_run(), with the members of the config: PROCESS_STARTED(.program = "true"). */
+#define PROCESS_STARTED(...) process_started(&(fl_process_config){__VA_ARGS__})
+#define PROCESS_RUN(...) process_run(&(fl_process_config){__VA_ARGS__})
+
 /* The kernel counts a joined thread for a moment more. FL_PROCESS_FORK is refused as long. */
 PROCESS_FN void process_await_last_thread(void)
 {

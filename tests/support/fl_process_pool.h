@@ -22,16 +22,9 @@ FL_ALL_NEED(FL_TEST_PROCESS_POOLS)
 
 #define PROCESS_POOL_FN __attribute__((unused)) static
 
-PROCESS_POOL_FN fl_executor *process_pool_made(const fl_executor_config *config)
-{
-	fl_executor *e = NULL;
-	FL_OK(fl_process_executor_create(&e, config));
-	return e;
-}
-
 PROCESS_POOL_FN fl_executor *process_pool_with(unsigned workers)
 {
-	return process_pool_made(&(fl_executor_config){.workers = workers});
+	return FL_TEST_EXECUTOR(process, .workers = workers);
 }
 
 /* Counters in the arena. */

@@ -213,6 +213,22 @@ void *fl_test_foreign(void *(*function)(void *arg), void *arg)
 	return result;
 }
 
+fl_executor *fl_test_executor(int (*create)(fl_executor **e, const fl_executor_config *config),
+                              const fl_executor_config *config)
+{
+	fl_executor *e = NULL;
+	FL_OK(create(&e, config));
+	return e;
+}
+
+fl_queue *fl_test_queue_made(int (*create)(fl_queue **q, size_t item_size, const fl_queue_config *config),
+                             size_t item_size, const fl_queue_config *config)
+{
+	fl_queue *q = NULL;
+	FL_OK(create(&q, item_size, config));
+	return q;
+}
+
 int fl_test_by_value(const void *a, const void *b, void *unused)
 {
 	const int x = *(const int *)a, y = *(const int *)b;

@@ -234,6 +234,19 @@ void fl_test_end(fl_thread *t);
 /* Runs the function on a thread of pthread_create(), and joins it: what it returned. */
 void *fl_test_foreign(void *(*function)(void *arg), void *arg);
 
+/*
+ * A new executor, by the function that creates it, and a new queue of items of a size; the config
+ * may be NULL. Two macros take the members of the config: FL_TEST_EXECUTOR(thread, .workers = 2) and
+ * FL_TEST_QUEUE(int, .capacity = 1).
+ */
+fl_executor *fl_test_executor(int (*create)(fl_executor **e, const fl_executor_config *config),
+                              const fl_executor_config *config);
+fl_queue *fl_test_queue_made(int (*create)(fl_queue **q, size_t item_size, const fl_queue_config *config),
+                             size_t item_size, const fl_queue_config *config);
+#define FL_TEST_EXECUTOR(kind, ...) fl_test_executor(fl_##kind##_executor_create, &(fl_executor_config){__VA_ARGS__})
+#define FL_TEST_QUEUE_OF(item_size, ...) fl_test_queue_made(fl_queue_create, item_size, __VA_ARGS__)
+#define FL_TEST_QUEUE(type, ...) FL_TEST_QUEUE_OF(sizeof(type), &(fl_queue_config){__VA_ARGS__})
+
 /* Compares two ints, for queues by priority. */
 int fl_test_by_value(const void *a, const void *b, void *unused);
 

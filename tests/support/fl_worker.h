@@ -60,13 +60,8 @@ WORKER_FN void parent_make(struct parent *p, size_t orders, size_t replies)
 WORKER_FN void parent_start(struct parent *p)
 {
 	const struct fl__worker_start start = {.n_regions = (uint32_t)(p->n_fds - FL__WORKER_FDS)};
-	FL_OK(fl_process_start(&p->process, &(fl_process_config){.task = &fl__worker_task,
-	                                                         .arg = &start,
-	                                                         .name = "tested-0",
-	                                                         .daemon = true,
-	                                                         .err = FL_PROCESS_NULL,
-	                                                         .fds = p->fds,
-	                                                         .n_fds = (unsigned)p->n_fds}));
+	p->process = PROCESS_STARTED(.task = &fl__worker_task, .arg = &start, .name = "tested-0", .daemon = true,
+	                             .err = FL_PROCESS_NULL, .fds = p->fds, .n_fds = (unsigned)p->n_fds);
 }
 
 /* The first that it says, once it is ready. */

@@ -74,9 +74,8 @@ static void without_memfd(void)
 	FL_CHECK(fl_pipe_recv(b, bytes, BIG, &size) == 0 && size == 1);
 	fl_pipe_free(a);
 	fl_pipe_free(b);
-	fl_executor *e = NULL;
 	fl_future *f = NULL;
-	FL_OK(fl_process_executor_create(&e, NULL));
+	fl_executor *e = fl_test_executor(fl_process_executor_create, NULL);
 	FL_OK(denied_exits_submit(e, 0, &f));
 	FL_CHECK(fl_future_wait(f) == 0 && fl_future_error(f) == -ENOTRECOVERABLE);
 	fl_future_free(f);
@@ -103,7 +102,7 @@ static void without_eventfd(void)
 	FL_CHECK(fl_loop_create(&l, NULL) == -ENOSYS && l == NULL);
 	FL_RC(fl_loop_run(nothing, NULL), -ENOSYS);
 	FL_CHECK(fl_loop_executor_create(&e, NULL) == -ENOSYS && e == NULL);
-	FL_OK(fl_process_executor_create(&e, NULL));
+	e = fl_test_executor(fl_process_executor_create, NULL);
 	FL_RC(denied_exits_submit(e, 0, NULL), -ENOSYS);
 	fl_executor_free(e);
 	FL_CHECK(exit_code(&(fl_process_config){.program = "true"}) == 0);
@@ -161,18 +160,16 @@ static int put_some(void *q)
 
 static void without_membarrier(void)
 {
-	fl_queue *q = NULL;
 	fl_thread *t;
 	int item, expected = 0;
 	const fl_queue_config pair = {.capacity = 4, .one_producer = true, .one_consumer = true};
-	FL_OK(fl_queue_create(&q, sizeof(int), &pair));
+	fl_queue *q = FL_TEST_QUEUE_OF(sizeof(int), &pair);
 	fl_test_go(&t, put_some, q);
 	while (fl_queue_get(q, &item) == 0)
 		FL_CHECK(item == expected++);
 	FL_CHECK(expected == 1000 && fl_thread_join(t, NULL) == 0);
 	fl_queue_free(q);
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	fl_executor *e = FL_TEST_EXECUTOR(thread, .workers = 2);
 	FL_OK(fl_executor_resize(e, 3));
 	FL_OK(fl_executor_resize(e, 1));
 	fl_executor_free(e);
@@ -360,8 +357,7 @@ static void without_fork_server(void)
 	FL_RC(start(&(fl_process_config){.task = &denied_exits, .arg = &(int){0}}), -ENOSYS);
 	FL_CHECK(told_name);
 	told_name = false;
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(fl_process_executor_create(&e, NULL));
+	FL_SCOPED(fl_executor) *e = fl_test_executor(fl_process_executor_create, NULL);
 	FL_OK(denied_exits_submit(e, 0, &f));
 	FL_OK(fl_future_wait(f));
 	FL_RC(fl_future_error(f), -ENOTRECOVERABLE);

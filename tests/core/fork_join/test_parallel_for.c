@@ -46,8 +46,7 @@ FL_TEST(parallel_for_chunks_take_tens_of_microseconds)
 {
 	FL_FAULTS();
 	fl__sys.now = loop_now;
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 1);
 	const int64_t costs[] = {1, 30, 3000};
 	FL_EACH (i, costs)
 		FL_EACH (k, costs) {
@@ -93,8 +92,7 @@ FL_TEST(parallel_for_keeps_its_halves)
 {
 	fl_barrier both = FL_BARRIER_INIT(2), *arg = &both;
 	fl_future *f[2];
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
 	FL_EACH (i, f)
 		FL_OK(run_loops_submit(e, arg, &f[i]));
 	const int first = fl_test_result(f[0]), second = fl_test_result(f[1]);
@@ -170,8 +168,7 @@ FL_TEST(parallel_for_shares_with_its_caller)
 {
 	for (unsigned workers = 2; workers <= 4; workers++) {
 		struct shared s = {.at_caller = meet_helper, .at_helper = meet_caller};
-		FL_SCOPED(fl_executor) *e = NULL;
-		FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
+		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = workers);
 		FL_OK(run_shared(&s, e, &by_one));
 		is_complete(&s);
 		assert_int_equal(s.first[0], 0);
@@ -195,12 +192,10 @@ FL_TEST(parallel_for_leaves_calls_to_workers)
 {
 	const fl_executor_config configs[] = {
 	    {.workers = 1}, {.workers = 2, .initialize = &do_nothing}, {.workers = 2}};
-	FL_SCOPED(fl_executor) *sequential = NULL;
-	FL_OK(fl_sequential_executor_create(&sequential, NULL));
+	FL_SCOPED(fl_executor) *sequential = fl_test_executor(fl_sequential_executor_create, NULL);
 	FL_EACH (i, configs) {
 		struct shared s = {.at_helper = NULL}, *arg = &s;
-		FL_SCOPED(fl_executor) *e = NULL;
-		FL_OK(fl_thread_executor_create(&e, &configs[i]));
+		FL_SCOPED(fl_executor) *e = fl_test_executor(fl_thread_executor_create, &configs[i]);
 		s.e = e;
 		if (configs[i].workers == 2 && !configs[i].initialize) /* a task of another executor */
 			FL_OK(fl_test_run_task(sequential, &run_shared_in_task, &arg, NULL));
@@ -215,8 +210,7 @@ FL_TEST(parallel_for_leaves_calls_to_workers)
 FL_TEST(parallel_for_leaves_few_calls_to_workers)
 {
 	struct shared s = {.at_helper = NULL};
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
 	FL_OK(run_shared(&s, e, &(fl_parallel_config){.grain = 2}));
 	assert_int_equal(s.first[0], CALLS);
 }
@@ -229,8 +223,7 @@ FL_TEST(parallel_for_runs_a_short_loop_on_its_caller)
 	loop_time = 1;
 	struct shared s = {.at_helper = NULL};
 	fl_executor_stats stats;
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
 	FL_OK(run_shared(&s, e, NULL));
 	loop_time = 0;
 	FL_OK(fl_executor_get_stats(e, &stats));
@@ -255,8 +248,7 @@ FL_TEST(parallel_for_shares_the_short_loops_of_a_series)
 	loop_time = fl_test_real_sys.now();
 	FL_EACH (i, pauses) {
 		fl_executor_stats stats;
-		FL_SCOPED(fl_executor) *e = NULL;
-		FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
 		for (int k = 0; k < 2; k++) {
 			loop_time += pauses[i] + FL_MS(k == 0);
 			FL_OK(fl_parallel_for(e, 0, CALLS, take_80ns_each, NULL, NULL));
@@ -279,8 +271,7 @@ static int close_executor(struct shared *s)
 FL_TEST(parallel_for_ends_after_a_close)
 {
 	struct shared s = {.at_caller = close_executor};
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
 	FL_OK(run_shared(&s, e, &by_one));
 	is_complete(&s);
 	FL_RC(run_shared(&s, e, &by_one), -EPIPE);
@@ -308,7 +299,7 @@ FL_TEST(parallel_for_ends_with_small_takes)
 	fl__sys.now = loop_now;
 	loop_time = 1;
 	struct takes t = {.longest = 0};
-	FL_OK(fl_thread_executor_create(&t.e, &(fl_executor_config){.workers = 2}));
+	t.e = FL_TEST_EXECUTOR(thread, .workers = 2);
 	FL_OK(fl_parallel_for(t.e, 0, N / 2 + 1, note_take, &t, NULL));
 	loop_time = 0;
 	assert_true(t.last <= t.longest / 2);
@@ -334,8 +325,7 @@ FL_TEST(parallel_for_aligns_the_chunks_of_its_helper)
 	FL_FAULTS();
 	fl__sys.now = loop_now;
 	fl_event helper_is_far = FL_EVENT_INIT;
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
 	is_caller = true;
 	loop_time = 1;
 	FL_OK(fl_parallel_for(e, 0, N / 2 + 1, note_border, &helper_is_far, NULL));
@@ -359,8 +349,7 @@ FL_TEST(parallel_for_stops_its_helper)
 {
 	int error = 0;
 	struct shared s = {.at_caller = fail_after_helper, .at_helper = await_request};
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
 	FL_RC(run_shared(&s, e, &(fl_parallel_config){.grain = 1, .error = &error}), FL_ETASK);
 	assert_int_equal(error, -EIO);
 	struct shared late = {.at_caller = await_helper, .at_helper = await_request};
@@ -390,9 +379,7 @@ FL_TEST(parallel_for_runs_on_the_caller_of_a_full_executor)
 	FL_EACH (i, whens) {
 		struct full full = {FL_SEM_INIT(0), FL_EVENT_INIT};
 		struct shared s = {.at_helper = NULL};
-		FL_SCOPED(fl_executor) *e = NULL;
-		FL_OK(fl_thread_executor_create(
-		    &e, &(fl_executor_config){.workers = 2, .backlog = 1, .when_full = whens[i]}));
+		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2, .backlog = 1, .when_full = whens[i]);
 		for (int k = 0; k < 2; k++) {
 			FL_OK(hold_until_submit(e, &full, NULL));
 			FL_OK(fl_sem_acquire(&full.begun));

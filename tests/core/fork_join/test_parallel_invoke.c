@@ -17,8 +17,7 @@ FL_TASK_STATIC(call, struct call, void)
 
 static int run_on(unsigned workers, int (*function)(void *), void *arg)
 {
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = workers);
 	return fl_test_run_task(e, &call, &(struct call){function, arg}, NULL);
 }
 

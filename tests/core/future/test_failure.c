@@ -30,10 +30,9 @@ static const char *printed(void)
 static void told_of(int error, const char *message)
 {
 	struct order order = {.error = error};
-	FL_SCOPED(fl_executor) *e = NULL;
 	int result;
 	(void)snprintf(order.message, sizeof order.message, "%s", message);
-	FL_OK(fl_sequential_executor_create(&e, NULL));
+	FL_SCOPED(fl_executor) *e = fl_test_executor(fl_sequential_executor_create, NULL);
 	FL_RC(fl_test_run_task(e, &ends_with, &order, &result), error);
 }
 
@@ -88,7 +87,7 @@ FL_TEST(failure_is_told_by_each_form_of_get)
 	FL_SCOPED(fl_executor) *e = NULL;
 	FL_SCOPED(fl_future) *f = NULL;
 	int result;
-	FL_OK(fl_sequential_executor_create(&e, NULL));
+	e = fl_test_executor(fl_sequential_executor_create, NULL);
 	FL_OK(ends_with_submit(e, (struct order){-EDOM, "one"}, &f));
 	told_of(-EIO, "");
 	FL_OK(fl_future_wait(f));

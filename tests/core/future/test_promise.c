@@ -61,7 +61,7 @@ FL_TEST(promise_and_task_of_void_pointers_have_values)
 	FL_OK(pointer_promise_set(p, &p));
 	FL_OK(pointer_promise_get(f, &got));
 	assert_ptr_equal(got, &p);
-	FL_OK(fl_sequential_executor_create(&e, NULL));
+	e = fl_test_executor(fl_sequential_executor_create, NULL);
 	FL_OK(fl_test_run_task(e, &same_pointer, &given, &got));
 	assert_ptr_equal(got, &f);
 }

@@ -36,8 +36,7 @@ FL_TEST(queue_index_wrap_2_32)
 	queue_kind = A_RING;
 	const uint64_t laps[] = {UINT32_MAX / LAP / 4, UINT32_MAX / LAP, UINT32_MAX / CAPACITY, UINT32_MAX};
 	FL_EACH (k, laps) {
-		FL_SCOPED(fl_queue) *q = NULL;
-		FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = CAPACITY}));
+		FL_SCOPED(fl_queue) *q = FL_TEST_QUEUE(int, .capacity = CAPACITY);
 		struct fl_mpmc *ring = fl__queue_as_mpmc(q);
 		fl__mpmc_fini(ring);
 		FL_OK(fl__mpmc_init(ring, sizeof(int), CAPACITY, laps[k] - 1));
@@ -51,9 +50,9 @@ FL_TEST(queue_index_wrap_2_32)
 QUEUE_TEST(queue_capacity_by_default)
 {
 	FL_SCOPED(fl_queue) *by_default = NULL, *zero = NULL;
-	FL_OK(fl_queue_create(&by_default, 1, NULL));
+	by_default = FL_TEST_QUEUE_OF(1, NULL);
 	assert_int_equal(fl_queue_capacity(by_default), 1024);
-	FL_OK(fl_queue_create(&zero, 1, &(fl_queue_config){.capacity = 0, .order = FL_FIFO}));
+	zero = FL_TEST_QUEUE_OF(1, &(fl_queue_config){.capacity = 0, .order = FL_FIFO});
 	assert_int_equal(fl_queue_capacity(zero), 1024);
 }
 
@@ -162,8 +161,7 @@ QUEUE_TEST_RINGS(queue_scoped_is_freed_at_the_end_of_its_block)
 {
 	long before = seam_live_allocs();
 	for (int i = 0; i < 3; i++) {
-		FL_SCOPED(fl_queue) *q = NULL;
-		FL_OK(fl_queue_create(&q, 100, NULL));
+		FL_SCOPED(fl_queue) *q = FL_TEST_QUEUE_OF(100, NULL);
 		if (i == 1)
 			continue;
 		assert_true(seam_live_allocs() > before);
@@ -209,8 +207,7 @@ QUEUE_TEST_RINGS(queue_unfinished_counts_what_a_join_waits_for)
 	    {.capacity = FL_UNBOUNDED, .one_consumer = true},
 	};
 	FL_EACH (i, configs) {
-		FL_SCOPED(fl_queue) *q = NULL;
-		FL_OK(fl_queue_create(&q, sizeof(int), &configs[i]));
+		FL_SCOPED(fl_queue) *q = FL_TEST_QUEUE_OF(sizeof(int), &configs[i]);
 		int item;
 		assert_int_equal(fl_queue_unfinished(q), 0);
 		for (int n = 1; n <= 4; n++) {

@@ -31,9 +31,8 @@ static void note_drop(void *item, void *arg)
 
 static fl_queue *queue_that_notes(struct drops *d, size_t capacity, int in)
 {
-	fl_queue *q = NULL;
 	const fl_queue_config config = {.capacity = capacity, .drop = note_drop, .drop_arg = d};
-	FL_OK(fl_queue_create(&q, sizeof(int), &config));
+	fl_queue *q = FL_TEST_QUEUE_OF(sizeof(int), &config);
 	for (int i = 1; i <= in; i++)
 		FL_OK(fl_queue_try_put(q, &i));
 	return q;

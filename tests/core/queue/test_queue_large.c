@@ -14,9 +14,7 @@ typedef struct item {
 
 static fl_queue *queue_of(size_t item_size, size_t capacity)
 {
-	fl_queue *q = NULL;
-	FL_OK(fl_queue_create(&q, item_size, &(fl_queue_config){.capacity = capacity}));
-	return q;
+	return FL_TEST_QUEUE_OF(item_size, &(fl_queue_config){.capacity = capacity});
 }
 
 static unsigned turns;

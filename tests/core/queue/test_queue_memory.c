@@ -43,8 +43,7 @@ static int use(fl_queue *q)
 /* The thread's hazard pointers, which belong to no queue. */
 static void make_hazards(void)
 {
-	FL_SCOPED(fl_queue) *q = NULL;
-	FL_OK(fl_queue_create(&q, ITEM, &(fl_queue_config){.capacity = FL_UNBOUNDED}));
+	FL_SCOPED(fl_queue) *q = FL_TEST_QUEUE_OF(ITEM, &(fl_queue_config){.capacity = FL_UNBOUNDED});
 	(void)use(q);
 }
 
@@ -53,8 +52,7 @@ FL_TEST(queue_gives_all_memory_back)
 	make_hazards();
 	const long before = account_live(&account);
 	for (int i = 0; i < KINDS; i++) {
-		fl_queue *q = NULL;
-		FL_OK(fl_queue_create(&q, ITEM, &kinds[i]));
+		fl_queue *q = FL_TEST_QUEUE_OF(ITEM, &kinds[i]);
 		const int rc = use(q);
 		assert_true(rc == 0 || rc == -EAGAIN);
 		assert_true(account_live(&account) > before);

@@ -39,9 +39,7 @@ FL_TEST(queue_priority_compares_as_often_as_a_heap)
 {
 	enum { N = 1024, LEVELS = 10 };
 	unsigned compared = 0;
-	FL_SCOPED(fl_queue) *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int),
-	                      &(fl_queue_config){.order = FL_PRIORITY, .compare = by_tens, .compare_arg = &compared}));
+	FL_SCOPED(fl_queue) *q = FL_TEST_QUEUE(int, .order = FL_PRIORITY, .compare = by_tens, .compare_arg = &compared);
 	for (int i = N; i > 0; i--) {
 		FL_OK(fl_queue_try_put(q, &(int){i * 10}));
 		assert_true(compared <= LEVELS);
@@ -73,12 +71,9 @@ FL_TEST(queue_orders_drop_in_order)
 		for (int close = 0; close < 2; close++) {
 			const long before = seam_live_allocs();
 			struct drops d = {.n = 0};
-			fl_queue *q = NULL;
-			FL_OK(fl_queue_create(&q, sizeof(int),
-			                      &(fl_queue_config){.order = order,
-			                                         .compare = order == FL_PRIORITY ? by_tens : NULL,
-			                                         .drop = note_drop,
-			                                         .drop_arg = &d}));
+			fl_queue *q =
+			    FL_TEST_QUEUE(int, .order = order, .compare = order == FL_PRIORITY ? by_tens : NULL,
+			                  .drop = note_drop, .drop_arg = &d);
 			put_all(q, (int[]){20, 10, 30, 12}, 4);
 			if (close) {
 				assert_int_equal(fl_queue_close_now(q), 4);

@@ -13,12 +13,8 @@ static void note(void *item, void *arg)
 
 static fl_queue *last_of(fl_queue_order order, void (*drop)(void *, void *))
 {
-	fl_queue *q = NULL;
 	drops = 0;
-	FL_OK(fl_queue_create(
-	    &q, sizeof(int),
-	    &(fl_queue_config){.capacity = MOST, .order = order, .when_full = FL_OVERWRITE, .drop = drop}));
-	return q;
+	return FL_TEST_QUEUE(int, .capacity = MOST, .order = order, .when_full = FL_OVERWRITE, .drop = drop);
 }
 
 static int never_called(const void *a, const void *b, void *compare_arg)
@@ -137,10 +133,9 @@ FL_TEST(overwrite_of_large_items_needs_memory)
 		int first;
 		char rest[300];
 	} item = {.first = 1}, got;
-	FL_SCOPED(fl_queue) *q = NULL;
 	drops = 0;
-	FL_OK(fl_queue_create(&q, sizeof item,
-	                      &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE, .drop = note}));
+	FL_SCOPED(fl_queue) *q =
+	    FL_TEST_QUEUE_OF(sizeof item, &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE, .drop = note});
 	FL_OK(fl_queue_put(q, &item));
 	item.first = 2;
 	const long before = seam_live_allocs();

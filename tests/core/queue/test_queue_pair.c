@@ -8,10 +8,7 @@
 
 static fl_queue *make_pair(size_t capacity)
 {
-	fl_queue *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int),
-	                      &(fl_queue_config){.capacity = capacity, .one_producer = true, .one_consumer = true}));
-	return q;
+	return FL_TEST_QUEUE(int, .capacity = capacity, .one_producer = true, .one_consumer = true);
 }
 
 FL_TEST(queue_promises_together_choose_the_pair)
@@ -20,15 +17,12 @@ FL_TEST(queue_promises_together_choose_the_pair)
 			      one_consumer = {.capacity = 2, .one_consumer = true};
 	const fl_queue_config *const others[] = {&none, &one_producer, &one_consumer};
 	FL_EACH (i, others) {
-		FL_SCOPED(fl_queue) *q = NULL;
-		FL_OK(fl_queue_create(&q, sizeof(int), others[i]));
+		FL_SCOPED(fl_queue) *q = FL_TEST_QUEUE_OF(sizeof(int), others[i]);
 		assert_ptr_equal(q->backend, &fl__backend_mpmc);
 	}
 	FL_SCOPED(fl_queue) *q = make_pair(2), *lifo = NULL;
 	assert_ptr_equal(q->backend, &fl__backend_spsc);
-	FL_OK(fl_queue_create(
-	    &lifo, sizeof(int),
-	    &(fl_queue_config){.capacity = 2, .order = FL_LIFO, .one_producer = true, .one_consumer = true}));
+	lifo = FL_TEST_QUEUE(int, .capacity = 2, .order = FL_LIFO, .one_producer = true, .one_consumer = true);
 	PUTS(lifo, 1);
 	PUTS(lifo, 2);
 	int item;

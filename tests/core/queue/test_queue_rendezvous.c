@@ -178,8 +178,7 @@ static int puts_large(void *arg)
 FL_TEST(rendezvous_hands_over_a_large_item)
 {
 	static struct large item, got;
-	FL_SCOPED(fl_queue) *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof item.bytes, &(fl_queue_config){.capacity = FL_RENDEZVOUS}));
+	FL_SCOPED(fl_queue) *q = FL_TEST_QUEUE_OF(sizeof item.bytes, &(fl_queue_config){.capacity = FL_RENDEZVOUS});
 	item.q = q;
 	memset(item.bytes, 0x5a, sizeof item.bytes);
 	fl_thread *thread;

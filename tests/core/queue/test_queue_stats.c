@@ -98,8 +98,7 @@ FL_TEST(queue_stats_where_nothing_is_refused)
 	queue_kind = A_RING;
 	FL_EACH (i, kinds) {
 		struct blocked get;
-		FL_SCOPED(fl_queue) *q = NULL;
-		FL_OK(fl_queue_create(&q, sizeof item, &kinds[i]));
+		FL_SCOPED(fl_queue) *q = FL_TEST_QUEUE_OF(sizeof item, &kinds[i]);
 		blocked_on(q, op_get, &get);
 		for (int n = 0; n < 3; n++)
 			FL_OK(fl_queue_put(q, &item));

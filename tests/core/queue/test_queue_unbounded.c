@@ -11,15 +11,12 @@ enum { KINDS = 4 };
 
 static fl_queue *unbounded(int order, size_t item_size, void (*drop)(void *item, void *arg), void *arg)
 {
-	fl_queue *q = NULL;
-	FL_OK(fl_queue_create(&q, item_size,
-	                      &(fl_queue_config){.capacity = FL_UNBOUNDED,
-	                                         .order = (fl_queue_order)(order % 3),
-	                                         .one_consumer = order == 3,
-	                                         .compare = order == FL_PRIORITY ? fl_test_by_value : NULL,
-	                                         .drop = drop,
-	                                         .drop_arg = arg}));
-	return q;
+	return FL_TEST_QUEUE_OF(item_size, &(fl_queue_config){.capacity = FL_UNBOUNDED,
+	                                                      .order = (fl_queue_order)(order % 3),
+	                                                      .one_consumer = order == 3,
+	                                                      .compare = order == FL_PRIORITY ? fl_test_by_value : NULL,
+	                                                      .drop = drop,
+	                                                      .drop_arg = arg});
 }
 
 /* Which of `n` items, put as 0, 1, ..., comes out as number `i`. */

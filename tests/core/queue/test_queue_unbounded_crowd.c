@@ -8,13 +8,8 @@ enum { KINDS = 4, SLACK = 40000 /* bytes: segments that a thread keeps, a spare,
 
 static fl_queue *unbounded(int order)
 {
-	fl_queue *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int),
-	                      &(fl_queue_config){.capacity = FL_UNBOUNDED,
-	                                         .order = (fl_queue_order)(order % 3),
-	                                         .one_consumer = order == 3,
-	                                         .compare = order == FL_PRIORITY ? fl_test_by_value : NULL}));
-	return q;
+	return FL_TEST_QUEUE(int, .capacity = FL_UNBOUNDED, .order = (fl_queue_order)(order % 3),
+	                     .one_consumer = order == 3, .compare = order == FL_PRIORITY ? fl_test_by_value : NULL);
 }
 
 /* Bytes in use, about; atomic. */

@@ -23,9 +23,7 @@ static fl_queue *queue_of_kind(unsigned kind)
 	    {.order = FL_FIFO, .capacity = SLEEPERS, .when_full = FL_OVERWRITE},
 	    {.order = FL_FIFO, .capacity = FL_UNBOUNDED},
 	};
-	fl_queue *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int), &kinds[kind]));
-	return q;
+	return FL_TEST_QUEUE_OF(sizeof(int), &kinds[kind]);
 }
 
 enum { FIFO, LIFO, PRIORITY, RENDEZVOUS, OVERWRITE, UNBOUNDED };

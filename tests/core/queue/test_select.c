@@ -48,9 +48,7 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static fl_queue *queue_of_kind(int kind)
 {
-	fl_queue *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int), &kinds[kind]));
-	return q;
+	return FL_TEST_QUEUE_OF(sizeof(int), &kinds[kind]);
 }
 
 FL_TEST(select_makes_the_one_that_can_be_made)
@@ -319,9 +317,9 @@ FL_TEST(select_of_a_rendezvous_meets_another_never_itself)
 
 FL_TEST(select_says_when_there_is_no_memory)
 {
-	FL_SCOPED(fl_queue) *q = NULL;
 	static const char item[300];
-	FL_OK(fl_queue_create(&q, sizeof item, &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE}));
+	FL_SCOPED(fl_queue) *q =
+	    FL_TEST_QUEUE_OF(sizeof item, &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE});
 	fl_select_case puts = FL_PUT(q, &item);
 	FL_RC(fl_select_until(&puts, 1, FL_FOREVER, NULL), 0);
 	seam_fail_allocs(0, 1);

@@ -474,8 +474,7 @@ FL_TASK(cancel_callback_task, void, uint32_t)
 
 FL_TEST(cancel_callback_of_a_task)
 {
-	FL_SCOPED(fl_executor) *pool = NULL;
-	FL_OK(fl_thread_executor_create(&pool, NULL));
+	FL_SCOPED(fl_executor) *pool = fl_test_executor(fl_thread_executor_create, NULL);
 	FL_OK(cancel_callback_task_submit(pool, &a_future));
 	FL_OK(fl_event_wait(&task_runs));
 	FL_RC(fl_future_cancel(a_future), -EINPROGRESS);

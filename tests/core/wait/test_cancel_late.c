@@ -181,9 +181,9 @@ static void set_up(void)
 	fl_event_init_auto(&event);
 	FL_OK(fl_latch_init(&latch, 1));
 	FL_OK(fl_shm_sem_init(&shared, 0));
-	FL_OK(fl_queue_create(&queue, sizeof(int), NULL));
-	FL_OK(fl_queue_create(&full, sizeof(int), &(fl_queue_config){.capacity = 1}));
-	FL_OK(fl_queue_create(&meets, sizeof(int), &(fl_queue_config){.capacity = FL_RENDEZVOUS}));
+	queue = FL_TEST_QUEUE_OF(sizeof(int), NULL);
+	full = FL_TEST_QUEUE(int, .capacity = 1);
+	meets = FL_TEST_QUEUE(int, .capacity = FL_RENDEZVOUS);
 	FL_OK(fl_queue_try_put(full, &(int){1}));
 }
 

@@ -95,7 +95,7 @@ static fl_queue *queue;
 static void get_make(void)
 {
 	fl_cancel_token_init(&token, NULL, FL_FOREVER);
-	FL_OK(fl_queue_create(&queue, sizeof(int), &(fl_queue_config){.capacity = 1}));
+	queue = FL_TEST_QUEUE(int, .capacity = 1);
 }
 
 static int get_wait(void *unused, fl_time deadline, fl_cancel_token *cancel)

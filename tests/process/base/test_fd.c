@@ -218,11 +218,11 @@ FL_TEST_WITH(process_is_joined_by_a_fiber, fl_test_body_in_loop, void)
 {
 	static const char *const sleep_arguments[] = {"sleep", "1000", NULL}, *const true_arguments[] = {"true", NULL};
 	fl_process_status status;
-	fl_process *p = process_started(&(fl_process_config){.program = "true", .argv = true_arguments});
+	fl_process *p = PROCESS_STARTED(.program = "true", .argv = true_arguments);
 	fl__store_relaxed(&watcher_calls, 0);
 	FL_CHECK(fl_process_join_until(p, &status, fl_after(FL_S(60)), NULL) == 0 && status.code == 0);
 	fl_process_free(p);
-	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "sleep", .argv = sleep_arguments}));
+	p = PROCESS_STARTED(.program = "sleep", .argv = sleep_arguments);
 	fl__store_relaxed(&watcher_calls, 0);
 	FL_RC(fl_process_join_until(p, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_OK(fl_process_kill(p));

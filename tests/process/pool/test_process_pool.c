@@ -52,7 +52,7 @@ FL_TEST(process_pool_refuses_what_has_the_name_of_another)
 	fl_task_register(&entry);
 	FL_RC(fl_process_executor_create(&e, &with_initializer), -EEXIST);
 	assert_null(e);
-	FL_OK(fl_process_executor_create(&e, NULL));
+	e = fl_test_executor(fl_process_executor_create, NULL);
 	/* fl_process_executor_create() documents this result of a submit. */
 	FL_RC(fl_submit(e, &process_pool_takes_a_number, &(int){7}, &f), -EEXIST);
 	assert_null(f);
@@ -63,7 +63,7 @@ FL_TEST(process_pool_refuses_what_has_the_name_of_another)
 	fl_future_free(f);
 	fl_executor_free(e);
 	e = NULL;
-	FL_OK(fl_process_executor_create(&e, &with_initializer));
+	e = fl_test_executor(fl_process_executor_create, &with_initializer);
 	process_pool_works(e);
 	fl_executor_free(e);
 }
@@ -73,7 +73,6 @@ static void submit_what_a_worker_has_twice(void *unused)
 {
 	static fl_task_type other;
 	static fl_task_entry entry = {&other, NULL};
-	fl_executor *e = NULL;
 	fl_future *f = NULL;
 	int nine = 0, pid = 0;
 	other = process_pool_square;
@@ -81,7 +80,7 @@ static void submit_what_a_worker_has_twice(void *unused)
 	fl_task_register(&entry);
 	FL_OK(fl_process_preload());
 	fl_task_unregister(&entry);
-	FL_OK(fl_process_executor_create(&e, NULL));
+	fl_executor *e = fl_test_executor(fl_process_executor_create, NULL);
 	FL_OK(process_pool_square_submit(e, 3, &f));
 	FL_CHECK(process_pool_square_get(f, &nine) == FL_ETASK && fl_future_error(f) == -ENOENT && nine == 0);
 	FL_CHECK(strstr(fl_future_message(f), "another has its name") != NULL);
@@ -189,15 +188,14 @@ FL_TEST(process_pool_starts_workers_when_they_are_needed)
 	assert_int_equal(process_pool_size(e), WORKERS);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(process_pool_size(e), 0);
-	FL_SCOPED(fl_executor) *threads = NULL;
-	FL_OK(fl_thread_executor_create(&threads, NULL));
+	FL_SCOPED(fl_executor) *threads = fl_test_executor(fl_thread_executor_create, NULL);
 	assert_int_equal(fl_process_executor_pids(threads, pids, 1), 0); /* of another kind */
 }
 
 FL_TEST(process_pool_replaces_a_worker_after_max_tasks)
 {
 	enum { TASKS = 20, EACH = 3 };
-	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = EACH});
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .max_tasks = EACH);
 	int pids[TASKS], seen = 1;
 	for (int i = 0; i < TASKS; i++) {
 		pids[i] = process_pool_pid(e);
@@ -212,7 +210,7 @@ FL_TEST(process_pool_replaces_a_worker_after_max_tasks)
 FL_TEST(process_pool_max_tasks_counts_what_has_started)
 {
 	enum { TASKS = 60, EACH = 4 };
-	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = EACH});
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .max_tasks = EACH);
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *f[TASKS], *held = process_pool_hold(e, gate);
 	int *runs = process_pool_counters(1), pid, last = 0, of_it = 1, workers = 0;
@@ -240,7 +238,7 @@ FL_TEST(process_pool_max_tasks_counts_what_has_started)
 
 FL_TEST(process_pool_ends_workers_that_are_idle)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 2, .idle_timeout = FL_MS(1)});
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 2, .idle_timeout = FL_MS(1));
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *held = process_pool_hold(e, gate);
 	const int other = process_pool_pid(e);

@@ -683,7 +683,7 @@ PROCESS_POOL_TEST(process_pool_bytes_of_workers_that_are_killed, 2)
 
 FL_TEST(process_pool_bytes_above_the_bound)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .bytes_max = K64 + 10});
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .bytes_max = K64 + 10);
 	for (size_t size = K64 + 9; size <= K64 + 11; size++) {
 		fl_future *f = send_order(e, (struct order){size, 1, IN_PLACE, SUCCEEDS, NULL}), *g = NULL;
 		void *bytes = process_pool_bytes(size, 1);

@@ -120,7 +120,7 @@ static void tells_of(fl_future *f, int pid, const char *name, const char *how)
 static void harm_one_of_two(int harm)
 {
 	enum { TASKS = 40 };
-	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 2, .name = "painter"});
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 2, .name = "painter");
 	struct process_pool_gate *gates[2] = {process_pool_gate(), process_pool_gate()};
 	int *runs = process_pool_counters(TASKS + 1), pid;
 	fl_future *f[TASKS], *harmed = NULL, *held = NULL;

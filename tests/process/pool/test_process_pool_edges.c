@@ -225,7 +225,7 @@ FL_TEST(process_pool_that_is_idle_sleeps)
 {
 	if (!process_can(FL_PROCESS_FORK))
 		FL_SKIP(FL_TEST_ALONE_REASON); /* which wakes all the time */
-	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 2, .grace_period = FL_S(1000)});
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 2, .grace_period = FL_S(1000));
 	for (int round = 0; round < 4; round++) {
 		struct process_pool_gate *gates[2] = {process_pool_gate(), process_pool_gate()};
 		fl_future *f[2];

@@ -182,7 +182,7 @@ FL_TEST(process_pool_free_in_a_callback_panics)
 	char text[1024];
 	int err = fl_test_scratch();
 	const fl_process_status status =
-	    process_run(&(fl_process_config){.task = &process_pool_is_freed_in_a_callback, .err = FL_PROCESS_FD(err)});
+	    PROCESS_RUN(.task = &process_pool_is_freed_in_a_callback, .err = FL_PROCESS_FD(err));
 	fl_test_take(err, text, sizeof text);
 	assert_int_equal(status.signal, SIGABRT);
 	assert_non_null(strstr(text, "fl_executor_free"));

@@ -366,7 +366,7 @@ FL_TEST(process_pool_hostile_floods)
 {
 	PROCESS_POOL_LEAVES_NOTHING();
 	for (int round = 0; round < 5; round++) {
-		fl_executor *bad = process_pool_made(&(fl_executor_config){.workers = 1, .task_timeout = FL_MS(50)});
+		fl_executor *bad = FL_TEST_EXECUTOR(process, .workers = 1, .task_timeout = FL_MS(50));
 		fl_executor *good = process_pool_with(1);
 		fl_future *f = NULL;
 		FL_OK(floods_submit(bad, 2, &f));
@@ -395,7 +395,7 @@ FL_TASK_STATIC(closes_its_channel, void, struct apart)
 FL_TEST(process_pool_hostile_closes_its_channel)
 {
 	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = 3});
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .max_tasks = 3);
 	fl_future *f = NULL;
 	FL_OK(closes_its_channel_submit(e, &f));
 	FL_OK(fl_future_wait(f));
@@ -420,7 +420,7 @@ FL_TASK_STATIC(keeps_without_a_channel, void, struct apart)
 FL_TEST(process_pool_hostile_loses_what_it_keeps)
 {
 	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = 1});
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .max_tasks = 1);
 	fl_future *f = NULL;
 	FL_OK(keeps_without_a_channel_submit(e, &f));
 	process_pool_fails(f, -EDOM, "kept");

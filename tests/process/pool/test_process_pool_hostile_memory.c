@@ -230,7 +230,7 @@ FL_TASK(process_pool_scribbles_from_now_on, uint64_t, void)
 static void one_trial(fl_executor *good, uint64_t seed)
 {
 	enum { BAD = 24, GOOD = 4 };
-	fl_executor *bad = process_pool_made(&(fl_executor_config){.workers = 1, .task_timeout = FL_MS(20)});
+	fl_executor *bad = FL_TEST_EXECUTOR(process, .workers = 1, .task_timeout = FL_MS(20));
 	fl_future *first = NULL, *f[BAD], *g[GOOD];
 	FL_OK(process_pool_scribbles_from_now_on_submit(bad, seed, &first));
 	FL_EACH (i, f)
@@ -271,8 +271,8 @@ FL_TEST(process_pool_any_number_is_an_error)
 		fl_future *f = NULL;
 		FL_OK(process_pool_fails_with_submit(e, errors[i], &f));
 		process_pool_fails(f, errors[i], NULL);
-		FL_SCOPED(fl_executor) *broken = process_pool_made(&(fl_executor_config){
-		    .workers = 1, .initialize = &process_pool_fails_with, .initialize_arg = &errors[i]});
+		FL_SCOPED(fl_executor) *broken = FL_TEST_EXECUTOR(
+		    process, .workers = 1, .initialize = &process_pool_fails_with, .initialize_arg = &errors[i]);
 		FL_OK(process_pool_fails_with_submit(broken, 0, &f));
 		process_pool_fails(f, -ENOTRECOVERABLE, "its initializer failed");
 	}

@@ -166,7 +166,7 @@ FL_TEST(process_pool_large_with_limits_in_the_worker)
 	} ways[] = {{{RLIMIT_FSIZE, MIB}, -EFBIG}, {{RLIMIT_NOFILE, 3}, -EMFILE}, {{RLIMIT_AS, MIB}, -ENOMEM}};
 	for (size_t i = 0; i < (FL_TEST_SANITIZED || !fl_test_memory_is_limited() ? 2 : 3);
 	     i++) { /* sanitizers need far more memory */
-		FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = 5});
+		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .max_tasks = 5);
 		process_pool_call(e, &process_pool_lowers_a_limit, &ways[i].lower, NULL);
 		assert_true(failed(process_pool_send(e, &large_out, 1), &large_out, 1, ways[i].error));
 		for (int j = 0; j < 3; j++)

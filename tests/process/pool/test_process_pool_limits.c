@@ -128,7 +128,7 @@ static int wait_for(void *f, fl_time deadline, fl_cancel_token *cancel)
 
 static fl_executor *with_timeout(unsigned workers)
 {
-	return process_pool_made(&(fl_executor_config){.workers = workers, .task_timeout = limit});
+	return FL_TEST_EXECUTOR(process, .workers = workers, .task_timeout = limit);
 }
 
 /* A task that hangs on a worker. */
@@ -364,7 +364,7 @@ FL_TEST(process_pool_timeout_of_a_worker_that_is_stopped)
 
 static fl_executor *with_grace(int64_t grace)
 {
-	return process_pool_made(&(fl_executor_config){.workers = 1, .grace_period = grace});
+	return FL_TEST_EXECUTOR(process, .workers = 1, .grace_period = grace);
 }
 
 FL_TEST(process_pool_kills_what_is_deaf_to_its_deadline)

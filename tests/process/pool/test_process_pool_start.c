@@ -79,9 +79,8 @@ FL_TEST(process_pool_first_submit_says_what_is_short)
 {
 	static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM};
 	FL_EACH (i, errors) {
-		FL_SCOPED(fl_executor) *e = NULL;
 		(void)process_pool_begin();
-		FL_OK(fl_process_executor_create(&e, NULL));
+		FL_SCOPED(fl_executor) *e = fl_test_executor(fl_process_executor_create, NULL);
 		process_pool_fail(PROCESS_POOL_EVENT, PROCESS_POOL_HERE, 0, 1, errors[i]);
 		FL_RC(process_pool_square_submit(e, 3, NULL), errors[i]);
 		(void)process_pool_heal();
@@ -109,7 +108,7 @@ static void all_fail(fl_executor *e, int error, const char *why)
 
 static void breaks(const fl_executor_config *config, const char *why)
 {
-	fl_executor *e = process_pool_made(config);
+	fl_executor *e = fl_test_executor(fl_process_executor_create, config);
 	all_fail(e, -ENOTRECOVERABLE, why);
 	assert_true(fl_executor_is_broken(e));
 	FL_RC(process_pool_square_submit(e, 3, NULL), -ENOTRECOVERABLE);
@@ -147,7 +146,7 @@ FL_TEST(process_pool_outlives_shortages)
 	const struct process_pool_census before = process_pool_begin();
 	PROCESS_LOG();
 	FL_EACH (i, faults) {
-		fl_executor *e = process_pool_made(&(fl_executor_config){.workers = 3, .max_tasks = 1});
+		fl_executor *e = FL_TEST_EXECUTOR(process, .workers = 3, .max_tasks = 1);
 		process_pool_works(e); /* the pool's thread and its descriptors exist */
 		FL_WAIT_FOR(process_pool_size(e) == 0);
 		strike(&faults[i]);
@@ -298,8 +297,8 @@ FL_TEST(process_pool_initializer_whose_worker_is_killed)
 {
 	PROCESS_POOL_LEAVES_NOTHING();
 	int *runs = process_pool_counters(1);
-	fl_executor *e = process_pool_made(
-	    &(fl_executor_config){.workers = 2, .initialize = &process_pool_kills_itself, .initialize_arg = &runs});
+	fl_executor *e =
+	    FL_TEST_EXECUTOR(process, .workers = 2, .initialize = &process_pool_kills_itself, .initialize_arg = &runs);
 	all_fail(e, -EOWNERDEAD, "killed by SIGKILL");
 	assert_false(fl_executor_is_broken(e));
 	fl_executor_free(e);
@@ -324,8 +323,8 @@ static void kill_workers(fl_executor *e)
 FL_TEST(process_pool_outlives_a_killer)
 {
 	struct process_pool_gate *gate = process_pool_gate();
-	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){
-	    .workers = 2, .initialize = &process_pool_waits_for_its_gate, .initialize_arg = &gate});
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(
+	    process, .workers = 2, .initialize = &process_pool_waits_for_its_gate, .initialize_arg = &gate);
 	fl_future *f = NULL;
 	FL_OK(process_pool_square_submit(e, 3, &f));
 	while (!process_pool_ended(f)) {
@@ -459,7 +458,7 @@ static void process_pool_set_event(fl_future *f, void *event)
  */
 FL_TEST(process_pool_with_a_fork_server_that_is_stopped)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 2, .grace_period = FL_MS(1)});
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 2, .grace_period = FL_MS(1));
 	struct process_pool_gate *gate = process_pool_gate(), *deaf = process_pool_gate();
 	fl_event called = FL_EVENT_INIT;
 	fl_future *held = process_pool_hold(e, gate), *f = NULL;

@@ -79,8 +79,7 @@ FL_TASK(process_pool_fails_to_start, void, void)
 
 FL_TEST(process_pool_stats_of_a_broken_pool)
 {
-	FL_SCOPED(fl_executor) *e =
-	    process_pool_made(&(fl_executor_config){.workers = 1, .initialize = &process_pool_fails_to_start});
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .initialize = &process_pool_fails_to_start);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(process_pool_square_submit(e, 1, &f));
 	FL_OK(fl_future_wait(f));

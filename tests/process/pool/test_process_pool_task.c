@@ -67,7 +67,7 @@ FL_TASK(process_pool_counts_calls, void, int)
 
 FL_TEST(process_pool_globals_are_the_workers)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = 5});
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .max_tasks = 5);
 	for (int i = 0; i < 15; i++) {
 		int calls;
 		process_pool_call(e, &process_pool_counts_calls, NULL, &calls);
@@ -133,8 +133,8 @@ FL_TASK(process_pool_is_initialized, struct init *, int)
 FL_TEST(process_pool_initializes_each_worker_before_its_first_task)
 {
 	struct init *init = FL_IN_ARENA(struct init, 1), *copied = init;
-	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){
-	    .workers = 1, .initialize = &process_pool_init, .initialize_arg = &copied, .max_tasks = 2});
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .initialize = &process_pool_init,
+	                                             .initialize_arg = &copied, .max_tasks = 2);
 	copied = NULL; /* the executor has a copy */
 	for (int i = 0; i < 6; i++) {
 		int pid;
@@ -150,8 +150,8 @@ FL_TEST(process_pool_initializes_each_worker_before_its_first_task)
 FL_TEST(process_pool_initializer_that_fails_later)
 {
 	struct init *init = FL_IN_ARENA(struct init, 1);
-	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){
-	    .workers = 2, .initialize = &process_pool_init, .initialize_arg = &(struct init *){init}});
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 2, .initialize = &process_pool_init,
+	                                             .initialize_arg = &(struct init *){init});
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *held = process_pool_hold(e, gate), *f = NULL;
 	fl__store_release(&init->fails, -ENOLINK);
@@ -204,8 +204,7 @@ FL_TEST(process_pool_with_as_many_regions_as_can_be)
 	fl_shm *regions[FL_REGIONS_MAX];
 	FL_EACH (i, regions)
 		FL_OK(fl_shm_create(&regions[i], 4096));
-	fl_executor *e =
-	    process_pool_made(&(fl_executor_config){.workers = 2, .regions = regions, .n_regions = FL_REGIONS_MAX});
+	fl_executor *e = FL_TEST_EXECUTOR(process, .workers = 2, .regions = regions, .n_regions = FL_REGIONS_MAX);
 	process_pool_works(e);
 	fl_executor_free(e);
 	FL_EACH (i, regions)

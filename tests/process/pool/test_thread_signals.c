@@ -46,7 +46,6 @@ FL_TEST(thread_signals_of_faults_are_never_blocked)
 		FL_SKIP(FL_TEST_ALONE_REASON); /* it blocks all signals */
 	sigset_t all, before;
 	FL_SCOPED(fl_executor) *threads = NULL, *loop = NULL, *processes = NULL;
-	FL_SCOPED(fl_process) *program = NULL;
 	static fl_timer t = FL_TIMER_INIT;
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	const char *const argv[] = {"sleep", "60", NULL};
@@ -54,14 +53,14 @@ FL_TEST(thread_signals_of_faults_are_never_blocked)
 	FL_OK(pipe(empty));
 	sigfillset(&all);
 	FL_OK(pthread_sigmask(SIG_SETMASK, &all, &before));
-	FL_OK(fl_thread_executor_create(&threads, NULL));
-	FL_OK(fl_loop_executor_create(&loop, NULL));
-	FL_OK(fl_process_executor_create(&processes, &(fl_executor_config){.workers = 1}));
+	threads = fl_test_executor(fl_thread_executor_create, NULL);
+	loop = fl_test_executor(fl_loop_executor_create, NULL);
+	processes = FL_TEST_EXECUTOR(process, .workers = 1);
 	(void)process_pool_pid(threads);
 	(void)process_pool_pid(loop);
 	const int worker = process_pool_pid(processes);
 	FL_OK(fl_timer_start(&t, fl_after(FL_S(3600)), ring, NULL));
-	FL_OK(fl_process_start(&program, &(fl_process_config){.program = "sleep", .argv = argv, .daemon = true}));
+	FL_SCOPED(fl_process) *program = PROCESS_STARTED(.program = "sleep", .argv = argv, .daemon = true);
 	FL_RC(fl_fd_wait_until(empty[0], FL_FD_IN, fl_after(FL_MS(1)), &token), -ETIMEDOUT);
 	FL_OK(pthread_sigmask(SIG_SETMASK, &before, NULL));
 	check_threads(getpid());
@@ -97,10 +96,9 @@ FL_TASK(thread_signals_faults, int, void)
 static void fault(void *signal_number)
 {
 	const int number = *(int *)signal_number;
-	fl_executor *e = NULL;
 	fl_future *f = NULL;
 	FL_CHECK(signal(number, leave) != SIG_ERR);
-	FL_OK(fl_thread_executor_create(&e, NULL));
+	fl_executor *e = fl_test_executor(fl_thread_executor_create, NULL);
 	FL_OK(thread_signals_faults_submit(e, number, &f));
 	FL_IGNORE(fl_future_wait(f));
 }

@@ -140,8 +140,8 @@ static void expect_of_task(fl_process_method method, bool capabilities)
 	static const char *const names[] = {"a process of the fork server", "a fork", "a process by exec"};
 	static _Thread_local char text[TEXT], expected[TEXT];
 	describe(expected, capabilities);
-	fl_process *p = process_started(&(fl_process_config){
-	    .task = &process_describes, .arg = &capabilities, .method = method, .out = FL_PROCESS_PIPE});
+	fl_process *p =
+	    PROCESS_STARTED(.task = &process_describes, .arg = &capabilities, .method = method, .out = FL_PROCESS_PIPE);
 	process_read_all(fl_process_pipe(p, 1), text, sizeof text);
 	FL_CHECK(process_end(p).code == 0);
 	expect_equal(names[method], text, expected);
@@ -166,8 +166,8 @@ static void expect_of_program(void)
 			FL_OK(posix_spawnp(&pid, "cat", &actions, NULL, (char *const *)program, environ));
 			FL_CHECK(posix_spawn_file_actions_destroy(&actions) == 0 && waitpid(pid, NULL, 0) == pid);
 		} else {
-			(void)process_run(&(fl_process_config){
-			    .program = "cat", .argv = program, .daemon = true, .out = FL_PROCESS_FD(fileno(file))});
+			(void)PROCESS_RUN(.program = "cat", .argv = program, .daemon = true,
+			                  .out = FL_PROCESS_FD(fileno(file)));
 		}
 		texts[i][0] = '\0';
 		rewind(file);
@@ -683,9 +683,7 @@ static void expect_user(fl_executor *e, int error, int user)
 
 static fl_executor *pool_with_one_worker(size_t max_tasks)
 {
-	fl_executor *e = NULL;
-	FL_OK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1, .max_tasks = max_tasks}));
-	return e;
+	return FL_TEST_EXECUTOR(process, .workers = 1, .max_tasks = max_tasks);
 }
 
 static void run_service_with_a_pool(void *unused)
@@ -770,7 +768,7 @@ static void run_program_in_pid_namespace(void *unused)
 	static const char *const argv[] = {"sh", "-c", "exit $$", NULL};
 	if (unshare(CLONE_NEWPID) != 0)
 		_exit(REFUSED);
-	FL_RC(process_run(&(fl_process_config){.program = "sh", .argv = argv}).code, 1);
+	FL_RC(PROCESS_RUN(.program = "sh", .argv = argv).code, 1);
 }
 
 FL_TEST(process_daemon_in_a_new_pid_namespace_is_refused)

@@ -120,8 +120,7 @@ FL_TASK(process_is_a_parent, struct plan, void)
 		(void)process_started(&config);
 	}
 	const int fds[] = {fl_process_fd(LIFELINE)};
-	(void)process_started(
-	    &(fl_process_config){.program = "sleep", .argv = argv, .daemon = true, .fds = fds, .n_fds = 1});
+	(void)PROCESS_STARTED(.program = "sleep", .argv = argv, .daemon = true, .fds = fds, .n_fds = 1);
 	if (arg->stop_fork_server && fl__fork_server_pid() != 0) {
 		process_stop(fl__fork_server_pid());
 	}
@@ -216,7 +215,7 @@ FL_TASK(process_has_one_that_goes_on, void, void)
 {
 	const int fds[] = {fl_process_fd(0), fl_process_fd(1)};
 	extern const fl_task_type process_echoes;
-	(void)process_started(&(fl_process_config){.task = &process_echoes, .fds = fds, .n_fds = 2});
+	(void)PROCESS_STARTED(.task = &process_echoes, .fds = fds, .n_fds = 2);
 	never_end();
 	return 0;
 }
@@ -287,8 +286,8 @@ FL_TEST(process_that_is_no_daemon_outlives_its_parent)
 	FL_OK(pipe2(in, O_CLOEXEC));
 	FL_OK(pipe2(out, O_CLOEXEC));
 	const int fds[] = {in[0], out[1]};
-	fl_process *p = process_started(&(fl_process_config){
-	    .task = &process_has_one_that_goes_on, .method = FL_PROCESS_EXEC, .fds = fds, .n_fds = 2});
+	fl_process *p =
+	    PROCESS_STARTED(.task = &process_has_one_that_goes_on, .method = FL_PROCESS_EXEC, .fds = fds, .n_fds = 2);
 	FL_OK(close(in[0]) + close(out[1]));
 	assert_int_equal(write(in[1], "a", 1), 1);
 	assert_int_equal(read(out[0], &c, 1), 1);
@@ -312,7 +311,7 @@ FL_TASK(process_waits, void, void)
 
 static fl_process *start_waiting(bool daemon)
 {
-	return process_started(&(fl_process_config){.task = &process_waits, .daemon = daemon});
+	return PROCESS_STARTED(.task = &process_waits, .daemon = daemon);
 }
 
 static void kill_fork_server(void)
@@ -487,7 +486,7 @@ static void *start_in_a_thread(void *arg)
 {
 	struct thread_start *s = arg;
 	s->thread = (int)syscall(SYS_gettid);
-	FL_OK(fl_process_start(&s->p, s->config));
+	s->p = process_started(s->config);
 	return NULL;
 }
 

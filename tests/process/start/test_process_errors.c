@@ -62,7 +62,7 @@ static int start(const fl_process_config *config) /* and frees */
 /* A start of that task ends well. */
 static void adds_nothing(fl_process_method method)
 {
-	FL_OK(process_run(&(fl_process_config){.task = &process_adds, .arg = &(int){0}, .method = method}).code);
+	FL_OK(PROCESS_RUN(.task = &process_adds, .arg = &(int){0}, .method = method).code);
 }
 
 /* The processes that this case has started have been collected. */
@@ -482,7 +482,7 @@ FL_TEST(process_with_a_stolen_status)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
 	fl_process_status status = {77, 77};
-	fl_process *p = process_started(&(fl_process_config){.program = "true"});
+	fl_process *p = PROCESS_STARTED(.program = "true");
 	FL_WAIT_FOR(process_state(fl_process_pid(p)) == 'Z');
 	assert_int_equal(waitpid(fl_process_pid(p), NULL, 0), fl_process_pid(p));
 	FL_RC(fl_process_join_until(p, &status, FL_NO_WAIT, NULL), -ECHILD);
@@ -491,7 +491,7 @@ FL_TEST(process_with_a_stolen_status)
 	FL_RC(fl_process_kill(p), -ESRCH);
 	fl_process_free(p);
 	sigaction(SIGCHLD, &ignore, &before);
-	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "true"}));
+	p = PROCESS_STARTED(.program = "true");
 	FL_RC(fl_process_join(p, &status), -ECHILD);
 	fl_process_free(p);
 	adds_nothing(FL_PROCESS_FORK_SERVER); /* it does not ignore it */
@@ -608,7 +608,7 @@ FL_TEST(process_program_beside_a_fork)
 	PROCESS_FAULTS();
 	real_clone = process_real.clone;
 	fl__process_sys.clone = clone_beside_another;
-	assert_int_equal(process_run(&(fl_process_config){.program = "true"}).code, 0);
+	assert_int_equal(PROCESS_RUN(.program = "true").code, 0);
 	end_holder();
 	expect_refusals(&(struct refused){{.program = "/nonexistent"}, -ENOENT, "cannot start process"}, 1);
 	end_holder();
@@ -641,7 +641,7 @@ static int clone_slowly(int (*child)(void *arg), void *stack_end, void *arg, int
 
 static int run_true(void *unused)
 {
-	return process_run(&(fl_process_config){.program = "true"}).code;
+	return PROCESS_RUN(.program = "true").code;
 }
 
 FL_TEST(process_program_that_was_just_written)
@@ -697,8 +697,8 @@ FL_TEST(process_handles_of_the_parent_in_a_forked_child)
 {
 	fl_process *p[2] = {NULL};
 	process_needs_fork(); /* ThreadSanitizer: no new threads after a fork beside threads */
-	p[0] = process_started(&(fl_process_config){.task = &process_sleeps, .daemon = true});
-	p[1] = process_started(&(fl_process_config){.program = "sleep", .argv = sleep_long});
+	p[0] = PROCESS_STARTED(.task = &process_sleeps, .daemon = true);
+	p[1] = PROCESS_STARTED(.program = "sleep", .argv = sleep_long);
 	/* -EOWNERDEAD: fl_process_join, try_join, join_until, signal, terminate, kill */
 	FL_OK(fl_test_child(use_the_parents, p, NULL, 0));
 	assert_true(fl_process_is_alive(p[0]) && fl_process_is_alive(p[1]));
@@ -713,7 +713,7 @@ FL_TEST(process_handles_of_the_parent_in_a_forked_child)
 /* A process of root, and a parent that has another user by now. */
 static void signal_as_another(void *arg)
 {
-	fl_process *p = process_started(&(fl_process_config){.task = &process_sleeps, .daemon = true});
+	fl_process *p = PROCESS_STARTED(.task = &process_sleeps, .daemon = true);
 	FL_OK(setresuid(61234, 61234, 61234));
 	FL_RC(fl_process_signal(p, SIGUSR1), -EPERM);
 	FL_RC(fl_process_terminate(p), -EPERM);
@@ -823,7 +823,7 @@ static const char *succeeds_apart(const fl_task_type *task)
 	int err = fl_test_scratch();
 	static char text[1 << 16];
 	const fl_process_status status =
-	    process_run(&(fl_process_config){.task = task, .method = FL_PROCESS_EXEC, .err = FL_PROCESS_FD(err)});
+	    PROCESS_RUN(.task = task, .method = FL_PROCESS_EXEC, .err = FL_PROCESS_FD(err));
 	fl_test_take(err, text, sizeof text);
 	if (status.code != 0)
 		print_error("%d %d\n%s\n", status.code, status.signal, text);
@@ -859,10 +859,9 @@ static int error_of_a_task(fl_executor *e)
 /* The fork server cannot fork, or the worker has no second thread. */
 FL_TASK(process_pool_with_few_processes, void, void)
 {
-	FL_SCOPED(fl_executor) *e = NULL;
 	const uid_t user = somebody();
 	FL_OK(setresuid(user, user, user));
-	FL_OK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1, .max_tasks = 1}));
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .max_tasks = 1);
 	for (int round = 0; round < 2; round++) {
 		FL_CHECK(error_of_a_task(e) == 0);
 		const rlim_t before = fl_test_limit(RLIMIT_NPROC, 0);
@@ -941,7 +940,7 @@ FL_TEST(process_without_a_reaper_is_reaped_later)
 	int pid[2];
 	fl__helpers_end();
 	FL_EACH (i, p) {
-		p[i] = process_started(&(fl_process_config){.program = "sleep", .argv = sleep_long});
+		p[i] = PROCESS_STARTED(.program = "sleep", .argv = sleep_long);
 		pid[i] = fl_process_pid(p[i]);
 	}
 	seam_fail_threads(0, 1);
@@ -958,7 +957,7 @@ FL_TEST(process_without_a_reaper_is_reaped_later)
 /* A process whose fork server has died: only its pidfd shows its end. */
 FL_TEST(process_runs_on_while_no_descriptor_can_be_polled)
 {
-	fl_process *p = process_started(&(fl_process_config){.task = &process_sleeps});
+	fl_process *p = PROCESS_STARTED(.task = &process_sleeps);
 	const int fork_server = fl__fork_server_pid();
 	FL_OK(kill(fork_server, SIGKILL));
 	process_dies(fork_server);
@@ -988,7 +987,7 @@ FL_TEST(process_without_dev_null)
 	const struct process_census before = process_census();
 	fl__process_sys.open = open_without_null;
 	/* What reads nothing reads an end. */
-	FL_OK(process_run(&(fl_process_config){.program = "cat", .in = FL_PROCESS_NULL}).code);
+	FL_OK(PROCESS_RUN(.program = "cat", .in = FL_PROCESS_NULL).code);
 	FL_OK(fl_process_run(&(fl_process_config){.program = "cat"}, NULL, NULL));
 	PROCESS_EACH_METHOD (m)
 		adds_nothing(m);
@@ -1030,7 +1029,7 @@ static void start_in_forbidden_directory(void *directory)
 		FL_OK(setresuid(65534, 65534, 65534));
 	}
 	FL_CHECK(open(".", O_PATH) < 0 && errno == EACCES);
-	FL_OK(process_run(&(fl_process_config){.program = "true"}).code);
+	FL_OK(PROCESS_RUN(.program = "true").code);
 	const fl_process_config exec = {.task = &process_stays, .arg = &stays, .method = FL_PROCESS_EXEC};
 	FL_OK(process_run(&exec).code);
 	const fl_process_config named = {.task = &process_stays, .arg = &stays, .cwd = stays.path};

@@ -17,12 +17,12 @@ FL_TASK(process_waits_for_its_end, void, void)
 
 static void start_and_join(fl_process_method method, int code)
 {
-	FL_RC(process_run(&(fl_process_config){.task = &process_answers, .arg = &code, .method = method}).code, code);
+	FL_RC(PROCESS_RUN(.task = &process_answers, .arg = &code, .method = method).code, code);
 }
 
 static void start_program(void)
 {
-	FL_OK(process_run(&(fl_process_config){.program = "/bin/true"}).code);
+	FL_OK(PROCESS_RUN(.program = "/bin/true").code);
 }
 
 FL_TEST(process_thousand_starts_leave_nothing)
@@ -67,7 +67,7 @@ FL_TEST(process_hundred_at_once)
 	enum { N = 100 };
 	fl_process *all[N];
 	FL_EACH (i, all)
-		all[i] = process_started(&(fl_process_config){.task = &process_waits_for_its_end, .daemon = i % 2});
+		all[i] = PROCESS_STARTED(.task = &process_waits_for_its_end, .daemon = i % 2);
 	assert_int_equal(fl_process_active_children(NULL, NULL), N);
 	for (int i = 0; i < N; i += 4)
 		FL_OK(fl_process_kill(all[i]));
@@ -124,7 +124,7 @@ static int join_it(void *arg)
 FL_TEST(process_joined_and_ended_by_several_threads)
 {
 	fl_thread *threads[8];
-	fl_process *p = process_started(&(fl_process_config){.task = &process_waits_for_its_end});
+	fl_process *p = PROCESS_STARTED(.task = &process_waits_for_its_end);
 	FL_EACH (i, threads)
 		FL_OK(fl_thread_start(&threads[i], join_it, p, NULL));
 	FL_OK(fl_process_terminate(p));
@@ -140,8 +140,8 @@ FL_TEST(process_in_wait_any)
 {
 	fl_event never = FL_EVENT_INIT;
 	const char *const argv[] = {"sleep", "1000", NULL};
-	FL_SCOPED(fl_process) *p = process_started(&(fl_process_config){.task = &process_waits_for_its_end});
-	FL_SCOPED(fl_process) *q = process_started(&(fl_process_config){.program = "sleep", .argv = argv});
+	FL_SCOPED(fl_process) *p = PROCESS_STARTED(.task = &process_waits_for_its_end);
+	FL_SCOPED(fl_process) *q = PROCESS_STARTED(.program = "sleep", .argv = argv);
 	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_EVENT(&never), FL_ON_PROCESS(p), FL_ON_PROCESS(q)),
 	      -ETIMEDOUT);
 	FL_OK(fl_process_kill(q));

@@ -30,8 +30,8 @@ static const char *path_of(const char *program)
 static void run_program(const char *path, const char *const *argv)
 {
 	int out = fl_test_scratch(), err = fl_test_scratch();
-	const fl_process_status status = process_run(
-	    &(fl_process_config){.program = path, .argv = argv, .out = FL_PROCESS_FD(out), .err = FL_PROCESS_FD(err)});
+	const fl_process_status status =
+	    PROCESS_RUN(.program = path, .argv = argv, .out = FL_PROCESS_FD(out), .err = FL_PROCESS_FD(err));
 	fl_test_take(out, said, sizeof said);
 	fl_test_take(err, complained, sizeof complained);
 	if (status.code != 0 || !strstr(said, "end\n"))
@@ -152,11 +152,11 @@ static void work_without_proc(void *unused)
 	process_log_has("needs /proc/self/exe: is /proc mounted?");
 	FL_OK(fl_process_preload());
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_FORK; m++)
-		FL_OK(process_run(&(fl_process_config){.task = &process_does_nothing, .method = m}).code);
-	FL_OK(process_run(&(fl_process_config){.program = "true", .daemon = true}).code);
+		FL_OK(PROCESS_RUN(.task = &process_does_nothing, .method = m).code);
+	FL_OK(PROCESS_RUN(.program = "true", .daemon = true).code);
 	fl_future *f = NULL;
 	int nine = 0;
-	FL_OK(fl_process_executor_create(&e, NULL));
+	e = fl_test_executor(fl_process_executor_create, NULL);
 	FL_CHECK(process_squares_submit(e, 3, &f) == 0 && process_squares_get(f, &nine) == 0 && nine == 9);
 	fl_future_free(f);
 	fl_executor_free(e);
@@ -178,15 +178,14 @@ static void *work_without_main_thread(void *main_thread)
 	int ends[2], nine = 0, port = -1;
 	char path[64];
 	struct stat socket;
-	fl_executor *e = NULL;
 	fl_endpoint *o = NULL;
 	fl_future *f = NULL;
 	FL_OK(pthread_join(*(pthread_t *)main_thread, NULL));
 	FL_WAIT_FOR(access("/proc/self/exe", F_OK) != 0); /* the kernel ends the thread a little later */
 	PROCESS_EACH_METHOD (m)
-		FL_OK(process_run(&(fl_process_config){.task = &process_does_nothing, .method = m}).code);
-	FL_OK(process_run(&(fl_process_config){.program = "true", .daemon = true}).code);
-	FL_OK(fl_process_executor_create(&e, NULL));
+		FL_OK(PROCESS_RUN(.task = &process_does_nothing, .method = m).code);
+	FL_OK(PROCESS_RUN(.program = "true", .daemon = true).code);
+	fl_executor *e = fl_test_executor(fl_process_executor_create, NULL);
 	FL_CHECK(process_squares_submit(e, 3, &f) == 0 && process_squares_get(f, &nine) == 0 && nine == 9);
 	fl_future_free(f);
 	fl_executor_free(e);
@@ -330,8 +329,8 @@ static void make_marker(char *text, size_t size, char role)
 static fl_process *start_marked(const char *path, const char *marker, int fd, int out)
 {
 	const char *const env[] = {marker, NULL};
-	return process_started(&(fl_process_config){
-	    .program = path, .env = env, .out = FL_PROCESS_FD(out), .fds = &fd, .n_fds = fd < 0 ? 0 : 1});
+	return PROCESS_STARTED(.program = path, .env = env, .out = FL_PROCESS_FD(out), .fds = &fd,
+	                       .n_fds = fd < 0 ? 0 : 1);
 }
 
 FL_TEST(process_marker_without_its_socket_is_not_believed)
@@ -558,5 +557,5 @@ FL_TEST(process_start_of_a_program_that_does_not_answer)
 	}
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 	process_heal(&process_real);
-	assert_int_equal(process_run(&(fl_process_config){.task = &process_does_nothing}).code, 0);
+	assert_int_equal(PROCESS_RUN(.task = &process_does_nothing).code, 0);
 }

@@ -17,7 +17,7 @@ FL_TASK(process_answers, void, void)
 
 static void start_and_join(void)
 {
-	FL_OK(process_run(&(fl_process_config){.task = &process_answers}).code);
+	FL_OK(PROCESS_RUN(.task = &process_answers).code);
 }
 
 /* Runs `body` in a child of this process, with a fork server that is executed, then preloaded. */
@@ -372,7 +372,7 @@ static int be_the_first_process(void *preload)
 	FL_CHECK(getpid() == 1);
 	for (int i = 0; i < 2; i++) {
 		begin(preload);
-		fl_process *kept = process_started(&(fl_process_config){.task = &process_answers});
+		fl_process *kept = PROCESS_STARTED(.task = &process_answers);
 		const int fork_server = fl__fork_server_pid();
 		kill_fork_server();
 		begin(preload);
@@ -448,14 +448,14 @@ static int use_and_expect_no_child(void *unused)
 	start_and_join();
 	FL_CHECK(has_no_child());
 	/* a daemon that runs */
-	fl_process_free(process_started(&(fl_process_config){.task = &process_rests, .daemon = true}));
+	fl_process_free(PROCESS_STARTED(.task = &process_rests, .daemon = true));
 	FL_CHECK(has_no_child());
 	/* the last of several pools; processes in between make no other fork server */
-	FL_OK(fl_process_executor_create(&e, NULL));
+	e = fl_test_executor(fl_process_executor_create, NULL);
 	FL_CHECK(has_no_child());
 	use_pool(e);
 	const int fork_server = fl__fork_server_pid();
-	FL_OK(fl_process_executor_create(&another, NULL));
+	another = fl_test_executor(fl_process_executor_create, NULL);
 	start_and_join();
 	use_pool(another);
 	fl_executor_free(e);
@@ -470,7 +470,7 @@ static int use_and_expect_no_child(void *unused)
 		fl_test_end(threads[i]);
 	FL_CHECK(has_no_child());
 	/* a program that waits for all its children */
-	FL_OK(fl_process_executor_create(&e, NULL));
+	e = fl_test_executor(fl_process_executor_create, NULL);
 	use_pool(e);
 	fl_executor_free(e);
 	int n = 0;
