@@ -22,6 +22,5 @@ static void *get(void *arg)
 
 int main(void)
 {
-	in_two_threads(set, get);
-	return 0;
+	return in_two_threads(set, get);
 }

@@ -36,6 +36,5 @@ int main(void)
 {
 	cached = calloc(1, sizeof *cached);
 	atomic_init(&cached->references, 2);
-	in_two_threads(serve, serve);
-	return 0;
+	return in_two_threads(serve, serve);
 }

@@ -37,6 +37,5 @@ static void *nl_shutdown(void *arg)
 
 int main(void)
 {
-	in_two_threads(nl_close, nl_shutdown);
-	return 0;
+	return in_two_threads(nl_close, nl_shutdown);
 }

@@ -31,6 +31,5 @@ static void *end(void *arg)
 
 int main(void)
 {
-	in_two_threads(show, end);
-	return 0;
+	return in_two_threads(show, end);
 }

@@ -37,6 +37,5 @@ static void *clear(void *arg)
 
 int main(void)
 {
-	in_two_threads(append, clear);
-	return 0;
+	return in_two_threads(append, clear);
 }

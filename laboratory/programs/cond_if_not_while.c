@@ -32,6 +32,5 @@ static void *produce(void *arg)
 
 int main(void)
 {
-	in_two_threads(consume, produce);
-	return 0;
+	return in_two_threads(consume, produce);
 }

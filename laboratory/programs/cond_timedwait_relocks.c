@@ -25,6 +25,5 @@ static void *run(void *arg)
 
 int main(void)
 {
-	in_two_threads(run, run);
-	return 0;
+	return in_two_threads(run, run);
 }

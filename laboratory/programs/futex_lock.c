@@ -24,7 +24,7 @@ static void unlock(void)
 		syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-static void *first(void *arg)
+static void *run(void *arg)
 {
 	lock();
 	count++;
@@ -32,13 +32,7 @@ static void *first(void *arg)
 	return arg;
 }
 
-static void *second(void *arg)
-{
-	return first(arg);
-}
-
 int main(void)
 {
-	in_two_threads(first, second);
-	return 0;
+	return in_two_threads(run, run);
 }

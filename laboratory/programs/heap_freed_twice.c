@@ -6,7 +6,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void *shared;
 
-static void *first(void *arg)
+static void *run(void *arg)
 {
 	pthread_mutex_lock(&lock);
 	free(shared);
@@ -14,14 +14,8 @@ static void *first(void *arg)
 	return arg;
 }
 
-static void *second(void *arg)
-{
-	return first(arg);
-}
-
 int main(void)
 {
 	shared = malloc(8);
-	in_two_threads(first, second);
-	return 0;
+	return in_two_threads(run, run);
 }

@@ -30,6 +30,5 @@ int main(void)
 {
 	pthread_t one = start(first);
 	pthread_join(one, NULL);
-	in_two_threads(second, third);
-	return 0;
+	return in_two_threads(second, third);
 }

@@ -25,6 +25,5 @@ int main(void)
 	assert(getopt(5, args, "ab:cd") == 'a');
 	assert(getopt(5, args, "ab:cd") == 'b' && optarg && strcmp(optarg, "value") == 0);
 	assert(getopt(5, args, "ab:cd") == 'c');
-	in_two_threads(run, run);
-	return 0;
+	return in_two_threads(run, run);
 }

@@ -25,6 +25,5 @@ static void *look(void *arg)
 
 int main(void)
 {
-	in_two_threads(sort, look);
-	return 0;
+	return in_two_threads(sort, look);
 }

@@ -23,6 +23,5 @@ static void *second(void *arg)
 
 int main(void)
 {
-	in_two_threads(first, second);
-	return 0;
+	return in_two_threads(first, second);
 }

@@ -4,20 +4,14 @@
 
 static int made;
 
-static void *first(void *arg)
+static void *run(void *arg)
 {
 	if (!made)
 		made = 1;
 	return arg;
 }
 
-static void *second(void *arg)
-{
-	return first(arg);
-}
-
 int main(void)
 {
-	in_two_threads(first, second);
-	return 0;
+	return in_two_threads(run, run);
 }

@@ -11,20 +11,14 @@ static void make(void)
 	made++;
 }
 
-static void *first(void *arg)
+static void *run(void *arg)
 {
 	pthread_once(&once, make);
 	assert(made == 1);
 	return arg;
 }
 
-static void *second(void *arg)
-{
-	return first(arg);
-}
-
 int main(void)
 {
-	in_two_threads(first, second);
-	return 0;
+	return in_two_threads(run, run);
 }

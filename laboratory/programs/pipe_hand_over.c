@@ -49,6 +49,5 @@ int main(void)
 	assert(write(full[1], many, 1) == -1 && errno == EPIPE && close(full[1]) == 0);
 	for (int i = 0; i < 20; i++)
 		assert(pipe(full) == 0 && full[0] != ends[0] && close(full[0]) == 0 && close(full[1]) == 0);
-	in_two_threads(give, take);
-	return 0;
+	return in_two_threads(give, take);
 }

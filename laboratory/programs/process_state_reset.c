@@ -35,6 +35,5 @@ int main(void)
 	kept = malloc(10);
 	memcpy(kept, text, sizeof text);
 	atexit(at_end);
-	in_two_threads(run, run);
-	return 0;
+	return in_two_threads(run, run);
 }

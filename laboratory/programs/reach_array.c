@@ -24,6 +24,5 @@ int main(void)
 	table.n = 4;
 	table.slots = malloc(4 * sizeof *table.slots);
 	table.slots[2].count = 0;
-	in_two_threads(run, run);
-	return 0;
+	return in_two_threads(run, run);
 }

@@ -29,6 +29,5 @@ int main(void)
 	job->count = 0;
 	job->link.next = NULL;
 	first = &job->link;
-	in_two_threads(run, run);
-	return 0;
+	return in_two_threads(run, run);
 }

@@ -37,6 +37,5 @@ int main(void)
 	pthread_mutex_init(&queue->lock, NULL);
 	push(1);
 	push(2);
-	in_two_threads(count, count);
-	return 0;
+	return in_two_threads(count, count);
 }

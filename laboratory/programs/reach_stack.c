@@ -16,6 +16,5 @@ static void *add(void *arg)
 int main(void)
 {
 	struct total totals[2] = {{0, 0}, {0, 0}};
-	in_two_threads_with(add, &totals[1], add, &totals[1]);
-	return 0;
+	return in_two_threads_with(add, &totals[1], add, &totals[1]);
 }

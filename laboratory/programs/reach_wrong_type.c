@@ -35,6 +35,5 @@ int main(void)
 	wrong = (struct large *)small;
 	either.large = (struct large *)small;
 	untyped = small;
-	in_two_threads_with(run, small, run, small);
-	return 0;
+	return in_two_threads_with(run, small, run, small);
 }

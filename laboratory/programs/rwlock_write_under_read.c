@@ -5,7 +5,7 @@
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static int value;
 
-static void *first(void *arg)
+static void *run(void *arg)
 {
 	pthread_rwlock_rdlock(&lock);
 	value++;
@@ -13,13 +13,7 @@ static void *first(void *arg)
 	return arg;
 }
 
-static void *second(void *arg)
-{
-	return first(arg);
-}
-
 int main(void)
 {
-	in_two_threads(first, second);
-	return 0;
+	return in_two_threads(run, run);
 }

@@ -22,6 +22,5 @@ static void *use(void *arg)
 
 int main(void)
 {
-	in_two_threads(lend, use);
-	return 0;
+	return in_two_threads(lend, use);
 }

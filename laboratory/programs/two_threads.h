@@ -8,18 +8,18 @@ static inline pthread_t start(void *(*run)(void *))
 	return thread;
 }
 
-/* Runs both functions in threads of their own until they have returned. */
-static inline void in_two_threads_with(void *(*first)(void *), void *first_arg, void *(*second)(void *),
-                                       void *second_arg)
+/* Runs both functions in threads of their own until they have returned. Returns 0. */
+static inline int in_two_threads_with(void *(*first)(void *), void *first_arg, void *(*second)(void *),
+                                      void *second_arg)
 {
 	pthread_t one, two;
 	pthread_create(&one, NULL, first, first_arg);
 	pthread_create(&two, NULL, second, second_arg);
 	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	return pthread_join(two, NULL);
 }
 
-static inline void in_two_threads(void *(*first)(void *), void *(*second)(void *))
+static inline int in_two_threads(void *(*first)(void *), void *(*second)(void *))
 {
-	in_two_threads_with(first, NULL, second, NULL);
+	return in_two_threads_with(first, NULL, second, NULL);
 }
