@@ -29,6 +29,26 @@ static bool is_over(struct meeting *t)
 	return !fl__cond_is_busy(&t->c) && !fl__mutex_is_busy(&t->m) && t->m.word_ == 0;
 }
 
+/* Two waiters of a meeting: one for ever, and one that may give up, with the result s->rc. */
+#define PATIENT(test)                                                                                                  \
+	FL_STRESS_ACTOR(test, patient)                                                                                 \
+	{                                                                                                              \
+		OK(wait_until_ready(&s->t, FL_FOREVER, NULL));                                                         \
+	}
+#define PATIENT_AND_TIMED(test)                                                                                        \
+	PATIENT(test)                                                                                                  \
+	FL_STRESS_ACTOR(test, timed)                                                                                   \
+	{                                                                                                              \
+		s->rc = wait_until_ready(&s->t, soon(), NULL);                                                         \
+	}
+
+/* How a meeting ends, and the names of its two ends: s->rc is 0, or -ETIMEDOUT. */
+#define MEETING_ENDS(in_time, late)                                                                                    \
+	FL_FORBIDDEN(!is_over(&s->t), "a waiter or a mark is left");                                                   \
+	FL_FORBIDDEN(s->t.through != 4, "two were in at once");                                                        \
+	FL_ACCEPTABLE(s->rc == 0, in_time);                                                                            \
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, late)
+
 /*
  * cond_broadcast_requeue: with the mutex held, so that all are moved asleep; one of them may have a
  * deadline; a fourth locks the mutex, too.
@@ -38,15 +58,7 @@ struct cond_broadcast_requeue {
 	int rc;
 };
 
-FL_STRESS_ACTOR(cond_broadcast_requeue, patient)
-{
-	OK(wait_until_ready(&s->t, FL_FOREVER, NULL));
-}
-
-FL_STRESS_ACTOR(cond_broadcast_requeue, timed)
-{
-	s->rc = wait_until_ready(&s->t, soon(), NULL);
-}
+PATIENT_AND_TIMED(cond_broadcast_requeue)
 
 FL_STRESS_ACTOR(cond_broadcast_requeue, caller)
 {
@@ -64,10 +76,7 @@ FL_STRESS_ACTOR(cond_broadcast_requeue, other)
 
 FL_STRESS(cond_broadcast_requeue, patient, timed, caller, other)
 {
-	FL_FORBIDDEN(!is_over(&s->t), "a waiter or a mark is left");
-	FL_FORBIDDEN(s->t.through != 4, "two were in at once");
-	FL_ACCEPTABLE(s->rc == 0, "all were woken");
-	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "one had timed out");
+	MEETING_ENDS("all were woken", "one had timed out");
 }
 
 /*
@@ -90,15 +99,7 @@ FL_STRESS_SETUP(cond_together)
 	share_a_futex(&s->t.c);
 }
 
-FL_STRESS_ACTOR(cond_together, patient)
-{
-	OK(wait_until_ready(&s->t, FL_FOREVER, NULL));
-}
-
-FL_STRESS_ACTOR(cond_together, timed)
-{
-	s->rc = wait_until_ready(&s->t, soon(), NULL);
-}
+PATIENT_AND_TIMED(cond_together)
 
 FL_STRESS_ACTOR(cond_together, caller)
 {
@@ -113,10 +114,7 @@ FL_STRESS_ACTOR(cond_together, caller)
 
 FL_STRESS(cond_together, patient, timed, caller)
 {
-	FL_FORBIDDEN(!is_over(&s->t), "a waiter or a mark is left");
-	FL_FORBIDDEN(s->t.through != 4, "two were in at once");
-	FL_ACCEPTABLE(s->rc == 0, "all were woken");
-	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "one had timed out");
+	MEETING_ENDS("all were woken", "one had timed out");
 }
 
 /*
@@ -133,10 +131,7 @@ FL_STRESS_SETUP(cond_together_behind)
 	share_a_futex(&s->t.c);
 }
 
-FL_STRESS_ACTOR(cond_together_behind, patient)
-{
-	OK(wait_until_ready(&s->t, FL_FOREVER, NULL));
-}
+PATIENT(cond_together_behind)
 
 FL_STRESS_ACTOR(cond_together_behind, timed)
 {
@@ -163,10 +158,7 @@ FL_STRESS_ACTOR(cond_together_behind, other)
 
 FL_STRESS(cond_together_behind, patient, timed, caller, other)
 {
-	FL_FORBIDDEN(!is_over(&s->t), "a waiter or a mark is left");
-	FL_FORBIDDEN(s->t.through != 4, "two were in at once");
-	FL_ACCEPTABLE(s->rc == 0, "all came through");
-	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "one gave up");
+	MEETING_ENDS("all came through", "one gave up");
 }
 
 /* Of two waiters that share a futex, a signal reaches one, and the next signal the other. */

@@ -8,10 +8,7 @@ struct fork_claim {
 	int f, g, before;
 };
 
-FL_STRESS_SETUP(fork_claim)
-{
-	crowd_init(&s->crowd, 2, true);
-}
+CROWD_OF(fork_claim, 2)
 
 static int claimed(void *arg)
 {
@@ -58,10 +55,7 @@ struct fork_split {
 	int f, before[3], g[3];
 };
 
-FL_STRESS_SETUP(fork_split)
-{
-	crowd_init(&s->crowd, 2, true);
-}
+CROWD_OF(fork_split, 2)
 
 static void split_taken(struct fork_split *s, int i)
 {
@@ -158,10 +152,7 @@ static int fork_privately(void *arg)
 	return fl_parallel_invoke(await_first_and_fork, arg, count_taken, arg);
 }
 
-FL_STRESS_SETUP(fork_offers_the_next)
-{
-	crowd_init(&s->crowd, 2, true);
-}
+CROWD_OF(fork_offers_the_next, 2)
 
 FL_STRESS_ACTOR(fork_offers_the_next, owner)
 {
@@ -245,10 +236,7 @@ static int want_lock(void *arg)
 	return 0;
 }
 
-FL_STRESS_SETUP(fork_foreign)
-{
-	crowd_init(&s->crowd, 2, true);
-}
+CROWD_OF(fork_foreign, 2)
 
 FL_STRESS_ACTOR(fork_foreign, owner)
 {
@@ -298,10 +286,7 @@ static int wait_for_ever(void *arg)
 	return 0;
 }
 
-FL_STRESS_SETUP(fork_error)
-{
-	crowd_init(&s->crowd, 2, true);
-}
+CROWD_OF(fork_error, 2)
 
 FL_STRESS_ACTOR(fork_error, owner)
 {
@@ -404,10 +389,7 @@ static int look_where(void *arg)
 	return 0;
 }
 
-FL_STRESS_SETUP(fork_inside)
-{
-	crowd_init(&s->crowd, 2, true);
-}
+CROWD_OF(fork_inside, 2)
 
 FL_STRESS_ACTOR(fork_inside, owner)
 {

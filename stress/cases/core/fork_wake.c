@@ -36,10 +36,7 @@ static int fork_and_wait(void *arg)
 	return 0;
 }
 
-FL_STRESS_SETUP(forker_park_vs_fork)
-{
-	crowd_init(&s->crowd, 2, true);
-}
+CROWD_OF(forker_park_vs_fork, 2)
 
 FL_STRESS_ACTOR(forker_park_vs_fork, owner)
 {
@@ -93,10 +90,7 @@ static int fork_publicly(void *arg)
 	return fl_parallel_invoke(fork_privately, s, add_one, &s->f);
 }
 
-FL_STRESS_SETUP(fork_private_is_taken)
-{
-	crowd_init(&s->crowd, 2, true);
-}
+CROWD_OF(fork_private_is_taken, 2)
 
 FL_STRESS_ACTOR(fork_private_is_taken, owner)
 {
@@ -151,10 +145,7 @@ static int fork_second(void *arg)
 	return fl_parallel_invoke(await_begun, &s->begun[1], begin_second, s);
 }
 
-FL_STRESS_SETUP(fork_wakes_the_next)
-{
-	crowd_init(&s->crowd, 3, true);
-}
+CROWD_OF(fork_wakes_the_next, 3)
 
 FL_STRESS_ACTOR(fork_wakes_the_next, owner)
 {
@@ -205,10 +196,7 @@ static int begin_third(void *arg)
 	return 0;
 }
 
-FL_STRESS_SETUP(fork_spurious_wake)
-{
-	crowd_init(&s->crowd, 3, true);
-}
+CROWD_OF(fork_spurious_wake, 3)
 
 FL_STRESS_ACTOR(fork_spurious_wake, owner)
 {

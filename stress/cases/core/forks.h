@@ -28,6 +28,13 @@ static inline void crowd_init(struct crowd *c, unsigned n, bool forked)
 	}
 }
 
+/* Begins `crowd` of a scenario with that many workers. */
+#define CROWD_OF(test, n)                                                                                              \
+	FL_STRESS_SETUP(test)                                                                                          \
+	{                                                                                                              \
+		crowd_init(&s->crowd, (n), true);                                                                      \
+	}
+
 static inline void crowd_fini(struct crowd *c)
 {
 	fl__forks_fini(&c->forks);

@@ -47,41 +47,25 @@ static bool is_free(struct fl__shm_lock *l)
  * third may acquire the lock while the woken process, or the waking one, is killed: then the other
  * sleepers need the bit.
  */
-struct shm_lock_excl {
-	struct guarded g;
-};
+#define TAKERS(test, n, ...)                                                                                           \
+	struct test {                                                                                                  \
+		struct guarded g;                                                                                      \
+	};                                                                                                             \
+	FL_STRESS_ACTOR(test, taker)                                                                                   \
+	{                                                                                                              \
+		taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));                                              \
+	}                                                                                                              \
+	FL_STRESS_PROCESSES(test, __VA_ARGS__)                                                                         \
+	{                                                                                                              \
+		bool killed = fl_stress_killed("taker");                                                               \
+		FL_FORBIDDEN(!is_free(&s->g.lock), "left locked");                                                     \
+		FL_FORBIDDEN(LOOK(&s->g.told) > killed, "told of a death that was not");                               \
+		FL_ACCEPTABLE(killed, "one was killed");                                                               \
+		FL_ACCEPTABLE(s->g.a == (n) && s->g.b == (n), "all counted");                                          \
+	}
 
-FL_STRESS_ACTOR(shm_lock_excl, taker)
-{
-	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
-}
-
-FL_STRESS_PROCESSES(shm_lock_excl, taker, taker)
-{
-	bool killed = fl_stress_killed("taker");
-	FL_FORBIDDEN(!is_free(&s->g.lock), "left locked");
-	FL_FORBIDDEN(LOOK(&s->g.told) > killed, "told of a death that was not");
-	FL_ACCEPTABLE(killed, "one was killed");
-	FL_ACCEPTABLE(s->g.a == 2 && s->g.b == 2, "both counted");
-}
-
-struct shm_lock_three {
-	struct guarded g;
-};
-
-FL_STRESS_ACTOR(shm_lock_three, taker)
-{
-	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
-}
-
-FL_STRESS_PROCESSES(shm_lock_three, taker, taker, taker)
-{
-	bool killed = fl_stress_killed("taker");
-	FL_FORBIDDEN(!is_free(&s->g.lock), "left locked");
-	FL_FORBIDDEN(LOOK(&s->g.told) > killed, "told of a death that was not");
-	FL_ACCEPTABLE(killed, "one was killed");
-	FL_ACCEPTABLE(s->g.a == 3 && s->g.b == 3, "all counted");
-}
+TAKERS(shm_lock_excl, 2, taker, taker)
+TAKERS(shm_lock_three, 3, taker, taker, taker)
 
 /*
  * Two that sleep already, and a third that steals: the case of lock.c's header, without the steps
