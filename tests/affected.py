@@ -16,8 +16,9 @@ import os
 import re
 import subprocess
 import sys
+from os.path import abspath, basename, dirname, exists, isfile, join, normpath, relpath
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = dirname(dirname(abspath(__file__)))
 # The folders of test programs, here and in a build.
 PROGRAMS = ("tests", "mpi/tests", "laboratory/tests")
 # What the cases that are no test programs look at; a folder ends with a slash.
@@ -68,12 +69,12 @@ class Affected:
 
     def __init__(self, build, commit):
         self.build, self.changed = build, changed_since(commit)
-        self.everything = any(self.is_in(name, EVERYTHING) or os.path.basename(name) == "meson.build"
-                              or not os.path.exists(os.path.join(ROOT, name)) for name in self.changed)
+        self.everything = any(self.is_in(name, EVERYTHING) or basename(name) == "meson.build"
+                              or not exists(join(ROOT, name)) for name in self.changed)
         self.objects = set() if self.everything else self.changed_objects()
-        self.helpers = [path for path in glob.glob(os.path.join(build, "tests", "process", "process-*")) if os.path.isfile(path)]
-        archive = os.path.join(build, "lib", "libfairlead.a")
-        programs = [path for folder in PROGRAMS for path in glob.glob(os.path.join(build, folder, "test_*")) if os.path.isfile(path)]
+        self.helpers = [path for path in glob.glob(join(build, "tests", "process", "process-*")) if isfile(path)]
+        archive = join(build, "lib", "libfairlead.a")
+        programs = [path for folder in PROGRAMS for path in glob.glob(join(build, folder, "test_*")) if isfile(path)]
         self.symbols = symbols([archive, *programs, *self.helpers])
         self.library = self.symbols[archive]
         self.compiled = {}  # by folder: when the last of its unaffected objects was compiled
@@ -88,7 +89,7 @@ class Affected:
         for line in output("ninja", "-C", self.build, "-t", "deps").splitlines():
             if not line.startswith(" "):
                 target = line.split(":")[0]
-            elif os.path.relpath(os.path.normpath(os.path.join(self.build, line.strip())), ROOT) in self.changed:
+            elif relpath(normpath(join(self.build, line.strip())), ROOT) in self.changed:
                 found.add(target)
         return found
 
@@ -103,7 +104,7 @@ class Affected:
 
     def program(self, path):
         """Whether a test program can break, or one that it starts."""
-        if self.everything or not os.path.exists(path):
+        if self.everything or not exists(path):
             return True
         if self.links(path) or self.is_outdated(path):
             return True
@@ -111,30 +112,30 @@ class Affected:
             text = file.read()
         if b"test-plugin.so" in text and any(name.startswith(("lib/", "tests/plugin/")) for name in self.objects):
             return True  # the plugin has all of the library
-        return any(os.path.basename(helper).encode() in text and self.links(helper) for helper in self.helpers)
+        return any(basename(helper).encode() in text and self.links(helper) for helper in self.helpers)
 
     def last_compiled(self, folder):
         if folder not in self.compiled:
-            paths = glob.glob(os.path.join(self.build, folder, "*.o"))
+            paths = glob.glob(join(self.build, folder, "*.o"))
             self.compiled[folder] = max((os.stat(path).st_mtime_ns for path in paths
-                                         if os.path.relpath(path, self.build) not in self.objects), default=0)
+                                         if relpath(path, self.build) not in self.objects), default=0)
         return self.compiled[folder]
 
     def is_outdated(self, path):
         """Whether a program was linked before one of its unaffected objects was compiled."""
-        folders = (os.path.relpath(path, self.build) + ".p", "tests/libfl_test.a.p", "lib/libfairlead.a.p")
+        folders = (relpath(path, self.build) + ".p", "tests/libfl_test.a.p", "lib/libfairlead.a.p")
         return max(map(self.last_compiled, folders)) > os.stat(path).st_mtime_ns
 
     def links(self, path):
         """Whether a program was linked from a changed object."""
-        folder = os.path.relpath(path, self.build) + ".p/"
+        folder = relpath(path, self.build) + ".p/"
         support = "tests/libfl_test.a.p/"
         if any(name.startswith((folder, support)) for name in self.objects):
             return True
-        if os.path.basename(path).startswith("test_mpi_") and any(name.startswith("mpi/libfairlead-mpi.a.p/") for name in self.objects):
+        if basename(path).startswith("test_mpi_") and any(name.startswith("mpi/libfairlead-mpi.a.p/") for name in self.objects):
             return True
         members = {self.library[name] for name in self.symbols[path] if name in self.library}
-        changed = {os.path.basename(name) for name in self.objects if re.match(r"lib/libfairlead\.a\.p/", name)}
+        changed = {basename(name) for name in self.objects if re.match(r"lib/libfairlead\.a\.p/", name)}
         return bool(members & changed)
 
 
@@ -146,7 +147,7 @@ def targets(build, commit):
     changes = Affected(build, commit)
     programs = [name for name in outputs if re.fullmatch(r"((mpi|laboratory)/)?tests/test_\w+", name)]
     others = [name for name in outputs if re.fullmatch(r"(laboratory/)?tests/\w+/[\w-]+(\.so)?", name)]
-    return others + [name for name in programs if changes.program(os.path.join(build, name))]
+    return others + [name for name in programs if changes.program(join(build, name))]
 
 
 if __name__ == "__main__":

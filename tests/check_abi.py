@@ -14,14 +14,14 @@ its description by the folders in which the objects were compiled, and ccache ha
 import argparse
 import glob
 import lzma
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from os.path import abspath, dirname, isdir, join
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = dirname(dirname(abspath(__file__)))
 LIBRARY = "lib/libfairlead.so"
 SHARED = ["--buildtype=debug", "-Ddefault_library=shared", "-Dmpi=disabled", "-Ddocs=disabled"]
 # What a change must not do, the change, and the words that must be in what this check says of it.
@@ -37,13 +37,13 @@ def output(*command):
 
 
 def read(name):
-    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+    with open(join(ROOT, name), encoding="utf-8") as file:
         return file.read()
 
 
 def headers():
     """The code of the public headers of the library itself."""
-    names = glob.glob(os.path.join(ROOT, "include/fairlead/**/*.h*"), recursive=True)
+    names = glob.glob(join(ROOT, "include/fairlead/**/*.h*"), recursive=True)
     return re.sub(r"/\*.*?\*/", "", "".join(map(read, names)), flags=re.S)
 
 
@@ -74,7 +74,7 @@ def describe(code, library, suppressed, path):
     opaque = set(re.findall(r"\bstruct (fl_\w+)", code)) - set(re.findall(r"\bstruct (fl_\w+)\s*\{", code))
     with open(suppressed, "w", encoding="utf-8") as file:
         file.write(f"[suppress_type]\n  name_regexp = ^({'|'.join(sorted(opaque))})$\n  drop = yes\n")
-    output("abidw", "--suppressions", suppressed, "--headers-dir", os.path.join(ROOT, "include"), "--drop-private-types",
+    output("abidw", "--suppressions", suppressed, "--headers-dir", join(ROOT, "include"), "--drop-private-types",
            "--drop-undefined-syms", "--exported-interfaces-only", "--no-show-locs", "--no-corpus-path", "--no-comp-dir-path",
            "--no-elf-needed", "--type-id-style", "hash", "--out-file", path, library)
 
@@ -86,13 +86,13 @@ def soname(description):
 
 def check(build, update):
     code = headers()
-    library = os.path.join(build, LIBRARY)
+    library = join(build, LIBRARY)
     exported = {name for name in re.findall(r"(fl_\w+)@@", output("nm", "-D", "--defined-only", library))}
     ok = lists(code, exported)
-    stored = os.path.join(ROOT, "tests/abi/fairlead.abi.xz")
+    stored = join(ROOT, "tests/abi/fairlead.abi.xz")
     with tempfile.TemporaryDirectory() as folder:
-        now, then = os.path.join(folder, "now.abi"), os.path.join(folder, "release.abi")
-        describe(code, library, os.path.join(folder, "suppressed"), now)
+        now, then = join(folder, "now.abi"), join(folder, "release.abi")
+        describe(code, library, join(folder, "suppressed"), now)
         with lzma.open(stored) as source, open(then, "wb") as target:
             target.write(source.read())
         found, any_change = (subprocess.run(["abidiff", *option, then, now], capture_output=True, text=True)
@@ -116,16 +116,16 @@ def planted():
     for title, name, old, new, word in PLANTED:
         with tempfile.TemporaryDirectory() as folder:
             for part in ("include", "lib", "mpi", "tests", "docs/site", "cmake", "tools", "meson.build", "meson_options.txt"):
-                source, copy = os.path.join(ROOT, part), os.path.join(folder, part)
-                (shutil.copytree if os.path.isdir(source) else shutil.copy)(source, copy)
+                source, copy = join(ROOT, part), join(folder, part)
+                (shutil.copytree if isdir(source) else shutil.copy)(source, copy)
             text = read(name)
             if text.count(old) != 1:
                 sys.exit(f"check_abi: {name} has {text.count(old)} times {old!r}")
-            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            with open(join(folder, name), "w", encoding="utf-8") as file:
                 file.write(text.replace(old, new))
-            output("meson", "setup", os.path.join(folder, "build"), folder, *SHARED)
-            output("ninja", "-C", os.path.join(folder, "build"))
-            found = subprocess.run([os.path.join(folder, "tests/check_abi.py"), "--update", "--build", os.path.join(folder, "build")],
+            output("meson", "setup", join(folder, "build"), folder, *SHARED)
+            output("ninja", "-C", join(folder, "build"))
+            found = subprocess.run([join(folder, "tests/check_abi.py"), "--update", "--build", join(folder, "build")],
                                    capture_output=True, text=True)
             if found.returncode == 0 or word not in found.stdout or "not stored" not in found.stdout:
                 print(f"check_abi: {title} is not seen:\n{found.stdout}{found.stderr}")
@@ -139,7 +139,7 @@ def main():
     parser.add_argument("--update", action="store_true", help="store the interface as it is: for a release")
     parser.add_argument("--planted", action="store_true", help="also plant changes that break programs: each must be seen")
     args = parser.parse_args()
-    build = os.path.abspath(args.build)
+    build = abspath(args.build)
     sys.exit(0 if check(build, args.update) and (not args.planted or planted()) else 1)
 
 

@@ -16,9 +16,10 @@ import os
 import re
 import subprocess
 import sys
+from os.path import abspath, basename, dirname, join, relpath
 
-TESTS = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(TESTS)
+TESTS = dirname(abspath(__file__))
+ROOT = dirname(TESTS)
 DECLARATION = re.compile(r"^FL_(API|INLINE)\b[^;{=]*?\b(fl_\w+)\s*\([^;{]*[;{]", re.M)
 UNEXPORTED = re.compile(r"^(?!FL_(?:API|INLINE)\b|typedef\b|static\b|#)\w[\w \t*]*\b(fl_\w+)\s*\(", re.M)
 SWEEPS = {"test_past_deadline.c": "_until", "test_results_apart.c": "_join_until"}  # which call every function with this ending
@@ -62,8 +63,8 @@ def comment_above(text, start):
 
 def headers():
     """All headers except those of the laboratory, whose own tests test those functions."""
-    return sorted(set(glob.glob(os.path.join(ROOT, "include", "fairlead", "**", "*.h*"), recursive=True))
-                  | set(glob.glob(os.path.join(ROOT, "mpi", "include", "fairlead", "*.h"))))
+    return sorted(set(glob.glob(join(ROOT, "include", "fairlead", "**", "*.h*"), recursive=True))
+                  | set(glob.glob(join(ROOT, "mpi", "include", "fairlead", "*.h"))))
 
 
 def public_functions():
@@ -74,12 +75,12 @@ def public_functions():
                 continue
             seen.add(found[2])
             body = text[found.end():].split("\n}", 1)[0] if found[0].endswith("{") else ""
-            yield Function(found[2], found[1] == "API", os.path.relpath(path, ROOT), comment_above(text, found.start()), body)
+            yield Function(found[2], found[1] == "API", relpath(path, ROOT), comment_above(text, found.start()), body)
 
 
 def test_sources():
-    return [path for folder in (TESTS, os.path.join(ROOT, "mpi", "tests")) for pattern in ("**/test_*.c", "support/*.[ch]")
-            for path in glob.glob(os.path.join(folder, pattern), recursive=True)]
+    return [path for folder in (TESTS, join(ROOT, "mpi", "tests")) for pattern in ("**/test_*.c", "support/*.[ch]")
+            for path in glob.glob(join(folder, pattern), recursive=True)]
 
 
 def test_functions():
@@ -97,8 +98,8 @@ def typed_names():
 
 def executed(build):
     """How often each function of the library ran in the tests before, and the share of its lines that did."""
-    objects = os.path.join(build, "lib")
-    data = sorted(glob.glob(os.path.join(objects, "**", "*.gcda"), recursive=True))
+    objects = join(build, "lib")
+    data = sorted(glob.glob(join(objects, "**", "*.gcda"), recursive=True))
     if not data:
         sys.exit(f"check_api: no coverage data in {objects}")
     listing = subprocess.run(["gcov", "--json-format", "--stdout", *data], text=True, check=True, cwd=build,
@@ -121,7 +122,7 @@ def main():
     options = parser.parse_args()
     functions, blocks = list(public_functions()), [(set(re.findall(r"\w+", b)), set(CODE.findall(b))) for b in test_functions()]
     tasks, queues = typed_names()
-    counts, share = executed(os.path.abspath(options.build)) if options.build else (None, None)
+    counts, share = executed(abspath(options.build)) if options.build else (None, None)
 
     complaints = [f"{os.path.relpath(path, ROOT)}: {name} lacks FL_API or FL_INLINE"
                   for path in headers() for name in UNEXPORTED.findall(read(path))]
@@ -141,12 +142,12 @@ def main():
             if code not in inherited - f.own and not any(code in codes for codes in naming):
                 complaints.append(f"{f.name}: no test asserts {code}")
     for file, ending in SWEEPS.items():
-        text = read(os.path.join(TESTS, "loop", file))
+        text = read(join(TESTS, "loop", file))
         complaints += [f"{f.name}: {file} does not call it" for f in functions
                        if f.name.endswith(ending) and not re.search(rf"\b{f.name}\(", text)]
-    forked = set(re.findall(r"\w+", read(os.path.join(TESTS, "core", "queue", "test_queue_fork.c"))))
+    forked = set(re.findall(r"\w+", read(join(TESTS, "core", "queue", "test_queue_fork.c"))))
     complaints += [f"{f.name}: test_queue_fork.c does not call it in a forked child" for f in functions
-                   if os.path.basename(f.header) in QUEUES and f.name not in forked and not f.name.startswith("fl__")]
+                   if basename(f.header) in QUEUES and f.name not in forked and not f.name.startswith("fl__")]
     if len({f.name for f in functions}) < 50:
         complaints.append(f"only {len(functions)} public functions found: has the form of a declaration changed?")
 

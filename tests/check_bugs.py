@@ -6,22 +6,22 @@ Likewise the tests that docs/threat-model.md names.
 Exit status 1 where not.
 """
 import glob
-import os
 import re
 import sys
 
 import affected
+from os.path import abspath, dirname, join
 
 LISTS = {"bugs.md": 40, "contract.md": 25}  # and how many rows there are at least
 THREATS = 15  # and how many tests there are at least
 CASES = r"\w*(?:TEST|CONFORMANCE)\w*"  # the macros that define a case, such as QUEUE_TEST_ON
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = dirname(dirname(abspath(__file__)))
 
 
 def defined(pattern, macro):
     """The names that are defined by that macro in those files."""
     names = set()
-    for path in glob.glob(os.path.join(ROOT, pattern), recursive=True):
+    for path in glob.glob(join(ROOT, pattern), recursive=True):
         with open(path, encoding="utf-8") as file:
             names.update(re.findall(rf"^{macro}\((\w+)", file.read(), re.M))
     return names
@@ -33,7 +33,7 @@ def defined_tests():
 
 def rows(name):
     """First cell, tests and scenarios of each row of the tables."""
-    with open(os.path.join(ROOT, "docs", name), encoding="utf-8") as file:
+    with open(join(ROOT, "docs", name), encoding="utf-8") as file:
         for line in file:
             cells = [c.strip() for c in line.strip().strip("|").split("|")]
             if line.startswith("|") and cells[0] not in ("name", "promise", "---"):
@@ -56,7 +56,7 @@ def complaints_of(list_name, least):
 
 def complaints_of_threats():
     tests = defined_tests()
-    with open(os.path.join(ROOT, "docs", "threat-model.md"), encoding="utf-8") as file:
+    with open(join(ROOT, "docs", "threat-model.md"), encoding="utf-8") as file:
         cells = [line.strip("| \n").split("|")[-1] for line in file if line.count("|") == 5]
     names = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
     return [f"threat-model.md: no test is called {name}" for name in sorted(names - tests)] + (

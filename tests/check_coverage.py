@@ -11,12 +11,12 @@ each part. Exit status 1 when
 import argparse
 import collections
 import glob
-import os
 import re
 import subprocess
 import sys
+from os.path import abspath, dirname, join, relpath
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = dirname(dirname(abspath(__file__)))
 LIST = "tests/unreached.md"
 FLOORS = {"core": 97.5, "fd": 98.0, "process": 98.0, "loop": 99.0, "inspect": 97.0}
 HEADING = re.compile(r"## (never|sometimes): .")
@@ -31,7 +31,7 @@ class Source:
 
     def __init__(self, path):
         self.path, self.part, self.counts, self.starts, self.branches = path, path.split("/")[1], {}, {}, []
-        with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        with open(join(ROOT, path), encoding="utf-8") as file:
             self.text = [line.strip() for line in file]
 
     def end(self):
@@ -64,10 +64,10 @@ class Source:
 
 def executed(build):
     """The files of lib, by path, with the counters that the processes of the tests have left in the folder `counters`."""
-    profile = os.path.join(build, "profile")
-    counters = glob.glob(os.path.join(build, "counters", "*.profraw"))
+    profile = join(build, "profile")
+    counters = glob.glob(join(build, "counters", "*.profraw"))
     subprocess.run(["llvm-profdata", "merge", "-sparse", "-o", profile, *counters], check=True)
-    objects = sorted(glob.glob(os.path.join(build, "**", "*.o"), recursive=True))  # llvm-cov reads no thin archives
+    objects = sorted(glob.glob(join(build, "**", "*.o"), recursive=True))  # llvm-cov reads no thin archives
     listing = subprocess.run(["llvm-cov", "export", "--format=lcov", f"--instr-profile={profile}", *(f"--object={o}" for o in objects)],
                              text=True, check=True, stdout=subprocess.PIPE).stdout
     files, source = {}, None
@@ -75,7 +75,7 @@ def executed(build):
         key, _, value = line.partition(":")
         values = value.split(",")
         if key == "SF":
-            path = os.path.relpath(os.path.join(build, value), ROOT)
+            path = relpath(join(build, value), ROOT)
             source = files.setdefault(path, Source(path)) if path.startswith("lib/") else None
         elif source is None:
             continue
@@ -92,7 +92,7 @@ def executed(build):
 
 def read_list(complaints):
     kind = None
-    with open(os.path.join(ROOT, LIST), encoding="utf-8") as file:
+    with open(join(ROOT, LIST), encoding="utf-8") as file:
         for at, line in enumerate(file, 1):
             heading, entry = HEADING.match(line), ENTRY.match(line)
             kind = heading[1] if heading else kind
@@ -179,7 +179,7 @@ def planted(files):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True, help="a build of clang with its counters in the folder `counters`, after its tests have run")
-    files = executed(os.path.abspath(parser.parse_args().build))
+    files = executed(abspath(parser.parse_args().build))
     complaints, counts = compare(files, FLOORS)
     complaints += planted(files)
     print("\n".join(complaints))

@@ -11,10 +11,11 @@ import os
 import re
 import subprocess
 import sys
+from os.path import abspath, basename, dirname, exists, join, normpath, relpath
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-LIB, INCLUDE = os.path.join(ROOT, "lib"), os.path.join(ROOT, "include", "fairlead")
-MPI, PARTS_OF_MPI = os.path.join(ROOT, "mpi"), {"core", "fd", "process"}
+ROOT = dirname(dirname(abspath(__file__)))
+LIB, INCLUDE = join(ROOT, "lib"), join(ROOT, "include", "fairlead")
+MPI, PARTS_OF_MPI = join(ROOT, "mpi"), {"core", "fd", "process"}
 # All that the laboratory includes of the library, as laboratory/README.md says.
 LABORATORY = {"core/base/sys.h", "core/sync/local.h", "core/wait/lot.h", "loop/fiber/switch.h"}
 OWN_OF_LABORATORY = {"stress.h", "stress_lin.h"}
@@ -31,24 +32,24 @@ def text_of(path):
 
 def rows(folder):
     """Of each row of a README's tables of layers: the names in its first two cells."""
-    for row in re.findall(r"^\| (`.*) \|$", text_of(os.path.join(ROOT, folder, "README.md")), re.M):
+    for row in re.findall(r"^\| (`.*) \|$", text_of(join(ROOT, folder, "README.md")), re.M):
         yield [re.findall(r"`([^`]+)`", cell) for cell in row.split(" | ")[:2]]
 
 
 def files_of(folder):
-    return sorted(glob.glob(os.path.join(folder, "**", "*.[ch]"), recursive=True))
+    return sorted(glob.glob(join(folder, "**", "*.[ch]"), recursive=True))
 
 
 class Layers:
     def __init__(self):
         self.parts = {part: re.findall(r"\w+", used) for part, used in
-                      re.findall(r"^\| \[(\w+)\].*\|([^|]*)\|$", text_of(os.path.join(LIB, "README.md")), re.M)}
+                      re.findall(r"^\| \[(\w+)\].*\|([^|]*)\|$", text_of(join(LIB, "README.md")), re.M)}
         self.order = {name: rank for rank, (names, _) in enumerate(rows("lib")) for name in names}
         self.headers = {header: names[0] for names, headers in rows("include") for header in headers}
 
     def of_file(self, path):
         """The layer of a file, a path from lib/."""
-        return path if path in self.order else os.path.dirname(path)
+        return path if path in self.order else dirname(path)
 
     def may(self, user, used):
         part, of = user.split("/")[0], used.split("/")[0]
@@ -58,24 +59,24 @@ class Layers:
         """What a file includes of the library: a name, and its layer; None if the name stands in no table."""
         for own, public in INCLUDES.findall(text_of(path)):
             if public.startswith("private/"):
-                yield from self.includes(os.path.join(INCLUDE, public))
+                yield from self.includes(join(INCLUDE, public))
             elif public:
                 if public not in GENERATED:
                     yield public, self.headers.get(public)
             elif not path.startswith(INCLUDE):
-                near = os.path.normpath(os.path.join(os.path.dirname(path), own))
-                yield own, self.of_file(os.path.relpath(near, LIB) if os.path.exists(near) else own)
+                near = normpath(join(dirname(path), own))
+                yield own, self.of_file(relpath(near, LIB) if exists(near) else own)
 
 
 def complaints():
     layers = Layers()
-    files = [(path, layers.of_file(os.path.relpath(path, LIB))) for path in files_of(LIB)]
-    files += [(os.path.join(INCLUDE, name), layer) for name, layer in layers.headers.items()]
+    files = [(path, layers.of_file(relpath(path, LIB))) for path in files_of(LIB)]
+    files += [(join(INCLUDE, name), layer) for name, layer in layers.headers.items()]
     for path, layer in sorted(files):
-        name = os.path.relpath(path, ROOT)
+        name = relpath(path, ROOT)
         if layer not in layers.order:
             yield f"{name}: lib/README.md has no layer {layer}"
-        elif not os.path.exists(path):
+        elif not exists(path):
             yield f"include/README.md: there is no {name}"
         else:
             yield from (f"{name}, of {layer}, includes {used}, of {of}" for used, of in layers.includes(path)
@@ -90,18 +91,18 @@ def hidden_names(files):
 
 def mpi_complaints():
     """What mpi includes of the library beside mpi/internals.h, and where the lists in that header differ from what mpi uses."""
-    door, headers = os.path.join(MPI, "internals.h"), Layers().headers
+    door, headers = join(MPI, "internals.h"), Layers().headers
     for own, _ in INCLUDES.findall(text_of(door)):
-        if own.split("/")[0] not in PARTS_OF_MPI or not os.path.exists(os.path.join(LIB, own)):
+        if own.split("/")[0] not in PARTS_OF_MPI or not exists(join(LIB, own)):
             yield f"mpi/internals.h includes {own}, which is no header of {' or '.join(sorted(PARTS_OF_MPI))}"
     files = [path for path in files_of(MPI) if path != door]
     for path in files:
-        name = os.path.relpath(path, ROOT)
+        name = relpath(path, ROOT)
         for own, public in INCLUDES.findall(text_of(path)):
-            near = os.path.normpath(os.path.join(os.path.dirname(path), own))
-            if own and (near.startswith(LIB + os.sep) or not os.path.exists(near) and os.path.exists(os.path.join(LIB, own))):
+            near = normpath(join(dirname(path), own))
+            if own and (near.startswith(LIB + os.sep) or not exists(near) and exists(join(LIB, own))):
                 yield f"{name} includes {own}: only mpi/internals.h includes headers of lib"
-            elif os.path.dirname(path) == MPI and public in headers and headers[public].split("/")[0] not in PARTS_OF_MPI:
+            elif dirname(path) == MPI and public in headers and headers[public].split("/")[0] not in PARTS_OF_MPI:
                 yield f"{name} includes {public}, of {headers[public]}"
     used = hidden_names(files) & hidden_names(files_of(LIB) + files_of(INCLUDE))
     listed = set(HIDDEN.findall(text_of(door)))
@@ -112,11 +113,11 @@ def mpi_complaints():
 def laboratory_complaints():
     """What the laboratory's program and its planted bugs include of the library beyond LABORATORY."""
     for folder in ("engine", "native", "tool", "planted", "programs"):
-        for path in sorted(glob.glob(os.path.join(ROOT, "laboratory", folder, "*.[ch]*"))):
+        for path in sorted(glob.glob(join(ROOT, "laboratory", folder, "*.[ch]*"))):
             for own, public in INCLUDES.findall(text_of(path)):
                 if public in OWN_OF_LABORATORY:
                     continue
-                used = public or os.path.relpath(os.path.normpath(os.path.join(os.path.dirname(path), own)), LIB)
+                used = public or relpath(normpath(join(dirname(path), own)), LIB)
                 if used not in LABORATORY and (public or not used.startswith("../")):
                     yield f"{os.path.relpath(path, ROOT)} includes {used}, which laboratory/README.md does not name"
 
@@ -128,7 +129,7 @@ def archive_complaints(archive):
     for line in listing.stdout.splitlines():
         words = line.split()
         if line.endswith(".o:"):
-            needed = objects.setdefault(os.path.basename(line[:-1]), set())
+            needed = objects.setdefault(basename(line[:-1]), set())
         elif len(words) == 2 and words[0] == "U":  # a weak name needs nothing
             needed.add(words[1])
         elif len(words) == 3:

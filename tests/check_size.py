@@ -7,12 +7,12 @@ tests/size.txt, or the budgets together are more than in an earlier version of t
   short names gain nothing. Comments, documents, pictures and results do not count.
 - The public interface is counted, too, and has no budget.
 """
-import os
 import re
 import subprocess
 import sys
+from os.path import abspath, dirname, join
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = dirname(dirname(abspath(__file__)))
 BUDGETS = "tests/size.txt"
 STRINGS = r'"(?:\\.|[^"\\\n])*"'
 C_TOKEN = re.compile(rf"(/\*.*?\*/|//[^\n]*)|{STRINGS}|'(?:\\.|[^'\\\n])*'|\w+|[^\w\s]", re.S)
@@ -33,7 +33,7 @@ def tracked(*patterns):
 
 def text_of(name):
     try:
-        with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+        with open(join(ROOT, name), encoding="utf-8") as file:
             return file.read()
     except UnicodeDecodeError:
         return ""
@@ -90,7 +90,7 @@ def main():
     raised = before is not None and together > before
     print(f"{'budgets':12}{together:9} together{f', and {before} before: a budget that rises takes its tokens from another' if raised else ''}")
     print("interface:", ", ".join(f"{n} {what}" for what, n in surface().items()))
-    for folder in sorted({os.path.dirname(name) for name in tracked("lib", "include", "stress", "laboratory", "mpi")}):
+    for folder in sorted({dirname(name) for name in tracked("lib", "include", "stress", "laboratory", "mpi")}):
         print(f"  {folder:36}{tokens_of([folder]):9} tokens")
     return int(wrong or raised)
 

@@ -7,14 +7,14 @@ name of a source in you_know.txt has one row, and no row has another name. In no
 Exit status 1 where not.
 """
 import glob
-import os
 import re
 import sys
+from os.path import abspath, basename, dirname, join
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PAGE = os.path.join(ROOT, "docs", "you-know.md")
-NAMES = os.path.join(ROOT, "tests", "you_know.txt")
-HEADERS = os.path.join(ROOT, "include", "fairlead")
+ROOT = dirname(dirname(abspath(__file__)))
+PAGE = join(ROOT, "docs", "you-know.md")
+NAMES = join(ROOT, "tests", "you_know.txt")
+HEADERS = join(ROOT, "include", "fairlead")
 ROWS = 900  # there are at least so many
 
 FUNCTION = re.compile(r"^(?:FL_API|FL_INLINE|static inline)\b[^;{=]*?\b(fl_[a-z]\w*)\(", re.M)
@@ -36,7 +36,7 @@ class Header:
     def __init__(self, path):
         text = read(path)
         for private in re.findall(r"<fairlead/(private/\w+_of\.h)>", text):  # FL_QUEUE_OF and its like
-            text += read(os.path.join(HEADERS, private))
+            text += read(join(HEADERS, private))
         text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
         self.functions = set(FUNCTION.findall(text))
         self.names = {*self.functions, *MACRO.findall(text), *(n for found in TYPE.findall(text) for n in found if n)}
@@ -47,7 +47,7 @@ class Header:
 
 
 def headers():
-    return {os.path.basename(path): Header(path) for path in glob.glob(os.path.join(HEADERS, "*.h"))}
+    return {basename(path): Header(path) for path in glob.glob(join(HEADERS, "*.h"))}
 
 
 def sections(text):

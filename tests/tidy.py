@@ -22,8 +22,9 @@ import shlex
 import subprocess
 import sys
 import time
+from os.path import abspath, dirname, exists, expanduser, getsize, isfile, join, normpath, relpath
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = dirname(dirname(abspath(__file__)))
 FOLDERS = ("lib/", "docs/", "tests/", "laboratory/", "stress/", "mpi/", "bench/")
 LEFT_OUT = ("bench/queues_unbounded.c",)  # in the analyzer ck lacks the compare-and-swap of its FIFO
 # The limit of states for one function: a third of the default, at which a few functions take half
@@ -32,7 +33,7 @@ NODES = "75000"
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"]([^">]+)[">]', re.M)
 EXTRA = [f"--extra-arg={word}" for word in ("-Xclang", "-analyzer-config", "-Xclang", f"max-nodes={NODES}")]
 SYSTEM = ["/usr/include", *glob.glob("/usr/include/*-linux-gnu*")]
-CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "fairlead", "tidy")
+CACHE = join(os.environ.get("XDG_CACHE_HOME") or expanduser("~/.cache"), "fairlead", "tidy")
 
 
 @functools.lru_cache(None)
@@ -54,12 +55,12 @@ class Unit:
     """A file with the flags that it is compiled with."""
 
     def __init__(self, entry):
-        self.path = os.path.normpath(os.path.join(entry["directory"], entry["file"]))
-        self.name = os.path.relpath(self.path, ROOT)
+        self.path = normpath(join(entry["directory"], entry["file"]))
+        self.name = relpath(self.path, ROOT)
         self.build = entry["directory"]
         self.words = shlex.split(entry["command"])
-        self.folders = [os.path.join(self.build, word[2:]) for word in self.words if word.startswith("-I")]
-        self.folders += [os.path.join(self.build, folder) for flag, folder in zip(self.words, self.words[1:])
+        self.folders = [join(self.build, word[2:]) for word in self.words if word.startswith("-I")]
+        self.folders += [join(self.build, folder) for flag, folder in zip(self.words, self.words[1:])
                          if flag in ("-isystem", "-iquote")]
 
     def headers(self):
@@ -68,11 +69,11 @@ class Unit:
         while left:
             path = left.pop()
             for include in read(path)[1]:
-                for folder in [os.path.dirname(path), *self.folders, *SYSTEM]:
-                    header = os.path.normpath(os.path.join(folder, include.decode()))
+                for folder in [dirname(path), *self.folders, *SYSTEM]:
+                    header = normpath(join(folder, include.decode()))
                     if header in found:
                         break
-                    if os.path.isfile(header):
+                    if isfile(header):
                         ours = header.startswith((ROOT + os.sep, self.build + os.sep))
                         found[header] = ours
                         if ours:
@@ -101,16 +102,16 @@ class Unit:
 
 def units(build):
     """The files to check, one entry a file: clang-tidy 14 checks a file once for each entry, and errs in the second."""
-    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+    with open(join(build, "compile_commands.json"), encoding="utf-8") as file:
         entries = json.load(file)
     found = {}
     for entry in entries:
         unit = Unit(entry)
         if unit.name.startswith(FOLDERS) and unit.name not in LEFT_OUT:
             found[unit.name] = (unit, entry)
-    database = os.path.join(build, "tidy")
+    database = join(build, "tidy")
     os.makedirs(database, exist_ok=True)
-    with open(os.path.join(database, "compile_commands.json"), "w", encoding="utf-8") as file:
+    with open(join(database, "compile_commands.json"), "w", encoding="utf-8") as file:
         json.dump([entry for _, entry in found.values()], file)
     return [unit for unit, _ in found.values()], database
 
@@ -120,14 +121,14 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
-    files, database = units(os.path.abspath(options.build))
-    settings = b"".join(read(path)[0] for path in [os.path.join(ROOT, ".clang-tidy"), *sorted(
-        path for folder in FOLDERS for path in glob.glob(os.path.join(ROOT, folder, "**", ".clang-tidy"), recursive=True))])
+    files, database = units(abspath(options.build))
+    settings = b"".join(read(path)[0] for path in [join(ROOT, ".clang-tidy"), *sorted(
+        path for folder in FOLDERS for path in glob.glob(join(ROOT, folder, "**", ".clang-tidy"), recursive=True))])
     settings += " ".join(EXTRA).encode()
     settings += subprocess.run(["clang-tidy", "--version"], stdout=subprocess.PIPE, check=True).stdout
     os.makedirs(CACHE, exist_ok=True)
-    keys = {unit: os.path.join(CACHE, unit.key(settings)) for unit in files}
-    left = sorted((unit for unit in files if not os.path.exists(keys[unit])), key=lambda unit: -os.path.getsize(unit.path))
+    keys = {unit: join(CACHE, unit.key(settings)) for unit in files}
+    left = sorted((unit for unit in files if not exists(keys[unit])), key=lambda unit: -getsize(unit.path))
     wrong = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as workers:
         for unit, (complaints, seconds) in zip(left, workers.map(lambda unit: unit.check(database), left)):

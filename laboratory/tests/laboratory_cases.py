@@ -15,10 +15,11 @@ import tempfile
 import xml.dom.minidom
 
 import reduction
+from os.path import abspath, basename, dirname, exists, join, splitext
 from consumers import expect, expect_all, Failure, install, NO_END, read, run, Skip, write
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-FIXTURE = os.path.join(HERE, "fixture.c")
+HERE = dirname(abspath(__file__))
+FIXTURE = join(HERE, "fixture.c")
 TO_THE_END = ("--time", "60s", "--executions", "20000")  # which a slow machine reaches, too
 # What the documents show first.
 EXAMPLE = r'''
@@ -58,14 +59,14 @@ class Tool:
 
     def __init__(self, source, build):
         self.source, self.build = source, build
-        self.program = os.path.join(build, "laboratory", "fairlead-stress")
+        self.program = join(build, "laboratory", "fairlead-stress")
 
     def at(self, *names):
         """A file of the laboratory."""
-        return os.path.join(self.source, "laboratory", *names)
+        return join(self.source, "laboratory", *names)
 
     def is_built(self):
-        return os.path.exists(self.program)
+        return exists(self.program)
 
     def need(self):
         if not self.is_built():
@@ -114,7 +115,7 @@ class Folder(tempfile.TemporaryDirectory):
         return self
 
     def path(self, name):
-        return os.path.join(self.name, name)
+        return join(self.name, name)
 
     def write(self, name, text):
         """Writes a file, and returns its path."""
@@ -205,9 +206,9 @@ def statuses(tool):
 def compiled(tool, folder, source, *flags):
     """A module for --load, as a user makes it from the build folder."""
     module = folder.path("module.so")
-    include = ["-I" + os.path.join(root, "include") for root in (tool.source, tool.build, tool.at())]
+    include = ["-I" + join(root, "include") for root in (tool.source, tool.build, tool.at())]
     run(["cc", "-std=gnu11", "-g", "-fPIC", *flags, *include, "-c", source, "-o", module + ".o"])
-    run(["cc", "-shared", "-o", module, module + ".o", os.path.join(tool.build, "laboratory", "libfairlead-model.a"), "-lck"])
+    run(["cc", "-shared", "-o", module, module + ".o", join(tool.build, "laboratory", "libfairlead-model.a"), "-lck"])
     return module
 
 
@@ -342,7 +343,7 @@ def installed(tool):
     with Folder() as folder:
         install(tool.build, "--destdir", folder.name)
         place = glob.glob(folder.path("**/fairlead-stress.pc"), recursive=True)
-        env = {**os.environ, "PKG_CONFIG_PATH": os.path.dirname(place[0]), "PKG_CONFIG_SYSROOT_DIR": folder.name}
+        env = {**os.environ, "PKG_CONFIG_PATH": dirname(place[0]), "PKG_CONFIG_SYSROOT_DIR": folder.name}
         cflags, libs, program = (shlex.split(run(["pkg-config", what, "fairlead-stress"], env=env))
                                  for what in ("--cflags", "--libs", "--variable=tool"))
         module = folder.path("module.so")
@@ -366,8 +367,8 @@ def programs(tool):
     found = {}
     for path in sorted(glob.glob(tool.at("programs", "*.c*"))):
         said = EXPECTS.search(read(path))
-        name, ending = os.path.splitext(os.path.basename(path))
-        if ending == ".cc" and not os.path.exists(os.path.join(tool.build, "laboratory", "programs", name + ".so")):
+        name, ending = splitext(basename(path))
+        if ending == ".cc" and not exists(join(tool.build, "laboratory", "programs", name + ".so")):
             continue  # the build has no C++ compiler
         if not said:
             raise Failure(f"{path}: no line 'Expects ...'")
@@ -379,7 +380,7 @@ def programs(tool):
 def programs_run(tool):
     """One run of all of them, with enough executions to find each bug, and state that is left behind."""
     loads = [option for name in programs(tool)
-             for option in ("--load", os.path.join(tool.build, "laboratory", "programs", name + ".so"))]
+             for option in ("--load", join(tool.build, "laboratory", "programs", name + ".so"))]
     tests = tool.json(*loads, "--time", "600s", "--executions", "1000")["tests"]
     return {t["name"]: t for t in tests}
 
@@ -835,7 +836,7 @@ def recipes(tool):
     """The guide's recipes run a program as a test in other builds: a passing and a failing one."""
     tool.need()
     text = read(tool.at("guide.md"))
-    path = os.path.dirname(os.path.abspath(tool.program)) + os.pathsep + os.environ["PATH"]
+    path = dirname(abspath(tool.program)) + os.pathsep + os.environ["PATH"]
     env = {**os.environ, "PATH": path, "CFLAGS": "-DWORDS='\"two words\"'"}
     for language, name, command in RECIPES:
         if not shutil.which(language):

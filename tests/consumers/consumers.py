@@ -22,9 +22,10 @@ import sys
 import tempfile
 import threading
 import time
+from os.path import abspath, basename, dirname, exists, islink, join, relpath
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(HERE))
+HERE = dirname(abspath(__file__))
+sys.path.insert(0, dirname(HERE))
 import check_api  # noqa: E402
 import check_opcodes  # noqa: E402
 
@@ -118,7 +119,7 @@ class Skip(Exception):
 
 def here(*names):
     """A file of this folder."""
-    return os.path.join(HERE, *names)
+    return join(HERE, *names)
 
 
 read = check_api.read
@@ -126,7 +127,7 @@ read = check_api.read
 
 def write(path, text):
     """Writes a file, and makes its folder. Returns its path."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.makedirs(dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     return path
@@ -155,7 +156,7 @@ def install(build, *options):
     """Builds what a meson project installs, and nothing else; then installs it."""
     run(["ninja", "-C", build, "build.ninja"])
     targets = json.loads(run(["meson", "introspect", "--targets", build]))
-    run(["ninja", "-C", build, *(os.path.relpath(name, build) for t in targets if t["installed"] for name in t["filename"])])
+    run(["ninja", "-C", build, *(relpath(name, build) for t in targets if t["installed"] for name in t["filename"])])
     run(["meson", "install", "--no-rebuild", "--quiet", "-C", build, *options])
 
 
@@ -230,12 +231,12 @@ class Server:
 class Kit:
     def __init__(self, source, build, cc, cxx):
         self.source, self.build, self.cc, self.cxx = source, build, cc, cxx
-        self.work = os.path.join(build, "consumers")  # two builds may be tested at once
+        self.work = join(build, "consumers")  # two builds may be tested at once
         self.flags_of_prefix = None
 
     def at(self, *names):
         """A file or folder of what is built."""
-        return os.path.join(self.work, *names)
+        return join(self.work, *names)
 
     def cases(self):
         """(name, function) of each case: the methods in the order of this file, then the tables."""
@@ -249,8 +250,8 @@ class Kit:
     def configured(self, name, source, *options):
         """Configures a meson project, unless that was done before with the same options. Returns its build directory."""
         build = self.at(name)
-        asked, wanted = os.path.join(build, "asked"), "\n".join([source, *options])
-        if not os.path.exists(asked) or read(asked) != wanted:
+        asked, wanted = join(build, "asked"), "\n".join([source, *options])
+        if not exists(asked) or read(asked) != wanted:
             shutil.rmtree(build, ignore_errors=True)
             run(["meson", "setup", "--libdir=lib", build, source, *options])
             write(asked, wanted)
@@ -269,7 +270,7 @@ class Kit:
             build = self.configured("installed", self.source, "--prefix", prefix)
             shutil.rmtree(prefix, ignore_errors=True)
             install(build)
-            env = {**os.environ, "PKG_CONFIG_PATH": os.path.join(prefix, "lib", "pkgconfig")}
+            env = {**os.environ, "PKG_CONFIG_PATH": join(prefix, "lib", "pkgconfig")}
             self.flags_of_prefix = tuple(shlex.split(run(["pkg-config", "--static", what, "fairlead"], env=env))
                                          for what in ("--cflags", "--libs"))
         return self.flags_of_prefix
@@ -277,7 +278,7 @@ class Kit:
     def compiled(self, source, compiler, flags, *more):
         """One program against the installed library, with further sources or libraries. Returns its path."""
         cflags, libs = self.prefix_flags()
-        program = self.at(os.path.basename(source).replace(".", "_"))
+        program = self.at(basename(source).replace(".", "_"))
         run([compiler, *flags, "-O1", "-g", *cflags, source, *more, "-o", program, *libs])
         return program
 
@@ -296,8 +297,8 @@ class Kit:
         """The folder of the installed headers, and their names as a program writes them."""
         self.prefix_flags()
         include = self.at("prefix", "include")
-        return include, ["fairlead.h", *(os.path.relpath(header, include) for header in
-                                         sorted(glob.glob(os.path.join(include, "fairlead", "**", "*.h"), recursive=True)))]
+        return include, ["fairlead.h", *(relpath(header, include) for header in
+                                         sorted(glob.glob(join(include, "fairlead", "**", "*.h"), recursive=True)))]
 
     def in_language(self, what, language):
         """Calls a method with the compiler, the name for its -x, and flags."""
@@ -342,7 +343,7 @@ class Kit:
         parameters. Nothing compiles that one of the macros gets into."""
         flags = [compiler, *flags, *self.all_headers(), "-x", language]
         include, names = self.installed_headers()
-        text = re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', "", "\n".join(read(os.path.join(include, name)) for name in names), flags=re.S)
+        text = re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', "", "\n".join(read(join(include, name)) for name in names), flags=re.S)
         attributes = {word.strip("_") for attribute in re.findall(r"__attribute__\(\((.*?)\)\)", text)
                       for word in re.findall(r"\b__[a-z]\w*__", attribute)}
         unit = write(self.at("include", "all_headers.c"), '#include "all_headers.h"\n')
@@ -386,14 +387,14 @@ class Kit:
 
     def example_of(self, document, heading, fence="c"):
         """The first block after a heading, saved as a file."""
-        found = re.search(rf"^#+ {re.escape(heading)}\n.*?^```{fence}\n(.*?)^```$", read(os.path.join(self.source, document)), re.M | re.S)
+        found = re.search(rf"^#+ {re.escape(heading)}\n.*?^```{fence}\n(.*?)^```$", read(join(self.source, document)), re.M | re.S)
         if not found:
             raise Failure(f"{document} has no {fence} example under `{heading}`")
         return write(self.at(re.sub(r"\W+", "_", f"{document} {heading}") + "." + fence), found[1])
 
     def blocks_of(self, document, fence, name):
         """All blocks of a document with that fence, such as `c after`, saved as one file. Returns its path."""
-        blocks = re.findall(rf"^```{fence}\n(.*?)^```$", read(os.path.join(self.source, document)), re.M | re.S)
+        blocks = re.findall(rf"^```{fence}\n(.*?)^```$", read(join(self.source, document)), re.M | re.S)
         if len(blocks) < 2:
             raise Failure(f"{document} has {len(blocks)} blocks `{fence}`")
         return write(self.at(name), "\n".join(blocks))
@@ -429,15 +430,15 @@ class Kit:
         self.prefix_flags()
         folder = self.at("prefix", "share", "man", "man3")
         names = {f.name for f in check_api.public_functions() if f.header.startswith("include" + os.sep) and not f.name.startswith("fl__")}
-        names |= {"fairlead.h", *("fairlead_" + os.path.basename(path) for path in glob.glob(self.at("prefix", "include", "fairlead", "*.h")))}
+        names |= {"fairlead.h", *("fairlead_" + basename(path) for path in glob.glob(self.at("prefix", "include", "fairlead", "*.h")))}
         pages = {name[:-len(".3")] for name in os.listdir(folder)}
         if names - pages:
             raise Failure(f"no page: {sorted(names - pages)}")
         real = {}
         for page in pages:
-            text = read(os.path.join(folder, page + ".3"))
+            text = read(join(folder, page + ".3"))
             if text.startswith(".so "):
-                expect(" ".join(pages), os.path.basename(text.split()[1])[:-len(".3")])
+                expect(" ".join(pages), basename(text.split()[1])[:-len(".3")])
             else:
                 real[page] = text
                 said = re.search(r"^\.Nd *(.*)", text, re.M)[1]
@@ -448,10 +449,10 @@ class Kit:
                         raise Failure(f"{page}(3) refers to {other}(3), which does not exist")
         if not shutil.which("mandoc"):
             raise Skip("mandoc is not installed")
-        shown = re.sub(".\x08", "", run(["mandoc", "-T", "ascii", os.path.join(folder, "fl_queue_put.3")]))
+        shown = re.sub(".\x08", "", run(["mandoc", "-T", "ascii", join(folder, "fl_queue_put.3")]))
         for text in ("#include <fairlead/queue.h>", "fl_queue_put_until(fl_queue *q,", "-ENOMEM       out of memory", "fairlead_queue.h(3)"):
             expect(shown, text)
-        said = run(["mandoc", "-T", "lint", "-W", "warning", *(os.path.join(folder, page + ".3") for page in sorted(real))])
+        said = run(["mandoc", "-T", "lint", "-W", "warning", *(join(folder, page + ".3") for page in sorted(real))])
         if said:
             raise Failure(said)
 
@@ -460,7 +461,7 @@ class Kit:
         tree, lines = self.at("readme"), read(self.example_of("README.md", "Install", "sh"))
         shutil.rmtree(tree, ignore_errors=True)
         shutil.copytree(self.source, tree, symlinks=True, ignore=shutil.ignore_patterns("build*", ".git"))
-        shutil.copy2(self.example_of("README.md", "Fairlead"), os.path.join(tree, "app.c"))
+        shutil.copy2(self.example_of("README.md", "Fairlead"), join(tree, "app.c"))
         apart = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-e", "-c", OVER_USR_LOCAL + '"$@"', "sh"]
         if not succeeds([*apart, "true"]):
             raise Skip("no namespace in which /usr/local can be changed")
@@ -486,7 +487,7 @@ class Kit:
         shutil.rmtree(self.at("prefix-shared"), ignore_errors=True)
         install(self.shared())
         lib, program = self.at("prefix-shared", "lib"), self.at("installed_shared")
-        env = {**os.environ, "PKG_CONFIG_PATH": os.path.join(lib, "pkgconfig")}
+        env = {**os.environ, "PKG_CONFIG_PATH": join(lib, "pkgconfig")}
         for kind, linked, wanted in (((), [f"-Wl,-rpath,{lib}"], {"libfairlead.so.0", "libc.so.6"}), (("--static",), ["-static"], set())):
             flags = run(["pkg-config", *kind, "--cflags", "--libs", "fairlead"], env=env).split()
             if ("-lck" in flags) != bool(kind):
@@ -498,7 +499,7 @@ class Kit:
     def consumer_shared_library_exports_its_interface(self):
         """All that the headers promise, and nothing that does not begin with fl_."""
         build = self.shared()
-        listing = run(["nm", "-D", "--defined-only", "--format=posix", os.path.join(build, "lib", "libfairlead.so")])
+        listing = run(["nm", "-D", "--defined-only", "--format=posix", join(build, "lib", "libfairlead.so")])
         exported = {line.split()[0].partition("@")[0] for line in listing.splitlines() if not line.startswith("FAIRLEAD_")}
         promised = {f.name for f in check_api.public_functions() if f.exported and f.header.startswith("include" + os.sep)}
         if promised - exported or any(not name.startswith("fl_") for name in exported):
@@ -507,20 +508,20 @@ class Kit:
 
     def consumer_older_inline_functions(self):
         """With the shared library a program does not start that has inline functions of another version of an algorithm."""
-        lib, folder = os.path.join(self.shared(), "lib"), self.at("inline")
+        lib, folder = join(self.shared(), "lib"), self.at("inline")
         os.makedirs(folder, exist_ok=True)
-        exports = os.path.join(folder, "exports.map")
-        program, older, stand_in = (os.path.join(folder, name) for name in ("program.o", "older", "libfairlead.so"))
+        exports = join(folder, "exports.map")
+        program, older, stand_in = (join(folder, name) for name in ("program.o", "older", "libfairlead.so"))
         run([self.cc, *C_FLAGS, *self.prefix_flags()[0], "-c", here("inline.c"), "-o", program])
         called = re.findall(r"\b(fl_\w+)", run(["nm", "--undefined-only", program]))
-        text = read(os.path.join(self.source, "lib", "fairlead.map"))
+        text = read(join(self.source, "lib", "fairlead.map"))
         run([self.cc, program, "-o", self.at("inline_now"), "-L", lib, f"-Wl,-rpath,{lib}", "-lfairlead"])
         expect_all(run([self.at("inline_now")]), "7\n")
         for algorithm in ("FORK", "RING"):  # linked with a library that had version 0 of it
             write(exports, text.replace(f"FAIRLEAD_{algorithm}_1", f"FAIRLEAD_{algorithm}_0"))
-            write(os.path.join(folder, "older.c"), "".join(f"__thread void *{name};\n" if name == "fl__ctx_current" else
-                                                           f"void {name}(void) {{}}\n" for name in called))
-            run([self.cc, "-shared", "-fPIC", os.path.join(folder, "older.c"), "-o", stand_in, "-Wl,-soname,libfairlead.so.0",
+            write(join(folder, "older.c"), "".join(f"__thread void *{name};\n" if name == "fl__ctx_current" else
+                                                   f"void {name}(void) {{}}\n" for name in called))
+            run([self.cc, "-shared", "-fPIC", join(folder, "older.c"), "-o", stand_in, "-Wl,-soname,libfairlead.so.0",
                  f"-Wl,--version-script={exports}", "-Wl,--undefined-version"])
             run([self.cc, program, "-o", older, "-L", folder, f"-Wl,-rpath,{lib}", "-lfairlead"])
             expect(run([older], status=1), f"version `FAIRLEAD_{algorithm}_0' not found")
@@ -528,19 +529,19 @@ class Kit:
     def project(self):
         """A fresh project that has this checkout in its subprojects/. Returns its folder."""
         project = self.at("project")
-        os.makedirs(os.path.join(project, "subprojects"), exist_ok=True)
+        os.makedirs(join(project, "subprojects"), exist_ok=True)
         for name in ("meson.build", "main.c"):
-            shutil.copy2(here("subproject", name), os.path.join(project, name))
-        link = os.path.join(project, "subprojects", "fairlead")
-        if not os.path.islink(link):
+            shutil.copy2(here("subproject", name), join(project, name))
+        link = join(project, "subprojects", "fairlead")
+        if not islink(link):
             os.symlink(self.source, link)
         return project
 
     def consumer_meson_subproject(self):
         """It finds the library through the dependency's name alone."""
         build = self.meson("subproject", self.project(), "--force-fallback-for=fairlead")  # whatever is installed
-        expect(run([os.path.join(build, "main")]), "5050\n")
-        commands = [c["command"] for c in json.loads(read(os.path.join(build, "compile_commands.json")))
+        expect(run([join(build, "main")]), "5050\n")
+        commands = [c["command"] for c in json.loads(read(join(build, "compile_commands.json")))
                     if "/lib/" in c["file"] and "subprojects" in c["file"]]
         wrong = [c for c in commands if "-Werror" in c or "-O2" not in c]
         if not commands or wrong:  # the project is a debug build with warnings as errors
@@ -551,7 +552,7 @@ class Kit:
         """An MPI of the machine adds nothing to another project's build, unless the project asks for it."""
         project, there = self.project(), self.at("mpi-of-the-machine")
         os.makedirs(there, exist_ok=True)
-        with open(os.path.join(there, "ompi-c.pc"), "w", encoding="utf-8") as file:
+        with open(join(there, "ompi-c.pc"), "w", encoding="utf-8") as file:
             file.write("Name: ompi-c\nDescription: a stand-in\nVersion: 5\nLibs:\nCflags:\n")
         for name, asks in (("subproject-plain", ()), ("subproject-mpi", ("-Dfairlead:mpi=enabled",))):
             build = self.configured(name, project, "--force-fallback-for=fairlead", f"--pkg-config-path={there}", *asks)
@@ -564,19 +565,19 @@ class Kit:
         """packaging/build, with stand-ins for Debian's tools: where nothing can be mounted, it keeps the packages and says what it skipped."""
         folder = self.at("packages")
         shutil.rmtree(folder, ignore_errors=True)
-        tools, tree = os.path.join(folder, "bin"), os.path.join(folder, "tree")
-        shutil.copytree(os.path.join(self.source, "packaging"), os.path.join(tree, "packaging"))
-        shutil.copy2(os.path.join(self.source, "meson.build"), tree)
+        tools, tree = join(folder, "bin"), join(folder, "tree")
+        shutil.copytree(join(self.source, "packaging"), join(tree, "packaging"))
+        shutil.copy2(join(self.source, "meson.build"), tree)
         os.makedirs(tools)
         made = {f"fairlead{end}" for end in ("_1_all.deb", "_1.changes", "_1.buildinfo", "_1.dsc", "_1.debian.tar.xz")}
         for name, does in {"dpkg-buildpackage": "cd .. && touch " + " ".join(made), "unshare": "echo no namespaces here >&2; exit 1",
                            **dict.fromkeys(("apt-get", "mk-build-deps", "lintian", "debootstrap"), ":")}.items():
-            write(os.path.join(tools, name), f"#!/bin/sh\n{does}\n")
-            os.chmod(os.path.join(tools, name), 0o755)
-        said = run([os.path.join(tree, "packaging", "build")], env={**os.environ, "PATH": tools + ":" + os.environ["PATH"], "TMPDIR": folder})
+            write(join(tools, name), f"#!/bin/sh\n{does}\n")
+            os.chmod(join(tools, name), 0o755)
+        said = run([join(tree, "packaging", "build")], env={**os.environ, "PATH": tools + ":" + os.environ["PATH"], "TMPDIR": folder})
         expect(said, "packaging/build: works in " + folder, f"packaging/build: the packages are in {tree}/build/dist\n",
                "packaging/build: skipped: the packages' tests on a minimal system: no namespaces here\n")
-        self.same({name for name in os.listdir(os.path.join(tree, "build", "dist")) if ".orig." not in name}, made)
+        self.same({name for name in os.listdir(join(tree, "build", "dist")) if ".orig." not in name}, made)
 
     def installs_nothing_but(self, wanted, install_to):
         """After an installation to an empty folder only the wanted files lie there."""
@@ -606,9 +607,9 @@ class Kit:
         programs = [here("installed", "main.c"), self.cxx17()]
         build = self.cmake(name, here("cmake"), f"-DWAY={way}", f"-DPROGRAM={programs[0]}",
                            f"-DPROGRAM_CXX={programs[1]}", *options)
-        expect(run([os.path.join(build, "main11")]), "40 items\n")
-        expect(run([os.path.join(build, "main99")]), "40 items\n")
-        expect(run([os.path.join(build, "cxx17")]), "ok\n")
+        expect(run([join(build, "main11")]), "40 items\n")
+        expect(run([join(build, "main99")]), "40 items\n")
+        expect(run([join(build, "cxx17")]), "ok\n")
         return build
 
     def consumer_cmake_package_that_meson_installed(self):
@@ -628,10 +629,10 @@ class Kit:
     def consumer_cmake_package_of_another_version(self):
         self.prefix_flags()
         project = self.at("cmake-version")
-        write(os.path.join(project, "CMakeLists.txt"),
+        write(join(project, "CMakeLists.txt"),
               "cmake_minimum_required(VERSION 3.16)\nproject(p LANGUAGES C)\nforeach(wanted 0.1 0.1.0 0.0 0.2 1.0 9)\n"
               "find_package(fairlead ${wanted} QUIET)\nmessage(\"${wanted}=${fairlead_FOUND}\")\nendforeach()\n")
-        text = run(["cmake", "-S", project, "-B", os.path.join(project, "build"),
+        text = run(["cmake", "-S", project, "-B", join(project, "build"),
                     f"-DCMAKE_PREFIX_PATH={self.at('prefix')}"])
         expect(text, "0.1=1\n0.1.0=1\n0.0=0\n0.2=0\n1.0=0\n9=0\n")
 
@@ -641,7 +642,7 @@ class Kit:
 
     def consumer_part_that_does_not_exist(self):
         """Each way to choose parts refuses it, and names the parts."""
-        folder, amalgamate = self.at("wrong-part"), os.path.join(self.source, "lib", "amalgamate.py")
+        folder, amalgamate = self.at("wrong-part"), join(self.source, "lib", "amalgamate.py")
         expect(run([sys.executable, amalgamate, "--parts", "core,proces", folder], 2), "no part 'proces'; the parts are core, process")
         expect(run(["cmake", "-S", self.source, "-B", folder, "-DFAIRLEAD_PARTS=core;proces"], 1), 'no part "proces"')
         expect(run(["meson", "setup", folder, self.source, "-Dparts=core,proces"], 1), "proces")
@@ -653,21 +654,21 @@ class Kit:
     def two_files(self, name, *options):
         """Writes fairlead.c and fairlead.h. Returns their folder, and the path for an object of fairlead.c."""
         folder = self.at(name)
-        run([sys.executable, os.path.join(self.source, "lib", "amalgamate.py"), *options, folder])
+        run([sys.executable, join(self.source, "lib", "amalgamate.py"), *options, folder])
         if sorted(name for name in os.listdir(folder) if not name.endswith(".o")) != ["fairlead.c", "fairlead.h"]:
             raise Failure(f"{folder}: {os.listdir(folder)}")
-        return folder, os.path.join(folder, "fairlead.o")
+        return folder, join(folder, "fairlead.o")
 
     def one_file(self, compiler, standard, cxx="c++17", more=()):
         """fairlead.c and fairlead.h alone: no warning, and programs in C and C++ run with them."""
         folder, library = self.two_files(f"one-file-{compiler}-{standard}-{cxx}")
         run([compiler, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-O2", *more, "-c",
-             os.path.join(folder, "fairlead.c"), "-o", library])
+             join(folder, "fairlead.c"), "-o", library])
         with tempfile.TemporaryDirectory() as work:
             for name, flags, wanted in ((here("installed", "main.c"), [compiler, f"-std={standard}"], "40 items\n"),
                                         (here("subproject", "main.c"), [compiler, f"-std={standard}"], "5050\n"),
                                         (self.cxx17(), [self.cxx, f"-std={cxx}"], "ok\n")):
-                program = os.path.join(work, "program")
+                program = join(work, "program")
                 run([*flags, *more, "-I", folder, name, library, "-o", program, "-l:libck.a", "-pthread"])
                 expect(run([program]), wanted)
 
@@ -692,10 +693,10 @@ class Kit:
         """The core alone runs the README's example on threads, and examples of the guide."""
         folder, library = self.two_files("one-file-core", "--parts", "core")
         compiler = [self.cc, "-std=c11", "-Wall", "-Wextra", "-Werror", "-I", folder]
-        run([*compiler, "-c", os.path.join(folder, "fairlead.c"), "-o", library])
+        run([*compiler, "-c", join(folder, "fairlead.c"), "-o", library])
         readme = self.readme_fails()
         write(readme, re.sub(r"fl_main.*", "(void)argc, (void)argv;", read(readme)).replace("fl_process_executor", "fl_thread_executor"))
-        program = os.path.join(folder, "program.o")
+        program = join(folder, "program.o")
         for source, status, wanted in ((readme, 1, "the task of argument 2 failed: ENOENT: cannot open /no/such/file\n"),
                                        (self.example_of("docs/guide.md", "Tasks and executors"), 0, "1 4 9 16\n"),
                                        (self.example_of("docs/guide.md", "Parallel loops and timers"), 0, "4999950000\n")):
@@ -706,8 +707,8 @@ class Kit:
         """The two files under a sanitizer, in a program that starts programs, and one that starts worker processes."""
         folder, library = self.two_files(f"one-file-{sanitizer}")
         compiler = [self.cc, "-std=c11", "-O1", "-g", f"-fsanitize={sanitizer}", "-I", folder]
-        run([*compiler, "-c", os.path.join(folder, "fairlead.c"), "-o", library])
-        program = os.path.join(folder, "program.o")
+        run([*compiler, "-c", join(folder, "fairlead.c"), "-o", library])
+        program = join(folder, "program.o")
         for heading, wanted in (("Other programs", "sort ended with 0\n"),
                                 ("Processes that run tasks", "EDOM: -1 is negative\n")):
             run([*compiler, self.example_of("docs/guide.md", heading), library, "-o", program, "-l:libck.a", "-pthread"])
@@ -729,7 +730,7 @@ class Kit:
         expect(run([self.compiled(source, self.cxx, CXX_FLAGS, "-static")]), "ok\n")
         plugin = self.compiled(source, self.cxx, [*CXX_FLAGS, "-fPIC"], "-shared", "-DSHARED_OBJECT")
         expect(run([self.compiled(here("loads.c"), self.cc, C_FLAGS), plugin]), "ok\n")
-        lib, program = os.path.join(self.shared(), "lib"), self.at("exceptions_shared")
+        lib, program = join(self.shared(), "lib"), self.at("exceptions_shared")
         run([self.cxx, *CXX_FLAGS, *self.prefix_flags()[0], source, "-o", program, "-L", lib, f"-Wl,-rpath,{lib}", "-lfairlead"])
         expect(run([program]), "ok\n")
 
@@ -766,7 +767,7 @@ class Kit:
 
     def scenarios(self, compiler, language, flags):
         """The laboratory's two headers come with its program, so they are taken from the source."""
-        run([compiler, *flags, "-Wshadow", "-I", os.path.join(self.source, "laboratory", "include"), "-fsyntax-only", "-x", language,
+        run([compiler, *flags, "-Wshadow", "-I", join(self.source, "laboratory", "include"), "-fsyntax-only", "-x", language,
              here("scenarios.c")])
 
     def lines(self):
@@ -855,7 +856,7 @@ class Kit:
 
     def async_example(self, name):
         """One of docs/examples/async, compiled against the installed library."""
-        return self.compiled(os.path.join(self.source, "docs", "examples", "async", name + ".c"), self.cc, C_FLAGS)
+        return self.compiled(join(self.source, "docs", "examples", "async", name + ".c"), self.cc, C_FLAGS)
 
     def consumer_example_echo(self):
         with Server([self.async_example("echo"), "0"]) as server:
@@ -901,13 +902,13 @@ class Kit:
             server.process.terminate()
             self.same(server.process.wait(timeout=60), 0)
         with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "server")
+            path = join(folder, "server")
             with Server([program, path], 1) as server:
                 expect(server.line(), f"receives at {path}\n")
-                self.udp_echoes(socket.AF_UNIX, path, lambda i: os.path.join(folder, f"client-{i}"))
+                self.udp_echoes(socket.AF_UNIX, path, lambda i: join(folder, f"client-{i}"))
                 server.process.terminate()
                 self.same(server.process.wait(timeout=60), 0)
-            if os.path.exists(path):
+            if exists(path):
                 raise Failure(f"{path} is still there")
 
     def consumer_bytes_by_another_name(self):
@@ -922,7 +923,7 @@ class Kit:
     def consumer_example_words(self):
         write(self.at("tree", "a", "b"), "one two\ntwo " + 70 * "x")
         write(self.at("tree", "c"), "two one three" + " one" * 20)
-        program = self.compiled(os.path.join(self.source, "docs", "examples", "words.c"), self.cc, [*C_FLAGS, "-D_GNU_SOURCE"])
+        program = self.compiled(join(self.source, "docs", "examples", "words.c"), self.cc, [*C_FLAGS, "-D_GNU_SOURCE"])
         for kind in ("threads", "processes"):
             expect_all(re.sub(r"^1 .*", "1", run([program, kind, self.at("tree")]), flags=re.M), "22 one\n3 two\n1\n1\n1\n")
         run([program, "processes", self.at("tree", "c")], 2)
@@ -932,7 +933,7 @@ class Kit:
         if not succeeds(["pkg-config", "--exists", "libcurl"]):
             raise Skip("libcurl is not installed for development")
         page = write(self.at("page"), 100000 * "x")
-        program = self.compiled(os.path.join(self.source, "docs", "examples", "pages.c"), self.cc, C_FLAGS, "-lcurl")
+        program = self.compiled(join(self.source, "docs", "examples", "pages.c"), self.cc, C_FLAGS, "-lcurl")
         lines = run([program, f"file://{page}", "file:///not/there", f"file://{page}"]).splitlines()
         self.same([line.split(" ", 1)[1] for line in lines[:3:2]], 2 * ["100000 bytes"])
         self.same(lines[:3], lines[3:])
@@ -1043,7 +1044,7 @@ class Kit:
     def consumer_example_subprocesses_interrupted(self):
         """Ctrl-C stops the programs, which lead groups of their own; a second one disturbs nothing."""
         with tempfile.TemporaryDirectory() as folder:
-            go_on = os.path.join(folder, "go-on")
+            go_on = join(folder, "go-on")
             os.mkfifo(go_on)
             script = f"""
                 [ $1 -gt 0 ] || trap 'echo asked; read x <{shlex.quote(go_on)}; exit 7' TERM
@@ -1075,7 +1076,7 @@ class Kit:
 
     def consumer_example_glib(self):
         """The results arrive in the main loop, whose timer fires while no task can end; Ctrl-C cancels."""
-        program = self.compiled(os.path.join(self.source, "docs", "examples", "glib", "glib_loop.c"), self.cc, C_FLAGS,
+        program = self.compiled(join(self.source, "docs", "examples", "glib", "glib_loop.c"), self.cc, C_FLAGS,
                                 *self.flags_of("glib-2.0", "GLib"))
         said = run([program, "100000"]).replace(".", "").split("\n")
         self.same(len([line for line in said if line.startswith("Success: ")]), 8)
@@ -1088,24 +1089,24 @@ class Kit:
 
     def consumer_example_service(self):
         """The service's own tests."""
-        folder = os.path.join(self.source, "docs", "examples", "service")
+        folder = join(self.source, "docs", "examples", "service")
         if not shutil.which("curl"):
             raise Skip("curl is not installed")
-        program = self.compiled(os.path.join(folder, "service.c"), self.cc, C_FLAGS, "-D_GNU_SOURCE",
+        program = self.compiled(join(folder, "service.c"), self.cc, C_FLAGS, "-D_GNU_SOURCE",
                                 *self.flags_of("libmicrohttpd >= 0.9.74", "libmicrohttpd"), *self.flags_of("sqlite3 >= 3.38", "SQLite"))
-        expect(run([sys.executable, os.path.join(folder, "test_service.py"), program]), "8 passed\n")
+        expect(run([sys.executable, join(folder, "test_service.py"), program]), "8 passed\n")
 
     def tls_example(self, name):
         """One of docs/examples/tls."""
-        folder = os.path.join(self.source, "docs", "examples", "tls")
-        return self.compiled(os.path.join(folder, name + ".c"), self.cc, C_FLAGS, os.path.join(folder, "tls.c"),
+        folder = join(self.source, "docs", "examples", "tls")
+        return self.compiled(join(folder, name + ".c"), self.cc, C_FLAGS, join(folder, "tls.c"),
                              *self.flags_of("openssl >= 3.0", "OpenSSL 3"))
 
     def consumer_example_tls(self):
         """Each of the two against itself and Python's TLS; bad certificates; peers that end, or do not."""
         echo, client = self.tls_example("tls_echo"), self.tls_example("tls_client")
         with tempfile.TemporaryDirectory() as folder:
-            good, other = os.path.join(folder, "good.pem"), os.path.join(folder, "other.pem")
+            good, other = join(folder, "good.pem"), join(folder, "other.pem")
             with Server([echo, "0", other, "60000"]), Server([echo, "0", good, "60000"]) as server:
                 port = str(server.port)
                 expect(run([client, port, good, "localhost", "hello", "world"]), "hello\nworld\n")
@@ -1121,7 +1122,7 @@ class Kit:
                 port = str(silent.getsockname()[1])
                 expect(run([client, port, good, "localhost", "--timeout", "100", "hello"], 1), "Timed out")
             expect(run([client, port, good, "localhost", "hello"], 1), "Connection refused")
-            expect(run([client, port, os.path.join(folder, "missing"), "localhost"], 1), "no certificates in")
+            expect(run([client, port, join(folder, "missing"), "localhost"], 1), "no certificates in")
 
     def tls_python(self, good, s):
         context = ssl.create_default_context(cafile=good)
@@ -1182,13 +1183,13 @@ class Kit:
                 each.close()
 
     def meeting_example(self, name):
-        return self.compiled(os.path.join(self.source, "docs", "examples", "meeting", name + ".c"), self.cc, C_FLAGS)
+        return self.compiled(join(self.source, "docs", "examples", "meeting", name + ".c"), self.cc, C_FLAGS)
 
     def consumer_example_meeting(self):
         """The recorder is killed, which its sensor notices; then a sensor is killed while it writes; nothing is lost."""
         recorder, sensor = self.meeting_example("recorder"), self.meeting_example("sensor")
         with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "readings")
+            path = join(folder, "readings")
             with subprocess.Popen([sensor, path], text=True, stderr=subprocess.PIPE) as waits, \
                     Server([recorder, path], 1) as first:
                 expect(first.line(), f"serves at {path}\n")
@@ -1206,7 +1207,7 @@ class Kit:
                 self.same([n for n, _ in ended], ["1", "2"])
                 self.same(int(ended[1][1]) - int(ended[0][1]), 2500)
                 self.same(second.process.returncode, 0)
-            if os.path.exists(path):
+            if exists(path):
                 raise Failure(f"{path} is still there")
 
     def consumer_idle_process_does_nothing(self):
@@ -1233,7 +1234,7 @@ class Kit:
 
     def consumer_weight(self):
         """What a static program of one mutex, and one of a queue and a thread executor, weigh. Neither links an object of inspect."""
-        if os.uname().machine != "x86_64" or not re.search(r"\bg?cc", os.path.basename(self.cc)):
+        if os.uname().machine != "x86_64" or not re.search(r"\bg?cc", basename(self.cc)):
             raise Skip("the limits are those of gcc on x86-64")
         cflags, libs = self.prefix_flags()
         later = int(run([self.cc, "-dumpversion"]).partition(".")[0]) > 12
@@ -1287,7 +1288,7 @@ class Kit:
             said = run([program], cwd=folder, env={**os.environ, "FL_TRACE": "ring,exit"})
             file, = os.listdir(folder)
             expect(said, f"fairlead: trace: {file}, ")
-            said = run([os.path.join(self.source, "tools", "fairlead-trace"), "--check", os.path.join(folder, file)])
+            said = run([join(self.source, "tools", "fairlead-trace"), "--check", join(folder, file)])
             expect(said, "3 tasks: each with submit, start and get\n")
         started = write(self.at("traced_process.c"), """#include <fairlead.h>
 FL_TASK(naps, int, void)
@@ -1322,12 +1323,12 @@ int main(int argc, char **argv)
                 ("FL_QUEUE_OF", "queue.h", "fl_queue", ""), ("FL_SPSC_OF", "spsc.h", "fl_spsc", ""), ("FL_MPMC_OF", "mpmc.h", "fl_mpmc", ""),
                 ("FL_SHM_QUEUE_OF", "shm_queue.h", "fl_shm_queue", ".*_frame.*|item_size"),
                 ("FL_SHM_ARRAY_OF", "shm_value.h", "fl_shm_array", "")):
-            wanted = {name[len(base) + 1:] for name in functions[os.path.join("include", "fairlead", header)] if name.startswith(base + "_")}
+            wanted = {name[len(base) + 1:] for name in functions[join("include", "fairlead", header)] if name.startswith(base + "_")}
             wanted = {name for name in wanted if not re.fullmatch(without, name)}
             missing = wanted - made_by(macro, "int", "it")
             if missing or len(wanted) < 6:
                 raise Failure(f"{macro} lacks {sorted(missing)} of {sorted(wanted)}")
-        text = read(os.path.join(self.source, "include", "fairlead", "task.h"))
+        text = read(join(self.source, "include", "fairlead", "task.h"))
         comment = text[text.index("defines the typed calls"):text.index("Either type may be void")]
         listed = {name.removeprefix("count_primes_") for name in re.findall(r"\b(count_primes_\w+)\(", comment)}
         for line in comment.splitlines():  # "count_primes_get(...);     and _try_get, _get_until"
@@ -1341,7 +1342,7 @@ int main(int argc, char **argv)
         include, names = self.installed_headers()
         cflags, _ = self.prefix_flags()
         listed = {name for header in names for name, parameters in
-                  re.findall(r"^#define (FL_(?!_)\w+)\(([^)]*)\)", read(os.path.join(include, header)), re.M)
+                  re.findall(r"^#define (FL_(?!_)\w+)\(([^)]*)\)", read(join(include, header)), re.M)
                   if {"type", "T"} & set(parameters.split(", ")) or name.startswith("FL_TASK")}
         self.same({re.search(r"FL_\w+", use)[0] for use in USES_OF_TYPES} | {"FL_SCOPED"}, listed)  # FL_SCOPED takes the name of a handle
         compilers = [("c", self.cc, "-std=c11"), ("c++", self.cxx, "-std=c++17")]
@@ -1395,18 +1396,18 @@ int main(int argc, char **argv)
     def consumer_opcodes_x86_64(self):
         if os.uname().machine != "x86_64":
             raise Skip("another machine")
-        self.opcodes("objdump", os.path.join(self.build, "lib", "libfairlead.a"), "x86_64")
+        self.opcodes("objdump", join(self.build, "lib", "libfairlead.a"), "x86_64")
 
     def consumer_opcodes_of_the_first_x86_64(self):
         """The assembler takes no instruction that came later but endbr64 and prefetchw, which old CPUs skip; it refuses AVX2."""
-        if os.uname().machine != "x86_64" or not re.search(r"\bg?cc", os.path.basename(self.cc)):
+        if os.uname().machine != "x86_64" or not re.search(r"\bg?cc", basename(self.cc)):
             raise Skip("only gcc on x86-64, which calls the assembler")
         for name, more, status in (("baseline", "", 0), ("avx2", " -mavx2", 1)):
             build = self.configured(name, self.source, "-Dmpi=disabled", "-Dc_args=-Wa,-march=generic64+ibt+prfchw" + more)
             expect(run(["ninja", "-C", build, "lib/libfairlead.a"], status), "is not supported on" if status else "")
 
     def consumer_opcodes_of_a_submit(self):
-        if os.uname().machine != "x86_64" or not re.search(r"\bg?cc", os.path.basename(self.cc)):
+        if os.uname().machine != "x86_64" or not re.search(r"\bg?cc", basename(self.cc)):
             raise Skip("the limit is that of gcc on x86-64")
         if int(run([self.cc, "-dumpversion"]).partition(".")[0]) > 12:
             raise Skip("the limit is that of gcc 12")
@@ -1423,10 +1424,10 @@ int main(int argc, char **argv)
 
     def consumer_opcodes_aarch64(self):
         if os.uname().machine == "aarch64":
-            self.opcodes("objdump", os.path.join(self.build, "lib", "libfairlead.a"), "aarch64")
+            self.opcodes("objdump", join(self.build, "lib", "libfairlead.a"), "aarch64")
             return
         build = self.configured("aarch64", self.source, "--cross-file",
-                                os.path.join(os.path.dirname(HERE), "cross", "aarch64.ini"))
-        mutex = os.path.join("lib", "libfairlead.a.p", "core_sync_mutex.c.o")  # the one file that is looked at
+                                join(dirname(HERE), "cross", "aarch64.ini"))
+        mutex = join("lib", "libfairlead.a.p", "core_sync_mutex.c.o")  # the one file that is looked at
         run(["ninja", "-C", build, mutex])
-        self.opcodes("aarch64-linux-gnu-objdump", os.path.join(build, mutex), "aarch64")
+        self.opcodes("aarch64-linux-gnu-objdump", join(build, mutex), "aarch64")

@@ -10,10 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+from os.path import abspath, basename, dirname, exists, join, realpath
 
 from consumers import C_FLAGS, expect, Failure, install, read, run, Skip, write
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+HERE = dirname(abspath(__file__))
 SOURCES = """core/wait/lot.c core/sync/mutex.c core/sync/rwlock.c core/sync/once.c core/sync/event.c core/queue/queue_locked.c
     core/queue/mpmc_unbounded.c core/queue/queue_spsc.c core/queue/mpmc.c core/thread_pool/thread_pool.c inspect/table.c
     core/future/future.c core/exec/timer.c loop/fiber/scheduler.c loop/loop.c process/pool/process_pool.c process/process.c
@@ -64,7 +65,7 @@ AARCH64 = (JOIN_CYCLE, r"(?m)  left .*\n +#0 fl_fiber_join_until\n +#1 joins_rig
 class Gdb:
     def __init__(self, kit):
         self.kit = kit
-        self.script = os.path.join(kit.source, "tools", "gdb", "fairlead.py")
+        self.script = join(kit.source, "tools", "gdb", "fairlead.py")
 
     def program(self, *options):
         """The program, against the installed library."""
@@ -77,7 +78,7 @@ class Gdb:
             raise Skip("gdb may not attach to a process here")
         cflags, libs = self.kit.prefix_flags()
         program = self.kit.at("hang" + "".join(options).replace(",", ""))
-        run([self.kit.cc, "-O2", *C_FLAGS, *cflags, os.path.join(HERE, "hang.c"), "-o", program, *libs, *options])
+        run([self.kit.cc, "-O2", *C_FLAGS, *cflags, join(HERE, "hang.c"), "-o", program, *libs, *options])
         return program
 
     def gdb(self, *arguments):
@@ -114,8 +115,8 @@ class Gdb:
         """The dump at SIGQUIT: it is asked for until it says all, as the program may not wait yet."""
         cflags, libs = self.kit.prefix_flags()
         program = self.kit.at("hang_dump")
-        if not os.path.exists(program):
-            run([self.kit.cc, "-O2", *C_FLAGS, *cflags, os.path.join(HERE, "hang.c"), "-o", program, *libs, "-Wl,-u,fl_debug_enable"])
+        if not exists(program):
+            run([self.kit.cc, "-O2", *C_FLAGS, *cflags, join(HERE, "hang.c"), "-o", program, *libs, "-Wl,-u,fl_debug_enable"])
         says = self.kit.at(f"{case}.dump")
         with open(says, "w", encoding="utf-8") as said, self.hanging([program, case], said, FL_DEBUG="waits") as process:
             end, dumps = time.monotonic() + 60, 0
@@ -145,7 +146,7 @@ class Gdb:
         self.program()
         folder, _ = self.kit.two_files("one-file-lto")
         program = self.kit.at(name)
-        run([self.kit.cc, "-std=c11", "-O2", "-flto", *flags, "-I", folder, os.path.join(HERE, "hang.c"), os.path.join(folder, "fairlead.c"),
+        run([self.kit.cc, "-std=c11", "-O2", "-flto", *flags, "-I", folder, join(HERE, "hang.c"), join(folder, "fairlead.c"),
              "-o", program, "-l:libck.a", "-pthread", "-Wl,-u,fl_debug_enable"])
         for case in ("starved_pool", "recursive", "late_timer"):
             command, *causes = CAUSES[case]
@@ -166,7 +167,7 @@ class Gdb:
             alive = self.says(process.pid, "fl fibers", r"main \(\d+\) waits for group")
             process.send_signal(signal.SIGABRT)
             process.wait()
-        cores = glob.glob(os.path.join(folder, "core*"))
+        cores = glob.glob(join(folder, "core*"))
         if not cores:
             raise Skip("this system stores no core files in the working directory")
         said = self.gdb(self.program(), cores[0], "-ex", "fl fibers", "-ex", "fl threads", "-ex", "fl fibers main")
@@ -185,17 +186,17 @@ class Gdb:
                 raise Skip(f"{tool} is not installed")
         folder = self.kit.at("aarch64_core")
         shutil.rmtree(folder, ignore_errors=True)
-        run([sys.executable, os.path.join(self.kit.source, "lib", "amalgamate.py"), folder])
-        program = os.path.join(folder, "hang")
+        run([sys.executable, join(self.kit.source, "lib", "amalgamate.py"), folder])
+        program = join(folder, "hang")
         # The archive of Concurrency Kit is that of this machine: the queues that need it are not used.
         run(["aarch64-linux-gnu-gcc", "-O1", "-w", "-static", "-no-pie", "-pthread", "-I", folder, "-idirafter", "/usr/include",
-             os.path.join(folder, "fairlead.c"), os.path.join(HERE, "hang.c"), "-o", program, "-Wl,--unresolved-symbols=ignore-all"])
+             join(folder, "fairlead.c"), join(HERE, "hang.c"), "-o", program, "-Wl,--unresolved-symbols=ignore-all"])
         end = time.monotonic() + 60
         while True:
             with self.hanging(["sh", "-c", 'cd "$0" && ulimit -c unlimited && exec qemu-aarch64 "$1" join_cycle', folder, program]) as process:
                 process.send_signal(signal.SIGABRT)
                 process.wait()
-            cores = glob.glob(os.path.join(folder, "qemu_*.core"))
+            cores = glob.glob(join(folder, "qemu_*.core"))
             if not cores:
                 raise Skip("qemu stores no core files here")
             said = run(["gdb-multiarch", "-nx", "-batch", "-x", self.script, program, cores[0], "-ex", "fl waits", "-ex", "fl fibers"])
@@ -227,8 +228,8 @@ class Gdb:
         shutil.rmtree(folder, ignore_errors=True)
         install(self.kit.shared(), "--destdir", folder)
         found = glob.glob(f"{folder}{prefix}/share/gdb/auto-load{prefix}/lib/*")
-        names = [os.path.basename(name) for name in found]
-        if names != [os.path.basename(os.path.realpath(f"{folder}{prefix}/lib/libfairlead.so")) + "-gdb.py"]:
+        names = [basename(name) for name in found]
+        if names != [basename(realpath(f"{folder}{prefix}/lib/libfairlead.so")) + "-gdb.py"]:
             raise Failure(f"installed for gdb: {names}")
         for name in (*found, run(["pkg-config", "--variable=gdb", "fairlead"], env=env).strip()):
             if read(name) != read(self.script):
@@ -259,7 +260,7 @@ class Gdb:
         assembly = run([cc, "-S", "-o", "-", "-w", "-std=c11", "-D_GNU_SOURCE", f"-I{self.kit.source}/lib", *cflags, unit])
         numbers = re.findall(r"\.(?:quad|xword|dword)\s+(\d+)", assembly[assembly.index("\nlayout:"):])
         wrong = [f"{what}: {int(number) - 1}, not {value}" for (what, value), number in zip(wanted, numbers) if int(number) - 1 != int(value)]
-        awaited = read(os.path.join(self.kit.source, "lib", "core", "base", "awaited.c"))
+        awaited = read(join(self.kit.source, "lib", "core", "base", "awaited.c"))
         kinds = "; ".join(f"{name}: {words}" for name, words in re.findall(r'\[FL__DEBUG_(\w+)\] = "(.*)"', awaited))
         if kinds != tables["KINDS"].replace("\n", " ").strip():
             wrong.append("KINDS: " + kinds)

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The RC11 enumerator's cases: the verdicts of each litmus file, its theorems, and that a comparison finds errors."""
 import glob
-import os
 import subprocess
+from os.path import basename, exists, join
 
 from consumers import expect, Failure, NO_END, run, Skip
 
 
 def cases(source, build):
     """(name, function) of each case."""
-    program = os.path.join(build, "laboratory", "tests", "rc11", "rc11")
+    program = join(build, "laboratory", "tests", "rc11", "rc11")
 
     def rc11(*arguments):
-        if not os.path.exists(program):
+        if not exists(program):
             raise Skip("laboratory/tests/rc11/rc11 is not built")
         return run([program, *arguments])
 
@@ -27,8 +27,8 @@ def cases(source, build):
         return done.stdout
 
     def engine_agrees(count, strategy, proved):
-        tool = os.path.join(build, "laboratory", "fairlead-stress")
-        if not os.path.exists(tool):
+        tool = join(build, "laboratory", "fairlead-stress")
+        if not exists(tool):
             raise Skip("fairlead-stress is not built")
         expect(rc11("check", "--count", str(count), "--seed", "2026", "--proved", str(proved), "--engine",
                     f"'{tool}' --strategy {strategy} --litmus -"),
@@ -60,8 +60,8 @@ def cases(source, build):
     def check_finds_no_end():
         expect(violation("RC11 answer | sed s/exhausted=1/exhausted=0/"), "300 programs, 300 violations")
 
-    files = sorted(glob.glob(os.path.join(source, "laboratory", "litmus", "*.litmus")))
-    verdicts = [("rc11_verify_" + os.path.basename(f)[:-len(".litmus")].replace("-", "_"),
+    files = sorted(glob.glob(join(source, "laboratory", "litmus", "*.litmus")))
+    verdicts = [("rc11_verify_" + basename(f)[:-len(".litmus")].replace("-", "_"),
                  lambda f=f: rc11("verify", f)) for f in files]
     return verdicts + [
         ("rc11_theorems", lambda: rc11("selftest", "--count", "2000")),
