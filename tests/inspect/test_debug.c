@@ -108,8 +108,7 @@ FL_TEST(debug_inversion_of_static_locks_names_them)
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
 	FL_OK(forth(debug_pair));
 	FL_OK(back(debug_pair));
-	(void)snprintf(wants, sizeof wants, " wants mutex debug_pair+%#x at %p at\n", (unsigned)sizeof(fl_mutex),
-	               (void *)&debug_pair[1]);
+	FL_TEXT(wants, " wants mutex debug_pair+%#x at %p at\n", (unsigned)sizeof(fl_mutex), (void *)&debug_pair[1]);
 	HEARD("potential deadlock", 1);
 	HEARD(" holds mutex debug_pair at ", 1);
 	HEARD(wants, 1);
@@ -407,7 +406,7 @@ static void use_each_lock(void)
 	fl_sem s = FL_SEM_INIT(0);
 	fl_event e = FL_EVENT_INIT;
 	fl_latch latch = FL_LATCH_INIT(1);
-	const fl_time soon = fl_after(FL_MS(1));
+	const fl_time soon = fl_test_soon();
 	FL_LOCKED(&m);
 	fl_rmutex_lock(&r);
 	fl_rwlock_read_lock(&l);

@@ -60,11 +60,11 @@ FL_TEST(debug_destroy_of_what_is_awaited)
 				destroy_awaited(&endings[i], kind);
 }
 
-static int write_lock(void *l, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(write_lock)
 {
-	const int rc = fl_rwlock_write_lock_until(l, deadline, cancel);
+	const int rc = fl_rwlock_write_lock_until(object, deadline, cancel);
 	if (rc == 0)
-		fl_rwlock_write_unlock(l);
+		fl_rwlock_write_unlock(object);
 	return rc;
 }
 

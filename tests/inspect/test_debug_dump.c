@@ -444,7 +444,7 @@ static void dump_names(fl_thread **waiter, fl_thread_function *function, const v
 {
 	char expected[128];
 	FL_OK(fl_thread_start(waiter, function, (void *)(uintptr_t)arg, &(fl_thread_config){.name = "waiter"}));
-	(void)snprintf(expected, sizeof expected, ") has waited for %s", object);
+	FL_TEXT(expected, ") has waited for %s", object);
 	FL_WAIT_FOR(dump_has("%s", expected) && !strstr(printed, "left out"));
 	const char *line = strstr(printed, "\n  waiter ("); /* not "held by waiter (" */
 	assert_non_null(line);

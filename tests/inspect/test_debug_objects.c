@@ -236,7 +236,7 @@ FL_TEST(debug_contention_counts_waits_at_their_callers)
 		unsigned long long calls = 0, waited = 0;
 		char kind[64];
 		const char *line = strstr(printed, waits[i].function);
-		(void)snprintf(kind, sizeof kind, ", %s%s\n", waits[i].kind, waits[i].use);
+		FL_TEXT(kind, ", %s%s\n", waits[i].kind, waits[i].use);
 		/*
 		 * The same function locks and unlocks the mutex of the condition: that is a line of
 		 * its own.

@@ -305,7 +305,7 @@ FL_TEST(debug_dump_names_static_objects)
 	fl_thread *threads[2];
 	FL_EACH (i, threads)
 		fl_test_go(&threads[i], await_the_scene, NULL);
-	(void)snprintf(holds, sizeof holds, " holds mutex debug_scene at %p, taken at", (void *)&debug_scene.lock);
+	FL_TEXT(holds, " holds mutex debug_scene at %p, taken at", (void *)&debug_scene.lock);
 	FL_WAIT_FOR(dump_has(" has waited for mutex debug_scene at %p for ", (void *)&debug_scene.lock) &&
 	            strstr(printed, holds));
 	fl_event_set(&debug_scene.go);

@@ -257,8 +257,7 @@ FL_TEST(stats_know_16_types)
 	FL_EACH (i, types) {
 		types[i] = stats_last;
 		types[i].name = names[i];
-		(void)snprintf(names[i], sizeof names[i], "type %zu with a name that is cut after so many characters",
-		               i);
+		FL_TEXT(names[i], "type %zu with a name that is cut after so many characters", i);
 		for (int n = 0; n < 2; n++)
 			FL_OK(fl_submit(e, &types[i], &ns, NULL));
 	}
@@ -318,12 +317,11 @@ FL_TEST(stats_measure_the_queue_of_threads)
 	FL_FAULTS();
 	stats_stop_clock();
 	FL_SCOPED(fl_executor) *e = pool_with(1);
-	FL_SCOPED(fl_future) *f = NULL;
 	struct held held = hold_worker(e);
 	stats_advance(FL_US(30));
 	FL_OK(pool_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = FL_NO_WAIT}));
 	stats_advance(FL_US(30));
-	FL_OK(pool_nothing_submit(e, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(pool_nothing, e);
 	stats_advance(FL_S(3));
 	let_go(&held);
 	FL_OK(fl_future_wait(f));
@@ -447,8 +445,7 @@ FL_TEST(stats_text_has_all_executors)
 	char line[200];
 #define LABELS "executor=\"a \\\"b\\\" \\\\ \\\\x0a \\\\xc3\\\\xbc\",kind=\"sequential\",number=\"%llu\""
 #define HAS(format, e, ...)                                                                                            \
-	((void)snprintf(line, sizeof line, format, (unsigned long long)(e)->number, ##__VA_ARGS__),                    \
-	 stats_has_line(&text, line))
+	(FL_TEXT(line, format, (unsigned long long)(e)->number, ##__VA_ARGS__), stats_has_line(&text, line))
 	assert_true(strncmp(text.data, "before\n# HELP fairlead_workers_limit ", 37) == 0);
 	stats_has_line(&text, "\n# TYPE fairlead_tasks_ended_total counter\nfairlead_tasks_ended_total{");
 	stats_has_line(&text, "\n# TYPE fairlead_workers gauge\n");

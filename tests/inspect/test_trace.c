@@ -22,7 +22,7 @@ static size_t trace_n;
 static const char *trace_field(const struct trace_line *l, const char *name)
 {
 	char key[32];
-	(void)snprintf(key, sizeof key, "\"%s\":", name);
+	FL_TEXT(key, "\"%s\":", name);
 	const char *at = strstr(l->text, key);
 	return at ? at + strlen(key) : NULL;
 }
@@ -143,13 +143,13 @@ static void trace_record(const char *more)
 {
 	char settings[128];
 	if (!*trace_prefix) {
-		(void)snprintf(trace_prefix, sizeof trace_prefix, "/tmp/fairlead-trace-%ld", (long)getpid());
-		(void)snprintf(trace_path, sizeof trace_path, "%s.json", trace_prefix);
+		FL_TEXT(trace_prefix, "/tmp/fairlead-trace-%ld", (long)getpid());
+		FL_TEXT(trace_path, "%s.json", trace_prefix);
 	}
 	fl_test_said_bytes = 0;
 	fl_test_said[0] = '\0';
 	(void)fl_log_set_handler(fl_test_hear);
-	(void)snprintf(settings, sizeof settings, "ring,events=256,signal=0,file=%s%s", trace_prefix, more);
+	FL_TEXT(settings, "ring,events=256,signal=0,file=%s%s", trace_prefix, more);
 	FL_OK(fl_trace_enable(settings));
 }
 
@@ -163,7 +163,7 @@ static void trace_record(const char *more)
 static const struct trace_line *trace_find(size_t *at, char phase, const char *name)
 {
 	char quoted[64];
-	(void)snprintf(quoted, sizeof quoted, "\"%s\"", name);
+	FL_TEXT(quoted, "\"%s\"", name);
 	for (; *at < trace_n; ++*at)
 		if (trace_lines[*at].phase == phase && (!*name || trace_says(&trace_lines[*at], "name", quoted)))
 			return &trace_lines[(*at)++];
@@ -331,11 +331,10 @@ FL_TASK_STATIC(trace_fails, int, void)
 
 FL_TEST(trace_has_each_way_to_run_a_task)
 {
-	fl_future *f;
 	int numbers[4] = {1, 2, 3, 4}, doubled[4];
 	TRACING("");
 	fl_executor *e = fl_test_executor(fl_sequential_executor_create, NULL);
-	FL_OK(trace_fails_submit(e, EPIPE, &f));
+	fl_future *f = FL_SUBMITTED(trace_fails, e, EPIPE);
 	fl_test_future_ends(f, -EPIPE, "");
 	fl_future_free(f);
 	FL_OK(pool_nothing_submit_with(e, &f, NULL));
@@ -668,7 +667,7 @@ static void trace_wait_slowly(int64_t ns)
 static bool trace_file_exists(unsigned n)
 {
 	char path[128];
-	(void)snprintf(path, sizeof path, "%s-%ld-%u.json", trace_prefix, (long)getpid(), n);
+	FL_TEXT(path, "%s-%ld-%u.json", trace_prefix, (long)getpid(), n);
 	return access(path, R_OK) == 0;
 }
 
@@ -676,7 +675,7 @@ static unsigned trace_take_files(unsigned from)
 {
 	char path[128];
 	for (; trace_file_exists(from); from++) {
-		(void)snprintf(path, sizeof path, "%s-%ld-%u.json", trace_prefix, (long)getpid(), from);
+		FL_TEXT(path, "%s-%ld-%u.json", trace_prefix, (long)getpid(), from);
 		trace_read(path);
 	}
 	return from;
@@ -775,7 +774,7 @@ FL_TEST(trace_tells_why_it_cannot_write)
 	FL_RC(fl_trace_write("/nowhere/file"), -ENOENT);
 	/* a file that exists stays */
 	char path[128];
-	(void)snprintf(path, sizeof path, "%s-%ld-%u.json", trace_prefix, (long)getpid(), trace_next_file);
+	FL_TEXT(path, "%s-%ld-%u.json", trace_prefix, (long)getpid(), trace_next_file);
 	const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	FL_CHECK(fd >= 0 && close(fd) == 0);
 	FL_OK(fl_trace_write(NULL));
@@ -887,7 +886,7 @@ static int trace_use_names(void *e)
 	FL_RC(trace_count('B', "download-1"), 1);
 	FL_RC(trace_count('B', "download-2"), 1);
 	for (int i = 0; i < TRACE_TYPES; i++) {
-		(void)snprintf(names[i], sizeof names[i], "name-%d", i);
+		FL_TEXT(names[i], "name-%d", i);
 		type.name = names[i];
 		FL_OK(fl_test_run_task(e, &type, &(int){4}, &(int){0}));
 	}

@@ -25,9 +25,8 @@ static fl_time soon(void)
 
 static void use_executor(fl_executor *e)
 {
-	fl_future *f = NULL;
 	int sum = 0;
-	FL_OK(cancel_points_add_one_submit(e, 1, &f));
+	fl_future *f = FL_SUBMITTED(cancel_points_add_one, e, 1);
 	FL_OK(cancel_points_add_one_get(f, &sum));
 	FL_CHECK(sum == 2);
 	fl_future_free(f);

@@ -28,7 +28,7 @@ FL_TEST(group_fibers_join_without_children)
 }
 
 /* An error is whatever is not 0; the first in time counts, not in order. */
-FL_TEST_WITH(group_fibers_first_error_in_time, fl_test_body_in_loop, void)
+FL_LOOP_TEST(group_fibers_first_error_in_time)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
 	fl_event gate = FL_EVENT_INIT;
@@ -57,7 +57,7 @@ static int tells_its_name(void *name)
 	return 0;
 }
 
-FL_TEST_WITH(group_fibers_start_with_a_name, fl_test_body_in_loop, void)
+FL_LOOP_TEST(group_fibers_start_with_a_name)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
 	FL_OK(fl_group_start_with(&g, tells_its_name, n, &(fl_fiber_config){.name = "n"}));
@@ -110,7 +110,7 @@ static int cancels_itself(void *unused)
 }
 
 /* A child that is cancelled alone is no failure, and the others continue. */
-FL_TEST_WITH(group_fibers_child_that_is_cancelled_alone, fl_test_body_in_loop, void)
+FL_LOOP_TEST(group_fibers_child_that_is_cancelled_alone)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
 	fl_event gate = FL_EVENT_INIT;
@@ -124,7 +124,7 @@ FL_TEST_WITH(group_fibers_child_that_is_cancelled_alone, fl_test_body_in_loop, v
 }
 
 /* Nothing of a child runs any more after the join: not its locals' destructors either. */
-FL_TEST_WITH(group_fibers_join_after_the_locals_ended, fl_test_body_in_loop, void)
+FL_LOOP_TEST(group_fibers_join_after_the_locals_ended)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
 	destroyed = 0;
@@ -134,7 +134,7 @@ FL_TEST_WITH(group_fibers_join_after_the_locals_ended, fl_test_body_in_loop, voi
 }
 
 /* The name, index and text of the first that failed. */
-FL_TEST_WITH(group_fibers_first_that_failed, fl_test_body_in_loop, void)
+FL_LOOP_TEST(group_fibers_first_that_failed)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
 	TOLD();
@@ -173,7 +173,7 @@ static int fails_then(void *arg)
 	return rc != 0 ? rc : -EIO;
 }
 
-FL_TEST_WITH(group_fibers_beside_tasks, fl_test_body_in_loop, void)
+FL_LOOP_TEST(group_fibers_beside_tasks)
 {
 	fl_executor *pool = FL_TEST_EXECUTOR(thread, .workers = 1);
 	for (int fiber_fails = 0; fiber_fails < 2; fiber_fails++) {
@@ -203,7 +203,7 @@ static int submits_more(void *arg)
 	return fl_group_submit(m->g, &member, &last, NULL);
 }
 
-FL_TEST_WITH(group_fibers_and_tasks_submit_more, fl_test_body_in_loop, void)
+FL_LOOP_TEST(group_fibers_and_tasks_submit_more)
 {
 	TOLD();
 	fl_executor *pool = FL_TEST_EXECUTOR(thread, .workers = 1);
@@ -224,7 +224,7 @@ static int joins_it(void *g)
 	return fl_group_join(g);
 }
 
-FL_TEST_WITH(group_fibers_joined_on_another_thread, fl_test_body_in_loop, void)
+FL_LOOP_TEST(group_fibers_joined_on_another_thread)
 {
 	fl_executor *pool = FL_TEST_EXECUTOR(thread, .workers = 1);
 	for (int kind = 0; kind < 3; kind++) {
@@ -287,7 +287,7 @@ static void in_child(void *g)
 	fl_group_destroy(g);
 }
 
-FL_TEST_WITH(group_fibers_in_a_forked_child, fl_test_body_in_loop, void)
+FL_LOOP_TEST(group_fibers_in_a_forked_child)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(NULL);
 	fl_event gate = FL_EVENT_INIT;
@@ -312,7 +312,7 @@ static int guards_some(void *memory, size_t size)
 	return stacks_left-- > 0 ? fl_test_real_sys.guard(memory, size) : -ENOMEM;
 }
 
-FL_TEST_WITH(group_fibers_start_without_memory, fl_test_body_in_loop, void)
+FL_LOOP_TEST(group_fibers_start_without_memory)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
 	FL_FAULTS();
@@ -334,7 +334,7 @@ FL_TEST_WITH(group_fibers_start_without_memory, fl_test_body_in_loop, void)
 }
 
 /* The first start of a group fails: no join is needed, and the scope can be destroyed. */
-FL_TEST_WITH(group_fibers_start_that_fails_leaves_nothing_behind, fl_test_body_in_loop, void)
+FL_LOOP_TEST(group_fibers_start_that_fails_leaves_nothing_behind)
 {
 	fl_cancel_token scope;
 	FL_FAULTS();

@@ -37,7 +37,7 @@ static void peer_gets_all(const loaded *l)
 	FL_RC(got, l->written);
 }
 
-FL_TEST_WITH(stream_free_with_unread_input, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_free_with_unread_input)
 {
 	const loaded l = load();
 	fl_stream_free(l.s);
@@ -46,7 +46,7 @@ FL_TEST_WITH(stream_free_with_unread_input, fl_test_body_leaves_nothing, void)
 }
 
 /* The peer goes on to send after the free. */
-FL_TEST_WITH(stream_free_before_the_peer_has_sent_all, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_free_before_the_peer_has_sent_all)
 {
 	int peer;
 	fl_stream *s = fl_test_tcp_stream(&peer);
@@ -60,7 +60,7 @@ FL_TEST_WITH(stream_free_before_the_peer_has_sent_all, fl_test_body_leaves_nothi
 	FL_OK(close(peer));
 }
 
-FL_TEST_WITH(stream_abort_with_unread_input, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_abort_with_unread_input)
 {
 	const loaded l = load();
 	fl_stream_abort(l.s);
@@ -86,7 +86,7 @@ FL_TEST(stream_free_before_the_loop_ends)
 	FL_OK(close(l.peer));
 }
 
-FL_TEST_WITH(stream_free_lingers_for_a_bounded_time, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_free_lingers_for_a_bounded_time)
 {
 	const unsigned before = fl_test_fds();
 	const int64_t time = fl__linger_time;
@@ -100,7 +100,7 @@ FL_TEST_WITH(stream_free_lingers_for_a_bounded_time, fl_test_body_leaves_nothing
 
 enum { MANY = FL__LINGER_MOST + 10 };
 
-FL_TEST_WITH(stream_free_lingers_in_a_bounded_number, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_free_lingers_in_a_bounded_number)
 {
 	static int peers[MANY];
 	const unsigned before = fl_test_fds();
@@ -117,7 +117,7 @@ FL_TEST_WITH(stream_free_lingers_in_a_bounded_number, fl_test_body_leaves_nothin
 }
 
 /* What closes at once: the descriptor was given away, nothing was written, no memory. */
-FL_TEST_WITH(stream_free_closes_at_once, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_free_closes_at_once)
 {
 	const unsigned before = fl_test_fds();
 	for (int i = 0; i < 5; i++) {

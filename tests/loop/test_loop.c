@@ -297,7 +297,7 @@ static void call_itself(void *arg)
 		FL_OK(fl_loop_post(c->l, call_itself, c));
 }
 
-FL_TEST_WITH(loop_call_that_calls_itself, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_call_that_calls_itself)
 {
 	self_caller c = {fl_loop_current(), 0, false};
 	fl_loop_timer t = {0};
@@ -305,7 +305,7 @@ FL_TEST_WITH(loop_call_that_calls_itself, fl_test_body_in_loop, void)
 	for (unsigned i = 0; i < 10; i++)
 		fl_fiber_yield();
 	FL_CHECK(c.calls >= 5 && c.calls <= 12);
-	fl_loop_timer_start(c.l, &t, fl_after(FL_MS(1)), fl_test_set_flag, &c.stop);
+	fl_loop_timer_start(c.l, &t, fl_test_soon(), fl_test_set_flag, &c.stop);
 	while (!c.stop)
 		fl_fiber_yield();
 	fl_test_settle(); /* the last one */
@@ -431,7 +431,7 @@ static int cancel_holder(void *arg)
 	return 0;
 }
 
-FL_TEST_WITH(loop_call_that_waits_for_a_lock_holds_up_no_cancel, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_call_that_waits_for_a_lock_holds_up_no_cancel)
 {
 	lock_holder h = {FL_MUTEX_INIT, FL_EVENT_INIT, NULL, false, false};
 	fl_thread *t;
@@ -530,7 +530,7 @@ static void use_in_childs_fiber(void *arg)
 	fl_loop_free(own->l);
 }
 
-FL_TEST_WITH(loop_forked_by_a_fiber, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_forked_by_a_fiber)
 {
 	family own = {fl_loop_current(), fl_test_start(fl_test_sleep_long, NULL)};
 	fl_fiber_yield();

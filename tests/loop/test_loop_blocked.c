@@ -132,7 +132,7 @@ static int change_for_long(void *unused)
 	return 0;
 }
 
-FL_TEST_WITH(loop_blocked_cond, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_blocked_cond)
 {
 	fl_thread *t;
 	fl_fiber *f = fl_test_start(wait_for_change, NULL);
@@ -489,7 +489,7 @@ static int arena_first_submit(void *unused)
 	return 0;
 }
 
-FL_TEST_WITH(loop_blocked_in_the_allocator, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_blocked_in_the_allocator)
 {
 	static const fl_allocator mine = {arena_alloc, arena_free, NULL};
 	fl_thread *holder, *submitter;

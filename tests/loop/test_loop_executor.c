@@ -142,8 +142,7 @@ FL_TEST(loop_executor_holds_to_its_number_from_within)
 {
 	struct gauge gauge = {0, 0, FL_EVENT_INIT};
 	fl_executor *e = make(3);
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(submit_gauges_submit(e, &gauge, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(submit_gauges, e, &gauge);
 	FL_OK(submit_gauges_get(f));
 	fl_executor_free(e);
 	assert_int_equal(gauge.most, 3);
@@ -183,9 +182,8 @@ FL_TASK_STATIC(wait_for_child, struct family *, void)
 FL_TEST(loop_executor_starts_a_child_that_is_awaited)
 {
 	FL_SCOPED(fl_executor) *e = make(1);
-	FL_SCOPED(fl_future) *f = NULL;
 	struct family family = {.other_state = -1};
-	FL_OK(wait_for_child_submit(e, &family, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(wait_for_child, e, &family);
 	FL_OK(wait_for_child_get(f));
 	assert_int_equal(family.runs, 1);
 	assert_int_equal(family.other_state, FL_PENDING);
@@ -214,9 +212,8 @@ FL_TASK_STATIC(have_child_awaited, struct family *, void)
 FL_TEST(loop_executor_starts_a_child_once_that_several_await)
 {
 	fl_executor *e = make(1);
-	FL_SCOPED(fl_future) *f = NULL;
 	struct family family = {.runs = 0};
-	FL_OK(have_child_awaited_submit(e, &family, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(have_child_awaited, e, &family);
 	FL_OK(have_child_awaited_get(f));
 	fl_executor_free(e);
 	assert_int_equal(family.runs, 1);
@@ -354,9 +351,8 @@ FL_TEST(loop_executor_task_is_a_fiber_of_its_own)
 	assert_true(one.on_a_thread && other.on_a_thread);
 	assert_true(one.thread != other.thread); /* another context each */
 	for (int i = 0; i < 3; i++) {
-		FL_SCOPED(fl_future) *set = NULL;
 		bool fresh = false;
-		FL_OK(set_local_submit(e, &local, &set));
+		FL_SCOPED(fl_future) *set = FL_SUBMITTED(set_local, e, &local);
 		FL_OK(set_local_get(set, &fresh));
 		assert_true(fresh);
 	}
@@ -414,8 +410,7 @@ FL_TASK_STATIC(leave_behind, struct left *, void)
 FL_TEST(loop_executor_ends_what_tasks_left_behind)
 {
 	struct left left = {.e = make(2)};
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(leave_behind_submit(left.e, &left, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(leave_behind, left.e, &left);
 	FL_OK(leave_behind_get(f));
 	fl_executor_free(left.e);
 	FL_RC(left.waited, -ECANCELED);
@@ -434,9 +429,8 @@ FL_TASK_STATIC(cancel_loop, struct crowd *, void)
 FL_TEST(loop_executor_cancel_of_its_loop_cancels_it)
 {
 	FL_SCOPED(fl_executor) *e = make(1);
-	FL_SCOPED(fl_future) *f = NULL;
 	struct crowd crowd = {FL_EVENT_INIT, 0};
-	FL_OK(cancel_loop_submit(e, &crowd, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(cancel_loop, e, &crowd);
 	FL_RC(cancel_loop_get(f), FL_ETASK);
 	FL_RC(fl_future_error(f), -ECANCELED);
 	FL_RC(has_scope_submit(e, NULL), -EPIPE);
@@ -454,14 +448,13 @@ FL_TASK_STATIC(add_one, unsigned *, unsigned)
 
 /* In the fibers of another loop. */
 
-FL_TEST_WITH(loop_executor_is_used_by_the_fibers_of_another_loop, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_executor_is_used_by_the_fibers_of_another_loop)
 {
 	FL_SCOPED(fl_executor) *e = NULL, *never_used = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
 	unsigned sum = 4, result = 0;
 	never_used = fl_test_executor(fl_loop_executor_create, NULL);
 	e = fl_test_executor(fl_loop_executor_create, NULL);
-	FL_OK(add_one_submit(e, &sum, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(add_one, e, &sum);
 	FL_CHECK(add_one_get(f, &result) == 0 && result == 5);
 	FL_OK(fl_executor_join(e));
 }

@@ -47,9 +47,8 @@ FL_TASK_STATIC(square, int, int)
 
 static void expect_square(fl_executor *e)
 {
-	FL_SCOPED(fl_future) *f = NULL;
 	int result = 0;
-	FL_OK(square_submit(e, 7, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(square, e, 7);
 	FL_OK(square_get(f, &result));
 	assert_int_equal(result, 49);
 }
@@ -170,8 +169,7 @@ FL_TEST(loop_executor_submit_without_a_thread)
 static void expect_no_memory(fl_executor *e)
 {
 	for (int round = 0; round < 3; round++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(square_submit(e, 1, &f));
+		FL_SCOPED(fl_future) *f = FL_SUBMITTED(square, e, 1);
 		FL_RC(square_get(f, &(int){0}), FL_ETASK);
 		FL_RC(fl_future_error(f), -ENOMEM);
 		assert_non_null(strstr(fl_future_message(f), "memory"));

@@ -66,10 +66,9 @@ static int await_future(void *f)
 FL_TEST(loop_executor_on_is_detached_before_its_loop_runs)
 {
 	for (int run = 0; run <= 1; run++) {
-		FL_SCOPED(fl_future) *f = NULL;
 		fl_loop *l = fl_test_loop();
 		fl_executor *e = make_on(l, 1);
-		FL_OK(square_submit(e, 3, &f));
+		FL_SCOPED(fl_future) *f = FL_SUBMITTED(square, e, 3);
 		FL_OK(fl_executor_detach(e));
 		if (run)
 			FL_OK(fl_loop_run_on(l, await_future, f));
@@ -137,7 +136,7 @@ FL_TEST(loop_executor_on_runs_what_other_threads_submit)
 
 /* By fibers of the loop. */
 
-FL_TEST_WITH(loop_executor_on_is_freed_by_a_fiber_of_its_loop, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_executor_on_is_freed_by_a_fiber_of_its_loop)
 {
 	fl_executor *e = make_on(fl_loop_current(), 2);
 	fl_future *f[10];
@@ -156,11 +155,10 @@ FL_TASK_STATIC(join_own, fl_executor *, void)
 	return fl_executor_join(*arg);
 }
 
-FL_TEST_WITH(loop_executor_on_join_by_its_own_task_is_edeadlk, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_executor_on_join_by_its_own_task_is_edeadlk)
 {
 	FL_SCOPED(fl_executor) *e = make_on(fl_loop_current(), 2);
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(join_own_submit(e, e, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(join_own, e, e);
 	FL_CHECK(join_own_get(f) == FL_ETASK && fl_future_error(f) == -EDEADLK);
 }
 
@@ -189,7 +187,7 @@ static void free_here(void *arg)
 	fl_event_set(&c->called);
 }
 
-FL_TEST_WITH(loop_executor_on_join_in_a_callback_is_edeadlk, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_executor_on_join_in_a_callback_is_edeadlk)
 {
 	fl_loop *l = fl_loop_current();
 	struct callback by_call = {.e = make_on(l, 2)}, by_timer = {.e = make_on(l, 2)};
@@ -256,12 +254,11 @@ static int cancel_while_it_begins(void *arg)
 {
 	struct holder *holder = arg;
 	fl_executor *e = NULL;
-	fl_future *f = NULL;
 	const fl_executor_config config = {.initialize = &hold_on, .initialize_arg = &holder};
 	FL_OK(fl_loop_executor_create_on(&e, fl_loop_current(), &config));
 	fl_test_settle();
 	FL_CHECK(holder->calls == 0); /* no task was submitted */
-	FL_OK(square_submit(e, 1, &f));
+	fl_future *f = FL_SUBMITTED(square, e, 1);
 	FL_OK(fl_event_wait(&holder->entered));
 	FL_CHECK(fl_future_get_state(f) == FL_PENDING);
 	FL_CHECK(fl_executor_cancel(e) == 1);
@@ -292,7 +289,7 @@ FL_TASK_STATIC(give_back, int *, int *, .drop_result = drop_slowly)
 	return 0;
 }
 
-FL_TEST_WITH(loop_executor_on_join_waits_for_drop_hooks, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_executor_on_join_waits_for_drop_hooks)
 {
 	int dropped = 0;
 	fl_executor *e = make_on(fl_loop_current(), 3);
@@ -412,15 +409,14 @@ static int wait_for_future(void *f)
 /* The loop belongs to this thread, since it has run it; so no other thread can run the task. */
 FL_TEST(loop_executor_on_join_between_runs_is_edeadlk)
 {
-	fl_future *f = NULL;
 	int result = 0;
 	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_run_on(l, do_nothing, NULL));
 	fl_executor *e = make_on(l, 1);
-	FL_OK(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL)); /* there are no tasks */
+	FL_OK(fl_executor_join_until(e, fl_test_soon(), NULL)); /* there are no tasks */
 	fl_executor_free(e);
 	e = make_on(l, 1);
-	FL_OK(square_submit(e, 8, &f));
+	fl_future *f = FL_SUBMITTED(square, e, 8);
 	FL_RC(fl_executor_join_until(e, fl_after(FL_S(60)), NULL), -EDEADLK);
 	FL_PANICS(fl_executor_free(e));
 	FL_RC(fl_executor_try_join(e), -EINPROGRESS);
@@ -433,9 +429,9 @@ FL_TEST(loop_executor_on_join_between_runs_is_edeadlk)
 	fl_loop_free(l);
 }
 
-static int join_it(void *e, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(join_it)
 {
-	return fl_executor_join_until(e, deadline, cancel);
+	return fl_executor_join_until(object, deadline, cancel);
 }
 
 /* Another thread waits: this one may run the loop at any time. */
@@ -464,7 +460,7 @@ FL_TEST(loop_executor_on_join_before_the_first_run_waits)
 	fl_loop *l = fl_test_loop();
 	fl_executor *e = make_on(l, 1);
 	FL_OK(square_submit(e, 9, NULL));
-	FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_executor_join_until(e, fl_test_soon(), NULL), -ETIMEDOUT);
 	fl_loop_free(l); /* cancels the task */
 	FL_OK(fl_executor_join(e));
 	fl_executor_free(e);
@@ -495,23 +491,22 @@ static void end_slowly(fl_future *f, void *open)
 	FL_OK(fl_event_wait_until(open, FL_FOREVER, FL_SHIELDED));
 }
 
-static int cancel_it(void *f, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(cancel_it)
 {
-	return fl_future_cancel(f);
+	return fl_future_cancel(object);
 }
 
 FL_TEST(loop_executor_on_join_waits_for_a_cancel_by_another_thread)
 {
-	fl_future *f = NULL;
 	fl_event open = FL_EVENT_INIT;
 	fl_test_caller canceller;
 	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_run_on(l, do_nothing, NULL));
 	fl_executor *e = make_on(l, 1);
-	FL_OK(square_submit(e, 9, &f));
+	fl_future *f = FL_SUBMITTED(square, e, 9);
 	FL_OK(fl_future_on_end(f, end_slowly, &open));
 	fl_test_call_queued(&canceller, cancel_it, f, &open, FL_FOREVER, NULL);
-	FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_executor_join_until(e, fl_test_soon(), NULL), -ETIMEDOUT);
 	fl_event_set(&open);
 	FL_OK(fl_executor_join(e));
 	FL_OK(fl_test_call_end(&canceller));

@@ -359,7 +359,7 @@ FL_TEST(loop_locks_timed_out_waiter_takes_nothing)
 }
 
 /* Conditions. */
-FL_TEST_WITH(loop_locks_cond_wakes_so_many, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_locks_cond_wakes_so_many)
 {
 	const kind *k = &kinds[1];
 	taker t[6];
@@ -379,7 +379,7 @@ FL_TEST_WITH(loop_locks_cond_wakes_so_many, fl_test_body_in_loop, void)
  * Cancelled while it waits for the mutex after a signal: it returns with the mutex, and has had the
  * signal (test_cancelled_wakeup).
  */
-FL_TEST_WITH(loop_locks_cond_cancelled_after_the_signal, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_locks_cond_cancelled_after_the_signal)
 {
 	const kind *k = &kinds[1];
 	taker t[2];
@@ -402,7 +402,7 @@ FL_TEST_WITH(loop_locks_cond_cancelled_after_the_signal, fl_test_body_in_loop, v
  * Cancelled in its wait, it returns with the mutex, which another fiber holds at that time
  * (test_wait_cancel_contested).
  */
-FL_TEST_WITH(loop_locks_cond_cancelled_returns_with_the_mutex, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_locks_cond_cancelled_returns_with_the_mutex)
 {
 	const kind *k = &kinds[1];
 	taker t[2];

@@ -34,7 +34,7 @@ static int wait_for_event(void *arg)
 	return 0;
 }
 
-FL_TEST_WITH(loop_locks_event_cleared_at_once_wakes_all, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_locks_event_cleared_at_once_wakes_all)
 {
 	taker t[4];
 	note_nothing();
@@ -67,7 +67,7 @@ static int come(void *arg)
 	return 0;
 }
 
-FL_TEST_WITH(loop_locks_barrier_lets_all_go_in_order, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_locks_barrier_lets_all_go_in_order)
 {
 	taker t[3];
 	note_nothing();
@@ -81,7 +81,7 @@ FL_TEST_WITH(loop_locks_barrier_lets_all_go_in_order, fl_test_body_in_loop, void
 	NOTED("cabcab");
 }
 
-FL_TEST_WITH(loop_locks_barrier_breaks_by_a_cancel, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_locks_barrier_breaks_by_a_cancel)
 {
 	taker t[3];
 	note_nothing();
@@ -167,7 +167,7 @@ static void release_sem(void)
 	fl_sem_release(&sem);
 }
 
-FL_TEST_WITH(loop_locks_are_used_in_turns, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_locks_are_used_in_turns)
 {
 	static const user users[] = {{.lock = lock_mutex, .unlock = unlock_mutex},
 	                             {.lock = lock_mutex_until, .unlock = unlock_mutex},
@@ -219,7 +219,7 @@ static int lock_once(void *unused)
  * A thread waits behind a fiber that an unlock has woken, and that cannot run: another fiber of its
  * loop locks the free mutex again and again, and gives way to no other until the thread has had it.
  */
-FL_TEST_WITH(loop_locks_mutex_goes_on_behind_a_fiber_that_does_not_run, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_locks_mutex_goes_on_behind_a_fiber_that_does_not_run)
 {
 	fl_thread *holder, *behind;
 	fl_mutex_init(&mutex);
@@ -257,7 +257,7 @@ static int pass(void *m)
 	return 0;
 }
 
-FL_TEST_WITH(loop_locks_mutex_gives_way_after_another, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_locks_mutex_gives_way_after_another)
 {
 	note_nothing();
 	fl_mutex_lock(&first);

@@ -34,7 +34,7 @@ static int compute_after_yields(void *unused)
 		fl_fiber_yield();
 	for (const uint32_t before = fl_test_polled.waits; fl_test_polled.waits == before;)
 		fl_fiber_yield(); /* the next one is far away */
-	fl_loop_timer_start(fl_loop_current(), &timer, fl_after(FL_MS(1)), fl_test_set_flag, &fired);
+	fl_loop_timer_start(fl_loop_current(), &timer, fl_test_soon(), fl_test_set_flag, &fired);
 	while (!fired) {
 		work(FL_MS(10));
 		fl_fiber_yield();
@@ -105,7 +105,7 @@ static int run_by_turns(void *arg)
 }
 
 /* Wakes by other threads, one always there when the loop is to sleep, keep no event out. */
-FL_TEST_WITH(loop_looks_while_other_threads_go_on_waking, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_looks_while_other_threads_go_on_waking)
 {
 	relay r = {0};
 	struct runner t[2] = {{&r, 1}, {&r, 0}};

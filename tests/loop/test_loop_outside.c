@@ -9,7 +9,7 @@ static char logged[256];
 static void keep(fl_log_level level, const char *message)
 {
 	FL_CHECK(level == FL_LOG_ERROR);
-	(void)snprintf(logged, sizeof logged, "%s", message);
+	FL_TEXT(logged, "%s", message);
 }
 
 static int returns_0(void *unused)
@@ -24,7 +24,7 @@ static int returns_0(void *unused)
 static void check_needs(const char *function, const char *what, int rc)
 {
 	char expected[sizeof logged];
-	(void)snprintf(expected, sizeof expected, "%s needs %s: see fl_loop_run()", function, what);
+	FL_TEXT(expected, "%s needs %s: see fl_loop_run()", function, what);
 	if (rc != -ENOTSUP || strcmp(logged, expected) != 0)
 		print_error("%s: %d, '%s'\n", function, rc, logged);
 	FL_CHECK(rc == -ENOTSUP && strcmp(logged, expected) == 0);
@@ -74,7 +74,7 @@ static void in_a_callback(void *unused)
 	NEEDS(A_FIBER, fl_stream_connect_unix, &s, "/nowhere");
 }
 
-FL_TEST_WITH(loop_outside_of_fibers_is_a_callback, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_outside_of_fibers_is_a_callback)
 {
 	fl_log_handler *before = fl_log_set_handler(keep);
 	fl_test_in_callback(in_a_callback, NULL);

@@ -2,7 +2,7 @@
 /*
  * What a loop asks of the system, how often, and what it does when the answer is an error.
  */
-#include "fl_denied.h"
+#include "fl_denials.h"
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
@@ -87,7 +87,7 @@ static int be_called_in_sleep(int poller, struct epoll_event *events, int n, int
 	return fl_test_real_poller.wait(poller, events, n, deadline);
 }
 
-FL_TEST_WITH(loop_poller_many_calls_are_one_ring, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_poller_many_calls_are_one_ring)
 {
 	FL_POLLER_FAULTS();
 	made = sleeps = 0;
@@ -105,7 +105,7 @@ static void call_while_it_runs(void *over)
 	*(uint32_t *)over = 1;
 }
 
-FL_TEST_WITH(loop_poller_calls_of_its_own_thread_do_not_ring, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_poller_calls_of_its_own_thread_do_not_ring)
 {
 	FL_POLLER_FAULTS();
 	uint32_t over = 0;
@@ -183,12 +183,9 @@ FL_TEST(loop_poller_table)
  * A kernel without epoll_pwait2(), by a filter in a child. Waits are as long, to the millisecond,
  * and not shorter.
  */
-enum { NO_FILTER = 3 };
-
 static void wait_coarsely(void *error)
 {
-	if (fl_denied_filter(SYS_epoll_pwait2, *(int *)error, 0, 0) != 0)
-		_exit(NO_FILTER);
+	fl_test_deny(SYS_epoll_pwait2, error);
 	errno = 0;
 	FL_CHECK(syscall(SYS_epoll_pwait2, -1, NULL, 0, NULL, NULL, 0) == -1 && errno == *(int *)error);
 	FL_OK(fl_loop_run(sleep_and_be_woken, NULL));
@@ -206,11 +203,5 @@ static void wait_coarsely(void *error)
 FL_TEST(loop_poller_without_epoll_pwait2)
 {
 	FL_NEEDS(FL_TEST_EVENTFD);
-	static const int errors[] = {ENOSYS, EPERM};
-	FL_EACH (i, errors) {
-		int error = errors[i], status = fl_test_child(wait_coarsely, &error, NULL, 0);
-		if (WIFEXITED(status) && WEXITSTATUS(status) == NO_FILTER)
-			FL_SKIP("this system has no filters of system calls");
-		assert_int_equal(status, 0);
-	}
+	FL_WITHOUT(wait_coarsely, ENOSYS, EPERM);
 }

@@ -23,7 +23,7 @@ static int note_and_sleep(void *arg)
 }
 
 /* 0 and less: exactly one turn, in the order of the others. */
-FL_TEST_WITH(loop_sleep_zero_is_one_turn, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_sleep_zero_is_one_turn)
 {
 	sleeper s[] = {{.letter = 'a', .ns = 0}, {.letter = 'b', .ns = -1}, {.letter = 'c', .ns = INT64_MIN}};
 	note_nothing();
@@ -34,7 +34,7 @@ FL_TEST_WITH(loop_sleep_zero_is_one_turn, fl_test_body_in_loop, void)
 	NOTED("abcabcabc");
 }
 
-FL_TEST_WITH(loop_sleep_zero_lets_the_new_ones_run, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_sleep_zero_lets_the_new_ones_run)
 {
 	static char x = 'x', y = 'y';
 	note_nothing();
@@ -51,7 +51,7 @@ FL_TEST_WITH(loop_sleep_zero_lets_the_new_ones_run, fl_test_body_in_loop, void)
 	NOTED("1x2y3");
 }
 
-FL_TEST_WITH(loop_sleep_zero_sees_a_cancel, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_sleep_zero_sees_a_cancel)
 {
 	fl_fiber *other = fl_test_start(fl_test_cancel_fiber, fl_fiber_current());
 	FL_CHECK(!fl_cancel_token_is_requested(NULL));
@@ -72,7 +72,7 @@ FL_TEST_WITH(loop_sleep_zero_sees_a_cancel, fl_test_body_in_loop, void)
  * Cancelled or not, it is a turn: a fiber that only sleeps, and ignores its cancel, does not hold
  * up the others.
  */
-FL_TEST_WITH(loop_sleep_zero_cancelled_is_a_turn_all_the_same, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_sleep_zero_cancelled_is_a_turn_all_the_same)
 {
 	static char x = 'x';
 	note_nothing();
@@ -107,7 +107,7 @@ static int call_loop(void *arg)
 	return fl_loop_post(args[0], set_it, args[1]);
 }
 
-FL_TEST_WITH(loop_sleep_zero_starves_no_fiber, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_sleep_zero_starves_no_fiber)
 {
 	uint32_t timed = 0, called = 0;
 	fl_loop_timer timer = {.function_ = NULL};
@@ -131,7 +131,7 @@ static int sleep_and_note(void *arg)
 	return 0;
 }
 
-FL_TEST_WITH(loop_sleep_wakes_in_the_order_of_time, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_sleep_wakes_in_the_order_of_time)
 {
 	FL_FAULTS();
 	fl_test_clock_ours();
@@ -161,7 +161,7 @@ static int sleep_long(void *unused)
 	return fl_sleep_until(fl_after(FL_S(3600)), NULL);
 }
 
-FL_TEST_WITH(loop_sleep_is_ended_by_a_cancel, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_sleep_is_ended_by_a_cancel)
 {
 	fl_fiber_function *const sleeps[] = {sleep_for_ever, sleep_long};
 	FL_EACH (i, sleeps) {

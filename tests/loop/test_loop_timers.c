@@ -26,7 +26,7 @@ static void until_fired(unsigned n)
 }
 
 /* Of timers with the same deadline the first started comes first. */
-FL_TEST_WITH(loop_timers_with_one_deadline_fire_in_order, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_timers_with_one_deadline_fire_in_order)
 {
 	fl_loop *l = fl_loop_current();
 	fl_loop_timer t[8] = {{{0}}};
@@ -42,7 +42,7 @@ FL_TEST_WITH(loop_timers_with_one_deadline_fire_in_order, fl_test_body_in_loop, 
 }
 
 /* Not before their time, by a clock that goes when the test says so. */
-FL_TEST_WITH(loop_timers_fire_in_time, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_timers_fire_in_time)
 {
 	FL_FAULTS();
 	fl_test_clock_ours();
@@ -117,7 +117,7 @@ static self_timer *make_timer(void)
 	return s;
 }
 
-FL_TEST_WITH(loop_timers_change_in_callbacks, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_timers_change_in_callbacks)
 {
 	fl_loop *l = fl_loop_current();
 	self_timer again = {.left = 5}, a = {.other = NULL}, b = {.other = &a};
@@ -143,7 +143,7 @@ FL_TEST_WITH(loop_timers_change_in_callbacks, fl_test_body_in_loop, void)
 }
 
 /* A timer that is always due holds up no other: it fires once a turn. */
-FL_TEST_WITH(loop_timers_that_are_due_starve_no_fiber, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_timers_that_are_due_starve_no_fiber)
 {
 	fl_loop *l = fl_loop_current();
 	self_timer hog = {.left = UINT32_MAX};
@@ -173,7 +173,7 @@ static void start_fiber(void *unused)
 	fl_fiber_detach(fl_test_start(wake, unused));
 }
 
-FL_TEST_WITH(loop_timers_start_fibers, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_timers_start_fibers)
 {
 	fl_loop_timer t = {0};
 	fl_event_init(&woken);
@@ -242,7 +242,7 @@ static void check_model(void)
 	FL_CHECK(started == model_started);
 }
 
-FL_TEST_WITH(loop_timers_ten_thousand_against_a_model, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_timers_ten_thousand_against_a_model)
 {
 	FL_FAULTS();
 	fl_test_clock_ours();
@@ -292,7 +292,7 @@ static void meet_lock(void *number)
 	fl_mutex_unlock(&met);
 }
 
-FL_TEST_WITH(loop_timers_call_back_into_a_lock, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_timers_call_back_into_a_lock)
 {
 	fl_loop_timer t[2] = {{{0}}};
 	n_fired = 0;

@@ -75,7 +75,7 @@ static void is_quiet(const watched *x)
 	FL_CHECK(x->calls == calls);
 }
 
-FL_TEST_WITH(loop_watch_is_level_triggered, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_watch_is_level_triggered)
 {
 	watched x;
 	char byte;
@@ -100,7 +100,7 @@ FL_TEST_WITH(loop_watch_is_level_triggered, fl_test_body_in_loop, void)
 	close_watched(&x);
 }
 
-FL_TEST_WITH(loop_watch_tells_what_was_asked_for, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_watch_tells_what_was_asked_for)
 {
 	watched x;
 	open_watched(&x);
@@ -128,7 +128,7 @@ FL_TEST_WITH(loop_watch_tells_what_was_asked_for, fl_test_body_in_loop, void)
 	close_watched(&x);
 }
 
-FL_TEST_WITH(loop_watch_tells_of_an_error, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_watch_tells_of_an_error)
 {
 	watched x = {.calls = 0};
 	static char block[65536];
@@ -207,7 +207,7 @@ static void close_pair(watched *pair[2])
 	}
 }
 
-FL_TEST_WITH(loop_watch_stopped_in_the_callback_of_another, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_watch_stopped_in_the_callback_of_another)
 {
 	watched *pair[2];
 	open_pair(pair, stop_victim);
@@ -224,7 +224,7 @@ static void free_and_survive(fl_loop_watch *w, int fd, unsigned events, void *ar
 	stop_and_free_victim(w, fd, events, arg);
 }
 
-FL_TEST_WITH(loop_watch_freed_in_the_callback_of_another, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_watch_freed_in_the_callback_of_another)
 {
 	watched *pair[2];
 	survivor = NULL;
@@ -234,7 +234,7 @@ FL_TEST_WITH(loop_watch_freed_in_the_callback_of_another, fl_test_body_in_loop, 
 	free(survivor);
 }
 
-FL_TEST_WITH(loop_watch_changed_in_the_callback_of_another, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_watch_changed_in_the_callback_of_another)
 {
 	watched *pair[2];
 	open_pair(pair, change_victim);
@@ -268,7 +268,7 @@ static void free_itself(fl_loop_watch *w, int fd, unsigned events, void *arg)
 	freed++;
 }
 
-FL_TEST_WITH(loop_watch_freed_in_its_callback, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_watch_freed_in_its_callback)
 {
 	freed = 0;
 	for (unsigned i = 1; i <= 20; i++) {
@@ -291,7 +291,7 @@ static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
 }
 
 /* fl_loop_watch_start and fl_loop_watch_change: -ENOMEM and -ENOSPC are the system's. */
-FL_TEST_WITH(loop_watch_answers, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_watch_answers)
 {
 	static const int errors[] = {-ENOMEM, -ENOSPC};
 	fl_loop *l = fl_loop_current();
@@ -459,7 +459,7 @@ static void wait_for_change(fl_loop_watch *w, int fd, unsigned events, void *arg
 	FL_OK(fl_event_wait(&held_up.go_on));
 }
 
-FL_TEST_WITH(loop_watch_changes_while_a_callback_waits, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_watch_changes_while_a_callback_waits)
 {
 	watched x, changed, stopped, drained;
 	watched *all[] = {&x, &changed, &stopped, &drained};
@@ -502,7 +502,7 @@ static void wait_each_time(fl_loop_watch *w, int fd, unsigned events, void *arg)
 	FL_OK(fl_sleep(FL_US(20)));
 }
 
-FL_TEST_WITH(loop_watch_that_waits_each_time_lets_others_have_their_turn, fl_test_body_in_loop, void)
+FL_LOOP_TEST(loop_watch_that_waits_each_time_lets_others_have_their_turn)
 {
 	enum { OTHERS = 3 };
 	watched x, others[OTHERS];

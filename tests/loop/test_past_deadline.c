@@ -108,7 +108,6 @@ static void call_queues(void)
 
 static void call_futures(void)
 {
-	fl_future *f = NULL;
 	fl_as_completed *all = NULL;
 	fl_imap *it = NULL;
 	fl_group g = FL_GROUP_INIT(NULL);
@@ -116,7 +115,7 @@ static void call_futures(void)
 	size_t i = 0;
 	fl_executor *e = fl_test_executor(fl_sequential_executor_create, NULL); /* whose submits run the tasks */
 	g.executor_ = e;
-	FL_OK(past_copy_submit(e, 5, &f));
+	fl_future *f = FL_SUBMITTED(past_copy, e, 5);
 	FL_OK(fl_future_wait_until(f, PAST));
 	FL_OK(fl_future_get_until(f, &result, sizeof result, PAST));
 	FL_RC(fl_futures_wait_until(&f, 1, FL_ALL_ENDED, PAST), 1);
@@ -265,7 +264,7 @@ static void call_endpoint(void)
 	fl_endpoint *o = NULL;
 	fl_pipe *pipe = NULL;
 	fl_thread *client;
-	(void)snprintf(path, sizeof path, "@fairlead-past-deadline-%d", (int)getpid());
+	FL_TEXT(path, "@fairlead-past-deadline-%d", (int)getpid());
 	FL_OK(fl_endpoint_create(&o, path, NULL));
 	fl_test_go(&client, connects, path);
 	FL_OK(fl_fd_wait_until(fl_endpoint_fd(o), FL_FD_IN, FL_FOREVER, FL_SHIELDED));
@@ -320,7 +319,7 @@ static void call_net(void)
 	fl_listener *l = NULL;
 	fl_stream *a = NULL, *b = NULL;
 	FL_RC(fl_net_resolve_until("127.0.0.1", 0, &address, 1, PAST), 1);
-	(void)snprintf(path, sizeof path, "@fairlead-past-deadline-u-%d", (int)getpid());
+	FL_TEXT(path, "@fairlead-past-deadline-u-%d", (int)getpid());
 	FL_OK(fl_listener_open_unix(&l, path, NULL));
 	FL_OK(fl_stream_connect_unix_until(&a, path, PAST));
 	fl_test_look();
@@ -381,14 +380,14 @@ FL_TEST(past_deadline_lets_a_call_succeed_at_once)
 	call_each(anywhere, sizeof anywhere / sizeof anywhere[0]);
 }
 
-FL_TEST_WITH(past_deadline_lets_a_fiber_succeed_at_once, fl_test_body_in_loop, void)
+FL_LOOP_TEST(past_deadline_lets_a_fiber_succeed_at_once)
 {
 	call_each(anywhere, sizeof anywhere / sizeof anywhere[0]);
 	call_each(in_fibers, sizeof in_fibers / sizeof in_fibers[0]);
 }
 
 /* What can never be had at once: the call waits in any case, or needs another thread or process. */
-FL_TEST_WITH(past_deadline_ends_what_must_wait, fl_test_body_in_loop, void)
+FL_LOOP_TEST(past_deadline_ends_what_must_wait)
 {
 	const char *const program[] = {"sleep", "3600", NULL};
 	char path[] = "@fairlead-past-deadline-e-0000000000";
@@ -419,7 +418,7 @@ FL_TEST_WITH(past_deadline_ends_what_must_wait, fl_test_body_in_loop, void)
 	FL_RC(fl_to_thread_until(succeeds, NULL, NULL, PAST), -ETIMEDOUT);
 	FL_RC(fl_process_run_until(&(fl_process_config){.program = "sleep", .argv = program}, NULL, NULL, PAST),
 	      -ETIMEDOUT);
-	(void)snprintf(path, sizeof path, "@fairlead-past-deadline-e-%d", (int)getpid());
+	FL_TEXT(path, "@fairlead-past-deadline-e-%d", (int)getpid());
 	FL_OK(fl_endpoint_create(&o, path, NULL));
 	FL_RC(fl_endpoint_connect_until(path, NULL, NULL, &pipe, PAST), -ETIMEDOUT);
 	fl_endpoint_free(o);

@@ -90,7 +90,6 @@ static void join_group_of_fibers(int end)
 
 static void join_tasks(int end)
 {
-	fl_future *f = NULL;
 	fl_imap *it = NULL;
 	fl_group g = FL_GROUP_INIT(NULL);
 	const int failed = end == 0 ? 0 : FL_ETASK;
@@ -98,7 +97,7 @@ static void join_tasks(int end)
 	size_t i;
 	fl_executor *e = fl_test_executor(fl_sequential_executor_create, NULL);
 	g.executor_ = e;
-	FL_OK(apart_returns_submit(e, end, &f));
+	fl_future *f = FL_SUBMITTED(apart_returns, e, end);
 	FL_OK(fl_future_wait_until(f, at_once, FL_SHIELDED));
 	FL_RC(fl_future_get_until(f, &result, sizeof result, at_once, FL_SHIELDED), failed);
 	FL_CHECK(fl_future_error(f) == end);
@@ -143,7 +142,7 @@ static void join_others(int end)
 	fl_process_free(p);
 }
 
-FL_TEST_WITH(results_of_functions_are_apart_from_those_of_calls, fl_test_body_in_loop, void)
+FL_LOOP_TEST(results_of_functions_are_apart_from_those_of_calls)
 {
 	void (*const calls[])(int) = {join_thread,          join_fiber, call_to_thread,
 	                              join_group_of_fibers, join_tasks, join_others};

@@ -22,7 +22,7 @@ FL_TEST_WITH(timeout_ends_a_wait, both, void)
 {
 	fl_cancel_token *before = fl_cancel_scope_current();
 	fl_timeout t = FL_TIMEOUT_INIT;
-	fl_timeout_begin(&t, fl_after(FL_MS(1)));
+	fl_timeout_begin(&t, fl_test_soon());
 	FL_CHECK(fl_cancel_scope_current() != before);
 	int rc = wait_for_ever(NULL);
 	FL_CHECK(rc == -ECANCELED && fl_cancel_token_is_requested(NULL));
@@ -104,7 +104,7 @@ static void inner_ends_alone(void)
 {
 	fl_timeout outer = FL_TIMEOUT_INIT, inner = FL_TIMEOUT_INIT;
 	fl_timeout_begin(&outer, fl_after(FL_S(3600)));
-	fl_timeout_begin(&inner, fl_after(FL_MS(1)));
+	fl_timeout_begin(&inner, fl_test_soon());
 	FL_RC(fl_timeout_end(&inner, wait_for_ever(NULL)), -ETIMEDOUT);
 	FL_OK(fl_sleep(FL_US(1))); /* the outer one still holds */
 	FL_OK(fl_timeout_end(&outer, 0));
@@ -113,7 +113,7 @@ static void inner_ends_alone(void)
 static void outer_ends_both(void)
 {
 	fl_timeout outer = FL_TIMEOUT_INIT, inner = FL_TIMEOUT_INIT;
-	fl_timeout_begin(&outer, fl_after(FL_MS(1)));
+	fl_timeout_begin(&outer, fl_test_soon());
 	fl_timeout_begin(&inner, fl_after(FL_S(3600)));
 	int rc = fl_timeout_end(&inner, wait_for_ever(NULL));
 	FL_CHECK(rc == -ECANCELED);
@@ -180,7 +180,7 @@ FL_TEST_WITH(timeout_and_shields, both, void)
 		FL_CANCEL_SCOPE(FL_SHIELDED);
 		FL_OK(fl_sleep(FL_US(1)));
 		fl_timeout inner = FL_TIMEOUT_INIT; /* of nothing that could end it */
-		fl_timeout_begin(&inner, fl_after(FL_MS(1)));
+		fl_timeout_begin(&inner, fl_test_soon());
 		FL_RC(fl_timeout_end(&inner, wait_for_ever(NULL)), -ETIMEDOUT);
 	}
 	FL_RC(fl_timeout_end(&t, wait_for_ever(NULL)), -ETIMEDOUT);
@@ -274,7 +274,7 @@ static int time_out_never(void *arg)
 	return fl_timeout_end(&outer, rc);
 }
 
-FL_TEST_WITH(timeout_in_a_fiber_that_is_cancelled, fl_test_body_in_loop, void)
+FL_LOOP_TEST(timeout_in_a_fiber_that_is_cancelled)
 {
 	uint32_t waits = 0;
 	int rc;
@@ -308,7 +308,7 @@ static int time_out(void *arg)
 	return fl_timeout_end(&outer, 0);
 }
 
-FL_TEST_WITH(timeout_in_many_fibers, fl_test_body_in_loop, void)
+FL_LOOP_TEST(timeout_in_many_fibers)
 {
 	int numbers[FIBERS];
 	fl_fiber *f[FIBERS];
@@ -331,8 +331,7 @@ FL_TEST_WITH(timeout_wait_for_ends_with_the_function, both, void)
 		FL_OK(fl_timeout_call(fl_test_return_int, &results[i], fl_after(FL_S(3600)), NULL));
 	}
 	result = 77;
-	FL_CHECK(fl_timeout_call(wait_for_ever, NULL, fl_after(FL_MS(1)), &result) == -ETIMEDOUT &&
-	         result == -ECANCELED);
+	FL_CHECK(fl_timeout_call(wait_for_ever, NULL, fl_test_soon(), &result) == -ETIMEDOUT && result == -ECANCELED);
 	FL_RC(fl_timeout_call(wait_for_ever, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	/* It is called. */
 	FL_CHECK(fl_timeout_call(fl_test_return_int, &results[1], FL_NO_WAIT, &result) == 0 && result == 5);
@@ -363,7 +362,7 @@ static int give_up_slowly(void *over)
 {
 	int rc = wait_for_ever(NULL);
 	FL_CHECK(rc == -ECANCELED);
-	FL_OK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED));
+	FL_OK(fl_sleep_until(fl_test_soon(), FL_SHIELDED));
 	*(bool *)over = true;
 	return rc;
 }
@@ -371,7 +370,7 @@ static int give_up_slowly(void *over)
 FL_TEST_WITH(timeout_wait_for_waits_for_the_end, both, void)
 {
 	bool over = false;
-	FL_RC(fl_timeout_call(give_up_slowly, &over, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_timeout_call(give_up_slowly, &over, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_CHECK(over);
 }
 
@@ -387,6 +386,6 @@ static int wait_for_inner(void *arg)
 FL_TEST_WITH(timeout_wait_for_nested, both, void)
 {
 	int result;
-	FL_RC(fl_timeout_call(wait_for_inner, NULL, fl_after(FL_MS(1)), &result), -ETIMEDOUT);
+	FL_RC(fl_timeout_call(wait_for_inner, NULL, fl_test_soon(), &result), -ETIMEDOUT);
 	FL_CHECK(result == -ECANCELED);
 }

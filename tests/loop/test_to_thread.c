@@ -50,7 +50,7 @@ static int look_around(void *arg)
 	visit *v = arg;
 	sigset_t mask;
 	v->id = fl_thread_current_id();
-	(void)snprintf(v->name, sizeof v->name, "%s", fl_thread_current_name());
+	FL_TEXT(v->name, "%s", fl_thread_current_name());
 	(void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
 	v->signals_blocked = sigismember(&mask, SIGTERM) == 1;
 	v->in_fiber = fl_fiber_current() != NULL || fl_loop_current() != NULL;
@@ -86,7 +86,7 @@ FL_TEST(to_thread_runs_beside_the_loop)
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), before); /* they are joined */
 }
 
-FL_TEST_WITH(to_thread_result_is_apart_from_its_own, fl_test_body_in_loop, void)
+FL_LOOP_TEST(to_thread_result_is_apart_from_its_own)
 {
 	static const int results[] = {-EIO, -ETIMEDOUT, -ECANCELED, -ENOMEM, 7};
 	FL_EACH (i, results) {
@@ -126,7 +126,7 @@ static int go_and_check(void *arg)
 	return 0;
 }
 
-FL_TEST_WITH(to_thread_of_many_fibers, fl_test_body_in_loop, void)
+FL_LOOP_TEST(to_thread_of_many_fibers)
 {
 	fl_fiber *f[FIBERS];
 	all = (crowd){.inside = 0};
@@ -157,7 +157,7 @@ static int wait_for_ever(void *arg)
 	int rc = fl_event_wait(&e->never);
 	FL_CHECK(rc == -ECANCELED && fl_cancel_token_is_requested(NULL));
 	/* Takes its time to give up. */
-	FL_OK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED));
+	FL_OK(fl_sleep_until(fl_test_soon(), FL_SHIELDED));
 	fl__store_relaxed(&e->over, 1);
 	return rc;
 }
@@ -193,7 +193,7 @@ static errand cancelled_errand(fl_fiber_function *run)
 	return e;
 }
 
-FL_TEST_WITH(to_thread_cancelled_waits_for_its_end, fl_test_body_in_loop, void)
+FL_LOOP_TEST(to_thread_cancelled_waits_for_its_end)
 {
 	errand e = cancelled_errand(wait_for_ever);
 	FL_CHECK(e.rc == -ECANCELED && e.result == -ECANCELED);
@@ -202,7 +202,7 @@ FL_TEST_WITH(to_thread_cancelled_waits_for_its_end, fl_test_body_in_loop, void)
 					       /* fl_to_thread_until(): -ECANCELED */
 }
 
-FL_TEST_WITH(to_thread_too_late_is_not_called, fl_test_body_in_loop, void)
+FL_LOOP_TEST(to_thread_too_late_is_not_called)
 {
 	errand e = {.run = wait_for_ever};
 	int result = 77;
@@ -222,16 +222,16 @@ FL_TEST_WITH(to_thread_too_late_is_not_called, fl_test_body_in_loop, void)
 	fl_cancel_token_destroy(&stop);
 }
 
-FL_TEST_WITH(to_thread_times_out, fl_test_body_in_loop, void)
+FL_LOOP_TEST(to_thread_times_out)
 {
-	errand e = {.run = wait_for_ever, .deadline = fl_after(FL_MS(1))};
+	errand e = {.run = wait_for_ever, .deadline = fl_test_soon()};
 	FL_OK(do_errand(&e));
 	FL_CHECK(e.rc == -ETIMEDOUT && e.result == (e.called ? -ECANCELED : 77));
 	e = (errand){.run = finish_all_the_same, .deadline = fl_after(FL_MS(20))};
 	FL_OK(do_errand(&e));
 	FL_CHECK(e.called ? e.rc == 0 && e.result == 11 : e.rc == -ETIMEDOUT);
 	fl_timeout t = FL_TIMEOUT_INIT;
-	fl_timeout_begin(&t, fl_after(FL_MS(1)));
+	fl_timeout_begin(&t, fl_test_soon());
 	e = (errand){.run = wait_for_ever, .deadline = FL_FOREVER};
 	FL_OK(do_errand(&e));
 	FL_CHECK(e.rc == -ECANCELED && fl_timeout_end(&t, e.rc) == -ETIMEDOUT);
@@ -249,7 +249,7 @@ static int keep_busy(void *arg)
 	return 0;
 }
 
-FL_TEST_WITH(to_thread_given_up_while_queued_is_not_called, fl_test_body_in_loop, void)
+FL_LOOP_TEST(to_thread_given_up_while_queued_is_not_called)
 {
 	static errand busy[MOST];
 	fl_fiber *f[MOST] = {NULL};
@@ -259,7 +259,7 @@ FL_TEST_WITH(to_thread_given_up_while_queued_is_not_called, fl_test_body_in_loop
 		f[i] = fl_test_start(do_errand, &busy[i]);
 		FL_OK(fl_event_wait(&busy[i].begun));
 	}
-	errand e = {.run = wait_for_ever, .deadline = fl_after(FL_MS(1))};
+	errand e = {.run = wait_for_ever, .deadline = fl_test_soon()};
 	FL_OK(do_errand(&e));
 	FL_CHECK(e.rc == -ETIMEDOUT && e.result == 77 && !e.called);
 	e.deadline = FL_FOREVER;

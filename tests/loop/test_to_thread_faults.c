@@ -98,7 +98,7 @@ static int run_another(fl_task_ctx *ctx, const void *arg, void *result)
 	return 1;
 }
 
-FL_TEST_WITH(to_thread_with_two_tasks_of_one_name, fl_test_body_in_loop, void)
+FL_LOOP_TEST(to_thread_with_two_tasks_of_one_name)
 {
 	static const fl_task_type types[2] = {
 	    {.size = sizeof(fl_task_type), .name = "to_thread_twin", .run = run_nothing},
@@ -122,7 +122,7 @@ static void call_in_child(void *loop)
 	FL_CHECK(fl__loop_threads(loop, &threads) == -EOWNERDEAD);
 }
 
-FL_TEST_WITH(to_thread_in_a_forked_child, fl_test_body_in_loop, void)
+FL_LOOP_TEST(to_thread_in_a_forked_child)
 {
 	int five = 5;
 	/* Before there are threads. */

@@ -176,8 +176,7 @@ static void use_with_little(void *use)
 
 FL_TEST(memory_locked_and_limited)
 {
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 	if (!fl_test_memory_is_limited())
 		FL_SKIP(FL_TEST_MEMORY_REASON);
 #ifdef FL__ASAN

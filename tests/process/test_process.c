@@ -394,7 +394,7 @@ FL_TEST(process_task_finds_only_what_it_is_given)
 		FL_OK(pipe(in));
 		FL_OK(pipe(out));
 		struct finds finds = {getpid(), m == FL_PROCESS_FORK_SERVER, ""};
-		(void)snprintf(finds.cwd, sizeof finds.cwd, m == FL_PROCESS_EXEC ? "/usr/bin" : "/usr");
+		FL_TEXT(finds.cwd, m == FL_PROCESS_EXEC ? "/usr/bin" : "/usr");
 		assert_int_equal(write(in[1], "hello", 5), 5);
 		char here[256];
 		assert_non_null(getcwd(here, sizeof here));

@@ -139,7 +139,7 @@ FL_TEST_WITH(process_io_goes_on_after_a_timeout_and_a_cancel, each_way, void)
 	    PROCESS_STARTED(.program = "sh", .argv = argv, .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE,
 	                    .err = FL_PROCESS_NULL, .fds = &go[0], .n_fds = 1);
 	while (io.out_size < 5)
-		FL_RC(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+		FL_RC(fl_process_communicate_until(p, &io, &status, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_process_communicate_until(p, &io, &status, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CHECK(fl_process_is_alive(p) && write(go[1], "2\n", 2) == 2);
 	FL_CHECK(fl_process_communicate(p, &io, &status) == 0 && status.code == 0);
@@ -157,8 +157,8 @@ FL_TEST_WITH(process_io_output_held_by_a_grandchild, each_way, void)
 	fl_process_status status = {77, 77};
 	FL_SCOPED(fl_process) *p = start_shell("printf said; sleep 1000 & exit 5");
 	while (fl_process_is_alive(p))
-		FL_RC(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+		FL_RC(fl_process_communicate_until(p, &io, &status, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(fl_process_communicate_until(p, &io, &status, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_CHECK(fl_process_stop(p, 0, &status) == 0 && status.code == 5);
 	FL_OK(fl_process_communicate(p, &io, NULL)); /* the group is gone, and with it the grandchild */
 	FL_CHECK(io.out_size == 4 && strcmp(io.out, "said") == 0);
@@ -239,7 +239,7 @@ FL_TEST_WITH(process_io_outputs_end_before_the_process, each_way, void)
 	fl_process_status status;
 	FL_SCOPED(fl_process) *p = start_shell("printf x; exec >&- 2>&-; read y; exit 6");
 	while (io.out_size == 0)
-		FL_CHECK(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT ||
+		FL_CHECK(fl_process_communicate_until(p, &io, &status, fl_test_soon(), NULL) == -ETIMEDOUT ||
 		         fl_process_pipe(p, 0) < 0);
 	FL_OK(fl_process_communicate(p, &io, &status));
 	FL_CHECK(status.code == 1 || status.code == 6); /* its input ended with the first call */
@@ -364,7 +364,7 @@ FL_TEST(fd_read_and_write_answer)
 	FL_RC(fl_fd_read_some(ends[1], &byte, 1), -EBADF);
 	FL_RC(fl_fd_read_some(-1, &byte, 1), -EBADF);
 	FL_RC(fl_fd_read_some_until(ends[0], &byte, 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_fd_read_some_until(ends[0], &byte, 1, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl_fd_read_some_until(ends[0], &byte, 1, fl_test_soon(), FL_SHIELDED), -ETIMEDOUT);
 	FL_RC(fl_fd_write_some(ends[1], &byte, SIZE_MAX), -EINVAL);
 	FL_RC(fl_fd_write_some(ends[0], &byte, 1), -EBADF);
 	FL_RC(fl_fd_write_some(ends[1], &byte, 0), 0);
@@ -373,7 +373,7 @@ FL_TEST(fd_read_and_write_answer)
 	while ((n = fl_fd_write_some_until(ends[1], much, sizeof much, FL_NO_WAIT, FL_SHIELDED)) > 0)
 		sum += n;
 	FL_CHECK(sum > 0);
-	FL_RC(fl_fd_write_some_until(ends[1], &byte, 1, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl_fd_write_some_until(ends[1], &byte, 1, fl_test_soon(), FL_SHIELDED), -ETIMEDOUT);
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_fd_write_some(ends[1], &byte, 1), -ECANCELED);

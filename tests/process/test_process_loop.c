@@ -24,7 +24,7 @@ static int crowd_child(void *arg)
 	crowd *c = arg;
 	fl_process *p = NULL;
 	char text[32];
-	(void)snprintf(text, sizeof text, "child %u", c->next++);
+	FL_TEXT(text, "child %u", c->next++);
 	const fl_process_config config = {.program = "cat", .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE};
 	fl_mutex_lock(&c->starting);
 	const int rc = fl_process_start(&p, &config);
@@ -319,7 +319,7 @@ static int given_serve(void *listener)
 }
 
 /* As inetd: the program waits for its input. */
-FL_TEST_WITH(process_loop_program_serves_a_connection, fl_test_body_in_loop, void)
+FL_LOOP_TEST(process_loop_program_serves_a_connection)
 {
 	fl_listener *l;
 	fl_stream *s;

@@ -25,7 +25,7 @@ static int wait_in_every_way(void *arg)
 	fl_signals *s = arg;
 	FL_RC(fl_signals_try_wait(s), -EAGAIN);
 	FL_RC(fl_signals_wait_until(s, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_signals_wait_until(s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_signals_wait_until(s, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_signals_wait_until(s, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
@@ -59,9 +59,9 @@ FL_TEST(signals_wait_in_every_context)
 }
 
 /* A thread that waits, and a fiber of a loop that sleeps: both are woken. */
-static int wait_call(void *s, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_call)
 {
-	return fl_signals_wait_until(s, deadline, cancel);
+	return fl_signals_wait_until(object, deadline, cancel);
 }
 
 static int send_after_look(void *unused)

@@ -64,7 +64,7 @@ static inline void fl_test_arena_make(void)
 	while (i < PLACES && !fl_test_arena_map(fd, places[i]))
 		i++;
 	FL_CHECK(i < PLACES);
-	(void)snprintf(text, sizeof text, "%llx /proc/%d/fd/%d", (unsigned long long)places[i], (int)getpid(), fd);
+	FL_TEXT(text, "%llx /proc/%d/fd/%d", (unsigned long long)places[i], (int)getpid(), fd);
 	FL_OK(setenv(fl_test_arena_variable, text, 1));
 }
 

@@ -239,7 +239,7 @@ static inline unsigned fl_test_threads_named(const char *name)
 	DIR *tasks = opendir("/proc/self/task");
 	FL_CHECK(tasks != NULL);
 	for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
-		(void)snprintf(path, sizeof path, "/proc/self/task/%.16s/comm", task->d_name);
+		FL_TEXT(path, "/proc/self/task/%.16s/comm", task->d_name);
 		FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "r");
 		if (!file)
 			continue;
@@ -336,6 +336,13 @@ static inline bool fl_test_children_have_threads(void)
 		FL_OK(pthread_join(another, NULL));
 	}
 	return known > 0;
+}
+
+/* For cases that start threads in a child. */
+static inline void fl_test_needs_threads_in_children(void)
+{
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
 }
 
 static inline void fl_test_try_user(void)

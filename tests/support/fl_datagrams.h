@@ -6,7 +6,7 @@
  * Datagram sockets in tests, over the loopback alone. A case is a fiber that leaves nothing behind
  * (fl_streams.h):
  *
- *     FL_TEST_WITH(datagram_echoes, fl_test_body_leaves_nothing, void)
+ *     FL_NET_TEST(datagram_echoes)
  *     {
  *             fl_datagram *d = fl_test_udp("127.0.0.1");
  *             ...
@@ -104,6 +104,8 @@ static inline void fl_test_each_two(fl_test_two_datagrams *function)
 	fl_test_leaves_nothing(fl_test_two_udp_ipv6, &function);
 	fl_test_with_two_unix(function);
 }
+
+#define FL_DATAGRAM_TEST(name) FL_TEST_WITH(name, fl_test_each_two, const fl_test_two *t)
 
 /* Each send and each receive that may wait gives the error. The inline forms without a deadline call these. */
 static inline void fl_test_each_wait_gives(fl_datagram *d, const fl_address *to, int error)

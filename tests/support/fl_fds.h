@@ -78,7 +78,7 @@ static inline bool fl_test_same_file(int a, int b)
 	ssize_t n[2];
 	const int fds[] = {a, b};
 	FL_EACH (i, n) {
-		(void)snprintf(path[i], sizeof path[i], "/proc/self/fd/%d", fds[i]);
+		FL_TEXT(path[i], "/proc/self/fd/%d", fds[i]);
 		n[i] = readlink(path[i], name[i], sizeof name[i]);
 	}
 	return n[0] > 0 && n[0] == n[1] && memcmp(name[0], name[1], (size_t)n[0]) == 0;

@@ -6,7 +6,7 @@
  * Cases that run in the fibers of a loop. In a fiber use FL_CHECK, never cmocka's assertions: they
  * would leave by longjmp to another stack.
  *
- *     FL_TEST_WITH(loop_does_it, fl_test_body_in_loop, void) { ... FL_OK(fl_test_join(f)); }
+ *     FL_LOOP_TEST(loop_does_it) { ... FL_OK(fl_test_join(f)); }
  */
 #include "fl_test.h"
 
@@ -39,6 +39,8 @@ static inline void fl_test_body_in_loop(void (*body)(void))
 {
 	fl_test_in_loop(fl_test_run_body, &body);
 }
+
+#define FL_LOOP_TEST(name) FL_TEST_WITH(name, fl_test_body_in_loop, void)
 
 /* What fibers, threads and callbacks often do. */
 static inline int fl_test_return_int(void *number)

@@ -158,7 +158,7 @@ CHILD_FN void on_error(const char *name, int error)
 {
 	told.count++;
 	told.error = error;
-	(void)snprintf(told.text, sizeof told.text, "%s", name);
+	FL_TEXT(told.text, "%s", name);
 }
 
 /* "a task of a group failed ...: EIO: ..." */
@@ -166,7 +166,7 @@ CHILD_FN void on_log(fl_log_level level, const char *message)
 {
 	FL_CHECK(level <= FL_LOG_WARNING && strstr(message, "a task of a group failed") != NULL);
 	told.count++;
-	(void)snprintf(told.text, sizeof told.text, "%s", message);
+	FL_TEXT(told.text, "%s", message);
 }
 
 /* Whether the last reported error was `error`. */

@@ -73,14 +73,14 @@ PROCESS_FN size_t process_children_of(int pid)
 {
 	char path[300];
 	size_t n = 0;
-	(void)snprintf(path, sizeof path, "/proc/%d/task", pid);
+	FL_TEXT(path, "/proc/%d/task", pid);
 	DIR *tasks = opendir(path);
 	if (!tasks)
 		return 0;
 	for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
 		if (task->d_name[0] == '.')
 			continue;
-		(void)snprintf(path, sizeof path, "/proc/%d/task/%.16s/children", pid, task->d_name);
+		FL_TEXT(path, "/proc/%d/task/%.16s/children", pid, task->d_name);
 		FILE *file = fopen(path, "r");
 		int child;
 		while (file && fscanf(file, "%d", &child) == 1)
@@ -114,7 +114,7 @@ PROCESS_FN void process_same(const struct process_census *before)
 PROCESS_FN char process_state(int pid)
 {
 	char path[64], state = 0;
-	(void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	FL_TEXT(path, "/proc/%d/stat", pid);
 	FILE *file = fopen(path, "r");
 	if (!file)
 		return 0;
@@ -140,7 +140,7 @@ PROCESS_FN int process_parent_of(int pid)
 {
 	char path[64];
 	int parent = 0;
-	(void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	FL_TEXT(path, "/proc/%d/stat", pid);
 	FILE *file = fopen(path, "r");
 	FL_CHECK(file && fscanf(file, "%*d (%*[^)]) %*c %d", &parent) == 1);
 	(void)fclose(file);

@@ -129,8 +129,7 @@ PROCESS_POOL_FN int process_pool_await(struct process_pool_gate *gate)
 
 PROCESS_POOL_FN fl_future *process_pool_hold(fl_executor *e, struct process_pool_gate *gate)
 {
-	fl_future *f = NULL;
-	FL_OK(process_pool_held_submit(e, gate, &f));
+	fl_future *f = FL_SUBMITTED(process_pool_held, e, gate);
 	(void)process_pool_await(gate);
 	return f;
 }

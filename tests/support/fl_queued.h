@@ -73,28 +73,26 @@ static inline size_t fl_test_nudge(const void *key)
 	return n;
 }
 
-typedef int fl_test_call(void *object, fl_time deadline, fl_cancel_token *cancel);
-
 /* Calls of one primitive each. */
-static inline int fl_test_lock(void *mutex, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(fl_test_lock)
 {
-	const int rc = fl_mutex_lock_until(mutex, deadline, cancel);
+	const int rc = fl_mutex_lock_until(object, deadline, cancel);
 	if (rc == 0)
-		fl_mutex_unlock(mutex);
+		fl_mutex_unlock(object);
 	return rc;
 }
 
-static inline int fl_test_acquire(void *sem, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(fl_test_acquire)
 {
-	return fl_sem_acquire_until(sem, deadline, cancel);
+	return fl_sem_acquire_until(object, deadline, cancel);
 }
 
-static inline int fl_test_arrive(void *barrier, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(fl_test_arrive)
 {
-	return fl_barrier_wait_until(barrier, deadline, cancel);
+	return fl_barrier_wait_until(object, deadline, cancel);
 }
 
-static inline int fl_test_sleep(void *unused, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(fl_test_sleep)
 {
 	return fl_sleep_until(deadline, cancel);
 }

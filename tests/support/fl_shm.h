@@ -24,7 +24,7 @@ __attribute__((constructor)) static void fl_test_keep_os(void)
 static void fl_test_log(fl_log_level level, const char *message)
 {
 	FL_CHECK(level == FL_LOG_ERROR);
-	(void)snprintf(fl_test_logged, sizeof fl_test_logged, "%s", message);
+	FL_TEXT(fl_test_logged, "%s", message);
 	fl_test_logs++;
 }
 

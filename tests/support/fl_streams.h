@@ -7,7 +7,7 @@
  * once with TCP. After it the process has as many descriptors and as much allocated memory as
  * before:
  *
- *     FL_TEST_WITH(stream_echoes, fl_test_each_kind, fl_stream *a, fl_stream *b)
+ *     FL_STREAM_TEST(stream_echoes)
  *     {
  *             FL_OK(fl_stream_write(a, "x", 1));
  *     }
@@ -209,6 +209,9 @@ static inline void fl_test_body_leaves_nothing(void (*body)(void))
 	fl_test_leaves_nothing(fl_test_run_body, &body);
 }
 
+/* A case in a loop, which leaves nothing behind. */
+#define FL_NET_TEST(name) FL_TEST_WITH(name, fl_test_body_leaves_nothing, void)
+
 typedef void fl_test_two_streams(fl_stream *a, fl_stream *b);
 
 static inline int fl_test_unix_pair(void *function)
@@ -243,11 +246,14 @@ static inline void fl_test_each_kind(fl_test_two_streams *function)
 	fl_test_leaves_nothing(fl_test_tcp_pair, &function);
 }
 
+#define FL_STREAM_TEST(name) FL_TEST_WITH(name, fl_test_each_kind, fl_stream *a, fl_stream *b)
+#define FL_UNIX_STREAM_TEST(name) FL_TEST_WITH(name, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
+
 /*
  * Listeners and connections in tests, over the loopback interface only. A case is a fiber that
  * leaves nothing behind:
  *
- *     FL_TEST_WITH(net_accepts, fl_test_body_leaves_nothing, void) { ... FL_OK(fl_listener_accept(l, &s)); ... }
+ *     FL_NET_TEST(net_accepts) { ... FL_OK(fl_listener_accept(l, &s)); ... }
  */
 
 static inline fl_listener *fl_test_listener(const char *host, uint16_t port)
@@ -361,7 +367,7 @@ static inline fl_test_path fl_test_path_make(void)
 {
 	fl_test_path p = {"/tmp/fairlead-net-XXXXXX", ""};
 	FL_CHECK(mkdtemp(p.folder) != NULL);
-	(void)snprintf(p.name, sizeof p.name, "%s/socket", p.folder);
+	FL_TEXT(p.name, "%s/socket", p.folder);
 	return p;
 }
 
@@ -369,7 +375,7 @@ static inline fl_test_path fl_test_path_make(void)
 static inline const char *fl_test_abstract(void)
 {
 	static char name[48];
-	(void)snprintf(name, sizeof name, "@fairlead-test-%d", (int)getpid());
+	FL_TEXT(name, "@fairlead-test-%d", (int)getpid());
 	return name;
 }
 
@@ -393,7 +399,7 @@ static inline int fl_test_unix_bound(const char *path, int type, bool listens)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+	FL_TEXT(a.sun_path, "%s", path);
 	FL_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && (!listens || listen(fd, 1) == 0));
 	return fd;
 }
@@ -406,7 +412,7 @@ static inline void fl_test_unix_leaves_others(int (*open_at)(const char *path), 
 {
 	char below[64];
 	fl_test_path p = fl_test_path_make();
-	(void)snprintf(below, sizeof below, "%s/x", p.name);
+	FL_TEXT(below, "%s/x", p.name);
 	int file = open(p.name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	FL_CHECK(file >= 0 && close(file) == 0);
 	FL_RC(open_at(p.name), -ENOTSOCK);
@@ -458,7 +464,7 @@ static inline int fl_test_lookup(const char *host, int flags, fl_address *list, 
 static inline void fl_test_lookup_finds(const char *addresses)
 {
 	char list[256], *rest = list;
-	(void)snprintf(list, sizeof list, "%s", addresses);
+	FL_TEXT(list, "%s", addresses);
 	fl_test_found_n = 0;
 	fl_test_asked = 0;
 	for (char *one; (one = strsep(&rest, " ")) != NULL;)

@@ -129,7 +129,7 @@ static void on_panic(const fl_panic_info *info)
 		abort();
 	}
 	static char reason[256]; /* the library's may lie in the stack that is left */
-	(void)snprintf(reason, sizeof reason, "%s", info->reason);
+	FL_TEXT(reason, "%s", info->reason);
 	fl_test_panic = (fl_panic_info){info->function, info->object, reason};
 	expects_panic = false;
 	siglongjmp(fl_test_panic_jump, 1);

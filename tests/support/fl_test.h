@@ -125,6 +125,9 @@ static inline void fl_test_rc(long got, long expected, const char *expr, const c
 
 void fl_test_in_range(int64_t value, int64_t least, int64_t most, const char *expr, const char *file, int line);
 
+/* Writes a text into an array of char, as printf() does: FL_TEXT(path, "/proc/%d", pid). */
+#define FL_TEXT(array, ...) ((void)snprintf((array), sizeof(array), __VA_ARGS__))
+
 /* Each index of an array. */
 #define FL_EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
 
@@ -231,13 +234,26 @@ void fl_test_go(fl_thread **t, fl_thread_function *function, void *arg);
 /* Joins the thread, whatever the caller's scope: it has returned 0. */
 void fl_test_end(fl_thread *t);
 
+/*
+ * A call that waits, for fl_test_call_start() of fl_queued.h. FL_TEST_CALL(acquire) { ... } defines
+ * one, with the parameters object, deadline and cancel.
+ */
+typedef int fl_test_call(void *object, fl_time deadline, fl_cancel_token *cancel);
+#define FL_TEST_CALL(name) static inline int name(void *object, fl_time deadline, fl_cancel_token *cancel)
+
+/* A deadline that expires soon. */
+static inline fl_time fl_test_soon(void)
+{
+	return fl_after(FL_MS(1));
+}
+
 /* Runs the function on a thread of pthread_create(), and joins it: what it returned. */
 void *fl_test_foreign(void *(*function)(void *arg), void *arg);
 
 /*
- * A new executor, by the function that creates it, and a new queue of items of a size; the config
- * may be NULL. Two macros take the members of the config: FL_TEST_EXECUTOR(thread, .workers = 2) and
- * FL_TEST_QUEUE(int, .capacity = 1).
+ * A new executor, by the function that creates it, and a new queue of items of a size. The config
+ * may be NULL. Two macros take the members of the config: FL_TEST_EXECUTOR(thread, .workers = 2)
+ * and FL_TEST_QUEUE(int, .capacity = 1).
  */
 fl_executor *fl_test_executor(int (*create)(fl_executor **e, const fl_executor_config *config),
                               const fl_executor_config *config);
@@ -285,6 +301,14 @@ int fl_test_run_task(fl_executor *e, const fl_task_type *type, const void *arg, 
 
 /* The same for a task with an int as its result, which succeeds: the result. */
 int fl_test_result_of(fl_executor *e, const fl_task_type *type, const void *arg);
+
+/* The future of a task that is submitted: FL_SUBMITTED(square, e, 3) calls square_submit(e, 3, &f). */
+#define FL_SUBMITTED(task, ...)                                                                                        \
+	__extension__({                                                                                                \
+		fl_future *submitted_ = NULL;                                                                          \
+		FL_OK(task##_submit(__VA_ARGS__, &submitted_));                                                        \
+		submitted_;                                                                                            \
+	})
 
 /* Frees the futures; the second function waits for each of them before. */
 void fl_test_futures_free(fl_future **f, size_t n);

@@ -108,9 +108,9 @@ static inline int fl_test_timer_end(fl_timer *t)
 	return fl_timer_join_until(t, FL_FOREVER, FL_SHIELDED);
 }
 
-static inline int fl_test_join_call(void *t, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(fl_test_join_call)
 {
-	return fl_timer_join_until(t, deadline, cancel);
+	return fl_timer_join_until(object, deadline, cancel);
 }
 
 /* The calls that were due have been made, and it was called that often. */

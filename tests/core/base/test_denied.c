@@ -4,35 +4,25 @@
  * without, or returns the error that the header names. Each case tries both, in a child with a
  * filter.
  */
-#include "fl_denied.h"
+#include "fl_denials.h"
 #include "fl_shm.h"
 
-struct denial {
+static struct {
 	long call;
-	int error;
 	void (*body)(void);
-};
+} denied;
 
-enum { NO_FILTER = 3 };
-
-static void run_denied(void *arg)
+static void run_denied(void *error)
 {
-	const struct denial *d = arg;
-	if (fl_denied_filter(d->call, d->error, 0, 0) != 0)
-		_exit(NO_FILTER);
-	d->body();
+	fl_test_deny(denied.call, error);
+	denied.body();
 }
 
 static void expect(long call, void (*body)(void))
 {
-	static const int errors[] = {ENOSYS, EPERM};
-	FL_EACH (i, errors) {
-		struct denial d = {call, errors[i], body};
-		const int status = fl_test_child(run_denied, &d, NULL, 0);
-		if (WIFEXITED(status) && WEXITSTATUS(status) == NO_FILTER)
-			FL_SKIP("this system has no filters of system calls");
-		assert_int_equal(status, 0);
-	}
+	denied.call = call;
+	denied.body = body;
+	FL_WITHOUT(run_denied, ENOSYS, EPERM);
 }
 
 FL_TASK(denied_exits, int, void)
@@ -74,9 +64,8 @@ static void without_memfd(void)
 	FL_CHECK(fl_pipe_recv(b, bytes, BIG, &size) == 0 && size == 1);
 	fl_pipe_free(a);
 	fl_pipe_free(b);
-	fl_future *f = NULL;
 	fl_executor *e = fl_test_executor(fl_process_executor_create, NULL);
-	FL_OK(denied_exits_submit(e, 0, &f));
+	fl_future *f = FL_SUBMITTED(denied_exits, e, 0);
 	FL_CHECK(fl_future_wait(f) == 0 && fl_future_error(f) == -ENOTRECOVERABLE);
 	fl_future_free(f);
 	fl_executor_free(e);
@@ -85,8 +74,7 @@ static void without_memfd(void)
 FL_TEST(denied_memfd_create)
 {
 	FL_NEEDS(FL_TEST_PROCESSES);
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 	expect(SYS_memfd_create, without_memfd);
 }
 
@@ -177,8 +165,7 @@ static void without_membarrier(void)
 
 FL_TEST(denied_membarrier)
 {
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 	expect(SYS_membarrier, without_membarrier);
 }
 
@@ -324,8 +311,7 @@ FL_TEST(denied_calls_that_the_library_does_without)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
 	FL_NEEDS(FL_TEST_EVENTFD);
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 	FL_EACH (i, dispensable) {
 		print_message("%s\n", dispensable[i].name);
 		expect(dispensable[i].number, use_all);
@@ -368,8 +354,7 @@ static void without_fork_server(void)
 FL_TEST(denied_calls_that_a_fork_server_needs)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 	FL_EACH (i, needed_by_fork_server) {
 		denied_name = needed_by_fork_server[i].name;
 		expect(needed_by_fork_server[i].number, without_fork_server);
@@ -415,8 +400,7 @@ FL_TEST(denied_calls_without_a_substitute)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
 	FL_NEEDS(FL_TEST_EVENTFD);
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 	expect(SYS_waitid, without_waitid);
 	expect(SYS_signalfd4, without_signalfd);
 	expect(SYS_epoll_create1, without_epoll);
@@ -424,11 +408,10 @@ FL_TEST(denied_calls_without_a_substitute)
 }
 
 /* glibc takes ENOSYS of clone3() for an old kernel, and another error for an answer. */
-static void without_threads(void *unused)
+static void without_threads(void *error)
 {
 	fl_thread *t;
-	if (fl_denied_filter(SYS_clone3, EPERM, 0, 0) != 0)
-		_exit(NO_FILTER);
+	fl_test_deny(SYS_clone3, error);
 	const int rc = fl_thread_start(&t, nothing, NULL, NULL);
 	if (rc == 0) /* a C library that makes another call */
 		FL_OK(fl_thread_join(t, NULL));
@@ -438,10 +421,6 @@ static void without_threads(void *unused)
 
 FL_TEST(denied_clone3_says_that_there_are_no_more_threads)
 {
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
-	const int status = fl_test_child(without_threads, NULL, NULL, 0);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == NO_FILTER)
-		FL_SKIP("this system has no filters of system calls");
-	assert_int_equal(status, 0);
+	fl_test_needs_threads_in_children();
+	FL_WITHOUT(without_threads, EPERM);
 }

@@ -47,7 +47,7 @@ FL_TEST(panic_prints_and_aborts_by_default_or_when_the_handler_returns)
 {
 	char expected[256];
 	fl_mutex m = FL_MUTEX_INIT;
-	(void)snprintf(expected, sizeof expected, "fairlead: fl_mutex_unlock(%p): not locked\n", (void *)&m);
+	FL_TEXT(expected, "fairlead: fl_mutex_unlock(%p): not locked\n", (void *)&m);
 	aborts(NULL, &m, expected);
 	aborts(say_ours, &m, "ours: fl_mutex_unlock: not locked\n");
 }
@@ -129,7 +129,7 @@ static void keep_log(fl_log_level level, const char *message)
 {
 	logged_level = level;
 	log_calls++;
-	(void)snprintf(logged, sizeof logged, "%s", message);
+	FL_TEXT(logged, "%s", message);
 }
 
 FL_TEST(log_handler_is_replaced)

@@ -28,7 +28,7 @@ static void keep_error(const fl_thread_info *info, int error)
 	hooked.id = info->id;
 	hooked.alive = info->alive;
 	hooked.caller = fl_thread_current_id();
-	(void)snprintf(hooked.name, sizeof hooked.name, "%s", info->name);
+	FL_TEXT(hooked.name, "%s", info->name);
 }
 
 static void ignore_error(const fl_thread_info *info, int error)
@@ -72,7 +72,7 @@ static uint32_t log_calls;
 static void keep_log(fl_log_level level, const char *message)
 {
 	FL_CHECK(level == FL_LOG_ERROR);
-	(void)snprintf(logged, sizeof logged, "%s", message);
+	FL_TEXT(logged, "%s", message);
 	(void)fl__add_release(&log_calls, 1);
 }
 
@@ -260,8 +260,7 @@ static void start_in_child(void *unused)
 
 FL_TEST(thread_started_in_a_forked_child)
 {
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 	fl_event end = FL_EVENT_INIT;
 	fl_thread *t;
 	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));

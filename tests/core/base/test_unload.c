@@ -30,7 +30,7 @@ static const char *path_of_plugin(void)
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 	FL_CHECK(n > 0);
 	self[n] = '\0';
-	(void)snprintf(path, sizeof path, "%s/plugin/test-plugin.so", dirname(self));
+	FL_TEXT(path, "%s/plugin/test-plugin.so", dirname(self));
 	return path;
 }
 
@@ -278,8 +278,7 @@ FL_TEST(unload_at_exit_hangs_nowhere)
 {
 	UNLOAD_NEEDS();
 	int early;
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 	assert_true(exits_with_3(exit_after_use, NULL));
 	assert_true(exits_with_3(exit_and_unload, NULL));
 	if (!FL_TEST_SANITIZED) /* the memory for other threads is lost then */
@@ -292,8 +291,7 @@ FL_TEST(unload_at_exit_waits_for_a_fork)
 {
 	enum { TIMES = 20 };
 	UNLOAD_NEEDS();
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 	for (int i = 0; i < TIMES; i++)
 		assert_true(exits_with_3(exit_while_forking, NULL));
 }
@@ -301,8 +299,7 @@ FL_TEST(unload_at_exit_waits_for_a_fork)
 FL_TEST(unload_in_a_forked_child)
 {
 	UNLOAD_NEEDS();
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 	assert_true(exits_with_3(unload_in_child, NULL));
 }
 
@@ -336,7 +333,7 @@ static void fault_reaches_the_program(void)
 static void *load_copy(int file)
 {
 	char path[64];
-	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+	FL_TEXT(path, "/proc/self/fd/%d", file);
 	void *copy = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!copy)
 		print_error("%s\n", dlerror());

@@ -40,7 +40,7 @@ static int join_groups(void *arg)
 	FL_CHECK(fl_executor_current() == t->e);
 	FL_OK(pool_nothing_group_submit(&own));
 	FL_OK(fl_group_join(&own));
-	t->rc = fl_group_join_until(&t->group, fl_after(FL_MS(1)), NULL);
+	t->rc = fl_group_join_until(&t->group, fl_test_soon(), NULL);
 	return 0;
 }
 
@@ -97,8 +97,8 @@ static int join_executors(void *arg)
 {
 	struct taken *t = arg;
 	fl_event_set(&t->begun);
-	t->rc = fl_executor_join_until(t->inner, fl_after(FL_MS(1)), NULL);
-	t->again = fl_executor_join_until(t->e, fl_after(FL_MS(1)), NULL);
+	t->rc = fl_executor_join_until(t->inner, fl_test_soon(), NULL);
+	t->again = fl_executor_join_until(t->e, fl_test_soon(), NULL);
 	return 0;
 }
 

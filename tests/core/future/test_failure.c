@@ -31,7 +31,7 @@ static void told_of(int error, const char *message)
 {
 	struct order order = {.error = error};
 	int result;
-	(void)snprintf(order.message, sizeof order.message, "%s", message);
+	FL_TEXT(order.message, "%s", message);
 	FL_SCOPED(fl_executor) *e = fl_test_executor(fl_sequential_executor_create, NULL);
 	FL_RC(fl_test_run_task(e, &ends_with, &order, &result), error);
 }
@@ -43,7 +43,7 @@ FL_TEST(failure_is_remembered_until_the_next)
 	assert_string_equal(printed(), "job: FL_ETASK: the task failed: EDOM: -3 is no length\n");
 	told_of(-EIO, "");
 	char expected[128];
-	(void)snprintf(expected, sizeof expected, "job: FL_ETASK: the task failed: EIO: %s\n", fl_error_text(-EIO));
+	FL_TEXT(expected, "job: FL_ETASK: the task failed: EIO: %s\n", fl_error_text(-EIO));
 	assert_string_equal(printed(), expected);
 }
 
@@ -62,7 +62,7 @@ FL_TEST(failure_of_the_longest_message)
 	memset(message, 'x', sizeof message - 1);
 	message[sizeof message - 1] = '\0';
 	told_of(-EIO, message);
-	(void)snprintf(expected, sizeof expected, "job: FL_ETASK: the task failed: EIO: %s\n", message);
+	FL_TEXT(expected, "job: FL_ETASK: the task failed: EIO: %s\n", message);
 	assert_string_equal(printed(), expected);
 }
 
@@ -85,10 +85,9 @@ FL_TEST(failure_is_for_etask_alone)
 FL_TEST(failure_is_told_by_each_form_of_get)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
 	int result;
 	e = fl_test_executor(fl_sequential_executor_create, NULL);
-	FL_OK(ends_with_submit(e, (struct order){-EDOM, "one"}, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(ends_with, e, (struct order){-EDOM, "one"});
 	told_of(-EIO, "");
 	FL_OK(fl_future_wait(f));
 	assert_non_null(strstr(printed(), "EIO"));

@@ -44,8 +44,7 @@ POOL_TEST(future_freed_before_the_end_cancels_nothing, 1)
 POOL_TEST(future_in_wait_any, 1)
 {
 	struct held held = hold_worker(e);
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(pool_double_submit(e, 1, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(pool_double, e, 1);
 	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_FUTURE(held.f), FL_ON_FUTURE(f)), -ETIMEDOUT);
 	FL_OK(fl_future_cancel(f));
 	FL_RC(FL_WAIT_ANY(FL_ON_FUTURE(held.f), FL_ON_FUTURE(f)), 1); /* cancelled is an end */
@@ -97,8 +96,7 @@ FL_TEST(future_with_too_many_references_panics)
 	enum { MOST = 0xffffff };
 	FL_SCOPED(fl_executor) *e = sequential();
 	fl_future *volatile f = NULL;
-	fl_future *made = NULL;
-	FL_OK(pool_double_submit(e, 1, &made));
+	fl_future *made = FL_SUBMITTED(pool_double, e, 1);
 	f = made;
 	for (unsigned refs = 1; refs < MOST; refs++)
 		assert_ptr_equal(fl_future_ref(f), f);

@@ -67,9 +67,8 @@ static void note_scope(fl_future *f, void *scope)
 
 FL_TASK_STATIC(wait_under_a_scope, fl_cancel_token **, void)
 {
-	FL_SCOPED(fl_future) *f = NULL;
 	FL_CHECK(fl_cancel_scope_current() != NULL);
-	FL_OK(pool_double_submit(fl_executor_current(), 1, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(pool_double, fl_executor_current(), 1);
 	FL_OK(fl_future_on_end(f, note_scope, *arg));
 	return fl_future_wait(f); /* runs it here */
 }
@@ -77,8 +76,7 @@ FL_TASK_STATIC(wait_under_a_scope, fl_cancel_token **, void)
 POOL_TEST(future_callback_has_no_scope, 1)
 {
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT, *seen = &token;
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(wait_under_a_scope_submit(e, &seen, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(wait_under_a_scope, e, &seen);
 	FL_OK(wait_under_a_scope_get(f));
 	assert_null(seen);
 	seen = &token;
@@ -103,8 +101,7 @@ FL_TASK(message_without_memory, void, void)
 POOL_TEST(future_message_without_memory_leaves_the_error, 1)
 {
 	for (int i = 0; i < 3; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(message_without_memory_submit(e, &f));
+		FL_SCOPED(fl_future) *f = FL_SUBMITTED(message_without_memory, e);
 		FL_RC(message_without_memory_get(f), FL_ETASK);
 		FL_RC(fl_future_error(f), -EIO);
 		assert_non_null(fl_future_message(f));

@@ -106,7 +106,7 @@ static void wait_for_several(void *arg)
 	FL_CHECK(fl_futures_wait(without, 2, FL_FIRST_ENDED) == -EOWNERDEAD);
 	FL_RC(fl_futures_wait_until(without, 2, FL_FIRST_ERROR, fl_after(FL_S(60)), NULL), -EOWNERDEAD);
 	/* A promise may still be set in this process. */
-	FL_RC(fl_futures_wait_until(with_promised, 2, FL_FIRST_ENDED, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_futures_wait_until(with_promised, 2, FL_FIRST_ENDED, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_OK(fl_promise_fail(promise, -EIO, "no"));
 	FL_CHECK(fl_futures_wait(with_promised, 2, FL_FIRST_ERROR) == 1);
 	FL_CHECK(fl_futures_wait(with_promised, 2, FL_ALL_ENDED) == -EOWNERDEAD);
@@ -157,7 +157,7 @@ static void wait_for_chains(void *arg)
 	FL_RC(fl_future_wait(r->submitted), -EOWNERDEAD);
 	FL_RC(fl_future_try_wait(r->last), -EOWNERDEAD);
 	FL_RC(fl_future_wait(r->last), -EOWNERDEAD);
-	FL_RC(fl_future_wait_until(r->after_promise, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_future_wait_until(r->after_promise, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_future_try_wait(r->promised), -EAGAIN);
 	FL_OK(fl_promise_set(r->promise, &number));
 	FL_CHECK(fl_future_get(r->promised, &result, sizeof result) == 0 && result == 7);

@@ -68,8 +68,8 @@ FL_TEST(futures_wait_timeout_tells_how_many_and_leaves_all)
 	FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ENDED, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_time_is_past(deadline));
 	FL_OK(int_promise_set(s.p[2], 1));
-	FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ERROR, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_futures_wait_until(s.f, SOME, FL_ALL_ENDED, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ERROR, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(fl_futures_wait_until(s.f, SOME, FL_ALL_ENDED, fl_test_soon(), NULL), -ETIMEDOUT);
 	assert_int_equal(fl_futures_ended(s.f, SOME), 1);
 	FL_EACH (i, s.f)
 		FL_STATE_IS(s.f[i], i == 2 ? FL_DONE : FL_PENDING);

@@ -280,7 +280,7 @@ FL_TASK_STATIC(wait_for_chain_twice, void, int)
 	FL_OK(fl_promise_create(&p, sizeof(int), NULL, &f));
 	FL_OK(fl_future_then(f, fl_executor_current(), &pool_double, &next));
 	FL_OK(fl_futures_as_completed_create(&c, &next, 1));
-	FL_RC(fl_as_completed_next_until(c, &i, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl_as_completed_next_until(c, &i, fl_test_soon(), FL_SHIELDED), -ETIMEDOUT);
 	FL_OK(fl_promise_set(p, &(int){21}));
 	FL_CHECK(fl_as_completed_next_until(c, &i, FL_FOREVER, FL_SHIELDED) == 0 && i == 0);
 	FL_RC(fl_as_completed_try_next(c, &i), -ENODATA);

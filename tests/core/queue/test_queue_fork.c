@@ -271,7 +271,7 @@ static void stops_and_forks(void)
 	pthread_t t, partner;
 	if (place == IN_DROP)
 		config.drop = on_drop;
-	q = FL_TEST_QUEUE_OF(sizeof(struct item), &config);
+	FL_OK(fl_queue_create(&q, sizeof(struct item), &config));
 	for (int i = 0; i < BEFORE && !rendezvous; i++)
 		FL_OK(fl_queue_put(q, &some[0]));
 	if (rendezvous) {

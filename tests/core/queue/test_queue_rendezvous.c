@@ -27,8 +27,8 @@ FL_TEST(rendezvous_has_no_room)
 	FL_RC(fl_queue_try_get(q, &item), -EAGAIN);
 	FL_MANY(-EAGAIN, 0, fl_queue_try_put_many, q, &item, 1);
 	FL_MANY(-EAGAIN, 0, fl_queue_try_get_many, q, &item, 1);
-	FL_RC(fl_queue_put_until(q, &item, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_queue_get_until(q, &item, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_put_until(q, &item, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_get_until(q, &item, fl_test_soon(), NULL), -ETIMEDOUT);
 	assert_int_equal(item, 77);
 	FL_OK(fl_queue_try_join(q));
 }

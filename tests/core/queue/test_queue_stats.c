@@ -26,7 +26,7 @@ QUEUE_TEST_ON(queue_stats_count_waits_and_refusals, 1, 1)
 	FL_RC(fl_queue_try_put(q, &item), -EAGAIN);
 	FL_MANY(-EAGAIN, 0, fl_queue_try_put_many, q, &item, 1);
 	has_counted(q, 0, 0, 2);
-	FL_RC(fl_queue_put_until(q, &item, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_put_until(q, &item, fl_test_soon(), NULL), -ETIMEDOUT);
 	has_counted(q, 1, 0, 3);
 	FL_RC(fl_queue_put_until(q, &item, FL_FOREVER, fl_test_requested), -ECANCELED);
 	blocked_on(q, op_put, &b);

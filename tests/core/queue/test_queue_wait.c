@@ -198,7 +198,7 @@ QUEUE_TEST_ON(queue_join_waits_for_the_last_task_done, 3, 2)
 	GETS(q, 1);
 	GETS(q, 2);
 	fl_queue_task_done(q);
-	FL_RC(fl_queue_join_until(q, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_join_until(q, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_WAIT_FOR(seam_sleepers() == 2);
 	fl_queue_task_done(q);
 	FL_OK(blocked_end(&join));
@@ -222,10 +222,10 @@ QUEUE_TEST(queue_waits_leave_errno_as_it_is)
 	FL_SCOPED(fl_queue) *empty = queue_with(1, 0);
 	FL_SCOPED(fl_queue) *full = queue_with(1, 1);
 	errno = 42;
-	FL_RC(fl_queue_get_until(empty, &(int){0}, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_get_until(empty, &(int){0}, fl_test_soon(), NULL), -ETIMEDOUT);
 	assert_int_equal(errno, 42);
-	FL_RC(fl_queue_put_until(full, &(int){0}, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_queue_join_until(full, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_put_until(full, &(int){0}, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_join_until(full, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_queue_try_get(empty, &(int){0}), -EAGAIN);
 	fl_queue_close(full);
 	FL_RC(fl_queue_put(full, &(int){0}), -EPIPE);

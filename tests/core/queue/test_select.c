@@ -117,7 +117,7 @@ FL_TEST(select_leaves_out_a_case_without_queue)
 	int a = 77, b = 77;
 	fl_select_case cases[] = {FL_GET(q, &a), FL_GET(q, &b)};
 	cases[0].queue = NULL;
-	FL_RC(fl_select_until(cases, 2, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_select_until(cases, 2, fl_test_soon(), NULL), -ETIMEDOUT);
 	PUTS(q, 5);
 	FL_RC(fl_select_until(cases, 2, FL_FOREVER, NULL), 1);
 	assert_int_equal(a, 77);
@@ -304,7 +304,7 @@ FL_TEST(select_of_a_rendezvous_meets_another_never_itself)
 {
 	FL_SCOPED(fl_queue) *q = queue_of_kind(KINDS - 1);
 	int item = 5, got = 0;
-	FL_RC(FL_SELECT_UNTIL(fl_after(FL_MS(1)), NULL, FL_GET(q, &got), FL_PUT(q, &item)), -ETIMEDOUT);
+	FL_RC(FL_SELECT_UNTIL(fl_test_soon(), NULL, FL_GET(q, &got), FL_PUT(q, &item)), -ETIMEDOUT);
 	struct selecting s = {.got = {77, 77}};
 	s.cases[0] = (fl_select_case)FL_GET(q, &s.got[0]);
 	s.cases[1] = (fl_select_case)FL_PUT(q, &s.got[1]);
@@ -343,7 +343,7 @@ static int selects_one(void *arg)
 	FL_OK(fl_fiber_start(&puts, puts_one, NULL, NULL));
 	FL_CHECK(FL_SELECT(FL_GET(places[0], &a), FL_GET(places[1], &b)) == 1);
 	FL_CHECK(a == 0 && b == 5);
-	FL_CHECK(FL_SELECT_UNTIL(fl_after(FL_MS(1)), NULL, FL_GET(places[0], &a)) == -ETIMEDOUT);
+	FL_CHECK(FL_SELECT_UNTIL(fl_test_soon(), NULL, FL_GET(places[0], &a)) == -ETIMEDOUT);
 	return fl_fiber_join(puts, NULL);
 }
 

@@ -11,9 +11,9 @@ typedef struct board {
 	unsigned order[16], woken;
 } board;
 
-static int wait_on(void *arg, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_on)
 {
-	board *b = arg;
+	board *b = object;
 	FL_LOCKED(&b->mutex);
 	int rc = fl_cond_wait_until(&b->cond, &b->mutex, deadline, cancel);
 	FL_CHECK(fl_mutex_is_locked(&b->mutex));
@@ -87,7 +87,7 @@ FL_TEST(cond_signal_without_waiters_is_forgotten)
 	FL_LOCKED(&b.mutex);
 	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	fl_cond_signal(&b.cond);
-	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, fl_test_soon(), NULL), -ETIMEDOUT);
 }
 
 FL_TEST(cond_broadcast_wakes_all_that_wait)
@@ -243,9 +243,9 @@ static bool has_token(void *arg)
 	return b->tokens > 0;
 }
 
-static int take_token(void *arg, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(take_token)
 {
-	board *b = arg;
+	board *b = object;
 	FL_LOCKED(&b->mutex);
 	int rc = fl_cond_wait_for_until(&b->cond, &b->mutex, has_token, b, deadline, cancel);
 	if (rc == 0)
@@ -253,9 +253,9 @@ static int take_token(void *arg, fl_time deadline, fl_cancel_token *cancel)
 	return rc;
 }
 
-static int take_token_plainly(void *arg, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(take_token_plainly)
 {
-	board *b = arg;
+	board *b = object;
 	FL_LOCKED(&b->mutex);
 	int rc = fl_cond_wait_for(&b->cond, &b->mutex, has_token, b);
 	if (rc == 0)

@@ -1,56 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_test.h"
+#include "fl_tree.h"
 
 #include "core/sync/cpu.h"
-#include <ftw.h>
-
-/*
- * A private tree of control groups: a folder with a file `cgroup` as /proc/self/cgroup, and mounts
- * beside it.
- */
-typedef struct tree {
-	char root[64], proc[80];
-} tree;
-
-static tree plant(const char *proc_cgroup);
-static void put(const tree *t, const char *path, const char *text);
-
-static int remove_one(const char *path, const struct stat *s, int type, struct FTW *at)
-{
-	return remove(path);
-}
-
-static void fell(tree *t)
-{
-	FL_OK(nftw(t->root, remove_one, 16, FTW_DEPTH | FTW_PHYS));
-}
-
-#define TREE(name, proc) __attribute__((cleanup(fell))) tree name = plant(proc)
-
-static tree plant(const char *proc_cgroup)
-{
-	tree t = {"/tmp/fairlead-cpu-XXXXXX", ""};
-	FL_CHECK(mkdtemp(t.root) != NULL);
-	(void)snprintf(t.proc, sizeof t.proc, "%s/cgroup", t.root);
-	put(&t, "cgroup", proc_cgroup);
-	return t;
-}
-
-/* Writes the file `path` of the tree, with the folders above it. */
-static void put(const tree *t, const char *path, const char *text)
-{
-	char whole[256];
-	(void)snprintf(whole, sizeof whole, "%s/%s", t->root, path);
-	for (char *at = whole + strlen(t->root) + 1; (at = strchr(at, '/')) != NULL; at++) {
-		*at = '\0';
-		FL_CHECK(mkdir(whole, 0700) == 0 || errno == EEXIST);
-		*at = '/';
-	}
-	FILE *f = fopen(whole, "w");
-	FL_CHECK(f != NULL);
-	FL_CHECK(fputs(text, f) >= 0);
-	FL_OK(fclose(f));
-}
 
 /*
  * Of a process in the groups `proc`, or in those of the row before: writes `text` to the file `path`
@@ -64,11 +15,11 @@ typedef struct row {
 static void expect_limits(const row *rows, size_t n)
 {
 	for (size_t i = 0; i < n;) {
-		TREE(t, rows[i].proc);
+		TREE(rows[i].proc);
 		do {
 			if (rows[i].path)
-				put(&t, rows[i].path, rows[i].text);
-			assert_int_equal(fl__cpu_limit(t.proc, t.root, rows[i].most), rows[i].cpus);
+				put(rows[i].path, rows[i].text);
+			assert_int_equal(fl__cpu_limit(tree.cgroup, tree.root, rows[i].most), rows[i].cpus);
 		} while (++i < n && !rows[i].proc);
 	}
 }
@@ -136,18 +87,18 @@ FL_TEST(cpu_group_other_controllers_are_not_asked)
 	static const char *const names[] = {"cpuset", "cpuacct", "xcpu", "memory", "cpuacct,xcpu"};
 	FL_EACH (i, names) {
 		char line[64], path[64];
-		(void)snprintf(line, sizeof line, "4:%s:/jobs\n", names[i]);
-		TREE(t, line);
-		(void)snprintf(path, sizeof path, "%s/jobs/cpu.cfs_period_us", names[i]);
-		put(&t, path, "100000\n");
-		(void)snprintf(path, sizeof path, "%s/jobs/cpu.cfs_quota_us", names[i]);
-		put(&t, path, "100000\n");
-		assert_int_equal(fl__cpu_limit(t.proc, t.root, 16), 16);
+		FL_TEXT(line, "4:%s:/jobs\n", names[i]);
+		TREE(line);
+		FL_TEXT(path, "%s/jobs/cpu.cfs_period_us", names[i]);
+		put(path, "100000\n");
+		FL_TEXT(path, "%s/jobs/cpu.cfs_quota_us", names[i]);
+		put(path, "100000\n");
+		assert_int_equal(fl__cpu_limit(tree.cgroup, tree.root, 16), 16);
 	}
-	TREE(last, "4:cpuacct,cpu:/jobs\n");
-	put(&last, "cpuacct,cpu/jobs/cpu.cfs_period_us", "100000\n");
-	put(&last, "cpuacct,cpu/jobs/cpu.cfs_quota_us", "100000\n");
-	assert_int_equal(fl__cpu_limit(last.proc, last.root, 16), 1);
+	TREE("4:cpuacct,cpu:/jobs\n");
+	put("cpuacct,cpu/jobs/cpu.cfs_period_us", "100000\n");
+	put("cpuacct,cpu/jobs/cpu.cfs_quota_us", "100000\n");
+	assert_int_equal(fl__cpu_limit(tree.cgroup, tree.root, 16), 1);
 }
 
 FL_TEST(cpu_group_nonsense_is_no_limit)

@@ -2,9 +2,9 @@
 #include "fl_faults.h"
 #include "fl_queued.h"
 
-static int wait_for(void *e, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_for)
 {
-	return fl_event_wait_until(e, deadline, cancel);
+	return fl_event_wait_until(object, deadline, cancel);
 }
 
 FL_TEST(event_stays_set_until_it_is_reset)
@@ -96,7 +96,7 @@ FL_TEST(event_auto_is_reset_by_one_wait)
 	}
 	fl_event_set(&e);
 	fl_event_reset(&e);
-	FL_RC(fl_event_wait_until(&e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_event_wait_until(&e, fl_test_soon(), NULL), -ETIMEDOUT);
 	fl_event_set(&e);
 	/* A wait that gave up took nothing, and left nothing behind. */
 	FL_OK(fl_event_wait_until(&e, FL_NO_WAIT, NULL));
@@ -132,9 +132,9 @@ FL_TEST(event_auto_set_skips_a_cancelled_waiter)
 	assert_false(fl_event_is_set(&e));
 }
 
-static int wait_any_for(void *e, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_any_for)
 {
-	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_EVENT((fl_event *)e));
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_EVENT((fl_event *)object));
 }
 
 /* An observer takes nothing: the set stays. */

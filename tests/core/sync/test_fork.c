@@ -33,7 +33,7 @@ FL_TEST(fork_mutex_with_a_waiter)
 static void is_not_the_last(void *barrier)
 {
 	FL_RC(fl_barrier_try_wait(barrier), -EAGAIN);
-	FL_RC(fl_barrier_wait_until(barrier, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_barrier_wait_until(barrier, fl_test_soon(), NULL), -ETIMEDOUT);
 }
 
 FL_TEST(fork_barrier_forgets_arrivals)
@@ -230,7 +230,7 @@ static int hold_all(void *unused)
 
 static fl_time at_once(void)
 {
-	return fl_after(FL_MS(1));
+	return fl_test_soon();
 }
 
 static void finds_all_held(void *unused)

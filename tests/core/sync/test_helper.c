@@ -143,8 +143,7 @@ static void has_none(void *unused)
 
 FL_TEST(helper_stays_with_the_parent_of_a_fork)
 {
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 	begin();
 	FL_OK(fl__helper_start(&sleeper));
 	FL_WAIT_FOR(asleep() == 1);

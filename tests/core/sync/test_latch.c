@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_queued.h"
 
-static int wait_for(void *l, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_for)
 {
-	return fl_latch_wait_until(l, deadline, cancel);
+	return fl_latch_wait_until(object, deadline, cancel);
 }
 
 FL_TEST(latch_initial_count)

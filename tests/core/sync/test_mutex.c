@@ -29,10 +29,10 @@ static void lock_plainly(void *m)
 	fl_mutex_unlock(m);
 }
 
-static int lock_call(void *m, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(lock_call)
 {
 	FL_CANCEL_SCOPE(cancel);
-	lock_plainly(m);
+	lock_plainly(object);
 	return 0;
 }
 

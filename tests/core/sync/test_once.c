@@ -26,9 +26,9 @@ static int do_job(void *arg)
 	return 0;
 }
 
-static int call(void *arg, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(call)
 {
-	job *j = arg;
+	job *j = object;
 	int rc = fl_once_call_until(&j->once, do_job, j, deadline, cancel);
 	FL_CHECK(rc != 0 || j->work == 42);
 	return rc;
@@ -89,7 +89,7 @@ FL_TEST(once_while_another_runs_it)
 	assert_false(fl_once_is_done(&j.once));
 	FL_RC(fl_once_try_call(&j.once, do_job, &j), -EAGAIN);
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_once_call_until(&j.once, do_job, &j, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_once_call_until(&j.once, do_job, &j, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);

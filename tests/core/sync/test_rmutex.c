@@ -3,18 +3,18 @@
 
 enum { LAST_DEPTH = UINT32_MAX - 1 };
 
-static int lock_and_unlock(void *m, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(lock_and_unlock)
 {
-	int rc = fl_rmutex_lock_until(m, deadline, cancel);
+	int rc = fl_rmutex_lock_until(object, deadline, cancel);
 	if (rc == 0)
-		fl_rmutex_unlock(m);
+		fl_rmutex_unlock(object);
 	return rc;
 }
 
-static int try_once(void *m, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(try_once)
 {
-	FL_CHECK(!fl_rmutex_depth(m));
-	return fl_rmutex_try_lock(m);
+	FL_CHECK(!fl_rmutex_depth(object));
+	return fl_rmutex_try_lock(object);
 }
 
 static int tried_elsewhere(fl_rmutex *m)
@@ -50,7 +50,7 @@ FL_TEST(rmutex_of_another_is_waited_for)
 	fl_test_caller brief, cancelled, patient;
 	fl_rmutex_lock(&m);
 	fl_rmutex_lock(&m);
-	fl_test_call_start(&brief, lock_and_unlock, &m, fl_after(FL_MS(1)), NULL);
+	fl_test_call_start(&brief, lock_and_unlock, &m, fl_test_soon(), NULL);
 	FL_RC(fl_test_call_end(&brief), -ETIMEDOUT); /* fl_rmutex_lock_until */
 	fl_test_call_queued(&cancelled, lock_and_unlock, &m, &m.mutex_, FL_FOREVER, &stop);
 	fl_cancel_token_request(&stop);

@@ -3,19 +3,19 @@
 #include "fl_faults.h"
 #include "fl_queued.h"
 
-static int read_briefly(void *l, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(read_briefly)
 {
-	int rc = fl_rwlock_read_lock_until(l, deadline, cancel);
+	int rc = fl_rwlock_read_lock_until(object, deadline, cancel);
 	if (rc == 0)
-		fl_rwlock_read_unlock(l);
+		fl_rwlock_read_unlock(object);
 	return rc;
 }
 
-static int write_briefly(void *l, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(write_briefly)
 {
-	int rc = fl_rwlock_write_lock_until(l, deadline, cancel);
+	int rc = fl_rwlock_write_lock_until(object, deadline, cancel);
 	if (rc == 0)
-		fl_rwlock_write_unlock(l);
+		fl_rwlock_write_unlock(object);
 	return rc;
 }
 
@@ -51,7 +51,7 @@ FL_TEST(rwlock_until_gives_up)
 		FL_RC(fl_rwlock_read_lock_until(&l, past[i], NULL), -ETIMEDOUT);
 		FL_RC(fl_rwlock_write_lock_until(&l, past[i], NULL), -ETIMEDOUT);
 	}
-	fl_time deadline = fl_after(FL_MS(1));
+	fl_time deadline = fl_test_soon();
 	FL_RC(fl_rwlock_read_lock_until(&l, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_time_is_past(deadline));
 	FL_RC(fl_rwlock_read_lock_until(&l, FL_FOREVER, fl_test_requested), -ECANCELED);
@@ -68,15 +68,15 @@ FL_TEST(rwlock_until_gives_up)
 	assert_int_equal(l.word_, 0); /* a wait that gave up left nothing */
 }
 
-static int lock_plainly(void *l, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(lock_plainly)
 {
 	FL_CANCEL_SCOPE(cancel);
 	if (fl__is_forever(deadline)) {
-		fl_rwlock_read_lock(l);
-		fl_rwlock_read_unlock(l);
+		fl_rwlock_read_lock(object);
+		fl_rwlock_read_unlock(object);
 	} else {
-		fl_rwlock_write_lock(l);
-		fl_rwlock_write_unlock(l);
+		fl_rwlock_write_lock(object);
+		fl_rwlock_write_unlock(object);
 	}
 	return 0;
 }

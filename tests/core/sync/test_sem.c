@@ -155,9 +155,9 @@ FL_TEST(sem_takes_several_or_none)
 	FL_OK(fl_sem_acquire_n(&bounded, 3));
 }
 
-static int acquire_three(void *s, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(acquire_three)
 {
-	return fl_sem_acquire_n_until(s, 3, deadline, cancel);
+	return fl_sem_acquire_n_until(object, 3, deadline, cancel);
 }
 
 /* A waiter for three permits is not starved by waiters behind it that want one, nor by a try. */
@@ -199,9 +199,9 @@ FL_TEST(sem_several_that_give_up_serve_those_behind)
 	assert_int_equal(s.word_, 0);
 }
 
-static int look(void *s, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(look)
 {
-	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM((fl_sem *)s));
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM((fl_sem *)object));
 }
 
 /* An observer is woken when the waiter before it, which wanted more than there is, has left. */

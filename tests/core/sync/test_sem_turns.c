@@ -6,12 +6,12 @@
 
 static fl_sem s;
 
-static int acquire(void *unused, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(acquire)
 {
 	return fl_sem_acquire_until(&s, deadline, cancel);
 }
 
-static int acquire_two(void *unused, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(acquire_two)
 {
 	return fl_sem_acquire_n_until(&s, 2, deadline, cancel);
 }

@@ -36,7 +36,7 @@ FL_TEST(thread_join_answers)
 	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
 	FL_RC(fl_thread_try_join(t, &result), -EAGAIN);
 	FL_RC(fl_thread_join_until(t, &result, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	fl_time deadline = fl_after(FL_MS(1));
+	fl_time deadline = fl_test_soon();
 	FL_RC(fl_thread_join_until(t, &result, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_time_is_past(deadline));
 	FL_RC(fl_thread_join_until(t, &result, FL_FOREVER, fl_test_requested), -ECANCELED);
@@ -138,7 +138,7 @@ static int tell_self(void *arg)
 {
 	self *s = arg;
 	s->id = fl_thread_current_id();
-	(void)snprintf(s->name, sizeof s->name, "%s", fl_thread_current_name());
+	FL_TEXT(s->name, "%s", fl_thread_current_name());
 	FL_OK(pthread_getname_np(pthread_self(), s->kernel_name, sizeof s->kernel_name));
 	return 0;
 }

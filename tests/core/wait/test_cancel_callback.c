@@ -65,7 +65,7 @@ FL_TEST(cancel_callback_is_not_run_by_a_deadline)
 	fl_cancel_token c;
 	fl_cancel_callback cb;
 	uint32_t runs = 0;
-	fl_cancel_token_init(&c, FL_SHIELDED, fl_after(FL_MS(1)));
+	fl_cancel_token_init(&c, FL_SHIELDED, fl_test_soon());
 	const bool registered = fl_cancel_token_on_request(&c, &cb, count_up, &runs);
 	FL_WAIT_FOR(fl_cancel_token_is_requested(&c));
 	assert_int_equal(runs, !registered);
@@ -225,9 +225,9 @@ static int request(void *arg)
 	return 0;
 }
 
-static int remove_it(void *cb, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(remove_it)
 {
-	return fl_cancel_callback_remove(cb);
+	return fl_cancel_callback_remove(object);
 }
 
 FL_TEST(cancel_callback_remove_waits_for_one_that_runs)

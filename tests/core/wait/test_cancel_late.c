@@ -212,7 +212,7 @@ static void *cancel_then_give(void *waiter)
 	return NULL;
 }
 
-FL_TEST_WITH(cancel_late_fiber_takes_nothing_that_comes_after_the_request, fl_test_body_in_loop, void)
+FL_LOOP_TEST(cancel_late_fiber_takes_nothing_that_comes_after_the_request)
 {
 	for (row = rows; row < rows + ROWS; row++) {
 		bool begun = false;
@@ -273,7 +273,7 @@ static int wait_on_pipe(void *arg)
 	return fl_fd_wait(*(int *)arg, FL_FD_IN);
 }
 
-FL_TEST_WITH(cancel_late_fiber_does_not_see_a_descriptor_that_is_ready_after_the_request, fl_test_body_in_loop, void)
+FL_LOOP_TEST(cancel_late_fiber_does_not_see_a_descriptor_that_is_ready_after_the_request)
 {
 	int ends[2];
 	FL_OK(pipe(ends));

@@ -80,16 +80,16 @@ FL_TEST(cancel_consumes_nothing)
 }
 
 /* In the scope of the token `cancel`; NULL means that scope. */
-static int scoped_wait(void *kind, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(scoped_wait)
 {
 	FL_CANCEL_SCOPE(cancel);
-	return ((const fl_kind *)kind)->wait(NULL, deadline, NULL);
+	return ((const fl_kind *)object)->wait(NULL, deadline, NULL);
 }
 
-static int shielded_wait(void *kind, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(shielded_wait)
 {
 	FL_CANCEL_SCOPE(cancel);
-	return ((const fl_kind *)kind)->wait(NULL, deadline, FL_SHIELDED);
+	return ((const fl_kind *)object)->wait(NULL, deadline, FL_SHIELDED);
 }
 
 FL_TEST(cancel_null_means_the_scope)

@@ -13,19 +13,19 @@ typedef union memory {
 	unsigned char bytes[8];
 } memory;
 
-static int lock(void *m, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(lock)
 {
-	return fl_mutex_lock_until(m, deadline, cancel);
+	return fl_mutex_lock_until(object, deadline, cancel);
 }
 
-static int read_lock(void *l, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(read_lock)
 {
-	return fl_rwlock_read_lock_until(l, deadline, cancel);
+	return fl_rwlock_read_lock_until(object, deadline, cancel);
 }
 
-static int write_lock(void *l, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(write_lock)
 {
-	return fl_rwlock_write_lock_until(l, deadline, cancel);
+	return fl_rwlock_write_lock_until(object, deadline, cancel);
 }
 
 static void pass_over(struct fl__lot *lot)

@@ -396,9 +396,9 @@ FL_TEST(lot_sleep_takes_the_wake_that_came_first)
 /* Words, and the parker of threads. */
 static const struct fl__word at_three = {0xff, 3, 0x100};
 
-static int wait_for_three(void *word, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_for_three)
 {
-	return fl__word_wait(word, &at_three, deadline, cancel);
+	return fl__word_wait(object, &at_three, deadline, cancel);
 }
 
 FL_TEST(lot_word_is_waited_for)
@@ -427,7 +427,7 @@ FL_TEST(parker_consumes_one_unpark)
 	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 	const struct fl__ctx_ops *ops = wait.ctx->ops;
 	assert_ptr_equal(ops, &fl__thread_parker);
-	fl_time deadline = fl_after(FL_MS(1));
+	fl_time deadline = fl_test_soon();
 	FL_RC(ops->park(&wait, deadline), -ETIMEDOUT);
 	assert_true(fl_time_is_past(deadline));
 	ops->unpark(&wait);

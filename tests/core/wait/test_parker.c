@@ -361,7 +361,7 @@ FL_TEST(parker_spin_does_not_yield_where_that_does_not_pay)
 		assert_int_equal(turn.yields, 0);
 	}
 	fl__sys.futex_wait = sleep_on;
-	FL_RC(fl_sem_acquire_until(&s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT); /* teaches nothing */
+	FL_RC(fl_sem_acquire_until(&s, fl_test_soon(), NULL), -ETIMEDOUT); /* teaches nothing */
 	fl__sys.futex_wait = sleep_until_due;
 	turn.yields = 0;
 	(void)wait_for_release(FL_MS(1));

@@ -98,7 +98,7 @@ static void get_make(void)
 	queue = FL_TEST_QUEUE(int, .capacity = 1);
 }
 
-static int get_wait(void *unused, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(get_wait)
 {
 	int item = 0, rc = fl_queue_get_until(queue, &item, deadline, &token);
 	FL_CHECK(item == (rc == 0 ? 5 : 0));
@@ -116,7 +116,7 @@ static void put_make(void)
 	get_finish();
 }
 
-static int put_wait(void *unused, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(put_wait)
 {
 	return fl_queue_put_until(queue, &(int){5}, deadline, &token);
 }
@@ -139,7 +139,7 @@ static void sleep_make(void)
 }
 
 /* The deadline is what it waits for: the result is 0. */
-static int sleep_wait(void *unused, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(sleep_wait)
 {
 	int rc = fl_sleep_until(deadline, &token);
 	return rc == 0 ? -ETIMEDOUT : rc;
@@ -188,14 +188,14 @@ static int wait_in_fiber(void *arg)
 	return wait_with_errno(call->kind, call->deadline, NULL);
 }
 
-static int on_a_loop(void *kind, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(on_a_loop)
 {
-	return fl_loop_run(wait_in_fiber, &(struct in_fiber){kind, deadline});
+	return fl_loop_run(wait_in_fiber, &(struct in_fiber){object, deadline});
 }
 
-static int on_a_thread(void *kind, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(on_a_thread)
 {
-	return wait_with_errno(kind, deadline, cancel);
+	return wait_with_errno(object, deadline, cancel);
 }
 
 static fl_test_call *const contexts[] = {on_a_thread, on_a_loop};
@@ -425,7 +425,7 @@ static void waits_by_a_moved_clock(const fl_kind *kind, fl_test_call *call)
 	static const int64_t moves[] = {FL_S(15 * 86400), -FL_S(15 * 86400)};
 	FL_EACH (i, moves) {
 		fl__store_relaxed(&fl_test_ahead, moves[i]);
-		FL_RC(call((void *)kind, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+		FL_RC(call((void *)kind, fl_test_soon(), NULL), -ETIMEDOUT);
 	}
 	fl__store_relaxed(&fl_test_ahead, 0);
 }
@@ -539,9 +539,9 @@ struct signalled {
 	fl_test_call *call;
 };
 
-static int signalled_wait(void *arg, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(signalled_wait)
 {
-	const struct signalled *s = arg;
+	const struct signalled *s = object;
 	fl__store_release(&sleeper_tid, (uint32_t)syscall(SYS_gettid));
 	int rc = s->call((void *)s->kind, deadline, cancel);
 	fl__store_release(&sleeper_tid, 0);

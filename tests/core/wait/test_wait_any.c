@@ -56,9 +56,9 @@ static void make_ready(things *t, int thing)
 	}
 }
 
-static int any_of(void *arg, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(any_of)
 {
-	things *t = arg;
+	things *t = object;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM(&t->sem), FL_ON_EVENT(&t->event), FL_ON_LATCH(&t->latch),
 	                         FL_ON_THREAD(t->thread), FL_ON_CANCEL_TOKEN(&t->token));
 }
@@ -111,7 +111,7 @@ FL_TEST(wait_any_gives_up)
 	things t;
 	things_init(&t);
 	FL_RC(any_of(&t, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(any_of(&t, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);      /* fl_wait_any_until */
+	FL_RC(any_of(&t, fl_test_soon(), NULL), -ETIMEDOUT);          /* fl_wait_any_until */
 	FL_RC(any_of(&t, FL_FOREVER, fl_test_requested), -ECANCELED); /* fl_wait_any_until */
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
@@ -155,10 +155,10 @@ FL_TEST(wait_any_of_many)
 		FL_CHECK(!fl__lot_has_waiters_at(&events[i]));
 }
 
-static int twice(void *arg, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(twice)
 {
 	fl_event none = FL_EVENT_INIT;
-	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_EVENT(&none), FL_ON_EVENT(arg), FL_ON_EVENT(arg));
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_EVENT(&none), FL_ON_EVENT(object), FL_ON_EVENT(object));
 }
 
 FL_TEST(wait_any_may_name_a_thing_twice)
@@ -205,7 +205,7 @@ FL_TEST(wait_any_token_becomes_ready_by_its_deadline)
 	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&e), FL_ON_CANCEL_TOKEN(&late), FL_ON_CANCEL_TOKEN(&early)), 2);
 	assert_true(fl_time_is_past(fl_cancel_token_deadline(&early)));
 	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_S(500)), NULL, FL_ON_CANCEL_TOKEN(&late), FL_ON_CANCEL_TOKEN(&early)), 1);
-	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_EVENT(&e), FL_ON_CANCEL_TOKEN(&late)), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(fl_test_soon(), NULL, FL_ON_EVENT(&e), FL_ON_CANCEL_TOKEN(&late)), -ETIMEDOUT);
 	fl_cancel_token_destroy(&late);
 	fl_cancel_token_destroy(&early);
 }
@@ -227,7 +227,7 @@ FL_TEST(wait_any_goes_on_when_it_is_too_late)
 	for (int i = 0; i < 3; i++) {
 		fl_event_set(&flash);
 		fl_event_reset(&flash);
-		FL_RC(fl_wait_any_until(on, 2, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+		FL_RC(fl_wait_any_until(on, 2, fl_test_soon(), NULL), -ETIMEDOUT);
 	}
 	fl_sem_release(&s);
 	FL_RC(fl_wait_any_until(on, 2, FL_FOREVER, NULL), 1);

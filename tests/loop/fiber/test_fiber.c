@@ -56,7 +56,7 @@ static void resume_yielding(resumer *r)
 	}
 }
 
-FL_TEST_WITH(fiber_resume_by_a_fiber, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fiber_resume_by_a_fiber)
 {
 	resumer r = {NULL, 0};
 	fl_fiber *suspended = fl_test_start(suspend_thrice, &r);

@@ -49,7 +49,7 @@ FL_TEST_WITH(fiber_cancel_before_a_wait, in_both_places, void)
 	FL_CHECK(fl_cancel_token_is_requested(NULL));
 	FL_RC(fl_event_wait(&never), -ECANCELED);
 	/* The kick comes while it waits under no token, and ends nothing. */
-	FL_RC(fl_event_wait_until(&never, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl_event_wait_until(&never, fl_test_soon(), FL_SHIELDED), -ETIMEDOUT);
 	for (int i = 0; i < 3; i++)
 		FL_RC(fl_event_wait(&never), -ECANCELED);
 	FL_RC(fl_sleep(FL_S(3600)), -ECANCELED);
@@ -190,11 +190,11 @@ static int wait_nested(void *arg)
 	}
 	{
 		FL_CANCEL_SCOPE(&n->apart);
-		n->under_apart = fl_event_wait_until(&n->event, fl_after(FL_MS(1)), NULL);
+		n->under_apart = fl_event_wait_until(&n->event, fl_test_soon(), NULL);
 	}
 	{
 		FL_CANCEL_SCOPE(FL_SHIELDED);
-		n->shielded = fl_event_wait_until(&n->event, fl_after(FL_MS(1)), NULL);
+		n->shielded = fl_event_wait_until(&n->event, fl_test_soon(), NULL);
 	}
 	n->under_own = fl_event_wait(&n->event);
 	fl_cancel_token_destroy(&n->child);
@@ -278,7 +278,7 @@ static int wait_for_times(void *unused)
 	return 0;
 }
 
-FL_TEST_WITH(fiber_cancel_by_the_deadline_of_its_token, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fiber_cancel_by_the_deadline_of_its_token)
 {
 	fl_fiber *f;
 	fl_cancel_token parent;

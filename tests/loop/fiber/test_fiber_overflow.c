@@ -55,8 +55,7 @@ FL_TEST(fiber_overflow_panics_with_its_name)
 	char expected[96];
 	struct fl__stack_pool pool;
 	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
-	(void)snprintf(expected, sizeof expected, "): fiber glutton needs more stack than its %zu bytes",
-	               pool.slot - pool.guard);
+	FL_TEXT(expected, "): fiber glutton needs more stack than its %zu bytes", pool.slot - pool.guard);
 	fl_test_child_dies(overflow_in_child, NULL, SIGABRT, expected);
 	fl_test_child_dies(overflow_in_child, NULL, SIGABRT, "fairlead: fl__fiber_run(0x");
 }

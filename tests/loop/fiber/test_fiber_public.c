@@ -7,7 +7,7 @@
 #include "fl_in_loop.h"
 #include "fl_order.h"
 
-FL_TEST_WITH(fiber_public_starts_in_order_on_a_later_turn, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fiber_public_starts_in_order_on_a_later_turn)
 {
 	static char letters[] = "abcde";
 	fl_fiber *f[5];
@@ -31,7 +31,7 @@ FL_TEST(fiber_public_start_without_a_loop)
 }
 
 /* fl_fiber_start() gives -ENOMEM, and nothing has happened. */
-FL_TEST_WITH(fiber_public_start_without_memory, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fiber_public_start_without_memory)
 {
 	fl_fiber *f[256], *last = NULL;
 	int n = 0, rc;
@@ -47,7 +47,7 @@ FL_TEST_WITH(fiber_public_start_without_memory, fl_test_body_in_loop, void)
 		fl_fiber_free(f[--n]);
 }
 
-FL_TEST_WITH(fiber_public_join_answers, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fiber_public_join_answers)
 {
 	int number = 7, result = 0;
 	fl_event go = FL_EVENT_INIT;
@@ -59,7 +59,7 @@ FL_TEST_WITH(fiber_public_join_answers, fl_test_body_in_loop, void)
 	FL_CHECK(fl_fiber_is_alive(f));
 	FL_RC(fl_fiber_try_join(f, &result), -EAGAIN);
 	FL_RC(fl_fiber_join_until(f, &result, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_fiber_join_until(f, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_fiber_join_until(f, &result, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_fiber_join_until(f, &result, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
@@ -95,7 +95,7 @@ static void join_outside(void *arg)
 }
 
 /* fl_fiber_join in a callback would never end: -EDEADLK. */
-FL_TEST_WITH(fiber_public_callbacks_do_not_join, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fiber_public_callbacks_do_not_join)
 {
 	fl_loop *l = fl_loop_current();
 	outsider called = {fl_fiber_current(), 0, 0, true, 0}, timed = called;
@@ -117,7 +117,7 @@ static void note_failure(const char *name, int error)
 {
 	failures++;
 	failed_with = error;
-	(void)snprintf(failed_name, sizeof failed_name, "%s", name);
+	FL_TEXT(failed_name, "%s", name);
 }
 
 static int detach_in_every_way(void *unused)
@@ -203,7 +203,7 @@ static int end_slowly(void *ended)
 	return rc;
 }
 
-FL_TEST_WITH(fiber_public_free_cancels_and_waits, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fiber_public_free_cancels_and_waits)
 {
 	int ended = 0, number = 1;
 	fl_fiber *f = fl_test_start(end_slowly, &ended);
@@ -225,7 +225,7 @@ FL_TEST_WITH(fiber_public_free_cancels_and_waits, fl_test_body_in_loop, void)
 }
 
 /* The handler may leave by longjmp(), so the fiber must be as before: not cancelled. */
-FL_TEST_WITH(fiber_public_free_of_itself_panics, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fiber_public_free_of_itself_panics)
 {
 	fl_fiber *self = fl_fiber_current();
 	FL_PANICS_OF("fl_fiber_free", self, fl_fiber_free(self));
@@ -296,7 +296,7 @@ static int keep_own_things(void *value)
 	return 0;
 }
 
-FL_TEST_WITH(fiber_public_locals_errno_and_scope_are_its_own, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fiber_public_locals_errno_and_scope_are_its_own)
 {
 	unsigned values[] = {1, 10, 100, 1000};
 	fl_fiber *f[4];
@@ -313,14 +313,14 @@ FL_TEST_WITH(fiber_public_locals_errno_and_scope_are_its_own, fl_test_body_in_lo
 }
 
 /* FL_ON_FIBER. */
-FL_TEST_WITH(fiber_public_can_be_waited_for, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fiber_public_can_be_waited_for)
 {
 	int number = 3;
 	fl_event never = FL_EVENT_INIT;
 	fl_fiber *slow = fl_test_start(fl_test_sleep_long, NULL), *fast = fl_test_start(fl_test_return_int, &number);
 	FL_CHECK(FL_WAIT_ANY(FL_ON_FIBER(slow), FL_ON_EVENT(&never), FL_ON_FIBER(fast)) == 2);
 	FL_CHECK(FL_WAIT_ANY(FL_ON_FIBER(slow), FL_ON_FIBER(fast)) == 1); /* it has ended before */
-	FL_CHECK(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_FIBER(slow)) == -ETIMEDOUT);
+	FL_CHECK(FL_WAIT_ANY_UNTIL(fl_test_soon(), NULL, FL_ON_FIBER(slow)) == -ETIMEDOUT);
 	FL_CHECK(fl_test_join(fast) == 3);
 	fl_fiber_cancel(slow);
 	FL_CHECK(FL_WAIT_ANY(FL_ON_FIBER(slow)) == 0);
@@ -328,7 +328,7 @@ FL_TEST_WITH(fiber_public_can_be_waited_for, fl_test_body_in_loop, void)
 }
 
 /* A fiber that is ready has ended completely: its locals are gone, and a join does not wait. */
-FL_TEST_WITH(fiber_public_is_ready_after_its_locals, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fiber_public_is_ready_after_its_locals)
 {
 	unsigned value = 1;
 	fl_fiber *f = fl_test_start(keep_own_things, &value);
@@ -344,7 +344,7 @@ static int await_either(void *fibers)
 }
 
 /* An end and a cancel of the waiter in one turn: the first of them decides, and the end stays. */
-FL_TEST_WITH(fiber_public_wait_cancelled_as_one_ends, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fiber_public_wait_cancelled_as_one_ends)
 {
 	for (int end_first = 0; end_first <= 1; end_first++) {
 		fl_event gate = FL_EVENT_INIT;
@@ -371,7 +371,7 @@ static int join_it(void *f)
 	return fl_fiber_join(f, NULL);
 }
 
-FL_TEST_WITH(fiber_public_join_that_is_cancelled, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fiber_public_join_that_is_cancelled)
 {
 	fl_fiber *f = fl_test_start(fl_test_sleep_long, NULL), *joiner = fl_test_start(join_it, f);
 	fl_test_settle();
@@ -382,7 +382,7 @@ FL_TEST_WITH(fiber_public_join_that_is_cancelled, fl_test_body_in_loop, void)
 }
 
 /* A thousand starts and ends: stacks are used again. */
-FL_TEST_WITH(fiber_public_thousands_come_and_go, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fiber_public_thousands_come_and_go)
 {
 	int number = 1;
 	for (unsigned i = 0; i < fl_test_scaled(3000); i++) {
@@ -400,7 +400,7 @@ static int join_fiber(void *fiber)
 }
 
 /* A second free would touch memory of another owner. */
-FL_TEST_WITH(fiber_public_joined_by_two_panics, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fiber_public_joined_by_two_panics)
 {
 	fl_event gate = FL_EVENT_INIT;
 	fl_fiber *f = fl_test_start(fl_test_wait_event, &gate);

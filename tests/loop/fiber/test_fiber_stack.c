@@ -260,7 +260,7 @@ static int note_frame(void *arg)
 }
 
 /* Fibers that do not wait take turns on two stacks: one ends on the first while the next begins on the second. */
-FL_TEST_WITH(stack_of_fibers_that_do_not_wait, fl_test_body_in_loop, void)
+FL_LOOP_TEST(stack_of_fibers_that_do_not_wait)
 {
 	enum { MANY = 1000 };
 	frame_count = 0;

@@ -12,7 +12,7 @@ static void is_text(const fl_address *a, const char *expected)
 	FL_RC(fl_address_text(a, text, 0), -ENOSPC);
 }
 
-FL_TEST_WITH(address_text, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(address_text)
 {
 	static const struct {
 		const char *host, *text;
@@ -57,7 +57,7 @@ FL_TEST_WITH(address_text, fl_test_body_leaves_nothing, void)
 }
 
 /* Of one size, and of different families. */
-FL_TEST_WITH(address_unix, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(address_unix)
 {
 	fl_address a = {.size = 0}, b;
 	char path[sizeof(struct sockaddr_in6) - 2];

@@ -4,7 +4,7 @@
 
 /* ---- one at a time */
 
-FL_TEST_WITH(datagram_one_at_a_time, fl_test_each_two, const fl_test_two *t)
+FL_DATAGRAM_TEST(datagram_one_at_a_time)
 {
 	char got[8];
 	fl_address from;
@@ -22,7 +22,7 @@ FL_TEST_WITH(datagram_one_at_a_time, fl_test_each_two, const fl_test_two *t)
 }
 
 /* empty_datagram: it is sent, and no end. */
-FL_TEST_WITH(datagram_empty, fl_test_each_two, const fl_test_two *t)
+FL_DATAGRAM_TEST(datagram_empty)
 {
 	char got[8];
 	fl_address from = {.size = 0};
@@ -36,7 +36,7 @@ FL_TEST_WITH(datagram_empty, fl_test_each_two, const fl_test_two *t)
 }
 
 /* truncation_unseen: the receiver is told, and the next datagram is whole. */
-FL_TEST_WITH(datagram_truncated, fl_test_each_two, const fl_test_two *t)
+FL_DATAGRAM_TEST(datagram_truncated)
 {
 	char got[8] = "";
 	fl_address from = {.size = 0};
@@ -52,7 +52,7 @@ FL_TEST_WITH(datagram_truncated, fl_test_each_two, const fl_test_two *t)
 	FL_RC(fl_datagram_try_receive(t->b, got, 1, NULL), -EAGAIN);
 }
 
-FL_TEST_WITH(datagram_large, fl_test_each_two, const fl_test_two *t)
+FL_DATAGRAM_TEST(datagram_large)
 {
 	enum { SIZE = 65507, LARGER = 8 << 20 };
 	char *data = malloc(LARGER), *got = malloc(SIZE);
@@ -109,7 +109,7 @@ static void check_message(int i, const fl_address *from)
 	FL_CHECK(fl_address_is_equal(&in[i].address, from));
 }
 
-FL_TEST_WITH(datagram_many, fl_test_each_two, const fl_test_two *t)
+FL_DATAGRAM_TEST(datagram_many)
 {
 	unsigned sent = 7;
 	make_messages(out, in, &t->to_b);
@@ -125,7 +125,7 @@ FL_TEST_WITH(datagram_many, fl_test_each_two, const fl_test_two *t)
 }
 
 /* The forms: with a deadline, and without a wait. */
-FL_TEST_WITH(datagram_several, fl_test_each_two, const fl_test_two *t)
+FL_DATAGRAM_TEST(datagram_several)
 {
 	unsigned sent = 0;
 	make_messages(out, in, &t->to_b);
@@ -153,7 +153,7 @@ FL_TEST_WITH(datagram_several, fl_test_each_two, const fl_test_two *t)
 }
 
 /* sendmmsg_short: what was sent is said, and the error of the rest is not hidden. */
-FL_TEST_WITH(datagram_many_with_an_error, fl_test_each_two, const fl_test_two *t)
+FL_DATAGRAM_TEST(datagram_many_with_an_error)
 {
 	fl_address other;
 	unsigned sent = 9;
@@ -198,12 +198,12 @@ static int receive_several(void *d)
 	return fl_datagram_receive_many(d, &m, 1);
 }
 
-FL_TEST_WITH(datagram_receive_gives_up, fl_test_each_two, const fl_test_two *t)
+FL_DATAGRAM_TEST(datagram_receive_gives_up)
 {
 	char got[16];
 	fl_datagram_message m = {.data = got, .size = sizeof got};
 	FL_RC(fl_datagram_receive_until(t->b, got, sizeof got, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_datagram_receive_until(t->b, got, sizeof got, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_datagram_receive_until(t->b, got, sizeof got, NULL, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_datagram_receive_until(t->b, got, sizeof got, NULL, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(fl_datagram_receive_many_until(t->b, &m, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_fiber *first = fl_test_start(receive_one, t->b), *second = fl_test_start(receive_several, t->b);
@@ -231,7 +231,7 @@ static int receive_in_order(void *number)
 	return got;
 }
 
-FL_TEST_WITH(datagram_receivers_in_order, fl_test_each_two, const fl_test_two *t)
+FL_DATAGRAM_TEST(datagram_receivers_in_order)
 {
 	static int numbers[FIBERS];
 	fl_fiber *fibers[FIBERS];
@@ -262,7 +262,7 @@ static int stop_it(void *unused)
 	return 0;
 }
 
-FL_TEST_WITH(datagram_lets_others_run, fl_test_each_two, const fl_test_two *t)
+FL_DATAGRAM_TEST(datagram_lets_others_run)
 {
 	stop_spinning = false;
 	fl_fiber *f = fl_test_start(stop_it, NULL);
@@ -275,7 +275,7 @@ FL_TEST_WITH(datagram_lets_others_run, fl_test_each_two, const fl_test_two *t)
 
 /* ---- connections */
 
-FL_TEST_WITH(datagram_connected, fl_test_each_two, const fl_test_two *t)
+FL_DATAGRAM_TEST(datagram_connected)
 {
 	char got[8];
 	fl_address a;
@@ -309,7 +309,7 @@ FL_TEST_WITH(datagram_connected, fl_test_each_two, const fl_test_two *t)
 }
 
 /* A connected socket receives from its peer alone. */
-FL_TEST_WITH(datagram_only_from_the_peer, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_only_from_the_peer)
 {
 	char got[8];
 	fl_datagram *a = fl_test_udp("127.0.0.1"), *b = fl_test_udp("127.0.0.1"), *c = fl_test_udp("127.0.0.1");
@@ -335,7 +335,7 @@ static void arrives(fl_datagram *a, fl_datagram *b, const fl_address *from, cons
 }
 
 /* Sockets of both families, and of one: a socket at all addresses speaks with both. */
-FL_TEST_WITH(datagram_both_families, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_both_families)
 {
 	if (!fl_test_has_ipv6())
 		return;
@@ -431,7 +431,7 @@ FL_TEST_WITH(datagram_closed_with_senders, fl_test_with_two_unix, const fl_test_
 
 static fl_datagram *kept;
 
-FL_TEST_WITH(datagram_freed_in_use, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_freed_in_use)
 {
 	kept = fl_test_udp("127.0.0.1");
 	fl_fiber *f = fl_test_start(receive_one, kept);
@@ -459,7 +459,7 @@ static void in_child(void *unused)
 	FL_CHECK(fl_test_path_is_there(&path));
 }
 
-FL_TEST_WITH(datagram_in_a_forked_child, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_in_a_forked_child)
 {
 	path = fl_test_path_make();
 	kept = fl_test_unix(path.name);
@@ -494,7 +494,7 @@ static int elsewhere(void *unused)
 	return 0;
 }
 
-FL_TEST_WITH(datagram_callers, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_callers)
 {
 	int result = 1;
 	kept = fl_test_unix(NULL);

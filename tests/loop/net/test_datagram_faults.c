@@ -61,7 +61,7 @@ static void refused_after(const fl_datagram *d, int sent)
 }
 
 /* A connected socket is told, once for each, and goes on. */
-FL_TEST_WITH(datagram_refused, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_refused)
 {
 	char got[8];
 	unsigned sent;
@@ -151,7 +151,7 @@ FL_TEST(datagram_peer_errors)
  * An error of this machine alone is in the queue, too: the send has returned it, and a receive does
  * not.
  */
-FL_TEST_WITH(datagram_own_errors, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_own_errors)
 {
 	enum { SIZE = 65535 };
 	const fl_datagram_config c = {.peer_errors = true};
@@ -205,7 +205,7 @@ static ssize_t strange_queue(int fd, struct msghdr *message, int flags)
 	return 0;
 }
 
-FL_TEST_WITH(datagram_odd_error_queues, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_odd_error_queues)
 {
 	const fl_datagram_config c = {.peer_errors = true};
 	char got;
@@ -238,7 +238,7 @@ FL_TEST_WITH(datagram_odd_error_queues, fl_test_body_leaves_nothing, void)
  * What the system says, and what a send and a receive say then. enobufs_spin: no wait for room that
  * is there.
  */
-FL_TEST_WITH(datagram_errors, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_errors)
 {
 	static const int all[][2] = {
 	    {-ENOBUFS, -ENOMEM},
@@ -273,7 +273,7 @@ FL_TEST_WITH(datagram_errors, fl_test_body_leaves_nothing, void)
 }
 
 /* A send with peer_errors gives up after some attempts. */
-FL_TEST_WITH(datagram_peer_errors_without_end, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_peer_errors_without_end)
 {
 	static const int peers[] = {-ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EHOSTDOWN, -ENONET,
 	                            -EPROTO,       -ENOPROTOOPT,  -EOPNOTSUPP,  -EACCES,    -EMSGSIZE};
@@ -319,7 +319,7 @@ static int fitful_sendmmsg(int fd, struct mmsghdr *messages, unsigned n)
 }
 
 /* -EAGAIN though there is room: the poller tells, or a pause ends. */
-FL_TEST_WITH(datagram_interrupted_everywhere, fl_test_each_two, const fl_test_two *t)
+FL_DATAGRAM_TEST(datagram_interrupted_everywhere)
 {
 	enum { N = 20 };
 	char bytes[N];
@@ -350,7 +350,7 @@ FL_TEST_WITH(datagram_interrupted_everywhere, fl_test_each_two, const fl_test_tw
 }
 
 /* Of a connection. */
-FL_TEST_WITH(datagram_connect_errors, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_connect_errors)
 {
 	static const int all[] = {-ECONNREFUSED, -ENOENT,      -EPROTOTYPE,   -EPERM,
 	                          -EACCES,       -ENETUNREACH, -EHOSTUNREACH, -EADDRINUSE};
@@ -383,7 +383,7 @@ FL_TEST_WITH(datagram_cannot_be_watched, fl_test_with_two_unix, const fl_test_tw
 	FL_RC(fl_datagram_send(t->a, "x", 1), -ENOMEM);
 	FL_RC(fl_test_fault.count, 1);
 	fl_test_no_faults();
-	FL_RC(fl_datagram_send_until(t->a, "x", 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_datagram_send_until(t->a, "x", 1, fl_test_soon(), NULL), -ETIMEDOUT);
 }
 
 /* ---- no room */
@@ -450,7 +450,7 @@ FL_TEST_WITH(datagram_unix_dgram_spin, fl_test_with_two_unix, const fl_test_two 
 	FL_CHECK(n > 0);
 	FL_RC(fl_datagram_send_to_until(a, "x", 1, &t->to_b, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_datagram_send_to_until(a, "x", 1, &t->to_b, fl_after(FL_MS(5)), NULL), -ETIMEDOUT);
-	FL_RC(fl_datagram_send_many_until(a, &m, 1, &sent, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_datagram_send_many_until(a, &m, 1, &sent, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(sent, 0);
 	FL_RC(fl_datagram_try_send_many(a, &m, 1, &sent), -EAGAIN);
 	FL_RC(fl_datagram_send_to_until(a, "x", 1, &t->to_b, FL_FOREVER, fl_test_requested), -ECANCELED);
@@ -475,7 +475,7 @@ FL_TEST_WITH(datagram_unix_full_peer, fl_test_with_two_unix, const fl_test_two *
 	int n = fill(&t->to_b);
 	FL_RC(fl_datagram_try_send_to(a, "x", 1, NULL), -EAGAIN);
 	FL_RC(fl_datagram_send_until(a, "x", 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_datagram_send_many_until(a, &m, 1, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_datagram_send_many_until(a, &m, 1, NULL, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_datagram_send_until(a, "x", 1, FL_FOREVER, fl_test_requested), -ECANCELED);
 	start_senders(f, send_late_connected, t);
 	fl_fiber_cancel(f[0]);
@@ -528,7 +528,7 @@ static int bare_unix(const fl_address *at, int type)
 	return fd;
 }
 
-FL_TEST_WITH(datagram_unix_receivers_missing, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_unix_receivers_missing)
 {
 	fl_address to;
 	fl_test_path p = fl_test_path_make();
@@ -561,7 +561,7 @@ FL_TEST_WITH(datagram_unix_receivers_missing, fl_test_body_leaves_nothing, void)
  * Descriptors that nobody asked for are closed by the system; a name without a NUL; no name; a shut
  * down receiver.
  */
-FL_TEST_WITH(datagram_hostile_peers, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_hostile_peers)
 {
 	char got[8], text[FL_ADDRESS_TEXT_SIZE];
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
@@ -619,7 +619,7 @@ static int truncating_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int
 	return got;
 }
 
-FL_TEST_WITH(datagram_truncated_by_the_flag_alone, fl_test_each_two, const fl_test_two *t)
+FL_DATAGRAM_TEST(datagram_truncated_by_the_flag_alone)
 {
 	char got[8];
 	fl_datagram_message m = {.data = got, .size = sizeof got};

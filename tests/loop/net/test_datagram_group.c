@@ -68,7 +68,7 @@ FL_TEST(datagram_groups)
 	fl_test_leaves_nothing(to_groups, NULL); /* a socket of both families */
 }
 
-FL_TEST_WITH(datagram_cannot_choose_an_interface, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_cannot_choose_an_interface)
 {
 	static const int errors[][2] = {{-ENOBUFS, -ENOMEM}, {-ENOMEM, -ENOMEM}, {-ENODEV, -ENODEV}};
 	const fl_datagram_config on_lo = {.interface = "lo"};

@@ -4,7 +4,7 @@
 
 #include <net/if.h>
 
-FL_TEST_WITH(datagram_names, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_names)
 {
 	char name[300];
 	fl_address a;
@@ -29,7 +29,7 @@ FL_TEST_WITH(datagram_names, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_address_ip(&a, NULL, 5), -EINVAL);
 }
 
-FL_TEST_WITH(datagram_names_cancelled, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_names_cancelled)
 {
 	fl_address a;
 	fl_datagram *d = NULL;
@@ -53,7 +53,7 @@ static void in_callback(void *unused)
 	fl_datagram_free(d);
 }
 
-FL_TEST_WITH(datagram_in_a_callback, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_in_a_callback)
 {
 	fl_test_in_callback(in_callback, NULL);
 }
@@ -61,7 +61,7 @@ FL_TEST_WITH(datagram_in_a_callback, fl_test_body_leaves_nothing, void)
 /* ---- UDP */
 
 /* port_shared: a port is private, unless both ask for a shared one. */
-FL_TEST_WITH(datagram_port_shared, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_port_shared)
 {
 	const fl_datagram_config share = {.reuse_port = true}, reuse = {.reuse_address = true};
 	const struct sockaddr_in bare = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -89,7 +89,7 @@ FL_TEST_WITH(datagram_port_shared, fl_test_body_leaves_nothing, void)
 }
 
 /* A machine without IPv6. */
-FL_TEST_WITH(datagram_without_ipv6, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_without_ipv6)
 {
 	fl__net_sys.socket = fl_test_only_ipv4;
 	fl_datagram *d = fl_test_udp(NULL), *other = fl_test_udp("127.0.0.1");
@@ -159,7 +159,7 @@ static void reach(fl_datagram *d, const char *path)
 	fl_datagram_free(from);
 }
 
-FL_TEST_WITH(datagram_unix_paths, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_unix_paths)
 {
 	fl_datagram *other = NULL;
 	char below[64];
@@ -170,7 +170,7 @@ FL_TEST_WITH(datagram_unix_paths, fl_test_body_leaves_nothing, void)
 	FL_CHECK(fl_test_is_address(&at, p.name));
 	reach(d, p.name);
 	FL_RC(fl_datagram_open_unix(&other, p.name), -EADDRINUSE);
-	(void)snprintf(below, sizeof below, "%s/x", p.name);
+	FL_TEXT(below, "%s/x", p.name);
 	FL_RC(fl_datagram_open_unix(&other, below), -ENOTDIR);
 	fl_datagram_free(d);
 	FL_CHECK(!fl_test_path_is_there(&p));
@@ -190,7 +190,7 @@ FL_TEST_WITH(datagram_unix_paths, fl_test_body_leaves_nothing, void)
 	fl_test_path_end(&p);
 }
 
-FL_TEST_WITH(datagram_unix_abstract, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_unix_abstract)
 {
 	fl_datagram *other = NULL;
 	char path[128];
@@ -219,7 +219,7 @@ static void free_opened(void)
 	opened = NULL;
 }
 
-FL_TEST_WITH(datagram_unix_leaves_the_files_of_others, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_unix_leaves_the_files_of_others)
 {
 	fl_test_unix_leaves_others(open_at, free_opened, SOCK_DGRAM);
 	fl_test_path p = fl_test_path_make();
@@ -232,7 +232,7 @@ FL_TEST_WITH(datagram_unix_leaves_the_files_of_others, fl_test_body_leaves_nothi
 
 /* ---- from a descriptor */
 
-FL_TEST_WITH(datagram_from_a_descriptor, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_from_a_descriptor)
 {
 	fl_datagram *d = NULL, *other = NULL;
 	int fds[2], on = 1;
@@ -265,7 +265,7 @@ FL_TEST_WITH(datagram_from_a_descriptor, fl_test_body_leaves_nothing, void)
 
 /* A system call that fails: test_net_errors.c, and each in turn: test_net_sweep.c. */
 
-FL_TEST_WITH(datagram_open_udp_refuses, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_open_udp_refuses)
 {
 	static const fl_datagram_config options[] = {{.reuse_port = true},    {.reuse_address = true},
 	                                             {.broadcast = true},     {.peer_errors = true},
@@ -283,7 +283,7 @@ FL_TEST_WITH(datagram_open_udp_refuses, fl_test_body_leaves_nothing, void)
 	fl_test_no_faults();
 }
 
-FL_TEST_WITH(datagram_from_another_descriptor, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(datagram_from_another_descriptor)
 {
 	fl_datagram *d = NULL;
 	int ends[2];

@@ -22,7 +22,7 @@ static fl_fiber *start_accepting(fl_listener *l)
 /* ---- nothing is lost */
 
 /* The connection stays, and a new try needs no event for it. */
-FL_TEST_WITH(net_accept_without_descriptors, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_accept_without_descriptors)
 {
 	fl_stream *s = NULL;
 	fl_listener *l = fl_test_tcp_listener();
@@ -56,7 +56,7 @@ static int free_at_the_end(void *stream)
  * A fiber that tries again and again lets the others run, and the loop poll, so that they may close
  * descriptors.
  */
-FL_TEST_WITH(net_accept_without_descriptors_lets_others_run, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_accept_without_descriptors_lets_others_run)
 {
 	fl_stream *s = NULL, *ends[2];
 	int rc;
@@ -80,7 +80,7 @@ FL_TEST_WITH(net_accept_without_descriptors_lets_others_run, fl_test_body_leaves
 }
 
 /* A connection that cannot become a stream is kept until it can. */
-FL_TEST_WITH(net_accept_without_memory, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_accept_without_memory)
 {
 	fl_stream *s = NULL;
 	fl_listener *l = fl_test_tcp_listener();
@@ -121,7 +121,7 @@ static int accept_broken(int fd, struct sockaddr *address, socklen_t *size)
 	return fl_test_real_net_sys.accept(fd, address, size);
 }
 
-FL_TEST_WITH(net_accept_errors, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_accept_errors)
 {
 	fl_stream *s = NULL;
 	fl_listener *l = fl_test_tcp_listener();
@@ -139,7 +139,7 @@ FL_TEST_WITH(net_accept_errors, fl_test_body_leaves_nothing, void)
 /*
  * A client that has reset its connection before the accept: it is still a stream, which reports it.
  */
-FL_TEST_WITH(net_accept_of_a_reset_connection, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_accept_of_a_reset_connection)
 {
 	char got;
 	fl_listener *l = fl_test_tcp_listener();
@@ -241,13 +241,13 @@ FL_TEST(net_accept_hostile_clients)
 
 /* ---- waits */
 
-FL_TEST_WITH(net_accept_waits, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_accept_waits)
 {
 	fl_stream *s = NULL;
 	fl_listener *l = fl_test_tcp_listener();
 	FL_RC(fl_listener_try_accept(l, &s), -EAGAIN);
 	FL_RC(fl_listener_accept_until(l, &s, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_listener_accept_until(l, &s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_listener_accept_until(l, &s, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_listener_accept_until(l, &s, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_fiber *f = start_accepting(l);
 	FL_RC(fl_listener_accept(l, &s), -EBUSY);
@@ -292,7 +292,7 @@ static int on_another_loop(void *unused)
 	return fl_loop_run(elsewhere, NULL);
 }
 
-FL_TEST_WITH(net_accept_outside_of_its_fibers, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_accept_outside_of_its_fibers)
 {
 	fl_thread *t;
 	kept = fl_test_tcp_listener();
@@ -317,7 +317,7 @@ static int count(void *n)
 }
 
 /* While there are connections an acceptor need not wait; but the others get their turns. */
-FL_TEST_WITH(net_accept_lets_others_run, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_accept_lets_others_run)
 {
 	fl_stream *a[PENDING], *s[PENDING];
 	int turns = 0;
@@ -338,7 +338,7 @@ FL_TEST_WITH(net_accept_lets_others_run, fl_test_body_leaves_nothing, void)
 
 /* ---- the end */
 
-FL_TEST_WITH(net_accept_of_a_closed_listener, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_accept_of_a_closed_listener)
 {
 	fl_stream *s = NULL, *a = NULL;
 	char got;
@@ -366,7 +366,7 @@ FL_TEST_WITH(net_accept_of_a_closed_listener, fl_test_body_leaves_nothing, void)
 }
 
 /* A connection and the close in the same turn: the acceptor does not get the closed connection. */
-FL_TEST_WITH(net_accept_of_a_closed_listener_with_connections, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_accept_of_a_closed_listener_with_connections)
 {
 	for (int i = 0; i < 3; i++) {
 		fl_listener *l = fl_test_tcp_listener();
@@ -391,7 +391,7 @@ static int close_it(void *listener)
 	return 0;
 }
 
-FL_TEST_WITH(net_accept_of_a_listener_that_others_close, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_accept_of_a_listener_that_others_close)
 {
 	fl_stream *s = NULL;
 	fl_listener *l = fl_test_tcp_listener();
@@ -419,7 +419,7 @@ static void in_child(void *unused)
 	FL_CHECK(fl_test_path_is_there(&path));
 }
 
-FL_TEST_WITH(net_accept_in_a_forked_child, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_accept_in_a_forked_child)
 {
 	fl_stream *a = NULL;
 	path = fl_test_path_make();

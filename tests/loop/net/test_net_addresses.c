@@ -24,7 +24,7 @@ static void see(void)
 	fl__net_sys.connect = see_connect;
 }
 
-FL_TEST_WITH(net_addresses_second_when_the_first_refuses, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_addresses_second_when_the_first_refuses)
 {
 	uint16_t port = 0;
 	fl_stream *s = NULL;
@@ -58,7 +58,7 @@ static int connect_name(void *port)
 }
 
 /* The clock stands still: so only the test decides when the second one begins. */
-FL_TEST_WITH(net_addresses_second_beside_a_silent_one, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_addresses_second_beside_a_silent_one)
 {
 	uint16_t port = 0;
 	int full[2];
@@ -88,7 +88,7 @@ FL_TEST_WITH(net_addresses_second_beside_a_silent_one, fl_test_body_leaves_nothi
 }
 
 /* A failed attempt starts the next one at once, though another is still under way. */
-FL_TEST_WITH(net_addresses_next_when_one_fails, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_addresses_next_when_one_fails)
 {
 	uint16_t port = 0;
 	int full[2];
@@ -111,7 +111,7 @@ FL_TEST_WITH(net_addresses_next_when_one_fails, fl_test_body_leaves_nothing, voi
 }
 
 /* Several under way at once: all are closed. */
-FL_TEST_WITH(net_addresses_cancelled, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_addresses_cancelled)
 {
 	uint16_t port = 0;
 	int a[2], b[2];
@@ -141,7 +141,7 @@ static int answer(int fd, const struct sockaddr *address, socklen_t size)
 }
 
 /* The last address speaks, unless all it says is that this machine has no way to it. */
-FL_TEST_WITH(net_addresses_errors, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_addresses_errors)
 {
 	static const int cases[][3] = {
 	    {-ECONNREFUSED, -EHOSTUNREACH, -EHOSTUNREACH},
@@ -194,7 +194,7 @@ static int any_socket(int family, int type, int protocol)
 	return fl_test_real_net_sys.socket(AF_INET, type, protocol);
 }
 
-FL_TEST_WITH(net_addresses_families_in_turn, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_addresses_families_in_turn)
 {
 	fl__net_sys.connect = note_and_refuse;
 	fl__net_sys.socket = any_socket; /* also where there is no IPv6 */

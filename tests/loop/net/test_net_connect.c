@@ -11,7 +11,7 @@ static int connect_to_the_end(int fd, const struct sockaddr *address, socklen_t 
 	return rc;
 }
 
-FL_TEST_WITH(net_connect_refused, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_connect_refused)
 {
 	uint16_t port = 0;
 	fl_stream *s = NULL;
@@ -31,7 +31,7 @@ static int second_connect(int fd, const struct sockaddr *address, socklen_t size
 }
 
 /* The same, when it is not known at once: by an event. */
-FL_TEST_WITH(net_connect_by_an_event, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_connect_by_an_event)
 {
 	uint16_t port = 0;
 	fl_stream *s = NULL;
@@ -55,7 +55,7 @@ FL_TEST_WITH(net_connect_by_an_event, fl_test_body_leaves_nothing, void)
 }
 
 /* What can be done at once is done. */
-FL_TEST_WITH(net_connect_after_the_deadline, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_connect_after_the_deadline)
 {
 	fl_stream *s = NULL;
 	fl_listener *l = fl_test_tcp_listener();
@@ -82,14 +82,14 @@ static int connect_it(void *where)
 	return rc;
 }
 
-FL_TEST_WITH(net_connect_cancelled, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_connect_cancelled)
 {
 	to t = {0, FL_FOREVER};
 	int full[2];
 	fl_stream *s = NULL;
 	fl_test_full(full, "127.0.0.1", &t.port);
 	unsigned fds = fl_test_fds();
-	FL_RC(fl_stream_connect_tcp_until(&s, "127.0.0.1", t.port, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_connect_tcp_until(&s, "127.0.0.1", t.port, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_stream_connect_tcp_until(&s, "127.0.0.1", t.port, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_CHECK(fl_test_fds() == fds);
 	fl_fiber *f = fl_test_start(connect_it, &t);
@@ -105,7 +105,7 @@ FL_TEST_WITH(net_connect_cancelled, fl_test_body_leaves_nothing, void)
 }
 
 /* Many that are cancelled while they wait, with their loop. */
-FL_TEST_WITH(net_connect_at_the_end_of_the_loop, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_connect_at_the_end_of_the_loop)
 {
 	static to t = {0, FL_FOREVER};
 	static int full[2];
@@ -117,7 +117,7 @@ FL_TEST_WITH(net_connect_at_the_end_of_the_loop, fl_test_body_leaves_nothing, vo
 	fl_test_close_two(full);
 }
 
-FL_TEST_WITH(net_connect_by_name, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_connect_by_name)
 {
 	fl_listener *l = fl_test_listener(NULL, 0);
 	fl_stream *a = fl_test_connected("localhost", fl_listener_port(l)), *b = fl_test_accepted(l);
@@ -156,7 +156,7 @@ static void connect_with_itself(const char *host)
 	FL_OK(close(fd));
 }
 
-FL_TEST_WITH(net_connect_with_itself, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_connect_with_itself)
 {
 	connect_with_itself("127.0.0.1");
 	if (fl_test_has_ipv6())

@@ -249,7 +249,7 @@ FL_TEST(net_errors_of_epoll_ctl)
 }
 
 /* A wait that fails several times: the loop asks again. */
-FL_TEST_WITH(net_errors_of_epoll_wait, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_errors_of_epoll_wait)
 {
 	static const int errors[] = {-EINTR, -ENOMEM, -EBADF};
 	fl_stream *ends[2];

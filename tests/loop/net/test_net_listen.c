@@ -14,7 +14,7 @@ static int no_delay(int fd)
 
 /* ---- TCP */
 
-FL_TEST_WITH(net_listen_tcp, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_listen_tcp)
 {
 	fl_address peer, own;
 	fl_listener *l = fl_test_tcp_listener();
@@ -44,7 +44,7 @@ static void reach(fl_listener *l, const char *host)
 }
 
 /* Also where there is no IPv6 at all. */
-FL_TEST_WITH(net_listen_at_all_addresses, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_listen_at_all_addresses)
 {
 	fl_listener *l = fl_test_listener(NULL, 0);
 	reach(l, "127.0.0.1");
@@ -60,7 +60,7 @@ FL_TEST_WITH(net_listen_at_all_addresses, fl_test_body_leaves_nothing, void)
 }
 
 /* An address serves only its own family: the same port is there for the other one. */
-FL_TEST_WITH(net_listen_each_family_for_itself, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_listen_each_family_for_itself)
 {
 	enum { PORTS = 50 };
 	fl_listener *four = NULL, *six = NULL;
@@ -79,7 +79,7 @@ FL_TEST_WITH(net_listen_each_family_for_itself, fl_test_body_leaves_nothing, voi
 }
 
 /* The first of a name's addresses that this machine has, IPv4 first. */
-FL_TEST_WITH(net_listen_at_a_name, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_listen_at_a_name)
 {
 	fl_test_lookup_finds("::1 192.0.2.1 127.0.0.2 127.0.0.3"); /* the second is unassigned: RFC 5737 */
 	fl_listener *l = fl_test_listener("some.name", 0);
@@ -91,14 +91,14 @@ FL_TEST_WITH(net_listen_at_a_name, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_test_asked, 2);
 }
 
-FL_TEST_WITH(net_listen_at_localhost, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_listen_at_localhost)
 {
 	fl_listener *l = fl_test_listener("localhost", 0);
 	reach(l, "localhost");
 	fl_listener_free(l);
 }
 
-FL_TEST_WITH(net_listen_port_in_use, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_listen_port_in_use)
 {
 	const fl_listen_config together = {.reuse_port = true};
 	fl_listener *a = NULL, *b = NULL;
@@ -128,7 +128,7 @@ static int see_backlog(int fd, int backlog)
 	return fl_test_real_net_sys.listen(fd, backlog);
 }
 
-FL_TEST_WITH(net_listen_backlog, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_listen_backlog)
 {
 	fl_listener *l = NULL;
 	fl__net_sys.listen = see_backlog;
@@ -142,7 +142,7 @@ FL_TEST_WITH(net_listen_backlog, fl_test_body_leaves_nothing, void)
 
 /* ---- faults: each with its code, and nothing left behind */
 
-FL_TEST_WITH(net_listen_cancelled, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_listen_cancelled)
 {
 	fl_listener *l = NULL;
 	fl_test_lookup_finds("127.0.0.1");
@@ -162,13 +162,13 @@ static void in_callback(void *unused)
 	fl_listener_free(l);
 }
 
-FL_TEST_WITH(net_listen_in_a_callback, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_listen_in_a_callback)
 {
 	fl_test_in_callback(in_callback, NULL);
 }
 
 /* A system call that fails: test_net_errors.c, and each in turn: test_net_sweep.c. */
-FL_TEST_WITH(net_listen_tcp_refuses, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_listen_tcp_refuses)
 {
 	fl_listener *l = NULL;
 	FL_RC(fl_listener_open_tcp(&l, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL); /* nobody's: RFC 5737 */

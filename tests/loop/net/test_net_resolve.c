@@ -4,7 +4,7 @@
  */
 #include "fl_streams.h"
 
-FL_TEST_WITH(net_resolve_numbers, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_resolve_numbers)
 {
 	fl_test_lookup_finds("127.0.0.9");
 	fl_address a[4];
@@ -24,7 +24,7 @@ FL_TEST_WITH(net_resolve_numbers, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_test_asked, 0);
 }
 
-FL_TEST_WITH(net_resolve_for_real, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_resolve_for_real)
 {
 	fl_address a[2];
 	FL_CHECK(fl_net_resolve("localhost", 0, a, 2) > 0);
@@ -34,7 +34,7 @@ FL_TEST_WITH(net_resolve_for_real, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_net_resolve("no..name", 0, a, 2), -ENOENT);
 }
 
-FL_TEST_WITH(net_resolve_names, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_resolve_names)
 {
 	fl_address a[FL_ADDRESSES_MAX + 1];
 	fl_test_lookup_finds("127.0.0.2 ::1 127.0.0.1");
@@ -50,7 +50,7 @@ FL_TEST_WITH(net_resolve_names, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_test_asked, 3);
 }
 
-FL_TEST_WITH(net_resolve_bad_calls, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_resolve_bad_calls)
 {
 	char name[300];
 	fl_address a;
@@ -101,7 +101,7 @@ static unsigned logs;
 static void keep_log(fl_log_level level, const char *message)
 {
 	FL_CHECK(level == FL_LOG_ERROR);
-	(void)snprintf(logged, sizeof logged, "%s", message);
+	FL_TEXT(logged, "%s", message);
 	logs++;
 }
 
@@ -109,13 +109,13 @@ static void keep_log(fl_log_level level, const char *message)
 static bool is_logged(int error, const char *reason)
 {
 	char line[sizeof logged];
-	(void)snprintf(line, sizeof line, "cannot look up host \"some.name\": %s: %s", fl_error_name(error),
-	               reason ? reason : fl_error_text(error));
+	FL_TEXT(line, "cannot look up host \"some.name\": %s: %s", fl_error_name(error),
+	        reason ? reason : fl_error_text(error));
 	return strcmp(logged, line) == 0;
 }
 
 /* The system's own faults come first: as long as there is no thread. */
-FL_TEST_WITH(net_resolve_failures, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_resolve_failures)
 {
 	fl_address a;
 	fl_stream *s = NULL;
@@ -200,7 +200,7 @@ static int cancelled(void *unused)
 	FL_OK(fl_event_wait(&begun));
 	fl_fiber_cancel(f);
 	FL_RC(fl_test_join(f), -ECANCELED); /* fl_net_resolve() */
-	FL_RC(fl_net_resolve_until("some.name", 0, &a, 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_net_resolve_until("some.name", 0, &a, 1, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_net_resolve_until("some.name", 0, &a, 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_stream_connect_tcp_until(&s, "some.name", 80, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_net_resolve_until("some.name", 0, &a, 1, FL_FOREVER, fl_test_requested), -ECANCELED);

@@ -145,7 +145,7 @@ static int sweep_unix(void)
 {
 	sweep_pair p = {.is_tcp = false};
 	const fl_test_path path = fl_test_path_make();
-	(void)snprintf(p.path, sizeof p.path, "%s", path.name);
+	FL_TEXT(p.path, "%s", path.name);
 	int rc = fl_listener_open_unix(&p.listener, p.path, NULL);
 	if (rc == 0)
 		rc = sweep_serve(&p);

@@ -14,7 +14,7 @@ static void reach_path(fl_listener *l, const char *path)
 	fl_stream_free(b);
 }
 
-FL_TEST_WITH(net_unix_listen, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_unix_listen)
 {
 	fl_listener *l = NULL;
 	const char *name = fl_test_abstract();
@@ -41,7 +41,7 @@ FL_TEST_WITH(net_unix_listen, fl_test_body_leaves_nothing, void)
 }
 
 /* The longest path that fits, and one byte more. */
-FL_TEST_WITH(net_unix_path_too_long, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_unix_path_too_long)
 {
 	struct sockaddr_un a;
 	char path[sizeof a.sun_path + 1];
@@ -64,7 +64,7 @@ FL_TEST_WITH(net_unix_path_too_long, fl_test_body_leaves_nothing, void)
 	fl_test_path_end(&p);
 }
 
-FL_TEST_WITH(net_unix_left_behind, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_unix_left_behind)
 {
 	fl_listener *l = NULL, *other = NULL;
 	fl_test_path p = fl_test_path_make();
@@ -95,13 +95,13 @@ static void end_listener(void)
 	listener = NULL;
 }
 
-FL_TEST_WITH(net_unix_leaves_the_files_of_others, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_unix_leaves_the_files_of_others)
 {
 	fl_test_unix_leaves_others(listen_at, end_listener, SOCK_STREAM); /* fl_listener_open_unix: -ENOTDIR, -ENOENT */
 }
 
 /* At a path where a socket is, which cannot be found out about, or not removed. */
-FL_TEST_WITH(net_unix_left_behind_faults, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_unix_left_behind_faults)
 {
 	fl_listener *l = NULL;
 	fl_test_path p = fl_test_path_make();
@@ -144,7 +144,7 @@ static int listen_after_another(int fd, int backlog)
 }
 
 /* bug: stale_race. A socket that does not listen yet is not taken for a stale file. */
-FL_TEST_WITH(stale_race, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stale_race)
 {
 	fl_test_path p = fl_test_path_make();
 	opened_path = p.name;
@@ -172,12 +172,12 @@ static int lock_and_fork(const char *path)
 }
 
 /* The lock's file that a killed process left behind, or whose descriptor a child has, bars nothing. */
-FL_TEST_WITH(net_unix_lock_files, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_unix_lock_files)
 {
 	fl_listener *l = NULL;
 	char name[64];
 	fl_test_path p = fl_test_path_make();
-	(void)snprintf(name, sizeof name, "%s.lock", p.name);
+	FL_TEXT(name, "%s.lock", p.name);
 	int left = open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	FL_CHECK(left >= 0 && close(left) == 0);
 	fl__unix_sys.lock = lock_and_fork;
@@ -192,7 +192,7 @@ FL_TEST_WITH(net_unix_lock_files, fl_test_body_leaves_nothing, void)
 }
 
 /* Without descriptors there is no lock, and no socket; where a file cannot be locked, none is needed. */
-FL_TEST_WITH(net_unix_lock_faults, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_unix_lock_faults)
 {
 	static const int results[][2] = {{-EMFILE, -EMFILE}, {-ENOMEM, -ENOMEM}, {-EWOULDBLOCK, -EADDRINUSE},
 	                                 {-ENOLCK, 0},       {-EACCES, 0},       {-ELOOP, 0}};
@@ -208,7 +208,7 @@ FL_TEST_WITH(net_unix_lock_faults, fl_test_body_leaves_nothing, void)
 
 /* ---- connecting */
 
-FL_TEST_WITH(net_unix_connect_errors, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_unix_connect_errors)
 {
 	char name[128];
 	fl_stream *s = NULL;
@@ -237,7 +237,7 @@ static int connect_full(void *stream)
 }
 
 /* A listener that has as many connections as it keeps. */
-FL_TEST_WITH(net_unix_connect_to_a_full_listener, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_unix_connect_to_a_full_listener)
 {
 	fl_listener *l = NULL;
 	fl_stream *first[2], *s = NULL;
@@ -275,7 +275,7 @@ static int connect_until(void *deadline)
 }
 
 /* A caller that asks again and again does not oversleep: the clock stops at the deadline. */
-FL_TEST_WITH(net_unix_connect_in_time, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_unix_connect_in_time)
 {
 	fl_time deadline;
 	fl_listener *l = NULL;

@@ -11,7 +11,7 @@ static unsigned mode_of(const char *path)
 	return st.st_mode & 07777;
 }
 
-FL_TEST_WITH(net_unix_mode, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_unix_mode)
 {
 	fl_listener *l = NULL;
 	fl_test_path p = fl_test_path_make();
@@ -43,7 +43,7 @@ static int set_mode_without_listener(const char *path, unsigned mode)
 }
 
 /* bug: chmod_after_bind. No process connects while the file still has another mode. */
-FL_TEST_WITH(chmod_after_bind, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(chmod_after_bind)
 {
 	fl_listener *l = NULL;
 	fl_test_path p = fl_test_path_make();
@@ -73,7 +73,7 @@ static int removed(const char *path, unsigned mode)
 	return fl_test_real_unix_sys.set_mode(path, mode);
 }
 
-FL_TEST_WITH(net_unix_mode_faults, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(net_unix_mode_faults)
 {
 	const fl_listen_config config = {.mode = 0600};
 	fl_listener *l = NULL;
@@ -104,7 +104,7 @@ static void connect_as_another_user(void *address)
 static int connects_as_another_user(const char *path)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+	FL_TEXT(a.sun_path, "%s", path);
 	const int status = fl_test_child(connect_as_another_user, &a, NULL, 0);
 	FL_CHECK(WIFEXITED(status));
 	return WEXITSTATUS(status);
@@ -155,7 +155,7 @@ static void has_no_credentials(fl_stream *s)
 	fl_stream_free(s);
 }
 
-FL_TEST_WITH(stream_peer_credentials, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_peer_credentials)
 {
 	fl_listener *l = NULL;
 	fl_stream *a = NULL, *b = NULL;
@@ -183,7 +183,7 @@ FL_TEST_WITH(stream_peer_credentials, fl_test_body_leaves_nothing, void)
 	FL_OK(close(ends[1]));
 }
 
-FL_TEST_WITH(stream_peer_pidfd_faults, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_peer_pidfd_faults)
 {
 	fl_stream *ends[2];
 	FL_OK(fl_stream_pair(ends));
@@ -208,7 +208,7 @@ static int pidfd(void *supported)
 	FL_OK(pipe2(gate, O_CLOEXEC));
 	fl_test_path p = fl_test_path_make();
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", p.name);
+	FL_TEXT(a.sun_path, "%s", p.name);
 	ends[0] = fl_test_unix_bound(p.name, SOCK_STREAM, true);
 	pid_t pid = fork();
 	FL_CHECK(pid >= 0);

@@ -4,7 +4,7 @@
 
 #include <netinet/tcp.h>
 
-FL_TEST_WITH(stream_both_ways, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_both_ways)
 {
 	char got[16];
 	FL_RC(fl_stream_try_read_some(b, got, sizeof got), -EAGAIN);
@@ -51,7 +51,7 @@ static void wait_both_ways(fl_stream *a, fl_fiber *fibers[2])
 }
 
 /* A reader and a writer do not disturb each other; a second one of either does not get in. */
-FL_TEST_WITH(stream_one_reader_and_one_writer, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_one_reader_and_one_writer)
 {
 	char got[8];
 	fl_fiber *fibers[2];
@@ -70,7 +70,7 @@ FL_TEST_WITH(stream_one_reader_and_one_writer, fl_test_each_kind, fl_stream *a, 
 	FL_RC(fl_stream_try_read_some(a, got, 1), -EAGAIN);
 }
 
-FL_TEST_WITH(stream_abort_ends_waits, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_abort_ends_waits)
 {
 	char got[8], *rest = malloc(1 << 20);
 	fl_fiber *fibers[2];
@@ -94,7 +94,7 @@ FL_TEST_WITH(stream_abort_ends_waits, fl_test_each_kind, fl_stream *a, fl_stream
 }
 
 /* What was received and not read does not outlive an abort, or a free. */
-FL_TEST_WITH(stream_abort_drops_what_was_not_read, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_abort_drops_what_was_not_read)
 {
 	char got[8];
 	FL_OK(fl_stream_write(b, "ab\ncd", 5));
@@ -149,14 +149,14 @@ static void call_back(void *s)
 	FL_RC(fl_stream_try_write(s, "x", 1), 1);
 }
 
-FL_TEST_WITH(stream_in_a_callback, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_in_a_callback)
 {
 	char got[8];
 	fl_test_in_callback(call_back, a);
 	FL_RC(fl_stream_read_some(b, got, 8), 1);
 }
 
-FL_TEST_WITH(stream_sizes_that_are_impossible, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_sizes_that_are_impossible)
 {
 	char got[8];
 	const size_t wrong = (size_t)PTRDIFF_MAX + 1;
@@ -190,7 +190,7 @@ static void has_only(int fd, int expected)
 	FL_CHECK(!s);
 }
 
-FL_TEST_WITH(stream_from_fd_answers, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_from_fd_answers)
 {
 	int tcp[2], files[2], packets[2], one = 0;
 	fl_stream *s, *other = NULL;
@@ -219,7 +219,7 @@ FL_TEST_WITH(stream_from_fd_answers, fl_test_body_leaves_nothing, void)
 		FL_OK(close(rest[i]));
 }
 
-FL_TEST_WITH(stream_names, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_names)
 {
 	int tcp[2], unix_sockets[2];
 	fl_address own, peer, expected = {.size = sizeof expected.system};
@@ -259,7 +259,7 @@ static void in_child(void *unused)
 	FL_CHECK(fcntl(fd, F_GETFD) < 0);
 }
 
-FL_TEST_WITH(stream_in_a_forked_child, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_in_a_forked_child)
 {
 	FL_OK(fl_stream_pair(kept));
 	fl_fiber *f = fl_test_start(read_it, kept[0]);

@@ -4,7 +4,7 @@
 
 /* ---- ends */
 
-FL_TEST_WITH(stream_half_close, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_half_close)
 {
 	char got[16];
 	FL_OK(fl_stream_write(a, "request", 7));
@@ -24,7 +24,7 @@ FL_TEST_WITH(stream_half_close, fl_test_each_kind, fl_stream *a, fl_stream *b)
 /*
  * The other side has closed in order: reads return the end, writes report that there is no reader.
  */
-FL_TEST_WITH(stream_peer_that_has_gone, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_peer_that_has_gone)
 {
 	char got[8];
 	int peer, rc;
@@ -48,7 +48,7 @@ FL_TEST_WITH(stream_peer_that_has_gone, fl_test_body_leaves_nothing, void)
 
 /* ---- resets */
 
-FL_TEST_WITH(stream_reset_mid_message, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_reset_mid_message)
 {
 	char got[16];
 	int peer;
@@ -67,14 +67,14 @@ FL_TEST_WITH(stream_reset_mid_message, fl_test_body_leaves_nothing, void)
 }
 
 /* A large read had its half in the reader's memory already. */
-FL_TEST_WITH(stream_reset_mid_large_message, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_reset_mid_large_message)
 {
 	enum { HALF = 50000 };
 	char *bytes = fl_test_pattern(HALF), *got = malloc(4 * HALF);
 	int peer;
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	FL_RC(send(peer, bytes, HALF, 0), HALF);
-	FL_RC(fl_stream_read_exactly_until(s, got, 4 * HALF, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_read_exactly_until(s, got, 4 * HALF, fl_test_soon(), NULL), -ETIMEDOUT);
 	fl_test_peer_resets(peer);
 	FL_RC(fl_stream_read_exactly(s, got, 4 * HALF), -ECONNRESET);
 	FL_RC(fl_stream_got(s), 0);
@@ -87,7 +87,7 @@ FL_TEST_WITH(stream_reset_mid_large_message, fl_test_body_leaves_nothing, void)
 }
 
 /* The system reports a reset once: a read after a write has got it does not take it for the end. */
-FL_TEST_WITH(stream_reset_that_the_writer_heard_of, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_reset_that_the_writer_heard_of)
 {
 	char got[16];
 	int peer;
@@ -117,7 +117,7 @@ static int wait_for_reset(void *s)
 	return (int)fl_stream_read_some(s, got, sizeof got);
 }
 
-FL_TEST_WITH(stream_reset_wakes_waiters, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_reset_wakes_waiters)
 {
 	int peer;
 	fl_stream *s = fl_test_tcp_stream(&peer);

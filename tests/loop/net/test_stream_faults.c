@@ -53,7 +53,7 @@ static void receive_numbers(fl_stream *a, fl_stream *b)
 	free(got);
 }
 
-FL_TEST_WITH(stream_interrupted_everywhere, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_interrupted_everywhere)
 {
 	fl_test_fails_by((struct fl_test_fault){.calls = CALL(recv), .error = -EINTR, .each = 3});
 	fl__net_sys.send = fitful_send;
@@ -69,7 +69,7 @@ FL_TEST_WITH(stream_interrupted_everywhere, fl_test_each_kind, fl_stream *a, fl_
  * "Full", although there is space: the poller then reports at once. "Empty", although there is data:
  * later data are reported.
  */
-FL_TEST_WITH(stream_again_at_any_time, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_again_at_any_time)
 {
 	char got[8];
 	fl_test_fails_by((struct fl_test_fault){.calls = CALL(send), .error = -EAGAIN, .only = 1});
@@ -98,7 +98,7 @@ static int echo(void *s)
 	return (int)n;
 }
 
-FL_TEST_WITH(stream_one_call_each, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_one_call_each)
 {
 	enum { TURNS = 500 };
 	int fds[2];
@@ -130,7 +130,7 @@ FL_TEST_WITH(stream_one_call_each, fl_test_body_leaves_nothing, void)
 #define TRANSFERS (CALL(recv) | CALL(send) | CALL(sendmsg))
 
 /* Passing ones leave the stream as it was. */
-FL_TEST_WITH(stream_errors_that_pass, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_errors_that_pass)
 {
 	char got[8];
 	static const int passing_errors[] = {-ENOBUFS, -ENOMEM};
@@ -147,7 +147,7 @@ FL_TEST_WITH(stream_errors_that_pass, fl_test_each_kind, fl_stream *a, fl_stream
 }
 
 /* The others stay; and the system's -ETIMEDOUT is not taken for a deadline's. */
-FL_TEST_WITH(stream_errors_that_last, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_errors_that_last)
 {
 	char got[8];
 	fl_test_fails(TRANSFERS, -EHOSTUNREACH);
@@ -165,7 +165,7 @@ FL_TEST_WITH(stream_errors_that_last, fl_test_each_kind, fl_stream *a, fl_stream
 }
 
 /* An end that was read stays one. */
-FL_TEST_WITH(stream_end_before_an_error, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_end_before_an_error)
 {
 	char got[8];
 	FL_OK(fl_stream_close_write(b));
@@ -177,7 +177,7 @@ FL_TEST_WITH(stream_end_before_an_error, fl_test_each_kind, fl_stream *a, fl_str
 	(void)fl_test_net_faults_end();
 }
 
-FL_TEST_WITH(stream_end_fails, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_end_fails)
 {
 	FL_OK(fl_stream_write(a, "x", 1));
 	fl_test_fails(CALL(shutdown), -ENOTCONN);
@@ -193,7 +193,7 @@ FL_TEST_WITH(stream_end_fails, fl_test_each_kind, fl_stream *a, fl_stream *b)
 
 /* ---- no memory */
 
-FL_TEST_WITH(stream_without_memory, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_without_memory)
 {
 	char got[64];
 	FL_OK(fl_stream_write(b, "line\nmore", 9));
@@ -209,7 +209,7 @@ FL_TEST_WITH(stream_without_memory, fl_test_each_kind, fl_stream *a, fl_stream *
 }
 
 /* No memory to grow: what came is kept, and a shorter read gets it. */
-FL_TEST_WITH(stream_without_memory_to_grow, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_without_memory_to_grow)
 {
 	enum { SIZE = 50000 };
 	char *bytes = fl_test_pattern(N), *got = malloc(SIZE);
@@ -231,7 +231,7 @@ FL_TEST_WITH(stream_without_memory_to_grow, fl_test_each_kind, fl_stream *a, fl_
  * A large read gives up, and nothing takes its bytes: they stay with the reader, which gets their
  * number.
  */
-FL_TEST_WITH(stream_without_memory_to_put_back, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_without_memory_to_put_back)
 {
 	char *bytes = fl_test_pattern(N), *got = malloc(2 * N); /* as much as is asked for */
 	FL_RC(fl_stream_try_read_some(a, got, 1), -EAGAIN);     /* clears `ready`, which begins as true */
@@ -257,7 +257,7 @@ static void *few_allocations(size_t size)
 	return allocations_left-- > 0 ? fl_test_counting_alloc(size) : NULL;
 }
 
-FL_TEST_WITH(stream_cannot_be_made, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_cannot_be_made)
 {
 	int fds[2];
 	fl_stream *s = NULL, *ends[2] = {NULL, NULL};
@@ -280,7 +280,7 @@ FL_TEST_WITH(stream_cannot_be_made, fl_test_body_leaves_nothing, void)
 }
 
 /* The first wait for room asks the poller for it. */
-FL_TEST_WITH(stream_cannot_be_watched, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_cannot_be_watched)
 {
 	(void)fl_test_fill(a);
 	fl_test_fails(CALL(control), -ENOMEM);

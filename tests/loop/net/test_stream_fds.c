@@ -42,7 +42,7 @@ static void receives(fl_stream *s, char *text, size_t size, int *fds, unsigned m
 	FL_RC(got, n);
 }
 
-FL_TEST_WITH(fds_cloexec, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
+FL_UNIX_STREAM_TEST(fds_cloexec)
 {
 	static const unsigned counts[] = {1, 0, 2, MOST};
 	int fds[MOST], got[MOST];
@@ -61,7 +61,7 @@ FL_TEST_WITH(fds_cloexec, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
 }
 
 /* A receive ends at the end of the send that has descriptors; earlier bytes may come with it. */
-FL_TEST_WITH(stream_fds_of_one_send, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
+FL_UNIX_STREAM_TEST(stream_fds_of_one_send)
 {
 	int fds[2], got[2];
 	char text[16];
@@ -90,7 +90,7 @@ static ssize_t one_byte_of(int fd, const struct msghdr *message)
 	return fl_test_real_net_sys.sendmsg(fd, &m);
 }
 
-FL_TEST_WITH(fds_sent_twice, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
+FL_UNIX_STREAM_TEST(fds_sent_twice)
 {
 	int fds[3], got[3];
 	char text[8];
@@ -124,7 +124,7 @@ static int send_much(void *arg)
 }
 
 /* More bytes than the socket has room for. */
-FL_TEST_WITH(stream_fds_with_many_bytes, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
+FL_UNIX_STREAM_TEST(stream_fds_with_many_bytes)
 {
 	struct much m = {.s = a, .size = 4 << 20};
 	char *data = malloc(m.size);
@@ -184,7 +184,7 @@ FL_TEST(fds_leak)
 }
 
 /* bug: creds_crowd_fds. Other control messages take no descriptor's place. */
-FL_TEST_WITH(creds_crowd_fds, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
+FL_UNIX_STREAM_TEST(creds_crowd_fds)
 {
 	int fds[MOST], got[MOST], on = 1;
 	char byte;
@@ -200,7 +200,7 @@ FL_TEST_WITH(creds_crowd_fds, fl_test_with_unix_pair, fl_stream *a, fl_stream *b
 }
 
 /* Descriptors that nothing receives are closed: by another read, or with the stream. */
-FL_TEST_WITH(stream_fds_not_received, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
+FL_UNIX_STREAM_TEST(stream_fds_not_received)
 {
 	int fds[2];
 	char text[8];
@@ -216,7 +216,7 @@ FL_TEST_WITH(stream_fds_not_received, fl_test_with_unix_pair, fl_stream *a, fl_s
 }
 
 /* Bytes that another read has buffered come first. */
-FL_TEST_WITH(stream_fds_after_a_search, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
+FL_UNIX_STREAM_TEST(stream_fds_after_a_search)
 {
 	int fds[1], got[1];
 	char text[8];
@@ -230,7 +230,7 @@ FL_TEST_WITH(stream_fds_after_a_search, fl_test_with_unix_pair, fl_stream *a, fl
 	check_numbered(got, 1);
 }
 
-FL_TEST_WITH(stream_fds_errors, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
+FL_UNIX_STREAM_TEST(stream_fds_errors)
 {
 	int fds[MOST + 1] = {0}, got[1];
 	char byte;
@@ -281,7 +281,7 @@ static int sends(void *s)
 	return fl_stream_send_fds(s, "x", 1, (int[]){0}, 1); /* -ECANCELED */
 }
 
-FL_TEST_WITH(stream_fds_cancelled, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
+FL_UNIX_STREAM_TEST(stream_fds_cancelled)
 {
 	(void)fl_test_fill(a);
 	fl_fiber *sender = fl_test_start(sends, a), *receiver = fl_test_start(receive_one, a);
@@ -310,7 +310,7 @@ static void refuse_fds(fl_stream *s)
 	fl_stream_free(s);
 }
 
-FL_TEST_WITH(stream_fds_only_over_unix_sockets, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_fds_only_over_unix_sockets)
 {
 	int other, terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
 	refuse_fds(fl_test_tcp_stream(&other));

@@ -78,7 +78,7 @@ FL_TEST(stream_many_fibers_at_once)
 }
 
 /* All are ended by one request, and free what they have. */
-FL_TEST_WITH(stream_many_cancelled, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_many_cancelled)
 {
 	enum { MANY = 100 };
 	fl_fiber *fibers[MANY];
@@ -100,7 +100,7 @@ FL_TEST_WITH(stream_many_cancelled, fl_test_body_leaves_nothing, void)
 }
 
 /* Lines that come in two halves: a buffer each, and only while there is a half. */
-FL_TEST_WITH(stream_idle_has_no_buffer, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_idle_has_no_buffer)
 {
 	fl_stream *ends[2];
 	char line[64];

@@ -32,7 +32,7 @@ FL_TEST_WITH(stream_of_a_pipe_reads_lines, run_case, void)
 	char line[64];
 	open_pipe(ends, 0);
 	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
-	FL_RC(fl_stream_read_line_until(in, line, sizeof line, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_read_line_until(in, line, sizeof line, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_OK(fl_stream_write(out, "one\ntwo\nrest", 12));
 	FL_RC(fl_stream_read_line(in, line, sizeof line), 4);
 	FL_RC(strcmp(line, "one\n"), 0);
@@ -276,7 +276,7 @@ static void meet_hostile_peer(int own, int fd, bool keeps_rest)
 	FL_CHECK(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0);
 	/* nothing */
 	FL_RC(fl_stream_try_read_some(s, line, sizeof line), -EAGAIN);
-	FL_RC(fl_stream_read_some_until(s, line, sizeof line, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_read_some_until(s, line, sizeof line, fl_test_soon(), NULL), -ETIMEDOUT);
 	/* one byte at a time */
 	hostile_peer p = {fd, "slow\nline\n", 10, 1};
 	fl_fiber *f = fl_test_start(send_hostile, &p);

@@ -23,7 +23,7 @@ static int send_pieces(void *arg)
 
 /* ---- slow peers */
 
-FL_TEST_WITH(stream_slow_peer, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_slow_peer)
 {
 	static const char text[] = "one line\nexactly\r\n\r\nrest";
 	struct sender to = {b, text, sizeof text - 1, 1, true};
@@ -41,7 +41,7 @@ FL_TEST_WITH(stream_slow_peer, fl_test_each_kind, fl_stream *a, fl_stream *b)
 	FL_OK(fl_test_join(f));
 }
 
-FL_TEST_WITH(stream_one_byte_reads, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_one_byte_reads)
 {
 	enum { N = 1000 };
 	char *bytes = fl_test_pattern(N), one;
@@ -58,7 +58,7 @@ FL_TEST_WITH(stream_one_byte_reads, fl_test_each_kind, fl_stream *a, fl_stream *
 
 /* ---- lines and delimiters */
 
-FL_TEST_WITH(stream_line_longer_than_the_buffer, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_line_longer_than_the_buffer)
 {
 	char got[8], *large = malloc(2 * FL_STREAM_LIMIT), *line = malloc(2 * FL_STREAM_LIMIT);
 	FL_OK(fl_stream_write(b, "1234567\nx\n", 10));
@@ -89,7 +89,7 @@ FL_TEST_WITH(stream_line_longer_than_the_buffer, fl_test_each_kind, fl_stream *a
 }
 
 /* Wherever the pieces are cut. */
-FL_TEST_WITH(stream_delimiter_across_reads, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_delimiter_across_reads)
 {
 	static const char text[] = "a--b---c\nd----";
 	char got[32];
@@ -107,7 +107,7 @@ FL_TEST_WITH(stream_delimiter_across_reads, fl_test_each_kind, fl_stream *a, fl_
 }
 
 /* Lines of all lengths, many at once and in pieces: none is lost, and none is cut. */
-FL_TEST_WITH(stream_many_lines, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_many_lines)
 {
 	enum { N = 3000, MOST = 400 };
 	char *text = malloc((size_t)N * MOST), line[MOST + 2];
@@ -133,7 +133,7 @@ FL_TEST_WITH(stream_many_lines, fl_test_each_kind, fl_stream *a, fl_stream *b)
 
 /* ---- sizes */
 
-FL_TEST_WITH(stream_read_exactly_of_all_sizes, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_read_exactly_of_all_sizes)
 {
 	enum { N = 1 << 20 };
 	static const size_t sizes[] = {1, 10, FL_STREAM_LIMIT, 3, FL_STREAM_LIMIT + 1, 0, 300000, 20000};
@@ -157,7 +157,7 @@ FL_TEST_WITH(stream_read_exactly_of_all_sizes, fl_test_each_kind, fl_stream *a, 
 	free(got);
 }
 
-FL_TEST_WITH(stream_end_before_the_size, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_end_before_the_size)
 {
 	char got[16];
 	FL_OK(fl_stream_write(b, "abc", 3));
@@ -174,7 +174,7 @@ FL_TEST_WITH(stream_end_before_the_size, fl_test_each_kind, fl_stream *a, fl_str
  * The end came before the writer found the socket full: the reader has a short read, and must still
  * get it.
  */
-FL_TEST_WITH(stream_end_behind_a_full_send_buffer, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_end_behind_a_full_send_buffer)
 {
 	char got[16];
 	int peer;
@@ -190,7 +190,7 @@ FL_TEST_WITH(stream_end_behind_a_full_send_buffer, fl_test_body_leaves_nothing, 
 }
 
 /* At urgent data a read stops early, and does not report the bytes behind it. */
-FL_TEST_WITH(stream_urgent_data, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_urgent_data)
 {
 	char got[16];
 	int peer;
@@ -209,7 +209,7 @@ FL_TEST_WITH(stream_urgent_data, fl_test_body_leaves_nothing, void)
 }
 
 /* Likewise at descriptors that come over a Unix socket, which are dropped. */
-FL_TEST_WITH(stream_descriptors_among_the_bytes, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_descriptors_among_the_bytes)
 {
 	union {
 		struct cmsghdr head;
@@ -267,7 +267,7 @@ static void read_line(fl_stream *a, fl_stream *b)
 }
 
 /* A Unix socket: what was written is there at once. */
-FL_TEST_WITH(stream_that_is_always_ready_lets_others_run, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
+FL_UNIX_STREAM_TEST(stream_that_is_always_ready_lets_others_run)
 {
 	static eager_step *const steps[] = {write_one, read_one, read_line};
 	char lines[200];

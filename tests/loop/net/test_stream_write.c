@@ -53,7 +53,7 @@ static int writev_it(void *arg)
 	return fl_stream_writev_until(o->s, parts, N, o->deadline, &o->cancel);
 }
 
-FL_TEST_WITH(stream_full_send_buffer, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_full_send_buffer)
 {
 	enum { PIECE = 100000 };
 	struct operation o = on(a);
@@ -75,7 +75,7 @@ static void gives_up(fl_stream *a, fl_stream *b, fl_fiber_function *way, bool ca
 {
 	struct operation o = on(a);
 	char got;
-	o.deadline = cancels ? FL_FOREVER : fl_after(FL_MS(1));
+	o.deadline = cancels ? FL_FOREVER : fl_test_soon();
 	fl_fiber *f = fl_test_start(way, &o);
 	FL_TEST_UNTIL(fl_test_waits(a, FL__IO_OUT) || !fl_fiber_is_alive(f));
 	if (cancels)
@@ -91,13 +91,13 @@ static void gives_up(fl_stream *a, fl_stream *b, fl_fiber_function *way, bool ca
 	reads_pattern(b, 0, 1);
 }
 
-FL_TEST_WITH(stream_write_cancelled_in_the_midst, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_write_cancelled_in_the_midst)
 {
 	gives_up(a, b, write_it, true);
 	gives_up(a, b, writev_it, true);
 }
 
-FL_TEST_WITH(stream_write_timed_out_in_the_midst, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_write_timed_out_in_the_midst)
 {
 	gives_up(a, b, write_it, false);
 	gives_up(a, b, writev_it, false);
@@ -177,7 +177,7 @@ static void starts_and_gives_up(fl_stream *a, fl_stream *b, fl_fiber_function *w
 	FL_OK(fl_stream_write(b, text, strlen(text)));
 	if (text[0])
 		FL_TEST_UNTIL(a->io.ready[FL__IO_IN]);
-	o.deadline = cancels ? FL_FOREVER : fl_after(FL_MS(1));
+	o.deadline = cancels ? FL_FOREVER : fl_test_soon();
 	fl_fiber *f = fl_test_start(way, &o);
 	FL_TEST_UNTIL(fl_test_waits(a, FL__IO_IN) || !fl_fiber_is_alive(f));
 	fl_test_settle();
@@ -211,12 +211,12 @@ static void reads_give_up(fl_stream *a, fl_stream *b, bool cancels)
 	FL_CHECK(!a->buffer);
 }
 
-FL_TEST_WITH(stream_read_cancelled_in_the_midst, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_read_cancelled_in_the_midst)
 {
 	reads_give_up(a, b, true);
 }
 
-FL_TEST_WITH(stream_read_timed_out_in_the_midst, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_read_timed_out_in_the_midst)
 {
 	reads_give_up(a, b, false);
 	char got[8];
@@ -226,7 +226,7 @@ FL_TEST_WITH(stream_read_timed_out_in_the_midst, fl_test_each_kind, fl_stream *a
 }
 
 /* A buffer of as few bytes as were put back has room for the next ones. */
-FL_TEST_WITH(stream_few_bytes_that_are_put_back, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_few_bytes_that_are_put_back)
 {
 	enum { MOST = 5 };
 	char got[MOST + 2];
@@ -241,7 +241,7 @@ FL_TEST_WITH(stream_few_bytes_that_are_put_back, fl_test_each_kind, fl_stream *a
 }
 
 /* Under a request that came before: what can be done at once is done, and nothing waits. */
-FL_TEST_WITH(stream_under_a_request_that_came_before, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_under_a_request_that_came_before)
 {
 	char got[64];
 	const struct iovec part = {got, sizeof got};
@@ -300,7 +300,7 @@ static int plain_writev(void *s)
 	return fl_stream_writev(s, &(struct iovec){(char *)(uintptr_t)much(), MUCH}, 1);
 }
 
-FL_TEST_WITH(stream_plain_forms_observe_the_scope, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_plain_forms_observe_the_scope)
 {
 	static fl_fiber_function *const ways[] = {plain_read, plain_exactly, plain_to,
 	                                          plain_line, plain_write,   plain_writev};
@@ -314,7 +314,7 @@ FL_TEST_WITH(stream_plain_forms_observe_the_scope, fl_test_each_kind, fl_stream 
 }
 
 /* Bytes come before a cancelled read has run: the next read gets them. */
-FL_TEST_WITH(stream_read_cancelled_as_bytes_come, fl_test_each_kind, fl_stream *a, fl_stream *b)
+FL_STREAM_TEST(stream_read_cancelled_as_bytes_come)
 {
 	char got[8];
 	fl_fiber *f = fl_test_start(plain_read, a);
@@ -326,13 +326,13 @@ FL_TEST_WITH(stream_read_cancelled_as_bytes_come, fl_test_each_kind, fl_stream *
 }
 
 /* Nothing comes, and no end either: the deadline ends the read, and leaves the stream as it was. */
-FL_TEST_WITH(stream_half_open_connection, fl_test_body_leaves_nothing, void)
+FL_NET_TEST(stream_half_open_connection)
 {
 	char got[16];
 	int peer;
 	fl_stream *s = fl_test_tcp_stream(&peer);
-	FL_RC(fl_stream_read_line_until(s, got, sizeof got, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_stream_write_until(s, much(), MUCH, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_read_line_until(s, got, sizeof got, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_write_until(s, much(), MUCH, fl_test_soon(), NULL), -ETIMEDOUT);
 	fl_test_peer_sends(peer, "hm\n");
 	FL_RC(fl_stream_read_line_until(s, got, sizeof got, fl_after(FL_S(60)), NULL), 3);
 	fl_stream_free(s);

@@ -44,7 +44,7 @@ static void wait_without_descriptors(void *unused)
 	char byte;
 	ends e = open_ends();
 	FL_OK(setrlimit(RLIMIT_NOFILE, &none));
-	FL_RC((int)fl_fd_read_some_until(e.near, &byte, 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC((int)fl_fd_read_some_until(e.near, &byte, 1, fl_test_soon(), NULL), -ETIMEDOUT);
 	_exit(0);
 }
 
@@ -118,7 +118,7 @@ static int wait_in_every_way(void *unused)
 	FL_RC(fl_fd_wait_until(e.near, 1u << 5, FL_NO_WAIT, NULL), -EINVAL);
 	FL_RC(fl_fd_wait_until(-1, FL_FD_IN, FL_NO_WAIT, NULL), -EBADF);
 	FL_RC(fl_fd_wait_until(e.near, FL_FD_IN, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	fl_time deadline = fl_after(FL_MS(1));
+	fl_time deadline = fl_test_soon();
 	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, deadline, NULL) == -ETIMEDOUT && fl_time_is_past(deadline));
 	FL_OK(fl_fd_wait(e.near, FL_FD_OUT));
 	FL_OK(fl_fd_wait(e.near, FL_FD_IN | FL_FD_OUT));
@@ -156,7 +156,7 @@ static int wait_in(void *fd)
 	return fl_fd_wait(*(int *)fd, FL_FD_IN);
 }
 
-FL_TEST_WITH(fd_wait_by_several_fibers, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fd_wait_by_several_fibers)
 {
 	ENDS(e);
 	fl_fiber *f[] = {fl_test_start(wait_in, &e.near), fl_test_start(wait_in, &e.near),
@@ -174,7 +174,7 @@ static int cancel_it(void *fiber)
 	return 0;
 }
 
-FL_TEST_WITH(fd_wait_is_cancelled, fl_test_body_in_loop, void)
+FL_LOOP_TEST(fd_wait_is_cancelled)
 {
 	ENDS(e);
 	fl_thread *t;
@@ -214,7 +214,7 @@ FL_TEST(fd_wait_without_room_in_the_poller)
 }
 
 /* A fiber waits for a process by its loop, too: the watcher thread is not asked. */
-FL_TEST_WITH(process_is_joined_by_a_fiber, fl_test_body_in_loop, void)
+FL_LOOP_TEST(process_is_joined_by_a_fiber)
 {
 	static const char *const sleep_arguments[] = {"sleep", "1000", NULL}, *const true_arguments[] = {"true", NULL};
 	fl_process_status status;
@@ -224,7 +224,7 @@ FL_TEST_WITH(process_is_joined_by_a_fiber, fl_test_body_in_loop, void)
 	fl_process_free(p);
 	p = PROCESS_STARTED(.program = "sleep", .argv = sleep_arguments);
 	fl__store_relaxed(&watcher_calls, 0);
-	FL_RC(fl_process_join_until(p, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_process_join_until(p, &status, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_OK(fl_process_kill(p));
 	FL_CHECK(fl_process_join(p, &status) == 0 && status.signal == SIGKILL);
 	FL_CHECK(fl__load_relaxed(&watcher_calls) == 0);

@@ -56,7 +56,7 @@ FL_TEST(packet_comes_as_it_was_sent)
 	FL_OK(try_take(p.a, got, sizeof got, &size));
 	assert_memory_equal(got, "back", 4);
 	FL_RC(try_take(p.a, got, sizeof got, &size), -ETIMEDOUT);
-	FL_RC(fl__packet_recv(p.a, got, sizeof got, &size, NULL, NULL, fl_after(FL_MS(1))), -ETIMEDOUT);
+	FL_RC(fl__packet_recv(p.a, got, sizeof got, &size, NULL, NULL, fl_test_soon()), -ETIMEDOUT);
 	FL_RC(fl__packet_send(p.a, "", 0, NULL, 0, FL_NO_WAIT), -EINVAL);
 	end_pair(p);
 }
@@ -240,9 +240,9 @@ FL_TEST(packet_full_socket)
 	end_pair(p);
 }
 
-static int send_one(void *socket, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(send_one)
 {
-	return fl__packet_send(*(int *)socket, "x", 1, NULL, 0, deadline);
+	return fl__packet_send(*(int *)object, "x", 1, NULL, 0, deadline);
 }
 
 /* No state of the library's shows that it waits; with or without it, the packet arrives. */

@@ -35,9 +35,9 @@ static void ring(int fd)
 	FL_OK(fl__packet_send(fd, "x", 1, NULL, 0, FL_NO_WAIT));
 }
 
-static int wait_readable(void *fd, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_readable)
 {
-	return fl__fd_wait(*(int *)fd, POLLIN, deadline, cancel);
+	return fl__fd_wait(*(int *)object, POLLIN, deadline, cancel);
 }
 
 FL_ALL_NEED(FL_TEST_EVENTFD) /* the watcher does; without it waits check now and then */
@@ -58,9 +58,9 @@ FL_TEST(watch_plain_wait)
 }
 
 /* The wait queue of the object's waiters. */
-static int wait_any(void *watched, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_any)
 {
-	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL__ON(fl__on_watched_fd, watched));
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL__ON(fl__on_watched_fd, object));
 }
 
 FL_TEST(watch_wakes_a_wait_for_any)
@@ -72,7 +72,7 @@ FL_TEST(watch_wakes_a_wait_for_any)
 		char byte;
 		size_t size;
 		FL_RC(wait_any(&w, FL_NO_WAIT, NULL), -ETIMEDOUT);
-		FL_RC(wait_any(&w, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+		FL_RC(wait_any(&w, fl_test_soon(), NULL), -ETIMEDOUT);
 		fl_test_begin_wait(&c, wait_any, &w);
 		assert_true(fl__watched_fd_has_waiter(&w));
 		ring(e.b);
@@ -120,11 +120,11 @@ FL_TEST(watch_cancel)
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 	FL_RC(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &stop), -ECANCELED);
-	fl_cancel_token_init(&past, FL_SHIELDED, fl_after(FL_MS(1)));
+	fl_cancel_token_init(&past, FL_SHIELDED, fl_test_soon());
 	FL_RC(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past), -ECANCELED);
 	FL_CANCEL_SCOPE(&stop);
 	FL_RC(fl__fd_wait(e.a, POLLIN, FL_FOREVER, NULL), -ECANCELED);
-	FL_RC(fl__fd_wait(e.a, POLLIN, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl__fd_wait(e.a, POLLIN, fl_test_soon(), FL_SHIELDED), -ETIMEDOUT);
 	ring(e.b);
 	/* Ready: success, even in a cancelled scope. */
 	FL_OK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, NULL));
@@ -216,8 +216,7 @@ FL_TEST(watch_fiber_times_out)
 
 static void needs_threads_in_children(void)
 {
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 }
 
 static void play_in_child(void *unused)
@@ -356,7 +355,7 @@ FL_TEST(watch_poll_fails)
 	ENDS(e);
 	FL_FD_FAULTS();
 	fl__fd_sys.poll = interrupted;
-	FL_RC(fl__fd_wait(e.a, POLLIN, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl__fd_wait(e.a, POLLIN, fl_test_soon(), FL_SHIELDED), -ETIMEDOUT);
 	fl__fd_sys.poll = unable;
 	/* The operation itself reports it. */
 	FL_OK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, FL_SHIELDED));

@@ -227,7 +227,7 @@ static int find_in_thread(void *arg)
 
 static void accept_briefly(fl_endpoint *o)
 {
-	int rc = fl_endpoint_accept_until(o, NULL, fl_after(FL_MS(1)), NULL);
+	int rc = fl_endpoint_accept_until(o, NULL, fl_test_soon(), NULL);
 	FL_CHECK(rc == 0 || rc == -ETIMEDOUT);
 }
 
@@ -312,7 +312,7 @@ FL_TEST(endpoint_paths)
 	FL_SCOPED(fl_endpoint) *o = NULL, *other = NULL;
 	char below[64], long_path[200];
 	fl_shm *region = NULL;
-	(void)snprintf(below, sizeof below, "%s/x", p.name);
+	FL_TEXT(below, "%s/x", p.name);
 	memset(long_path, 'x', sizeof long_path);
 	long_path[108] = '\0';
 	FL_RC(fl_endpoint_create(&o, NULL, NULL), -EINVAL);
@@ -610,7 +610,7 @@ FL_TEST(endpoint_by_a_silent_program)
 	unsigned before = fl_test_fds();
 	int listener = bare_listener(SOCK_SEQPACKET, p.name);
 	FL_RC(fl_endpoint_connect_until(p.name, NULL, NULL, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_endpoint_connect_until(p.name, NULL, NULL, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_endpoint_connect_until(p.name, NULL, NULL, NULL, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_OK(fl_loop_run(cancel_the_client, p.name));
 	FL_OK(close(listener));
 	FL_OK(unlink(p.name));
@@ -627,7 +627,7 @@ FL_TEST(endpoint_by_a_silent_program)
 	/* the last part: a wait with a token starts a thread, which keeps descriptors */
 	FL_OK(fl_endpoint_create(&o, p.name, NULL));
 	FL_RC(fl_endpoint_accept_until(o, NULL, FL_FOREVER, fl_test_requested), -ECANCELED);
-	FL_RC(fl_endpoint_accept_until(o, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_endpoint_accept_until(o, NULL, fl_test_soon(), NULL), -ETIMEDOUT);
 }
 
 /* ---- other users */

@@ -155,7 +155,7 @@ FL_TEST(endpoint_find_faults)
 		FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), of_connect[i]);
 	}
 	fl_test_fails(CALL(connect), -EAGAIN); /* the backlog is full */
-	FL_RC(fl_endpoint_connect_until(p.name, NULL, &found, &pipe, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_endpoint_connect_until(p.name, NULL, &found, &pipe, fl_test_soon(), NULL), -ETIMEDOUT);
 	no_faults();
 	fl_test_fails(CALL(get_struct), -ENOBUFS);
 	FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), -ENOMEM);

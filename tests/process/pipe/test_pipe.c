@@ -268,8 +268,8 @@ FL_TEST(pipe_full)
 	FL_RC(fl_pipe_try_send(e.a, "x", 1), -EAGAIN);
 	FL_RC(fl_pipe_try_send(e.a, large, 100000), -EAGAIN);
 	FL_RC(fl_pipe_send_until(e.a, "x", 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_pipe_send_until(e.a, large, 100000, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_pipe_send_fds_until(e.a, "x", 1, NULL, 0, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_pipe_send_until(e.a, large, 100000, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(fl_pipe_send_fds_until(e.a, "x", 1, NULL, 0, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_PIPE_SPACE(e.a)), -ETIMEDOUT);
 	FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_PIPE_SPACE(e.b)), 0);
 	fl_test_drain(e.b, n);

@@ -408,7 +408,7 @@ FL_TEST(pipe_stolen_and_nothing_left)
 	FL_RC(fl_pipe_try_recv(e.b, got, sizeof got, &size), -EAGAIN);
 	fl_test_says(e.a, "x");
 	steal = 1;
-	FL_RC(fl_pipe_recv_until(e.b, got, sizeof got, &size, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_pipe_recv_until(e.b, got, sizeof got, &size, fl_test_soon(), NULL), -ETIMEDOUT);
 	unsigned before = fl_test_fds(), n = 1;
 	FL_OK(fl_pipe_send_fds(e.a, "x", 1, (const int[]){0}, 1));
 	steal = 1;

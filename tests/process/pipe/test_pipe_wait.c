@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_pipes.h"
 
-static int receive(void *p, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(receive)
 {
 	char got[64];
 	size_t size;
-	int rc = fl_pipe_recv_until(p, got, sizeof got, &size, deadline, cancel);
+	int rc = fl_pipe_recv_until(object, got, sizeof got, &size, deadline, cancel);
 	return rc == 0 ? (int)size : rc;
 }
 
-static int send_one(void *p, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(send_one)
 {
-	return fl_pipe_send_until(p, "x", 1, deadline, cancel);
+	return fl_pipe_send_until(object, "x", 1, deadline, cancel);
 }
 
-static int receive_in_scope(void *p, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(receive_in_scope)
 {
 	char got[64];
 	size_t size;
 	FL_CANCEL_SCOPE(cancel);
-	return fl_pipe_recv(p, got, sizeof got, &size);
+	return fl_pipe_recv(object, got, sizeof got, &size);
 }
 
-static int send_in_scope(void *p, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(send_in_scope)
 {
 	FL_CANCEL_SCOPE(cancel);
-	return fl_pipe_send(p, "x", 1);
+	return fl_pipe_send(object, "x", 1);
 }
 
 FL_TEST(pipe_recv_deadline)
@@ -41,7 +41,7 @@ FL_TEST(pipe_recv_deadline)
 		FL_RC(fl_pipe_recv_until(e.a, &byte, 1, &size, deadline, i ? &calm : NULL), -ETIMEDOUT);
 		assert_true(fl_time_is_past(deadline));
 	}
-	FL_RC(fl_pipe_recv_fds_until(e.a, &byte, 1, &size, NULL, &n, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_pipe_recv_fds_until(e.a, &byte, 1, &size, NULL, &n, fl_test_soon(), NULL), -ETIMEDOUT);
 }
 
 FL_TEST(pipe_recv_cancel)
@@ -121,9 +121,9 @@ typedef struct either {
 	fl_pipe *p;
 } either;
 
-static int wait_either(void *arg, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_either)
 {
-	either *t = arg;
+	either *t = object;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_PIPE(t->p), FL_ON_EVENT(&t->event));
 }
 
@@ -133,7 +133,7 @@ FL_TEST(pipe_wait_any_with_an_event)
 	fl_test_pipe_ends e = fl_test_pipe();
 	either t = {FL_EVENT_INIT, e.a};
 	fl_test_caller c;
-	FL_RC(wait_either(&t, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(wait_either(&t, fl_test_soon(), NULL), -ETIMEDOUT);
 	fl_test_call_queued(&c, wait_either, &t, &t.event, FL_FOREVER, NULL);
 	fl_test_says(e.b, "x");
 	FL_RC(fl_test_call_end(&c), 0);
@@ -148,9 +148,9 @@ FL_TEST(pipe_wait_any_with_an_event)
 	fl_pipe_free(e.a);
 }
 
-static int wait_for_space(void *p, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_for_space)
 {
-	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_PIPE(p), FL_ON_PIPE_SPACE(p));
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_PIPE(object), FL_ON_PIPE_SPACE(object));
 }
 
 FL_TEST(pipe_wait_any_for_space)

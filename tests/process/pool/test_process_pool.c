@@ -73,7 +73,6 @@ static void submit_what_a_worker_has_twice(void *unused)
 {
 	static fl_task_type other;
 	static fl_task_entry entry = {&other, NULL};
-	fl_future *f = NULL;
 	int nine = 0, pid = 0;
 	other = process_pool_square;
 	other.run = run_nothing;
@@ -81,7 +80,7 @@ static void submit_what_a_worker_has_twice(void *unused)
 	FL_OK(fl_process_preload());
 	fl_task_unregister(&entry);
 	fl_executor *e = fl_test_executor(fl_process_executor_create, NULL);
-	FL_OK(process_pool_square_submit(e, 3, &f));
+	fl_future *f = FL_SUBMITTED(process_pool_square, e, 3);
 	FL_CHECK(process_pool_square_get(f, &nine) == FL_ETASK && fl_future_error(f) == -ENOENT && nine == 0);
 	FL_CHECK(strstr(fl_future_message(f), "another has its name") != NULL);
 	fl_future_free(f);
@@ -180,8 +179,7 @@ FL_TEST(process_pool_starts_workers_when_they_are_needed)
 	/* More than there is room for. */
 	assert_int_equal(fl_process_executor_pids(e, pids, 1), WORKERS);
 	assert_int_equal(pids[1], -1);
-	FL_SCOPED(fl_future) *more = NULL;
-	FL_OK(process_pool_square_submit(e, 5, &more));
+	FL_SCOPED(fl_future) *more = FL_SUBMITTED(process_pool_square, e, 5);
 	FL_EACH (i, held)
 		process_pool_let_go(&gates[i], held[i]);
 	FL_OK(fl_future_wait(more));

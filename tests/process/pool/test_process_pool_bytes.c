@@ -162,8 +162,7 @@ enum { SIZES = sizeof sizes / sizeof sizes[0] };
 
 static fl_future *send_order(fl_executor *e, struct order o)
 {
-	fl_future *f = NULL;
-	FL_OK(pool_makes_submit(e, o, &f));
+	fl_future *f = FL_SUBMITTED(pool_makes, e, o);
 	return f;
 }
 
@@ -214,9 +213,8 @@ PROCESS_POOL_TEST(process_pool_bytes_kept_by_their_task, 1)
 {
 	for (int round = 0; round < 3; round++)
 		for (size_t size = 15; size < MIB64; size = 4 * (size + 1) - 1) {
-			fl_future *f = NULL;
 			fl_bytes b = {0};
-			FL_OK(pool_keeps_submit(e, size + 1, &f)); /* a copy */
+			fl_future *f = FL_SUBMITTED(pool_keeps, e, size + 1); /* a copy */
 			FL_OK(pool_keeps_get(f, &b));
 			assert_int_equal(b.size, size + 1);
 			fl_bytes_free(&b);
@@ -245,9 +243,8 @@ PROCESS_POOL_TEST(process_pool_bytes_come_and_go, 1)
 	for (unsigned k = 0; k < 4 * SIZES; k++) { /* soon, in memory that was used before */
 		const unsigned i = k * 7 % SIZES;
 		unsigned char *bytes = process_pool_bytes(sizes[i] > 0 ? sizes[i] : 1, i);
-		fl_future *f = NULL;
 		fl_bytes got = {0};
-		FL_OK(pool_echoes_submit(e, (fl_bytes){.data = bytes, .size = sizes[i]}, &f));
+		fl_future *f = FL_SUBMITTED(pool_echoes, e, (fl_bytes){.data = bytes, .size = sizes[i]});
 		free(bytes); /* it was copied */
 		FL_OK(pool_echoes_get(f, &got));
 		fl_future_free(f);
@@ -273,10 +270,9 @@ FL_TEST(process_pool_bytes_sealed_at_the_third_try)
 	FL_FD_FAULTS();
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	unsigned char *bytes = process_pool_bytes(MIB, 1);
-	fl_future *f = NULL;
 	fl_bytes got = {0};
 	fl__fd_sys.seal = busy_seal;
-	FL_OK(pool_echoes_submit(e, (fl_bytes){.data = bytes, .size = MIB}, &f));
+	fl_future *f = FL_SUBMITTED(pool_echoes, e, (fl_bytes){.data = bytes, .size = MIB});
 	free(bytes);
 	FL_OK(pool_echoes_get(f, &got));
 	fl_future_free(f);
@@ -455,8 +451,8 @@ static void run_forks(enum then then)
 	static const size_t in_place[] = {100, 20000, 20 * MIB};
 	FL_EACH (i, in_place)
 		for (int round = 0; round < 2; round++) {
-			fl_future *f = NULL;
-			FL_OK(pool_forks_submit(e, ((struct order){in_place[i], round, IN_PLACE, then, NULL}), &f));
+			fl_future *f =
+			    FL_SUBMITTED(pool_forks, e, ((struct order){in_place[i], round, IN_PLACE, then, NULL}));
 			receive_bytes(f, in_place[i], round);
 		}
 }
@@ -497,11 +493,10 @@ PROCESS_POOL_TEST(process_pool_bytes_stay_when_there_are_no_more, 1)
 	static const int errors[] = {-EFBIG, -EMFILE, -ENFILE, -ENOMEM};
 	process_pool_works(e);
 	FL_EACH (i, errors) {
-		fl_future *f = NULL;
 		fl_bytes b = {0};
 		process_pool_fail(i == 0 ? PROCESS_POOL_FILL : PROCESS_POOL_MESSAGE_MEMORY, PROCESS_POOL_IN_WORKER, 0,
 		                  1, errors[i]);
-		FL_OK(pool_asks_for_much_submit(e, errors[i], &f));
+		fl_future *f = FL_SUBMITTED(pool_asks_for_much, e, errors[i]);
 		FL_OK(pool_asks_for_much_get(f, &b));
 		(void)process_pool_heal();
 		assert_string_equal(b.data, "kept");
@@ -711,8 +706,7 @@ FL_TASK_STATIC(pool_makes_huge, void, struct huge, .drop_result = FL_BYTES_DROP)
 
 PROCESS_POOL_TEST(process_pool_bytes_in_a_struct_that_is_too_large, 1)
 {
-	fl_future *f = NULL;
-	FL_OK(pool_makes_huge_submit(e, &f));
+	fl_future *f = FL_SUBMITTED(pool_makes_huge, e);
 	process_pool_fails(f, -E2BIG, NULL);
 	process_pool_works(e);
 }
@@ -942,7 +936,7 @@ static int find_channel(void)
 {
 	char path[64], link[256];
 	for (int fd = 3; fd < 64; fd++) {
-		(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+		FL_TEXT(path, "/proc/self/fd/%d", fd);
 		const ssize_t n = readlink(path, link, sizeof link - 1);
 		if (n > 0 && strncmp(link, "socket:", 7) == 0)
 			return fd;

@@ -109,7 +109,7 @@ FL_TASK(process_pool_tries_three_times, struct harmed, int, .max_attempts = 3)
 static void tells_of(fl_future *f, int pid, const char *name, const char *how)
 {
 	char text[128];
-	(void)snprintf(text, sizeof text, "worker %d (%s) %s", pid, name, how);
+	FL_TEXT(text, "worker %d (%s) %s", pid, name, how);
 	process_pool_fails(f, -EOWNERDEAD, text);
 }
 
@@ -280,9 +280,8 @@ FL_TASK(process_pool_just_fails, int *, void, .max_attempts = 5)
 
 PROCESS_POOL_TEST(process_pool_failure_is_no_death, 1)
 {
-	fl_future *f = NULL;
 	int *runs = process_pool_counters(1);
-	FL_OK(process_pool_just_fails_submit(e, runs, &f));
+	fl_future *f = FL_SUBMITTED(process_pool_just_fails, e, runs);
 	process_pool_fails(f, -EDOM, NULL);
 	assert_int_equal(process_pool_counted(runs), 1);
 }
@@ -292,8 +291,7 @@ PROCESS_POOL_TEST(process_pool_death_of_a_cancelled_task, 1)
 {
 	struct process_pool_gate *gate = process_pool_gate();
 	int *runs = process_pool_counters(1);
-	fl_future *f = NULL;
-	FL_OK(process_pool_tries_three_times_submit(e, (struct harmed){gate, runs, KILLED, 0}, &f));
+	fl_future *f = FL_SUBMITTED(process_pool_tries_three_times, e, (struct harmed){gate, runs, KILLED, 0});
 	(void)process_pool_await(gate);
 	FL_RC(fl_future_cancel(f), -EINPROGRESS);
 	process_pool_open(gate);

@@ -12,8 +12,7 @@ PROCESS_POOL_TEST(process_pool_wait_any, 2)
 	fl_future *held = process_pool_hold(e, gate);
 	for (int i = 0; i < 20; i++) {
 		struct process_pool_gate *dying = process_pool_gate();
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(process_pool_square_submit(e, i, &f));
+		FL_SCOPED(fl_future) *f = FL_SUBMITTED(process_pool_square, e, i);
 		assert_int_equal(FL_WAIT_ANY(FL_ON_FUTURE(held), FL_ON_FUTURE(f)), 1);
 		fl_future *dead = process_pool_hold(e, dying);
 		FL_OK(kill(dying->pid, SIGKILL));
@@ -45,8 +44,7 @@ static int held_in_fiber(void *arg)
 {
 	const struct in_fiber *in = arg;
 	int unused;
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(process_pool_held_submit(in->e, in->gate, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(process_pool_held, in->e, in->gate);
 	fl_fiber *other = fl_test_start(opens_in_fiber, in->gate);
 	FL_OK(process_pool_held_get(f, &unused));
 	return fl_test_join(other);
@@ -168,8 +166,7 @@ PROCESS_POOL_TEST(process_pool_death_in_a_flow_that_never_stops, 2)
 		                                      &(fl_submit_config){.on_end = go_on, .on_end_arg = &flow}));
 	for (int i = 0; i < 20; i++) {
 		struct process_pool_gate *gate = process_pool_gate();
-		fl_future *f = NULL;
-		FL_OK(process_pool_held_submit(e, gate, &f));
+		fl_future *f = FL_SUBMITTED(process_pool_held, e, gate);
 		(void)process_pool_await(gate);
 		FL_OK(kill(gate->pid, SIGKILL));
 		FL_WAIT_FOR(process_pool_ended(f));
@@ -187,14 +184,14 @@ static unsigned long switches_of(int pid)
 {
 	char path[300], line[256];
 	unsigned long sum = 0, n;
-	(void)snprintf(path, sizeof path, "/proc/%d/task", pid);
+	FL_TEXT(path, "/proc/%d/task", pid);
 	DIR *tasks = opendir(path);
 	FL_CHECK(tasks != NULL);
 	for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
 		/* This thread is not idle. */
 		if (task->d_name[0] == '.' || atoi(task->d_name) == getpid())
 			continue;
-		(void)snprintf(path, sizeof path, "/proc/%d/task/%.16s/status", pid, task->d_name);
+		FL_TEXT(path, "/proc/%d/task/%.16s/status", pid, task->d_name);
 		FILE *status = fopen(path, "re");
 		FL_CHECK(status != NULL || errno == ENOENT);
 		if (!status)

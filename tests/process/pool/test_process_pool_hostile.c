@@ -20,7 +20,7 @@ static int find_fd(const char *name)
 {
 	char path[64], link[256];
 	for (int fd = 3; fd < 64; fd++) {
-		(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+		FL_TEXT(path, "/proc/self/fd/%d", fd);
 		ssize_t n = readlink(path, link, sizeof link - 1);
 		if (n > 0 && strncmp(link, name, strlen(name)) == 0)
 			return fd;
@@ -113,9 +113,8 @@ static void with_doorbell(int how)
 	PROCESS_POOL_LEAVES_NOTHING();
 	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	struct process_pool_gate *gate = process_pool_gate();
-	fl_future *f = NULL;
 	int unused;
-	FL_OK(process_pool_abuses_its_doorbell_submit(e, (struct hostile){gate, how}, &f));
+	fl_future *f = FL_SUBMITTED(process_pool_abuses_its_doorbell, e, (struct hostile){gate, how});
 	(void)process_pool_await(gate);
 	others_end_well(e, fl_test_scaled(100));
 	process_pool_open(gate);
@@ -173,8 +172,7 @@ FL_TEST(process_pool_writes_no_wake_into_a_file)
 	FL_CHECK(fd >= 0);
 	fl_executor *e = process_pool_with(1);
 	for (int i = 0; i < 3; i++) {
-		fl_future *f = NULL;
-		FL_OK(process_pool_reopens_its_doorbell_submit(e, file, &f));
+		fl_future *f = FL_SUBMITTED(process_pool_reopens_its_doorbell, e, file);
 		FL_OK(FL_WAIT_ANY(FL_ON_FUTURE(f))); /* the manager thread sleeps until a wake */
 		fl_future_free(f);
 	}
@@ -291,9 +289,8 @@ FL_TASK_STATIC(forges, int, struct apart)
 PROCESS_POOL_TEST(process_pool_hostile_forges_a_result, 1)
 {
 	for (int how = 0; how < FORGED; how++) {
-		fl_future *f = NULL;
 		print_message("%d\n", how);
-		FL_OK(forges_submit(e, how, &f));
+		fl_future *f = FL_SUBMITTED(forges, e, how);
 		process_pool_fails(f, -EBADMSG, NULL);
 		others_end_well(e, 1);
 	}
@@ -328,8 +325,7 @@ FL_TASK_STATIC(sends_junk, unsigned, struct apart)
 PROCESS_POOL_TEST(process_pool_hostile_sends_junk, 1)
 {
 	for (unsigned i = 0; i < 60; i++) {
-		fl_future *f = NULL;
-		FL_OK(sends_junk_submit(e, i, &f));
+		fl_future *f = FL_SUBMITTED(sends_junk, e, i);
 		FL_OK(fl_future_wait(f));
 		FL_RC(fl_future_error(f), 0); /* the result comes behind it */
 		assert_true(process_pool_is_right(fl_future_result(f), APART, i));
@@ -368,8 +364,7 @@ FL_TEST(process_pool_hostile_floods)
 	for (int round = 0; round < 5; round++) {
 		fl_executor *bad = FL_TEST_EXECUTOR(process, .workers = 1, .task_timeout = FL_MS(50));
 		fl_executor *good = process_pool_with(1);
-		fl_future *f = NULL;
-		FL_OK(floods_submit(bad, 2, &f));
+		fl_future *f = FL_SUBMITTED(floods, bad, 2);
 		FL_OK(fl_future_wait(f));
 		fl_future_free(f);
 		for (unsigned i = 0; i < 20; i++) {
@@ -396,8 +391,7 @@ FL_TEST(process_pool_hostile_closes_its_channel)
 {
 	PROCESS_POOL_LEAVES_NOTHING();
 	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .max_tasks = 3);
-	fl_future *f = NULL;
-	FL_OK(closes_its_channel_submit(e, &f));
+	fl_future *f = FL_SUBMITTED(closes_its_channel, e);
 	FL_OK(fl_future_wait(f));
 	assert_int_not_equal(fl_future_error(f), 0);
 	fl_future_free(f);
@@ -421,8 +415,7 @@ FL_TEST(process_pool_hostile_loses_what_it_keeps)
 {
 	PROCESS_POOL_LEAVES_NOTHING();
 	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .max_tasks = 1);
-	fl_future *f = NULL;
-	FL_OK(keeps_without_a_channel_submit(e, &f));
+	fl_future *f = FL_SUBMITTED(keeps_without_a_channel, e);
 	process_pool_fails(f, -EDOM, "kept");
 	process_pool_works(e);
 }

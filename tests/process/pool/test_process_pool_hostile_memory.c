@@ -33,7 +33,7 @@ static void note_descriptors(struct reach *r)
 {
 	char path[64], link[256];
 	for (int fd = 3; fd < 256; fd++) {
-		(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+		FL_TEXT(path, "/proc/self/fd/%d", fd);
 		ssize_t n = readlink(path, link, sizeof link - 1);
 		if (n <= 0)
 			continue;
@@ -94,8 +94,8 @@ FL_TASK(process_pool_tries_to_write_its_orders, void, struct attempts)
 {
 	char path[80];
 	struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
-	(void)snprintf(path, sizeof path, "/proc/self/map_files/%" PRIxPTR "-%" PRIxPTR, (uintptr_t)orders,
-	               (uintptr_t)orders + sizeof *orders);
+	FL_TEXT(path, "/proc/self/map_files/%" PRIxPTR "-%" PRIxPTR, (uintptr_t)orders,
+	        (uintptr_t)orders + sizeof *orders);
 	int fd = open(path, O_RDWR | O_CLOEXEC); /* may be forbidden */
 	result->opened = fd >= 0;
 	if (fd < 0)
@@ -112,8 +112,8 @@ FL_TASK(process_pool_tries_to_shrink_its_replies, void, struct attempts)
 {
 	char path[80];
 	struct fl__completion_ring *replies = find_memory("rw-s", sizeof *replies);
-	(void)snprintf(path, sizeof path, "/proc/self/map_files/%" PRIxPTR "-%" PRIxPTR, (uintptr_t)replies,
-	               (uintptr_t)replies + sizeof *replies);
+	FL_TEXT(path, "/proc/self/map_files/%" PRIxPTR "-%" PRIxPTR, (uintptr_t)replies,
+	        (uintptr_t)replies + sizeof *replies);
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	result->opened = fd >= 0;
 	result->shrunk = fd >= 0 && ftruncate(fd, 0) == 0;
@@ -125,14 +125,13 @@ FL_TASK(process_pool_tries_to_shrink_its_replies, void, struct attempts)
 PROCESS_POOL_TEST(process_pool_memory_is_sealed, 1)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	FL_SCOPED(fl_future) *g = NULL;
 	struct attempts attempts;
 	FL_OK(process_pool_tries_to_write_its_orders_submit(e, &f));
 	FL_OK(process_pool_tries_to_write_its_orders_get(f, &attempts));
 	print_message("%s\n", attempts.opened ? "opened" : "not allowed to try");
 	assert_int_equal(attempts.mapped + attempts.written + attempts.emptied + attempts.shrunk, 0);
 	process_pool_receive(process_pool_send(e, &fine, 1), &fine, 1);
-	FL_OK(process_pool_tries_to_shrink_its_replies_submit(e, &g));
+	FL_SCOPED(fl_future) *g = FL_SUBMITTED(process_pool_tries_to_shrink_its_replies, e);
 	FL_OK(fl_future_wait(g));
 	if (fl_future_error(g) == 0) {
 		FL_OK(process_pool_tries_to_shrink_its_replies_get(g, &attempts));
@@ -268,8 +267,7 @@ FL_TEST(process_pool_any_number_is_an_error)
 	static const int errors[] = {INT32_MIN, INT32_MIN + 1, INT32_MAX, 1, -4096, -133};
 	FL_EACH (i, errors) {
 		FL_SCOPED(fl_executor) *e = process_pool_with(1);
-		fl_future *f = NULL;
-		FL_OK(process_pool_fails_with_submit(e, errors[i], &f));
+		fl_future *f = FL_SUBMITTED(process_pool_fails_with, e, errors[i]);
 		process_pool_fails(f, errors[i], NULL);
 		FL_SCOPED(fl_executor) *broken = FL_TEST_EXECUTOR(
 		    process, .workers = 1, .initialize = &process_pool_fails_with, .initialize_arg = &errors[i]);

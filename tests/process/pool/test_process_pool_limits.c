@@ -121,9 +121,9 @@ FL_TASK(process_pool_listens, struct process_pool_gate *, int)
 static const char too_long[] = "was killed: its task ran for too long";
 static const char past_deadline[] = "was killed: it ran a task past its deadline";
 
-static int wait_for(void *f, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_for)
 {
-	return fl_future_wait_until(f, deadline, cancel);
+	return fl_future_wait_until(object, deadline, cancel);
 }
 
 static fl_executor *with_timeout(unsigned workers)
@@ -174,7 +174,7 @@ FL_TEST(process_pool_kills_a_task_that_takes_too_long)
 		FL_EACH (i, f)
 			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
 		char worker[64];
-		(void)snprintf(worker, sizeof worker, "worker %d (", process_pool_await(gate));
+		FL_TEXT(worker, "worker %d (", process_pool_await(gate));
 		/* Before the deadline of those that run just then. */
 		FL_EACH (i, f)
 			FL_OK(process_pool_counts_get(f[i], &pid));
@@ -328,9 +328,8 @@ FL_TEST(process_pool_timeout_of_a_task_that_begins_late)
 	FL_SCOPED(fl_executor) *e = with_timeout(1);
 	struct process_pool_gate *gate = process_pool_gate();
 	const int pid = process_pool_pid(e);
-	fl_future *f = NULL;
 	process_stop(pid);
-	FL_OK(process_pool_hangs_submit(e, gate, &f));
+	fl_future *f = FL_SUBMITTED(process_pool_hangs, e, gate);
 	put_forward(3 * limit);
 	manager_looks();
 	assert_false(process_pool_ended(f));
@@ -348,11 +347,10 @@ FL_TEST(process_pool_timeout_of_a_worker_that_is_stopped)
 {
 	CLOCK_AHEAD();
 	FL_SCOPED(fl_executor) *e = with_timeout(1);
-	FL_SCOPED(fl_future) *behind = NULL;
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *f = process_pool_hold(e, gate);
 	int nine = 0;
-	FL_OK(process_pool_square_submit(e, 3, &behind));
+	FL_SCOPED(fl_future) *behind = FL_SUBMITTED(process_pool_square, e, 3);
 	FL_OK(kill(gate->pid, SIGSTOP));
 	put_forward(limit);
 	process_pool_fails(f, -EOWNERDEAD, too_long);

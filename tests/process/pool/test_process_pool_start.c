@@ -325,8 +325,7 @@ FL_TEST(process_pool_outlives_a_killer)
 	struct process_pool_gate *gate = process_pool_gate();
 	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(
 	    process, .workers = 2, .initialize = &process_pool_waits_for_its_gate, .initialize_arg = &gate);
-	fl_future *f = NULL;
-	FL_OK(process_pool_square_submit(e, 3, &f));
+	fl_future *f = FL_SUBMITTED(process_pool_square, e, 3);
 	while (!process_pool_ended(f)) {
 		kill_workers(e);
 		sched_yield();
@@ -432,8 +431,7 @@ static void process_pool_kill_fork_servers(int n)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	for (int i = 0; i < n; i++) {
-		fl_future *f = NULL;
-		FL_OK(process_pool_kills_its_parent_submit(e, &f));
+		fl_future *f = FL_SUBMITTED(process_pool_kills_its_parent, e);
 		process_pool_fails(f, -EOWNERDEAD, NULL);
 		process_pool_works(e);
 	}

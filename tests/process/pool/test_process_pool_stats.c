@@ -80,8 +80,7 @@ FL_TASK(process_pool_fails_to_start, void, void)
 FL_TEST(process_pool_stats_of_a_broken_pool)
 {
 	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .initialize = &process_pool_fails_to_start);
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(process_pool_square_submit(e, 1, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(process_pool_square, e, 1);
 	FL_OK(fl_future_wait(f));
 	FL_RC(fl_future_error(f), -ENOTRECOVERABLE);
 	FL_OK(fl_executor_join(e));

@@ -17,10 +17,9 @@ FL_TASK(process_pool_looks_around, void, struct found)
 	result->fds = (int)fl_process_fd_count();
 	result->fd = fl_process_fd(0);
 	result->workers = (int)fl_executor_workers(e);
-	(void)snprintf(result->kind, sizeof result->kind, "%s", fl_executor_kind(e));
-	fl_future *f = NULL;
+	FL_TEXT(result->kind, "%s", fl_executor_kind(e));
 	int pid = 0;
-	FL_OK(process_pool_getpid_submit(e, &f));
+	fl_future *f = FL_SUBMITTED(process_pool_getpid, e);
 	FL_CHECK(fl_future_get_state(f) == FL_DONE); /* it ran at once */
 	FL_OK(process_pool_getpid_get(f, &pid));
 	fl_future_free(f);
@@ -298,8 +297,7 @@ FL_TASK(process_pool_loads, bool, void)
 
 static int process_pool_in_worker(fl_executor *e, bool loaded)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(process_pool_loads_submit(e, loaded, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(process_pool_loads, e, loaded);
 	return process_pool_loads_get(f);
 }
 

@@ -108,7 +108,7 @@ static char *written(void)
 	char path[32];
 	const int fd = memfd_create("trace", MFD_CLOEXEC);
 	FL_CHECK(fd >= 0);
-	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	FL_TEXT(path, "/proc/self/fd/%d", fd);
 	FL_OK(fl_trace_write(path));
 	FL_CHECK(lseek(fd, 0, SEEK_END) < 1 << 24);
 	FL_OK(ftruncate(fd, 1 << 24)); /* so that a 0 follows */
@@ -221,7 +221,7 @@ FL_TEST(process_pool_trace_of_a_killed_worker)
 	expect_last_start(both, first, "\"error\":130");
 	expect_last_start(both, gate->pid, "\"error\":125");
 	char process[32];
-	(void)snprintf(process, sizeof process, "\"process\":%d", gate->pid);
+	FL_TEXT(process, "\"process\":%d", gate->pid);
 	assert_non_null(find_line(both, "\"ph\":\"i\"", "kill", "its executor was terminated", process, NULL));
 }
 
@@ -264,10 +264,9 @@ FL_TEST(process_pool_trace_of_a_worker_that_scribbles)
 {
 	TRACING();
 	FL_SCOPED(fl_executor) *bad = process_pool_with(1), *good = process_pool_with(1);
-	FL_SCOPED(fl_future) *f = NULL;
 	struct process_pool_gate *gate = process_pool_gate();
 	const int pid = process_pool_pid(good);
-	FL_OK(process_pool_scribbles_over_its_trace_submit(bad, gate, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(process_pool_scribbles_over_its_trace, bad, gate);
 	(void)process_pool_await(gate);
 	for (unsigned i = 0; i < fl_test_scaled(100); i++) {
 		TRACE_TEXT *text = written();
@@ -300,8 +299,7 @@ FL_TEST(process_pool_trace_of_a_worker_that_cannot_be_started)
 	__attribute__((cleanup(start_again), unused)) const struct fl__process_pool_sys real = fl__process_pool_sys;
 	fl__process_pool_sys.start = start_nothing;
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
-	fl_future *f = NULL;
-	FL_OK(process_pool_square_submit(e, 3, &f));
+	fl_future *f = FL_SUBMITTED(process_pool_square, e, 3);
 	process_pool_fails(f, -ENOTRECOVERABLE, "ENOENT");
 }
 

@@ -24,11 +24,11 @@ static bool blocks_faults(const char *path)
 static void check_threads(int pid)
 {
 	char path[100];
-	(void)snprintf(path, sizeof path, "/proc/%d/task", pid);
+	FL_TEXT(path, "/proc/%d/task", pid);
 	DIR *tasks = opendir(path);
 	FL_CHECK(tasks != NULL);
 	for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
-		(void)snprintf(path, sizeof path, "/proc/%d/task/%.16s/status", pid, task->d_name);
+		FL_TEXT(path, "/proc/%d/task/%.16s/status", pid, task->d_name);
 		/* the C library blocks all signals for a moment, while it starts a thread */
 		FL_WAIT_FOR(task->d_name[0] == '.' || !blocks_faults(path));
 	}
@@ -61,7 +61,7 @@ FL_TEST(thread_signals_of_faults_are_never_blocked)
 	const int worker = process_pool_pid(processes);
 	FL_OK(fl_timer_start(&t, fl_after(FL_S(3600)), ring, NULL));
 	FL_SCOPED(fl_process) *program = PROCESS_STARTED(.program = "sleep", .argv = argv, .daemon = true);
-	FL_RC(fl_fd_wait_until(empty[0], FL_FD_IN, fl_after(FL_MS(1)), &token), -ETIMEDOUT);
+	FL_RC(fl_fd_wait_until(empty[0], FL_FD_IN, fl_test_soon(), &token), -ETIMEDOUT);
 	FL_OK(pthread_sigmask(SIG_SETMASK, &before, NULL));
 	check_threads(getpid());
 	check_threads(worker);
@@ -96,17 +96,15 @@ FL_TASK(thread_signals_faults, int, void)
 static void fault(void *signal_number)
 {
 	const int number = *(int *)signal_number;
-	fl_future *f = NULL;
 	FL_CHECK(signal(number, leave) != SIG_ERR);
 	fl_executor *e = fl_test_executor(fl_thread_executor_create, NULL);
-	FL_OK(thread_signals_faults_submit(e, number, &f));
+	fl_future *f = FL_SUBMITTED(thread_signals_faults, e, number);
 	FL_IGNORE(fl_future_wait(f));
 }
 
 FL_TEST(thread_signals_of_a_fault_reach_the_handler)
 {
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 	FL_EACH (i, faults) {
 		int number = faults[i];
 		const int status = fl_test_child(fault, &number, NULL, 0);

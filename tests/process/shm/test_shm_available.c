@@ -1,48 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_test.h"
+#include "fl_tree.h"
 
 #include "process/shm/shm_sys.h"
-#include <ftw.h>
 
-/* A tree of our own: meminfo, a file as /proc/self/cgroup, and control groups. */
-static char root[64];
-
-static int remove_one(const char *path, const struct stat *s, int type, struct FTW *at)
-{
-	return remove(path);
-}
-
-static void plant(void)
-{
-	(void)snprintf(root, sizeof root, "/tmp/fairlead-memory-XXXXXX");
-	FL_CHECK(mkdtemp(root) != NULL);
-}
-
-static void fell(void)
-{
-	FL_OK(nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS));
-}
-
-/* Writes the file `path` of the tree, with the folders above it. */
-static void put(const char *path, const char *text)
-{
-	char whole[256];
-	(void)snprintf(whole, sizeof whole, "%s/%s", root, path);
-	for (char *at = whole + strlen(root) + 1; (at = strchr(at, '/')) != NULL; at++) {
-		*at = '\0';
-		FL_CHECK(mkdir(whole, 0700) == 0 || errno == EEXIST);
-		*at = '/';
-	}
-	FILE *f = fopen(whole, "w");
-	FL_CHECK(f != NULL && fputs(text, f) >= 0 && fclose(f) == 0);
-}
-
+/* The tree also has a file as /proc/meminfo. */
 static uint64_t available(void)
 {
-	char meminfo[96], cgroup[96];
-	(void)snprintf(meminfo, sizeof meminfo, "%s/meminfo", root);
-	(void)snprintf(cgroup, sizeof cgroup, "%s/cgroup", root);
-	return fl__shm_available(meminfo, cgroup, root);
+	char meminfo[96];
+	FL_TEXT(meminfo, "%s/meminfo", tree.root);
+	return fl__shm_available(meminfo, tree.cgroup, tree.root);
 }
 
 static const char meminfo_text[] = "MemTotal:        9999 kB\nMemFree:         10 kB\nMemAvailable:    4000 kB\n"
@@ -50,7 +16,7 @@ static const char meminfo_text[] = "MemTotal:        9999 kB\nMemFree:         1
 
 FL_TEST(shm_available_of_the_machine)
 {
-	plant();
+	TREE(NULL);
 	assert_true(available() == UINT64_MAX); /* nothing is known */
 	put("meminfo", meminfo_text);
 	assert_int_equal(available(), 4096 * 1024);
@@ -58,14 +24,12 @@ FL_TEST(shm_available_of_the_machine)
 	assert_true(available() == UINT64_MAX);
 	put("meminfo", "nonsense\n\nMemAvailable:\nMemAvailable: kB\n");
 	assert_true(available() == UINT64_MAX);
-	fell();
 }
 
 FL_TEST(shm_available_in_version_2_groups)
 {
-	plant();
+	TREE("0::/outer/inner\n");
 	put("meminfo", meminfo_text);
-	put("cgroup", "0::/outer/inner\n");
 	assert_int_equal(available(), 4096 * 1024);
 	put("outer/inner/memory.max", "max\n");
 	put("outer/inner/memory.current", "5000\n");
@@ -84,14 +48,12 @@ FL_TEST(shm_available_in_version_2_groups)
 	put("memory.current", "10\n");
 	put("cgroup", "0::/\n");
 	assert_int_equal(available(), 90);
-	fell();
 }
 
 FL_TEST(shm_available_in_version_1_groups)
 {
-	plant();
+	TREE("9:name=systemd:/\n4:cpu,memory:/a\n3:memory_not:/a\nbroken\n0::/\n");
 	put("meminfo", meminfo_text);
-	put("cgroup", "9:name=systemd:/\n4:cpu,memory:/a\n3:memory_not:/a\nbroken\n0::/\n");
 	put("cpu,memory/a/memory.limit_in_bytes", "9223372036854771712\n");
 	put("cpu,memory/a/memory.usage_in_bytes", "7000\n");
 	assert_int_equal(available(), 4096 * 1024);
@@ -100,7 +62,6 @@ FL_TEST(shm_available_in_version_1_groups)
 	assert_int_equal(available(), 2000);
 	put("cpu,memory/memory.stat", "inactive_file 7\ntotal_inactive_file 100\ntotal_active_file 23\n");
 	assert_int_equal(available(), 2123);
-	fell();
 }
 
 FL_TEST(shm_available_here)

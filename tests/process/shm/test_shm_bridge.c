@@ -87,11 +87,11 @@ static void change(uint32_t *word)
 }
 
 /* Waits until the word is not 0. */
-static int wait_for_word(void *word, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_for_word)
 {
 	int rc = 0;
-	while (rc == 0 && look(word) == 0)
-		rc = fl__bridge_wait(word, 0, deadline, cancel);
+	while (rc == 0 && look(object) == 0)
+		rc = fl__bridge_wait(object, 0, deadline, cancel);
 	return rc;
 }
 
@@ -207,9 +207,9 @@ typedef struct any {
 	fl_event e;
 } any;
 
-static int wait_any(void *arg, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_any)
 {
-	any *a = arg;
+	any *a = object;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, ON_WORD(&a->words[0]), FL_ON_EVENT(&a->e), ON_WORD(&a->words[1]));
 }
 
@@ -238,7 +238,7 @@ FL_TEST(shm_bridge_wait_any)
 	with_each_fault(any_of_each);
 	FL_TEST_SHARED_MANY(uint32_t, words, 2);
 	any a = {words, FL_EVENT_INIT};
-	FL_RC(wait_any(&a, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(wait_any(&a, fl_test_soon(), NULL), -ETIMEDOUT);
 	change(&a.words[1]);
 	FL_RC(wait_any(&a, FL_NO_WAIT, NULL), 2);
 }
@@ -304,15 +304,15 @@ static int count_inside(guarded *g, int rc)
 	return rc;
 }
 
-static int take_it(void *arg, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(take_it)
 {
-	guarded *g = arg;
+	guarded *g = object;
 	return count_inside(g, fl__bridge_acquire(&g->lock, 0, deadline, cancel));
 }
 
-static int take_plainly(void *arg, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(take_plainly)
 {
-	guarded *g = arg;
+	guarded *g = object;
 	return count_inside(g, fl__shm_acquire(&g->lock, 0, deadline));
 }
 
@@ -330,7 +330,7 @@ static void take_results(void)
 	IS(fl__bridge_acquire(&g->lock, 0, FL_FOREVER, NULL), -EDEADLK);
 	fl_test_call_start(&c, take_it, g, FL_NO_WAIT, NULL);
 	IS(fl_test_call_end(&c), -ETIMEDOUT);
-	fl_test_call_start(&c, take_it, g, fl_after(FL_MS(1)), NULL);
+	fl_test_call_start(&c, take_it, g, fl_test_soon(), NULL);
 	IS(fl_test_call_end(&c), -ETIMEDOUT);
 	fl_test_call_start(&c, take_it, g, FL_FOREVER, &token);
 	fl_cancel_token_request(&token);

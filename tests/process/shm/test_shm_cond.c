@@ -95,7 +95,7 @@ FL_TEST(shm_cond_wait_gives_up_and_holds_the_mutex)
 	fl_cancel_token_init(&later, FL_SHIELDED, fl_after(FL_MS(2)));
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, &stop), -ECANCELED);
 	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, &later), -ECANCELED);
 	FL_RC(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, FL_NO_WAIT, NULL), -ETIMEDOUT);

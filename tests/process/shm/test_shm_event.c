@@ -2,9 +2,9 @@
 #include "fl_queued.h"
 #include "fl_shm_child.h"
 
-static int wait_for(void *e, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_for)
 {
-	return fl_shm_event_wait_until(e, deadline, cancel);
+	return fl_shm_event_wait_until(object, deadline, cancel);
 }
 
 /* Whether a context sleeps, or is about to. */
@@ -40,10 +40,10 @@ FL_TEST(shm_event_wait_gives_up)
 	FL_TEST_SHARED(fl_shm_event, e);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	FL_RC(fl_shm_event_wait_until(e, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	fl_time deadline = fl_after(FL_MS(1));
+	fl_time deadline = fl_test_soon();
 	FL_RC(fl_shm_event_wait_until(e, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_time_is_past(deadline));
-	FL_RC(fl_shm_event_wait_until(e, fl_after(FL_MS(1)), &stop), -ETIMEDOUT);
+	FL_RC(fl_shm_event_wait_until(e, fl_test_soon(), &stop), -ETIMEDOUT);
 	fl_test_caller c;
 	fl_test_call_start(&c, wait_for, e, FL_FOREVER, &stop);
 	FL_WAIT_FOR(is_waited_for(e));
@@ -66,8 +66,8 @@ FL_TEST(shm_event_damaged_memory)
 	FL_RC(fl_shm_event_set(&e), -EBADMSG);
 	assert_false(fl_shm_event_is_set(&e));
 	*monitor(&e) = 1; /* a stopped owner */
-	FL_RC(fl_shm_event_wait_until(&e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_SHM_EVENT(&e)), -ETIMEDOUT);
+	FL_RC(fl_shm_event_wait_until(&e, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(fl_test_soon(), NULL, FL_ON_SHM_EVENT(&e)), -ETIMEDOUT);
 }
 
 /* A waiter is woken even if the event is reset at once. */
@@ -101,9 +101,9 @@ typedef struct things {
 	fl_event mine;
 } things;
 
-static int wait_any(void *arg, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_any)
 {
-	things *t = arg;
+	things *t = object;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SHM_EVENT(&t->a), FL_ON_EVENT(&t->mine),
 	                         FL_ON_SHM_EVENT(&t->b));
 }

@@ -282,7 +282,7 @@ static int owns_nothing(void *arg)
 	struct board *b = arg;
 	FL_CHECK(!fl_shm_mutex_depth(&b->mutex) && fl_shm_mutex_is_locked(&b->mutex));
 	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EAGAIN);
-	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_test_soon(), NULL), -ETIMEDOUT);
 	fl__add_release(&b->held, 1);
 	int rc = fl_shm_mutex_lock(&b->mutex);
 	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);

@@ -176,8 +176,7 @@ FL_TEST(shm_lock_records_of_an_ended_thread)
 /* The child has no block of its thread, which then ends. */
 FL_TEST(shm_lock_records_of_a_forked_thread)
 {
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 	FL_TEST_SHARED_MANY(fl_shm_mutex, m, SOME);
 	int status = 0;
 	assert_int_equal((uintptr_t)lock_some(m), SOME);
@@ -203,9 +202,9 @@ FL_TEST(shm_deadline_holds_while_a_peer_changes_the_word)
 	fl_shm_event *e = fl_shm_alloc(region, sizeof *e);
 	*fl__shm_word(fl__shm_lock_at(m->lock_)) = fl__shm_self()->tid ^ 1;
 	fl__sys.shared_wait = never_the_same;
-	FL_RC(fl_shm_mutex_lock_until(m, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_shm_sem_acquire_until(s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_shm_event_wait_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_mutex_lock_until(m, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_sem_acquire_until(s, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_event_wait_until(e, fl_test_soon(), NULL), -ETIMEDOUT);
 }
 
 /*

@@ -161,14 +161,14 @@ FL_TEST(shm_queue_three_forms)
 	int got = 5;
 	FL_RC(fl_shm_queue_try_get(q, &got), -EAGAIN);
 	FL_RC(fl_shm_queue_get_until(q, &got, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_shm_queue_get_until(q, &got, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_queue_get_until(q, &got, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_get_until(q, &got, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(got, 5);
 	/* An operation that can succeed at once succeeds. */
 	FL_OK(fl_shm_queue_put_until(q, &(int){1}, FL_FOREVER, fl_test_requested));
 	FL_RC(fl_shm_queue_try_put(q, &(int){2}), -EAGAIN);
 	FL_RC(fl_shm_queue_put_until(q, &(int){2}, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_shm_queue_put_until(q, &(int){2}, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_queue_put_until(q, &(int){2}, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_put_until(q, &(int){2}, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_RC(fl_shm_queue_put(q, &(int){2}), -ECANCELED);

@@ -243,7 +243,7 @@ FL_TEST(shm_queue_wait_any)
 	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE(q), FL_ON_SHM_QUEUE_SPACE(q)), 1);
 	FL_OK(fl_shm_queue_put(q, &(int){1}));
 	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(q)), 1);
-	assert_int_equal(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(other)),
+	assert_int_equal(FL_WAIT_ANY_UNTIL(fl_test_soon(), NULL, FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(other)),
 	                 -ETIMEDOUT);
 	struct work w = work_on(region, other);
 	pid_t putter = fl_test_fork(put_one, &w);
@@ -274,7 +274,7 @@ FL_TEST(shm_queue_wait_any_with_frames)
 	FL_OK(fl_shm_queue_put_frame(q, "", 0));
 }
 
-static int put_with_token(void *object, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(put_with_token)
 {
 	return fl_shm_queue_put_until(object, &(int){1}, deadline, cancel);
 }

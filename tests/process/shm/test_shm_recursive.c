@@ -73,7 +73,7 @@ FL_TEST(shm_recursive_others_are_refused)
 	pid_t pid = begin_holder(b);
 	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EAGAIN);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_PANICS(fl_shm_mutex_unlock(&b->mutex));
 	fl_test_kill(pid);

@@ -353,7 +353,7 @@ FL_TEST(shm_attach_refuses_other_files)
 	assert_int_equal(fl_test_logs, 5);
 	FL_SCOPED(fl_shm) *good = region_of(1);
 	char path[64];
-	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fl_shm_fd(good));
+	FL_TEXT(path, "/proc/self/fd/%d", fl_shm_fd(good));
 	int write_only = open(path, O_WRONLY | O_CLOEXEC);
 	if (write_only >= 0) {
 		FL_RC(fl_shm_attach(&region, write_only), -EACCES);
@@ -544,7 +544,7 @@ FL_TEST(shm_attach_read_only_descriptor)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096), *reader = NULL;
 	char path[64];
-	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fl_shm_fd(region));
+	FL_TEXT(path, "/proc/self/fd/%d", fl_shm_fd(region));
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	FL_OK(fl_shm_attach(&reader, fd));

@@ -2,9 +2,9 @@
 #include "fl_queued.h"
 #include "fl_shm_child.h"
 
-static int acquire(void *s, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(acquire)
 {
-	return fl_shm_sem_acquire_until(s, deadline, cancel);
+	return fl_shm_sem_acquire_until(object, deadline, cancel);
 }
 
 static const struct fl__shm_wait_queue *line_of(const fl_shm_sem *s)
@@ -54,9 +54,9 @@ FL_TEST(shm_sem_acquire_gives_up)
 	FL_TEST_SHARED(fl_shm_sem, s);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	FL_RC(fl_shm_sem_acquire_until(s, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	fl_time deadline = fl_after(FL_MS(1));
+	fl_time deadline = fl_test_soon();
 	FL_RC(fl_shm_sem_acquire_until(s, deadline, NULL), -ETIMEDOUT);
-	FL_RC(fl_shm_sem_acquire_until(s, fl_after(FL_MS(1)), &stop), -ETIMEDOUT);
+	FL_RC(fl_shm_sem_acquire_until(s, fl_test_soon(), &stop), -ETIMEDOUT);
 	assert_true(fl_time_is_past(deadline));
 	fl_test_caller c;
 	fl_test_call_start(&c, acquire, s, FL_FOREVER, &stop);
@@ -116,8 +116,8 @@ FL_TEST(shm_sem_stopped_owner)
 	fl_shm_sem s;
 	FL_OK(fl_shm_sem_init(&s, 0));
 	*monitor(&s) = 1;
-	FL_RC(fl_shm_sem_acquire_until(&s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_SHM_SEM(&s)), -ETIMEDOUT);
+	FL_RC(fl_shm_sem_acquire_until(&s, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(fl_test_soon(), NULL, FL_ON_SHM_SEM(&s)), -ETIMEDOUT);
 	FL_RC(fl_shm_sem_try_acquire(&s), -EAGAIN);
 }
 
@@ -142,9 +142,9 @@ FL_TEST(shm_sem_stale_waiters)
 	FL_OK(fl_shm_sem_acquire_until(s, FL_NO_WAIT, NULL));
 }
 
-static int wait_any(void *arg, fl_time deadline, fl_cancel_token *cancel)
+FL_TEST_CALL(wait_any)
 {
-	fl_shm_sem *s = arg;
+	fl_shm_sem *s = object;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SHM_SEM(&s[0]), FL_ON_SHM_SEM(&s[1]));
 }
 

@@ -87,12 +87,12 @@ static void add_places(char *text)
 	const int root = open("/", O_PATH | O_CLOEXEC);
 	FL_CHECK(root >= 0 && getcwd(path, sizeof path) != NULL);
 	add(text, "directory %s\n", path);
-	(void)snprintf(path, sizeof path, "/proc/thread-self/fdinfo/%d", root);
+	FL_TEXT(path, "/proc/thread-self/fdinfo/%d", root);
 	add_lines(text, fopen(path, "re"), mount_words);
 	FL_OK(close(root));
 	FL_EACH (i, namespaces) {
 		char link[64] = "";
-		(void)snprintf(path, sizeof path, "/proc/thread-self/ns/%s", namespaces[i]);
+		FL_TEXT(path, "/proc/thread-self/ns/%s", namespaces[i]);
 		FL_IGNORE(readlink(path, link, sizeof link - 1)); /* of the time, an older kernel has none */
 		add(text, "%s\n", link);
 	}
@@ -179,8 +179,7 @@ static void expect_of_program(void)
 static void needs_root_and_threads(void)
 {
 	process_needs_root();
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 }
 
 /* Changes: 0; or a negative errno, when the system does not allow the change. */
@@ -513,7 +512,7 @@ static void *change_and_be_refused(void *arg)
 {
 	const struct change *c = arg;
 	if (make_change(c) == 0)
-		expect_refusal(-EPERM, c->name);
+		expect_refusal(-EPERM, c->name); /* fl_process_start() */
 	return NULL;
 }
 
@@ -672,9 +671,8 @@ static void drop_privileges(void)
 
 static void expect_user(fl_executor *e, int error, int user)
 {
-	fl_future *f = NULL;
 	int got = -1;
-	FL_OK(process_tells_its_user_submit(e, &f));
+	fl_future *f = FL_SUBMITTED(process_tells_its_user, e);
 	FL_OK(fl_future_wait(f));
 	FL_RC(fl_future_error(f), error);
 	FL_CHECK(error != 0 || (process_tells_its_user_get(f, &got) == 0 && got == user));

@@ -338,7 +338,7 @@ FL_TEST(process_fork_server_killed)
 	FL_RC(fl_process_try_join(other, &status), -EAGAIN);
 	assert_true(fl_process_is_alive(other));
 	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(5)), NULL, FL_ON_PROCESS(other)), -ETIMEDOUT);
-	FL_RC(fl_process_join_until(other, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_process_join_until(other, &status, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_OK(fl_process_terminate(other));
 	FL_OK(FL_WAIT_ANY(FL_ON_PROCESS(other)));
 	FL_RC(fl_process_join(other, &status), -EOWNERDEAD);
@@ -498,7 +498,7 @@ static fl_process *start_from_a_thread(const fl_process_config *config)
 	char path[64];
 	FL_OK(pthread_create(&thread, NULL, start_in_a_thread, &s));
 	FL_OK(pthread_join(thread, NULL));
-	(void)snprintf(path, sizeof path, "/proc/self/task/%d", s.thread);
+	FL_TEXT(path, "/proc/self/task/%d", s.thread);
 	FL_WAIT_FOR(access(path, F_OK) != 0);
 	return s.p;
 }

@@ -86,9 +86,9 @@ FL_TEST(process_arguments_of_any_size)
 			                                  .fds = &out,
 			                                  .n_fds = 1};
 			assert_int_equal(process_run(&config).code, 0);
-			(void)snprintf(expected, sizeof expected, "%u",
-			               i ? sum_of(large.bytes, sizeof large.bytes)
-			                 : sum_of(medium.bytes, sizeof medium.bytes));
+			FL_TEXT(expected, "%u",
+			        i ? sum_of(large.bytes, sizeof large.bytes)
+			          : sum_of(medium.bytes, sizeof medium.bytes));
 			fl_test_take(out, text, sizeof text);
 			assert_string_equal(text, expected);
 		}
@@ -187,12 +187,12 @@ FL_TEST(process_start_of_a_script_without_its_interpreter)
 	FL_CHECK(file >= 0 && write(file, text, sizeof text - 1) == (ssize_t)sizeof text - 1);
 	FL_OK(fchmod(file, 0700));
 	FL_OK(close(file));
-	(void)snprintf(reason, sizeof reason, "for %s: %s exists, but perhaps not its interpreter", path, path);
+	FL_TEXT(reason, "for %s: %s exists, but perhaps not its interpreter", path, path);
 	expect_refusals(&(struct refused){{.program = path}, -ENOENT, reason}, 1); /* fl_process_start() */
 	/* relative to the new process's directory, not to this one */
-	(void)snprintf(reason, sizeof reason, "./%s exists, but perhaps not its interpreter", path + 5);
+	FL_TEXT(reason, "./%s exists, but perhaps not its interpreter", path + 5);
 	char relative[sizeof path];
-	(void)snprintf(relative, sizeof relative, "./%s", path + 5);
+	FL_TEXT(relative, "./%s", path + 5);
 	expect_refusals(&(struct refused){{.program = relative, .cwd = "/tmp"}, -ENOENT, reason}, 1);
 	FL_OK(unlink(path));
 	expect_refusals(&(struct refused){{.program = path}, -ENOENT, "the program cannot be executed: No such"}, 1);
@@ -849,8 +849,7 @@ FL_TASK(process_answers, void, int)
 /* The error of a task; its worker has ended when this returns. */
 static int error_of_a_task(fl_executor *e)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(process_answers_submit(e, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(process_answers, e);
 	FL_OK(fl_future_wait(f));
 	FL_WAIT_FOR(fl_process_executor_pids(e, NULL, 0) == 0);
 	return fl_future_error(f);
@@ -1021,7 +1020,7 @@ FL_TASK(process_stays, struct stays, void)
 static void start_in_forbidden_directory(void *directory)
 {
 	struct stays stays;
-	(void)snprintf(stays.path, sizeof stays.path, "%s", (const char *)directory);
+	FL_TEXT(stays.path, "%s", (const char *)directory);
 	FL_OK(chdir(directory));
 	FL_OK(chmod(directory, 0));
 	if (geteuid() == 0) {
@@ -1035,7 +1034,7 @@ static void start_in_forbidden_directory(void *directory)
 	const fl_process_config named = {.task = &process_stays, .arg = &stays, .cwd = stays.path};
 	PROCESS_LOG();
 	FL_RC(start(&named), -EACCES);
-	(void)snprintf(stays.path, sizeof stays.path, "/");
+	FL_TEXT(stays.path, "/");
 	const fl_process_config server = {.task = &process_stays, .arg = &stays};
 	FL_OK(process_run(&server).code);
 }

@@ -2,7 +2,7 @@
 /*
  * The ways to restart a program, and the errors of a program without one: tests/process/program.c.
  */
-#include "fl_denied.h"
+#include "fl_denials.h"
 #include "fl_process.h"
 
 #include "process/start/reexec.h"
@@ -22,7 +22,7 @@ static const char *path_of(const char *program)
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 	FL_CHECK(n > 0);
 	self[n] = '\0';
-	(void)snprintf(path, sizeof path, "%s/process/%s", dirname(self), program);
+	FL_TEXT(path, "%s/process/%s", dirname(self), program);
 	return path;
 }
 
@@ -99,7 +99,7 @@ FL_TEST(process_program_started_through_the_loader_is_told)
 	(void)dl_iterate_phdr(find_loader, (void *)&loader);
 	if (!loader || !process_can(FL_PROCESS_FORK))
 		FL_SKIP("a static program, or an emulator or sanitizer");
-	(void)snprintf(program, sizeof program, "%s", path_of("process-main"));
+	FL_TEXT(program, "%s", path_of("process-main"));
 	FL_EACH (i, actions) {
 		run_program(loader, (const char *const[]){loader, program, actions[i], "2", NULL});
 		if (i == 2) {
@@ -116,8 +116,8 @@ FL_TEST(process_program_under_valgrind_is_told)
 {
 	static const char *const actions[] = {"executor", "start"};
 	char program[600], command[700];
-	(void)snprintf(program, sizeof program, "%s", path_of("process-main"));
-	(void)snprintf(command, sizeof command, "valgrind -q %s arguments >/dev/null 2>&1", program);
+	FL_TEXT(program, "%s", path_of("process-main"));
+	FL_TEXT(command, "valgrind -q %s arguments >/dev/null 2>&1", program);
 	if (system(command) != 0)
 		FL_SKIP("no Valgrind, or none for this program, as under a sanitizer");
 	FL_EACH (i, actions) {
@@ -189,7 +189,7 @@ static void *work_without_main_thread(void *main_thread)
 	FL_CHECK(process_squares_submit(e, 3, &f) == 0 && process_squares_get(f, &nine) == 0 && nine == 9);
 	fl_future_free(f);
 	fl_executor_free(e);
-	(void)snprintf(path, sizeof path, "/tmp/fairlead-test-%d.sock", (int)getpid());
+	FL_TEXT(path, "/tmp/fairlead-test-%d.sock", (int)getpid());
 	FL_OK(fl_endpoint_create(&o, path, NULL));
 	FL_OK(stat(path, &socket));
 	FL_CHECK((socket.st_mode & 0777) == 0600);
@@ -378,8 +378,7 @@ FL_TEST(process_marker_without_its_socket_starts_no_process)
 
 static void start_without_getsockopt(void *error)
 {
-	if (fl_denied_filter(SYS_getsockopt, *(const int *)error, 0, 0) != 0)
-		_exit(77);
+	fl_test_deny(SYS_getsockopt, error);
 	static const char *const methods[] = {"0", "2"};
 	FL_EACH (i, methods) {
 		run("process-main", "start", methods[i]);
@@ -394,14 +393,8 @@ static void start_without_getsockopt(void *error)
 /* The new process asks for its socket by getsockopt(). If that is forbidden, it must not run main(). */
 FL_TEST(process_start_without_getsockopt_is_told)
 {
-	static int errors[] = {ENOSYS, EPERM};
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
-	FL_EACH (i, errors) {
-		const int status = fl_test_child(start_without_getsockopt, &errors[i], NULL, 0);
-		if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
-			FL_SKIP("this system has no filters of system calls");
-		assert_int_equal(status, 0);
-	}
+	FL_WITHOUT(start_without_getsockopt, ENOSYS, EPERM);
 }
 
 /* With a true marker, and the socket, it serves: it identifies itself, and ends with the socket. */
@@ -426,8 +419,7 @@ static const char *copy_set_uid(char *copy, int user)
 	char command[800];
 	const int fd = mkstemp(copy);
 	FL_CHECK(fd >= 0 && close(fd) == 0);
-	(void)snprintf(command, sizeof command, "cp '%s' %s && chown %d %s && chmod 4755 %s", path_of("process-main"),
-	               copy, user, copy, copy);
+	FL_TEXT(command, "cp '%s' %s && chown %d %s && chmod 4755 %s", path_of("process-main"), copy, user, copy, copy);
 	FL_OK(system(command));
 	return copy;
 }
@@ -475,7 +467,7 @@ static void start_as_nobody(void *program)
 	FL_OK(setresuid(NOBODY, NOBODY, NOBODY));
 	for (int method = 0; method <= 2; method += 2) {
 		char text[8];
-		(void)snprintf(text, sizeof text, "%d", method);
+		FL_TEXT(text, "%d", method);
 		const char *const argv[] = {program, "start", text, NULL};
 		const fl_process_config config = {
 		    .program = program, .argv = argv, .out = FL_PROCESS_FD(STDERR_FILENO)};

@@ -145,8 +145,7 @@ static void run_replaced(void *preload)
 
 FL_TEST(process_wait_passes_over_a_replaced_fork_server)
 {
-	if (!fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	fl_test_needs_threads_in_children();
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 0)
 		FL_SKIP("the tests were started with no_new_privs, so no test can give up rights so");
 	run(run_replaced);
@@ -427,8 +426,7 @@ FL_TASK(process_doubles, int, int)
 
 static void use_pool(fl_executor *e)
 {
-	fl_future *f = NULL;
-	FL_OK(process_doubles_submit(e, 21, &f));
+	fl_future *f = FL_SUBMITTED(process_doubles, e, 21);
 	FL_CHECK(fl_test_result(f) == 42);
 	fl_future_free(f);
 }
