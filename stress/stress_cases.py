@@ -29,19 +29,19 @@ def scenario_case(tool, names, duration, name, mode):
 def campaign(tool):
     """Processes killed for real, with items and frames: none is lost or doubled, no process hangs, and waiters are idle."""
     for more in ((), ("--frames", "--capacity", "100")):
-        out = run([os.path.join(tool.build, "stress", "fairlead-kill"), "--kills", "5000", *more])
+        out = run([os.path.join(tool.build, "stress/fairlead-kill"), "--kills", "5000", *more])
         expect(out, "0 lost, 0 delivered twice, 0 wrong", "counts agree", "ran 0 ns and switched 0 times", "passed")
 
 
 def campaign_tasks(tool):
     """Workers killed for real: no task is lost or started twice, nothing is left behind, and no wait hangs."""
-    out = run([os.path.join(tool.build, "stress", "fairlead-kill-tasks"), "--kills", "400", "--tasks", "400000"])
+    out = run([os.path.join(tool.build, "stress/fairlead-kill-tasks"), "--kills", "400", "--tasks", "400000"])
     expect(out, "0 lost, 0 started twice, 0 done but never started, 0 cancelled but started, 0 wrong", "passed")
 
 
 def soak(tool):
     """Wakes, timeouts and cancels raced across threads and fibers: every permit and item is accounted for."""
-    program = os.path.join(tool.build, "stress", "fairlead-soak")
+    program = os.path.join(tool.build, "stress/fairlead-soak")
     out = run([program, "--time", "2", "--fibers", "16"])
     expect(out, "got once each; permits and tickets are all there", "timed out", "cancelled", "fibers came and went")
     failed = subprocess.run([program, "--fibers", "0"], capture_output=True, text=True, check=False)

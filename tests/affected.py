@@ -72,8 +72,8 @@ class Affected:
         self.everything = any(self.is_in(name, EVERYTHING) or basename(name) == "meson.build"
                               or not exists(join(ROOT, name)) for name in self.changed)
         self.objects = set() if self.everything else self.changed_objects()
-        self.helpers = [path for path in glob.glob(join(build, "tests", "process", "process-*")) if isfile(path)]
-        archive = join(build, "lib", "libfairlead.a")
+        self.helpers = [path for path in glob.glob(join(build, "tests/process/process-*")) if isfile(path)]
+        archive = join(build, "lib/libfairlead.a")
         programs = [path for folder in PROGRAMS for path in glob.glob(join(build, folder, "test_*")) if isfile(path)]
         self.symbols = symbols([archive, *programs, *self.helpers])
         self.library = self.symbols[archive]

@@ -63,8 +63,8 @@ def comment_above(text, start):
 
 def headers():
     """All headers except those of the laboratory, whose own tests test those functions."""
-    return sorted(set(glob.glob(join(ROOT, "include", "fairlead", "**", "*.h*"), recursive=True))
-                  | set(glob.glob(join(ROOT, "mpi", "include", "fairlead", "*.h"))))
+    return sorted(set(glob.glob(join(ROOT, "include/fairlead/**/*.h*"), recursive=True))
+                  | set(glob.glob(join(ROOT, "mpi/include/fairlead/*.h"))))
 
 
 def public_functions():
@@ -79,7 +79,7 @@ def public_functions():
 
 
 def test_sources():
-    return [path for folder in (TESTS, join(ROOT, "mpi", "tests")) for pattern in ("**/test_*.c", "support/*.[ch]")
+    return [path for folder in (TESTS, join(ROOT, "mpi/tests")) for pattern in ("**/test_*.c", "support/*.[ch]")
             for path in glob.glob(join(folder, pattern), recursive=True)]
 
 
@@ -99,7 +99,7 @@ def typed_names():
 def executed(build):
     """How often each function of the library ran in the tests before, and the share of its lines that did."""
     objects = join(build, "lib")
-    data = sorted(glob.glob(join(objects, "**", "*.gcda"), recursive=True))
+    data = sorted(glob.glob(join(objects, "**/*.gcda"), recursive=True))
     if not data:
         sys.exit(f"check_api: no coverage data in {objects}")
     listing = subprocess.run(["gcov", "--json-format", "--stdout", *data], text=True, check=True, cwd=build,
@@ -145,7 +145,7 @@ def main():
         text = read(join(TESTS, "loop", file))
         complaints += [f"{f.name}: {file} does not call it" for f in functions
                        if f.name.endswith(ending) and not re.search(rf"\b{f.name}\(", text)]
-    forked = set(re.findall(r"\w+", read(join(TESTS, "core", "queue", "test_queue_fork.c"))))
+    forked = set(re.findall(r"\w+", read(join(TESTS, "core/queue/test_queue_fork.c"))))
     complaints += [f"{f.name}: test_queue_fork.c does not call it in a forked child" for f in functions
                    if basename(f.header) in QUEUES and f.name not in forked and not f.name.startswith("fl__")]
     if len({f.name for f in functions}) < 50:

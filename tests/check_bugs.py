@@ -56,7 +56,7 @@ def complaints_of(list_name, least):
 
 def complaints_of_threats():
     tests = defined_tests()
-    with open(join(ROOT, "docs", "threat-model.md"), encoding="utf-8") as file:
+    with open(join(ROOT, "docs/threat-model.md"), encoding="utf-8") as file:
         cells = [line.strip("| \n").split("|")[-1] for line in file if line.count("|") == 5]
     names = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
     return [f"threat-model.md: no test is called {name}" for name in sorted(names - tests)] + (

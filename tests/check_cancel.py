@@ -46,7 +46,7 @@ NOTED = re.compile(r"^(?:CANCEL_POINT\([^,]*, |(?:int|FILE \*) ?)(\w+)[,(]", re.
 
 def noted():
     """The functions that the test programs define."""
-    with open(os.path.join(TESTS, "support", "fl_cancel_points.c"), encoding="utf-8") as source:
+    with open(os.path.join(TESTS, "support/fl_cancel_points.c"), encoding="utf-8") as source:
         return set(NOTED.findall(source.read()))
 
 

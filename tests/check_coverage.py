@@ -65,9 +65,9 @@ class Source:
 def executed(build):
     """The files of lib, by path, with the counters that the processes of the tests have left in the folder `counters`."""
     profile = join(build, "profile")
-    counters = glob.glob(join(build, "counters", "*.profraw"))
+    counters = glob.glob(join(build, "counters/*.profraw"))
     subprocess.run(["llvm-profdata", "merge", "-sparse", "-o", profile, *counters], check=True)
-    objects = sorted(glob.glob(join(build, "**", "*.o"), recursive=True))  # llvm-cov reads no thin archives
+    objects = sorted(glob.glob(join(build, "**/*.o"), recursive=True))  # llvm-cov reads no thin archives
     listing = subprocess.run(["llvm-cov", "export", "--format=lcov", f"--instr-profile={profile}", *(f"--object={o}" for o in objects)],
                              text=True, check=True, stdout=subprocess.PIPE).stdout
     files, source = {}, None

@@ -14,7 +14,7 @@ import sys
 from os.path import abspath, basename, dirname, exists, join, normpath, relpath
 
 ROOT = dirname(dirname(abspath(__file__)))
-LIB, INCLUDE = join(ROOT, "lib"), join(ROOT, "include", "fairlead")
+LIB, INCLUDE = join(ROOT, "lib"), join(ROOT, "include/fairlead")
 MPI, PARTS_OF_MPI = join(ROOT, "mpi"), {"core", "fd", "process"}
 # All that the laboratory includes of the library, as laboratory/README.md says.
 LABORATORY = {"core/base/sys.h", "core/sync/local.h", "core/wait/lot.h", "loop/fiber/switch.h"}
@@ -37,7 +37,7 @@ def rows(folder):
 
 
 def files_of(folder):
-    return sorted(glob.glob(join(folder, "**", "*.[ch]"), recursive=True))
+    return sorted(glob.glob(join(folder, "**/*.[ch]"), recursive=True))
 
 
 class Layers:

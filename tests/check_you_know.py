@@ -12,9 +12,9 @@ import sys
 from os.path import abspath, basename, dirname, join
 
 ROOT = dirname(dirname(abspath(__file__)))
-PAGE = join(ROOT, "docs", "you-know.md")
-NAMES = join(ROOT, "tests", "you_know.txt")
-HEADERS = join(ROOT, "include", "fairlead")
+PAGE = join(ROOT, "docs/you-know.md")
+NAMES = join(ROOT, "tests/you_know.txt")
+HEADERS = join(ROOT, "include/fairlead")
 ROWS = 900  # there are at least so many
 
 FUNCTION = re.compile(r"^(?:FL_API|FL_INLINE|static inline)\b[^;{=]*?\b(fl_[a-z]\w*)\(", re.M)

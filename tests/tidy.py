@@ -33,7 +33,7 @@ NODES = "75000"
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"]([^">]+)[">]', re.M)
 EXTRA = [f"--extra-arg={word}" for word in ("-Xclang", "-analyzer-config", "-Xclang", f"max-nodes={NODES}")]
 SYSTEM = ["/usr/include", *glob.glob("/usr/include/*-linux-gnu*")]
-CACHE = join(os.environ.get("XDG_CACHE_HOME") or expanduser("~/.cache"), "fairlead", "tidy")
+CACHE = join(os.environ.get("XDG_CACHE_HOME") or expanduser("~/.cache"), "fairlead/tidy")
 
 
 @functools.lru_cache(None)
@@ -123,7 +123,7 @@ def main():
     options = parser.parse_args()
     files, database = units(abspath(options.build))
     settings = b"".join(read(path)[0] for path in [join(ROOT, ".clang-tidy"), *sorted(
-        path for folder in FOLDERS for path in glob.glob(join(ROOT, folder, "**", ".clang-tidy"), recursive=True))])
+        path for folder in FOLDERS for path in glob.glob(join(ROOT, folder, "**/.clang-tidy"), recursive=True))])
     settings += " ".join(EXTRA).encode()
     settings += subprocess.run(["clang-tidy", "--version"], stdout=subprocess.PIPE, check=True).stdout
     os.makedirs(CACHE, exist_ok=True)

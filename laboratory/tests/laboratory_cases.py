@@ -59,7 +59,7 @@ class Tool:
 
     def __init__(self, source, build):
         self.source, self.build = source, build
-        self.program = join(build, "laboratory", "fairlead-stress")
+        self.program = join(build, "laboratory/fairlead-stress")
 
     def at(self, *names):
         """A file of the laboratory."""
@@ -208,7 +208,7 @@ def compiled(tool, folder, source, *flags):
     module = folder.path("module.so")
     include = ["-I" + join(root, "include") for root in (tool.source, tool.build, tool.at())]
     run(["cc", "-std=gnu11", "-g", "-fPIC", *flags, *include, "-c", source, "-o", module + ".o"])
-    run(["cc", "-shared", "-o", module, module + ".o", join(tool.build, "laboratory", "libfairlead-model.a"), "-lck"])
+    run(["cc", "-shared", "-o", module, module + ".o", join(tool.build, "laboratory/libfairlead-model.a"), "-lck"])
     return module
 
 
@@ -274,7 +274,7 @@ FL_LIN(longest, &fl_lin_word, .threads = 8, .each = 8) {}
 
 def lin(tool):
     """A user's queue against a specification: passes, failures with their reason and replay, and invalid input."""
-    ring = tool.at("examples", "ring.c")
+    ring = tool.at("examples/ring.c")
     text = read(ring)
     expect(read(tool.at("guide.md")), text.split("/* clang-format off */\n")[1])
     if len([line for line in text.splitlines() if not line.startswith("/*")]) > 30:
@@ -365,10 +365,10 @@ EXPECTS = re.compile(r'^(?:/\*| \*) Expects (a pass|([A-Z ]+) "(.*)")\.(?: |$)',
 def programs(tool):
     """The programs that were built, by name, with the verdict and the message that each expects."""
     found = {}
-    for path in sorted(glob.glob(tool.at("programs", "*.c*"))):
+    for path in sorted(glob.glob(tool.at("programs/*.c*"))):
         said = EXPECTS.search(read(path))
         name, ending = splitext(basename(path))
-        if ending == ".cc" and not exists(join(tool.build, "laboratory", "programs", name + ".so")):
+        if ending == ".cc" and not exists(join(tool.build, "laboratory/programs", name + ".so")):
             continue  # the build has no C++ compiler
         if not said:
             raise Failure(f"{path}: no line 'Expects ...'")
@@ -380,7 +380,7 @@ def programs(tool):
 def programs_run(tool):
     """One run of all of them, with enough executions to find each bug, and state that is left behind."""
     loads = [option for name in programs(tool)
-             for option in ("--load", join(tool.build, "laboratory", "programs", name + ".so"))]
+             for option in ("--load", join(tool.build, "laboratory/programs", name + ".so"))]
     tests = tool.json(*loads, "--time", "600s", "--executions", "1000")["tests"]
     return {t["name"]: t for t in tests}
 
@@ -425,10 +425,10 @@ def program(tool):
         expect(tool.run(one, more, "--mode", "native", status=2)[1], "runs in mode model alone")
         tls = folder.write("tls.c", 'static __thread int x __attribute__((tls_model("initial-exec")));\nint main(void) { return x; }\n')
         expect(tool.run(tls, status=2)[1], "of the TLS model initial-exec")
-    out, _ = tool.run(tool.at("programs", "process_output.c"), status=1)
+    out, _ = tool.run(tool.at("programs/process_output.c"), status=1)
     expect(out, "the answer is 42", "and more", "end")
-    expect(tool.run(tool.at("programs", "heap_leak.c"), "--no-leaks")[0], "proved: all")
-    test = tool.test(tool.at("programs", "assume_input.c"), "--strategy", "dfs:all")
+    expect(tool.run(tool.at("programs/heap_leak.c"), "--no-leaks")[0], "proved: all")
+    test = tool.test(tool.at("programs/assume_input.c"), "--strategy", "dfs:all")
     if (test["executions"], test["pruned"]) != (3, 1):
         raise Failure("not three executions and one that an assumption ends\n" + told(test))
     for name, steps in SHOWN.items():
@@ -861,7 +861,7 @@ def linked_with_runtime(tool):
     tool.need()
     with Folder() as folder:
         module = folder.path("module.so")
-        source = tool.at("programs", "process_exit_zero.c")
+        source = tool.at("programs/process_exit_zero.c")
         done = subprocess.run(["cc", "-fsanitize=thread", "-fPIC", "-shared", "-pthread", source, "-o", module],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if done.returncode != 0:
@@ -877,7 +877,7 @@ def cases(tool):
     if not tool.is_built():
         return of_program
     litmus = []
-    for path in sorted(glob.glob(tool.at("litmus", "*.litmus"))):
+    for path in sorted(glob.glob(tool.at("litmus/*.litmus"))):
         litmus += re.findall(r"^P (\S+)", read(path), re.M)
     return of_program + [(f"program_{name}", functools.partial(program_case, tool, name)) for name in programs(tool)] + [
         (f"litmus_{name}", functools.partial(litmus_case, tool, name)) for name in litmus] + [

@@ -270,7 +270,7 @@ class Kit:
             build = self.configured("installed", self.source, "--prefix", prefix)
             shutil.rmtree(prefix, ignore_errors=True)
             install(build)
-            env = {**os.environ, "PKG_CONFIG_PATH": join(prefix, "lib", "pkgconfig")}
+            env = {**os.environ, "PKG_CONFIG_PATH": join(prefix, "lib/pkgconfig")}
             self.flags_of_prefix = tuple(shlex.split(run(["pkg-config", "--static", what, "fairlead"], env=env))
                                          for what in ("--cflags", "--libs"))
         return self.flags_of_prefix
@@ -296,9 +296,9 @@ class Kit:
     def installed_headers(self):
         """The folder of the installed headers, and their names as a program writes them."""
         self.prefix_flags()
-        include = self.at("prefix", "include")
+        include = self.at("prefix/include")
         return include, ["fairlead.h", *(relpath(header, include) for header in
-                                         sorted(glob.glob(join(include, "fairlead", "**", "*.h"), recursive=True)))]
+                                         sorted(glob.glob(join(include, "fairlead/**/*.h"), recursive=True)))]
 
     def in_language(self, what, language):
         """Calls a method with the compiler, the name for its -x, and flags."""
@@ -326,13 +326,13 @@ class Kit:
     def all_headers(self):
         """The flags with which a unit finds all_headers.h, which includes each installed header."""
         include, names = self.installed_headers()
-        write(self.at("include", "all_headers.h"), "".join(f"#include <{name}>\n" for name in names))
+        write(self.at("include/all_headers.h"), "".join(f"#include <{name}>\n" for name in names))
         return ["-I", include, "-I", self.at("include")]
 
     def common_names(self, compiler, language, flags):
         """Units of names/ under -Wshadow: globals, then types and items with each macro for typed functions."""
         flags = [compiler, *flags, "-Wshadow", *self.all_headers(), "-fsyntax-only", "-x", language]
-        run([*flags, here("names", "globals.c")])
+        run([*flags, here("names/globals.c")])
         for macro in TYPES_OF:
             for unit in ("types.c", "items.c"):
                 run([*flags, f"-DTYPES={macro}", here("names", unit)])
@@ -346,7 +346,7 @@ class Kit:
         text = re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', "", "\n".join(read(join(include, name)) for name in names), flags=re.S)
         attributes = {word.strip("_") for attribute in re.findall(r"__attribute__\(\((.*?)\)\)", text)
                       for word in re.findall(r"\b__[a-z]\w*__", attribute)}
-        unit = write(self.at("include", "all_headers.c"), '#include "all_headers.h"\n')
+        unit = write(self.at("include/all_headers.c"), '#include "all_headers.h"\n')
         macros = set(re.findall(r"^#define (\w+)", run([*flags, "-dM", "-E", unit]), re.M))
         declared, ours = set(), False
         for line in run([*flags, "-E", unit]).splitlines():
@@ -359,12 +359,12 @@ class Kit:
         if attributes - tried or len(tried) < len(MACROS_OF_PROGRAMS):
             raise Failure(f"the headers declare {sorted(attributes & declared)}, so {sorted(attributes - tried)} of {len(tried)} are not tried")
         system = set(re.findall(r"^#include <(?!fairlead).*", text, re.M))  # whose names are no program's
-        write(self.at("include", "macros_of_the_program.h"),
+        write(self.at("include/macros_of_the_program.h"),
               "\n".join([*sorted(system), *(f"#define {name} ] a macro of the program" for name in sorted(tried)),
                          *(f"#define {name}(...) ] a macro of the program" for name in sorted((words & declared) - macros - KEYWORDS)
                            if name != "bool" and not name.endswith("_t")), ""]))  # the C library's types
         for when in ([], ["-DMACROS_FIRST"]):
-            run([*flags, *when, "-fsyntax-only", here("names", "macros.c")])
+            run([*flags, *when, "-fsyntax-only", here("names/macros.c")])
 
     def deadlines_are_times(self, compiler, language, flags):
         """A time in place of a deadline compiles. A duration or a number does not, nor a time in place of a duration."""
@@ -420,17 +420,17 @@ class Kit:
     # The cases.
 
     def consumer_installed_through_pkg_config(self):
-        expect(self.c(here("installed", "main.c")), "40 items\n")
+        expect(self.c(here("installed/main.c")), "40 items\n")
 
     def consumer_installed_c23(self):
-        expect(run([self.compiled(here("installed", "main.c"), self.cc, self.c23_flags())]), "40 items\n")
+        expect(run([self.compiled(here("installed/main.c"), self.cc, self.c23_flags())]), "40 items\n")
 
     def consumer_manual_pages(self):
         """A page for each public function and header, which man can show, and which mandoc finds in order."""
         self.prefix_flags()
-        folder = self.at("prefix", "share", "man", "man3")
+        folder = self.at("prefix/share/man/man3")
         names = {f.name for f in check_api.public_functions() if f.header.startswith("include" + os.sep) and not f.name.startswith("fl__")}
-        names |= {"fairlead.h", *("fairlead_" + basename(path) for path in glob.glob(self.at("prefix", "include", "fairlead", "*.h")))}
+        names |= {"fairlead.h", *("fairlead_" + basename(path) for path in glob.glob(self.at("prefix/include/fairlead/*.h")))}
         pages = {name[:-len(".3")] for name in os.listdir(folder)}
         if names - pages:
             raise Failure(f"no page: {sorted(names - pages)}")
@@ -470,8 +470,8 @@ class Kit:
 
     def consumer_pkg_config_leaks_nothing(self):
         """The description asks for no other package and no macro, and a program needs only what its compiler brings along."""
-        program = self.compiled(here("installed", "main.c"), self.cc, C_FLAGS)
-        description = read(self.at("prefix", "lib", "pkgconfig", "fairlead.pc"))
+        program = self.compiled(here("installed/main.c"), self.cc, C_FLAGS)
+        description = read(self.at("prefix/lib/pkgconfig/fairlead.pc"))
         if re.search(r"^Requires|^Cflags:.*-D", description, re.M):
             raise Failure(description)
         needed = set(re.findall(r"NEEDED +(\S+)", run(["objdump", "-p", program])))
@@ -486,20 +486,20 @@ class Kit:
         """Beside a shared library, only `pkg-config --static` names libck, by ck.pc; each program runs, and needs no libck."""
         shutil.rmtree(self.at("prefix-shared"), ignore_errors=True)
         install(self.shared())
-        lib, program = self.at("prefix-shared", "lib"), self.at("installed_shared")
+        lib, program = self.at("prefix-shared/lib"), self.at("installed_shared")
         env = {**os.environ, "PKG_CONFIG_PATH": join(lib, "pkgconfig")}
         for kind, linked, wanted in (((), [f"-Wl,-rpath,{lib}"], {"libfairlead.so.0", "libc.so.6"}), (("--static",), ["-static"], set())):
             flags = run(["pkg-config", *kind, "--cflags", "--libs", "fairlead"], env=env).split()
             if ("-lck" in flags) != bool(kind):
                 raise Failure(f"flags {kind}: {flags}")
-            run([self.cc, *C_FLAGS, here("installed", "main.c"), "-o", program, *linked, *flags])
+            run([self.cc, *C_FLAGS, here("installed/main.c"), "-o", program, *linked, *flags])
             self.same(set(re.findall(r"NEEDED +(\S+)", run(["objdump", "-p", program]))), wanted)
             expect(run([program]), "40 items\n")
 
     def consumer_shared_library_exports_its_interface(self):
         """All that the headers promise, and nothing that does not begin with fl_."""
         build = self.shared()
-        listing = run(["nm", "-D", "--defined-only", "--format=posix", join(build, "lib", "libfairlead.so")])
+        listing = run(["nm", "-D", "--defined-only", "--format=posix", join(build, "lib/libfairlead.so")])
         exported = {line.split()[0].partition("@")[0] for line in listing.splitlines() if not line.startswith("FAIRLEAD_")}
         promised = {f.name for f in check_api.public_functions() if f.exported and f.header.startswith("include" + os.sep)}
         if promised - exported or any(not name.startswith("fl_") for name in exported):
@@ -514,7 +514,7 @@ class Kit:
         program, older, stand_in = (join(folder, name) for name in ("program.o", "older", "libfairlead.so"))
         run([self.cc, *C_FLAGS, *self.prefix_flags()[0], "-c", here("inline.c"), "-o", program])
         called = re.findall(r"\b(fl_\w+)", run(["nm", "--undefined-only", program]))
-        text = read(join(self.source, "lib", "fairlead.map"))
+        text = read(join(self.source, "lib/fairlead.map"))
         run([self.cc, program, "-o", self.at("inline_now"), "-L", lib, f"-Wl,-rpath,{lib}", "-lfairlead"])
         expect_all(run([self.at("inline_now")]), "7\n")
         for algorithm in ("FORK", "RING"):  # linked with a library that had version 0 of it
@@ -532,7 +532,7 @@ class Kit:
         os.makedirs(join(project, "subprojects"), exist_ok=True)
         for name in ("meson.build", "main.c"):
             shutil.copy2(here("subproject", name), join(project, name))
-        link = join(project, "subprojects", "fairlead")
+        link = join(project, "subprojects/fairlead")
         if not islink(link):
             os.symlink(self.source, link)
         return project
@@ -574,10 +574,10 @@ class Kit:
                            **dict.fromkeys(("apt-get", "mk-build-deps", "lintian", "debootstrap"), ":")}.items():
             write(join(tools, name), f"#!/bin/sh\n{does}\n")
             os.chmod(join(tools, name), 0o755)
-        said = run([join(tree, "packaging", "build")], env={**os.environ, "PATH": tools + ":" + os.environ["PATH"], "TMPDIR": folder})
+        said = run([join(tree, "packaging/build")], env={**os.environ, "PATH": tools + ":" + os.environ["PATH"], "TMPDIR": folder})
         expect(said, "packaging/build: works in " + folder, f"packaging/build: the packages are in {tree}/build/dist\n",
                "packaging/build: skipped: the packages' tests on a minimal system: no namespaces here\n")
-        self.same({name for name in os.listdir(join(tree, "build", "dist")) if ".orig." not in name}, made)
+        self.same({name for name in os.listdir(join(tree, "build/dist")) if ".orig." not in name}, made)
 
     def installs_nothing_but(self, wanted, install_to):
         """After an installation to an empty folder only the wanted files lie there."""
@@ -604,7 +604,7 @@ class Kit:
 
     def cmake_consumer(self, name, way, *options):
         """Programs in C11, gnu99 and C++17 that get the library in one of CMake's ways."""
-        programs = [here("installed", "main.c"), self.cxx17()]
+        programs = [here("installed/main.c"), self.cxx17()]
         build = self.cmake(name, here("cmake"), f"-DWAY={way}", f"-DPROGRAM={programs[0]}",
                            f"-DPROGRAM_CXX={programs[1]}", *options)
         expect(run([join(build, "main11")]), "40 items\n")
@@ -642,7 +642,7 @@ class Kit:
 
     def consumer_part_that_does_not_exist(self):
         """Each way to choose parts refuses it, and names the parts."""
-        folder, amalgamate = self.at("wrong-part"), join(self.source, "lib", "amalgamate.py")
+        folder, amalgamate = self.at("wrong-part"), join(self.source, "lib/amalgamate.py")
         expect(run([sys.executable, amalgamate, "--parts", "core,proces", folder], 2), "no part 'proces'; the parts are core, process")
         expect(run(["cmake", "-S", self.source, "-B", folder, "-DFAIRLEAD_PARTS=core;proces"], 1), 'no part "proces"')
         expect(run(["meson", "setup", folder, self.source, "-Dparts=core,proces"], 1), "proces")
@@ -654,7 +654,7 @@ class Kit:
     def two_files(self, name, *options):
         """Writes fairlead.c and fairlead.h. Returns their folder, and the path for an object of fairlead.c."""
         folder = self.at(name)
-        run([sys.executable, join(self.source, "lib", "amalgamate.py"), *options, folder])
+        run([sys.executable, join(self.source, "lib/amalgamate.py"), *options, folder])
         if sorted(name for name in os.listdir(folder) if not name.endswith(".o")) != ["fairlead.c", "fairlead.h"]:
             raise Failure(f"{folder}: {os.listdir(folder)}")
         return folder, join(folder, "fairlead.o")
@@ -665,8 +665,8 @@ class Kit:
         run([compiler, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-O2", *more, "-c",
              join(folder, "fairlead.c"), "-o", library])
         with tempfile.TemporaryDirectory() as work:
-            for name, flags, wanted in ((here("installed", "main.c"), [compiler, f"-std={standard}"], "40 items\n"),
-                                        (here("subproject", "main.c"), [compiler, f"-std={standard}"], "5050\n"),
+            for name, flags, wanted in ((here("installed/main.c"), [compiler, f"-std={standard}"], "40 items\n"),
+                                        (here("subproject/main.c"), [compiler, f"-std={standard}"], "5050\n"),
                                         (self.cxx17(), [self.cxx, f"-std={cxx}"], "ok\n")):
                 program = join(work, "program")
                 run([*flags, *more, "-I", folder, name, library, "-o", program, "-l:libck.a", "-pthread"])
@@ -767,7 +767,7 @@ class Kit:
 
     def scenarios(self, compiler, language, flags):
         """The laboratory's two headers come with its program, so they are taken from the source."""
-        run([compiler, *flags, "-Wshadow", "-I", join(self.source, "laboratory", "include"), "-fsyntax-only", "-x", language,
+        run([compiler, *flags, "-Wshadow", "-I", join(self.source, "laboratory/include"), "-fsyntax-only", "-x", language,
              here("scenarios.c")])
 
     def lines(self):
@@ -808,7 +808,7 @@ class Kit:
 
     def consumer_moved_from_python(self):
         blocks = self.blocks_of("docs/from-python.md", "python", "from_python_before.py")
-        write(blocks, read(blocks) + "\n" + read(here("moving", "python_before.py")))
+        write(blocks, read(blocks) + "\n" + read(here("moving/python_before.py")))
         expect_all(run([sys.executable, blocks]), FROM_PYTHON)
 
     def consumer_moved_from_python_to_here(self):
@@ -856,7 +856,7 @@ class Kit:
 
     def async_example(self, name):
         """One of docs/examples/async, compiled against the installed library."""
-        return self.compiled(join(self.source, "docs", "examples", "async", name + ".c"), self.cc, C_FLAGS)
+        return self.compiled(join(self.source, "docs/examples/async", name + ".c"), self.cc, C_FLAGS)
 
     def consumer_example_echo(self):
         with Server([self.async_example("echo"), "0"]) as server:
@@ -915,25 +915,25 @@ class Kit:
         """A type that is fl_bytes, but not its word, would be taken for plain memory."""
         self.prefix_flags()
         for compiler, language in ((self.cc, "c"), (self.cxx, "c++")):
-            done = subprocess.run([compiler, "-I", self.at("prefix", "include"), "-fsyntax-only", "-x", language, "-"], text=True,
+            done = subprocess.run([compiler, "-I", self.at("prefix/include"), "-fsyntax-only", "-x", language, "-"], text=True,
                                   input="#include <fairlead.h>\ntypedef fl_bytes page;\nFL_TASK(t, int, page) { return 0; }\n",
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
             expect(done.stdout, "page is fl_bytes: spell it so")
 
     def consumer_example_words(self):
-        write(self.at("tree", "a", "b"), "one two\ntwo " + 70 * "x")
-        write(self.at("tree", "c"), "two one three" + " one" * 20)
-        program = self.compiled(join(self.source, "docs", "examples", "words.c"), self.cc, [*C_FLAGS, "-D_GNU_SOURCE"])
+        write(self.at("tree/a/b"), "one two\ntwo " + 70 * "x")
+        write(self.at("tree/c"), "two one three" + " one" * 20)
+        program = self.compiled(join(self.source, "docs/examples/words.c"), self.cc, [*C_FLAGS, "-D_GNU_SOURCE"])
         for kind in ("threads", "processes"):
             expect_all(re.sub(r"^1 .*", "1", run([program, kind, self.at("tree")]), flags=re.M), "22 one\n3 two\n1\n1\n1\n")
-        run([program, "processes", self.at("tree", "c")], 2)
+        run([program, "processes", self.at("tree/c")], 2)
 
     def consumer_example_pages(self):
         """What is not there ends no other fetch."""
         if not succeeds(["pkg-config", "--exists", "libcurl"]):
             raise Skip("libcurl is not installed for development")
         page = write(self.at("page"), 100000 * "x")
-        program = self.compiled(join(self.source, "docs", "examples", "pages.c"), self.cc, C_FLAGS, "-lcurl")
+        program = self.compiled(join(self.source, "docs/examples/pages.c"), self.cc, C_FLAGS, "-lcurl")
         lines = run([program, f"file://{page}", "file:///not/there", f"file://{page}"]).splitlines()
         self.same([line.split(" ", 1)[1] for line in lines[:3:2]], 2 * ["100000 bytes"])
         self.same(lines[:3], lines[3:])
@@ -1076,7 +1076,7 @@ class Kit:
 
     def consumer_example_glib(self):
         """The results arrive in the main loop, whose timer fires while no task can end; Ctrl-C cancels."""
-        program = self.compiled(join(self.source, "docs", "examples", "glib", "glib_loop.c"), self.cc, C_FLAGS,
+        program = self.compiled(join(self.source, "docs/examples/glib/glib_loop.c"), self.cc, C_FLAGS,
                                 *self.flags_of("glib-2.0", "GLib"))
         said = run([program, "100000"]).replace(".", "").split("\n")
         self.same(len([line for line in said if line.startswith("Success: ")]), 8)
@@ -1089,7 +1089,7 @@ class Kit:
 
     def consumer_example_service(self):
         """The service's own tests."""
-        folder = join(self.source, "docs", "examples", "service")
+        folder = join(self.source, "docs/examples/service")
         if not shutil.which("curl"):
             raise Skip("curl is not installed")
         program = self.compiled(join(folder, "service.c"), self.cc, C_FLAGS, "-D_GNU_SOURCE",
@@ -1098,7 +1098,7 @@ class Kit:
 
     def tls_example(self, name):
         """One of docs/examples/tls."""
-        folder = join(self.source, "docs", "examples", "tls")
+        folder = join(self.source, "docs/examples/tls")
         return self.compiled(join(folder, name + ".c"), self.cc, C_FLAGS, join(folder, "tls.c"),
                              *self.flags_of("openssl >= 3.0", "OpenSSL 3"))
 
@@ -1183,7 +1183,7 @@ class Kit:
                 each.close()
 
     def meeting_example(self, name):
-        return self.compiled(join(self.source, "docs", "examples", "meeting", name + ".c"), self.cc, C_FLAGS)
+        return self.compiled(join(self.source, "docs/examples/meeting", name + ".c"), self.cc, C_FLAGS)
 
     def consumer_example_meeting(self):
         """The recorder is killed, which its sensor notices; then a sensor is killed while it writes; nothing is lost."""
@@ -1252,7 +1252,7 @@ class Kit:
     def consumer_debugging_is_linked_when_asked_for(self):
         """FL_DEBUG in a static program that does not refer to debugging says how to link it, and works then. So does FL_TRACE."""
         cflags, libs = self.prefix_flags()
-        source, program = here("weight", "mutex.c"), self.at("weight_debug")
+        source, program = here("weight/mutex.c"), self.at("weight_debug")
         env = {**os.environ, "FL_DEBUG": "contention"}
         run([self.cc, *C_FLAGS, *cflags, source, "-o", program, *libs])
         expect(run([program], env=env), "FL_DEBUG and FL_TRACE have no effect: link the program with -Wl,-u,fl_debug_enable")
@@ -1288,7 +1288,7 @@ class Kit:
             said = run([program], cwd=folder, env={**os.environ, "FL_TRACE": "ring,exit"})
             file, = os.listdir(folder)
             expect(said, f"fairlead: trace: {file}, ")
-            said = run([join(self.source, "tools", "fairlead-trace"), "--check", join(folder, file)])
+            said = run([join(self.source, "tools/fairlead-trace"), "--check", join(folder, file)])
             expect(said, "3 tasks: each with submit, start and get\n")
         started = write(self.at("traced_process.c"), """#include <fairlead.h>
 FL_TASK(naps, int, void)
@@ -1323,12 +1323,12 @@ int main(int argc, char **argv)
                 ("FL_QUEUE_OF", "queue.h", "fl_queue", ""), ("FL_SPSC_OF", "spsc.h", "fl_spsc", ""), ("FL_MPMC_OF", "mpmc.h", "fl_mpmc", ""),
                 ("FL_SHM_QUEUE_OF", "shm_queue.h", "fl_shm_queue", ".*_frame.*|item_size"),
                 ("FL_SHM_ARRAY_OF", "shm_value.h", "fl_shm_array", "")):
-            wanted = {name[len(base) + 1:] for name in functions[join("include", "fairlead", header)] if name.startswith(base + "_")}
+            wanted = {name[len(base) + 1:] for name in functions[join("include/fairlead", header)] if name.startswith(base + "_")}
             wanted = {name for name in wanted if not re.fullmatch(without, name)}
             missing = wanted - made_by(macro, "int", "it")
             if missing or len(wanted) < 6:
                 raise Failure(f"{macro} lacks {sorted(missing)} of {sorted(wanted)}")
-        text = read(join(self.source, "include", "fairlead", "task.h"))
+        text = read(join(self.source, "include/fairlead/task.h"))
         comment = text[text.index("defines the typed calls"):text.index("Either type may be void")]
         listed = {name.removeprefix("count_primes_") for name in re.findall(r"\b(count_primes_\w+)\(", comment)}
         for line in comment.splitlines():  # "count_primes_get(...);     and _try_get, _get_until"
@@ -1396,7 +1396,7 @@ int main(int argc, char **argv)
     def consumer_opcodes_x86_64(self):
         if os.uname().machine != "x86_64":
             raise Skip("another machine")
-        self.opcodes("objdump", join(self.build, "lib", "libfairlead.a"), "x86_64")
+        self.opcodes("objdump", join(self.build, "lib/libfairlead.a"), "x86_64")
 
     def consumer_opcodes_of_the_first_x86_64(self):
         """The assembler takes no instruction that came later but endbr64 and prefetchw, which old CPUs skip; it refuses AVX2."""
@@ -1413,7 +1413,7 @@ int main(int argc, char **argv)
             raise Skip("the limit is that of gcc 12")
         cflags, libs = self.prefix_flags()
         program = self.at("submit")
-        run([self.cc, "-O1", *C_FLAGS, *cflags, here("weight", "submit.c"), "-o", program, *libs])
+        run([self.cc, "-O1", *C_FLAGS, *cflags, here("weight/submit.c"), "-o", program, *libs])
         said = run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=measured", program])
         collected = re.search(r"Collected : (\d+)", said)
         if not collected:
@@ -1424,10 +1424,10 @@ int main(int argc, char **argv)
 
     def consumer_opcodes_aarch64(self):
         if os.uname().machine == "aarch64":
-            self.opcodes("objdump", join(self.build, "lib", "libfairlead.a"), "aarch64")
+            self.opcodes("objdump", join(self.build, "lib/libfairlead.a"), "aarch64")
             return
         build = self.configured("aarch64", self.source, "--cross-file",
-                                join(dirname(HERE), "cross", "aarch64.ini"))
-        mutex = join("lib", "libfairlead.a.p", "core_sync_mutex.c.o")  # the one file that is looked at
+                                join(dirname(HERE), "cross/aarch64.ini"))
+        mutex = join("lib/libfairlead.a.p/core_sync_mutex.c.o")  # the one file that is looked at
         run(["ninja", "-C", build, mutex])
         self.opcodes("aarch64-linux-gnu-objdump", join(build, mutex), "aarch64")

@@ -65,7 +65,7 @@ AARCH64 = (JOIN_CYCLE, r"(?m)  left .*\n +#0 fl_fiber_join_until\n +#1 joins_rig
 class Gdb:
     def __init__(self, kit):
         self.kit = kit
-        self.script = join(kit.source, "tools", "gdb", "fairlead.py")
+        self.script = join(kit.source, "tools/gdb/fairlead.py")
 
     def program(self, *options):
         """The program, against the installed library."""
@@ -186,7 +186,7 @@ class Gdb:
                 raise Skip(f"{tool} is not installed")
         folder = self.kit.at("aarch64_core")
         shutil.rmtree(folder, ignore_errors=True)
-        run([sys.executable, join(self.kit.source, "lib", "amalgamate.py"), folder])
+        run([sys.executable, join(self.kit.source, "lib/amalgamate.py"), folder])
         program = join(folder, "hang")
         # The archive of Concurrency Kit is that of this machine: the queues that need it are not used.
         run(["aarch64-linux-gnu-gcc", "-O1", "-w", "-static", "-no-pie", "-pthread", "-I", folder, "-idirafter", "/usr/include",
@@ -223,7 +223,7 @@ class Gdb:
     def is_installed(self):
         """Where pkg-config says; and with the shared library where gdb looks, if the prefix is /usr."""
         self.kit.prefix_flags()
-        env = {**os.environ, "PKG_CONFIG_PATH": self.kit.at("prefix", "lib", "pkgconfig")}
+        env = {**os.environ, "PKG_CONFIG_PATH": self.kit.at("prefix/lib/pkgconfig")}
         folder, prefix = self.kit.at("gdb"), self.kit.at("prefix-shared")
         shutil.rmtree(folder, ignore_errors=True)
         install(self.kit.shared(), "--destdir", folder)
@@ -260,7 +260,7 @@ class Gdb:
         assembly = run([cc, "-S", "-o", "-", "-w", "-std=c11", "-D_GNU_SOURCE", f"-I{self.kit.source}/lib", *cflags, unit])
         numbers = re.findall(r"\.(?:quad|xword|dword)\s+(\d+)", assembly[assembly.index("\nlayout:"):])
         wrong = [f"{what}: {int(number) - 1}, not {value}" for (what, value), number in zip(wanted, numbers) if int(number) - 1 != int(value)]
-        awaited = read(join(self.kit.source, "lib", "core", "base", "awaited.c"))
+        awaited = read(join(self.kit.source, "lib/core/base/awaited.c"))
         kinds = "; ".join(f"{name}: {words}" for name, words in re.findall(r'\[FL__DEBUG_(\w+)\] = "(.*)"', awaited))
         if kinds != tables["KINDS"].replace("\n", " ").strip():
             wrong.append("KINDS: " + kinds)

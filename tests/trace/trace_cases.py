@@ -146,7 +146,7 @@ DAMAGED = {  # of the sample's text; what is said of it
 
 class Tool:
     def __init__(self, kit):
-        self.kit, self.script = kit, os.path.join(kit.source, "tools", "fairlead-trace")
+        self.kit, self.script = kit, os.path.join(kit.source, "tools/fairlead-trace")
 
     def file(self, name, text):
         path = self.kit.at("trace", name + ".json")
@@ -284,7 +284,7 @@ class Tool:
         paths = [self.file(name, s.text()) for name, s in (("rank0", here), ("rank1", there), ("third", third))]
         expect(self.says("--check", paths[1]), "3 tasks: 3 without a submit here")  # alone
         expect(self.says("--check", paths[0]), ", and 6 with one end")
-        out = self.kit.at("trace", "all.json")
+        out = self.kit.at("trace/all.json")
         expect_clock = "rank 1: clock +0.999995 s, +-45.0 us\n"
         expect_all(self.says("-o", out, *paths), expect_clock)
         said = self.says("--check", out)
@@ -329,7 +329,7 @@ class Tool:
         expect(self.says(a, self.file("c", sample().text()), status=1), "are of the same process")
         expect(self.says("-o", a, a, status=2), "is also read")
         expect(self.says("-o", "/dev/full", a, status=1), "No space left on device")
-        expect(self.says("-o", self.kit.at("trace", "no", "folder"), a, status=1), "No such file or directory")
+        expect(self.says("-o", self.kit.at("trace/no/folder"), a, status=1), "No such file or directory")
         expect(self.says("/nowhere", status=1), "No such file or directory: '/nowhere'")
         expect(self.says(status=2), "usage: fairlead-trace")
         expect(self.says("--help"), "FL_TRACE=ring")
@@ -337,12 +337,12 @@ class Tool:
     def is_installed(self):
         """Beside the programs, by meson and by CMake."""
         self.kit.prefix_flags()
-        prefix = self.kit.at("trace", "cmake")
+        prefix = self.kit.at("trace/cmake")
         shutil.rmtree(prefix, ignore_errors=True)
         run(["cmake", "--install", self.kit.cmake("cmake-library", self.kit.source), "--prefix", prefix])
         path = self.file("installed", sample().text())
         for folder in (self.kit.at("prefix"), prefix):
-            expect_all(run([os.path.join(folder, "bin", "fairlead-trace"), path]), self.says(path))
+            expect_all(run([os.path.join(folder, "bin/fairlead-trace"), path]), self.says(path))
 
     def no_reader(self):
         """As in front of head: it ends quietly."""

@@ -9,7 +9,7 @@ from consumers import expect, Failure, NO_END, run, Skip
 
 def cases(source, build):
     """(name, function) of each case."""
-    program = join(build, "laboratory", "tests", "rc11", "rc11")
+    program = join(build, "laboratory/tests/rc11/rc11")
 
     def rc11(*arguments):
         if not exists(program):
@@ -27,7 +27,7 @@ def cases(source, build):
         return done.stdout
 
     def engine_agrees(count, strategy, proved):
-        tool = join(build, "laboratory", "fairlead-stress")
+        tool = join(build, "laboratory/fairlead-stress")
         if not exists(tool):
             raise Skip("fairlead-stress is not built")
         expect(rc11("check", "--count", str(count), "--seed", "2026", "--proved", str(proved), "--engine",
@@ -60,7 +60,7 @@ def cases(source, build):
     def check_finds_no_end():
         expect(violation("RC11 answer | sed s/exhausted=1/exhausted=0/"), "300 programs, 300 violations")
 
-    files = sorted(glob.glob(join(source, "laboratory", "litmus", "*.litmus")))
+    files = sorted(glob.glob(join(source, "laboratory/litmus/*.litmus")))
     verdicts = [("rc11_verify_" + basename(f)[:-len(".litmus")].replace("-", "_"),
                  lambda f=f: rc11("verify", f)) for f in files]
     return verdicts + [
