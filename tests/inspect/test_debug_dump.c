@@ -506,8 +506,7 @@ FL_TEST(debug_dump_counts_what_a_join_waits_for)
 	set_event();
 	open_latch();
 	keep_promises();
-	FL_EACH (i, threads)
-		fl_test_end(threads[i]);
+	FL_END_ALL(threads);
 	free_promises();
 	fl_executor_free(dump_pool);
 }

@@ -73,8 +73,7 @@ FL_TEST(debug_waits_reports_philosophers)
 		fl_test_go(&threads[i], dine, &seats[i]);
 	}
 	fl_test_go(&rescue, free_them, &table);
-	FL_EACH (i, threads)
-		fl_test_end(threads[i]);
+	FL_END_ALL(threads);
 	fl_test_end(rescue);
 	expect_the_report();
 	fl_cancel_token_destroy(&table.over);
@@ -236,8 +235,7 @@ FL_TEST(debug_waits_reports_readers_around_a_writer)
 		if (fl_rwlock_read_lock_until(&s.l, FL_FOREVER, &s.over) == 0)
 			fl_rwlock_read_unlock(&s.l);
 	fl_mutex_unlock(&s.m);
-	FL_EACH (i, threads)
-		fl_test_end(threads[i]);
+	FL_END_ALL(threads);
 	HEARD("deadlock: each of these waits for the next", 1);
 	HEARD("(to read)", 2);
 	fl_cancel_token_destroy(&s.over);
@@ -309,7 +307,6 @@ FL_TEST(debug_dump_names_static_objects)
 	FL_WAIT_FOR(dump_has(" has waited for mutex debug_scene at %p for ", (void *)&debug_scene.lock) &&
 	            strstr(printed, holds));
 	fl_event_set(&debug_scene.go);
-	FL_EACH (i, threads)
-		fl_test_end(threads[i]);
+	FL_END_ALL(threads);
 	fl_event_reset(&debug_scene.go);
 }

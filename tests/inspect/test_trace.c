@@ -786,12 +786,18 @@ FL_TEST(trace_tells_why_it_cannot_write)
 
 /* Rings. */
 
+/* Runs a task of an int, which gives one. */
+static void trace_task(fl_executor *e, const fl_task_type *type)
+{
+	(void)fl_test_result_of(e, type, &(int){4});
+}
+
 FL_TEST(trace_keeps_the_last_events)
 {
 	FL_SCOPED(fl_executor) *e = sequential();
 	TRACING("");
 	for (int i = 0; i < 1000; i++)
-		FL_OK(fl_test_run_task(e, &pool_double, &(int){4}, &(int){0}));
+		trace_task(e, &pool_double);
 	trace_write();
 	FL_CHECK(trace_count('X', "get pool_double") >= 60 && trace_count('X', "get pool_double") <= 128);
 	FL_CHECK(trace_number(trace_first('M', "thread_name"), "lost") >= 3000);
@@ -801,7 +807,7 @@ FL_TEST(trace_leaves_out_an_event_that_changes)
 {
 	FL_SCOPED(fl_executor) *e = sequential();
 	TRACING("");
-	FL_OK(fl_test_run_task(e, &pool_double, &(int){4}, &(int){0}));
+	trace_task(e, &pool_double);
 	struct fl__trace_ring *ring = fl__trace_rings.of_threads[0];
 	for (unsigned i = 0; ring->context != trace_me(); i++)
 		ring = fl__trace_rings.of_threads[i];
@@ -859,13 +865,13 @@ FL_TEST(trace_escapes_names)
 	fl_task_type type = pool_double;
 	type.name = name;
 	TRACING("");
-	FL_OK(fl_test_run_task(e, &type, &(int){4}, &(int){0}));
+	trace_task(e, &type);
 	trace_write();
 	FL_RC(trace_count('B', "?? {["), 1);
 	type.name = "quote\"d\\";
-	FL_OK(fl_test_run_task(e, &type, &(int){4}, &(int){0}));
+	trace_task(e, &type);
 	type.name = NULL;
-	FL_OK(fl_test_run_task(e, &type, &(int){4}, &(int){0}));
+	trace_task(e, &type);
 	trace_write();
 	FL_RC(trace_count('B', "quote\\\"d\\\\"), 1);
 	FL_RC(trace_count('B', "task"), 1);
@@ -879,16 +885,16 @@ static int trace_use_names(void *e)
 	char names[TRACE_TYPES][16], name[16] = "download-1";
 	fl_task_type type = pool_double;
 	type.name = name;
-	FL_OK(fl_test_run_task(e, &type, &(int){4}, &(int){0}));
+	trace_task(e, &type);
 	name[9] = '2';
-	FL_OK(fl_test_run_task(e, &type, &(int){4}, &(int){0}));
+	trace_task(e, &type);
 	trace_write();
 	FL_RC(trace_count('B', "download-1"), 1);
 	FL_RC(trace_count('B', "download-2"), 1);
 	for (int i = 0; i < TRACE_TYPES; i++) {
 		FL_TEXT(names[i], "name-%d", i);
 		type.name = names[i];
-		FL_OK(fl_test_run_task(e, &type, &(int){4}, &(int){0}));
+		trace_task(e, &type);
 	}
 	trace_write();
 	return trace_count('B', "?");
@@ -936,7 +942,7 @@ FL_TEST(trace_has_no_arrow_from_a_task_that_was_there_before)
 
 static void trace_child(void *path)
 {
-	FL_OK(fl_test_run_task(sequential(), &pool_plus_one, &(int){4}, &(int){0}));
+	trace_task(sequential(), &pool_plus_one);
 	FL_OK(fl_trace_write(path));
 }
 
@@ -944,7 +950,7 @@ FL_TEST(trace_of_a_forked_child_has_its_events_alone)
 {
 	FL_SCOPED(fl_executor) *e = sequential();
 	TRACING("");
-	FL_OK(fl_test_run_task(e, &pool_double, &(int){4}, &(int){0}));
+	trace_task(e, &pool_double);
 	FL_IN_CHILD(trace_child, trace_path);
 	trace_read(trace_path);
 	FL_RC(trace_count('B', "pool_double"), 0);
@@ -1001,7 +1007,7 @@ static void trace_panics(void *m)
 static void trace_raise(void *unused)
 {
 	trace_record(",signal=3");
-	FL_OK(fl_test_run_task(sequential(), &pool_double, &(int){4}, &(int){0}));
+	trace_task(sequential(), &pool_double);
 	FL_OK(raise(SIGQUIT));
 }
 

@@ -84,8 +84,7 @@ static int blocked_run(void *arg)
 		FL_WAIT_FOR(fl__load_acquire(&blocked.done) == BLOCKED_THREADS);
 	}
 	fl__store_release(&blocked.stop, 1);
-	FL_EACH (i, threads)
-		fl_test_end(threads[i]);
+	FL_END_ALL(threads);
 	if (u->finish)
 		u->finish();
 	for (unsigned i = 0; i < n; i++)

@@ -121,8 +121,7 @@ static void serve_clients(unsigned workers)
 	FL_EACH (i, clients)
 		fl_test_go(&clients[i], be_client, &served);
 	FL_OK(fl_loop_run_on(l, serve, &served));
-	FL_EACH (i, clients)
-		fl_test_end(clients[i]);
+	FL_END_ALL(clients);
 	fl_executor_free(served.e);
 	fl_loop_free(l);
 }

@@ -75,8 +75,7 @@ static void call_from_threads(void)
 	fl_thread *t[3];
 	FL_EACH (i, t)
 		fl_test_go(&t[i], call_often, NULL);
-	FL_EACH (i, t)
-		fl_test_end(t[i]);
+	FL_END_ALL(t);
 }
 
 /* The loop has said that it sleeps, and does not yet. */

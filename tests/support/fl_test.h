@@ -234,6 +234,13 @@ void fl_test_go(fl_thread **t, fl_thread_function *function, void *arg);
 /* Joins the thread, whatever the caller's scope: it has returned 0. */
 void fl_test_end(fl_thread *t);
 
+/* The same for each thread of an array. */
+#define FL_END_ALL(threads)                                                                                            \
+	do {                                                                                                           \
+		FL_EACH (end_, threads)                                                                                \
+			fl_test_end((threads)[end_]);                                                                  \
+	} while (0)
+
 /*
  * A call that waits, for fl_test_call_start() of fl_queued.h. FL_TEST_CALL(acquire) { ... } defines
  * one, with the parameters object, deadline and cancel.

@@ -229,8 +229,7 @@ FL_TEST(lock_sleeps_and_is_woken)
 	FL_WAIT_FOR(fl__load_relaxed(&g.lock) == (HELD | SLEEPERS));
 	unsigned count = g.count;
 	fl__unlock(&g.lock);
-	FL_EACH (i, waiters)
-		fl_test_end(waiters[i]);
+	FL_END_ALL(waiters);
 	assert_int_equal(count, 0);
 	assert_int_equal(g.count, 3);
 }

@@ -143,8 +143,7 @@ static int receives_jobs(void *arg)
 	fl_pipe_free(w->reports.b);
 	FL_EACH (i, t)
 		fl_test_go(&t[i], reports_jobs, w);
-	FL_EACH (i, t)
-		fl_test_end(t[i]);
+	FL_END_ALL(t);
 	return 0;
 }
 

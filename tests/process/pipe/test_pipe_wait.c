@@ -224,11 +224,9 @@ FL_TEST(pipe_threads_share_an_end)
 		fl_test_go(&receivers[i], receive_share, &c);
 		fl_test_go(&senders[i], send_share, &c);
 	}
-	FL_EACH (i, senders)
-		fl_test_end(senders[i]);
+	FL_END_ALL(senders);
 	fl_pipe_free(e.a);
-	FL_EACH (i, receivers)
-		fl_test_end(receivers[i]);
+	FL_END_ALL(receivers);
 	assert_int_equal(c.count, SIDE * c.per_sender);
 	assert_int_equal(c.sum, SIDE * (c.per_sender * (c.per_sender + 1) / 2));
 	fl_pipe_free(e.b);

@@ -129,8 +129,7 @@ PROCESS_POOL_TEST(process_pool_several_wait_for_one, 1)
 		fl_cancel_token_request(&stop);
 		FL_RC(fl_future_wait_until(f, FL_FOREVER, &stop), -ECANCELED);
 		process_pool_open(gate);
-		FL_EACH (i, threads)
-			fl_test_end(threads[i]);
+		FL_END_ALL(threads);
 		FL_OK(fl_future_wait(f));
 		fl_future_free(f);
 	}

@@ -377,8 +377,7 @@ static void mixed(void)
 	fl_thread *threads[4];
 	FL_EACH (i, threads)
 		fl_test_go(&threads[i], strike, i % 2 ? &bridged : &plain);
-	FL_EACH (i, threads)
-		fl_test_end(threads[i]);
+	FL_END_ALL(threads);
 	FL_CHECK(g->count == taken);
 }
 

@@ -475,8 +475,7 @@ static void hold_by_all(fl_shm_mutex *mutexes, bool some_keep)
 		for (unsigned j = 0; j < i; j++)
 			FL_CHECK(holders[i].record != holders[j].record);
 	fl_event_set(&all_may_end);
-	FL_EACH (i, threads)
-		fl_test_end(threads[i]);
+	FL_END_ALL(threads);
 }
 
 /* Others get the record of a thread that has ended, unless the thread's locks are in it. */

@@ -101,7 +101,6 @@ FL_TEST(shm_mutex_without_robust_lists_excludes)
 	fl_thread *t[3];
 	FL_EACH (i, t)
 		fl_test_go(&t[i], lock_without_list, b);
-	FL_EACH (i, t)
-		fl_test_end(t[i]);
+	FL_END_ALL(t);
 	assert_int_equal(b->count, 3000);
 }

@@ -610,8 +610,7 @@ FL_TEST(shm_peer_overwrites_everything)
 	FL_EACH (i, threads)
 		fl_test_go(&threads[i], run_victim, &victims[i]);
 	watch(victims);
-	FL_EACH (i, threads)
-		fl_test_end(threads[i]);
+	FL_END_ALL(threads);
 	(void)alarm(0);
 	fl_test_kill(peer);
 	assert_true(canary_lives());

@@ -108,8 +108,7 @@ FL_TEST(process_started_by_fifty_threads)
 		numbers[i] = i;
 		fl_test_go(&threads[i], start_some, &numbers[i]);
 	}
-	FL_EACH (i, threads)
-		fl_test_end(threads[i]);
+	FL_END_ALL(threads);
 	assert_int_equal(fl_test_fds(), fds);
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 }

@@ -464,8 +464,7 @@ static int use_and_expect_no_child(void *unused)
 	/* several threads at once */
 	FL_EACH (i, threads)
 		fl_test_go(&threads[i], start_some, NULL);
-	FL_EACH (i, threads)
-		fl_test_end(threads[i]);
+	FL_END_ALL(threads);
 	FL_CHECK(has_no_child());
 	/* a program that waits for all its children */
 	e = fl_test_executor(fl_process_executor_create, NULL);
