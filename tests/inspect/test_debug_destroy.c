@@ -60,7 +60,7 @@ FL_TEST(debug_destroy_of_what_is_awaited)
 				destroy_awaited(&endings[i], kind);
 }
 
-FL_TEST_CALL(write_lock)
+FL_CALL(write_lock)
 {
 	const int rc = fl_rwlock_write_lock_until(object, deadline, cancel);
 	if (rc == 0)

@@ -428,7 +428,7 @@ FL_TEST(loop_executor_on_join_between_runs_is_edeadlk)
 	fl_loop_free(l);
 }
 
-FL_TEST_CALL(join_it)
+FL_CALL(join_it)
 {
 	return fl_executor_join_until(object, deadline, cancel);
 }
@@ -490,7 +490,7 @@ static void end_slowly(fl_future *f, void *open)
 	FL_OK(fl_event_wait_until(open, FL_FOREVER, FL_SHIELDED));
 }
 
-FL_TEST_CALL(cancel_it)
+FL_CALL(cancel_it)
 {
 	return fl_future_cancel(object);
 }

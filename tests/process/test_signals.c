@@ -59,7 +59,7 @@ FL_TEST(signals_wait_in_every_context)
 }
 
 /* A thread that waits, and a fiber of a loop that sleeps: both are woken. */
-FL_TEST_CALL(wait_call)
+FL_CALL(wait_call)
 {
 	return fl_signals_wait_until(object, deadline, cancel);
 }

@@ -38,7 +38,7 @@ static void kind_mutex_make(void)
 	fl_mutex_lock(&kind_mutex);
 }
 
-FL_TEST_CALL(kind_mutex_wait)
+FL_CALL(kind_mutex_wait)
 {
 	int rc = fl_mutex_lock_until(&kind_mutex, deadline, cancel);
 	if (rc == 0)
@@ -66,7 +66,7 @@ static void kind_rmutex_make(void)
 	fl_rmutex_lock(&kind_rmutex);
 }
 
-FL_TEST_CALL(kind_rmutex_wait)
+FL_CALL(kind_rmutex_wait)
 {
 	/* A wait on the thread that made it: the test needs it to block. */
 	if (fl_rmutex_depth(&kind_rmutex))
@@ -99,7 +99,7 @@ static void kind_cond_make(void)
 	kind_changed = false;
 }
 
-FL_TEST_CALL(kind_cond_wait)
+FL_CALL(kind_cond_wait)
 {
 	FL_LOCKED(&kind_mutex);
 	return fl_cond_wait_until(&kind_cond, &kind_mutex, deadline, cancel);
@@ -110,7 +110,7 @@ static bool kind_has_changed(void *arg)
 	return *(bool *)arg;
 }
 
-FL_TEST_CALL(kind_cond_wait_for)
+FL_CALL(kind_cond_wait_for)
 {
 	FL_LOCKED(&kind_mutex);
 	return fl_cond_wait_for_until(&kind_cond, &kind_mutex, kind_has_changed, &kind_changed, deadline, cancel);
@@ -136,7 +136,7 @@ static void kind_sem_make(void)
 	FL_OK(fl_sem_init(&kind_sem, 0));
 }
 
-FL_TEST_CALL(kind_sem_wait)
+FL_CALL(kind_sem_wait)
 {
 	return fl_sem_acquire_until(&kind_sem, deadline, cancel);
 }
@@ -158,13 +158,13 @@ static void kind_event_make(void)
 	fl_event_init(&kind_event);
 }
 
-FL_TEST_CALL(kind_event_wait)
+FL_CALL(kind_event_wait)
 {
 	return fl_event_wait_until(&kind_event, deadline, cancel);
 }
 
 /* Behind an object that is never ready: the index is that of the event. */
-FL_TEST_CALL(kind_any_wait)
+FL_CALL(kind_any_wait)
 {
 	fl_sem none = FL_SEM_INIT(0);
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM(&none), FL_ON_EVENT(&kind_event));
@@ -187,7 +187,7 @@ static void kind_latch_make(void)
 	FL_OK(fl_latch_init(&kind_latch, 1));
 }
 
-FL_TEST_CALL(kind_latch_wait)
+FL_CALL(kind_latch_wait)
 {
 	return fl_latch_wait_until(&kind_latch, deadline, cancel);
 }
@@ -209,7 +209,7 @@ static void kind_barrier_make(void)
 	FL_OK(fl_barrier_init(&kind_barrier, 2));
 }
 
-FL_TEST_CALL(kind_barrier_wait)
+FL_CALL(kind_barrier_wait)
 {
 	int rc = fl_barrier_wait_until(&kind_barrier, deadline, cancel);
 	if (rc < 0)
@@ -258,7 +258,7 @@ static void kind_once_make(void)
 	kind_start(kind_run_once);
 }
 
-FL_TEST_CALL(kind_once_wait)
+FL_CALL(kind_once_wait)
 {
 	return fl_once_call_until(&kind_once, kind_run_until_gate, object, deadline, cancel);
 }
@@ -288,7 +288,7 @@ static void kind_thread_make(void)
 	kind_find_key(&fl__on_thread, kind_thread);
 }
 
-FL_TEST_CALL(kind_thread_wait)
+FL_CALL(kind_thread_wait)
 {
 	const int rc = fl_thread_join_until(kind_thread, NULL, deadline, cancel);
 	if (rc == 0)
@@ -324,7 +324,7 @@ static void kind_future_make(void)
 	kind_find_key(&fl__on_future, &kind_future);
 }
 
-FL_TEST_CALL(kind_future_wait)
+FL_CALL(kind_future_wait)
 {
 	int result = 0, rc = fl_future_get_until(&kind_future, &result, sizeof result, deadline, cancel);
 	FL_CHECK(result == (rc == 0 ? 6 : 0));

@@ -74,7 +74,7 @@ static inline size_t fl_test_nudge(const void *key)
 }
 
 /* Calls of one primitive each. */
-FL_TEST_CALL(fl_test_lock)
+FL_CALL(fl_test_lock)
 {
 	const int rc = fl_mutex_lock_until(object, deadline, cancel);
 	if (rc == 0)
@@ -82,17 +82,17 @@ FL_TEST_CALL(fl_test_lock)
 	return rc;
 }
 
-FL_TEST_CALL(fl_test_acquire)
+FL_CALL(fl_test_acquire)
 {
 	return fl_sem_acquire_until(object, deadline, cancel);
 }
 
-FL_TEST_CALL(fl_test_arrive)
+FL_CALL(fl_test_arrive)
 {
 	return fl_barrier_wait_until(object, deadline, cancel);
 }
 
-FL_TEST_CALL(fl_test_sleep)
+FL_CALL(fl_test_sleep)
 {
 	return fl_sleep_until(deadline, cancel);
 }

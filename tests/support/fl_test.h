@@ -242,11 +242,11 @@ void fl_test_end(fl_thread *t);
 	} while (0)
 
 /*
- * A call that waits, for fl_test_call_start() of fl_queued.h. FL_TEST_CALL(acquire) { ... } defines
+ * A call that waits, for fl_test_call_start() of fl_queued.h. FL_CALL(acquire) { ... } defines
  * one, with the parameters object, deadline and cancel.
  */
 typedef int fl_test_call(void *object, fl_time deadline, fl_cancel_token *cancel);
-#define FL_TEST_CALL(name) static inline int name(void *object, fl_time deadline, fl_cancel_token *cancel)
+#define FL_CALL(name) static inline int name(void *object, fl_time deadline, fl_cancel_token *cancel)
 
 /* A deadline that expires soon. */
 static inline fl_time fl_test_soon(void)

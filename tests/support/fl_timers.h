@@ -108,7 +108,7 @@ static inline int fl_test_timer_end(fl_timer *t)
 	return fl_timer_join_until(t, FL_FOREVER, FL_SHIELDED);
 }
 
-FL_TEST_CALL(fl_test_join_call)
+FL_CALL(fl_test_join_call)
 {
 	return fl_timer_join_until(object, deadline, cancel);
 }

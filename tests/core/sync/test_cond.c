@@ -11,7 +11,7 @@ typedef struct board {
 	unsigned order[16], woken;
 } board;
 
-FL_TEST_CALL(wait_on)
+FL_CALL(wait_on)
 {
 	board *b = object;
 	FL_LOCKED(&b->mutex);
@@ -243,7 +243,7 @@ static bool has_token(void *arg)
 	return b->tokens > 0;
 }
 
-FL_TEST_CALL(take_token)
+FL_CALL(take_token)
 {
 	board *b = object;
 	FL_LOCKED(&b->mutex);
@@ -253,7 +253,7 @@ FL_TEST_CALL(take_token)
 	return rc;
 }
 
-FL_TEST_CALL(take_token_plainly)
+FL_CALL(take_token_plainly)
 {
 	board *b = object;
 	FL_LOCKED(&b->mutex);

@@ -2,7 +2,7 @@
 #include "fl_faults.h"
 #include "fl_queued.h"
 
-FL_TEST_CALL(wait_for)
+FL_CALL(wait_for)
 {
 	return fl_event_wait_until(object, deadline, cancel);
 }
@@ -132,7 +132,7 @@ FL_TEST(event_auto_set_skips_a_cancelled_waiter)
 	assert_false(fl_event_is_set(&e));
 }
 
-FL_TEST_CALL(wait_any_for)
+FL_CALL(wait_any_for)
 {
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_EVENT((fl_event *)object));
 }

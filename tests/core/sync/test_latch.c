@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_queued.h"
 
-FL_TEST_CALL(wait_for)
+FL_CALL(wait_for)
 {
 	return fl_latch_wait_until(object, deadline, cancel);
 }

@@ -29,7 +29,7 @@ static void lock_plainly(void *m)
 	fl_mutex_unlock(m);
 }
 
-FL_TEST_CALL(lock_call)
+FL_CALL(lock_call)
 {
 	FL_CANCEL_SCOPE(cancel);
 	lock_plainly(object);

@@ -26,7 +26,7 @@ static int do_job(void *arg)
 	return 0;
 }
 
-FL_TEST_CALL(call)
+FL_CALL(call)
 {
 	job *j = object;
 	int rc = fl_once_call_until(&j->once, do_job, j, deadline, cancel);

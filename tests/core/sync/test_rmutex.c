@@ -3,7 +3,7 @@
 
 enum { LAST_DEPTH = UINT32_MAX - 1 };
 
-FL_TEST_CALL(lock_and_unlock)
+FL_CALL(lock_and_unlock)
 {
 	int rc = fl_rmutex_lock_until(object, deadline, cancel);
 	if (rc == 0)
@@ -11,7 +11,7 @@ FL_TEST_CALL(lock_and_unlock)
 	return rc;
 }
 
-FL_TEST_CALL(try_once)
+FL_CALL(try_once)
 {
 	FL_CHECK(!fl_rmutex_depth(object));
 	return fl_rmutex_try_lock(object);

@@ -3,7 +3,7 @@
 #include "fl_faults.h"
 #include "fl_queued.h"
 
-FL_TEST_CALL(read_briefly)
+FL_CALL(read_briefly)
 {
 	int rc = fl_rwlock_read_lock_until(object, deadline, cancel);
 	if (rc == 0)
@@ -11,7 +11,7 @@ FL_TEST_CALL(read_briefly)
 	return rc;
 }
 
-FL_TEST_CALL(write_briefly)
+FL_CALL(write_briefly)
 {
 	int rc = fl_rwlock_write_lock_until(object, deadline, cancel);
 	if (rc == 0)
@@ -68,7 +68,7 @@ FL_TEST(rwlock_until_gives_up)
 	assert_int_equal(l.word_, 0); /* a wait that gave up left nothing */
 }
 
-FL_TEST_CALL(lock_plainly)
+FL_CALL(lock_plainly)
 {
 	FL_CANCEL_SCOPE(cancel);
 	if (fl__is_forever(deadline)) {

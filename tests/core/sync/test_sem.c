@@ -155,7 +155,7 @@ FL_TEST(sem_takes_several_or_none)
 	FL_OK(fl_sem_acquire_n(&bounded, 3));
 }
 
-FL_TEST_CALL(acquire_three)
+FL_CALL(acquire_three)
 {
 	return fl_sem_acquire_n_until(object, 3, deadline, cancel);
 }
@@ -199,7 +199,7 @@ FL_TEST(sem_several_that_give_up_serve_those_behind)
 	assert_int_equal(s.word_, 0);
 }
 
-FL_TEST_CALL(look)
+FL_CALL(look)
 {
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM((fl_sem *)object));
 }

@@ -6,12 +6,12 @@
 
 static fl_sem s;
 
-FL_TEST_CALL(acquire)
+FL_CALL(acquire)
 {
 	return fl_sem_acquire_until(&s, deadline, cancel);
 }
 
-FL_TEST_CALL(acquire_two)
+FL_CALL(acquire_two)
 {
 	return fl_sem_acquire_n_until(&s, 2, deadline, cancel);
 }

@@ -225,7 +225,7 @@ static int request(void *arg)
 	return 0;
 }
 
-FL_TEST_CALL(remove_it)
+FL_CALL(remove_it)
 {
 	return fl_cancel_callback_remove(object);
 }

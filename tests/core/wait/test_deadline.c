@@ -80,13 +80,13 @@ FL_TEST(cancel_consumes_nothing)
 }
 
 /* In the scope of the token `cancel`; NULL means that scope. */
-FL_TEST_CALL(scoped_wait)
+FL_CALL(scoped_wait)
 {
 	FL_CANCEL_SCOPE(cancel);
 	return ((const fl_kind *)object)->wait(NULL, deadline, NULL);
 }
 
-FL_TEST_CALL(shielded_wait)
+FL_CALL(shielded_wait)
 {
 	FL_CANCEL_SCOPE(cancel);
 	return ((const fl_kind *)object)->wait(NULL, deadline, FL_SHIELDED);

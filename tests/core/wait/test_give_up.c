@@ -13,17 +13,17 @@ typedef union memory {
 	unsigned char bytes[8];
 } memory;
 
-FL_TEST_CALL(lock)
+FL_CALL(lock)
 {
 	return fl_mutex_lock_until(object, deadline, cancel);
 }
 
-FL_TEST_CALL(read_lock)
+FL_CALL(read_lock)
 {
 	return fl_rwlock_read_lock_until(object, deadline, cancel);
 }
 
-FL_TEST_CALL(write_lock)
+FL_CALL(write_lock)
 {
 	return fl_rwlock_write_lock_until(object, deadline, cancel);
 }

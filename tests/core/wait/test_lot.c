@@ -396,7 +396,7 @@ FL_TEST(lot_sleep_takes_the_wake_that_came_first)
 /* Words, and the parker of threads. */
 static const struct fl__word at_three = {0xff, 3, 0x100};
 
-FL_TEST_CALL(wait_for_three)
+FL_CALL(wait_for_three)
 {
 	return fl__word_wait(object, &at_three, deadline, cancel);
 }

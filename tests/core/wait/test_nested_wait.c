@@ -61,7 +61,7 @@ FL_TEST(wait_any_with_a_waiting_arm)
 	}
 }
 
-FL_TEST_CALL(event_wait)
+FL_CALL(event_wait)
 {
 	errno = 1234;
 	int rc = fl_event_wait_until(object, deadline, cancel);

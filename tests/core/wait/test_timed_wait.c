@@ -98,7 +98,7 @@ static void get_make(void)
 	queue = FL_TEST_QUEUE(int, .capacity = 1);
 }
 
-FL_TEST_CALL(get_wait)
+FL_CALL(get_wait)
 {
 	int item = 0, rc = fl_queue_get_until(queue, &item, deadline, &token);
 	FL_CHECK(item == (rc == 0 ? 5 : 0));
@@ -116,7 +116,7 @@ static void put_make(void)
 	get_finish();
 }
 
-FL_TEST_CALL(put_wait)
+FL_CALL(put_wait)
 {
 	return fl_queue_put_until(queue, &(int){5}, deadline, &token);
 }
@@ -139,7 +139,7 @@ static void sleep_make(void)
 }
 
 /* The deadline is what it waits for: the result is 0. */
-FL_TEST_CALL(sleep_wait)
+FL_CALL(sleep_wait)
 {
 	int rc = fl_sleep_until(deadline, &token);
 	return rc == 0 ? -ETIMEDOUT : rc;
@@ -188,12 +188,12 @@ static int wait_in_fiber(void *arg)
 	return wait_with_errno(call->kind, call->deadline, NULL);
 }
 
-FL_TEST_CALL(on_a_loop)
+FL_CALL(on_a_loop)
 {
 	return fl_loop_run(wait_in_fiber, &(struct in_fiber){object, deadline});
 }
 
-FL_TEST_CALL(on_a_thread)
+FL_CALL(on_a_thread)
 {
 	return wait_with_errno(object, deadline, cancel);
 }
@@ -539,7 +539,7 @@ struct signalled {
 	fl_test_call *call;
 };
 
-FL_TEST_CALL(signalled_wait)
+FL_CALL(signalled_wait)
 {
 	const struct signalled *s = object;
 	fl__store_release(&sleeper_tid, (uint32_t)syscall(SYS_gettid));

@@ -56,7 +56,7 @@ static void make_ready(things *t, int thing)
 	}
 }
 
-FL_TEST_CALL(any_of)
+FL_CALL(any_of)
 {
 	things *t = object;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM(&t->sem), FL_ON_EVENT(&t->event), FL_ON_LATCH(&t->latch),
@@ -155,7 +155,7 @@ FL_TEST(wait_any_of_many)
 		FL_CHECK(!fl__lot_has_waiters_at(&events[i]));
 }
 
-FL_TEST_CALL(twice)
+FL_CALL(twice)
 {
 	fl_event none = FL_EVENT_INIT;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_EVENT(&none), FL_ON_EVENT(object), FL_ON_EVENT(object));

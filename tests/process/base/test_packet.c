@@ -240,7 +240,7 @@ FL_TEST(packet_full_socket)
 	end_pair(p);
 }
 
-FL_TEST_CALL(send_one)
+FL_CALL(send_one)
 {
 	return fl__packet_send(*(int *)object, "x", 1, NULL, 0, deadline);
 }

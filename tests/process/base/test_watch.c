@@ -35,7 +35,7 @@ static void ring(int fd)
 	FL_OK(fl__packet_send(fd, "x", 1, NULL, 0, FL_NO_WAIT));
 }
 
-FL_TEST_CALL(wait_readable)
+FL_CALL(wait_readable)
 {
 	return fl__fd_wait(*(int *)object, POLLIN, deadline, cancel);
 }
@@ -58,7 +58,7 @@ FL_TEST(watch_plain_wait)
 }
 
 /* The wait queue of the object's waiters. */
-FL_TEST_CALL(wait_any)
+FL_CALL(wait_any)
 {
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL__ON(fl__on_watched_fd, object));
 }

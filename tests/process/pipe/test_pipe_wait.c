@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_pipes.h"
 
-FL_TEST_CALL(receive)
+FL_CALL(receive)
 {
 	char got[64];
 	size_t size;
@@ -9,12 +9,12 @@ FL_TEST_CALL(receive)
 	return rc == 0 ? (int)size : rc;
 }
 
-FL_TEST_CALL(send_one)
+FL_CALL(send_one)
 {
 	return fl_pipe_send_until(object, "x", 1, deadline, cancel);
 }
 
-FL_TEST_CALL(receive_in_scope)
+FL_CALL(receive_in_scope)
 {
 	char got[64];
 	size_t size;
@@ -22,7 +22,7 @@ FL_TEST_CALL(receive_in_scope)
 	return fl_pipe_recv(object, got, sizeof got, &size);
 }
 
-FL_TEST_CALL(send_in_scope)
+FL_CALL(send_in_scope)
 {
 	FL_CANCEL_SCOPE(cancel);
 	return fl_pipe_send(object, "x", 1);
@@ -121,7 +121,7 @@ typedef struct either {
 	fl_pipe *p;
 } either;
 
-FL_TEST_CALL(wait_either)
+FL_CALL(wait_either)
 {
 	either *t = object;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_PIPE(t->p), FL_ON_EVENT(&t->event));
@@ -148,7 +148,7 @@ FL_TEST(pipe_wait_any_with_an_event)
 	fl_pipe_free(e.a);
 }
 
-FL_TEST_CALL(wait_for_space)
+FL_CALL(wait_for_space)
 {
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_PIPE(object), FL_ON_PIPE_SPACE(object));
 }

@@ -121,7 +121,7 @@ FL_TASK(process_pool_listens, struct process_pool_gate *, int)
 static const char too_long[] = "was killed: its task ran for too long";
 static const char past_deadline[] = "was killed: it ran a task past its deadline";
 
-FL_TEST_CALL(wait_for)
+FL_CALL(wait_for)
 {
 	return fl_future_wait_until(object, deadline, cancel);
 }

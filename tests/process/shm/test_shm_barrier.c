@@ -2,7 +2,7 @@
 #include "fl_queued.h"
 #include "fl_shm_child.h"
 
-FL_TEST_CALL(wait_at)
+FL_CALL(wait_at)
 {
 	return fl_shm_barrier_wait_until(object, deadline, cancel);
 }

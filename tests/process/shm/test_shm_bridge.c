@@ -87,7 +87,7 @@ static void change(uint32_t *word)
 }
 
 /* Waits until the word is not 0. */
-FL_TEST_CALL(wait_for_word)
+FL_CALL(wait_for_word)
 {
 	int rc = 0;
 	while (rc == 0 && look(object) == 0)
@@ -207,7 +207,7 @@ typedef struct any {
 	fl_event e;
 } any;
 
-FL_TEST_CALL(wait_any)
+FL_CALL(wait_any)
 {
 	any *a = object;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, ON_WORD(&a->words[0]), FL_ON_EVENT(&a->e), ON_WORD(&a->words[1]));
@@ -304,13 +304,13 @@ static int count_inside(guarded *g, int rc)
 	return rc;
 }
 
-FL_TEST_CALL(take_it)
+FL_CALL(take_it)
 {
 	guarded *g = object;
 	return count_inside(g, fl__bridge_acquire(&g->lock, 0, deadline, cancel));
 }
 
-FL_TEST_CALL(take_plainly)
+FL_CALL(take_plainly)
 {
 	guarded *g = object;
 	return count_inside(g, fl__shm_acquire(&g->lock, 0, deadline));

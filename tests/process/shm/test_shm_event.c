@@ -2,7 +2,7 @@
 #include "fl_queued.h"
 #include "fl_shm_child.h"
 
-FL_TEST_CALL(wait_for)
+FL_CALL(wait_for)
 {
 	return fl_shm_event_wait_until(object, deadline, cancel);
 }
@@ -101,7 +101,7 @@ typedef struct things {
 	fl_event mine;
 } things;
 
-FL_TEST_CALL(wait_any)
+FL_CALL(wait_any)
 {
 	things *t = object;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SHM_EVENT(&t->a), FL_ON_EVENT(&t->mine),

@@ -274,7 +274,7 @@ FL_TEST(shm_queue_wait_any_with_frames)
 	FL_OK(fl_shm_queue_put_frame(q, "", 0));
 }
 
-FL_TEST_CALL(put_with_token)
+FL_CALL(put_with_token)
 {
 	return fl_shm_queue_put_until(object, &(int){1}, deadline, cancel);
 }

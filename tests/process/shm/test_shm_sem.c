@@ -2,7 +2,7 @@
 #include "fl_queued.h"
 #include "fl_shm_child.h"
 
-FL_TEST_CALL(acquire)
+FL_CALL(acquire)
 {
 	return fl_shm_sem_acquire_until(object, deadline, cancel);
 }
@@ -142,7 +142,7 @@ FL_TEST(shm_sem_stale_waiters)
 	FL_OK(fl_shm_sem_acquire_until(s, FL_NO_WAIT, NULL));
 }
 
-FL_TEST_CALL(wait_any)
+FL_CALL(wait_any)
 {
 	fl_shm_sem *s = object;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SHM_SEM(&s[0]), FL_ON_SHM_SEM(&s[1]));
