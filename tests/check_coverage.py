@@ -18,7 +18,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LIST = "tests/unreached.md"
-FLOORS = {"core": 98.9, "fd": 99.0, "process": 98.7, "loop": 99.0, "inspect": 97.1}
+FLOORS = {"core": 98.9, "fd": 99.0, "process": 98.7, "loop": 99.0, "inspect": 97.0}
 HEADING = re.compile(r"## (never|sometimes): .")
 ENTRY = re.compile(r"- `(lib/\S+)` `(\w+)`(?: #(\d+))?(?: \+(\d+))?: `(.+)`$")
 DEFINED = re.compile(r"(?!typedef)[A-Za-z_][^;=]*?[ *](\w+)\([^;]*$")  # the first line of a function
