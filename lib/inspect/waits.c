@@ -55,15 +55,14 @@ static bool waits_follow(struct fl__holder *h, struct fl__holder *me, struct fl_
 		return false;
 	*held = NULL;
 	while ((*held = fl__held_next(h->lock, *held)) != NULL) {
-		const bool both_read = h->how & (*held)->how & FL__DEBUG_READ;
-		const struct fl__holder *writer = both_read ? waits_writer(h->lock, me) : NULL;
-		if (both_read && !writer)
+		const struct fl__holder *writer = NULL; /* between two readers */
+		if ((h->how & (*held)->how & FL__DEBUG_READ) && !(writer = waits_writer(h->lock, me)))
 			continue;
 		if (writer == me) {
 			*held = NULL;
 			return true;
 		}
-		if ((*held)->holder == me && (h != me || both_read))
+		if ((*held)->holder == me && (h != me || writer))
 			return true;
 		waits_reach((*held)->holder, h, *held, last);
 	}
