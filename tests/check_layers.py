@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Checks the includes against the tables of lib/README.md, which has the order of parts and layers, and of include/README.md, which
 has the layer of each public header. A file includes its own layer, earlier layers of its part, and all layers of the parts that its
 part may include. Of all files of mpi, only mpi/internals.h includes headers of lib, and lists what the others use of them. Of the
-library, the laboratory includes what laboratory/README.md names. With an archive of the library as argument, also checks that the
-objects of a part need only those parts.
+library, the laboratory includes what laboratory/README.md names. In an archive of the library, the objects of a part need only
+those parts. A case of tests/run.
 """
 import glob
 import os
@@ -140,9 +139,3 @@ def archive_complaints(archive):
             of = defined[symbol].split("_")[0]
             if of != part and of not in parts[part]:
                 yield f"{name} needs {symbol}, of {defined[symbol]}"
-
-
-if __name__ == "__main__":
-    wrong = [*complaints(), *mpi_complaints(), *laboratory_complaints(), *(line for archive in sys.argv[1:] for line in archive_complaints(archive))]
-    print("\n".join(wrong) or "all includes keep the order of the layers")
-    sys.exit(1 if wrong else 0)

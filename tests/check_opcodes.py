@@ -1,14 +1,10 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Counts the instructions of a mutex's uncontended path, in the object code that is shipped.
-
-    check_opcodes.py OBJDUMP LIBFAIRLEAD.A LOCK UNLOCK
 
 From the entry of fl_mutex_lock, and of fl_mutex_unlock, to the first return, that included: at most so many.
 """
 import re
 import subprocess
-import sys
 
 FUNCTIONS = ("fl_mutex_lock", "fl_mutex_unlock")
 LEAVES = re.compile(r"(call|jmp|bl|blr|br|b)\b(?!\.)")  # always leaves: the path does not end here
@@ -33,24 +29,13 @@ def instructions(listing, function):
 
 
 def check(objdump, archive, most):
-    """A list of complaints; empty when both functions are as short as `most` says, one for each."""
+    """Complaints, unless both functions are as short as `most` says, one for each."""
     listing = subprocess.run([objdump, "-d", "--no-show-raw-insn", archive], text=True, check=True,
                              stdout=subprocess.PIPE).stdout
-    complaints = []
     for function, at_most in zip(FUNCTIONS, most):
         try:
             path = instructions(listing, function)
+            if len(path) > at_most:
+                yield f"{function}: {len(path)} instructions, at most {at_most} wanted:\n  " + "\n  ".join(path)
         except ValueError as error:
-            complaints.append(str(error))
-            continue
-        if len(path) > at_most:
-            complaints.append(f"{function}: {len(path)} instructions, at most {at_most} wanted:\n  " + "\n  ".join(path))
-    return complaints
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 5:
-        sys.exit(__doc__)
-    found = check(sys.argv[1], sys.argv[2], (int(sys.argv[3]), int(sys.argv[4])))
-    print("\n".join(found) or "ok")
-    sys.exit(1 if found else 0)
+            yield str(error)

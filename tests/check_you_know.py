@@ -1,14 +1,12 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Holds docs/you-know.md to the headers, and to the names of the sources that it covers as a whole (you_know.txt).
 
 Each fl_ or FL_ name of a row is declared in a header that the row names; `type.member` is a member of that struct. Each
 name of a source in you_know.txt has one row, and no row has another name. In no section a name stands twice.
-Exit status 1 where not.
+A case of tests/run.
 """
 import glob
 import re
-import sys
 from os.path import abspath, basename, dirname, join
 
 ROOT = dirname(dirname(abspath(__file__)))
@@ -108,9 +106,3 @@ def complaints():
     if count < ROWS:
         result.append(f"only {count} names found: has the form of the tables changed?")
     return result
-
-
-if __name__ == "__main__":
-    wrong = complaints()
-    print("\n".join(wrong) or f"{sum(len(r) for _, r in sections(read(PAGE)))} rows, all right")
-    sys.exit(1 if wrong else 0)

@@ -89,9 +89,10 @@ FL_INLINE bool fl_time_is_past(fl_time _t)
 }
 
 /*
- * Sleeps for the duration `d`. Blocks the calling context. With 0 or less, a fiber lets the other
- * runnable fibers of its thread run once, and then observes a cancel; a thread does nothing.
- * Returns 0, or -ECANCELED if a cancel ended the sleep.
+ * Sleeps for the duration `d`. Blocks the calling context. A fiber lets the other runnable fibers of
+ * its thread run at least once, however short the duration is, unless it is cancelled before. With 0
+ * or less, a fiber observes a cancel only after that, and a thread does nothing. Returns 0, or
+ * -ECANCELED if a cancel ended the sleep.
  */
 FL_INLINE FL_MUST_CHECK int fl_sleep(fl_duration d);
 

@@ -104,7 +104,7 @@ static ssize_t net_sys_send(int fd, const void *data, size_t size)
 
 static ssize_t net_sys_sendmsg(int fd, const struct msghdr *message)
 {
-	return FL__SYS_RESULT(fl__passed_fds_send(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL));
+	return fl__passed_fds_send(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static ssize_t net_sys_recvmsg(int fd, struct msghdr *message, int flags)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "passed_fds.h"
+#include "core/base/sys.h"
 #include "net_sys.h"
 #include <string.h>
 #include <sys/syscall.h>
@@ -23,10 +24,10 @@ void fl__passed_fds_put(struct msghdr *m, union fl__passed_fds *control, const i
 ssize_t fl__passed_fds_send(int fd, const struct msghdr *m, int flags)
 {
 #ifdef __GLIBC__
-	return sendmsg(fd, m, flags);
+	return FL__SYS_RESULT(sendmsg(fd, m, flags));
 #else
 	/* musl's function has room for 1,024 bytes of control data. `m` is as the kernel has it. */
-	return syscall(SYS_sendmsg, fd, m, flags);
+	return FL__QUICK_RESULT(syscall(SYS_sendmsg, fd, m, flags));
 #endif
 }
 

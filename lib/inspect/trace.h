@@ -59,6 +59,7 @@
  *    "args":{"task":"0x7f00","key":"0x8000126700000003"}; TAKEN has "error":0, too
  *   {"ph":"X","cat":"task","name":"cancel","dur":0.001,...}, f of "start"
  *   {"ph":"B","cat":"wait","name":"queue (to get)",...,"args":{"object":"0x7f10"}},
+ *   {"ph":"B","cat":"wait","name":"the end of thread or fiber",...,"args":{"object":"2"}}, its tid
  *   {"ph":"f","bp":"e","cat":"wake","name":"wake","id":3,...},
  *   {"ph":"E",...,"args":{"error":0}},
  *   {"ph":"X","cat":"wake","name":"wake",...,"dur":0.001,"args":{"woken":5}}, then its s

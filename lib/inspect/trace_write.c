@@ -196,7 +196,8 @@ static void trace_print_wait(struct trace_writer *w, bool own, const struct fl__
 	if (own && !fl__awaited_is_number(kind))
 		fl__backtrace_describe_object(&w->symbols, object, text, sizeof text);
 	else
-		(void)snprintf(text, sizeof text, "%#llx", (unsigned long long)e->object);
+		(void)snprintf(text, sizeof text, fl__awaited_is_number(kind) ? "%llu" : "%#llx",
+		               (unsigned long long)e->object);
 	trace_escape(name, text, sizeof text);
 	trace_print(w, object ? ",\"args\":{\"object\":\"%s\"}}" : "}", name);
 }

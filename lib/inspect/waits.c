@@ -7,8 +7,9 @@
  * for another, and removes the record before it unlocks. So the last context of a cycle finds all
  * its records, none of them stale.
  *
- * A reader waits for a reader only if a writer waits between. A wait that may give up does not
- * count.
+ * A reader waits for a reader, which may be itself, only if a writer waits between. If that writer
+ * is the last context that begins to wait, the reader waits for the writer. A wait that may give up
+ * does not count.
  */
 #include "core/base/list.h"
 #include "core/base/sys.h"
@@ -18,14 +19,15 @@
 
 static uint64_t waits_searches;
 
-/* Whether a context waits for exclusive use of `lock` and will not give up. */
-static bool waits_has_writer(const void *lock)
+/* A context that waits for exclusive use of `lock` and will not give up; `me` if there is no other. */
+static const struct fl__holder *waits_writer(const void *lock, const struct fl__holder *me)
 {
+	const struct fl__holder *writer = NULL;
 	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
 		FL__EACH (const struct fl__holder, h, fl__holder_nth(i, 0))
-			if (h->lock == lock && !(h->how & (FL__DEBUG_READ | FL__DEBUG_TRY)))
-				return true;
-	return false;
+			if (h->lock == lock && !(h->how & (FL__DEBUG_READ | FL__DEBUG_TRY)) && (!writer || h != me))
+				writer = h;
+	return writer;
 }
 
 static void waits_reach(struct fl__holder *h, struct fl__holder *from, struct fl__held *by, struct fl__holder **last)
@@ -51,12 +53,16 @@ static bool waits_follow(struct fl__holder *h, struct fl__holder *me, struct fl_
 	}
 	if (!h->lock || (h->how & FL__DEBUG_TRY))
 		return false;
-	const bool reads = h->how & FL__DEBUG_READ;
 	*held = NULL;
 	while ((*held = fl__held_next(h->lock, *held)) != NULL) {
-		if (reads && ((*held)->how & FL__DEBUG_READ) && !waits_has_writer(h->lock))
+		const struct fl__holder *writer = NULL; /* between two readers */
+		if ((h->how & (*held)->how & FL__DEBUG_READ) && !(writer = waits_writer(h->lock, me)))
 			continue;
-		if ((*held)->holder == me && h != me)
+		if (writer == me) {
+			*held = NULL;
+			return true;
+		}
+		if ((*held)->holder == me && (h != me || writer))
 			return true;
 		waits_reach((*held)->holder, h, *held, last);
 	}

@@ -19,6 +19,7 @@
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/base/unload.h"
 #include "core/sync/mutex.h"
 #include "process_stop.h"
 #include "signals.h"
@@ -74,9 +75,11 @@ static void process_init(fl_process *p, const fl_process_config *config)
 	FL__QUEUE_ADD(process_oldest, process_newest, p);
 }
 
-/* For -EMFILE it says whose limit it is. */
+/* For -EMFILE it says whose limit it is. At an exit a start may fail, as by a pool's thread, and nobody needs it. */
 static void process_log_failure(const fl_process *p, const struct fl__start *start, int rc)
 {
+	if (fl__is_exiting())
+		return;
 	const fl_process_config *config = start->config;
 	const char *what = !config           ? "nothing"
 	                   : config->task    ? config->task->name

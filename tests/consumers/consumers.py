@@ -110,6 +110,13 @@ class Failure(Exception):
     """The case failed; the text says what was run and what it said."""
 
 
+def silent(check, *arguments):
+    """Fails with the complaints of the check."""
+    complaints = "\n".join(check(*arguments))
+    if complaints:
+        raise Failure(complaints)
+
+
 NO_END = 1800  # seconds after which a command hangs; slowed down, the longest takes a fifth of that
 
 
@@ -413,9 +420,7 @@ class Kit:
         expect_all(run([program]), wanted)
 
     def opcodes(self, objdump, archive, cpu):
-        complaints = check_opcodes.check(objdump, archive, INSTRUCTIONS[cpu])
-        if complaints:
-            raise Failure("\n".join(complaints))
+        silent(check_opcodes.check, objdump, archive, INSTRUCTIONS[cpu])
 
     # The cases.
 

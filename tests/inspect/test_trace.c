@@ -510,7 +510,7 @@ FL_TEST(trace_names_each_kind_of_wait)
 	char name[FL__TRACE_NAME];
 	TRACING("");
 	for (unsigned kind = 0; kind < FL__DEBUG_KINDS; kind++) {
-		fl__hook_event_on(FL__TRACE_WAIT, 0, 0, NULL, kind);
+		fl__hook_event_on(FL__TRACE_WAIT, 15, 0, NULL, kind);
 		fl__hook_event_on(FL__TRACE_WOKEN, 0, 0, NULL, 0);
 	}
 	trace_write();
@@ -519,6 +519,7 @@ FL_TEST(trace_names_each_kind_of_wait)
 		if (!trace_first('B', name))
 			fail_msg("no %s in:\n%s", name, trace_text);
 	}
+	assert_true(trace_says(trace_first('B', "the end of thread or fiber"), "object", "\"15\""));
 }
 
 FL_TEST(trace_has_the_error_of_a_wait_in_shared_memory)

@@ -106,7 +106,6 @@ __asm__(".pushsection .text\n"
 #define HAS_FILL 1
 uint64_t fl_test_fill(uint64_t seed, void (*f)(void *arg), void *arg);
 #define FILL(n) "\tadd x" #n ", x0, #" #n "\n"
-#define FILL_V(n) "\tfmov d" #n ", x" #n "\n"
 #define TELL(n) "\tsub x" #n ", x" #n ", x9\n\tcmp x" #n ", #" #n "\n\tb.eq 1f\n\torr x0, x0, #1\n1:\n"
 #define TELL_V(n, m) "\tfmov x10, d" #n "\n\tsub x10, x10, x9\n\tcmp x10, #" #m "\n\tb.eq 1f\n\torr x0, x0, #2\n1:\n"
 __asm__(".pushsection .text\n"

@@ -87,7 +87,7 @@ def sample(**other):
     s.slice(4300, 1, "loop", "poll", end=4400, object="0x40")
     s.slice(4500, 1, "fiber", "fetch 17", end=4900, fiber=3)
     s.add("i", 4600, 1, "lock", "hand-off", s="t", args={"object": "0x20"})
-    s.slice(9500, 1, "wait", "condition", end=1e9, object="0x66")  # runs on
+    s.slice(9500, 1, "wait", "the end of thread or fiber", end=1e9, object="3")  # runs on
     return s
 
 
@@ -168,7 +168,7 @@ class Tool:
                      r"2 +900.0 us +remote +0xa0 +2.0 ms +thumbs-0 \(process 200\) +main at 0.006 s\n",
                      r"3 +100.0 us +down +element 17 +100.0 us +album-0 +main at 0.005 s\n",
                      r"mutex progress 0x55 +1 +1.0 ms +1.0 ms +album-0 +main\n", r"future, 2 of them +2 +4.1 ms +4.0 ms +fetch 17 \(2\)\n",
-                     r"album-0 +58% +19% +19% +1.0 ms\n", r"thumbs-0 \(process 200\) +100% +0% +0%\n",
+                     r"the end of fetch 17 +1 ", r"album-0 +58% +19% +19% +1.0 ms\n", r"thumbs-0 \(process 200\) +100% +0% +0%\n",
                      r"main +\d% +0% +\d% +100.0 us +400.0 us: fetch 17\n", r"\nlost: 0 events overwritten before the file was written\n$"):
             if not re.search(line, said):
                 raise Failure(f"expected {line!r} in:\n{said}")

@@ -73,7 +73,7 @@ FL__QUEUE_SPSC_CLOSED=4 FL__UNBOUNDED_CLOSED=2 FL__UNBOUNDED_TICKET=4 FUTURE_CLA
 FL__SHM_TID=1073741823 FL__LINE=64 FL_SHM_BARRIER_MAX=1048575
 """
 KINDS = """
-NOTHING: something; MUTEX: mutex @; RWLOCK: reader-writer lock @; JOIN: the end of #; COND: condition @; SEM: semaphore @;
+NOTHING: something; MUTEX: mutex @; RWLOCK: reader-writer lock @; JOIN: the end of thread or fiber #; COND: condition @; SEM: semaphore @;
 GET: queue @ (to get); PUT: queue @ (to put); SELECT: queue @ or another (to select); QUEUE_JOIN: queue @ (to join); EVENT:
 event @; BARRIER: barrier @; LATCH: latch @; ONCE: once @; FUTURE: future @; FUTURES: some of # futures;
 FORK: forked call @; GROUP: group @; CANCEL_CALLBACK: the return of cancel
@@ -483,7 +483,7 @@ class World:
         (kind, of), base = context.wait, self.rmutex(context)
         name, words = WORDS[kind]
         if name == "JOIN" and of in self.by_id:
-            words = words.replace("#", str(self.by_id[of]))
+            words = f"the end of {self.by_id[of]}"
         if name == "PROCESS":
             words += self.system_says(of)
         what = "fl_" + {"GET": "queue", "PUT": "queue", "SELECT": "queue", "QUEUE_JOIN": "queue"}.get(name, name.lower())

@@ -36,11 +36,6 @@ static inline void rel_add(relation *r, unsigned from, unsigned to)
 	r->row[from] |= bit(to);
 }
 
-static inline bool rel_has(const relation *r, unsigned from, unsigned to)
-{
-	return r->row[from] >> to & 1;
-}
-
 static inline relation rel_or(relation r, relation s)
 {
 	for (int e = 0; e < EVENT_MAX; e++)

@@ -4,6 +4,7 @@
  * atexit() functions after its destructors without a priority, and before those with one.
  */
 #include "unload.h"
+#include "atomic.h"
 #include "sys.h"
 #include <link.h>
 
@@ -19,7 +20,7 @@ static bool unload_watched, unload_is_exit, unload_is_dlclose;
 static void unload_note_exit(void *unused)
 {
 	(void)unused;
-	unload_is_exit = true;
+	fl__store_relaxed(&unload_is_exit, true); /* a single flag */
 }
 
 FL__AT_START static void unload_watch_exit(void)
@@ -68,6 +69,12 @@ __attribute__((destructor)) static void unload_note_dlclose(void)
 bool fl__is_unloaded(void)
 {
 	return unload_is_dlclose;
+}
+
+bool fl__is_exiting(void)
+{
+	/* relaxed: what a later destructor has done is seen under that object's lock, and so is the flag */
+	return fl__load_relaxed(&unload_is_exit);
 }
 
 void fl__handler_pass(struct fl__handler *h, int signal, siginfo_t *info, void *context)

@@ -19,6 +19,12 @@
 bool fl__is_unloaded(void);
 
 /*
+ * Whether the process exits, from before the first destructor on: for other threads. What they need
+ * may be gone, such as the types of tasks, and then their failure is no error of the program.
+ */
+bool fl__is_exiting(void);
+
+/*
  * The handlers of a signal that the library installs. Several plugins may each have a copy of the
  * library, and one copy may have two handlers of a signal. The handlers are a chain: the system has
  * the one that was installed last, and the `previous` of each is the action below it, down to the

@@ -128,8 +128,9 @@ struct cond_cancel_vs_signal {
 FL_STRESS_ACTOR(cond_cancel_vs_signal, waiter)
 {
 	FL_LOCKED(&s->m);
-	while (!s->ready && s->rc == 0)
+	if (!s->ready)
 		s->rc = fl_cond_wait_until(&s->c, &s->m, FL_FOREVER, &s->stop);
+	FL_STRESS_CHECK(s->ready || s->rc != 0);
 	s->count++;
 }
 

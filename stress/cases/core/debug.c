@@ -48,9 +48,10 @@ FL_STRESS(debug_join, joiner)
 	FL_ACCEPTABLE(s->rc == -ECANCELED && LOOK(&s->said.actual) == 1, "reported once, and ended");
 }
 
-/* A reader locks again behind a waiting writer, which waits for the first read lock. */
+/* A reader locks again behind a writer that has waited for a turn, and waits for the reader. */
 struct debug_read_again {
 	fl_rwlock l;
+	fl_event reads;
 	fl_cancel_token ends;
 	struct said said;
 	int rc, write;
@@ -68,15 +69,21 @@ FL_STRESS_ACTOR(debug_read_again, reader)
 {
 	said = &s->said;
 	fl_rwlock_read_lock(&s->l);
+	const uint32_t alone = fl__load_relaxed(&s->l.word_);
+	fl_event_set(&s->reads);
+	while (fl__load_relaxed(&s->l.word_) == alone) /* the writer does not wait yet */
+		fl_stress_relax();
+	let_a_turn_pass();
+	fl_rwlock_read_lock(&s->l); /* overtakes the writer: then its turn is over */
 	s->rc = fl_rwlock_read_lock_until(&s->l, FL_FOREVER, &s->ends);
-	if (s->rc == 0)
+	for (int i = s->rc == 0 ? 3 : 2; i > 0; i--)
 		fl_rwlock_read_unlock(&s->l);
-	fl_rwlock_read_unlock(&s->l);
 }
 
 FL_STRESS_ACTOR(debug_read_again, writer)
 {
 	said = &s->said;
+	OK(fl_event_wait(&s->reads));
 	s->write = fl_rwlock_write_lock_until(&s->l, FL_FOREVER, &s->ends);
 	if (s->write == 0)
 		fl_rwlock_write_unlock(&s->l);

@@ -77,7 +77,7 @@ static void come_first(void *arg)
 FL_STRESS_ACTOR(timer_earlier, first)
 {
 	OK(fl_timer_start(&s->never, FL_FOREVER, count_up, &s->calls));
-	OK(fl_timer_start(&s->now, FL_NO_WAIT, come_first, s));
+	OK(fl_timer_start(&s->now, fl_now(), come_first, s));
 	OK(fl_timer_start(&s->late, FL_NO_WAIT, come_second, s));
 	OK(fl_timer_join(&s->late));
 	OK(fl_timer_cancel(&s->never));

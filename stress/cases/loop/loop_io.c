@@ -36,6 +36,7 @@ static int wait_for_edge(void *arg)
 	if (fl_stress_choose(2))
 		fl_fiber_yield(); /* it may come while no fiber waits */
 	s->rc = fl__io_wait(io, FL__IO_IN, soon(), NULL);
+	FL_STRESS_CHECK(!io->waiting[FL__IO_IN]); /* an edge wakes no node of a wait that is over */
 	s->again = s->rc;
 	if (s->rc == -ETIMEDOUT)
 		s->again = fl__io_wait(io, FL__IO_IN, FL_FOREVER, NULL);
@@ -100,16 +101,32 @@ static int wait_hosted(void *arg)
 	return 0;
 }
 
-static void start_detached(fl_fiber_function *function, void *arg)
+static void start_hosted(void *world)
 {
+	struct loop_world *w = world;
 	fl_fiber *f;
-	OK(fl_fiber_start(&f, function, arg, NULL));
+	OK(fl_fiber_start(&f, w->function, w->arg, NULL));
 	fl_fiber_detach(f);
 }
 
-static void start_hosted(void *arg)
+/* The loop begins with a fiber that runs the function. */
+static void begin_hosted(struct loop_world *w, fl_fiber_function *function, void *arg)
 {
-	start_detached(wait_hosted, arg);
+	w->function = function;
+	w->arg = arg;
+	OK(fl_loop_post(w->l, start_hosted, w));
+}
+
+/* Until `*done`, and until the loop may sleep. Frees it. */
+static void host(struct loop_world *w, const bool *done)
+{
+	fl_time deadline;
+	do {
+		OK(fl_loop_run_once(w->l, &deadline));
+		if (!*done && deadline.ns != FL_NO_WAIT.ns)
+			loop_poll(w, fl__expiry(deadline));
+	} while (!*done || deadline.ns == FL_NO_WAIT.ns);
+	fl_loop_free(w->l);
 }
 
 FL_STRESS_SETUP(loop_hosted)
@@ -119,14 +136,8 @@ FL_STRESS_SETUP(loop_hosted)
 
 FL_STRESS_ACTOR(loop_hosted, host)
 {
-	OK(fl_loop_post(s->world.l, start_hosted, s));
-	while (!s->done) {
-		fl_time deadline;
-		OK(fl_loop_run_once(s->world.l, &deadline));
-		if (!s->done && deadline.ns != FL_NO_WAIT.ns)
-			loop_poll(&s->world, fl__expiry(deadline));
-	}
-	fl_loop_free(s->world.l);
+	begin_hosted(&s->world, wait_hosted, s);
+	host(&s->world, &s->done);
 }
 
 FL_STRESS_ACTOR(loop_hosted, setter)
@@ -175,11 +186,6 @@ static int lock_hosted(void *arg)
 	return 0;
 }
 
-static void start_locking(void *arg)
-{
-	start_detached(lock_hosted, arg);
-}
-
 FL_STRESS_SETUP(loop_hosted_lock)
 {
 	loop_begin(&s->world, 1);
@@ -187,7 +193,7 @@ FL_STRESS_SETUP(loop_hosted_lock)
 
 FL_STRESS_ACTOR(loop_hosted_lock, host)
 {
-	OK(fl_loop_post(s->world.l, start_locking, s));
+	begin_hosted(&s->world, lock_hosted, s);
 	while (!s->done) {
 		fl_time deadline;
 		OK(fl_loop_run_once(s->world.l, &deadline));
@@ -243,11 +249,6 @@ static int count_hosted(void *arg)
 	return 0;
 }
 
-static void start_counting(void *arg)
-{
-	start_detached(count_hosted, arg);
-}
-
 FL_STRESS_SETUP(loop_hosted_wait)
 {
 	loop_begin(&s->world, 2);
@@ -257,7 +258,7 @@ FL_STRESS_ACTOR(loop_hosted_wait, host)
 {
 	fl_time deadline;
 	const bool holds = fl_stress_choose(2);
-	OK(fl_loop_post(s->world.l, start_counting, s));
+	begin_hosted(&s->world, count_hosted, s);
 	if (holds)
 		fl_mutex_lock(&s->m);
 	for (int i = 0; i < 2; i++) /* the fiber starts, and runs */
@@ -268,12 +269,7 @@ FL_STRESS_ACTOR(loop_hosted_wait, host)
 		fl_mutex_unlock(&s->m);
 	else
 		OK(fl_event_wait(&s->told));
-	while (!s->done) {
-		OK(fl_loop_run_once(s->world.l, &deadline));
-		if (!s->done && deadline.ns != FL_NO_WAIT.ns)
-			loop_poll(&s->world, fl__expiry(deadline));
-	}
-	fl_loop_free(s->world.l);
+	host(&s->world, &s->done);
 }
 
 FL_STRESS_ACTOR(loop_hosted_wait, teller)

@@ -315,6 +315,28 @@ FL_TEST(process_start_says_what_the_system_said)
 	expect_no_child();
 }
 
+/* An exit unregisters the tasks while other threads, such as those of a pool, may start processes. */
+static bool starts_at_exit;
+
+__attribute__((destructor(FL__TASK_PRIORITY - 1))) static void start_at_exit(void)
+{
+	if (starts_at_exit && start(&(fl_process_config){.task = &process_adds, .arg = &(int){1}}) != -ENOENT)
+		_exit(1);
+}
+
+static void exit_with_a_start(void *unused)
+{
+	starts_at_exit = true;
+	exit(0);
+}
+
+FL_TEST(process_start_at_exit_logs_nothing)
+{
+	char said[100];
+	FL_OK(fl_test_child(exit_with_a_start, NULL, said, sizeof said));
+	assert_string_equal(said, "");
+}
+
 /* The argument is a memfd, and the kernel would raise SIGXFSZ. */
 FL_TEST(process_start_above_the_limit_for_files)
 {
