@@ -120,7 +120,16 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  * Creates an executor that runs tasks on threads. They block the signals that the caller blocks,
  * but never SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS. A task that ends its thread by
  * pthread_exit() or pthread_cancel() fails with -EOWNERDEAD, and another worker takes its place
- * (docs/ends.md). Workers take tasks in the order of submission. Returns 0, -ENOMEM, or:
+ * (docs/ends.md).
+ *
+ * Order. An executor that was created for one worker, and never resized, begins its tasks in the
+ * order of submission. With several workers, these take tasks from where they wait in that order, up
+ * to 16 at once, and begin what they have taken in that order; a worker without a task takes what
+ * another has not begun. A task that a worker's task submits may wait with that worker, while fewer
+ * than 16 do. Each sixteenth time a worker looks first at the other places in turn, so no task waits
+ * for ever while workers end tasks.
+ *
+ * Returns 0, -ENOMEM, or:
  *   -EINVAL  as fl_sequential_executor_create(); or more than FL_WORKERS_MAX workers, a backlog
  *            above FL_BACKLOG_MAX, an unknown `when_full`, an `idle_timeout` below 0
  */

@@ -39,9 +39,9 @@ fl_loop all:Q@176
 fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@180 next_listed:Q@208
 fl__executor_ops kind:Q@8
-fl__thread_pool backlog.ring:x@616 backlog.late.length:Q@1088 alive:I@1276 idle:I@1280 full:B@1378
-    workers:Q@1448
-fl__thread_worker thread:Q@80 running:Q@88 number:I@216 next:Q@232
+fl__thread_pool backlog.queues:Q@624 alive:I@1004 idle:I@1008 full:B@1114 workers:Q@1184
+fl__thread_worker thread:Q@80 running:Q@88 number:I@720 next:Q@736
+fl__task_queue next:Q@0 overflow.length:Q@32 ring:x@40
 fl__process_pool workers:Q@8120
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
 fl_process child.pid:i@40 name:32s@184
@@ -554,7 +554,9 @@ class Executor:
         self.pending, self.counts = self.view["queue.length"], f"at most {self.view['workers']}"
         if self.kind == "threads":
             pool = S("fl__thread_pool")(at)
-            self.pending = ring_length(at + pool.of["backlog.ring"][1]) + pool["backlog.late.length"]
+            self.pending = 0
+            for queue in each(pool["backlog.queues"], "fl__task_queue"):
+                self.pending += ring_length(queue.at + queue.of["ring"][1]) + queue["overflow.length"]
             self.counts = f"{pool['alive']}, {pool['idle']} idle, {self.counts}" + \
                 (", and no more may stand in" if pool["full"] else "")
             none = (address("fl__pool_taking"), address("fl__pool_between"))

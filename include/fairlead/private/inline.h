@@ -75,8 +75,11 @@
  */
 static inline void fl__fetch_to_write(const void *_p)
 {
-#if defined(__x86_64__)
-	__asm__ volatile("prefetchw (%0)" : : "r"(_p)); /* the builtin: for reading, without -mprfchw */
+/* Without -mprfchw the builtin would prefetch for reading */
+#if defined(__x86_64__) && !defined(__clang__)
+	__asm__ volatile("prefetchw %a0" : : "p"(_p)); /* any address, which "m" would take for an access */
+#elif defined(__x86_64__)
+	__asm__ volatile("prefetchw (%0)" : : "r"(_p));
 #else
 	__builtin_prefetch(_p, 1);
 #endif

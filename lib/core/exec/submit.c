@@ -81,6 +81,7 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 		return -E2BIG;
 	enum fl__admission permit = patience ? FL__PERMIT_INLINE : FL__PERMIT_NONE;
 	int rc = 0;
+	(void)fl__ctx_get(); /* a kind's submit may use fl__ctx_current */
 	if (patience && patience != &fl__here)
 		rc = submit_acquire_permit(e, patience->deadline, patience->cancel, &permit);
 	if (rc != 0)

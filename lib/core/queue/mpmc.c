@@ -28,6 +28,7 @@
  *      the get that has claimed p then writes p + a lap. Between a claim and that store the slot
  *      is the claimer's alone.
  *   3. Once the tail is CLOSED, no CAS on it succeeds, since each expects a tail without CLOSED.
+ *      (The thread pool's local queues are an exception: backlog_move_in() in thread_pool/backlog.c.)
  *      So every accepted put came before the close. A get that finds CLOSED and tail == head in
  *      one load of the tail knows that all those items are claimed.
  *   4. WAIT is set only at a moment when the ring is empty (full). The waiter reads the head as h,

@@ -1,32 +1,62 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The backlog: a bounded lock-free ring (lib/core/queue/mpmc.c), and the list `late` for tasks that
- * find the ring full.
+ * The backlog of the thread executor. Each queue has a bounded lock-free ring
+ * (lib/core/queue/mpmc.c).
  *
- *   word          holds                                written by
- *   ring          the oldest tasks                     any thread: claims by CAS; from `late` under
- *                                                      the lock
- *   late          the newest tasks, if the ring was    under the lock
- *                 full
- *   overflowing   1 while `late` is not empty, else 0  under the lock; producers and workers read
- *                                                      it
- *   n_claimed     claimed tasks in ring and list       +1 by the claimer, -1 by the thread that
- *                                                      takes the task out; relaxed: says when to
- *                                                      search the list, and for statistics
+ *   queue       its tasks                           put there by           taken by
+ *   injector    tasks of other threads and fibers;  any thread; each uses  workers, up to 16
+ *               tasks of workers whose local queue  one injector           at once
+ *               is full
+ *   local       tasks that its worker has           its worker             its worker; another
+ *               submitted, or taken from another                           worker without a task
+ *               queue and not begun                                        steals half
+ *
+ * The number of injectors is fixed when the executor is created: one for each four workers, rounded
+ * up to a power of two, at most eight.
+ *
+ * A worker looks at its local queue first, then at the injectors. Each sixteenth time it begins with
+ * one task of another queue; it visits all queues one after the other. If an injector's ring is
+ * empty and its overflow list is not, the worker moves tasks from the list into the ring
+ * (fl__pool_pay()). So each task is reached, whatever the other queues have. While at most one worker
+ * may be active, tasks go into an injector and are taken one at a time: so they begin in the order
+ * of submission.
+ *
+ *   word       holds                                        written by
+ *   ring       the oldest tasks of the queue                any thread, by CAS; from the overflow
+ *                                                           list under the lock
+ *   overflow   the newest tasks of an injector, if its      under the lock
+ *              ring was full
+ *   slow       OVERFLOWS: `overflow` is not empty           under the lock; producers and workers
+ *              STARTUP: a submit must take the lock         read it
+ *   takes,     how often the worker has looked for a task;  the worker
+ *   visited    the queue that it has visited last
+ *   spills     0: the worker puts its tasks into its local  the worker: set by fl__local_spill(),
+ *              queue. Above 0: into its injector            -1 by each later submit
+ *   n_claimed  claimed tasks in all queues                  +1 by the context that claims a task,
+ *                                                           -1 by the worker that takes it out
  *
  * Invariants
- *   1. Order: a producer that has added to `late` finds `overflowing` set until `late` was emptied
- *      into the ring, from its head, under the lock. So its next task comes behind.
- *   2. While `late` is not empty the ring may be empty. So a worker checks both under the lock
- *      before it sleeps. Then the mark of the ring (mpmc.c, invariant 4) stands for both: `late`
+ *   1. Order of one producer. A producer that has added a task to `overflow` finds OVERFLOWS set
+ *      until the list was emptied into the ring, from its head, under the lock. So its next task
+ *      comes behind. A worker that has put a task into its injector goes on there until it finds
+ *      the injector empty. It looks each sixteenth time, since takes change what it reads.
+ *   2. While `overflow` is not empty the ring may be empty. So a worker checks both under the lock
+ *      before it sleeps. Then the mark of the ring (invariant 4 of mpmc.c) stands for both: the list
  *      grows only under the lock, and a producer that adds to it wakes a worker.
- *   3. Nothing goes into the ring or `late` once the ring is closed, under the lock. Tasks left in
- *      `late` are then taken from there.
+ *   3. No producer adds a task once the ring is closed, under the lock. Tasks left in `overflow` are
+ *      then taken from there. But a worker still moves tasks into its closed local queue. So a
+ *      backlog that is closed and empty stays empty only while no worker takes
+ *      (fl__pool_hold_takes()), or while all other workers sleep.
+ *   4. A task that a worker moves is in its hands for a moment. Then it is in the worker's local
+ *      queue, and the put has found the mark of any thread that saw this queue empty since. So the
+ *      argument of search.c holds for the set of queues as it does for one queue.
+ *   5. Only its worker puts tasks into a local queue. So a free slot stays free until that worker
+ *      uses it.
  *
- * A task that was cancelled, or that a waiter has run, stays until it is taken, since nothing can
- * be removed from the middle of a ring. The ring bounds the number of claimed tasks there. `late`
- * is searched if at least half of its tasks are claimed, and at least as many as the ring has
- * slots. The count assumes that all tasks of the ring are claimed, too.
+ * Nothing can be removed from the middle of a ring. So a task that was cancelled, or that a waiter
+ * has run, stays there until it is taken; the rings bound the number of such tasks. `overflow` is
+ * searched if at least half of its tasks are claimed, and at least as many as all rings have slots.
+ * For that the count assumes that all tasks of the rings are claimed.
  */
 #include "backlog.h"
 #include "../base/atomic.h"
@@ -34,111 +64,329 @@
 #include "../base/sys.h"
 #include <errno.h>
 
-/* Slots: a burst of some thousand tasks takes no lock. A macro, for the model's small ring. */
+/* The slots of an injector's ring: a burst of some thousand tasks takes no lock. */
 #ifndef FL__BACKLOG_RING
 #define FL__BACKLOG_RING 16384
 #endif
 
-enum { BACKLOG_RING = FL__BACKLOG_RING };
+/* A worker takes at most 1 / (SHARES x workers) of an injector's tasks at once. */
+#ifndef FL__BACKLOG_SHARES
+#define FL__BACKLOG_SHARES 2
+#endif
 
-int fl__backlog_init(struct fl__backlog *b)
+enum { BACKLOG_RING = FL__BACKLOG_RING, BACKLOG_BATCH = FL__BACKLOG_BATCH };
+_Static_assert((BACKLOG_RING & (BACKLOG_RING - 1)) == 0 && (BACKLOG_BATCH & (BACKLOG_BATCH - 1)) == 0,
+               "backlog_ring_length() subtracts positions");
+
+static int backlog_list(struct fl__backlog *b, struct fl__task_queue *queue, size_t slots)
 {
-	return fl__mpmc_init(&b->ring, sizeof(struct fl__task_block *), BACKLOG_RING, 0);
+	const int rc = fl__mpmc_init(&queue->ring, sizeof(struct fl__task_block *), slots, 0);
+	if (rc != 0)
+		return rc;
+	queue->next = b->queues;
+	fl__store_release(&b->queues, queue); /* the queue is complete; pairs with backlog_first() */
+	return 0;
+}
+
+static struct fl__task_queue *backlog_first(const struct fl__backlog *b)
+{
+	return fl__load_acquire(&b->queues); /* pairs with backlog_list() */
+}
+
+/* The queue after this one, in a circle of all queues. */
+static struct fl__task_queue *backlog_after(const struct fl__backlog *b, const struct fl__task_queue *queue)
+{
+	return queue->next ? queue->next : backlog_first(b);
+}
+
+int fl__backlog_init(struct fl__backlog *b, unsigned workers)
+{
+	enum { WORKERS_EACH = 4 };
+	unsigned n = 1;
+	while (n < FL__BACKLOG_INJECTORS && n * WORKERS_EACH < workers)
+		n *= 2;
+	b->mask = n - 1;
+	b->workers = workers;
+	for (unsigned i = 0; i < n; i++) {
+		b->injectors[i] = fl__alloc(1, sizeof *b->injectors[i]);
+		if (!b->injectors[i] || backlog_list(b, b->injectors[i], BACKLOG_RING) != 0) {
+			fl__backlog_fini(b);
+			return -ENOMEM;
+		}
+	}
+	return 0;
 }
 
 void fl__backlog_fini(struct fl__backlog *b)
 {
-	fl__mpmc_fini(&b->ring);
+	for (unsigned i = 0; i <= b->mask && b->injectors[i]; i++) {
+		fl__mpmc_fini(&b->injectors[i]->ring); /* NULL if it was not initialized */
+		fl__free(b->injectors[i]);
+	}
 }
 
-int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block)
+int fl__local_init(struct fl__task_queue *local, struct fl__backlog *b)
+{
+	local->is_local = true;
+	local->visited = local;
+	const int rc = backlog_list(b, local, BACKLOG_BATCH);
+	if (rc == 0 && fl_mpmc_is_closed(&b->injectors[0]->ring))
+		fl_mpmc_close(&local->ring);
+	return rc;
+}
+
+void fl__local_fini(struct fl__task_queue *local)
+{
+	fl__mpmc_fini(&local->ring);
+}
+
+/* Under the lock. */
+static void backlog_set_slow(struct fl__task_queue *injector, uint32_t flag, bool is_set)
+{
+	const uint32_t slow = (injector->slow & ~flag) | (is_set ? flag : 0);
+	/* then the producer checks which worker to wake: see search.c */
+	fl__store_seq_cst(&injector->slow, slow);
+}
+
+void fl__backlog_set_startup(struct fl__backlog *b, bool is_slow)
+{
+	for (unsigned i = 0; i <= b->mask; i++)
+		backlog_set_slow(b->injectors[i], FL__QUEUE_STARTUP, is_slow);
+}
+
+int fl__backlog_add_locked(struct fl__task_queue *injector, struct fl__task_block *block)
 {
 	bool marked; /* unused: the caller wakes in any case */
-	if (fl_mpmc_is_closed(&b->ring))
+	if (fl_mpmc_is_closed(&injector->ring))
 		return -EPIPE;
-	if (!b->late.head && fl__backlog_put(b, block, &marked))
+	if (!injector->overflow.head && fl__task_queue_put(injector, block, &marked))
 		return 0;
-	fl__task_list_add(&b->late, block);
-	/* then the producer checks which worker to wake: see search.c */
-	fl__store_seq_cst(&b->overflowing, 1);
+	fl__task_list_add(&injector->overflow, block);
+	backlog_set_slow(injector, FL__QUEUE_OVERFLOWS, true);
 	return 0;
 }
 
-static void backlog_refill(struct fl__backlog *b)
+/* About how many tasks the ring has. It reads the tail, and so takes the cache line from the producers. */
+static size_t backlog_ring_length(const struct fl__task_queue *queue)
 {
-	bool marked; /* the caller has a task, and wakes a worker for the next */
+	/* relaxed, both: a hint */
+	const uint64_t head = fl__load_relaxed(&queue->ring.head) & ~(uint64_t)FL__MPMC_FLAGS;
+	const uint64_t tail = fl__load_relaxed(&queue->ring.tail) & ~(uint64_t)FL__MPMC_FLAGS;
+	return fl__mpmc_later(tail, head) ? (size_t)((tail - head) / FL__MPMC_STEP) : 0;
+}
+
+/* How many tasks the calling worker may put into its local queue. */
+static size_t backlog_room(const struct fl__task_queue *own)
+{
+	/* relaxed: only this worker changes the position */
+	const uint64_t at = fl__load_relaxed(&own->ring.tail) & ~(uint64_t)FL__MPMC_FLAGS;
+	/* acquire: the last use of the slot; pairs with fl__mpmc_drain() */
+	if (fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(&own->ring, at))) != at)
+		return 0;
+	return fl__mpmc_run(&own->ring, at, 0, BACKLOG_BATCH);
+}
+
+/*
+ * Puts tasks, for which there is room, into the calling worker's local queue, open or closed.
+ * Returns whether a thread may have seen the queue empty before it went, or goes, to sleep.
+ */
+static bool backlog_move_in(struct fl__task_queue *own, struct fl__task_block *const *blocks, size_t n)
+{
+	struct fl_mpmc *q = &own->ring;
+	uint64_t tail = fl__load_relaxed(&q->tail); /* the CAS confirms it: others change its flags alone */
+	uint64_t at = tail & ~(uint64_t)FL__MPMC_FLAGS;
+	const uint64_t next = fl__mpmc_skip(q, at, n);
+	/* it clears the mark, as the CAS of fl__mpmc_claim_slots() does */
+	while (!fl__cas_weak_seq_cst(&q->tail, &tail, next | (tail & FL__MPMC_CLOSED)))
+		;
+	for (; n > 0; n--, at = fl__mpmc_next(q, at)) {
+		unsigned char *slot = fl__mpmc_slot_of(q, at, sizeof *blocks);
+		/* both orders are those of fl__task_queue_put() */
+		fl__store_relaxed((struct fl__task_block **)(void *)(slot + FL__BACKLOG_OFFSET), *blocks++);
+		fl__store_release(fl__mpmc_stamp(slot), at + FL__MPMC_ITEM);
+	}
+	return (tail & FL__MPMC_FLAGS) != 0; /* a closed queue has no mark */
+}
+
+/* Whether the ring has more than `n` tasks: a hint, which reads no word that each put writes. */
+static bool backlog_has_more(const struct fl__task_queue *queue, size_t n)
+{
+	/* relaxed, both: a hint */
+	const uint64_t head = fl__load_relaxed(&queue->ring.head) & ~(uint64_t)FL__MPMC_FLAGS;
+	if (n >= queue->ring.capacity)
+		return false;
+	const uint64_t at = fl__mpmc_skip(&queue->ring, head, n);
+	return fl__mpmc_later(fl__load_relaxed(fl__mpmc_stamp(fl__mpmc_slot_of(&queue->ring, at, sizeof(void *)))), at);
+}
+
+/* The largest power of two up to a batch, of which the ring has `each` times as many tasks; or 1. */
+static size_t backlog_share(const struct fl__task_queue *queue, size_t each)
+{
+	size_t share = 1;
+	while (share < BACKLOG_BATCH && backlog_has_more(queue, 2 * share * each))
+		share *= 2;
+	return share;
+}
+
+/*
+ * Takes up to `most` tasks of a queue, but not more than the local queue `own` has room for. Returns
+ * the first task, and moves the others into `own`.
+ */
+static struct fl__task_block *backlog_take_batch(struct fl__task_queue *from, struct fl__task_queue *own, size_t most,
+                                                 unsigned *owes)
+{
+	struct fl__task_block *blocks[BACKLOG_BATCH] = {NULL};
+	size_t n = 0;
+	bool ignored; /* whether a put waits */
+	most = most > 1 ? FL__MIN(most, 1 + backlog_room(own)) : 1;
+	if (most == 1)
+		blocks[0] = fl__task_queue_take(from);
+	else if (fl__mpmc_get_many(&from->ring, blocks, sizeof *blocks, FL__MIN(most, BACKLOG_BATCH), &n, &ignored) ==
+	             0 &&
+	         n > 1 && backlog_move_in(own, blocks + 1, n - 1))
+		*owes |= FL__OWES_WAKE;
+	/* relaxed: a hint; a worker looks under the lock before it sleeps */
+	if (!blocks[0] && (fl__load_relaxed(&from->slow) & FL__QUEUE_OVERFLOWS))
+		*owes |= FL__OWES_REFILL;
+	return blocks[0];
+}
+
+struct fl__task_block *fl__backlog_take_other(struct fl__backlog *b, struct fl__task_queue *own, bool steals,
+                                              unsigned *owes)
+{
+	struct fl__task_block *block = NULL;
+	if (own->takes % BACKLOG_BATCH == 0) {
+		own->visited = backlog_after(b, own->visited);
+		block = backlog_take_batch(own->visited, own, 1, owes);
+		if (!block)
+			block = fl__task_queue_take(own);
+	}
+	/* relaxed: a worker that reads an old number takes a larger or a smaller batch */
+	const size_t workers = fl__load_relaxed(&b->workers), each = FL__BACKLOG_SHARES * workers;
+	for (unsigned i = 0; i <= b->mask && !block; i++) {
+		struct fl__task_queue *injector = b->injectors[(own->takes + i) & b->mask];
+		block = backlog_take_batch(injector, own, workers > 1 ? backlog_share(injector, each) : 1, owes);
+	}
+	if (!steals)
+		return block;
+	/* it begins behind its own queue, so that thieves do not all begin with the same one */
+	for (struct fl__task_queue *queue = backlog_after(b, own); queue != own && !block; queue = backlog_after(b, queue))
+		if (queue->is_local)
+			block = backlog_take_batch(queue, own, backlog_share(queue, 2), owes);
+	return block;
+}
+
+static void backlog_refill(struct fl__task_queue *injector)
+{
+	bool marked; /* unused: the caller has a task, and wakes a worker for the next */
 	struct fl__task_block *block;
-	while ((block = b->late.head) != NULL) {
-		fl__task_list_remove(&b->late, block);
-		if (!fl__backlog_put(b, block, &marked)) {
-			fl__task_list_add_first(&b->late, block);
+	while ((block = injector->overflow.head) != NULL) {
+		fl__task_list_remove(&injector->overflow, block);
+		if (!fl__task_queue_put(injector, block, &marked)) {
+			fl__task_list_add_first(&injector->overflow, block);
 			return;
 		}
 	}
-	/* relaxed: a thread that still sees 1 looks again under the lock */
-	fl__store_relaxed(&b->overflowing, 0);
+	backlog_set_slow(injector, FL__QUEUE_OVERFLOWS, false);
+}
+
+void fl__backlog_refill(struct fl__backlog *b)
+{
+	for (unsigned i = 0; i <= b->mask; i++)
+		backlog_refill(b->injectors[i]);
+}
+
+static struct fl__task_block *backlog_take_overflow(struct fl__task_queue *queue)
+{
+	struct fl__task_block *block = queue->overflow.head;
+	const int rc = block ? fl__mpmc_can_get(&queue->ring) : 0;
+	/* the ring has an item, older than the list: the caller tries again */
+	if (rc == 0 || rc == -EBUSY)
+		return NULL;
+	fl__task_list_remove(&queue->overflow, block);
+	backlog_refill(queue);
+	return block;
 }
 
 struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b)
 {
-	struct fl__task_block *block = fl__backlog_take(b);
-	if (block || !b->late.head)
-		return block;
-	const int rc = fl__mpmc_can_get(&b->ring);
-	/* the ring has an item, older than `late`: again */
-	if (rc == 0 || rc == -EBUSY)
-		return NULL;
-	block = b->late.head;
-	fl__task_list_remove(&b->late, block);
-	backlog_refill(b);
+	struct fl__task_block *block = NULL;
+	for (struct fl__task_queue *queue = b->queues; queue && !block; queue = queue->next)
+		if (!(block = fl__task_queue_take(queue)))
+			block = backlog_take_overflow(queue);
 	return block;
 }
 
 struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b)
 {
-	/* relaxed: at least so many claimed tasks are in `late`; a search only saves memory */
-	const int32_t listed = (int32_t)fl__load_relaxed(&b->n_claimed) - BACKLOG_RING;
-	if (listed < BACKLOG_RING || (size_t)listed < b->late.length / 2)
+	size_t slots = 0, overflow = 0;
+	FL__EACH (struct fl__task_queue, queue, b->queues) {
+		slots += queue->ring.capacity;
+		overflow += queue->overflow.length;
+	}
+	/* relaxed: at least so many claimed tasks are in the lists; a search only saves memory */
+	const int64_t listed = (int32_t)fl__load_relaxed(&b->n_claimed) - (int64_t)slots;
+	if (listed < (int64_t)slots || (size_t)listed < overflow / 2)
 		return NULL;
 	struct fl__task_list claimed = {NULL, NULL, 0};
-	FL__EACH_SAFE (struct fl__task_block, block, b->late.head) {
-		if (fl__future_is_claimed(&block->future)) {
-			fl__task_list_remove(&b->late, block);
-			fl__task_list_add(&claimed, block);
+	for (unsigned i = 0; i <= b->mask; i++) {
+		struct fl__task_queue *injector = b->injectors[i];
+		FL__EACH_SAFE (struct fl__task_block, block, injector->overflow.head) {
+			if (fl__future_is_claimed(&block->future)) {
+				fl__task_list_remove(&injector->overflow, block);
+				fl__task_list_add(&claimed, block);
+			}
 		}
+		backlog_set_slow(injector, FL__QUEUE_OVERFLOWS, injector->overflow.head != NULL);
 	}
-	/* relaxed: a thread that still sees 1 looks again under the lock */
-	fl__store_relaxed(&b->overflowing, b->late.head != NULL);
-	/* relaxed: only a hint; claimed tasks in the ring stay counted */
+	/* relaxed: only a hint; claimed tasks in the rings stay counted */
 	fl__sub_relaxed(&b->n_claimed, (uint32_t)claimed.length);
 	return claimed.head;
 }
 
-bool fl__backlog_any(struct fl__backlog *b)
+bool fl__task_queue_any(struct fl__task_queue *queue)
 {
-	/* a hint; a worker checks under the lock before it sleeps */
-	if (fl__load_relaxed(&b->overflowing))
-		return true;
-	const int rc = fl__mpmc_can_get(&b->ring);
-	return rc == 0 || rc == -EBUSY;
+	/* relaxed: a hint; a worker looks under the lock before it sleeps */
+	return (fl__load_relaxed(&queue->slow) & FL__QUEUE_OVERFLOWS) || backlog_has_more(queue, 0);
+}
+
+bool fl__backlog_any(const struct fl__backlog *b)
+{
+	FL__EACH (struct fl__task_queue, queue, backlog_first(b))
+		if (fl__task_queue_any(queue))
+			return true;
+	return false;
 }
 
 bool fl__backlog_mark(struct fl__backlog *b)
 {
-	return !b->late.head && fl__mpmc_mark_empty(&b->ring);
+	FL__EACH (struct fl__task_queue, queue, backlog_first(b))
+		/* seq_cst, both: see the invariant of search.c. A marked ring is empty, and is only read. */
+		if ((fl__load_seq_cst(&queue->slow) & FL__QUEUE_OVERFLOWS) ||
+		    !((fl__load_seq_cst(&queue->ring.tail) & FL__MPMC_WAIT) || fl__mpmc_mark_empty(&queue->ring) ||
+		      fl__mpmc_can_get(&queue->ring) == -EPIPE))
+			return false;
+	return true;
 }
 
-size_t fl__backlog_length(struct fl__backlog *b)
+size_t fl__backlog_length(const struct fl__backlog *b)
 {
-	return fl_mpmc_length(&b->ring) + b->late.length;
+	size_t length = 0;
+	FL__EACH (const struct fl__task_queue, queue, backlog_first(b))
+		length += backlog_ring_length(queue) + queue->overflow.length;
+	return length;
 }
 
 void fl__backlog_close(struct fl__backlog *b)
 {
-	fl_mpmc_close(&b->ring);
+	FL__EACH (struct fl__task_queue, queue, b->queues)
+		fl_mpmc_close(&queue->ring);
 }
 
-bool fl__backlog_is_over(struct fl__backlog *b)
+bool fl__backlog_is_over(const struct fl__backlog *b)
 {
-	return !b->late.head && fl__mpmc_can_get(&b->ring) == -EPIPE;
+	FL__EACH (struct fl__task_queue, queue, b->queues)
+		if (queue->overflow.head || fl__mpmc_can_get(&queue->ring) != -EPIPE)
+			return false;
+	return true;
 }

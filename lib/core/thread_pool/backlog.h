@@ -7,99 +7,201 @@
 #include "../queue/mpmc.h"
 
 /*
- * The thread executor's backlog: the tasks submitted and not yet taken, in the order of submission
- * (backlog.c). "Under the lock" means the executor's; other functions must be called without it.
+ * The thread executor's backlog holds the tasks that wait. It consists of several queues: injector
+ * queues, and one local queue for each worker. backlog.c has the table of their words.
+ *
+ * "Under the lock" means the executor's lock. The caller of any other function does not hold it.
  */
-struct fl__backlog {
+struct fl__task_queue {
+	struct fl__task_queue *next; /* in the list of all queues */
+	bool is_local;               /* else it is an injector queue */
+	/* of an injector */
+	uint32_t slow; /* FL__QUEUE_OVERFLOWS, FL__QUEUE_STARTUP */
+	struct fl__task_list overflow;
 	struct fl_mpmc ring; /* of pointers to task blocks */
-	/* 1: `late` is not empty */
-	uint32_t overflowing;
-	/* claimed by foreign contexts; approximate */
-	uint32_t n_claimed;
-	struct fl__task_list late;
+	/* of a local queue; its worker alone uses them */
+	unsigned takes, spills;
+	struct fl__task_queue *visited;
 };
 
-/* Of a task in a slot of the ring, as fl__mpmc_init() lays out a pointer. */
+enum { FL__QUEUE_OVERFLOWS = 1, FL__QUEUE_STARTUP = 2 };
+
+enum { FL__BACKLOG_INJECTORS = 8 };
+
+struct fl__backlog {
+	struct fl__task_queue *queues; /* all: the newest local queue first, and the injectors last */
+	unsigned mask;                 /* the number of injectors, a power of two, less one */
+	struct fl__task_queue *injectors[FL__BACKLOG_INJECTORS];
+	uint32_t workers; /* how many may be active */
+	/* keeps the words above, which each submit or take reads, off the next ones */
+	unsigned char apart[FL__MPMC_APART];
+	uint32_t n_claimed; /* tasks in the queues that another context has claimed; approximate */
+};
+
+/* How many tasks a worker takes at once. The model checker uses a smaller number. */
+#ifndef FL__BACKLOG_BATCH
+#define FL__BACKLOG_BATCH 16
+#endif
+
+/* Where a slot of a ring has the pointer to the task, as fl__mpmc_init() lays it out. */
 enum { FL__BACKLOG_OFFSET = sizeof(uint64_t) };
 
-int fl__backlog_init(struct fl__backlog *b);
+/* Returns 0 or -ENOMEM. */
+int fl__backlog_init(struct fl__backlog *b, unsigned workers);
+
+/* Frees the injectors. The local queues belong to their workers. */
 void fl__backlog_fini(struct fl__backlog *b);
 
 /*
- * For a producer that has read 0 in `overflowing`, or has the lock. As fl__mpmc_put(), but stores
- * the pointer atomically, for fl__backlog_fetch_ahead(), and does not pause if the ring is full.
- * Returns true, with `*marked` true if the put found the mark of fl__backlog_mark(). False: use
- * fl__backlog_add_locked().
+ * Under the lock: initializes the local queue of a new worker and lists it. It must stay there until
+ * fl__backlog_fini(). Returns 0 or -ENOMEM.
  */
-static inline bool fl__backlog_put(struct fl__backlog *b, struct fl__task_block *block, bool *marked)
+int fl__local_init(struct fl__task_queue *local, struct fl__backlog *b);
+void fl__local_fini(struct fl__task_queue *local);
+
+/* The injector of a producer: a context's id, or a worker's number. */
+static inline struct fl__task_queue *fl__backlog_injector(const struct fl__backlog *b, uint64_t producer)
+{
+	return b->injectors[producer & b->mask];
+}
+
+/*
+ * Puts a task into the ring of an injector whose `slow` the caller has read as 0, or into the
+ * calling worker's local queue. Returns false if the ring is full or closed. True: `*marked` says
+ * whether this put has cleared the mark of fl__backlog_mark(); then the caller must wake a worker.
+ *
+ * It does what fl__mpmc_put() does, but it does not pause if the ring is full, and it stores the
+ * pointer by an atomic store, since fl__task_queue_fetch_ahead() reads it.
+ */
+static inline bool fl__task_queue_put(struct fl__task_queue *queue, struct fl__task_block *block, bool *marked)
 {
 	struct fl__mpmc_claim claim;
-	if (fl__unlikely(fl__mpmc_claim_slots(&b->ring, &b->ring.tail, 0, sizeof block, 1, false, &claim) != 0))
+	if (fl__unlikely(fl__mpmc_claim_slots(&queue->ring, &queue->ring.tail, 0, sizeof block, 1, false, &claim) != 0))
 		return false;
 	*marked = claim.owes_wake;
-	/* as the copy in fl__mpmc_fill() */
+	/* relaxed: the release store to the stamp publishes it */
 	fl__store_relaxed((struct fl__task_block **)(void *)(claim.slot + FL__BACKLOG_OFFSET), block);
-	/* block and item are complete; pairs with the loads of fl__mpmc_claim_item() */
+	/* release: pairs with the acquire in fl__mpmc_claim_slots() */
 	fl__store_release(fl__mpmc_stamp(claim.slot), claim.at + FL__MPMC_ITEM);
 	return true;
 }
 
-/*
- * Called after a take: prefetches the task after the next, since another worker may have begun with
- * the next. The address is used for the prefetch alone: the block may be freed.
- */
-static inline void fl__backlog_fetch_ahead(const struct fl__backlog *b)
+/* Whether the queue has a task, or a producer is about to put one there: a hint. */
+bool fl__task_queue_any(struct fl__task_queue *queue);
+
+/* Whether the calling worker puts its next task into its local queue. Else it uses `injector`. */
+static inline bool fl__local_is_open(struct fl__task_queue *local, struct fl__task_queue *injector)
 {
-	/* a guess */
-	const uint64_t head = fl__load_relaxed(&b->ring.head) & ~(uint64_t)FL__MPMC_FLAGS;
-	const uint64_t at = fl__mpmc_next(&b->ring, head);
-	unsigned char *slot = fl__mpmc_slot_of(&b->ring, at, sizeof(void *));
+	return fl__likely(local->spills == 0) || (--local->spills == 0 && !fl__task_queue_any(injector));
+}
+
+/* The calling worker puts a task into its injector, since its local queue was full or not open. */
+static inline void fl__local_spill(struct fl__task_queue *local)
+{
+	if (local->spills == 0)
+		local->spills = FL__BACKLOG_BATCH;
+}
+
+/*
+ * Called after a take. Prefetches the task after the next one, since another worker may have begun
+ * with the next one. The address is used for the prefetch alone: the block may be freed by now.
+ */
+static inline void fl__task_queue_fetch_ahead(const struct fl__task_queue *queue)
+{
+	/* relaxed, all three: a stale value only makes the prefetch useless */
+	const uint64_t head = fl__load_relaxed(&queue->ring.head) & ~(uint64_t)FL__MPMC_FLAGS;
+	const uint64_t at = fl__mpmc_next(&queue->ring, head);
+	unsigned char *slot = fl__mpmc_slot_of(&queue->ring, at, sizeof(void *));
 	if (fl__load_relaxed(fl__mpmc_stamp(slot)) == at + FL__MPMC_ITEM)
 		fl__task_block_fetch(fl__load_relaxed((struct fl__task_block **)(void *)(slot + FL__BACKLOG_OFFSET)));
 }
 
-/* Under the lock: adds a task, to `late` if the ring refuses it. Returns 0 or -EPIPE. */
-int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block);
+/*
+ * Under the lock: adds a task to the injector, to its overflow list if the ring is full. Returns 0
+ * or -EPIPE.
+ */
+int fl__backlog_add_locked(struct fl__task_queue *injector, struct fl__task_block *block);
 
-/* Takes the oldest task. NULL: none, or one for fl__backlog_take_locked(). */
-static inline struct fl__task_block *fl__backlog_take(struct fl__backlog *b)
+/* Under the lock: while `is_slow`, producers outside of the pool take the lock. */
+void fl__backlog_set_startup(struct fl__backlog *b, bool is_slow);
+
+/* Takes the oldest task of the ring. Returns NULL if it has none; the overflow list may have some. */
+static inline struct fl__task_block *fl__task_queue_take(struct fl__task_queue *queue)
 {
 	struct fl__task_block *block;
-	bool ignored; /* whether a put waits */
-	if (fl__mpmc_get(&b->ring, &block, sizeof block, &ignored) != 0)
+	struct fl__mpmc_claim claim;
+	if (fl__mpmc_claim_slots(&queue->ring, &queue->ring.head, FL__MPMC_ITEM, sizeof block, 1, false, &claim) != 0)
 		return NULL;
-	fl__backlog_fetch_ahead(b);
+	fl__mpmc_drain(&queue->ring, claim.slot, claim.at, &block, sizeof block);
+	fl__task_queue_fetch_ahead(queue);
 	return block;
 }
 
 /*
- * Under the lock, from all parts of the backlog. NULL: none, or a put into the ring is in progress
- * or has just ended: the caller tries again.
+ * What a worker must do after a take, in fl__pool_pay(), once it has published what it does next.
+ * OWES_WAKE: it has moved tasks into its local queue, which another thread may have seen empty before
+ * it went to sleep. OWES_REFILL: an injector's ring is empty, and its overflow list is not.
+ */
+enum { FL__OWES_WAKE = 1, FL__OWES_REFILL = 2 };
+
+/*
+ * The second half of fl__backlog_take(): takes a task from an injector or, if `steals`, from the
+ * local queue of another worker. May move further tasks into `own`.
+ */
+struct fl__task_block *fl__backlog_take_other(struct fl__backlog *b, struct fl__task_queue *own, bool steals,
+                                              unsigned *owes);
+
+/*
+ * Takes the next task for the worker with the local queue `own`. Returns NULL if it has found none.
+ * Adds to `*owes` what the worker owes.
+ */
+static inline struct fl__task_block *fl__backlog_take(struct fl__backlog *b, struct fl__task_queue *own, bool steals,
+                                                      unsigned *owes)
+{
+	struct fl__task_block *block = NULL;
+	if (fl__likely(++own->takes % FL__BACKLOG_BATCH != 0))
+		block = fl__task_queue_take(own);
+	return block ? block : fl__backlog_take_other(b, own, steals, owes);
+}
+
+/* Under the lock: moves tasks of the injectors' overflow lists into their rings. */
+void fl__backlog_refill(struct fl__backlog *b);
+
+/*
+ * Under the lock: takes a task from any queue. Returns NULL if there is none, or if a put into a
+ * ring has not ended: then the caller tries again.
  */
 struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b);
 
 /*
- * Under the lock: if many tasks of `late` may be claimed, takes out the claimed tasks of `late` and
- * returns them, linked by `next`. Else returns NULL.
+ * Under the lock: takes the claimed tasks out of the overflow lists, if they may be many, and
+ * returns them linked by `next`.
  */
 struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b);
 
-/* Whether there may be a task: a hint. */
-bool fl__backlog_any(struct fl__backlog *b);
+/* Whether any queue has a task: a hint. */
+bool fl__backlog_any(const struct fl__backlog *b);
 
 /*
- * Under the lock, for a worker that is about to sleep: marks the backlog if it is empty and open,
- * and returns whether it is. The next producer finds the mark, or adds under the lock, and sees
- * what was done before this call.
+ * Marks the empty queues. Returns false, with some queues marked, if one has a task. The next put
+ * into a marked queue clears its mark; it comes after this call in the single order of seq_cst, but
+ * not always in happens-before. A queue that is closed and empty needs no mark.
  */
 bool fl__backlog_mark(struct fl__backlog *b);
 
-/* Under the lock: about how many tasks wait, claimed ones included. */
-size_t fl__backlog_length(struct fl__backlog *b);
+/*
+ * About how many tasks wait, claimed ones included. It reads without the lock, which
+ * ThreadSanitizer must not see.
+ */
+__attribute__((no_sanitize("thread"))) size_t fl__backlog_length(const struct fl__backlog *b);
 
 /* Under the lock: refuses all later tasks. */
 void fl__backlog_close(struct fl__backlog *b);
 
-bool fl__backlog_is_over(struct fl__backlog *b);
+/*
+ * Under the lock: whether the backlog is closed and empty. A worker that moves tasks from queue to
+ * queue may still have some in its hands.
+ */
+bool fl__backlog_is_over(const struct fl__backlog *b);
 
 #endif

@@ -52,8 +52,8 @@
  *   - S sees `more` false, and leaves the task: no further worker may be active. The thread that
  *     makes `more` true sets a mark or wakes a worker (fl__pool_settle()). If it does so before the
  *     submit, the submit finds the mark; if after S's load, that thread finds the task.
- * So these are in the total order of seq_cst: the claim, or the store to `overflowing` for a task
- * that goes into the backlog's list; the submit's load of `searching`; the end of S's search; S's
+ * So these are in the total order of seq_cst: the claim, or the store to `slow` for a task
+ * that goes into an overflow list; the submit's load of `searching`; the end of S's search; S's
  * load of `more`.
  *
  * Harmless: a wake for a task that another worker takes first; a mark while no worker sleeps.
@@ -91,7 +91,7 @@ static bool pool_needs_worker(struct fl__thread_pool *p)
 void fl__pool_wake_locked(struct fl__thread_pool *p)
 {
 	if (p->started == FL__POOL_START_FAILED)
-		fl__store_relaxed(&p->started, FL__POOL_STARTED); /* as in pool_submit() */
+		fl__pool_set_started(p, FL__POOL_STARTED, p->initializing);
 	fl__pool_relieve(p);
 	while (p->more && fl__load_seq_cst(&p->searching) == 0) { /* see the invariant */
 		/* a thread that sees the count leaves its task to this search */
@@ -99,14 +99,14 @@ void fl__pool_wake_locked(struct fl__thread_pool *p)
 		if (pool_wake_sleeper(p) || (pool_needs_worker(p) && fl__pool_call_worker(p)))
 			return;
 		/*
-		 * a worker may have taken the task, or gone on to search: pool_looks_next() has
-		 * acquired both
+		 * a worker may have taken the task, or gone on to search. acquire: the take of a worker
+		 * that has ended its search; pairs with the seq_cst subtraction
 		 */
-		const bool starts = fl__load_relaxed(&p->searching) == 1 && pool_needs_worker(p);
+		const bool starts = fl__load_acquire(&p->searching) == 1 && pool_needs_worker(p);
 		if (starts && fl__pool_start_worker(p) == 0)
 			return;
-		/* the counted search ends; the mark comes later */
-		if (fl__sub_relaxed(&p->searching, 1) > 1 || starts)
+		/* seq_cst: the counted search ends before the mark; see the invariant */
+		if (fl__sub_seq_cst(&p->searching, 1) > 1 || starts)
 			return;
 		if (pool_needs_worker(p))
 			continue; /* the other search has ended since */
@@ -137,11 +137,15 @@ FL__NOINLINE void fl__pool_wake(struct fl__thread_pool *p)
 		(void)fl__pool_report_starved(p);
 }
 
-bool fl__pool_marks_empty(struct fl__thread_pool *p)
+void fl__pool_pay(struct fl__thread_pool *p, unsigned owes, bool searching)
 {
-	/* see the invariant */
-	return !fl__load_seq_cst(&p->backlog.overflowing) &&
-	       (fl__mpmc_mark_empty(&p->backlog.ring) || fl__mpmc_can_get(&p->backlog.ring) == -EPIPE);
+	if (owes & FL__OWES_REFILL) {
+		FL__POOL_LOCKED(p);
+		fl__backlog_refill(&p->backlog);
+	}
+	/* a search that ends looks once more in any case */
+	if ((owes & FL__OWES_WAKE) && !searching)
+		fl__pool_wake(p);
 }
 
 void fl__pool_stop_searching(struct fl__thread_pool *p)
@@ -151,7 +155,7 @@ void fl__pool_stop_searching(struct fl__thread_pool *p)
 		return;
 	if (!fl__load_seq_cst(&p->more))
 		return;
-	if (!fl__pool_marks_empty(p))
+	if (!fl__backlog_mark(&p->backlog))
 		fl__pool_wake(p);
 }
 
@@ -165,7 +169,7 @@ static void pool_wake_for_forks_locked(struct fl__thread_pool *p)
 	fl__add_relaxed(&p->searching, 1); /* as in fl__pool_wake_locked() */
 	/* no worker: a timed-out sleeper is about to look, or the forkers run their forks */
 	if (!pool_wake_sleeper(p) && !(start && fl__pool_start_worker(p) == 0))
-		fl__sub_relaxed(&p->searching, 1);
+		fl__sub_seq_cst(&p->searching, 1); /* before the mark of fl__pool_settle() */
 }
 
 void fl__pool_wake_for_forks(void *arg)
@@ -275,10 +279,10 @@ static bool pool_sleep_until_woken(struct fl__thread_pool *p, unsigned *round)
 	const bool too_many = pool_is_crowded(p);
 	p->idle++;
 	fl__pool_recount(p);
-	fl__sub_relaxed(&p->searching, 1); /* as in fl__pool_wake_locked() */
+	fl__sub_seq_cst(&p->searching, 1); /* see the invariant */
 	if (too_many)
 		fl__pool_relieve(p); /* all others may doze: then this worker goes on */
-	if ((too_many && !p->more) || fl__backlog_mark(&p->backlog) || fl__backlog_is_over(&p->backlog)) {
+	if ((too_many && !p->more) || fl__backlog_mark(&p->backlog)) {
 		*round = 0;
 		if (pool_sleep_as_idle(p))
 			return false;
@@ -320,7 +324,7 @@ static enum pool_found pool_search_locked(struct fl__thread_worker *w, struct fl
 				return POOL_FOUND_END;
 			continue;
 		}
-		*taken = fl__pool_take(w, p, fl__backlog_take_locked, true);
+		*taken = fl__pool_take(w, p, true, true);
 		if (taken->block)
 			return POOL_FOUND_TASK;
 		if (fl__pool_is_over(p, 1))
@@ -339,11 +343,11 @@ struct fl__pool_taken fl__pool_search(struct fl__thread_worker *w)
 	bool called = false; /* was woken for forks, and has not looked for them yet */
 	do {
 		pool_spin(p);
-		taken = fl__pool_take(w, p, fl__backlog_take, true);
+		taken = fl__pool_take(w, p, true, false);
 		if (taken.block)
 			break;
-		/* a hint; tasks of the backlog's list come before forks, and are taken under the lock */
-		if (!taken.crowded && !fl__load_relaxed(&p->backlog.overflowing)) {
+		/* a hint; tasks of an injector's list come before forks, and are taken under the lock */
+		if (!taken.crowded && !fl__backlog_any(&p->backlog)) {
 			called = false;
 			if (pool_help_forks(w))
 				continue;
@@ -358,8 +362,8 @@ struct fl__pool_taken fl__pool_search(struct fl__thread_worker *w)
 			called = true;
 			break;
 		case POOL_FOUND_END:
-			/* the mark that fl__pool_end_worker() sets, or fails to set, comes later */
-			fl__sub_relaxed(&p->searching, 1);
+			/* seq_cst: before the mark that fl__pool_end_worker() sets, or fails to set */
+			fl__sub_seq_cst(&p->searching, 1);
 			fl__pool_end_worker(p);
 			return (struct fl__pool_taken){.claim = FL__CLAIM_LOST};
 		}

@@ -37,7 +37,7 @@ FL__POOL_INLINE struct fl__pool_taken pool_next(struct fl__thread_worker *w, str
 {
 	struct fl__pool_taken taken;
 	do
-		taken = fl__pool_take(w, p, fl__backlog_take, false);
+		taken = fl__pool_take(w, p, false, false);
 	while (!taken.block && !taken.crowded && pool_pause_if_caught_up(w)); /* once: no task began since */
 	if (taken.block)
 		return taken;

@@ -39,7 +39,7 @@ static bool pool_is_starved(struct fl__thread_pool *p)
 	if (fl__load_seq_cst(&p->dozing) < p->active || p->base.broken ||
 	    (p->more && p->started != FL__POOL_START_FAILED))
 		return false;
-	return !fl__backlog_mark(&p->backlog) && !fl__backlog_is_over(&p->backlog);
+	return !fl__backlog_mark(&p->backlog);
 }
 
 void fl__pool_relieve(struct fl__thread_pool *p)
@@ -194,7 +194,7 @@ int64_t fl__pool_doze(const struct fl__wait *wait, bool begins)
 		fl__add_seq_cst(&p->dozing, 1);
 	if (fl__load_seq_cst(&p->dozing) < fl__load_seq_cst(&p->active) || fl__load_relaxed(&p->full))
 		return FL__NEVER;
-	if (fl__pool_marks_empty(p))
+	if (fl__backlog_mark(&p->backlog))
 		return FL__NEVER;
 	return pool_call_agent(p) ? FL__NEVER : now + FL__POOL_STAND_IN_PAUSE;
 }

@@ -22,6 +22,8 @@
  *                   take recounts
  *     LISTED (8)    the closed pool's running tasks have     under the lock
  *                   been listed, and may have references
+ *     HELD (16)     no worker takes a task                   under the lock, by a cancel that takes
+ *                                                            all tasks out, or by a break
  *
  * Three threads need to know what a worker does about a task: a resize, that no worker takes one
  * too many; a cancel, which tasks run; and a submit that would start a worker, whether one is about
@@ -80,6 +82,19 @@ void fl__pool_fence_takes(struct fl__thread_pool *p)
 	/* nothing behind the pointer is read */
 	FL__EACH (const struct fl__thread_worker, w, p->workers)
 		FL__BACK_OFF_UNTIL(fl__load_relaxed(&w->running) != &fl__pool_taking);
+}
+
+FL__COLD void fl__pool_hold_takes(struct fl__thread_pool *p)
+{
+	if (fl__pool_flags(p) & FL__POOL_HELD)
+		return;
+	fl__or_relaxed(&p->crowded, FL__POOL_HELD); /* as CROWDED */
+	fl__pool_fence_takes(p);
+}
+
+FL__COLD void fl__pool_release_takes(struct fl__thread_pool *p)
+{
+	fl__and_relaxed(&p->crowded, ~(uint32_t)FL__POOL_HELD); /* the lock orders it */
 }
 
 FL__COLD void fl__pool_list_running(fl_executor *e, struct fl__task_list *running)

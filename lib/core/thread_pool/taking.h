@@ -30,6 +30,10 @@ void fl__pool_fence_workers(const struct fl__thread_pool *p);
 /* After a store to `crowded`: waits until each take that may not have seen it has ended. */
 void fl__pool_fence_takes(struct fl__thread_pool *p);
 
+/* Under the lock: no worker takes a task, or has one in its hands, until the release. */
+void fl__pool_hold_takes(struct fl__thread_pool *p);
+void fl__pool_release_takes(struct fl__thread_pool *p);
+
 /*
  * Under the lock, for a search that is already counted: finds a worker between two tasks, and calls
  * it, which counts that worker as searching. False: none.
@@ -73,18 +77,21 @@ FL__POOL_INLINE bool fl__pool_is_called(struct fl__thread_worker *w, uint32_t fl
  * claim of the ring's head (or the lock) releases the store, and a thread that finds the ring empty
  * has acquired it. That thread waits, under the lock, for the next store to `running`.
  *
- * `searching`: the worker is counted there. Other workers call this between two tasks.
+ * `searching`: the worker is counted there. Other workers call this between two tasks. `locked`:
+ * under the lock.
  */
 FL__POOL_INLINE struct fl__pool_taken fl__pool_take(struct fl__thread_worker *w, struct fl__thread_pool *p,
-                                                    struct fl__task_block *(*from)(struct fl__backlog *b),
-                                                    bool searching)
+                                                    bool searching, bool locked)
 {
 	fl_future *f = NULL;
+	unsigned owes = 0;
 	struct fl__pool_taken taken = {.claim = FL__CLAIM_LOST};
 	fl__store_relaxed(&w->running, &fl__pool_taking);
 	const uint32_t flags = pool_read_crowded(p);
-	taken.crowded = flags & (FL__POOL_CROWDED | FL__POOL_AWAKE);
-	taken.block = taken.crowded ? NULL : from(&p->backlog);
+	taken.crowded = flags & (FL__POOL_CROWDED | FL__POOL_AWAKE | FL__POOL_HELD);
+	if (!taken.crowded)
+		taken.block = locked ? fl__backlog_take_locked(&p->backlog)
+		                     : fl__backlog_take(&p->backlog, &w->local, searching, &owes);
 	if (taken.block) {
 		taken.claim = fl__future_claim_taken(&taken.block->future);
 		f = taken.claim == FL__CLAIM_LOST ? NULL : &taken.block->future;
@@ -101,6 +108,9 @@ FL__POOL_INLINE struct fl__pool_taken fl__pool_take(struct fl__thread_worker *w,
 		fl__sub_relaxed(&p->searching, 1);
 	else if (!searching && taken.block && fl__pool_is_called(w, flags))
 		fl__pool_stop_searching(p);
+	/* not before the store to `running`: a cancel awaits it under the lock */
+	if (fl__unlikely(owes != 0))
+		fl__pool_pay(p, owes, searching);
 	return taken;
 }
 

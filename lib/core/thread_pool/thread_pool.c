@@ -18,10 +18,11 @@ static void pool_ends(struct fl__run *run)
 }
 
 /*
- * For a task that the ring refuses (it is full or closed, or `late` has tasks), for the first task,
- * and for a task after a start that failed.
+ * The submit under the lock: for the first task, while a worker runs the initializer, after a start
+ * has failed, and if the injector's ring is full or closed.
  */
-static FL__NOINLINE int pool_submit_slow(struct fl__thread_pool *p, struct fl__task_block *block)
+static FL__NOINLINE int pool_submit_slow(struct fl__thread_pool *p, struct fl__task_queue *injector,
+                                         struct fl__task_block *block)
 {
 	struct fl__task_block *claimed = NULL;
 	int rc;
@@ -35,7 +36,7 @@ static FL__NOINLINE int pool_submit_slow(struct fl__thread_pool *p, struct fl__t
 				fl__sub_relaxed(&p->searching, 1);
 		}
 		if (rc == 0)
-			rc = fl__backlog_add_locked(&p->backlog, block);
+			rc = fl__backlog_add_locked(injector, block);
 		if (rc == 0) {
 			fl__pool_wake_locked(p);
 			claimed = fl__backlog_take_claimed(&p->backlog);
@@ -46,29 +47,63 @@ static FL__NOINLINE int pool_submit_slow(struct fl__thread_pool *p, struct fl__t
 	return rc;
 }
 
-static int pool_submit(fl_executor *e, struct fl__task_block *block)
+static inline int pool_submit_to(struct fl__thread_pool *p, struct fl__task_queue *injector,
+                                 struct fl__task_block *block)
 {
-	struct fl__thread_pool *p = fl__pool_of(e);
 	bool marked;
 	/*
-	 * `started`: a single number. A producer that has added to `late` sees its own store to
-	 * `overflowing`; only its tasks have an order.
+	 * relaxed: a producer sees its own store of OVERFLOWS, and only the tasks of one producer have
+	 * an order; a worker that has ended its initializer looks for tasks
 	 */
-	if (fl__unlikely((fl__load_relaxed(&p->started) | fl__load_relaxed(&p->backlog.overflowing)) != 0 ||
-	                 !fl__backlog_put(&p->backlog, block, &marked)))
-		return pool_submit_slow(p, block);
-	/* a worker in its initializer looks for tasks afterwards */
-	if (fl__unlikely((marked | fl__load_relaxed(&p->initializing)) != 0))
+	if (fl__unlikely(fl__load_relaxed(&injector->slow) != 0 || !fl__task_queue_put(injector, block, &marked)))
+		return pool_submit_slow(p, injector, block);
+	if (fl__unlikely(marked))
 		fl__pool_wake(p);
 	return 0;
 }
 
+/* By a worker of this executor, or of another one. */
+static FL__NOINLINE int pool_submit_from_worker(struct fl__thread_pool *p, struct fl__task_block *block)
+{
+	const struct fl__ctx *const ctx = fl__ctx_current;
+	if (ctx->worker->executor != &p->base)
+		return pool_submit_to(p, fl__backlog_injector(&p->backlog, ctx->id), block);
+	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)ctx->worker;
+	struct fl__task_queue *const injector = fl__backlog_injector(&p->backlog, w->number);
+	bool marked;
+	/*
+	 * relaxed: while a pool starts, its order is that of several workers; no order is promised after
+	 * a resize
+	 */
+	if (!(fl__load_relaxed(&injector->slow) & FL__QUEUE_STARTUP) && fl__load_relaxed(&p->backlog.workers) > 1 &&
+	    fl__local_is_open(&w->local, injector) && fl__task_queue_put(&w->local, block, &marked)) {
+		if (marked)
+			fl__pool_wake(p);
+		return 0;
+	}
+	fl__local_spill(&w->local);
+	return pool_submit_to(p, injector, block);
+}
+
+static int pool_submit(fl_executor *e, struct fl__task_block *block)
+{
+	struct fl__thread_pool *p = fl__pool_of(e);
+	const struct fl__ctx *const ctx = fl__ctx_current; /* the caller has one */
+	if (fl__unlikely(ctx->worker != NULL))
+		return pool_submit_from_worker(p, block);
+	return pool_submit_to(p, fl__backlog_injector(&p->backlog, ctx->id), block);
+}
+
+/* The executor is closed: no producer adds a task. */
 static struct fl__task_block *pool_take_left(fl_executor *e)
 {
 	struct fl__thread_pool *p = fl__pool_of(e);
 	struct fl__task_block *block;
+	fl__pool_hold_takes(p);
 	/* an accepted put may not be published yet */
 	FL__BACK_OFF_UNTIL((block = fl__backlog_take_locked(&p->backlog)) || fl__backlog_is_over(&p->backlog));
+	if (!block)
+		fl__pool_release_takes(p);
 	return block;
 }
 
@@ -120,6 +155,7 @@ FL__COLD static void pool_destroy(fl_executor *e)
 	fl__thread_detach(p->ended);
 	FL__EACH_SAFE (struct fl__thread_worker, w, p->workers) {
 		fl__thread_detach(w->thread);
+		fl__local_fini(&w->local);
 		fl__free(w);
 	}
 	fl__executor_fini(e);
@@ -141,12 +177,11 @@ static size_t pool_pending(const struct fl__thread_pool *p, size_t length)
 __attribute__((cold, no_sanitize("thread"))) static void pool_count(const fl_executor *e, fl_executor_stats *stats)
 {
 	struct fl__thread_pool *p = fl__pool_of((fl_executor *)(uintptr_t)e);
-	const struct fl__backlog *b = &p->backlog;
 	stats->threads = p->alive;
 	stats->idle = p->idle;
 	stats->blocked = p->blocked;
 	stats->waiting = p->dozing;
-	stats->pending = pool_pending(p, fl_mpmc_length(&p->backlog.ring) + b->late.length);
+	stats->pending = pool_pending(p, fl__backlog_length(&p->backlog));
 	stats->workers_started = p->starts;
 	stats->workers_ended = p->leaves;
 	stats->stolen = fl__forks_are_linked() ? fl__forks_stolen(&p->forks) : 0;
@@ -182,10 +217,10 @@ static const struct fl__executor_ops pool_ops = {
 static int pool_init(struct fl__thread_pool *p, const fl_executor_config *config)
 {
 	const unsigned workers = fl__executor_worker_count(config);
-	int rc = fl__backlog_init(&p->backlog);
+	int rc = fl__backlog_init(&p->backlog, workers);
 	if (rc != 0)
 		return rc;
-	p->started = FL__POOL_NO_WORKER;
+	fl__pool_set_started(p, FL__POOL_NO_WORKER, 0);
 	if (fl__forks_are_linked())
 		fl__forks_init(&p->forks, workers, fl__pool_wake_for_forks, p);
 	p->forks.has_task = fl__pool_has_task;

@@ -37,7 +37,7 @@ struct fl__thread_pool;
 enum { FL__POOL_STARTED, FL__POOL_NO_WORKER, FL__POOL_START_FAILED };
 
 /* See taking.c. */
-enum { FL__POOL_CROWDED = 1, FL__POOL_FENCED = 2, FL__POOL_AWAKE = 4, FL__POOL_LISTED = 8 };
+enum { FL__POOL_CROWDED = 1, FL__POOL_FENCED = 2, FL__POOL_AWAKE = 4, FL__POOL_LISTED = 8, FL__POOL_HELD = 16 };
 
 /* See starved.c. */
 enum { FL__POOL_NO_AGENT, FL__POOL_AGENT_RUNS, FL__POOL_AGENT_AGAIN, FL__POOL_AGENT_ENDED };
@@ -48,6 +48,7 @@ struct fl__thread_worker {
 	fl_thread *thread;
 	fl_future *running; /* or what the worker does instead: taking.c */
 	uint32_t called;    /* bool: taking.c */
+	struct fl__task_queue local;
 	struct fl__fork_stack *forks;
 	/* its tasks that have ended; those cancelled before; those that ran and failed */
 	size_t ended, skipped, failed;
@@ -63,13 +64,13 @@ struct fl__thread_worker {
 
 struct fl__thread_pool {
 	fl_executor base;
+	uint32_t crowded, cpus;
 	struct fl__backlog backlog;
-	uint32_t started, crowded, initializing, cpus; /* rarely written */
 	uint32_t searching;
-	unsigned char apart[FL__MPMC_APART]; /* keeps the words above, read without the lock, off these */
+	unsigned char apart[FL__MPMC_APART]; /* keeps the words above off the next ones */
 	uint32_t more, active;
 	size_t starts, leaves;
-	unsigned made, alive, idle, blocked, surplus;
+	unsigned made, alive, idle, blocked, surplus, started, initializing;
 	uint32_t dozing, stand_ins, agent;
 	int64_t next_stand_in;  /* no worker begins to doze before this time */
 	pthread_t agent_thread; /* not joined, unless `agent` is FL__POOL_NO_AGENT */
@@ -123,6 +124,13 @@ static inline struct fl__thread_pool *fl__pool_of(const fl_executor *e)
 
 /* workers.c. All under the lock, except where it says otherwise. */
 
+static inline void fl__pool_set_started(struct fl__thread_pool *p, unsigned started, unsigned initializing)
+{
+	p->started = started;
+	p->initializing = initializing;
+	fl__backlog_set_startup(&p->backlog, started != FL__POOL_STARTED || initializing > 0);
+}
+
 /* Computes `more`, `active` and `crowded` after a change of their inputs. */
 void fl__pool_recount(struct fl__thread_pool *p);
 
@@ -167,14 +175,14 @@ void fl__pool_wake_sleepers(struct fl__thread_pool *p, size_t n);
 /* Under the lock, after `more` may have become true: marks the backlog, or wakes a worker. */
 void fl__pool_settle(struct fl__thread_pool *p);
 
-/* Without the lock: after a submit that found the mark. */
+/* Without the lock: after a put that found the mark. */
 void fl__pool_wake(struct fl__thread_pool *p);
+
+/* Without the lock: does what a take owes (backlog.h). `searching`: the caller is counted there. */
+void fl__pool_pay(struct fl__thread_pool *p, unsigned owes, bool searching);
 
 /* Without the lock. An fl__forks.wake. */
 void fl__pool_wake_for_forks(void *pool);
-
-/* Without the lock: marks the empty backlog. False: there is a task. */
-bool fl__pool_marks_empty(struct fl__thread_pool *p);
 
 /* Called by a worker that has found a task. */
 void fl__pool_stop_searching(struct fl__thread_pool *p);

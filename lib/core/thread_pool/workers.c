@@ -115,15 +115,14 @@ static void pool_initialize_worker(struct fl__thread_pool *p)
 		return;
 	{
 		FL__POOL_LOCKED(p);
-		/* a submit that sees it looks under the lock */
-		fl__store_relaxed(&p->initializing, p->initializing + 1);
+		fl__pool_set_started(p, p->started, p->initializing + 1);
 		/* as in fl__pool_stop_searching() */
 		fl__sub_seq_cst(&p->searching, 1);
 		fl__pool_wake_locked(p);
 	}
 	(void)fl__executor_initialize(&p->base); /* an error breaks the executor */
 	FL__POOL_LOCKED(p);
-	fl__store_relaxed(&p->initializing, p->initializing - 1);
+	fl__pool_set_started(p, p->started, p->initializing - 1);
 	fl__add_relaxed(&p->searching, 1);
 }
 
@@ -192,7 +191,7 @@ FL__COLD static void pool_replace_worker(struct fl__thread_pool *p)
 			p->surplus--;
 		/* as in fl__pool_start_worker() */
 		if (p->alive == 1)
-			fl__store_relaxed(&p->started, FL__POOL_NO_WORKER);
+			fl__pool_set_started(p, FL__POOL_NO_WORKER, p->initializing);
 		fl__pool_end_worker(p);
 	}
 	while (pool_is_deserted(p))
@@ -245,6 +244,10 @@ struct fl__thread_worker *fl__pool_make_worker(struct fl__thread_pool *p)
 	struct fl__thread_worker *w = fl__alloc(1, sizeof *w);
 	if (!w)
 		return NULL;
+	if (fl__local_init(&w->local, &p->backlog) != 0) {
+		fl__free(w);
+		return NULL;
+	}
 	w->pool = p;
 	w->stats.next = fl__stats_are_linked() ? 0 : SIZE_MAX;
 	w->number = p->made++;
@@ -274,18 +277,18 @@ static int pool_start_thread(struct fl__thread_pool *p)
 int fl__pool_start_worker(struct fl__thread_pool *p)
 {
 	const int rc = pool_start_thread(p);
-	/* as in pool_submit(); other readers hold the lock */
 	if (rc == 0)
-		fl__store_relaxed(&p->started, FL__POOL_STARTED);
+		fl__pool_set_started(p, FL__POOL_STARTED, p->initializing);
 	else if (p->started != FL__POOL_NO_WORKER)
-		fl__store_relaxed(&p->started, FL__POOL_START_FAILED);
+		fl__pool_set_started(p, FL__POOL_START_FAILED, p->initializing);
 	return rc;
 }
 
 FL__COLD int fl__pool_resize(fl_executor *e, unsigned workers)
 {
 	struct fl__thread_pool *p = fl__pool_of(e);
-	fl__store_relaxed(&e->workers, workers); /* a single number */
+	fl__store_relaxed(&e->workers, workers);         /* a single number */
+	fl__store_relaxed(&p->backlog.workers, workers); /* a hint */
 	if (fl__forks_are_linked())
 		fl__forks_resize(&p->forks, workers);
 	p->surplus = p->alive > fl__pool_worker_limit(p) ? p->alive - fl__pool_worker_limit(p) : 0;

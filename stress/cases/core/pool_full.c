@@ -134,6 +134,7 @@ FL_TASK_STATIC(full_add_two, struct pool_full_worker *, void)
 FL_STRESS_SETUP(pool_full_worker)
 {
 	s->e = pool_as(bounded);
+	pool_inside(s->e)->next_stand_in = FL__NEVER; /* one would run the first task beside the second */
 }
 
 FL_STRESS_ACTOR(pool_full_worker, user)

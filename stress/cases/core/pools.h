@@ -23,7 +23,7 @@ static inline struct fl__thread_pool *pool_of_actors(unsigned n, unsigned actors
 	struct fl__thread_pool *p = pool_inside(e);
 	while (p->made < actors)
 		FL_STRESS_CHECK(fl__pool_make_worker(p) != NULL);
-	p->started = 0; /* POOL_STARTED */
+	fl__pool_set_started(p, FL__POOL_STARTED, 0);
 	p->alive = p->searching = actors;
 	fl__pool_recount(p);
 	return p;
@@ -44,7 +44,9 @@ static inline void serve(struct fl__thread_pool *p, unsigned place)
 {
 	struct fl__thread_worker *w = worker_at(p, place);
 	fl__run_enter(&w->run, &p->base);
+	fl__ctx_get()->worker = &w->run; /* its tasks submit into its local queue */
 	fl__pool_serve(w);
+	fl__ctx_get()->worker = NULL;
 	fl__run_leave(&w->run);
 }
 

@@ -119,3 +119,113 @@ POOL_TEST(backlog_of_tasks_that_were_helped, 1)
 	FL_OK(fl_test_run_task(e, &backlog_root, &e, NULL));
 	FL_IN_RANGE(LOOK(&most), 1, 4 * RING);
 }
+
+/* Queues of workers. */
+
+enum { BATCH = 16, LOCAL_FIRST = 40, LOCAL_TASKS = 400 };
+
+struct local_note {
+	fl_executor *e;
+	int number;
+};
+
+/* Each submits the one that is LOCAL_FIRST further. */
+FL_TASK_DECLARE(backlog_local, struct local_note, void)
+FL_TASK_DEFINE(backlog_local, struct local_note, void)
+{
+	order[__atomic_fetch_add(&ran, 1, __ATOMIC_RELAXED)] = arg->number;
+	if (arg->number + LOCAL_FIRST < LOCAL_TASKS)
+		FL_OK(backlog_local_submit(arg->e, (struct local_note){arg->e, arg->number + LOCAL_FIRST}, NULL));
+	return 0;
+}
+
+FL_TASK(backlog_local_begin, fl_executor *, void)
+{
+	for (int i = 0; i < LOCAL_FIRST; i++)
+		FL_OK(backlog_local_submit(*arg, (struct local_note){*arg, i}, NULL));
+	return 0;
+}
+
+/* One worker submits and runs all, first beyond what its queue has room for. */
+POOL_TEST(backlog_local_is_overtaken_by_a_batch, 2)
+{
+	begin();
+	struct held held = hold_worker(e);
+	FL_OK(fl_test_run_task(e, &backlog_local_begin, &e, NULL));
+	FL_WAIT_FOR(LOOK(&ran) == LOCAL_TASKS);
+	let_go(&held);
+	for (int at = 0; at < LOCAL_TASKS; at++)
+		FL_CHECK(at <= order[at] + 2 * BATCH);
+}
+
+static fl_event local_reached;
+
+FL_TASK_DECLARE(backlog_endless, fl_executor *, void)
+FL_TASK_DEFINE(backlog_endless, fl_executor *, void)
+{
+	/* -EPIPE: the case is over */
+	if (!fl_event_is_set(&local_reached))
+		FL_IGNORE(backlog_endless_submit(*arg, *arg, NULL));
+	return 0;
+}
+
+FL_TASK(backlog_submit_and_hold, fl_executor *, void)
+{
+	FL_OK(pool_set_submit(*arg, &local_reached, NULL));
+	fl_test_hold_until(&local_reached);
+	return 0;
+}
+
+/*
+ * Both workers always have tasks in their queues: so each task, in an injector and in the queue of a
+ * worker that is held, is reached only in its turn.
+ */
+POOL_TEST(backlog_reaches_each_queue, 2)
+{
+	fl_event_reset(&local_reached);
+	for (int i = 0; i < 4; i++)
+		FL_OK(backlog_endless_submit(e, e, NULL));
+	FL_OK(backlog_submit_and_hold_submit(e, e, NULL));
+	FL_OK(fl_event_wait(&local_reached));
+}
+
+/* The ring of the injector is full, and the event's task in the list behind it. */
+POOL_TEST(backlog_reaches_what_is_late, 2)
+{
+	begin();
+	fl_event_reset(&local_reached);
+	struct held held[2];
+	hold_workers(e, held, 2);
+	for (int i = 0; i < 2 * 6; i++)
+		FL_OK(backlog_endless_submit(e, e, NULL));
+	for (int i = 0; i < RING; i++)
+		FL_OK(backlog_note_submit(e, i, NULL));
+	FL_OK(pool_set_submit(e, &local_reached, NULL));
+	let_all_go(held, 2);
+	FL_OK(fl_event_wait(&local_reached));
+}
+
+static int local_refused;
+
+FL_TASK(backlog_submit_late, fl_executor *, void)
+{
+	SET(&local_refused, backlog_note_submit(*arg, 0, NULL));
+	return 0;
+}
+
+/* A worker that exists only since the close submits no task into its queue. */
+POOL_TEST(backlog_local_after_the_close, 2)
+{
+	struct held held[2];
+	struct gate gate = {FL_EVENT_INIT, FL_EVENT_INIT};
+	hold_workers(e, held, 2);
+	FL_OK(pool_block_submit(e, &gate, NULL));
+	FL_OK(backlog_submit_late_submit(e, e, NULL));
+	fl_executor_close(e);
+	let_go(&held[0]); /* its worker blocks, and another one is made */
+	FL_WAIT_FOR(LOOK(&local_refused) != 0);
+	assert_int_equal(LOOK(&local_refused), -EPIPE);
+	fl_event_set(&gate.open);
+	let_go(&held[1]);
+	FL_OK(fl_executor_join(e));
+}
