@@ -141,6 +141,7 @@ struct lab_config {
 	size_t n_known;
 	bool no_leaks; /* leaks are no failures */
 	bool assembly; /* the module has inline assembly */
+	bool traffic;  /* one execution, whose traffic is counted (traffic.c) */
 	unsigned argc; /* of a program */
 	char *const *argv;
 	unsigned mutant_step;
@@ -237,6 +238,13 @@ typedef bool lab_progress(const struct lab_result *so_far, void *arg);
  */
 const struct lab_result *lab_model_run(const struct lab_test *test, const struct lab_config *config,
                                        lab_progress *progress, void *arg);
+
+/*
+ * After an execution with lab_config.traffic: prints a line of the time, the locked instructions,
+ * the misses and the system calls of an operation, and the lines with the most misses. `threads`:
+ * also the counts of each thread.
+ */
+void lab_traffic_print(FILE *to, bool threads);
 
 /*
  * The sites (return addresses of atomic calls) that the executions have reached. For mutants and

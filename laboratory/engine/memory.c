@@ -20,6 +20,7 @@
  * RMWs from there.
  */
 #include "steer.h"
+#include "traffic.h"
 
 lab_value lab_peek(uintptr_t address, unsigned size)
 {
@@ -397,6 +398,9 @@ static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *v
 lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t pc)
 {
 	lab_value own = 0;
+	if (lab_config.traffic)
+		return lab_traffic_atomic((struct lab_op){LAB_LOAD, (uint8_t)size, (uint8_t)order, address, pc}, NULL,
+		                          0);
 	lab_site_reached(pc, "load", as_load(order));
 	order = as_load(weakened(order, pc));
 	if (__builtin_expect(lab.processes, 0) && in_list(LAB_LOAD, address, size, &own, order, pc))
@@ -427,6 +431,11 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 
 void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int order, uintptr_t pc)
 {
+	if (lab_config.traffic) {
+		(void)lab_traffic_atomic((struct lab_op){LAB_STORE, (uint8_t)size, (uint8_t)order, address, pc},
+		                         lab_update_set, value);
+		return;
+	}
 	lab_site_reached(pc, "store", as_store(order));
 	order = as_store(weakened(order, pc));
 	if (__builtin_expect(lab.processes, 0) && in_list(LAB_STORE, address, size, &value, order, pc))
@@ -469,6 +478,9 @@ static lab_value rmw_at(struct lab_location *location, lab_update *update, lab_v
 lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, lab_value operand, int order,
                          uintptr_t pc)
 {
+	if (lab_config.traffic)
+		return lab_traffic_atomic((struct lab_op){LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc}, update,
+		                          operand);
 	lab_site_reached(pc, "read-modify-write", order);
 	order = weakened(order, pc);
 	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc};
@@ -554,6 +566,9 @@ static bool cas_pair(const struct lab_op *op, lab_value *expected, lab_value des
 bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
                     bool weak, uintptr_t pc)
 {
+	if (lab_config.traffic)
+		return lab_traffic_cas((struct lab_op){LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc}, expected,
+		                       desired);
 	lab_site_reached(pc, "compare-exchange", order);
 	order = weakened(order, pc);
 	/* The weaker order without release keeps it. */
@@ -629,6 +644,10 @@ static void fence_of(struct lab_thread *t, int order)
 
 void lab_atomic_fence(int order, uintptr_t pc)
 {
+	if (lab_config.traffic) {
+		(void)lab_traffic_atomic((struct lab_op){.kind = LAB_FENCE, .order = (uint8_t)order}, NULL, 0);
+		return;
+	}
 	if (order != __ATOMIC_RELAXED)
 		lab_site_reached(pc, "fence", order);
 	if (is_mutant(pc))
@@ -650,6 +669,10 @@ void lab_atomic_fence(int order, uintptr_t pc)
  */
 void lab_membarrier(uintptr_t pc)
 {
+	if (lab_config.traffic) {
+		lab_traffic_membarrier();
+		return;
+	}
 	lab_site_reached(pc, "fence", __ATOMIC_SEQ_CST);
 	if (is_mutant(pc))
 		return; /* dropped, like a fence */

@@ -99,6 +99,7 @@ struct lab_thread {
 	bool (*can)(const struct lab_object *object, const struct lab_thread *thread);
 	unsigned round;       /* of the barrier at which it waits */
 	bool dozes;           /* sleeps for a time: the search may end the sleep at any time */
+	int64_t time;         /* its clock, where traffic is counted; while it runs, `lab.now` is */
 	uint32_t clock_ops;   /* its step at which it last read a clock, */
 	unsigned clock_looks; /* and how often in a row */
 

@@ -10,6 +10,7 @@
 #include "layout.h"
 #include "location.h"
 #include "reach.h"
+#include "traffic.h"
 
 static uint8_t mask_of(uintptr_t address, unsigned size)
 {
@@ -219,6 +220,10 @@ static void let_others_run(uintptr_t pc)
 
 void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
+	if (lab_config.traffic) {
+		lab_traffic_plain(address, size, write, pc);
+		return;
+	}
 	if (__builtin_expect(++lab.plain == PLAIN_TURNS, 0) && lab.program)
 		let_others_run(pc);
 	/* A stack has neither blocks nor globals. */

@@ -3,9 +3,12 @@
  * The system calls of a module's copy of the library, answered by the model. The table of the copy
  * is replaced once; outside an execution calls go to the previous table.
  */
-#include "model.h"
+#include "traffic.h"
 
 #define PC ((uintptr_t)__builtin_return_address(0))
+
+/* Virtual ns, where traffic is counted. */
+enum { FUTEX_NO_WAKE = 200, FUTEX_WAIT = 1000, FUTEX_WAKE = 1800, YIELD = 400, NAP = 50000, SPAWN = 20000 };
 
 static struct fl__sys real;
 
@@ -54,6 +57,7 @@ int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_
 {
 	struct lab_op op = {LAB_FUTEX_WAIT, 4, 0, word, pc};
 	lab_point(op);
+	lab_traffic_call(FUTEX_WAIT);
 	lab_heap_check(word, 4, false, pc);
 	struct lab_event *event = lab_event(&op);
 	size_t index = lab.n_events;
@@ -89,6 +93,7 @@ int lab_wait_many(const struct fl__futex *words, unsigned n, int64_t deadline, u
 	if (n == 0 || n > FL__FUTEXES)
 		return -EINVAL;
 	lab_point(op);
+	lab_traffic_call(FUTEX_WAIT);
 	struct lab_event *event = lab_event(&op);
 	size_t index = lab.n_events;
 	bool faulty = false;
@@ -158,7 +163,9 @@ int lab_futex_wake(uintptr_t word, int n, uintptr_t pc)
 {
 	struct lab_op op = {LAB_FUTEX_WAKE, 4, 0, word, pc};
 	lab_point(op);
-	return wake_some(op, n);
+	const int woken = wake_some(op, n);
+	lab_traffic_call(woken > 0 ? FUTEX_WAKE : FUTEX_NO_WAKE);
+	return woken;
 }
 
 static int sys_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
@@ -217,7 +224,7 @@ static int sys_cpu(void)
 	if (!lab.active)
 		return real.cpu();
 	lab_met(LAB_MET_INPUT);
-	return -1;
+	return lab_config.traffic ? (int)lab.self->id : -1;
 }
 
 static uint32_t sys_thread_id(void)
@@ -235,16 +242,19 @@ static int64_t sys_now(void)
 
 static void sys_yield(void)
 {
-	if (lab.active)
-		lab_relax(PC);
-	else
+	if (!lab.active) {
 		real.yield();
+		return;
+	}
+	lab_traffic_call(YIELD);
+	lab_relax(PC);
 }
 
 static int64_t sys_give_way(int64_t now)
 {
 	if (!lab.active)
 		return real.give_way(now);
+	lab_traffic_call(YIELD);
 	lab_relax(PC);
 	lab_met(LAB_MET_INPUT);
 	return lab.now;
@@ -252,11 +262,13 @@ static int64_t sys_give_way(int64_t now)
 
 static void sys_nap(void)
 {
-	if (lab.active)
-		/* A timed sleep could always end, and could starve a thread that spins. */
-		lab_relax(PC);
-	else
+	if (!lab.active) {
 		real.nap();
+		return;
+	}
+	lab_traffic_call(NAP);
+	/* A timed sleep could always end, and could starve a thread that spins. */
+	lab_relax(PC);
 }
 
 static void sys_relax(void)
@@ -314,6 +326,7 @@ static int sys_thread_create(pthread_t *thread, const pthread_attr_t *attr, void
 	if (!lab.active)
 		return real.thread_create(thread, attr, start, arg);
 	lab_point((struct lab_op){.kind = LAB_SPAWN, .pc = PC});
+	lab_traffic_call(SPAWN);
 	struct lab_thread *t = lab_thread_spawn(start, arg);
 	lab_thread_start(t, PC);
 	*thread = (pthread_t)t->id + 1;

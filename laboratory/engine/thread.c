@@ -18,16 +18,20 @@
 #include "choice.h"
 #include "object.h"
 #include "steer.h"
+#include "traffic.h"
 
 enum { FREE_TURNS = 256, LAST_TURNS = 4096, REPEATS = 6, IDLE_ROUNDS = 6, STREAK = 200, STARVED = 400, ASLEEP = 1000 };
-enum { TURN = 20000, GIVE_UP = 1000000 }; /* virtual ns */
+enum { PAUSE = 23, TURN = 20000, GIVE_UP = 1000000 }; /* virtual ns */
 #define CENTURY (INT64_C(100) * 365 * 24 * 3600 * 1000000000)
 
 static void set_state(struct lab_thread *thread, enum lab_state state)
 {
 	lab_set bit = lab_bit(thread->id);
-	if (state == LAB_READY && thread->state != LAB_READY)
+	if (state == LAB_READY && thread->state != LAB_READY) {
 		thread->since = lab.steps;
+		if (lab_config.traffic && thread != lab.self)
+			lab_traffic_wake(thread);
+	}
 	thread->state = state;
 	lab.ready = state == LAB_READY ? lab.ready | bit : lab.ready & ~bit;
 	lab.spinning = state == LAB_SPINNING ? lab.spinning | bit : lab.spinning & ~bit;
@@ -183,6 +187,12 @@ static struct lab_thread *next_thread(void)
 {
 	if (lab.steered)
 		return lab_steer_next();
+	if (lab_config.traffic) {
+		struct lab_thread *first = lab_traffic_next();
+		if (first->state == LAB_BLOCKED)
+			time_out(first);
+		return first;
+	}
 	lab_set set = lab.ready;
 	if (lab.spinning)
 		set |= soft_spinners();
@@ -468,6 +478,11 @@ static void spin(uintptr_t pc)
 void lab_relax(uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
+	if (lab_config.traffic) {
+		lab.now += PAUSE;
+		lab_point((struct lab_op){.kind = LAB_RELAX, .pc = pc});
+		return;
+	}
 	lab.now += TURN;
 	if (lab.steered && ++lab.steps <= lab_config.max_steps)
 		return; /* the loads of the loop tell whether it waits */

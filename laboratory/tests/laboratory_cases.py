@@ -357,6 +357,52 @@ def installed(tool):
         expect(here.run("--load", FIXTURE, "end_ok", "--mode", "model", "--time", "2s")[0], "passed")
 
 
+# main() writes four lines; the other thread reads them, writes two of them, swaps a word of its own, and calls the system once.
+TRAFFIC = r"""
+#include <fairlead/stress.h>
+#include <pthread.h>
+#include <stdatomic.h>
+static struct { _Alignas(64) int value; } lines[4];
+static _Alignas(64) atomic_int own;
+static void *other(void *unused)
+{
+	int sum = 0;
+	own = 1;
+	fl_stress_traffic(0);
+	for (int turn = 0; turn < 2; turn++)
+		for (int i = 0; i < 4; i++)
+			sum += lines[i].value;
+	lines[0].value = lines[1].value = sum;
+	for (int i = 0; i < 6; i++)
+		atomic_fetch_add_explicit(&own, 1, memory_order_relaxed);
+	own = 1;
+	(void)fl_stress_futex_wake(&own, 1);
+	fl_stress_traffic(2);
+	return unused;
+}
+int main(void)
+{
+	pthread_t t;
+	for (int i = 0; i < 4; i++)
+		lines[i].value = i;
+	return pthread_create(&t, NULL, other, NULL) || pthread_join(t, NULL);
+}
+"""
+
+
+def traffic(tool):
+    """The counts of an operation, of which the program says that it did two, in all and of a thread; another program fails."""
+    with Folder() as folder:
+        for end, status in ("return unused", 0), ("abort()", 4):
+            folder.write("traffic.c", "#include <stdlib.h>\n" + TRAFFIC.replace("return unused", end))
+            out, _ = tool.run("--traffic", "-v", folder.path("traffic.c"), status=status)
+            counts = re.findall(r"^ *(traffic|main|thread-b) .*?([\d.]+) +([\d.]+) +([\d.]+)$", out, re.M)
+            if counts != ([] if status else [("traffic", "3.500", "3.000", "0.5000"), ("main", "0.000", "0.000", "0.0000"),
+                                             ("thread-b", "3.500", "3.000", "0.5000")]):
+                raise Failure(out)
+        expect(out, "calls abort()")
+
+
 # --- programs with main() ---
 
 EXPECTS = re.compile(r'^(?:/\*| \*) Expects (a pass|([A-Z ]+) "(.*)")\.(?: |$)', re.M)
@@ -873,7 +919,7 @@ def cases(tool):
     """(name, function) of each case."""
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
                   for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, reduced, main_costs, proofs, further, linked_with_runtime,
-                            files, without_proc, installed)]
+                            files, traffic, without_proc, installed)]
     if not tool.is_built():
         return of_program
     litmus = []

@@ -20,6 +20,8 @@ const char options_help[] =
     "  --planted            the scenarios with a planted bug, which must fail\n"
     "  --self-test          whether the laboratory finds what it must: litmus programs, planted bugs\n"
     "  --mutants            whether a scenario notices each atomic operation that is one step weaker\n"
+    "  --traffic            what an operation costs with a CPU for each thread: locked instructions,\n"
+    "                       cache lines that move, system calls; -v: also of each thread\n"
     "  --sites FILE         with --mutants: all places with an atomic operation, reached or not\n"
     "  --explained FILE     with --mutants: the explained survivors\n"
     "  --file PART          with --mutants: only operations in files with PART in their path\n"

@@ -35,6 +35,8 @@ static int run(const struct options *o)
 		return run_self_test(o);
 	case DO_MUTANTS:
 		return run_mutants(o);
+	case DO_TRAFFIC:
+		return run_traffic(o);
 	default:
 		return run_tests(o);
 	}

@@ -17,6 +17,7 @@ enum {
 	PLANTED,
 	SELF_TEST,
 	MUTANTS,
+	TRAFFIC,
 	SITES,
 	EXPLAINED,
 	OF_FILE,
@@ -47,6 +48,7 @@ static const struct option known[] = {
     {"planted", no_argument, NULL, PLANTED},
     {"self-test", no_argument, NULL, SELF_TEST},
     {"mutants", no_argument, NULL, MUTANTS},
+    {"traffic", no_argument, NULL, TRAFFIC},
     {"sites", required_argument, NULL, SITES},
     {"explained", required_argument, NULL, EXPLAINED},
     {"file", required_argument, NULL, OF_FILE},
@@ -187,7 +189,7 @@ static bool take_load(struct options *o, const char *value)
 static bool take_action(struct options *o, int action, const char *name)
 {
 	if (o->action != DO_RUN && (int)o->action != action) {
-		complain("--%s does not go with another of --list, --litmus, --self-test, --mutants", name);
+		complain("--%s does not go with another of --list, --litmus, --self-test, --mutants, --traffic", name);
 		return false;
 	}
 	o->action = action;
@@ -269,6 +271,8 @@ static bool take(struct options *o, int option, char *value)
 		return take_action(o, DO_SELF_TEST, "self-test");
 	case MUTANTS:
 		return take_action(o, DO_MUTANTS, "mutants");
+	case TRAFFIC:
+		return take_action(o, DO_TRAFFIC, "traffic");
 	case MODE:
 		return take_modes(o, value);
 	case TIME:
@@ -323,7 +327,7 @@ static bool kills(const char *replay)
 static bool agree(struct options *o)
 {
 	if (o->model.replay && o->action != DO_RUN) {
-		complain("--replay does not go with --list, --litmus, --self-test or --mutants");
+		complain("--replay does not go with --list, --litmus, --self-test, --mutants or --traffic");
 		return false;
 	}
 	if (o->model.replay && o->pick_modes && (o->modes[MODE_NATIVE] || o->modes[MODE_CHAOS])) {
@@ -355,8 +359,8 @@ static bool agree(struct options *o)
 		complain("--mode is of a normal run");
 		return false;
 	}
-	if ((o->action == DO_LIST || o->action == DO_LITMUS) && (o->json || o->json_only)) {
-		complain("--json does not go with --list or --litmus");
+	if ((o->action == DO_LIST || o->action == DO_LITMUS || o->action == DO_TRAFFIC) && (o->json || o->json_only)) {
+		complain("--json does not go with --list, --litmus or --traffic");
 		return false;
 	}
 	if (o->action == DO_LITMUS && o->n_patterns > 0) {

@@ -22,7 +22,7 @@ enum mode { MODE_NATIVE, MODE_CHAOS, MODE_MODEL, MODE_CRASH, MODE_LIN, MODES };
 enum { LOADS_MAX = 256, SOURCES_MAX = 64 };
 
 struct options {
-	enum { DO_RUN, DO_LIST, DO_SELF_TEST, DO_LITMUS, DO_MUTANTS } action;
+	enum { DO_RUN, DO_LIST, DO_SELF_TEST, DO_LITMUS, DO_MUTANTS, DO_TRAFFIC } action;
 	bool modes[MODES];
 	int64_t time, hang;
 	struct lab_config model;
@@ -239,5 +239,6 @@ void json_job(FILE *to, const struct options *o, const struct run *run, const st
 int run_self_test(const struct options *o);
 int run_litmus(const struct options *o);
 int run_mutants(const struct options *o);
+int run_traffic(const struct options *o);
 
 #endif

@@ -134,6 +134,12 @@ uint32_t fl_stress_steps(void);
 /* The time, for deadlines. The model's time passes by timeouts and fl_stress_relax(). */
 int64_t fl_stress_now(void);
 
+/*
+ * For `fairlead-stress --traffic`: with 0 the counts begin; with another number they end, and that
+ * many operations have been done. Otherwise without effect.
+ */
+void fl_stress_traffic(unsigned operations);
+
 /* Used by the macros. */
 
 struct fl_stress_function {
