@@ -122,12 +122,11 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  * pthread_exit() or pthread_cancel() fails with -EOWNERDEAD, and another worker takes its place
  * (docs/ends.md).
  *
- * Order. An executor that was created for one worker, and never resized, begins its tasks in the
- * order of submission. With several workers, these take tasks from where they wait in that order, up
- * to 16 at once, and begin what they have taken in that order; a worker without a task takes what
- * another has not begun. A task that a worker's task submits may wait with that worker, while fewer
- * than 16 do. Each sixteenth time a worker looks first at the other places in turn, so no task waits
- * for ever while workers end tasks.
+ * Order. With one worker, tasks begin in the order of submission. With several workers, each takes up
+ * to 16 tasks at once, and begins them in that order; what it has not begun, an idle worker takes. So
+ * a task of one submitter may begin before up to 16 earlier ones of that submitter for each worker.
+ * No task waits for ever while workers end tasks. After fl_executor_resize() between one and several
+ * workers, tasks that wait already may begin in another order.
  *
  * Returns 0, -ENOMEM, or:
  *   -EINVAL  as fl_sequential_executor_create(); or more than FL_WORKERS_MAX workers, a backlog

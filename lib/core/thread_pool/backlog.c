@@ -270,7 +270,8 @@ struct fl__task_block *fl__backlog_take_other(struct fl__backlog *b, struct fl__
 	if (!steals)
 		return block;
 	/* it begins behind its own queue, so that thieves do not all begin with the same one */
-	for (struct fl__task_queue *queue = backlog_after(b, own); queue != own && !block; queue = backlog_after(b, queue))
+	for (struct fl__task_queue *queue = backlog_after(b, own); queue != own && !block;
+	     queue = backlog_after(b, queue))
 		if (queue->is_local)
 			block = backlog_take_batch(queue, own, backlog_share(queue, 2), owes);
 	return block;
