@@ -345,16 +345,17 @@ struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b)
 	return claimed.head;
 }
 
-bool fl__task_queue_any(struct fl__task_queue *queue)
+bool fl__task_queue_is_empty(const struct fl__task_queue *queue)
 {
-	/* relaxed: a hint; a worker looks under the lock before it sleeps */
-	return (fl__load_relaxed(&queue->slow) & FL__QUEUE_OVERFLOWS) || backlog_has_more(queue, 0);
+	/* relaxed: the caller sees its own stores */
+	return !(fl__load_relaxed(&queue->slow) & FL__QUEUE_OVERFLOWS) && backlog_ring_length(queue) == 0;
 }
 
 bool fl__backlog_any(const struct fl__backlog *b)
 {
-	FL__EACH (struct fl__task_queue, queue, backlog_first(b))
-		if (fl__task_queue_any(queue))
+	FL__EACH (const struct fl__task_queue, queue, backlog_first(b))
+		/* relaxed: a hint; a worker looks under the lock before it sleeps */
+		if ((fl__load_relaxed(&queue->slow) & FL__QUEUE_OVERFLOWS) || backlog_has_more(queue, 0))
 			return true;
 	return false;
 }

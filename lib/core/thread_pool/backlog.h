@@ -86,13 +86,13 @@ static inline bool fl__task_queue_put(struct fl__task_queue *queue, struct fl__t
 	return true;
 }
 
-/* Whether the queue has a task, or a producer is about to put one there: a hint. */
-bool fl__task_queue_any(struct fl__task_queue *queue);
+/* Whether the queue has no task, and no put into it is in progress. Sees the caller's own puts. */
+bool fl__task_queue_is_empty(const struct fl__task_queue *queue);
 
 /* Whether the calling worker puts its next task into its local queue. Else it uses `injector`. */
 static inline bool fl__local_is_open(struct fl__task_queue *local, struct fl__task_queue *injector)
 {
-	return fl__likely(local->spills == 0) || (--local->spills == 0 && !fl__task_queue_any(injector));
+	return fl__likely(local->spills == 0) || (--local->spills == 0 && fl__task_queue_is_empty(injector));
 }
 
 /* The calling worker puts a task into its injector, since its local queue was full or not open. */
@@ -179,7 +179,7 @@ struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b);
  */
 struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b);
 
-/* Whether any queue has a task: a hint. */
+/* Whether any queue has a task: a hint, which misses tasks behind a put that has not ended. */
 bool fl__backlog_any(const struct fl__backlog *b);
 
 /*

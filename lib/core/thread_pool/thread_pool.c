@@ -132,7 +132,8 @@ static void pool_wake_all(fl_executor *e)
 static bool pool_is_busy(const fl_executor *e)
 {
 	struct fl__thread_pool *p = fl__pool_of((fl_executor *)e);
-	return p->alive > p->idle || fl__backlog_any(&p->backlog);
+	/* not fl__backlog_any(): the caller's task may be behind a put that has not ended */
+	return p->alive > p->idle || fl__backlog_length(&p->backlog) > 0;
 }
 
 static bool pool_has_ended(fl_executor *e)

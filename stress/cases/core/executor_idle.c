@@ -92,3 +92,37 @@ FL_STRESS(executor_idle_sequential, submitter, waiter)
 	fl_executor_free(s->e);
 	FL_ACCEPTABLE(s->done == 1, "it ran");
 }
+
+/*
+ * A waiter waits for its own task while another context's submit, which came before it in the same
+ * queue, has not ended. The worker sleeps.
+ */
+struct executor_idle_behind {
+	fl_executor *e;
+	int other, own;
+};
+
+FL_STRESS_SETUP(executor_idle_behind)
+{
+	s->e = pool_of(1);
+	OK(do_nothing_submit(s->e, NULL));
+	OK(fl_executor_wait_idle(s->e));
+}
+
+FL_STRESS_ACTOR(executor_idle_behind, submitter)
+{
+	OK(add_one_submit(s->e, &s->other, NULL));
+}
+
+FL_STRESS_ACTOR(executor_idle_behind, waiter)
+{
+	OK(add_one_submit(s->e, &s->own, NULL));
+	OK(fl_executor_wait_idle(s->e));
+	FL_STRESS_CHECK(s->own == 1);
+}
+
+FL_STRESS(executor_idle_behind, submitter, waiter)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(1, "waited");
+}
