@@ -351,12 +351,34 @@ bool fl__task_queue_is_empty(const struct fl__task_queue *queue)
 	return !(fl__load_relaxed(&queue->slow) & FL__QUEUE_OVERFLOWS) && backlog_ring_length(queue) == 0;
 }
 
+static bool backlog_queue_any(const struct fl__task_queue *queue)
+{
+	/* relaxed: a hint; a worker looks under the lock before it sleeps */
+	return (fl__load_relaxed(&queue->slow) & FL__QUEUE_OVERFLOWS) || backlog_has_more(queue, 0);
+}
+
 bool fl__backlog_any(const struct fl__backlog *b)
 {
 	FL__EACH (const struct fl__task_queue, queue, backlog_first(b))
-		/* relaxed: a hint; a worker looks under the lock before it sleeps */
-		if ((fl__load_relaxed(&queue->slow) & FL__QUEUE_OVERFLOWS) || backlog_has_more(queue, 0))
+		if (backlog_queue_any(queue))
 			return true;
+	return false;
+}
+
+bool fl__backlog_glance(const struct fl__backlog *b, struct fl__task_queue *own)
+{
+	enum { QUEUES = 16 };
+	for (unsigned i = 0; i <= b->mask; i++)
+		if (backlog_queue_any(b->injectors[i]))
+			return true;
+	const struct fl__task_queue *const last = own->visited;
+	for (unsigned i = 0; i < QUEUES; i++) {
+		own->visited = backlog_after(b, own->visited);
+		if (backlog_queue_any(own->visited))
+			return true;
+		if (own->visited == last)
+			break;
+	}
 	return false;
 }
 

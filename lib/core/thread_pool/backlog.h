@@ -183,6 +183,12 @@ struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b);
 bool fl__backlog_any(const struct fl__backlog *b);
 
 /*
+ * The same of the injectors and of some other queues, each time of the next ones: what it costs does
+ * not grow with the number of workers. By the worker with the local queue `own`.
+ */
+bool fl__backlog_glance(const struct fl__backlog *b, struct fl__task_queue *own);
+
+/*
  * Marks the empty queues. Returns false, with some queues marked, if one has a task. The next put
  * into a marked queue clears its mark; it comes after this call in the single order of seq_cst, but
  * not always in happens-before. A queue that is closed and empty needs no mark.

@@ -203,18 +203,25 @@ static bool pool_uses_all_cpus(struct fl__thread_pool *p)
 	return fl__load_relaxed(&p->active) >= cpus; /* a hint */
 }
 
+static bool pool_sees_task(const void *worker)
+{
+	struct fl__thread_worker *w = (struct fl__thread_worker *)(uintptr_t)worker;
+	return fl__backlog_glance(&w->pool->backlog, &w->local);
+}
+
 /*
  * Looks for a task for a while. Where yields are barred (base/yield.c) fl__spin() pauses. If the
  * pool uses all CPUs, pauses would take one from workers with tasks: then the worker polls a few
  * times.
  */
-static void pool_spin(struct fl__thread_pool *p)
+static void pool_spin(struct fl__thread_worker *w)
 {
+	struct fl__thread_pool *p = w->pool;
 	struct fl__ctx *ctx = fl__ctx_get();
 	const bool brief = fl__yields_are_barred(fl__sys.now()) && pool_uses_all_cpus(p);
 	/* the result does not matter: the caller looks again */
 	if (ctx->ops == &fl__thread_parker)
-		(void)fl__spin(ctx, fl__pool_has_task, p, brief ? FL_NO_WAIT : FL_FOREVER);
+		(void)fl__spin(ctx, pool_sees_task, w, brief ? FL_NO_WAIT : FL_FOREVER);
 }
 
 static fl_time pool_sleep_deadline(const struct fl__thread_pool *p)
@@ -342,7 +349,7 @@ struct fl__pool_taken fl__pool_search(struct fl__thread_worker *w)
 	struct fl__pool_taken taken;
 	bool called = false; /* was woken for forks, and has not looked for them yet */
 	do {
-		pool_spin(p);
+		pool_spin(w);
 		taken = fl__pool_take(w, p, true, false);
 		if (taken.block)
 			break;

@@ -229,3 +229,28 @@ POOL_TEST(backlog_local_after_the_close, 2)
 	let_go(&held[1]);
 	FL_OK(fl_executor_join(e));
 }
+
+/* However many queues there are, a worker that spins sees each of them after some looks. */
+FL_TEST(backlog_glances_reach_each_queue)
+{
+	enum { QUEUES = 100 };
+	static struct fl__task_queue queues[QUEUES];
+	static unsigned char no_task; /* only its address is used */
+	struct fl__backlog b = {0};
+	FL_OK(fl__backlog_init(&b, QUEUES));
+	for (int i = 0; i < QUEUES; i++)
+		FL_OK(fl__local_init(&queues[i], &b));
+	for (int i = 0; i < QUEUES; i++) {
+		bool marked, seen = false;
+		for (int looks = 0; looks < QUEUES; looks++)
+			assert_false(fl__backlog_glance(&b, &queues[QUEUES / 2]));
+		assert_true(fl__task_queue_put(&queues[i], (struct fl__task_block *)(void *)&no_task, &marked));
+		for (int looks = 0; looks < QUEUES && !seen; looks++)
+			seen = fl__backlog_glance(&b, &queues[QUEUES / 2]);
+		assert_true(seen);
+		assert_non_null(fl__task_queue_take(&queues[i]));
+	}
+	for (int i = 0; i < QUEUES; i++)
+		fl__local_fini(&queues[i]);
+	fl__backlog_fini(&b);
+}
