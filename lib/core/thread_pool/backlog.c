@@ -223,7 +223,7 @@ static bool backlog_has_more(const struct fl__task_queue *queue, size_t n)
 static size_t backlog_share(const struct fl__task_queue *queue, size_t each)
 {
 	size_t share = 1;
-	while (share < BACKLOG_BATCH && backlog_has_more(queue, 2 * share * each))
+	while (share < BACKLOG_BATCH && backlog_has_more(queue, 2 * share * each - 1))
 		share *= 2;
 	return share;
 }

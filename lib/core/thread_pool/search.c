@@ -52,6 +52,9 @@
  *   - S sees `more` false, and leaves the task: no further worker may be active. The thread that
  *     makes `more` true sets a mark or wakes a worker (fl__pool_settle()). If it does so before the
  *     submit, the submit finds the mark; if after S's load, that thread finds the task.
+ * The local queue of a new worker has no mark, and a thread that marks the others may not see it. The
+ * new worker is counted from its start: it ends this search as S does, before it runs user code.
+ *
  * So these are in the total order of seq_cst: the claim, or the store to `slow` for a task
  * that goes into an overflow list; the submit's load of `searching`; the end of S's search; S's
  * load of `more`.

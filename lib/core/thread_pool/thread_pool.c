@@ -52,10 +52,10 @@ static inline int pool_submit_to(struct fl__thread_pool *p, struct fl__task_queu
 {
 	bool marked;
 	/*
-	 * relaxed: a producer sees its own store of OVERFLOWS, and only the tasks of one producer have
-	 * an order; a worker that has ended its initializer looks for tasks
+	 * acquire: if the list was emptied, the tasks of this producer are in the ring; pairs with
+	 * backlog_set_slow(). A worker that has ended its initializer looks for tasks.
 	 */
-	if (fl__unlikely(fl__load_relaxed(&injector->slow) != 0 || !fl__task_queue_put(injector, block, &marked)))
+	if (fl__unlikely(fl__load_acquire(&injector->slow) != 0 || !fl__task_queue_put(injector, block, &marked)))
 		return pool_submit_slow(p, injector, block);
 	if (fl__unlikely(marked))
 		fl__pool_wake(p);

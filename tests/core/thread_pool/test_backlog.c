@@ -189,19 +189,35 @@ POOL_TEST(backlog_reaches_each_queue, 2)
 	FL_OK(fl_event_wait(&local_reached));
 }
 
-/* The ring of the injector is full, and the event's task in the list behind it. */
+static fl_event local_filled;
+static int local_begun;
+
+FL_TASK(backlog_endless_begin, fl_executor *, void)
+{
+	__atomic_fetch_add(&local_begun, 1, __ATOMIC_RELAXED);
+	fl_test_hold_until(&local_filled);
+	for (int i = 0; i < 6; i++)
+		FL_OK(backlog_endless_submit(*arg, *arg, NULL));
+	return 0;
+}
+
+/*
+ * The ring of the injector is full, and the event's task is in the list behind it. Both workers
+ * always have tasks in their local queues, and so never search under the lock.
+ */
 POOL_TEST(backlog_reaches_what_is_late, 2)
 {
 	begin();
+	SET(&local_begun, 0);
 	fl_event_reset(&local_reached);
-	struct held held[2];
-	hold_workers(e, held, 2);
-	for (int i = 0; i < 2 * 6; i++)
-		FL_OK(backlog_endless_submit(e, e, NULL));
+	fl_event_reset(&local_filled);
+	for (int i = 0; i < 2; i++)
+		FL_OK(backlog_endless_begin_submit(e, e, NULL));
+	FL_WAIT_FOR(LOOK(&local_begun) == 2);
 	for (int i = 0; i < RING; i++)
 		FL_OK(backlog_note_submit(e, i, NULL));
 	FL_OK(pool_set_submit(e, &local_reached, NULL));
-	let_all_go(held, 2);
+	fl_event_set(&local_filled);
 	FL_OK(fl_event_wait(&local_reached));
 }
 
