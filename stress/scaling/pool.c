@@ -37,6 +37,7 @@ FL_TASK(be_busy, unsigned, void)
 
 static int submit_share(void *unused)
 {
+	(void)unused;
 	for (unsigned i = 0; i < TASKS / threads; i++)
 		OK(nothing_submit(pool, NULL));
 	return 0;
@@ -44,7 +45,7 @@ static int submit_share(void *unused)
 
 static unsigned submit(void)
 {
-	fl_thread *others[16];
+	fl_thread *others[16] = {NULL};
 	for (unsigned i = 1; i < threads; i++)
 		OK(fl_thread_start(&others[i], submit_share, NULL, NULL));
 	(void)submit_share(NULL);
@@ -84,6 +85,7 @@ static unsigned fork_join(void)
 
 static int pause_each(void *unused, size_t from, size_t to)
 {
+	(void)unused;
 	for (size_t i = from; i < to; i++)
 		fl_stress_relax();
 	return 0;

@@ -154,6 +154,7 @@ POOL_TEST(backlog_local_is_overtaken_by_a_batch, 2)
 	FL_OK(fl_test_run_task(e, &backlog_local_begin, &e, NULL));
 	FL_WAIT_FOR(LOOK(&ran) == LOCAL_TASKS);
 	let_go(&held);
+	FL_OK(fl_executor_wait_idle(e)); /* the last task has noted its number */
 	for (int at = 0; at < LOCAL_TASKS; at++)
 		FL_CHECK(at <= order[at] + 2 * BATCH);
 }
@@ -189,35 +190,19 @@ POOL_TEST(backlog_reaches_each_queue, 2)
 	FL_OK(fl_event_wait(&local_reached));
 }
 
-static fl_event local_filled;
-static int local_begun;
-
-FL_TASK(backlog_endless_begin, fl_executor *, void)
-{
-	__atomic_fetch_add(&local_begun, 1, __ATOMIC_RELAXED);
-	fl_test_hold_until(&local_filled);
-	for (int i = 0; i < 6; i++)
-		FL_OK(backlog_endless_submit(*arg, *arg, NULL));
-	return 0;
-}
-
-/*
- * The ring of the injector is full, and the event's task is in the list behind it. Both workers
- * always have tasks in their local queues, and so never search under the lock.
- */
+/* The ring of the injector is full, and the event's task in the list behind it. */
 POOL_TEST(backlog_reaches_what_is_late, 2)
 {
 	begin();
-	SET(&local_begun, 0);
 	fl_event_reset(&local_reached);
-	fl_event_reset(&local_filled);
-	for (int i = 0; i < 2; i++)
-		FL_OK(backlog_endless_begin_submit(e, e, NULL));
-	FL_WAIT_FOR(LOOK(&local_begun) == 2);
+	struct held held[2];
+	hold_workers(e, held, 2);
+	for (int i = 0; i < 2 * 6; i++)
+		FL_OK(backlog_endless_submit(e, e, NULL));
 	for (int i = 0; i < RING; i++)
 		FL_OK(backlog_note_submit(e, i, NULL));
 	FL_OK(pool_set_submit(e, &local_reached, NULL));
-	fl_event_set(&local_filled);
+	let_all_go(held, 2);
 	FL_OK(fl_event_wait(&local_reached));
 }
 
