@@ -75,7 +75,7 @@
  */
 static inline void fl__fetch_to_write(const void *_p)
 {
-/* Without -mprfchw the builtin would prefetch for reading */
+/* Without -mprfchw the builtin would prefetch for reading. */
 #if defined(__x86_64__) && !defined(__clang__)
 	__asm__ volatile("prefetchw %a0" : : "p"(_p)); /* any address, which "m" would take for an access */
 #elif defined(__x86_64__)

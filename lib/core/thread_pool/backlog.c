@@ -199,12 +199,8 @@ static bool backlog_move_in(struct fl__task_queue *own, struct fl__task_block *c
 	/* it clears the mark, as the CAS of fl__mpmc_claim_slots() does */
 	while (!fl__cas_weak_seq_cst(&q->tail, &tail, next | (tail & FL__MPMC_CLOSED)))
 		;
-	for (; n > 0; n--, at = fl__mpmc_next(q, at)) {
-		unsigned char *slot = fl__mpmc_slot_of(q, at, sizeof *blocks);
-		/* both orders are those of fl__task_queue_put() */
-		fl__store_relaxed((struct fl__task_block **)(void *)(slot + FL__BACKLOG_OFFSET), *blocks++);
-		fl__store_release(fl__mpmc_stamp(slot), at + FL__MPMC_ITEM);
-	}
+	for (; n > 0; n--, at = fl__mpmc_next(q, at))
+		fl__task_queue_fill(fl__mpmc_slot_of(q, at, sizeof *blocks), at, *blocks++);
 	return (tail & FL__MPMC_FLAGS) != 0; /* a closed queue has no mark */
 }
 

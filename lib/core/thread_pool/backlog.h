@@ -65,6 +65,15 @@ static inline struct fl__task_queue *fl__backlog_injector(const struct fl__backl
 	return b->injectors[producer & b->mask];
 }
 
+/* Publishes a task in the slot of position `at`, which the caller has claimed. */
+static inline void fl__task_queue_fill(unsigned char *slot, uint64_t at, struct fl__task_block *block)
+{
+	/* relaxed: the release store to the stamp publishes it */
+	fl__store_relaxed((struct fl__task_block **)(void *)(slot + FL__BACKLOG_OFFSET), block);
+	/* release: pairs with the acquire in fl__mpmc_claim_slots() */
+	fl__store_release(fl__mpmc_stamp(slot), at + FL__MPMC_ITEM);
+}
+
 /*
  * Puts a task into the ring of an injector whose `slow` the caller has read as 0, or into the
  * calling worker's local queue. Returns false if the ring is full or closed. True: `*marked` says
@@ -79,10 +88,7 @@ static inline bool fl__task_queue_put(struct fl__task_queue *queue, struct fl__t
 	if (fl__unlikely(fl__mpmc_claim_slots(&queue->ring, &queue->ring.tail, 0, sizeof block, 1, false, &claim) != 0))
 		return false;
 	*marked = claim.owes_wake;
-	/* relaxed: the release store to the stamp publishes it */
-	fl__store_relaxed((struct fl__task_block **)(void *)(claim.slot + FL__BACKLOG_OFFSET), block);
-	/* release: pairs with the acquire in fl__mpmc_claim_slots() */
-	fl__store_release(fl__mpmc_stamp(claim.slot), claim.at + FL__MPMC_ITEM);
+	fl__task_queue_fill(claim.slot, claim.at, block);
 	return true;
 }
 
