@@ -231,7 +231,8 @@ static size_t backlog_share(const struct fl__task_queue *queue, size_t each)
 static struct fl__task_block *backlog_take_batch(struct fl__task_queue *from, struct fl__task_queue *own, size_t most,
                                                  unsigned *owes)
 {
-	struct fl__task_block *blocks[BACKLOG_BATCH] = {NULL};
+	struct fl__task_block *blocks[BACKLOG_BATCH];
+	blocks[0] = NULL; /* the others count only if they were taken */
 	size_t n = 0;
 	bool ignored; /* whether a put waits */
 	most = most > 1 ? FL__MIN(most, 1 + backlog_room(own)) : 1;
