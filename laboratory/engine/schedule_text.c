@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Schedules as text: choice.h describes the format. */
+/* Prints and parses schedules as text: choice.h describes the format. */
 #include "choice.h"
 #include <inttypes.h>
 
