@@ -39,9 +39,9 @@ fl_loop all:Q@176
 fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@180 next_listed:Q@208
 fl__executor_ops kind:Q@8
-fl__thread_pool backlog.queues:Q@624 alive:I@1004 idle:I@1008 full:B@1114 workers:Q@1184
-fl__thread_worker thread:Q@80 running:Q@88 number:I@720 next:Q@736
-fl__task_queue next:Q@0 overflow.length:Q@32 ring:x@40
+fl__thread_pool backlog.made:I@632 backlog.queues:8200Q@640 alive:I@67572 idle:I@67576 full:B@67682 workers:Q@67752
+fl__thread_worker thread:Q@80 running:Q@88 number:I@736 next:Q@752
+fl__task_queue overflow.length:Q@48 ring:x@56
 fl__process_pool workers:Q@8120
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
 fl_process child.pid:i@40 name:32s@184
@@ -555,7 +555,7 @@ class Executor:
         if self.kind == "threads":
             pool = S("fl__thread_pool")(at)
             self.pending = 0
-            for queue in each(pool["backlog.queues"], "fl__task_queue"):
+            for queue in map(S("fl__task_queue"), pool["backlog.queues"][:pool["backlog.made"]]):
                 self.pending += ring_length(queue.at + queue.of["ring"][1]) + queue["overflow.length"]
             self.counts = f"{pool['alive']}, {pool['idle']} idle, {self.counts}" + \
                 (", and no more may stand in" if pool["full"] else "")

@@ -15,7 +15,7 @@
  * up to a power of two, at most eight.
  *
  * A worker looks at its local queue first, then at the injectors. Each sixteenth time it begins with
- * one task of another queue; it visits all queues one after the other. If an injector's ring is
+ * one task of another queue; it visits all listed queues one after the other. If an injector's ring is
  * empty and its overflow list is not, the worker moves tasks from the list into the ring
  * (fl__pool_pay()). So each task is reached, whatever the other queues have. While at most one worker
  * may be active, tasks go into an injector and are taken one at a time: so they begin in the order
@@ -28,6 +28,10 @@
  *              ring was full
  *   slow       OVERFLOWS: `overflow` is not empty           under the lock; producers and workers
  *              STARTUP: a submit must take the lock         read it
+ *   listed     a bit for each queue: it may have a task,    set for the injectors, for ever; for a
+ *              or no mark                                   local queue by its worker, after a put
+ *                                                           that has cleared the mark; cleared
+ *                                                           under the lock: fl__backlog_take_locked()
  *   takes,     how often the worker has looked for a task;  the worker
  *   visited    the queue that it has visited last
  *   spills     0: the worker puts its tasks into its local  the worker: set by fl__local_spill(),
@@ -52,11 +56,23 @@
  *      argument of search.c holds for the set of queues as it does for one queue.
  *   5. Only its worker puts tasks into a local queue. So a free slot stays free until that worker
  *      uses it.
+ *   6. A local queue that is not listed is empty and marked. So threads that look for tasks visit
+ *      only listed queues, and a worker that sleeps costs them nothing. There are two exceptions,
+ *      each for a moment:
+ *        - A put has cleared the mark, and is about to list the queue. Then it wakes a worker.
+ *        - fl__backlog_take_locked() has removed a queue that it saw marked, and a put clears the
+ *          mark. The put then reads `listed`, and fl__backlog_take_locked() reads the mark again. All
+ *          four accesses are seq_cst, so one of the two lists the queue again. The put may have woken
+ *          nobody, since a worker searches: the one that has called fl__backlog_take_locked(), or
+ *          another. Each is still counted then, and marks the queues when it ends its search.
+ *      So a thread may treat a queue that it finds not listed as one that it has marked. `made` is
+ *      seq_cst, too, so that no mark misses a listed queue. Only fl__backlog_is_over() reads all
+ *      queues, since a task that it overlooks would be lost.
  *
  * Nothing can be removed from the middle of a ring. So a task that was cancelled, or that a waiter
- * has run, stays there until it is taken; the rings bound the number of such tasks. `overflow` is
- * searched if at least half of its tasks are claimed, and at least as many as all rings have slots.
- * For that the count assumes that all tasks of the rings are claimed.
+ * has run, stays there until it is taken; the rings bound the number of such tasks. The overflow
+ * lists are searched if at least half of all waiting tasks are claimed, and these are at least twice
+ * as many as the injectors' rings have slots. So a search removes a quarter of the tasks or more.
  */
 #include "backlog.h"
 #include "../base/atomic.h"
@@ -78,26 +94,41 @@ enum { BACKLOG_RING = FL__BACKLOG_RING, BACKLOG_BATCH = FL__BACKLOG_BATCH };
 _Static_assert((BACKLOG_RING & (BACKLOG_RING - 1)) == 0 && (BACKLOG_BATCH & (BACKLOG_BATCH - 1)) == 0,
                "backlog_ring_length() subtracts positions");
 
-static int backlog_list(struct fl__backlog *b, struct fl__task_queue *queue, size_t slots)
+/* Makes a queue, which is not listed. Returns 0 or -ENOMEM. */
+static int backlog_make_queue(struct fl__backlog *b, struct fl__task_queue *queue, size_t slots)
 {
-	const int rc = fl__mpmc_init(&queue->ring, sizeof(struct fl__task_block *), slots, 0);
+	const uint32_t number = b->made;
+	const int rc = number < FL__BACKLOG_QUEUES
+	                   ? fl__mpmc_init(&queue->ring, sizeof(struct fl__task_block *), slots, 0)
+	                   : -ENOMEM;
 	if (rc != 0)
 		return rc;
-	queue->next = b->queues;
-	fl__store_release(&b->queues, queue); /* the queue is complete; pairs with backlog_first() */
+	queue->number = number;
+	queue->listed = &b->listed[number / FL__BACKLOG_BITS];
+	queue->bit = (uint64_t)1 << number % FL__BACKLOG_BITS;
+	b->queues[number] = queue;
+	fl__store_seq_cst(&b->made, number + 1); /* see invariant 6 */
 	return 0;
 }
 
-static struct fl__task_queue *backlog_first(const struct fl__backlog *b)
-{
-	return fl__load_acquire(&b->queues); /* pairs with backlog_list() */
-}
-
-/* The queue after this one, in a circle of all queues. */
+/* The next listed queue after this one, listed or not. Returns NULL if there is none. */
 static struct fl__task_queue *backlog_after(const struct fl__backlog *b, const struct fl__task_queue *queue)
 {
-	return queue->next ? queue->next : backlog_first(b);
+	/* seq_cst, both: see invariant 6. Its acquire: the queue is complete; pairs with fl__task_queue_list() */
+	for (uint32_t i = queue->number + 1; i < fl__load_seq_cst(&b->made);
+	     i += FL__BACKLOG_BITS - i % FL__BACKLOG_BITS) {
+		const uint64_t listed = fl__load_seq_cst(&b->listed[i / FL__BACKLOG_BITS]) >> i % FL__BACKLOG_BITS;
+		if (listed != 0)
+			return b->queues[i + (uint32_t)__builtin_ctzll(listed)];
+	}
+	return NULL;
 }
+
+/* All listed queues: the injectors, then local queues. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a declared name takes no parentheses */
+#define BACKLOG_EACH(queue, b)                                                                                         \
+	for (struct fl__task_queue *queue = (b)->queues[0]; queue; queue = backlog_after(b, queue))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 int fl__backlog_init(struct fl__backlog *b, unsigned workers)
 {
@@ -107,37 +138,43 @@ int fl__backlog_init(struct fl__backlog *b, unsigned workers)
 		n *= 2;
 	b->mask = n - 1;
 	b->workers = workers;
-	for (unsigned i = 0; i < n; i++) {
-		b->injectors[i] = fl__alloc(1, sizeof *b->injectors[i]);
-		if (!b->injectors[i] || backlog_list(b, b->injectors[i], BACKLOG_RING) != 0) {
+	for (; n > 0; n--) {
+		struct fl__task_queue *injector = fl__alloc(1, sizeof *injector);
+		if (!injector || backlog_make_queue(b, injector, BACKLOG_RING) != 0) {
+			fl__free(injector);
 			fl__backlog_fini(b);
 			return -ENOMEM;
 		}
+		fl__task_queue_list(injector); /* for ever */
 	}
 	return 0;
 }
 
 void fl__backlog_fini(struct fl__backlog *b)
 {
-	for (unsigned i = 0; i <= b->mask && b->injectors[i]; i++) {
-		fl__mpmc_fini(&b->injectors[i]->ring); /* NULL if it was not initialized */
-		fl__free(b->injectors[i]);
+	for (unsigned i = 0; i <= b->mask && b->queues[i]; i++) {
+		fl__mpmc_fini(&b->queues[i]->ring);
+		fl__free(b->queues[i]);
 	}
 }
 
 int fl__local_init(struct fl__task_queue *local, struct fl__backlog *b)
 {
-	local->is_local = true;
-	local->visited = local;
-	const int rc = backlog_list(b, local, BACKLOG_BATCH);
-	if (rc == 0 && fl_mpmc_is_closed(&b->injectors[0]->ring))
+	local->visited = b->queues[0];
+	const int rc = backlog_make_queue(b, local, BACKLOG_BATCH);
+	if (rc != 0)
+		return rc;
+	(void)fl__mpmc_mark_empty(&local->ring); /* the first put lists it */
+	if (fl_mpmc_is_closed(&b->queues[0]->ring))
 		fl_mpmc_close(&local->ring);
-	return rc;
+	return 0;
 }
 
-void fl__local_fini(struct fl__task_queue *local)
+void fl__task_queue_list(const struct fl__task_queue *queue)
 {
-	fl__mpmc_fini(&local->ring);
+	/* seq_cst, both: see invariant 6 */
+	if (!(fl__load_seq_cst(queue->listed) & queue->bit))
+		fl__or_seq_cst(queue->listed, queue->bit);
 }
 
 /* Under the lock. */
@@ -151,7 +188,7 @@ static void backlog_set_slow(struct fl__task_queue *injector, uint32_t flag, boo
 void fl__backlog_set_startup(struct fl__backlog *b, bool is_slow)
 {
 	for (unsigned i = 0; i <= b->mask; i++)
-		backlog_set_slow(b->injectors[i], FL__QUEUE_STARTUP, is_slow);
+		backlog_set_slow(b->queues[i], FL__QUEUE_STARTUP, is_slow);
 }
 
 int fl__backlog_add_locked(struct fl__task_queue *injector, struct fl__task_block *block)
@@ -169,10 +206,10 @@ int fl__backlog_add_locked(struct fl__task_queue *injector, struct fl__task_bloc
 /* About how many tasks the ring has. It reads the tail, and so takes the cache line from the producers. */
 static size_t backlog_ring_length(const struct fl__task_queue *queue)
 {
-	/* relaxed, both: a hint */
-	const uint64_t head = fl__load_relaxed(&queue->ring.head) & ~(uint64_t)FL__MPMC_FLAGS;
-	const uint64_t tail = fl__load_relaxed(&queue->ring.tail) & ~(uint64_t)FL__MPMC_FLAGS;
-	return fl__mpmc_later(tail, head) ? (size_t)((tail - head) / FL__MPMC_STEP) : 0;
+	/* relaxed, both: a hint. The division removes the flags. */
+	const uint64_t head = fl__load_relaxed(&queue->ring.head) / FL__MPMC_STEP;
+	const uint64_t tail = fl__load_relaxed(&queue->ring.tail) / FL__MPMC_STEP;
+	return tail > head ? tail - head : 0;
 }
 
 /* How many tasks the calling worker may put into its local queue. */
@@ -187,10 +224,10 @@ static size_t backlog_room(const struct fl__task_queue *own)
 }
 
 /*
- * Puts tasks, for which there is room, into the calling worker's local queue, open or closed.
- * Returns whether a thread may have seen the queue empty before it went, or goes, to sleep.
+ * Puts tasks, for which there is room, into the calling worker's local queue, open or closed. Owes a
+ * wake if a thread may have seen the queue empty before it went, or goes, to sleep.
  */
-static bool backlog_move_in(struct fl__task_queue *own, struct fl__task_block *const *blocks, size_t n)
+static void backlog_move_in(struct fl__task_queue *own, struct fl__task_block *const *blocks, size_t n, unsigned *owes)
 {
 	struct fl_mpmc *q = &own->ring;
 	uint64_t tail = fl__load_relaxed(&q->tail); /* the CAS confirms it: others change its flags alone */
@@ -201,17 +238,19 @@ static bool backlog_move_in(struct fl__task_queue *own, struct fl__task_block *c
 		;
 	for (; n > 0; n--, at = fl__mpmc_next(q, at))
 		fl__task_queue_fill(fl__mpmc_slot_of(q, at, sizeof *blocks), at, *blocks++);
-	return (tail & FL__MPMC_FLAGS) != 0; /* a closed queue has no mark */
+	if (tail & FL__MPMC_FLAGS) { /* a closed queue has no mark */
+		fl__task_queue_list(own);
+		*owes |= FL__OWES_WAKE;
+	}
 }
 
 /* Whether the ring has more than `n` tasks: a hint, which reads no word that each put writes. */
 static bool backlog_has_more(const struct fl__task_queue *queue, size_t n)
 {
-	/* relaxed, both: a hint */
-	const uint64_t head = fl__load_relaxed(&queue->ring.head) & ~(uint64_t)FL__MPMC_FLAGS;
 	if (n >= queue->ring.capacity)
 		return false;
-	const uint64_t at = fl__mpmc_skip(&queue->ring, head, n);
+	/* relaxed, both: a hint. The head has no flags, since no producer waits for room. */
+	const uint64_t at = fl__mpmc_skip(&queue->ring, fl__load_relaxed(&queue->ring.head), n);
 	return fl__mpmc_later(fl__load_relaxed(fl__mpmc_stamp(fl__mpmc_slot_of(&queue->ring, at, sizeof(void *)))), at);
 }
 
@@ -238,10 +277,11 @@ static struct fl__task_block *backlog_take_batch(struct fl__task_queue *from, st
 	most = most > 1 ? FL__MIN(most, 1 + backlog_room(own)) : 1;
 	if (most == 1)
 		blocks[0] = fl__task_queue_take(from);
-	else if (fl__mpmc_get_many(&from->ring, blocks, sizeof *blocks, FL__MIN(most, BACKLOG_BATCH), &n, &ignored) ==
-	             0 &&
-	         n > 1 && backlog_move_in(own, blocks + 1, n - 1))
-		*owes |= FL__OWES_WAKE;
+	else
+		(void)fl__mpmc_get_many(&from->ring, blocks, sizeof *blocks, FL__MIN(most, BACKLOG_BATCH), &n,
+		                        &ignored); /* else `n` is 0 */
+	if (n > 1)
+		backlog_move_in(own, blocks + 1, n - 1, owes);
 	/* relaxed: a hint; a worker looks under the lock before it sleeps */
 	if (!blocks[0] && (fl__load_relaxed(&from->slow) & FL__QUEUE_OVERFLOWS))
 		*owes |= FL__OWES_REFILL;
@@ -253,23 +293,24 @@ struct fl__task_block *fl__backlog_take_other(struct fl__backlog *b, struct fl__
 {
 	struct fl__task_block *block = NULL;
 	if (own->takes % BACKLOG_BATCH == 0) {
-		own->visited = backlog_after(b, own->visited);
+		struct fl__task_queue *const next = backlog_after(b, own->visited);
+		own->visited = next ? next : b->queues[0];
 		block = backlog_take_batch(own->visited, own, 1, owes);
 		if (!block)
 			block = fl__task_queue_take(own);
 	}
 	/* relaxed: a worker that reads an old number takes a larger or a smaller batch */
-	const size_t workers = fl__load_relaxed(&b->workers), each = FL__BACKLOG_SHARES * workers;
+	const size_t workers = fl__load_relaxed(&b->workers);
 	for (unsigned i = 0; i <= b->mask && !block; i++) {
-		struct fl__task_queue *injector = b->injectors[(own->takes + i) & b->mask];
-		block = backlog_take_batch(injector, own, workers > 1 ? backlog_share(injector, each) : 1, owes);
+		struct fl__task_queue *injector = fl__backlog_injector(b, own->takes + i);
+		block = backlog_take_batch(
+		    injector, own, workers > 1 ? backlog_share(injector, FL__BACKLOG_SHARES * workers) : 1, owes);
 	}
-	if (!steals)
-		return block;
 	/* it begins behind its own queue, so that thieves do not all begin with the same one */
-	for (struct fl__task_queue *queue = backlog_after(b, own); queue != own && !block;
-	     queue = backlog_after(b, queue))
-		if (queue->is_local)
+	const struct fl__task_queue *const after[] = {own, b->queues[b->mask]};
+	for (int i = 0; steals && i < 2; i++)
+		for (struct fl__task_queue *queue = backlog_after(b, after[i]); queue && !block;
+		     queue = backlog_after(b, queue))
 			block = backlog_take_batch(queue, own, backlog_share(queue, 2), owes);
 	return block;
 }
@@ -291,7 +332,7 @@ static void backlog_refill(struct fl__task_queue *injector)
 void fl__backlog_refill(struct fl__backlog *b)
 {
 	for (unsigned i = 0; i <= b->mask; i++)
-		backlog_refill(b->injectors[i]);
+		backlog_refill(b->queues[i]);
 }
 
 static struct fl__task_block *backlog_take_overflow(struct fl__task_queue *queue)
@@ -306,29 +347,37 @@ static struct fl__task_block *backlog_take_overflow(struct fl__task_queue *queue
 	return block;
 }
 
+/* Whether the queue has a mark and no task. Another thread may have marked it with tasks. */
+static bool backlog_is_marked(const struct fl__task_queue *queue)
+{
+	/* seq_cst: see the invariant of search.c. A put after this load has found the mark. */
+	return (fl__load_seq_cst(&queue->ring.tail) & FL__MPMC_WAIT) && backlog_ring_length(queue) == 0;
+}
+
 struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b)
 {
-	struct fl__task_block *block = NULL;
-	for (struct fl__task_queue *queue = b->queues; queue && !block; queue = queue->next)
-		if (!(block = fl__task_queue_take(queue)))
-			block = backlog_take_overflow(queue);
-	return block;
+	BACKLOG_EACH (queue, b) {
+		struct fl__task_block *block = fl__task_queue_take(queue);
+		if (block || (block = backlog_take_overflow(queue)) != NULL)
+			return block;
+		if (queue->number <= b->mask || !backlog_is_marked(queue))
+			continue;
+		/* seq_cst: see invariant 6. The bit is set: only this call, under the lock, clears it. */
+		fl__sub_seq_cst(queue->listed, queue->bit);
+		if (!backlog_is_marked(queue))
+			fl__task_queue_list(queue);
+	}
+	return NULL;
 }
 
 struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b)
 {
-	size_t slots = 0, overflow = 0;
-	FL__EACH (struct fl__task_queue, queue, b->queues) {
-		slots += queue->ring.capacity;
-		overflow += queue->overflow.length;
-	}
-	/* relaxed: at least so many claimed tasks are in the lists; a search only saves memory */
-	const int64_t listed = (int32_t)fl__load_relaxed(&b->n_claimed) - (int64_t)slots;
-	if (listed < (int64_t)slots || (size_t)listed < overflow / 2)
+	const int64_t n = (int32_t)fl__load_relaxed(&b->n_claimed); /* relaxed: a search only saves memory */
+	if (n / 2 / BACKLOG_RING <= b->mask || n < (int64_t)fl__backlog_length(b) / 2)
 		return NULL;
 	struct fl__task_list claimed = {NULL, NULL, 0};
 	for (unsigned i = 0; i <= b->mask; i++) {
-		struct fl__task_queue *injector = b->injectors[i];
+		struct fl__task_queue *injector = b->queues[i];
 		FL__EACH_SAFE (struct fl__task_block, block, injector->overflow.head) {
 			if (fl__future_is_claimed(&block->future)) {
 				fl__task_list_remove(&injector->overflow, block);
@@ -348,66 +397,50 @@ bool fl__task_queue_is_empty(const struct fl__task_queue *queue)
 	return !(fl__load_relaxed(&queue->slow) & FL__QUEUE_OVERFLOWS) && backlog_ring_length(queue) == 0;
 }
 
-static bool backlog_queue_any(const struct fl__task_queue *queue)
-{
-	/* relaxed: a hint; a worker looks under the lock before it sleeps */
-	return (fl__load_relaxed(&queue->slow) & FL__QUEUE_OVERFLOWS) || backlog_has_more(queue, 0);
-}
-
 bool fl__backlog_any(const struct fl__backlog *b)
 {
-	FL__EACH (const struct fl__task_queue, queue, backlog_first(b))
-		if (backlog_queue_any(queue))
+	BACKLOG_EACH (queue, b)
+		/* relaxed: a hint; a worker looks under the lock before it sleeps */
+		if ((fl__load_relaxed(&queue->slow) & FL__QUEUE_OVERFLOWS) || backlog_has_more(queue, 0))
 			return true;
-	return false;
-}
-
-bool fl__backlog_glance(const struct fl__backlog *b, struct fl__task_queue *own)
-{
-	enum { QUEUES = 16 };
-	for (unsigned i = 0; i <= b->mask; i++)
-		if (backlog_queue_any(b->injectors[i]))
-			return true;
-	const struct fl__task_queue *const last = own->visited;
-	for (unsigned i = 0; i < QUEUES; i++) {
-		own->visited = backlog_after(b, own->visited);
-		if (backlog_queue_any(own->visited))
-			return true;
-		if (own->visited == last)
-			break;
-	}
 	return false;
 }
 
 bool fl__backlog_mark(struct fl__backlog *b)
 {
-	FL__EACH (struct fl__task_queue, queue, backlog_first(b))
-		/* seq_cst, both: see the invariant of search.c. A marked ring is empty, and is only read. */
+	BACKLOG_EACH (queue, b)
+		/* seq_cst: see the invariant of search.c. A queue that is marked already is only read. */
 		if ((fl__load_seq_cst(&queue->slow) & FL__QUEUE_OVERFLOWS) ||
-		    !((fl__load_seq_cst(&queue->ring.tail) & FL__MPMC_WAIT) || fl__mpmc_mark_empty(&queue->ring) ||
+		    !(backlog_is_marked(queue) || fl__mpmc_mark_empty(&queue->ring) ||
 		      fl__mpmc_can_get(&queue->ring) == -EPIPE))
 			return false;
 	return true;
 }
 
+void fl__backlog_watch(struct fl__backlog *b)
+{
+	BACKLOG_EACH (queue, b)
+		fl__or_seq_cst(&queue->ring.tail, FL__MPMC_WAIT); /* a later count sees the puts before it */
+}
+
 size_t fl__backlog_length(const struct fl__backlog *b)
 {
 	size_t length = 0;
-	FL__EACH (const struct fl__task_queue, queue, backlog_first(b))
+	BACKLOG_EACH (queue, b)
 		length += backlog_ring_length(queue) + queue->overflow.length;
 	return length;
 }
 
 void fl__backlog_close(struct fl__backlog *b)
 {
-	FL__EACH (struct fl__task_queue, queue, b->queues)
-		fl_mpmc_close(&queue->ring);
+	for (uint32_t i = 0; i < b->made; i++)
+		fl_mpmc_close(&b->queues[i]->ring);
 }
 
 bool fl__backlog_is_over(const struct fl__backlog *b)
 {
-	FL__EACH (struct fl__task_queue, queue, b->queues)
-		if (queue->overflow.head || fl__mpmc_can_get(&queue->ring) != -EPIPE)
+	for (uint32_t i = 0; i < b->made; i++)
+		if (b->queues[i]->overflow.head || fl__mpmc_can_get(&b->queues[i]->ring) != -EPIPE)
 			return false;
 	return true;
 }

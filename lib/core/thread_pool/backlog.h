@@ -13,8 +13,8 @@
  * "Under the lock" means the executor's lock. The caller of any other function does not hold it.
  */
 struct fl__task_queue {
-	struct fl__task_queue *next; /* in the list of all queues */
-	bool is_local;               /* else it is an injector queue */
+	unsigned number; /* its place in `queues` */
+	uint64_t bit, *listed;
 	/* of an injector */
 	uint32_t slow; /* FL__QUEUE_OVERFLOWS, FL__QUEUE_STARTUP */
 	struct fl__task_list overflow;
@@ -26,15 +26,22 @@ struct fl__task_queue {
 
 enum { FL__QUEUE_OVERFLOWS = 1, FL__QUEUE_STARTUP = 2 };
 
-enum { FL__BACKLOG_INJECTORS = 8 };
+/* Threads that leave may still have a queue when others start. BITS: of so many queues in a word. */
+enum {
+	FL__BACKLOG_INJECTORS = 8,
+	FL__BACKLOG_QUEUES = FL__BACKLOG_INJECTORS + 2 * FL_WORKERS_MAX,
+	FL__BACKLOG_BITS = 64
+};
 
 struct fl__backlog {
-	struct fl__task_queue *queues; /* all: the newest local queue first, and the injectors last */
-	unsigned mask;                 /* the number of injectors, a power of two, less one */
-	struct fl__task_queue *injectors[FL__BACKLOG_INJECTORS];
-	uint32_t workers; /* how many may be active */
+	unsigned mask;                                     /* the number of injectors, a power of two, less one */
+	uint32_t workers;                                  /* how many may be active */
+	uint32_t made;                                     /* queues; none is removed */
+	struct fl__task_queue *queues[FL__BACKLOG_QUEUES]; /* the injectors, then the local queues */
 	/* keeps the words above, which each submit or take reads, off the next ones */
 	unsigned char apart[FL__MPMC_APART];
+	/* a thread that looks for tasks visits only queues whose bit is set here */
+	uint64_t listed[FL__BACKLOG_QUEUES / FL__BACKLOG_BITS + 1];
 	uint32_t n_claimed; /* tasks in the queues that another context has claimed; approximate */
 };
 
@@ -53,16 +60,21 @@ int fl__backlog_init(struct fl__backlog *b, unsigned workers);
 void fl__backlog_fini(struct fl__backlog *b);
 
 /*
- * Under the lock: initializes the local queue of a new worker and lists it. It must stay there until
- * fl__backlog_fini(). Returns 0 or -ENOMEM.
+ * Under the lock: makes the local queue of a new worker. It must stay there until
+ * fl__backlog_fini(); the worker frees its ring. Returns 0 or -ENOMEM.
  */
 int fl__local_init(struct fl__task_queue *local, struct fl__backlog *b);
-void fl__local_fini(struct fl__task_queue *local);
+
+/*
+ * Lists the queue. A worker does so after a put into its local queue that has cleared the mark,
+ * before it wakes another worker.
+ */
+void fl__task_queue_list(const struct fl__task_queue *queue);
 
 /* The injector of a producer: a context's id, or a worker's number. */
 static inline struct fl__task_queue *fl__backlog_injector(const struct fl__backlog *b, uint64_t producer)
 {
-	return b->injectors[producer & b->mask];
+	return b->queues[producer & b->mask];
 }
 
 /* Publishes a task in the slot of position `at`, which the caller has claimed. */
@@ -114,9 +126,8 @@ static inline void fl__local_spill(struct fl__task_queue *local)
  */
 static inline void fl__task_queue_fetch_ahead(const struct fl__task_queue *queue)
 {
-	/* relaxed, all three: a stale value only makes the prefetch useless */
-	const uint64_t head = fl__load_relaxed(&queue->ring.head) & ~(uint64_t)FL__MPMC_FLAGS;
-	const uint64_t at = fl__mpmc_next(&queue->ring, head);
+	/* relaxed, all three: a stale value only makes the prefetch useless. The head has no flags. */
+	const uint64_t at = fl__mpmc_next(&queue->ring, fl__load_relaxed(&queue->ring.head));
 	unsigned char *slot = fl__mpmc_slot_of(&queue->ring, at, sizeof(void *));
 	if (fl__load_relaxed(fl__mpmc_stamp(slot)) == at + FL__MPMC_ITEM)
 		fl__task_block_fetch(fl__load_relaxed((struct fl__task_block **)(void *)(slot + FL__BACKLOG_OFFSET)));
@@ -128,7 +139,7 @@ static inline void fl__task_queue_fetch_ahead(const struct fl__task_queue *queue
  */
 int fl__backlog_add_locked(struct fl__task_queue *injector, struct fl__task_block *block);
 
-/* Under the lock: while `is_slow`, producers outside of the pool take the lock. */
+/* Under the lock: while `is_slow`, each submit takes the lock. */
 void fl__backlog_set_startup(struct fl__backlog *b, bool is_slow);
 
 /* Takes the oldest task of the ring. Returns NULL if it has none; the overflow list may have some. */
@@ -175,7 +186,8 @@ void fl__backlog_refill(struct fl__backlog *b);
 
 /*
  * Under the lock: takes a task from any queue. Returns NULL if there is none, or if a put into a
- * ring has not ended: then the caller tries again.
+ * ring has not ended: then the caller tries again. Removes marked local queues from the list; so the
+ * caller is counted as searching, or takes all tasks.
  */
 struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b);
 
@@ -189,17 +201,14 @@ struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b);
 bool fl__backlog_any(const struct fl__backlog *b);
 
 /*
- * The same of the injectors and of some other queues, each time of the next ones: what it costs does
- * not grow with the number of workers. By the worker with the local queue `own`.
- */
-bool fl__backlog_glance(const struct fl__backlog *b, struct fl__task_queue *own);
-
-/*
  * Marks the empty queues. Returns false, with some queues marked, if one has a task. The next put
  * into a marked queue clears its mark; it comes after this call in the single order of seq_cst, but
  * not always in happens-before. A queue that is closed and empty needs no mark.
  */
 bool fl__backlog_mark(struct fl__backlog *b);
+
+/* Under the lock: marks all listed queues, also those with tasks. The next put clears the mark. */
+void fl__backlog_watch(struct fl__backlog *b);
 
 /*
  * About how many tasks wait, claimed ones included. It reads without the lock, which

@@ -52,8 +52,8 @@
  *   - S sees `more` false, and leaves the task: no further worker may be active. The thread that
  *     makes `more` true sets a mark or wakes a worker (fl__pool_settle()). If it does so before the
  *     submit, the submit finds the mark; if after S's load, that thread finds the task.
- * The local queue of a new worker has no mark, and a thread that marks the others may not see it. The
- * new worker is counted from its start: it ends this search as S does, before it runs user code.
+ * A local queue that is not listed counts as marked (invariant 6 of backlog.c). That of a new worker
+ * is made with a mark.
  *
  * So these are in the total order of seq_cst: the claim, or the store to `slow` for a task
  * that goes into an overflow list; the submit's load of `searching`; the end of S's search; S's
@@ -65,7 +65,9 @@
  * Until it has the lock it counts as idle, though a wake passes over it.
  *
  * A worker in its initializer, or one that looks for forks (fork_join.c), is not counted as
- * searching: either may take long. During an initializer each submit may start another worker.
+ * searching: either may take long. During an initializer each submit looks under the lock whether to
+ * start another worker, since tasks that are no more than the initializers leave all queues marked,
+ * not only the empty ones (fl__backlog_watch()).
  */
 #include "../base/atomic.h"
 #include "../base/awaited.h"
@@ -94,7 +96,7 @@ static bool pool_needs_worker(struct fl__thread_pool *p)
 void fl__pool_wake_locked(struct fl__thread_pool *p)
 {
 	if (p->started == FL__POOL_START_FAILED)
-		fl__pool_set_started(p, FL__POOL_STARTED, p->initializing);
+		fl__pool_set_started(p, FL__POOL_STARTED);
 	fl__pool_relieve(p);
 	while (p->more && fl__load_seq_cst(&p->searching) == 0) { /* see the invariant */
 		/* a thread that sees the count leaves its task to this search */
@@ -111,11 +113,11 @@ void fl__pool_wake_locked(struct fl__thread_pool *p)
 		/* seq_cst: the counted search ends before the mark; see the invariant */
 		if (fl__sub_seq_cst(&p->searching, 1) > 1 || starts)
 			return;
+		if (p->initializing > 0)
+			fl__backlog_watch(&p->backlog);
 		if (pool_needs_worker(p))
-			continue; /* the other search has ended since */
-		if (!fl__pool_may_start(p) || p->initializing > 0 || p->base.closed)
-			return;
-		if (fl__backlog_mark(&p->backlog))
+			continue; /* the other search has ended since, or a task has come */
+		if (!fl__pool_may_start(p) || p->initializing > 0 || p->base.closed || fl__backlog_mark(&p->backlog))
 			return;
 	}
 }
@@ -206,25 +208,18 @@ static bool pool_uses_all_cpus(struct fl__thread_pool *p)
 	return fl__load_relaxed(&p->active) >= cpus; /* a hint */
 }
 
-static bool pool_sees_task(const void *worker)
-{
-	struct fl__thread_worker *w = (struct fl__thread_worker *)(uintptr_t)worker;
-	return fl__backlog_glance(&w->pool->backlog, &w->local);
-}
-
 /*
  * Looks for a task for a while. Where yields are barred (base/yield.c) fl__spin() pauses. If the
  * pool uses all CPUs, pauses would take one from workers with tasks: then the worker polls a few
  * times.
  */
-static void pool_spin(struct fl__thread_worker *w)
+static void pool_spin(struct fl__thread_pool *p)
 {
-	struct fl__thread_pool *p = w->pool;
 	struct fl__ctx *ctx = fl__ctx_get();
 	const bool brief = fl__yields_are_barred(fl__sys.now()) && pool_uses_all_cpus(p);
 	/* the result does not matter: the caller looks again */
 	if (ctx->ops == &fl__thread_parker)
-		(void)fl__spin(ctx, pool_sees_task, w, brief ? FL_NO_WAIT : FL_FOREVER);
+		(void)fl__spin(ctx, fl__pool_has_task, p, brief ? FL_NO_WAIT : FL_FOREVER);
 }
 
 static fl_time pool_sleep_deadline(const struct fl__thread_pool *p)
@@ -352,7 +347,7 @@ struct fl__pool_taken fl__pool_search(struct fl__thread_worker *w)
 	struct fl__pool_taken taken;
 	bool called = false; /* was woken for forks, and has not looked for them yet */
 	do {
-		pool_spin(w);
+		pool_spin(p);
 		taken = fl__pool_take(w, p, true, false);
 		if (taken.block)
 			break;

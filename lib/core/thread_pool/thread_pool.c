@@ -18,8 +18,8 @@ static void pool_ends(struct fl__run *run)
 }
 
 /*
- * The submit under the lock: for the first task, while a worker runs the initializer, after a start
- * has failed, and if the injector's ring is full or closed.
+ * The submit under the lock: for the first task, after a start has failed, and if the injector's ring
+ * is full or closed.
  */
 static FL__NOINLINE int pool_submit_slow(struct fl__thread_pool *p, struct fl__task_queue *injector,
                                          struct fl__task_block *block)
@@ -53,7 +53,7 @@ static inline int pool_submit_to(struct fl__thread_pool *p, struct fl__task_queu
 	bool marked;
 	/*
 	 * acquire: if the list was emptied, the tasks of this producer are in the ring; pairs with
-	 * backlog_set_slow(). A worker that has ended its initializer looks for tasks.
+	 * backlog_set_slow()
 	 */
 	if (fl__unlikely(fl__load_acquire(&injector->slow) != 0 || !fl__task_queue_put(injector, block, &marked)))
 		return pool_submit_slow(p, injector, block);
@@ -77,8 +77,10 @@ static FL__NOINLINE int pool_submit_from_worker(struct fl__thread_pool *p, struc
 	 */
 	if (!(fl__load_relaxed(&injector->slow) & FL__QUEUE_STARTUP) && fl__load_relaxed(&p->backlog.workers) > 1 &&
 	    fl__local_is_open(&w->local, injector) && fl__task_queue_put(&w->local, block, &marked)) {
-		if (marked)
+		if (marked) {
+			fl__task_queue_list(&w->local);
 			fl__pool_wake(p);
+		}
 		return 0;
 	}
 	fl__local_spill(&w->local);
@@ -156,7 +158,7 @@ FL__COLD static void pool_destroy(fl_executor *e)
 	fl__thread_detach(p->ended);
 	FL__EACH_SAFE (struct fl__thread_worker, w, p->workers) {
 		fl__thread_detach(w->thread);
-		fl__local_fini(&w->local);
+		fl__mpmc_fini(&w->local.ring);
 		fl__free(w);
 	}
 	fl__executor_fini(e);
@@ -221,7 +223,7 @@ static int pool_init(struct fl__thread_pool *p, const fl_executor_config *config
 	int rc = fl__backlog_init(&p->backlog, workers);
 	if (rc != 0)
 		return rc;
-	fl__pool_set_started(p, FL__POOL_NO_WORKER, 0);
+	fl__pool_set_started(p, FL__POOL_NO_WORKER);
 	if (fl__forks_are_linked())
 		fl__forks_init(&p->forks, workers, fl__pool_wake_for_forks, p);
 	p->forks.has_task = fl__pool_has_task;

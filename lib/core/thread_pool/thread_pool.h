@@ -124,11 +124,10 @@ static inline struct fl__thread_pool *fl__pool_of(const fl_executor *e)
 
 /* workers.c. All under the lock, except where it says otherwise. */
 
-static inline void fl__pool_set_started(struct fl__thread_pool *p, unsigned started, unsigned initializing)
+static inline void fl__pool_set_started(struct fl__thread_pool *p, unsigned started)
 {
 	p->started = started;
-	p->initializing = initializing;
-	fl__backlog_set_startup(&p->backlog, started != FL__POOL_STARTED || initializing > 0);
+	fl__backlog_set_startup(&p->backlog, started != FL__POOL_STARTED);
 }
 
 /* Computes `more`, `active` and `crowded` after a change of their inputs. */

@@ -94,7 +94,7 @@ bool fl__pool_may_start(const struct fl__thread_pool *p)
 
 bool fl__pool_is_over(struct fl__thread_pool *p, unsigned active)
 {
-	if (!p->over && fl__backlog_is_over(&p->backlog) && p->idle + active == p->alive) {
+	if (!p->over && p->idle + active == p->alive && fl__backlog_is_over(&p->backlog)) {
 		p->over = true;
 		fl__pool_wake_sleepers(p, FL__ALL);
 	}
@@ -115,14 +115,14 @@ static void pool_initialize_worker(struct fl__thread_pool *p)
 		return;
 	{
 		FL__POOL_LOCKED(p);
-		fl__pool_set_started(p, p->started, p->initializing + 1);
+		p->initializing++;
 		/* as in fl__pool_stop_searching() */
 		fl__sub_seq_cst(&p->searching, 1);
 		fl__pool_wake_locked(p);
 	}
 	(void)fl__executor_initialize(&p->base); /* an error breaks the executor */
 	FL__POOL_LOCKED(p);
-	fl__pool_set_started(p, p->started, p->initializing - 1);
+	p->initializing--;
 	fl__add_relaxed(&p->searching, 1);
 }
 
@@ -191,7 +191,7 @@ FL__COLD static void pool_replace_worker(struct fl__thread_pool *p)
 			p->surplus--;
 		/* as in fl__pool_start_worker() */
 		if (p->alive == 1)
-			fl__pool_set_started(p, FL__POOL_NO_WORKER, p->initializing);
+			fl__pool_set_started(p, FL__POOL_NO_WORKER);
 		fl__pool_end_worker(p);
 	}
 	while (pool_is_deserted(p))
@@ -278,9 +278,9 @@ int fl__pool_start_worker(struct fl__thread_pool *p)
 {
 	const int rc = pool_start_thread(p);
 	if (rc == 0)
-		fl__pool_set_started(p, FL__POOL_STARTED, p->initializing);
+		fl__pool_set_started(p, FL__POOL_STARTED);
 	else if (p->started != FL__POOL_NO_WORKER)
-		fl__pool_set_started(p, FL__POOL_START_FAILED, p->initializing);
+		fl__pool_set_started(p, FL__POOL_START_FAILED);
 	return rc;
 }
 

@@ -6,11 +6,12 @@
  */
 #include "pools.h"
 
-/* The user closes the executor only when the second task has run. A close wakes all workers. */
-#define CLOSES_AFTER_SECOND(test, ...)                                                                                 \
+/* The user closes the executor, which wakes all workers; if it `waits`, when the second task has run. */
+#define CLOSES_AFTER_SECOND(test, waits, ...)                                                                          \
 	FL_STRESS_ACTOR(test, user)                                                                                    \
 	{                                                                                                              \
-		OK(fl_event_wait(&s->second));                                                                         \
+		if (waits)                                                                                             \
+			OK(fl_event_wait(&s->second));                                                                 \
 		fl_executor_close(&s->p->base);                                                                        \
 	}                                                                                                              \
 	ALL_END(test, __VA_ARGS__, user)
@@ -47,46 +48,23 @@ static struct fl__thread_pool *local_with_six(fl_event *second)
 
 /*
  * A task of a batch waits for the next, which is in the hands of its worker while the other worker
- * goes to sleep. Only then does the user close the executor, which wakes all.
+ * goes to sleep. The user closes the executor only then, which wakes all; or at once, so that the
+ * other worker may find the closed backlog empty.
  */
-struct local_batch_vs_sleep {
+struct local_batch {
 	struct fl__thread_pool *p;
 	fl_event second;
 };
 
-FL_STRESS_SETUP(local_batch_vs_sleep)
+FL_STRESS_SETUP(local_batch)
 {
 	s->p = local_with_six(&s->second);
 }
 
-SERVES(local_batch_vs_sleep, one, 0)
-SERVES(local_batch_vs_sleep, two, 1)
+SERVES(local_batch, one, 0)
+SERVES(local_batch, two, 1)
 
-CLOSES_AFTER_SECOND(local_batch_vs_sleep, one, two)
-
-/*
- * The same beside a close: the other worker may find the closed backlog empty while the second task
- * is in the hands of the first worker.
- */
-struct local_batch_vs_close {
-	struct fl__thread_pool *p;
-	fl_event second;
-};
-
-FL_STRESS_SETUP(local_batch_vs_close)
-{
-	s->p = local_with_six(&s->second);
-}
-
-SERVES(local_batch_vs_close, one, 0)
-SERVES(local_batch_vs_close, two, 1)
-
-FL_STRESS_ACTOR(local_batch_vs_close, user)
-{
-	fl_executor_close(&s->p->base);
-}
-
-ALL_END(local_batch_vs_close, one, two, user)
+CLOSES_AFTER_SECOND(local_batch, fl_stress_choose(2), one, two)
 
 /*
  * A cancel of the executor finds each task: in an injector, in a worker's queue, in the hands of a
@@ -131,7 +109,7 @@ FL_STRESS_SETUP(local_once)
 	/* no block: only its address is used */
 	for (uintptr_t i = 1; i <= LOCAL_TASKS; i++)
 		FL_STRESS_CHECK(
-		    fl__task_queue_put(s->backlog.injectors[0], (struct fl__task_block *)(i * LOCAL_APART), &marked));
+		    fl__task_queue_put(s->backlog.queues[0], (struct fl__task_block *)(i * LOCAL_APART), &marked));
 }
 
 static bool local_take(struct local_once *s, int place)
@@ -163,7 +141,7 @@ FL_STRESS(local_once, one, two)
 	for (int i = 0; i < LOCAL_TASKS; i++)
 		once = once && s->taken[i] == 1;
 	for (int i = 0; i < 2; i++)
-		fl__local_fini(&s->queues[i]);
+		fl__mpmc_fini(&s->queues[i].ring);
 	fl__backlog_fini(&s->backlog);
 	FL_ACCEPTABLE(once, "once each");
 }
@@ -186,13 +164,15 @@ FL_TASK_STATIC(submit_and_await, struct local_own_vs_sleep *, void)
 FL_STRESS_SETUP(local_own_vs_sleep)
 {
 	s->p = local_of_two();
+	if (fl_stress_choose(2)) /* as if another worker had emptied and marked it: then who sleeps unlists it */
+		fl__task_queue_list(&worker_at(s->p, 0)->local);
 	OK(submit_and_await_submit(&s->p->base, s, NULL));
 }
 
 SERVES(local_own_vs_sleep, one, 0)
 SERVES(local_own_vs_sleep, two, 1)
 
-CLOSES_AFTER_SECOND(local_own_vs_sleep, one, two)
+CLOSES_AFTER_SECOND(local_own_vs_sleep, true, one, two)
 
 /*
  * The same twice: the first such task, on the second worker, waits for the second such task, so the
@@ -223,4 +203,4 @@ SERVES(local_own_twice, one, 0)
 SERVES(local_own_twice, two, 1)
 SERVES(local_own_twice, three, 2)
 
-CLOSES_AFTER_SECOND(local_own_twice, one, two, three)
+CLOSES_AFTER_SECOND(local_own_twice, true, one, two, three)

@@ -204,8 +204,8 @@ struct pool_stop_vs_overflow {
 FL_STRESS_SETUP(pool_stop_vs_overflow)
 {
 	s->p = pool_of_actors(2, 1);
-	fl__mpmc_fini(&s->p->backlog.injectors[0]->ring);
-	OK(fl__mpmc_init(&s->p->backlog.injectors[0]->ring, sizeof(struct fl__task_block *), 2, 0));
+	fl__mpmc_fini(&s->p->backlog.queues[0]->ring);
+	OK(fl__mpmc_init(&s->p->backlog.queues[0]->ring, sizeof(struct fl__task_block *), 2, 0));
 	OK(do_nothing_submit(&s->p->base, NULL));
 	OK(await_event_submit(&s->p->base, &s->second, NULL));
 }
@@ -215,7 +215,7 @@ SERVES(pool_stop_vs_overflow, worker, 0)
 /* As a worker that just had a task, and so does not search. */
 FL_STRESS_ACTOR(pool_stop_vs_overflow, busy)
 {
-	struct fl__task_block *block = fl__task_queue_take(s->p->backlog.injectors[0]);
+	struct fl__task_block *block = fl__task_queue_take(s->p->backlog.queues[0]);
 	if (block)
 		run_or_abandon(s->p, block);
 }
@@ -367,7 +367,7 @@ FL_STRESS_ACTOR(pool_part_freed, canceller)
 
 FL_STRESS_ACTOR(pool_part_freed, worker)
 {
-	run_or_abandon(s->p, fl__task_queue_take(s->p->backlog.injectors[0]));
+	run_or_abandon(s->p, fl__task_queue_take(s->p->backlog.queues[0]));
 	fl_executor_free(&s->p->base);
 }
 

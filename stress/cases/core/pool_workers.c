@@ -90,6 +90,43 @@ FL_STRESS(pool_idle_told_to_end, submitter, resizer)
 	FL_ACCEPTABLE(LOOK(&s->ran) == 1, "it ran");
 }
 
+/*
+ * The initializer of the first worker ends only when one of two tasks has run. So whichever submit
+ * comes second must provide another worker, or the first worker must before it initializes.
+ */
+struct pool_initializer_waits {
+	fl_executor *e;
+	fl_event ran;
+	atomic_int initialized;
+};
+
+FL_TASK_STATIC(first_awaits_event, struct pool_initializer_waits *, void)
+{
+	const bool is_first = atomic_fetch_add_explicit(&(*arg)->initialized, 1, memory_order_relaxed) == 0;
+	return is_first ? fl_event_wait(&(*arg)->ran) : 0;
+}
+
+FL_STRESS_SETUP(pool_initializer_waits)
+{
+	s->e = pool_as((fl_executor_config){.workers = 2, .initialize = &first_awaits_event, .initialize_arg = &s});
+}
+
+FL_STRESS_ACTOR(pool_initializer_waits, one)
+{
+	OK(do_nothing_submit(s->e, NULL));
+}
+
+FL_STRESS_ACTOR(pool_initializer_waits, two)
+{
+	OK(set_event_submit(s->e, &s->ran, NULL));
+}
+
+FL_STRESS(pool_initializer_waits, one, two)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(fl_event_is_set(&s->ran), "another worker ran it");
+}
+
 /* A lower limit while tasks come; then a higher one again. */
 struct pool_resize_down {
 	fl_executor *e;

@@ -23,7 +23,7 @@ static inline struct fl__thread_pool *pool_of_actors(unsigned n, unsigned actors
 	struct fl__thread_pool *p = pool_inside(e);
 	while (p->made < actors)
 		FL_STRESS_CHECK(fl__pool_make_worker(p) != NULL);
-	fl__pool_set_started(p, FL__POOL_STARTED, 0);
+	fl__pool_set_started(p, FL__POOL_STARTED);
 	p->alive = p->searching = actors;
 	fl__pool_recount(p);
 	return p;

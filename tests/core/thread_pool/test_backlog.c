@@ -190,20 +190,23 @@ POOL_TEST(backlog_reaches_each_queue, 2)
 	FL_OK(fl_event_wait(&local_reached));
 }
 
-/* The ring of the injector is full, and the event's task in the list behind it. */
+/*
+ * The ring of the injector is full, and the event's task in the list behind it. The worker that gets
+ * there has a task in its queue at each take, and so never searches.
+ */
 POOL_TEST(backlog_reaches_what_is_late, 2)
 {
 	begin();
 	fl_event_reset(&local_reached);
 	struct held held[2];
 	hold_workers(e, held, 2);
-	for (int i = 0; i < 2 * 6; i++)
-		FL_OK(backlog_endless_submit(e, e, NULL));
-	for (int i = 0; i < RING; i++)
+	for (int i = 1; i < RING; i++)
 		FL_OK(backlog_note_submit(e, i, NULL));
+	FL_OK(backlog_endless_submit(e, e, NULL));
 	FL_OK(pool_set_submit(e, &local_reached, NULL));
-	let_all_go(held, 2);
+	let_go(&held[0]);
 	FL_OK(fl_event_wait(&local_reached));
+	let_go(&held[1]);
 }
 
 static int local_refused;
@@ -231,27 +234,68 @@ POOL_TEST(backlog_local_after_the_close, 2)
 	FL_OK(fl_executor_join(e));
 }
 
-/* However many queues there are, a worker that spins sees each of them after some looks. */
-FL_TEST(backlog_glances_reach_each_queue)
+/* Puts a task as the worker of the queue does, but does not fill its slot. */
+static struct fl__mpmc_claim claim_local(struct fl__task_queue *local)
 {
-	enum { QUEUES = 100 };
-	static struct fl__task_queue queues[QUEUES];
-	static unsigned char no_task; /* only its address is used */
-	struct fl__backlog b = {0};
-	FL_OK(fl__backlog_init(&b, QUEUES));
-	for (int i = 0; i < QUEUES; i++)
-		FL_OK(fl__local_init(&queues[i], &b));
-	for (int i = 0; i < QUEUES; i++) {
-		bool marked, seen = false;
-		for (int looks = 0; looks < QUEUES; looks++)
-			assert_false(fl__backlog_glance(&b, &queues[QUEUES / 2]));
-		assert_true(fl__task_queue_put(&queues[i], (struct fl__task_block *)(void *)&no_task, &marked));
-		for (int looks = 0; looks < QUEUES && !seen; looks++)
-			seen = fl__backlog_glance(&b, &queues[QUEUES / 2]);
-		assert_true(seen);
-		assert_non_null(fl__task_queue_take(&queues[i]));
+	struct fl__mpmc_claim claim;
+	FL_OK(fl__mpmc_claim_slots(&local->ring, &local->ring.tail, 0, sizeof(void *), 1, false, &claim));
+	if (claim.owes_wake)
+		fl__task_queue_list(local);
+	return claim;
+}
+
+static void put_local(struct fl__task_queue *local, int n)
+{
+	for (; n > 0; n--) {
+		const struct fl__mpmc_claim claim = claim_local(local);
+		fl__task_queue_fill(claim.slot, claim.at, (void *)&ran); /* no task: only its address is used */
 	}
-	for (int i = 0; i < QUEUES; i++)
-		fl__local_fini(&queues[i]);
+}
+
+/* How many local queues a search visits. */
+static int listed(const struct fl__backlog *b)
+{
+	int n = -FL__BACKLOG_INJECTORS;
+	FL_EACH (i, b->listed)
+		n += __builtin_popcountll(b->listed[i]);
+	return n;
+}
+
+/*
+ * A search visits a local queue from its first task on, until it was found empty and marked. So what a
+ * worker has left when it ended is soon taken, by a worker that always has newer tasks.
+ */
+FL_TEST(backlog_visits_queues_with_tasks)
+{
+	enum { QUEUES = 200, TAKES = BATCH * BATCH * (FL__BACKLOG_INJECTORS + 2) };
+	static struct fl__backlog b;
+	static struct fl__task_queue queues[QUEUES];
+	struct fl__task_queue *own = &queues[0], *left = &queues[QUEUES - 1];
+	unsigned owes = 0;
+	FL_OK(fl__backlog_init(&b, QUEUES));
+	FL_EACH (i, queues)
+		FL_OK(fl__local_init(&queues[i], &b));
+	put_local(left, BATCH);
+	for (int takes = 0; takes < TAKES; takes++) {
+		if (fl__task_queue_is_empty(own))
+			put_local(own, BATCH);
+		assert_non_null(fl__backlog_take(&b, own, false, &owes));
+	}
+	assert_true(fl__task_queue_is_empty(left));
+	put_local(left, BATCH);
+	while (fl__backlog_take(&b, &queues[QUEUES / 2], true, &owes))
+		;
+	assert_null(fl__backlog_take_locked(&b));
+	assert_int_equal(listed(&b), 3);
+	assert_true(fl__backlog_mark(&b));
+	assert_null(fl__backlog_take_locked(&b));
+	assert_int_equal(listed(&b), 0);
+	(void)claim_local(left);
+	fl__backlog_watch(&b); /* marks it, though it is not empty */
+	assert_null(fl__backlog_take_locked(&b));
+	assert_int_equal(listed(&b), 1);
+	assert_false(fl__backlog_mark(&b));
+	FL_EACH (i, queues)
+		fl__mpmc_fini(&queues[i].ring);
 	fl__backlog_fini(&b);
 }
