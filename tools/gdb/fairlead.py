@@ -69,7 +69,7 @@ CONSTANTS = """
 BUCKET=64 MUTEX_LOCKED=1 MUTEX_WATCHED=8 RWLOCK_COUNT=134217727 RWLOCK_WRITER=2147483648 ONCE_DONE=1
 ONCE_RUNNING=2 EVENT_SET=1 EVENT_ONE_SET=8 FL_SEM_MAX=2147483647 FL_LATCH_MAX=2147483647 LOT_BUCKETS=1024
 FL__DEBUG_BUCKETS=4096 FL__DEBUG_READ=1 SCHED_PARKED=4 FL__MPMC_CLOSED=2 FL__MPMC_FLAGS=3 FL__MPMC_STEP=4
-FL__QUEUE_SPSC_CLOSED=4 FL__UNBOUNDED_CLOSED=2 FL__UNBOUNDED_TICKET=4 FUTURE_CLAIMED=1 FUTURE_CANCELLED=2 FUTURE_ENDED=4
+FL__QUEUE_SPSC_CLOSED=4 FL__UNBOUNDED_CLOSED=2 FL__UNBOUNDED_TICKET=4 FL__FUTURE_CLAIMED=1 FL__FUTURE_CANCELLED=2 FL__FUTURE_ENDED=4
 FL__SHM_TID=1073741823 FL__LINE=64 FL_SHM_BARRIER_MAX=1048575 FL__POOL_BETWEEN=2
 """
 KINDS = """
@@ -609,8 +609,8 @@ def of_queue(at):
 
 def of_future(at):
     f = S("fl_future")(at)
-    how = "pending" if not f["state"] & (K.FUTURE_CLAIMED | K.FUTURE_ENDED) else "running" if not f["state"] & K.FUTURE_ENDED else \
-        "cancelled" if f["state"] & K.FUTURE_CANCELLED else f"ended with {f['error']}"
+    how = "pending" if not f["state"] & (K.FL__FUTURE_CLAIMED | K.FL__FUTURE_ENDED) else "running" if not f["state"] & K.FL__FUTURE_ENDED else \
+        "cancelled" if f["state"] & K.FL__FUTURE_CANCELLED else f"ended with {f['error']}"
     return f"{text(S('fl_task_type')(f['type'])['name']) if f['type'] else 'promise'}, {how}"
 
 
