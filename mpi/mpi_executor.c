@@ -8,7 +8,7 @@
  * leader, which holds the engine lock, is one of:
  *
  *   leader           when                           rounds
- *   a poller         a thread waits for a task      as fl__remote_on_attend() polls
+ *   a poller         a thread waits for a task      as remote_on_advance() polls
  *   a submitter      any submit, on a thread        one of its pool, without receives; others
  *                                                   of all pools in mpi_settle()
  *   the MPI thread   no poller has led since the    all, with fl__mpi_pause() between them
@@ -948,10 +948,16 @@ static void mpi_on_leave(fl_executor *e, bool over)
 	fl__mpi_wake(FL__MPI_FIRST);
 }
 
+static bool mpi_on_has_started(const struct fl__task_block *block)
+{
+	return block->worker != NULL;
+}
+
 static const struct fl__remote_transport mpi_transport = {
     .far = true,
     .start = mpi_on_start,
     .post = mpi_on_post,
+    .has_started = mpi_on_has_started,
     .recall = mpi_on_recall,
     .stop = mpi_on_stop,
     .poll = mpi_on_poll,
@@ -1015,12 +1021,6 @@ static int mpi_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 	return 0;
 }
 
-static bool mpi_pool_on_has_started(fl_executor *e, const struct fl__task_block *block)
-{
-	(void)e;
-	return block->worker != NULL;
-}
-
 static void mpi_pool_on_wake_all(fl_executor *e)
 {
 	struct mpi_pool *p = mpi_pool_of(e);
@@ -1064,7 +1064,6 @@ static const struct fl__executor_ops mpi_pool_ops = {
     .submit = mpi_pool_on_submit,
     .wake_all = mpi_pool_on_wake_all,
     .destroy = mpi_pool_on_destroy,
-    .has_started = mpi_pool_on_has_started,
     .terminate = mpi_pool_on_terminate,
     .count = mpi_pool_on_count,
 };

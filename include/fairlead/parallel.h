@@ -97,7 +97,7 @@ struct fl__fork {
 };
 
 struct fl__fork_flags {
-	uint32_t thieves;  /* thieves of private forks, and FORK_UNFENCED; not 0: each pop is a swap */
+	uint32_t thieves;  /* thieves of private forks, and FL__FORK_UNFENCED; not 0: each pop is a swap */
 	uint32_t sleepers; /* 1: a context may sleep that could steal */
 };
 

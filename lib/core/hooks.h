@@ -59,9 +59,9 @@
  *                      the word, so the unlock goes the slow way, too. The unlock of many readers
  *                      has no mark, and tests fl__hooks first. fl__hook_readers closes the fast path
  *                      of readers.
- *   fl_submit()        Its short way compares the executor's word `plain` with fl__plain_forks. The
- *                      statistics change the first where the next task is to be measured; the
- *                      recorder changes the second.
+ *   fl_submit()        Its short way compares two words (exec/submit.c). The statistics change the
+ *                      executor's where the next task is to be measured; the recorder changes the
+ *                      process's.
  *
  *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__hook_word(&fl__hook_free)}, LOCKED))
  *             return;                                                                  // fast

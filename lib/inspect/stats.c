@@ -12,8 +12,7 @@
  * their sum is that of all tasks.
  *
  *   word         meaning                              written by
- *   e->plain     the short way of fl_submit() is      stats_open(): fork_count opens it,
- *                open                                 UINT32_MAX closes it
+ *   short_way    of the executor: submit.c            fl__executor_set_short_way()
  *   skip         submits of the long way until one    fl__hook_idle_on(): 0; fl__hook_stamp_on(); each
  *                stamps its task                      submit of the long way, and each refill
  *   calm         see stats_is_calm()                  fl__hook_stamp_on()
@@ -24,8 +23,8 @@
  *                                                     zeroes the set
  *
  * All accesses are relaxed, except to `types`: figures order nothing. A lost race costs a sample:
- * `plain` may be open while `skip` is 0, or closed while it is not, until the next arm, or the next
- * stamp; two adds may miss each other, and adds may be lost while a set is zeroed.
+ * the short way may be open while `skip` is 0, or closed while it is not, until the next arm, or the
+ * next stamp; two adds may miss each other, and adds may be lost while a set is zeroed.
  */
 #include "stats.h"
 #include "core/base/sys.h"
@@ -36,15 +35,10 @@ static const char stats_others[] = "other types";
 
 enum { STATS_CALM = 20000 /* ns for each stamp */, STATS_BURST = 64, STATS_APART = 8 };
 
-static void stats_open(fl_executor *e, bool open)
-{
-	fl__store_relaxed(&e->plain, open && e->has_short_way ? e->fork_count : UINT32_MAX);
-}
-
 void fl__hook_idle_on(fl_executor *e)
 {
 	fl__store_relaxed(&e->stats.skip, 0);
-	stats_open(e, false);
+	fl__executor_set_short_way(e, false);
 }
 
 /* A leaky bucket, of BURST stamps; a flood leaves as many to be paid for. */
@@ -67,14 +61,14 @@ static int32_t stats_distance(int64_t now)
 void fl__hook_stamp_on(fl_executor *e, fl_future *f)
 {
 	const int64_t now = fl__sys.now();
-	if (fl__load_relaxed(&e->plain) == e->fork_count) { /* a refill; these come at equal distances */
+	if (fl__load_relaxed(&e->short_way) == e->fork_count) { /* a refill; these come at equal distances */
 		fl__store_relaxed(&e->stats.skip, 1 + stats_distance(now) % STATS_APART);
-		stats_open(e, false);
+		fl__executor_set_short_way(e, false);
 		return;
 	}
 	if (!stats_is_calm(&e->stats, now)) {
 		fl__store_relaxed(&e->stats.skip, stats_distance(now));
-		stats_open(e, true);
+		fl__executor_set_short_way(e, true);
 	}
 	f->error = (int)(fl__stats_time(now) | 1);
 }

@@ -4,8 +4,7 @@
  *
  *   word                 meaning                           written by
  *   fl__hooks            FL__HOOKS_TRACE: records          fl_trace_enable(), fl__trace_ring_use()
- *   fl__plain_forks      what an executor's `plain` is     the same: FL__PLAIN_NEVER, or, off,
- *                        for the short way of fl_submit()  fl__fork_count
+ *   fl__short_way        core/exec/submit.c                the same
  *   of_threads[i]        a ring; NULL: none                CAS from NULL; never changes again
  *   ring->tid            the thread that records           CAS by a new thread, from that of
  *                                                          a thread that does not exist
@@ -496,7 +495,7 @@ static void trace_set_words(bool on)
 	else
 		fl__and_relaxed(&fl__hooks, ~(uint32_t)FL__HOOKS_TRACE);
 	/* a late change does no harm */
-	fl__store_relaxed(&fl__plain_forks, on ? FL__PLAIN_NEVER : fl__fork_count);
+	fl__store_relaxed(&fl__short_way, on ? FL__SHORT_WAY_OFF : fl__fork_count);
 }
 
 /* Rings of at least so many events, which fill their pages: so their size says how many. */

@@ -136,7 +136,7 @@ FL_TEST(stats_of_a_rare_task)
 		for (int n = 0; n < 1000; n++)
 			FL_OK(fl_test_run_task(e, &pool_nothing, NULL, NULL));
 		FL_WAIT_FOR(stats_of(e).idle == 1 && fl__load_relaxed(&e->stats.skip) == 0 &&
-		            fl__load_relaxed(&e->plain) == UINT32_MAX);
+		            fl__load_relaxed(&e->short_way) == FL__SHORT_WAY_CLOSED);
 		FL_OK(fl_submit(e, &rare, &(int64_t){FL_MS(100)}, &f));
 		FL_OK(fl_future_wait(f));
 		fl_future_free(f);
@@ -199,19 +199,19 @@ FL_TEST(stats_leave_the_short_way_open)
 	FL_FAULTS();
 	stats_stop_clock();
 	FL_SCOPED(fl_executor) *e = sequential();
-	assert_int_equal(e->plain, UINT32_MAX);
+	assert_int_equal(e->short_way, FL__SHORT_WAY_CLOSED);
 	stats_run(e, 100, FL__STATS_EVERY);
-	assert_int_equal(e->plain, UINT32_MAX);
+	assert_int_equal(e->short_way, FL__SHORT_WAY_CLOSED);
 	stats_run(e, 100, 1);
 	for (int i = 0; i < 10; i++) {
 		int distance = 0;
-		assert_int_equal(e->plain, fl__fork_count);
-		for (; e->plain == fl__fork_count; distance++)
+		assert_int_equal(e->short_way, fl__fork_count);
+		for (; e->short_way == fl__fork_count; distance++)
 			stats_run(e, 100, 1);
 		assert_in_range(distance, FL__STATS_EVERY / 2, FL__STATS_EVERY * 3 / 2);
 		stats_run(e, 100, 1);
 	}
-	assert_int_equal(e->plain, fl__fork_count);
+	assert_int_equal(e->short_way, fl__fork_count);
 }
 
 FL_TEST(stats_never_open_the_short_way_at_a_bound)
@@ -219,7 +219,7 @@ FL_TEST(stats_never_open_the_short_way_at_a_bound)
 	FL_SCOPED(fl_executor) *full = bounded(1, 1, FL_FULL_RUN);
 	for (int i = 0; i < 1000; i++)
 		FL_OK(fl_test_run_task(full, &pool_nothing, NULL, NULL));
-	assert_int_equal(fl__load_relaxed(&full->plain), UINT32_MAX);
+	assert_int_equal(fl__load_relaxed(&full->short_way), FL__SHORT_WAY_CLOSED);
 }
 
 FL_TEST(stats_forget_times_of_long_ago)

@@ -40,7 +40,7 @@ fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@180 next_listed:Q@208
 fl__executor_ops kind:Q@8
 fl__thread_pool backlog.made:I@632 backlog.queues:8200Q@640 alive:I@67572 idle:I@67576 full:B@67682 workers:Q@67752
-fl__thread_worker thread:Q@80 running:Q@88 number:I@736 next:Q@752
+fl__thread_worker thread:Q@80 doing:Q@88 number:I@736 next:Q@752
 fl__task_queue overflow.length:Q@48 ring:x@56
 fl__process_pool workers:Q@8120
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
@@ -69,8 +69,8 @@ CONSTANTS = """
 BUCKET=64 MUTEX_LOCKED=1 MUTEX_WATCHED=8 RWLOCK_COUNT=134217727 RWLOCK_WRITER=2147483648 ONCE_DONE=1
 ONCE_RUNNING=2 EVENT_SET=1 EVENT_ONE_SET=8 FL_SEM_MAX=2147483647 FL_LATCH_MAX=2147483647 LOT_BUCKETS=1024
 FL__DEBUG_BUCKETS=4096 FL__DEBUG_READ=1 SCHED_PARKED=4 FL__MPMC_CLOSED=2 FL__MPMC_FLAGS=3 FL__MPMC_STEP=4
-FL__QUEUE_SPSC_CLOSED=4 FL__UNBOUNDED_CLOSED=2 FL__UNBOUNDED_TICKET=4 FUTURE_CLAIMED=1 FUTURE_CANCELLED=2 FUTURE_ENDED=4
-FL__SHM_TID=1073741823 FL__LINE=64 FL_SHM_BARRIER_MAX=1048575
+FL__QUEUE_SPSC_CLOSED=4 FL__UNBOUNDED_CLOSED=2 FL__UNBOUNDED_TICKET=4 FL__FUTURE_CLAIMED=1 FL__FUTURE_CANCELLED=2 FL__FUTURE_ENDED=4
+FL__SHM_TID=1073741823 FL__LINE=64 FL_SHM_BARRIER_MAX=1048575 FL__POOL_BETWEEN=2
 """
 KINDS = """
 NOTHING: something; MUTEX: mutex @; RWLOCK: reader-writer lock @; JOIN: the end of thread or fiber #; COND: condition @; SEM: semaphore @;
@@ -559,10 +559,9 @@ class Executor:
                 self.pending += ring_length(queue.at + queue.of["ring"][1]) + queue["overflow.length"]
             self.counts = f"{pool['alive']}, {pool['idle']} idle, {self.counts}" + \
                 (", and no more may stand in" if pool["full"] else "")
-            none = (address("fl__pool_taking"), address("fl__pool_between"))
             for w in each(pool["workers"], "fl__thread_worker"):
                 if w["thread"]:
-                    task = 0 if w["running"] in none else w["running"]
+                    task = w["doing"] if w["doing"] > K.FL__POOL_BETWEEN else 0
                     self.add(world.contexts.get(w["thread"]), task, f"worker {w['number']}")
         elif self.kind == "processes":
             for w in each(S("fl__process_pool")(at)["workers"], "fl__process_pool_worker"):
@@ -610,8 +609,8 @@ def of_queue(at):
 
 def of_future(at):
     f = S("fl_future")(at)
-    how = "pending" if not f["state"] & (K.FUTURE_CLAIMED | K.FUTURE_ENDED) else "running" if not f["state"] & K.FUTURE_ENDED else \
-        "cancelled" if f["state"] & K.FUTURE_CANCELLED else f"ended with {f['error']}"
+    how = "pending" if not f["state"] & (K.FL__FUTURE_CLAIMED | K.FL__FUTURE_ENDED) else "running" if not f["state"] & K.FL__FUTURE_ENDED else \
+        "cancelled" if f["state"] & K.FL__FUTURE_CANCELLED else f"ended with {f['error']}"
     return f"{text(S('fl_task_type')(f['type'])['name']) if f['type'] else 'promise'}, {how}"
 
 

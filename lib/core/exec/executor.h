@@ -35,10 +35,6 @@
  * `lock` guards all this, and is never held while a task, a callback, a drop hook or a config hook
  * runs. Lock order: executor, future, token tree, parking lot; executor, list of threads.
  */
-enum {
-	FL__QUEUED = 1, /* block->queued of a task in a queue */
-};
-
 struct fl__task_list {
 	struct fl__task_block *head, *tail;
 	size_t length;
@@ -63,6 +59,8 @@ struct fl__run;
 struct fl__executor_ops {
 	uint32_t capabilities;
 	const char *kind;
+	/* of the futures of tasks; NULL: &fl__task_future_ops */
+	const struct fl__future_ops *future_ops;
 	/* larger results are in memory of the kind; 0: none are */
 	size_t result_most;
 	/* Takes over the producer's reference to the future, unless it returns an error. */
@@ -106,19 +104,8 @@ struct fl__executor_ops {
 	 */
 	/* Under the lock: puts unstarted tasks back into `queue`. `request`: stops the others. */
 	void (*recall)(fl_executor *e, bool request);
-	/* Without the lock: frees what the kind has added to the task block. */
-	void (*release)(struct fl__task_block *block);
 	/* Under the lock: puts the task back into `queue`. False: it has started. */
 	bool (*withdraw)(fl_executor *e, struct fl__task_block *block);
-	bool (*has_started)(fl_executor *e, const struct fl__task_block *block); /* under the lock */
-	/* Under the lock: the task's token was requested. */
-	void (*asked)(fl_executor *e, struct fl__task_block *block);
-	/*
-	 * Before a wait for `f`, or for the event `or_event`, if not NULL: fetches results on the
-	 * calling context while that pays.
-	 */
-	void (*attend)(fl_executor *e, fl_future *f, const fl_event *or_event, fl_time deadline,
-	               const fl_cancel_token *cancel);
 	void (*terminate)(fl_executor *e);               /* under the lock, when closed */
 	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; NULL: not possible */
 	/*
@@ -152,8 +139,7 @@ struct fl_executor {
 	struct fl__task_blocks *blocks;
 	unsigned workers;
 	uint32_t fork_count; /* at the creation */
-	/* `fork_count`: fl_submit() may go its short way; else UINT32_MAX: stats.c */
-	uint32_t plain;
+	uint32_t short_way;  /* submit.c */
 	fl_mutex lock;
 	fl_cond gone; /* signalled when a join or a wait for idleness may end */
 	bool closed;
@@ -179,10 +165,9 @@ struct fl_executor {
 	struct fl__permits permits;
 	/* submits on the submitter's stack are refused below this address; 0: no limit */
 	uintptr_t stack_low;
-	bool has_short_way; /* tasks run in this process, and the backlog has no bound */
-	bool lasts;         /* as long as the process: a detach only closes it */
-	bool joining;       /* the last thread: fl__executor_join_thread() */
-	sigset_t signals;   /* what threads that run the user's code block */
+	bool lasts;       /* as long as the process: a detach only closes it */
+	bool joining;     /* the last thread: fl__executor_join_thread() */
+	sigset_t signals; /* what threads that run the user's code block */
 	struct fl__stats stats;
 };
 
@@ -226,6 +211,14 @@ extern const struct fl__patience fl__here;
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                        const fl_submit_config *config, size_t copied, const struct fl__patience *patience);
 
+/* Opens or closes the short way of fl_submit(): submit.c. */
+static inline void fl__executor_set_short_way(fl_executor *e, bool open)
+{
+	const bool may = open && !e->ops->withdraw && e->permits.bound == 0;
+	/* relaxed: a submit that reads an old value costs the statistics a sample */
+	fl__store_relaxed(&e->short_way, may ? e->fork_count : FL__SHORT_WAY_CLOSED);
+}
+
 _Noreturn void fl__executor_missing(const char *function);
 static inline void fl__executor_check(const fl_executor *e, const char *function)
 {
@@ -256,7 +249,20 @@ void fl__permit_release(fl_executor *e, enum fl__admission permit);
 /* Under the lock: from now on no submit waits for a permit. */
 void fl__permits_close(fl_executor *e);
 
-extern const struct fl__future_ops fl__task_block_future_ops;
+/*
+ * The future of a task that runs in this process. A kind whose tasks run in other processes has a
+ * table of its own, with FL__TASK_FUTURE_OPS.
+ */
+extern const struct fl__future_ops fl__task_future_ops;
+
+bool fl__task_on_claim_cancel(fl_future *f);
+void fl__task_on_ended(fl_future *f);
+bool fl__task_on_is_of_parent(const fl_future *f);
+#define FL__TASK_FUTURE_OPS                                                                                            \
+	.claim_cancel = fl__task_on_claim_cancel, .ended = fl__task_on_ended, .is_of_parent = fl__task_on_is_of_parent
+
+/* Without the lock: uncounts `n` foreign tasks, whose claimers do not use `e` afterwards. */
+void fl__executor_foreign_ended(fl_executor *e, size_t n);
 
 /*
  * Runs the task at once. Takes over the producer's reference, unless it returns an error: -EPIPE,
@@ -268,10 +274,11 @@ int fl__run_here(fl_executor *e, struct fl__task_block *block);
  * Initializes the future of a block with arguments, with `refs` references, and registers the
  * callback. `copied`: as of fl__submit(); the block has the memory.
  */
-static inline void fl__task_block_begin(struct fl__task_block *block, const fl_task_type *type, uint32_t refs,
-                                        const fl_submit_config *config, size_t copied)
+static inline void fl__task_block_begin(struct fl__task_block *block, const struct fl__future_ops *ops,
+                                        const fl_task_type *type, uint32_t refs, const fl_submit_config *config,
+                                        size_t copied)
 {
-	fl__future_init(&block->future, &fl__task_block_future_ops, type, refs, config->cancel, config->deadline);
+	fl__future_init(&block->future, ops ? ops : &fl__task_future_ops, type, refs, config->cancel, config->deadline);
 	if (config->on_end) {
 		struct fl__callback *callback = fl__task_block_callback(block);
 		void *arg = config->on_end_arg;

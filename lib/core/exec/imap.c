@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The lazy map: imap.h. */
 #include "imap.h"
-#include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
 #include "../future/failure.h"
@@ -9,9 +8,6 @@
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <stdio.h>
-
-/* The value of `done` after the close. */
-static struct fl__imap_batch imap_closed;
 
 /* The iteration is zeroed and has one reference. NULL: no memory. */
 static fl_imap *imap_new(size_t batches)
@@ -29,225 +25,6 @@ static fl_imap *imap_new(size_t batches)
 		it->free = &it->batches[i];
 	}
 	return it;
-}
-
-static void imap_release(fl_imap *it)
-{
-	/* the last release frees what the earlier ones used; pairs with itself */
-	if (fl__sub_acq_rel(&it->refs, 1) > 1)
-		return;
-	fl__free(it->source.memory);
-	fl__free(it);
-}
-
-static void imap_drop(void (*hook)(void *object), void *first, size_t begin, size_t end, size_t size)
-{
-	for (size_t i = begin; hook && i < end; i++)
-		fl__drop(hook, fl__element(first, i, size));
-}
-
-static void imap_drop_args(const fl_imap *it, void *first, size_t begin, size_t end)
-{
-	imap_drop(it->source.make ? it->type->drop_arg : NULL, first, begin, end, it->type->arg_size);
-}
-
-static void imap_drop_results(const fl_imap *it, void *first, size_t begin, size_t end)
-{
-	imap_drop(it->type->drop_result, first, begin, end, it->type->result_size);
-}
-
-/* Called on any thread. */
-static void imap_on_end(fl_future *f, void *arg)
-{
-	struct fl__imap_batch *b = arg;
-	fl_imap *it = b->it;
-	struct fl__imap_batch *seen = fl__load_relaxed(&it->done); /* the CAS decides */
-	fl__chunk_detach_type(f);
-	do {
-		if (seen == &imap_closed) {
-			imap_drop_args(it, f->arg, 0, f->count);
-			imap_drop_results(it, f->result, 0, fl__chunk_kept(fl__chunk_end(f, it->type)));
-			imap_release(it);
-			return;
-		}
-		b->next_done = seen;
-		/* `next_done`; pairs with imap_collect() */
-	} while (!fl__cas_weak_release(&it->done, &seen, b));
-	fl_event_set(&it->batch_ended);
-	imap_release(it);
-}
-
-/* As above, for a type without hooks. */
-void fl__imap_on_end(fl_future *f, void *arg)
-{
-	fl__run_ends(f);
-	imap_on_end(f, arg);
-}
-
-/* From now on callbacks clean up after batches under way. Waits for none. */
-static void imap_close(fl_imap *it)
-{
-	/* as in imap_collect() */
-	struct fl__imap_batch *done = it->calls ? fl__swap_acquire(&it->done, &imap_closed) : NULL;
-	for (; done; done = done->next_done)
-		done->returned = true;
-}
-
-static void imap_add_ready(fl_imap *it, struct fl__imap_batch *b)
-{
-	FL__APPEND(it->ready, it->ready_last, b, next_done);
-}
-
-static struct fl__imap_batch *imap_batch_new(fl_imap *it, size_t index, size_t count)
-{
-	struct fl__imap_batch *b = it->free;
-	it->free = b->next;
-	it->used++;
-	*b = (struct fl__imap_batch){.it = it, .index = index, .count = count};
-	return b;
-}
-
-static void imap_batch_free(fl_imap *it, struct fl__imap_batch *b)
-{
-	b->next = it->free;
-	it->free = b;
-	it->used--;
-}
-
-/* Takes the oldest first. Acquires what the tasks wrote. */
-static void imap_collect(fl_imap *it)
-{
-	/* pairs with imap_on_end() */
-	struct fl__imap_batch *list = fl__swap_acquire(&it->done, NULL), *before = NULL;
-	while (list) {
-		struct fl__imap_batch *next = list->next_done;
-		list->next_done = before;
-		before = list;
-		list = next;
-	}
-	while (before) {
-		struct fl__imap_batch *b = before;
-		before = b->next_done;
-		b->returned = true;
-		if (it->unordered)
-			imap_add_ready(it, b);
-	}
-}
-
-static struct fl__imap_batch *imap_next_ended(fl_imap *it)
-{
-	struct fl__imap_batch *b = it->oldest;
-	if (it->calls)
-		imap_collect(it);
-	if (it->unordered)
-		return it->ready;
-	if (!b || !b->f)
-		return b;
-	return (it->calls ? b->returned : fl_future_try_wait(b->f) == 0) ? b : NULL;
-}
-
-/* 0, or an error that leaves the batch as it was. -ETIMEDOUT: the backlog is full. */
-static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool beyond)
-{
-	static const struct fl__patience none = {FL_NO_WAIT, FL_SHIELDED};
-	fl_imap *it = b->it;
-	const uint32_t count = (uint32_t)b->count;
-	const struct fl__patience *patience = it->patience && !it->oldest ? it->patience : &none;
-	const fl_submit_config config = {
-	    .deadline = fl__deadline_under(it->deadline, it->cancel),
-	    .on_end = !it->calls                     ? NULL
-	              : fl__type_has_hooks(it->type) ? imap_on_end
-	                                             : fl__imap_on_end,
-	    .on_end_arg = b,
-	};
-	if (it->calls)
-		/* the caller's reference keeps `it` alive */
-		fl__add_relaxed(&it->refs, 1);
-	int rc = fl__submit_waiting(it->executor, it->sent, args, count, &b->f, &config, 0, beyond ? NULL : patience);
-	if (rc != 0 && it->calls)
-		imap_release(it);
-	if (rc == 0)
-		fl__hook_event(FL__TRACE_INDEX, (uintptr_t)b->f, b->index, NULL, 0);
-	return rc;
-}
-
-/* Submits `count` arguments. An error changes nothing. */
-static int imap_batch_add(fl_imap *it, const void *args, size_t index, size_t count)
-{
-	struct fl__imap_batch *b = imap_batch_new(it, index, count);
-	int rc = imap_batch_submit(b, args, false);
-	if (rc == 0)
-		FL__QUEUE_ADD(it->oldest, it->newest, b);
-	else
-		imap_batch_free(it, b);
-	return rc;
-}
-
-/* Why elements that had not begun were not run: the iteration was stopped. */
-static int imap_stop_error(const fl_imap *it)
-{
-	return fl__is_expired(fl__deadline_under(it->deadline, it->cancel)) ? -ETIMEDOUT : -ECANCELED;
-}
-
-static void imap_batch_split(fl_imap *it, struct fl__imap_batch *b)
-{
-	const size_t begin = b->good + 1;
-	struct fl__imap_batch *rest = imap_batch_new(it, b->index + begin, b->count - begin);
-	const void *args = fl__element(b->f->arg, begin, it->type->arg_size);
-	rest->error = it->stopped != 0 ? imap_stop_error(it) : imap_batch_submit(rest, args, true);
-	if (rest->error != 0) {
-		imap_drop_args(it, b->f->arg, begin, b->count);
-		if (it->unordered)
-			imap_add_ready(it, rest);
-	}
-	FL__QUEUE_ADD_FIRST(it->oldest, it->newest, rest);
-	b->count = begin;
-}
-
-static void imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b)
-{
-	/* of a batch that was not submitted */
-	bool stopped = b->error == -ECANCELED || b->error == -ETIMEDOUT;
-	FL__QUEUE_REMOVE(it->oldest, it->newest, b);
-	if (it->unordered)
-		it->ready = b->next_done;
-	it->current = b;
-	if (b->f) {
-		const struct fl__chunk_end end = fl__chunk_end(b->f, it->type);
-		b->good = end.done;
-		b->kept = fl__chunk_kept(end);
-		b->error = end.error;
-		stopped = end.stopped || end.error == -ECANCELED;
-		if (!it->whole && end.untouched && (end.killed || !end.stopped) && b->good + 1 < b->count)
-			imap_batch_split(it, b);
-	}
-	if (it->stopped && stopped)
-		/* the iteration ends with the reason of the stop */
-		it->source.end = it->stopped;
-}
-
-void fl__imap_batch_retire(fl_imap *it)
-{
-	struct fl__imap_batch *b = it->current;
-	it->current = NULL;
-	if (b->f) {
-		imap_drop_args(it, b->f->arg, 0, b->count);
-		imap_drop_results(it, b->f->result, b->given, b->kept);
-	}
-	fl_future_free(b->f);
-	imap_batch_free(it, b);
-}
-
-static void imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
-{
-	if (b->returned) {
-		b->kept = fl__chunk_kept(fl__chunk_end(b->f, it->type));
-		it->current = b;
-		fl__imap_batch_retire(it);
-	} else if (b->f) {
-		FL_IGNORE(fl_future_cancel(b->f)); /* its callback, if it has one, cleans up */
-		fl_future_free(b->f);
-	}
 }
 
 /* 1, or an error. */
@@ -291,7 +68,7 @@ static size_t imap_gather(fl_imap *it)
 
 static void imap_drop_held(fl_imap *it)
 {
-	imap_drop_args(it, it->source.made, 0, it->source.held);
+	fl__imap_drop_args(it, it->source.made, 0, it->source.held);
 	it->source.held = 0;
 }
 
@@ -303,7 +80,7 @@ static int imap_submit_next(fl_imap *it)
 	if (count == 0)
 		return 0;
 	const void *args = s->make ? s->made : fl__element(s->args, s->taken, it->type->arg_size);
-	int rc = imap_batch_add(it, args, s->taken, count);
+	int rc = fl__imap_batch_add(it, args, s->taken, count);
 	if (rc != 0)
 		return rc;
 	s->taken += count;
@@ -344,7 +121,7 @@ static int imap_fill(fl_imap *it)
 	imap_stop_if_due(it);
 	while (rc == 0 && it->used < it->most && (it->source.end == 0 || it->source.held > 0)) {
 		rc = imap_submit_next(it);
-		if (imap_next_ended(it))
+		if (fl__imap_next_ended(it))
 			break;
 	}
 	return rc;
@@ -383,7 +160,7 @@ static int imap_await_oldest(fl_imap *it, fl_time deadline, fl_cancel_token *can
 	/* the callback of an ended future has yet to return the batch */
 	while (it->calls && !b->returned && fl_future_try_wait(b->f) == 0) {
 		fl_event_reset(&it->batch_ended);
-		imap_collect(it);
+		fl__imap_collect(it);
 		if (!b->returned)
 			(void)!fl_event_wait_until(&it->batch_ended, FL_FOREVER, FL_SHIELDED);
 	}
@@ -393,7 +170,7 @@ static int imap_await_oldest(fl_imap *it, fl_time deadline, fl_cancel_token *can
 static int imap_await_any(fl_imap *it, fl_time deadline, fl_cancel_token *cancel)
 {
 	fl_event_reset(&it->batch_ended);
-	if (imap_next_ended(it))
+	if (fl__imap_next_ended(it))
 		return 0;
 	fl_future *oldest = it->oldest->f;
 	fl__future_help(oldest, deadline, cancel);
@@ -447,13 +224,13 @@ int fl__imap_take(fl_imap *it, fl_time deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
 		int rc = imap_fill(it);
-		struct fl__imap_batch *b = imap_next_ended(it);
+		struct fl__imap_batch *b = fl__imap_next_ended(it);
 		if (b) {
 			if (b->f)
 				fl__hook_task(FL__TRACE_GET, b->f);
 			if (b->f && fl_future_error(b->f) != 0)
 				imap_stop_if_due(it); /* the deadline may have ended this batch first */
-			imap_batch_make_current(it, b);
+			fl__imap_batch_make_current(it, b);
 			return 0;
 		}
 		const fl_time limit = it->stopped ? deadline : fl__earlier(deadline, it->deadline);
@@ -587,11 +364,11 @@ void fl_imap_free(fl_imap *it)
 {
 	if (!it)
 		return;
-	imap_close(it);
+	fl__imap_close(it);
 	imap_drop_held(it);
 	if (it->current)
 		fl__imap_batch_retire(it);
 	FL__EACH_SAFE (struct fl__imap_batch, b, it->oldest)
-		imap_batch_abandon(it, b);
-	imap_release(it);
+		fl__imap_batch_abandon(it, b);
+	fl__imap_release(it);
 }

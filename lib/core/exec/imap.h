@@ -6,7 +6,8 @@
 #include <fairlead/imap.h>
 
 /*
- * The lazy map (imap.c), and what the map by copy (map.c) uses of it.
+ * The lazy map: imap.c has the source, the window and the waits, imap_batch.c has the batches. The
+ * map by copy (map.c) uses both.
  *
  * The iteration takes arguments from their source in chunks (map.h). A chunk is one task, and a
  * *batch* while it is under way. A batch passes through these states:
@@ -94,7 +95,29 @@ void fl__imap_stop(fl_imap *it, int why);
 /* Makes a batch current. Returns 0, or why there is none: as fl_imap_next_until(). */
 int fl__imap_take(fl_imap *it, fl_time deadline, fl_cancel_token *cancel);
 
+/* The rest is in imap_batch.c. */
+
 /* The callback of futures without drop hooks runs no user code, and never waits. */
 void fl__imap_on_end(fl_future *f, void *arg);
 
+/* Drops elements of the array `first`, if the iteration owns its arguments. */
+void fl__imap_drop_args(const fl_imap *it, void *first, size_t begin, size_t end);
+
+/* Submits `count` arguments. An error changes nothing. */
+int fl__imap_batch_add(fl_imap *it, const void *args, size_t index, size_t count);
+
+/* Takes the batches that the callbacks have pushed. Acquires what the tasks wrote. */
+void fl__imap_collect(fl_imap *it);
+
+/* The batch to become current next. NULL: it has not ended, or there is none. */
+struct fl__imap_batch *fl__imap_next_ended(fl_imap *it);
+
+void fl__imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b);
+
+/* The current batch has given its results: it is free. */
 void fl__imap_batch_retire(fl_imap *it);
+
+/* For a free: from now on callbacks clean up after batches under way. Waits for none. */
+void fl__imap_close(fl_imap *it);
+void fl__imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b);
+void fl__imap_release(fl_imap *it);

@@ -329,7 +329,7 @@ void fl_blocking_end(void)
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 {
 	const fl_future *f = future;
-	if (f && f->ops == &fl__task_block_future_ops &&
+	if (f && f->ops == &fl__task_future_ops &&
 	    fl__run_serves(fl__task_block_owner(fl__task_block_of((fl_future *)(uintptr_t)f))->executor))
 		return false;
 	ctx->worker->executor->ops->block(ctx->worker, begins);
@@ -340,12 +340,11 @@ bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 static void run_help(struct fl__ctx *ctx, void *future)
 {
 	fl_future *f = future;
-	if (f->ops != &fl__task_block_future_ops)
-		return;
+	if (f->ops != &fl__task_future_ops)
+		return; /* not a task, or one that runs in another process */
 	/* only compared before fl__run_serves(): it may be gone */
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
-	/* `withdraw`: tasks run in other processes. Forked: the tasks are the parent's. */
-	if (!fl__run_serves(e) || e->ops->withdraw || fl__executor_is_forked(e))
+	if (!fl__run_serves(e) || fl__executor_is_forked(e))
 		return;
 	if (e->ops->further && e->ops->further(e, fl__task_block_of(f)))
 		return;

@@ -6,6 +6,19 @@
  * A submit from a task of the same executor never waits for a permit: it might wait for its own
  * worker. Unless its deadline has passed, the submit runs its task as a call. At nesting depth
  * NESTING_MAX a submit ignores the bound, or calls would nest without end.
+ *
+ * fl_submit() goes its *short way* while two words are equal. A submit has time for one comparison,
+ * so whatever needs the long way makes one of the two differ:
+ *
+ *   word            value that opens the way         values that close it
+ *   `short_way` of  `fork_count` of the executor:    FL__SHORT_WAY_CLOSED: set when the executor is
+ *   the executor    set when it is created, and      created, for ever, if its tasks run in other
+ *                   by the statistics                processes or its backlog is bounded; set by the
+ *                                                    statistics while the next submit is to stamp
+ *                                                    its task
+ *   fl__short_way   fl__fork_count: at the start;    FL__SHORT_WAY_OFF: set by the recorder while it
+ *                   set by the recorder when it is   is on; in a forked child the new count, which
+ *                   switched off                     no executor of the parent has
  */
 #include "../future/bytes.h"
 #include "executor.h"
@@ -99,7 +112,7 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 			fl__copy(block->future.arg, arg, count * type->arg_size);
 		if (held.owner_)
 			*(fl_bytes *)block->future.arg = held;
-		fl__task_block_begin(block, type, f ? 2 : 1, config, copied);
+		fl__task_block_begin(block, e->ops->future_ops, type, f ? 2 : 1, config, copied);
 		fl__hook_submit(&e->stats.skip, e, &block->future);
 		rc = fl__task_block_submit(e, block, permit);
 	} else if (rc == 0) {
@@ -156,15 +169,15 @@ int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_futu
 	const struct fl__ctx *ctx = fl__ctx_current;
 	const size_t arg_size = type->arg_size;
 	struct fl__task_block *block = NULL;
-	if (fl__likely(ctx && fl__hook_word(&e->plain) == fl__hook_word(&fl__plain_forks)))
+	if (fl__likely(ctx && fl__hook_word(&e->short_way) == fl__hook_word(&fl__short_way)))
 		block = fl__task_block_new_small(e->blocks, type, ctx);
 	if (fl__unlikely(!block)) {
-		if (fl__hook_word(&e->plain) == fl__fork_count)
+		if (fl__hook_word(&e->short_way) == fl__fork_count)
 			(void)fl__stats_skip(&e->stats.skip, FL__STATS_REFILL - 1);
 		return fl_submit_with(e, type, arg, f, NULL);
 	}
 	submit_copy_small((char *)block + FL__TASK_BLOCK_HEAD, arg, arg_size);
-	fl__future_init(&block->future, &fl__task_block_future_ops, type, f ? 2 : 1, NULL, FL_FOREVER);
+	fl__future_init(&block->future, &fl__task_future_ops, type, f ? 2 : 1, NULL, FL_FOREVER);
 	const int rc = fl__task_block_submit(e, block, FL__PERMIT_NONE);
 	if (rc == 0 && f)
 		*f = &block->future;

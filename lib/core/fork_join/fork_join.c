@@ -61,9 +61,9 @@
  *      at the same time.
  *   3. An owner that sees no thieves sees all that they took: the last access of fork_take_any() to
  *      `thieves` releases.
- * Without membarrier(), FORK_UNFENCED stays set and every pop is a swap. So a thief that saw
- * FORK_UNFENCED when it counted itself needs no fence. A system call for each steal would not scale:
- * the kernel runs one membarrier() of a process at a time.
+ * Without membarrier(), FL__FORK_UNFENCED stays set and every pop is a swap. So a thief that saw
+ * FL__FORK_UNFENCED when it counted itself needs no fence. A system call for each steal would not
+ * scale: the kernel runs one membarrier() of a process at a time.
  *
  * Order. Thieves steal the oldest fork first, so all forks below a stolen fork were stolen, too. A
  * thief advances `top` before the next fork can be stolen. The owner sets `top` back after all
@@ -88,8 +88,8 @@
  *
  * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and looks for private and
  * public forks. So the worker sees the fork, or the push sees `sleepers`. Without membarrier() a
- * push may miss a sleeper; a later push wakes it. One wake at a time: `sleepers` stays 0 until the woken worker has
- * stolen a fork or sleeps again, or until the woken forker goes on.
+ * push may miss a sleeper; a later push wakes it. One wake at a time: `sleepers` stays 0 until the
+ * woken worker has stolen a fork or sleeps again, or until the woken forker goes on.
  *
  * Inside. A stolen call is a part of the task or callback that forked it. So the thief runs the
  * call with the forker's `inside` of the time of the fork (fork->inside), for the functions that
@@ -100,136 +100,31 @@
  * the thief accesses only the parking lot, where the fork's queue is empty by then. Progress: pop
  * and steal never wait; a join waits for the thief.
  */
-#include "fork_join.h"
-#include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../exec/executor.h"
 #include "../wait/cancel.h"
 #include "../wait/context.h"
 #include "../wait/lot.h"
+#include "fork_stack.h"
 #include <errno.h>
 #include <fairlead/time.h>
 
 enum { FORK_RUNNING = 1, FORK_STOP = 2, FORK_DONE = 4, FORK_WAITERS = 8 };
-enum { FORK_DEPTH = 512, FORK_LINE = 64 };
-#define FORK_UNFENCED 0x80000000u
 
 static const struct fl__word fork_done = {FORK_DONE, FORK_DONE, FORK_WAITERS};
-
-struct fork_worker {
-	/* What the owner uses with each push and pop. */
-	struct fl__fork_stack front;
-	struct fl__fork *running; /* the innermost fork that this worker runs; private */
-	size_t stolen;            /* forks that it stole, for statistics; written by the worker alone */
-	char apart[FORK_LINE];
-	/* What thieves read. */
-	struct fl__forks *forks;
-	struct fork_worker *older; /* the stack made before; NULL: this is the first */
-	unsigned place;            /* the worker's index */
-	struct fl__fork **top;
-	char apart_top[FORK_LINE];
-	struct fl__fork *none;                  /* NULL: what a push finds before the first slot */
-	struct fl__fork *slots[FORK_DEPTH + 1]; /* the last is NULL: a thief may read it */
-};
-
-static struct fork_worker *fork_worker_of(struct fl__fork_stack *s)
-{
-	return (struct fork_worker *)(void *)s; /* front is its first member */
-}
 
 /* Makes all threads pass a full fence, if membarrier() works. */
 static void fork_fence_all(struct fl__forks *forks)
 {
 	/*
-	 * FORK_UNFENCED is never set again, and every thief that gets here has seen it cleared. A
-	 * sleeper with a stale value omits the fence, as on a system without membarrier().
+	 * FL__FORK_UNFENCED is never set again, and every thief that gets here has seen it cleared.
+	 * A sleeper with a stale value omits the fence, as on a system without membarrier().
 	 */
-	if (fl__load_relaxed(&forks->flags.thieves) & FORK_UNFENCED)
+	if (fl__load_relaxed(&forks->flags.thieves) & FL__FORK_UNFENCED)
 		return;
 	if (fl__sys.membarrier() != 0)
 		fl__panic("fl_parallel_invoke", forks, "membarrier() works no more: has it been forbidden since?");
-}
-
-/* Life. */
-
-void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool)
-{
-	*forks = (struct fl__forks){.n = n, .wake = wake, .pool = pool, .fork_count = fl__fork_count};
-	forks->flags.thieves = FORK_UNFENCED;
-	forks->flags.sleepers = n > 1; /* workers that are not started yet */
-}
-
-void fl__forks_resize(struct fl__forks *forks, unsigned n)
-{
-	fl__store_relaxed(&forks->n, n); /* a hint */
-	if (n > 1)
-		fl__store_relaxed(&forks->flags.sleepers, 1); /* as in fork_run() */
-}
-
-void fl__forks_fini(struct fl__forks *forks)
-{
-	for (struct fork_worker *older, *s = fork_worker_of(forks->newest); s; s = older) {
-		older = s->older;
-		fl__free(s);
-	}
-}
-
-static struct fork_worker *fork_newest(const struct fl__forks *forks)
-{
-	/* the contents of the stack and of older ones; pairs with fork_add_worker() */
-	return fork_worker_of(fl__load_acquire(&forks->newest));
-}
-
-static void fork_add_worker(struct fl__forks *forks, struct fork_worker *s)
-{
-	struct fl__fork_stack *seen;
-	do {
-		s->older = fork_newest(forks);
-		seen = s->older ? &s->older->front : NULL;
-		/* its contents; pairs with fork_newest() */
-	} while (!fl__cas_weak_release(&forks->newest, &seen, &s->front));
-}
-
-static struct fork_worker *fork_make_worker(struct fl__forks *forks, unsigned i)
-{
-	struct fork_worker *s = fl__alloc(1, sizeof *s);
-	if (!s)
-		return NULL;
-	s->forks = forks;
-	s->place = i;
-	s->front.next = s->front.split = s->top = s->slots;
-	s->front.limit = s->slots + FORK_DEPTH;
-	s->front.flags = &forks->flags;
-	fork_add_worker(forks, s);
-	return s;
-}
-
-struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i)
-{
-	struct fork_worker *s = fork_newest(forks);
-	while (s && s->place != i)
-		s = s->older;
-	if (!s)
-		s = fork_make_worker(forks, i);
-	if (!s)
-		return NULL;
-	/* a second clear is harmless */
-	if ((fl__load_relaxed(&forks->flags.thieves) & FORK_UNFENCED) && fl__sys.membarrier() == 0)
-		fl__and_relaxed(&forks->flags.thieves, ~FORK_UNFENCED);
-	fl__ctx_get()->front.forks = &s->front;
-	return &s->front;
-}
-
-void fl__forks_leave(struct fl__fork_stack *self)
-{
-	if (self)
-		fl__ctx_get()->front.forks = NULL;
-}
-
-bool fl__forks_any(const struct fl__fork_stack *self)
-{
-	return self && self->next != ((const struct fork_worker *)(const void *)self)->slots;
 }
 
 /* Stealing. */
@@ -245,7 +140,7 @@ static struct fl__fork *fork_without_mark(const struct fl__fork *fork)
 }
 
 /* A guess: whether there is a public fork. */
-static bool fork_seems_stealable(const struct fork_worker *v)
+static bool fork_seems_stealable(const struct fl__fork_worker *v)
 {
 	const struct fl__fork *fork =
 	    fl__load_relaxed(fl__load_relaxed(&v->top)); /* relaxed: fork_take() looks again */
@@ -253,15 +148,18 @@ static bool fork_seems_stealable(const struct fork_worker *v)
 }
 
 /* A guess: whether there is a fork, public or private. */
-static bool fork_seems_to_have(const struct fork_worker *v)
+static bool fork_seems_to_have(const struct fl__fork_worker *v)
 {
 	/* relaxed: fork_take() looks again */
 	struct fl__fork **next = fl__load_relaxed(&v->front.next), **top = fl__load_relaxed(&v->top);
 	return top < next && fl__load_relaxed(top) != NULL;
 }
 
-/* Takes the oldest fork, a private one only if the caller may. NULL: there is none, or others were faster. */
-static struct fl__fork *fork_take(struct fork_worker *v, struct fl__fork **top, bool may_be_private)
+/*
+ * Takes the oldest fork, a private one only if the caller may. NULL: there is none, or others were
+ * faster.
+ */
+static struct fl__fork *fork_take(struct fl__fork_worker *v, struct fl__fork **top, bool may_be_private)
 {
 	struct fl__fork *fork = fl__load_relaxed(top); /* relaxed: the thief reads nothing of it before the CAS */
 	if (!fork || (fork_is_private(fork) && !may_be_private))
@@ -273,29 +171,29 @@ static struct fl__fork *fork_take(struct fork_worker *v, struct fl__fork **top, 
 	return fork_without_mark(fork);
 }
 
-static struct fl__fork *fork_steal(struct fork_worker *v)
+static struct fl__fork *fork_steal(struct fl__fork_worker *v)
 {
 	return fork_take(v, fl__load_relaxed(&v->top), false); /* relaxed: a hint */
 }
 
 /* Each stack once in turn, the newest after the first. */
-static struct fork_worker *fork_after(const struct fork_worker *s)
+static struct fl__fork_worker *fork_after(const struct fl__fork_worker *s)
 {
-	return s->older ? s->older : fork_newest(s->forks);
+	return s->older ? s->older : fl__fork_newest(s->forks);
 }
 
 /*
  * For a thread that is about to sleep: takes a fork, public or private, of `only`, or if that is
  * NULL of any worker but `self`. Passes the fence after what the caller has stored before.
  */
-static struct fl__fork *fork_take_any(struct fork_worker *self, struct fork_worker *only)
+static struct fl__fork *fork_take_any(struct fl__fork_worker *self, struct fl__fork_worker *only)
 {
 	struct fl__forks *forks = self->forks;
 	struct fl__fork *fork = NULL;
-	/* relaxed: the fence orders it; with FORK_UNFENCED every pop is a swap, and none is needed */
-	if (!(fl__add_relaxed(&forks->flags.thieves, 1) & FORK_UNFENCED))
+	/* relaxed: the fence orders it; with FL__FORK_UNFENCED every pop is a swap, and needs none */
+	if (!(fl__add_relaxed(&forks->flags.thieves, 1) & FL__FORK_UNFENCED))
 		fork_fence_all(forks);
-	struct fork_worker *v = only ? only : fork_after(self);
+	struct fl__fork_worker *v = only ? only : fork_after(self);
 	for (; v != self && !fork; v = only ? self : fork_after(v)) {
 		/* acquire: the slots below; pairs with fl__fork_push() */
 		struct fl__fork **next = fl__load_acquire(&v->front.next);
@@ -347,7 +245,7 @@ static void fork_let_wake(struct fl__forks *forks)
 		fl__store_relaxed(&forks->flags.sleepers, 1);
 }
 
-static void fork_run(struct fork_worker *self, struct fl__fork *fork)
+static void fork_run(struct fl__fork_worker *self, struct fl__fork *fork)
 {
 	fork_let_wake(self->forks);
 	fl__store_relaxed(&self->stolen, self->stolen + 1); /* for statistics */
@@ -376,9 +274,9 @@ static void fork_run(struct fork_worker *self, struct fl__fork *fork)
 
 /* Searching. */
 
-static struct fork_worker *fork_find(const struct fork_worker *self)
+static struct fl__fork_worker *fork_find(const struct fl__fork_worker *self)
 {
-	for (struct fork_worker *v = fork_after(self); v != self; v = fork_after(v))
+	for (struct fl__fork_worker *v = fork_after(self); v != self; v = fork_after(v))
 		if (fork_seems_stealable(v))
 			return v;
 	return NULL;
@@ -386,13 +284,13 @@ static struct fork_worker *fork_find(const struct fork_worker *self)
 
 static bool fork_is_found(const void *self)
 {
-	const struct fork_worker *s = self;
+	const struct fl__fork_worker *s = self;
 	const struct fl__forks *forks = s->forks;
 	return fork_find(s) != NULL || (forks->has_task && forks->has_task(forks->pool));
 }
 
 /* At most half of the workers search. */
-static bool fork_search(struct fl__forks *forks, struct fork_worker *self)
+static bool fork_search(struct fl__forks *forks, struct fl__fork_worker *self)
 {
 	bool seen = false;
 	if (fl__add_relaxed(&forks->searching, 1) < (fl__load_relaxed(&forks->n) + 1) / 2) /* a bound on waste */
@@ -403,11 +301,11 @@ static bool fork_search(struct fl__forks *forks, struct fork_worker *self)
 
 bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
 {
-	struct fork_worker *self = fork_worker_of(front);
+	struct fl__fork_worker *self = fl__fork_worker_of(front);
 	/* the waking thread has set `used` */
 	if (!self || !fl__load_relaxed(&forks->used))
 		return false;
-	struct fork_worker *v = fork_find(self);
+	struct fl__fork_worker *v = fork_find(self);
 	if (!v && fork_search(forks, self))
 		v = fork_find(self);
 	struct fl__fork *fork = v ? fork_steal(v) : NULL;
@@ -418,7 +316,7 @@ bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
 
 bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *front)
 {
-	struct fork_worker *self = fork_worker_of(front);
+	struct fl__fork_worker *self = fl__fork_worker_of(front);
 	if (!self || fl__load_relaxed(&forks->n) == 1) /* a hint */
 		return false;
 	fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: the fence of fork_take_any() orders it */
@@ -431,26 +329,18 @@ bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *fro
 	return fork != NULL;
 }
 
-size_t fl__forks_stolen(const struct fl__forks *forks)
-{
-	size_t stolen = 0;
-	for (const struct fork_worker *s = fork_newest(forks); s; s = s->older)
-		stolen += fl__load_relaxed(&s->stolen); /* a lone number */
-	return stolen;
-}
-
 bool fl__fork_is_wanted(void)
 {
 	const struct fl__fork_stack *front = fl__ctx_get()->front.forks;
 	if (!front || front->next == front->limit)
 		return false;
-	const struct fork_worker *self = (const struct fork_worker *)(const void *)front;
+	const struct fl__fork_worker *self = (const struct fl__fork_worker *)(const void *)front;
 	return fl__load_relaxed(&self->forks->n) > 1 && !fork_seems_to_have(self); /* relaxed: a hint */
 }
 
 bool fl__fork_takes_second_half(void)
 {
-	const struct fork_worker *self = fork_worker_of(fl__ctx_get()->front.forks);
+	const struct fl__fork_worker *self = fl__fork_worker_of(fl__ctx_get()->front.forks);
 	return self->place >= (fl__load_relaxed(&self->forks->n) + 1) / 2; /* a hint */
 }
 
@@ -466,7 +356,7 @@ static void fork_wake_forker(struct fl__fork *fork)
 
 void fl__fork_wake(struct fl__fork_stack *front)
 {
-	struct fork_worker *s = fork_worker_of(front);
+	struct fl__fork_worker *s = fl__fork_worker_of(front);
 	struct fl__forks *forks = s->forks;
 	/* a hint */
 	if (fl__is_forked(forks->fork_count) || !fl__swap_relaxed(&forks->flags.sleepers, 0))
@@ -489,21 +379,21 @@ static bool fork_is_done(const struct fl__fork *fork)
 }
 
 /* NULL: not known yet. */
-static struct fork_worker *fork_thief_of(const struct fl__fork *fork)
+static struct fl__fork_worker *fork_thief_of(const struct fl__fork *fork)
 {
 	/* pairs with fork_run() */
-	return fl__load_acquire(&fork->state) & FORK_RUNNING ? fork_worker_of(fork->thief) : NULL;
+	return fl__load_acquire(&fork->state) & FORK_RUNNING ? fl__fork_worker_of(fork->thief) : NULL;
 }
 
 static bool fork_may_go_on(const void *what)
 {
 	const struct fl__fork *fork = what;
-	const struct fork_worker *thief = fork_thief_of(fork);
+	const struct fl__fork_worker *thief = fork_thief_of(fork);
 	return fork_is_done(fork) || (thief && fork_seems_stealable(thief));
 }
 
 /* May return early. Returns a fork that it has taken from the thief, or NULL. */
-static struct fl__fork *fork_sleep(struct fork_worker *self, struct fl__fork *fork)
+static struct fl__fork *fork_sleep(struct fl__fork_worker *self, struct fl__fork *fork)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait, FL__DEBUG_FORK, fork);
@@ -513,7 +403,7 @@ static struct fl__fork *fork_sleep(struct fork_worker *self, struct fl__fork *fo
 	if (!fl__word_arm(&fork->state, &fork_done, &node))
 		return NULL;
 	fl__store_relaxed(&self->forks->flags.sleepers, 1); /* relaxed: the fence of fork_take_any() orders it */
-	struct fork_worker *thief = fork_thief_of(fork);
+	struct fl__fork_worker *thief = fork_thief_of(fork);
 	struct fl__fork *part = fork_take_any(self, thief ? thief : self);
 	const int rc = fl__wait_sleep(&wait, part || fork_may_go_on(fork) ? FL_NO_WAIT : FL_FOREVER, FL_SHIELDED);
 	if (rc != 0)
@@ -530,7 +420,7 @@ static void fork_request_stop(struct fl__fork *fork)
 }
 
 /* Makes the slot of a stolen fork the first that thieves read. No thief writes `top` now. */
-static void fork_reset_top(struct fork_worker *self)
+static void fork_reset_top(struct fl__fork_worker *self)
 {
 	/* a hint; the next push releases it */
 	fl__store_relaxed(&self->top, self->front.next);
@@ -538,13 +428,13 @@ static void fork_reset_top(struct fork_worker *self)
 
 int fl__fork_await(struct fl__fork_stack *front, struct fl__fork *fork, int error)
 {
-	struct fork_worker *self = fork_worker_of(front);
+	struct fl__fork_worker *self = fl__fork_worker_of(front);
 	if (fl__is_forked(self->forks->fork_count))
 		return error != 0 ? error : -EOWNERDEAD;
 	if (error != 0)
 		fork_request_stop(fork);
 	while (!fork_is_done(fork)) {
-		struct fork_worker *thief = fork_thief_of(fork);
+		struct fl__fork_worker *thief = fork_thief_of(fork);
 		if (thief)
 			fork_reset_top(self);
 		struct fl__fork *part = thief ? fork_steal(thief) : NULL;

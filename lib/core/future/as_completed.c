@@ -157,18 +157,32 @@ static bool futures_one_has_failed(const struct fl__future_set *set)
 	return set->errors > 0 || set->left == 0;
 }
 
+/*
+ * Adds the futures of entries that are in no set, or only those that have ended. Returns how many
+ * will not end in this process, a forked child.
+ */
+static size_t futures_add(struct fl__future_set *set, struct fl__future_entry *each, size_t n, bool only_ended)
+{
+	size_t parents = 0;
+	for (size_t i = 0; i < n; i++) {
+		fl_future *f = each[i].future;
+		if (!f || each[i].of || (only_ended && fl_future_try_wait(f) != 0))
+			continue;
+		if (fl__future_is_of_parent(f))
+			parents++;
+		else
+			fl__future_set_add(set, &each[i], f);
+	}
+	return parents;
+}
+
 static int futures_sleep_for_first(fl_future *const *f, size_t n, fl_wait_mode what, struct fl__future_entry *each,
                                    fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__future_set set = {.left = 0};
-	size_t parents = 0; /* in a forked child: futures that will not end here */
-	for (size_t i = 0; i < n; i++) {
-		each[i].of = NULL;
-		if (fl__future_is_of_parent(f[i]))
-			parents++;
-		else
-			fl__future_set_add(&set, &each[i], f[i]);
-	}
+	for (size_t i = 0; i < n; i++)
+		each[i] = (struct fl__future_entry){.future = f[i]};
+	const size_t parents = futures_add(&set, each, n, false);
 	int rc = fl__future_set_sleep(&set, what == FL_FIRST_ERROR ? futures_one_has_failed : futures_one_has_ended,
 	                              deadline, cancel);
 	for (size_t i = 0; i < n; i++)
@@ -312,25 +326,6 @@ static bool futures_index_add(const struct futures_index *index, fl_future *cons
 	return true;
 }
 
-/* First those that have ended, in the order of the array. */
-static void futures_add_all(fl_as_completed *all)
-{
-	for (size_t i = 0; i < all->n; i++) {
-		fl_future *f = all->each[i].future;
-		if (f && fl_future_try_wait(f) == 0)
-			fl__future_set_add(&all->set, &all->each[i], f);
-	}
-	for (size_t i = 0; i < all->n; i++) {
-		fl_future *f = all->each[i].future;
-		if (!f || all->each[i].of)
-			continue;
-		if (fl__future_is_of_parent(f))
-			all->parents++;
-		else
-			fl__future_set_add(&all->set, &all->each[i], f);
-	}
-}
-
 int fl_futures_as_completed_create(fl_as_completed **made, fl_future *const *f, size_t n)
 {
 	struct futures_index index;
@@ -348,7 +343,9 @@ int fl_futures_as_completed_create(fl_as_completed **made, fl_future *const *f, 
 			all->followed += f[i]->ops->help != NULL;
 		}
 	fl__free(index.slots);
-	futures_add_all(all);
+	/* first those that have ended, in the order of the array */
+	(void)futures_add(&all->set, all->each, n, true);
+	all->parents = futures_add(&all->set, all->each, n, false);
 	*made = all;
 	return 0;
 }

@@ -73,7 +73,17 @@ static inline fl_future *fl__future_of_token(fl_cancel_token *token)
 	return FL__CONTAINER_OF(token, fl_future, token);
 }
 
-enum { FL__FUTURE_REF = 256 }; /* a reference, in `state` */
+/* In `state`: future.c has their table. */
+enum {
+	FL__FUTURE_CLAIMED = 1,
+	FL__FUTURE_CANCELLED = 2,
+	FL__FUTURE_ENDED = 4,
+	FL__FUTURE_WAITERS = 8,
+	FL__FUTURE_GUARDED = 16,
+	FL__FUTURE_KEPT = 32,
+	FL__FUTURE_EXPIRED = 64,
+	FL__FUTURE_REF = 256 /* a reference */
+};
 
 /* A pending future. `parent`: of its token; NULL: none. The caller sets `arg` and `result`. */
 static inline void fl__future_init(fl_future *f, const struct fl__future_ops *ops, const fl_task_type *type,
@@ -102,8 +112,6 @@ enum fl__claim { FL__CLAIM_LOST, FL__CLAIM_RUN, FL__CLAIM_CANCEL };
  *   FL__CLAIM_LOST     another context has claimed the future
  */
 enum fl__claim fl__future_claim(fl_future *f);
-
-enum { FL__FUTURE_CLAIMED = 1, FL__FUTURE_ENDED = 4 }; /* in `state` */
 
 /* Whether `f`, in no queue, is unshared: future.c, invariant 6. `claimed`: CLAIMED, or 0. */
 static inline bool fl__future_is_unshared(const fl_future *f, uint32_t claimed)
@@ -171,11 +179,26 @@ bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt);
 
 void fl__future_request_stop(fl_future *f);
 
+/*
+ * Makes the end take `lock`, to request the token or to add a callback. False: the future has ended,
+ * and the caller sees what it published.
+ */
+bool fl__future_guard(fl_future *f);
+
 /* Before a wait: runs the task on this context, if allowed. */
 void fl__future_help(fl_future *f, fl_time deadline, const fl_cancel_token *cancel);
 
 /* Whether `f` has ended. Acquires. */
 bool fl__future_has_ended(const fl_future *f);
+
+/* Whether an ended future has a result: it has succeeded, or has kept the result of its failure. */
+static inline bool fl__future_has_result(const fl_future *f)
+{
+	/* pairs with future_try_publish(); in future_clean(), with all that freed a reference */
+	const uint32_t seen = fl__load_acquire(&f->state);
+	return (seen & (FL__FUTURE_ENDED | FL__FUTURE_CANCELLED)) == FL__FUTURE_ENDED &&
+	       (f->error == 0 || (seen & FL__FUTURE_KEPT));
+}
 
 /* In a forked child: only a cancel can end `f`. */
 bool fl__future_is_of_parent(const fl_future *f);
@@ -218,6 +241,9 @@ struct fl__calling {
  * nested ends, but without more stack. `storage` must live as long as `f`.
  */
 void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *storage);
+
+/* Also, innermost first, the callbacks of futures that a callback ends by fl__future_end_after(). */
+void fl__future_run_callbacks(fl_future *f, struct fl__callback *list);
 
 /* In a callback of `f`: whether no more user code runs here before its reference is freed. */
 bool fl__future_ends_promptly(const fl_future *f);

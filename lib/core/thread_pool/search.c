@@ -39,7 +39,7 @@
  *     be active (fl__pool_stop_searching()).
  *   - A wake counts as a search, also if no worker is needed: it ends as a search ends.
  *   - A thread that is about to start a worker first calls one that has ended its task and has not
- *     yet looked for the next (&fl__pool_between). The call counts that worker as searching. The
+ *     yet looked for the next (FL__POOL_BETWEEN). The call counts that worker as searching. The
  *     worker ends this search as any other: when it has found a task, or else before it runs user
  *     code.
  *   - If a needed start fails, no worker searches, and the tasks wait for the present workers.

@@ -6,8 +6,7 @@
  *   ended, skipped, of a worker: tasks that it claimed and   by the worker; read for statistics
  *   failed          that have ended; those that it did not
  *                   run; those that have failed
- *   running,        see taking.c
- *   called
+ *   doing, called   see taking.c
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -43,7 +42,7 @@ FL__POOL_INLINE struct fl__pool_taken pool_next(struct fl__thread_worker *w, str
 		return taken;
 	fl__add_relaxed(&p->searching, 1); /* as in fl__pool_wake_locked() */
 	/* the count; pairs with pool_looks_next() */
-	fl__store_release(&w->running, NULL);
+	fl__store_release(&w->doing, FL__POOL_ELSE);
 	/* FENCED never changes; the worker was counted twice */
 	if (fl__pool_is_called(w, fl__load_relaxed(&p->crowded)))
 		fl__sub_relaxed(&p->searching, 1);
@@ -52,8 +51,8 @@ FL__POOL_INLINE struct fl__pool_taken pool_next(struct fl__thread_worker *w, str
 
 /*
  * Ends an unshared task by plain stores. Else returns false. Dekker's algorithm: the worker has
- * stored in `running` that it left the task, and then reads LISTED. fl__pool_list_running() stores
- * LISTED, makes every thread pass a fence, and reads `running`.
+ * stored in `doing` that it left the task, and then reads LISTED. fl__pool_list_running() stores
+ * LISTED, makes every thread pass a fence, and reads `doing`.
  */
 FL__POOL_INLINE bool pool_end_unshared(struct fl__thread_worker *w, const struct fl__thread_pool *p, fl_future *f)
 {
@@ -93,13 +92,13 @@ FL__POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_poo
 	fl__pool_forget(w, block);
 	fl__future_set_end(&block->future, error, message);
 	/* before the end, which publishes it: a submit after a wait finds the worker free */
-	fl__store_relaxed(&w->running, &fl__pool_between);
+	fl__store_relaxed(&w->doing, FL__POOL_BETWEEN);
 	if (fl__likely(pool_end_unshared(w, p, &block->future)))
 		return;
 	struct fl__callback *callbacks;
 	if (fl__unlikely(!fl__future_end_promptly(&block->future, &callbacks))) {
 		/* publishes nothing; FENCED never changes */
-		fl__store_relaxed(&w->running, NULL);
+		fl__store_relaxed(&w->doing, FL__POOL_ELSE);
 		if (fl__pool_is_called(w, fl__load_relaxed(&p->crowded)))
 			fl__pool_stop_searching(p);
 		fl__future_end_rest(&block->future, callbacks);

@@ -3,12 +3,15 @@
  * A take, and the threads that must know of it.
  *
  *   word            meaning                                  changed
- *   running         of a worker                              by the worker
- *     a future          it runs this task
- *     &fl__pool_taking  it takes a task: fl__pool_take()
- *     &fl__pool_between it will take a task, and runs no
- *                       user code before
- *     NULL              anything else
+ *   doing           of a worker                              by the worker
+ *     TAKING (1)    it takes a task                          fl__pool_take(), before it reads the
+ *                                                            queues
+ *     an address    it runs the task of this future          fl__pool_take(), which has claimed it
+ *     BETWEEN (2)   it will take a task, and runs no user    pool_ends() and pool_run(), before they
+ *                   code before                              publish an end; fl__pool_take(), without
+ *                                                            a task
+ *     ELSE (0)      anything else                            pool_next(), before a search; if user
+ *                                                            code follows the end, pool_run()
  *   called          of a worker, bool: a thread has counted  set under the lock by
  *                   it in `searching`                        fl__pool_call_worker(), in place of a
  *                                                            start; cleared by the worker, or by
@@ -27,17 +30,15 @@
  *
  * Three threads need to know what a worker does about a task: a resize, that no worker takes one
  * too many; a cancel, which tasks run; and a submit that would start a worker, whether one is about
- * to look. A worker's half costs no fence: it stores in `running`, and then loads a word that the
+ * to look. A worker's half costs no fence: it stores in `doing`, and then loads a word that the
  * other thread has stored. The other thread stores its word, makes every worker pass a fence
- * (membarrier(), or with FENCED the worker has a fence of its own), and then loads `running`. So
+ * (membarrier(), or with FENCED the worker has a fence of its own), and then loads `doing`. So
  * one of the two sees the other's store: Dekker's algorithm.
  */
 #include "taking.h"
 #include "../base/list.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-
-fl_future fl__pool_taking, fl__pool_between;
 
 void fl__pool_fence_workers(const struct fl__thread_pool *p)
 {
@@ -52,12 +53,12 @@ static bool pool_looks_next(const struct fl__thread_worker *w)
 	/*
 	 * a worker that went on has a task, or was counted; pairs with fl__pool_take() and pool_next()
 	 */
-	const fl_future *const running = fl__load_acquire(&w->running);
-	return running == &fl__pool_between || running == &fl__pool_taking;
+	const uintptr_t doing = fl__load_acquire(&w->doing);
+	return doing == FL__POOL_BETWEEN || doing == FL__POOL_TAKING;
 }
 
 /*
- * A worker stores &fl__pool_between before it publishes the end of its task. So a thread that has
+ * A worker stores FL__POOL_BETWEEN before it publishes the end of its task. So a thread that has
  * seen the end finds the worker here, unless it searches by now. The worker sees `called`, or this
  * call sees that the worker has gone on, and takes the call back.
  */
@@ -79,9 +80,9 @@ bool fl__pool_call_worker(struct fl__thread_pool *p)
 void fl__pool_fence_takes(struct fl__thread_pool *p)
 {
 	fl__pool_fence_workers(p);
-	/* nothing behind the pointer is read */
+	/* relaxed: nothing behind the address is read */
 	FL__EACH (const struct fl__thread_worker, w, p->workers)
-		FL__BACK_OFF_UNTIL(fl__load_relaxed(&w->running) != &fl__pool_taking);
+		FL__BACK_OFF_UNTIL(fl__load_relaxed(&w->doing) != FL__POOL_TAKING);
 }
 
 FL__COLD void fl__pool_hold_takes(struct fl__thread_pool *p)
@@ -103,10 +104,11 @@ FL__COLD void fl__pool_list_running(fl_executor *e, struct fl__task_list *runnin
 	fl__or_relaxed(&p->crowded, FL__POOL_LISTED); /* see pool_end_unshared() */
 	fl__pool_fence_workers(p);
 	FL__EACH (struct fl__thread_worker, w, p->workers) {
-		fl_future *f;
-		/* the load pairs with fl__pool_take() */
-		FL__BACK_OFF_UNTIL((f = fl__load_acquire(&w->running)) != &fl__pool_taking);
-		if (!f || !fl__future_ref_running(f)) /* false of &fl__pool_between: it is not claimed */
+		uintptr_t doing;
+		/* acquire: pairs with fl__pool_take() */
+		FL__BACK_OFF_UNTIL((doing = fl__load_acquire(&w->doing)) != FL__POOL_TAKING);
+		fl_future *const f = fl__pool_task_of(doing);
+		if (!f || !fl__future_ref_running(f))
 			continue;
 		struct fl__task_block *block = fl__task_block_of(f);
 		/*

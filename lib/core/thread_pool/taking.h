@@ -16,8 +16,14 @@ struct fl__pool_taken {
 	bool crowded; /* no task: the worker must step back */
 };
 
-/* Markers in `running`. */
-extern fl_future fl__pool_taking, fl__pool_between;
+/* `doing` of a worker: one of these, or the address of the future of the task that it runs. */
+enum { FL__POOL_ELSE, FL__POOL_TAKING, FL__POOL_BETWEEN };
+
+/* The future of the task that a worker with this `doing` runs; NULL: none. */
+static inline fl_future *fl__pool_task_of(uintptr_t doing)
+{
+	return doing > FL__POOL_BETWEEN ? (fl_future *)doing : NULL;
+}
 
 static inline uint32_t fl__pool_flags(const struct fl__thread_pool *p)
 {
@@ -55,7 +61,7 @@ FL__POOL_INLINE uint32_t pool_read_crowded(const struct fl__thread_pool *p)
 }
 
 /*
- * For a worker that has just stored in `running` what it does next: whether a call has counted it
+ * For a worker that has just stored in `doing` what it does next: whether a call has counted it
  * as searching. `flags`: `crowded`, as read at any time.
  */
 FL__POOL_INLINE bool fl__pool_is_called(struct fl__thread_worker *w, uint32_t flags)
@@ -72,10 +78,10 @@ FL__POOL_INLINE bool fl__pool_is_called(struct fl__thread_worker *w, uint32_t fl
 
 /*
  * Takes a task and claims it, unless another context has claimed it. Before that the worker stores
- * in `running` that it is about to take one. A thread that finds the closed backlog empty, and then
- * reads `running`, sees this store, or a later one, of each worker that took a task before. The
+ * in `doing` that it is about to take one. A thread that finds the closed backlog empty, and then
+ * reads `doing`, sees this store, or a later one, of each worker that took a task before. The
  * claim of the ring's head (or the lock) releases the store, and a thread that finds the ring empty
- * has acquired it. That thread waits, under the lock, for the next store to `running`.
+ * has acquired it. That thread waits, under the lock, for the next store to `doing`.
  *
  * `searching`: the worker is counted there. Other workers call this between two tasks. `locked`:
  * under the lock.
@@ -86,7 +92,7 @@ FL__POOL_INLINE struct fl__pool_taken fl__pool_take(struct fl__thread_worker *w,
 	fl_future *f = NULL;
 	unsigned owes = 0;
 	struct fl__pool_taken taken = {.claim = FL__CLAIM_LOST};
-	fl__store_relaxed(&w->running, &fl__pool_taking);
+	fl__store_relaxed(&w->doing, FL__POOL_TAKING);
 	const uint32_t flags = pool_read_crowded(p);
 	taken.crowded = flags & (FL__POOL_CROWDED | FL__POOL_AWAKE | FL__POOL_HELD);
 	if (!taken.crowded)
@@ -100,30 +106,30 @@ FL__POOL_INLINE struct fl__pool_taken fl__pool_take(struct fl__thread_worker *w,
 	}
 	/* `f` is claimed; pairs with fl__pool_list_running() */
 	if (f)
-		fl__store_release(&w->running, f);
+		fl__store_release(&w->doing, (uintptr_t)f);
 	else /* publishes nothing */
-		fl__store_relaxed(&w->running, searching || taken.block ? NULL : &fl__pool_between);
+		fl__store_relaxed(&w->doing, searching || taken.block ? FL__POOL_ELSE : FL__POOL_BETWEEN);
 	/* this worker and its caller both counted the search */
 	if (searching && fl__pool_is_called(w, flags))
 		fl__sub_relaxed(&p->searching, 1);
 	else if (!searching && taken.block && fl__pool_is_called(w, flags))
 		fl__pool_stop_searching(p);
-	/* not before the store to `running`: a cancel awaits it under the lock */
+	/* not before the store to `doing`: a cancel awaits it under the lock */
 	if (fl__unlikely(owes != 0))
 		fl__pool_pay(p, owes, searching);
 	return taken;
 }
 
-/* For a worker whose task has ended: no thread will find the task in `running`. */
+/* For a worker whose task has ended: no thread will find the task in `doing`. */
 FL__POOL_INLINE void fl__pool_forget(struct fl__thread_worker *w, const struct fl__task_block *block)
 {
-	/* a thread that finds this block again has acquired the store, then reads `running` */
+	/* a thread that finds this block again has acquired the store, then reads `doing` */
 	if (fl__likely(block->size < FL__TASK_BLOCK_SIZES)) {
-		fl__store_relaxed(&w->running, NULL);
+		fl__store_relaxed(&w->doing, FL__POOL_ELSE);
 	} else {
-		/* the memory will be no future's: the lock excludes threads that read `running` */
+		/* the memory will be no future's: the lock excludes threads that read `doing` */
 		FL__POOL_LOCKED(w->pool);
-		fl__store_relaxed(&w->running, NULL);
+		fl__store_relaxed(&w->doing, FL__POOL_ELSE);
 	}
 }
 

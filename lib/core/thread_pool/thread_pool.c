@@ -14,7 +14,7 @@
 static void pool_ends(struct fl__run *run)
 {
 	/* the wake that follows publishes the store */
-	fl__store_relaxed(&((struct fl__thread_worker *)(void *)run)->running, &fl__pool_between);
+	fl__store_relaxed(&((struct fl__thread_worker *)(void *)run)->doing, FL__POOL_BETWEEN);
 }
 
 /*
@@ -190,9 +190,8 @@ __attribute__((cold, no_sanitize("thread"))) static void pool_count(const fl_exe
 	stats->stolen = fl__forks_are_linked() ? fl__forks_stolen(&p->forks) : 0;
 	/* pairs with fl__pool_make_worker() */
 	FL__EACH (const struct fl__thread_worker, w, fl__load_acquire(&p->workers)) {
-		/* single numbers; nothing behind the pointer is read */
-		const fl_future *const running = fl__load_relaxed(&w->running);
-		stats->running += running && running != &fl__pool_taking && running != &fl__pool_between;
+		/* relaxed, all: single numbers; nothing behind the address is read */
+		stats->running += fl__pool_task_of(fl__load_relaxed(&w->doing)) != NULL;
 		stats->ended += fl__load_relaxed(&w->ended);
 		stats->failed += fl__load_relaxed(&w->failed);
 		stats->cancelled += fl__load_relaxed(&w->skipped);

@@ -46,8 +46,8 @@ struct fl__thread_worker {
 	struct fl__run run; /* the outermost; must be the first member: fl__pool_block() */
 	struct fl__thread_pool *pool;
 	fl_thread *thread;
-	fl_future *running; /* or what the worker does instead: taking.c */
-	uint32_t called;    /* bool: taking.c */
+	uintptr_t doing; /* taking.c */
+	uint32_t called; /* bool: taking.c */
 	struct fl__task_queue local;
 	struct fl__fork_stack *forks;
 	/* its tasks that have ended; those cancelled before; those that ran and failed */

@@ -34,7 +34,7 @@ static struct context_chunk *context_chunks = &context_first; /* the newest firs
 static pthread_key_t context_key;
 static bool context_has_key;
 
-uint32_t fl__fork_count, fl__plain_forks;
+uint32_t fl__fork_count, fl__short_way;
 bool fl__forks_empty_lot;
 
 static uint64_t context_next_id(void)
@@ -130,8 +130,8 @@ static void context_after_fork_in_child(void)
 	if (!fl__forks_empty_lot)
 		fl__lot_forget();
 	fl__forks_empty_lot = false;
-	if (fl__plain_forks == fl__fork_count++)
-		fl__plain_forks = fl__fork_count;
+	if (fl__short_way == fl__fork_count++)
+		fl__short_way = fl__fork_count;
 }
 
 FL__AT_FORK_IN_CHILD(FL__AT_START_FIRST, context_after_fork_in_child)

@@ -238,9 +238,10 @@ bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const voi
  */
 extern uint32_t fl__fork_count __attribute__((visibility("hidden")));
 
-/* The same, except while the flight recorder is on: so fl_submit() never goes its short way. */
-extern uint32_t fl__plain_forks __attribute__((visibility("hidden")));
-#define FL__PLAIN_NEVER (UINT32_MAX - 1)
+/* What an executor's `short_way` is where fl_submit() may go its short way: exec/submit.c. */
+extern uint32_t fl__short_way __attribute__((visibility("hidden")));
+#define FL__SHORT_WAY_CLOSED UINT32_MAX    /* of an executor */
+#define FL__SHORT_WAY_OFF (UINT32_MAX - 1) /* of the process */
 
 /*
  * Set by a process with one thread, no fiber and no waiter. Its child does not clear the empty

@@ -111,9 +111,16 @@ static void process_pool_on_wake(fl_executor *e)
 	fl__process_pool_wake(fl__process_pool_of(e));
 }
 
+static bool process_pool_on_has_started(const struct fl__task_block *block)
+{
+	const struct fl__process_pool_worker *w = block->worker;
+	return w && fl__rings_has_started(&w->rings, block->seq);
+}
+
 const struct fl__remote_transport fl__process_pool_transport = {
     .start = process_pool_on_start,
     .post = fl__process_pool_post,
+    .has_started = process_pool_on_has_started,
     .recall = fl__process_pool_recall,
     .stop = fl__process_pool_stop,
     .poll = process_pool_on_poll,
@@ -138,13 +145,6 @@ static int process_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 		(void)fl__process_pool_take_all(p);
 	fl__process_pool_dispatch(p);
 	return 0;
-}
-
-static bool process_pool_on_has_started(fl_executor *e, const struct fl__task_block *block)
-{
-	(void)e;
-	const struct fl__process_pool_worker *w = block->worker;
-	return w && fl__rings_has_started(&w->rings, block->seq);
 }
 
 static int process_pool_on_resize(fl_executor *e, unsigned workers)
@@ -217,7 +217,6 @@ static const struct fl__executor_ops process_pool_ops = {
     .submit = process_pool_on_submit,
     .wake_all = process_pool_on_wake,
     .destroy = process_pool_on_destroy,
-    .has_started = process_pool_on_has_started,
     .terminate = process_pool_on_terminate,
     .count = process_pool_on_count,
     .resize = process_pool_on_resize,

@@ -323,13 +323,6 @@ bool fl__remote_on_withdraw(fl_executor *e, struct fl__task_block *block)
 	return true;
 }
 
-void fl__remote_on_release(struct fl__task_block *block)
-{
-	fl__stopper_free(block);
-	if (block->mapped > 0)
-		fl__shm_sys.unmap(block->future.result, block->mapped);
-}
-
 void fl__remote_on_recall(fl_executor *e, bool request)
 {
 	struct fl__remote *r = fl__remote_of(e);
@@ -358,24 +351,50 @@ int fl__remote_on_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel
 	return fl__executor_join_thread(e, &fl__remote_of(e)->manager, remote_has_ended, deadline, cancel);
 }
 
+/* The futures. */
+
+/* NULL: the parent's. */
+static struct fl__remote *remote_if_ours(const fl_future *f)
+{
+	const struct fl__task_block *block = fl__task_block_of((fl_future *)f);
+	return fl__task_on_is_of_parent(f) ? NULL : remote_of_block(block);
+}
+
+static void remote_on_requested(fl_future *f)
+{
+	struct fl__remote *r = remote_if_ours(f);
+	if (!r)
+		return;
+	FL__HELD(&r->base.lock);
+	fl__remote_on_asked(&r->base, fl__task_block_of(f));
+}
+
+static bool remote_on_has_started(const fl_future *f)
+{
+	struct fl__remote *r = remote_if_ours(f);
+	if (!r)
+		return false;
+	FL__HELD(&r->base.lock);
+	return r->transport->has_started(fl__task_block_of((fl_future *)f));
+}
+
 /*
  * Without the lock. The waiting thread polls while ends come. After POLLS polls in vain it yields
  * between polls, since the workers may need this CPU, and stops after PATIENCE: then it parks, and
  * the transport's own threads do the rest.
  */
-void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, fl_time deadline,
-                          const fl_cancel_token *cancel)
+static void remote_on_advance(fl_future *f, const fl_event *or_event, fl_time deadline, const fl_cancel_token *cancel)
 {
 	enum { POLLS = 32, PATIENCE = 100000 /* ns */ };
-	struct fl__remote *r = fl__remote_of(e);
+	struct fl__remote *r = remote_if_ours(f);
 	struct fl__ctx *ctx = fl__ctx_get();
 	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	int64_t until = FL__NEVER;
 	bool over = false;
-	if (ctx->ops != &fl__thread_parker)
+	if (!r || ctx->ops != &fl__thread_parker)
 		return; /* a fiber: its thread has others to run */
 	for (unsigned rounds = 1, idle = 0;; rounds++) {
-		idle = r->transport->poll(e) ? 0 : idle + 1;
+		idle = r->transport->poll(&r->base) ? 0 : idle + 1;
 		over = fl_future_try_wait(f) == 0 || (or_event && fl_event_is_set(or_event));
 		if (over)
 			break;
@@ -390,8 +409,22 @@ void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event
 		if (idle >= POLLS)
 			(void)fl__sys.give_way(now);
 	}
-	r->transport->leave(e, over);
+	r->transport->leave(&r->base, over);
 }
+
+static void remote_on_release(fl_future *f)
+{
+	struct fl__task_block *block = fl__task_block_of(f);
+	fl__stopper_free(block);
+	if (block->mapped > 0)
+		fl__shm_sys.unmap(f->result, block->mapped);
+	fl__task_block_free(block);
+}
+
+const struct fl__future_ops fl__remote_future_ops = {
+    FL__TASK_FUTURE_OPS,          .requested = remote_on_requested, .has_started = remote_on_has_started,
+    .advance = remote_on_advance, .release = remote_on_release,
+};
 
 /* Create and destroy. */
 

@@ -29,6 +29,8 @@ struct fl__remote_transport {
 	 *   other     the task can reach no worker
 	 */
 	int (*post)(fl_executor *e, struct fl__task_block *block);
+	/* Whether a worker has begun with the task. */
+	bool (*has_started)(const struct fl__task_block *block);
 	/* Takes a posted task back. False: it counts as started. */
 	bool (*recall)(struct fl__task_block *block);
 	/*
@@ -117,15 +119,13 @@ void fl__stopper_arm(struct fl__task_block *block);
 void fl__stopper_disarm(struct fl__task_block *block);
 
 void fl__remote_on_recall(fl_executor *e, bool request);
-void fl__remote_on_release(struct fl__task_block *block);
 bool fl__remote_on_withdraw(fl_executor *e, struct fl__task_block *block);
 void fl__remote_on_asked(fl_executor *e, struct fl__task_block *block);
-void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, fl_time deadline,
-                          const fl_cancel_token *cancel);
+extern const struct fl__future_ops fl__remote_future_ops;
 bool fl__remote_is_busy(const fl_executor *e);
 int fl__remote_on_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 
 #define FL__REMOTE_OPS                                                                                                 \
 	.capabilities = FL_CAP_CONCURRENT | FL_CAP_NESTED, .recall = fl__remote_on_recall,                             \
-	.release = fl__remote_on_release, .withdraw = fl__remote_on_withdraw, .asked = fl__remote_on_asked,            \
-	.attend = fl__remote_on_attend, .is_busy = fl__remote_is_busy, .join = fl__remote_on_join
+	.future_ops = &fl__remote_future_ops, .withdraw = fl__remote_on_withdraw, .is_busy = fl__remote_is_busy,       \
+	.join = fl__remote_on_join

@@ -367,11 +367,11 @@ FL_STRESS(pool_stats_arm, worker, one, two)
 {
 	fl_executor *e = &s->p->base;
 	FL_SCOPED(fl_future) *f = NULL;
-	const bool closed = e->plain != fl__fork_count, asks = e->stats.skip <= 0;
+	const bool closed = e->short_way != fl__fork_count, asks = e->stats.skip <= 0;
 	e->stats.calm = INT64_MAX / 2; /* on real threads time has passed */
 	fl__hook_idle_on(e);
 	OK(do_nothing_submit(e, &f));
-	const bool stamped = f->error != 0, open = e->plain == fl__fork_count;
+	const bool stamped = f->error != 0, open = e->short_way == fl__fork_count;
 	fl_executor_close(e);
 	serve(s->p, 0);
 	fl_executor_free(e);

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The end of an executor: close, cancel, break, join, free, detach. Queued tasks are taken out under
+ * the lock, and ended without it.
+ */
+#include "../base/atomic.h"
+#include "../base/list.h"
+#include "../base/unload.h"
+#include "../sync/helper.h"
+#include "../sync/thread.h"
+#include "executor.h"
+#include <errno.h>
+
+/* Under the lock. The task may be claimed. */
+static struct fl__task_block *executor_take_oldest(fl_executor *e)
+{
+	if (e->ops->take_oldest)
+		return e->ops->take_oldest(e);
+	struct fl__task_block *block = e->queue.head;
+	if (block)
+		fl__task_list_remove(&e->queue, block);
+	return block;
+}
+
+/*
+ * The tasks that one section of the lock found. `ours`: claimed by this context. `theirs`: claimed
+ * by others, in a kind's own backlog. `running`: by the workers of such a kind.
+ */
+struct executor_taken {
+	struct fl__task_list ours, theirs, running;
+};
+
+FL__COLD static void executor_take_queued(fl_executor *e, bool to_cancel, struct executor_taken *taken)
+{
+	struct fl__task_block *block;
+	*taken = (struct executor_taken){0};
+	while ((block = executor_take_oldest(e)) != NULL) {
+		bool ours = to_cancel ? fl__future_claim_cancel(&block->future)
+		                      : fl__future_claim(&block->future) != FL__CLAIM_LOST;
+		fl__task_list_add(ours ? &taken->ours : &taken->theirs, block);
+		/* a kind that lists what its workers run must not list the block again */
+		block->queued = e->ops->list_running != NULL;
+	}
+	e->foreign += taken->ours.length;
+	e->not_run += taken->ours.length;
+}
+
+/* Without the lock. */
+FL__COLD static void executor_end_taken(fl_executor *e, const struct executor_taken *taken, int error, const char *text)
+{
+	FL__EACH_SAFE (struct fl__task_block, block, taken->theirs.head)
+		fl_future_free(&block->future); /* the producer's reference */
+	FL__EACH_SAFE (struct fl__task_block, block, taken->running.head) {
+		fl__future_request_stop(&block->future);
+		fl_future_free(&block->future);
+	}
+	/* Last: a callback may wait for a running task, which may end only after the request above. */
+	FL__EACH_SAFE (struct fl__task_block, block, taken->ours.head) {
+		fl__future_finish(&block->future, error, text ? fl__message_format("%s", text) : NULL);
+		fl_future_free(&block->future); /* the producer's reference */
+	}
+	if (taken->ours.length > 0)
+		fl__executor_foreign_ended(e, taken->ours.length);
+}
+
+void fl__executor_break(fl_executor *e, const char *text)
+{
+	struct executor_taken taken;
+	char *why = fl__message_format("%s", text);
+	int error;
+	{
+		FL__HELD(&e->lock);
+		if (e->broken == 0)
+			e->broken = -ENOTRECOVERABLE;
+		error = e->broken;
+		if (!e->why_broken) {
+			e->why_broken = why;
+			why = NULL;
+		}
+		e->ops->wake_all(e);
+		if (e->ops->recall)
+			e->ops->recall(e, false);
+		executor_take_queued(e, false, &taken);
+	}
+	fl__message_free(why);
+	executor_end_taken(e, &taken, error, text);
+}
+
+void fl__executor_end_queued(fl_executor *e, int error, const char *text)
+{
+	struct executor_taken taken;
+	{
+		FL__HELD(&e->lock);
+		executor_take_queued(e, false, &taken);
+	}
+	executor_end_taken(e, &taken, error, text);
+}
+
+static void executor_close_locked(fl_executor *e)
+{
+	if (e->closed)
+		return;
+	e->closed = true;
+	e->ops->wake_all(e);
+}
+
+void fl_executor_close(fl_executor *e)
+{
+	fl__executor_check(e, "fl_executor_close");
+	if (fl__executor_is_forked(e))
+		return;
+	FL__HELD(&e->lock);
+	executor_close_locked(e);
+}
+
+/* A reference to a task that runs in a frame and is not yet requested to stop; NULL: none. */
+static fl_future *executor_next_unrequested(fl_executor *e)
+{
+	FL__HELD(&e->lock);
+	FL__EACH (struct fl__run, run, e->running)
+		if (!run->requested) {
+			run->requested = true;
+			/* the context that runs the task keeps a reference beyond fl__run_task() */
+			return fl_future_ref(run->future);
+		}
+	return NULL;
+}
+
+/* Requests one at a time, without the lock: callbacks of a token may use the executor. */
+static void executor_request_frames(fl_executor *e)
+{
+	for (fl_future *f; (f = executor_next_unrequested(e)) != NULL;) {
+		fl__future_request_stop(f);
+		fl_future_free(f);
+	}
+}
+
+/* The effect of a cancel on running tasks. */
+enum executor_effect { EXECUTOR_LEAVES_RUNNING, EXECUTOR_REQUESTS_RUNNING, EXECUTOR_KILLS_RUNNING };
+
+static size_t executor_cancel_tasks(fl_executor *e, enum executor_effect effect)
+{
+	if (fl__executor_is_forked(e))
+		return 0;
+	struct executor_taken taken;
+	{
+		FL__HELD(&e->lock);
+		executor_close_locked(e);
+		if (e->ops->recall)
+			e->ops->recall(e, effect != EXECUTOR_LEAVES_RUNNING);
+		if (effect == EXECUTOR_KILLS_RUNNING && e->ops->terminate)
+			e->ops->terminate(e);
+		executor_take_queued(e, true, &taken);
+		if (effect != EXECUTOR_LEAVES_RUNNING && e->ops->list_running)
+			e->ops->list_running(e, &taken.running);
+	}
+	if (effect != EXECUTOR_LEAVES_RUNNING)
+		executor_request_frames(e);
+	executor_end_taken(e, &taken, 0, NULL);
+	return taken.ours.length;
+}
+
+size_t fl_executor_cancel(fl_executor *e)
+{
+	fl__executor_check(e, "fl_executor_cancel");
+	return executor_cancel_tasks(e, EXECUTOR_REQUESTS_RUNNING);
+}
+
+size_t fl_executor_cancel_pending(fl_executor *e)
+{
+	fl__executor_check(e, "fl_executor_cancel_pending");
+	return executor_cancel_tasks(e, EXECUTOR_LEAVES_RUNNING);
+}
+
+size_t fl_executor_terminate(fl_executor *e)
+{
+	fl__executor_check(e, "fl_executor_terminate");
+	return executor_cancel_tasks(e, EXECUTOR_KILLS_RUNNING);
+}
+
+int fl_executor_resize(fl_executor *e, unsigned workers)
+{
+	fl__executor_check(e, "fl_executor_resize");
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	if (!e->ops->resize)
+		return -ENOTSUP;
+	if (workers == 0 || !fl__executor_may_have(workers, FL_WORKERS_MAX, "fl_executor_resize"))
+		return -EINVAL;
+	FL__HELD(&e->lock);
+	return e->closed ? -EPIPE : e->ops->resize(e, workers);
+}
+
+int fl__executor_join_thread(fl_executor *e, fl_thread **last, bool (*has_ended)(fl_executor *e), fl_time deadline,
+                             fl_cancel_token *cancel)
+{
+	int rc = 0;
+	while (!has_ended(e) || e->joining) {
+		if (rc != 0)
+			return rc;
+		rc = fl__cond_wait(&e->gone, &e->lock, deadline, cancel, true);
+	}
+	e->joining = true;
+	fl_mutex_unlock(&e->lock);
+	/* NULL: no thread was ever started, or it was joined before */
+	rc = *last ? fl__thread_join_until(last, NULL, deadline, cancel) : 0;
+	fl__mutex_hold(&e->lock);
+	e->joining = false;
+	fl_cond_broadcast(&e->gone);
+	return rc;
+}
+
+/* Until no task is left; with `closes` also until the threads of the kind have ended. */
+static int executor_wait(fl_executor *e, bool closes, fl_time deadline, fl_cancel_token *cancel)
+{
+	FL__BLOCKS(deadline);
+	FL__AWAITS(FL__DEBUG_EXECUTOR, e);
+	FL__HELD(&e->lock);
+	if (closes)
+		executor_close_locked(e);
+	e->waiters++;
+	int rc = 0;
+	const bool joins = closes && e->ops->join;
+	if (joins)
+		rc = e->ops->join(e, deadline, cancel);
+	while (!joins && rc == 0 && !fl__executor_is_idle(e))
+		rc = fl__cond_wait(&e->gone, &e->lock, deadline, cancel, true);
+	e->waiters--;
+	return !joins && fl__executor_is_idle(e) ? 0 : rc;
+}
+
+/* Whether a callback of a task of `e` runs on the calling context. A join waits for its return. */
+static bool executor_is_calling_back(const fl_executor *e)
+{
+	FL__EACH_ENDING (ending)
+		if (ending->future->ops->claim_cancel == fl__task_on_claim_cancel &&
+		    fl__task_block_owner(fl__task_block_of(ending->future))->executor == e)
+			return true;
+	return false;
+}
+
+/* Whether the context would wait for itself, until `deadline`. */
+static bool executor_would_hang(fl_executor *e, fl_time deadline)
+{
+	if (fl__run_serves(e))
+		return true;
+	if (fl__executor_is_forked(e))
+		return false;
+	return executor_is_calling_back(e) ||
+	       (e->ops->would_hang && !fl__is_expired(deadline) && e->ops->would_hang(e));
+}
+
+static int executor_check_and_wait(fl_executor *e, bool closes, fl_time deadline, fl_cancel_token *cancel)
+{
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	if (executor_would_hang(e, deadline))
+		return -EDEADLK;
+	return executor_wait(e, closes, deadline, cancel);
+}
+
+int fl_executor_join_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
+{
+	fl__executor_check(e, "fl_executor_join");
+	return executor_check_and_wait(e, true, deadline, cancel);
+}
+
+int fl_executor_wait_idle_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
+{
+	fl__executor_check(e, "fl_executor_wait_idle");
+	return executor_check_and_wait(e, false, deadline, cancel);
+}
+
+static void executor_drop_initialize_arg(fl_executor *e)
+{
+	if (!e->initialize || !e->initialize->drop_arg)
+		return;
+	FL_CANCEL_SCOPE(NULL); /* as for the hooks of a task */
+	e->initialize->drop_arg(e->initialize_arg);
+}
+
+void fl_executor_free(fl_executor *e)
+{
+	if (!e)
+		return;
+	if (executor_would_hang(e, FL_FOREVER))
+		fl__panic("fl_executor_free", e,
+		          "called from one of its own tasks or their callbacks, or where nothing else could run");
+	if (!fl__executor_is_forked(e)) {
+		/* 0: nothing ends the wait early */
+		(void)executor_wait(e, true, FL_FOREVER, FL_SHIELDED);
+		fl__task_blocks_shut(e->blocks);
+		executor_drop_initialize_arg(e);
+	}
+	fl__hook_executor(e, false); /* the rest of its end is not seen */
+	e->ops->destroy(e);
+}
+
+uint32_t fl__executors_detached;
+
+static void executor_free_when_ended(void)
+{
+	fl_executor_free(fl__helper_arg());
+	fl__sub_release(&fl__executors_detached, 1); /* what the tasks wrote, for tests */
+}
+
+/* An exit waits for no task. A dlclose() waits for all: their threads are about to end. */
+static unsigned executor_detached_in_use(void)
+{
+	/* a count; the end of this copy joins the threads */
+	return fl__is_unloaded() ? 0 : fl__load_relaxed(&fl__executors_detached);
+}
+
+/* Under the lock, for which the thread waits: it frees `e` after the caller's last use. */
+static int executor_start_freeing_thread(fl_executor *e)
+{
+	static struct fl__helper helper = {.name = "executor-end",
+	                                   .function = executor_free_when_ended,
+	                                   .calls_user = true, /* drop hooks */
+	                                   .end = executor_detached_in_use};
+	fl__add_relaxed(&fl__executors_detached, 1); /* as above */
+	const int rc = fl__helper_start_with(&helper, e);
+	if (rc != 0)
+		fl__sub_relaxed(&fl__executors_detached, 1); /* as above */
+	return rc == 0 || rc == -ENOMEM ? rc : -EAGAIN;
+}
+
+int fl_executor_detach(fl_executor *e)
+{
+	fl__executor_check(e, "fl_executor_detach");
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	FL__HELD(&e->lock);
+	const int rc = e->lasts ? 0 : executor_start_freeing_thread(e);
+	if (rc == 0)
+		executor_close_locked(e);
+	return rc;
+}

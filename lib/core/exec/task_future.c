@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The future of a task: what a cancel, a release and the end by a foreign context do with the task's
+ * executor. Kinds that run tasks in other processes have a table of their own, which shares most of
+ * these operations (process/remote/remote.c). So no function asks where a task runs.
+ */
+#include "../base/atomic.h"
+#include "executor.h"
+
+void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block)
+{
+	e->foreign++;
+	if (e->ops->claimed) {
+		e->ops->claimed(e, block);
+		(void)fl_future_ref(&block->future);
+	} else {
+		fl__task_list_remove(&e->queue, block);
+	}
+}
+
+static bool task_claim_cancel(fl_executor *e, struct fl__task_block *block)
+{
+	FL__HELD(&e->lock);
+	if (e->ops->withdraw && !block->queued && !e->ops->withdraw(e, block))
+		return false;
+	if (!fl__future_claim_cancel(&block->future))
+		return false;
+	e->not_run++;
+	fl__task_block_claimed(e, block);
+	return true;
+}
+
+bool fl__task_on_claim_cancel(fl_future *f)
+{
+	struct fl__task_block *block = fl__task_block_of(f);
+	if (fl__is_forked(fl__task_block_owner(block)->fork_count))
+		return fl__future_claim_cancel(f); /* the parent's executor is never joined here */
+	/* a claim lasts: no lock, and no hold on the executor */
+	if (fl__future_is_claimed(f))
+		return false;
+	fl_executor *e = fl__task_blocks_hold(block->pool);
+	if (!e)
+		return false; /* all its tasks have ended */
+	const bool claimed = task_claim_cancel(e, block);
+	fl__task_blocks_unhold(block->pool);
+	return claimed;
+}
+
+bool fl__task_on_is_of_parent(const fl_future *f)
+{
+	return fl__is_forked(fl__task_block_owner(fl__task_block_of((fl_future *)f))->fork_count);
+}
+
+void fl__executor_foreign_ended(fl_executor *e, size_t n)
+{
+	FL__HELD(&e->lock);
+	e->foreign -= n;
+	if (e->foreign == 0)
+		fl_cond_broadcast(&e->gone);
+}
+
+void fl__task_on_ended(fl_future *f)
+{
+	struct fl__task_block *block = fl__task_block_of(f);
+	if (!fl__is_forked(fl__task_block_owner(block)->fork_count))
+		fl__executor_foreign_ended(fl__task_block_owner(block)->executor, 1);
+}
+
+static void task_on_release(fl_future *f)
+{
+	fl__task_block_free(fl__task_block_of(f));
+}
+
+const struct fl__future_ops fl__task_future_ops = {FL__TASK_FUTURE_OPS, .release = task_on_release};

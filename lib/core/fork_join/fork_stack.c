@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The stacks of an executor's forks: how a worker gets its stack, and gives it back. A worker reuses
+ * the stack of the former worker of its place. Thieves read all stacks, so each lasts as long as the
+ * executor. fork_join.c has the words and the invariants.
+ */
+#include "fork_stack.h"
+#include "../base/sys.h"
+#include "../wait/context.h"
+
+void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool)
+{
+	*forks = (struct fl__forks){.n = n, .wake = wake, .pool = pool, .fork_count = fl__fork_count};
+	forks->flags.thieves = FL__FORK_UNFENCED;
+	forks->flags.sleepers = n > 1; /* workers that are not started yet */
+}
+
+void fl__forks_resize(struct fl__forks *forks, unsigned n)
+{
+	fl__store_relaxed(&forks->n, n); /* a hint */
+	if (n > 1)
+		fl__store_relaxed(&forks->flags.sleepers, 1); /* as in fork_run() */
+}
+
+void fl__forks_fini(struct fl__forks *forks)
+{
+	for (struct fl__fork_worker *older, *s = fl__fork_worker_of(forks->newest); s; s = older) {
+		older = s->older;
+		fl__free(s);
+	}
+}
+
+struct fl__fork_worker *fl__fork_newest(const struct fl__forks *forks)
+{
+	/* the contents of the stack and of older ones; pairs with fork_add_worker() */
+	return fl__fork_worker_of(fl__load_acquire(&forks->newest));
+}
+
+static void fork_add_worker(struct fl__forks *forks, struct fl__fork_worker *s)
+{
+	struct fl__fork_stack *seen;
+	do {
+		s->older = fl__fork_newest(forks);
+		seen = s->older ? &s->older->front : NULL;
+		/* its contents; pairs with fl__fork_newest() */
+	} while (!fl__cas_weak_release(&forks->newest, &seen, &s->front));
+}
+
+static struct fl__fork_worker *fork_make_worker(struct fl__forks *forks, unsigned i)
+{
+	struct fl__fork_worker *s = fl__alloc(1, sizeof *s);
+	if (!s)
+		return NULL;
+	s->forks = forks;
+	s->place = i;
+	s->front.next = s->front.split = s->top = s->slots;
+	s->front.limit = s->slots + FL__FORK_DEPTH;
+	s->front.flags = &forks->flags;
+	fork_add_worker(forks, s);
+	return s;
+}
+
+struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i)
+{
+	struct fl__fork_worker *s = fl__fork_newest(forks);
+	while (s && s->place != i)
+		s = s->older;
+	if (!s)
+		s = fork_make_worker(forks, i);
+	if (!s)
+		return NULL;
+	/* a second clear is harmless */
+	if ((fl__load_relaxed(&forks->flags.thieves) & FL__FORK_UNFENCED) && fl__sys.membarrier() == 0)
+		fl__and_relaxed(&forks->flags.thieves, ~FL__FORK_UNFENCED);
+	fl__ctx_get()->front.forks = &s->front;
+	return &s->front;
+}
+
+void fl__forks_leave(struct fl__fork_stack *self)
+{
+	if (self)
+		fl__ctx_get()->front.forks = NULL;
+}
+
+bool fl__forks_any(const struct fl__fork_stack *self)
+{
+	return self && self->next != ((const struct fl__fork_worker *)(const void *)self)->slots;
+}
+
+size_t fl__forks_stolen(const struct fl__forks *forks)
+{
+	size_t stolen = 0;
+	for (const struct fl__fork_worker *s = fl__fork_newest(forks); s; s = s->older)
+		stolen += fl__load_relaxed(&s->stolen); /* a lone number */
+	return stolen;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include "../base/atomic.h"
+#include "fork_join.h"
+
+/* The stacks of forks: fork_stack.c makes them, fork_join.c pushes, steals and waits. */
+
+enum { FL__FORK_DEPTH = 512, FL__FORK_LINE = 64 };
+#define FL__FORK_UNFENCED 0x80000000u
+
+struct fl__fork_worker {
+	/* What the owner uses with each push and pop. */
+	struct fl__fork_stack front;
+	struct fl__fork *running; /* the innermost fork that this worker runs; private */
+	size_t stolen;            /* forks that it stole, for statistics; written by the worker alone */
+	char apart[FL__FORK_LINE];
+	/* What thieves read. */
+	struct fl__forks *forks;
+	struct fl__fork_worker *older; /* the stack made before; NULL: this is the first */
+	unsigned place;                /* the worker's index */
+	struct fl__fork **top;
+	char apart_top[FL__FORK_LINE];
+	struct fl__fork *none;                      /* NULL: what a push finds before the first slot */
+	struct fl__fork *slots[FL__FORK_DEPTH + 1]; /* the last is NULL: a thief may read it */
+};
+
+static inline struct fl__fork_worker *fl__fork_worker_of(struct fl__fork_stack *s)
+{
+	return (struct fl__fork_worker *)(void *)s; /* front is its first member */
+}
+
+/*
+ * The newest stack; the others are linked by `older`. Not inline: a program with a fork links
+ * fork_join.c, and that links fork_stack.c by this call. The thread pool's references are weak.
+ */
+struct fl__fork_worker *fl__fork_newest(const struct fl__forks *forks);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Waits for a future, and what an ended one has. future.c has the states. */
+#include "../base/atomic.h"
+#include "../hooks.h"
+#include "../wait/lot.h"
+#include "bytes.h"
+#include "failure.h"
+#include "future.h"
+#include <errno.h>
+
+static const struct fl__word future_ended = {FL__FUTURE_ENDED, FL__FUTURE_ENDED, FL__FUTURE_WAITERS, .of_future = true,
+                                             .kind = FL__DEBUG_FUTURE};
+_Static_assert(offsetof(fl_future, state) == 0, "of_future takes the word for the future");
+
+void fl__future_help(fl_future *f, fl_time deadline, const fl_cancel_token *cancel)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	/* a hint; the claim decides */
+	if (!ctx->help || (fl__load_relaxed(&f->state) & FL__FUTURE_CLAIMED))
+		return;
+	if (fl_cancel_token_is_requested(cancel) || fl__is_expired(deadline))
+		return;
+	if (f->ops->help)
+		f->ops->help(f, deadline, cancel);
+	else
+		ctx->help(ctx, f);
+}
+
+bool fl__future_is_of_parent(const fl_future *f)
+{
+	/* 0: this process is not a forked child. */
+	return fl__fork_count != 0 && f->ops->is_of_parent && !fl__future_has_ended(f) && f->ops->is_of_parent(f);
+}
+
+static FL__NOINLINE int future_await(fl_future *f, fl_time deadline, fl_cancel_token *cancel)
+{
+	if (fl__future_is_of_parent(f))
+		return -EOWNERDEAD;
+	fl__future_help(f, deadline, cancel);
+	if (f->ops->advance)
+		f->ops->advance(f, NULL, deadline, cancel);
+	return fl__word_wait(&f->state, &future_ended, deadline, cancel);
+}
+
+int fl_future_wait_until(fl_future *f, fl_time deadline, fl_cancel_token *cancel)
+{
+	const int rc = fl__future_has_ended(f) ? 0 : future_await(f, deadline, cancel);
+	if (rc == 0)
+		fl__hook_task(FL__TRACE_GET, f);
+	return rc;
+}
+
+int fl_future_try_wait(fl_future *f)
+{
+	if (fl__future_has_ended(f))
+		return 0;
+	return fl__future_is_of_parent(f) ? -EOWNERDEAD : -EAGAIN;
+}
+
+static int future_copy_result(const fl_future *f, void *result)
+{
+	if (f->type->result_size > 0 && fl__future_has_result(f)) {
+		fl__copy(result, f->result, f->type->result_size);
+		const int rc = fl__bytes_declares(f->type->drop_result) ? fl__bytes_hold(result) : 0;
+		if (rc != 0)
+			return rc;
+	}
+	return f->error == 0 ? 0 : fl__failure_store(FL__NO_INDEX, f->error, fl_future_message(f));
+}
+
+int fl_future_get_until(fl_future *f, void *result, size_t size, fl_time deadline, fl_cancel_token *cancel)
+{
+	if (size != f->type->result_size)
+		return -EINVAL;
+	int rc = fl_future_wait_until(f, deadline, cancel);
+	return rc == 0 ? future_copy_result(f, result) : rc;
+}
+
+fl_future_state fl_future_get_state(const fl_future *f)
+{
+	/* pairs with future_try_publish() */
+	uint32_t seen = fl__load_acquire(&f->state);
+	if (!(seen & (FL__FUTURE_ENDED | FL__FUTURE_CLAIMED)) && f->ops->has_started) {
+		if (f->ops->has_started(f))
+			return FL_RUNNING;
+		/* as above. It may have ended since. */
+		seen = fl__load_acquire(&f->state);
+	}
+	if (seen & FL__FUTURE_ENDED)
+		return seen & FL__FUTURE_CANCELLED ? FL_CANCELLED : FL_DONE;
+	return (seen & (FL__FUTURE_CLAIMED | FL__FUTURE_CANCELLED)) == FL__FUTURE_CLAIMED ? FL_RUNNING : FL_PENDING;
+}
+
+const void *fl_future_result(const fl_future *f)
+{
+	return fl__future_has_result(f) ? f->result : NULL;
+}
+
+int fl_future_error(const fl_future *f)
+{
+	return fl__future_has_ended(f) ? f->error : 0;
+}
+
+const char *fl_future_message(const fl_future *f)
+{
+	/* pairs with future_try_publish() */
+	uint32_t seen = fl__load_acquire(&f->state);
+	if (!(seen & FL__FUTURE_ENDED))
+		return "";
+	if (seen & FL__FUTURE_CANCELLED)
+		return seen & FL__FUTURE_EXPIRED ? "its deadline passed before it started"
+		                                 : "cancelled before it started";
+	if (f->message && *f->message)
+		return f->message;
+	return seen & FL__FUTURE_EXPIRED ? "its deadline passed before it ended" : "";
+}
+
+static bool future_on_ready(void *object)
+{
+	return fl__future_has_ended(object);
+}
+
+static bool future_on_arm(void *object, struct fl__node *node)
+{
+	fl_future *f = object;
+	return fl__word_arm(&f->state, &future_ended, node);
+}
+
+const fl_on_type fl__on_future = {future_on_ready, future_on_arm, fl__node_disarm, NULL, true};
