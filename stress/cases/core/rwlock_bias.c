@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The readers-writer lock with its bias for readers (lib/core/sync/reader_bias.h). Plain fields:
+ * only the lock orders them. The model has two slots.
+ */
+#include "../cases.h"
+#include "core/sync/reader_bias.h"
+#include "core/sync/rwlock.h"
+#include "rwlocks.h"
+
+static void biased(fl_rwlock *l)
+{
+	of_this_process(l);
+	l->word_ = FL__BIAS + FL__BIAS_UNITS;
+}
+
+/* As a thread that has read the lock before. `slot`: 0 or 1 */
+static void read_biased(fl_rwlock *l, unsigned slot)
+{
+	fl__bias_note(l);
+	fl__bias_mine.index = slot;
+	fl_rwlock_read_lock(l);
+}
+
+/* For the outcome: no context has the lock, also by a slot; a writer gets it. */
+#define BIAS_IS_FREE(l)                                                                                                \
+	FL_FORBIDDEN(fl__rwlock_is_busy(l), "left locked, or awaited");                                                \
+	fl_rwlock_destroy(l);                                                                                          \
+	FL_FORBIDDEN(fl__bias_slots_of(l) > 0, "a slot was left");                                                     \
+	FL_FORBIDDEN((l)->word_ != 0, "a count was left")
+
+/* A writer excludes readers that use slots, two writers each other; a reader sees all or nothing. */
+struct bias_excl {
+	fl_rwlock l;
+	int a, b, saw_a, saw_b;
+};
+
+FL_STRESS_SETUP(bias_excl)
+{
+	biased(&s->l);
+}
+
+FL_STRESS_ACTOR(bias_excl, write_both)
+{
+	FL_WRITE_LOCKED(&s->l);
+	s->a++;
+	s->b++;
+}
+
+FL_STRESS_ACTOR(bias_excl, reader)
+{
+	read_biased(&s->l, 0);
+	s->saw_a = s->a;
+	s->saw_b = s->b;
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS(bias_excl, write_both, write_both, reader)
+{
+	BIAS_IS_FREE(&s->l);
+	FL_FORBIDDEN(s->a != 2 || s->b != 2, "a count was lost");
+	FL_FORBIDDEN(s->saw_a != s->saw_b, "saw half of it");
+	FL_ACCEPTABLE(1, "in order");
+}
+
+/* Two readers share one slot: the second is counted, and either may free the slot. */
+struct bias_shared_slot {
+	fl_rwlock l;
+	int data;
+};
+
+FL_STRESS_SETUP(bias_shared_slot)
+{
+	biased(&s->l);
+}
+
+FL_STRESS_ACTOR(bias_shared_slot, reader)
+{
+	read_biased(&s->l, 0);
+	FL_STRESS_CHECK(s->data == 0 || s->data == 2);
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(bias_shared_slot, writer)
+{
+	FL_WRITE_LOCKED(&s->l);
+	s->data = 1;
+	s->data = 2;
+}
+
+FL_STRESS(bias_shared_slot, reader, reader, writer)
+{
+	BIAS_IS_FREE(&s->l);
+	FL_ACCEPTABLE(s->data == 2, "in order");
+}
+
+/* A bias that begins beside a writer that waits: the writer is woken, by whoever reads last. */
+struct bias_begins_late {
+	fl_rwlock l;
+	int data;
+};
+
+FL_STRESS_SETUP(bias_begins_late)
+{
+	of_this_process(&s->l);
+}
+
+FL_STRESS_ACTOR(bias_begins_late, reader)
+{
+	fl_rwlock_read_lock(&s->l);
+	fl__bias_begin(&s->l);
+	fl_rwlock_read_unlock(&s->l);
+	fl_rwlock_read_lock(&s->l);
+	const int saw = s->data;
+	FL_STRESS_CHECK(s->data == saw);
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(bias_begins_late, writer)
+{
+	FL_WRITE_LOCKED(&s->l);
+	s->data++;
+}
+
+FL_STRESS(bias_begins_late, reader, writer, writer)
+{
+	BIAS_IS_FREE(&s->l);
+	FL_ACCEPTABLE(s->data == 2, "in order");
+}
+
+/* One bias ends while another one begins: a reader of the second is not taken for one of the first. */
+struct bias_twice {
+	fl_rwlock l;
+	int data;
+};
+
+FL_STRESS_SETUP(bias_twice)
+{
+	biased(&s->l);
+}
+
+FL_STRESS_ACTOR(bias_twice, writer)
+{
+	FL_WRITE_LOCKED(&s->l);
+	s->data++;
+}
+
+FL_STRESS_ACTOR(bias_twice, reader)
+{
+	read_biased(&s->l, 0);
+	const int saw = s->data;
+	FL_STRESS_CHECK(s->data == saw);
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(bias_twice, begins)
+{
+	fl_rwlock_read_lock(&s->l);
+	fl__bias_begin(&s->l);
+	FL_STRESS_CHECK(s->data <= 1);
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS(bias_twice, writer, reader, begins)
+{
+	BIAS_IS_FREE(&s->l);
+	FL_ACCEPTABLE(s->data == 1, "in order");
+}
+
+/* Another context unlocks: the slot stays, and the count pays for it. */
+struct bias_handed_over {
+	fl_rwlock l;
+	fl_event handed;
+	int data, saw;
+};
+
+FL_STRESS_SETUP(bias_handed_over)
+{
+	biased(&s->l);
+}
+
+FL_STRESS_ACTOR(bias_handed_over, reader)
+{
+	read_biased(&s->l, 0);
+	fl_event_set(&s->handed);
+}
+
+FL_STRESS_ACTOR(bias_handed_over, unlocks)
+{
+	OK(fl_event_wait(&s->handed));
+	s->saw = s->data;
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(bias_handed_over, writer)
+{
+	FL_WRITE_LOCKED(&s->l);
+	s->data++;
+}
+
+FL_STRESS(bias_handed_over, reader, unlocks, writer)
+{
+	BIAS_IS_FREE(&s->l);
+	FL_ACCEPTABLE(s->data == 1, "in order");
+}
+
+/* A writer that gives up has ended the bias; a reader that was counted for it unlocks as any other. */
+struct bias_cancel {
+	fl_rwlock l;
+	fl_cancel_token stop;
+	int data, rc;
+};
+
+FL_STRESS_SETUP(bias_cancel)
+{
+	biased(&s->l);
+	fl_cancel_token_init(&s->stop, NULL, FL_FOREVER);
+}
+
+FL_STRESS_ACTOR(bias_cancel, writer)
+{
+	s->rc = fl_rwlock_write_lock_until(&s->l, FL_FOREVER, &s->stop);
+	if (s->rc != 0)
+		return;
+	s->data++;
+	fl_rwlock_write_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(bias_cancel, reader)
+{
+	read_biased(&s->l, 0);
+	fl_cancel_token_request(&s->stop);
+	FL_STRESS_CHECK(s->data == 0 || s->data == 1);
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS(bias_cancel, writer, reader)
+{
+	BIAS_IS_FREE(&s->l);
+	fl_cancel_token_destroy(&s->stop);
+	FL_ACCEPTABLE(s->rc == 0 && s->data == 1, "wrote");
+	FL_ACCEPTABLE(s->rc == -ECANCELED && s->data == 0, "gave up");
+}
+
+/* A try of a writer fails only if somebody reads. */
+struct bias_try {
+	fl_rwlock l;
+	bool read;
+	int rc;
+};
+
+FL_STRESS_SETUP(bias_try)
+{
+	biased(&s->l);
+}
+
+FL_STRESS_ACTOR(bias_try, tries)
+{
+	s->rc = fl_rwlock_try_write_lock(&s->l);
+	if (s->rc == 0)
+		fl_rwlock_write_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(bias_try, reader)
+{
+	fl__bias_note(&s->l);
+	s->read = fl_rwlock_try_read_lock(&s->l) == 0;
+	if (s->read)
+		fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS(bias_try, tries, reader)
+{
+	BIAS_IS_FREE(&s->l);
+	FL_FORBIDDEN(s->rc != 0 && !s->read, "nobody got it");
+	FL_ACCEPTABLE(s->rc == 0, "wrote");
+	FL_ACCEPTABLE(s->rc == -EAGAIN, "the reader had it");
+}
