@@ -81,8 +81,9 @@ void fl__bias_begin(fl_rwlock *l)
 	do
 		if (seen >= FL__BIAS)
 			return;
-	while (!fl__cas_weak_release(&l->word_, &seen, seen + FL__BIAS + FL__BIAS_UNITS)); /* pairs with fl__bias_read() */
-	fl__store_relaxed(&rest->begun, now); /* as above */
+	while (
+	    !fl__cas_weak_release(&l->word_, &seen, seen + FL__BIAS + FL__BIAS_UNITS)); /* pairs with fl__bias_read() */
+	fl__store_relaxed(&rest->begun, now);                                           /* as above */
 	fl__bias_note(l);
 }
 

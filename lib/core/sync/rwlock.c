@@ -52,11 +52,11 @@
  * set, and bars other fibers, which may share its thread. In a forked child:
  * rwlock_forget_parent(). A stale WAITERS only sends unlocks to the parking lot.
  */
-#include "reader_bias.h"
 #include "rwlock.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../hooks.h"
+#include "reader_bias.h"
 #include "turn.h"
 #include <errno.h>
 
