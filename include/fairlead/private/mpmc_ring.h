@@ -136,6 +136,12 @@ FL_BEGIN_DECLS
  */
 FL_API int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets);
 
+/*
+ * Called by a claim that has lost to another one, for the `failed`-th time: no pause after the
+ * first, then 1, 2, 4 ... 64 turns.
+ */
+FL_API void fl__mpmc_back_off(unsigned failed);
+
 FL_END_DECLS
 
 /*
@@ -147,6 +153,7 @@ static inline __attribute__((__always_inline__)) int fl__mpmc_claim_slots(struct
                                                                           uint64_t _ahead, size_t _size, size_t _n,
                                                                           bool _exact, struct fl__mpmc_claim *_claim)
 {
+	unsigned _failed = 0;
 	for (;;) {
 		/*
 		 * the loads below are no older than this word. Otherwise the result could be
@@ -174,13 +181,16 @@ static inline __attribute__((__always_inline__)) int fl__mpmc_claim_slots(struct
 				_claim->owes_wake = (_seen & FL__MPMC_WAIT) != 0;
 				return 0;
 			}
+			fl__mpmc_back_off(++_failed);
 		} else if (_ahead == 0 && (_at & FL__MPMC_CLOSED) != 0) {
 			return -EPIPE;
 		} else if (!fl__mpmc_later(_stamp, _at)) {
 			const int _rc = _exact ? fl__mpmc_refuse(_q, _at, _ahead != 0) : -EBUSY;
 			if (_rc != 0)
 				return _rc;
-		} /* else other calls have claimed the slot: the word has moved */
+		} else { /* other calls have claimed the slot: the word has moved */
+			fl__mpmc_back_off(++_failed);
+		}
 	}
 }
 
