@@ -28,8 +28,8 @@ FL_BEGIN_DECLS
  *
  * Scaling: when threads often meet as readers, the lock becomes biased. Then a thread that reads
  * writes to no memory that another reader uses, so that readers on many CPUs do not slow each other
- * down. The next write lock ends the bias, which takes it a microsecond or a few. The lock is not
- * biased again for several times as long, up to a second if biases are short. Fibers do not use the
+ * down. The next writer or waiter ends the bias, which takes it a microsecond or a few. The lock is not
+ * biased again for several times as long, up to a tenth of a second if biases are short. Fibers do not use the
  * bias.
  *
  * A context that reads must not lock again, for reading or for writing: it would wait for a writer
@@ -57,7 +57,7 @@ FL_API void fl_rwlock_init(fl_rwlock *l);
 
 /*
  * Ends `l`. Requires that no context holds `l` or waits for it. Debugging checks it:
- * fairlead/defs.h, "Destroy". A lock may also just be forgotten. But if a context has unlocked it
+ * fairlead/defs.h, "Destroy". A lock may also just be forgotten. But if a thread has read-unlocked it
  * that had not locked it, call this before the memory becomes another lock.
  */
 FL_API void fl_rwlock_destroy(fl_rwlock *l);
@@ -105,7 +105,10 @@ FL_API void fl_rwlock_write_unlock(fl_rwlock *l);
  */
 FL_API void fl_rwlock_downgrade(fl_rwlock *l);
 
-/* Whether a context reads, or tries to; whether one writes. For assertions. No memory order. */
+/*
+ * Whether a context reads, or tries to, or a writer looks for readers; whether one writes. For
+ * assertions. No memory order.
+ */
 FL_API bool fl_rwlock_is_read_locked(const fl_rwlock *l);
 FL_API bool fl_rwlock_is_write_locked(const fl_rwlock *l);
 

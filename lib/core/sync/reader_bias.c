@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "reader_bias.h"
+#include "../hooks.h"
 #include "rwlock.h"
 
 struct fl__bias_slot fl__bias_slots[FL__BIAS_SLOTS];
@@ -42,23 +43,23 @@ static bool bias_clear(struct fl__bias_slot *slot, const fl_rwlock *l)
 	return false;
 }
 
-bool fl__bias_read(fl_rwlock *l, bool keep)
+static bool bias_is_open(uint32_t word)
 {
-	if (!(fl__load_relaxed(&l->word_) & FL__BIAS)) { /* a hint here */
-		if (!keep)
-			fl__bias_mine.noted &= ~((uint64_t)1 << fl__bias_hash(l));
-		return false;
-	}
-	if (bias_is_fiber())
-		return false;
+	return (word & (FL__BIAS | FL__BIAS_CLOSED)) == FL__BIAS;
+}
+
+bool fl__bias_read(fl_rwlock *l)
+{
 	struct fl__bias_slot *slot = bias_slot(l);
-	const fl_rwlock *none = NULL;
-	if (!fl__cas_weak_seq_cst(&slot->lock, &none, l)) { /* invariant 3 */
-		if (none && none != l)
-			fl__bias_mine.index++; /* another thread has a lock there */
+	const fl_rwlock *seen = fl__load_relaxed(&slot->lock);       /* the CAS decides */
+	const bool open = bias_is_open(fl__load_relaxed(&l->word_)); /* a hint here */
+	if (!open && !seen)
+		fl__bias_mine.noted &= ~((uint64_t)1 << fl__bias_hash(l));
+	if (!open || seen || bias_is_fiber() || fl__hooks_on(FL__HOOKS_DEBUG))
 		return false;
-	}
-	if (fl__likely(fl__load_seq_cst(&l->word_) & FL__BIAS)) /* invariant 3 */
+	if (!fl__cas_weak_seq_cst(&slot->lock, &seen, l)) /* invariant 3 */
+		return false;
+	if (fl__likely(bias_is_open(fl__load_seq_cst(&l->word_)))) /* invariant 3 */
 		return true;
 	return !bias_clear(slot, l); /* invariant 4 */
 }
@@ -98,16 +99,13 @@ bool fl__bias_end(fl_rwlock *l)
 
 static void bias_begin_rest(const fl_rwlock *l, int64_t ended)
 {
-	enum { PAPER = 9, PAYS = 64 };
+	enum { PAPER = 9, PAYS = 64, DOUBLED = 30 };
 	struct bias_rest *rest = &bias_rests[fl__bias_hash(l)];
-	const int64_t now = fl__sys.now(), cost = now - ended, most = FL_MS(1000);
+	const int64_t now = fl__sys.now(), cost = FL__MAX(now - ended, 1), most = FL_MS(100);
 	const bool paid = ended - fl__load_relaxed(&rest->begun) > PAYS * cost;
-	const uint32_t doubled = paid ? 0 : fl__load_relaxed(&rest->doubled) + 1;
-	int64_t time = PAPER * cost;
-	for (uint32_t i = 0; i < doubled && time < most; i++)
-		time *= 2;
+	const uint32_t doubled = paid ? 0 : FL__MIN(fl__load_relaxed(&rest->doubled) + 1, DOUBLED);
 	fl__store_relaxed(&rest->doubled, doubled);
-	fl__store_relaxed(&rest->until, now + (time < most ? time : most));
+	fl__store_relaxed(&rest->until, now + FL__MIN(FL__MIN(cost, most) * PAPER << doubled, most));
 }
 
 uint32_t fl__bias_settle(fl_rwlock *l)
@@ -130,6 +128,16 @@ uint32_t fl__bias_slots_of(const fl_rwlock *l)
 {
 	uint32_t n = 0;
 	for (unsigned i = 0; i < FL__BIAS_SLOTS; i++)
-		n += fl__load_relaxed(&fl__bias_slots[i].lock) == l; /* without an order */
+		/* the next load of the word is no older than what has cleared it */
+		n += fl__load_acquire(&fl__bias_slots[i].lock) == l;
 	return n;
+}
+
+/* A new lock has no past. */
+void fl__bias_init(const fl_rwlock *l)
+{
+	struct bias_rest *rest = &bias_rests[fl__bias_hash(l)];
+	/* relaxed: a guess */
+	fl__store_relaxed(&rest->until, 0);
+	fl__store_relaxed(&rest->doubled, 0);
 }

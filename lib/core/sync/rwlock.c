@@ -167,10 +167,15 @@ FL__SLOW_PATH static void rwlock_recheck_wake(fl_rwlock *l)
 		rwlock_last_wake.object = NULL;
 }
 
+static bool rwlock_is_full(uint32_t word)
+{
+	return (word & RWLOCK_COUNT) >= RWLOCK_MOST + (word & FL__BIAS ? FL__BIAS_UNITS : 0);
+}
+
 /* Panics when there are too many readers. */
 static uint32_t rwlock_add_holder(const fl_rwlock *l, const struct fl__rwlock_mode *mode, uint32_t word)
 {
-	if (mode == &rwlock_reading && (word & RWLOCK_COUNT) >= RWLOCK_MOST)
+	if (mode == &rwlock_reading && rwlock_is_full(word))
 		fl__panic("fl_rwlock_read_lock", l, "too many readers");
 	return word + mode->unit;
 }
@@ -188,7 +193,6 @@ static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *firs
 		/* the awake waiter locks the queue */
 		fl__and_relaxed(&l->word_, ~RWLOCK_WAITERS);
 		rwlock_last_wake = (struct fl__last_wake){.object = l};
-		fl__bias_note(l); /* so that a read lock checks, too */
 	}
 	return true;
 }
@@ -311,7 +315,8 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 		rwlock_end_turn(l, &lot, mode);
 	/* Now a waking thread may dequeue the node. */
 	fl__lot_close(&lot);
-	if (waits && (seen & FL__BIAS))
+	/* an awake reader may have waiters behind it, whom a biased reader would not serve */
+	if (waits ? seen & FL__BIAS : awake && fl__bias_end(l))
 		rwlock_settle(l);
 	if (!waits && !awake && (seen & RWLOCK_WAITERS))
 		rwlock_close_if_late(l);
@@ -342,16 +347,10 @@ static inline void rwlock_check_wake(fl_rwlock *l)
 		rwlock_recheck_wake(l);
 }
 
-/* A read lock of a noted lock: it was woken or is biased, perhaps. True: it is locked. */
-FL__SLOW_PATH static bool rwlock_read_noted(fl_rwlock *l)
-{
-	rwlock_check_wake(l);
-	return !fl__hooks_on(FL__HOOKS_DEBUG) && fl__bias_read(l, rwlock_last_wake.object == l);
-}
-
 static inline bool rwlock_read_biased(fl_rwlock *l)
 {
-	return fl__unlikely(fl__bias_is_noted(l)) && rwlock_read_noted(l);
+	rwlock_check_wake(l);
+	return fl__unlikely(fl__bias_is_noted(l)) && fl__bias_read(l);
 }
 
 /* The caller may overtake the queue. */
@@ -463,8 +462,7 @@ FL__SLOW_PATH static int rwlock_try_slow(fl_rwlock *l, const struct fl__rwlock_m
 /* False: the reader has backed out. */
 static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 {
-	const uint32_t most = RWLOCK_MOST + (seen & FL__BIAS ? FL__BIAS_UNITS : 0);
-	if ((seen & RWLOCK_COUNT) >= most && !(seen & RWLOCK_WRITER)) {
+	if (rwlock_is_full(seen) && !(seen & RWLOCK_WRITER)) {
 		rwlock_back_out(l);
 		fl__panic("fl_rwlock_read_lock", l, "too many readers");
 	}
@@ -494,6 +492,7 @@ void fl_rwlock_init(fl_rwlock *l)
 {
 	l->word_ = 0;
 	l->turn_ = 0;
+	fl__bias_init(l);
 	fl__hook_forget(l);
 }
 
@@ -627,11 +626,17 @@ void fl_rwlock_write_unlock(fl_rwlock *l)
 
 bool fl_rwlock_is_read_locked(const fl_rwlock *l)
 {
-	uint32_t seen = fl__load_relaxed(&l->word_); /* may be stale at once */
-	const uint32_t readers = seen & RWLOCK_COUNT;
-	if (seen & FL__BIAS)
-		return readers + fl__bias_slots_of(l) > FL__BIAS_UNITS;
-	return readers && !(seen & RWLOCK_WRITER);
+	for (;;) {
+		/* may be stale at once; no slot is older */
+		const uint32_t seen = fl__load_acquire(&l->word_), count = seen & RWLOCK_COUNT;
+		if (!(seen & FL__BIAS))
+			return count && !(seen & RWLOCK_WRITER);
+		if (count + fl__bias_slots_of(l) > FL__BIAS_UNITS)
+			return true;
+		/* no reader can have gone from a slot to the word; the loads of the slots acquire */
+		if (seen == fl__load_relaxed(&l->word_))
+			return false;
+	}
 }
 
 bool fl_rwlock_is_write_locked(const fl_rwlock *l)

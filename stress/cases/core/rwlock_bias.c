@@ -252,3 +252,87 @@ FL_STRESS(bias_try, tries, reader)
 	FL_ACCEPTABLE(s->rc == 0, "wrote");
 	FL_ACCEPTABLE(s->rc == -EAGAIN, "the reader had it");
 }
+
+/* A bias that begins while a woken reader, with a writer behind it, has yet to lock. */
+struct bias_behind_reader {
+	fl_rwlock l;
+	int data;
+};
+
+FL_STRESS_SETUP(bias_behind_reader)
+{
+	of_this_process(&s->l);
+}
+
+FL_STRESS_ACTOR(bias_behind_reader, first)
+{
+	fl_rwlock_write_lock(&s->l);
+	s->data++;
+	fl_rwlock_write_unlock(&s->l);
+	fl_rwlock_read_lock(&s->l);
+	fl__bias_begin(&s->l);
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(bias_behind_reader, reader)
+{
+	fl_rwlock_read_lock(&s->l);
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(bias_behind_reader, writer)
+{
+	FL_WRITE_LOCKED(&s->l);
+	s->data++;
+}
+
+FL_STRESS(bias_behind_reader, first, reader, writer)
+{
+	BIAS_IS_FREE(&s->l);
+	FL_ACCEPTABLE(s->data == 2, "in order");
+}
+
+/* A thread reads two locks of one slot, and finds the slot that it used. */
+struct bias_two_locks {
+	fl_rwlock l, other;
+};
+
+FL_STRESS_SETUP(bias_two_locks)
+{
+	biased(&s->l);
+	biased(&s->other);
+}
+
+FL_STRESS_ACTOR(bias_two_locks, reads_both)
+{
+	fl__bias_mine.index = 1;
+	fl__bias_mine.noted = UINT64_MAX;
+	fl_rwlock_read_lock(&s->l);
+	fl_rwlock_read_lock(&s->other);
+	fl_rwlock_read_unlock(&s->l);
+	fl_rwlock_read_unlock(&s->other);
+}
+
+FL_STRESS(bias_two_locks, reads_both, reads_both)
+{
+	FL_FORBIDDEN(fl__bias_slots_of(&s->l) + fl__bias_slots_of(&s->other) > 0, "a slot was left");
+	BIAS_IS_FREE(&s->l);
+	BIAS_IS_FREE(&s->other);
+	FL_ACCEPTABLE(1, "free");
+}
+
+/* A reader asserts what it holds while a writer ends the bias. */
+BIASED(bias_asserts, )
+
+FL_STRESS_ACTOR(bias_asserts, reader)
+{
+	read_biased(&s->l, 0);
+	FL_STRESS_CHECK(fl_rwlock_is_read_locked(&s->l));
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS(bias_asserts, reader, writer)
+{
+	BIAS_IS_FREE(&s->l);
+	FL_ACCEPTABLE(s->data == 1, "in order");
+}

@@ -349,6 +349,38 @@ FL_TEST(rwlock_biased_waits_and_tries)
 	assert_int_equal(bias_word(&l), 0);
 }
 
+/* A thread finds its slot although it reads another lock of the same hash, which is not biased. */
+FL_TEST(rwlock_biased_beside_another_lock)
+{
+	fl_rwlock locks[64 * 8 + 1] = {FL_RWLOCK_INIT}, *l = &locks[0], *other = NULL;
+	for (size_t i = 1; i < sizeof locks / sizeof *locks && !other; i++)
+		if (fl__bias_hash(&locks[i]) == fl__bias_hash(l))
+			other = &locks[i];
+	assert_non_null(other);
+	begin_bias(l);
+	fl_rwlock_read_lock(l);
+	fl_rwlock_read_lock(other);
+	fl_rwlock_read_unlock(other);
+	fl_rwlock_read_unlock(l);
+	assert_int_equal(fl__bias_slots_of(l), 0);
+	assert_int_equal(bias_word(l) - FL__BIAS, FL__BIAS_UNITS);
+	FL_OK(fl_rwlock_try_write_lock(l));
+	fl_rwlock_write_unlock(l);
+}
+
+/* The last waiter's turn: a biased reader does not overtake it either. */
+FL_TEST(rwlock_biased_and_closed)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	begin_bias(&l);
+	fl__or_relaxed(&l.word_, FL__BIAS_CLOSED);
+	fl__bias_note(&l);
+	FL_RC(fl_rwlock_try_read_lock(&l), -EAGAIN);
+	fl__and_relaxed(&l.word_, ~FL__BIAS_CLOSED);
+	FL_OK(fl_rwlock_try_write_lock(&l));
+	fl_rwlock_write_unlock(&l);
+}
+
 FL_CALL(unlock_for_another)
 {
 	(void)deadline;
