@@ -31,6 +31,7 @@ const bench_case bench_cases[] = {
 	{"locks/cond_broadcast", "ns/round", {16}, SHORT},
 	{"locks/rw_read", "ns/op", {1}, SHORT},
 	{"locks/rw_write", "ns/op", {1}, SHORT},
+	{"locks/rw_100", "ns/op", {1, 2, 4, 16}, SHORT},
 	{"locks/rw_99", "ns/op", {1, 2, 4, 16}, SHORT},
 	{"locks/rw_90", "ns/op", {1, 2, 4, 16}, SHORT},
 	{"locks/rw_90_100ns", "ns/op", {1, 2, 4, 16}, SHORT},

@@ -98,6 +98,7 @@ static inline void rw_check(const rw_data *data, uint64_t writes)
 		}                                                                                                      \
 		rw_use(work);                                                                                          \
 	}                                                                                                              \
+	RW_RUN(impl, 100, 1 << 30, 0)                                                                                  \
 	RW_RUN(impl, 99, 100, 0)                                                                                       \
 	RW_RUN(impl, 90, 10, 0)                                                                                        \
 	RW_RUN(impl, 90_100ns, 10, bench_rounds())
@@ -117,6 +118,7 @@ static inline void rw_check(const rw_data *data, uint64_t writes)
 	}
 RW_TEARDOWN(read, 0)
 RW_TEARDOWN(write, total)
+RW_TEARDOWN(100, total > 0)
 RW_TEARDOWN(99, (total + 99) / 100)
 RW_TEARDOWN(90, (total + 9) / 10)
 #define rw_90_100ns_teardown rw_90_teardown
@@ -126,7 +128,7 @@ RW_TEARDOWN(90, (total + 9) / 10)
 		"locks/rw_" #what, #impl, impl##_rw_setup, impl##_rw_##what, rw_##what##_teardown, 0, role             \
 	}
 #define RW_ALL(impl, role)                                                                                             \
-	RW_ROW(impl, role, read), RW_ROW(impl, role, write), RW_ROW(impl, role, 99), RW_ROW(impl, role, 90),           \
-	    RW_ROW(impl, role, 90_100ns)
+	RW_ROW(impl, role, read), RW_ROW(impl, role, write), RW_ROW(impl, role, 100), RW_ROW(impl, role, 99),          \
+	    RW_ROW(impl, role, 90), RW_ROW(impl, role, 90_100ns)
 
 #endif

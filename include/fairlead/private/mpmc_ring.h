@@ -136,17 +136,25 @@ FL_BEGIN_DECLS
  */
 FL_API int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets);
 
+/*
+ * Called by a claim that has lost to another one, for the `failed`-th time: no pause after the
+ * first, then 1, 2, 4 ... 64 turns.
+ */
+FL_API void fl__mpmc_back_off(unsigned failed);
+
 FL_END_DECLS
 
 /*
  * Claims up to `_n` slots for a put (a get): of `*_word`, the tail (the head), whose stamps are
  * `_ahead` of their positions, 0 (ITEM). `_size` of the items: 0: not known. Returns 0, -EAGAIN,
- * -EBUSY, -EPIPE. Without `_exact`, -EBUSY stands for -EAGAIN, too.
+ * -EBUSY, -EPIPE. Without `_exact` the code contains no call, -EBUSY stands for -EAGAIN, too, and
+ * -EAGAIN means that another claim was faster: the caller may try again.
  */
 static inline __attribute__((__always_inline__)) int fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word,
                                                                           uint64_t _ahead, size_t _size, size_t _n,
                                                                           bool _exact, struct fl__mpmc_claim *_claim)
 {
+	unsigned _failed = 0;
 	for (;;) {
 		/*
 		 * the loads below are no older than this word. Otherwise the result could be
@@ -174,13 +182,20 @@ static inline __attribute__((__always_inline__)) int fl__mpmc_claim_slots(struct
 				_claim->owes_wake = (_seen & FL__MPMC_WAIT) != 0;
 				return 0;
 			}
+			if (!_exact)
+				return -EAGAIN;
+			fl__mpmc_back_off(++_failed);
 		} else if (_ahead == 0 && (_at & FL__MPMC_CLOSED) != 0) {
 			return -EPIPE;
 		} else if (!fl__mpmc_later(_stamp, _at)) {
 			const int _rc = _exact ? fl__mpmc_refuse(_q, _at, _ahead != 0) : -EBUSY;
 			if (_rc != 0)
 				return _rc;
-		} /* else other calls have claimed the slot: the word has moved */
+		} else { /* other calls have claimed the slot: the word has moved */
+			if (!_exact)
+				return -EAGAIN;
+			fl__mpmc_back_off(++_failed);
+		}
 	}
 }
 

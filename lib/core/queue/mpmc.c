@@ -159,6 +159,17 @@ static int mpmc_no_item(struct fl_mpmc *q, uint64_t at)
 }
 
 /*
+ * Each failed CAS has taken the cache line from those that would succeed. Two threads that put
+ * beside two that get were three times as slow on 16 CPUs without the pauses.
+ */
+void fl__mpmc_back_off(unsigned failed)
+{
+	enum { DOUBLED = 6 };
+	if (failed > 1)
+		fl__pause(1U << FL__MIN(failed - 2, DOUBLED));
+}
+
+/*
  * The exact answer costs the opposite side the cache line that its next call changes. So first the
  * opposite side gets some slots ahead: a turn for each CALLS_PER_TURN calls since the last pause.
  * Items that are fetched ahead flow faster after a full pause.

@@ -97,7 +97,11 @@ static inline void fl__task_queue_fill(unsigned char *slot, uint64_t at, struct 
 static inline bool fl__task_queue_put(struct fl__task_queue *queue, struct fl__task_block *block, bool *marked)
 {
 	struct fl__mpmc_claim claim;
-	if (fl__unlikely(fl__mpmc_claim_slots(&queue->ring, &queue->ring.tail, 0, sizeof block, 1, false, &claim) != 0))
+	int rc;
+	do
+		rc = fl__mpmc_claim_slots(&queue->ring, &queue->ring.tail, 0, sizeof block, 1, false, &claim);
+	while (fl__unlikely(rc == -EAGAIN));
+	if (fl__unlikely(rc != 0))
 		return false;
 	*marked = claim.owes_wake;
 	fl__task_queue_fill(claim.slot, claim.at, block);
@@ -147,7 +151,12 @@ static inline struct fl__task_block *fl__task_queue_take(struct fl__task_queue *
 {
 	struct fl__task_block *block;
 	struct fl__mpmc_claim claim;
-	if (fl__mpmc_claim_slots(&queue->ring, &queue->ring.head, FL__MPMC_ITEM, sizeof block, 1, false, &claim) != 0)
+	int rc;
+	do
+		rc = fl__mpmc_claim_slots(&queue->ring, &queue->ring.head, FL__MPMC_ITEM, sizeof block, 1, false,
+		                          &claim);
+	while (rc == -EAGAIN);
+	if (rc != 0)
 		return NULL;
 	fl__mpmc_drain(&queue->ring, claim.slot, claim.at, &block, sizeof block);
 	fl__task_queue_fetch_ahead(queue);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/sync/reader_bias.h"
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_queued.h"
@@ -194,6 +195,11 @@ static int64_t clock_now(void)
 	return (int64_t)fl__load_relaxed(&rwlock_clock);
 }
 
+static int64_t clock_ticks(void)
+{
+	return (int64_t)fl__add_relaxed(&rwlock_clock, FL_US(1));
+}
+
 /* rw_prefer_writer_stall (glibc 23861), and what the header says of overtaking. */
 FL_TEST(rwlock_long_waiter_is_not_overtaken)
 {
@@ -282,4 +288,200 @@ FL_TEST(rwlock_forked_beside_a_woken_waiter)
 	fl_rwlock l = {WAITERS | CLOSED, (uint32_t)(fl__fork_count << 16) | AWAKE};
 	FL_CHECK(fl__rwlock_is_busy(&l));
 	FL_OK(fl_test_child(use_in_child, &l, NULL, 0));
+}
+
+/* The bias for readers: lib/core/sync/reader_bias.h. */
+
+static uint32_t bias_word(const fl_rwlock *l)
+{
+	return fl__load_relaxed(&l->word_);
+}
+
+/* Also for a lock that rests. */
+static void begin_bias(fl_rwlock *l)
+{
+	FL_FAULTS();
+	rwlock_clock = fl_now().ns + FL_S(2);
+	fl__sys.now = clock_now;
+	fl_rwlock_read_lock(l);
+	fl__bias_begin(l);
+	fl_rwlock_read_unlock(l);
+	assert_int_equal(bias_word(l), FL__BIAS + FL__BIAS_UNITS);
+	assert_false(fl_rwlock_is_read_locked(l));
+}
+
+/* Readers that meet begin it; then a read lock leaves the word alone; a writer ends it. */
+FL_TEST(rwlock_readers_that_meet_begin_a_bias)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_rwlock_read_lock(&l);
+	for (int i = 0; i <= FL__BIAS_PATIENCE && bias_word(&l) == 1; i++) {
+		fl_rwlock_read_lock(&l);
+		fl_rwlock_read_unlock(&l);
+	}
+	fl_rwlock_read_unlock(&l);
+	assert_int_equal(bias_word(&l), FL__BIAS + FL__BIAS_UNITS);
+	fl_rwlock_read_lock(&l);
+	assert_int_equal(bias_word(&l), FL__BIAS + FL__BIAS_UNITS);
+	assert_int_equal(fl__bias_slots_of(&l), 1);
+	assert_true(fl_rwlock_is_read_locked(&l) && !fl_rwlock_is_write_locked(&l));
+	fl_rwlock_assert_read_held(&l);
+	FL_RC(fl_rwlock_try_write_lock(&l), -EAGAIN);
+	assert_int_equal(bias_word(&l), 1); /* the reader is counted now */
+	fl_rwlock_read_unlock(&l);
+	fl_rwlock_write_lock(&l);
+	fl_rwlock_downgrade(&l);
+	fl_rwlock_read_unlock(&l);
+	assert_int_equal(bias_word(&l), 0);
+}
+
+FL_TEST(rwlock_biased_waits_and_tries)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_test_caller writer;
+	begin_bias(&l);
+	FL_OK(fl_rwlock_try_read_lock(&l));
+	FL_RC(fl_rwlock_write_lock_until(&l, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_rwlock_write_lock_until(&l, FL_FOREVER, fl_test_requested), -ECANCELED);
+	fl_test_begin_wait(&writer, write_briefly, &l);
+	fl_rwlock_read_unlock(&l);
+	FL_OK(fl_test_call_end(&writer));
+	assert_int_equal(bias_word(&l), 0);
+}
+
+/* A thread finds its slot although it reads another lock of the same hash, which is not biased. */
+FL_TEST(rwlock_biased_beside_another_lock)
+{
+	fl_rwlock locks[64 * 8 + 1] = {FL_RWLOCK_INIT}, *l = &locks[0], *other = NULL;
+	for (size_t i = 1; i < sizeof locks / sizeof *locks && !other; i++)
+		if (fl__bias_hash(&locks[i]) == fl__bias_hash(l))
+			other = &locks[i];
+	assert_non_null(other);
+	begin_bias(l);
+	fl_rwlock_read_lock(l);
+	fl_rwlock_read_lock(other);
+	fl_rwlock_read_unlock(other);
+	fl_rwlock_read_unlock(l);
+	assert_int_equal(fl__bias_slots_of(l), 0);
+	assert_int_equal(bias_word(l) - FL__BIAS, FL__BIAS_UNITS);
+	FL_OK(fl_rwlock_try_write_lock(l));
+	fl_rwlock_write_unlock(l);
+}
+
+/* The last waiter's turn: a biased reader does not overtake it either. */
+FL_TEST(rwlock_biased_and_closed)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	begin_bias(&l);
+	fl__or_relaxed(&l.word_, FL__BIAS_CLOSED);
+	fl__bias_note(&l);
+	FL_RC(fl_rwlock_try_read_lock(&l), -EAGAIN);
+	fl__and_relaxed(&l.word_, ~FL__BIAS_CLOSED);
+	FL_OK(fl_rwlock_try_write_lock(&l));
+	fl_rwlock_write_unlock(&l);
+}
+
+FL_CALL(unlock_for_another)
+{
+	(void)deadline;
+	(void)cancel;
+	fl_rwlock_read_unlock(object);
+	return 0;
+}
+
+FL_CALL(lock_and_end)
+{
+	return fl_rwlock_read_lock_until(object, deadline, cancel);
+}
+
+/* Any context may unlock; a thread that ends leaves its read lock. */
+FL_TEST(rwlock_biased_unlock_by_another_context)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_test_caller other;
+	begin_bias(&l);
+	fl_rwlock_read_lock(&l);
+	fl_test_call_start(&other, unlock_for_another, &l, FL_FOREVER, NULL);
+	FL_OK(fl_test_call_end(&other));
+	assert_false(fl_rwlock_is_read_locked(&l));
+	fl_rwlock_read_lock(&l);
+	assert_true(fl_rwlock_is_read_locked(&l));
+	FL_RC(fl_rwlock_try_write_lock(&l), -EAGAIN);
+	fl_rwlock_read_unlock(&l);
+	fl_rwlock_write_lock(&l);
+	fl_rwlock_write_unlock(&l);
+	begin_bias(&l);
+	fl_test_call_start(&other, lock_and_end, &l, FL_FOREVER, NULL);
+	FL_OK(fl_test_call_end(&other));
+	assert_true(fl_rwlock_is_read_locked(&l));
+	FL_RC(fl_rwlock_try_write_lock(&l), -EAGAIN);
+	fl_rwlock_read_unlock(&l);
+	FL_CHECK(!fl__rwlock_is_busy(&l));
+}
+
+/* A slot whose reader another context unlocked does not outlive the lock. */
+FL_TEST(rwlock_biased_memory_is_used_again)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_test_caller other;
+	begin_bias(&l);
+	fl_rwlock_read_lock(&l);
+	fl_test_call_start(&other, unlock_for_another, &l, FL_FOREVER, NULL);
+	FL_OK(fl_test_call_end(&other));
+	assert_int_equal(fl__bias_slots_of(&l), 1);
+	fl_rwlock_destroy(&l);
+	assert_int_equal(fl__bias_slots_of(&l), 0);
+	fl_rwlock_init(&l);
+	begin_bias(&l);
+	FL_OK(fl_rwlock_try_write_lock(&l));
+	fl_rwlock_write_unlock(&l);
+}
+
+FL_TEST(rwlock_biased_misuse_panics)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	begin_bias(&l);
+	FL_PANICS(fl_rwlock_write_unlock(&l));
+	FL_PANICS(fl_rwlock_downgrade(&l));
+	FL_PANICS(fl_rwlock_assert_read_held(&l));
+	FL_PANICS(fl_rwlock_assert_write_held(&l));
+	fl_rwlock_read_unlock(&l); /* unnoticed until the bias ends */
+	FL_PANICS_OF("fl_rwlock_read_unlock", &l, fl_rwlock_write_lock(&l));
+}
+
+/* After the end of a bias the lock rests: longer, if the bias did not pay. */
+FL_TEST(rwlock_rests_after_a_bias)
+{
+	FL_FAULTS();
+	fl_rwlock l = FL_RWLOCK_INIT;
+	begin_bias(&l);
+	fl__sys.now = clock_ticks; /* each call of the clock takes a microsecond */
+	FL_OK(fl_rwlock_try_write_lock(&l));
+	fl_rwlock_write_unlock(&l);
+	fl_rwlock_read_lock(&l);
+	fl__bias_begin(&l);
+	assert_int_equal(bias_word(&l), 1);
+	fl__add_relaxed(&rwlock_clock, FL_S(2));
+	fl__bias_begin(&l);
+	assert_int_equal(bias_word(&l), 1 + FL__BIAS + FL__BIAS_UNITS);
+	fl_rwlock_read_unlock(&l);
+	FL_OK(fl_rwlock_try_write_lock(&l));
+	fl_rwlock_write_unlock(&l);
+}
+
+static void write_in_child(void *arg)
+{
+	fl_rwlock_write_lock(arg);
+	fl_rwlock_write_unlock(arg);
+	FL_CHECK(!fl__rwlock_is_busy(arg));
+}
+
+FL_TEST(rwlock_forked_with_a_bias)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	begin_bias(&l);
+	FL_OK(fl_test_child(write_in_child, &l, NULL, 0));
+	fl_rwlock_read_lock(&l);
+	fl_rwlock_read_unlock(&l);
+	write_in_child(&l);
 }
