@@ -15,15 +15,17 @@
  *                   From `next` on: NULL, or an old    a thief: CAS from a fork to NULL
  *                   private fork
  *   top             a hint: the first slot that may    the thief that stole the fork before it;
- *                   hold a fork                        the owner, when the stolen fork of that
- *                                                      slot has ended
+ *                   hold a fork                        the owner, while it waits for the stolen
+ *                                                      fork of that slot, and after its end
  *   flags.thieves   the number of threads that may     fork_take_any(); UNFENCED: set by
  *                   take private forks, and UNFENCED,  fl__forks_init(), cleared by the first
  *                   which counts as one: no worker     worker that finds that membarrier() works
  *                   has found that membarrier() works
- *   flags.sleepers  1: the next push wakes a thread    1: a worker or forker before it sleeps,
- *                                                      a thief, so that the next push wakes one
- *                                                      more; 0: the waking thread
+ *   flags.sleepers  1: the next push tries to wake a   1: at the creation and a resize, if there
+ *                   thread; it may find none           may be more than one worker; a worker or
+ *                                                      forker before it sleeps; a thief, so that
+ *                                                      the next push wakes one more; 0: the
+ *                                                      waking thread
  *
  *   state of a fork   meaning                          set by
  *   RUNNING (1)       `thief`, `outer`, `token` are    the thief

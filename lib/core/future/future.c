@@ -4,12 +4,14 @@
  *
  *   CLAIMED    one context alone may end the   fl__future_claim(),            never
  *              future, and must                fl__future_claim_cancel(),
- *                                              fl__future_claim_ended(): CAS
+ *                                              fl__future_claim_ended(): CAS;
+ *                                              invariant 6: a store
  *   CANCELLED  the claim was for a cancel      the same CAS                   never
  *   EXPIRED    the future ends with            the same CAS;                  never
  *              -ETIMEDOUT, since the           fl__future_set_error(),
  *              deadline has passed             before the end
- *   ENDED      the end is published            the ending CAS                 never
+ *   ENDED      the end is published            the ending CAS;                never
+ *                                              invariant 6: a store
  *   WAITERS    there may be a wait queue       fl__word_arm(), with the       the ending CAS
  *                                              bucket locked
  *   GUARDED    the ending CAS needs `lock`     fl__future_guard(), before     never
@@ -47,8 +49,9 @@
  *      After the end is published, the reports of as_completed.c are made, without `lock`, and
  *      then the callbacks run in order. Reports are in the same list, and leave it under `lock`.
  *   5. The memory stays until the last reference is freed. The context that ends the future holds
- *      the producer's reference. A worker without callbacks to run frees that reference by the
- *      ending CAS, or after it, but before it wakes the waiters. So a waiter that frees its
+ *      a reference: the producer's or, while the block stays in a ring, one of its own. A worker
+ *      without callbacks to run frees that reference by the ending CAS, or after it, but before it
+ *      wakes the waiters. So a waiter that frees its
  *      reference runs the result's drop hook, and not the worker, which is free for its next task.
  *   6. A future is *unshared* if it has one reference, no other bits than CLAIMED, a token that is
  *      alone, and no queue. Then only the producer can reach it, and claims and ends it by plain

@@ -34,7 +34,8 @@ struct fl__callback {
 struct fl__future_ops {
 	/*
 	 * Called by a context other than the producer: claims `f` for a cancel, and removes it from
-	 * all queues. Returns false if `f` was claimed or has started.
+	 * its executor's queue. A task of the thread executor stays in its ring. Returns
+	 * false if `f` was claimed or has started.
 	 */
 	bool (*claim_cancel)(fl_future *f);
 	/* Called by a context other than the producer that has ended `f`. NULL: nothing to do. */

@@ -9,7 +9,8 @@
  *               is full
  *   local       tasks that its worker has           its worker             its worker; another
  *               submitted, or taken from another                           worker without a task
- *               queue and not begun                                        steals half
+ *               queue and not begun                                        steals up to half, at
+ *                                                                          least one
  *
  * The number of injectors is fixed when the executor is created: one for each four workers, rounded
  * up to a power of two, at most eight.

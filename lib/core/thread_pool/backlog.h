@@ -143,7 +143,7 @@ static inline void fl__task_queue_fetch_ahead(const struct fl__task_queue *queue
  */
 int fl__backlog_add_locked(struct fl__task_queue *injector, struct fl__task_block *block);
 
-/* Under the lock: while `is_slow`, each submit takes the lock. */
+/* Under the lock: while `is_slow`, all producers take the lock, also the pool's workers. */
 void fl__backlog_set_startup(struct fl__backlog *b, bool is_slow);
 
 /* Takes the oldest task of the ring. Returns NULL if it has none; the overflow list may have some. */

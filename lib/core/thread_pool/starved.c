@@ -152,7 +152,7 @@ static bool pool_call_agent(struct fl__thread_pool *p)
 
 /*
  * Counts the worker as dozing, and has the agent look if that makes the pool starved. Takes no lock
- * (context.h). Lemmas:
+ * of the library; it may start the agent's thread, and join the one before (context.h). Lemmas:
  *
  *   - `dozing` and `active`: this call adds to the first and then loads the second; a thread that
  *     lowers `active` stores it, and then loads `dozing` in pool_is_starved(). All are seq_cst, so
