@@ -358,9 +358,10 @@ struct fl__pool_taken fl__pool_search(struct fl__thread_worker *w)
 				continue;
 		}
 		FL__POOL_LOCKED(p);
+		p->has_forks = p->has_forks || called; /* this worker may sleep or end now */
 		switch (pool_search_locked(w, &taken)) {
 		case POOL_FOUND_TASK:
-			called = called || p->has_forks;
+			called = p->has_forks;
 			break;
 		case POOL_FOUND_FORKS:
 			p->has_forks = false;

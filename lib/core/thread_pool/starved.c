@@ -9,8 +9,8 @@
  *                   `dozing`                                 recount after a worker has waked
  *   next_stand_in   no worker begins to doze before          under the lock: fl__pool_relieve()
  *   full            the pool is starved, and no more may     under the lock: set by
- *                   stand in                                 fl__pool_relieve(), cleared as
- *                                                            `stand_ins` is lowered
+ *                   stand in                                 fl__pool_relieve(), cleared by each
+ *                                                            recount
  *   reported        the log has said so                      under the lock
  *   agent           NO_AGENT; AGENT_RUNS; AGENT_AGAIN: runs, by a worker that dozes; by the agent,
  *                   and must look once more; AGENT_ENDED:    from AGAIN to RUNS, and from RUNS to
@@ -160,8 +160,8 @@ static bool pool_call_agent(struct fl__thread_pool *p)
  *   - `dozing` and the mark: this call adds to `dozing`, and then marks the empty ring. A submit
  *     that claims its slot later finds the mark, and loads `dozing` under the lock. One that claims
  *     its slot earlier makes the mark fail.
- *   - `full`, the limit of stand-ins: once one of the dozing workers has waked and taken a task,
- *     the recount has cleared it.
+ *   - `full`, the limit of stand-ins: each recount clears it, and the next look decides anew. So it
+ *     does not outlast the end of a blocking section, or a worker that has waked and taken a task.
  */
 int64_t fl__pool_doze(const struct fl__wait *wait, bool begins)
 {

@@ -79,10 +79,9 @@ void fl__pool_recount(struct fl__thread_pool *p)
 		 * it
 		 */
 	} while (counted != flags && !fl__cas_relaxed(&p->crowded, &flags, counted));
-	if (p->stand_ins != stand_ins) {
+	if (p->stand_ins != stand_ins)
 		fl__store_seq_cst(&p->stand_ins, stand_ins); /* after CROWDED: see fl__pool_doze() */
-		fl__store_relaxed(&p->full, false);          /* see fl__pool_doze() */
-	}
+	fl__store_relaxed(&p->full, false);                  /* see fl__pool_doze() */
 	if (p->alive == p->idle && p->base.waiters > 0)
 		fl_cond_broadcast(&p->base.gone); /* see pool_is_busy() */
 }
