@@ -6,6 +6,8 @@
 #include <fairlead/private/inline.h>
 #include <stdint.h>
 
+enum { FL__LINE = 64 }; /* bytes of a cache line */
+
 /*
  * ThreadSanitizer does not model fences. Under it (FL__TSAN) a fence is a read-modify-write of one
  * word, and pairs only with another fence; with an operation, it needs an annotation (below).

@@ -51,7 +51,7 @@ enum fl__stop_state {
  * For small arguments and results, and a size that few tasks exceed. Both are an odd number of
  * cache lines, so that first lines spread over a cache's sets.
  */
-enum { FL__TASK_BLOCK_SMALL = 3 * 64, FL__TASK_BLOCK_LARGE = 7 * 64 };
+enum { FL__TASK_BLOCK_SMALL = 3 * FL__LINE, FL__TASK_BLOCK_LARGE = 7 * FL__LINE };
 
 /* Macros for the model. With fewer caches, more contexts share each. */
 #ifndef FL__TASK_BLOCK_CACHES
@@ -85,7 +85,7 @@ struct fl__task_block_cache {
 	bool ended;
 	size_t out;
 	struct fl__task_block_list lists[FL__TASK_BLOCK_SIZES];
-	unsigned char apart[64]; /* a cache line between caches */
+	unsigned char apart[FL__LINE]; /* between caches */
 };
 
 struct fl__task_block_central {
@@ -102,7 +102,7 @@ struct fl__task_blocks {
 	uint32_t lock; /* guards `slabs` and `central` */
 	void *slabs;   /* each begins with the next */
 	struct fl__task_block_central central[FL__TASK_BLOCK_SIZES];
-	unsigned char apart[64];
+	unsigned char apart[FL__LINE];
 	struct fl__task_block_cache caches[FL__TASK_BLOCK_CACHES];
 };
 
@@ -147,8 +147,7 @@ struct fl__callback *fl__task_block_callback(struct fl__task_block *block);
 /* Prefetches the cache lines of a small block for writing. NULL: no effect. */
 static inline void fl__task_block_fetch(const void *block)
 {
-	enum { LINE = 64 };
-	for (unsigned i = 0; i < FL__TASK_BLOCK_SMALL; i += LINE)
+	for (unsigned i = 0; i < FL__TASK_BLOCK_SMALL; i += FL__LINE)
 		fl__fetch_to_write((const void *)((uintptr_t)block + i));
 }
 

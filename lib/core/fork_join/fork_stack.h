@@ -6,7 +6,7 @@
 
 /* The stacks of forks: fork_stack.c makes them, fork_join.c pushes, steals and waits. */
 
-enum { FL__FORK_DEPTH = 512, FL__FORK_LINE = 64 };
+enum { FL__FORK_DEPTH = 512 };
 #define FL__FORK_UNFENCED 0x80000000u
 
 struct fl__fork_worker {
@@ -14,13 +14,13 @@ struct fl__fork_worker {
 	struct fl__fork_stack front;
 	struct fl__fork *running; /* the innermost fork that this worker runs; private */
 	size_t stolen;            /* forks that it stole, for statistics; written by the worker alone */
-	char apart[FL__FORK_LINE];
+	char apart[FL__LINE];
 	/* What thieves read. */
 	struct fl__forks *forks;
 	struct fl__fork_worker *older; /* the stack made before; NULL: this is the first */
 	unsigned place;                /* the worker's index */
 	struct fl__fork **top;
-	char apart_top[FL__FORK_LINE];
+	char apart_top[FL__LINE];
 	struct fl__fork *none;                      /* NULL: what a push finds before the first slot */
 	struct fl__fork *slots[FL__FORK_DEPTH + 1]; /* the last is NULL: a thief may read it */
 };

@@ -4,7 +4,7 @@
  * its part in chunks. Between two chunks a worker without a fork to steal publishes one half of the
  * rest as a fork.
  *
- * A chunk takes tens of microseconds. Later elements may take longer than the first, so chunks grow
+ * A chunk takes some microseconds. Later elements may take longer than the first, so chunks grow
  * step by step. A rest of one chunk is not split. Of a split part, the half that is run second
  * begins with the chunk size of the first half.
  *
@@ -31,23 +31,31 @@
 #include <string.h>
 
 /*
- * In ns, how long a chunk takes: CHUNK_MOST with up to four workers, and less with more of them,
- * since a worker publishes a half of its part only between two chunks. With sixteen workers on as
- * many CPUs, chunks of 5 to 20 us were better than those of 20 to 80.
+ * CHUNK    How long a chunk takes, in ns. A loop that takes less is not split.
+ * FEW      With up to FEW workers a chunk takes CHUNK. With more of them it takes less, down to
+ *          CHUNK/FEW, since a worker publishes a half of its part only between two chunks. A chunk
+ *          that takes FEW times too long is made smaller. Near the end of the shared rest, a take is
+ *          1/FEW of it.
+ * GROWTH   The largest factor of one growth of a chunk. No chunk is more than 2/GROWTH of the rest.
+ *          A loop is not split before it has run for half of CHUNK/GROWTH, so that its time can be
+ *          guessed. If the thread's last loop has just begun, the helper is awake: then a loop that
+ *          takes more than CHUNK/GROWTH is split.
+ * CALLS    A loop of fewer calls is split at once, by workers, since the first call may be long. If
+ *          the caller has set a small grain, a take is at least 1/CALLS of the shared rest.
+ *
+ * What fixed them: the time of a loop on two CPUs, in us.
+ *
+ *   constant   the loop                                    as it is   with another value
+ *   CHUNK      10 us of work, after a pause                13         10 us: 14, 5 us: 17
+ *              200,000 floats in the cache, after a pause  14         10 us: 20, 5 us: 20
+ *   FEW        64 calls of 1 us                            31         2: 58, 8: 31
+ *   GROWTH     5 us of work, one loop after the other      4.7        4: 6.8, 64: 6.0
+ *   CALLS      64 calls of 1 us                            31         256: 64
+ *              16 calls of 4 us                            43         16: 60
+ *
+ * With sixteen workers on as many CPUs, chunks of 5 to 20 us were better than those of 20 to 80.
  */
-enum { PARALLEL_CHUNK_MOST = 20000, PARALLEL_CHUNK_LEAST = 5000, PARALLEL_CHUNKS = 80000 };
-/* GROWTH: the largest factor of one growth. No chunk grows to more than 1/SHARE of the rest. */
-enum { PARALLEL_GROWTH = 16, PARALLEL_SHARE = 8 };
-/*
- * A loop is not split before ALONE, nor if it takes less than LONG, in ns; NEXT, if the thread's
- * last began less than 2 LONG before: the helper is awake.
- */
-enum { PARALLEL_ALONE = 500, PARALLEL_LONG = 16000, PARALLEL_NEXT = 2000 };
-/* A chunk of LARGE ends at a multiple of LINE numbers: vectors are aligned. */
-enum { PARALLEL_LARGE = 512, PARALLEL_LINE = 64 };
-/* With a small grain, a take is at least 1/TAKES of the rest; else 1/LAST of a chunk. */
-enum { PARALLEL_TAKES = 128, PARALLEL_LAST = 4 };
-/* A loop of fewer calls is split at once, by workers: the first call may be long. */
+enum { PARALLEL_CHUNK = 20000, PARALLEL_FEW = 4, PARALLEL_GROWTH = 16 };
 #ifndef FL__PARALLEL_CALLS
 #define FL__PARALLEL_CALLS 64
 #endif
@@ -79,10 +87,20 @@ struct parallel_part {
 
 static int parallel_run_part(void *arg);
 
-/* At most `n` and `rest`. `past`: how far `n` numbers end behind a multiple of LINE. */
+/*
+ * At most `n` and `rest`. `past`: how far `n` numbers end behind a multiple of FL__LINE. A large
+ * chunk ends there, so that the vectors of the next one are aligned: an addition of two floats took
+ * 0.09 ns in place of 0.14.
+ */
 static size_t parallel_align(size_t n, size_t rest, size_t past)
 {
-	return n >= rest ? rest : n >= PARALLEL_LARGE ? n - past % PARALLEL_LINE : n;
+	return n >= rest ? rest : n >= PARALLEL_GROWTH / 2 * FL__LINE ? n - past % FL__LINE : n;
+}
+
+/* The most numbers of a chunk of a part, by how many are left. */
+static size_t parallel_share(const struct parallel_part *part)
+{
+	return (part->to - part->from + part->beyond) / (PARALLEL_GROWTH / 2);
 }
 
 static void parallel_fail(struct parallel_loop *loop, int error)
@@ -121,13 +139,12 @@ static void parallel_set_chunk(struct parallel_part *part, size_t chunk)
 /* After `n` numbers that took so long. */
 static void parallel_adapt(struct parallel_part *part, size_t n, int64_t took)
 {
-	const size_t share = (part->to - part->from + part->beyond) / PARALLEL_SHARE;
-	const size_t sure = FL__MIN(n * PARALLEL_GROWTH, share);
+	const size_t sure = FL__MIN(n * PARALLEL_GROWTH, parallel_share(part));
 	const int64_t time = part->loop->time;
 	const size_t fits = n * (size_t)FL__MAX(time / (took + 1), 1);
-	if (took > 4 * time)
+	if (took > PARALLEL_FEW * time)
 		parallel_set_chunk(part, n / 2 + (n == 1));
-	else if (n <= SIZE_MAX / PARALLEL_CHUNK_MOST) /* no overflow */
+	else if (n <= SIZE_MAX / PARALLEL_CHUNK) /* no overflow */
 		parallel_set_chunk(part, FL__MIN(fits, FL__MAX(part->chunk, sure)));
 }
 
@@ -169,10 +186,10 @@ static bool parallel_take(struct parallel_part *part)
 	const bool back = part->workers > 0;
 	FL__LOCKED(&loop->lock);
 	const size_t rest = loop->to - loop->from;
-	size_t least = loop->grain > 0 ? rest / PARALLEL_TAKES : 0;
+	size_t least = loop->grain > 0 ? rest / FL__PARALLEL_CALLS : 0;
 	if (back) /* of a rest that is less than the workers: all */
 		least = FL__MAX(least, rest - rest / part->workers * 2);
-	const size_t fits = FL__MIN(part->chunk, (rest + part->chunk) / PARALLEL_LAST + 1);
+	const size_t fits = FL__MIN(part->chunk, (rest + part->chunk) / PARALLEL_FEW + 1);
 	const size_t most = FL__MAX(fits, least);
 	const size_t n = parallel_align(most, rest, back ? most - loop->to : loop->from + most);
 	part->from = back ? loop->to -= n : loop->from;
@@ -207,13 +224,7 @@ static int parallel_run_task(fl_task_ctx *ctx, const void *arg, void *result)
 	return part->workers > 0 ? parallel_run_shared(part) : parallel_run_part(part);
 }
 
-static const fl_task_type parallel_type = {
-    .size = sizeof(fl_task_type),
-    .name = "fl__parallel",
-    .run = parallel_run_task,
-    .arg_size = sizeof(struct parallel_part *),
-    .arg_align = _Alignof(struct parallel_part *),
-};
+static const fl_task_type parallel_type = FL__TASK_OF_POINTER("fl__parallel", parallel_run_task);
 
 static FL__NOINLINE int parallel_submit_rest(struct parallel_part *part)
 {
@@ -252,19 +263,23 @@ static int parallel_run_part(void *arg)
 	const bool measured = part->loop->grain == 0;
 	if (measured && part->hint)
 		parallel_set_chunk(part, fl__load_relaxed(part->hint)); /* a hint */
-	const size_t all = part->to - part->from, share = (all + part->beyond) / PARALLEL_SHARE + 1;
-	size_t n = measured && (all > part->chunk || part->beyond == 0) ? FL__MIN(part->chunk, share) : part->chunk;
+	const size_t all = part->to - part->from;
+	size_t n = part->chunk;
+	if (measured && (all > n || part->beyond == 0))
+		n = FL__MIN(n, parallel_share(part) + 1);
 	int64_t begun = measured ? fl__sys.now() : 0;
 	const int64_t first = begun;
 	int64_t *const loop_begun = &fl__thread_data()->loop_begun;
-	const int64_t least = first - *loop_begun < 2 * PARALLEL_LONG ? PARALLEL_NEXT : PARALLEL_LONG;
+	const bool again = first - *loop_begun < 2 * PARALLEL_CHUNK;
+	const int64_t least = again ? PARALLEL_CHUNK / PARALLEL_GROWTH : PARALLEL_CHUNK;
 	if (part->is_whole)
 		*loop_begun = first;
 	for (size_t left; (left = part->to - part->from) > 0;) {
 		if (parallel_is_stopped(part->loop))
 			return -ECANCELED;
-		const bool is_short = part->is_whole && measured &&
-		                      begun - first <= PARALLEL_ALONE + least / (int64_t)(all / (all - left + 1));
+		const bool is_short =
+		    part->is_whole && measured &&
+		    begun - first <= PARALLEL_CHUNK / PARALLEL_GROWTH / 2 + least / (int64_t)(all / (all - left + 1));
 		if (left > part->chunk && !is_short) {
 			if (part->is_whole && part->loop->executor)
 				return parallel_submit_rest(part);
@@ -325,8 +340,8 @@ static int parallel_run(fl_executor *e, struct parallel_part *all, const fl_para
 	config = FL__OR_DEFAULTS(config);
 	struct parallel_loop *loop = all->loop;
 	loop->grain = config->grain;
-	loop->time =
-	    FL__MAX(FL__MIN(PARALLEL_CHUNKS / (int)fl_executor_workers(e), PARALLEL_CHUNK_MOST), PARALLEL_CHUNK_LEAST);
+	const unsigned workers = FL__MIN(fl_executor_workers(e), PARALLEL_FEW * PARALLEL_FEW);
+	loop->time = PARALLEL_CHUNK * PARALLEL_FEW / (int)FL__MAX(workers, PARALLEL_FEW);
 	all->chunk = FL__MAX(loop->grain, 1);
 	all->is_whole = (all->to - all->from) / all->chunk >= FL__PARALLEL_CALLS;
 	fl_cancel_token token;

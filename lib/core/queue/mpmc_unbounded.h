@@ -15,7 +15,6 @@
  */
 enum { FL__UNBOUNDED_WAIT = 1, FL__UNBOUNDED_CLOSED = 2, FL__UNBOUNDED_TICKET = 4 }; /* of a segment's tail */
 enum { FL__SLOT_EMPTY, FL__SLOT_FULL, FL__SLOT_POISONED };
-enum { FL__LINE = 64 }; /* bytes of a cache line */
 
 struct fl__segment {
 	_Alignas(64) uint64_t tail; /* producers' tickets * FL__UNBOUNDED_TICKET, and bits */
