@@ -310,7 +310,7 @@ static int note_border(void *helper_is_far, size_t from, size_t to)
 {
 	enum { NOT_ALONE = 17, FAR = N / 8 };
 	if (is_caller) {
-		loop_time += 35 * (int64_t)(to - from);
+		loop_time += 40 * (int64_t)(to - from);
 		return from >= NOT_ALONE ? fl_event_wait(helper_is_far) : 0;
 	}
 	assert_true(to - from < LARGE || from % LINE == 0 || from < FAR);
