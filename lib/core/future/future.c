@@ -447,7 +447,7 @@ bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
 	if (fl__type_has_hooks(f->type))
 		return false;
 	if (f->type->drop_arg)
-		fl__drop(f->type->drop_arg, f->arg);         /* again in fl__future_finish(): it zeroes the handle */
+		fl__drop(f->type->drop_arg, f->arg); /* again in fl__future_finish(): it zeroes the handle */
 	if (fl__load_relaxed(&f->state) & FL__FUTURE_REGISTERED) /* never changes */
 		(void)fl__future_guard(f);                       /* so the end looks at the callbacks first */
 	if (!future_publish_if(f, true, prompt, &list, NULL))
