@@ -51,10 +51,8 @@ static fl_executor *make(bool inner)
 
 static void expect_thread(fl_executor *e, bool inner)
 {
-	FL_SCOPED(fl_future) *f = NULL;
 	struct thread t;
-	FL_OK(runs_on_submit(e, &f));
-	FL_OK(runs_on_get(f, &t));
+	FL_OK(fl_test_run_task(e, &runs_on, NULL, &t));
 	if (inner)
 		assert_non_null(strstr(t.name, "inner"));
 	else
@@ -186,10 +184,8 @@ FL_TEST(mpi_ends_no_thread_outside_of_a_task)
 		FL_OK(fl_future_wait(cancels));
 		FL_OK(fl_future_error(cancels));
 		for (int n = 0; n < 100; n++) {
-			FL_SCOPED(fl_future) *f = NULL;
 			int more = 0;
-			FL_OK(ends_well_submit(e, n, &f));
-			FL_OK(ends_well_get(f, &more));
+			FL_OK(fl_test_run_task(e, &ends_well, &(int){n}, &more));
 			assert_int_equal(more, n + 1);
 		}
 	}

@@ -16,10 +16,8 @@ FL_TASK_STATIC(process_id, void, int)
 
 static int run_process_id(fl_executor *e)
 {
-	FL_SCOPED(fl_future) *f = NULL;
 	int pid = 0;
-	FL_OK(process_id_submit(e, &f));
-	FL_OK(process_id_get(f, &pid));
+	FL_OK(fl_test_run_task(e, &process_id, NULL, &pid));
 	return pid;
 }
 
@@ -85,9 +83,7 @@ FL_TASK_STATIC(lack_memory, bool, void)
 
 static void let_rank_lack_memory(fl_executor *e, bool lack)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(lack_memory_submit(e, lack, &f));
-	FL_OK(lack_memory_get(f));
+	FL_OK(fl_test_run_task(e, &lack_memory, &(bool){lack}, NULL));
 }
 
 /* A rank that cannot make its executor fails the tasks that come meanwhile, and tries again. */
@@ -117,10 +113,8 @@ FL_TASK_STATIC(create_in_rank, void, int)
 FL_TEST(mpi_in_a_worker_rank)
 {
 	FL_SCOPED(fl_executor) *e = make_over_mpi(NULL, NULL);
-	FL_SCOPED(fl_future) *f = NULL;
 	int rc = 0;
-	FL_OK(create_in_rank_submit(e, &f));
-	FL_OK(create_in_rank_get(f, &rc));
+	FL_OK(fl_test_run_task(e, &create_in_rank, NULL, &rc));
 	assert_int_equal(rc, -ENOTSUP);
 }
 

@@ -34,10 +34,8 @@ FL_TASK_STATIC(add_one, int, int)
 static void run_short_tasks(fl_executor *e)
 {
 	for (int i = 0; i < 64; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
 		int result = 0;
-		FL_OK(add_one_submit(e, i, &f));
-		FL_OK(add_one_get(f, &result));
+		FL_OK(fl_test_run_task(e, &add_one, &(int){i}, &result));
 		assert_int_equal(result, i + 1);
 	}
 }
@@ -56,10 +54,8 @@ FL_TASK_STATIC(yields, int, bool)
 FL_TEST(mpi_does_not_yield_under_the_lock)
 {
 	FL_SCOPED(fl_executor) *e = make(1, 0);
-	FL_SCOPED(fl_future) *f = NULL;
 	bool result = true;
-	FL_OK(yields_submit(e, 0, &f));
-	FL_OK(yields_get(f, &result));
+	FL_OK(fl_test_run_task(e, &yields, &(int){0}, &result));
 	assert_false(result);
 	assert_false(opal_progress_set_yield_when_idle && opal_progress_set_yield_when_idle(false));
 }
@@ -214,10 +210,8 @@ static int call(void *arg)
 	const struct caller *c = arg;
 	int wrong = 0;
 	for (int i = c->first; i < c->first + c->n; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
 		int result = 0;
-		FL_OK(add_one_submit(c->e, i, &f));
-		FL_OK(add_one_get(f, &result));
+		FL_OK(fl_test_run_task(c->e, &add_one, &(int){i}, &result));
 		wrong += result != i + 1;
 	}
 	return wrong;
@@ -367,10 +361,8 @@ FL_TASK_STATIC(prepare_nothing, void, void)
 static void mask_in_each_rank(fl_executor *e, int how, int expected)
 {
 	for (unsigned i = 1; i < fl_mpi_ranks(); i++) {
-		FL_SCOPED(fl_future) *f = NULL;
 		int before = -1;
-		FL_OK(mask_signal_submit(e, how, &f));
-		FL_OK(mask_signal_get(f, &before));
+		FL_OK(fl_test_run_task(e, &mask_signal, &(int){how}, &before));
 		assert_int_equal(before, expected);
 	}
 }

@@ -163,7 +163,8 @@ FL_TEST(debug_privileged_body)
 		return;
 	assert_non_null(getenv("FL_DEBUG"));
 	assert_int_equal(fl__hook_word(&fl__hooks), 0);
-	assert_true(sigaction(SIGQUIT, NULL, &quit) == 0 && sigaction(SIGUSR1, NULL, &usr1) == 0);
+	FL_OK(sigaction(SIGQUIT, NULL, &quit));
+	FL_OK(sigaction(SIGUSR1, NULL, &usr1));
 	assert_true(quit.sa_handler == SIG_DFL && usr1.sa_handler == SIG_DFL);
 }
 

@@ -318,7 +318,7 @@ FL_TEST(loop_call_without_memory)
 	fl_loop *l = fl_test_loop();
 	fl__sys.alloc = fl_test_no_memory;
 	FL_RC(fl_loop_post(l, call_note, &letters[0]), -ENOMEM);
-	FL_CHECK(fl_test_faults_end() == 0);
+	FL_OK(fl_test_faults_end());
 	fl_loop_free(l);
 	NOTED("");
 }

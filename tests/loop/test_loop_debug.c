@@ -193,7 +193,7 @@ static int dump_tree(void *unused)
 			         strstr(dumped, "waits\n"));
 	}
 	fl_event_set(&event);
-	FL_CHECK(fl_fiber_join(f, NULL) == 0);
+	FL_OK(fl_fiber_join(f, NULL));
 	return fl_fiber_join(fresh, NULL);
 }
 

@@ -78,7 +78,9 @@ FL_TEST_WITH(process_io_empty_input_is_closed, each_way, void)
 	FL_SCOPED(fl_process) *p = start_shell("cat; printf end");
 	FL_CHECK(fl_process_communicate(p, &io, &status) == 0 && status.code == 0);
 	FL_CHECK(io.out_size == 3 && memcmp(io.out, "end", 3) == 0);
-	FL_CHECK(fl_process_pipe(p, 0) == -EBADF && fl_process_pipe(p, 1) == -EBADF && fl_process_pipe(p, 2) == -EBADF);
+	FL_RC(fl_process_pipe(p, 0), -EBADF);
+	FL_RC(fl_process_pipe(p, 1), -EBADF);
+	FL_RC(fl_process_pipe(p, 2), -EBADF);
 }
 
 /* More than both pipes hold, in both directions: neither side may wait for the other. */
@@ -320,8 +322,9 @@ FL_TEST(process_pipes_belong_to_the_handle_until_taken)
 	p = start_shell("cat");
 	const int in = fl_process_pipe(p, 0), out = fl_process_take_pipe(p, 1);
 	FL_CHECK(in > 2 && out > 2 && fl_process_pipe(p, 1) == -EBADF && fl_process_take_pipe(p, 1) == -EBADF);
-	FL_CHECK(fl_process_pipe(p, 3) == -EBADF && fl_process_pipe(p, -1) == -EBADF &&
-	         fl_process_take_pipe(p, 3) == -EBADF);
+	FL_RC(fl_process_pipe(p, 3), -EBADF);
+	FL_RC(fl_process_pipe(p, -1), -EBADF);
+	FL_RC(fl_process_take_pipe(p, 3), -EBADF);
 	FL_CHECK(!(fcntl(out, F_GETFL) & O_NONBLOCK) && (fcntl(out, F_GETFD) & FD_CLOEXEC));
 	FL_CHECK(!(fcntl(in, F_GETFL) & O_NONBLOCK) && (fcntl(in, F_GETFD) & FD_CLOEXEC));
 	FL_RC(fl_fd_write_some(in, "abc", 3), 3);

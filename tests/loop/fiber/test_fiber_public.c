@@ -63,7 +63,7 @@ FL_LOOP_TEST(fiber_public_join_answers)
 	FL_RC(fl_fiber_join_until(f, &result, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_CHECK(fl_fiber_join(f, &result) == -ECANCELED); /* it goes on */
+		FL_RC(fl_fiber_join(f, &result), -ECANCELED); /* it goes on */
 	}
 	FL_CHECK(fl_fiber_is_alive(f));
 	fl_event_set(&go);
@@ -74,7 +74,7 @@ FL_LOOP_TEST(fiber_public_join_answers)
 	FL_CHECK(!fl_fiber_is_alive(f));
 	FL_CHECK(fl_fiber_try_join(f, &result) == 0 && result == 7);
 	f = fl_test_start(fl_test_return_int, &number);
-	FL_CHECK(fl_fiber_join(f, NULL) == 0);
+	FL_OK(fl_fiber_join(f, NULL));
 }
 
 typedef struct outsider {

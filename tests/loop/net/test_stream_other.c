@@ -273,7 +273,7 @@ static void meet_hostile_peer(int own, int fd, bool keeps_rest)
 {
 	char line[64], *garbage = malloc(GARBAGE), *back = malloc(GARBAGE);
 	fl_stream *s = stream_of(own);
-	FL_CHECK(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0);
+	FL_OK(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK));
 	/* nothing */
 	FL_RC(fl_stream_try_read_some(s, line, sizeof line), -EAGAIN);
 	FL_RC(fl_stream_read_some_until(s, line, sizeof line, fl_test_soon(), NULL), -ETIMEDOUT);

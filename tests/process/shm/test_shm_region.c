@@ -345,10 +345,10 @@ FL_TEST(shm_attach_refuses_other_files)
 	assert_string_equal(fl_test_logged, expected);
 	FL_RC(fl_shm_attach(&region, memory), -EPERM);
 	assert_non_null(strstr(fl_test_logged, "seals"));
-	assert_int_equal(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	FL_OK(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK));
 	FL_RC(fl_shm_attach(&region, memory), -EBADMSG); /* nothing but zeros */
 	int empty = memfd_create("empty", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	assert_int_equal(fcntl(empty, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	FL_OK(fcntl(empty, F_ADD_SEALS, F_SEAL_SHRINK));
 	FL_RC(fl_shm_attach(&region, empty), -EBADMSG);
 	assert_int_equal(fl_test_logs, 5);
 	FL_SCOPED(fl_shm) *good = region_of(1);
@@ -552,6 +552,6 @@ FL_TEST(shm_attach_read_only_descriptor)
 	assert_false(fl_shm_is_writable(reader));
 	FL_RC(fl_shm_seal(reader), -EPERM);
 	assert_int_equal(fl_shm_size(reader), fl_shm_size(region));
-	assert_int_equal(fcntl(fl_shm_fd(region), F_ADD_SEALS, F_SEAL_SEAL), 0);
+	FL_OK(fcntl(fl_shm_fd(region), F_ADD_SEALS, F_SEAL_SEAL));
 	FL_RC(fl_shm_seal(region), -EPERM);
 }
