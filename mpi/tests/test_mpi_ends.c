@@ -54,7 +54,7 @@ static void expect_thread(fl_executor *e, bool inner)
 	struct thread t;
 	FL_OK(fl_test_run_task(e, &runs_on, NULL, &t));
 	if (inner)
-		assert_non_null(strstr(t.name, "inner"));
+		fl_test_contains(t.name, "inner");
 	else
 		assert_string_equal(t.name, "mpi-runner");
 }
@@ -93,7 +93,7 @@ FL_TEST(mpi_ends_threads_beside_other_tasks)
 		FL_OK(ends_by_submit(e[i % 2], i % 3 ? EXITS : IS_CANCELLED, &ends[i]));
 		FL_OK(ends_well_submit(e[i / 2 % 2], i, &f[i]));
 	}
-	for (int i = 0; i < TASKS; i++) {
+	FL_EACH (i, f) {
 		int n = 0;
 		FL_OK(ends_well_get(f[i], &n));
 		assert_int_equal(n, i + 1);

@@ -189,7 +189,7 @@ FL_TEST(mpi_wait_is_cancelled)
 	FL_OK(fl_shm_event_wait(&gate->entered));
 	for (int i = 0; i + 1 < WAITERS; i++)
 		fl_cancel_token_request(&waiters[i].cancel);
-	for (int i = 0; i < WAITERS; i++) {
+	FL_EACH (i, waiters) {
 		int rc = 0;
 		if (i + 1 == WAITERS)
 			FL_OK(fl_shm_event_set(&gate->open));
@@ -249,11 +249,11 @@ FL_TEST(mpi_tasks_end_without_a_caller)
 	const fl_submit_config config = {.on_end = count, .on_end_arg = &ended};
 	fl_future *f[TASKS];
 	run_short_tasks(e); /* calls of this thread: the MPI thread naps */
-	for (int i = 0; i < TASKS; i++)
+	FL_EACH (i, f)
 		FL_OK(add_one_submit_with(e, i, &f[i], &config));
 	FL_OK(fl_future_wait(f[0])); /* leaves with the others under way */
 	FL_WAIT_FOR(fl__load_acquire(&ended) == TASKS);
-	for (int i = 0; i < TASKS; i++) {
+	FL_EACH (i, f) {
 		int result = 0;
 		FL_OK(add_one_get(f[i], &result));
 		assert_int_equal(result, i + 1);

@@ -404,12 +404,6 @@ FL_TEST(stats_count_submits_at_a_full_backlog)
 	let_go(&held);
 }
 
-static void stats_has_line(const fl_bytes *text, const char *line)
-{
-	if (!strstr(text->data, line))
-		fail_msg("no line \"%s\" in:\n%s", line, (const char *)text->data);
-}
-
 /* consumer_stats_text parses one. */
 FL_TEST(stats_text_has_all_executors)
 {
@@ -429,10 +423,10 @@ FL_TEST(stats_text_has_all_executors)
 	char line[200];
 #define LABELS "executor=\"a \\\"b\\\" \\\\ \\\\x0a \\\\xc3\\\\xbc\",kind=\"sequential\",number=\"%llu\""
 #define HAS(format, e, ...)                                                                                            \
-	(FL_TEXT(line, format, (unsigned long long)(e)->number, ##__VA_ARGS__), stats_has_line(&text, line))
+	(FL_TEXT(line, format, (unsigned long long)(e)->number, ##__VA_ARGS__), fl_test_contains(text.data, line))
 	assert_true(strncmp(text.data, "before\n# HELP fairlead_workers_limit ", 37) == 0);
-	stats_has_line(&text, "\n# TYPE fairlead_tasks_ended_total counter\nfairlead_tasks_ended_total{");
-	stats_has_line(&text, "\n# TYPE fairlead_workers gauge\n");
+	fl_test_contains(text.data, "\n# TYPE fairlead_tasks_ended_total counter\nfairlead_tasks_ended_total{");
+	fl_test_contains(text.data, "\n# TYPE fairlead_workers gauge\n");
 	HAS("\nfairlead_workers_limit{" LABELS "} 1\n", a);
 	HAS("\nfairlead_tasks_ended_total{" LABELS "} 0\n", a);
 	HAS("\nfairlead_tasks_ended_total{" LABELS "} 2\n", b);

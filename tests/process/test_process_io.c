@@ -440,7 +440,7 @@ FL_TEST(process_stop_and_communicate_answer)
 		FL_RC(fl_process_terminate(p), -ENOSYS);
 		FL_RC(fl_process_kill(p), -ENOSYS);
 	}
-	FL_OK(fl_test_child(is_foreign, p, NULL, 0));
+	FL_IN_CHILD(is_foreign, p);
 	FL_OK(fl_process_stop(p, FL_S(1000), &status));
 	assert_int_equal(status.signal, SIGTERM);
 	fl_process_free(p);
@@ -481,8 +481,7 @@ FL_TEST(process_run_answers)
 	}
 	FL_RC(fl_process_run_until(&open_input, &io, &status, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_process_io_free(&io);
-	FL_OK(close(ends[0]));
-	FL_OK(close(ends[1]));
+	fl_test_close_two(ends);
 	fl__helpers_end(); /* the library's threads read the table */
 	{
 		FL_FAULTS();

@@ -151,8 +151,7 @@ FL_TEST_WITH(stream_of_a_shared_pipe_leaves_the_others_blocking, run_case, void)
 	FL_CHECK(read(theirs[0], &byte, 1) == 1); /* it is the same pipe */
 	fl_stream_free(in);
 	fl_stream_free(out);
-	FL_OK(close(theirs[0]));
-	FL_OK(close(theirs[1]));
+	fl_test_close_two(theirs);
 }
 
 /* Opens both ends of a FIFO, which then has no name. */

@@ -234,7 +234,7 @@ FL_TEST(watch_forked_child_has_its_own)
 	fl_test_caller c;
 	/* The watcher runs, and has an entry. */
 	fl_test_begin_wait(&c, wait_any, &w);
-	FL_OK(fl_test_child(play_in_child, NULL, NULL, 0));
+	FL_IN_CHILD(play_in_child, NULL);
 	ring(e.b);
 	FL_OK(fl_test_call_end(&c));
 }
@@ -261,7 +261,7 @@ FL_TEST(watch_forked_child_inherits_a_thing)
 	fl_test_caller c;
 	inherited = &w;
 	fl_test_begin_wait(&c, wait_any, &w);
-	FL_OK(fl_test_child(wait_for_inherited, &e, NULL, 0));
+	FL_IN_CHILD(wait_for_inherited, &e);
 	FL_OK(fl_test_call_end(&c)); /* the child rang */
 }
 
@@ -336,7 +336,7 @@ FL_TEST(watch_polls_without_a_watcher)
 {
 	needs_threads_in_children();
 	for (int fault = 0; fault < 4; fault++)
-		FL_OK(fl_test_child(without_watcher, &fault, NULL, 0));
+		FL_IN_CHILD(without_watcher, &fault);
 }
 
 static int interrupted(struct pollfd *fds, unsigned n, int64_t timeout)

@@ -852,8 +852,7 @@ static int endpoint_as_unmapped(void *path)
 /* bug: unmapped_user_is_taken_for_this_one */
 FL_TEST(endpoint_in_a_user_namespace)
 {
-	if (!fl_test_has_users())
-		FL_SKIP(FL_TEST_USERS_REASON);
+	fl_test_need_users();
 	const uid_t root = 0;
 	const fl_endpoint_config from_root = {.users = &root, .n_users = 1};
 	const char *path = fl_test_abstract();

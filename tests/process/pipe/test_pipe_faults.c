@@ -447,7 +447,7 @@ FL_TEST(pipe_kept_message_is_not_for_the_child)
 	FL_OK(fl_pipe_send_fds(e.a, "kept", 4, (const int[]){0}, 1));
 	steal = 1;
 	FL_RC(fl_pipe_recv(e.b, got, 2, &size), -EMSGSIZE);
-	FL_OK(fl_test_child(receives_nothing, &e, NULL, 0));
+	FL_IN_CHILD(receives_nothing, &e);
 	FL_OK(fl_pipe_recv_fds(e.b, got, sizeof got, &size, &fd, &n));
 	assert_memory_equal(got, "kept", 4);
 	fl__fds_close(&fd, 1);
@@ -469,6 +469,6 @@ FL_TEST(pipe_forked_while_locked)
 	FL_TEST_PIPE(e);
 	fl_test_says(e.a, "for the child");
 	fl_mutex_lock(&e.b->lock);
-	FL_OK(fl_test_child(receives_in_spite_of_the_lock, &e, NULL, 0));
+	FL_IN_CHILD(receives_in_spite_of_the_lock, &e);
 	fl_mutex_unlock(&e.b->lock);
 }

@@ -68,7 +68,7 @@ FL_TEST(process_pool_workers_reach_nothing_of_each_other)
 		FL_OK(process_pool_tells_its_reach_submit(e, &gates[i], &f[i]));
 	for (int i = 0; i < WORKERS; i++)
 		(void)process_pool_await(&gates[i]);
-	for (int i = 0; i < WORKERS; i++) {
+	FL_EACH (i, reach) {
 		process_pool_open(&gates[i]);
 		FL_OK(process_pool_tells_its_reach_get(f[i], &reach[i]));
 		fl_future_free(f[i]);
