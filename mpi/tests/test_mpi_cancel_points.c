@@ -21,14 +21,14 @@ static void use_executor(void)
 	fl_executor *e = make_over_mpi(NULL, NULL);
 	fl_future *f = NULL;
 	int numbers[N], sums[N], sum = 0;
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, numbers)
 		numbers[i] = i;
 	FL_OK(mpi_cancel_points_add_one_submit(e, 1, &f));
 	FL_OK(mpi_cancel_points_add_one_get(f, &sum));
 	FL_CHECK(sum == 2);
 	fl_future_free(f);
 	FL_OK(mpi_cancel_points_add_one_map(e, numbers, N, sums, NULL));
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, sums)
 		FL_CHECK(sums[i] == i + 1);
 	fl_executor_free(e);
 }

@@ -107,7 +107,7 @@ FL_TEST(mpi_doorbell_beside_strangers)
 	fl__mpi_bell_close();
 	FL_EACH (i, strangers)
 		FL_OK(close(strangers[i]));
-	assert_true(close(told[0]) == 0 && close(told[1]) == 0);
+	fl_test_close_two(told);
 }
 
 /* A connection of 127.0.0.1 to rank 0, on that host, from `*port`, or from any port if it is 0. */

@@ -51,12 +51,10 @@ static fl_executor *make(bool inner)
 
 static void expect_thread(fl_executor *e, bool inner)
 {
-	FL_SCOPED(fl_future) *f = NULL;
 	struct thread t;
-	FL_OK(runs_on_submit(e, &f));
-	FL_OK(runs_on_get(f, &t));
+	FL_OK(fl_test_run_task(e, &runs_on, NULL, &t));
 	if (inner)
-		assert_non_null(strstr(t.name, "inner"));
+		fl_test_contains(t.name, "inner");
 	else
 		assert_string_equal(t.name, "mpi-runner");
 }
@@ -95,7 +93,7 @@ FL_TEST(mpi_ends_threads_beside_other_tasks)
 		FL_OK(ends_by_submit(e[i % 2], i % 3 ? EXITS : IS_CANCELLED, &ends[i]));
 		FL_OK(ends_well_submit(e[i / 2 % 2], i, &f[i]));
 	}
-	for (int i = 0; i < TASKS; i++) {
+	FL_EACH (i, f) {
 		int n = 0;
 		FL_OK(ends_well_get(f[i], &n));
 		assert_int_equal(n, i + 1);
@@ -186,10 +184,8 @@ FL_TEST(mpi_ends_no_thread_outside_of_a_task)
 		FL_OK(fl_future_wait(cancels));
 		FL_OK(fl_future_error(cancels));
 		for (int n = 0; n < 100; n++) {
-			FL_SCOPED(fl_future) *f = NULL;
 			int more = 0;
-			FL_OK(ends_well_submit(e, n, &f));
-			FL_OK(ends_well_get(f, &more));
+			FL_OK(fl_test_run_task(e, &ends_well, &(int){n}, &more));
 			assert_int_equal(more, n + 1);
 		}
 	}

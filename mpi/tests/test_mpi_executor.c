@@ -16,10 +16,8 @@ FL_TASK_STATIC(process_id, void, int)
 
 static int run_process_id(fl_executor *e)
 {
-	FL_SCOPED(fl_future) *f = NULL;
 	int pid = 0;
-	FL_OK(process_id_submit(e, &f));
-	FL_OK(process_id_get(f, &pid));
+	FL_OK(fl_test_run_task(e, &process_id, NULL, &pid));
 	return pid;
 }
 
@@ -85,9 +83,7 @@ FL_TASK_STATIC(lack_memory, bool, void)
 
 static void let_rank_lack_memory(fl_executor *e, bool lack)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(lack_memory_submit(e, lack, &f));
-	FL_OK(lack_memory_get(f));
+	FL_OK(fl_test_run_task(e, &lack_memory, &(bool){lack}, NULL));
 }
 
 /* A rank that cannot make its executor fails the tasks that come meanwhile, and tries again. */
@@ -102,7 +98,7 @@ FL_TEST(mpi_rank_without_memory_for_its_executor)
 	FL_OK(process_id_submit(e, &f));
 	FL_RC(process_id_get(f, &pid), FL_ETASK);
 	FL_RC(fl_future_error(f), -ENOMEM);
-	assert_non_null(strstr(fl_future_message(f), "cannot make its own executor"));
+	fl_test_contains(fl_future_message(f), "cannot make its own executor");
 	let_rank_lack_memory(first, false);
 	assert_true(run_process_id(e) > 0);
 }
@@ -117,10 +113,8 @@ FL_TASK_STATIC(create_in_rank, void, int)
 FL_TEST(mpi_in_a_worker_rank)
 {
 	FL_SCOPED(fl_executor) *e = make_over_mpi(NULL, NULL);
-	FL_SCOPED(fl_future) *f = NULL;
 	int rc = 0;
-	FL_OK(create_in_rank_submit(e, &f));
-	FL_OK(create_in_rank_get(f, &rc));
+	FL_OK(fl_test_run_task(e, &create_in_rank, NULL, &rc));
 	assert_int_equal(rc, -ENOTSUP);
 }
 
@@ -344,7 +338,7 @@ FL_TEST(mpi_processes_survive_a_crash)
 		FL_OK(process_id_submit(e, &g));
 		FL_RC(fl_future_get(f, NULL, 0), FL_ETASK);
 		FL_RC(fl_future_error(f), -EOWNERDEAD);
-		assert_non_null(strstr(fl_future_message(f), "SIGKILL"));
+		fl_test_contains(fl_future_message(f), "SIGKILL");
 		FL_OK(process_id_get(g, &pid));
 	}
 }

@@ -112,7 +112,7 @@ static void account(struct campaign *c, fl_imap *it, size_t index, int rc, uint6
 	}
 	FL_RC(rc, FL_ETASK);
 	FL_RC(fl_imap_error(it), -EOWNERDEAD);
-	assert_non_null(strstr(fl_imap_message(it), "SIGKILL"));
+	fl_test_contains(fl_imap_message(it), "SIGKILL");
 	c->died++;
 }
 

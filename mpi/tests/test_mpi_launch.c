@@ -89,10 +89,9 @@ ROLE(death)
 ROLE(idle_death)
 {
 	fl_executor *e = NULL;
-	fl_future *f = NULL;
 	int pid = 0;
 	FL_OK(fl_mpi_executor_create(&e, NULL, NULL));
-	FL_CHECK(process_id_submit(e, &f) == 0 && process_id_get(f, &pid) == 0);
+	FL_OK(fl_test_run_task(e, &process_id, NULL, &pid));
 	(void)fprintf(stderr, "%s\n", rank_dies);
 	FL_OK(kill(pid, SIGKILL));
 	FL_OK(fl_sleep(FL_S(30)));

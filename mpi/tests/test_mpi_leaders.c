@@ -34,10 +34,8 @@ FL_TASK_STATIC(add_one, int, int)
 static void run_short_tasks(fl_executor *e)
 {
 	for (int i = 0; i < 64; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
 		int result = 0;
-		FL_OK(add_one_submit(e, i, &f));
-		FL_OK(add_one_get(f, &result));
+		FL_OK(fl_test_run_task(e, &add_one, &(int){i}, &result));
 		assert_int_equal(result, i + 1);
 	}
 }
@@ -56,10 +54,8 @@ FL_TASK_STATIC(yields, int, bool)
 FL_TEST(mpi_does_not_yield_under_the_lock)
 {
 	FL_SCOPED(fl_executor) *e = make(1, 0);
-	FL_SCOPED(fl_future) *f = NULL;
 	bool result = true;
-	FL_OK(yields_submit(e, 0, &f));
-	FL_OK(yields_get(f, &result));
+	FL_OK(fl_test_run_task(e, &yields, &(int){0}, &result));
 	assert_false(result);
 	assert_false(opal_progress_set_yield_when_idle && opal_progress_set_yield_when_idle(false));
 }
@@ -193,7 +189,7 @@ FL_TEST(mpi_wait_is_cancelled)
 	FL_OK(fl_shm_event_wait(&gate->entered));
 	for (int i = 0; i + 1 < WAITERS; i++)
 		fl_cancel_token_request(&waiters[i].cancel);
-	for (int i = 0; i < WAITERS; i++) {
+	FL_EACH (i, waiters) {
 		int rc = 0;
 		if (i + 1 == WAITERS)
 			FL_OK(fl_shm_event_set(&gate->open));
@@ -214,10 +210,8 @@ static int call(void *arg)
 	const struct caller *c = arg;
 	int wrong = 0;
 	for (int i = c->first; i < c->first + c->n; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
 		int result = 0;
-		FL_OK(add_one_submit(c->e, i, &f));
-		FL_OK(add_one_get(f, &result));
+		FL_OK(fl_test_run_task(c->e, &add_one, &(int){i}, &result));
 		wrong += result != i + 1;
 	}
 	return wrong;
@@ -255,11 +249,11 @@ FL_TEST(mpi_tasks_end_without_a_caller)
 	const fl_submit_config config = {.on_end = count, .on_end_arg = &ended};
 	fl_future *f[TASKS];
 	run_short_tasks(e); /* calls of this thread: the MPI thread naps */
-	for (int i = 0; i < TASKS; i++)
+	FL_EACH (i, f)
 		FL_OK(add_one_submit_with(e, i, &f[i], &config));
 	FL_OK(fl_future_wait(f[0])); /* leaves with the others under way */
 	FL_WAIT_FOR(fl__load_acquire(&ended) == TASKS);
-	for (int i = 0; i < TASKS; i++) {
+	FL_EACH (i, f) {
 		int result = 0;
 		FL_OK(add_one_get(f[i], &result));
 		assert_int_equal(result, i + 1);
@@ -367,10 +361,8 @@ FL_TASK_STATIC(prepare_nothing, void, void)
 static void mask_in_each_rank(fl_executor *e, int how, int expected)
 {
 	for (unsigned i = 1; i < fl_mpi_ranks(); i++) {
-		FL_SCOPED(fl_future) *f = NULL;
 		int before = -1;
-		FL_OK(mask_signal_submit(e, how, &f));
-		FL_OK(mask_signal_get(f, &before));
+		FL_OK(fl_test_run_task(e, &mask_signal, &(int){how}, &before));
 		assert_int_equal(before, expected);
 	}
 }

@@ -113,11 +113,8 @@ FL_TASK_STATIC(arguments_hash, void, uint64_t)
 ROLE(has_arguments)
 {
 	fl_executor *e = create();
-	fl_future *f = NULL;
 	uint64_t hash = 0;
-	FL_OK(arguments_hash_submit(e, &f));
-	FL_OK(arguments_hash_get(f, &hash));
-	fl_future_free(f);
+	FL_OK(fl_test_run_task(e, &arguments_hash, NULL, &hash));
 	fl_executor_free(e);
 	return arguments[1] && hash == hash_arguments() ? 0 : 1;
 }
@@ -132,11 +129,8 @@ FL_TASK_STATIC(start_program, void, int)
 ROLE(has_programs)
 {
 	fl_executor *e = create();
-	fl_future *f = NULL;
 	int status = 0;
-	FL_OK(start_program_submit(e, &f));
-	FL_OK(start_program_get(f, &status));
-	fl_future_free(f);
+	FL_OK(fl_test_run_task(e, &start_program, NULL, &status));
 	status |= start_refused();
 	fl_executor_free(e);
 	return status;
@@ -153,9 +147,8 @@ ROLE(rank_dies)
 ROLE(idle_rank_dies)
 {
 	fl_executor *e = create();
-	fl_future *f = NULL;
 	int pid = 0;
-	FL_CHECK(process_id_submit(e, &f) == 0 && process_id_get(f, &pid) == 0);
+	FL_OK(fl_test_run_task(e, &process_id, NULL, &pid));
 	FL_OK(kill(pid, SIGKILL));
 	return fl_sleep(FL_S(60));
 }
@@ -163,9 +156,8 @@ ROLE(idle_rank_dies)
 ROLE(dies)
 {
 	fl_executor *e = create_with(&(fl_mpi_config){.spawn = 1});
-	fl_future *f = NULL;
 	int pid = 0;
-	FL_CHECK(process_id_submit(e, &f) == 0 && process_id_get(f, &pid) == 0);
+	FL_OK(fl_test_run_task(e, &process_id, NULL, &pid));
 	(void)fprintf(stderr, "rank 1 is process %d\n", pid);
 	return raise(SIGKILL);
 }

@@ -16,7 +16,7 @@ static int run_tasks(bool processes)
 	FL_OK(
 	    fl_mpi_executor_create(&e, &(fl_executor_config){.workers = 2}, &(fl_mpi_config){.processes = processes}));
 	fl_future *f[TASKS];
-	for (int i = 0; i < TASKS; i++)
+	FL_EACH (i, f)
 		FL_OK(square_submit(e, i, &f[i]));
 	for (int i = 0, result; i < TASKS; i++) {
 		FL_OK(square_get(f[i], &result));

@@ -6,29 +6,18 @@
 
 #include "core/base/panic.h"
 
-FL_FRAME(hold_first, fl_mutex *m)
-{
-	lock_here(m);
-	FL_STAYS();
-}
+/* A frame that locks. */
+#define LOCKS_IN(name)                                                                                                 \
+	FL_FRAME(name, fl_mutex *m)                                                                                    \
+	{                                                                                                              \
+		lock_here(m);                                                                                          \
+		FL_STAYS();                                                                                            \
+	}
 
-FL_FRAME(want_second, fl_mutex *m)
-{
-	lock_here(m);
-	FL_STAYS();
-}
-
-FL_FRAME(hold_second, fl_mutex *m)
-{
-	lock_here(m);
-	FL_STAYS();
-}
-
-FL_FRAME(want_first, fl_mutex *m)
-{
-	lock_here(m);
-	FL_STAYS();
-}
+LOCKS_IN(hold_first)
+LOCKS_IN(want_second)
+LOCKS_IN(hold_second)
+LOCKS_IN(want_first)
 
 /* `second` is locked under `first`. */
 static void nest(fl_mutex *first, fl_mutex *second)
@@ -85,7 +74,7 @@ FL_TEST(debug_enable_takes_modes)
 FL_TEST(debug_inversion_is_reported_with_four_stacks)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
-	fl_mutex pair[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	fl_mutex pair[2] = {FL_MUTEX_INIT};
 	FL_OK(forth(pair));
 	HEARD("\n", 0);
 	FL_OK(back(pair));
@@ -117,7 +106,7 @@ FL_TEST(debug_inversion_of_static_locks_names_them)
 FL_TEST(debug_inversion_across_threads_names_both)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
-	fl_mutex pair[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	fl_mutex pair[2] = {FL_MUTEX_INIT};
 	run_and_join(forth, pair, "forth-goer");
 	run_and_join(back, pair, "back-goer");
 	HEARD("potential deadlock", 1);
@@ -197,7 +186,7 @@ FL_TEST(debug_hand_over_hand_is_quiet)
 FL_TEST(debug_try_is_no_cause)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
-	fl_mutex m[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	fl_mutex m[2] = {FL_MUTEX_INIT};
 	FL_OK(forth(m));
 	fl_mutex_lock(&m[1]);
 	FL_OK(fl_mutex_try_lock(&m[0]));
@@ -250,7 +239,7 @@ FL_TEST(debug_condition_wait_holds_nothing)
 FL_TEST(debug_reused_memory_is_another_lock)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
-	fl_mutex m[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	fl_mutex m[2] = {FL_MUTEX_INIT};
 	FL_OK(forth(m));
 	fl_mutex_destroy(&m[0]);
 	FL_OK(back(m));
@@ -309,7 +298,7 @@ static int lock_it(void *m)
 FL_TEST(debug_another_context_may_unlock)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
-	fl_mutex m[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	fl_mutex m[2] = {FL_MUTEX_INIT};
 	fl_mutex_lock(&m[0]);
 	run_and_join(unlock_it, &m[0], NULL);
 	fl_mutex_lock(&m[1]); /* with nothing held: no edge */
@@ -324,7 +313,7 @@ FL_TEST(debug_another_context_may_unlock)
 
 FL_TEST(debug_locks_from_before_have_no_owner)
 {
-	fl_mutex m[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	fl_mutex m[2] = {FL_MUTEX_INIT};
 	fl_mutex_lock(&m[0]);
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS | FL_DEBUG_CONTENTION);
 	fl_mutex_lock(&m[1]);
@@ -345,7 +334,7 @@ FL_TEST(debug_without_memory_ends_with_one_warning)
 {
 	FL_FAULTS();
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS | FL_DEBUG_CONTENTION);
-	fl_mutex pair[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	fl_mutex pair[2] = {FL_MUTEX_INIT};
 	fl__sys.map = fl_test_no_memory;
 	FL_OK(forth(pair));
 	FL_OK(back(pair));

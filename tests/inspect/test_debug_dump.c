@@ -432,7 +432,7 @@ FL_TEST(debug_dump_says_how_long_ago_a_deadline_was)
 	FL_WAIT_FOR(dump_has(" s, at most "));
 	fl__store_relaxed(&fl_test_ahead, FL_S(7200));
 	FL_WAIT_FOR(dump_has(" s, was due "));
-	assert_non_null(strstr(printed, " s ago\n"));
+	fl_test_contains(printed, " s ago\n");
 	assert_null(strstr(printed, " s, at most "));
 	fl__store_relaxed(&fl_test_ahead, 0);
 	set_event();

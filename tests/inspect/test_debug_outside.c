@@ -64,7 +64,7 @@ FL_TEST(debug_contention_without_memory_prints_its_head)
 	lock_often(&m, 160);
 	fl__sys.map = fl_test_no_memory;
 	profile();
-	assert_non_null(strstr(printed, "contention"));
+	fl_test_contains(printed, "contention");
 	assert_null(strstr(printed, "lock_often"));
 }
 
@@ -104,7 +104,7 @@ FL_TEST(debug_outside_body)
 	if (!what)
 		return;
 	static fl_mutex pair[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, pair) {
 		fl_mutex_lock(&pair[i]);
 		fl_mutex_lock(&pair[1 - i]);
 		fl_mutex_unlock(&pair[0]);
@@ -137,21 +137,21 @@ FL_TEST(debug_environment_switches_on)
 		    denied[] = "waits,signal=9";
 	static char no_signals[][20] = {"waits,signal=USR1", "waits,signal=", "waits,signal=10x", "waits,signal=1000"};
 	FL_RC(fl_test_child(start_again, all, text, sizeof text), 0);
-	assert_non_null(strstr(text, "potential deadlock"));
-	assert_non_null(strstr(text, "fairlead: waits of process")); /* SIGQUIT */
-	assert_non_null(strstr(text, "lock_here"));
-	assert_non_null(strstr(text, "lock_often")); /* the profile, at exit */
+	fl_test_contains(text, "potential deadlock");
+	fl_test_contains(text, "fairlead: waits of process"); /* SIGQUIT */
+	fl_test_contains(text, "lock_here");
+	fl_test_contains(text, "lock_often"); /* the profile, at exit */
 	FL_RC(fl_test_child(start_again, other, text, sizeof text), 0);
 	assert_null(strstr(text, "potential deadlock"));
-	assert_non_null(strstr(text, "lock_here"));
+	fl_test_contains(text, "lock_here");
 	FL_RC(fl_test_child(start_again, wrong, text, sizeof text), 0);
-	assert_non_null(strstr(text, "\"lockodrer\" is none of"));
+	fl_test_contains(text, "\"lockodrer\" is none of");
 	FL_RC(fl_test_child(start_again, denied, text, sizeof text), 0);
-	assert_non_null(strstr(text, "FL_DEBUG: signal 9 cannot be caught"));
+	fl_test_contains(text, "FL_DEBUG: signal 9 cannot be caught");
 	FL_EACH (i, no_signals) {
 		FL_RC(fl_test_child(start_again, no_signals[i], text, sizeof text), 0);
-		assert_non_null(strstr(text, "is none of lockorder, waits, contention, signal=N"));
-		assert_non_null(strstr(text, "fairlead: waits of process")); /* SIGQUIT */
+		fl_test_contains(text, "is none of lockorder, waits, contention, signal=N");
+		fl_test_contains(text, "fairlead: waits of process"); /* SIGQUIT */
 	}
 }
 
@@ -163,7 +163,8 @@ FL_TEST(debug_privileged_body)
 		return;
 	assert_non_null(getenv("FL_DEBUG"));
 	assert_int_equal(fl__hook_word(&fl__hooks), 0);
-	assert_true(sigaction(SIGQUIT, NULL, &quit) == 0 && sigaction(SIGUSR1, NULL, &usr1) == 0);
+	FL_OK(sigaction(SIGQUIT, NULL, &quit));
+	FL_OK(sigaction(SIGUSR1, NULL, &usr1));
 	assert_true(quit.sa_handler == SIG_DFL && usr1.sa_handler == SIG_DFL);
 }
 
@@ -181,8 +182,7 @@ static void start_privileged(void *modes)
 FL_TEST(debug_privileged_program_ignores_the_environment)
 {
 	static char quit[] = "waits,contention", other[] = "lockorder,waits,signal=10", text[1 << 14];
-	if (!fl_test_has_users())
-		FL_SKIP(FL_TEST_USERS_REASON);
+	fl_test_need_users();
 #ifdef FL__ASAN
 	FL_SKIP("LeakSanitizer cannot do its work in a set-uid program");
 #endif

@@ -51,7 +51,7 @@ FL_TEST(debug_writers_have_an_order)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
 	fl_rwlock l[2] = {FL_RWLOCK_INIT, FL_RWLOCK_INIT};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, l) {
 		fl_rwlock_write_lock(&l[i]);
 		fl_rwlock_read_lock(&l[1 - i]);
 		fl_rwlock_read_unlock(&l[1 - i]);

@@ -44,17 +44,25 @@ static fl_stats_times stats_ran(fl_executor *e)
 	return fl_test_type_of(e, 0).ran;
 }
 
+static void stats_in_sequence(void (*body)(fl_executor *e))
+{
+	FL_FAULTS();
+	stats_stop_clock();
+	FL_SCOPED(fl_executor) *e = sequential();
+	body(e);
+}
+
+/* With a sequential executor `e`, while the clock stands. */
+#define STATS_TEST(name) FL_TEST_WITH(name, stats_in_sequence, fl_executor *e)
+
 /* `value` or up to a quarter more. */
 static bool stats_is_about(int64_t is, int64_t value)
 {
 	return is >= value && is <= value + value / 4;
 }
 
-FL_TEST(stats_of_slow_tasks_are_of_each)
+STATS_TEST(stats_of_slow_tasks_are_of_each)
 {
-	FL_FAULTS();
-	stats_stop_clock();
-	FL_SCOPED(fl_executor) *e = sequential();
 	stats_run(e, FL_US(100), 98);
 	stats_run(e, FL_MS(10), 1);
 	stats_run(e, FL_MS(500), 1);
@@ -84,11 +92,8 @@ FL_TEST(stats_quantiles_are_upper_bounds)
 	}
 }
 
-FL_TEST(stats_of_fast_tasks_stand_for_all)
+STATS_TEST(stats_of_fast_tasks_stand_for_all)
 {
-	FL_FAULTS();
-	stats_stop_clock();
-	FL_SCOPED(fl_executor) *e = sequential();
 	stats_run(e, 100, 6400);
 	const fl_stats_times ran = stats_ran(e);
 	assert_in_range(ran.n, 6400 - FL__STATS_EVERY * 3 / 2, 6400);
@@ -103,12 +108,9 @@ FL_TEST(stats_of_fast_tasks_stand_for_all)
 }
 
 /* Also a cycle that divides EVERY. */
-FL_TEST(stats_of_types_in_turn)
+STATS_TEST(stats_of_types_in_turn)
 {
 	enum { TURNS = 20000 };
-	FL_FAULTS();
-	stats_stop_clock();
-	FL_SCOPED(fl_executor) *e = sequential();
 	const char *names[] = {"decode", "scale", "encode", "store"};
 	fl_task_type types[4];
 	FL_EACH (i, types) {
@@ -194,11 +196,8 @@ FL_TEST(stats_of_bursts)
 }
 
 /* fl_submit() goes its short way but for the submits that stamp. */
-FL_TEST(stats_leave_the_short_way_open)
+STATS_TEST(stats_leave_the_short_way_open)
 {
-	FL_FAULTS();
-	stats_stop_clock();
-	FL_SCOPED(fl_executor) *e = sequential();
 	assert_int_equal(e->short_way, FL__SHORT_WAY_CLOSED);
 	stats_run(e, 100, FL__STATS_EVERY);
 	assert_int_equal(e->short_way, FL__SHORT_WAY_CLOSED);
@@ -222,11 +221,8 @@ FL_TEST(stats_never_open_the_short_way_at_a_bound)
 	assert_int_equal(fl__load_relaxed(&full->short_way), FL__SHORT_WAY_CLOSED);
 }
 
-FL_TEST(stats_forget_times_of_long_ago)
+STATS_TEST(stats_forget_times_of_long_ago)
 {
-	FL_FAULTS();
-	stats_stop_clock();
-	FL_SCOPED(fl_executor) *e = sequential();
 	stats_run(e, FL_MS(1), 3);
 	stats_advance(INT64_C(1) << 36);
 	assert_int_equal(stats_ran(e).max, FL_MS(1));
@@ -246,11 +242,8 @@ FL_TEST(stats_forget_times_of_long_ago)
 	assert_int_equal(ran.sum, 3 * FL_MS(1) + FL_US(300));
 }
 
-FL_TEST(stats_know_16_types)
+STATS_TEST(stats_know_16_types)
 {
-	FL_FAULTS();
-	stats_stop_clock();
-	FL_SCOPED(fl_executor) *e = sequential();
 	char names[FL__STATS_TYPES + 1][60];
 	fl_task_type types[FL__STATS_TYPES + 1];
 	const int64_t ns = FL_US(100);
@@ -270,11 +263,8 @@ FL_TEST(stats_know_16_types)
 }
 
 /* By the name as shown, wherever it is in memory; a type may have none. */
-FL_TEST(stats_tell_types_by_their_names)
+STATS_TEST(stats_tell_types_by_their_names)
 {
-	FL_FAULTS();
-	stats_stop_clock();
-	FL_SCOPED(fl_executor) *e = sequential();
 	const int64_t ns = FL_US(100);
 	const char *names[] = {"a.c:same", "b.c:same", NULL, "other types", "gone", "late"};
 	const char *shown[] = {"same", "task", "gone", "late", "other types"};
@@ -296,11 +286,8 @@ static void *stats_no_large_memory(size_t size)
 	return size < sizeof(struct fl__stats_type) ? fl_test_real_sys.alloc(size) : NULL;
 }
 
-FL_TEST(stats_without_memory_have_no_times)
+STATS_TEST(stats_without_memory_have_no_times)
 {
-	FL_FAULTS();
-	stats_stop_clock();
-	FL_SCOPED(fl_executor) *e = sequential();
 	stats_run(e, FL_US(100), 1);
 	fl__sys.alloc = stats_no_large_memory;
 	FL_OK(pool_nothing_submit(e, NULL));
@@ -361,11 +348,8 @@ FL_TEST(stats_count_a_task_at_its_end)
 	assert_in_range(fl__load_relaxed(&stats_most_ended), 0, 1);
 }
 
-FL_TEST(stats_of_impossible_times)
+STATS_TEST(stats_of_impossible_times)
 {
-	FL_FAULTS();
-	stats_stop_clock();
-	FL_SCOPED(fl_executor) *e = sequential();
 	const int64_t now = FL_S(1000);
 	fl_future f = {.type = &stats_last};
 	fl__hook_stamp_on(e, &f);
@@ -420,12 +404,6 @@ FL_TEST(stats_count_submits_at_a_full_backlog)
 	let_go(&held);
 }
 
-static void stats_has_line(const fl_bytes *text, const char *line)
-{
-	if (!strstr(text->data, line))
-		fail_msg("no line \"%s\" in:\n%s", line, (const char *)text->data);
-}
-
 /* consumer_stats_text parses one. */
 FL_TEST(stats_text_has_all_executors)
 {
@@ -445,10 +423,10 @@ FL_TEST(stats_text_has_all_executors)
 	char line[200];
 #define LABELS "executor=\"a \\\"b\\\" \\\\ \\\\x0a \\\\xc3\\\\xbc\",kind=\"sequential\",number=\"%llu\""
 #define HAS(format, e, ...)                                                                                            \
-	(FL_TEXT(line, format, (unsigned long long)(e)->number, ##__VA_ARGS__), stats_has_line(&text, line))
+	(FL_TEXT(line, format, (unsigned long long)(e)->number, ##__VA_ARGS__), fl_test_contains(text.data, line))
 	assert_true(strncmp(text.data, "before\n# HELP fairlead_workers_limit ", 37) == 0);
-	stats_has_line(&text, "\n# TYPE fairlead_tasks_ended_total counter\nfairlead_tasks_ended_total{");
-	stats_has_line(&text, "\n# TYPE fairlead_workers gauge\n");
+	fl_test_contains(text.data, "\n# TYPE fairlead_tasks_ended_total counter\nfairlead_tasks_ended_total{");
+	fl_test_contains(text.data, "\n# TYPE fairlead_workers gauge\n");
 	HAS("\nfairlead_workers_limit{" LABELS "} 1\n", a);
 	HAS("\nfairlead_tasks_ended_total{" LABELS "} 0\n", a);
 	HAS("\nfairlead_tasks_ended_total{" LABELS "} 2\n", b);

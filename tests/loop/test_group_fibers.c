@@ -292,7 +292,7 @@ FL_LOOP_TEST(group_fibers_in_a_forked_child)
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(NULL);
 	fl_event gate = FL_EVENT_INIT;
 	FL_OK(fl_group_start(&g, waits_for, &gate));
-	FL_OK(fl_test_child(in_child, &g, NULL, 0));
+	FL_IN_CHILD(in_child, &g);
 	fl_event_set(&gate);
 }
 

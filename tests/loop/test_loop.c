@@ -69,8 +69,7 @@ static int run_in_all_places(void *arg)
 	FL_OK(fl_loop_watch_start(l, &w, ends[1], FL_FD_OUT, run_in_watch, n));
 	while (n->done < 4)
 		fl_fiber_yield();
-	FL_OK(close(ends[0]));
-	FL_OK(close(ends[1]));
+	fl_test_close_two(ends);
 	return 0;
 }
 
@@ -318,7 +317,7 @@ FL_TEST(loop_call_without_memory)
 	fl_loop *l = fl_test_loop();
 	fl__sys.alloc = fl_test_no_memory;
 	FL_RC(fl_loop_post(l, call_note, &letters[0]), -ENOMEM);
-	FL_CHECK(fl_test_faults_end() == 0);
+	FL_OK(fl_test_faults_end());
 	fl_loop_free(l);
 	NOTED("");
 }
@@ -504,14 +503,13 @@ FL_TEST(loop_in_a_forked_child)
 	fl_loop *l = fl_test_loop();
 	FL_OK(pipe(ends));
 	FL_OK(fl_loop_watch_start(l, &inherited, ends[0], 0, NULL, NULL));
-	FL_OK(fl_test_child(use_in_child, l, NULL, 0));
+	FL_IN_CHILD(use_in_child, l);
 	assert_int_equal(fl_loop_run_on(l, fl_test_return_int, &number), 2);
-	FL_OK(fl_test_child(use_in_child, l, NULL, 0));
+	FL_IN_CHILD(use_in_child, l);
 	assert_int_equal(fl_loop_run_on(l, fl_test_return_int, &number), 2);
 	fl_loop_watch_stop(&inherited);
 	fl_loop_free(l);
-	FL_OK(close(ends[0]));
-	FL_OK(close(ends[1]));
+	fl_test_close_two(ends);
 }
 
 typedef struct family {
@@ -534,7 +532,7 @@ FL_LOOP_TEST(loop_forked_by_a_fiber)
 {
 	family own = {fl_loop_current(), fl_test_start(fl_test_sleep_long, NULL)};
 	fl_fiber_yield();
-	FL_OK(fl_test_child(use_in_childs_fiber, &own, NULL, 0));
+	FL_IN_CHILD(use_in_childs_fiber, &own);
 	FL_CHECK(fl_fiber_is_alive(own.f));
 	fl_fiber_free(own.f);
 }

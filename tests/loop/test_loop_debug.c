@@ -4,6 +4,7 @@
  */
 #include "fl_child.h"
 #include "fl_faults.h"
+#include "fl_in_loop.h"
 
 static fl_mutex lock;
 static char said[4096]; /* guarded */
@@ -99,7 +100,7 @@ FL_TEST(loop_debug_is_silent_about_the_rest)
 	(void)fl_log_set_handler(NULL);
 }
 
-static int refused(void *unused)
+FL_LOOP_TEST(loop_debug_refuses)
 {
 	fl_loop *l = fl_loop_current();
 	const fl_loop_debug_config good = {.slow = FL_S(30)};
@@ -111,12 +112,6 @@ static int refused(void *unused)
 	}
 	FL_OK(fl_loop_debug(l, &good));
 	FL_OK(fl_loop_debug(l, &good)); /* again */
-	return 0;
-}
-
-FL_TEST(loop_debug_refuses)
-{
-	FL_OK(fl_loop_run(refused, NULL));
 }
 
 static int wait_for(void *event)
@@ -193,7 +188,7 @@ static int dump_tree(void *unused)
 			         strstr(dumped, "waits\n"));
 	}
 	fl_event_set(&event);
-	FL_CHECK(fl_fiber_join(f, NULL) == 0);
+	FL_OK(fl_fiber_join(f, NULL));
 	return fl_fiber_join(fresh, NULL);
 }
 
@@ -201,7 +196,7 @@ static int dump_tree(void *unused)
 FL_TEST(loop_dump_is_a_tree)
 {
 	FL_OK(fl_loop_run(dump_tree, NULL));
-	assert_non_null(strstr(dumped, "event loop "));
+	fl_test_contains(dumped, "event loop ");
 }
 
 static void use_in_child(void *l)
@@ -244,13 +239,7 @@ FL_TEST(loop_dump_of_a_long_line)
 	assert_int_equal(depth_of(dumped, "main"), 2);
 }
 
-static int report_never(void *unused)
+FL_LOOP_TEST(loop_debug_of_the_longest_time)
 {
 	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_DURATION_MAX}));
-	return 0;
-}
-
-FL_TEST(loop_debug_of_the_longest_time)
-{
-	FL_OK(fl_loop_run(report_never, NULL));
 }

@@ -292,8 +292,7 @@ FL_TEST(loop_embed_with_watches)
 	host(l, &over);
 	fl_loop_watch_stop(&w);
 	fl_loop_free(l);
-	FL_OK(close(ends[0]));
-	FL_OK(close(ends[1]));
+	fl_test_close_two(ends);
 }
 
 /* Two loops on one thread, in turns: a fiber of one wakes a fiber of the other. */

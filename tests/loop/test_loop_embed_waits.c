@@ -150,6 +150,21 @@ static void hosted_begin(struct hosted *h)
 	fl_event_init_auto(&h->set_once);
 }
 
+/* The host has hosted the loop, and holds the mutex. */
+static void hosted_begin_locked(struct hosted *h)
+{
+	hosted_begin(h);
+	turn(h);
+	fl_mutex_lock(&h->m);
+}
+
+/* The thread goes before the fiber. */
+static void host_waits(struct hosted *h)
+{
+	await_event(h);
+	assert_false(h->fiber_has_run);
+}
+
 static void end_fiber(struct hosted *h)
 {
 	while (fl_fiber_is_alive(h->f))
@@ -178,9 +193,7 @@ FL_TEST(embed_waits_for_a_thread_behind_a_fiber)
 {
 	FL_EACH (i, awaits) {
 		struct hosted h;
-		hosted_begin(&h);
-		turn(&h);
-		fl_mutex_lock(&h.m);
+		hosted_begin_locked(&h);
 		queue_both(&h);
 		if (awaits[i] == await_condition) {
 			while (!h.has_told)
@@ -215,8 +228,7 @@ FL_TEST(embed_waits_while_another_thread_unlocks)
 	fl_test_go(&t, hold_until_host_sleeps, &h);
 	FL_OK(fl_event_wait(&h.go_on));
 	queue_both(&h);
-	await_event(&h);
-	assert_false(h.fiber_has_run);
+	host_waits(&h);
 	fl_test_end(t);
 	hosted_end(&h, await_event);
 }
@@ -275,14 +287,11 @@ static int lock_until_another_waits(void *arg)
 FL_TEST(embed_waits_for_a_thread_that_comes_later)
 {
 	struct hosted h;
-	hosted_begin(&h);
-	turn(&h);
-	fl_mutex_lock(&h.m);
+	hosted_begin_locked(&h);
 	queue_fiber(&h);
 	fl_mutex_unlock(&h.m); /* wakes the fiber */
 	fl_test_go(&h.other, lock_until_another_waits, &h);
-	await_event(&h);
-	assert_false(h.fiber_has_run);
+	host_waits(&h);
 	fl_test_end(h.late);
 	hosted_end(&h, await_event);
 }
@@ -310,9 +319,7 @@ static bool waits_behind_the_fiber(struct hosted *h)
 FL_TEST(embed_waits_a_second_time)
 {
 	struct hosted h;
-	hosted_begin(&h);
-	turn(&h);
-	fl_mutex_lock(&h.m);
+	hosted_begin_locked(&h);
 	queue_both(&h);
 	fl_mutex_unlock(&h.m); /* wakes the fiber */
 	await_event(&h);
@@ -320,8 +327,7 @@ FL_TEST(embed_waits_a_second_time)
 	fl_event_reset(&h.told);
 	fl_test_go(&h.other, hold_until_another_waits, &h);
 	FL_WAIT_FOR(fl_event_is_set(&h.go_on) || waits_behind_the_fiber(&h));
-	await_event(&h);
-	assert_false(h.fiber_has_run);
+	host_waits(&h);
 	fl_test_end(h.late);
 	hosted_end(&h, await_event);
 }
@@ -338,9 +344,7 @@ static int lock_after_the_fiber(void *arg)
 FL_TEST(embed_waits_end_with_the_wait)
 {
 	struct hosted h;
-	hosted_begin(&h);
-	turn(&h);
-	fl_mutex_lock(&h.m);
+	hosted_begin_locked(&h);
 	queue_fiber(&h);
 	FL_RC(fl_event_wait_until(&h.told, fl_after(1), NULL), -ETIMEDOUT);
 	fl_test_go(&h.other, lock_after_the_fiber, &h);
@@ -355,9 +359,7 @@ FL_TEST(embed_waits_end_with_the_wait)
 FL_TEST(embed_waits_behind_fibers_of_two_loops)
 {
 	struct hosted h, first;
-	hosted_begin(&h);
-	turn(&h);
-	fl_mutex_lock(&h.m);
+	hosted_begin_locked(&h);
 	queue_fiber(&h);
 	first = h;
 	h.l = fl_test_loop();
@@ -367,8 +369,7 @@ FL_TEST(embed_waits_behind_fibers_of_two_loops)
 	fl_test_go(&h.other, lock_and_tell, &h);
 	FL_WAIT_FOR(fl_test_queued(&h.m) == 3);
 	fl_mutex_unlock(&h.m);
-	await_event(&h);
-	assert_false(h.fiber_has_run);
+	host_waits(&h);
 	end_fiber(&first);
 	fl_loop_free(first.l);
 	hosted_end(&h, await_event);
@@ -389,8 +390,7 @@ FL_TEST(embed_waits_after_other_loops_were_freed)
 	fl_loop_free(before);
 	fl_loop_free(after);
 	fl_mutex_unlock(&h.m);
-	await_event(&h);
-	assert_false(h.fiber_has_run);
+	host_waits(&h);
 	hosted_end(&h, await_event);
 }
 

@@ -142,8 +142,7 @@ FL_TEST(loop_executor_holds_to_its_number_from_within)
 {
 	struct gauge gauge = {0, 0, FL_EVENT_INIT};
 	fl_executor *e = make(3);
-	FL_SCOPED(fl_future) *f = FL_SUBMITTED(submit_gauges, e, &gauge);
-	FL_OK(submit_gauges_get(f));
+	FL_OK(fl_test_run_task(e, &submit_gauges, &(struct gauge *){&gauge}, NULL));
 	fl_executor_free(e);
 	assert_int_equal(gauge.most, 3);
 }
@@ -183,8 +182,7 @@ FL_TEST(loop_executor_starts_a_child_that_is_awaited)
 {
 	FL_SCOPED(fl_executor) *e = make(1);
 	struct family family = {.other_state = -1};
-	FL_SCOPED(fl_future) *f = FL_SUBMITTED(wait_for_child, e, &family);
-	FL_OK(wait_for_child_get(f));
+	FL_OK(fl_test_run_task(e, &wait_for_child, &(struct family *){&family}, NULL));
 	assert_int_equal(family.runs, 1);
 	assert_int_equal(family.other_state, FL_PENDING);
 }
@@ -213,8 +211,7 @@ FL_TEST(loop_executor_starts_a_child_once_that_several_await)
 {
 	fl_executor *e = make(1);
 	struct family family = {.runs = 0};
-	FL_SCOPED(fl_future) *f = FL_SUBMITTED(have_child_awaited, e, &family);
-	FL_OK(have_child_awaited_get(f));
+	FL_OK(fl_test_run_task(e, &have_child_awaited, &(struct family *){&family}, NULL));
 	fl_executor_free(e);
 	assert_int_equal(family.runs, 1);
 }
@@ -352,8 +349,7 @@ FL_TEST(loop_executor_task_is_a_fiber_of_its_own)
 	assert_true(one.thread != other.thread); /* another context each */
 	for (int i = 0; i < 3; i++) {
 		bool fresh = false;
-		FL_SCOPED(fl_future) *set = FL_SUBMITTED(set_local, e, &local);
-		FL_OK(set_local_get(set, &fresh));
+		FL_OK(fl_test_run_task(e, &set_local, &(fl_local *){&local}, &fresh));
 		assert_true(fresh);
 	}
 }

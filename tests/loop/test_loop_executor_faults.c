@@ -48,8 +48,7 @@ FL_TASK_STATIC(square, int, int)
 static void expect_square(fl_executor *e)
 {
 	int result = 0;
-	FL_SCOPED(fl_future) *f = FL_SUBMITTED(square, e, 7);
-	FL_OK(square_get(f, &result));
+	FL_OK(fl_test_run_task(e, &square, &(int){7}, &result));
 	assert_int_equal(result, 49);
 }
 
@@ -172,7 +171,7 @@ static void expect_no_memory(fl_executor *e)
 		FL_SCOPED(fl_future) *f = FL_SUBMITTED(square, e, 1);
 		FL_RC(square_get(f, &(int){0}), FL_ETASK);
 		FL_RC(fl_future_error(f), -ENOMEM);
-		assert_non_null(strstr(fl_future_message(f), "memory"));
+		fl_test_contains(fl_future_message(f), "memory");
 	}
 	assert_false(fl_executor_is_broken(e));
 }
@@ -274,12 +273,10 @@ FL_TEST(loop_executor_nests_without_stacks)
 {
 	for (int stacks = 1; stacks < 4; stacks++) {
 		FL_SCOPED(fl_executor) *e = NULL;
-		FL_SCOPED(fl_future) *f = NULL;
 		int depth = 0;
 		e = FL_TEST_EXECUTOR(loop, .workers = 1);
 		allow_stacks(stacks);
-		FL_OK(descend_submit(e, 10, &f));
-		FL_OK(descend_get(f, &depth));
+		FL_OK(fl_test_run_task(e, &descend, &(int){10}, &depth));
 		allow_stacks(PLENTY);
 		assert_int_equal(depth, 10);
 	}

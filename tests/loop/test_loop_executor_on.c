@@ -142,7 +142,7 @@ FL_LOOP_TEST(loop_executor_on_is_freed_by_a_fiber_of_its_loop)
 	FL_EACH (i, f)
 		FL_OK(square_submit(e, i, &f[i]));
 	fl_executor_free(e); /* lets the tasks run */
-	for (int i = 0; i < 10; i++) {
+	FL_EACH (i, f) {
 		int result = 0;
 		FL_CHECK(square_try_get(f[i], &result) == 0 && result == i * i);
 		fl_future_free(f[i]);
@@ -547,10 +547,10 @@ FL_TEST(loop_executor_on_is_not_there_in_a_forked_child)
 	FL_OK(fl_loop_create(&forked.l, NULL));
 	forked.e = make_on(forked.l, 1);
 	FL_OK(wait_for_submit(forked.e, &never, &forked.f));
-	FL_OK(fl_test_child(use_in_child, &forked, NULL, 0));
+	FL_IN_CHILD(use_in_child, &forked);
 	fl_loop_free(forked.l); /* the parent's is as it was; its end cancels the task */
 	FL_RC(fl_future_error(forked.f), -ECANCELED);
 	fl_future_free(forked.f);
-	FL_OK(fl_test_child(free_in_child, &forked, NULL, 0)); /* its manager has ended before */
+	FL_IN_CHILD(free_in_child, &forked); /* its manager has ended before */
 	fl_executor_free(forked.e);
 }

@@ -74,7 +74,7 @@ FL_LOOP_TEST(loop_locks_barrier_lets_all_go_in_order)
 	FL_OK(fl_barrier_init(&barrier, 3));
 	for (int round = 0; round < 2; round++) {
 		start_takers(t, 3, come);
-		for (int i = 0; i < 3; i++)
+		FL_EACH (i, t)
 			FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == i);
 	}
 	/* The last party continues, then the others in order. */

@@ -204,11 +204,11 @@ static int locals(void *unused)
 	fl_fiber *f[20];
 	FL_CHECK(fl_local_get(&own) == NULL);
 	FL_OK(fl_local_set(&own, &mine));
-	for (int i = 0; i < 20; i++) {
+	FL_EACH (i, numbers) {
 		numbers[i] = i + 1;
 		f[i] = fl_test_start(keep_local, &numbers[i]);
 	}
-	for (int i = 0; i < 20; i++)
+	FL_EACH (i, numbers)
 		FL_CHECK(fl_test_join(f[i]) == 0 && numbers[i] == -(i + 1));
 	FL_CHECK(fl_local_get(&own) == &mine && dropped == 20);
 	FL_OK(fl_local_set(&own, NULL));

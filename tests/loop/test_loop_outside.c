@@ -42,8 +42,7 @@ FL_TEST(loop_outside_calls_name_themselves)
 	fl_stream *s = NULL, *ends[2] = {NULL, NULL};
 	fl_listener *l = NULL;
 	fl_datagram *d = NULL;
-	fl_address a;
-	fl_address at;
+	fl_address a, at;
 	NEEDS(A_LOOP, fl_fiber_start, &f, returns_0, NULL, NULL);
 	NEEDS(A_LOOP, fl_group_start, &g, returns_0, NULL);
 	NEEDS(A_FIBER, fl_to_thread, returns_0, NULL, NULL);

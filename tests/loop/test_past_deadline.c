@@ -237,8 +237,7 @@ static void call_fd(void)
 	FL_OK(fl_fd_wait_until(fds[1], FL_FD_OUT, PAST));
 	FL_RC(fl_fd_write_some_until(fds[1], "x", 1, PAST), 1);
 	FL_RC(fl_fd_read_some_until(fds[0], &byte, 1, PAST), 1);
-	FL_OK(close(fds[0]));
-	FL_OK(close(fds[1]));
+	fl_test_close_two(fds);
 }
 
 static void call_signals(void)

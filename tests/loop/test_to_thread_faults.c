@@ -119,16 +119,16 @@ static void call_in_child(void *loop)
 	int five = 5, result = 77;
 	fl_executor *threads;
 	FL_CHECK(fl_to_thread(fl_test_return_int, &five, &result) == -ENOTSUP && result == 77);
-	FL_CHECK(fl__loop_threads(loop, &threads) == -EOWNERDEAD);
+	FL_RC(fl__loop_threads(loop, &threads), -EOWNERDEAD);
 }
 
 FL_LOOP_TEST(to_thread_in_a_forked_child)
 {
 	int five = 5;
 	/* Before there are threads. */
-	FL_OK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0));
+	FL_IN_CHILD(call_in_child, fl_loop_current());
 	FL_OK(fl_to_thread(fl_test_return_int, &five, NULL));
-	FL_OK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0));
+	FL_IN_CHILD(call_in_child, fl_loop_current());
 	FL_OK(fl_to_thread(fl_test_return_int, &five, NULL));
 }
 
@@ -155,7 +155,7 @@ FL_TEST(to_thread_loop_that_runs_again_and_is_freed_in_a_child)
 	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_run_on(l, go_once, NULL));
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), before + 1);
-	FL_OK(fl_test_child(free_in_child, l, NULL, 0));
+	FL_IN_CHILD(free_in_child, l);
 	FL_OK(fl_loop_run_on(l, go_once, NULL));
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), before + 1);
 	fl_loop_free(l);

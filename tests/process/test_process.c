@@ -291,7 +291,7 @@ FL_TEST(process_task_that_ends_its_thread_fails)
 			                               .err = FL_PROCESS_FD(err)},
 			          1, 0);
 			fl_test_take(err, said, sizeof said);
-			assert_non_null(strstr(said, "ends its thread, by pthread_exit() or pthread_cancel()"));
+			fl_test_contains(said, "ends its thread, by pthread_exit() or pthread_cancel()");
 		}
 	}
 }
@@ -353,7 +353,7 @@ FL_TEST(process_fork_beside_a_locked_stream)
 {
 	if (!process_can(FL_PROCESS_FORK))
 		FL_SKIP("a process with another thread cannot be forked");
-	FL_OK(fl_test_child(fork_beside_a_locked_stream, NULL, NULL, 0));
+	FL_IN_CHILD(fork_beside_a_locked_stream, NULL);
 }
 
 enum { STARTS = 3 };
@@ -440,8 +440,8 @@ static void has_streams(fl_process_config config)
 	ends_with(&config, 0, 0);
 	FL_OK(close(out[1]));
 	process_read_all(out[0], text, sizeof text);
-	assert_non_null(strstr(text, "out: hello"));
-	assert_non_null(strstr(text, "err: hello"));
+	fl_test_contains(text, "out: hello");
+	fl_test_contains(text, "err: hello");
 	FL_OK(close(in[0]) + close(out[0]));
 }
 
@@ -522,8 +522,8 @@ FL_TEST(process_failure_is_told_in_one_line)
 		FL_OK(close(out[1]));
 		char text[256];
 		process_read_all(out[0], text, sizeof text);
-		assert_non_null(strstr(text, "loser: task process_ends: "));
-		assert_non_null(strstr(text, "EIO"));
+		fl_test_contains(text, "loser: task process_ends: ");
+		fl_test_contains(text, "EIO");
 		assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 		FL_OK(close(out[0]));
 	}

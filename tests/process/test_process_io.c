@@ -78,7 +78,9 @@ FL_TEST_WITH(process_io_empty_input_is_closed, each_way, void)
 	FL_SCOPED(fl_process) *p = start_shell("cat; printf end");
 	FL_CHECK(fl_process_communicate(p, &io, &status) == 0 && status.code == 0);
 	FL_CHECK(io.out_size == 3 && memcmp(io.out, "end", 3) == 0);
-	FL_CHECK(fl_process_pipe(p, 0) == -EBADF && fl_process_pipe(p, 1) == -EBADF && fl_process_pipe(p, 2) == -EBADF);
+	FL_RC(fl_process_pipe(p, 0), -EBADF);
+	FL_RC(fl_process_pipe(p, 1), -EBADF);
+	FL_RC(fl_process_pipe(p, 2), -EBADF);
 }
 
 /* More than both pipes hold, in both directions: neither side may wait for the other. */
@@ -320,8 +322,9 @@ FL_TEST(process_pipes_belong_to_the_handle_until_taken)
 	p = start_shell("cat");
 	const int in = fl_process_pipe(p, 0), out = fl_process_take_pipe(p, 1);
 	FL_CHECK(in > 2 && out > 2 && fl_process_pipe(p, 1) == -EBADF && fl_process_take_pipe(p, 1) == -EBADF);
-	FL_CHECK(fl_process_pipe(p, 3) == -EBADF && fl_process_pipe(p, -1) == -EBADF &&
-	         fl_process_take_pipe(p, 3) == -EBADF);
+	FL_RC(fl_process_pipe(p, 3), -EBADF);
+	FL_RC(fl_process_pipe(p, -1), -EBADF);
+	FL_RC(fl_process_take_pipe(p, 3), -EBADF);
 	FL_CHECK(!(fcntl(out, F_GETFL) & O_NONBLOCK) && (fcntl(out, F_GETFD) & FD_CLOEXEC));
 	FL_CHECK(!(fcntl(in, F_GETFL) & O_NONBLOCK) && (fcntl(in, F_GETFD) & FD_CLOEXEC));
 	FL_RC(fl_fd_write_some(in, "abc", 3), 3);
@@ -437,7 +440,7 @@ FL_TEST(process_stop_and_communicate_answer)
 		FL_RC(fl_process_terminate(p), -ENOSYS);
 		FL_RC(fl_process_kill(p), -ENOSYS);
 	}
-	FL_OK(fl_test_child(is_foreign, p, NULL, 0));
+	FL_IN_CHILD(is_foreign, p);
 	FL_OK(fl_process_stop(p, FL_S(1000), &status));
 	assert_int_equal(status.signal, SIGTERM);
 	fl_process_free(p);
@@ -478,8 +481,7 @@ FL_TEST(process_run_answers)
 	}
 	FL_RC(fl_process_run_until(&open_input, &io, &status, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_process_io_free(&io);
-	FL_OK(close(ends[0]));
-	FL_OK(close(ends[1]));
+	fl_test_close_two(ends);
 	fl__helpers_end(); /* the library's threads read the table */
 	{
 		FL_FAULTS();

@@ -384,6 +384,13 @@ static inline bool fl_test_has_users(void)
 	return known > 0;
 }
 
+/* The case needs that. */
+static inline void fl_test_need_users(void)
+{
+	if (!fl_test_has_users())
+		FL_SKIP(FL_TEST_USERS_REASON);
+}
+
 /* Whether there is a read that does not wait whatever the flags of its descriptor. */
 static inline bool fl_test_reads_without_waiting(void)
 {

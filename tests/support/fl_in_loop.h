@@ -84,6 +84,13 @@ static inline int fl_test_join(fl_fiber *f)
 	return result;
 }
 
+/* Cancels the fiber, which then returns -ECANCELED. */
+static inline void fl_test_cancel(fl_fiber *f)
+{
+	fl_fiber_cancel(f);
+	FL_RC(fl_test_join(f), -ECANCELED);
+}
+
 /* Runs `function(arg)` as a callback of the loop, and waits until it has returned. */
 typedef struct fl_test_callback {
 	void (*function)(void *arg);

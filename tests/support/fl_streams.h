@@ -342,12 +342,6 @@ static inline int fl_test_only_ipv4(int family, int type, int protocol)
 	return family == AF_INET6 ? -EAFNOSUPPORT : fl_test_real_net_sys.socket(family, type, protocol);
 }
 
-static inline void fl_test_close_two(const int fds[2])
-{
-	FL_OK(close(fds[0]));
-	FL_OK(close(fds[1]));
-}
-
 static inline bool fl_test_has_ipv6(void)
 {
 	const struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};

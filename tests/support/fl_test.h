@@ -248,6 +248,19 @@ void fl_test_end(fl_thread *t);
 typedef int fl_test_call(void *object, fl_time deadline, fl_cancel_token *cancel);
 #define FL_CALL(name) static inline int name(void *object, fl_time deadline, fl_cancel_token *cancel)
 
+/* The part is in the text. */
+static inline void fl_test_contains(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("no \"%s\" in:\n%s", part, text);
+}
+
+static inline void fl_test_close_two(const int fds[2])
+{
+	FL_OK(close(fds[0]));
+	FL_OK(close(fds[1]));
+}
+
 /* A deadline that expires soon. */
 static inline fl_time fl_test_soon(void)
 {

@@ -55,11 +55,8 @@ FL_TASK_STATIC(process_id, void, int)
 
 static inline int square_of_three(fl_executor *e)
 {
-	fl_future *f = NULL;
 	int result = 0;
-	FL_OK(square_submit(e, 3, &f));
-	FL_OK(square_get(f, &result));
-	fl_future_free(f);
+	FL_OK(fl_test_run_task(e, &square, &(int){3}, &result));
 	return result;
 }
 
@@ -120,7 +117,8 @@ static inline int job_by(const char *launcher, const char *role, const char *ran
 	if (job_launcher == 0) {
 		FL_CHECK(dup2(scratch, STDOUT_FILENO) >= 0 && dup2(scratch, STDERR_FILENO) >= 0);
 		/* The second: another program among the ranks does not start ranks of its own. */
-		FL_CHECK(setenv(role_variable, role, 1) == 0 && setenv(fl_test_mpi_variable, "1", 1) == 0);
+		FL_OK(setenv(role_variable, role, 1));
+		FL_OK(setenv(fl_test_mpi_variable, "1", 1));
 		fl_test_mpi_environment();
 		char *program = job_program ? job_program : fl_test_mpi_program();
 		if (launcher)

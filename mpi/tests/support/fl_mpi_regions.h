@@ -206,9 +206,7 @@ FL_TASK_STATIC(set_limit, struct regions_limit, void)
 /* Limits the rank of `e`, an executor with one worker. */
 static inline void regions_limit_rank(fl_executor *e, int resource, uint64_t limit)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(set_limit_submit(e, (struct regions_limit){resource, limit}, &f));
-	FL_OK(set_limit_get(f));
+	FL_OK(fl_test_run_task(e, &set_limit, &(struct regions_limit){resource, limit}, NULL));
 }
 
 #endif

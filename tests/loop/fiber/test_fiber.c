@@ -70,15 +70,9 @@ static void yield_in_child(void *arg)
 	fl__fiber_yield();
 }
 
-static int fork_and_yield(void *arg)
+FL_LOOP_TEST(fiber_that_forked_does_not_wait_in_the_child)
 {
 	fl_test_child_dies(yield_in_child, NULL, SIGABRT, "a fiber that forked waits in the child");
-	return 0;
-}
-
-FL_TEST(fiber_that_forked_does_not_wait_in_the_child)
-{
-	fl_test_in_loop(fork_and_yield, NULL);
 }
 
 /* backtrace() in a fiber ends: see fl_fiber_switch.h for where. */

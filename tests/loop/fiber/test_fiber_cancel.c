@@ -173,8 +173,7 @@ FL_TEST(fiber_cancel_on_its_way_when_the_fiber_ends)
  */
 typedef struct nest {
 	fl_event event;
-	fl_cancel_token child, apart;
-	fl_cancel_token *own;
+	fl_cancel_token child, apart, *own;
 	int under_child, under_apart, shielded, under_own, over;
 } nest;
 

@@ -170,9 +170,9 @@ static void sent_and_ignored(void *arg)
 
 FL_TEST(fiber_faults_that_are_sent)
 {
-	FL_OK(fl_test_child(sent_and_handled, NULL, NULL, 0));
+	FL_IN_CHILD(sent_and_handled, NULL);
 	fl_test_child_dies(sent_and_handled, &(char){0}, SIGSEGV, NULL);
-	FL_OK(fl_test_child(sent_and_ignored, NULL, NULL, 0));
+	FL_IN_CHILD(sent_and_ignored, NULL);
 }
 
 /*

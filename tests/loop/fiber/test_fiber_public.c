@@ -63,7 +63,7 @@ FL_LOOP_TEST(fiber_public_join_answers)
 	FL_RC(fl_fiber_join_until(f, &result, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_CHECK(fl_fiber_join(f, &result) == -ECANCELED); /* it goes on */
+		FL_RC(fl_fiber_join(f, &result), -ECANCELED); /* it goes on */
 	}
 	FL_CHECK(fl_fiber_is_alive(f));
 	fl_event_set(&go);
@@ -74,7 +74,7 @@ FL_LOOP_TEST(fiber_public_join_answers)
 	FL_CHECK(!fl_fiber_is_alive(f));
 	FL_CHECK(fl_fiber_try_join(f, &result) == 0 && result == 7);
 	f = fl_test_start(fl_test_return_int, &number);
-	FL_CHECK(fl_fiber_join(f, NULL) == 0);
+	FL_OK(fl_fiber_join(f, NULL));
 }
 
 typedef struct outsider {
@@ -188,9 +188,9 @@ FL_TEST(fiber_public_errors_are_logged)
 	FL_NEEDS(FL_TEST_EVENTFD);
 	char text[512];
 	fl_test_stderr(fail_unheard, NULL, text, sizeof text);
-	assert_non_null(strstr(text, "fiber worker failed"));
-	assert_non_null(strstr(text, fl_error_text(-EPIPE)));
-	assert_non_null(strstr(text, "its error: 32: an error is a negative errno (-EPIPE)"));
+	fl_test_contains(text, "fiber worker failed");
+	fl_test_contains(text, fl_error_text(-EPIPE));
+	fl_test_contains(text, "its error: 32: an error is a negative errno (-EPIPE)");
 }
 
 /* Free: cancelled and waited for, in a scope that is cancelled itself. */
@@ -375,8 +375,7 @@ FL_LOOP_TEST(fiber_public_join_that_is_cancelled)
 {
 	fl_fiber *f = fl_test_start(fl_test_sleep_long, NULL), *joiner = fl_test_start(join_it, f);
 	fl_test_settle();
-	fl_fiber_cancel(joiner);
-	FL_RC(fl_test_join(joiner), -ECANCELED);
+	fl_test_cancel(joiner);
 	FL_CHECK(fl_fiber_is_alive(f));
 	fl_fiber_free(f);
 }

@@ -425,7 +425,7 @@ FL_NET_TEST(net_accept_in_a_forked_child)
 	path = fl_test_path_make();
 	FL_OK(fl_listener_open_unix(&kept, path.name, NULL));
 	fl_fiber *f = start_accepting(kept);
-	FL_OK(fl_test_child(in_child, NULL, NULL, 0));
+	FL_IN_CHILD(in_child, NULL);
 	FL_OK(fl_stream_connect_unix(&a, path.name)); /* the parent has lost nothing */
 	FL_OK(fl_test_join(f));
 	fl_stream_free(a);

@@ -95,8 +95,7 @@ FL_NET_TEST(net_connect_cancelled)
 	fl_fiber *f = fl_test_start(connect_it, &t);
 	fl_test_settle();
 	FL_CHECK(fl_test_fds() == fds + 1); /* it waits */
-	fl_fiber_cancel(f);
-	FL_RC(fl_test_join(f), -ECANCELED);
+	fl_test_cancel(f);
 	FL_CHECK(fl_test_fds() == fds);
 	fl_fiber_cancel(fl_fiber_current());
 	FL_RC(fl_stream_connect_tcp(&s, "127.0.0.1", t.port), -ECANCELED);

@@ -132,8 +132,7 @@ static int other_user(void *unused)
 
 FL_TEST(net_unix_mode_keeps_other_users_out)
 {
-	if (!fl_test_has_users())
-		FL_SKIP(FL_TEST_USERS_REASON);
+	fl_test_need_users();
 	fl_test_leaves_nothing(other_user, NULL);
 }
 

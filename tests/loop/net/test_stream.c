@@ -264,7 +264,7 @@ FL_NET_TEST(stream_in_a_forked_child)
 	FL_OK(fl_stream_pair(kept));
 	fl_fiber *f = fl_test_start(read_it, kept[0]);
 	FL_TEST_UNTIL(fl_test_waits(kept[0], FL__IO_IN));
-	FL_OK(fl_test_child(in_child, NULL, NULL, 0));
+	FL_IN_CHILD(in_child, NULL);
 	FL_OK(fl_stream_write(kept[1], "x", 1)); /* the parent has lost nothing */
 	FL_RC(fl_test_join(f), 1);
 	(void)free_two(NULL);

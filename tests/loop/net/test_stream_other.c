@@ -151,8 +151,7 @@ FL_TEST_WITH(stream_of_a_shared_pipe_leaves_the_others_blocking, run_case, void)
 	FL_CHECK(read(theirs[0], &byte, 1) == 1); /* it is the same pipe */
 	fl_stream_free(in);
 	fl_stream_free(out);
-	FL_OK(close(theirs[0]));
-	FL_OK(close(theirs[1]));
+	fl_test_close_two(theirs);
 }
 
 /* Opens both ends of a FIFO, which then has no name. */
@@ -273,7 +272,7 @@ static void meet_hostile_peer(int own, int fd, bool keeps_rest)
 {
 	char line[64], *garbage = malloc(GARBAGE), *back = malloc(GARBAGE);
 	fl_stream *s = stream_of(own);
-	FL_CHECK(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0);
+	FL_OK(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK));
 	/* nothing */
 	FL_RC(fl_stream_try_read_some(s, line, sizeof line), -EAGAIN);
 	FL_RC(fl_stream_read_some_until(s, line, sizeof line, fl_test_soon(), NULL), -ETIMEDOUT);

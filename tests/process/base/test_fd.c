@@ -51,7 +51,7 @@ static void wait_without_descriptors(void *unused)
 /* poll() refuses more descriptors than that limit. The read tried again, and nobody asked for the time. */
 FL_TEST(fd_read_ends_with_its_deadline_under_a_limit_of_no_descriptors)
 {
-	FL_OK(fl_test_child(wait_without_descriptors, NULL, NULL, 0));
+	FL_IN_CHILD(wait_without_descriptors, NULL);
 }
 
 /* The number of the watcher's events. */

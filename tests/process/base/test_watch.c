@@ -234,7 +234,7 @@ FL_TEST(watch_forked_child_has_its_own)
 	fl_test_caller c;
 	/* The watcher runs, and has an entry. */
 	fl_test_begin_wait(&c, wait_any, &w);
-	FL_OK(fl_test_child(play_in_child, NULL, NULL, 0));
+	FL_IN_CHILD(play_in_child, NULL);
 	ring(e.b);
 	FL_OK(fl_test_call_end(&c));
 }
@@ -261,7 +261,7 @@ FL_TEST(watch_forked_child_inherits_a_thing)
 	fl_test_caller c;
 	inherited = &w;
 	fl_test_begin_wait(&c, wait_any, &w);
-	FL_OK(fl_test_child(wait_for_inherited, &e, NULL, 0));
+	FL_IN_CHILD(wait_for_inherited, &e);
 	FL_OK(fl_test_call_end(&c)); /* the child rang */
 }
 
@@ -295,11 +295,11 @@ static int wait_both_ways(void *unused)
 	FL_RC(fl__fd_wait(e.a, POLLIN, fl_after(FL_MS(3)), NULL), -ETIMEDOUT);
 	fl_cancel_token_init(&past, FL_SHIELDED, fl_after(FL_MS(3)));
 	FL_RC(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past), -ECANCELED);
-	FL_CHECK(wait_any(&w, fl_after(FL_MS(3)), NULL) == -ETIMEDOUT);
+	FL_RC(wait_any(&w, fl_after(FL_MS(3)), NULL), -ETIMEDOUT);
 	FL_CHECK(!fl__watched_fd_has_waiter(&w));
 	ring(e.b);
 	FL_OK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past));
-	FL_CHECK(wait_any(&w, FL_FOREVER, NULL) == 0);
+	FL_OK(wait_any(&w, FL_FOREVER, NULL));
 	return 0;
 }
 
@@ -322,7 +322,7 @@ static void without_watcher(void *arg)
 		fl__fd_sys.epoll_control = no_watch;
 	}
 	fl_test_in_loop(wait_both_ways, NULL);
-	FL_CHECK(wait_both_ways(NULL) == 0);
+	FL_OK(wait_both_ways(NULL));
 	ENDS(e);
 	player p[] = {{e.a, 10, true}, {e.b, 10, false}};
 	fl_test_fibers_here(play, p, sizeof p[0], 2);
@@ -336,7 +336,7 @@ FL_TEST(watch_polls_without_a_watcher)
 {
 	needs_threads_in_children();
 	for (int fault = 0; fault < 4; fault++)
-		FL_OK(fl_test_child(without_watcher, &fault, NULL, 0));
+		FL_IN_CHILD(without_watcher, &fault);
 }
 
 static int interrupted(struct pollfd *fds, unsigned n, int64_t timeout)

@@ -569,7 +569,7 @@ FL_TEST(endpoint_by_a_hostile_program)
 	FL_RC(find_hello(p.name, good, many, FL__PACKET_FDS), -EBADMSG);
 	FL_RC(find_hello(p.name, good, NULL, 0), -EPROTO);
 	FL_RC(find_hello(p.name, good, &file, 1), -EPERM);
-	assert_int_equal(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	FL_OK(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK));
 	FL_RC(find_hello(p.name, good, &memory, 1), -EBADMSG);
 	/* a descriptor limit */
 	rlim_t limit = fl_test_limit_fds(4); /* the two sockets of the fake, that of the client */
@@ -577,7 +577,8 @@ FL_TEST(endpoint_by_a_hostile_program)
 	fl_test_unlimit_fds(limit);
 	FL_RC(rc, -EMFILE); /* fl_endpoint_connect() */
 	assert_int_equal(fl_test_fds(), before);
-	assert_true(close(memory) == 0 && close(file) == 0);
+	FL_OK(close(memory));
+	FL_OK(close(file));
 }
 
 /* bug: region_shrinks. Memory that its owner can truncate is refused. */
@@ -661,7 +662,8 @@ FL_TEST(endpoint_of_another_user)
 	int listener = bare_listener(SOCK_SEQPACKET, p.name);
 	const fl_endpoint_config allowed = {NUMBERS, .users = other, .n_users = 2};
 	FL_RC(fl_endpoint_connect_until(p.name, &allowed, NULL, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT); /* goes on */
-	assert_true(close(listener) == 0 && unlink(p.name) == 0);
+	FL_OK(close(listener));
+	FL_OK(unlink(p.name));
 	/* the endpoint tells a refused client so, and sends nothing else */
 	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){NUMBERS}));
 	int fd = bare_connect(p.name);
@@ -850,8 +852,7 @@ static int endpoint_as_unmapped(void *path)
 /* bug: unmapped_user_is_taken_for_this_one */
 FL_TEST(endpoint_in_a_user_namespace)
 {
-	if (!fl_test_has_users())
-		FL_SKIP(FL_TEST_USERS_REASON);
+	fl_test_need_users();
 	const uid_t root = 0;
 	const fl_endpoint_config from_root = {.users = &root, .n_users = 1};
 	const char *path = fl_test_abstract();

@@ -308,7 +308,7 @@ static void send_bad(int socket, const struct bad *bad)
 	int memory = memfd_create("bad", MFD_ALLOW_SEALING | MFD_CLOEXEC);
 	FL_CHECK(memory >= 0 && ftruncate(memory, 100) == 0);
 	if (bad->seals > 0)
-		FL_CHECK(fcntl(memory, F_ADD_SEALS, bad->seals) == 0);
+		FL_OK(fcntl(memory, F_ADD_SEALS, bad->seals));
 	const int fds[] = {bad->seals >= 0 ? memory : 0, 0, 0};
 	memcpy(bytes, &bad->head, H);
 	FL_OK(fl__packet_send(socket, bytes, bad->size, fds, bad->n_fds, FL_NO_WAIT));
@@ -447,7 +447,7 @@ FL_TEST(pipe_kept_message_is_not_for_the_child)
 	FL_OK(fl_pipe_send_fds(e.a, "kept", 4, (const int[]){0}, 1));
 	steal = 1;
 	FL_RC(fl_pipe_recv(e.b, got, 2, &size), -EMSGSIZE);
-	FL_OK(fl_test_child(receives_nothing, &e, NULL, 0));
+	FL_IN_CHILD(receives_nothing, &e);
 	FL_OK(fl_pipe_recv_fds(e.b, got, sizeof got, &size, &fd, &n));
 	assert_memory_equal(got, "kept", 4);
 	fl__fds_close(&fd, 1);
@@ -469,6 +469,6 @@ FL_TEST(pipe_forked_while_locked)
 	FL_TEST_PIPE(e);
 	fl_test_says(e.a, "for the child");
 	fl_mutex_lock(&e.b->lock);
-	FL_OK(fl_test_child(receives_in_spite_of_the_lock, &e, NULL, 0));
+	FL_IN_CHILD(receives_in_spite_of_the_lock, &e);
 	fl_mutex_unlock(&e.b->lock);
 }

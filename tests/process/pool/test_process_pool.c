@@ -93,7 +93,7 @@ static void submit_what_a_worker_has_twice(void *unused)
 FL_TEST(process_pool_worker_refuses_what_has_the_name_of_another)
 {
 	process_needs_fork();
-	FL_OK(fl_test_child(submit_what_a_worker_has_twice, NULL, NULL, 0));
+	FL_IN_CHILD(submit_what_a_worker_has_twice, NULL);
 }
 
 FL_TEST(process_pool_create_without_memory)

@@ -162,8 +162,12 @@ enum { SIZES = sizeof sizes / sizeof sizes[0] };
 
 static fl_future *send_order(fl_executor *e, struct order o)
 {
-	fl_future *f = FL_SUBMITTED(pool_makes, e, o);
-	return f;
+	return FL_SUBMITTED(pool_makes, e, o);
+}
+
+static fl_future *send_bytes(fl_executor *e, size_t size, uint64_t seed, enum way way)
+{
+	return send_order(e, (struct order){size, seed, way, SUCCEEDS, NULL});
 }
 
 static void receive_bytes(fl_future *f, size_t size, uint64_t seed)
@@ -177,12 +181,17 @@ static void receive_bytes(fl_future *f, size_t size, uint64_t seed)
 	expect_bytes(&b, size, seed);
 }
 
+static void made_right(fl_executor *e, size_t size, uint64_t seed, enum way way)
+{
+	receive_bytes(send_bytes(e, size, seed, way), size, seed);
+}
+
 PROCESS_POOL_TEST(process_pool_bytes_of_every_size_made_in_every_way, 1)
 {
 	for (int way = 0; way < WAYS; way++)
 		for (unsigned i = 0; i < 2 * SIZES; i++) {
 			const size_t size = sizes[i < SIZES ? i : 2 * SIZES - 1 - i]; /* up, and down */
-			receive_bytes(send_order(e, (struct order){size, i, way, SUCCEEDS, NULL}), size, i);
+			made_right(e, size, i, way);
 		}
 }
 
@@ -190,7 +199,7 @@ PROCESS_POOL_TEST(process_pool_bytes_of_every_size_made_in_every_way, 1)
 PROCESS_POOL_TEST(process_pool_bytes_of_64_mib, 1)
 {
 	for (int way = 0; way < WAYS; way++)
-		receive_bytes(send_order(e, (struct order){MIB64 - way, way, way, SUCCEEDS, NULL}), MIB64 - way, way);
+		made_right(e, MIB64 - way, way, way);
 }
 
 /* Leaves a handle of its result elsewhere, or a copy. */
@@ -233,7 +242,7 @@ PROCESS_POOL_TEST(process_pool_bytes_of_every_size_at_once, 2)
 	enum { TASKS = 40 * SIZES };
 	fl_future *f[TASKS];
 	FL_EACH (i, f)
-		f[i] = send_order(e, (struct order){sizes[i * 7 % (SIZES - 2)], i, i % WAYS, SUCCEEDS, NULL});
+		f[i] = send_bytes(e, sizes[i * 7 % (SIZES - 2)], i, i % WAYS);
 	FL_EACH (i, f)
 		receive_bytes(f[i], sizes[i * 7 % (SIZES - 2)], i);
 }
@@ -573,7 +582,7 @@ FL_TEST(process_pool_bytes_outlive_their_executor)
 	fl_future *f[2 * SIZES];
 	fl_bytes b[SIZES] = {0};
 	FL_EACH (i, f)
-		f[i] = send_order(e, (struct order){sizes[i / 2], i / 2, IN_PLACE, SUCCEEDS, NULL});
+		f[i] = send_bytes(e, sizes[i / 2], i / 2, IN_PLACE);
 	FL_EACH (i, b)
 		FL_OK(pool_makes_get(f[2 * i], &b[i]));
 	fl_executor_free(e);
@@ -658,8 +667,7 @@ PROCESS_POOL_TEST(process_pool_bytes_of_workers_that_are_killed, 2)
 		fl_future *f[AT_ONCE];
 		int pids[2];
 		FL_EACH (i, f)
-			f[i] =
-			    send_order(e, (struct order){sizes[(i * 5 + round) % SIZES], i, i % WAYS, SUCCEEDS, NULL});
+			f[i] = send_bytes(e, sizes[(i * 5 + round) % SIZES], i, i % WAYS);
 		for (unsigned i = 0; i < round % 50; i++)
 			sched_yield();
 		if (fl_process_executor_pids(e, pids, 2) > round % 2)
@@ -680,7 +688,7 @@ FL_TEST(process_pool_bytes_above_the_bound)
 {
 	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .bytes_max = K64 + 10);
 	for (size_t size = K64 + 9; size <= K64 + 11; size++) {
-		fl_future *f = send_order(e, (struct order){size, 1, IN_PLACE, SUCCEEDS, NULL}), *g = NULL;
+		fl_future *f = send_bytes(e, size, 1, IN_PLACE), *g = NULL;
 		void *bytes = process_pool_bytes(size, 1);
 		FL_OK(pool_echoes_submit(e, (fl_bytes){.data = bytes, .size = size}, &g));
 		if (size <= K64 + 10) {
@@ -741,12 +749,12 @@ FL_TEST(process_pool_bytes_with_limits_in_the_worker)
 			continue;
 		FL_SCOPED(fl_executor) *e = process_pool_with(1);
 		for (int round = 0; round < 2; round++) /* the room is learnt */
-			receive_bytes(send_order(e, (struct order){K64, 1, IN_PLACE, SUCCEEDS, NULL}), K64, 1);
+			made_right(e, K64, 1, IN_PLACE);
 		process_pool_call(e, &pool_lowers, &ways[i].lower, NULL);
 		for (int round = 0; round < 3; round++) {
 			const size_t good = ways[i].good, bad = ways[i].bad;
-			receive_bytes(send_order(e, (struct order){good, 2, IN_PLACE, SUCCEEDS, NULL}), good, 2);
-			fl_future *f = send_order(e, (struct order){bad, 3, IN_PLACE, SUCCEEDS, NULL});
+			made_right(e, good, 2, IN_PLACE);
+			fl_future *f = send_bytes(e, bad, 3, IN_PLACE);
 			assert_true(bytes_failed(f, bad, 3, ways[i].error));
 		}
 	}
@@ -787,7 +795,7 @@ static int without_dev_shm(void *unused)
 		return -errno;
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	FL_EACH (i, sizes)
-		receive_bytes(send_order(e, (struct order){sizes[i], i, i % WAYS, SUCCEEDS, NULL}), sizes[i], i);
+		made_right(e, sizes[i], i, i % WAYS);
 	assert_int_equal(fl_test_entries("/dev/shm"), 0);
 	return 0;
 }
@@ -813,14 +821,14 @@ PROCESS_POOL_TEST(process_pool_bytes_without_descriptors, 1)
 		void *bytes = process_pool_bytes(2 * MIB, 4);
 		fl_future *in = NULL;
 		const rlim_t limit = fl_test_limit_fds(0);
-		fl_future *out = send_order(e, (struct order){2 * MIB, 3, IN_PLACE, SUCCEEDS, NULL});
+		fl_future *out = send_bytes(e, 2 * MIB, 3, IN_PLACE);
 		const bool out_failed = bytes_failed(out, 2 * MIB, 3, -EMFILE);
 		const int rc = pool_echoes_submit(e, (fl_bytes){.data = bytes, .size = 2 * MIB}, &in);
 		const bool in_failed = rc == 0 && bytes_failed(in, 2 * MIB, 4, -EMFILE);
 		fl_test_unlimit_fds(limit);
 		assert_true(out_failed && in_failed);
 		free(bytes);
-		receive_bytes(send_order(e, (struct order){2 * MIB, 3, IN_PLACE, SUCCEEDS, NULL}), 2 * MIB, 3);
+		made_right(e, 2 * MIB, 3, IN_PLACE);
 	}
 }
 
@@ -832,14 +840,14 @@ FL_TEST(process_pool_bytes_without_room)
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *held = process_pool_hold(e, gate);
-	fl_future *f = send_order(e, (struct order){2 * MIB, 3, IN_PLACE, SUCCEEDS, NULL});
+	fl_future *f = send_bytes(e, 2 * MIB, 3, IN_PLACE);
 	const rlim_t before = fl_test_limit(RLIMIT_AS, MIB);
 	process_pool_open(gate);
 	const bool has_failed = bytes_failed(f, 2 * MIB, 3, -ENOMEM);
 	(void)fl_test_limit(RLIMIT_AS, before);
 	assert_true(has_failed);
 	process_pool_let_go(gate, held);
-	receive_bytes(send_order(e, (struct order){2 * MIB, 4, IN_PLACE, SUCCEEDS, NULL}), 2 * MIB, 4);
+	made_right(e, 2 * MIB, 4, IN_PLACE);
 }
 
 /* One fault at each call for a task with much in and much out. */
@@ -865,7 +873,7 @@ static void bytes_faults(int role)
 			struck = process_pool_heal();
 			struck_in_all += struck;
 			assert_true(struck > 0 || (it && behind));
-			receive_bytes(send_order(e, (struct order){MIB, 2, ASSIGNED, SUCCEEDS, NULL}), MIB, 2);
+			made_right(e, MIB, 2, ASSIGNED);
 			fl_executor_free(e);
 			process_pool_same(&before);
 			free(bytes);
@@ -895,10 +903,9 @@ FL_TEST(process_pool_bytes_of_results_that_do_not_arrive)
 	process_pool_works(e);
 	process_pool_fail(PROCESS_POOL_SEAL, PROCESS_POOL_IN_WORKER, 0, MANY, -ENOMEM);
 	for (int i = 0; i < MANY; i++)
-		process_pool_fails(send_order(e, (struct order){2 * K64, 1, IN_PLACE, SUCCEEDS, NULL}), -ENOMEM,
-		                   "the result cannot be sent");
+		process_pool_fails(send_bytes(e, 2 * K64, 1, IN_PLACE), -ENOMEM, "the result cannot be sent");
 	(void)process_pool_heal();
-	receive_bytes(send_order(e, (struct order){2 * K64, 2, IN_PLACE, SUCCEEDS, NULL}), 2 * K64, 2);
+	made_right(e, 2 * K64, 2, IN_PLACE);
 }
 
 /* Workers that lie. */

@@ -82,7 +82,7 @@ static int be_served(void *arg)
 			    &(fl_submit_config){.on_end = j == 3 ? count_end : NULL, .on_end_arg = &c->calls}));
 		if (i % 5 == 0)
 			FL_IGNORE(fl_future_cancel(f[1]));
-		for (int j = 0; j < AT_ONCE; j++) {
+		FL_EACH (j, f) {
 			int rc = process_pool_square_get(f[j], &result);
 			if (rc != 0)
 				FL_CHECK(j == 1 && rc == FL_ETASK && fl_future_error(f[j]) == -ECANCELED);

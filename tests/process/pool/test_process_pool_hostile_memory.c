@@ -68,7 +68,7 @@ FL_TEST(process_pool_workers_reach_nothing_of_each_other)
 		FL_OK(process_pool_tells_its_reach_submit(e, &gates[i], &f[i]));
 	for (int i = 0; i < WORKERS; i++)
 		(void)process_pool_await(&gates[i]);
-	for (int i = 0; i < WORKERS; i++) {
+	FL_EACH (i, reach) {
 		process_pool_open(&gates[i]);
 		FL_OK(process_pool_tells_its_reach_get(f[i], &reach[i]));
 		fl_future_free(f[i]);
@@ -124,10 +124,8 @@ FL_TASK(process_pool_tries_to_shrink_its_replies, void, struct attempts)
 
 PROCESS_POOL_TEST(process_pool_memory_is_sealed, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL;
 	struct attempts attempts;
-	FL_OK(process_pool_tries_to_write_its_orders_submit(e, &f));
-	FL_OK(process_pool_tries_to_write_its_orders_get(f, &attempts));
+	FL_OK(fl_test_run_task(e, &process_pool_tries_to_write_its_orders, NULL, &attempts));
 	print_message("%s\n", attempts.opened ? "opened" : "not allowed to try");
 	assert_int_equal(attempts.mapped + attempts.written + attempts.emptied + attempts.shrunk, 0);
 	process_pool_receive(process_pool_send(e, &fine, 1), &fine, 1);

@@ -148,7 +148,7 @@ FL_TEST(process_pool_large_results_stand_in_sealed_memory)
 		const char *result = fl_future_result(f[i]);
 		rights_at(result, rights, line, sizeof line);
 		assert_memory_equal(rights, "r--", 3);
-		assert_non_null(strstr(line, "memfd:fairlead"));
+		fl_test_contains(line, "memfd:fairlead");
 		assert_true(process_pool_is_right(result, K64 + 1, i));
 		unsigned char *copy = malloc(K64 + 1);
 		FL_OK(fl_future_get(f[i], copy, K64 + 1));

@@ -180,7 +180,7 @@ FL_TEST(process_pool_kills_a_task_that_takes_too_long)
 			FL_OK(process_pool_counts_get(f[i], &pid));
 		assert_false(process_pool_ended(hanging));
 		comes_to_its_limit(hanging, round % 2);
-		assert_non_null(strstr(fl_future_message(hanging), worker));
+		fl_test_contains(fl_future_message(hanging), worker);
 		process_pool_fails(hanging, -EOWNERDEAD, too_long);
 		FL_EACH (i, f) {
 			assert_int_equal(process_pool_counted(&runs[i]), 1);
@@ -262,7 +262,8 @@ static void overrun_as_another_user(void *arg)
 	FL_OK(setresgid(61234, 61234, 61234));
 	FL_OK(setresuid(61234, 61234, 61234));
 	put_forward(limit);
-	FL_CHECK(fl_future_wait(f) == 0 && fl_future_error(f) == -EPERM);
+	FL_OK(fl_future_wait(f));
+	FL_RC(fl_future_error(f), -EPERM);
 	FL_CHECK(strstr(fl_future_message(f), "cannot be killed: its task ran for too long"));
 	fl_future_free(f);
 	fl_executor_free(e);
@@ -272,7 +273,7 @@ FL_TEST(process_pool_kill_that_is_not_permitted)
 {
 	CLOCK_AHEAD();
 	process_needs_root();
-	FL_OK(fl_test_child(overrun_as_another_user, process_pool_gate(), NULL, 0));
+	FL_IN_CHILD(overrun_as_another_user, process_pool_gate());
 }
 
 /* All workers hang at once, and again: the timeout is for each try. */
@@ -490,7 +491,7 @@ FL_TEST(process_pool_map_ends_at_its_deadline)
 		FL_RC(process_pool_maybe_hangs_map(e, items, ITEMS, results, &config),
 		      by_token ? -ECANCELED : -ETIMEDOUT);
 		fl_test_end(other);
-		for (int i = 0; i < ITEMS; i++)
+		FL_EACH (i, results)
 			assert_int_equal(results[i], i < HANGING ? i + 1 : i == HANGING ? 0 : -77);
 	}
 }
@@ -599,7 +600,7 @@ FL_TEST(process_pool_kills_what_is_deaf_to_a_cancel)
 			FL_OK(process_pool_square_submit_with(e, 2, &behind, &config));
 			fl_cancel_token_request(&stop);
 		} else {
-			assert_int_equal(fl_executor_cancel(e), 0);
+			FL_OK(fl_executor_cancel(e));
 		}
 		comes_to_its_end(f, round / WAYS % 2);
 		process_pool_fails(f, -EOWNERDEAD, too_long);

@@ -101,7 +101,7 @@ static void map_with_death(const fl_task_type *type, size_t chunk, size_t dying)
 	chunk = chunk < most ? chunk : most > 0 ? most : 1; /* as the executor has cut it */
 	assert_int_equal(error.index, dying);
 	FL_RC(error.error, -EOWNERDEAD);
-	assert_non_null(strstr(error.message, "killed by SIGKILL"));
+	fl_test_contains(error.message, "killed by SIGKILL");
 	for (size_t i = 0; i < dying; i++)
 		assert_true(is_all(type, results, i, elements[i].number));
 	assert_true(is_all(type, results, dying, 0));
@@ -179,7 +179,7 @@ static void imap_with_deaths(const fl_task_type *type, const fl_imap_config *con
 		else
 			FL_RC(fl_imap_error(it), -EOWNERDEAD);
 		if (rc != 0)
-			assert_non_null(strstr(fl_imap_message(it), "killed by SIGKILL"));
+			fl_test_contains(fl_imap_message(it), "killed by SIGKILL");
 		assert_int_equal(runs_of(index), 1);
 	}
 	FL_RC(rc, -ENODATA);

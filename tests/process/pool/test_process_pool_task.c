@@ -186,7 +186,7 @@ FL_TASK(process_pool_frees_own_objects, void, int)
 	*result = (int)fds[2] - (int)fds[0];
 	const fl_process_config config = {.program = "cat", .in = FL_PROCESS_PIPE};
 	fl_process *p = process_started(&config);
-	FL_OK(fl_test_child(free_inherited, p, NULL, 0));
+	FL_IN_CHILD(free_inherited, p);
 	fl_process_free(p);
 	return 0;
 }

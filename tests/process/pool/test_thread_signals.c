@@ -80,7 +80,7 @@ static void preload(void *unused)
 FL_TEST(thread_signals_of_faults_in_a_preloaded_fork_server)
 {
 	process_needs_fork();
-	FL_OK(fl_test_child(preload, NULL, NULL, 0));
+	FL_IN_CHILD(preload, NULL);
 }
 
 static void leave(int signal)

@@ -262,8 +262,7 @@ enum { VICTIMS = 2 };
 #endif
 
 struct objects {
-	fl_shm_mutex mutex[MUTEXES];
-	fl_shm_mutex recursive;
+	fl_shm_mutex mutex[MUTEXES], recursive;
 	fl_shm_cond cond;
 	fl_shm_event event;
 	fl_shm_sem sem;

@@ -98,7 +98,7 @@ FL_TEST(shm_create_under_rlimit_as)
 #endif
 	if (!fl_test_memory_is_limited())
 		FL_SKIP(FL_TEST_MEMORY_REASON);
-	FL_OK(fl_test_child(create_under_as, NULL, NULL, 0));
+	FL_IN_CHILD(create_under_as, NULL);
 }
 
 FL_TEST(shm_free_gives_all_back)
@@ -344,11 +344,11 @@ FL_TEST(shm_attach_refuses_other_files)
 	               ends[0]);
 	assert_string_equal(fl_test_logged, expected);
 	FL_RC(fl_shm_attach(&region, memory), -EPERM);
-	assert_non_null(strstr(fl_test_logged, "seals"));
-	assert_int_equal(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	fl_test_contains(fl_test_logged, "seals");
+	FL_OK(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK));
 	FL_RC(fl_shm_attach(&region, memory), -EBADMSG); /* nothing but zeros */
 	int empty = memfd_create("empty", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	assert_int_equal(fcntl(empty, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	FL_OK(fcntl(empty, F_ADD_SEALS, F_SEAL_SHRINK));
 	FL_RC(fl_shm_attach(&region, empty), -EBADMSG);
 	assert_int_equal(fl_test_logs, 5);
 	FL_SCOPED(fl_shm) *good = region_of(1);
@@ -363,8 +363,7 @@ FL_TEST(shm_attach_refuses_other_files)
 	FL_OK(close(file));
 	FL_OK(close(memory));
 	FL_OK(close(empty));
-	FL_OK(close(ends[0]));
-	FL_OK(close(ends[1]));
+	fl_test_close_two(ends);
 }
 
 /* --- offsets and root --- */
@@ -472,11 +471,11 @@ FL_TEST(shm_alloc_tells_of_damage)
 	void *block = fl_shm_alloc(region, 1);
 	*word = fl__sys.thread_id();
 	assert_null(fl_shm_alloc(region, 1));
-	assert_non_null(strstr(fl_test_logged, "damaged"));
+	fl_test_contains(fl_test_logged, "damaged");
 	*word = 1;
 	fl_test_no_patience();
 	assert_null(fl_shm_alloc_raw(region, 1));
-	assert_non_null(strstr(fl_test_logged, "stopped"));
+	fl_test_contains(fl_test_logged, "stopped");
 	fl_shm_free_block(region, block); /* does without the lock */
 	*word = 0;
 	region->arena.map[0] = 0;
@@ -506,7 +505,7 @@ FL_TEST(shm_free_block_leaves_alone_what_is_free)
 	SHM_FAULTS();
 	fl_shm_free_block(region, block + 256);
 	assert_int_equal(fl_test_logs, 1);
-	assert_non_null(strstr(fl_test_logged, "was freed before, no block begins there, or the region"));
+	fl_test_contains(fl_test_logged, "was freed before, no block begins there, or the region");
 	fl_shm_free_block(region, block);
 	fl_shm_free_block(region, block);
 	assert_int_equal(fl_test_logs, 2);
@@ -552,6 +551,6 @@ FL_TEST(shm_attach_read_only_descriptor)
 	assert_false(fl_shm_is_writable(reader));
 	FL_RC(fl_shm_seal(reader), -EPERM);
 	assert_int_equal(fl_shm_size(reader), fl_shm_size(region));
-	assert_int_equal(fcntl(fl_shm_fd(region), F_ADD_SEALS, F_SEAL_SEAL), 0);
+	FL_OK(fcntl(fl_shm_fd(region), F_ADD_SEALS, F_SEAL_SEAL));
 	FL_RC(fl_shm_seal(region), -EPERM);
 }

@@ -43,7 +43,7 @@ FL_TEST(shm_hands_over_without_a_copy)
 		block[i] = i * UINT64_C(0x9e3779b97f4a7c15);
 	parcel p = {region, fl_shm_fd(region), fl_shm_offset_of(region, block)};
 	FL_OK(fl_shm_set_root(region, p.offset));
-	FL_OK(fl_test_child(receive, &p, NULL, 0));
+	FL_IN_CHILD(receive, &p);
 	for (size_t i = 0; i < n; i++)
 		if (block[i] != ~(i * UINT64_C(0x9e3779b97f4a7c15)))
 			fail_msg("word %zu is not the child's", i);
@@ -63,7 +63,7 @@ static void use_inherited(void *arg)
 FL_TEST(shm_in_a_forked_child)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_OK(fl_test_child(use_inherited, region, NULL, 0));
+	FL_IN_CHILD(use_inherited, region);
 	uint32_t *block = FL_SHM_AT(region, uint32_t, fl_shm_root(region));
 	assert_int_equal(*block, 11); /* outlives its process */
 	fl_shm_free_block(region, block);

@@ -531,7 +531,7 @@ static void run_refused_changes(void *unused)
 FL_TEST(process_rights_without_another_fork_server)
 {
 	needs_root_and_threads();
-	FL_OK(fl_test_child(run_refused_changes, NULL, NULL, 0));
+	FL_IN_CHILD(run_refused_changes, NULL);
 }
 
 static struct fl__net_sys real_net;
@@ -557,7 +557,7 @@ static void run_as_another_user(void *unused)
 FL_TEST(process_request_of_another_user_is_refused)
 {
 	process_needs_root();
-	FL_OK(fl_test_child(run_as_another_user, NULL, NULL, 0));
+	FL_IN_CHILD(run_as_another_user, NULL);
 }
 
 /* The first process starts with a higher nice value: without privileges there is no way back. */
@@ -594,7 +594,7 @@ FL_TEST(process_settings_that_the_fork_server_may_not_take_on)
 {
 	needs_root_and_threads();
 	for (int another = 0; another < 2; another++)
-		FL_OK(fl_test_child(run_after_nice, &(bool){another}, NULL, 0));
+		FL_IN_CHILD(run_after_nice, &(bool){another});
 }
 
 /*
@@ -650,8 +650,8 @@ static void run_beside_a_start(void *killed)
 FL_TEST(process_start_waits_for_a_start_with_other_rights)
 {
 	needs_root_and_threads();
-	FL_OK(fl_test_child(run_beside_a_start, NULL, NULL, 0));
-	FL_OK(fl_test_child(run_beside_a_start, &(int){1}, NULL, 0));
+	FL_IN_CHILD(run_beside_a_start, NULL);
+	FL_IN_CHILD(run_beside_a_start, &(int){1});
 }
 
 /* A service that begins as root, has a process executor or a preloaded fork server, and drops its privileges. */
@@ -742,10 +742,10 @@ FL_TEST(process_executor_after_a_drop_of_privileges)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
 	needs_root_and_threads();
-	FL_OK(fl_test_child(run_service_with_a_pool, NULL, NULL, 0));
-	FL_OK(fl_test_child(run_service_without_workers, NULL, NULL, 0));
-	FL_OK(fl_test_child(run_service_with_a_preload, NULL, NULL, 0));
-	FL_OK(fl_test_child(run_service_with_a_preload, &(int){1}, NULL, 0));
+	FL_IN_CHILD(run_service_with_a_pool, NULL);
+	FL_IN_CHILD(run_service_without_workers, NULL);
+	FL_IN_CHILD(run_service_with_a_preload, NULL);
+	FL_IN_CHILD(run_service_with_a_preload, &(int){1});
 }
 
 /* The kernel does not kill the first process of a namespace by a descriptor. */
@@ -776,5 +776,5 @@ FL_TEST(process_daemon_in_a_new_pid_namespace_is_refused)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == REFUSED)
 		FL_SKIP(FL_TEST_USERS_REASON);
 	assert_int_equal(status, 0);
-	FL_OK(fl_test_child(run_program_in_pid_namespace, NULL, NULL, 0));
+	FL_IN_CHILD(run_program_in_pid_namespace, NULL);
 }

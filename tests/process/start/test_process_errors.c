@@ -235,7 +235,7 @@ FL_TEST(process_preload_with_two_tasks_of_one_name)
 	const fl_task_type twin = {.size = sizeof twin, .name = "process_sleeps", .run = process_adds.run};
 	fl_task_entry entry = {&twin, NULL};
 	process_needs_fork();
-	FL_OK(fl_test_child(preload_with_two_of_a_name, &entry, NULL, 0));
+	FL_IN_CHILD(preload_with_two_of_a_name, &entry);
 }
 
 /* Faults. */
@@ -453,7 +453,7 @@ FL_TEST(process_preload_says_what_the_system_said)
 	char text[2048];
 	process_needs_fork();
 	FL_OK(fl_test_child(preload_with_faults, NULL, text, sizeof text));
-	assert_non_null(strstr(text, "cannot preload the fork server: fork() failed"));
+	fl_test_contains(text, "cannot preload the fork server: fork() failed");
 }
 
 FL_TEST(process_start_without_memory)
@@ -722,7 +722,7 @@ FL_TEST(process_handles_of_the_parent_in_a_forked_child)
 	p[0] = PROCESS_STARTED(.task = &process_sleeps, .daemon = true);
 	p[1] = PROCESS_STARTED(.program = "sleep", .argv = sleep_long);
 	/* -EOWNERDEAD: fl_process_join, try_join, join_until, signal, terminate, kill */
-	FL_OK(fl_test_child(use_the_parents, p, NULL, 0));
+	FL_IN_CHILD(use_the_parents, p);
 	assert_true(fl_process_is_alive(p[0]) && fl_process_is_alive(p[1]));
 	FL_OK(fl_process_kill(p[1]));
 	FL_OK(fl_process_join(p[1], NULL));
@@ -748,7 +748,7 @@ FL_TEST(process_signal_without_the_right_to)
 {
 	process_needs_root();
 	/* fl_process_signal, terminate, kill: -EPERM. */
-	FL_OK(fl_test_child(signal_as_another, NULL, NULL, 0));
+	FL_IN_CHILD(signal_as_another, NULL);
 }
 
 /*
@@ -857,7 +857,7 @@ static const char *succeeds_apart(const fl_task_type *task)
 static void run_into(const fl_task_type *limit, bool says_where)
 {
 	const char *text = succeeds_apart(limit);
-	assert_non_null(strstr(text, "cannot start process"));
+	fl_test_contains(text, "cannot start process");
 	assert_int_equal(strstr(text, ", in this process\n") != NULL, says_where);
 	assert_null(strstr(text, ", in the fork server\n"));
 }
@@ -884,27 +884,25 @@ FL_TASK(process_pool_with_few_processes, void, void)
 	FL_OK(setresuid(user, user, user));
 	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .max_tasks = 1);
 	for (int round = 0; round < 2; round++) {
-		FL_CHECK(error_of_a_task(e) == 0);
+		FL_OK(error_of_a_task(e));
 		const rlim_t before = fl_test_limit(RLIMIT_NPROC, 0);
 		FL_CHECK(error_of_a_task(e) != 0);
 		(void)fl_test_limit(RLIMIT_NPROC, before);
 	}
-	FL_CHECK(error_of_a_task(e) == 0);
+	FL_OK(error_of_a_task(e));
 	return 0;
 }
 
 FL_TEST(process_pool_outlives_a_shortage_of_processes)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
-	if (!fl_test_has_users()) /* root has no limit */
-		FL_SKIP(FL_TEST_USERS_REASON);
+	fl_test_need_users(); /* root has no limit */
 	(void)succeeds_apart(&process_pool_with_few_processes);
 }
 
 FL_TEST(process_limit_of_processes)
 {
-	if (!fl_test_has_users()) /* root has no limit */
-		FL_SKIP(FL_TEST_USERS_REASON);
+	fl_test_need_users(); /* root has no limit */
 	run_into(&process_with_few_processes, false);
 }
 
@@ -948,10 +946,9 @@ static void start_beside_descriptors_in_flight(void *arg)
 
 FL_TEST(process_pidfd_that_cannot_be_sent)
 {
-	if (!fl_test_has_users()) /* root has no limit */
-		FL_SKIP(FL_TEST_USERS_REASON);
+	fl_test_need_users(); /* root has no limit */
 	process_needs_fork(); /* ThreadSanitizer: no new threads after a fork beside threads */
-	FL_OK(fl_test_child(start_beside_descriptors_in_flight, NULL, NULL, 0));
+	FL_IN_CHILD(start_beside_descriptors_in_flight, NULL);
 }
 
 /* The next process without a handle brings a reaper for both. */

@@ -24,9 +24,9 @@ static void start_and_join(void)
 static void run(void (*body)(void *preload))
 {
 	bool preload = true;
-	FL_OK(fl_test_child(body, NULL, NULL, 0));
+	FL_IN_CHILD(body, NULL);
 	if (process_can(FL_PROCESS_FORK))
-		FL_OK(fl_test_child(body, &preload, NULL, 0));
+		FL_IN_CHILD(body, &preload);
 }
 
 static void begin(const void *preload)
@@ -229,7 +229,7 @@ static void run_pending(void *unused)
 FL_TEST(process_preload_keeps_pending_signals)
 {
 	process_needs_fork();
-	FL_OK(fl_test_child(run_pending, NULL, NULL, 0));
+	FL_IN_CHILD(run_pending, NULL);
 }
 
 /* A stopped child of a preload, or none that answers, costs the preload its limit, and no more. */
@@ -272,7 +272,7 @@ FL_TEST(process_preload_gives_up)
 	char text[1024];
 	process_needs_fork();
 	FL_OK(fl_test_child(run_stopped, NULL, text, sizeof text));
-	assert_non_null(strstr(text, "cannot preload the fork server: fork() failed"));
+	fl_test_contains(text, "cannot preload the fork server: fork() failed");
 }
 
 /* The parent of an orphan is killed while the orphan uses this process's memory. */
@@ -332,8 +332,8 @@ static void run_killed_and_silent(void *unused)
 
 FL_TEST(process_start_waits_for_an_orphan_without_a_parent)
 {
-	FL_OK(fl_test_child(run_killed, NULL, NULL, 0));
-	FL_OK(fl_test_child(run_killed_and_silent, NULL, NULL, 0));
+	FL_IN_CHILD(run_killed, NULL);
+	FL_IN_CHILD(run_killed_and_silent, NULL);
 }
 
 /* A failed exec leaves nothing at a process that gets orphans. */
@@ -351,7 +351,7 @@ static void run_failed(void *unused)
 FL_TEST(process_failed_exec_leaves_no_zombie_at_a_subreaper)
 {
 	process_needs_fork();
-	FL_OK(fl_test_child(run_failed, NULL, NULL, 0));
+	FL_IN_CHILD(run_failed, NULL);
 }
 
 /* PID namespaces. */
@@ -531,8 +531,7 @@ static void run_as_subreaper_of_a_late_orphan(void *unused)
 	fl__process_sys.clone = clone_late;
 	start_and_join();
 	FL_CHECK(fl__fork_server_pid() > 0);
-	FL_OK(close(late[0]));
-	FL_OK(close(late[1]));
+	fl_test_close_two(late);
 	fl_test_reap(late_parent);
 	FL_CHECK(!has_no_child());
 	start_and_join();
@@ -542,14 +541,14 @@ static void run_as_subreaper_of_a_late_orphan(void *unused)
 FL_TEST(process_fork_server_that_becomes_a_child_late_ends_with_its_last_use)
 {
 	process_needs_fork();
-	FL_OK(fl_test_child(run_as_subreaper_of_a_late_orphan, NULL, NULL, 0));
+	FL_IN_CHILD(run_as_subreaper_of_a_late_orphan, NULL);
 }
 
 FL_TEST(process_fork_server_ends_with_its_last_use_at_a_subreaper)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
 	process_needs_fork();
-	FL_OK(fl_test_child(run_as_subreaper, NULL, NULL, 0));
+	FL_IN_CHILD(run_as_subreaper, NULL);
 }
 
 FL_TEST(process_fork_server_ends_with_its_last_use_at_the_first_process)
