@@ -204,7 +204,7 @@ static void *mapped_take(bytes_pair *p, uint64_t i)
 	poll_for(&p->answered, i);
 	void *bytes = memcpy(fresh(p), p->shared, p->size);
 	if (p->size == LARGE)
-		bench_must(madvise(p->shared, p->size, MADV_REMOVE) == 0, "madvise");
+		BENCH_OK(madvise(p->shared, p->size, MADV_REMOVE));
 	return bytes;
 }
 

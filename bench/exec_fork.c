@@ -16,8 +16,7 @@
 static void *fairlead_open(unsigned workers)
 {
 	fl_executor *e = NULL;
-	if (fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}))
-		bench_fail("fl_thread_executor_create");
+	BENCH_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
 	return e;
 }
 
@@ -55,8 +54,8 @@ static uint64_t fairlead_fib(void *pool, unsigned n)
 {
 	uint64_t result = 0;
 	fl_future *f;
-	if (bench_fib_submit(pool, n, &f) || bench_fib_get(f, &result))
-		bench_fail("fib");
+	BENCH_OK(bench_fib_submit(pool, n, &f));
+	BENCH_OK(bench_fib_get(f, &result));
 	fl_future_free(f);
 	return result;
 }
@@ -83,14 +82,12 @@ static int uneven_body(void *state, size_t from, size_t to)
 
 static void fairlead_even(void *pool, float *y, const float *x, float a, size_t n)
 {
-	if (fl_parallel_for(pool, 0, n, even_body, &(struct loop){y, x, a}, NULL))
-		bench_fail("fl_parallel_for");
+	BENCH_OK(fl_parallel_for(pool, 0, n, even_body, &(struct loop){y, x, a}, NULL));
 }
 
 static void fairlead_uneven(void *pool, uint64_t *rows, size_t n)
 {
-	if (fl_parallel_for(pool, 0, n, uneven_body, &(struct loop){.y = rows}, NULL))
-		bench_fail("fl_parallel_for");
+	BENCH_OK(fl_parallel_for(pool, 0, n, uneven_body, &(struct loop){.y = rows}, NULL));
 }
 
 /* A burst: tasks without futures, and a latch. */
@@ -110,15 +107,12 @@ static void fairlead_burst(void *pool, uint64_t *results, uint64_t first, uint64
 {
 	static BENCH_ALIGNED fl_latch latch;
 	static BENCH_ALIGNED burst_job jobs[POOL_BATCH];
-	if (fl_latch_init(&latch, (uint32_t)n))
-		bench_fail("fl_latch_init");
+	BENCH_OK(fl_latch_init(&latch, (uint32_t)n));
 	for (uint64_t i = 0; i < n; i++) {
 		jobs[i] = (burst_job){&latch, first + i, &results[i]};
-		if (bench_count_down_submit(pool, &jobs[i], NULL))
-			bench_fail("fl_submit");
+		BENCH_OK(bench_count_down_submit(pool, &jobs[i], NULL));
 	}
-	if (fl_latch_wait(&latch))
-		bench_fail("fl_latch_wait");
+	BENCH_OK(fl_latch_wait(&latch));
 }
 
 /* The same with a group. */
@@ -132,10 +126,8 @@ static void fairlead_group(void *pool, uint64_t *results, uint64_t first, uint64
 {
 	fl_group group = FL_GROUP_INIT(pool);
 	for (uint64_t i = 0; i < n; i++)
-		if (fl_group_submit(&group, &bench_member, &(uint64_t){first + i}, &results[i]))
-			bench_fail("fl_group_submit");
-	if (fl_group_join(&group))
-		bench_fail("fl_group_join");
+		BENCH_OK(fl_group_submit(&group, &bench_member, &(uint64_t){first + i}, &results[i]));
+	BENCH_OK(fl_group_join(&group));
 	fl_group_destroy(&group);
 }
 

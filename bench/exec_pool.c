@@ -38,8 +38,7 @@ static fl_future **fairlead_make(size_t n)
 
 static inline void fairlead_submit(fl_executor *e, fl_future **f, uint64_t arg)
 {
-	if (bench_echo_submit(e, arg, f))
-		bench_fail("fl_submit");
+	BENCH_OK(bench_echo_submit(e, arg, f));
 }
 
 static inline uint64_t fairlead_await(fl_executor *e, fl_future **f)
@@ -60,8 +59,7 @@ static void fairlead_snapshot(bench_thread *t)
 	fairlead_state *s = t->state;
 	fl_executor_stats stats;
 	for (uint64_t i = 0; i < t->total; i++)
-		if (fl_executor_get_stats(s->pool, &stats))
-			bench_fail("fl_executor_get_stats");
+		BENCH_OK(fl_executor_get_stats(s->pool, &stats));
 	pool_release();
 	for (unsigned i = 0; i < s->workers; i++)
 		fairlead_check(s, i, POOL_HOLD | i);
@@ -78,8 +76,7 @@ static void process_map(bench_thread *t, size_t chunk)
 		size_t n = t->total - first < POOL_BATCH ? (size_t)(t->total - first) : POOL_BATCH;
 		for (size_t i = 0; i < n; i++)
 			args[i] = first + i + 1;
-		if (bench_echo_map(s->pool, args, n, results, &(fl_map_config){.chunk = chunk}))
-			bench_fail("fl_map");
+		BENCH_OK(bench_echo_map(s->pool, args, n, results, &(fl_map_config){.chunk = chunk}));
 		if (memcmp(args, results, n * sizeof *args) != 0)
 			bench_fail("fl_map returned a wrong result");
 	}
@@ -151,8 +148,7 @@ static pthread_pool *pthread_make(unsigned workers, size_t most, void (*run)(voi
 	if (!pool->ring || !pool->threads)
 		bench_fail("out of memory");
 	for (unsigned i = 0; i < workers; i++)
-		if (pthread_create(&pool->threads[i], NULL, pthread_worker, pool))
-			bench_fail("pthread_create");
+		BENCH_OK(pthread_create(&pool->threads[i], NULL, pthread_worker, pool));
 	return pool;
 }
 

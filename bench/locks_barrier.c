@@ -7,8 +7,7 @@
 
 static inline void fairlead_init(fl_barrier *b, int parties)
 {
-	if (fl_barrier_init(b, (uint32_t)parties))
-		bench_fail("fl_barrier_init");
+	BENCH_OK(fl_barrier_init(b, (uint32_t)parties));
 }
 
 static inline void fairlead_wait(fl_barrier *b)

@@ -7,8 +7,7 @@
 
 static inline void fairlead_wait(fl_cond *c, fl_mutex *m)
 {
-	if (fl_cond_wait(c, m))
-		bench_fail("fl_cond_wait");
+	BENCH_OK(fl_cond_wait(c, m));
 }
 
 MONITOR(fairlead, fl_mutex, fl_cond, fl_mutex_init(m), fl_cond_init(c), fl_mutex_lock(m), fl_mutex_unlock(m),

@@ -12,8 +12,7 @@ static inline void fairlead_init(fl_event *e)
 
 static inline void fairlead_take(fl_event *e)
 {
-	if (fl_event_wait(e))
-		bench_fail("fl_event_wait");
+	BENCH_OK(fl_event_wait(e));
 }
 
 /* An event of mutex and condition: a semaphore of at most one permit. */

@@ -13,14 +13,12 @@ enum { TIMEOUT = 100000 /* ns */ };
 
 static inline void fairlead_init(fl_sem *s)
 {
-	if (fl_sem_init(s, 0))
-		bench_fail("fl_sem_init");
+	BENCH_OK(fl_sem_init(s, 0));
 }
 
 static inline void fairlead_acquire(fl_sem *s)
 {
-	if (fl_sem_acquire(s))
-		bench_fail("fl_sem_acquire");
+	BENCH_OK(fl_sem_acquire(s));
 }
 
 static inline void posix_init(sem_t *s)

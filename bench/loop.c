@@ -13,24 +13,19 @@
 #include <fairlead/time.h>
 #include <uv.h>
 
-static void check(int rc, const char *what)
-{
-	if (rc != 0)
-		bench_fail("%s: %d", what, rc);
-}
-
 static fl_fiber *start(int (*function)(void *arg), void *arg)
 {
 	fl_fiber *f = NULL;
-	check(fl_fiber_start(&f, function, arg, NULL), "fl_fiber_start");
+	BENCH_OK(fl_fiber_start(&f, function, arg, NULL));
 	return f;
 }
 
 static void join(fl_fiber *f, int expected)
 {
 	int result;
-	check(fl_fiber_join(f, &result), "fl_fiber_join");
-	check(result != expected, "a fiber returned something else");
+	BENCH_OK(fl_fiber_join(f, &result));
+	if (result != expected)
+		bench_fail("a fiber returned something else");
 }
 
 /* Tasks. */
@@ -52,15 +47,15 @@ static int spawn_all(void *arg)
 
 static void fairlead_spawn_join(bench_thread *t)
 {
-	check(fl_loop_run(spawn_all, t), "fl_loop_run");
+	BENCH_OK(fl_loop_run(spawn_all, t));
 }
 
 static void run_group(bench_thread *t, uint64_t n)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
 	for (uint64_t i = 0; i < n; i++)
-		check(fl_group_start(&g, count_one, t->state), "fl_group_start");
-	check(fl_group_join(&g), "fl_group_join");
+		BENCH_OK(fl_group_start(&g, count_one, t->state));
+	BENCH_OK(fl_group_join(&g));
 	fl_group_destroy(&g);
 }
 
@@ -80,7 +75,7 @@ static int run_groups(void *arg)
 
 static void fairlead_group(bench_thread *t)
 {
-	check(fl_loop_run(run_groups, t), "fl_loop_run");
+	BENCH_OK(fl_loop_run(run_groups, t));
 }
 
 typedef struct queues {
@@ -123,9 +118,9 @@ static void fairlead_pingpong(bench_thread *t)
 {
 	queues q = {t, NULL, NULL};
 	const fl_queue_config one = {.capacity = 1};
-	check(fl_queue_create(&q.there, sizeof(uint64_t), &one), "fl_queue_create");
-	check(fl_queue_create(&q.back, sizeof(uint64_t), &one), "fl_queue_create");
-	check(fl_loop_run(run_pingpong, &q), "fl_loop_run");
+	BENCH_OK(fl_queue_create(&q.there, sizeof(uint64_t), &one));
+	BENCH_OK(fl_queue_create(&q.back, sizeof(uint64_t), &one));
+	BENCH_OK(fl_loop_run(run_pingpong, &q));
 	fl_queue_free(q.there);
 	fl_queue_free(q.back);
 }
@@ -144,7 +139,7 @@ static int cancel_some(bench_thread *t, uint64_t n)
 	static fl_fiber *tasks[LOOP_TASKS];
 	for (uint64_t i = 0; i < n; i++)
 		tasks[i] = start(wait_long, t->state);
-	check(fl_sleep(FL_MS(1)), "fl_sleep");
+	BENCH_OK(fl_sleep(FL_MS(1)));
 	int64_t begin = bench_now();
 	for (uint64_t i = 0; i < n; i++)
 		fl_fiber_cancel(tasks[i]);
@@ -166,7 +161,7 @@ static int cancel_all(void *arg)
 
 static void fairlead_cancel(bench_thread *t)
 {
-	check(fl_loop_run(cancel_all, t), "fl_loop_run");
+	BENCH_OK(fl_loop_run(cancel_all, t));
 }
 
 /* Timers: one of those that are started is stopped, and started again for another time. */
@@ -196,7 +191,7 @@ static void *timers_setup(const bench_setting *with)
 {
 	timers *s = bench_alloc(sizeof *s);
 	s->base = fl_now();
-	check(fl_loop_create(&s->loop, NULL), "fl_loop_create");
+	BENCH_OK(fl_loop_create(&s->loop, NULL));
 	for (uint64_t i = 0; i < LOOP_TIMERS; i++)
 		again(s, i);
 	s->work.done = 0;
@@ -214,7 +209,7 @@ static int restart_all(void *arg)
 static void fairlead_timer(bench_thread *t)
 {
 	timers *s = t->state;
-	check(fl_loop_run_on(s->loop, restart_all, t), "fl_loop_run_on");
+	BENCH_OK(fl_loop_run_on(s->loop, restart_all, t));
 }
 
 static void timers_teardown(void *state, uint64_t total)
@@ -238,17 +233,17 @@ static void uv_too_early(uv_timer_t *timer)
 static void uv_again(uv_timers *s, uint64_t i)
 {
 	uv_timer_t *t = &s->timers[i % LOOP_TIMERS];
-	check(uv_timer_stop(t), "uv_timer_stop");
-	check(uv_timer_start(t, uv_too_early, 3600 * 1000 + loop_timer_ms(i), 0), "uv_timer_start");
+	BENCH_OK(uv_timer_stop(t));
+	BENCH_OK(uv_timer_start(t, uv_too_early, 3600 * 1000 + loop_timer_ms(i), 0));
 	s->work.done++;
 }
 
 static void *uv_timers_setup(const bench_setting *with)
 {
 	uv_timers *s = bench_alloc(sizeof *s);
-	check(uv_loop_init(&s->loop), "uv_loop_init");
+	BENCH_OK(uv_loop_init(&s->loop));
 	for (uint64_t i = 0; i < LOOP_TIMERS; i++) {
-		check(uv_timer_init(&s->loop, &s->timers[i]), "uv_timer_init");
+		BENCH_OK(uv_timer_init(&s->loop, &s->timers[i]));
 		uv_again(s, i);
 	}
 	s->work.done = 0;
@@ -266,8 +261,8 @@ static void uv_timers_teardown(void *state, uint64_t total)
 	uv_timers *s = state;
 	for (uint64_t i = 0; i < LOOP_TIMERS; i++)
 		uv_close((uv_handle_t *)&s->timers[i], NULL);
-	check(uv_run(&s->loop, UV_RUN_DEFAULT), "uv_run");
-	check(uv_loop_close(&s->loop), "uv_loop_close");
+	BENCH_OK(uv_run(&s->loop, UV_RUN_DEFAULT));
+	BENCH_OK(uv_loop_close(&s->loop));
 	fiber_work_teardown(&s->work, total);
 }
 
@@ -281,7 +276,7 @@ static void uv_timers_teardown(void *state, uint64_t total)
 static void *fairlead_turns_setup(const bench_setting *with)
 {
 	fl_loop *l = NULL;
-	check(fl_loop_create(&l, NULL), "fl_loop_create");
+	BENCH_OK(fl_loop_create(&l, NULL));
 	return l;
 }
 
@@ -289,7 +284,7 @@ static void fairlead_turns(bench_thread *t)
 {
 	for (uint64_t i = 0; i < t->total; i++) {
 		fl_time deadline;
-		check(fl_loop_run_once(t->state, &deadline), "fl_loop_run_once");
+		BENCH_OK(fl_loop_run_once(t->state, &deadline));
 		if (deadline.ns != FL_FOREVER.ns)
 			bench_fail("a loop without work asks for another turn");
 	}
@@ -308,8 +303,8 @@ typedef struct uv_idle_loop {
 static void *uv_turns_setup(const bench_setting *with)
 {
 	uv_idle_loop *s = bench_alloc(sizeof *s);
-	check(uv_loop_init(&s->loop), "uv_loop_init");
-	check(uv_async_init(&s->loop, &s->async, NULL), "uv_async_init");
+	BENCH_OK(uv_loop_init(&s->loop));
+	BENCH_OK(uv_async_init(&s->loop, &s->async, NULL));
 	return s;
 }
 
@@ -325,8 +320,8 @@ static void uv_turns_teardown(void *state, uint64_t total)
 {
 	uv_idle_loop *s = state;
 	uv_close((uv_handle_t *)&s->async, NULL);
-	check(uv_run(&s->loop, UV_RUN_DEFAULT), "uv_run");
-	check(uv_loop_close(&s->loop), "uv_loop_close");
+	BENCH_OK(uv_run(&s->loop, UV_RUN_DEFAULT));
+	BENCH_OK(uv_loop_close(&s->loop));
 	free(s);
 }
 
@@ -355,7 +350,7 @@ static void trips_teardown(void *state, uint64_t total)
 
 static void acquire(fl_sem *sem)
 {
-	check(fl_sem_acquire(sem), "fl_sem_acquire");
+	BENCH_OK(fl_sem_acquire(sem));
 }
 
 static int be_called(void *arg)
@@ -363,7 +358,7 @@ static int be_called(void *arg)
 	trips *s = arg;
 	s->loop = fl_loop_current();
 	fl_sem_release(&s->ready);
-	check(fl_event_wait(&s->over), "fl_event_wait");
+	BENCH_OK(fl_event_wait(&s->over));
 	return 0;
 }
 
@@ -378,12 +373,12 @@ static void fairlead_calls(bench_thread *t)
 {
 	trips *s = t->state;
 	if (t->index == 1) {
-		check(fl_loop_run(be_called, s), "fl_loop_run");
+		BENCH_OK(fl_loop_run(be_called, s));
 		return;
 	}
 	acquire(&s->ready);
 	for (uint64_t i = 0; i < t->total; i++) {
-		check(fl_loop_post(s->loop, answer_call, s), "fl_loop_post");
+		BENCH_OK(fl_loop_post(s->loop, answer_call, s));
 		acquire(&s->back);
 		bench_lap(t);
 	}
@@ -410,7 +405,7 @@ static void fairlead_sems(bench_thread *t)
 {
 	trips *s = t->state;
 	if (t->index == 1) {
-		check(fl_loop_run(answer_all, &(answers){s, t->total}), "fl_loop_run");
+		BENCH_OK(fl_loop_run(answer_all, &(answers){s, t->total}));
 		return;
 	}
 	acquire(&s->ready);
@@ -431,8 +426,8 @@ typedef struct uv_trips {
 static void *uv_trips_setup(const bench_setting *with)
 {
 	uv_trips *s = bench_alloc(sizeof *s);
-	check(uv_sem_init(&s->ready, 0), "uv_sem_init");
-	check(uv_sem_init(&s->back, 0), "uv_sem_init");
+	BENCH_OK(uv_sem_init(&s->ready, 0));
+	BENCH_OK(uv_sem_init(&s->back, 0));
 	return s;
 }
 
@@ -449,17 +444,17 @@ static void uv_trips_run(bench_thread *t)
 	uv_trips *s = t->state;
 	if (t->index == 1) {
 		s->total = t->total;
-		check(uv_loop_init(&s->loop), "uv_loop_init");
-		check(uv_async_init(&s->loop, &s->async, uv_answer), "uv_async_init");
+		BENCH_OK(uv_loop_init(&s->loop));
+		BENCH_OK(uv_async_init(&s->loop, &s->async, uv_answer));
 		s->async.data = s;
 		uv_sem_post(&s->ready);
-		check(uv_run(&s->loop, UV_RUN_DEFAULT), "uv_run");
-		check(uv_loop_close(&s->loop), "uv_loop_close");
+		BENCH_OK(uv_run(&s->loop, UV_RUN_DEFAULT));
+		BENCH_OK(uv_loop_close(&s->loop));
 		return;
 	}
 	uv_sem_wait(&s->ready);
 	for (uint64_t i = 0; i < t->total; i++) {
-		check(uv_async_send(&s->async), "uv_async_send");
+		BENCH_OK(uv_async_send(&s->async));
 		uv_sem_wait(&s->back);
 		bench_lap(t);
 	}

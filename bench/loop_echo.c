@@ -54,14 +54,14 @@ static void connect_udp(int fd, unsigned where, unsigned number)
 {
 	const struct sockaddr_in a = {
 	    .sin_family = AF_INET, .sin_port = htons((uint16_t)where), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	bench_must(connect(fd, (const struct sockaddr *)&a, sizeof a) == 0, "connect");
+	BENCH_OK(connect(fd, (const struct sockaddr *)&a, sizeof a));
 }
 
 static void connect_tcp(int fd, unsigned where, unsigned number)
 {
 	const int on = 1;
 	connect_udp(fd, where, number);
-	bench_must(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0, "TCP_NODELAY");
+	BENCH_OK(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
 }
 
 static void connect_unix(int fd, unsigned where, unsigned number)
@@ -69,8 +69,8 @@ static void connect_unix(int fd, unsigned where, unsigned number)
 	struct sockaddr_un own, peer;
 	probe_unix_address(&own, getpid(), number + 1);
 	probe_unix_address(&peer, (int)where, 0);
-	bench_must(bind(fd, (struct sockaddr *)&own, sizeof own) == 0, "bind");
-	bench_must(connect(fd, (struct sockaddr *)&peer, sizeof peer) == 0, "connect");
+	BENCH_OK(bind(fd, (struct sockaddr *)&own, sizeof own));
+	BENCH_OK(connect(fd, (struct sockaddr *)&peer, sizeof peer));
 }
 
 static void open_connection(client *c, unsigned number)
@@ -80,7 +80,7 @@ static void open_connection(client *c, unsigned number)
 	bench_must(to->fd >= 0, "socket");
 	c->kind->connect(to->fd, c->where, number);
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = to};
-	bench_must(epoll_ctl(c->poller, EPOLL_CTL_ADD, to->fd, &event) == 0, "epoll_ctl");
+	BENCH_OK(epoll_ctl(c->poller, EPOLL_CTL_ADD, to->fd, &event));
 }
 
 /* Each request is another one. */
@@ -186,9 +186,8 @@ static int64_t cpu_time(pid_t pid)
 {
 	clockid_t clock;
 	struct timespec used;
-	if (clock_getcpuclockid(pid, &clock) != 0)
-		bench_fail("clock_getcpuclockid");
-	bench_must(clock_gettime(clock, &used) == 0, "clock_gettime");
+	BENCH_OK(clock_getcpuclockid(pid, &clock));
+	BENCH_OK(clock_gettime(clock, &used));
 	return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
 }
 

@@ -76,7 +76,8 @@ static void on_connection(fl_loop_watch *w, int listener, unsigned events, void 
 	for (int fd; (fd = accept_one(listener)) >= 0;) {
 		fl_stream *s;
 		fl_fiber *f = NULL;
-		bench_must(fl_stream_from_fd(&s, fd) == 0 && fl_fiber_start(&f, echo_stream, s, NULL) == 0, "start");
+		BENCH_OK(fl_stream_from_fd(&s, fd));
+		BENCH_OK(fl_fiber_start(&f, echo_stream, s, NULL));
 		fl_fiber_detach(f);
 	}
 }
@@ -84,14 +85,13 @@ static void on_connection(fl_loop_watch *w, int listener, unsigned events, void 
 static int serve(void *socket)
 {
 	fl_loop_watch w = {0};
-	bench_must(fl_loop_watch_start(fl_loop_current(), &w, *(int *)socket, FL_FD_IN, on_connection, NULL) == 0,
-	           "fl_loop_watch_start");
+	BENCH_OK(fl_loop_watch_start(fl_loop_current(), &w, *(int *)socket, FL_FD_IN, on_connection, NULL));
 	return fl_sleep(FL_DURATION_MAX / 2);
 }
 
 static void fairlead_echo(int socket)
 {
-	bench_must(fl_loop_run(serve, &socket) == 0, "fl_loop_run");
+	BENCH_OK(fl_loop_run(serve, &socket));
 }
 
 /* Of datagrams one fiber. */
@@ -99,7 +99,7 @@ static void fairlead_echo(int socket)
 static fl_datagram *open_ours(const int *socket)
 {
 	fl_datagram *d = NULL;
-	bench_must(fl_datagram_from_fd(&d, *socket) == 0, "fl_datagram_from_fd");
+	BENCH_OK(fl_datagram_from_fd(&d, *socket));
 	return d;
 }
 
@@ -135,12 +135,12 @@ static int echo_many(void *socket)
 
 static void fairlead_datagrams(int socket)
 {
-	bench_must(fl_loop_run(echo_each, &socket) == 0, "fl_loop_run");
+	BENCH_OK(fl_loop_run(echo_each, &socket));
 }
 
 static void fairlead_many(int socket)
 {
-	bench_must(fl_loop_run(echo_many, &socket) == 0, "fl_loop_run");
+	BENCH_OK(fl_loop_run(echo_many, &socket));
 }
 
 struct idlers {
@@ -162,12 +162,12 @@ static int start_idlers(void *arg)
 	memset(fibers, 1, idlers->n * sizeof *fibers);
 	int64_t before = bench_resident(getpid());
 	for (size_t i = 0; i < idlers->n; i++)
-		bench_must(fl_fiber_start(&fibers[i], wait_idly, idlers, NULL) == 0, "fl_fiber_start");
-	bench_must(fl_sleep(FL_MS(100)) == 0, "fl_sleep");
+		BENCH_OK(fl_fiber_start(&fibers[i], wait_idly, idlers, NULL));
+	BENCH_OK(fl_sleep(FL_MS(100)));
 	idlers->bytes = bench_resident(getpid()) - before;
 	fl_event_set(&idlers->event);
 	for (size_t i = 0; i < idlers->n; i++)
-		bench_must(fl_fiber_join(fibers[i], NULL) == 0, "fl_fiber_join");
+		BENCH_OK(fl_fiber_join(fibers[i], NULL));
 	free(fibers);
 	return 0;
 }
@@ -176,7 +176,7 @@ static int64_t fairlead_idle(size_t n)
 {
 	struct idlers idlers = {.n = n};
 	fl_event_init(&idlers.event);
-	bench_must(fl_loop_run(start_idlers, &idlers) == 0, "fl_loop_run");
+	BENCH_OK(fl_loop_run(start_idlers, &idlers));
 	return idlers.bytes;
 }
 
@@ -217,13 +217,13 @@ static struct uv_request *uv_request_of(uv_buf_t *reply)
 
 static void uv_written(uv_write_t *write, int status)
 {
-	bench_must(status == 0, "uv_write");
+	BENCH_OK(status);
 	free(write);
 }
 
 static void uv_sent(uv_udp_send_t *send, int status)
 {
-	bench_must(status == 0, "uv_udp_send");
+	BENCH_OK(status);
 	free(send);
 }
 
@@ -237,7 +237,7 @@ static void uv_got(uv_stream_t *s, ssize_t n, const uv_buf_t *buffer)
 	if (uv_tries)
 		bench_must(uv_try_write(s, &reply, 1) == n, "uv_try_write");
 	else
-		bench_must(uv_write(&uv_request_of(&reply)->write, s, &reply, 1, uv_written) == 0, "uv_write");
+		BENCH_OK(uv_write(&uv_request_of(&reply)->write, s, &reply, 1, uv_written));
 }
 
 static void uv_received(uv_udp_t *s, ssize_t n, const uv_buf_t *buffer, const struct sockaddr *from, unsigned flags)
@@ -249,24 +249,28 @@ static void uv_received(uv_udp_t *s, ssize_t n, const uv_buf_t *buffer, const st
 	if (uv_tries)
 		bench_must(uv_udp_try_send(s, &reply, 1, from) == n, "uv_udp_try_send");
 	else
-		bench_must(uv_udp_send(&uv_request_of(&reply)->send, s, &reply, 1, from, uv_sent) == 0, "uv_udp_send");
+		BENCH_OK(uv_udp_send(&uv_request_of(&reply)->send, s, &reply, 1, from, uv_sent));
 }
 
 static void uv_accepted(uv_stream_t *server, int status)
 {
 	uv_tcp_t *s = malloc(sizeof *s);
-	bench_must(status == 0 && s && uv_tcp_init(server->loop, s) == 0 && uv_accept(server, (uv_stream_t *)s) == 0 &&
-	               uv_tcp_nodelay(s, 1) == 0 && uv_read_start((uv_stream_t *)s, uv_allocate, uv_got) == 0,
-	           "uv_accept");
+	bench_must(s != NULL, "malloc");
+	BENCH_OK(status);
+	BENCH_OK(uv_tcp_init(server->loop, s));
+	BENCH_OK(uv_accept(server, (uv_stream_t *)s));
+	BENCH_OK(uv_tcp_nodelay(s, 1));
+	BENCH_OK(uv_read_start((uv_stream_t *)s, uv_allocate, uv_got));
 }
 
 static void libuv_echo(int socket)
 {
 	uv_loop_t loop;
 	uv_tcp_t server;
-	bench_must(uv_loop_init(&loop) == 0 && uv_tcp_init(&loop, &server) == 0 && uv_tcp_open(&server, socket) == 0 &&
-	               uv_listen((uv_stream_t *)&server, BACKLOG, uv_accepted) == 0,
-	           "uv_listen");
+	BENCH_OK(uv_loop_init(&loop));
+	BENCH_OK(uv_tcp_init(&loop, &server));
+	BENCH_OK(uv_tcp_open(&server, socket));
+	BENCH_OK(uv_listen((uv_stream_t *)&server, BACKLOG, uv_accepted));
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 }
 
@@ -274,9 +278,10 @@ static void libuv_datagrams(int socket)
 {
 	uv_loop_t loop;
 	uv_udp_t s;
-	bench_must(uv_loop_init(&loop) == 0 && uv_udp_init(&loop, &s) == 0 && uv_udp_open(&s, socket) == 0 &&
-	               uv_udp_recv_start(&s, uv_allocate, uv_received) == 0,
-	           "uv_udp_recv_start");
+	BENCH_OK(uv_loop_init(&loop));
+	BENCH_OK(uv_udp_init(&loop, &s));
+	BENCH_OK(uv_udp_open(&s, socket));
+	BENCH_OK(uv_udp_recv_start(&s, uv_allocate, uv_received));
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 }
 
@@ -309,7 +314,7 @@ static void serve_forever(void (*server)(int socket), int (*open)(int type), int
 	bench_allow_files();
 	(void)bench_pin(0); /* the client is on the second */
 	(void)puts("ready");
-	bench_must(pthread_create(&thread, NULL, end_with_input, NULL) == 0, "pthread_create");
+	BENCH_OK(pthread_create(&thread, NULL, end_with_input, NULL));
 	int socket = open(type);
 	(void)fflush(stdout);
 	server(socket);

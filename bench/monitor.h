@@ -90,7 +90,7 @@ MONITOR(nsync, nsync_mu, nsync_cv, nsync_mu_init(m), nsync_cv_init(c), nsync_mu_
 /* POSIX semaphores. */
 static inline void posix_sem_init(sem_t *s, int shared, unsigned permits)
 {
-	bench_must(sem_init(s, shared, permits) == 0, "sem_init");
+	BENCH_OK(sem_init(s, shared, permits));
 }
 
 static inline void posix_sem_acquire(sem_t *s)

@@ -39,7 +39,7 @@ pid_t bench_partner(void (*work)(void *shared), void *shared)
 void pipe_open(pipe_channel *c)
 {
 	int ends[2];
-	bench_must(pipe(ends) == 0, "pipe");
+	BENCH_OK(pipe(ends));
 	*c = (pipe_channel){ends[1], ends[0]};
 }
 

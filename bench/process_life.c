@@ -78,8 +78,7 @@ static int program_transfer_all(void *arg)
 		FL_SCOPED(fl_process_io)
 		io = {.input = t->state, .input_size = program_size, .out_max = program_size};
 		fl_process_status status;
-		if (fl_process_run(&(fl_process_config){.program = "cat"}, &io, &status) != 0)
-			bench_fail("fl_process_run");
+		BENCH_OK(fl_process_run(&(fl_process_config){.program = "cat"}, &io, &status));
 		program_must_equal(t->state, io.out, io.out_size);
 	}
 	return 0;
@@ -87,14 +86,12 @@ static int program_transfer_all(void *arg)
 
 static void fairlead_start(bench_thread *t)
 {
-	if (fl_loop_run(program_start_all, t) != 0)
-		bench_fail("fl_loop_run");
+	BENCH_OK(fl_loop_run(program_start_all, t));
 }
 
 static void fairlead_100mb(bench_thread *t)
 {
-	if (fl_loop_run(program_transfer_all, t) != 0)
-		bench_fail("fl_loop_run");
+	BENCH_OK(fl_loop_run(program_transfer_all, t));
 }
 
 /* A worker says its process id, and waits to be killed. */
@@ -132,9 +129,8 @@ static void kill_one(kill_state *s, int64_t *failed, int64_t *served)
 {
 	fl_future *dies, *waits;
 	__atomic_store_n(&s->victim->pid, 0, __ATOMIC_RELAXED);
-	if (be_killed_submit(s->pool, fl_shm_offset_of(s->region, s->victim), &dies) ||
-	    be_served_submit(s->pool, 7, &waits))
-		bench_fail("fl_submit");
+	BENCH_OK(be_killed_submit(s->pool, fl_shm_offset_of(s->region, s->victim), &dies));
+	BENCH_OK(be_served_submit(s->pool, 7, &waits));
 	uint32_t pid;
 	while ((pid = __atomic_load_n(&s->victim->pid, __ATOMIC_ACQUIRE)) == 0)
 		sched_yield();

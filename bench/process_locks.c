@@ -63,8 +63,7 @@
 
 static inline void fairlead_lock(fl_shm_mutex *m)
 {
-	if (fl_shm_mutex_lock(m))
-		bench_fail("fl_shm_mutex_lock");
+	BENCH_OK(fl_shm_mutex_lock(m));
 }
 
 static void pthread_robust_init(pthread_mutex_t *m)
@@ -73,8 +72,7 @@ static void pthread_robust_init(pthread_mutex_t *m)
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
 	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-	if (pthread_mutex_init(m, &attr) != 0)
-		bench_fail("pthread_mutex_init");
+	BENCH_OK(pthread_mutex_init(m, &attr));
 }
 
 PROCESS_MUTEX(fairlead, fl_shm_mutex, fl_shm_mutex_init, fairlead_lock, fl_shm_mutex_unlock)
@@ -113,20 +111,17 @@ PROCESS_MUTEX(pthread_robust, pthread_mutex_t, pthread_robust_init, pthread_mute
 
 static inline void fairlead_sem_init(fl_shm_sem *s)
 {
-	if (fl_shm_sem_init(s, 0))
-		bench_fail("fl_shm_sem_init");
+	BENCH_OK(fl_shm_sem_init(s, 0));
 }
 
 static inline void fairlead_acquire(fl_shm_sem *s)
 {
-	if (fl_shm_sem_acquire(s))
-		bench_fail("fl_shm_sem_acquire");
+	BENCH_OK(fl_shm_sem_acquire(s));
 }
 
 static inline void fairlead_release(fl_shm_sem *s)
 {
-	if (fl_shm_sem_release(s))
-		bench_fail("fl_shm_sem_release");
+	BENCH_OK(fl_shm_sem_release(s));
 }
 
 static inline void sem_t_init(sem_t *s)
@@ -170,8 +165,7 @@ static inline void fairlead_monitor_make(fl_shm_mutex *m, fl_shm_cond *c)
 
 static inline void fairlead_wait(fl_shm_cond *c, fl_shm_mutex *m)
 {
-	if (fl_shm_cond_wait(c, m))
-		bench_fail("fl_shm_cond_wait");
+	BENCH_OK(fl_shm_cond_wait(c, m));
 }
 
 static void pthread_robust_make(pthread_mutex_t *m, pthread_cond_t *c)

@@ -130,14 +130,12 @@ static void fairlead_open(fairlead_channel *c)
 
 static inline void fairlead_send(fairlead_channel *c, const void *message, size_t size)
 {
-	if (fl_shm_queue_put(size == ONE_WAY_BYTES ? c->large : c->small, message))
-		bench_fail("fl_shm_queue_put");
+	BENCH_OK(fl_shm_queue_put(size == ONE_WAY_BYTES ? c->large : c->small, message));
 }
 
 static inline void fairlead_receive(fairlead_channel *c, void *message, size_t size)
 {
-	if (fl_shm_queue_get(size == ONE_WAY_BYTES ? c->large : c->small, message))
-		bench_fail("fl_shm_queue_get");
+	BENCH_OK(fl_shm_queue_get(size == ONE_WAY_BYTES ? c->large : c->small, message));
 }
 
 static void fairlead_close(fairlead_channel *c)
@@ -226,7 +224,8 @@ typedef pipe_channel pipe_yield_channel;
 static void pipe_yield_open(pipe_channel *c)
 {
 	pipe_open(c);
-	bench_must(fcntl(c->in, F_SETFL, O_NONBLOCK) == 0 && fcntl(c->out, F_SETFL, O_NONBLOCK) == 0, "fcntl");
+	BENCH_OK(fcntl(c->in, F_SETFL, O_NONBLOCK));
+	BENCH_OK(fcntl(c->out, F_SETFL, O_NONBLOCK));
 }
 
 static inline void pipe_yield_send(pipe_channel *c, const void *message, size_t size)

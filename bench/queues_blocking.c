@@ -80,22 +80,19 @@ static u64_queue *fairlead_open(fl_queue_config config)
 {
 	u64_queue *q = NULL;
 	config.capacity = QUEUE_CAPACITY;
-	if (u64_queue_create(&q, &config))
-		bench_fail("u64_queue_create");
+	BENCH_OK(u64_queue_create(&q, &config));
 	return q;
 }
 
 static inline void fairlead_put(u64_queue *q, uint64_t item)
 {
-	if (u64_queue_put(q, item))
-		bench_fail("u64_queue_put");
+	BENCH_OK(u64_queue_put(q, item));
 }
 
 static inline uint64_t fairlead_get(u64_queue *q)
 {
 	uint64_t item;
-	if (u64_queue_get(q, &item))
-		bench_fail("u64_queue_get");
+	BENCH_OK(u64_queue_get(q, &item));
 	return item;
 }
 

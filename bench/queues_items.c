@@ -13,15 +13,13 @@
 	static item##_queue *fairlead_##item##_open(size_t capacity)                                                   \
 	{                                                                                                              \
 		item##_queue *q = NULL;                                                                                \
-		if (item##_queue_create(&q, &(fl_queue_config){.capacity = capacity}))                                 \
-			bench_fail("fl_queue_create");                                                                 \
+		BENCH_OK(item##_queue_create(&q, &(fl_queue_config){.capacity = capacity}));                           \
 		return q;                                                                                              \
 	}                                                                                                              \
 	static inline void fairlead_##item##_put(item##_queue *q, const item *items, size_t n)                         \
 	{                                                                                                              \
 		size_t count;                                                                                          \
-		if ((n == 1 ? item##_queue_put(q, items[0]) : item##_queue_put_many(q, items, n, &count)) != 0)        \
-			bench_fail("fl_queue_put");                                                                    \
+		BENCH_OK(n == 1 ? item##_queue_put(q, items[0]) : item##_queue_put_many(q, items, n, &count));       \
 	}                                                                                                              \
 	static inline size_t fairlead_##item##_get(item##_queue *q, item *items, size_t n)                             \
 	{                                                                                                              \

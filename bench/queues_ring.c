@@ -15,8 +15,7 @@ FL_SPSC_OF(uint64_t, u64_spsc)
 static u64_spsc *spsc_open(void)
 {
 	u64_spsc *q = NULL;
-	if (u64_spsc_create(&q, QUEUE_CAPACITY))
-		bench_fail("u64_spsc_create");
+	BENCH_OK(u64_spsc_create(&q, QUEUE_CAPACITY));
 	return q;
 }
 
@@ -29,8 +28,7 @@ FL_MPMC_OF(uint64_t, u64_mpmc)
 static u64_mpmc *fairlead_open(void)
 {
 	u64_mpmc *q = NULL;
-	if (u64_mpmc_create(&q, QUEUE_CAPACITY))
-		bench_fail("u64_mpmc_create");
+	BENCH_OK(u64_mpmc_create(&q, QUEUE_CAPACITY));
 	return q;
 }
 
@@ -46,8 +44,8 @@ RING_BENCH(untyped, fl_mpmc, u64_mpmc_untyped(fairlead_open()), fl_mpmc_free, UN
 static fl_queue *mpsc_open(void)
 {
 	fl_queue *q = NULL;
-	if (fl_queue_create(&q, sizeof(uint64_t), &(fl_queue_config){.capacity = FL_UNBOUNDED, .one_consumer = true}))
-		bench_fail("fl_queue_create");
+	BENCH_OK(
+	    fl_queue_create(&q, sizeof(uint64_t), &(fl_queue_config){.capacity = FL_UNBOUNDED, .one_consumer = true}));
 	return q;
 }
 
@@ -91,8 +89,7 @@ CK_POINTERS(mpmc)
 	static item##_mpmc *fairlead_##item##_open(void)                                                               \
 	{                                                                                                              \
 		item##_mpmc *q = NULL;                                                                                 \
-		if (item##_mpmc_create(&q, QUEUE_CAPACITY))                                                            \
-			bench_fail("fl_mpmc_create");                                                                  \
+		BENCH_OK(item##_mpmc_create(&q, QUEUE_CAPACITY));                                                      \
 		return q;                                                                                              \
 	}                                                                                                              \
 	static inline size_t fairlead_##item##_put(item##_mpmc *q, const item *items, size_t n)                        \

@@ -9,9 +9,8 @@
 	static fl_queue *impl##_##item##_open(uint64_t total)                                                          \
 	{                                                                                                              \
 		fl_queue *q = NULL;                                                                                    \
-		if (fl_queue_create(&q, sizeof(item),                                                                  \
-		                    &(fl_queue_config){.capacity = FL_UNBOUNDED, .one_consumer = (one)}))              \
-			bench_fail("fl_queue_create");                                                                 \
+		BENCH_OK(fl_queue_create(&q, sizeof(item),                                                             \
+		                         &(fl_queue_config){.capacity = FL_UNBOUNDED, .one_consumer = (one)}));        \
 		return q;                                                                                              \
 	}                                                                                                              \
 	static inline void impl##_##item##_put(fl_queue *q, const item *items, size_t n)                               \

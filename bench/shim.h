@@ -171,6 +171,15 @@ __attribute__((noreturn, format(printf, 1, 2))) void bench_fail(const char *form
 /* Likewise unless `good`, with errno. */
 void bench_must(bool good, const char *what);
 
+/* Likewise unless `call` returned 0, with what it returned. */
+#define BENCH_OK(call) bench_ok((call), #call)
+void bench_failed_call(int rc, const char *call);
+static inline void bench_ok(int rc, const char *call)
+{
+	if (rc != 0)
+		bench_failed_call(rc, call);
+}
+
 /* Likewise unless all were counted. */
 void bench_counted(const char *what, uint64_t counted, uint64_t of);
 

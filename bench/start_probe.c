@@ -47,9 +47,9 @@ static int64_t start(fl_shm *region, bool to_end)
 	fl_time begin = fl_now();
 	fl_executor *e = NULL;
 	fl_executor_config config = {.workers = WORKERS, .regions = &region, .n_regions = 1};
-	bench_must(fl_process_executor_create(&e, &config) == 0, "fl_process_executor_create");
+	BENCH_OK(fl_process_executor_create(&e, &config));
 	for (int i = 0; i < WORKERS; i++)
-		bench_must(meet_submit(e, fl_shm_offset_of(region, meeting), &futures[i]) == 0, "fl_submit");
+		BENCH_OK(meet_submit(e, fl_shm_offset_of(region, meeting), &futures[i]));
 	for (int i = 0; i < WORKERS; i++) {
 		uint64_t met = 0;
 		bench_must(meet_get(futures[i], &met) == 0 && met == WORKERS, fl_future_message(futures[i]));
@@ -70,7 +70,7 @@ int main(int argc, char **argv)
 	bench_must(argc == 2, "result|end|result_again|end_again");
 	bool to_end = strncmp(argv[1], "end", 3) == 0, again = strstr(argv[1], "_again") != NULL;
 	fl_shm *region = NULL;
-	bench_must(fl_shm_create(&region, 4096) == 0, "fl_shm_create");
+	BENCH_OK(fl_shm_create(&region, 4096));
 	if (again)
 		(void)start(region, to_end);
 	char line[64];

@@ -53,6 +53,11 @@ void bench_must(bool good, const char *what)
 		bench_fail("%s: %s", what, strerror(errno));
 }
 
+void bench_failed_call(int rc, const char *call)
+{
+	bench_fail("%s: %d, errno: %s", call, rc, strerror(errno));
+}
+
 void bench_counted(const char *what, uint64_t counted, uint64_t of)
 {
 	if (counted != of)
@@ -63,21 +68,21 @@ cpu_set_t bench_pin(int index)
 {
 	cpu_set_t before, one;
 	int cpu = 0;
-	bench_must(sched_getaffinity(0, sizeof before, &before) == 0, "sched_getaffinity");
+	BENCH_OK(sched_getaffinity(0, sizeof before, &before));
 	for (int left = index % CPU_COUNT(&before); !CPU_ISSET(cpu, &before) || left-- > 0;)
 		cpu++;
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
-	bench_must(sched_setaffinity(0, sizeof one, &one) == 0, "sched_setaffinity");
+	BENCH_OK(sched_setaffinity(0, sizeof one, &one));
 	return before;
 }
 
 void bench_allow_files(void)
 {
 	struct rlimit files;
-	bench_must(getrlimit(RLIMIT_NOFILE, &files) == 0, "getrlimit");
+	BENCH_OK(getrlimit(RLIMIT_NOFILE, &files));
 	files.rlim_cur = files.rlim_max;
-	bench_must(setrlimit(RLIMIT_NOFILE, &files) == 0, "setrlimit");
+	BENCH_OK(setrlimit(RLIMIT_NOFILE, &files));
 }
 
 int64_t bench_now(void)
