@@ -12,8 +12,7 @@ FL_BEGIN_DECLS
 
 /*
  * Readers-writer lock: many contexts read, or one writes. 8 bytes, valid when all-zero. Any context
- * may unlock. Use it where readers hold the lock for long, or where there are many more reads than
- * writes, else fl_mutex.
+ * may unlock. Use it where readers hold the lock for long, else fl_mutex.
  *
  *     static fl_rwlock lock = FL_RWLOCK_INIT;
  *     {
@@ -26,12 +25,6 @@ FL_BEGIN_DECLS
  * without a CPU. A fiber overtakes only while a woken thread is about to take its turn. A
  * context that can run goes before fibers that cannot: see fl_loop_run_once().
  *
- * Scaling: when threads often meet as readers, the lock becomes biased. Then a thread that reads
- * writes to no memory that another reader uses, so that readers on many CPUs do not slow each other
- * down. The next writer or waiter ends the bias, which takes it a microsecond or a few. The lock is not
- * biased again for several times as long, up to a tenth of a second if biases are short. Fibers do not use the
- * bias.
- *
  * A context that reads must not lock again, for reading or for writing: it would wait for a writer
  * that waits for it, or for itself. To write, unlock first. What you have read may have changed by
  * the time that you have the write lock, so read it again.
@@ -40,8 +33,7 @@ FL_BEGIN_DECLS
  * what earlier read unlocks released. The last access of an unlock is the instruction that frees
  * the lock, so the next owner may destroy it.
  *
- * Fork: in the child, a lock stays read-locked if another thread had read-locked it, or was about to
- * lock it for reading or writing.
+ * Fork: in the child, a lock that another thread had, or was about to have, read-locked stays so.
  */
 typedef struct fl_rwlock {
 	uint32_t word_, turn_;
@@ -57,8 +49,7 @@ FL_API void fl_rwlock_init(fl_rwlock *l);
 
 /*
  * Ends `l`. Requires that no context holds `l` or waits for it. Debugging checks it:
- * fairlead/defs.h, "Destroy". A lock may also just be forgotten. But if a thread has read-unlocked it
- * that had not locked it, call this before the memory becomes another lock.
+ * fairlead/defs.h, "Destroy".
  */
 FL_API void fl_rwlock_destroy(fl_rwlock *l);
 
@@ -78,10 +69,7 @@ FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l);
 /* As fl_rwlock_read_lock(): 0; -ETIMEDOUT, -ECANCELED: not locked. Blocks the calling context. */
 FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel);
 
-/*
- * Undoes one read lock. Panics when no context reads; where the lock is biased, the next write lock
- * panics instead.
- */
+/* Undoes one read lock. Panics when no context reads. */
 FL_API void fl_rwlock_read_unlock(fl_rwlock *l);
 
 /* Locks `l` for writing. Blocks the calling context while others hold `l`. Never cancelled. */
@@ -105,10 +93,7 @@ FL_API void fl_rwlock_write_unlock(fl_rwlock *l);
  */
 FL_API void fl_rwlock_downgrade(fl_rwlock *l);
 
-/*
- * Whether a context reads, or tries to, or a writer looks for readers; whether one writes. For
- * assertions. No memory order.
- */
+/* Whether a context reads, or tries to; whether one writes. For assertions. No memory order. */
 FL_API bool fl_rwlock_is_read_locked(const fl_rwlock *l);
 FL_API bool fl_rwlock_is_write_locked(const fl_rwlock *l);
 
