@@ -52,7 +52,7 @@ void *bytes_setup(const bench_setting *with)
 
 void bytes_run(bench_thread *t)
 {
-	for (uint64_t i = 0; i < t->total; i++) {
+	BENCH_EACH (i, t) {
 		pair_trip(t->state);
 		bench_lap(t);
 	}

@@ -58,7 +58,7 @@ static void fairlead_snapshot(bench_thread *t)
 {
 	fairlead_state *s = t->state;
 	fl_executor_stats stats;
-	for (uint64_t i = 0; i < t->total; i++)
+	BENCH_EACH (i, t)
 		BENCH_OK(fl_executor_get_stats(s->pool, &stats));
 	pool_release();
 	for (unsigned i = 0; i < s->workers; i++)

@@ -63,7 +63,7 @@ static void boost_spawn_join(bench_thread *t)
 {
 	auto *work = static_cast<fiber_work *>(t->state);
 	boost::fibers::pooled_fixedsize_stack stacks(64 * 1024);
-	for (uint64_t i = 0; i < t->total; i++)
+	BENCH_EACH (i, t)
 		boost::fibers::fiber(std::allocator_arg, stacks, [work] { work->done++; }).join();
 }
 
@@ -98,11 +98,11 @@ static void boost_channel(bench_thread *t)
 	auto *work = static_cast<fiber_work *>(t->state);
 	boost::fibers::buffered_channel<uint64_t> there(2), back(2);
 	boost::fibers::fiber returns([&] {
-		for (uint64_t i = 0; i < t->total; i++)
+		BENCH_EACH (i, t)
 			back.push(there.value_pop());
 	});
 	boost::fibers::fiber sends([&] {
-		for (uint64_t i = 0; i < t->total; i++) {
+		BENCH_EACH (i, t) {
 			there.push(i);
 			if (back.value_pop() != i)
 				bench_fail("a channel lost an item");

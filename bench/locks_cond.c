@@ -38,7 +38,7 @@ MONITOR(fairlead, fl_mutex, fl_cond, fl_mutex_init(m), fl_cond_init(c), fl_mutex
 	{                                                                                                              \
 		cond_##mon##_state *s = t->state;                                                                      \
 		const uint64_t mine = (uint64_t)t->index;                                                              \
-		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+		BENCH_EACH (i, t) {                                                                                    \
 			mon_##mon##_lock(&s->mutex);                                                                   \
 			while (s->turn % 2 != mine)                                                                    \
 				mon_##mon##_wait(&s->conds[mine], &s->mutex);                                          \
@@ -52,7 +52,7 @@ MONITOR(fairlead, fl_mutex, fl_cond, fl_mutex_init(m), fl_cond_init(c), fl_mutex
 	{                                                                                                              \
 		cond_##mon##_state *s = t->state;                                                                      \
 		const uint64_t others = (uint64_t)t->threads - 1;                                                      \
-		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+		BENCH_EACH (i, t) {                                                                                    \
 			mon_##mon##_lock(&s->mutex);                                                                   \
 			if (t->index == 0) {                                                                           \
 				while (s->waiting < others)                                                            \

@@ -137,7 +137,7 @@ enum { HANDOFF_LOCKS = 3 };
 		type *m = &s->links[held].mutex;                                                                       \
 		lock;                                                                                                  \
 		pthread_barrier_wait(&s->begin);                                                                       \
-		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+		BENCH_EACH (i, t) {                                                                                    \
 			int next = (held + 1) % HANDOFF_LOCKS;                                                         \
 			m = &s->links[next].mutex;                                                                     \
 			lock;                                                                                          \

@@ -39,7 +39,7 @@ SEM_BENCH(nsync, nsync_sem, nsync_sem_init, nsync_sem_release, nsync_sem_acquire
 	static void impl##_time_out(bench_thread *t)                                                                   \
 	{                                                                                                              \
 		impl##_state *s = t->state;                                                                            \
-		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+		BENCH_EACH (i, t) {                                                                                    \
 			const int64_t end = bench_now() + TIMEOUT;                                                     \
 			const struct timespec at = {end / 1000000000, end % 1000000000};                               \
 			if (!(times_out))                                                                              \

@@ -40,7 +40,7 @@ static int count_one(void *arg)
 static int spawn_all(void *arg)
 {
 	bench_thread *t = arg;
-	for (uint64_t i = 0; i < t->total; i++)
+	BENCH_EACH (i, t)
 		join(start(count_one, t->state), 0);
 	return 0;
 }
@@ -201,7 +201,7 @@ static void *timers_setup(const bench_setting *with)
 static int restart_all(void *arg)
 {
 	bench_thread *t = arg;
-	for (uint64_t i = 0; i < t->total; i++)
+	BENCH_EACH (i, t)
 		again(t->state, LOOP_TIMERS + i);
 	return 0;
 }
@@ -252,7 +252,7 @@ static void *uv_timers_setup(const bench_setting *with)
 
 static void uv_timer(bench_thread *t)
 {
-	for (uint64_t i = 0; i < t->total; i++)
+	BENCH_EACH (i, t)
 		uv_again(t->state, LOOP_TIMERS + i);
 }
 
@@ -282,7 +282,7 @@ static void *fairlead_turns_setup(const bench_setting *with)
 
 static void fairlead_turns(bench_thread *t)
 {
-	for (uint64_t i = 0; i < t->total; i++) {
+	BENCH_EACH (i, t) {
 		fl_time deadline;
 		BENCH_OK(fl_loop_run_once(t->state, &deadline));
 		if (deadline.ns != FL_FOREVER.ns)
@@ -311,7 +311,7 @@ static void *uv_turns_setup(const bench_setting *with)
 static void uv_turns(bench_thread *t)
 {
 	uv_idle_loop *s = t->state;
-	for (uint64_t i = 0; i < t->total; i++)
+	BENCH_EACH (i, t)
 		if (uv_run(&s->loop, UV_RUN_NOWAIT) != 1)
 			bench_fail("uv_run");
 }
@@ -377,7 +377,7 @@ static void fairlead_calls(bench_thread *t)
 		return;
 	}
 	acquire(&s->ready);
-	for (uint64_t i = 0; i < t->total; i++) {
+	BENCH_EACH (i, t) {
 		BENCH_OK(fl_loop_post(s->loop, answer_call, s));
 		acquire(&s->back);
 		bench_lap(t);
@@ -409,7 +409,7 @@ static void fairlead_sems(bench_thread *t)
 		return;
 	}
 	acquire(&s->ready);
-	for (uint64_t i = 0; i < t->total; i++) {
+	BENCH_EACH (i, t) {
 		fl_sem_release(&s->there);
 		acquire(&s->back);
 		bench_lap(t);
@@ -453,7 +453,7 @@ static void uv_trips_run(bench_thread *t)
 		return;
 	}
 	uv_sem_wait(&s->ready);
-	for (uint64_t i = 0; i < t->total; i++) {
+	BENCH_EACH (i, t) {
 		BENCH_OK(uv_async_send(&s->async));
 		uv_sem_wait(&s->back);
 		bench_lap(t);

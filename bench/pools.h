@@ -130,7 +130,7 @@ static inline uint64_t pool_future_get(pool_future *f, unsigned yields)
 	}                                                                                                              \
 	static void impl##_roundtrip(bench_thread *t)                                                                  \
 	{                                                                                                              \
-		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+		BENCH_EACH (i, t) {                                                                                    \
 			impl##_batch((impl##_state *)t->state, i, 1);                                                  \
 			bench_lap(t);                                                                                  \
 		}                                                                                                      \
@@ -190,11 +190,11 @@ static inline uint64_t pool_future_get(pool_future *f, unsigned yields)
 		future_type *held = s->futures;                                                                        \
 		int64_t before = bench_resident(getpid());                                                             \
 		s->futures = make(t->total);                                                                           \
-		for (uint64_t i = 0; i < t->total; i++)                                                                \
+		BENCH_EACH (i, t)                                                                                      \
 			submit(s->pool, &s->futures[i], i);                                                            \
 		t->took = bench_resident(getpid()) - before;                                                           \
 		pool_release();                                                                                        \
-		for (uint64_t i = 0; i < t->total; i++)                                                                \
+		BENCH_EACH (i, t)                                                                                      \
 			impl##_check(s, i, i);                                                                         \
 		unmake(s->futures);                                                                                    \
 		s->futures = held;                                                                                     \

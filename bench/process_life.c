@@ -26,7 +26,7 @@ enum { PROGRAMS = 500, TRANSFERS = 5, KILLS = 200, PYTHON_KILLS = 20, P99_LEAST 
 static void program_run(bench_thread *t)
 {
 	char *const argv[] = {t->state, NULL};
-	for (uint64_t i = 0; i < t->total; i++) {
+	BENCH_EACH (i, t) {
 		pid_t pid;
 		int status;
 		if (posix_spawn(&pid, t->state, NULL, NULL, argv, argv + 1) != 0 || waitpid(pid, &status, 0) != pid ||
@@ -60,7 +60,7 @@ static void program_must_equal(const char *sent, const void *received, size_t si
 static int program_start_all(void *arg)
 {
 	const bench_thread *t = arg;
-	for (uint64_t i = 0; i < t->total; i++) {
+	BENCH_EACH (i, t) {
 		fl_process *p;
 		fl_process_status status;
 		if (fl_process_start(&p, &(fl_process_config){.program = "/bin/true"}) != 0 ||
@@ -74,7 +74,7 @@ static int program_start_all(void *arg)
 static int program_transfer_all(void *arg)
 {
 	const bench_thread *t = arg;
-	for (uint64_t i = 0; i < t->total; i++) {
+	BENCH_EACH (i, t) {
 		FL_SCOPED(fl_process_io)
 		io = {.input = t->state, .input_size = program_size, .out_max = program_size};
 		fl_process_status status;
@@ -172,7 +172,7 @@ static int by_size(const void *a, const void *b)
 static void kill_all(bench_thread *t, bool until_served)
 {
 	kill_state *s = t->state;
-	for (uint64_t i = 0; i < t->total; i++) {
+	BENCH_EACH (i, t) {
 		int64_t failed, served;
 		kill_one(s, &failed, &served);
 		s->samples[i] = until_served ? served : failed;

@@ -77,7 +77,7 @@ enum { ONE_WAY_BYTES = 64 };
 	static void impl##_roundtrip(bench_thread *t)                                                                  \
 	{                                                                                                              \
 		impl##_pair *s = t->state;                                                                             \
-		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+		BENCH_EACH (i, t) {                                                                                    \
 			uint64_t value = i;                                                                            \
 			impl##_send(&s->there, &value, sizeof value);                                                  \
 			impl##_receive(&s->back, &value, sizeof value);                                                \
@@ -90,7 +90,7 @@ enum { ONE_WAY_BYTES = 64 };
 	{                                                                                                              \
 		impl##_pair *s = t->state;                                                                             \
 		uint64_t message[ONE_WAY_BYTES / 8];                                                                   \
-		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+		BENCH_EACH (i, t) {                                                                                    \
 			impl##_receive(&s->there, message, sizeof message);                                            \
 			if (message[0] != i || message[ONE_WAY_BYTES / 8 - 1] != i)                                    \
 				bench_fail("%s: a wrong message", #impl);                                              \

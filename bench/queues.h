@@ -161,7 +161,7 @@ typedef struct trip_state {
 	static void impl##_each_50us_run(bench_thread *t)                                                              \
 	{                                                                                                              \
 		type *q = (type *)((trip_state *)t->state)->there;                                                     \
-		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+		BENCH_EACH (i, t) {                                                                                    \
 			if (t->index > 0) {                                                                            \
 				bench_sleep(50);                                                                       \
 				put(q, (uint64_t)bench_now());                                                         \

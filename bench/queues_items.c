@@ -19,7 +19,7 @@
 	static inline void fairlead_##item##_put(item##_queue *q, const item *items, size_t n)                         \
 	{                                                                                                              \
 		size_t count;                                                                                          \
-		BENCH_OK(n == 1 ? item##_queue_put(q, items[0]) : item##_queue_put_many(q, items, n, &count));       \
+		BENCH_OK(n == 1 ? item##_queue_put(q, items[0]) : item##_queue_put_many(q, items, n, &count));         \
 	}                                                                                                              \
 	static inline size_t fairlead_##item##_get(item##_queue *q, item *items, size_t n)                             \
 	{                                                                                                              \

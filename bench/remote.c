@@ -96,7 +96,7 @@ void bench_remote_teardown(void *state, uint64_t total)
 
 void bench_remote_run_each(bench_thread *t)
 {
-	for (uint64_t i = 0; i < t->total; i++) {
+	BENCH_EACH (i, t) {
 		bench_remote *r = bench_remote_open(t->state);
 		bench_thread one = {.total = 1};
 		(void)bench_remote_ask(r, &one, 0);

@@ -55,7 +55,7 @@ static inline void rw_check(const rw_data *data, uint64_t writes)
 	{                                                                                                              \
 		impl##_rw *s = (impl##_rw *)t->state;                                                                  \
 		type *m = &s->lock;                                                                                    \
-		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+		BENCH_EACH (i, t) {                                                                                    \
 			read;                                                                                          \
 			rw_look(&s->data);                                                                             \
 			read_unlock;                                                                                   \
@@ -65,7 +65,7 @@ static inline void rw_check(const rw_data *data, uint64_t writes)
 	{                                                                                                              \
 		impl##_rw *s = (impl##_rw *)t->state;                                                                  \
 		type *m = &s->lock;                                                                                    \
-		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+		BENCH_EACH (i, t) {                                                                                    \
 			write;                                                                                         \
 			s->data.one++;                                                                                 \
 			s->data.two++;                                                                                 \

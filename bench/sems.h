@@ -46,7 +46,7 @@ static inline void sem_leave(sem_data *data)
 	static void impl##_uncontended(bench_thread *t)                                                                \
 	{                                                                                                              \
 		impl##_state *s = (impl##_state *)t->state;                                                            \
-		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+		BENCH_EACH (i, t) {                                                                                    \
 			release(&s->sem);                                                                              \
 			acquire(&s->sem);                                                                              \
 		}                                                                                                      \

@@ -60,6 +60,9 @@ static inline void bench_lap(bench_thread *t)
 		bench_lap_end(t->laps);
 }
 
+/* A loop over the operations of a run: i = 0 ... total - 1. */
+#define BENCH_EACH(i, t) for (uint64_t i = 0; i < (t)->total; i++)
+
 /* What setup is given. */
 typedef struct bench_setting {
 	int threads; /* of the case */

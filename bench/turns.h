@@ -33,7 +33,7 @@ static inline void turn_teardown(void *state, uint64_t total)
 	static void impl##_turns_run(bench_thread *t)                                                                  \
 	{                                                                                                              \
 		impl##_turns *s = (impl##_turns *)t->state;                                                            \
-		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+		BENCH_EACH (i, t) {                                                                                    \
 			if (t->index == 0) {                                                                           \
 				s->data.count++;                                                                       \
 				give(&s->ping);                                                                        \

@@ -157,9 +157,9 @@ static void explain_missing(const program *p, const outcome *o, bool prompt, boo
 static bool is_short(const program *p)
 {
 	enum { STORES_REMEMBERED = 8, PATIENCE = 4 };
-	for (int l = 0; l < LOCATION_MAX; l++) {
+	FOR_LOCATIONS (l) {
 		int writes = 1;
-		for (int t = 0; t < p->thread_count; t++) {
+		FOR_THREADS (t, p) {
 			int reads = 0;
 			for (int i = 0; i < p->thread[t].count; i++) {
 				const operation *op = &p->thread[t].op[i];

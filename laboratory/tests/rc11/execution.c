@@ -62,10 +62,10 @@ void execution_begin(execution *x, const program *p, unsigned succeeding)
 {
 	*x = (execution){.program = p};
 	unsigned compares = 0;
-	for (int l = 0; l < LOCATION_MAX; l++)
+	FOR_LOCATIONS (l)
 		if (program_names(p, l))
 			add_event(x, (event){.thread = INITIAL, .location = l, .order = RLX}, 'W');
-	for (int t = 0; t < p->thread_count; t++)
+	FOR_THREADS (t, p)
 		for (int i = 0; i < p->thread[t].count; i++) {
 			const operation *op = &p->thread[t].op[i];
 			bool fails = op->kind == 'C' && !(succeeding >> compares++ & 1);
@@ -121,7 +121,7 @@ outcome execution_outcome(const execution *x)
 	int values = 0;
 	FOR_EVENTS(read, x->reads)
 	o.value[values++] = execution_value(x, read);
-	for (int l = 0; l < LOCATION_MAX; l++) {
+	FOR_LOCATIONS (l) {
 		event_set writes = x->at[l] & x->writes;
 		if (!writes)
 			continue;
@@ -172,7 +172,7 @@ void execution_print(FILE *file, const execution *x, relation order)
 		print_event(file, x, e);
 		left &= ~bit(e);
 	}
-	for (int l = 0; l < LOCATION_MAX; l++) {
+	FOR_LOCATIONS (l) {
 		event_set left = x->at[l] & x->writes;
 		if (left)
 			fprintf(file, "    mo %c:", "xyzw"[l]);

@@ -34,7 +34,7 @@ bool program_names(const program *p, int location)
 int program_values(const program *p)
 {
 	int values = program_reads(p);
-	for (int l = 0; l < LOCATION_MAX; l++)
+	FOR_LOCATIONS (l)
 		values += program_names(p, l);
 	return values;
 }
@@ -112,7 +112,7 @@ void op_print(FILE *file, const operation *op)
 void program_print(FILE *file, const program *p)
 {
 	fprintf(file, "P %s\n", p->name);
-	for (int t = 0; t < p->thread_count; t++) {
+	FOR_THREADS (t, p) {
 		fputc('T', file);
 		for (int i = 0; i < p->thread[t].count; i++) {
 			fputs(i ? "; " : " ", file);

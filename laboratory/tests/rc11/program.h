@@ -65,6 +65,9 @@ typedef struct {
 	verdict verdicts[VERDICT_MAX];
 } program;
 
+#define FOR_THREADS(t, p) for (int t = 0; t < (p)->thread_count; t++)
+#define FOR_LOCATIONS(l) for (int l = 0; l < LOCATION_MAX; l++)
+
 /* Each operation of the program. */
 #define FOR_OPERATIONS(op, p)                                                                                          \
 	for (const thread_ops *of_##op = (p)->thread; of_##op < (p)->thread + (p)->thread_count; of_##op++)            \

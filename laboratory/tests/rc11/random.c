@@ -101,7 +101,7 @@ static bool fence_here(maker *m, const thread_ops *t)
 static void make_any(maker *m, program *p, int max_ops)
 {
 	m->locations = percent(&m->state, 10) ? 1 : percent(&m->state, 65) ? 2 : 3;
-	for (int t = 0; t < p->thread_count; t++) {
+	FOR_THREADS (t, p) {
 		int wanted = 1 + below(&m->state, max_ops), location = below(&m->state, m->locations);
 		while (p->thread[t].count < wanted) {
 			if (p->thread[t].count + 1 < wanted && fence_here(m, &p->thread[t]))
@@ -132,7 +132,7 @@ static void make_ring(maker *m, program *p, int max_ops)
 {
 	int location = 0, singles = p->thread_count > 2 ? below(&m->state, p->thread_count - 1) : 0;
 	m->locations = p->thread_count - singles;
-	for (int t = 0; t < p->thread_count; t++) {
+	FOR_THREADS (t, p) {
 		int left = p->thread_count - t;
 		if (singles && below(&m->state, left) < singles) {
 			singles--;
@@ -152,7 +152,7 @@ static void make_ring(maker *m, program *p, int max_ops)
 static void make_writers(maker *m, program *p, int max_ops)
 {
 	m->locations = 2;
-	for (int t = 0; t < p->thread_count; t++) {
+	FOR_THREADS (t, p) {
 		const char *kinds = t < 2 ? "WWWWWWX" : "WRRRRC";
 		int location = below(&m->state, 2);
 		append(&p->thread[t], access_to(m, location, kinds));
@@ -200,9 +200,9 @@ static program attempt(maker *m, int max_ops, bool histories)
 static bool interesting(const program *p)
 {
 	bool named = false;
-	for (int l = 0; l < LOCATION_MAX; l++) {
+	FOR_LOCATIONS (l) {
 		int threads = 0, writes = 0;
-		for (int t = 0; t < p->thread_count; t++) {
+		FOR_THREADS (t, p) {
 			bool here = false;
 			for (int i = 0; i < p->thread[t].count; i++) {
 				const operation *op = &p->thread[t].op[i];

@@ -18,6 +18,7 @@ typedef struct {
 	event_set row[EVENT_MAX]; /* bit b of row a: (a, b) is in the relation */
 } relation;
 
+#define FOR_ROWS(e) for (unsigned e = 0; e < EVENT_MAX; e++)
 #define FOR_EVENTS(e, set)                                                                                             \
 	for (event_set left_##e = (set), e = lowest(left_##e); left_##e; left_##e &= left_##e - 1, e = lowest(left_##e))
 
@@ -38,21 +39,21 @@ static inline void rel_add(relation *r, unsigned from, unsigned to)
 
 static inline relation rel_or(relation r, relation s)
 {
-	for (int e = 0; e < EVENT_MAX; e++)
+	FOR_ROWS (e)
 		r.row[e] |= s.row[e];
 	return r;
 }
 
 static inline relation rel_and(relation r, relation s)
 {
-	for (int e = 0; e < EVENT_MAX; e++)
+	FOR_ROWS (e)
 		r.row[e] &= s.row[e];
 	return r;
 }
 
 static inline relation rel_minus(relation r, relation s)
 {
-	for (int e = 0; e < EVENT_MAX; e++)
+	FOR_ROWS (e)
 		r.row[e] &= ~s.row[e];
 	return r;
 }
@@ -69,7 +70,7 @@ static inline relation rel_id(event_set a)
 /* r? */
 static inline relation rel_maybe(relation r)
 {
-	for (unsigned e = 0; e < EVENT_MAX; e++)
+	FOR_ROWS (e)
 		r.row[e] |= bit(e);
 	return r;
 }
@@ -77,7 +78,7 @@ static inline relation rel_maybe(relation r)
 /* [A] ; r ; [B] */
 static inline relation rel_between(event_set a, relation r, event_set b)
 {
-	for (unsigned e = 0; e < EVENT_MAX; e++)
+	FOR_ROWS (e)
 		r.row[e] = a >> e & 1 ? r.row[e] & b : 0;
 	return r;
 }
@@ -86,7 +87,7 @@ static inline relation rel_between(event_set a, relation r, event_set b)
 static inline relation rel_seq(relation r, relation s)
 {
 	relation seq = {{0}};
-	for (int e = 0; e < EVENT_MAX; e++)
+	FOR_ROWS (e)
 		FOR_EVENTS(middle, r.row[e])
 	seq.row[e] |= s.row[middle];
 	return seq;
@@ -95,7 +96,7 @@ static inline relation rel_seq(relation r, relation s)
 static inline relation rel_inverse(relation r)
 {
 	relation inverse = {{0}};
-	for (unsigned e = 0; e < EVENT_MAX; e++)
+	FOR_ROWS (e)
 		FOR_EVENTS(to, r.row[e])
 	inverse.row[to] |= bit(e);
 	return inverse;
@@ -104,9 +105,9 @@ static inline relation rel_inverse(relation r)
 /* r+ */
 static inline relation rel_plus(relation r)
 {
-	for (int middle = 0; middle < EVENT_MAX; middle++)
+	FOR_ROWS (middle)
 		if (r.row[middle])
-			for (int e = 0; e < EVENT_MAX; e++)
+			FOR_ROWS (e)
 				if (r.row[e] >> middle & 1)
 					r.row[e] |= r.row[middle];
 	return r;
@@ -115,7 +116,7 @@ static inline relation rel_plus(relation r)
 static inline bool rel_empty(relation r)
 {
 	event_set any = 0;
-	for (int e = 0; e < EVENT_MAX; e++)
+	FOR_ROWS (e)
 		any |= r.row[e];
 	return !any;
 }
@@ -123,7 +124,7 @@ static inline bool rel_empty(relation r)
 static inline bool rel_irreflexive(relation r)
 {
 	event_set reflexive = 0;
-	for (unsigned e = 0; e < EVENT_MAX; e++)
+	FOR_ROWS (e)
 		reflexive |= r.row[e] & bit(e);
 	return !reflexive;
 }

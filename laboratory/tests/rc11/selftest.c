@@ -21,10 +21,10 @@ static outcome outcome_reached(const machine *m)
 {
 	outcome o = {{0}};
 	int values = 0;
-	for (int t = 0; t < m->program->thread_count; t++)
+	FOR_THREADS (t, m->program)
 		for (int i = 0; i < m->read_count[t]; i++)
 			o.value[values++] = m->read[t][i];
-	for (int l = 0; l < LOCATION_MAX; l++)
+	FOR_LOCATIONS (l)
 		if (program_names(m->program, l))
 			o.value[values++] = m->memory[l];
 	return o;
@@ -48,7 +48,7 @@ static void step(machine *m, int t)
 static void interleave(machine *m)
 {
 	bool ended = true;
-	for (int t = 0; t < m->program->thread_count; t++) {
+	FOR_THREADS (t, m->program) {
 		if (m->at[t] == m->program->thread[t].count)
 			continue;
 		ended = false;
@@ -95,7 +95,7 @@ static int expect(bool holds, const program *p, const char *what, outcome_set *u
 static program with_orders(const program *p, mem_order order)
 {
 	program all = *p;
-	for (int t = 0; t < all.thread_count; t++)
+	FOR_THREADS (t, &all)
 		for (int i = 0; i < all.thread[t].count; i++)
 			if (all.thread[t].op[i].kind != 'F')
 				all.thread[t].op[i].order = all.thread[t].op[i].failure = order;
@@ -106,7 +106,7 @@ static program with_orders(const program *p, mem_order order)
 static program with_fences(const program *p)
 {
 	program relaxed = with_orders(p, RLX), all = relaxed;
-	for (int t = 0; t < all.thread_count; t++) {
+	FOR_THREADS (t, &all) {
 		all.thread[t].count = 0;
 		for (int i = 0; i < p->thread[t].count; i++) {
 			if (p->thread[t].op[i].kind == 'F')
@@ -124,7 +124,7 @@ static program with_fences(const program *p)
 static double candidates(const program *p)
 {
 	double product = 1;
-	for (int l = 0; l < LOCATION_MAX; l++) {
+	FOR_LOCATIONS (l) {
 		int reads = 0, writes = 0;
 		FOR_OPERATIONS (op, p) {
 			reads += op->location == l && op_reads(op);
