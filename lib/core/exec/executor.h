@@ -193,8 +193,7 @@ void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
 
 /*
  * As fl_submit_with(), with an array of `count` arguments for one task. `copied` above 0: on_end
- * gets a pointer to a copy, in the task's block, of so many bytes at on_end_arg; and the token of a
- * task of this process is APART (cancel.c): the token config->cancel lasts until on_end was called.
+ * gets a pointer to a copy, in the task's block, of so many bytes at on_end_arg.
  */
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                const fl_submit_config *config, size_t copied);
@@ -280,11 +279,7 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const stru
                                         const fl_task_type *type, uint32_t refs, const fl_submit_config *config,
                                         size_t copied)
 {
-	const bool apart = copied > 0 && !ops; /* a task in another process is found by its token alone */
-	fl__future_init(&block->future, ops ? ops : &fl__task_future_ops, type, refs, apart ? NULL : config->cancel,
-	                config->deadline);
-	if (apart)
-		fl__cancel_init_apart(&block->future.token, config->cancel, config->deadline);
+	fl__future_init(&block->future, ops ? ops : &fl__task_future_ops, type, refs, config->cancel, config->deadline);
 	if (config->on_end) {
 		struct fl__callback *callback = fl__task_block_callback(block);
 		void *arg = config->on_end_arg;

@@ -3,71 +3,50 @@
  * Groups: a count of members, and a token above the members' tokens. A member is a task of the
  * executor or a fiber of a loop. No user code runs under `lock_`.
  *
- *   group    begun_  members  token                    next
- *   unused   no      none     none                     begun: by a submit, a start, or
- *                                                      fl_group_token()
- *   begun    yes     any      under the scope of the   unused: by a join when no member is left, or
- *                             context that began it    by a refused submit or start if the group
- *                                                      was not used_
+ *   group    begun_  count_  token                    next
+ *   unused   no      0       none                     begun: by a submit, a start, or
+ *                                                     fl_group_token()
+ *   begun    yes     any     under the scope of the   unused: by a join when count_ is 0, or by a
+ *                            context that began it    refused submit or start if the group was not
+ *                                                     used_
  *
  * A submit or start counts the member. Its end notes an error, and then uncounts it: after the
  * callback of a task; after the end of a fiber was published.
  *
- * Counting. Submits write entered_, and ends write balance_, so that neither waits for the other's
- * cache line. Both words count in units of two; their lowest bit is CLOSED.
- *
- *   group    entered_ / 2            balance_ / 2                members left
- *   open     the members, from 0 on  minus the ended members     the sum of both
- *   closed   the same                the members left            balance_ / 2
- *
- * A context that may sleep until the end of the members, as a join, closes the group: under `lock_` it
- * sets CLOSED in entered_, and then adds to balance_ what entered_ had, and CLOSED. So does a submit
- * that was refused. A submit that sees CLOSED adds its member to balance_, too. These additions may
- * come in any order. A join that has joined the group opens it again.
- *
- * Tasks. The token of a task is APART (cancel.c): it is in no list, unless something waits under
- * it. listed_ is a stack of the submitted tasks, linked by group_task.next, with a reference to
- * each future. Submits push to it. A join takes the whole stack, moves it to `taken_`, and takes
- * each task from there once. On a worker of the executor it runs pending tasks. Elsewhere it cancels
- * them once the group is cancelled. With no task left in the stack the join sleeps, until a push.
- * A submit takes the whole stack, too, each time it may have doubled: it frees what has ended, and
- * pushes the rest again (group_sweep()). So the stack has at most twice the tasks that are left, and
- * a few. The join frees the rest.
+ * Tasks. The children of the group's token serve as its list of tasks: the token of a future leaves
+ * the tree before its end is published. A submitted task is offered to joins: its token has a mark.
+ * A join takes each offer once. On a worker of the executor it runs pending tasks. Elsewhere it
+ * cancels them once the group is cancelled. With no offer left the join sleeps, until a new offer.
  *
  * Fibers (loop/loop_fiber.c). Their tokens are never offered. The loop's thread alone writes
  * `fibers_`. A join compares sched_ and thread_ with the caller's, and never uses what they point
  * to: the last fiber, and its loop, may end on another thread.
  *
  *   word      bit           meaning                     set by               cleared by
- *   running_  MEMBERS_LEFT  closed, a member is left    group_close(),       the last member
- *                                                       group_count_in()
- *   idle_     NO_OFFER      a taking join found no      group_take_offer()   a push to listed_, the
- *                           task                                             last member
+ *   running_  MEMBERS_LEFT  a member is left            fl__group_enter()    the last member
+ *   idle_     NO_OFFER      a taking join found no      group_take_offer()   a new offer, the last
+ *                           offer                                            member
  *   both      WAITER        a waiter sleeps until the   fl__word_wait(),     together with that bit
  *                           bit above is cleared        fl__word_arm()       (group_clear())
  *
  * Giving up. fl_group_join_until() and fl_group_try_join() set gave_up_ when they give up, and so
  * does each join that is refused because of the caller's scope. The call that joins the group clears it. While gave_up_ is
- * set, fl_group_count() returns at least 1, also when no member is left, so that the count says
- * "joined" no earlier than the result of a join does. Waits and checks in this file call
- * fl__group_left(), since they ask for members.
+ * set, fl_group_count() returns at least 1, also when count_ is 0, so that the count says "joined"
+ * no earlier than the result of a join does. Waits and checks in this file read count_, since they
+ * ask for members.
  *
  * Invariants
  *   1. The bits of both words change under `lock_`, except WAITER, which the parking lot changes.
  *      Only NO_OFFER is also read without the lock: invariant 3.
- *   2. Each end of a member subtracts from balance_ after the member's work, with release order,
- *      and, unless it is the last end of a closed group, does not touch the group afterwards. In a
- *      closed group the number of the members left leaves 0 and reaches 0 under `lock_`, and while
- *      it is above 0, MEMBERS_LEFT is set. So a thread that reads, with acquire order, that no
- *      member is left, and then locks and unlocks `lock_`, is alone with the group, and reads what
- *      all members wrote.
- *   3. No task is missed: the submit pushes and then reads idle_; the join sets NO_OFFER and then
- *      looks at the stack again. All four are in the one order of seq_cst, so one of the two sees
- *      the other. A sweep hides tasks, and pushes them again. The group still exists when the
- *      submit reads idle_: a join begins after all submits, except those by members, which are
- *      still counted.
- *   4. A submit needs no lock if it reads that members have entered an open group, or are left in
- *      a closed one: the group is begun.
+ *   2. count_ leaves 0 and reaches 0 under `lock_`. A thread that reads 0, and then locks and
+ *      unlocks `lock_`, is alone with the group. While count_ is above 0 the group is begun and
+ *      MEMBERS_LEFT is set. Each end of a member lowers the count after the member's work, with
+ *      release order or under the lock. The end that reaches 0 acquires, under the lock. So a join
+ *      reads what all members wrote.
+ *   3. No offer is missed: the submit marks the token and then reads idle_; the join sets NO_OFFER
+ *      and then looks at all marks again. All four are in the one order of seq_cst, so one of the
+ *      two sees the other. The group still exists when the submit reads idle_: a join begins after
+ *      all submits, except those by members, which are still counted.
  */
 #include "group.h"
 #include "../base/atomic.h"
@@ -85,19 +64,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How many ended tasks may be in the stack beside as many as are left. Fewer in the model. */
-#ifndef FL__GROUP_SWEEP
-#define FL__GROUP_SWEEP 32
-#endif
-
-enum {
-	GROUP_MEMBERS_LEFT = 1,
-	GROUP_NO_OFFER = 1,
-	GROUP_WAITER = 2,
-	GROUP_CLOSED = FL__GROUP_CLOSED,
-	GROUP_MEMBER = 2, /* in entered_ and balance_ */
-	GROUP_LAST = GROUP_MEMBER | GROUP_CLOSED
-};
+enum { GROUP_MEMBERS_LEFT = 1, GROUP_NO_OFFER = 1, GROUP_WAITER = 2 };
 static const struct fl__word group_none_left = {GROUP_MEMBERS_LEFT, 0, GROUP_WAITER, .kind = FL__DEBUG_GROUP,
                                                 .offset = offsetof(fl_group, running_)};
 static const struct fl__word group_has_offer = {GROUP_NO_OFFER, 0, GROUP_WAITER, .kind = FL__DEBUG_GROUP,
@@ -110,13 +77,7 @@ struct group_task {
 	size_t number;
 	fl_future_callback *on_end; /* the caller's; NULL: none */
 	void *on_end_arg;
-	fl_future *next; /* in the stack of the group's tasks */
 };
-
-static struct group_task *group_task_of(fl_future *f)
-{
-	return (struct group_task *)(void *)(fl__task_block_callback(fl__task_block_of(f)) + 1);
-}
 
 /* group_clear() dequeues waiters under the lock, group_unlock() unparks them without it. */
 
@@ -173,34 +134,20 @@ static void group_end(fl_group *g)
 	g->begun_ = false;
 }
 
-/* Under the lock: from now on the last member clears the words. */
-static void group_close(fl_group *g)
+/* Under the lock. */
+static void group_count_in(fl_group *g)
 {
-	const size_t n = fl__or_relaxed(&g->entered_, GROUP_CLOSED); /* the lock orders it */
-	/*
-	 * the begin, and what ended members wrote; pairs with group_enter_begun() and
-	 * group_count_out()
-	 */
-	if (!(n & GROUP_CLOSED) && fl__add_seq_cst(&g->balance_, n + GROUP_CLOSED) + n > 0)
-		/* invariant 2. No waiter changes a word that is 0. */
+	/* the begin of the group; pairs with group_enter_begun() */
+	if (fl__add_release(&g->count_, 1) == 0)
+		/* the lock orders it; no waiter changes a word that is 0 */
 		fl__store_relaxed(&g->running_, GROUP_MEMBERS_LEFT);
 }
 
-/* Under the lock. Returns the member's number. */
-static size_t group_count_in(fl_group *g)
-{
-	/* the begin of the group, both; pairs with group_enter_begun() */
-	const size_t seen = fl__add_release(&g->entered_, GROUP_MEMBER);
-	if ((seen & GROUP_CLOSED) && fl__add_release(&g->balance_, GROUP_MEMBER) == GROUP_CLOSED)
-		fl__store_relaxed(&g->running_, GROUP_MEMBERS_LEFT); /* invariant 2 */
-	return seen / GROUP_MEMBER;
-}
-
-/* Under the lock. Returns whether a closed group has no member left. */
+/* Under the lock. Returns whether no member is left. */
 static bool group_count_out_locked(fl_group *g, struct group_wakes *wakes)
 {
-	/* what the members wrote; pairs with group_count_out() and fl__group_left() */
-	if (fl__sub_acq_rel(&g->balance_, GROUP_MEMBER) != GROUP_LAST)
+	/* what the members wrote; pairs with group_count_out() */
+	if (fl__sub_acquire(&g->count_, 1) != 1)
 		return false;
 	group_clear(&g->idle_, GROUP_NO_OFFER, wakes);
 	group_clear(&g->running_, GROUP_MEMBERS_LEFT, wakes);
@@ -210,10 +157,9 @@ static bool group_count_out_locked(fl_group *g, struct group_wakes *wakes)
 /* Without the lock. The caller's last access to the group. */
 static void group_count_out(fl_group *g)
 {
-	size_t seen = fl__load_relaxed(&g->balance_); /* the CAS decides */
-	while (seen != GROUP_LAST)
-		/* invariant 2; pairs with group_count_out_locked() and fl__group_left() */
-		if (fl__cas_weak_release(&g->balance_, &seen, seen - GROUP_MEMBER))
+	size_t n = fl__load_relaxed(&g->count_); /* the CAS decides */
+	while (n > 1)
+		if (fl__cas_weak_release(&g->count_, &n, n - 1)) /* pairs with group_count_out_locked() */
 			return;
 	struct group_wakes wakes = {0};
 	fl__lock(&g->lock_);
@@ -268,19 +214,6 @@ static void group_copy_result(const struct group_task *task, fl_future *f)
 		fl__chunk_detach_type(f); /* the caller owns the result now */
 }
 
-/*
- * Drops a result that nobody can reach any more but by the group's stack of tasks, which must run no
- * user code when it frees the future.
- */
-static void group_drop_result(fl_future *f)
-{
-	/* the references are the stack's, and this context's */
-	if (f->type->drop_result && fl_future_result(f) && fl__future_refs(f) == 2) {
-		fl__drop(f->type->drop_result, f->result);
-		fl__chunk_detach_type(f);
-	}
-}
-
 static void group_note(fl_group *g, const struct group_task *task, const fl_future *f, int error)
 {
 	const char *message = fl_future_message(f);
@@ -308,7 +241,6 @@ static void group_task_ended(fl_future *f, void *arg)
 		group_note(g, task, f, error);
 	if (task->on_end)
 		task->on_end(f, task->on_end_arg);
-	group_drop_result(f);
 	fl__run_ends(f);
 	group_leave(g);
 }
@@ -344,30 +276,18 @@ static bool group_fiber_in(fl_group *g, const struct fl__host *s)
 	return true;
 }
 
-/*
- * Without the lock, for a group with members; for a fiber, with fibers of `s`. Else false. Stores
- * the member's number.
- */
-static bool group_enter_begun(fl_group *g, const struct fl__host *s, size_t *number)
+/* Without the lock, for a group with members; for a fiber, with fibers of `s`. Else false. */
+static bool group_enter_begun(fl_group *g, const struct fl__host *s)
 {
 	const size_t fibers = s ? group_fibers(g) : 0;
 	/* only this thread stores `s` there; another value is not `s` */
 	if (s && (fibers == 0 || fl__load_relaxed(&g->sched_) != s))
 		return false;
-	size_t seen = fl__load_relaxed(&g->entered_), left = 0; /* relaxed, both: the CAS decides */
-	/* pairs with group_count_in() */
-	while (seen != 0 && !(seen & GROUP_CLOSED) && !fl__cas_weak_acquire(&g->entered_, &seen, seen + GROUP_MEMBER))
+	size_t n = fl__load_relaxed(&g->count_);                      /* the CAS decides */
+	while (n > 0 && !fl__cas_weak_acquire(&g->count_, &n, n + 1)) /* pairs with group_count_in() */
 		;
-	if (seen & GROUP_CLOSED) {
-		left = fl__load_relaxed(&g->balance_);
-		/* pairs with group_close() and group_count_in() */
-		while (left > GROUP_CLOSED && !fl__cas_weak_acquire(&g->balance_, &left, left + GROUP_MEMBER))
-			;
-		seen = left > GROUP_CLOSED ? fl__add_relaxed(&g->entered_, GROUP_MEMBER) : 0; /* a number */
-	}
-	if (seen == 0)
+	if (n == 0)
 		return false;
-	*number = seen / GROUP_MEMBER;
 	if (s)
 		group_set_fibers(g, fibers + 1);
 	return true;
@@ -376,16 +296,16 @@ static bool group_enter_begun(fl_group *g, const struct fl__host *s, size_t *num
 /* Counts a new task, or a fiber of `s`. Begins the group if needed. Returns the member's number. */
 size_t fl__group_enter(fl_group *g, const struct fl__host *s, fl_cancel_token *parent)
 {
-	size_t number;
-	if (group_enter_begun(g, s, &number))
-		return number;
+	if (group_enter_begun(g, s))
+		return fl__add_relaxed(&g->number_, 1); /* only the value's uniqueness counts */
 	fl__lock(&g->lock_);
 	if (s && !group_fiber_in(g, s)) {
 		fl__unlock(&g->lock_);
 		fl__panic("fl_group_start", g, "it has fibers on another loop");
 	}
 	const bool cancelled = group_begin(g, parent);
-	number = group_count_in(g);
+	const size_t number = fl__add_relaxed(&g->number_, 1); /* as above */
+	group_count_in(g);
 	fl__unlock(&g->lock_);
 	if (cancelled)
 		fl_cancel_token_request(&g->token_);
@@ -396,7 +316,6 @@ static int group_refuse(fl_group *g, int rc)
 {
 	struct group_wakes wakes = {0};
 	fl__lock(&g->lock_);
-	group_close(g); /* so that only one of several refused members ends the group */
 	/* a member that set used_ was counted out before the count reached 0 */
 	if (group_count_out_locked(g, &wakes) && !fl__load_relaxed(&g->used_) && !g->joining_)
 		group_end(g);
@@ -410,43 +329,6 @@ int fl__group_uncount_fiber(fl_group *g, int rc)
 	return group_refuse(g, rc);
 }
 
-/* Pushes tasks, linked from `first` to `last`, to the stack. */
-static void group_push(fl_group *g, fl_future *first, fl_future *last)
-{
-	fl_future **next = &group_task_of(last)->next;
-	*next = fl__load_relaxed(&g->listed_);                  /* the CAS decides */
-	while (!fl__cas_weak_seq_cst(&g->listed_, next, first)) /* release: pairs with group_take_all() */
-		;
-	if (fl__load_seq_cst(&g->idle_) & GROUP_NO_OFFER) /* invariant 3 */
-		group_wake_taking_join(g);
-}
-
-/* The whole stack, which is empty then. */
-static fl_future *group_take_all(fl_group *g)
-{
-	return fl__swap_acquire(&g->listed_, NULL); /* links and futures; pairs with group_push() */
-}
-
-/* Frees tasks that have ended. `number`: of the newest member. */
-static void group_sweep(fl_group *g, size_t number)
-{
-	fl_future *first = NULL, **end = &first, *last = NULL;
-	size_t left = 0;
-	for (fl_future *f = group_take_all(g), *next; f; f = next) {
-		next = group_task_of(f)->next;
-		if (fl__future_has_ended(f)) {
-			fl_future_free(f);
-		} else {
-			*end = last = f;
-			end = &group_task_of(f)->next;
-			left++;
-		}
-	}
-	fl__store_relaxed(&g->swept_, number + left); /* a hint */
-	if (last)
-		group_push(g, first, last);
-}
-
 static int group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result,
                         const fl_submit_config *wanted)
 {
@@ -455,7 +337,7 @@ static int group_submit(fl_group *g, const fl_task_type *type, const void *arg, 
 		return group_refuse(g, -EINVAL); /* the parent token of a task is the group's */
 	if (fl_cancel_token_is_requested(&g->token_))
 		return group_refuse(g, -ECANCELED);
-	struct group_task task = {g, result, number, wanted->on_end, wanted->on_end_arg, NULL};
+	struct group_task task = {g, result, number, wanted->on_end, wanted->on_end_arg};
 	fl_submit_config config = *wanted;
 	config.cancel = &g->token_;
 	config.on_end = group_task_ended;
@@ -464,10 +346,10 @@ static int group_submit(fl_group *g, const fl_task_type *type, const void *arg, 
 	const int rc = fl__submit(g->executor_, type, arg, 1, &f, &config, sizeof task);
 	if (rc != 0)
 		return group_refuse(g, rc);
-	const size_t few = fl__task_block_of(f)->size == FL__TASK_BLOCK_OWN ? 1 : FL__GROUP_SWEEP;
-	group_push(g, f, f);                              /* from here on another submit may free the future */
-	if (number >= fl__load_relaxed(&g->swept_) + few) /* a hint */
-		group_sweep(g, number);
+	fl__cancel_offer(&f->token);
+	fl_future_free(f);
+	if (fl__load_seq_cst(&g->idle_) & GROUP_NO_OFFER) /* invariant 3 */
+		group_wake_taking_join(g);
 	return 0;
 }
 
@@ -486,38 +368,37 @@ int fl_group_submit_with(fl_group *g, const fl_task_type *type, const void *arg,
 	return group_submit(g, type, arg, result, config ? config : &group_submit_defaults);
 }
 
-/* By the join. */
-static fl_future *group_take_listed(fl_group *g)
+/* The future has not ended: its producer has a reference. */
+static void group_keep(fl_cancel_token *token)
 {
-	/* invariant 3 */
-	fl_future *newest = fl__load_seq_cst(&g->listed_) ? group_take_all(g) : NULL, **end = &newest;
-	while (*end)
-		end = &group_task_of(*end)->next;
-	*end = g->taken_;
-	if (newest)
-		g->taken_ = group_task_of(newest)->next;
-	return newest;
+	(void)fl_future_ref(fl__future_of_token(token));
+}
+
+static fl_future *group_take_marked(fl_group *g)
+{
+	fl_cancel_token *token = fl__cancel_take_offered(&g->token_, group_keep);
+	return token ? fl__future_of_token(token) : NULL;
 }
 
 static void group_mark_no_offer(fl_group *g)
 {
 	FL__LOCKED(&g->lock_);
 	/* the lock orders it */
-	if (fl__group_left(g) > 0 && !(fl__load_relaxed(&g->idle_) & GROUP_NO_OFFER))
+	if (fl__load_relaxed(&g->count_) > 0 && !(fl__load_relaxed(&g->idle_) & GROUP_NO_OFFER))
 		/* invariant 3. No waiter changes a word that is 0. */
 		fl__store_seq_cst(&g->idle_, GROUP_NO_OFFER);
 }
 
 /*
- * A reference to the future of a task, roughly the newest, that no join took. NULL: none; the next
- * submit wakes a join that sleeps.
+ * A reference to the future of a task, roughly the newest, that has not ended and that no join
+ * took. NULL: none; the next submit wakes a join that sleeps.
  */
 static fl_future *group_take_offer(fl_group *g)
 {
-	fl_future *f = group_take_listed(g);
+	fl_future *f = group_take_marked(g);
 	if (!f) {
 		group_mark_no_offer(g);
-		f = group_take_listed(g);
+		f = group_take_marked(g);
 	}
 	return f;
 }
@@ -525,8 +406,9 @@ static fl_future *group_take_offer(fl_group *g)
 /* Sleeps until no member is left, or, if `takes`, there is an offer: 0, -ETIMEDOUT, -ECANCELED. */
 static int group_sleep(fl_group *g, bool takes, fl_time deadline, fl_cancel_token *cancel)
 {
-	return takes ? fl__word_wait(&g->idle_, &group_has_offer, deadline, cancel)
-	             : fl__word_wait(&g->running_, &group_none_left, deadline, cancel);
+	if (takes)
+		return fl__word_wait(&g->idle_, &group_has_offer, deadline, cancel);
+	return fl__word_wait(&g->running_, &group_none_left, deadline, cancel);
 }
 
 void fl_group_cancel(fl_group *g)
@@ -541,9 +423,15 @@ void fl_group_cancel(fl_group *g)
 	fl__cancel_call(&calls);
 }
 
+static size_t group_left(const fl_group *g)
+{
+	/* a lone number; a caller that reads 0 takes the lock */
+	return fl__load_relaxed(&g->count_);
+}
+
 size_t fl_group_count(const fl_group *g)
 {
-	const size_t left = fl__group_left(g);
+	const size_t left = group_left(g);
 	/* relaxed: the context whose join has given up has stored it */
 	return left > 0 ? left : fl__load_relaxed(&g->gave_up_);
 }
@@ -581,15 +469,12 @@ fl_cancel_token *fl_group_token(fl_group *g)
 
 static bool group_on_ready(void *g)
 {
-	return fl__group_left(g) == 0;
+	return group_left(g) == 0;
 }
 
 static bool group_on_arm(void *group, struct fl__node *node)
 {
 	fl_group *g = group;
-	fl__lock(&g->lock_);
-	group_close(g);
-	fl__unlock(&g->lock_);
 	return fl__word_arm(&g->running_, &group_none_left, node);
 }
 
@@ -648,7 +533,7 @@ static int group_wait_for_all(fl_group *g, fl_time deadline, fl_cancel_token *ca
 	const bool helps = fl__run_serves(g->executor_);
 	bool stopped = !g->executor_; /* then the group has no task to run or to cancel */
 	int rc = 0;
-	while (rc == 0 && fl__group_left(g) > 0) {
+	while (rc == 0 && group_left(g) > 0) {
 		const bool takes = helps || (stopped && g->executor_);
 		fl_future *f = NULL;
 		if (takes) {
@@ -680,7 +565,6 @@ static void group_join_begin(const char *function, fl_group *g)
 	fl__lock(&g->lock_);
 	const bool already = g->joining_;
 	g->joining_ = true;
-	group_close(g);
 	fl__unlock(&g->lock_);
 	if (already)
 		fl__panic(function, g, "another context joins it");
@@ -689,8 +573,6 @@ static void group_join_begin(const char *function, fl_group *g)
 /* `rc`: what ended the wait early. */
 static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 {
-	for (fl_future *f; (f = group_take_listed(g)) != NULL;)
-		fl_future_free(f);
 	FL__LOCKED(&g->lock_);
 	const bool begun = g->begun_;
 	const bool from_above = begun && !g->cancelled_ && fl_cancel_token_is_requested(&g->token_);
@@ -699,10 +581,7 @@ static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 	g->cancelled_ = false;
 	g->joining_ = false;
 	fl__store_relaxed(&g->gave_up_, false); /* relaxed: see fl_group_count() */
-	fl__store_relaxed(&g->swept_, 0);       /* a hint */
-	/* relaxed, both: the caller is alone with the group, which it opens */
-	fl__store_relaxed(&g->entered_, 0);
-	fl__store_relaxed(&g->balance_, 0);
+	g->number_ = 0;
 	if (!begun)
 		return 0;
 	if (g->error_ != 0)
@@ -778,7 +657,7 @@ static int group_may_wait_for_tasks(const fl_group *g)
  */
 static int group_may_join(fl_group *g)
 {
-	if (fl__group_left(g) == 0)
+	if (group_left(g) == 0)
 		return 0;
 	if (group_is_member(g))
 		return -EDEADLK;
@@ -832,7 +711,7 @@ int fl_group_join_until(fl_group *g, fl_time deadline, fl_cancel_token *cancel)
 
 int fl_group_try_join(fl_group *g)
 {
-	if (fl__group_left(g) == 0)
+	if (group_left(g) == 0)
 		return fl_group_join_until(g, FL_NO_WAIT, NULL);
 	fl__store_relaxed(&g->gave_up_, true); /* relaxed: see fl_group_count() */
 	return -EAGAIN;

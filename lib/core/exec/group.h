@@ -1,22 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "../base/atomic.h"
 #include <fairlead/group.h>
 #include <stdbool.h>
-
-enum { FL__GROUP_CLOSED = 1 }; /* see group.c */
-
-/* The number of the members that have not ended. What ended members wrote is visible if it is 0. */
-static inline size_t fl__group_left(const fl_group *g)
-{
-	/* pairs with group_count_out() */
-	const size_t balance = fl__load_acquire(&g->balance_);
-	if (balance & FL__GROUP_CLOSED)
-		return balance / 2;
-	/* relaxed: a member that has ended had entered before; at least the number of that moment */
-	return (fl__load_relaxed(&g->entered_) + balance) / 2;
-}
 
 /* The fibers of loops call these (loop/loop_fiber.c). group.c has the tables. */
 

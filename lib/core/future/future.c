@@ -18,8 +18,6 @@
  *                                              the end: CAS; to add a
  *                                              callback or to request the
  *                                              token
- *   REGISTERED the future had a callback       fl__future_register()          never
- *              before other threads saw it
  *   KEPT       the future has failed, and its  fl__future_keep_result(),      never
  *              result counts                   before the end
  *              (fl_task_keep_result())
@@ -42,8 +40,8 @@
  *      does the ending CAS. A thread that wants to request the token or to add a callback sets
  *      GUARDED first, unless the future has ended. Then the thread takes the lock and reads the
  *      state again. The future either has ended, or does not end before the unlock. A future with
- *      neither GUARDED nor WAITERS, whose token is in no tree (fl__cancel_is_alone()), ends
- *      with one CAS. Afterwards nobody changes its callbacks.
+ *      neither GUARDED nor WAITERS, whose token is alone (fl__cancel_is_alone()), ends with one
+ *      CAS.
  *   3. While WAITERS is set, the ending CAS is part of a transaction of the parking lot (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left
@@ -60,11 +58,7 @@
  *      stores.
  *
  * Stale bits are safe: WAITERS without a wait queue costs a visit of the parking lot, GUARDED
- * without callbacks a lock.
- *
- * A token that is APART (cancel.c) is asked for only by the context that has claimed the future:
- * until that context ends it, the parent exists. So such a future is claimed first, and is then
- * claimed for a cancel if its token is requested. Lock order: an executor's, `lock`, a token's tree, a bucket of the
+ * without callbacks a lock. Lock order: an executor's, `lock`, a token's tree, a bucket of the
  * parking lot.
  */
 #include "future.h"
@@ -194,18 +188,9 @@ bool fl__future_claim_ended(fl_future *f)
 
 enum fl__claim fl__future_claim(fl_future *f)
 {
-	/* a pending task's token stays APART */
-	const bool apart = fl__load_relaxed(&f->token.word_) & FL__CANCEL_APART;
-	if (!apart && fl__cancel_is_requested(&f->token))
-		return fl__future_claim_cancel(f) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
-	if (!future_claim(f, FL__FUTURE_CLAIMED))
-		return FL__CLAIM_LOST;
-	if (!apart || !fl__cancel_is_requested(&f->token))
-		return FL__CLAIM_RUN;
-	/* the ending CAS publishes it */
-	(void)fl__or_relaxed(&f->state, FL__FUTURE_CANCELLED | (future_is_late(f) ? FL__FUTURE_EXPIRED : 0));
-	fl__hook_task(FL__TRACE_CANCEL, f);
-	return FL__CLAIM_CANCEL;
+	if (fl__likely(!fl_cancel_token_is_requested(&f->token)))
+		return future_claim(f, FL__FUTURE_CLAIMED) ? FL__CLAIM_RUN : FL__CLAIM_LOST;
+	return fl__future_claim_cancel(f) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
 }
 
 bool fl__future_is_claimed(const fl_future *f)
@@ -236,8 +221,8 @@ bool fl__future_has_expired(const fl_future *f)
 /* The end. */
 
 /*
- * The ending CAS; also subtracts `drop` (0 or FL__FUTURE_REF), unless the future is REGISTERED.
- * Returns the old word; 0: it needs `lock`.
+ * The ending CAS; also subtracts `drop` (0 or FL__FUTURE_REF). Returns the old word; 0: it needs
+ * `lock`.
  */
 static uint32_t future_try_publish(fl_future *f, uint32_t drop)
 {
@@ -247,8 +232,7 @@ static uint32_t future_try_publish(fl_future *f, uint32_t drop)
 		 * error, message and result; pairs with fl__future_has_ended(),
 		 * fl__future_has_result(), fl_future_get_state() and fl__word_wait()
 		 */
-		if (fl__cas_weak_release(&f->state, &seen,
-		                         (seen | FL__FUTURE_ENDED) - (seen & FL__FUTURE_REGISTERED ? 0 : drop)))
+		if (fl__cas_weak_release(&f->state, &seen, (seen | FL__FUTURE_ENDED) - drop))
 			return seen;
 	return 0;
 }
@@ -281,11 +265,8 @@ static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback
 {
 	struct fl__lot lot;
 	*list = NULL;
-	const uint32_t before = future_try_publish(f, 0);
-	if (before != 0) {
-		*list = before & FL__FUTURE_REGISTERED ? f->callbacks : NULL;
+	if (future_try_publish(f, 0) != 0)
 		return true;
-	}
 	fl__lock(&f->lock);
 	struct fl__callback *all = f->callbacks, *newest = all;
 	while (newest && newest->call == fl__future_report)
@@ -381,9 +362,7 @@ void fl__future_finish(fl_future *f, int error, char *message)
 bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks)
 {
 	const uint32_t before = future_try_publish(f, FL__FUTURE_REF);
-	*callbacks = before & FL__FUTURE_REGISTERED ? f->callbacks : NULL;
-	if (*callbacks)
-		return false;
+	*callbacks = NULL;
 	if (before / FL__FUTURE_REF > 1)
 		return true;
 	if (before == 0) {
@@ -430,6 +409,22 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 		fl_future_free(now->future);
 }
 
+bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
+{
+	struct fl__callback *list;
+	if (fl__type_has_hooks(f->type))
+		return false;
+	if (f->type->drop_arg)
+		fl__drop(f->type->drop_arg, f->arg); /* again in fl__future_finish(): it zeroes the handle */
+	if (!future_publish_if(f, true, prompt, &list, NULL))
+		return false;
+	if (list)
+		fl__future_run_callbacks(f, list);
+	return true;
+}
+
+/* Cancelling. */
+
 bool fl__future_guard(fl_future *f)
 {
 	/* the CAS decides, or the check under the lock */
@@ -440,24 +435,6 @@ bool fl__future_guard(fl_future *f)
 			return true;
 	return !fl__future_has_ended(f);
 }
-
-bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
-{
-	struct fl__callback *list;
-	if (fl__type_has_hooks(f->type))
-		return false;
-	if (f->type->drop_arg)
-		fl__drop(f->type->drop_arg, f->arg); /* again in fl__future_finish(): it zeroes the handle */
-	if (fl__load_relaxed(&f->state) & FL__FUTURE_REGISTERED) /* never changes */
-		(void)fl__future_guard(f);                       /* so the end looks at the callbacks first */
-	if (!future_publish_if(f, true, prompt, &list, NULL))
-		return false;
-	if (list)
-		fl__future_run_callbacks(f, list);
-	return true;
-}
-
-/* Cancelling. */
 
 void fl__future_request_stop(fl_future *f)
 {

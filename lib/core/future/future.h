@@ -62,7 +62,7 @@ struct fl_future {
 	const fl_task_type *type;
 	void *arg, *result; /* in the producer's block; NULL: size 0 */
 	const struct fl__future_ops *ops;
-	/* Unless it is alone, it leaves its tree just before the end is published, under `lock`. */
+	/* It ends just before the end is published, under `lock`. */
 	fl_cancel_token token;
 	/* newest first; fl__future_init() zeroes this and the rest */
 	struct fl__callback *callbacks;
@@ -83,7 +83,6 @@ enum {
 	FL__FUTURE_GUARDED = 16,
 	FL__FUTURE_KEPT = 32,
 	FL__FUTURE_EXPIRED = 64,
-	FL__FUTURE_REGISTERED = 128,
 	FL__FUTURE_REF = 256 /* a reference */
 };
 
@@ -189,12 +188,6 @@ bool fl__future_guard(fl_future *f);
 
 /* Before a wait: runs the task on this context, if allowed. */
 void fl__future_help(fl_future *f, fl_time deadline, const fl_cancel_token *cancel);
-
-/* How many references exist. Acquires: those that were freed before are seen. */
-static inline uint32_t fl__future_refs(const fl_future *f)
-{
-	return fl__load_acquire(&f->state) / FL__FUTURE_REF; /* pairs with fl__future_drop() */
-}
 
 /* Whether `f` has ended. Acquires. */
 bool fl__future_has_ended(const fl_future *f);

@@ -281,8 +281,7 @@ FL_STRESS_ACTOR(group_stopped, owner)
 	int *at = &s->data;
 	OK(hold_submit(s->e, s, &s->f));
 	OK(fl_event_wait(&s->held));
-	for (int i = 0; i < 2; i++) /* the second looks for tasks that have ended */
-		OK(fl_group_submit(s->g, &add_one, &at, &s->got));
+	OK(fl_group_submit(s->g, &add_one, &at, &s->got));
 	fl_event_set(&s->known);
 	OK(fl_group_join(s->g));
 	FL_STRESS_CHECK(s->data == 0 && !fl_group_message(s->g));
@@ -302,48 +301,6 @@ FL_STRESS(group_stopped, owner, canceller)
 	end_group(s->g);
 	fl_executor_free(s->e);
 	FL_ACCEPTABLE(s->got == 0, "cancelled");
-}
-
-/*
- * A member submits another one, and ends: the join waits for both. A cancel ends a pending member
- * while the worker takes it, which does not touch the group afterwards.
- */
-struct group_chain {
-	struct fl__thread_pool *p;
-	fl_group *g;
-	int data;
-};
-
-FL_TASK_STATIC(submit_another, struct group_chain *, void)
-{
-	FL_IGNORE(fl_group_submit((*arg)->g, &add_one, &(int *){&(*arg)->data}, NULL));
-	return 0;
-}
-
-FL_STRESS_SETUP(group_chain)
-{
-	s->p = pool_of_actors(1, 1);
-	s->g = group_of(&s->p->base);
-}
-
-FL_STRESS_ACTOR(group_chain, owner)
-{
-	const unsigned kind = fl_stress_choose(3);
-	OK(fl_group_submit(s->g, &submit_another, &s, NULL));
-	if (kind == 0)
-		fl_group_cancel(s->g);
-	OK(kind == 1 ? FL_WAIT_ANY(FL_ON_GROUP(s->g)) : fl_group_join(s->g));
-	FL_STRESS_CHECK(kind == 0 || s->data == 1);
-	end_group(s->g);
-	fl_executor_close(&s->p->base);
-}
-
-SERVES(group_chain, worker, 0)
-
-FL_STRESS(group_chain, owner, worker)
-{
-	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(1, "joined");
 }
 
 /*

@@ -62,14 +62,16 @@ FL_TEST(group_without_memory)
 	assert_true(failed);
 }
 
-/* The memory of a group does not grow with the tasks that have ended. */
+/* Tasks that have ended leave no memory behind in their group. */
 FL_TEST(group_takes_no_memory)
 {
 	FL_SCOPED(fl_executor) *e = sequential();
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int result;
-	for (int i = 0; i < 100; i++) /* the executor has its own */
+	for (int i = 0; i < 2; i++) { /* the executor has its own */
 		FL_OK(counted_group_submit(&g, i, &result));
+		FL_OK(fl_group_join(&g));
+	}
 	const long before = seam_live_allocs();
 	for (int i = 0; i < 10000; i++)
 		FL_OK(counted_group_submit(&g, i, &result));
