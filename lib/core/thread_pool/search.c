@@ -65,9 +65,9 @@
  * Until it has the lock it counts as idle, though a wake passes over it.
  *
  * A worker in its initializer, or one that looks for forks (fork_join.c), is not counted as
- * searching: either may take long. During an initializer each submit looks under the lock whether to
- * start another worker, since tasks that are no more than the initializers leave all queues marked,
- * not only the empty ones (fl__backlog_watch()).
+ * searching: either may take long. While no more tasks wait than workers initialize, all queues are
+ * marked, not only the empty ones (fl__backlog_watch()). So during an initializer each submit looks
+ * under the lock whether to start another worker.
  */
 #include "../base/atomic.h"
 #include "../base/awaited.h"

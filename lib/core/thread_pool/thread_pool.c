@@ -18,9 +18,9 @@ static void pool_ends(struct fl__run *run)
 }
 
 /*
- * The submit under the lock: for the first task, while a worker runs the initializer, after a start
- * has failed, after a task has ended the last worker's thread, while the injector's overflow list is
- * not empty, and if the injector's ring is full or closed.
+ * The submit under the lock: for the first task, after a start has failed, after a task has ended
+ * the last worker's thread, while the injector's overflow list is not empty, and if the injector's
+ * ring is full or closed.
  */
 static FL__NOINLINE int pool_submit_slow(struct fl__thread_pool *p, struct fl__task_queue *injector,
                                          struct fl__task_block *block)
