@@ -182,20 +182,18 @@ static inline __attribute__((__always_inline__)) int fl__mpmc_claim_slots(struct
 				_claim->owes_wake = (_seen & FL__MPMC_WAIT) != 0;
 				return 0;
 			}
-			if (!_exact)
-				return -EAGAIN;
-			fl__mpmc_back_off(++_failed);
 		} else if (_ahead == 0 && (_at & FL__MPMC_CLOSED) != 0) {
 			return -EPIPE;
 		} else if (!fl__mpmc_later(_stamp, _at)) {
 			const int _rc = _exact ? fl__mpmc_refuse(_q, _at, _ahead != 0) : -EBUSY;
 			if (_rc != 0)
 				return _rc;
-		} else { /* other calls have claimed the slot: the word has moved */
-			if (!_exact)
-				return -EAGAIN;
-			fl__mpmc_back_off(++_failed);
+			continue;
 		}
+		/* another call has claimed the slot */
+		if (!_exact)
+			return -EAGAIN;
+		fl__mpmc_back_off(++_failed);
 	}
 }
 

@@ -86,6 +86,17 @@ static inline void fl__task_queue_fill(unsigned char *slot, uint64_t at, struct 
 	fl__store_release(fl__mpmc_stamp(slot), at + FL__MPMC_ITEM);
 }
 
+/* Claims a slot for a put (a get), as fl__mpmc_claim_slots(): again until no other claim is faster. */
+static inline __attribute__((always_inline)) bool fl__task_queue_claim(struct fl__task_queue *queue, uint64_t *word,
+                                                                       uint64_t ahead, struct fl__mpmc_claim *claim)
+{
+	int rc;
+	do
+		rc = fl__mpmc_claim_slots(&queue->ring, word, ahead, sizeof(struct fl__task_block *), 1, false, claim);
+	while (fl__unlikely(rc == -EAGAIN));
+	return rc == 0;
+}
+
 /*
  * Puts a task into the ring of an injector whose `slow` the caller has read as 0, or into the
  * calling worker's local queue. Returns false if the ring is full or closed. True: `*marked` says
@@ -97,11 +108,7 @@ static inline void fl__task_queue_fill(unsigned char *slot, uint64_t at, struct 
 static inline bool fl__task_queue_put(struct fl__task_queue *queue, struct fl__task_block *block, bool *marked)
 {
 	struct fl__mpmc_claim claim;
-	int rc;
-	do
-		rc = fl__mpmc_claim_slots(&queue->ring, &queue->ring.tail, 0, sizeof block, 1, false, &claim);
-	while (fl__unlikely(rc == -EAGAIN));
-	if (fl__unlikely(rc != 0))
+	if (fl__unlikely(!fl__task_queue_claim(queue, &queue->ring.tail, 0, &claim)))
 		return false;
 	*marked = claim.owes_wake;
 	fl__task_queue_fill(claim.slot, claim.at, block);
@@ -151,12 +158,7 @@ static inline struct fl__task_block *fl__task_queue_take(struct fl__task_queue *
 {
 	struct fl__task_block *block;
 	struct fl__mpmc_claim claim;
-	int rc;
-	do
-		rc = fl__mpmc_claim_slots(&queue->ring, &queue->ring.head, FL__MPMC_ITEM, sizeof block, 1, false,
-		                          &claim);
-	while (rc == -EAGAIN);
-	if (rc != 0)
+	if (!fl__task_queue_claim(queue, &queue->ring.head, FL__MPMC_ITEM, &claim))
 		return NULL;
 	fl__mpmc_drain(&queue->ring, claim.slot, claim.at, &block, sizeof block);
 	fl__task_queue_fetch_ahead(queue);
