@@ -171,10 +171,10 @@ void bench_no_teardown(void *state, uint64_t total);
 /* Says why on standard error and aborts: a wrong result has no speed. */
 __attribute__((noreturn, format(printf, 1, 2))) void bench_fail(const char *format, ...);
 
-/* Likewise unless `good`, with errno. */
+/* Calls bench_fail() with `what` and errno, unless `good`. */
 void bench_must(bool good, const char *what);
 
-/* Likewise unless `call` returned 0, with what it returned. */
+/* Calls bench_fail() with the text of `call` and what it returned, unless that is 0. */
 #define BENCH_OK(call) bench_ok((call), #call)
 void bench_failed_call(int rc, const char *call);
 static inline void bench_ok(int rc, const char *call)
@@ -183,7 +183,7 @@ static inline void bench_ok(int rc, const char *call)
 		bench_failed_call(rc, call);
 }
 
-/* Likewise unless all were counted. */
+/* Calls bench_fail() with both counts, unless they are equal. */
 void bench_counted(const char *what, uint64_t counted, uint64_t of);
 
 /*

@@ -23,8 +23,8 @@
  *                                                     zeroes the set
  *
  * All accesses are relaxed, except to `types`: figures order nothing. A lost race costs a sample:
- * the short way may be open while `skip` is 0, or closed while it is not, until the next arm, or the
- * next stamp; two adds may miss each other, and adds may be lost while a set is zeroed.
+ * the short way may be open while `skip` is 0, or closed while it is not, until the next arm, or
+ * the next stamp; two adds may miss each other, and adds may be lost while a set is zeroed.
  */
 #include "stats.h"
 #include "core/base/sys.h"

@@ -20,8 +20,8 @@
  *   queued    in `queue`, pending                 submit adds the task
  *   running   in a context's frame, in `running`  a worker, or a context that helps, takes it
  *   foreign   counted by `foreign`                a context claims it, but not by a worker's
- *                                                 take: a canceller, a context that helps, or a cancel or
- *                                                 failure of the executor
+ *                                                 take: a canceller, a context that helps, or a
+ *                                                 cancel or failure of the executor
  *   ended     nowhere
  *
  * A foreign context claims a task, removes it from `queue` and counts it, in one section of the
@@ -89,8 +89,8 @@ struct fl__executor_ops {
 	bool (*would_hang)(fl_executor *e);
 	/*
 	 * For kinds with a backlog of their own in place of `queue`; else NULL. Under the lock,
-	 * when the backlog is closed. `take_oldest` removes a task, or returns NULL.
-	 * It takes the tasks of each queue in their order.
+	 * when the backlog is closed. `take_oldest` removes a task, or returns NULL. It takes the
+	 * tasks of each queue in their order.
 	 * `list_running` adds to `running` each task that a worker runs, once and with a reference,
 	 * but not `queued` tasks, which are in such a list already.
 	 */

@@ -57,7 +57,7 @@ static void imap_on_end(fl_future *f, void *arg)
 	fl__imap_release(it);
 }
 
-/* As above, for a type without hooks. */
+/* The callback of futures of a type without drop hooks. */
 void fl__imap_on_end(fl_future *f, void *arg)
 {
 	fl__run_ends(f);
@@ -66,7 +66,7 @@ void fl__imap_on_end(fl_future *f, void *arg)
 
 void fl__imap_close(fl_imap *it)
 {
-	/* as in fl__imap_collect() */
+	/* pairs with imap_on_end() */
 	struct fl__imap_batch *done = it->calls ? fl__swap_acquire(&it->done, &imap_closed) : NULL;
 	for (; done; done = done->next_done)
 		done->returned = true;

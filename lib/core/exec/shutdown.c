@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The end of an executor: close, cancel, break, join, free, detach. Queued tasks are taken out under
- * the lock, and ended without it.
+ * The end of an executor: close, cancel, break, join, free, detach. Queued tasks are taken out
+ * under the lock, and ended without it.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -23,8 +23,9 @@ static struct fl__task_block *executor_take_oldest(fl_executor *e)
 }
 
 /*
- * The tasks that one section of the lock found. `ours`: claimed by this context. `theirs`: claimed
- * by others, in a kind's own backlog. `running`: by the workers of such a kind.
+ * The tasks that one section of the lock found. `ours`: this context has claimed them. `theirs`:
+ * other contexts have claimed them, in a kind's own backlog. `running`: workers of such a kind run
+ * them.
  */
 struct executor_taken {
 	struct fl__task_list ours, theirs, running;
@@ -54,7 +55,7 @@ FL__COLD static void executor_end_taken(fl_executor *e, const struct executor_ta
 		fl__future_request_stop(&block->future);
 		fl_future_free(&block->future);
 	}
-	/* Last: a callback may wait for a running task, which may end only after the request above. */
+	/* Last: a callback may wait for a running task, which may end only after its request. */
 	FL__EACH_SAFE (struct fl__task_block, block, taken->ours.head) {
 		fl__future_finish(&block->future, error, text ? fl__message_format("%s", text) : NULL);
 		fl_future_free(&block->future); /* the producer's reference */
@@ -318,10 +319,10 @@ static int executor_start_freeing_thread(fl_executor *e)
 	                                   .function = executor_free_when_ended,
 	                                   .calls_user = true, /* drop hooks */
 	                                   .end = executor_detached_in_use};
-	fl__add_relaxed(&fl__executors_detached, 1); /* as above */
+	fl__add_relaxed(&fl__executors_detached, 1); /* a count */
 	const int rc = fl__helper_start_with(&helper, e);
 	if (rc != 0)
-		fl__sub_relaxed(&fl__executors_detached, 1); /* as above */
+		fl__sub_relaxed(&fl__executors_detached, 1); /* a count */
 	return rc == 0 || rc == -ENOMEM ? rc : -EAGAIN;
 }
 

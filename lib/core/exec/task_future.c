@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The future of a task: what a cancel, a release and the end by a foreign context do with the task's
- * executor. Kinds that run tasks in other processes have a table of their own, which shares most of
- * these operations (process/remote/remote.c). So no function asks where a task runs.
+ * The future of a task: what a cancel, a release and the end by a foreign context do with the
+ * task's executor. Kinds that run tasks in other processes have a table of their own, which shares
+ * most of these operations (process/remote/remote.c). So no function asks where a task runs.
  */
 #include "../base/atomic.h"
 #include "executor.h"

@@ -192,7 +192,7 @@ static struct fl__fork *fork_take_any(struct fl__fork_worker *self, struct fl__f
 {
 	struct fl__forks *forks = self->forks;
 	struct fl__fork *fork = NULL;
-	/* relaxed: the fence orders it; with FL__FORK_UNFENCED every pop is a swap, and needs none */
+	/* relaxed: the fence orders it; with FL__FORK_UNFENCED each pop is a swap instead */
 	if (!(fl__add_relaxed(&forks->flags.thieves, 1) & FL__FORK_UNFENCED))
 		fork_fence_all(forks);
 	struct fl__fork_worker *v = only ? only : fork_after(self);

@@ -34,8 +34,8 @@
  * CHUNK    How long a chunk takes, in ns. A loop that takes less is not split.
  * FEW      With up to FEW workers a chunk takes CHUNK. With more of them it takes less, down to
  *          CHUNK/FEW, since a worker publishes a half of its part only between two chunks. A chunk
- *          that takes FEW times too long is made smaller. Near the end of the shared rest, a take is
- *          1/FEW of it.
+ *          that takes FEW times too long is made smaller. Near the end of the shared rest, a take
+ *          is 1/FEW of it.
  * GROWTH   The largest factor of one growth of a chunk. No chunk is more than 2/GROWTH of the rest.
  *          A loop is not split before it has run for half of CHUNK/GROWTH, so that its time can be
  *          guessed. If the thread's last loop has just begun, the helper is awake: then a loop that

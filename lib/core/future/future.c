@@ -200,7 +200,7 @@ bool fl__future_is_claimed(const fl_future *f)
 
 bool fl__future_is_cancelled(const fl_future *f)
 {
-	return fl__load_relaxed(&f->state) & FL__FUTURE_CANCELLED; /* as above */
+	return fl__load_relaxed(&f->state) & FL__FUTURE_CANCELLED; /* a claim publishes nothing */
 }
 
 bool fl__future_claim_cancel(fl_future *f)

@@ -34,8 +34,8 @@ struct fl__callback {
 struct fl__future_ops {
 	/*
 	 * Called by a context other than the producer: claims `f` for a cancel, and removes it from
-	 * its executor's queue. A task of the thread executor stays in its ring. Returns
-	 * false if `f` was claimed or has started.
+	 * its executor's queue. A task of the thread executor stays in its ring. Returns false if
+	 * `f` was claimed or has started.
 	 */
 	bool (*claim_cancel)(fl_future *f);
 	/* Called by a context other than the producer that has ended `f`. NULL: nothing to do. */
@@ -181,8 +181,8 @@ bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt);
 void fl__future_request_stop(fl_future *f);
 
 /*
- * Makes the end take `lock`, to request the token or to add a callback. False: the future has ended,
- * and the caller sees what it published.
+ * Makes the end take `lock`, to request the token or to add a callback. False: the future has
+ * ended, and the caller sees what it published.
  */
 bool fl__future_guard(fl_future *f);
 
@@ -243,7 +243,10 @@ struct fl__calling {
  */
 void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *storage);
 
-/* Also, innermost first, the callbacks of futures that a callback ends by fl__future_end_after(). */
+/*
+ * Calls the callbacks, and, innermost first, those of futures that a callback ends by
+ * fl__future_end_after().
+ */
 void fl__future_run_callbacks(fl_future *f, struct fl__callback *list);
 
 /* In a callback of `f`: whether no more user code runs here before its reference is freed. */

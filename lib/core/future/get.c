@@ -83,7 +83,7 @@ fl_future_state fl_future_get_state(const fl_future *f)
 	if (!(seen & (FL__FUTURE_ENDED | FL__FUTURE_CLAIMED)) && f->ops->has_started) {
 		if (f->ops->has_started(f))
 			return FL_RUNNING;
-		/* as above. It may have ended since. */
+		/* pairs with future_try_publish(). It may have ended since. */
 		seen = fl__load_acquire(&f->state);
 	}
 	if (seen & FL__FUTURE_ENDED)

@@ -15,12 +15,12 @@
  * The number of injectors is fixed when the executor is created: one for each four workers, rounded
  * up to a power of two, at most eight.
  *
- * A worker looks at its local queue first, then at the injectors. Each sixteenth time it begins with
- * one task of another queue; it visits all listed queues one after the other. If an injector's ring is
- * empty and its overflow list is not, the worker moves tasks from the list into the ring
- * (fl__pool_pay()). So each task is reached, whatever the other queues have. While at most one worker
- * may be active, tasks go into an injector and are taken one at a time: so they begin in the order
- * of submission.
+ * A worker looks at its local queue first, then at the injectors. Each sixteenth time it begins
+ * with one task of another queue; it visits all listed queues one after the other. If an injector's
+ * ring is empty and its overflow list is not, the worker moves tasks from the list into the ring
+ * (fl__pool_pay()). So each task is reached, whatever the other queues have. While at most one
+ * worker may be active, tasks go into an injector and are taken one at a time: so they begin in the
+ * order of submission.
  *
  *   word       holds                                        written by
  *   ring       the oldest tasks of the queue                any thread, by CAS; from the overflow
@@ -32,7 +32,7 @@
  *   listed     a bit for each queue: it may have a task,    set for the injectors, for ever; for a
  *              or no mark                                   local queue by its worker, after a put
  *                                                           that has cleared the mark; cleared
- *                                                           under the lock: fl__backlog_take_locked()
+ *                                                           by fl__backlog_take_locked()
  *   takes,     how often the worker has looked for a task;  the worker
  *   visited    the queue that it has visited last
  *   spills     0: the worker puts its tasks into its local  the worker: set by fl__local_spill(),
@@ -62,18 +62,20 @@
  *      each for a moment:
  *        - A put has cleared the mark, and is about to list the queue. Then it wakes a worker.
  *        - fl__backlog_take_locked() has removed a queue that it saw marked, and a put clears the
- *          mark. The put then reads `listed`, and fl__backlog_take_locked() reads the mark again. All
- *          four accesses are seq_cst, so one of the two lists the queue again. The put may have woken
- *          nobody, since a worker searches: the one that has called fl__backlog_take_locked(), or
- *          another. Each is still counted then, and marks the queues when it ends its search.
+ *          mark. The put then reads `listed`, and fl__backlog_take_locked() reads the mark again.
+ *          All four accesses are seq_cst, so one of the two lists the queue again. The put may have
+ *          woken nobody, since a worker searches: the one that has called
+ *          fl__backlog_take_locked(), or another. Each is still counted then, and marks the queues
+ *          when it ends its search.
  *      So a thread may treat a queue that it finds not listed as one that it has marked. `made` is
  *      seq_cst, too, so that no mark misses a listed queue. Only fl__backlog_is_over() reads all
  *      queues, since a task that it overlooks would be lost.
  *
  * Nothing can be removed from the middle of a ring. So a task that was cancelled, or that a waiter
  * has run, stays there until it is taken; the rings bound the number of such tasks. The overflow
- * lists are searched if at least half of all waiting tasks are claimed, and these are at least twice
- * as many as the injectors' rings have slots. So a search removes a quarter of the tasks or more.
+ * lists are searched if at least half of all waiting tasks are claimed, and these are at least
+ * twice as many as the injectors' rings have slots. So a search removes a quarter of the tasks or
+ * more.
  */
 #include "backlog.h"
 #include "../base/atomic.h"
@@ -115,7 +117,10 @@ static int backlog_make_queue(struct fl__backlog *b, struct fl__task_queue *queu
 /* The next listed queue after this one, listed or not. Returns NULL if there is none. */
 static struct fl__task_queue *backlog_after(const struct fl__backlog *b, const struct fl__task_queue *queue)
 {
-	/* seq_cst, both: see invariant 6. Its acquire: the queue is complete; pairs with fl__task_queue_list() */
+	/*
+	 * seq_cst, both: see invariant 6. The acquire of `listed`: the queue is complete; pairs
+	 * with fl__task_queue_list()
+	 */
 	for (uint32_t i = queue->number + 1; i < fl__load_seq_cst(&b->made);
 	     i += FL__BACKLOG_BITS - i % FL__BACKLOG_BITS) {
 		const uint64_t listed = fl__load_seq_cst(&b->listed[i / FL__BACKLOG_BITS]) >> i % FL__BACKLOG_BITS;
@@ -225,8 +230,8 @@ static size_t backlog_room(const struct fl__task_queue *own)
 }
 
 /*
- * Puts tasks, for which there is room, into the calling worker's local queue, open or closed. Owes a
- * wake if a thread may have seen the queue empty before it went, or goes, to sleep.
+ * Puts tasks, for which there is room, into the calling worker's local queue, open or closed. Owes
+ * a wake if a thread may have seen the queue empty before it went, or goes, to sleep.
  */
 static void backlog_move_in(struct fl__task_queue *own, struct fl__task_block *const *blocks, size_t n, unsigned *owes)
 {
@@ -363,7 +368,7 @@ struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b)
 			return block;
 		if (queue->number <= b->mask || !backlog_is_marked(queue))
 			continue;
-		/* seq_cst: see invariant 6. The bit is set: only this call, under the lock, clears it. */
+		/* seq_cst: see invariant 6. The bit is set: this call alone clears it. */
 		fl__sub_seq_cst(queue->listed, queue->bit);
 		if (!backlog_is_marked(queue))
 			fl__task_queue_list(queue);
@@ -410,7 +415,7 @@ bool fl__backlog_any(const struct fl__backlog *b)
 bool fl__backlog_mark(struct fl__backlog *b)
 {
 	BACKLOG_EACH (queue, b)
-		/* seq_cst: see the invariant of search.c. A queue that is marked already is only read. */
+		/* seq_cst: see the invariant of search.c. A queue with a mark is only read. */
 		if ((fl__load_seq_cst(&queue->slow) & FL__QUEUE_OVERFLOWS) ||
 		    !(backlog_is_marked(queue) || fl__mpmc_mark_empty(&queue->ring) ||
 		      fl__mpmc_can_get(&queue->ring) == -EPIPE))

@@ -26,7 +26,10 @@ struct fl__task_queue {
 
 enum { FL__QUEUE_OVERFLOWS = 1, FL__QUEUE_STARTUP = 2 };
 
-/* Threads that leave may still have a queue when others start. BITS: of so many queues in a word. */
+/*
+ * QUEUES: a thread that leaves may still have a queue when others start. BITS: of so many queues in
+ * a word of `listed`.
+ */
 enum {
 	FL__BACKLOG_INJECTORS = 8,
 	FL__BACKLOG_QUEUES = FL__BACKLOG_INJECTORS + 2 * FL_WORKERS_MAX,
@@ -86,7 +89,7 @@ static inline void fl__task_queue_fill(unsigned char *slot, uint64_t at, struct 
 	fl__store_release(fl__mpmc_stamp(slot), at + FL__MPMC_ITEM);
 }
 
-/* Claims a slot for a put (a get), as fl__mpmc_claim_slots(): again until no other claim is faster. */
+/* As fl__mpmc_claim_slots(), for one slot: tries again while other claims are faster. */
 static inline __attribute__((always_inline)) bool fl__task_queue_claim(struct fl__task_queue *queue, uint64_t *word,
                                                                        uint64_t ahead, struct fl__mpmc_claim *claim)
 {
@@ -137,7 +140,7 @@ static inline void fl__local_spill(struct fl__task_queue *local)
  */
 static inline void fl__task_queue_fetch_ahead(const struct fl__task_queue *queue)
 {
-	/* relaxed, all three: a stale value only makes the prefetch useless. The head has no flags. */
+	/* relaxed, all three: a stale value makes the prefetch useless. The head has no flags. */
 	const uint64_t at = fl__mpmc_next(&queue->ring, fl__load_relaxed(&queue->ring.head));
 	unsigned char *slot = fl__mpmc_slot_of(&queue->ring, at, sizeof(void *));
 	if (fl__load_relaxed(fl__mpmc_stamp(slot)) == at + FL__MPMC_ITEM)
@@ -197,8 +200,8 @@ void fl__backlog_refill(struct fl__backlog *b);
 
 /*
  * Under the lock: takes a task from any queue. Returns NULL if there is none, or if a put into a
- * ring has not ended: then the caller tries again. Removes marked local queues from the list; so the
- * caller is counted as searching, or takes all tasks.
+ * ring has not ended: then the caller tries again. Removes marked local queues from the list; so
+ * the caller is counted as searching, or takes all tasks.
  */
 struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b);
 

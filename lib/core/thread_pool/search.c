@@ -52,8 +52,8 @@
  *   - S sees `more` false, and leaves the task: no further worker may be active. The thread that
  *     makes `more` true sets a mark or wakes a worker (fl__pool_settle()). If it does so before the
  *     submit, the submit finds the mark; if after S's load, that thread finds the task.
- * A local queue that is not listed counts as marked (invariant 6 of backlog.c). That of a new worker
- * is made with a mark.
+ * A local queue that is not listed counts as marked (invariant 6 of backlog.c). That of a new
+ * worker is made with a mark.
  *
  * So these are in the total order of seq_cst: the claim, or the store to `slow` for a task
  * that goes into an overflow list; the submit's load of `searching`; the end of S's search; S's

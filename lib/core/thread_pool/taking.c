@@ -7,9 +7,9 @@
  *     TAKING (1)    it takes a task                          fl__pool_take(), before it reads the
  *                                                            queues
  *     an address    it runs the task of this future          fl__pool_take(), which has claimed it
- *     BETWEEN (2)   it will take a task, and runs no user    pool_ends() and pool_run(), before they
- *                   code before                              publish an end; fl__pool_take(), without
- *                                                            a task
+ *     BETWEEN (2)   it will take a task, and runs no user    pool_ends() and pool_run(), before
+ *                   code before                              they publish an end; fl__pool_take()
+ *                                                            without a task
  *     ELSE (0)      anything else                            pool_next(), before a search; if user
  *                                                            code follows the end, pool_run()
  *   called          of a worker, bool: a thread has counted  set under the lock by

@@ -65,8 +65,8 @@ struct fl__worker_ops {
 	 * NULL: there are no stand-ins. Called with `begins` by a park that has slept for
 	 * FL__DOZE_AFTER, and again at the time that the call returns; FL__NEVER: no more. After
 	 * such a sleep, called without `begins`. The caller may hold a lock of the executor or of
-	 * the user's allocator. So the function takes no lock of the library and calls no allocator of
-	 * the user. It may start a thread by pthread_create() and join one that ends.
+	 * the user's allocator. So the function takes no lock of the library and calls no allocator
+	 * of the user. It may start a thread by pthread_create() and join one that ends.
 	 */
 	int64_t (*doze)(const struct fl__wait *wait, bool begins);
 };

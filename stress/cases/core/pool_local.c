@@ -6,7 +6,7 @@
  */
 #include "pools.h"
 
-/* The user closes the executor, which wakes all workers; if it `waits`, when the second task has run. */
+/* The user closes the executor, which wakes all workers; if it `waits`, after the second task. */
 #define CLOSES_AFTER_SECOND(test, waits, ...)                                                                          \
 	FL_STRESS_ACTOR(test, user)                                                                                    \
 	{                                                                                                              \

@@ -191,8 +191,8 @@ POOL_TEST(backlog_reaches_each_queue, 2)
 }
 
 /*
- * The ring of the injector is full, and the event's task in the list behind it. The worker that gets
- * there has a task in its queue at each take, and so never searches.
+ * The ring of the injector is full, and the event's task in the list behind it. The worker that
+ * gets there has a task in its queue at each take, and so never searches.
  */
 POOL_TEST(backlog_reaches_what_is_late, 2)
 {
@@ -262,8 +262,8 @@ static int listed(const struct fl__backlog *b)
 }
 
 /*
- * A search visits a local queue from its first task on, until it was found empty and marked. So what a
- * worker has left when it ended is soon taken, by a worker that always has newer tasks.
+ * A search visits a local queue from its first task on, until it was found empty and marked. So
+ * what a worker has left when it ended is soon taken, by a worker that always has newer tasks.
  */
 FL_TEST(backlog_visits_queues_with_tasks)
 {
