@@ -29,7 +29,7 @@ static void use_executor(void)
 	fl_future_free(f);
 	FL_OK(mpi_cancel_points_add_one_map(e, numbers, N, sums, NULL));
 	FL_EACH (i, sums)
-		FL_CHECK(sums[i] == i + 1);
+		FL_CHECK(sums[i] == (int)i + 1);
 	fl_executor_free(e);
 }
 

@@ -144,7 +144,7 @@ FL_LOOP_TEST(loop_executor_on_is_freed_by_a_fiber_of_its_loop)
 	fl_executor_free(e); /* lets the tasks run */
 	FL_EACH (i, f) {
 		int result = 0;
-		FL_CHECK(square_try_get(f[i], &result) == 0 && result == i * i);
+		FL_CHECK(square_try_get(f[i], &result) == 0 && result == (int)(i * i));
 		fl_future_free(f[i]);
 	}
 }

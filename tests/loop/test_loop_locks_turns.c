@@ -75,7 +75,7 @@ FL_LOOP_TEST(loop_locks_barrier_lets_all_go_in_order)
 	for (int round = 0; round < 2; round++) {
 		start_takers(t, 3, come);
 		FL_EACH (i, t)
-			FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == i);
+			FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == (int)i);
 	}
 	/* The last party continues, then the others in order. */
 	NOTED("cabcab");
@@ -101,7 +101,7 @@ FL_LOOP_TEST(loop_locks_barrier_breaks_by_a_cancel)
 	FL_CHECK(fl_barrier_wait(&barrier) == 2);
 	fl_fiber_cancel(t[0].fiber);
 	for (int i = 0; i < 2; i++)
-		FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == i);
+		FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == (int)i);
 	FL_CHECK(!fl_barrier_is_broken(&barrier));
 }
 

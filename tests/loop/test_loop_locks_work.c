@@ -209,7 +209,7 @@ static int locals(void *unused)
 		f[i] = fl_test_start(keep_local, &numbers[i]);
 	}
 	FL_EACH (i, numbers)
-		FL_CHECK(fl_test_join(f[i]) == 0 && numbers[i] == -(i + 1));
+		FL_CHECK(fl_test_join(f[i]) == 0 && numbers[i] == -((int)i + 1));
 	FL_CHECK(fl_local_get(&own) == &mine && dropped == 20);
 	FL_OK(fl_local_set(&own, NULL));
 	return 0;

@@ -87,7 +87,7 @@ static int be_served(void *arg)
 			if (rc != 0)
 				FL_CHECK(j == 1 && rc == FL_ETASK && fl_future_error(f[j]) == -ECANCELED);
 			else
-				FL_CHECK(result == (c->number + j) * (c->number + j));
+				FL_CHECK(result == (c->number + (int)j) * (c->number + (int)j));
 			fl_future_free(f[j]);
 		}
 	}

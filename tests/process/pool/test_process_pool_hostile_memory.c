@@ -76,7 +76,7 @@ FL_TEST(process_pool_workers_reach_nothing_of_each_other)
 		assert_int_equal(reach[i].sockets, 1);
 		assert_int_equal(reach[i].events, 1);
 		assert_int_equal(reach[i].others, 0);
-		for (int j = 0; j < i; j++) {
+		for (size_t j = 0; j < i; j++) {
 			assert_int_not_equal(reach[i].pid, reach[j].pid);
 			for (int k = 0; k < 4; k++)
 				assert_true(reach[i].memories[k / 2] != reach[j].memories[k % 2]);
