@@ -492,7 +492,7 @@ FL_TEST(process_pool_map_ends_at_its_deadline)
 		      by_token ? -ECANCELED : -ETIMEDOUT);
 		fl_test_end(other);
 		FL_EACH (i, results)
-			assert_int_equal(results[i], i < HANGING ? i + 1 : i == HANGING ? 0 : -77);
+			assert_int_equal(results[i], i < HANGING ? (int)i + 1 : i == HANGING ? 0 : -77);
 	}
 }
 
