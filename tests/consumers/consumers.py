@@ -95,9 +95,11 @@ KEYWORDS = set("""defined alignas alignof and asm auto bool break case catch cha
 double else enum explicit export extern false float for friend goto if inline int long mutable namespace new noexcept not
 nullptr operator or private protected public register return short signed sizeof static static_assert static_cast struct switch
 template this thread_local throw true try typedef typename typeof union unsigned using virtual void volatile while""".split())
-FROM_PTHREADS = "done, cancelled\n7\n"  # what both sides of docs/from-....md print
-FROM_PYTHON = "1 2 3\n3 is odd\n1 2 3\n3 is odd\n2\n3\n5\n7\n60\n5 8\n"
-FROM_LIBUV = "tick\ntick\nhello\nresult 42\n"
+MOVED = {  # what both sides of docs/from-....md print
+    "pthreads": "done, cancelled\n7\n",
+    "python": "1 2 3\n3 is odd\n1 2 3\n3 is odd\n2\n3\n5\n7\n60\n5 8\n",
+    "libuv": "tick\ntick\nhello\nresult 42\n",
+}
 # The most bytes of text and bss of a static program that gcc 12 compiles, as size(1) counts them, and its source in
 # weight/. Later gccs inline more: gcc 14 makes 2.5 % more text of pool.c, gcc 16 makes 4.7 % more.
 WEIGHTS = {"mutex.c": (25 * 1024, 72 * 1024), "pool.c": (133 * 1024, 90 * 1024)}
@@ -143,11 +145,12 @@ def write(path, text):
     return path
 
 
-def run(command, status=0, **options):
-    """Runs a command and returns its standard output; Failure with all that it said when it ends otherwise."""
+def run(command, status=0, cwd=None, env=()):
+    """Runs a command, with `env` beside the variables of this process, and returns its standard output; Failure with all that it said
+    when it ends otherwise."""
     try:
         done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=NO_END, **options)
+                              stderr=subprocess.STDOUT, timeout=NO_END, cwd=cwd, env={**os.environ, **dict(env)})
     except FileNotFoundError as error:
         raise Failure(f"{command[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
@@ -155,6 +158,12 @@ def run(command, status=0, **options):
     if done.returncode != status:
         raise Failure(f"$ {shlex.join(command)}\n{done.stdout}status {done.returncode}")
     return done.stdout
+
+
+def said_of(unit, language, *command):
+    """What a compiler says of a unit of which the text is given."""
+    return subprocess.run([*command, "-fsyntax-only", "-x", language, "-"], input=unit, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False).stdout
 
 
 def succeeds(command):
@@ -248,11 +257,18 @@ class Kit:
         """A file or folder of what is built."""
         return join(self.work, *names)
 
+    def emptied(self, name):
+        """A folder of what is built, without what a run before left there."""
+        folder = self.at(name)
+        shutil.rmtree(folder, ignore_errors=True)
+        return folder
+
     def cases(self):
         """(name, function) of each case: the methods in the order of this file, then the tables."""
         return [*((n, getattr(self, n)) for n in vars(Kit) if n.startswith("consumer_")),
                 *((f"consumer_{what}_{language}", functools.partial(self.in_language, what, language))
                   for what, languages in IN_LANGUAGES.items() for language in languages),
+                *((f"consumer_moved_from_{kind}_to_here", functools.partial(self.moved, kind)) for kind in MOVED),
                 *((f"consumer_{name}", functools.partial(self.prints, heading, wanted)) for name, (heading, wanted) in PRINTS.items())]
 
     # What the cases build.
@@ -262,8 +278,7 @@ class Kit:
         build = self.at(name)
         asked, wanted = join(build, "asked"), "\n".join([source, *options])
         if not exists(asked) or read(asked) != wanted:
-            shutil.rmtree(build, ignore_errors=True)
-            run(["meson", "setup", "--libdir=lib", build, source, *options])
+            run(["meson", "setup", "--libdir=lib", self.emptied(name), source, *options])
             write(asked, wanted)
         return build
 
@@ -278,15 +293,17 @@ class Kit:
         if self.flags_of_prefix is None:
             prefix = self.at("prefix")
             build = self.configured("installed", self.source, "--prefix", prefix)
-            shutil.rmtree(prefix, ignore_errors=True)
+            self.emptied("prefix")
             install(build)
-            env = {**os.environ, "PKG_CONFIG_PATH": join(prefix, "lib/pkgconfig")}
+            env = {"PKG_CONFIG_PATH": join(prefix, "lib/pkgconfig")}
             self.flags_of_prefix = tuple(shlex.split(run(["pkg-config", "--static", what, "fairlead"], env=env))
                                          for what in ("--cflags", "--libs"))
         return self.flags_of_prefix
 
-    def compiled(self, source, compiler, flags, *more):
-        """One program against the installed library, with further sources or libraries. Returns its path."""
+    def compiled(self, source, *more, by=None):
+        """One program against the installed library, with further sources, options or libraries. `by`: a compiler and its flags, in
+        place of those for the source's language. Returns the program's path."""
+        compiler, flags = by or ((self.cxx, CXX_FLAGS) if source.endswith(".cc") else (self.cc, C_FLAGS))
         cflags, libs = self.prefix_flags()
         program = self.at(basename(source).replace(".", "_"))
         run([compiler, *flags, "-O1", "-g", *cflags, source, *more, "-o", program, *libs])
@@ -294,7 +311,7 @@ class Kit:
 
     def c(self, source):
         """Compiles a C program against the installed library and runs it. Returns what it printed."""
-        return run([self.compiled(source, self.cc, C_FLAGS)])
+        return run([self.compiled(source)])
 
     def c23_flags(self):
         """C_FLAGS for C23, under the name that the compiler has for it."""
@@ -326,12 +343,9 @@ class Kit:
         complaints = []
         for name in names:
             unit = f"#include <{name}>\nextern int a_unit_is_not_empty;\n"
-            done = subprocess.run([compiler, *flags, "-I", include, "-fsyntax-only", "-x", language, "-"], input=unit,
-                                  text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-            if done.returncode != 0:
-                complaints.append(done.stdout)
-        if complaints or len(names) < 2:
-            raise Failure("\n".join(complaints) or "no header was installed")
+            complaints.append(said_of(unit, language, compiler, *flags, "-I", include))
+        if any(complaints) or len(names) < 2:
+            raise Failure("".join(complaints) or "no header was installed")
 
     def all_headers(self):
         """The flags with which a unit finds all_headers.h, which includes each installed header."""
@@ -384,8 +398,7 @@ class Kit:
             unit = ("#include <fairlead.h>\nvoid f(fl_event *e, fl_cancel_token *c, fl_submit_config *config);\n"
                     "void f(fl_event *e, fl_cancel_token *c, fl_submit_config *config)\n{\n" +
                     "".join(f"\t{{ {statement}; }}\n" for statement in statements) + "\t(void)e, (void)c, (void)config;\n}\n")
-            return subprocess.run([compiler, *flags, "-I", include, "-fsyntax-only", "-x", language, "-"], input=unit, text=True,
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+            return not said_of(unit, language, compiler, *flags, "-I", include)
 
         times = ("FL_FOREVER", "FL_NO_WAIT", "fl_after(FL_MS(1))", "fl_time_add(fl_now(), FL_S(1))")
         mistakes = [use.replace("AT", number) for use in USES_OF_TIMES for number in ("FL_S(1)", "0")]
@@ -409,18 +422,22 @@ class Kit:
             raise Failure(f"{document} has {len(blocks)} blocks `{fence}`")
         return write(self.at(name), "\n".join(blocks))
 
-    def moved(self, kind, wanted):
+    def moved(self, kind):
         """A page about moving, from-KIND.md: what its blocks do, with what moving/KIND_after.c puts around them."""
         self.blocks_of(f"docs/from-{kind}.md", "c after", f"from_{kind}_after.h")
         source = here("moving", f"{kind}_after.c")
-        expect_all(run([self.compiled(source, self.cc, [*C_FLAGS, "-I", self.work])]), wanted)
+        expect_all(run([self.compiled(source, "-I", self.work)]), MOVED[kind])
 
-    def moved_from(self, kind, wanted, *libraries):
+    def moved_from(self, kind, *libraries):
         """The same of its blocks `c before`, which know nothing of Fairlead."""
         self.blocks_of(f"docs/from-{kind}.md", "c before", f"from_{kind}_before.h")
         program = self.at(f"{kind}_before")
         run([self.cc, *C_FLAGS, "-I", self.work, here("moving", f"{kind}_before.c"), "-o", program, *libraries])
-        expect_all(run([program]), wanted)
+        expect_all(run([program]), MOVED[kind])
+
+    def need_gcc_on_x86_64(self):
+        if os.uname().machine != "x86_64" or not re.search(r"\bg?cc", basename(self.cc)):
+            raise Skip("the case is about gcc on x86-64")
 
     def opcodes(self, objdump, archive, cpu):
         silent(check_opcodes.check, objdump, archive, INSTRUCTIONS[cpu])
@@ -431,7 +448,7 @@ class Kit:
         expect(self.c(here("installed/main.c")), "40 items\n")
 
     def consumer_installed_c23(self):
-        expect(run([self.compiled(here("installed/main.c"), self.cc, self.c23_flags())]), "40 items\n")
+        expect(run([self.compiled(here("installed/main.c"), by=(self.cc, self.c23_flags()))]), "40 items\n")
 
     def consumer_manual_pages(self):
         """A page for each public function and header, which man can show, and which mandoc finds in order."""
@@ -466,19 +483,18 @@ class Kit:
 
     def consumer_readme_install(self):
         """The install lines but for that of packages, in a copy of this tree, where /usr/local is a copy, too."""
-        tree, lines = self.at("readme"), read(self.example_of("README.md", "Install", "sh"))
-        shutil.rmtree(tree, ignore_errors=True)
+        tree, lines = self.emptied("readme"), read(self.example_of("README.md", "Install", "sh"))
         shutil.copytree(self.source, tree, symlinks=True, ignore=shutil.ignore_patterns("build*", ".git"))
         shutil.copy2(self.example_of("README.md", "Fairlead"), join(tree, "app.c"))
         apart = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-e", "-c", OVER_USR_LOCAL + '"$@"', "sh"]
         if not succeeds([*apart, "true"]):
             raise Skip("no namespace in which /usr/local can be changed")
-        env = {name: value for name, value in os.environ.items() if name != "PKG_CONFIG_PATH"}
-        expect(run([*apart, "sh", "-e", "-c", re.sub(r"^apt .*\n", "", lines, flags=re.M)], cwd=tree, env=env), self.lines())
+        expect(run(["env", "-u", "PKG_CONFIG_PATH", *apart, "sh", "-e", "-c", re.sub(r"^apt .*\n", "", lines, flags=re.M)], cwd=tree),
+               self.lines())
 
     def consumer_pkg_config_leaks_nothing(self):
         """The description asks for no other package and no macro, and a program needs only what its compiler brings along."""
-        program = self.compiled(here("installed/main.c"), self.cc, C_FLAGS)
+        program = self.compiled(here("installed/main.c"))
         description = read(self.at("prefix/lib/pkgconfig/fairlead.pc"))
         if re.search(r"^Requires|^Cflags:.*-D", description, re.M):
             raise Failure(description)
@@ -492,10 +508,9 @@ class Kit:
 
     def consumer_installed_shared(self):
         """Beside a shared library, only `pkg-config --static` names libck, by ck.pc; each program runs, and needs no libck."""
-        shutil.rmtree(self.at("prefix-shared"), ignore_errors=True)
+        lib, program = join(self.emptied("prefix-shared"), "lib"), self.at("installed_shared")
         install(self.shared())
-        lib, program = self.at("prefix-shared/lib"), self.at("installed_shared")
-        env = {**os.environ, "PKG_CONFIG_PATH": join(lib, "pkgconfig")}
+        env = {"PKG_CONFIG_PATH": join(lib, "pkgconfig")}
         for kind, linked, wanted in (((), [f"-Wl,-rpath,{lib}"], {"libfairlead.so.0", "libc.so.6"}), (("--static",), ["-static"], set())):
             flags = run(["pkg-config", *kind, "--cflags", "--libs", "fairlead"], env=env).split()
             if ("-lck" in flags) != bool(kind):
@@ -571,8 +586,7 @@ class Kit:
 
     def consumer_packages_stay_without_namespaces(self):
         """packaging/build, with stand-ins for Debian's tools: where nothing can be mounted, it keeps the packages and says what it skipped."""
-        folder = self.at("packages")
-        shutil.rmtree(folder, ignore_errors=True)
+        folder = self.emptied("packages")
         tools, tree = join(folder, "bin"), join(folder, "tree")
         shutil.copytree(join(self.source, "packaging"), join(tree, "packaging"))
         shutil.copy2(join(self.source, "meson.build"), tree)
@@ -582,15 +596,14 @@ class Kit:
                            **dict.fromkeys(("apt-get", "mk-build-deps", "lintian", "debootstrap"), ":")}.items():
             write(join(tools, name), f"#!/bin/sh\n{does}\n")
             os.chmod(join(tools, name), 0o755)
-        said = run([join(tree, "packaging/build")], env={**os.environ, "PATH": tools + ":" + os.environ["PATH"], "TMPDIR": folder})
+        said = run([join(tree, "packaging/build")], env={"PATH": tools + ":" + os.environ["PATH"], "TMPDIR": folder})
         expect(said, "packaging/build: works in " + folder, f"packaging/build: the packages are in {tree}/build/dist\n",
                "packaging/build: skipped: the packages' tests on a minimal system: no namespaces here\n")
         self.same({name for name in os.listdir(join(tree, "build/dist")) if ".orig." not in name}, made)
 
     def installs_nothing_but(self, wanted, install_to):
         """After an installation to an empty folder only the wanted files lie there."""
-        folder = self.at("only")
-        shutil.rmtree(folder, ignore_errors=True)
+        folder = self.emptied("only")
         install_to(folder)
         files = {name for _, _, names in os.walk(folder) for name in names}
         if files != wanted:
@@ -627,9 +640,7 @@ class Kit:
     def consumer_cmake_package_that_cmake_installed(self):
         """The installation is moved once more before it is used."""
         build = self.cmake("cmake-library", self.source)
-        first, second = (self.at(name) for name in ("cmake-prefix", "cmake-prefix-moved"))
-        shutil.rmtree(first, ignore_errors=True)
-        shutil.rmtree(second, ignore_errors=True)
+        first, second = self.emptied("cmake-prefix"), self.emptied("cmake-prefix-moved")
         run(["cmake", "--install", build, "--prefix", first])
         os.rename(first, second)
         self.cmake_consumer("cmake-package-of-cmake", "find_package", f"-DCMAKE_PREFIX_PATH={second}")
@@ -729,36 +740,35 @@ class Kit:
         self.one_file_sanitized("thread")
 
     def consumer_cxx17(self):
-        expect(run([self.compiled(self.cxx17(), self.cxx, CXX_FLAGS)]), "ok\n")
+        expect(run([self.compiled(self.cxx17())]), "ok\n")
 
     def consumer_exceptions_in_fibers(self):
         """Linked with the archive, as a static program, in a shared object that a program in C loads, and with the shared library."""
         source = here("exceptions.cc")
-        expect(run([self.compiled(source, self.cxx, CXX_FLAGS)]), "ok\n")
-        expect(run([self.compiled(source, self.cxx, CXX_FLAGS, "-static")]), "ok\n")
-        plugin = self.compiled(source, self.cxx, [*CXX_FLAGS, "-fPIC"], "-shared", "-DSHARED_OBJECT")
-        expect(run([self.compiled(here("loads.c"), self.cc, C_FLAGS), plugin]), "ok\n")
+        expect(run([self.compiled(source)]), "ok\n")
+        expect(run([self.compiled(source, "-static")]), "ok\n")
+        plugin = self.compiled(source, "-fPIC", "-shared", "-DSHARED_OBJECT")
+        expect(run([self.compiled(here("loads.c")), plugin]), "ok\n")
         lib, program = join(self.shared(), "lib"), self.at("exceptions_shared")
         run([self.cxx, *CXX_FLAGS, *self.prefix_flags()[0], source, "-o", program, "-L", lib, f"-Wl,-rpath,{lib}", "-lfairlead"])
         expect(run([program]), "ok\n")
 
     def consumer_exceptions_in_fibers_under_asan(self):
         """A program under AddressSanitizer, also with its search for uses after return, and the ordinary library."""
-        program = self.compiled(here("exceptions.cc"), self.cxx, [*CXX_FLAGS, "-fsanitize=address"])
+        program = self.compiled(here("exceptions.cc"), "-fsanitize=address")
         for use_after_return in (0, 1):
-            env = {**os.environ, "ASAN_OPTIONS": f"detect_stack_use_after_return={use_after_return}"}
-            expect_all(run([program], env=env), "ok\n")
+            expect_all(run([program], env={"ASAN_OPTIONS": f"detect_stack_use_after_return={use_after_return}"}), "ok\n")
 
     def consumer_leaks_of_fibers_under_asan(self):
         """LeakSanitizer, in such a program, finds the memory to which only fibers have a pointer."""
-        run([self.compiled(here("leaks.c"), self.cc, [*C_FLAGS, "-fsanitize=address"])])
+        run([self.compiled(here("leaks.c"), "-fsanitize=address")])
 
     def consumer_plugins_with_a_copy_each(self):
         """One program loads sixteen copies of the core, another sixteen copies of all parts: their thread-local variables fit, and
         a copy takes no more bytes than docs/vendoring.md says."""
-        host = self.compiled(here("loads.c"), self.cc, C_FLAGS)
+        host = self.compiled(here("loads.c"))
         for most, more in ((TLS_OF_CORE, []), (TLS_OF_ALL_PARTS, ["-DALL_PARTS"])):
-            plugin = self.compiled(here("plugin.c"), self.cc, [*C_FLAGS, "-fPIC"], "-shared", *more)
+            plugin = self.compiled(here("plugin.c"), "-fPIC", "-shared", *more)
             segments = run(["readelf", "--segments", "--wide", plugin])
             size = int(re.search(r"^ +TLS +\S+ \S+ \S+ \S+ (0x[0-9a-f]+)", segments, re.M).group(1), 16)
             if size > most:
@@ -768,10 +778,10 @@ class Kit:
 
     def tasks_of_common_names(self, compiler, language, flags):
         source = here("names", "tasks.cc" if language == "c++" else "tasks.c")
-        expect(run([self.compiled(source, compiler, [*flags, "-Wshadow", *self.all_headers()])]), "ok\n")
+        expect(run([self.compiled(source, "-Wshadow", *self.all_headers(), by=(compiler, flags))]), "ok\n")
 
     def scopes(self, compiler, language, flags):
-        expect(run([self.compiled(here("scopes.c"), compiler, [*flags, "-Wshadow", "-x", language])]), "ok\n")
+        expect(run([self.compiled(here("scopes.c"), "-Wshadow", by=(compiler, [*flags, "-x", language]))]), "ok\n")
 
     def scenarios(self, compiler, language, flags):
         """The laboratory's two headers come with its program, so they are taken from the source."""
@@ -790,7 +800,7 @@ class Kit:
     def consumer_readme_example(self):
         """The example of the first page counts lines, or says which element failed."""
         expect_all(self.c(self.example_of("README.md", "Fairlead")), self.lines())
-        expect_all(run([self.compiled(self.readme_fails(), self.cc, C_FLAGS)], 1),
+        expect_all(run([self.compiled(self.readme_fails())], 1),
                    "lines: FL_ETASK: the task of argument 2 failed: ENOENT: cannot open /no/such/file\n")
 
     def consumer_guide_processes(self):
@@ -809,26 +819,15 @@ class Kit:
                "deposit 2: worker N killed by SIGABRT\n3 deposits, balance 30\n")
 
     def consumer_moved_from_pthreads(self):
-        self.moved_from("pthreads", FROM_PTHREADS, "-pthread")
-
-    def consumer_moved_from_pthreads_to_here(self):
-        self.moved("pthreads", FROM_PTHREADS)
+        self.moved_from("pthreads", "-pthread")
 
     def consumer_moved_from_python(self):
         blocks = self.blocks_of("docs/from-python.md", "python", "from_python_before.py")
         write(blocks, read(blocks) + "\n" + read(here("moving/python_before.py")))
-        expect_all(run([sys.executable, blocks]), FROM_PYTHON)
-
-    def consumer_moved_from_python_to_here(self):
-        self.moved("python", FROM_PYTHON)
+        expect_all(run([sys.executable, blocks]), MOVED["python"])
 
     def consumer_moved_from_libuv(self):
-        if not succeeds(["pkg-config", "--exists", "libuv"]):
-            raise Skip("libuv is not installed")
-        self.moved_from("libuv", FROM_LIBUV, "-luv", "-pthread")
-
-    def consumer_moved_from_libuv_to_here(self):
-        self.moved("libuv", FROM_LIBUV)
+        self.moved_from("libuv", *self.flags_of("libuv", "libuv"))
 
     def consumer_guide_event_loop(self):
         """The guide's echo server: unchanged, but for the port."""
@@ -840,7 +839,7 @@ class Kit:
         port = held.getsockname()[1]
         expect(text, "7000")
         source = write(source.replace(".c", "_async.c"), text.replace("7000", str(port)))
-        with held, Server([self.compiled(source, self.cc, C_FLAGS)], port) as server:
+        with held, Server([self.compiled(source)], port) as server:
             end = time.monotonic() + 60
             while True:  # it does not say when it listens
                 try:
@@ -864,7 +863,7 @@ class Kit:
 
     def async_example(self, name):
         """One of docs/examples/async, compiled against the installed library."""
-        return self.compiled(join(self.source, "docs/examples/async", name + ".c"), self.cc, C_FLAGS)
+        return self.compiled(join(self.source, "docs/examples/async", name + ".c"))
 
     def consumer_example_echo(self):
         with Server([self.async_example("echo"), "0"]) as server:
@@ -923,25 +922,21 @@ class Kit:
         """A type that is fl_bytes, but not its word, would be taken for plain memory."""
         self.prefix_flags()
         for compiler, language in ((self.cc, "c"), (self.cxx, "c++")):
-            done = subprocess.run([compiler, "-I", self.at("prefix/include"), "-fsyntax-only", "-x", language, "-"], text=True,
-                                  input="#include <fairlead.h>\ntypedef fl_bytes page;\nFL_TASK(t, int, page) { return 0; }\n",
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-            expect(done.stdout, "page is fl_bytes: spell it so")
+            expect(said_of("#include <fairlead.h>\ntypedef fl_bytes page;\nFL_TASK(t, int, page) { return 0; }\n", language, compiler,
+                           "-I", self.at("prefix/include")), "page is fl_bytes: spell it so")
 
     def consumer_example_words(self):
         write(self.at("tree/a/b"), "one two\ntwo " + 70 * "x")
         write(self.at("tree/c"), "two one three" + " one" * 20)
-        program = self.compiled(join(self.source, "docs/examples/words.c"), self.cc, [*C_FLAGS, "-D_GNU_SOURCE"])
+        program = self.compiled(join(self.source, "docs/examples/words.c"), "-D_GNU_SOURCE")
         for kind in ("threads", "processes"):
             expect_all(re.sub(r"^1 .*", "1", run([program, kind, self.at("tree")]), flags=re.M), "22 one\n3 two\n1\n1\n1\n")
         run([program, "processes", self.at("tree/c")], 2)
 
     def consumer_example_pages(self):
         """What is not there ends no other fetch."""
-        if not succeeds(["pkg-config", "--exists", "libcurl"]):
-            raise Skip("libcurl is not installed for development")
         page = write(self.at("page"), 100000 * "x")
-        program = self.compiled(join(self.source, "docs/examples/pages.c"), self.cc, C_FLAGS, "-lcurl")
+        program = self.compiled(join(self.source, "docs/examples/pages.c"), *self.flags_of("libcurl", "libcurl"))
         lines = run([program, f"file://{page}", "file:///not/there", f"file://{page}"]).splitlines()
         self.same([line.split(" ", 1)[1] for line in lines[:3:2]], 2 * ["100000 bytes"])
         self.same(lines[:3], lines[3:])
@@ -1084,7 +1079,7 @@ class Kit:
 
     def consumer_example_glib(self):
         """The results arrive in the main loop, whose timer fires while no task can end; Ctrl-C cancels."""
-        program = self.compiled(join(self.source, "docs/examples/glib/glib_loop.c"), self.cc, C_FLAGS,
+        program = self.compiled(join(self.source, "docs/examples/glib/glib_loop.c"),
                                 *self.flags_of("glib-2.0", "GLib"))
         said = run([program, "100000"]).replace(".", "").split("\n")
         self.same(len([line for line in said if line.startswith("Success: ")]), 8)
@@ -1100,14 +1095,14 @@ class Kit:
         folder = join(self.source, "docs/examples/service")
         if not shutil.which("curl"):
             raise Skip("curl is not installed")
-        program = self.compiled(join(folder, "service.c"), self.cc, C_FLAGS, "-D_GNU_SOURCE",
+        program = self.compiled(join(folder, "service.c"), "-D_GNU_SOURCE",
                                 *self.flags_of("libmicrohttpd >= 0.9.74", "libmicrohttpd"), *self.flags_of("sqlite3 >= 3.38", "SQLite"))
         expect(run([sys.executable, join(folder, "test_service.py"), program]), "8 passed\n")
 
     def tls_example(self, name):
         """One of docs/examples/tls."""
         folder = join(self.source, "docs/examples/tls")
-        return self.compiled(join(folder, name + ".c"), self.cc, C_FLAGS, join(folder, "tls.c"),
+        return self.compiled(join(folder, name + ".c"), join(folder, "tls.c"),
                              *self.flags_of("openssl >= 3.0", "OpenSSL 3"))
 
     def consumer_example_tls(self):
@@ -1191,7 +1186,7 @@ class Kit:
                 each.close()
 
     def meeting_example(self, name):
-        return self.compiled(join(self.source, "docs/examples/meeting", name + ".c"), self.cc, C_FLAGS)
+        return self.compiled(join(self.source, "docs/examples/meeting", name + ".c"))
 
     def consumer_example_meeting(self):
         """The recorder is killed, which its sensor notices; then a sensor is killed while it writes; nothing is lost."""
@@ -1220,7 +1215,7 @@ class Kit:
 
     def consumer_idle_process_does_nothing(self):
         """An idle pool and a thread in a long wait: for two seconds none runs, so none makes a system call."""
-        program = self.compiled(here("idle.c"), self.cc, C_FLAGS)
+        program = self.compiled(here("idle.c"))
         process = subprocess.Popen([program], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             expect(process.stdout.readline(), "idle\n")
@@ -1242,8 +1237,7 @@ class Kit:
 
     def consumer_weight(self):
         """What a static program of one mutex, and one of a queue and a thread executor, weigh. Neither links an object of inspect."""
-        if os.uname().machine != "x86_64" or not re.search(r"\bg?cc", basename(self.cc)):
-            raise Skip("the limits are those of gcc on x86-64")
+        self.need_gcc_on_x86_64()
         cflags, libs = self.prefix_flags()
         later = int(run([self.cc, "-dumpversion"]).partition(".")[0]) > 12
         for name, (text, bss) in WEIGHTS.items():
@@ -1259,41 +1253,34 @@ class Kit:
 
     def consumer_debugging_is_linked_when_asked_for(self):
         """FL_DEBUG in a static program that does not refer to debugging says how to link it, and works then. So does FL_TRACE."""
-        cflags, libs = self.prefix_flags()
-        source, program = here("weight/mutex.c"), self.at("weight_debug")
-        env = {**os.environ, "FL_DEBUG": "contention"}
-        run([self.cc, *C_FLAGS, *cflags, source, "-o", program, *libs])
-        expect(run([program], env=env), "FL_DEBUG and FL_TRACE have no effect: link the program with -Wl,-u,fl_debug_enable")
-        run([self.cc, *C_FLAGS, *cflags, source, "-o", program, *libs, "-Wl,-u,fl_debug_enable"])
+        source, env = here("weight/mutex.c"), {"FL_DEBUG": "contention"}
+        expect(run([self.compiled(source)], env=env), "FL_DEBUG and FL_TRACE have no effect: link the program with -Wl,-u,fl_debug_enable")
+        program = self.compiled(source, "-Wl,-u,fl_debug_enable")
         expect(run([program], env=env), "fairlead: contention, times in ms")
-        expect(run([program], env={**os.environ, "FL_TRACE": "ring"}), "events recorded, none written")
+        expect(run([program], env={"FL_TRACE": "ring"}), "events recorded, none written")
 
     def consumer_debugging_is_refused_once(self):
         """Of a program with worker processes only the first process says what is wrong with FL_DEBUG and FL_TRACE."""
-        cflags, libs = self.prefix_flags()
-        source, program = self.example_of("README.md", "Fairlead"), self.at("refused_once")
+        source = self.example_of("README.md", "Fairlead")
         for linked, env, wanted in (((), {"FL_DEBUG": "waits"}, "FL_DEBUG and FL_TRACE have no effect"),
                                     (("-Wl,-u,fl_debug_enable",), {"FL_DEBUG": "wait"}, 'FL_DEBUG: "wait" is none of'),
                                     (("-Wl,-u,fl_debug_enable",), {"FL_DEBUG": "waits,signal=9"}, "FL_DEBUG: signal 9 cannot be caught"),
                                     (("-Wl,-u,fl_trace_enable",), {"FL_TRACE": "rings"}, 'FL_TRACE: "rings" is not ring'),
                                     (("-Wl,-u,fl_trace_enable",), {"FL_TRACE": "ring,exit,signal=9"}, "FL_TRACE: signal 9 cannot be caught")):
-            run([self.cc, *C_FLAGS, *cflags, source, "-o", program, *libs, *linked])
             with tempfile.TemporaryDirectory() as folder:
-                said = run([program], cwd=folder, env={**os.environ, **env})
+                said = run([self.compiled(source, *linked)], cwd=folder, env=env)
             if said.count(wanted) != 1:
                 raise Failure(f"{env}: {said}")
 
     def consumer_trace_at_exit(self):
         """A traced program that simply ends writes a file where asked to, and else says once what is lost."""
-        cflags, libs = self.prefix_flags()
-        program = self.at("trace_at_exit")
-        run([self.cc, *C_FLAGS, *cflags, self.example_of("README.md", "Fairlead"), "-o", program, *libs, "-Wl,-u,fl_trace_enable"])
+        program = self.compiled(self.example_of("README.md", "Fairlead"), "-Wl,-u,fl_trace_enable")
         with tempfile.TemporaryDirectory() as folder:
-            said = run([program], cwd=folder, env={**os.environ, "FL_TRACE": "ring"})
+            said = run([program], cwd=folder, env={"FL_TRACE": "ring"})
             if len(re.findall(r"fairlead: trace: \d+ events recorded, none written: FL_TRACE=ring,exit writes them", said)) != 1:
                 raise Failure(said)
             self.same(os.listdir(folder), [])
-            said = run([program], cwd=folder, env={**os.environ, "FL_TRACE": "ring,exit"})
+            said = run([program], cwd=folder, env={"FL_TRACE": "ring,exit"})
             file, = os.listdir(folder)
             expect(said, f"fairlead: trace: {file}, ")
             said = run([join(self.source, "tools/fairlead-trace"), "--check", join(folder, file)])
@@ -1311,11 +1298,11 @@ int main(int argc, char **argv)
 	return rc == 0 ? fl_process_join(p, NULL) : rc;
 }
 """)
-        run([self.cc, *C_FLAGS, *cflags, started, "-o", program, *libs, "-Wl,-u,fl_trace_enable"])
+        program = self.compiled(started, "-Wl,-u,fl_trace_enable")
         with tempfile.TemporaryDirectory() as folder:
-            said = run([program], cwd=folder, env={**os.environ, "FL_TRACE": "ring"})
+            said = run([program], cwd=folder, env={"FL_TRACE": "ring"})
             self.same((said.count(" events recorded, none written: "), os.listdir(folder)), (1, []))
-            run([program], cwd=folder, env={**os.environ, "FL_TRACE": "ring,exit"})
+            run([program], cwd=folder, env={"FL_TRACE": "ring,exit"})
             self.same(len(os.listdir(folder)), 2)  # a process that runs a task by itself writes a file of its own
 
     def consumer_typed_forms(self):
@@ -1366,8 +1353,7 @@ int main(int argc, char **argv)
             elif "DECLARE" not in use:
                 code += "\n{\n\treturn 0;\n}"
             unit = f"#include <fairlead.h>\nstruct pair {{ int a, b; }};\nenum colour {{ RED }};\ntypedef int eight[8];\n{code}\n"
-            said = subprocess.run([*command, "-Wall", "-Wextra", "-fsyntax-only", *cflags, "-x", language, "-"], input=unit, text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+            said = said_of(unit, language, *command, "-Wall", "-Wextra", *cflags)
             first = (re.findall(r"error: .*", said) or [said])[0]
             return None if (re.search(wanted, first) if wanted else not said) else f"{' '.join(command)}:\n{unit}{first}"
 
@@ -1381,11 +1367,8 @@ int main(int argc, char **argv)
 
     def consumer_stats_text(self):
         """The text for Prometheus: a type before its samples, all of a name together, no series twice, labels as given."""
-        cflags, libs = self.prefix_flags()
-        program = self.at("stats_text")
-        run([self.cc, *C_FLAGS, *cflags, here("stats_text.c"), "-o", program, *libs])
         kinds, series = {}, {}
-        for line in run([program]).splitlines():
+        for line in self.c(here("stats_text.c")).splitlines():
             if kind := re.fullmatch(r"# TYPE (fairlead_[a-z_]+) (gauge|counter|summary)", line):
                 name = kind[1]
                 if name in kinds or (kind[2] == "counter") != name.endswith("_total"):
@@ -1408,21 +1391,17 @@ int main(int argc, char **argv)
 
     def consumer_opcodes_of_the_first_x86_64(self):
         """The assembler takes no instruction that came later but endbr64 and prefetchw, which old CPUs skip; it refuses AVX2."""
-        if os.uname().machine != "x86_64" or not re.search(r"\bg?cc", basename(self.cc)):
-            raise Skip("only gcc on x86-64, which calls the assembler")
+        self.need_gcc_on_x86_64()  # which calls the assembler
         for name, more, status in (("baseline", "", 0), ("avx2", " -mavx2", 1)):
             build = self.configured(name, self.source, "-Dmpi=disabled", "-Dc_args=-Wa,-march=generic64+ibt+prfchw" + more)
             expect(run(["ninja", "-C", build, "lib/libfairlead.a"], status), "is not supported on" if status else "")
 
     def consumer_opcodes_of_tasks(self):
-        if os.uname().machine != "x86_64" or not re.search(r"\bg?cc", basename(self.cc)):
-            raise Skip("the limit is that of gcc on x86-64")
+        self.need_gcc_on_x86_64()
         if int(run([self.cc, "-dumpversion"]).partition(".")[0]) > 12:
             raise Skip("the limit is that of gcc 12")
-        cflags, libs = self.prefix_flags()
         for name, most in INSTRUCTIONS_OF.items():
-            program = self.at(name)
-            run([self.cc, "-O1", *C_FLAGS, *cflags, here(f"weight/{name}.c"), "-o", program, *libs])
+            program = self.compiled(here(f"weight/{name}.c"))
             said = run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=measured", program])
             collected = re.search(r"Collected : (\d+)", said)
             if not collected:
