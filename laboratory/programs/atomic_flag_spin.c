@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A loop on an atomic flag ends. */
 #include "two_threads.h"
-#include <assert.h>
 #include <stdatomic.h>
 
 static atomic_int stop;

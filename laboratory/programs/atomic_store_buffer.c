@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects CHECK "assert(a || b)". Both threads see the other's old value. */
 #include "two_threads.h"
-#include <assert.h>
 #include <stdatomic.h>
 
 static atomic_int x, y;

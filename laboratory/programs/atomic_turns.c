@@ -4,7 +4,6 @@
  * many for a search by depth, so threads that take turns are drawn.
  */
 #include "two_threads.h"
-#include <assert.h>
 #include <stdatomic.h>
 
 static atomic_int left = 1, right = 1;

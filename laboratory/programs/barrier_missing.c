@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DATA RACE "before". The second round has no barrier. */
-#include <pthread.h>
+#include "two_threads.h"
 
 static pthread_barrier_t barrier;
 static int before[2];
@@ -17,11 +17,8 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
 	pthread_barrier_init(&barrier, NULL, 2);
-	pthread_create(&other, NULL, run, (void *)1);
-	run((void *)0);
-	pthread_join(other, NULL);
+	in_two_threads_with(run, (void *)0, run, (void *)1);
 	pthread_barrier_destroy(&barrier);
 	return 0;
 }

@@ -3,9 +3,7 @@
  * Expects a pass. What came before a barrier is known after it. One thread is told so, and may
  * destroy the barrier.
  */
-#include <assert.h>
-#include <pthread.h>
-#include <stdlib.h>
+#include "two_threads.h"
 
 static pthread_barrier_t *barrier;
 static int before[2], serial[2];
@@ -25,12 +23,9 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
 	barrier = malloc(sizeof *barrier);
 	pthread_barrier_init(barrier, NULL, 2);
-	pthread_create(&other, NULL, run, (void *)1);
-	run((void *)0);
-	pthread_join(other, NULL);
+	in_two_threads_with(run, (void *)0, run, (void *)1);
 	assert(serial[0] + serial[1] == 1);
 	return 0;
 }

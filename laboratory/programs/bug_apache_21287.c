@@ -5,7 +5,6 @@
  */
 #include "two_threads.h"
 #include <stdatomic.h>
-#include <stdlib.h>
 
 struct object {
 	atomic_int references;

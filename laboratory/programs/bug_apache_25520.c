@@ -3,7 +3,7 @@
  * Expects DATA RACE "outcnt". Apache httpd bug 25520 (buffered logs): two requests append to one
  * buffer without a lock.
  */
-#include <pthread.h>
+#include "two_threads.h"
 #include <string.h>
 
 static struct {
@@ -33,11 +33,7 @@ static void *request(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, request, (void *)"GET /a;");
-	pthread_create(&two, NULL, request, (void *)"GET /b;");
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads_with(request, (void *)"GET /a;", request, (void *)"GET /b;");
 	pthread_mutex_lock(&lock);
 	int wrong = buffer.outcnt != 14;
 	pthread_mutex_unlock(&lock);

@@ -4,7 +4,6 @@
  * stores it under the lock, but lets go in between.
  */
 #include "two_threads.h"
-#include <assert.h>
 
 static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;
 static int value;

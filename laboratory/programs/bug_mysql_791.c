@@ -4,7 +4,6 @@
  * moment, and a query in that moment is not logged.
  */
 #include "two_threads.h"
-#include <assert.h>
 #include <stdbool.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

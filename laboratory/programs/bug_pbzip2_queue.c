@@ -4,7 +4,6 @@
  * while a consumer still uses it.
  */
 #include "two_threads.h"
-#include <stdlib.h>
 
 struct queue {
 	pthread_mutex_t lock;

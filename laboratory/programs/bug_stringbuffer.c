@@ -4,7 +4,6 @@
  * other buffer is read under its lock, its characters under the lock again.
  */
 #include "two_threads.h"
-#include <assert.h>
 
 struct buffer {
 	pthread_mutex_t lock;

@@ -4,7 +4,6 @@
  * which the creator stores after it has started the thread.
  */
 #include "two_threads.h"
-#include <stdlib.h>
 
 static struct session {
 	int *bandwidth;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. Time passes in the model, the same in each execution. */
 #include "two_threads.h"
-#include <assert.h>
 #include <time.h>
 #include <unistd.h>
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects CHECK "assert(tickets >= 0)". A broadcast wakes two threads for one ticket. */
 #include "two_threads.h"
-#include <assert.h>
 #include <semaphore.h>
 #include <stdbool.h>
 

@@ -4,7 +4,6 @@
  * comes between.
  */
 #include "two_threads.h"
-#include <assert.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;

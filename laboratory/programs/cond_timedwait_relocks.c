@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A wait that times out has the mutex again. */
 #include "two_threads.h"
-#include <assert.h>
 #include <errno.h>
 #include <time.h>
 

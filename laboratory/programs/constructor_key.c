@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A key that a constructor makes has a value for each thread, and is there anew each time. */
 #include "two_threads.h"
-#include <assert.h>
 
 static pthread_key_t key;
 static int first, second, ended;
@@ -27,7 +26,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_join(start(run), NULL);
+	in_a_thread(run);
 	assert(pthread_getspecific(key) == &first);
 	assert(ended == 1);
 	return pthread_key_delete(key);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. Objects that a constructor initialises are ready in each execution. */
 #include "two_threads.h"
-#include <assert.h>
 #include <errno.h>
 #include <semaphore.h>
 #include <threads.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. What a global or a thread that still runs can reach is no leak. */
 #include "two_threads.h"
-#include <stdlib.h>
 
 static struct node {
 	struct node *next;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects USE AFTER FREE "". A block is read that another thread has freed. */
 #include "two_threads.h"
-#include <stdlib.h>
 
 static int *shared;
 

@@ -4,17 +4,8 @@
  * an execution that ended within "-cd", left it.
  */
 #include "two_threads.h"
-#include <assert.h>
 #include <string.h>
 #include <unistd.h>
-
-static void *run(void *arg)
-{
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	pthread_mutex_lock(&lock);
-	pthread_mutex_unlock(&lock);
-	return arg;
-}
 
 int main(void)
 {
@@ -25,5 +16,5 @@ int main(void)
 	assert(getopt(5, args, "ab:cd") == 'a');
 	assert(getopt(5, args, "ab:cd") == 'b' && optarg && strcmp(optarg, "value") == 0);
 	assert(getopt(5, args, "ab:cd") == 'c');
-	return in_two_threads(run, run);
+	return in_two_threads(contend, contend);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DATA RACE "numbers[2]". A thread reads the last element while qsort() may move it. */
 #include "two_threads.h"
-#include <stdlib.h>
 
 static int numbers[3] = {3, 2, 1};
 

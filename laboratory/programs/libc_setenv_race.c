@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DATA RACE "of the environment by". setenv() while another thread calls getenv(). */
 #include "two_threads.h"
-#include <stdlib.h>
 
 static void *set(void *arg)
 {

@@ -4,7 +4,6 @@
  */
 #include "two_threads.h"
 #include <stdatomic.h>
-#include <stdlib.h>
 
 static _Atomic(int *) shared;
 

@@ -15,7 +15,5 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other = start(run);
-	pthread_join(other, NULL);
-	return 0;
+	return in_a_thread(run);
 }

@@ -3,9 +3,7 @@
  * Expects CHECK "assert(sum == 15)". A consumer of a queue adds in two critical sections. The trace
  * is long: its report folds steps, and leaves out arrows that tell nothing new.
  */
-#include <assert.h>
-#include <pthread.h>
-#include <stdlib.h>
+#include "two_threads.h"
 
 struct node {
 	struct node *next;
@@ -74,17 +72,15 @@ static void *consumer(void *arg)
 
 int main(void)
 {
-	pthread_t t[2];
-	for (int i = 0; i < 2; i++)
-		pthread_create(&t[i], NULL, consumer, NULL);
+	pthread_t one = start(consumer), two = start(consumer);
 	for (int i = 1; i <= 5; i++)
 		put(&queue, i);
 	pthread_mutex_lock(&queue.lock);
 	queue.closed = 1;
 	pthread_cond_broadcast(&queue.more);
 	pthread_mutex_unlock(&queue.lock);
-	for (int i = 0; i < 2; i++)
-		pthread_join(t[i], NULL);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
 	assert(taken == 5);
 	assert(sum == 15);
 	return 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A try answers EBUSY, or takes the lock. */
 #include "two_threads.h"
-#include <assert.h>
 #include <errno.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. The function of a once runs once, and before both go on. */
 #include "two_threads.h"
-#include <assert.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int made;

@@ -5,7 +5,6 @@
  * count.
  */
 #include "two_threads.h"
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects EXIT STATUS "status 9". exit() in a thread has its line. */
 #include "two_threads.h"
-#include <stdlib.h>
 
 static void *run(void *arg)
 {
@@ -11,7 +10,5 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other = start(run);
-	pthread_join(other, NULL);
-	return 0;
+	return in_a_thread(run);
 }

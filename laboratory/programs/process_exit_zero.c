@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. exit(0) in a thread ends the program well. */
 #include "two_threads.h"
-#include <stdlib.h>
 
 static void *run(void *arg)
 {
@@ -11,7 +10,5 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other = start(run);
-	pthread_join(other, NULL);
-	return 0;
+	return in_a_thread(run);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. Thread-locals are each thread's own, and begin as they are initialised. */
 #include "two_threads.h"
-#include <assert.h>
 
 static _Thread_local int mine = 5;
 

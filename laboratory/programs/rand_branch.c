@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. Random numbers are the same in each execution. */
 #include "two_threads.h"
-#include <assert.h>
-#include <stdlib.h>
 
 static void *run(void *arg)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DATA RACE "read of table.slots[2].count by". A block may be an array. */
 #include "two_threads.h"
-#include <stdlib.h>
 
 struct slot {
 	long key;

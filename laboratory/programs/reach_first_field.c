@@ -4,7 +4,6 @@
  * has twice the size of a link, and is no array of links.
  */
 #include "two_threads.h"
-#include <stdlib.h>
 
 struct link {
 	struct link *next;

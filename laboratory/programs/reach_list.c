@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DATA RACE "read of queue->head->next->value by". The way from a global is the name. */
 #include "two_threads.h"
-#include <stdlib.h>
 
 struct node {
 	struct node *next;

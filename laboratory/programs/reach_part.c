@@ -4,7 +4,6 @@
  * rest of the block has its name, too.
  */
 #include "two_threads.h"
-#include <stdlib.h>
 
 struct link {
 	struct link *next, *previous;

@@ -4,7 +4,6 @@
  * names no block: its caller's variable does.
  */
 #include "two_threads.h"
-#include <stdlib.h>
 
 struct message {
 	int length;

@@ -4,7 +4,6 @@
  * larger structure, and in a union. They give it no name.
  */
 #include "two_threads.h"
-#include <stdlib.h>
 
 struct small {
 	int count;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A post makes known what came before. */
 #include "two_threads.h"
-#include <assert.h>
 #include <semaphore.h>
 
 static sem_t full;

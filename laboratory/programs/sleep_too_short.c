@@ -3,7 +3,6 @@
  * Expects CHECK "assert(atomic_load(&ready))". A sleep is not long enough: no race, but too early.
  */
 #include "two_threads.h"
-#include <assert.h>
 #include <stdatomic.h>
 #include <unistd.h>
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A counter under a spin lock. */
 #include "two_threads.h"
-#include <assert.h>
 
 static pthread_spinlock_t lock;
 static int count;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A thread works on a variable of a caller that waits. */
-#include <assert.h>
-#include <pthread.h>
+#include "two_threads.h"
 
 struct sum {
 	pthread_mutex_t lock;
@@ -20,11 +19,7 @@ static void *add(void *arg)
 static int add_twice(void)
 {
 	struct sum sum = {PTHREAD_MUTEX_INITIALIZER, 0};
-	pthread_t threads[2];
-	for (int i = 0; i < 2; i++)
-		pthread_create(&threads[i], NULL, add, &sum);
-	for (int i = 0; i < 2; i++)
-		pthread_join(threads[i], NULL);
+	in_two_threads_with(add, &sum, add, &sum);
 	return sum.value;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects CHECK "assert(0)". pthread_exit() in main lets the others go on. */
 #include "two_threads.h"
-#include <assert.h>
 
 static void *run(void *arg)
 {

@@ -4,7 +4,6 @@
 #define _GNU_SOURCE
 #endif
 #include "two_threads.h"
-#include <assert.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -19,8 +18,7 @@ static void *run(void *arg)
 int main(void)
 {
 	char name[16];
-	pthread_t other = start(run);
-	pthread_join(other, NULL);
+	in_a_thread(run);
 	assert(pthread_setname_np(pthread_self(), "the first") == 0);
 	assert(prctl(PR_GET_NAME, name) == 0 && strcmp(name, "the first") == 0);
 	assert(prctl(PR_SET_NAME, "main again") == 0);

@@ -4,7 +4,6 @@
  * again; a new thread inherits the first two; the next execution begins anew.
  */
 #include "two_threads.h"
-#include <assert.h>
 #include <sched.h>
 #include <signal.h>
 #include <unistd.h>

@@ -4,7 +4,6 @@
 #define _GNU_SOURCE
 #endif
 #include "two_threads.h"
-#include <assert.h>
 #include <errno.h>
 #include <semaphore.h>
 

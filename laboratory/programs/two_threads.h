@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* What most of the programs need: threads, assertions and memory. */
+#include <assert.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 static inline pthread_t start(void *(*run)(void *))
 {
 	pthread_t thread;
 	pthread_create(&thread, NULL, run, NULL);
 	return thread;
+}
+
+/* Runs the function in a thread of its own until it has returned. Returns 0. */
+static inline int in_a_thread(void *(*run)(void *))
+{
+	return pthread_join(start(run), NULL);
 }
 
 /* Runs both functions in threads of their own until they have returned. Returns 0. */
@@ -22,4 +31,13 @@ static inline int in_two_threads_with(void *(*first)(void *), void *first_arg, v
 static inline int in_two_threads(void *(*first)(void *), void *(*second)(void *))
 {
 	return in_two_threads_with(first, NULL, second, NULL);
+}
+
+/* A function for threads. In which order they take the lock is for the search to choose. */
+static inline void *contend(void *arg)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	pthread_mutex_lock(&lock);
+	pthread_mutex_unlock(&lock);
+	return arg;
 }

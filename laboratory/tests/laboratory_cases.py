@@ -545,7 +545,7 @@ REPORTS = {
     "reach_local": ("allocate job  ", r"allocate job#2 ", r"plain write job#2->done += 2", "not job->done",
                     r"job#N: the N-th block that was allocated for the variable job \(reach_local.c:23"),
     "reach_array": (r"allocate table\.slots .*64 bytes", r"plain read table\.slots\[2\]\.count +1"),
-    "reach_wrapper": (r"message: 9 bytes that main allocated for the variable message \(reach_wrapper.c:31", "not memory->", "not of the variable memory"),
+    "reach_wrapper": (r"message: 9 bytes that main allocated for the variable message \(reach_wrapper.c:30", "not memory->", "not of the variable memory"),
     "reach_first_field": ("allocate job ", r"plain write job->count +=", r"not first\[1\]"),
     "reach_wrong_type": (r"plain write small->count +=", r"not either\.", "not many", r"not wrong->"),
     "reach_lost": (r"free block 1 of reach_lost\.c:20 ", r"free block 2 of reach_lost\.c:20 ", r"not held\.pair->", "not last->b by"),
