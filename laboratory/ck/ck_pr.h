@@ -70,15 +70,18 @@
 #define FL__CK CK_CC_INLINE __attribute__((always_inline)) static
 
 /* The instrumentation's interface, by its names: what is not instrumented is seen, too. */
+#define FL__CK_EXCHANGES(bits, operation)                                                                              \
+	uint##bits##_t __tsan_atomic##bits##_##operation(volatile void *target, uint##bits##_t value, int order);
+
 #define FL__CK_INTERFACE(bits)                                                                                         \
 	uint##bits##_t __tsan_atomic##bits##_load(const volatile void *target, int order);                             \
 	void __tsan_atomic##bits##_store(volatile void *target, uint##bits##_t value, int order);                      \
-	uint##bits##_t __tsan_atomic##bits##_exchange(volatile void *target, uint##bits##_t value, int order);         \
-	uint##bits##_t __tsan_atomic##bits##_fetch_add(volatile void *target, uint##bits##_t value, int order);        \
-	uint##bits##_t __tsan_atomic##bits##_fetch_sub(volatile void *target, uint##bits##_t value, int order);        \
-	uint##bits##_t __tsan_atomic##bits##_fetch_and(volatile void *target, uint##bits##_t value, int order);        \
-	uint##bits##_t __tsan_atomic##bits##_fetch_or(volatile void *target, uint##bits##_t value, int order);         \
-	uint##bits##_t __tsan_atomic##bits##_fetch_xor(volatile void *target, uint##bits##_t value, int order);        \
+	FL__CK_EXCHANGES(bits, exchange)                                                                               \
+	FL__CK_EXCHANGES(bits, fetch_add)                                                                              \
+	FL__CK_EXCHANGES(bits, fetch_sub)                                                                              \
+	FL__CK_EXCHANGES(bits, fetch_and)                                                                              \
+	FL__CK_EXCHANGES(bits, fetch_or)                                                                               \
+	FL__CK_EXCHANGES(bits, fetch_xor)                                                                              \
 	uint##bits##_t __tsan_atomic##bits##_compare_exchange_val(volatile void *target, uint##bits##_t compare,       \
 	                                                          uint##bits##_t set, int order, int failure);
 

@@ -231,8 +231,7 @@ static bool allocated_variable(uintptr_t pc, const char *name, Dwarf_Die *variab
 		for (int more = dwarf_child(&scopes[i], variable); more == 0 && !found;
 		     more = found ? 1 : dwarf_siblingof(variable, variable)) {
 			const int tag = dwarf_tag(variable);
-			Dwarf_Attribute attribute;
-			const char *called = dwarf_formstring(dwarf_attr_integrate(variable, DW_AT_name, &attribute));
+			const char *called = dwarf_diename(variable);
 			found = (tag == DW_TAG_variable || tag == DW_TAG_formal_parameter) && called &&
 			        strcmp(called, name) == 0;
 			local = found && !lab_variable_is_static(variable);
@@ -285,7 +284,7 @@ static void allocated_look(struct allocated_site *site)
 			memcpy(site->name, use.name, sizeof site->name);
 			site->variable = variable;
 			site->pc = pc;
-			if (lab_pointee_size(&type) > 0)
+			if (lab_size_of(&type) > 0)
 				break;
 		}
 		/*
@@ -328,7 +327,7 @@ size_t lab_allocated_size(const struct lab_block *block)
 	if (!site || !site->name[0])
 		return 0;
 	Dwarf_Die variable = site->variable;
-	return lab_type_of(&variable, &type) ? lab_pointee_size(&type) : 0;
+	return lab_type_of(&variable, &type) ? lab_size_of(&type) : 0;
 }
 
 /* --- names --- */

@@ -98,16 +98,15 @@ static unsigned frame_find(Dwarf_Die *scope, uintptr_t base, uintptr_t address, 
 {
 	unsigned found = 0;
 	Dwarf_Die die;
-	for (int more = dwarf_child(scope, &die); more == 0; more = dwarf_siblingof(&die, &die)) {
+	LAB_EACH_CHILD (die, scope) {
 		const int tag = dwarf_tag(&die);
-		Dwarf_Attribute attribute;
 		int64_t offset;
 		if (tag == DW_TAG_lexical_block)
 			found += frame_find(&die, base, address, text, size);
 		if ((tag != DW_TAG_variable && tag != DW_TAG_formal_parameter) || !frame_offset(&die, &offset) ||
-		    address - (base + (uintptr_t)offset) >= lab_pointee_size(&die))
+		    address - (base + (uintptr_t)offset) >= lab_size_of(&die))
 			continue;
-		const char *name = dwarf_formstring(dwarf_attr_integrate(&die, DW_AT_name, &attribute));
+		const char *name = dwarf_diename(&die);
 		Dwarf_Die type;
 		if (!name)
 			continue;
@@ -154,7 +153,7 @@ bool lab_frame_name(uintptr_t address, size_t event, char *text, size_t size)
 static bool frame_names(Dwarf_Die *scope, int64_t at)
 {
 	Dwarf_Die die;
-	for (int more = dwarf_child(scope, &die); more == 0; more = dwarf_siblingof(&die, &die)) {
+	LAB_EACH_CHILD (die, scope) {
 		const int tag = dwarf_tag(&die);
 		Dwarf_Attribute attribute;
 		int64_t offset;
@@ -166,7 +165,7 @@ static bool frame_names(Dwarf_Die *scope, int64_t at)
 		const char *name = dwarf_diename(&die);
 		if (name && strncmp(name, "__", 2) == 0)
 			continue;
-		if (!frame_offset(&die, &offset) || (uint64_t)(at - offset) < lab_pointee_size(&die))
+		if (!frame_offset(&die, &offset) || (uint64_t)(at - offset) < lab_size_of(&die))
 			return true;
 	}
 	return false;

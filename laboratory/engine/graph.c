@@ -40,6 +40,9 @@ struct graph {
 	graph_event e[LAB_GRAPH_EVENTS];
 };
 
+#define GRAPH_EACH(event, graph)                                                                                       \
+	for (__typeof__(&(graph)->e[0]) event = (graph)->e; (event) < (graph)->e + (graph)->n; (event)++)
+
 enum { PUSHED = 1 << 30, HEAD = offsetof(struct graph, e) }; /* bytes */
 
 static struct graph now, cut;
@@ -222,16 +225,16 @@ static void event_done(unsigned i)
 static unsigned mo_count(const struct graph *g, unsigned location)
 {
 	unsigned n = 0;
-	for (unsigned i = 0; i < g->n; i++)
-		n += g->e[i].writes && g->e[i].location == location;
+	GRAPH_EACH (e, g)
+		n += e->writes && e->location == location;
 	return n;
 }
 
 static void mo_shift(struct graph *g, unsigned location, unsigned from, int by)
 {
-	for (unsigned i = 0; i < g->n; i++)
-		if (g->e[i].writes && g->e[i].location == location && g->e[i].mo >= from)
-			g->e[i].mo = (uint16_t)((int)g->e[i].mo + by);
+	GRAPH_EACH (e, g)
+		if (e->writes && e->location == location && e->mo >= from)
+			e->mo = (uint16_t)((int)e->mo + by);
 }
 
 /* The event becomes a write at this place. */
@@ -252,7 +255,7 @@ static void mo_remove(struct graph *g, graph_event *e)
 /* Whether another update than `self` reads the write. */
 static bool is_taken(const struct graph *g, unsigned location, unsigned write, const graph_event *self)
 {
-	for (const graph_event *e = g->e; e < g->e + g->n; e++)
+	GRAPH_EACH (e, g)
 		if (e->writes && e->reads && e->location == location && e->rf == write && e != self)
 			return true;
 	return false;
@@ -261,7 +264,7 @@ static bool is_taken(const struct graph *g, unsigned location, unsigned write, c
 /* Whether an update stands at this place: then no write comes before it. */
 static bool is_glued(const struct graph *g, unsigned location, unsigned place)
 {
-	for (const graph_event *e = g->e; e < g->e + g->n; e++)
+	GRAPH_EACH (e, g)
 		if (e->writes && e->reads && e->location == location && e->mo == place)
 			return true;
 	return false;
@@ -271,7 +274,7 @@ static bool is_glued(const struct graph *g, unsigned location, unsigned place)
 static unsigned graph_floor(const struct graph *g, unsigned location, const graph_clock *known)
 {
 	unsigned floor = 0;
-	for (const graph_event *e = g->e; e < g->e + g->n; e++) {
+	GRAPH_EACH (e, g) {
 		if (e->location != location || !clock_has(known, e))
 			continue;
 		const unsigned place = place_of(g, e);
@@ -454,7 +457,7 @@ static bool graph_is_free(unsigned i, unsigned w)
 static bool may_fail(const struct graph *g)
 {
 	unsigned faults = 0;
-	for (const graph_event *e = g->e; e < g->e + g->n; e++)
+	GRAPH_EACH (e, g)
 		faults += e->weak && e->unusual && !e->writes;
 	is_bounded |= faults >= most_faults;
 	return faults < most_faults;
@@ -520,7 +523,7 @@ static void graph_revisit(unsigned w, unsigned r)
 		cut.e[cut.n++] = now.e[i];
 	}
 	graph_event *a = &cut.e[new[w]], *b = leaves ? NULL : &cut.e[new[r]];
-	for (graph_event *e = cut.e; e < cut.e + cut.n; e++)
+	GRAPH_EACH (e, &cut)
 		if (e->reads && e->rf != NONE && e != b)
 			e->rf = new[e->rf];
 	/* The writes that go, and what `read` wrote, leave their places. */
@@ -528,7 +531,7 @@ static void graph_revisit(unsigned w, unsigned r)
 		const graph_event *e = &now.e[i];
 		if (!e->writes || i == w || (i != r && clock_has(&prefix[w], e)))
 			continue;
-		for (graph_event *x = cut.e; x < cut.e + cut.n; x++)
+		GRAPH_EACH (x, &cut)
 			if (x->writes && x->location == e->location && now.e[old[x - cut.e]].mo > e->mo)
 				x->mo--;
 	}
@@ -741,7 +744,7 @@ bool lab_graph_is_newest(unsigned i)
 uint64_t lab_graph_newest(unsigned location)
 {
 	const unsigned last = mo_count(&now, location);
-	for (const graph_event *e = now.e; e < now.e + now.n; e++)
+	GRAPH_EACH (e, &now)
 		if (e->writes && e->location == location && e->mo == last)
 			return e->value;
 	return initial[location];

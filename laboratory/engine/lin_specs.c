@@ -62,6 +62,12 @@ static void append(struct queue *q, int64_t item)
 	q->items[q->n++] = (int32_t)item;
 }
 
+/* A call that has not returned may have any result. */
+static bool has_result(const struct fl_lin_call *c, int64_t result)
+{
+	return !c->returned || c->result == result;
+}
+
 /* The call had no effect. */
 static bool is_refused(const struct queue *q, const struct fl_lin_call *c, bool none)
 {
@@ -145,7 +151,7 @@ static bool get_many(struct queue *q, const struct fl_lin_call *c, next_of *next
 	}
 	for (unsigned i = 0; i < n && i < 5; i++)
 		items[i] = take(q, next);
-	return n <= 5 && (!c->returned || c->result == fl_lin_items(n, items));
+	return n <= 5 && has_result(c, fl_lin_items(n, items));
 }
 
 static bool queue_apply(struct queue *q, const struct fl_lin_call *c, next_of *next)
@@ -162,13 +168,13 @@ static bool queue_apply(struct queue *q, const struct fl_lin_call *c, next_of *n
 		return get_many(q, c, next);
 	case FL_LIN_CLOSE:
 		q->closed = 1;
-		return !c->returned || c->result == 0;
+		return has_result(c, 0);
 	case FL_LIN_CLOSE_NOW:
 		q->closed = 1;
 		q->n = 0;
-		return !c->returned || c->result == before;
+		return has_result(c, before);
 	case FL_LIN_LENGTH:
-		return !c->returned || c->result == before;
+		return has_result(c, before);
 	default:
 		return false;
 	}
@@ -228,12 +234,12 @@ static bool set_apply(void *state, const struct fl_lin_call *c)
 	switch (c->kind) {
 	case FL_LIN_ADD:
 		*set |= bit;
-		return !c->returned || c->result == !had;
+		return has_result(c, !had);
 	case FL_LIN_REMOVE:
 		*set &= ~bit;
-		return !c->returned || c->result == had;
+		return has_result(c, had);
 	case FL_LIN_HAS:
-		return !c->returned || c->result == had;
+		return has_result(c, had);
 	default:
 		return false;
 	}
@@ -266,16 +272,16 @@ static bool word_apply(void *state, const struct fl_lin_call *c)
 	int64_t *value = state, before = *value;
 	switch (c->kind) {
 	case FL_LIN_READ:
-		return !c->returned || c->result == before;
+		return has_result(c, before);
 	case FL_LIN_WRITE:
 		*value = c->arg;
-		return !c->returned || c->result == 0;
+		return has_result(c, 0);
 	case FL_LIN_SWAP:
 		*value = c->arg;
-		return !c->returned || c->result == before;
+		return has_result(c, before);
 	case FL_LIN_ADD:
 		*value += c->arg;
-		return !c->returned || c->result == before;
+		return has_result(c, before);
 	default:
 		return false;
 	}

@@ -64,7 +64,7 @@ static bool reach_is_flexible(Dwarf_Die *type)
 	bool any = false;
 	if (!reach_is_structure(type))
 		return false;
-	for (int more = dwarf_child(type, &member); more == 0; more = dwarf_siblingof(&member, &member)) {
+	LAB_EACH_CHILD (member, type) {
 		if (dwarf_tag(&member) != DW_TAG_member)
 			continue;
 		last = member;
@@ -208,7 +208,7 @@ static bool reach_is_clear(Dwarf_Die *type)
 	Dwarf_Die member;
 	if (dwarf_tag(type) != DW_TAG_union_type)
 		return true;
-	for (int more = dwarf_child(type, &member); more == 0; more = dwarf_siblingof(&member, &member))
+	LAB_EACH_CHILD (member, type)
 		n += dwarf_tag(&member) == DW_TAG_member && reach_has_pointer(&member);
 	return n == 1;
 }
@@ -220,7 +220,7 @@ static void reach_visit_fields(Dwarf_Die *type, uintptr_t address, const char *t
 	Dwarf_Die member, inner;
 	if (!reach_is_clear(type))
 		return;
-	for (int more = dwarf_child(type, &member); more == 0; more = dwarf_siblingof(&member, &member)) {
+	LAB_EACH_CHILD (member, type) {
 		Dwarf_Attribute attribute;
 		Dwarf_Word offset = 0;
 		char path[128];
@@ -247,7 +247,7 @@ static void reach_visit_elements(Dwarf_Die *array, uintptr_t address, const char
 	const struct reach_type element = reach_type_of(array);
 	Dwarf_Die inner = element.die;
 	unsigned dimensions = 0;
-	for (int more = dwarf_child(array, &range); more == 0; more = dwarf_siblingof(&range, &range))
+	LAB_EACH_CHILD (range, array)
 		dimensions += dwarf_tag(&range) == DW_TAG_subrange_type;
 	if (!element.parts || dimensions != 1 || element.size == 0 || dwarf_aggregate_size(array, &whole) != 0)
 		return;

@@ -79,7 +79,7 @@ static const char *plain_name(const char *function)
 static bool ask_units(Dwfl_Module *module, Dwarf_Addr pc, const char **file, int *line)
 {
 	Dwarf_Addr bias = 0;
-	for (Dwarf_Die *unit = NULL; (unit = dwfl_module_nextcu(module, unit, &bias)) != NULL;) {
+	LAB_EACH_UNIT (unit, module, bias) {
 		if (dwarf_haspc(unit, pc - bias) != 1)
 			continue;
 		Dwarf_Line *at = dwarf_getsrc_die(unit, pc - bias);
@@ -163,10 +163,9 @@ const char *lab_inlined(uintptr_t pc)
 	Dwarf_Die *scopes;
 	const int n = lab_scopes(pc, &scopes);
 	for (int i = 0; i < n && !name; i++) {
-		Dwarf_Attribute attribute;
 		const int tag = dwarf_tag(&scopes[i]);
 		if (tag == DW_TAG_inlined_subroutine || tag == DW_TAG_subprogram)
-			name = dwarf_formstring(dwarf_attr_integrate(&scopes[i], DW_AT_name, &attribute));
+			name = dwarf_diename(&scopes[i]);
 	}
 	free(scopes);
 	return name;

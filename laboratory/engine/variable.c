@@ -55,8 +55,7 @@ bool lab_type_of(Dwarf_Die *of, Dwarf_Die *type)
 	}
 }
 
-/* Bytes of the type of `of`; 0: unknown. */
-static uint64_t variable_size(Dwarf_Die *of)
+uint64_t lab_size_of(Dwarf_Die *of)
 {
 	Dwarf_Attribute attribute;
 	Dwarf_Die type;
@@ -71,14 +70,14 @@ static uint64_t variable_size(Dwarf_Die *of)
 static uint64_t variable_element_size(Dwarf_Die *of)
 {
 	Dwarf_Die type;
-	return lab_type_of(of, &type) && dwarf_tag(&type) == DW_TAG_array_type ? variable_size(&type) : 0;
+	return lab_type_of(of, &type) && dwarf_tag(&type) == DW_TAG_array_type ? lab_size_of(&type) : 0;
 }
 
 /* On to the field at `offset`; false: there is none. */
 static bool variable_enter_field(Dwarf_Die *type, uint64_t *offset, char *text, size_t size)
 {
 	Dwarf_Die member;
-	for (int more = dwarf_child(type, &member); more == 0; more = dwarf_siblingof(&member, &member)) {
+	LAB_EACH_CHILD (member, type) {
 		Dwarf_Attribute attribute;
 		Dwarf_Word from = 0;
 		const bool base = dwarf_tag(&member) == DW_TAG_inheritance;
@@ -86,7 +85,7 @@ static bool variable_enter_field(Dwarf_Die *type, uint64_t *offset, char *text, 
 			continue;
 		if (dwarf_attr(&member, DW_AT_data_member_location, &attribute))
 			(void)dwarf_formudata(&attribute, &from);
-		const uint64_t width = variable_size(&member);
+		const uint64_t width = lab_size_of(&member);
 		const bool flexible = width == 0 && variable_element_size(&member) > 0;
 		if (*offset < from || (!flexible && *offset >= from + width))
 			continue;
@@ -102,7 +101,7 @@ static bool variable_enter_element(Dwarf_Die *type, uint64_t *offset, char *text
 {
 	Dwarf_Word whole = 0;
 	Dwarf_Die range, array = *type;
-	const uint64_t element = variable_size(&array);
+	const uint64_t element = lab_size_of(&array);
 	const bool bounded = dwarf_aggregate_size(&array, &whole) == 0 && whole != 0;
 	if (!bounded && element > 0) {
 		variable_append(text, size, "[%" PRIu64 "]", *offset / element);
@@ -174,17 +173,16 @@ static bool variable_place(Dwarf_Die *variable, bool local, uint64_t *place)
 static bool variable_find(Dwarf_Die *parent, bool local, uint64_t wanted, char *text, size_t size)
 {
 	Dwarf_Die die;
-	for (int more = dwarf_child(parent, &die); more == 0; more = dwarf_siblingof(&die, &die)) {
+	LAB_EACH_CHILD (die, parent) {
 		const int tag = dwarf_tag(&die);
 		uint64_t place;
 		if ((tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block) &&
 		    variable_find(&die, local, wanted, text, size))
 			return true;
 		if (tag != DW_TAG_variable || !variable_place(&die, local, &place) || wanted < place ||
-		    wanted - place >= variable_size(&die))
+		    wanted - place >= lab_size_of(&die))
 			continue;
-		Dwarf_Attribute attribute;
-		const char *name = dwarf_formstring(dwarf_attr_integrate(&die, DW_AT_name, &attribute));
+		const char *name = dwarf_diename(&die);
 		if (!name)
 			continue;
 		snprintf(text, size, "%s", name);
@@ -199,15 +197,10 @@ static bool variable_find(Dwarf_Die *parent, bool local, uint64_t wanted, char *
 bool lab_variable_name(Dwfl_Module *module, uintptr_t address, bool local, char *text, size_t size)
 {
 	Dwarf_Addr bias = 0;
-	for (Dwarf_Die *unit = NULL; (unit = dwfl_module_nextcu(module, unit, &bias)) != NULL;)
+	LAB_EACH_UNIT (unit, module, bias)
 		if (variable_find(unit, local, local ? address : address - bias, text, size))
 			return true;
 	return false;
-}
-
-uint64_t lab_pointee_size(Dwarf_Die *pointer)
-{
-	return variable_size(pointer);
 }
 
 bool lab_variable_is_static(Dwarf_Die *variable)
@@ -219,15 +212,14 @@ bool lab_variable_is_static(Dwarf_Die *variable)
 static void variable_visit(Dwarf_Die *parent, Dwarf_Addr bias, lab_variable_visitor *visit)
 {
 	Dwarf_Die die;
-	for (int more = dwarf_child(parent, &die); more == 0; more = dwarf_siblingof(&die, &die)) {
+	LAB_EACH_CHILD (die, parent) {
 		const int tag = dwarf_tag(&die);
 		uint64_t place;
-		Dwarf_Attribute attribute;
 		if (tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block || tag == DW_TAG_namespace)
 			variable_visit(&die, bias, visit);
 		if (tag != DW_TAG_variable || !variable_place(&die, false, &place))
 			continue;
-		const char *name = dwarf_formstring(dwarf_attr_integrate(&die, DW_AT_name, &attribute));
+		const char *name = dwarf_diename(&die);
 		if (name)
 			visit(&die, name, place + bias);
 	}
@@ -236,14 +228,14 @@ static void variable_visit(Dwarf_Die *parent, Dwarf_Addr bias, lab_variable_visi
 void lab_variables(Dwfl_Module *module, lab_variable_visitor *visit)
 {
 	Dwarf_Addr bias = 0;
-	for (Dwarf_Die *unit = NULL; (unit = dwfl_module_nextcu(module, unit, &bias)) != NULL;)
+	LAB_EACH_UNIT (unit, module, bias)
 		variable_visit(unit, bias, visit);
 }
 
 bool lab_structure(Dwfl_Module *module, const char *name, Dwarf_Die *type)
 {
 	Dwarf_Addr bias = 0;
-	for (Dwarf_Die *unit = NULL; (unit = dwfl_module_nextcu(module, unit, &bias)) != NULL;)
+	LAB_EACH_UNIT (unit, module, bias)
 		for (int more = dwarf_child(unit, type); more == 0; more = dwarf_siblingof(type, type))
 			if (dwarf_tag(type) == DW_TAG_structure_type && dwarf_diename(type) &&
 			    strcmp(dwarf_diename(type), name) == 0 && dwarf_haschildren(type) == 1)

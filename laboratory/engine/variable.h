@@ -9,6 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Each child of the entry that `parent` points to. `die` is a variable, which holds the child. */
+#define LAB_EACH_CHILD(die, parent)                                                                                    \
+	for (int more_##die = dwarf_child((parent), &(die)); more_##die == 0;                                          \
+	     more_##die = dwarf_siblingof(&(die), &(die)))
+
+/* Each compilation unit of the module, with the bias of its addresses. */
+#define LAB_EACH_UNIT(unit, module, bias)                                                                              \
+	for (Dwarf_Die *unit = NULL; ((unit) = dwfl_module_nextcu((module), (unit), &(bias))) != NULL;)
+
 /*
  * The static variable of the module at `address`, with elements and fields: "accounts[1].lock". For
  * a thread-local variable (`local`) the address is its offset in the block. False: there is none.
@@ -32,8 +41,8 @@ bool lab_structure(Dwfl_Module *module, const char *name, Dwarf_Die *type);
 bool lab_type_of(Dwarf_Die *of, Dwarf_Die *type);
 /* Appends the path to the smallest part at `offset` of a type: ".jobs[1].next". */
 void lab_type_parts(Dwarf_Die *type, uint64_t offset, char *text, size_t size);
-/* Bytes of what a pointer of this type points to; 0: unknown. */
-uint64_t lab_pointee_size(Dwarf_Die *pointer);
+/* Bytes of a variable, a field, an element of an array type, or what a pointer type points to; 0: unknown. */
+uint64_t lab_size_of(Dwarf_Die *of);
 bool lab_variable_is_static(Dwarf_Die *variable);
 
 /* symbol.c: the module with the address; NULL: none, or it has no debugging information. */
