@@ -36,6 +36,16 @@ static void then(int thread, int kind, int64_t arg, int64_t result)
 	call(thread, from, from + 1, kind, arg, result);
 }
 
+static void put(int thread, int64_t item)
+{
+	then(thread, FL_LIN_PUT, item, 0);
+}
+
+static void get(int thread, int64_t result)
+{
+	then(thread, FL_LIN_GET, 0, result);
+}
+
 static void order_by_time(struct lin_history *history)
 {
 	for (unsigned i = 0; i < history->n; i++) {
@@ -45,6 +55,13 @@ static void order_by_time(struct lin_history *history)
 				history->calls[i].before |= LIN_BIT(k);
 	}
 	lin_overlaps(history);
+}
+
+/* A fifo with that limit, by the `before` of each call. */
+static enum lin_verdict checked(int64_t limit)
+{
+	lin_overlaps(&h);
+	return lin_check(&h, &fl_lin_fifo, limit);
 }
 
 static bool is_explained(const struct fl_lin_spec *spec, int64_t limit)
@@ -63,11 +80,11 @@ FL_TEST(lin_fifo_in_order)
 {
 	begin();
 	EXPLAINED(fifo, 0); /* nothing at all */
-	then(1, FL_LIN_PUT, 11, 0);
-	then(1, FL_LIN_PUT, 12, 0);
-	then(2, FL_LIN_GET, 0, 11);
-	then(2, FL_LIN_GET, 0, 12);
-	then(2, FL_LIN_GET, 0, -EAGAIN);
+	put(1, 11);
+	put(1, 12);
+	get(2, 11);
+	get(2, 12);
+	get(2, -EAGAIN);
 	EXPLAINED(fifo, 0);
 	h.calls[2].call.result = 12;
 	h.calls[3].call.result = 11;
@@ -80,8 +97,8 @@ FL_TEST(lin_overlapping_puts_come_in_any_order)
 	begin();
 	call(1, 1, 3, FL_LIN_PUT, 11, 0);
 	call(2, 2, 4, FL_LIN_PUT, 21, 0);
-	then(1, FL_LIN_GET, 0, 21);
-	then(2, FL_LIN_GET, 0, 11);
+	get(1, 21);
+	get(2, 11);
 	EXPLAINED(fifo, 0);
 	h.calls[0].returned = 1;
 	h.calls[0].began = 0; /* now it came before the other call */
@@ -98,12 +115,12 @@ FL_TEST(lin_empty_and_full_at_some_moment_of_the_call)
 	h.calls[0].began = 0;
 	UNEXPLAINED(fifo, 0); /* false_empty */
 	begin();
-	then(1, FL_LIN_PUT, 11, 0);
+	put(1, 11);
 	then(1, FL_LIN_PUT, 12, -EAGAIN);
 	EXPLAINED(fifo, 1);
 	UNEXPLAINED(fifo, 2);
 	UNEXPLAINED(fifo, 0);
-	then(1, FL_LIN_GET, 0, 11);
+	get(1, 11);
 	then(1, FL_LIN_PUT, 13, -ETIMEDOUT); /* false_full_after_own_pop */
 	UNEXPLAINED(fifo, 1);
 }
@@ -111,11 +128,11 @@ FL_TEST(lin_empty_and_full_at_some_moment_of_the_call)
 FL_TEST(lin_closed_queues_drain)
 {
 	begin();
-	then(1, FL_LIN_PUT, 11, 0);
+	put(1, 11);
 	then(1, FL_LIN_CLOSE, 0, 0);
 	then(2, FL_LIN_PUT, 21, -EPIPE);
-	then(2, FL_LIN_GET, 0, 11);
-	then(2, FL_LIN_GET, 0, -EPIPE);
+	get(2, 11);
+	get(2, -EPIPE);
 	EXPLAINED(fifo, 0);
 	h.calls[4].call.result = -EAGAIN; /* closed and empty is not empty */
 	UNEXPLAINED(fifo, 0);
@@ -131,8 +148,8 @@ FL_TEST(lin_closed_queues_drain)
 FL_TEST(lin_busy_needs_another_under_way)
 {
 	begin();
-	then(1, FL_LIN_PUT, 11, 0);
-	then(2, FL_LIN_GET, 0, -EBUSY);
+	put(1, 11);
+	get(2, -EBUSY);
 	UNEXPLAINED(fifo, 0);
 	h.calls[0].returned = 5;
 	EXPLAINED(fifo, 0);
@@ -155,8 +172,8 @@ FL_TEST(lin_pending_calls_took_effect_or_not)
 	call(2, 6, 7, FL_LIN_GET, 0, 11); /* but once */
 	UNEXPLAINED(fifo, 0);
 	begin();
-	then(1, FL_LIN_PUT, 11, 0);
-	then(1, FL_LIN_PUT, 12, 0);
+	put(1, 11);
+	put(1, 12);
 	call(2, 5, 0, FL_LIN_GET, 0, 0); /* the killed thread may have got one */
 	call(1, 6, 7, FL_LIN_GET, 0, 12);
 	EXPLAINED(fifo, 0);
@@ -180,12 +197,12 @@ FL_TEST(lin_many_at_once)
 FL_TEST(lin_priority_is_stable)
 {
 	begin();
-	then(1, FL_LIN_PUT, 2 << 8 | 11, 0);
-	then(1, FL_LIN_PUT, 1 << 8 | 12, 0);
-	then(1, FL_LIN_PUT, 1 << 8 | 13, 0);
-	then(1, FL_LIN_GET, 0, 1 << 8 | 12);
-	then(1, FL_LIN_GET, 0, 1 << 8 | 13);
-	then(1, FL_LIN_GET, 0, 2 << 8 | 11);
+	put(1, 2 << 8 | 11);
+	put(1, 1 << 8 | 12);
+	put(1, 1 << 8 | 13);
+	get(1, 1 << 8 | 12);
+	get(1, 1 << 8 | 13);
+	get(1, 2 << 8 | 11);
 	EXPLAINED(priority, 0);
 	h.calls[3].call.result = 1 << 8 | 13;
 	h.calls[4].call.result = 1 << 8 | 12;
@@ -227,20 +244,17 @@ FL_TEST(lin_set_word_and_counter)
 FL_TEST(lin_unknown_call_may_come_later)
 {
 	begin();
-	then(1, FL_LIN_PUT, 11, 0);
-	then(2, FL_LIN_GET, 0, -EAGAIN);
-	lin_overlaps(&h);
-	assert_int_equal(lin_check(&h, &fl_lin_fifo, 0), LIN_EXPLAINED);
-	then(2, FL_LIN_GET, 0, 11);
-	then(2, FL_LIN_PUT, 21, 0);
+	put(1, 11);
+	get(2, -EAGAIN);
+	assert_int_equal(checked(0), LIN_EXPLAINED);
+	get(2, 11);
+	put(2, 21);
 	h.calls[2].before = LIN_BIT(1);
 	h.calls[3].before = LIN_BIT(1) | LIN_BIT(2);
-	lin_overlaps(&h);
-	assert_int_equal(lin_check(&h, &fl_lin_fifo, 0), LIN_EXPLAINED);
+	assert_int_equal(checked(0), LIN_EXPLAINED);
 	/* Put by a thread that knew that it had been got. */
 	h.calls[0].before = LIN_BIT(1) | LIN_BIT(2);
-	lin_overlaps(&h);
-	assert_int_equal(lin_check(&h, &fl_lin_fifo, 0), LIN_UNEXPLAINED);
+	assert_int_equal(checked(0), LIN_UNEXPLAINED);
 }
 
 /* Store buffering: the producer does not see the space yet, nor the consumer the item. */
@@ -248,7 +262,7 @@ FL_TEST(lin_refusals_apart)
 {
 	static struct lin_history found;
 	begin();
-	then(0, FL_LIN_PUT, 1, 0);
+	put(0, 1);
 	call(1, 3, 5, FL_LIN_PUT, 11, 0);
 	call(1, 6, 9, FL_LIN_PUT, 12, -EAGAIN);
 	call(2, 4, 7, FL_LIN_GET, 0, 1);
@@ -256,8 +270,7 @@ FL_TEST(lin_refusals_apart)
 	order_by_time(&h);
 	h.calls[4].before &= ~LIN_BIT(1);
 	h.calls[2].before &= ~LIN_BIT(3);
-	lin_overlaps(&h);
-	assert_int_equal(lin_check(&h, &fl_lin_fifo, 2), LIN_UNEXPLAINED);
+	assert_int_equal(checked(2), LIN_UNEXPLAINED);
 	assert_int_equal(lin_check_apart(&h, &fl_lin_fifo, 2, &found), LIN_EXPLAINED);
 	h.calls[4].before |= LIN_BIT(1); /* it knew of the item: that refusal alone is wrong */
 	assert_int_equal(lin_check_apart(&h, &fl_lin_fifo, 2, &found), LIN_UNEXPLAINED);
@@ -457,7 +470,7 @@ FL_TEST(lin_tells_why)
 {
 	char why[256], columns[1024];
 	begin();
-	then(0, FL_LIN_PUT, 1, 0);
+	put(0, 1);
 	call(1, 3, 6, FL_LIN_PUT, 11, 0);
 	call(2, 4, 5, FL_LIN_GET, 0, -EAGAIN);
 	UNEXPLAINED(fifo, 2);

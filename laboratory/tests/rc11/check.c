@@ -13,33 +13,21 @@
 
 enum { LINE_LENGTH = 1024 };
 
-/* Runs the engine's command with the programs as its standard input; NULL if that cannot be. */
-static FILE *start_engine(const char *command, const program *programs, int count, pid_t *child)
+/*
+ * Runs the engine's command, whose standard input is this process's: a file with the programs. NULL
+ * if that cannot be.
+ */
+static FILE *start_engine(const char *command, const program *programs, int count)
 {
-	int ends[2];
 	FILE *input = tmpfile();
 	if (!input)
 		return NULL;
-	if (pipe(ends)) {
-		fclose(input);
-		return NULL;
-	}
 	for (int i = 0; i < count; i++)
 		program_print(input, &programs[i]);
 	rewind(input);
-	fflush(stdout);
-	*child = fork();
-	if (*child == 0) {
-		if (dup2(fileno(input), STDIN_FILENO) < 0 || dup2(ends[1], STDOUT_FILENO) < 0)
-			_exit(126);
-		close(ends[0]);
-		close(ends[1]);
-		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-		_exit(127);
-	}
-	close(ends[1]);
+	const bool ready = dup2(fileno(input), STDIN_FILENO) == STDIN_FILENO;
 	fclose(input);
-	return *child > 0 ? fdopen(ends[0], "r") : NULL;
+	return ready ? popen(command, "r") : NULL;
 }
 
 static bool read_line(FILE *from, char *line)
@@ -102,20 +90,18 @@ static bool keep_farthest(execution *x, void *context)
 	return true;
 }
 
-static bool keep_prompt(execution *x, void *context)
-{
-	explanation *found = context;
-	rc11_derive(x);
-	found->farthest = *x;
-	return rc11_violated(x) < AXIOMS || !rc11_prompt(x);
-}
+/* Of an outcome that is missing: an execution that RC11 allows, and that is prompt where the outcome is. */
+typedef struct {
+	bool prompt;
+	execution found;
+} witness;
 
-static bool keep_allowed(execution *x, void *context)
+static bool keep_witness(execution *x, void *context)
 {
-	explanation *found = context;
+	witness *w = context;
 	rc11_derive(x);
-	found->farthest = *x;
-	return rc11_violated(x) < AXIOMS;
+	w->found = *x;
+	return rc11_violated(x) < AXIOMS || (w->prompt && !rc11_prompt(x));
 }
 
 static void say(const program *p, const char *what, const outcome *o)
@@ -144,13 +130,13 @@ static void explain_wrong(const program *p, const outcome *o)
 
 static void explain_missing(const program *p, const outcome *o, bool prompt, bool proved)
 {
-	static explanation found;
+	static witness w;
+	w.prompt = prompt;
 	say(p, proved ? "the engine says proved, and does not show: " : "the engine does not show: ", o);
-	each_candidate(p, (search){.only = o}, prompt ? keep_prompt : keep_allowed, &found);
+	each_candidate(p, (search){.only = o}, keep_witness, &w);
 	printf(prompt ? "  this execution does, and in this order sb, rf, mo and psc agree\n"
 	              : "  this execution does; in this order sb and rf agree, but not mo and psc\n");
-	execution_print(stdout, &found.farthest,
-	                prompt ? rc11_prompt_order(&found.farthest) : rel_or(found.farthest.sb, found.farthest.rf));
+	execution_print(stdout, &w.found, prompt ? rc11_prompt_order(&w.found) : rel_or(w.found.sb, w.found.rf));
 }
 
 /* Whether eight remembered stores and four loads of an old value are enough for the program. */
@@ -161,8 +147,7 @@ static bool is_short(const program *p)
 		int writes = 1;
 		FOR_THREADS (t, p) {
 			int reads = 0;
-			for (int i = 0; i < p->thread[t].count; i++) {
-				const operation *op = &p->thread[t].op[i];
+			FOR_OPERATIONS_OF (op, &p->thread[t]) {
 				writes += op->location == l && op_writes(op);
 				reads += op->location == l && op_reads(op);
 			}
@@ -201,8 +186,7 @@ static int compare(const program *p, const answer *a)
 
 int check_programs(const char *engine, const program *programs, int count, int *proved)
 {
-	pid_t child = -1;
-	FILE *answers = start_engine(engine, programs, count, &child);
+	FILE *answers = start_engine(engine, programs, count);
 	if (!answers) {
 		perror("the engine cannot be started");
 		return -1;
@@ -217,9 +201,8 @@ int check_programs(const char *engine, const program *programs, int count, int *
 		*proved += a.proved;
 		outcomes_free(&a.shown);
 	}
-	fclose(answers);
-	int status = 0;
-	if (waitpid(child, &status, 0) == child && understood && status) {
+	const int status = pclose(answers);
+	if (understood && status) {
 		printf("the engine's command ended with status %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : status);
 		return -1;
 	}

@@ -68,10 +68,14 @@ typedef struct {
 #define FOR_THREADS(t, p) for (int t = 0; t < (p)->thread_count; t++)
 #define FOR_LOCATIONS(l) for (int l = 0; l < LOCATION_MAX; l++)
 
+/* Each operation of a thread. */
+#define FOR_OPERATIONS_OF(op, thread)                                                                                  \
+	for (const operation *op = (thread)->op; op < (thread)->op + (thread)->count; op++)
+
 /* Each operation of the program. */
 #define FOR_OPERATIONS(op, p)                                                                                          \
 	for (const thread_ops *of_##op = (p)->thread; of_##op < (p)->thread + (p)->thread_count; of_##op++)            \
-		for (const operation *op = of_##op->op; op < of_##op->op + of_##op->count; op++)
+		FOR_OPERATIONS_OF (op, of_##op)
 
 bool op_reads(const operation *op);
 bool op_writes(const operation *op);

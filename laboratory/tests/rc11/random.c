@@ -204,8 +204,7 @@ static bool interesting(const program *p)
 		int threads = 0, writes = 0;
 		FOR_THREADS (t, p) {
 			bool here = false;
-			for (int i = 0; i < p->thread[t].count; i++) {
-				const operation *op = &p->thread[t].op[i];
+			FOR_OPERATIONS_OF (op, &p->thread[t]) {
 				here |= op->location == l;
 				writes += op->location == l && op_writes(op);
 			}
