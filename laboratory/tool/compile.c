@@ -174,10 +174,8 @@ bool compile_program(const struct options *o)
 	const char *first = o->sources[0], *slash = strrchr(first, '/');
 	char name[256];
 	for (unsigned i = 0; i < o->n_sources; i++) {
-		if (access(o->sources[i], R_OK) != 0) {
-			complain("there is no file '%s' that can be read", o->sources[i]);
-			return false;
-		}
+		if (access(o->sources[i], R_OK) != 0)
+			return complain("there is no file '%s' that can be read", o->sources[i]);
 	}
 	snprintf(name, sizeof name, "%s", slash ? slash + 1 : first);
 	*strrchr(name, '.') = '\0';

@@ -28,11 +28,9 @@ static const struct {
 static bool own_folder(char *to, size_t size)
 {
 	ssize_t n = readlink("/proc/self/exe", to, size - 1);
-	if (n <= 0) {
-		complain("cannot find the files of this program: /proc/self/exe: %s; is /proc mounted?",
-		         strerror(errno));
-		return false;
-	}
+	if (n <= 0)
+		return complain("cannot find the files of this program: /proc/self/exe: %s; is /proc mounted?",
+		                strerror(errno));
 	to[n] = '\0';
 	char *slash = strrchr(to, '/');
 	if (slash)
@@ -124,10 +122,8 @@ static bool load_own(const char *name)
 static bool load_theirs(const char *name)
 {
 	size_t n = strlen(name);
-	if (access(name, R_OK) != 0) {
-		complain("--load: there is no file '%s' that can be read", name);
-		return false;
-	}
+	if (access(name, R_OK) != 0)
+		return complain("--load: there is no file '%s' that can be read", name);
 	if (n > 2 && strcmp(name + n - 2, ".c") == 0)
 		return compile_and_load(name);
 	/* A name without a folder would be searched among the system's libraries. */
@@ -144,9 +140,8 @@ static bool names_differ(void)
 		const struct fl_stress_test *a = t->test, *b = t->next->test;
 		if (strcmp(a->name, b->name) != 0 || a->instrumented != b->instrumented)
 			continue;
-		complain("the name '%s' is that of two tests: %s:%d and %s:%d", a->name, a->file, a->line, b->file,
-		         b->line);
-		return false;
+		return complain("the name '%s' is that of two tests: %s:%d and %s:%d", a->name, a->file, a->line,
+		                b->file, b->line);
 	}
 	return true;
 }
@@ -161,9 +156,7 @@ bool modules_load(const struct options *o)
 		return compile_program(o);
 	if (o->n_loads == 0 && !load_own(o->planted || o->action == DO_SELF_TEST ? "planted" : "cases"))
 		return false;
-	if (!lab_tests()) {
-		complain("%s: no FL_STRESS() in it", o->n_loads > 0 ? o->loads[0] : "scenarios");
-		return false;
-	}
+	if (!lab_tests())
+		return complain("%s: no FL_STRESS() in it", o->n_loads > 0 ? o->loads[0] : "scenarios");
 	return names_differ();
 }

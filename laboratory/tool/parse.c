@@ -5,7 +5,7 @@
 #include <fnmatch.h>
 #include <stdarg.h>
 
-void complain(const char *format, ...)
+bool complain(const char *format, ...)
 {
 	va_list args;
 	fflush(stdout);
@@ -14,6 +14,7 @@ void complain(const char *format, ...)
 	vfprintf(stderr, format, args);
 	fputc('\n', stderr);
 	va_end(args);
+	return false;
 }
 
 void *zeroed(size_t n, size_t size)

@@ -46,8 +46,8 @@ struct options {
 int options_read(struct options *o, int argc, char **argv);
 extern const char options_help[];
 
-/* One line on standard error. */
-__attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
+/* Prints one line on standard error. Returns false, for a caller that returns false after it. */
+__attribute__((format(printf, 1, 2))) bool complain(const char *format, ...);
 /* "10s", "1.5m", "200ms", "5" (seconds); false: none of these. */
 bool parse_time(const char *text, int64_t *ns);
 bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *n);
