@@ -62,9 +62,8 @@ FL_TEST(process_exit_codes)
 
 FL_TEST(process_program_exit_codes)
 {
-	const char *const seven[] = {"sh", "-c", "exit 7", NULL}, *const killed[] = {"sh", "-c", "kill -9 $$", NULL};
-	ends_with(&(fl_process_config){.program = "sh", .argv = seven}, 7, 0);
-	ends_with(&(fl_process_config){.program = "/bin/sh", .argv = killed, .daemon = true}, -1, SIGKILL);
+	ends_with(&(fl_process_config){PROCESS_COMMAND("sh", "-c", "exit 7")}, 7, 0);
+	ends_with(&(fl_process_config){PROCESS_COMMAND("/bin/sh", "-c", "kill -9 $$"), .daemon = true}, -1, SIGKILL);
 	ends_with(&(fl_process_config){.program = "true"}, 0, 0);
 	ends_with(&(fl_process_config){.program = "false"}, 1, 0);
 }
@@ -228,10 +227,10 @@ static void signals_end(const struct signals_before *s)
 /* What /proc says of the signals of a program that this process starts. */
 static void program_signals(uint64_t *blocked, uint64_t *ignored)
 {
-	const char *const argv[] = {"grep", "-E", "Sig(Blk|Ign)", "/proc/self/status", NULL};
 	int out = fl_test_scratch();
 	char said[300];
-	const fl_process_status got = PROCESS_RUN(.program = "grep", .argv = argv, .out = FL_PROCESS_FD(out));
+	const fl_process_status got =
+	    PROCESS_RUN(PROCESS_COMMAND("grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"), .out = FL_PROCESS_FD(out));
 	assert_int_equal(got.code, 0);
 	fl_test_take(out, said, sizeof said);
 	assert_int_equal(sscanf(said, "SigBlk: %" SCNx64 " SigIgn: %" SCNx64, blocked, ignored), 2);
@@ -261,10 +260,9 @@ FL_TEST(process_program_has_the_callers_signals)
 FL_TEST(process_program_of_a_program_with_fl_signals)
 {
 	static const int term[] = {SIGTERM};
-	const char *const argv[] = {"sleep", "60", NULL};
 	FL_SCOPED(fl_signals) *s = NULL;
 	FL_OK(fl_signals_create(&s, term, 1));
-	fl_process *p = PROCESS_STARTED(.program = "sleep", .argv = argv);
+	fl_process *p = PROCESS_STARTED(PROCESS_COMMAND("sleep", "60"));
 	FL_OK(fl_process_terminate(p));
 	assert_int_equal(process_end(p).signal, SIGTERM);
 }
@@ -447,10 +445,10 @@ static void has_streams(fl_process_config config)
 
 FL_TEST(process_streams)
 {
-	const char *const argv[] = {"sh", "-c", "x=$(cat); printf 'out: %s' $x; printf 'err: %s' $x >&2", NULL};
 	PROCESS_EACH_METHOD (m)
 		has_streams((fl_process_config){.task = &process_copies_in_to_out_and_err, .method = m});
-	has_streams((fl_process_config){.program = "sh", .argv = argv});
+	has_streams(
+	    (fl_process_config){PROCESS_COMMAND("sh", "-c", "x=$(cat); printf 'out: %s' $x; printf 'err: %s' $x >&2")});
 }
 
 FL_TASK(process_has_no_streams, void, void)
@@ -490,16 +488,15 @@ FL_TEST(process_program_gets_arguments_environment_directory_and_fds)
 {
 	int out[2], extra = fl_test_scratch();
 	FL_OK(pipe2(out, O_CLOEXEC));
-	const char *const argv[] = {"sh",   "-c",  "echo $0 $1 $MINE; pwd; echo extra >&3; ls /proc/self/fd | wc -w",
-	                            "zero", "one", NULL};
 	const char *const env[] = {"MINE=yes", "PATH=/usr/bin:/bin", NULL};
-	const fl_process_config config = {.program = "sh",
-	                                  .argv = argv,
-	                                  .env = env,
-	                                  .cwd = "/usr",
-	                                  .out = FL_PROCESS_FD(out[1]),
-	                                  .fds = &extra,
-	                                  .n_fds = 1};
+	const fl_process_config config = {
+	    PROCESS_COMMAND("sh", "-c", "echo $0 $1 $MINE; pwd; echo extra >&3; ls /proc/self/fd | wc -w", "zero",
+	                    "one"),
+	    .env = env,
+	    .cwd = "/usr",
+	    .out = FL_PROCESS_FD(out[1]),
+	    .fds = &extra,
+	    .n_fds = 1};
 	assert_int_equal(process_run(&config).code, 0);
 	FL_OK(close(out[1]));
 	char text[128];

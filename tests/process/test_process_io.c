@@ -35,15 +35,14 @@ static void each_way(void (*body)(void))
 /* A shell that runs `text`, with pipes for all three streams. */
 static fl_process *start_shell(const char *text)
 {
-	const char *const argv[] = {"sh", "-c", text, NULL};
-	return PROCESS_STARTED(.program = "sh", .argv = argv, .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE,
+	return PROCESS_STARTED(PROCESS_COMMAND("sh", "-c", text), .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE,
 	                       .err = FL_PROCESS_PIPE, .group = true);
 }
 
 static int run_shell(const char *text, fl_process_io *io, fl_process_status *status, fl_time deadline)
 {
-	const char *const argv[] = {"sh", "-c", text, NULL};
-	return fl_process_run_until(&(fl_process_config){.program = "sh", .argv = argv}, io, status, deadline, NULL);
+	return fl_process_run_until(&(fl_process_config){PROCESS_COMMAND("sh", "-c", text)}, io, status, deadline,
+	                            NULL);
 }
 
 FL_TEST_WITH(process_io_input_and_both_outputs, each_way, void)
@@ -136,10 +135,9 @@ FL_TEST_WITH(process_io_goes_on_after_a_timeout_and_a_cancel, each_way, void)
 	char byte;
 	int go[2];
 	FL_OK(pipe2(go, O_CLOEXEC));
-	const char *const argv[] = {"sh", "-c", "printf first; read x; read y <&3; printf second", NULL};
-	FL_SCOPED(fl_process) *p =
-	    PROCESS_STARTED(.program = "sh", .argv = argv, .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE,
-	                    .err = FL_PROCESS_NULL, .fds = &go[0], .n_fds = 1);
+	FL_SCOPED(fl_process) *p = PROCESS_STARTED(
+	    PROCESS_COMMAND("sh", "-c", "printf first; read x; read y <&3; printf second"), .in = FL_PROCESS_PIPE,
+	    .out = FL_PROCESS_PIPE, .err = FL_PROCESS_NULL, .fds = &go[0], .n_fds = 1);
 	while (io.out_size < 5)
 		FL_RC(fl_process_communicate_until(p, &io, &status, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_process_communicate_until(p, &io, &status, FL_FOREVER, fl_test_requested), -ECANCELED);
@@ -342,15 +340,16 @@ FL_TEST(process_err_goes_where_out_goes)
 {
 	fl_process_io io = {.input = NULL};
 	fl_process_status status;
-	const char *const argv[] = {"sh", "-c", "printf 1; printf 2 >&2; printf 3", NULL};
-	FL_OK(fl_process_run(&(fl_process_config){.program = "sh", .argv = argv, .err = FL_PROCESS_AS_OUT}, &io,
-	                     &status));
+	FL_OK(fl_process_run(&(fl_process_config){PROCESS_COMMAND("sh", "-c", "printf 1; printf 2 >&2; printf 3"),
+	                                          .err = FL_PROCESS_AS_OUT},
+	                     &io, &status));
 	assert_string_equal(io.out, "123");
 	FL_CHECK(!io.err);
 	fl_process_io_free(&io);
 	fl_process *p = NULL;
 	PROCESS_LOG();
-	FL_RC(fl_process_start(&p, &(fl_process_config){.program = "sh", .argv = argv, .out = FL_PROCESS_AS_OUT}),
+	FL_RC(fl_process_start(&p, &(fl_process_config){PROCESS_COMMAND("sh", "-c", "printf 1; printf 2 >&2; printf 3"),
+	                                                .out = FL_PROCESS_AS_OUT}),
 	      -EBADF);
 	process_log_has("FL_PROCESS_AS_OUT is for `err`, not for `out`");
 }
@@ -422,8 +421,7 @@ static void is_foreign(void *arg)
 
 FL_TEST(process_stop_and_communicate_answer)
 {
-	const char *const argv[] = {"sh", "-c", "read x", NULL};
-	const fl_process_config config = {.program = "sh", .argv = argv, .in = FL_PROCESS_PIPE};
+	const fl_process_config config = {PROCESS_COMMAND("sh", "-c", "read x"), .in = FL_PROCESS_PIPE};
 	IO(io, .input_size = 1);
 	fl_process_status status;
 	fl_process *p = process_started(&config);
@@ -458,8 +456,7 @@ FL_TEST(process_stop_and_communicate_answer)
 
 FL_TEST(process_run_answers)
 {
-	const char *const argv[] = {"sh", "-c", "printf text; read x", NULL};
-	const fl_process_config config = {.program = "sh", .argv = argv, .in = FL_PROCESS_FD(0)};
+	const fl_process_config config = {PROCESS_COMMAND("sh", "-c", "printf text; read x"), .in = FL_PROCESS_FD(0)};
 	fl__helpers_end(); /* the fork server of earlier cases ends, too */
 	const size_t children = process_children_of(getpid());
 	int ends[2];
@@ -493,10 +490,11 @@ FL_TEST(process_run_answers)
 
 static void run_without_io(void *unused)
 {
-	const char *const argv[] = {"sh", "-c", "cat; echo dropped; echo said >&2; exit 3", NULL};
 	fl_process_status status = {77, 77};
 	FL_OK(
-	    fl_process_run(&(fl_process_config){.program = "sh", .argv = argv, .out = FL_PROCESS_PIPE}, NULL, &status));
+	    fl_process_run(&(fl_process_config){PROCESS_COMMAND("sh", "-c", "cat; echo dropped; echo said >&2; exit 3"),
+	                                        .out = FL_PROCESS_PIPE},
+	                   NULL, &status));
 	FL_CHECK(status.code == 3);
 	FL_RC(fl_process_run(NULL, NULL, NULL), -EINVAL);
 }

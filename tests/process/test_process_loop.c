@@ -160,8 +160,7 @@ static int start_epoll_control(int epoll, int op, int fd, uint32_t events)
 
 static int start_body(void *result)
 {
-	const char *const argv[] = {"sh", "-c", "cat; echo error >&2", NULL};
-	const fl_process_config config = {.program = "sh", .argv = argv, .cwd = "/"};
+	const fl_process_config config = {PROCESS_COMMAND("sh", "-c", "cat; echo error >&2"), .cwd = "/"};
 	fl_process_io io = {.input = "text", .input_size = 4};
 	fl_process_status status = {77, 77};
 	const int rc = fl_process_run(&config, &io, &status);
@@ -219,13 +218,8 @@ typedef struct hostile {
 static int read_hostile(void *arg)
 {
 	const hostile *h = arg;
-	const char *const argv[] = {"sh", "-c", h->script, NULL};
-	const fl_process_config config = {.program = "sh",
-	                                  .argv = argv,
-	                                  .in = FL_PROCESS_NULL,
-	                                  .out = FL_PROCESS_PIPE,
-	                                  .err = FL_PROCESS_NULL,
-	                                  .group = true};
+	const fl_process_config config = {PROCESS_COMMAND("sh", "-c", h->script), .in = FL_PROCESS_NULL,
+	                                  .out = FL_PROCESS_PIPE, .err = FL_PROCESS_NULL, .group = true};
 	char line[64];
 	fl_stream *s = NULL;
 	fl_process *p = process_started(&config);
@@ -288,9 +282,8 @@ static int given_output(void *open_two)
 	FL_CHECK((*(int (**)(int[2]))open_two)(ends) == 0);
 	FL_OK(fl_stream_from_fd(&from, ends[0]));
 	FL_OK(fl_stream_from_fd(&to, ends[1]));
-	const char *const argv[] = {"head", "-c", "300000", "/dev/zero", NULL};
-	FL_SCOPED(fl_process) *p =
-	    PROCESS_STARTED(.program = "head", .argv = argv, .out = FL_PROCESS_FD(fl_stream_fd(to)));
+	FL_SCOPED(fl_process) *p = PROCESS_STARTED(PROCESS_COMMAND("head", "-c", "300000", "/dev/zero"),
+	                                           .out = FL_PROCESS_FD(fl_stream_fd(to)));
 	while (!given_is_stuck(p, ends[1]))
 		fl_fiber_yield();
 	fl_stream_free(to);
@@ -309,11 +302,10 @@ FL_TEST(process_loop_program_writes_to_a_stream)
 
 static int given_serve(void *listener)
 {
-	static const char *const argv[] = {"cat", NULL};
 	fl_stream *s;
 	FL_OK(fl_listener_accept(listener, &s));
 	const int fd = FL_PROCESS_FD(fl_stream_fd(s));
-	fl_process *p = PROCESS_STARTED(.program = "cat", .argv = argv, .in = fd, .out = fd);
+	fl_process *p = PROCESS_STARTED(.program = "cat", .in = fd, .out = fd);
 	fl_stream_free(s);
 	return process_end(p).code;
 }
@@ -341,13 +333,12 @@ FL_LOOP_TEST(process_loop_program_serves_a_connection)
 /* The output of one program is the input of the next, which waits for it. */
 FL_TEST(process_loop_programs_in_a_row)
 {
-	static const char *const first[] = {"sh", "-c", "read x; echo $x", NULL}, *const second[] = {"cat", NULL};
 	fl_process_io io = {.input = "text\n", .input_size = 5}, got = {.input = NULL};
 	fl_process_status status;
-	FL_SCOPED(fl_process) *a =
-	    PROCESS_STARTED(.program = "sh", .argv = first, .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE);
-	FL_SCOPED(fl_process) *b = PROCESS_STARTED(.program = "cat", .argv = second,
-	                                           .in = FL_PROCESS_FD(fl_process_pipe(a, 1)), .out = FL_PROCESS_PIPE);
+	FL_SCOPED(fl_process) *a = PROCESS_STARTED(PROCESS_COMMAND("sh", "-c", "read x; echo $x"),
+	                                           .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE);
+	FL_SCOPED(fl_process) *b =
+	    PROCESS_STARTED(.program = "cat", .in = FL_PROCESS_FD(fl_process_pipe(a, 1)), .out = FL_PROCESS_PIPE);
 	fl_process_close_pipe(a, 1);
 	FL_OK(fl_process_communicate(a, &io, NULL));
 	FL_OK(fl_process_communicate(b, &got, &status));

@@ -48,6 +48,13 @@ PROCESS_FN fl_process *process_started(const fl_process_config *config)
 #define PROCESS_STARTED(...) process_started(&(fl_process_config){__VA_ARGS__})
 #define PROCESS_RUN(...) process_run(&(fl_process_config){__VA_ARGS__})
 
+/* Of a config: a program by its name, with one argument or more: PROCESS_COMMAND("sleep", "1000"). */
+#define PROCESS_COMMAND(name, ...)                                                                                     \
+	.program = (name), .argv = (const char *const[])                                                               \
+	{                                                                                                              \
+		(name), __VA_ARGS__, NULL                                                                              \
+	}
+
 /* The kernel counts a joined thread for a moment more. FL_PROCESS_FORK is refused as long. */
 PROCESS_FN void process_await_last_thread(void)
 {

@@ -97,6 +97,29 @@ PROCESS_POOL_FN int process_pool_heal(void)
 	return fl__load_relaxed(&process_pool_fault->struck); /* relaxed: a number */
 }
 
+/*
+ * For each call of processes in that role: `body` with a fault at the first one, at the second, and so on until it meets no
+ * fault. `body` begins the fault with process_pool_fail(), and returns what process_pool_heal() returns.
+ */
+PROCESS_POOL_FN void process_pool_sweep(int role, int (*body)(int call, int role, int skip))
+{
+	const struct process_pool_census before = process_pool_begin();
+	int struck_in_all = 0;
+	PROCESS_LOG();
+	for (int call = 0; call < PROCESS_POOL_CALLS; call++) {
+		int struck = 1, skip = 0;
+		for (; struck > 0 && skip < 80; skip++) {
+			struck = body(call, role, skip);
+			struck_in_all += struck;
+			process_pool_same(&before);
+		}
+		assert_true(skip < 80);
+		if (skip > 1)
+			print_message("%s: %d\n", process_pool_call_names[call], skip - 1);
+	}
+	assert_true(struck_in_all > 0);
+}
+
 /* The wrappers. */
 static struct fl__sys process_pool_real_sys;
 static struct fl__shm_sys process_pool_real_shm_sys;

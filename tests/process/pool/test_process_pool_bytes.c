@@ -851,46 +851,34 @@ FL_TEST(process_pool_bytes_without_room)
 }
 
 /* One fault at each call for a task with much in and much out. */
-static void bytes_faults(int role)
+static int bytes_fault(int call, int role, int skip)
 {
-	const struct process_pool_census before = process_pool_begin();
-	int struck_in_all = 0;
-	PROCESS_LOG();
-	for (int call = 0; call < PROCESS_POOL_CALLS; call++) {
-		int struck = 1, skip = 0;
-		for (; struck > 0 && skip < 80; skip++) {
-			unsigned char *bytes = process_pool_bytes(2 * MIB, 1);
-			fl_executor *e = process_pool_with(1);
-			fl_future *it = NULL, *behind = NULL;
-			process_pool_works(e);
-			process_pool_fail(call, role, skip, 1, call == PROCESS_POOL_FILL ? -ENOSPC : -ENOMEM);
-			FL_IGNORE(pool_echoes_submit(e, (fl_bytes){.data = bytes, .size = 2 * MIB}, &it));
-			FL_IGNORE(pool_makes_submit(e, ((struct order){MIB, 2, GROWN, SUCCEEDS, NULL}), &behind));
-			if (it)
-				(void)bytes_failed(it, 2 * MIB, 1, 0);
-			if (behind)
-				(void)bytes_failed(behind, MIB, 2, 0);
-			struck = process_pool_heal();
-			struck_in_all += struck;
-			assert_true(struck > 0 || (it && behind));
-			made_right(e, MIB, 2, ASSIGNED);
-			fl_executor_free(e);
-			process_pool_same(&before);
-			free(bytes);
-		}
-		assert_true(skip < 80);
-	}
-	assert_true(struck_in_all > 0);
+	unsigned char *bytes = process_pool_bytes(2 * MIB, 1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	fl_future *it = NULL, *behind = NULL;
+	process_pool_works(e);
+	process_pool_fail(call, role, skip, 1, call == PROCESS_POOL_FILL ? -ENOSPC : -ENOMEM);
+	FL_IGNORE(pool_echoes_submit(e, (fl_bytes){.data = bytes, .size = 2 * MIB}, &it));
+	FL_IGNORE(pool_makes_submit(e, ((struct order){MIB, 2, GROWN, SUCCEEDS, NULL}), &behind));
+	if (it)
+		(void)bytes_failed(it, 2 * MIB, 1, 0);
+	if (behind)
+		(void)bytes_failed(behind, MIB, 2, 0);
+	const int struck = process_pool_heal();
+	assert_true(struck > 0 || (it && behind));
+	made_right(e, MIB, 2, ASSIGNED);
+	free(bytes);
+	return struck;
 }
 
 FL_TEST(process_pool_bytes_with_a_fault_here)
 {
-	bytes_faults(PROCESS_POOL_HERE);
+	process_pool_sweep(PROCESS_POOL_HERE, bytes_fault);
 }
 
 FL_TEST(process_pool_bytes_with_a_fault_in_the_worker)
 {
-	bytes_faults(PROCESS_POOL_IN_WORKER);
+	process_pool_sweep(PROCESS_POOL_IN_WORKER, bytes_fault);
 }
 
 /* More than a receiver passes over: it has closed those of results that did not arrive. */

@@ -47,47 +47,33 @@ static fl_future *try_send(fl_executor *e, const fl_task_type *type, uint64_t se
  * One fault at each call for a large task: other tasks, before and behind it, succeed; the task
  * succeeds, or fails with the reason.
  */
-static void faults_under_way(int role)
+static int fault_under_way(int call, int role, int skip)
 {
-	const struct process_pool_census before = process_pool_begin();
-	int struck_in_all = 0;
-	PROCESS_LOG();
-	for (int call = 0; call < PROCESS_POOL_CALLS; call++) {
-		int struck = 1, skip = 0, hurt = 0;
-		for (; struck > 0 && skip < 80; skip++) {
-			fl_executor *e = process_pool_with(1);
-			process_pool_works(e);
-			process_pool_fail(call, role, skip, 1, call == PROCESS_POOL_FILL ? -ENOSPC : -ENOMEM);
-			fl_future *before_it = try_send(e, &middle, 1), *it = try_send(e, &large, 2);
-			fl_future *behind_it = try_send(e, &middle, 3);
-			if (before_it)
-				process_pool_receive(before_it, &middle, 1);
-			if (behind_it)
-				process_pool_receive(behind_it, &middle, 3);
-			hurt += !it || failed(it, &large, 2, 0);
-			struck = process_pool_heal();
-			struck_in_all += struck;
-			assert_true(struck > 0 || (before_it && it && behind_it));
-			process_pool_receive(process_pool_send(e, &large, 4), &large, 4);
-			fl_executor_free(e);
-			process_pool_same(&before);
-		}
-		assert_true(skip < 80);
-		if (skip > 1)
-			print_message("%s: %d, of which %d cost the task\n", process_pool_call_names[call], skip - 1,
-			              hurt);
-	}
-	assert_true(struck_in_all > 0);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	process_pool_works(e);
+	process_pool_fail(call, role, skip, 1, call == PROCESS_POOL_FILL ? -ENOSPC : -ENOMEM);
+	fl_future *before_it = try_send(e, &middle, 1), *it = try_send(e, &large, 2);
+	fl_future *behind_it = try_send(e, &middle, 3);
+	if (before_it)
+		process_pool_receive(before_it, &middle, 1);
+	if (behind_it)
+		process_pool_receive(behind_it, &middle, 3);
+	if (!it || failed(it, &large, 2, 0))
+		print_message("%s, %d: cost the task\n", process_pool_call_names[call], skip);
+	const int struck = process_pool_heal();
+	assert_true(struck > 0 || (before_it && it && behind_it));
+	process_pool_receive(process_pool_send(e, &large, 4), &large, 4);
+	return struck;
 }
 
 FL_TEST(process_pool_large_with_a_fault_here)
 {
-	faults_under_way(PROCESS_POOL_HERE);
+	process_pool_sweep(PROCESS_POOL_HERE, fault_under_way);
 }
 
 FL_TEST(process_pool_large_with_a_fault_in_the_worker)
 {
-	faults_under_way(PROCESS_POOL_IN_WORKER);
+	process_pool_sweep(PROCESS_POOL_IN_WORKER, fault_under_way);
 }
 
 /* No more descriptors, where a large result arrives, and where a large argument is sent. */

@@ -94,6 +94,16 @@ static void clock_back(const int *unused)
 
 static const int64_t limit = FL_S(100); /* nothing takes so long by itself */
 
+/* The config of a task, a map or a lazy map: it ends then by its own deadline, or by that of the token `timer`. */
+#define ENDS_AT_THE_LIMIT(config, timer, by_token)                                                                     \
+	do {                                                                                                           \
+		if (by_token)                                                                                          \
+			fl_cancel_token_init(&(timer), FL_SHIELDED, fl_after(limit));                                  \
+		else                                                                                                   \
+			(config).deadline = fl_after(limit);                                                           \
+		(config).cancel = (by_token) ? &(timer) : NULL;                                                        \
+	} while (0)
+
 /* Never ends by itself, and does not hear. */
 FL_TASK(process_pool_hangs, struct process_pool_gate *, int)
 {
@@ -393,11 +403,7 @@ FL_TEST(process_pool_kills_at_a_deadline_by_default)
 		struct process_pool_gate *gate = process_pool_gate();
 		fl_future *f = NULL;
 		fl_submit_config config = {0};
-		if (by_token)
-			fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(limit));
-		else
-			config.deadline = fl_after(limit);
-		config.cancel = by_token ? &timer : NULL;
+		ENDS_AT_THE_LIMIT(config, timer, by_token);
 		FL_OK(fl_submit_with(e, way < 2 ? &process_pool_hangs : &process_pool_hangs_again, &gate, &f, &config));
 		(void)process_pool_await(gate);
 		put_forward(limit + FL_MS(100));
@@ -482,11 +488,7 @@ FL_TEST(process_pool_map_ends_at_its_deadline)
 		fl_map_config config = {.chunk = 3};
 		FL_EACH (i, results)
 			results[i] = -77;
-		if (by_token)
-			fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(limit));
-		else
-			config.deadline = fl_after(limit);
-		config.cancel = by_token ? &timer : NULL;
+		ENDS_AT_THE_LIMIT(config, timer, by_token);
 		fl_test_go(&other, pass_deadline, gate);
 		FL_RC(process_pool_maybe_hangs_map(e, items, ITEMS, results, &config),
 		      by_token ? -ECANCELED : -ETIMEDOUT);
@@ -521,11 +523,7 @@ static void imap_past_deadline(bool by_token, size_t chunk)
 	fl_thread *other;
 	struct process_pool_gate *gate = make_items(items);
 	fl_imap_config config = {.chunk = chunk};
-	if (by_token)
-		fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(limit));
-	else
-		config.deadline = fl_after(limit);
-	config.cancel = by_token ? &timer : NULL;
+	ENDS_AT_THE_LIMIT(config, timer, by_token);
 	fl_test_go(&other, pass_deadline, gate);
 	FL_OK(process_pool_maybe_hangs_imap(e, items, ITEMS, &it, &config));
 	expect_killed(it, by_token ? -ECANCELED : -ETIMEDOUT);

@@ -10,16 +10,17 @@
 /* Now and then. */
 
 /* A single fault must not be visible, except to a submit on its own thread. */
-static void start_with_fault(int call, int role, int skip)
+static int start_with_fault(int call, int role, int skip)
 {
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
 	int nine = 0;
+	process_pool_fail(call, role, skip, 1, -ENOMEM);
 	int rc = fl_process_executor_create(&e, &(fl_executor_config){.workers = 1});
 	if (rc != 0) {
 		FL_RC(rc, -ENOMEM);
 		assert_true(role == PROCESS_POOL_HERE && call == PROCESS_POOL_ALLOC);
-		return;
+		return process_pool_heal();
 	}
 	rc = process_pool_square_submit(e, 3, &f);
 	if (rc != 0) {
@@ -37,42 +38,22 @@ static void start_with_fault(int call, int role, int skip)
 	}
 	process_pool_works(e);
 	fl_executor_free(e);
-}
-
-static void faults_at_start(int role)
-{
-	const struct process_pool_census before = process_pool_begin();
-	int struck_in_all = 0;
-	PROCESS_LOG();
-	for (int call = 0; call < PROCESS_POOL_CALLS; call++) {
-		int skip = 0, struck = 0;
-		do {
-			process_pool_fail(call, role, skip, 1, -ENOMEM);
-			start_with_fault(call, role, skip);
-			struck = process_pool_heal();
-			struck_in_all += struck;
-			process_pool_same(&before);
-		} while (struck > 0 && ++skip < 60);
-		assert_true(skip < 60);
-		if (skip > 0)
-			print_message("%s: %d\n", process_pool_call_names[call], skip);
-	}
-	assert_true(struck_in_all > 0);
+	return process_pool_heal();
 }
 
 FL_TEST(process_pool_start_with_a_fault_here)
 {
-	faults_at_start(PROCESS_POOL_HERE);
+	process_pool_sweep(PROCESS_POOL_HERE, start_with_fault);
 }
 
 FL_TEST(process_pool_start_with_a_fault_in_the_fork_server)
 {
-	faults_at_start(PROCESS_POOL_IN_FORK_SERVER);
+	process_pool_sweep(PROCESS_POOL_IN_FORK_SERVER, start_with_fault);
 }
 
 FL_TEST(process_pool_start_with_a_fault_in_the_worker)
 {
-	faults_at_start(PROCESS_POOL_IN_WORKER);
+	process_pool_sweep(PROCESS_POOL_IN_WORKER, start_with_fault);
 }
 
 FL_TEST(process_pool_first_submit_says_what_is_short)

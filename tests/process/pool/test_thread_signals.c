@@ -48,7 +48,6 @@ FL_TEST(thread_signals_of_faults_are_never_blocked)
 	FL_SCOPED(fl_executor) *threads = NULL, *loop = NULL, *processes = NULL;
 	static fl_timer t = FL_TIMER_INIT;
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
-	const char *const argv[] = {"sleep", "60", NULL};
 	int empty[2];
 	FL_OK(pipe(empty));
 	sigfillset(&all);
@@ -60,7 +59,7 @@ FL_TEST(thread_signals_of_faults_are_never_blocked)
 	(void)process_pool_pid(loop);
 	const int worker = process_pool_pid(processes);
 	FL_OK(fl_timer_start(&t, fl_after(FL_S(3600)), ring, NULL));
-	FL_SCOPED(fl_process) *program = PROCESS_STARTED(.program = "sleep", .argv = argv, .daemon = true);
+	FL_SCOPED(fl_process) *program = PROCESS_STARTED(PROCESS_COMMAND("sleep", "60"), .daemon = true);
 	FL_RC(fl_fd_wait_until(empty[0], FL_FD_IN, fl_test_soon(), &token), -ETIMEDOUT);
 	FL_OK(pthread_sigmask(SIG_SETMASK, &before, NULL));
 	check_threads(getpid());

@@ -751,22 +751,20 @@ FL_TEST(process_executor_after_a_drop_of_privileges)
 /* The kernel does not kill the first process of a namespace by a descriptor. */
 static void run_in_pid_namespace(void *unused)
 {
-	static const char *const argv[] = {"true", NULL};
 	fl_process *p = NULL;
 	if (unshare(CLONE_NEWPID) != 0)
 		_exit(REFUSED);
 	expect_refusal(-ENOTSUP, "has not left the PID namespace");
 	PROCESS_LOG();
-	FL_RC(fl_process_start(&p, &(fl_process_config){.program = "true", .argv = argv, .daemon = true}), -ENOTSUP);
+	FL_RC(fl_process_start(&p, &(fl_process_config){.program = "true", .daemon = true}), -ENOTSUP);
 	process_log_has("a daemon cannot be the first process of a PID namespace");
 }
 
 static void run_program_in_pid_namespace(void *unused)
 {
-	static const char *const argv[] = {"sh", "-c", "exit $$", NULL};
 	if (unshare(CLONE_NEWPID) != 0)
 		_exit(REFUSED);
-	FL_RC(PROCESS_RUN(.program = "sh", .argv = argv).code, 1);
+	FL_RC(PROCESS_RUN(PROCESS_COMMAND("sh", "-c", "exit $$")).code, 1);
 }
 
 FL_TEST(process_daemon_in_a_new_pid_namespace_is_refused)

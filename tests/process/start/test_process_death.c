@@ -112,7 +112,6 @@ struct plan {
 /* The parent: starts one of each kind, by each method, says that it has, and is killed. */
 FL_TASK(process_is_a_parent, struct plan, void)
 {
-	const char *const argv[] = {"sleep", "1000", NULL};
 	if (arg->method == FL_PROCESS_FORK)
 		FL_OK(fl_process_preload());
 	for (int doing = 0; doing < KINDS; doing++) {
@@ -120,7 +119,7 @@ FL_TASK(process_is_a_parent, struct plan, void)
 		(void)process_started(&config);
 	}
 	const int fds[] = {fl_process_fd(LIFELINE)};
-	(void)PROCESS_STARTED(.program = "sleep", .argv = argv, .daemon = true, .fds = fds, .n_fds = 1);
+	(void)PROCESS_STARTED(PROCESS_COMMAND("sleep", "1000"), .daemon = true, .fds = fds, .n_fds = 1);
 	if (arg->stop_fork_server && fl__fork_server_pid() != 0) {
 		process_stop(fl__fork_server_pid());
 	}
@@ -267,9 +266,9 @@ FL_TEST(process_group_of_a_daemon_ends_with_the_fork_server)
 /* A daemon that leads a group is freed: the whole group ends. */
 FL_TEST(process_free_ends_the_group_of_a_daemon)
 {
-	const char *const argv[] = {"sh", "-c", "sleep 1000 & echo; wait", NULL};
-	const fl_process_config configs[] = {{.program = "sh", .argv = argv, .daemon = true, .group = true},
-	                                     {.task = &process_has_a_child, .daemon = true, .group = true}};
+	const fl_process_config configs[] = {
+	    {PROCESS_COMMAND("sh", "-c", "sleep 1000 & echo; wait"), .daemon = true, .group = true},
+	    {.task = &process_has_a_child, .daemon = true, .group = true}};
 	FL_EACH (i, configs) {
 		char bytes[sizeof(int)];
 		struct family f = family_start(configs[i]);
@@ -443,7 +442,6 @@ FL_TEST(process_freed_while_it_runs)
 {
 	int out[2];
 	char c;
-	const char *const argv[] = {"sh", "-c", "read x", NULL};
 	for (int i = 0; i < 4; i++) {
 		int in[2];
 		FL_OK(pipe2(out, O_CLOEXEC));
@@ -452,12 +450,8 @@ FL_TEST(process_freed_while_it_runs)
 		const int fds[] = {in[0], out[1]};
 		const bool daemon = i % 2;
 		const fl_process_config task = {.task = &process_echoes, .fds = fds, .n_fds = 2, .daemon = daemon};
-		const fl_process_config program = {.program = "sh",
-		                                   .argv = argv,
-		                                   .in = FL_PROCESS_FD(in[0]),
-		                                   .fds = fds,
-		                                   .n_fds = 2,
-		                                   .daemon = daemon};
+		const fl_process_config program = {PROCESS_COMMAND("sh", "-c", "read x"), .in = FL_PROCESS_FD(in[0]),
+		                                   .fds = fds, .n_fds = 2, .daemon = daemon};
 		fl_process *p = process_started(i < 2 ? &task : &program);
 		const int pid = fl_process_pid(p);
 		FL_OK(close(in[0]) + close(out[1]));
@@ -537,9 +531,8 @@ struct fork_beside {
 static void start_daemon_and_die(void *arg)
 {
 	const struct fork_beside *f = arg;
-	const char *const argv[] = {"sleep", "1000", NULL};
-	fl_process_config config = {
-	    .program = "sleep", .argv = argv, .daemon = true, .fds = &f->daemon_ends[1], .n_fds = 1};
+	fl_process_config config = {PROCESS_COMMAND("sleep", "1000"), .daemon = true, .fds = &f->daemon_ends[1],
+	                            .n_fds = 1};
 	(void)start_from_a_thread(&config);
 	FL_OK(close(f->child_goes[1]));
 	const pid_t child = fork();

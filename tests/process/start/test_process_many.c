@@ -138,9 +138,8 @@ FL_TEST(process_joined_and_ended_by_several_threads)
 FL_TEST(process_in_wait_any)
 {
 	fl_event never = FL_EVENT_INIT;
-	const char *const argv[] = {"sleep", "1000", NULL};
 	FL_SCOPED(fl_process) *p = PROCESS_STARTED(.task = &process_waits_for_its_end);
-	FL_SCOPED(fl_process) *q = PROCESS_STARTED(.program = "sleep", .argv = argv);
+	FL_SCOPED(fl_process) *q = PROCESS_STARTED(PROCESS_COMMAND("sleep", "1000"));
 	FL_RC(FL_WAIT_ANY_UNTIL(fl_test_soon(), NULL, FL_ON_EVENT(&never), FL_ON_PROCESS(p), FL_ON_PROCESS(q)),
 	      -ETIMEDOUT);
 	FL_OK(fl_process_kill(q));

@@ -468,9 +468,8 @@ static void start_as_nobody(void *program)
 	for (int method = 0; method <= 2; method += 2) {
 		char text[8];
 		FL_TEXT(text, "%d", method);
-		const char *const argv[] = {program, "start", text, NULL};
-		const fl_process_config config = {
-		    .program = program, .argv = argv, .out = FL_PROCESS_FD(STDERR_FILENO)};
+		const fl_process_config config = {PROCESS_COMMAND(program, "start", text),
+		                                  .out = FL_PROCESS_FD(STDERR_FILENO)};
 		FL_OK(process_run(&config).code);
 	}
 }
