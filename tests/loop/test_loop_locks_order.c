@@ -5,107 +5,40 @@
  */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
+#include "fl_kinds.h"
 #include "fl_order.h"
-#include "fl_queued.h"
 
 /* An object without units, to which one unit at a time can be given. */
-static fl_mutex mutex;
-static fl_cond cond;
-static fl_sem sem;
 static fl_queue *queue;
 
 typedef struct kind {
 	const char *name;
 	void (*begin)(void);
-	int (*take)(void); /* waits; observes the scope */
+	fl_test_call *take; /* waits; observes the scope */
 	void (*give)(void);
-	const void *(*line)(void); /* the key of its wait queue; NULL: not visible */
-	bool chain;                /* a taker passes the unit on: one is enough for all */
+	bool chain; /* a taker passes the unit on: one is enough for all */
 	void (*end)(void);
 } kind;
 
-static void mutex_begin(void)
+FL_CALL(mutex_take)
 {
-	fl_mutex_init(&mutex);
-	fl_mutex_lock(&mutex);
-}
-
-static int mutex_take(void)
-{
-	int rc = fl_mutex_lock_until(&mutex, FL_FOREVER, NULL);
+	int rc = fl_mutex_lock_until(&kind_mutex, deadline, cancel);
 	if (rc == 0) {
 		FL_OK(fl_sleep_until(FL_NO_WAIT, FL_SHIELDED)); /* holds it for a turn */
-		fl_mutex_unlock(&mutex);
+		fl_mutex_unlock(&kind_mutex);
 	}
 	return rc;
 }
 
-static void mutex_give(void)
-{
-	fl_mutex_unlock(&mutex);
-}
-
-static const void *mutex_line(void)
-{
-	return &mutex;
-}
-
 static void mutex_end(void)
 {
-	FL_CHECK(!fl__mutex_is_busy(&mutex)); /* free, without waiters */
-}
-
-static void cond_begin(void)
-{
-	fl_mutex_init(&mutex);
-	fl_cond_init(&cond);
-}
-
-static int cond_take(void)
-{
-	FL_LOCKED(&mutex);
-	return fl_cond_wait(&cond, &mutex);
-}
-
-static void cond_give(void)
-{
-	fl_cond_signal(&cond);
-}
-
-static const void *cond_line(void)
-{
-	return &cond;
-}
-
-static void cond_end(void)
-{
-	FL_CHECK(!fl__cond_is_busy(&cond));
-	mutex_end();
-}
-
-static void sem_begin(void)
-{
-	FL_OK(fl_sem_init(&sem, 0));
-}
-
-static int sem_take(void)
-{
-	return fl_sem_acquire(&sem);
-}
-
-static void sem_give(void)
-{
-	fl_sem_release(&sem);
-}
-
-static const void *sem_line(void)
-{
-	return &sem;
+	FL_CHECK(!fl__mutex_is_busy(&kind_mutex)); /* free, without waiters */
 }
 
 static void sem_end(void)
 {
-	FL_CHECK(fl_sem_value(&sem) == 0 && !fl__lot_has_waiters_at(&sem));
+	FL_CHECK(fl_sem_value(&kind_sem) == 0);
+	kind_sem_clear();
 }
 
 static void queue_begin(void)
@@ -113,10 +46,10 @@ static void queue_begin(void)
 	queue = FL_TEST_QUEUE_OF(1, &(fl_queue_config){.capacity = 4});
 }
 
-static int queue_get(void)
+FL_CALL(queue_get)
 {
 	char item;
-	return fl_queue_get(queue, &item);
+	return fl_queue_get_until(queue, &item, deadline, cancel);
 }
 
 static void queue_put_one(void)
@@ -136,9 +69,9 @@ static void full_queue_begin(void)
 	FL_MANY(0, 4, fl_queue_try_put_many, queue, "xxxx", 4);
 }
 
-static int queue_put(void)
+FL_CALL(queue_put)
 {
-	return fl_queue_put(queue, "x");
+	return fl_queue_put_until(queue, "x", deadline, cancel);
 }
 
 static void queue_get_one(void)
@@ -154,11 +87,11 @@ static void full_queue_end(void)
 }
 
 static const kind kinds[] = {
-    {"mutex", mutex_begin, mutex_take, mutex_give, mutex_line, true, mutex_end},
-    {"cond", cond_begin, cond_take, cond_give, cond_line, false, cond_end},
-    {"sem", sem_begin, sem_take, sem_give, sem_line, false, sem_end},
-    {"queue_get", queue_begin, queue_get, queue_put_one, NULL, false, queue_end},
-    {"queue_put", full_queue_begin, queue_put, queue_get_one, NULL, false, full_queue_end},
+    {"mutex", kind_mutex_make, mutex_take, kind_mutex_finish, true, mutex_end},
+    {"cond", kind_cond_make, kind_cond_wait, kind_cond_finish, false, kind_cond_clear},
+    {"sem", kind_sem_make, kind_sem_wait, kind_sem_finish, false, sem_end},
+    {"queue_get", queue_begin, queue_get, queue_put_one, false, queue_end},
+    {"queue_put", full_queue_begin, queue_put, queue_get_one, false, full_queue_end},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -174,7 +107,7 @@ typedef struct taker {
 static int take_it(void *arg)
 {
 	const taker *t = arg;
-	int rc = t->kind->take();
+	int rc = t->kind->take(NULL, FL_FOREVER, NULL);
 	if (rc == 0)
 		note(t->letter);
 	return rc;
@@ -220,22 +153,19 @@ static void finish(const kind *k, taker *takers, int n, int wanted)
 	k->end();
 }
 
-/* Runs `body` in a loop for each kind. */
-typedef struct plan {
-	void (*body)(const kind *k);
-} plan;
+/* Runs a case in a loop for each kind. */
+typedef void kind_body(const kind *k);
 
-static int run_plan(void *arg)
+static int run_kinds(void *body)
 {
-	const plan *p = arg;
 	for (int i = 0; i < KINDS; i++)
-		p->body(&kinds[i]);
+		(*(kind_body **)body)(&kinds[i]);
 	return 0;
 }
 
-static void for_each_kind(void (*body)(const kind *k))
+static void for_each_kind(kind_body *body)
 {
-	fl_test_in_loop(run_plan, &(plan){body});
+	fl_test_in_loop(run_kinds, &body);
 }
 
 static void expect(const kind *k, const char *expected)
@@ -261,11 +191,11 @@ FL_TEST_WITH(loop_locks_serve_in_order, for_each_kind, const kind *k)
 FL_TEST_WITH(loop_locks_sem_permit_is_assigned_at_release, for_each_kind, const kind *k)
 {
 	taker t[2];
-	if (k->take != sem_take)
+	if (k->take != kind_sem_wait)
 		return;
 	line_up(k, t, 2);
 	k->give();
-	FL_CHECK(fl_sem_try_acquire(&sem) == -EAGAIN && fl_sem_value(&sem) == 0);
+	FL_CHECK(fl_sem_try_acquire(&kind_sem) == -EAGAIN && fl_sem_value(&kind_sem) == 0);
 	finish(k, t, 2, 1);
 	expect(k, "ab");
 }
@@ -321,8 +251,8 @@ FL_TEST_WITH(loop_locks_all_cancelled_leave_it_there, for_each_kind, const kind 
 	k->give();
 	FL_EACH (i, t)
 		FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == -ECANCELED);
-	if (k->take != cond_take) /* a signal without a waiter is lost */
-		FL_CHECK(k->take() == 0);
+	if (k->take != kind_cond_wait) /* a signal without a waiter is lost */
+		FL_CHECK(k->take(NULL, FL_FOREVER, NULL) == 0);
 	k->end();
 	expect(k, "");
 }
@@ -364,11 +294,11 @@ FL_LOOP_TEST(loop_locks_cond_wakes_so_many)
 	const kind *k = &kinds[1];
 	taker t[6];
 	line_up(k, t, 6);
-	fl_cond_signal(&cond);
-	fl_cond_signal(&cond);
+	fl_cond_signal(&kind_cond);
+	fl_cond_signal(&kind_cond);
 	fl_test_settle();
 	expect(k, "ab");
-	fl_cond_broadcast(&cond);
+	fl_cond_broadcast(&kind_cond);
 	t[5].letter = 'f';
 	fl_test_settle();
 	expect(k, "abcdef");
@@ -384,14 +314,14 @@ FL_LOOP_TEST(loop_locks_cond_cancelled_after_the_signal)
 	const kind *k = &kinds[1];
 	taker t[2];
 	line_up(k, t, 2);
-	fl_mutex_lock(&mutex);
-	fl_cond_signal(&cond);
+	fl_mutex_lock(&kind_mutex);
+	fl_cond_signal(&kind_cond);
 	fl_test_settle();
 	expect(k, ""); /* it waits for the mutex */
 	fl_fiber_cancel(t[0].fiber);
 	fl_test_settle();
 	FL_CHECK(t[0].rc == 77);
-	fl_mutex_unlock(&mutex);
+	fl_mutex_unlock(&kind_mutex);
 	fl_test_settle();
 	FL_CHECK(t[0].rc == 0);
 	finish(k, t, 2, 1);
@@ -407,12 +337,12 @@ FL_LOOP_TEST(loop_locks_cond_cancelled_returns_with_the_mutex)
 	const kind *k = &kinds[1];
 	taker t[2];
 	line_up(k, t, 2);
-	fl_mutex_lock(&mutex);
+	fl_mutex_lock(&kind_mutex);
 	fl_fiber_cancel(t[0].fiber);
 	fl_test_settle();
-	FL_CHECK(t[0].rc == 77); /* it waits for the mutex, cancelled as it is */
-	fl_cond_signal(&cond);   /* is b's */
-	fl_mutex_unlock(&mutex);
+	FL_CHECK(t[0].rc == 77);    /* it waits for the mutex, cancelled as it is */
+	fl_cond_signal(&kind_cond); /* is b's */
+	fl_mutex_unlock(&kind_mutex);
 	finish(k, t, 2, 0);
 	FL_CHECK(t[0].rc == -ECANCELED);
 	expect(k, "b");

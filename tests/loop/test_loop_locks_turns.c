@@ -4,8 +4,8 @@
  * fairness of its locks.
  */
 #include "fl_in_loop.h"
-#include "fl_kinds.h"
 #include "fl_order.h"
+#include "fl_queued.h"
 
 typedef struct taker {
 	char letter;
