@@ -545,15 +545,10 @@ FL_TEST(trace_has_the_error_of_a_wait)
 	FL_RC(trace_count('f', "wake"), 0);
 }
 
-static int trace_return(void *unused)
-{
-	return 0;
-}
-
 static int trace_start_second(void *unused)
 {
 	fl_fiber *f;
-	FL_OK(fl_fiber_start(&f, trace_return, NULL, &(fl_fiber_config){.name = "second"}));
+	FL_OK(fl_fiber_start(&f, fl_test_nothing, NULL, &(fl_fiber_config){.name = "second"}));
 	return fl_fiber_join(f, NULL);
 }
 
@@ -594,7 +589,7 @@ FL_TEST(trace_marks_a_mutex_that_is_handed_over)
 static int trace_wait_for(void *event)
 {
 	while (!fl_event_is_set(event))
-		FL_OK(fl_parallel_invoke(trace_return, NULL, trace_return, NULL));
+		FL_OK(fl_parallel_invoke(fl_test_nothing, NULL, fl_test_nothing, NULL));
 	return 0;
 }
 

@@ -348,15 +348,10 @@ static void list_threads(void)
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) > 0);
 }
 
-static int return_at_once(void *unused)
-{
-	return 0;
-}
-
 static void run_thread(void)
 {
 	fl_thread *t;
-	fl_test_go(&t, return_at_once, NULL);
+	fl_test_go(&t, fl_test_nothing, NULL);
 	fl_test_end(t);
 }
 

@@ -56,12 +56,12 @@ FL_TEST(loop_executor_on_is_freed_before_its_loop_and_after_it)
 	fl_executor_free(e);
 }
 
-/* A detached executor lasts until its loop has run its tasks, or is freed. */
-
-static int await_future(void *f)
+static int wait_for_future(void *f)
 {
 	return fl_future_wait(f);
 }
+
+/* A detached executor lasts until its loop has run its tasks, or is freed. */
 
 FL_TEST(loop_executor_on_is_detached_before_its_loop_runs)
 {
@@ -71,7 +71,7 @@ FL_TEST(loop_executor_on_is_detached_before_its_loop_runs)
 		FL_SCOPED(fl_future) *f = FL_SUBMITTED(square, e, 3);
 		FL_OK(fl_executor_detach(e));
 		if (run)
-			FL_OK(fl_loop_run_on(l, await_future, f));
+			FL_OK(fl_loop_run_on(l, wait_for_future, f));
 		fl_loop_free(l);
 		FL_OK(fl_future_try_wait(f));
 		FL_WAIT_FOR(fl_thread_enumerate(NULL, NULL) == 0);
@@ -395,22 +395,12 @@ FL_TEST(loop_executor_on_a_loop_that_is_driven_by_turns)
 
 /* Between runs. */
 
-static int do_nothing(void *unused)
-{
-	return 0;
-}
-
-static int wait_for_future(void *f)
-{
-	return fl_future_wait(f);
-}
-
 /* The loop belongs to this thread, since it has run it; so no other thread can run the task. */
 FL_TEST(loop_executor_on_join_between_runs_is_edeadlk)
 {
 	int result = 0;
 	fl_loop *l = fl_test_loop();
-	FL_OK(fl_loop_run_on(l, do_nothing, NULL));
+	FL_OK(fl_loop_run_on(l, fl_test_nothing, NULL));
 	fl_executor *e = make_on(l, 1);
 	FL_OK(fl_executor_join_until(e, fl_test_soon(), NULL)); /* there are no tasks */
 	fl_executor_free(e);
@@ -441,7 +431,7 @@ FL_TEST(loop_executor_on_join_by_another_thread_waits_for_a_run)
 		fl_test_caller joiner;
 		fl_loop *l = fl_test_loop();
 		if (runs_before)
-			FL_OK(fl_loop_run_on(l, do_nothing, NULL));
+			FL_OK(fl_loop_run_on(l, fl_test_nothing, NULL));
 		fl_executor *e = make_on(l, 1);
 		FL_OK(square_submit(e, 9, &f));
 		fl_test_call_queued(&joiner, join_it, e, &e->gone, FL_FOREVER, NULL);
@@ -475,7 +465,7 @@ static int join_on_another_loop(void *e)
 FL_TEST(loop_executor_on_join_on_another_loop_is_edeadlk)
 {
 	fl_loop *l = fl_test_loop();
-	FL_OK(fl_loop_run_on(l, do_nothing, NULL));
+	FL_OK(fl_loop_run_on(l, fl_test_nothing, NULL));
 	fl_executor *e = make_on(l, 1);
 	FL_OK(square_submit(e, 9, NULL));
 	FL_RC(fl_loop_run(join_on_another_loop, e), -EINPROGRESS);
@@ -500,7 +490,7 @@ FL_TEST(loop_executor_on_join_waits_for_a_cancel_by_another_thread)
 	fl_event open = FL_EVENT_INIT;
 	fl_test_caller canceller;
 	fl_loop *l = fl_test_loop();
-	FL_OK(fl_loop_run_on(l, do_nothing, NULL));
+	FL_OK(fl_loop_run_on(l, fl_test_nothing, NULL));
 	fl_executor *e = make_on(l, 1);
 	fl_future *f = FL_SUBMITTED(square, e, 9);
 	FL_OK(fl_future_on_end(f, end_slowly, &open));

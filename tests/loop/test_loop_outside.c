@@ -12,11 +12,6 @@ static void keep(fl_log_level level, const char *message)
 	FL_TEXT(logged, "%s", message);
 }
 
-static int returns_0(void *unused)
-{
-	return 0;
-}
-
 #define A_LOOP "a thread that runs an event loop"
 #define A_FIBER "a fiber of an event loop"
 
@@ -43,9 +38,9 @@ FL_TEST(loop_outside_calls_name_themselves)
 	fl_listener *l = NULL;
 	fl_datagram *d = NULL;
 	fl_address a, at;
-	NEEDS(A_LOOP, fl_fiber_start, &f, returns_0, NULL, NULL);
-	NEEDS(A_LOOP, fl_group_start, &g, returns_0, NULL);
-	NEEDS(A_FIBER, fl_to_thread, returns_0, NULL, NULL);
+	NEEDS(A_LOOP, fl_fiber_start, &f, fl_test_nothing, NULL, NULL);
+	NEEDS(A_LOOP, fl_group_start, &g, fl_test_nothing, NULL);
+	NEEDS(A_FIBER, fl_to_thread, fl_test_nothing, NULL, NULL);
 	NEEDS(A_LOOP, fl_stream_from_fd, &s, 0);
 	NEEDS(A_LOOP, fl_stream_pair, ends);
 	NEEDS(A_FIBER, fl_net_resolve, "127.0.0.1", 0, &a, 1);
@@ -68,7 +63,7 @@ FL_TEST(loop_outside_calls_name_themselves)
 static void in_a_callback(void *unused)
 {
 	fl_stream *s = NULL;
-	NEEDS(A_FIBER, fl_to_thread, returns_0, NULL, NULL);
+	NEEDS(A_FIBER, fl_to_thread, fl_test_nothing, NULL, NULL);
 	NEEDS(A_FIBER, fl_stream_connect_tcp, &s, "127.0.0.1", 80);
 	NEEDS(A_FIBER, fl_stream_connect_unix, &s, "/nowhere");
 }
@@ -105,7 +100,7 @@ FL_TEST(loop_outside_null_is_a_panic_with_a_name)
 	assert_null(fl_loop_current());
 	MISSING(fl_loop_post, FL_IGNORE(fl_loop_post(fl_loop_current(), never, NULL)));
 	MISSING(fl_loop_cancel, fl_loop_cancel(NULL));
-	MISSING(fl_loop_run_on, FL_IGNORE(fl_loop_run_on(NULL, returns_0, NULL)));
+	MISSING(fl_loop_run_on, FL_IGNORE(fl_loop_run_on(NULL, fl_test_nothing, NULL)));
 	MISSING(fl_loop_run_once, FL_IGNORE(fl_loop_run_once(NULL, &deadline)));
 	MISSING(fl_loop_fd, fl_loop_fd(NULL));
 	MISSING(fl_loop_timer_start, fl_loop_timer_start(NULL, &t, FL_NO_WAIT, never, NULL));

@@ -19,11 +19,6 @@ static bool is_true(void *unused)
 	return true;
 }
 
-static int succeeds(void *unused)
-{
-	return 0;
-}
-
 FL_TASK_STATIC(past_copy, int, int)
 {
 	*result = *arg;
@@ -64,7 +59,7 @@ static void call_primitives(void)
 	FL_OK(fl_latch_wait_until(&l, PAST));
 	FL_OK(fl_barrier_wait_until(&b, PAST));
 	for (int i = 0; i < 2; i++)
-		FL_OK(fl_once_call_until(&o, succeeds, NULL, PAST));
+		FL_OK(fl_once_call_until(&o, fl_test_nothing, NULL, PAST));
 	FL_OK(fl_wait_any_until(on, 1, PAST));
 }
 
@@ -140,7 +135,7 @@ static void call_thread(void)
 	fl_thread *t;
 	fl_timer timer = FL_TIMER_INIT;
 	int result = -1;
-	fl_test_go(&t, succeeds, NULL);
+	fl_test_go(&t, fl_test_nothing, NULL);
 	FL_WAIT_FOR(!fl_thread_is_alive(t));
 	FL_OK(fl_thread_join_until(t, &result, PAST));
 	FL_CHECK(result == 0);
@@ -277,7 +272,7 @@ static void call_endpoint(void)
 
 static void call_fibers(void)
 {
-	fl_fiber *f[] = {fl_test_start(succeeds, NULL), fl_test_start(succeeds, NULL)};
+	fl_fiber *f[] = {fl_test_start(fl_test_nothing, NULL), fl_test_start(fl_test_nothing, NULL)};
 	int result = -1;
 	fl_test_settle();
 	FL_EACH (i, f)
@@ -414,7 +409,7 @@ FL_LOOP_TEST(past_deadline_ends_what_must_wait)
 	FL_RC(fl_shm_cond_wait_until(&in->c, &in->m, PAST), -ETIMEDOUT);
 	fl_shm_mutex_unlock(&in->m);
 	fl_shm_free(region);
-	FL_RC(fl_to_thread_until(succeeds, NULL, NULL, PAST), -ETIMEDOUT);
+	FL_RC(fl_to_thread_until(fl_test_nothing, NULL, NULL, PAST), -ETIMEDOUT);
 	FL_RC(fl_process_run_until(&(fl_process_config){.program = "sleep", .argv = program}, NULL, NULL, PAST),
 	      -ETIMEDOUT);
 	FL_TEXT(path, "@fairlead-past-deadline-e-%d", (int)getpid());

@@ -177,16 +177,11 @@ FL_TEST(results_of_once_mean_that_it_is_not_done)
 }
 
 /* fl_timeout_call(): the result of the function is elsewhere. */
-static int returns_end(void *end)
-{
-	return *(int *)end;
-}
-
 FL_TEST(results_of_wait_for_are_apart)
 {
 	FL_EACH (k, ends) {
 		int result = 1, end = ends[k];
-		FL_OK(fl_timeout_call(returns_end, &end, FL_FOREVER, &result));
+		FL_OK(fl_timeout_call(fl_test_return_int, &end, FL_FOREVER, &result));
 		FL_CHECK(result == end);
 	}
 }

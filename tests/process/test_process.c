@@ -312,21 +312,9 @@ FL_TEST(process_task_that_leaves_a_cancel_pending)
 	}
 }
 
-/* The thread ends with the lock held. */
-static void *keep_stdout_locked(void *unused)
-{
-	flockfile(stdout);
-	return unused;
-}
-
-static void lock_stdout_for_ever(void)
-{
-	(void)fl_test_foreign(keep_stdout_locked, NULL);
-}
-
 FL_TASK(process_ends_its_thread_beside_a_locked_stream, void, void)
 {
-	lock_stdout_for_ever();
+	process_locks_stdout();
 	pthread_exit(NULL);
 }
 
@@ -342,7 +330,7 @@ static void fork_beside_a_locked_stream(void *unused)
 {
 	const fl_process_config config = {
 	    .task = &process_ends, .arg = &(struct ending){0, 0, 0}, .method = FL_PROCESS_FORK};
-	lock_stdout_for_ever();
+	process_locks_stdout();
 	process_await_last_thread();
 	_exit(process_run(&config).code);
 }

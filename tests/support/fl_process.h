@@ -154,6 +154,18 @@ PROCESS_FN int process_parent_of(int pid)
 	return parent;
 }
 
+/* A thread that has ended holds the lock of `stdout`: nothing can be printed any more. */
+PROCESS_FN void *process_end_with_stdout(void *unused)
+{
+	flockfile(stdout);
+	return unused;
+}
+
+PROCESS_FN void process_locks_stdout(void)
+{
+	(void)fl_test_foreign(process_end_with_stdout, NULL);
+}
+
 PROCESS_FN bool process_readable(int fd, int timeout)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};

@@ -248,6 +248,12 @@ void fl_test_end(fl_thread *t);
 typedef int fl_test_call(void *object, fl_time deadline, fl_cancel_token *cancel);
 #define FL_CALL(name) static inline int name(void *object, fl_time deadline, fl_cancel_token *cancel)
 
+/* The function of a thread or a fiber that does nothing. */
+static inline int fl_test_nothing(void *unused)
+{
+	return 0;
+}
+
 /* The part is in the text. */
 static inline void fl_test_contains(const char *text, const char *part)
 {

@@ -393,17 +393,12 @@ FL_LOOP_TEST(fiber_public_thousands_come_and_go)
 	}
 }
 
-static int join_fiber(void *fiber)
-{
-	return fl_fiber_join(fiber, NULL);
-}
-
 /* A second free would touch memory of another owner. */
 FL_LOOP_TEST(fiber_public_joined_by_two_panics)
 {
 	fl_event gate = FL_EVENT_INIT;
 	fl_fiber *f = fl_test_start(fl_test_wait_event, &gate);
-	fl_fiber *joiner = fl_test_start(join_fiber, f);
+	fl_fiber *joiner = fl_test_start(join_it, f);
 	fl_test_settle();
 	FL_RC(fl_fiber_try_join(f, NULL), -EAGAIN);
 	FL_PANICS_OF("fl_fiber_join", f, FL_OK(fl_fiber_join(f, NULL)));

@@ -20,18 +20,13 @@ static ends open_ends(void)
 	return (ends){fds[0], fds[1]};
 }
 
-static void close_ends(ends e)
+static void close_ends(const ends *e)
 {
-	FL_OK(close(e.near));
-	FL_OK(close(e.far));
+	FL_OK(close(e->near));
+	FL_OK(close(e->far));
 }
 
-static void ends_end(const ends *e)
-{
-	close_ends(*e);
-}
-
-#define ENDS(e) __attribute__((cleanup(ends_end))) ends e = open_ends()
+#define ENDS(e) __attribute__((cleanup(close_ends))) ends e = open_ends()
 
 static void ring(int fd)
 {
@@ -168,19 +163,13 @@ FL_LOOP_TEST(fd_wait_by_several_fibers)
 }
 
 /* Ended from outside: by its own token, from another thread, while it waits. */
-static int cancel_it(void *fiber)
-{
-	fl_fiber_cancel(fiber);
-	return 0;
-}
-
 FL_LOOP_TEST(fd_wait_is_cancelled)
 {
 	ENDS(e);
 	fl_thread *t;
 	fl_fiber *f = fl_test_start(wait_in, &e.near);
 	fl_test_look();
-	fl_test_go(&t, cancel_it, f);
+	fl_test_go(&t, fl_test_cancel_fiber, f);
 	FL_RC(fl_test_join(f), -ECANCELED);
 	fl_test_end(t);
 	f = fl_test_start(wait_in, &e.near);

@@ -18,17 +18,12 @@ static ends make_ends(void)
 	return (ends){sockets[0], sockets[1]};
 }
 
-static void close_ends(ends e)
+static void close_ends(const ends *e)
 {
-	fl__fds_close((const int[]){e.a, e.b}, 2);
+	fl__fds_close((const int[]){e->a, e->b}, 2);
 }
 
-static void ends_end(const ends *e)
-{
-	close_ends(*e);
-}
-
-#define ENDS(e) __attribute__((cleanup(ends_end))) ends e = make_ends()
+#define ENDS(e) __attribute__((cleanup(close_ends))) ends e = make_ends()
 
 static void ring(int fd)
 {
@@ -152,7 +147,7 @@ FL_TEST(watch_number_comes_again)
 		fl_test_begin_wait(&c, wait_any, &w);
 		ring(e.b);
 		FL_OK(fl_test_call_end(&c));
-		close_ends(e);
+		close_ends(&e);
 		if (copy >= 0)
 			FL_OK(close(copy));
 	}
@@ -267,11 +262,6 @@ FL_TEST(watch_forked_child_inherits_a_thing)
 
 /* ---- no watcher: in a child, which has none yet */
 
-static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
-{
-	return -EAGAIN;
-}
-
 /* Of sockets; the watcher's own eventfd can be watched. */
 static int no_watch(int epoll, int op, int fd, uint32_t events)
 {
@@ -280,11 +270,6 @@ static int no_watch(int epoll, int op, int fd, uint32_t events)
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0)
 		return fl_test_real_fd_sys.epoll_control(epoll, op, fd, events);
 	return -ENOMEM;
-}
-
-static int no_event(void)
-{
-	return -EMFILE;
 }
 
 static int wait_both_ways(void *unused)
@@ -310,13 +295,13 @@ static void without_watcher(void *arg)
 	FL_FD_FAULTS();
 	switch (*(const int *)arg) {
 	case 0:
-		fl__sys.thread_create = no_thread;
+		fl__sys.thread_create = fl_test_no_threads;
 		break;
 	case 1:
 		fl__fd_sys.epoll_create = fl_test_no_descriptor;
 		break;
 	case 2:
-		fl__process_sys.eventfd = no_event;
+		fl__process_sys.eventfd = fl_test_no_descriptor;
 		break;
 	default:
 		fl__fd_sys.epoll_control = no_watch;
@@ -414,5 +399,5 @@ FL_TEST(watch_loses_no_wake)
 	FL_EACH (i, threads)
 		fl_test_fibers_end(&threads[i]);
 	FL_EACH (i, e)
-		close_ends(e[i]);
+		close_ends(&e[i]);
 }

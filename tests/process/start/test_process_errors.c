@@ -265,11 +265,6 @@ static int fail_open(const char *path, int flags)
 	return -EMFILE;
 }
 
-static int fail_memory(void)
-{
-	return -ENOMEM;
-}
-
 static void restore_fd_sys(const struct fl__fd_sys *real)
 {
 	fl_test_put_back(&fl__fd_sys, real, sizeof fl__fd_sys);
@@ -303,7 +298,7 @@ FL_TEST(process_start_says_what_the_system_said)
 		FL_RC(start(&fork_server), -ENFILE);
 		FL_RC(start(&exec), -ENFILE);
 		restore_fd_sys(&real);
-		fl__fd_sys.memfd = fail_memory;
+		fl__fd_sys.memfd = fl_test_no_memory_fd;
 		FL_RC(start(&big), -ENOMEM);
 		restore_fd_sys(&real);
 		process_log_has("cannot start process");
