@@ -26,8 +26,7 @@ void bench_unshare(void *memory, size_t size)
 pid_t bench_partner(void (*work)(void *shared), void *shared)
 {
 	pid_t pid = fork();
-	if (pid < 0)
-		bench_fail("fork: %s", strerror(errno));
+	bench_must(pid >= 0, "fork");
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		work(shared);
@@ -67,8 +66,7 @@ void bench_partner_end(pid_t partner)
 {
 	int status;
 	while (waitpid(partner, &status, 0) < 0)
-		if (errno != EINTR)
-			bench_fail("waitpid: %s", strerror(errno));
+		bench_must(errno == EINTR, "waitpid");
 	if (status != 0)
 		bench_fail("the partner process failed: wait status %d", status);
 }

@@ -168,8 +168,7 @@ static void posix_mq_open_with(mqd_t *c, int flags)
 	/* Ten messages are what a user may have without asking; more change nothing here. */
 	struct mq_attr attr = {.mq_maxmsg = 10, .mq_msgsize = ONE_WAY_BYTES};
 	*c = mq_open(name, O_CREAT | O_EXCL | O_RDWR | flags, 0600, &attr);
-	if (*c == (mqd_t)-1)
-		bench_fail("mq_open: %s", strerror(errno));
+	bench_must(*c != (mqd_t)-1, "mq_open");
 	(void)mq_unlink(name);
 }
 
@@ -180,8 +179,7 @@ static void posix_mq_open(mqd_t *c)
 
 static inline void posix_mq_send(mqd_t *c, const void *message, size_t size)
 {
-	if (mq_send(*c, message, size, 0) != 0)
-		bench_fail("mq_send: %s", strerror(errno));
+	BENCH_OK(mq_send(*c, message, size, 0));
 }
 
 static inline void posix_mq_receive(mqd_t *c, void *message, size_t size)

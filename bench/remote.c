@@ -13,12 +13,6 @@
 
 extern char **environ;
 
-static void make_pipe(int ends[2])
-{
-	if (pipe2(ends, O_CLOEXEC) != 0)
-		bench_fail("pipe: %s", strerror(errno));
-}
-
 static void read_line(bench_remote *r, char *line, int size)
 {
 	if (!fgets(line, size, r->from))
@@ -29,8 +23,8 @@ bench_remote *bench_remote_open(const char *const *command)
 {
 	bench_remote *r = bench_alloc(sizeof *r);
 	int to[2], from[2];
-	make_pipe(to);
-	make_pipe(from);
+	BENCH_OK(pipe2(to, O_CLOEXEC));
+	BENCH_OK(pipe2(from, O_CLOEXEC));
 	posix_spawn_file_actions_t actions;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, to[0], STDIN_FILENO);
@@ -71,8 +65,7 @@ void bench_remote_close(bench_remote *r)
 	int status;
 	(void)fclose(r->to);
 	while (waitpid(r->pid, &status, 0) < 0)
-		if (errno != EINTR)
-			bench_fail("waitpid: %s", strerror(errno));
+		bench_must(errno == EINTR, "waitpid");
 	if (status != 0)
 		bench_fail("the program that measures this row failed: wait status %d", status);
 	(void)fclose(r->from);
