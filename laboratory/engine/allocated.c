@@ -102,7 +102,7 @@ static const char *allocated_call_of_any(const char *line)
 	static const char *const functions[] = {"malloc", "calloc",   "realloc", "reallocarray", "aligned_alloc",
 	                                        "strdup", "memalign", "valloc",  "strndup"};
 	const char *found = NULL;
-	for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+	LAB_EACH (i, functions) {
 		const char *at = allocated_call(line, functions[i]);
 		if (at && found)
 			return NULL;
@@ -141,7 +141,7 @@ static bool allocated_is_type(const char *line, size_t length)
 	static const char *const words[] = {"else", "do"};
 	while (length > 0 && line[length - 1] == '*')
 		length = allocated_trim(line, length - 1);
-	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+	LAB_EACH (i, words) {
 		const size_t n = strlen(words[i]);
 		if (length >= n && memcmp(line + length - n, words[i], n) == 0 &&
 		    (length == n || !allocated_is_in_name(line[length - n - 1])))

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Each index of an array. */
+#define LAB_EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
+
 /*
  * The engine's interface for the tool: lists tests, and runs one of them in the model.
  * laboratory/native has native and chaos runs. The headers of the C library here are those that nearly

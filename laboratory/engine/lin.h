@@ -30,6 +30,9 @@ struct lin_history {
 	struct lin_call calls[LIN_CALLS];
 };
 
+/* The index of each call of the history. */
+#define LIN_EACH(i, history) for (unsigned i = 0; i < (history)->n; i++)
+
 enum lin_verdict { LIN_EXPLAINED, LIN_UNEXPLAINED, LIN_TOO_MUCH };
 
 /* Whether an order explains the results; LIN_TOO_MUCH: given up after LIN_LOOKS states. */

@@ -206,7 +206,7 @@ static void take(struct search *s, const struct lin_history *h, uint64_t wanted)
 	s->absent = -1;
 	s->place = NULL;
 	s->full = false;
-	for (unsigned i = 0; i < h->n; i++) {
+	LIN_EACH (i, h) {
 		if (!(wanted & LIN_BIT(i)))
 			continue;
 		number[i] = (uint8_t)s->n;
@@ -273,13 +273,13 @@ static void keep_those(const struct lin_history *h, uint64_t wanted, struct lin_
 {
 	uint8_t number[LIN_CALLS] = {0};
 	to->n = 0;
-	for (unsigned i = 0; i < h->n; i++) {
+	LIN_EACH (i, h) {
 		if (!(wanted & LIN_BIT(i)))
 			continue;
 		number[i] = (uint8_t)to->n;
 		to->calls[to->n++] = h->calls[i];
 	}
-	for (unsigned i = 0; i < to->n; i++) {
+	LIN_EACH (i, to) {
 		uint64_t rest = to->calls[i].before & wanted;
 		for (to->calls[i].before = 0; rest; rest &= rest - 1)
 			to->calls[i].before |= LIN_BIT(number[__builtin_ctzll(rest)]);
@@ -290,7 +290,7 @@ enum lin_verdict lin_check_apart(const struct lin_history *h, const struct fl_li
                                  struct lin_history *found)
 {
 	uint64_t refused = 0;
-	for (unsigned i = 0; i < h->n; i++)
+	LIN_EACH (i, h)
 		refused |= is_refused(&h->calls[i]) ? LIN_BIT(i) : 0;
 	for (uint64_t rest = refused;; rest &= rest - 1) {
 		keep_those(h, (all_of(h) & ~refused) | (rest & -rest), found);
@@ -305,7 +305,7 @@ enum lin_verdict lin_check_apart(const struct lin_history *h, const struct fl_li
 uint64_t lin_core(struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit)
 {
 	uint64_t core = 0;
-	for (unsigned i = 0; i < h->n; i++) {
+	LIN_EACH (i, h) {
 		if (!h->calls[i].call.returned)
 			continue;
 		h->calls[i].call.returned = false;
@@ -343,7 +343,7 @@ static uint64_t kin_of(const struct lin_history *h, unsigned which, const struct
 {
 	uint64_t kin = 0;
 	int64_t key, other;
-	for (unsigned i = 0; i < h->n; i++) {
+	LIN_EACH (i, h) {
 		if (!spec->part || !spec->part(&h->calls[i].call, &other) || !spec->part(&h->calls[which].call, &key))
 			return all_of(h);
 		kin |= other == key ? LIN_BIT(i) : 0;
@@ -380,10 +380,10 @@ unsigned lin_states(const struct lin_history *h, unsigned which, const struct fl
 
 void lin_overlaps(struct lin_history *h)
 {
-	for (unsigned i = 0; i < h->n; i++) {
+	LIN_EACH (i, h) {
 		struct lin_call *a = &h->calls[i];
 		a->call.overlaps = 0;
-		for (unsigned k = 0; k < h->n; k++) {
+		LIN_EACH (k, h) {
 			const struct lin_call *b = &h->calls[k];
 			if (i != k && !(a->before & LIN_BIT(k)) && !(b->before & LIN_BIT(i)))
 				a->call.overlaps |= UINT32_C(1) << (b->call.kind & 31);

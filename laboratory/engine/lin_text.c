@@ -107,7 +107,7 @@ static unsigned rows_of(const struct lin_history *h, struct row *rows)
 {
 	unsigned n = 0;
 	for (uint32_t at = 1; at <= 2 * LIN_CALLS; at++) {
-		for (unsigned i = 0; i < h->n; i++) {
+		LIN_EACH (i, h) {
 			const struct lin_call *c = &h->calls[i];
 			if (c->began == at)
 				rows[n++] = (struct row){i, true, false};
@@ -143,7 +143,7 @@ static void say_columns(struct text *t, const struct lin_history *h, uint64_t co
 	bool heard = false;
 	for (int thread = 0; thread < THREADS; thread++) {
 		bool any = false;
-		for (unsigned i = 0; i < h->n; i++)
+		LIN_EACH (i, h)
 			any = any || h->calls[i].thread == thread;
 		if (!any)
 			continue;
@@ -156,7 +156,7 @@ static void say_columns(struct text *t, const struct lin_history *h, uint64_t co
 	unsigned n = rows_of(h, rows);
 	for (unsigned i = 0; i < n; i++)
 		say_row(t, h, &rows[i], core, column);
-	for (unsigned i = 0; i < h->n; i++)
+	LIN_EACH (i, h)
 		heard = heard || h->calls[i].heard;
 	say(t, "* the results that matter: no order explains them, whatever the others are\n%s\n",
 	    heard ? "^ its thread knew of all that had returned; without it, of its own calls"

@@ -136,7 +136,7 @@ static bool order_of(const char *word, int *order)
 	              {"rel", __ATOMIC_RELEASE},
 	              {"ar", __ATOMIC_ACQ_REL},
 	              {"sc", __ATOMIC_SEQ_CST}};
-	for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+	LAB_EACH (i, orders) {
 		if (strcmp(word, orders[i].word) == 0) {
 			*order = orders[i].order;
 			return true;

@@ -134,7 +134,7 @@ void lab_watch(bool on)
 		(void)sigaltstack(&alternate, NULL);
 		static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 		struct sigaction crash = {.sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
-		for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
+		LAB_EACH (i, crashes)
 			(void)sigaction(crashes[i], &crash, NULL);
 		struct sigaction tick = {.sa_sigaction = on_tick,
 		                         .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};

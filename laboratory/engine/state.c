@@ -44,7 +44,7 @@ static _Unwind_Reason_Code state_at(struct _Unwind_Context *context, void *arg)
 		return _URC_NO_REASON;
 	state->known = end - from < LAB_STACK_SIZE; /* else on a stack of the program's own */
 	state_add(state, pc);
-	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+	LAB_EACH (i, kept)
 		state_add(state, _Unwind_GetGR(context, kept[i]));
 	for (uintptr_t at = from; state->known && at < end; at += sizeof(uint64_t))
 		state_add(state, *(const uint64_t *)at);

@@ -111,7 +111,7 @@ static bool unknown_is_harmless_library(const char *library, const char *name)
 {
 	if (strncmp(name, "fe", 2) == 0)
 		return false;
-	for (size_t i = 0; i < sizeof harmless_libraries / sizeof harmless_libraries[0]; i++)
+	LAB_EACH (i, harmless_libraries)
 		if (strncmp(library, harmless_libraries[i], strlen(harmless_libraries[i])) == 0)
 			return true;
 	return false;
@@ -366,7 +366,7 @@ static void *unknown_replacement(const char *name)
 {
 	static const struct lab_call *const tables[] = {lab_output_calls, lab_thread_calls, lab_process_calls,
 	                                                lab_pipe_calls};
-	for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
+	LAB_EACH (t, tables)
 		for (const struct lab_call *c = tables[t]; c->name; c++)
 			if (strcmp(c->name, name) == 0)
 				return (void *)c->function;

@@ -57,6 +57,13 @@ void native_chaos_batch(void)
 	atomic_store_explicit(&slow, native_draw(&native_random), memory_order_relaxed);
 }
 
+/* In a function of the table: at the place in the program that calls it. */
+#define DISTURB()                                                                                                      \
+	do {                                                                                                           \
+		if (delays)                                                                                            \
+			disturb((uintptr_t)__builtin_return_address(0));                                               \
+	} while (0)
+
 enum { NO_FAULT = 1 };
 
 /* The result that a wait returns at once, now and then. */
@@ -78,8 +85,7 @@ int native_chaos_wait(int (*wait)(const uint32_t *, uint32_t, int64_t), const vo
 	int rc = fault();
 	if (rc != NO_FAULT)
 		return rc;
-	if (delays)
-		disturb((uintptr_t)__builtin_return_address(0));
+	DISTURB();
 	return wait(word, expected, deadline);
 }
 
@@ -90,8 +96,7 @@ static int sys_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 
 static int sys_wake(const uint32_t *word, int n)
 {
-	if (delays)
-		disturb((uintptr_t)__builtin_return_address(0));
+	DISTURB();
 	return below.futex_wake(word, n);
 }
 
@@ -102,8 +107,7 @@ static int sys_shared_wait(const uint32_t *word, uint32_t expected, int64_t dead
 
 static int sys_shared_wake(const uint32_t *word, int n)
 {
-	if (delays)
-		disturb((uintptr_t)__builtin_return_address(0));
+	DISTURB();
 	return below.shared_wake(word, n);
 }
 
@@ -112,8 +116,7 @@ static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 	int rc = fault();
 	if (rc != NO_FAULT)
 		return rc;
-	if (delays)
-		disturb((uintptr_t)__builtin_return_address(0));
+	DISTURB();
 	return below.wait_many(words, n, deadline);
 }
 

@@ -93,7 +93,7 @@ void native_watch_start(const struct lab_test *test, const struct native_config 
 	live = config->live;
 	the_test = test;
 	struct sigaction action = {.sa_sigaction = on_fatal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-	for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+	LAB_EACH (i, fatal)
 		(void)sigaction(fatal[i], &action, NULL);
 	pthread_t thread;
 	if (pthread_create(&thread, NULL, answer_run, NULL) == 0) {

@@ -26,6 +26,17 @@
 #define TEST(test, ...) FL_STRESS(test, __VA_ARGS__)
 #define TEST_PROCESSES(test, ...) FL_STRESS_PROCESSES(test, __VA_ARGS__)
 
+/* Two actors, `one` and `two`, which call a function with the state and 0 or 1. */
+#define ONE_AND_TWO(test, function)                                                                                    \
+	ACTOR(test, one)                                                                                               \
+	{                                                                                                              \
+		function(s, 0);                                                                                        \
+	}                                                                                                              \
+	ACTOR(test, two)                                                                                               \
+	{                                                                                                              \
+		function(s, 1);                                                                                        \
+	}
+
 enum { RLX = memory_order_relaxed, ACQ = memory_order_acquire, REL = memory_order_release };
 enum { ACQ_REL = memory_order_acq_rel, SEQ = memory_order_seq_cst };
 

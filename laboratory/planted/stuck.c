@@ -120,15 +120,7 @@ static void enter_politely(struct after_you__step_limit *s, int me)
 	STORE(&s->wants[me], 0, SEQ);
 }
 
-FL_STRESS_ACTOR(after_you__step_limit, one)
-{
-	enter_politely(s, 0);
-}
-
-FL_STRESS_ACTOR(after_you__step_limit, two)
-{
-	enter_politely(s, 1);
-}
+ONE_AND_TWO(after_you__step_limit, enter_politely)
 
 FL_STRESS(after_you__step_limit, one, two)
 {

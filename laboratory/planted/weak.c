@@ -123,15 +123,7 @@ static void use_and_drop(struct refcount_relaxed *s, int i)
 	free(s->object);
 }
 
-ACTOR(refcount_relaxed, one)
-{
-	use_and_drop(s, 0);
-}
-
-ACTOR(refcount_relaxed, two)
-{
-	use_and_drop(s, 1);
-}
+ONE_AND_TWO(refcount_relaxed, use_and_drop)
 
 TEST(refcount_relaxed, one, two)
 {
@@ -197,15 +189,7 @@ static void enter(struct peterson_no_fence *s, int me)
 	STORE(&s->wants[me], 0, PUT);
 }
 
-ACTOR(peterson_no_fence, one)
-{
-	enter(s, 0);
-}
-
-ACTOR(peterson_no_fence, two)
-{
-	enter(s, 1);
-}
+ONE_AND_TWO(peterson_no_fence, enter)
 
 TEST(peterson_no_fence, one, two)
 {

@@ -45,7 +45,7 @@ static void settle_in(const struct job *job)
 	static const int ours[] = {SIGINT, SIGTERM, SIGCHLD, SIGPIPE};
 	(void)setpgid(0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+	LAB_EACH (i, ours)
 		(void)signal(ours[i], SIG_DFL);
 	sigset_t none;
 	(void)sigemptyset(&none);

@@ -162,8 +162,8 @@ bool is_source(const char *name)
 {
 	static const char *const endings[] = {".c", ".cc", ".cpp", ".cxx"};
 	const char *dot = strrchr(name, '.');
-	for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
-		if (strcmp(dot, endings[i]) == 0)
+	LAB_EACH (i, endings)
+		if (dot && strcmp(dot, endings[i]) == 0)
 			return true;
 	return false;
 }

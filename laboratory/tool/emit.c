@@ -10,7 +10,7 @@ static size_t utf8(const unsigned char *s)
 		unsigned char mask, lead;
 		uint32_t least;
 	} forms[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
-	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+	LAB_EACH (i, forms) {
 		if ((s[0] & forms[i].mask) != forms[i].lead)
 			continue;
 		uint32_t code = s[0] & (unsigned char)~forms[i].mask;

@@ -173,12 +173,12 @@ static void let_points_count(void)
 	const unsigned ranks = fl_mpi_ranks() - 1;
 	fl_executor *e = deaths_executor(ranks, 0);
 	fl_future *f[DEATHS_RANKS];
-	for (unsigned i = 0; i < ranks; i++)
+	EACH_RANK (i, ranks)
 		f[i] = submit_order(e, 2 * TASKS + i, WAITS);
-	for (unsigned i = 0; i < ranks; i++)
+	EACH_RANK (i, ranks)
 		FL_WAIT_FOR(__atomic_load_n(&deaths->ran[2 * TASKS + i], __ATOMIC_SEQ_CST) > 0);
 	deaths->go = 1;
-	for (unsigned i = 0; i < ranks; i++)
+	EACH_RANK (i, ranks)
 		(void)succeeds(f[i], 2 * TASKS + i);
 	fl_executor_free(e);
 }

@@ -181,7 +181,7 @@ FL_TEST(mpi_uses_all_ranks)
 	int pids[MOST];
 	assert_true(ranks <= MOST);
 	let_go(hold_all(e, ranks), ranks);
-	for (unsigned i = 0; i < ranks; i++) {
+	EACH_RANK (i, ranks) {
 		pids[i] = run_process_id(e);
 		assert_int_not_equal(pids[i], getpid());
 		for (unsigned j = 0; j < i; j++)

@@ -43,7 +43,7 @@ static void expect_one_memory(fl_executor *e, fl_shm *const *regions, unsigned n
 	const uint64_t all = ranks == 64 ? UINT64_MAX : (UINT64_C(1) << ranks) - 1;
 	struct regions_seen seen[REGIONS_RANKS_MAX];
 	regions_visit_all(e, n, seen);
-	for (unsigned i = 0; i < ranks; i++) {
+	EACH_RANK (i, ranks) {
 		assert_int_equal(seen[i].inode, regions_inode(regions[n - 1]));
 		assert_int_equal(seen[i].marks, all);
 		assert_true(seen[i].writable);
@@ -308,7 +308,7 @@ static void visit_unreached(fl_shm *region)
 	fl__mpi_world.peers[0].pid = pid;
 	(void)fl_log_set_handler(NULL);
 	assert_int_equal(warnings, ranks);
-	for (unsigned i = 0; i < ranks; i++) {
+	EACH_RANK (i, ranks) {
 		assert_int_equal(seen[i].marks, UINT64_C(1) << i);
 		for (unsigned j = 0; j < i; j++)
 			assert_int_not_equal(seen[i].inode, seen[j].inode);

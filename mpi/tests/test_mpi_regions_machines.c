@@ -34,7 +34,7 @@ static void expect_one_memory_a_machine(fl_executor *e, fl_shm *region)
 	uint64_t here = 0;
 	FL_OK(gethostname(host, sizeof host - 1));
 	regions_visit_all(e, 1, seen);
-	for (unsigned i = 0; i < ranks; i++) {
+	EACH_RANK (i, ranks) {
 		uint64_t marks = 0;
 		for (unsigned j = 0; j < ranks; j++) {
 			const bool same = strcmp(seen[i].host, seen[j].host) == 0;

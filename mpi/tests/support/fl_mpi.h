@@ -18,6 +18,8 @@
 #include "../../launch.h"
 #include <fairlead/mpi_executor.h>
 
+#define EACH_RANK(i, ranks) for (unsigned i = 0; i < (ranks); i++)
+
 static inline unsigned fl_test_mpi_ranks(void)
 {
 	const char *ranks = getenv("FL_TEST_MPI_RANKS");

@@ -130,13 +130,13 @@ static inline void regions_visit_all(fl_executor *e, unsigned n, struct regions_
 	struct regions_visit *visits = FL_IN_ARENA(struct regions_visit, ranks);
 	fl_future *f[REGIONS_RANKS_MAX];
 	memset(seen, 0, REGIONS_RANKS_MAX * sizeof *seen);
-	for (unsigned i = 0; i < ranks; i++)
+	EACH_RANK (i, ranks)
 		FL_OK(visit_region_submit(e, (struct regions_arg){&visits[i], i, n - 1}, &f[i]));
-	for (unsigned i = 0; i < ranks; i++)
+	EACH_RANK (i, ranks)
 		FL_OK(fl_shm_event_wait_until(&visits[i].entered, FL_FOREVER, FL_SHIELDED));
-	for (unsigned i = 0; i < ranks; i++)
+	EACH_RANK (i, ranks)
 		FL_OK(fl_shm_event_set(&visits[i].open));
-	for (unsigned i = 0; i < ranks; i++) {
+	EACH_RANK (i, ranks) {
 		FL_OK(visit_region_get(f[i], &seen[i]));
 		assert_true(seen[i].whole);
 		fl_future_free(f[i]);
@@ -168,11 +168,11 @@ static inline struct regions_held regions_held_by_all(fl_executor *e)
 	struct regions_visit *visits = FL_IN_ARENA(struct regions_visit, ranks);
 	struct regions_held sum = regions_held_here(), held;
 	fl_future *f[REGIONS_RANKS_MAX];
-	for (unsigned i = 0; i < ranks; i++)
+	EACH_RANK (i, ranks)
 		FL_OK(count_held_submit(e, &visits[i], &f[i]));
-	for (unsigned i = 0; i < ranks; i++)
+	EACH_RANK (i, ranks)
 		FL_OK(fl_shm_event_wait_until(&visits[i].entered, FL_FOREVER, FL_SHIELDED));
-	for (unsigned i = 0; i < ranks; i++) {
+	EACH_RANK (i, ranks) {
 		FL_OK(fl_shm_event_set(&visits[i].open));
 		FL_OK(count_held_get(f[i], &held));
 		sum.files += held.files;
