@@ -82,6 +82,10 @@ class Tool:
             raise Failure(f"$ {shlex.join(command)}\n{done.stdout}{done.stderr}status {done.returncode}, not {status}")
         return done.stdout, done.stderr
 
+    def says(self, *arguments, status=0):
+        """What it prints on standard output."""
+        return self.run(*arguments, status=status)[0]
+
     def json(self, *arguments, status=None):
         """The result as JSON, which is then alone on standard output."""
         text, _ = self.run(*arguments, "--json", status=status)
@@ -95,7 +99,7 @@ class Tool:
         """The tests and their modes; none while the program is not built."""
         if not self.is_built():
             return {}
-        lines = [line.split() for line in self.run("--list", *arguments)[0].splitlines()]
+        lines = [line.split() for line in self.says("--list", *arguments).splitlines()]
         return {line[0]: line[1].split(",") for line in lines}
 
     def names(self, *arguments):
@@ -141,7 +145,7 @@ class Folder(tempfile.TemporaryDirectory):
 def replayed(tool, out, status=1):
     """What the command in the report `out` prints: the same execution, with the same command."""
     command = shlex.split(re.search(r"The same again: (.*)", out)[1])[1:]
-    again, _ = tool.run(*command, status=status)
+    again = tool.says(*command, status=status)
     if "--replay" in command:
         expect(again, "--replay " + command[command.index("--replay") + 1])
     return again
@@ -176,7 +180,7 @@ def usage(tool):
         out, err = tool.run(*arguments.split(), status=2)
         if out or err.count("\n") != 1 or not err.startswith("fairlead-stress: ") or message not in err:
             raise Failure(f"fairlead-stress {arguments}\n{out}{err}")
-    expect(tool.run("--help")[0], "Exit status:")
+    expect(tool.says("--help"), "Exit status:")
 
 
 def statuses(tool):
@@ -197,7 +201,7 @@ def statuses(tool):
         module = compiled(tool, folder, FIXTURE, "-fsanitize=thread", "-fno-builtin", "-O1")
         for name, mode, status, text in ends:
             for hang in ("500ms", "30s") if name == "end_hang" else ("30s",):  # a slow machine needs the second
-                out, _ = tool.run("--load", module, name, "--mode", mode, *TO_THE_END, "--hang", hang, status=status)
+                out = tool.says("--load", module, name, "--mode", mode, *TO_THE_END, "--hang", hang, status=status)
                 if text in out:
                     break
             expect(out, text)
@@ -216,7 +220,7 @@ def skipped(tool):
     """What is not instrumented cannot run in the model; when that is all, the status says so."""
     with Folder() as folder:
         module = compiled(tool, folder, FIXTURE, "-O2")
-        out, _ = tool.run("--load", module, "end_ok", "--mode", "model,chaos", status=5)
+        out = tool.says("--load", module, "end_ok", "--mode", "model,chaos", status=5)
         expect(out, "not instrumented")
         tool.run("--load", module, "end_ok", "--mode", "native", *TO_THE_END, status=0)
 
@@ -225,10 +229,10 @@ def newcomer(tool):
     """The example of the documents: one command, the two steps that matter, and a string that replays it."""
     with Folder() as folder:
         source = folder.write("mp.c", EXAMPLE)
-        out, _ = tool.run("--mode", "model", "--load", source, status=1)
+        out = tool.says("--mode", "model", "--load", source, status=1)
         expect(out, "FORBIDDEN mp (model): flag without data", "stale", "set(s->flag, 1)")
         expect(replayed(tool, out), "FORBIDDEN mp (model): flag without data")
-        out, _ = tool.run("mp", "--load", source, "--replay", "mp/c9r9/0123456789abcdef", status=6)
+        out = tool.says("mp", "--load", source, "--replay", "mp/c9r9/0123456789abcdef", status=6)
         expect(out, "DIVERGED")
 
 
@@ -237,16 +241,16 @@ def crash(tool):
     listed = tool.modes("--load", FIXTURE)
     if listed["end_killed"] != ["native", "chaos", "model", "crash"] or listed["end_ok"] != ["native", "chaos", "model"]:
         raise Failure(str(listed))
-    out, _ = tool.run("--load", FIXTURE, "end_killed", "--mode", "crash", status=3)
+    out = tool.says("--load", FIXTURE, "end_killed", "--mode", "crash", status=3)
     expect(out, "DEADLOCK end_killed (crash)", "x writer  killed here", "x the process is killed in place of this step",
            "writer was killed", "reader sleeps on the futex s->ready")
     if not re.search("killed here +before (plain write s->data|store s->ready)", out):
         raise Failure(out)
     string = re.search(r"--replay (\S+)", out)[1]
     expect(string, "k1/")
-    again, _ = tool.run("--load", FIXTURE, "--replay", string, status=3)
+    again = tool.says("--load", FIXTURE, "--replay", string, status=3)
     expect(again, "DEADLOCK end_killed (crash)", "--replay " + string)
-    expect(tool.run("end_survives", "--load", FIXTURE, "--mode", "crash", "-v")[0], "kills: 3 steps, each >= ")
+    expect(tool.says("end_survives", "--load", FIXTURE, "--mode", "crash", "-v"), "kills: 3 steps, each >= ")
     tests = tool.json("end_survives", "end_killed", "end_ok", "--load", FIXTURE, "--mode", "model,crash", "--strategy", "dfs")["tests"]
     found = {(t["name"], t["mode"]): t for t in tests}
     if ("end_ok", "crash") in found or len(found) != 5:
@@ -279,13 +283,13 @@ def lin(tool):
     expect(read(tool.at("guide.md")), text.split("/* clang-format off */\n")[1])
     if len([line for line in text.splitlines() if not line.startswith("/*")]) > 30:
         raise Failure("the documents say thirty lines")
-    expect(tool.run("--load", ring, "--time", "3s", status=0)[0], "programs")
+    expect(tool.says("--load", ring, "--time", "3s", status=0), "programs")
     if tool.modes("--load", ring) != {"ring": ["lin"]}:
         raise Failure(str(tool.modes("--load", ring)))
     with Folder() as folder:
         for right, usual in BUSY:
             text = text.replace(right, usual)
-        out, _ = tool.run("--load", folder.write("ring.c", text), "--mode", "lin", *folder.results(), status=1)
+        out = tool.says("--load", folder.write("ring.c", text), "--mode", "lin", *folder.results(), status=1)
         expect(out, "NOT LINEARIZABLE ring (lin): no order explains ", ": where it may come, the fifo is [", "main of all",
                "no order explains the results", " -EAGAIN *")
         replayed(tool, out)
@@ -305,7 +309,7 @@ def lin(tool):
 def files(tool):
     """JSON in its format, JUnit that parses, a page with the failure; each independent of the others."""
     with Folder() as folder:
-        out, _ = tool.run("--load", FIXTURE, "end_forbidden", "end_ok", "--mode", "model,native", *TO_THE_END,
+        out = tool.says("--load", FIXTURE, "end_forbidden", "end_ok", "--mode", "model,native", *TO_THE_END,
                           *folder.results(), status=1)
         expect(out, "3 passed, 1 failed")
         tests = {(t["name"], t["mode"]): t for t in folder.tests()}
@@ -351,10 +355,10 @@ def installed(tool):
         run(["cc", "-shared", "-o", module, module + ".o", *libs, "-lck"])
         here = Tool(tool.source, tool.build)
         here.program = folder.name + program[0].removeprefix(folder.name)
-        expect(here.run("mutex_handoff", "--mode", "model", "--time", "2s")[0], "passed")
-        expect(here.run("--litmus", "message-passing")[0], "P MP+rlx")
-        expect(here.run("--load", module, "end_panic", "--mode", "model", status=1)[0], "fl_mutex_unlock(s->m")
-        expect(here.run("--load", FIXTURE, "end_ok", "--mode", "model", "--time", "2s")[0], "passed")
+        expect(here.says("mutex_handoff", "--mode", "model", "--time", "2s"), "passed")
+        expect(here.says("--litmus", "message-passing"), "P MP+rlx")
+        expect(here.says("--load", module, "end_panic", "--mode", "model", status=1), "fl_mutex_unlock(s->m")
+        expect(here.says("--load", FIXTURE, "end_ok", "--mode", "model", "--time", "2s"), "passed")
 
 
 # main() writes four lines; the other thread reads them, writes two of them, swaps a word of its own, and calls the system once.
@@ -395,7 +399,7 @@ def traffic(tool):
     with Folder() as folder:
         for end, status in ("return unused", 0), ("abort()", 4):
             folder.write("traffic.c", "#include <stdlib.h>\n" + TRAFFIC.replace("return unused", end))
-            out, _ = tool.run("--traffic", "-v", folder.path("traffic.c"), status=status)
+            out = tool.says("--traffic", "-v", folder.path("traffic.c"), status=status)
             counts = re.findall(r"^ *(traffic|main|thread-b) .*?([\d.]+) +([\d.]+) +([\d.]+)$", out, re.M)
             if counts != ([] if status else [("traffic", "3.500", "3.000", "0.5000"), ("main", "0.000", "0.000", "0.0000"),
                                              ("thread-b", "3.500", "3.000", "0.5000")]):
@@ -455,8 +459,8 @@ def program(tool):
         one = folder.write("one.c", '#include <assert.h>\n#include <stdio.h>\n#include <stdlib.h>\nint twice(int n);\n'
                  'int main(int argc, char **argv)\n{\n\tassert(argc == 3);\n'
                  '\tprintf("twice is %d\\n", twice(atoi(argv[1])));\n\treturn twice(atoi(argv[1])) != atoi(argv[2]);\n}\n')
-        expect(tool.run(one, more, "--", "21", "42")[0], "passed   one")
-        out, _ = tool.run(one, more, "--", "21", "43", status=1)
+        expect(tool.says(one, more, "--", "21", "42"), "passed   one")
+        out = tool.says(one, more, "--", "21", "43", status=1)
         expect(out, "EXIT STATUS one (model): main returns 1", "twice is 42", "-- 21 43")
         expect(replayed(tool, out), "main returns 1")
         expect(tool.run(more, status=2)[1], "no main() in it")
@@ -471,14 +475,14 @@ def program(tool):
         expect(tool.run(one, more, "--mode", "native", status=2)[1], "runs in mode model alone")
         tls = folder.write("tls.c", 'static __thread int x __attribute__((tls_model("initial-exec")));\nint main(void) { return x; }\n')
         expect(tool.run(tls, status=2)[1], "of the TLS model initial-exec")
-    out, _ = tool.run(tool.at("programs/process_output.c"), status=1)
+    out = tool.says(tool.at("programs/process_output.c"), status=1)
     expect(out, "the answer is 42", "and more", "end")
-    expect(tool.run(tool.at("programs/heap_leak.c"), "--no-leaks")[0], "proved: all")
+    expect(tool.says(tool.at("programs/heap_leak.c"), "--no-leaks"), "proved: all")
     test = tool.test(tool.at("programs/assume_input.c"), "--strategy", "dfs:all")
     if (test["executions"], test["pruned"]) != (3, 1):
         raise Failure("not three executions and one that an assumption ends\n" + told(test))
     for name, steps in SHOWN.items():
-        out, _ = tool.run(tool.at("programs", name + ".c"), status=None)
+        out = tool.says(tool.at("programs", name + ".c"), status=None)
         for step in steps:
             expect(" ".join(out.split()), step)
 
@@ -606,21 +610,21 @@ def reports(tool):
     """What the report on a wrong program tells: names of blocks, what steps found, a legend; and no wrong name."""
     problems = []
     for name, lines in REPORTS.items():
-        out, _ = tool.run(tool.at("programs", name + ".c"), *TO_THE_END, status=None)
+        out = tool.says(tool.at("programs", name + ".c"), *TO_THE_END, status=None)
         for line in lines:
             if bool(re.search(line.removeprefix("not "), out)) == line.startswith("not "):
                 problems.append(f"{name}: {line}\n{out}")
     with Folder() as folder:
         for member in ("pair->b", "more.kept[1]->a"):
             path = folder.write("reach.c", SCENARIO.replace("MEMBER", member))
-            expect(tool.run("--load", path, "--mode", "model", status=1)[0], f"write of s->{member} by")
+            expect(tool.says("--load", path, "--mode", "model", status=1), f"write of s->{member} by")
         for after, before, shown in (("s->seen = 1", "word", True), ("(void)s->seen", "seen", False)):
             folder.write("reach.c", DURING_OUTCOME.replace("AFTER", after).replace("BEFORE", before))
-            out, _ = tool.run("--load", path, "--mode", "model", status=1)
+            out = tool.says("--load", path, "--mode", "model", status=1)
             if ("FORBIDDEN late (model): seen" in out, bool(re.search("thread-c +(load|store) seq_cst s->seen", out))) != (True, shown):
                 problems.append(out)
         folder.write("reach.c", DEAD_READ)
-        expect(tool.run("--load", path, "--mode", "model", status=1)[0], "DATA RACE dead (model): read of s->word by reader")
+        expect(tool.says("--load", path, "--mode", "model", status=1), "DATA RACE dead (model): read of s->word by reader")
     if problems:
         raise Failure("\n".join(problems))
 
@@ -792,11 +796,11 @@ def proofs(tool):
             if test["proved"] != (limit is None) or not all(said in text for text in (out, folder.read("junit"), folder.read("html"))) or (
                     limit and not any(limit in text for text in test["limits"])) or ("assembly at assembly.c:" in err) != (name == "assembly"):
                 problems.append(f"{name}: {test['limits']}\n{out}{err}")
-        expect(tool.run(folder.path("alone.c"))[0], "proved: all 1 execution\n")
+        expect(tool.says(folder.path("alone.c")), "proved: all 1 execution\n")
         for name, wait, status, said in (("while", "while", 0, "proved: all"), ("if", "if", 1, "CHECK"),
                                          ("leak", "for (void *volatile p; !ready; p = malloc(1), p = NULL) if", 1, "LEAK")):
             path = folder.write(name + ".c", CONDITION % wait)
-            expect(tool.run(path, *TO_THE_END, status=status)[0], said)
+            expect(tool.says(path, *TO_THE_END, status=status), said)
         for name, executions in (("store_buffer", 4), ("two_and_two", 4), ("two_and_two_sc", 3), ("iriw", 16), ("waits", 1)):
             test = tool.test(folder.write(name + ".c", threaded(PROOFS[name][0])), "--strategy", "graphs")
             if (test["proved"], test["executions"]) != (True, executions):
@@ -824,13 +828,13 @@ def proofs(tool):
                                                                       f"static void handler(void) {{ {handler} (void)me; (void)plain; }}\n")
             path = folder.write(name + ".c", re.sub(r"\tpthread_join.*\n\treturn 0;", f"\t{end}", text))
             for strategy in ("dfs:all", "graphs") if status else ("auto",):
-                expect(tool.run(path, "--strategy", strategy, status=status)[0], said)
+                expect(tool.says(path, "--strategy", strategy, status=status), said)
         path = folder.write("other_order.c", threaded(PROOFS["two_and_two"][0]).replace("\treturn 0;", "\treturn x == 1 && y == 1;"))
-        out, _ = tool.run(path, status=1)
+        out = tool.says(path, status=1)
         for said in ("main returns 1", "the search: execution graphs", "another modification order than the order of execution: no replay"):
             expect(out, said)
         expect(replayed(tool, out.replace("To try again", "The same again")), "main returns 1", "another modification order")
-        expect(tool.run(folder.write("refused.c", threaded([], NO_GRAPHS)), "--strategy", "graphs", status=5)[0], "0 passed, 0 failed, 1 skipped")
+        expect(tool.says(folder.write("refused.c", threaded([], NO_GRAPHS)), "--strategy", "graphs", status=5), "0 passed, 0 failed, 1 skipped")
         exhausted = tool.test(folder.path("clock.c"))
         if not exhausted["exhausted"] or exhausted["proved"]:
             problems.append(str(exhausted))
@@ -841,7 +845,7 @@ def proofs(tool):
         if not no_faults["exhausted"] or no_faults["proved"] or no_faults["limits"] != ["a kind of fault is switched off (--faults)"] or (
                 "stale reads, no faults" not in no_faults["strategy"]):
             problems.append(str(no_faults))
-        expect(tool.run(folder.write("endless.c", threaded(["for (;;) W(x, 1);"])), status=3)[0], "STEP LIMIT endless (model): more than 20000 steps: a loop without an end")
+        expect(tool.says(folder.write("endless.c", threaded(["for (;;) W(x, 1);"])), status=3), "STEP LIMIT endless (model): more than 20000 steps: a loop without an end")
     if problems:
         raise Failure("\n".join(problems))
 
@@ -857,7 +861,7 @@ def further(tool):
                  "int main(void)\n{\n\tpthread_t t;\n\tpthread_create(&t, NULL, run, NULL);\n\ta++;\n\tb = 2;\n"
                  "\tpthread_mutex_lock(&n);\n\tpthread_mutex_lock(&m);\n\tpthread_mutex_unlock(&m);\n\tpthread_mutex_unlock(&n);\n"
                  "\tpthread_join(t, NULL);\n\treturn 0;\n}\n")
-        out, _ = tool.run(path, *folder.results(), status=None)
+        out = tool.says(path, *folder.results(), status=None)
         test = folder.tests()[0]
         page = folder.read("html")
         junit = folder.read("junit")

@@ -46,11 +46,17 @@ static void get(int thread, int64_t result)
 	then(thread, FL_LIN_GET, 0, result);
 }
 
+/* The call has that result now. */
+static void answers(unsigned i, int64_t result)
+{
+	h.calls[i].call.result = result;
+}
+
 static void order_by_time(struct lin_history *history)
 {
-	for (unsigned i = 0; i < history->n; i++) {
+	LIN_EACH (i, history) {
 		history->calls[i].before = 0;
-		for (unsigned k = 0; k < history->n; k++)
+		LIN_EACH (k, history)
 			if (history->calls[k].returned > 0 && history->calls[k].returned < history->calls[i].began)
 				history->calls[i].before |= LIN_BIT(k);
 	}
@@ -86,8 +92,8 @@ FL_TEST(lin_fifo_in_order)
 	get(2, 12);
 	get(2, -EAGAIN);
 	EXPLAINED(fifo, 0);
-	h.calls[2].call.result = 12;
-	h.calls[3].call.result = 11;
+	answers(2, 12);
+	answers(3, 11);
 	UNEXPLAINED(fifo, 0);
 	EXPLAINED(lifo, 0);
 }
@@ -134,14 +140,14 @@ FL_TEST(lin_closed_queues_drain)
 	get(2, 11);
 	get(2, -EPIPE);
 	EXPLAINED(fifo, 0);
-	h.calls[4].call.result = -EAGAIN; /* closed and empty is not empty */
+	answers(4, -EAGAIN); /* closed and empty is not empty */
 	UNEXPLAINED(fifo, 0);
-	h.calls[4].call.result = -EPIPE;
-	h.calls[3].call.result = -EPIPE; /* an item is left */
+	answers(4, -EPIPE);
+	answers(3, -EPIPE); /* an item is left */
 	UNEXPLAINED(fifo, 0);
 	h.calls[1].call.kind = FL_LIN_CLOSE_NOW;
 	UNEXPLAINED(fifo, 0); /* it dropped one */
-	h.calls[1].call.result = 1;
+	answers(1, 1);
 	EXPLAINED(fifo, 0);
 }
 
@@ -165,7 +171,7 @@ FL_TEST(lin_pending_calls_took_effect_or_not)
 	call(1, 1, 0, FL_LIN_PUT, 11, 0);
 	call(2, 2, 3, FL_LIN_GET, 0, 11);
 	EXPLAINED(fifo, 0);
-	h.calls[1].call.result = -EAGAIN;
+	answers(1, -EAGAIN);
 	EXPLAINED(fifo, 0);
 	call(2, 4, 5, FL_LIN_GET, 0, 11); /* it may take effect late */
 	EXPLAINED(fifo, 0);
@@ -204,8 +210,8 @@ FL_TEST(lin_priority_is_stable)
 	get(1, 1 << 8 | 13);
 	get(1, 2 << 8 | 11);
 	EXPLAINED(priority, 0);
-	h.calls[3].call.result = 1 << 8 | 13;
-	h.calls[4].call.result = 1 << 8 | 12;
+	answers(3, 1 << 8 | 13);
+	answers(4, 1 << 8 | 12);
 	UNEXPLAINED(priority, 0);
 }
 
@@ -218,7 +224,7 @@ FL_TEST(lin_set_word_and_counter)
 	call(1, 8, 9, FL_LIN_REMOVE, 5, 1);
 	call(1, 10, 11, FL_LIN_HAS, 5, 0);
 	EXPLAINED(set, 0);
-	h.calls[1].call.result = 1; /* two threads added it */
+	answers(1, 1); /* two threads added it */
 	UNEXPLAINED(set, 0);
 	begin();
 	call(1, 1, 4, FL_LIN_WRITE, 7, 0);
@@ -233,7 +239,7 @@ FL_TEST(lin_set_word_and_counter)
 	call(2, 2, 4, FL_LIN_ADD, 3, 0);
 	then(1, FL_LIN_READ, 0, 5);
 	EXPLAINED(counter, 0);
-	h.calls[0].call.result = 0; /* a lost update */
+	answers(0, 0); /* a lost update */
 	UNEXPLAINED(counter, 0);
 }
 
@@ -293,7 +299,7 @@ static unsigned draw(unsigned n)
 static bool is_explained_by_force(const struct fl_lin_spec *spec, uint64_t done, const void *state)
 {
 	uint64_t left = 0;
-	for (unsigned i = 0; i < h.n; i++)
+	LIN_EACH (i, &h)
 		if (!(done & LIN_BIT(i)) && h.calls[i].call.returned)
 			left |= LIN_BIT(i);
 	if (!left)
@@ -303,7 +309,7 @@ static bool is_explained_by_force(const struct fl_lin_spec *spec, uint64_t done,
 	FL_CHECK(next);
 	for (unsigned i = 0; i < h.n && !found; i++) {
 		bool free_to_go = !(done & LIN_BIT(i));
-		for (unsigned k = 0; k < h.n; k++)
+		LIN_EACH (k, &h)
 			if ((h.calls[i].before & LIN_BIT(k)) && !(done & LIN_BIT(k)))
 				free_to_go = false;
 		memcpy(next, state, spec->size);
@@ -345,7 +351,7 @@ static void draw_times(void)
 
 static void draw_fifo(void)
 {
-	for (unsigned i = 0; i < h.n; i++) {
+	LIN_EACH (i, &h) {
 		struct fl_lin_call *c = &h.calls[i].call;
 		static const int64_t refusals[] = {-EAGAIN, -EPIPE, -EBUSY};
 		c->kind = draw(8) == 0 ? FL_LIN_CLOSE : draw(2) ? FL_LIN_PUT : FL_LIN_GET;
@@ -359,7 +365,7 @@ static void draw_fifo(void)
 
 static void draw_set(void)
 {
-	for (unsigned i = 0; i < h.n; i++) {
+	LIN_EACH (i, &h) {
 		struct fl_lin_call *c = &h.calls[i].call;
 		c->kind = FL_LIN_ADD + (int)draw(3);
 		c->arg = draw(2);
@@ -413,7 +419,7 @@ FL_TEST(lin_core_is_minimal)
 		uint64_t core = lin_core(&h, &fl_lin_fifo, 1);
 		assert_int_not_equal(core, 0);
 		assert_int_equal(lin_check(&h, &fl_lin_fifo, 1), LIN_UNEXPLAINED);
-		for (unsigned k = 0; k < h.n; k++) {
+		LIN_EACH (k, &h) {
 			assert_int_equal(h.calls[k].call.returned, core >> k & 1);
 			if (!h.calls[k].call.returned)
 				continue;
@@ -448,7 +454,7 @@ FL_TEST(lin_too_much_is_said)
 	begin();
 	for (unsigned i = 0; i < 60; i++)
 		call(1, 1 + i, 100 + i, FL_LIN_ADD, INT64_C(1) << i % 40, -1);
-	for (unsigned i = 0; i < h.n; i++)
+	LIN_EACH (i, &h)
 		h.calls[i].call.returned = false; /* any result */
 	call(2, 200, 201, FL_LIN_READ, 0, -5);
 	order_by_time(&h);
