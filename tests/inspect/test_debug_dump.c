@@ -27,10 +27,14 @@ static int dump_fds[2];
 static fl_process *dump_child;
 static pthread_t dump_main;
 
-static void await_event(void)
-{
-	FL_OK(fl_event_wait_until(&dump_event, FL_FOREVER, FL_SHIELDED));
-}
+/* A step of a wait: a function that makes one call, which returns 0. */
+#define STEP(name, call)                                                                                               \
+	static void name(void)                                                                                         \
+	{                                                                                                              \
+		FL_OK(call);                                                                                           \
+	}
+
+STEP(await_event, fl_event_wait_until(&dump_event, FL_FOREVER, FL_SHIELDED))
 
 static void set_event(void)
 {
@@ -70,15 +74,8 @@ static void join_other(void)
 	fl_test_end(dump_other);
 }
 
-static void begin_latch(void)
-{
-	FL_OK(fl_latch_init(&dump_latch, 2));
-}
-
-static void wait_latch(void)
-{
-	FL_OK(fl_latch_wait(&dump_latch));
-}
+STEP(begin_latch, fl_latch_init(&dump_latch, 2))
+STEP(wait_latch, fl_latch_wait(&dump_latch))
 
 static void open_latch(void)
 {
@@ -91,10 +88,7 @@ static void make_promises(void)
 		FL_OK(fl_promise_create(&dump_promises[i], 0, NULL, &dump_futures[i]));
 }
 
-static void wait_future(void)
-{
-	FL_OK(fl_future_wait(dump_futures[0]));
-}
+STEP(wait_future, fl_future_wait(dump_futures[0]))
 
 static void wait_futures(void)
 {
@@ -130,10 +124,7 @@ static void begin_group(void)
 		FL_OK(dump_task_group_submit(&dump_group, i));
 }
 
-static void join_group(void)
-{
-	FL_OK(fl_group_join(&dump_group));
-}
+STEP(join_group, fl_group_join(&dump_group))
 
 static const int dump_numbers[2];
 
@@ -156,30 +147,16 @@ static void free_imap(void)
 	fl_cancel_token_destroy(&dump_token);
 }
 
-static void submit_one(void)
-{
-	FL_OK(dump_task_submit(dump_pool, 0, NULL));
-}
-
-static void join_pool(void)
-{
-	FL_OK(fl_executor_join(dump_pool));
-}
+STEP(submit_one, dump_task_submit(dump_pool, 0, NULL))
+STEP(join_pool, fl_executor_join(dump_pool))
 
 static void on_timer(void *arg)
 {
 	await_event();
 }
 
-static void start_timer(void)
-{
-	FL_OK(fl_timer_start(&dump_timer, fl_now(), on_timer, NULL));
-}
-
-static void join_timer(void)
-{
-	FL_OK(fl_timer_join(&dump_timer));
-}
+STEP(start_timer, fl_timer_start(&dump_timer, fl_now(), on_timer, NULL))
+STEP(join_timer, fl_timer_join(&dump_timer))
 
 static void on_request(void *arg)
 {
@@ -226,30 +203,16 @@ static void wait_shm_event(void)
 	FL_RC(fl_shm_event_wait_until(&dump_shm_event, FL_FOREVER, &dump_token), -ECANCELED);
 }
 
-static void wait_shm_event_in_the_kernel(void)
-{
-	FL_OK(fl_shm_event_wait(&dump_shm_event));
-}
-
-static void set_shm_event(void)
-{
-	FL_OK(fl_shm_event_set(&dump_shm_event));
-}
+STEP(wait_shm_event_in_the_kernel, fl_shm_event_wait(&dump_shm_event))
+STEP(set_shm_event, fl_shm_event_set(&dump_shm_event))
 
 static void reset_shm_event(void)
 {
 	fl_shm_event_reset(&dump_shm_event);
 }
 
-static void wait_shm_sem(void)
-{
-	FL_OK(fl_shm_sem_acquire(&dump_shm_sem));
-}
-
-static void release_shm_sem(void)
-{
-	FL_OK(fl_shm_sem_release(&dump_shm_sem));
-}
+STEP(wait_shm_sem, fl_shm_sem_acquire(&dump_shm_sem))
+STEP(release_shm_sem, fl_shm_sem_release(&dump_shm_sem))
 
 static void wait_shm_cond(void)
 {
@@ -263,10 +226,7 @@ static void broadcast_shm_cond(void)
 	fl_shm_cond_broadcast(&dump_shm_cond);
 }
 
-static void lock_shm_mutex(void)
-{
-	FL_OK(fl_shm_mutex_lock(&dump_shm_mutex));
-}
+STEP(lock_shm_mutex, fl_shm_mutex_lock(&dump_shm_mutex))
 
 static void unlock_shm_mutex(void)
 {
@@ -308,15 +268,8 @@ static void lock_shm_mutex_in_fiber(void)
 	FL_OK(fl_loop_run(wait_in_loop, &function));
 }
 
-static void open_fds(void)
-{
-	FL_OK(pipe(dump_fds));
-}
-
-static void wait_fd(void)
-{
-	FL_OK(fl_fd_wait(dump_fds[0], FL_FD_IN));
-}
+STEP(open_fds, pipe(dump_fds))
+STEP(wait_fd, fl_fd_wait(dump_fds[0], FL_FD_IN))
 
 static void wait_fd_under_token(void)
 {
@@ -325,20 +278,9 @@ static void wait_fd_under_token(void)
 	fl_cancel_token_destroy(&token);
 }
 
-static void close_writer(void)
-{
-	FL_OK(close(dump_fds[1]));
-}
-
-static void close_reader(void)
-{
-	FL_OK(close(dump_fds[0]));
-}
-
-static void make_pipe(void)
-{
-	FL_OK(fl_pipe_create(&dump_pipes[0], &dump_pipes[1], NULL));
-}
+STEP(close_writer, close(dump_fds[1]))
+STEP(close_reader, close(dump_fds[0]))
+STEP(make_pipe, fl_pipe_create(&dump_pipes[0], &dump_pipes[1], NULL))
 
 static void receive(void)
 {
@@ -347,10 +289,7 @@ static void receive(void)
 	FL_OK(fl_pipe_recv(dump_pipes[0], &byte, 1, &size));
 }
 
-static void send_one(void)
-{
-	FL_OK(fl_pipe_send(dump_pipes[1], "x", 1));
-}
+STEP(send_one, fl_pipe_send(dump_pipes[1], "x", 1))
 
 static void free_pipe(void)
 {
@@ -364,15 +303,8 @@ static void start_child(void)
 	FL_OK(fl_process_start(&dump_child, &(fl_process_config){.program = "sleep", .argv = arguments}));
 }
 
-static void wait_child(void)
-{
-	FL_OK(fl_process_join_until(dump_child, NULL, FL_FOREVER, FL_SHIELDED));
-}
-
-static void kill_child(void)
-{
-	FL_OK(fl_process_kill(dump_child));
-}
+STEP(wait_child, fl_process_join_until(dump_child, NULL, FL_FOREVER, FL_SHIELDED))
+STEP(kill_child, fl_process_kill(dump_child))
 
 static void free_child(void)
 {

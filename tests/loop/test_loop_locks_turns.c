@@ -176,7 +176,7 @@ FL_LOOP_TEST(loop_locks_are_used_in_turns)
 	fl_mutex_init(&mutex);
 	fl_rmutex_init(&rmutex);
 	FL_OK(fl_sem_init(&sem, 1));
-	for (size_t i = 0; i < sizeof users / sizeof users[0]; i++) {
+	FL_EACH (i, users) {
 		user three[3];
 		note_nothing();
 		FL_EACH (j, three) {

@@ -352,6 +352,8 @@ static call *const anywhere[] = {call_locks,   call_primitives, call_queues, cal
                                  call_process, call_pipe,       call_fd,     call_endpoint, call_signals};
 static call *const in_fibers[] = {call_fibers, call_streams, call_net, call_datagrams};
 
+#define CALL_EACH(calls) call_each((calls), sizeof(calls) / sizeof((calls)[0]))
+
 static void call_each(call *const calls[], size_t n)
 {
 	const struct {
@@ -371,19 +373,18 @@ static void call_each(call *const calls[], size_t n)
 
 FL_TEST(past_deadline_lets_a_call_succeed_at_once)
 {
-	call_each(anywhere, sizeof anywhere / sizeof anywhere[0]);
+	CALL_EACH(anywhere);
 }
 
 FL_LOOP_TEST(past_deadline_lets_a_fiber_succeed_at_once)
 {
-	call_each(anywhere, sizeof anywhere / sizeof anywhere[0]);
-	call_each(in_fibers, sizeof in_fibers / sizeof in_fibers[0]);
+	CALL_EACH(anywhere);
+	CALL_EACH(in_fibers);
 }
 
 /* What can never be had at once: the call waits in any case, or needs another thread or process. */
 FL_LOOP_TEST(past_deadline_ends_what_must_wait)
 {
-	const char *const program[] = {"sleep", "3600", NULL};
 	char path[] = "@fairlead-past-deadline-e-0000000000";
 	fl_mutex m = FL_MUTEX_INIT;
 	fl_cond c = FL_COND_INIT;
@@ -410,7 +411,9 @@ FL_LOOP_TEST(past_deadline_ends_what_must_wait)
 	fl_shm_mutex_unlock(&in->m);
 	fl_shm_free(region);
 	FL_RC(fl_to_thread_until(fl_test_nothing, NULL, NULL, PAST), -ETIMEDOUT);
-	FL_RC(fl_process_run_until(&(fl_process_config){.program = "sleep", .argv = program}, NULL, NULL, PAST),
+	FL_RC(fl_process_run_until(
+		  &(fl_process_config){.program = "sleep", .argv = (const char *const[]){"sleep", "3600", NULL}}, NULL,
+		  NULL, PAST),
 	      -ETIMEDOUT);
 	FL_TEXT(path, "@fairlead-past-deadline-e-%d", (int)getpid());
 	FL_OK(fl_endpoint_create(&o, path, NULL));

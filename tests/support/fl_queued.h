@@ -147,6 +147,15 @@ static inline int fl_test_call_end(fl_test_caller *c)
 	return result;
 }
 
+/* The call waits until the token is requested, and is cancelled. */
+static inline void fl_test_cancels(fl_test_call *call, void *object, fl_cancel_token *stop)
+{
+	fl_test_caller c;
+	fl_test_call_queued(&c, call, object, stop, FL_FOREVER, stop);
+	fl_cancel_token_request(stop);
+	FL_RC(fl_test_call_end(&c), -ECANCELED);
+}
+
 /* The same for several calls, one after another; and the end of all, which have returned 0. */
 static inline void fl_test_begin_waits(fl_test_caller *callers, size_t n, fl_test_call *call, void *object)
 {

@@ -110,10 +110,7 @@ FL_TEST(watch_cancel)
 {
 	ENDS(e);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT, past;
-	fl_test_caller c;
-	fl_test_call_queued(&c, wait_readable, &e.a, &stop, FL_FOREVER, &stop);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_test_call_end(&c), -ECANCELED);
+	fl_test_cancels(wait_readable, &e.a, &stop);
 	FL_RC(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &stop), -ECANCELED);
 	fl_cancel_token_init(&past, FL_SHIELDED, fl_test_soon());
 	FL_RC(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past), -ECANCELED);

@@ -48,16 +48,11 @@ FL_TEST(pipe_recv_cancel)
 {
 	FL_TEST_PIPE(e);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT, scope = FL_CANCEL_TOKEN_INIT;
-	fl_test_caller c;
 	char byte;
 	size_t size;
 	unsigned n = 0;
-	fl_test_call_queued(&c, receive, e.a, &stop, FL_FOREVER, &stop);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_test_call_end(&c), -ECANCELED); /* fl_pipe_recv_until */
-	fl_test_call_queued(&c, receive_in_scope, e.a, &scope, FL_FOREVER, &scope);
-	fl_cancel_token_request(&scope);
-	FL_RC(fl_test_call_end(&c), -ECANCELED); /* fl_pipe_recv */
+	fl_test_cancels(receive, e.a, &stop);           /* fl_pipe_recv_until */
+	fl_test_cancels(receive_in_scope, e.a, &scope); /* fl_pipe_recv */
 	FL_RC(fl_pipe_recv_fds_until(e.a, &byte, 1, &size, NULL, &n, FL_FOREVER, &stop), -ECANCELED);
 	FL_CANCEL_SCOPE(&scope);
 	FL_RC(fl_pipe_recv(e.a, &byte, 1, &size), -ECANCELED);
@@ -70,14 +65,9 @@ FL_TEST(pipe_send_cancel)
 {
 	FL_TEST_PIPE(e);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT, scope = FL_CANCEL_TOKEN_INIT;
-	fl_test_caller c;
 	unsigned n = fl_test_fill(e.a);
-	fl_test_call_queued(&c, send_one, e.a, &stop, FL_FOREVER, &stop);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_test_call_end(&c), -ECANCELED);
-	fl_test_call_queued(&c, send_in_scope, e.a, &scope, FL_FOREVER, &scope);
-	fl_cancel_token_request(&scope);
-	FL_RC(fl_test_call_end(&c), -ECANCELED);
+	fl_test_cancels(send_one, e.a, &stop);
+	fl_test_cancels(send_in_scope, e.a, &scope);
 	FL_RC(fl_pipe_send_fds_until(e.a, "x", 1, NULL, 0, FL_FOREVER, &stop), -ECANCELED);
 	FL_CANCEL_SCOPE(&scope);
 	FL_RC(fl_pipe_send(e.a, "x", 1), -ECANCELED);
