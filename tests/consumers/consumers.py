@@ -606,8 +606,7 @@ class Kit:
         folder = self.emptied("only")
         install_to(folder)
         files = {name for _, _, names in os.walk(folder) for name in names}
-        if files != wanted:
-            raise Failure(f"installed: {sorted(files)}")
+        self.same(files, wanted)
 
     def cmake(self, name, source, *options):
         """Configures and builds a CMake project, or brings it up to date. Returns its build directory."""
@@ -810,8 +809,7 @@ class Kit:
 
     def consumer_guide_queues(self):
         text = self.c(self.example_of("docs/guide.md", "Queues"))
-        if sorted(text.splitlines()) != ["got hello", "put 7"]:  # in either order
-            raise Failure(text)
+        self.same(sorted(text.splitlines()), ["got hello", "put 7"])  # in either order
 
     def consumer_guide_shared_mutex(self):
         text = self.c(self.example_of("docs/guide.md", "Processes that may die"))
@@ -861,17 +859,16 @@ class Kit:
             s.close()
             lines.close()
 
-    def async_example(self, name):
-        """One of docs/examples/async, compiled against the installed library."""
-        return self.compiled(join(self.source, "docs/examples/async", name + ".c"))
+    def example(self, name, *more):
+        """A program of docs/examples, with further sources or options."""
+        return self.compiled(join(self.source, "docs/examples", name), *more)
 
     def consumer_example_echo(self):
-        with Server([self.async_example("echo"), "0"]) as server:
+        with Server([self.example("async/echo.c"), "0"]) as server:
             self.echoes([server.client() for _ in range(20)])
             s, lines = server.client()
             s.sendall(b"x" * 5000)  # no line: the server closes
-            if lines.readline():
-                raise Failure("a line that is too long came back")
+            self.same(lines.readline(), "")  # a line that is too long does not come back
             self.echoes([server.client()])
 
     def same(self, value, wanted):
@@ -903,7 +900,7 @@ class Kit:
             s.close()
 
     def consumer_example_udp_echo(self):
-        program = self.async_example("udp_echo")
+        program = self.example("async/udp_echo.c")
         with Server([program, "0"]) as server:
             self.udp_echoes(socket.AF_INET, ("127.0.0.1", server.port), lambda _: ("127.0.0.1", 0))
             server.process.terminate()
@@ -928,7 +925,7 @@ class Kit:
     def consumer_example_words(self):
         write(self.at("tree/a/b"), "one two\ntwo " + 70 * "x")
         write(self.at("tree/c"), "two one three" + " one" * 20)
-        program = self.compiled(join(self.source, "docs/examples/words.c"), "-D_GNU_SOURCE")
+        program = self.example("words.c", "-D_GNU_SOURCE")
         for kind in ("threads", "processes"):
             expect_all(re.sub(r"^1 .*", "1", run([program, kind, self.at("tree")]), flags=re.M), "22 one\n3 two\n1\n1\n1\n")
         run([program, "processes", self.at("tree/c")], 2)
@@ -936,14 +933,14 @@ class Kit:
     def consumer_example_pages(self):
         """What is not there ends no other fetch."""
         page = write(self.at("page"), 100000 * "x")
-        program = self.compiled(join(self.source, "docs/examples/pages.c"), *self.flags_of("libcurl", "libcurl"))
+        program = self.example("pages.c", *self.flags_of("libcurl", "libcurl"))
         lines = run([program, f"file://{page}", "file:///not/there", f"file://{page}"]).splitlines()
         self.same([line.split(" ", 1)[1] for line in lines[:3:2]], 2 * ["100000 bytes"])
         self.same(lines[:3], lines[3:])
 
     def consumer_example_chat_of_many_lines_at_once(self):
         """Lines that come at once fill a listener's queue before its writer runs: not even a server without patience disconnects it."""
-        with Server([self.async_example("chat"), "0", "0"]) as server:
+        with Server([self.example("async/chat.c"), "0", "0"]) as server:
             anna, to_anna = server.client()
             expect(to_anna.readline(), "Your name?\n")
             anna.sendall(b"anna\n")
@@ -956,7 +953,7 @@ class Kit:
                 self.same(to_bert.readline(), f"anna: {line}\n")
 
     def consumer_example_chat(self):
-        with Server([self.async_example("chat"), "0", "500"]) as server:
+        with Server([self.example("async/chat.c"), "0", "500"]) as server:
             members = {}
             for name in ("anna", "bert", "carl"):
                 s, lines = members[name] = server.client()
@@ -997,20 +994,20 @@ class Kit:
             raise Failure("carl has gone more than once")
 
     def consumer_example_load(self):
-        load = self.async_example("load")
+        load = self.example("async/load.c")
         text = run([load, "--connections", "200", "--seconds", "1"])
         if not re.search(r"^200 connections.*\nresident memory a task: \d+ bytes in the server, \d+ bytes here\n"
                          r"[1-9]\d* requests of 64 bytes in ", text):
             raise Failure(text)
-        with Server([self.async_example("echo"), "0"]) as server:
+        with Server([self.example("async/echo.c"), "0"]) as server:
             expect(run([load, "--connections", "10", "--idle", "--port", str(server.port)]), "10 connections")
 
     def consumer_example_load_says_what_it_cannot(self):
-        expect(run([*WITHOUT_RAISING_LIMITS, "sh", "-c", 'ulimit -n 100 && exec "$0" "$@"', self.async_example("load"),
+        expect(run([*WITHOUT_RAISING_LIMITS, "sh", "-c", 'ulimit -n 100 && exec "$0" "$@"', self.example("async/load.c"),
                     "--connections", "900"], 1), "need 964 descriptors, and no more than 100 are allowed")
 
     def consumer_example_fetch_many(self):
-        text = run([self.async_example("fetch_many"), "--timeout", "5000"])
+        text = run([self.example("async/fetch_many.c"), "--timeout", "5000"])
         expect(text, "16 pages came, 4 timed out, 0 failed")
         if len(re.findall(r"/(4|9|14|19) +timed out", text)) != 4:
             raise Failure(text)
@@ -1021,7 +1018,7 @@ class Kit:
     def in_time(self, wanted, *script):
         """Each program's lines; again with more time if this machine was too slow for one of them."""
         for timeout in ("500", "5000", "50000"):
-            text = run([self.async_example("subprocesses"), timeout, *script])
+            text = run([self.example("async/subprocesses.c"), timeout, *script])
             lines = [re.findall(rf"^{number}: (.*)$", text, re.M) for number in range(10)]
             if not any(said != want and "too slow" in str(said) for said, want in zip(lines, wanted)):
                 break
@@ -1052,7 +1049,7 @@ class Kit:
             script = f"""
                 [ $1 -gt 0 ] || trap 'echo asked; read x <{shlex.quote(go_on)}; exit 7' TERM
                 echo runs; while :; do sleep 1000 & wait; done"""
-            with subprocess.Popen([self.async_example("subprocesses"), "1000000", script], text=True, stdin=subprocess.DEVNULL,
+            with subprocess.Popen([self.example("async/subprocesses.c"), "1000000", script], text=True, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
                 self.same(sorted(program.stdout.readline() for _ in range(10)), [f"{i}: runs\n" for i in range(10)])
                 program.send_signal(signal.SIGINT)
@@ -1079,8 +1076,7 @@ class Kit:
 
     def consumer_example_glib(self):
         """The results arrive in the main loop, whose timer fires while no task can end; Ctrl-C cancels."""
-        program = self.compiled(join(self.source, "docs/examples/glib/glib_loop.c"),
-                                *self.flags_of("glib-2.0", "GLib"))
+        program = self.example("glib/glib_loop.c", *self.flags_of("glib-2.0", "GLib"))
         said = run([program, "100000"]).replace(".", "").split("\n")
         self.same(len([line for line in said if line.startswith("Success: ")]), 8)
         self.same(said[-2], "Success: 9592 primes")
@@ -1101,9 +1097,7 @@ class Kit:
 
     def tls_example(self, name):
         """One of docs/examples/tls."""
-        folder = join(self.source, "docs/examples/tls")
-        return self.compiled(join(folder, name + ".c"), join(folder, "tls.c"),
-                             *self.flags_of("openssl >= 3.0", "OpenSSL 3"))
+        return self.example(f"tls/{name}.c", join(self.source, "docs/examples/tls/tls.c"), *self.flags_of("openssl >= 3.0", "OpenSSL 3"))
 
     def consumer_example_tls(self):
         """Each of the two against itself and Python's TLS; bad certificates; peers that end, or do not."""
@@ -1185,12 +1179,9 @@ class Kit:
             if each:
                 each.close()
 
-    def meeting_example(self, name):
-        return self.compiled(join(self.source, "docs/examples/meeting", name + ".c"))
-
     def consumer_example_meeting(self):
         """The recorder is killed, which its sensor notices; then a sensor is killed while it writes; nothing is lost."""
-        recorder, sensor = self.meeting_example("recorder"), self.meeting_example("sensor")
+        recorder, sensor = self.example("meeting/recorder.c"), self.example("meeting/sensor.c")
         with tempfile.TemporaryDirectory() as folder:
             path = join(folder, "readings")
             with subprocess.Popen([sensor, path], text=True, stderr=subprocess.PIPE) as waits, \
