@@ -16,7 +16,7 @@ import xml.dom.minidom
 
 import reduction
 from os.path import abspath, basename, dirname, exists, join, splitext
-from consumers import expect, expect_all, Failure, install, NO_END, read, run, Skip, write
+from consumers import expect, expect_all, Failure, install, NO_END, read, run, Skip, succeeds, write
 
 HERE = dirname(abspath(__file__))
 FIXTURE = join(HERE, "fixture.c")
@@ -334,7 +334,7 @@ def without_proc(tool):
     """It cannot find its scenarios, nor compile those of others, and says why."""
     alone = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
     tool.need()
-    if subprocess.run([*alone, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+    if not succeeds([*alone, "true"]):
         raise Skip("no namespace for mounts")
     for arguments in (["--list"], ["--load", FIXTURE, "--list"]):
         expect(run([*alone, tool.program, *arguments], status=2),
@@ -347,7 +347,7 @@ def installed(tool):
     with Folder() as folder:
         install(tool.build, "--destdir", folder.name)
         place = glob.glob(folder.path("**/fairlead-stress.pc"), recursive=True)
-        env = {**os.environ, "PKG_CONFIG_PATH": dirname(place[0]), "PKG_CONFIG_SYSROOT_DIR": folder.name}
+        env = {"PKG_CONFIG_PATH": dirname(place[0]), "PKG_CONFIG_SYSROOT_DIR": folder.name}
         cflags, libs, program = (shlex.split(run(["pkg-config", what, "fairlead-stress"], env=env))
                                  for what in ("--cflags", "--libs", "--variable=tool"))
         module = folder.path("module.so")
@@ -912,9 +912,7 @@ def linked_with_runtime(tool):
     with Folder() as folder:
         module = folder.path("module.so")
         source = tool.at("programs/process_exit_zero.c")
-        done = subprocess.run(["cc", "-fsanitize=thread", "-fPIC", "-shared", "-pthread", source, "-o", module],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-        if done.returncode != 0:
+        if not succeeds(["cc", "-fsanitize=thread", "-fPIC", "-shared", "-pthread", source, "-o", module]):
             raise Skip("the compiler has no -fsanitize=thread")
         expect(tool.run("--load", module, status=2)[1], "link without it")
 

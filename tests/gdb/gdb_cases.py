@@ -223,7 +223,7 @@ class Gdb:
     def is_installed(self):
         """Where pkg-config says; and with the shared library where gdb looks, if the prefix is /usr."""
         self.kit.prefix_flags()
-        env = {**os.environ, "PKG_CONFIG_PATH": self.kit.at("prefix/lib/pkgconfig")}
+        env = {"PKG_CONFIG_PATH": self.kit.at("prefix/lib/pkgconfig")}
         folder, prefix = self.kit.at("gdb"), self.kit.at("prefix-shared")
         shutil.rmtree(folder, ignore_errors=True)
         install(self.kit.shared(), "--destdir", folder)

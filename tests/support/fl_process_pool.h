@@ -65,6 +65,11 @@ FL_TASK_STATIC(process_pool_counts, int *, int)
 	return 0;
 }
 
+/* Submits a task for each of the futures, which counts its starts at the same place of `runs`. */
+#define PROCESS_POOL_COUNT_ALL(e, runs, futures)                                                                       \
+	FL_EACH (i_, futures)                                                                                          \
+	FL_OK(process_pool_counts_submit((e), &(runs)[i_], &(futures)[i_]))
+
 /* Runs a task, which must succeed; `arg` and `result` are NULL for a task that has none. */
 PROCESS_POOL_FN void process_pool_call(fl_executor *e, const fl_task_type *type, const void *arg, void *result)
 {

@@ -79,33 +79,20 @@ static void each_program(litmus_text from, int (*visit)(const char *file, const 
 	fclose(from.file);
 }
 
-static void print_outcomes(const program *p, const outcome_set *outcomes, bool marked)
+static bool answers; /* outcomes are printed as an engine writes them */
+
+static int print_outcomes(const char *file, const program *p)
 {
-	for (int i = 0; i < outcomes->count; i++) {
-		if (marked)
-			fputs(outcomes->list[i].prompt ? "+ " : "- ", stdout);
-		outcome_print(stdout, p, &outcomes->list[i].values);
+	(void)file;
+	outcome_set outcomes = outcomes_of(p, false);
+	printf(answers ? "P %s executions=%d exhausted=1 proved=1\n" : "P %s outcomes=%d\n", p->name, outcomes.count);
+	for (int i = 0; i < outcomes.count; i++) {
+		if (!answers)
+			fputs(outcomes.list[i].prompt ? "+ " : "- ", stdout);
+		outcome_print(stdout, p, &outcomes.list[i].values);
 		putchar('\n');
 	}
 	puts("E");
-}
-
-static int enumerate_one(const char *file, const program *p)
-{
-	(void)file;
-	outcome_set outcomes = outcomes_of(p, false);
-	printf("P %s outcomes=%d\n", p->name, outcomes.count);
-	print_outcomes(p, &outcomes, true);
-	outcomes_free(&outcomes);
-	return 0;
-}
-
-static int answer_one(const char *file, const program *p)
-{
-	(void)file;
-	outcome_set outcomes = outcomes_of(p, false);
-	printf("P %s executions=%d exhausted=1 proved=1\n", p->name, outcomes.count);
-	print_outcomes(p, &outcomes, false);
 	outcomes_free(&outcomes);
 	return 0;
 }
@@ -151,10 +138,11 @@ int main(int argc, char **argv)
 		return check();
 	if (!strcmp(command, "selftest"))
 		return selftest();
-	bool verifies = !strcmp(command, "verify"), answers = !strcmp(command, "answer");
+	bool verifies = !strcmp(command, "verify");
+	answers = !strcmp(command, "answer");
 	if (!verifies && !answers && strcmp(command, "enumerate") != 0)
 		bad_usage("which command?");
-	int (*visit)(const char *, const program *) = verifies ? verify_program : answers ? answer_one : enumerate_one;
+	int (*visit)(const char *, const program *) = verifies ? verify_program : print_outcomes;
 	if (!*argv)
 		each_program((litmus_text){.file = stdin, .name = "-"}, visit, &programs, &wrong);
 	for (; *argv; argv++)

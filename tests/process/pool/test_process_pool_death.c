@@ -127,8 +127,7 @@ static void harm_one_of_two(int harm)
 	FL_OK(process_pool_harmed_submit(e, (struct harmed){gates[0], &runs[TASKS], harm, 0}, &harmed));
 	(void)process_pool_await(gates[0]);
 	held = process_pool_hold(e, gates[1]);
-	FL_EACH (i, f)
-		FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
+	PROCESS_POOL_COUNT_ALL(e, runs, f);
 	process_pool_open(gates[0]);
 	tells_of(harmed, gates[0]->pid, "painter-0", told[harm]);
 	FL_RC(fl_future_try_wait(held), -EAGAIN);

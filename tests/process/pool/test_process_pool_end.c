@@ -61,8 +61,7 @@ FL_TEST(process_pool_terminate_at_any_time)
 		fl_executor *e = process_pool_with(2);
 		fl_future *f[TASKS];
 		int *runs = process_pool_counters(TASKS), failed = 0, cancelled = 0;
-		FL_EACH (i, f)
-			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
+		PROCESS_POOL_COUNT_ALL(e, runs, f);
 		for (unsigned i = 0; i < round; i++)
 			sched_yield();
 		if (round % 3 == 0)

@@ -181,8 +181,7 @@ FL_TEST(process_pool_kills_a_task_that_takes_too_long)
 		struct process_pool_gate *gate = process_pool_gate();
 		int *runs = process_pool_counters(TASKS), pid;
 		fl_future *hanging = hang(e, gate, NULL), *f[TASKS];
-		FL_EACH (i, f)
-			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
+		PROCESS_POOL_COUNT_ALL(e, runs, f);
 		char worker[64];
 		FL_TEXT(worker, "worker %d (", process_pool_await(gate));
 		/* Before the deadline of those that run just then. */
@@ -226,8 +225,7 @@ FL_TEST(process_pool_worker_that_may_not_be_killed)
 		struct process_pool_gate *gate = process_pool_gate();
 		int *runs = process_pool_counters(TASKS), pid;
 		fl_future *hanging = hang(e, gate, NULL), *f[TASKS];
-		FL_EACH (i, f)
-			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
+		PROCESS_POOL_COUNT_ALL(e, runs, f);
 		if (terminate)
 			fl_executor_terminate(e);
 		else

@@ -370,8 +370,7 @@ PROCESS_POOL_TEST(process_pool_outlives_the_fork_server, 2)
 		struct process_pool_gate *gates[2] = {process_pool_gate(), process_pool_gate()};
 		int *runs = process_pool_counters(TASKS), pid;
 		fl_future *f[TASKS], *held[2] = {process_pool_hold(e, gates[0]), process_pool_hold(e, gates[1])};
-		FL_EACH (i, f)
-			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
+		PROCESS_POOL_COUNT_ALL(e, runs, f);
 		const int fork_server = fl__fork_server_pid();
 		assert_true(fork_server > 0);
 		FL_OK(kill(fork_server, SIGKILL));
