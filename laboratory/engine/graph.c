@@ -40,8 +40,10 @@ struct graph {
 	graph_event e[LAB_GRAPH_EVENTS];
 };
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a declared name takes no parentheses */
 #define GRAPH_EACH(event, graph)                                                                                       \
 	for (__typeof__(&(graph)->e[0]) event = (graph)->e; (event) < (graph)->e + (graph)->n; (event)++)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 enum { PUSHED = 1 << 30, HEAD = offsetof(struct graph, e) }; /* bytes */
 
