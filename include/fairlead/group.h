@@ -43,12 +43,16 @@ FL_BEGIN_DECLS
  * belong to one loop. A join comes after all submits and starts except those of members and of the
  * joining thread's other fibers. The executor, and the scope in which the group began, must outlive
  * the join. All-zero is a group without an executor.
+ *
+ * Until the join, or a later submit, a group keeps the memory of some tasks that have ended: of 32,
+ * and of as many as had not ended at an earlier submit. Results are dropped without that delay, as
+ * by fl_submit(). A worker may still read the type of a task when a join has returned: the type must
+ * exist until the executor was freed.
  */
 typedef struct fl_group {
 	fl_cancel_token token_; /* while begun */
 	fl_executor *executor_; /* NULL: the group takes fibers alone */
 	fl_time deadline_;
-	size_t number_;        /* of the next member */
 	size_t failed_number_; /* of the first member that failed */
 	size_t fibers_;        /* that have not ended; written by their loop's thread */
 	const void *sched_;    /* of these fibers, as the next two */
@@ -63,12 +67,16 @@ typedef struct fl_group {
 	bool cancelled_;   /* by fl_group_cancel(), since the last join */
 	bool cut_;         /* a member ended because it was cancelled */
 	bool joining_;
-	bool gave_up_;                 /* a join has given up, and none has joined the group since */
-	const char *failed_type_;      /* of the first that failed: the name of its type; NULL: a fiber */
-	char name_[32];                /* of the first that failed, if a fiber */
+	bool gave_up_;            /* a join has given up, and none has joined the group since */
+	const char *failed_type_; /* of the first that failed: the name of its type; NULL: a fiber */
+	char name_[32];           /* of the first that failed, if a fiber */
+	/* Written by submits: */
+	size_t entered_;               /* members since the last join */
+	size_t swept_;                 /* when the stack was last swept, and what was left then */
+	fl_future *listed_;            /* a stack of tasks, linked in their blocks */
 	char message_[FL_MESSAGE_MAX]; /* of the first that failed, or of what has cut the group */
-	/* Members that have not ended, and submits under way; far from what only submits use. */
-	size_t count_;
+	/* Members that have ended, or are left; far from what only submits use. */
+	size_t balance_;
 } fl_group;
 
 /* clang-format off */
@@ -80,7 +88,7 @@ typedef struct fl_group {
 #define FL_GROUP_INIT_UNTIL(executor, deadline) FL__GROUP_INIT(executor, (deadline).ns)
 #define FL__GROUP_INIT(executor, ns)                                                                                   \
 	{ FL_CANCEL_TOKEN_INIT, (executor), { ns },                                                                    \
-	  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }, { 0 }, 0 }
+	  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }, 0, 0, 0, { 0 }, 0 }
 /* clang-format on */
 
 /*
@@ -171,7 +179,8 @@ FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 FL_API void fl_group_cancel(fl_group *g);
 
 /*
- * Returns the number of members that have not ended. After a join that gave up, or that returned
+ * Returns the number of members that have not ended. Members that are submitted, start or end during
+ * the call may be counted or not. After a join that gave up, or that returned
  * -EDEADLK because of the caller's scope, the count stays at least 1 until the group is joined;
  * FL_ON_GROUP() waits for the end of the members.
  */

@@ -6,6 +6,7 @@
  */
 #include "core/base/sys.h"
 #include "core/exec/executor.h"
+#include "core/exec/group.h"
 #include "core/wait/lot.h"
 #include "report.h"
 #include <errno.h>
@@ -177,8 +178,7 @@ static void debug_dump_describe(const struct fl__holder *h, struct debug_dump_de
 	/* numbers for a report */
 	const void *object = h->awaited.object;
 	if (h->awaited.kind == FL__DEBUG_GROUP)
-		(void)snprintf(text, size, " (members that have not ended: %zu)",
-		               fl__load_relaxed(&((const fl_group *)object)->count_));
+		(void)snprintf(text, size, " (members that have not ended: %zu)", fl__group_left(object));
 	else if (h->awaited.kind == FL__DEBUG_LATCH)
 		(void)snprintf(text, size, " (counts left: %u)",
 		               fl__load_relaxed(&((const fl_latch *)object)->word_) & FL_LATCH_MAX);

@@ -59,7 +59,7 @@ fl__holder next:Q@0 id:Q@16 name:32s@24 held:Q@56 since:q@144
 fl__held next_of_mine:Q@8 lock:Q@40 kind:B@60 how:B@61 stack.at:16Q@64
 fl_rmutex owner_:Q@0 mutex_.word_:I@8
 fl_barrier parties_:I@0 arrived_:I@4
-fl_group count_:Q@448
+fl_group entered_:Q@184 balance_:Q@464
 fl_bytes data:Q@0 size:Q@8 owner_:Q@16
 fl_shm_sem word_:I@88
 fl_shm_event word_:I@88
@@ -629,6 +629,12 @@ def of_timer(at):
     return f"calls {symbol(t['function_'])}({symbol(t['arg_']) or hex(t['arg_'])}) {due}"
 
 
+def members_left(g):
+    """lib/core/exec/group.h: fl__group_left()."""
+    balance = g["balance_"]
+    return (balance if balance & 1 else g["entered_"] + balance) % 2**64 // 2
+
+
 DESCRIBE = {
     "fl_queue": of_queue, "fl_future": of_future, "fl_bytes": of_bytes, "fl_timer": of_timer,
     "fl_mutex": lambda at: "held" if number(at) & (K.MUTEX_LOCKED | K.MUTEX_WATCHED) else "free",
@@ -644,7 +650,7 @@ DESCRIBE = {
     "fl_once": lambda at: "done" if number(at) & K.ONCE_DONE else "running" if number(at) & K.ONCE_RUNNING else "not done",
     "fl_barrier": lambda at: "{0[arrived_]} of {0[parties_]} parties".format(S("fl_barrier")(at)),
     "fl_shm_barrier": lambda at: (lambda b: f"{b['word_'] & K.FL_SHM_BARRIER_MAX} of {b['parties_']} parties")(S("fl_shm_barrier")(at)),
-    "fl_group": lambda at: f"members that have not ended: {S('fl_group')(at)['count_']}",
+    "fl_group": lambda at: f"members that have not ended: {members_left(S('fl_group')(at))}",
     "fl_executor": lambda at: S("fl_executor")(at)["name"],
     "fl_fiber": lambda at: S("fl_fiber")(at)["in.name"],
 }

@@ -31,9 +31,10 @@ unsigned fl__executor_worker_count(const fl_executor_config *config)
 static bool executor_config_is_usable(const fl_executor_config *config)
 {
 	const fl_task_type *type = config->initialize;
-	return config->n_regions <= FL_REGIONS_MAX && (!type || type->arg_align <= _Alignof(max_align_t)) &&
-	       (!type || (type->result_size == 0 && !fl__bytes_declares(type->drop_arg) &&
-	                  (type->arg_size > 0) == (config->initialize_arg != NULL)));
+	return config->n_regions <= FL_REGIONS_MAX &&
+	       (!type ||
+	        (type->arg_align <= _Alignof(max_align_t) && type->result_size == 0 &&
+	         !fl__bytes_declares(type->drop_arg) && (type->arg_size > 0) == (config->initialize_arg != NULL)));
 }
 
 /* Copies `n` objects of `size` bytes; `*copy` stays NULL for none. */

@@ -192,8 +192,10 @@ int fl__executor_initialize(fl_executor *e);
 void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
 
 /*
- * As fl_submit_with(), with an array of `count` arguments for one task. `copied` above 0: on_end
- * gets a pointer to a copy, in the task's block, of so many bytes at on_end_arg.
+ * As fl_submit_with(), with an array of `count` arguments for one task. `copied` above 0, for
+ * groups: on_end gets a pointer to a copy, in the task's block, of so many bytes at on_end_arg. The
+ * future is LISTED: the caller gets no reference, but owns the memory, too. And the token of a task
+ * of this process is APART (cancel.c): the token config->cancel lasts until on_end was called.
  */
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                const fl_submit_config *config, size_t copied);
@@ -279,12 +281,19 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const stru
                                         const fl_task_type *type, uint32_t refs, const fl_submit_config *config,
                                         size_t copied)
 {
-	fl__future_init(&block->future, ops ? ops : &fl__task_future_ops, type, refs, config->cancel, config->deadline);
+	const bool apart = copied > 0 && !ops; /* a task in another process is found by its token alone */
+	fl__future_init(&block->future, ops ? ops : &fl__task_future_ops, type, refs, apart ? NULL : config->cancel,
+	                config->deadline);
+	if (apart)
+		fl__cancel_init_apart(&block->future.token, config->cancel, config->deadline);
 	if (config->on_end) {
 		struct fl__callback *callback = fl__task_block_callback(block);
 		void *arg = config->on_end_arg;
-		if (copied > 0)
+		if (copied > 0) {
 			arg = memcpy(callback + 1, arg, copied);
+			/* the producer's reference alone. The caller publishes the future */
+			fl__store_relaxed(&block->future.state, FL__FUTURE_REF | FL__FUTURE_LISTED);
+		}
 		fl__future_register(&block->future, callback, config->on_end, arg);
 	}
 }

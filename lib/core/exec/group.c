@@ -3,50 +3,85 @@
  * Groups: a count of members, and a token above the members' tokens. A member is a task of the
  * executor or a fiber of a loop. No user code runs under `lock_`.
  *
- *   group    begun_  count_  token                    next
- *   unused   no      0       none                     begun: by a submit, a start, or
- *                                                     fl_group_token()
- *   begun    yes     any     under the scope of the   unused: by a join when count_ is 0, or by a
- *                            context that began it    refused submit or start if the group was not
- *                                                     used_
+ *   group    begun_  members  token                    next
+ *   unused   no      none     none                     begun: by a submit, a start, or
+ *                                                      fl_group_token()
+ *   begun    yes     any      under the scope of the   unused: by a join when no member is left, or
+ *                             context that began it    by a refused submit or start if the group
+ *                                                      was not used_
  *
  * A submit or start counts the member. Its end notes an error, and then uncounts it: after the
  * callback of a task; after the end of a fiber was published.
  *
- * Tasks. The children of the group's token serve as its list of tasks: the token of a future leaves
- * the tree before its end is published. A submitted task is offered to joins: its token has a mark.
- * A join takes each offer once. On a worker of the executor it runs pending tasks. Elsewhere it
- * cancels them once the group is cancelled. With no offer left the join sleeps, until a new offer.
+ * Counting. Submits write entered_, and ends write balance_, so that neither waits for the other's
+ * cache line. Both words count in units of two; their lowest bit is CLOSED.
+ *
+ *   group    entered_ / 2            balance_ / 2                members left
+ *   open     the members, from 0 on  minus the ended members     the sum of both
+ *   closed   the same                the members left            balance_ / 2
+ *
+ * A context that may sleep until the end of the members, as a join, closes the group: under `lock_` it
+ * sets CLOSED in entered_, and then adds to balance_ what entered_ had, and CLOSED. So does a submit
+ * that was refused. A submit that sees CLOSED adds its member to balance_, too. These additions may
+ * come in any order. A join that has joined the group opens it again.
+ *
+ * Tasks. The token of a task is APART (cancel.c): it is in no list, unless something waits under
+ * it. listed_ is a stack of the submitted tasks, linked by group_task.next. Submits push to it. A
+ * join takes the whole stack, and then each task from what it has taken, once. On a worker of the
+ * executor it runs pending tasks. Elsewhere it cancels them once the group is cancelled. With no
+ * task left in the stack the join sleeps, until a push. A submit takes the whole stack, too, each
+ * time it may have doubled: it frees what has ended, and pushes the rest again (group_sweep()).
+ * So does a join with what it has not used. So the stack has at most twice the tasks that are left,
+ * and a few. The join that joins the group finds only tasks that have ended.
+ *
+ *   of a task            owner                                              until
+ *   claim, end, result   as of any future: future.c; no stack and no join   the end
+ *                        has a reference, except a join to the pending
+ *                        task that it runs or cancels
+ *   drop of the result   whoever frees the last reference, at once          the last reference
+ *   memory of the block  the future                                         the last reference
+ *                        the stack, or whoever took the task from it        group_sweep(),
+ *                        (LISTED)                                           group_take_pending()
+ *   group_task           the callback (group_task_ended()), except next     the member is uncounted
+ *   group_task.next      as the memory; written by group_push() and         as the memory
+ *                        group_sweep(), and the join that took the task
+ *   type                 the user: read last by whoever frees the last      the last reference
+ *                        reference, never by a sweep
  *
  * Fibers (loop/loop_fiber.c). Their tokens are never offered. The loop's thread alone writes
  * `fibers_`. A join compares sched_ and thread_ with the caller's, and never uses what they point
  * to: the last fiber, and its loop, may end on another thread.
  *
  *   word      bit           meaning                     set by               cleared by
- *   running_  MEMBERS_LEFT  a member is left            fl__group_enter()    the last member
- *   idle_     NO_OFFER      a taking join found no      group_take_offer()   a new offer, the last
- *                           offer                                            member
+ *   running_  MEMBERS_LEFT  closed, a member is left    group_close(),       the last member
+ *                                                       group_count_in()
+ *   idle_     NO_OFFER      a taking join found no      group_take_offer()   a push to listed_, the
+ *                           task                                             last member
  *   both      WAITER        a waiter sleeps until the   fl__word_wait(),     together with that bit
  *                           bit above is cleared        fl__word_arm()       (group_clear())
  *
  * Giving up. fl_group_join_until() and fl_group_try_join() set gave_up_ when they give up, and so
  * does each join that is refused because of the caller's scope. The call that joins the group clears it. While gave_up_ is
- * set, fl_group_count() returns at least 1, also when count_ is 0, so that the count says "joined"
- * no earlier than the result of a join does. Waits and checks in this file read count_, since they
- * ask for members.
+ * set, fl_group_count() returns at least 1, also when no member is left, so that the count says
+ * "joined" no earlier than the result of a join does. Waits and checks in this file call
+ * fl__group_left(), since they ask for members.
  *
  * Invariants
  *   1. The bits of both words change under `lock_`, except WAITER, which the parking lot changes.
  *      Only NO_OFFER is also read without the lock: invariant 3.
- *   2. count_ leaves 0 and reaches 0 under `lock_`. A thread that reads 0, and then locks and
- *      unlocks `lock_`, is alone with the group. While count_ is above 0 the group is begun and
- *      MEMBERS_LEFT is set. Each end of a member lowers the count after the member's work, with
- *      release order or under the lock. The end that reaches 0 acquires, under the lock. So a join
- *      reads what all members wrote.
- *   3. No offer is missed: the submit marks the token and then reads idle_; the join sets NO_OFFER
- *      and then looks at all marks again. All four are in the one order of seq_cst, so one of the
- *      two sees the other. The group still exists when the submit reads idle_: a join begins after
- *      all submits, except those by members, which are still counted.
+ *   2. Each end of a member subtracts from balance_ after the member's work, with release order,
+ *      and, unless it is the last end of a closed group, does not touch the group afterwards. In a
+ *      closed group the number of the members left leaves 0 and reaches 0 under `lock_`, and while
+ *      it is above 0, MEMBERS_LEFT is set. So a thread that reads, with acquire order, that no
+ *      member is left, and then locks and unlocks `lock_`, is alone with the group, and reads what
+ *      all members wrote.
+ *   3. No task is missed: the submit pushes and then reads idle_; the join sets NO_OFFER and then
+ *      looks at the stack again. All four are in the one order of seq_cst, so one of the two sees
+ *      the other. A sweep hides tasks, and pushes them again. The group still exists when the
+ *      submit reads idle_: a join begins after all submits, except those by members, which are
+ *      still counted.
+ *   4. A submit needs no lock if it reads that members have entered an open group, or are left in
+ *      a closed one: the group is begun.
  */
 #include "group.h"
 #include "../base/atomic.h"
@@ -64,7 +99,19 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { GROUP_MEMBERS_LEFT = 1, GROUP_NO_OFFER = 1, GROUP_WAITER = 2 };
+/* How many ended tasks may be in the stack beside as many as are left. Fewer in the model. */
+#ifndef FL__GROUP_SWEEP
+#define FL__GROUP_SWEEP 32
+#endif
+
+enum {
+	GROUP_MEMBERS_LEFT = 1,
+	GROUP_NO_OFFER = 1,
+	GROUP_WAITER = 2,
+	GROUP_CLOSED = FL__GROUP_CLOSED,
+	GROUP_MEMBER = 2, /* in entered_ and balance_ */
+	GROUP_LAST = GROUP_MEMBER | GROUP_CLOSED
+};
 static const struct fl__word group_none_left = {GROUP_MEMBERS_LEFT, 0, GROUP_WAITER, .kind = FL__DEBUG_GROUP,
                                                 .offset = offsetof(fl_group, running_)};
 static const struct fl__word group_has_offer = {GROUP_NO_OFFER, 0, GROUP_WAITER, .kind = FL__DEBUG_GROUP,
@@ -77,7 +124,13 @@ struct group_task {
 	size_t number;
 	fl_future_callback *on_end; /* the caller's; NULL: none */
 	void *on_end_arg;
+	fl_future *next; /* in the stack of the group's tasks, or in a list from there */
 };
+
+static struct group_task *group_task_of(fl_future *f)
+{
+	return (struct group_task *)(void *)(fl__task_block_callback(fl__task_block_of(f)) + 1);
+}
 
 /* group_clear() dequeues waiters under the lock, group_unlock() unparks them without it. */
 
@@ -134,20 +187,34 @@ static void group_end(fl_group *g)
 	g->begun_ = false;
 }
 
-/* Under the lock. */
-static void group_count_in(fl_group *g)
+/* Under the lock: from now on the last member clears the words. */
+static void group_close(fl_group *g)
 {
-	/* the begin of the group; pairs with group_enter_begun() */
-	if (fl__add_release(&g->count_, 1) == 0)
-		/* the lock orders it; no waiter changes a word that is 0 */
+	const size_t n = fl__or_relaxed(&g->entered_, GROUP_CLOSED); /* the lock orders it */
+	/*
+	 * the begin, and what ended members wrote; pairs with group_enter_begun() and
+	 * group_count_out()
+	 */
+	if (!(n & GROUP_CLOSED) && fl__add_seq_cst(&g->balance_, n + GROUP_CLOSED) + n > 0)
+		/* invariant 2. No waiter changes a word that is 0. */
 		fl__store_relaxed(&g->running_, GROUP_MEMBERS_LEFT);
 }
 
-/* Under the lock. Returns whether no member is left. */
+/* Under the lock. Returns the member's number. */
+static size_t group_count_in(fl_group *g)
+{
+	/* the begin of the group, both; pairs with group_enter_begun() */
+	const size_t seen = fl__add_release(&g->entered_, GROUP_MEMBER);
+	if ((seen & GROUP_CLOSED) && fl__add_release(&g->balance_, GROUP_MEMBER) == GROUP_CLOSED)
+		fl__store_relaxed(&g->running_, GROUP_MEMBERS_LEFT); /* invariant 2 */
+	return seen / GROUP_MEMBER;
+}
+
+/* Under the lock. Returns whether a closed group has no member left. */
 static bool group_count_out_locked(fl_group *g, struct group_wakes *wakes)
 {
-	/* what the members wrote; pairs with group_count_out() */
-	if (fl__sub_acquire(&g->count_, 1) != 1)
+	/* what the members wrote; pairs with group_count_out() and fl__group_left() */
+	if (fl__sub_acq_rel(&g->balance_, GROUP_MEMBER) != GROUP_LAST)
 		return false;
 	group_clear(&g->idle_, GROUP_NO_OFFER, wakes);
 	group_clear(&g->running_, GROUP_MEMBERS_LEFT, wakes);
@@ -157,9 +224,10 @@ static bool group_count_out_locked(fl_group *g, struct group_wakes *wakes)
 /* Without the lock. The caller's last access to the group. */
 static void group_count_out(fl_group *g)
 {
-	size_t n = fl__load_relaxed(&g->count_); /* the CAS decides */
-	while (n > 1)
-		if (fl__cas_weak_release(&g->count_, &n, n - 1)) /* pairs with group_count_out_locked() */
+	size_t seen = fl__load_relaxed(&g->balance_); /* the CAS decides */
+	while (seen != GROUP_LAST)
+		/* invariant 2; pairs with group_count_out_locked() and fl__group_left() */
+		if (fl__cas_weak_release(&g->balance_, &seen, seen - GROUP_MEMBER))
 			return;
 	struct group_wakes wakes = {0};
 	fl__lock(&g->lock_);
@@ -276,18 +344,30 @@ static bool group_fiber_in(fl_group *g, const struct fl__host *s)
 	return true;
 }
 
-/* Without the lock, for a group with members; for a fiber, with fibers of `s`. Else false. */
-static bool group_enter_begun(fl_group *g, const struct fl__host *s)
+/*
+ * Without the lock, for a group with members; for a fiber, with fibers of `s`. Else false. Stores
+ * the member's number.
+ */
+static bool group_enter_begun(fl_group *g, const struct fl__host *s, size_t *number)
 {
 	const size_t fibers = s ? group_fibers(g) : 0;
 	/* only this thread stores `s` there; another value is not `s` */
 	if (s && (fibers == 0 || fl__load_relaxed(&g->sched_) != s))
 		return false;
-	size_t n = fl__load_relaxed(&g->count_);                      /* the CAS decides */
-	while (n > 0 && !fl__cas_weak_acquire(&g->count_, &n, n + 1)) /* pairs with group_count_in() */
+	size_t seen = fl__load_relaxed(&g->entered_), left = 0; /* relaxed, both: the CAS decides */
+	/* pairs with group_count_in() */
+	while (seen != 0 && !(seen & GROUP_CLOSED) && !fl__cas_weak_acquire(&g->entered_, &seen, seen + GROUP_MEMBER))
 		;
-	if (n == 0)
+	if (seen & GROUP_CLOSED) {
+		left = fl__load_relaxed(&g->balance_);
+		/* pairs with group_close() and group_count_in() */
+		while (left > GROUP_CLOSED && !fl__cas_weak_acquire(&g->balance_, &left, left + GROUP_MEMBER))
+			;
+		seen = left > GROUP_CLOSED ? fl__add_relaxed(&g->entered_, GROUP_MEMBER) : 0; /* a number */
+	}
+	if (seen == 0)
 		return false;
+	*number = seen / GROUP_MEMBER;
 	if (s)
 		group_set_fibers(g, fibers + 1);
 	return true;
@@ -296,16 +376,16 @@ static bool group_enter_begun(fl_group *g, const struct fl__host *s)
 /* Counts a new task, or a fiber of `s`. Begins the group if needed. Returns the member's number. */
 size_t fl__group_enter(fl_group *g, const struct fl__host *s, fl_cancel_token *parent)
 {
-	if (group_enter_begun(g, s))
-		return fl__add_relaxed(&g->number_, 1); /* only the value's uniqueness counts */
+	size_t number;
+	if (group_enter_begun(g, s, &number))
+		return number;
 	fl__lock(&g->lock_);
 	if (s && !group_fiber_in(g, s)) {
 		fl__unlock(&g->lock_);
 		fl__panic("fl_group_start", g, "it has fibers on another loop");
 	}
 	const bool cancelled = group_begin(g, parent);
-	const size_t number = fl__add_relaxed(&g->number_, 1); /* as above */
-	group_count_in(g);
+	number = group_count_in(g);
 	fl__unlock(&g->lock_);
 	if (cancelled)
 		fl_cancel_token_request(&g->token_);
@@ -316,6 +396,7 @@ static int group_refuse(fl_group *g, int rc)
 {
 	struct group_wakes wakes = {0};
 	fl__lock(&g->lock_);
+	group_close(g); /* so that only one of several refused members ends the group */
 	/* a member that set used_ was counted out before the count reached 0 */
 	if (group_count_out_locked(g, &wakes) && !fl__load_relaxed(&g->used_) && !g->joining_)
 		group_end(g);
@@ -329,16 +410,55 @@ int fl__group_uncount_fiber(fl_group *g, int rc)
 	return group_refuse(g, rc);
 }
 
-static int group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result,
+/* Pushes tasks, linked from `first` to `last`, to the stack. */
+static void group_push(fl_group *g, fl_future *first, fl_future *last)
+{
+	fl_future **next = &group_task_of(last)->next;
+	*next = fl__load_relaxed(&g->listed_);                  /* the CAS decides */
+	while (!fl__cas_weak_seq_cst(&g->listed_, next, first)) /* release: pairs with group_take_all() */
+		;
+	if (fl__load_seq_cst(&g->idle_) & GROUP_NO_OFFER) /* invariant 3 */
+		group_wake_taking_join(g);
+}
+
+/* The whole stack, which is empty then. */
+static fl_future *group_take_all(fl_group *g)
+{
+	/* invariant 3; then links and futures: pairs with group_push() */
+	return fl__load_seq_cst(&g->listed_) ? fl__swap_acquire(&g->listed_, NULL) : NULL;
+}
+
+/* Frees the tasks of a list that have ended, and pushes the others. Returns how many are left. */
+static size_t group_sweep(fl_group *g, fl_future *list)
+{
+	fl_future *first = NULL, **end = &first, *last = NULL;
+	size_t left = 0;
+	for (fl_future *f = list, *next; f; f = next) {
+		next = group_task_of(f)->next;
+		if (fl__future_has_ended(f)) {
+			fl__task_block_free(fl__task_block_of(f));
+		} else {
+			*end = last = f;
+			end = &group_task_of(f)->next;
+			left++;
+		}
+	}
+	if (last)
+		group_push(g, first, last);
+	return left;
+}
+
+static int group_submit(const char *function, fl_group *g, const fl_task_type *type, const void *arg, void *result,
                         const fl_submit_config *wanted)
 {
+	fl__executor_check(g->executor_, function);
+	fl_submit_config config = *FL__OR_DEFAULTS(wanted);
 	const size_t number = fl__group_enter(g, NULL, NULL);
-	if (wanted->cancel)
+	if (config.cancel)
 		return group_refuse(g, -EINVAL); /* the parent token of a task is the group's */
 	if (fl_cancel_token_is_requested(&g->token_))
 		return group_refuse(g, -ECANCELED);
-	struct group_task task = {g, result, number, wanted->on_end, wanted->on_end_arg};
-	fl_submit_config config = *wanted;
+	struct group_task task = {g, result, number, config.on_end, config.on_end_arg, NULL};
 	config.cancel = &g->token_;
 	config.on_end = group_task_ended;
 	config.on_end_arg = &task;
@@ -346,69 +466,64 @@ static int group_submit(fl_group *g, const fl_task_type *type, const void *arg, 
 	const int rc = fl__submit(g->executor_, type, arg, 1, &f, &config, sizeof task);
 	if (rc != 0)
 		return group_refuse(g, rc);
-	fl__cancel_offer(&f->token);
-	fl_future_free(f);
-	if (fl__load_seq_cst(&g->idle_) & GROUP_NO_OFFER) /* invariant 3 */
-		group_wake_taking_join(g);
+	const size_t few = fl__task_block_of(f)->size == FL__TASK_BLOCK_OWN ? 1 : FL__GROUP_SWEEP;
+	group_push(g, f, f); /* from here on another submit may free the memory */
+	/* a hint, both */
+	if (number >= fl__load_relaxed(&g->swept_) + few)
+		fl__store_relaxed(&g->swept_, number + group_sweep(g, group_take_all(g)));
 	return 0;
 }
 
-static const fl_submit_config group_submit_defaults;
-
 int fl_group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result)
 {
-	fl__executor_check(g->executor_, "fl_group_submit");
-	return group_submit(g, type, arg, result, &group_submit_defaults);
+	return group_submit("fl_group_submit", g, type, arg, result, NULL);
 }
 
 int fl_group_submit_with(fl_group *g, const fl_task_type *type, const void *arg, void *result,
                          const fl_submit_config *config)
 {
-	fl__executor_check(g->executor_, "fl_group_submit_with");
-	return group_submit(g, type, arg, result, config ? config : &group_submit_defaults);
+	return group_submit("fl_group_submit_with", g, type, arg, result, config);
 }
 
-/* The future has not ended: its producer has a reference. */
-static void group_keep(fl_cancel_token *token)
+/* By the join: a reference to the first pending task in the stack or, behind that, in `*taken`. */
+static fl_future *group_take_pending(fl_group *g, fl_future **taken)
 {
-	(void)fl_future_ref(fl__future_of_token(token));
-}
-
-static fl_future *group_take_marked(fl_group *g)
-{
-	fl_cancel_token *token = fl__cancel_take_offered(&g->token_, group_keep);
-	return token ? fl__future_of_token(token) : NULL;
+	fl_future *newest = group_take_all(g), **end = &newest, *f;
+	while (*end)
+		end = &group_task_of(*end)->next;
+	*end = *taken;
+	*taken = newest;
+	while ((f = *taken) != NULL) {
+		*taken = group_task_of(f)->next;
+		const bool pending = fl__future_try_ref(f, 0);
+		fl__task_block_free(fl__task_block_of(f));
+		if (pending)
+			break;
+	}
+	return f;
 }
 
 static void group_mark_no_offer(fl_group *g)
 {
 	FL__LOCKED(&g->lock_);
 	/* the lock orders it */
-	if (fl__load_relaxed(&g->count_) > 0 && !(fl__load_relaxed(&g->idle_) & GROUP_NO_OFFER))
+	if (fl__group_left(g) > 0 && !(fl__load_relaxed(&g->idle_) & GROUP_NO_OFFER))
 		/* invariant 3. No waiter changes a word that is 0. */
 		fl__store_seq_cst(&g->idle_, GROUP_NO_OFFER);
 }
 
 /*
- * A reference to the future of a task, roughly the newest, that has not ended and that no join
- * took. NULL: none; the next submit wakes a join that sleeps.
+ * As group_take_pending(): roughly the newest task that no join took. NULL: none; the next submit
+ * wakes a join that sleeps.
  */
-static fl_future *group_take_offer(fl_group *g)
+static fl_future *group_take_offer(fl_group *g, fl_future **taken)
 {
-	fl_future *f = group_take_marked(g);
+	fl_future *f = group_take_pending(g, taken);
 	if (!f) {
 		group_mark_no_offer(g);
-		f = group_take_marked(g);
+		f = group_take_pending(g, taken);
 	}
 	return f;
-}
-
-/* Sleeps until no member is left, or, if `takes`, there is an offer: 0, -ETIMEDOUT, -ECANCELED. */
-static int group_sleep(fl_group *g, bool takes, fl_time deadline, fl_cancel_token *cancel)
-{
-	if (takes)
-		return fl__word_wait(&g->idle_, &group_has_offer, deadline, cancel);
-	return fl__word_wait(&g->running_, &group_none_left, deadline, cancel);
 }
 
 void fl_group_cancel(fl_group *g)
@@ -423,15 +538,9 @@ void fl_group_cancel(fl_group *g)
 	fl__cancel_call(&calls);
 }
 
-static size_t group_left(const fl_group *g)
-{
-	/* a lone number; a caller that reads 0 takes the lock */
-	return fl__load_relaxed(&g->count_);
-}
-
 size_t fl_group_count(const fl_group *g)
 {
-	const size_t left = group_left(g);
+	const size_t left = fl__group_left(g);
 	/* relaxed: the context whose join has given up has stored it */
 	return left > 0 ? left : fl__load_relaxed(&g->gave_up_);
 }
@@ -469,12 +578,15 @@ fl_cancel_token *fl_group_token(fl_group *g)
 
 static bool group_on_ready(void *g)
 {
-	return group_left(g) == 0;
+	return fl__group_left(g) == 0;
 }
 
 static bool group_on_arm(void *group, struct fl__node *node)
 {
 	fl_group *g = group;
+	fl__lock(&g->lock_);
+	group_close(g);
+	fl__unlock(&g->lock_);
 	return fl__word_arm(&g->running_, &group_none_left, node);
 }
 
@@ -500,31 +612,27 @@ static void group_handle_offer(fl_group *g, fl_future *f, fl_time deadline, fl_c
 	fl_future_free(f);
 }
 
-static bool group_is_reached_by(const fl_group *g, const fl_cancel_token *cancel)
-{
-	const fl_cancel_token *token = &g->token_;
-	while (token && token != cancel)
-		token = token->parent_;
-	return token || cancel == FL_SHIELDED;
-}
-
 /*
- * If `cancel` is above the group's token, a request of the group's token ends the sleep, too: once,
- * and sets `*stopped`.
+ * Sleeps until no member is left, or, if `takes`, there is an offer: 0, -ETIMEDOUT, -ECANCELED. If
+ * `cancel` is above the group's token, a request of the group's token ends the sleep, too: once, and
+ * sets `*stopped`.
  */
-static int group_sleep_or_stop(fl_group *g, bool takes, fl_time deadline, fl_cancel_token *cancel, bool *stopped)
+static int group_sleep(fl_group *g, bool takes, fl_time deadline, fl_cancel_token *cancel, bool *stopped)
 {
-	if (*stopped || !group_is_reached_by(g, cancel))
-		return group_sleep(g, takes, deadline, cancel);
-	const int rc = group_sleep(g, takes, deadline, &g->token_);
-	*stopped = rc == -ECANCELED && !fl_cancel_token_is_requested(cancel);
-	return *stopped ? 0 : rc;
+	const bool is_above = cancel == FL_SHIELDED || fl__cancel_is_under(&g->token_, cancel);
+	fl_cancel_token *by = is_above && !*stopped ? &g->token_ : cancel;
+	const int rc = takes ? fl__word_wait(&g->idle_, &group_has_offer, deadline, by)
+	                     : fl__word_wait(&g->running_, &group_none_left, deadline, by);
+	if (by == cancel || rc != -ECANCELED || fl_cancel_token_is_requested(cancel))
+		return rc;
+	*stopped = true;
+	return 0;
 }
 
 static int group_sleep_blocking(fl_group *g, bool takes, fl_time deadline, fl_cancel_token *cancel, bool *stopped)
 {
 	FL__BLOCKS(deadline);
-	return group_sleep_or_stop(g, takes, deadline, cancel, stopped);
+	return group_sleep(g, takes, deadline, cancel, stopped);
 }
 
 /* 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
@@ -532,23 +640,25 @@ static int group_wait_for_all(fl_group *g, fl_time deadline, fl_cancel_token *ca
 {
 	const bool helps = fl__run_serves(g->executor_);
 	bool stopped = !g->executor_; /* then the group has no task to run or to cancel */
+	fl_future *taken = NULL;
 	int rc = 0;
-	while (rc == 0 && group_left(g) > 0) {
+	while (rc == 0 && fl__group_left(g) > 0) {
 		const bool takes = helps || (stopped && g->executor_);
 		fl_future *f = NULL;
 		if (takes) {
 			rc = fl__is_interrupted(deadline, cancel);
 			if (rc != 0)
 				break;
-			f = group_take_offer(g);
+			f = group_take_offer(g, &taken);
 		}
 		if (f)
 			group_handle_offer(g, f, deadline, cancel);
 		else if (helps) /* other workers of the executor run the rest */
-			rc = group_sleep_or_stop(g, takes, deadline, cancel, &stopped);
+			rc = group_sleep(g, takes, deadline, cancel, &stopped);
 		else
 			rc = group_sleep_blocking(g, takes, deadline, cancel, &stopped);
 	}
+	(void)group_sweep(g, taken);
 	return rc;
 }
 
@@ -565,6 +675,7 @@ static void group_join_begin(const char *function, fl_group *g)
 	fl__lock(&g->lock_);
 	const bool already = g->joining_;
 	g->joining_ = true;
+	group_close(g);
 	fl__unlock(&g->lock_);
 	if (already)
 		fl__panic(function, g, "another context joins it");
@@ -573,6 +684,7 @@ static void group_join_begin(const char *function, fl_group *g)
 /* `rc`: what ended the wait early. */
 static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 {
+	(void)group_sweep(g, group_take_all(g)); /* all have ended */
 	FL__LOCKED(&g->lock_);
 	const bool begun = g->begun_;
 	const bool from_above = begun && !g->cancelled_ && fl_cancel_token_is_requested(&g->token_);
@@ -581,7 +693,10 @@ static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 	g->cancelled_ = false;
 	g->joining_ = false;
 	fl__store_relaxed(&g->gave_up_, false); /* relaxed: see fl_group_count() */
-	g->number_ = 0;
+	fl__store_relaxed(&g->swept_, 0);       /* a hint */
+	/* the caller, alone with the group, opens it. What members wrote; pairs with fl__group_left() */
+	fl__store_release(&g->entered_, 0);
+	fl__store_release(&g->balance_, 0);
 	if (!begun)
 		return 0;
 	if (g->error_ != 0)
@@ -608,20 +723,13 @@ static int group_tell_apart(fl_group *g, int rc)
 	return fl__failure_store(FL__NO_INDEX, rc, g->message_);
 }
 
-static bool group_token_is_under(const fl_cancel_token *token, const fl_cancel_token *top)
-{
-	while (token && token->parent_ != top)
-		token = token->parent_;
-	return token;
-}
-
 /*
  * Whether the calling context is a member, or runs what a member waits for. A shield hides neither
  * the caller's own token nor its task.
  */
 static bool group_is_member(const fl_group *g)
 {
-	return group_token_is_under(fl__ctx_get()->own, &g->token_) || fl__run_is_under_token(&g->token_);
+	return fl__cancel_is_under(fl__ctx_get()->own, &g->token_) || fl__run_is_under_token(&g->token_);
 }
 
 /*
@@ -657,14 +765,14 @@ static int group_may_wait_for_tasks(const fl_group *g)
  */
 static int group_may_join(fl_group *g)
 {
-	if (group_left(g) == 0)
+	if (fl__group_left(g) == 0)
 		return 0;
 	if (group_is_member(g))
 		return -EDEADLK;
 	int rc = group_may_wait_for_tasks(g);
 	if (rc == 0)
 		rc = group_may_wait_for_fibers(g);
-	if (rc != 0 || !group_token_is_under(fl_cancel_scope_current(), &g->token_))
+	if (rc != 0 || !fl__cancel_is_under(fl_cancel_scope_current(), &g->token_))
 		return rc;
 	fl__store_relaxed(&g->gave_up_, true); /* relaxed: see fl_group_count() */
 	return -EDEADLK;
@@ -711,7 +819,7 @@ int fl_group_join_until(fl_group *g, fl_time deadline, fl_cancel_token *cancel)
 
 int fl_group_try_join(fl_group *g)
 {
-	if (group_left(g) == 0)
+	if (fl__group_left(g) == 0)
 		return fl_group_join_until(g, FL_NO_WAIT, NULL);
 	fl__store_relaxed(&g->gave_up_, true); /* relaxed: see fl_group_count() */
 	return -EAGAIN;

@@ -1,8 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "../base/atomic.h"
 #include <fairlead/group.h>
 #include <stdbool.h>
+
+enum { FL__GROUP_CLOSED = 1 }; /* see group.c */
+
+/*
+ * The number of the members that have not ended. Members that enter or end during the call may be
+ * counted or not. What ended members wrote is visible if it is 0.
+ */
+static inline size_t fl__group_left(const fl_group *g)
+{
+	/* both loads pair with group_count_out() and group_join_finish() */
+	const size_t balance = fl__load_acquire(&g->balance_);
+	if (balance & FL__GROUP_CLOSED)
+		return balance / 2;
+	/* a member that has ended had entered before. Above SIZE_MAX / 4: a join has joined them meanwhile */
+	const size_t left = (fl__load_acquire(&g->entered_) + balance) / 2;
+	return left > SIZE_MAX / 4 ? 0 : left;
+}
 
 /* The fibers of loops call these (loop/loop_fiber.c). group.c has the tables. */
 

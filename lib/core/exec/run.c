@@ -281,10 +281,8 @@ unsigned fl__run_depth(const fl_executor *e)
 bool fl__run_is_under_token(const fl_cancel_token *token)
 {
 	RUN_EACH (run)
-		for (const fl_cancel_token *c = run->active && run->future ? &run->future->token : NULL; c;
-		     c = c->parent_)
-			if (c->parent_ == token)
-				return true;
+		if (run->active && run->future && fl__cancel_is_under(&run->future->token, token))
+			return true;
 	return false;
 }
 

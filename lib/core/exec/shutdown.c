@@ -139,8 +139,9 @@ static void executor_request_frames(fl_executor *e)
 /* The effect of a cancel on running tasks. */
 enum executor_effect { EXECUTOR_LEAVES_RUNNING, EXECUTOR_REQUESTS_RUNNING, EXECUTOR_KILLS_RUNNING };
 
-static size_t executor_cancel_tasks(fl_executor *e, enum executor_effect effect)
+static size_t executor_cancel_tasks(const char *function, fl_executor *e, enum executor_effect effect)
 {
+	fl__executor_check(e, function);
 	if (fl__executor_is_forked(e))
 		return 0;
 	struct executor_taken taken;
@@ -163,20 +164,17 @@ static size_t executor_cancel_tasks(fl_executor *e, enum executor_effect effect)
 
 size_t fl_executor_cancel(fl_executor *e)
 {
-	fl__executor_check(e, "fl_executor_cancel");
-	return executor_cancel_tasks(e, EXECUTOR_REQUESTS_RUNNING);
+	return executor_cancel_tasks("fl_executor_cancel", e, EXECUTOR_REQUESTS_RUNNING);
 }
 
 size_t fl_executor_cancel_pending(fl_executor *e)
 {
-	fl__executor_check(e, "fl_executor_cancel_pending");
-	return executor_cancel_tasks(e, EXECUTOR_LEAVES_RUNNING);
+	return executor_cancel_tasks("fl_executor_cancel_pending", e, EXECUTOR_LEAVES_RUNNING);
 }
 
 size_t fl_executor_terminate(fl_executor *e)
 {
-	fl__executor_check(e, "fl_executor_terminate");
-	return executor_cancel_tasks(e, EXECUTOR_KILLS_RUNNING);
+	return executor_cancel_tasks("fl_executor_terminate", e, EXECUTOR_KILLS_RUNNING);
 }
 
 int fl_executor_resize(fl_executor *e, unsigned workers)
@@ -251,8 +249,10 @@ static bool executor_would_hang(fl_executor *e, fl_time deadline)
 	       (e->ops->would_hang && !fl__is_expired(deadline) && e->ops->would_hang(e));
 }
 
-static int executor_check_and_wait(fl_executor *e, bool closes, fl_time deadline, fl_cancel_token *cancel)
+static int executor_check_and_wait(const char *function, fl_executor *e, bool closes, fl_time deadline,
+                                   fl_cancel_token *cancel)
 {
+	fl__executor_check(e, function);
 	if (fl__executor_is_forked(e))
 		return -EOWNERDEAD;
 	if (executor_would_hang(e, deadline))
@@ -262,14 +262,12 @@ static int executor_check_and_wait(fl_executor *e, bool closes, fl_time deadline
 
 int fl_executor_join_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 {
-	fl__executor_check(e, "fl_executor_join");
-	return executor_check_and_wait(e, true, deadline, cancel);
+	return executor_check_and_wait("fl_executor_join", e, true, deadline, cancel);
 }
 
 int fl_executor_wait_idle_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 {
-	fl__executor_check(e, "fl_executor_wait_idle");
-	return executor_check_and_wait(e, false, deadline, cancel);
+	return executor_check_and_wait("fl_executor_wait_idle", e, false, deadline, cancel);
 }
 
 static void executor_drop_initialize_arg(fl_executor *e)

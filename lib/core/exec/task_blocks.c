@@ -26,7 +26,7 @@
  *      by its subtraction from `left`.
  *   2. The memory of a pool's block stays a block of the same size, with the state of its last
  *      future, as long as the pool: another thread may still read that state
- *      (fl__future_ref_running()).
+ *      (fl__future_try_ref()).
  *   3. `left` reaches 0 once: it starts at EARLY, above the number of blocks.
  *      fl__task_blocks_free() subtracts EARLY, less the sum of all `out`.
  *   4. A context in a cache never waits.
@@ -279,6 +279,11 @@ static struct fl__task_block *task_blocks_push(struct fl__task_block_list *list,
 
 void fl__task_block_free(struct fl__task_block *block)
 {
+	uint32_t *state = &block->future.state, seen;
+	while ((seen = fl__load_acquire(state)) & FL__FUTURE_LISTED) /* pairs with the CAS */
+		/* this owner's use */
+		if (fl__cas_weak_release(state, &seen, seen & ~(uint32_t)FL__FUTURE_LISTED))
+			return;
 	struct fl__task_blocks *pool = block->pool;
 	const unsigned size = block->size;
 	if (size == FL__TASK_BLOCK_OWN)

@@ -216,6 +216,10 @@ static inline struct fl__task_block *fl__task_block_new_small(struct fl__task_bl
 	return block;
 }
 
+/*
+ * The owner frees the block. A block whose future is LISTED has two owners, the future's last
+ * reference and a group. Both call this; the first call clears LISTED, the second frees the block.
+ */
 void fl__task_block_free(struct fl__task_block *block);
 
 /* Small blocks that a worker has freed and that still count as in use. */

@@ -93,7 +93,8 @@ void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_call
 {
 	*node = (struct fl__callback){.call = callback, .arg = arg};
 	FL__LIST_ADD(&f->callbacks, node);
-	(void)fl__future_guard(f); /* true: the future has not ended */
+	/* the caller publishes the future */
+	fl__store_relaxed(&f->state, fl__load_relaxed(&f->state) | FL__FUTURE_REGISTERED);
 }
 
 void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg)

@@ -18,11 +18,15 @@
  *                                              the end: CAS; to add a
  *                                              callback or to request the
  *                                              token
+ *   REGISTERED the future had a callback       fl__future_register()          never
+ *              before other threads saw it
+ *   LISTED     a group's stack owns the        fl__task_block_begin()         fl__task_block_free()
+ *              memory, too: invariant 5
  *   KEPT       the future has failed, and its  fl__future_keep_result(),      never
  *              result counts                   before the end
  *              (fl_task_keep_result())
  *   the rest   references, in units of REF     fl_future_ref(),               fl_future_free(),
- *                                              fl__future_ref_running()       _free_shared(),
+ *                                              fl__future_try_ref()           _free_shared(),
  *                                                                             the ending CAS
  *
  * The columns: bit, meaning, set by, cleared by.
@@ -40,15 +44,17 @@
  *      does the ending CAS. A thread that wants to request the token or to add a callback sets
  *      GUARDED first, unless the future has ended. Then the thread takes the lock and reads the
  *      state again. The future either has ended, or does not end before the unlock. A future with
- *      neither GUARDED nor WAITERS, whose token is alone (fl__cancel_is_alone()), ends with one
- *      CAS.
+ *      neither GUARDED nor WAITERS, whose token is in no tree (fl__cancel_is_alone()), ends
+ *      with one CAS. Afterwards nobody changes its callbacks.
  *   3. While WAITERS is set, the ending CAS is part of a transaction of the parking lot (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left
  *      its tree. So a waiter may then free what the argument referred to, and the parent token.
  *      After the end is published, the reports of as_completed.c are made, without `lock`, and
  *      then the callbacks run in order. Reports are in the same list, and leave it under `lock`.
- *   5. The memory stays until the last reference is freed. The context that ends the future holds
+ *   5. The memory stays until the last reference is freed and, if the future is LISTED, until the
+ *      group has freed it, too. The context that frees the last reference runs the result's drop
+ *      hook at once: a group never does, and delays none. The context that ends the future holds
  *      a reference: the producer's or, while the block stays in a ring, one of its own. A worker
  *      without callbacks to run frees that reference by the ending CAS, or after it, but before it
  *      wakes the waiters. So a waiter that frees its
@@ -58,7 +64,11 @@
  *      stores.
  *
  * Stale bits are safe: WAITERS without a wait queue costs a visit of the parking lot, GUARDED
- * without callbacks a lock. Lock order: an executor's, `lock`, a token's tree, a bucket of the
+ * without callbacks a lock.
+ *
+ * A token that is APART (cancel.c) is asked for only by the context that has claimed the future:
+ * until that context ends it, the parent exists. So such a future is claimed first, and is then
+ * claimed for a cancel if its token is requested. Lock order: an executor's, `lock`, a token's tree, a bucket of the
  * parking lot.
  */
 #include "future.h"
@@ -76,6 +86,7 @@
 void fl__future_discard(fl_future *f)
 {
 	fl_cancel_token_destroy(&f->token);
+	fl__store_relaxed(&f->state, 0); /* no longer LISTED; no other thread has seen it */
 	f->ops->release(f);
 }
 
@@ -89,10 +100,10 @@ fl_future *fl_future_ref(fl_future *f)
 	fl__panic("fl_future_ref", f, "too many references");
 }
 
-bool fl__future_ref_running(fl_future *f)
+bool fl__future_try_ref(fl_future *f, uint32_t claimed)
 {
 	uint32_t seen = fl__load_relaxed(&f->state); /* the CAS decides */
-	while ((seen & (FL__FUTURE_CLAIMED | FL__FUTURE_ENDED)) == FL__FUTURE_CLAIMED && seen / FL__FUTURE_REF > 0)
+	while ((seen & (FL__FUTURE_CLAIMED | FL__FUTURE_ENDED)) == claimed && seen / FL__FUTURE_REF > 0)
 		/* as in fl_future_ref() */
 		if (fl__cas_weak_relaxed(&f->state, &seen, seen + FL__FUTURE_REF))
 			return true;
@@ -188,9 +199,18 @@ bool fl__future_claim_ended(fl_future *f)
 
 enum fl__claim fl__future_claim(fl_future *f)
 {
-	if (fl__likely(!fl_cancel_token_is_requested(&f->token)))
-		return future_claim(f, FL__FUTURE_CLAIMED) ? FL__CLAIM_RUN : FL__CLAIM_LOST;
-	return fl__future_claim_cancel(f) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
+	/* a pending task's token stays APART */
+	const bool apart = fl__load_relaxed(&f->token.word_) & FL__CANCEL_APART;
+	if (!apart && fl__cancel_is_requested(&f->token))
+		return fl__future_claim_cancel(f) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
+	if (!future_claim(f, FL__FUTURE_CLAIMED))
+		return FL__CLAIM_LOST;
+	if (!apart || !fl__cancel_is_requested(&f->token))
+		return FL__CLAIM_RUN;
+	/* the ending CAS publishes it */
+	(void)fl__or_relaxed(&f->state, FL__FUTURE_CANCELLED | (future_is_late(f) ? FL__FUTURE_EXPIRED : 0));
+	fl__hook_task(FL__TRACE_CANCEL, f);
+	return FL__CLAIM_CANCEL;
 }
 
 bool fl__future_is_claimed(const fl_future *f)
@@ -221,19 +241,23 @@ bool fl__future_has_expired(const fl_future *f)
 /* The end. */
 
 /*
- * The ending CAS; also subtracts `drop` (0 or FL__FUTURE_REF). Returns the old word; 0: it needs
- * `lock`.
+ * The ending CAS. Stores the callbacks, and without any also subtracts `drop` (0 or FL__FUTURE_REF).
+ * Returns the old word; 0: it needs `lock`, and nothing has happened.
  */
-static uint32_t future_try_publish(fl_future *f, uint32_t drop)
+static uint32_t future_try_publish(fl_future *f, uint32_t drop, struct fl__callback **list)
 {
 	uint32_t seen = fl__load_relaxed(&f->state); /* the CAS decides */
-	while (!(seen & (FL__FUTURE_WAITERS | FL__FUTURE_GUARDED)) && fl__cancel_is_alone(&f->token))
+	while (!(seen & (FL__FUTURE_WAITERS | FL__FUTURE_GUARDED)) && fl__cancel_is_alone(&f->token)) {
+		const bool registered = seen & FL__FUTURE_REGISTERED;
 		/*
 		 * error, message and result; pairs with fl__future_has_ended(),
 		 * fl__future_has_result(), fl_future_get_state() and fl__word_wait()
 		 */
-		if (fl__cas_weak_release(&f->state, &seen, (seen | FL__FUTURE_ENDED) - drop))
+		if (fl__cas_weak_release(&f->state, &seen, (seen | FL__FUTURE_ENDED) - (registered ? 0 : drop))) {
+			*list = registered ? f->callbacks : NULL;
 			return seen;
+		}
+	}
 	return 0;
 }
 
@@ -264,9 +288,9 @@ static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback
                               bool *freed)
 {
 	struct fl__lot lot;
-	*list = NULL;
-	if (future_try_publish(f, 0) != 0)
+	if (future_try_publish(f, 0, list) != 0)
 		return true;
+	*list = NULL;
 	fl__lock(&f->lock);
 	struct fl__callback *all = f->callbacks, *newest = all;
 	while (newest && newest->call == fl__future_report)
@@ -302,6 +326,7 @@ static struct fl__callback *future_publish(fl_future *f)
 	return list;
 }
 
+/* Takes over `message`, and corrects f->error. */
 static FL__NOINLINE void future_set_failure(fl_future *f, char *message)
 {
 	const uint32_t seen = fl__load_relaxed(&f->state); /* the caller's own claim */
@@ -318,20 +343,14 @@ static FL__NOINLINE void future_set_failure(fl_future *f, char *message)
 	f->message = f->error > 0 && !message ? fl__message_positive(f->type, f->error) : message;
 }
 
-/* Takes over `message`, and corrects f->error. */
-static inline void future_set_message(fl_future *f, char *message)
-{
-	/* the caller's own claim */
-	if (fl__unlikely(f->error != 0 || (fl__load_relaxed(&f->state) & FL__FUTURE_CANCELLED)))
-		future_set_failure(f, message);
-	else
-		fl__message_free(message);
-}
-
 void fl__future_set_error(fl_future *f, int error, char *message)
 {
 	f->error = error;
-	future_set_message(f, message);
+	/* the caller's own claim */
+	if (fl__unlikely(error != 0 || (fl__load_relaxed(&f->state) & FL__FUTURE_CANCELLED)))
+		future_set_failure(f, message);
+	else
+		fl__message_free(message);
 }
 
 void fl__future_set_end(fl_future *f, int error, char *message)
@@ -361,18 +380,14 @@ void fl__future_finish(fl_future *f, int error, char *message)
 
 bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks)
 {
-	const uint32_t before = future_try_publish(f, FL__FUTURE_REF);
-	*callbacks = NULL;
-	if (before / FL__FUTURE_REF > 1)
-		return true;
-	if (before == 0) {
-		bool freed = false;
+	bool freed = false;
+	const uint32_t before = future_try_publish(f, FL__FUTURE_REF, callbacks);
+	if (before == 0)
 		(void)future_publish_if(f, false, NULL, callbacks, &freed); /* always true */
-		if (*callbacks)
-			return false;
-		if (freed || fl__future_free_shared(f))
-			return true;
-	}
+	if (*callbacks)
+		return false;
+	if (freed || before / FL__FUTURE_REF > 1 || (before == 0 && fl__future_free_shared(f)))
+		return true;
 	/* the last reference */
 	if (f->type->drop_result)
 		return false;
@@ -409,22 +424,6 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 		fl_future_free(now->future);
 }
 
-bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
-{
-	struct fl__callback *list;
-	if (fl__type_has_hooks(f->type))
-		return false;
-	if (f->type->drop_arg)
-		fl__drop(f->type->drop_arg, f->arg); /* again in fl__future_finish(): it zeroes the handle */
-	if (!future_publish_if(f, true, prompt, &list, NULL))
-		return false;
-	if (list)
-		fl__future_run_callbacks(f, list);
-	return true;
-}
-
-/* Cancelling. */
-
 bool fl__future_guard(fl_future *f)
 {
 	/* the CAS decides, or the check under the lock */
@@ -435,6 +434,24 @@ bool fl__future_guard(fl_future *f)
 			return true;
 	return !fl__future_has_ended(f);
 }
+
+bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
+{
+	struct fl__callback *list;
+	if (fl__type_has_hooks(f->type))
+		return false;
+	if (f->type->drop_arg)
+		fl__drop(f->type->drop_arg, f->arg); /* again in fl__future_finish(): it zeroes the handle */
+	if (fl__load_relaxed(&f->state) & FL__FUTURE_REGISTERED) /* never changes */
+		(void)fl__future_guard(f);                       /* so the end looks at the callbacks first */
+	if (!future_publish_if(f, true, prompt, &list, NULL))
+		return false;
+	if (list)
+		fl__future_run_callbacks(f, list);
+	return true;
+}
+
+/* Cancelling. */
 
 void fl__future_request_stop(fl_future *f)
 {

@@ -62,7 +62,7 @@ struct fl_future {
 	const fl_task_type *type;
 	void *arg, *result; /* in the producer's block; NULL: size 0 */
 	const struct fl__future_ops *ops;
-	/* It ends just before the end is published, under `lock`. */
+	/* Unless it is alone, it leaves its tree just before the end is published, under `lock`. */
 	fl_cancel_token token;
 	/* newest first; fl__future_init() zeroes this and the rest */
 	struct fl__callback *callbacks;
@@ -83,7 +83,9 @@ enum {
 	FL__FUTURE_GUARDED = 16,
 	FL__FUTURE_KEPT = 32,
 	FL__FUTURE_EXPIRED = 64,
-	FL__FUTURE_REF = 256 /* a reference */
+	FL__FUTURE_REGISTERED = 128,
+	FL__FUTURE_LISTED = 256,
+	FL__FUTURE_REF = 512 /* a reference */
 };
 
 /* A pending future. `parent`: of its token; NULL: none. The caller sets `arg` and `result`. */
@@ -114,7 +116,10 @@ enum fl__claim { FL__CLAIM_LOST, FL__CLAIM_RUN, FL__CLAIM_CANCEL };
  */
 enum fl__claim fl__future_claim(fl_future *f);
 
-/* Whether `f`, in no queue, is unshared: future.c, invariant 6. `claimed`: CLAIMED, or 0. */
+/*
+ * Whether `f`, in no queue, is unshared: future.c, invariant 6. `claimed`: CLAIMED, or 0. The task of
+ * a group has a token that is alone, and often one reference, but is not unshared: it is REGISTERED.
+ */
 static inline bool fl__future_is_unshared(const fl_future *f, uint32_t claimed)
 {
 	/* the consumer's use, before it freed its reference; pairs with fl__future_drop() */
@@ -205,11 +210,11 @@ static inline bool fl__future_has_result(const fl_future *f)
 bool fl__future_is_of_parent(const fl_future *f);
 
 /*
- * For a caller without a reference, which knows only that the memory is, or was, a future's.
- * Returns false unless the future is claimed and has not ended. The caller must exclude an end by
- * plain stores (future.c, invariant 6).
+ * For a caller without a reference, which knows only that the memory is, or was, a future's. Makes
+ * a reference if the future has not ended, and is claimed (`claimed` is CLAIMED) or is not claimed
+ * (0). Else returns false. The caller must exclude an end by plain stores (future.c, invariant 6).
  */
-bool fl__future_ref_running(fl_future *f);
+bool fl__future_try_ref(fl_future *f, uint32_t claimed);
 
 /* Unless it is the last: then returns false. For callers that must run no hook. */
 bool fl__future_free_shared(fl_future *f);

@@ -108,7 +108,7 @@ FL__COLD void fl__pool_list_running(fl_executor *e, struct fl__task_list *runnin
 		/* acquire: pairs with fl__pool_take() */
 		FL__BACK_OFF_UNTIL((doing = fl__load_acquire(&w->doing)) != FL__POOL_TAKING);
 		fl_future *const f = fl__pool_task_of(doing);
-		if (!f || !fl__future_ref_running(f))
+		if (!f || !fl__future_try_ref(f, FL__FUTURE_CLAIMED))
 			continue;
 		struct fl__task_block *block = fl__task_block_of(f);
 		/*

@@ -13,13 +13,18 @@
  *                fl__own_token                                            locked
  *   CALLBACKS    the token has callbacks  fl_cancel_token_on_request()    a request; the removal of
  *                                                                         the last callback
- *   OFFERED      a join may take the      fl__cancel_offer()              the join that takes it
- *                task of this token
+ *   APART        the token is not in its  fl__cancel_init_apart()         cancel_attach(), tree
+ *                parent's list                                            locked
  *
  * One lock, in the root, guards the links of a tree. A request walks the tree under it. So no
  * descendant is destroyed during the walk, and a new child is either walked, or finds its parent
  * requested. Callbacks run after the unlock. Lock order: tree, then bucket. A token's deadline is
  * the earliest of its own and its ancestors', fixed at its creation.
+ *
+ * A token that is APART costs no lock. No request of an ancestor walks to it, so whoever asks for it
+ * reads its parent's word, too. It has no child, waiter or callback: before it gets one, it enters
+ * its parent's list, and is requested from then on if its parent is. Its word changes under the
+ * tree's lock alone.
  */
 #include "cancel.h"
 #include "../base/atomic.h"
@@ -39,6 +44,27 @@ static fl_cancel_token *cancel_resolve_here(const fl_cancel_token *cancel)
 	return fl__cancel_resolve(cancel, fl__ctx_get());
 }
 
+/* Under the tree's lock. */
+static void cancel_attach_locked(fl_cancel_token *c)
+{
+	/* requests are made under this lock, too */
+	const uint32_t word = fl__load_relaxed(&c->word_);
+	if (!(word & FL__CANCEL_APART))
+		return;
+	FL__LIST_ADD_BY(next_, link_, &c->parent_->child_, c);
+	/* a request of the parent, which the lock has acquired; pairs with fl__cancel_is_requested() */
+	fl__store_release(&c->word_, (word | fl__load_relaxed(&c->parent_->word_)) & FL__CANCEL_REQUESTED);
+}
+
+void fl__cancel_attach(fl_cancel_token *c)
+{
+	/* never set again */
+	if (!(fl__load_relaxed(&c->word_) & FL__CANCEL_APART))
+		return;
+	FL__LOCKED(&c->root_->lock_);
+	cancel_attach_locked(c);
+}
+
 void fl__cancel_join_tree(fl_cancel_token *c, fl_cancel_token *parent)
 {
 	parent = cancel_resolve_here(parent);
@@ -48,6 +74,7 @@ void fl__cancel_join_tree(fl_cancel_token *c, fl_cancel_token *parent)
 	c->parent_ = parent;
 	c->root_ = fl__cancel_root_of(parent);
 	FL__LOCKED(&c->root_->lock_);
+	cancel_attach_locked(parent);
 	/* requests are made under this lock */
 	c->word_ |= fl__load_relaxed(&parent->word_) & FL__CANCEL_REQUESTED;
 	FL__LIST_ADD_BY(next_, link_, &parent->child_, c);
@@ -74,7 +101,7 @@ void fl__cancel_disown(struct fl__own_token *own)
 
 void fl_cancel_token_destroy(fl_cancel_token *c)
 {
-	/* a token without relatives is requested only by a direct call, not during the destroy */
+	/* a token outside of trees is requested only by a direct call, not during the destroy */
 	if (fl__cancel_is_alone(c))
 		return;
 	fl_cancel_token *root = fl__cancel_root_of(c);
@@ -83,6 +110,7 @@ void fl_cancel_token_destroy(fl_cancel_token *c)
 	/* an ancestor's request writes the word under this lock */
 	bool has_callback = fl__load_relaxed(&c->word_) & FL__CANCEL_CALLBACKS;
 	if (!has_child && !has_callback && c->parent_) {
+		cancel_attach_locked(c);
 		FL__LIST_REMOVE_BY(next_, link_, c);
 		c->parent_ = NULL;
 	}
@@ -178,24 +206,6 @@ void fl__cancel_request_children(fl_cancel_token *c)
 	fl__cancel_call(&calls);
 }
 
-void fl__cancel_offer(fl_cancel_token *c)
-{
-	fl__or_seq_cst(&c->word_, FL__CANCEL_OFFERED); /* see cancel.h */
-}
-
-fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_cancel_token *))
-{
-	FL__LOCKED(&fl__cancel_root_of(c)->lock_);
-	fl_cancel_token *child = c->child_;
-	while (child && !(fl__load_seq_cst(&child->word_) & FL__CANCEL_OFFERED)) /* see cancel.h */
-		child = child->next_;
-	if (child) {
-		fl__and_relaxed(&child->word_, ~(uint32_t)FL__CANCEL_OFFERED); /* lock_ orders it */
-		keep(child);
-	}
-	return child;
-}
-
 bool fl__cancel_take_back(fl_cancel_token *c)
 {
 	FL__LOCKED(&c->lock_);
@@ -232,6 +242,7 @@ fl_cancel_token *fl_cancel_scope_set(fl_cancel_token *c)
 
 bool fl__cancel_arm(fl_cancel_token *c, struct fl__node *node)
 {
+	fl__cancel_attach(c);
 	return !fl__cancel_is_requested(c) && fl__word_arm(&c->word_, &cancel_requested_word, node);
 }
 

@@ -60,18 +60,6 @@ void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct f
 /* `c` itself is not requested. */
 void fl__cancel_request_children(fl_cancel_token *c);
 
-/*
- * Sets OFFERED in `c`, which has a parent. seq_cst: if the caller then reads another thread's flag,
- * with seq_cst, as not set, that thread finds `c` when it later walks the tree.
- */
-void fl__cancel_offer(fl_cancel_token *c);
-
-/*
- * Finds the newest offered child of `c`, or NULL, and clears its OFFERED. Calls keep(child) with
- * the tree locked, before the child can leave the tree.
- */
-fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_cancel_token *));
-
 /* Takes back the request of a root. False: the root has a child; nothing has happened. */
 bool fl__cancel_take_back(fl_cancel_token *c);
 
@@ -102,22 +90,48 @@ enum {
 	FL__CANCEL_WAITERS = 2,
 	FL__CANCEL_OWN = 4,
 	FL__CANCEL_CALLBACKS = 8,
-	FL__CANCEL_OFFERED = 16
+	FL__CANCEL_APART = 16
 };
+
+/*
+ * Makes `c`, which no other thread has seen, a child of `parent` that stays out of the tree's list
+ * until something waits under it. `parent` is not APART itself, and exists while anything asks for
+ * `c`.
+ */
+static inline void fl__cancel_init_apart(fl_cancel_token *c, fl_cancel_token *parent, fl_time deadline)
+{
+	*c = (fl_cancel_token){.word_ = FL__CANCEL_APART,
+	                       .deadline_ = fl__earlier(deadline, parent->deadline_),
+	                       .root_ = fl__cancel_root_of(parent),
+	                       .parent_ = parent};
+}
 
 static inline bool fl__cancel_is_requested(const fl_cancel_token *c)
 {
-	if (fl__load_acquire(&c->word_) & FL__CANCEL_REQUESTED) /* pairs with cancel_request_one() */
-		return true;
-	return fl__is_expired(c->deadline_);
+	/* both pair with cancel_request_one() */
+	uint32_t seen = fl__load_acquire(&c->word_);
+	if (seen & FL__CANCEL_APART)
+		seen |= fl__load_acquire(&c->parent_->word_);
+	return (seen & FL__CANCEL_REQUESTED) || fl__is_expired(c->deadline_);
 }
 
-/* Whether the token has no relatives and was never requested: its destruction has nothing to do. */
+/* Whether `c`, which may be NULL, is a descendant of `above`. */
+static inline bool fl__cancel_is_under(const fl_cancel_token *c, const fl_cancel_token *above)
+{
+	while (c && c->parent_ != above)
+		c = c->parent_;
+	return c;
+}
+
+/* Whether the token is in no list and was never requested: its destruction has nothing to do. */
 static inline bool fl__cancel_is_alone(const fl_cancel_token *c)
 {
-	/* as in fl_cancel_token_destroy() */
-	return !c->parent_ && !c->child_ && fl__load_relaxed(&c->word_) == 0;
+	const uint32_t word = fl__load_relaxed(&c->word_); /* as in fl_cancel_token_destroy() */
+	return (!c->parent_ && !c->child_ && word == 0) || word == FL__CANCEL_APART;
 }
+
+/* Before something waits under `c`: if `c` is APART, it enters its parent's list. */
+void fl__cancel_attach(fl_cancel_token *c);
 
 /* False: the token is requested, or its deadline is past. */
 bool fl__cancel_arm(fl_cancel_token *c, struct fl__node *node);

@@ -143,6 +143,7 @@ bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *cb, void
 	c = fl__cancel_resolve(c, fl__ctx_get());
 	if (!c)
 		return true;
+	fl__cancel_attach(c);
 	cb->token_ = c;
 	cb->queue_ = cancel_callback_queue_of(c);
 	if (!fl__cancel_is_requested(c) && cancel_callback_register(cb))

@@ -206,39 +206,41 @@ FL_STRESS(cancel_deadline_vs_set, waiter, setter)
 }
 
 /*
- * An offer is not missed: if the offerer then reads the flag as not set, the thread that sets the
- * flag finds the offer by its walk.
+ * A request of the parent reaches a token that is in no list: the token enters the list before a wait
+ * under it, or under its child. Whoever only asks for it sees the request, too.
  */
-struct cancel_offer {
-	fl_cancel_token root, child;
-	atomic_bool walks;
-	bool seen, found;
+struct cancel_apart {
+	fl_cancel_token root, apart, child;
+	fl_event never;
+	int data, rc;
 };
 
-FL_STRESS_SETUP(cancel_offer)
+FL_STRESS_SETUP(cancel_apart)
 {
-	fl_cancel_token_init(&s->child, &s->root, FL_FOREVER);
+	fl__cancel_init_apart(&s->apart, &s->root, FL_FOREVER);
 }
 
-FL_STRESS_ACTOR(cancel_offer, offerer)
+FL_STRESS_ACTOR(cancel_apart, waiter)
 {
-	fl__cancel_offer(&s->child);
-	s->seen = atomic_load(&s->walks);
-}
-
-static void keep_nothing(fl_cancel_token *c)
-{
-}
-
-FL_STRESS_ACTOR(cancel_offer, walker)
-{
-	atomic_store(&s->walks, true);
-	s->found = fl__cancel_take_offered(&s->root, keep_nothing) != NULL;
-}
-
-FL_STRESS(cancel_offer, offerer, walker)
-{
+	const unsigned kind = fl_stress_choose(3);
+	if (kind == 0)
+		fl_cancel_token_init(&s->child, &s->apart, FL_FOREVER);
+	while (kind == 1 && !fl_cancel_token_is_requested(&s->apart))
+		fl_stress_relax();
+	s->rc = fl_event_wait_until(&s->never, FL_FOREVER, kind == 0 ? &s->child : &s->apart);
+	FL_STRESS_CHECK(s->data == 1);
 	fl_cancel_token_destroy(&s->child);
-	FL_ACCEPTABLE(s->found, "the walk found the offer");
-	FL_ACCEPTABLE(s->seen, "the offerer looks again");
+	fl_cancel_token_destroy(&s->apart);
+}
+
+FL_STRESS_ACTOR(cancel_apart, canceller)
+{
+	s->data = 1;
+	fl_cancel_token_request(&s->root);
+}
+
+FL_STRESS(cancel_apart, waiter, canceller)
+{
+	fl_cancel_token_destroy(&s->root);
+	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
 }

@@ -263,7 +263,7 @@ FL_MEMBERS_TEST(group_joined_by_two)
 	begin(g, waits_for, &gate);
 	fl_fiber *f = fl_test_start(joins, g);
 	fl_test_settle();
-	FL_PANICS(FL_CHECK(fl_group_join(g) == 0));
+	FL_PANICS_OF("fl_group_join", g, FL_CHECK(fl_group_join(g) == 0));
 	FL_RC(fl_group_try_join(g), -EAGAIN);
 	FL_PANICS(FL_CHECK(fl_group_join_until(g, FL_NO_WAIT, NULL) == 0));
 	FL_CHECK(strcmp(fl_test_panic.function, "fl_group_join_until") == 0 && fl_test_panic.object == g);

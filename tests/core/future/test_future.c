@@ -93,7 +93,7 @@ FL_TEST(future_end_reaches_every_waiter)
 
 FL_TEST(future_with_too_many_references_panics)
 {
-	enum { MOST = 0xffffff };
+	enum { MOST = 0x7fffff };
 	FL_SCOPED(fl_executor) *e = sequential();
 	fl_future *volatile f = NULL;
 	fl_future *made = FL_SUBMITTED(pool_double, e, 1);
