@@ -355,9 +355,7 @@ static int return_at_once(void *unused)
 
 static void run_thread(void)
 {
-	fl_thread *t;
-	fl_test_go(&t, return_at_once, NULL);
-	fl_test_end(t);
+	fl_test_on_thread(return_at_once, NULL);
 }
 
 BLOCKED(task_find, .call = find_task)
