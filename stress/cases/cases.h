@@ -34,6 +34,15 @@ static inline void let_a_turn_pass(void)
 		(void)fl_stress_futex_wait(&never, 0, end);
 }
 
+/*
+ * The laboratory forks, and the first wait repairs a lock that is inherited from a parent. This
+ * does that before the executions.
+ */
+static inline void of_this_process(fl_rwlock *l)
+{
+	l->turn_ = fl__load_relaxed(&fl__fork_count) << 16;
+}
+
 /* Zeroed memory of the execution; the outcome, or an actor, frees it. */
 static inline void *make(size_t size)
 {
