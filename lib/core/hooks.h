@@ -93,7 +93,7 @@ struct fl_task_type;
 #define FL__HOOK_WORD extern __attribute__((visibility("hidden"))) uint32_t
 FL__HOOK_WORD fl__hooks;        /* the FL_DEBUG_ bits, and FL__HOOKS_TRACE, of the clients that are on */
 FL__HOOK_WORD fl__hook_free;    /* 0 or FL__HOOK_NEVER */
-FL__HOOK_WORD fl__hook_readers; /* the most readers of fl_rwlock, or 0 */
+FL__HOOK_WORD fl__hook_readers; /* 1 or 0 */
 
 enum {
 	FL__HOOKS_DEBUG = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS | FL_DEBUG_CONTENTION,
@@ -102,7 +102,6 @@ enum {
 };
 
 #define FL__HOOK_NEVER 0xfffffff7u
-#define FL__RWLOCK_MOST (1u << 26)
 
 /* An old value does no harm. Not atomic: compilers would emit a separate load. */
 static inline uint32_t fl__hook_word(const uint32_t *word)

@@ -164,11 +164,7 @@ static void *submit_and_wait(void *arg)
 FL_TEST(mpi_submits_and_waits_are_no_cancellation_points)
 {
 	FL_SCOPED(fl_executor) *e = make(false);
-	pthread_t t;
-	void *result = e;
-	FL_OK(pthread_create(&t, NULL, submit_and_wait, e));
-	FL_OK(pthread_join(t, &result));
-	assert_null(result); /* not PTHREAD_CANCELED */
+	assert_null(fl_test_foreign(submit_and_wait, e)); /* not PTHREAD_CANCELED */
 }
 
 /*

@@ -200,11 +200,11 @@ FL_TEST(mpi_prefetched_task_is_asked_and_ends_as_cancelled)
 	FL_OK(hold_submit(e, never, &queued));
 	FL_OK(fl_shm_event_wait(&gate->entered));
 	FL_WAIT_FOR(fl_future_get_state(ahead) == FL_RUNNING);
-	assert_int_equal(fl_future_get_state(queued), FL_PENDING);
+	FL_STATE_IS(queued, FL_PENDING);
 	FL_OK(fl_future_cancel(queued));
 	FL_RC(fl_future_cancel(ahead), -EINPROGRESS);
 	FL_OK(fl_future_wait(ahead));
-	assert_int_equal(fl_future_get_state(ahead), FL_CANCELLED);
+	FL_STATE_IS(ahead, FL_CANCELLED);
 	FL_OK(fl_shm_event_set(&gate->open));
 	FL_OK(fl_future_wait(held));
 	assert_false(fl_shm_event_is_set(&never->entered));
@@ -387,11 +387,11 @@ FL_TEST(mpi_processes_are_terminated)
 		FL_OK(fl_shm_event_wait(&gates[i].entered));
 	FL_OK(process_id_submit(e, &pending));
 	assert_int_equal(fl_executor_terminate(e), 1);
-	assert_int_equal(fl_future_get_state(pending), FL_CANCELLED);
+	FL_STATE_IS(pending, FL_CANCELLED);
 	FL_EACH (i, f) {
 		FL_RC(fl_future_get(f[i], NULL, 0), FL_ETASK);
 		FL_RC(fl_future_error(f[i]), -ECANCELED);
-		assert_int_equal(fl_future_get_state(f[i]), FL_DONE);
+		FL_STATE_IS(f[i], FL_DONE);
 		fl_future_free(f[i]);
 	}
 	fl_future_free(pending);

@@ -26,7 +26,7 @@ FL_TASK_STATIC(hang, void, void)
 {
 	fl_thread *t;
 	int looked = 0;
-	FL_OK(fl_thread_start(&t, look, NULL, NULL));
+	fl_test_go(&t, look, NULL);
 	FL_OK(fl_event_wait(&never));
 	FL_OK(fl_thread_join(t, &looked));
 	return looked;

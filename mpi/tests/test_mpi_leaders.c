@@ -184,7 +184,7 @@ FL_TEST(mpi_wait_is_cancelled)
 		fl_cancel_token_init(&waiters[i].cancel, FL_SHIELDED, FL_FOREVER);
 		if (i == 0)
 			fl_cancel_token_request(&waiters[i].cancel); /* before its wait */
-		FL_OK(fl_thread_start(&waiters[i].thread, wait_for_future, &waiters[i], NULL));
+		fl_test_go(&waiters[i].thread, wait_for_future, &waiters[i]);
 	}
 	FL_OK(fl_shm_event_wait(&gate->entered));
 	for (int i = 0; i + 1 < WAITERS; i++)

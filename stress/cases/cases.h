@@ -34,6 +34,15 @@ static inline void let_a_turn_pass(void)
 		(void)fl_stress_futex_wait(&never, 0, end);
 }
 
+/*
+ * The laboratory forks, and the first wait repairs a lock that is inherited from a parent. This
+ * does that before the executions.
+ */
+static inline void of_this_process(fl_rwlock *l)
+{
+	l->turn_ = fl__load_relaxed(&fl__fork_count) << 16;
+}
+
 /* Zeroed memory of the execution; the outcome, or an actor, frees it. */
 static inline void *make(size_t size)
 {
@@ -85,5 +94,47 @@ static inline void within_64(uint32_t *since)
 	{                                                                                                              \
 		function(s, 2);                                                                                        \
 	}
+
+/*
+ * A scenario in one line: with the state `t` of that type, which begins and ends with these
+ * statements, and with one to four actors, which call these functions of the state.
+ */
+#define SCENARIO(test, type, begin, end, ...)                                                                          \
+	struct test {                                                                                                  \
+		type t;                                                                                                \
+	};                                                                                                             \
+	FL_STRESS_SETUP(test)                                                                                          \
+	{                                                                                                              \
+		begin;                                                                                                 \
+	}                                                                                                              \
+	SCENARIO_PICK(__VA_ARGS__, SCENARIO_4, SCENARIO_3, SCENARIO_2, SCENARIO_1, )                                   \
+	(test, __VA_ARGS__)                                                                                            \
+	{                                                                                                              \
+		end;                                                                                                   \
+	}
+#define SCENARIO_PICK(one, two, three, four, macro, ...) macro
+#define SCENARIO_ACTOR(test, actor, function)                                                                          \
+	FL_STRESS_ACTOR(test, actor)                                                                                   \
+	{                                                                                                              \
+		function(&s->t);                                                                                       \
+	}
+#define SCENARIO_1(test, one)                                                                                          \
+	SCENARIO_ACTOR(test, first, one)                                                                               \
+	FL_STRESS(test, first)
+#define SCENARIO_ACTORS(test, one, two)                                                                                \
+	SCENARIO_ACTOR(test, first, one)                                                                               \
+	SCENARIO_ACTOR(test, second, two)
+#define SCENARIO_2(test, one, two)                                                                                     \
+	SCENARIO_ACTORS(test, one, two)                                                                                \
+	FL_STRESS(test, first, second)
+#define SCENARIO_3(test, one, two, three)                                                                              \
+	SCENARIO_ACTORS(test, one, two)                                                                                \
+	SCENARIO_ACTOR(test, third, three)                                                                             \
+	FL_STRESS(test, first, second, third)
+#define SCENARIO_4(test, one, two, three, four)                                                                        \
+	SCENARIO_ACTORS(test, one, two)                                                                                \
+	SCENARIO_ACTOR(test, third, three)                                                                             \
+	SCENARIO_ACTOR(test, fourth, four)                                                                             \
+	FL_STRESS(test, first, second, third, fourth)
 
 #endif

@@ -8,23 +8,9 @@
 
 #include "inspect/stats.h"
 
-static int64_t stats_clock, stats_tick;
-
-static int64_t stats_now(void)
-{
-	return fl__add_relaxed(&stats_clock, fl__load_relaxed(&stats_tick));
-}
-
-static void stats_stop_clock(void)
-{
-	fl__store_relaxed(&stats_clock, FL_S(1000));
-	fl__store_relaxed(&stats_tick, 0);
-	fl__sys.now = stats_now;
-}
-
 static void stats_advance(int64_t ns)
 {
-	fl__add_relaxed(&stats_clock, ns);
+	fl__add_relaxed(&fl_test_time, ns);
 }
 
 FL_TASK_STATIC(stats_last, int64_t, void)
@@ -47,7 +33,7 @@ static fl_stats_times stats_ran(fl_executor *e)
 static void stats_in_sequence(void (*body)(fl_executor *e))
 {
 	FL_FAULTS();
-	stats_stop_clock();
+	fl_test_clock_stands();
 	FL_SCOPED(fl_executor) *e = sequential();
 	body(e);
 }
@@ -80,7 +66,7 @@ STATS_TEST(stats_of_slow_tasks_are_of_each)
 FL_TEST(stats_quantiles_are_upper_bounds)
 {
 	FL_FAULTS();
-	stats_stop_clock();
+	fl_test_clock_stands();
 	for (int64_t ns = FL_US(51); ns < INT64_C(1) << 40; ns += ns / 3) {
 		FL_SCOPED(fl_executor) *e = sequential();
 		stats_run(e, ns, 1);
@@ -100,7 +86,7 @@ STATS_TEST(stats_of_fast_tasks_stand_for_all)
 	assert_int_equal(ran.sum, ran.n * 100);
 	assert_int_equal(stats_of(e).ended, 6400);
 	/* a flood of any length leaves a debt of 64 stamps, at 20 us each */
-	assert_in_range(e->stats.calm, 1, stats_clock + 65 * FL_US(20));
+	assert_in_range(e->stats.calm, 1, fl_test_time + 65 * FL_US(20));
 	/* each again, when they are rare */
 	stats_advance(FL_S(1));
 	stats_run(e, FL_US(60), FL__STATS_EVERY);
@@ -128,8 +114,8 @@ STATS_TEST(stats_of_types_in_turn)
 FL_TEST(stats_of_a_rare_task)
 {
 	FL_FAULTS();
-	stats_stop_clock();
-	fl__store_relaxed(&stats_tick, 10);
+	fl_test_clock_stands();
+	fl__store_relaxed(&fl_test_tick, 10);
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	fl_task_type rare = stats_last;
 	rare.name = "rare";
@@ -153,8 +139,8 @@ FL_TEST(stats_of_types_in_turn_in_a_burst)
 {
 	enum { TURNS = 20000 };
 	FL_FAULTS();
-	stats_stop_clock();
-	fl__store_relaxed(&stats_tick, 101);
+	fl_test_clock_stands();
+	fl__store_relaxed(&fl_test_tick, 101);
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	fl_task_type types[4];
 	const char *names[] = {"decode", "scale", "encode", "store"};
@@ -168,7 +154,7 @@ FL_TEST(stats_of_types_in_turn_in_a_burst)
 			FL_OK(fl_submit(e, &types[i], NULL, NULL));
 	let_go(&held);
 	FL_WAIT_FOR(stats_of(e).ended == 4 * TURNS + 1);
-	fl__store_relaxed(&stats_tick, FL_US(10)); /* spins end by the clock, after few yields */
+	fl__store_relaxed(&fl_test_tick, FL_US(10)); /* spins end by the clock, after few yields */
 	FL_EACH (i, types)
 		assert_in_range(fl_test_type_of(e, i + 1).queued.n, TURNS / 2, TURNS * 3 / 2);
 }
@@ -177,7 +163,7 @@ FL_TEST(stats_of_types_in_turn_in_a_burst)
 FL_TEST(stats_of_bursts)
 {
 	FL_FAULTS();
-	stats_stop_clock();
+	fl_test_clock_stands();
 	for (size_t n = 50; n <= 5000; n *= 10) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
 		struct held held = hold_worker(e);
@@ -191,7 +177,7 @@ FL_TEST(stats_of_bursts)
 		const uint64_t queued = fl_test_type_of(e, 1).queued.n, ran = fl_test_type_of(e, 1).ran.n;
 		assert_in_range(queued, n < 64 ? n : n - 3 * FL__STATS_EVERY, n);
 		assert_in_range(ran, n < 64 ? n : n - 3 * FL__STATS_EVERY, n);
-		fl__store_relaxed(&stats_tick, FL_US(1)); /* spins of the worker end by the clock */
+		fl__store_relaxed(&fl_test_tick, FL_US(1)); /* spins of the worker end by the clock */
 	}
 }
 
@@ -302,7 +288,7 @@ STATS_TEST(stats_without_memory_have_no_times)
 FL_TEST(stats_measure_the_queue_of_threads)
 {
 	FL_FAULTS();
-	stats_stop_clock();
+	fl_test_clock_stands();
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	struct held held = hold_worker(e);
 	stats_advance(FL_US(30));
@@ -318,7 +304,7 @@ FL_TEST(stats_measure_the_queue_of_threads)
 	const int64_t queued = fl_test_type_of(e, 1).queued.max;
 	assert_true(queued > FL_S(3) - 1024 && queued < FL_S(3) + 1024);
 	assert_int_equal(fl_test_type_of(e, 0).ran.max, FL_S(3) + FL_US(60));
-	fl__store_relaxed(&stats_tick, FL_US(1)); /* spins of the worker end by the clock */
+	fl__store_relaxed(&fl_test_tick, FL_US(1)); /* spins of the worker end by the clock */
 }
 
 static fl_executor *stats_asked;
@@ -408,7 +394,7 @@ FL_TEST(stats_count_submits_at_a_full_backlog)
 FL_TEST(stats_text_has_all_executors)
 {
 	FL_FAULTS();
-	stats_stop_clock();
+	fl_test_clock_stands();
 	FL_SCOPED(fl_bytes) none = {0}, text = {0};
 	FL_OK(fl_stats_text(&none));
 	FL_RC(fl_stats_text(&(fl_bytes){.data = none.data, .size = PTRDIFF_MAX}), -E2BIG);

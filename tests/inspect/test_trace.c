@@ -840,9 +840,7 @@ FL_TEST(trace_uses_rings_of_ended_threads_again)
 	FL_SCOPED(fl_executor) *e = sequential();
 	TRACING("");
 	for (int i = 0; i < THREADS; i++) {
-		fl_thread *t;
-		fl_test_go(&t, trace_one_event, e);
-		fl_test_end(t);
+		fl_test_on_thread(trace_one_event, e);
 	}
 	unsigned rings = 0;
 	FL_EACH (i, fl__trace_rings.of_threads)

@@ -265,7 +265,7 @@ FL_TEST(cancel_points_log_handler_waits_in_a_fiber)
 	fl_mutex_init(&handler_lock);
 	fl_event_init(&handler_begins);
 	handled = others = 0;
-	FL_OK(fl_thread_start(&holder, hold_handler_lock, &is_held, NULL));
+	fl_test_go(&holder, hold_handler_lock, &is_held);
 	FL_OK(fl_event_wait(&is_held));
 	fl_log_handler *before = fl_log_set_handler(handle_under_lock);
 	assert_ptr_equal(fl_test_foreign(run_on_foreign_thread, &first), &first);

@@ -189,7 +189,7 @@ FL_LOOP_TEST(group_fibers_beside_tasks)
 		}
 		FL_CHECK(fl_group_count(&g) == 2 && fl_group_join(&g) == -EIO && m.ends == 1);
 		FL_CHECK(fl_group_failed_index(&g) == 1);
-		FL_CHECK(strstr(fl_group_failed_name(&g), fiber_fails ? "fiber" : ":member") != NULL);
+		fl_test_contains(fl_group_failed_name(&g), fiber_fails ? "fiber" : ":member");
 	}
 	fl_executor_free(pool);
 }
@@ -213,7 +213,7 @@ FL_LOOP_TEST(group_fibers_and_tasks_submit_more)
 		FL_OK(fl_group_start(&g, submits_more, &m)); /* runs at the join */
 		FL_OK(fl_group_submit(&g, &member, &(member_call){submits_more, &m}, NULL));
 	}
-	FL_CHECK(strstr(told.text, "EPIPE") != NULL);
+	fl_test_contains(told.text, "EPIPE");
 	fl_executor_free(pool);
 }
 

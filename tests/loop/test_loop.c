@@ -96,11 +96,9 @@ static int free_elsewhere(void *l)
 static void run_then_free_elsewhere(void *unused)
 {
 	int number = 0;
-	fl_thread *t;
 	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_run_on(l, fl_test_return_int, &number));
-	fl_test_go(&t, free_elsewhere, l);
-	fl_test_end(t);
+	fl_test_on_thread(free_elsewhere, l);
 }
 
 static int free_inside(void *l)
@@ -141,11 +139,9 @@ static int run_elsewhere(void *l)
 FL_TEST(loop_stays_on_its_thread)
 {
 	int number = 1;
-	fl_thread *t;
 	fl_loop *l = fl_test_loop();
 	assert_int_equal(fl_loop_run_on(l, fl_test_return_int, &number), 1);
-	fl_test_go(&t, run_elsewhere, l);
-	fl_test_end(t);
+	fl_test_on_thread(run_elsewhere, l);
 	fl_loop_free(l);
 }
 

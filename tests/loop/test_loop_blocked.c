@@ -350,9 +350,7 @@ static void list_threads(void)
 
 static void run_thread(void)
 {
-	fl_thread *t;
-	fl_test_go(&t, fl_test_nothing, NULL);
-	fl_test_end(t);
+	fl_test_on_thread(fl_test_nothing, NULL);
 }
 
 BLOCKED(task_find, .call = find_task)

@@ -171,15 +171,13 @@ FL_TEST(loop_embed_many_wakes_are_one_ring)
 {
 	FL_POLLER_FAULTS();
 	guest g[10];
-	fl_thread *t;
 	fl_test_poller_count();
 	fl_loop *l = fl_test_loop();
 	FL_EACH (i, g)
 		begin(l, &g[i], wait_event);
 	assert_int_equal(fl_test_polled.rings, 0); /* the loop does not sleep yet */
 	let_it_wait(l);
-	fl_test_go(&t, set_events, g);
-	fl_test_end(t);
+	fl_test_on_thread(set_events, g);
 	assert_int_equal(fl_test_polled.rings, 1);
 	assert_true(fl__is_forever(turn(l)));
 	FL_EACH (i, g) {
@@ -516,10 +514,10 @@ static void check_queue(bool thread)
 	fl_event held = FL_EVENT_INIT;
 	fl_loop *l = fl_test_loop();
 	waits = thread ? 3 : 2;
-	FL_OK(fl_thread_start(&holder, hold_until_all_wait, &held, NULL));
+	fl_test_go(&holder, hold_until_all_wait, &held);
 	FL_OK(fl_event_wait(&held));
 	if (thread) {
-		FL_OK(fl_thread_start(&other, wait_outside, &shared, NULL));
+		fl_test_go(&other, wait_outside, &shared);
 		FL_WAIT_FOR(fl_test_queued(&shared) == 1);
 	}
 	begin(l, &g, lock_briefly);
@@ -585,7 +583,7 @@ static void check_signal(bool handed)
 	lock_before_the_fiber(l, &t.guest);
 	if (handed)
 		let_the_turn_end();
-	FL_OK(fl_thread_start(&other, tell_the_host, &t, NULL));
+	fl_test_go(&other, tell_the_host, &t);
 	while (!t.told)
 		FL_OK(fl_cond_wait(&t.cond, &shared));
 	assert_false(t.guest.over);

@@ -320,8 +320,8 @@ static int leave_tasks(void *arg)
 static void expect_cancelled(struct run *run)
 {
 	FL_RC(fl_future_error(run->waits), -ECANCELED);
-	assert_int_equal(fl_future_get_state(run->waits), FL_DONE);
-	assert_int_equal(fl_future_get_state(run->pending), FL_CANCELLED);
+	FL_STATE_IS(run->waits, FL_DONE);
+	FL_STATE_IS(run->pending, FL_CANCELLED);
 	FL_RC(square_submit(run->e, 1, NULL), -EPIPE);
 	fl_future_free(run->waits);
 	fl_future_free(run->pending);

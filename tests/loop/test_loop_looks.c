@@ -3,17 +3,10 @@
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 
-/* A clock that stands while its fibers take no time, and advances with their work. */
-static int64_t time_now;
-
-static int64_t clock_of_work(void)
-{
-	return fl__load_relaxed(&time_now);
-}
-
+/* The clock stands while the fibers take no time, and advances with their work. */
 static void work(int64_t ns)
 {
-	fl__store_relaxed(&time_now, time_now + ns);
+	fl__store_relaxed(&fl_test_time, fl_test_time + ns);
 }
 
 static int yield_until(void *flag)
@@ -50,8 +43,7 @@ FL_TEST(loop_looks_soon_after_fibers_begin_to_compute)
 	FL_FAULTS();
 	FL_POLLER_FAULTS();
 	fl_test_poller_count();
-	time_now = FL_S(1);
-	fl__sys.now = clock_of_work;
+	fl_test_clock_stands();
 	fl_test_in_loop(compute_after_yields, NULL);
 }
 

@@ -121,18 +121,13 @@ FL_LOOP_TEST(loop_sleep_zero_starves_no_fiber)
 	fl_test_end(t);
 }
 
-/* Each look at the clock takes a nanosecond. A deadline that passes between two looks of the sleep is a turn, too. */
-static int64_t clock_of_looks(void)
-{
-	static int64_t now = FL_S(1);
-	return ++now;
-}
-
+/* A deadline that passes between two looks of the sleep is a turn, too. */
 FL_TEST_WITH(loop_sleep_is_a_turn_however_short, fl_test_body_in_loop, void)
 {
 	FL_FAULTS();
 	static char x = 'x';
-	fl__sys.now = clock_of_looks;
+	fl_test_clock_stands();
+	fl_test_tick = 1;
 	for (int ns = 0; ns < 9; ns++) {
 		note_nothing();
 		fl_fiber *f = fl_test_start(note_it, &x);

@@ -7,12 +7,6 @@
 #include "fl_in_loop.h"
 #include "fl_queued.h"
 
-/* The clock stands still: each sleep was short, and a spin has unlimited time. */
-static int64_t clock_stands(void)
-{
-	return FL_S(1000);
-}
-
 static _Thread_local bool is_of_loop;
 static uint32_t asleep; /* how often the loop has gone to sleep */
 static uint32_t looks;  /* number of checks, while another thread is to answer each check */
@@ -49,7 +43,7 @@ static int count_sleep(int poller, struct epoll_event *events, int n, int64_t de
 static void begin(void)
 {
 	fl_test_poller_count();
-	fl__sys.now = clock_stands;
+	fl_test_clock_stands(); /* each sleep was short, and a spin has unlimited time */
 	fl__sys.relax = look_and_wait;
 	fl__poller_sys.wait = count_sleep;
 	asleep = looks = answered = relaxes = answers = 0;

@@ -32,7 +32,7 @@ static void join_thread(int end)
 {
 	fl_thread *t;
 	int result = 1;
-	FL_OK(fl_thread_start(&t, fl_test_return_int, &end, NULL));
+	fl_test_go(&t, fl_test_return_int, &end);
 	FL_WAIT_FOR(!fl_thread_is_alive(t));
 	FL_OK(fl_thread_join_until(t, &result, at_once, FL_SHIELDED));
 	FL_CHECK(result == end);

@@ -472,10 +472,7 @@ FL_TEST(process_run_answers)
 	FL_RC(fl_process_run_until(&open_input, &io, &status, fl_after(FL_MS(10)), NULL), -ETIMEDOUT);
 	assert_int_equal(status.signal, SIGTERM);
 	fl_process_io_free(&io);
-	{
-		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(fl_process_run(&open_input, &io, &status), -ECANCELED);
-	}
+	FL_CANCELS_IN_SCOPE(fl_process_run(&open_input, &io, &status));
 	FL_RC(fl_process_run_until(&open_input, &io, &status, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_process_io_free(&io);
 	fl_test_close_two(ends);

@@ -27,10 +27,7 @@ static int wait_in_every_way(void *arg)
 	FL_RC(fl_signals_wait_until(s, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_signals_wait_until(s, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_signals_wait_until(s, FL_FOREVER, fl_test_requested), -ECANCELED);
-	{
-		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(fl_signals_wait(s), -ECANCELED);
-	}
+	FL_CANCELS_IN_SCOPE(fl_signals_wait(s));
 	FL_OK(kill(getpid(), SIGUSR1));
 	FL_CHECK(fl_signals_wait_until(s, FL_NO_WAIT, NULL) == SIGUSR1);
 	FL_OK(kill(getpid(), SIGUSR2));

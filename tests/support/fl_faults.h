@@ -65,6 +65,24 @@ static inline void fl_test_clock_ours(void)
 	fl__sys.futex_wait = fl_test_clock_wait;
 }
 
+/*
+ * After FL_FAULTS(): a clock that stands at fl_test_time, which the test moves; and each look at it
+ * takes fl_test_tick.
+ */
+static int64_t fl_test_time, fl_test_tick;
+
+static inline int64_t fl_test_clock_look(void)
+{
+	return fl__add_relaxed(&fl_test_time, fl__load_relaxed(&fl_test_tick));
+}
+
+static inline void fl_test_clock_stands(void)
+{
+	fl__store_relaxed(&fl_test_time, FL_S(1000));
+	fl__store_relaxed(&fl_test_tick, 0);
+	fl__sys.now = fl_test_clock_look;
+}
+
 static inline int fl_test_shared_wait_expires(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
 	if (deadline == FL__NEVER)

@@ -282,7 +282,7 @@ static inline void fl_test_meet_once(fl_test_meeting *m, bool wait_on_thread, bo
 		m->begin(m->object);
 	fl_fiber *ticker = fl_test_start(fl_test_meet_tick, m);
 	if (wait_on_thread || wake_on_thread)
-		FL_OK(fl_thread_start(&thread, wait_on_thread ? fl_test_meet_wait : fl_test_meet_wake, m, NULL));
+		fl_test_go(&thread, wait_on_thread ? fl_test_meet_wait : fl_test_meet_wake, m);
 	if (!wait_on_thread)
 		waiter = fl_test_start(fl_test_meet_wait, m);
 	if (!wake_on_thread)

@@ -71,9 +71,7 @@ FL_TASK_STATIC(pool_block_a_little, void, void)
 
 SEAM_FN fl_executor *pool_of(const fl_executor_config *config)
 {
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, config));
-	return e;
+	return fl_test_executor(fl_thread_executor_create, config);
 }
 
 SEAM_FN fl_executor *pool_with(unsigned workers)
@@ -107,9 +105,7 @@ SEAM_FN fl_executor_stats stats_of(fl_executor *e)
 
 SEAM_FN fl_executor *sequential(void)
 {
-	fl_executor *e = NULL;
-	FL_OK(fl_sequential_executor_create(&e, NULL));
-	return e;
+	return fl_test_executor(fl_sequential_executor_create, NULL);
 }
 
 struct held {

@@ -212,9 +212,7 @@ PROCESS_FN void process_log_end(const int *unused)
 
 PROCESS_FN void process_log_has(const char *text)
 {
-	if (!strstr(process_log, text))
-		print_error("the log has no '%s':\n%s\n", text, process_log);
-	FL_CHECK(strstr(process_log, text) != NULL);
+	fl_test_contains(process_log, text);
 }
 
 /* Joins and frees: how it ended. */

@@ -169,10 +169,10 @@ PROCESS_POOL_FN void process_pool_fails(fl_future *f, int error, const char *tex
 	if (fl_future_error(f) != error || (text && !strstr(fl_future_message(f), text)))
 		print_error("expected '%s', but: %s\n", text ? text : "", fl_future_message(f));
 	FL_RC(fl_future_error(f), error);
-	assert_int_equal(fl_future_get_state(f), FL_DONE);
+	FL_STATE_IS(f, FL_DONE);
 	assert_null(fl_future_result(f));
 	if (text)
-		assert_non_null(strstr(fl_future_message(f), text));
+		fl_test_contains(fl_future_message(f), text);
 	fl_future_free(f);
 }
 
@@ -180,7 +180,7 @@ PROCESS_POOL_FN void process_pool_fails(fl_future *f, int error, const char *tex
 PROCESS_POOL_FN void process_pool_is_cancelled(fl_future *f)
 {
 	FL_OK(fl_future_wait(f));
-	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
+	FL_STATE_IS(f, FL_CANCELLED);
 	FL_RC(fl_future_error(f), -ECANCELED);
 	fl_future_free(f);
 }

@@ -116,7 +116,7 @@ static inline void fl_test_call_start(fl_test_caller *c, fl_test_call *call, voi
                                       fl_cancel_token *cancel)
 {
 	*c = (fl_test_caller){NULL, call, object, deadline, cancel};
-	FL_OK(fl_thread_start(&c->thread, fl_test_caller_run, c, NULL));
+	fl_test_go(&c->thread, fl_test_caller_run, c);
 }
 
 /* Whether the call is in the wait queue of `key`, or was there and has ended. */

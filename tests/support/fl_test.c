@@ -113,6 +113,14 @@ void fl_test_wrong(long got, long expected, const char *expr, const char *file, 
 	fail_at(file, line);
 }
 
+void fl_test_contains(const char *text, const char *part)
+{
+	if (strstr(text, part))
+		return;
+	print_error("no \"%s\" in:\n%s\n", part, text);
+	fail_at(__FILE__, __LINE__);
+}
+
 void fl_test_in_range(int64_t value, int64_t least, int64_t most, const char *expr, const char *file, int line)
 {
 	if (value >= least && value <= most)
@@ -202,6 +210,13 @@ void fl_test_end(fl_thread *t)
 	int result = 0;
 	FL_OK(fl_thread_join_until(t, &result, FL_FOREVER, FL_SHIELDED));
 	FL_OK(result);
+}
+
+void fl_test_on_thread(fl_thread_function *function, void *arg)
+{
+	fl_thread *t;
+	fl_test_go(&t, function, arg);
+	fl_test_end(t);
 }
 
 void *fl_test_foreign(void *(*function)(void *arg), void *arg)

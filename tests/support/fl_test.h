@@ -228,13 +228,23 @@ void fl_test_wait_on(int64_t end, const char *condition, const char *file, int l
 /* A token that was requested before main(). No test destroys it. */
 extern fl_cancel_token *const fl_test_requested;
 
+/* The call is cancelled by the scope in which it is. */
+#define FL_CANCELS_IN_SCOPE(call)                                                                                      \
+	do {                                                                                                           \
+		FL_CANCEL_SCOPE(fl_test_requested);                                                                    \
+		FL_RC(call, -ECANCELED);                                                                               \
+	} while (0)
+
 /* Starts a thread that is going to return 0, for fl_test_end(). */
 void fl_test_go(fl_thread **t, fl_thread_function *function, void *arg);
 
 /* Joins the thread, whatever the caller's scope: it has returned 0. */
 void fl_test_end(fl_thread *t);
 
-/* The same for each thread of an array. */
+/* Both: the thread has ended when this returns. */
+void fl_test_on_thread(fl_thread_function *function, void *arg);
+
+/* fl_test_end() of each thread of an array. */
 #define FL_END_ALL(threads)                                                                                            \
 	do {                                                                                                           \
 		FL_EACH (end_, threads)                                                                                \
@@ -254,12 +264,8 @@ static inline int fl_test_nothing(void *unused)
 	return 0;
 }
 
-/* The part is in the text. */
-static inline void fl_test_contains(const char *text, const char *part)
-{
-	if (!strstr(text, part))
-		fail_msg("no \"%s\" in:\n%s", part, text);
-}
+/* For any thread: the part is in the text. */
+void fl_test_contains(const char *text, const char *part);
 
 static inline void fl_test_close_two(const int fds[2])
 {

@@ -66,7 +66,7 @@ fl_shm_event word_:I@88
 fl_shm_barrier word_:Q@88 parties_:I@96
 """
 CONSTANTS = """
-BUCKET=64 MUTEX_LOCKED=1 MUTEX_WATCHED=8 RWLOCK_COUNT=134217727 RWLOCK_WRITER=2147483648 ONCE_DONE=1
+BUCKET=64 MUTEX_LOCKED=1 MUTEX_WATCHED=8 RWLOCK_COUNT=134217727 RWLOCK_WRITER=2147483648 FL__BIAS=134217728 FL__BIAS_UNITS=128 FL__BIAS_SLOTS=64 ONCE_DONE=1
 ONCE_RUNNING=2 EVENT_SET=1 EVENT_ONE_SET=8 FL_SEM_MAX=2147483647 FL_LATCH_MAX=2147483647 LOT_BUCKETS=1024
 FL__DEBUG_BUCKETS=4096 FL__DEBUG_READ=1 SCHED_PARKED=4 FL__MPMC_CLOSED=2 FL__MPMC_FLAGS=3 FL__MPMC_STEP=4
 FL__QUEUE_SPSC_CLOSED=4 FL__UNBOUNDED_CLOSED=2 FL__UNBOUNDED_TICKET=4 FL__FUTURE_CLAIMED=1 FL__FUTURE_CANCELLED=2 FL__FUTURE_ENDED=4
@@ -614,6 +614,12 @@ def of_future(at):
     return f"{text(S('fl_task_type')(f['type'])['name']) if f['type'] else 'promise'}, {how}"
 
 
+def of_readers(at):
+    slots = read(address("fl__bias_slots"), K.FL__BIAS_SLOTS * K.FL__LINE) if number(at) & K.FL__BIAS else b""
+    published = sum(struct.unpack_from("<Q", slots, i)[0] == at for i in range(0, len(slots), K.FL__LINE))
+    return (number(at) & K.RWLOCK_COUNT) + published - (K.FL__BIAS_UNITS if slots else 0)
+
+
 def of_bytes(at):
     b = S("fl_bytes")(at)
     return f"{b['size']} bytes{'' if b['owner_'] else ', borrowed'}: {read(b['data'], min(b['size'], 64)) if b['size'] else b''}"
@@ -639,7 +645,7 @@ DESCRIBE = {
     "fl_queue": of_queue, "fl_future": of_future, "fl_bytes": of_bytes, "fl_timer": of_timer,
     "fl_mutex": lambda at: "held" if number(at) & (K.MUTEX_LOCKED | K.MUTEX_WATCHED) else "free",
     "fl_rmutex": lambda at: f"owner: context {number(at, 'Q')}" if number(at, "Q") else "free",
-    "fl_rwlock": lambda at: "a writer holds it" if number(at) & K.RWLOCK_WRITER else f"{number(at) & K.RWLOCK_COUNT} readers hold it",
+    "fl_rwlock": lambda at: "a writer holds it" if number(at) & K.RWLOCK_WRITER else f"{of_readers(at)} readers hold it",
     "fl_shm_mutex": lambda at: f"held by thread {number(at) & K.FL__SHM_TID}" if number(at) & K.FL__SHM_TID else "free",
     "fl_cond": lambda at: "waiters" if number(at) & 1 else "no waiters",
     "fl_sem": lambda at: f"{number(at) & K.FL_SEM_MAX} permits",

@@ -12,6 +12,8 @@
  *   COUNT     the number of readers, and  read lock, downgrade: + 1;   read unlock, a barred
  *             of barred readers on their  a grant: + the readers       reader: - 1
  *             way out                     granted
+ *   BIAS      readers may lock without    see reader_bias.h
+ *             the word
  *   WAITERS   an unlock must serve the    a waiter that enqueues       a serve, when it wakes, or
  *             queue                       while none is awake; the     the queue is empty; the
  *                                         awake waiter, when it goes   awake waiter, when it takes
@@ -51,18 +53,18 @@
  * rwlock_forget_parent(). A stale WAITERS only sends unlocks to the parking lot.
  */
 #include "rwlock.h"
-#include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../hooks.h"
+#include "reader_bias.h"
 #include "turn.h"
 #include <errno.h>
 
 #define RWLOCK_READER 1u
-#define RWLOCK_MOST FL__RWLOCK_MOST
+#define RWLOCK_MOST (1u << 26)
 #define RWLOCK_COUNT (2 * RWLOCK_MOST - 1)
 #define RWLOCK_WAITERS (1u << 28)
-#define RWLOCK_CLOSED (1u << 29)
+#define RWLOCK_CLOSED FL__BIAS_CLOSED
 #define RWLOCK_WRITER (1u << 31)
 
 /* Of a queued node; no other primitive uses these values. */
@@ -219,6 +221,30 @@ FL__NOINLINE static void rwlock_serve(fl_rwlock *l)
 		rwlock_serve_queue(l, &lot);
 }
 
+/*
+ * After the end of the bias, or after a read unlock. `seen`: the word before the caller subtracted
+ * `units`.
+ */
+static void rwlock_readers_left(fl_rwlock *l, uint32_t seen, uint32_t units)
+{
+	if ((seen & RWLOCK_WAITERS) && (seen & (RWLOCK_COUNT | RWLOCK_WRITER)) == units)
+		rwlock_serve(l);
+}
+
+static void rwlock_settle(fl_rwlock *l)
+{
+	const uint32_t seen = fl__bias_settle(l);
+	if ((seen & RWLOCK_COUNT) < FL__BIAS_UNITS)
+		fl__panic("fl_rwlock_read_unlock", l, "not locked for reading");
+	rwlock_readers_left(l, seen, FL__BIAS_UNITS);
+}
+
+static void rwlock_end_bias(fl_rwlock *l)
+{
+	if (fl__bias_end(l))
+		rwlock_settle(l);
+}
+
 /* An awake reader has taken the lock, and so do the readers right behind. */
 static void rwlock_grant_readers(fl_rwlock *l, struct fl__lot *lot)
 {
@@ -243,15 +269,18 @@ static void rwlock_end_turn(fl_rwlock *l, struct fl__lot *lot, const struct fl__
 		fl__and_relaxed(&l->word_, ~RWLOCK_WAITERS); /* a flag */
 }
 
-/* Under the queue lock. Sets `marks` if a bit of `bars` is set. Returns the word before. */
+/*
+ * Under the queue lock. If a bit of `bars` is set, sets `marks` and clears BIAS. Returns the word
+ * before.
+ */
 static uint32_t rwlock_take_or_mark(fl_rwlock *l, const struct fl__rwlock_mode *mode, uint32_t bars, uint32_t marks,
                                     bool awake)
 {
 	uint32_t seen = fl__load_relaxed(&l->word_); /* the CAS decides */
 	for (bool done = false; !done;) {
 		if (seen & bars)
-			/* the queue lock orders the CAS before the serve of an unlock */
-			done = fl__cas_weak_relaxed(&l->word_, &seen, seen | marks);
+			/* the queue lock orders the CAS before the serve of an unlock. BIAS: its invariant 3 */
+			done = fl__cas_weak_seq_cst(&l->word_, &seen, (seen | marks) & ~FL__BIAS);
 		else
 			/* pairs with the unlocks */
 			done = fl__cas_weak_acquire(&l->word_, &seen,
@@ -284,6 +313,9 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 		rwlock_end_turn(l, &lot, mode);
 	/* Now a waking thread may dequeue the node. */
 	fl__lot_close(&lot);
+	/* an awake reader may have waiters behind it, whom a biased reader would not serve */
+	if (waits ? seen & FL__BIAS : awake && fl__bias_end(l))
+		rwlock_settle(l);
 	if (!waits && !awake && (seen & RWLOCK_WAITERS))
 		rwlock_close_if_late(l);
 	return waits;
@@ -303,15 +335,20 @@ bool fl__rwlock_is_busy(fl_rwlock *l)
 {
 	rwlock_forget_parent(l);
 	FL__LOT(lot, l); /* a waiter leaves the queue and takes the lock in one transaction */
-	/* relaxed: the caller knows that the lock is unused */
-	return fl__lot_has_waiters(&lot) || rwlock_has_awake(l) ||
-	       (fl__load_relaxed(&l->word_) & (RWLOCK_COUNT | RWLOCK_WRITER));
+	return fl__lot_has_waiters(&lot) || rwlock_has_awake(l) || fl_rwlock_is_read_locked(l) ||
+	       fl_rwlock_is_write_locked(l);
 }
 
 static inline void rwlock_check_wake(fl_rwlock *l)
 {
 	if (fl__unlikely(rwlock_last_wake.object == l))
 		rwlock_recheck_wake(l);
+}
+
+static inline bool rwlock_read_biased(fl_rwlock *l)
+{
+	rwlock_check_wake(l);
+	return fl__unlikely(fl__bias_is_noted(l)) && fl__bias_read(l);
 }
 
 /* The caller may overtake the queue. */
@@ -329,17 +366,10 @@ static bool rwlock_take(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 	return false;
 }
 
-/* Here and below, `seen` is the word before the caller's addition or subtraction. */
-static void rwlock_reader_left(fl_rwlock *l, uint32_t seen)
-{
-	if ((seen & RWLOCK_WAITERS) && (seen & (RWLOCK_COUNT | RWLOCK_WRITER)) == RWLOCK_READER)
-		rwlock_serve(l);
-}
-
 static void rwlock_back_out(fl_rwlock *l)
 {
 	/* the caller held no lock */
-	rwlock_reader_left(l, fl__add_relaxed(&l->word_, -RWLOCK_READER));
+	rwlock_readers_left(l, fl__add_relaxed(&l->word_, -RWLOCK_READER), RWLOCK_READER);
 }
 
 /*
@@ -373,6 +403,8 @@ static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mod
 {
 	const bool spins = !fl__ctx_get()->ops->yield;
 	rwlock_forget_parent(l);
+	if (mode == &fl__rwlock_writing)
+		rwlock_end_bias(l);
 	if (spins && rwlock_spin(l, mode))
 		return 0;
 	for (bool awake = false;; awake = true) {
@@ -418,6 +450,8 @@ FL__SLOW_PATH static int rwlock_try_slow(fl_rwlock *l, const struct fl__rwlock_m
 	struct fl__hook_op op;
 	rwlock_debug_begin(&op, l, mode, FL_NO_WAIT);
 	rwlock_forget_parent(l);
+	if (mode == &fl__rwlock_writing)
+		rwlock_end_bias(l);
 	const bool locked = rwlock_take(l, mode);
 	fl__hook_locked(&op, locked);
 	return locked ? 0 : -EAGAIN;
@@ -434,6 +468,8 @@ static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 	if (!(seen & (rwlock_reading.bars | RWLOCK_CLOSED | (fiber ? RWLOCK_WAITERS : 0)))) {
 		if (seen & RWLOCK_WAITERS)
 			rwlock_close_if_late(l);
+		if (seen & FL__BIAS)
+			fl__bias_note(l); /* for the next time */
 		return true;
 	}
 	rwlock_back_out(l);
@@ -442,6 +478,10 @@ static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 
 FL__SLOW_PATH static int rwlock_read_slow(fl_rwlock *l, uint32_t seen, fl_time deadline, fl_cancel_token *cancel)
 {
+	if (seen < RWLOCK_MOST && !fl__hooks_on(FL__HOOKS_DEBUG)) {
+		fl__bias_meet(l);
+		return 0;
+	}
 	const bool stays = rwlock_may_stay(l, seen);
 	return rwlock_lock_slow(l, &rwlock_reading, stays, deadline, cancel);
 }
@@ -455,12 +495,14 @@ void fl_rwlock_init(fl_rwlock *l)
 
 void fl_rwlock_destroy(fl_rwlock *l)
 {
+	rwlock_end_bias(l); /* a slot may still have its address */
 	fl__hook_destroy(l, l, fl__rwlock_is_busy(l));
 }
 
 int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel)
 {
-	rwlock_check_wake(l);
+	if (rwlock_read_biased(l))
+		return 0;
 	/* pairs with fl_rwlock_write_unlock() */
 	uint32_t seen = fl__add_acquire(&l->word_, RWLOCK_READER);
 	return fl__likely(seen < fl__hook_word(&fl__hook_readers)) ? 0 : rwlock_read_slow(l, seen, deadline, cancel);
@@ -468,7 +510,8 @@ int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *c
 
 void fl_rwlock_read_lock(fl_rwlock *l)
 {
-	rwlock_check_wake(l);
+	if (rwlock_read_biased(l))
+		return;
 	/* pairs with fl_rwlock_write_unlock() */
 	uint32_t seen = fl__add_acquire(&l->word_, RWLOCK_READER);
 	if (fl__unlikely(seen >= fl__hook_word(&fl__hook_readers)))
@@ -477,15 +520,15 @@ void fl_rwlock_read_lock(fl_rwlock *l)
 
 int fl_rwlock_try_read_lock(fl_rwlock *l)
 {
-	rwlock_check_wake(l);
-	return !fl__hooks_on(FL__HOOKS_DEBUG) && rwlock_take(l, &rwlock_reading) ? 0
-	                                                                         : rwlock_try_slow(l, &rwlock_reading);
+	if (rwlock_read_biased(l) || (!fl__hooks_on(FL__HOOKS_DEBUG) && rwlock_take(l, &rwlock_reading)))
+		return 0;
+	return rwlock_try_slow(l, &rwlock_reading);
 }
 
 FL__SLOW_PATH static void rwlock_read_unlock_slow(fl_rwlock *l, uint32_t seen)
 {
 	if (seen & RWLOCK_COUNT) {
-		rwlock_reader_left(l, seen);
+		rwlock_readers_left(l, seen, RWLOCK_READER);
 		return;
 	}
 	fl__add_relaxed(&l->word_, RWLOCK_READER); /* undoes the subtraction */
@@ -494,6 +537,8 @@ FL__SLOW_PATH static void rwlock_read_unlock_slow(fl_rwlock *l, uint32_t seen)
 
 static inline void rwlock_read_unlock(fl_rwlock *l)
 {
+	if (fl__unlikely(fl__bias_is_noted(l)) && fl__bias_unlock(l))
+		return;
 	/* pairs with the write locks. The last access. */
 	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_READER);
 	if (fl__unlikely(seen - RWLOCK_READER >= RWLOCK_MOST))
@@ -578,8 +623,17 @@ void fl_rwlock_write_unlock(fl_rwlock *l)
 
 bool fl_rwlock_is_read_locked(const fl_rwlock *l)
 {
-	uint32_t seen = fl__load_relaxed(&l->word_); /* may be stale at once */
-	return (seen & RWLOCK_COUNT) && !(seen & RWLOCK_WRITER);
+	for (;;) {
+		/* may be stale at once; no slot is older */
+		const uint32_t seen = fl__load_acquire(&l->word_), count = seen & RWLOCK_COUNT;
+		if (!(seen & FL__BIAS))
+			return count && !(seen & RWLOCK_WRITER);
+		if (count + fl__bias_slots_of(l) > FL__BIAS_UNITS)
+			return true;
+		/* no reader can have gone from a slot to the word; the loads of the slots acquire */
+		if (seen == fl__load_relaxed(&l->word_))
+			return false;
+	}
 }
 
 bool fl_rwlock_is_write_locked(const fl_rwlock *l)

@@ -18,7 +18,8 @@ extern const struct fl__rwlock_mode fl__rwlock_writing;
 
 /*
  * Takes the lock, or, if a bit of `bars` is set, enqueues `node`: true. `awake`: the caller is the
- * awake waiter. CLOSED does not bar it, and its node goes to the front. Other callers add CLOSED to `bars`, and their nodes go to the end.
+ * awake waiter. CLOSED does not bar it, and its node goes to the front. Other callers add CLOSED to
+ * `bars`, and their nodes go to the end.
  */
 bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct fl__node *node, uint32_t bars,
                         bool awake);

@@ -161,9 +161,7 @@ static inline int job_that(bool tolerates, const char *role, const char *ranks)
 /* The latest job has printed that. */
 static inline void expect(const char *part)
 {
-	if (!strstr(job_text, part))
-		print_error("%s\n", job_text);
-	assert_non_null(strstr(job_text, part));
+	fl_test_contains(job_text, part);
 }
 
 static inline void expect_no(const char *part)

@@ -26,68 +26,41 @@ FL_TASK_STATIC(pass, fl_bytes, fl_bytes)
 	return fl_bytes_ref(result, arg);
 }
 
-/* bytes_submit: the caller frees its handle at once, and the future before the result. */
-struct bytes_submit {
-	struct fl__thread_pool *p;
-	int value;
-};
-
-FL_STRESS_SETUP(bytes_submit)
+static void begin(struct served *t)
 {
-	s->p = pool_of_actors(1, 1);
+	t->p = pool_of_actors(1, 1);
 }
 
-SERVES(bytes_submit, worker, 0)
-
-FL_STRESS_ACTOR(bytes_submit, user)
+static void submit_and_free(struct served *t)
 {
 	fl_bytes b = seven();
 	fl_future *f = NULL;
-	OK(pass_submit(&s->p->base, b, &f));
+	OK(pass_submit(&t->p->base, b, &f));
 	fl_bytes_free(&b);
 	OK(pass_get(f, &b));
 	fl_future_free(f);
-	s->value = read_and_free(b);
-	fl_executor_close(&s->p->base);
+	FL_STRESS_CHECK(read_and_free(b) == 7);
+	fl_executor_close(&t->p->base);
 }
 
-FL_STRESS(bytes_submit, worker, user)
-{
-	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(s->value == 7, "passed on");
-}
+/* bytes_submit: the caller frees its handle at once, and the future before the result. */
+POOL(bytes_submit, begin, serve_first, submit_and_free)
 
-/* bytes_imap: the iteration, then the array's handles are freed while a task may run. */
-struct bytes_imap {
-	struct fl__thread_pool *p;
-	int value;
-};
-
-FL_STRESS_SETUP(bytes_imap)
-{
-	s->p = pool_of_actors(1, 1);
-}
-
-SERVES(bytes_imap, worker, 0)
-
-FL_STRESS_ACTOR(bytes_imap, user)
+static void iterate_and_free(struct served *t)
 {
 	fl_imap *it = NULL;
 	fl_bytes args[] = {seven(), seven()}, got;
-	OK(fl_imap_create(&it, &s->p->base, &pass, args, 2, &(fl_imap_config){.window = 2}));
+	OK(fl_imap_create(&it, &t->p->base, &pass, args, 2, &(fl_imap_config){.window = 2}));
 	OK(fl_imap_next(it, NULL, &got));
 	fl_imap_free(it);
 	fl_bytes_free(&args[0]);
 	fl_bytes_free(&args[1]);
-	s->value = read_and_free(got);
-	fl_executor_close(&s->p->base);
+	FL_STRESS_CHECK(read_and_free(got) == 7);
+	fl_executor_close(&t->p->base);
 }
 
-FL_STRESS(bytes_imap, worker, user)
-{
-	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(s->value == 7, "passed on");
-}
+/* bytes_imap: the iteration, then the array's handles are freed while a task may run. */
+POOL(bytes_imap, begin, serve_first, iterate_and_free)
 
 /* bytes_then: the chained task uses the handle of the first future, which frees it. */
 struct bytes_then {

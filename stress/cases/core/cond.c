@@ -1,188 +1,311 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The condition: a signal reaches a context that waited when it was given, and no other. */
+/*
+ * The condition: a signal reaches a context that waited when it was given, and no other. A signal
+ * or a broadcast may move waiters to the mutex's wait queue, where they may give up, too.
+ */
 #include "../cases.h"
 #include <fairlead/cond.h>
+
+struct meeting {
+	fl_cond c;
+	fl_mutex mutexes[2], *m;
+	fl_cancel_token stop;
+	int ready, tokens, through; /* guarded by the mutex */
+	int rc;                     /* of the waiter that may give up */
+};
+
+/* How a scenario begins. */
+
+static void begin(struct meeting *t)
+{
+	t->m = &t->mutexes[0];
+}
+
+static void with_any_mutex(struct meeting *t)
+{
+	t->m = &t->mutexes[fl_stress_choose(2)];
+}
+
+/* The waiters share a futex, as after an earlier broadcast. */
+static void together(struct meeting *t)
+{
+	enum { TOGETHER = 2 }; /* lib/core/sync/cond.c */
+	begin(t);
+	t->c.word_ = TOGETHER;
+}
+
+/* Actors. */
+
+static int wait_until_ready(struct meeting *t, fl_time deadline)
+{
+	int rc = 0;
+	FL_LOCKED(t->m);
+	while (!t->ready && rc == 0)
+		rc = fl_cond_wait_until(&t->c, t->m, deadline, NULL);
+	t->through++;
+	return rc;
+}
+
+static void patient(struct meeting *t)
+{
+	OK(wait_until_ready(t, FL_FOREVER));
+}
+
+static void timed(struct meeting *t)
+{
+	t->rc = wait_until_ready(t, soon());
+}
+
+static void enter(struct meeting *t)
+{
+	FL_LOCKED(t->m);
+	t->through++;
+}
+
+static void enter_twice(struct meeting *t)
+{
+	enter(t);
+	enter(t);
+}
+
+static void call(struct meeting *t)
+{
+	FL_LOCKED(t->m);
+	t->ready++;
+	fl_cond_broadcast(&t->c);
+	t->through++;
+}
+
+static void call_and_enter(struct meeting *t)
+{
+	call(t);
+	enter(t); /* the woken waiters may find it held */
+}
+
+static void call_held_or_not(struct meeting *t)
+{
+	bool held = fl_stress_choose(2);
+	fl_mutex_lock(t->m);
+	t->ready = 1;
+	if (held)
+		fl_cond_broadcast(&t->c);
+	fl_mutex_unlock(t->m);
+	if (!held)
+		fl_cond_broadcast(&t->c);
+}
+
+static void lock_timed(struct meeting *t)
+{
+	t->rc = fl_mutex_lock_until(t->m, soon(), NULL);
+	if (t->rc == 0)
+		fl_mutex_unlock(t->m);
+}
+
+static void take_token(struct meeting *t)
+{
+	FL_LOCKED(t->m);
+	while (t->tokens == 0)
+		OK(fl_cond_wait(&t->c, t->m));
+	t->tokens--;
+}
+
+static void give_two(struct meeting *t)
+{
+	for (int i = 0; i < 2; i++) {
+		fl_mutex_lock(t->m);
+		t->tokens++;
+		fl_mutex_unlock(t->m);
+		fl_cond_signal(&t->c);
+	}
+}
+
+static void give_one(struct meeting *t)
+{
+	FL_LOCKED(t->m);
+	t->tokens++;
+	fl_cond_signal(&t->c);
+}
+
+static void pass_signal_on(struct meeting *t)
+{
+	fl_mutex_lock(t->m);
+	t->rc = fl_cond_wait_until(&t->c, t->m, soon(), NULL);
+	fl_mutex_unlock(t->m);
+	if (t->rc == 0)
+		fl_cond_signal(&t->c); /* the signal was for the other waiter */
+}
+
+static void wait_stoppable(struct meeting *t)
+{
+	FL_LOCKED(t->m);
+	if (!t->ready)
+		t->rc = fl_cond_wait_until(&t->c, t->m, FL_FOREVER, &t->stop);
+	FL_STRESS_CHECK(t->ready || t->rc != 0);
+	t->through++;
+}
+
+static void signal_held(struct meeting *t)
+{
+	FL_LOCKED(t->m);
+	t->ready = 1;
+	t->through++;
+	fl_cond_signal(&t->c);
+}
+
+static void stop(struct meeting *t)
+{
+	fl_cancel_token_request(&t->stop);
+}
+
+static void signal_and_stop(struct meeting *t)
+{
+	FL_LOCKED(t->m);
+	t->ready = 1;
+	t->through++;
+	fl_cond_signal(&t->c);
+	stop(t);
+}
+
+static bool is_ready(void *arg)
+{
+	return ((struct meeting *)arg)->ready;
+}
+
+static void wait_for(struct meeting *t)
+{
+	FL_LOCKED(t->m);
+	t->rc = fl_cond_wait_for_until(&t->c, t->m, is_ready, t, soon(), NULL);
+	FL_STRESS_CHECK((t->rc == 0) == (t->ready == 1));
+}
+
+static void signal_free(struct meeting *t)
+{
+	fl_mutex_lock(t->m);
+	t->ready = 1;
+	fl_mutex_unlock(t->m);
+	fl_cond_signal(&t->c);
+}
+
+static void call_and_await_next(struct meeting *t)
+{
+	FL_LOCKED(t->m);
+	t->ready = 1;
+	fl_cond_broadcast(&t->c);
+	while (t->ready < 2)
+		OK(fl_cond_wait(&t->c, t->m));
+}
+
+static void await_and_call_next(struct meeting *t)
+{
+	patient(t);
+	call(t);
+}
+
+/* How each scenario ends; `refusal` is the result of the waiter that gave up. */
+static void end(struct meeting *t, int through, int refusal)
+{
+	FL_FORBIDDEN(fl__cond_is_busy(&t->c) || fl__mutex_is_busy(t->m) || t->m->word_ != 0,
+	             "a waiter or a mark is left");
+	FL_FORBIDDEN(t->through != through || t->tokens != 0, "two were in at once, or a token was made");
+	FL_ACCEPTABLE(t->rc == 0, "all were woken");
+	FL_ACCEPTABLE(t->rc == refusal, "one gave up");
+}
+
+#define COND(test, begin, through, refusal, ...)                                                                       \
+	SCENARIO(test, struct meeting, begin(&s->t), end(&s->t, through, refusal), __VA_ARGS__)
 
 /*
  * cond_signal_steal, cv_signal_stealing (glibc 25847): two tokens, two signals, two waiters: each
  * gets one.
  */
-struct cond_signal_steal {
-	fl_mutex m;
-	fl_cond c;
-	int tokens;
-};
-
-FL_STRESS_ACTOR(cond_signal_steal, take_token)
-{
-	FL_LOCKED(&s->m);
-	while (s->tokens == 0)
-		OK(fl_cond_wait(&s->c, &s->m));
-	s->tokens--;
-}
-
-FL_STRESS_ACTOR(cond_signal_steal, giver)
-{
-	for (int i = 0; i < 2; i++) {
-		fl_mutex_lock(&s->m);
-		s->tokens++;
-		fl_mutex_unlock(&s->m);
-		fl_cond_signal(&s->c);
-	}
-}
-
-FL_STRESS(cond_signal_steal, take_token, take_token, giver)
-{
-	FL_ACCEPTABLE(s->tokens == 0, "each got one");
-}
+COND(cond_signal_steal, begin, 0, 0, take_token, take_token, give_two)
 
 /*
  * A broadcast, with the mutex held or not, wakes all: a spinning waiter and an enqueued one. It
  * also locks the mutex's bucket, in the order of the buckets, which differs from mutex to mutex.
  */
-struct cond_broadcast {
-	fl_cond c;
-	fl_mutex mutexes[2], *m;
-	int ready, awake;
-};
-
-FL_STRESS_SETUP(cond_broadcast)
-{
-	s->m = &s->mutexes[fl_stress_choose(2)];
-}
-
-FL_STRESS_ACTOR(cond_broadcast, await_ready)
-{
-	FL_LOCKED(s->m);
-	while (!s->ready)
-		OK(fl_cond_wait(&s->c, s->m));
-	s->awake++;
-}
-
-FL_STRESS_ACTOR(cond_broadcast, caller)
-{
-	bool held = fl_stress_choose(2);
-	fl_mutex_lock(s->m);
-	s->ready = 1;
-	if (held)
-		fl_cond_broadcast(&s->c);
-	fl_mutex_unlock(s->m);
-	if (!held)
-		fl_cond_broadcast(&s->c);
-}
-
-FL_STRESS(cond_broadcast, await_ready, await_ready, caller)
-{
-	FL_ACCEPTABLE(s->awake == 2 && !fl__cond_is_busy(&s->c) && !fl__mutex_is_busy(s->m), "both awake");
-}
+COND(cond_broadcast, with_any_mutex, 2, 0, patient, patient, call_held_or_not)
 
 /*
  * A waiter that times out has consumed no signal: one token and one signal always reach the patient
  * waiter.
  */
-struct cond_timeout_vs_signal {
-	fl_mutex m;
-	fl_cond c;
-	int tokens, rc;
-};
-
-FL_STRESS_ACTOR(cond_timeout_vs_signal, brief)
-{
-	fl_mutex_lock(&s->m);
-	s->rc = fl_cond_wait_until(&s->c, &s->m, soon(), NULL);
-	fl_mutex_unlock(&s->m);
-	if (s->rc == 0)
-		fl_cond_signal(&s->c); /* the signal was for the other waiter */
-}
-
-FL_STRESS_ACTOR(cond_timeout_vs_signal, patient)
-{
-	FL_LOCKED(&s->m);
-	while (s->tokens == 0)
-		OK(fl_cond_wait(&s->c, &s->m));
-	s->tokens--;
-}
-
-FL_STRESS_ACTOR(cond_timeout_vs_signal, giver)
-{
-	FL_LOCKED(&s->m);
-	s->tokens++;
-	fl_cond_signal(&s->c);
-}
-
-FL_STRESS(cond_timeout_vs_signal, brief, patient, giver)
-{
-	FL_FORBIDDEN(s->tokens != 0, "a token was made");
-	FL_ACCEPTABLE(s->rc == 0, "the brief one was woken");
-	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one timed out");
-}
+COND(cond_timeout_vs_signal, begin, 0, -ETIMEDOUT, pass_signal_on, take_token, give_one)
 
 /* A cancelled wait returns with the mutex locked, and the signal goes to another waiter. */
-struct cond_cancel_vs_signal {
-	fl_mutex m;
-	fl_cond c;
-	fl_cancel_token stop;
-	int ready, rc, count;
-};
-
-FL_STRESS_ACTOR(cond_cancel_vs_signal, waiter)
-{
-	FL_LOCKED(&s->m);
-	if (!s->ready)
-		s->rc = fl_cond_wait_until(&s->c, &s->m, FL_FOREVER, &s->stop);
-	FL_STRESS_CHECK(s->ready || s->rc != 0);
-	s->count++;
-}
-
-FL_STRESS_ACTOR(cond_cancel_vs_signal, signaller)
-{
-	FL_LOCKED(&s->m);
-	s->ready = 1;
-	s->count++;
-	fl_cond_signal(&s->c);
-}
-
-FL_STRESS_ACTOR(cond_cancel_vs_signal, canceller)
-{
-	fl_cancel_token_request(&s->stop);
-}
-
-FL_STRESS(cond_cancel_vs_signal, waiter, signaller, canceller)
-{
-	FL_FORBIDDEN(s->count != 2, "the mutex was not held");
-	FL_ACCEPTABLE(s->rc == 0, "signalled");
-	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
-}
+COND(cond_cancel_vs_signal, begin, 2, -ECANCELED, wait_stoppable, signal_held, stop)
 
 /* wait_for: the predicate is checked once more at a timeout. */
-struct cond_wait_for {
-	fl_mutex m;
+COND(cond_wait_for, begin, 0, -ETIMEDOUT, wait_for, signal_free)
+
+/*
+ * With the mutex held, so that all are moved asleep; one of them may have a deadline; a fourth
+ * locks the mutex, too.
+ */
+COND(cond_broadcast_requeue, begin, 4, -ETIMEDOUT, patient, timed, call, enter)
+
+/*
+ * Waiters that share a futex: all are woken, also one that leaves at its deadline, and while
+ * another context holds the mutex.
+ */
+COND(cond_together, together, 4, -ETIMEDOUT, patient, timed, call_and_enter)
+
+/*
+ * A waiter that shares a futex comes to the mutex behind one that has a deadline. If that waiter
+ * gives up, two late unlocks find the other first: it is not dequeued while it counts as awake.
+ */
+COND(cond_together_behind, together, 4, -ETIMEDOUT, patient, lock_timed, call, enter_twice)
+
+/* Of two waiters that share a futex, a signal reaches one, and the next signal the other. */
+COND(cond_together_signal, together, 0, 0, take_token, take_token, give_two)
+
+/*
+ * cv_requeue_wake_eaten (musl 27b2fc9d): a waiter that comes between a broadcast and the woken ones
+ * does not take their wake.
+ */
+COND(cv_requeue_wake_eaten, begin, 3, 0, patient, call_and_await_next, await_and_call_next)
+
+/*
+ * A cancel is requested after the waiter was signalled and while it waits for the mutex: it counts
+ * as signalled, so no result of a cancel is allowed.
+ */
+COND(cond_moved_cancel, begin, 2, 0, wait_stoppable, signal_and_stop)
+
+/*
+ * Waiters with different mutexes, which is misuse: one broadcast moves each to its own mutex. (In
+ * correct use a broadcast meets this when a waiter with another mutex has given up and is leaving.)
+ */
+struct cond_two_mutexes {
+	struct meeting_of_one {
+		fl_mutex m;
+		int ready, through;
+	} of[2];
 	fl_cond c;
-	int ready, rc;
 };
 
-static bool is_ready(void *arg)
+static void await_own(struct cond_two_mutexes *s, int i)
 {
-	return ((struct cond_wait_for *)arg)->ready;
+	struct meeting_of_one *t = &s->of[i];
+	FL_LOCKED(&t->m);
+	while (!t->ready)
+		OK(fl_cond_wait(&s->c, &t->m));
+	t->through++;
 }
 
-FL_STRESS_ACTOR(cond_wait_for, waiter)
+TWO_ACTORS(cond_two_mutexes, await_own)
+
+FL_STRESS_ACTOR(cond_two_mutexes, caller)
 {
-	FL_LOCKED(&s->m);
-	s->rc = fl_cond_wait_for_until(&s->c, &s->m, is_ready, s, soon(), NULL);
-	FL_STRESS_CHECK((s->rc == 0) == (s->ready == 1));
+	for (int i = 0; i < 2; i++) {
+		FL_LOCKED(&s->of[i].m);
+		s->of[i].ready = 1;
+		s->of[i].through++;
+	}
+	fl_cond_broadcast(&s->c);
 }
 
-FL_STRESS_ACTOR(cond_wait_for, signaller)
+FL_STRESS(cond_two_mutexes, one, two, caller)
 {
-	fl_mutex_lock(&s->m);
-	s->ready = 1;
-	fl_mutex_unlock(&s->m);
-	fl_cond_signal(&s->c);
-}
-
-FL_STRESS(cond_wait_for, waiter, signaller)
-{
-	FL_ACCEPTABLE(s->rc == 0, "it holds");
-	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
+	FL_FORBIDDEN(s->of[0].m.word_ != 0 || s->of[1].m.word_ != 0, "a mark is left");
+	FL_ACCEPTABLE(s->of[0].through == 2 && s->of[1].through == 2, "both through");
 }

@@ -6,140 +6,117 @@
 #include "debugging.h"
 #include <fairlead/latch.h>
 
+struct order {
+	fl_mutex a, b, c, between[2];
+	fl_latch before; /* the last actor begins when so many have ended */
+	struct said said;
+};
+
+static void begin(struct order *t, unsigned before)
+{
+	fl_mutex *const all[] = {&t->a, &t->b, &t->c, &t->between[0], &t->between[1]};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		fl_mutex_init(all[i]);
+	OK(fl_latch_init(&t->before, before));
+	listen(FL_DEBUG_LOCKORDER);
+}
+
+static void end(struct order *t, int reports)
+{
+	FL_ACCEPTABLE(LOOK(&t->said.potential) == reports, "each order is reported once");
+}
+
+#define ORDER(test, before, reports, ...)                                                                              \
+	SCENARIO(test, struct order, begin(&s->t, before), end(&s->t, reports), __VA_ARGS__)
+
+static void lock_before(struct order *t, fl_mutex *first, fl_mutex *second)
+{
+	said = &t->said;
+	lock_both(first, second);
+	fl_latch_count_down(&t->before, 1);
+}
+
+static void a_b(struct order *t)
+{
+	lock_before(t, &t->a, &t->b);
+}
+
+static void b_c(struct order *t)
+{
+	lock_before(t, &t->b, &t->c);
+}
+
+static void lock_in_order(struct order *t, int i)
+{
+	said = &t->said;
+	fl_mutex_lock(&t->a);
+	OK(fl_mutex_try_lock(&t->between[i]));
+	fl_mutex_lock(&t->b);
+	fl_mutex_unlock(&t->b);
+	fl_mutex_unlock(&t->between[i]);
+	fl_mutex_unlock(&t->a);
+	fl_latch_count_down(&t->before, 1);
+}
+
+static void a_0_b(struct order *t)
+{
+	lock_in_order(t, 0);
+}
+
+static void a_1_b(struct order *t)
+{
+	lock_in_order(t, 1);
+}
+
+/* The following begin after the others. */
+
+static void await_others(struct order *t)
+{
+	said = &t->said;
+	OK(fl_latch_wait(&t->before));
+}
+
+static void b_a_twice(struct order *t)
+{
+	await_others(t);
+	FL_STRESS_CHECK(LOOK(&t->said.potential) == 0);
+	lock_both(&t->b, &t->a);
+	FL_STRESS_CHECK(LOOK(&t->said.potential) == 1);
+	lock_both(&t->b, &t->a);
+}
+
+static void c_a(struct order *t)
+{
+	await_others(t);
+	lock_both(&t->c, &t->a);
+}
+
+static void b_and_new_a(struct order *t)
+{
+	await_others(t);
+	fl_mutex_lock(&t->b);
+	OK(fl_mutex_try_lock(&t->a));
+	fl_mutex_unlock(&t->a);
+	fl_mutex_unlock(&t->b);
+	FL_STRESS_CHECK(!fl__mutex_is_busy(&t->a));
+	fl_mutex_init(&t->a);
+	lock_both(&t->b, &t->a);
+}
+
+static void c_b(struct order *t)
+{
+	said = &t->said;
+	lock_both(&t->c, &t->b);
+}
+
 /*
  * lock_inversion: the first mutex before the second, with another lock in between, and in the end
  * the other way round. No two contexts ever wait for one another, and the order is reported once.
  */
-struct lock_inversion {
-	fl_mutex a, b, between[2];
-	fl_latch before;
-	struct said said;
-};
-
-FL_STRESS_SETUP(lock_inversion)
-{
-	fl_mutex_init(&s->a);
-	fl_mutex_init(&s->b);
-	fl_mutex_init(&s->between[0]);
-	fl_mutex_init(&s->between[1]);
-	OK(fl_latch_init(&s->before, 2));
-	listen(FL_DEBUG_LOCKORDER);
-}
-
-static void lock_in_order(struct lock_inversion *s, int i)
-{
-	said = &s->said;
-	fl_mutex_lock(&s->a);
-	OK(fl_mutex_try_lock(&s->between[i]));
-	fl_mutex_lock(&s->b);
-	fl_mutex_unlock(&s->b);
-	fl_mutex_unlock(&s->between[i]);
-	fl_mutex_unlock(&s->a);
-	fl_latch_count_down(&s->before, 1);
-}
-
-TWO_ACTORS(lock_inversion, lock_in_order)
-
-FL_STRESS_ACTOR(lock_inversion, other_way)
-{
-	said = &s->said;
-	OK(fl_latch_wait(&s->before));
-	FL_STRESS_CHECK(LOOK(&s->said.potential) == 0);
-	lock_both(&s->b, &s->a);
-	FL_STRESS_CHECK(LOOK(&s->said.potential) == 1);
-	lock_both(&s->b, &s->a);
-}
-
-FL_STRESS(lock_inversion, one, two, other_way)
-{
-	FL_ACCEPTABLE(LOOK(&s->said.potential) == 1, "reported once");
-}
+ORDER(lock_inversion, 2, 1, a_0_b, a_1_b, b_a_twice)
 
 /* A cycle of three: a different actor makes each edge, and the last one finds the cycle. */
-struct lock_order_three {
-	fl_mutex a, b, c;
-	fl_latch before;
-	struct said said;
-};
-
-FL_STRESS_SETUP(lock_order_three)
-{
-	fl_mutex_init(&s->a);
-	fl_mutex_init(&s->b);
-	fl_mutex_init(&s->c);
-	OK(fl_latch_init(&s->before, 2));
-	listen(FL_DEBUG_LOCKORDER);
-}
-
-FL_STRESS_ACTOR(lock_order_three, a_b)
-{
-	said = &s->said;
-	lock_both(&s->a, &s->b);
-	fl_latch_count_down(&s->before, 1);
-}
-
-FL_STRESS_ACTOR(lock_order_three, b_c)
-{
-	said = &s->said;
-	lock_both(&s->b, &s->c);
-	fl_latch_count_down(&s->before, 1);
-}
-
-FL_STRESS_ACTOR(lock_order_three, c_a)
-{
-	said = &s->said;
-	OK(fl_latch_wait(&s->before));
-	lock_both(&s->c, &s->a);
-}
-
-FL_STRESS(lock_order_three, a_b, b_c, c_a)
-{
-	FL_ACCEPTABLE(LOOK(&s->said.potential) == 1, "reported once");
-}
+ORDER(lock_order_three, 2, 1, a_b, b_c, c_a)
 
 /* No cycle: one lock is only tried, and one is in memory that was another mutex. */
-struct lock_order_quiet {
-	fl_mutex a, b, other;
-	fl_latch before;
-	struct said said;
-};
-
-FL_STRESS_SETUP(lock_order_quiet)
-{
-	fl_mutex_init(&s->a);
-	fl_mutex_init(&s->b);
-	fl_mutex_init(&s->other);
-	OK(fl_latch_init(&s->before, 1));
-	listen(FL_DEBUG_LOCKORDER);
-}
-
-FL_STRESS_ACTOR(lock_order_quiet, one)
-{
-	said = &s->said;
-	lock_both(&s->a, &s->b);
-	fl_latch_count_down(&s->before, 1);
-}
-
-FL_STRESS_ACTOR(lock_order_quiet, other_way)
-{
-	said = &s->said;
-	OK(fl_latch_wait(&s->before));
-	fl_mutex_lock(&s->b);
-	OK(fl_mutex_try_lock(&s->a));
-	fl_mutex_unlock(&s->a);
-	fl_mutex_unlock(&s->b);
-	FL_STRESS_CHECK(!fl__mutex_is_busy(&s->a));
-	fl_mutex_init(&s->a);
-	lock_both(&s->b, &s->a);
-}
-
-FL_STRESS_ACTOR(lock_order_quiet, beside)
-{
-	said = &s->said;
-	lock_both(&s->other, &s->b);
-}
-
-FL_STRESS(lock_order_quiet, one, other_way, beside)
-{
-	FL_ACCEPTABLE(LOOK(&s->said.potential) == 0, "nothing is said");
-}
+ORDER(lock_order_quiet, 1, 0, a_b, b_and_new_a, c_b)

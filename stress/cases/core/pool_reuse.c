@@ -6,146 +6,102 @@
 #include "pools.h"
 #include <fairlead/group.h>
 
-/* One of `most` workers is there, with membarrier() and without. */
-static struct fl__thread_pool *pool_with_one(unsigned most)
+/* One of two workers is there, with membarrier() and without. */
+static void with_one(struct served *t)
 {
-	struct fl__thread_pool *p = pool_of_actors(most, 1);
-	p->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
-	return p;
+	t->p = pool_of_actors(2, 1);
+	t->p->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
+}
+
+static void with_one_of_any(struct served *t)
+{
+	t->p = pool_of_actors(1 + fl_stress_choose(2), 1);
+	t->p->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
+}
+
+static void end_without_start(struct served *t)
+{
+	FL_FORBIDDEN(t->p->starts != 0, "another worker was started");
+	end_served(t);
+}
+
+#define REUSES(test, begin, ...) SCENARIO(test, struct served, begin(&s->t), end_without_start(&s->t), __VA_ARGS__)
+
+static void do_nothing_and_wait(struct served *t)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	OK(do_nothing_submit(&t->p->base, &f));
+	OK(fl_future_wait(f));
+}
+
+static void submit_one_after_another(struct served *t)
+{
+	do_nothing_and_wait(t);
+	do_nothing_and_wait(t);
+	fl_executor_close(&t->p->base);
 }
 
 /*
  * A task that is submitted after a wait for the one before needs no other worker. The only worker
  * is woken by it, if it sleeps by then.
  */
-struct pool_reuse {
-	struct fl__thread_pool *p;
-};
-
-FL_STRESS_SETUP(pool_reuse)
-{
-	s->p = pool_with_one(1 + fl_stress_choose(2));
-}
-
-SERVES(pool_reuse, worker, 0)
-
-FL_STRESS_ACTOR(pool_reuse, user)
-{
-	for (int i = 0; i < 2; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		OK(do_nothing_submit(&s->p->base, &f));
-		OK(fl_future_wait(f));
-	}
-	fl_executor_close(&s->p->base);
-}
-
-FL_STRESS(pool_reuse, worker, user)
-{
-	const size_t starts = s->p->starts;
-	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(starts == 0, "one worker ran both");
-}
-
-/* The same of a group's member, which ends in a callback. */
-struct pool_reuse_group {
-	struct fl__thread_pool *p;
-};
-
-FL_STRESS_SETUP(pool_reuse_group)
-{
-	s->p = pool_with_one(2);
-}
+REUSES(pool_reuse, with_one_of_any, serve_first, submit_one_after_another)
 
 static const struct fl__worker_ops reuse_worker_ops = {.block = fl__run_block};
 
-FL_STRESS_ACTOR(pool_reuse_group, worker)
+static void serve_as_it_blocks(struct served *t)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	ctx->worker = &worker_at(s->p, 0)->run;
+	ctx->worker = &worker_at(t->p, 0)->run;
 	ctx->worker_ops = &reuse_worker_ops;
-	serve(s->p, 0);
+	serve_first(t);
 	ctx->worker_ops = NULL;
 	ctx->worker = NULL;
 }
 
-FL_STRESS_ACTOR(pool_reuse_group, user)
+static void submit_after_a_group(struct served *t)
 {
-	fl_group g = FL_GROUP_INIT(&s->p->base);
+	fl_group g = FL_GROUP_INIT(&t->p->base);
 	OK(fl_group_submit(&g, &do_nothing, NULL, NULL));
 	OK(fl_group_join(&g));
 	fl_group_destroy(&g);
-	OK(do_nothing_submit(&s->p->base, NULL));
-	fl_executor_close(&s->p->base);
+	OK(do_nothing_submit(&t->p->base, NULL));
+	fl_executor_close(&t->p->base);
 }
 
-FL_STRESS(pool_reuse_group, worker, user)
+/* The same of a group's member, which ends in a callback. */
+REUSES(pool_reuse_group, with_one, serve_as_it_blocks, submit_after_a_group)
+
+static void submit_older_and_newer(struct served *t)
 {
-	const size_t starts = s->p->starts;
-	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(starts == 0, "one worker ran both");
+	do_nothing_and_wait(t);
+	OK(await_event_submit(&t->p->base, &t->second, NULL));
+	OK(set_event_submit(&t->p->base, &t->second, NULL));
+	close_after_second(t);
 }
 
 /* The same with two tasks, of which the older one waits for the newer one: both get a worker. */
-struct pool_reuse_two {
-	struct fl__thread_pool *p;
-	fl_event newer;
-};
+POOL(pool_reuse_two, with_one, serve_first, submit_older_and_newer)
 
-FL_STRESS_SETUP(pool_reuse_two)
+static void with_a_task(struct served *t)
 {
-	s->p = pool_with_one(2);
+	with_one(t);
+	OK(do_nothing_submit(&t->p->base, NULL));
 }
 
-SERVES(pool_reuse_two, worker, 0)
-
-FL_STRESS_ACTOR(pool_reuse_two, user)
+static void submit_older(struct served *t)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	OK(do_nothing_submit(&s->p->base, &f));
-	OK(fl_future_wait(f));
-	OK(await_event_submit(&s->p->base, &s->newer, NULL));
-	OK(set_event_submit(&s->p->base, &s->newer, NULL));
-	OK(fl_event_wait(&s->newer));
-	fl_executor_close(&s->p->base);
+	OK(await_event_submit(&t->p->base, &t->second, NULL));
+	close_after_second(t);
 }
 
-FL_STRESS(pool_reuse_two, worker, user)
+static void submit_newer(struct served *t)
 {
-	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(1, "each had a worker");
+	OK(set_event_submit(&t->p->base, &t->second, NULL));
 }
 
 /* The same where two threads submit the two tasks, while the worker ends the one before. */
-struct pool_reuse_from_two {
-	struct fl__thread_pool *p;
-	fl_event newer;
-};
-
-FL_STRESS_SETUP(pool_reuse_from_two)
-{
-	s->p = pool_with_one(2);
-	OK(do_nothing_submit(&s->p->base, NULL));
-}
-
-SERVES(pool_reuse_from_two, worker, 0)
-
-FL_STRESS_ACTOR(pool_reuse_from_two, one)
-{
-	OK(await_event_submit(&s->p->base, &s->newer, NULL));
-	OK(fl_event_wait(&s->newer)); /* a close would wake all workers */
-	fl_executor_close(&s->p->base);
-}
-
-FL_STRESS_ACTOR(pool_reuse_from_two, two)
-{
-	OK(set_event_submit(&s->p->base, &s->newer, NULL));
-}
-
-FL_STRESS(pool_reuse_from_two, worker, one, two)
-{
-	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(1, "each had a worker");
-}
+POOL(pool_reuse_from_two, with_a_task, serve_first, submit_older, submit_newer)
 
 /*
  * The worker runs the user's code of a task, which waits for the next task: another worker runs
@@ -153,9 +109,8 @@ FL_STRESS(pool_reuse_from_two, worker, one, two)
  * caller takes, or a callback, after the end.
  */
 struct pool_reuse_hook {
-	struct fl__thread_pool *p;
+	struct served t;
 	fl_future *f;
-	fl_event next;
 	bool called;
 };
 
@@ -163,7 +118,7 @@ static void await_next(fl_future *f, void *arg)
 {
 	struct pool_reuse_hook *s = arg;
 	s->called = true;
-	OK(fl_event_wait_until(&s->next, FL_FOREVER, FL_SHIELDED));
+	OK(fl_event_wait_until(&s->t.second, FL_FOREVER, FL_SHIELDED));
 }
 
 static void drop_after_next(void *arg)
@@ -185,33 +140,32 @@ FL_TASK_STATIC(reuse_result, struct pool_reuse_hook *, struct pool_reuse_hook *,
 FL_STRESS_SETUP(pool_reuse_hook)
 {
 	const fl_submit_config config = {.on_end = await_next, .on_end_arg = s};
-	s->p = pool_with_one(2);
+	with_one(&s->t);
 	switch (fl_stress_choose(3)) {
 	case 0:
-		OK(reuse_hooked_submit(&s->p->base, s, NULL));
+		OK(reuse_hooked_submit(&s->t.p->base, s, NULL));
 		break;
 	case 1:
-		OK(reuse_result_submit(&s->p->base, s, NULL));
+		OK(reuse_result_submit(&s->t.p->base, s, NULL));
 		break;
 	default:
-		OK(do_nothing_submit_with(&s->p->base, &s->f, &config));
+		OK(do_nothing_submit_with(&s->t.p->base, &s->f, &config));
 	}
 }
 
-SERVES(pool_reuse_hook, worker, 0)
+SCENARIO_ACTOR(pool_reuse_hook, worker, serve_first)
 
 FL_STRESS_ACTOR(pool_reuse_hook, user)
 {
 	if (s->f)
 		OK(fl_future_wait(s->f));
-	OK(set_event_submit(&s->p->base, &s->next, NULL));
-	OK(fl_event_wait(&s->next));
-	fl_executor_close(&s->p->base);
+	submit_newer(&s->t);
+	close_after_second(&s->t);
 	fl_future_free(s->f);
 }
 
 FL_STRESS(pool_reuse_hook, worker, user)
 {
-	fl_executor_free(&s->p->base);
+	fl_executor_free(&s->t.p->base);
 	FL_ACCEPTABLE(s->called, "the next task had a worker");
 }

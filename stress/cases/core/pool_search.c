@@ -5,51 +5,33 @@
  */
 #include "pools.h"
 
+static void with_first_of_two(struct served *t)
+{
+	t->p = pool_of_actors(2, 2);
+	OK(await_event_submit(&t->p->base, &t->second, NULL));
+}
+
+static void submit_second(struct served *t)
+{
+	OK(set_event_submit(&t->p->base, &t->second, NULL));
+	close_after_second(t);
+}
+
+static void submit_second_beside_sleeper(struct served *t)
+{
+	while (!worker_sleeps(t->p))
+		fl_stress_relax();
+	submit_second(t);
+}
+
 /*
  * The first task waits for the second. A worker takes the first and stops its search, while another
  * goes to sleep, and while the second is submitted, which sees the search. So the worker must see
  * the sleeper, or the submit must see that no worker searches.
  */
-struct pool_stop_vs_sleep {
-	struct fl__thread_pool *p;
-	fl_event second;
-};
+POOL(pool_stop_vs_sleep, with_first_of_two, serve_first, serve_second, submit_second_beside_sleeper)
 
-FL_STRESS_SETUP(pool_stop_vs_sleep)
-{
-	s->p = pool_of_actors(2, 2);
-	OK(await_event_submit(&s->p->base, &s->second, NULL));
-}
-
-SERVES(pool_stop_vs_sleep, one, 0)
-SERVES(pool_stop_vs_sleep, two, 1)
-
-FL_STRESS_ACTOR(pool_stop_vs_sleep, user)
-{
-	while (!worker_sleeps(s->p))
-		fl_stress_relax();
-	OK(set_event_submit(&s->p->base, &s->second, NULL));
-	OK(fl_event_wait(&s->second)); /* a close would wake all workers */
-	fl_executor_close(&s->p->base);
-}
-
-FL_STRESS(pool_stop_vs_sleep, one, two, user)
-{
-	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(1, "each had a worker");
-}
-
-/*
- * After a resize to one no task begins while another runs, though two workers search, with
- * membarrier() and without. Fails if a worker checks whether it is superfluous before the resize,
- * and takes a task after it.
- */
-struct pool_resize_holds {
-	struct fl__thread_pool *p;
-	atomic_int at_once;
-};
-
-FL_TASK_STATIC(alone, struct pool_resize_holds *, void)
+FL_TASK_STATIC(alone, struct served *, void)
 {
 	FL_STRESS_CHECK(atomic_fetch_add_explicit(&(*arg)->at_once, 1, memory_order_relaxed) == 0);
 	fl_stress_relax();
@@ -57,181 +39,122 @@ FL_TASK_STATIC(alone, struct pool_resize_holds *, void)
 	return 0;
 }
 
-FL_STRESS_SETUP(pool_resize_holds)
+static void of_two(struct served *t)
 {
-	s->p = pool_of_actors(2, 2);
-	s->p->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
+	t->p = pool_of_actors(2, 2);
+	t->p->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
 }
 
-SERVES(pool_resize_holds, one, 0)
-SERVES(pool_resize_holds, two, 1)
-
-FL_STRESS_ACTOR(pool_resize_holds, user)
+static void resize_and_submit_two(struct served *t)
 {
-	OK(fl_executor_resize(&s->p->base, 1));
-	OK(alone_submit(&s->p->base, s, NULL));
-	OK(alone_submit(&s->p->base, s, NULL));
-	fl_executor_close(&s->p->base);
+	OK(fl_executor_resize(&t->p->base, 1));
+	OK(alone_submit(&t->p->base, t, NULL));
+	OK(alone_submit(&t->p->base, t, NULL));
+	fl_executor_close(&t->p->base);
 }
 
-FL_STRESS(pool_resize_holds, one, two, user)
-{
-	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(1, "one at a time");
-}
+/*
+ * After a resize to one no task begins while another runs, though two workers search, with
+ * membarrier() and without. Fails if a worker checks whether it is superfluous before the resize,
+ * and takes a task after it.
+ */
+POOL(pool_resize_holds, of_two, serve_first, serve_second, resize_and_submit_two)
 
-/* The same beside a task that runs during the resize: no task begins before that one has ended. */
-struct pool_resize_beside {
-	struct pool_resize_holds holds;
-	fl_event begun, end;
-};
-
-FL_TASK_STATIC(alone_until_told, struct pool_resize_beside *, void)
+FL_TASK_STATIC(alone_until_told, struct served *, void)
 {
-	struct pool_resize_beside *s = *arg;
-	COUNT(&s->holds.at_once);
-	fl_event_set(&s->begun);
-	int rc = fl_event_wait_until(&s->end, FL_FOREVER, FL_SHIELDED);
-	atomic_fetch_sub_explicit(&s->holds.at_once, 1, memory_order_relaxed);
+	struct served *t = *arg;
+	COUNT(&t->at_once);
+	fl_event_set(&t->first);
+	int rc = fl_event_wait_until(&t->second, FL_FOREVER, FL_SHIELDED);
+	atomic_fetch_sub_explicit(&t->at_once, 1, memory_order_relaxed);
 	return rc;
 }
 
-FL_STRESS_SETUP(pool_resize_beside)
+static void resize_beside_a_task(struct served *t)
 {
-	s->holds.p = pool_of_actors(2, 2);
-	s->holds.p->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
-}
-
-FL_STRESS_ACTOR(pool_resize_beside, one)
-{
-	serve(s->holds.p, 0);
-}
-
-FL_STRESS_ACTOR(pool_resize_beside, two)
-{
-	serve(s->holds.p, 1);
-}
-
-FL_STRESS_ACTOR(pool_resize_beside, user)
-{
-	fl_executor *e = &s->holds.p->base;
-	OK(alone_until_told_submit(e, s, NULL));
-	OK(fl_event_wait(&s->begun));
+	fl_executor *e = &t->p->base;
+	OK(alone_until_told_submit(e, t, NULL));
+	OK(fl_event_wait(&t->first));
 	OK(fl_executor_resize(e, 1));
-	OK(alone_submit(e, &s->holds, NULL));
-	fl_event_set(&s->end);
+	OK(alone_submit(e, t, NULL));
+	fl_event_set(&t->second);
 	fl_executor_close(e);
 }
 
-FL_STRESS(pool_resize_beside, one, two, user)
+/* The same beside a task that runs during the resize: no task begins before that one has ended. */
+POOL(pool_resize_beside, of_two, serve_first, serve_second, resize_beside_a_task)
+
+static void of_two_fenced(struct served *t)
 {
-	fl_executor_free(&s->holds.p->base);
-	FL_ACCEPTABLE(1, "one at a time");
+	t->p = pool_of_actors(2, 2);
+	t->p->crowded = FL__POOL_FENCED;
+	if (fl_stress_choose(2)) /* it then takes the next as a worker that has just run one */
+		OK(do_nothing_submit(&t->p->base, NULL));
+}
+
+static void resize_as_a_busy_worker(struct served *t)
+{
+	OK(fl_executor_resize(&t->p->base, 1));
+	COUNT(&t->at_once);
+	OK(alone_submit(&t->p->base, t, NULL));
+	atomic_fetch_sub_explicit(&t->at_once, 1, memory_order_relaxed);
+	fl_executor_close(&t->p->base);
+}
+
+static void end_with_first(struct served *t)
+{
+	serve_first(t);
+	end_served(t);
 }
 
 /*
  * The same without membarrier(), and with two actors: the user is also the worker that stays, which
  * is as busy between the resize and its service as if it ran a task.
  */
-struct pool_resize_fenced {
-	struct pool_resize_holds holds;
-};
+SCENARIO(pool_resize_fenced, struct served, of_two_fenced(&s->t), end_with_first(&s->t), serve_second,
+         resize_as_a_busy_worker)
 
-FL_STRESS_SETUP(pool_resize_fenced)
+static void of_three(struct served *t)
 {
-	s->holds.p = pool_of_actors(2, 2);
-	s->holds.p->crowded = FL__POOL_FENCED;
-	if (fl_stress_choose(2)) /* it then takes the next as a worker that has just run one */
-		OK(do_nothing_submit(&s->holds.p->base, NULL));
+	t->p = pool_of_actors(1, 3);
 }
 
-FL_STRESS_ACTOR(pool_resize_fenced, leaves)
+static void serve_third(struct served *t)
 {
-	serve(s->holds.p, 1);
+	serve(t->p, 2);
 }
 
-FL_STRESS_ACTOR(pool_resize_fenced, stays)
+static void submit_and_close(struct served *t)
 {
-	OK(fl_executor_resize(&s->holds.p->base, 1));
-	COUNT(&s->holds.at_once);
-	OK(alone_submit(&s->holds.p->base, &s->holds, NULL));
-	atomic_fetch_sub_explicit(&s->holds.at_once, 1, memory_order_relaxed);
-	fl_executor_close(&s->holds.p->base);
-}
-
-FL_STRESS(pool_resize_fenced, leaves, stays)
-{
-	serve(s->holds.p, 0);
-	fl_executor_free(&s->holds.p->base);
-	FL_ACCEPTABLE(1, "one at a time");
+	OK(do_nothing_submit(&t->p->base, NULL));
+	fl_executor_close(&t->p->base);
 }
 
 /* Three workers where one is allowed: two step back, and end in the end. */
-struct pool_crowded_end {
-	struct fl__thread_pool *p;
-};
+POOL(pool_crowded_end, of_three, serve_first, serve_second, serve_third, submit_and_close)
 
-FL_STRESS_SETUP(pool_crowded_end)
+static void with_full_ring(struct served *t)
 {
-	s->p = pool_of_actors(1, 3);
+	t->p = pool_of_actors(2, 1);
+	fl__mpmc_fini(&t->p->backlog.queues[0]->ring);
+	OK(fl__mpmc_init(&t->p->backlog.queues[0]->ring, sizeof(struct fl__task_block *), 2, 0));
+	OK(do_nothing_submit(&t->p->base, NULL));
+	OK(await_event_submit(&t->p->base, &t->second, NULL));
 }
 
-SERVES(pool_crowded_end, one, 0)
-SERVES(pool_crowded_end, two, 1)
-SERVES(pool_crowded_end, three, 2)
-
-FL_STRESS_ACTOR(pool_crowded_end, user)
+/* As a worker that just had a task, and so does not search. */
+static void run_one(struct served *t)
 {
-	OK(do_nothing_submit(&s->p->base, NULL));
-	fl_executor_close(&s->p->base);
-}
-
-FL_STRESS(pool_crowded_end, one, two, three, user)
-{
-	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(1, "all have ended");
+	struct fl__task_block *block = fl__task_queue_take(t->p->backlog.queues[0]);
+	if (block)
+		run_or_abandon(t->p, block);
 }
 
 /*
  * As pool_stop_vs_sleep, where the ring is full and the second task is in the list behind it, while
  * others empty the ring. Another worker is not there yet, and could be started.
  */
-struct pool_stop_vs_overflow {
-	struct fl__thread_pool *p;
-	fl_event second;
-};
-
-FL_STRESS_SETUP(pool_stop_vs_overflow)
-{
-	s->p = pool_of_actors(2, 1);
-	fl__mpmc_fini(&s->p->backlog.queues[0]->ring);
-	OK(fl__mpmc_init(&s->p->backlog.queues[0]->ring, sizeof(struct fl__task_block *), 2, 0));
-	OK(do_nothing_submit(&s->p->base, NULL));
-	OK(await_event_submit(&s->p->base, &s->second, NULL));
-}
-
-SERVES(pool_stop_vs_overflow, worker, 0)
-
-/* As a worker that just had a task, and so does not search. */
-FL_STRESS_ACTOR(pool_stop_vs_overflow, busy)
-{
-	struct fl__task_block *block = fl__task_queue_take(s->p->backlog.queues[0]);
-	if (block)
-		run_or_abandon(s->p, block);
-}
-
-FL_STRESS_ACTOR(pool_stop_vs_overflow, user)
-{
-	OK(set_event_submit(&s->p->base, &s->second, NULL));
-	OK(fl_event_wait(&s->second));
-	fl_executor_close(&s->p->base);
-}
-
-FL_STRESS(pool_stop_vs_overflow, worker, busy, user)
-{
-	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(1, "each had a worker");
-}
+POOL(pool_stop_vs_overflow, with_full_ring, serve_first, run_one, submit_second)
 
 /*
  * A cancel of the executor finds each task that a worker takes: still in the backlog, or running
@@ -270,16 +193,6 @@ FL_STRESS(pool_cancel_vs_search, worker, user, canceller)
 	FL_ACCEPTABLE(s->rc == 0 && s->cancelled > 0, "cancelled");
 }
 
-/*
- * A worker that searches, or was woken for a fork, takes a newly submitted task instead: then the
- * next worker is woken, or started. Both the forking call and the task wait for the fork, which is
- * wrong in a program; so two workers must come.
- */
-struct pool_called_for_forks {
-	struct fl__thread_pool *p;
-	fl_event begun;
-};
-
 static int await_begun(void *begun)
 {
 	return fl_event_wait(begun);
@@ -291,40 +204,40 @@ static int begin(void *begun)
 	return 0;
 }
 
-FL_STRESS_SETUP(pool_called_for_forks)
+static void with_one_of_two(struct served *t)
 {
-	s->p = pool_of_actors(2, 1);
+	t->p = pool_of_actors(2, 1);
 }
 
-FL_STRESS_ACTOR(pool_called_for_forks, worker)
+static void serve_forks(struct served *t)
 {
-	serve_with_forks(s->p, 0);
+	serve_with_forks(t->p, 0);
 }
 
-FL_STRESS_ACTOR(pool_called_for_forks, forker)
+/* As a worker that has a task. */
+static void fork_beside_sleeper(struct served *t)
 {
-	/* As a worker that has a task. */
-	struct fl__fork_stack *self = fl__forks_enter(&s->p->forks, 2);
-	while (!worker_sleeps(s->p))
+	struct fl__fork_stack *self = fl__forks_enter(&t->p->forks, 2);
+	while (!worker_sleeps(t->p))
 		fl_stress_relax();
-	OK(fl_parallel_invoke(await_begun, &s->begun, begin, &s->begun));
+	OK(fl_parallel_invoke(await_begun, &t->second, begin, &t->second));
 	fl__forks_leave(self);
 }
 
-FL_STRESS_ACTOR(pool_called_for_forks, user)
+static void submit_beside_fork(struct served *t)
 {
-	while (!fl__load_relaxed(&s->p->forks.used))
+	while (!fl__load_relaxed(&t->p->forks.used))
 		fl_stress_relax();
-	OK(await_event_submit(&s->p->base, &s->begun, NULL));
-	OK(fl_event_wait(&s->begun));
-	fl_executor_close(&s->p->base);
+	OK(await_event_submit(&t->p->base, &t->second, NULL));
+	close_after_second(t);
 }
 
-FL_STRESS(pool_called_for_forks, worker, forker, user)
-{
-	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(1, "the fork had a worker");
-}
+/*
+ * A worker that searches, or was woken for a fork, takes a newly submitted task instead: then the
+ * next worker is woken, or started. Both the forking call and the task wait for the fork, which is
+ * wrong in a program; so two workers must come.
+ */
+POOL(pool_called_for_forks, with_one_of_two, serve_forks, fork_beside_sleeper, submit_beside_fork)
 
 /*
  * A worker removes a cancelled task of which the canceller has the last handle, and the callback of

@@ -14,164 +14,130 @@ static bool threads_are_joined(void)
 	return !is_model || fl_thread_enumerate(NULL, NULL) == 0;
 }
 
+struct crew {
+	fl_executor *e;
+	fl_latch first, second; /* tasks meet there */
+	fl_event told;
+	atomic_int ran, initialized;
+};
+
+static void end(struct crew *t, int ran)
+{
+	fl_executor_free(t->e);
+	FL_STRESS_CHECK(threads_are_joined());
+	FL_FORBIDDEN(LOOK(&t->initialized) && !fl_event_is_set(&t->told), "no other worker ran it");
+	FL_ACCEPTABLE(LOOK(&t->ran) == ran, "all ran");
+}
+
+#define CREW(test, begin, ran, ...) SCENARIO(test, struct crew, begin(&s->t), end(&s->t, ran), __VA_ARGS__)
+
+static void submit_count(struct crew *t)
+{
+	OK(count_one_submit(t->e, &t->ran, NULL));
+}
+
+static void with_idle_time(struct crew *t)
+{
+	t->e = pool_as((fl_executor_config){.workers = 2, .idle_timeout = 1});
+	submit_count(t);
+}
+
 /*
  * The idle time of workers runs out while two threads submit; the executor is freed at once
  * afterwards.
  */
-struct pool_idle_vs_free {
-	fl_executor *e;
-	atomic_int ran;
-};
+CREW(pool_idle_vs_free, with_idle_time, 3, submit_count, submit_count)
 
-FL_STRESS_SETUP(pool_idle_vs_free)
+static void meet_twice(struct crew *t, fl_latch *met)
 {
-	s->e = pool_as((fl_executor_config){.workers = 2, .idle_timeout = 1});
-	OK(count_one_submit(s->e, &s->ran, NULL));
+	OK(meet_submit(t->e, met, NULL));
+	OK(meet_submit(t->e, met, NULL));
 }
 
-FL_STRESS_ACTOR(pool_idle_vs_free, submitter)
+static void with_two_that_meet(struct crew *t)
 {
-	OK(count_one_submit(s->e, &s->ran, NULL));
+	t->e = pool_without_stand_ins(2);
+	t->first = (fl_latch)FL_LATCH_INIT(2);
+	t->second = (fl_latch)FL_LATCH_INIT(2);
+	meet_twice(t, &t->first);
 }
-
-FL_STRESS(pool_idle_vs_free, submitter, submitter)
-{
-	fl_executor_free(s->e);
-	FL_STRESS_CHECK(threads_are_joined());
-	FL_ACCEPTABLE(LOOK(&s->ran) == 3, "all ran");
-}
-
-/* One of two sleeping workers is woken to end, while a task comes: the other runs it. */
-struct pool_idle_told_to_end {
-	fl_executor *e;
-	fl_latch met;
-	atomic_int ran;
-};
 
 /*
  * Checks a few times only: each check takes the lock, and endless checks may keep it from a worker
  * that is about to sleep.
  */
-static void wait_until_idle(fl_executor *e, unsigned n)
+static void with_two_idle(struct crew *t)
 {
 	enum { LOOKS = 8 };
 	fl_executor_stats stats = {.idle = 0};
-	for (int i = 0; i < LOOKS && stats.idle < n; i++) {
+	with_two_that_meet(t);
+	OK(fl_latch_wait(&t->first)); /* with one worker they would wait for ever */
+	for (int i = 0; i < LOOKS && stats.idle < 2; i++) {
 		fl_stress_relax();
-		OK(fl_executor_get_stats(e, &stats));
+		OK(fl_executor_get_stats(t->e, &stats));
 	}
 }
 
-FL_STRESS_SETUP(pool_idle_told_to_end)
-{
-	s->e = pool_without_stand_ins(2);
-	s->met = (fl_latch)FL_LATCH_INIT(2);
-	OK(meet_submit(s->e, &s->met, NULL));
-	OK(meet_submit(s->e, &s->met, NULL));
-	OK(fl_latch_wait(&s->met)); /* with one worker they would wait for ever */
-	wait_until_idle(s->e, 2);
-}
-
-FL_STRESS_ACTOR(pool_idle_told_to_end, submitter)
+static void submit_count_and_wait(struct crew *t)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	OK(count_one_submit(s->e, &s->ran, &f));
+	OK(count_one_submit(t->e, &t->ran, &f));
 	OK(fl_future_wait(f));
 }
 
-FL_STRESS_ACTOR(pool_idle_told_to_end, resizer)
+static void resize_to_one(struct crew *t)
 {
-	OK(fl_executor_resize(s->e, 1));
+	OK(fl_executor_resize(t->e, 1));
 }
 
-FL_STRESS(pool_idle_told_to_end, submitter, resizer)
+/* One of two sleeping workers is woken to end, while a task comes: the other runs it. */
+CREW(pool_idle_told_to_end, with_two_idle, 1, submit_count_and_wait, resize_to_one)
+
+FL_TASK_STATIC(first_awaits_event, struct crew *, void)
 {
-	fl_executor_free(s->e);
-	FL_ACCEPTABLE(LOOK(&s->ran) == 1, "it ran");
+	const bool is_first = atomic_fetch_add_explicit(&(*arg)->initialized, 1, memory_order_relaxed) == 0;
+	return is_first ? fl_event_wait(&(*arg)->told) : 0;
+}
+
+static void with_initializer(struct crew *t)
+{
+	t->e = pool_as((fl_executor_config){.workers = 2, .initialize = &first_awaits_event, .initialize_arg = &t});
+}
+
+static void submit_nothing(struct crew *t)
+{
+	OK(do_nothing_submit(t->e, NULL));
+}
+
+static void submit_tell(struct crew *t)
+{
+	OK(set_event_submit(t->e, &t->told, NULL));
 }
 
 /*
  * The initializer of the first worker ends only when one of two tasks has run. So whichever submit
  * comes second must provide another worker, or the first worker must before it initializes.
  */
-struct pool_initializer_waits {
-	fl_executor *e;
-	fl_event ran;
-	atomic_int initialized;
-};
+CREW(pool_initializer_waits, with_initializer, 0, submit_nothing, submit_tell)
 
-FL_TASK_STATIC(first_awaits_event, struct pool_initializer_waits *, void)
+static void submit_two_counts(struct crew *t)
 {
-	const bool is_first = atomic_fetch_add_explicit(&(*arg)->initialized, 1, memory_order_relaxed) == 0;
-	return is_first ? fl_event_wait(&(*arg)->ran) : 0;
+	submit_count(t);
+	submit_count(t);
 }
 
-FL_STRESS_SETUP(pool_initializer_waits)
+static void resize_down(struct crew *t)
 {
-	s->e = pool_as((fl_executor_config){.workers = 2, .initialize = &first_awaits_event, .initialize_arg = &s});
-}
-
-FL_STRESS_ACTOR(pool_initializer_waits, one)
-{
-	OK(do_nothing_submit(s->e, NULL));
-}
-
-FL_STRESS_ACTOR(pool_initializer_waits, two)
-{
-	OK(set_event_submit(s->e, &s->ran, NULL));
-}
-
-FL_STRESS(pool_initializer_waits, one, two)
-{
-	fl_executor_free(s->e);
-	FL_ACCEPTABLE(fl_event_is_set(&s->ran), "another worker ran it");
-}
-
-/* A lower limit while tasks come; then a higher one again. */
-struct pool_resize_down {
-	fl_executor *e;
-	fl_latch first, second;
-	atomic_int ran;
-};
-
-FL_STRESS_SETUP(pool_resize_down)
-{
-	s->e = pool_without_stand_ins(2);
-	s->first = (fl_latch)FL_LATCH_INIT(2);
-	s->second = (fl_latch)FL_LATCH_INIT(2);
-	OK(meet_submit(s->e, &s->first, NULL));
-	OK(meet_submit(s->e, &s->first, NULL));
-}
-
-FL_STRESS_ACTOR(pool_resize_down, submitter)
-{
-	OK(count_one_submit(s->e, &s->ran, NULL));
-	OK(count_one_submit(s->e, &s->ran, NULL));
-}
-
-FL_STRESS_ACTOR(pool_resize_down, resizer)
-{
-	OK(fl_latch_wait(&s->first)); /* both have begun */
-	OK(fl_executor_resize(s->e, 1));
+	OK(fl_latch_wait(&t->first)); /* both have begun */
+	resize_to_one(t);
 	if (fl_stress_choose(2)) {
-		OK(fl_executor_resize(s->e, 2));
-		OK(meet_submit(s->e, &s->second, NULL));
-		OK(meet_submit(s->e, &s->second, NULL));
+		OK(fl_executor_resize(t->e, 2));
+		meet_twice(t, &t->second);
 	}
 }
 
-FL_STRESS(pool_resize_down, submitter, resizer)
-{
-	fl_executor_free(s->e);
-	FL_ACCEPTABLE(LOOK(&s->ran) == 2, "all ran");
-}
-
-/* A task blocks until another has run, with one worker, in any order. */
-struct pool_blocking {
-	fl_executor *e;
-	fl_event ran;
-	atomic_int count;
-};
+/* A lower limit while tasks come; then a higher one again. */
+CREW(pool_resize_down, with_two_that_meet, 2, submit_two_counts, resize_down)
 
 FL_TASK_STATIC(crowd_block, fl_event *, void)
 {
@@ -179,27 +145,24 @@ FL_TASK_STATIC(crowd_block, fl_event *, void)
 	return fl_event_wait_until(*arg, FL_FOREVER, FL_SHIELDED);
 }
 
-FL_STRESS_SETUP(pool_blocking)
+static void of_one(struct crew *t)
 {
-	s->e = pool_of(1);
+	t->e = pool_of(1);
 }
 
-FL_STRESS_ACTOR(pool_blocking, one)
+static void submit_block(struct crew *t)
 {
-	OK(crowd_block_submit(s->e, &s->ran, NULL));
+	OK(crowd_block_submit(t->e, &t->told, NULL));
 }
 
-FL_STRESS_ACTOR(pool_blocking, two)
+static void submit_tell_and_count(struct crew *t)
 {
-	OK(set_event_submit(s->e, &s->ran, NULL));
-	OK(count_one_submit(s->e, &s->count, NULL));
+	submit_tell(t);
+	submit_count(t);
 }
 
-FL_STRESS(pool_blocking, one, two)
-{
-	fl_executor_free(s->e);
-	FL_ACCEPTABLE(LOOK(&s->count) == 1, "all ran");
-}
+/* A task blocks until another has run, with one worker, in any order. */
+CREW(pool_blocking, of_one, 1, submit_block, submit_tell_and_count)
 
 /* After the section, no more tasks run at once than there are workers. */
 struct pool_blocking_over {

@@ -63,7 +63,39 @@ static inline bool worker_sleeps(struct fl__thread_pool *p)
 		serve(s->p, place);                                                                                    \
 	}
 
-/* The same for a worker that may fork, and steal forks. */
+/* The state of scenarios whose actors differ only in what they call, and some of these calls. */
+struct served {
+	struct fl__thread_pool *p;
+	fl_event first, second; /* set by tasks, or for them */
+	atomic_int at_once;     /* tasks */
+};
+
+static inline void serve_first(struct served *t)
+{
+	serve(t->p, 0);
+}
+
+static inline void serve_second(struct served *t)
+{
+	serve(t->p, 1);
+}
+
+/* A close would wake all workers. */
+static inline void close_after_second(struct served *t)
+{
+	OK(fl_event_wait(&t->second));
+	fl_executor_close(&t->p->base);
+}
+
+static inline void end_served(struct served *t)
+{
+	fl_executor_free(&t->p->base);
+	FL_ACCEPTABLE(1, "each task had a worker, and all have ended");
+}
+
+#define POOL(test, begin, ...) SCENARIO(test, struct served, begin(&s->t), end_served(&s->t), __VA_ARGS__)
+
+/* Like serve(), for a worker that may fork, and steal forks. */
 static inline void serve_with_forks(struct fl__thread_pool *p, unsigned place)
 {
 	struct fl__fork_stack *self = fl__forks_enter(&p->forks, place);

@@ -4,7 +4,6 @@
  * the end the word is free: no mark stays behind.
  */
 #include "../loop/loops.h"
-#include "rwlocks.h"
 #include <fairlead/sem.h>
 
 /* The kinds of locks. */
@@ -171,10 +170,6 @@ static int hold(struct turns *t, fl_time deadline, fl_cancel_token *cancel, bool
 	return 0;
 }
 
-static void nothing(struct turns *t)
-{
-}
-
 static void hold_once(struct turns *t)
 {
 	OK(hold(t, FL_FOREVER, NULL, false));
@@ -282,47 +277,29 @@ static int give_way(void *arg)
 	return fl_fiber_join(other, NULL);
 }
 
-#define TURNS(test, locks, one, two, three)                                                                            \
-	struct test {                                                                                                  \
-		struct turns t;                                                                                        \
-	};                                                                                                             \
-                                                                                                                       \
-	FL_STRESS_SETUP(test)                                                                                          \
-	{                                                                                                              \
-		s->t.kind = &(locks);                                                                                  \
-		s->t.kind->init(&s->t.lock);                                                                           \
-	}                                                                                                              \
-                                                                                                                       \
-	FL_STRESS_ACTOR(test, first)                                                                                   \
-	{                                                                                                              \
-		one(&s->t);                                                                                            \
-	}                                                                                                              \
-                                                                                                                       \
-	FL_STRESS_ACTOR(test, second)                                                                                  \
-	{                                                                                                              \
-		two(&s->t);                                                                                            \
-	}                                                                                                              \
-                                                                                                                       \
-	FL_STRESS_ACTOR(test, third)                                                                                   \
-	{                                                                                                              \
-		three(&s->t);                                                                                          \
-	}                                                                                                              \
-                                                                                                                       \
-	FL_STRESS(test, first, second, third)                                                                          \
-	{                                                                                                              \
-		FL_ACCEPTABLE(s->t.kind->is_idle(&s->t.lock), "all had it, or gave up");                               \
-		FL_FORBIDDEN(1, "a mark is left");                                                                     \
-	}
+static void begin(struct turns *t, const struct kind *kind)
+{
+	t->kind = kind;
+	kind->init(&t->lock);
+}
 
-TURNS(mutex_hand_over, mutexes, hold_again_and_again, hold_once, nothing)
+static void end(struct turns *t)
+{
+	FL_ACCEPTABLE(t->kind->is_idle(&t->lock), "all had it, or gave up");
+	FL_FORBIDDEN(1, "a mark is left");
+}
+
+#define TURNS(test, locks, ...) SCENARIO(test, struct turns, begin(&s->t, &(locks)), end(&s->t), __VA_ARGS__)
+
+TURNS(mutex_hand_over, mutexes, hold_again_and_again, hold_once)
 TURNS(mutex_hand_over_three, mutexes, hold_again_and_again, hold_once, hold_once)
 TURNS(mutex_hand_over_timed, mutexes, hold_again_and_again, hold_timed, hold_once)
 TURNS(mutex_hand_over_cancel, mutexes, hold_again_and_again, hold_stopped, stop_and_hold)
-TURNS(sem_hand_over, sems, hold_again_and_again, hold_once, nothing)
+TURNS(sem_hand_over, sems, hold_again_and_again, hold_once)
 TURNS(sem_hand_over_three, sems, hold_again_and_again, hold_once, hold_once)
 TURNS(sem_hand_over_timed, sems, hold_again_and_again, hold_timed, hold_once)
-TURNS(mutex_waiter_in_flight, mutexes, overtake_in_flight, nothing, nothing)
-TURNS(rw_waiter_in_flight, rwlocks, overtake_in_flight, nothing, nothing)
+TURNS(mutex_waiter_in_flight, mutexes, overtake_in_flight)
+TURNS(rw_waiter_in_flight, rwlocks, overtake_in_flight)
 
 #define GIVES_WAY(test, locks)                                                                                         \
 	struct test {                                                                                                  \
@@ -332,8 +309,7 @@ TURNS(rw_waiter_in_flight, rwlocks, overtake_in_flight, nothing, nothing)
                                                                                                                        \
 	FL_STRESS_SETUP(test)                                                                                          \
 	{                                                                                                              \
-		s->t.kind = &(locks);                                                                                  \
-		s->t.kind->init(&s->t.lock);                                                                           \
+		begin(&s->t, &(locks));                                                                                \
 		loop_begin(&s->world, 0);                                                                              \
 	}                                                                                                              \
                                                                                                                        \
@@ -342,7 +318,7 @@ TURNS(rw_waiter_in_flight, rwlocks, overtake_in_flight, nothing, nothing)
 	FL_STRESS(test, loop)                                                                                          \
 	{                                                                                                              \
 		loop_end(&s->world);                                                                                   \
-		FL_ACCEPTABLE(s->t.kind->is_idle(&s->t.lock), "both had it");                                          \
+		end(&s->t);                                                                                            \
 	}
 
 GIVES_WAY(mutex_gives_way, mutexes)
@@ -416,86 +392,4 @@ FL_STRESS(mutex_hand_over_late, waiter, holder, third)
 	FL_ACCEPTABLE(s->rc == 0 && s->count == 3, "all had it");
 	FL_ACCEPTABLE(s->rc == -EAGAIN && s->count == 2, "the third did not get it");
 	FL_FORBIDDEN(1, "a count was lost");
-}
-
-/*
- * A writer that has waited its time is not overtaken any more, though the lock is read all the
- * time.
- */
-struct rw_writer_starve {
-	fl_rwlock l;
-	atomic_int wrote;
-};
-
-FL_STRESS_SETUP(rw_writer_starve)
-{
-	of_this_process(&s->l);
-	fl_rwlock_read_lock(&s->l);
-}
-
-FL_STRESS_ACTOR(rw_writer_starve, writer)
-{
-	fl_rwlock_write_lock(&s->l);
-	SET(&s->wrote, 1);
-	fl_rwlock_write_unlock(&s->l);
-}
-
-FL_STRESS_ACTOR(rw_writer_starve, readers)
-{
-	while (!is_awaited(&s->l))
-		fl_stress_relax();
-	OK(fl_sleep(FL_MS(2)));
-	if (fl_rwlock_try_read_lock(&s->l) == 0) /* the last that overtakes */
-		fl_rwlock_read_unlock(&s->l);
-	FL_STRESS_CHECK(fl_rwlock_try_read_lock(&s->l) == -EAGAIN);
-	FL_STRESS_CHECK(!LOOK(&s->wrote));
-	fl_rwlock_read_unlock(&s->l);
-	fl_rwlock_read_lock(&s->l); /* waits for its turn */
-	FL_STRESS_CHECK(LOOK(&s->wrote));
-	fl_rwlock_read_unlock(&s->l);
-}
-
-FL_STRESS(rw_writer_starve, writer, readers)
-{
-	FL_ACCEPTABLE(!fl__rwlock_is_busy(&s->l), "free at the end");
-	FL_FORBIDDEN(1, "left locked, or awaited");
-}
-
-/* The same for a reader, and a context that writes over and over. */
-struct rw_reader_starve {
-	fl_rwlock l;
-	atomic_int read;
-};
-
-FL_STRESS_SETUP(rw_reader_starve)
-{
-	of_this_process(&s->l);
-	fl_rwlock_write_lock(&s->l);
-}
-
-FL_STRESS_ACTOR(rw_reader_starve, reader)
-{
-	fl_rwlock_read_lock(&s->l);
-	SET(&s->read, 1);
-	fl_rwlock_read_unlock(&s->l);
-}
-
-FL_STRESS_ACTOR(rw_reader_starve, writer)
-{
-	while (!is_awaited(&s->l))
-		fl_stress_relax();
-	OK(fl_sleep(FL_MS(2)));
-	fl_rwlock_write_unlock(&s->l);
-	for (int i = 0; i < 2; i++) {
-		if (fl_rwlock_try_write_lock(&s->l) != 0)
-			continue;
-		FL_STRESS_CHECK(i == 0 || LOOK(&s->read));
-		fl_rwlock_write_unlock(&s->l);
-	}
-}
-
-FL_STRESS(rw_reader_starve, reader, writer)
-{
-	FL_ACCEPTABLE(!fl__rwlock_is_busy(&s->l), "free at the end");
-	FL_FORBIDDEN(1, "left locked, or awaited");
 }

@@ -66,16 +66,13 @@ FL_TEST(allocator_serves_the_library)
 	static fl_local local = FL_LOCAL_INIT(NULL);
 	struct account account = {.fail_at = -1};
 	const fl_allocator mine = account_of(&account);
-	fl_thread *t;
 	fl_set_allocator(&mine);
-	fl_test_go(&t, use_a_local, &local);
-	fl_test_end(t);
+	fl_test_on_thread(use_a_local, &local);
 	fl_set_allocator(NULL);
 	const long allocs = account.allocs;
 	assert_true(allocs >= 2); /* the thread, its locals */
 	assert_int_equal(account_live(&account), 0);
-	fl_test_go(&t, use_a_local, &local);
-	fl_test_end(t);
+	fl_test_on_thread(use_a_local, &local);
 	assert_int_equal(account.allocs, allocs);
 }
 

@@ -60,7 +60,7 @@ FL_TEST(thread_error_handler_is_told_before_the_join)
 	assert_string_equal(hooked.name, "unlucky");
 
 	value = 0;
-	FL_OK(fl_thread_start(&t, return_it, &value, NULL));
+	fl_test_go(&t, return_it, &value);
 	FL_OK(fl_thread_join(t, &result));
 	assert_int_equal(hooked.calls, 1);
 	(void)fl_thread_set_error_handler(NULL);
@@ -95,7 +95,7 @@ FL_TEST(thread_error_is_logged_by_default)
 	fl_thread *t;
 	(void)fl_thread_set_error_handler(NULL);
 	fl_log_handler *before = fl_log_set_handler(keep_log);
-	FL_OK(fl_thread_start(&t, return_it, &d.value, NULL));
+	fl_test_go(&t, return_it, &d.value);
 	FL_OK(fl_thread_join(t, NULL));
 	assert_int_equal(fl__load_acquire(&log_calls), 0); /* its joiner heard of it */
 
@@ -104,8 +104,8 @@ FL_TEST(thread_error_is_logged_by_default)
 	fl_event_set(&d.detached);
 	FL_WAIT_FOR(fl__load_acquire(&log_calls) == 1 && fl_thread_enumerate(NULL, NULL) == 0);
 	(void)fl_log_set_handler(before);
-	assert_non_null(strstr(logged, "alone"));
-	assert_non_null(strstr(logged, "-32"));
+	fl_test_contains(logged, "alone");
+	fl_test_contains(logged, "-32");
 }
 
 /* The list. */
@@ -206,7 +206,7 @@ FL_TEST(tls_dtor_lock)
 	fl_thread *t;
 	FL_OK(pthread_key_create(&key, say_last_words));
 	fl_mutex_lock(&w.mutex);
-	FL_OK(fl_thread_start(&t, leave_last_words, &w, NULL));
+	fl_test_go(&t, leave_last_words, &w);
 	FL_WAIT_FOR(fl_test_queued(&w.mutex) == 1); /* the destructor waits for the mutex, */
 	assert_false(fl_thread_is_alive(t));
 	fl_mutex_unlock(&w.mutex);
@@ -238,7 +238,7 @@ FL_TEST(thread_join_in_a_forked_child)
 {
 	fl_event end = FL_EVENT_INIT;
 	fl_thread *t;
-	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
+	fl_test_go(&t, wait_for, &end);
 	FL_WAIT_FOR(fl_test_queued(&end) == 1);
 	FL_IN_CHILD(join_in_child, t);
 	assert_true(fl_thread_is_alive(t));
@@ -252,7 +252,7 @@ static void start_in_child(void *unused)
 {
 	int value = 9, result = 0;
 	fl_thread *t;
-	FL_OK(fl_thread_start(&t, return_it, &value, NULL));
+	fl_test_go(&t, return_it, &value);
 	FL_OK(fl_thread_join(t, &result));
 	FL_CHECK(result == 9);
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 0);
@@ -263,7 +263,7 @@ FL_TEST(thread_started_in_a_forked_child)
 	fl_test_needs_threads_in_children();
 	fl_event end = FL_EVENT_INIT;
 	fl_thread *t;
-	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
+	fl_test_go(&t, wait_for, &end);
 	FL_WAIT_FOR(fl_test_queued(&end) == 1);
 	int status = fl_test_child(start_in_child, NULL, NULL, 0);
 	fl_event_set(&end);
@@ -288,7 +288,5 @@ static int fork_and_list(void *unused)
 
 FL_TEST(thread_that_forks_lives_on)
 {
-	fl_thread *t;
-	fl_test_go(&t, fork_and_list, NULL);
-	fl_test_end(t);
+	fl_test_on_thread(fork_and_list, NULL);
 }

@@ -72,18 +72,11 @@ FL_TEST(time_after_saturates)
 	assert_true(fl_time_is_past(fl_after(-1)));
 }
 
-static int64_t fixed_time;
-
-static int64_t fixed_now(void)
-{
-	return fixed_time;
-}
-
 FL_TEST(time_after_saturates_at_the_last_nanosecond)
 {
 	FL_FAULTS();
-	fl__sys.now = fixed_now;
-	fixed_time = 1000;
+	fl_test_clock_stands();
+	fl_test_time = 1000;
 	assert_true(fl_now().ns == 1000);
 	assert_true(fl_after(FL_DURATION_MAX - 1001).ns == INT64_MAX - 1);
 	assert_true(fl_after(FL_DURATION_MAX - 999).ns == 0);

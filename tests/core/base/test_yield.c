@@ -2,19 +2,14 @@
 /* Yields with bounded cost (lib/core/base/yield.c), with the test's clock. */
 #include "fl_faults.h"
 
-static int64_t clock_at, yield_takes;
+static int64_t yield_takes;
 static unsigned yields, turns, sleeps;
 static int cpu_at, cpu_after; /* before and after a yield */
-
-static int64_t now(void)
-{
-	return clock_at;
-}
 
 static void yield(void)
 {
 	yields++;
-	clock_at += yield_takes;
+	fl_test_time += yield_takes;
 	cpu_at = cpu_after;
 }
 
@@ -26,32 +21,31 @@ static int cpu(void)
 static void turn(void)
 {
 	turns++;
-	clock_at += FL_US(4);
+	fl_test_time += FL_US(4);
 }
 
 static void nap(void)
 {
 	sleeps++;
-	clock_at += FL_US(50);
+	fl_test_time += FL_US(50);
 }
 
 static void begin(void)
 {
 	(void)fl_test_faults_end(); /* forgets rations by the real clock */
-	fl__sys.now = now;
+	fl_test_clock_stands();
 	fl__sys.yield = yield;
 	fl__sys.relax = turn;
 	fl__sys.nap = nap;
 	fl__sys.cpu = cpu;
 	cpu_at = cpu_after = 0;
-	clock_at = FL_S(1000);
 	yields = turns = sleeps = 0;
 }
 
 static void give_way(void)
 {
-	const int64_t after = fl__sys.give_way(clock_at);
-	assert_int_equal(after, clock_at);
+	const int64_t after = fl__sys.give_way(fl_test_time);
+	assert_int_equal(after, fl_test_time);
 }
 
 /* A case by the test's clock, in which each yield takes that time. */
@@ -87,8 +81,8 @@ YIELD_TEST(yield_in_time_is_one, SHORT)
 /* A thread waits all the time. */
 static void give_way_for(int64_t time)
 {
-	const int64_t from = clock_at;
-	while (clock_at < from + time)
+	const int64_t from = fl_test_time;
+	while (fl_test_time < from + time)
 		give_way();
 }
 
@@ -115,9 +109,9 @@ YIELD_TEST(yield_barred_ends, FL_MS(4))
 	give_way();
 	assert_int_equal(yields, 1);
 	assert_true(turns > 0);
-	assert_true(fl__yields_are_barred(clock_at));
-	clock_at += FL_MS(240);
-	assert_false(fl__yields_are_barred(clock_at));
+	assert_true(fl__yields_are_barred(fl_test_time));
+	fl_test_time += FL_MS(240);
+	assert_false(fl__yields_are_barred(fl_test_time));
 	give_way_in_time(10);
 }
 
@@ -128,7 +122,7 @@ static void yield_to_another_thread(void)
 {
 	const int64_t took = yield_takes;
 	const int here = cpu_at;
-	clock_at += took;
+	fl_test_time += took;
 	cpu_at = cpu_of_other;
 	yield_takes = SHORT;
 	fl__sys.yield = yield;
@@ -156,23 +150,23 @@ FL_TEST(yield_is_late_though_a_thread_yielded_on_another_cpu)
 		fl__sys.yield = yield_to_another_thread;
 		cpu_of_other = others[i];
 		give_way();
-		assert_true(fl__yields_are_barred(clock_at));
+		assert_true(fl__yields_are_barred(fl_test_time));
 	}
 }
 
 /* The thread was moved to a CPU where another thread had yielded. */
 YIELD_TEST(yield_is_late_though_it_ended_where_a_thread_yielded, FL_US(2900))
 {
-	clock_at += FL_US(2900);
+	fl_test_time += FL_US(2900);
 	cpu_at = 2;
 	cpu_after = 2;
 	yield_takes = SHORT;
 	give_way();
-	clock_at -= FL_US(2900);
+	fl_test_time -= FL_US(2900);
 	cpu_at = 0;
 	yield_takes = FL_US(2900);
 	give_way();
-	assert_true(fl__yields_are_barred(clock_at));
+	assert_true(fl__yields_are_barred(fl_test_time));
 }
 
 YIELD_TEST(yield_on_an_unknown_cpu_is_late, FL_US(2900))
@@ -180,7 +174,7 @@ YIELD_TEST(yield_on_an_unknown_cpu_is_late, FL_US(2900))
 	fl__sys.yield = yield_to_another_thread;
 	cpu_at = cpu_of_other = -ENOSYS;
 	give_way();
-	assert_true(fl__yields_are_barred(clock_at));
+	assert_true(fl__yields_are_barred(fl_test_time));
 }
 
 /* Such a thread had the CPU for a whole slice. */
@@ -189,25 +183,25 @@ YIELD_TEST(yield_for_a_slice_is_late, FL_MS(4))
 	fl__sys.yield = yield_to_another_thread;
 	cpu_of_other = 0;
 	give_way();
-	assert_true(fl__yields_are_barred(clock_at));
+	assert_true(fl__yields_are_barred(fl_test_time));
 }
 
 static void *give_way_at_once(void *arg)
 {
-	FL_CHECK(fl__sys.give_way(clock_at) == clock_at);
+	FL_CHECK(fl__sys.give_way(fl_test_time) == fl_test_time);
 	return arg;
 }
 
 static void *give_way_begun(void *arg)
 {
-	fl__yield_ration = clock_at; /* not a new thread */
+	fl__yield_ration = fl_test_time; /* not a new thread */
 	return give_way_at_once(arg);
 }
 
 YIELD_TEST(yield_late_bars_no_other_thread, FL_MS(4))
 {
 	give_way();
-	assert_true(fl__yields_are_barred(clock_at));
+	assert_true(fl__yields_are_barred(fl_test_time));
 	(void)fl_test_foreign(give_way_begun, NULL);
 	assert_int_equal(yields, 2);
 	assert_int_equal(turns, 0);
@@ -226,8 +220,8 @@ YIELD_TEST(yield_late_bars_a_new_thread, FL_MS(4))
 YIELD_TEST(yield_is_not_barred_by_another_clock, FL_MS(4))
 {
 	give_way();
-	clock_at -= FL_S(500);
-	assert_false(fl__yields_are_barred(clock_at));
+	fl_test_time -= FL_S(500);
+	assert_false(fl__yields_are_barred(fl_test_time));
 }
 
 /* Interrupts do not count as another program. */
@@ -241,10 +235,10 @@ YIELD_TEST(yield_is_not_barred_for_long, FL_S(10))
 {
 	give_way();
 	yield_takes = SHORT;
-	clock_at += FL_MS(980) - 1;
+	fl_test_time += FL_MS(980) - 1;
 	give_way();
 	assert_int_equal(yields, 1);
-	clock_at++;
+	fl_test_time++;
 	give_way();
 	assert_int_equal(yields, 2);
 }

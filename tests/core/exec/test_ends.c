@@ -34,9 +34,7 @@ FL_TASK(ends_well, int, int)
 
 static fl_executor *pool_of(unsigned workers)
 {
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
-	return e;
+	return FL_TEST_EXECUTOR(thread, .workers = workers);
 }
 
 static void fails_with_its_thread(fl_future *f)
@@ -114,7 +112,7 @@ FL_TEST(ends_the_last_worker_of_a_closed_pool)
 	for (int i = 0; i < 20; i++) {
 		fl_executor *e;
 		fl_future *f;
-		FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+		e = FL_TEST_EXECUTOR(thread, .workers = 1);
 		FL_OK(ends_well_submit(e, 1, NULL));
 		FL_OK(ends_by_submit(e, EXITS, &f));
 		if (i % 2)
@@ -155,7 +153,7 @@ static void many(const fl_executor_config *config)
 	fl_future *f[TASKS];
 	fl__store_relaxed(&dropped, 0);
 	fl__store_relaxed(&called, 0);
-	FL_OK(fl_thread_executor_create(&e, config));
+	e = fl_test_executor(fl_thread_executor_create, config);
 	FL_EACH (i, f) {
 		FL_OK(ends_in_thirds_submit(e, i, &f[i]));
 		FL_OK(fl_future_on_end(f[i], count_call, NULL));
@@ -346,7 +344,7 @@ static void submit_fatal(void *arg)
 	const struct fatal *fatal = arg;
 	fl_executor *e = NULL;
 	begin_child();
-	FL_OK(fl_thread_executor_create(&e, &fatal->config));
+	e = fl_test_executor(fl_thread_executor_create, &fatal->config);
 	FL_IGNORE(fl_submit_with(e, fatal->type, fatal->arg, NULL, &fatal->submit));
 	wait_for_the_panic();
 }
@@ -400,8 +398,7 @@ FL_TEST(ends_panics_inside_of_another_call)
 
 static int runs_a_task(void *unused)
 {
-	fl_executor *e = NULL;
-	FL_OK(fl_sequential_executor_create(&e, NULL));
+	fl_executor *e = fl_test_executor(fl_sequential_executor_create, NULL);
 	return ends_by_submit(e, EXITS, NULL);
 }
 
@@ -436,8 +433,7 @@ static void fiber_exits(void *unused)
 static void loop_executor_exits(void *unused)
 {
 	begin_child();
-	fl_executor *e = NULL;
-	FL_OK(fl_loop_executor_create(&e, &(fl_executor_config){.name = "theirs"}));
+	fl_executor *e = FL_TEST_EXECUTOR(loop, .name = "theirs");
 	FL_IGNORE(ends_by_submit(e, IS_CANCELLED, NULL));
 	wait_for_the_panic();
 }

@@ -31,10 +31,7 @@ CONFORMANCE_ABLE(idle_wait_gives_up, 1, FL_CAP_CONCURRENT)
 	FL_RC(fl_executor_wait_idle_until(e, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_executor_wait_idle_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_executor_wait_idle_until(e, FL_FOREVER, fl_test_requested), -ECANCELED);
-	{
-		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(fl_executor_wait_idle(e), -ECANCELED);
-	}
+	FL_CANCELS_IN_SCOPE(fl_executor_wait_idle(e));
 	FL_OK(tallied_submit(e, tally, NULL)); /* it is open */
 	assert_int_equal(counted(&tally->runs), 0);
 	let_go(&held);
@@ -57,7 +54,7 @@ CONFORMANCE_ON(idle_and_join_wake_all_waiters, 1)
 	struct held held = hold_worker(e);
 	fl_thread *waiters[N];
 	FL_EACH (i, waiters)
-		FL_OK(fl_thread_start(&waiters[i], i % 2 ? join_it : wait_idle, e, NULL));
+		fl_test_go(&waiters[i], i % 2 ? join_it : wait_idle, e);
 	let_go(&held);
 	FL_EACH (i, waiters)
 		fl_test_end(waiters[i]);

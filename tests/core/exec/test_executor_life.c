@@ -163,10 +163,7 @@ CONFORMANCE_ON(join_waits_and_may_be_repeated, 1)
 		FL_RC(fl_executor_join_until(e, FL_NO_WAIT, NULL), -ETIMEDOUT);
 		FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 		FL_RC(fl_executor_join_until(e, FL_FOREVER, fl_test_requested), -ECANCELED);
-		{
-			FL_CANCEL_SCOPE(fl_test_requested);
-			FL_RC(fl_executor_join(e), -ECANCELED);
-		}
+		FL_CANCELS_IN_SCOPE(fl_executor_join(e));
 		let_go(&held);
 	}
 	FL_OK(fl_executor_join(e));
@@ -242,7 +239,7 @@ CONFORMANCE_ON(join_from_a_task_within_its_task_is_edeadlk, 1)
 {
 	FL_SCOPED(fl_executor) *inner = NULL;
 	FL_RC(fl_test_run_task(e, &join_from_within, NULL, NULL), -EDEADLK);
-	FL_OK(fl_sequential_executor_create(&inner, NULL));
+	inner = fl_test_executor(fl_sequential_executor_create, NULL);
 	FL_RC(fl_test_run_task(inner, &join_it_in_task, &e, NULL), -EFAULT); /* not within: it may join e */
 }
 
@@ -284,7 +281,7 @@ CONFORMANCE(free_in_its_own_task_panics)
 	fl_test_take(printed, text, sizeof text);
 	assert_int_equal(status.signal, kind->capabilities & FL_CAP_BY_REFERENCE ? SIGABRT : 0);
 	assert_int_equal(status.code, kind->capabilities & FL_CAP_BY_REFERENCE ? -1 : 0);
-	assert_non_null(strstr(text, "fl_executor_free"));
+	fl_test_contains(text, "fl_executor_free");
 }
 
 /* As tell_whether_asked, which it may be late in another process: so it waits for that. */

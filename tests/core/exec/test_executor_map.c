@@ -248,10 +248,7 @@ CONFORMANCE_ON(map_deadline_in_the_past_runs_nothing, 1)
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.deadline = FL_NO_WAIT}), -ETIMEDOUT);
 	assert_int_equal(counted(runs), 0);
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.cancel = fl_test_requested}), -ECANCELED);
-	{
-		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(take_step_map(e, steps, 10, results, NULL), -ECANCELED);
-	}
+	FL_CANCELS_IN_SCOPE(take_step_map(e, steps, 10, results, NULL));
 	assert_int_equal(counted(runs), 0);
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);

@@ -66,7 +66,7 @@ FL_TEST(executor_null_of_a_group_and_a_successor)
 	MISSING(fl_group_submit, one_more_group_submit(&g, arg, &result));
 	MISSING(fl_group_submit_with, one_more_group_submit_with(&g, arg, &result, NULL));
 	assert_int_equal(fl_group_count(&g), 0);
-	FL_OK(fl_sequential_executor_create(&e, NULL));
+	e = fl_test_executor(fl_sequential_executor_create, NULL);
 	FL_OK(one_more_submit(e, arg, &f));
 	MISSING(fl_future_then, fl_future_then(f, NULL, &one_more, &next));
 }

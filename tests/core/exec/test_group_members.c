@@ -39,7 +39,7 @@ FL_MEMBERS_TEST(group_first_error_cancels_the_others)
 	FL_RC(fl_group_join(g), -EIO);
 	/* the last fiber runs, and finds itself cancelled; a pending task does not run */
 	FL_CHECK(ends == (are_fibers() ? 2 : 1) && told.count == 0);
-	FL_CHECK(strstr(fl_group_failed_name(g), are_fibers() ? "fiber" : ":member") != NULL);
+	fl_test_contains(fl_group_failed_name(g), are_fibers() ? "fiber" : ":member");
 	FL_CHECK(fl_group_failed_index(g) == 2 && strcmp(fl_group_message(g), fl_error_text(-EIO)) == 0);
 	FL_OK(fl_group_join(g)); /* it was reported */
 }
@@ -197,7 +197,7 @@ FL_MEMBERS_TEST(group_join_notes_a_failed_task)
 		begin(g, returns, RC(FL_ETASK));
 		FL_RC(until ? fl_group_join_until(g, FL_FOREVER, NULL) : fl_group_join(g), FL_ETASK);
 		fl_test_stderr(print_failure, NULL, text, sizeof text);
-		FL_CHECK(strstr(text, "the task failed: FL_ETASK: ") != NULL);
+		fl_test_contains(text, "the task failed: FL_ETASK: ");
 	}
 }
 

@@ -218,10 +218,7 @@ CONFORMANCE_ABLE(imap_waits_for_the_first, 2, FL_CAP_CONCURRENT)
 	FL_RC(fl_imap_try_next(it, &index, &result), -EAGAIN);
 	FL_RC(fl_imap_next_until(it, &index, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(visit_imap_next_until(it, &index, &result, FL_FOREVER, fl_test_requested), -ECANCELED);
-	{
-		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(visit_imap_next(it, &index, &result), -ECANCELED);
-	}
+	FL_CANCELS_IN_SCOPE(visit_imap_next(it, &index, &result));
 	assert_int_equal(index, 77);
 	assert_int_equal(result, 77);
 	set_event(&gate->open);

@@ -276,7 +276,7 @@ CONFORMANCE_ON(imap_loses_an_element_with_its_worker, 2)
 				continue;
 			lost++;
 			FL_RC(fl_imap_error(it), -EOWNERDEAD);
-			assert_non_null(strstr(fl_imap_message(it), "SIGKILL"));
+			fl_test_contains(fl_imap_message(it), "SIGKILL");
 		}
 		assert_int_equal(lost, 1);
 		for (int i = 0; i < VICTIMS; i++)

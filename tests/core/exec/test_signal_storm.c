@@ -251,7 +251,7 @@ static void play(int (*create)(fl_executor **e, const fl_executor_config *config
 	FL_SCOPED(fl_executor) *e = NULL, *e2 = NULL;
 	FL_OK(create(&e, &(fl_executor_config){.workers = 2}));
 	FL_OK(create(&e2, &(fl_executor_config){.workers = 2}));
-	FL_OK(fl_thread_executor_create(&s->other, &(fl_executor_config){.workers = 1}));
+	s->other = FL_TEST_EXECUTOR(thread, .workers = 1);
 	fl__store_relaxed(&hits, 0);
 	fl__store_relaxed(&period, PERIOD);
 	for (uint32_t seen = 0, now = 0; now < HITS; seen = now) {
@@ -315,7 +315,7 @@ FL_TEST(signal_storm_on_a_process_with_a_large_result)
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
 	FL_SCOPED(fl_executor) *e = NULL;
 	FL_SCOPED(fl_future) *stays = NULL, *f = NULL;
-	FL_OK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	e = FL_TEST_EXECUTOR(process, .workers = 1);
 	FL_OK(storm_stays_submit(e, &stays));
 	FL_OK(storm_stays_get(stays));
 	FL_OK(storm_fills_submit(e, &f));

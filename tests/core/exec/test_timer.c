@@ -246,10 +246,7 @@ FL_TEST(timer_join_waits_for_the_call_or_the_cancel)
 	FL_RC(fl_timer_join_until(&t, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_timer_join_until(&t, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
 	FL_RC(fl_timer_join_until(&t, FL_FOREVER, fl_test_requested), -ECANCELED);
-	{
-		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(fl_timer_join(&t), -ECANCELED);
-	}
+	FL_CANCELS_IN_SCOPE(fl_timer_join(&t));
 	fl_test_call_start(&c, fl_test_join_call, &t, FL_FOREVER, NULL);
 	fl_test_pass(2 * HOUR);
 	FL_OK(fl_test_call_end(&c));

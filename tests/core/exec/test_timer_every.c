@@ -154,7 +154,7 @@ FL_TEST(timer_submits_a_task)
 {
 	fl_timer t = FL_TIMER_INIT;
 	fl_event done = FL_EVENT_INIT;
-	FL_OK(fl_thread_executor_create(&pool, NULL));
+	pool = fl_test_executor(fl_thread_executor_create, NULL);
 	FL_OK(fl_timer_start(&t, FL_NO_WAIT, submit, &done));
 	FL_OK(fl_event_wait(&done));
 	FL_OK(fl_test_timer_end(&t));

@@ -128,9 +128,7 @@ FL_TEST(mpmc_unbounded_threads_give_their_hazards_back)
 	int most = 0;
 	for (int i = 0; i < 50; i++) {
 		visitor v = {.q = q};
-		fl_thread *t;
-		fl_test_go(&t, visit_once, &v);
-		fl_test_end(t);
+		fl_test_on_thread(visit_once, &v);
 		if (i == 10)
 			most = chains_live;
 	}
@@ -237,7 +235,7 @@ static void take_many_records(void *shared)
 /* An owner would share its hazards with each thread that borrows the record. */
 FL_TEST(mpmc_unbounded_shared_hazards_have_no_owner_in_a_forked_child)
 {
-	FL_OK(fl_test_child(take_many_records, fl__hazards_shared(), NULL, 0));
+	FL_IN_CHILD(take_many_records, fl__hazards_shared());
 }
 
 FL_TEST(mpmc_unbounded_mark_is_for_the_empty)

@@ -49,6 +49,12 @@ static int compare(const void *a, const void *b, void *compare_arg)
 
 /* Queues. */
 
+/* The same end for all places of the stop. */
+#define ALL_END(rc)                                                                                                    \
+	{                                                                                                              \
+		(rc), (rc), (rc), (rc), -EPIPE                                                                         \
+	}
+
 static const struct kind {
 	const char *name;
 	fl_queue_config config;
@@ -61,36 +67,18 @@ static const struct kind {
      {-ETIMEDOUT, -EOWNERDEAD, -ETIMEDOUT, -EOWNERDEAD, -EPIPE}},
     {"pair",
      {.capacity = CAPACITY, .one_consumer = true, .one_producer = true},
-     {-ETIMEDOUT, -ETIMEDOUT, -ETIMEDOUT, -ETIMEDOUT, -EPIPE},
-     {-ETIMEDOUT, -ETIMEDOUT, -ETIMEDOUT, -ETIMEDOUT, -EPIPE}},
-    {"unbounded",
-     {.capacity = FL_UNBOUNDED},
-     {-ETIMEDOUT, -ETIMEDOUT, -ETIMEDOUT, -ETIMEDOUT, -EPIPE},
-     {0, 0, 0, 0, -EPIPE}},
-    {"unbounded, one consumer",
-     {.capacity = FL_UNBOUNDED, .one_consumer = true},
-     {-ETIMEDOUT, -ETIMEDOUT, -ETIMEDOUT, -ETIMEDOUT, -EPIPE},
-     {0, 0, 0, 0, -EPIPE}},
-    {"lifo",
-     {.capacity = CAPACITY, .order = FL_LIFO},
-     {-EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EPIPE},
-     {-EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EPIPE}},
-    {"unbounded lifo",
-     {.capacity = FL_UNBOUNDED, .order = FL_LIFO},
-     {-EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EPIPE},
-     {-EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EPIPE}},
+     ALL_END(-ETIMEDOUT),
+     ALL_END(-ETIMEDOUT)},
+    {"unbounded", {.capacity = FL_UNBOUNDED}, ALL_END(-ETIMEDOUT), ALL_END(0)},
+    {"unbounded, one consumer", {.capacity = FL_UNBOUNDED, .one_consumer = true}, ALL_END(-ETIMEDOUT), ALL_END(0)},
+    {"lifo", {.capacity = CAPACITY, .order = FL_LIFO}, ALL_END(-EOWNERDEAD), ALL_END(-EOWNERDEAD)},
+    {"unbounded lifo", {.capacity = FL_UNBOUNDED, .order = FL_LIFO}, ALL_END(-EOWNERDEAD), ALL_END(-EOWNERDEAD)},
     {"priority",
      {.capacity = CAPACITY, .order = FL_PRIORITY, .compare = compare},
-     {-EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EPIPE},
-     {-EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EPIPE}},
-    {"overwrite",
-     {.capacity = CAPACITY, .when_full = FL_OVERWRITE},
-     {-EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EPIPE},
-     {-EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EOWNERDEAD, -EPIPE}},
-    {"rendezvous",
-     {.capacity = FL_RENDEZVOUS},
-     {-ETIMEDOUT, -ETIMEDOUT, -ETIMEDOUT, -ETIMEDOUT, -EPIPE},
-     {-ETIMEDOUT, -ETIMEDOUT, -ETIMEDOUT, -ETIMEDOUT, -EPIPE}},
+     ALL_END(-EOWNERDEAD),
+     ALL_END(-EOWNERDEAD)},
+    {"overwrite", {.capacity = CAPACITY, .when_full = FL_OVERWRITE}, ALL_END(-EOWNERDEAD), ALL_END(-EOWNERDEAD)},
+    {"rendezvous", {.capacity = FL_RENDEZVOUS}, ALL_END(-ETIMEDOUT), ALL_END(-ETIMEDOUT)},
 };
 
 static const struct kind *kind; /* the present one */

@@ -197,10 +197,7 @@ FL_TEST(queue_of_task_done_and_join)
 	assert_int_equal(int_queue_unfinished(q), 1);
 	FL_RC(int_queue_join_until(q, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(int_queue_join_until(q, FL_FOREVER, fl_test_requested), -ECANCELED);
-	{
-		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(int_queue_join(q), -ECANCELED);
-	}
+	FL_CANCELS_IN_SCOPE(int_queue_join(q));
 	FL_OK(int_queue_get(q, &item));
 	int_queue_task_done(q);
 	assert_int_equal(int_queue_unfinished(q), 0);

@@ -47,9 +47,7 @@ FL_TEST(queue_pair_may_change_hands)
 {
 	fl_queue *q = make_pair(4);
 	for (int round = 0; round < 20; round++) {
-		fl_thread *t;
-		fl_test_go(&t, put_three, q);
-		fl_test_end(t);
+		fl_test_on_thread(put_three, q);
 		for (int i = 0, item; i < 3; i++) {
 			FL_OK(ints_get((ints *)(void *)q, &item));
 			assert_int_equal(item, i);

@@ -239,7 +239,7 @@ QUEUE_TEST(queue_free_with_a_waiter_panics)
 		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
 		blocked_begin(&b);
 		FL_PANICS_OF("fl_queue_free", b.q, fl_queue_free(b.q));
-		FL_CHECK(strstr(fl_test_panic.reason, "FL_SHIELDED") != NULL);
+		fl_test_contains(fl_test_panic.reason, "FL_SHIELDED");
 		FL_WAIT_FOR(seam_sleepers() == 1);
 		assert_int_equal(fl_queue_length(b.q), rows[i].full ? 1 : 0);
 		assert_int_equal(fl_queue_close_now(b.q), rows[i].full ? 1 : 0);
@@ -280,7 +280,7 @@ QUEUE_TEST(queue_fork_forgets_waiters)
 	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
 	struct blocked get;
 	blocked_on(q, op_get, &get);
-	FL_OK(fl_test_child(wakes_its_own, q, NULL, 0));
+	FL_IN_CHILD(wakes_its_own, q);
 	PUTS(q, 6);
 	FL_OK(blocked_end(&get));
 	assert_int_equal(get.items[0], 6);

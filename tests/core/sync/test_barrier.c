@@ -125,6 +125,13 @@ static void hold_action(acting *a, fl_test_caller *first, fl_test_caller *last, 
 	a->holds = false; /* the next time */
 }
 
+static void release_action(acting *a, fl_test_caller *first, fl_test_caller *last)
+{
+	fl_event_set(&a->open);
+	FL_RC(fl_test_call_end(first), 0);
+	FL_RC(fl_test_call_end(last), 1);
+}
+
 /*
  * The parties get the numbers of their arrivals, and none passes before the action has run, if any.
  */
@@ -239,9 +246,7 @@ FL_TEST(barrier_action_is_awaited_by_a_cancelled_party)
 	fl_cancel_token_request(&stop);
 	FL_WAIT_FOR(fl_test_queued(&stop) == 0); /* it knows */
 	assert_false(fl_barrier_is_broken(&a.barrier));
-	fl_event_set(&a.open);
-	FL_RC(fl_test_call_end(&first), 0);
-	FL_RC(fl_test_call_end(&last), 1);
+	release_action(&a, &first, &last);
 	assert_false(fl_barrier_is_broken(&a.barrier));
 }
 
@@ -262,9 +267,7 @@ FL_TEST(barrier_action_is_awaited_by_an_expired_party)
 		assert_int_equal(fl_test_nudge(&a.barrier), 1);
 		fl__sys.yield();
 	}
-	fl_event_set(&a.open);
-	FL_RC(fl_test_call_end(&first), 0);
-	FL_RC(fl_test_call_end(&last), 1);
+	release_action(&a, &first, &last);
 	assert_false(fl_barrier_is_broken(&a.barrier));
 }
 
@@ -303,9 +306,7 @@ FL_TEST(barrier_action_keeps_late_ones_for_the_next_phase)
 	assert_int_equal(fl_test_queued(&a.barrier), 2);
 	assert_int_equal(fl_barrier_waiting(&a.barrier), 1);
 	FL_RC(fl_barrier_try_wait(&a.barrier), -EAGAIN);
-	fl_event_set(&a.open);
-	FL_RC(fl_test_call_end(&first), 0);
-	FL_RC(fl_test_call_end(&last), 1);
+	release_action(&a, &first, &last);
 	FL_WAIT_FOR(fl_barrier_waiting(&a.barrier) == 1);
 	FL_RC(fl_barrier_wait(&a.barrier), 1);
 	FL_RC(fl_test_call_end(&late), 0);
@@ -327,9 +328,7 @@ FL_TEST(barrier_action_late_one_that_gives_up)
 	assert_true(fl_barrier_is_broken(&a.barrier));
 	FL_RC(fl_barrier_wait_until(&a.barrier, FL_NO_WAIT, NULL), -EPIPE);
 	assert_int_equal(fl_test_queued(&a.barrier), 1);
-	fl_event_set(&a.open);
-	FL_RC(fl_test_call_end(&first), 0);
-	FL_RC(fl_test_call_end(&last), 1);
+	release_action(&a, &first, &last);
 
 	fl_barrier_reset(&a.barrier);
 	FL_RC(fl_barrier_wait_until(&a.barrier, FL_NO_WAIT, NULL), -ETIMEDOUT);

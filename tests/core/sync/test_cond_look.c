@@ -120,8 +120,8 @@ FL_TEST(fork_cond_with_a_spinner)
 	for (int i = 0; i < 8; i++)
 		stack[i] = 42;
 	fl_cond c = {(uintptr_t)stack};
-	FL_OK(fl_test_child(nobody_looks, &c, NULL, 0));
-	FL_OK(fl_test_child(signals_nobody, &c, NULL, 0));
+	FL_IN_CHILD(nobody_looks, &c);
+	FL_IN_CHILD(signals_nobody, &c);
 }
 
 /* When the forks can no longer be told apart, no waiter spins in the word; waits end as usual. */

@@ -22,7 +22,7 @@ FL_TEST(fork_mutex_with_a_waiter)
 {
 	enum { LOCKED = 1, WAITERS = 2 }; /* lib/core/sync/mutex.c */
 	fl_mutex m = {LOCKED | WAITERS};
-	FL_OK(fl_test_child(unlock_for_a_new_waiter, &m, NULL, 0));
+	FL_IN_CHILD(unlock_for_a_new_waiter, &m);
 	fl_mutex_unlock(&m);
 	FL_OK(fl_mutex_try_lock(&m));
 	assert_int_equal(m.word_, LOCKED);
@@ -41,7 +41,7 @@ FL_TEST(fork_barrier_forgets_arrivals)
 	fl_barrier b = FL_BARRIER_INIT(3);
 	fl_test_caller callers[2];
 	fl_test_begin_waits(callers, 2, fl_test_arrive, &b);
-	FL_OK(fl_test_child(is_not_the_last, &b, NULL, 0));
+	FL_IN_CHILD(is_not_the_last, &b);
 	FL_RC(fl_barrier_wait(&b), 2);
 	FL_EACH (i, callers)
 		FL_RC(fl_test_call_end(&callers[i]), i);
@@ -77,7 +77,7 @@ FL_TEST(fork_barrier_forgets_the_action)
 	fl_test_begin_wait(&first, fl_test_arrive, &a.barrier);
 	fl_test_call_start(&last, fl_test_arrive, &a.barrier, FL_FOREVER, NULL);
 	FL_OK(fl_event_wait(&a.entered));
-	FL_OK(fl_test_child(is_not_acting, &a, NULL, 0));
+	FL_IN_CHILD(is_not_acting, &a);
 	fl_event_set(&a.open);
 	FL_RC(fl_test_call_end(&first), 0);
 	FL_RC(fl_test_call_end(&last), 1);
@@ -124,7 +124,7 @@ FL_TEST(fork_keeps_locals)
 {
 	int value;
 	FL_OK(fl_local_set(&local, &value));
-	FL_OK(fl_test_child(use_locals, &value, NULL, 0));
+	FL_IN_CHILD(use_locals, &value);
 	FL_OK(fl_local_set(&local, NULL));
 }
 
@@ -153,7 +153,7 @@ FL_TEST(fork_loses_running_threads)
 	fl_test_go(&threads[0], wait_for, &never);
 	fl_test_go(&threads[1], wait_for, &at_once);
 	FL_WAIT_FOR(!fl_thread_is_alive(threads[1]) && fl_test_queued(&never) == 1);
-	FL_OK(fl_test_child(has_lost, threads, NULL, 0));
+	FL_IN_CHILD(has_lost, threads);
 	fl_event_set(&never);
 	fl_test_end(threads[0]);
 	fl_test_end(threads[1]);
@@ -171,7 +171,7 @@ static void knows_its_thread(void *arg)
 static int fork_in_fiber(void *arg)
 {
 	FL_RC(fl_thread_join(forking, NULL), -EDEADLK);
-	FL_OK(fl_test_child(knows_its_thread, NULL, NULL, 0));
+	FL_IN_CHILD(knows_its_thread, NULL);
 	return 0;
 }
 

@@ -147,7 +147,7 @@ FL_TEST(helper_stays_with_the_parent_of_a_fork)
 	begin();
 	FL_OK(fl__helper_start(&sleeper));
 	FL_WAIT_FOR(asleep() == 1);
-	FL_OK(fl_test_child(has_none, NULL, NULL, 0));
+	FL_IN_CHILD(has_none, NULL);
 	assert_int_equal(asleep(), 1);
 	fl__helpers_end();
 	assert_int_equal(asleep(), 0);

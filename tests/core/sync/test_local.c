@@ -23,13 +23,6 @@ static void begin_notes(void)
 	memset(destroyed, 0, sizeof destroyed);
 }
 
-static void run(fl_thread_function *function, void *arg)
-{
-	fl_thread *t;
-	fl_test_go(&t, function, arg);
-	fl_test_end(t);
-}
-
 static fl_local plain;
 static char a_value[] = "a", b_value[] = "b", c_value[] = "c";
 
@@ -46,13 +39,13 @@ FL_TEST(local_is_each_contexts_own)
 	fl_local never = FL_LOCAL_INIT(NULL);
 	assert_null(fl_local_get(&never));
 	FL_OK(fl_local_set(&plain, a_value));
-	run(own_value, NULL);
+	fl_test_on_thread(own_value, NULL);
 	assert_ptr_equal(fl_local_get(&plain), a_value);
 	FL_OK(fl_local_set(&plain, c_value));
 	assert_ptr_equal(fl_local_get(&plain), c_value);
 	FL_OK(fl_local_set(&plain, NULL));
 	assert_null(fl_local_get(&plain));
-	run(own_value, NULL);
+	fl_test_on_thread(own_value, NULL);
 }
 
 static int null_on_a_fresh_context(void *unused)
@@ -67,7 +60,7 @@ static int null_on_a_fresh_context(void *unused)
 
 FL_TEST(local_set_to_null_first)
 {
-	run(null_on_a_fresh_context, NULL);
+	fl_test_on_thread(null_on_a_fresh_context, NULL);
 }
 
 enum { MANY = 100 };
@@ -85,8 +78,8 @@ static int set_many(void *unused)
 
 FL_TEST(local_tables_grow)
 {
-	run(set_many, NULL);
-	run(set_many, NULL);
+	fl_test_on_thread(set_many, NULL);
+	fl_test_on_thread(set_many, NULL);
 }
 
 static fl_local first = FL_LOCAL_INIT(note_value), second = FL_LOCAL_INIT(note_value);
@@ -112,10 +105,10 @@ static int set_backwards(void *unused)
 FL_TEST(local_destructors_run_in_the_order_of_the_first_set)
 {
 	begin_notes();
-	run(set_in_order, NULL);
+	fl_test_on_thread(set_in_order, NULL);
 	assert_string_equal(destroyed, "abc");
 	begin_notes();
-	run(set_backwards, NULL);
+	fl_test_on_thread(set_backwards, NULL);
 	assert_string_equal(destroyed, "ac"); /* nothing for NULL */
 }
 
@@ -129,7 +122,7 @@ static int set_again(void *unused)
 FL_TEST(local_set_does_not_destroy_the_one_before)
 {
 	begin_notes();
-	run(set_again, NULL);
+	fl_test_on_thread(set_again, NULL);
 	assert_string_equal(destroyed, "b");
 }
 
@@ -159,11 +152,11 @@ FL_TEST(local_destructors_run_again_at_most_four_rounds)
 {
 	int rounds = 2;
 	begin_notes();
-	run(be_stubborn, &rounds);
+	fl_test_on_thread(be_stubborn, &rounds);
 	assert_string_equal(destroyed, "2c1c");
 	begin_notes();
 	rounds = 9;
-	run(be_stubborn, &rounds);
+	fl_test_on_thread(be_stubborn, &rounds);
 	assert_int_equal(rounds, 5); /* four rounds, then it is left alone */
 	assert_null(strchr(destroyed, '5'));
 }
@@ -217,7 +210,7 @@ FL_TEST(local_tables_are_freed)
 {
 	FL_FAULTS();
 	fl_test_count_allocs();
-	run(set_many, NULL);
+	fl_test_on_thread(set_many, NULL);
 	(void)fl_test_foreign(foreign_sets, NULL);
 	assert_int_equal(fl__load_relaxed(&fl_test_live), 0);
 }
@@ -241,7 +234,7 @@ static void exhaust(void *arg)
 /* In a child: its locals end with it. */
 FL_TEST(local_there_are_1024)
 {
-	FL_OK(fl_test_child(exhaust, a_value, NULL, 0));
+	FL_IN_CHILD(exhaust, a_value);
 	FL_OK(fl_local_set(&plain, a_value));
 	FL_OK(fl_local_set(&plain, NULL));
 }

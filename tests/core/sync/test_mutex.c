@@ -229,10 +229,9 @@ static int rt_waiter(void *arg)
 FL_TEST(fifo_rt_one_core)
 {
 	rt r = {.core = sched_getcpu()};
-	fl_thread *holder, *waiter;
+	fl_thread *waiter;
 	fl_test_go(&waiter, rt_waiter, &r);
-	fl_test_go(&holder, rt_holder, &r);
-	fl_test_end(holder);
+	fl_test_on_thread(rt_holder, &r);
 	fl_test_end(waiter);
 	if (r.rc == EPERM) {
 		print_message("SCHED_FIFO is not permitted here\n");

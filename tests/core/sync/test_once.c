@@ -91,10 +91,7 @@ FL_TEST(once_while_another_runs_it)
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_FOREVER, fl_test_requested), -ECANCELED);
-	{
-		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(fl_once_call(&j.once, do_job, &j), -ECANCELED);
-	}
+	FL_CANCELS_IN_SCOPE(fl_once_call(&j.once, do_job, &j));
 	fl_event_set(&j.go);
 	FL_OK(fl_test_call_end(&runner));
 	FL_OK(fl_once_call(&j.once, do_job, &j));

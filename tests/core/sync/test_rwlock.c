@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/sync/reader_bias.h"
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_queued.h"
@@ -186,29 +187,20 @@ FL_TEST(rwlock_serves_in_order)
 	assert_memory_equal(p.order, expected, sizeof expected);
 }
 
-/* A clock that the test moves. */
-static int64_t rwlock_clock;
-
-static int64_t clock_now(void)
-{
-	return (int64_t)fl__load_relaxed(&rwlock_clock);
-}
-
 /* rw_prefer_writer_stall (glibc 23861), and what the header says of overtaking. */
 FL_TEST(rwlock_long_waiter_is_not_overtaken)
 {
 	FL_FAULTS();
 	fl_test_caller writer, reader;
 	fl_rwlock l = FL_RWLOCK_INIT;
-	rwlock_clock = fl_now().ns;
 	fl_rwlock_read_lock(&l);
-	fl__sys.now = clock_now;
+	fl_test_clock_stands();
 	fl_test_call_start(&writer, write_briefly, &l, FL_FOREVER, NULL);
 	while (fl_test_queued(&l) == 0)
 		fl__sys.yield();
 	FL_OK(fl_rwlock_try_read_lock(&l));
 	fl_rwlock_read_unlock(&l);
-	fl__add_relaxed(&rwlock_clock, FL_MS(2));
+	fl__add_relaxed(&fl_test_time, FL_MS(2));
 	FL_OK(fl_rwlock_try_read_lock(&l)); /* the last one */
 	fl_rwlock_read_unlock(&l);
 	FL_RC(fl_rwlock_try_read_lock(&l), -EAGAIN);
@@ -281,5 +273,186 @@ FL_TEST(rwlock_forked_beside_a_woken_waiter)
 	enum { WAITERS = 1 << 28, CLOSED = 1 << 29, AWAKE = 1 << 15 }; /* lib/core/sync/rwlock.c */
 	fl_rwlock l = {WAITERS | CLOSED, (uint32_t)(fl__fork_count << 16) | AWAKE};
 	FL_CHECK(fl__rwlock_is_busy(&l));
-	FL_OK(fl_test_child(use_in_child, &l, NULL, 0));
+	FL_IN_CHILD(use_in_child, &l);
+}
+
+/* The bias for readers: lib/core/sync/reader_bias.h. */
+
+static const uint32_t biased = FL__BIAS + FL__BIAS_UNITS;
+
+/* A biased lock that the calling thread has read before. */
+static void make_biased(fl_rwlock *l)
+{
+	*l = (fl_rwlock){biased, 0};
+	fl__bias_note(l);
+}
+
+static int unlock_for_another(void *l)
+{
+	fl_rwlock_read_unlock(l);
+	return 0;
+}
+
+static void *make_biased_and_lock(void *l)
+{
+	make_biased(l);
+	fl_rwlock_read_lock(l);
+	return NULL;
+}
+
+/* Readers that meet begin it; then a read lock leaves the word alone; a writer ends it. */
+FL_TEST(rwlock_readers_that_meet_begin_a_bias)
+{
+	FL_FAULTS();
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_test_clock_ours();
+	fl_test_ahead = FL_S(1); /* after the rest of a lock that was here */
+	fl_rwlock_read_lock(&l);
+	for (int i = 0; i <= FL__BIAS_PATIENCE && l.word_ == 1; i++)
+		FL_OK(read_briefly(&l, FL_NO_WAIT, NULL));
+	fl_rwlock_read_unlock(&l);
+	assert_int_equal(l.word_, biased);
+	assert_false(fl_rwlock_is_read_locked(&l));
+	fl_rwlock_read_lock(&l);
+	assert_int_equal(l.word_, biased);
+	assert_int_equal(fl__bias_slots_of(&l), 1);
+	assert_true(fl_rwlock_is_read_locked(&l) && !fl_rwlock_is_write_locked(&l));
+	fl_rwlock_assert_read_held(&l);
+	FL_RC(fl_rwlock_try_write_lock(&l), -EAGAIN);
+	assert_int_equal(l.word_, 1); /* the reader is counted now */
+	fl_rwlock_read_unlock(&l);
+	fl_rwlock_write_lock(&l);
+	fl_rwlock_downgrade(&l);
+	fl_rwlock_read_unlock(&l);
+	assert_int_equal(l.word_, 0);
+}
+
+FL_TEST(rwlock_biased_waits_and_tries)
+{
+	fl_rwlock l;
+	fl_test_caller writer;
+	make_biased(&l);
+	FL_OK(fl_rwlock_try_read_lock(&l));
+	FL_RC(fl_rwlock_write_lock_until(&l, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_rwlock_write_lock_until(&l, FL_FOREVER, fl_test_requested), -ECANCELED);
+	fl_test_begin_wait(&writer, write_briefly, &l);
+	fl_rwlock_read_unlock(&l);
+	FL_OK(fl_test_call_end(&writer));
+	assert_int_equal(l.word_, 0);
+}
+
+/* A thread finds its slot although it reads another lock of the same hash, which is not biased. */
+FL_TEST(rwlock_biased_beside_another_lock)
+{
+	fl_rwlock locks[64 * 8 + 1] = {FL_RWLOCK_INIT}, *l = &locks[0], *other = NULL;
+	for (size_t i = 1; i < sizeof locks / sizeof *locks && !other; i++)
+		if (fl__bias_hash(&locks[i]) == fl__bias_hash(l))
+			other = &locks[i];
+	assert_non_null(other);
+	make_biased(l);
+	fl_rwlock_read_lock(l);
+	FL_OK(read_briefly(other, FL_NO_WAIT, NULL));
+	fl_rwlock_read_unlock(l);
+	assert_int_equal(fl__bias_slots_of(l), 0);
+	assert_int_equal(l->word_, biased);
+	FL_OK(write_briefly(l, FL_NO_WAIT, NULL));
+}
+
+/* The last waiter's turn: a biased reader does not overtake it either. */
+FL_TEST(rwlock_biased_and_closed)
+{
+	fl_rwlock l;
+	make_biased(&l);
+	l.word_ |= FL__BIAS_CLOSED;
+	FL_RC(fl_rwlock_try_read_lock(&l), -EAGAIN);
+	l.word_ = biased;
+	FL_OK(write_briefly(&l, FL_NO_WAIT, NULL));
+}
+
+/* Any context may unlock; a thread that ends leaves its read lock. */
+FL_TEST(rwlock_biased_unlock_by_another_context)
+{
+	fl_rwlock l;
+	(void)make_biased_and_lock(&l);
+	fl_test_on_thread(unlock_for_another, &l);
+	assert_false(fl_rwlock_is_read_locked(&l));
+	fl_rwlock_read_lock(&l);
+	assert_true(fl_rwlock_is_read_locked(&l));
+	FL_RC(fl_rwlock_try_write_lock(&l), -EAGAIN);
+	fl_rwlock_read_unlock(&l);
+	FL_OK(write_briefly(&l, FL_NO_WAIT, NULL));
+	(void)fl_test_foreign(make_biased_and_lock, &l);
+	assert_true(fl_rwlock_is_read_locked(&l));
+	FL_RC(fl_rwlock_try_write_lock(&l), -EAGAIN);
+	fl_rwlock_read_unlock(&l);
+	FL_CHECK(!fl__rwlock_is_busy(&l));
+}
+
+/* A slot whose reader another context unlocked does not outlive the lock. */
+FL_TEST(rwlock_biased_memory_is_used_again)
+{
+	fl_rwlock l;
+	(void)make_biased_and_lock(&l);
+	fl_test_on_thread(unlock_for_another, &l);
+	assert_int_equal(fl__bias_slots_of(&l), 1);
+	fl_rwlock_destroy(&l);
+	assert_int_equal(fl__bias_slots_of(&l), 0);
+	make_biased(&l);
+	FL_OK(write_briefly(&l, FL_NO_WAIT, NULL));
+}
+
+FL_TEST(rwlock_biased_misuse_panics)
+{
+	fl_rwlock l;
+	make_biased(&l);
+	FL_PANICS(fl_rwlock_write_unlock(&l));
+	FL_PANICS(fl_rwlock_downgrade(&l));
+	FL_PANICS(fl_rwlock_assert_read_held(&l));
+	FL_PANICS(fl_rwlock_assert_write_held(&l));
+	fl_rwlock_read_unlock(&l); /* unnoticed until the bias ends */
+	FL_PANICS_OF("fl_rwlock_read_unlock", &l, fl_rwlock_write_lock(&l));
+}
+
+/* After the end of a bias the lock rests for about that time. */
+static void check_rest(fl_rwlock *l, int64_t least, int64_t most)
+{
+	FL_OK(write_briefly(l, FL_NO_WAIT, NULL));
+	fl_rwlock_read_lock(l);
+	fl_test_time += least;
+	fl__bias_begin(l);
+	assert_int_equal(l->word_, 1);
+	fl_test_time += most - least;
+	fl__bias_begin(l);
+	assert_int_equal(l->word_, 1 + biased);
+	fl_rwlock_read_unlock(l);
+}
+
+/* Longer, if the bias did not pay. */
+FL_TEST(rwlock_rests_after_a_bias)
+{
+	FL_FAULTS();
+	fl_rwlock l;
+	const int64_t later = fl_after(FL_S(10)).ns;
+	make_biased(&l);
+	fl_test_clock_stands();
+	fl_test_time = later;
+	fl_test_tick = FL_US(1); /* each end of a bias takes a microsecond */
+	check_rest(&l, FL_US(7), FL_US(12));
+	check_rest(&l, FL_US(500), FL_US(520));
+	FL_OK(write_briefly(&l, FL_NO_WAIT, NULL));
+}
+
+static void write_in_child(void *arg)
+{
+	FL_OK(write_briefly(arg, FL_NO_WAIT, NULL));
+	FL_CHECK(!fl__rwlock_is_busy(arg));
+}
+
+FL_TEST(rwlock_forked_with_a_bias)
+{
+	fl_rwlock l;
+	make_biased(&l);
+	FL_IN_CHILD(write_in_child, &l);
+	FL_OK(read_briefly(&l, FL_NO_WAIT, NULL));
+	write_in_child(&l);
 }

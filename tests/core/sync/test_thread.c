@@ -181,12 +181,9 @@ static void *tell_foreign(void *arg)
 FL_TEST(thread_that_others_started)
 {
 	self s, other;
-	pthread_t foreign;
-	FL_OK(pthread_create(&foreign, NULL, tell_foreign, &s));
-	FL_OK(pthread_join(foreign, NULL));
+	(void)fl_test_foreign(tell_foreign, &s);
 	assert_string_equal(s.name, "foreign");
-	FL_OK(pthread_create(&foreign, NULL, tell_foreign, &other));
-	FL_OK(pthread_join(foreign, NULL));
+	(void)fl_test_foreign(tell_foreign, &other);
 	assert_true(s.id != 0 && other.id != 0 && s.id != other.id && s.id != fl_thread_current_id());
 }
 

@@ -205,7 +205,7 @@ FL_TEST(pool_initializes_each_worker_once)
 	assert_int_equal(LOOK(&initializations), N);
 	FL_SCOPED(fl_executor) *s = NULL;
 	/* There, the calling thread is the worker. */
-	FL_OK(fl_sequential_executor_create(&s, &config));
+	s = fl_test_executor(fl_sequential_executor_create, &config);
 	assert_int_equal(LOOK(&initializations), N + 1);
 	assert_int_equal(initialized, 1);
 }

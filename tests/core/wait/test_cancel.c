@@ -228,10 +228,8 @@ static int has_no_scope(void *unused)
 
 FL_TEST(cancel_scope_is_the_contexts_own)
 {
-	fl_thread *t;
 	FL_CANCEL_SCOPE(fl_test_requested);
-	fl_test_go(&t, has_no_scope, NULL);
-	fl_test_end(t);
+	fl_test_on_thread(has_no_scope, NULL);
 	assert_ptr_equal(fl_cancel_scope_current(), fl_test_requested);
 }
 
@@ -254,7 +252,7 @@ FL_TEST(cancel_destroy_with_a_child_panics)
 	FL_SCOPED(fl_cancel_token) parent = FL_CANCEL_TOKEN_INIT, child;
 	fl_cancel_token_init(&child, &parent, FL_FOREVER);
 	FL_PANICS_OF("fl_cancel_token_destroy", &parent, fl_cancel_token_destroy(&parent));
-	FL_CHECK(strstr(fl_test_panic.reason, "FL_SHIELDED") != NULL);
+	fl_test_contains(fl_test_panic.reason, "FL_SHIELDED");
 	fl_cancel_token_request(&parent); /* as it was before */
 	assert_true(fl_cancel_token_is_requested(&child));
 }

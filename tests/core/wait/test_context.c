@@ -39,10 +39,8 @@ FL_TEST(context_data_are_given_back)
 	count_calls();
 	uint64_t last = fl_thread_current_id();
 	for (int i = 0; i < 100; i++) {
-		pthread_t t;
 		uint64_t id = 0;
-		FL_OK(pthread_create(&t, NULL, call_once, &id));
-		FL_OK(pthread_join(t, NULL));
+		(void)fl_test_foreign(call_once, &id);
 		assert_true(id > last); /* a context of its own, in used memory */
 		last = id;
 	}
@@ -166,11 +164,9 @@ static void *lock_for_the_destructors(void *unused)
 
 FL_TEST(context_lasts_through_destructors)
 {
-	pthread_t t;
 	FL_OK(pthread_key_create(&late_key, late_destructor));
 	late_rounds = 0;
-	FL_OK(pthread_create(&t, NULL, lock_for_the_destructors, NULL));
-	FL_OK(pthread_join(t, NULL));
+	(void)fl_test_foreign(lock_for_the_destructors, NULL);
 	FL_RC((int)late_rounds, ROUNDS - 1);
 	FL_CHECK(!fl__mutex_is_busy(&late_lock.mutex_));
 	FL_OK(pthread_key_delete(late_key));

@@ -452,7 +452,7 @@ FL_TEST(lot_is_empty_in_a_forked_child)
 	fl_test_caller c;
 	assert_int_equal(fl__fork_count, 0);
 	fl_test_begin_wait(&c, fl_test_acquire, &sem);
-	FL_OK(fl_test_child(lines_are_empty, &sem, NULL, 0));
+	FL_IN_CHILD(lines_are_empty, &sem);
 	assert_int_equal(fl_test_queued(&sem), 1);
 	fl_sem_release(&sem);
 	FL_OK(fl_test_call_end(&c));

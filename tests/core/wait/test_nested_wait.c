@@ -94,7 +94,7 @@ FL_TEST(thread_that_leaves_by_pthread_exit)
 {
 	fl_thread *t;
 	size_t before = fl_thread_enumerate(NULL, NULL);
-	FL_OK(fl_thread_start(&t, leave_early, NULL, NULL));
+	fl_test_go(&t, leave_early, NULL);
 	int result = 0;
 	FL_OK(fl_thread_join(t, &result));
 	assert_int_equal(result, -ECANCELED);

@@ -6,29 +6,23 @@
 #include "fl_faults.h"
 
 static struct {
-	int64_t now;
 	unsigned relaxes, yields, sleeps;
 	int64_t spun, slept_at; /* time of the checks and yields; begin of the sleep */
 } turn;
 
 enum { RELAX_NS = 30, YIELD_NS = 400 };
 
-static int64_t clock_now(void)
-{
-	return turn.now;
-}
-
 static void relax(void)
 {
 	turn.relaxes++;
-	turn.now += RELAX_NS;
+	fl_test_time += RELAX_NS;
 	turn.spun += RELAX_NS;
 }
 
 static void yield(void)
 {
 	turn.yields++;
-	turn.now += YIELD_NS;
+	fl_test_time += YIELD_NS;
 	turn.spun += YIELD_NS;
 }
 
@@ -36,16 +30,15 @@ static void yield(void)
 static int sleep_on(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
 	turn.sleeps++;
-	turn.slept_at = turn.now;
-	turn.now = deadline;
+	turn.slept_at = fl_test_time;
+	fl_test_time = deadline;
 	return -ETIMEDOUT;
 }
 
 static void clock_ours(void)
 {
 	memset(&turn, 0, sizeof turn);
-	turn.now = FL_S(1000);
-	fl__sys.now = clock_now;
+	fl_test_clock_stands();
 	fl__sys.relax = relax;
 	fl__sys.yield = yield;
 	fl__sys.futex_wait = sleep_on;
@@ -87,7 +80,7 @@ static int cond_wait(void *c, fl_time deadline)
 static void burns_little(blocking *call, void *object, int expected)
 {
 	for (int i = 0; i < 200; i++) {
-		const int64_t begin = turn.now;
+		const int64_t begin = fl_test_time;
 		turn.spun = turn.slept_at = 0;
 		turn.sleeps = 0;
 		const int rc = call(object, FL__TIME(begin + FL_S(1)));
@@ -95,7 +88,7 @@ static void burns_little(blocking *call, void *object, int expected)
 		assert_int_equal(turn.sleeps, 1);
 		assert_true(turn.spun <= FL_US(100));
 		assert_true(turn.slept_at - begin <= FL_US(100));
-		assert_true(turn.now >= begin + FL_S(1));
+		assert_true(fl_test_time >= begin + FL_S(1));
 	}
 }
 
@@ -138,10 +131,10 @@ FL_TEST(parker_spin_ends_with_the_deadline)
 	fl_sem s = FL_SEM_INIT(0);
 	FL_FAULTS();
 	clock_ours();
-	const int64_t begin = turn.now;
+	const int64_t begin = fl_test_time;
 	FL_RC(fl_sem_acquire_until(&s, fl_after(1), NULL), -ETIMEDOUT);
 	assert_int_equal(turn.yields, 0);
-	assert_true(turn.now - begin <= FL_US(10));
+	assert_true(fl_test_time - begin <= FL_US(10));
 }
 
 static fl_sem *awaited;
@@ -250,7 +243,7 @@ FL_TEST(parker_spin_is_not_begun_beside_the_waker)
 	clock_ours();
 	fl__sys.futex_wait = sleep_until_released;
 	fl__sys.cpu = cpu;
-	fl__yield_ration = turn.now + FL_S(1);
+	fl__yield_ration = fl_test_time + FL_S(1);
 	cpu_of_waker = 3;
 	cpu_of_waiter = 5;
 	for (unsigned i = 0; i < 200; i++)
@@ -275,7 +268,7 @@ static int64_t release_due;
 
 static void release_if_due(void)
 {
-	if (turn.now < release_due)
+	if (fl_test_time < release_due)
 		return;
 	release_due = INT64_MAX;
 	waking = true;
@@ -299,9 +292,9 @@ static int sleep_until_due(const uint32_t *word, uint32_t expected, int64_t dead
 {
 	enum { WAKE_NS = 40000 };
 	turn.sleeps++;
-	turn.now = release_due;
+	fl_test_time = release_due;
 	release_if_due();
-	turn.now += WAKE_NS;
+	fl_test_time += WAKE_NS;
 	return 0;
 }
 
@@ -309,7 +302,7 @@ static int sleep_until_due(const uint32_t *word, uint32_t expected, int64_t dead
 static int64_t wait_for_release(int64_t ns)
 {
 	turn.spun = turn.sleeps = 0;
-	release_due = turn.now + ns;
+	release_due = fl_test_time + ns;
 	FL_OK(fl_sem_acquire(to_release));
 	return turn.spun;
 }

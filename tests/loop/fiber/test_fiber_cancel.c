@@ -21,9 +21,7 @@ static void *request_it(void *token)
 
 static void request_elsewhere(fl_cancel_token *token)
 {
-	pthread_t thread;
-	FL_OK(pthread_create(&thread, NULL, request_it, token));
-	FL_OK(pthread_join(thread, NULL));
+	(void)fl_test_foreign(request_it, token);
 }
 
 static void request_here(fl_cancel_token *token)

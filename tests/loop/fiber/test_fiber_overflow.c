@@ -68,9 +68,7 @@ static int on_other_thread(void *arg)
 
 static void overflow_on_thread(void *arg)
 {
-	fl_thread *t;
-	fl_test_go(&t, on_other_thread, arg);
-	fl_test_end(t);
+	fl_test_on_thread(on_other_thread, arg);
 }
 
 FL_TEST(fiber_overflow_panics_on_any_thread)
@@ -280,9 +278,7 @@ FL_TEST(fiber_signal_stack_ends_with_its_thread)
 	FL_FAULTS();
 	fl__sys.map = count_map;
 	fl__sys.unmap = count_unmap;
-	fl_thread *t;
-	fl_test_go(&t, change_on_thread, NULL);
-	fl_test_end(t);
+	fl_test_on_thread(change_on_thread, NULL);
 	assert_int_equal(mapped, 0);
 	FL_OK(pthread_key_delete(late_key));
 }

@@ -270,13 +270,6 @@ FL_LOOP_TEST(stack_of_fibers_that_do_not_wait)
 	FL_CHECK(frame_count >= 1);
 }
 
-static int64_t clock_at;
-
-static int64_t clock_now(void)
-{
-	return clock_at;
-}
-
 /*
  * Many fibers that end at once free memory, also while the scheduler always has something to do:
  * but not within a second.
@@ -288,8 +281,7 @@ FL_TEST(stack_memory_is_bounded_without_a_trim)
 	if (FL_TEST_SANITIZED)
 		skip(); /* so many mappings take it long */
 	count_memory();
-	fl__sys.now = clock_now;
-	clock_at = FL_S(1);
+	fl_test_clock_stands();
 	struct fl__stack_pool *pool = calloc(1, sizeof *pool);
 	struct fl_test_memory *stacks = calloc(MANY, sizeof *stacks);
 	assert_non_null(pool);
@@ -305,7 +297,7 @@ FL_TEST(stack_memory_is_bounded_without_a_trim)
 	}
 	/* From now on a few at a time, all of them warm. */
 	for (int round = 0; round < 20; round++) {
-		clock_at += FL_MS(200);
+		fl_test_time += FL_MS(200);
 		for (int i = 0; i < FL__STACK_WARM; i++)
 			FL_OK(fl_test_get_memory(pool, &stacks[i]));
 		for (int i = 0; i < FL__STACK_WARM; i++)

@@ -437,7 +437,7 @@ FL_NET_TEST(datagram_freed_in_use)
 	fl_fiber *f = fl_test_start(receive_one, kept);
 	FL_TEST_UNTIL(fl_test_datagram_waits(kept, FL__IO_IN));
 	FL_PANICS_OF("fl_datagram_free", kept, fl_datagram_free(kept));
-	FL_CHECK(strstr(fl_test_panic.reason, "FL_SHIELDED") != NULL);
+	fl_test_contains(fl_test_panic.reason, "FL_SHIELDED");
 	fl_test_cancel(f);
 	fl_datagram_free(kept);
 }

@@ -253,7 +253,7 @@ FL_NET_TEST(net_accept_waits)
 	FL_RC(fl_listener_accept(l, &s), -EBUSY);
 	FL_RC(fl_listener_try_accept(l, &s), -EBUSY);
 	FL_PANICS_OF("fl_listener_free", l, fl_listener_free(l));
-	FL_CHECK(strstr(fl_test_panic.reason, "FL_SHIELDED") != NULL);
+	fl_test_contains(fl_test_panic.reason, "FL_SHIELDED");
 	fl_fiber_cancel(f);
 	FL_RC(fl_test_join(f), -ECANCELED); /* fl_listener_accept() */
 	/* what can be done at once is done */
@@ -294,12 +294,10 @@ static int on_another_loop(void *unused)
 
 FL_NET_TEST(net_accept_outside_of_its_fibers)
 {
-	fl_thread *t;
 	kept = fl_test_tcp_listener();
 	fl_stream *a = fl_test_client(kept);
 	fl_test_in_callback(in_callback, NULL);
-	fl_test_go(&t, on_another_loop, NULL);
-	fl_test_end(t);
+	fl_test_on_thread(on_another_loop, NULL);
 	fl_stream_free(a);
 	fl_listener_free(kept);
 }

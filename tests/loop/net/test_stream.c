@@ -61,7 +61,7 @@ FL_STREAM_TEST(stream_one_reader_and_one_writer)
 	all_give(a, -EBUSY);
 	FL_CHECK(fl_stream_written(a) == written); /* its own writer gets the result */
 	FL_PANICS_OF("fl_stream_free", a, fl_stream_free(a));
-	FL_CHECK(strstr(fl_test_panic.reason, "FL_SHIELDED") != NULL);
+	fl_test_contains(fl_test_panic.reason, "FL_SHIELDED");
 	FL_OK(fl_stream_write(b, "x", 1));
 	FL_RC(fl_test_join(fibers[0]), 1);
 	FL_PANICS(fl_stream_free(a));

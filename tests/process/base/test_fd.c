@@ -118,10 +118,7 @@ static int wait_in_every_way(void *unused)
 	FL_OK(fl_fd_wait(e.near, FL_FD_OUT));
 	FL_OK(fl_fd_wait(e.near, FL_FD_IN | FL_FD_OUT));
 	FL_RC(fl_fd_wait_until(e.near, FL_FD_IN, FL_FOREVER, fl_test_requested), -ECANCELED);
-	{
-		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(fl_fd_wait(e.near, FL_FD_IN), -ECANCELED);
-	}
+	FL_CANCELS_IN_SCOPE(fl_fd_wait(e.near, FL_FD_IN));
 	ring(e.far);
 	/* Ready: success, even with an expired deadline and a cancelled scope. */
 	FL_OK(fl_fd_wait_until(e.near, FL_FD_IN, FL_NO_WAIT, NULL));

@@ -162,7 +162,7 @@ FL_TEST(pipe_free_of_a_busy_one_panics)
 	fl_test_caller c;
 	fl_test_call_queued(&c, wait_either, &t, &t.event, FL_FOREVER, NULL);
 	FL_PANICS(fl_pipe_free(e.a));
-	FL_CHECK(strstr(fl_test_panic.reason, "FL_SHIELDED") != NULL);
+	fl_test_contains(fl_test_panic.reason, "FL_SHIELDED");
 	assert_string_equal(fl_test_panic.function, "fl_pipe_free");
 	assert_ptr_equal(fl_test_panic.object, e.a);
 	fl_test_says(e.b, "x");

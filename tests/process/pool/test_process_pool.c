@@ -82,7 +82,7 @@ static void submit_what_a_worker_has_twice(void *unused)
 	fl_executor *e = fl_test_executor(fl_process_executor_create, NULL);
 	fl_future *f = FL_SUBMITTED(process_pool_square, e, 3);
 	FL_CHECK(process_pool_square_get(f, &nine) == FL_ETASK && fl_future_error(f) == -ENOENT && nine == 0);
-	FL_CHECK(strstr(fl_future_message(f), "another has its name") != NULL);
+	fl_test_contains(fl_future_message(f), "another has its name");
 	fl_future_free(f);
 	FL_OK(process_pool_getpid_submit(e, &f));
 	FL_CHECK(process_pool_getpid_get(f, &pid) == 0 && pid > 0);

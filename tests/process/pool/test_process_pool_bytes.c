@@ -804,7 +804,7 @@ FL_TEST(process_pool_bytes_without_dev_shm)
 {
 	fl_thread *t;
 	int rc;
-	FL_OK(fl_thread_start(&t, without_dev_shm, NULL, NULL));
+	fl_test_go(&t, without_dev_shm, NULL);
 	FL_OK(fl_thread_join(t, &rc));
 	if (rc == 77)
 		FL_SKIP(FL_TEST_MOUNTS_REASON);

@@ -272,7 +272,7 @@ static void overrun_as_another_user(void *arg)
 	put_forward(limit);
 	FL_OK(fl_future_wait(f));
 	FL_RC(fl_future_error(f), -EPERM);
-	FL_CHECK(strstr(fl_future_message(f), "cannot be killed: its task ran for too long"));
+	fl_test_contains(fl_future_message(f), "cannot be killed: its task ran for too long");
 	fl_future_free(f);
 	fl_executor_free(e);
 }

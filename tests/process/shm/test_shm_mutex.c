@@ -32,10 +32,8 @@ static int is_refused(void *arg)
 FL_TEST(shm_mutex_excludes_threads_and_processes)
 {
 	FL_TEST_SHARED(struct board, b);
-	fl_thread *t;
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	fl_test_go(&t, is_refused, b);
-	fl_test_end(t);
+	fl_test_on_thread(is_refused, b);
 	fl_test_reap(fl_test_fork(is_refused, b));
 	assert_true(fl_shm_mutex_depth(&b->mutex));
 	fl_shm_mutex_unlock(&b->mutex);
@@ -162,9 +160,7 @@ FL_TEST(shm_mutex_a_thread_that_ends_is_dead)
 {
 	FL_TEST_NEEDS_DEATHS();
 	FL_TEST_SHARED(struct board, b);
-	fl_thread *t;
-	fl_test_go(&t, lock_and_end, b);
-	fl_test_end(t);
+	fl_test_on_thread(lock_and_end, b);
 	fl_test_recover(&b->mutex);
 	fl_test_reap(fl_test_fork(lock_and_end, b)); /* by exit */
 	fl_test_recover(&b->mutex);

@@ -156,11 +156,7 @@ static void *lock_some(void *mutexes)
 
 static uintptr_t lock_some_in_a_thread(fl_shm_mutex *m)
 {
-	pthread_t thread;
-	void *n;
-	FL_OK(pthread_create(&thread, NULL, lock_some, m));
-	FL_OK(pthread_join(thread, &n));
-	return (uintptr_t)n;
+	return (uintptr_t)fl_test_foreign(lock_some, m);
 }
 
 /* The next thread uses the memory of a thread that has ended. */

@@ -24,10 +24,7 @@ FL_TEST(shm_queue_frames_three_forms)
 	FL_RC(fl_shm_queue_try_put_frame(q, "", 0), -EAGAIN);
 	FL_RC(fl_shm_queue_put_frame_until(q, "", 0, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_put_frame_until(q, "", 0, FL_FOREVER, fl_test_requested), -ECANCELED);
-	{
-		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(fl_shm_queue_put_frame(q, "", 0), -ECANCELED);
-	}
+	FL_CANCELS_IN_SCOPE(fl_shm_queue_put_frame(q, "", 0));
 	assert_int_equal(fl_shm_queue_length(q), 2);
 	FL_OK(fl_shm_queue_get_frame(q, got, 8, &size));
 	assert_int_equal(size, 4);

@@ -145,10 +145,7 @@ FL_TEST(shm_queue_join_waits_for_what_was_put)
 	FL_RC(fl_shm_queue_task_done(q), -EINVAL); /* it was not got */
 	FL_RC(fl_shm_queue_join_until(q, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_join_until(q, FL_FOREVER, fl_test_requested), -ECANCELED);
-	{
-		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(fl_shm_queue_join(q), -ECANCELED);
-	}
+	FL_CANCELS_IN_SCOPE(fl_shm_queue_join(q));
 	struct work w = work_on(region, q);
 	pid_t joiner = fl_test_fork(join_it, &w);
 	FL_OK(fl_shm_queue_get(q, &got));

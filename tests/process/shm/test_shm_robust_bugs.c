@@ -62,12 +62,11 @@ FL_TEST(robust_unlock_munmap)
 	room_words = sizeof(struct board) / sizeof(uint32_t);
 	for (int round = 0; round < 20; round++) {
 		FL_TEST_SHARED(struct board, b);
-		fl_thread *unlocker, *next;
+		fl_thread *unlocker;
 		unlocker_held = room_reused = 0;
 		fl_test_go(&unlocker, unlock_slowly, b);
 		FL_WAIT_FOR(fl__load_acquire(&unlocker_held));
-		fl_test_go(&next, unlock_and_unmap, b);
-		fl_test_end(next);
+		fl_test_on_thread(unlock_and_unmap, b);
 		fl_test_end(unlocker);
 		for (uint32_t i = 0; i < room_words; i++)
 			assert_int_equal(room[i], unlocker_tid);

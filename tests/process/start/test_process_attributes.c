@@ -635,9 +635,9 @@ static void run_beside_a_start(void *killed)
 	process_stop(pid);
 	real_net = fl__net_sys;
 	fl__net_sys.sendmsg = count_sent;
-	FL_OK(fl_thread_start(&threads[0], start_first, &p[0], NULL));
+	fl_test_go(&threads[0], start_first, &p[0]);
 	FL_WAIT_FOR(fl__load_acquire(&sent) == 1);
-	FL_OK(fl_thread_start(&threads[1], start_with_other_groups, &p[1], NULL));
+	fl_test_go(&threads[1], start_with_other_groups, &p[1]);
 	FL_WAIT_FOR(fl__load_acquire(&waits) != 0 && process_state(waits) == 'S');
 	FL_OK(kill(pid, killed ? SIGKILL : SIGCONT));
 	FL_EACH (i, threads)

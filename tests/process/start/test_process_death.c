@@ -421,7 +421,7 @@ FL_TEST(process_fork_server_killed_during_a_start)
 	sent = 0;
 	fl__net_sys.sendmsg = count_sent;
 	FL_EACH (i, threads)
-		FL_OK(fl_thread_start(&threads[i], start_one, NULL, NULL));
+		fl_test_go(&threads[i], start_one, NULL);
 	/* A later start would make another fork server. */
 	FL_WAIT_FOR(fl__load_acquire(&sent) == 4);
 	PROCESS_LOG();
@@ -488,10 +488,8 @@ static void *start_in_a_thread(void *arg)
 static fl_process *start_from_a_thread(const fl_process_config *config)
 {
 	struct thread_start s = {.config = config};
-	pthread_t thread;
 	char path[64];
-	FL_OK(pthread_create(&thread, NULL, start_in_a_thread, &s));
-	FL_OK(pthread_join(thread, NULL));
+	(void)fl_test_foreign(start_in_a_thread, &s);
 	FL_TEXT(path, "/proc/self/task/%d", s.thread);
 	FL_WAIT_FOR(access(path, F_OK) != 0);
 	return s.p;

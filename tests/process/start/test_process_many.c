@@ -125,7 +125,7 @@ FL_TEST(process_joined_and_ended_by_several_threads)
 	fl_thread *threads[8];
 	fl_process *p = PROCESS_STARTED(.task = &process_waits_for_its_end);
 	FL_EACH (i, threads)
-		FL_OK(fl_thread_start(&threads[i], join_it, p, NULL));
+		fl_test_go(&threads[i], join_it, p);
 	FL_OK(fl_process_terminate(p));
 	FL_EACH (i, threads) {
 		int rc = 0;

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "reader_bias.h"
+#include "../hooks.h"
+#include "rwlock.h"
+
+struct fl__bias_slot fl__bias_slots[FL__BIAS_SLOTS];
+_Thread_local struct fl__bias_thread fl__bias_mine FL__INITIAL_EXEC;
+
+/* When a lock may be biased again: locks with the same hash share an entry. */
+static struct bias_rest {
+	int64_t begun; /* the time at which the last bias began */
+	int64_t until; /* no bias begins before this time */
+} bias_rests[64];
+
+static uint32_t bias_threads;
+
+void fl__bias_note(const fl_rwlock *l)
+{
+	if (fl__bias_mine.index == 0)
+		fl__bias_mine.index = fl__add_relaxed(&bias_threads, 1) + 1; /* relaxed: the number publishes nothing */
+	fl__bias_mine.noted |= (uint64_t)1 << fl__bias_hash(l);
+}
+
+static struct fl__bias_slot *bias_slot(const fl_rwlock *l)
+{
+	return &fl__bias_slots[(fl__bias_mine.index + fl__bias_hash(l)) % FL__BIAS_SLOTS];
+}
+
+/*
+ * Returns true if the caller has cleared the slot, and false if another context has done so before,
+ * whose clearing then happens before the return.
+ */
+static bool bias_clear(struct fl__bias_slot *slot, const fl_rwlock *l)
+{
+	/* acq_rel: pairs with the other contexts that clear the slot */
+	if (fl__cas_acq_rel(&slot->lock, &l, NULL))
+		return true;
+	(void)fl__load_acquire(&slot->lock); /* acquire: pairs with the CAS that has cleared the slot */
+	return false;
+}
+
+static bool bias_is_open(uint32_t word)
+{
+	return (word & (FL__BIAS | FL__BIAS_CLOSED)) == FL__BIAS;
+}
+
+bool fl__bias_read(fl_rwlock *l)
+{
+	struct fl__bias_slot *slot = bias_slot(l);
+	const fl_rwlock *seen = fl__load_relaxed(&slot->lock); /* relaxed: the CAS below checks it */
+	/* relaxed: the load of the word after the CAS decides */
+	const bool open = bias_is_open(fl__load_relaxed(&l->word_));
+	if (!open && !seen)
+		fl__bias_mine.noted &= ~((uint64_t)1 << fl__bias_hash(l));
+	/* A fiber may continue on another thread, so it uses no slot. */
+	if (!open || seen || fl__ctx_get()->ops->yield || fl__hooks_on(FL__HOOKS_DEBUG))
+		return false;
+	if (!fl__cas_weak_seq_cst(&slot->lock, &seen, l)) /* invariant 3 */
+		return false;
+	if (fl__likely(bias_is_open(fl__load_seq_cst(&l->word_)))) /* invariant 3 */
+		return true;
+	return !bias_clear(slot, l); /* invariant 4 */
+}
+
+bool fl__bias_unlock(const fl_rwlock *l)
+{
+	struct fl__bias_slot *slot = bias_slot(l);
+	/* relaxed: bias_clear() checks it */
+	return fl__load_relaxed(&slot->lock) == l && bias_clear(slot, l);
+}
+
+void fl__bias_begin(fl_rwlock *l)
+{
+	struct bias_rest *rest = &bias_rests[fl__bias_hash(l)];
+	const int64_t now = fl__sys.now();
+	/* relaxed: a stale time only makes a worse guess */
+	if (now < fl__load_relaxed(&rest->until))
+		return;
+	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS below checks it */
+	do {
+		if (seen >= FL__BIAS)
+			return;
+		/* release: pairs with the load of the word after the CAS in fl__bias_read() */
+	} while (!fl__cas_weak_release(&l->word_, &seen, seen + FL__BIAS + FL__BIAS_UNITS));
+	fl__store_relaxed(&rest->begun, now); /* relaxed: a guess, like `until` */
+	fl__bias_note(l);
+}
+
+bool fl__bias_end(fl_rwlock *l)
+{
+	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS below checks it */
+	while (seen & FL__BIAS)
+		if (fl__cas_weak_seq_cst(&l->word_, &seen, seen - FL__BIAS)) /* invariant 3 */
+			return true;
+	return false;
+}
+
+static void bias_begin_rest(const fl_rwlock *l, int64_t ended)
+{
+	enum { PAYS = 64, PAID = 9, UNPAID = 512 };
+	struct bias_rest *rest = &bias_rests[fl__bias_hash(l)];
+	const int64_t now = fl__sys.now(), cost = now - ended;
+	/* relaxed: stale times only make a worse guess */
+	const bool paid = ended - fl__load_relaxed(&rest->begun) > PAYS * cost;
+	/* The cost is bounded, since the context may have been preempted meanwhile. */
+	fl__store_relaxed(&rest->until, now + FL__MIN(cost, FL_US(200)) * (paid ? PAID : UNPAID));
+}
+
+uint32_t fl__bias_settle(fl_rwlock *l)
+{
+	const int64_t ended = fl__sys.now();
+	for (struct fl__bias_slot *slot = fl__bias_slots; slot < fl__bias_slots + FL__BIAS_SLOTS; slot++) {
+		/* invariant 3; also acquires from the unlock that has cleared the slot */
+		if (fl__load_seq_cst(&slot->lock) != l)
+			continue;
+		/* invariant 4; relaxed: BIAS_UNITS bar writers until the subtraction at the end */
+		fl__add_relaxed(&l->word_, 1);
+		if (!bias_clear(slot, l))
+			fl__sub_relaxed(&l->word_, 1);
+	}
+	bias_begin_rest(l, ended);
+	/* release: pairs with the write locks, for the readers whose slots were seen empty */
+	return fl__sub_release(&l->word_, FL__BIAS_UNITS);
+}
+
+uint32_t fl__bias_slots_of(const fl_rwlock *l)
+{
+	uint32_t n = 0;
+	for (unsigned i = 0; i < FL__BIAS_SLOTS; i++)
+		/* acquire: the caller's next load of the word is no older than what has cleared the slot */
+		n += fl__load_acquire(&fl__bias_slots[i].lock) == l;
+	return n;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+/*
+ * The bias of a readers-writer lock for its readers (Dice and Kogan, "BRAVO: Biased Locking for
+ * Reader-Writer Locks", USENIX ATC 2019). Readers of a lock that is not biased all add to one word,
+ * and so take turns with its cache line. A reader of a biased lock writes to a slot, which the
+ * other readers do not touch, and only reads the word.
+ *
+ *   slot          meaning                      set by                  cleared by
+ *   a lock        a thread reads this lock,    fl__bias_read(): CAS    an unlock; the end of the
+ *                 or is about to know whether                          bias, which counts the reader
+ *                 it does                                              in the word; a reader that
+ *                                                                      finds the bias ended: CAS
+ *   NULL          free
+ *
+ *   the word      meaning                      set by                  cleared by
+ *   BIAS          readers may use slots        fl__bias_begin()        the context that ends the
+ *                                                                      bias: a writer, a waiter
+ *                                                                      that enqueues, an awake
+ *                                                                      reader, a destroy
+ *   BIAS_UNITS    units of COUNT, so that the  with BIAS               fl__bias_settle(), when no
+ *                 lock is barred to writers                            slot has the lock
+ *
+ * Invariants
+ *   1. The readers are as many as COUNT, without BIAS_UNITS, and the slots of the lock together. A
+ *      lock or an unlock changes one of the two by one, whichever. So an unlock by another thread
+ *      than the one that locked may take from COUNT, which then is less than BIAS_UNITS: by at most
+ *      the number of slots. The slot stays until the bias ends. The thread that locked finds its
+ *      slot: it depends on the thread and the hash alone, and the note of a hash stays while the
+ *      slot is in use.
+ *   2. BIAS excludes WRITER: BIAS is set by a reader that has the lock, and BIAS_UNITS bar writers.
+ *      BIAS and WAITERS are not set together, except by an awake reader that takes the lock, until
+ *      it has ended the bias: BIAS is set where WAITERS is not, and the CAS of a waiter that
+ *      enqueues clears BIAS.
+ *   3. Of a reader that fills its slot, and then reads the word, and a context that clears BIAS,
+ *      and then reads the slots, one sees the other: Dekker's algorithm, all four in the one order
+ *      of seq_cst. A reader that sees BIAS without CLOSED reads: this is its linearization. (BIAS may
+ *      have been set again meanwhile. Then the reader acquires from the context that has set it.)
+ *   4. The end of the bias adds to COUNT before it clears a slot. So a reader that cannot clear its
+ *      own slot, since it found the bias ended, is counted, and reads. The lock was held for
+ *      reading all the time: by the reader whose unit it has, or by BIAS_UNITS.
+ *
+ * Which locks are biased is a guess. Each FL__BIAS_PATIENCE-th time that a thread meets another
+ * reader in a lock, it begins the lock's bias, if the lock does not rest. After a bias that paid,
+ * the lock rests for 9 times the time that its end took, as in the paper. After a bias that was too
+ * short to pay, the lock rests for 512 times that time, which is a millisecond or a few. So a lock
+ * that is often written loses less than a hundredth of its time. A thread notes for which locks it
+ * has to look at its slot: the fast path of other locks has neither the load of the word nor the
+ * look.
+ */
+#include "../base/atomic.h"
+#include "../wait/context.h"
+#include <fairlead/rwlock.h>
+
+#define FL__BIAS (1u << 27)
+#define FL__BIAS_CLOSED (1u << 29) /* bars readers that overtake */
+#define FL__BIAS_UNITS 128u        /* more than slots */
+#ifndef FL__BIAS_SLOTS
+#define FL__BIAS_SLOTS 64
+#endif
+enum { FL__BIAS_PATIENCE = 64 };
+
+struct fl__bias_slot {
+	_Alignas(64) const fl_rwlock *lock;
+};
+extern struct fl__bias_slot fl__bias_slots[FL__BIAS_SLOTS] __attribute__((visibility("hidden")));
+
+struct fl__bias_thread {
+	uint64_t noted; /* by fl__bias_hash() */
+	uint32_t index; /* of its slots; 0: it has noted no lock */
+	uint32_t met;   /* other readers */
+};
+extern _Thread_local struct fl__bias_thread fl__bias_mine FL__INITIAL_EXEC;
+
+static inline unsigned fl__bias_hash(const fl_rwlock *l)
+{
+	const uintptr_t address = (uintptr_t)l;
+	return (unsigned)((address >> 3) + (address >> 9)) % 64;
+}
+
+/* Whether this thread must call fl__bias_read() or fl__bias_unlock(). */
+static inline bool fl__bias_is_noted(const fl_rwlock *l)
+{
+	return fl__bias_mine.noted >> fl__bias_hash(l) & 1;
+}
+
+/* Makes the next calls of this thread for `l` look. */
+void fl__bias_note(const fl_rwlock *l);
+
+/* True: the calling thread has locked `l` for reading. */
+bool fl__bias_read(fl_rwlock *l);
+
+/* True: `l` is unlocked. */
+bool fl__bias_unlock(const fl_rwlock *l);
+
+/* For a thread that has just locked `l` for reading, beside another reader, and is counted. */
+void fl__bias_begin(fl_rwlock *l);
+
+static inline void fl__bias_meet(fl_rwlock *l)
+{
+	if (fl__unlikely(++fl__bias_mine.met % FL__BIAS_PATIENCE == 0))
+		fl__bias_begin(l);
+}
+
+/* True: the caller has cleared BIAS, and calls fl__bias_settle(). */
+bool fl__bias_end(fl_rwlock *l);
+
+/* Counts the readers that slots show. Returns the word before the end of BIAS_UNITS. */
+uint32_t fl__bias_settle(fl_rwlock *l);
+
+/* How many slots `l` has: for assertions. */
+uint32_t fl__bias_slots_of(const fl_rwlock *l);
