@@ -181,7 +181,7 @@ int64_t fl__pool_doze(const struct fl__wait *wait, bool begins)
 			fl__or_release(&p->crowded, FL__POOL_AWAKE); /* pairs with fl__pool_recount() */
 		return FL__NEVER;
 	}
-	if (!w->run.active || w->blocking > 0 || fl__executor_is_forked(&p->base))
+	if (w->blocking > 0 || fl__executor_is_forked(&p->base))
 		return FL__NEVER;
 	const int64_t now = fl__sys.now();
 	const int64_t next = fl__load_relaxed(&p->next_stand_in); /* a single number */
