@@ -181,7 +181,8 @@ int64_t fl__pool_doze(const struct fl__wait *wait, bool begins)
 			fl__or_release(&p->crowded, FL__POOL_AWAKE); /* pairs with fl__pool_recount() */
 		return FL__NEVER;
 	}
-	if (w->blocking > 0 || fl__executor_is_forked(&p->base))
+	/* the pool's lock is held for a short time, and by no task */
+	if (w->blocking > 0 || wait->object == &p->base.lock || fl__executor_is_forked(&p->base))
 		return FL__NEVER;
 	const int64_t now = fl__sys.now();
 	const int64_t next = fl__load_relaxed(&p->next_stand_in); /* a single number */
