@@ -160,6 +160,9 @@ static bool pool_call_agent(struct fl__thread_pool *p)
  *   - `dozing` and the mark: this call adds to `dozing`, and then marks the empty ring. A submit
  *     that claims its slot later finds the mark, and loads `dozing` under the lock. One that claims
  *     its slot earlier makes the mark fail.
+ *   - FL__NEVER: somebody else looks. If a worker is active and does not doze, that worker, when it
+ *     begins to doze, steps back or ends. If no more may stand in, the thread that clears `full`.
+ *     If the backlog was marked, the submit that finds the mark. Else the agent.
  *   - `full`, the limit of stand-ins: each recount clears it, and the next look decides anew. So it
  *     does not outlast the end of a blocking section, or a worker that has waked and taken a task.
  */
