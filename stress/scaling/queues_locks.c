@@ -17,9 +17,9 @@ static unsigned threads, producers, read_of_100;
 static atomic_uint arrived;
 static fl_mpmc *ring;
 static fl_queue *queue;
-static fl_mutex mutex = FL_MUTEX_INIT;
-static fl_rwlock rwlock = FL_RWLOCK_INIT;
-static fl_barrier barrier;
+static _Alignas(64) fl_mutex mutex = FL_MUTEX_INIT;
+static _Alignas(64) fl_rwlock rwlock = FL_RWLOCK_INIT;
+static _Alignas(64) fl_barrier barrier;
 
 /* Waits for all threads, for the `n`th time, from 1. */
 static void meet(unsigned n)
