@@ -7,7 +7,7 @@
 #include "scaling.h"
 #include <fairlead.h>
 
-enum { OPERATIONS = 16000, ROUNDS = 1000, MOST = 32 };
+enum { OPERATIONS = 16000, READS = 160000, ROUNDS = 1000, MOST = 32 };
 
 /* The share of one thread, which has this index. */
 typedef void share(unsigned index);
@@ -76,7 +76,7 @@ static void queue_share(unsigned i)
 static void rwlock_share(unsigned unused)
 {
 	(void)unused;
-	for (unsigned n = OPERATIONS / threads; n > 0; n--) {
+	for (unsigned n = READS / threads; n > 0; n--) {
 		if (n % 100 < read_of_100) {
 			fl_rwlock_read_lock(&rwlock);
 			fl_rwlock_read_unlock(&rwlock);
@@ -112,8 +112,8 @@ static void barrier_share(unsigned unused)
 	        OK(fl_queue_create(&queue, sizeof(uint64_t), &(fl_queue_config){__VA_ARGS__}));                        \
 	        measure(queue_share, put + get, OPERATIONS); fl_queue_free(queue))
 
-#define READS(percent, n)                                                                                              \
-	TRAFFIC(reads_##percent##_##n, read_of_100 = percent; measure(rwlock_share, n, OPERATIONS))
+#define RWLOCK(percent, n)                                                                                              \
+	TRAFFIC(reads_##percent##_##n, read_of_100 = percent; measure(rwlock_share, n, READS))
 
 #define MUTEX(n) TRAFFIC(mutex_##n, measure(mutex_share, n, OPERATIONS))
 
@@ -132,14 +132,14 @@ QUEUE(unbounded, 1, 1, .capacity = FL_UNBOUNDED)
 QUEUE(unbounded, 4, 4, .capacity = FL_UNBOUNDED)
 QUEUE(unbounded, 2, 1, .capacity = FL_UNBOUNDED, .one_consumer = true)
 QUEUE(unbounded, 8, 1, .capacity = FL_UNBOUNDED, .one_consumer = true)
-READS(100, 1)
-READS(100, 2)
-READS(100, 4)
-READS(100, 16)
-READS(95, 1)
-READS(95, 2)
-READS(95, 4)
-READS(95, 16)
+RWLOCK(100, 1)
+RWLOCK(100, 2)
+RWLOCK(100, 4)
+RWLOCK(100, 16)
+RWLOCK(95, 1)
+RWLOCK(95, 2)
+RWLOCK(95, 4)
+RWLOCK(95, 16)
 MUTEX(1)
 MUTEX(2)
 MUTEX(4)
