@@ -31,7 +31,8 @@ FL_BEGIN_DECLS
  * active workers have slept for 5 ms in waits of the library, of any kind; one for a shared object
  * counts unless it is FL_SHIELDED. Then another worker stands in for a sleeping one, and one more
  * each 50 ms while the executor stays starved, up to 64 and up to FL_WORKERS_MAX threads. If none
- * may stand in, or no thread can be started, the log says so once.
+ * may stand in, the log says so once. If no thread can be started, the executor tries again each
+ * 50 ms if its tasks were pending when its workers began to sleep, and else at the next submit.
  *
  * Executors over processes and MPI have no stand-ins: each task that waits for another needs a
  * worker.

@@ -5,7 +5,7 @@
  * counted. Its name ends in the number of workers. That of `submit_by` has the number of submitting
  * threads before it.
  */
-#include "../cases/cases.h"
+#include "scaling.h"
 #include <fairlead.h>
 
 enum { TASKS = 20000, FIB = 25, FORKS = 121392, ITEMS = 1 << 18, PAUSES_OF_A_US = 43 };
@@ -135,18 +135,7 @@ static void measure(work *run, bool in_worker, unsigned workers)
 }
 
 #define ROW(name, run, in_worker, workers, submitters)                                                                 \
-	struct name {                                                                                                  \
-		char unused;                                                                                           \
-	};                                                                                                             \
-	FL_STRESS_ACTOR(name, user)                                                                                    \
-	{                                                                                                              \
-		threads = submitters;                                                                                  \
-		measure(run, in_worker, workers);                                                                      \
-	}                                                                                                              \
-	FL_STRESS(name, user)                                                                                          \
-	{                                                                                                              \
-		FL_ACCEPTABLE(1, "done");                                                                              \
-	}
+	TRAFFIC(name, threads = submitters; measure(run, in_worker, workers))
 
 #define ROWS(name, run, in_worker)                                                                                     \
 	ROW(name##_01, run, in_worker, 1, 1)                                                                           \

@@ -24,6 +24,11 @@
  *                                                 cancel or failure of the executor
  *   ended     nowhere
  *
+ * The table is that of kinds without a backlog of their own. A kind with `take_oldest` (the thread
+ * executor) has its queued tasks in that backlog, and list_running() lists those that its workers
+ * run; `running` then has only the frames of contexts that help, and of calls of FL_FULL_RUN. A task
+ * that a context helps with is both running and foreign, also if that context is a worker.
+ *
  * A foreign context claims a task, removes it from `queue` and counts it, in one section of the
  * lock. A join waits until no task is queued, running or foreign. So a task block's pointer to the
  * executor is valid until the task has ended. A canceller cannot know that, so it holds the
@@ -43,8 +48,8 @@ struct fl__task_list {
 /*
  * The permits of a bounded backlog: one for each task that may wait. A submit takes a permit before
  * it makes the task block, and records its kind in block->permit. The context that claims the task
- * returns the permit. Once the executor is closed or broken a permit is always free: waiting
- * submits go on and are refused.
+ * returns the permit, unless it takes the tasks out of a closed executor: once the executor is
+ * closed or broken, a permit is always free, and waiting submits go on and are refused.
  */
 struct fl__permits {
 	fl_sem free;

@@ -64,20 +64,24 @@ static _Thread_local struct {
 } mutex_last FL__INITIAL_EXEC = {.plain = MUTEX_LOCKED};
 
 /*
- * True: the caller acquired the mutex, which was free or handed to it (`first`). Else sets `mark`:
- * 0, or under the queue lock WAITERS.
+ * True: the caller acquired the mutex, which was free or handed to it (`first`). Else, with `marks`,
+ * WAITERS is set. `marks`: under the queue lock. A CAS that sets WAITERS could fail for as long as
+ * another thread locks and unlocks the mutex; the addition cannot.
  */
-static bool mutex_take(fl_mutex *m, bool first, uint32_t mark)
+static bool mutex_take(fl_mutex *m, bool first, bool marks)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_); /* the CAS decides */
 	for (;;) {
-		const bool mine = !(seen & MUTEX_HELD) || (first && (seen & MUTEX_HAND));
-		const uint32_t next = mine ? (seen | MUTEX_LOCKED) & ~(uint32_t)MUTEX_HAND : seen | mark;
-		if (next == seen)
+		if (!(seen & MUTEX_HELD) || (first && (seen & MUTEX_HAND))) {
+			/* pairs with unlock, also after a hand-off */
+			if (fl__cas_weak_acquire(&m->word_, &seen, (seen | MUTEX_LOCKED) & ~(uint32_t)MUTEX_HAND))
+				return true;
+		} else if (marks && !(seen & MUTEX_WAITERS)) {
+			/* publishes nothing; invariant 3 */
+			seen = fl__add_relaxed(&m->word_, MUTEX_WAITERS) + MUTEX_WAITERS;
+		} else {
 			return false;
-		/* pairs with unlock, also after a hand-off */
-		if (fl__cas_weak_acquire(&m->word_, &seen, next))
-			return mine;
+		}
 	}
 }
 
@@ -97,7 +101,7 @@ static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 	const unsigned most = first && ctx->ops->yield ? 0 : owner_is_here ? 1 : first ? 6 : 4;
 	const int64_t end = first && most > 0 ? fl__sys.now() + MUTEX_SPIN : 0;
 	for (unsigned i = 0;; i++) {
-		if (mutex_take(m, first, 0))
+		if (mutex_take(m, first, false))
 			return true;
 		if (i == most)
 			return false;
@@ -188,7 +192,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, fl_ti
 		fl__lot_open(&lot, m);
 		struct fl__node *fiber = awake ? NULL : fl__lot_pass_away(&lot);
 		const bool first = awake || fl__lot_first(&lot) == fiber; /* NULL: no waiters */
-		const bool waits = !first || !mutex_take(m, awake || fiber, MUTEX_WAITERS);
+		const bool waits = !first || !mutex_take(m, awake || fiber, true);
 		if (!waits) {
 			mutex_dequeue(m, &lot, node, true);
 		} else {
@@ -230,7 +234,7 @@ FL__SLOW_PATH static int mutex_lock_slow(fl_mutex *m, fl_time deadline, fl_cance
 
 static int mutex_try(fl_mutex *m)
 {
-	if (!mutex_take(m, false, 0))
+	if (!mutex_take(m, false, false))
 		return -EAGAIN;
 	mutex_clear_stale(m);
 	return 0;

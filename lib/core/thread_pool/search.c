@@ -61,8 +61,25 @@
  *
  * Harmless: a wake for a task that another worker takes first; a mark while no worker sleeps.
  *
- * After a timeout a sleeper removes itself under the lock, and looks at the backlog before it ends.
- * Until it has the lock it counts as idle, though a wake passes over it.
+ * After a timeout a sleeper removes itself under the lock, and looks at the backlog before it ends;
+ * if too many workers are active, it ends without that look, since enough are left. Until it has
+ * the lock it counts as idle, though a wake passes over it.
+ *
+ * How a worker leaves a search, and who keeps the invariant from then on:
+ *
+ *   it leaves                      who keeps the invariant
+ *   with a task                    if it was the last to search, it looks once more, and wakes
+ *                                  another (fl__pool_stop_searching())
+ *   for a fork                     the same; afterwards it counts itself as searching again
+ *   for its initializer            fl__pool_wake_locked(), in the same section of the lock
+ *   asleep, the backlog marked     the submit that finds the mark
+ *   asleep, crowded                the workers that are active, who are as many as may be. If all
+ *                                  of them doze, fl__pool_relieve() lets this worker go on
+ *   its end, the pool over         nobody: nothing more comes
+ *   its end, one too many          fl__pool_settle(), in the same section of the lock
+ *
+ * `has_forks` goes the same way: a worker that cleared it and was to look for forks sets it again
+ * before it sleeps or ends, and one that has found a task instead wakes another worker for it.
  *
  * A worker in its initializer, or one that looks for forks (fork_join.c), is not counted as
  * searching: either may take long. While no more tasks wait than workers initialize, all queues are

@@ -160,6 +160,9 @@ static bool pool_call_agent(struct fl__thread_pool *p)
  *   - `dozing` and the mark: this call adds to `dozing`, and then marks the empty ring. A submit
  *     that claims its slot later finds the mark, and loads `dozing` under the lock. One that claims
  *     its slot earlier makes the mark fail.
+ *   - FL__NEVER: somebody else looks. If a worker is active and does not doze, that worker, when it
+ *     begins to doze, steps back or ends. If no more may stand in, the thread that clears `full`.
+ *     If the backlog was marked, the submit that finds the mark. Else the agent.
  *   - `full`, the limit of stand-ins: each recount clears it, and the next look decides anew. So it
  *     does not outlast the end of a blocking section, or a worker that has waked and taken a task.
  */
@@ -181,7 +184,8 @@ int64_t fl__pool_doze(const struct fl__wait *wait, bool begins)
 			fl__or_release(&p->crowded, FL__POOL_AWAKE); /* pairs with fl__pool_recount() */
 		return FL__NEVER;
 	}
-	if (!w->run.active || w->blocking > 0 || fl__executor_is_forked(&p->base))
+	/* the pool's lock is held for a short time, and by no task */
+	if (w->blocking > 0 || wait->object == &p->base.lock || fl__executor_is_forked(&p->base))
 		return FL__NEVER;
 	const int64_t now = fl__sys.now();
 	const int64_t next = fl__load_relaxed(&p->next_stand_in); /* a single number */

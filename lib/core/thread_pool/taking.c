@@ -28,6 +28,19 @@
  *     HELD (16)     no worker takes a task                   under the lock, by a cancel that takes
  *                                                            all tasks out, or by a break
  *
+ * A call counts the worker in `searching` (+1), before it stores `called`. Who ends that search:
+ *
+ *   the worker sees `called`       the count
+ *   with a task, from a take that  ends as any search: fl__pool_stop_searching()
+ *   was no search
+ *   with a task, from a search     is one of two for the same worker: -1, and the search's own
+ *                                  ends as above
+ *   without a task, before it      is one of two: -1, and the worker goes on to search
+ *   searches
+ *   before it runs callbacks       fl__pool_stop_searching()
+ *   never: the thread that called  stays with that thread, which calls another worker with it, or
+ *   it takes `called` back         starts one
+ *
  * Three threads need to know what a worker does about a task: a resize, that no worker takes one
  * too many; a cancel, which tasks run; and a submit that would start a worker, whether one is about
  * to look. A worker's half costs no fence: it stores in `doing`, and then loads a word that the

@@ -85,7 +85,7 @@ struct fl__thread_pool {
 /*
  * The lock. A woken worker needs it, and may preempt the waking thread. So a wake only takes the
  * worker off `sleepers`, and fl__pool_unlock() unparks it. An operation that the executor calls
- * with the lock held calls fl__pool_unpark() instead. "Under the lock" means this lock, base.lock.
+ * with the lock held calls fl__pool_unpark() instead, since the executor unlocks by itself. "Under the lock" means this lock, base.lock.
  */
 
 static inline struct fl__thread_pool *fl__pool_lock(struct fl__thread_pool *p)

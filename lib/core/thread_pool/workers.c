@@ -102,6 +102,7 @@ bool fl__pool_is_over(struct fl__thread_pool *p, unsigned active)
 
 void fl__pool_end_worker(struct fl__thread_pool *p)
 {
+	fl__ctx_get()->worker_ops = NULL; /* it is not counted in `active`, and does not doze */
 	p->alive--;
 	fl__pool_recount(p);
 	if (!fl__pool_is_over(p, 0))
@@ -145,7 +146,6 @@ FL__NOINLINE static void pool_end_thread(struct fl__thread_worker *w)
 	struct fl__ctx *ctx = fl__ctx_get();
 	if (w->forks)
 		fl__forks_leave(w->forks);
-	ctx->worker_ops = NULL;
 	ctx->worker = NULL;
 	fl__run_leave(&w->run);
 	fl_thread *before = pool_leave(w);
@@ -219,6 +219,8 @@ FL__COLD static void pool_worker_exits(void *arg)
 	pool_end_thread(w);
 }
 
+/* An initializer waits for no task. */
+static const struct fl__worker_ops pool_initializer_ops = {fl__run_block, NULL};
 static const struct fl__worker_ops pool_worker_ops = {fl__run_block, fl__pool_doze};
 
 static int pool_work(void *arg)
@@ -228,9 +230,10 @@ static int pool_work(void *arg)
 	fl__run_enter(&w->run, &p->base);
 	struct fl__ctx *ctx = fl__ctx_get();
 	ctx->worker = &w->run;
-	ctx->worker_ops = &pool_worker_ops;
+	ctx->worker_ops = &pool_initializer_ops;
 	pthread_cleanup_push(pool_worker_exits, w);
 	pool_initialize_worker(p);
+	fl__ctx_get()->worker_ops = &pool_worker_ops;
 	w->forks = fl__forks_are_linked() ? fl__forks_enter(&p->forks, w->number) : NULL;
 	fl__pool_serve(w);
 	pthread_cleanup_pop(0);

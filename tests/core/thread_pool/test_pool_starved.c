@@ -5,6 +5,7 @@
  */
 #include "fl_kinds.h"
 #include "fl_pool.h"
+#include <fairlead/parallel.h>
 
 /* A pipeline of three stages, each of which is a task. */
 
@@ -219,4 +220,51 @@ FL_TEST(pool_starved_anew_during_a_look_says_nothing)
 	fl__sys.futex_wake = seam_futex_wake;
 	(void)fl_log_set_handler(before);
 	assert_int_equal(starved_lines, 0);
+}
+
+/* A worker that waits in a callback, or in a fork that it has stolen, waits as in a task. */
+
+static void starved_await(fl_future *f, void *event)
+{
+	FL_OK(fl_event_wait(event));
+}
+
+POOL_TEST(pool_starved_in_a_callback, 1)
+{
+	fl_event open = FL_EVENT_INIT;
+	struct held held = hold_worker(e);
+	FL_OK(fl_future_on_end(held.f, starved_await, &open));
+	FL_OK(pool_set_submit(e, &open, NULL));
+	let_go(&held);
+	FL_OK(fl_event_wait(&open));
+}
+
+struct stolen {
+	fl_event taken, open;
+};
+
+static int stolen_await(void *arg)
+{
+	struct stolen *stolen = arg;
+	fl_event_set(&stolen->taken);
+	return fl_event_wait(&stolen->open);
+}
+
+static int stolen_await_taken(void *arg)
+{
+	return fl_event_wait(&((struct stolen *)arg)->taken);
+}
+
+FL_TASK_STATIC(fork_to_thief, struct stolen *, void)
+{
+	return fl_parallel_invoke(stolen_await_taken, *arg, stolen_await, *arg);
+}
+
+POOL_TEST(pool_starved_in_a_stolen_call, 2)
+{
+	struct stolen stolen = {FL_EVENT_INIT, FL_EVENT_INIT};
+	FL_OK(fork_to_thief_submit(e, &stolen, NULL));
+	FL_OK(fl_event_wait(&stolen.taken));
+	FL_OK(pool_set_submit(e, &stolen.open, NULL));
+	FL_OK(fl_event_wait(&stolen.open));
 }
