@@ -158,15 +158,19 @@ static int mpmc_no_item(struct fl_mpmc *q, uint64_t at)
 	return tail & FL__MPMC_CLOSED ? -EPIPE : -EAGAIN;
 }
 
+/* The turns of the first pause. In the model checker a turn would be the step of a loop that waits. */
+#ifndef FL__MPMC_TURNS
+#define FL__MPMC_TURNS 1
+#endif
+
 /*
  * Each failed CAS has taken the cache line from those that would succeed. Two threads that put
  * beside two that get were three times as slow on 16 CPUs without the pauses.
  */
 void fl__mpmc_back_off(unsigned failed)
 {
-	enum { DOUBLED = 6 };
-	if (failed > 1)
-		fl__pause(1U << FL__MIN(failed - 2, DOUBLED));
+	enum { DOUBLED = 8 };
+	fl__pause(FL__MPMC_TURNS * ((1U << FL__MIN(failed, DOUBLED)) / 4));
 }
 
 /*
