@@ -40,8 +40,8 @@
  *      as its node's value tells: that waiter's call keeps the memory valid. The address may hold
  *      a new rwlock. A serve reads the word again, and is correct for any rwlock at any time.
  *   3. At most one waiter is awake. The awake waiter takes the lock and later frees it. Or the
- *      waiter goes back to the head of the queue, in a CAS that sees the lock barred to it and
- *      sets WAITERS, so that the context that unbars the lock serves the queue.
+ *      waiter goes back to the head of the queue. The step that sets WAITERS, or else a load after
+ *      it, sees the lock barred to the waiter. So the context that unbars the lock serves the queue.
  *   4. If the queue is not empty, a waiter is awake or WAITERS is set. So while the lock is not
  *      barred to the first waiter, a waiter is awake, or the context that unbarred the lock,
  *      perhaps a barred reader that backs out, has yet to serve.
@@ -277,16 +277,25 @@ static uint32_t rwlock_take_or_mark(fl_rwlock *l, const struct fl__rwlock_mode *
                                     bool awake)
 {
 	uint32_t seen = fl__load_relaxed(&l->word_); /* the CAS decides */
-	for (bool done = false; !done;) {
-		if (seen & bars)
-			/* the queue lock orders the CAS before the serve of an unlock. BIAS: its invariant 3 */
-			done = fl__cas_weak_seq_cst(&l->word_, &seen, (seen | marks) & ~FL__BIAS);
-		else
+	for (;;) {
+		const uint32_t missing = marks & ~seen;
+		if (!(seen & bars)) {
 			/* pairs with the unlocks */
-			done = fl__cas_weak_acquire(&l->word_, &seen,
-			                            rwlock_add_holder(l, mode, seen) & ~(awake ? RWLOCK_CLOSED : 0));
+			if (fl__cas_weak_acquire(&l->word_, &seen,
+			                         rwlock_add_holder(l, mode, seen) & ~(awake ? RWLOCK_CLOSED : 0)))
+				return seen;
+		} else if (seen & FL__BIAS) { /* its invariant 3 */
+			if (fl__cas_weak_seq_cst(&l->word_, &seen, (seen | marks) & ~FL__BIAS))
+				return seen;
+		} else if (missing) {
+			/* the queue lock orders it before the serve of an unlock */
+			seen = fl__add_relaxed(&l->word_, missing) + missing;
+			if (!(seen & bars)) /* the lock is free by now: undoes it */
+				seen = fl__sub_relaxed(&l->word_, missing) - missing;
+		} else {
+			return seen;
+		}
 	}
-	return seen;
 }
 
 static void rwlock_insert(fl_rwlock *l, struct fl__lot *lot, struct fl__node *node, bool awake)
