@@ -14,13 +14,18 @@ CASES = r"\w*(?:TEST|CONFORMANCE)\w*"  # the macros that define a case, such as 
 ROOT = dirname(dirname(abspath(__file__)))
 
 
-def defined(pattern, macro):
-    """The names that are defined by that macro in those files."""
+def found(pattern, expression):
+    """What the group of the expression matches in those files."""
     names = set()
     for path in glob.glob(join(ROOT, pattern), recursive=True):
         with open(path, encoding="utf-8") as file:
-            names.update(re.findall(rf"^{macro}\((\w+)", file.read(), re.M))
+            names.update(re.findall(expression, file.read(), re.M))
     return names
+
+
+def defined(pattern, macro):
+    """The names that are defined by that macro in those files."""
+    return found(pattern, rf"^{macro}\((\w+)")
 
 
 def defined_tests():
@@ -38,7 +43,9 @@ def rows(name):
 
 def complaints_of(list_name, least):
     tests = defined_tests()
-    scenarios = defined("stress/cases/**/*.c", "(?:FL_STRESS(?:_PROCESSES)?|FL_LIN|LIN_IS)")
+    # macros of one line for each scenario
+    tables = found("stress/cases/**/*.[ch]", r"^#define (\w+)\(test,.*(?:\\\n.*)?\bSCENARIO\(test")
+    scenarios = defined("stress/cases/**/*.c", f"(?:FL_STRESS(?:_PROCESSES)?|FL_LIN|LIN_IS|SCENARIO|{'|'.join(tables)})")
     count = 0
     for name, named_tests, named_scenarios in rows(list_name):
         count += 1

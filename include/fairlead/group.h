@@ -45,9 +45,9 @@ FL_BEGIN_DECLS
  * the join. All-zero is a group without an executor.
  *
  * Until the join, or a later submit, a group keeps the memory of some tasks that have ended: of 32,
- * and of as many as had not ended at an earlier submit. Results are dropped without that delay, as
- * by fl_submit(). A worker may still read the type of a task when a join has returned: the type must
- * exist until the executor was freed.
+ * and of as many as had not ended at an earlier submit, whatever their size. Results are dropped
+ * without that delay, as by fl_submit(). A worker may still read the type of a task when a join has
+ * returned: the type must exist until the executor was freed.
  */
 typedef struct fl_group {
 	fl_cancel_token token_; /* while begun */

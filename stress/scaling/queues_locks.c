@@ -112,8 +112,7 @@ static void barrier_share(unsigned unused)
 	        OK(fl_queue_create(&queue, sizeof(uint64_t), &(fl_queue_config){__VA_ARGS__}));                        \
 	        measure(queue_share, put + get, OPERATIONS); fl_queue_free(queue))
 
-#define RWLOCK(percent, n)                                                                                              \
-	TRAFFIC(reads_##percent##_##n, read_of_100 = percent; measure(rwlock_share, n, READS))
+#define RWLOCK(percent, n) TRAFFIC(reads_##percent##_##n, read_of_100 = percent; measure(rwlock_share, n, READS))
 
 #define MUTEX(n) TRAFFIC(mutex_##n, measure(mutex_share, n, OPERATIONS))
 

@@ -79,7 +79,8 @@
  *      looks at the stack again. All four are in the one order of seq_cst, so one of the two sees
  *      the other. A sweep hides tasks, and pushes them again. The group still exists when the
  *      submit reads idle_: a join begins after all submits, except those by members, which are
- *      still counted.
+ *      still counted, and those by other fibers of its thread. Such a fiber gives way only within
+ *      fl__submit(), where the task runs. If it has ended there, the submit leaves the group alone.
  *   4. A submit needs no lock if it reads that members have entered an open group, or are left in
  *      a closed one: the group is begun.
  */
@@ -466,6 +467,14 @@ static int group_submit(const char *function, fl_group *g, const fl_task_type *t
 	const int rc = fl__submit(g->executor_, type, arg, 1, &f, &config, sizeof task);
 	if (rc != 0)
 		return group_refuse(g, rc);
+	/*
+	 * it has run within the call, and a join by another fiber of this thread may have returned.
+	 * The stack's half of the memory is this call's. Pairs with the end.
+	 */
+	if (fl__load_acquire(&f->state) & FL__FUTURE_ENDED) {
+		fl__task_block_free(fl__task_block_of(f));
+		return 0;
+	}
 	const size_t few = fl__task_block_of(f)->size == FL__TASK_BLOCK_OWN ? 1 : FL__GROUP_SWEEP;
 	group_push(g, f, f); /* from here on another submit may free the memory */
 	/* a hint, both */
