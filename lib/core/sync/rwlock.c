@@ -290,7 +290,7 @@ static uint32_t rwlock_take_or_mark(fl_rwlock *l, const struct fl__rwlock_mode *
 		} else if (missing) {
 			/* the queue lock orders it before the serve of an unlock */
 			seen = fl__add_relaxed(&l->word_, missing) + missing;
-			if (!(seen & bars)) /* the lock is free by now: undoes it */
+			if (!(seen & bars & ~missing)) /* the lock is free by now: undoes it */
 				seen = fl__sub_relaxed(&l->word_, missing) - missing;
 		} else {
 			return seen;
