@@ -30,7 +30,8 @@
  *      mutex_wake_first() is correct for any.
  *   2. If the queue is not empty, the first waiter is awake, or the end of the transaction wakes
  *      it; or WAITERS and LOCKED are set; or an unlock is about to call mutex_wake_first().
- *   3. WAITERS changes only under the queue lock, and is set only while the queue is not empty.
+ *   3. WAITERS changes only under the queue lock. When that is released, it is set only if the queue
+ *      is not empty.
  *   4. mutex_hand_over() sets HAND only for a first waiter that is awake. Only this waiter clears
  *      HAND. A waiter that gave up is not awake (lot.c, invariant 2). The exception: the waiter is
  *      a fiber that is away (lot.c, invariant 8). Then a waiter that goes before it clears HAND. The

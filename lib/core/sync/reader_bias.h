@@ -30,9 +30,9 @@
  *      slot: it depends on the thread and the hash alone, and the note of a hash stays while the
  *      slot is in use.
  *   2. BIAS excludes WRITER: BIAS is set by a reader that has the lock, and BIAS_UNITS bar writers.
- *      BIAS and WAITERS are not set together, except by an awake reader that takes the lock, until
- *      it has ended the bias: BIAS is set where WAITERS is not, and the CAS of a waiter that
- *      enqueues clears BIAS.
+ *      BIAS and WAITERS are not set together, with two exceptions. An awake reader that takes the
+ *      lock may set both, until it has ended the bias. And a bias may begin just before a waiter adds
+ *      WAITERS, until that waiter clears BIAS, or undoes its mark. BIAS is set where WAITERS is not.
  *   3. Of a reader that fills its slot, and then reads the word, and a context that clears BIAS,
  *      and then reads the slots, one sees the other: Dekker's algorithm, all four in the one order
  *      of seq_cst. A reader that sees BIAS without CLOSED reads: this is its linearization. (BIAS may

@@ -30,7 +30,8 @@
  *                                                                      takes the lock or goes back
  *   the rest  the fork count of the process that AWAKE, WAITERS and CLOSED belong to
  *
- * WAITERS, CLOSED and turn_ change under the queue lock.
+ * WAITERS, CLOSED and turn_ change under the queue lock. A waiter that has set a bit, and then finds
+ * that the lock has become free, clears that bit again in the same section.
  *
  * Invariants
  *   1. Linearization: lock, the addition or CAS that finds the lock not barred; for a grant, the

@@ -93,7 +93,7 @@ struct fl__ctx {
 	 */
 	void (*help)(struct fl__ctx *ctx, void *future);
 	struct fl__run *worker;                  /* of a replaceable worker; NULL: none */
-	const struct fl__worker_ops *worker_ops; /* set with `worker` */
+	const struct fl__worker_ops *worker_ops; /* of `worker`; NULL: it has no stand-ins now */
 	/* Used by thread_parker.c. */
 	uint32_t spin_ns;
 	uint32_t spun_at; /* begin of a failed spin, modulo 2^32; 0: none */
