@@ -3,7 +3,8 @@
 """Writes the library as two files, fairlead.c and fairlead.h, into a folder: `./dev amalgamate [--parts core,process,loop] [FOLDER]`.
 
 Each header and source is copied once, in the order of lib/meson.build, with its includes of other files of the library
-left out. That works because all names of the library's files are different.
+left out. That works because all names of the library's files are different. Concurrency Kit is not needed: hazard_list.c
+takes the place of hazard_ck.c.
 """
 import argparse
 import os
@@ -82,7 +83,7 @@ class Output:
 
 def head(what):
     return (f"/*\n * Fairlead {version()} ({revision()}): {what}\n * Written by ./dev amalgamate: change the sources instead.\n"
-            " *     cc -O2 -fvisibility=hidden -I. app.c fairlead.c -l:libck.a -pthread\n *\n" +
+            " *     cc -O2 -fvisibility=hidden -I. app.c fairlead.c -pthread\n *\n" +
             "".join(f" * {line}".rstrip() + "\n" for line in text_of(os.path.join(ROOT, "LICENSE")).splitlines()) + " */\n")
 
 
@@ -93,7 +94,7 @@ def write(folder, parts):
     header.add(os.path.join(ROOT, "include", "fairlead.h"))
     source = Output(there, parts)
     for name in re.findall(r"'([a-z_/]+/[a-z0-9_]+\.c)'", text_of(os.path.join(ROOT, "lib", "meson.build"))):
-        if not {*source.without} & {*name.split("/")}:
+        if not {*source.without, "hazard_ck.c"} & {*name.split("/")}:
             source.add(os.path.join(ROOT, "lib", name))
     with open(os.path.join(folder, "fairlead.h"), "w", encoding="utf-8") as file:
         file.write(head("the public headers") + "".join(header.parts))

@@ -671,7 +671,9 @@ class Kit:
         expect(run(["meson", "setup", folder, self.source, "-Dparts=core,proces"], 1), "proces")
 
     def consumer_cmake_fetch_content(self):
-        build = self.cmake_consumer("cmake-fetch", "FetchContent", f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}")
+        """As where Concurrency Kit is not installed."""
+        build = self.cmake_consumer("cmake-fetch", "FetchContent", f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}",
+                                    "-DFAIRLEAD_CK=OFF")
         self.installs_nothing_but({"main11"}, lambda folder: run(["cmake", "--install", build, "--prefix", folder]))
 
     def two_files(self, name, *options):
@@ -691,7 +693,7 @@ class Kit:
                                         (here("subproject/main.c"), [compiler, f"-std={standard}"], "5050\n"),
                                         (self.cxx17(), [self.cxx, f"-std={cxx}"], "ok\n")):
                 program = join(work, "program")
-                run([*flags, *more, "-I", folder, name, library, "-o", program, "-l:libck.a", "-pthread"])
+                run([*flags, *more, "-I", folder, name, library, "-o", program, "-pthread"])
                 expect(run([program]), wanted)
 
     def consumer_one_file_c11(self):
@@ -722,7 +724,7 @@ class Kit:
         for source, status, wanted in ((readme, 1, "the task of argument 2 failed: ENOENT: cannot open /no/such/file\n"),
                                        (self.example_of("docs/guide.md", "Tasks and executors"), 0, "1 4 9 16\n"),
                                        (self.example_of("docs/guide.md", "Parallel loops and timers"), 0, "4999950000\n")):
-            run([*compiler, source, library, "-o", program, "-l:libck.a", "-pthread"])
+            run([*compiler, source, library, "-o", program, "-pthread"])
             expect(run([program], status), wanted)
 
     def one_file_sanitized(self, sanitizer):
@@ -733,7 +735,7 @@ class Kit:
         program = join(folder, "program.o")
         for heading, wanted in (("Other programs", "sort ended with 0\n"),
                                 ("Processes that run tasks", "EDOM: -1 is negative\n")):
-            run([*compiler, self.example_of("docs/guide.md", heading), library, "-o", program, "-l:libck.a", "-pthread"])
+            run([*compiler, self.example_of("docs/guide.md", heading), library, "-o", program, "-pthread"])
             expect(run([*FIXED_ADDRESSES, program]), wanted)
 
     def consumer_one_file_asan(self):

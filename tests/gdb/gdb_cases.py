@@ -147,7 +147,7 @@ class Gdb:
         folder, _ = self.kit.two_files("one-file-lto")
         program = self.kit.at(name)
         run([self.kit.cc, "-std=c11", "-O2", "-flto", *flags, "-I", folder, join(HERE, "hang.c"), join(folder, "fairlead.c"),
-             "-o", program, "-l:libck.a", "-pthread", "-Wl,-u,fl_debug_enable"])
+             "-o", program, "-pthread", "-Wl,-u,fl_debug_enable"])
         for case in ("starved_pool", "recursive", "late_timer"):
             command, *causes = CAUSES[case]
             with self.hanging([program, case]) as process:
