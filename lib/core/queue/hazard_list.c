@@ -6,14 +6,11 @@
  * The records are a list that only grows until an unload. A record is pushed to it once, and then
  * used by one thread after another.
  *
- *   word         written by                        order
- *   hazard_all   each thread that adds a record    its release publishes the record
- *   next         the same, before that             never changes in the list
- *   used         1: the thread that takes the      acquire: what the last user stored is here before
- *                record; 0: the thread that gives  release: no hazard pointer is set any more
- *                it back
- *   pointers     the record's thread               release: the uses of the object before; then a full
- *                                                  fence, as the protocol asks for
+ *   word         written by
+ *   hazard_all   each thread that adds a record
+ *   next         the same thread, before it adds the record
+ *   used         1: the thread that takes the record; 0: the thread that gives it back
+ *   pointers     the thread that uses the record
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -39,6 +36,7 @@ static struct fl__hazards *hazard_add(struct hazard_record *record)
 {
 	record->used = 1;
 	record->next = fl__load_relaxed(&hazard_all);
+	/* the record, with those behind it, by the release sequence; pairs with each walk */
 	while (!fl__cas_weak_release(&hazard_all, &record->next, record))
 		;
 	return &record->ours;
@@ -46,7 +44,12 @@ static struct fl__hazards *hazard_add(struct hazard_record *record)
 
 struct fl__hazards *fl__hazards_register(void)
 {
+	/* pairs with hazard_add() */
 	FL__EACH (struct hazard_record, record, fl__load_acquire(&hazard_all))
+		/*
+		 * relaxed: the swap decides. It acquires what the last user has stored; pairs with
+		 * the fence of fl__hazards_set()
+		 */
 		if (fl__load_relaxed(&record->used) == 0 && fl__swap_acquire(&record->used, 1) == 0)
 			return &record->ours;
 	/* Not from the heap: a leak checker would report it, since no thread frees it. */
@@ -61,8 +64,10 @@ struct fl__hazards *fl__hazards_shared(void)
 
 void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *object)
 {
-	fl__store_release(&hazards->pointers[place], object);
-	fl__fence_seq_cst(); /* pairs with fl__hazards_each() */
+	/* the uses of the object before; pairs with the acquire fence of fl__hazards_each() */
+	fl__fence_release();
+	fl__store_relaxed(&hazards->pointers[place], object);
+	fl__fence_seq_cst(); /* pairs with the first fence of fl__hazards_each() */
 }
 
 void fl__hazards_clear(struct fl__hazards *hazards)
@@ -74,14 +79,15 @@ void fl__hazards_clear(struct fl__hazards *hazards)
 void fl__hazards_unregister(struct fl__hazards *hazards)
 {
 	fl__hazards_clear(hazards);
-	fl__store_release(&hazard_record_of(hazards)->used, 0);
+	fl__store_relaxed(&hazard_record_of(hazards)->used, 0); /* after the fence of fl__hazards_set() */
 }
 
 void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg)
 {
+	/* pairs with hazard_add() */
 	FL__EACH (struct hazard_record, record, fl__load_acquire(&hazard_all))
 		for (unsigned i = 0; i < FL__HAZARDS; i++) {
-			const void *object = fl__load_acquire(&record->ours.pointers[i]);
+			const void *object = fl__load_relaxed(&record->ours.pointers[i]); /* between two fences */
 			if (object)
 				found(arg, object);
 		}
