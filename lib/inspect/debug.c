@@ -8,11 +8,11 @@
 #include "core/base/sys.h"
 #include "core/base/unload.h"
 #include "core/hooks.h"
+#include "core/os/handlers.h"
 #include "core/wait/lock.h"
 #include "report.h"
 #include "trace.h"
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

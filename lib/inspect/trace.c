@@ -27,13 +27,13 @@
 #include "core/base/sys.h"
 #include "core/base/unload.h"
 #include "core/exec/executor.h"
+#include "core/os/handlers.h"
 #include "core/wait/lot.h"
 #include "report.h"
 #include "stats.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -20,7 +20,7 @@
 #include "linger.h"
 #include "loop_debug.h"
 #include "poller.h"
-#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 

@@ -9,6 +9,7 @@
 #include "fl_child.h"
 
 #include "core/base/panic.h"
+#include <poll.h>
 
 FL_ALL_NEED(FL_TEST_PROCESS_POOLS)
 

@@ -18,6 +18,7 @@
 #include "loop/fiber/scheduler.h"
 #include <dlfcn.h>
 #include <netdb.h>
+#include <poll.h>
 #include <sys/epoll.h>
 
 static unsigned noted;

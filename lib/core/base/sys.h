@@ -1,98 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "../os/os.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/time.h>
-#include <pthread.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/select.h> /* sigset_t; <signal.h> also declares <unistd.h> */
-
-/* As in Linux's futex_waitv: a word and the value that keeps its waiter asleep. */
-struct fl__futex {
-	uint64_t expected;
-	uint64_t word; /* its address */
-	uint32_t flags, reserved;
-};
-
-enum { FL__FUTEXES = 128 };
-#define FL__FUTEX_PRIVATE 0x82u /* 32 bits, private to the process */
-#define FL__FUTEX_SHARED 0x02u  /* 32 bits, in shared memory */
-
-/* Linux's struct robust_list_head: what the kernel reads when a thread ends. */
-struct fl__robust_list {
-	/* A ring through the locks' nodes, back to this struct. Bit 0 of a pointer is a flag. */
-	void *first;
-	long offset; /* from a node to the word of its lock */
-	/* A lock that the thread is taking, freeing or waiting for. */
-	void *pending;
-};
-
-/*
- * All calls to the system. Tests inject faults here; the laboratory's model replaces time, threads
- * and waits. Entries change only while no other thread is inside the library. Results: 0, a count,
- * or a negative errno.
- */
-struct fl__sys {
-	/*
-	 * Sleeps while *word == expected, until a wake or the absolute monotonic deadline. 0 (also
-	 * spurious), -EAGAIN (another value), -EINTR, -ETIMEDOUT. The caller checks the word.
-	 */
-	int (*futex_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
-	/* Wakes up to n sleepers. The address may be of memory that is freed, or used anew. */
-	int (*futex_wake)(const uint32_t *word, int n);
-	int64_t (*now)(void);
-	/* For a time slice, if another program computes on this CPU. */
-	void (*yield)(void);
-	/* A yield, or pauses if yields are barred (yield.c). Takes and returns the time. */
-	int64_t (*give_way)(int64_t now);
-	void (*nap)(void);           /* sleeps for some 50 us */
-	void (*relax)(void);         /* one turn of a spin */
-	void *(*alloc)(size_t size); /* NULL: out of memory */
-	void (*free)(void *memory);
-	int (*thread_create)(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
-	int (*thread_join)(pthread_t thread);
-	int (*thread_detach)(pthread_t thread);
-	/* Zeroed pages, never huge, resident once touched; or NULL. */
-	void *(*map)(size_t size);
-	void (*unmap)(void *memory, size_t size);
-	/* Each access to these pages faults: 0. -ENOMEM: too many mappings. */
-	int (*guard)(void *memory, size_t size);
-	/* The next access finds zeros. Guards stay. */
-	void (*discard)(void *memory, size_t size);
-	/* As futex_wait and futex_wake, in memory that processes share. */
-	int (*shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
-	int (*shared_wake)(const uint32_t *word, int n);
-	/*
-	 * Stores `value`, 0 or bit 31, in such a word, and wakes up to n sleepers. A kill comes
-	 * before both or after both. Releases.
-	 */
-	void (*shared_store_and_wake)(uint32_t *word, uint32_t value, int n);
-	/*
-	 * Sleeps while each of up to FL__FUTEXES words has its expected value. Results of
-	 * futex_wait, and -ENOSYS. One sleep may consume several wakes. The deadline is the
-	 * kernel's clock, from which a tool such as faketime moves now() away.
-	 */
-	int (*wait_many)(struct fl__futex *words, unsigned n, int64_t deadline);
-	/* The calling thread's, from the C library. NULL: the system has none. */
-	struct fl__robust_list *(*robust_list)(void);
-	/* The TID in robust locks: 1 to 2^30 - 1. */
-	uint32_t (*thread_id)(void);
-	int (*cpu)(void); /* of the calling thread; negative: unknown */
-	/* In any process. NULL: the system reports the death of every owner of a robust lock. */
-	bool (*thread_exists)(uint32_t thread);
-	/*
-	 * A full fence in every thread of the process: 0. A process's first call may take ten
-	 * milliseconds, later calls some microseconds.
-	 */
-	int (*membarrier)(void);
-	/* Writes the whole text: 0, or the error that stops it. Async-signal-safe. */
-	int (*print)(int fd, const char *text, size_t size);
-};
-
-extern struct fl__sys fl__sys;
 
 /* A declaration: errno is at the end of the block what it was here. */
 #define FL__KEEPS_ERRNO() __attribute__((cleanup(fl__errno_restore), unused)) const int FL__UNIQUE(fl__errno_) = errno
@@ -171,7 +83,6 @@ static inline void fl__pause(unsigned turns)
 		fl__sys.relax();
 }
 
-int64_t fl__give_way(int64_t now); /* the default of the table */
 bool fl__yields_are_barred(int64_t now);
 extern _Thread_local int64_t fl__yield_ration FL__INITIAL_EXEC; /* their state; for tests */
 extern int64_t fl__yield_newest;
@@ -188,21 +99,6 @@ enum { FL__BACK_OFF_YIELDS = 6, FL__BACK_OFF_NAPS = FL__BACK_OFF_YIELDS + 32 }; 
 #define FL__BACK_OFF_UNTIL(condition)                                                                                  \
 	for (unsigned _round = 0; !(condition); _round++)                                                              \
 	fl__back_off(_round)
-
-/* Used without guard markers. Adds two mappings; Linux allows 65,530. */
-int fl__portable_guard(void *memory, size_t size);
-
-size_t fl__page_size(void);
-
-/*
- * As mmap() from `at` on, at any address. Stores the address. Returns 0 or a negative errno. It is
- * -ENOMEM, too, where the program has called mlockall() and the mapping would exceed the limit of
- * locked memory, which mmap() calls EAGAIN.
- */
-int fl__map_file(int fd, uint64_t at, size_t size, int protection, int flags, void **memory);
-
-/* Before a file grows to `size` bytes: 0; -EFBIG: above RLIMIT_FSIZE, writes raise SIGXFSZ. */
-int fl__check_file_size(uint64_t size);
 
 /*
  * A constructor of the library. Those of FL_TASK and of the program run later, and may turn the
@@ -285,43 +181,9 @@ static inline void fl__blocks_thread_end(const unsigned *before)
 	}                                                                                                              \
 	FL__AT_FORK(when, in_child##_before, in_child##_in_parent, in_child)
 
-/* Adds one to an eventfd. Fails only if that is readable. */
-void fl__ring(int eventfd);
-
-bool fl__is_main_thread(void);
-
-/*
- * Whether the main thread has ended by pthread_exit() while other threads run. The process then
- * has no /proc/self/exe, /proc/self/fd and /proc/self/maps any more; /proc/thread-self has them.
- * False without /proc.
- */
-bool fl__main_thread_has_ended(void);
-
 /* Zeroed memory. NULL: out of memory, or n * size overflows. */
 void *fl__alloc(size_t n, size_t size);
 void fl__free(void *memory); /* NULL does nothing */
-
-/*
- * Removes the signals of faults, which no thread of the library blocks: a blocked one ends the
- * process without its handler.
- */
-void fl__signals_unblock_faults(sigset_t *signals);
-
-/* Blocks all signals; `faults`: those of faults, too. Returns what the thread blocked before. */
-sigset_t fl__signals_block(bool faults);
-void fl__signals_restore(const sigset_t *before);
-/* A declaration: blocks to the end of the block. */
-#define FL__SIGNALS_BLOCKED(faults)                                                                                    \
-	__attribute__((cleanup(fl__signals_restore), unused)) const sigset_t _mask = fl__signals_block(faults)
-
-/* What the calling thread blocks, without the signals of faults. */
-void fl__signals_of_thread(sigset_t *signals);
-
-/*
- * As fl__sys.thread_create(). The thread begins with all signals blocked, but those of faults. A
- * thread that runs the user's code then blocks what its starter names.
- */
-int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 
 /*
  * For system calls that are younger than some kernels and than the filters of some sandboxes, which

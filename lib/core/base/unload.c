@@ -6,7 +6,6 @@
 #include "unload.h"
 #include "atomic.h"
 #include "sys.h"
-#include <link.h>
 
 /*
  * The C++ ABI's function behind atexit(). The atexit() of ThreadSanitizer does not know the shared
@@ -75,39 +74,4 @@ bool fl__is_exiting(void)
 {
 	/* relaxed: what a later destructor has done is seen under that object's lock, and so is the flag */
 	return fl__load_relaxed(&unload_is_exit);
-}
-
-void fl__handler_pass(struct fl__handler *h, int signal, siginfo_t *info, void *context)
-{
-	const struct fl__handler *removed = context;
-	struct sigaction *below = &h->previous;
-	if ((below->sa_flags & FL__HANDLER) != FL__HANDLER)
-		return;
-	if (!info && below->sa_sigaction == removed->own.sa_sigaction)
-		*below = removed->previous;
-	else
-		below->sa_sigaction(signal, info, context);
-}
-
-/* The callback of dl_iterate_phdr(), which calls it under the loader's lock. */
-static int handler_change_chain(struct dl_phdr_info *unused, size_t size, void *handler)
-{
-	struct fl__handler *h = handler, system;
-	(void)unused;
-	(void)size;
-	(void)sigaction(h->signal, NULL, &system.previous);
-	if (h->installed) {
-		fl__handler_pass(&system, h->signal, NULL, h);
-	} else {
-		h->previous = system.previous;
-		system.previous = h->own;
-	}
-	h->installed ^= sigaction(h->signal, &system.previous, NULL) == 0;
-	return 1;
-}
-
-void fl__handler_set(struct fl__handler *h, bool wanted)
-{
-	if (h->installed != wanted)
-		(void)dl_iterate_phdr(handler_change_chain, h);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include <signal.h>
 #include <stdbool.h>
 
 /*
@@ -23,40 +22,3 @@ bool fl__is_unloaded(void);
  * may be gone, such as the types of tasks, and then their failure is no error of the program.
  */
 bool fl__is_exiting(void);
-
-/*
- * The handlers of a signal that the library installs. Several plugins may each have a copy of the
- * library, and one copy may have two handlers of a signal. The handlers are a chain: the system has
- * the one that was installed last, and the `previous` of each is the action below it, down to the
- * program's. They may be removed in any order.
- *
- * Invariant: no handler's `previous`, and not the system's action, is a handler that was removed.
- * The removal of a handler calls the first handler of the chain, without a siginfo_t and with the
- * struct of the handler that is removed, and each handler passes the call on, down to the one whose
- * `previous` is removed. A handler of any copy is recognised by FL__HANDLER, two flags that mean
- * something for SIGCHLD alone. So no chain may be of SIGCHLD. The chain changes under the loader's
- * lock, which all copies share.
- *
- * Code that is not the library's cannot be told. If it has installed its handler above one of the
- * library's, and calls that, it must have stopped when the copy is unloaded (docs/threads.md).
- */
-enum { FL__HANDLER = SA_SIGINFO | SA_NOCLDSTOP | SA_NOCLDWAIT };
-
-struct fl__handler {
-	struct sigaction own, previous; /* copies of any version read these two */
-	int signal;
-	bool installed;
-};
-
-/*
- * Installs or removes the handler, unless that was done. `installed` stays false if the system
- * refuses the signal. The caller holds a lock, also over each fork(): a child could not take a lock
- * of the loader that another thread held.
- */
-void fl__handler_set(struct fl__handler *h, bool wanted);
-
-/*
- * What each handler does with its arguments: calls the handler below, if that is the library's.
- * Without `info`, `context` is the struct of a handler that is removed.
- */
-void fl__handler_pass(struct fl__handler *h, int signal, siginfo_t *info, void *context);

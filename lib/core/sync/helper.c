@@ -21,7 +21,6 @@
 #include <errno.h>
 #include <fairlead/time.h>
 #include <pthread.h>
-#include <signal.h>
 
 struct helper_thread {
 	struct fl__thread_data data;
@@ -74,9 +73,9 @@ static void *helper_run(void *arg)
 	struct helper_thread *t = arg;
 	const uint32_t fork = fl__fork_count;
 	fl__ctx_current = &t->data.ctx;
-	(void)pthread_setname_np(pthread_self(), t->helper->name); /* for debuggers */
+	fl__name_thread(t->helper->name);
 	if (t->helper->calls_user)
-		(void)pthread_sigmask(SIG_SETMASK, &t->signals, NULL);
+		fl__signals_restore(&t->signals);
 	pthread_cleanup_push(helper_exits, t);
 	t->helper->function();
 	fl__locals_end(&t->data.ctx);

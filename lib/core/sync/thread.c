@@ -19,7 +19,6 @@
 #include <errno.h>
 #include <fairlead/event.h>
 #include <fairlead/time.h>
-#include <signal.h>
 #include <stdio.h>
 
 struct fl_thread {
@@ -114,11 +113,9 @@ static void *thread_run(void *arg)
 {
 	fl_thread *t = arg;
 	fl__ctx_current = &t->data.ctx;
-	char kernel_name[16];
-	(void)snprintf(kernel_name, sizeof kernel_name, "%.15s", t->name);
-	(void)pthread_setname_np(pthread_self(), kernel_name); /* for debuggers */
+	fl__name_thread(t->name);
 	if (t->signals)
-		(void)pthread_sigmask(SIG_SETMASK, t->signals, NULL);
+		fl__signals_restore(t->signals);
 	t->result = -ECANCELED; /* unless the function returns */
 	pthread_cleanup_push(thread_exits, t);
 	t->result = t->function(t->arg);
@@ -272,6 +269,11 @@ fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *ha
 {
 	/* pairs with thread_report_error() */
 	return fl__swap_acq_rel(&thread_error_handler, handler);
+}
+
+unsigned fl_cpu_count(void)
+{
+	return fl__cpu_count();
 }
 
 static bool thread_ready(void *object)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "../os/os.h"
 #include <fairlead/error.h>
 #include <fairlead/thread.h>
-#include <sys/select.h>
 
 /*
  * As fl_thread_start(), for threads of the library. The thread blocks `signals`, which live until it runs `function`; NULL: as

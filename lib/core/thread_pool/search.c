@@ -88,7 +88,6 @@
  */
 #include "../base/atomic.h"
 #include "../base/awaited.h"
-#include "../sync/cpu.h"
 #include "../wait/lot.h"
 #include "taking.h"
 #include <fairlead/time.h>

@@ -7,7 +7,6 @@
 #include "../base/sys.h"
 #include <fairlead/cancel.h>
 #include <fairlead/private/context.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +14,7 @@
 /* The context: what can wait and park: a thread, a fiber, or a thread of the laboratory's model. */
 struct fl__ctx;
 struct fl__locals;
+struct pollfd;
 struct fl__wait; /* lot.h */
 
 /* A scheduler of fibers, as the parking lot sees it. */

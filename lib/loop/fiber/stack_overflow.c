@@ -13,10 +13,10 @@
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/base/unload.h"
+#include "core/os/handlers.h"
 #include "core/wait/lock.h"
 #include "scheduler.h"
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 

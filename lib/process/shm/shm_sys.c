@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "shm_sys.h"
-#include "core/base/cgroup.h"
 #include "core/base/sys.h"
+#include "core/os/cgroup.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_tree.h"
 
-#include "core/sync/cpu.h"
+#include "core/os/cgroup.h"
 
 /*
  * Of a process in the groups `proc`, or in those of the row before: writes `text` to the file `path`

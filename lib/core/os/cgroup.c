@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cgroup.h"
-#include "atomic.h"
-#include "sys.h"
+#include "../base/atomic.h"
+#include "../base/sys.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -4,11 +4,10 @@
  * its ancestors. Version 2: cpu.max ("max 100000" or "QUOTA PERIOD"). Version 1: cpu.cfs_quota_us
  * (-1: none), cpu.cfs_period_us.
  */
-#include "cpu.h"
 #include "../base/atomic.h"
-#include "../base/cgroup.h"
+#include "cgroup.h"
+#include "os.h"
 #include <errno.h>
-#include <fairlead/thread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,7 +53,7 @@ FL__COLD unsigned fl__cpu_limit(const char *proc_cgroup, const char *mounts, uns
 	return most;
 }
 
-unsigned fl_cpu_count(void)
+unsigned fl__cpu_count(void)
 {
 	return fl__cpu_limit("/proc/thread-self/cgroup", "/sys/fs/cgroup", fl__cpu_affinity_count());
 }

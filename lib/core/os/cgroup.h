@@ -17,3 +17,9 @@ void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, const char *c
  * missing ones alone.
  */
 void fl__cgroup_read(const char *folder, const char *file, int64_t n[2]);
+
+/*
+ * The least of `most` and the CPU quotas of this process's control groups. `proc_cgroup` lists the
+ * groups (/proc/thread-self/cgroup), `mounts` holds them (/sys/fs/cgroup).
+ */
+unsigned fl__cpu_limit(const char *proc_cgroup, const char *mounts, unsigned most);

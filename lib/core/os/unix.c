@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What linux.c and posix.c share: calls of POSIX, and of files below /proc where the system has them. */
+#include "unix.h"
+#include "../base/sys.h"
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t fl__unix_now(void)
+{
+	struct timespec t;
+	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
+	return FL_S(t.tv_sec) + t.tv_nsec;
+}
+
+void fl__unix_yield(void)
+{
+	(void)sched_yield();
+}
+
+int fl__unix_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	const int rc = pthread_create(thread, attr, start, arg);
+	return rc == EPERM ? -EAGAIN : -rc; /* a filter refuses clone3() in another way than by ENOSYS */
+}
+
+int fl__unix_thread_join(pthread_t thread)
+{
+	FL__UNCANCELLED();
+	return -pthread_join(thread, NULL);
+}
+
+int fl__unix_thread_detach(pthread_t thread)
+{
+	return -pthread_detach(thread);
+}
+
+size_t fl__page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+int fl__check_file_size(uint64_t size)
+{
+	struct rlimit limit;
+	FL__KEEPS_ERRNO();
+	if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return 0;
+	return size > limit.rlim_cur ? -EFBIG : 0;
+}
+
+int fl__map_file(int fd, uint64_t at, size_t size, int protection, int flags, void **memory)
+{
+	void *made;
+	const int rc =
+	    FL__SYS_RESULT((made = mmap(NULL, size, protection, flags, fd, (off_t)at)) == MAP_FAILED ? -1 : 0);
+	if (rc == 0)
+		*memory = made;
+	return fl__eagain_to_enomem(rc);
+}
+
+void fl__unix_unmap(void *memory, size_t size)
+{
+	(void)munmap(memory, size); /* fails only for foreign addresses */
+}
+
+int fl__portable_guard(void *memory, size_t size)
+{
+	return mprotect(memory, size, PROT_NONE) == 0 ? 0 : -errno;
+}
+
+static int unix_write_all(int fd, const char *text, size_t size)
+{
+	while (size > 0) {
+		const ssize_t n = FL__RETRY(FL__SYS_RESULT(write(fd, text, size)));
+		if (n <= 0)
+			return n == 0 ? -EIO : (int)n;
+		text += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+/*
+ * The write raises SIGPIPE without a reader, and SIGXFSZ above RLIMIT_FSIZE. No text of the library
+ * may end the process: blocks both, and takes the one that this write raised.
+ */
+int fl__unix_print(int fd, const char *text, size_t size)
+{
+	const struct timespec at_once = {0, 0};
+	sigset_t raised, blocked, pending;
+	(void)sigemptyset(&raised);
+	(void)sigpending(&pending); /* a pending signal is blocked */
+	if (!sigismember(&pending, SIGPIPE))
+		(void)sigaddset(&raised, SIGPIPE);
+	if (!sigismember(&pending, SIGXFSZ))
+		(void)sigaddset(&raised, SIGXFSZ);
+	(void)pthread_sigmask(SIG_BLOCK, &raised, &blocked);
+	const int rc = unix_write_all(fd, text, size);
+	(void)FL__RETRY(FL__SYS_RESULT(sigtimedwait(&raised, NULL, &at_once)));
+	(void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+	return rc;
+}
+
+void fl__ring(int eventfd)
+{
+	const uint64_t one = 1;
+	(void)FL__SYS_RESULT(write(eventfd, &one, sizeof one));
+}
+
+bool fl__main_thread_has_ended(void)
+{
+	FL__KEEPS_ERRNO();
+	return access("/proc/self/exe", F_OK) != 0 && access("/proc/thread-self/exe", F_OK) == 0;
+}
+
+void fl__signals_unblock_faults(sigset_t *signals)
+{
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+	for (size_t i = 0; i < FL__COUNT(faults); i++)
+		(void)sigdelset(signals, faults[i]);
+}
+
+void fl__signals_of_thread(sigset_t *signals)
+{
+	(void)pthread_sigmask(SIG_SETMASK, NULL, signals);
+	fl__signals_unblock_faults(signals);
+}
+
+sigset_t fl__signals_block(bool faults)
+{
+	sigset_t all, before;
+	(void)sigfillset(&all);
+	if (!faults)
+		fl__signals_unblock_faults(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	return before;
+}
+
+void fl__signals_restore(const sigset_t *before)
+{
+	(void)pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	FL__SIGNALS_BLOCKED(false); /* the new thread inherits the mask */
+	return fl__sys.thread_create(thread, attr, start, arg);
+}
+
+void fl__name_thread(const char *name)
+{
+	char short_name[16]; /* the kernel's limit */
+	(void)snprintf(short_name, sizeof short_name, "%.15s", name);
+	(void)pthread_setname_np(pthread_self(), short_name);
+}
