@@ -20,6 +20,9 @@ LABORATORY = {"core/base/sys.h", "core/sync/local.h", "core/wait/lot.h", "loop/f
 OWN_OF_LABORATORY = {"stress.h", "stress_lin.h"}
 INCLUDES = re.compile(r'^[ \t]*#[ \t]*include[ \t]+(?:"([^"]+)"|<fairlead/([^>]+)>)', re.M)
 GENERATED = {"version.h"}
+# The headers that every system has, and that files of the core may include; and the names of systems, which they may not test.
+EVERYWHERE = re.compile(r"(?:errno|inttypes|limits|pthread|stdalign|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|time|ck_hp)\.h|fairlead/.*")
+OF_A_SYSTEM = re.compile(r"^[ \t]*#[ \t]*(?:include[ \t]+<([^>]+)>|(?:el)?if.*?\b(_*(?:linux|APPLE|WIN|unix|\w+BSD|sun)\w*|FL__OS_\w+))", re.M)
 HIDDEN = re.compile(r"\b(?:fl|FL)__\w+")
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 
@@ -82,6 +85,15 @@ def complaints():
                         if of is None or of not in layers.order or not layers.may(layer, of))
     listed = {*layers.headers, "core.h"}
     yield from (f"include/README.md: {name} is in no row" for name in sorted(os.listdir(INCLUDE)) if name.endswith(".h") and name not in listed)
+
+
+def system_complaints():
+    """What only some systems have stands in core/os: its headers, and #ifs of a system's name."""
+    for path in files_of(join(LIB, "core")):
+        if dirname(path) != join(LIB, "core/os"):
+            for header, system in OF_A_SYSTEM.findall(text_of(path)):
+                if system or not EVERYWHERE.fullmatch(header):
+                    yield f"{relpath(path, ROOT)} has {system or header}, which only some systems have: it belongs into core/os"
 
 
 def hidden_names(files):
