@@ -78,3 +78,30 @@ FL__COLD void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, cons
 	}
 	(void)fclose(f);
 }
+
+/*
+ * Lowers `*most`, unsigned, to the limit of the group at `folder`. Version 2: cpu.max ("max 100000" or
+ * "QUOTA PERIOD"). Version 1: cpu.cfs_quota_us (-1: none), cpu.cfs_period_us.
+ */
+static void cpu_visit_group(const char *folder, bool v2, void *most)
+{
+	int64_t quota[2] = {-1, 0}, period[2] = {0, 0};
+	if (v2) {
+		fl__cgroup_read(folder, "cpu.max", quota);
+		period[0] = quota[1];
+	} else {
+		fl__cgroup_read(folder, "cpu.cfs_quota_us", quota);
+		fl__cgroup_read(folder, "cpu.cfs_period_us", period);
+	}
+	if (quota[0] <= 0 || period[0] <= 0)
+		return;
+	const int64_t cpus = quota[0] / period[0] + (quota[0] % period[0] != 0);
+	if (cpus < *(unsigned *)most)
+		*(unsigned *)most = (unsigned)cpus;
+}
+
+FL__COLD unsigned fl__cpu_limit(const char *proc_cgroup, const char *mounts, unsigned most)
+{
+	fl__cgroup_visit(proc_cgroup, mounts, "cpu", cpu_visit_group, &most);
+	return most;
+}

@@ -3,6 +3,7 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "unix.h"
+#ifndef FL__OS_POSIX
 #include <link.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -152,16 +153,6 @@ static uint32_t sys_thread_id(void)
 	return (uint32_t)syscall(SYS_gettid);
 }
 
-static void *sys_map(size_t size)
-{
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (memory == MAP_FAILED)
-		return NULL;
-	/* A huge page would be resident, 2 MiB, for one touched page. */
-	(void)madvise(memory, size, MADV_NOHUGEPAGE);
-	return memory;
-}
-
 static void sys_discard(void *memory, size_t size)
 {
 	/* fails for locked memory, which stays resident */
@@ -181,7 +172,7 @@ FL__COLD static uint32_t sys_probe_guard(void)
 	FL__KEEPS_ERRNO();
 	uint32_t known = SYS_GUARDS_UNKNOWN;
 	size_t size = fl__page_size();
-	void *page = sys_map(size);
+	void *page = fl__unix_map(size);
 	if (page && madvise(page, size, ADVISE_GUARD) == 0)
 		known = syscall(SYS_getrandom, page, (size_t)1, GRND_NONBLOCK) < 0 && errno == EFAULT
 		            ? SYS_GUARDS_PRESENT
@@ -237,7 +228,6 @@ struct fl__sys fl__sys = {
     .futex_wait = sys_futex_wait,
     .futex_wake = sys_futex_wake,
     .nap = sys_nap,
-    .map = sys_map,
     .guard = sys_guard,
     .discard = sys_discard,
     .shared_wait = sys_shared_wait,
@@ -275,3 +265,4 @@ void fl__with_loader_locked(void (*change)(void *arg), void *arg)
 	struct sys_change c = {change, arg};
 	(void)dl_iterate_phdr(sys_change, &c);
 }
+#endif

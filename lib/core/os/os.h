@@ -3,8 +3,8 @@
 
 /*
  * What a system must provide. One file of this folder has all that stands here: linux.c, with the
- * calls of Linux, or posix.c (meson: -Dos=posix), for systems whose wait on an address is not
- * public. unix.c is what these two share. No other file of the core names a system in an #if, or
+ * calls of Linux, or posix.c, for systems whose wait on an address is not public. Linux has posix.c
+ * where FL__OS_POSIX is defined, for tests (meson: -Dos=posix). unix.c is what these two share. No other file of the core names a system in an #if, or
  * includes a header that only some systems have: tests/check_layers.py checks it.
  */
 #include <pthread.h>
@@ -12,6 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/select.h> /* sigset_t; <signal.h> also declares <unistd.h> */
+
+#if !defined __linux__ && !defined FL__OS_POSIX
+#define FL__OS_POSIX
+#endif
 
 /* As in Linux's futex_waitv: a word and the value that keeps its waiter asleep. */
 struct fl__futex {

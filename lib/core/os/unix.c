@@ -63,6 +63,18 @@ int fl__map_file(int fd, uint64_t at, size_t size, int protection, int flags, vo
 	return fl__eagain_to_enomem(rc);
 }
 
+void *fl__unix_map(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
+		return NULL;
+#ifdef MADV_NOHUGEPAGE
+	/* A huge page would be resident, 2 MiB, for one touched page. */
+	(void)madvise(memory, size, MADV_NOHUGEPAGE);
+#endif
+	return memory;
+}
+
 void fl__unix_unmap(void *memory, size_t size)
 {
 	(void)munmap(memory, size); /* fails only for foreign addresses */

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * POSIX without a public wait on an address. A table of buckets, chosen by the address, lists the
+ * sleepers. Each sleeper has a semaphore in its frame.
+ *
+ * Why a semaphore, and no mutex with a condition: sem_post() is the one wake that POSIX allows in a
+ * signal handler, and fl_sem_release_in_handler() wakes there. The handler may have interrupted the
+ * sleep that it ends, which pthread_cond_wait() would not survive.
+ *
+ * Invariants
+ *   1. A bucket is locked only with all signals blocked, but those of faults. So a handler never
+ *      waits for a bucket that its own thread has locked.
+ *   2. A sleeper is in the bucket of its word from before its look at the word until a wake, or its
+ *      own end, removes it. A wake comes after the change of the word: either the sleeper sees the
+ *      change, or the wake sees the sleeper.
+ *   3. Under the bucket's lock, a wake removes a sleeper, then posts its semaphore. The sleeper
+ *      takes that lock before it ends. So the semaphore outlives the post.
+ *
+ * The word of a wake may be of memory that is freed: only its address is used.
+ */
+#include "../base/atomic.h"
+#include "../base/list.h"
+#include "../base/sys.h"
+#include "unix.h"
+#ifdef FL__OS_POSIX
+#include <semaphore.h>
+#include <time.h>
+#include <unistd.h>
+
+/*
+ * sem_clockwait() is in POSIX since 2024. sem_timedwait() goes by the clock of the day: if that is
+ * set back during a sleep, the deadline comes late by as much.
+ */
+#if (defined _POSIX_VERSION && _POSIX_VERSION >= 202405L) ||                                                           \
+    (defined __GLIBC__ && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 30))
+enum { POSIX_CLOCK = CLOCK_MONOTONIC };
+#define POSIX_SEM_WAIT(sem, at) sem_clockwait(sem, POSIX_CLOCK, at)
+#else
+enum { POSIX_CLOCK = CLOCK_REALTIME };
+#define POSIX_SEM_WAIT(sem, at) sem_timedwait(sem, at)
+#endif
+
+struct posix_sleeper {
+	struct posix_sleeper *next, *prev;
+	const uint32_t *word; /* NULL: a wake has removed it */
+	sem_t woken;
+};
+
+enum { POSIX_BUCKETS = 64 };
+
+static struct posix_bucket {
+	pthread_mutex_t lock;
+	struct posix_sleeper *first, *last;
+} posix_buckets[POSIX_BUCKETS] = {[0 ... POSIX_BUCKETS - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER}};
+
+/* With all signals blocked. */
+static struct posix_bucket *posix_lock(const uint32_t *word)
+{
+	struct posix_bucket *b =
+	    &posix_buckets[(uint32_t)((uintptr_t)word / 4) * 0x9e3779b1u / (UINT32_MAX / POSIX_BUCKETS + 1)];
+	(void)pthread_mutex_lock(&b->lock);
+	return b;
+}
+
+/* Whether *word == expected. Then the sleeper is listed. */
+static bool posix_enlist(struct posix_sleeper *me, const uint32_t *word, uint32_t expected)
+{
+	FL__SIGNALS_BLOCKED(false);
+	struct posix_bucket *b = posix_lock(word);
+	const bool sleeps = fl__load_relaxed(word) == expected; /* the lock orders it: invariant 2 */
+	me->word = word;
+	if (sleeps)
+		FL__QUEUE_ADD(b->first, b->last, me);
+	(void)pthread_mutex_unlock(&b->lock);
+	return sleeps;
+}
+
+/* Whether a wake has removed the sleeper before. */
+static bool posix_delist(struct posix_sleeper *me, const uint32_t *word)
+{
+	FL__SIGNALS_BLOCKED(false);
+	struct posix_bucket *b = posix_lock(word);
+	const bool woken = me->word == NULL;
+	if (!woken)
+		FL__QUEUE_REMOVE(b->first, b->last, me);
+	(void)pthread_mutex_unlock(&b->lock);
+	return woken;
+}
+
+/* 0, -EINTR, -ETIMEDOUT. */
+static int posix_sleep(sem_t *woken, int64_t deadline)
+{
+	enum { MOST = 1 << 20 }; /* seconds; a longer sleep ends spuriously */
+	if (deadline == FL__NEVER)
+		return FL__SYS_RESULT(sem_wait(woken));
+	const int64_t now = fl__sys.now();
+	const int64_t left = deadline > now ? FL__MIN(deadline - now, FL_S(MOST)) : 0;
+	struct timespec at;
+	(void)clock_gettime(POSIX_CLOCK, &at);
+	at.tv_nsec += (long)(left % FL_S(1));
+	at.tv_sec += (time_t)(left / FL_S(1)) + at.tv_nsec / FL_S(1);
+	at.tv_nsec %= FL_S(1);
+	const int rc = FL__SYS_RESULT(POSIX_SEM_WAIT(woken, &at));
+	return rc == -ETIMEDOUT && deadline > fl__sys.now() ? 0 : rc;
+}
+
+static int posix_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	struct posix_sleeper me;
+	FL__KEEPS_ERRNO();
+	if (sem_init(&me.woken, 0, 0) != 0) {
+		fl__unix_yield(); /* no semaphore is left: the waiter polls */
+		return 0;
+	}
+	int rc = -EAGAIN;
+	if (posix_enlist(&me, word, expected)) {
+		rc = posix_sleep(&me.woken, deadline);
+		if (posix_delist(&me, word))
+			rc = 0;
+	}
+	(void)sem_destroy(&me.woken);
+	return rc;
+}
+
+static int posix_wake(const uint32_t *word, int n)
+{
+	int woken = 0;
+	FL__KEEPS_ERRNO();
+	FL__SIGNALS_BLOCKED(false);
+	struct posix_bucket *b = posix_lock(word);
+	FL__EACH_SAFE (struct posix_sleeper, s, b->first) {
+		if (woken == n)
+			break;
+		if (s->word != word)
+			continue;
+		FL__QUEUE_REMOVE(b->first, b->last, s);
+		s->word = NULL;
+		(void)sem_post(&s->woken);
+		woken++;
+	}
+	(void)pthread_mutex_unlock(&b->lock);
+	return woken;
+}
+
+/* The sleepers are threads that the child lacks. */
+FL__COLD static void posix_after_fork_in_child(void)
+{
+	for (size_t i = 0; i < POSIX_BUCKETS; i++)
+		posix_buckets[i] = (struct posix_bucket){.lock = PTHREAD_MUTEX_INITIALIZER};
+}
+
+FL__AT_FORK_IN_CHILD(FL__AT_START_FIRST, posix_after_fork_in_child)
+
+static void posix_nap(void)
+{
+	static const uint32_t nothing;
+	(void)posix_wait(&nothing, 0, fl__unix_now() + FL_US(50));
+}
+
+static int posix_cpu(void)
+{
+	return -1;
+}
+
+static int posix_membarrier(void)
+{
+	return -ENOSYS;
+}
+
+static uint32_t posix_thread_id(void)
+{
+	static uint32_t last;
+	static _Thread_local uint32_t id;
+	if (id == 0)
+		id = fl__add_relaxed(&last, 1) + 1; /* only uniqueness matters */
+	return id;
+}
+
+static bool posix_thread_exists(uint32_t thread)
+{
+	(void)thread;
+	return true;
+}
+
+struct fl__sys fl__sys = {
+    FL__UNIX_ENTRIES,
+    .futex_wait = posix_wait,
+    .futex_wake = posix_wake,
+    .nap = posix_nap,
+    .cpu = posix_cpu,
+    .membarrier = posix_membarrier,
+    .thread_id = posix_thread_id,
+    .thread_exists = posix_thread_exists,
+};
+
+unsigned fl__cpu_affinity_count(void)
+{
+	const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	return cpus > 0 ? (unsigned)cpus : 1;
+}
+
+unsigned fl__cpu_count(void)
+{
+	return fl__cpu_affinity_count();
+}
+
+static pthread_t posix_main;
+
+FL__AT_START_FIRST static void posix_note_main(void)
+{
+	posix_main = pthread_self();
+}
+
+bool fl__is_main_thread(void)
+{
+	return pthread_equal(pthread_self(), posix_main) != 0;
+}
+
+/* Without a lock of the loader: copies in several plugins must not change their handlers at once. */
+void fl__with_loader_locked(void (*change)(void *arg), void *arg)
+{
+	change(arg);
+}
+#endif
