@@ -3,9 +3,9 @@
 # The steps of `./dev check`: each is a function that prints errors and returns whether it passed.
 
 # In the order in which they begin: the longest first, so that they overlap well.
-check_steps="tidy tsan gcc asan packaging clang $targets musl seccomp docs size format"
+check_steps="tidy tsan gcc asan packaging clang $targets musl posix seccomp docs size format"
 check_steps_named="mpi compilers coverage abi $lse bullseye trixie sid" # only on request: many minutes, and packages of their own
-check_steps_since="gcc tsan asan packaging clang $targets musl seccomp tidy docs size format" # the longest first, here too
+check_steps_since="gcc tsan asan packaging clang $targets musl posix seccomp tidy docs size format" # the longest first, here too
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
 fixed=       # a command before tests/run: addresses that are not randomised
@@ -22,6 +22,7 @@ step_title() {
 	seccomp) echo "unit tests with system calls denied" ;;
 	aarch64 | armhf) echo "$1, under qemu-user" ;;
 	musl) echo "unit tests with musl" ;;
+	posix) echo "unit tests of the core without calls of Linux" ;;
 	docs) echo "the site and its links" ;;
 	size) echo "how much there is to read" ;;
 	coverage) echo "each line of lib is tested, or listed" ;;
@@ -47,6 +48,7 @@ packages_of() {
 	aarch64 | lse) echo "$packages_on $packages_aarch64 ccache" ;;
 	armhf) echo "$packages_on $packages_armhf ccache" ;;
 	musl) echo "$packages_on $packages_musl ccache" ;;
+	posix) echo "$packages_on ccache" ;;
 	docs) echo "$packages_docs" ;;
 	size) echo "git python3" ;;
 	coverage) echo "$packages_test ccache clang llvm" ;;
@@ -160,6 +162,10 @@ step_lse() {
 }
 
 # Also a static program, which needs no file but itself.
+step_posix() {
+	on posix "$check_since" ${check_since:+--since "$check_since"}
+}
+
 step_musl() {
 	on musl "$check_since" ${check_since:+--since "$check_since"}
 	folder=$build/sysroot-musl/root

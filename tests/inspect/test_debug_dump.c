@@ -405,6 +405,7 @@ FL_TEST(debug_dump_names_each_kind_of_wait)
 
 FL_TEST(debug_dump_names_what_each_wait_is_for)
 {
+	FL_NOT_ON_POSIX("the core alone has no shared memory, no descriptors and no processes");
 	FL_NEEDS(FL_TEST_PROCESSES);
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	dump_pool = pool_with(2);

@@ -836,6 +836,7 @@ static int trace_one_event(void *e)
 /* An ended thread's ring is for a new thread only when there are many. */
 FL_TEST(trace_uses_rings_of_ended_threads_again)
 {
+	FL_NOT_ON_POSIX("no call tells that a thread has ended");
 	enum { THREADS = 200, KEPT = 64 };
 	FL_SCOPED(fl_executor) *e = sequential();
 	TRACING("");

@@ -19,6 +19,7 @@
 #include <dlfcn.h>
 #include <netdb.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <sys/epoll.h>
 
 static unsigned noted;
@@ -150,6 +151,10 @@ CANCEL_POINT(ssize_t, recv, (int fd, void *to, size_t n, int flags), (fd, to, n,
 CANCEL_POINT(int, recvmmsg, (int fd, struct mmsghdr *m, unsigned n, int flags, struct timespec *time),
              (fd, m, n, flags, time))
 CANCEL_POINT(ssize_t, recvmsg, (int fd, struct msghdr *m, int flags), (fd, m, flags))
+#ifdef FL__OS_POSIX
+CANCEL_POINT(int, sem_clockwait, (sem_t * s, clockid_t clock, const struct timespec *at), (s, clock, at))
+CANCEL_POINT(int, sem_wait, (sem_t * s), (s))
+#endif
 CANCEL_POINT(ssize_t, send, (int fd, const void *from, size_t n, int flags), (fd, from, n, flags))
 CANCEL_POINT(int, sendmmsg, (int fd, struct mmsghdr *m, unsigned n, int flags), (fd, m, n, flags))
 CANCEL_POINT(ssize_t, sendmsg, (int fd, const struct msghdr *m, int flags), (fd, m, flags))

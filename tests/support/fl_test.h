@@ -62,6 +62,13 @@ typedef struct fl_test_case {
 
 void fl_test_register(fl_test_case *c);
 
+/* Skips the case where the library does without the calls of Linux. */
+#ifdef FL__OS_POSIX
+#define FL_NOT_ON_POSIX(why) (print_message("posix: %s\n", why), skip())
+#else
+#define FL_NOT_ON_POSIX(why) ((void)0)
+#endif
+
 /* FL_TEST(module_behaviour) { ... } */
 #define FL_TEST(name)                                                                                                  \
 	static void name(void **state);                                                                                \

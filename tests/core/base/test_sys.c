@@ -187,6 +187,7 @@ static void guard_after_a_shortage(void *arg)
 
 FL_TEST(sys_guard_outlives_a_shortage)
 {
+	FL_NOT_ON_POSIX("guards are for the stacks of fibers");
 	enum { ADVISE_GUARD = 102 };
 	const size_t size = GUARD_PAGES * fl__page_size();
 	char *memory = fl__sys.map(size);
