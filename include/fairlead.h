@@ -9,6 +9,7 @@
  */
 #include <fairlead/core.h>
 
+#ifndef _WIN32 /* which has the core alone */
 /* process */
 #include <fairlead/endpoint.h>
 #include <fairlead/fd.h>
@@ -35,5 +36,7 @@
 #include <fairlead/loop_executor.h>
 #include <fairlead/net.h>
 #include <fairlead/stream.h>
+
+#endif
 
 #endif

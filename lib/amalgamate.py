@@ -87,15 +87,26 @@ def head(what):
             "".join(f" * {line}".rstrip() + "\n" for line in text_of(os.path.join(ROOT, "LICENSE")).splitlines()) + " */\n")
 
 
+def sources_of(text):
+    return re.findall(r"'([a-z_/]+/[a-z0-9_]+\.c)'", text)
+
+
 def write(folder, parts):
     os.makedirs(folder, exist_ok=True)
     there = set()
     header = Output(there, parts)
     header.add(os.path.join(ROOT, "include", "fairlead.h"))
     source = Output(there, parts)
-    for name in re.findall(r"'([a-z_/]+/[a-z0-9_]+\.c)'", text_of(os.path.join(ROOT, "lib", "meson.build"))):
+    build = text_of(os.path.join(ROOT, "lib", "meson.build"))
+    of_systems = re.search(r"^if windows\n(.*?)else\n(.*?)endif\n", build, re.S | re.M)
+    for name in sources_of(build.replace(of_systems[0], "")):
         if not {*source.without, "hazard_ck.c"} & {*name.split("/")}:
             source.add(os.path.join(ROOT, "lib", name))
+    for line, names in ("#ifdef _WIN32", of_systems[1]), ("#else", of_systems[2]):
+        source.parts.append(f"\n{line}\n")
+        for name in sources_of(names):
+            source.add(os.path.join(ROOT, "lib", name))
+    source.parts.append("\n#endif\n")
     with open(os.path.join(folder, "fairlead.h"), "w", encoding="utf-8") as file:
         file.write(head("the public headers") + "".join(header.parts))
     with open(os.path.join(folder, "fairlead.c"), "w", encoding="utf-8") as file:

@@ -4,6 +4,10 @@
 
 #include <limits.h> /* __GLIBC__ */
 
+#ifdef _MSC_VER
+#error "Fairlead needs gcc or clang with POSIX threads. On Windows that is mingw-w64 with winpthreads."
+#endif
+
 /*
  * What all other headers need. Conventions, which hold unless a comment says otherwise:
  *   Result       0, or a negative errno. After an error nothing has happened, and no callback will
@@ -128,7 +132,12 @@
  */
 #define FL_IGNORE(call) ((void)!(call))
 
-#define FL_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
+#if defined __MINGW32__ && !defined __clang__
+#define FL__PRINTF __gnu_printf__ /* for gcc, __printf__ would be Microsoft's there */
+#else
+#define FL__PRINTF __printf__
+#endif
+#define FL_PRINTF(text, first) __attribute__((__format__(FL__PRINTF, text, first)))
 
 /* The fastest model for thread-local variables. Not with musl, whose dlopen() refuses it. */
 #ifdef __GLIBC__

@@ -18,7 +18,7 @@ int32_t fl__trace_rank = -1;
 
 FL__AT_START static void hooks_warn(void)
 {
-	if (!fl__hook_locking_on && (secure_getenv("FL_DEBUG") || secure_getenv("FL_TRACE")))
+	if (!FL__IS_LINKED(fl__hook_locking_on) && (secure_getenv("FL_DEBUG") || secure_getenv("FL_TRACE")))
 		FL__LOG_ONCE(FL_LOG_WARNING,
 		             "FL_DEBUG and FL_TRACE have no effect: link the program with -Wl,-u,fl_debug_enable");
 }

@@ -3,6 +3,7 @@
 
 #include "base/atomic.h"
 #include "base/awaited.h"
+#include "os/os.h"
 #include <fairlead/debug.h>
 #include <fairlead/time.h>
 #include <stdbool.h>
@@ -90,7 +91,7 @@ struct fl_task_ctx;
 struct fl_task_type;
 
 /* Hidden, so that the compiler addresses the words relative to the code. */
-#define FL__HOOK_WORD extern __attribute__((visibility("hidden"))) uint32_t
+#define FL__HOOK_WORD extern FL__HIDDEN uint32_t
 FL__HOOK_WORD fl__hooks;        /* the FL_DEBUG_ bits, and FL__HOOKS_TRACE, of the clients that are on */
 FL__HOOK_WORD fl__hook_free;    /* 0 or FL__HOOK_NEVER */
 FL__HOOK_WORD fl__hook_readers; /* 1 or 0 */
@@ -118,12 +119,6 @@ static inline bool fl__hooks_on(uint32_t clients)
 {
 	return fl__unlikely((fl__hook_word(&fl__hooks) & clients) != 0);
 }
-
-/*
- * A function of a part that only some programs link. Weak: NULL in a program without the part.
- * Hidden: not the function of another copy of the library.
- */
-#define FL__IF_LINKED __attribute__((weak, visibility("hidden")))
 
 /*
  * A point. It calls fl__hook_NAME_on() if one of the clients is on, and evaluates the arguments
@@ -309,7 +304,7 @@ FL__IF_LINKED void fl__hook_exit_on(bool writes);
 /* The object of an event on a task that another process, of this pid, or another rank runs. */
 #define FL__TRACE_REMOTE(number, seq) (UINT64_C(1) << 63 | (uint64_t)(number) << 32 | (uint32_t)(seq))
 #define FL__TRACE_RANK(number, seq) (UINT64_C(1) << 62 | FL__TRACE_REMOTE(number, seq))
-extern __attribute__((visibility("hidden"))) int32_t fl__trace_rank; /* -1: none */
+extern FL__HIDDEN int32_t fl__trace_rank; /* -1: none */
 
 /*
  * The ring of a worker process: `size` = fl__trace_ring_size() bytes of shared memory, in pages of
@@ -369,7 +364,7 @@ FL__IF_LINKED void fl__hook_remote_on(struct fl_executor *e, const struct fl_fut
 FL__IF_LINKED void fl__hook_executor_on(struct fl_executor *e, bool begins);
 static inline void fl__hook_executor(struct fl_executor *e, bool begins)
 {
-	if (fl__hook_executor_on != NULL)
+	if (FL__IS_LINKED(fl__hook_executor_on))
 		fl__hook_executor_on(e, begins);
 }
 
@@ -378,7 +373,7 @@ static inline bool fl__stats_are_linked(void)
 #ifdef FL__LABORATORY
 	return false; /* fewer steps for a search */
 #else
-	return fl__hook_idle_on != NULL;
+	return FL__IS_LINKED(fl__hook_idle_on);
 #endif
 }
 
@@ -391,7 +386,7 @@ static inline bool fl__stats_skip(int32_t *to_skip, int32_t n)
 	const int32_t skip = fl__load_relaxed(to_skip);
 	if (skip > 0 && skip < FL__STATS_OFF)
 		fl__store_relaxed(to_skip, skip - n);
-	return skip > 0 || !fl__hook_stamp_on;
+	return skip > 0 || !FL__IS_LINKED(fl__hook_stamp_on);
 }
 
 /* `to_skip`: how many submits of the executor are not stamped before the next that is. */

@@ -90,7 +90,7 @@ void fl__debug_catch(struct fl__handler *h, bool wanted, const char *who)
 		FL__LOCKED(&debug_switch_lock);
 		fl__handler_set(h, wanted);
 	}
-	if (h->installed != wanted)
+	if (wanted && !h->installed)
 		FL__LOG_ONCE(FL_LOG_WARNING, "%s: signal %d cannot be caught", who, h->signal);
 }
 

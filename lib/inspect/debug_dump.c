@@ -14,7 +14,6 @@
 #include <fairlead/latch.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,7 +184,7 @@ static void debug_dump_describe(const struct fl__holder *h, struct debug_dump_de
 	else if (h->awaited.kind == FL__DEBUG_FUTURE)
 		(void)snprintf(text, size, " (%s)", ((const fl_future *)object)->type->name);
 	else if (h->awaited.kind == FL__DEBUG_SHM_LOCK)
-		detail->other = fl__load_relaxed((const uint32_t *)object) & FUTEX_TID_MASK;
+		detail->other = fl__load_relaxed((const uint32_t *)object) & FL__THREAD_IDS;
 	else if (h->awaited.kind == FL__DEBUG_PROCESS)
 		detail->other = (unsigned)(uintptr_t)object;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbols.h"
 #include "core/base/sys.h"
+#include <elf.h>
 #include <fcntl.h>
+#include <link.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -80,8 +82,9 @@ const char *fl__symbol_of(struct fl__symbols *symbols, const char *file, uintptr
 	if (!f)
 		return NULL;
 	const uintptr_t at = f->fixed ? address : address - base;
+	const ElfW(Sym) *const all = f->symbols;
 	for (size_t i = 0; i < f->n; i++) {
-		const ElfW(Sym) *s = &f->symbols[i];
+		const ElfW(Sym) *s = &all[i];
 		const unsigned type = s->st_info & 15;
 		if ((type != STT_FUNC && type != STT_OBJECT) || at < s->st_value || at - s->st_value >= s->st_size ||
 		    s->st_name >= f->names_size)

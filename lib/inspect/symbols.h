@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include <elf.h>
-#include <link.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,7 +14,7 @@ struct fl__symbol_file {
 	const char *path; /* the loader's */
 	const char *bytes;
 	size_t size;
-	const ElfW(Sym) * symbols;
+	const void *symbols; /* ElfW(Sym) */
 	size_t n;
 	const char *names; /* NUL-terminated */
 	size_t names_size;

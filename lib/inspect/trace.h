@@ -109,7 +109,7 @@ struct fl__trace_rings {
 	struct fl__trace_ring *of_threads[FL__TRACE_RINGS];
 	struct fl__trace_worker workers[FL__TRACE_WORKERS];
 };
-extern __attribute__((visibility("hidden"))) struct fl__trace_rings fl__trace_rings;
+extern FL__HIDDEN struct fl__trace_rings fl__trace_rings;
 
 /* Of the `at`-th event of a ring. */
 static inline uint16_t fl__trace_mark(unsigned kind, uint64_t at)

@@ -727,6 +727,24 @@ class Kit:
             run([*compiler, source, library, "-o", program, "-pthread"])
             expect(run([program], status), wanted)
 
+    def consumer_one_file_windows(self):
+        """The core for Windows, under wine: the programs that need only threads."""
+        compiler, wine = shutil.which("x86_64-w64-mingw32-gcc-posix"), shutil.which("wine64", path=os.environ["PATH"] + ":/usr/lib/wine")
+        if not compiler or not wine:
+            raise Skip("no gcc-mingw-w64-x86-64-posix, or no wine")
+        folder, library = self.two_files("one-file-windows", "--parts", "core")
+        flags = [compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I", folder]
+        run([*flags, "-c", join(folder, "fairlead.c"), "-o", library])
+        guide = ("guide_tasks", "guide_bytes", "guide_futures", "guide_loops", "guide_locks", "guide_cancelling")
+        programs = [(self.example_of("docs/guide.md", PRINTS[name][0]), PRINTS[name][1]) for name in guide]
+        programs += [(self.example_of("docs/guide.md", "Queues"), "put 7\ngot hello\n")]
+        programs += [(here("examples", f"{name}.c"), "ok\n") for name in ("threads", "locks", "queues", "one_task")]
+        programs += [(here("installed/main.c"), "40 items\n"), (here("subproject/main.c"), "5050\n")]
+        program = join(folder, "program.exe")
+        for source, wanted in programs:
+            run([*flags, source, library, "-o", program, "-static", "-pthread", "-lsynchronization"])
+            expect(run([wine, program], env={"WINEDEBUG": "-all"}).replace("\r", ""), wanted)
+
     def one_file_sanitized(self, sanitizer):
         """The two files under a sanitizer, in a program that starts programs, and one that starts worker processes."""
         folder, library = self.two_files(f"one-file-{sanitizer}")

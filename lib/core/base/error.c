@@ -49,7 +49,7 @@ static const char *error_text(int number)
 
 /*
  * For errors whose system text names one cause of several, or another one. The system returns these
- * errors, too: each text covers both.
+ * errors, too: each text covers both. Some systems have no text for the others.
  */
 static const struct {
 	int number;
@@ -59,9 +59,11 @@ static const struct {
     {EALREADY, "Already done, or already begun"},
     {EBADMSG, "Damaged or unknown data"},
     {EBUSY, "Busy: in use"},
+    {ECANCELED, "Operation canceled"},
     {EDEADLK, "Deadlock avoided: the wait would never end"},
     {EEXIST, "Exists already"},
     {EFBIG, "File or memory region too large"},
+    {EINPROGRESS, "Operation now in progress"},
     {EMSGSIZE, "Message or output too long"},
     {ENAMETOOLONG, "Name too long"},
     {ENOBUFS, "Backlog full, or no buffer space"},
@@ -69,6 +71,7 @@ static const struct {
     {ENOENT, "No such file, directory, name or task"},
     {ENOSPC, "No space left, or a limit of the system is reached"},
     {ENOTRECOVERABLE, "Broken for good: not recoverable"},
+    {ENOTSUP, "Operation not supported"},
     {EOVERFLOW, "Too many or too large"},
     {EOWNERDEAD, "The owner or worker has died, or this is a forked child"},
     {EPIPE, "Closed or broken"},

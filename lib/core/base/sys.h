@@ -119,7 +119,7 @@ enum { FL__BACK_OFF_YIELDS = 6, FL__BACK_OFF_NAPS = FL__BACK_OFF_YIELDS + 32 }; 
  * From the begin of the library's unload, or of the program's exit, on, handlers of forks do nothing
  * in the parent (unload.c). Changes only while no fork is going on.
  */
-extern bool fl__forks_pass __attribute__((visibility("hidden")));
+extern bool fl__forks_pass FL__HIDDEN;
 
 /*
  * Registers handlers of pthread_atfork() in a constructor: `when` is one of the three above. Fails

@@ -66,7 +66,7 @@ FL__IF_LINKED bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__f
 
 static inline bool fl__forks_are_linked(void)
 {
-	return fl__forks_init != NULL;
+	return FL__IS_LINKED(fl__forks_init);
 }
 
 /* A guess: an idle worker would steal a fork of the calling context, and there is none. */

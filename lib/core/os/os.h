@@ -1,19 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#ifdef _WIN32
+#include "windows.h"
+#else
+#include <sys/select.h> /* sigset_t; <signal.h> also declares <unistd.h> */
+#define FL__HIDDEN __attribute__((visibility("hidden")))
+/*
+ * A function of a part that only some programs link. Weak: NULL in a program without the part.
+ * Hidden: not the function of another copy of the library.
+ */
+#define FL__IF_LINKED __attribute__((weak)) FL__HIDDEN
+#define FL__IS_LINKED(function) ((function) != NULL)
+#endif
+
 /*
  * What a system must provide. One file of this folder has all that stands here: linux.c, with the
- * calls of Linux, or posix.c, for systems whose wait on an address is not public. Linux has posix.c
- * where FL__OS_POSIX is defined, for tests (meson: -Dos=posix). unix.c is what these two share. No other file of the core names a system in an #if, or
+ * calls of Linux, or posix.c, for systems whose wait on an address is not public, or windows.c.
+ * Linux has posix.c where FL__OS_POSIX is defined, for tests (meson: -Dos=posix). unix.c is what
+ * linux.c and posix.c share. No other file of the core names a system in an #if, or
  * includes a header that only some systems have: tests/check_layers.py checks it.
  */
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/select.h> /* sigset_t; <signal.h> also declares <unistd.h> */
 
-#if !defined __linux__ && !defined FL__OS_POSIX
+enum { FL__THREAD_IDS = 0x3fffffff }; /* FUTEX_TID_MASK of Linux */
+
+#if !defined __linux__ && !defined _WIN32 && !defined FL__OS_POSIX
 #define FL__OS_POSIX
 #endif
 
@@ -78,7 +93,7 @@ struct fl__sys {
 	int (*membarrier)(void);
 	/* Writes the whole text: 0, or the error that stops it. Async-signal-safe. */
 	int (*print)(int fd, const char *text, size_t size);
-	/* An id of the calling thread: 1 to 2^30 - 1. */
+	/* An id of the calling thread: 1 to FL__THREAD_IDS. */
 	uint32_t (*thread_id)(void);
 	/*
 	 * Whether the thread with that id runs, in any process; true if that is not known. NULL: the

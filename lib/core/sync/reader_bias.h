@@ -64,7 +64,7 @@ enum { FL__BIAS_PATIENCE = 64 };
 struct fl__bias_slot {
 	_Alignas(64) const fl_rwlock *lock;
 };
-extern struct fl__bias_slot fl__bias_slots[FL__BIAS_SLOTS] __attribute__((visibility("hidden")));
+extern struct fl__bias_slot fl__bias_slots[FL__BIAS_SLOTS] FL__HIDDEN;
 
 struct fl__bias_thread {
 	uint64_t noted; /* by fl__bias_hash() */

@@ -51,6 +51,7 @@ void fl__ctx_init_thread(struct fl__ctx *ctx, const char *name)
 FL__COLD static void context_end_thread(void *of_thread)
 {
 	struct fl__thread_data *data = of_thread;
+	fl__ctx_current = &data->ctx; /* as in fl__ctx_adopt_thread() */
 	if (data->end)
 		data->end(&data->ctx, false);
 	if (++data->rounds < CONTEXT_ROUNDS && pthread_setspecific(context_key, data) == 0)
@@ -88,9 +89,18 @@ FL__COLD static void context_map_more(void)
 	context_chunks = chunk;
 }
 
+/* Where destructors of keys come after that of the thread-local variables (mingw-w64): what the thread has. */
+FL__COLD static struct fl__thread_data *context_of_key(void)
+{
+	FL__LOCKED(&context_lock);
+	return context_has_key ? pthread_getspecific(context_key) : NULL;
+}
+
 FL__COLD struct fl__ctx *fl__ctx_adopt_thread(void)
 {
-	struct fl__thread_data *data;
+	struct fl__thread_data *data = context_of_key();
+	if (data)
+		return fl__ctx_current = &data->ctx;
 	while (!(data = context_take()))
 		context_map_more();
 	memset(data, 0, sizeof *data);

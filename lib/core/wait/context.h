@@ -237,10 +237,10 @@ bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const voi
  * The forks between the first process and this one. Objects with threads store it. It changes only
  * in a child that has one thread, so no access races.
  */
-extern uint32_t fl__fork_count __attribute__((visibility("hidden")));
+extern uint32_t fl__fork_count FL__HIDDEN;
 
 /* What an executor's `short_way` is where fl_submit() may go its short way: exec/submit.c. */
-extern uint32_t fl__short_way __attribute__((visibility("hidden")));
+extern uint32_t fl__short_way FL__HIDDEN;
 #define FL__SHORT_WAY_CLOSED UINT32_MAX    /* of an executor */
 #define FL__SHORT_WAY_OFF (UINT32_MAX - 1) /* of the process */
 

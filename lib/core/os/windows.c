@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Windows 8 and later, by mingw-w64 with winpthreads. Limits: a process uses the CPUs of one
+ * processor group, 64 at most; a sleep lasts until a tick of the system's clock, which comes every
+ * 15.6 ms unless a program asks for more.
+ */
+#define WIN32_LEAN_AND_MEAN
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include "../base/unload.h"
+#include "handlers.h"
+#include "os.h"
+#include <string.h>
+#include <windows.h>
+
+/* A declaration: GetLastError() is at the end of the block what it was here, as errno. */
+#define WINDOWS_KEEPS_ERROR() __attribute__((cleanup(windows_restore_error))) const DWORD last_error = GetLastError()
+
+static void windows_restore_error(const DWORD *error)
+{
+	SetLastError(*error);
+}
+
+static int64_t windows_now(void)
+{
+	static int64_t frequency; /* relaxed: a constant, which all threads store alike */
+	int64_t f = fl__load_relaxed(&frequency);
+	LARGE_INTEGER ticks;
+	if (f == 0) {
+		(void)QueryPerformanceFrequency(&ticks);
+		f = ticks.QuadPart;
+		fl__store_relaxed(&frequency, f); /* as above */
+	}
+	(void)QueryPerformanceCounter(&ticks);
+	return FL_S(ticks.QuadPart / f) + FL_S(ticks.QuadPart % f) / f;
+}
+
+static int windows_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	enum { LONGEST = 1 << 30 }; /* ms; a longer sleep ends early, which is a spurious wakeup */
+	WINDOWS_KEEPS_ERROR();
+	DWORD ms = INFINITE;
+	if (deadline != FL__NEVER) {
+		const int64_t left = FL__MAX(deadline - fl__sys.now(), 0);
+		ms = (DWORD)FL__MIN((left + FL_MS(1) - 1) / FL_MS(1), LONGEST);
+	}
+	if (WaitOnAddress(FL__MUTABLE(word), &expected, sizeof expected, ms))
+		return 0;
+	return deadline <= fl__sys.now() ? -ETIMEDOUT : 0;
+}
+
+static int windows_wake(const uint32_t *word, int n)
+{
+	if (n == 1)
+		WakeByAddressSingle(FL__MUTABLE(word));
+	else
+		WakeByAddressAll(FL__MUTABLE(word));
+	return n;
+}
+
+static void windows_yield(void)
+{
+	(void)SwitchToThread();
+}
+
+static void windows_nap(void)
+{
+	Sleep(1);
+}
+
+static int windows_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	return -pthread_create(thread, attr, start, arg);
+}
+
+static int windows_thread_join(pthread_t thread)
+{
+	FL__UNCANCELLED();
+	return -pthread_join(thread, NULL);
+}
+
+static int windows_thread_detach(pthread_t thread)
+{
+	return -pthread_detach(thread);
+}
+
+static void *windows_map(size_t size)
+{
+	return VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+}
+
+static void windows_unmap(void *memory, size_t size)
+{
+	(void)size;
+	(void)VirtualFree(memory, 0, MEM_RELEASE); /* fails only for foreign addresses */
+}
+
+static uint32_t windows_thread_id(void)
+{
+	return GetCurrentThreadId();
+}
+
+static bool windows_thread_exists(uint32_t thread)
+{
+	WINDOWS_KEEPS_ERROR();
+	const HANDLE handle = OpenThread(SYNCHRONIZE, FALSE, thread);
+	if (!handle)
+		return GetLastError() == ERROR_ACCESS_DENIED;
+	const bool exists = WaitForSingleObject(handle, 0) == WAIT_TIMEOUT;
+	(void)CloseHandle(handle);
+	return exists;
+}
+
+static int windows_cpu(void)
+{
+	return (int)GetCurrentProcessorNumber();
+}
+
+static int windows_membarrier(void)
+{
+	FlushProcessWriteBuffers();
+	return 0;
+}
+
+static int windows_print(int fd, const char *text, size_t size)
+{
+	while (size > 0) {
+		const int n = FL__SYS_RESULT(write(fd, text, (unsigned)FL__MIN(size, INT_MAX)));
+		if (n <= 0)
+			return n == 0 ? -EIO : n;
+		text += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+struct fl__sys fl__sys = {
+    .futex_wait = windows_wait,
+    .futex_wake = windows_wake,
+    .now = windows_now,
+    .yield = windows_yield,
+    .give_way = fl__give_way,
+    .nap = windows_nap,
+    .relax = fl__relax,
+    .alloc = fl__sys_alloc,
+    .free = fl__sys_free,
+    .thread_create = windows_thread_create,
+    .thread_join = windows_thread_join,
+    .thread_detach = windows_thread_detach,
+    .map = windows_map,
+    .unmap = windows_unmap,
+    .thread_id = windows_thread_id,
+    .cpu = windows_cpu,
+    .thread_exists = windows_thread_exists,
+    .membarrier = windows_membarrier,
+    .print = windows_print,
+};
+
+size_t fl__page_size(void)
+{
+	SYSTEM_INFO info;
+	GetSystemInfo(&info);
+	return info.dwPageSize;
+}
+
+unsigned fl__cpu_affinity_count(void)
+{
+	DWORD_PTR of_process, of_system;
+	if (!GetProcessAffinityMask(GetCurrentProcess(), &of_process, &of_system) || of_process == 0)
+		return 1; /* of several processor groups */
+	return (unsigned)__builtin_popcountll(of_process);
+}
+
+unsigned fl__cpu_count(void)
+{
+	return fl__cpu_affinity_count();
+}
+
+void fl__name_thread(const char *name)
+{
+	(void)pthread_setname_np(pthread_self(), name);
+}
+
+static DWORD windows_main_thread;
+
+FL__AT_START_FIRST static void windows_note_main_thread(void)
+{
+	windows_main_thread = GetCurrentThreadId();
+}
+
+bool fl__is_main_thread(void)
+{
+	return GetCurrentThreadId() == windows_main_thread;
+}
+
+const char *fl__windows_program(void)
+{
+	const char *path = __argv && __argv[0] ? __argv[0] : "", *name = strrchr(path, '\\');
+	return name ? name + 1 : path;
+}
+
+void fl__signals_unblock_faults(sigset_t *signals)
+{
+	(void)signals;
+}
+
+void fl__signals_of_thread(sigset_t *signals)
+{
+	*signals = 0;
+}
+
+void fl__signals_restore(const sigset_t *before)
+{
+	(void)before;
+}
+
+int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	return fl__sys.thread_create(thread, attr, start, arg);
+}
+
+/*
+ * An end of the process runs the destructors; the first of them has no priority. Unloading a DLL
+ * that has a copy of the library counts as an exit, which frees less.
+ */
+static bool windows_exits;
+
+__attribute__((destructor)) static void windows_note_exit(void)
+{
+	fl__store_relaxed(&windows_exits, true); /* a single flag */
+}
+
+bool fl__is_unloaded(void)
+{
+	return false;
+}
+
+bool fl__is_exiting(void)
+{
+	return fl__load_relaxed(&windows_exits); /* as in unload.c */
+}
+
+void fl__handler_set(struct fl__handler *h, bool wanted)
+{
+	(void)h, (void)wanted;
+}
+
+void fl__handler_pass(struct fl__handler *h, int signal, siginfo_t *info, void *context)
+{
+	(void)h, (void)signal, (void)info, (void)context;
+}

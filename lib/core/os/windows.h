@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+/*
+ * The names of POSIX that the core uses and that mingw-w64 lacks. Windows has no signals that a
+ * thread could block, and no fork(): what is registered for them is never called.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <io.h>
+#include <process.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/types.h>
+
+/* Signals. No signal can be caught, and signal 0 is never asked for. */
+#define sigset_t _sigset_t
+typedef struct siginfo siginfo_t;
+struct sigaction {
+	void (*sa_handler)(int signal);
+	void (*sa_sigaction)(int signal, siginfo_t *info, void *context);
+	int sa_flags;
+};
+enum { SA_SIGINFO = 1, SA_NOCLDSTOP = 2, SA_NOCLDWAIT = 4, SA_RESTART = 8, SIGQUIT = 0, SIGCHLD = -1, SIGRTMAX = 0 };
+static inline int sigaction(int signal, const struct sigaction *now, struct sigaction *before)
+{
+	(void)signal, (void)now, (void)before;
+	return -1;
+}
+static inline int sigfillset(sigset_t *signals)
+{
+	*signals = 0;
+	return 0;
+}
+static inline int sigismember(const sigset_t *signals, int signal)
+{
+	(void)signals, (void)signal;
+	return 0;
+}
+
+/* Its arguments count as used. */
+static inline int fl__windows_atfork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void))
+{
+	(void)before, (void)in_parent, (void)in_child;
+	return 0;
+}
+#undef pthread_atfork
+#define pthread_atfork fl__windows_atfork
+
+struct pollfd; /* no context waits for one */
+
+/* Files. */
+#define O_CLOEXEC (_O_NOINHERIT | _O_BINARY)
+#define secure_getenv getenv
+#define program_invocation_short_name fl__windows_program()
+const char *fl__windows_program(void);
+
+#define PTHREAD_STACK_MIN 65536
+#define FL__HIDDEN /* a DLL exports what it names */
+/* Every program links these functions: a weak reference does not reach into an archive here. */
+#define FL__IF_LINKED
+#define FL__IS_LINKED(function) true
+
+/* Errors of POSIX that mingw-w64 lacks, by numbers of no other error. The core returns none of them. */
+#define EDQUOT 1001
+#define EMULTIHOP 1002
+#define ESTALE 1003
+#define ETOOMANYREFS 1004
+/* A constant, as with musl. */
+#define strerror(number) ((number) < _sys_nerr ? _sys_errlist[number] : "Unknown error")
