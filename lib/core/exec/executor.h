@@ -116,10 +116,13 @@ struct fl__executor_ops {
 	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; NULL: not possible */
 	/*
 	 * Without the lock: the calling worker, with first frame `run` (ctx->worker), begins or
-	 * ends a blocking section. May be NULL.
+	 * ends a blocking section. NULL: the kind's workers never set ctx->worker.
 	 */
 	void (*block)(struct fl__run *run, bool begins);
-	/* Without the lock: the calling worker runs no more user code before its next task. */
+	/*
+	 * Without the lock: the calling worker runs no more user code before its next task. NULL:
+	 * as `block`, or the worker's frame never has a future.
+	 */
 	void (*ends)(struct fl__run *run);
 	/*
 	 * Adds the kind's numbers. Also called without the lock, for the debug dump, and in a signal
@@ -348,7 +351,10 @@ extern uint32_t fl__executors_detached;
  */
 void fl__executor_break(fl_executor *e, const char *text);
 
-/* Queued tasks get the message `text`. `e` accepts later tasks. */
+/*
+ * Queued tasks get the message `text`. `e` accepts later tasks. Not for kinds with `take_oldest`,
+ * whose backlog must be closed first.
+ */
 void fl__executor_end_queued(fl_executor *e, int error, const char *text);
 
 /*
@@ -358,7 +364,10 @@ void fl__executor_end_queued(fl_executor *e, int error, const char *text);
  */
 struct fl__run {
 	fl_executor *executor;
-	/* the task that runs, until its callbacks have returned; NULL: none */
+	/*
+	 * the task that runs, until its callbacks have returned; NULL: none. Between two tasks of a
+	 * thread pool's worker: the last one, which may be gone, so the pointer is only compared
+	 */
 	fl_future *future;
 	enum fl__claim claim;
 	/* the task's function runs; in a worker process `future` is NULL */

@@ -3,9 +3,16 @@
  * Submits a task in a task block. A bounded backlog has permits (executor.h). `copied`: the
  * callback's argument, of so many bytes, is in the block.
  *
- * A submit from a task of the same executor never waits for a permit: it might wait for its own
- * worker. Unless its deadline has passed, the submit runs its task as a call. At nesting depth
- * NESTING_MAX a submit ignores the bound, or calls would nest without end.
+ * A submit to a full backlog depends on `when_full`:
+ *
+ *   FL_FULL_REFUSE  returns -ENOBUFS, also in a task of the executor
+ *   FL_FULL_RUN     runs its task as a call, whatever its deadline
+ *   FL_FULL_WAIT    waits for a permit; but in a task of the same executor it might wait for its own
+ *                   worker. So there it runs its task as a call, or, if its deadline has passed,
+ *                   returns -ETIMEDOUT.
+ *
+ * At nesting depth NESTING_MAX a submit that would run its task ignores the bound, or calls would
+ * nest without end.
  *
  * fl_submit() goes its *short way* while two words are equal. A submit has time for one comparison,
  * so whatever needs the long way makes one of the two differ:

@@ -164,9 +164,15 @@ void fl__future_keep_result(fl_future *f);
 
 bool fl__future_keeps_result(const fl_future *f);
 
-/* The steps of fl__future_finish(), which also free the producer's reference. Calls drop hooks. */
+/*
+ * The steps of fl__future_finish(). Together they also free the producer's reference: the second or
+ * the third step does. The first and the third call drop hooks.
+ */
 void fl__future_set_end(fl_future *f, int error, char *message);
-/* Publishes the end; no user code. False: the caller must call fl__future_end_rest(). */
+/*
+ * Publishes the end; no user code. True: it has also freed the producer's reference. False: the
+ * caller must call fl__future_end_rest(), which frees it after the callbacks.
+ */
 bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks);
 void fl__future_end_rest(fl_future *f, struct fl__callback *callbacks);
 

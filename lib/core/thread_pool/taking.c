@@ -9,9 +9,13 @@
  *     an address    it runs the task of this future          fl__pool_take(), which has claimed it
  *     BETWEEN (2)   it will take a task, and runs no user    pool_ends() and pool_run(), before
  *                   code before                              they publish an end; fl__pool_take()
- *                                                            without a task
- *     ELSE (0)      anything else                            pool_next(), before a search; if user
- *                                                            code follows the end, pool_run()
+ *                                                            between two tasks, if it found none
+ *     ELSE (0)      anything else: it searches, or runs a    fl__pool_forget(), after each task,
+ *                   drop hook or callbacks                   until BETWEEN; fl__pool_take() in a
+ *                                                            search that found no task, or if
+ *                                                            another context had claimed the task;
+ *                                                            pool_next(), before a search;
+ *                                                            pool_run(), before callbacks
  *   called          of a worker, bool: a thread has counted  set under the lock by
  *                   it in `searching`                        fl__pool_call_worker(), in place of a
  *                                                            start; cleared by the worker, or by
@@ -26,7 +30,9 @@
  *     LISTED (8)    the closed pool's running tasks have     under the lock
  *                   been listed, and may have references
  *     HELD (16)     no worker takes a task                   under the lock, by a cancel that takes
- *                                                            all tasks out, or by a break
+ *                                                            all tasks out, or by a break; cleared
+ *                                                            in the same section of the lock, which
+ *                                                            has no recount: that would clear it
  *
  * A call counts the worker in `searching` (+1), before it stores `called`. Who ends that search:
  *

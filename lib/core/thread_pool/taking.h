@@ -13,7 +13,8 @@
 struct fl__pool_taken {
 	struct fl__task_block *block; /* NULL: none */
 	enum fl__claim claim;
-	bool crowded; /* no task: the worker must step back */
+	/* the take saw CROWDED, AWAKE or HELD, and took no task: the worker must look under the lock */
+	bool crowded;
 };
 
 /* `doing` of a worker: one of these, or the address of the future of the task that it runs. */

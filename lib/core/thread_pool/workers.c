@@ -8,14 +8,17 @@
  *   made            worker structs                           under the lock
  *   starts, leaves  threads ever started; those that have    under the lock
  *                   left
- *   alive           threads that look for tasks: without     under the lock: +1 by a start, -1 by a
- *                   those that will end                      worker that decides to end
+ *   alive           workers from their start until they      under the lock: +1 by a start, -1 by a
+ *                   decide to end                            worker that decides to end
  *   blocked         of those alive: in a blocking section    under the lock, by the worker
  *   surplus         of those alive: how many must end after  under the lock: set by a resize, -1 by
- *                   their current task, since a resize       a worker that ends
- *   started         NO_WORKER: there never was one.          under the lock, after a start;
- *                   START_FAILED: the last start failed,     START_FAILED becomes STARTED when
- *                   so the next submit tries again.          fl__pool_wake_locked() looks again
+ *                   their current task, since a resize       a worker that ends; lowered by
+ *                                                            fl__pool_relieve()
+ *   started         NO_WORKER: no worker was started yet,    under the lock, after a start, and when
+ *                   or a task has ended the thread of the    a task has ended the last thread;
+ *                   last one.                                START_FAILED becomes STARTED when
+ *                   START_FAILED: the last start failed,     fl__pool_wake_locked() looks again
+ *                   so the next submit tries again.
  *                   STARTED
  *   initializing    workers in their initializer             under the lock
  *   over            nothing more comes, and workers end      under the lock
