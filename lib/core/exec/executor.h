@@ -14,20 +14,18 @@
 /*
  * The executor interface: what each kind of executor implements, and what all kinds share.
  *
- * An executor knows each of its tasks (task blocks, task_blocks.h) until the task has ended:
+ * An executor knows each of its tasks (task blocks, task_blocks.h) until the task has ended. The
+ * table "the life of a task" in docs/design.md has all states. Here are those of three words:
  *
- *   state     where                               entered when
- *   queued    in `queue`, pending                 submit adds the task
- *   running   in a context's frame, in `running`  a worker, or a context that helps, takes it
- *   foreign   counted by `foreign`                a context claims it, but not by a worker's
- *                                                 take: a canceller, a context that helps, or a
- *                                                 cancel or failure of the executor
- *   ended     nowhere
+ *   word      the task
+ *   queue     is pending
+ *   running   runs in a frame of this list
+ *   foreign   was claimed, but neither by a worker's take nor by a submit that runs it
  *
- * The table is that of kinds without a backlog of their own. A kind with `take_oldest` (the thread
- * executor) has its queued tasks in that backlog, and list_running() lists those that its workers
- * run; `running` then has only the frames of contexts that help, and of calls of FL_FULL_RUN. A task
- * that a context helps with is both running and foreign, also if that context is a worker.
+ * A kind with `take_oldest` (the thread executor) has its pending tasks in a backlog of its own.
+ * list_running() lists those that its workers run; `running` then has only the frames of contexts
+ * that help, and of submits that run their task. A task that a context helps with is both running
+ * and foreign, also if that context is a worker.
  *
  * A foreign context claims a task, removes it from `queue` and counts it, in one section of the
  * lock. A join waits until no task is queued, running or foreign. So a task block's pointer to the

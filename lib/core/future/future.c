@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Futures: references, claims and ends. Bits of `state` (each with the prefix FL__FUTURE_):
+ * Futures: references, claims and ends. The table "the life of a task" in docs/design.md has what
+ * happens to a task outside of its future. Bits of `state` (each with the prefix FL__FUTURE_):
  *
  *   CLAIMED    one context alone may end the   fl__future_claim(),            never
  *              future, and must                fl__future_claim_cancel(),

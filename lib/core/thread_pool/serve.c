@@ -18,9 +18,9 @@
 #endif
 
 /*
- * For a worker that has just found no task. Pauses for a fixed time, if the worker has ended several
- * tasks since it last found none. The submitter is then likely to be some tasks ahead: else both use
- * the same cache lines for each task.
+ * For a worker that has just found no task. Pauses for a fixed time, if the worker has ended
+ * several tasks since it last found none. The submitter is then likely to be some tasks ahead: else
+ * both use the same cache lines for each task.
  */
 static bool pool_pause_if_caught_up(struct fl__thread_worker *w)
 {

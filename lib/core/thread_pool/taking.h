@@ -13,7 +13,7 @@
 struct fl__pool_taken {
 	struct fl__task_block *block; /* NULL: none */
 	enum fl__claim claim;
-	/* the take saw CROWDED, AWAKE or HELD, and took no task: the worker must look under the lock */
+	/* the take saw CROWDED, AWAKE or HELD, and took no task: look under the lock */
 	bool crowded;
 };
 

@@ -27,8 +27,9 @@
  *
  * The life of a worker. It is *alive* from its start until it decides to end. It is *idle* while it
  * sleeps for want of a task, *blocked* in a blocking section (fl_blocking_begin(), or a wait that
- * counts as one: fl__ctx_block()), and else *active*: then it runs a task, searches for one, runs a fork of another worker, or runs the
- * initializer. An active worker *dozes* if it has slept for some time in a wait of its task.
+ * counts as one: fl__ctx_block()), and else *active*: then it runs a task, searches for one, runs a
+ * fork of another worker, or runs the initializer. An active worker *dozes* if it has slept for
+ * some time in a wait of its task.
  */
 
 struct fl__thread_pool;
@@ -167,8 +168,8 @@ void fl__pool_block(struct fl__run *run, bool begins);
 /* search.c. */
 
 /*
- * Under the lock, if one more worker may be active and none searches: wakes one that sleeps, whether
- * or not there is a task for it. If none sleeps, and there is a task, calls or starts a worker.
+ * Under the lock, if one more worker may be active and none searches: wakes one that sleeps,
+ * whether or not there is a task for it. If none sleeps, and there is a task, calls or starts one.
  */
 void fl__pool_wake_locked(struct fl__thread_pool *p);
 
@@ -187,7 +188,7 @@ void fl__pool_pay(struct fl__thread_pool *p, unsigned owes, bool searching);
 /* Without the lock. An fl__forks.wake. */
 void fl__pool_wake_for_forks(void *pool);
 
-/* By a worker that has found a task, or goes on to run forks or callbacks: it is counted no longer. */
+/* By a worker counted in `searching` that has found a task, or will run forks or callbacks. */
 void fl__pool_stop_searching(struct fl__thread_pool *p);
 
 /* An fl__forks.has_task. */

@@ -14,8 +14,8 @@
  *   surplus         of those alive: how many must end after  under the lock: set by a resize, -1 by
  *                   their current task, since a resize       a worker that ends; lowered by
  *                                                            fl__pool_relieve()
- *   started         NO_WORKER: no worker was started yet,    under the lock, after a start, and when
- *                   or a task has ended the thread of the    a task has ended the last thread;
+ *   started         NO_WORKER: no worker was started yet,    under the lock: after a start; when a
+ *                   or a task has ended the thread of the    task has ended the last thread;
  *                   last one.                                START_FAILED becomes STARTED when
  *                   START_FAILED: the last start failed,     fl__pool_wake_locked() looks again
  *                   so the next submit tries again.

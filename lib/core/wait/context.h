@@ -89,8 +89,8 @@ struct fl__ctx {
 	uint32_t chance; /* lib/core/queue/select.c */
 	/*
 	 * Called by a wait for a future before it blocks. Runs the future's task if this context
-	 * may; NULL: never. `front.inside.helper` is the innermost struct fl__run of the context; in
-	 * a stolen call (fork_join.c) it is the forker's.
+	 * may; NULL: never. `front.inside.helper` is the innermost struct fl__run of the context;
+	 * in a stolen call (fork_join.c) it is the forker's.
 	 */
 	void (*help)(struct fl__ctx *ctx, void *future);
 	struct fl__run *worker;                  /* of a replaceable worker; NULL: none */
