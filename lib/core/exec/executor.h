@@ -376,9 +376,6 @@ struct fl__run {
 	/* in executor->running; guarded by its lock */
 	struct fl__run *next, **link;
 	size_t begun; /* how many tasks of fl__run_task() were begun before */
-	/* of the context before fl__run_enter() */
-	void (*help)(struct fl__ctx *ctx, void *future);
-	void *helper;
 };
 
 /* The calling context may then run tasks of `e` inline. */

@@ -169,8 +169,7 @@ static struct fl__run *run_innermost(const struct fl__ctx *ctx)
 inline void fl__run_enter(struct fl__run *run, fl_executor *e)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	*run = (struct fl__run){
-	    .executor = e, .outer = run_innermost(ctx), .help = ctx->help, .helper = ctx->front.inside.helper};
+	*run = (struct fl__run){.executor = e, .outer = run_innermost(ctx)};
 	ctx->help = run_help;
 	ctx->front.inside.helper = run;
 }
@@ -178,8 +177,8 @@ inline void fl__run_enter(struct fl__run *run, fl_executor *e)
 void fl__run_leave(struct fl__run *run)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	ctx->help = run->help;
-	ctx->front.inside.helper = run->helper;
+	ctx->help = run->outer ? run_help : NULL;
+	ctx->front.inside.helper = run->outer;
 }
 
 void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim)

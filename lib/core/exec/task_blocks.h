@@ -21,8 +21,8 @@ struct fl__task_block {
 	/* elements of a map's chunk that succeeded; in a chain's first block: its length */
 	uint32_t done;
 	/*
-	 * in a list of executor.h: `queue`, an overflow list (backlog.h), or a list of tasks that a
-	 * cancel has taken out or runs into; not in a ring. Guarded by the executor's lock
+	 * in the executor's `queue`, in an overflow list (backlog.h), or listed by a cancel as
+	 * running; not in a ring. Guarded by the executor's lock
 	 */
 	uint8_t queued;
 	/* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
