@@ -68,8 +68,11 @@ struct fl__executor_ops {
 	size_t result_most;
 	/* Takes over the producer's reference to the future, unless it returns an error. */
 	int (*submit)(fl_executor *e, struct fl__task_block *block);
-	/* Under the lock, when `closed` or `broken` was set: wakes threads that wait for tasks. */
-	void (*wake_all)(fl_executor *e);
+	/*
+	 * Under the lock, when `closed` or `broken` was set: closes the kind's own backlog, and wakes
+	 * threads that wait for tasks or permits, as far as they must know.
+	 */
+	void (*on_closed)(fl_executor *e);
 	/*
 	 * Under the lock, when closed: waits until all has ended, as fl_cond_wait_until(). NULL:
 	 * when no task is left, nothing is.
@@ -84,10 +87,10 @@ struct fl__executor_ops {
 	/* After a join. In a forked child it takes no lock and does not wait. */
 	void (*destroy)(fl_executor *e);
 	/*
-	 * A context that serves `e` is about to wait for the task. True: another context will run
-	 * it, whatever else waits. False, or NULL: the waiter runs the task if it is still queued.
+	 * A context that serves `e` is about to wait for the task. True: another context runs it,
+	 * whatever else waits. False, or NULL: the waiter runs the task if it is still queued.
 	 */
-	bool (*further)(fl_executor *e, struct fl__task_block *block);
+	bool (*start_elsewhere)(fl_executor *e, struct fl__task_block *block);
 	/* Whether a join by the caller, which runs no task of `e`, would hang. NULL: never. */
 	bool (*would_hang)(fl_executor *e);
 	/*
@@ -179,11 +182,12 @@ struct fl_executor {
 };
 
 /*
- * After fl__permits_init(), if the kind has permits. `e` is zeroed, `config` not NULL. `lasting`:
- * the memory of `e` is freed with its last task block, not by destroy(). 0, -ENOMEM, -EINVAL.
+ * After fl__permits_init(), if the kind has permits. `e` is zeroed, `config` not NULL.
+ * `freed_with_blocks`: the memory of `e` is freed with its last task block, not by destroy().
+ * 0, -ENOMEM, -EINVAL.
  */
 int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
-                      const fl_executor_config *config, bool lasting);
+                      const fl_executor_config *config, bool freed_with_blocks);
 void fl__executor_fini(fl_executor *e);
 
 /* Else logs that, in the name of `function`. */
@@ -244,7 +248,7 @@ static inline bool fl__executor_is_forked(const fl_executor *e)
 int fl__executor_refuses(const fl_executor *e);
 
 /* block->permit. */
-enum fl__admission {
+enum fl__permit {
 	FL__PERMIT_NONE,    /* needs no permit */
 	FL__PERMIT_PENDING, /* holds a permit until it begins */
 	FL__PERMIT_INLINE,  /* its submit runs it */
@@ -253,7 +257,7 @@ enum fl__admission {
 /* Returns 0 or -EINVAL. */
 int fl__permits_init(struct fl__permits *permits, const fl_executor_config *config);
 
-void fl__permit_release(fl_executor *e, enum fl__admission permit);
+void fl__permit_release(fl_executor *e, enum fl__permit permit);
 
 /* Under the lock: from now on no submit waits for a permit. */
 void fl__permits_close(fl_executor *e);
@@ -308,7 +312,7 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const stru
  * Afterwards the block may be gone, unless the caller has a reference. After an error no other
  * context has seen it.
  */
-static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *block, enum fl__admission permit)
+static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *block, enum fl__permit permit)
 {
 	if (permit != FL__PERMIT_NONE)
 		block->permit = (uint8_t)permit;

@@ -231,7 +231,7 @@ int fl__run_function(struct fl__run *run, char **message)
 void fl__run_ends(const fl_future *f)
 {
 	struct fl__run *run = fl__ctx_get()->worker;
-	if (run && run->future == f && fl__future_ends_promptly(f))
+	if (run && run->future == f && fl__future_is_in_last_callback(f))
 		run->executor->ops->ends(run);
 }
 
@@ -343,7 +343,7 @@ static void run_help(struct fl__ctx *ctx, void *future)
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
 	if (!fl__run_serves(e) || fl__executor_is_forked(e))
 		return;
-	if (e->ops->further && e->ops->further(e, fl__task_block_of(f)))
+	if (e->ops->start_elsewhere && e->ops->start_elsewhere(e, fl__task_block_of(f)))
 		return;
 	struct fl__run run;
 	const struct fl__awaited awaits = ctx->awaits; /* of the wait, not of the task */

@@ -77,7 +77,7 @@ void fl__executor_break(fl_executor *e, const char *text)
 			e->why_broken = why;
 			why = NULL;
 		}
-		e->ops->wake_all(e);
+		e->ops->on_closed(e);
 		if (e->ops->recall)
 			e->ops->recall(e, false);
 		executor_take_queued(e, false, &taken);
@@ -101,7 +101,7 @@ static void executor_close_locked(fl_executor *e)
 	if (e->closed)
 		return;
 	e->closed = true;
-	e->ops->wake_all(e);
+	e->ops->on_closed(e);
 }
 
 void fl_executor_close(fl_executor *e)

@@ -48,7 +48,7 @@ int fl__permits_init(struct fl__permits *permits, const fl_executor_config *conf
 	return fl_sem_init(&permits->free, permits->bound);
 }
 
-void fl__permit_release(fl_executor *e, enum fl__admission permit)
+void fl__permit_release(fl_executor *e, enum fl__permit permit)
 {
 	if (permit == FL__PERMIT_PENDING)
 		fl_sem_release(&e->permits.free);
@@ -67,7 +67,7 @@ void fl__permits_close(fl_executor *e)
 
 /* How a submit's task is admitted. 0, -ENOBUFS, -ETIMEDOUT, -ECANCELED. */
 SUBMIT_INLINE int submit_acquire_permit(fl_executor *e, fl_time deadline, fl_cancel_token *cancel,
-                                        enum fl__admission *permit)
+                                        enum fl__permit *permit)
 {
 	enum { NESTING_MAX = 64 };
 	struct fl__permits *permits = &e->permits;
@@ -99,7 +99,7 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 		return -EOWNERDEAD;
 	if (submit_is_too_big(type, count))
 		return -E2BIG;
-	enum fl__admission permit = patience ? FL__PERMIT_INLINE : FL__PERMIT_NONE;
+	enum fl__permit permit = patience ? FL__PERMIT_INLINE : FL__PERMIT_NONE;
 	int rc = 0;
 	(void)fl__ctx_get(); /* a kind's submit may use fl__ctx_current */
 	if (patience && patience != &fl__here)

@@ -27,7 +27,7 @@ struct fl__task_block {
 	uint8_t queued;
 	/* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
 	uint8_t asked;
-	uint8_t permit; /* enum fl__admission */
+	uint8_t permit; /* enum fl__permit */
 	uint8_t size;   /* the index of its size; or FL__TASK_BLOCK_OWN */
 	/* The rest: only where tasks run in other processes; guarded by the lock. */
 	/* worker processes that died when the task was next, but not started */

@@ -383,7 +383,7 @@ void fl__future_finish(fl_future *f, int error, char *message)
 	fl__future_run_callbacks(f, future_publish(f));
 }
 
-bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks)
+bool fl__future_publish_end(fl_future *f, struct fl__callback **callbacks)
 {
 	bool freed = false;
 	const uint32_t before = future_try_publish(f, FL__FUTURE_REF, callbacks);

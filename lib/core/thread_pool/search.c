@@ -373,7 +373,7 @@ struct fl__pool_taken fl__pool_search(struct fl__thread_worker *w)
 		if (taken.block)
 			break;
 		/* a hint; tasks of an injector's list come before forks, and are taken under the lock */
-		if (!taken.crowded && !fl__backlog_any(&p->backlog)) {
+		if (!taken.must_lock && !fl__backlog_any(&p->backlog)) {
 			called = false;
 			if (pool_help_forks(w))
 				continue;

@@ -37,14 +37,14 @@ FL__POOL_INLINE struct fl__pool_taken pool_next(struct fl__thread_worker *w, str
 	struct fl__pool_taken taken;
 	do
 		taken = fl__pool_take(w, p, false, false);
-	while (!taken.block && !taken.crowded && pool_pause_if_caught_up(w)); /* once: no task began since */
+	while (!taken.block && !taken.must_lock && pool_pause_if_caught_up(w)); /* once: no task began since */
 	if (taken.block)
 		return taken;
 	fl__add_relaxed(&p->searching, 1); /* as in fl__pool_wake_locked() */
 	/* the count; pairs with pool_looks_next() */
 	fl__store_release(&w->doing, FL__POOL_ELSE);
 	/* FENCED never changes; the worker was counted twice */
-	if (fl__pool_is_called(w, fl__load_relaxed(&p->crowded)))
+	if (fl__pool_is_called(w, fl__load_relaxed(&p->flags)))
 		fl__sub_relaxed(&p->searching, 1);
 	return fl__pool_search(w);
 }
@@ -58,7 +58,7 @@ FL__POOL_INLINE bool pool_end_unshared(struct fl__thread_worker *w, const struct
 {
 	fl__in_program_order();
 	/* fl__pool_fence_workers() orders it */
-	if (fl__unlikely(fl__load_relaxed(&p->crowded) & (FL__POOL_FENCED | FL__POOL_LISTED)) ||
+	if (fl__unlikely(fl__load_relaxed(&p->flags) & (FL__POOL_FENCED | FL__POOL_LISTED)) ||
 	    !fl__future_is_unshared(f, FL__FUTURE_CLAIMED) || f->type->drop_result)
 		return false;
 	fl__store_relaxed(&f->state, FL__FUTURE_CLAIMED | FL__FUTURE_ENDED); /* unshared */
@@ -96,10 +96,10 @@ FL__POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_poo
 	if (fl__likely(pool_end_unshared(w, p, &block->future)))
 		return;
 	struct fl__callback *callbacks;
-	if (fl__unlikely(!fl__future_end_promptly(&block->future, &callbacks))) {
+	if (fl__unlikely(!fl__future_publish_end(&block->future, &callbacks))) {
 		/* publishes nothing; FENCED never changes */
 		fl__store_relaxed(&w->doing, FL__POOL_ELSE);
-		if (fl__pool_is_called(w, fl__load_relaxed(&p->crowded)))
+		if (fl__pool_is_called(w, fl__load_relaxed(&p->flags)))
 			fl__pool_stop_searching(p);
 		fl__future_end_rest(&block->future, callbacks);
 	}

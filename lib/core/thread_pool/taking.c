@@ -20,7 +20,7 @@
  *                   it in `searching`                        fl__pool_call_worker(), in place of a
  *                                                            start; cleared by the worker, or by
  *                                                            that thread: swap
- *   crowded         flags, read by each take
+ *   flags           of the pool, read by each take
  *     CROWDED (1)   some workers must step back: more are    under the lock, by the recount
  *                   active than may be, or `surplus`
  *     FENCED (2)    the system has no membarrier(): each     at creation
@@ -62,7 +62,7 @@
 void fl__pool_fence_workers(const struct fl__thread_pool *p)
 {
 	if (fl__pool_flags(p) & FL__POOL_FENCED)
-		fl__fence_seq_cst(); /* pairs with pool_read_crowded() and fl__pool_is_called() */
+		fl__fence_seq_cst(); /* pairs with pool_read_flags() and fl__pool_is_called() */
 	else if (fl__sys.membarrier() != 0)
 		fl__panic("fl_executor", p, "membarrier() works no more: has it been forbidden since?");
 }
@@ -108,19 +108,19 @@ FL__COLD void fl__pool_hold_takes(struct fl__thread_pool *p)
 {
 	if (fl__pool_flags(p) & FL__POOL_HELD)
 		return;
-	fl__or_relaxed(&p->crowded, FL__POOL_HELD); /* as CROWDED */
+	fl__or_relaxed(&p->flags, FL__POOL_HELD); /* as CROWDED */
 	fl__pool_fence_takes(p);
 }
 
 FL__COLD void fl__pool_release_takes(struct fl__thread_pool *p)
 {
-	fl__and_relaxed(&p->crowded, ~(uint32_t)FL__POOL_HELD); /* the lock orders it */
+	fl__and_relaxed(&p->flags, ~(uint32_t)FL__POOL_HELD); /* the lock orders it */
 }
 
 FL__COLD void fl__pool_list_running(fl_executor *e, struct fl__task_list *running)
 {
 	struct fl__thread_pool *p = fl__pool_of(e);
-	fl__or_relaxed(&p->crowded, FL__POOL_LISTED); /* see pool_end_unshared() */
+	fl__or_relaxed(&p->flags, FL__POOL_LISTED); /* see pool_end_unshared() */
 	fl__pool_fence_workers(p);
 	FL__EACH (struct fl__thread_worker, w, p->workers) {
 		uintptr_t doing;

@@ -65,7 +65,7 @@ struct fl__thread_worker {
 
 struct fl__thread_pool {
 	fl_executor base;
-	uint32_t crowded, cpus;
+	uint32_t flags, cpus;
 	struct fl__backlog backlog;
 	uint32_t searching;
 	unsigned char apart[FL__MPMC_APART]; /* keeps the words above off the next ones */
@@ -132,7 +132,7 @@ static inline void fl__pool_set_started(struct fl__thread_pool *p, unsigned star
 	fl__backlog_set_startup(&p->backlog, started != FL__POOL_STARTED);
 }
 
-/* Computes `more`, `active` and `crowded` after a change of their inputs. */
+/* Computes `more`, `active` and `flags` after a change of their inputs. */
 void fl__pool_recount(struct fl__thread_pool *p);
 
 /* The most workers that may be alive, with so many stand-ins. */
@@ -155,10 +155,10 @@ int fl__pool_start_worker(struct fl__thread_pool *p);
 void fl__pool_end_worker(struct fl__thread_pool *p);
 
 /*
- * Whether nothing more comes. `active` is 1 in a worker's call, 0 after its end. Running tasks may
+ * Whether nothing more comes. `awake` is 1 in a worker's call, 0 after its end. Running tasks may
  * fork, so the workers stay until the last one has nothing to do.
  */
-bool fl__pool_is_over(struct fl__thread_pool *p, unsigned active);
+bool fl__pool_is_over(struct fl__thread_pool *p, unsigned awake);
 
 int fl__pool_resize(fl_executor *e, unsigned workers);
 

@@ -64,7 +64,7 @@ void fl__pool_recount(struct fl__thread_pool *p)
 {
 	uint32_t flags, counted, stand_ins;
 	do {
-		flags = fl__load_acquire(&p->crowded); /* `dozing` before AWAKE; pairs with fl__pool_doze() */
+		flags = fl__load_acquire(&p->flags); /* `dozing` before AWAKE; pairs with fl__pool_doze() */
 		/* see fl__pool_doze() */
 		const uint32_t dozing = fl__load_seq_cst(&p->dozing);
 		stand_ins = FL__MIN(p->stand_ins, dozing);
@@ -81,7 +81,7 @@ void fl__pool_recount(struct fl__thread_pool *p)
 		 * one step: the worker that waked sees AWAKE or CROWDED; fl__pool_fence_takes() orders
 		 * it
 		 */
-	} while (counted != flags && !fl__cas_relaxed(&p->crowded, &flags, counted));
+	} while (counted != flags && !fl__cas_relaxed(&p->flags, &flags, counted));
 	if (p->stand_ins != stand_ins)
 		fl__store_seq_cst(&p->stand_ins, stand_ins); /* after CROWDED: see fl__pool_doze() */
 	fl__store_relaxed(&p->full, false);                  /* see fl__pool_doze() */
@@ -94,9 +94,9 @@ bool fl__pool_may_start(const struct fl__thread_pool *p)
 	return p->more && p->alive < fl__pool_worker_limit(p) && !p->base.broken;
 }
 
-bool fl__pool_is_over(struct fl__thread_pool *p, unsigned active)
+bool fl__pool_is_over(struct fl__thread_pool *p, unsigned awake)
 {
-	if (!p->over && p->idle + active == p->alive && fl__backlog_is_over(&p->backlog)) {
+	if (!p->over && p->idle + awake == p->alive && fl__backlog_is_over(&p->backlog)) {
 		p->over = true;
 		fl__pool_wake_sleepers(p, FL__ALL);
 	}
