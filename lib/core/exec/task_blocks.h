@@ -187,6 +187,9 @@ enum {
 	                      FL__TASK_BLOCK_PART * FL__TASK_BLOCK_PART
 };
 
+/* fl_submit() copies the argument of a small type, and would not hold its bytes. */
+_Static_assert(sizeof(fl_bytes) >= 2 * FL__TASK_BLOCK_PART, "no small type has an fl_bytes");
+
 /* Alignments are powers of two: then none is above PART. */
 static inline bool fl__task_type_is_small(const fl_task_type *type)
 {

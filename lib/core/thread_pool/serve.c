@@ -73,7 +73,9 @@ FL__POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_poo
 	if (fl__unlikely(taken.claim != FL__CLAIM_RUN)) {
 		if (taken.claim == FL__CLAIM_LOST) {               /* by a foreign context */
 			fl__sub_relaxed(&p->backlog.n_claimed, 1); /* approximate */
-			fl_future_free(&block->future);            /* the producer's reference */
+			/* a drop hook may end a future at the address of the last one: fl__run_ends() */
+			w->run.future = NULL;
+			fl_future_free(&block->future); /* the producer's reference */
 			return;
 		}
 		fl__store_relaxed(&w->skipped, w->skipped + 1); /* for statistics */
