@@ -1021,7 +1021,7 @@ static int mpi_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 	return 0;
 }
 
-static void mpi_pool_on_wake_all(fl_executor *e)
+static void mpi_pool_on_closed(fl_executor *e)
 {
 	struct mpi_pool *p = mpi_pool_of(e);
 	if (p->remote.running)
@@ -1031,7 +1031,7 @@ static void mpi_pool_on_wake_all(fl_executor *e)
 static void mpi_pool_on_terminate(fl_executor *e)
 {
 	mpi_pool_of(e)->terminates = true;
-	mpi_pool_on_wake_all(e);
+	mpi_pool_on_closed(e);
 }
 
 /* Also without the lock. A rank counts as a thread. */
@@ -1062,7 +1062,7 @@ static const struct fl__executor_ops mpi_pool_ops = {
     FL__REMOTE_OPS,
     .kind = "mpi",
     .submit = mpi_pool_on_submit,
-    .wake_all = mpi_pool_on_wake_all,
+    .on_closed = mpi_pool_on_closed,
     .destroy = mpi_pool_on_destroy,
     .terminate = mpi_pool_on_terminate,
     .count = mpi_pool_on_count,

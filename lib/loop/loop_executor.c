@@ -22,7 +22,7 @@
  *   - passes a request of its token (its loop ends) on to all tasks.
  *
  * A fiber that waits for a queued task starts a fiber for the task, beyond the limit
- * (loop_executor_start_further()): exec/run.c says why that is enough for progress.
+ * (loop_executor_start_elsewhere()): exec/run.c says why that is enough for progress.
  *
  * Lifetime. An executor with a thread of its own is joined when that thread has ended. On the
  * caller's loop the manager may be the last user of the executor. So the manager holds a task
@@ -316,7 +316,7 @@ static int loop_executor_submit(fl_executor *e, struct fl__task_block *block)
 	return 0;
 }
 
-static bool loop_executor_start_further(fl_executor *e, struct fl__task_block *block)
+static bool loop_executor_start_elsewhere(fl_executor *e, struct fl__task_block *block)
 {
 	struct loop_executor *c = loop_executor_of(e);
 	FL__HELD(&e->lock);
@@ -331,7 +331,7 @@ static bool loop_executor_start_further(fl_executor *e, struct fl__task_block *b
 	return rc == 0;
 }
 
-static void loop_executor_wake_all(fl_executor *e)
+static void loop_executor_on_closed(fl_executor *e)
 {
 	fl_cond_signal(&loop_executor_of(e)->work);
 }
@@ -384,11 +384,11 @@ static const struct fl__executor_ops loop_executor_ops = {
     .kind = "loop",
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
     .submit = loop_executor_submit,
-    .wake_all = loop_executor_wake_all,
+    .on_closed = loop_executor_on_closed,
     .join = loop_executor_join,
     .is_busy = loop_executor_is_busy,
     .destroy = loop_executor_destroy,
-    .further = loop_executor_start_further,
+    .start_elsewhere = loop_executor_start_elsewhere,
     .would_hang = loop_executor_would_hang,
 };
 

@@ -6,3 +6,6 @@
  * is a negative errno (-EIO)" to `text`, and returns that.
  */
 const char *fl__error_describe(int error, char text[64]);
+
+/* Calls the error handler (fl_fiber_set_error_handler). */
+void fl__fiber_report_error(const char *name, int error);

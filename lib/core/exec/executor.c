@@ -51,7 +51,7 @@ static int executor_copy(const void *from, size_t n, size_t size, void *copy)
 }
 
 FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
-                               const fl_executor_config *config, bool lasting)
+                               const fl_executor_config *config, bool freed_with_blocks)
 {
 	if (!executor_config_is_usable(config))
 		return -EINVAL;
@@ -60,7 +60,7 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 		rc = executor_copy(config->initialize_arg, 1, config->initialize->arg_size, &e->initialize_arg);
 	const uint32_t fork_count = fl__fork_count;
 	const struct fl__task_block_owner of = {e, fork_count, ops->withdraw != NULL};
-	e->blocks = rc == 0 ? fl__task_blocks_new(&of, lasting ? e : NULL) : NULL;
+	e->blocks = rc == 0 ? fl__task_blocks_new(&of, freed_with_blocks ? e : NULL) : NULL;
 	if (!e->blocks) {
 		fl__free(e->regions);
 		fl__free(e->initialize_arg);

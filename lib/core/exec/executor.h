@@ -14,20 +14,18 @@
 /*
  * The executor interface: what each kind of executor implements, and what all kinds share.
  *
- * An executor knows each of its tasks (task blocks, task_blocks.h) until the task has ended:
+ * An executor knows each of its tasks (task blocks, task_blocks.h) until the task has ended. The
+ * table "the life of a task" in docs/design.md has all states. Here are those of three words:
  *
- *   state     where                               entered when
- *   queued    in `queue`, pending                 submit adds the task
- *   running   in a context's frame, in `running`  a worker, or a context that helps, takes it
- *   foreign   counted by `foreign`                a context claims it, but not by a worker's
- *                                                 take: a canceller, a context that helps, or a
- *                                                 cancel or failure of the executor
- *   ended     nowhere
+ *   word      the task
+ *   queue     is pending
+ *   running   runs in a frame of this list
+ *   foreign   was claimed, but neither by a worker's take nor by a submit that runs it
  *
- * The table is that of kinds without a backlog of their own. A kind with `take_oldest` (the thread
- * executor) has its queued tasks in that backlog, and list_running() lists those that its workers
- * run; `running` then has only the frames of contexts that help, and of calls of FL_FULL_RUN. A task
- * that a context helps with is both running and foreign, also if that context is a worker.
+ * A kind with `take_oldest` (the thread executor) has its pending tasks in a backlog of its own.
+ * list_running() lists those that its workers run; `running` then has only the frames of contexts
+ * that help, and of submits that run their task. A task that a context helps with is both running
+ * and foreign, also if that context is a worker.
  *
  * A foreign context claims a task, removes it from `queue` and counts it, in one section of the
  * lock. A join waits until no task is queued, running or foreign. So a task block's pointer to the
@@ -70,8 +68,11 @@ struct fl__executor_ops {
 	size_t result_most;
 	/* Takes over the producer's reference to the future, unless it returns an error. */
 	int (*submit)(fl_executor *e, struct fl__task_block *block);
-	/* Under the lock, when `closed` or `broken` was set: wakes threads that wait for tasks. */
-	void (*wake_all)(fl_executor *e);
+	/*
+	 * Under the lock, when `closed` or `broken` was set: closes the kind's own backlog, and wakes
+	 * threads that wait for tasks or permits, as far as they must know.
+	 */
+	void (*on_closed)(fl_executor *e);
 	/*
 	 * Under the lock, when closed: waits until all has ended, as fl_cond_wait_until(). NULL:
 	 * when no task is left, nothing is.
@@ -86,10 +87,10 @@ struct fl__executor_ops {
 	/* After a join. In a forked child it takes no lock and does not wait. */
 	void (*destroy)(fl_executor *e);
 	/*
-	 * A context that serves `e` is about to wait for the task. True: another context will run
-	 * it, whatever else waits. False, or NULL: the waiter runs the task if it is still queued.
+	 * A context that serves `e` is about to wait for the task. True: another context runs it,
+	 * whatever else waits. False, or NULL: the waiter runs the task if it is still queued.
 	 */
-	bool (*further)(fl_executor *e, struct fl__task_block *block);
+	bool (*start_elsewhere)(fl_executor *e, struct fl__task_block *block);
 	/* Whether a join by the caller, which runs no task of `e`, would hang. NULL: never. */
 	bool (*would_hang)(fl_executor *e);
 	/*
@@ -116,10 +117,13 @@ struct fl__executor_ops {
 	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; NULL: not possible */
 	/*
 	 * Without the lock: the calling worker, with first frame `run` (ctx->worker), begins or
-	 * ends a blocking section. May be NULL.
+	 * ends a blocking section. NULL: the kind's workers never set ctx->worker.
 	 */
 	void (*block)(struct fl__run *run, bool begins);
-	/* Without the lock: the calling worker runs no more user code before its next task. */
+	/*
+	 * Without the lock: the calling worker runs no more user code before its next task. NULL:
+	 * as `block`, or the worker's frame never has a future.
+	 */
 	void (*ends)(struct fl__run *run);
 	/*
 	 * Adds the kind's numbers. Also called without the lock, for the debug dump, and in a signal
@@ -178,11 +182,12 @@ struct fl_executor {
 };
 
 /*
- * After fl__permits_init(), if the kind has permits. `e` is zeroed, `config` not NULL. `lasting`:
- * the memory of `e` is freed with its last task block, not by destroy(). 0, -ENOMEM, -EINVAL.
+ * After fl__permits_init(), if the kind has permits. `e` is zeroed, `config` not NULL.
+ * `freed_with_blocks`: the memory of `e` is freed with its last task block, not by destroy().
+ * 0, -ENOMEM, -EINVAL.
  */
 int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
-                      const fl_executor_config *config, bool lasting);
+                      const fl_executor_config *config, bool freed_with_blocks);
 void fl__executor_fini(fl_executor *e);
 
 /* Else logs that, in the name of `function`. */
@@ -243,7 +248,7 @@ static inline bool fl__executor_is_forked(const fl_executor *e)
 int fl__executor_refuses(const fl_executor *e);
 
 /* block->permit. */
-enum fl__admission {
+enum fl__permit {
 	FL__PERMIT_NONE,    /* needs no permit */
 	FL__PERMIT_PENDING, /* holds a permit until it begins */
 	FL__PERMIT_INLINE,  /* its submit runs it */
@@ -252,7 +257,7 @@ enum fl__admission {
 /* Returns 0 or -EINVAL. */
 int fl__permits_init(struct fl__permits *permits, const fl_executor_config *config);
 
-void fl__permit_release(fl_executor *e, enum fl__admission permit);
+void fl__permit_release(fl_executor *e, enum fl__permit permit);
 
 /* Under the lock: from now on no submit waits for a permit. */
 void fl__permits_close(fl_executor *e);
@@ -307,7 +312,7 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const stru
  * Afterwards the block may be gone, unless the caller has a reference. After an error no other
  * context has seen it.
  */
-static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *block, enum fl__admission permit)
+static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *block, enum fl__permit permit)
 {
 	if (permit != FL__PERMIT_NONE)
 		block->permit = (uint8_t)permit;
@@ -348,7 +353,10 @@ extern uint32_t fl__executors_detached;
  */
 void fl__executor_break(fl_executor *e, const char *text);
 
-/* Queued tasks get the message `text`. `e` accepts later tasks. */
+/*
+ * Queued tasks get the message `text`. `e` accepts later tasks. Not for kinds with `take_oldest`,
+ * whose backlog must be closed first.
+ */
 void fl__executor_end_queued(fl_executor *e, int error, const char *text);
 
 /*
@@ -358,7 +366,10 @@ void fl__executor_end_queued(fl_executor *e, int error, const char *text);
  */
 struct fl__run {
 	fl_executor *executor;
-	/* the task that runs, until its callbacks have returned; NULL: none */
+	/*
+	 * the task that runs, until its callbacks have returned; NULL: none. Between two tasks of a
+	 * thread pool's worker: the last one, which may be gone, so the pointer is only compared
+	 */
 	fl_future *future;
 	enum fl__claim claim;
 	/* the task's function runs; in a worker process `future` is NULL */
@@ -369,9 +380,6 @@ struct fl__run {
 	/* in executor->running; guarded by its lock */
 	struct fl__run *next, **link;
 	size_t begun; /* how many tasks of fl__run_task() were begun before */
-	/* of the context before fl__run_enter() */
-	void (*help)(struct fl__ctx *ctx, void *future);
-	void *helper;
 };
 
 /* The calling context may then run tasks of `e` inline. */

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../base/atomic.h"
+#include "../base/error.h"
 #include <fairlead/group.h>
 #include <stdbool.h>
 
@@ -48,9 +49,6 @@ struct fl__group_failure {
 	const char *text;
 };
 void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure *failure);
-
-/* Calls the error handler (fl_fiber_set_error_handler). */
-void fl__fiber_report_error(const char *name, int error);
 
 /* Called after a fiber's end was published. The caller's last access to the group. */
 void fl__group_fiber_left(fl_group *g);

@@ -169,8 +169,7 @@ static struct fl__run *run_innermost(const struct fl__ctx *ctx)
 inline void fl__run_enter(struct fl__run *run, fl_executor *e)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	*run = (struct fl__run){
-	    .executor = e, .outer = run_innermost(ctx), .help = ctx->help, .helper = ctx->front.inside.helper};
+	*run = (struct fl__run){.executor = e, .outer = run_innermost(ctx)};
 	ctx->help = run_help;
 	ctx->front.inside.helper = run;
 }
@@ -178,8 +177,8 @@ inline void fl__run_enter(struct fl__run *run, fl_executor *e)
 void fl__run_leave(struct fl__run *run)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	ctx->help = run->help;
-	ctx->front.inside.helper = run->helper;
+	ctx->help = run->outer ? run_help : NULL;
+	ctx->front.inside.helper = run->outer;
 }
 
 void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim)
@@ -232,7 +231,7 @@ int fl__run_function(struct fl__run *run, char **message)
 void fl__run_ends(const fl_future *f)
 {
 	struct fl__run *run = fl__ctx_get()->worker;
-	if (run && run->future == f && fl__future_ends_promptly(f))
+	if (run && run->future == f && fl__future_is_in_last_callback(f))
 		run->executor->ops->ends(run);
 }
 
@@ -344,7 +343,7 @@ static void run_help(struct fl__ctx *ctx, void *future)
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
 	if (!fl__run_serves(e) || fl__executor_is_forked(e))
 		return;
-	if (e->ops->further && e->ops->further(e, fl__task_block_of(f)))
+	if (e->ops->start_elsewhere && e->ops->start_elsewhere(e, fl__task_block_of(f)))
 		return;
 	struct fl__run run;
 	const struct fl__awaited awaits = ctx->awaits; /* of the wait, not of the task */

@@ -7,7 +7,7 @@
 #include "executor.h"
 #include <errno.h>
 
-static void sequential_wake_all(fl_executor *e)
+static void sequential_on_closed(fl_executor *e)
 {
 	(void)e; /* no thread waits for tasks */
 }
@@ -22,7 +22,7 @@ static const struct fl__executor_ops sequential_ops = {
     .kind = "sequential",
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_NESTED,
     .submit = fl__run_here,
-    .wake_all = sequential_wake_all,
+    .on_closed = sequential_on_closed,
     .destroy = sequential_destroy,
 };
 

@@ -39,8 +39,7 @@ FL__COLD static void executor_take_queued(fl_executor *e, bool to_cancel, struct
 		bool ours = to_cancel ? fl__future_claim_cancel(&block->future)
 		                      : fl__future_claim(&block->future) != FL__CLAIM_LOST;
 		fl__task_list_add(ours ? &taken->ours : &taken->theirs, block);
-		/* a kind that lists what its workers run must not list the block again */
-		block->queued = e->ops->list_running != NULL;
+		block->queued = 0; /* no worker runs it, so list_running() does not find it */
 	}
 	e->foreign += taken->ours.length;
 	e->not_run += taken->ours.length;
@@ -78,7 +77,7 @@ void fl__executor_break(fl_executor *e, const char *text)
 			e->why_broken = why;
 			why = NULL;
 		}
-		e->ops->wake_all(e);
+		e->ops->on_closed(e);
 		if (e->ops->recall)
 			e->ops->recall(e, false);
 		executor_take_queued(e, false, &taken);
@@ -102,7 +101,7 @@ static void executor_close_locked(fl_executor *e)
 	if (e->closed)
 		return;
 	e->closed = true;
-	e->ops->wake_all(e);
+	e->ops->on_closed(e);
 }
 
 void fl_executor_close(fl_executor *e)

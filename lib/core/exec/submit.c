@@ -3,9 +3,16 @@
  * Submits a task in a task block. A bounded backlog has permits (executor.h). `copied`: the
  * callback's argument, of so many bytes, is in the block.
  *
- * A submit from a task of the same executor never waits for a permit: it might wait for its own
- * worker. Unless its deadline has passed, the submit runs its task as a call. At nesting depth
- * NESTING_MAX a submit ignores the bound, or calls would nest without end.
+ * A submit to a full backlog depends on `when_full`:
+ *
+ *   FL_FULL_REFUSE  returns -ENOBUFS, also in a task of the executor
+ *   FL_FULL_RUN     runs its task as a call, whatever its deadline
+ *   FL_FULL_WAIT    waits for a permit; but in a task of the same executor it might wait for its
+ *                   own worker. So there it runs its task as a call, or, if its deadline has
+ *                   passed, returns -ETIMEDOUT.
+ *
+ * At nesting depth NESTING_MAX a submit that would run its task ignores the bound, or calls would
+ * nest without end.
  *
  * fl_submit() goes its *short way* while two words are equal. A submit has time for one comparison,
  * so whatever needs the long way makes one of the two differ:
@@ -41,7 +48,7 @@ int fl__permits_init(struct fl__permits *permits, const fl_executor_config *conf
 	return fl_sem_init(&permits->free, permits->bound);
 }
 
-void fl__permit_release(fl_executor *e, enum fl__admission permit)
+void fl__permit_release(fl_executor *e, enum fl__permit permit)
 {
 	if (permit == FL__PERMIT_PENDING)
 		fl_sem_release(&e->permits.free);
@@ -60,7 +67,7 @@ void fl__permits_close(fl_executor *e)
 
 /* How a submit's task is admitted. 0, -ENOBUFS, -ETIMEDOUT, -ECANCELED. */
 SUBMIT_INLINE int submit_acquire_permit(fl_executor *e, fl_time deadline, fl_cancel_token *cancel,
-                                        enum fl__admission *permit)
+                                        enum fl__permit *permit)
 {
 	enum { NESTING_MAX = 64 };
 	struct fl__permits *permits = &e->permits;
@@ -92,7 +99,7 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 		return -EOWNERDEAD;
 	if (submit_is_too_big(type, count))
 		return -E2BIG;
-	enum fl__admission permit = patience ? FL__PERMIT_INLINE : FL__PERMIT_NONE;
+	enum fl__permit permit = patience ? FL__PERMIT_INLINE : FL__PERMIT_NONE;
 	int rc = 0;
 	(void)fl__ctx_get(); /* a kind's submit may use fl__ctx_current */
 	if (patience && patience != &fl__here)

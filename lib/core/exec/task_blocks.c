@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A pool of task blocks has slabs, per-context caches and central lists. A cache has free lists
- * with a few blocks of each size, for one context. The central list of a size has all other free
+ * A pool of task blocks has slabs, caches and central lists. A cache has free lists with a few
+ * blocks of each size. A context uses the cache of its id, modulo CACHES, or, while another context
+ * is in that cache, the next one that is free. The central list of a size has all other free
  * blocks, in chains of about CHAIN. So contexts that only make or only free blocks meet once in
  * CHAIN blocks.
  *

@@ -20,11 +20,14 @@ struct fl__task_block {
 	struct fl__task_block *next, *prev;
 	/* elements of a map's chunk that succeeded; in a chain's first block: its length */
 	uint32_t done;
-	/* in a queue of the executor: executor.h, backlog.h; guarded by its lock */
+	/*
+	 * in the executor's `queue`, in an overflow list (backlog.h), or listed by a cancel as
+	 * running; not in a ring. Guarded by the executor's lock
+	 */
 	uint8_t queued;
 	/* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
 	uint8_t asked;
-	uint8_t permit; /* enum fl__admission */
+	uint8_t permit; /* enum fl__permit */
 	uint8_t size;   /* the index of its size; or FL__TASK_BLOCK_OWN */
 	/* The rest: only where tasks run in other processes; guarded by the lock. */
 	/* worker processes that died when the task was next, but not started */
@@ -183,6 +186,9 @@ enum {
 	FL__TASK_BLOCK_HEAD = (offsetof(struct fl__task_block, suspicions) + FL__TASK_BLOCK_PART - 1) /
 	                      FL__TASK_BLOCK_PART * FL__TASK_BLOCK_PART
 };
+
+/* fl_submit() copies the argument of a small type, and would not hold its bytes. */
+_Static_assert(sizeof(fl_bytes) >= 2 * FL__TASK_BLOCK_PART, "no small type has an fl_bytes");
 
 /* Alignments are powers of two: then none is above PART. */
 static inline bool fl__task_type_is_small(const fl_task_type *type)

@@ -2,7 +2,8 @@
 /*
  * The future of a task: what a cancel, a release and the end by a foreign context do with the
  * task's executor. Kinds that run tasks in other processes have a table of their own, which shares
- * most of these operations (process/remote/remote.c). So no function asks where a task runs.
+ * most of these operations (process/remote/remote.c). A cancel asks such a kind for the task first,
+ * by its operation `withdraw`.
  */
 #include "../base/atomic.h"
 #include "executor.h"

@@ -305,7 +305,7 @@ bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
 {
 	struct fl__fork_worker *self = fl__fork_worker_of(front);
 	/* the waking thread has set `used` */
-	if (!self || !fl__load_relaxed(&forks->used))
+	if (!fl__load_relaxed(&forks->used))
 		return false;
 	struct fl__fork_worker *v = fork_find(self);
 	if (!v && fork_search(forks, self))
@@ -319,7 +319,7 @@ bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
 bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *front)
 {
 	struct fl__fork_worker *self = fl__fork_worker_of(front);
-	if (!self || fl__load_relaxed(&forks->n) == 1) /* a hint */
+	if (fl__load_relaxed(&forks->n) == 1) /* a hint */
 		return false;
 	fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: the fence of fork_take_any() orders it */
 	/* the first fork calls `wake` */

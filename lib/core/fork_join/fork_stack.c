@@ -84,7 +84,7 @@ void fl__forks_leave(struct fl__fork_stack *self)
 
 bool fl__forks_any(const struct fl__fork_stack *self)
 {
-	return self && self->next != ((const struct fl__fork_worker *)(const void *)self)->slots;
+	return self->next != ((const struct fl__fork_worker *)(const void *)self)->slots;
 }
 
 size_t fl__forks_stolen(const struct fl__forks *forks)

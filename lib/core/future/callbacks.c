@@ -56,7 +56,7 @@ void fl__future_run_callbacks(fl_future *f, struct fl__callback *list)
 	ctx->front.inside.calling = calling.outer;
 }
 
-bool fl__future_ends_promptly(const fl_future *f)
+bool fl__future_is_in_last_callback(const fl_future *f)
 {
 	const struct fl__ending *now = fl__ctx_get()->front.inside.calling->innermost;
 	return now->future == f && !now->left && !now->outer && !f->type->drop_result;

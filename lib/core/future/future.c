@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Futures: references, claims and ends. Bits of `state` (each with the prefix FL__FUTURE_):
+ * Futures: references, claims and ends. The table "the life of a task" in docs/design.md has what
+ * happens to a task outside of its future. Bits of `state` (each with the prefix FL__FUTURE_):
  *
  *   CLAIMED    one context alone may end the   fl__future_claim(),            never
  *              future, and must                fl__future_claim_cancel(),
  *                                              fl__future_claim_ended(): CAS;
  *                                              invariant 6: a store
- *   CANCELLED  the claim was for a cancel      the same CAS                   never
- *   EXPIRED    the future ends with            the same CAS;                  never
+ *   CANCELLED  the claim was for a cancel      the same CAS; if the token is  never
+ *                                              APART, the claimer after it
+ *   EXPIRED    the future ends with            the same; or                   never
  *              -ETIMEDOUT, since the           fl__future_set_error(),
  *              deadline has passed             before the end
  *   ENDED      the end is published            the ending CAS;                never
@@ -39,7 +41,10 @@
  *   1. Exactly one context claims. That context alone writes error, message and result, and ends
  *      the future.
  *   2. Linearization points: of start and cancel, the claim's CAS; of the end, the ending CAS; or
- *      the stores of invariant 6.
+ *      the stores of invariant 6. The claim of a future whose token is APART does not yet say
+ *      whether the task starts: the claimer then asks for the token, and may set CANCELLED. In
+ *      between the state is FL_RUNNING. No user sees that: only tasks of groups have such tokens,
+ *      and the user gets the future of such a task in its callback alone, after the end.
  *      While GUARDED is set, one section under `lock` ends the token, detaches the callbacks and
  *      does the ending CAS. A thread that wants to request the token or to add a callback sets
  *      GUARDED first, unless the future has ended. Then the thread takes the lock and reads the
@@ -67,9 +72,9 @@
  * without callbacks a lock.
  *
  * A token that is APART (cancel.c) is asked for only by the context that has claimed the future:
- * until that context ends it, the parent exists. So such a future is claimed first, and is then
- * claimed for a cancel if its token is requested. Lock order: an executor's, `lock`, a token's tree, a bucket of the
- * parking lot.
+ * until that context ends it, the parent exists. So such a future is claimed first, and its claim
+ * is then one for a cancel if its token is requested. Lock order: an executor's, `lock`, a token's
+ * tree, a bucket of the parking lot.
  */
 #include "future.h"
 #include "../base/atomic.h"
@@ -378,7 +383,7 @@ void fl__future_finish(fl_future *f, int error, char *message)
 	fl__future_run_callbacks(f, future_publish(f));
 }
 
-bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks)
+bool fl__future_publish_end(fl_future *f, struct fl__callback **callbacks)
 {
 	bool freed = false;
 	const uint32_t before = future_try_publish(f, FL__FUTURE_REF, callbacks);

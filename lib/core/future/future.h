@@ -164,10 +164,16 @@ void fl__future_keep_result(fl_future *f);
 
 bool fl__future_keeps_result(const fl_future *f);
 
-/* The steps of fl__future_finish(), which also free the producer's reference. Calls drop hooks. */
+/*
+ * The steps of fl__future_finish(). Together they also free the producer's reference: the second or
+ * the third step does. The first and the third call drop hooks.
+ */
 void fl__future_set_end(fl_future *f, int error, char *message);
-/* Publishes the end; no user code. False: the caller must call fl__future_end_rest(). */
-bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks);
+/*
+ * Publishes the end; no user code. True: it has also freed the producer's reference. False: the
+ * caller must call fl__future_end_rest(), which frees it after the callbacks.
+ */
+bool fl__future_publish_end(fl_future *f, struct fl__callback **callbacks);
 void fl__future_end_rest(fl_future *f, struct fl__callback *callbacks);
 
 /* After fl__future_finish() by a context other than the producer. Frees its reference. */
@@ -255,7 +261,7 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 void fl__future_run_callbacks(fl_future *f, struct fl__callback *list);
 
 /* In a callback of `f`: whether no more user code runs here before its reference is freed. */
-bool fl__future_ends_promptly(const fl_future *f);
+bool fl__future_is_in_last_callback(const fl_future *f);
 
 /* Cannot fail: the caller's `node` must live until the callback is called. */
 void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);

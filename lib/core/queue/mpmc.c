@@ -34,7 +34,8 @@
  *   4. WAIT is set only at a moment when the ring is empty (full). The waiter reads the head as h,
  *      and the CAS finds the tail at h. The head is never beyond the tail, so it is still h. The
  *      next claim is a CAS on the same word, and that claim alone finds WAIT. So the waiter needs
- *      no second look at the ring, and puts and gets need no fence.
+ *      no second look at the ring, and puts and gets need no fence. (The thread pool is an
+ *      exception: fl__backlog_watch() sets WAIT in a ring with items, and then counts the items.)
  *
  * Linearization. Put and get: the CAS of the claim. "Full": the load of the tail, t, in the last
  * round. The head, loaded later, is t - one lap. At the load of the tail the head was at least

@@ -32,7 +32,8 @@
  *   listed     a bit for each queue: it may have a task,    set for the injectors, for ever; for a
  *              or no mark                                   local queue by its worker, after a put
  *                                                           that has cleared the mark; cleared
- *                                                           by fl__backlog_take_locked()
+ *                                                           by fl__backlog_take_locked(), which
+ *                                                           may set it again (invariant 6)
  *   takes,     how often the worker has looked for a task;  the worker
  *   visited    the queue that it has visited last
  *   spills     0: the worker puts its tasks into its local  the worker: set by fl__local_spill(),
@@ -114,7 +115,7 @@ static int backlog_make_queue(struct fl__backlog *b, struct fl__task_queue *queu
 	return 0;
 }
 
-/* The next listed queue after this one, listed or not. Returns NULL if there is none. */
+/* The first listed queue after `queue`, which itself may be listed or not. NULL: there is none. */
 static struct fl__task_queue *backlog_after(const struct fl__backlog *b, const struct fl__task_queue *queue)
 {
 	/*

@@ -8,7 +8,10 @@
  *                                                            woken or started; -1 by a worker that
  *                                                            has found a task
  *                                                            (fl__pool_stop_searching()), and under
- *                                                            the lock when it sleeps or ends
+ *                                                            the lock when it sleeps or ends, or
+ *                                                            when no worker could be started. -1
+ *                                                            and later +1 around an initializer and
+ *                                                            a fork. taking.c: calls
  *   idle            workers that sleep, in `sleepers`        under the lock; -1 by the waking
  *                                                            thread, or by a worker after its
  *                                                            sleep timed out
@@ -76,7 +79,8 @@
  *   asleep, crowded                the workers that are active, who are as many as may be. If all
  *                                  of them doze, fl__pool_relieve() lets this worker go on
  *   its end, the pool over         nobody: nothing more comes
- *   its end, one too many          fl__pool_settle(), in the same section of the lock
+ *   its end, one too many, or      fl__pool_settle(), in the same section of the lock
+ *   idle for too long
  *
  * `has_forks` goes the same way: a worker that cleared it and was to look for forks sets it again
  * before it sleeps or ends, and one that has found a task instead wakes another worker for it.
@@ -368,7 +372,7 @@ struct fl__pool_taken fl__pool_search(struct fl__thread_worker *w)
 		if (taken.block)
 			break;
 		/* a hint; tasks of an injector's list come before forks, and are taken under the lock */
-		if (!taken.crowded && !fl__backlog_any(&p->backlog)) {
+		if (!taken.must_lock && !fl__backlog_any(&p->backlog)) {
 			called = false;
 			if (pool_help_forks(w))
 				continue;

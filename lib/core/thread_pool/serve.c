@@ -18,9 +18,9 @@
 #endif
 
 /*
- * For a worker that has just found no task. Pauses, if the worker has ended several tasks since it
- * last found none, until the submitter is some tasks ahead: else both use the same cache lines for
- * each task.
+ * For a worker that has just found no task. Pauses for a fixed time, if the worker has ended
+ * several tasks since it last found none. The submitter is then likely to be some tasks ahead: else
+ * both use the same cache lines for each task.
  */
 static bool pool_pause_if_caught_up(struct fl__thread_worker *w)
 {
@@ -37,14 +37,14 @@ FL__POOL_INLINE struct fl__pool_taken pool_next(struct fl__thread_worker *w, str
 	struct fl__pool_taken taken;
 	do
 		taken = fl__pool_take(w, p, false, false);
-	while (!taken.block && !taken.crowded && pool_pause_if_caught_up(w)); /* once: no task began since */
+	while (!taken.block && !taken.must_lock && pool_pause_if_caught_up(w)); /* once: no task began since */
 	if (taken.block)
 		return taken;
 	fl__add_relaxed(&p->searching, 1); /* as in fl__pool_wake_locked() */
 	/* the count; pairs with pool_looks_next() */
 	fl__store_release(&w->doing, FL__POOL_ELSE);
 	/* FENCED never changes; the worker was counted twice */
-	if (fl__pool_is_called(w, fl__load_relaxed(&p->crowded)))
+	if (fl__pool_is_called(w, fl__load_relaxed(&p->flags)))
 		fl__sub_relaxed(&p->searching, 1);
 	return fl__pool_search(w);
 }
@@ -58,7 +58,7 @@ FL__POOL_INLINE bool pool_end_unshared(struct fl__thread_worker *w, const struct
 {
 	fl__in_program_order();
 	/* fl__pool_fence_workers() orders it */
-	if (fl__unlikely(fl__load_relaxed(&p->crowded) & (FL__POOL_FENCED | FL__POOL_LISTED)) ||
+	if (fl__unlikely(fl__load_relaxed(&p->flags) & (FL__POOL_FENCED | FL__POOL_LISTED)) ||
 	    !fl__future_is_unshared(f, FL__FUTURE_CLAIMED) || f->type->drop_result)
 		return false;
 	fl__store_relaxed(&f->state, FL__FUTURE_CLAIMED | FL__FUTURE_ENDED); /* unshared */
@@ -73,7 +73,9 @@ FL__POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_poo
 	if (fl__unlikely(taken.claim != FL__CLAIM_RUN)) {
 		if (taken.claim == FL__CLAIM_LOST) {               /* by a foreign context */
 			fl__sub_relaxed(&p->backlog.n_claimed, 1); /* approximate */
-			fl_future_free(&block->future);            /* the producer's reference */
+			/* a drop hook may end a future at the address of the last one: fl__run_ends() */
+			w->run.future = NULL;
+			fl_future_free(&block->future); /* the producer's reference */
 			return;
 		}
 		fl__store_relaxed(&w->skipped, w->skipped + 1); /* for statistics */
@@ -96,10 +98,10 @@ FL__POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_poo
 	if (fl__likely(pool_end_unshared(w, p, &block->future)))
 		return;
 	struct fl__callback *callbacks;
-	if (fl__unlikely(!fl__future_end_promptly(&block->future, &callbacks))) {
+	if (fl__unlikely(!fl__future_publish_end(&block->future, &callbacks))) {
 		/* publishes nothing; FENCED never changes */
 		fl__store_relaxed(&w->doing, FL__POOL_ELSE);
-		if (fl__pool_is_called(w, fl__load_relaxed(&p->crowded)))
+		if (fl__pool_is_called(w, fl__load_relaxed(&p->flags)))
 			fl__pool_stop_searching(p);
 		fl__future_end_rest(&block->future, callbacks);
 	}

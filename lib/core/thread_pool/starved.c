@@ -181,7 +181,7 @@ int64_t fl__pool_doze(const struct fl__wait *wait, bool begins)
 		 */
 		fl__sub_seq_cst(&p->dozing, 1);
 		if (fl__load_seq_cst(&p->stand_ins) > 0)
-			fl__or_release(&p->crowded, FL__POOL_AWAKE); /* pairs with fl__pool_recount() */
+			fl__or_release(&p->flags, FL__POOL_AWAKE); /* pairs with fl__pool_recount() */
 		return FL__NEVER;
 	}
 	/* the pool's lock is held for a short time, and by no task */

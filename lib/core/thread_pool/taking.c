@@ -9,14 +9,18 @@
  *     an address    it runs the task of this future          fl__pool_take(), which has claimed it
  *     BETWEEN (2)   it will take a task, and runs no user    pool_ends() and pool_run(), before
  *                   code before                              they publish an end; fl__pool_take()
- *                                                            without a task
- *     ELSE (0)      anything else                            pool_next(), before a search; if user
- *                                                            code follows the end, pool_run()
+ *                                                            between two tasks, if it found none
+ *     ELSE (0)      anything else: it searches, or runs a    fl__pool_forget(), after each task,
+ *                   drop hook or callbacks                   until BETWEEN; fl__pool_take() in a
+ *                                                            search that found no task, or if
+ *                                                            another context had claimed the task;
+ *                                                            pool_next(), before a search;
+ *                                                            pool_run(), before callbacks
  *   called          of a worker, bool: a thread has counted  set under the lock by
  *                   it in `searching`                        fl__pool_call_worker(), in place of a
  *                                                            start; cleared by the worker, or by
  *                                                            that thread: swap
- *   crowded         flags, read by each take
+ *   flags           of the pool, read by each take
  *     CROWDED (1)   some workers must step back: more are    under the lock, by the recount
  *                   active than may be, or `surplus`
  *     FENCED (2)    the system has no membarrier(): each     at creation
@@ -26,7 +30,9 @@
  *     LISTED (8)    the closed pool's running tasks have     under the lock
  *                   been listed, and may have references
  *     HELD (16)     no worker takes a task                   under the lock, by a cancel that takes
- *                                                            all tasks out, or by a break
+ *                                                            all tasks out, or by a break; cleared
+ *                                                            in the same section of the lock, which
+ *                                                            has no recount: that would clear it
  *
  * A call counts the worker in `searching` (+1), before it stores `called`. Who ends that search:
  *
@@ -56,7 +62,7 @@
 void fl__pool_fence_workers(const struct fl__thread_pool *p)
 {
 	if (fl__pool_flags(p) & FL__POOL_FENCED)
-		fl__fence_seq_cst(); /* pairs with pool_read_crowded() and fl__pool_is_called() */
+		fl__fence_seq_cst(); /* pairs with pool_read_flags() and fl__pool_is_called() */
 	else if (fl__sys.membarrier() != 0)
 		fl__panic("fl_executor", p, "membarrier() works no more: has it been forbidden since?");
 }
@@ -102,19 +108,19 @@ FL__COLD void fl__pool_hold_takes(struct fl__thread_pool *p)
 {
 	if (fl__pool_flags(p) & FL__POOL_HELD)
 		return;
-	fl__or_relaxed(&p->crowded, FL__POOL_HELD); /* as CROWDED */
+	fl__or_relaxed(&p->flags, FL__POOL_HELD); /* as CROWDED */
 	fl__pool_fence_takes(p);
 }
 
 FL__COLD void fl__pool_release_takes(struct fl__thread_pool *p)
 {
-	fl__and_relaxed(&p->crowded, ~(uint32_t)FL__POOL_HELD); /* the lock orders it */
+	fl__and_relaxed(&p->flags, ~(uint32_t)FL__POOL_HELD); /* the lock orders it */
 }
 
 FL__COLD void fl__pool_list_running(fl_executor *e, struct fl__task_list *running)
 {
 	struct fl__thread_pool *p = fl__pool_of(e);
-	fl__or_relaxed(&p->crowded, FL__POOL_LISTED); /* see pool_end_unshared() */
+	fl__or_relaxed(&p->flags, FL__POOL_LISTED); /* see pool_end_unshared() */
 	fl__pool_fence_workers(p);
 	FL__EACH (struct fl__thread_worker, w, p->workers) {
 		uintptr_t doing;

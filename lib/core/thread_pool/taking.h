@@ -13,7 +13,8 @@
 struct fl__pool_taken {
 	struct fl__task_block *block; /* NULL: none */
 	enum fl__claim claim;
-	bool crowded; /* no task: the worker must step back */
+	/* the take saw CROWDED, AWAKE or HELD, and took no task: look under the lock */
+	bool must_lock;
 };
 
 /* `doing` of a worker: one of these, or the address of the future of the task that it runs. */
@@ -27,13 +28,13 @@ static inline fl_future *fl__pool_task_of(uintptr_t doing)
 
 static inline uint32_t fl__pool_flags(const struct fl__thread_pool *p)
 {
-	return fl__load_relaxed(&p->crowded); /* workers that wake change AWAKE alone */
+	return fl__load_relaxed(&p->flags); /* workers that wake change AWAKE alone */
 }
 
 /* Makes every worker pass a fence: it and the caller then see what the other stored before. */
 void fl__pool_fence_workers(const struct fl__thread_pool *p);
 
-/* After a store to `crowded`: waits until each take that may not have seen it has ended. */
+/* After a store to `flags`: waits until each take that may not have seen it has ended. */
 void fl__pool_fence_takes(struct fl__thread_pool *p);
 
 /* Under the lock: no worker takes a task, or has one in its hands, until the release. */
@@ -50,19 +51,19 @@ bool fl__pool_call_worker(struct fl__thread_pool *p);
 void fl__pool_list_running(fl_executor *e, struct fl__task_list *running);
 
 /* Read by a worker that has just announced its take, as fl__pool_fence_takes() needs. */
-FL__POOL_INLINE uint32_t pool_read_crowded(const struct fl__thread_pool *p)
+FL__POOL_INLINE uint32_t pool_read_flags(const struct fl__thread_pool *p)
 {
 	fl__in_program_order();
-	const uint32_t seen = fl__load_relaxed(&p->crowded); /* fl__pool_fence_takes() orders it */
+	const uint32_t seen = fl__load_relaxed(&p->flags); /* fl__pool_fence_takes() orders it */
 	if (fl__likely(!(seen & FL__POOL_FENCED)))
 		return seen;
-	fl__fence_seq_cst();                  /* pairs with fl__pool_fence_workers() */
-	return fl__load_relaxed(&p->crowded); /* the fence orders it */
+	fl__fence_seq_cst();                /* pairs with fl__pool_fence_workers() */
+	return fl__load_relaxed(&p->flags); /* the fence orders it */
 }
 
 /*
  * For a worker that has just stored in `doing` what it does next: whether a call has counted it
- * as searching. `flags`: `crowded`, as read at any time.
+ * as searching. `flags`: those of the pool, as read at any time.
  */
 FL__POOL_INLINE bool fl__pool_is_called(struct fl__thread_worker *w, uint32_t flags)
 {
@@ -93,9 +94,9 @@ FL__POOL_INLINE struct fl__pool_taken fl__pool_take(struct fl__thread_worker *w,
 	unsigned owes = 0;
 	struct fl__pool_taken taken = {.claim = FL__CLAIM_LOST};
 	fl__store_relaxed(&w->doing, FL__POOL_TAKING);
-	const uint32_t flags = pool_read_crowded(p);
-	taken.crowded = flags & (FL__POOL_CROWDED | FL__POOL_AWAKE | FL__POOL_HELD);
-	if (!taken.crowded)
+	const uint32_t flags = pool_read_flags(p);
+	taken.must_lock = flags & (FL__POOL_CROWDED | FL__POOL_AWAKE | FL__POOL_HELD);
+	if (!taken.must_lock)
 		taken.block = locked ? fl__backlog_take_locked(&p->backlog)
 		                     : fl__backlog_take(&p->backlog, &w->local, searching, &owes);
 	if (taken.block) {

@@ -118,7 +118,7 @@ static void pool_claimed(fl_executor *e, struct fl__task_block *block)
 }
 
 /* Closed: wakes a worker, which checks whether all tasks have ended. The last wakes the others. */
-static void pool_wake_all(fl_executor *e)
+static void pool_on_closed(fl_executor *e)
 {
 	struct fl__thread_pool *p = fl__pool_of(e);
 	fl__backlog_close(&p->backlog);
@@ -145,7 +145,7 @@ static bool pool_has_ended(fl_executor *e)
 }
 
 /* The thread that left last has joined the others. */
-static int fl__thread_pool_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
+static int pool_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	return fl__executor_join_thread(e, &fl__pool_of(e)->ended, pool_has_ended, deadline, cancel);
 }
@@ -203,8 +203,8 @@ static const struct fl__executor_ops pool_ops = {
     .kind = "threads",
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
     .submit = pool_submit,
-    .wake_all = pool_wake_all,
-    .join = fl__thread_pool_join,
+    .on_closed = pool_on_closed,
+    .join = pool_join,
     .is_busy = pool_is_busy,
     .destroy = pool_destroy,
     .take_oldest = pool_take_left,
@@ -248,7 +248,7 @@ FL__COLD int fl_thread_executor_create(fl_executor **made, const fl_executor_con
 		return rc;
 	}
 	p->idle_timeout = config->idle_timeout;
-	p->crowded = fl__sys.membarrier() == 0 ? 0 : FL__POOL_FENCED;
+	p->flags = fl__sys.membarrier() == 0 ? 0 : FL__POOL_FENCED;
 	fl__pool_recount(p);
 	*made = &p->base;
 	return 0;

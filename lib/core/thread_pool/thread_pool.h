@@ -26,9 +26,10 @@
  *   thread_pool.c  the executor interface
  *
  * The life of a worker. It is *alive* from its start until it decides to end. It is *idle* while it
- * sleeps for want of a task, *blocked* in a blocking section (fl_blocking_begin()), and else
- * *active*: then it runs a task, searches for one, runs a fork of another worker, or runs the
- * initializer. An active worker *dozes* if it has slept for some time in a wait of its task.
+ * sleeps for want of a task, *blocked* in a blocking section (fl_blocking_begin(), or a wait that
+ * counts as one: fl__ctx_block()), and else *active*: then it runs a task, searches for one, runs a
+ * fork of another worker, or runs the initializer. An active worker *dozes* if it has slept for
+ * some time in a wait of its task.
  */
 
 struct fl__thread_pool;
@@ -64,7 +65,7 @@ struct fl__thread_worker {
 
 struct fl__thread_pool {
 	fl_executor base;
-	uint32_t crowded, cpus;
+	uint32_t flags, cpus;
 	struct fl__backlog backlog;
 	uint32_t searching;
 	unsigned char apart[FL__MPMC_APART]; /* keeps the words above off the next ones */
@@ -131,7 +132,7 @@ static inline void fl__pool_set_started(struct fl__thread_pool *p, unsigned star
 	fl__backlog_set_startup(&p->backlog, started != FL__POOL_STARTED);
 }
 
-/* Computes `more`, `active` and `crowded` after a change of their inputs. */
+/* Computes `more`, `active` and `flags` after a change of their inputs. */
 void fl__pool_recount(struct fl__thread_pool *p);
 
 /* The most workers that may be alive, with so many stand-ins. */
@@ -154,10 +155,10 @@ int fl__pool_start_worker(struct fl__thread_pool *p);
 void fl__pool_end_worker(struct fl__thread_pool *p);
 
 /*
- * Whether nothing more comes. `active` is 1 in a worker's call, 0 after its end. Running tasks may
+ * Whether nothing more comes. `awake` is 1 in a worker's call, 0 after its end. Running tasks may
  * fork, so the workers stay until the last one has nothing to do.
  */
-bool fl__pool_is_over(struct fl__thread_pool *p, unsigned active);
+bool fl__pool_is_over(struct fl__thread_pool *p, unsigned awake);
 
 int fl__pool_resize(fl_executor *e, unsigned workers);
 
@@ -166,7 +167,10 @@ void fl__pool_block(struct fl__run *run, bool begins);
 
 /* search.c. */
 
-/* Under the lock: wakes a worker, calls one, or starts one, if there is a task for it. */
+/*
+ * Under the lock, if one more worker may be active and none searches: wakes one that sleeps,
+ * whether or not there is a task for it. If none sleeps, and there is a task, calls or starts one.
+ */
 void fl__pool_wake_locked(struct fl__thread_pool *p);
 
 /* Under the lock: wakes up to `n` sleeping workers, each counted as searching. */
@@ -184,7 +188,7 @@ void fl__pool_pay(struct fl__thread_pool *p, unsigned owes, bool searching);
 /* Without the lock. An fl__forks.wake. */
 void fl__pool_wake_for_forks(void *pool);
 
-/* Called by a worker that has found a task. */
+/* By a worker counted in `searching` that has found a task, or will run forks or callbacks. */
 void fl__pool_stop_searching(struct fl__thread_pool *p);
 
 /* An fl__forks.has_task. */

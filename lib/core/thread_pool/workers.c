@@ -8,14 +8,17 @@
  *   made            worker structs                           under the lock
  *   starts, leaves  threads ever started; those that have    under the lock
  *                   left
- *   alive           threads that look for tasks: without     under the lock: +1 by a start, -1 by a
- *                   those that will end                      worker that decides to end
+ *   alive           workers from their start until they      under the lock: +1 by a start, -1 by a
+ *                   decide to end                            worker that decides to end
  *   blocked         of those alive: in a blocking section    under the lock, by the worker
  *   surplus         of those alive: how many must end after  under the lock: set by a resize, -1 by
- *                   their current task, since a resize       a worker that ends
- *   started         NO_WORKER: there never was one.          under the lock, after a start;
- *                   START_FAILED: the last start failed,     START_FAILED becomes STARTED when
- *                   so the next submit tries again.          fl__pool_wake_locked() looks again
+ *                   their current task, since a resize       a worker that ends; lowered by
+ *                                                            fl__pool_relieve()
+ *   started         NO_WORKER: no worker was started yet,    under the lock: after a start; when a
+ *                   or a task has ended the thread of the    task has ended the last thread;
+ *                   last one.                                START_FAILED becomes STARTED when
+ *                   START_FAILED: the last start failed,     fl__pool_wake_locked() looks again
+ *                   so the next submit tries again.
  *                   STARTED
  *   initializing    workers in their initializer             under the lock
  *   over            nothing more comes, and workers end      under the lock
@@ -61,7 +64,7 @@ void fl__pool_recount(struct fl__thread_pool *p)
 {
 	uint32_t flags, counted, stand_ins;
 	do {
-		flags = fl__load_acquire(&p->crowded); /* `dozing` before AWAKE; pairs with fl__pool_doze() */
+		flags = fl__load_acquire(&p->flags); /* `dozing` before AWAKE; pairs with fl__pool_doze() */
 		/* see fl__pool_doze() */
 		const uint32_t dozing = fl__load_seq_cst(&p->dozing);
 		stand_ins = FL__MIN(p->stand_ins, dozing);
@@ -78,7 +81,7 @@ void fl__pool_recount(struct fl__thread_pool *p)
 		 * one step: the worker that waked sees AWAKE or CROWDED; fl__pool_fence_takes() orders
 		 * it
 		 */
-	} while (counted != flags && !fl__cas_relaxed(&p->crowded, &flags, counted));
+	} while (counted != flags && !fl__cas_relaxed(&p->flags, &flags, counted));
 	if (p->stand_ins != stand_ins)
 		fl__store_seq_cst(&p->stand_ins, stand_ins); /* after CROWDED: see fl__pool_doze() */
 	fl__store_relaxed(&p->full, false);                  /* see fl__pool_doze() */
@@ -91,9 +94,9 @@ bool fl__pool_may_start(const struct fl__thread_pool *p)
 	return p->more && p->alive < fl__pool_worker_limit(p) && !p->base.broken;
 }
 
-bool fl__pool_is_over(struct fl__thread_pool *p, unsigned active)
+bool fl__pool_is_over(struct fl__thread_pool *p, unsigned awake)
 {
-	if (!p->over && p->idle + active == p->alive && fl__backlog_is_over(&p->backlog)) {
+	if (!p->over && p->idle + awake == p->alive && fl__backlog_is_over(&p->backlog)) {
 		p->over = true;
 		fl__pool_wake_sleepers(p, FL__ALL);
 	}

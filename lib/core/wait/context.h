@@ -89,7 +89,8 @@ struct fl__ctx {
 	uint32_t chance; /* lib/core/queue/select.c */
 	/*
 	 * Called by a wait for a future before it blocks. Runs the future's task if this context
-	 * may; NULL: never. `front.inside.helper` is the struct fl__run that set `help`.
+	 * may; NULL: never. `front.inside.helper` is the innermost struct fl__run of the context;
+	 * in a stolen call (fork_join.c) it is the forker's.
 	 */
 	void (*help)(struct fl__ctx *ctx, void *future);
 	struct fl__run *worker;                  /* of a replaceable worker; NULL: none */
@@ -170,9 +171,9 @@ static inline struct fl__ctx *fl__ctx_of_wait(void)
 }
 
 /*
- * Called around a wait that may need other tasks to run: for the end of a future, a thread, an
- * executor or a loop, not for locks and queues. Takes the executor's lock: the caller must hold
- * none.
+ * Called around a wait that may need other tasks to run: for the end of a future, a thread, a
+ * process, a group or an executor, a join of a queue, and an idle loop. Not for locks, conditions
+ * and items of queues. Takes the executor's lock: the caller must hold none.
  *
  *     const bool blocks = fl__ctx_block(ctx, NULL, deadline);
  *     rc = fl_event_wait_until(&t->ended, deadline, cancel);

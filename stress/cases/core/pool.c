@@ -207,7 +207,7 @@ FL_TASK_STATIC(fail_large, atomic_int *, struct large)
 FL_STRESS_SETUP(pool_cancel_unshared)
 {
 	s->e = pool_of(1);
-	pool_inside(s->e)->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
+	pool_inside(s->e)->flags = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
 	OK(fail_large_submit(s->e, &s->ran, NULL));
 	for (int i = 0; i < 3; i++)
 		OK(count_one_submit(s->e, &s->ran, NULL));
@@ -221,7 +221,7 @@ FL_STRESS_ACTOR(pool_cancel_unshared, canceller)
 
 FL_STRESS(pool_cancel_unshared, canceller)
 {
-	FL_STRESS_CHECK(pool_inside(s->e)->crowded & FL__POOL_LISTED);
+	FL_STRESS_CHECK(pool_inside(s->e)->flags & FL__POOL_LISTED);
 	fl_executor_free(s->e);
 	FL_FORBIDDEN((size_t)s->ran + s->cancelled != 4, "one is lost, or ended twice");
 	FL_ACCEPTABLE(s->cancelled > 0, "some are cancelled");

@@ -10,13 +10,13 @@
 static void with_one(struct served *t)
 {
 	t->p = pool_of_actors(2, 1);
-	t->p->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
+	t->p->flags = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
 }
 
 static void with_one_of_any(struct served *t)
 {
 	t->p = pool_of_actors(1 + fl_stress_choose(2), 1);
-	t->p->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
+	t->p->flags = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
 }
 
 static void end_without_start(struct served *t)

@@ -42,7 +42,7 @@ FL_TASK_STATIC(alone, struct served *, void)
 static void of_two(struct served *t)
 {
 	t->p = pool_of_actors(2, 2);
-	t->p->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
+	t->p->flags = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
 }
 
 static void resize_and_submit_two(struct served *t)
@@ -87,7 +87,7 @@ POOL(pool_resize_beside, of_two, serve_first, serve_second, resize_beside_a_task
 static void of_two_fenced(struct served *t)
 {
 	t->p = pool_of_actors(2, 2);
-	t->p->crowded = FL__POOL_FENCED;
+	t->p->flags = FL__POOL_FENCED;
 	if (fl_stress_choose(2)) /* it then takes the next as a worker that has just run one */
 		OK(do_nothing_submit(&t->p->base, NULL));
 }

@@ -11,7 +11,7 @@ static void starved_end(fl_executor *e)
 	OK(fl_executor_join(e));
 	const struct fl__thread_pool *p = (const struct fl__thread_pool *)(const void *)e;
 	FL_STRESS_CHECK(p->dozing == 0);
-	FL_STRESS_CHECK(p->stand_ins == 0 || (p->crowded & FL__POOL_AWAKE));
+	FL_STRESS_CHECK(p->stand_ins == 0 || (p->flags & FL__POOL_AWAKE));
 	fl_executor_free(e);
 }
 

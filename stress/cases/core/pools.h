@@ -109,7 +109,7 @@ static inline void end_task(fl_future *f, int error, char *message)
 {
 	struct fl__callback *callbacks;
 	fl__future_set_end(f, error, message);
-	if (!fl__future_end_promptly(f, &callbacks))
+	if (!fl__future_publish_end(f, &callbacks))
 		fl__future_end_rest(f, callbacks);
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "../base/atomic.h"
-#include "../base/error.h"
-#include "../base/panic.h"
-#include "group.h"
+#include "atomic.h"
+#include "error.h"
+#include "panic.h"
 #include <fairlead/error.h>
 
 static fl_fiber_error_handler *fiber_error_handler;

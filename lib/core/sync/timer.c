@@ -29,9 +29,9 @@
 #include "../base/sys.h"
 #include "../base/timer_heap.h"
 #include "../hooks.h"
-#include "../sync/helper.h"
-#include "../sync/mutex.h"
 #include "../wait/context.h"
+#include "helper.h"
+#include "mutex.h"
 #include <errno.h>
 #include <fairlead/timer.h>
 
