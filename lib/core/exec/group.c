@@ -29,10 +29,11 @@
  * it. listed_ is a stack of the submitted tasks, linked by group_task.next. Submits push to it. A
  * join takes the whole stack, and then each task from what it has taken, once. On a worker of the
  * executor it runs pending tasks. Elsewhere it cancels them once the group is cancelled. With no
- * task left in the stack the join sleeps, until a push. A submit takes the whole stack, too, each
- * time it may have doubled: it frees what has ended, and pushes the rest again (group_sweep()).
- * So does a join with what it has not used. So the stack has at most twice the tasks that are left,
- * and a few. The join that joins the group finds only tasks that have ended.
+ * task left in the stack the join sleeps, until a push. A submit takes the whole stack, too, once
+ * as many members have entered since the last sweep as are left: it frees what has ended, and
+ * pushes the rest again (group_sweep_if_due()). A submit looks whether that is so after each
+ * FL__GROUP_SWEEP members, and whenever its task is large, that is, has memory of its own. A join
+ * pushes again what it has not used. The join that joins the group finds only tasks that have ended.
  *
  *   of a task            owner                                              until
  *   claim, end, result   as of any future: future.c; no stack and no join   the end
@@ -100,7 +101,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How many ended tasks may be in the stack beside as many as are left. Fewer in the model. */
+/* After so many members a submit checks whether a sweep is due. Fewer in the model. */
 #ifndef FL__GROUP_SWEEP
 #define FL__GROUP_SWEEP 32
 #endif
@@ -429,11 +430,10 @@ static fl_future *group_take_all(fl_group *g)
 	return fl__load_seq_cst(&g->listed_) ? fl__swap_acquire(&g->listed_, NULL) : NULL;
 }
 
-/* Frees the tasks of a list that have ended, and pushes the others. Returns how many are left. */
-static size_t group_sweep(fl_group *g, fl_future *list)
+/* Frees the tasks of a list that have ended, and pushes the others. */
+static void group_sweep(fl_group *g, fl_future *list)
 {
 	fl_future *first = NULL, **end = &first, *last = NULL;
-	size_t left = 0;
 	for (fl_future *f = list, *next; f; f = next) {
 		next = group_task_of(f)->next;
 		if (fl__future_has_ended(f)) {
@@ -441,12 +441,34 @@ static size_t group_sweep(fl_group *g, fl_future *list)
 		} else {
 			*end = last = f;
 			end = &group_task_of(f)->next;
-			left++;
 		}
 	}
 	if (last)
 		group_push(g, first, last);
-	return left;
+}
+
+/*
+ * How many members entered between the one whose number is in that field and this one; negative if
+ * this one is older. Numbers wrap where the words that count members do.
+ */
+static ptrdiff_t group_members_since(const size_t *field, size_t number)
+{
+	/* relaxed: with another submit's number a sweep only comes earlier or later */
+	return (ptrdiff_t)((number - fl__load_relaxed(field)) * GROUP_MEMBER) / GROUP_MEMBER;
+}
+
+/*
+ * By the submit of the member with that number. A sweep is due when at least as many members have
+ * entered since the last sweep as are left: so it pushes no more tasks again than members have
+ * entered since.
+ */
+static FL__SLOW_PATH void group_sweep_if_due(fl_group *g, size_t number)
+{
+	fl__store_relaxed(&g->looked_, number); /* relaxed: see group_members_since() */
+	if (group_members_since(&g->swept_, number) < (ptrdiff_t)fl__group_left(g))
+		return;
+	fl__store_relaxed(&g->swept_, number); /* relaxed: see group_members_since() */
+	group_sweep(g, group_take_all(g));
 }
 
 static int group_submit(const char *function, fl_group *g, const fl_task_type *type, const void *arg, void *result,
@@ -475,11 +497,10 @@ static int group_submit(const char *function, fl_group *g, const fl_task_type *t
 		fl__task_block_free(fl__task_block_of(f));
 		return 0;
 	}
-	const size_t few = fl__task_block_of(f)->size == FL__TASK_BLOCK_OWN ? 1 : FL__GROUP_SWEEP;
+	const ptrdiff_t period = fl__task_block_of(f)->size == FL__TASK_BLOCK_OWN ? 1 : FL__GROUP_SWEEP;
 	group_push(g, f, f); /* from here on another submit may free the memory */
-	/* a hint, both */
-	if (number >= fl__load_relaxed(&g->swept_) + few)
-		fl__store_relaxed(&g->swept_, number + group_sweep(g, group_take_all(g)));
+	if (group_members_since(&g->looked_, number) >= period)
+		group_sweep_if_due(g, number);
 	return 0;
 }
 
@@ -667,7 +688,7 @@ static int group_wait_for_all(fl_group *g, fl_time deadline, fl_cancel_token *ca
 		else
 			rc = group_sleep_blocking(g, takes, deadline, cancel, &stopped);
 	}
-	(void)group_sweep(g, taken);
+	group_sweep(g, taken);
 	return rc;
 }
 
@@ -693,7 +714,7 @@ static void group_join_begin(const char *function, fl_group *g)
 /* `rc`: what ended the wait early. */
 static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 {
-	(void)group_sweep(g, group_take_all(g)); /* all have ended */
+	group_sweep(g, group_take_all(g)); /* all have ended */
 	FL__LOCKED(&g->lock_);
 	const bool begun = g->begun_;
 	const bool from_above = begun && !g->cancelled_ && fl_cancel_token_is_requested(&g->token_);
@@ -702,7 +723,9 @@ static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 	g->cancelled_ = false;
 	g->joining_ = false;
 	fl__store_relaxed(&g->gave_up_, false); /* relaxed: see fl_group_count() */
-	fl__store_relaxed(&g->swept_, 0);       /* a hint */
+	/* relaxed, both times: the caller is alone with the group */
+	fl__store_relaxed(&g->looked_, 0);
+	fl__store_relaxed(&g->swept_, 0);
 	/* the caller, alone with the group, opens it. What members wrote; pairs with fl__group_left() */
 	fl__store_release(&g->entered_, 0);
 	fl__store_release(&g->balance_, 0);

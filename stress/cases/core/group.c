@@ -26,6 +26,12 @@ FL_TASK_STATIC(fail, int, void)
 	return *arg;
 }
 
+static void refuse_one(fl_group *g)
+{
+	FL_STRESS_CHECK(fl_group_submit_with(g, &fail, &(int){0}, NULL, &(fl_submit_config){.cancel = FL_SHIELDED}) ==
+	                -EINVAL);
+}
+
 /*
  * After the join, what the tasks wrote and their results are visible, and the group may be freed.
  * More tasks than the group's first memory holds.
@@ -281,8 +287,10 @@ FL_STRESS_ACTOR(group_stopped, owner)
 	int *at = &s->data;
 	OK(hold_submit(s->e, s, &s->f));
 	OK(fl_event_wait(&s->held));
-	for (int i = 0; i < 2; i++) /* the second looks for tasks that have ended */
+	for (int i = 0; i < 2; i++) { /* the second task finds that a sweep is due */
 		OK(fl_group_submit(s->g, &add_one, &at, &s->got));
+		refuse_one(s->g);
+	}
 	fl_event_set(&s->known);
 	OK(fl_group_join(s->g));
 	FL_STRESS_CHECK(s->data == 0 && !fl_group_message(s->g));
