@@ -184,7 +184,8 @@ FL_API void fl_group_cancel(fl_group *g);
  * Returns the number of members that have not ended. Members that are submitted, start or end during
  * the call may be counted or not. After a join that gave up, or that returned
  * -EDEADLK because of the caller's scope, the count stays at least 1 until the group is joined;
- * FL_ON_GROUP() waits for the end of the members.
+ * FL_ON_GROUP() waits for the end of the members. Memory order: after 0, what the members wrote
+ * before they ended is visible to the caller.
  */
 FL_API size_t fl_group_count(const fl_group *g);
 
