@@ -505,9 +505,10 @@ static int group_submit(const char *function, fl_group *g, const fl_task_type *t
 		fl__task_block_free(fl__task_block_of(f));
 		return 0;
 	}
-	const ptrdiff_t period = fl__task_block_of(f)->size == FL__TASK_BLOCK_OWN ? 1 : FL__GROUP_SWEEP;
+	const bool large = fl__task_block_of(f)->size == FL__TASK_BLOCK_OWN;
 	group_push(g, f, f); /* from here on another submit may free the memory */
-	if (group_members_since(&g->looked_, number) >= period)
+	const ptrdiff_t since = group_members_since(&g->looked_, number);
+	if (since >= FL__GROUP_SWEEP || (large && since > 0))
 		group_sweep_if_due(g, number);
 	return 0;
 }
