@@ -44,10 +44,11 @@ FL_BEGIN_DECLS
  * joining thread's other fibers. The executor, and the scope in which the group began, must outlive
  * the join. All-zero is a group without an executor.
  *
- * Until the join, or a later submit, a group keeps the memory of some tasks that have ended: of 32,
- * and of as many as had not ended at an earlier submit, whatever their size. Results are dropped
- * without that delay, as by fl_submit(). A worker may still read the type of a task when a join has
- * returned: the type must exist until the executor was freed.
+ * Until the join, a group keeps the memory of some tasks that have ended. A submit frees what has
+ * ended when, since a submit last did so, as many members have entered as are left. Each submit of
+ * a task with a large argument or result looks whether that is so, and at least each 32nd of the
+ * others. Results are dropped without that delay, as by fl_submit(). A worker may still read the
+ * type of a task when a join has returned: the type must exist until the executor was freed.
  */
 typedef struct fl_group {
 	fl_cancel_token token_; /* while begun */
@@ -72,7 +73,8 @@ typedef struct fl_group {
 	char name_[32];           /* of the first that failed, if a fiber */
 	/* Written by submits: */
 	size_t entered_;               /* members since the last join */
-	size_t swept_;                 /* when the stack was last swept, and what was left then */
+	size_t looked_;                /* the member whose submit last looked at the next field */
+	size_t swept_;                 /* the member whose submit last swept it */
 	fl_future *listed_;            /* a stack of tasks, linked in their blocks */
 	char message_[FL_MESSAGE_MAX]; /* of the first that failed, or of what has cut the group */
 	/* Members that have ended, or are left; far from what only submits use. */
@@ -88,7 +90,7 @@ typedef struct fl_group {
 #define FL_GROUP_INIT_UNTIL(executor, deadline) FL__GROUP_INIT(executor, (deadline).ns)
 #define FL__GROUP_INIT(executor, ns)                                                                                   \
 	{ FL_CANCEL_TOKEN_INIT, (executor), { ns },                                                                    \
-	  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }, 0, 0, 0, { 0 }, 0 }
+	  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }, 0, 0, 0, 0, { 0 }, 0 }
 /* clang-format on */
 
 /*
@@ -182,7 +184,8 @@ FL_API void fl_group_cancel(fl_group *g);
  * Returns the number of members that have not ended. Members that are submitted, start or end during
  * the call may be counted or not. After a join that gave up, or that returned
  * -EDEADLK because of the caller's scope, the count stays at least 1 until the group is joined;
- * FL_ON_GROUP() waits for the end of the members.
+ * FL_ON_GROUP() waits for the end of the members. Memory order: after 0, what the members wrote
+ * before they ended is visible to the caller.
  */
 FL_API size_t fl_group_count(const fl_group *g);
 

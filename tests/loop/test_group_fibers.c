@@ -217,6 +217,50 @@ FL_LOOP_TEST(group_fibers_and_tasks_submit_more)
 	fl_executor_free(pool);
 }
 
+/*
+ * The task runs within its submit and gives way there, also after its end. Meanwhile another fiber
+ * of the thread joins the group and uses its memory again: the submit does not touch it any more.
+ */
+
+static bool task_runs, group_is_joined;
+
+static void gives_way_until_joined(void *unused)
+{
+	while (!group_is_joined)
+		fl_fiber_yield();
+}
+
+FL_TASK_STATIC(gives_way, int, int, .drop_result = gives_way_until_joined)
+{
+	task_runs = true;
+	fl_fiber_yield();
+	return 0;
+}
+
+static int submits_and_gives_way(void *g)
+{
+	return gives_way_group_submit(g, 0, NULL);
+}
+
+FL_LOOP_TEST(group_fibers_joined_before_a_submit_returns)
+{
+	static const fl_group fresh = FL_GROUP_INIT(NULL);
+	fl_executor *e = FL_TEST_EXECUTOR(sequential);
+	fl_group g = FL_GROUP_INIT(e);
+	fl_fiber *f = NULL;
+	task_runs = group_is_joined = false;
+	FL_OK(fl_fiber_start(&f, submits_and_gives_way, &g, NULL));
+	while (!task_runs)
+		fl_fiber_yield();
+	FL_OK(fl_group_join(&g));
+	memset(&g, 0, sizeof g);
+	group_is_joined = true;
+	FL_OK(fl_fiber_join(f, NULL));
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): all-zero bytes are a valid group */
+	FL_CHECK(memcmp(&g, &fresh, sizeof g) == 0);
+	fl_executor_free(e);
+}
+
 /* Joined on another thread, as a worker of a pool or not. */
 
 static int joins_it(void *g)

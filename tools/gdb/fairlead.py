@@ -59,7 +59,7 @@ fl__holder next:Q@0 id:Q@16 name:32s@24 held:Q@56 since:q@144
 fl__held next_of_mine:Q@8 lock:Q@40 kind:B@60 how:B@61 stack.at:16Q@64
 fl_rmutex owner_:Q@0 mutex_.word_:I@8
 fl_barrier parties_:I@0 arrived_:I@4
-fl_group entered_:Q@184 balance_:Q@464
+fl_group entered_:Q@184 balance_:Q@472
 fl_bytes data:Q@0 size:Q@8 owner_:Q@16
 fl_shm_sem word_:I@88
 fl_shm_event word_:I@88

@@ -20,19 +20,21 @@
  *   open     the members, from 0 on  minus the ended members     the sum of both
  *   closed   the same                the members left            balance_ / 2
  *
- * A context that may sleep until the end of the members, as a join, closes the group: under `lock_` it
- * sets CLOSED in entered_, and then adds to balance_ what entered_ had, and CLOSED. So does a submit
- * that was refused. A submit that sees CLOSED adds its member to balance_, too. These additions may
- * come in any order. A join that has joined the group opens it again.
+ * A context that may sleep until the end of the members, as a join, closes the group: under `lock_`
+ * it sets CLOSED in entered_, and then adds to balance_ what entered_ had, and CLOSED. So does a
+ * submit that was refused. A submit that sees CLOSED adds its member to balance_, too, but not
+ * before balance_ has CLOSED: so no reader of both words counts a member twice. A join that has
+ * joined the group opens it again.
  *
  * Tasks. The token of a task is APART (cancel.c): it is in no list, unless something waits under
  * it. listed_ is a stack of the submitted tasks, linked by group_task.next. Submits push to it. A
  * join takes the whole stack, and then each task from what it has taken, once. On a worker of the
  * executor it runs pending tasks. Elsewhere it cancels them once the group is cancelled. With no
- * task left in the stack the join sleeps, until a push. A submit takes the whole stack, too, each
- * time it may have doubled: it frees what has ended, and pushes the rest again (group_sweep()).
- * So does a join with what it has not used. So the stack has at most twice the tasks that are left,
- * and a few. The join that joins the group finds only tasks that have ended.
+ * task left in the stack the join sleeps, until a push. A submit takes the whole stack, too, once
+ * as many members have entered since the last sweep as are left: it frees what has ended, and
+ * pushes the rest again (group_sweep_if_due()). A submit looks whether that is so after each
+ * FL__GROUP_SWEEP members, and whenever its task is large, that is, has memory of its own. A join
+ * pushes again what it has not used. The join that joins the group finds only tasks that have ended.
  *
  *   of a task            owner                                              until
  *   claim, end, result   as of any future: future.c; no stack and no join   the end
@@ -61,10 +63,10 @@
  *                           bit above is cleared        fl__word_arm()       (group_clear())
  *
  * Giving up. fl_group_join_until() and fl_group_try_join() set gave_up_ when they give up, and so
- * does each join that is refused because of the caller's scope. The call that joins the group clears it. While gave_up_ is
- * set, fl_group_count() returns at least 1, also when no member is left, so that the count says
- * "joined" no earlier than the result of a join does. Waits and checks in this file call
- * fl__group_left(), since they ask for members.
+ * does each join that is refused because of the caller's scope. The call that joins the group
+ * clears it. While gave_up_ is set, fl_group_count() returns at least 1, also when no member is
+ * left, so that the count says "joined" no earlier than the result of a join does. Waits and checks
+ * in this file call fl__group_left(), since they ask for members.
  *
  * Invariants
  *   1. The bits of both words change under `lock_`, except WAITER, which the parking lot changes.
@@ -100,7 +102,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How many ended tasks may be in the stack beside as many as are left. Fewer in the model. */
+/* After so many members a submit checks whether a sweep is due. Fewer in the model. */
 #ifndef FL__GROUP_SWEEP
 #define FL__GROUP_SWEEP 32
 #endif
@@ -143,8 +145,8 @@ struct group_wakes {
 /* Under the lock. */
 static void group_clear(uint32_t *word, uint32_t bit, struct group_wakes *wakes)
 {
-	uint32_t seen = fl__load_relaxed(word); /* the lock orders it */
-	/* as above */
+	uint32_t seen = fl__load_relaxed(word); /* relaxed: invariant 1 */
+	/* relaxed: invariant 1; the CAS fails if a waiter has set its bit */
 	if (seen == 0 || (seen == bit && fl__cas_relaxed(word, &seen, 0)))
 		return;
 	if (wakes->any)
@@ -153,7 +155,7 @@ static void group_clear(uint32_t *word, uint32_t bit, struct group_wakes *wakes)
 		fl__lot_open(&wakes->lot, word);
 	wakes->any = true;
 	(void)fl__lot_take(&wakes->lot, FL__ALL, 0);
-	fl__store_relaxed(word, 0); /* as above */
+	fl__store_relaxed(word, 0); /* relaxed: invariant 1. No waiter comes: the queue is locked */
 	fl__lot_unlock(&wakes->lot);
 }
 
@@ -192,47 +194,43 @@ static void group_end(fl_group *g)
 static void group_close(fl_group *g)
 {
 	const size_t n = fl__or_relaxed(&g->entered_, GROUP_CLOSED); /* the lock orders it */
-	/*
-	 * the begin, and what ended members wrote; pairs with group_enter_begun() and
-	 * group_count_out()
-	 */
-	if (!(n & GROUP_CLOSED) && fl__add_seq_cst(&g->balance_, n + GROUP_CLOSED) + n > 0)
-		/* invariant 2. No waiter changes a word that is 0. */
+	/* release: the begin; pairs with group_count_in_closed() */
+	if (!(n & GROUP_CLOSED) && fl__add_release(&g->balance_, n + GROUP_CLOSED) + n > 0)
+		/* relaxed: invariant 1. No waiter changes a word that is 0. */
 		fl__store_relaxed(&g->running_, GROUP_MEMBERS_LEFT);
 }
 
 /* Under the lock. Returns the member's number. */
-static size_t group_count_in(fl_group *g)
+static FL__NOINLINE size_t group_count_in(fl_group *g)
 {
-	/* the begin of the group, both; pairs with group_enter_begun() */
+	/* release, both: the begin; pairs with group_enter_begun() and group_count_in_closed() */
 	const size_t seen = fl__add_release(&g->entered_, GROUP_MEMBER);
 	if ((seen & GROUP_CLOSED) && fl__add_release(&g->balance_, GROUP_MEMBER) == GROUP_CLOSED)
-		fl__store_relaxed(&g->running_, GROUP_MEMBERS_LEFT); /* invariant 2 */
+		fl__store_relaxed(&g->running_, GROUP_MEMBERS_LEFT); /* relaxed: invariant 1 */
 	return seen / GROUP_MEMBER;
 }
 
-/* Under the lock. Returns whether a closed group has no member left. */
-static bool group_count_out_locked(fl_group *g, struct group_wakes *wakes)
+/* Under the lock. */
+static void group_count_out_locked(fl_group *g, struct group_wakes *wakes)
 {
-	/* what the members wrote; pairs with group_count_out() and fl__group_left() */
-	if (fl__sub_acq_rel(&g->balance_, GROUP_MEMBER) != GROUP_LAST)
-		return false;
+	/* release: what the member wrote; pairs with fl__group_left() */
+	if (fl__sub_release(&g->balance_, GROUP_MEMBER) != GROUP_LAST)
+		return;
 	group_clear(&g->idle_, GROUP_NO_OFFER, wakes);
 	group_clear(&g->running_, GROUP_MEMBERS_LEFT, wakes);
-	return true;
 }
 
 /* Without the lock. The caller's last access to the group. */
 static void group_count_out(fl_group *g)
 {
-	size_t seen = fl__load_relaxed(&g->balance_); /* the CAS decides */
+	size_t seen = fl__load_relaxed(&g->balance_); /* relaxed: the CAS below checks it */
 	while (seen != GROUP_LAST)
-		/* invariant 2; pairs with group_count_out_locked() and fl__group_left() */
+		/* release: what the member wrote; pairs with fl__group_left() */
 		if (fl__cas_weak_release(&g->balance_, &seen, seen - GROUP_MEMBER))
 			return;
 	struct group_wakes wakes = {0};
 	fl__lock(&g->lock_);
-	(void)group_count_out_locked(g, &wakes);
+	group_count_out_locked(g, &wakes);
 	group_unlock(g, &wakes);
 }
 
@@ -295,8 +293,9 @@ static void group_note(fl_group *g, const struct group_task *task, const fl_futu
 /* Without the lock. The caller's last access to the group. */
 static void group_leave(fl_group *g)
 {
-	if (!fl__load_relaxed(&g->used_))           /* see group_refuse() */
-		fl__store_relaxed(&g->used_, true); /* as above */
+	/* relaxed, both times: group_count_out() publishes it for group_refuse() */
+	if (!fl__load_relaxed(&g->used_))
+		fl__store_relaxed(&g->used_, true);
 	group_count_out(g);
 }
 
@@ -345,6 +344,17 @@ static bool group_fiber_in(fl_group *g, const struct fl__host *s)
 	return true;
 }
 
+/* Without the lock. False: no member is left, or the group is only being closed. */
+static bool group_count_in_closed(fl_group *g)
+{
+	size_t left = fl__load_relaxed(&g->balance_); /* relaxed: the CAS below checks it */
+	while ((left & GROUP_CLOSED) && left != GROUP_CLOSED)
+		/* acquire: the begin; pairs with group_close() and group_count_in() */
+		if (fl__cas_weak_acquire(&g->balance_, &left, left + GROUP_MEMBER))
+			return true;
+	return false;
+}
+
 /*
  * Without the lock, for a group with members; for a fiber, with fibers of `s`. Else false. Stores
  * the member's number.
@@ -355,17 +365,13 @@ static bool group_enter_begun(fl_group *g, const struct fl__host *s, size_t *num
 	/* only this thread stores `s` there; another value is not `s` */
 	if (s && (fibers == 0 || fl__load_relaxed(&g->sched_) != s))
 		return false;
-	size_t seen = fl__load_relaxed(&g->entered_), left = 0; /* relaxed, both: the CAS decides */
-	/* pairs with group_count_in() */
+	size_t seen = fl__load_relaxed(&g->entered_); /* relaxed: the CAS below checks it */
+	/* acquire: the begin; pairs with group_count_in() */
 	while (seen != 0 && !(seen & GROUP_CLOSED) && !fl__cas_weak_acquire(&g->entered_, &seen, seen + GROUP_MEMBER))
 		;
-	if (seen & GROUP_CLOSED) {
-		left = fl__load_relaxed(&g->balance_);
-		/* pairs with group_close() and group_count_in() */
-		while (left > GROUP_CLOSED && !fl__cas_weak_acquire(&g->balance_, &left, left + GROUP_MEMBER))
-			;
-		seen = left > GROUP_CLOSED ? fl__add_relaxed(&g->entered_, GROUP_MEMBER) : 0; /* a number */
-	}
+	if (seen & GROUP_CLOSED)
+		/* relaxed: a number; the group was entered by balance_ */
+		seen = group_count_in_closed(g) ? fl__add_relaxed(&g->entered_, GROUP_MEMBER) : 0;
 	if (seen == 0)
 		return false;
 	*number = seen / GROUP_MEMBER;
@@ -398,8 +404,9 @@ static int group_refuse(fl_group *g, int rc)
 	struct group_wakes wakes = {0};
 	fl__lock(&g->lock_);
 	group_close(g); /* so that only one of several refused members ends the group */
-	/* a member that set used_ was counted out before the count reached 0 */
-	if (group_count_out_locked(g, &wakes) && !fl__load_relaxed(&g->used_) && !g->joining_)
+	group_count_out_locked(g, &wakes);
+	/* relaxed: a member that set used_ was counted out before fl__group_left() read 0 */
+	if (fl__group_left(g) == 0 && !fl__load_relaxed(&g->used_) && !g->joining_)
 		group_end(g);
 	group_unlock(g, &wakes);
 	return rc;
@@ -415,8 +422,9 @@ int fl__group_uncount_fiber(fl_group *g, int rc)
 static void group_push(fl_group *g, fl_future *first, fl_future *last)
 {
 	fl_future **next = &group_task_of(last)->next;
-	*next = fl__load_relaxed(&g->listed_);                  /* the CAS decides */
-	while (!fl__cas_weak_seq_cst(&g->listed_, next, first)) /* release: pairs with group_take_all() */
+	*next = fl__load_relaxed(&g->listed_); /* relaxed: the CAS below checks it */
+	/* seq_cst: invariant 3; as a release, pairs with group_take_all() */
+	while (!fl__cas_weak_seq_cst(&g->listed_, next, first))
 		;
 	if (fl__load_seq_cst(&g->idle_) & GROUP_NO_OFFER) /* invariant 3 */
 		group_wake_taking_join(g);
@@ -429,11 +437,10 @@ static fl_future *group_take_all(fl_group *g)
 	return fl__load_seq_cst(&g->listed_) ? fl__swap_acquire(&g->listed_, NULL) : NULL;
 }
 
-/* Frees the tasks of a list that have ended, and pushes the others. Returns how many are left. */
-static size_t group_sweep(fl_group *g, fl_future *list)
+/* Frees the tasks of a list that have ended, and pushes the others. */
+static void group_sweep(fl_group *g, fl_future *list)
 {
 	fl_future *first = NULL, **end = &first, *last = NULL;
-	size_t left = 0;
 	for (fl_future *f = list, *next; f; f = next) {
 		next = group_task_of(f)->next;
 		if (fl__future_has_ended(f)) {
@@ -441,12 +448,34 @@ static size_t group_sweep(fl_group *g, fl_future *list)
 		} else {
 			*end = last = f;
 			end = &group_task_of(f)->next;
-			left++;
 		}
 	}
 	if (last)
 		group_push(g, first, last);
-	return left;
+}
+
+/*
+ * How many members entered between the one whose number is in that field and this one; negative if
+ * this one is older. Numbers wrap where the words that count members do.
+ */
+static ptrdiff_t group_members_since(const size_t *field, size_t number)
+{
+	/* relaxed: with another submit's number a sweep only comes earlier or later */
+	return (ptrdiff_t)((number - fl__load_relaxed(field)) * GROUP_MEMBER) / GROUP_MEMBER;
+}
+
+/*
+ * By the submit of the member with that number. A sweep is due when at least as many members have
+ * entered since the last sweep as are left: so it pushes no more tasks again than members have
+ * entered since.
+ */
+static FL__SLOW_PATH void group_sweep_if_due(fl_group *g, size_t number)
+{
+	fl__store_relaxed(&g->looked_, number); /* relaxed: see group_members_since() */
+	if (group_members_since(&g->swept_, number) < (ptrdiff_t)fl__group_left(g))
+		return;
+	fl__store_relaxed(&g->swept_, number); /* relaxed: see group_members_since() */
+	group_sweep(g, group_take_all(g));
 }
 
 static int group_submit(const char *function, fl_group *g, const fl_task_type *type, const void *arg, void *result,
@@ -468,18 +497,19 @@ static int group_submit(const char *function, fl_group *g, const fl_task_type *t
 	if (rc != 0)
 		return group_refuse(g, rc);
 	/*
-	 * it has run within the call, and a join by another fiber of this thread may have returned.
-	 * The stack's half of the memory is this call's. Pairs with the end.
+	 * The task may have run within the call, and a join by another fiber of this thread may
+	 * have returned. Then this call frees the stack's half of the memory. Relaxed: that free
+	 * acquires.
 	 */
-	if (fl__load_acquire(&f->state) & FL__FUTURE_ENDED) {
+	if (fl__load_relaxed(&f->state) & FL__FUTURE_ENDED) {
 		fl__task_block_free(fl__task_block_of(f));
 		return 0;
 	}
-	const size_t few = fl__task_block_of(f)->size == FL__TASK_BLOCK_OWN ? 1 : FL__GROUP_SWEEP;
+	const bool large = fl__task_block_of(f)->size == FL__TASK_BLOCK_OWN;
 	group_push(g, f, f); /* from here on another submit may free the memory */
-	/* a hint, both */
-	if (number >= fl__load_relaxed(&g->swept_) + few)
-		fl__store_relaxed(&g->swept_, number + group_sweep(g, group_take_all(g)));
+	const ptrdiff_t since = group_members_since(&g->looked_, number);
+	if (since >= FL__GROUP_SWEEP || (large && since > 0))
+		group_sweep_if_due(g, number);
 	return 0;
 }
 
@@ -667,7 +697,7 @@ static int group_wait_for_all(fl_group *g, fl_time deadline, fl_cancel_token *ca
 		else
 			rc = group_sleep_blocking(g, takes, deadline, cancel, &stopped);
 	}
-	(void)group_sweep(g, taken);
+	group_sweep(g, taken);
 	return rc;
 }
 
@@ -693,7 +723,7 @@ static void group_join_begin(const char *function, fl_group *g)
 /* `rc`: what ended the wait early. */
 static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 {
-	(void)group_sweep(g, group_take_all(g)); /* all have ended */
+	group_sweep(g, group_take_all(g)); /* all have ended */
 	FL__LOCKED(&g->lock_);
 	const bool begun = g->begun_;
 	const bool from_above = begun && !g->cancelled_ && fl_cancel_token_is_requested(&g->token_);
@@ -702,10 +732,16 @@ static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 	g->cancelled_ = false;
 	g->joining_ = false;
 	fl__store_relaxed(&g->gave_up_, false); /* relaxed: see fl_group_count() */
-	fl__store_relaxed(&g->swept_, 0);       /* a hint */
-	/* the caller, alone with the group, opens it. What members wrote; pairs with fl__group_left() */
+	/* relaxed, both times: the caller is alone with the group */
+	fl__store_relaxed(&g->looked_, 0);
+	fl__store_relaxed(&g->swept_, 0);
+	/*
+	 * The caller, alone with the group, opens it. Release: what members wrote; pairs with
+	 * fl__group_left(). Relaxed: an observer that reads the old entered_ after this 0 only
+	 * counts members that have ended; no promise says when it learns of their end.
+	 */
 	fl__store_release(&g->entered_, 0);
-	fl__store_release(&g->balance_, 0);
+	fl__store_relaxed(&g->balance_, 0);
 	if (!begun)
 		return 0;
 	if (g->error_ != 0)

@@ -14,7 +14,7 @@ enum { FL__GROUP_CLOSED = 1 }; /* see group.c */
  */
 static inline size_t fl__group_left(const fl_group *g)
 {
-	/* both loads pair with group_count_out() and group_join_finish() */
+	/* acquire, both: pairs with group_count_out(), its locked half and group_join_finish() */
 	const size_t balance = fl__load_acquire(&g->balance_);
 	if (balance & FL__GROUP_CLOSED)
 		return balance / 2;

@@ -95,23 +95,37 @@ void fl__future_discard(fl_future *f)
 	f->ops->release(f);
 }
 
+/* Whether the count, the top bits of `state`, would be 0 with one reference more. */
+static bool future_is_full(uint32_t seen)
+{
+	return fl__unlikely(seen / FL__FUTURE_REF == UINT32_MAX / FL__FUTURE_REF);
+}
+
+static FL__COLD void future_panic_full(const fl_future *f)
+{
+	fl__panic("fl_future_ref", f, "too many references");
+}
+
 fl_future *fl_future_ref(fl_future *f)
 {
-	/* the caller's own reference keeps the future alive */
-	const uint32_t before = fl__add_relaxed(&f->state, FL__FUTURE_REF);
-	if (before / FL__FUTURE_REF < UINT32_MAX / FL__FUTURE_REF)
-		return f;
-	fl__sub_relaxed(&f->state, FL__FUTURE_REF);
-	fl__panic("fl_future_ref", f, "too many references");
+	/* relaxed: the caller's own reference keeps the future alive */
+	if (future_is_full(fl__add_relaxed(&f->state, FL__FUTURE_REF))) {
+		fl__sub_relaxed(&f->state, FL__FUTURE_REF); /* relaxed: takes that back */
+		future_panic_full(f);
+	}
+	return f;
 }
 
 bool fl__future_try_ref(fl_future *f, uint32_t claimed)
 {
-	uint32_t seen = fl__load_relaxed(&f->state); /* the CAS decides */
-	while ((seen & (FL__FUTURE_CLAIMED | FL__FUTURE_ENDED)) == claimed && seen / FL__FUTURE_REF > 0)
-		/* as in fl_future_ref() */
+	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS below checks it */
+	while ((seen & (FL__FUTURE_CLAIMED | FL__FUTURE_ENDED)) == claimed && seen / FL__FUTURE_REF > 0) {
+		if (future_is_full(seen))
+			future_panic_full(f);
+		/* relaxed: the reference that the CAS has found keeps the future alive */
 		if (fl__cas_weak_relaxed(&f->state, &seen, seen + FL__FUTURE_REF))
 			return true;
+	}
 	return false;
 }
 

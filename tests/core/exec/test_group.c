@@ -96,6 +96,36 @@ POOL_TEST(group_takes_no_memory, 1)
 	FL_OK(fl_group_join(&g));
 }
 
+/* Nor does it keep the memory of as many large tasks as once were pending, when they have ended. */
+
+typedef struct {
+	char bytes[4096];
+} page;
+
+FL_TASK_STATIC(read_page, page, void)
+{
+	return arg->bytes[0];
+}
+
+POOL_TEST(group_keeps_no_memory_after_a_peak, 1)
+{
+	enum { PEAK = 100, FEW = 10 };
+	static const page zeros;
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	struct held held = hold_worker(e);
+	for (int i = 0; i < PEAK; i++)
+		FL_OK(counted_group_submit(&g, i, NULL));
+	let_go(&held);
+	FL_OK(FL_WAIT_ANY(FL_ON_GROUP(&g)));
+	const long before = seam_live_allocs();
+	for (int i = 0; i < PEAK; i++) {
+		FL_OK(fl_group_submit(&g, &read_page, &zeros, NULL));
+		FL_OK(FL_WAIT_ANY(FL_ON_GROUP(&g)));
+		assert_true(seam_live_allocs() <= before + FEW);
+	}
+	FL_OK(fl_group_join(&g));
+}
+
 /* Logged: a failure after another one, and a failure without a join. */
 
 FL_TASK_STATIC(fail_when_told, struct gate *, void)
