@@ -32,8 +32,12 @@ static struct fl__bias_slot *bias_slot(const fl_rwlock *l)
  */
 static bool bias_clear(struct fl__bias_slot *slot, const fl_rwlock *l)
 {
-	/* acq_rel: pairs with the other contexts that clear the slot */
-	if (fl__cas_acq_rel(&slot->lock, &l, NULL))
+	/*
+	 * release: pairs with the loads that find the slot empty. There is nothing to acquire:
+	 * another reader may have used the slot before the one whose mark this is. But the latter
+	 * has acquired that reader's unlock by its own CAS, and passes it on by its own unlock.
+	 */
+	if (fl__cas_release(&slot->lock, &l, NULL))
 		return true;
 	(void)fl__load_acquire(&slot->lock); /* acquire: pairs with the CAS that has cleared the slot */
 	return false;
@@ -80,9 +84,13 @@ void fl__bias_begin(fl_rwlock *l)
 	do {
 		if (seen >= FL__BIAS)
 			return;
-		/* release: pairs with the load of the word after the CAS in fl__bias_read() */
+		/* relaxed: the CAS publishes it */
+		fl__store_relaxed(&rest->begun, now);
+		/*
+		 * release: pairs with the CAS in fl__bias_end(), for `begun`. What writers have
+		 * released needs no release here: all changes of the word are read-modify-writes.
+		 */
 	} while (!fl__cas_weak_release(&l->word_, &seen, seen + FL__BIAS + FL__BIAS_UNITS));
-	fl__store_relaxed(&rest->begun, now); /* relaxed: a guess, like `until` */
 	fl__bias_note(l);
 }
 

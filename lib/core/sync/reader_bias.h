@@ -42,10 +42,11 @@
  *      reading all the time: by the reader whose unit it has, or by BIAS_UNITS.
  *
  * Which locks are biased is a guess. Each FL__BIAS_PATIENCE-th time that a thread meets another
- * reader in a lock, it begins the lock's bias, if the lock does not rest. After a bias that paid,
- * the lock rests for 9 times the time that its end took, as in the paper. After a bias that was too
- * short to pay, the lock rests for 512 times that time, which is a millisecond or a few. So a lock
- * that is often written loses less than a hundredth of its time. A thread notes for which locks it
+ * reader in a lock, it begins the lock's bias, if the lock does not rest. A bias pays if it lasts
+ * for more than 64 times the time that its end takes. Then the lock rests for 9 times that time, as
+ * in the paper; else for 512 times that time, which is a millisecond or a few. So a lock that is
+ * often written loses less than 1/74 of its time to the ends of biases, and less than 1/512 if none
+ * pays. A thread notes for which locks it
  * has to look at its slot: the fast path of other locks has neither the load of the word nor the
  * look.
  */

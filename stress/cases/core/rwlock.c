@@ -50,6 +50,13 @@ static void biased(struct shared *s)
 	s->lock.word_ = s->other.word_ = FL__BIAS + FL__BIAS_UNITS;
 }
 
+/* The same, and locked by a reader that the word counts; another context unlocks. */
+static void biased_and_read(struct shared *s)
+{
+	biased(s);
+	s->lock.word_ += 1;
+}
+
 /* The parts of the actors. */
 
 static void change(struct shared *s)
@@ -269,6 +276,13 @@ static void take_over(struct shared *s)
 	end_read(s);
 }
 
+/* Some reader has the lock all the time. */
+static void assert_and_take_over(struct shared *s)
+{
+	FL_STRESS_CHECK(fl_rwlock_is_read_locked(&s->lock));
+	take_over(s);
+}
+
 static void stop_and_read_by_slot(struct shared *s)
 {
 	read_lock_by_slot(s);
@@ -393,6 +407,12 @@ RW(bias_two_locks, biased, 0, read_both_by_slot, read_both_by_slot)
 
 /* A reader asserts what it holds while a writer ends the bias. */
 RW(bias_asserts, biased, 1, read_and_assert, write_once)
+
+/*
+ * A reader in a slot comes before a counted reader goes. Whoever sees that the one has gone sees
+ * the other.
+ */
+RW(bias_relay, biased_and_read, 0, hand_over, take_over, assert_and_take_over)
 
 /* rw_3_4_writers_aba (folly b927c055): a fourth writer comes while a third leaves. */
 RW(rw_3_4_writers_aba, unlocked, 4, write_once, write_once, write_once, write_once)
