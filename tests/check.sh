@@ -41,7 +41,10 @@ packages_of() {
 	format) echo clang-format ;;
 	tidy) echo "$packages_all clang clang-tidy" ;;
 	gcc) echo "$packages_all ccache" ;;
-	packaging) echo "$packages_packaging clang libuv1-dev ccache" ;;
+	packaging)
+		[ "$(uname -m)" = x86_64 ] || packages_windows=
+		echo "$packages_packaging clang libuv1-dev ccache $packages_windows"
+		;;
 	clang) echo "$packages_all ccache clang" ;;
 	asan | tsan | seccomp) echo "$packages_test ccache" ;;
 	mpi) echo "$packages_test $packages_mpi ccache" ;;

@@ -45,7 +45,7 @@ static int windows_wait(const uint32_t *word, uint32_t expected, int64_t deadlin
 		ms = (DWORD)FL__MIN((left + FL_MS(1) - 1) / FL_MS(1), LONGEST);
 	}
 	if (WaitOnAddress(FL__MUTABLE(word), &expected, sizeof expected, ms))
-		return 0;
+		return fl__load_relaxed(word) == expected ? 0 : -EAGAIN; /* relaxed: the caller checks the word */
 	return deadline <= fl__sys.now() ? -ETIMEDOUT : 0;
 }
 
