@@ -55,6 +55,12 @@ def budgets_of(text):
     return [(part, int(most), files) for part, most, *files in rows]
 
 
+def sum_of(text):
+    """The budgets together, less what `# granted:` in the file allows on top of them."""
+    granted = re.search(r"^# granted: (\d+)", text, re.M)
+    return sum(most for _, most, _ in budgets_of(text)) - int(granted[1] if granted else 0)
+
+
 def least_before():
     """The least sum of the budgets in the versions of the file that have its present form; None without one."""
     sums = []
@@ -62,7 +68,7 @@ def least_before():
         text = git("show", f"{commit}:{BUDGETS}") if git("ls-tree", commit, BUDGETS) else ""
         if not text.startswith(HEAD):
             break
-        sums.append(sum(most for _, most, _ in budgets_of(text)))
+        sums.append(sum_of(text))
     return min(sums, default=None)
 
 
@@ -86,7 +92,7 @@ def main():
         is_ = tokens_of(files)
         wrong |= is_ > most
         print(f"{part:12}{is_:9} tokens of {most}{', which is too many' if is_ > most else ''}")
-    together = sum(most for _, most, _ in budgets)
+    together = sum_of(text)
     raised = before is not None and together > before
     print(f"{'budgets':12}{together:9} together{f', and {before} before: a budget that rises takes its tokens from another' if raised else ''}")
     print("interface:", ", ".join(f"{n} {what}" for what, n in surface().items()))
