@@ -3,6 +3,7 @@
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_members.h"
+#include "fl_seam.h"
 
 static int without_children(void *unused)
 {
@@ -344,6 +345,41 @@ FL_TEST(group_without_executor_takes_no_task)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
 	FL_PANICS_OF("fl_group_submit", NULL, FL_OK(fl_group_submit(&g, &member, &(member_call){returns, NULL}, NULL)));
+}
+
+/* Large tasks that have ended do not stay as long as there are fibers: those are in no sweep. */
+
+typedef struct {
+	fl_event *ran;
+	char bytes[4096];
+} page;
+
+FL_TASK_STATIC(read_page, page, void)
+{
+	fl_event_set(arg->ran);
+	return 0;
+}
+
+FL_LOOP_TEST(group_fibers_keep_no_memory_of_tasks)
+{
+	enum { FIBERS = 40, FEW = 10 };
+	fl_executor *e;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	fl_group g = FL_GROUP_INIT(e);
+	fl_event end = FL_EVENT_INIT;
+	for (int i = 0; i < FIBERS; i++)
+		FL_OK(fl_group_start(&g, waits_for, &end));
+	fl_test_settle();
+	const long before = seam_live_allocs();
+	for (int i = 0; i < FIBERS; i++) {
+		fl_event ran = FL_EVENT_INIT;
+		FL_OK(fl_group_submit(&g, &read_page, &(page){.ran = &ran}, NULL));
+		FL_OK(fl_event_wait(&ran));
+		FL_CHECK(seam_live_allocs() <= before + FEW);
+	}
+	fl_event_set(&end);
+	FL_OK(fl_group_join(&g));
+	fl_executor_free(e);
 }
 
 /* Many. */

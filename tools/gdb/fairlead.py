@@ -40,7 +40,7 @@ fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@180 next_listed:Q@208
 fl__executor_ops kind:Q@8
 fl__thread_pool backlog.made:I@632 backlog.queues:8200Q@640 alive:I@67572 idle:I@67576 full:B@67682 workers:Q@67752
-fl__thread_worker thread:Q@80 doing:Q@88 number:I@736 next:Q@752
+fl__thread_worker thread:Q@64 doing:Q@72 number:I@720 next:Q@736
 fl__task_queue overflow.length:Q@48 ring:x@56
 fl__process_pool workers:Q@8120
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872

@@ -31,10 +31,10 @@
  * join takes the whole stack, and then each task from what it has taken, once. On a worker of the
  * executor it runs pending tasks. Elsewhere it cancels them once the group is cancelled. With no
  * task left in the stack the join sleeps, until a push. A submit takes the whole stack, too, once
- * as many members have entered since the last sweep as are left: it frees what has ended, and
- * pushes the rest again (group_sweep_if_due()). A submit looks whether that is so after each
- * FL__GROUP_SWEEP members, and whenever its task is large, that is, has memory of its own. A join
- * pushes again what it has not used. The join that joins the group finds only tasks that have ended.
+ * as many members have entered since the last sweep as tasks are left: it frees what has ended,
+ * and pushes the rest again (group_sweep_if_due()). A submit looks whether that is so after each
+ * FL__GROUP_SWEEP members, and whenever its task is large, that is, has memory of its own; but not
+ * if its task has ended within it. A join pushes again what it has not used. The join that joins the group finds only tasks that have ended.
  *
  *   of a task            owner                                              until
  *   claim, end, result   as of any future: future.c; no stack and no join   the end
@@ -72,17 +72,18 @@
  *   1. The bits of both words change under `lock_`, except WAITER, which the parking lot changes.
  *      Only NO_OFFER is also read without the lock: invariant 3.
  *   2. Each end of a member subtracts from balance_ after the member's work, with release order,
- *      and, unless it is the last end of a closed group, does not touch the group afterwards. In a
- *      closed group the number of the members left leaves 0 and reaches 0 under `lock_`, and while
- *      it is above 0, MEMBERS_LEFT is set. So a thread that reads, with acquire order, that no
- *      member is left, and then locks and unlocks `lock_`, is alone with the group, and reads what
- *      all members wrote.
+ *      and does not touch the group afterwards, except under `lock_`, which the last end of a
+ *      closed group takes after it. In a closed group the number of the members left leaves 0 and
+ *      reaches 0 under `lock_`, and while it is above 0, MEMBERS_LEFT is set. So a thread that
+ *      reads, with acquire order, that no member is left, and then locks and unlocks `lock_`, is
+ *      alone with the group, and reads what all members wrote.
  *   3. No task is missed: the submit pushes and then reads idle_; the join sets NO_OFFER and then
  *      looks at the stack again. All four are in the one order of seq_cst, so one of the two sees
  *      the other. A sweep hides tasks, and pushes them again. The group still exists when the
- *      submit reads idle_: a join begins after all submits, except those by members, which are
- *      still counted, and those by other fibers of its thread. Such a fiber gives way only within
- *      fl__submit(), where the task runs. If it has ended there, the submit leaves the group alone.
+ *      submit reads idle_, looked_ and swept_: a join begins after all submits, except those by
+ *      members, which are still counted, and those by other fibers of its thread. Such a fiber
+ *      gives way only within fl__submit(), where the task runs. If it has ended there, the submit
+ *      leaves the group alone.
  *   4. A submit needs no lock if it reads that members have entered an open group, or are left in
  *      a closed one: the group is begun.
  */
@@ -466,13 +467,15 @@ static ptrdiff_t group_members_since(const size_t *field, size_t number)
 
 /*
  * By the submit of the member with that number. A sweep is due when at least as many members have
- * entered since the last sweep as are left: so it pushes no more tasks again than members have
- * entered since.
+ * entered since the last sweep as tasks are left: so it pushes no more tasks again than members
+ * have entered since. Fibers are in no stack.
  */
 static FL__SLOW_PATH void group_sweep_if_due(fl_group *g, size_t number)
 {
 	fl__store_relaxed(&g->looked_, number); /* relaxed: see group_members_since() */
-	if (group_members_since(&g->swept_, number) < (ptrdiff_t)fl__group_left(g))
+	/* relaxed: with an old number of fibers the sweep comes earlier or later */
+	const size_t tasks = fl__group_left(g) - fl__load_relaxed(&g->fibers_);
+	if (group_members_since(&g->swept_, number) < (ptrdiff_t)tasks)
 		return;
 	fl__store_relaxed(&g->swept_, number); /* relaxed: see group_members_since() */
 	group_sweep(g, group_take_all(g));
@@ -736,12 +739,12 @@ static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 	fl__store_relaxed(&g->looked_, 0);
 	fl__store_relaxed(&g->swept_, 0);
 	/*
-	 * The caller, alone with the group, opens it. Release: what members wrote; pairs with
-	 * fl__group_left(). Relaxed: an observer that reads the old entered_ after this 0 only
-	 * counts members that have ended; no promise says when it learns of their end.
+	 * The caller, alone with the group, opens it. Release, both: what members wrote, and of the
+	 * second also the first: an observer that knows of the end of all members, and reads this
+	 * 0, must not read the old entered_. Both pair with fl__group_left().
 	 */
 	fl__store_release(&g->entered_, 0);
-	fl__store_relaxed(&g->balance_, 0);
+	fl__store_release(&g->balance_, 0);
 	if (!begun)
 		return 0;
 	if (g->error_ != 0)

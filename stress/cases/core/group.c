@@ -409,10 +409,12 @@ FL_STRESS_ACTOR(group_again, observer)
 {
 	OK(fl_latch_wait(&s->known));
 	size_t left = 0;
-	if (fl_stress_choose(2))
+	if (fl_stress_choose(2)) {
 		OK(FL_WAIT_ANY(FL_ON_GROUP(s->g)));
-	else
+		FL_STRESS_CHECK(fl_group_count(s->g) <= 1); /* of the next round */
+	} else {
 		left = fl_group_count(s->g);
+	}
 	FL_STRESS_CHECK(left <= 2 && (left > 0 || (s->data[0] == 1 && s->data[1] == 1)));
 	fl_event_set(&s->seen);
 }
