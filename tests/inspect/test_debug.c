@@ -469,7 +469,7 @@ FL_TEST(debug_allocator_may_lock)
 static fl_mutex handler_lock = FL_MUTEX_INIT;
 static unsigned in_handler, handled;
 
-static void locking_handler(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(locking_handler)
 {
 	FL_CHECK(in_handler++ == 0);
 	FL_LOCKED(&handler_lock);

@@ -423,7 +423,7 @@ static uint32_t trace_sleeps; /* calls of futex_wait() for waits of the thread b
 static uint32_t trace_stays;  /* 1: no call returns */
 static _Thread_local bool trace_counts;
 
-static int trace_sleep(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(trace_sleep)
 {
 	/* Of lib/core/wait/thread_parker.c; other words are locks of the library, not waits. */
 	enum { ASLEEP = 3 };

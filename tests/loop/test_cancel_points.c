@@ -141,7 +141,7 @@ static void *use_with_a_request_pending(void *part)
 	return part; /* not PTHREAD_CANCELED */
 }
 
-static void log_nothing(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(log_nothing)
 {
 }
 
@@ -218,7 +218,7 @@ static fl_event handler_begins;
 static unsigned handled, others;
 
 /* The handler's wait blocks the thread, so that no other fiber runs before the handler returns. */
-static void handle_under_lock(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(handle_under_lock)
 {
 	const unsigned before = others;
 	FL_CHECK(!is_cancellable());

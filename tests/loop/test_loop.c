@@ -450,7 +450,7 @@ static void wait_in_callback(void *called)
 	*(bool *)called = true;
 }
 
-static int let_callback_go_on(int poller, struct epoll_event *events, int n, int64_t deadline)
+FL_TEST_POLLER_WAIT(let_callback_go_on)
 {
 	if (deadline == 0)
 		return fl_test_real_poller.wait(poller, events, n, deadline);
@@ -547,7 +547,7 @@ static int no_create(void)
 	return fail_with;
 }
 
-static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
+FL_TEST_POLLER_CONTROL(no_control)
 {
 	return fail_with;
 }

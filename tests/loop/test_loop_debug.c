@@ -10,7 +10,7 @@ static fl_mutex lock;
 static char said[4096]; /* guarded */
 static int lines;       /* guarded */
 
-static void hear(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(hear)
 {
 	FL_LOCKED(&lock);
 	FL_CHECK(level == FL_LOG_WARNING);

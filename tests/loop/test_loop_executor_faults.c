@@ -71,7 +71,7 @@ static int create_on(fl_executor **e, const fl_executor_config *config)
 	return fl_loop_executor_create_on(e, somewhere, config);
 }
 
-static void run_out_of_memory(int (*create)(fl_executor **e, const fl_executor_config *config))
+static void run_out_of_memory(fl_test_create *create)
 {
 	fl_executor *e = NULL;
 	for (unsigned step = 0; e == NULL; step++) {

@@ -6,7 +6,7 @@
 
 static char logged[256];
 
-static void keep(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(keep)
 {
 	FL_CHECK(level == FL_LOG_ERROR);
 	FL_TEXT(logged, "%s", message);

@@ -79,7 +79,7 @@ static void call_from_threads(void)
 }
 
 /* The loop has said that it sleeps, and does not yet. */
-static int be_called_in_sleep(int poller, struct epoll_event *events, int n, int64_t deadline)
+FL_TEST_POLLER_WAIT(be_called_in_sleep)
 {
 	if (deadline != 0 && sleeps++ == 0)
 		call_from_threads();
@@ -116,7 +116,7 @@ FL_LOOP_TEST(loop_poller_calls_of_its_own_thread_do_not_ring)
 }
 
 /* Interrupted waits, and events for no reason. */
-static int interrupted(int poller, struct epoll_event *events, int n, int64_t deadline)
+FL_TEST_POLLER_WAIT(interrupted)
 {
 	static unsigned calls;
 	return ++calls % 3 ? -EINTR : fl_test_real_poller.wait(poller, events, n, deadline);

@@ -33,7 +33,7 @@ static void look_and_wait(void)
 	wait_until(&answered, looks);
 }
 
-static int count_sleep(int poller, struct epoll_event *events, int n, int64_t deadline)
+FL_TEST_POLLER_WAIT(count_sleep)
 {
 	if (deadline == FL__NEVER)
 		fl__add_release(&asleep, 1);

@@ -285,7 +285,7 @@ FL_LOOP_TEST(loop_watch_freed_in_its_callback)
 /* What it answers. */
 static int fail_with;
 
-static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
+FL_TEST_POLLER_CONTROL(no_control)
 {
 	return fail_with;
 }
@@ -391,7 +391,7 @@ static struct held_up {
 	unsigned polls;
 } held_up;
 
-static int end_wait_in_sleep(int poller, struct epoll_event *events, int n, int64_t deadline)
+FL_TEST_POLLER_WAIT(end_wait_in_sleep)
 {
 	int rc = fl_test_real_poller.wait(poller, events, n, held_up.waits ? 0 : deadline);
 	if (!held_up.waits || (rc > 0 && ++held_up.polls < POLLS_MOST) || (rc == 0 && deadline == 0))

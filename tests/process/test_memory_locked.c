@@ -28,11 +28,11 @@ FL_TASK(locked_bytes, fl_bytes, fl_bytes)
 
 static struct large large;
 
-static void say_nothing(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(say_nothing)
 {
 }
 
-static int run_on(int (*create)(fl_executor **e, const fl_executor_config *config), bool bytes)
+static int run_on(fl_test_create *create, bool bytes)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
 	FL_SCOPED(fl_future) *f = NULL;

@@ -137,7 +137,7 @@ static int start_eventfd(void)
 	return start_strikes() ? start_error : start_real.eventfd();
 }
 
-static int start_clone(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
+FL_TEST_CLONE(start_clone)
 {
 	return start_strikes() ? start_error : start_real.clone(child, stack_end, arg, pidfd);
 }

@@ -24,7 +24,7 @@
 
 struct conformance_kind {
 	const char *name; /* as fl_executor_kind() has it */
-	int (*create)(fl_executor **e, const fl_executor_config *config);
+	fl_test_create *create;
 	uint32_t capabilities;
 	bool one_thread;             /* one thread runs all workers */
 	unsigned workers_by_default; /* 0: the CPUs */

@@ -15,7 +15,7 @@ static char fl_test_said[1 << 18];
 static uint32_t fl_test_said_bytes;
 static pthread_mutex_t fl_test_said_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static inline void fl_test_hear(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(fl_test_hear)
 {
 	FL_OK(pthread_mutex_lock(&fl_test_said_lock));
 	const uint32_t at = fl_test_said_bytes;

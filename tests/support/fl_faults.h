@@ -51,7 +51,7 @@ static inline int64_t fl_test_clock_now(void)
 	return fl_test_real_sys.now() + fl__load_relaxed(&fl_test_ahead);
 }
 
-static inline int fl_test_clock_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(fl_test_clock_wait)
 {
 	if (deadline <= fl_test_clock_now())
 		return -ETIMEDOUT;
@@ -83,7 +83,7 @@ static inline void fl_test_clock_stands(void)
 	fl__sys.now = fl_test_clock_look;
 }
 
-static inline int fl_test_shared_wait_expires(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(fl_test_shared_wait_expires)
 {
 	if (deadline == FL__NEVER)
 		return -EINTR;
@@ -108,7 +108,7 @@ static inline void *fl_test_no_memory(size_t size)
 	return NULL;
 }
 
-static inline int fl_test_no_threads(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+FL_TEST_THREAD_CREATE(fl_test_no_threads)
 {
 	return -EAGAIN;
 }

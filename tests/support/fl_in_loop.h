@@ -171,7 +171,11 @@ typedef struct fl_test_poller_calls {
 
 static fl_test_poller_calls fl_test_polled;
 
-static inline int fl_test_poller_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
+/* Defines what a test puts in place of the poller's wait. */
+#define FL_TEST_POLLER_WAIT(name)                                                                                      \
+	static inline int name(int poller, struct epoll_event *events, int n, int64_t deadline)
+
+FL_TEST_POLLER_WAIT(fl_test_poller_wait)
 {
 	/* Relaxed, here and below: counts that are polled. */
 	fl__add_relaxed(&fl_test_polled.waits, 1);
@@ -179,7 +183,7 @@ static inline int fl_test_poller_wait(int poller, struct epoll_event *events, in
 	return FL__RETRY(fl_test_real_poller.wait(poller, events, n, deadline));
 }
 
-static inline int fl_test_poller_control(int poller, int op, int fd, uint32_t events, void *owner)
+FL_TEST_POLLER_CONTROL(fl_test_poller_control)
 {
 	fl__add_relaxed(&fl_test_polled.controls, 1);
 	return fl_test_real_poller.control(poller, op, fd, events, owner);

@@ -162,7 +162,7 @@ CHILD_FN void on_error(const char *name, int error)
 }
 
 /* "a task of a group failed ...: EIO: ..." */
-CHILD_FN void on_log(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(on_log)
 {
 	FL_CHECK(level <= FL_LOG_WARNING && strstr(message, "a task of a group failed") != NULL);
 	told.count++;

@@ -70,6 +70,9 @@ PROCESS_FN bool process_is_ready(fl_process_method method)
 	return can;
 }
 
+/* Defines what a test puts in place of the clone() of fl__process_sys. */
+#define FL_TEST_CLONE(name) static inline int name(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
+
 /* Each way to start a task, if it is possible here. */
 #define PROCESS_EACH_METHOD(m)                                                                                         \
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++)                                  \
@@ -187,7 +190,7 @@ PROCESS_FN void process_read_all(int fd, char *text, size_t size)
 static char process_log[4096];
 static pthread_mutex_t process_log_lock = PTHREAD_MUTEX_INITIALIZER;
 
-PROCESS_FN void process_keep_log(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(process_keep_log)
 {
 	pthread_mutex_lock(&process_log_lock);
 	size_t length = strlen(process_log);

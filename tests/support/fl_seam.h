@@ -69,15 +69,15 @@ static void seam_free(void *memory)
 	seam_real.free(memory);
 }
 
-static int seam_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*routine)(void *), void *arg)
+FL_TEST_THREAD_CREATE(seam_thread_create)
 {
 	if (seam_strikes(&seam_thread_fault))
 		return -EAGAIN;
 	__atomic_fetch_add(&seam_threads, 1, __ATOMIC_RELAXED);
-	return seam_real.thread_create(thread, attr, routine, arg);
+	return seam_real.thread_create(thread, attr, start, arg);
 }
 
-static int seam_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(seam_futex_wait)
 {
 	/* Of lib/core/wait/thread_parker.c; other words are locks of the library, not waits. */
 	enum { ASLEEP = 3 };

@@ -21,7 +21,7 @@ __attribute__((constructor)) static void fl_test_keep_os(void)
 	fl_test_real_os = fl__shm_sys;
 }
 
-static void fl_test_log(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(fl_test_log)
 {
 	FL_CHECK(level == FL_LOG_ERROR);
 	FL_TEXT(fl_test_logged, "%s", message);

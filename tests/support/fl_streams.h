@@ -565,14 +565,14 @@ static inline bool fl_test_strikes(enum fl_test_call call)
 FL_TEST_CALLS(FL_TEST_CALL_FUNCTION)
 
 /* A removal never fails. */
-static inline int fl_test_call_control(int poller, int op, int fd, uint32_t events, void *source)
+FL_TEST_POLLER_CONTROL(fl_test_call_control)
 {
 	return op != EPOLL_CTL_DEL && fl_test_strikes(CALL_control)
 	           ? fl_test_fault.error
-	           : fl_test_real_poller.control(poller, op, fd, events, source);
+	           : fl_test_real_poller.control(poller, op, fd, events, owner);
 }
 
-static inline int fl_test_call_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
+FL_TEST_POLLER_WAIT(fl_test_call_wait)
 {
 	return fl_test_strikes(CALL_wait) ? fl_test_fault.error : fl_test_real_poller.wait(poller, events, n, deadline);
 }

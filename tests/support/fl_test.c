@@ -228,8 +228,7 @@ void *fl_test_foreign(void *(*function)(void *arg), void *arg)
 	return result;
 }
 
-fl_executor *fl_test_executor(int (*create)(fl_executor **e, const fl_executor_config *config),
-                              const fl_executor_config *config)
+fl_executor *fl_test_executor(fl_test_create *create, const fl_executor_config *config)
 {
 	fl_executor *e = NULL;
 	FL_OK(create(&e, config));

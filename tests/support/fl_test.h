@@ -265,6 +265,16 @@ void fl_test_on_thread(fl_thread_function *function, void *arg);
 typedef int fl_test_call(void *object, fl_time deadline, fl_cancel_token *cancel);
 #define FL_CALL(name) static inline int name(void *object, fl_time deadline, fl_cancel_token *cancel)
 
+/*
+ * What a test puts in place of calls of the system's tables, and a handler of the log:
+ * FL_TEST_FUTEX_WAIT(sleep_on) { ... } defines one, with these parameters.
+ */
+#define FL_TEST_FUTEX_WAIT(name) static inline int name(const uint32_t *word, uint32_t expected, int64_t deadline)
+#define FL_TEST_THREAD_CREATE(name)                                                                                    \
+	static inline int name(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+#define FL_TEST_POLLER_CONTROL(name) static inline int name(int poller, int op, int fd, uint32_t events, void *owner)
+#define FL_TEST_LOG_HANDLER(name) static inline void name(fl_log_level level, const char *message)
+
 /* The function of a thread or a fiber that does nothing. */
 static inline int fl_test_nothing(void *unused)
 {
@@ -294,8 +304,8 @@ void *fl_test_foreign(void *(*function)(void *arg), void *arg);
  * may be NULL. Two macros take the members of the config: FL_TEST_EXECUTOR(thread, .workers = 2)
  * and FL_TEST_QUEUE(int, .capacity = 1).
  */
-fl_executor *fl_test_executor(int (*create)(fl_executor **e, const fl_executor_config *config),
-                              const fl_executor_config *config);
+typedef int fl_test_create(fl_executor **e, const fl_executor_config *config);
+fl_executor *fl_test_executor(fl_test_create *create, const fl_executor_config *config);
 fl_queue *fl_test_queue_made(int (*create)(fl_queue **q, size_t item_size, const fl_queue_config *config),
                              size_t item_size, const fl_queue_config *config);
 #define FL_TEST_EXECUTOR(kind, ...) fl_test_executor(fl_##kind##_executor_create, &(fl_executor_config){__VA_ARGS__})

@@ -26,7 +26,7 @@ static int64_t fl_test_timers_now(void)
 }
 
 /* The real function, which also checks our clock now and then. */
-static int fl_test_sliced_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(fl_test_sliced_wait)
 {
 	if (deadline <= fl_test_timers_now())
 		return -ETIMEDOUT;

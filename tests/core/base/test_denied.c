@@ -218,7 +218,7 @@ FL_TASK(denied_doubles, int, int)
 	return 0;
 }
 
-static void use_executor(int (*create)(fl_executor **e, const fl_executor_config *config))
+static void use_executor(fl_test_create *create)
 {
 	int numbers[8] = {0, 1, 2, 3, 4, 5, 6, 7}, doubled[8];
 	FL_SCOPED(fl_executor) *e = NULL;
@@ -329,7 +329,7 @@ static const struct fl_denied_call needed_by_fork_server[] = {
 static const char *denied_name;
 static bool told_name;
 
-static void note_name(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(note_name)
 {
 	if (strstr(message, denied_name))
 		told_name = true;

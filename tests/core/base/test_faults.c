@@ -40,7 +40,7 @@ FL_TEST(stray_wakes_end_no_wait)
 /* Without memory and without threads: an error, and nothing has happened. */
 static int thread_create_rc;
 
-static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+FL_TEST_THREAD_CREATE(no_thread)
 {
 	return thread_create_rc;
 }

@@ -122,7 +122,7 @@ static char logged[512];
 static fl_log_level logged_level;
 static unsigned log_calls;
 
-static void keep_log(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(keep_log)
 {
 	logged_level = level;
 	log_calls++;

@@ -69,7 +69,7 @@ FL_TEST(thread_error_handler_is_told_before_the_join)
 static char logged[256];
 static uint32_t log_calls;
 
-static void keep_log(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(keep_log)
 {
 	FL_CHECK(level == FL_LOG_ERROR);
 	FL_TEXT(logged, "%s", message);

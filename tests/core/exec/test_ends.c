@@ -179,7 +179,7 @@ FL_TEST(ends_many_workers)
 
 static uint32_t refused;
 
-static int refuse_some(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+FL_TEST_THREAD_CREATE(refuse_some)
 {
 	if (fl__load_relaxed(&refused) > 0) {
 		fl__sub_relaxed(&refused, 1);
@@ -212,7 +212,7 @@ FL_TEST(ends_while_no_thread_can_be_started)
 	FL_OK(fl_executor_join(e));
 }
 
-static void log_is_a_cancellation_point(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(log_is_a_cancellation_point)
 {
 	pthread_testcancel();
 }

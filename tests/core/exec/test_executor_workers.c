@@ -48,7 +48,7 @@ CONFORMANCE(workers_start_when_needed_and_are_named)
 
 static char last_log[256];
 
-static void keep_last_log(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(keep_last_log)
 {
 	(void)snprintf(last_log, sizeof last_log, "%s", message);
 }

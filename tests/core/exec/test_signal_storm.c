@@ -244,7 +244,7 @@ static void free_shared(struct storm *s)
 }
 
 /* Until the game has met signals. A game that has met none was shorter than the period. */
-static void play(int (*create)(fl_executor **e, const fl_executor_config *config), struct storm *s)
+static void play(fl_test_create *create, struct storm *s)
 {
 	struct sigaction before;
 	storm_handle(&before);
@@ -270,7 +270,7 @@ static void play(int (*create)(fl_executor **e, const fl_executor_config *config
 	FL_OK(sigaction(SIGUSR1, &before, NULL));
 }
 
-static void play_all(int (*create)(fl_executor **e, const fl_executor_config *config))
+static void play_all(fl_test_create *create)
 {
 	static void (*const games[])(struct storm * s, int side) = {play_locks,   play_words,  play_queues,
 	                                                            play_futures, play_system, play_shared};

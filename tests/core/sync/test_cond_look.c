@@ -27,7 +27,7 @@ static void relax(void)
 		stage.act(&stage.cond);
 }
 
-static int sleep_on(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(sleep_on)
 {
 	if (pthread_equal(pthread_self(), stage.actor))
 		stage.sleeps++;

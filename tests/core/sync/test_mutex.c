@@ -87,7 +87,7 @@ static int look_and_wake(const uint32_t *word, int n)
 }
 
 /* The waiter goes on after the look, also if the unlock comes before its sleep. */
-static int sleep_until_looked(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(sleep_until_looked)
 {
 	const int rc = fl_test_real_sys.futex_wait(word, expected, deadline);
 	while (fl__load_relaxed(&awaited_state) == LOOK)

@@ -37,7 +37,7 @@ static int64_t own_clock(void)
 /* Behind: threads that sleep there, were woken, or are about to sleep. */
 static uint32_t gate, behind;
 
-static int sleep_behind_the_gate(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(sleep_behind_the_gate)
 {
 	/* Of lib/core/wait/thread_parker.c; other words are locks of the library, not waits. */
 	enum { ASLEEP = 3 };

@@ -140,7 +140,7 @@ POOL_TEST(pool_starved_during_a_resize, 3)
 static char starved_said[200];
 static unsigned starved_lines;
 
-static void starved_hear(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(starved_hear)
 {
 	(void)snprintf(starved_said, sizeof starved_said, "%s", message);
 	COUNT(&starved_lines);

@@ -291,7 +291,7 @@ CROWD_TEST(blocking_over_one_steps_back, 1)
 static unsigned refused;
 static int (*real_thread_create)(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 
-static int count_refused(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+FL_TEST_THREAD_CREATE(count_refused)
 {
 	int rc = real_thread_create(thread, attr, start, arg);
 	if (rc != 0)

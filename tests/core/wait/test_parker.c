@@ -27,7 +27,7 @@ static void yield(void)
 }
 
 /* No wake: the time passes asleep. */
-static int sleep_on(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(sleep_on)
 {
 	turn.sleeps++;
 	turn.slept_at = fl_test_time;
@@ -218,7 +218,7 @@ static int cpu(void)
 	return waking ? cpu_of_waker : cpu_of_waiter;
 }
 
-static int sleep_until_released(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(sleep_until_released)
 {
 	turn.sleeps++;
 	waking = true;
@@ -288,7 +288,7 @@ static void yield_until_due(void)
 	release_if_due();
 }
 
-static int sleep_until_due(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(sleep_until_due)
 {
 	enum { WAKE_NS = 40000 };
 	turn.sleeps++;

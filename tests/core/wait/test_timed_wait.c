@@ -47,7 +47,7 @@ static bool strikes_one(void)
 	return false;
 }
 
-static int watched_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(watched_futex_wait)
 {
 	if (deadline != fl__load_relaxed(&watched))
 		return fl_test_real_sys.futex_wait(word, expected, deadline);
@@ -60,7 +60,7 @@ static int watched_futex_wait(const uint32_t *word, uint32_t expected, int64_t d
 	return rc == -ETIMEDOUT ? 0 : rc;
 }
 
-static int watched_poller_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
+FL_TEST_POLLER_WAIT(watched_poller_wait)
 {
 	/* A check is no sleep. */
 	if (deadline != fl__load_relaxed(&watched) || deadline <= fl__sys.now())
@@ -302,7 +302,7 @@ WAIT_TEST(timed_wait_negative_deadline)
 /* A deadline that never comes: neither the kernel nor an overflow makes it come earlier. */
 static fl_time huge;
 
-static int any_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(any_futex_wait)
 {
 	int rc = fl_test_real_sys.futex_wait(word, expected, deadline);
 	/* The kernel accepts the number, and the deadline has not passed. */
@@ -310,7 +310,7 @@ static int any_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadl
 	return rc;
 }
 
-static int any_poller_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
+FL_TEST_POLLER_WAIT(any_poller_wait)
 {
 	FL_CHECK(deadline == 0 || deadline > FL__NEVER / 4);
 	fl__add_relaxed(&sleeps, deadline != 0);

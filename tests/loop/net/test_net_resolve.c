@@ -98,7 +98,7 @@ FL_TEST(net_resolve_codes)
 static char logged[512];
 static unsigned logs;
 
-static void keep_log(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(keep_log)
 {
 	FL_CHECK(level == FL_LOG_ERROR);
 	FL_TEXT(logged, "%s", message);

@@ -177,7 +177,7 @@ FL_LOOP_TEST(fd_wait_is_cancelled)
 }
 
 /* The poller cannot take another one: it is waited for all the same. */
-static int refuse_control(int poller, int op, int fd, uint32_t events, void *owner)
+FL_TEST_POLLER_CONTROL(refuse_control)
 {
 	return op == EPOLL_CTL_ADD ? -ENOSPC : fl_test_real_poller.control(poller, op, fd, events, owner);
 }

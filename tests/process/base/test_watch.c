@@ -152,9 +152,9 @@ FL_TEST(watch_number_comes_again)
 
 /* ---- fibers, of loops whose pollers are full: they wait by the watcher, too */
 
-static int refuse_waits(int poller, int op, int fd, uint32_t events, void *source)
+FL_TEST_POLLER_CONTROL(refuse_waits)
 {
-	return events & EPOLLONESHOT ? -ENOSPC : fl_test_real_poller.control(poller, op, fd, events, source);
+	return events & EPOLLONESHOT ? -ENOSPC : fl_test_real_poller.control(poller, op, fd, events, owner);
 }
 
 /* For good, before any thread is there. */

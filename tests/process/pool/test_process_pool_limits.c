@@ -36,12 +36,12 @@ static int64_t of_the_system(int64_t deadline)
 	return deadline == FL__NEVER ? deadline : deadline - fl__load_relaxed(ahead);
 }
 
-static int futex_wait_ahead(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(futex_wait_ahead)
 {
 	return real_futex_wait(word, expected, of_the_system(deadline));
 }
 
-static int shared_wait_ahead(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(shared_wait_ahead)
 {
 	return real_shared_wait(word, expected, of_the_system(deadline));
 }

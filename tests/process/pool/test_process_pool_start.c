@@ -462,7 +462,7 @@ FL_TEST(process_pool_with_a_fork_server_that_is_stopped)
 static fl_executor *process_pool_logged;
 static int process_pool_joined;
 
-static void process_pool_join_it(fl_log_level level, const char *message)
+FL_TEST_LOG_HANDLER(process_pool_join_it)
 {
 	process_pool_joined = fl_executor_join(process_pool_logged);
 }

@@ -115,7 +115,7 @@ FL_TEST(rings_revoke_before_the_start)
 static struct pair *seam_pair;
 static uint32_t seam_seq;
 
-static int post_and_revoke(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(post_and_revoke)
 {
 	if (fl__rings_used(&seam_pair->rings) == 0) {
 		FL_CHECK(fl__rings_revoke(&seam_pair->rings, post(seam_pair, 1)));
@@ -292,7 +292,7 @@ static int keep_woken(const uint32_t *word, int n)
 }
 
 /* The worker is about to sleep, and the parent posts. */
-static int post_meanwhile(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(post_meanwhile)
 {
 	FL_CHECK(deadline == FL__NEVER);
 	if (slept_on)

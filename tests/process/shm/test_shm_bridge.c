@@ -43,13 +43,13 @@ static int fake_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 }
 
 /* Where there is no futex_waitv, this is how a bridge sleeps. */
-static int counted_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(counted_wait)
 {
 	fl__add_relaxed(&sleeps, 1);
 	return real.shared_wait(word, expected, deadline);
 }
 
-static int fake_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+FL_TEST_THREAD_CREATE(fake_create)
 {
 	sigset_t blocked;
 	FL_OK(pthread_sigmask(SIG_SETMASK, NULL, &blocked));

@@ -120,7 +120,7 @@ FL_TEST(shm_cond_wait_gives_up_and_holds_the_mutex)
 
 static fl_shm_mutex *others;
 
-static int sleep_while_others_lock(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(sleep_while_others_lock)
 {
 	fl__sys.alloc = fl_test_no_memory;
 	for (uint32_t i = 0; i < fl__shm_self()->room; i++)

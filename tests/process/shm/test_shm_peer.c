@@ -184,7 +184,7 @@ FL_TEST(shm_lock_records_of_a_forked_thread)
 
 /* A deadline holds, although the word that is waited for changes for ever. */
 
-static int never_the_same(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(never_the_same)
 {
 	return -EAGAIN;
 }
@@ -210,7 +210,7 @@ FL_TEST(shm_deadline_holds_while_a_peer_changes_the_word)
 
 static unsigned questions;
 
-static int sleep_until_the_question(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(sleep_until_the_question)
 {
 	FL_CHECK(deadline != FL__NEVER);
 	return -ETIMEDOUT;
@@ -529,7 +529,7 @@ static int run_victim(void *arg)
 }
 
 /* Sleeps in short pieces: the peer wakes none of those whose words it changes. */
-static int wait_briefly(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(wait_briefly)
 {
 	const int rc =
 	    fl_test_real_sys.shared_wait(word, expected, fl__min_deadline(deadline, fl_after(FL_US(200)).ns));

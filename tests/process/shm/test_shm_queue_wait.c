@@ -313,7 +313,7 @@ static int stop_inside(void *arg)
 	return 0;
 }
 
-static int clock_wait_shared(const uint32_t *word, uint32_t expected, int64_t deadline)
+FL_TEST_FUTEX_WAIT(clock_wait_shared)
 {
 	fl__add_relaxed(&fl_test_ahead, FL_S(11)); /* no process comes in this time */
 	return deadline <= fl_test_clock_now() ? -ETIMEDOUT : fl_test_real_sys.shared_wait(word, expected, deadline);

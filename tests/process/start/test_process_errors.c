@@ -240,7 +240,7 @@ FL_TEST(process_preload_with_two_tasks_of_one_name)
 
 /* Faults. */
 
-static int fail_clone(int (*child)(void *), void *stack, void *arg, int *pidfd)
+FL_TEST_CLONE(fail_clone)
 {
 	return -EAGAIN;
 }
@@ -612,7 +612,7 @@ static bool clone_shares_memory(void)
 
 static int (*real_clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
 
-static int clone_beside_another(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
+FL_TEST_CLONE(clone_beside_another)
 {
 	holder = fl_test_fork(rest, NULL);
 	return real_clone(child, stack_end, arg, pidfd);
@@ -640,7 +640,7 @@ static uint32_t clones, second_has_ended;
 static int gate[2];
 
 /* The first child waits before its exec until the second start sleeps, or has ended. */
-static int clone_slowly(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
+FL_TEST_CLONE(clone_slowly)
 {
 	char go;
 	if (fl__add_relaxed(&clones, 1) > 0)

@@ -282,7 +282,7 @@ static int held; /* by the orphan */
 static char *lost_stack;
 static int (*real_poll)(struct pollfd *fds, unsigned n, int64_t timeout);
 
-static int clone_and_die(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
+FL_TEST_CLONE(clone_and_die)
 {
 	FL_CHECK(pidfd == NULL);
 	spawned = arg;
@@ -504,7 +504,7 @@ static int late[2]; /* a pipe: its end releases the orphan */
 static pid_t late_parent;
 
 /* The orphan's parent lives on until the end of that pipe. Copies this process's memory. */
-static int clone_late(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
+FL_TEST_CLONE(clone_late)
 {
 	FL_CHECK(pidfd == NULL);
 	FL_OK(pipe2(late, O_CLOEXEC));
