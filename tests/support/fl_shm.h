@@ -54,6 +54,15 @@ static inline int fl_test_shm_begin(void)
 	FL_FAULTS();                                                                                                   \
 	__attribute__((cleanup(fl_test_shm_close), unused)) const int FL__UNIQUE(fl_test_shm_) = fl_test_shm_begin()
 
+/* Random bytes over all of a region: one of `sparse` changes. */
+static inline void fl_test_scribble(fl_shm *region, unsigned *random, unsigned sparse)
+{
+	unsigned char *bytes = (unsigned char *)region->head;
+	for (uint64_t i = 0; i < region->total; i++)
+		if (fl_test_random(random) % sparse == 0)
+			bytes[i] = (unsigned char)fl_test_random(random);
+}
+
 /* Sends a descriptor over a socket, and receives it: another number for the same file. */
 static inline int fl_test_pass(int fd)
 {

@@ -95,7 +95,14 @@ static inline bool fl_test_has_deaths(void)
 			FL_SKIP("the system tells of no death");                                                       \
 	} while (0)
 
-/* For the tests of queues in shared memory. */
+/* For the tests of queues, also in shared memory. */
+
+/* Bytes that depend on their place and on the seed. */
+static inline void fl_test_seeded(unsigned char *bytes, size_t n, unsigned seed)
+{
+	for (size_t i = 0; i < n; i++)
+		bytes[i] = (unsigned char)(seed * 31 + i * 7 + (i >> 8));
+}
 
 #define SHM_FN __attribute__((unused)) static
 
@@ -120,6 +127,9 @@ SHM_FN fl_shm_queue *frames_in(fl_shm *region, size_t bytes)
 #define SHM_FRAMES(region, q, bytes)                                                                                   \
 	FL_SCOPED(fl_shm) *region = region_of(4096);                                                                   \
 	FL_SCOPED(fl_shm_queue) *q = frames_in(region, bytes)
+
+/* Puts an int; there is room. */
+#define SHM_PUTS(q, item) FL_OK(fl_shm_queue_put(q, &(int){item}))
 
 /* The ring behind a handle. */
 SHM_FN struct fl__shm_ring *ring_in(fl_shm *region, fl_shm_queue *q)

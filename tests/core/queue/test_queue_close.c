@@ -29,6 +29,14 @@ static void note_drop(void *item, void *arg)
 	d->locked = fl_queue_length(d->q) != 0;
 }
 
+/* `n` items, which count up from `first`. */
+static void has_dropped(const struct drops *d, int n, int first)
+{
+	assert_int_equal(d->n, n);
+	for (int i = 0; i < n; i++)
+		assert_int_equal(d->items[i], first + i);
+}
+
 static fl_queue *queue_that_notes(struct drops *d, size_t capacity, int in)
 {
 	const fl_queue_config config = {.capacity = capacity, .drop = note_drop, .drop_arg = d};
@@ -68,10 +76,7 @@ QUEUE_TEST(queue_close_now_drops_what_is_in)
 	assert_int_equal(fl_queue_close_now(q), 3);
 	assert_true(fl_queue_is_closed(q));
 	assert_int_equal(fl_queue_length(q), 0);
-	assert_int_equal(d.n, 3);
-	assert_int_equal(d.items[0], 2);
-	assert_int_equal(d.items[1], 3);
-	assert_int_equal(d.items[2], 4);
+	has_dropped(&d, 3, 2);
 	assert_true(d.thread == fl_thread_current_id());
 	assert_true(d.closed);
 	assert_false(d.locked);
@@ -89,8 +94,7 @@ QUEUE_TEST(queue_close_now_after_close_drops_the_rest)
 	fl_queue_close(q);
 	GETS(q, 1);
 	assert_int_equal(fl_queue_close_now(q), 4);
-	assert_int_equal(d.n, 4);
-	assert_int_equal(d.items[0], 2);
+	has_dropped(&d, 4, 2);
 	fl_queue_free(q);
 	assert_int_equal(d.n, 4);
 }
@@ -118,10 +122,7 @@ QUEUE_TEST(queue_free_drops_what_is_left)
 	GETS(q, 1);
 	PUTS(q, 4);
 	fl_queue_free(q);
-	assert_int_equal(d.n, 3);
-	assert_int_equal(d.items[0], 2);
-	assert_int_equal(d.items[1], 3);
-	assert_int_equal(d.items[2], 4);
+	has_dropped(&d, 3, 2);
 	assert_true(d.thread == fl_thread_current_id());
 
 	d.n = 0;
@@ -144,7 +145,5 @@ QUEUE_TEST(queue_refused_items_are_not_dropped)
 	assert_int_equal(fl_queue_close_now(q), 2);
 	FL_RC(blocked_end(&put), -EPIPE);
 	fl_queue_free(q);
-	assert_int_equal(d.n, 2);
-	assert_int_equal(d.items[0], 1);
-	assert_int_equal(d.items[1], 2);
+	has_dropped(&d, 2, 1);
 }

@@ -101,32 +101,25 @@ static int make_mpsc(void **q, size_t item_size, size_t segment)
 	return chain_create((chain **)q, item_size, &(chain_config){.segment = segment, .one_consumer = true});
 }
 
-static int make_queue(void **q, size_t item_size, size_t capacity)
-{
-	return fl_queue_create((fl_queue **)q, item_size, &(fl_queue_config){.capacity = capacity});
-}
+/* Defines a function that makes a queue with these members of the config. */
+#define MAKE_QUEUE(name, ...)                                                                                          \
+	static int name(void **q, size_t item_size, size_t capacity)                                                   \
+	{                                                                                                              \
+		return fl_queue_create((fl_queue **)q, item_size, &(fl_queue_config){__VA_ARGS__});                    \
+	}
 
-static int make_pair(void **q, size_t item_size, size_t capacity)
-{
-	return fl_queue_create((fl_queue **)q, item_size,
-	                       &(fl_queue_config){.capacity = capacity, .one_producer = true, .one_consumer = true});
-}
+MAKE_QUEUE(make_queue, .capacity = capacity)
+
+MAKE_QUEUE(make_pair, .capacity = capacity, .one_producer = true, .one_consumer = true)
 
 static int all_equal(const void *a, const void *b, void *arg)
 {
 	return a == b && arg;
 }
 
-static int make_equal(void **q, size_t item_size, size_t capacity)
-{
-	return fl_queue_create((fl_queue **)q, item_size,
-	                       &(fl_queue_config){.capacity = capacity, .order = FL_PRIORITY, .compare = all_equal});
-}
+MAKE_QUEUE(make_equal, .capacity = capacity, .order = FL_PRIORITY, .compare = all_equal)
 
-static int make_lifo(void **q, size_t item_size, size_t capacity)
-{
-	return fl_queue_create((fl_queue **)q, item_size, &(fl_queue_config){.capacity = capacity, .order = FL_LIFO});
-}
+MAKE_QUEUE(make_lifo, .capacity = capacity, .order = FL_LIFO)
 
 static char a_thing;
 
@@ -140,23 +133,14 @@ static int by_key(const void *a, const void *b, void *arg)
 	return (int)(FL_LIN_KEY(x) - FL_LIN_KEY(y));
 }
 
-static int make_by_key(void **q, size_t item_size, size_t capacity)
-{
-	return fl_queue_create(
-	    (fl_queue **)q, item_size,
-	    &(fl_queue_config){.capacity = capacity, .order = FL_PRIORITY, .compare = by_key, .compare_arg = &a_thing});
-}
+MAKE_QUEUE(make_by_key, .capacity = capacity, .order = FL_PRIORITY, .compare = by_key, .compare_arg = &a_thing)
 
 static int make_growing(void **q, size_t item_size, size_t capacity)
 {
 	return make_queue(q, item_size, FL_UNBOUNDED);
 }
 
-static int make_growing_for_one(void **q, size_t item_size, size_t capacity)
-{
-	return fl_queue_create((fl_queue **)q, item_size,
-	                       &(fl_queue_config){.capacity = FL_UNBOUNDED, .one_consumer = capacity > 0});
-}
+MAKE_QUEUE(make_growing_for_one, .capacity = FL_UNBOUNDED, .one_consumer = capacity > 0)
 
 /* In a region of its own. */
 static fl_shm *region;
@@ -263,17 +247,11 @@ static void for_each(void (*run)(const kind *k, size_t capacity))
 	}
 }
 
-static void fill(unsigned char *bytes, size_t n, unsigned seed)
-{
-	for (size_t i = 0; i < n; i++)
-		bytes[i] = (unsigned char)(seed * 31 + i * 7 + (i >> 8));
-}
-
 /* An item: a number, and bytes that depend on it. */
 static void write_item(unsigned char *to, size_t size, int64_t number)
 {
 	const int32_t first = (int32_t)number;
-	fill(to, size, (unsigned)number);
+	fl_test_seeded(to, size, (unsigned)number);
 	memcpy(to, &first, sizeof first);
 }
 
@@ -411,14 +389,14 @@ static void run_size(const kind *k, size_t size, unsigned capacity)
 	void *q = made(k, size, capacity);
 	for (unsigned round = 0; round < 10; round++) {
 		for (unsigned i = 0; i < capacity; i++) {
-			fill(in, size, round + i);
+			fl_test_seeded(in, size, round + i);
 			FL_OK(k->put(q, in));
 			memset(in, 0, size); /* it was copied */
 		}
 		for (unsigned i = 0; i < capacity; i++) {
 			memset(out, 0xa5, size + 2 * (size_t)GUARD);
 			FL_OK(k->get(q, out + GUARD));
-			fill(in, size, round + i);
+			fl_test_seeded(in, size, round + i);
 			assert_memory_equal(out + GUARD, in, size);
 			assert_memory_equal(out, guard, GUARD);
 			assert_memory_equal(out + GUARD + size, guard, GUARD);
@@ -458,7 +436,7 @@ static void run_many(const kind *k, size_t capacity, size_t size)
 	for (unsigned burst = 0; burst < 40; burst++) {
 		const size_t want = (burst * 7 + 3) % (2 * capacity + 2), space = capacity - k->length(q);
 		for (size_t i = 0; i < want; i++)
-			fill(in + i * size, size, next_in + (unsigned)i);
+			fl_test_seeded(in + i * size, size, next_in + (unsigned)i);
 		size_t put, got;
 		FL_RC(k->put_many(q, in, want, &put), k->capacity && space < want ? -EAGAIN : 0);
 		assert_int_equal(put, k->capacity && space < want ? space : want);
@@ -470,7 +448,7 @@ static void run_many(const kind *k, size_t capacity, size_t size)
 		/* An unbounded queue may give the items of a segment. */
 		FL_IN_RANGE((int64_t)got, k->capacity ? (int64_t)least : least > 0, (int64_t)least);
 		for (size_t i = 0; i < got; i++) {
-			fill(item, size, next_out++);
+			fl_test_seeded(item, size, next_out++);
 			assert_memory_equal(out + i * size, item, size);
 		}
 		assert_int_equal(out[got * size], 0xa5);

@@ -109,11 +109,7 @@ FL_TEST(shm_array_random_bytes)
 		FL_SCOPED(fl_shm) *region = region_of(16 * 1024);
 		accounts a, b;
 		FL_OK(accounts_create(&a, region, 50));
-		unsigned char *bytes = (unsigned char *)region->head;
-		unsigned sparse = round % 2 ? 1 : 64;
-		for (uint64_t i = 0; i < region->total; i++)
-			if (fl_test_random(&random) % sparse == 0)
-				bytes[i] = (unsigned char)fl_test_random(&random);
+		fl_test_scribble(region, &random, round % 2 ? 1 : 64);
 		for (size_t i = 0; i < 50; i++)
 			accounts_at(&a, i)->balance++;
 		if (accounts_open(&b, region, accounts_offset(&a)) == 0)

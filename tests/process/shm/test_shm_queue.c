@@ -85,7 +85,7 @@ FL_TEST(shm_queue_opens_where_it_lies)
 	assert_true(fl_shm_queue_offset(same) == fl_shm_queue_offset(q));
 	assert_int_equal(fl_shm_queue_capacity(same), 3);
 	assert_int_equal(fl_shm_queue_item_size(same), sizeof(int));
-	FL_OK(fl_shm_queue_put(q, &(int){7}));
+	SHM_PUTS(q, 7);
 	assert_int_equal(fl_shm_queue_length(same), 1);
 	int got;
 	FL_OK(fl_shm_queue_get(same, &got));

@@ -4,12 +4,6 @@
 
 enum { HEADER = 4 };
 
-static void fill(unsigned char *bytes, size_t n, unsigned seed)
-{
-	for (size_t i = 0; i < n; i++)
-		bytes[i] = (unsigned char)(seed * 31 + i * 7 + (i >> 8));
-}
-
 FL_TEST(shm_queue_frames_three_forms)
 {
 	SHM_FRAMES(region, q, 2 * (HEADER + 4));
@@ -43,7 +37,7 @@ FL_TEST(shm_queue_frames_that_do_not_fit)
 	SHM_FRAMES(region, q, 100);
 	unsigned char in[101], out[101];
 	size_t size = 0;
-	fill(in, sizeof in, 1);
+	fl_test_seeded(in, sizeof in, 1);
 	FL_RC(fl_shm_queue_put_frame(q, in, 97), -EMSGSIZE);
 	FL_RC(fl_shm_queue_try_put_frame(q, in, SIZE_MAX), -EMSGSIZE);
 	FL_RC(fl_shm_queue_put_frame_until(q, in, (size_t)UINT32_MAX + 1 - HEADER, FL_NO_WAIT, NULL), -EMSGSIZE);
@@ -83,7 +77,7 @@ FL_TEST(shm_queue_frames_wrap_anywhere)
 		for (unsigned turn = 0; turn < 400; turn++) {
 			unsigned char frame[80], expected[80];
 			size_t size = turn * 2654435761u % (bytes - HEADER + 1);
-			fill(frame, size, in);
+			fl_test_seeded(frame, size, in);
 			bool fits = used + HEADER + size <= bytes;
 			FL_RC(fl_shm_queue_try_put_frame(q, frame, size), fits ? 0 : -EAGAIN);
 			if (fits) {
@@ -94,7 +88,7 @@ FL_TEST(shm_queue_frames_wrap_anywhere)
 				continue;
 			FL_OK(fl_shm_queue_try_get_frame(q, frame, sizeof frame, &size));
 			assert_int_equal(size, sizes[out % 64]);
-			fill(expected, size, out++);
+			fl_test_seeded(expected, size, out++);
 			assert_memory_equal(frame, expected, size);
 			used -= HEADER + size;
 			assert_int_equal(fl_shm_queue_length(q), in - out);
@@ -138,7 +132,7 @@ static int send_frames(void *arg)
 	const struct stream *s = arg;
 	for (unsigned i = 0; i < s->frames; i++) {
 		unsigned char frame[200];
-		fill(frame, size_of(i), i);
+		fl_test_seeded(frame, size_of(i), i);
 		FL_OK(fl_shm_queue_put_frame(s->q, frame, size_of(i)));
 	}
 	FL_OK(fl_shm_queue_close(s->q));
@@ -155,7 +149,7 @@ FL_TEST(shm_queue_frames_between_processes)
 	for (unsigned i = 0; i < s.frames; i++) {
 		FL_OK(fl_shm_queue_get_frame(q, frame, sizeof frame, &size));
 		assert_int_equal(size, size_of(i));
-		fill(expected, size, i);
+		fl_test_seeded(expected, size, i);
 		assert_memory_equal(frame, expected, size);
 	}
 	FL_RC(fl_shm_queue_get_frame(q, frame, sizeof frame, &size), -EPIPE);

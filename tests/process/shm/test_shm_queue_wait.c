@@ -68,7 +68,7 @@ FL_TEST(shm_queue_a_put_wakes_a_getter_elsewhere)
 	struct work w = work_on(region, q);
 	pid_t getter = fl_test_fork(get_one, &w);
 	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->items));
-	FL_OK(fl_shm_queue_put(q, &(int){7}));
+	SHM_PUTS(q, 7);
 	fl_test_reap(getter);
 	FL_OK(w.report->rc);
 	assert_int_equal(w.report->item, 7);
@@ -79,7 +79,7 @@ FL_TEST(shm_queue_a_get_wakes_a_putter_elsewhere)
 	SHM_ITEMS(region, q, sizeof(int), 1);
 	struct work w = work_on(region, q);
 	int got;
-	FL_OK(fl_shm_queue_put(q, &(int){7}));
+	SHM_PUTS(q, 7);
 	pid_t putter = fl_test_fork(put_one, &w);
 	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->space));
 	FL_OK(fl_shm_queue_get(q, &got));
@@ -140,8 +140,8 @@ FL_TEST(shm_queue_join_waits_for_what_was_put)
 	int got;
 	FL_OK(fl_shm_queue_join(q));
 	FL_RC(fl_shm_queue_task_done(q), -EINVAL);
-	FL_OK(fl_shm_queue_put(q, &(int){1}));
-	FL_OK(fl_shm_queue_put(q, &(int){2}));
+	SHM_PUTS(q, 1);
+	SHM_PUTS(q, 2);
 	FL_RC(fl_shm_queue_task_done(q), -EINVAL); /* it was not got */
 	FL_RC(fl_shm_queue_join_until(q, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_join_until(q, FL_FOREVER, fl_test_requested), -ECANCELED);
@@ -163,7 +163,7 @@ FL_TEST(shm_queue_close_now_ends_a_join)
 {
 	SHM_ITEMS(region, q, sizeof(int), 4);
 	struct work w = work_on(region, q);
-	FL_OK(fl_shm_queue_put(q, &(int){1}));
+	SHM_PUTS(q, 1);
 	pid_t joiner = fl_test_fork(join_it, &w);
 	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->done));
 	FL_OK(fl_shm_queue_close_now(q, NULL));
@@ -238,7 +238,7 @@ FL_TEST(shm_queue_wait_any)
 	int got;
 	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE(q), FL_ON_EVENT(&event)), -ETIMEDOUT);
 	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE(q), FL_ON_SHM_QUEUE_SPACE(q)), 1);
-	FL_OK(fl_shm_queue_put(q, &(int){1}));
+	SHM_PUTS(q, 1);
 	assert_int_equal(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(q)), 1);
 	assert_int_equal(FL_WAIT_ANY_UNTIL(fl_test_soon(), NULL, FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(other)),
 	                 -ETIMEDOUT);
@@ -286,7 +286,7 @@ FL_TEST(shm_queue_cancel_ends_a_wait)
 	struct fl__shm_ring *r = ring_in(region, q);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	int got;
-	FL_OK(fl_shm_queue_put(q, &(int){1}));
+	SHM_PUTS(q, 1);
 	for (int i = 0; i < 2; i++) {
 		fl_test_caller c;
 		fl_test_call_start(&c, put_with_token, q, FL_FOREVER, &stop);

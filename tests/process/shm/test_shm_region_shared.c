@@ -109,11 +109,7 @@ FL_TEST(shm_random_bytes)
 		FL_SCOPED(fl_shm) *region = region_of(16 * 1024);
 		struct fl__shm_head good = *region->head;
 		void *block = fl_shm_alloc(region, 700);
-		unsigned char *bytes = (unsigned char *)region->head;
-		unsigned sparse = round % 4 == 0 ? 1 : 64; /* all of them, or some */
-		for (uint64_t i = 0; i < region->total; i++)
-			if (fl_test_random(&random) % sparse == 0)
-				bytes[i] = (unsigned char)fl_test_random(&random);
+		fl_test_scribble(region, &random, round % 4 == 0 ? 1 : 64); /* all of them, or some */
 		if (round % 8 != 0)
 			region->head->arena.lock = good.arena.lock;
 		use_all(region, &random, block);

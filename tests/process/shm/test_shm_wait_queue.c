@@ -57,8 +57,8 @@ FL_TEST(shm_queue_goes_on_behind_a_stopped_getter)
 	SHM_ITEMS(region, q, sizeof(int), 4);
 	pid_t pids[2];
 	start_behind_a_stopped_one(&ring_in(region, q)->items, get_one, q, pids);
-	FL_OK(fl_shm_queue_put(q, &(int){1}));
-	FL_OK(fl_shm_queue_put(q, &(int){2}));
+	SHM_PUTS(q, 1);
+	SHM_PUTS(q, 2);
 	fl_test_reap(pids[1]);
 	assert_int_equal(fl_shm_queue_length(q), 1);
 	go_on(pids[0]);
