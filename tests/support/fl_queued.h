@@ -14,17 +14,18 @@
 
 typedef struct fl_test_queue {
 	size_t waiters, observers, asleep;
-	bool has; /* the given context is in the queue */
+	bool has;             /* the given context is in the queue */
+	const uint32_t *word; /* on which the first one sleeps */
 } fl_test_queue;
 
 /*
  * The wait queue of `key` now: the number of waiters of each kind, how many of them sleep in the
- * kernel, and whether the context is there.
+ * kernel, and whether the context is there. `nudges`: wakes all of them spuriously.
  */
-static inline fl_test_queue fl_test_queue_with(const void *key, uint64_t id)
+static inline fl_test_queue fl_test_queue_visit(const void *key, uint64_t id, bool nudges)
 {
 	enum { ASLEEP = 3 }; /* lib/core/wait/thread_parker.c */
-	fl_test_queue line = {0, 0, 0, false};
+	fl_test_queue line = {0};
 	struct fl__wait wait;
 	struct fl__lot lot;
 	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
@@ -36,10 +37,19 @@ static inline fl_test_queue fl_test_queue_with(const void *key, uint64_t id)
 		line.observers += n->observer;
 		line.asleep += fl__load_relaxed(&n->wait->park_word) == ASLEEP;
 		line.has |= n->wait->ctx->id == id;
+		if (n == mine.next)
+			line.word = fl__wait_futex(n->wait);
+		if (nudges)
+			(void)fl__sys.futex_wake(fl__wait_futex(n->wait), INT_MAX);
 	}
 	fl__lot_remove(&lot, &mine);
 	fl__lot_close(&lot);
 	return line;
+}
+
+static inline fl_test_queue fl_test_queue_with(const void *key, uint64_t id)
+{
+	return fl_test_queue_visit(key, id, false);
 }
 
 static inline size_t fl_test_queued(const void *key)
@@ -59,18 +69,8 @@ static inline size_t fl_test_asleep(const void *key)
  */
 static inline size_t fl_test_nudge(const void *key)
 {
-	size_t n = 0;
-	struct fl__wait wait;
-	struct fl__lot lot;
-	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
-	struct fl__node mine = FL__NODE(&wait);
-	fl__lot_open(&lot, key);
-	fl__lot_add(&lot, &mine);
-	for (const struct fl__node *place = mine.next; place != &mine; place = place->next, n++)
-		(void)fl__sys.futex_wake(fl__wait_futex(place->wait), INT_MAX);
-	fl__lot_remove(&lot, &mine);
-	fl__lot_close(&lot);
-	return n;
+	fl_test_queue line = fl_test_queue_visit(key, 0, true);
+	return line.waiters + line.observers;
 }
 
 /* Calls of one primitive each. */

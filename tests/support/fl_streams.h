@@ -171,6 +171,14 @@ static inline void *fl_test_counting_alloc(size_t size)
 	return memory;
 }
 
+/* The same, for so many allocations; then there is no memory. */
+static unsigned fl_test_allocs_left;
+
+static inline void *fl_test_few_allocs(size_t size)
+{
+	return fl_test_allocs_left > 0 ? fl_test_allocs_left--, fl_test_counting_alloc(size) : NULL;
+}
+
 static inline void fl_test_counting_free(void *memory)
 {
 	fl__add_relaxed(&fl_test_blocks, -(memory != NULL));

@@ -3,20 +3,6 @@
 #include "fl_kinds.h"
 
 /* Wakes for an earlier owner of the sleeper's word. */
-static const uint32_t *word_of_sleeper(const void *key)
-{
-	struct fl__wait wait;
-	struct fl__lot lot;
-	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
-	struct fl__node mine = FL__NODE(&wait);
-	fl__lot_open(&lot, key);
-	fl__lot_add(&lot, &mine);
-	const uint32_t *word = fl__wait_futex(mine.next->wait);
-	fl__lot_remove(&lot, &mine);
-	fl__lot_close(&lot);
-	return word;
-}
-
 FL_TEST(stray_wakes_end_no_wait)
 {
 	FL_EACH_KIND(kind)
@@ -25,7 +11,7 @@ FL_TEST(stray_wakes_end_no_wait)
 		fl_test_caller c;
 		fl_kind_begin(&c, kind, FL_FOREVER, NULL);
 		FL_WAIT_FOR(fl_kind_sleeps(kind));
-		const uint32_t *word = word_of_sleeper(key);
+		const uint32_t *word = fl_test_queue_with(key, 0).word;
 		for (int woken = 0; woken < 20;) {
 			int n = fl__sys.futex_wake(word, 1);
 			FL_IN_RANGE(n, 0, 1);

@@ -250,13 +250,6 @@ FL_STREAM_TEST(stream_without_memory_to_put_back)
 
 /* ---- to make one */
 
-static int allocations_left;
-
-static void *few_allocations(size_t size)
-{
-	return allocations_left-- > 0 ? fl_test_counting_alloc(size) : NULL;
-}
-
 FL_NET_TEST(stream_cannot_be_made)
 {
 	int fds[2];
@@ -266,8 +259,8 @@ FL_NET_TEST(stream_cannot_be_made)
 	fl__sys.alloc = fl_test_no_memory;
 	FL_RC(fl_stream_from_fd(&s, fds[0]), -ENOMEM);
 	FL_RC(fl_stream_pair(ends), -ENOMEM);
-	fl__sys.alloc = few_allocations;
-	allocations_left = 1;
+	fl__sys.alloc = fl_test_few_allocs;
+	fl_test_allocs_left = 1;
 	FL_RC(fl_stream_pair(ends), -ENOMEM);
 	fl__sys.alloc = fl_test_counting_alloc;
 	FL_RC(fl_test_fds(), before);

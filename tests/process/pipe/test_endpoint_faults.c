@@ -96,13 +96,6 @@ FL_TEST(endpoint_accept_faults)
 	fl_endpoint_free(o);
 }
 
-static unsigned allocations_left;
-
-static void *few_allocations(size_t size)
-{
-	return allocations_left-- > 0 ? fl_test_counting_alloc(size) : NULL;
-}
-
 FL_TEST(endpoint_without_memory)
 {
 	FL_FAULTS();
@@ -115,17 +108,17 @@ FL_TEST(endpoint_without_memory)
 	unsigned before = fl_test_fds(), needed;
 	int rc = -ENOMEM;
 	fl_test_blocks = 0;
-	fl__sys.alloc = few_allocations;
+	fl__sys.alloc = fl_test_few_allocs;
 	fl__sys.free = fl_test_counting_free;
 	for (needed = 0; rc == -ENOMEM; needed++) {
 		assert_true(needed < 10);
-		allocations_left = needed;
+		fl_test_allocs_left = needed;
 		rc = fl_endpoint_create(&o, p.name, &config); /* -ENOMEM */
 	}
 	FL_OK(rc);
 	assert_true(needed > 2);
 	int fd = bare_connect(p.name);
-	allocations_left = 0;
+	fl_test_allocs_left = 0;
 	FL_RC(fl_endpoint_accept(o, &pipe), -ENOMEM);
 	assert_true(pipe == NULL && close(fd) == 0);
 	fl_endpoint_free(o);
@@ -210,10 +203,10 @@ FL_TEST(endpoint_find_without_memory)
 	int rc = -ENOMEM;
 	fl_test_blocks = 0;
 	fl__sys.free = fl_test_counting_free;
-	fl__sys.alloc = few_allocations;
+	fl__sys.alloc = fl_test_few_allocs;
 	for (needed = 0; rc == -ENOMEM; needed++) {
 		assert_true(needed < 10);
-		allocations_left = needed;
+		fl_test_allocs_left = needed;
 		rc = fl_endpoint_connect(p.name, NULL, &found, &pipe); /* -ENOMEM */
 		if (rc != 0)
 			assert_true(!found && !pipe && fl_test_blocks == 0 && fl_test_fds() == before);
