@@ -11,6 +11,7 @@
 #include "process/base/fd_watcher.h"
 #include "process/base/process_sys.h"
 #include "process/start/fork_server.h"
+#include <libgen.h>
 
 #define PROCESS_FN __attribute__((unused)) static
 
@@ -68,6 +69,18 @@ PROCESS_FN bool process_is_ready(fl_process_method method)
 	if (can && method == FL_PROCESS_FORK)
 		process_await_last_thread();
 	return can;
+}
+
+/* What the build has put into a folder beside this program, until the next call. */
+PROCESS_FN const char *process_path_beside(const char *folder, const char *name)
+{
+	static char path[600];
+	char self[500];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	FL_CHECK(n > 0);
+	self[n] = '\0';
+	FL_TEXT(path, "%s/%s/%s", dirname(self), folder, name);
+	return path;
 }
 
 /* Defines what a test puts in place of the clone() of fl__process_sys. */

@@ -8,7 +8,6 @@
 
 #include "plugin/plugin.h"
 #include <dlfcn.h>
-#include <libgen.h>
 #include <sys/sendfile.h>
 
 enum { HOSTS = 3 };
@@ -25,13 +24,7 @@ extern int __llvm_profile_runtime __attribute__((weak));
 
 static const char *path_of_plugin(void)
 {
-	static char path[600];
-	char self[500];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-	FL_CHECK(n > 0);
-	self[n] = '\0';
-	FL_TEXT(path, "%s/plugin/test-plugin.so", dirname(self));
-	return path;
+	return process_path_beside("plugin", "test-plugin.so");
 }
 
 /* The plugin's memory. */

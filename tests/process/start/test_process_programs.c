@@ -7,7 +7,6 @@
 
 #include "process/start/reexec.h"
 #include <elf.h>
-#include <libgen.h>
 #include <link.h>
 #include <sys/statvfs.h>
 
@@ -17,13 +16,7 @@ static char said[4096], complained[4096];
 
 static const char *path_of(const char *program)
 {
-	static char path[600];
-	char self[500];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-	FL_CHECK(n > 0);
-	self[n] = '\0';
-	FL_TEXT(path, "%s/process/%s", dirname(self), program);
-	return path;
+	return process_path_beside("process", program);
 }
 
 /* Runs a program, which ends well. */
@@ -138,6 +131,15 @@ FL_TASK(process_squares, int, int)
 	return 0;
 }
 
+static void square_in_an_executor(void)
+{
+	int nine = 0;
+	fl_future *f = NULL;
+	FL_SCOPED(fl_executor) *e = fl_test_executor(fl_process_executor_create, NULL);
+	FL_CHECK(process_squares_submit(e, 3, &f) == 0 && process_squares_get(f, &nine) == 0 && nine == 9);
+	fl_future_free(f);
+}
+
 /* As in a chroot, or a container that has none. */
 static void work_without_proc(void *unused)
 {
@@ -154,12 +156,7 @@ static void work_without_proc(void *unused)
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_FORK; m++)
 		FL_OK(PROCESS_RUN(.task = &process_does_nothing, .method = m).code);
 	FL_OK(PROCESS_RUN(.program = "true", .daemon = true).code);
-	fl_future *f = NULL;
-	int nine = 0;
-	e = fl_test_executor(fl_process_executor_create, NULL);
-	FL_CHECK(process_squares_submit(e, 3, &f) == 0 && process_squares_get(f, &nine) == 0 && nine == 9);
-	fl_future_free(f);
-	fl_executor_free(e);
+	square_in_an_executor();
 }
 
 FL_TEST(process_without_proc)
@@ -175,20 +172,16 @@ FL_TEST(process_without_proc)
 /* Where the main thread has ended, a part of /proc/self is empty. */
 static void *work_without_main_thread(void *main_thread)
 {
-	int ends[2], nine = 0, port = -1;
+	int ends[2], port = -1;
 	char path[64];
 	struct stat socket;
 	fl_endpoint *o = NULL;
-	fl_future *f = NULL;
 	FL_OK(pthread_join(*(pthread_t *)main_thread, NULL));
 	FL_WAIT_FOR(access("/proc/self/exe", F_OK) != 0); /* the kernel ends the thread a little later */
 	PROCESS_EACH_METHOD (m)
 		FL_OK(PROCESS_RUN(.task = &process_does_nothing, .method = m).code);
 	FL_OK(PROCESS_RUN(.program = "true", .daemon = true).code);
-	fl_executor *e = fl_test_executor(fl_process_executor_create, NULL);
-	FL_CHECK(process_squares_submit(e, 3, &f) == 0 && process_squares_get(f, &nine) == 0 && nine == 9);
-	fl_future_free(f);
-	fl_executor_free(e);
+	square_in_an_executor();
 	FL_TEXT(path, "/tmp/fairlead-test-%d.sock", (int)getpid());
 	FL_OK(fl_endpoint_create(&o, path, NULL));
 	FL_OK(stat(path, &socket));
