@@ -93,16 +93,22 @@ STATS_TEST(stats_of_fast_tasks_stand_for_all)
 	assert_int_equal(stats_ran(e).n, stats_of(e).ended);
 }
 
+/* Four types that differ by their names. */
+static void stats_name_four(fl_task_type types[4], const fl_task_type *like)
+{
+	const char *names[] = {"decode", "scale", "encode", "store"};
+	FL_EACH (i, names) {
+		types[i] = *like;
+		types[i].name = names[i];
+	}
+}
+
 /* Also a cycle that divides EVERY. */
 STATS_TEST(stats_of_types_in_turn)
 {
 	enum { TURNS = 20000 };
-	const char *names[] = {"decode", "scale", "encode", "store"};
 	fl_task_type types[4];
-	FL_EACH (i, types) {
-		types[i] = stats_last;
-		types[i].name = names[i];
-	}
+	stats_name_four(types, &stats_last);
 	for (int n = 0; n < TURNS; n++)
 		FL_EACH (i, types)
 			FL_OK(fl_submit(e, &types[i], &(int64_t){101}, NULL));
@@ -143,12 +149,8 @@ FL_TEST(stats_of_types_in_turn_in_a_burst)
 	fl__store_relaxed(&fl_test_tick, 101);
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	fl_task_type types[4];
-	const char *names[] = {"decode", "scale", "encode", "store"};
 	struct held held = hold_worker(e);
-	FL_EACH (i, types) {
-		types[i] = pool_nothing;
-		types[i].name = names[i];
-	}
+	stats_name_four(types, &pool_nothing);
 	for (int n = 0; n < TURNS; n++)
 		FL_EACH (i, types)
 			FL_OK(fl_submit(e, &types[i], NULL, NULL));

@@ -34,7 +34,10 @@ static void write_to(watched *x)
 	FL_CHECK(write(x->ends[1], "x", 1) == 1);
 }
 
-static void count_call(fl_loop_watch *w, int fd, unsigned events, void *arg)
+/* A callback of a watch. */
+#define WATCH_CALL(name) static void name(fl_loop_watch *w, int fd, unsigned events, void *arg)
+
+WATCH_CALL(count_call)
 {
 	watched *x = arg;
 	FL_CHECK(w == &x->w && fd == x->ends[0]);
@@ -147,14 +150,14 @@ FL_LOOP_TEST(loop_watch_tells_of_an_error)
 }
 
 /* Two are ready in one poll, and the callback of the first one acts on the other. */
-static void stop_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
+WATCH_CALL(stop_victim)
 {
 	watched *x = arg;
 	count_call(w, fd, events, arg);
 	fl_loop_watch_stop(&x->victim->w);
 }
 
-static void stop_and_free_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
+WATCH_CALL(stop_and_free_victim)
 {
 	watched *x = arg, *victim = x->victim;
 	count_call(w, fd, events, arg);
@@ -165,7 +168,7 @@ static void stop_and_free_victim(fl_loop_watch *w, int fd, unsigned events, void
 	x->victim = NULL;
 }
 
-static void change_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
+WATCH_CALL(change_victim)
 {
 	watched *x = arg;
 	count_call(w, fd, events, arg);
@@ -173,7 +176,7 @@ static void change_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
 	FL_OK(fl_loop_watch_change(&x->victim->w, 0));
 }
 
-static void restart_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
+WATCH_CALL(restart_victim)
 {
 	watched *x = arg, *victim = x->victim;
 	count_call(w, fd, events, arg);
@@ -217,7 +220,7 @@ FL_LOOP_TEST(loop_watch_stopped_in_the_callback_of_another)
 
 static watched *survivor;
 
-static void free_and_survive(fl_loop_watch *w, int fd, unsigned events, void *arg)
+WATCH_CALL(free_and_survive)
 {
 	FL_CHECK(survivor == NULL);
 	survivor = arg;
@@ -240,26 +243,20 @@ FL_LOOP_TEST(loop_watch_changed_in_the_callback_of_another)
 	open_pair(pair, change_victim);
 	/* The other was changed before its event was fired. */
 	FL_CHECK(pair[0]->calls + pair[1]->calls == 1);
-	FL_EACH (i, pair) {
-		close_watched(pair[i]);
-		free(pair[i]);
-	}
+	close_pair(pair);
 	open_pair(pair, restart_victim);
 	while (pair[0]->calls + pair[1]->calls < 3)
 		fl_fiber_yield();
 	fl_test_look();
 	/* One, and two of the other after its restart. */
 	FL_CHECK(pair[0]->calls + pair[1]->calls == 3);
-	FL_EACH (i, pair) {
-		close_watched(pair[i]);
-		free(pair[i]);
-	}
+	close_pair(pair);
 }
 
 /* A callback that stops itself, closes its descriptor and frees its memory. */
 static unsigned freed;
 
-static void free_itself(fl_loop_watch *w, int fd, unsigned events, void *arg)
+WATCH_CALL(free_itself)
 {
 	watched *x = arg;
 	close_watched(x);
@@ -403,7 +400,7 @@ FL_TEST_POLLER_WAIT(end_wait_in_sleep)
 }
 
 /* Leaves the bytes unread. */
-static void wait_once(fl_loop_watch *w, int fd, unsigned events, void *arg)
+WATCH_CALL(wait_once)
 {
 	watched *x = arg;
 	count_call(w, fd, events, arg);
@@ -451,7 +448,7 @@ FL_TEST(loop_watch_is_not_polled_while_a_callback_waits)
 }
 
 /* At the same time other watches are changed, stopped, and not ready any more. */
-static void wait_for_change(fl_loop_watch *w, int fd, unsigned events, void *arg)
+WATCH_CALL(wait_for_change)
 {
 	count_call(w, fd, events, arg);
 	fl_loop_watch_stop(w);
@@ -496,7 +493,7 @@ FL_LOOP_TEST(loop_watch_changes_while_a_callback_waits)
 }
 
 /* A callback that waits each time does not hold up the callbacks of other watches. */
-static void wait_each_time(fl_loop_watch *w, int fd, unsigned events, void *arg)
+WATCH_CALL(wait_each_time)
 {
 	count_call(w, fd, events, arg);
 	FL_OK(fl_sleep(FL_US(20)));

@@ -29,6 +29,13 @@ static int wait_in_turn(void *arg, fl_time number, fl_cancel_token *cancel)
 	return rc;
 }
 
+/* They wait in their order. */
+static void queue_up(fl_test_caller *callers, int n, board *b)
+{
+	for (int i = 0; i < n; i++)
+		fl_test_call_queued(&callers[i], wait_in_turn, b, &b->cond, FL__TIME(i), NULL);
+}
+
 static void signal_locked(board *b)
 {
 	FL_LOCKED(&b->mutex);
@@ -40,8 +47,7 @@ FL_TEST(cond_signal_wakes_one_in_order)
 	enum { N = 5 };
 	board b = {.mutex = FL_MUTEX_INIT};
 	fl_test_caller callers[N];
-	FL_EACH (i, callers)
-		fl_test_call_queued(&callers[i], wait_in_turn, &b, &b.cond, FL__TIME(i), NULL);
+	queue_up(callers, N, &b);
 	FL_EACH (i, callers) {
 		if (i % 2)
 			signal_locked(&b);
@@ -61,8 +67,7 @@ FL_TEST(cond_signal_n_wakes_at_most_n_in_order)
 	static const size_t signals[] = {0, 2, 1, 3, 5};
 	board b = {.mutex = FL_MUTEX_INIT};
 	fl_test_caller callers[N];
-	FL_EACH (i, callers)
-		fl_test_call_queued(&callers[i], wait_in_turn, &b, &b.cond, FL__TIME(i), NULL);
+	queue_up(callers, N, &b);
 	unsigned woken = 0;
 	FL_EACH (i, signals) {
 		const unsigned before = woken;
@@ -96,8 +101,7 @@ FL_TEST(cond_broadcast_wakes_all_that_wait)
 	for (int locked = 0; locked < 2; locked++) {
 		board b = {.mutex = FL_MUTEX_INIT};
 		fl_test_caller callers[N];
-		FL_EACH (i, callers)
-			fl_test_call_queued(&callers[i], wait_in_turn, &b, &b.cond, FL__TIME(i), NULL);
+		queue_up(callers, N, &b);
 		if (locked)
 			fl_mutex_lock(&b.mutex);
 		fl_cond_broadcast(&b.cond);
@@ -123,8 +127,7 @@ static int count_wakes(const uint32_t *word, int n)
 
 static void begin_sleeps(fl_test_caller *callers, int n, board *b)
 {
-	for (int i = 0; i < n; i++)
-		fl_test_call_queued(&callers[i], wait_in_turn, b, &b->cond, FL__TIME(i), NULL);
+	queue_up(callers, n, b);
 	FL_WAIT_FOR(fl_test_asleep(&b->cond) == (size_t)n);
 	b->woken = 0;
 	wakes = 0;
