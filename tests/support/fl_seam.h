@@ -74,7 +74,7 @@ FL_TEST_THREAD_CREATE(seam_thread_create)
 	if (seam_strikes(&seam_thread_fault))
 		return -EAGAIN;
 	__atomic_fetch_add(&seam_threads, 1, __ATOMIC_RELAXED);
-	return seam_real.thread_create(thread, attr, start, arg);
+	return seam_real.thread_create(thread, attr, routine, arg);
 }
 
 FL_TEST_FUTEX_WAIT(seam_futex_wait)

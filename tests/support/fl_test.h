@@ -271,7 +271,7 @@ typedef int fl_test_call(void *object, fl_time deadline, fl_cancel_token *cancel
  */
 #define FL_TEST_FUTEX_WAIT(name) static inline int name(const uint32_t *word, uint32_t expected, int64_t deadline)
 #define FL_TEST_THREAD_CREATE(name)                                                                                    \
-	static inline int name(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+	static inline int name(pthread_t *thread, const pthread_attr_t *attr, void *(*routine)(void *), void *arg)
 #define FL_TEST_POLLER_CONTROL(name) static inline int name(int poller, int op, int fd, uint32_t events, void *owner)
 #define FL_TEST_LOG_HANDLER(name) static inline void name(fl_log_level level, const char *message)
 

@@ -185,7 +185,7 @@ FL_TEST_THREAD_CREATE(refuse_some)
 		fl__sub_relaxed(&refused, 1);
 		return -EAGAIN;
 	}
-	return fl_test_real_sys.thread_create(thread, attr, start, arg);
+	return fl_test_real_sys.thread_create(thread, attr, routine, arg);
 }
 
 /* The thread that ends tries until a worker takes its place. */

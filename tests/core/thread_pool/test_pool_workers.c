@@ -293,7 +293,7 @@ static int (*real_thread_create)(pthread_t *thread, const pthread_attr_t *attr, 
 
 FL_TEST_THREAD_CREATE(count_refused)
 {
-	int rc = real_thread_create(thread, attr, start, arg);
+	int rc = real_thread_create(thread, attr, routine, arg);
 	if (rc != 0)
 		COUNT(&refused);
 	return rc;

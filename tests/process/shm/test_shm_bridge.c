@@ -54,7 +54,7 @@ FL_TEST_THREAD_CREATE(fake_create)
 	sigset_t blocked;
 	FL_OK(pthread_sigmask(SIG_SETMASK, NULL, &blocked));
 	if (!sigismember(&blocked, SIGTERM)) /* one of the test's own */
-		return real.thread_create(thread, attr, start, arg);
+		return real.thread_create(thread, attr, routine, arg);
 	if (fl__load_relaxed(&no_threads))
 		return -EAGAIN;
 	fl__add_relaxed(&started, 1);
