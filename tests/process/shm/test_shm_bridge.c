@@ -58,7 +58,7 @@ FL_TEST_THREAD_CREATE(fake_create)
 	if (fl__load_relaxed(&no_threads))
 		return -EAGAIN;
 	fl__add_relaxed(&started, 1);
-	return real.thread_create(thread, attr, start, arg);
+	return real.thread_create(thread, attr, routine, arg);
 }
 
 __attribute__((constructor)) static void wrap(void)
