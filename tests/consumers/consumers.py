@@ -740,7 +740,7 @@ class Kit:
         programs += [(self.example_of("docs/guide.md", "Queues"), "put 7\ngot hello\n")]
         programs += [(here("examples", f"{name}.c"), "ok\n") for name in ("threads", "locks", "queues", "one_task")]
         programs += [(here("installed/main.c"), "40 items\n"), (here("subproject/main.c"), "5050\n")]
-        program = join(folder, "program.exe")
+        program = self.at("one_file_windows.exe")
         for source, wanted in programs:
             run([*flags, source, library, "-o", program, "-static", "-pthread", "-lsynchronization"])
             expect(run([wine, program], env={"WINEDEBUG": "-all"}).replace("\r", ""), wanted)
