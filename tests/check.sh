@@ -164,11 +164,11 @@ step_lse() {
 	! "$root/tests/cross/emulate" aarch64 "$build/lse/tests/test_mutex"
 }
 
-# Also a static program, which needs no file but itself.
 step_posix() {
 	on posix "$check_since" ${check_since:+--since "$check_since"}
 }
 
+# Also a static program, which needs no file but itself.
 step_musl() {
 	on musl "$check_since" ${check_since:+--since "$check_since"}
 	folder=$build/sysroot-musl/root

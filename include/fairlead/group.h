@@ -47,8 +47,9 @@ FL_BEGIN_DECLS
  * Until the join, a group keeps the memory of some tasks that have ended. A submit frees what has
  * ended when, since a submit last did so, as many members have entered as tasks are left. Each
  * submit of a task with a large argument or result looks whether that is so, and at least each 32nd
- * of the others, unless its task has ended within it. Results are dropped without that delay, as by fl_submit(). A worker may still read the
- * type of a task when a join has returned: the type must exist until the executor was freed.
+ * of the others, unless its task has ended within it. Results are dropped without that delay, as
+ * by fl_submit(). A worker may still read the type of a task when a join has returned: the type
+ * must exist until the executor was freed.
  */
 typedef struct fl_group {
 	fl_cancel_token token_; /* while begun */

@@ -34,7 +34,8 @@
  * as many members have entered since the last sweep as tasks are left: it frees what has ended,
  * and pushes the rest again (group_sweep_if_due()). A submit looks whether that is so after each
  * FL__GROUP_SWEEP members, and whenever its task is large, that is, has memory of its own; but not
- * if its task has ended within it. A join pushes again what it has not used. The join that joins the group finds only tasks that have ended.
+ * if its task has ended within it. A join pushes again what it has not used. The join that joins
+ * the group finds only tasks that have ended.
  *
  *   of a task            owner                                              until
  *   claim, end, result   as of any future: future.c; no stack and no join   the end

@@ -190,7 +190,7 @@ static int sys_guard(void *memory, size_t size)
 	uint32_t known = fl__load_relaxed(&markers); /* all threads probe the same */
 	if (known == SYS_GUARDS_UNKNOWN) {
 		known = sys_probe_guard();
-		fl__store_relaxed(&markers, known); /* as above */
+		fl__store_relaxed(&markers, known); /* relaxed: all threads store the same */
 	}
 	if (known == SYS_GUARDS_PRESENT && madvise(memory, size, ADVISE_GUARD) == 0)
 		return 0;

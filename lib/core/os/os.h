@@ -18,8 +18,8 @@
  * What a system must provide. One file of this folder has all that stands here: linux.c, with the
  * calls of Linux, or posix.c, for systems whose wait on an address is not public, or windows.c.
  * Linux has posix.c where FL__OS_POSIX is defined, for tests (meson: -Dos=posix). unix.c is what
- * linux.c and posix.c share. No other file of the core names a system in an #if, or
- * includes a header that only some systems have: tests/check_layers.py checks it.
+ * linux.c and posix.c share. No other file of the core names a system in an #if, or includes a
+ * header that only some systems have: tests/check_layers.py checks it.
  */
 #include <pthread.h>
 #include <stdbool.h>

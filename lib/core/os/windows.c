@@ -23,13 +23,13 @@ static void windows_restore_error(const DWORD *error)
 
 static int64_t windows_now(void)
 {
-	static int64_t frequency; /* relaxed: a constant, which all threads store alike */
-	int64_t f = fl__load_relaxed(&frequency);
+	static int64_t frequency;                 /* 0, or a constant, which all threads store alike */
+	int64_t f = fl__load_relaxed(&frequency); /* relaxed, also the store: nothing else is published */
 	LARGE_INTEGER ticks;
 	if (f == 0) {
 		(void)QueryPerformanceFrequency(&ticks);
 		f = ticks.QuadPart;
-		fl__store_relaxed(&frequency, f); /* as above */
+		fl__store_relaxed(&frequency, f);
 	}
 	(void)QueryPerformanceCounter(&ticks);
 	return FL_S(ticks.QuadPart / f) + FL_S(ticks.QuadPart % f) / f;
