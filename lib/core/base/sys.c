@@ -36,6 +36,17 @@ void fl__sys_free(void *memory)
 	sys_allocator->free(memory, sys_allocator->user);
 }
 
+int fl__sys_thread_join(pthread_t thread)
+{
+	FL__UNCANCELLED();
+	return -pthread_join(thread, NULL);
+}
+
+int fl__sys_thread_detach(pthread_t thread)
+{
+	return -pthread_detach(thread);
+}
+
 void fl__relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)

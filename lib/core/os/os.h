@@ -130,6 +130,8 @@ extern struct fl__sys fl__sys;
 /* What each system's table has. */
 void *fl__sys_alloc(size_t size);
 void fl__sys_free(void *memory);
+int fl__sys_thread_join(pthread_t thread);
+int fl__sys_thread_detach(pthread_t thread);
 void fl__relax(void);
 int64_t fl__give_way(int64_t now); /* the default of the table */
 

@@ -28,17 +28,6 @@ int fl__unix_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *
 	return rc == EPERM ? -EAGAIN : -rc; /* a filter refuses clone3() in another way than by ENOSYS */
 }
 
-int fl__unix_thread_join(pthread_t thread)
-{
-	FL__UNCANCELLED();
-	return -pthread_join(thread, NULL);
-}
-
-int fl__unix_thread_detach(pthread_t thread)
-{
-	return -pthread_detach(thread);
-}
-
 size_t fl__page_size(void)
 {
 	return (size_t)sysconf(_SC_PAGESIZE);

@@ -7,14 +7,12 @@
 #define FL__UNIX_ENTRIES                                                                                               \
 	.now = fl__unix_now, .yield = fl__unix_yield, .give_way = fl__give_way, .relax = fl__relax,                    \
 	.alloc = fl__sys_alloc, .free = fl__sys_free, .thread_create = fl__unix_thread_create,                         \
-	.thread_join = fl__unix_thread_join, .thread_detach = fl__unix_thread_detach, .map = fl__unix_map,             \
+	.thread_join = fl__sys_thread_join, .thread_detach = fl__sys_thread_detach, .map = fl__unix_map,               \
 	.unmap = fl__unix_unmap, .print = fl__unix_print
 
 int64_t fl__unix_now(void);
 void fl__unix_yield(void);
 int fl__unix_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
-int fl__unix_thread_join(pthread_t thread);
-int fl__unix_thread_detach(pthread_t thread);
 void *fl__unix_map(size_t size);
 void fl__unix_unmap(void *memory, size_t size);
 int fl__unix_print(int fd, const char *text, size_t size);

@@ -73,17 +73,6 @@ static int windows_thread_create(pthread_t *thread, const pthread_attr_t *attr, 
 	return -pthread_create(thread, attr, start, arg);
 }
 
-static int windows_thread_join(pthread_t thread)
-{
-	FL__UNCANCELLED();
-	return -pthread_join(thread, NULL);
-}
-
-static int windows_thread_detach(pthread_t thread)
-{
-	return -pthread_detach(thread);
-}
-
 static void *windows_map(size_t size)
 {
 	return VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
@@ -145,8 +134,8 @@ struct fl__sys fl__sys = {
     .alloc = fl__sys_alloc,
     .free = fl__sys_free,
     .thread_create = windows_thread_create,
-    .thread_join = windows_thread_join,
-    .thread_detach = windows_thread_detach,
+    .thread_join = fl__sys_thread_join,
+    .thread_detach = fl__sys_thread_detach,
     .map = windows_map,
     .unmap = windows_unmap,
     .thread_id = windows_thread_id,
