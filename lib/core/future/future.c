@@ -178,85 +178,6 @@ void fl_future_free(fl_future *f)
 		f->ops->release(f);
 }
 
-/* Claiming. */
-
-static bool future_claim(fl_future *f, uint32_t bits)
-{
-	uint32_t seen = fl__load_relaxed(&f->state); /* the CAS decides */
-	while (!(seen & FL__FUTURE_CLAIMED))
-		/*
-		 * the claim publishes nothing. What the claimer reads was written before it got
-		 * the future; future_try_publish() publishes what it writes.
-		 */
-		if (fl__cas_weak_relaxed(&f->state, &seen, seen | bits))
-			return true;
-	return false;
-}
-
-/*
- * The deadline is the reason for a cancel after it, even if the token was requested before: often
- * the code that sees a deadline pass makes the request.
- */
-static bool future_is_late(const fl_future *f)
-{
-	return fl__is_expired(f->token.deadline_);
-}
-
-static bool future_claim_for_cancel(fl_future *f, bool expired)
-{
-	const bool claimed =
-	    future_claim(f, FL__FUTURE_CLAIMED | FL__FUTURE_CANCELLED | (expired ? FL__FUTURE_EXPIRED : 0));
-	if (claimed)
-		fl__hook_task(FL__TRACE_CANCEL, f);
-	return claimed;
-}
-
-bool fl__future_claim_ended(fl_future *f)
-{
-	return future_claim(f, FL__FUTURE_CLAIMED);
-}
-
-enum fl__claim fl__future_claim(fl_future *f)
-{
-	/* a pending task's token stays APART */
-	const bool apart = fl__load_relaxed(&f->token.word_) & FL__CANCEL_APART;
-	if (!apart && fl__cancel_is_requested(&f->token))
-		return fl__future_claim_cancel(f) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
-	if (!future_claim(f, FL__FUTURE_CLAIMED))
-		return FL__CLAIM_LOST;
-	if (!apart || !fl__cancel_is_requested(&f->token))
-		return FL__CLAIM_RUN;
-	/* the ending CAS publishes it */
-	(void)fl__or_relaxed(&f->state, FL__FUTURE_CANCELLED | (future_is_late(f) ? FL__FUTURE_EXPIRED : 0));
-	fl__hook_task(FL__TRACE_CANCEL, f);
-	return FL__CLAIM_CANCEL;
-}
-
-bool fl__future_is_claimed(const fl_future *f)
-{
-	return fl__load_relaxed(&f->state) & FL__FUTURE_CLAIMED; /* a claim publishes nothing */
-}
-
-bool fl__future_is_cancelled(const fl_future *f)
-{
-	return fl__load_relaxed(&f->state) & FL__FUTURE_CANCELLED; /* a claim publishes nothing */
-}
-
-bool fl__future_claim_cancel(fl_future *f)
-{
-	return future_claim_for_cancel(f, future_is_late(f));
-}
-
-bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before)
-{
-	return future_claim_for_cancel(f, fl__future_has_expired(before));
-}
-
-bool fl__future_has_expired(const fl_future *f)
-{
-	return fl__load_relaxed(&f->state) & FL__FUTURE_EXPIRED; /* the caller has seen the end */
-}
-
 /* The end. */
 
 /*
@@ -354,7 +275,7 @@ static FL__NOINLINE void future_set_failure(fl_future *f, char *message)
 		fl__message_free(message);
 		return;
 	}
-	if (f->error == -ECANCELED && future_is_late(f)) {
+	if (f->error == -ECANCELED && fl__future_is_late(f)) {
 		f->error = -ETIMEDOUT;
 		/* the ending CAS publishes it */
 		(void)fl__or_relaxed(&f->state, FL__FUTURE_EXPIRED);

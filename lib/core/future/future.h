@@ -140,6 +140,15 @@ static inline enum fl__claim fl__future_claim_taken(fl_future *f)
 bool fl__future_is_claimed(const fl_future *f);
 bool fl__future_is_cancelled(const fl_future *f);
 
+/*
+ * The deadline is the reason for a cancel after it, even if the token was requested before: often
+ * the code that sees a deadline pass makes the request.
+ */
+static inline bool fl__future_is_late(const fl_future *f)
+{
+	return fl__is_expired(f->token.deadline_);
+}
+
 /* Claims for a cancel. Returns false if another context has claimed `f`. */
 bool fl__future_claim_cancel(fl_future *f);
 
