@@ -83,6 +83,16 @@ static inline void lab_raise(uint32_t *to, uint32_t from)
 		*to = from;
 }
 
+/* All events from which a path leads here. */
+static inline uint32_t lab_known_most(const struct lab_known *known)
+{
+	uint32_t most = known->hb;
+	lab_raise(&most, known->seen);
+	lab_raise(&most, known->order);
+	lab_raise(&most, known->before);
+	return most;
+}
+
 static inline void lab_view_join(struct lab_view *to, const struct lab_view *from)
 {
 	const unsigned width = from->width;

@@ -35,6 +35,7 @@ struct lab_accesses {
 	uintptr_t wrote_pc, read_pc;
 	uint32_t dropped;             /* clock of its last store, no RMW, that the ring has lost */
 	uint32_t sc_order, sc_before; /* what the SC accesses export to later SC writes */
+	uint32_t slept;               /* events from which a path leads to the queue of its sleepers */
 	struct lab_view *released;    /* at the last release store: the head of its sequence */
 };
 

@@ -257,6 +257,43 @@ static unsigned readable(struct lab_location *location, bool sc)
 	return kept;
 }
 
+/*
+ * Sleepers of a futex are as a location, too: a call that finds or adds some orders no memory, but
+ * the search executes it after what they did. The kernel's load of the word reads the newest store
+ * here; an older one is read by a call that comes before.
+ */
+static struct lab_location *futex_location(uintptr_t word)
+{
+	return lab_location_at(lab_cell(word), word, 4);
+}
+
+void lab_futex_seen(uintptr_t word, bool loads)
+{
+	if (lab_config.traffic)
+		return;
+	struct lab_location *location = futex_location(word);
+	const unsigned kept = location->count < LAB_HISTORY ? location->count : LAB_HISTORY;
+	for (unsigned n = 1; loads && n < kept; n++) {
+		const struct lab_written *store = &location->ring[(location->count - n) % LAB_HISTORY];
+		if (must_stop(store, false))
+			break;
+		met_before(store->thread, store->clock);
+	}
+	if (loads)
+		follow(lab_newest(location));
+	for (unsigned i = 0; i < location->width; i++)
+		lab_raise(&lab.self->view.at[i].before, location->by[i].slept);
+}
+
+void lab_futex_changed(uintptr_t word)
+{
+	if (lab_config.traffic)
+		return;
+	struct lab_location *location = futex_location(word);
+	for (unsigned i = 0; i < location->width; i++)
+		lab_raise(&location->by[i].slept, lab_known_most(&lab.self->view.at[i]));
+}
+
 static void learn(const struct lab_written *store, int order)
 {
 	struct lab_thread *self = lab.self;

@@ -481,6 +481,9 @@ void lab_tls_visit(unsigned thread, void (*visit)(uintptr_t value, void *arg), v
 
 /* sys.c: the table for a module's copy of the library */
 void lab_sys_install(const struct lab_door *door);
+/* The running thread has seen the sleepers of the word, and loads the word; it has changed them. */
+void lab_futex_seen(uintptr_t word, bool loads);
+void lab_futex_changed(uintptr_t word);
 int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc);
 int lab_futex_wake(uintptr_t word, int n, uintptr_t pc);
 int lab_wait_many(const struct fl__futex *words, unsigned n, int64_t deadline, uintptr_t pc);

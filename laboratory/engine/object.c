@@ -40,7 +40,7 @@ static struct lab_object *object_entry(uintptr_t address, bool make)
 		n_made++;
 	}
 	used[n_used++] = o;
-	memset(o, 0, offsetof(struct lab_object, view));
+	memset(o, 0, offsetof(struct lab_object, view)); /* by[], too */
 	lab_view_clear(&o->view);
 	lab_view_clear(&o->readers);
 	o->address = address;
@@ -413,13 +413,28 @@ void lab_object_acquire(const struct lab_view *view)
 	lab_view_join(&lab.self->view, view);
 }
 
-void lab_object_changed(const struct lab_object *object)
+void lab_object_taken(struct lab_object *object)
 {
+	for (unsigned i = 0; i < lab.n_threads; i++)
+		lab_raise(&object->by[i].before, lab_known_most(&lab.self->view.at[i]));
+	object->by[lab.self->id].changed = lab_clock_of(lab.self);
 	lab.idle_rounds = 0;
 	LAB_EACH_THREAD (t) {
 		if (t->object == object && (t->state == LAB_BLOCKED || t->state == LAB_READY))
 			lab_thread_can(t, t->can(object, t));
 	}
+}
+
+void lab_object_changed(struct lab_object *object)
+{
+	object->by[lab.self->id].released = lab_clock_of(lab.self);
+	lab_object_taken(object);
+}
+
+void lab_object_seen(const struct lab_object *object)
+{
+	for (unsigned i = 0; i < lab.n_threads; i++)
+		lab_raise(&lab.self->view.at[i].before, object->by[i].before);
 }
 
 void lab_object_take(struct lab_object *o, uintptr_t pc)
@@ -428,7 +443,7 @@ void lab_object_take(struct lab_object *o, uintptr_t pc)
 	o->taken = (struct lab_place){lab.self->id, pc};
 	o->taken_clock = lab_clock_of(lab.self);
 	lab_object_acquire(&o->view);
-	lab_object_changed(o);
+	lab_object_taken(o);
 }
 
 void lab_object_queue(struct lab_thread *t, struct lab_op op, struct lab_object *object, lab_can *can)
@@ -458,37 +473,36 @@ static void object_check_live(const struct lab_object *o, const struct lab_op *o
 		           lab_site_name(o->ender.pc));
 }
 
-void lab_object_point(struct lab_op op, const struct lab_object *o)
-{
-	lab_point(op);
-	object_check_live(o, &op);
-}
-
 /*
- * A release that did not happen before may not be seen yet. The search tries that in another order,
- * but not if a path of other edges leads from the release to this step: see memory.c.
+ * The step may find the state before a change that did not happen before. The search tries that in
+ * another order, but not if a path of other edges leads from the change to this step: see memory.c.
+ * A try that fails finds a lock that was released since, or no permit; a value may be any old one.
  */
-static void object_check_released(const struct lab_view *released)
+static void object_check_order(const struct lab_object *o, bool value)
 {
-	for (unsigned i = 0; i < released->width; i++) {
+	if (lab.steered)
+		return; /* in the graphs the step is a load */
+	for (unsigned i = 0; i < lab.n_threads; i++) {
 		const struct lab_known *known = &lab.self->view.at[i];
-		if (released->at[i].hb > known->seen && released->at[i].hb <= known->before)
+		const uint32_t change = value ? o->by[i].changed : o->by[i].released;
+		if (change > known->seen && known->before > known->seen)
 			lab_met(LAB_MET_ORDER);
 	}
 }
 
-static void object_check_order(const struct lab_object *o)
+void lab_object_point(struct lab_op op, const struct lab_object *o)
 {
-	if (lab.steered)
-		return; /* in the graphs the step is a load */
-	object_check_released(&o->view);
-	object_check_released(&o->readers);
+	lab_point(op);
+	object_check_live(o, &op);
+	lab_object_seen(o);
 }
 
 void lab_object_try(struct lab_op op, const struct lab_object *o)
 {
-	lab_object_point(op, o);
-	object_check_order(o);
+	lab_point(op);
+	object_check_live(o, &op);
+	object_check_order(o, op.order == LAB_SYNC_VALUE);
+	lab_object_seen(o);
 }
 
 static bool object_always(const struct lab_object *object, const struct lab_thread *thread)
@@ -508,7 +522,8 @@ int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, i
 	lab_thread_await(op, object, once ? object_always : can);
 	object_check_live(object, &op);
 	if (deadline != INT64_MAX)
-		object_check_order(object);
+		object_check_order(object, false);
+	lab_object_seen(object);
 	if (once && !can(object, self))
 		return -ETIMEDOUT;
 	return self->result;

@@ -82,7 +82,15 @@ struct lab_object {
 	unsigned round;          /* of a once 1: done */
 	uintptr_t mutex;         /* of a condition: the mutex of its waiters */
 	struct lab_place wasted; /* the last signal that found no waiter; pc 0: none */
-	struct lab_view view;    /* the knowledge that a release passes to the next acquirer */
+	/*
+	 * Each thread's clock at its last change of the state, and at its last change that no take
+	 * of the object was; and the events from which a path leads to the present state. memory.c
+	 * has what this is for: the state is as a location, and each change as an RMW of it.
+	 */
+	struct lab_changes {
+		uint32_t changed, released, before;
+	} by[LAB_THREADS];
+	struct lab_view view; /* the knowledge that a release passes to the next acquirer */
 	/* Of a readers-writer lock: the knowledge that readers pass to the next writer. */
 	struct lab_view readers;
 	/* How often each thread has the read lock; one element for each thread. */
@@ -140,11 +148,14 @@ int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, i
 void lab_object_point(struct lab_op op, const struct lab_object *object);
 /* The same for a step that looks at the state, and may find an old one as a load may. */
 void lab_object_try(struct lab_op op, const struct lab_object *object);
+/* The running thread has seen the state, by other ways than these steps. */
+void lab_object_seen(const struct lab_object *object);
 /*
  * Called after each change of the state: makes ready the threads whose announced step is possible,
- * and blocks the rest.
+ * and blocks the rest. After a take of a lock, or of a permit: lab_object_taken().
  */
-void lab_object_changed(const struct lab_object *object);
+void lab_object_changed(struct lab_object *object);
+void lab_object_taken(struct lab_object *object);
 /* The running thread makes `thread` wait for `object`, as if that thread had announced `op`. */
 void lab_object_queue(struct lab_thread *thread, struct lab_op op, struct lab_object *object, lab_can *can);
 unsigned lab_object_waiters(const struct lab_object *object);

@@ -40,6 +40,7 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 		self->deadline = deadline;
 		self->result = 0;
 		lab_thread_await(lab_sync_op(LAB_SYNC_WAIT, o->address, pc), o, cond_never);
+		lab_object_seen(o);
 		if (self->result == 0) {
 			const int died = lab_mutex_taken(mutex, pc);
 			lab_sync_event(&relock, died);
@@ -78,6 +79,7 @@ int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadli
 	mutex->count = 0;
 	lab_view_copy(&mutex->view, &lab.self->view);
 	lab_object_changed(mutex);
+	lab_object_changed(o);
 	lab_sync_event(&op, 0);
 	return cond_sleep(o, mutex, deadline, pc);
 }
@@ -101,6 +103,8 @@ void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc)
 		lab_object_queue(t, lab_sync_op(LAB_SYNC_RELOCK, o->mutex, t->next.pc), lab_object_find(o->mutex),
 		                 lab_mutex_can);
 	}
+	if (waiting > 0)
+		lab_object_changed(o);
 	struct lab_event *event = lab_sync_event(&op, 0);
 	if (event)
 		event->value = all || waiting == 0 ? waiting : 1;

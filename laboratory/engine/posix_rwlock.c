@@ -63,7 +63,7 @@ static int rwlock_take_read(struct lab_object *o, uintptr_t pc)
 	o->count++;
 	o->taken = (struct lab_place){lab.self->id, pc};
 	lab_object_acquire(&o->view);
-	lab_object_changed(o);
+	lab_object_taken(o);
 	return 0;
 }
 

@@ -19,7 +19,7 @@ static void sem_take(struct lab_object *o)
 {
 	o->count--;
 	lab_object_acquire(&o->view);
-	lab_object_changed(o);
+	lab_object_taken(o);
 }
 
 /* The step, with the permits that are left. */

@@ -59,6 +59,7 @@ int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_
 	lab_point(op);
 	lab_traffic_call(FUTEX_WAIT);
 	lab_heap_check(word, 4, false, pc);
+	lab_futex_seen(word, true);
 	struct lab_event *event = lab_event(&op);
 	size_t index = lab.n_events;
 	bool faulty = false;
@@ -67,7 +68,9 @@ int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_
 		event->value = expected;
 	if ((uint32_t)lab_peek(word, 4) == expected && !lab_fault(LAB_FAULT_EAGAIN)) {
 		lab.self->expected = expected;
+		lab_futex_changed(word);
 		result = fall_asleep(word, deadline, &faulty);
+		lab_futex_seen(word, false);
 	}
 	return waited(index, result, faulty);
 }
@@ -77,6 +80,7 @@ static bool are_as_expected(const struct fl__futex *words, unsigned n, uintptr_t
 	bool equal = true;
 	for (unsigned i = 0; i < n; i++) {
 		lab_heap_check((uintptr_t)words[i].word, 4, false, pc);
+		lab_futex_seen((uintptr_t)words[i].word, true);
 		equal = equal && (uint32_t)lab_peek((uintptr_t)words[i].word, 4) == (uint32_t)words[i].expected;
 	}
 	return equal;
@@ -104,7 +108,11 @@ int lab_wait_many(const struct fl__futex *words, unsigned n, int64_t deadline, u
 		self->many = words;
 		self->n_many = n;
 		memset(self->woken_by, 0, sizeof self->woken_by);
+		for (unsigned i = 0; i < n; i++)
+			lab_futex_changed((uintptr_t)words[i].word);
 		result = fall_asleep((uintptr_t)words[0].word, deadline, &faulty);
+		for (unsigned i = 0; i < n; i++)
+			lab_futex_seen((uintptr_t)words[i].word, false);
 		self->many = NULL;
 	}
 	return waited(index, result, faulty);
@@ -146,6 +154,9 @@ static int wake_some(struct lab_op op, int n)
 	struct lab_thread *line[LAB_THREADS];
 	unsigned waiting = lab_line_up(line, sleeps_on, word);
 	int woken = 0;
+	lab_futex_seen(word, false);
+	if (waiting > 0 && n > 0)
+		lab_futex_changed(word);
 	while (woken < n && waiting > 0) {
 		unsigned pick = (unsigned)(n - woken) < waiting ? lab_choose(LAB_PICK_WAITER, waiting) : 0;
 		wake(line[pick], word);

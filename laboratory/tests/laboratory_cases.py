@@ -668,6 +668,9 @@ def main_costs(tool):
 ATOMICS = """static atomic_int x, y;
 static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t l = PTHREAD_RWLOCK_INITIALIZER;
+static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
+static sem_t p;
+static inline long futex(int call, int n) { return syscall(SYS_futex, &y, call, n, &(struct timespec){1}, NULL, 0); }
 static int start(void *arg) { return arg != NULL; }
 #define W(a, v) atomic_store_explicit(&a, v, memory_order_relaxed)
 #define Ws(a, v) atomic_store_explicit(&a, v, memory_order_seq_cst)
@@ -700,6 +703,25 @@ PROOFS = {
     "retires": (["void __VERIFIER_hazptr_retire(const void *); __VERIFIER_hazptr_retire(malloc(1));"], "a hazard pointer"),
     "unblocks": (["int f[2]; (void)!pipe(f); (void)fcntl(f[1], F_SETFL, O_NONBLOCK);"], "fcntl()"),
     "assembly": (['__asm__ volatile("" ::: "memory"); __asm__ volatile("lock; incl %0" : "+m"(*(int *)&x));'], "assembly"),
+}
+
+
+# What tells a thread that another one has begun something, though no order follows from that; and what the other does.
+LOCKS = "pthread_mutex_lock(&m); pthread_mutex_unlock(&m);"
+TOLD = {
+    "trylock": ("pthread_mutex_trylock(&m) || pthread_mutex_unlock(&m)", LOCKS),
+    "timedlock": ("pthread_mutex_timedlock(&m, &(struct timespec){0}) || pthread_mutex_unlock(&m)", LOCKS),
+    "tryrdlock": ("pthread_rwlock_tryrdlock(&l) || pthread_rwlock_unlock(&l)", "pthread_rwlock_wrlock(&l); pthread_rwlock_unlock(&l);"),
+    "trywrlock": ("pthread_rwlock_trywrlock(&l) || pthread_rwlock_unlock(&l)", "pthread_rwlock_rdlock(&l); pthread_rwlock_unlock(&l);"),
+    "trywait": ("sem_trywait(&p) || sem_post(&p)", "sem_wait(&p); sem_post(&p);"),
+    "getvalue": ("({ int n; sem_getvalue(&p, &n); n == 0; })", "sem_wait(&p); sem_post(&p);"),
+    "wait_of_two": ("!sem_wait(&p)", "sem_wait(&p);"),
+    "signal": ("({ pthread_mutex_lock(&m); int r = pthread_cond_timedwait(&c, &m, &(struct timespec){1700002000}); pthread_mutex_unlock(&m); r == 0; })",
+               "pthread_cond_signal(&c);"),
+    "signalled": ("!pthread_cond_signal(&c)", "pthread_mutex_lock(&m); pthread_cond_timedwait(&c, &m, &(struct timespec){1}); pthread_mutex_unlock(&m);"),
+    "futex_wake": ("futex(FUTEX_WAKE, 1) == 1", "futex(FUTEX_WAIT, 0);"),
+    "futex_again": ("futex(FUTEX_WAIT, 0) == -1 && errno == EAGAIN", "W(y, 1);"),
+    "futex_woken": ("futex(FUTEX_WAIT, 0) == 0", "futex(FUTEX_WAKE, 1);"),
 }
 
 
@@ -739,12 +761,12 @@ EXITS = {
 }
 
 
-NO_GRAPHS = "sem_t s; sem_init(&s, 0, 0); sem_post(&s);"  # the search by graphs does not have semaphores
+NO_GRAPHS = "sem_init(&p, 0, 0); sem_post(&p);"  # the search by graphs does not have semaphores
 
 
 def threaded(bodies, first=""):
     """A program with a thread for each of the bodies, after a first statement of main."""
-    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("errno", "fcntl", "pthread", "sched", "semaphore", "stdatomic", "stdlib", "threads", "time", "unistd")]
+    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("errno", "fcntl", "linux/futex", "pthread", "sched", "semaphore", "stdatomic", "stdlib", "sys/syscall", "threads", "time", "unistd")]
     lines += [ATOMICS]
     lines += [f"static void *run{i}(void *arg) {{ {body} return arg; }}" for i, body in enumerate(bodies)]
     lines += ["int main(void)", "{", f"\tpthread_t t[{len(bodies) + 1}];", first]
@@ -787,6 +809,8 @@ def proofs(tool):
     problems = []
     with Folder() as folder:
         cases = [(name, bodies, limit, NO_GRAPHS) for name, (bodies, limit) in PROOFS.items()]
+        cases += [(name, [f"if ({tells}) W(x, 3);", f"W(x, 2); {change}"], "another modification order", NO_GRAPHS + ("sem_post(&p);" if name == "wait_of_two" else ""))
+                  for name, (tells, change) in TOLD.items()]
         cases += [(name, bodies, limit if name in ("read", "clock", "drawn", "retires", "unblocks", "assembly") else None, "") for name, (bodies, limit) in PROOFS.items()]
         for name, bodies, limit, first in cases:
             path = folder.write(name + ".c", threaded(bodies, first))
