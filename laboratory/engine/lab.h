@@ -99,6 +99,7 @@ enum lab_limit {
 	LAB_MET_LAST,       /* another thread could have ended last, and run atexit()'s functions */
 	LAB_MET_INPUT,      /* other times, processors, random numbers */
 	LAB_MET_ASSEMBLY,   /* what inline assembly does */
+	LAB_MET_NO_END,     /* each execution stopped at a false assumption */
 	LAB_LIMITS
 };
 enum { LAB_BOUNDS = (1 << LAB_MET_HISTORY) - 1 };

@@ -699,6 +699,8 @@ PROOFS = {
     "weak": (["int n = 0; while (!atomic_compare_exchange_weak(&x, &n, n + 1));", "W(x, 3);"], None),
     "c11_threads": (2 * ["thrd_t t; thrd_create(&t, start, NULL); thrd_join(t, NULL);"], None),
     "clock": (["(void)time(NULL);"], "the clock"),
+    "no_end": (["void __VERIFIER_assume(int); __VERIFIER_assume(R(x));"], "no execution came to its end"),
+    "pause": (['__asm__ volatile("pause" ::: "memory");'], None),
     "drawn": (["int __VERIFIER_nondet_int(void); (void)__VERIFIER_nondet_int();"], "the clock"),
     "retires": (["void __VERIFIER_hazptr_retire(const void *); __VERIFIER_hazptr_retire(malloc(1));"], "a hazard pointer"),
     "unblocks": (["int f[2]; (void)!pipe(f); (void)fcntl(f[1], F_SETFL, O_NONBLOCK);"], "fcntl()"),
@@ -811,7 +813,7 @@ def proofs(tool):
         cases = [(name, bodies, limit, NO_GRAPHS) for name, (bodies, limit) in PROOFS.items()]
         cases += [(name, [f"if ({tells}) W(x, 3);", f"W(x, 2); {change}"], "another modification order", NO_GRAPHS + ("sem_post(&p);" if name == "wait_of_two" else ""))
                   for name, (tells, change) in TOLD.items()]
-        cases += [(name, bodies, limit if name in ("read", "clock", "drawn", "retires", "unblocks", "assembly") else None, "") for name, (bodies, limit) in PROOFS.items()]
+        cases += [(name, bodies, limit if name in ("read", "no_end", "clock", "drawn", "retires", "unblocks", "assembly") else None, "") for name, (bodies, limit) in PROOFS.items()]
         for name, bodies, limit, first in cases:
             path = folder.write(name + ".c", threaded(bodies, first))
             out, err = tool.run(path, *TO_THE_END, *folder.results())
