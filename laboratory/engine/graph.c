@@ -194,7 +194,7 @@ static void event_clocks(unsigned i)
 		message[i] = past[i];
 	} else {
 		message[i] = of[t].released;
-		for (unsigned k = e->index; k-- > 0;) {
+		for (unsigned k = e->index; k-- > 0 && !lab_config.rmw_sequences;) {
 			const unsigned head = number_at[t][k];
 			const graph_event *h = &now.e[head];
 			if (h->writes && h->location == e->location && lab_is_release(h->order)) {

@@ -2,7 +2,12 @@
 /*
  * The memory of an execution: state, stacks and heap, at fixed addresses, so that a replay has the
  * same addresses. Each thread allocates from its own part, so an address does not depend on the
- * interleaving. An execution never reuses memory, so every access to a freed block is found.
+ * interleaving.
+ *
+ * Each allocation takes new memory, so that every access to a freed block is found. But a program
+ * may compare addresses. So an allocation by a program may instead, as a choice of the search, take
+ * the block that its thread has freed last, if that block has the size, and if an atomic access has
+ * stored its address: what the C library does first, too. Of other reuse nothing is tried.
  */
 #include "allocated.h"
 #include "layout.h"
@@ -21,6 +26,7 @@ struct block {
 	unsigned thread, freed_by;
 	uint32_t clock; /* of the allocation */
 	bool freed, retired;
+	bool published; /* an atomic access has stored its address */
 };
 
 static struct block blocks[BLOCKS];
@@ -28,6 +34,7 @@ static unsigned n_blocks;
 static unsigned allocating; /* parts from this number on have no blocks */
 static uint8_t *units;      /* of all parts: the state of each unit */
 static size_t used[LAB_THREADS], mapped;
+static struct block *freed_last[LAB_THREADS]; /* a block that was published; NULL: none, or it was reused */
 static size_t state_size;
 
 static void map_all(void)
@@ -88,6 +95,7 @@ void lab_heap_reset(void)
 		if (used[i] > 0)
 			memset(units + unit_of(LAB_PARTS + i * LAB_PART_SIZE), 0, used[i] / UNIT);
 		used[i] = 0;
+		freed_last[i] = NULL;
 	}
 	if (mapped > 0)
 		(void)madvise((void *)LAB_MAPPED, mapped, MADV_DONTNEED);
@@ -109,6 +117,44 @@ struct header {
 	size_t block, size;
 };
 
+static size_t room_for(size_t size)
+{
+	return (size + UNIT - 1) / UNIT * UNIT + (size == 0 ? UNIT : 0);
+}
+
+/* Where the header of the next block goes, behind all others of the thread. */
+static uintptr_t heap_new(size_t alignment, size_t room)
+{
+	const unsigned thread = lab.self->id;
+	const uintptr_t begin = LAB_PARTS + thread * LAB_PART_SIZE + used[thread];
+	const uintptr_t at =
+	    ((begin + sizeof(struct header) + alignment - 1) & ~(uintptr_t)(alignment - 1)) - sizeof(struct header);
+	used[thread] += at - begin + sizeof(struct header) + room;
+	if (thread >= allocating)
+		allocating = thread + 1;
+	return at;
+}
+
+/* The header of the block to reuse; 0: none. */
+static uintptr_t heap_reused(size_t alignment, size_t room)
+{
+	struct block **last = &freed_last[lab.self->id];
+	const struct block *b = *last;
+	if (!b || alignment > UNIT || room_for(b->size) != room || lab_choose(LAB_PICK_INPUT, 2) == 0)
+		return 0;
+	*last = NULL;
+	return b->address - sizeof(struct header);
+}
+
+void lab_heap_published(lab_value value)
+{
+	for (unsigned half = 0; half < 2; half++, value >>= 64) {
+		const uintptr_t address = (uintptr_t)value;
+		if (lab.program && lab_is_heap(address - 1) && units[unit_of(address) - 1] == GAP)
+			blocks[((const struct header *)address)[-1].block].published = true;
+	}
+}
+
 void *lab_alloc(size_t size, uintptr_t pc)
 {
 	return lab_alloc_aligned(UNIT, size, pc);
@@ -128,13 +174,8 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 		errno = ENOMEM;
 		return NULL;
 	}
-	size_t room = (size + UNIT - 1) / UNIT * UNIT + (size == 0 ? UNIT : 0);
-	uintptr_t begin = LAB_PARTS + thread * LAB_PART_SIZE + used[thread];
-	uintptr_t at =
-	    ((begin + sizeof(struct header) + alignment - 1) & ~(uintptr_t)(alignment - 1)) - sizeof(struct header);
-	used[thread] += at - begin + sizeof(struct header) + room;
-	if (thread >= allocating)
-		allocating = thread + 1;
+	const size_t room = room_for(size);
+	const uintptr_t old = heap_reused(alignment, room), at = old ? old : heap_new(alignment, room);
 	struct header *header = (struct header *)at;
 	*header = (struct header){n_blocks, size};
 	uintptr_t address = at + sizeof *header;
@@ -142,6 +183,8 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	    .address = address, .size = size, .pc = pc, .thread = thread, .clock = lab_clock_after(lab.self)};
 	units[unit_of(at)] = GAP;
 	memset(units + unit_of(address), LIVE, room / UNIT);
+	if (old)
+		lab_plain(address, room, true, pc); /* a new life of what was there */
 	if (size % UNIT != 0 || size == 0)
 		units[unit_of(address + room - 1)] = (uint8_t)(size == 0 ? FREED : LIVE + size % UNIT);
 	memset((void *)address, 0xa5, room); /* no execution sees what another left there */
@@ -150,8 +193,10 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	lab.self->changes++;
 	struct lab_op op = {LAB_ALLOC, 0, 0, address, pc};
 	struct lab_event *event = lab_event(&op);
-	if (event)
+	if (event) {
 		event->value = size;
+		event->other = old;
+	}
 	return (void *)address;
 }
 
@@ -249,6 +294,8 @@ void lab_free(void *memory, uintptr_t pc)
 	b->freed = true;
 	b->freed_pc = pc;
 	b->freed_by = lab.self->id;
+	if (b->published)
+		freed_last[lab.self->id] = b;
 	memset(units + unit_of(address), FREED, (b->size + UNIT - 1) / UNIT + (b->size == 0));
 	lab.self->changes++;
 	struct lab_op op = {LAB_FREE, 0, 0, address, pc};

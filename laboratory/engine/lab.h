@@ -145,6 +145,8 @@ struct lab_config {
 	size_t n_known;
 	bool no_leaks; /* leaks are no failures */
 	bool assembly; /* the module has inline assembly */
+	/* C++20: a store of the thread of a release store does not continue its release sequence. */
+	bool rmw_sequences;
 	bool traffic;  /* one execution, whose traffic is counted (traffic.c) */
 	unsigned argc; /* of a program */
 	char *const *argv;

@@ -17,7 +17,7 @@
  *     (view.fence)                                                        (psc_F, psc_base)
  *
  * Release sequences are those of RC11: the head, later stores of its thread to the location, and
- * RMWs from there.
+ * RMWs from there. Those of C++20 have no such stores (rmw_sequences).
  */
 #include "steer.h"
 #include "traffic.h"
@@ -354,7 +354,7 @@ static void write_message(struct lab_location *location, struct lab_written *sto
 			lab_view_copy(&store->message, &self->released);
 		else
 			lab_view_clear(&store->message);
-		if (*released)
+		if (*released && !lab_config.rmw_sequences)
 			lab_view_join(&store->message, *released);
 	}
 	if (head)
@@ -475,6 +475,7 @@ void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int ord
 	}
 	lab_site_reached(pc, "store", as_store(order));
 	order = as_store(weakened(order, pc));
+	lab_heap_published(value);
 	if (__builtin_expect(lab.processes, 0) && in_list(LAB_STORE, address, size, &value, order, pc))
 		return;
 	struct lab_op op = {LAB_STORE, (uint8_t)size, (uint8_t)order, address, pc};
@@ -520,6 +521,7 @@ lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, l
 		                          operand);
 	lab_site_reached(pc, "read-modify-write", order);
 	order = weakened(order, pc);
+	lab_heap_published(operand);
 	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc};
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
@@ -612,6 +614,7 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	if (lab_is_acquire(failure) && lab_config.mutant_step == 0)
 		failure = weakened(failure, pc);
 	failure = as_load(failure);
+	lab_heap_published(desired);
 	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)(failure == __ATOMIC_SEQ_CST ? failure : order), address,
 	                    pc};
 	/* Announced as its strongest case, since that decides with what it commutes. */

@@ -434,6 +434,7 @@ void *lab_alloc(size_t size, uintptr_t pc);
 /* A power of 2, at least 16. */
 void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc);
 void lab_free(void *memory, uintptr_t pc);
+void lab_heap_published(lab_value value); /* an atomic access stores it, or would */
 /* For a constructor of a module. Such memory is restored like a variable. */
 void *lab_alloc_early(size_t alignment, size_t size);
 bool lab_is_early(uintptr_t address);

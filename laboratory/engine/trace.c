@@ -294,7 +294,7 @@ static void say(const struct lab_event *e, struct lab_step *step)
 		step->value = text("%s", number(a, e->value, 0));
 		break;
 	case LAB_ALLOC:
-		step->what = text("allocate %s", place);
+		step->what = text(e->other ? "allocate %s, a freed block" : "allocate %s", place);
 		step->value = text("%s bytes", number(a, e->value, 0));
 		break;
 	case LAB_FREE:

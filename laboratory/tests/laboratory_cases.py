@@ -806,6 +806,60 @@ int main(void)
 """
 
 
+# A relaxed store behind a release store of the same thread continues the release sequence in C11, and not in C++20.
+SEQUENCE = """#ifdef __cplusplus
+#include <atomic>
+using namespace std;
+#else
+#include <stdatomic.h>
+#endif
+#include <pthread.h>
+static atomic_int flag;
+static int data;
+static void *write_it(void *arg)
+{
+	data = 1;
+	atomic_store_explicit(&flag, 1, memory_order_release);
+	atomic_store_explicit(&flag, 2, memory_order_relaxed);
+	return arg;
+}
+int main()
+{
+	pthread_t t;
+	pthread_create(&t, 0, write_it, 0);
+	if (atomic_load_explicit(&flag, memory_order_acquire) == 2)
+		data = 2;
+	return pthread_join(t, 0);
+}
+"""
+
+
+# A compare-and-swap by address, where another thread has put a new block at the address of the old one.
+REUSE = """#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+static _Atomic(int *) top;
+static void *replace(void *arg)
+{
+	free(atomic_exchange(&top, NULL));
+	int *other = malloc(sizeof *other);
+	atomic_store(&top, other);
+	return arg;
+}
+int main(void)
+{
+	int *first = malloc(sizeof *first), *expected = first;
+	pthread_t t;
+	atomic_store(&top, first);
+	pthread_create(&t, NULL, replace, NULL);
+	pthread_join(t, NULL);
+	const int swapped = atomic_compare_exchange_strong(&top, &expected, NULL);
+	free(expected);
+	return swapped;
+}
+"""
+
+
 def proofs(tool):
     """What is proved is so, and only then; else the limit that was met is named, by each form of the result."""
     problems = []
@@ -823,6 +877,16 @@ def proofs(tool):
                     limit and not any(limit in text for text in test["limits"])) or ("assembly at assembly.c:" in err) != (name == "assembly"):
                 problems.append(f"{name}: {test['limits']}\n{out}{err}")
         expect(tool.says(folder.path("alone.c")), "proved: all 1 execution\n")
+        for std, status in ((".c", 0), (".c --std c++20", 1), (".cc", 1), (".cc --std c11", 0)):
+            ending, *options = std.split(" ", 1)
+            path = folder.write("sequence" + ending, SEQUENCE)
+            for strategy in ("graphs", "dfs:all"):
+                expect(tool.says(path, *" ".join(options).split(), "--strategy", strategy, status=status), "DATA RACE" if status else "proved: all")
+        path = folder.write("reuse.c", REUSE)
+        for strategy in ("graphs", "dfs:all"):
+            out = tool.says(path, "--strategy", strategy, status=1)
+            for said in ("main returns 1", "allocate other, a freed block"):
+                expect(out, said)
         for name, wait, status, said in (("while", "while", 0, "proved: all"), ("if", "if", 1, "CHECK"),
                                          ("leak", "for (void *volatile p; !ready; p = malloc(1), p = NULL) if", 1, "LEAK")):
             path = folder.write(name + ".c", CONDITION % wait)

@@ -40,6 +40,8 @@ const char options_help[] =
     "  --stale N            of dfs: at most N loads see an old value (default 2)\n"
     "  --steps N            of the model: a longer execution ends as STEP LIMIT (default 5000,\n"
     "                       of a program 20000)\n"
+    "  --std S              of the model: c11, or c++20, where only read-modify-writes continue a\n"
+    "                       release sequence (default: c++20 for a program with a source in C++)\n"
     "  --no-leaks           of a program: leaks are no failures\n"
     "  --executions N       at most N executions of the model, or samples of the other modes\n"
     "  --faults LIST        of spurious, eintr, eagain, timeout, weak, delay; or none\n"

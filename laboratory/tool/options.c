@@ -97,6 +97,14 @@ static bool take_strategy(struct options *o, char *text)
 	return true;
 }
 
+static bool take_std(struct options *o, char *name)
+{
+	o->picks_std = true;
+	o->model.rmw_sequences = strcmp(name, "c++20") == 0;
+	return o->model.rmw_sequences || strcmp(name, "c11") == 0 ||
+	       complain("--std: '%.40s' is none of c11, c++20", name);
+}
+
 static bool take_name(const char *name, const char *value, const char **to)
 {
 	if (value[0] == '\0')
@@ -169,6 +177,7 @@ static const struct known {
     {"json", OPTIONAL, .take = take_json},
     {"junit", NAME, AT(junit)},
     {"html", NAME, AT(html)},
+    {"std", OTHER, .take = take_std},
     {"no-leaks", FLAG, AT(model.no_leaks)},
 };
 
@@ -280,6 +289,8 @@ static bool take_program(struct options *o, unsigned behind)
 		if (o->n_sources == SOURCES_MAX)
 			return complain("at most %d sources make a program", SOURCES_MAX);
 		o->sources[o->n_sources++] = o->patterns[i];
+		if (!o->picks_std && strcmp(strrchr(o->patterns[i], '.'), ".c") != 0)
+			o->model.rmw_sequences = true;
 	}
 	if (o->n_sources > 0 && o->n_sources < before)
 		return complain("a pattern does not go with the sources of a program");

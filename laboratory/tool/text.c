@@ -182,6 +182,8 @@ char *reproducer(const struct options *o, const struct job *job)
 	}
 	if (c->no_leaks)
 		fputs(" --no-leaks", to);
+	if (o->picks_std)
+		fputs(c->rmw_sequences ? " --std c++20" : " --std c11", to);
 	for (unsigned i = 0; job->test->main && i < o->n_arguments; i++) {
 		fputs(i == 0 ? " -- " : " ", to);
 		quote(to, o->arguments[i]);

@@ -38,6 +38,7 @@ struct options {
 	char *sources[SOURCES_MAX], **arguments;
 	bool planted, fail_fast, verbose, json_only;
 	bool pick_modes; /* --mode was given */
+	bool picks_std;  /* --std was given */
 	const char *json, *junit, *html, *litmus, *sites, *explained, *file;
 	const char *program; /* as it was called, for the command of a replay */
 };
