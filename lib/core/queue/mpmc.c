@@ -159,7 +159,7 @@ static int mpmc_no_item(struct fl_mpmc *q, uint64_t at)
 	return tail & FL__MPMC_CLOSED ? -EPIPE : -EAGAIN;
 }
 
-/* The turns of the first pause. In the model checker a turn would be the step of a loop that waits. */
+/* The turns of the shortest pause. In the model checker a turn would be the step of a loop that waits. */
 #ifndef FL__MPMC_TURNS
 #define FL__MPMC_TURNS 1
 #endif
@@ -172,6 +172,18 @@ void fl__mpmc_back_off(unsigned failed)
 {
 	enum { DOUBLED = 8 };
 	fl__pause(FL__MPMC_TURNS * ((1U << FL__MIN(failed, DOUBLED)) / 4));
+}
+
+bool fl__mpmc_fall_behind(uint64_t *caught_up, uint64_t at)
+{
+	enum { SEVERAL = 2, TURNS_PER_ITEM = 8, TURNS = 64 };
+	/* a wrong guess costs time and nothing else; negative: `at` is old */
+	const int64_t passed = (int64_t)(at - fl__load_relaxed(caught_up));
+	fl__store_relaxed(caught_up, at);
+	if (passed < SEVERAL)
+		return false;
+	fl__pause(FL__MPMC_TURNS * (unsigned)FL__MIN(TURNS_PER_ITEM * passed, TURNS));
+	return true;
 }
 
 /*
