@@ -13,7 +13,7 @@ enum { OPERATIONS = 16000, READS = 160000, ROUNDS = 1000, MOST = 32 };
 typedef void share(unsigned index);
 
 static share *work;
-static unsigned threads, producers, read_of_100;
+static unsigned threads, producers, pauses, read_of_100; /* `pauses` after each put */
 static atomic_uint arrived;
 static fl_mpmc *ring;
 static fl_queue *queue;
@@ -69,8 +69,11 @@ static void ring_share(unsigned i)
 static void queue_share(unsigned i)
 {
 	uint64_t item = i;
-	for (unsigned n = OPERATIONS / (i < producers ? producers : threads - producers); n > 0; n--)
+	for (unsigned n = OPERATIONS / (i < producers ? producers : threads - producers); n > 0; n--) {
 		OK(i < producers ? fl_queue_put(queue, &item) : fl_queue_get(queue, &item));
+		for (unsigned turns = i < producers ? pauses : 0; turns > 0; turns--)
+			fl_stress_relax();
+	}
 }
 
 static void rwlock_share(unsigned unused)
@@ -107,8 +110,8 @@ static void barrier_share(unsigned unused)
 	TRAFFIC(ring_##n##p##n##c, producers = n; OK(fl_mpmc_create(&ring, sizeof(uint64_t), 1024));                   \
 	        measure(ring_share, all, OPERATIONS); fl_mpmc_free(ring))
 
-#define QUEUE(name, put, get, ...)                                                                                     \
-	TRAFFIC(name##_##put##p##get##c, producers = put;                                                              \
+#define QUEUE(name, turns, put, get, ...)                                                                              \
+	TRAFFIC(name##_##put##p##get##c, pauses = turns; producers = put;                                              \
 	        OK(fl_queue_create(&queue, sizeof(uint64_t), &(fl_queue_config){__VA_ARGS__}));                        \
 	        measure(queue_share, put + get, OPERATIONS); fl_queue_free(queue))
 
@@ -122,15 +125,18 @@ RING(1, 2)
 RING(2, 4)
 RING(4, 8)
 RING(8, 16)
-QUEUE(queue, 1, 1, .capacity = 1024)
-QUEUE(queue, 2, 2, .capacity = 1024)
-QUEUE(queue, 4, 4, .capacity = 1024)
-QUEUE(queue, 8, 8, .capacity = 1024)
-QUEUE(queue, 8, 1, .capacity = 1024)
-QUEUE(unbounded, 1, 1, .capacity = FL_UNBOUNDED)
-QUEUE(unbounded, 4, 4, .capacity = FL_UNBOUNDED)
-QUEUE(unbounded, 2, 1, .capacity = FL_UNBOUNDED, .one_consumer = true)
-QUEUE(unbounded, 8, 1, .capacity = FL_UNBOUNDED, .one_consumer = true)
+QUEUE(queue, 0, 1, 1, .capacity = 1024)
+QUEUE(queue, 0, 2, 2, .capacity = 1024)
+QUEUE(queue, 0, 4, 4, .capacity = 1024)
+QUEUE(queue, 0, 8, 8, .capacity = 1024)
+QUEUE(queue, 0, 8, 1, .capacity = 1024)
+QUEUE(unbounded, 0, 1, 1, .capacity = FL_UNBOUNDED)
+QUEUE(unbounded, 0, 4, 4, .capacity = FL_UNBOUNDED)
+QUEUE(unbounded, 0, 2, 1, .capacity = FL_UNBOUNDED, .one_consumer = true)
+QUEUE(unbounded, 0, 8, 1, .capacity = FL_UNBOUNDED, .one_consumer = true)
+QUEUE(unbounded_slow, 2, 1, 1, .capacity = FL_UNBOUNDED)
+QUEUE(unbounded_slow, 4, 2, 1, .capacity = FL_UNBOUNDED, .one_consumer = true)
+QUEUE(unbounded_slow, 16, 8, 1, .capacity = FL_UNBOUNDED, .one_consumer = true)
 RWLOCK(100, 1)
 RWLOCK(100, 2)
 RWLOCK(100, 4)

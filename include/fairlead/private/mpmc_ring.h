@@ -29,10 +29,10 @@ struct fl_mpmc {
 	size_t ahead; /* how many slots ahead are prefetched; 0, if the ring or its items are small */
 	unsigned char apart_[FL__MPMC_APART];
 	uint64_t tail;       /* the position of the next item; CLOSED; WAIT: a consumer waits */
-	uint64_t put_paused; /* the tail at the last pause of fl__mpmc_refuse(); a hint */
+	uint64_t put_paused; /* the tail when a put last found no space; a hint */
 	unsigned char apart_tail_[FL__MPMC_APART - 2 * sizeof(uint64_t)];
 	uint64_t head;       /* the position of the oldest item; WAIT: a producer waits */
-	uint64_t get_paused; /* likewise the head */
+	uint64_t get_paused; /* the head when a get last found no item */
 	unsigned char apart_head_[FL__MPMC_APART - 2 * sizeof(uint64_t)];
 };
 
@@ -131,8 +131,8 @@ FL_BEGIN_DECLS
 
 /*
  * Called for a position whose slot is not ready for a put (a get: `gets`). If several calls have
- * succeeded since the last pause, pauses and returns 0: the caller tries again. Else returns
- * -EAGAIN, -EBUSY or -EPIPE.
+ * succeeded since the last one that was not, pauses and returns 0: the caller tries again. Else
+ * returns -EAGAIN, -EBUSY or -EPIPE.
  */
 FL_API int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets);
 

@@ -159,7 +159,7 @@ static int mpmc_no_item(struct fl_mpmc *q, uint64_t at)
 	return tail & FL__MPMC_CLOSED ? -EPIPE : -EAGAIN;
 }
 
-/* The turns of the first pause. In the model checker a turn would be the step of a loop that waits. */
+/* The turns of the shortest pause. In the model checker a turn would be the step of a loop that waits. */
 #ifndef FL__MPMC_TURNS
 #define FL__MPMC_TURNS 1
 #endif
@@ -174,23 +174,25 @@ void fl__mpmc_back_off(unsigned failed)
 	fl__pause(FL__MPMC_TURNS * ((1U << FL__MIN(failed, DOUBLED)) / 4));
 }
 
-/*
- * The exact answer costs the opposite side the cache line that its next call changes. So first the
- * opposite side gets some slots ahead: a turn for each CALLS_PER_TURN calls since the last pause.
- * Items that are fetched ahead flow faster after a full pause.
- */
+bool fl__mpmc_fall_behind(uint64_t *caught_up, uint64_t at)
+{
+	enum { SEVERAL = 4, TURNS_PER_ITEM = 8, TURNS = 64 };
+	/* a wrong guess costs time and nothing else; negative: `at` is old */
+	const int64_t passed = (int64_t)(at - fl__load_relaxed(caught_up));
+	if (passed != 0) /* else the callers that poll would take the line from each other */
+		fl__store_relaxed(caught_up, at);
+	if (passed < SEVERAL)
+		return false;
+	fl__pause(FL__MPMC_TURNS * (unsigned)FL__MIN(TURNS_PER_ITEM * passed, TURNS));
+	return true;
+}
+
+/* The exact answer costs the opposite side the cache line that its next call changes. */
 int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets)
 {
-	enum { CALLS_PER_TURN = 4, TURNS = 64, SEVERAL = 2 };
-	uint64_t *const paused = gets ? &q->get_paused : &q->put_paused;
-	/* a wrong guess costs time and nothing else; negative: `at` is old */
-	const int64_t calls = (int64_t)(at - fl__load_relaxed(paused)) / FL__MPMC_STEP;
-	const int64_t turns = q->ahead > 0 && calls > SEVERAL ? TURNS : calls / CALLS_PER_TURN;
-	if (turns <= 0)
-		return gets ? mpmc_no_item(q, at) : mpmc_no_space(q, at);
-	fl__store_relaxed(paused, at);
-	fl__pause((unsigned)FL__MIN(turns, TURNS));
-	return 0;
+	if (fl__mpmc_fall_behind(gets ? &q->get_paused : &q->put_paused, at / FL__MPMC_STEP))
+		return 0;
+	return gets ? mpmc_no_item(q, at) : mpmc_no_space(q, at);
 }
 
 /*

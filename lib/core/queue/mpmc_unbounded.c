@@ -53,8 +53,9 @@
  * consumer read the tail, or the `next`; then the consumers had all existing tickets. Every item
  * with a put that happens before "empty" has been got.
  *
- * Progress: lock-free, except for the allocator. A steady flow uses one spare segment and does not
- * allocate.
+ * Progress: lock-free, except for the allocator. A consumer repeats a round when another one has
+ * moved the head, or once after a pause of fl__mpmc_fall_behind(). A steady flow uses one spare
+ * segment and does not allocate.
  *
  * Reclamation: by hazard pointers (hazard.h). Each thread that retires a segment frees all retired
  * segments that no hazard pointer protects, or makes them the spare. With T threads that have used
@@ -380,6 +381,7 @@ int fl__unbounded_get_mpsc_slow(struct fl__unbounded *c, void *item)
 				return rc;
 			continue;
 		}
+		(void)fl__mpmc_fall_behind(&c->caught_up, s->first + index);
 		/* as in fl__unbounded_draw_tickets() */
 		const uint64_t word = fl__load_relaxed(&s->tail);
 		if (index >= fl__unbounded_counted(c, s, word))
@@ -603,15 +605,18 @@ static void unbounded_fini(void *state)
 
 static int unbounded_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	struct fl__unbounded *c = unbounded_of(state);
 	int rc = 0;
-	if (n == 1) {
-		rc = fl__unbounded_put(c, items, owes_wake);
-		*count = rc == 0;
-	} else {
-		*count = fl__unbounded_put_many(c, items, n, &rc, owes_wake);
-	}
+	*count = fl__unbounded_put_many(unbounded_of(state), items, n, &rc, owes_wake);
 	return *count == n ? 0 : rc;
+}
+
+static bool unbounded_put_one(fl_queue *q, const void *item)
+{
+	bool owes_wake = false;
+	const int rc = fl__unbounded_put(unbounded_of(q->state), item, &owes_wake);
+	if (fl__unlikely(owes_wake))
+		fl__queue_wake(q, FL__CONSUMERS);
+	return rc == 0;
 }
 
 /* Returns how many, up to `n`; 0: `*rc` is -EAGAIN or -EPIPE. */
@@ -631,6 +636,19 @@ static int unbounded_get(void *state, void *items, size_t n, size_t *count, bool
 	*owes_wake = false;
 	*count = unbounded_get_some(unbounded_of(state), items, n, &rc);
 	return *count > 0 ? 0 : rc;
+}
+
+/* Not inline: the other half of unbounded_get_one() then needs no registers saved. */
+static FL__NOINLINE bool unbounded_get_one_of_many(struct fl__unbounded *c, void *item)
+{
+	int rc;
+	return fl__unbounded_get_many(c, item, 1, &rc) == 1;
+}
+
+static bool unbounded_get_one(fl_queue *q, void *item)
+{
+	struct fl__unbounded *c = unbounded_of(q->state);
+	return c->one_consumer ? fl__unbounded_get_mpsc(c, item) == 0 : unbounded_get_one_of_many(c, item);
 }
 
 FL__COLD static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wake)
@@ -692,6 +710,8 @@ const struct fl__queue_backend fl__backend_unbounded = {
     .fini = unbounded_fini,
     .put = unbounded_put,
     .get = unbounded_get,
+    .put_one = unbounded_put_one,
+    .get_one = unbounded_get_one,
     .discard = unbounded_discard,
     .can = unbounded_can,
     .mark = unbounded_mark,

@@ -4,6 +4,7 @@
 
 #include "../base/atomic.h"
 #include "hazard.h"
+#include "mpmc.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <stdbool.h>
@@ -38,7 +39,8 @@ struct fl__unbounded {
 	bool one_consumer;                  /* fl__unbounded_get_mpsc() */
 	_Alignas(64) struct fl__segment *retired;
 	struct fl__segment *spare;
-	uint64_t poisoned; /* producers' tickets that came to nothing */
+	uint64_t poisoned;  /* producers' tickets that came to nothing */
+	uint64_t caught_up; /* the ticket at which a consumer last had no item; a hint */
 	/* Called by a consumer that has added to `poisoned`; may be NULL. */
 	void (*on_poison)(void *of);
 	void *of;
@@ -177,6 +179,7 @@ static inline unsigned char *fl__unbounded_item(struct fl__unbounded *c, struct 
 static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t n, struct fl__segment **s,
                                                 uint64_t *index, int *rc)
 {
+	unsigned failed = 0;
 	for (;;) {
 		*s = fl__unbounded_segment(&c->head, FL__HAZARD_HEAD);
 		if (fl__unlikely(!*s)) {
@@ -204,6 +207,8 @@ static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t 
 		       fl__load_acquire(fl__unbounded_state_at(c, *s, head + k)) == FL__SLOT_FULL)
 			k++;
 		if (k == 0) {
+			if (fl__mpmc_fall_behind(&c->caught_up, (*s)->first + head))
+				continue;
 			/* the state of a slot says whether the slot is filled */
 			uint64_t word = fl__load_relaxed(&(*s)->tail);
 			uint64_t tail = fl__unbounded_counted(c, *s, word);
@@ -216,6 +221,7 @@ static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t 
 		/* this head comes with the tickets before it; pairs with the acquire above */
 		if (fl__likely(fl__cas_release(&(*s)->head, &head, head + k)))
 			return k;
+		fl__mpmc_back_off(++failed);
 	}
 }
 

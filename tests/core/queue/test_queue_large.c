@@ -37,45 +37,40 @@ static unsigned turns_after(fl_queue *q, unsigned n)
 	return turns;
 }
 
-FL_TEST(queue_get_that_has_caught_up_pauses_a_turn_for_four_items)
+FL_TEST(queue_get_that_has_caught_up_pauses_eight_turns_an_item)
 {
+	static const fl_queue_config configs[] = {
+	    {.capacity = CAPACITY}, {.capacity = FL_UNBOUNDED}, {.capacity = FL_UNBOUNDED, .one_consumer = true}};
 	FL_FAULTS();
 	fl__sys.relax = counted_relax;
-	FL_SCOPED(fl_queue) *q = queue_of(8, CAPACITY);
-	assert_int_equal(turns_after(q, 0), 0); /* there was nothing to catch up with */
-	assert_int_equal(turns_after(q, 8), 2);
-	assert_int_equal(turns_after(q, 0), 0);
-	assert_int_equal(turns_after(q, 3), 0); /* a caller that waits for an answer to each item */
-	for (int i = 0; i < 10; i++) {
-		FL_OK(fl_queue_try_put(q, &(item){{0}}));
-		FL_OK(fl_queue_try_get(q, &(item){{0}}));
+	FL_EACH (i, configs) {
+		FL_SCOPED(fl_queue) *q = FL_TEST_QUEUE_OF(sizeof(item), &configs[i]);
+		assert_int_equal(turns_after(q, 0), 0); /* there was nothing to catch up with */
+		assert_int_equal(turns_after(q, 5), 40);
+		assert_int_equal(turns_after(q, 0), 0);
+		assert_int_equal(turns_after(q, 3), 0); /* a caller that waits for an answer to each item */
+		assert_int_equal(turns_after(q, CAPACITY), 64);
 	}
-	assert_int_equal(turns_after(q, CAPACITY), 19); /* of 3 + 10 + 64 */
 }
 
-/* The ring fetches them ahead. */
-FL_TEST(queue_of_large_items_pauses_in_full)
-{
-	FL_FAULTS();
-	fl__sys.relax = counted_relax;
-	FL_SCOPED(fl_queue) *q = queue_of(sizeof(item), CAPACITY);
-	assert_int_equal(turns_after(q, 2), 0);
-	assert_int_equal(turns_after(q, 1), 64); /* of 2 + 1 */
-	assert_int_equal(turns_after(q, 2), 0);
-}
-
-FL_TEST(queue_put_that_has_caught_up_pauses_a_turn_for_four_items)
+FL_TEST(queue_put_that_has_caught_up_pauses_eight_turns_an_item)
 {
 	FL_FAULTS();
 	fl__sys.relax = counted_relax;
 	FL_SCOPED(fl_queue) *q = queue_of(8, CAPACITY);
-	const item it = {{0}};
+	item it = {{0}};
 	for (int i = 0; i < CAPACITY; i++)
 		FL_OK(fl_queue_try_put(q, &it));
 	turns = 0;
 	FL_RC(fl_queue_try_put(q, &it), -EAGAIN);
 	FL_RC(fl_queue_try_put(q, &it), -EAGAIN);
-	assert_int_equal(turns, CAPACITY / 4);
+	assert_int_equal(turns, 64);
+	for (int i = 0; i < 4; i++)
+		FL_OK(fl_queue_try_get(q, &it));
+	for (int i = 0; i < 4; i++)
+		FL_OK(fl_queue_try_put(q, &it));
+	FL_RC(fl_queue_try_put(q, &it), -EAGAIN);
+	assert_int_equal(turns, 64 + 32);
 }
 
 /* Threads. */
