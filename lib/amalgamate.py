@@ -111,7 +111,8 @@ def write(folder, parts):
         file.write(head("the public headers") + "".join(header.parts))
     with open(os.path.join(folder, "fairlead.c"), "w", encoding="utf-8") as file:
         file.write(head("the library") + "#ifndef _GNU_SOURCE\n#define _GNU_SOURCE\n#endif\n"
-                   '#include "fairlead.h"\n\n' + GNU99 + '\n#pragma GCC diagnostic ignored "-Wmissing-field-initializers"\n' +
+                   '#include "fairlead.h"\n\n' + GNU99 + '\n#pragma GCC diagnostic ignored "-Wmissing-field-initializers"\n'
+                   '#pragma GCC diagnostic ignored "-Wunused-function"\n' +
                    "".join(source.parts))
 
 

@@ -14,6 +14,12 @@ import check_layers
 HEAD = """#include "fl_test.h"
 #include "loop/fiber/scheduler.h"
 
+#ifdef __APPLE__
+#define PREFIX "_"
+#else
+#define PREFIX
+#endif
+
 _Thread_local struct fl__sched *fl__sched_current;
 const fl_on_type fl__on_pipe, fl__on_process, fl__on_shm_event;
 
@@ -86,7 +92,7 @@ def main(path):
     with open(path, "w", encoding="utf-8") as file:
         file.write(HEAD)
         for name in sorted(name for name in names if not re.search(rf"\b{name}\(", HEAD)):
-            file.write(f"void absent_{name}(void) __asm__(\"{name}\");\nvoid absent_{name}(void)\n{{\n\tabsent(\"{name}()\");\n}}\n")
+            file.write(f"void absent_{name}(void) __asm__(PREFIX \"{name}\");\nvoid absent_{name}(void)\n{{\n\tabsent(\"{name}()\");\n}}\n")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 # In the order in which they begin: the longest first, so that they overlap well.
 check_steps="tidy tsan gcc asan packaging clang $targets musl posix seccomp docs size format"
-check_steps_named="mpi compilers coverage abi $lse bullseye trixie sid" # only on request: many minutes, and packages of their own
+check_steps_named="mpi compilers coverage abi $lse macos bullseye trixie sid" # only on request: many minutes, and packages of their own
 check_steps_since="gcc tsan asan packaging clang $targets musl posix seccomp tidy docs size format" # the longest first, here too
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
@@ -30,6 +30,7 @@ step_title() {
 	mpi) echo "Open MPI, with and without fault tolerance, and MPICH, plain and under ASan" ;;
 	compilers) echo "everything by gcc and by clang" ;;
 	lse) echo "aarch64 with LSE, under qemu-user" ;;
+	macos) echo "the core compiles and links for macOS" ;;
 	bullseye) echo "Debian 11: gcc 10 and clang 11" ;;
 	trixie) echo "Debian 13: ./dev test; the demo; MPI" ;;
 	sid) echo "Debian sid: everything by gcc and by clang" ;;
@@ -57,6 +58,7 @@ packages_of() {
 	coverage) echo "$packages_test ccache clang llvm" ;;
 	abi) echo "$packages_build abigail-tools python3" ;;
 	compilers) echo "$packages_all ccache clang" ;;
+	macos) echo "$packages_build python3" ;;
 	bullseye | trixie | sid) echo "debootstrap git" ;;
 	esac
 }
@@ -251,6 +253,20 @@ step_compilers() {
 		CC="ccache ${compiler% *}" CXX="ccache ${compiler#* }" configure "$dir" $all_features -- -Dwerror=true -Dmpi=disabled
 		make "$dir"
 		unit "$dir"
+	done
+}
+
+# Nothing is run: the core, its tests, and a program with the library as two files.
+step_macos() {
+	sysroot macos "$root/tests/cross/macos"
+	"$root/lib/amalgamate.py" --parts core "$build/macos-two"
+	for machine in aarch64 x86_64; do
+		configure "$build/macos-$machine" tests -- --cross-file "$build/sysroot-macos/$machine.ini" -Dparts=core \
+			-Dmpi=disabled -Doptimization=1 -Dwerror=true
+		make "$build/macos-$machine" lib/libfairlead.a test-programs
+		"$build/sysroot-macos/cc" -target $machine-macos -std=c11 -O2 -Wall -Wextra -Werror -fvisibility=hidden \
+			-I"$build/macos-two" "$root/tests/consumers/installed/main.c" "$build/macos-two/fairlead.c" -pthread \
+			-o "$build/macos-two/program"
 	done
 }
 

@@ -20,6 +20,9 @@ READS = {
     ("lib/process/start/reexec.c", "getenv(FL__REEXEC_VARIABLE)"),
     # The program's own variable, as in execvp(3): a set-uid program sets it before it starts others.
     ("lib/process/start/program.c", 'getenv("PATH")'),
+    # What secure_getenv() is on macOS.
+    ("lib/core/os/macos.h", "secure_getenv(name)"),
+    ("lib/core/os/macos.h", "getenv(name)"),
     # Open MPI's transports.
     ("mpi/engine.c", 'secure_getenv("OMPI_MCA_btl")'),
     # The launcher's variables, and the mark of a rank, FAIRLEAD_MPI.

@@ -19,36 +19,21 @@ void fl__backtrace_learn_modules(void)
 {
 }
 
-/* Writes "file(+0x12)", else nothing. */
-static void backtrace_describe_place(uintptr_t address, char *text, size_t size)
+/* No symbol: "file(+0x12)", else nothing. */
+const char *fl__symbols_describe(struct fl__symbols *symbols, uintptr_t address, char *text, size_t size)
 {
 	char path[MAX_PATH] = "";
 	HMODULE module;
+	(void)symbols;
 	*text = '\0';
 	if (!GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
 	                        (const char *)address, &module))
-		return;
+		return NULL;
 	(void)GetModuleFileNameA(module, path, sizeof path);
 	const char *name = strrchr(path, '\\');
 	(void)snprintf(text, size, "%s(+%#llx)", name ? name + 1 : path,
 	               (unsigned long long)(address - (uintptr_t)module));
-}
-
-void fl__backtrace_describe(struct fl__symbols *symbols, uintptr_t at, char *text, size_t size, const char **function)
-{
-	(void)symbols;
-	*function = NULL;
-	backtrace_describe_place(at - 1, text, size);
-	if (!*text)
-		(void)snprintf(text, size, "%#llx", (unsigned long long)at);
-}
-
-void fl__backtrace_describe_object(struct fl__symbols *symbols, const void *object, char *text, size_t size)
-{
-	char place[96];
-	(void)symbols;
-	backtrace_describe_place((uintptr_t)object, place, sizeof place);
-	(void)snprintf(text, size, "%s%s%p", place, *place ? " at " : "", object);
+	return NULL;
 }
 
 void fl__symbols_end(struct fl__symbols *symbols)

@@ -4,6 +4,21 @@
 #include <stdio.h>
 #include <string.h>
 
+/* `at` is the address after the call instruction. */
+void fl__backtrace_describe(struct fl__symbols *symbols, uintptr_t at, char *text, size_t size, const char **function)
+{
+	*function = fl__symbols_describe(symbols, at - 1, text, size);
+	if (!*text)
+		(void)snprintf(text, size, "%#llx", (unsigned long long)at);
+}
+
+void fl__backtrace_describe_object(struct fl__symbols *symbols, const void *object, char *text, size_t size)
+{
+	char place[96];
+	(void)fl__symbols_describe(symbols, (uintptr_t)object, place, sizeof place);
+	(void)snprintf(text, size, "%s%s%p", place, *place ? " at " : "", object);
+}
+
 static bool report_begins_with(struct fl__symbols *symbols, uintptr_t at, const char *prefix)
 {
 	char text[32];
@@ -12,11 +27,8 @@ static bool report_begins_with(struct fl__symbols *symbols, uintptr_t at, const 
 	return function && strncmp(function, prefix, strlen(prefix)) == 0;
 }
 
-/* By the library's prefix, which static functions lack, except some that may wait. */
-static bool report_is_ours(struct fl__symbols *symbols, uintptr_t at)
-{
-	return report_begins_with(symbols, at, "fl_");
-}
+/* The library's prefix, which static functions lack, except some that may wait. */
+#define REPORT_OURS "fl_"
 
 int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n)
 {
@@ -24,13 +36,14 @@ int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n)
 	/* hooks that the compiler has not inlined */
 	while (i + 1 < n && at[i + 1] != 0 && report_begins_with(symbols, at[i], "fl__hook_"))
 		i++;
-	return i + 1 < n && at[i] != 0 && at[i + 1] != 0 && !report_is_ours(symbols, at[i]) ? i + 1 : i;
+	return i + 1 < n && at[i] != 0 && at[i + 1] != 0 && !report_begins_with(symbols, at[i], REPORT_OURS) ? i + 1
+	                                                                                                     : i;
 }
 
 int fl__report_caller(struct fl__symbols *symbols, const uintptr_t *at, int n)
 {
 	int i = fl__report_first(symbols, at, n);
-	while (i + 1 < n && at[i + 1] != 0 && report_is_ours(symbols, at[i]))
+	while (i + 1 < n && at[i + 1] != 0 && report_begins_with(symbols, at[i], REPORT_OURS))
 		i++;
 	return i;
 }

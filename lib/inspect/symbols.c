@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "symbols.h"
+/*
+ * Names from ELF files. The loaded files are recorded outside of signal handlers, since that calls
+ * the loader. `symbols_modules` only grows: functions of unloaded files keep their names.
+ */
+#include "backtrace.h"
+#include "core/base/atomic.h"
 #include "core/base/sys.h"
+#ifdef __ELF__
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -75,8 +82,9 @@ static struct fl__symbol_file *symbols_file_of(struct fl__symbols *symbols, cons
 	return f;
 }
 
-const char *fl__symbol_of(struct fl__symbols *symbols, const char *file, uintptr_t base, uintptr_t address,
-                          uintptr_t *into)
+/* The name at `address`, and the offset in `*into`. NULL: unknown. `file` is loaded at `base`. */
+static const char *symbols_name_of(struct fl__symbols *symbols, const char *file, uintptr_t base, uintptr_t address,
+                                   uintptr_t *into)
 {
 	const struct fl__symbol_file *f = symbols_file_of(symbols, file);
 	if (!f)
@@ -95,6 +103,85 @@ const char *fl__symbol_of(struct fl__symbols *symbols, const char *file, uintptr
 	return NULL;
 }
 
+/* From `low` to `high` lie all segments of the file, and nothing else. */
+struct symbols_module {
+	uintptr_t base, low;
+	uintptr_t high;   /* stored last; 0: the entry is not complete */
+	const char *path; /* the loader's; "": the program */
+};
+
+/*
+ * A thread that adds an entry first takes its index from symbols_n_modules, which may count
+ * beyond the end: musl calls dl_iterate_phdr()'s function concurrently. Two entries of a module do
+ * no harm.
+ */
+enum { SYMBOLS_MODULES = 128 };
+static struct symbols_module symbols_modules[SYMBOLS_MODULES];
+static uint32_t symbols_n_modules;
+
+static const struct symbols_module *symbols_module_of(uintptr_t address)
+{
+	uint32_t i = fl__load_relaxed(&symbols_n_modules); /* `high` publishes an entry */
+	for (i = FL__MIN(i, SYMBOLS_MODULES); i-- > 0;) {
+		const struct symbols_module *m = &symbols_modules[i];
+		/* pairs with symbols_learn_module() */
+		if (address < fl__load_acquire(&m->high) && address >= m->low)
+			return m;
+	}
+	return NULL;
+}
+
+static int symbols_learn_module(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size, (void)arg;
+	uintptr_t low = UINTPTR_MAX, high = 0;
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		const uintptr_t begin = (uintptr_t)(info->dlpi_addr + p->p_vaddr);
+		if (p->p_type != PT_LOAD)
+			continue;
+		low = FL__MIN(begin, low);
+		high = FL__MAX(begin + p->p_memsz, high);
+	}
+	const struct symbols_module *known = symbols_module_of(low);
+	if (high == 0 ||
+	    (known && known->base == info->dlpi_addr && known->low == low && known->path == info->dlpi_name))
+		return 0;
+	/* `high` publishes the entry */
+	if (fl__load_relaxed(&symbols_n_modules) >= SYMBOLS_MODULES)
+		return 0;
+	const uint32_t at = fl__add_relaxed(&symbols_n_modules, 1);
+	if (at >= SYMBOLS_MODULES)
+		return 0;
+	struct symbols_module *m = &symbols_modules[at];
+	m->base = info->dlpi_addr;
+	m->low = low;
+	m->path = info->dlpi_name;
+	fl__store_release(&m->high, high); /* pairs with symbols_module_of() */
+	return 0;
+}
+
+void fl__backtrace_learn_modules(void)
+{
+	(void)dl_iterate_phdr(symbols_learn_module, NULL);
+}
+
+const char *fl__symbols_describe(struct fl__symbols *symbols, uintptr_t address, char *text, size_t size)
+{
+	const struct symbols_module *m = symbols_module_of(address);
+	uintptr_t into = 0;
+	const char *name = m ? symbols_name_of(symbols, m->path, m->base, address, &into) : NULL;
+	*text = '\0';
+	if (name && into == 0)
+		(void)snprintf(text, size, "%s", name);
+	else if (name)
+		(void)snprintf(text, size, "%s+%#lx", name, (unsigned long)into);
+	else if (m)
+		(void)snprintf(text, size, "%s(+%#lx)", *m->path ? m->path : "the program",
+		               (unsigned long)(address - m->base));
+	return name;
+}
+
 void fl__symbols_end(struct fl__symbols *symbols)
 {
 	for (size_t i = 0; i < symbols->n; i++)
@@ -102,3 +189,4 @@ void fl__symbols_end(struct fl__symbols *symbols)
 			(void)munmap((void *)(uintptr_t)symbols->files[i].bytes, symbols->files[i].size);
 	symbols->n = 0;
 }
+#endif

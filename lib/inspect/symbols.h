@@ -28,9 +28,11 @@ struct fl__symbols { /* zeroed at first */
 	size_t n;
 };
 
-/* The name at `address`, and the offset in `*into`. NULL: unknown. `file` is loaded at `base`. */
-const char *fl__symbol_of(struct fl__symbols *symbols, const char *file, uintptr_t base, uintptr_t address,
-                          uintptr_t *into);
+/*
+ * Writes "symbol+0x12" or "symbol", else "file(+0x12)", else nothing. Returns the name or NULL.
+ * Async-signal-safe.
+ */
+const char *fl__symbols_describe(struct fl__symbols *symbols, uintptr_t address, char *text, size_t size);
 
 /* Unmaps the files. Their names become invalid. */
 void fl__symbols_end(struct fl__symbols *symbols);

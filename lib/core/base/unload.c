@@ -51,7 +51,8 @@ __attribute__((constructor(202))) static void unload_watch_forks(void)
 }
 
 /*
- * If the registration failed, every end counts as an exit, which frees less.
+ * If the registration failed, or the system unloads no code, every end counts as an exit, which
+ * frees less.
  *
  * After this destructor the C library removes the handlers of forks. It would also remove those of
  * a fork that is going on, and the locks that they hold would stay held. So this waits for the end
@@ -59,7 +60,9 @@ __attribute__((constructor(202))) static void unload_watch_forks(void)
  */
 __attribute__((destructor)) static void unload_note_dlclose(void)
 {
-	unload_is_dlclose = unload_watched && !unload_is_exit;
+	unload_is_dlclose = FL__UNLOADS && unload_watched && !unload_is_exit;
+	if (!unload_is_dlclose)
+		unload_note_exit(NULL);
 	(void)pthread_mutex_lock(&unload_fork_lock);
 	fl__forks_pass = true;
 	(void)pthread_mutex_unlock(&unload_fork_lock);

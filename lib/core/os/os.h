@@ -1,17 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #ifdef _WIN32
 #include "windows.h"
 #else
 #include <sys/select.h> /* sigset_t; <signal.h> also declares <unistd.h> */
 #define FL__HIDDEN __attribute__((visibility("hidden")))
+#ifdef __APPLE__
+#include "macos.h"
+#endif
+#endif
+#ifdef __ELF__
 /*
  * A function of a part that only some programs link. Weak: NULL in a program without the part.
  * Hidden: not the function of another copy of the library.
  */
 #define FL__IF_LINKED __attribute__((weak)) FL__HIDDEN
 #define FL__IS_LINKED(function) ((function) != NULL)
+#define FL__UNLOADS true /* dlclose() */
+#else
+/* Every program links these functions: a weak reference does not reach into an archive here. */
+#define FL__IF_LINKED FL__HIDDEN
+#define FL__IS_LINKED(function) true
+#define FL__UNLOADS false
 #endif
 
 /*
@@ -21,11 +36,6 @@
  * linux.c and posix.c share. No other file of the core names a system in an #if, or includes a
  * header that only some systems have: tests/check_layers.py checks it.
  */
-#include <pthread.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 enum { FL__THREAD_IDS = 0x3fffffff }; /* FUTEX_TID_MASK of Linux */
 
 #if !defined __linux__ && !defined _WIN32 && !defined FL__OS_POSIX
@@ -128,6 +138,9 @@ struct fl__sys {
 extern struct fl__sys fl__sys;
 
 /* What each system's table has. */
+#define FL__SHARED_ENTRIES                                                                                             \
+	.give_way = fl__give_way, .relax = fl__relax, .alloc = fl__sys_alloc, .free = fl__sys_free,                    \
+	.thread_join = fl__sys_thread_join, .thread_detach = fl__sys_thread_detach
 void *fl__sys_alloc(size_t size);
 void fl__sys_free(void *memory);
 int fl__sys_thread_join(pthread_t thread);
@@ -135,7 +148,14 @@ int fl__sys_thread_detach(pthread_t thread);
 void fl__relax(void);
 int64_t fl__give_way(int64_t now); /* the default of the table */
 
+/* write() until all is written: 0, or the error that stops it. */
+int fl__write_all(int fd, const char *text, size_t size);
+
+#if defined FL__OS_POSIX || defined _WIN32
+#define fl__cpu_count fl__cpu_affinity_count /* no limits stand in files */
+#else
 unsigned fl__cpu_count(void); /* fl_cpu_count() */
+#endif
 
 /* The same without the limits that stand in files. Opens no file. */
 unsigned fl__cpu_affinity_count(void);

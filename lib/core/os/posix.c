@@ -23,9 +23,30 @@
 #include "../base/sys.h"
 #include "unix.h"
 #ifdef FL__OS_POSIX
-#include <semaphore.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef __APPLE__
+#include <mach/mach.h>
+
+/*
+ * macOS has no sem_init(). Its kernel's semaphores are posted by one call of the kernel, which a
+ * signal handler may do, and their wait takes the time that is left, by no clock that could be set.
+ */
+#define sem_t semaphore_t
+#define sem_init(sem, shared, value) semaphore_create(mach_task_self(), sem, SYNC_POLICY_FIFO, value)
+#define sem_post(sem) semaphore_signal(*(sem))
+#define sem_destroy(sem) semaphore_destroy(mach_task_self(), *(sem))
+
+/* 0, -EINTR, -ETIMEDOUT. */
+static int posix_sem_wait(const sem_t *sem, int64_t left)
+{
+	const mach_timespec_t time = {(unsigned)(left / FL_S(1)), (clock_res_t)(left % FL_S(1))};
+	const kern_return_t rc = semaphore_timedwait(*sem, time);
+	return rc == KERN_SUCCESS ? 0 : rc == KERN_OPERATION_TIMED_OUT ? -ETIMEDOUT : -EINTR;
+}
+#else
+#include <semaphore.h>
 
 /*
  * sem_clockwait() is in POSIX since 2024. sem_timedwait() goes by the clock of the day: if that is
@@ -38,6 +59,18 @@ enum { POSIX_CLOCK = CLOCK_MONOTONIC };
 #else
 enum { POSIX_CLOCK = CLOCK_REALTIME };
 #define POSIX_SEM_WAIT(sem, at) sem_timedwait(sem, at)
+#endif
+
+/* 0, -EINTR, -ETIMEDOUT. */
+static int posix_sem_wait(sem_t *sem, int64_t left)
+{
+	struct timespec at;
+	(void)clock_gettime(POSIX_CLOCK, &at);
+	at.tv_nsec += (long)(left % FL_S(1));
+	at.tv_sec += (time_t)(left / FL_S(1)) + at.tv_nsec / FL_S(1);
+	at.tv_nsec %= FL_S(1);
+	return FL__SYS_RESULT(POSIX_SEM_WAIT(sem, &at));
+}
 #endif
 
 struct posix_sleeper {
@@ -87,20 +120,11 @@ static bool posix_delist(struct posix_sleeper *me, const uint32_t *word)
 	return woken;
 }
 
-/* 0, -EINTR, -ETIMEDOUT. */
 static int posix_sleep(sem_t *woken, int64_t deadline)
 {
 	enum { MOST = 1 << 20 }; /* seconds; a longer sleep ends spuriously */
-	if (deadline == FL__NEVER)
-		return FL__SYS_RESULT(sem_wait(woken));
 	const int64_t now = fl__sys.now();
-	const int64_t left = deadline > now ? FL__MIN(deadline - now, FL_S(MOST)) : 0;
-	struct timespec at;
-	(void)clock_gettime(POSIX_CLOCK, &at);
-	at.tv_nsec += (long)(left % FL_S(1));
-	at.tv_sec += (time_t)(left / FL_S(1)) + at.tv_nsec / FL_S(1);
-	at.tv_nsec %= FL_S(1);
-	const int rc = FL__SYS_RESULT(POSIX_SEM_WAIT(woken, &at));
+	const int rc = posix_sem_wait(woken, deadline > now ? FL__MIN(deadline - now, FL_S(MOST)) : 0);
 	return rc == -ETIMEDOUT && deadline > fl__sys.now() ? 0 : rc;
 }
 
@@ -197,11 +221,6 @@ unsigned fl__cpu_affinity_count(void)
 {
 	const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	return cpus > 0 ? (unsigned)cpus : 1;
-}
-
-unsigned fl__cpu_count(void)
-{
-	return fl__cpu_affinity_count();
 }
 
 static pthread_t posix_main;

@@ -2,6 +2,7 @@
 /* What linux.c and posix.c share: calls of POSIX, and of files below /proc where the system has them. */
 #include "unix.h"
 #include "../base/sys.h"
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -74,18 +75,21 @@ int fl__portable_guard(void *memory, size_t size)
 	return mprotect(memory, size, PROT_NONE) == 0 ? 0 : -errno;
 }
 
-static int unix_write_all(int fd, const char *text, size_t size)
+#ifdef __APPLE__
+/*
+ * macOS sends SIGPIPE to the process, whose other threads may take it: so the file is told to send
+ * none. It still sends SIGXFSZ above RLIMIT_FSIZE.
+ */
+int fl__unix_print(int fd, const char *text, size_t size)
 {
-	while (size > 0) {
-		const ssize_t n = FL__RETRY(FL__SYS_RESULT(write(fd, text, size)));
-		if (n <= 0)
-			return n == 0 ? -EIO : (int)n;
-		text += n;
-		size -= (size_t)n;
-	}
-	return 0;
+	FL__UNCANCELLED();
+	const int before = fcntl(fd, F_GETNOSIGPIPE);
+	(void)fcntl(fd, F_SETNOSIGPIPE, 1);
+	const int rc = fl__write_all(fd, text, size);
+	(void)fcntl(fd, F_SETNOSIGPIPE, before);
+	return rc;
 }
-
+#else
 /*
  * The write raises SIGPIPE without a reader, and SIGXFSZ above RLIMIT_FSIZE. No text of the library
  * may end the process: blocks both, and takes the one that this write raised.
@@ -101,11 +105,12 @@ int fl__unix_print(int fd, const char *text, size_t size)
 	if (!sigismember(&pending, SIGXFSZ))
 		(void)sigaddset(&raised, SIGXFSZ);
 	(void)pthread_sigmask(SIG_BLOCK, &raised, &blocked);
-	const int rc = unix_write_all(fd, text, size);
+	const int rc = fl__write_all(fd, text, size);
 	(void)FL__RETRY(FL__SYS_RESULT(sigtimedwait(&raised, NULL, &at_once)));
 	(void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);
 	return rc;
 }
+#endif
 
 void fl__ring(int eventfd)
 {

@@ -5,10 +5,8 @@
 
 /* The entries of fl__sys that linux.c and posix.c share. */
 #define FL__UNIX_ENTRIES                                                                                               \
-	.now = fl__unix_now, .yield = fl__unix_yield, .give_way = fl__give_way, .relax = fl__relax,                    \
-	.alloc = fl__sys_alloc, .free = fl__sys_free, .thread_create = fl__unix_thread_create,                         \
-	.thread_join = fl__sys_thread_join, .thread_detach = fl__sys_thread_detach, .map = fl__unix_map,               \
-	.unmap = fl__unix_unmap, .print = fl__unix_print
+	FL__SHARED_ENTRIES, .now = fl__unix_now, .yield = fl__unix_yield, .thread_create = fl__unix_thread_create,     \
+			    .map = fl__unix_map, .unmap = fl__unix_unmap, .print = fl__unix_print
 
 int64_t fl__unix_now(void);
 void fl__unix_yield(void);

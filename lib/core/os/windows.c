@@ -111,38 +111,21 @@ static int windows_membarrier(void)
 	return 0;
 }
 
-static int windows_print(int fd, const char *text, size_t size)
-{
-	while (size > 0) {
-		const int n = FL__SYS_RESULT(write(fd, text, (unsigned)FL__MIN(size, INT_MAX)));
-		if (n <= 0)
-			return n == 0 ? -EIO : n;
-		text += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 struct fl__sys fl__sys = {
+    FL__SHARED_ENTRIES,
     .futex_wait = windows_wait,
     .futex_wake = windows_wake,
     .now = windows_now,
     .yield = windows_yield,
-    .give_way = fl__give_way,
     .nap = windows_nap,
-    .relax = fl__relax,
-    .alloc = fl__sys_alloc,
-    .free = fl__sys_free,
     .thread_create = windows_thread_create,
-    .thread_join = fl__sys_thread_join,
-    .thread_detach = fl__sys_thread_detach,
     .map = windows_map,
     .unmap = windows_unmap,
     .thread_id = windows_thread_id,
     .cpu = windows_cpu,
     .thread_exists = windows_thread_exists,
     .membarrier = windows_membarrier,
-    .print = windows_print,
+    .print = fl__write_all,
 };
 
 size_t fl__page_size(void)
@@ -158,11 +141,6 @@ unsigned fl__cpu_affinity_count(void)
 	if (!GetProcessAffinityMask(GetCurrentProcess(), &of_process, &of_system) || of_process == 0)
 		return 1; /* of several processor groups */
 	return (unsigned)__builtin_popcountll(of_process);
-}
-
-unsigned fl__cpu_count(void)
-{
-	return fl__cpu_affinity_count();
 }
 
 void fl__name_thread(const char *name)

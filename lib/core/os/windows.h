@@ -58,9 +58,6 @@ const char *fl__windows_program(void);
 
 #define PTHREAD_STACK_MIN 65536
 #define FL__HIDDEN /* a DLL exports what it names */
-/* Every program links these functions: a weak reference does not reach into an archive here. */
-#define FL__IF_LINKED
-#define FL__IS_LINKED(function) true
 
 /* Errors of POSIX that mingw-w64 lacks, by numbers of no other error. The core returns none of them. */
 #define EDQUOT 1001

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+/* macOS: names of Linux, by what macOS has. Everything else is that of posix.c and unix.c. */
+#include <string.h>
+#include <unistd.h>
+
+#define secure_getenv(name) (issetugid() ? NULL : getenv(name))
+#define program_invocation_short_name getprogname()
+#define pthread_setname_np(thread, name) pthread_setname_np(name) /* of the calling thread */
+#define SIGRTMAX (NSIG - 1)
+/* A constant, as with musl. */
+#define strerror(number) ((number) < sys_nerr ? sys_errlist[number] : "Unknown error")
