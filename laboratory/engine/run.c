@@ -60,6 +60,7 @@ void lab_prune(void)
 static uint32_t seen_steps;
 static uint64_t seen_generation;
 static unsigned quiet_ticks;
+static int64_t seen_cpu; /* of this process, when it made its last step */
 
 /* The place of the thread, in the form of a return address. */
 static uintptr_t interrupted_at(const void *context)
@@ -104,6 +105,17 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 	lab_fail(LAB_CRASH, "%s%s in %s%s%s", strsignal(signal), place, lab.self->name, site[0] ? " at " : "", site);
 }
 
+static int64_t cpu_ns(void)
+{
+	struct timespec t = {0, 0};
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+/*
+ * A hang is no step in 2 s of the process's own CPU time, since a busy machine may let it wait for
+ * longer than that; or no step in 30 s, since a call that blocks takes no CPU time.
+ */
 static void on_tick(int signal, siginfo_t *info, void *context)
 {
 	(void)signal;
@@ -111,10 +123,11 @@ static void on_tick(int signal, siginfo_t *info, void *context)
 	if (!lab.active || lab.steps != seen_steps || lab.generation != seen_generation) {
 		seen_steps = lab.steps;
 		seen_generation = lab.generation;
+		seen_cpu = cpu_ns();
 		quiet_ticks = 0;
 		return;
 	}
-	if (++quiet_ticks < 3)
+	if (++quiet_ticks < 30 && cpu_ns() - seen_cpu < INT64_C(2000000000))
 		return;
 	char site[256];
 	/* The execution is not repeated to be shown, since that would take as long. */

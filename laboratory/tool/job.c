@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TICK_MS = 200 };
@@ -74,7 +75,7 @@ void pool_start(struct pool *pool, struct job *job)
 	(void)fcntl(job->output, F_SETFL, O_NONBLOCK);
 	job->started = true;
 	job->began = job->looked = native_now();
-	job->idle = 0;
+	job->idle = job->cpu = 0;
 	pool->running[pool->n_running++] = job;
 	pool->used += job->weight;
 }
@@ -191,13 +192,36 @@ static void end_hung(struct pool *pool, struct job *job, const char *what, int64
 	    in_model(job->mode) ? "executions" : "samples");
 }
 
-/* Time in which this process itself did not run does not count. */
+/* Lin has a part on real threads. */
+static bool is_cpu_alone(const struct job *job)
+{
+	return in_model(job->mode) && job->mode != MODE_LIN;
+}
+
+/* The CPU time that the job's process has used. */
+static int64_t cpu_of(const struct job *job)
+{
+	clockid_t clock;
+	struct timespec t;
+	return clock_getcpuclockid(job->pid, &clock) == 0 && clock_gettime(clock, &t) == 0
+	           ? t.tv_sec * SECOND + t.tv_nsec
+	           : job->cpu;
+}
+
+/*
+ * Time in which this process itself did not run does not count. In the model a step takes CPU time
+ * alone, so what counts there is that, and a tenth of the time in case the process sleeps.
+ */
 static bool hangs(struct job *job)
 {
-	int64_t now = native_now(), since = now - job->looked;
+	int64_t now = native_now(), since = now - job->looked, cpu = cpu_of(job), used = cpu - job->cpu;
 	uint64_t progress = progress_of(job);
 	job->looked = now;
-	job->idle = progress != job->progress ? 0 : job->idle + (since < 2 * TICK_MS * MS ? since : 2 * TICK_MS * MS);
+	job->cpu = cpu;
+	since = since < 2 * TICK_MS * MS ? since : 2 * TICK_MS * MS;
+	if (is_cpu_alone(job))
+		since = used > since / 10 ? used : since / 10;
+	job->idle = progress != job->progress ? 0 : job->idle + since;
 	job->progress = progress;
 	return job->idle > job->hang;
 }
@@ -212,7 +236,7 @@ static struct job *look_at_all(struct pool *pool)
 			end(pool, job, status);
 			return job;
 		}
-		int64_t over = native_now() - job->began - job->share;
+		const int64_t over = (is_cpu_alone(job) ? cpu_of(job) : native_now() - job->began) - job->share;
 		if (hangs(job)) {
 			end_hung(pool, job, "no progress", job->hang);
 			return job;

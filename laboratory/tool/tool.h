@@ -116,6 +116,7 @@ struct job {
 	char printed[OUTPUT_KEPT + 1];
 	size_t n_printed;
 	int64_t began, looked, idle; /* when it was checked, and for how long it made no progress */
+	int64_t cpu;                 /* CPU time of its process at that check */
 	uint64_t progress;
 	struct report report;
 	double seconds;
