@@ -48,6 +48,30 @@ static inline int fl__windows_atfork(void (*before)(void), void (*in_parent)(voi
 #undef pthread_atfork
 #define pthread_atfork fl__windows_atfork
 
+/*
+ * winpthreads' pthread_exit() runs no cleanup handlers, but the destructors of keys, while the
+ * frames of the thread are still there. So the handlers of the library are a list in a key.
+ */
+struct fl__cleanup {
+	void (*function)(void *arg);
+	void *arg;
+	struct fl__cleanup *next;
+};
+struct fl__cleanup *fl__cleanups(void);
+void fl__set_cleanups(struct fl__cleanup *first);
+#undef pthread_cleanup_push
+#undef pthread_cleanup_pop
+#define pthread_cleanup_push(f, a)                                                                                     \
+	do {                                                                                                           \
+		struct fl__cleanup _cleanup = {(f), (a), fl__cleanups()};                                              \
+	fl__set_cleanups(&_cleanup)
+#define pthread_cleanup_pop(execute)                                                                                   \
+	fl__set_cleanups(_cleanup.next);                                                                               \
+	if (execute)                                                                                                   \
+		_cleanup.function(_cleanup.arg);                                                                       \
+	}                                                                                                              \
+	while (0)
+
 struct pollfd; /* no context waits for one */
 
 /* Files. */
