@@ -177,7 +177,7 @@ void fl__name_thread(const char *name)
 }
 
 static DWORD windows_main_thread;
-static pthread_key_t windows_cleanups;
+pthread_key_t fl__cleanups;
 
 static void windows_run_cleanups(void *first)
 {
@@ -192,17 +192,7 @@ static void windows_run_cleanups(void *first)
 FL__AT_START_FIRST static void windows_start(void)
 {
 	windows_main_thread = GetCurrentThreadId();
-	(void)pthread_key_create(&windows_cleanups, windows_run_cleanups);
-}
-
-struct fl__cleanup *fl__cleanups(void)
-{
-	return pthread_getspecific(windows_cleanups);
-}
-
-void fl__set_cleanups(struct fl__cleanup *first)
-{
-	(void)pthread_setspecific(windows_cleanups, first);
+	(void)pthread_key_create(&fl__cleanups, windows_run_cleanups);
 }
 
 bool fl__is_main_thread(void)

@@ -57,20 +57,18 @@ struct fl__cleanup {
 	void *arg;
 	struct fl__cleanup *next;
 };
-struct fl__cleanup *fl__cleanups(void);
-void fl__set_cleanups(struct fl__cleanup *first);
+extern pthread_key_t fl__cleanups;
 #undef pthread_cleanup_push
 #undef pthread_cleanup_pop
 #define pthread_cleanup_push(f, a)                                                                                     \
-	do {                                                                                                           \
-		struct fl__cleanup _cleanup = {(f), (a), fl__cleanups()};                                              \
-	fl__set_cleanups(&_cleanup)
+	{                                                                                                              \
+		struct fl__cleanup _cleanup = {(f), (a), pthread_getspecific(fl__cleanups)};                           \
+		(void)pthread_setspecific(fl__cleanups, &_cleanup)
 #define pthread_cleanup_pop(execute)                                                                                   \
-	fl__set_cleanups(_cleanup.next);                                                                               \
+	(void)pthread_setspecific(fl__cleanups, _cleanup.next);                                                        \
 	if (execute)                                                                                                   \
 		_cleanup.function(_cleanup.arg);                                                                       \
-	}                                                                                                              \
-	while (0)
+	}
 
 struct pollfd; /* no context waits for one */
 
