@@ -50,25 +50,8 @@ struct rlimit {
 struct iovec {
 	void *iov_base;
 };
-struct pollfd {
-	int fd;
-};
 struct sockaddr_storage {
 	long long data[16];
-};
-struct sockaddr_un {
-	char sun_path[108];
-};
-struct epoll_event {
-	uint32_t events;
-};
-struct mmsghdr {
-	struct msghdr {
-		void *msg_name;
-	} msg_hdr;
-};
-struct addrinfo {
-	int ai_flags;
 };
 
 enum { SIGBUS = SIGSEGV, SIGSYS = SIGSEGV };
