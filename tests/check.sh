@@ -3,9 +3,9 @@
 # The steps of `./dev check`: each is a function that prints errors and returns whether it passed.
 
 # In the order in which they begin: the longest first, so that they overlap well.
-check_steps="tidy tsan gcc asan packaging clang $targets musl posix seccomp docs size format"
+check_steps="tidy tsan gcc asan packaging clang $targets musl $windows posix seccomp docs size format"
 check_steps_named="mpi compilers coverage abi $lse macos bullseye trixie sid" # only on request: many minutes, and packages of their own
-check_steps_since="gcc tsan asan packaging clang $targets musl posix seccomp tidy docs size format" # the longest first, here too
+check_steps_since="gcc tsan asan packaging clang $targets musl $windows posix seccomp tidy docs size format" # the longest first, here too
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
 fixed=       # a command before tests/run: addresses that are not randomised
@@ -23,6 +23,7 @@ step_title() {
 	aarch64 | armhf) echo "$1, under qemu-user" ;;
 	musl) echo "unit tests with musl" ;;
 	posix) echo "unit tests of the core without calls of Linux" ;;
+	windows) echo "unit tests of the core for Windows, under wine" ;;
 	docs) echo "the site and its links" ;;
 	size) echo "how much there is to read" ;;
 	coverage) echo "each line of lib is tested, or listed" ;;
@@ -42,10 +43,7 @@ packages_of() {
 	format) echo clang-format ;;
 	tidy) echo "$packages_all clang clang-tidy" ;;
 	gcc) echo "$packages_all ccache" ;;
-	packaging)
-		[ "$(uname -m)" = x86_64 ] || packages_windows=
-		echo "$packages_packaging clang libuv1-dev ccache $packages_windows"
-		;;
+	packaging) echo "$packages_packaging clang libuv1-dev ccache $packages_windows" ;;
 	clang) echo "$packages_all ccache clang" ;;
 	asan | tsan | seccomp) echo "$packages_test ccache" ;;
 	mpi) echo "$packages_test $packages_mpi ccache" ;;
@@ -53,6 +51,7 @@ packages_of() {
 	armhf) echo "$packages_on $packages_armhf ccache" ;;
 	musl) echo "$packages_on $packages_musl ccache" ;;
 	posix) echo "$packages_on ccache" ;;
+	windows) echo "$packages_on $packages_windows ccache" ;;
 	docs) echo "$packages_docs" ;;
 	size) echo "git python3" ;;
 	coverage) echo "$packages_test ccache clang llvm" ;;
@@ -168,6 +167,15 @@ step_lse() {
 
 step_posix() {
 	on posix "$check_since" ${check_since:+--since "$check_since"}
+}
+
+# All of them: which programs a change can break is known of builds for Linux.
+step_windows() {
+	if [ -n "$check_since" ] && git -C "$root" diff --quiet "$check_since" -- lib include tests laboratory meson.build; then
+		echo "nothing that the core's tests have has changed"
+		return
+	fi
+	on windows ""
 }
 
 # Also a static program, which needs no file but itself.

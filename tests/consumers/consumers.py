@@ -33,6 +33,7 @@ C_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 TLS_OF_CORE, TLS_OF_ALL_PARTS = 80, 96  # bytes of static TLS that a copy takes: docs/vendoring.md
 C99_FLAGS = ["-std=gnu99", "-pedantic", "-Wdeclaration-after-statement", "-Wall", "-Wextra", "-Werror"]
 CXX_FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+WINE = shutil.which("wine64", path=os.environ["PATH"] + ":/usr/lib/wine")
 LANGUAGES = ("c11", "c23", "gnu99", "cxx17")
 IN_LANGUAGES = {"headers_alone": LANGUAGES, "common_names": LANGUAGES, "tasks_of_common_names": LANGUAGES, "scopes": LANGUAGES,
                 "macros_of_the_program": LANGUAGES, "deadlines_are_times": LANGUAGES,
@@ -729,8 +730,8 @@ class Kit:
 
     def consumer_one_file_windows(self):
         """The core for Windows, under wine: the programs that need only threads."""
-        compiler, wine = shutil.which("x86_64-w64-mingw32-gcc-posix"), shutil.which("wine64", path=os.environ["PATH"] + ":/usr/lib/wine")
-        if not compiler or not wine:
+        compiler = shutil.which("x86_64-w64-mingw32-gcc-posix")
+        if not compiler or not WINE:
             raise Skip("no gcc-mingw-w64-x86-64-posix, or no wine")
         folder, library = self.two_files("one-file-windows", "--parts", "core")
         flags = [compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I", folder]
@@ -743,7 +744,7 @@ class Kit:
         program = self.at("one_file_windows.exe")
         for source, wanted in programs:
             run([*flags, source, library, "-o", program, "-static", "-pthread", "-lsynchronization"])
-            expect(run([wine, program], env={"WINEDEBUG": "-all"}).replace("\r", ""), wanted)
+            expect(run([WINE, program], env={"WINEDEBUG": "-all"}).replace("\r", ""), wanted)
 
     def one_file_sanitized(self, sanitizer):
         """The two files under a sanitizer, in a program that starts programs, and one that starts worker processes."""

@@ -695,7 +695,7 @@ FL_TEST(trace_writes_at_most_ten_files_of_slow_waits)
 	assert_false(trace_file_exists(trace_next_file));
 	fl_test_stderr(trace_wait_slowly_often, &(int){FILES + 2}, trace_said, sizeof trace_said);
 	FL_RC(trace_says_times("fairlead: warning: thread-"), FILES);
-	FL_RC(trace_says_times(") has waited for event 0x"), FILES);
+	FL_RC(trace_says_times(") has waited for event "), FILES);
 	FL_RC(trace_says_times(" for 0.150 s; trace: /tmp/fairlead-trace-"), FILES);
 	const unsigned next = trace_take_files(trace_next_file);
 	FL_RC(next - trace_next_file, FILES);

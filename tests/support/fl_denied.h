@@ -6,6 +6,7 @@
  * Filters of system calls (seccomp): a call fails as in an old kernel (ENOSYS) or in a sandbox
  * (also EPERM). For tests, in a child, and for the launcher tests/denied.
  */
+#include "fl_denied_flags.h"
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -72,18 +73,6 @@ static inline int fl_denied_filter(long denied, int error, unsigned others, unsi
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return -1;
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
-}
-
-/* In the environment of a program that `denied --record` runs. */
-#define FL_DENIED_LISTENER "FL_DENIED_LISTENER"
-
-/*
- * The flags of a signal handler that restarts no call. Until the listener has heard of a call, a
- * signal ends it with EINTR, which those calls never return by themselves: there it restarts them.
- */
-static inline int fl_denied_sa_flags(void)
-{
-	return getenv(FL_DENIED_LISTENER) ? SA_RESTART : 0;
 }
 
 #endif

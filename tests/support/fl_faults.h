@@ -19,7 +19,7 @@
 
 static struct fl__sys fl_test_real_sys;
 
-__attribute__((constructor)) static void fl_test_keep_sys(void)
+__attribute__((constructor(1000))) static void fl_test_keep_sys(void)
 {
 	fl_test_real_sys = fl__sys;
 }

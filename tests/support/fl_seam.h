@@ -108,7 +108,7 @@ static int seam_futex_wake(const uint32_t *word, int n)
 	return seam_real.futex_wake(word, n);
 }
 
-__attribute__((constructor)) static void seam_begin(void)
+__attribute__((constructor(1000))) static void seam_begin(void)
 {
 	seam_real = fl__sys;
 	fl__sys.alloc = seam_alloc;

@@ -26,8 +26,13 @@ static struct sigaction crash_actions[CRASH_SIGNALS];
 
 void fl_test_register(fl_test_case *c)
 {
+#ifdef _WIN32 /* the last constructor of a file comes first */
+	c->next = first_case;
+	first_case = c;
+#else
 	*last_case = c;
 	last_case = &c->next;
+#endif
 	case_count++;
 }
 

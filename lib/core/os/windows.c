@@ -70,6 +70,9 @@ static void windows_nap(void)
 
 static int windows_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
+	size_t stack;
+	if (attr && pthread_attr_getstacksize(attr, &stack) == 0 && stack > UINT32_MAX)
+		return -EINVAL; /* winpthreads would pass on 32 bits of it */
 	return -pthread_create(thread, attr, start, arg);
 }
 
@@ -107,6 +110,9 @@ static int windows_cpu(void)
 
 static int windows_membarrier(void)
 {
+	/* Some versions of wine do nothing here. */
+	if (GetProcAddress(GetModuleHandleA("ntdll"), "wine_get_version"))
+		return -ENOSYS;
 	FlushProcessWriteBuffers();
 	return 0;
 }
@@ -149,10 +155,22 @@ void fl__name_thread(const char *name)
 }
 
 static DWORD windows_main_thread;
+pthread_key_t fl__cleanups;
 
-FL__AT_START_FIRST static void windows_note_main_thread(void)
+static void windows_run_cleanups(void *first)
+{
+	for (struct fl__cleanup *c = first; c; c = c->next)
+		c->function(c->arg);
+}
+
+/*
+ * First, so that the key of libgcc that frees thread-local variables comes later: the handlers use
+ * these variables.
+ */
+FL__AT_START_FIRST static void windows_start(void)
 {
 	windows_main_thread = GetCurrentThreadId();
+	(void)pthread_key_create(&fl__cleanups, windows_run_cleanups);
 }
 
 bool fl__is_main_thread(void)

@@ -48,6 +48,28 @@ static inline int fl__windows_atfork(void (*before)(void), void (*in_parent)(voi
 #undef pthread_atfork
 #define pthread_atfork fl__windows_atfork
 
+/*
+ * winpthreads' pthread_exit() runs no cleanup handlers, but the destructors of keys, while the
+ * frames of the thread are still there. So the handlers of the library are a list in a key.
+ */
+struct fl__cleanup {
+	void (*function)(void *arg);
+	void *arg;
+	struct fl__cleanup *next;
+};
+extern pthread_key_t fl__cleanups;
+#undef pthread_cleanup_push
+#undef pthread_cleanup_pop
+#define pthread_cleanup_push(f, a)                                                                                     \
+	{                                                                                                              \
+		struct fl__cleanup _cleanup = {(f), (a), pthread_getspecific(fl__cleanups)};                           \
+		(void)pthread_setspecific(fl__cleanups, &_cleanup)
+#define pthread_cleanup_pop(execute)                                                                                   \
+	(void)pthread_setspecific(fl__cleanups, _cleanup.next);                                                        \
+	if (execute)                                                                                                   \
+		_cleanup.function(_cleanup.arg);                                                                       \
+	}
+
 struct pollfd; /* no context waits for one */
 
 /* Files. */

@@ -55,8 +55,8 @@ FL_TEST(error_of_a_users_function_is_described)
 	assert_string_equal(fl__error_describe(-EPIPE, text), fl_error_text(-EPIPE));
 	assert_string_equal(fl__error_describe(EIO, text), "5: an error is a negative errno (-EIO)");
 	assert_string_equal(fl__error_describe(INT_MAX, text), "2147483647: an error is a negative errno");
-	assert_string_equal(fl__error_describe(ENOTRECOVERABLE, text),
-	                    "131: an error is a negative errno (-ENOTRECOVERABLE)");
+	fl_test_contains(fl__error_describe(ENOTRECOVERABLE, text),
+	                 ": an error is a negative errno (-ENOTRECOVERABLE)");
 }
 
 FL_TEST(error_etask_is_no_errno)

@@ -4,7 +4,7 @@
  * deadline, and with faults of clocks and kernels. Time is the test's: a wait of a thousand seconds
  * ends when the test moves the clock.
  */
-#include "fl_denied.h"
+#include "fl_denied_flags.h"
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 #include "fl_kinds.h"

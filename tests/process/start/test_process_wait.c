@@ -4,7 +4,7 @@
  * fork server.
  */
 #include "core/sync/helper.h"
-#include "fl_denied.h"
+#include "fl_denied_flags.h"
 #include "fl_process.h"
 #include "process/start/spawn.h"
 

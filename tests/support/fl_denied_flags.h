@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+/* What differs in a program that tests/denied has started. */
+#include <signal.h>
+#include <stdlib.h>
+
+/* In the environment of a program that `denied --record` runs. */
+#define FL_DENIED_LISTENER "FL_DENIED_LISTENER"
+
+/*
+ * The flags of a signal handler that restarts no call. Until the listener has heard of a call, a
+ * signal ends it with EINTR, which those calls never return by themselves: there it restarts them.
+ */
+static inline int fl_denied_sa_flags(void)
+{
+	return getenv(FL_DENIED_LISTENER) ? SA_RESTART : 0;
+}
