@@ -6,9 +6,6 @@
 #include "os/os.h"
 #include <fairlead/debug.h>
 #include <fairlead/time.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 /*
  * The points at which the library tells what happens. The clients, which listen, are in inspect:

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <errno.h>
-#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 

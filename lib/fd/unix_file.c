@@ -7,9 +7,7 @@
 #include "unix_file.h"
 #include "core/base/sys.h"
 #include "net_sys.h"
-#include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>

@@ -2,10 +2,7 @@
 #include "error.h"
 #include "../os/errors.h"
 #include "sys.h"
-#include <errno.h>
-#include <fairlead/error.h>
 #include <fairlead/version.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 

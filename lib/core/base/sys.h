@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+/* A file that includes this one has these headers, and those of os.h. */
 #include "../os/os.h"
 #include <errno.h>
 #include <fairlead/error.h>

@@ -29,7 +29,6 @@
  */
 #include "atomic.h"
 #include "sys.h"
-#include <fairlead/time.h>
 
 #define YIELD_LATE FL_US(500)
 #define YIELD_SLICE FL_MS(3)

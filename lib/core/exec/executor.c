@@ -6,7 +6,6 @@
 #include "../base/sys.h"
 #include "../future/bytes.h"
 #include "../sync/thread.h"
-#include <errno.h>
 #include <stdio.h>
 
 void fl__executor_missing(const char *function)

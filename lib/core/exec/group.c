@@ -52,7 +52,6 @@
  *      a closed one: the group is begun.
  */
 #include "group.h"
-#include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../hooks.h"
@@ -60,7 +59,6 @@
 #include "../wait/lock.h"
 #include "../wait/lot.h"
 #include "executor.h"
-#include <fairlead/error.h>
 #include <string.h>
 
 enum { GROUP_LAST = FL__GROUP_MEMBER | FL__GROUP_CLOSED };

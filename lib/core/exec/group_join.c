@@ -17,8 +17,6 @@
 #include "../wait/lot.h"
 #include "executor.h"
 #include "group.h"
-#include <errno.h>
-#include <fairlead/error.h>
 #include <stdio.h>
 
 static const struct fl__word group_none_left = {FL__GROUP_MEMBERS_LEFT, 0, FL__GROUP_WAITER, .kind = FL__DEBUG_GROUP,

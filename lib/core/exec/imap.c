@@ -5,7 +5,6 @@
 #include "../base/sys.h"
 #include "../future/failure.h"
 #include "../hooks.h"
-#include <errno.h>
 #include <fairlead/cancel.h>
 #include <stdio.h>
 

@@ -5,7 +5,6 @@
 #include "../base/sys.h"
 #include "../hooks.h"
 #include "imap.h"
-#include <errno.h>
 #include <fairlead/cancel.h>
 
 /* The value of `done` after the close. */

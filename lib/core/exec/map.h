@@ -4,7 +4,6 @@
 #include "../base/sys.h"
 #include "../future/bytes.h"
 #include "executor.h"
-#include <errno.h>
 
 /*
  * Chunks (chunk.c): one task for several consecutive arguments. A chunk ends with its first element

@@ -12,7 +12,6 @@
 #include "../base/sys.h"
 #include "../future/bytes.h"
 #include "../sync/mutex.h"
-#include <errno.h>
 #include <string.h>
 
 static fl_mutex registry_lock = FL_MUTEX_INIT; /* guards all else */

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fairlead/blocking.h>
 #include <stdarg.h>
-#include <stdio.h>
 
 bool fl_task_is_cancelled(const fl_task_ctx *ctx)
 {

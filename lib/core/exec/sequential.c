@@ -5,7 +5,6 @@
  */
 #include "../base/sys.h"
 #include "executor.h"
-#include <errno.h>
 
 static void sequential_on_closed(fl_executor *e)
 {

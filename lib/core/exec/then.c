@@ -34,11 +34,9 @@
 #include "../base/sys.h"
 #include "../wait/lock.h"
 #include "map.h"
-#include <errno.h>
 #include <fairlead/event.h>
 #include <fairlead/future.h>
 #include <fairlead/wait_any.h>
-#include <stdio.h>
 
 enum then_phase { THEN_WAITING, THEN_BEGUN, THEN_CANCELLED };
 

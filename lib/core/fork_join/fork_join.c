@@ -109,8 +109,6 @@
 #include "../wait/context.h"
 #include "../wait/lot.h"
 #include "fork_stack.h"
-#include <errno.h>
-#include <fairlead/time.h>
 
 enum { FORK_RUNNING = 1, FORK_STOP = 2, FORK_DONE = 4, FORK_WAITERS = 8 };
 

@@ -25,9 +25,7 @@
 #include "../future/failure.h"
 #include "../wait/lock.h"
 #include "fork_join.h"
-#include <errno.h>
 #include <fairlead/parallel.h>
-#include <fairlead/time.h>
 #include <string.h>
 
 /*

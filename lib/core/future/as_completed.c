@@ -20,7 +20,6 @@
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
-#include <errno.h>
 #include <limits.h>
 
 static bool futures_has_failed(const fl_future *f)

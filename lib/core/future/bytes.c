@@ -22,7 +22,6 @@
 #include "bytes.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
-#include <errno.h>
 #include <string.h>
 
 enum { BYTES_ALIGN = 64 };

@@ -6,7 +6,6 @@
 #include "../wait/context.h"
 #include "../wait/lock.h"
 #include "future.h"
-#include <errno.h>
 
 /* A callback does not inherit the completing thread's scope. */
 static void future_call(fl_future *f, fl_future_callback *callback, void *arg)

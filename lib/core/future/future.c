@@ -84,7 +84,6 @@
 #include "../wait/lock.h"
 #include "../wait/lot.h"
 #include "bytes.h"
-#include <errno.h>
 
 /* Life. */
 

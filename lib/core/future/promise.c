@@ -17,7 +17,6 @@
 #include "../base/sys.h"
 #include "bytes.h"
 #include "future.h"
-#include <errno.h>
 #include <fairlead/future.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -9,8 +9,6 @@
 #ifndef FL__OS_POSIX
 #include <errno.h>
 #include <sched.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 unsigned fl__cpu_affinity_count(void)
 {

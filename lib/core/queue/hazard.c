@@ -6,7 +6,6 @@
 #include "../base/unload.h"
 #include "../wait/lock.h"
 #include <pthread.h>
-#include <stdint.h>
 
 static struct fl__hazards hazard_none; /* protects nothing, and is never written */
 _Thread_local struct fl__hazards *fl__hazards_mine FL__INITIAL_EXEC = &hazard_none;

@@ -4,7 +4,6 @@
 
 #include <fairlead/defs.h>
 #include <stdbool.h>
-#include <stddef.h>
 
 /*
  * Hazard pointers (hazard_ck.c): no thread frees an object that a hazard pointer protects.

@@ -26,7 +26,6 @@
 #include "../base/sys.h"
 #include "hazard.h"
 #include <ck_hp.h>
-#include <stdint.h>
 #include <string.h>
 
 struct hazard_record {

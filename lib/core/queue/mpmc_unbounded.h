@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fairlead/error.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 /*
  * The unbounded lock-free FIFO: FAAArrayQueue (Correia and Ramalhete, 2016) with items by value, a

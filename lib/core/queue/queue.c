@@ -11,9 +11,6 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../hooks.h"
-#include "../wait/lot.h"
-#include <errno.h>
-#include <fairlead/time.h>
 
 enum { QUEUE_CAPACITY_DEFAULT = 1024 };
 

@@ -7,9 +7,7 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "queue.h"
-#include <errno.h>
 #include <fairlead/private/inline.h>
-#include <fairlead/time.h>
 
 /*
  * struct locked begins the state. No call is ever seen in progress, so there is no -EBUSY.

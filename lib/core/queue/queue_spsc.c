@@ -63,7 +63,6 @@
 #include "../base/sys.h"
 #include "queue.h"
 #include "spsc.h"
-#include <errno.h>
 
 static int queue_spsc_init(void *state, size_t item_size, const fl_queue_config *config)
 {

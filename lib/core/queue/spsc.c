@@ -26,7 +26,6 @@
 #include "spsc.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
-#include <errno.h>
 #include <fairlead/private/spsc_of.h>
 #include <string.h>
 

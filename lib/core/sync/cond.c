@@ -44,7 +44,6 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "mutex.h"
-#include <errno.h>
 
 enum { COND_WAITERS = 1, COND_TOGETHER = 2, COND_APART = 4, COND_HABIT = COND_TOGETHER | COND_APART };
 enum { COND_FORK = 8, COND_FORKS = 15 * COND_FORK, COND_SIGNALLED = 1 };

@@ -18,8 +18,6 @@
 #include "../wait/context.h"
 #include "local.h"
 #include "mutex.h"
-#include <errno.h>
-#include <fairlead/time.h>
 #include <pthread.h>
 
 struct helper_thread {

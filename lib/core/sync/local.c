@@ -8,7 +8,6 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../wait/lock.h"
-#include <errno.h>
 #include <fairlead/thread.h>
 #include <string.h>
 

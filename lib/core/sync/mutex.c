@@ -44,10 +44,7 @@
 #include "mutex.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
-#include "../base/sys.h"
-#include "../hooks.h"
 #include "turn.h"
-#include <errno.h>
 
 enum {
 	MUTEX_LOCKED = 1,

@@ -59,7 +59,6 @@
 #include "../hooks.h"
 #include "reader_bias.h"
 #include "turn.h"
-#include <errno.h>
 
 #define RWLOCK_READER 1u
 #define RWLOCK_MOST (1u << 26)

@@ -16,9 +16,7 @@
 #include "../wait/lot.h"
 #include "local.h"
 #include "mutex.h"
-#include <errno.h>
 #include <fairlead/event.h>
-#include <fairlead/time.h>
 #include <stdio.h>
 
 struct fl_thread {

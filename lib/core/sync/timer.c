@@ -32,7 +32,6 @@
 #include "../wait/context.h"
 #include "helper.h"
 #include "mutex.h"
-#include <errno.h>
 #include <fairlead/timer.h>
 
 _Static_assert(sizeof(struct fl__timer) <= sizeof((fl_timer *)0)->heap_, "a heap node fits into fl_timer");

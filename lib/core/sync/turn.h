@@ -2,9 +2,6 @@
 #pragma once
 
 #include "../base/sys.h"
-#include <fairlead/time.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 /*
  * Turns: how the mutex, the rwlock and the semaphore bound overtaking (docs/design.md, "Locks"). A

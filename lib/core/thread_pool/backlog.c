@@ -79,10 +79,8 @@
  * more.
  */
 #include "backlog.h"
-#include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
-#include <errno.h>
 
 /* The slots of an injector's ring: a burst of some thousand tasks takes no lock. */
 #ifndef FL__BACKLOG_RING

@@ -27,7 +27,6 @@
 #include "../sync/local.h"
 #include "../sync/thread.h"
 #include "thread_pool.h"
-#include <fairlead/time.h>
 #include <stdio.h>
 
 enum { POOL_STAND_INS_MOST = 64 };

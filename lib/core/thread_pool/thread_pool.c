@@ -4,12 +4,10 @@
  * file has what.
  */
 #include "thread_pool.h"
-#include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
 #include "../sync/thread.h"
 #include "taking.h"
-#include <errno.h>
 
 static void pool_ends(struct fl__run *run)
 {

@@ -49,8 +49,6 @@
 #include "../exec/map.h"
 #include "../sync/thread.h"
 #include "taking.h"
-#include <errno.h>
-#include <fairlead/time.h>
 #include <limits.h>
 #include <stdio.h>
 

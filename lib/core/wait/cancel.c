@@ -27,13 +27,10 @@
  * tree's lock alone.
  */
 #include "cancel.h"
-#include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/panic.h"
-#include "../base/sys.h"
 #include "../hooks.h"
 #include "lock.h"
-#include <fairlead/time.h>
 
 static const struct fl__word cancel_requested_word = {FL__CANCEL_REQUESTED, FL__CANCEL_REQUESTED, FL__CANCEL_WAITERS};
 

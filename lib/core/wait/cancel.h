@@ -5,7 +5,6 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "lot.h"
-#include <fairlead/time.h>
 
 /*
  * A context's own token, `ctx->own`. A request calls `kick` once, on any thread, under the lock of

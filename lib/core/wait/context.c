@@ -10,8 +10,6 @@
  * until it has, or until another such thread has ended.
  */
 #include "context.h"
-#include "../base/atomic.h"
-#include "../base/sys.h"
 #include "../base/unload.h"
 #include "lock.h"
 #include "lot.h"

@@ -7,9 +7,6 @@
 #include "../base/sys.h"
 #include <fairlead/cancel.h>
 #include <fairlead/private/context.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 /* The context: what can wait and park: a thread, a fiber, or a thread of the laboratory's model. */
 struct fl__ctx;

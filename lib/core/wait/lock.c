@@ -16,7 +16,6 @@
 #include "lock.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
-#include <fairlead/time.h>
 
 /* HELD | SLEEPERS differs from park words: a debugger can tell sleepers apart. */
 enum { LOCK_FREE = 0, LOCK_HELD = 1, LOCK_DEFERRED = 2, LOCK_SLEEPERS = 8, LOCK_SPINS = 32, LOCK_YIELDS = 16 };

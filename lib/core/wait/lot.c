@@ -89,10 +89,8 @@
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
-#include "../hooks.h"
 #include "cancel.h"
 #include "lock.h"
-#include <errno.h>
 #include <string.h>
 
 enum { LOT_BUCKETS_LOG2 = 10, LOT_BUCKETS = 1 << LOT_BUCKETS_LOG2 };

@@ -43,8 +43,6 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "lot.h"
-#include <errno.h>
-#include <fairlead/time.h>
 #include <limits.h>
 
 enum { PARKER_EMPTY = 0, PARKER_UNPARKED = 1, PARKER_ASLEEP = 3 };

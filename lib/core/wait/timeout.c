@@ -2,7 +2,6 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "context.h"
-#include <errno.h>
 #include <fairlead/cancel.h>
 
 void fl_timeout_begin(fl_timeout *t, fl_time deadline)

@@ -9,8 +9,6 @@
 #include "../hooks.h"
 #include "cancel.h"
 #include "lot.h"
-#include <errno.h>
-#include <fairlead/time.h>
 
 void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void *object)
 {

@@ -6,7 +6,6 @@
  */
 #include "../base/sys.h"
 #include "lot.h"
-#include <errno.h>
 #include <fairlead/defs.h>
 #include <fairlead/wait_any.h>
 #include <limits.h>
