@@ -176,14 +176,14 @@ void fl__mpmc_back_off(unsigned failed)
 
 bool fl__mpmc_fall_behind(uint64_t *caught_up, uint64_t at)
 {
-	enum { SEVERAL = 4, TURNS_PER_ITEM = 8, TURNS = 64 };
+	enum { SEVERAL = 4, TURNS_PER_ITEM = 8, ITEMS = 8 }; /* items: at most */
 	/* a wrong guess costs time and nothing else; negative: `at` is old */
 	const int64_t passed = (int64_t)(at - fl__load_relaxed(caught_up));
 	if (passed != 0) /* else the callers that poll would take the line from each other */
 		fl__store_relaxed(caught_up, at);
 	if (passed < SEVERAL)
 		return false;
-	fl__pause(FL__MPMC_TURNS * (unsigned)FL__MIN(TURNS_PER_ITEM * passed, TURNS));
+	fl__pause(FL__MPMC_TURNS * TURNS_PER_ITEM * (unsigned)FL__MIN(passed, ITEMS));
 	return true;
 }
 
