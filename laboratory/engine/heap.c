@@ -296,7 +296,7 @@ void lab_free(void *memory, uintptr_t pc)
 	b->freed_by = lab.self->id;
 	if (b->published)
 		freed_last[lab.self->id] = b;
-	memset(units + unit_of(address), FREED, (b->size + UNIT - 1) / UNIT + (b->size == 0));
+	memset(units + unit_of(address), FREED, room_for(b->size) / UNIT);
 	lab.self->changes++;
 	struct lab_op op = {LAB_FREE, 0, 0, address, pc};
 	(void)lab_event(&op);

@@ -9,12 +9,13 @@
 /* The bounded lock-free MPMC ring; see fairlead/private/mpmc_ring.h. */
 
 /*
- * Called by a consumer that has caught up with the producers: the slot of its next position `at` has
- * no item. (Likewise by a producer that has caught up with the consumers.) Each look at that slot,
- * or at the word of the other side, takes a cache line from the other side, whose next call then
- * takes two to three times as long. So if several items have passed since the last call, the caller
- * pauses, and the other side gets some lines ahead. It returns true then: the caller looks again.
- * Items that come one by one cause no pause. `*caught_up` is the position at the last call, a hint.
+ * Called by a consumer that has caught up with the producers, so that the slot of its next position
+ * `at` has no item, and by a producer that has caught up with the consumers, so that this slot has
+ * no space. Each look at that slot, or at the word of the other side, takes a cache line from the
+ * other side, whose next call then takes two to three times as long. So if several items have passed
+ * since the last call, this call pauses, and the other side gets some lines ahead. It returns true
+ * then: the caller looks again. Items that come one by one cause no pause. `*caught_up` is the
+ * position at the last call, a hint.
  */
 bool fl__mpmc_fall_behind(uint64_t *caught_up, uint64_t at);
 
