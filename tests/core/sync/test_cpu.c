@@ -4,22 +4,26 @@
 #include "core/os/cgroup.h"
 
 /*
- * Of a process in the groups `proc`, or in those of the row before: writes `text` to the file `path`
- * of the tree; then of `most` CPUs there are `cpus`.
+ * Writes `text` to the file `path` of the tree; then there are `cpus` of `most` CPUs, of a process in
+ * the groups `proc`. A row without `most` or `proc` has that of the row before.
  */
 typedef struct row {
-	const char *proc, *path, *text;
-	unsigned most, cpus;
+	const char *path, *text;
+	unsigned cpus, most;
+	const char *proc;
 } row;
 
 static void expect_limits(const row *rows, size_t n)
 {
 	for (size_t i = 0; i < n;) {
+		unsigned most = 0;
 		TREE(rows[i].proc);
 		do {
 			if (rows[i].path)
 				put(rows[i].path, rows[i].text);
-			assert_int_equal(fl__cpu_limit(tree.cgroup, tree.root, rows[i].most), rows[i].cpus);
+			if (rows[i].most)
+				most = rows[i].most;
+			assert_int_equal(fl__cpu_limit(tree.cgroup, tree.root, most), rows[i].cpus);
 		} while (++i < n && !rows[i].proc);
 	}
 }
@@ -30,31 +34,31 @@ FL_TEST(cpu_group_v2)
 {
 	static const row rows[] = {
 	    /* A quota is rounded up. */
-	    {"0::/user/me\n", "user/me/cpu.max", "100000 100000\n", 8, 1},
-	    {NULL, "user/me/cpu.max", "100001 100000\n", 8, 2},
-	    {NULL, "user/me/cpu.max", "150000 100000\n", 8, 2},
-	    {NULL, "user/me/cpu.max", "200000 100000\n", 8, 2},
-	    {NULL, "user/me/cpu.max", "1000 100000\n", 8, 1},
-	    {NULL, "user/me/cpu.max", "1 1\n", 8, 1},
-	    {NULL, "user/me/cpu.max", "50000 20000\n", 8, 3},
-	    {NULL, "user/me/cpu.max", "900000 100000\n", 8, 8},
+	    {"user/me/cpu.max", "100000 100000\n", 1, 8, "0::/user/me\n"},
+	    {"user/me/cpu.max", "100001 100000\n", 2},
+	    {"user/me/cpu.max", "150000 100000\n", 2},
+	    {"user/me/cpu.max", "200000 100000\n", 2},
+	    {"user/me/cpu.max", "1000 100000\n", 1},
+	    {"user/me/cpu.max", "1 1\n", 1},
+	    {"user/me/cpu.max", "50000 20000\n", 3},
+	    {"user/me/cpu.max", "900000 100000\n", 8},
 	    /* Max is no limit. */
-	    {NULL, "user/me/cpu.max", "max 100000\n", 8, 8},
-	    {NULL, NULL, NULL, 1, 1},
+	    {"user/me/cpu.max", "max 100000\n", 8},
+	    {NULL, NULL, 1, 1},
 	    /* The groups above count, too. */
-	    {"0::/a/b/c\n", "a/b/c/cpu.max", "max 100000\n", 16, 16},
-	    {NULL, "a/b/cpu.max", "400000 100000\n", 16, 4},
-	    {NULL, "a/cpu.max", "250000 100000\n", 16, 3},
-	    {NULL, "a/b/c/cpu.max", "200000 100000\n", 16, 2},
-	    {NULL, "cpu.max", "100000 100000\n", 16, 1},
+	    {"a/b/c/cpu.max", "max 100000\n", 16, 16, "0::/a/b/c\n"},
+	    {"a/b/cpu.max", "400000 100000\n", 4},
+	    {"a/cpu.max", "250000 100000\n", 3},
+	    {"a/b/c/cpu.max", "200000 100000\n", 2},
+	    {"cpu.max", "100000 100000\n", 1},
 	    /* The groups beside and below do not. */
-	    {"0::/a/b\n", "a/b2/cpu.max", "100000 100000\n", 16, 16},
-	    {NULL, "a2/cpu.max", "100000 100000\n", 16, 16},
-	    {NULL, "b/cpu.max", "100000 100000\n", 16, 16},
-	    {NULL, "a/b/c/cpu.max", "100000 100000\n", 16, 16},
+	    {"a/b2/cpu.max", "100000 100000\n", 16, 16, "0::/a/b\n"},
+	    {"a2/cpu.max", "100000 100000\n", 16},
+	    {"b/cpu.max", "100000 100000\n", 16},
+	    {"a/b/c/cpu.max", "100000 100000\n", 16},
 	    /* At the root. */
-	    {"0::/\n", NULL, NULL, 16, 16},
-	    {NULL, "cpu.max", "500000 100000\n", 16, 5},
+	    {NULL, NULL, 16, 16, "0::/\n"},
+	    {"cpu.max", "500000 100000\n", 5},
 	};
 	EXPECT_LIMITS(rows);
 }
@@ -62,22 +66,22 @@ FL_TEST(cpu_group_v2)
 FL_TEST(cpu_group_v1)
 {
 	static const row rows[] = {
-	    {"12:cpuset:/jobs\n4:cpu,cpuacct:/jobs/one\n1:name=systemd:/init\n",
-	     "cpu,cpuacct/jobs/one/cpu.cfs_period_us", "100000\n", 16, 16},
-	    {NULL, "cpu,cpuacct/jobs/one/cpu.cfs_quota_us", "250000\n", 16, 3},
-	    {NULL, "cpu,cpuacct/jobs/cpu.cfs_period_us", "50000\n", 16, 3},
-	    {NULL, "cpu,cpuacct/jobs/cpu.cfs_quota_us", "100000\n", 16, 2},
-	    {NULL, "cpu,cpuacct/jobs/cpu.cfs_quota_us", "-1\n", 16, 3},
-	    {NULL, "cpu,cpuacct/jobs/one/cpu.cfs_quota_us", "-1\n", 16, 16},
+	    {"cpu,cpuacct/jobs/one/cpu.cfs_period_us", "100000\n", 16, 16,
+	     "12:cpuset:/jobs\n4:cpu,cpuacct:/jobs/one\n1:name=systemd:/init\n"},
+	    {"cpu,cpuacct/jobs/one/cpu.cfs_quota_us", "250000\n", 3},
+	    {"cpu,cpuacct/jobs/cpu.cfs_period_us", "50000\n", 3},
+	    {"cpu,cpuacct/jobs/cpu.cfs_quota_us", "100000\n", 2},
+	    {"cpu,cpuacct/jobs/cpu.cfs_quota_us", "-1\n", 3},
+	    {"cpu,cpuacct/jobs/one/cpu.cfs_quota_us", "-1\n", 16},
 	    /* Without a period there is no limit. */
-	    {"4:cpu:/jobs\n", "cpu/jobs/cpu.cfs_quota_us", "100000\n", 16, 16},
-	    {NULL, "cpu/jobs/cpu.cfs_period_us", "0\n", 16, 16},
-	    {NULL, "cpu/jobs/cpu.cfs_period_us", "100000\n", 16, 1},
+	    {"cpu/jobs/cpu.cfs_quota_us", "100000\n", 16, 16, "4:cpu:/jobs\n"},
+	    {"cpu/jobs/cpu.cfs_period_us", "0\n", 16},
+	    {"cpu/jobs/cpu.cfs_period_us", "100000\n", 1},
 	    /* Of both versions, the less counts. */
-	    {"4:cpu:/jobs\n0::/jobs\n", "cpu/jobs/cpu.cfs_period_us", "100000\n", 16, 16},
-	    {NULL, "cpu/jobs/cpu.cfs_quota_us", "300000\n", 16, 3},
-	    {NULL, "jobs/cpu.max", "200000 100000\n", 16, 2},
-	    {NULL, "jobs/cpu.max", "400000 100000\n", 16, 3},
+	    {"cpu/jobs/cpu.cfs_period_us", "100000\n", 16, 16, "4:cpu:/jobs\n0::/jobs\n"},
+	    {"cpu/jobs/cpu.cfs_quota_us", "300000\n", 3},
+	    {"jobs/cpu.max", "200000 100000\n", 2},
+	    {"jobs/cpu.max", "400000 100000\n", 3},
 	};
 	EXPECT_LIMITS(rows);
 }
@@ -104,21 +108,21 @@ FL_TEST(cpu_group_other_controllers_are_not_asked)
 FL_TEST(cpu_group_nonsense_is_no_limit)
 {
 	static const row rows[] = {
-	    {"0::/jobs\n", "jobs/cpu.max", "", 16, 16},
-	    {NULL, "jobs/cpu.max", "\n", 16, 16},
-	    {NULL, "jobs/cpu.max", "nonsense\n", 16, 16},
-	    {NULL, "jobs/cpu.max", "0 100000\n", 16, 16},
-	    {NULL, "jobs/cpu.max", "-5 100000\n", 16, 16},
-	    {NULL, "jobs/cpu.max", "100000\n", 16, 16},
-	    {NULL, "jobs/cpu.max", "100000 0\n", 16, 16},
-	    {NULL, "jobs/cpu.max", "9223372036854775807 100000\n", 16, 16},
-	    {"", NULL, NULL, 16, 16},
-	    {"\n", NULL, NULL, 16, 16},
-	    {"0\n", NULL, NULL, 16, 16},
-	    {"0:\n", NULL, NULL, 16, 16},
-	    {"::\n", NULL, NULL, 16, 16},
-	    {"0::\n", NULL, NULL, 16, 16},
-	    {"no colon at all\n", NULL, NULL, 16, 16},
+	    {"jobs/cpu.max", "", 16, 16, "0::/jobs\n"},
+	    {"jobs/cpu.max", "\n", 16},
+	    {"jobs/cpu.max", "nonsense\n", 16},
+	    {"jobs/cpu.max", "0 100000\n", 16},
+	    {"jobs/cpu.max", "-5 100000\n", 16},
+	    {"jobs/cpu.max", "100000\n", 16},
+	    {"jobs/cpu.max", "100000 0\n", 16},
+	    {"jobs/cpu.max", "9223372036854775807 100000\n", 16},
+	    {NULL, NULL, 16, 16, ""},
+	    {NULL, NULL, 16, 16, "\n"},
+	    {NULL, NULL, 16, 16, "0\n"},
+	    {NULL, NULL, 16, 16, "0:\n"},
+	    {NULL, NULL, 16, 16, "::\n"},
+	    {NULL, NULL, 16, 16, "0::\n"},
+	    {NULL, NULL, 16, 16, "no colon at all\n"},
 	};
 	EXPECT_LIMITS(rows);
 	assert_int_equal(fl__cpu_limit("/nowhere/at/all", "/nowhere", 7), 7);
