@@ -26,55 +26,23 @@ struct blocked {
 	fl_thread *thread;
 };
 
-SEAM_FN int op_put(struct blocked *b)
-{
-	return fl_queue_put(b->q, b->items);
-}
+/* BLOCKED_OP(put, b->q, b->items) defines op_put(), which calls fl_queue_put() with these arguments. */
+#define BLOCKED_OP(call, ...)                                                                                          \
+	SEAM_FN int op_##call(struct blocked *b)                                                                       \
+	{                                                                                                              \
+		return fl_queue_##call(__VA_ARGS__);                                                                   \
+	}
 
-SEAM_FN int op_put_until(struct blocked *b)
-{
-	return fl_queue_put_until(b->q, b->items, b->deadline, b->cancel);
-}
-
-SEAM_FN int op_put_many(struct blocked *b)
-{
-	return fl_queue_put_many(b->q, b->items, b->n, &b->count);
-}
-
-SEAM_FN int op_put_many_until(struct blocked *b)
-{
-	return fl_queue_put_many_until(b->q, b->items, b->n, &b->count, b->deadline, b->cancel);
-}
-
-SEAM_FN int op_get(struct blocked *b)
-{
-	return fl_queue_get(b->q, b->items);
-}
-
-SEAM_FN int op_get_until(struct blocked *b)
-{
-	return fl_queue_get_until(b->q, b->items, b->deadline, b->cancel);
-}
-
-SEAM_FN int op_get_many(struct blocked *b)
-{
-	return fl_queue_get_many(b->q, b->items, b->n, &b->count);
-}
-
-SEAM_FN int op_get_many_until(struct blocked *b)
-{
-	return fl_queue_get_many_until(b->q, b->items, b->n, &b->count, b->deadline, b->cancel);
-}
-
-SEAM_FN int op_join(struct blocked *b)
-{
-	return fl_queue_join(b->q);
-}
-
-SEAM_FN int op_join_until(struct blocked *b)
-{
-	return fl_queue_join_until(b->q, b->deadline, b->cancel);
-}
+BLOCKED_OP(put, b->q, b->items)
+BLOCKED_OP(put_until, b->q, b->items, b->deadline, b->cancel)
+BLOCKED_OP(put_many, b->q, b->items, b->n, &b->count)
+BLOCKED_OP(put_many_until, b->q, b->items, b->n, &b->count, b->deadline, b->cancel)
+BLOCKED_OP(get, b->q, b->items)
+BLOCKED_OP(get_until, b->q, b->items, b->deadline, b->cancel)
+BLOCKED_OP(get_many, b->q, b->items, b->n, &b->count)
+BLOCKED_OP(get_many_until, b->q, b->items, b->n, &b->count, b->deadline, b->cancel)
+BLOCKED_OP(join, b->q)
+BLOCKED_OP(join_until, b->q, b->deadline, b->cancel)
 
 /* Waits for readiness, an item or space, and does nothing with it. */
 SEAM_FN int op_observe(struct blocked *b)
