@@ -177,7 +177,7 @@ static int fails_then(void *arg)
 FL_LOOP_TEST(group_fibers_beside_tasks)
 {
 	fl_executor *pool = FL_TEST_EXECUTOR(thread, .workers = 1);
-	for (int fiber_fails = 0; fiber_fails < 2; fiber_fails++) {
+	FL_BOTH (fiber_fails) {
 		fl_group g = FL_GROUP_INIT(pool);
 		mixed m = {.entered = FL_EVENT_INIT};
 		member_call waits = {waits_on_a_thread, &m}, fails = {fails_then, &m};

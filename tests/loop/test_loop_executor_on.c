@@ -65,7 +65,7 @@ static int wait_for_future(void *f)
 
 FL_TEST(loop_executor_on_is_detached_before_its_loop_runs)
 {
-	for (int run = 0; run <= 1; run++) {
+	FL_BOTH (run) {
 		fl_loop *l = fl_test_loop();
 		fl_executor *e = make_on(l, 1);
 		FL_SCOPED(fl_future) *f = FL_SUBMITTED(square, e, 3);
@@ -426,7 +426,7 @@ FL_CALL(join_it)
 /* Another thread waits: this one may run the loop at any time. */
 FL_TEST(loop_executor_on_join_by_another_thread_waits_for_a_run)
 {
-	for (int runs_before = 0; runs_before <= 1; runs_before++) {
+	FL_BOTH (runs_before) {
 		fl_future *f = NULL;
 		fl_test_caller joiner;
 		fl_loop *l = fl_test_loop();

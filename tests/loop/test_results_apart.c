@@ -194,7 +194,7 @@ FL_TEST(results_of_imap_tell_what_has_ended)
 	int result = 0;
 	size_t i;
 	fl_executor *e = fl_test_executor(fl_loop_executor_create, NULL);
-	for (int early = 0; early < 2; early++) {
+	FL_BOTH (early) {
 		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		fl_imap_config config = {.window = 1, .cancel = &stop};
 		FL_OK(apart_returns_imap(e, args, 2, &it, &config));

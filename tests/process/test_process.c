@@ -280,7 +280,7 @@ FL_TASK(process_ends_its_thread, int, void)
 FL_TEST(process_task_that_ends_its_thread_fails)
 {
 	PROCESS_EACH_METHOD (m) {
-		for (int is_cancelled = 0; is_cancelled < 2; is_cancelled++) {
+		FL_BOTH (is_cancelled) {
 			int err = fl_test_scratch();
 			char said[300];
 			ends_with(&(fl_process_config){.task = &process_ends_its_thread,
@@ -304,7 +304,7 @@ FL_TASK(process_leaves_a_request, int, void)
 FL_TEST(process_task_that_leaves_a_cancel_pending)
 {
 	PROCESS_EACH_METHOD (m) {
-		for (int error = 0; error < 2; error++)
+		FL_BOTH (error)
 			ends_with(
 			    &(fl_process_config){
 				.task = &process_leaves_a_request, .arg = &error, .method = m, .err = FL_PROCESS_NULL},

@@ -289,7 +289,7 @@ FL_TASK(wait_for_end, int, void)
 FL_TEST(process_io_of_tasks)
 {
 	PROCESS_EACH_METHOD (method) {
-		for (int group = 0; group < 2; group++) {
+		FL_BOTH (group) {
 			IO(io, .input = NULL);
 			fl_process_status status;
 			const fl_process_config config = {.task = &wait_for_end,

@@ -138,6 +138,9 @@ void fl_test_in_range(int64_t value, int64_t least, int64_t most, const char *ex
 /* Each index of an array. */
 #define FL_EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
 
+/* Both values of a flag: without and with what it names. */
+#define FL_BOTH(flag) for (int flag = 0; flag <= 1; flag++)
+
 /* For any thread: prints and aborts the process when the condition does not hold. */
 #define FL_CHECK(condition)                                                                                            \
 	do {                                                                                                           \

@@ -392,7 +392,7 @@ static void load_and_unload_copies(void *arg)
 static void in_each_order(void (*load_and_unload)(void *copies_case))
 {
 	for (unsigned place = 0; place <= COPIES + 1; place++)
-		for (int first_first = 0; first_first <= 1; first_first++) {
+		FL_BOTH (first_first) {
 			struct copies_case c = {place, first_first};
 			assert_true(exits_with_3(load_and_unload, &c));
 		}

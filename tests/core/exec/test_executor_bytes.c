@@ -441,7 +441,7 @@ BYTES_ROW(bytes_of_a_map, .workers = 2)
 	FL_OK(echo_imap(e, NULL, 0, &it, NULL));
 	FL_RC(echo_imap_next(it, NULL, NULL), -ENODATA);
 	for (size_t chunk = 1; chunk <= 4; chunk += 3)
-		for (int keeps = 0; keeps <= 1; keeps++) {
+		FL_BOTH (keeps) {
 			struct letter args[N], results[N] = {0};
 			FL_EACH (i, args)
 				args[i] = new_letter(frees, (unsigned)i, i == 30 ? -EIO : 0, keeps || i == 29);

@@ -158,7 +158,7 @@ CONFORMANCE_ABLE(request_without_a_deadline, 1, FL_CAP_CONCURRENT)
 CONFORMANCE_ABLE(deadline_in_a_group, 1, FL_CAP_CONCURRENT)
 {
 	int result = 1;
-	for (int own = 0; own <= 1; own++) {
+	FL_BOTH (own) {
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT_UNTIL(e, own ? FL_FOREVER : fl_after(FL_MS(50)));
 		const fl_submit_config config = {.deadline = own ? fl_after(FL_MS(50)) : FL_FOREVER};
 		int rc = wait_for_deadline_group_submit_with(&g, RETURNS_CANCELED, &result, &config);

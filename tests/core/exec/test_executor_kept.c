@@ -230,7 +230,7 @@ static void iterate(fl_executor *e, const fl_imap_config *config)
 
 CONFORMANCE_ON(kept_results_of_an_iteration, 2)
 {
-	for (int unordered = 0; unordered <= 1; unordered++) {
+	FL_BOTH (unordered) {
 		iterate(e, &(fl_imap_config){.unordered = unordered});
 		iterate(e, &(fl_imap_config){.unordered = unordered, .chunk = 7});
 	}

@@ -168,7 +168,7 @@ FL_MEMBERS_TEST(group_count_until_it_is_joined)
  */
 FL_MEMBERS_TEST(group_count_after_a_join_in_a_scope_of_its_own)
 {
-	for (int until = 0; until < 2; until++) {
+	FL_BOTH (until) {
 		begin(g, returns, RC(-EDEADLK));
 		{
 			FL_CANCEL_SCOPE(fl_group_token(g));
@@ -192,7 +192,7 @@ static void print_failure(void *unused)
 /* fl_perror() says which failure an FL_ETASK of a member is. */
 FL_MEMBERS_TEST(group_join_notes_a_failed_task)
 {
-	for (int until = 0; until < 2; until++) {
+	FL_BOTH (until) {
 		char text[200];
 		begin(g, returns, RC(FL_ETASK));
 		FL_RC(until ? fl_group_join_until(g, FL_FOREVER, NULL) : fl_group_join(g), FL_ETASK);

@@ -64,7 +64,7 @@ CONFORMANCE_UP_TO(imap_gives_each_result_in_its_order, 3)
 	fl_test_number(inputs, N);
 	FL_EACH (c, chunks)
 		FL_EACH (w, windows)
-			for (int unordered = 0; unordered <= 1; unordered++) {
+			FL_BOTH (unordered) {
 				FL_SCOPED(fl_imap) *it = NULL;
 				fl_imap_config config = {.chunk = chunks[c], .window = windows[w]};
 				config.unordered = unordered;
@@ -77,7 +77,7 @@ CONFORMANCE_UP_TO(imap_gives_each_result_in_its_order, 3)
 
 CONFORMANCE_ON(imap_of_nothing, 2)
 {
-	for (int unordered = 0; unordered <= 1; unordered++) {
+	FL_BOTH (unordered) {
 		FL_SCOPED(fl_imap) *it = NULL;
 		FL_OK(square_positive_imap(e, inputs, 0, &it, &(fl_imap_config){.unordered = unordered}));
 		expect_all(it, 0, true);
@@ -108,7 +108,7 @@ CONFORMANCE_ON(imap_tells_each_failure_in_its_place, 2)
 {
 	for (int step = 1; step < 12; step++)
 		FL_EACH (c, chunks)
-			for (int unordered = 0; unordered <= 1; unordered++) {
+			FL_BOTH (unordered) {
 				FL_SCOPED(fl_imap) *it = NULL;
 				fl_imap_config config = {.chunk = chunks[c], .unordered = unordered, .window = 40};
 				fl_test_number(inputs, N);
@@ -261,7 +261,7 @@ CONFORMANCE_ABLE(imap_unordered_gives_what_has_ended, 2, FL_CAP_CONCURRENT)
 /* Running elements are given out, and then the reason for the end. */
 CONFORMANCE(imap_on_an_executor_that_is_closed)
 {
-	for (int unordered = 0; unordered <= 1; unordered++) {
+	FL_BOTH (unordered) {
 		FL_SCOPED(fl_executor) *e = make(kind, 2);
 		FL_SCOPED(fl_imap) *it = NULL;
 		int got = 0, rc;
@@ -313,7 +313,7 @@ static void expect_early_end(fl_imap *it, int reason)
 CONFORMANCE_ON(imap_ends_at_its_deadline, 2)
 {
 	for (size_t chunk = 1; chunk <= 3; chunk++)
-		for (int unordered = 0; unordered <= 1; unordered++) {
+		FL_BOTH (unordered) {
 			FL_SCOPED(fl_imap) *it = NULL;
 			struct visit visits[VISITS];
 			(void)make_visits(visits); /* it stays closed */
@@ -338,7 +338,7 @@ static int request_later(void *stop)
 CONFORMANCE_ABLE(imap_ends_when_its_token_is_requested, 2, FL_CAP_CONCURRENT)
 {
 	for (size_t chunk = 1; chunk <= 3; chunk++)
-		for (int unordered = 0; unordered <= 1; unordered++) {
+		FL_BOTH (unordered) {
 			fl_imap *it = NULL;
 			fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 			fl_thread *other;
@@ -404,7 +404,7 @@ FL_TASK_STATIC(nest, struct nest, int)
 CONFORMANCE_UP_TO(imap_nested_needs_no_free_worker, 3)
 {
 	for (size_t chunk = 1; chunk <= 2; chunk++)
-		for (int unordered = 0; unordered <= 1; unordered++) {
+		FL_BOTH (unordered) {
 			const struct nest nested = {5, unordered, chunk};
 			assert_int_equal(fl_test_result_of(e, &nest, &nested), 243);
 		}

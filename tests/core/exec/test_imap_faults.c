@@ -166,7 +166,7 @@ static int make_slowly(void *state, void *arg)
 
 FL_TEST(imap_of_a_slow_generator)
 {
-	for (int unordered = 0; unordered <= 1; unordered++) {
+	FL_BOTH (unordered) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
 		FL_SCOPED(fl_imap) *it = NULL;
 		struct slow slow = {.held = hold_worker(e)};

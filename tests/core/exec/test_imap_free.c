@@ -128,7 +128,7 @@ CONFORMANCE_ON(imap_drops_what_is_refused, 2)
  */
 CONFORMANCE_ON(imap_drops_what_is_refused_again, 2)
 {
-	for (int unordered = 0; unordered <= 1; unordered++) {
+	FL_BOTH (unordered) {
 		FL_SCOPED(fl_imap) *it = NULL;
 		FL_SCOPED(fl_executor) *other = make(kind, 2);
 		struct items items = {.tally = new_tally(), .n = 10, .every = 3};
@@ -260,7 +260,7 @@ CONFORMANCE_ON(imap_loses_an_element_with_its_worker, 2)
 	enum { VICTIMS = 24, CHUNK = 4, DIES = 9 };
 	if (is_by_reference(e) || kind->dies_as_a_whole)
 		return;
-	for (int unordered = 0; unordered <= 1; unordered++) {
+	FL_BOTH (unordered) {
 		FL_SCOPED(fl_imap) *it = NULL;
 		int *runs = FL_IN_ARENA(int, VICTIMS), lost = 0, result;
 		struct victim victims[VICTIMS];

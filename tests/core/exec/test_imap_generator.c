@@ -29,7 +29,7 @@ CONFORMANCE_ON(imap_of_a_generator, 2)
 {
 	for (size_t chunk = 1; chunk <= 4; chunk++)
 		for (size_t window = 1; window <= 30; window += 7)
-			for (int unordered = 0; unordered <= 1; unordered++) {
+			FL_BOTH (unordered) {
 				FL_SCOPED(fl_imap) *it = NULL;
 				struct counting c = {.n = N, .end = unordered ? -EIO : 0};
 				const fl_imap_config config = {chunk, window,     unordered, make_number,
@@ -53,7 +53,7 @@ CONFORMANCE_ON(imap_of_a_generator, 2)
 /* Without end, but not longer than it is asked for. */
 CONFORMANCE_ON(imap_of_an_endless_generator, 3)
 {
-	for (int unordered = 0; unordered <= 1; unordered++) {
+	FL_BOTH (unordered) {
 		FL_SCOPED(fl_imap) *it = NULL;
 		struct counting c = {.n = -1};
 		const fl_imap_config config = {.next = make_number, .state = &c, .unordered = unordered};

@@ -290,7 +290,7 @@ static int submit_keeping(fl_executor *e, struct fl__task_block *block)
 FL_TEST(map_copy_leaves_no_type_behind)
 {
 	for (size_t chunk = 1; chunk <= 7; chunk += 6)
-		for (int fails = 0; fails <= 1; fails++) {
+		FL_BOTH (fails) {
 			FL_SCOPED(fl_executor) *e = executor_of(2, &copy_dropping);
 			copying_ops.submit = submit_keeping;
 			begin_map();

@@ -207,7 +207,7 @@ FL_TASK_STATIC(wait_for_chain, struct nested *, int)
 
 FL_TEST(then_is_waited_for_by_the_only_worker)
 {
-	for (int by_other = 0; by_other < 2; by_other++) {
+	FL_BOTH (by_other) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
 		FL_SCOPED(fl_future) *f = NULL;
 		struct nested n = {.by_other = by_other};

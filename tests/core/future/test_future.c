@@ -71,7 +71,7 @@ static int wait_in_one_way(void *arg)
 FL_TEST(future_end_reaches_every_waiter)
 {
 	enum { N = 6 };
-	for (int cancel = 0; cancel <= 1; cancel++) {
+	FL_BOTH (cancel) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
 		struct held held = hold_worker(e);
 		fl_future *pending = NULL, *awaited[N];

@@ -45,7 +45,7 @@ static void free_and_be_passed(fl_future *f, void *arg)
 POOL_TEST(future_callback_frees_what_is_being_cancelled, 1)
 {
 	const struct thousand zeros = {{0}};
-	for (int large = 0; large <= 1; large++) {
+	FL_BOTH (large) {
 		struct held held = hold_worker(e);
 		struct passed p = {held.gate, NULL};
 		fl_future *f = NULL;

@@ -160,7 +160,7 @@ PROMISE_TEST(promise_cancel_pending_leaves_a_started_one_alone)
 
 FL_TEST(promise_broken_when_freed_unfulfilled)
 {
-	for (int started = 0; started < 2; started++) {
+	FL_BOTH (started) {
 		fl_promise *p = NULL;
 		FL_SCOPED(fl_future) *f = NULL;
 		unsigned calls = 0;
@@ -221,7 +221,7 @@ FL_TEST(promise_fails_with_a_value)
 
 FL_TEST(promise_of_nothing)
 {
-	for (int fails = 0; fails < 2; fails++) {
+	FL_BOTH (fails) {
 		FL_SCOPED(fl_promise) *p = NULL;
 		FL_SCOPED(fl_future) *f = NULL;
 		FL_OK(fl_promise_create(&p, 0, NULL, &f));

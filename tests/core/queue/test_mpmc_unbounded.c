@@ -31,7 +31,7 @@ FL_TEST(mpmc_unbounded_create_refuses_what_cannot_be)
 	FL_RC(chain_create(&q, PTRDIFF_MAX, NULL), -EOVERFLOW);
 	FL_RC(chain_create(&q, 64, &(chain_config){.segment = SIZE_MAX / 64}), -EOVERFLOW);
 	FL_COUNTING();
-	for (int blocks = 0; blocks < 2; blocks++) {
+	FL_BOTH (blocks) {
 		chains_allow(blocks);
 		FL_RC(chain_create(&q, 8, NULL), -ENOMEM);
 		assert_int_equal(chains_live, 0);

@@ -68,7 +68,7 @@ FL_TEST(queue_orders_drop_in_order)
 {
 	const int expected[2][4] = {{12, 30, 10, 20}, {10, 12, 20, 30}};
 	for (fl_queue_order order = FL_LIFO; order <= FL_PRIORITY; order++)
-		for (int close = 0; close < 2; close++) {
+		FL_BOTH (close) {
 			const long before = seam_live_allocs();
 			struct drops d = {.n = 0};
 			fl_queue *q =

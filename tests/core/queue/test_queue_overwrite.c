@@ -38,7 +38,7 @@ FL_TEST(overwrite_is_fifo_or_lifo)
 
 FL_TEST(overwrite_keeps_the_last)
 {
-	for (int drop = 0; drop < 2; drop++) {
+	FL_BOTH (drop) {
 		FL_SCOPED(fl_queue) *q = last_of(FL_FIFO, drop ? note : NULL);
 		assert_int_equal(fl_queue_capacity(q), MOST);
 		for (int i = 1; i <= 8; i++) {

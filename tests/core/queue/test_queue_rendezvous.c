@@ -107,7 +107,7 @@ FL_TEST(rendezvous_many_meet_one_after_the_other)
 
 FL_TEST(rendezvous_gives_up_with_nothing_done)
 {
-	for (int puts = 0; puts < 2; puts++) {
+	FL_BOTH (puts) {
 		fl_queue *q = rendezvous();
 		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 		struct blocked b = {.op = puts ? op_put_until : op_get_until, .q = q, .items = {77}, .cancel = &stop};
@@ -145,7 +145,7 @@ FL_TEST(rendezvous_close_ends_waits)
 
 FL_TEST(rendezvous_is_ready_beside_a_waiter)
 {
-	for (int puts = 0; puts < 2; puts++) {
+	FL_BOTH (puts) {
 		FL_SCOPED(fl_queue) *q = rendezvous();
 		FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_QUEUE(q), FL_ON_QUEUE_SPACE(q)), -ETIMEDOUT);
 		struct blocked look = {.op = puts ? op_observe : op_observe_space, .q = q};

@@ -8,7 +8,7 @@
 /* In the plain form, and until a deadline far away. */
 QUEUE_TEST(queue_put_blocks_until_there_is_space)
 {
-	for (int until = 0; until < 2; until++) {
+	FL_BOTH (until) {
 		FL_SCOPED(fl_queue) *q = queue_with(2, 2);
 		struct blocked put = {.op = until ? op_put_until : op_put, .q = q, .items = {3}};
 		put.deadline = fl_after(FL_S(3600));
@@ -24,7 +24,7 @@ QUEUE_TEST(queue_put_blocks_until_there_is_space)
 
 QUEUE_TEST(queue_get_blocks_until_there_is_an_item)
 {
-	for (int until = 0; until < 2; until++) {
+	FL_BOTH (until) {
 		FL_SCOPED(fl_queue) *q = queue_with(2, 0);
 		struct blocked get = {.op = until ? op_get_until : op_get, .q = q, .deadline = fl_after(FL_S(3600))};
 		blocked_begin(&get);

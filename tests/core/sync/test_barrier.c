@@ -138,7 +138,7 @@ static void release_action(acting *a, fl_test_caller *first, fl_test_caller *las
 FL_TEST(barrier_numbers_its_parties)
 {
 	enum { N = 4 };
-	for (int acts = 0; acts < 2; acts++) {
+	FL_BOTH (acts) {
 		acting a = {.calls = 0};
 		fl_test_caller callers[N - 1];
 		FL_OK(fl_barrier_init_with_action(&a.barrier, N, acts ? act : NULL, &a));
@@ -161,7 +161,7 @@ FL_TEST(barrier_numbers_its_parties)
 
 FL_TEST(barrier_of_one_never_waits)
 {
-	for (int acts = 0; acts < 2; acts++) {
+	FL_BOTH (acts) {
 		acting a = {.calls = 0};
 		FL_OK(fl_barrier_init_with_action(&a.barrier, 1, acts ? act : NULL, &a));
 		FL_RC(fl_barrier_wait(&a.barrier), 0);
@@ -273,7 +273,7 @@ FL_TEST(barrier_action_is_awaited_by_an_expired_party)
 
 FL_TEST(barrier_action_is_cut_by_an_abort_or_a_reset)
 {
-	for (int resets = 0; resets < 2; resets++) {
+	FL_BOTH (resets) {
 		acting a;
 		fl_test_caller first, last, next;
 		hold_action(&a, &first, &last, NULL);

@@ -98,7 +98,7 @@ FL_TEST(cond_signal_without_waiters_is_forgotten)
 FL_TEST(cond_broadcast_wakes_all_that_wait)
 {
 	enum { N = 8 };
-	for (int locked = 0; locked < 2; locked++) {
+	FL_BOTH (locked) {
 		board b = {.mutex = FL_MUTEX_INIT};
 		fl_test_caller callers[N];
 		queue_up(callers, N, &b);

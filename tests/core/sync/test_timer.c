@@ -291,7 +291,7 @@ static void ask_for_itself(void *arg)
 
 FL_TEST(timer_in_its_own_function)
 {
-	for (int periodic = 0; periodic < 2; periodic++) {
+	FL_BOTH (periodic) {
 		own o = {FL_TIMER_INIT, FL_TIMER_INIT, periodic, 0};
 		FL_OK(periodic ? fl_timer_start_every(&o.t, FL_NO_WAIT, HOUR, ask_for_itself, &o)
 		               : fl_timer_start(&o.t, FL_NO_WAIT, ask_for_itself, &o));
@@ -315,7 +315,7 @@ static void free_itself(void *arg)
 
 FL_TEST(timer_is_freed_by_its_function)
 {
-	for (int periodic = 0; periodic < 2; periodic++) {
+	FL_BOTH (periodic) {
 		own *o = calloc(1, sizeof *o);
 		assert_non_null(o);
 		o->periodic = periodic;

@@ -45,7 +45,7 @@ POOL_TEST(backlog_keeps_the_order_of_submission, 1)
 /* Closed while the list is not empty: its tasks run, or are cancelled. */
 FL_TEST(backlog_closed_with_a_list)
 {
-	for (int cancel = 0; cancel <= 1; cancel++) {
+	FL_BOTH (cancel) {
 		fl_executor *e = pool_with(2);
 		struct held held[2];
 		begin();

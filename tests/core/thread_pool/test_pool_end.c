@@ -32,7 +32,7 @@ POOL_TEST(pool_join_in_a_callback_on_its_worker_is_a_deadlock, 1)
 /* ... and on the canceller, while the task has not ended. */
 FL_TEST(pool_join_in_a_callback_of_a_cancel_is_a_deadlock)
 {
-	for (int all = 0; all <= 1; all++) {
+	FL_BOTH (all) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
 		FL_SCOPED(fl_future) *f = NULL;
 		SET(&joins, 0);
@@ -76,8 +76,8 @@ FL_TASK(end_uses_another, fl_executor *, int)
 
 FL_TEST(pool_join_from_a_task_of_another_executor)
 {
-	for (int outer = 0; outer <= 1; outer++)
-		for (int inner = 0; inner <= 1; inner++) {
+	FL_BOTH (outer)
+		FL_BOTH (inner) {
 			FL_SCOPED(fl_executor) *e = executor_of(outer);
 			fl_executor *other = executor_of(inner);
 			assert_int_equal(fl_test_result_of(e, &end_uses_another, &other), 10);

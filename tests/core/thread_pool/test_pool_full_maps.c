@@ -132,7 +132,7 @@ static int await_next(void *three)
 
 FL_TEST(full_imap_waits_for_room_until_it_is_stopped)
 {
-	for (int waits = 0; waits < 2; waits++) {
+	FL_BOTH (waits) {
 		struct three t;
 		fl_thread *thread;
 		int rc = 0, out;

@@ -263,7 +263,7 @@ FL_TEST(cancel_callback_end_wakes_no_other_waiter)
 	slow s = {.ended = 0};
 	fl_thread *requester;
 	fl_test_caller waiters[2];
-	for (int shifted = 0; shifted < 2; shifted++) {
+	FL_BOTH (shifted) {
 		memory.token = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
 		s = (slow){.ended = 0};
 		assert_true(fl_cancel_token_on_request(&memory.token, &s.cb, take_long, &s));
@@ -303,7 +303,7 @@ static int register_late(void *arg)
 
 FL_TEST(cancel_callback_removed_by_itself_is_waited_for)
 {
-	for (int late = 0; late < 2; late++) {
+	FL_BOTH (late) {
 		slow s = {.token = FL_CANCEL_TOKEN_INIT};
 		fl_thread *requester;
 		fl_test_caller remover;

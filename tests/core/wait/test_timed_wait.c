@@ -464,7 +464,7 @@ FL_TEST(clock_realtime_set_back)
 /* Each answer of the kernel that is neither a wake nor the time, a thousand times. */
 static void waits_through_a_storm(const fl_kind *kind, fl_test_call *call)
 {
-	for (int by_wake = 0; by_wake < 2; by_wake++) {
+	FL_BOTH (by_wake) {
 		fl_test_caller c;
 		fl_time deadline = fl_after(FL_S(1000));
 		fl__store_relaxed(&strikes, 1000);
@@ -551,7 +551,7 @@ FL_CALL(signalled_wait)
 static void waits_through_signals(const fl_kind *kind, fl_test_call *call)
 {
 	struct signalled s = {kind, call};
-	for (int by_wake = 0; by_wake < 2; by_wake++) {
+	FL_BOTH (by_wake) {
 		fl_test_caller c;
 		fl_thread *storm;
 		fl_time deadline = fl_after(FL_S(1000));

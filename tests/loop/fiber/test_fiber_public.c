@@ -346,7 +346,7 @@ static int await_either(void *fibers)
 /* An end and a cancel of the waiter in one turn: the first of them decides, and the end stays. */
 FL_LOOP_TEST(fiber_public_wait_cancelled_as_one_ends)
 {
-	for (int end_first = 0; end_first <= 1; end_first++) {
+	FL_BOTH (end_first) {
 		fl_event gate = FL_EVENT_INIT;
 		fl_fiber *f[] = {fl_test_start(fl_test_sleep_long, NULL), fl_test_start(fl_test_wait_event, &gate)};
 		fl_fiber *waiter = fl_test_start(await_either, f);

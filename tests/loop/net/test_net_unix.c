@@ -148,7 +148,7 @@ FL_NET_TEST(stale_race)
 {
 	fl_test_path p = fl_test_path_make();
 	opened_path = p.name;
-	for (int stale = 0; stale < 2; stale++) {
+	FL_BOTH (stale) {
 		fl_listener *l = NULL;
 		if (stale)
 			FL_OK(close(fl_test_unix_bound(p.name, SOCK_STREAM, true)));

@@ -139,7 +139,7 @@ FL_TEST(packet_truncated_descriptors_are_closed)
  */
 FL_TEST(packet_peer_closed)
 {
-	for (int sends = 0; sends < 2; sends++) {
+	FL_BOTH (sends) {
 		pair p = packet_pair();
 		char bytes[4];
 		size_t size;

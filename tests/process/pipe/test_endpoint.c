@@ -795,7 +795,7 @@ FL_TEST(endpoint_to_another_pid_namespace)
 	fl_endpoint *o = NULL;
 	fl_shm *region = NULL;
 	const char *path = fl_test_abstract();
-	for (int known = 0; known < 2; known++) {
+	FL_BOTH (known) {
 		fl__shm_sys.pid_namespace = known ? real.pid_namespace : unknown_namespace; /* no /proc */
 		region = region_of(1 << 16);
 		FL_OK(fl_endpoint_create(&o, path, &(fl_endpoint_config){.region = region}));

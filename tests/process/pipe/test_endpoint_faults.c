@@ -83,7 +83,7 @@ FL_TEST(endpoint_accept_faults)
 	static const struct fault of_send[] = {
 	    {-ETOOMANYREFS, -ETOOMANYREFS}, {-ENOBUFS, -ENOMEM}, {-EAGAIN, -ENOMEM}, {-EPIPE, -ETIMEDOUT}};
 	FL_EACH (i, of_send)
-		for (int with_pipe = 0; with_pipe < 2; with_pipe++) {
+		FL_BOTH (with_pipe) {
 			fl_test_fails(CALL(sendmsg), of_send[i].system);
 			fd = bare_connect(p.name);
 			/* fl_endpoint_accept(): -ETOOMANYREFS */

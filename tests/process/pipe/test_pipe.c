@@ -44,7 +44,7 @@ FL_TEST(pipe_empty_message_is_no_end)
 /* processes.md: pipe peer closed: drain, then EOF; send: EPIPE. */
 FL_TEST(pipe_peer_closed)
 {
-	for (int unread = 0; unread < 2; unread++) {
+	FL_BOTH (unread) {
 		fl_test_pipe_ends e = fl_test_pipe();
 		char got[16];
 		size_t size;

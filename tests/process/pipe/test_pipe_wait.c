@@ -80,7 +80,7 @@ FL_TEST(pipe_send_cancel)
 
 FL_TEST(pipe_waits_for_space_and_messages)
 {
-	for (int with_token = 0; with_token < 2; with_token++) {
+	FL_BOTH (with_token) {
 		fl_test_pipe_ends e = fl_test_pipe();
 		fl_cancel_token calm = FL_CANCEL_TOKEN_INIT;
 		fl_cancel_token *token = with_token ? &calm : FL_SHIELDED;

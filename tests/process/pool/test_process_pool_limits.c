@@ -221,7 +221,7 @@ FL_TEST(process_pool_worker_that_may_not_be_killed)
 	CLOCK_AHEAD();
 	MAY_NOT_KILL();
 	FL_SCOPED(fl_executor) *e = with_timeout(1);
-	for (int terminate = 0; terminate < 2; terminate++) {
+	FL_BOTH (terminate) {
 		struct process_pool_gate *gate = process_pool_gate();
 		int *runs = process_pool_counters(TASKS), pid;
 		fl_future *hanging = hang(e, gate, NULL), *f[TASKS];
@@ -475,7 +475,7 @@ static int pass_deadline(void *gate)
 /* By its own deadline, and by that of a token. */
 FL_TEST(process_pool_map_ends_at_its_deadline)
 {
-	for (int by_token = 0; by_token <= 1; by_token++) {
+	FL_BOTH (by_token) {
 		CLOCK_AHEAD();
 		FL_SCOPED(fl_executor) *e = process_pool_with(1);
 		FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;

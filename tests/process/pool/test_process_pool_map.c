@@ -193,7 +193,7 @@ FL_TEST(process_pool_imap_death_costs_one_element)
 	/* Of chunks of 10; several of one chunk; neighbours. */
 	static const size_t dying[] = {0, 9, 24, 25, 26, 33, N - 1};
 	for (unsigned t = 0; t < TYPES; t++)
-		for (int unordered = 0; unordered <= 1; unordered++)
+		FL_BOTH (unordered)
 			for (size_t chunk = 1; chunk <= 20; chunk = 10 * (chunk / 10 + 1))
 				imap_with_deaths(types[t], &(fl_imap_config){.chunk = chunk, .unordered = unordered},
 				                 dying, sizeof dying / sizeof dying[0]);
@@ -229,7 +229,7 @@ static int next_element(void *state, void *arg)
 
 FL_TEST(process_pool_imap_death_runs_each_hook_once)
 {
-	for (int early = 0; early <= 1; early++) {
+	FL_BOTH (early) {
 		fl_executor *e = process_pool_with(1);
 		fl_imap *it = NULL;
 		struct small_result result;
@@ -286,7 +286,7 @@ FL_TEST(process_pool_hostile_lies_about_its_element)
 	enum { LYING = 12, CHUNK = 10, ITEMS = 40 };
 	static const uint32_t lies[] = {0, 1, 2, 5, 9, 10, 11, 1u << 16, INT32_MAX, 1u << 31, UINT32_MAX};
 	FL_EACH (l, lies)
-		for (int lazy = 0; lazy <= 1; lazy++) {
+		FL_BOTH (lazy) {
 			FL_SCOPED(fl_executor) *e = process_pool_with(1);
 			FL_SCOPED(fl_imap) *it = NULL;
 			struct lie args[ITEMS];

@@ -123,7 +123,7 @@ FL_TASK_STATIC(write_orders, int, int)
 PROCESS_POOL_TEST(process_pool_orders_cannot_be_written_by_their_worker, 1)
 {
 	int allowed = -1;
-	for (int writes = 0; writes < 2; writes++) {
+	FL_BOTH (writes) {
 		FL_SCOPED(fl_future) *f = FL_SUBMITTED(write_orders, e, writes);
 		FL_RC(write_orders_get(f, &allowed), writes ? FL_ETASK : 0);
 		FL_RC(fl_future_error(f), writes ? -EOWNERDEAD : 0);

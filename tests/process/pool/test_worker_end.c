@@ -171,7 +171,7 @@ FL_TEST(worker_leaves_while_a_thread_keeps_a_stream)
 {
 	if (FL_TEST_SANITIZED)
 		FL_SKIP("a sanitizer's exit waits for the stream");
-	for (int out = 0; out < 2; out++) {
+	FL_BOTH (out) {
 		PARENT(p);
 		(void)order(&p, &worker_leaves_a_lock, &(bool){out != 0}, 1);
 		*fl__rings_next_entry(&p.rings) = (struct fl__submission){.flags = FL__SUBMISSION_EXIT};
@@ -258,7 +258,7 @@ FL_TEST(worker_unfit_memory)
 
 FL_TEST(worker_unfit_replies)
 {
-	for (int no_doorbell = 0; no_doorbell < 2; no_doorbell++) {
+	FL_BOTH (no_doorbell) {
 		struct parent p;
 		parent_make(&p, sizeof(struct fl__submission_ring),
 		            sizeof(struct fl__completion_ring) - (no_doorbell ? 0 : 4096));

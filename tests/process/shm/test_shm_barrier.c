@@ -118,7 +118,7 @@ FL_TEST(shm_barrier_abort_and_reset)
 	enum { N = 3 };
 	BARRIER(b, N + 1);
 	fl_test_caller callers[N];
-	for (int mend = 0; mend < 2; mend++) {
+	FL_BOTH (mend) {
 		FL_EACH (i, callers)
 			arrive(&callers[i], b, NULL);
 		FL_OK(mend ? fl_shm_barrier_reset(b) : fl_shm_barrier_abort(b));

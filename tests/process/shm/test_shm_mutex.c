@@ -78,7 +78,7 @@ static int lock_cancelled(void *arg)
 
 FL_TEST(shm_mutex_lock_until_is_cancelled)
 {
-	for (int by_scope = 0; by_scope < 2; by_scope++) {
+	FL_BOTH (by_scope) {
 		FL_TEST_SHARED(struct board, b);
 		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		cancelled c = {b, &stop, by_scope};

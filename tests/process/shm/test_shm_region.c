@@ -202,7 +202,7 @@ FL_TEST(shm_create_leaks_nothing)
 	fault_rc = -ENOMEM;
 	fl__shm_sys.resize = no_resize;
 	create_fails(-ENOMEM);
-	for (int after = 0; after < 2; after++) { /* at once, and half-way */
+	FL_BOTH (after) { /* at once, and half-way */
 		fault_after = after;
 		fault_rc = after ? -ENOMEM : -ENOSPC;
 		fl__shm_sys.fill = no_fill;

@@ -447,7 +447,7 @@ static void *change_and_start(void *arg)
 	expect_of_task(FL_PROCESS_EXEC, !c->exec_changes);
 	expect_of_program();
 	release(needs_the_fork_server);
-	for (int again = 0; again < 2; again++)
+	FL_BOTH (again)
 		expect_of_task(FL_PROCESS_FORK_SERVER, !c->exec_changes);
 	FL_CHECK((fl__fork_server_pid() != pid) == (c->right));
 	return NULL;
@@ -593,7 +593,7 @@ static void run_after_nice(void *another)
 FL_TEST(process_settings_that_the_fork_server_may_not_take_on)
 {
 	needs_root_and_threads();
-	for (int another = 0; another < 2; another++)
+	FL_BOTH (another)
 		FL_IN_CHILD(run_after_nice, &(bool){another});
 }
 
