@@ -17,7 +17,7 @@ static void note_post(void *unused)
 
 static bool went_well(int rc)
 {
-	FL_CHECK(rc == 0 || rc == -ENOMEM);
+	FL_OK_OR(rc, -ENOMEM);
 	return rc == 0;
 }
 

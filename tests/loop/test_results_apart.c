@@ -212,7 +212,7 @@ FL_TEST(results_of_imap_tell_what_has_ended)
 		} else {
 			FL_CHECK(rc == -ECANCELED || rc == -ENODATA);
 			FL_WAIT_FOR((rc = fl_imap_try_next(it, &i, &result)) != -EAGAIN);
-			FL_CHECK(rc == 0 || rc == -ENODATA);
+			FL_OK_OR(rc, -ENODATA);
 		}
 		fl_imap_free(it);
 		fl_cancel_token_destroy(&stop);

@@ -71,7 +71,7 @@ FL_TEST_WITH(to_thread_without_memory, body_with_faults, void)
 		FL_CHECK(result == 77 && n < 50);
 		allocs_left = n;
 		rc = fl_to_thread(fl_test_return_int, &five, &result);
-		FL_CHECK(rc == 0 || rc == -ENOMEM);
+		FL_OK_OR(rc, -ENOMEM);
 		failed += rc != 0;
 	}
 	FL_CHECK(failed > 2 && result == 5);

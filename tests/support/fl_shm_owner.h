@@ -26,7 +26,7 @@ static inline int hold_and_rest(void *arg)
 {
 	struct board *b = arg;
 	int rc = fl_shm_mutex_lock(&b->mutex);
-	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
+	FL_OK_OR(rc, -EOWNERDEAD);
 	fl__store_relaxed(&b->owner, (uint32_t)getpid());
 	fl__add_release(&b->held, 1);
 	fl_test_rest();

@@ -108,6 +108,9 @@ static inline void fl_test_rc(long got, long expected, const char *expr, const c
 		fl_test_wrong(got, expected, expr, file, line);
 }
 
+/* For any thread: the variable has the value 0, or the other one: FL_OK_OR(rc, -ENOMEM). */
+#define FL_OK_OR(rc, other) FL_RC(rc, (rc) == 0 ? 0 : (other))
+
 /*
  * A call that moves many items, without its last argument `count`, has that result and count:
  * FL_MANY(-EAGAIN, 2, fl_queue_try_put_many, q, items, 3).

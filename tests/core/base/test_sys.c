@@ -18,7 +18,7 @@ static bool times_out(const uint32_t *word, fl_time deadline)
 		int rc = fl__sys.futex_wait(word, *word, fl__expiry(deadline));
 		if (rc == -ETIMEDOUT)
 			return fl_time_is_past(deadline);
-		FL_CHECK(rc == 0 || rc == -EINTR);
+		FL_OK_OR(rc, -EINTR);
 	}
 	return false;
 }
@@ -95,7 +95,7 @@ FL_TEST(sys_futex_wake_tolerates_gone_memory)
 	assert_ptr_not_equal(page, MAP_FAILED);
 	assert_int_equal(munmap(page, size), 0);
 	int rc = fl__sys.futex_wake(page, 1);
-	assert_true(rc == 0 || rc == -EFAULT);
+	FL_OK_OR(rc, -EFAULT);
 }
 
 static void *thread_of_the_table(void *arg)

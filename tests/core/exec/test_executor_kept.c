@@ -253,7 +253,7 @@ CONFORMANCE(kept_results_of_an_iteration_that_is_freed)
 			for (int i = 0; i < given; i++) {
 				struct payload got = {0};
 				const int rc = read_line_imap_next(it, NULL, &got);
-				assert_true(rc == 0 || rc == FL_ETASK);
+				FL_OK_OR(rc, FL_ETASK);
 				mine += got.line == 7;
 			}
 			fl_imap_free(it);

@@ -48,7 +48,7 @@ FL_TEST(group_without_memory)
 			seam_fail_allocs(step % 6, i == (int)step / 6 ? 1000 : 0);
 			int rc = fl_group_submit(&g, &counted, &i, &results[i]);
 			(void)seam_heal();
-			assert_true(rc == 0 || rc == -ENOMEM);
+			FL_OK_OR(rc, -ENOMEM);
 			accepted += rc == 0;
 			failed = failed || rc != 0;
 			assert_int_equal(g.begun_, accepted > 0);

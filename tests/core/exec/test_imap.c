@@ -161,7 +161,7 @@ CONFORMANCE_ON(imap_runs_each_argument_once, 3)
 			steps[i] = (struct step){&counters[i], i % 5 == 3 ? -EIO : 0};
 		FL_OK(take_step_imap(e, steps, N, &it, &(fl_imap_config){.chunk = chunks[c], .unordered = c % 2}));
 		while ((error = take_step_imap_next(it, NULL, &ignored)) != -ENODATA)
-			assert_true(error == 0 || error == FL_ETASK);
+			FL_OK_OR(error, FL_ETASK);
 		for (int i = 0; i < N; i++)
 			assert_int_equal(counted(&counters[i]), c + 1);
 	}

@@ -72,7 +72,7 @@ FL_TEST(map_without_memory_half_way)
 		seam_fail_allocs(step, 1000);
 		int rc = map_square_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 5});
 		bool struck = seam_heal() < 1000;
-		assert_true(rc == 0 || rc == -ENOMEM);
+		FL_OK_OR(rc, -ENOMEM);
 		failed += rc != 0;
 		assert_int_equal(LOOK(&runs), rc == 0 ? N : 0);
 		for (int i = 0; i < N; i++)

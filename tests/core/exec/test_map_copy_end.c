@@ -65,7 +65,7 @@ FL_TEST(map_copy_without_memory_goes_on_with_less)
 		seam_fail_allocs(step, 1);
 		int rc = copy_while_it_sleeps_map(e, inputs, N, outputs, &config);
 		bool struck = seam_heal() == 0;
-		assert_true(rc == 0 || rc == -ENOMEM);
+		FL_OK_OR(rc, -ENOMEM);
 		assert_int_equal(count_prefix(), rc == 0 ? N : 0); /* only the first can do that */
 		if (!struck) {
 			assert_int_equal(rc, 0);

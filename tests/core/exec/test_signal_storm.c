@@ -144,7 +144,7 @@ static void play_words(struct storm *s, int side)
 		FL_OK(fl_event_wait(&s->events[side]));
 		fl_event_reset(&s->events[side]);
 		const int rc = fl_barrier_wait(&s->barrier);
-		FL_CHECK(rc == 0 || rc == 1);
+		FL_OK_OR(rc, 1);
 	}
 }
 
@@ -214,7 +214,7 @@ static void play_shared(struct storm *s, int side)
 		FL_OK(fl_shm_event_wait(&h->events[side]));
 		fl_shm_event_reset(&h->events[side]);
 		const int rc = fl_shm_barrier_wait(&h->barrier);
-		FL_CHECK(rc == 0 || rc == 1);
+		FL_OK_OR(rc, 1);
 		FL_OK(fl_shm_queue_put(s->shm_queues[!side], &i));
 		FL_CHECK(fl_shm_queue_get(s->shm_queues[side], &got) == 0 && got == i);
 	}

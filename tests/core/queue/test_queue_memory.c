@@ -54,7 +54,7 @@ FL_TEST(queue_gives_all_memory_back)
 	for (int i = 0; i < KINDS; i++) {
 		fl_queue *q = FL_TEST_QUEUE_OF(ITEM, &kinds[i]);
 		const int rc = use(q);
-		assert_true(rc == 0 || rc == -EAGAIN);
+		FL_OK_OR(rc, -EAGAIN);
 		assert_true(account_live(&account) > before);
 		fl_queue_free(q);
 		assert_int_equal(account_live(&account), before);
@@ -71,7 +71,7 @@ FL_TEST(queue_may_be_out_of_memory)
 			account_fail_at(&account, step);
 			fl_queue *q = NULL;
 			const int rc = fl_queue_create(&q, ITEM, &kinds[i]);
-			assert_true(rc == 0 || rc == -ENOMEM);
+			FL_OK_OR(rc, -ENOMEM);
 			assert_true(rc == 0 || !created); /* once the step is beyond the creation */
 			created = rc == 0;
 			if (created) {

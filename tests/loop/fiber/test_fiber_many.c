@@ -19,7 +19,7 @@ FL_TEST(fiber_guards_run_out)
 	fl__stack_pool_init(pool, 0, FL_TEST_BLOCK);
 	while (n < MOST && (rc = fl_test_get_memory(pool, &stacks[n])) == 0)
 		n++;
-	assert_true(rc == 0 || rc == -ENOMEM);
+	FL_OK_OR(rc, -ENOMEM);
 	assert_true(n > 1000);
 	fl_test_put_memory(pool, stacks[--n]);
 	FL_OK(fl_test_get_memory(pool, &stacks[n]));

@@ -228,7 +228,7 @@ static int find_in_thread(void *arg)
 static void accept_briefly(fl_endpoint *o)
 {
 	int rc = fl_endpoint_accept_until(o, NULL, fl_test_soon(), NULL);
-	FL_CHECK(rc == 0 || rc == -ETIMEDOUT);
+	FL_OK_OR(rc, -ETIMEDOUT);
 }
 
 /* The result of a fl_endpoint_connect() while the endpoint is accepted by this thread. */

@@ -201,7 +201,7 @@ FL_TEST(arena_random_words)
 			assert_true(rc == -ENOMEM || rc == -EBADMSG ||
 			            (rc == 0 && first < UNITS && n <= UNITS - first));
 			rc = fl__shm_arena_free(&a, fl_test_random(&random) % (UNITS + 2));
-			assert_true(rc == 0 || rc == -EINVAL);
+			FL_OK_OR(rc, -EINVAL);
 		}
 	}
 }

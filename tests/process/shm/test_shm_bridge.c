@@ -442,7 +442,7 @@ FL_TEST(shm_bridge_kill9_waiter)
 	for (unsigned i = 0; i < fl_test_scaled(100); i++) {
 		fl_test_caller c;
 		int rc = fl__shm_acquire(&g->lock, 0, FL_FOREVER);
-		FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
+		FL_OK_OR(rc, -EOWNERDEAD);
 		g->inside = 0;
 		pid_t pid = fl_test_fork(strike_with_two, g);
 		FL_WAIT_FOR(has_waiters(g));
@@ -452,7 +452,7 @@ FL_TEST(shm_bridge_kill9_waiter)
 			fl__sys.relax();
 		fl_test_kill(pid);
 		rc = fl_test_call_end(&c);
-		assert_true(rc == 0 || rc == -EOWNERDEAD);
+		FL_OK_OR(rc, -EOWNERDEAD);
 	}
 }
 

@@ -41,7 +41,7 @@ static int wait_until_ready(void *arg)
 	board *b = arg;
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	int rc = fl_shm_cond_wait_for(&b->cond, &b->mutex, is_ready, b);
-	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
+	FL_OK_OR(rc, -EOWNERDEAD);
 	FL_CHECK(fl_shm_mutex_depth(&b->mutex));
 	if (rc == -EOWNERDEAD) {
 		fl_shm_cond_broadcast(&b->cond);

@@ -279,7 +279,7 @@ static int count_up(void *arg)
 	uint32_t me = fl__add_relaxed(&c->next, 1) % WORKERS;
 	for (;;) {
 		int rc = fl_shm_mutex_lock(&c->mutex);
-		FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
+		FL_OK_OR(rc, -EOWNERDEAD);
 		if (rc != 0)
 			repair(c);
 		FL_CHECK(c->total == sum(c));
@@ -324,7 +324,7 @@ FL_TEST(shm_lock_four_processes_count_and_are_killed)
 	FL_EACH (i, pids)
 		fl_test_reap(pids[i]);
 	int rc = fl_shm_mutex_lock(&c->mutex);
-	assert_true(rc == 0 || rc == -EOWNERDEAD);
+	FL_OK_OR(rc, -EOWNERDEAD);
 	if (rc != 0)
 		repair(c);
 	assert_true(c->total == sum(c));
@@ -372,7 +372,7 @@ static int pass(void *arg)
 {
 	struct stopped *s = arg;
 	int rc = fl_shm_mutex_lock(&s->mutex);
-	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
+	FL_OK_OR(rc, -EOWNERDEAD);
 	fl__store_release(&s->passed, 1);
 	return 0;
 }

@@ -281,7 +281,7 @@ static int owns_nothing(void *arg)
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_test_soon(), NULL), -ETIMEDOUT);
 	fl__add_release(&b->held, 1);
 	int rc = fl_shm_mutex_lock(&b->mutex);
-	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
+	FL_OK_OR(rc, -EOWNERDEAD);
 	fl_shm_mutex_unlock(&b->mutex);
 	return 0;
 }

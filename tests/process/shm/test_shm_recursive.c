@@ -16,7 +16,7 @@ static int hold_thrice(void *arg)
 {
 	board *b = arg;
 	int rc = fl_shm_mutex_lock(&b->mutex);
-	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
+	FL_OK_OR(rc, -EOWNERDEAD);
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	FL_OK(fl_shm_mutex_try_lock(&b->mutex));
 	fl__add_release(&b->held, 1);

@@ -16,7 +16,7 @@ static int get_one(void *q)
 {
 	int got;
 	int rc = fl_shm_queue_get(q, &got);
-	FL_CHECK(rc == 0 || rc == -EPIPE);
+	FL_OK_OR(rc, -EPIPE);
 	return 0;
 }
 
