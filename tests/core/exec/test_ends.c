@@ -369,8 +369,7 @@ FL_TEST(ends_panics_outside_of_a_task)
 
 FL_TASK(ends_inside, enum how, void)
 {
-	fl_future *f = NULL;
-	FL_OK(ends_by_submit(fl_executor_current(), *arg, &f));
+	fl_future *f = FL_SUBMITTED(ends_by, fl_executor_current(), *arg);
 	FL_IGNORE(fl_future_wait(f));
 	return 0;
 }

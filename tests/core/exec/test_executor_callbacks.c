@@ -148,8 +148,7 @@ static void submit_next(fl_future *f, void *arg)
 CONFORMANCE_ON(callback_may_free_its_future_and_submit, 1)
 {
 	struct chain chain = {.e = e, .left = 50};
-	fl_future *f = NULL;
-	FL_OK(square_submit(e, 1, &f));
+	fl_future *f = FL_SUBMITTED(square, e, 1);
 	FL_OK(fl_future_on_end(f, submit_next, &chain));
 	FL_WAIT_FOR(counted(&chain.stopped) == 1);
 }
@@ -220,8 +219,7 @@ CONFORMANCE(drop_hook_runs_once_on_cancel)
 	if (is_concurrent(e)) {
 		struct tally *one = new_tally(), *all = new_tally();
 		struct held held = hold_worker(e);
-		fl_future *f = NULL;
-		FL_OK(tallied_submit(e, one, &f));
+		fl_future *f = FL_SUBMITTED(tallied, e, one);
 		submit_tallied(e, all, 2);
 		FL_OK(fl_future_cancel(f));
 		assert_int_equal(counted(&one->drops), 1);

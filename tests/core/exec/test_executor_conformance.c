@@ -26,8 +26,7 @@ FL_TASK_STATIC(nothing, void, void)
 
 CONFORMANCE_ON(task_without_argument_and_result, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(nothing_submit(e, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(nothing, e);
 	FL_OK(nothing_get(f));
 	FL_OK(nothing_get_until(f, FL_NO_WAIT, NULL));
 	FL_RC(fl_future_get(f, &(char){0}, 1), -EINVAL);
@@ -401,8 +400,7 @@ CONFORMANCE(references)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct tally *tally = new_tally();
-	fl_future *f = NULL;
-	FL_OK(tallied_submit(e, tally, &f));
+	fl_future *f = FL_SUBMITTED(tallied, e, tally);
 	FL_OK(fl_future_wait(f));
 	assert_ptr_equal(fl_future_ref(f), f);
 	fl_future_free(f);

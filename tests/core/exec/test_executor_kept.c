@@ -49,8 +49,7 @@ static void is_kept(fl_future *f, const struct tally *tally)
 CONFORMANCE_ON(failed_task_keeps_its_result, 1)
 {
 	struct tally *tally = new_tally();
-	fl_future *f = NULL;
-	FL_OK(read_line_submit(e, failing(tally, true), &f));
+	fl_future *f = FL_SUBMITTED(read_line, e, failing(tally, true));
 	is_kept(f, tally);
 	expect_result_drops(tally, 0);
 	fl_future_free(f);
@@ -97,8 +96,7 @@ FL_TASK_STATIC(keep_and_fail, void, void)
 
 CONFORMANCE_ON(kept_result_of_no_size, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(keep_and_fail_submit(e, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(keep_and_fail, e);
 	fl_test_future_ends(f, -EIO, NULL);
 	assert_null(fl_future_result(f));
 }

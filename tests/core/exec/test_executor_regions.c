@@ -16,8 +16,7 @@ FL_TASK(adds_in_region, fl_shm_offset, int)
 
 FL_TASK(nests_in_region, fl_shm_offset, int)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(adds_in_region_submit(fl_executor_current(), *arg, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(adds_in_region, fl_executor_current(), *arg);
 	return adds_in_region_get(f, result);
 }
 

@@ -229,8 +229,7 @@ FL_TASK_STATIC(wait_for_first_chain, void, int)
 	fl_executor *e = fl_executor_current();
 	fl_future *f[2] = {NULL, NULL};
 	FL_EACH (i, f) {
-		FL_SCOPED(fl_future) *first = NULL;
-		FL_OK(pool_double_submit(e, 1, &first));
+		FL_SCOPED(fl_future) *first = FL_SUBMITTED(pool_double, e, 1);
 		FL_OK(fl_future_then(first, e, &pool_double, &f[i]));
 	}
 	*result = fl_futures_wait(f, 2, FL_FIRST_ENDED);

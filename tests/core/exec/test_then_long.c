@@ -24,8 +24,7 @@ static bool counted_has_ended(const fl_future *f)
 FL_TASK(then_long_wait, int, int)
 {
 	fl_executor *e = fl_executor_current();
-	fl_future *f = NULL;
-	FL_OK(pool_plus_one_submit(e, 0, &f));
+	fl_future *f = FL_SUBMITTED(pool_plus_one, e, 0);
 	for (int i = 1; i < *arg; i++) {
 		fl_future *next = NULL;
 		FL_OK(fl_future_then(f, e, &pool_plus_one, &next));

@@ -102,8 +102,7 @@ FL_TASK(backlog_root, fl_executor *, void)
 	unsigned freed = 0;
 	static const void *seen[4 * RING];
 	for (int i = 0; i < 8 * RING; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(pool_double_submit(*arg, i, &f));
+		FL_SCOPED(fl_future) *f = FL_SUBMITTED(pool_double, *arg, i);
 		FL_CHECK(fl_test_result(f) == 2 * i);
 		/* Its memory is reused, except for a bounded number of blocks. */
 		const size_t place = ((uintptr_t)f / 64) % (4 * RING);

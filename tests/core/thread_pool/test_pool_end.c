@@ -135,8 +135,7 @@ FL_TASK_STATIC(wait_to_be_asked, struct inner *, void)
 
 FL_TASK_STATIC(wait_for_inner, struct inner *, void)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(wait_to_be_asked_submit((*arg)->e, *arg, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(wait_to_be_asked, (*arg)->e, *arg);
 	/* Runs it here: there is one worker. */
 	return fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED);
 }

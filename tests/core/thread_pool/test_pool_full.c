@@ -232,8 +232,7 @@ FL_TEST(full_wait_ends_when_the_executor_is_broken)
 	fl_event_init(&broken_open);
 	FL_SCOPED(fl_executor) *e =
 	    pool_of(&(fl_executor_config){.workers = 1, .backlog = 1, .initialize = &fail_when_told});
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(full_count_submit(e, 1, &f));
+	FL_SCOPED(fl_future) *f = FL_SUBMITTED(full_count, e, 1);
 	FL_OK(fl_event_wait(&broken_entered));
 	struct submitter s = {.e = e};
 	fl_thread *t = start_submitter(&s);
@@ -513,8 +512,7 @@ FL_TEST(full_cancelled_tasks_hold_no_place)
 	long most = 0;
 	const long before = seam_live_allocs();
 	for (int i = 0; i < 20000; i++) {
-		fl_future *f = NULL;
-		FL_OK(full_count_submit(e, i, &f));
+		fl_future *f = FL_SUBMITTED(full_count, e, i);
 		FL_OK(fl_future_cancel(f));
 		fl_future_free(f);
 		const long now = seam_live_allocs() - before;

@@ -170,8 +170,7 @@ PROCESS_POOL_TEST(process_pool_starts_in_the_end, 2)
 	/* As long as one serves, that others cannot be started breaks nothing. */
 	struct process_pool_gate *gate = process_pool_gate();
 	process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, 0, INT32_MAX, -EAGAIN);
-	fl_future *held = process_pool_hold(e, gate), *f = NULL;
-	FL_OK(process_pool_square_submit(e, 3, &f));
+	fl_future *held = process_pool_hold(e, gate), *f = FL_SUBMITTED(process_pool_square, e, 3);
 	FL_WAIT_FOR(fl__load_relaxed(&process_pool_fault->struck) >= 7); /* relaxed: a number */
 	FL_RC(fl_future_try_wait(f), -EAGAIN);
 	process_pool_let_go(gate, held);
