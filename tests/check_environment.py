@@ -11,6 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 READS = {
     ("lib/inspect/debug.c", 'secure_getenv("FL_DEBUG")'),
     ("lib/core/hooks.c", 'secure_getenv("FL_DEBUG")'),
+    ("lib/core/sync/thread.c", 'secure_getenv("FL_CPUS")'),
     ("lib/core/hooks.c", 'secure_getenv("FL_TRACE")'),
     ("lib/inspect/trace.c", 'secure_getenv("FL_TRACE")'),
     ("lib/core/hooks.h", "secure_getenv(FL__REEXEC_VARIABLE)"),  # FAIRLEAD_PROCESS

@@ -17,7 +17,9 @@
 #include "local.h"
 #include "mutex.h"
 #include <fairlead/event.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 struct fl_thread {
 	struct fl__thread_data data;
@@ -269,9 +271,28 @@ fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *ha
 	return fl__swap_acq_rel(&thread_error_handler, handler);
 }
 
+static unsigned cpu_limit_of_environment(void)
+{
+	/* NULL in a program that has more rights than its user */
+	const char *text = secure_getenv("FL_CPUS");
+	if (!text)
+		return INT_MAX;
+	char *end;
+	const long n = strtol(text, &end, 10);
+	if (n > 0 && !*end)
+		return (unsigned)FL__MIN(n, INT_MAX);
+	fl__log(FL_LOG_WARNING, "FL_CPUS: \"%.40s\" is not a number of CPUs, 1 or more", text);
+	return INT_MAX;
+}
+
 unsigned fl_cpu_count(void)
 {
-	return fl__cpu_count();
+	static unsigned limit; /* 0: not read yet */
+	/* relaxed: a thread that still reads 0 reads the environment itself, and finds the same limit */
+	unsigned most = fl__load_relaxed(&limit);
+	if (!most)
+		fl__store_relaxed(&limit, most = cpu_limit_of_environment());
+	return FL__MIN(most, fl__cpu_count());
 }
 
 static bool thread_ready(void *object)

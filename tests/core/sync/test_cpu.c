@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_child.h"
 #include "fl_tree.h"
 
 #include "core/os/cgroup.h"
@@ -147,5 +148,54 @@ FL_TEST(cpu_count_is_of_the_affinity_mask)
 		unsigned count = fl_cpu_count();
 		FL_OK(sched_setaffinity(0, sizeof before, &before));
 		assert_int_equal(count, 1);
+	}
+}
+
+/* Run by the restarted program of the case below; in a run of all cases it does nothing. */
+FL_TEST(cpu_limit_body)
+{
+	if (!getenv("FL_TEST_CPUS"))
+		return;
+	const unsigned first = fl_cpu_count();
+	FL_OK(setenv("FL_CPUS", "1", 1)); /* too late */
+	FL_CHECK(fprintf(stderr, "cpus %u %u;", first, fl_cpu_count()) > 0);
+}
+
+static void start_with_limit(void *cpus)
+{
+	FL_OK(setenv("FL_CPUS", cpus, 1));
+	FL_OK(setenv("FL_TEST_CPUS", "", 1));
+	FL_CHECK(freopen("/dev/null", "w", stdout) != NULL); /* it reports cases, too */
+	(void)execl("/proc/self/exe", "test_cpu", "cpu_limit_body", (char *)NULL);
+	FL_CHECK(!"not executed");
+}
+
+FL_TEST(cpu_limit_of_the_environment)
+{
+	static char text[1 << 12];
+	static struct row {
+		char limit[24];
+		unsigned most;
+		bool warns;
+	} rows[] = {
+	    {"1", 1, false},
+	    {"2", 2, false},
+	    {"1000000", UINT_MAX, false},
+	    {"99999999999999999999", UINT_MAX, false},
+	    {"0", UINT_MAX, true},
+	    {"", UINT_MAX, true},
+	    {"-1", UINT_MAX, true},
+	    {"2x", UINT_MAX, true},
+	    {"two", UINT_MAX, true},
+	};
+	FL_OK(unsetenv("FL_CPUS"));
+	const unsigned usable = fl_cpu_count();
+	FL_EACH (i, rows) {
+		const unsigned expected = rows[i].most < usable ? rows[i].most : usable;
+		char found[48];
+		FL_IN_RANGE(snprintf(found, sizeof found, "cpus %u %u;", expected, expected), 1, sizeof found - 1);
+		FL_RC(fl_test_child(start_with_limit, rows[i].limit, text, sizeof text), 0);
+		fl_test_contains(text, found);
+		assert_int_equal(strstr(text, "is not a number of CPUs") != NULL, rows[i].warns);
 	}
 }
