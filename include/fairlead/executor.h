@@ -260,8 +260,8 @@ typedef struct fl_map_config {
  *               failure
  *   -ETIMEDOUT  the deadline passed, and some tasks were not run; all others have ended, with their
  *               results
- *   -ECANCELED  the map was cancelled, and some tasks were not run; all others have ended, with their
- *               results
+ *   -ECANCELED  the map was cancelled, and some tasks were not run; all others have ended, with
+ *               their results
  *   other       an error of fl_submit() for a part of the elements
  */
 FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
