@@ -55,8 +55,8 @@ FL_API void fl_blocking_begin(void);
 FL_API void fl_blocking_end(void);
 
 /*
- * FL_BLOCKING() is a declaration that begins a blocking section, and ends it when the enclosing
- * block is left in any way but longjmp() and pthread_exit().
+ * FL_BLOCKING() is a declaration that makes the rest of the enclosing block a blocking section. The
+ * section ends when the block is left in any way but longjmp() and pthread_exit().
  */
 #define FL_BLOCKING()                                                                                                  \
 	__attribute__((__cleanup__(fl__blocking_end), __unused__)) char FL__UNIQUE(fl__blocking_) = fl__blocking_begin()

@@ -84,9 +84,9 @@ FL_API void fl_cancel_token_request(fl_cancel_token *c);
 FL_API bool fl_cancel_token_is_requested(const fl_cancel_token *c);
 
 /*
- * Returns the earliest deadline of `c` and its ancestors, or FL_FOREVER if none of them has one.
- * NULL stands for the context's scope. The result is FL_FOREVER for FL_SHIELDED, and for NULL if
- * the context has no scope.
+ * Returns the earliest deadline of `c` and its ancestors. It returns FL_FOREVER if none of them has
+ * a deadline. NULL stands for the context's scope. The result is FL_FOREVER for FL_SHIELDED, and
+ * for NULL if the context has no scope.
  */
 FL_API fl_time fl_cancel_token_deadline(const fl_cancel_token *c);
 
@@ -222,9 +222,10 @@ typedef struct fl_timeout {
 /* clang-format on */
 
 /*
- * Begins a timeout: until fl_timeout_end(), every wait of the calling context that observes the
- * cancel scope ends at `deadline`. It makes the token of `t` the calling context's scope.
- * FL_FOREVER means no deadline. It panics if `t` has begun already and not ended.
+ * Begins a timeout: the waits of the code up to fl_timeout_end() end at `deadline`. These are all
+ * waits of the calling context that observe its cancel scope. The call makes the token of `t` the
+ * calling context's scope. FL_FOREVER means no deadline. It panics if `t` has begun already and not
+ * ended.
  */
 FL_API void fl_timeout_begin(fl_timeout *t, fl_time deadline);
 

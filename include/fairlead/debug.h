@@ -49,8 +49,9 @@ FL_BEGIN_DECLS
 #define FL_DEBUG_CONTENTION 4u
 
 /*
- * Switches on the modes of `modes`, a combination of FL_DEBUG_... bits, and all other modes off.
- * With 0 it switches all modes off and forgets all records.
+ * Switches debugging modes on and off. The modes in `modes`, a combination of FL_DEBUG_... bits,
+ * are on afterwards, and all other modes are off. With 0 it switches all modes off and forgets all
+ * records.
  *
  * While FL_DEBUG_WAITS is on, SIGQUIT prints what fl_debug_dump() prints, to standard error, unless
  * the program handles or ignores SIGQUIT. If memory runs out later, debugging switches itself off,
@@ -91,8 +92,8 @@ FL_API void fl_debug_dump(int fd);
 FL_API void fl_debug_contention(int fd);
 
 /*
- * Switches on the recorder, which keeps the last events of tasks, waits, workers and loops, for
- * each thread, in memory. fl_trace_write() writes them to a file.
+ * Switches on the recorder of events. For each thread, the recorder keeps in memory the last events
+ * of tasks, waits, workers and loops. fl_trace_write() writes them to a file.
  *
  *     rc = fl_trace_enable("ring,exit,file=/tmp/mytrace");    // the file is written at exit
  *

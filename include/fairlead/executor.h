@@ -245,10 +245,10 @@ typedef struct fl_map_config {
 } fl_map_config;
 
 /*
- * Runs the task for each of the `n` elements of the array `args`, and stores each result at the
- * same index of `results`. `results` may be NULL if the result has no size. The call blocks the
- * calling context until every task that was started has ended. A worker of `e` runs tasks during
- * the wait. `config` may be NULL.
+ * Runs the task for each of the `n` elements of the array `args`. It stores each result at the same
+ * index of `results`. `results` may be NULL if the result has no size. The call blocks the calling
+ * context until every task that was started has ended. A worker of `e` runs tasks during the wait.
+ * `config` may be NULL.
  *
  * The arguments and results stay the caller's, so no drop hook runs. The result of an element whose
  * task did not run is unchanged. A task that returns an error leaves its result, which began
@@ -289,10 +289,11 @@ FL_API size_t fl_executor_cancel(fl_executor *e);
 FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 
 /*
- * Cancels all tasks of `e` as fl_executor_cancel() does, and on a process executor also kills the
- * workers. It returns how many tasks were cancelled. The tasks of killed workers fail with
- * -ECANCELED or, after their deadline, with -ETIMEDOUT. A task that a worker had taken but not
- * begun may end as cancelled without being counted.
+ * Cancels all tasks of `e`, and kills its worker processes. It closes `e` and cancels tasks as
+ * fl_executor_cancel() does; only a process executor has workers to kill. It returns how many tasks
+ * were cancelled. The tasks of killed workers fail with -ECANCELED or, after their deadline, with
+ * -ETIMEDOUT. A task that a worker had taken but not begun may end as cancelled without being
+ * counted.
  */
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
@@ -468,9 +469,9 @@ typedef struct fl_stats_type {
 FL_API FL_MUST_CHECK int fl_executor_type_stats(const fl_executor *e, size_t index, fl_stats_type *stats);
 
 /*
- * Appends the counts of all executors of this process to `*text`, in the text format of Prometheus,
- * in ASCII. The label `number` tells executors apart: it is the executor's place in the order of
- * creation. Returns:
+ * Appends the counts of all executors of this process to `*text`. They are in the text format of
+ * Prometheus, in ASCII. The label `number` tells executors apart: it is the executor's place in the
+ * order of creation. Returns:
  *   0        the counts are appended
  *   -ENOMEM  out of memory; `*text` is unchanged
  *   -E2BIG   the text would be longer than an fl_bytes can be; `*text` is unchanged

@@ -69,8 +69,8 @@ FL_API FL_MUST_CHECK int fl_fiber_start(fl_fiber **f, fl_fiber_function *functio
                                         const fl_fiber_config *config);
 
 /*
- * Waits until the fiber has ended, stores its result in `*result` unless `result` is NULL, and
- * frees the fiber. Both functions block the calling fiber. Only one context at a time may join a
+ * Waits until the fiber has ended, and frees it. The fiber's result is stored in `*result`, unless
+ * `result` is NULL. Both functions block the calling fiber. Only one context at a time may join a
  * fiber; a second joiner panics. Returns:
  *   0           the fiber has ended and is freed
  *   -ECANCELED  the wait was cancelled; the fiber runs on, and can be joined again
@@ -86,14 +86,14 @@ FL_INLINE FL_MUST_CHECK int fl_fiber_join(fl_fiber *_f, int *_result)
 }
 
 /*
- * Cancels the fiber: it requests the fiber's token, so that the fiber's waits return -ECANCELED. It
+ * Cancels the fiber. It requests the fiber's token, so that the fiber's waits return -ECANCELED. It
  * does not wait. Any thread may call it before the fiber is joined.
  */
 FL_API void fl_fiber_cancel(fl_fiber *f);
 
 /*
- * Detaches the fiber: it is freed when it ends, and an error that it returns goes to the error
- * handler (fl_fiber_set_error_handler()). It panics while another fiber joins the fiber.
+ * Detaches the fiber, so that it is freed when it ends. An error that the fiber returns goes to the
+ * error handler (fl_fiber_set_error_handler()). It panics while another fiber joins the fiber.
  */
 FL_API void fl_fiber_detach(fl_fiber *f);
 

@@ -240,8 +240,8 @@ typedef struct fl_promise fl_promise;
 FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*drop)(void *result), fl_future **f);
 
 /*
- * Makes the future running, so that a cancel only requests the promise's token (fl_promise_token())
- * and does not end the future. The call is optional. Returns:
+ * Makes the future running, so that a cancel no longer ends it. A cancel then only requests the
+ * promise's token (fl_promise_token()). The call is optional. Returns:
  *   0           the future is running
  *   -ECANCELED  the future was cancelled before
  *   -EALREADY   the promise was started, set or failed before

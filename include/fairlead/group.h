@@ -159,9 +159,10 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
 FL_API FL_MUST_CHECK int fl_group_join(fl_group *g);
 
 /*
- * Waits until every member has ended, but gives up when `deadline` has passed or `cancel` is
- * requested. The members then run on, and the group must be joined again. It blocks the calling
- * context. If the join itself runs a task, it does not give up before the task has ended.
+ * Waits until every member has ended, or gives up at a deadline or a cancel. It gives up when
+ * `deadline` has passed or `cancel` is requested. The members then run on, and the group must be
+ * joined again. It blocks the calling context. If the join itself runs a task, it does not give up
+ * before the task has ended.
  *
  *     while ((rc = fl_group_join_until(&g, fl_after(FL_MS(50)), NULL)) == -ETIMEDOUT)
  *             show_progress(fl_group_count(&g));
@@ -210,10 +211,10 @@ FL_API void fl_group_cancel(fl_group *g);
 FL_API size_t fl_group_count(const fl_group *g);
 
 /*
- * Returns the message of the first member that failed or, if it has none, the text of its error. If
- * no member has failed, it returns NULL, with one exception: after a join that returned FL_ETASK,
- * it returns the text of what ended members early. The result is valid until the next submit or
- * start.
+ * Returns the message of the first member that failed. If the member has set no message, it returns
+ * the text of its error. If no member has failed, it returns NULL, with one exception: after a join
+ * that returned FL_ETASK, it returns the text of what ended members early. The result is valid
+ * until the next submit or start.
  */
 FL_API const char *fl_group_message(const fl_group *g);
 

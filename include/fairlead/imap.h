@@ -14,8 +14,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Lazy map: runs a task for many arguments, and returns the results one by one while the rest is
- * being computed.
+ * Lazy map: runs a task for many arguments, and returns the results one by one. It computes further
+ * results meanwhile.
  *
  *     FL_SCOPED(fl_imap) *it = NULL;
  *     rc = count_primes_imap(pool, parts, 64, &it, NULL);             // check
@@ -133,8 +133,8 @@ FL_INLINE FL_MUST_CHECK int fl_imap_next(fl_imap *_it, size_t *_index, void *_re
 FL_API FL_MUST_CHECK int fl_imap_try_next(fl_imap *it, size_t *index, void *result);
 
 /*
- * Returns the error of the task for which FL_ETASK was last returned, with the values that
- * fl_future_error() has for a task. It returns 0 if FL_ETASK was not returned yet.
+ * Returns the error of the task for which FL_ETASK was last returned. The values are those of
+ * fl_future_error(). It returns 0 if FL_ETASK was not returned yet.
  */
 FL_API int fl_imap_error(const fl_imap *it);
 

@@ -81,9 +81,9 @@ FL_API FL_MUST_CHECK int fl_mpmc_try_put(fl_mpmc *q, const void *item);
 FL_API FL_MUST_CHECK int fl_mpmc_try_get(fl_mpmc *q, void *item);
 
 /*
- * Puts copies of the first items of the array `items`, as many as there are free slots and at most
- * `n`. It stores in `*count` how many `q` has taken, whatever the result. The items keep their
- * order, and no other items come between. Returns:
+ * Puts copies of up to `n` items, as many as there are free slots. They are the first of the array
+ * `items`. The call stores in `*count` how many `q` has taken, whatever the result. The items keep
+ * their order, and no other items come between. Returns:
  *   0        `q` has taken all items
  *   -EAGAIN  `q` has taken some items and is full, or has taken none because it is full
  *   -EBUSY   `q` has taken no item: the next slot is in use, because a get in progress still reads

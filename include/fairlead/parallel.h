@@ -30,9 +30,10 @@ typedef struct fl_parallel_config {
 } fl_parallel_config;
 
 /*
- * Calls body(state, from, to) for parts of the range from `begin` to `end` - 1. Together the parts
- * are all numbers of the range, each once. The calls come in any order, several at a time.
- * fl_parallel_for() blocks the calling context until all calls have returned. `config` may be NULL.
+ * Calls a function for the numbers from `begin` to `end` - 1, part by part. It calls body(state,
+ * from, to), for the numbers `from` to `to` - 1. Together the parts are all numbers of the range,
+ * each once. The calls come in any order, several at a time. fl_parallel_for() blocks the calling
+ * context until all calls have returned. `config` may be NULL.
  *
  * In a task of `e`, the loop runs on that task's worker and on idle workers. If the caller runs no
  * task, it may itself make calls beside the workers, as a task with FL_FULL_RUN does, unless `e`
@@ -78,11 +79,11 @@ typedef struct fl_reduction {
 #define FL_REDUCTION_MAX 256
 
 /*
- * Computes one value from the range of numbers from `begin` to `end` - 1, and stores it in `*value`
- * if all calls succeed. The parts of the range are processed as in fl_parallel_for(). Each part
- * gets a value by `body`, and `combine` makes one value of them, in the order of the numbers. The
- * parts are different in each run. The call blocks the calling context until all calls have
- * returned. Returns:
+ * Computes one value from the numbers from `begin` to `end` - 1. The value is stored in `*value` if
+ * all calls succeed. The parts of the range are processed as in fl_parallel_for(). Each part gets a
+ * value by `body`, and `combine` makes one value of them, in the order of the numbers. The parts
+ * are different in each run. The call blocks the calling context until all calls have returned.
+ * Returns:
  *   0         `*value` is the value of the range
  *   FL_ETASK  a call returned another value than 0, and no further calls were begun
  *   -E2BIG    the value has more than FL_REDUCTION_MAX bytes
@@ -171,8 +172,9 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
 }
 
 /*
- * Calls f(a) on the calling thread, and g(b) after it or, on another worker of the same executor,
- * beside it. It blocks the calling context until both have returned, even after a cancel.
+ * Calls f(a) and g(b), and waits for both. f is called on the calling thread. g is called after it
+ * or, on another worker of the same executor, beside it. The call blocks the calling context until
+ * both have returned, even after a cancel.
  *
  * If f fails, a g that has not begun is not called, and the cancel scope of a running g is
  * requested. If g fails, f goes on.

@@ -205,10 +205,10 @@ FL_API FL_MUST_CHECK int fl_queue_try_get(fl_queue *q, void *item);
 FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Puts copies of the `n` items of the array `items`, in their order, and stores in `*count` how
- * many `q` has taken. It stores `*count` whatever the result. fl_queue_put_many() and
- * fl_queue_put_many_until() block the calling context until all items are in.
- * fl_queue_try_put_many() never waits. Items of other producers may come between. Returns:
+ * Puts copies of the `n` items of the array `items`, in their order. It stores in `*count` how many
+ * `q` has taken, whatever the result. fl_queue_put_many() and fl_queue_put_many_until() block the
+ * calling context until all items are in. fl_queue_try_put_many() never waits. Items of other
+ * producers may come between. Returns:
  *   0            `q` has taken all items
  *   -EAGAIN      only fl_queue_try_put_many(): there was no space for the rest
  *   -ECANCELED   the wait for space for the rest was cancelled
@@ -223,9 +223,9 @@ FL_API FL_MUST_CHECK int fl_queue_put_many_until(fl_queue *q, const void *items,
                                                  fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Gets up to `n` items, which follow each other in the order of `q`, and stores in `*count` how
- * many. fl_queue_get_many() and fl_queue_get_many_until() block the calling context until there is
- * at least one item; they do not wait for more. fl_queue_try_get_many() never waits. Returns:
+ * Gets up to `n` items, and stores in `*count` how many. The items follow each other in the order
+ * of `q`. fl_queue_get_many() and fl_queue_get_many_until() block the calling context until there
+ * is at least one item; they do not wait for more. fl_queue_try_get_many() never waits. Returns:
  *   0            there was at least one item, or `n` is 0
  *   -EAGAIN      only fl_queue_try_get_many(): `q` is empty
  *   -ECANCELED   the wait was cancelled

@@ -76,9 +76,9 @@ FL_API FL_MUST_CHECK int fl_spsc_try_put(fl_spsc *q, const void *item);
 FL_API FL_MUST_CHECK int fl_spsc_try_get(fl_spsc *q, void *item);
 
 /*
- * Puts copies of the first items of the array `items`, as many as fit and at most `n`. It stores in
- * `*count` how many `q` has taken, whatever the result. The consumer finds them all at once. Only
- * the producer may call it. Returns:
+ * Puts copies of up to `n` items, as many as there is space for. They are the first of the array
+ * `items`. The call stores in `*count` how many `q` has taken, whatever the result. The consumer
+ * finds them all at once. Only the producer may call it. Returns:
  *   0        `q` has taken all items
  *   -EAGAIN  `q` has no space for the rest
  */

@@ -73,10 +73,10 @@ FL_API bool fl_task_is_cancelled(const fl_task_ctx *ctx);
 FL_API fl_cancel_token *fl_task_token(fl_task_ctx *ctx);
 
 /*
- * Returns the region `regions[i]` of the executor's config, as it is mapped in the process that
- * runs the task. It returns NULL if there is no such region. The region is the executor's and must
- * not be freed. It is valid until the function of the task returns. Data in a region need not be
- * copied: pass its offset in the region as the argument.
+ * Returns the region `regions[i]` of the executor's config. It is the mapping in the process that
+ * runs the task. The result is NULL if there is no such region. The region is the executor's and
+ * must not be freed. It is valid until the function of the task returns. Data in a region need not
+ * be copied: pass its offset in the region as the argument.
  */
 FL_API struct fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i);
 

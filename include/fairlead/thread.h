@@ -62,12 +62,12 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread **t, fl_thread_function *func
                                          const fl_thread_config *config);
 
 /*
- * Waits until the function of the thread has ended, stores its result in `*result` unless `result`
- * is NULL, and frees the handle. The result of a function that left by pthread_exit() or
- * pthread_cancel() is -ECANCELED. fl_thread_join() and fl_thread_join_until() block the calling
- * context; fl_thread_try_join() does not wait for the end of the function. When the function has
- * ended, all three wait for the destructors of the thread's thread-specific data, whatever the
- * deadline. Returns:
+ * Waits until the function of the thread has ended, and frees the handle. The function's result is
+ * stored in `*result`, unless `result` is NULL. The result of a function that left by
+ * pthread_exit() or pthread_cancel() is -ECANCELED. fl_thread_join() and fl_thread_join_until()
+ * block the calling context; fl_thread_try_join() does not wait for the end of the function. When
+ * the function has ended, all three wait for the destructors of the thread's thread-specific data,
+ * whatever the deadline. Returns:
  *   0            the thread has ended, and the handle is freed
  *   -EAGAIN      only fl_thread_try_join(): the function still runs
  *   -ECANCELED   the wait was cancelled; the thread can be joined again
@@ -116,9 +116,9 @@ typedef struct fl_thread_info {
 } fl_thread_info;
 
 /*
- * Calls `visit`, unless it is NULL, for each thread of fl_thread_start() that is alive or can be
- * joined, the oldest first, and returns the number of these threads. `visit` must not start, join
- * or detach threads, and must not fork.
+ * Visits all threads of fl_thread_start() that are alive or can be joined, and returns their
+ * number. It calls `visit`, unless that is NULL, for each of these threads, the oldest first.
+ * `visit` must not start, join or detach threads, and must not fork.
  */
 FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg);
 

@@ -89,8 +89,8 @@ FL_API FL_MUST_CHECK int fl_timer_start_every(fl_timer *t, fl_time first, fl_dur
                                               fl_timer_callback *function, void *arg);
 
 /*
- * Returns how many calls of a periodic timer were left out since its start, because the thread was
- * busy.
+ * Returns how many calls of a periodic timer were left out since its start. A call is left out when
+ * the thread was busy until the next call was due.
  */
 FL_API uint64_t fl_timer_missed(const fl_timer *t);
 
