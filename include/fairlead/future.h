@@ -310,8 +310,8 @@ typedef enum fl_wait_mode {
 /*
  * Waits until the futures of the array `f` have ended as `what` says, and returns how many have
  * ended. Both functions block the calling context. A worker runs pending tasks of its own executor
- * during the wait, as in fl_future_wait(). The wait takes at most O(n log n) steps, however many
- * futures are pending or other contexts wait. Returns:
+ * during the wait. The wait takes at most O(n log n) steps, however many futures are pending or
+ * other contexts wait. Returns:
  *   0 or more    how many of the `n` futures have ended by then; 0 if `n` is 0
  *   -ECANCELED   the wait was cancelled
  *   -ETIMEDOUT   the deadline of fl_futures_wait_until() passed

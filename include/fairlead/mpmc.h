@@ -40,9 +40,9 @@ FL_BEGIN_DECLS
  * before the get that made its space. A call that returns -EPIPE sees what was done before the
  * close.
  *
- * Fork: a forked child may use its copy of the ring. If another thread was inside a put or a get at
- * the fork, that call never ends in the child. Gets that reach the item of such a put, and puts
- * that reach the slot of such a get, return -EBUSY for ever.
+ * Fork: a forked child may use its copy of the ring. A put or get in which another thread was at
+ * the fork never ends in the child. If it was a put, gets of the child that reach its item return
+ * -EBUSY for ever. If it was a get, puts of the child that reach its slot return -EBUSY for ever.
  */
 typedef struct fl_mpmc fl_mpmc;
 

@@ -36,10 +36,10 @@ typedef struct fl_parallel_config {
  * context until all calls have returned. `config` may be NULL.
  *
  * In a task of `e`, the loop runs on that task's worker and on idle workers. If the caller runs no
- * task, it may itself make calls beside the workers, as a task with FL_FULL_RUN does, unless `e`
- * has one worker or an initializer. Such a call of the caller forks nothing. The calls have a
- * cancel scope, which is requested when a call fails, at the deadline, and when `cancel` is
- * requested. Returns:
+ * task, it may itself make calls beside the workers, as a submitting thread does with FL_FULL_RUN,
+ * unless `e` has one worker or an initializer. In a call that the caller makes in this way,
+ * fl_parallel_invoke() calls its functions one after the other. The calls have a cancel scope,
+ * which is requested when a call fails, at the deadline, and when `cancel` is requested. Returns:
  *   0            all calls have returned 0, or the range is empty
  *   FL_ETASK     a call returned another value than 0, and no further calls were begun
  *   -ETIMEDOUT   the deadline passed, and some calls were not begun

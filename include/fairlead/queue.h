@@ -46,16 +46,17 @@ FL_BEGIN_DECLS
  *   call that is held up returns after 200 short sleeps, some 20 ms.
  * - Bounded FL_FIFO with `one_producer` and `one_consumer`: the parent's call has not happened, and
  *   the child's next call of the same side takes its place. Until then, a wait of the opposite side
- *   is held up. There is one exception: the parent's call was in its last instructions. In this
- *   case it holds up calls as in other bounded FL_FIFO queues. If that call was a get and the queue
- *   was full, the child may get an item of that get once more after it has emptied the queue, and
+ *   is held up. There is one exception: the parent's call was in its last instructions. A put or
+ *   get of the parent then holds up calls of the child as it does in a bounded FL_FIFO queue
+ *   without `one_producer` and `one_consumer`. If the parent's call was a get and the queue was
+ *   full, the child may get an item of that get once more after it has emptied the queue, and
  *   fl_queue_length() is wrong from then on.
  * - Unbounded FL_FIFO, and FL_RENDEZVOUS: the parent's call has not happened, and holds up nothing.
  *
  * In the child, fl_queue_length() and a join may count the item of a put that was in progress in
  * another thread at the fork. If several threads of the child use a bounded FL_FIFO queue, a call
- * may also return -EOWNERDEAD for another reason: a call of another thread of the child has been
- * stopped for those 20 ms.
+ * may also return -EOWNERDEAD because a call of another thread of the child has been stopped for 20
+ * ms.
  */
 typedef struct fl_queue fl_queue;
 
@@ -92,7 +93,7 @@ typedef enum fl_queue_order {
  *
  * The memory of FL_FIFO consists of segments of about 8 KiB: at least one, and one in reserve. A
  * drained segment is freed at once unless a hazard pointer protects it. Each thread that has used
- * such a queue protects at most two segments, until it uses another such queue or ends.
+ * an unbounded FL_FIFO queue protects at most two segments, until it uses another one or ends.
  *
  * With the other orders the items are in an array, which a put moves under the lock when it must
  * grow. The items of one fl_queue_put_many() go in together.

@@ -128,8 +128,8 @@ FL_API FL_MUST_CHECK int fl_sem_try_acquire_n(fl_sem *s, uint32_t n);
 FL_API void fl_sem_release(fl_sem *s);
 
 /*
- * Releases `n` permits in one step, and wakes those waiters that get their permits by it. It
- * panics, and releases none, if `s` would exceed its limit.
+ * Releases `n` permits in one step, and wakes the waiters that get their permits by it. It panics,
+ * and releases none, if `s` would exceed its limit.
  */
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
 
