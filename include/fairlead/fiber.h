@@ -30,11 +30,11 @@ FL_BEGIN_DECLS
  * Only the thread of the fiber's loop may call functions that take a fiber, unless their comments
  * say otherwise.
  *
- * What belongs to the fiber: errno, the cancel scope, locals (fl_local), and the C++ exceptions
- * that it handles. So a fiber may wait in a catch block and in a destructor. What belongs to the
- * thread: the signal mask, thread-local variables and pthread mutexes. So a pthread mutex that is
- * held during a wait may make all fibers hang. A system call that blocks stops the whole loop;
- * fl_to_thread() makes such a call on another thread.
+ * Each fiber has its own errno, cancel scope, locals (fl_local), and C++ exceptions that it
+ * handles. So a fiber may wait in a catch block and in a destructor. The signal mask, thread-local
+ * variables and pthread mutexes belong to the thread. So a pthread mutex that is held during a wait
+ * may make all fibers hang. A system call that blocks stops the whole loop; fl_to_thread() makes
+ * such a call on another thread.
  *
  * Each fiber has a cancel token, which fl_fiber_cancel() requests. It is the fiber's cancel scope
  * at first.

@@ -21,9 +21,8 @@ FL_BEGIN_DECLS
  * its deadline has no deadline. This holds for the deadline of a call, of a config, of a cancel
  * token and of a group. A deadline in the past, such as FL_NO_WAIT, makes a call try once.
  *
- * A deadline ends a wait, not a program. A call that can succeed at once does so, even after its
- * deadline, as pthread_mutex_timedlock() does. So a loop that must end at a deadline looks at the
- * clock, too:
+ * A deadline only ends waits. A call that can succeed at once does so, even after its deadline, as
+ * pthread_mutex_timedlock() does. So a loop that must end at a deadline looks at the clock, too:
  *
  *     while (!fl_time_is_past(end) && fl_sem_acquire_until(&slots, end, NULL) == 0)
  *
