@@ -25,8 +25,8 @@ FL_BEGIN_DECLS
  * Check the predicate in a loop all the same: between the signal and the return of the wait,
  * another context may lock the mutex and change the data. A waiter that times out or is cancelled
  * has consumed no signal. A program that drives a loop by fl_loop_run_once() stops the loop's
- * fibers between two calls; contexts that can run are then woken before these fibers, as
- * fl_loop_run_once() describes.
+ * fibers between two calls. Meanwhile, contexts that can run are woken before the fibers of that
+ * loop; fl_loop_run_once() describes this.
  *
  * Every wait returns with the mutex locked, whatever its result. Neither a deadline nor a cancel
  * ends the lock of the mutex at the end of a wait.

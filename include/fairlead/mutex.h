@@ -25,8 +25,8 @@ FL_BEGIN_DECLS
  * Fairness: the wait queue is FIFO. A running thread may overtake the first waiter for about a
  * millisecond; after that time the mutex is handed over to the first waiter. The fibers of one loop
  * acquire the mutex in FIFO order, except that fl_mutex_try_lock() may overtake. A program that
- * drives a loop by fl_loop_run_once() stops the loop's fibers between two calls; contexts that can
- * run then go before these fibers, as fl_loop_run_once() describes.
+ * drives a loop by fl_loop_run_once() stops the loop's fibers between two calls. Meanwhile,
+ * contexts that can run go before the fibers of that loop; fl_loop_run_once() describes this.
  *
  * Memory order: a lock acquires what the previous unlock released. The last access of an unlock to
  * the memory of the mutex is the instruction that frees the mutex, so the next owner may destroy

@@ -31,8 +31,8 @@ FL_BEGIN_DECLS
  * running thread may overtake the queue until the first waiter has waited for about a millisecond;
  * if the waiter has no CPU, this may take longer. A fiber overtakes only while a thread that was
  * woken is about to lock. A program that drives a loop by fl_loop_run_once() stops the loop's
- * fibers between two calls; contexts that can run then go before these fibers, as
- * fl_loop_run_once() describes.
+ * fibers between two calls. Meanwhile, contexts that can run go before the fibers of that loop;
+ * fl_loop_run_once() describes this.
  *
  * Scaling: when threads often read at the same time, the lock becomes biased to its readers. A
  * thread that reads a biased lock writes to no memory that another reader uses, so readers on many
