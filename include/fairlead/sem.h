@@ -124,7 +124,10 @@ FL_INLINE FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *_s, uint32_t _n)
  */
 FL_API FL_MUST_CHECK int fl_sem_try_acquire_n(fl_sem *s, uint32_t n);
 
-/* Releases one permit, and wakes the first waiter. It panics if `s` would exceed its limit. */
+/*
+ * Releases one permit, and wakes the first waiter if there are now permits enough for it. It panics
+ * if `s` would exceed its limit.
+ */
 FL_API void fl_sem_release(fl_sem *s);
 
 /*
