@@ -176,14 +176,15 @@ FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);
 FL_API extern const fl_on_type fl__on_thread;
 
 /*
- * Returns how many CPUs the calling thread may use, at least 1. This is the least of three numbers:
- * the CPUs in its affinity mask; the quota of its control groups (version 1 or 2), rounded up; and
- * the number in the environment variable FL_CPUS, by which whoever starts the program limits it from
- * outside. An executor that is created without a number of workers has so many.
+ * Returns how many CPUs the calling thread may use, at least 1. The result is the least of three
+ * numbers: the CPUs in its affinity mask; the quota of its control groups (version 1 or 2), rounded
+ * up; and the number in the environment variable FL_CPUS, by which an operator limits the program
+ * from outside. An executor that is created without a number of workers has this many workers.
  *
- * Does not wait, but reads files in each call. The first call reads FL_CPUS, so no other thread may
- * change the environment meanwhile; later changes have no effect. A text that is not a number of 1
- * or more is ignored with a warning. A program that has more rights than its user ignores FL_CPUS.
+ * The call does not wait, but it reads files each time. The first call reads FL_CPUS, so no other
+ * thread may change the environment during that call; later changes have no effect. A text that is
+ * not a number of 1 or more is ignored, with a warning. A program that runs with more rights than
+ * its user (set-user-ID, say) ignores FL_CPUS.
  */
 FL_API unsigned fl_cpu_count(void);
 
