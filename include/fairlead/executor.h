@@ -32,7 +32,7 @@ struct fl_shm; /* fairlead/shm.h */
  * A task may submit tasks to its own executor and wait for them, even if the executor has a single
  * worker.
  *
- * Every function of this header panics if the executor is NULL, except fl_executor_free().
+ * Every function that takes an executor panics if it is NULL, except fl_executor_free().
  */
 typedef struct fl_executor fl_executor;
 
@@ -159,8 +159,8 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  *     fl_submit_config within = { .deadline = fl_after(FL_S(5)) };
  *     rc = count_primes_submit_with(pool, range, &f, &within);        // check
  *
- * A deadline that passes ends a task in one of two ways. The request of the task's token and the
- * deadline or cancel of its group do the same.
+ * When the deadline passes, the task ends in one of two ways. A request of the task's token, and
+ * the deadline or a cancel of its group, have the same effect:
  *
  * - A task that has not started ends as cancelled, at the latest when it would be started.
  * - For a running task fl_task_is_cancelled() becomes true, and its waits return -ECANCELED. The
@@ -181,7 +181,7 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  *               message that says why. After a deadline it is not tried again (`max_attempts`).
  */
 typedef struct fl_submit_config {
-	fl_time deadline;
+	fl_time deadline; /* of the task; FL_FOREVER: none */
 	/* A request of this token cancels the task. NULL: none. The token must outlive the task. */
 	fl_cancel_token *cancel;
 	/*
@@ -238,9 +238,9 @@ typedef struct fl_map_config {
 	 * fewer if the results of a chunk would exceed 64 KiB.
 	 */
 	size_t chunk;
-	fl_time deadline;
+	fl_time deadline;        /* of the whole map; FL_FOREVER: none */
 	fl_cancel_token *cancel; /* NULL: the caller's scope; FL_SHIELDED: none */
-	fl_map_error *error;     /* filled in when the result is FL_ETASK; may be NULL */
+	fl_map_error *error;     /* where FL_ETASK stores the failure; may be NULL */
 	uintptr_t more_[4];
 } fl_map_config;
 

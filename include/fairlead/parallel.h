@@ -22,8 +22,8 @@ FL_BEGIN_DECLS
  * The range is split when a worker is idle, so you need not choose the size of the parts.
  */
 typedef struct fl_parallel_config {
-	size_t grain; /* the most numbers in a call of the body; 0: the library measures and chooses */
-	fl_time deadline;
+	size_t grain;            /* the most numbers in a call of the body; 0: the library measures and chooses */
+	fl_time deadline;        /* of the whole loop; FL_FOREVER: none */
 	fl_cancel_token *cancel; /* NULL: the caller's scope; FL_SHIELDED: none */
 	int *error;              /* where FL_ETASK stores the error of the call; may be NULL */
 	uintptr_t more_[4];
