@@ -142,7 +142,7 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *   -ETIMEDOUT   the group's deadline passed before all members had done their work
  *   -ECANCELED   before all members had done their work, the caller's scope or the scope in which
  *                the group began was requested; or fl_executor_cancel_pending() cancelled a task
- *   -EDEADLK     the caller is a member of the group, or inside of one; or the caller's scope is
+ *   -EDEADLK     the caller is a member of the group, or runs within one; or the caller's scope is
  *                below the group's token, as a timeout is that was begun in that scope; or the
  *                remaining members are fibers of a loop on the calling thread, and the caller is no
  *                fiber of it
