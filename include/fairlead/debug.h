@@ -68,6 +68,7 @@ FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 
 /*
  * Prints what waits for what, to the descriptor `fd`. It prints four things:
+ *
  * - each wait: the waiting context, the object, the object's holder, how long the wait lasts, and
  *   the stack;
  * - all held locks;

@@ -30,10 +30,10 @@ typedef struct fl_parallel_config {
 } fl_parallel_config;
 
 /*
- * Calls a function for the numbers from `begin` to `end` - 1, part by part. It calls body(state,
- * from, to), for the numbers `from` to `to` - 1. Together the parts are all numbers of the range,
- * each once. The calls come in any order, several at a time. fl_parallel_for() blocks the calling
- * context until all calls have returned. `config` may be NULL.
+ * Calls a function for the numbers from `begin` to `end` - 1, part by part. Each call, body(state,
+ * from, to), processes the numbers from `from` to `to` - 1. Together the parts are all numbers of
+ * the range, each once. The calls come in any order, several at a time. fl_parallel_for() blocks
+ * the calling context until all calls have returned. `config` may be NULL.
  *
  * In a task of `e`, the loop runs on that task's worker and on idle workers. If the caller runs no
  * task, it may itself make calls beside the workers, as a submitting thread does with FL_FULL_RUN,

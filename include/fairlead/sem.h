@@ -49,7 +49,7 @@ FL__ASSERT_SIZE(fl_sem, 8);
 /* clang-format on */
 
 /*
- * Makes `s` a semaphore with `permits` permits and without a bound. Returns:
+ * Makes `s` a semaphore with `permits` free permits and without a bound. Returns:
  *   0        `s` is a semaphore
  *   -EINVAL  `permits` is above FL_SEM_MAX
  */
@@ -63,7 +63,7 @@ FL_INLINE FL_MUST_CHECK int fl_sem_init(fl_sem *_s, uint32_t _permits)
 }
 
 /*
- * Makes `s` a semaphore with `permits` permits that never has more than `bound`. Returns:
+ * Makes `s` a semaphore with `permits` free permits that never has more than `bound`. Returns:
  *   0        `s` is a semaphore
  *   -EINVAL  `bound` is 0, above FL_SEM_MAX, or below `permits`
  */

@@ -56,6 +56,7 @@ FL_API fl_time fl_now(void);
 
 /*
  * Returns the time that is `d` after `t`. Four results are special:
+ *
  * - If `t` is FL_FOREVER, the result is FL_FOREVER.
  * - If the sum is too large for an fl_time, the result is FL_FOREVER.
  * - If the sum is too small, the result is FL_NO_WAIT.
