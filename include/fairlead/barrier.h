@@ -58,9 +58,9 @@ FL__ASSERT_SIZE(fl_barrier, 16 + 2 * sizeof(void *));
 /* clang-format on */
 
 /*
- * Makes `b` a barrier for `parties` contexts, 1 to INT_MAX. fl_barrier_init_with_action() also gives
- * it an action, unless `action` is NULL. The last party of each phase calls action(arg), in its own
- * context and cancel scope, without a lock held.
+ * Makes `b` a barrier for `parties` contexts, 1 to INT_MAX. fl_barrier_init_with_action() gives it
+ * an action, too, unless `action` is NULL. The last party of each phase calls action(arg), in its
+ * own context and cancel scope, without a lock held.
  *
  * The action must not wait at `b`, and must not destroy it. An action that fails calls
  * fl_barrier_abort(b), and then all parties of the phase get -EPIPE. They also get -EPIPE if the
