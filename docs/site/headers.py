@@ -62,8 +62,8 @@ def fit(text, width):
     for line in text.replace("\t", "    ").split("\n"):
         member = re.match(r"( +)(\S.*?|) *(/\*.*\*/)$", line)
         inside = re.match(r"( +)\*(?!/) ?(.*)", line)
-        if inside and paragraph and inside[2] and not re.match("- |  ", inside[2]) and paragraph[1]:
-            paragraph[1] += " " + inside[2]
+        if inside and paragraph and inside[2] and not re.match("- " if paragraph[1].startswith("- ") else "- |  ", inside[2]) and paragraph[1]:
+            paragraph[1] += " " + inside[2].strip()
             continue
         if paragraph:
             lines += textwrap.wrap(paragraph[1], width, initial_indent=paragraph[0] + "* ",

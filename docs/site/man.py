@@ -90,9 +90,9 @@ def split_results(parts):
 
 
 def purpose(unit):
-    """What the first name of a unit does: the first sentence of its comment, without the call that it may begin with."""
+    """What the first name of a unit does: the first sentence of its comment, without the names and the "is" that it may begin with."""
     text = next((content for kind, content in unit.blocks if kind == "text"), "")
-    said = re.sub(rf"^((?:{'|'.join(unit.names())})(\([^()]*\))?(, |: | ))+", "", headers.sentence(text))
+    said = re.sub(rf"^((?:{'|'.join(unit.names())})(\([^()]*\))?(, |: | and | ))+((is|are) )?", "", headers.sentence(text))
     return said[:1].upper() + said[1:] if said[:3] != "fl_" else said
 
 

@@ -15,27 +15,32 @@
 FL_BEGIN_DECLS
 
 /*
- * Barrier: a fixed number of contexts, the parties, wait for each other, again and again.
+ * Barrier: a fixed number of contexts (threads or fibers), the parties, wait for each other, again
+ * and again.
  *
  *     fl_barrier turn;
  *     rc = fl_barrier_init(&turn, 4);         // check
  *     rc = fl_barrier_wait(&turn);            // 0, 1, 2 or 3, different in each of the four
  *
- * A barrier breaks when a waiter gives up (timeout, cancel), or by fl_barrier_abort(): all its
- * waiters and all later ones get -EPIPE, until fl_barrier_reset(). Once one waiter has returned
- * with a number, and no context will wait again, the barrier may be destroyed.
+ * Each round of waits is a phase. A phase is complete when all parties have arrived; then all of
+ * them pass, and the next phase begins.
  *
- * The last party of each phase calls the action, if there is one, before any party passes.
+ * A barrier may have an action. The last party of each phase calls the action before any party
+ * passes.
  *
  *     rc = fl_barrier_init_with_action(&turn, 4, merge_parts, &parts);        // check
  *
- * The phase is complete when the action begins: a waiter that times out or is cancelled then waits
- * for the end of the action, and passes. fl_barrier_abort() and fl_barrier_reset() still fail the
- * phase: its parties get -EPIPE. A context that arrives while the action runs waits for the next
- * phase; if it gives up, the barrier breaks for later waits.
+ * The phase is complete when the action begins. A waiter that then times out or is cancelled waits
+ * for the end of the action and passes. But fl_barrier_abort() and fl_barrier_reset() still fail
+ * the phase, and its parties get -EPIPE. A context that arrives while the action runs waits for the
+ * next phase. If it gives up, the barrier breaks for later waits.
  *
- * Memory order: the action acquires what each party released by its wait; all parties acquire what
- * parties and action released.
+ * A barrier breaks when a waiter gives up (timeout, cancel), or by fl_barrier_abort(). All its
+ * waiters and all later ones then get -EPIPE, until fl_barrier_reset(). The barrier may be
+ * destroyed once one waiter has returned with a number and no context will wait again.
+ *
+ * Memory order: the action acquires what each party released by its wait. All parties acquire what
+ * the parties and the action released.
  */
 typedef struct fl_barrier {
 	uint32_t parties_;
@@ -48,16 +53,20 @@ typedef struct fl_barrier {
 FL__ASSERT_SIZE(fl_barrier, 16 + 2 * sizeof(void *));
 
 /* clang-format off */
-/* Initialises a barrier without an action. */
+/* Initializes a barrier of `parties` parties without an action. */
 #define FL_BARRIER_INIT(parties) { (uint32_t)(parties), 0, 0, 0, 0, 0 }
 /* clang-format on */
 
 /*
- * Makes `b` a barrier for `parties` (1 to INT_MAX), with an action; NULL, or the second form: none.
- * The last party calls action(arg) in its own context and cancel scope, without a lock held. An
- * action that fails calls fl_barrier_abort(b): then all parties of the phase get -EPIPE. So they do
- * if the action ends its thread, by pthread_exit() or pthread_cancel(). The action must not wait at
- * `b`, nor destroy it. Returns 0, -EINVAL.
+ * Makes `b` a barrier for `parties` contexts, 1 to INT_MAX. fl_barrier_init_with_action() gives it
+ * an action, too, unless `action` is NULL. The last party of each phase calls action(arg), in its
+ * own context and cancel scope, without a lock held.
+ *
+ * The action must not wait at `b`, and must not destroy it. An action that fails calls
+ * fl_barrier_abort(b), and then all parties of the phase get -EPIPE. They also get -EPIPE if the
+ * action ends its thread, by pthread_exit() or pthread_cancel(). Returns:
+ *   0        `b` is a barrier
+ *   -EINVAL  `parties` is 0 or above INT_MAX
  */
 FL_INLINE FL_MUST_CHECK int fl_barrier_init_with_action(fl_barrier *_b, uint32_t _parties, void (*_action)(void *arg),
                                                         void *_arg)
@@ -76,17 +85,18 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *_b, uint32_t _parties)
 }
 
 /*
- * Ends `b`. Requires that no context waits at `b` and no action runs. Debugging checks it:
- * fairlead/defs.h, "Destroy".
+ * Ends the life of `b`. The call requires that no context waits at `b` and no action runs. While
+ * debugging is on, it panics if that is not so (fairlead/defs.h, "Destroy").
  */
 FL_API void fl_barrier_destroy(fl_barrier *b);
 
 /*
- * Waits until all parties have arrived and the action has returned. Blocks the calling context.
- * Panics when `b` has no parties. Returns:
- *   0 to parties - 1  the order of arrival
- *   -EPIPE            `b` was broken, or breaks or is reset during the wait
- *   -ECANCELED        cancelled; `b` breaks, as after -ETIMEDOUT
+ * Waits until all parties have arrived and the action has returned. Both functions block the
+ * calling context. They panic if `b` has no parties. Returns:
+ *   0 to parties - 1  the place of the caller in the order of arrival
+ *   -EPIPE            `b` was broken, or was broken or reset during the wait
+ *   -ECANCELED        the wait was cancelled, and `b` is now broken
+ *   -ETIMEDOUT        the deadline of fl_barrier_wait_until() passed, and `b` is now broken
  */
 FL_API FL_MUST_CHECK int fl_barrier_wait_until(fl_barrier *b, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_barrier_wait(fl_barrier *_b)
@@ -95,20 +105,27 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_wait(fl_barrier *_b)
 }
 
 /*
- * Arrives only if the caller is the last party, which runs the action. Returns:
+ * Arrives at `b` only if the caller is the last party, and then runs the action. It never waits for
+ * other parties. It panics if `b` has no parties. Returns:
  *   parties - 1  the phase is complete
  *   -EAGAIN      other parties are missing, or the action runs
- *   -EPIPE       as fl_barrier_wait()
+ *   -EPIPE       `b` is broken; or it was broken or reset while the action ran
  */
 FL_API FL_MUST_CHECK int fl_barrier_try_wait(fl_barrier *b);
 
-/* Breaks `b`: its waiters get -EPIPE. Does not wait for a running action. */
+/*
+ * Breaks `b`: its waiters get -EPIPE, and so do all later waits until fl_barrier_reset(). It does
+ * not wait for a running action.
+ */
 FL_API void fl_barrier_abort(fl_barrier *b);
 
-/* Makes `b` unbroken and empty; its waiters get -EPIPE. A running action delays the next phase. */
+/*
+ * Makes `b` unbroken and empty. Contexts that wait at `b` get -EPIPE. If the action runs, the next
+ * phase begins after it.
+ */
 FL_API void fl_barrier_reset(fl_barrier *b);
 
-/* Whether `b` is broken. */
+/* Returns whether `b` is broken. The answer may be out of date at once. */
 FL_INLINE bool fl_barrier_is_broken(const fl_barrier *_b)
 {
 	return fl__load_relaxed(&_b->broken_); /* may be stale at once */

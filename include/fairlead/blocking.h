@@ -7,46 +7,57 @@
 FL_BEGIN_DECLS
 
 /*
- * Blocking section: a task is about to block where Fairlead cannot see it, as in read(2).
+ * Blocking section: the part of a task that blocks where the library cannot see it, as in read(2).
+ * During the section another worker may run tasks in place of the blocked one.
  *
  *     {
  *             FL_BLOCKING();                          // until the end of the block
  *             n = read(file, bytes, sizeof bytes);
  *     }
  *
- * During a section another worker of the thread executor may run tasks in place of this one. At
- * most `.workers` are active at a time; a worker in a section is not counted. So the executor may
- * have up to FL_WORKERS_MAX threads. After the section the task goes on at once. If no thread can
- * be started, no error is reported. Sections may nest. A section locks a mutex twice: use it for
- * what takes longer than some microseconds.
+ * A thread executor runs at most `.workers` tasks at a time. A worker in a blocking section does
+ * not count against this bound, so another worker may run a task meanwhile. The executor may have
+ * up to FL_WORKERS_MAX threads for that. After the section the task goes on at once. If no thread
+ * can be started, no error is reported. Sections may be nested. A section locks a mutex twice, so
+ * use it for what takes longer than some microseconds.
  *
- * As soon as they sleep, some waits of the library are sections, too: waits for futures, and for
- * FL_ON_FUTURE(), FL_ON_THREAD(), FL_ON_GROUP() and FL_ON_PROCESS(); joins of threads, processes,
- * groups, queues and executors; and a loop that the task runs, while the loop is idle. So tasks
- * that wait for each other do not deadlock, however few workers there are. A worker that waits for
- * a pending task of its own executor runs that task instead. Waits for locks, conditions, items of
- * queues, and the like are no sections.
+ * Some waits of the library are blocking sections, too, as soon as they sleep:
  *
- * A thread executor is starved while tasks are pending (or a submit waits for a worker) and all
- * active workers have slept for 5 ms in waits of the library, of any kind; one for a shared object
- * counts unless it is FL_SHIELDED. Then another worker stands in for a sleeping one, and one more
- * each 50 ms while the executor stays starved, up to 64 and up to FL_WORKERS_MAX threads. If none
- * may stand in, the log says so once. If no thread can be started, the executor tries again each
- * 50 ms if its tasks were pending when its workers began to sleep, and else at the next submit.
+ * - waits for futures, and waits for FL_ON_FUTURE(), FL_ON_THREAD(), FL_ON_GROUP() and
+ *   FL_ON_PROCESS();
+ * - joins of threads, processes, groups, queues and executors;
+ * - a loop that the task runs, while the loop is idle.
  *
- * Executors over processes and MPI have no stand-ins: each task that waits for another needs a
- * worker.
+ * So tasks that wait for each other do not deadlock, however few workers there are. A worker that
+ * waits for a pending task of its own executor runs that task instead. Waits for locks, conditions,
+ * items of queues, and similar objects are not sections.
  *
- * Sections do nothing on other executors, outside of tasks, and in a fiber, which must not block.
+ * An executor may also need help when its tasks sleep in other waits of the library. A thread
+ * executor is starved when tasks are pending (or a submit waits for a worker) and all active
+ * workers have slept for 5 ms in waits of the library of any kind; a wait for a shared object
+ * counts unless it is FL_SHIELDED. The executor then starts another worker in place of a sleeping
+ * one, and one more each 50 ms while it stays starved, up to 64 in all and up to FL_WORKERS_MAX
+ * threads. When it may start no more, the log says so once. If no thread can be started, the
+ * executor tries again: each 50 ms if its tasks were pending when its workers began to sleep, and
+ * otherwise at the next submit.
+ *
+ * Executors over processes and MPI have no such extra workers: each task that waits for another
+ * needs a worker of its own.
+ *
+ * A section has no effect on other executors, outside of tasks, and in a fiber. A fiber must not
+ * block.
  */
 
-/* Begins a section, which the same task must end. */
+/* Begins a blocking section. The same task must end it by fl_blocking_end(). */
 FL_API void fl_blocking_begin(void);
 
-/* Ends a section. Panics on a worker that is in no section. */
+/* Ends a blocking section. It panics on a worker that is in no section. */
 FL_API void fl_blocking_end(void);
 
-/* A declaration: a section until the end of the block, however the block is left. */
+/*
+ * FL_BLOCKING() is a declaration that makes the rest of the enclosing block a blocking section. The
+ * section ends when the block is left in any way but longjmp() and pthread_exit().
+ */
 #define FL_BLOCKING()                                                                                                  \
 	__attribute__((__cleanup__(fl__blocking_end), __unused__)) char FL__UNIQUE(fl__blocking_) = fl__blocking_begin()
 

@@ -12,23 +12,27 @@
 FL_BEGIN_DECLS
 
 /*
- * Cancel token: asks waits to give up. Tokens form a tree. A request reaches the token and all its
- * descendants, for ever: each wait that would block under the token returns -ECANCELED.
+ * Cancel token: asks waits and tasks to end before they have what they wait for.
  *
  *     fl_cancel_token stop;
  *     fl_cancel_token_init(&stop, NULL, fl_after(FL_S(5)));
  *     rc = fl_queue_get_until(q, &item, FL_FOREVER, &stop);   // -ECANCELED on request or after 5 s
  *     fl_cancel_token_destroy(&stop);
  *
+ * Tokens form a tree. A request of a token reaches the token and all its descendants, and stays for
+ * ever: from then on, each wait under one of these tokens that would have to block returns
+ * -ECANCELED.
+ *
+ * Every context (a thread or a fiber) has a cancel scope: one token, or none. A wait without a
+ * token argument observes the scope of its context. For a token argument, NULL means the scope, and
+ * FL_SHIELDED means that the wait observes no token.
+ *
  * A call that sleeps when its token is requested returns -ECANCELED and consumes nothing: an item,
  * a permit or a wake that comes after the request is left for other contexts. A call that was woken
- * before the request may still succeed. A barrier wait that all parties have reached returns as
- * usual, and a condition wait locks its mutex before it returns.
+ * before the request may still succeed. Two waits are special. A barrier wait that all parties have
+ * reached returns as usual. A condition wait locks its mutex before it returns.
  *
- * Every context (thread or fiber) has a cancel scope: a token, or none. Where a call takes a token,
- * NULL means the scope, and FL_SHIELDED means no token.
- *
- * All-zero is a token without parent and deadline. A token must not move while it is in use.
+ * All-zero memory is a token without parent and deadline. A token must not move while it is in use.
  */
 typedef struct fl_cancel_token {
 	uint32_t word_; /* requested, waiters, callbacks */
@@ -42,49 +46,63 @@ typedef struct fl_cancel_token {
 #define FL_CANCEL_TOKEN_INIT { 0, 0, { 0 }, 0, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
-/* As a token argument: the wait cannot be cancelled. */
+/* FL_SHIELDED as a token argument means that the wait cannot be cancelled. */
 FL_API extern fl_cancel_token fl__shielded;
 #define FL_SHIELDED (&fl__shielded)
 
 /*
- * Makes `c` a child of `parent`; NULL: of the context's scope; FL_SHIELDED, or NULL without a
- * scope: a root. `c` counts as requested from `deadline` on. Other threads may use `parent` at the
- * same time. `parent` must outlive `c`.
+ * Makes `c` a token, as a child of `parent`. With `parent` NULL it becomes a child of the calling
+ * context's scope. It becomes a root, without a parent, if `parent` is FL_SHIELDED, or is NULL and
+ * the context has no scope. From `deadline` on, `c` counts as requested; FL_FOREVER means no
+ * deadline.
+ *
+ * The call requires that `parent` exists for as long as `c`. Other threads may use `parent` at the
+ * same time.
  */
 FL_API void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, fl_time deadline);
 
 /*
- * Removes `c` from its tree. Requires that no wait is under `c`, and that no other thread uses `c`.
- * Panics if `c` has a child, or a callback that is neither removed nor started by a request.
+ * Ends the life of `c`, and removes it from its tree. The call requires that no wait is under `c`
+ * and that no other thread uses `c`. It panics if `c` still has a child, or a callback that has
+ * neither been removed nor been started by a request.
  */
 FL_API void fl_cancel_token_destroy(fl_cancel_token *c);
 
 /*
- * Requests `c` and all its descendants, wakes all waits under them, then runs their callbacks. A
- * second request does nothing. Memory order: a release, acquired by each call that sees the
- * request.
+ * Requests `c` and all its descendants. It first wakes all waits under them and then runs their
+ * callbacks, on the calling thread. A second request does nothing.
+ *
+ * Memory order: the request is a release, and each call that sees the request acquires it.
  */
 FL_API void fl_cancel_token_request(fl_cancel_token *c);
 
 /*
- * Whether `c` or an ancestor was requested, or its deadline has passed. NULL: the context's scope;
- * false without one, and for FL_SHIELDED.
+ * Returns whether `c` is requested: by a request of `c` or of an ancestor, or because the deadline
+ * of one of them has passed. NULL stands for the context's scope. The result is false for
+ * FL_SHIELDED, and for NULL if the context has no scope.
  */
 FL_API bool fl_cancel_token_is_requested(const fl_cancel_token *c);
 
 /*
- * The earliest deadline of `c` and its ancestors; FL_FOREVER: none.
- * NULL: the context's scope; FL_FOREVER without one, and for FL_SHIELDED.
+ * Returns the earliest deadline of `c` and its ancestors. It returns FL_FOREVER if none of them has
+ * a deadline. NULL stands for the context's scope. The result is FL_FOREVER for FL_SHIELDED, and
+ * for NULL if the context has no scope.
  */
 FL_API fl_time fl_cancel_token_deadline(const fl_cancel_token *c);
 
-/* Returns the calling context's scope; NULL: none. */
+/* Returns the calling context's cancel scope, or NULL if it has none. */
 FL_API fl_cancel_token *fl_cancel_scope_current(void);
 
-/* Makes `c` the calling context's scope; NULL or FL_SHIELDED: none. Returns the scope before. */
+/*
+ * Makes `c` the calling context's cancel scope, and returns the scope before. NULL or FL_SHIELDED
+ * leaves the context without a scope.
+ */
 FL_API fl_cancel_token *fl_cancel_scope_set(fl_cancel_token *c);
 
-/* FL_CANCEL_SCOPE(&c): makes `c` the calling context's scope until the end of the block. */
+/*
+ * FL_CANCEL_SCOPE(&c) is a declaration that makes `c` the calling context's cancel scope until the
+ * end of the enclosing block.
+ */
 #define FL_CANCEL_SCOPE(c)                                                                                             \
 	__attribute__((__cleanup__(fl__cancel_scope_end), __unused__)) fl_cancel_token *FL__UNIQUE(fl__scope_) =       \
 	    fl_cancel_scope_set(c)
@@ -100,26 +118,28 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
 }
 
 /*
- * Callback of a cancel token: a function that a request runs, to end a wait that is not Fairlead's.
- * As std::stop_callback. Allocates nothing.
+ * Callback of a cancel token: a function that a request of the token runs. It serves to end a wait
+ * that is not one of this library, as std::stop_callback does in C++. It allocates no memory.
  *
  *     fl_cancel_callback cb;
  *     (void)fl_cancel_token_on_request(stop, &cb, interrupt, connection);
  *     rows = run_query(connection);          // another thread may call interrupt(connection)
  *     (void)fl_cancel_callback_remove(&cb);  // from here on it neither runs nor will
  *
- * The function runs at most once, in the context that requests the token or an ancestor, after the
- * waits under the token were woken. The request returns after the function has. A registration and
- * a removal take constant time; a request takes a step for each descendant, wait and callback.
- * Callbacks have no order. A second request does not wait for the first.
+ * The function runs at most once. It runs in the context that requests the token or an ancestor,
+ * after the waits under the token have been woken, and the request returns after the function has.
+ * Several callbacks run in no particular order. A second request does not wait for callbacks that a
+ * first request runs. A registration and a removal take constant time; a request takes a step for
+ * each descendant, wait and callback.
  *
- * The function may lock, wait, request other tokens, register and remove callbacks (its own too),
- * and destroy the token. It must return, and not leave by longjmp() or pthread_exit().
+ * The function may lock, wait, request other tokens, register and remove callbacks (also its own),
+ * and destroy the token. It must return: it must not leave by longjmp() or pthread_exit().
  *
- * A deadline runs no callback; a registration after it counts as one after a request.
+ * The deadline of a token runs no callback. A registration after the deadline has passed runs the
+ * function at once, as a registration after a request does.
  *
- * The library requests tokens, too: of cancelled tasks (also in worker processes), fibers, groups
- * and loops, and of a group with a failed member.
+ * The library requests tokens, too: of cancelled tasks (also in worker processes), of fibers,
+ * groups and loops that are cancelled, and of a group with a failed member.
  */
 typedef struct fl_cancel_callback {
 	void (*function_)(void *arg);
@@ -136,29 +156,36 @@ typedef struct fl_cancel_callback {
 /* clang-format on */
 
 /*
- * Registers `cb`, so that a request of `c` runs `function(arg)`. NULL: the context's scope.
- * Requires that `cb` is not registered; `cb` need not be initialized, and must not move until it is
- * removed. Returns:
- *   true    registered; or `c` is FL_SHIELDED, or NULL without a scope: the function never runs
- *   false   `c` was requested, or its deadline has passed: the function has run in this call
+ * Registers `cb`, so that a request of `c` runs `function(arg)`. NULL stands for the context's
+ * scope. The call requires that `cb` is not registered. `cb` need not be initialized, and must not
+ * move until it is removed. Returns:
+ *   true   `cb` is registered; or the function will never run, because `c` is FL_SHIELDED, or is
+ *          NULL and the context has no scope
+ *   false  `c` was requested, or its deadline has passed: this call has run the function
  *
- * Memory order: the function sees what was written before the registration and before the request.
+ * Memory order: the function sees what was written before the registration and what was written
+ * before the request.
  */
 FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *cb, void (*function)(void *arg),
                                        void *arg);
 
 /*
- * Removes `cb`. Required before its memory is freed, and, unless the function has run, before the
- * token is destroyed. If another context runs the function now, blocks until the function has
- * returned, also if the function has removed `cb` itself, and cannot be cancelled: the caller must
- * hold no lock that the function takes. Only one context at a time may call it for `cb`. If the
- * function registers `cb` again, the removal is of that registration, and does not wait for the
- * earlier call. Returns:
- *   true    the function has not run, and will not; also if `cb` was never registered
- *           (FL_CANCEL_CALLBACK_INIT), or is removed already without having run
- *   false   the function has run, and has returned, unless it is the caller
+ * Removes `cb`, so that its function does not run after the call. Call it before the memory of `cb`
+ * is freed. Call it also before the token is destroyed, unless the function has run.
  *
- * Memory order: after false, what the function wrote is visible.
+ * If another context runs the function now, the call blocks the calling context until the function
+ * has returned, even if the function has removed `cb` itself. A cancel does not end this wait. So
+ * the caller must hold no lock that the function takes. Only one context at a time may call this
+ * function for `cb`.
+ *
+ * If the function registers `cb` again, the removal is of that new registration, and does not wait
+ * for the earlier run of the function. Returns:
+ *   true   the function has not run, and will not. This is also the result if `cb` was never
+ *          registered (FL_CANCEL_CALLBACK_INIT), or is removed already without having run
+ *   false  the function has run and has returned; if the function itself is the caller, it has not
+ *          yet returned
+ *
+ * Memory order: after the result false, the caller sees what the function wrote.
  */
 FL_API bool fl_cancel_callback_remove(fl_cancel_callback *cb);
 
@@ -168,19 +195,20 @@ static inline void fl__scoped_fl_cancel_callback(fl_cancel_callback *_cb)
 }
 
 /*
- * A timeout is one deadline for all waits in a piece of code.
+ * Timeout: one deadline for all waits in a piece of code.
  *
  *     FL_SCOPED(fl_timeout) t = FL_TIMEOUT_INIT;      // ended at the end of the scope
  *     fl_timeout_begin(&t, fl_after(FL_S(5)));
  *     int rc = ask(server, &answer);                  // each of its waits ends within 5 s
  *     rc = fl_timeout_end(&t, rc);
  *
- * Between begin and end the calling context's scope is a token with the deadline, a child of the
- * outer scope. The code returns -ECANCELED as for any other cancel. fl_timeout_end() turns that
- * into -ETIMEDOUT if only this deadline was the reason, not the outer scope.
+ * Between begin and end, the calling context's cancel scope is a token with the deadline, a child
+ * of the outer scope. When the deadline passes, the waits of the code return -ECANCELED, as for any
+ * other cancel. fl_timeout_end() turns this result into -ETIMEDOUT if only the deadline was the
+ * reason, and not a request of the outer scope.
  *
  * Timeouts nest. A timeout must not move between begin and end, and can be begun again after its
- * end. All-zero is valid.
+ * end. All-zero memory is a timeout that has not begun.
  */
 typedef struct fl_timeout {
 	fl_cancel_token token_;
@@ -193,21 +221,28 @@ typedef struct fl_timeout {
 #define FL_TIMEOUT_INIT { FL_CANCEL_TOKEN_INIT, 0, { 0 }, 0 }
 /* clang-format on */
 
-/* Begins `t`. FL_FOREVER: no deadline. Panics if `t` is begun. */
+/*
+ * Begins a timeout: the waits of the code up to fl_timeout_end() end at `deadline`. These are all
+ * waits of the calling context that observe its cancel scope. The call makes the token of `t` the
+ * calling context's scope. FL_FOREVER means no deadline. It panics if `t` has begun already and not
+ * ended.
+ */
 FL_API void fl_timeout_begin(fl_timeout *t, fl_time deadline);
 
 /*
- * Ends `t`, and restores the outer scope. Requires that no child of the timeout's token is left,
- * and no wait under it. Does nothing if `t` was not begun. Panics if the context's scope is not
- * that of `t`. Returns `rc`; or
+ * Ends a timeout, and restores the outer cancel scope. Pass the result of the code as `rc`. The
+ * call requires that no child of the timeout's token is left, and no wait under it. It panics if
+ * the context's scope is not that of `t`. If `t` has not begun, it does nothing but return `rc`.
+ * Returns:
  *   -ETIMEDOUT  `rc` is -ECANCELED, the deadline has passed, and the outer scope was not requested
+ *   `rc`        in all other cases
  */
 FL_API FL_MUST_CHECK int fl_timeout_end(fl_timeout *t, int rc);
 
 /*
- * Calls `function(arg)` under a timeout, even after the deadline, and stores its result in
- * `*result`, which may be NULL. Returns:
- *   0           the function has ended for any other reason
+ * Calls `function(arg)` under a timeout, and stores its result in `*result` unless `result` is
+ * NULL. It calls the function even if the deadline has passed already. Returns:
+ *   0           the function has returned, and neither of the other two cases applies
  *   -ETIMEDOUT  the function returned -ECANCELED because of the deadline
  *   -ECANCELED  the function returned -ECANCELED because of the caller's own scope
  */

@@ -10,20 +10,29 @@
 FL_BEGIN_DECLS
 
 /*
- * Condition variable. The size of a pointer, valid when all-zero.
+ * Condition variable: contexts (threads or fibers) wait until another context has changed
+ * something.
  *
  *     FL_LOCKED(&lock);
  *     while (!ready)
  *             if ((rc = fl_cond_wait(&changed, &lock)) != 0)
  *                     return rc;
  *
- * A signal wakes the context that has waited longest at that time, and no other. (A context that
- * can run goes before fibers that cannot: see fl_loop_run_once().) A waiter that times out or is
- * cancelled has consumed no signal. There are no spurious wakeups, but another context may lock
- * first: check the predicate. All waiters at one time must use the same mutex.
+ * A condition variable has the size of a pointer. All-zero memory is a condition variable without
+ * waiters. All contexts that wait at one time must use the same mutex.
  *
- * Every wait returns with the mutex locked, whatever its result; that lock is neither timed nor
- * cancelled. A condition may be destroyed as soon as all its waiters are woken.
+ * A signal wakes the context that has waited longest, and no other. There are no spurious wakeups.
+ * Check the predicate in a loop all the same: between the signal and the return of the wait,
+ * another context may lock the mutex and change the data. A waiter that times out or is cancelled
+ * has consumed no signal. A program that drives a loop by fl_loop_run_once() stops the loop's
+ * fibers between two calls. Meanwhile, contexts that can run are woken before the fibers of that
+ * loop; fl_loop_run_once() describes this.
+ *
+ * Every wait returns with the mutex locked, whatever its result. Neither a deadline nor a cancel
+ * ends the lock of the mutex at the end of a wait.
+ *
+ * A condition variable may be destroyed as soon as all its waiters have been woken, even if they
+ * have not yet returned from their waits.
  */
 typedef struct fl_cond {
 	uintptr_t word_;
@@ -34,40 +43,47 @@ FL__ASSERT_SIZE(fl_cond, sizeof(void *));
 #define FL_COND_INIT { 0 }
 /* clang-format on */
 
-/* Makes `c` a condition without waiters. */
+/* Makes `c` a condition variable without waiters, as the initializer FL_COND_INIT does. */
 FL_INLINE void fl_cond_init(fl_cond *_c)
 {
 	_c->word_ = 0;
 }
 
 /*
- * Ends `c`. Requires that no context waits on `c`; a context that was woken no longer does.
- * Debugging checks it: fairlead/defs.h, "Destroy".
+ * Ends the life of `c`. The call requires that no context waits for `c`; a context that has been
+ * woken no longer counts as waiting. While debugging is on, it panics if a context waits
+ * (fairlead/defs.h, "Destroy").
  */
 FL_API void fl_cond_destroy(fl_cond *c);
 
 /*
- * Unlocks `m`, waits until woken, locks `m`. The unlock and the begin of the wait are one step.
- * Blocks the calling context. Panics when `m` is not locked. Returns 0 when woken, -ECANCELED.
+ * Unlocks `m`, waits until a signal wakes the caller, and locks `m` again. The unlock and the begin
+ * of the wait are one atomic step, so no signal is lost between them. Both functions block the
+ * calling context. They panic if `m` is not locked. Both return with `m` locked:
+ *   0           a signal woke the caller
+ *   -ECANCELED  the wait was cancelled
+ *   -ETIMEDOUT  the deadline of fl_cond_wait_until() passed
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait(fl_cond *c, fl_mutex *m);
-
-/* As fl_cond_wait(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Waits until `predicate(arg)` is true; calls it with `m` locked, first at once, then after each
- * wait. Returns 0 when the predicate is true, even after a cancel or timeout; else -ECANCELED.
+ * Waits until `predicate(arg)` is true. It calls the predicate with `m` locked, first at once and
+ * then after each wait. Both functions block the calling context, and both return with `m` locked.
+ * A predicate that is true counts even if the wait before it was cancelled or timed out. They panic
+ * if they have to wait and `m` is not locked. Returns:
+ *   0           the predicate is true
+ *   -ECANCELED  the wait was cancelled, and the predicate is false
+ *   -ETIMEDOUT  the deadline of fl_cond_wait_for_until() passed, and the predicate is false
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg);
-
-/* As fl_cond_wait_for(). Also returns -ETIMEDOUT. */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg,
                                                    fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Wakes the `n` contexts that have waited longest, or all if fewer wait; the second form: one. The
- * mutex may be locked.
+ * Wakes contexts that wait for `c`, those that have waited longest first. fl_cond_signal() wakes
+ * one context, and fl_cond_signal_n() wakes `n`; if fewer wait, it wakes all of them. A signal
+ * without a waiter has no effect. The caller may hold the mutex, but need not.
  */
 FL_API void fl_cond_signal_n(fl_cond *c, size_t n);
 FL_INLINE void fl_cond_signal(fl_cond *_c)
@@ -75,7 +91,7 @@ FL_INLINE void fl_cond_signal(fl_cond *_c)
 	fl_cond_signal_n(_c, 1);
 }
 
-/* Wakes all present waiters; the mutex may be locked. */
+/* Wakes all contexts that wait for `c` now. The caller may hold the mutex, but need not. */
 FL_INLINE void fl_cond_broadcast(fl_cond *_c)
 {
 	fl_cond_signal_n(_c, SIZE_MAX);

@@ -2,7 +2,10 @@
 #ifndef FAIRLEAD_CORE_H
 #define FAIRLEAD_CORE_H
 
-/* The core of Fairlead: threads, locks, queues, futures and executors. fairlead.h has all parts. */
+/*
+ * All headers of the core of Fairlead: threads, locks, queues, futures and executors. fairlead.h
+ * has the headers of all parts.
+ */
 #include <fairlead/barrier.h>
 #include <fairlead/blocking.h>
 #include <fairlead/bytes.h>

@@ -7,100 +7,131 @@
 FL_BEGIN_DECLS
 
 /*
- * Debugging of locks and waits, switched on at run time: docs/debugging.md.
+ * Debugging of locks and waits, which is switched on at run time. docs/debugging.md shows reports
+ * and how to read them.
  *
  *     FL_DEBUG=lockorder,waits,contention ./program               // Ctrl-\ prints all waits
  *
  *     rc = fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);  // the same by a call
  *
- * A static program must call a function of this header, or be linked with -Wl,-u,fl_debug_enable.
+ * A statically linked program must call a function of this header, or be linked with
+ * -Wl,-u,fl_debug_enable.
  *
- * Reports go to the log handler (fairlead/error.h), one line each, in the context that caused the
- * report, which may hold locks of the program: the handler must not wait for these.
+ * There are three modes:
+ *   FL_DEBUG_LOCKORDER
+ *                   A context that holds lock A and waits for lock B orders A before B. When a new
+ *                   order closes a cycle, a report tells once the stacks at which the locks of each
+ *                   order were taken and wanted.
+ *   FL_DEBUG_WAITS  When the last context of a deadlock begins to wait, a report tells what each of
+ *                   its contexts holds and wants, across threads and fibers, and which context
+ *                   joins which.
+ *   FL_DEBUG_CONTENTION
+ *                   At exit, a profile is printed to standard error. It tells for each place in the
+ *                   program how long it waits for locks and holds them, and how long it waits for
+ *                   conditions, semaphores and queues. Of the acquisitions that do not wait, one in
+ *                   16 is measured, and counts as 16.
  *
- *   FL_DEBUG_LOCKORDER   A context that holds A and waits for B orders A before B. Each new edge
- *                        that closes a cycle is reported once, with the stacks at which each edge's
- *                        locks were taken and wanted.
- *   FL_DEBUG_WAITS       Reports a deadlock when its last context begins to wait: what each context
- *                        holds and wants, across threads and fibers, and which context joins which.
- *   FL_DEBUG_CONTENTION  For each place in the program, how long it waits for locks and holds them,
- *                        and how long it waits for conditions, semaphores and queues. Of the
- *                        acquisitions that do not wait, one in 16 is measured, and counts as 16.
- *                        Printed to standard error at exit.
+ * A report goes to the log handler (fairlead/error.h) in messages of one line each. It comes in the
+ * context that caused the report, which may hold locks of the program, so the handler must not wait
+ * for these locks.
  *
- * The first two modes also report a context that locks a lock again that it holds. A lock that was
- * acquired before causes no report. In each mode the destroy of an object that a context holds or
- * waits for panics: fairlead/defs.h, "Destroy".
+ * The first two modes also report a context that locks a lock again that it holds. Tries, and waits
+ * with a deadline, cause no deadlock. A lock that was acquired before debugging was switched on
+ * causes no report. In each mode the destroy of an object that a context holds or waits for panics
+ * (fairlead/defs.h, "Destroy").
  *
- * A try, and a wait with a deadline, cause no deadlock. A lock is known by its address until its
- * init or destroy: without either, a new lock there inherits the order of the old lock.
- *
- * Objects in shared memory (fl_shm_...) are not recorded, but their waiters are.
+ * A lock is known by its address until its init or destroy. If neither is called, a new lock at the
+ * same address inherits the order of the old lock. Objects in shared memory (fl_shm_...) are not
+ * recorded, but contexts that wait for them are.
  */
 #define FL_DEBUG_LOCKORDER 1u
 #define FL_DEBUG_WAITS 2u
 #define FL_DEBUG_CONTENTION 4u
 
 /*
- * Switches on the modes of `modes` and all others off. 0 switches all off, and forgets all records.
- * While FL_DEBUG_WAITS is on, SIGQUIT prints a dump to standard error, unless the program handles
- * or ignores SIGQUIT. If memory runs out later, debugging switches itself off, with one warning.
- * Returns 0, or:
- *   -EINVAL  an unknown mode; nothing has changed
+ * Switches debugging modes on and off. The modes in `modes`, a combination of FL_DEBUG_... bits,
+ * are on afterwards, and all other modes are off. With 0 it switches all modes off and forgets all
+ * records.
  *
- * The environment variable FL_DEBUG is read before main(): names of modes, separated by commas.
- * `signal=N` selects another signal than SIGQUIT, but not SIGCHLD; `signal=0` none. Each copy of the
- * library that has FL_DEBUG_WAITS on answers the signal.
+ * While FL_DEBUG_WAITS is on, SIGQUIT prints what fl_debug_dump() prints, to standard error, unless
+ * the program handles or ignores SIGQUIT. If memory runs out later, debugging switches itself off,
+ * with one warning.
+ *
+ * The environment variable FL_DEBUG switches modes on before main(). It has the names of modes,
+ * separated by commas. `signal=N` in it selects another signal than SIGQUIT, but not SIGCHLD;
+ * `signal=0` selects none. Each copy of the library that has FL_DEBUG_WAITS on answers the signal.
+ * Returns:
+ *   0        the modes are switched
+ *   -EINVAL  `modes` has an unknown bit; nothing has changed
  */
 FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 
 /*
- * Prints all waits to the descriptor `fd`: the waiting context, the object, the holder, how long,
- * and the stack; all held locks; for each executor with pending tasks what its workers do; and
- * which fiber has the thread of a loop. A signalled waiter of a condition waits for the mutex.
- * Without FL_DEBUG_WAITS it prints the waiters in wait queues, without holder, time and stack; the
- * executors; and, with FL_DEBUG_LOCKORDER, all held locks. Waits for the descriptor. Allocates no
- * memory. Async-signal-safe. Records that other threads are changing are left out; the last line
- * says so.
+ * Prints what waits for what, to the descriptor `fd`. It prints four things:
+ *
+ * - each wait: the waiting context, the object, the object's holder, how long the wait lasts, and
+ *   the stack;
+ * - all held locks;
+ * - for each executor with pending tasks, what its workers do;
+ * - for each loop, the fiber that runs.
+ *
+ * A waiter of a condition that was signalled is shown as waiting for the mutex. Without
+ * FL_DEBUG_WAITS it prints the waiters in wait queues, without holder, time and stack; the
+ * executors; and, with FL_DEBUG_LOCKORDER, all held locks. Records that other threads are changing
+ * are left out, and then the last line says so.
+ *
+ * The call may block on the descriptor. It allocates no memory. Async-signal-safe.
  */
 FL_API void fl_debug_dump(int fd);
 
 /*
- * Prints the contention profile to `fd`, one line for each place in the program and kind of object:
- * calls, waits, total and longest wait, and how long they held; the longest total first. The wait
- * for a condition ends when its mutex is locked. Waits for the descriptor, and for memory.
+ * Prints the contention profile to the descriptor `fd`. There is one line for each place in the
+ * program and kind of object, with the longest total wait first: the number of calls and of waits,
+ * the total and the longest wait, and how long the object was held. The wait for a condition ends
+ * when its mutex is locked. The call may block on the descriptor, and allocates memory.
  */
 FL_API void fl_debug_contention(int fd);
 
 /*
- * Records what tasks, waits, workers and loops do: the last events of each thread, in memory that
- * fl_trace_write() writes. `settings` is as the environment variable FL_TRACE, which is read before
- * main(): "ring", then after commas
+ * Switches on the recorder of events. For each thread, the recorder keeps in memory the last events
+ * of tasks, waits, workers and loops. fl_trace_write() writes them to a file.
  *
- *     exit         writes a file when the process ends: by exit(), or a return of main()
- *     slow=100ms   writes a file, at most ten, when a wait, or a time in the queue, was longer
- *     events=8192  of each thread, of 32 bytes; the first call decides
- *     file=PREFIX  of the files' names; default: fairlead, in the working directory
- *     signal=N     that writes a file; default SIGQUIT, unless the program handles or ignores it;
- *                  0: none
+ *     rc = fl_trace_enable("ring,exit,file=/tmp/mytrace");    // the file is written at exit
  *
- * A process that ends without any file written says on standard error how many events are lost,
- * unless the program has forked it, as daemon() does.
+ * `settings` is "ring" and then, after commas, any of:
+ *   exit         A file is written when the process ends by exit() or by a return of main().
+ *   slow=100ms   A file is written when a wait, or a task's time in the queue, was longer. At most
+ *                ten files are written.
+ *   events=8192  The number of events that are kept for each thread. An event has 32 bytes. The
+ *                first call decides.
+ *   file=PREFIX  The prefix of the files' names. By default it is fairlead, in the working
+ *                directory.
+ *   signal=N     The signal that writes a file. By default it is SIGQUIT, unless the program
+ *                handles or ignores SIGQUIT. 0 means none.
  *
- * NULL or "": records no more. Worker processes that exist already are not recorded. A static
- * program must call the function, or be linked with -Wl,-u,fl_trace_enable. Returns 0, -ENOMEM, or:
- *   -EINVAL  unknown settings; logged
+ * With NULL or "" the recorder is switched off. The environment variable FL_TRACE, read before
+ * main(), has the same form. If a process ends and no file was written, it says on standard error
+ * how many events are lost, unless the program has forked the process, as daemon() does.
+ *
+ * Worker processes that exist already are not recorded. A statically linked program must call this
+ * function, or be linked with -Wl,-u,fl_trace_enable. Returns:
+ *   0        the settings are in force
+ *   -ENOMEM  out of memory
+ *   -EINVAL  `settings` is not known; the log says why
  */
 FL_API FL_MUST_CHECK int fl_trace_enable(const char *settings);
 
 /*
- * Writes the events to the file `path`; NULL: to a new file PREFIX-PID-N.json. JSON for Perfetto
- * and Chrome: all threads and fibers of this process, and its worker processes, also dead ones.
- * A panic does so, too. After an error the file may have a part. Async-signal-safe. Returns 0, an
- * error of open() or write(), or:
- *   -EBUSY    a file is being written
+ * Writes the recorded events to the file `path`. With NULL it writes them to a new file
+ * PREFIX-PID-N.json. The file is JSON for Perfetto and Chrome. It has all threads and fibers of
+ * this process and its worker processes, also of those that have died. A panic writes such a file,
+ * too. After an error the file may have a part of the events. The call may block on the file.
+ * Async-signal-safe. Returns:
+ *   0         the file is written
+ *   -EBUSY    a file is being written already
  *   -ENODATA  the recorder was never switched on
- *   -ENOMEM
+ *   -ENOMEM   out of memory
+ *   other     an error of open() or write()
  */
 FL_API int fl_trace_write(const char *path);
 

@@ -9,106 +9,130 @@
 #endif
 
 /*
- * What all other headers need. Conventions, which hold unless a comment says otherwise:
- *   Result       0, or a negative errno. After an error nothing has happened, and no callback will
- *                run; but after -EINPROGRESS what was asked for has begun, and is not finished. A
- *                call that puts or sends many items stores how many it has moved, also after an
- *                error. Three codes have one meaning everywhere:
- *                  -EAGAIN       Not now. A try form returns it where the form that waits would
- *                                wait. A function that starts something returns it if the system
- *                                has no thread, process or rank for it now.
- *                  -EBUSY        In use. The object, or the part of it that the call needs, is in
- *                                use, and no form of the call waits for the end of that use.
- *                  -EINPROGRESS  Begun. What was asked for has begun, and is not finished.
- *                A code without a condition means: -ENOMEM out of memory; -EMFILE, -ENFILE too many
- *                descriptors, of the process, of the system; -ENOSPC the user's limit of watched
- *                descriptors; -EFAULT a bad address; -ETOOMANYREFS too many descriptors of this
- *                user were sent and not yet received (RLIMIT_NOFILE); -EPIPE the object of the call
- *                is closed; -ECANCELED the wait was cancelled; -ETIMEDOUT the deadline passed;
- *                -EOWNERDEAD in a forked child, where the parent's object does not work. Of
- *                functions of a loop: -ENOTSUP the thread runs no loop, or the caller of a function
- *                that waits is no fiber; -EINVAL the object belongs to another loop, or the caller
- *                is no fiber.
- *   Waiting      A function waits only where its comment says so; a lock that is held for a few
- *                instructions does not count. A function that blocks the calling context suspends a
- *                fiber, outside of fibers the thread. Its wait observes the context's cancel scope
- *                if the function returns -ECANCELED. A wait by a thread for a descriptor, a pipe or
- *                a process, under a cancel token or for several objects, may start the library's
- *                thread `watcher`. A wait for an object in shared memory, by a fiber, under a
- *                cancel token or for several objects, may start its thread `bridge`
- *                (docs/threads.md).
- *   Forms        fl_x_op(x) waits; fl_x_try_op(x) does not. fl_x_op_until(x, deadline, cancel)
- *                waits until an absolute deadline (-ETIMEDOUT) or until a cancel token is requested
- *                (-ECANCELED). The all-zero deadline is FL_FOREVER, in a call and in a config
- *                (fairlead/time.h). One comment describes fl_x_op_until() and fl_x_op(). After a
- *                timeout or a cancel no permit, item or wake was consumed. A call that can succeed
- *                at once does so, even after its deadline, or under a requested token.
- *   Threads      Every function may be called from any thread. An init and a free require that no
- *                other context uses the object.
- *   Signals      No function may be called from a signal handler.
- *   Fork         A forked child has only the forking thread. Waiters of other threads are
- *                forgotten. Locks that other threads held stay held: a try form then says so, and
- *                a wait ends with its deadline. A call on a queue returns, with -EOWNERDEAD if a
- *                call of another thread holds it up (fairlead/queue.h). Any other object has a lock
- *                of its own, too, which its functions hold for a moment. If another thread was
- *                inside of a function of that object at the fork, that lock may stay held, and
- *                every call on the object in the child may wait for ever. So the child must not use
- *                a future, a promise, a group or a tree of cancel tokens that another thread may
- *                have been using. Executors return -EOWNERDEAD, as does a wait for a task
- *                that the parent runs (fairlead/future.h). A function that an executor calls must
- *                not return in the child (fairlead/task_type.h).
- *   Processes    An object is used only in the process that made it, except objects in shared
- *                memory (fl_shm_...).
- *   pthread_cancel()
- *                No function of the library is a cancellation point: a request stays pending until
- *                the thread calls another function that is one. A function of the program that the
- *                library calls may be such a function, and then ends the thread: docs/ends.md says
- *                what becomes of a task, a fiber and each callback. A thread in a function of the
- *                library must not be cancelled asynchronously. A process that is forked from a
- *                thread (FL_PROCESS_FORK, fl_process_preload()) inherits the pending request.
- *   errno        Locks and waits preserve it.
- *   Names        Every name at file scope begins with fl_ or FL_, except include guards
- *                (FAIRLEAD_). Parameters and variables of inline functions, and of functions that
- *                a macro makes, begin with an underscore. A getter is named after its result,
- *                without get_, unless a type has that name: fl_future_get_state(). A predicate
- *                contains is_. A function of the program that the library calls is a handler if it
- *                is set for a thread or the process, else a callback.
- *   Getters      A getter that changes nothing that a caller could see takes a const pointer.
- *   Counts       size_t counts what lies in memory: bytes, items, tasks, elements of an array.
- *                unsigned counts what the system limits: workers, descriptors, messages of one
- *                call. uint32_t is a count inside of an object of fixed size: permits, parties.
- *   Types        A macro that takes a type, such as FL_TASK or FL_QUEUE_OF, takes a complete type
- *                that was declared before. It is spelled without commas and braces: `struct job`,
- *                not `struct { int a, b; }`. Values are copied byte by byte, so in C++ the type
- *                must be trivially copyable. Values are also passed to functions, so the type must
- *                not be an array: put the array into a struct. FL_SHM_ARRAY_OF, FL_SHM_AT and
- *                FL_BYTES_EACH copy nothing, and take arrays, too.
- *   Configs      A struct fl_x_config is zeroed but for the members that the program names. Members
- *                `more_` stay zero: a later version of the shared library may use them, and finds
- *                zero in programs that were compiled before.
- *   Macros       A program may define macros before its #include of these headers and after it:
- *                attributes and built-in functions are spelled with underscores here. Five kinds
- *                of names are not free: keywords; names of the C library; names that begin with
- *                fl_, FL_, FAIRLEAD_ or an underscore; names that end with an underscore; and the
- *                names of parameters and members in these headers, such as `name`, `size`, `state`
- *                or `max`. A macro with parameters, such as `max(a, b)`, may have a name of the
- *                last kind: in these headers no parenthesis follows the name.
- *   Arguments    The order: what the function makes, or else the object; inputs; where results are
- *                stored; the deadline; the cancel token. The `config` of a call, and the handle
- *                that fl_x_free() frees, may be NULL.
- *   Copies       An object is used only through the copy of the library that made it.
- *   Unload       A dlclose() of a shared object that contains the library ends the helper threads
- *                and the fork server of this copy (docs/threads.md). Requires that all objects are
- *                freed, joined or stopped, that no thread is inside the shared object, and that no
- *                thread that has called the library is just ending.
- *   Destroy      The destroy function of a lock, condition, semaphore, event, latch, barrier or
- *                timer ends an object that no context uses. The object owns nothing, so the
- *                function frees nothing and cannot fail. While debugging is on (fairlead/debug.h),
- *                it panics if a context holds the object or waits for it, and names one holder and
- *                one waiter. Without debugging it checks nothing. For an object in shared memory
- *                debugging logs a warning in place of the panic: a process that was killed may
- *                still count as a waiter, and a process that runs wild may have written any value.
- *   Misuse       A detected bug of the caller panics: fairlead/error.h.
+ * The conventions of all headers, and the macros that all of them need.
+ *
+ *     int rc = fl_queue_put_until(q, &item, fl_after(FL_S(1)), NULL);
+ *     if (rc != 0)                                    // 0, or a negative errno
+ *             return fl_perror(rc, "put");            // "put: ETIMEDOUT: ..."
+ *
+ * These conventions hold unless the comment of a function says otherwise:
+ *   Result            A function returns 0, or a negative errno. After an error nothing has
+ *                     happened, and no callback will run. There is one exception: after
+ *                     -EINPROGRESS, what was asked for has begun and is not finished. A call that
+ *                     puts or sends many items stores how many it has moved, also after an error.
+ *                     The list of codes is at the end of this comment.
+ *   Waiting           A function waits only where its comment says so. A lock that is held for a
+ *                     few instructions does not count as a wait. "Blocks the calling context"
+ *                     means: the function suspends the calling fiber or, outside of fibers, the
+ *                     calling thread. If the function can return -ECANCELED, its wait observes the
+ *                     context's cancel scope. Two helper threads of the library may be started for
+ *                     a wait (docs/threads.md). `watcher` serves a thread that waits under a cancel
+ *                     token or for several objects, if it waits for a descriptor, a pipe or a
+ *                     process. `bridge` serves waits for objects in shared memory: by a fiber,
+ *                     under a cancel token, or for several objects.
+ *   Forms             fl_x_op(x) waits, and fl_x_try_op(x) does not. fl_x_op_until(x, deadline,
+ *                     cancel) waits until an absolute deadline (-ETIMEDOUT) or until a cancel token
+ *                     is requested (-ECANCELED). The all-zero deadline is FL_FOREVER, in a call and
+ *                     in a config (fairlead/time.h). The comment of fl_x_op() describes the
+ *                     other forms, too, unless they have comments of their own. After a timeout or
+ *                     a cancel, no permit, item or wake was consumed. A call that can succeed at
+ *                     once does so, even after its deadline or under a requested token.
+ *   Threads           Every function may be called from any thread. An init and a free require that
+ *                     no other context uses the object.
+ *   Signals           No function may be called from a signal handler, unless its comment says that
+ *                     it is async-signal-safe.
+ *   Fork              A forked child has only the forking thread. Waiters of other threads are
+ *                     forgotten. Locks that other threads held stay held: a try form then says so,
+ *                     and a wait ends with its deadline. A call on a queue returns; if a call of
+ *                     another thread holds it up, it returns -EOWNERDEAD (fairlead/queue.h). All
+ *                     other objects have an internal lock, too, which their functions hold for a
+ *                     moment. If another thread was inside a function of an object at the fork,
+ *                     this lock may stay held, and every call on the object in the child may wait
+ *                     for ever. So the child must not use a future, a promise, a group or a tree of
+ *                     cancel tokens that another thread may have been using. Executors return
+ *                     -EOWNERDEAD in the child, and so does a wait for a task that the parent runs
+ *                     (fairlead/future.h). A function that an executor calls must not return in the
+ *                     child (fairlead/task_type.h).
+ *   Processes         An object is used only in the process that made it. Objects in shared memory
+ *                     (fl_shm_...) are the exception.
+ *   pthread_cancel()  No function of the library is a cancellation point: a request stays pending
+ *                     until the thread calls another function that is one. A function of the
+ *                     program that the library calls may be such a function, and then ends the
+ *                     thread; docs/ends.md says what becomes of a task, a fiber and each callback.
+ *                     A thread must not be cancelled asynchronously while it is inside a function
+ *                     of the library. A process that is forked from a thread (FL_PROCESS_FORK,
+ *                     fl_process_preload()) inherits the pending request.
+ *   errno             Locks and waits preserve it.
+ *   Names             Every name at file scope begins with fl_ or FL_, except include guards
+ *                     (FAIRLEAD_). Parameters and variables of inline functions, and of functions
+ *                     that a macro makes, begin with an underscore. A getter is named after its
+ *                     result, without get_, unless a type has that name, as in
+ *                     fl_future_get_state(). The name of a predicate contains is_. A function of
+ *                     the program that the library calls is named a handler if it is set for a
+ *                     thread or the process, and otherwise a callback.
+ *   Getters           A getter takes a const pointer if it changes nothing that a caller could see.
+ *   Counts            size_t counts what lies in memory: bytes, items, tasks, elements of an array.
+ *                     unsigned counts what the system limits: workers, descriptors, messages of one
+ *                     call. uint32_t is a count inside of an object of fixed size: permits,
+ *                     parties.
+ *   Types             A macro that takes a type, such as FL_TASK or FL_QUEUE_OF, takes a complete
+ *                     type that was declared before. The type is spelled without commas and braces:
+ *                     `struct job`, not `struct { int a, b; }`. Values are copied byte by byte, so
+ *                     in C++ the type must be trivially copyable. Values are also passed to
+ *                     functions, so the type must not be an array; put the array into a struct.
+ *                     FL_SHM_ARRAY_OF, FL_SHM_AT and FL_BYTES_EACH copy nothing, so they take
+ *                     arrays, too.
+ *   Configs           The members of a struct fl_x_config are zero, except those that the program
+ *                     names. Members `more_` must be zero: a later version of the shared library
+ *                     may use them, and finds zero there in programs that were compiled before.
+ *   Macros            A program may define macros before or after it includes these headers,
+ *                     because the headers spell attributes and built-in functions with underscores.
+ *                     Five kinds of names are not free: keywords; names of the C library; names
+ *                     that begin with fl_, FL_, FAIRLEAD_ or an underscore; names that end with an
+ *                     underscore; and the names of parameters and members in these headers, such as
+ *                     `name`, `size`, `state` or `max`. A macro with parameters, such as `max(a,
+ *                     b)`, may have a name of the last kind, because in these headers no
+ *                     parenthesis follows the name.
+ *   Arguments         The order of arguments is: what the function makes, or else the object;
+ *                     inputs; where results are stored; the deadline; the cancel token. The
+ *                     `config` of a call may be NULL, and so may the handle that fl_x_free() frees.
+ *   Copies            An object is used only through the copy of the library that made it.
+ *   Unload            A dlclose() of a shared object that contains the library ends the helper
+ *                     threads and the fork server of this copy (docs/threads.md). It requires that
+ *                     all objects are freed, joined or stopped, that no thread is inside the shared
+ *                     object, and that no thread that has called the library is just ending.
+ *   Destroy           The destroy function of a lock, condition, semaphore, event, latch, barrier
+ *                     or timer ends the life of an object that no context uses. The object owns
+ *                     nothing, so the function frees nothing and cannot fail. Without debugging it
+ *                     checks nothing. While debugging is on (fairlead/debug.h), it panics if a
+ *                     context holds the object or waits for it, and names one holder and one
+ *                     waiter. For an object in shared memory debugging logs a warning instead of
+ *                     the panic, for two reasons: a process that was killed may still count as a
+ *                     waiter, and a process that runs wild may have written any value.
+ *   Misuse            A detected bug of the caller panics (fairlead/error.h).
+ *
+ * Some codes mean the same everywhere. The list of a function states a code's condition where it
+ * has a further one:
+ *   -EAGAIN        not now: a try form returns it where the form that waits would wait; a function
+ *                  that starts something returns it if the system has no thread, process or rank
+ *                  for it now
+ *   -EBUSY         in use: the object, or the part of it that the call needs, is in use, and no
+ *                  form of the call waits for the end of that use
+ *   -EINPROGRESS   begun: what was asked for has begun, and is not finished
+ *   -ECANCELED     the wait was cancelled
+ *   -ETIMEDOUT     the deadline passed
+ *   -EPIPE         the object of the call is closed
+ *   -EOWNERDEAD    in a forked child, where the parent's object does not work
+ *   -ENOMEM        out of memory
+ *   -EMFILE        the process has too many descriptors
+ *   -ENFILE        the system has too many descriptors
+ *   -ENOSPC        the user's limit of watched descriptors is reached
+ *   -ETOOMANYREFS  too many descriptors of this user were sent and not yet received (RLIMIT_NOFILE)
+ *   -EFAULT        a bad address
+ *   -ENOTSUP       of functions of a loop: the thread runs no loop, or the caller of a function
+ *                  that waits is no fiber
+ *   -EINVAL        of functions of a loop: the object belongs to another loop, or the caller is no
+ *                  fiber
  */
 
 /* Only a shared library exports functions, so that each shared object uses its own copy. */
@@ -126,9 +150,10 @@
 #define FL__MADE_FN __attribute__((__unused__)) static inline
 
 /*
- * FL_IGNORE(fl_future_cancel(f));
+ * FL_IGNORE(call) makes a call and ignores its result, which the compiler would otherwise warn
+ * about.
  *
- * Makes the call and ignores its result.
+ *     FL_IGNORE(fl_future_cancel(f));
  */
 #define FL_IGNORE(call) ((void)!(call))
 
@@ -194,11 +219,13 @@
 #endif
 
 /*
- * FL_SCOPED(fl_executor) *pool = NULL;
+ * FL_SCOPED(type) declares a variable that is freed when its block is left.
  *
- * Declares a variable that is freed when its block is left, except by longjmp() or pthread_exit().
+ *     FL_SCOPED(fl_executor) *pool = NULL;
+ *
  * `type` is the name of a type of these headers that has a free function, or of a typed queue. The
- * variable must have an initializer, which may be NULL. It must not be an array.
+ * variable must have an initializer, which may be NULL. It must not be an array. Two ways out of
+ * the block do not free it: longjmp() and pthread_exit().
  */
 #define FL_SCOPED(type) __attribute__((__cleanup__(fl__scoped_##type), __unused__)) type
 

@@ -14,19 +14,23 @@
 FL_BEGIN_DECLS
 
 /*
- * Event: a flag that contexts wait for. 4 bytes, valid (not set) when all-zero. An event stays set
- * until it is reset. An auto-reset event stays set until one wait returns, which resets it; two
- * sets count as one.
+ * Event: a flag that contexts (threads or fibers) wait for.
  *
  *     static fl_event ready = FL_EVENT_INIT;
  *     fl_event_set(&ready);                   // in one thread
  *     rc = fl_event_wait(&ready);             // in any number of others; check
  *
- * fl_event_set() wakes all present waiters, even if the event is reset at once; of an auto-reset
- * event the first. The wait queue is FIFO. A wait that times out or is cancelled takes no set.
+ * An event has 4 bytes. All-zero memory is an event that is not set. There are two kinds. An event
+ * of FL_EVENT_INIT stays set until it is reset. An auto-reset event (FL_EVENT_AUTO_INIT) stays set
+ * until one wait returns, which resets it; two sets before that wait count as one.
+ *
+ * fl_event_set() wakes all contexts that wait at that time, even if the event is reset at once.
+ * With an auto-reset event it wakes the first waiter only. The wait queue is FIFO. A wait that
+ * times out or is cancelled does not reset the event.
  *
  * Memory order: a context that sees the event set acquires what fl_event_set() released. The last
- * access of fl_event_set() is the instruction that sets the event, so a woken waiter may free it.
+ * access of fl_event_set() to the memory of the event is the instruction that sets it, so a waiter
+ * that was woken may free the event.
  */
 typedef struct fl_event {
 	uint32_t word_;
@@ -40,37 +44,40 @@ FL__ASSERT_SIZE(fl_event, 4);
 #define FL_EVENT_AUTO_ 4u
 /* clang-format on */
 
-/* Makes `e` an event that is not set. */
+/* Makes `e` an event that is not set, as the initializer FL_EVENT_INIT does. */
 FL_INLINE void fl_event_init(fl_event *_e)
 {
 	_e->word_ = 0;
 }
 
-/* Makes `e` an auto-reset event that is not set. */
+/* Makes `e` an auto-reset event that is not set, as the initializer FL_EVENT_AUTO_INIT does. */
 FL_INLINE void fl_event_init_auto(fl_event *_e)
 {
 	_e->word_ = FL_EVENT_AUTO_;
 }
 
 /*
- * Ends `e`. Requires that no context waits for `e`. Debugging checks it: fairlead/defs.h,
- * "Destroy".
+ * Ends the life of `e`. The call requires that no context waits for `e`. While debugging is on, it
+ * panics if a context does (fairlead/defs.h, "Destroy").
  */
 FL_API void fl_event_destroy(fl_event *e);
 
 /*
- * Sets `e` and wakes all waiters. With auto-reset: wakes the first waiter, which takes the set;
- * without waiters, `e` stays set for the next wait. Releases also when `e` is set already.
+ * Sets `e`, and wakes all contexts that wait for it. If `e` is an auto-reset event, it wakes the
+ * first waiter only, and that waiter resets `e`; without waiters, `e` stays set for the next wait.
+ * The call is a release even if `e` is set already.
  */
 FL_API void fl_event_set(fl_event *e);
 
 /*
- * Makes `e` not set. Woken waiters stay woken. Acquires what each undone set released, so "reset,
- * look for work, wait if there is none" misses no work.
+ * Makes `e` not set. Waiters that were woken before stay woken.
+ *
+ * Memory order: the call acquires what the sets that it undoes released. So a consumer that resets
+ * the event, looks for work, and waits if there is none, misses no work.
  */
 FL_API void fl_event_reset(fl_event *e);
 
-/* Whether `e` is set now. Acquires when true. */
+/* Returns whether `e` is set now. Memory order: the call is an acquire if the result is true. */
 FL_INLINE bool fl_event_is_set(const fl_event *_e)
 {
 	/* pairs with fl_event_set() */
@@ -78,8 +85,11 @@ FL_INLINE bool fl_event_is_set(const fl_event *_e)
 }
 
 /*
- * Waits until `e` is set. Resets an auto-reset event. Blocks the calling context. Returns 0,
- * -ECANCELED.
+ * Waits until `e` is set, and resets an auto-reset event. Both functions block the calling context.
+ * Returns:
+ *   0           `e` was set
+ *   -ECANCELED  the wait was cancelled
+ *   -ETIMEDOUT  the deadline of fl_event_wait_until() passed
  */
 FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_event_wait(fl_event *_e)
@@ -87,12 +97,17 @@ FL_INLINE FL_MUST_CHECK int fl_event_wait(fl_event *_e)
 	return fl_event_wait_until(_e, FL_FOREVER, NULL);
 }
 
-/* Returns 0 when `e` is set, and resets an auto-reset event. Else returns -EAGAIN. */
+/*
+ * Tells whether `e` is set, resets an auto-reset event, and never waits. Returns:
+ *   0        `e` was set
+ *   -EAGAIN  `e` is not set
+ */
 FL_API FL_MUST_CHECK int fl_event_try_wait(fl_event *e);
 
 /*
- * For FL_WAIT_ANY(): ready while `e` is set. It may miss a set that is reset at once, and resets
- * nothing: take the set of an auto-reset event by fl_event_try_wait().
+ * FL_ON_EVENT(&e) is an object for FL_WAIT_ANY(). It is ready while `e` is set. The wait may miss a
+ * set that is reset at once. It does not reset an auto-reset event; call fl_event_try_wait() for
+ * that.
  */
 #define FL_ON_EVENT(e) FL__ON(fl__on_event, (e))
 FL_API extern const fl_on_type fl__on_event;

@@ -19,88 +19,100 @@ FL_BEGIN_DECLS
 struct fl_shm; /* fairlead/shm.h */
 
 /*
- * Executor: runs tasks. The same task runs on every kind; only the constructor differs.
+ * Executor: runs tasks. The same tasks run on every kind of executor; only the constructor differs.
  *
- *     FL_SCOPED(fl_executor) *pool = NULL;                    // joined and freed at the scope's end
- *     rc = fl_thread_executor_create(&pool, NULL);            // check
- *     rc = count_primes_map(pool, parts, 64, counts, NULL);   // check
+ *     FL_SCOPED(fl_executor) *pool = NULL;                   // joined and freed at the scope's end
+ *     rc = fl_thread_executor_create(&pool, NULL);           // check
+ *     rc = count_primes_map(pool, parts, 64, counts, NULL);  // check
  *
- * An executor is open; then closed (it refuses tasks, and runs the queued ones); then joined (all
- * tasks have ended, its threads are gone); then freed. Tasks may submit to their own executor and
- * wait, also with a single worker.
+ * An executor is open at first: it accepts tasks. When it is closed, it refuses further tasks and
+ * still runs the queued ones. When it is joined, all its tasks have ended and its threads are gone.
+ * Then it is freed.
  *
- * A NULL executor is a panic, except in fl_executor_free().
+ * A task may submit tasks to its own executor and wait for them, even if the executor has a single
+ * worker.
+ *
+ * Every function that takes an executor panics if it is NULL, except fl_executor_free().
  */
 typedef struct fl_executor fl_executor;
 
-/* What a submit does when fl_executor_config.backlog allows no further task. */
+/* What a submit does when the executor's backlog is full (fl_executor_config.backlog). */
 typedef enum fl_when_full {
 	/*
-	 * Waits, up to fl_submit_config.backlog_deadline. In a task of the same executor: as
-	 * FL_FULL_RUN, unless that deadline has passed.
+	 * The submit waits, until fl_submit_config.backlog_deadline at most. In a task of the same
+	 * executor it runs the new task itself, as FL_FULL_RUN does, unless that deadline has
+	 * passed.
 	 */
 	FL_FULL_WAIT = 0,
-	FL_FULL_REFUSE = 1, /* returns -ENOBUFS */
-	/* Runs the task on the submitting thread, without the initializer. */
+	/* The submit returns -ENOBUFS. */
+	FL_FULL_REFUSE = 1,
+	/* The submitting thread runs the task itself. The initializer does not run on this thread. */
 	FL_FULL_RUN = 2,
 } fl_when_full;
 
 typedef struct fl_executor_config {
 	/*
-	 * The most tasks that run at a time. A task that blocks (fairlead/blocking.h) does not
-	 * count: another task runs meanwhile, and then both run. So one worker is no mutual
-	 * exclusion. 0: the usable CPUs, see fl_cpu_count(). Ignored by kinds without workers.
+	 * The most tasks that run at a time. 0 means the number of usable CPUs, fl_cpu_count(). A
+	 * task that blocks (fairlead/blocking.h) does not count: another task runs meanwhile, and
+	 * for a time both run. So a single worker does not mean mutual exclusion. Kinds of
+	 * executors without workers ignore this number.
 	 */
 	unsigned workers;
-	const char *name; /* workers are named name-0, name-1, ...; 23 characters; NULL: "worker" */
+	/* Workers are named name-0, name-1 and so on. 23 characters are kept; NULL means "worker". */
+	const char *name;
 	/*
-	 * A task without a result, which each worker runs once, before its first task, with a copy
-	 * of `*initialize_arg`. NULL: none. An error breaks the executor: pending tasks end with
-	 * -ENOTRECOVERABLE, and later submits return that.
+	 * The initializer: a task without a result, which each worker runs once, before its first
+	 * task, with a copy of `*initialize_arg`. NULL means none. If it returns an error, the
+	 * executor is broken: pending tasks end with -ENOTRECOVERABLE, and later submits return
+	 * that.
 	 *
-	 * The thread that frees the executor calls its hook `drop_arg` once, when all workers are
-	 * gone: not in worker processes, other ranks or a forked child. If the creation fails, the
-	 * argument is still the caller's.
+	 * The thread that frees the executor calls the initializer's hook `drop_arg` once, when all
+	 * workers are gone. The hook is not called in worker processes, other ranks or a forked
+	 * child. If the creation fails, the argument is still the caller's.
 	 */
 	const fl_task_type *initialize;
 	const void *initialize_arg;
 	/*
-	 * Regions that tasks find by fl_task_region(), in any process; on other machines copies
-	 * (fairlead/mpi_executor.h). They must exist until the executor is freed.
+	 * Regions of shared memory, which tasks find by fl_task_region() in any process; tasks on
+	 * other machines find copies (fairlead/mpi_executor.h). The regions must exist until the
+	 * executor is freed.
 	 */
 	struct fl_shm *const *regions;
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
-	 * Threads only: the most tasks that may be pending; 0: any number. A cancelled task does
-	 * not count. Two kinds of submit ignore the bound: that of a chained task
-	 * (fl_future_then()), and a submit at nesting depth 64 (a task that a submit runs itself
-	 * submits the next).
+	 * The most tasks that may be pending, up to FL_BACKLOG_MAX; 0 means any number. Only thread
+	 * executors have a bound. A cancelled task does not count. Two kinds of submit ignore the
+	 * bound: the submit of a chained task (fl_future_then()), and a submit at nesting depth 64,
+	 * where each submit runs a task itself and that task submits the next.
 	 */
-	size_t backlog; /* up to FL_BACKLOG_MAX */
+	size_t backlog;
 	fl_when_full when_full;
-	/* A worker ends after so many idle ns; 0: never. A thread executor keeps one worker. */
-	fl_duration idle_timeout;
-	/* Up to `grace_period`: for processes only (fairlead/process_executor.h). */
-	int max_tasks; /* a worker is replaced after so many tasks; 0: never */
 	/*
-	 * A worker is killed when a task has run for so many ns; 0: never. The task fails with
-	 * -EOWNERDEAD: "its task ran for too long".
+	 * A worker ends when it has been idle for this many nanoseconds; 0 means never. A thread
+	 * executor keeps one worker.
+	 */
+	fl_duration idle_timeout;
+	/* Only for processes: a worker is replaced after this many tasks; 0 means never. */
+	int max_tasks;
+	/*
+	 * Only for processes: a worker is killed when a task has run for this many nanoseconds; 0
+	 * means never. The task fails with -EOWNERDEAD and "its task ran for too long".
 	 */
 	fl_duration task_timeout;
 	/*
-	 * A worker is killed when its task still runs so many ns after its deadline, or a request
-	 * to stop. 0: 100 ms after a deadline, never after a request. FL_DURATION_MAX:
-	 * never.
+	 * Only for processes: a worker is killed when its task still runs this many nanoseconds
+	 * after its deadline, or after a request to stop. 0 means 100 ms after a deadline, and
+	 * never after a request. FL_DURATION_MAX means never.
 	 */
 	fl_duration grace_period;
-	/* A task with more in an fl_bytes fails: -E2BIG. 0: FL_TASK_SIZE_MAX. */
+	/* A task with more bytes in an fl_bytes fails with -E2BIG. 0 means FL_TASK_SIZE_MAX. */
 	size_t bytes_max;
 	uintptr_t more_[4];
 } fl_executor_config;
 #define FL_REGIONS_MAX 32
 #define FL_BACKLOG_MAX 0x3fffffffu
 
-/* What a kind of executor can do: fl_executor_capabilities(). */
+/* What a kind of executor can do: the bits that fl_executor_capabilities() returns. */
 enum {
 	FL_CAP_BY_REFERENCE = 1 << 0, /* a pointer in an argument means the same to the task */
 	FL_CAP_CONCURRENT = 1 << 1,   /* submit returns before the task has run */
@@ -108,83 +120,109 @@ enum {
 };
 
 /*
- * Creates an executor that runs each task at once, on the submitting thread. Returns 0, -ENOMEM,
- * or:
- *   -EINVAL  more than FL_REGIONS_MAX regions; or an initializer with a result, without the
- *            argument that it takes, or with an argument aligned above max_align_t
- * or the error of the initializer.
+ * Creates an executor that runs each task at once, on the submitting thread. `config` may be NULL.
+ * Returns:
+ *   0        `*e` is the new executor
+ *   -ENOMEM  out of memory
+ *   -EINVAL  there are more than FL_REGIONS_MAX regions; or the initializer has a result, has no
+ *            argument although it takes one, or has an argument aligned above max_align_t
+ *   other    the error of the initializer
  */
 FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
- * Creates an executor that runs tasks on threads. They block the signals that the caller blocks,
- * but never SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS. A task that ends its thread by
- * pthread_exit() or pthread_cancel() fails with -EOWNERDEAD, and another worker takes its place
- * (docs/ends.md).
+ * Creates an executor that runs tasks on threads. `config` may be NULL.
  *
- * Order. With one worker, tasks begin in the order of submission. With several workers, each takes up
- * to 16 tasks at once, and begins them in that order; what it has not begun, an idle worker takes. So
- * a task of one submitter may begin before up to 16 earlier ones of that submitter for each worker.
- * No task waits for ever while workers end tasks. After fl_executor_resize() between one and several
- * workers, tasks that wait already may begin in another order.
+ * With one worker, tasks begin in the order of submission. With several workers, each worker takes
+ * up to 16 tasks at once and begins them in their order; an idle worker takes over tasks that
+ * another worker has taken but not begun. So a task may begin before earlier tasks of the same
+ * submitter, up to 16 for each worker. No task waits for ever while workers end tasks. After
+ * fl_executor_resize() between one and several workers, the tasks that wait already may begin in
+ * another order.
  *
- * Returns 0, -ENOMEM, or:
- *   -EINVAL  as fl_sequential_executor_create(); or more than FL_WORKERS_MAX workers, a backlog
- *            above FL_BACKLOG_MAX, an unknown `when_full`, an `idle_timeout` below 0
+ * The threads block the signals that the caller blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+ * SIGTRAP and SIGSYS. A task that ends its thread by pthread_exit() or pthread_cancel() fails with
+ * -EOWNERDEAD, and a new worker takes the thread's place (docs/ends.md). Returns:
+ *   0        `*e` is the new executor
+ *   -ENOMEM  out of memory
+ *   -EINVAL  the config asks for more than FL_WORKERS_MAX workers, a backlog above FL_BACKLOG_MAX,
+ *            an unknown `when_full`, an `idle_timeout` below 0, or more than FL_REGIONS_MAX
+ *            regions; or the initializer has a result, has no argument although it takes one, or
+ *            has an argument aligned above max_align_t
  */
 FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_executor_config *config);
 #define FL_WORKERS_MAX 4096u
 
 /*
- * Submits a task. Copies `*arg` (NULL if its size is 0). Stores a future in `*f`, unless `f` is
- * NULL. An accepted task ends exactly once: done or cancelled. Waits only if the submit runs the
- * task itself (on the sequential executor, with FL_FULL_RUN, or with FL_FULL_WAIT in a task of
- * `e`), or if a full backlog with FL_FULL_WAIT blocks the calling context. Returns 0, -ENOMEM, or:
- *   -EPIPE            closed, before or during the wait
- *   -EOWNERDEAD       in a forked child, where no task of the parent's executor runs
- *   -ENOTRECOVERABLE  broken: see fl_executor_is_broken()
- *   -EAGAIN           there is no worker, and none can be started
- *   -ENOBUFS, -ETIMEDOUT, -ECANCELED
- *                     the backlog is full: see fl_when_full
- *   -E2BIG            argument plus result are above FL_TASK_SIZE_MAX, or aligned above
- *                     FL_TASK_ALIGN_MAX
+ * The conditions of fl_submit_with(): a deadline, a cancel token, a callback.
  *
- * On an error the argument is still the caller's. Memory order: the task sees all writes before the
- * call.
- */
-FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
-
-/*
- * What a passed deadline does to a task; those of its token and its group do the same.
+ *     fl_submit_config within = { .deadline = fl_after(FL_S(5)) };
+ *     rc = count_primes_submit_with(pool, range, &f, &within);        // check
  *
- *   not started   The task ends as cancelled, at the latest when its turn comes.
- *   running       fl_task_is_cancelled() is true, and waits return -ECANCELED.
+ * When the deadline passes, the task ends in one of two ways. A request of the task's token, and
+ * the deadline or a cancel of its group, have the same effect:
  *
- * The error of a task that has not started, or returns -ECANCELED after its deadline, is
- * -ETIMEDOUT, with a message that says so unless the task has set one (fl_task_fail()). Any other
- * return of the task stands, also success. A request to stop does the same, with -ECANCELED.
+ * - A task that has not started ends as cancelled, at the latest when it would be started.
+ * - For a running task fl_task_is_cancelled() becomes true, and its waits return -ECANCELED. The
+ *   task itself decides when to return.
  *
- * A task that neither checks nor waits runs on:
- *   sequential, threads   A join waits for the task.
- *   loop                  The task also delays all other tasks of the loop.
- *   processes             A task that still runs `grace_period` later is killed with its worker. It
- *                         fails with -ETIMEDOUT, or after a request with -EOWNERDEAD, and a message
- *                         that says why. After a deadline it is not tried again (`max_attempts`).
+ * The error of the task is then -ETIMEDOUT if the task had not started, or if it returned
+ * -ECANCELED after its deadline. The message of the future says so, unless the task has set a
+ * message by fl_task_fail(). If the task returns anything else, even success, that result stands.
+ * After a request to stop, the error is -ECANCELED in place of -ETIMEDOUT.
+ *
+ * A task that neither asks fl_task_is_cancelled() nor waits runs on. What that means depends on the
+ * executor:
+ *   sequential  A join waits for the task.
+ *   threads     A join waits for the task.
+ *   loop        The task also delays all other tasks of the loop.
+ *   processes   A task that still runs `grace_period` later is killed with its worker. It fails
+ *               with -ETIMEDOUT after a deadline and with -EOWNERDEAD after a request, and a
+ *               message that says why. After a deadline it is not tried again (`max_attempts`).
  */
 typedef struct fl_submit_config {
-	fl_time deadline;
+	fl_time deadline; /* of the task; FL_FOREVER: none */
 	/* A request of this token cancels the task. NULL: none. The token must outlive the task. */
 	fl_cancel_token *cancel;
 	/*
-	 * Ends a wait for the backlog, with -ETIMEDOUT. The wait observes `cancel`; if that is NULL, the caller's scope.
+	 * The deadline of the wait for a full backlog, after which the submit returns -ETIMEDOUT.
+	 * This wait observes the token `cancel` or, if that is NULL, the caller's scope.
 	 */
 	fl_time backlog_deadline;
-	fl_future_callback *on_end; /* as fl_future_on_end(), without memory of its own; NULL: none */
+	/*
+	 * A callback as of fl_future_on_end(), which needs no memory of its own: it is called as
+	 * on_end(future, on_end_arg) when the task ends. NULL: none.
+	 */
+	fl_future_callback *on_end;
 	void *on_end_arg;
 	uintptr_t more_[2];
 } fl_submit_config;
 
-/* As fl_submit(), with conditions. */
+/*
+ * Submits a task of `type` to `e`, with a copy of `*arg`. fl_submit_with() submits it under the
+ * conditions of `config`, which may be NULL. `arg` may be NULL if the argument has no size. Both
+ * functions store a future in `*f`, unless `f` is NULL. An accepted task ends exactly once: it is
+ * done or cancelled.
+ *
+ * The call returns without waiting for the task, with two exceptions. It runs the task itself on a
+ * sequential executor, and it may do so for a full backlog (FL_FULL_RUN, or FL_FULL_WAIT in a task
+ * of `e`). It blocks the calling context while a backlog with FL_FULL_WAIT is full. Returns:
+ *   0                 the task is accepted
+ *   -ENOMEM           out of memory
+ *   -EPIPE            `e` is closed, or was closed during the wait
+ *   -EOWNERDEAD       in a forked child, where no task of the parent's executor runs
+ *   -ENOTRECOVERABLE  `e` is broken: see fl_executor_is_broken()
+ *   -EAGAIN           there is no worker, and none can be started
+ *   -ENOBUFS          the backlog is full, and `when_full` is FL_FULL_REFUSE
+ *   -ETIMEDOUT        the backlog was full until the `backlog_deadline` of fl_submit_with()
+ *   -ECANCELED        the wait for a full backlog was cancelled
+ *   -E2BIG            argument plus result have more than FL_TASK_SIZE_MAX bytes, or one of them is
+ *                     aligned above FL_TASK_ALIGN_MAX
+ *
+ * On an error the argument is still the caller's. Memory order: the task sees all that the caller
+ * wrote before the call.
+ */
+FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
 FL_API FL_MUST_CHECK int fl_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
                                         const fl_submit_config *config);
 
@@ -195,83 +233,104 @@ typedef struct fl_map_error {
 } fl_map_error;
 
 typedef struct fl_map_config {
-	/* Arguments a task; 0: chosen. On processes fewer, if their results exceed 64 KiB. */
+	/*
+	 * How many arguments one task runs; 0 lets the library choose. A process executor takes
+	 * fewer if the results of a chunk would exceed 64 KiB.
+	 */
 	size_t chunk;
-	fl_time deadline;
+	fl_time deadline;        /* of the whole map; FL_FOREVER: none */
 	fl_cancel_token *cancel; /* NULL: the caller's scope; FL_SHIELDED: none */
-	fl_map_error *error;     /* filled in when the result is FL_ETASK; may be NULL */
+	fl_map_error *error;     /* where FL_ETASK stores the failure; may be NULL */
 	uintptr_t more_[4];
 } fl_map_config;
 
 /*
- * Runs the task for each of the `n` elements of `args`, with its result at the same index of
- * `results` (NULL if the result size is 0). Blocks until every started task has ended; a worker of
- * `e` runs tasks during the wait.
+ * Runs the task for each of the `n` elements of the array `args`. It stores each result at the same
+ * index of `results`. `results` may be NULL if the result has no size. The call blocks the calling
+ * context until every task that was started has ended. A worker of `e` runs tasks during the wait.
+ * `config` may be NULL.
  *
- * Arguments and results stay the caller's; no drop hook runs. The result of a task that was not run
- * is untouched. A task that returns an error leaves its result, which began zeroed, as it is; on
- * processes a result above 64 KiB is zeroed then, unless the task kept it (fl_task_keep_result()).
- * If a worker dies in a chunk, only the element that it ran fails, with a zeroed result; the
- * elements after it count as not started. Returns:
- *   0         also if `n` is 0
- *   FL_ETASK  a task failed; tasks that had not started by then were not run
- *   -ETIMEDOUT, -ECANCELED
- *             tasks that had not started were not run; the others have ended, with their results
- * or an error of fl_submit().
+ * The arguments and results stay the caller's, so no drop hook runs. The result of an element whose
+ * task did not run is unchanged. A task that returns an error leaves its result, which began
+ * zeroed, as it is. On processes a failed result of more than 64 KiB is zeroed, unless the task has
+ * kept it (fl_task_keep_result()). If a worker process dies in a chunk, only the element that it
+ * ran fails, with a zeroed result; the elements after it count as not started. Returns:
+ *   0           all tasks have succeeded, or `n` is 0
+ *   FL_ETASK    a task failed, and no further task was started; `config->error` describes the
+ *               failure
+ *   -ETIMEDOUT  the deadline passed, and some tasks were not run; all others have ended, with their
+ *               results
+ *   -ECANCELED  the map was cancelled, and some tasks were not run; all others have ended, with
+ *               their results
+ *   other       an error of fl_submit() for a part of the elements
  */
 FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                                 const fl_map_config *config);
 
-/* Closes `e`: later submits are refused, also those of tasks. Queued tasks still run. */
+/*
+ * Closes `e`: it refuses later submits, also those of its own tasks. Queued tasks still run. The
+ * call does not wait.
+ */
 FL_API void fl_executor_close(fl_executor *e);
 
 /*
  * Closes `e`, cancels the tasks that have not started, and requests the running ones to stop.
- * Callbacks and drop hooks run on the calling thread. Returns how many tasks were cancelled.
+ * Callbacks and drop hooks of the cancelled tasks run on the calling thread. The call does not wait
+ * for running tasks. It returns how many tasks were cancelled.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
 
 /*
- * As fl_executor_cancel(), but running tasks are left alone. A map or a parallel loop of which a
- * part runs may go on to its end. For a group such a task has failed, with -ECANCELED.
+ * Closes `e`, and cancels the tasks that have not started, but leaves running tasks alone. It
+ * returns how many tasks were cancelled. Callbacks and drop hooks of the cancelled tasks run on the
+ * calling thread. A map or a parallel loop of which a part runs already may go on to its end. A
+ * group counts a task that was cancelled in this way as failed with -ECANCELED.
  */
 FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 
 /*
- * As fl_executor_cancel(). A process executor also kills its workers: their tasks fail with
- * -ECANCELED, after a deadline with -ETIMEDOUT. A task that a worker had taken, but not begun, may
- * end as cancelled, uncounted.
+ * Cancels all tasks of `e`, and kills its worker processes. It closes `e` and cancels tasks as
+ * fl_executor_cancel() does; only a process executor has workers to kill. It returns how many tasks
+ * were cancelled. The tasks of killed workers fail with -ECANCELED or, after their deadline, with
+ * -ETIMEDOUT. A task that a worker had taken but not begun may end as cancelled without being
+ * counted.
  */
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
 /*
- * Changes the maximum number of workers. Surplus workers end after their present task; tasks that
- * they have not started go to other workers. On threads no task begins after the return while
- * `workers` tasks run; a task that a worker had taken counts, a task that blocks
- * (fairlead/blocking.h) does not. On processes a surplus worker may still finish its task. Returns
- * 0, or:
+ * Changes the maximum number of workers. If there are more workers than that, the surplus ones end
+ * after their present task, and tasks that they have taken but not started go to other workers. The
+ * call does not wait for them.
+ *
+ * On threads, no task begins after the return as long as `workers` tasks run. A task that a worker
+ * had taken counts; a task that blocks (fairlead/blocking.h) does not. On processes, a surplus
+ * worker may still finish its task. Returns:
+ *   0            the maximum is changed
  *   -EPIPE       `e` is closed
  *   -EOWNERDEAD  in a forked child
  *   -EINVAL      `workers` is 0 or above FL_WORKERS_MAX
- *   -ENOTSUP     neither a thread nor a process executor
+ *   -ENOTSUP     `e` is neither a thread executor nor a process executor
  */
 FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
 
 /*
- * Closes `e` and waits until all its tasks have ended and its workers are gone. May be called
- * again. Blocks the calling context. Returns 0, or:
- *   -ECANCELED   `e` is closed, as after -ETIMEDOUT, and tasks or workers are left
- *   -EDEADLK     called from a task of `e`, on one of its workers, or in a callback of one of its
- *                tasks; nothing happened
- *   -EOWNERDEAD  in a forked child; nothing happened
+ * Closes `e`, and waits until all its tasks have ended and its workers are gone. fl_executor_join()
+ * and fl_executor_join_until() block the calling context; fl_executor_try_join() never waits. They
+ * may be called again. Returns:
+ *   0             all tasks have ended, and the workers are gone
+ *   -EINPROGRESS  only fl_executor_try_join(): tasks or workers are left; `e` is closed
+ *   -ECANCELED    the wait was cancelled; `e` is closed, and tasks or workers are left
+ *   -ETIMEDOUT    the deadline of fl_executor_join_until() passed; `e` is closed, and tasks or
+ *                 workers are left
+ *   -EDEADLK      the call is made in a task of `e`, on one of its workers, or in a callback of one
+ *                 of its tasks; nothing happened
+ *   -EOWNERDEAD   in a forked child; nothing happened
  */
 FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
 {
 	return fl_executor_join_until(_e, FL_FOREVER, NULL);
 }
-
-/* As fl_executor_join(): -EINPROGRESS while tasks or workers are left. Then `e` is closed, too. */
 FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *_e)
 {
 	const int _rc = fl_executor_join_until(_e, FL_NO_WAIT, FL_SHIELDED);
@@ -279,11 +338,16 @@ FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *_e)
 }
 
 /*
- * Waits until no task of `e` is pending or runs, and all callbacks have returned, also those of
- * tasks that are submitted during the wait. Does not close `e`. For some tasks of an executor:
- * fairlead/group.h. Blocks the calling context. Returns 0, -ECANCELED, or:
- *   -EDEADLK     as fl_executor_join()
- *   -EOWNERDEAD  in a forked child; nothing happened
+ * Waits until no task of `e` is pending or runs and all their callbacks have returned. It waits for
+ * tasks that are submitted during the wait, too. It does not close `e`. Both functions block the
+ * calling context. To wait for some of an executor's tasks, use a group (fairlead/group.h).
+ * Returns:
+ *   0            no task was pending or running
+ *   -ECANCELED   the wait was cancelled
+ *   -ETIMEDOUT   the deadline of fl_executor_wait_idle_until() passed
+ *   -EDEADLK     the call is made in a task of `e`, on one of its workers, or in a callback of one
+ *                of its tasks
+ *   -EOWNERDEAD  in a forked child
  *
  * Memory order: the caller sees what the ended tasks wrote.
  */
@@ -294,85 +358,95 @@ FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *_e)
 }
 
 /*
- * Joins `e`, as fl_executor_join() without a cancel scope, and frees it. Futures stay valid. Panics
- * where fl_executor_join() returns -EDEADLK, and in a forked child if a task of `e` called fork();
- * in another child frees its copy without waiting.
+ * Closes and joins `e`, and frees it. It waits for all tasks, and a cancel does not end this wait.
+ * Futures stay valid. NULL has no effect.
+ *
+ * It panics where fl_executor_join() returns -EDEADLK. In a forked child it frees the child's copy
+ * without waiting; but if a task of `e` called fork(), it panics there.
  */
 FL_API void fl_executor_free(fl_executor *e);
 
 /*
- * Closes `e` and gives it up. Queued tasks still run; `e` is freed when the last has ended. The
- * caller must not use it again; futures stay valid. Calls of other threads with `e` must have
- * returned before, also the submit of a task of `e` that calls this. Until they end, tasks of `e`
- * may use fl_executor_current(); its submits return -EPIPE. A group or an iteration of `e` must
- * have ended before the call, or end within a task of `e`.
+ * Closes `e`, and leaves its end to the library: queued tasks still run, and `e` is freed when the
+ * last task has ended. The call does not wait for them. Futures stay valid.
+ *
+ * The caller must not use `e` again. Calls of other threads with `e` must have returned before, and
+ * so must the submit of a task of `e` that calls this function. Until they end, tasks of `e` may
+ * still use fl_executor_current(); a submit to it returns -EPIPE. A group or an iteration of `e`
+ * must have ended before the call, or must end within a task of `e`.
  *
  * A thread of the library, "executor-end", waits for the tasks and frees `e`. The end of the
- * process waits for neither, a dlclose() of the library for both (docs/threads.md). The tasks of
- * fl_loop_executor_create_on() end when that loop has run them or is freed. In a task of a process
- * executor a detach of fl_executor_current() frees nothing.
- *
- * Returns 0, or:
- *   -EAGAIN, -ENOMEM  no thread can be started, also during an unload
- *   -EOWNERDEAD       in a forked child, where fl_executor_free() does not wait
+ * process waits neither for this thread nor for the tasks. A dlclose() of the library waits for
+ * both (docs/threads.md). The tasks of fl_loop_executor_create_on() end when that loop has run them
+ * or is freed. In a task of a process executor, a detach of fl_executor_current() frees nothing.
+ * Returns:
+ *   0            the library will free `e`
+ *   -EAGAIN      no thread can be started, or the library is being unloaded
+ *   -ENOMEM      out of memory for a thread
+ *   -EOWNERDEAD  in a forked child; use fl_executor_free(), which does not wait there
  */
 FL_API FL_MUST_CHECK int fl_executor_detach(fl_executor *e);
 
-/* The FL_CAP_... bits of `e`. */
+/* Returns what `e` can do, as a combination of FL_CAP_... bits. */
 FL_API uint32_t fl_executor_capabilities(const fl_executor *e);
 
-/* The kind of `e`: "sequential", "threads", ... The string is static. */
+/* Returns the kind of `e`, such as "sequential" or "threads". The string is static. */
 FL_API const char *fl_executor_kind(const fl_executor *e);
 
-/* The most tasks that run at a time. */
+/* Returns the most tasks that `e` runs at a time. */
 FL_API unsigned fl_executor_workers(const fl_executor *e);
 
 /*
- * Whether `e` is broken: an initializer failed, or workers in other processes can never start.
- * Every later submit returns -ENOTRECOVERABLE. Or all ranks of an executor over MPI have died:
- * -EOWNERDEAD.
+ * Returns whether `e` is broken. An executor breaks when an initializer fails, or when its workers
+ * in other processes can never start. Every later submit then returns -ENOTRECOVERABLE. An executor
+ * over MPI also breaks when all its ranks have died; every later submit then returns -EOWNERDEAD.
  */
 FL_API bool fl_executor_is_broken(const fl_executor *e);
 
 /*
- * Counts of an executor; 0 if a kind has no such number. Totals begin at 0 when it is created, and
- * again after SIZE_MAX.
+ * The counts of an executor. A count that a kind of executor does not have is 0. Totals begin at 0
+ * when the executor is created, and begin again at 0 after SIZE_MAX.
  */
 typedef struct fl_executor_stats {
-	unsigned workers; /* as fl_executor_workers() */
-	unsigned threads; /* existing workers: threads or processes */
-	unsigned idle;    /* of them: have no task */
-	unsigned blocked; /* of them: in a blocking section (fairlead/blocking.h) */
-	unsigned waiting; /* of them: asleep in a wait of a task, for 5 ms or more */
+	unsigned workers; /* what fl_executor_workers() returns */
+	unsigned threads; /* workers that exist: threads or processes */
+	unsigned idle;    /* existing workers that have no task */
+	unsigned blocked; /* existing workers in a blocking section (fairlead/blocking.h) */
+	unsigned waiting; /* existing workers that have slept for 5 ms or more in a task's wait */
 	size_t pending;   /* tasks that were submitted and have not started */
-	size_t running;   /* tasks that have started; a task counts that a process is to run next */
-	size_t ended;     /* tasks that have ended: also these: */
-	size_t failed;    /* with an error: have run, or could not be sent to a process */
-	size_t cancelled; /* without a run: cancelled, or no worker could run them */
+	size_t running;   /* tasks that have started, or that were sent to a process to run next */
+	size_t ended;     /* tasks that have ended in any way */
+	size_t failed;    /* ended tasks with an error that have run, or could not be sent */
+	size_t cancelled; /* ended tasks that have not run: cancelled, or no worker could run them */
 	size_t workers_started, workers_ended;
-	size_t workers_killed;   /* of those that have ended: processes that a signal has ended */
-	size_t stolen;           /* calls of fl_parallel_invoke() and loops, run by another worker */
+	size_t workers_killed;   /* workers that have ended because a signal ended their process */
+	size_t stolen;           /* calls of fl_parallel_invoke(), parts of loops: by another worker */
 	size_t backlog_waits;    /* submits that have waited for a full backlog */
 	size_t backlog_refusals; /* submits that have returned -ENOBUFS */
 } fl_executor_stats;
 
 /*
- * Stores the counts of `e`, which are of different moments, and order nothing. Visits each worker.
- * Returns 0; -EOWNERDEAD: in a forked child.
+ * Stores the counts of `e` in `*stats`. The counts may be from slightly different moments, and the
+ * call orders no memory accesses. It takes a step for each worker. Returns:
+ *   0            the counts are stored
+ *   -EOWNERDEAD  in a forked child
  */
 FL_API FL_MUST_CHECK int fl_executor_get_stats(const fl_executor *e, fl_executor_stats *stats);
 
 /*
- * How long something took, in ns. Quantiles and the maximum are of the last one to two minutes;
- * quantiles are up to a quarter too high. While tasks are fewer than 50,000 a second, or come in
- * bursts of at most 64, each is measured; else about one in 64, which stands for those that follow.
+ * How long something took, in nanoseconds.
+ *
+ * The quantiles and the maximum cover the last one to two minutes, and the quantiles are up to a
+ * quarter too high. Each task is measured while tasks are fewer than 50,000 a second, or come in
+ * bursts of at most 64. When they are more, about one task in 64 is measured, and it counts for the
+ * tasks that follow it up to the next measured one.
  */
 typedef struct fl_stats_times {
-	uint64_t n, sum; /* since the creation; `n`: measured tasks, and those that they stand for */
+	uint64_t n, sum; /* tasks, and the sum of their times, since the creation */
 	fl_duration p50, p99, max;
 } fl_stats_times;
 
-/* The times of one type of tasks. A chunk of a map or an iteration is one task. */
+/* The times of one type of tasks. A chunk of a map or of an iteration counts as one task. */
 typedef struct fl_stats_type {
 	const char *name;      /* valid until the executor is freed */
 	fl_stats_times queued; /* from the submit to the start, modulo 36 minutes */
@@ -380,26 +454,31 @@ typedef struct fl_stats_type {
 } fl_stats_type;
 
 /*
- * Stores the times of a type of tasks: of `index` 0, 1, and so on, until the result is -ENOENT.
+ * Stores in `*stats` the times of one type of tasks. Call it with `index` 0, 1, and so on, until
+ * the result is -ENOENT.
  *
  *     for (size_t i = 0; fl_executor_type_stats(e, i, &type) == 0; i++)
  *             printf("%s: at most %lld ns\n", type.name, (long long)type.ran.max);
  *
  * The first 15 types of which a task was measured have an index each. All further types are counted
- * together, under the name "other types", which has the last index. Returns 0, or:
+ * together, under the name "other types", which has the last index. Returns:
+ *   0            the times are stored
  *   -ENOENT      no type has this index
  *   -EOWNERDEAD  in a forked child
  */
 FL_API FL_MUST_CHECK int fl_executor_type_stats(const fl_executor *e, size_t index, fl_stats_type *stats);
 
 /*
- * Appends the counts of all executors of this process as a text for Prometheus, in ASCII. A label
- * `number` is an executor's place in the order of creation. Returns 0, -ENOMEM, -E2BIG; after an
- * error `*text` is as before.
+ * Appends the counts of all executors of this process to `*text`. They are in the text format of
+ * Prometheus, in ASCII. The label `number` tells executors apart: it is the executor's place in the
+ * order of creation. Returns:
+ *   0        the counts are appended
+ *   -ENOMEM  out of memory; `*text` is unchanged
+ *   -E2BIG   the text would be longer than an fl_bytes can be; `*text` is unchanged
  */
 FL_API FL_MUST_CHECK int fl_stats_text(fl_bytes *text);
 
-/* The executor of the task that the calling context runs; NULL outside of tasks. */
+/* Returns the executor of the task that the calling context runs, or NULL outside of tasks. */
 FL_API fl_executor *fl_executor_current(void);
 
 FL__SCOPED(fl_executor, fl_executor_free)

@@ -25,15 +25,19 @@ struct fl_task_type;
  *     if (rc == FL_ETASK)
  *             fprintf(stderr, "%s\n", fl_future_message(f));
  *
- * A future is pending, then running, then done; or it is cancelled while pending. Each handle is
- * one reference. Its owner frees it once, at any time. A worker that waits for a pending task of
- * its own executor runs that task itself; in its other sleeps another stands in
- * (fairlead/blocking.h).
+ * A future is pending at first, then running, then done. If its task is cancelled before it has
+ * started, the future is cancelled instead. Each handle is one reference, which its owner frees
+ * once, at any time.
  *
- * In a forked child no task of the parent's executors runs: until the child cancels its future, or
- * a chain behind it (fl_future_then()), all forms of get and wait return -EOWNERDEAD. A promise of
- * the parent may be set in the child, unless another thread may have been inside of a call on its
- * future at the fork (fairlead/defs.h, Fork).
+ * A task may wait for other tasks of its own executor, because the worker does not stand idle: if
+ * the task that it waits for is pending, the worker runs that task itself. In its other sleeps
+ * another worker takes its place (fairlead/blocking.h).
+ *
+ * Fork: in a forked child no task of the parent's executors runs. So in the child all forms of get
+ * and wait return -EOWNERDEAD for the future of a task that has not ended, until the child cancels
+ * that future, or a future that was chained to it by fl_future_then(). A promise of the parent may
+ * be set in the child, with one exception: another thread may have been inside a call on its future
+ * at the fork (fairlead/defs.h, "Fork").
  *
  * Memory order: a context that sees a future done or cancelled sees what its task wrote.
  */
@@ -42,21 +46,43 @@ typedef struct fl_future fl_future;
 typedef enum fl_future_state { FL_PENDING, FL_RUNNING, FL_DONE, FL_CANCELLED } fl_future_state;
 
 /*
- * Makes another reference, which must be freed, too. Returns `f`. Panics above 16,777,215, which
- * includes those of the library.
+ * Makes another reference to `f`, and returns `f`. The reference must be freed, too. It panics if
+ * the future has more than 16,777,215 references, which includes those of the library.
  */
 FL_API fl_future *fl_future_ref(fl_future *f);
 
-/* Frees a reference. The task runs on. */
+/* Frees a reference. The task is not affected: if it runs or is pending, it goes on. */
 FL_API void fl_future_free(fl_future *f);
 
 /*
- * Waits for the end of the task and copies its result, of `size` bytes (`result` may be NULL if
- * that is 0). Blocks the calling context. Returns 0, -ECANCELED, or:
- *   FL_ETASK     the task failed or was cancelled (see fl_future_error()). `*result` is untouched,
- *                or gets the kept result (fl_task_keep_result()).
- *   -EINVAL      `size` is not that of the result type
- *   -EOWNERDEAD  in a forked child, of a task that the parent's executor has not ended
+ * Waits until the task has ended. fl_future_wait() and fl_future_wait_until() block the calling
+ * context; fl_future_try_wait() never waits. Returns:
+ *   0            the task has ended: it has succeeded, has failed, or was cancelled
+ *   -EAGAIN      only fl_future_try_wait(): the task has not ended
+ *   -ECANCELED   the wait was cancelled; the task goes on
+ *   -ETIMEDOUT   the deadline of fl_future_wait_until() passed; the task goes on
+ *   -EOWNERDEAD  in a forked child: the task is one of the parent's, and had not ended at the fork
+ */
+FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, fl_time deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *_f)
+{
+	return fl_future_wait_until(_f, FL_FOREVER, NULL);
+}
+FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
+
+/*
+ * Waits until the task has ended, and copies its result to `*result`. `size` is the size of the
+ * result in bytes; `result` may be NULL if it is 0. fl_future_get() and fl_future_get_until() block
+ * the calling context; fl_future_try_get() never waits. Returns:
+ *   0            the task has succeeded, and `*result` is its result
+ *   FL_ETASK     the task has failed or was cancelled: see fl_future_error(). `*result` is
+ *                unchanged, unless the task has kept its result (fl_task_keep_result()): then
+ *                `*result` is that result
+ *   -EAGAIN      only fl_future_try_get(): the task has not ended
+ *   -ECANCELED   the wait was cancelled; the task goes on
+ *   -ETIMEDOUT   the deadline of fl_future_get_until() passed; the task goes on
+ *   -EINVAL      `size` is not the size of the result type
+ *   -EOWNERDEAD  in a forked child: the task is one of the parent's, and had not ended at the fork
  */
 FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, fl_time deadline,
                                              fl_cancel_token *cancel);
@@ -64,80 +90,84 @@ FL_INLINE FL_MUST_CHECK int fl_future_get(fl_future *_f, void *_result, size_t _
 {
 	return fl_future_get_until(_f, _result, _size, FL_FOREVER, NULL);
 }
-
-/*
- * Waits for the end of the task. Blocks the calling context. Returns 0, -ECANCELED, or:
- *   -EOWNERDEAD  in a forked child, of a task that the parent's executor has not ended
- */
-FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, fl_time deadline, fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *_f)
-{
-	return fl_future_wait_until(_f, FL_FOREVER, NULL);
-}
-
-/* As fl_future_wait(): -EAGAIN while the task has not ended. */
-FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
-
-/* As fl_future_get(): -EAGAIN while the task has not ended. */
 FL_INLINE FL_MUST_CHECK int fl_future_try_get(fl_future *_f, void *_result, size_t _size)
 {
 	const int _rc = fl_future_try_wait(_f);
 	return _rc == 0 ? fl_future_get_until(_f, _result, _size, FL_NO_WAIT, FL_SHIELDED) : _rc;
 }
 
-/* The state. Acquires if it is FL_DONE or FL_CANCELLED. */
+/*
+ * Returns the state of `f`. Memory order: the call is an acquire if the result is FL_DONE or
+ * FL_CANCELLED.
+ */
 FL_API fl_future_state fl_future_get_state(const fl_future *f);
 
 /*
- * The result in place, valid until `f` is freed. NULL until the task has succeeded, or has failed
- * and kept its result (fl_task_keep_result()); and if the result has no size.
+ * Returns a pointer to the result inside of the future, which is valid until `f` is freed. It
+ * returns NULL as long as there is no result: the task has not ended, or it has failed without
+ * keeping its result (fl_task_keep_result()), or its result has no size.
  */
 FL_API const void *fl_future_result(const fl_future *f);
 
 /*
- * What the task's function returned, or why it did not run: -ECANCELED: cancelled; -ETIMEDOUT: its
- * deadline ended it (fl_submit_config). 0 until it has ended.
+ * Tells whether and why the task has failed, and does not wait. Returns:
+ *   0           the task has succeeded, or has not ended
+ *   -ECANCELED  the task was cancelled, unless its function returned this itself
+ *   -ETIMEDOUT  a deadline ended the task (fl_submit_config), unless its function returned this
+ *               itself
+ *   other       the error that the task's function returned, or why the task could not run to its
+ *               end, such as -EOWNERDEAD if its worker died
  */
 FL_API int fl_future_error(const fl_future *f);
 
-/* A failed task's message, or "", below FL_MESSAGE_MAX bytes, never NULL; lasts as long as `f`. */
+/*
+ * Returns the message of a failed task, or "" if there is none. It is shorter than FL_MESSAGE_MAX
+ * bytes, is never NULL, and lasts as long as `f`.
+ */
 FL_API const char *fl_future_message(const fl_future *f);
 #define FL_MESSAGE_MAX 256
 
 /*
- * Cancels the task if it has not started; requests a running task to stop. Callbacks of a cancelled
- * task run on the calling thread. Returns:
+ * Cancels the task. A task that has not started ends at once, as cancelled, and its callbacks run
+ * on the calling thread. A task that runs is requested to stop, which it may ignore. The call does
+ * not wait. Returns:
  *   0             the task has ended as cancelled, now or before
  *   -EINPROGRESS  the task runs, and fl_task_is_cancelled() is now true for it; or another context
  *                 is about to end the task as cancelled
- *   -EALREADY     the task has ended otherwise
+ *   -EALREADY     the task has ended in another way
  */
 FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
 
 /*
- * As fl_future_cancel(), but a running task is left alone. Returns:
+ * Cancels the task if it has not started. It differs from fl_future_cancel() in that a running task
+ * is left alone. Returns:
  *   0          the task has ended as cancelled, now or before
- *   -EBUSY     the task is in use: a worker runs it, and it is not requested to stop; or another
- *              context is about to end the task as cancelled, or to submit it (fl_future_then())
- *   -EALREADY  the task has ended otherwise
+ *   -EBUSY     a worker runs the task, and it is not requested to stop; or another context is about
+ *              to end the task as cancelled, or to submit it (fl_future_then())
+ *   -EALREADY  the task has ended in another way
  */
 FL_API FL_MUST_CHECK int fl_future_cancel_pending(fl_future *f);
 
 typedef void fl_future_callback(fl_future *f, void *arg);
 
 /*
- * Has `callback(f, arg)` called once when the task ends, on the thread that ends or cancels the
- * task; if the task has ended, at once, on the calling thread. Callbacks that were registered
- * before the end run in the order of registration. A callback has no cancel scope. It may free
- * references to `f`. It must not block for long, nor wait for the end of the task's executor. A
- * wait for the task may return before the task's callbacks have. Returns 0, or:
- *   -ENOMEM  `callback` will not be called
+ * Registers a function that is called once, as callback(f, arg), when the task ends. The thread
+ * that ends or cancels the task calls it. If the task has ended already, it is called at once, on
+ * the calling thread. Callbacks that were registered before the end run in the order of
+ * registration.
+ *
+ * A callback has no cancel scope. It may free references to `f`. It must not block for long, and
+ * must not wait for the end of the task's executor. A wait for the task may return before the
+ * task's callbacks have returned. Returns:
+ *   0        `callback` has been called or will be called
+ *   -ENOMEM  out of memory; `callback` will not be called
  */
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
 
 /*
- * For FL_WAIT_ANY(): ready when the task has ended. Such a wait does not run the task. In a forked
- * child a future for which a wait returns -EOWNERDEAD is not ready.
+ * FL_ON_FUTURE(f) is an object for FL_WAIT_ANY(). It is ready when the task has ended. A wait for
+ * it does not run the task itself. In a forked child it is never ready for a future for which a
+ * wait returns -EOWNERDEAD.
  */
 #define FL_ON_FUTURE(f) FL__ON(fl__on_future, (f))
 FL_API extern const fl_on_type fl__on_future;
@@ -145,35 +175,40 @@ FL_API extern const fl_on_type fl__on_future;
 FL__SCOPED(fl_future, fl_future_free)
 
 /*
- * Chains: a task that begins when another has succeeded, with its result as the argument.
+ * Chain: a task that begins when another task has succeeded. Its argument is that task's result.
  *
  *     rc = fetch_submit(pool, url, &page);                    // check; its result is a struct page
  *     rc = fl_future_then(page, cpus, &parse, &tree);         // check; parse takes a struct page
  *     fl_future_free(page);
  *     rc = parse_get(tree, &result);
  *
- * When `f` fails, or is cancelled, so does the next future, with the same error and message. If the
- * submit is refused (-EPIPE: `e` is closed, or freed; -ENOMEM), the next future fails with that
- * error.
+ * When the first future `f` fails or is cancelled, the next future fails or is cancelled, too, with
+ * the same error and message. If the submit of the chained task is refused, the next future fails
+ * with that error: -EPIPE if the executor is closed or freed, -ENOMEM if memory is out.
  *
- * The next future holds a reference to `f`, whose result is dropped with the last one. No
- * `drop_arg` runs.
+ * The next future holds a reference to `f`. The result of `f` is dropped with its last reference,
+ * and the `drop_arg` of the chained task's type does not run.
  *
- * fl_future_cancel() of the next future leaves `f` alone: to stop both, cancel `f`.
+ * fl_future_cancel() of the next future leaves `f` alone. To stop both, cancel `f`.
  */
 
 /*
- * Chains a task of `type`, on `e`, to `f`, and stores its future in `*next`, unless `next` is NULL.
- * `e` may be freed before `f` ends, and does not wait for it. The thread that ends `f` submits the
- * task; if `f` has ended, this call does. A worker that waits for the next future may run the task
- * of `f` and the chained task, each under the rules of a wait for that task alone; in a wait for
- * the first of several futures only tasks that are pending when the wait begins.
+ * Chains a task of `type` to `f`: when `f` has succeeded, the task is submitted to `e`. Stores the
+ * future of the task in `*next`, unless `next` is NULL. The thread that ends `f` submits the task;
+ * if `f` has ended already, this call submits it. The call waits only if `e` is a sequential
+ * executor that runs the task within it. `e` may be freed before `f` ends; it does not wait for
+ * `f`.
  *
- * Chains may be as long as memory allows. A wait takes O(log n) steps to find the current stage of
- * n. Waits only if the sequential executor runs the task. Returns 0, or:
+ * A worker that waits for the next future may run the task of `f` and then the chained task, each
+ * under the rules of a wait for that task alone. When it waits for the first of several futures, it
+ * runs only tasks that are pending when the wait begins.
+ *
+ * A chain may be as long as memory allows. A wait takes O(log n) steps to find the current stage of
+ * n. Returns:
+ *   0        the task is chained
  *   -EINVAL  the type's argument size is not the result size of `f`; or one of the two is an
  *            fl_bytes (its hook is FL_BYTES_DROP), and the other is not, even if their sizes agree
- *   -ENOMEM  nothing is chained
+ *   -ENOMEM  out of memory; nothing is chained
  */
 FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, const struct fl_task_type *type,
                                         fl_future **next);
@@ -183,71 +218,81 @@ FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, con
  *
  *     FL_PROMISE_OF(struct reply, reply_promise)              // at file scope: the typed calls
  *
- *     rc = reply_promise_create(&p, NULL, &f);                // check
- *     rc = reply_promise_set(p, reply);                       // the producer; -ECANCELED: cancelled
+ *     rc = reply_promise_create(&p, NULL, &f);              // check
+ *     rc = reply_promise_set(p, reply);                     // the producer; -ECANCELED: cancelled
  *     fl_promise_free(p);
- *     rc = reply_promise_get(f, &reply);                      // the consumer
+ *     rc = reply_promise_get(f, &reply);                    // the consumer
  *
- * Until the promise is set, failed, freed or started, fl_future_cancel() cancels the future.
- *
- * Callbacks of the future run in the call that ends it.
+ * fl_future_cancel() cancels the future as long as the promise has not been set, failed, freed or
+ * started. Callbacks of the future run within the call that ends it.
  */
 typedef struct fl_promise fl_promise;
 
 /*
- * Creates a promise of a result of `size` bytes, aligned like memory of malloc(), and its future.
- * The free of the future calls `drop` (may be NULL) with a result that was set, or that came with a
- * failure. Returns 0, -ENOMEM, or:
+ * Creates a promise and its future. The promise takes a result of `size` bytes, aligned as memory
+ * of malloc() is. When the future is freed, it calls drop(result) with a result that was set or
+ * that came with a failure; `drop` may be NULL. Returns:
+ *   0        `*p` is the promise and `*f` the future; each must be freed
+ *   -ENOMEM  out of memory
  *   -E2BIG   `size` is above FL_TASK_SIZE_MAX
- *   -EINVAL  FL_BYTES_DROP, and `size` is below that of an fl_bytes
+ *   -EINVAL  `drop` is FL_BYTES_DROP, and `size` is below that of an fl_bytes
  */
 FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*drop)(void *result), fl_future **f);
 
 /*
- * Optional: makes the future running, so that a cancel only requests the promise's token. Returns
- * 0, or:
- *   -ECANCELED  the future was cancelled
- *   -EALREADY   the promise was started before, or is fulfilled
+ * Makes the future running, so that a cancel no longer ends it. A cancel then only requests the
+ * promise's token (fl_promise_token()). The call is optional. Returns:
+ *   0           the future is running
+ *   -ECANCELED  the future was cancelled before
+ *   -EALREADY   the promise was started, set or failed before
  */
 FL_API FL_MUST_CHECK int fl_promise_start(fl_promise *p);
 
 /*
- * Ends the future with a copy of `*value` (NULL if the promise's size is 0). Returns 0, or:
- *   -ECANCELED  the future was cancelled
+ * Ends the future with a copy of `*value` as its result. `value` may be NULL if the promise's size
+ * is 0. Returns:
+ *   0           the future is done
+ *   -ECANCELED  the future was cancelled before
  *   -EALREADY   the promise was set or failed before; the first result stays
  *
  * On an error the value is still the caller's. Memory order: a context that sees the future done
- * sees what was written before.
+ * sees what was written before the call.
  */
 FL_API FL_MUST_CHECK int fl_promise_set(fl_promise *p, const void *value);
 
 /*
- * Ends the future as failed, with `error` (0 becomes -EINVAL) and a message, printf-like, cut at
- * FL_MESSAGE_MAX - 1 bytes. Otherwise as fl_promise_set().
+ * Ends the future as failed, with the error `error` and a message in the form of printf(). An
+ * `error` of 0 becomes -EINVAL. The message is cut at FL_MESSAGE_MAX - 1 bytes.
+ * fl_promise_fail_with() also gives the future a copy of `*value` (NULL if the promise's size is
+ * 0), which counts like a result that a task has kept (fl_task_keep_result()). Returns:
+ *   0           the future has failed
+ *   -ECANCELED  the future was cancelled before
+ *   -EALREADY   the promise was set or failed before; the first result stays
+ *
+ * On an error the value is still the caller's. Memory order: a context that sees the future done
+ * sees what was written before the call.
  */
 FL_API FL_MUST_CHECK int fl_promise_fail(fl_promise *p, int error, const char *message, ...) FL_PRINTF(3, 4);
-
-/*
- * As fl_promise_fail(), with a copy of `*value` (NULL if the promise's size is 0), as of a task
- * that has kept its result (fl_task_keep_result()).
- */
 FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, int error, const char *message, ...)
     FL_PRINTF(4, 5);
 
 /*
- * A token that is requested when the future is cancelled, or requested to stop. Valid until the
- * promise is freed.
+ * Returns the promise's token. It is requested when the future is cancelled or is requested to
+ * stop. It is valid until the promise is freed.
  */
 FL_API fl_cancel_token *fl_promise_token(fl_promise *p);
 
-/* Frees the promise. An unfulfilled future fails with -EOWNERDEAD, "broken promise". */
+/*
+ * Frees the promise. A future that has not ended by then fails with -EOWNERDEAD and the message
+ * "broken promise".
+ */
 FL_API void fl_promise_free(fl_promise *p);
 
 FL__SCOPED(fl_promise, fl_promise_free)
 
 /*
- * Waits for several futures, together or in the order of their ends. The waits cancel nothing and
- * free nothing.
+ * Waits for several futures: for all, for the first, or for one after the other as they end. These
+ * waits cancel nothing and free nothing.
  *
  *     rc = fl_futures_wait_until(f, 3, FL_FIRST_ENDED, fl_after(FL_S(1)), NULL);
  *     rc = fl_futures_as_completed_create(&done, f, n);          // check
@@ -257,22 +302,25 @@ FL__SCOPED(fl_promise, fl_promise_free)
  * A forked child must neither use nor free an fl_as_completed of its parent.
  */
 typedef enum fl_wait_mode {
-	FL_ALL_ENDED,
-	FL_FIRST_ENDED, /* at least one */
-	FL_FIRST_ERROR, /* one with an error, or all; a cancelled task is no error */
+	FL_ALL_ENDED,   /* until all futures have ended */
+	FL_FIRST_ENDED, /* until at least one has ended */
+	FL_FIRST_ERROR, /* until one has failed, or all have ended; a cancelled task has not failed */
 } fl_wait_mode;
 
 /*
- * Waits until all of the `n` futures have ended, or the first, or the first with an error. Blocks
- * the calling context. Takes O(n log n) steps at most, however many futures are pending or other
- * contexts wait. A worker runs pending tasks of its own executor, as in
- * fl_future_wait(). Returns how many of the array have ended by then (0 if `n` is 0), -ECANCELED,
- * -ENOMEM, or:
+ * Waits until the futures of the array `f` have ended as `what` says, and returns how many have
+ * ended. Both functions block the calling context. A worker runs pending tasks of its own executor
+ * during the wait. The wait takes at most O(n log n) steps, however many futures are pending or
+ * other contexts wait. Returns:
+ *   0 or more    how many of the `n` futures have ended by then; 0 if `n` is 0
+ *   -ECANCELED   the wait was cancelled
+ *   -ETIMEDOUT   the deadline of fl_futures_wait_until() passed
+ *   -ENOMEM      out of memory
  *   -EINVAL      `n` is above INT_MAX, or `what` is unknown
- *   -EOWNERDEAD  in a forked child, if only futures of the parent's tasks could still end the wait
+ *   -EOWNERDEAD  in a forked child: only futures of the parent's tasks could still end the wait
  *
- * After -ETIMEDOUT, or -ECANCELED, fl_futures_ended() returns how many have ended, and
- * fl_future_try_wait() which.
+ * After -ETIMEDOUT or -ECANCELED, fl_futures_ended() returns how many have ended, and
+ * fl_future_try_wait() tells which.
  */
 FL_API FL_MUST_CHECK int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, fl_time deadline,
                                                fl_cancel_token *cancel);
@@ -281,7 +329,10 @@ FL_INLINE FL_MUST_CHECK int fl_futures_wait(fl_future *const *_f, size_t _n, fl_
 	return fl_futures_wait_until(_f, _n, _what, FL_FOREVER, NULL);
 }
 
-/* The number of the `n` futures that have ended. Acquires, as fl_future_try_wait(). */
+/*
+ * Returns how many of the `n` futures have ended. Memory order: for each future that has ended, the
+ * call is an acquire, as fl_future_try_wait() is.
+ */
 FL_INLINE size_t fl_futures_ended(fl_future *const *_f, size_t _n)
 {
 	size_t _ended = 0, _i;
@@ -290,26 +341,35 @@ FL_INLINE size_t fl_futures_ended(fl_future *const *_f, size_t _n)
 	return _ended;
 }
 
-/* An iteration in the order of ends. One context at a time uses it. */
+/* An iteration over futures in the order of their ends. Only one context at a time may use it. */
 typedef struct fl_as_completed fl_as_completed;
 
 /*
- * Creates an iteration over the `n` futures of the array, with references of its own. A future that
- * is in the array twice is returned once, with its first index. The iteration takes n steps in all;
- * where a worker iterates over chains (fl_future_then()), each call that has to wait looks at all
- * that are left. Returns 0, -ENOMEM.
+ * Creates an iteration over the `n` futures of the array `f`, and stores it in `*c`. It holds
+ * references of its own to the futures. A future that is in the array twice is returned once, with
+ * its first index. The whole iteration takes a number of steps proportional to `n`. There is one
+ * exception: in a worker that iterates over chains (fl_future_then()), each call that has to wait
+ * looks at all futures that are left. Returns:
+ *   0        `*c` is the new iteration
+ *   -ENOMEM  out of memory
  */
 FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
 
 /*
  * Waits until the next future has ended, and stores its index in the array in `*index`. Futures
- * that had ended before the create come first, in the order of the array. Blocks the calling
- * context. A worker first runs the tasks that are pending in its own executor. Returns 0, or:
- *   -ENODATA     all were returned
- *   -ECANCELED   may be called again, as after -ETIMEDOUT. The same deadline in each call limits
- *                the whole iteration.
+ * that had ended before the iteration was created come first, in the order of the array.
+ * fl_as_completed_next() and fl_as_completed_next_until() block the calling context; a worker first
+ * runs the tasks that are pending in its own executor. fl_as_completed_try_next() never waits.
+ * Returns:
+ *   0            the future of `*index` has ended
+ *   -ENODATA     all futures were returned
+ *   -EAGAIN      only fl_as_completed_try_next(): none of the rest has ended
+ *   -ECANCELED   the wait was cancelled; the iteration can go on
+ *   -ETIMEDOUT   the deadline of fl_as_completed_next_until() passed; the iteration can go on
  *   -EOWNERDEAD  in a forked child, of an iteration that the child made: the rest are futures of
- *                the parent's tasks that had not ended at the create
+ *                the parent's tasks that had not ended when the iteration was created
+ *
+ * The same deadline in each call limits the whole iteration.
  */
 FL_API FL_MUST_CHECK int fl_as_completed_next_until(fl_as_completed *c, size_t *index, fl_time deadline,
                                                     fl_cancel_token *cancel);
@@ -317,11 +377,12 @@ FL_INLINE FL_MUST_CHECK int fl_as_completed_next(fl_as_completed *_c, size_t *_i
 {
 	return fl_as_completed_next_until(_c, _index, FL_FOREVER, NULL);
 }
-
-/* As fl_as_completed_next(): -EAGAIN while none has ended. */
 FL_API FL_MUST_CHECK int fl_as_completed_try_next(fl_as_completed *c, size_t *index);
 
-/* Frees the iteration, which no context uses any more. The futures stay as they are. */
+/*
+ * Frees the iteration. The call requires that no context uses it any more. The futures are not
+ * affected.
+ */
 FL_API void fl_as_completed_free(fl_as_completed *c);
 
 FL__SCOPED(fl_as_completed, fl_as_completed_free)
@@ -363,9 +424,10 @@ FL_END_DECLS
 	}
 
 /*
- * FL_PROMISE_OF(struct reply, reply_promise) defines reply_promise_create(&p, drop, &f),
- * reply_promise_set(p, reply), reply_promise_get(f, &reply), _try_get and _get_until. At file
- * scope; C and C++. The handles stay fl_promise and fl_future.
+ * FL_PROMISE_OF(struct reply, reply_promise) makes the typed calls of a promise:
+ * reply_promise_create(&p, drop, &f), reply_promise_set(p, reply), reply_promise_get(f, &reply),
+ * reply_promise_try_get() and reply_promise_get_until(). It stands at file scope, in C or C++. The
+ * handles stay fl_promise and fl_future.
  */
 #define FL_PROMISE_OF(type, name)                                                                                      \
 	FL__VALUE(type)                                                                                                \

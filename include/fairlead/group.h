@@ -16,8 +16,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Group: tasks of an executor and fibers of a loop, joined together. The first that fails cancels
- * the others.
+ * Group: tasks of an executor and fibers of a loop that are joined together. The first that fails
+ * cancels the others.
  *
  *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool);            // joined when the scope ends
  *     for (size_t i = 0; rc == 0 && i < n; i++)               // typed: fetch_group_submit()
@@ -26,30 +26,37 @@ FL_BEGIN_DECLS
  *     if (joined != 0)
  *             rc = joined;
  *
- * fl_group_start() (fairlead/fiber.h) starts fibers of the group.
+ * A member of a group is a task or a fiber. fl_group_submit() adds a task, and fl_group_start()
+ * (fairlead/fiber.h) adds a fiber. Groups may be nested.
  *
- * A member is a task or a fiber of the group. The group has a cancel token, a child of the scope in
- * which its first member begins; each member's token is a child of the group's. So a cancel of that
- * scope reaches all members. Groups nest. A member that returns -ECANCELED after it was cancelled
- * has not failed. A second failure is reported: a task's to the log handler, a fiber's to the error
- * handler (fl_fiber_set_error_handler()).
+ * Life: a group begins with its first submit or start, or with a call of fl_group_token(). From
+ * then on it must be joined, exactly once. After the join it may be used again, unless its deadline
+ * has passed. The group must not move before the join. Call fl_group_join() after your last submit
+ * or start. Members of the group may still submit and start further members while the join waits.
+ * So may other fibers of the joining thread. The executor of the group must outlive the join, and
+ * so must the cancel scope in which the group began. All-zero memory is a group without an
+ * executor, which takes only fibers. Only the thread of a loop may start fibers of that loop, and
+ * all fibers of the group that run at one time must belong to one loop.
  *
- * A join on a worker of the executor runs the group's tasks that have not started, newest first,
- * and no other tasks. Do not join with a mutex locked that a task locks.
+ * Failure: a member fails when it returns an error, except that a member that was cancelled and
+ * returns -ECANCELED has not failed. The first failure cancels the other members, and the join
+ * returns it. A second failure is only reported: a task's failure to the log handler, and a fiber's
+ * to the error handler (fl_fiber_set_error_handler()).
  *
- * After its first submit or start a group must be joined, exactly once. After the join the group
- * may be used again, unless its deadline has passed. It must not move before the join. Members may
- * submit, too. The thread of a loop starts its fibers; the group's fibers that run at one time
- * belong to one loop. A join comes after all submits and starts except those of members and of the
- * joining thread's other fibers. The executor, and the scope in which the group began, must outlive
- * the join. All-zero is a group without an executor.
+ * Cancelling: the group has a cancel token. This token is a child of the cancel scope in which the
+ * group began, and the token of each member is a child of the group's token. So a cancel of that
+ * scope reaches all members.
  *
- * Until the join, a group keeps the memory of some tasks that have ended. A submit frees what has
- * ended when, since a submit last did so, as many members have entered as tasks are left. Each
- * submit of a task with a large argument or result looks whether that is so, and at least each 32nd
- * of the others, unless its task has ended within it. Results are dropped without that delay, as
- * by fl_submit(). A worker may still read the type of a task when a join has returned: the type
- * must exist until the executor was freed.
+ * A join on a worker of the group's executor runs the group's tasks that have not started, the
+ * newest first, and no other tasks. Do not join while you hold a mutex that a task of the group
+ * locks.
+ *
+ * Memory: until the join, a group keeps the memory of some tasks that have ended. A submit frees
+ * the memory of ended tasks when, since a submit last did so, as many members have been added as
+ * tasks are left. Each submit of a task with a large argument or result checks this. Of other
+ * submits at least every 32nd does, except those whose task has ended within the submit. Results
+ * are dropped as early as with fl_submit(). A worker may still read the type of a task when a join
+ * has returned, so the type must exist until the executor has been freed.
  */
 typedef struct fl_group {
 	fl_cancel_token token_; /* while begun */
@@ -84,8 +91,9 @@ typedef struct fl_group {
 
 /* clang-format off */
 /*
- * A group without members. `executor` NULL: only fibers. With UNTIL, the deadline cancels the
- * members, and the group accepts none after it.
+ * Initializes a group without members. With `executor` NULL, the group takes only fibers.
+ * FL_GROUP_INIT_UNTIL also gives the group a deadline. When it passes, the members are cancelled,
+ * and the group accepts no further members.
  */
 #define FL_GROUP_INIT(executor) FL__GROUP_INIT(executor, 0)
 #define FL_GROUP_INIT_UNTIL(executor, deadline) FL__GROUP_INIT(executor, (deadline).ns)
@@ -95,131 +103,153 @@ typedef struct fl_group {
 /* clang-format on */
 
 /*
- * Submits a task to the group's executor, as fl_submit(). If the task succeeds, or keeps its result
- * (fl_task_keep_result()), `*result` has the result before a join returns; it is the caller's,
- * without a drop hook. Otherwise `*result` is untouched. NULL: the result is dropped, or has no
- * size. Waits as fl_submit(). Panics if the group has no executor. Returns 0, an error of
- * fl_submit(), -ENOMEM, or:
+ * Submits a task to the group's executor, as a member of the group. If the task succeeds, or keeps
+ * its result (fl_task_keep_result()), `*result` has the result before a join returns. The result is
+ * then the caller's, and no drop hook runs. In all other cases `*result` is unchanged. If `result`
+ * is NULL, the result is dropped or has no size.
+ *
+ * fl_group_submit_with() submits the task under the conditions of `config`, whose members mean:
+ *   deadline          The deadline of this task, beside the group's. A task that this deadline ends
+ *                     has failed with -ETIMEDOUT, so the group cancels its other members.
+ *   cancel            It must be NULL. The group's token cancels the task.
+ *   backlog_deadline  The deadline of the wait for a full backlog. The group's token ends this
+ *                     wait, too.
+ *   on_end            A function that is called with the task's future after `*result` was set. A
+ *                     join returns after the callback has, and sees what it wrote. The callback
+ *                     must neither free the future nor join.
+ *
+ * The calls return without waiting for the task, except where fl_submit() would wait: on a
+ * sequential executor and for a full backlog. They panic if the group has no executor. Returns:
+ *   0           the task is a member of the group
  *   -ECANCELED  the group was cancelled, a member has failed, or the deadline has passed
+ *   -ETIMEDOUT  only fl_group_submit_with(): the backlog was full until `backlog_deadline`
+ *   -EINVAL     only fl_group_submit_with(): `cancel` is not NULL
+ *   -ENOMEM     out of memory
+ *   other       an error of fl_submit(), with the meaning that it has there
  *
  * On an error the argument is still the caller's.
  */
 FL_API FL_MUST_CHECK int fl_group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result);
-
-/*
- * As fl_group_submit(), with conditions. Its members:
- *   deadline        of this task, beside the group's. A task that this deadline ends has failed
- *                   with -ETIMEDOUT: the group cancels its other tasks.
- *   cancel          NULL: the group's token cancels the task.
- *   backlog_deadline   As in fl_submit_config; the group's token ends the wait, too.
- *   on_end          Called with the task's future, after `*result` was set; a join returns after
- *                   the callback, and sees what it wrote. The callback must neither free the future
- *                   nor join.
- *
- * Returns as fl_group_submit(), or:
- *   -ETIMEDOUT   there was no room until `backlog_deadline`
- *   -EINVAL      `cancel` is not NULL
- */
 FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *type, const void *arg, void *result,
                                               const fl_submit_config *config);
 
 /*
- * Waits until every member has ended. A cancel of the caller cancels the members, and the join
- * still waits. A worker of the executor runs tasks of the group. Blocks the calling context.
- * Returns 0, also after fl_group_cancel() or without members; the error of the first member that
- * failed, whose message fl_group_message() returns; or:
- *   -ETIMEDOUT    the group's deadline passed before all had done their work
- *   -ECANCELED    the caller's scope, or the scope in which the group began, was requested before
- *                 all had done their work; or fl_executor_cancel_pending() cancelled a task
- *   -EDEADLK      the caller is a member of the group, or inside of one; or the caller's scope is
- *                 below the group's token, as a timeout is that was begun in that scope; or the
- *                 remaining members are fibers of a loop on the calling thread, and the caller is
- *                 no fiber of it
- *   -EOWNERDEAD   in a forked child; nothing happened
+ * Waits until every member has ended. It blocks the calling context. A worker of the group's
+ * executor runs tasks of the group during the wait. If the caller is cancelled, the members are
+ * cancelled, and the join still waits for them. Returns:
+ *   0            no member has failed; also if fl_group_cancel() was called, or there were no
+ *                members
+ *   -ETIMEDOUT   the group's deadline passed before all members had done their work
+ *   -ECANCELED   before all members had done their work, the caller's scope or the scope in which
+ *                the group began was requested; or fl_executor_cancel_pending() cancelled a task
+ *   -EDEADLK     the caller is a member of the group, or runs within one; or the caller's scope is
+ *                below the group's token, as a timeout is that was begun in that scope; or the
+ *                remaining members are fibers of a loop on the calling thread, and the caller is no
+ *                fiber of it
+ *   -EOWNERDEAD  in a forked child; nothing happened
+ *   other        the error of the first member that failed; fl_group_message() describes it
  *
- * After -EDEADLK and -EOWNERDEAD, unless a member returned that error, the group is not joined. Then
- * fl_group_count() is above 0. It stays above 0 until the group is joined, or until the caller runs
- * the loop of the remaining fibers itself. After any other result the group is joined. Memory order:
- * what the members wrote before they ended is visible to the caller.
+ * The group is not joined after -EDEADLK and -EOWNERDEAD, unless a member returned that error. To
+ * tell the two cases apart, call fl_group_count(): it is above 0 if the group is not joined. It
+ * stays above 0 until the group is joined, or until the caller itself runs the loop of the
+ * remaining fibers. After any other result the group is joined.
+ *
+ * Memory order: the caller sees what the members wrote before they ended.
  */
 FL_API FL_MUST_CHECK int fl_group_join(fl_group *g);
 
 /*
- * As fl_group_join(), but gives up when the deadline has passed or the token is requested. The
- * members run on, and the group must be joined again.
+ * Waits until every member has ended, or gives up at a deadline or a cancel. It gives up when
+ * `deadline` has passed or `cancel` is requested. The members then run on, and the group must be
+ * joined again. It blocks the calling context. If the join itself runs a task, it does not give up
+ * before the task has ended.
  *
  *     while ((rc = fl_group_join_until(&g, fl_after(FL_MS(50)), NULL)) == -ETIMEDOUT)
  *             show_progress(fl_group_count(&g));
  *
- * A join that runs a task does not give up before the task has ended. Returns:
- *   0            joined: as fl_group_join()
+ * Some results mean that the group is joined, and others that it is not. Returns:
+ *   0            joined: no member has failed; also if fl_group_cancel() was called, or there were
+ *                no members
+ *   FL_ETASK     joined, but the error could be taken for another result: the group's deadline or a
+ *                cancel ended members early; or the first member that failed returned -ETIMEDOUT,
+ *                -ECANCELED, -EAGAIN, -EDEADLK, -EOWNERDEAD or FL_ETASK. fl_group_message()
+ *                describes the error
  *   -ETIMEDOUT   not joined: the deadline of this call has passed
  *   -ECANCELED   not joined: the token of this call, or the caller's scope, was requested. While
  *                members are left, another call with that token gives up at once, too
- *   -EDEADLK     not joined: as fl_group_join()
- *   -EOWNERDEAD  not joined: as fl_group_join()
- *   FL_ETASK     joined, and fl_group_message() describes the error, which another result could be
- *                taken for: the deadline of the group or a cancel ended members early; or the first
- *                member that failed returned -ETIMEDOUT, -ECANCELED, -EAGAIN, -EDEADLK, -EOWNERDEAD
- *                or FL_ETASK
+ *   -EDEADLK     not joined: fl_group_join() would return -EDEADLK, too
+ *   -EOWNERDEAD  not joined: in a forked child; nothing happened
  *   other        joined: the error of the first member that failed
  */
 FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Joins the group if no member is left; runs no task. Returns:
- *   0            joined: as fl_group_join()
- *   -EAGAIN      not joined: members are left
- *   FL_ETASK     joined: as fl_group_join_until()
- *   other        joined: the error of the first member that failed
+ * Joins the group if no member is left. It never waits, and runs no task. Returns:
+ *   0         joined: no member has failed; also if fl_group_cancel() was called, or there were no
+ *             members
+ *   -EAGAIN   not joined: members are left
+ *   FL_ETASK  joined, but the error could be taken for another result, as with
+ *             fl_group_join_until(). fl_group_message() describes the error
+ *   other     joined: the error of the first member that failed
  */
 FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 
 /*
- * Cancels all members. No member can be added until the group was joined. That join returns 0
- * unless a member fails. Any thread may call this until a join has returned.
+ * Cancels all members. No member can be added until the group has been joined. That join returns 0
+ * unless a member fails. Any thread may call this function until a join has returned.
  */
 FL_API void fl_group_cancel(fl_group *g);
 
 /*
- * Returns the number of members that have not ended. Members that are submitted, start or end during
- * the call may be counted or not. After a join that gave up, or that returned
- * -EDEADLK because of the caller's scope, the count stays at least 1 until the group is joined;
- * FL_ON_GROUP() waits for the end of the members. Memory order: after 0, what the members wrote
- * before they ended is visible to the caller.
+ * Returns how many members have not ended. A member that is submitted, starts or ends during the
+ * call may be counted or not. After a join that gave up, or that returned -EDEADLK because of the
+ * caller's scope, the result stays at least 1 until the group is joined; to learn then that the
+ * members have ended, wait for FL_ON_GROUP().
+ *
+ * Memory order: after the result 0, the caller sees what the members wrote before they ended.
  */
 FL_API size_t fl_group_count(const fl_group *g);
 
 /*
- * Returns the first failed member's message, or the text of its error. If no member has failed,
- * returns NULL; but after a join that returned FL_ETASK, the text of what ended members early.
- * Valid until the next submit or start.
+ * Returns the message of the first member that failed. If the member has set no message, it returns
+ * the text of its error. If no member has failed, it returns NULL, with one exception: after a join
+ * that returned FL_ETASK, it returns the text of what ended members early. The result is valid
+ * until the next submit or start.
  */
 FL_API const char *fl_group_message(const fl_group *g);
 
 /*
- * The name of the first member that failed: of the fiber, or of the task's type, which must exist.
- * NULL, and valid, as fl_group_message().
+ * Returns the name of the first member that failed: the name of the fiber, or of the task's type,
+ * which must still exist. If no member has failed, it returns NULL. The result is valid until the
+ * next submit or start.
  */
 FL_API const char *fl_group_failed_name(const fl_group *g);
 
-/* The index, from 0, of the first failed member, by submits and starts since the last join. */
+/*
+ * Returns the index of the first member that failed. Members are counted from 0, in the order of
+ * their submits and starts since the last join.
+ */
 FL_API size_t fl_group_failed_index(const fl_group *g);
 
 /*
- * The group's token: for waits that must end when a member fails, or the group is cancelled. The
- * group must be joined afterwards. If the token is the calling context's scope, a join restores the
- * scope around the group. Valid until the join.
+ * Returns the group's cancel token. Use it for waits that must end when a member fails or the group
+ * is cancelled. The call begins the group, so that the group must be joined afterwards. If the
+ * token is the calling context's scope, a join restores the scope around the group. The token is
+ * valid until the join.
  */
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 
 /*
- * Joins `g`, at the end of the scope of FL_SCOPED. Reports an error that no join has returned, as a
- * second failure. Panics if fl_group_join() would return -EDEADLK. Does nothing in a forked child.
+ * Joins `g`, at the end of the scope of an FL_SCOPED variable. If a member has failed and no join
+ * has returned the error, it reports the error, as it would a second failure. It panics if
+ * fl_group_join() would return -EDEADLK. In a forked child it does nothing.
  */
 FL_API void fl_group_destroy(fl_group *g);
 
-/* For FL_WAIT_ANY(): ready while no member is left. Such a wait runs no task. */
+/*
+ * FL_ON_GROUP(&g) is an object for FL_WAIT_ANY(). It is ready while no member is left. A wait for
+ * it runs no task.
+ */
 #define FL_ON_GROUP(g) FL__ON(fl__on_group, (g))
 FL_API extern const fl_on_type fl__on_group;
 

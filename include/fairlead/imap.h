@@ -14,7 +14,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Lazy map: returns results one by one, while the rest is being computed.
+ * Lazy map: runs a task for many arguments, and returns the results one by one. It computes further
+ * results meanwhile.
  *
  *     FL_SCOPED(fl_imap) *it = NULL;
  *     rc = count_primes_imap(pool, parts, 64, &it, NULL);             // check
@@ -25,41 +26,48 @@ FL_BEGIN_DECLS
  *                     printf("part %zu: %s\n", index, fl_imap_message(it));
  *                                             // now rc is -ENODATA: that was all; else check
  *
- * At most a window of arguments is under way at a time, so a generator (`next` of the config) may
- * be endless. Results come in the order of the arguments; or, `unordered`, of completion. The
- * iteration goes on after a failure.
+ * The arguments come from an array, or from a generator: the function `next` of the config. An
+ * argument is in progress from its submit until its result is returned. At most a window of
+ * arguments is in progress at a time, so a generator may be endless. Results come in the order of
+ * the arguments or, with `unordered`, in the order of completion. The iteration goes on after a
+ * failure.
  *
- * Arguments are copied when they are submitted, results when they are returned. Arguments of an
- * array stay the caller's; the array must stay until the end, or the free. For an argument of a
- * generator the type's `drop_arg` runs once, when its result was returned or is not needed any
- * more. A returned result is the caller's; `drop_result` runs for the others.
+ * Arguments are copied when they are submitted, and results when they are returned. The arguments
+ * of an array stay the caller's, and the array must exist until the iteration has ended or is
+ * freed. For an argument of a generator, the type's `drop_arg` runs once: when the result was
+ * returned, or is no longer needed. A result that was returned is the caller's; `drop_result` runs
+ * for all other results.
  *
- * One context at a time uses an iteration; it may be a task of the same executor.
+ * Only one context at a time may use an iteration. That context may be a task of the same executor.
  */
 typedef struct fl_imap fl_imap;
 
 typedef struct fl_imap_config {
 	/*
-	 * Arguments for each task; 0: 1. Process executors take fewer, so that the results of a
-	 * task fit into 64 KiB. The results of a chunk come together. A worker that dies fails the
-	 * one argument that it ran; the arguments after it are submitted again.
+	 * How many arguments one task runs; 0 means 1. A process executor takes fewer if the results
+	 * of a task would not fit into 64 KiB. The results of a chunk come together. A worker
+	 * process that dies fails the one argument that it ran; the arguments after it are submitted
+	 * again.
 	 */
 	size_t chunk;
-	size_t window;  /* the most arguments under way; 0: chosen from the workers and the sizes */
-	bool unordered; /* results in the order of completion */
+	/* The most arguments in progress; 0 means a number chosen from the workers and the sizes. */
+	size_t window;
+	bool unordered; /* whether results come in the order of completion */
 	/*
-	 * A generator, in place of an array: stores the next argument in `*arg` and returns 1; 0:
-	 * there is none; an error (< 0, else -EINVAL) ends the iteration after the arguments under
-	 * way. Called on the thread that uses the iteration.
+	 * The generator, in place of an array. It stores the next argument in `*arg` and returns 1,
+	 * or returns 0 if there is none. Any other value ends the iteration when the arguments in
+	 * progress have ended: a negative value is the error, and a value above 1 becomes -EINVAL.
+	 * It is called on the thread that uses the iteration.
 	 */
 	int (*next)(void *state, void *arg);
 	void *state;
 	/*
-	 * After the deadline, or a request of the token (NULL: none; the scope is not
-	 * observed), no argument is submitted, and running tasks are requested to stop. What is
-	 * under way is still returned, as a result, or as FL_ETASK with -ETIMEDOUT after a
-	 * deadline, else -ECANCELED; then the calls return -ETIMEDOUT or -ECANCELED. The token must
-	 * outlive the iteration.
+	 * After the deadline, or after a request of the token, the iteration submits no further
+	 * argument, and requests the running tasks to stop. It still returns the arguments in
+	 * progress. A task that finished normally has its result; the others end with FL_ETASK and
+	 * the error -ETIMEDOUT (deadline) or -ECANCELED (token). When none is left, the calls
+	 * return -ETIMEDOUT or -ECANCELED. With `cancel` NULL there is no token, and the caller's
+	 * cancel scope is not observed. The token must outlive the iteration.
 	 */
 	fl_time deadline;
 	fl_cancel_token *cancel;
@@ -67,29 +75,42 @@ typedef struct fl_imap_config {
 } fl_imap_config;
 
 /*
- * Creates an iteration of `type` over the `n` elements of the array `args`, or over the arguments
- * of `config->next` (`args` NULL, `n` 0), and submits the first chunk. The executor must outlive
- * the iteration. Waits only as fl_submit() and `next` do. Returns 0, -ENOMEM, or:
- *   -EINVAL  both an array and a generator
- * or the error of fl_submit() for the first chunk.
+ * Creates an iteration of tasks of `type`, and submits the first chunk of arguments. The arguments
+ * are the `n` elements of the array `args`, or those that `config->next` generates (then `args` is
+ * NULL and `n` is 0). `config` may be NULL. The executor must outlive the iteration. The call waits
+ * only where fl_submit() or `next` does. Returns:
+ *   0        `*it` is the new iteration
+ *   -ENOMEM  out of memory
+ *   -EINVAL  there are both an array and a generator
+ *   other    an error of fl_submit() for the first chunk, with the meaning that it has there
  */
 FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_task_type *type, const void *args,
                                         size_t n, const fl_imap_config *config);
 
 /*
- * Copies the next result to `*result` (NULL if it has no size), and stores the index of its
- * argument in `*index` (may be NULL). Submits the next chunk if the window has room, and more until
- * a result is ready. Blocks the calling context, and helps like fl_future_wait(). Returns 0, or:
- *   FL_ETASK    the task of argument `*index` failed or was cancelled (see fl_imap_error()).
- *               `*result` is untouched, or gets the kept result (fl_task_keep_result()).
- *   -ENODATA    all were returned
- *   -ECANCELED  this wait was cancelled, and may be called again, as after its deadline
+ * Waits for the next result, copies it to `*result`, and stores the index of its argument in
+ * `*index`. `result` may be NULL if the result has no size, and `index` may be NULL. fl_imap_next()
+ * and fl_imap_next_until() block the calling context, and a worker runs tasks of its executor
+ * during the wait, as in fl_future_wait(). They submit the next chunk if the window allows one, and
+ * further chunks until a result is ready. Returns:
+ *   0           `*result` is the result of argument `*index`
+ *   FL_ETASK    the task of argument `*index` failed or was cancelled: see fl_imap_error().
+ *               `*result` is unchanged, unless the task has kept its result
+ *               (fl_task_keep_result()): then `*result` is that result
+ *   -ENODATA    all results were returned
+ *   -ECANCELED  this wait was cancelled, and the iteration can go on; or the iteration has ended
+ *               because its token was requested
+ *   -ETIMEDOUT  the deadline of fl_imap_next_until() passed, and the iteration can go on; or the
+ *               iteration has ended because its own deadline passed
+ *   other       the error of the config's `next`, which has ended the iteration; or an error of
+ *               fl_submit() for the next chunk, after which the next call submits that chunk again
  *
- * or, once nothing is under way, the reason for an early end: -ETIMEDOUT, -ECANCELED, or the error
- * of the config's `next`. Every later call returns that reason, too. So after -ETIMEDOUT or
- * -ECANCELED, fl_imap_try_next() tells whether this wait has ended or the iteration: it returns a
- * result or -EAGAIN, or else the reason again. After an error of fl_submit() for the next chunk,
- * the next call submits that chunk again. Memory order: the caller sees what the task wrote.
+ * If the iteration's deadline, its token or an error of `next` has ended it, the reason is returned
+ * when no argument is in progress any more. Every later call returns the same reason. To tell
+ * whether -ETIMEDOUT or -ECANCELED ended only this wait or the iteration, call fl_imap_try_next():
+ * if the iteration goes on, it returns a result or -EAGAIN.
+ *
+ * Memory order: the caller sees what the task wrote.
  */
 FL_API FL_MUST_CHECK int fl_imap_next_until(fl_imap *it, size_t *index, void *result, fl_time deadline,
                                             fl_cancel_token *cancel);
@@ -99,20 +120,34 @@ FL_INLINE FL_MUST_CHECK int fl_imap_next(fl_imap *_it, size_t *_index, void *_re
 }
 
 /*
- * As fl_imap_next(). Never waits: returns -EAGAIN while there is no result, also if that is because
- * fl_submit() has returned -EAGAIN for the next chunk. The sequential executor runs a task.
+ * Returns the next result if it is ready, and never waits for a running task. It copies the result
+ * to `*result` and stores the index of its argument in `*index`; both may be NULL where
+ * fl_imap_next() allows it. On the sequential executor it runs a task. Returns:
+ *   0         `*result` is the result of argument `*index`
+ *   FL_ETASK  the task of argument `*index` failed or was cancelled, as with fl_imap_next()
+ *   -EAGAIN   there is no result yet; also if fl_submit() has returned -EAGAIN for the next chunk
+ *   -ENODATA  all results were returned
+ *   other     the reason why the iteration has ended, or an error of fl_submit() for the next
+ *             chunk, as with fl_imap_next()
  */
 FL_API FL_MUST_CHECK int fl_imap_try_next(fl_imap *it, size_t *index, void *result);
 
-/* The error of the task for which FL_ETASK was last returned, as fl_future_error(); 0: none. */
+/*
+ * Returns the error of the task for which FL_ETASK was last returned. The values are those of
+ * fl_future_error(). It returns 0 if FL_ETASK was not returned yet.
+ */
 FL_API int fl_imap_error(const fl_imap *it);
 
-/* The message of that failure, as fl_future_message(). Valid until `it` is used again. */
+/*
+ * Returns the message of the task for which FL_ETASK was last returned. It is "" if there is none,
+ * and is valid until `it` is used again.
+ */
 FL_API const char *fl_imap_message(const fl_imap *it);
 
 /*
- * Ends the iteration: cancels the tasks that have not started, requests running ones to stop, and
- * frees `it`. A running task may go on, with its copy of the argument, and runs its hooks.
+ * Frees the iteration, and ends it if tasks are left: tasks that have not started are cancelled,
+ * and running tasks are requested to stop. The call does not wait for a running task. The task goes
+ * on with its copy of the argument, and its hooks run later.
  */
 FL_API void fl_imap_free(fl_imap *it);
 

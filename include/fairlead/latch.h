@@ -14,16 +14,17 @@
 FL_BEGIN_DECLS
 
 /*
- * Latch: counts down to zero once; contexts wait for zero. 4 bytes. All-zero is a latch at zero.
- * The count is at most FL_LATCH_MAX.
+ * Latch: counts down to zero once, and contexts (threads or fibers) wait for zero.
  *
  *     fl_latch done = FL_LATCH_INIT(3);
  *     fl_latch_count_down(&done, 1);          // in each of three threads
  *     rc = fl_latch_wait(&done);              // check
  *
- * Memory order: a wait acquires what each fl_latch_count_down() released. The last access of the
- * call that reaches zero is the instruction that makes it zero, so a woken waiter may free the
- * latch.
+ * A latch has 4 bytes. All-zero memory is a latch at zero. The count is at most FL_LATCH_MAX.
+ *
+ * Memory order: a wait acquires what each fl_latch_count_down() released. The last access to the
+ * memory of the latch, by the call that reaches zero, is the instruction that makes the count zero.
+ * So a waiter that was woken may free the latch.
  */
 typedef struct fl_latch {
 	uint32_t word_;
@@ -35,7 +36,11 @@ FL__ASSERT_SIZE(fl_latch, 4);
 #define FL_LATCH_INIT(count) { (uint32_t)(count) }
 /* clang-format on */
 
-/* Makes `l` a latch of `count`. Returns 0, -EINVAL above FL_LATCH_MAX. */
+/*
+ * Makes `l` a latch with the count `count`. Returns:
+ *   0        `l` is a latch
+ *   -EINVAL  `count` is above FL_LATCH_MAX
+ */
 FL_INLINE FL_MUST_CHECK int fl_latch_init(fl_latch *_l, uint32_t _count)
 {
 	if (_count > FL_LATCH_MAX)
@@ -45,34 +50,46 @@ FL_INLINE FL_MUST_CHECK int fl_latch_init(fl_latch *_l, uint32_t _count)
 }
 
 /*
- * Ends `l`. Requires that no context waits for `l`. Debugging checks it: fairlead/defs.h,
- * "Destroy".
+ * Ends the life of `l`. The call requires that no context waits for `l`. While debugging is on, it
+ * panics if a context does (fairlead/defs.h, "Destroy").
  */
 FL_API void fl_latch_destroy(fl_latch *l);
 
-/* Subtracts `n` from the count; at zero wakes all waiters. Panics when the count is below `n`. */
+/*
+ * Subtracts `n` from the count. When the count reaches zero, it wakes all waiters. It panics if the
+ * count is below `n`.
+ */
 FL_API void fl_latch_count_down(fl_latch *l, uint32_t n);
 
-/* The remaining count. Acquires when it is 0. */
+/* Returns the count that remains. Memory order: the call is an acquire if the result is 0. */
 FL_INLINE uint32_t fl_latch_count(const fl_latch *_l)
 {
 	return fl__load_acquire(&_l->word_) & FL_LATCH_MAX; /* pairs with fl_latch_count_down() */
 }
 
-/* Waits for zero. Blocks the calling context. Returns 0, -ECANCELED. */
+/*
+ * Waits until the count is zero. Both functions block the calling context. Returns:
+ *   0           the count is zero
+ *   -ECANCELED  the wait was cancelled
+ *   -ETIMEDOUT  the deadline of fl_latch_wait_until() passed
+ */
 FL_API FL_MUST_CHECK int fl_latch_wait_until(fl_latch *l, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_latch_wait(fl_latch *_l)
 {
 	return fl_latch_wait_until(_l, FL_FOREVER, NULL);
 }
 
-/* Returns 0 when the count is zero, else -EAGAIN. */
+/*
+ * Tells whether the count is zero, and never waits. Returns:
+ *   0        the count is zero
+ *   -EAGAIN  the count is not zero
+ */
 FL_INLINE FL_MUST_CHECK int fl_latch_try_wait(fl_latch *_l)
 {
 	return fl_latch_count(_l) == 0 ? 0 : -EAGAIN;
 }
 
-/* For FL_WAIT_ANY(): ready at zero. */
+/* FL_ON_LATCH(&l) is an object for FL_WAIT_ANY(). It is ready when the count is zero. */
 #define FL_ON_LATCH(l) FL__ON(fl__on_latch, (l))
 FL_API extern const fl_on_type fl__on_latch;
 

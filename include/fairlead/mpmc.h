@@ -10,7 +10,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Ring: a bounded FIFO of items of one size, for many producers and consumers, that never waits.
+ * Ring for many producers and many consumers: a bounded FIFO of items of one size. It never waits.
  *
  *     FL_MPMC_OF(struct job, jobs)
  *
@@ -20,77 +20,103 @@ FL_BEGIN_DECLS
  *     rc = jobs_try_get(q, &job);             // -EAGAIN: empty, -EBUSY, -EPIPE: closed and drained
  *     jobs_close(q);
  *
- * Where producers or consumers wait, or the number of items has no bound, use fl_queue. With one producer and one consumer, use fl_spsc.
+ * Use fl_queue instead if producers or consumers wait, or if the number of items has no bound. With
+ * one producer and one consumer use fl_spsc, which is faster.
  *
- * Progress: lock-free. A call repeats a step only if another call has completed one. The item that
- * a stopped producer was writing, and the items behind it, cannot be got before that producer runs
- * again: a get returns -EBUSY. Before a call returns "full" or "empty", it may pause for up to 64
- * spin-loop hints (1 to 3 us), if several items have passed since the last pause.
+ * FL_MPMC_OF makes type-checked functions for one type of item. The functions fl_mpmc_... below
+ * work on items of any size. After an error of a put the ring has no copy of the item. After an
+ * error of a get the memory for the item is unchanged.
  *
- * Order: FIFO, in a single order of the calls on all rings, which includes the results "full" and
- * "empty". On any error the item, or the memory for an item, is unchanged.
+ * Progress: the ring is lock-free. A call repeats a step only if another call has completed one.
+ * When a producer is stopped while it writes an item, that item and the items behind it cannot be
+ * got before the producer runs again; until then a get returns -EBUSY. Before a call returns "full"
+ * or "empty", it may pause once for up to 64 spin-loop hints (1 to 3 us), if several items have
+ * passed since the last pause.
+ *
+ * Order: the ring is FIFO. There is a single order of the calls on all rings, which also contains
+ * the results "full" and "empty".
  *
  * Memory order: a get sees what was done before the put of its item. A put sees what was done
  * before the get that made its space. A call that returns -EPIPE sees what was done before the
  * close.
  *
- * Fork: a forked child may use its copy. A put or get of another thread that was in progress at the
- * fork never ends there: gets that reach its item, or puts that reach its slot, return -EBUSY for
- * good.
+ * Fork: a forked child may use its copy of the ring. A put or get in which another thread was at
+ * the fork never ends in the child. If it was a put, gets of the child that reach its item return
+ * -EBUSY for ever. If it was a get, puts of the child that reach its slot return -EBUSY for ever.
  */
 typedef struct fl_mpmc fl_mpmc;
 
 /*
- * Makes a ring of `capacity` items of `item_size` bytes. Returns 0, -EINVAL (an item size or
- * capacity of 0), -EOVERFLOW (more than PTRDIFF_MAX bytes), -ENOMEM.
+ * Creates a ring of `capacity` items of `item_size` bytes, and stores it in `*q`. Returns:
+ *   0           `*q` is the new ring
+ *   -EINVAL     `item_size` or `capacity` is 0
+ *   -EOVERFLOW  the ring would need more than PTRDIFF_MAX bytes
+ *   -ENOMEM     out of memory
  */
 FL_API FL_MUST_CHECK int fl_mpmc_create(fl_mpmc **q, size_t item_size, size_t capacity);
 
-/* Frees `q` and its items. The last item's consumer may do so before the put has returned. */
+/*
+ * Frees `q` and the items in it. The call requires that no other call is in progress, with one
+ * exception: the consumer of the last item may free the ring before the put of that item has
+ * returned.
+ */
 FL_API void fl_mpmc_free(fl_mpmc *q);
 
 /*
- * Puts a copy of `*item`. Returns 0, or:
- *   -EPIPE   closed
- *   -EAGAIN  full
+ * Puts a copy of `*item` into `q`. Returns:
+ *   0        `q` has taken the item
+ *   -EAGAIN  `q` is full
  *   -EBUSY   the slot for the item is in use: a get in progress still reads it
+ *   -EPIPE   `q` is closed
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_put(fl_mpmc *q, const void *item);
 
 /*
- * Gets the oldest item. Returns 0, or:
- *   -EAGAIN  empty
+ * Gets the oldest item of `q`, and copies it to `*item`. Returns:
+ *   0        `*item` is the item
+ *   -EAGAIN  `q` is empty
  *   -EBUSY   the oldest item is in use: a put in progress still writes it
- *   -EPIPE   closed and drained
+ *   -EPIPE   `q` is closed and drained
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_get(fl_mpmc *q, void *item);
 
 /*
- * Puts as many of the `n` items, in their order and without other items between, as there are free
- * slots. Stores in `*count` how many are in, whatever the result. Returns 0 if all are. If only
- * some are, returns -EAGAIN. If none is, returns as fl_mpmc_try_put(): -EAGAIN, -EBUSY, -EPIPE.
+ * Puts copies of up to `n` items, as many as there are free slots. They are the first of the array
+ * `items`. The call stores in `*count` how many `q` has taken, whatever the result. The items keep
+ * their order, and no other items come between. Returns:
+ *   0        `q` has taken all items
+ *   -EAGAIN  `q` has taken some items and is full, or has taken none because it is full
+ *   -EBUSY   `q` has taken no item: the next slot is in use, because a get in progress still reads
+ *            it
+ *   -EPIPE   `q` has taken no item, because it is closed
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n, size_t *count);
 
 /*
- * Gets up to `n` items that follow each other. Stores in `*count` how many. Returns 0 if that is at
- * least one, or `n` is 0; else as fl_mpmc_try_get(): -EAGAIN, -EBUSY, -EPIPE.
+ * Gets up to `n` items, which follow each other, and stores in `*count` how many. Returns:
+ *   0        there was at least one item, or `n` is 0
+ *   -EAGAIN  `q` is empty
+ *   -EBUSY   the oldest item is in use: a put in progress still writes it
+ *   -EPIPE   `q` is closed and drained
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n, size_t *count);
 
 /*
- * Closes `q`: later puts fail. All accepted items come out before a get returns -EPIPE. May be
- * called again.
+ * Closes `q`: later puts return -EPIPE. The items in `q` can still be got; when all of them have
+ * come out, a get returns -EPIPE. A second call has no effect.
  */
 FL_API void fl_mpmc_close(fl_mpmc *q);
 
-/* Whether `q` is closed. */
+/* Returns whether `q` is closed. */
 FL_API bool fl_mpmc_is_closed(const fl_mpmc *q);
 
-/* How many items are in `q`, puts in progress included; may be out of date. */
+/*
+ * Returns how many items are in `q`, including those of puts in progress. The result may be out of
+ * date.
+ */
 FL_API size_t fl_mpmc_length(const fl_mpmc *q);
 
-/* The capacity that `q` was made with. */
+/* Returns the capacity with which `q` was created. */
 FL_API size_t fl_mpmc_capacity(const fl_mpmc *q);
 
 FL__SCOPED(fl_mpmc, fl_mpmc_free)
@@ -98,9 +124,9 @@ FL__SCOPED(fl_mpmc, fl_mpmc_free)
 FL_END_DECLS
 
 /*
- * FL_MPMC_OF(struct job, jobs), at file scope in C and C++, makes the type jobs, and a jobs_...
- * form of each fl_mpmc_... function: jobs_try_put(q, job), jobs_try_get(q, &job). jobs_untyped(q)
- * returns the same ring as an fl_mpmc *.
+ * FL_MPMC_OF(struct job, jobs) makes the type jobs, and for each function fl_mpmc_... a typed form
+ * jobs_...: jobs_try_put(q, job), jobs_try_get(q, &job). It stands at file scope, in C or C++.
+ * jobs_untyped(q) returns the same ring as an fl_mpmc *.
  */
 #include <fairlead/private/mpmc_of.h>
 

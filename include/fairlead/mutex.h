@@ -10,8 +10,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Mutex: at most one context holds it. 4 bytes, valid when all-zero, not recursive. Any context may
- * unlock it.
+ * Mutex: a lock that at most one context (a thread or a fiber) holds at a time.
  *
  *     static fl_mutex lock = FL_MUTEX_INIT;
  *     {
@@ -19,13 +18,19 @@ FL_BEGIN_DECLS
  *             balance += amount;
  *     }
  *
- * The wait queue is FIFO, but a running thread may overtake the first waiter for a millisecond.
- * Then the mutex is handed over to the first waiter. The fibers of one loop acquire it in FIFO
- * order, except by fl_mutex_try_lock(). A context that can run goes before fibers that cannot: see
- * fl_loop_run_once().
+ * A mutex has 4 bytes. All-zero memory is an unlocked mutex. It is not recursive: a context that
+ * locks a mutex that it holds already waits for ever. Any context may unlock a mutex, not only the
+ * one that locked it.
  *
- * Memory order: a lock acquires what the previous unlock released. The last access of an unlock is
- * the instruction that frees the mutex, so the next owner may destroy it.
+ * Fairness: the wait queue is FIFO. A running thread may overtake the first waiter for about a
+ * millisecond; after that time the mutex is handed over to the first waiter. The fibers of one loop
+ * acquire the mutex in FIFO order, except that fl_mutex_try_lock() may overtake. A program that
+ * drives a loop by fl_loop_run_once() stops the loop's fibers between two calls. Meanwhile,
+ * contexts that can run go before the fibers of that loop; fl_loop_run_once() describes this.
+ *
+ * Memory order: a lock acquires what the previous unlock released. The last access of an unlock to
+ * the memory of the mutex is the instruction that frees the mutex, so the next owner may destroy
+ * it.
  */
 typedef struct fl_mutex {
 	uint32_t word_;
@@ -36,39 +41,59 @@ FL__ASSERT_SIZE(fl_mutex, 4);
 #define FL_MUTEX_INIT { 0 }
 /* clang-format on */
 
-/* Makes `m` an unlocked mutex, as FL_MUTEX_INIT does. */
+/* Makes `m` an unlocked mutex, as the initializer FL_MUTEX_INIT does. */
 FL_API void fl_mutex_init(fl_mutex *m);
 
 /*
- * Ends `m`. Requires that no context holds `m`, waits for it, or is in a wait for a condition with
- * it. Debugging checks it: fairlead/defs.h, "Destroy".
+ * Ends the life of `m`. The call requires that no context holds `m`, waits for `m`, or waits for a
+ * condition variable with `m`. While debugging is on, it panics if a context does (fairlead/defs.h,
+ * "Destroy").
  */
 FL_API void fl_mutex_destroy(fl_mutex *m);
 
-/* Locks `m`. Blocks the calling context while another context holds `m`. Never cancelled. */
+/*
+ * Locks `m`. It blocks the calling context while another context holds `m`. A cancel does not end
+ * the wait.
+ */
 FL_API void fl_mutex_lock(fl_mutex *m);
 
-/* Locks `m` and returns 0. Returns -EAGAIN when a context holds `m`. */
+/*
+ * Locks `m` if no context holds it, and never waits. Returns:
+ *   0        `m` is locked
+ *   -EAGAIN  a context holds `m`
+ */
 FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m);
 
-/* Locks `m`. Blocks the calling context. Returns 0; not locked: -ETIMEDOUT, -ECANCELED. */
+/*
+ * Locks `m`, or gives up at a deadline or a cancel. It blocks the calling context while another
+ * context holds `m`. Returns:
+ *   0           `m` is locked
+ *   -ETIMEDOUT  the deadline passed first; `m` is not locked
+ *   -ECANCELED  the wait was cancelled; `m` is not locked
+ */
 FL_API FL_MUST_CHECK int fl_mutex_lock_until(fl_mutex *m, fl_time deadline, fl_cancel_token *cancel);
 
-/* Unlocks `m`. Wakes the first waiter or hands `m` over to it. Panics when `m` is not locked. */
+/*
+ * Unlocks `m`, and wakes the first waiter or hands `m` over to it. It panics if `m` is not locked.
+ */
 FL_API void fl_mutex_unlock(fl_mutex *m);
 
-/* Whether a context holds `m` now: for assertions. No memory order. */
+/*
+ * Returns whether any context holds `m` now. Use it in assertions only, since the answer may be out
+ * of date at once. It orders no memory accesses.
+ */
 FL_API bool fl_mutex_is_locked(const fl_mutex *m);
 
 /*
- * Panics when no context holds `m`; while debugging is on, also when the calling context did not
- * lock `m`. No memory order.
+ * Panics if no context holds `m`. While debugging is on (fairlead/debug.h), it also panics if the
+ * calling context is not the one that locked `m`. It orders no memory accesses.
  */
 FL_API void fl_mutex_assert_held(const fl_mutex *m);
 
 /*
- * FL_LOCKED(&m): a declaration that locks `m` until the block ends in any way, except that longjmp
- * and pthread_exit out of the block leave `m` locked.
+ * FL_LOCKED(&m) is a declaration that locks `m`, and unlocks it when the enclosing block is left.
+ * It locks as fl_mutex_lock() does. The unlock happens at the end of the block and also at a
+ * return, break or goto out of it. Two ways out leave `m` locked: longjmp() and pthread_exit().
  */
 #define FL_LOCKED(m)                                                                                                   \
 	__attribute__((__cleanup__(fl__locked_end), __unused__)) fl_mutex *FL__UNIQUE(fl__locked_) = fl__locked_begin(m)

@@ -13,15 +13,19 @@
 FL_BEGIN_DECLS
 
 /*
- * Once: runs a function until it has succeeded once. 4 bytes, valid when all-zero.
+ * Once: calls a function until it has succeeded once.
  *
  *     static fl_once opened = FL_ONCE_INIT;
  *     rc = fl_once_call(&opened, open_database, NULL);        // check
  *
- * One caller runs the function; other callers wait. If the function fails, or ends its thread by
- * pthread_exit() or pthread_cancel(), its caller gets the error, and a waiting caller runs the
- * function again. After longjmp() out of it other callers wait for ever, as does a function that
- * calls its own once.
+ * A once has 4 bytes. All-zero memory is a once whose function has not succeeded.
+ *
+ * One caller runs the function while other callers wait. When the function returns 0, it has
+ * succeeded and is not called again. When it fails, its caller gets the error, and one of the
+ * waiting callers runs the function again. The same happens when the function ends its thread by
+ * pthread_exit() or pthread_cancel(). The function must not leave by longjmp(), because other
+ * callers would then wait for ever. It must not call its own once, because it would wait for
+ * itself.
  *
  * Memory order: a call that returns 0 acquires what the function wrote.
  */
@@ -37,16 +41,18 @@ FL__ASSERT_SIZE(fl_once, 4);
 /* clang-format on */
 
 /*
- * Calls `function` unless it has succeeded. Blocks the calling context while another context runs
- * it. Returns:
- *   0            the function has succeeded, now or before
- *   -ECANCELED   cancelled while another context ran it; neither a cancel nor a deadline ends
- *                the function
- *   other        what the function returned: this call ran it, and it failed
+ * Calls function(arg), unless it has already succeeded. fl_once_call() and fl_once_call_until()
+ * block the calling context while another context runs the function. fl_once_try_call() never waits
+ * for another context. Neither a deadline nor a cancel ends a function that runs. Returns:
+ *   0           the function has succeeded, in this call or before
+ *   -EAGAIN     only fl_once_try_call(): another context runs the function
+ *   -ECANCELED  the wait for another context was cancelled
+ *   -ETIMEDOUT  the deadline of fl_once_call_until() passed during the wait for another context
+ *   other       this call has run the function, and the function returned this error
  *
- * After any error `function` has not succeeded by this call, and the next call may run it. A
- * function that may itself return -ETIMEDOUT, -ECANCELED or -EAGAIN tells by its argument that it
- * has run.
+ * After any error the function has not succeeded, and the next call may run it. If the function can
+ * itself return -ETIMEDOUT, -ECANCELED or -EAGAIN, let it note in `*arg` that it has run; otherwise
+ * the caller cannot tell who returned the code.
  */
 FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, fl_time deadline,
                                             fl_cancel_token *cancel);
@@ -54,11 +60,12 @@ FL_INLINE FL_MUST_CHECK int fl_once_call(fl_once *_o, int (*_function)(void *arg
 {
 	return fl_once_call_until(_o, _function, _arg, FL_FOREVER, NULL);
 }
-
-/* As fl_once_call(). Never waits: returns -EAGAIN while another context runs the function. */
 FL_API FL_MUST_CHECK int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg);
 
-/* Whether the function has succeeded. Acquires when true. */
+/*
+ * Returns whether the function has succeeded. Memory order: the call is an acquire if the result is
+ * true.
+ */
 FL_INLINE bool fl_once_is_done(const fl_once *_o)
 {
 	/* pairs with the release at the end of the call */

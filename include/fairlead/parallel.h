@@ -13,71 +13,94 @@
 FL_BEGIN_DECLS
 
 /*
- * Parallel loops: the workers of an executor process parts of a range of numbers.
+ * Parallel loops: the workers of an executor process a range of numbers, each a part of it.
  *
  *     static int scale(void *state, size_t from, size_t to) { for (...) x[i] *= 2; return 0; }
  *
  *     rc = fl_parallel_for(pool, 0, n, scale, x, NULL);      // check
  *
- * The range is split when a worker is idle, so no size of parts needs to be chosen.
+ * The range is split when a worker is idle, so you need not choose the size of the parts.
  */
 typedef struct fl_parallel_config {
-	size_t grain; /* the most numbers for a call of the body; 0: measured */
-	fl_time deadline;
+	size_t grain;            /* the most numbers in a call of the body; 0: the library measures and chooses */
+	fl_time deadline;        /* of the whole loop; FL_FOREVER: none */
 	fl_cancel_token *cancel; /* NULL: the caller's scope; FL_SHIELDED: none */
-	int *error;              /* stores the error of the call that failed, for FL_ETASK; may be NULL */
+	int *error;              /* where FL_ETASK stores the error of the call; may be NULL */
 	uintptr_t more_[4];
 } fl_parallel_config;
 
 /*
- * Calls body(state, from, to) for parts that together are the numbers from `begin` to `end` - 1,
- * each once, in any order, several at a time. Blocks until all calls have returned. In a task of
- * `e` the loop runs on that task's worker and on idle workers. A thread that runs no task may make
- * calls beside the workers, as a task with FL_FULL_RUN does, unless `e` has one worker or an
- * initializer; these calls fork nothing. The calls have a scope that is requested when a call
- * fails, at the deadline, and with `cancel`. Returns:
- *   0            also for an empty range
- *   FL_ETASK     a call returned another value than 0; no further calls were begun
- *   -ETIMEDOUT, -ECANCELED
- *                some calls were not begun
+ * Calls a function for the numbers from `begin` to `end` - 1, part by part. Each call, body(state,
+ * from, to), processes the numbers from `from` to `to` - 1. Together the parts are all numbers of
+ * the range, each once. The calls come in any order, several at a time. fl_parallel_for() blocks
+ * the calling context until all calls have returned. `config` may be NULL.
+ *
+ * In a task of `e`, the loop runs on that task's worker and on idle workers. If the caller runs no
+ * task, it may itself make calls beside the workers, as a submitting thread does with FL_FULL_RUN,
+ * unless `e` has one worker or an initializer. In a call that the caller makes in this way,
+ * fl_parallel_invoke() calls its functions one after the other. The calls have a cancel scope,
+ * which is requested when a call fails, at the deadline, and when `cancel` is requested. Returns:
+ *   0            all calls have returned 0, or the range is empty
+ *   FL_ETASK     a call returned another value than 0, and no further calls were begun
+ *   -ETIMEDOUT   the deadline passed, and some calls were not begun
+ *   -ECANCELED   the loop was cancelled, and some calls were not begun
  *   -ENOTSUP     the executor's tasks do not see the caller's memory (no FL_CAP_BY_REFERENCE)
  *   -EOWNERDEAD  a call has ended its thread, by pthread_exit() or pthread_cancel(), while no part
- *                of the loop was offered to another worker; otherwise see docs/ends.md
- * or an error of fl_submit(). Memory order: the calls see what the caller wrote before; the caller
- * then sees what the calls wrote.
+ *                of the loop was offered to another worker; docs/ends.md describes the other case
+ *   other        an error of fl_submit(), with the meaning that it has there
+ *
+ * Memory order: the calls see what the caller wrote before. After the return, the caller sees what
+ * the calls wrote.
  */
 FL_API FL_MUST_CHECK int fl_parallel_for(fl_executor *e, size_t begin, size_t end,
                                          int (*body)(void *state, size_t from, size_t to), void *state,
                                          const fl_parallel_config *config);
 
-/* How the values of parts are computed and combined. */
+/*
+ * A reduction: how the value of a part is computed, and how the values of two parts are combined.
+ */
 typedef struct fl_reduction {
-	size_t size;          /* of the value, up to FL_REDUCTION_MAX; aligned as max_align_t */
-	const void *identity; /* the value of an empty part: combined with another it changes nothing */
+	/* The size of a value in bytes, up to FL_REDUCTION_MAX. Values are aligned as max_align_t. */
+	size_t size;
+	/* The value of an empty part. To combine it with another value must change nothing. */
+	const void *identity;
 	/*
-	 * Adds the numbers `from` to `to` - 1 to `*value`, which has those directly before. Returns
-	 * 0, or an error.
+	 * Adds the numbers `from` to `to` - 1 to `*value`, which covers the numbers directly before
+	 * `from` already. It returns 0, or an error.
 	 */
 	int (*body)(void *state, size_t from, size_t to, void *value);
 	/*
-	 * Makes `*left` the value of both parts; `*right` is that of the part that follows. Must be
-	 * associative; need not commute.
+	 * Combines two neighbouring parts. `*left` is the value of one part, and `*right` that of
+	 * the part that follows. It stores the value of both in `*left`. It must be associative,
+	 * but need not be commutative.
 	 */
 	void (*combine)(void *state, void *left, const void *right);
 } fl_reduction;
 #define FL_REDUCTION_MAX 256
 
 /*
- * As fl_parallel_for(); on success stores the value of the whole range in `*value`. Parts,
- * different in each run, are combined in the order of the numbers. Also returns -E2BIG: the value
- * is larger than FL_REDUCTION_MAX.
+ * Computes one value from the numbers from `begin` to `end` - 1. The value is stored in `*value` if
+ * all calls succeed. The parts of the range are processed as in fl_parallel_for(). Each part gets a
+ * value by `body`, and `combine` makes one value of them, in the order of the numbers. The parts
+ * are different in each run. The call blocks the calling context until all calls have returned.
+ * Returns:
+ *   0         `*value` is the value of the range
+ *   FL_ETASK  a call returned another value than 0, and no further calls were begun
+ *   -E2BIG    the value has more than FL_REDUCTION_MAX bytes
+ *   -ENOTSUP  the executor's tasks do not see the caller's memory (no FL_CAP_BY_REFERENCE)
+ *   other     another error that fl_parallel_for() may return, with the same meaning: after a
+ *             deadline, a cancel, or the end of a thread in a call, or an error of fl_submit()
+ *
+ * Memory order: the calls see what the caller wrote before. After the return, the caller sees what
+ * the calls wrote.
  */
 FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t end, const fl_reduction *reduction,
                                             void *state, void *value, const fl_parallel_config *config);
 
 /*
- * Fork and join: calls two functions. On a worker of a thread executor an idle worker may steal the
- * second call. Otherwise they are called one after the other.
+ * Fork and join: calls two functions, and waits for both. On a worker of a thread executor, an idle
+ * worker may steal the second call and run it at the same time. Anywhere else the functions are
+ * called one after the other.
  *
  *     rc = fl_parallel_invoke(sort, &left, sort, &right);
  */
@@ -149,19 +172,28 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
 }
 
 /*
- * Calls f(a) on the calling thread, and g(b) after it, or beside it on another worker of the same
- * executor. Blocks the calling context until both have returned, also after a cancel. While g runs
- * on another worker, the waiting thread may run parts of g: calls that g has forked. It runs
- * nothing else, so the caller may hold a lock that neither f nor g wants. f and g must not wait for
- * each other, nor leave by longjmp or pthread_exit. g runs under the caller's cancel
- * scope, and is a part of the caller's task or callback, wherever g runs: its fl_executor_current()
- * and results -EDEADLK are the caller's. Of nested calls the outer 512 of a worker may run at the
- * same time; the calls within them are made one after the other.
+ * Calls f(a) and g(b), and waits for both. f is called on the calling thread. g is called after it
+ * or, on another worker of the same executor, beside it. The call blocks the calling context until
+ * both have returned, even after a cancel.
  *
- * If f fails, a g that has not begun is not called, and the scope of a running g is requested. If g
- * fails, f goes on. Returns what f returned if that is not 0; else what g returned. -EOWNERDEAD: in
- * a forked child, if another thread of the parent runs g. Memory order: g sees what was written
- * before the call; the caller then sees what both wrote.
+ * If f fails, a g that has not begun is not called, and the cancel scope of a running g is
+ * requested. If g fails, f goes on.
+ *
+ * While g runs on another worker, the waiting thread may run parts of g: calls that g has forked.
+ * It runs nothing else, so the caller may hold a lock that neither f nor g needs. f and g must not
+ * wait for each other, and must not leave by longjmp() or pthread_exit().
+ *
+ * g runs under the caller's cancel scope, and is a part of the caller's task or callback wherever
+ * it runs. So in g, fl_executor_current() returns what it returns in the caller, and a call that
+ * returns -EDEADLK in the caller does so in g. When calls of fl_parallel_invoke() are nested, the
+ * outer 512 of a worker may run at the same time, and the calls within them are made one after the
+ * other. Returns:
+ *   0            f and g have returned 0
+ *   -EOWNERDEAD  in a forked child: another thread of the parent runs g
+ *   other        what f returned, if that is not 0; else what g returned
+ *
+ * Memory order: g sees what was written before the call. After the return, the caller sees what
+ * both wrote.
  */
 static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, int (*_g)(void *), void *_b)
 {

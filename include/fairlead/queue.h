@@ -16,7 +16,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Queue: items of one size, copied in and out, between any number of producers and consumers.
+ * Queue: any number of producers put items, and any number of consumers get them.
  *
  *     FL_QUEUE_OF(struct job, job_queue)
  *
@@ -25,80 +25,100 @@ FL_BEGIN_DECLS
  *     rc = job_queue_put(q, job);             // blocks while full; -EPIPE: closed
  *     rc = job_queue_get(q, &job);            // blocks while empty; -EPIPE: closed and drained
  *
- * On any error the item, or the memory for an item, is unchanged. Memory order: a get sees what was
- * written before the put of its item. FL_QUEUE_OF makes type-checked functions.
+ * All items of a queue have the same size and are copied in and out. FL_QUEUE_OF makes type-checked
+ * functions for one type of item. The functions fl_queue_... below work on items of any size.
  *
- * Fork: a forked child has a copy of the queue and of its items, and may use the copy. A call that
- * another thread was making at the fork never ends in the child, and may hold up calls of the
- * child. A call that is held up returns -EOWNERDEAD. Which calls are held up depends on the queue:
+ * After an error of a put the queue has no copy of the item. After an error of a get the memory for
+ * the item is unchanged.
  *
- *   FL_LIFO, FL_PRIORITY,   If the parent's call held the queue's lock, every put, get and wait is
- *   FL_OVERWRITE            held up, and returns at once. A close has no effect, and a free drops
- *                           no items.
- *   FL_FIFO, bounded        A put holds up gets of its item and of the items behind it. A get holds
- *                           up puts that have come round to its slot. They return after 200 short
- *                           sleeps, some 20 ms.
- *   FL_FIFO with one        The parent's call has not happened: the child's next call of the same
- *   producer and one        side takes its place. Until then a wait of the opposite side is held
- *   consumer                up. If the call was in its last instructions, it holds up calls as in a
- *                           bounded FL_FIFO queue. If it was a get in its last instructions, and the
- *                           queue was full, the child may get an item of that get once more after
- *                           it has emptied the queue, and fl_queue_length() is wrong from then on.
- *   FL_FIFO, unbounded;     The parent's call has not happened, and holds up nothing.
- *   FL_RENDEZVOUS
+ * Memory order: a get sees what its item's producer wrote before the put.
  *
- * A put that another thread was making may count in fl_queue_length() and for a join. If several
- * threads of the child use a bounded FL_FIFO queue, a call may also return -EOWNERDEAD because a
- * call of another thread of the child has been stopped for those 20 ms.
+ * Fork: a forked child has a copy of the queue and of its items, and may use the copy. If another
+ * thread was inside a put or get of the queue at the fork, that call never ends in the child, and
+ * it may hold up calls of the child. A call that is held up returns -EOWNERDEAD. The kind of queue
+ * decides which calls are held up:
+ *
+ * - FL_LIFO, FL_PRIORITY and FL_OVERWRITE: if the parent's call held the queue's lock, every put,
+ *   get and wait of the child is held up and returns at once. A close then has no effect, and a
+ *   free drops no items.
+ * - Bounded FL_FIFO: a put of the parent holds up the child's gets of its item and of the items
+ *   behind it. A get of the parent holds up the child's puts that have come round to its slot. A
+ *   call that is held up returns after 200 short sleeps, some 20 ms.
+ * - Bounded FL_FIFO with `one_producer` and `one_consumer`: the parent's call has not happened, and
+ *   the child's next call of the same side takes its place. Until then, a wait of the opposite side
+ *   is held up. There is one exception: the parent's call was in its last instructions. A put or
+ *   get of the parent then holds up calls of the child as it does in a bounded FL_FIFO queue
+ *   without `one_producer` and `one_consumer`. If the parent's call was a get and the queue was
+ *   full, the child may get an item of that get once more after it has emptied the queue, and
+ *   fl_queue_length() is wrong from then on.
+ * - Unbounded FL_FIFO, and FL_RENDEZVOUS: the parent's call has not happened, and holds up nothing.
+ *
+ * In the child, fl_queue_length() and a join may count the item of a put that was in progress in
+ * another thread at the fork. If several threads of the child use a bounded FL_FIFO queue, a call
+ * may also return -EOWNERDEAD because a call of another thread of the child has been stopped for 20
+ * ms.
  */
 typedef struct fl_queue fl_queue;
 
 typedef enum fl_queue_order {
-	FL_FIFO, /* the oldest first; lockless, except with FL_RENDEZVOUS or FL_OVERWRITE */
-	FL_LIFO, /* the newest first; under a lock */
-	/* The least first, by `compare`; of equal items the oldest. Under a lock. */
+	/* The oldest item comes out first. No lock is used, except with FL_RENDEZVOUS or FL_OVERWRITE. */
+	FL_FIFO,
+	/* The newest item comes out first. The queue uses a lock. */
+	FL_LIFO,
+	/*
+	 * The least item comes out first, as `compare` orders them; of equal items, the oldest. The
+	 * queue uses a lock.
+	 */
 	FL_PRIORITY
 } fl_queue_order;
 
 /*
- * As capacity: a rendezvous, which holds no items. A put waits until a get takes its item. A try
- * form, or a form for many items, meets only calls that already wait. FL_FIFO only: meets the
- * longest waiter first.
+ * The capacity of a rendezvous: a queue that holds no items. A put waits until a get takes its
+ * item. Only FL_FIFO queues may have it; a call meets the longest waiter of the opposite side
+ * first. A try form succeeds only if a call of the opposite side waits already. A form for many
+ * items meets, in one step, the calls that wait already; if none waits, it waits until one comes.
  */
 #define FL_RENDEZVOUS (SIZE_MAX - 1)
 
 /*
- * As capacity: the queue is never full. A put does not wait, and may return -ENOMEM.
+ * The capacity of a queue that is never full. A put to it does not wait for space, but may return
+ * -ENOMEM.
  *
- * FL_FIFO: lock-free, except that a put may allocate, and that threads without memory for 4 KiB of
- * their own at their first call share one record: their gets, queries and closes take turns. A
- * consumer waits less than a microsecond for the slot of a stopped producer, then goes on, and the
- * put takes another slot. A put in progress counts in the length and for a join, and makes
- * FL_ON_QUEUE ready. Items of other producers may come between those of a batch.
+ * With FL_FIFO the queue is lock-free, with two exceptions. A put may allocate memory. And threads
+ * that had no memory for a record of 4 KiB at their first call share one record, so that their
+ * gets, queries and closes wait for each other. A consumer that finds the slot of a stopped
+ * producer waits for less than a microsecond and goes on; the producer's put then takes another
+ * slot. A put that is in progress counts in fl_queue_length() and for a join, and makes FL_ON_QUEUE
+ * ready. Items of other producers may come between the items of one fl_queue_put_many().
  *
- * The memory of FL_FIFO is segments of about 8 KiB, at least one, and one spare. A drained segment
- * is freed at once, unless a hazard pointer protects it. Each thread that has used such a queue
- * protects at most two segments, until it uses another such queue or ends.
+ * The memory of FL_FIFO consists of segments of about 8 KiB: at least one, and one in reserve. A
+ * drained segment is freed at once unless a hazard pointer protects it. Each thread that has used
+ * an unbounded FL_FIFO queue protects at most two segments, until it uses another one or ends.
  *
- * Other orders: an array, which is moved under the lock. A batch goes in as a whole.
+ * With the other orders the items are in an array, which a put moves under the lock when it must
+ * grow. The items of one fl_queue_put_many() go in together.
  */
 #define FL_UNBOUNDED SIZE_MAX
 
 typedef enum fl_queue_when_full {
+	/* A put to a full queue waits until there is space. */
 	FL_WAIT_FOR_SPACE,
 	/*
-	 * A put to a full queue drops the oldest item in the same step. FL_FIFO and FL_LIFO only;
-	 * under a lock. A put may return -ENOMEM if items have more than 256 bytes.
+	 * A put to a full queue drops the oldest item and puts the new one, in one step. Only
+	 * FL_FIFO and FL_LIFO queues may have it, and they then use a lock. A put may return
+	 * -ENOMEM if items have more than 256 bytes.
 	 */
 	FL_OVERWRITE
 } fl_queue_when_full;
 
 typedef struct fl_queue_config {
-	size_t capacity; /* items, any number; 0: 1,024; or FL_UNBOUNDED, FL_RENDEZVOUS */
+	size_t capacity; /* the most items; 0 means 1,024; or FL_UNBOUNDED or FL_RENDEZVOUS */
 	fl_queue_order order;
 	fl_queue_when_full when_full;
 	/*
-	 * Called for each item that no get will return, without a lock held; may be NULL.
+	 * The queue calls drop(item, drop_arg) for each item that no get will return: at a free, at
+	 * fl_queue_close_now(), and when a put overwrites. No lock is held then. NULL: the item is
+	 * just forgotten.
 	 *
 	 * `drop` and `compare` see an item in the memory of the queue. There it is aligned as its
 	 * size demands, up to two pointers (16 bytes on 64-bit machines). A queue of FL_QUEUE_OF
@@ -108,122 +128,152 @@ typedef struct fl_queue_config {
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
 	/*
-	 * For FL_PRIORITY only. Returns < 0 if `*a` comes out before `*b`, 0 if they are equal,
-	 * else > 0, for items in the queue always the same. Called under the queue's lock: must not
-	 * call functions of this queue, wait, or leave by longjmp().
+	 * The order of an FL_PRIORITY queue. It returns a value below 0 if `*a` comes out before
+	 * `*b`, 0 if they are equal, and a value above 0 otherwise. For two items in the queue it
+	 * must always return the same. The queue calls it with its lock held, so it must not call
+	 * functions of this queue, wait, or leave by longjmp().
 	 */
 	int (*compare)(const void *a, const void *b, void *compare_arg);
 	void *compare_arg;
 	/*
-	 * Promises that at most one context at a time puts (gets), each ordered after the last call
-	 * of the one before. A broken promise is undefined behaviour.
+	 * `one_producer` promises that at most one context at a time puts, and `one_consumer` that
+	 * at most one context at a time gets. When another context takes over, its first call must
+	 * happen after the last call of the one before. A broken promise is undefined behaviour.
 	 *
 	 * `one_consumer` makes the gets of an unbounded FL_FIFO queue cheaper. There,
 	 * fl_queue_close_now() and a wait for FL_ON_QUEUE count as gets.
 	 *
-	 * Both together make puts and gets of a bounded FL_FIFO queue without FL_OVERWRITE cheaper:
+	 * Both together make the puts and gets of a bounded FL_FIFO queue without FL_OVERWRITE
+	 * cheaper, at three prices:
 	 *
-	 * - A context that sleeps or closes calls membarrier(), which takes microseconds. A program
-	 *   that forbids itself this system call later on panics.
+	 * - A context that sleeps or closes calls membarrier(), which takes microseconds. If the
+	 *   program forbids itself this system call later on, the call panics.
 	 * - The first such queue of a process may take ten milliseconds to create.
-	 * - A get may return "empty" although a
-	 *   put has returned, if nothing has told the consumer of that put.
+	 * - A get may find the queue empty although a put has returned in another thread, unless
+	 *   the program has ordered that put before the get in another way.
 	 */
 	bool one_producer, one_consumer;
 	uintptr_t more_[4];
 } fl_queue_config;
 
 /*
- * Makes a queue of items of `item_size` bytes. Returns 0, -ENOMEM, or:
- *   -EINVAL     item size 0; unknown order or `when_full`; FL_PRIORITY without `compare`, or
- *               `compare` without FL_PRIORITY; FL_RENDEZVOUS or FL_OVERWRITE with an order that it
- *               does not support; FL_OVERWRITE with FL_RENDEZVOUS or FL_UNBOUNDED
- *   -EOVERFLOW  more than PTRDIFF_MAX bytes
+ * Creates a queue of items of `item_size` bytes, and stores it in `*q`. Returns:
+ *   0           `*q` is the new queue
+ *   -ENOMEM     out of memory
+ *   -EINVAL     `item_size` is 0; or `order` or `when_full` is unknown; or FL_PRIORITY comes
+ *               without `compare`, or `compare` without FL_PRIORITY; or the order does not support
+ *               FL_RENDEZVOUS or FL_OVERWRITE; or FL_OVERWRITE comes with FL_RENDEZVOUS or
+ *               FL_UNBOUNDED
+ *   -EOVERFLOW  the queue would need more than PTRDIFF_MAX bytes
  */
 FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const fl_queue_config *config);
 
 /*
- * Drops the items in `q` and frees `q`. Panics if a context waits on `q`. The consumer of a bounded
- * queue's last item may free `q` before the item's put has returned. At a rendezvous, a producer
- * may free `q` before the get that it has met has returned.
+ * Drops the items in `q`, and frees `q`. It panics if a context waits for `q`. The call requires
+ * that no other call is in progress, with two exceptions. The consumer of a bounded queue's last
+ * item may free `q` before the put of that item has returned. At a rendezvous, a producer may free
+ * `q` before the get that it has met has returned.
  */
 FL_API void fl_queue_free(fl_queue *q);
 
 /*
- * Puts a copy of `*item`. Blocks while `q` is full. Returns 0, -ECANCELED, or:
- *   -EPIPE       `q` is closed, also if that happens during the wait
+ * Puts a copy of `*item` into `q`. fl_queue_put() and fl_queue_put_until() block the calling
+ * context while `q` is full. fl_queue_try_put() never waits. Returns:
+ *   0            `q` has taken the item
+ *   -EAGAIN      only fl_queue_try_put(): `q` is full
+ *   -ECANCELED   the wait was cancelled
+ *   -ETIMEDOUT   the deadline of fl_queue_put_until() passed
+ *   -EPIPE       `q` is closed, or was closed during the wait
  *   -ENOMEM      out of memory; only if `q` is unbounded or overwrites
- *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (fl_queue)
+ *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (see fl_queue)
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
-
-/* As fl_queue_put(): 0, -EPIPE, -ENOMEM, -EOWNERDEAD. Never waits: returns -EAGAIN if `q` is full. */
 FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
-
-/* As fl_queue_put(); also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Gets the first item. Blocks while `q` is empty. Returns 0, -ECANCELED, or:
+ * Gets the first item of `q`, and copies it to `*item`. fl_queue_get() and fl_queue_get_until()
+ * block the calling context while `q` is empty. fl_queue_try_get() never waits. Returns:
+ *   0            `*item` is the item
+ *   -EAGAIN      only fl_queue_try_get(): `q` is empty
+ *   -ECANCELED   the wait was cancelled
+ *   -ETIMEDOUT   the deadline of fl_queue_get_until() passed
  *   -EPIPE       `q` is closed and drained
- *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (fl_queue)
+ *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (see fl_queue)
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
-
-/* As fl_queue_get(): 0, -EPIPE, -EOWNERDEAD. Never waits: returns -EAGAIN if `q` is empty. */
 FL_API FL_MUST_CHECK int fl_queue_try_get(fl_queue *q, void *item);
-
-/* As fl_queue_get(); also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Puts the `n` items of `items` in their order. Items of other producers may come between. Blocks
- * until all are in. Stores in `*count` how many are in, whatever the result. Returns 0 if all are;
- * else why the rest is not: -ECANCELED, or as fl_queue_put(): -EPIPE, -ENOMEM, -EOWNERDEAD.
+ * Puts copies of the `n` items of the array `items`, in their order. It stores in `*count` how many
+ * `q` has taken, whatever the result. fl_queue_put_many() and fl_queue_put_many_until() block the
+ * calling context until all items are in. fl_queue_try_put_many() never waits. Items of other
+ * producers may come between. Returns:
+ *   0            `q` has taken all items
+ *   -EAGAIN      only fl_queue_try_put_many(): there was no space for the rest
+ *   -ECANCELED   the wait for space for the rest was cancelled
+ *   -ETIMEDOUT   the deadline of fl_queue_put_many_until() passed
+ *   -EPIPE       `q` is closed, or was closed during the wait
+ *   -ENOMEM      out of memory for the rest; only if `q` is unbounded or overwrites
+ *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (see fl_queue)
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_put_many(fl_queue *q, const void *items, size_t n, size_t *count);
-
-/* As fl_queue_put_many(). Never waits: returns -EAGAIN if there was no space for the rest. */
 FL_API FL_MUST_CHECK int fl_queue_try_put_many(fl_queue *q, const void *items, size_t n, size_t *count);
-
-/* As fl_queue_put_many(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *count,
                                                  fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Gets up to `n` items that follow each other in the order of `q`. Blocks until there is at least
- * one. Stores in `*count` how many it got. Returns 0 if that is at least one, or `n` is 0; else
- * -ECANCELED, or as fl_queue_get(): -EPIPE, -EOWNERDEAD.
+ * Gets up to `n` items, and stores in `*count` how many. The items follow each other in the order
+ * of `q`. fl_queue_get_many() and fl_queue_get_many_until() block the calling context until there
+ * is at least one item; they do not wait for more. fl_queue_try_get_many() never waits. Returns:
+ *   0            there was at least one item, or `n` is 0
+ *   -EAGAIN      only fl_queue_try_get_many(): `q` is empty
+ *   -ECANCELED   the wait was cancelled
+ *   -ETIMEDOUT   the deadline of fl_queue_get_many_until() passed
+ *   -EPIPE       `q` is closed and drained
+ *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (see fl_queue)
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_get_many(fl_queue *q, void *items, size_t n, size_t *count);
-
-/* As fl_queue_get_many(). Never waits: returns -EAGAIN if `q` is empty. */
 FL_API FL_MUST_CHECK int fl_queue_try_get_many(fl_queue *q, void *items, size_t n, size_t *count);
-
-/* As fl_queue_get_many(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, fl_time deadline,
                                                  fl_cancel_token *cancel);
 
 /*
- * Closes `q`: later puts and waiting puts fail. The items in `q` can still be got. May be called
- * again. With one producer and one consumer, waits for a put in progress.
+ * Closes `q`: later puts and the puts that wait now fail with -EPIPE. The items in `q` can still be
+ * got. A second call has no effect. The call does not wait, except that with `one_producer` and
+ * `one_consumer` it waits for a put in progress.
  */
 FL_API void fl_queue_close(fl_queue *q);
 
 /*
- * Closes `q`, then drops its items, on the calling thread. Returns how many. Waiting gets fail.
- * Each dropped item counts as done. Waits for puts in progress; with one producer and one consumer,
- * also for a get in progress.
+ * Closes `q`, drops its items on the calling thread, and returns how many it has dropped. Gets that
+ * wait now fail with -EPIPE. Each dropped item counts as done. The call waits for puts in progress.
+ * With `one_producer` and `one_consumer` it also waits for a get in progress.
  */
 FL_API size_t fl_queue_close_now(fl_queue *q);
 
-/* Counts an item of `q` as done. Panics if called more often than items were put. */
+/*
+ * Counts one item of `q` as done. A consumer calls it when it has finished its work with an item.
+ * It panics if it is called more often than items were put.
+ */
 FL_API void fl_queue_task_done(fl_queue *q);
 
-/* As fl_queue_task_done(). Returns 0; -EINVAL: all items that were put are done already. */
+/*
+ * Counts one item of `q` as done, if an item is left that is not done. It differs from
+ * fl_queue_task_done() in that a call too many is a result, not a panic. Returns:
+ *   0        an item was counted as done
+ *   -EINVAL  all items that were put are done already
+ */
 FL_API FL_MUST_CHECK int fl_queue_try_task_done(fl_queue *q);
 
-/* Waits until all items are done. Blocks the calling context. Returns 0, -ECANCELED. */
+/*
+ * Waits until all items that were put into `q` are done (fl_queue_task_done()). Both functions
+ * block the calling context. Returns:
+ *   0           all items are done
+ *   -ECANCELED  the wait was cancelled
+ *   -ETIMEDOUT  the deadline of fl_queue_join_until() passed
+ */
 FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_queue_join(fl_queue *_q)
 {
@@ -231,43 +281,55 @@ FL_INLINE FL_MUST_CHECK int fl_queue_join(fl_queue *_q)
 }
 
 /*
- * How many items were put and are not done. 0 is exact; another result may be out of date. A put to
- * an unbounded FL_FIFO queue counts from its beginning.
+ * Returns how many items were put into `q` and are not done. The result 0 is exact; any other
+ * result may be out of date. A put to an unbounded FL_FIFO queue counts from its beginning.
  */
 FL_API size_t fl_queue_unfinished(const fl_queue *q);
 
-/* Returns 0 if all items that were put are done, else -EAGAIN. */
+/*
+ * Tells whether all items that were put into `q` are done, and never waits. Returns:
+ *   0        all items are done
+ *   -EAGAIN  at least one item is not done
+ */
 FL_INLINE FL_MUST_CHECK int fl_queue_try_join(fl_queue *_q)
 {
 	return fl_queue_unfinished(_q) == 0 ? 0 : -EAGAIN;
 }
 
-/* How many items are in `q`; may be out of date. A put that has failed is not counted. */
+/*
+ * Returns how many items are in `q`. The result may be out of date. A put that has failed is not
+ * counted.
+ */
 FL_API size_t fl_queue_length(const fl_queue *q);
 
 /*
- * The most items that `q` holds; 0 for a rendezvous; or FL_UNBOUNDED.
+ * Returns the most items that `q` can hold, 0 for a rendezvous, or FL_UNBOUNDED.
  *
- * The capacity does not change. For a bound that changes, use an unbounded queue and a semaphore.
+ * The capacity of a queue does not change. If you need a bound that changes, use an unbounded queue
+ * and a semaphore.
  */
 FL_API size_t fl_queue_capacity(const fl_queue *q);
 
 typedef struct fl_queue_stats {
-	size_t length, capacity;           /* as fl_queue_length(), fl_queue_capacity() */
-	size_t waits_to_put, waits_to_get; /* calls, and cases of fl_select(), that slept */
-	size_t refusals;                   /* puts that put nothing: -EAGAIN, -ETIMEDOUT */
+	size_t length, capacity;           /* what fl_queue_length(), fl_queue_capacity() return */
+	size_t waits_to_put, waits_to_get; /* puts (gets) that slept, also as cases of a select */
+	size_t refusals;                   /* puts that returned -EAGAIN or -ETIMEDOUT */
 } fl_queue_stats;
 
-/* Stores the counts of `q` since its creation, which are of different moments. */
+/*
+ * Stores in `*stats` the counts of `q` since its creation. The counts may be from slightly
+ * different moments.
+ */
 FL_API void fl_queue_get_stats(const fl_queue *q, fl_queue_stats *stats);
 
-/* Whether `q` is closed. */
+/* Returns whether `q` is closed. */
 FL_API bool fl_queue_is_closed(const fl_queue *q);
 
 /*
- * For FL_WAIT_ANY(): ready when a get would not block (an item, or closed); FL_ON_QUEUE_SPACE, when
- * a put would not block (space, or closed). At a rendezvous, each is ready when a call of the
- * opposite side waits; two FL_WAIT_ANY() do not meet each other.
+ * FL_ON_QUEUE(q) and FL_ON_QUEUE_SPACE(q) are objects for FL_WAIT_ANY(). FL_ON_QUEUE(q) is ready
+ * when a get would not block: there is an item, or `q` is closed. FL_ON_QUEUE_SPACE(q) is ready
+ * when a put would not block: there is space, or `q` is closed. At a rendezvous, each is ready when
+ * a call of the opposite side waits; two FL_WAIT_ANY() do not meet each other.
  */
 #define FL_ON_QUEUE(q) FL__ON(fl__on_queue, (q))
 #define FL_ON_QUEUE_SPACE(q) FL__ON(fl__on_queue_space, (q))
@@ -279,15 +341,17 @@ FL__QUEUE_FORMS(fl_queue, , FL_FOREVER, NULL)
 FL_END_DECLS
 
 /*
- * FL_QUEUE_OF(struct job, job_queue), at file scope in C and C++, makes the type job_queue, and a
- * job_queue_... form of each fl_queue_... function: job_queue_put(q, job), job_queue_get(q, &job).
+ * FL_QUEUE_OF(struct job, job_queue) makes the type job_queue, and for each function fl_queue_... a
+ * typed form job_queue_...: job_queue_put(q, job), job_queue_get(q, &job). It stands at file scope,
+ * in C or C++.
  *
- * job_queue_untyped(q) returns the same queue as an fl_queue *, for what has no typed form:
- * FL_ON_QUEUE(job_queue_untyped(q)), FL_SELECT(). It makes no reference: the queue has one owner.
+ * job_queue_untyped(q) returns the same queue as an fl_queue *. Use it for what has no typed form:
+ * FL_ON_QUEUE(job_queue_untyped(q)), FL_SELECT(). It makes no reference: the queue still has one
+ * owner, which frees it.
  *
- * The type may have any alignment, because puts and gets copy its bytes. But job_queue_create() also
- * returns -EINVAL if the configuration has `drop` or `compare` and the type is aligned above two
- * pointers, as the vectors of AVX are.
+ * The type may have any alignment, because puts and gets copy its bytes. There is one exception:
+ * job_queue_create() also returns -EINVAL if the configuration has `drop` or `compare` and the
+ * alignment of the type is above that of two pointers, as with the vectors of AVX.
  */
 #include <fairlead/private/queue_of.h>
 

@@ -9,15 +9,17 @@
 FL_BEGIN_DECLS
 
 /*
- * Recursive mutex: its owner, a context, may lock it again, and unlocks it as often. 16 bytes,
- * valid when all-zero. Prefer fl_mutex.
+ * Recursive mutex: a mutex that its owner may lock again. The owner (a thread or a fiber) unlocks
+ * it as often as it has locked it.
  *
  *     static fl_rmutex lock = FL_RMUTEX_INIT;
  *     fl_rmutex_lock(&lock);
  *     walk(tree);                     // may call back into code that locks again
  *     fl_rmutex_unlock(&lock);
  *
- * Fairness, memory order and the end of life are those of fl_mutex.
+ * Prefer fl_mutex where you can: it is smaller and faster. A recursive mutex has 16 bytes. All-zero
+ * memory is an unlocked recursive mutex. Fairness and memory order are those of fl_mutex, and the
+ * next owner may destroy the mutex, too.
  */
 typedef struct fl_rmutex {
 	uint64_t owner_; /* id of the context that holds it; 0: none */
@@ -30,7 +32,7 @@ FL__ASSERT_SIZE(fl_rmutex, 16);
 #define FL_RMUTEX_INIT { 0, FL_MUTEX_INIT, 0 }
 /* clang-format on */
 
-/* Makes `m` an unlocked mutex. */
+/* Makes `m` an unlocked recursive mutex, as the initializer FL_RMUTEX_INIT does. */
 FL_INLINE void fl_rmutex_init(fl_rmutex *_m)
 {
 	_m->owner_ = 0;
@@ -39,40 +41,55 @@ FL_INLINE void fl_rmutex_init(fl_rmutex *_m)
 }
 
 /*
- * Ends `m`. Requires that no context owns `m` or waits for it. Debugging checks it:
- * fairlead/defs.h, "Destroy".
+ * Ends the life of `m`. The call requires that no context owns `m` or waits for it. While debugging
+ * is on, it panics if a context does (fairlead/defs.h, "Destroy").
  */
 FL_API void fl_rmutex_destroy(fl_rmutex *m);
 
 /*
- * Locks `m` once more. Blocks the calling context while another context owns `m`. Never cancelled.
- * Panics after 2^32 - 1 nested locks.
+ * Locks `m`, also if the calling context has locked it already. It blocks the calling context while
+ * another context owns `m`. A cancel does not end the wait. It panics if the caller has locked `m`
+ * 2^32 - 1 times already.
  */
 FL_API void fl_rmutex_lock(fl_rmutex *m);
 
 /*
- * Locks `m` once more. Returns 0, or:
+ * Locks `m` unless another context owns it, and never waits. Returns:
+ *   0           the caller has locked `m` once more
  *   -EAGAIN     another context owns `m`
- *   -EOVERFLOW  the caller has locked `m` 2^32 - 1 times
+ *   -EOVERFLOW  the caller has locked `m` 2^32 - 1 times already
  */
 FL_API FL_MUST_CHECK int fl_rmutex_try_lock(fl_rmutex *m);
 
 /*
- * Locks `m` once more. Blocks the calling context while another context owns `m`. Returns 0; not
- * locked: -ETIMEDOUT, -ECANCELED, -EOVERFLOW (as fl_rmutex_try_lock()).
+ * Locks `m`, or gives up at a deadline or a cancel. It blocks the calling context while another
+ * context owns `m`. Returns:
+ *   0           the caller has locked `m` once more
+ *   -ETIMEDOUT  the deadline passed first; `m` was not locked
+ *   -ECANCELED  the wait was cancelled; `m` was not locked
+ *   -EOVERFLOW  the caller has locked `m` 2^32 - 1 times already
  */
 FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, fl_time deadline, fl_cancel_token *cancel);
 
-/* Undoes one lock. Panics when the calling context does not own `m`. */
+/*
+ * Undoes one lock of the calling context. When the last one is undone, `m` is free, and the first
+ * waiter is woken or gets `m`. It panics if the calling context does not own `m`.
+ */
 FL_API void fl_rmutex_unlock(fl_rmutex *m);
 
-/* How often the calling context has locked `m` and not unlocked it. */
+/*
+ * Returns how often the calling context has locked `m` and not yet unlocked it. The result is 0 if
+ * the context does not own `m`.
+ */
 FL_API uint32_t fl_rmutex_depth(const fl_rmutex *m);
 
-/* Panics when the calling context does not own `m`. */
+/* Panics if the calling context does not own `m`. */
 FL_API void fl_rmutex_assert_held(const fl_rmutex *m);
 
-/* FL_RMUTEX_LOCKED(&m): locks `m` until the end of the block, as FL_LOCKED does for a mutex. */
+/*
+ * FL_RMUTEX_LOCKED(&m) is a declaration that locks `m`, and unlocks it when the enclosing block is
+ * left. Two ways out leave `m` locked: longjmp() and pthread_exit().
+ */
 #define FL_RMUTEX_LOCKED(m)                                                                                            \
 	__attribute__((__cleanup__(fl__rmutex_locked_end), __unused__)) fl_rmutex *FL__UNIQUE(fl__rmutex_locked_) =    \
 	    fl__rmutex_locked_begin(m)

@@ -11,9 +11,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Readers-writer lock: many contexts read, or one writes. 8 bytes, valid when all-zero. Any context
- * may unlock. Use it where readers hold the lock for long, or where there are many more reads than
- * writes, else fl_mutex.
+ * Readers-writer lock: many contexts (threads or fibers) read at the same time, or one writes.
  *
  *     static fl_rwlock lock = FL_RWLOCK_INIT;
  *     {
@@ -21,29 +19,36 @@ FL_BEGIN_DECLS
  *             look_up(table, key);
  *     }
  *
- * Fairness: the wait queue is FIFO. It serves one writer or a run of readers at a time. A running
- * thread may overtake the queue until the first waiter has waited about a millisecond, longer
- * without a CPU. A fiber overtakes only while a woken thread is about to take its turn. A
- * context that can run goes before fibers that cannot: see fl_loop_run_once().
+ * Use it where readers hold the lock for long, or where there are many more reads than writes. In
+ * all other cases fl_mutex is better. A readers-writer lock has 8 bytes. All-zero memory is an
+ * unlocked lock. Any context may unlock it, not only the one that locked it.
  *
- * Scaling: when threads often read at the same time, the lock becomes biased to its readers. Then
- * a thread that reads writes to no memory that another reader uses, so that readers on many CPUs do
- * not slow each other down. The next writer or waiter ends the bias, which takes it a microsecond
- * or a few. Afterwards the lock is not biased for 9 times as long; if the bias was short, for 512
- * times as long, but for a tenth of a second at most. Fibers do not use the bias. Nor does any
- * context while FL_DEBUG_LOCKORDER, FL_DEBUG_WAITS or FL_DEBUG_CONTENTION is on, so debugging
- * knows all readers that have locked since it was switched on.
+ * A context that reads must not lock again, neither for reading nor for writing. It would wait for
+ * itself, or for a writer that waits for it. To write, unlock first and then lock for writing. What
+ * you have read may have changed by then, so read it again.
  *
- * A context that reads must not lock again, for reading or for writing: it would wait for a writer
- * that waits for it, or for itself. To write, unlock first. What you have read may have changed by
- * the time that you have the write lock, so read it again.
+ * Fairness: the wait queue is FIFO, and it serves one writer or a run of readers at a time. A
+ * running thread may overtake the queue until the first waiter has waited for about a millisecond;
+ * if the waiter has no CPU, this may take longer. A fiber overtakes only while a thread that was
+ * woken is about to lock. A program that drives a loop by fl_loop_run_once() stops the loop's
+ * fibers between two calls. Meanwhile, contexts that can run go before the fibers of that loop;
+ * fl_loop_run_once() describes this.
  *
- * Memory order: a lock acquires what earlier write unlocks released. A write lock also acquires
- * what earlier read unlocks released. The last access of an unlock is the instruction that frees
- * the lock, so the next owner may destroy it.
+ * Scaling: when threads often read at the same time, the lock becomes biased to its readers. A
+ * thread that reads a biased lock writes to no memory that another reader uses, so readers on many
+ * CPUs do not slow each other down. The next writer or waiter ends the bias, which takes it a
+ * microsecond or a few. Afterwards the lock stays unbiased for 9 times as long as the end of the
+ * bias took. If the bias was short, this time is 512 times as long, but at most a tenth of a
+ * second. Fibers do not use the bias. While FL_DEBUG_LOCKORDER, FL_DEBUG_WAITS or
+ * FL_DEBUG_CONTENTION is on, no context uses it, so debugging knows all readers that have locked
+ * since it was switched on.
  *
- * Fork: in the child, a lock stays read-locked if another thread had read-locked it, or was about
- * to lock it for reading or writing.
+ * Memory order: every lock acquires what earlier write unlocks released. A write lock also acquires
+ * what earlier read unlocks released. The last access of an unlock to the memory of the lock is the
+ * instruction that frees it, so the next owner may destroy the lock.
+ *
+ * Fork: in the child a lock stays read-locked if, at the fork, another thread had read-locked it,
+ * or was about to lock it for reading or writing.
  */
 typedef struct fl_rwlock {
 	uint32_t word_, turn_;
@@ -54,77 +59,100 @@ FL__ASSERT_SIZE(fl_rwlock, 8);
 #define FL_RWLOCK_INIT { 0, 0 }
 /* clang-format on */
 
-/* Makes `l` an unlocked lock, as FL_RWLOCK_INIT does. */
+/* Makes `l` an unlocked lock, as the initializer FL_RWLOCK_INIT does. */
 FL_API void fl_rwlock_init(fl_rwlock *l);
 
 /*
- * Ends `l`. Requires that no context holds `l` or waits for it. Debugging checks it:
- * fairlead/defs.h, "Destroy". You need not call this before you free the memory, with one
- * exception: if a thread has read-unlocked `l` in place of the thread that had locked it, call this
- * before the memory becomes another lock.
+ * Ends the life of `l`. The call requires that no context holds `l` or waits for it. While
+ * debugging is on, it panics if a context does (fairlead/defs.h, "Destroy").
+ *
+ * You may free the memory of a lock without this call, with one exception: if a thread has
+ * read-unlocked `l` in place of the thread that had locked it, call it before the memory becomes
+ * another lock.
  */
 FL_API void fl_rwlock_destroy(fl_rwlock *l);
 
 /*
- * Locks `l` for reading. Blocks the calling context while another context writes, or while the
- * first waiter must not be overtaken. Never cancelled. Panics beyond 67 million readers at one
- * time.
+ * Locks `l` for reading. It blocks the calling context while another context writes, or while the
+ * first waiter must not be overtaken. A cancel does not end the wait. It panics if more than 67
+ * million readers hold `l` at one time.
  */
 FL_API void fl_rwlock_read_lock(fl_rwlock *l);
 
 /*
- * Locks `l` for reading. Returns 0, or:
+ * Locks `l` for reading if that is possible now, and never waits. Returns:
+ *   0        `l` is locked for reading
  *   -EAGAIN  a context writes, or the first waiter must not be overtaken
  */
 FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l);
 
-/* As fl_rwlock_read_lock(): 0; -ETIMEDOUT, -ECANCELED: not locked. Blocks the calling context. */
+/*
+ * Locks `l` for reading, or gives up at a deadline or a cancel. It blocks the calling context while
+ * another context writes, or while the first waiter must not be overtaken. Returns:
+ *   0           `l` is locked for reading
+ *   -ETIMEDOUT  the deadline passed first; `l` is not locked
+ *   -ECANCELED  the wait was cancelled; `l` is not locked
+ */
 FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Undoes one read lock. Panics when no context reads `l`. If `l` is biased, the context that ends
- * the bias panics instead.
+ * Undoes one read lock. It panics if no context reads `l`; if `l` is biased, the context that ends
+ * the bias panics in its place.
  */
 FL_API void fl_rwlock_read_unlock(fl_rwlock *l);
 
-/* Locks `l` for writing. Blocks the calling context while others hold `l`. Never cancelled. */
+/*
+ * Locks `l` for writing. It blocks the calling context while other contexts hold `l`. A cancel does
+ * not end the wait.
+ */
 FL_API void fl_rwlock_write_lock(fl_rwlock *l);
 
 /*
- * Locks `l` for writing. Returns 0, or:
- *   -EAGAIN  `l` is held, or the first waiter must not be overtaken
+ * Locks `l` for writing if that is possible now, and never waits. Returns:
+ *   0        `l` is locked for writing
+ *   -EAGAIN  a context holds `l`, or the first waiter must not be overtaken
  */
 FL_API FL_MUST_CHECK int fl_rwlock_try_write_lock(fl_rwlock *l);
 
-/* As fl_rwlock_read_lock_until(), for writing: 0, -ETIMEDOUT, -ECANCELED. */
+/*
+ * Locks `l` for writing, or gives up at a deadline or a cancel. It blocks the calling context while
+ * other contexts hold `l`. Returns:
+ *   0           `l` is locked for writing
+ *   -ETIMEDOUT  the deadline passed first; `l` is not locked
+ *   -ECANCELED  the wait was cancelled; `l` is not locked
+ */
 FL_API FL_MUST_CHECK int fl_rwlock_write_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel);
 
-/* Undoes the write lock, and wakes waiters. Panics when no context writes. */
+/* Undoes the write lock, and wakes waiters. It panics if no context writes. */
 FL_API void fl_rwlock_write_unlock(fl_rwlock *l);
 
 /*
- * Makes a write lock a read lock, with no writer between; readers may lock then. Panics when no
- * context writes.
+ * Turns the caller's write lock into a read lock. No writer comes between, and other readers may
+ * lock from then on. It panics if no context writes.
  */
 FL_API void fl_rwlock_downgrade(fl_rwlock *l);
 
 /*
- * Whether a context reads, or tries to, or is ending the bias; whether a context writes. For
- * assertions. No memory order.
+ * Return whether `l` is locked for reading, and whether it is locked for writing. Use them in
+ * assertions only, since the answer may be out of date at once. fl_rwlock_is_read_locked() also
+ * returns true while a context tries to lock for reading, or ends the bias. They order no memory
+ * accesses.
  */
 FL_API bool fl_rwlock_is_read_locked(const fl_rwlock *l);
 FL_API bool fl_rwlock_is_write_locked(const fl_rwlock *l);
 
 /*
- * Panics when no context reads or writes; the second form, when no context writes. While debugging
- * is on, both also panic when the calling context did not lock `l`.
+ * Panic if `l` is not locked. fl_rwlock_assert_read_held() panics if no context reads or writes,
+ * and fl_rwlock_assert_write_held() if no context writes. While debugging is on (fairlead/debug.h),
+ * both also panic if the calling context is not one that has locked `l`.
  */
 FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l);
 FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);
 
 /*
- * FL_READ_LOCKED(&l), FL_WRITE_LOCKED(&l): lock `l` until the end of the block, as FL_LOCKED. The
- * block must end with `l` in the mode that the block began with.
+ * FL_READ_LOCKED(&l) and FL_WRITE_LOCKED(&l) are declarations that lock `l` for reading or for
+ * writing, and unlock it when the enclosing block is left. The block must end with `l` locked in
+ * the mode in which it began. Two ways out leave `l` locked: longjmp() and pthread_exit().
  */
 #define FL_READ_LOCKED(l)                                                                                              \
 	__attribute__((__cleanup__(fl__read_locked_end), __unused__)) fl_rwlock *FL__UNIQUE(fl__locked_) =             \

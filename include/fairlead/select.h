@@ -13,25 +13,25 @@
 FL_BEGIN_DECLS
 
 /*
- * Select: makes one of several puts and gets, the first that can be made.
+ * Select: makes one of several puts and gets of queues, the first that can be made.
  *
  *     switch (FL_SELECT_UNTIL(fl_after(FL_S(1)), NULL, FL_GET(jobs, &job), FL_PUT(results, &r))) {
- *     case 0: ...                    got a job
- *     case 1: ...                    the result is put
- *     case -EPIPE: ...               one of them is closed
+ *     case 0: ...                    // got a job
+ *     case 1: ...                    // the result is put
+ *     case -EPIPE: ...               // one of them is closed
  *     case -ETIMEDOUT: ...
  *     }
  *
- * If several cases can be made at once, one is chosen at random. The queues may be of all kinds,
- * and the same queue more than once. At a rendezvous, the cases of one select never meet each
- * other. Of a typed queue the size of the item is checked, not its type.
+ * If several cases can be made at once, one of them is chosen at random. The queues may be of all
+ * kinds, and the same queue may occur several times. At a rendezvous, the cases of one select never
+ * meet each other. For a typed queue, the size of the item is checked, but not its type.
  */
 typedef struct fl_select_case {
 	fl_queue *queue;              /* NULL: this case is left out */
-	void *to;                     /* a get: where the item goes; else NULL */
-	const void *from;             /* a put: the item; else NULL */
-	size_t size;                  /* of the item, in bytes */
-	bool closed;                  /* set by fl_select_until(): whether its -EPIPE is of this case */
+	void *to;                     /* of a get: where the item goes; of a put: NULL */
+	const void *from;             /* of a put: the item; of a get: NULL */
+	size_t size;                  /* the size of the item in bytes */
+	bool closed;                  /* set by fl_select_until(): whether -EPIPE is of this case */
 	struct fl_select_case *next_; /* this and the next: used by fl_select_until() */
 	uintptr_t offer_[14];
 } fl_select_case;
@@ -42,24 +42,27 @@ typedef struct fl_select_case {
 /* clang-format on */
 
 /*
- * Makes one of the `n` puts and gets of `cases`. Blocks the calling context until one can be made.
- * The cases are tried one after the other, not all at one moment.
+ * Makes one of the `n` puts and gets of the array `cases`. It blocks the calling context until one
+ * can be made. It tries the cases one after the other, not all at one moment. A case with `queue`
+ * NULL is left out. A case of a closed queue is as likely to be chosen as a case that succeeds.
+ * Returns:
+ *   0 or more    the index of the case that was made
+ *   -ETIMEDOUT   the deadline passed
+ *   -ECANCELED   the wait was cancelled
+ *   -EPIPE       the queue of a case is closed; `closed` of that case is true
+ *   -EOWNERDEAD  in a forked child: a call that the parent had in progress holds up a case
+ *                (fairlead/queue.h)
+ *   -ENOMEM      out of memory for a put into a queue that is unbounded or overwrites
+ *   -EINVAL      there is no case, or all are left out; or there are more than INT_MAX; or a case
+ *                has both `to` and `from`, or neither; or its size is not the item size of the
+ *                queue
  *
- * A case of a closed queue is as likely to be chosen as one that succeeds; `queue` NULL leaves a
- * case out. Returns -ETIMEDOUT, -ECANCELED, or:
- *   0 or more     the index of the case that was made
- *   -EPIPE        the queue of a case is closed; `closed` of that case is set
- *   -EOWNERDEAD   in a forked child: a call that the parent had in progress holds up a case
- *                 (fairlead/queue.h)
- *   -ENOMEM       of a put, if its queue may return that
- *   -EINVAL       no case, or all are left out; more than INT_MAX; a case with both `to` and
- *                 `from`, or neither; a size that is not the queue's
+ * With a negative result nothing was put or got. Memory order: that of the put or get that was
+ * made.
  *
- * With a negative result, nothing was put or got. Memory order: that of the put or get.
- *
- * The cases and all their queues must exist until the call returns. Exception: a queue may be freed
- * once the item that the call has put there is got, unless the queue is a rendezvous, or in `cases`
- * more than once.
+ * The cases and all their queues must exist until the call returns, with one exception. When
+ * another context has got the item that the call has put into a queue, that context may free the
+ * queue, unless the queue is a rendezvous or occurs several times in `cases`.
  *
  * A wait takes time quadratic in `n`.
  */
@@ -68,8 +71,9 @@ FL_API FL_MUST_CHECK int fl_select_until(fl_select_case *cases, size_t n, fl_tim
 FL_END_DECLS
 
 /*
- * Calls fl_select_until() with a list of FL_GET and FL_PUT. Only an array of fl_select_case tells
- * the caller which queue is closed.
+ * FL_SELECT() and FL_SELECT_UNTIL() call fl_select_until() with a list of FL_GET() and FL_PUT().
+ * They do not tell which queue is closed after -EPIPE; if you need to know, pass an array of
+ * fl_select_case to fl_select_until().
  */
 #ifdef __cplusplus
 template <size_t _n>

@@ -13,26 +13,29 @@
 FL_BEGIN_DECLS
 
 /*
- * Counting semaphore: a number of permits, up to FL_SEM_MAX. 8 bytes. All-zero is a semaphore
- * without permits and without a bound.
+ * Counting semaphore: a number of permits, which contexts (threads or fibers) acquire and release.
  *
  *     static fl_sem slots = FL_SEM_INIT(3);
  *     rc = fl_sem_acquire(&slots);            // check
  *     use_one();
  *     fl_sem_release(&slots);
  *
- * The wait queue is FIFO, and a release wakes the first waiter. A running thread may take the
- * permit before the woken waiter does, for a millisecond; then the permit is handed over: no waiter
- * starves. A fiber is handed its permit at once. A context that can run goes before fibers that
- * cannot: see fl_loop_run_once().
+ * A semaphore has 8 bytes. All-zero memory is a semaphore without permits and without a bound. A
+ * semaphore of FL_SEM_BOUNDED_INIT() or fl_sem_init_bounded() has a bound: the most permits that it
+ * may have. Without a bound the most is FL_SEM_MAX. A release that would exceed this limit panics.
  *
- * A waiter for several permits gets them all at once. While it is first in the queue, later waiters
- * wait and a try fails, even if there are permits enough for them.
+ * Fairness: the wait queue is FIFO, and a release wakes the first waiter. For about a millisecond a
+ * running thread may take the permit before the woken waiter does. After that time the permit is
+ * handed over to the waiter, so no waiter starves. A fiber is handed its permit at once. A program
+ * that drives a loop by fl_loop_run_once() stops the loop's fibers between two calls. Meanwhile,
+ * contexts that can run go before the fibers of that loop; fl_loop_run_once() describes this.
  *
- * A release above the bound of a bounded semaphore (FL_SEM_BOUNDED_INIT()) panics.
+ * A waiter for several permits gets them all at once. While it is first in the queue, all later
+ * waiters wait behind it, and the try forms fail, even if there are permits enough for them.
  *
- * Memory order: an acquire acquires what the release of its permit released. The last access of a
- * release is the instruction that makes the permit available.
+ * Memory order: an acquire of a permit acquires what the release of that permit released. The last
+ * access of a release to the memory of the semaphore is the instruction that makes the permit
+ * available.
  */
 typedef struct fl_sem {
 	uint32_t word_, bound_;
@@ -45,7 +48,11 @@ FL__ASSERT_SIZE(fl_sem, 8);
 #define FL_SEM_BOUNDED_INIT(permits) { (uint32_t)(permits), (uint32_t)(permits) }
 /* clang-format on */
 
-/* Makes `s` a semaphore of `permits`, without a bound. Returns 0, -EINVAL above FL_SEM_MAX. */
+/*
+ * Makes `s` a semaphore with `permits` free permits and without a bound. Returns:
+ *   0        `s` is a semaphore
+ *   -EINVAL  `permits` is above FL_SEM_MAX
+ */
 FL_INLINE FL_MUST_CHECK int fl_sem_init(fl_sem *_s, uint32_t _permits)
 {
 	if (_permits > FL_SEM_MAX)
@@ -56,7 +63,8 @@ FL_INLINE FL_MUST_CHECK int fl_sem_init(fl_sem *_s, uint32_t _permits)
 }
 
 /*
- * Makes `s` a semaphore of `permits` that never has more than `bound`. Returns 0, or:
+ * Makes `s` a semaphore with `permits` free permits that never has more than `bound`. Returns:
+ *   0        `s` is a semaphore
  *   -EINVAL  `bound` is 0, above FL_SEM_MAX, or below `permits`
  */
 FL_INLINE FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *_s, uint32_t _permits, uint32_t _bound)
@@ -69,25 +77,38 @@ FL_INLINE FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *_s, uint32_t _permits, u
 }
 
 /*
- * Ends `s`. Requires that no context waits for `s`. Debugging checks it: fairlead/defs.h,
- * "Destroy".
+ * Ends the life of `s`. The call requires that no context waits for `s`. While debugging is on, it
+ * panics if a context does (fairlead/defs.h, "Destroy").
  */
 FL_API void fl_sem_destroy(fl_sem *s);
 
-/* Takes a permit. Blocks the calling context. Returns 0, -ECANCELED. */
+/*
+ * Acquires one permit. Both functions block the calling context until there is a permit for it.
+ * Returns:
+ *   0           the caller has a permit
+ *   -ECANCELED  the wait was cancelled; no permit was taken
+ *   -ETIMEDOUT  the deadline of fl_sem_acquire_until() passed; no permit was taken
+ */
 FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_sem_acquire(fl_sem *_s)
 {
 	return fl_sem_acquire_until(_s, FL_FOREVER, NULL);
 }
 
-/* Takes a permit that is free now and not kept for a waiter: 0. Else -EAGAIN. */
+/*
+ * Acquires one permit if that is possible now, and never waits. Returns:
+ *   0        the caller has a permit
+ *   -EAGAIN  no permit is free, or the free permits are reserved for a waiter
+ */
 FL_API FL_MUST_CHECK int fl_sem_try_acquire(fl_sem *s);
 
 /*
- * Takes `n` permits, all or none; 0 takes none. Blocks the calling context. Returns 0, -ECANCELED,
- * or:
- *   -EINVAL  `n` exceeds the bound or FL_SEM_MAX
+ * Acquires `n` permits, all of them or none. With `n` 0 it acquires none. Both functions block the
+ * calling context until there are permits enough for it. Returns:
+ *   0           the caller has `n` permits
+ *   -ECANCELED  the wait was cancelled; no permit was taken
+ *   -ETIMEDOUT  the deadline of fl_sem_acquire_n_until() passed; no permit was taken
+ *   -EINVAL     `n` is above the bound of `s`, or above FL_SEM_MAX
  */
 FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *_s, uint32_t _n)
@@ -96,34 +117,52 @@ FL_INLINE FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *_s, uint32_t _n)
 }
 
 /*
- * Takes `n` permits that are free and not kept for a waiter. Returns 0; -EAGAIN: too few are free;
- * -EINVAL: as fl_sem_acquire_n().
+ * Acquires `n` permits if that is possible now, all of them or none, and never waits. Returns:
+ *   0        the caller has `n` permits
+ *   -EAGAIN  fewer than `n` permits are free, or the free permits are reserved for a waiter
+ *   -EINVAL  `n` is above the bound of `s`, or above FL_SEM_MAX
  */
 FL_API FL_MUST_CHECK int fl_sem_try_acquire_n(fl_sem *s, uint32_t n);
 
-/* Adds a permit. Panics above the bound. */
+/*
+ * Releases one permit, and wakes the first waiter if there are now permits enough for it. It panics
+ * if `s` would exceed its limit.
+ */
 FL_API void fl_sem_release(fl_sem *s);
 
-/* Adds `n` permits, or none, at once. Wakes only waiters that it serves. Panics above the bound. */
+/*
+ * Releases `n` permits in one step, and wakes the waiters that get their permits by it. It panics,
+ * and releases none, if `s` would exceed its limit.
+ */
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
 
 /*
- * As fl_sem_release_n(), where a release too many is no bug. Returns 0, or:
- *   -EOVERFLOW  too many: it has released none
+ * Releases `n` permits in one step, or none if `s` would exceed its limit. It differs from
+ * fl_sem_release_n() in that a release of too many is a result, not a panic. Returns:
+ *   0           `n` permits were released
+ *   -EOVERFLOW  `s` would exceed its limit; no permit was released
  */
 FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
 
 /*
- * Adds a permit. May be called in a signal handler, whatever the signal interrupted. Keeps errno.
- * Never allocates. Panics above the bound; while a context waits, a later release panics instead.
- * Outside of handlers fl_sem_release() is faster when contexts wait.
+ * Releases one permit from within a signal handler. It is async-signal-safe: it may be called
+ * whatever the signal has interrupted, keeps errno, and never allocates. It panics if `s` would
+ * exceed its limit; but if contexts wait at that time, a later release panics in its place. Outside
+ * of signal handlers use fl_sem_release(), which is faster when contexts wait.
  */
 FL_API void fl_sem_release_in_handler(fl_sem *s);
 
-/* The free permits, also if too few for the first waiter. For reports. No memory order. */
+/*
+ * Returns the number of free permits. It counts them also when they are too few for the first
+ * waiter. Use it for reports only, since the answer may be out of date at once. It orders no memory
+ * accesses.
+ */
 FL_API uint32_t fl_sem_value(const fl_sem *s);
 
-/* For FL_WAIT_ANY(): ready while a permit is free and not kept for a waiter. */
+/*
+ * FL_ON_SEM(&s) is an object for FL_WAIT_ANY(). It is ready while a permit is free that is not
+ * reserved for a waiter.
+ */
 #define FL_ON_SEM(s) FL__ON(fl__on_sem, (s))
 FL_API extern const fl_on_type fl__on_sem;
 

@@ -9,7 +9,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Ring: a bounded FIFO of items of one size, for one producer and one consumer, that never waits.
+ * Ring for one producer and one consumer: a bounded FIFO of items of one size. It never waits.
  *
  *     FL_SPSC_OF(struct sample, samples)
  *
@@ -18,59 +18,87 @@ FL_BEGIN_DECLS
  *     rc = samples_try_put(q, sample);              // 0, -EAGAIN: full
  *     rc = samples_try_get_many(q, some, 64, &n);   // 0, and `n` items; -EAGAIN: empty
  *
- * Requires that one thread at a time puts and one thread at a time gets; both may be the same
- * thread. Another thread may take over a side if the program orders the two.
+ * The ring requires that at most one thread at a time puts (the producer) and at most one thread at
+ * a time gets (the consumer). Both may be the same thread. Another thread may take over a side, if
+ * the program makes its first call happen after the last call of the thread before.
  *
- * Where either side waits, use fl_queue. With more producers or consumers, use fl_mpmc.
+ * Use fl_queue instead if either side waits. With several producers or consumers use fl_mpmc.
  *
- * Progress: wait-free. On any error the item, or the memory for an item, is unchanged.
+ * FL_SPSC_OF makes type-checked functions for one type of item. The functions fl_spsc_... below
+ * work on items of any size. After an error of a put the ring has no copy of the item. After an
+ * error of a get the memory for the item is unchanged.
+ *
+ * Progress: every call is wait-free.
  *
  * Memory order: a get sees what was done before the put of its item. A put sees what was done
- * before the get that made its space. A put is no fence: a producer that puts, and then reads what
- * the consumer has written elsewhere (that it sleeps, say), needs a sequentially consistent fence
- * between, as the consumer does between that write and its last check of the ring.
+ * before the get that made its space. But a put is not a fence. Suppose that a producer puts an
+ * item and then reads a flag of the consumer's own, such as "the consumer sleeps". The producer
+ * then needs a sequentially consistent fence between the put and the read, and the consumer needs
+ * one between the write of the flag and its last look at the ring.
  *
- * Fork: a forked child may use its copy. A put or get of another thread that was in progress at the
- * fork has not happened there, and the child's next call of that side takes its place. If the call
- * was in its last instructions, its slot never becomes full (free): gets return -EAGAIN from this
- * slot on, and so do puts that have come round to it.
+ * Fork: a forked child may use its copy of the ring. If another thread was inside a put or a get at
+ * the fork, that call has not happened in the child, and the child's next call of the same side
+ * takes its place. There is one exception: the parent's call was in its last instructions. Then its
+ * slot never becomes full (after a put) or free (after a get): gets return -EAGAIN from this slot
+ * on, and puts return -EAGAIN when they come round to it.
  */
 typedef struct fl_spsc fl_spsc;
 
 /*
- * Makes a ring of `capacity` items of `item_size` bytes. Returns 0, -EINVAL (an item size or
- * capacity of 0), -EOVERFLOW (the slots, one more than `capacity`, take more than PTRDIFF_MAX
- * bytes), -ENOMEM.
- *
- * An item of up to 31 bytes takes one byte more, a larger one up to 32.
+ * Creates a ring of `capacity` items of `item_size` bytes, and stores it in `*q`. An item of up to
+ * 31 bytes takes one byte more, and a larger one up to 32 bytes more. Returns:
+ *   0           `*q` is the new ring
+ *   -EINVAL     `item_size` or `capacity` is 0
+ *   -EOVERFLOW  the slots, one more than `capacity`, would need more than PTRDIFF_MAX bytes
+ *   -ENOMEM     out of memory
  */
 FL_API FL_MUST_CHECK int fl_spsc_create(fl_spsc **q, size_t item_size, size_t capacity);
 
-/* Frees `q` and its items. The consumer of the last item may do so before its put has returned. */
+/*
+ * Frees `q` and the items in it. The call requires that no other call is in progress, with one
+ * exception: the consumer of the last item may free the ring before the put of that item has
+ * returned.
+ */
 FL_API void fl_spsc_free(fl_spsc *q);
 
-/* Puts a copy of `*item`. For the producer. Returns 0, -EAGAIN (full). */
+/*
+ * Puts a copy of `*item` into `q`. Only the producer may call it. Returns:
+ *   0        `q` has taken the item
+ *   -EAGAIN  `q` is full
+ */
 FL_API FL_MUST_CHECK int fl_spsc_try_put(fl_spsc *q, const void *item);
 
-/* Gets the oldest item. For the consumer. Returns 0, -EAGAIN (empty). */
+/*
+ * Gets the oldest item of `q`, and copies it to `*item`. Only the consumer may call it. Returns:
+ *   0        `*item` is the item
+ *   -EAGAIN  `q` is empty
+ */
 FL_API FL_MUST_CHECK int fl_spsc_try_get(fl_spsc *q, void *item);
 
 /*
- * Puts as many of the `n` items as fit; the consumer finds them all at once. Stores in `*count` how
- * many are in, whatever the result. For the producer. Returns 0 if all are, else -EAGAIN.
+ * Puts copies of up to `n` items, as many as there is space for. They are the first of the array
+ * `items`. The call stores in `*count` how many `q` has taken, whatever the result. The consumer
+ * finds them all at once. Only the producer may call it. Returns:
+ *   0        `q` has taken all items
+ *   -EAGAIN  `q` has no space for the rest
  */
 FL_API FL_MUST_CHECK int fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n, size_t *count);
 
 /*
- * Gets up to `n` items. Their space becomes free at once. Stores in `*count` how many. For the
- * consumer. Returns 0 if that is at least one, or `n` is 0; else -EAGAIN (empty).
+ * Gets up to `n` items, and stores in `*count` how many. The space of all of them becomes free at
+ * once. Only the consumer may call it. Returns:
+ *   0        there was at least one item, or `n` is 0
+ *   -EAGAIN  `q` is empty
  */
 FL_API FL_MUST_CHECK int fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n, size_t *count);
 
-/* How many items are in `q`: an estimate, which may count a call of the other side in progress. */
+/*
+ * Returns how many items are in `q`. It is an estimate, which may count a call of the other side
+ * that is in progress.
+ */
 FL_API size_t fl_spsc_length(const fl_spsc *q);
 
-/* The capacity that `q` was made with. */
+/* Returns the capacity with which `q` was created. */
 FL_API size_t fl_spsc_capacity(const fl_spsc *q);
 
 FL__SCOPED(fl_spsc, fl_spsc_free)
@@ -78,9 +106,9 @@ FL__SCOPED(fl_spsc, fl_spsc_free)
 FL_END_DECLS
 
 /*
- * FL_SPSC_OF(struct sample, samples), at file scope in C and C++, makes the type samples, and a
- * samples_... form of each fl_spsc_... function: samples_try_put(q, sample). samples_untyped(q)
- * returns the same ring as an fl_spsc *.
+ * FL_SPSC_OF(struct sample, samples) makes the type samples, and for each function fl_spsc_... a
+ * typed form samples_...: samples_try_put(q, sample). It stands at file scope, in C or C++.
+ * samples_untyped(q) returns the same ring as an fl_spsc *.
  */
 #include <fairlead/private/spsc_of.h>
 

@@ -9,21 +9,25 @@
 #include <fairlead/task_type.h>
 
 /*
- * Tasks, in C and C++. In C++ an exception that leaves a task terminates the program.
+ * Tasks: the macro FL_TASK defines a task and its typed calls, in C and in C++. In C++ an exception
+ * that leaves a task terminates the program.
  */
 
 /*
- * Defines a task type, its body and its typed calls, at file scope.
+ * FL_TASK defines a task type, the body of the task and its typed calls. It stands at file scope.
  *
- *     FL_TASK(count_primes, struct range, uint64_t)   // has ctx, arg, result; *result starts zeroed
+ *     FL_TASK(count_primes, struct range, uint64_t)   // the body has ctx, arg and result
  *     {
  *             *result = count(arg->from, arg->to);
  *             return 0;                               // or an error, or fl_task_fail()
  *     }
  *
- * The body hides outer variables named ctx, arg or result.
+ * The body has three variables, which hide outer variables of the same names: `ctx` (an
+ * fl_task_ctx), `arg` (a pointer to the argument, which is const) and `result` (a pointer to the
+ * result, which begins zeroed). It returns 0 or an error.
  *
- * Defines `const fl_task_type count_primes`, registers it by its name, and defines the typed calls
+ * The macro defines `const fl_task_type count_primes`, registers it by its name, and defines the
+ * typed calls:
  *
  *     int count_primes_submit(fl_executor *e, struct range arg, fl_future **f);
  *     int count_primes_submit_with(fl_executor *e, struct range arg, fl_future **f,
@@ -39,16 +43,22 @@
  *     int count_primes_imap_next(fl_imap *it, size_t *index, uint64_t *result);
  *             // and _imap_try_next, _imap_next_until
  *
- * Either type may be void: the parameter is then left out (in the body it is a NULL pointer); a
- * task without an argument has no _map and no _imap. A type has a name that was declared before,
- * such as `struct range`, and is no array: fairlead/defs.h, "Types". Further fields of the task
- * type follow as designators: .drop_arg = text_free. The word fl_bytes, no typedef of it, is memory
- * of any length: fairlead/bytes.h.
+ * Each typed call does what the function of the same name without a type does:
+ * count_primes_submit() calls fl_submit(), count_primes_get() calls fl_future_get(), and so on. It
+ * waits, and returns, as that function does.
  *
- *   FL_TASK          an external symbol, registered by its name
- *   FL_TASK_STATIC   a static symbol, registered as "file.c:name"
- *   FL_TASK_DECLARE  in a header: the type and its typed calls
- *   FL_TASK_DEFINE   in one source file: the definition of a declared type
+ * Each of the two types may be void. The parameter is then left out of the calls, and it is a NULL
+ * pointer in the body. A task without an argument has no _map and no _imap. A type must have a name
+ * that was declared before, such as `struct range`, and must not be an array (fairlead/defs.h,
+ * "Types"). The word fl_bytes itself, and no typedef of it, means memory of any length
+ * (fairlead/bytes.h). Further members of the task type follow as designators, such as `.drop_arg =
+ * text_free`.
+ *
+ * There are four forms:
+ *   FL_TASK          defines an external symbol, and registers it by its name
+ *   FL_TASK_STATIC   defines a static symbol, and registers it as "file.c:name"
+ *   FL_TASK_DECLARE  declares the type and defines its typed calls; for a header
+ *   FL_TASK_DEFINE   defines a declared type; for one source file
  */
 #define FL_TASK(name, ...)                                                                                             \
 	extern const fl_task_type name;                                                                                \

@@ -14,7 +14,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Threads: a function that runs beside the caller and returns 0 or an error.
+ * Thread: runs a function beside the caller. The function returns 0 or an error.
  *
  *     static int download(void *file) { ... return 0; }
  *
@@ -22,41 +22,56 @@ FL_BEGIN_DECLS
  *     rc = fl_thread_start(&t, download, &file, &(fl_thread_config){ .name = "download" });
  *     rc = fl_thread_join_until(t, &result, fl_after(FL_S(10)), NULL);
  *
- * Every started thread must be joined or detached, once: that frees the handle. One context at a
- * time uses a handle.
+ * Every started thread must be joined or detached, exactly once. That frees the handle. Only one
+ * context at a time may use a handle.
  */
 typedef int fl_thread_function(void *arg);
 
 typedef struct fl_thread fl_thread;
 
 typedef struct fl_thread_config {
-	const char *name; /* copied, 31 characters, 15 for debuggers; NULL: "thread-N" */
-	/* In bytes, raised to the system's minimum. 0: the default of glibc; elsewhere 1 MiB. */
+	/*
+	 * The name is copied. The library keeps 31 characters of it, and shows 15 to debuggers.
+	 * NULL means "thread-N", with a number N.
+	 */
+	const char *name;
+	/*
+	 * In bytes; a value below the system's minimum is raised to it. 0 means the default of
+	 * glibc and, with other C libraries, 1 MiB.
+	 */
 	size_t stack_size;
 	/*
-	 * Start with all signals blocked, but SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS.
-	 * False: inherit the caller's mask.
+	 * Whether the thread starts with all signals blocked except SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+	 * SIGTRAP and SIGSYS. If false, it inherits the caller's signal mask.
 	 */
 	bool block_signals;
 	uintptr_t more_[4];
 } fl_thread_config;
 
 /*
- * Starts a thread that runs `function(arg)`. Memory order: it sees what the caller wrote before.
- * Returns 0, -ENOMEM, or:
+ * Starts a thread that runs `function(arg)`, and stores its handle in `*t`. `config` may be NULL.
+ *
+ * Memory order: the function sees what the caller wrote before the call. Returns:
+ *   0        the thread runs
+ *   -ENOMEM  out of memory
  *   -EAGAIN  the system has no more threads, or no memory for the stack; or a sandbox refuses
- *            clone3() by EPERM, so that the C library does not try clone()
+ *            clone3() with EPERM, so that the C library does not try clone()
  *   -EINVAL  the system refuses the stack size
  */
 FL_API FL_MUST_CHECK int fl_thread_start(fl_thread **t, fl_thread_function *function, void *arg,
                                          const fl_thread_config *config);
 
 /*
- * Waits until the function has ended, stores its result in `*result` (may be NULL), and frees the
- * handle. Then waits for the destructors of the thread's thread-specific data, whatever the
- * deadline. Blocks the calling context. A function that left by pthread_exit() or pthread_cancel()
- * has the result -ECANCELED. Returns 0, or:
- *   -ECANCELED   cancelled; the thread can be joined again, as after -ETIMEDOUT
+ * Waits until the function of the thread has ended, and frees the handle. The function's result is
+ * stored in `*result`, unless `result` is NULL. The result of a function that left by
+ * pthread_exit() or pthread_cancel() is -ECANCELED. fl_thread_join() and fl_thread_join_until()
+ * block the calling context; fl_thread_try_join() does not wait for the end of the function. When
+ * the function has ended, all three wait for the destructors of the thread's thread-specific data,
+ * whatever the deadline. Returns:
+ *   0            the thread has ended, and the handle is freed
+ *   -EAGAIN      only fl_thread_try_join(): the function still runs
+ *   -ECANCELED   the wait was cancelled; the thread can be joined again
+ *   -ETIMEDOUT   the deadline of fl_thread_join_until() passed; the thread can be joined again
  *   -EDEADLK     the caller is the thread itself
  *   -EOWNERDEAD  in a forked child, which has no copy of the running thread
  */
@@ -65,64 +80,73 @@ FL_INLINE FL_MUST_CHECK int fl_thread_join(fl_thread *_t, int *_result)
 {
 	return fl_thread_join_until(_t, _result, FL_FOREVER, NULL);
 }
-
-/* As fl_thread_join(). Never waits: returns -EAGAIN while the function runs. */
 FL_INLINE FL_MUST_CHECK int fl_thread_try_join(fl_thread *_t, int *_result)
 {
 	const int _rc = fl_thread_join_until(_t, _result, FL_NO_WAIT, FL_SHIELDED);
 	return _rc == -ETIMEDOUT ? -EAGAIN : _rc;
 }
 
-/* Frees the handle; the thread runs on. */
+/* Frees the handle, and lets the thread run on. */
 FL_API void fl_thread_detach(fl_thread *t);
 
-/* Whether the function of the thread still runs. */
+/* Returns whether the function of the thread still runs. */
 FL_API bool fl_thread_is_alive(const fl_thread *t);
 
-/* The id, which fl_thread_current_id() returns in that thread: never 0, never used twice. */
+/*
+ * Returns the id of the thread. It is never 0 and is never used twice. In that thread,
+ * fl_thread_current_id() returns the same id.
+ */
 FL_API uint64_t fl_thread_id(const fl_thread *t);
 
-/* The id of the calling context. Never 0. */
+/* Returns the id of the calling context (thread or fiber). It is never 0. */
 FL_API uint64_t fl_thread_current_id(void);
 
 /*
- * The calling context's name: as started; "main"; "foreign": not started by the library, or its
- * function and the destructors of its locals have ended.
+ * Returns the name of the calling context. For a thread or fiber that the library started, it is
+ * the name given at the start. For the main thread it is "main". For a thread that the library did
+ * not start it is "foreign". Late in the end of a thread of the library, when its function and the
+ * destructors of its locals have ended, the name is "foreign", too.
  */
 FL_API const char *fl_thread_current_name(void);
 
 typedef struct fl_thread_info {
 	uint64_t id;
 	const char *name; /* valid during the visit */
-	bool alive;       /* its function still runs */
+	bool alive;       /* whether its function still runs */
 } fl_thread_info;
 
 /*
- * Calls `visit`, if not NULL, for each thread of fl_thread_start() that is alive or joinable,
- * oldest first; returns their number. `visit` must not start, join or detach threads, nor fork.
+ * Visits all threads of fl_thread_start() that are alive or can be joined, and returns their
+ * number. It calls `visit`, unless that is NULL, for each of these threads, the oldest first.
+ * `visit` must not start, join or detach threads, and must not fork.
  */
 FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg);
 
-/* Called on a thread after its function returned an error, before the thread can be joined. */
+/*
+ * The type of an error handler. It is called on a thread whose function has returned an error,
+ * before the thread can be joined.
+ */
 typedef void fl_thread_error_handler(const fl_thread_info *info, int error);
 
 /*
- * Sets the error handler (as Python's excepthook) and returns the previous one. NULL sets the
- * default, which logs the errors of detached threads.
+ * Sets the error handler of all threads, like Python's threading.excepthook, and returns the
+ * handler before. NULL sets the default handler, which logs the errors of detached threads.
  */
 FL_API fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *handler);
 
 /*
- * A local: one pointer per context, NULL at first. All-zero is valid, without a destructor.
+ * Local: a pointer of which each context has its own, NULL at first.
  *
  *     static fl_local cache = FL_LOCAL_INIT(free);
  *     rc = fl_local_set(&cache, malloc(64));          // check
  *     char *mine = fl_local_get(&cache);
  *
- * When a context ends, the destructors of its values that are not NULL run in the order in which
- * the locals were first set, again while they set values, at most four rounds. A local and its
- * destructor must outlive every context that set it. When the library is unloaded (dlclose), values
- * of threads that go on are not destroyed.
+ * All-zero memory is a local without a destructor.
+ *
+ * When a context ends, the destructors of its values that are not NULL run, in the order in which
+ * the locals were first set. If they set values again, there is another round, up to four rounds in
+ * all. A local and its destructor must exist for as long as any context that has set it. When the
+ * library is unloaded by dlclose(), the values of threads that run on are not destroyed.
  */
 typedef struct fl_local {
 	void (*destroy_)(void *value); /* run when the context ends, for a value that is not NULL */
@@ -133,29 +157,34 @@ typedef struct fl_local {
 #define FL_LOCAL_INIT(destroy) { (destroy), 0 }
 /* clang-format on */
 
-/* The value of the calling context. */
+/* Returns the calling context's value of `local`. */
 FL_API void *fl_local_get(const fl_local *local);
 
 /*
- * Sets the value of the calling context; the previous value is not destroyed. Returns 0, -ENOMEM,
- * or:
+ * Sets the calling context's value of `local`. The previous value is not destroyed. Returns:
+ *   0        the value is set
+ *   -ENOMEM  out of memory
  *   -ENOSPC  1,024 different locals are in use
  */
 FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);
 
-/* For FL_WAIT_ANY(): ready when the function of the thread has ended. */
+/*
+ * FL_ON_THREAD(t) is an object for FL_WAIT_ANY(). It is ready when the function of the thread has
+ * ended.
+ */
 #define FL_ON_THREAD(t) FL__ON(fl__on_thread, (t))
 FL_API extern const fl_on_type fl__on_thread;
 
 /*
- * Returns how many CPUs the calling thread may use, at least 1. This is the least of three numbers:
- * the CPUs in its affinity mask; the quota of its control groups (version 1 or 2), rounded up; and
- * the number in the environment variable FL_CPUS, by which whoever starts the program limits it from
- * outside. An executor that is created without a number of workers has so many.
+ * Returns how many CPUs the calling thread may use, at least 1. The result is the least of three
+ * numbers: the CPUs in its affinity mask; the quota of its control groups (version 1 or 2), rounded
+ * up; and the number in the environment variable FL_CPUS, by which an operator limits the program
+ * from outside. An executor that is created without a number of workers has this many workers.
  *
- * Does not wait, but reads files in each call. The first call reads FL_CPUS, so no other thread may
- * change the environment meanwhile; later changes have no effect. A text that is not a number of 1
- * or more is ignored with a warning. A program that has more rights than its user ignores FL_CPUS.
+ * The call does not wait, but it reads files each time. The first call reads FL_CPUS, so no other
+ * thread may change the environment during that call; later changes have no effect. A text that is
+ * not a number of 1 or more is ignored, with a warning. A program that runs with more rights than
+ * its user (set-user-ID, say) ignores FL_CPUS.
  */
 FL_API unsigned fl_cpu_count(void);
 

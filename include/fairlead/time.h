@@ -10,22 +10,25 @@
 FL_BEGIN_DECLS
 
 /*
- * An fl_time is a point of CLOCK_MONOTONIC, in nanoseconds. An fl_duration is a number of
- * nanoseconds. A deadline is an fl_time, so a duration in its place does not compile:
+ * Time: points in time, durations and deadlines.
  *
- *     rc = fl_sem_acquire_until(&slots, fl_after(FL_MS(5)), NULL);
+ *     rc = fl_sem_acquire_until(&slots, fl_after(FL_MS(5)), NULL);    // gives up after 5 ms
  *
- * The all-zero time is FL_FOREVER. It is later than each other time, and a wait with it for a
- * deadline has no deadline. That is so for the deadline of a call, of a config, of a cancel token
- * and of a group. With a deadline in the past, such as FL_NO_WAIT, a call tries once.
+ * An fl_time is a point in time of CLOCK_MONOTONIC, in nanoseconds. An fl_duration is a number of
+ * nanoseconds. A deadline is an fl_time, so a duration in its place does not compile.
  *
- * A deadline ends a wait. A call that can succeed at once does so, also after its deadline, as with
- * pthreads. So a loop of calls looks at the clock, too:
+ * The all-zero time is FL_FOREVER. It is later than every other time, and a wait with FL_FOREVER as
+ * its deadline has no deadline. This holds for the deadline of a call, of a config, of a cancel
+ * token and of a group. A deadline in the past, such as FL_NO_WAIT, makes a call try once.
+ *
+ * A deadline only ends waits. A call that can succeed at once does so, even after its deadline, as
+ * pthread_mutex_timedlock() does. So a loop that must end at a deadline looks at the clock, too:
  *
  *     while (!fl_time_is_past(end) && fl_sem_acquire_until(&slots, end, NULL) == 0)
  *
- * A time reaches 292 years. INT64_MIN is reserved. In an initializer of a static object, leave the
- * deadline out for FL_FOREVER: the C standard has no constant of a structure.
+ * An fl_time reaches 292 years in both directions. The value INT64_MIN is reserved. In the
+ * initializer of a static object, leave a deadline out to make it FL_FOREVER: the C standard does
+ * not allow FL_FOREVER, a compound literal, in a constant expression.
  */
 typedef struct fl_time {
 	int64_t ns;
@@ -48,12 +51,18 @@ typedef int64_t fl_duration;
 
 struct fl_cancel_token;
 
-/* The time now. Async-signal-safe. */
+/* Returns the time now. Async-signal-safe. */
 FL_API fl_time fl_now(void);
 
 /*
- * Returns the time `d` after `t`; a nanosecond earlier if the sum is 0. Returns FL_FOREVER if `t` is
- * FL_FOREVER or the sum is too large, and FL_NO_WAIT if it is too small. Async-signal-safe.
+ * Returns the time that is `d` after `t`. Four results are special:
+ *
+ * - If `t` is FL_FOREVER, the result is FL_FOREVER.
+ * - If the sum is too large for an fl_time, the result is FL_FOREVER.
+ * - If the sum is too small, the result is FL_NO_WAIT.
+ * - If the sum is 0, which would mean FL_FOREVER, the result is a nanosecond earlier.
+ *
+ * Async-signal-safe.
  */
 FL_INLINE fl_time fl_time_add(fl_time _t, fl_duration _d)
 {
@@ -63,15 +72,19 @@ FL_INLINE fl_time fl_time_add(fl_time _t, fl_duration _d)
 	return FL__TIME(_ns ? _ns : -1);
 }
 
-/* Returns the time `d` from now, as fl_time_add() does. Async-signal-safe. */
+/*
+ * Returns the time that is `d` from now. Where the sum is 0 or not a valid time, it returns what
+ * fl_time_add() returns. Async-signal-safe.
+ */
 FL_INLINE fl_time fl_after(fl_duration _d)
 {
 	return fl_time_add(fl_now(), _d);
 }
 
 /*
- * Returns how much later `a` is than `b`: negative if `a` is earlier, and 0 if the times are the
- * same. A result that overflows is FL_DURATION_MAX or its negative. Async-signal-safe.
+ * Returns by how much `a` is later than `b`. The result is negative if `a` is earlier, and 0 if the
+ * times are the same. A difference too large for an fl_duration becomes FL_DURATION_MAX or
+ * -FL_DURATION_MAX. Async-signal-safe.
  */
 FL_INLINE fl_duration fl_time_diff(fl_time _a, fl_time _b)
 {
@@ -82,21 +95,30 @@ FL_INLINE fl_duration fl_time_diff(fl_time _a, fl_time _b)
 	return _d;
 }
 
-/* Whether `t` has been reached; never for FL_FOREVER. Async-signal-safe. */
+/*
+ * Returns whether the time `t` has been reached. For FL_FOREVER it returns false.
+ * Async-signal-safe.
+ */
 FL_INLINE bool fl_time_is_past(fl_time _t)
 {
 	return _t.ns != 0 && _t.ns <= fl_now().ns;
 }
 
 /*
- * Sleeps for the duration `d`. Blocks the calling context. A fiber lets the other runnable fibers of
- * its thread run at least once, however short the duration is, unless it is cancelled before. With 0
- * or less, a fiber observes a cancel only after that, and a thread does nothing. Returns 0, or
- * -ECANCELED if a cancel ended the sleep.
+ * Sleeps for the duration `d` or, with fl_sleep_until(), until the time `deadline`. Both functions
+ * block the calling context. A cancel ends the sleep: fl_sleep() observes the context's cancel
+ * scope; fl_sleep_until() observes the token `cancel`, for which NULL means the context's scope and
+ * FL_SHIELDED means no token.
+ *
+ * A sleep of a fiber, however short, lets the other runnable fibers of its thread run at least
+ * once, unless it is cancelled before. With a duration of 0 or less, the fiber first lets them run,
+ * and only then observes a cancel. A thread that sleeps for 0 or less does nothing, and returns 0.
+ * The end of the sleep at `deadline` is a success: fl_sleep_until() never returns -ETIMEDOUT.
+ * Returns:
+ *   0           the time has passed
+ *   -ECANCELED  a cancel ended the sleep
  */
 FL_INLINE FL_MUST_CHECK int fl_sleep(fl_duration d);
-
-/* As fl_sleep(), until `deadline`. `cancel`: NULL is the context's scope, FL_SHIELDED no token. */
 FL_API FL_MUST_CHECK int fl_sleep_until(fl_time deadline, struct fl_cancel_token *cancel);
 
 FL_INLINE int fl_sleep(fl_duration _d)

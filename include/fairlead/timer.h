@@ -12,31 +12,38 @@
 FL_BEGIN_DECLS
 
 /*
- * Timer: calls a function later, once or periodically. A timer allocates nothing. fairlead/loop.h
- * has the timers of an event loop.
+ * Timer: calls a function at a later time, once or periodically.
  *
  *     static void remind(void *user) { ... }
  *
- *     FL_SCOPED(fl_timer) t = FL_TIMER_INIT;                     // the scope's end cancels and joins
+ *     FL_SCOPED(fl_timer) t = FL_TIMER_INIT;                     // cancelled and joined at the end
  *     rc = fl_timer_start(&t, fl_after(FL_S(5)), remind, user);  // once; check
  *     rc = fl_timer_start_every(&t, fl_after(0), FL_S(60), remind, user); // now, and each minute
  *
- * Functions are called one after the other, by deadline (one that has passed counts as now), then
- * by start, on a thread of the library, "timers", which ends when it has found no timer for ten
- * seconds. It blocks the signals that the starter of the first timer blocks. A long function delays
- * the others: submit a task instead.
+ * All-zero memory is a timer that is not started. A timer allocates nothing. The timers of an event
+ * loop are in fairlead/loop.h.
  *
- * The function may lock, wait, and start, cancel and destroy timers, also its own; it may free its
- * own timer's memory unless that timer is to be called again. It must return: pthread_exit() and
- * pthread_cancel() panic, and it must not leave by longjmp(). It has no cancel scope.
+ * A thread of the library, "timers", calls the functions one after the other. It calls them in the
+ * order of their deadlines, where a deadline that has passed counts as now; timers with the same
+ * deadline come in the order of their starts. A long function delays the others, so submit a task
+ * instead. The thread blocks the signals that the starter of the first timer blocks. It ends when
+ * it has found no timer for ten seconds.
  *
- * A start takes constant time, and a cancel or a call O(log n) for n timers, on average. The end of
- * each call also wakes all contexts that are in fl_timer_join(), to look at their own timers.
+ * The function may lock, wait, and start, cancel and destroy timers, also its own. It may free the
+ * memory of its own timer, unless that timer is to be called again. It has no cancel scope. It must
+ * return: pthread_exit() and pthread_cancel() panic, and it must not leave by longjmp().
  *
- * Memory order: a call sees what was written before the start; a context that has waited for the
- * end of the call sees what the call wrote. Fork: in the child no timer is started. Exit: a process
- * does not wait for its timers; those that are pending are not called. Before code is unloaded
- * (dlclose), its timers have to be stopped.
+ * For n timers, a start takes constant time, and a cancel or a call takes O(log n), on average. The
+ * end of each call also wakes all contexts that are in fl_timer_join(), so that they look at their
+ * own timers.
+ *
+ * Memory order: a call sees what was written before the start. A context that has waited for the
+ * end of the call sees what the call wrote.
+ *
+ * Fork: in the child no timer is started.
+ *
+ * Exit: a process does not wait for its timers when it ends, and those that are pending are not
+ * called. Before code is unloaded by dlclose(), its timers must be stopped.
  */
 typedef void fl_timer_callback(void *arg);
 
@@ -53,7 +60,7 @@ typedef struct fl_timer {
 #define FL_TIMER_INIT { { 0, 0, 0, 0, 0 }, 0, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
-/* Makes `t` a timer that is not started, as all-zero memory is. Requires that `t` is not in use. */
+/* Makes `t` a timer that is not started. The call requires that `t` is not in use. */
 FL_INLINE void fl_timer_init(fl_timer *_t)
 {
 	const fl_timer _value = FL_TIMER_INIT;
@@ -61,57 +68,65 @@ FL_INLINE void fl_timer_init(fl_timer *_t)
 }
 
 /*
- * Has `function(arg)` called once, at `deadline` or soon after. FL_FOREVER: never, but the timer is
- * pending. `t` must not move until the call has begun, or the timer was cancelled. Returns 0, or:
- *   -EBUSY      `t` is pending
- *   -ECANCELED  in its own function, after another context has cancelled it
- *   -EAGAIN     the thread cannot be started, or the process exits
+ * Starts `t`, so that function(arg) is called later. fl_timer_start() has it called once, at
+ * `deadline` or soon after. With FL_FOREVER it is never called, but the timer is pending.
+ * fl_timer_start_every() has it called at `first` and then again each `period` nanoseconds, until
+ * `t` is cancelled. If `first` has passed, the first call is due now. Call number n is due n *
+ * `period` after the first was due. If several calls become due while the thread is busy, only the
+ * last of them is made, and fl_timer_missed() counts the others.
+ *
+ * A start does not wait for the function. `t` must not move until the call has begun or the timer
+ * was cancelled; a periodic timer must not move until it was cancelled. Returns:
+ *   0           `t` is started
+ *   -EBUSY      `t` is pending already
+ *   -ECANCELED  the caller is the function of `t`, and another context has cancelled `t`
+ *   -EINVAL     only fl_timer_start_every(): `period` is not above 0
+ *   -EAGAIN     the thread cannot be started, or the process is at its end
  *   -ENOMEM     there is no memory for the thread
  */
 FL_API FL_MUST_CHECK int fl_timer_start(fl_timer *t, fl_time deadline, fl_timer_callback *function, void *arg);
-
-/*
- * Has `function(arg)` called at `first` (now, if that has passed), and then each `period` ns, until
- * it is cancelled. Call number n is due n * `period` after the first was due. Of calls that become
- * due while the thread is busy only the last is made; fl_timer_missed() counts the others. `t` must
- * not move until it was cancelled. Returns as fl_timer_start(), or -EINVAL: `period` is not above
- * 0.
- */
 FL_API FL_MUST_CHECK int fl_timer_start_every(fl_timer *t, fl_time first, fl_duration period,
                                               fl_timer_callback *function, void *arg);
 
-/* The number of calls of a periodic timer that were skipped since its start. */
+/*
+ * Returns how many calls of a periodic timer were left out since its start. A call is left out when
+ * the thread was busy until the next call was due.
+ */
 FL_API uint64_t fl_timer_missed(const fl_timer *t);
 
 /*
- * Cancels `t`: no call begins after this has returned, unless `t` is started again. If its function
- * runs now in another context, this run cannot start `t` again. Returns:
- *   0             it was pending, and does not run
- *   -EINPROGRESS  its function runs now
- *   -EALREADY     neither: it has been called, was cancelled, or was never started
+ * Cancels `t`: after the return no call begins, unless `t` is started again. The call does not wait
+ * for a function that runs. If the function of `t` runs now in another context, this run of it
+ * cannot start `t` again. Returns:
+ *   0             `t` was pending, and its function does not run
+ *   -EINPROGRESS  the function of `t` runs now
+ *   -EALREADY     neither: `t` has been called, was cancelled, or was never started
  *
- * In its own function: 0 if it was periodic or started again, else -EALREADY.
+ * If the caller is the function of `t` itself, the result is 0 if `t` is periodic or was started
+ * again, and -EALREADY if not.
  */
 FL_API FL_MUST_CHECK int fl_timer_cancel(fl_timer *t);
 
 /*
- * Waits until `t` is neither pending nor running. `t` must not move until then. Blocks the calling
- * context. Returns -ECANCELED, or:
- *   0         at once if `t` is not started
- *   -EDEADLK  called by a timer's function, if it would have to wait
+ * Waits until `t` is neither pending nor running. fl_timer_join() and fl_timer_join_until() block
+ * the calling context; fl_timer_try_join() never waits. `t` must not move during the wait. Returns:
+ *   0           `t` is neither pending nor running
+ *   -EAGAIN     only fl_timer_try_join(): `t` is pending or running
+ *   -ECANCELED  the wait was cancelled
+ *   -ETIMEDOUT  the deadline of fl_timer_join_until() passed
+ *   -EDEADLK    the caller is a timer's function, and would have to wait
  */
 FL_API FL_MUST_CHECK int fl_timer_join_until(fl_timer *t, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_timer_join(fl_timer *_t)
 {
 	return fl_timer_join_until(_t, FL_FOREVER, NULL);
 }
-
-/* As fl_timer_join(). Never waits: returns -EAGAIN while `t` is pending or running. */
 FL_API FL_MUST_CHECK int fl_timer_try_join(fl_timer *t);
 
 /*
- * Ends `t`. Requires that `t` is not pending, and does not run in another context. That is so after
- * fl_timer_cancel() and then fl_timer_join(). Debugging checks it: fairlead/defs.h, "Destroy".
+ * Ends the life of `t`. The call requires that `t` is not pending, and that its function does not
+ * run in another context. That is so after fl_timer_cancel() and then fl_timer_join(). While
+ * debugging is on, it panics if that is not so (fairlead/defs.h, "Destroy").
  */
 FL_API void fl_timer_destroy(fl_timer *t);
 

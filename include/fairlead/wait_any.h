@@ -12,24 +12,27 @@
 FL_BEGIN_DECLS
 
 /*
- * Waits until one of several objects is ready. The wait consumes nothing: call the object's try
- * form afterwards, which fails if another context was faster.
+ * Wait any: waits until one of several objects is ready.
  *
  *     switch (FL_WAIT_ANY_UNTIL(fl_after(FL_S(1)), NULL, FL_ON_EVENT(&stop), FL_ON_QUEUE(jobs))) {
- *     case 0: ...                    the event is set
- *     case 1: ...                    the queue has an item, or is closed
+ *     case 0: ...                    // the event is set
+ *     case 1: ...                    // the queue has an item, or is closed
  *     case -ETIMEDOUT: ...
  *     }
  *
- * FL_ON_CANCEL_TOKEN is below. The objects' headers have the others: FL_ON_EVENT, FL_ON_SEM,
- * FL_ON_LATCH, FL_ON_THREAD, FL_ON_FIBER, FL_ON_GROUP, FL_ON_QUEUE, FL_ON_QUEUE_SPACE,
- * FL_ON_FUTURE, FL_ON_PROCESS, FL_ON_PIPE, FL_ON_PIPE_SPACE, FL_ON_SHM_EVENT, FL_ON_SHM_SEM,
- * FL_ON_SHM_QUEUE, FL_ON_SHM_QUEUE_SPACE. Endpoints, signals, streams, datagrams and descriptors
- * have none: let a fiber or thread wait for each of these, and set an event.
+ * The wait consumes nothing: it takes no item and no permit. Call the object's try form afterwards.
+ * It fails if another context was faster.
+ *
+ * An object is named by a macro of its header: FL_ON_EVENT, FL_ON_SEM, FL_ON_LATCH, FL_ON_THREAD,
+ * FL_ON_FIBER, FL_ON_GROUP, FL_ON_QUEUE, FL_ON_QUEUE_SPACE, FL_ON_FUTURE, FL_ON_PROCESS,
+ * FL_ON_PIPE, FL_ON_PIPE_SPACE, FL_ON_SHM_EVENT, FL_ON_SHM_SEM, FL_ON_SHM_QUEUE,
+ * FL_ON_SHM_QUEUE_SPACE. FL_ON_CANCEL_TOKEN, for cancel tokens, is in this header. Endpoints,
+ * signals, streams, datagrams and descriptors have no such macro: let a fiber or a thread wait for
+ * each of them, and set an event.
  */
 struct fl__node;
 
-/* The operations of a kind of object. Used by the library alone. */
+/* The operations of a kind of object. Only the library uses them. */
 typedef struct fl_on_type {
 	bool (*ready)(void *object);                      /* whether the object is ready now */
 	bool (*arm)(void *object, struct fl__node *node); /* enqueues `node`; false: ready, not enqueued */
@@ -51,17 +54,22 @@ typedef struct fl_on {
 FL_API extern const fl_on_type fl__on_cancel_token;
 
 /*
- * Waits until one of the `n` objects of `on` is ready. Blocks the calling context. A token among
- * the objects is ready when it is requested, or its deadline has passed. Takes O(n log n) steps at
- * most, however many other contexts wait. Returns -ETIMEDOUT, -ECANCELED, or:
- *   0 or more     the smallest index of a ready object
- *   -EINVAL       `n` is 0 or above INT_MAX
+ * Waits until one of the `n` objects of the array `on` is ready. It blocks the calling context. A
+ * token among the objects is ready when it is requested or its deadline has passed. The wait takes
+ * at most O(n log n) steps, however many other contexts wait. Returns:
+ *   0 or more   the smallest index of a ready object
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EINVAL     `n` is 0 or above INT_MAX
  */
 FL_API FL_MUST_CHECK int fl_wait_any_until(fl_on *on, size_t n, fl_time deadline, fl_cancel_token *cancel);
 
 FL_END_DECLS
 
-/* Calls fl_wait_any_until() with a list of FL_ON_... */
+/*
+ * FL_WAIT_ANY() and FL_WAIT_ANY_UNTIL() call fl_wait_any_until() with a list of FL_ON_...()
+ * objects.
+ */
 #ifdef __cplusplus
 template <size_t _n>
 static inline FL_MUST_CHECK int fl__wait_any_list(fl_on (&&_on)[_n], fl_time _deadline, fl_cancel_token *_cancel)
