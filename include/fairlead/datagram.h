@@ -24,8 +24,8 @@ FL_BEGIN_DECLS
  *     }
  *
  * A datagram is sent and received whole, or not at all. It may be empty. A datagram of UDP may be
- * lost, doubled or overtaken by another. Over a Unix socket no datagram is lost: the sender waits
- * while the receiver has no space.
+ * lost, doubled or overtaken by another. The sender to a Unix socket waits while the receiver has
+ * no space.
  *
  * Loop and fibers
  *
@@ -48,14 +48,22 @@ typedef struct fl_datagram fl_datagram;
  * `reuse_address` is set, no other socket can bind the port.
  */
 typedef struct fl_datagram_config {
-	bool reuse_port;              /* sockets of one user share a port; the system chooses one */
-	bool reuse_address;           /* sockets of any user share a port, as for groups */
-	bool broadcast;               /* datagrams may be sent to broadcast addresses */
-	bool peer_errors;             /* see fl_datagram_receive() */
-	bool no_loopback;             /* this machine gets no copy of datagrams to groups */
-	unsigned char hops;           /* to hosts: routers on the way, plus 1; 0: the default */
-	unsigned char multicast_hops; /* to groups; 0: the default, 1: this network alone */
-	const char *interface;        /* to groups: its name; NULL: that of the system's route */
+	/* Sockets of one user share the port. The system chooses the one that gets a datagram. */
+	bool reuse_port;
+	/* Sockets of any user share the port, as the receivers of a multicast group do. */
+	bool reuse_address;
+	/* Datagrams may be sent to broadcast addresses. */
+	bool broadcast;
+	/* Receives return the errors of all peers: see fl_datagram_receive(). */
+	bool peer_errors;
+	/* Datagrams to multicast groups are not delivered on this machine. */
+	bool no_loopback;
+	/* For datagrams to hosts: the most routers on the way, plus 1. 0 means the default. */
+	unsigned char hops;
+	/* The same for datagrams to multicast groups. 1 means this network alone. */
+	unsigned char multicast_hops;
+	/* The interface for datagrams to multicast groups. NULL means the system's route. */
+	const char *interface;
 	uintptr_t more_[4];
 } fl_datagram_config;
 
@@ -295,10 +303,11 @@ FL_API FL_MUST_CHECK ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffe
 /* One of several datagrams that are sent or received together. */
 typedef struct fl_datagram_message {
 	void *data;
-	size_t size;        /* bytes to send; or the size of the buffer at `data` */
-	size_t received;    /* set by a receive: bytes that `data` has now */
-	size_t lost;        /* set by a receive: bytes that did not fit; 0: all did */
-	fl_address address; /* where to; `size` 0: to the connected peer. Or the sender */
+	size_t size;     /* the bytes to send, or the size of the buffer at `data` */
+	size_t received; /* set by a receive: the bytes that `data` has now */
+	size_t lost;     /* set by a receive: the bytes that did not fit */
+	/* Of a send: where to; its `size` 0 means the connected peer. Of a receive: the sender. */
+	fl_address address;
 } fl_datagram_message;
 
 /*

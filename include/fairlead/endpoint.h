@@ -26,8 +26,7 @@ FL_BEGIN_DECLS
  *     while (rc == 0 && (rc = fl_endpoint_accept(endpoint, &pipe)) == 0)
  *             keep_or_free(pipe);                                    // one client for each accept
  *
- *     fl_endpoint_config config = {JOBS};                            // a client
- *     int rc = fl_endpoint_connect(path, &config, &region, &pipe);
+ *     rc = fl_endpoint_connect(path, &(fl_endpoint_config){JOBS}, &region, &pipe); // a client
  *     if (rc == 0)
  *             rc = job_queue_open(&q, region, fl_shm_root(region));
  *
@@ -74,13 +73,19 @@ typedef struct fl_endpoint fl_endpoint;
  * concern one side alone.
  */
 typedef struct fl_endpoint_config {
-	const char *item_type; /* what the region and the pipe carry: "struct job"; NULL: "" */
-	uint32_t item_version; /* a new one when items of the same size get another meaning */
-	size_t item_size;      /* 0: of any size */
-	const uid_t *users;    /* allowed on the other side, besides this process's effective user */
+	/* The type of what the region and the pipe carry, such as "struct job". NULL means "". */
+	const char *item_type;
+	/* Change it when items of the same size get another meaning. */
+	uint32_t item_version;
+	/* The bytes of an item. 0 means items of any size. */
+	size_t item_size;
+	/* The users that the other side may run as, besides this process's effective user. */
+	const uid_t *users;
 	unsigned n_users;
-	fl_shm *region; /* of a server; must outlive the endpoint; NULL: only pipes */
-	unsigned mode;  /* of a server: the file's; 0: 0600, or 0666 with `users` */
+	/* Of a server: what it shares. It must outlive the endpoint. NULL means only pipes. */
+	fl_shm *region;
+	/* Of a server: the mode of the file. 0 means 0600, or 0666 with `users`. */
+	unsigned mode;
 	uintptr_t more_[4];
 } fl_endpoint_config;
 
@@ -123,9 +128,9 @@ FL_API void fl_endpoint_free(fl_endpoint *o);
  * `*pipe`.
  *
  * If `pipe` is NULL, the end of the pipe is closed. Clients that the checks refuse, or that have
- * ended, are skipped. A client may refuse the server, too: then the pipe returns -EPIPE (closed) at
- * its first use. Blocks the calling context. Several threads may call it at the same time, also in
- * forked children.
+ * ended, are skipped. A client may refuse the server, too: then the pipe returns -EPIPE, since its
+ * other end is closed. Blocks the calling context. Several threads may call it at the same time,
+ * also in forked children.
  *
  * Returns:
  *   0                 a client was accepted

@@ -45,7 +45,10 @@ FL_BEGIN_DECLS
 typedef struct fl_loop fl_loop;
 
 typedef struct fl_loop_config {
-	/* In bytes, with 16 KiB of guard; 0: 128 KiB. Rounded up to an odd number of pages. */
+	/*
+	 * The bytes of a fiber's stack, including 16 KiB of guard. 0 means 128 KiB. The size is
+	 * rounded up to an odd number of pages.
+	 */
 	size_t stack_size;
 	uintptr_t more_[4];
 } fl_loop_config;
@@ -260,30 +263,22 @@ FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, fl_time *deadline);
 FL__SCOPED(fl_loop, fl_loop_free)
 
 /*
- * Runs a function that would hold up the loop, such as a blocking call or a long computation, on a
- * thread.
+ * Runs `function(arg)` on a thread of the loop, waits for its end, and stores its result in
+ * `*result`, which may be NULL.
  *
  *     static int compress(void *arg); // computes for a second
  *
  *     int result;
  *     int rc = fl_to_thread(compress, &image, &result); // other fibers run meanwhile
  *
+ * It is for a function that would hold up the loop, such as a blocking call or a long computation.
  * Each loop has threads for these calls: at most 4 more than there are usable CPUs, and at most 32.
  * They block the signals that the loop's thread blocked at the first call, and are joined when the
  * loop is freed. When all of them are busy, further calls are pending. When all of them wait,
  * another thread stands in (fairlead/blocking.h).
  *
- * When fl_to_thread() returns, the function has ended or was never called, even after a cancel. So
- * the function may use the caller's stack. A cancel of the caller also cancels the function's
- * scope: the waits of the function return -ECANCELED, and fl_cancel_token_is_requested(NULL) is
- * true in it. A function that neither waits nor asks delays the return of the call.
- */
-
-/*
- * Runs `function(arg)` on a thread of the loop, waits for its end, and stores its result in
- * `*result`, which may be NULL.
- *
- * Blocks the calling fiber.
+ * Blocks the calling fiber. When the call returns, the function has ended or was never called, even
+ * after a cancel. So the function may use the caller's stack.
  *
  * Returns:
  *   0            the function has ended. This is also the result when the caller was cancelled, or
@@ -302,6 +297,10 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *   -EOWNERDEAD  the function has ended its thread, by pthread_exit() or pthread_cancel()
  *
  * Memory order: the call happens before the function, and the function happens before the return.
+ *
+ * A cancel of the caller also cancels the function's scope: the waits of the function return
+ * -ECANCELED, and fl_cancel_token_is_requested(NULL) is true in it. A function that neither waits
+ * nor asks delays the return of the call.
  */
 FL_API FL_MUST_CHECK int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline,
                                             fl_cancel_token *cancel);
@@ -322,7 +321,10 @@ FL_INLINE FL_MUST_CHECK int fl_to_thread(fl_fiber_function *_function, void *_ar
  * the loop, and report when the callback has not run after a while.
  */
 typedef struct fl_loop_debug_config {
-	/* ns: a fiber, or the callbacks, that kept the thread for longer are reported; 0: none are */
+	/*
+	 * In ns. A fiber that has kept the thread for longer is reported, and so are callbacks. 0
+	 * means no reports.
+	 */
 	fl_duration slow;
 	uintptr_t more_[4];
 } fl_loop_debug_config;

@@ -18,13 +18,13 @@ FL_BEGIN_DECLS
  *
  *     static int serve(void *arg); // a fiber that gets the fl_stream, and frees it
  *
- *     fl_listener *l; // the server
- *     int rc = fl_listener_open_tcp(&l, "127.0.0.1", 7000, NULL);
+ *     fl_listener *l;
+ *     fl_stream *s;
+ *     int rc = fl_listener_open_tcp(&l, "127.0.0.1", 7000, NULL); // the server
  *     while (rc == 0 && (rc = fl_listener_accept(l, &s)) == 0)
  *             rc = fl_group_start(&clients, serve, s);
  *
- *     fl_stream *s; // the client
- *     int rc = fl_stream_connect_tcp(&s, "localhost", 7000);
+ *     rc = fl_stream_connect_tcp(&s, "localhost", 7000); // a client
  *
  * A listener belongs to the loop on which it was created, and must be freed before that loop. Only
  * the loop's thread may call its functions. Functions that wait may be called only by fibers of the
@@ -78,9 +78,12 @@ FL_INLINE FL_MUST_CHECK int fl_net_resolve(const char *_host, uint16_t _port, fl
 typedef struct fl_listener fl_listener;
 
 typedef struct fl_listen_config {
-	int backlog;     /* connections that wait for an accept; 0: the system's limit */
-	bool reuse_port; /* TCP listeners share a port, and the system distributes the connections */
-	unsigned mode;   /* of a Unix socket's file: 0600, say; 0: 0777 without the bits of the umask */
+	/* The most connections that wait for an accept. 0 means the system's limit. */
+	int backlog;
+	/* Whether TCP listeners share the port. The system distributes the connections. */
+	bool reuse_port;
+	/* The mode of a Unix socket's file, such as 0600. 0 means 0777 without the umask's bits. */
+	unsigned mode;
 	uintptr_t more_[4];
 } fl_listen_config;
 

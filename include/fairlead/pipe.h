@@ -54,7 +54,7 @@ FL_BEGIN_DECLS
 typedef struct fl_pipe fl_pipe;
 
 typedef struct fl_pipe_config {
-	bool one_way; /* the first end receives, the second one sends (as Python's Pipe(False)) */
+	bool one_way; /* the first end only receives, and the second end only sends */
 	uintptr_t more_[4];
 } fl_pipe_config;
 

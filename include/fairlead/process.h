@@ -70,10 +70,15 @@ FL_BEGIN_DECLS
  * In a program that is not prepared, a start by these methods fails with -ENOTSUP. FL_PROCESS_FORK
  * and programs need no preparation.
  *
- * A start that executes this program again also fails with -ENOTSUP in five cases: the system has
- * no /proc; getsockopt() is forbidden; this program was started by `ld.so PROGRAM`; it runs under
- * Valgrind; or its execution gives rights (set-uid). After fl_process_preload() the fork server
- * needs no execution, so the five cases do not matter to it.
+ * A start that has to execute this program again fails with -ENOTSUP in six more cases, which do
+ * not concern a fork server that fl_process_preload() has made:
+ *
+ * - The system has no /proc.
+ * - A sandbox forbids getsockopt(). Then fl_process_preload() fails, too.
+ * - This program was started by `ld.so PROGRAM`.
+ * - This program runs under Valgrind.
+ * - The calling thread has left the PID namespace of its process, by unshare() or setns().
+ * - An execution of this program gives it rights, as that of a set-uid program does.
  *
  * A new process finds its instructions at descriptor 3. No constructor of the program may close it.
  *
@@ -108,10 +113,10 @@ FL_BEGIN_DECLS
  *   them, or unchanged if fl_process_preload() made the fork server. If the fork server was made
  *   with other rights than the caller has now, it is replaced ("The fork server", below), or the
  *   start fails with -EPERM.
- * - The caller's settings: CPU affinity, scheduling policy and priority, nice, I/O priority,
- *   timer slack, personality, umask and resource limits. The fork server takes them on for the
- *   start. If the system forbids that, the fork server is replaced, or the start fails with -EPERM
- *   or -EACCES.
+ * - The caller's settings: CPU affinity, scheduling policy and priority, nice, I/O priority, timer
+ *   slack, personality, umask and resource limits. The fork server takes them on for the start. If
+ *   the system forbids that, the fork server is replaced, or the start fails with -EPERM or
+ *   -EACCES.
  * - The current directory `cwd`, or the caller's. If the caller's directory cannot be entered,
  *   since the user may not enter it or its file system is gone, the new process is in /. (With
  *   FL_PROCESS_EXEC it stays in the caller's directory.)
@@ -192,34 +197,45 @@ typedef enum fl_process_method { FL_PROCESS_FORK_SERVER, FL_PROCESS_FORK, FL_PRO
 
 /* The values of `in`, `out` and `err` in fl_process_config. 0 means the caller's stream. */
 #define FL_PROCESS_FD(fd) ((fd) | 0x40000000) /* a descriptor of the caller */
-#define FL_PROCESS_NULL 0x20000000            /* /dev/null; without that, an input still ends */
-#define FL_PROCESS_PIPE 0x10000000            /* a pipe; its other end: fl_process_pipe() */
+#define FL_PROCESS_NULL 0x20000000            /* /dev/null; an input is empty even without that file */
+#define FL_PROCESS_PIPE 0x10000000            /* a pipe, whose other end is fl_process_pipe() */
 #define FL_PROCESS_AS_OUT 0x08000000          /* for `err` only: the same as `out` */
 
 #define FL_PROCESS_FDS_MAX 240
 #define FL_PROCESS_NAME_MAX 63
 
 typedef struct fl_process_config {
-	const fl_task_type *task; /* NULL: see `program` */
-	const void *arg;          /* NULL if and only if the task takes none */
-	const char *program;      /* a path, or a name to be searched in the caller's PATH, not in that of
-	                             `env`; NULL: see `task` */
-	const char *const *argv;  /* its arguments, its name first, NULL last; NULL: its name */
-	const char *const *env;   /* the program's environment; NULL: the caller's */
-	fl_process_method method; /* of a task; must be 0 for a program */
-	const char *name;         /* copied, cut at FL_PROCESS_NAME_MAX; NULL: "process-N" */
-	bool daemon;              /* killed when the caller ends */
-	const char *cwd;          /* the current directory; NULL: the caller's */
-	int in, out, err;         /* FL_PROCESS_FD(fd), FL_PROCESS_NULL, ...; 0: the caller's */
-	const int *fds;           /* passed on: to a task as fl_process_fd(), to a program as 3, 4, ... */
-	unsigned n_fds;
-	bool group; /* leads a process group, for fl_process_stop(); Ctrl-C does not reach it */
+	/* The task that the process runs. Exactly one of `task` and `program` is set. */
+	const fl_task_type *task;
+	/* The argument of the task. NULL if and only if the task takes none. */
+	const void *arg;
+	/* The program: a path, or a name to search in the caller's PATH, not in that of `env`. */
+	const char *program;
+	/* The program's arguments, its name first and NULL last. NULL means its name alone. */
+	const char *const *argv;
+	/* The program's environment, with NULL last. NULL means the caller's environment. */
+	const char *const *env;
+	/* How the process of a task is made. It must be 0 for a program. */
+	fl_process_method method;
+	/* The name of the process, copied, cut at FL_PROCESS_NAME_MAX. NULL means "process-N". */
+	const char *name;
+	/* Whether the process is killed when the process of the caller ends. */
+	bool daemon;
+	/* The current directory. NULL means the caller's. */
+	const char *cwd;
+	/* FL_PROCESS_FD(fd), FL_PROCESS_NULL, FL_PROCESS_PIPE, ... 0 means the caller's stream. */
+	int in, out, err;
+	/* More descriptors. A task finds them by fl_process_fd(), a program as 3, 4, and so on. */
+	const int *fds;
+	unsigned n_fds; /* up to FL_PROCESS_FDS_MAX */
+	/* Whether it leads a process group, for fl_process_stop(). Ctrl-C does not reach it. */
+	bool group;
 	uintptr_t more_[4];
 } fl_process_config;
 
 typedef struct fl_process_status {
-	int code;   /* 0 to 255; -1: by a signal */
-	int signal; /* its number; 0: by exit */
+	int code;   /* the exit code, 0 to 255; -1 if a signal has ended the process */
+	int signal; /* the number of that signal; 0 if the process has exited */
 } fl_process_status;
 
 /*
@@ -264,7 +280,8 @@ FL_API void fl_main(int argc, char **argv);
  *                     holds
  *   -EPERM            there is a fork server with other rights than the caller, and a worker of a
  *                     process executor or the handle of one of its processes is left
- *   -ENOTSUP          the thread has left the PID namespace of its process, by unshare() or setns()
+ *   -ENOTSUP          the thread has left the PID namespace of its process, by unshare() or
+ *                     setns(); or a sandbox forbids getsockopt()
  *   -ETIMEDOUT        the fork server did not answer within 30 s
  *   -EPROTO           the fork server ended before it answered
  *   -EAGAIN           the system has no process for it now
@@ -284,16 +301,17 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  * Starts a process, and stores its handle in `*p`. When the call returns 0, a program has been
  * executed.
  *
- * Blocks the calling context until the fork server or the new process has answered. The start of a
- * program or by FL_PROCESS_EXEC blocks the calling thread, also when the caller is a fiber.
+ * Blocks the calling context until the fork server or the new process has answered. While a program
+ * is executed, or this program for FL_PROCESS_EXEC or for a new fork server, the call blocks the
+ * calling thread, also when the caller is a fiber.
  *
  * Returns:
  *   0                 the process was started
- *   -EINVAL           `config` is NULL, or is not consistent: it has both `task` and `program`, or
- *                     neither; a field that belongs to the other one of the two; an argument that
- *                     does not fit the task; an unknown method; too many descriptors in `fds`, or a
- *                     number of descriptors without `fds`; or a task whose argument, result or name
- *                     is too large
+ *   -EINVAL           `config` is NULL, or has one of these faults: both `task` and `program`, or
+ *                     neither; a field for tasks beside a program, or the reverse; an argument that
+ *                     does not fit the task; an unknown method; more than FL_PROCESS_FDS_MAX
+ *                     descriptors, or a number of descriptors without `fds`; or a task whose
+ *                     argument, result or name is too large
  *   -EBADF            a descriptor is not open; or `in`, `out` or `err` is a number without
  *                     FL_PROCESS_FD()
  *   -ENOENT           there is no such program or directory; or the task is not registered, here or
@@ -320,8 +338,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                     the argument is above 16 KiB; or a sandbox forbids one of the calls that the
  *                     fork server needs, which fl_process_preload() lists
  *   -EFBIG            the argument is above 16 KiB, and above RLIMIT_FSIZE
- *   -ETXTBSY          the program's file is open for writing, in this or in another process: see
- *                     below
+ *   -ETXTBSY          the program's file is open for writing, in this or in another process
  *   -ENODEV           an output is FL_PROCESS_NULL, and the system has no /dev/null
  *   -EAGAIN           the system has no process for it now
  *   -ENOMEM           there is no memory
@@ -329,10 +346,10 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -ETOOMANYREFS     too many descriptors of this user were sent and not yet received
  *   another error     of the system, such as -EACCES of a file that may not be executed
  *
- * -ETXTBSY after the program's own write: a descriptor that a thread closes before the call is
- * closed for the new program, too, whatever other threads start through this library at that time.
- * But a child that other code, or another copy of the library, has forked holds the descriptor
- * until the child calls exec. Then start the program again.
+ * A service that writes a program's file and then starts the program closes the file first. Other
+ * threads may start processes through this library meanwhile: that does not keep the file open. But
+ * a child that other code, or another copy of the library, has forked holds the file open until the
+ * child calls exec, and the start returns -ETXTBSY. Then start the program again.
  *
  * Memory order: what was written before the call happens before the process begins, as far as the
  * process has a copy of that memory.

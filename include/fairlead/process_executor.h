@@ -110,9 +110,9 @@ FL_BEGIN_DECLS
  * Returns:
  *   0         the executor was created
  *   -ENOMEM   there is no memory
- *   -ENOTSUP  fl_process_preload() was not called, and this program cannot be executed again for
- *             the fork server: it has no fl_main() and no hook, it was started as an argument of
- *             the loader, or there is no /proc. The log says which
+ *   -ENOTSUP  this process has no fork server yet, and cannot make one by executing this program:
+ *             it is not prepared, or there is another reason that "Preparing the program" in
+ *             fairlead/process.h lists. The log says which
  *   -EINVAL   the config has more than FL_WORKERS_MAX workers, more than FL_REGIONS_MAX regions, or
  *             a negative `max_tasks` or time; or its initializer has a result, lacks the argument
  *             that it takes, gets one that it does not take, or has an argument with an fl_bytes or

@@ -34,11 +34,15 @@ FL_BEGIN_DECLS
  * same struct goes on there. A struct is used by one thread or fiber at a time.
  */
 typedef struct fl_process_io {
-	const void *input; /* the bytes for its standard input, which is closed after them */
+	/* The bytes for the standard input of the process, which is closed after them. */
+	const void *input;
 	size_t input_size;
-	size_t out_max, err_max; /* most bytes of each output; 0: FL_PROCESS_OUTPUT_MAX */
-	size_t written;          /* bytes of the input that its pipe has taken */
-	char *out, *err;         /* its output, and a NUL; or NULL. Freed by fl_process_io_free() */
+	/* The most bytes of each output. 0 means FL_PROCESS_OUTPUT_MAX. */
+	size_t out_max, err_max;
+	/* How many bytes of the input the pipe has taken so far. */
+	size_t written;
+	/* The outputs, each with a NUL behind it, or NULL. fl_process_io_free() frees them. */
+	char *out, *err;
 	size_t out_size, err_size;
 	size_t out_room_, err_room_;
 } fl_process_io;

@@ -21,7 +21,7 @@ FL_BEGIN_DECLS
  *             send_offset(fl_shm_offset_of(region, f));
  *
  *     rc = fl_shm_attach(&region, fd); // the other process
- *     struct frame *f = rc == 0 ? FL_SHM_AT(region, struct frame, offset) : NULL;
+ *     f = rc == 0 ? FL_SHM_AT(region, struct frame, offset) : NULL;
  *     if (f)
  *             fl_shm_free_block(region, f); // any process may free it
  *

@@ -17,8 +17,8 @@ FL_BEGIN_DECLS
 /*
  * An event in shared memory: a flag that contexts wait for. It stays set until it is reset.
  *
- *     int rc = fl_shm_event_set(&shared->ready);  // in one process
- *     int rc = fl_shm_event_wait(&shared->ready); // in any number of others
+ *     int rc = fl_shm_event_set(&shared->ready); // in one process
+ *     rc = fl_shm_event_wait(&shared->ready);    // in any number of others
  *
  * An event has 96 bytes. All-zero memory is an event that is not set.
  *

@@ -26,9 +26,9 @@ FL_BEGIN_DECLS
  *     int rc = job_queue_create(&q, region, &config);
  *     fl_shm_offset offset = job_queue_offset(q);
  *
- *     int rc = job_queue_open(&q, region, offset); // the other processes
- *     rc = job_queue_put(q, job);                  // waits while the queue is full
- *     rc = job_queue_get(q, &job);                 // waits while the queue is empty
+ *     rc = job_queue_open(&q, region, offset); // the other processes
+ *     rc = job_queue_put(q, job);              // waits while the queue is full
+ *     rc = job_queue_get(q, &job);             // waits while the queue is empty
  *
  * The queue lies in a region (fairlead/shm.h), at the same offset for all processes. A handle is
  * private to its process. Items must have no pointers. The items of one producer keep their order.
@@ -61,9 +61,11 @@ FL_BEGIN_DECLS
 typedef struct fl_shm_queue fl_shm_queue;
 
 typedef struct fl_shm_queue_config {
-	size_t item_size; /* bytes of each item; 0: frames */
-	size_t capacity;  /* items: any number up to 2^31 - 1; 0: 1,024 */
-	/* of frames: bytes of the ring, up to 2^31 - 1; each frame takes 4 more than its size */
+	/* The bytes of each item. 0 means a queue of frames. */
+	size_t item_size;
+	/* Of a queue of items: how many it can hold, up to 2^31 - 1. 0 means 1,024. */
+	size_t capacity;
+	/* Of a queue of frames: the bytes of its ring, up to 2^31 - 1. A frame takes 4 more. */
 	size_t frame_bytes;
 	uintptr_t more_[4];
 } fl_shm_queue_config;

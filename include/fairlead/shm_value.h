@@ -112,7 +112,7 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
  *
  *     accounts a;                                 // a handle, private to this process
  *     int rc = accounts_create(&a, region, 1000); // one process; the items are zeroed
- *     int rc = accounts_open(&a, region, offset); // the other processes
+ *     rc = accounts_open(&a, region, offset);     // the other processes
  *
  *     FL_SHM_LOCKED(locked, accounts_mutex(&a)); // -EOWNERDEAD: see fairlead/shm_mutex.h
  *     if (locked != 0)

@@ -64,8 +64,8 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_stream fl_stream;
 
-#define FL_STREAM_LIMIT 65536u /* bytes */
-#define FL_STREAM_FDS_MAX 253u /* of one send; the system's limit */
+#define FL_STREAM_LIMIT 65536u /* the most bytes that a stream keeps for later reads */
+#define FL_STREAM_FDS_MAX 253u /* the most descriptors of one send: the system's limit */
 
 /*
  * Creates a stream on the loop that the calling thread runs. The stream owns the descriptor `fd`.
@@ -411,9 +411,13 @@ FL_API FL_MUST_CHECK int fl_stream_address_of(const fl_stream *s, fl_address *a)
 
 /* The process at the other side of a Unix socket: see fl_stream_peer_credentials(). */
 typedef struct fl_peer_credentials {
-	pid_t pid; /* 0: not in this PID namespace. Not for checks: numbers are reused */
-	uid_t uid; /* effective user and group */
-	gid_t gid;
+	/*
+	 * 0 if the process is not in this PID namespace. Do not use it to check rights, since
+	 * another process may have got the number.
+	 */
+	pid_t pid;
+	uid_t uid; /* the effective user */
+	gid_t gid; /* the effective group */
 } fl_peer_credentials;
 
 /*

@@ -91,9 +91,12 @@ FL_BEGIN_DECLS
  * and have a second to do so. If rank 0 ends by _exit() or a signal, the job ends with an error.
  */
 typedef struct fl_mpi_config {
-	/* Each worker rank runs its tasks in processes: the worker times and limits apply. */
+	/*
+	 * Whether each worker rank runs its tasks in processes. Then the times and limits of
+	 * workers in fl_executor_config apply.
+	 */
 	bool processes;
-	/* Tasks that a rank gets beyond those that it can run: up to FL_MPI_PREFETCH_MAX. */
+	/* How many tasks a rank gets beyond those that it can run: up to FL_MPI_PREFETCH_MAX. */
 	unsigned prefetch;
 	/* How many worker ranks to start if there are none: up to FL_MPI_SPAWN_MAX. */
 	unsigned spawn;
