@@ -4,7 +4,7 @@
 A header is a list of units. A unit is a comment and the declarations below it, up to an empty line. A comment is a list of blocks:
 
   ("text", sentences)              a paragraph
-  ("heading", words)               a paragraph of one line without a full stop, not the first
+  ("heading", words)               a line without a full stop in the first comment of a header, but not its first line
   ("list", [sentences, ...])       lines that begin with "- "
   ("table", [(key, sentences)])    indented by two or three columns: results, terms
   ("code", lines)                  indented by more

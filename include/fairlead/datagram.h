@@ -24,8 +24,7 @@ FL_BEGIN_DECLS
  *     }
  *
  * A datagram is sent and received whole, or not at all. It may be empty. A datagram of UDP may be
- * lost, doubled or overtaken by another. The sender to a Unix socket waits while the receiver has
- * no space.
+ * lost, duplicated or reordered. The sender to a Unix socket waits while the receiver has no space.
  *
  * Loop and fibers
  *

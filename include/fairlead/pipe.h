@@ -162,8 +162,8 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *_p, const void *_data, siz
  * Receives the oldest message into `buffer`, and stores its size in `*size`.
  *
  * `buffer` has `room` bytes. The descriptors of the message are stored in `fds`. They belong to the
- * caller, and are close-on-exec. Before the call `*n` is the number of places in `fds`; afterwards
- * it is the number of descriptors. fl_pipe_recv() has no places. Blocks the calling context while
+ * caller, and are close-on-exec. Before the call `*n` is the capacity of `fds`; afterwards it is
+ * the number of descriptors. fl_pipe_recv() takes no descriptors. Blocks the calling context while
  * there is no message. After an error the contents of `buffer` are unspecified.
  *
  * Returns:

@@ -67,11 +67,11 @@ FL_BEGIN_DECLS
  *                     Call it while the process has a single thread. It serves the fork server
  *                     only.
  *
- * In a program that is not prepared, a start by these methods fails with -ENOTSUP. FL_PROCESS_FORK
- * and programs need no preparation.
+ * In a program that is not prepared, a start by FL_PROCESS_FORK_SERVER or FL_PROCESS_EXEC fails
+ * with -ENOTSUP. FL_PROCESS_FORK and the start of a program need no preparation.
  *
- * A start that has to execute this program again fails with -ENOTSUP in six more cases, which do
- * not concern a fork server that fl_process_preload() has made:
+ * A start that has to execute this program again fails with -ENOTSUP in six more cases. (A fork
+ * server that fl_process_preload() has made needs no execution.)
  *
  * - The system has no /proc.
  * - A sandbox forbids getsockopt(). Then fl_process_preload() fails, too.
@@ -127,8 +127,8 @@ FL_BEGIN_DECLS
  *
  * Each copy of the library in a process has one fork server. A start that finds a fork server with
  * other rights than the caller replaces it: the calling thread executes this program again.
- * fl_process_preload() replaces it by a copy of this process. Both can do so only while no worker
- * of a process executor and no handle of another process of the fork server is left.
+ * fl_process_preload() replaces it by a copy of this process. Neither replaces a fork server while
+ * a worker of a process executor, or the handle of another process of that fork server, is left.
  *
  * So a service that drops its privileges should create its process executors afterwards. If it has
  * created some before, it frees them first: a pool keeps its workers, and they keep their rights.

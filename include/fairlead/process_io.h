@@ -21,9 +21,9 @@ FL_BEGIN_DECLS
  *     if (rc == 0 && status.code == 0)
  *             fwrite(io.out, 1, io.out_size, stdout);
  *
- * These functions return the outputs when the process has ended. To read an output while it comes,
- * read from the pipes of the process (fairlead/process.h) by fl_fd_read_some(), or make a stream of
- * a pipe:
+ * fl_process_run() and fl_process_communicate() return when the process has ended. To read an
+ * output while it comes, read from the pipes of the process (fairlead/process.h) by
+ * fl_fd_read_some(), or make a stream of a pipe:
  *
  *     rc = fl_stream_from_fd(&s, fl_process_pipe(p, 1)); // after an error `p` still owns the pipe
  *     if (rc == 0)

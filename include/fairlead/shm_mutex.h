@@ -27,7 +27,8 @@ FL_BEGIN_DECLS
  *
  * A mutex has 48 bytes. All-zero memory is an unlocked mutex that is not recursive. The owner is a
  * context: two fibers of one thread are two owners. The context that has locked the mutex must
- * unlock it, on the same thread. A running thread may overtake a waiter any number of times.
+ * unlock it, on the same thread. The mutex is not fair: a running thread may lock it before a
+ * waiter, any number of times.
  *
  * Death of an owner
  *

@@ -35,8 +35,8 @@ FL_BEGIN_DECLS
  *
  * A stream belongs to the loop on which it was created, and must be freed before that loop. Only
  * the loop's thread may call its functions. Functions that wait may be called only by fibers of the
- * loop. One fiber at a time reads, and one writes. A call that never has to wait lets other fibers
- * run from time to time.
+ * loop. At any time at most one fiber may read, and at most one may write. A call that never has to
+ * wait lets other fibers run from time to time.
  *
  * Reading and writing
  *
@@ -50,8 +50,8 @@ FL_BEGIN_DECLS
  *
  * Each function lists its own results. Functions that read, write or end a stream may also return:
  *   -EOWNERDEAD    this is a forked child
- *   -EBUSY         another fiber reads, or another fiber writes, and this call is of the same
- *                  direction
+ *   -EBUSY         another fiber is in a read, and this call reads; or another fiber is in a write,
+ *                  and this call writes or ends the writing side
  *   -ECONNRESET    the peer has reset the connection, and written bytes may be lost. All later
  *                  calls return this, too
  *   -ECONNABORTED  fl_stream_abort() was called, or the system got no answers of the peer. All
@@ -329,9 +329,9 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
 /*
  * Reads the bytes that are available, at most `size`, and the descriptors that have come with them.
  *
- * The descriptors belong to the caller, and are close-on-exec. Before the call `*n` is the number
- * of places in `fds`. Afterwards it is the number of descriptors, and 0 after an error. Blocks the
- * calling fiber while there are no bytes.
+ * The descriptors belong to the caller, and are close-on-exec. Before the call `*n` is the capacity
+ * of `fds`. Afterwards it is the number of descriptors, and 0 after an error. Blocks the calling
+ * fiber while there are no bytes.
  *
  * One call returns the descriptors of at most one send, perhaps with bytes of earlier sends: the
  * bytes must tell which message has descriptors. Read such a stream only with this function, since
@@ -342,8 +342,7 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
  *   0              the end of the stream
  *   -ETIMEDOUT     the deadline passed
  *   -ECANCELED     the wait was cancelled
- *   -EMSGSIZE      `fds` has too few places. The descriptors are closed, and the bytes stay in the
- *                  stream
+ *   -EMSGSIZE      `fds` is too small. The descriptors are closed, and the bytes stay in the stream
  *   -EMFILE        the process has too few free descriptors. The descriptors are closed, and the
  *                  bytes stay in the stream
  *   -ENOTSUP       the stream is no Unix socket

@@ -115,8 +115,8 @@ typedef struct fl_mpi_config {
  *
  * Returns:
  *   0            the executor was created
- *   -ENOTSUP     the log says which of these is the reason: the program was not started by a
- *                launcher of MPI, or does not call fl_main(); there is no worker rank, and no
+ *   -ENOTSUP     for one of the following reasons, which the log names: the program was not started
+ *                by a launcher of MPI, or does not call fl_main(); there is no worker rank, and no
  *                `spawn`; a rank runs another build; MPI grants no thread but the first; the
  *                program has called MPI_Init(); or this is a worker rank or a forked child
  *   -EAGAIN      MPI cannot spawn the ranks, for example because there are too few slots, or the
