@@ -44,8 +44,8 @@ FL_BEGIN_DECLS
  *
  * A worker is a daemon of the fork server (fairlead/process.h). It is started when a task needs it,
  * runs one task at a time, and ends with this process at the latest. Each worker costs two pieces
- * of shared memory of 300 KiB, and four descriptors of this process. Whatever a worker writes into
- * the shared memory, the executor stays sound, and kills that worker.
+ * of shared memory of 300 KiB each, and four descriptors of this process. Whatever a worker writes
+ * into the shared memory, the executor stays sound, and kills that worker.
  *
  * A worker has the attributes (fairlead/process.h) of the thread of the pool that starts workers.
  * That thread has those of the thread that made the first submit, and what the C library has
