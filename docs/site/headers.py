@@ -4,6 +4,7 @@
 A header is a list of units. A unit is a comment and the declarations below it, up to an empty line. A comment is a list of blocks:
 
   ("text", sentences)              a paragraph
+  ("heading", words)               a line without a full stop in the first comment of a header, but not its first line
   ("list", [sentences, ...])       lines that begin with "- "
   ("table", [(key, sentences)])    indented by two or three columns: results, terms
   ("code", lines)                  indented by more
@@ -36,8 +37,8 @@ class Unit:
         return [d.name for d in self.declarations if d.kind != "type"]
 
     def refers_to(self):
-        """The function that this comment builds upon: `As fl_queue_put(); also returns -ETIMEDOUT.`"""
-        found = self.blocks and self.blocks[0][0] == "text" and re.match(r"As `?(fl_\w+)\b", self.blocks[0][1])
+        """The function that this comment builds upon: `Does the same as fl_queue_put(), and never waits.`"""
+        found = self.blocks and self.blocks[0][0] == "text" and re.match(r"(?:As|Does the same as) `?(fl_\w+)\b", self.blocks[0][1])
         return found[1] if found else None
 
 
@@ -52,13 +53,15 @@ class Header:
 
 
 def sentence(text):
-    """The first sentence, without its end."""
-    return re.split(r"(?<=[\w)`'\"+])[.;:]?(?:(?<=[.;])\s|$)", text, maxsplit=1)[0]
+    """The first sentence, without its end; if it is long, only up to a semicolon."""
+    whole = re.split(r"(?<=[\w)`'\"+])[.;:]?(?:(?<=[.])\s|$)", text, maxsplit=1)[0]
+    return whole if len(whole) <= 100 else re.split(r"(?<=[\w)`'\"+]);\s", whole, maxsplit=1)[0]
 
 
 def fit(text, width):
     """A declaration in at most `width` columns where that is possible: tabs become four spaces, comments are wrapped again."""
     lines, paragraph = [], None
+    text = re.sub(r"(?s)(?<=[;,])[ \t]*/\*.*?\*/", lambda found: " " + " ".join(found[0].split()) if "\n" in found[0] else found[0], text)
     for line in text.replace("\t", "    ").split("\n"):
         member = re.match(r"( +)(\S.*?|) *(/\*.*\*/)$", line)
         inside = re.match(r"( +)\*(?!/) ?(.*)", line)
@@ -72,7 +75,8 @@ def fit(text, width):
         if inside:
             paragraph = [inside[1], inside[2]]
         elif member and len(line) > width:
-            lines += textwrap.wrap(member[3], width, initial_indent=member[1], subsequent_indent=member[1] + " * ")
+            wrapped = textwrap.wrap(member[3].replace(" */", "\xa0*/"), width, initial_indent=member[1], subsequent_indent=member[1] + " * ")
+            lines += [part.replace("\xa0", " ") for part in wrapped]
             lines += [member[1] + member[2]] if member[2] else []
         elif len(line) > width and not line.startswith("#"):
             lines += textwrap.wrap(line, width, subsequent_indent=re.match(" *", line)[0] + "    ", break_long_words=False)
@@ -82,12 +86,16 @@ def fit(text, width):
 
 
 def table_of(lines):
+    """A key that ends with a comma goes on in the next line."""
     base = len(lines[0]) - len(lines[0].lstrip())
     rows = []
     for line in lines:
         if len(line) - len(line.lstrip()) == base:
             key, _, text = line.strip().partition("  ")
-            rows.append([key, text.strip()])
+            if rows and rows[-1][0].endswith(","):
+                rows[-1] = [f"{rows[-1][0]} {key}", f"{rows[-1][1]} {text.strip()}".strip()]
+            else:
+                rows.append([key, text.strip()])
         else:
             rows[-1][1] = (rows[-1][1] + " " + line.strip()).strip()
     return "table", [tuple(row) for row in rows]
@@ -124,6 +132,8 @@ def blocks_of(comment):
             blocks.append(table_of(lines))
         elif re.match(r"FL_\w+\(.*;$", lines[0]):
             blocks.append(("code", lines))
+        elif blocks and len(lines) == 1 and re.match(r"[A-Z][\w ,-]*$", lines[0]):
+            blocks.append(("heading", lines[0]))
         else:
             blocks.append(("text", " ".join(" ".join(lines).split())))
     return blocks

@@ -3,7 +3,7 @@
 """usage: man.py FOLDER VERSION HEADER...
 
 Writes the manual pages of the public headers into FOLDER: a page for each header, a page for each comment with functions, and a
-line `.so` for each further name. A comment that begins with "As fl_x();" goes to the page of fl_x.
+line `.so` for each further name. A comment that begins with "Does the same as fl_x()" goes to the page of fl_x.
 """
 import os
 import re
@@ -54,7 +54,9 @@ def blocks(parts, parameters=()):
     lines = []
     for kind, content in parts:
         if kind == "text":
-            lines += [".Pp", prose(content, parameters)]
+            lines += [".Pp"] * (not lines or not lines[-1].startswith(".Ss")) + [prose(content, parameters)]
+        elif kind == "heading":
+            lines += [f".Ss {plain(content)}"]
         elif kind == "code":
             lines += [".Bd -literal -offset indent", *code(content, 69), ".Ed"]
         elif kind == "list":
@@ -76,7 +78,7 @@ def split_results(parts):
         if kind == "text":
             sentences = re.split(r"(?<=[\w)`][.]) (?=[A-Z`])", content)
             ours = [s for s in sentences[number == 0:] if re.match(r"(Also r|R)eturns\b", s)]
-            if before and before[0] == "table" and results and results[-1] is before and content.startswith("or "):
+            if before and before[0] == "table" and results and results[-1] == before and content.startswith("or "):
                 results.append((kind, content))
             else:
                 others = [s for s in sentences if s not in ours]
@@ -152,6 +154,7 @@ class Manual:
         lines += [".Sh DESCRIPTION", *blocks(rest, parameters)]
         for unit in units[1:]:
             lines += [f".Ss {' , '.join(unit.names())}", *blocks(unit.blocks, parameters)]
+        results = [block for block in results if block != ("text", "Returns:")]
         if results:
             lines += [".Sh RETURN VALUES", *blocks(results, parameters)]
         siblings = [sibling for sibling, (of, _) in self.pages.items() if of is header]

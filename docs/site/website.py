@@ -198,6 +198,8 @@ class Reference:
         for kind, content in parts:
             if kind == "text":
                 lines += [self.prose(content), ""]
+            elif kind == "heading":
+                lines += [content, "-" * len(content), ""]
             elif kind == "code":
                 lines += [".. code-block:: c", "   :force:", "", *("   " + line for line in content), ""]
             elif kind == "list":

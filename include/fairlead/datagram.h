@@ -14,139 +14,222 @@
 FL_BEGIN_DECLS
 
 /*
- * A datagram socket (UDP, Unix), by which fibers send and receive messages.
+ * A datagram socket (UDP or Unix), by which fibers send and receive messages.
  *
- *     rc = fl_datagram_open_udp(&d, "127.0.0.1", 7000, NULL);         // check
- *     n = fl_datagram_receive(d, request, sizeof request, &from);     // -EMSGSIZE: truncated
- *     rc = fl_datagram_send_to(d, request, (size_t)n, &from);         // UDP may lose it
+ *     fl_datagram *d;
+ *     int rc = fl_datagram_open_udp(&d, "127.0.0.1", 7000, NULL);
+ *     while (rc == 0) { // echo
+ *             ssize_t n = fl_datagram_receive(d, request, sizeof request, &from);
+ *             rc = n < 0 ? (int)n : fl_datagram_send_to(d, request, (size_t)n, &from);
+ *     }
  *
  * A datagram is sent and received whole, or not at all. It may be empty. A datagram of UDP may be
- * lost, doubled, or overtaken. The sender to a Unix socket waits while the receiver has no room.
+ * lost, duplicated or reordered. The sender to a Unix socket waits while the receiver has no space.
  *
- * A socket belongs to the loop on which it was created. Only that loop's thread may call its
- * functions, and only fibers of the loop those that wait. A socket must be freed before its loop.
- * Any number of fibers may send and receive at the same time: each datagram goes to one of them.
- * They wait in FIFO order, except senders to an address of a Unix socket. Calls that never have to
- * wait let other fibers run from time to time. All sockets are close-on-exec.
+ * Loop and fibers
  *
- * Only -EPIPE and -EOWNERDEAD are permanent. A call that failed, timed out or was cancelled has
- * sent or received nothing, except as the functions for several datagrams say.
+ * A socket belongs to the loop on which it was created, and must be freed before that loop. Only
+ * the loop's thread may call its functions. Functions that wait may be called only by fibers of the
+ * loop. Any number of fibers may send and receive at the same time, and each datagram goes to one
+ * of them. They wait in FIFO order, except senders to an address of a Unix socket. A call that
+ * never has to wait lets other fibers run from time to time. All sockets are close-on-exec.
+ *
+ * Errors
+ *
+ * After -EPIPE (the socket is closed) and -EOWNERDEAD all later calls return the same. All other
+ * errors concern one call. A call that fails, times out or is cancelled has sent or received
+ * nothing; the functions for several datagrams say how many they have moved.
  */
 typedef struct fl_datagram fl_datagram;
 
-/* A Unix socket uses no field. Without the `reuse_...` fields no other socket can bind the port. */
+/*
+ * How a UDP socket is opened. A Unix socket uses none of the fields. Unless `reuse_port` or
+ * `reuse_address` is set, no other socket can bind the port.
+ */
 typedef struct fl_datagram_config {
-	bool reuse_port;              /* sockets of one user share a port; the system chooses one */
-	bool reuse_address;           /* sockets of any user share a port, as for groups */
-	bool broadcast;               /* datagrams may be sent to broadcast addresses */
-	bool peer_errors;             /* see fl_datagram_receive() */
-	bool no_loopback;             /* this machine gets no copy of datagrams to groups */
-	unsigned char hops;           /* to hosts: routers on the way, plus 1; 0: the default */
-	unsigned char multicast_hops; /* to groups; 0: the default, 1: this network alone */
-	const char *interface;        /* to groups: its name; NULL: that of the system's route */
+	/* Sockets of one user share the port. The system chooses the one that gets a datagram. */
+	bool reuse_port;
+	/* Sockets of any user share the port, as the receivers of a multicast group do. */
+	bool reuse_address;
+	/* Datagrams may be sent to broadcast addresses. */
+	bool broadcast;
+	/* Receives return the errors of all peers: see fl_datagram_receive(). */
+	bool peer_errors;
+	/* Datagrams to multicast groups are not delivered on this machine. */
+	bool no_loopback;
+	/* For datagrams to hosts: the most routers on the way, plus 1. 0 means the default. */
+	unsigned char hops;
+	/* The same for datagrams to multicast groups. 1 means this network alone. */
+	unsigned char multicast_hops;
+	/* The interface for datagrams to multicast groups. NULL means the system's route. */
+	const char *interface;
 	uintptr_t more_[4];
 } fl_datagram_config;
 
 /*
- * Opens a UDP socket at an address of this machine; `port` 0: the system chooses one. `host` NULL:
- * at all addresses, of IPv4 and IPv6; the socket for a client. `host` a name: at the first of its
- * addresses that this machine has, IPv4 before IPv6. The socket receives from groups that it has
- * joined, by setsockopt() with MCAST_JOIN_GROUP or MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd(). The
- * lookup of a name blocks the calling fiber. Returns 0, -EACCES, -EAFNOSUPPORT, -EMFILE, -ENFILE,
- * -ENOMEM, -ENOSPC, -ECANCELED, -ENOTSUP, or:
- *   -EADDRINUSE     the port is in use
- *   -EADDRNOTAVAIL  no address of this machine
- *   -ENODEV         no such interface
- *   an error of the table in fairlead/net.h
+ * Opens a UDP socket at an address of this machine, and stores it in `*d`.
+ *
+ * `port` 0 means a port that the system chooses: see fl_datagram_port(). `host` NULL means all
+ * addresses of this machine, of IPv4 and IPv6, and is right for a client. A name means the first of
+ * its addresses that this machine has, IPv4 before IPv6. `config` may be NULL.
+ *
+ * The lookup of a name blocks the calling fiber. Otherwise the call never waits.
+ *
+ * Returns:
+ *   0                 the socket is open
+ *   -EADDRINUSE       the port is in use
+ *   -EADDRNOTAVAIL    the host is no address of this machine
+ *   -ENODEV           the config names an interface that does not exist
+ *   -EACCES           the user may not bind this port
+ *   -EAFNOSUPPORT     the system does not have the family of the address
+ *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
+ *   -ENOMEM           there is no memory
+ *   -ENOSPC           the user's limit of watched descriptors is reached
+ *   -ECANCELED        the lookup was cancelled
+ *   -ENOTSUP          the thread runs no loop; or the host is a name, and the caller is no fiber
+ *   another error     of the lookup: "Results of a lookup" in fairlead/net.h
+ *
+ * To receive from a multicast group, join it: call setsockopt() with MCAST_JOIN_GROUP or
+ * MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd(). The socket receives only from groups that it has
+ * joined.
  */
 FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host, uint16_t port,
                                               const fl_datagram_config *config);
 
 /*
- * Opens a Unix socket at a path, or at an abstract name, which begins with '@'; NULL: at an
- * abstract name that the system chooses, for answers. Any user of this network namespace can send
- * to an abstract name. A stale file is removed first, as by fl_listener_open_unix(), but without its
- * lock: of several processes, perhaps only the last keeps the path. Closing the socket removes its file,
- * unless another socket has replaced it. Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP,
- * or:
+ * Opens a Unix datagram socket at a path, or at an abstract name, which begins with '@', and stores
+ * it in `*d`.
+ *
+ * `path` NULL means an abstract name that the system chooses, by which others can answer. Any user
+ * of this network namespace can send to an abstract name. fl_datagram_close() and
+ * fl_datagram_free() remove the socket file, unless another socket has replaced it. A stale socket
+ * file is removed first. Never waits.
+ *
+ * Returns:
+ *   0                  the socket is open
  *   -EADDRINUSE        a socket is open there, or a process is just opening the path
  *   -ENOTSOCK          the file is no socket
- *   -ENAMETOOLONG      above 107 bytes
- *   -EINVAL            ""
+ *   -ENAMETOOLONG      the path is longer than 107 bytes
+ *   -EINVAL            the path is ""
  *   -ENOENT, -ENOTDIR  the folder does not exist
- *   -EACCES, -EROFS, and other errors of the system for the path
+ *   -EACCES, -EROFS    the user may not write in the folder, or nobody may
+ *   -EMFILE, -ENFILE   the process, or the system, has too many descriptors
+ *   -ENOMEM            there is no memory
+ *   -ENOSPC            the user's limit of watched descriptors is reached
+ *   -ENOTSUP           the thread runs no loop
+ *   another error      of the system for the path
+ *
+ * If several processes call this for one path at the same time, one of them gets the path, as with
+ * fl_listener_open_unix() (fairlead/net.h).
  */
 FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path);
 
 /*
- * Creates an object that owns `fd`, a datagram socket (IPv4, IPv6, Unix), on the loop that the
- * calling thread runs. Makes `fd` close-on-exec, unless it is 0, 1 or 2; a blocking `fd` stays
- * blocking. After an error the caller still owns `fd`. Returns 0, -EBADF, -ENOTSOCK, -ENOMEM,
- * -ENOTSUP, -ENOSPC, or:
- *   -EINVAL   another kind of socket
- *   -EEXIST   the loop watches `fd` already
+ * Creates an fl_datagram that owns `fd`, a datagram socket of IPv4, IPv6 or Unix, on the loop that
+ * the calling thread runs.
+ *
+ * Never waits. Makes `fd` close-on-exec, unless it is 0, 1 or 2. A blocking `fd` stays blocking.
+ * After an error the caller still owns `fd`.
+ *
+ * Returns:
+ *   0          the object was created
+ *   -EBADF     `fd` is not open
+ *   -ENOTSOCK  `fd` is no socket
+ *   -EINVAL    `fd` is another kind of socket
+ *   -EEXIST    the loop watches `fd` already
+ *   -ENOMEM    there is no memory
+ *   -ENOSPC    the user's limit of watched descriptors is reached
+ *   -ENOTSUP   the thread runs no loop
  */
 FL_API FL_MUST_CHECK int fl_datagram_from_fd(fl_datagram **d, int fd);
 
 /*
- * Closes and frees the socket. Panics while a fiber sends or receives. In a forked child it closes
- * only the child's descriptor, and leaves the file.
+ * Closes and frees the socket. `d` may be NULL. Never waits.
+ *
+ * Panics while a fiber sends or receives. In a forked child it closes only the child's descriptor,
+ * and leaves the socket file.
  */
 FL_API void fl_datagram_free(fl_datagram *d);
 
 /*
- * Closes the socket. Fibers that send or receive get -EPIPE within 32 ms. The port or path is free.
- * May be called again.
+ * Closes the socket, so that the port or path is free. Never waits. The call may be repeated.
+ *
+ * Fibers that send or receive get -EPIPE within 32 ms.
  */
 FL_API void fl_datagram_close(fl_datagram *d);
 
 /*
- * Connects the socket to a peer, to which it sends if no other address is given, and from which
- * alone it receives. Datagrams that have come before are still received. A UDP peer need not exist.
- * May be called again. Returns 0, -EINVAL, or:
+ * Connects the socket to a peer: sends without another address go to the peer, and only datagrams
+ * of the peer are received.
+ *
+ * Datagrams that have come before are still received. A UDP peer need not exist. Never waits. The
+ * call may be repeated, also with another peer.
+ *
+ * Returns:
+ *   0              the socket is connected
  *   -EPIPE         `d` is closed
- *   -EOWNERDEAD    in a forked child
- *   -EAFNOSUPPORT  an address of another family than the socket's; or no address
- *   -ECONNREFUSED, -ENOENT, -EPROTOTYPE, -EPERM
- *                  Unix: no socket is open there; no file; a stream socket; a socket that is
- *                  connected to another peer
- *   -EACCES        a broadcast address, and not `broadcast`; or a file without permission
- *   -ENETUNREACH, -EHOSTUNREACH, and other errors of the system
- *   -EADDRINUSE    from a peer of IPv4 to one of IPv6, or back: as fl_datagram_disconnect()
+ *   -EOWNERDEAD    this is a forked child
+ *   -EINVAL        the caller does not run the socket's loop
+ *   -EAFNOSUPPORT  `peer` is no address, or one of another family than the socket's
+ *   -ECONNREFUSED  Unix: no socket is open there
+ *   -ENOENT        Unix: there is no such file
+ *   -EPROTOTYPE    Unix: a stream socket is there
+ *   -EPERM         Unix: the socket there is connected to another peer
+ *   -EACCES        `peer` is a broadcast address, and the config lacks `broadcast`; or, Unix, the
+ *                  user may not write the file
+ *   -ENETUNREACH, -EHOSTUNREACH
+ *                  there is no route to the peer
+ *   -EADDRINUSE    the peer before was of IPv4, and this one is of IPv6, or the reverse, so the
+ *                  call disconnected first; and another socket has taken the port that the system
+ *                  had chosen
+ *   another error  of the system
  */
 FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_address *peer);
 
 /*
- * Ends the connection, if there is one. The socket keeps its address. Returns 0, or:
+ * Ends the connection, if there is one. The socket keeps its address. Never waits.
+ *
+ * Returns:
+ *   0            the socket is not connected
  *   -EPIPE       `d` is closed
- *   -EOWNERDEAD  in a forked child
- *   -EADDRINUSE  another socket has taken the port that the system had chosen; the next send makes
- *                the system choose another one
+ *   -EOWNERDEAD  this is a forked child
  *   -EINVAL      the caller does not run the socket's loop
+ *   -EADDRINUSE  another socket has taken the port that the system had chosen. The next send makes
+ *                the system choose another port
  */
 FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
 
 /*
- * Sends a datagram of `size` bytes, which may be 0, to an address; NULL, or without one: to the
- * connected peer. Blocks the calling fiber while the system, or a Unix receiver, has no room. Tries
- * a full Unix receiver at an address again at least every 32 ms. Returns -ECANCELED,
- * -EFAULT, or:
+ * Sends a datagram of `size` bytes, which may be 0, to an address, or to the connected peer.
+ *
+ * fl_datagram_send() sends to the connected peer, and so does fl_datagram_send_to() if `to` is
+ * NULL. Blocks the calling fiber while the system, or a Unix receiver, has no space. A full Unix
+ * receiver at an address is tried again at least every 32 ms.
+ *
+ * Returns:
  *   0              the system has the datagram. UDP may still lose it
+ *   -ETIMEDOUT     the deadline passed
+ *   -ECANCELED     the wait was cancelled
  *   -EPIPE         `d` is closed
- *   -EOWNERDEAD    in a forked child
- *   -ENOTCONN      the socket is not connected
- *   -EMSGSIZE      larger than the protocol, the send buffer or the path allows
- *   -ECONNREFUSED  UDP: the peer has no socket for an earlier datagram (ICMP); this one was not
- *                  sent. Unix: no socket is open there
+ *   -EOWNERDEAD    this is a forked child
+ *   -ENOTCONN      no address is given, and the socket is not connected
+ *   -EMSGSIZE      the datagram is larger than the protocol, the send buffer or the path allows
+ *   -ECONNREFUSED  UDP: the peer has reported (by ICMP) that it had no socket for an earlier
+ *                  datagram, and this datagram was not sent. Unix: no socket is open there
  *   -ENETUNREACH, -EHOSTUNREACH
- *                  no route; or an ICMP report on an earlier datagram
- *   -EACCES        a broadcast address, and not `broadcast`; or a file without permission
- *   -EAFNOSUPPORT  as fl_datagram_connect()
- *   -ENOENT, -EPROTOTYPE, -EPERM
- *                  Unix: as fl_datagram_connect(). -EPERM for UDP: a packet filter
- *   -ENOMEM        of the system; or the queue of the interface is full, and the datagram is lost
- *   -EINVAL        another loop, or no fiber; UDP: port 0, or a peer out of the local address's
- *                  reach
+ *                  there is no route to the peer; or ICMP has reported that of an earlier datagram
+ *   -EACCES        the address is a broadcast address, and the config lacks `broadcast`; or, Unix,
+ *                  the user may not write the file
+ *   -EAFNOSUPPORT  `to` is no address, or one of another family than the socket's
+ *   -ENOENT        Unix: there is no such file
+ *   -EPROTOTYPE    Unix: a stream socket is there
+ *   -EPERM         Unix: the socket there is connected to another peer. UDP: a packet filter
+ *                  forbids the datagram
+ *   -ENOMEM        the system has no memory; or the queue of the network interface is full, and the
+ *                  datagram is lost
+ *   -EINVAL        the caller is no fiber of the socket's loop; or, UDP, the port is 0, or the
+ *                  socket's own address cannot reach the peer
+ *   -EFAULT        an address of the caller is bad
  */
 FL_API FL_MUST_CHECK int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, const fl_address *to,
                                                    fl_time deadline, fl_cancel_token *cancel);
@@ -164,22 +247,39 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *_d, const void *_data,
 	return fl_datagram_send_to_until(_d, _data, _size, NULL, FL_FOREVER, NULL);
 }
 
-/* As fl_datagram_send_to(): -EAGAIN if there is no room. Callbacks of the loop may call it. */
+/*
+ * Does the same as fl_datagram_send_to() if there is space, and never waits. Callbacks of the loop
+ * may call it.
+ *
+ * Returns:
+ *   0              the system has the datagram. UDP may still lose it
+ *   -EAGAIN        there is no space
+ *   another error  of fl_datagram_send_to()
+ */
 FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size, const fl_address *to);
 
 /*
- * Receives a datagram. Stores its sender in `from`, which may be NULL. Blocks the calling fiber
- * while there is none. Returns the size of the datagram, 0 for an empty one, -ENOMEM, -ECANCELED,
- * -EFAULT, -EINVAL, or:
- *   -EPIPE         `d` is closed
- *   -EOWNERDEAD    in a forked child
- *   -EMSGSIZE      the datagram is larger than `size`. The buffer has its first `size` bytes, and
- *                  the rest is lost; `from` is stored
- *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, and other errors of the network
- *                  a sent datagram did not arrive (ICMP): on a connected socket; or with
- *                  `peer_errors`, to `from`
+ * Receives a datagram into `buffer`, and stores its sender in `from`, which may be NULL.
  *
- * With `peer_errors` receives, but not sends, return the errors of all peers, also unconnected.
+ * Blocks the calling fiber while there is none.
+ *
+ * Returns:
+ *   >= 0         the size of the datagram; 0 for an empty one
+ *   -ETIMEDOUT   the deadline passed
+ *   -ECANCELED   the wait was cancelled
+ *   -EPIPE       `d` is closed
+ *   -EOWNERDEAD  this is a forked child
+ *   -EMSGSIZE    the datagram is larger than `size`. The buffer has its first `size` bytes, and the
+ *                rest is lost. `from` is stored
+ *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, or another error of the network
+ *                ICMP has reported that a datagram of this socket did not arrive. It was sent to
+ *                the connected peer; or, with `peer_errors`, to `from`
+ *   -EINVAL      the caller is no fiber of the socket's loop
+ *   -ENOMEM      there is no memory
+ *   -EFAULT      an address of the caller is bad
+ *
+ * With `peer_errors` of the config, receives return the network's errors of all peers, also on a
+ * socket that is not connected. Sends then return none of them.
  */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_address *from,
                                                        fl_time deadline, fl_cancel_token *cancel);
@@ -188,23 +288,38 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_receive(fl_datagram *_d, void *_buff
 	return fl_datagram_receive_until(_d, _buffer, _size, _from, FL_FOREVER, NULL);
 }
 
-/* As fl_datagram_receive(): -EAGAIN if there is no datagram. Callbacks of the loop may call it. */
+/*
+ * Does the same as fl_datagram_receive() if there is a datagram, and never waits. Callbacks of the
+ * loop may call it.
+ *
+ * Returns:
+ *   >= 0           the size of the datagram; 0 for an empty one
+ *   -EAGAIN        there is no datagram
+ *   another error  of fl_datagram_receive()
+ */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size, fl_address *from);
 
 /* One of several datagrams that are sent or received together. */
 typedef struct fl_datagram_message {
 	void *data;
-	size_t size;        /* bytes to send; or the size of the buffer at `data` */
-	size_t received;    /* set by a receive: bytes that `data` has now */
-	size_t lost;        /* set by a receive: bytes that did not fit; 0: all did */
-	fl_address address; /* where to; `size` 0: to the connected peer. Or the sender */
+	size_t size;     /* the bytes to send, or the size of the buffer at `data` */
+	size_t received; /* set by a receive: the bytes that `data` has now */
+	size_t lost;     /* set by a receive: the bytes that did not fit */
+	/* Of a send: where to; its `size` 0 means the connected peer. Of a receive: the sender. */
+	fl_address address;
 } fl_datagram_message;
 
 /*
- * Sends `n` datagrams in order. Stores in `sent`, which may be NULL, how many were sent. Blocks the
- * calling fiber as fl_datagram_send_to(). Returns 0 if all were sent; else the error of the first
- * that was not, as fl_datagram_send_to(). Those after it were not sent. An error of the network for
- * an earlier one may go unreported.
+ * Sends `n` datagrams in order, and stores in `*sent` how many were sent. `sent` may be NULL.
+ *
+ * Blocks the calling fiber while the system, or a Unix receiver, has no space.
+ *
+ * Returns:
+ *   0               all were sent
+ *   another result  of fl_datagram_send_to(), for the first datagram that was not sent. The
+ *                   datagrams behind it were not sent
+ *
+ * An error that the network reports for an earlier datagram may get lost.
  */
 FL_API FL_MUST_CHECK int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                      unsigned *sent, fl_time deadline, fl_cancel_token *cancel);
@@ -214,16 +329,29 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *_d, const fl_data
 	return fl_datagram_send_many_until(_d, _list, _n, _sent, FL_FOREVER, NULL);
 }
 
-/* As fl_datagram_send_many(): -EAGAIN when there is no more room. */
+/*
+ * Does the same as fl_datagram_send_many() for the datagrams for which there is space, and never
+ * waits.
+ *
+ * Returns:
+ *   0              all were sent
+ *   -EAGAIN        there is no space for the rest
+ *   another error  of fl_datagram_send_to(), for the first datagram that was not sent
+ */
 FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                    unsigned *sent);
 
 /*
- * Receives available datagrams, 1 to `n`, and at most FL_DATAGRAM_MANY. Blocks the calling fiber
- * while there are none. Sets `received`, `lost` and `address` of each. A datagram that does not fit
- * is no error: see `lost`. Returns the number of datagrams, or:
- *   -EINVAL  `n` is 0
- *   an error as fl_datagram_receive(); the address of list[0] is the `from` of that function
+ * Receives the datagrams that are available: at least 1, at most `n`, and at most FL_DATAGRAM_MANY.
+ *
+ * Sets `received`, `lost` and `address` of each. A datagram that does not fit is no error: `lost`
+ * says how many bytes it has lost, or 1 if the system does not say how many. Blocks the calling
+ * fiber while there are none.
+ *
+ * Returns:
+ *   > 0            the number of datagrams
+ *   -EINVAL        `n` is 0
+ *   another error  of fl_datagram_receive(). The address that it calls `from` is that of list[0]
  */
 FL_API FL_MUST_CHECK int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, unsigned n,
                                                         fl_time deadline, fl_cancel_token *cancel);
@@ -233,22 +361,45 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_receive_many(fl_datagram *_d, fl_datagra
 }
 #define FL_DATAGRAM_MANY 32u
 
-/* As fl_datagram_receive_many(): -EAGAIN if there is no datagram. */
+/*
+ * Does the same as fl_datagram_receive_many() if there is a datagram, and never waits. Callbacks of
+ * the loop may call it.
+ *
+ * Returns:
+ *   > 0            the number of datagrams
+ *   -EAGAIN        there is no datagram
+ *   another error  of fl_datagram_receive_many()
+ */
 FL_API FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n);
 
-/* The UDP port; 0: a Unix socket, or not bound. */
+/* Returns the UDP port; 0 for a Unix socket, or for a socket that is not bound. */
 FL_API uint16_t fl_datagram_port(const fl_datagram *d);
 
 /*
- * Stores the socket's own address. An unnamed Unix socket has none: `size` 0. Returns 0; -EPIPE: `d`
- * is closed.
+ * Stores the socket's own address in `*a`. An unnamed Unix socket has none, and `size` of the
+ * address is 0. Never waits.
+ *
+ * Returns:
+ *   0       the address was stored
+ *   -EPIPE  `d` is closed
  */
 FL_API FL_MUST_CHECK int fl_datagram_address_of(const fl_datagram *d, fl_address *a);
 
-/* Stores the address of the connected peer. Returns 0; -ENOTCONN; -EPIPE: `d` is closed. */
+/*
+ * Stores the address of the connected peer in `*a`. Never waits.
+ *
+ * Returns:
+ *   0          the address was stored
+ *   -ENOTCONN  the socket is not connected
+ *   -EPIPE     `d` is closed
+ */
 FL_API FL_MUST_CHECK int fl_datagram_peer_of(const fl_datagram *d, fl_address *a);
 
-/* The descriptor, which `d` keeps: for setsockopt() and the like, not for connect(). -1: closed. */
+/*
+ * Returns the descriptor of the socket, which the socket owns; or -1 if it is closed.
+ *
+ * It is for setsockopt() and similar calls, but not for connect().
+ */
 FL_API int fl_datagram_fd(const fl_datagram *d);
 
 FL__SCOPED(fl_datagram, fl_datagram_free)

@@ -13,21 +13,33 @@
 FL_BEGIN_DECLS
 
 /*
- * Waits for descriptors that are not the library's, until they are ready for what the caller asks
- * for (fairlead/fd_events.h). Streams (fairlead/stream.h) wait by themselves.
+ * Waits for descriptors that are not the library's, and reads and writes them.
  *
- *     while ((n = read(fd, buffer, size)) < 0 && errno == EAGAIN)         // fd is non-blocking
- *             if ((rc = fl_fd_wait(fd, FL_FD_IN)) != 0)
+ *     while ((n = read(fd, buffer, size)) < 0 && errno == EAGAIN) { // `fd` is non-blocking
+ *             int rc = fl_fd_wait(fd, FL_FD_IN);
+ *             if (rc != 0)
  *                     return rc;
+ *     }
+ *
+ * fairlead/fd_events.h describes what a descriptor is ready for. Streams (fairlead/stream.h) wait
+ * by themselves.
  */
 
 /*
- * Waits until `fd` is ready for one of `events`, is at its end, or has failed. A file counts as
- * ready. The operation after the wait must be non-blocking: another thread may have taken the
- * bytes. `fd` must stay open during the wait. Several threads may wait for one descriptor.
- * Blocks the calling context. Returns 0, -ECANCELED, or:
- *   -EINVAL  `events` is neither FL_FD_IN, nor FL_FD_OUT, nor both
- *   -EBADF   `fd` is negative
+ * Waits until `fd` is ready for one of `events`, is at its end, or has failed.
+ *
+ * `events` is FL_FD_IN, FL_FD_OUT or both. A file counts as ready. Several threads may wait for one
+ * descriptor. Blocks the calling context. Requires that `fd` stays open during the wait.
+ *
+ * Returns:
+ *   0           the descriptor is ready, at its end, or has failed
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EINVAL     `events` is neither FL_FD_IN, nor FL_FD_OUT, nor both
+ *   -EBADF      `fd` is negative
+ *
+ * The operation after the wait must be non-blocking, since another thread may have taken the bytes
+ * meanwhile.
  */
 FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_fd_wait(int _fd, unsigned _events)
@@ -36,14 +48,20 @@ FL_INLINE FL_MUST_CHECK int fl_fd_wait(int _fd, unsigned _events)
 }
 
 /*
- * Reads what there is, up to `size` bytes; waits until there is at least one. The descriptor may be
- * of any kind, blocking or not, and may belong to several processes: its flags stay as they are. If
- * another reader is faster the wait goes on. Blocks the calling context. Returns -ECANCELED, or:
- *   > 0   the number of bytes
- *   0     the end
- *   -EINVAL   `size` is 0 or above PTRDIFF_MAX
- *   -EBADF    not open for reading
- *   any other error of read()
+ * Reads the bytes that are available: at least 1, and at most `size`.
+ *
+ * Blocks the calling context while there are none. If another reader is faster, the wait goes on.
+ * The descriptor may be of any kind, blocking or not, and may be shared by several processes: its
+ * flags stay as they are.
+ *
+ * Returns:
+ *   > 0            the number of bytes
+ *   0              the end
+ *   -ETIMEDOUT     the deadline passed
+ *   -ECANCELED     the wait was cancelled
+ *   -EINVAL        `size` is 0 or above PTRDIFF_MAX
+ *   -EBADF         `fd` is not open for reading
+ *   another error  of read()
  */
 FL_API FL_MUST_CHECK ssize_t fl_fd_read_some_until(int fd, void *buffer, size_t size, fl_time deadline,
                                                    fl_cancel_token *cancel);
@@ -53,13 +71,21 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read_some(int _fd, void *_buffer, size_t _
 }
 
 /*
- * Writes some of `size` bytes, as soon as there is space for one; otherwise as fl_fd_read_some().
- * SIGPIPE is never raised. Returns -ECANCELED, or:
- *   > 0   the number of bytes, which may be fewer than `size`; 0 if `size` is 0
- *   -EPIPE    nothing reads any more
- *   -EINVAL   `size` is above PTRDIFF_MAX
- *   -EBADF    not open for writing
- *   any other error of write()
+ * Writes the bytes for which there is space: at least 1, and at most `size`. SIGPIPE is never
+ * raised.
+ *
+ * Blocks the calling context while there is no space for a byte. The descriptor may be of any kind,
+ * blocking or not, and may be shared by several processes: its flags stay as they are.
+ *
+ * Returns:
+ *   > 0            the number of bytes, which may be less than `size`
+ *   0              `size` is 0
+ *   -ETIMEDOUT     the deadline passed
+ *   -ECANCELED     the wait was cancelled
+ *   -EPIPE         no process reads any more: the other end is closed
+ *   -EINVAL        `size` is above PTRDIFF_MAX
+ *   -EBADF         `fd` is not open for writing
+ *   another error  of write()
  */
 FL_API FL_MUST_CHECK ssize_t fl_fd_write_some_until(int fd, const void *data, size_t size, fl_time deadline,
                                                     fl_cancel_token *cancel);

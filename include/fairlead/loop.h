@@ -15,80 +15,137 @@
 FL_BEGIN_DECLS
 
 /*
- * Event loop: runs fibers (fairlead/fiber.h) on one thread, and waits for all of them at once.
+ * An event loop runs fibers (fairlead/fiber.h) on one thread, and waits for all of them at once.
  *
- *     static int hello(void *arg) { return puts("hello") < 0 ? -EIO : 0; }      // a fiber
- *     int main(void) { return fl_loop_run(hello, NULL) ? 1 : 0; }
+ *     static int hello(void *arg) // the first fiber
+ *     {
+ *             (void)arg;
+ *             return puts("hello") < 0 ? -EIO : 0;
+ *     }
  *
- * Callbacks run on the loop's thread, outside of the user's fibers, and may start fibers. A
- * callback that waits holds up all other callbacks, but no fiber, and no cancel of a fiber.
+ *     int main(void)
+ *     {
+ *             return fl_loop_run(hello, NULL) != 0;
+ *     }
  *
- * -ENOTSUP is logged, with the function's name. A NULL loop is a panic, except in fl_loop_free().
+ * Any number of loops may exist. A thread runs one loop at a time, and a loop always runs on the
+ * thread that ran it first. Only that thread may call the functions that take a loop, unless their
+ * comment says otherwise. A NULL loop is a panic, except in fl_loop_free().
  *
- * Any number of loops may exist. A thread runs one at a time, and a loop always runs on the thread
- * that first ran it. Only that thread may call functions that take a loop, unless they say
- * otherwise. In a forked child the parent's loop does not work: a function that can fail returns
- * -EOWNERDEAD, and free releases the child's memory and descriptors. The child of a fiber that has
- * called fork() panics where it would wait for a lock, an event or a future.
+ * The callbacks of a loop, for posts, timers and watches, run on the loop's thread, outside of
+ * fibers. They may start fibers. A callback that waits delays all other callbacks. It delays no
+ * fiber, and no cancel of a fiber.
+ *
+ * When a function returns -ENOTSUP, the log has a line with the function's name.
+ *
+ * In a forked child the parent's loop does not work: a function that can fail returns -EOWNERDEAD,
+ * and fl_loop_free() releases the child's memory and descriptors. If a fiber has called fork(), its
+ * copy in the child panics where it would wait for a lock, an event or a future.
  */
 typedef struct fl_loop fl_loop;
 
 typedef struct fl_loop_config {
-	/* In bytes, with 16 KiB of guard; 0: 128 KiB. Rounded up to an odd number of pages. */
+	/*
+	 * The bytes of a fiber's stack, including 16 KiB of guard. 0 means 128 KiB. The size is
+	 * rounded up to an odd number of pages.
+	 */
 	size_t stack_size;
 	uintptr_t more_[4];
 } fl_loop_config;
 
 /*
- * Creates a loop, runs `function(arg)` as its first fiber, and frees the loop. At its end cancels
- * the fibers that are left, and waits for them and for the functions of fl_to_thread(). Blocks the
- * calling thread. Returns the result of `function`; or, without calling `function`:
- *   -EALREADY        the thread runs a loop already: the caller is a fiber or a callback of it
- *   -ENOMEM
- *   -EMFILE, -ENFILE
- *   -ENOTSUP         the thread has a shadow stack
- *   -ENOSYS          a sandbox forbids eventfd() or epoll_create1()
+ * Creates a loop, runs `function(arg)` as its first fiber, frees the loop, and returns the result
+ * of `function`.
+ *
+ * Blocks the calling thread. When `function` has returned, the call cancels the fibers that are
+ * left, and waits for their ends, and for the functions of fl_to_thread().
+ *
+ * Returns the result of `function`; or, if `function` was not called:
+ *   -EALREADY         the thread runs a loop already: the caller is a fiber or a callback of it
+ *   -ENOMEM           there is no memory
+ *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
+ *   -ENOTSUP          the thread has a shadow stack
+ *   -ENOSYS           a sandbox forbids eventfd() or epoll_create1()
  */
 FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
 
-/* Creates a loop. Returns 0, or as fl_loop_run(): -ENOMEM, -EMFILE, -ENFILE, -ENOTSUP, -ENOSYS. */
+/*
+ * Creates a loop, which fl_loop_run_on() and fl_loop_run_once() run. Any thread may call it.
+ *
+ * Never waits. `config` may be NULL.
+ *
+ * Returns:
+ *   0                 the loop was created
+ *   -ENOMEM           there is no memory
+ *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
+ *   -ENOTSUP          the thread has a shadow stack
+ *   -ENOSYS           a sandbox forbids eventfd() or epoll_create1()
+ */
 FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *config);
 
 /*
- * As fl_loop_run(), on the caller's loop, which can run again. Also returns:
+ * Runs `function(arg)` as a fiber of the loop `l`, and returns its result. Afterwards the loop can
+ * run again.
+ *
+ * Blocks the calling thread. When `function` has returned, the call cancels the fibers that are
+ * left, and waits for their ends, and for the functions of fl_to_thread().
+ *
+ * Returns the result of `function`; or, if `function` was not called:
+ *   -EALREADY    the thread runs a loop already: the caller is a fiber or a callback of it
  *   -EPERM       another thread has run the loop, and only that thread may
- *   -EOWNERDEAD  the loop is that of the parent process of a fork
+ *   -ENOMEM      there is no memory
+ *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
  */
 FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg);
 
 /*
- * Frees a loop that does not run. Makes the pending calls of fl_loop_post(), cancels the fibers,
- * runs until they have ended, and makes the calls that these fibers have posted. Watches and timers
- * are not called. Panics on another thread than that which ran the loop, and in a fiber or a
- * callback of any loop.
+ * Frees a loop that does not run. `l` may be NULL.
+ *
+ * First it makes the pending calls of fl_loop_post(), cancels the fibers, runs the loop until they
+ * have ended, and makes the calls that these fibers have posted. It calls no watches and timers.
+ *
+ * Blocks the calling thread until the fibers have ended. Panics on another thread than the one that
+ * ran the loop, and in a fiber or a callback of any loop.
  */
 FL_API void fl_loop_free(fl_loop *l);
 
-/* The loop that the calling thread runs; NULL: none. Any thread may call it. */
+/*
+ * Returns the loop that the calling thread runs, or NULL if it runs none. Any thread may call it.
+ */
 FL_API fl_loop *fl_loop_current(void);
 
-/* Cancels every fiber that the loop has now. Any thread may call it while the loop exists. */
+/*
+ * Cancels every fiber that the loop has now. Never waits. Any thread may call it while the loop
+ * exists.
+ */
 FL_API void fl_loop_cancel(fl_loop *l);
 
 typedef void fl_loop_callback(void *arg);
 
 /*
- * Makes the loop call `function(arg)` later, never inside of this call, in FIFO order. Any thread
- * may post while the loop exists. Memory order: release; the callback acquires. Returns 0, -ENOMEM,
- * or:
- *   -EOWNERDEAD  the loop is that of the parent process of a fork
+ * Makes the loop call `function(arg)` on its thread later, and never inside of this call.
+ *
+ * Calls are made in the order of their posts. Never waits. Any thread may post while the loop
+ * exists.
+ *
+ * Returns:
+ *   0            the call will be made
+ *   -ENOMEM      there is no memory
+ *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
+ *
+ * Memory order: release. The call of `function` acquires.
  */
 FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg);
 
 /*
- * A timer calls `function(arg)` once, at `deadline` or soon after; with the same deadline in the
- * order of the starts. An all-zero timer is not started. The callback may start the timer again, or
- * free its memory. A started timer must not move, nor be freed before its loop.
+ * A timer calls `function(arg)` once, at its deadline or soon after it.
+ *
+ *     fl_loop_timer t = {0};
+ *     fl_loop_timer_start(l, &t, fl_after(FL_MS(100)), report, NULL);
+ *
+ * Timers with the same deadline call in the order in which they were started. An all-zero timer is
+ * not started. The callback may start the timer again, or free its memory. A started timer must not
+ * move in memory, and must not be freed before its loop.
  */
 typedef struct fl_loop_timer {
 	int64_t heap_[5];
@@ -96,16 +153,25 @@ typedef struct fl_loop_timer {
 	void *arg_;
 } fl_loop_timer;
 
-/* Starts the timer, or changes a started timer. FL_FOREVER stops it. */
+/*
+ * Starts the timer, or gives a started timer another deadline and callback. The deadline FL_FOREVER
+ * stops the timer. Never waits.
+ */
 FL_API void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, fl_time deadline, fl_loop_callback *function, void *arg);
 
-/* Stops the timer if it is started. */
+/* Stops the timer if it is started. Never waits. */
 FL_API void fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t);
 
 /*
- * A watch calls back as long as its descriptor is ready (level-triggered), with the events
- * (fairlead/fd_events.h). An all-zero watch is not started. The callback may change, stop and free
- * the watch. A started watch must not move, and must be stopped before its descriptor is closed.
+ * A watch calls `function(w, fd, events, arg)` as long as its descriptor is ready
+ * (level-triggered).
+ *
+ *     fl_loop_watch w = {0};
+ *     int rc = fl_loop_watch_start(l, &w, fd, FL_FD_IN, on_input, NULL);
+ *
+ * fairlead/fd_events.h describes the events. An all-zero watch is not started. The callback may
+ * change, stop and free the watch. A started watch must not move in memory, and must be stopped
+ * before its descriptor is closed.
  */
 typedef struct fl_loop_watch fl_loop_watch;
 typedef void fl_loop_watch_callback(fl_loop_watch *w, int fd, unsigned events, void *arg);
@@ -120,84 +186,121 @@ struct fl_loop_watch {
 };
 
 /*
- * Starts `w`, which is not started. `events`: FL_FD_IN, FL_FD_OUT, both, or 0 for FL_FD_ERR
- * alone. Returns 0, -EBADF, -ENOMEM, or:
- *   -EEXIST      the loop watches this descriptor already; dup() makes another descriptor
- *   -EPERM       a regular file, which is always ready
- *   -EINVAL      other events
- *   -ENOSPC      the user's limit of watched descriptors
- *   -EOWNERDEAD  the loop is that of the parent process of a fork
+ * Starts the watch `w` of the descriptor `fd`.
+ *
+ * `events` is FL_FD_IN, FL_FD_OUT or both; or 0, to be called for FL_FD_ERR alone. Never waits.
+ * Requires that `w` is not started.
+ *
+ * Returns:
+ *   0            the watch is started
+ *   -EBADF       `fd` is not open
+ *   -EEXIST      the loop watches this descriptor already. dup() makes another descriptor
+ *   -EPERM       `fd` is a regular file, which is always ready
+ *   -EINVAL      `events` has another bit
+ *   -ENOMEM      there is no memory
+ *   -ENOSPC      the user's limit of watched descriptors is reached
+ *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events,
                                              fl_loop_watch_callback *function, void *arg);
 
 /*
- * Changes the events of `w`, from the next iteration on. Returns 0, -ENOMEM, or:
- *   -EINVAL      other events, or `w` is not started
- *   -EOWNERDEAD  the loop is that of the parent process of a fork
+ * Changes the events of `w`, from the next iteration of the loop on. Never waits.
+ *
+ * Returns:
+ *   0            the events were changed
+ *   -EINVAL      `events` has another bit than FL_FD_IN and FL_FD_OUT, or `w` is not started
+ *   -ENOMEM      there is no memory
+ *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_change(fl_loop_watch *w, unsigned events);
 
-/* Stops `w` if it is started: its callback is not called again. */
+/* Stops `w` if it is started. Its callback is not called again. Never waits. */
 FL_API void fl_loop_watch_stop(fl_loop_watch *w);
 
 /*
- * A descriptor for embedding in another event loop: an epoll, which the loop keeps. The other event
- * loop calls fl_loop_run_once(), also after it has started a timer, waits until the descriptor is
- * readable or the deadline has passed, and repeats.
+ * Returns a descriptor by which another event loop can embed this one.
+ *
+ *     fl_time deadline;
+ *     int rc = fl_loop_run_once(l, &deadline); // then wait for the descriptor, or until `deadline`
+ *
+ * The descriptor is an epoll, which the loop owns. The other event loop calls fl_loop_run_once(),
+ * waits until the descriptor is readable or the deadline that the call has stored has passed, and
+ * repeats. It also calls fl_loop_run_once() after it has started a timer of this loop.
  */
 FL_API int fl_loop_fd(const fl_loop *l);
 
 /*
- * Runs one iteration: polls for events, and runs each runnable fiber once. Stores in `*deadline`
- * the latest time for the next call: FL_NO_WAIT: at once; FL_FOREVER: when the descriptor is readable.
+ * Runs one iteration of the loop: polls for events, and runs each runnable fiber once.
  *
- * Between two iterations no fiber of the loop runs. While the caller sleeps there in a call of this
- * library, contexts that can run go before the loop's fibers wherever both wait: for a lock, a
- * permit, an item or a signal. So the caller may wait for a thread that waits behind a fiber. The
- * rest is the caller's business:
- * - A fiber keeps what it holds, and what it had received before that sleep: an fl_rwlock, a
- *   permit, the wake for an item, a signal. A wait for it, or for what a fiber is to do, may never
- *   end. An fl_mutex that is handed to a fiber, because no other context waits, goes to the next
- *   context that waits for it; but fl_mutex_try_lock() does not get it.
- * - While the caller waits in another way, as by read() or pthread_join(), other threads may wait
- *   behind a fiber until the next iteration.
+ * Stores in `*deadline` the latest time for the next call. FL_NO_WAIT means at once. FL_FOREVER
+ * means when the descriptor of fl_loop_fd() is readable.
  *
- * Returns 0, or:
+ * Never waits for events.
+ *
+ * Returns:
+ *   0            the iteration was run
  *   -EALREADY    the thread runs a loop already: the caller is a fiber or a callback of it
  *   -EPERM       another thread has run the loop, and only that thread may
- *   -EOWNERDEAD  the loop is that of the parent process of a fork
- *   -ENOMEM      in the first iteration: no memory for the stack of a signal handler
+ *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
+ *   -ENOMEM      in the first iteration: there is no memory for the stack of a signal handler
+ *
+ * Between two iterations no fiber of the loop runs. If the caller waits there in a function of this
+ * library, the fibers could not use what the wait queues would give them. So while the caller
+ * sleeps in that wait, contexts that can run go before the loop's fibers wherever both wait for the
+ * same lock, permit, item or signal. The caller may therefore wait for another thread, even if that
+ * thread is queued behind a fiber. Two cases remain for the caller to avoid:
+ *
+ * - What a fiber holds, or had received before that sleep, stays with the fiber: an fl_rwlock, a
+ *   permit, the wake for an item, a signal. A wait for it, or for something that a fiber is to do,
+ *   may never end. An fl_mutex that is handed to a fiber because no other context waits goes to the
+ *   next context that waits for it, but fl_mutex_try_lock() does not get it.
+ * - While the caller waits in another way, such as by read() or pthread_join(), other threads may
+ *   wait behind a fiber until the next iteration.
  */
 FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, fl_time *deadline);
 
 FL__SCOPED(fl_loop, fl_loop_free)
 
 /*
- * Runs a function that would hold up the loop (a blocking call, a long computation) on a thread.
- *
- * Each loop has threads for these calls: up to 4 more than there are usable CPUs, at most 32. They
- * are joined when the loop is freed, and block the signals that the loop's thread blocked at the
- * first call. When all are busy, further calls are pending; when all wait, another stands in
- * (fairlead/blocking.h).
- *
- * When the call returns, the function has ended or was never called, also after a cancel: it may
- * use the caller's stack. A cancel requests the function's scope: its waits return -ECANCELED, and
- * fl_cancel_token_is_requested(NULL) is true. A function that does neither delays the call.
- */
-
-/*
  * Runs `function(arg)` on a thread of the loop, waits for its end, and stores its result in
- * `*result`, which may be NULL. Blocks the calling fiber. Memory order: the call happens before the
- * function, and the function before the return. Returns -ENOMEM, or:
- *   0            the function has ended; also if the caller was cancelled during the call, unless
- *                the function returned -ECANCELED
- *   -ECANCELED, -ETIMEDOUT
- *                the caller was cancelled, or the deadline has passed: the function was not
- *                called, and `*result` is untouched; or it returned -ECANCELED, which is stored
- *   -ENOTSUP     not called: the caller is no fiber of a loop, or this is a forked child
- *   -EAGAIN      not called: there is no thread, and none can be started
+ * `*result`, which may be NULL.
+ *
+ *     static int compress(void *arg); // computes for a second
+ *
+ *     int result;
+ *     int rc = fl_to_thread(compress, &image, &result); // other fibers run meanwhile
+ *
+ * It is for a function that would hold up the loop, such as a blocking call or a long computation.
+ * Each loop has threads for these calls: at most 4 more than there are usable CPUs, and at most 32.
+ * They block the signals that the loop's thread blocked at the first call, and are joined when the
+ * loop is freed. When all of them are busy, further calls are pending. When all of them wait,
+ * another thread stands in (fairlead/blocking.h).
+ *
+ * Blocks the calling fiber. When the call returns, the function has ended or was never called, even
+ * after a cancel. So the function may use the caller's stack.
+ *
+ * Returns:
+ *   0            the function has ended. This is also the result when the caller was cancelled, or
+ *                the deadline passed, during the call, unless the function returned -ECANCELED
+ *   -ECANCELED   the caller was cancelled before the function began: it was not called, and
+ *                `*result` is unchanged; or the caller was cancelled, and the function returned
+ *                -ECANCELED, which is stored
+ *   -ETIMEDOUT   the deadline passed before the function began: it was not called, and `*result` is
+ *                unchanged; or the deadline passed, and the function returned -ECANCELED, which is
+ *                stored
+ *   -ENOTSUP     the function was not called: the caller is no fiber of a loop, or this is a forked
+ *                child
+ *   -EAGAIN      the function was not called: the loop has no thread for it, and none can be
+ *                started
+ *   -ENOMEM      the function was not called: there is no memory
  *   -EOWNERDEAD  the function has ended its thread, by pthread_exit() or pthread_cancel()
+ *
+ * Memory order: the call happens before the function, and the function happens before the return.
+ *
+ * A cancel of the caller also cancels the function's scope: the waits of the function return
+ * -ECANCELED, and fl_cancel_token_is_requested(NULL) is true in it. A function that neither waits
+ * nor asks delays the return of the call.
  */
 FL_API FL_MUST_CHECK int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline,
                                             fl_cancel_token *cancel);
@@ -207,35 +310,46 @@ FL_INLINE FL_MUST_CHECK int fl_to_thread(fl_fiber_function *_function, void *_ar
 }
 
 /*
- * Reports which fiber has held up its loop: it has computed for long, or has waited outside of the
- * library. The report comes when the fiber lets the next one run. So a fiber that never does is not
- * reported. To find it, stop the program in gdb (fairlead.py lists the fibers), or let a thread of
- * yours post a callback to the loop, and report when the callback has not run after a while.
+ * Debugging reports fibers that hold up the loop, by a long computation or by a wait outside of the
+ * library.
  *
- *     rc = fl_loop_debug(l, &(fl_loop_debug_config){.slow = FL_MS(100)});       // check
+ *     int rc = fl_loop_debug(l, &(fl_loop_debug_config){.slow = FL_MS(100)});
  *
- * Reports are warnings to the log handler (fairlead/error.h). The log handler must not wait.
+ * A report is a warning to the log handler (fairlead/error.h), which must not wait. It comes when
+ * the fiber lets the next fiber run. A fiber that never does is not reported. To find such a fiber,
+ * stop the program in gdb, where fairlead.py lists the fibers; or let a thread post a callback to
+ * the loop, and report when the callback has not run after a while.
  */
 typedef struct fl_loop_debug_config {
-	/* ns: a fiber, or the callbacks, that kept the thread for longer are reported; 0: none are */
+	/*
+	 * In ns. A fiber that has kept the thread for longer is reported, and so are callbacks. 0
+	 * means no reports.
+	 */
 	fl_duration slow;
 	uintptr_t more_[4];
 } fl_loop_debug_config;
 
 /*
- * Switches reports on, or changes them. `config` NULL or all-zero switches them off. Called by the
- * loop's thread. While reports are on, each switch between fibers reads the clock. After an error
- * all reports are off. Returns 0, or:
+ * Switches the reports of slow fibers on, or changes their limit. A `config` that is NULL or
+ * all-zero switches them off.
+ *
+ * Never waits. While reports are on, each switch between fibers reads the clock. After an error all
+ * reports are off.
+ *
+ * Returns:
+ *   0            the reports are on, or off, as asked
  *   -EINVAL      `slow` is negative
  *   -ENOMEM      there is no memory
- *   -EOWNERDEAD  the loop is that of the parent process of a fork
+ *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
  */
 FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config);
 
 /*
- * Prints the loop's fibers to `out` as a tree: each fiber below the fiber that started it, with its
- * state and its 16 innermost frames. Called in a fiber or a callback of the loop. Waits for the
- * file.
+ * Prints the fibers of the loop to `out`, as a tree.
+ *
+ * Each fiber stands below the fiber that started it, with its state and its 16 innermost frames.
+ * Blocks the calling thread while it writes to the file. Requires that the caller is a fiber or a
+ * callback of the loop.
  */
 FL_API void fl_loop_dump(fl_loop *l, FILE *out);
 

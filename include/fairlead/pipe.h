@@ -13,75 +13,120 @@
 FL_BEGIN_DECLS
 
 /*
- * Pipe: messages between two ends, which may be in two processes, both ways unless it is one-way.
+ * A pipe carries messages between two ends, which may be in two processes.
  *
  *     FL_SCOPED(fl_pipe) *mine = NULL, *yours = NULL;
- *     rc = fl_pipe_create(&mine, &yours, NULL);               // check
- *     ...                                                     // pass `yours` to a process, free it
- *     rc = fl_pipe_send(mine, "hello", 5);                    // -EPIPE: no receiver is left
- *     rc = fl_pipe_recv(mine, buffer, sizeof buffer, &size);  // -EPIPE: closed and empty
+ *     int rc = fl_pipe_create(&mine, &yours, NULL);
+ *     start_process_with(yours);                                  // then free `yours` here
+ *     rc = fl_pipe_send(mine, "hello", 5);
+ *     rc = fl_pipe_recv(mine, buffer, sizeof buffer, &size);      // waits for the answer
  *
- * A message arrives whole or not at all, even if its sender is killed, and once, even if several
- * threads and processes use one end. Messages of one sender arrive in its order.
+ * Messages go both ways, unless the pipe is one-way. A message arrives whole or not at all, even if
+ * its sender is killed. It arrives once, even if several threads and processes use one end. The
+ * messages of one sender arrive in the order in which they were sent. SIGPIPE is never raised.
+ *
+ * The ends
  *
  * A process gets an end by fork(), as a descriptor (fl_pipe_fd(), fl_pipe_from_fd()), or from an
  * endpoint (fairlead/endpoint.h). An end is closed when all processes that have it have freed it or
- * ended: free unused ends. After the close of one end, the other end still receives what was sent
- * before, then -EPIPE. The processes that send descriptors from one end are in one PID namespace;
- * the two ends may be in two.
+ * ended, so free the ends that a process does not use. When one end is closed, the other end still
+ * receives what was sent before. Then it returns -EPIPE, which says that the other end is closed.
  *
- * A message has up to PTRDIFF_MAX bytes and FL_PIPE_FDS_MAX descriptors. Above 64 KiB the bytes
- * travel in shared memory of their own, and the call needs one free descriptor on each side. A pipe
- * is full at some 200 KiB, or some hundreds of messages; of messages above 64 KiB, at some dozens.
+ * The processes that send descriptors from one end must be in one PID namespace. The two ends may
+ * be in two.
+ *
+ * Limits
+ *
+ * A message has up to PTRDIFF_MAX bytes and FL_PIPE_FDS_MAX descriptors. The bytes of a message
+ * above 64 KiB travel in shared memory of their own, and the call needs one free descriptor on each
+ * side. A pipe is full at some 200 KiB or some hundreds of messages; with messages above 64 KiB, at
+ * some dozens.
+ *
+ * Safety
  *
  * A receiver need not trust the sender: a packet that is no message is dropped (-EBADMSG). A
- * process that is killed in a receive may take the message with it. SIGPIPE is never raised.
+ * process that is killed in a receive may take the message with it. In a forked child both handles
+ * work. A receive that the parent was making goes on in the parent only.
  *
- * In a forked child both handles work; a receive that the parent was making goes on in the parent
- * only. Memory order: a receive sees what was written before the send of its message.
+ * Memory order: what was written before the send of a message happens before the return of its
+ * receive.
  */
 typedef struct fl_pipe fl_pipe;
 
 typedef struct fl_pipe_config {
-	bool one_way; /* the first end receives, the second one sends (as Python's Pipe(False)) */
+	bool one_way; /* the first end only receives, and the second end only sends */
 	uintptr_t more_[4];
 } fl_pipe_config;
 
 #define FL_PIPE_FDS_MAX 252u
 
-/* Creates a pipe and its two ends, close-on-exec. Returns 0, -EMFILE, -ENFILE, -ENOMEM. */
+/*
+ * Creates a pipe, and stores its two ends in `*a` and `*b`. `config` may be NULL.
+ *
+ * Never waits. The descriptors are close-on-exec.
+ *
+ * Returns:
+ *   0                 the pipe was created
+ *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
+ *   -ENOMEM           there is no memory
+ */
 FL_API FL_MUST_CHECK int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config);
 
 /*
- * Creates a handle of an end of a pipe, which owns its descriptor `fd`, and makes it close-on-exec.
- * After an error the caller still owns `fd`. Returns 0, -EBADF, -ENOTSOCK, -ENOMEM, or:
- *   -EINVAL  another kind of socket, or not connected
+ * Creates a handle for an end of a pipe, from its descriptor `fd`, which the handle then owns.
+ *
+ * Never waits. Makes the descriptor close-on-exec. After an error the caller still owns `fd`.
+ *
+ * Returns:
+ *   0          the handle was created
+ *   -EBADF     `fd` is not open
+ *   -ENOTSOCK  `fd` is no socket
+ *   -EINVAL    `fd` is another kind of socket, or is not connected
+ *   -ENOMEM    there is no memory
  */
 FL_API FL_MUST_CHECK int fl_pipe_from_fd(fl_pipe **p, int fd);
 
-/* Frees the handle and closes its descriptor. Panics if a context waits on it by FL_WAIT_ANY(). */
+/*
+ * Frees the handle and closes its descriptor. `p` may be NULL. Never waits. Panics if a context
+ * waits for it by FL_WAIT_ANY().
+ */
 FL_API void fl_pipe_free(fl_pipe *p);
 
 /*
- * The descriptor of `p`, which keeps owning it: to pass on, or to poll. POLLIN: a message can be
- * received, or no more will come.
+ * Returns the descriptor of the end `p`, to be passed to another process, or for poll(). The handle
+ * owns it.
+ *
+ * POLLIN means that a message can be received, or that no more will come.
  */
 FL_API int fl_pipe_fd(const fl_pipe *p);
 
-/* Ends sending from this end, for all processes. The peer receives what was sent, then -EPIPE. */
+/*
+ * Ends sending from this end, for all processes that have it. Never waits.
+ *
+ * The peer receives what was sent before, then gets -EPIPE (closed).
+ */
 FL_API void fl_pipe_close_send(fl_pipe *p);
 
 /*
- * Sends a message of `size` bytes, which may be 0, with `n` descriptors, which the caller keeps; or
- * without descriptors. Blocks the calling context while the pipe is full. After an error nothing
- * was sent. Returns 0, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ETOOMANYREFS, or:
- *   -EPIPE         the other end is closed, or this end does not send
- *   -EMSGSIZE      above PTRDIFF_MAX
- *   -EINVAL        `n` is above FL_PIPE_FDS_MAX; `data` is NULL, and `size` is not 0; or `fds` is
- *                  NULL, and `n` is not 0
- *   -EBADF         one of the descriptors is not open
- *   -EFBIG         above 64 KiB, and above RLIMIT_FSIZE
- *   -ENOSYS        above 64 KiB, and memfd_create() is missing or forbidden
+ * Sends a message of `size` bytes, with `n` descriptors or without.
+ *
+ * `size` may be 0. The caller keeps the descriptors, and the receiver gets duplicates. Blocks the
+ * calling context while the pipe is full. After an error nothing was sent.
+ *
+ * Returns:
+ *   0                 the message was sent
+ *   -ETIMEDOUT        the deadline passed
+ *   -ECANCELED        the wait was cancelled
+ *   -EPIPE            the other end is closed, or this end does not send
+ *   -EMSGSIZE         `size` is above PTRDIFF_MAX
+ *   -EINVAL           `n` is above FL_PIPE_FDS_MAX; `data` is NULL, and `size` is not 0; or `fds`
+ *                     is NULL, and `n` is not 0
+ *   -EBADF            one of the descriptors is not open
+ *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
+ *   -ENOMEM           there is no memory
+ *   -ETOOMANYREFS     too many descriptors of this user were sent and not yet received
+ *   -EFBIG            `size` is above 64 KiB, and above RLIMIT_FSIZE
+ *   -ENOSYS           `size` is above 64 KiB, and memfd_create() is missing or forbidden
  */
 FL_API FL_MUST_CHECK int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n,
                                                 fl_time deadline, fl_cancel_token *cancel);
@@ -100,9 +145,13 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *_p, const void *_data, size_t 
 }
 
 /*
- * As fl_pipe_send(). Never waits. Also returns:
- *   -EAGAIN  the pipe is full
- *   -EPIPE   the other end is closed, or this end does not send
+ * Does the same as fl_pipe_send() if the pipe has space, and never waits.
+ *
+ * Returns:
+ *   0              the message was sent
+ *   -EAGAIN        the pipe is full
+ *   -EPIPE         the other end is closed, or this end does not send
+ *   another error  of fl_pipe_send()
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *_p, const void *_data, size_t _size)
 {
@@ -110,23 +159,30 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *_p, const void *_data, siz
 }
 
 /*
- * Receives the oldest message into `buffer`, which has `room` bytes, and stores its size in
- * `*size`; with descriptors, which then belong to the caller and are close-on-exec, or without.
- * `*n` is the capacity of `fds`, then the number of descriptors. Blocks the calling context while
- * there is no message. After an error the contents of `buffer` are unspecified. Returns 0,
- * -ECANCELED, or:
- *   -EPIPE     all messages were received, and no more will come: the other end is closed, or this
- *              end does not receive
- *   -EMSGSIZE  the message does not fit, and stays. It has `*size` bytes and `*n` descriptors;
- *              fl_pipe_recv() has room for none. If several processes share this end, the handle
- *              may have taken the message: this handle returns it next, and calls that wait on the
- *              handle are not woken for it
- *   -EBADMSG   a packet that was no message; it was dropped
- *   -EMFILE    this process has too few free descriptors (the bytes of a message above 64 KiB count
- *              as one). The message stays; it is dropped only if another process receives on this
- *              end at the same time
- *   -ENOMEM    the message stays
- *   -EIO       the memory with the bytes could not be read; the message was dropped
+ * Receives the oldest message into `buffer`, and stores its size in `*size`.
+ *
+ * `buffer` has `room` bytes. The descriptors of the message are stored in `fds`. They belong to the
+ * caller, and are close-on-exec. Before the call `*n` is the capacity of `fds`; afterwards it is
+ * the number of descriptors. fl_pipe_recv() takes no descriptors. Blocks the calling context while
+ * there is no message. After an error the contents of `buffer` are unspecified.
+ *
+ * Returns:
+ *   0           a message was received
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EPIPE      all messages were received, and no more will come: the other end is closed, or this
+ *               end does not receive
+ *   -EMSGSIZE   the message does not fit, and stays. It has `*size` bytes and `*n` descriptors
+ *   -EBADMSG    a packet was no message, and was dropped
+ *   -EMFILE     the process has too few free descriptors for the message, which stays. The bytes of
+ *               a message above 64 KiB count as one descriptor. The message is dropped only if
+ *               another process receives on this end at the same time
+ *   -ENOMEM     there is no memory. The message stays
+ *   -EIO        the memory with the bytes could not be read, and the message was dropped
+ *
+ * If several processes share this end, the handle may keep the message of an -EMSGSIZE for itself.
+ * Then the next receive by this handle returns it, and calls that already wait on the handle are
+ * not woken for it.
  */
 FL_API FL_MUST_CHECK int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
                                                 unsigned *n, fl_time deadline, fl_cancel_token *cancel);
@@ -146,9 +202,15 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_recv(fl_pipe *_p, void *_buffer, size_t _roo
 }
 
 /*
- * As fl_pipe_recv(): -EMSGSIZE. Never waits. Also returns:
- *   -EAGAIN  there is no message
- *   -EPIPE   no more messages will come: the other end is closed, or this end does not receive
+ * Does the same as fl_pipe_recv() if there is a message, and never waits.
+ *
+ * Returns:
+ *   0              a message was received
+ *   -EAGAIN        there is no message
+ *   -EPIPE         no more messages will come: the other end is closed, or this end does not
+ *                  receive
+ *   -EMSGSIZE      the message does not fit, and stays
+ *   another error  of fl_pipe_recv()
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
 {

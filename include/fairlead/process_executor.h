@@ -12,83 +12,127 @@ FL_BEGIN_DECLS
  *
  *     int main(int argc, char **argv)
  *     {
- *             fl_main(argc, argv);                            // workers begin here
+ *             fl_main(argc, argv); // the first line of main(): worker processes begin here
  *             FL_SCOPED(fl_executor) *pool = NULL;
- *             rc = fl_process_executor_create(&pool, NULL);   // check
- *             rc = count_primes_map(pool, parts, 64, counts, NULL);
+ *             int rc = fl_process_executor_create(&pool, NULL);
+ *             if (rc == 0)
+ *                     rc = count_primes_map(pool, parts, 64, counts, NULL);
+ *             return rc != 0;
+ *     }
  *
- * All of fairlead/executor.h applies. In addition:
+ * Everything in fairlead/executor.h applies to a process executor. The rest of this comment
+ * describes what is special about it.
  *
- * Memory. A task gets a copy of the argument's bytes, and the caller gets a copy of the result's.
- * Pointers in either mean nothing, except an fl_bytes (fairlead/bytes.h), and global variables are
- * the worker's own. Large data in a region (`regions`, fl_task_region()) are not copied. A result
- * above 64 KiB has its own sealed memory. A process that a task forks must not write the result.
+ * Memory
  *
- * Tasks. A task must be registered (FL_TASK). In a task fl_executor_current() runs nested tasks at
- * once, on the worker's stack; a submit returns -EOVERFLOW when that is nearly used up.
+ * A task gets a copy of the argument's bytes, and the caller gets a copy of the result's bytes.
+ * Pointers in either are not valid in the other process. The one exception is an fl_bytes
+ * (fairlead/bytes.h), whose contents travel with it. Global variables are the worker's own. To
+ * share large data without a copy, put them into a region: see `regions` of the config, and
+ * fl_task_region(). A result above 64 KiB has sealed memory of its own. If a task forks, the forked
+ * process must not write the result.
  *
- * Workers are daemons of the fork server, started when a task needs one. A worker runs one task at
- * a time, and ends with this process. It has the attributes (fairlead/process.h) of the pool's
- * thread that starts workers: those of the thread that made the first submit, and what the C
- * library has changed for all threads since, as by setuid(). Namespaces, cgroup, oom_score_adj,
- * NUMA policy and security label are those of the pool's first start. Free a pool before this
- * process drops privileges: its workers keep them, and as long as it has workers, every start of a
- * worker with other rights fails with -EPERM, in this pool and in others (fairlead/process.h).
+ * Tasks
  *
- * Signals that the creator of the executor blocks, or that the process ignores, are so in a worker.
- * A worker ignores, by a handler, SIGTSTP and each signal whose default action would end it, except
- * SIGKILL, SIGABRT and those of faults. A handler notes the address of a SIGSEGV, which then has
- * its default action. Programs that a task executes have the default action.
+ * A task must be registered (FL_TASK). In a task, fl_executor_current() is an executor that runs a
+ * nested task at once, on the worker's stack. A submit to it returns -EOVERFLOW when that stack is
+ * nearly used up. A task is started at most once, unless its type declares `max_attempts`.
  *
- * Output. What a task has printed to `stdout` is written when the task ends.
+ * What a task has printed to `stdout` is written when the task ends.
  *
- * Death of a worker. The task that the worker ran fails with -EOWNERDEAD and a message: "worker
- * 4711 (name-0) killed by SIGSEGV". The message says so if the worker died at an address that is
- * mapped in this process alone, so at a pointer of this process; unless the program has a handler
- * of SIGSEGV. In a map (fl_map(), fl_imap) that is one element, not its chunk. Tasks that the
- * worker had not started run on other workers, and a new worker replaces it. A task is started at
- * most once, unless its type declares `max_attempts`.
+ * Workers
  *
- * Deadlines. A task that runs past its deadline is killed with its worker (`grace_period`), and
- * fails with -ETIMEDOUT. If this process may not kill the worker, the task fails with -EPERM, and
- * the worker ends after its task, at the latest with this process.
+ * A worker is a daemon of the fork server (fairlead/process.h). It is started when a task needs it,
+ * runs one task at a time, and ends with this process at the latest. Each worker costs two pieces
+ * of shared memory of 300 KiB each, and four descriptors of this process. Whatever a worker writes
+ * into the shared memory, the executor stays sound, and kills that worker.
  *
- * Failed starts. If a worker cannot be started, or ends before it is ready, the executor tries
- * again after 1 to 128 ms. After ten failures in a row, while no other worker serves, the pending
- * tasks fail with the error of the last start, or with -EOWNERDEAD if that worker ended. Later
- * tasks have ten tries of their own.
+ * A worker has the attributes (fairlead/process.h) of the thread of the pool that starts workers.
+ * That thread has those of the thread that made the first submit, and what the C library has
+ * changed since for all threads, as setuid() does. Namespaces, cgroup, oom_score_adj, NUMA policy
+ * and security label are those of the pool's first start.
  *
- * The executor breaks (-ENOTRECOVERABLE) if the initializer fails; if it ends its worker ten times
- * in a row, except by SIGKILL; and if ten starts in a row say that this program cannot be executed
- * (-ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENOEXEC, -ENOTSUP), or that the system lacks memfd_create()
- * or pidfd_open() (-ENOSYS).
+ * Free a pool before this process drops privileges. Its workers keep their rights. As long as the
+ * pool has workers, every start of a worker with other rights fails with -EPERM, in this pool and
+ * in others.
  *
- * Threads. Callbacks, and the drop hooks of tasks, run on the executor's own thread, or on the
- * thread that cancels. They must not wait for tasks of the same executor.
+ * Signals
  *
- * Each worker costs two pieces of shared memory of 300 KiB, and four descriptors here. Whatever a
- * worker writes to them, the executor stays sound, and kills that worker.
+ * A worker blocks the signals that the creator of the executor blocks, and ignores those that the
+ * process ignores. In addition it ignores, by an empty handler, SIGTSTP and every signal whose
+ * default action would end it. SIGKILL, SIGABRT and the signals of faults are not ignored. A
+ * handler notes the address of a SIGSEGV; then the signal has its default action. Programs that a
+ * task executes have the default actions.
+ *
+ * Death of a worker
+ *
+ * If a worker dies, the task that it ran fails with -EOWNERDEAD and a message such as "worker 4711
+ * (name-0) killed by SIGSEGV". In a map (fl_map(), fl_imap) only one element fails, not its whole
+ * chunk. Tasks that the worker had not started run on other workers, and a new worker replaces the
+ * dead one.
+ *
+ * The message also says if the worker died at an address that is mapped in this process alone: the
+ * task has then most likely used a pointer of this process. This hint is missing if the program has
+ * a handler of SIGSEGV.
+ *
+ * Deadlines
+ *
+ * A task that still runs `grace_period` after its deadline is killed with its worker, and fails
+ * with -ETIMEDOUT. If this process may not kill the worker, the task fails with -EPERM. That worker
+ * ends after its task, at the latest with this process.
+ *
+ * Failed starts
+ *
+ * If a worker cannot be started, or ends before it is ready, the executor tries again after 1 to
+ * 128 ms. After ten failures in a row, while no other worker serves, the pending tasks fail: with
+ * the error of the last start, or with -EOWNERDEAD if the last worker ended. Tasks that are
+ * submitted later have ten tries of their own.
+ *
+ * The executor breaks (-ENOTRECOVERABLE) in three cases:
+ *
+ * - The initializer fails.
+ * - The initializer ends its worker ten times in a row, not counting ends by SIGKILL.
+ * - Ten starts in a row fail with codes that say that no start can succeed: this program cannot be
+ *   executed (-ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENOEXEC, -ENOTSUP), or the system lacks
+ *   memfd_create() or pidfd_open() (-ENOSYS).
+ *
+ * Threads
+ *
+ * Callbacks, and the drop hooks of tasks, run on the executor's own thread, or on the thread that
+ * cancels. They must not wait for tasks of the same executor.
  */
 
 /*
- * Creates a process executor. Starts nothing yet. Returns 0, -ENOMEM, or:
- *   -ENOTSUP  without fl_process_preload(): the program has no fl_main() and no hook, was started
- *             as an argument of the loader, or has no /proc; the log says which
- *   -EINVAL   more than FL_WORKERS_MAX workers; `max_tasks` or a time below 0; or as
- *             fl_sequential_executor_create()
+ * Creates a process executor. It starts neither threads nor processes before the first submit.
+ *
+ * Never waits. `config` may be NULL.
+ *
+ * Returns:
+ *   0         the executor was created
+ *   -ENOMEM   there is no memory
+ *   -ENOTSUP  this process has no fork server yet, and cannot make one by executing this program:
+ *             it is not prepared, or there is another reason that "Preparing the program" in
+ *             fairlead/process.h lists. The log says which
+ *   -EINVAL   the config has more than FL_WORKERS_MAX workers, more than FL_REGIONS_MAX regions, or
+ *             a negative `max_tasks` or time; or its initializer has a result, lacks the argument
+ *             that it takes, gets one that it does not take, or has an argument with an fl_bytes or
+ *             aligned above max_align_t
  *   -ENOENT   the initializer is not registered
  *   -EEXIST   another task has the initializer's name
  *
- * A submit to this executor also returns:
- *   -ENOENT  the task is not registered here under its name
- *   -EEXIST  another task is registered under its name: see fl_task_register()
- *   -EAGAIN  the executor's own thread cannot be started
- *   -EMFILE, -ENFILE  no two descriptors for the executor's own thread
- *   -ENOSYS  a sandbox forbids eventfd()
+ * A submit to a process executor returns the following codes in addition to those of fl_submit():
+ *   -ENOENT           the task is not registered here under its name
+ *   -EEXIST           another task is registered under its name: see fl_task_register()
+ *   -EAGAIN           the executor's own thread cannot be started
+ *   -EMFILE, -ENFILE  there are no two descriptors for the executor's own thread
+ *   -ENOSYS           a sandbox forbids eventfd()
  */
 FL_API FL_MUST_CHECK int fl_process_executor_create(fl_executor **e, const fl_executor_config *config);
 
-/* Stores at most `room` process ids of workers. Returns the number of workers. */
+/*
+ * Stores the process ids of the workers in `pids`, at most `room` of them, and returns the number
+ * of workers. Never waits.
+ */
 FL_API size_t fl_process_executor_pids(const fl_executor *e, int *pids, size_t room);
 
 FL_END_DECLS

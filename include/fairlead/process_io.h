@@ -12,32 +12,37 @@
 FL_BEGIN_DECLS
 
 /*
- * The input and the outputs of a process.
+ * Gives a process its input, and collects its outputs.
  *
  *     FL_SCOPED(fl_process_io) io = {.input = text, .input_size = strlen(text)};
  *     fl_process_status status;
  *     const fl_process_config config = {.program = "sort"};
- *     rc = fl_process_run_until(&config, &io, &status, fl_after(FL_S(10)), NULL);
+ *     int rc = fl_process_run_until(&config, &io, &status, fl_after(FL_S(10)), NULL);
  *     if (rc == 0 && status.code == 0)
  *             fwrite(io.out, 1, io.out_size, stdout);
  *
- * Output as it comes is read from the pipes (fairlead/process.h), with fl_fd_read_some() or as
- * streams:
+ * fl_process_run() and fl_process_communicate() return when the process has ended. To read an
+ * output while it comes, read from the pipes of the process (fairlead/process.h) by
+ * fl_fd_read_some(), or make a stream of a pipe:
  *
- *     rc = fl_stream_from_fd(&s, fl_process_pipe(p, 1));      // after an error `p` still owns it
+ *     rc = fl_stream_from_fd(&s, fl_process_pipe(p, 1)); // after an error `p` still owns the pipe
  *     if (rc == 0)
- *             (void)fl_process_take_pipe(p, 1);               // now the stream owns it
+ *             (void)fl_process_take_pipe(p, 1);          // now the stream owns it
  *
- * All-zero is no input, and outputs of at most FL_PROCESS_OUTPUT_MAX bytes. A call that fails keeps
- * what it has read: the next call with the same struct goes on. One thread or fiber uses a struct
- * at a time.
+ * An all-zero fl_process_io means no input, and outputs of at most FL_PROCESS_OUTPUT_MAX bytes
+ * each. A call that fails keeps what it has written and read so far, and the next call with the
+ * same struct goes on there. A struct is used by one thread or fiber at a time.
  */
 typedef struct fl_process_io {
-	const void *input; /* the bytes for its standard input, which is closed after them */
+	/* The bytes for the standard input of the process, which is closed after them. */
+	const void *input;
 	size_t input_size;
-	size_t out_max, err_max; /* most bytes of each output; 0: FL_PROCESS_OUTPUT_MAX */
-	size_t written;          /* bytes of the input that its pipe has taken */
-	char *out, *err;         /* its output, and a NUL; or NULL. Freed by fl_process_io_free() */
+	/* The most bytes of each output. 0 means FL_PROCESS_OUTPUT_MAX. */
+	size_t out_max, err_max;
+	/* How many bytes of the input the pipe has taken so far. */
+	size_t written;
+	/* The outputs, each with a NUL behind it, or NULL. fl_process_io_free() frees them. */
+	char *out, *err;
 	size_t out_size, err_size;
 	size_t out_room_, err_room_;
 } fl_process_io;
@@ -45,19 +50,26 @@ typedef struct fl_process_io {
 #define FL_PROCESS_OUTPUT_MAX ((size_t)64 << 20)
 
 /*
- * Writes the input, reads the outputs until both have ended, and joins the process. Streams that
- * are not pipes are left alone. If the process does not read its input to the end, the rest is
- * dropped: see `written`. An output ends when the last process that has inherited it ends or closes
- * it.
+ * Writes the input, reads the outputs until both have ended, and joins the process.
  *
- * Blocks the calling context. `status` may be NULL. Returns -ENOMEM, or:
- *   0            and how the process ended in `*status`
- *   -ECANCELED   the process runs, or an output is still open
- *   -EMSGSIZE    an output is larger than its limit: `out_size` or `err_size` is one more. A later
- *                call with a higher limit goes on
- *   -EINVAL      no `io`; or `input` is NULL, and `input_size` is not 0
- *   -EOWNERDEAD, -ECHILD   as fl_process_join(); the outputs are complete
- *   any other error of read() or write()
+ * An output ends when the last process that has inherited it ends or closes it. If the process does
+ * not read its input to the end, the rest of the input is dropped: see `written`. Streams of the
+ * process that are no pipes are left alone. `status` may be NULL.
+ *
+ * Blocks the calling context.
+ *
+ * Returns:
+ *   0              the process has ended, and `*status` says how
+ *   -ETIMEDOUT     the deadline passed: the process runs, or an output is still open
+ *   -ECANCELED     the wait was cancelled: the process runs, or an output is still open
+ *   -EMSGSIZE      an output is larger than its limit: `out_size` or `err_size` is one more than
+ *                  the limit. A later call with a higher limit goes on
+ *   -EINVAL        `io` is NULL; or `input` is NULL, and `input_size` is not 0
+ *   -ENOMEM        there is no memory for an output
+ *   -EOWNERDEAD, -ECHILD
+ *                  how the process ended is not known, for the reasons that fl_process_join()
+ *                  names. The outputs are complete
+ *   another error  of fl_process_join(), or of the system in read() or write()
  */
 FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status,
                                                       fl_time deadline, fl_cancel_token *cancel);
@@ -67,18 +79,32 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
 }
 
 /*
- * Starts a process, communicates with it, and frees its handle. Outputs that `config` leaves 0 are
- * pipes, and so is the input, without which standard input is /dev/null. `io` NULL: no input;
- * outputs that `config` leaves 0 are the caller's; pipes are dropped. The process leads a process
- * group: Ctrl-C does not reach it (fairlead/process.h); take SIGINT by fairlead/signals.h, and
- * request `cancel`. If the call fails before the process and its outputs have ended, it stops the
- * process and its group, as fl_process_stop() with FL_PROCESS_GRACE; where a sandbox forbids
- * pidfd_send_signal() it cannot stop them, and leaves `*status` alone. It writes the input and reads
- * the outputs until the process has ended, and discards what is above a limit.
+ * Starts a process, communicates with it, and frees its handle.
  *
- * Blocks the calling context. Stopping takes up to FL_PROCESS_GRACE longer. Returns 0, the errors
- * of fl_process_start(), those of fl_process_communicate(); after -ETIMEDOUT, -ECANCELED,
- * -EMSGSIZE, -ENOMEM `*status` says how the process was ended.
+ * An output that `config` leaves 0 is a pipe. The input is a pipe if `io` has an input; otherwise
+ * standard input is /dev/null. If `io` is NULL, the process has no input, the outputs that `config`
+ * leaves 0 are the caller's, and what comes from pipes is dropped. `status` may be NULL.
+ *
+ * The process leads a process group, so Ctrl-C does not reach it: take SIGINT by
+ * fairlead/signals.h, and request the token `cancel`.
+ *
+ * Blocks the calling context. If the call fails before the process and its outputs have ended, it
+ * stops the process and its group, as fl_process_stop() does with a grace of FL_PROCESS_GRACE, and
+ * that takes up to FL_PROCESS_GRACE longer. Meanwhile it still writes the input and reads the
+ * outputs, and discards what is above a limit.
+ *
+ * Returns:
+ *   0              the process has ended, and `*status` says how
+ *   -ETIMEDOUT     the deadline passed. The process was stopped, and `*status` says how it ended
+ *   -ECANCELED     the wait was cancelled. The process was stopped, and `*status` says how it ended
+ *   -EMSGSIZE      an output is larger than its limit. The process was stopped, and `*status` says
+ *                  how it ended
+ *   -ENOMEM        there is no memory: for the start, or for an output. After a start the process
+ *                  was stopped, and `*status` says how it ended
+ *   another error  of fl_process_start() or fl_process_communicate()
+ *
+ * Where a sandbox forbids pidfd_send_signal(), the call cannot stop the process, and leaves
+ * `*status` unchanged.
  */
 FL_API FL_MUST_CHECK int fl_process_run_until(const fl_process_config *config, fl_process_io *io,
                                               fl_process_status *status, fl_time deadline, fl_cancel_token *cancel);
@@ -90,7 +116,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_run(const fl_process_config *_config, fl_
 
 #define FL_PROCESS_GRACE FL_S(2)
 
-/* Frees the outputs, and makes them empty. */
+/* Frees the outputs in `io`, and makes them empty. The struct can be used again. */
 FL_API void fl_process_io_free(fl_process_io *io);
 
 static inline void fl__scoped_fl_process_io(fl_process_io *_io)

@@ -14,25 +14,33 @@
 FL_BEGIN_DECLS
 
 /*
- * Barrier in shared memory: a fixed number of contexts wait for each other, repeatedly. 104 bytes.
+ * A barrier in shared memory: a fixed number of contexts, its parties, wait for each other, any
+ * number of times.
  *
- *     rc = fl_shm_barrier_init(&shared->turn, 4);     // once; check
- *     rc = fl_shm_barrier_wait(&shared->turn);        // 0, 1, 2 or 3: different in all four
+ *     int rc = fl_shm_barrier_init(&shared->barrier, 4); // once
+ *     rc = fl_shm_barrier_wait(&shared->barrier);        // in four contexts: 0, 1, 2 and 3
  *
- * A barrier breaks when a waiter times out or is cancelled, or fl_shm_barrier_abort() is called.
- * Then its waiters and all later callers get -EPIPE, until fl_shm_barrier_reset().
+ * A barrier has 104 bytes.
+ *
+ * A broken barrier
+ *
+ * A barrier breaks when a waiter times out or is cancelled, and when fl_shm_barrier_abort() is
+ * called. Its waiters and all later callers then get -EPIPE, until fl_shm_barrier_reset().
+ *
+ * Deaths and stopped processes
  *
  * A party that is killed while it waits has arrived. A party that is killed before its wait never
- * arrives. A barrier passes or breaks for all parties at once, even if the process that completes
+ * arrives. The barrier passes or breaks for all parties at once, even if the process that completes
  * or breaks it is killed in the call.
  *
- * While a process is stopped (SIGSTOP) in the few instructions of a call, other calls block, even
- * past their deadlines, because a timeout must break the barrier. Processes, fork, emulators: as in
- * fairlead/shm_mutex.h.
+ * While a process is stopped (SIGSTOP) in the few instructions of a call, the calls of other
+ * processes block. They block even past their deadlines, because a timeout must break the barrier
+ * for all.
  *
- * -EBADMSG: the memory is no barrier, or has been overwritten.
+ * What fairlead/shm_mutex.h says about processes, fork and emulators applies to a barrier, too. If
+ * another process overwrites the memory, functions return -EBADMSG.
  *
- * Memory order: each party sees what all parties wrote before their waits.
+ * Memory order: what all parties wrote before their waits happens before the return of each wait.
  */
 typedef struct fl_shm_barrier {
 	uint64_t lock_[5], waiters_[6];
@@ -43,7 +51,15 @@ FL__ASSERT_SIZE(fl_shm_barrier, 104);
 
 #define FL_SHM_BARRIER_MAX 0xfffffu
 
-/* Makes `b` a barrier for `parties` (1 to FL_SHM_BARRIER_MAX). Returns 0, or -EINVAL. */
+/*
+ * Makes `b` a barrier for `parties` contexts: 1 to FL_SHM_BARRIER_MAX.
+ *
+ * Requires that no context uses `b`.
+ *
+ * Returns:
+ *   0        `b` is a barrier
+ *   -EINVAL  `parties` is 0 or too large
+ */
 FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *_b, uint32_t _parties)
 {
 	if (_parties == 0 || _parties > FL_SHM_BARRIER_MAX)
@@ -54,10 +70,17 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *_b, uint32_t _pa
 }
 
 /*
- * Waits until all parties have arrived. Blocks the calling context. Returns -EBADMSG, or:
- *   0 to parties - 1  passed: the order of arrival
+ * Arrives at the barrier, and waits until all parties have arrived.
+ *
+ * Blocks the calling context.
+ *
+ * Returns:
+ *   0 to parties - 1  all parties have arrived. The number is the caller's place in the order of
+ *                     arrival
  *   -EPIPE            the barrier is broken, or was broken or reset during the wait
- *   -ECANCELED        cancelled; the barrier is now broken, as after -ETIMEDOUT
+ *   -ETIMEDOUT        the deadline passed, and the barrier is now broken
+ *   -ECANCELED        the wait was cancelled, and the barrier is now broken
+ *   -EBADMSG          the memory is no barrier, or has been overwritten
  */
 FL_API FL_MUST_CHECK int fl_shm_barrier_wait_until(fl_shm_barrier *b, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *_b)
@@ -66,25 +89,45 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *_b)
 }
 
 /*
- * Arrives and passes if the caller is the last party. Otherwise does not arrive. Returns -EBADMSG,
- * or:
- *   parties - 1  passed
- *   -EAGAIN      parties are missing
+ * Arrives and passes if the caller is the last party. Otherwise it does not arrive.
+ *
+ * Never waits for other parties.
+ *
+ * Returns:
+ *   parties - 1  all parties have arrived
+ *   -EAGAIN      other parties are missing
  *   -EPIPE       the barrier is broken
- *   -ETIMEDOUT   a process that is stopped in a call (above) blocked this call for a millisecond
+ *   -ETIMEDOUT   a process that is stopped in a call has blocked this call for a millisecond
+ *   -EBADMSG     the memory is no barrier, or has been overwritten
  */
 FL_API FL_MUST_CHECK int fl_shm_barrier_try_wait(fl_shm_barrier *b);
 
-/* Breaks `b`: its waiters get -EPIPE. Waits for a stopped process (above). Returns 0, -EBADMSG. */
+/*
+ * Breaks the barrier, so that its waiters and all later callers get -EPIPE.
+ *
+ * Waits only while a process is stopped in a call.
+ *
+ * Returns:
+ *   0         the barrier is broken
+ *   -EBADMSG  the memory is no barrier, or has been overwritten
+ */
 FL_API FL_MUST_CHECK int fl_shm_barrier_abort(fl_shm_barrier *b);
 
-/* As fl_shm_barrier_abort(), but makes `b` unbroken and empty. Returns 0, -EBADMSG. */
+/*
+ * Makes the barrier unbroken and empty. Parties that wait get -EPIPE.
+ *
+ * Waits only while a process is stopped in a call.
+ *
+ * Returns:
+ *   0         the barrier is unbroken
+ *   -EBADMSG  the memory is no barrier, or has been overwritten
+ */
 FL_API FL_MUST_CHECK int fl_shm_barrier_reset(fl_shm_barrier *b);
 
-/* True if `b` is broken. */
+/* Returns whether the barrier is broken. */
 FL_API bool fl_shm_barrier_is_broken(const fl_shm_barrier *b);
 
-/* How many parties have arrived at `b`, including killed ones. */
+/* Returns how many parties have arrived, including killed ones. */
 FL_API uint32_t fl_shm_barrier_waiting(const fl_shm_barrier *b);
 
 FL_END_DECLS

@@ -11,33 +11,39 @@
 FL_BEGIN_DECLS
 
 /*
- * Condition variable in shared memory, with an fl_shm_mutex. 16 bytes, valid when all-zero.
+ * A condition variable in shared memory, for use with an fl_shm_mutex.
  *
- *     while (!shared->ready)                          // with shared->lock held
- *             if ((rc = fl_shm_cond_wait(&shared->changed, &shared->lock)) != 0)
- *                     return rc;                      // after the repair that -EOWNERDEAD asks for
+ *     while (!shared->ready) { // with shared->lock held
+ *             int rc = fl_shm_cond_wait(&shared->changed, &shared->lock);
+ *             if (rc != 0)
+ *                     return rc; // after -EOWNERDEAD: see fairlead/shm_mutex.h
+ *     }
  *
- *     fl_shm_cond_broadcast(&shared->changed);        // first,
- *     shared->ready = 1;                              // then the change,
- *     fl_shm_mutex_unlock(&shared->lock);             // then the unlock
+ *     fl_shm_cond_broadcast(&shared->changed); // another process, which holds shared->lock,
+ *     shared->ready = 1;                       // broadcasts before the change,
+ *     fl_shm_mutex_unlock(&shared->lock);      // and unlocks after it
  *
- * This order survives a kill: in the usual order, change and then wake, a kill between the two
- * loses the wake. A repair after -EOWNERDEAD also broadcasts, if waiters may wait for the data.
+ * A condition has 16 bytes. All-zero memory is a condition without waiters.
  *
- * There is no signal for one waiter, as fl_cond_signal() is: the woken process may be killed before
- * it acts, and the others would sleep on. A wakeup may be spurious: check the predicate.
+ * Broadcast before the change. The waiters that it wakes wait for the mutex, so they see the
+ * change. If the process changed the data first and was killed before the broadcast, the wake would
+ * be lost. A repair after -EOWNERDEAD also broadcasts, if waiters may wait for the repaired data.
  *
- * Results of the waits; the mutex decides first:
- *   -EOWNERDEAD       locked again; the previous owner of the mutex died: fairlead/shm_mutex.h
- *   -ENOTRECOVERABLE  not locked: the mutex is not recoverable, or damaged
- *   -ENOMEM           not locked: since the wait began, other contexts of the thread have locked
- *                     two shared locks or more, and there is no memory to record another
+ * There is no signal for one waiter, as fl_cond_signal() is for threads: the woken process might be
+ * killed before it acts, and the other waiters would sleep on. A wakeup may be spurious, so check
+ * the predicate in a loop.
  *
- * Otherwise the mutex is locked, and the result is that of the sleep: 0, -ETIMEDOUT, -ECANCELED.
- * Locking the mutex again has no timeout and is not cancelled. A wait by an owner that got
- * -EOWNERDEAD and has not recovered the mutex unlocks the mutex without recovery: -ENOTRECOVERABLE.
+ * Waits and the mutex
  *
- * All contexts that wait at one time use one mutex. Processes, fork, limits: fairlead/shm_mutex.h.
+ * All contexts that wait on a condition at one time use the same mutex. A wait returns when it has
+ * locked the mutex again. Locking the mutex has no timeout and is not cancelled. The mutex decides
+ * about the result first: see the codes of fl_shm_cond_wait(). If the mutex reports nothing, the
+ * result is that of the sleep: 0, -ETIMEDOUT or -ECANCELED.
+ *
+ * An owner that got -EOWNERDEAD must recover the mutex before it waits. Otherwise the wait unlocks
+ * the mutex without recovery, which makes the mutex lost (-ENOTRECOVERABLE).
+ *
+ * What fairlead/shm_mutex.h says about processes, fork and limits applies to a condition, too.
  */
 typedef struct fl_shm_cond {
 	uint32_t changes_; /* wakes that found a waiter */
@@ -51,7 +57,7 @@ FL__ASSERT_SIZE(fl_shm_cond, 16);
 #define FL_SHM_COND_INIT { 0, 0, 0, 0 }
 /* clang-format on */
 
-/* Makes `c` a condition without waiters. */
+/* Makes `c` a condition without waiters, as zeroed memory is. */
 FL_INLINE void fl_shm_cond_init(fl_shm_cond *_c)
 {
 	const fl_shm_cond _value = FL_SHM_COND_INIT;
@@ -59,39 +65,70 @@ FL_INLINE void fl_shm_cond_init(fl_shm_cond *_c)
 }
 
 /*
- * Ends `c`. Requires that no context waits on `c`. Debugging logs a warning where that seems to be
- * wrong, and never panics: fairlead/defs.h, "Destroy". A waiter that was killed, or that gave up
- * while other contexts waited, may count until the next broadcast.
+ * Ends `c`. It frees nothing and cannot fail.
+ *
+ * Requires that no context waits on `c`. While debugging is on (fairlead/debug.h), the call logs a
+ * warning where that seems to be violated, and never panics: "Destroy" in fairlead/defs.h. The
+ * warning may be wrong: a waiter that was killed, or that gave up while other contexts waited, may
+ * count until the next broadcast.
  */
 FL_API void fl_shm_cond_destroy(fl_shm_cond *c);
 
 /*
- * Unlocks `m`, waits to be woken, locks `m`. The unlock and the begin of the wait are one step.
- * Blocks the calling context. Panics unless the calling context has locked `m` exactly once.
- * Returns 0, -ECANCELED, or, as said above: -EOWNERDEAD (the mutex's previous owner died),
- * -ENOTRECOVERABLE, -ENOMEM.
+ * Unlocks `m`, waits until it is woken, and locks `m` again.
+ *
+ * The unlock and the begin of the wait are one step, so no wake is lost between them. Blocks the
+ * calling context. Panics unless the calling context has locked `m` exactly once.
+ *
+ * Returns:
+ *   0                 woken, perhaps spuriously. `m` is locked
+ *   -ECANCELED        the wait was cancelled. `m` is locked
+ *   -EOWNERDEAD       `m` is locked, and its previous owner has died: repair the data, and recover
+ *                     the mutex
+ *   -ENOTRECOVERABLE  `m` is not locked: it is lost or damaged
+ *   -ENOMEM           `m` is not locked: since the wait began, other contexts of the thread have
+ *                     locked two shared locks or more, and there is no memory to record another
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m);
 
-/* As fl_shm_cond_wait(). Also returns -ETIMEDOUT. */
+/*
+ * Does the same as fl_shm_cond_wait(), and gives up when the deadline has passed (-ETIMEDOUT) or
+ * `cancel` is requested (-ECANCELED). After both `m` is locked.
+ */
 FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, fl_time deadline,
                                                 fl_cancel_token *cancel);
 
 /*
- * Waits until `predicate(arg)` is true. Calls `predicate` with `m` locked: first at once, then
- * after each wakeup, but not after -EOWNERDEAD, and never without `m`. Returns -EOWNERDEAD (the
- * mutex's previous owner died), -ENOTRECOVERABLE, -ENOMEM, or:
- *   0           the predicate is true, even after a cancel or timeout
- *   -ECANCELED  the predicate is false
+ * Waits until `predicate(arg)` is true.
+ *
+ * Calls `predicate` only with `m` locked: at once, and after each wakeup. It is not called after
+ * -EOWNERDEAD. Blocks the calling context. Panics unless the calling context has locked `m` exactly
+ * once.
+ *
+ * Returns:
+ *   0                 the predicate is true, even if the wait was cancelled or timed out. `m` is
+ *                     locked
+ *   -ECANCELED        the wait was cancelled, and the predicate is false. `m` is locked
+ *   -EOWNERDEAD       `m` is locked, and its previous owner has died: repair the data, and recover
+ *                     the mutex
+ *   -ENOTRECOVERABLE  `m` is not locked: it is lost or damaged
+ *   -ENOMEM           `m` is not locked: since the wait began, other contexts of the thread have
+ *                     locked two shared locks or more, and there is no memory to record another
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                  void *arg);
 
-/* As fl_shm_cond_wait_for(). Also returns -ETIMEDOUT. */
+/*
+ * Does the same as fl_shm_cond_wait_for(), and gives up when the deadline has passed (-ETIMEDOUT)
+ * or `cancel` is requested (-ECANCELED). After both `m` is locked.
+ */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                        void *arg, fl_time deadline, fl_cancel_token *cancel);
 
-/* Wakes all waiters. Called before the change, with the mutex held. */
+/*
+ * Wakes all waiters. Call it before the change that they wait for, with the mutex held. Never
+ * waits.
+ */
 FL_API void fl_shm_cond_broadcast(fl_shm_cond *c);
 
 FL__COND_FORMS(fl_shm_cond, fl_shm_mutex)

@@ -15,22 +15,28 @@
 FL_BEGIN_DECLS
 
 /*
- * Event in shared memory: a flag that contexts wait for. An event stays set until it is reset. 96
- * bytes, valid (not set) when all-zero.
+ * An event in shared memory: a flag that contexts wait for. It stays set until it is reset.
  *
- *     rc = fl_shm_event_set(&shared->ready);          // in one process; check
- *     rc = fl_shm_event_wait(&shared->ready);         // in any number of others; check
+ *     int rc = fl_shm_event_set(&shared->ready); // in one process
+ *     rc = fl_shm_event_wait(&shared->ready);    // in any number of others
  *
- * fl_shm_event_set() wakes all present waiters, even if the event is reset at once. If a process is
- * killed in a set, either the event is set and all waiters find it set, or nothing has happened.
+ * An event has 96 bytes. All-zero memory is an event that is not set.
  *
- * While a process is stopped (SIGSTOP) in the few instructions of a set or a wait, waits block, and
- * so do sets that have waiters. A wait with a deadline ends at most a few milliseconds late.
- * Processes, fork, emulators: as in fairlead/shm_mutex.h.
+ * fl_shm_event_set() wakes all contexts that wait at the time of the call, even if the event is
+ * reset at once.
  *
- * -EBADMSG: the memory has been overwritten. The call did nothing.
+ * Deaths and stopped processes
  *
- * Memory order: a context that sees the event set sees what was written before fl_shm_event_set().
+ * If a process is killed in a set, either the event is set and all waiters find it set, or nothing
+ * has happened. While a process is stopped (SIGSTOP) in the few instructions of a set or a wait,
+ * the waits of other processes block, and so do sets of an event with waiters. A wait with a
+ * deadline then ends at most a few milliseconds late.
+ *
+ * What fairlead/shm_mutex.h says about processes, fork and emulators applies to an event, too. If
+ * another process overwrites the memory, functions return -EBADMSG and do nothing.
+ *
+ * Memory order: what was written before fl_shm_event_set() happens before a call that sees the
+ * event set.
  */
 typedef struct fl_shm_event {
 	uint64_t lock_[5], waiters_[6];
@@ -47,32 +53,51 @@ FL_INLINE void fl_shm_event_init(fl_shm_event *_e)
 }
 
 /*
- * Sets `e` and wakes all its waiters. Releases, even if `e` was set before. Waits only while a
- * process is stopped in a call (above). Returns 0, -EBADMSG.
+ * Sets the event and wakes all its waiters.
+ *
+ * Waits only while a process is stopped in a call.
+ *
+ * Returns:
+ *   0         the event is set
+ *   -EBADMSG  the memory has been overwritten, and the call did nothing
+ *
+ * Memory order: release, even if the event was set before.
  */
 FL_API FL_MUST_CHECK int fl_shm_event_set(fl_shm_event *e);
 
 /*
- * Makes `e` not set. Woken waiters stay woken. Acquires what each undone set released, so "reset,
- * look for work, wait if there is none" misses no work.
+ * Makes the event not set. Contexts that were woken stay woken. Never waits.
+ *
+ * Memory order: it acquires what each set that it undoes has released. So a consumer that resets
+ * the event, then looks for work, and waits if there is none, misses no work.
  */
 FL_API void fl_shm_event_reset(fl_shm_event *e);
 
-/* True if `e` is set now. Acquires when true. */
+/* Returns whether the event is set now. Memory order: acquire, if it is set. */
 FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *_e)
 {
 	/* pairs with fl_shm_event_set() */
 	return fl__load_acquire(&_e->word_) & FL_SHM_EVENT_SET_;
 }
 
-/* Waits until `e` is set. Blocks the calling context. Returns 0, -ECANCELED, -EBADMSG. */
+/*
+ * Waits until the event is set.
+ *
+ * Blocks the calling context.
+ *
+ * Returns:
+ *   0           the event is set, or was set during the wait
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EBADMSG    the memory has been overwritten
+ */
 FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_event_wait(fl_shm_event *_e)
 {
 	return fl_shm_event_wait_until(_e, FL_FOREVER, NULL);
 }
 
-/* For FL_WAIT_ANY(): ready while `e` is set. It may miss a set that is reset at once. */
+/* For FL_WAIT_ANY(): ready while the event is set. It may miss a set that is reset at once. */
 #define FL_ON_SHM_EVENT(e) FL__ON(fl__on_shm_event, (e))
 FL_API extern const fl_on_type fl__on_shm_event;
 

@@ -12,46 +12,48 @@
 FL_BEGIN_DECLS
 
 /*
- * Mutex in shared memory. If the owner dies, the next owner is told, repairs the guarded data, and
- * recovers the mutex. 48 bytes. All-zero is a mutex that is not recursive. Two fibers of one thread
- * are two owners.
+ * A mutex in shared memory. If its owner dies, the next owner is told, repairs the guarded data,
+ * and recovers the mutex.
  *
- *     rc = fl_shm_mutex_lock(&shared->lock);
- *     if (rc == -EOWNERDEAD) {                        // locked; the previous owner died
+ *     int rc = fl_shm_mutex_lock(&shared->lock);
+ *     if (rc == -EOWNERDEAD) { // locked, but the previous owner has died
  *             repair(shared);
  *             fl_shm_mutex_recover(&shared->lock);
  *     } else if (rc != 0) {
- *             return rc;                              // not locked
+ *             return rc; // not locked
  *     }
  *     shared->balance += amount;
  *     fl_shm_mutex_unlock(&shared->lock);
  *
- * Results of the three lock functions, beside those of each function:
- *   0                 locked
- *   -EOWNERDEAD       locked; the previous owner died, perhaps in the midst of a change
- *   -ENOTRECOVERABLE  not locked: an owner that got -EOWNERDEAD has unlocked without
- *                     fl_shm_mutex_recover(). All waiters and all later callers get this result
- *                     until fl_shm_mutex_init()
- *   -ENOMEM           not locked: the calling thread holds two shared locks or more, and there is
- *                     no memory to record another; or it holds 2,046
+ * A mutex has 48 bytes. All-zero memory is an unlocked mutex that is not recursive. The owner is a
+ * context: two fibers of one thread are two owners. The context that has locked the mutex must
+ * unlock it, on the same thread. The mutex is not fair: a running thread may lock it before a
+ * waiter, any number of times.
  *
- * Each death is reported once. The context that locked the mutex unlocks it on the same thread. The
- * owner is dead when its thread or its process ends, or calls exec. The kernel does not report an
- * exec by a thread other than the first. A running thread may overtake a waiter any number of
- * times.
+ * Death of an owner
  *
- *   Processes  All processes that share a mutex are in one PID namespace.
- *   Fork       A child may use the mutex. A child owns no mutex that its parent holds.
+ * An owner is dead when its thread or its process has ended or called exec. (The kernel does not
+ * report an exec by a thread other than the first.) Each death is reported once, by -EOWNERDEAD of
+ * one lock. If the context that got -EOWNERDEAD unlocks without fl_shm_mutex_recover(), the mutex
+ * is lost: all waiters and all later callers get -ENOTRECOVERABLE, until fl_shm_mutex_init().
  *
- *   Memory     While the mutex is held, its memory stays mapped at the same address.
- *   Damage     If another process overwrites the mutex (docs/threat-model.md), the mutex excludes
- *              no longer, and the calls of its owner still write to nothing outside the mutex.
- *   Limit      A thread can hold 2,046 shared locks: the kernel frees no more when it dies.
- *   Emulators  Without robust futexes a mutex of a dead owner stays locked, and a death in a call
- *              for another object may leave others waiting.
+ * Processes, fork and limits
  *
- * Memory order: a lock acquires what the previous unlock released, or what a dead owner wrote. An
- * unlock touches the mutex for the last time in the instruction that frees it.
+ * All processes that share a mutex must be in one PID namespace. A forked child may use the mutex,
+ * and owns none that its parent holds. While the mutex is held, its memory must stay mapped at the
+ * same address. A thread can hold 2,046 shared locks, since the kernel frees no more when a thread
+ * dies.
+ *
+ * Emulators without robust futexes leave the mutex of a dead owner locked, and a death in a call
+ * for another object may leave waiters of that object asleep.
+ *
+ * If another process overwrites the mutex (docs/threat-model.md), it no longer excludes others. The
+ * calls of its owner still write to nothing outside the mutex.
+ *
+ * Memory order
+ *
+ * A lock acquires what the previous unlock has released, or what a dead owner wrote. An unlock
+ * touches the mutex for the last time in the instruction that releases it.
  */
 typedef struct fl_shm_mutex {
 	uint64_t lock_[5];
@@ -64,14 +66,14 @@ FL__ASSERT_SIZE(fl_shm_mutex, 48);
 #define FL_SHM_MUTEX_RECURSIVE_INIT { { 0, 0, 0, 0, 0 }, 1 }
 /* clang-format on */
 
-/* Makes `m` an unlocked mutex, as zeroed memory is. */
+/* Makes `m` an unlocked mutex that is not recursive, as zeroed memory is. */
 FL_INLINE void fl_shm_mutex_init(fl_shm_mutex *_m)
 {
 	const fl_shm_mutex _value = FL_SHM_MUTEX_INIT;
 	*_m = _value;
 }
 
-/* As fl_shm_mutex_init(): makes `m` a recursive mutex. */
+/* Makes `m` an unlocked recursive mutex, which its owner may lock again. */
 FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *_m)
 {
 	const fl_shm_mutex _value = FL_SHM_MUTEX_RECURSIVE_INIT;
@@ -79,18 +81,34 @@ FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *_m)
 }
 
 /*
- * Ends `m`. Requires that no context holds `m` or waits for it. Debugging logs a warning where that
- * seems to be wrong, and never panics: fairlead/defs.h, "Destroy". A waiter that was killed, or
- * gave up, may count until `m` was locked and unlocked once for each.
+ * Ends `m`. It frees nothing and cannot fail.
+ *
+ * Requires that no context holds `m` or waits for it. While debugging is on (fairlead/debug.h), the
+ * call logs a warning where that seems to be violated, and never panics: "Destroy" in
+ * fairlead/defs.h. The warning may be wrong: a waiter that was killed, or gave up, may count until
+ * `m` was locked and unlocked once for each such waiter.
  */
 FL_API void fl_shm_mutex_destroy(fl_shm_mutex *m);
 
 /*
- * Locks `m`. Blocks the calling context. fl_shm_mutex_lock() is never cancelled. Returns
- * -ENOTRECOVERABLE, -ECANCELED, 0, or:
- *   -EOWNERDEAD  locked, once, however often the dead owner had locked `m`
- *   -EDEADLK     the calling context holds `m`, which is not recursive
- *   -EOVERFLOW   the calling context has locked a recursive `m` 2^32 - 1 times
+ * Locks `m`.
+ *
+ * Blocks the calling context while another context owns `m`. fl_shm_mutex_lock() is never
+ * cancelled.
+ *
+ * Returns:
+ *   0                 locked
+ *   -EOWNERDEAD       locked, and the previous owner has died, perhaps in the midst of a change.
+ *                     `m` is locked once, however often the dead owner had locked it
+ *   -ENOTRECOVERABLE  not locked: an owner that got -EOWNERDEAD has unlocked without
+ *                     fl_shm_mutex_recover()
+ *   -ETIMEDOUT        not locked: the deadline passed
+ *   -ECANCELED        not locked: the wait was cancelled
+ *   -EDEADLK          not locked: the calling context holds `m`, which is not recursive
+ *   -EOVERFLOW        not locked again: the calling context has locked the recursive `m` 2^32 - 1
+ *                     times
+ *   -ENOMEM           not locked: the calling thread holds two shared locks or more, and there is
+ *                     no memory to record another; or it holds 2,046
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *_m)
@@ -99,33 +117,56 @@ FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *_m)
 }
 
 /*
- * As fl_shm_mutex_lock(): 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EOVERFLOW. Never waits:
- * returns -EAGAIN if `m` has an owner, unless `m` is recursive and the owner is the caller.
+ * Locks `m` if it has no owner, or if it is recursive and the caller is its owner. Never waits.
+ *
+ * Returns:
+ *   0                 locked
+ *   -EOWNERDEAD       locked, and the previous owner has died, perhaps in the midst of a change
+ *   -EAGAIN           not locked: `m` has an owner
+ *   -ENOTRECOVERABLE  not locked: an owner that got -EOWNERDEAD has unlocked without
+ *                     fl_shm_mutex_recover()
+ *   -EOVERFLOW        not locked again: the calling context has locked the recursive `m` 2^32 - 1
+ *                     times
+ *   -ENOMEM           not locked: the calling thread holds two shared locks or more, and there is
+ *                     no memory to record another; or it holds 2,046
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m);
 
-/* Declares the guarded data repaired. Panics unless the caller holds `m` since an -EOWNERDEAD. */
+/*
+ * Declares the guarded data repaired, after a lock returned -EOWNERDEAD.
+ *
+ * Never waits. Panics unless the caller holds `m`, and has got -EOWNERDEAD by locking it.
+ */
 FL_API void fl_shm_mutex_recover(fl_shm_mutex *m);
 
-/* Undoes one lock. The last unlock wakes a waiter. Panics when the caller does not hold `m`. */
+/*
+ * Undoes one lock of `m`. The last unlock releases `m`, and wakes a waiter.
+ *
+ * Never waits. Panics if the caller does not hold `m`.
+ */
 FL_API void fl_shm_mutex_unlock(fl_shm_mutex *m);
 
-/* True if `m` has an owner now: for assertions. No memory order. */
+/* Returns whether `m` has an owner now. It is for assertions, and has no memory order. */
 FL_API bool fl_shm_mutex_is_locked(const fl_shm_mutex *m);
 
-/* How often the calling context has locked `m` and not unlocked it. */
+/* Returns how often the calling context has locked `m` and not unlocked it. */
 FL_API uint32_t fl_shm_mutex_depth(const fl_shm_mutex *m);
 
 /*
- * FL_SHM_LOCKED(rc, &m): locks `m`, and declares `int rc`, the result of fl_shm_mutex_lock(). If
- * `rc` says that `m` is locked (0, -EOWNERDEAD), unlocks `m` at the end of the block, however
- * control leaves the block. So a block that ignores -EOWNERDEAD makes the mutex not recoverable.
+ * FL_SHM_LOCKED(rc, &m) locks `m` until the end of the block, and declares `int rc`, the result of
+ * fl_shm_mutex_lock().
  *
  *     FL_SHM_LOCKED(rc, &shared->lock);
- *     if (rc != 0)
+ *     if (rc == -EOWNERDEAD) {
+ *             repair(shared);
+ *             fl_shm_mutex_recover(&shared->lock);
+ *     } else if (rc != 0) {
  *             return rc;
+ *     }
  *
- * longjmp and pthread_exit out of the block leave `m` locked.
+ * If `rc` says that `m` is locked (0 or -EOWNERDEAD), the end of the block unlocks `m`, however
+ * control leaves the block, except by longjmp() and pthread_exit(), which leave `m` locked. A block
+ * that ignores -EOWNERDEAD makes the mutex not recoverable.
  */
 #define FL_SHM_LOCKED(rc, m)                                                                                           \
 	__attribute__((__cleanup__(fl__shm_locked_end), __unused__)) struct fl__shm_locked fl__locked_##rc =           \

@@ -16,154 +16,252 @@
 FL_BEGIN_DECLS
 
 /*
- * Queue in shared memory: a bounded FIFO of items of one size, or of frames of any size, for any
- * number of producers and consumers, each of which may be killed at any instruction.
+ * A queue in shared memory: a bounded FIFO of items of one size, or of frames of any size, for any
+ * number of producers and consumers.
  *
- *     FL_SHM_QUEUE_OF(struct job, job_queue)
+ *     FL_SHM_QUEUE_OF(struct job, job_queue) // at file scope
  *
  *     job_queue *q = NULL;
- *     rc = job_queue_create(&q, region, &(fl_shm_queue_config){.capacity = 128});  // check; once
- *     rc = job_queue_open(&q, region, offset);  // check; elsewhere; offset: job_queue_offset(q)
- *     rc = job_queue_put(q, job);               // blocks while full; -EPIPE: closed
- *     rc = job_queue_get(q, &job);              // blocks while empty; -EPIPE: closed and drained
+ *     const fl_shm_queue_config config = {.capacity = 128}; // one process
+ *     int rc = job_queue_create(&q, region, &config);
+ *     fl_shm_offset offset = job_queue_offset(q);
  *
- * A handle is private to its process. The queue lies in a region (fairlead/shm.h), at the same
- * offset for all processes. Items must have no pointers.
+ *     rc = job_queue_open(&q, region, offset); // the other processes
+ *     rc = job_queue_put(q, job);              // waits while the queue is full
+ *     rc = job_queue_get(q, &job);             // waits while the queue is empty
  *
- * A process that is killed in a put has put the whole item, or nothing. If it is killed in a get,
- * the item is lost or stays in the queue. An item is delivered at most once. No context waits for a
- * dead process.
+ * The queue lies in a region (fairlead/shm.h), at the same offset for all processes. A handle is
+ * private to its process. Items must have no pointers. The items of one producer keep their order.
+ * After an error of a put the item is unchanged; after an error of a get the memory for the item is
+ * unchanged.
+ *
+ * Deaths
+ *
+ * Each producer and consumer may be killed at any instruction, and no context waits for a dead
+ * process. A process that is killed in a put has put the whole item, or nothing. If it is killed in
+ * a get, the item is lost or stays in the queue. An item is delivered at most once.
+ *
+ * Stopped processes
  *
  * While a process is stopped (SIGSTOP) in an operation, the operations of other processes block
- * their threads, also that of a loop. Waits with a deadline then end at most a millisecond late;
- * tries return -ETIMEDOUT after a millisecond. So do fl_shm_queue_close(), _close_now() and
- * _task_done() after ten seconds. An item for which a stopped waiter was woken stays in the queue; the next item
- * wakes others.
+ * their threads, even the thread of a loop. A wait with a deadline then ends at most a millisecond
+ * late. A try returns -ETIMEDOUT after a millisecond. fl_shm_queue_close(),
+ * fl_shm_queue_close_now() and fl_shm_queue_task_done() return -ETIMEDOUT after ten seconds. If a
+ * stopped waiter was woken for an item, the item stays in the queue, and the next item wakes other
+ * waiters.
  *
- * The items of one producer keep their order. After an error the item, or the memory for it, is
- * unchanged. Memory order: a get sees what was written before the put of its item.
+ * Damage and fork
  *
- * Results of all functions:
- *   -EBADMSG  the queue's memory has been overwritten; no function accesses memory outside the
- *             queue
- *   -EINVAL   an operation for items on a queue of frames, or the reverse
+ * If another process overwrites the queue's memory, functions return -EBADMSG or a wrong value, and
+ * access no memory outside the queue. A forked child may use the handles of its parent.
  *
- * A child of fork() may use its parent's handles.
+ * Memory order: what was written before the put of an item happens before the get of that item
+ * returns.
  */
 typedef struct fl_shm_queue fl_shm_queue;
 
 typedef struct fl_shm_queue_config {
-	size_t item_size; /* bytes of each item; 0: frames */
-	size_t capacity;  /* items: any number up to 2^31 - 1; 0: 1,024 */
-	/* of frames: bytes of the ring, up to 2^31 - 1; each frame takes 4 more than its size */
+	/* The bytes of each item. 0 means a queue of frames. */
+	size_t item_size;
+	/* Of a queue of items: how many it can hold, up to 2^31 - 1. 0 means 1,024. */
+	size_t capacity;
+	/* Of a queue of frames: the bytes of its ring, up to 2^31 - 1. A frame takes 4 more. */
 	size_t frame_bytes;
 	uintptr_t more_[4];
 } fl_shm_queue_config;
 
 /*
- * Makes a queue in `region`, and a handle, which must be freed before the handle of the region.
- * `config` is required. Waits for the region's allocator. Returns 0, or:
- *   -EINVAL     neither an item size nor frame bytes, or both; or a capacity with frame bytes
- *   -EOVERFLOW  too many items or bytes
- *   -ENOMEM     no memory, in the process or in the region
+ * Makes a queue in `region`, and a handle of it.
+ *
+ * `config` is required. The handle must be freed before the handle of the region. Waits for the
+ * region's allocator, as fl_shm_alloc() does.
+ *
+ * Returns:
+ *   0           the queue and the handle were made
+ *   -EINVAL     the config has neither an item size nor frame bytes, or both; or a capacity and
+ *               frame bytes
+ *   -EOVERFLOW  the config has too many items or bytes
+ *   -ENOMEM     there is no memory, in the process or in the region; or the region is damaged, or
+ *               its allocator was not available for ten seconds
  *   -EROFS      the region is read-only in this process
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_create(fl_shm_queue **q, fl_shm *region, const fl_shm_queue_config *config);
 
 /*
- * Makes a handle of the queue at `offset` in `region`. Returns 0, -ENOMEM, or:
- *   -EBADMSG          there is no queue, or its creation has not finished
+ * Makes a handle of the queue at `offset` in `region`. Never waits.
+ *
+ * Returns:
+ *   0                 the handle was made
+ *   -EBADMSG          there is no queue at `offset`, or its creation has not finished
  *   -EPROTONOSUPPORT  another version of the library has made the queue
  *   -EROFS            the region is read-only in this process
+ *   -ENOMEM           there is no memory
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_open(fl_shm_queue **q, fl_shm *region, fl_shm_offset offset);
 
-/* The offset of the queue in its region, for fl_shm_queue_open(). */
+/* Returns the offset of the queue in its region, for fl_shm_queue_open(). */
 FL_API fl_shm_offset fl_shm_queue_offset(const fl_shm_queue *q);
 
-/* Frees the handle. The queue stays. Requires that no thread uses the handle. */
+/* Frees the handle. The queue stays. Requires that no thread uses the handle. `q` may be NULL. */
 FL_API void fl_shm_queue_free(fl_shm_queue *q);
 
 /*
- * Frees the handle, and the queue with its contents. Requires that no process uses the queue. A
- * second destroy is logged, as by fl_shm_free_block().
+ * Frees the handle, and the queue with its contents.
+ *
+ * Requires that no process uses the queue. If the queue was destroyed before, through another
+ * handle, the log has an error, as for a second fl_shm_free_block().
  */
 FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
 
 /*
- * Puts a copy of `*item`. Blocks while `q` is full. Returns 0, -ECANCELED, -EINVAL, -EBADMSG, or:
- *   -EPIPE  `q` is closed, also if that happens during the wait
+ * Puts a copy of `*item` behind the last item.
+ *
+ * Blocks the calling context while the queue is full.
+ *
+ * Returns:
+ *   0           the item was put
+ *   -EPIPE      the queue is closed, or was closed during the wait
+ *   -ECANCELED  the wait was cancelled
+ *   -EINVAL     it is a queue of frames
+ *   -EBADMSG    the queue's memory has been overwritten
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_put(fl_shm_queue *q, const void *item);
 
 /*
- * As fl_shm_queue_put(): 0, -EPIPE, -EINVAL, -EBADMSG. Never waits. Also returns:
- *   -EAGAIN     full
+ * Does the same as fl_shm_queue_put() if there is space, and never waits for it.
+ *
+ * Returns:
+ *   0           the item was put
+ *   -EAGAIN     the queue is full
+ *   -EPIPE      the queue is closed
  *   -ETIMEDOUT  a process that is stopped in an operation has blocked this call for a millisecond
+ *   -EINVAL     it is a queue of frames
+ *   -EBADMSG    the queue's memory has been overwritten
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put(fl_shm_queue *q, const void *item);
 
-/* As fl_shm_queue_put(). Also returns -ETIMEDOUT. */
+/*
+ * Does the same as fl_shm_queue_put(), and gives up when the deadline has passed (-ETIMEDOUT) or
+ * `cancel` is requested (-ECANCELED).
+ */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *item, fl_time deadline,
                                                 fl_cancel_token *cancel);
 
 /*
- * Gets the oldest item. Blocks while `q` is empty. Returns 0, -ECANCELED, -EINVAL, -EBADMSG, or:
- *   -EPIPE  `q` is closed and drained
+ * Gets the oldest item, and stores it in `*item`.
+ *
+ * Blocks the calling context while the queue is empty.
+ *
+ * Returns:
+ *   0           an item was got
+ *   -EPIPE      the queue is closed, and has no more items
+ *   -ECANCELED  the wait was cancelled
+ *   -EINVAL     it is a queue of frames
+ *   -EBADMSG    the queue's memory has been overwritten
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_get(fl_shm_queue *q, void *item);
 
 /*
- * As fl_shm_queue_get(): 0, -EPIPE, -EINVAL, -EBADMSG. Never waits. Also returns:
- *   -EAGAIN     empty
- *   -ETIMEDOUT  as fl_shm_queue_try_put()
+ * Does the same as fl_shm_queue_get() if there is an item, and never waits for one.
+ *
+ * Returns:
+ *   0           an item was got
+ *   -EAGAIN     the queue is empty
+ *   -EPIPE      the queue is closed, and has no more items
+ *   -ETIMEDOUT  a process that is stopped in an operation has blocked this call for a millisecond
+ *   -EINVAL     it is a queue of frames
+ *   -EBADMSG    the queue's memory has been overwritten
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get(fl_shm_queue *q, void *item);
 
-/* As fl_shm_queue_get(). Also returns -ETIMEDOUT. */
+/*
+ * Does the same as fl_shm_queue_get(), and gives up when the deadline has passed (-ETIMEDOUT) or
+ * `cancel` is requested (-ECANCELED).
+ */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Puts `n` items in order. Items of other producers may come between. Blocks until all are put.
- * Stores in `*count` how many are put, whatever the result. Returns 0 if all are; else why the rest
- * is not: -ECANCELED, -EINVAL, -EBADMSG, or as fl_shm_queue_put(): -EPIPE.
+ * Puts `n` items in order. Items of other producers may come between them.
+ *
+ * Stores in `*count` how many items were put, whatever the result. Blocks the calling context until
+ * all are put.
+ *
+ * Returns:
+ *   0           all items were put
+ *   -EPIPE      the queue is closed, or was closed during the wait
+ *   -ECANCELED  the wait was cancelled
+ *   -EINVAL     it is a queue of frames
+ *   -EBADMSG    the queue's memory has been overwritten
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count);
 
 /*
- * As fl_shm_queue_put_many(). Never waits. Also returns:
- *   -EAGAIN     there was no space for the rest
- *   -ETIMEDOUT  as fl_shm_queue_try_put()
+ * Does the same as fl_shm_queue_put_many() for the items for which there is space, and never waits
+ * for more.
+ *
+ * Returns:
+ *   0              all items were put
+ *   -EAGAIN        there was no space for the rest
+ *   -ETIMEDOUT     a process that is stopped in an operation has blocked this call for a
+ *                  millisecond
+ *   another error  of fl_shm_queue_put_many()
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count);
 
-/* As fl_shm_queue_put_many(). Also returns -ETIMEDOUT. */
+/*
+ * Does the same as fl_shm_queue_put_many(), and gives up when the deadline has passed (-ETIMEDOUT)
+ * or `cancel` is requested (-ECANCELED).
+ */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count,
                                                      fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Gets up to `n` consecutive items. Blocks until at least one is there. Stores in `*count` how many
- * it got. Returns 0 if that is at least one, or `n` is 0; else -ECANCELED, -EINVAL, -EBADMSG, or as
- * fl_shm_queue_get(): -EPIPE.
+ * Gets up to `n` items that follow one another.
+ *
+ * Stores in `*count` how many items it got. Blocks the calling context until there is at least one.
+ *
+ * Returns:
+ *   0           at least one item was got, or `n` is 0
+ *   -EPIPE      the queue is closed, and has no more items
+ *   -ECANCELED  the wait was cancelled
+ *   -EINVAL     it is a queue of frames
+ *   -EBADMSG    the queue's memory has been overwritten
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_many(fl_shm_queue *q, void *items, size_t n, size_t *count);
 
 /*
- * As fl_shm_queue_get_many(). Never waits. Also returns:
- *   -EAGAIN     empty
- *   -ETIMEDOUT  as fl_shm_queue_try_put()
+ * Does the same as fl_shm_queue_get_many() if there is an item, and never waits for one.
+ *
+ * Returns:
+ *   0              at least one item was got, or `n` is 0
+ *   -EAGAIN        the queue is empty
+ *   -ETIMEDOUT     a process that is stopped in an operation has blocked this call for a
+ *                  millisecond
+ *   another error  of fl_shm_queue_get_many()
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_many(fl_shm_queue *q, void *items, size_t n, size_t *count);
 
-/* As fl_shm_queue_get_many(). Also returns -ETIMEDOUT. */
+/*
+ * Does the same as fl_shm_queue_get_many(), and gives up when the deadline has passed (-ETIMEDOUT)
+ * or `cancel` is requested (-ECANCELED).
+ */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *count,
                                                      fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Puts a frame of `size` bytes, 0 or more. Blocks while `q` lacks space for the frame. Returns 0,
- * -ECANCELED, -EINVAL, -EBADMSG, or:
- *   -EMSGSIZE  the frame does not fit into an empty queue
- *   -EPIPE     `q` is closed, also if that happens during the wait
+ * Puts a frame of `size` bytes, which may be 0.
+ *
+ * Blocks the calling context while the queue lacks space for the frame. A frame takes 4 bytes of
+ * the ring more than its size.
+ *
+ * Returns:
+ *   0           the frame was put
+ *   -EMSGSIZE   the frame does not fit into an empty queue
+ *   -EPIPE      the queue is closed, or was closed during the wait
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EINVAL     it is a queue of items
+ *   -EBADMSG    the queue's memory has been overwritten
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, fl_time deadline,
                                                       fl_cancel_token *cancel);
@@ -173,9 +271,16 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *_q, const void 
 }
 
 /*
- * As fl_shm_queue_put_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG. Never waits. Also returns:
+ * Does the same as fl_shm_queue_put_frame() if there is space, and never waits for it.
+ *
+ * Returns:
+ *   0           the frame was put
  *   -EAGAIN     there is no space for the frame
- *   -ETIMEDOUT  as fl_shm_queue_try_put()
+ *   -EMSGSIZE   the frame does not fit into an empty queue
+ *   -EPIPE      the queue is closed
+ *   -ETIMEDOUT  a process that is stopped in an operation has blocked this call for a millisecond
+ *   -EINVAL     it is a queue of items
+ *   -EBADMSG    the queue's memory has been overwritten
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_frame(fl_shm_queue *_q, const void *_frame, size_t _size)
 {
@@ -184,10 +289,19 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_frame(fl_shm_queue *_q, const v
 
 /*
  * Gets the oldest frame into `buffer`, which has `room` bytes, and stores the frame's size in
- * `*size`. Blocks while `q` is empty. Returns 0, -ECANCELED, -EINVAL, -EBADMSG, or:
- *   -EMSGSIZE  the frame is larger than `room`. `*size` is its size, and the frame stays in the
- *              queue
- *   -EPIPE     closed and drained
+ * `*size`.
+ *
+ * Blocks the calling context while the queue is empty.
+ *
+ * Returns:
+ *   0           a frame was got
+ *   -EMSGSIZE   the frame is larger than `room`. `*size` is its size, and the frame stays in the
+ *               queue
+ *   -EPIPE      the queue is closed, and has no more frames
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EINVAL     it is a queue of items
+ *   -EBADMSG    the queue's memory has been overwritten
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size,
                                                       fl_time deadline, fl_cancel_token *cancel);
@@ -197,9 +311,17 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *_q, void *_buff
 }
 
 /*
- * As fl_shm_queue_get_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG. Never waits. Also returns:
- *   -EAGAIN     empty
- *   -ETIMEDOUT  as fl_shm_queue_try_put()
+ * Does the same as fl_shm_queue_get_frame() if there is a frame, and never waits for one.
+ *
+ * Returns:
+ *   0           a frame was got
+ *   -EAGAIN     the queue is empty
+ *   -EMSGSIZE   the frame is larger than `room`. `*size` is its size, and the frame stays in the
+ *               queue
+ *   -EPIPE      the queue is closed, and has no more frames
+ *   -ETIMEDOUT  a process that is stopped in an operation has blocked this call for a millisecond
+ *   -EINVAL     it is a queue of items
+ *   -EBADMSG    the queue's memory has been overwritten
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_frame(fl_shm_queue *_q, void *_buffer, size_t _room, size_t *_size)
 {
@@ -207,28 +329,57 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_frame(fl_shm_queue *_q, void *_
 }
 
 /*
- * Closes `q`: later and blocked puts fail, and the contents can still be got. May be called again.
- * Waits for operations in progress. Returns 0, -EBADMSG, or:
+ * Closes the queue: all later puts fail, and so do puts that wait. The contents can still be got.
+ *
+ * Waits for operations of other contexts that are in progress. The call may be repeated.
+ *
+ * Returns:
+ *   0           the queue is closed
  *   -ETIMEDOUT  a process that is stopped in an operation has blocked this call for ten seconds
+ *   -EBADMSG    the queue's memory has been overwritten
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_close(fl_shm_queue *q);
 
 /*
- * As fl_shm_queue_close(): 0, -ETIMEDOUT, -EBADMSG. Also drops the contents, so blocked gets fail. Each
- * dropped item counts as done. Stores in `*dropped` (may be NULL) how many were dropped.
+ * Closes the queue and drops its contents, so that all gets fail, too, also those that wait.
+ *
+ * Each dropped item counts as done. Stores in `*dropped`, which may be NULL, how many items were
+ * dropped. Waits for operations of other contexts that are in progress.
+ *
+ * Returns:
+ *   0           the queue is closed and empty
+ *   -ETIMEDOUT  a process that is stopped in an operation has blocked this call for ten seconds
+ *   -EBADMSG    the queue's memory has been overwritten
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped);
 
 /*
- * Marks one item or frame that was got from `q` as done, also for a dead consumer. Waits as
- * fl_shm_queue_close(). Returns 0, -ETIMEDOUT, -EBADMSG, or:
- *   -EINVAL  more calls than items were got
+ * Marks one item or frame that was got from the queue as done, for fl_shm_queue_join().
+ *
+ * A context may also mark an item that a dead consumer had got. Waits for operations of other
+ * contexts that are in progress.
+ *
+ * Returns:
+ *   0           the item is marked
+ *   -EINVAL     as many items are marked already as were got
+ *   -ETIMEDOUT  a process that is stopped in an operation has blocked this call for ten seconds
+ *   -EBADMSG    the queue's memory has been overwritten
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
 
 /*
- * Waits until every item that was put is done. Blocks the calling context. Returns 0, -ECANCELED,
- * -EBADMSG. Counts wrap: at most 2^32 - 1 items may be put and not done.
+ * Waits until every item that was put is done: until fl_shm_queue_task_done() was called once for
+ * each.
+ *
+ * Blocks the calling context.
+ *
+ * Returns:
+ *   0           all items are done
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EBADMSG    the queue's memory has been overwritten
+ *
+ * The counts wrap: at most 2^32 - 1 items may be put and not done.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_join_until(fl_shm_queue *q, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *_q)
@@ -236,21 +387,24 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *_q)
 	return fl_shm_queue_join_until(_q, FL_FOREVER, NULL);
 }
 
-/* How many items or frames are in `q`, possibly out of date. */
+/* Returns how many items or frames are in the queue. The number may be out of date. */
 FL_API size_t fl_shm_queue_length(const fl_shm_queue *q);
 
-/* How many items `q` can hold; of frames, the bytes of the ring. */
+/* Returns how many items the queue can hold; of a queue of frames, the bytes of its ring. */
 FL_API size_t fl_shm_queue_capacity(const fl_shm_queue *q);
 
-/* The bytes of an item; 0: frames. */
+/* Returns the bytes of an item; 0 for a queue of frames. */
 FL_API size_t fl_shm_queue_item_size(const fl_shm_queue *q);
 
-/* True if `q` is closed. */
+/* Returns whether the queue is closed. */
 FL_API bool fl_shm_queue_is_closed(const fl_shm_queue *q);
 
 /*
- * For FL_WAIT_ANY(): ready when a get would not block (an item, or closed); FL_ON_SHM_QUEUE_SPACE,
- * when a put would not block (space for an item, or for an empty frame; or closed).
+ * For FL_WAIT_ANY(). FL_ON_SHM_QUEUE() is ready when a get would not block: there is an item or a
+ * frame, or the queue is closed.
+ *
+ * FL_ON_SHM_QUEUE_SPACE() is ready when a put would not block: there is space for an item or an
+ * empty frame, or the queue is closed.
  */
 #define FL_ON_SHM_QUEUE(q) FL__ON(fl__on_shm_queue, (q))
 #define FL_ON_SHM_QUEUE_SPACE(q) FL__ON(fl__on_shm_queue_space, (q))
@@ -263,12 +417,14 @@ FL__QUEUE_FORMS(fl_shm_queue, try_, FL__TRY, FL_SHIELDED)
 FL_END_DECLS
 
 /*
- * FL_SHM_QUEUE_OF(struct job, job_pipe), at file scope in C and C++, makes the type job_pipe, and a
- * job_pipe_... form of each fl_shm_queue_... function, except those for frames and
- * fl_shm_queue_item_size(). job_pipe_open() returns -EBADMSG if the item size differs.
+ * FL_SHM_QUEUE_OF(struct job, job_queue) at file scope, in C and C++, makes the type job_queue.
  *
- * job_pipe_untyped(q) returns the same handle as an fl_shm_queue *, for what has no typed form:
- * FL_ON_SHM_QUEUE(job_pipe_untyped(q)).
+ * It also makes a job_queue_... form of each fl_shm_queue_... function, except the functions for
+ * frames and fl_shm_queue_item_size(). job_queue_open() also returns -EBADMSG if the queue has
+ * another item size.
+ *
+ * job_queue_untyped(q) returns the same handle as an fl_shm_queue *, for what has no typed form:
+ * FL_ON_SHM_QUEUE(job_queue_untyped(q)).
  */
 #include <fairlead/private/shm_queue_of.h>
 

@@ -14,25 +14,34 @@
 FL_BEGIN_DECLS
 
 /*
- * Counting semaphore in shared memory. 96 bytes; all-zero is a semaphore without permits.
+ * A counting semaphore in shared memory.
  *
- *     rc = fl_shm_sem_acquire(&shared->slots);        // check
- *     use_one();
- *     rc = fl_shm_sem_release(&shared->slots);        // check
+ *     int rc = fl_shm_sem_acquire(&shared->slots);
+ *     if (rc == 0) {
+ *             use_one();
+ *             rc = fl_shm_sem_release(&shared->slots);
+ *     }
  *
- * The permits that a killed process had acquired are lost, and no others. A release in which the
- * process is killed has released all its permits, or none. No waiter sleeps while a permit is free,
- * except if a stopped waiter (SIGSTOP) was woken for it: then other waiters are woken for the next
- * permit. Waiters are not served in FIFO order. Limit: FL_SHM_SEM_MAX permits.
+ * A semaphore has 96 bytes, and at most FL_SHM_SEM_MAX permits. All-zero memory is a semaphore
+ * without permits. Waiters are not served in FIFO order.
  *
- * While a process is stopped in the few instructions of a release or a wait, waits block, and so do
- * releases that have waiters. A wait with a deadline ends at most a few milliseconds late.
- * Processes, fork, emulators: as in fairlead/shm_mutex.h.
+ * Deaths and stopped processes
  *
- * -EBADMSG: the memory has been overwritten. The call did nothing.
+ * The permits that a killed process had acquired are lost, and no others. A process that is killed
+ * in a release has released all its permits, or none.
  *
- * Memory order: an acquire sees what was written before the release of its permit. A release that
- * finds no waiter touches the semaphore for the last time in the instruction that adds the permit.
+ * No waiter sleeps while a permit is free, with one exception: if a stopped process (SIGSTOP) was
+ * woken for a permit, other waiters are woken only for the next permit. While a process is stopped
+ * in the few instructions of a release or a wait, the waits of other processes block, and so do
+ * releases of a semaphore with waiters. A wait with a deadline then ends at most a few milliseconds
+ * late.
+ *
+ * What fairlead/shm_mutex.h says about processes, fork and emulators applies to a semaphore, too.
+ * If another process overwrites the memory, functions return -EBADMSG and do nothing.
+ *
+ * Memory order: what was written before the release of a permit happens before the return of the
+ * acquire that gets the permit. A release that finds no waiter touches the semaphore for the last
+ * time in the instruction that adds the permit.
  */
 typedef struct fl_shm_sem {
 	uint64_t lock_[5], waiters_[6];
@@ -42,7 +51,13 @@ FL__ASSERT_SIZE(fl_shm_sem, 96);
 
 #define FL_SHM_SEM_MAX 0x7fffffffu
 
-/* Makes `s` a semaphore of `permits`. Returns 0, or -EINVAL: above FL_SHM_SEM_MAX. */
+/*
+ * Makes `s` a semaphore with `permits` free permits.
+ *
+ * Returns:
+ *   0        `s` is a semaphore
+ *   -EINVAL  `permits` is above FL_SHM_SEM_MAX
+ */
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *_s, uint32_t _permits)
 {
 	if (_permits > FL_SHM_SEM_MAX)
@@ -52,20 +67,41 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *_s, uint32_t _permits)
 	return 0;
 }
 
-/* Acquires a permit. Blocks the calling context for a free one. Returns 0, -ECANCELED, -EBADMSG. */
+/*
+ * Acquires a permit.
+ *
+ * Blocks the calling context while none is free.
+ *
+ * Returns:
+ *   0           the permit was acquired
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EBADMSG    the memory has been overwritten
+ */
 FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *_s)
 {
 	return fl_shm_sem_acquire_until(_s, FL_FOREVER, NULL);
 }
 
-/* Acquires a permit if one is free: 0, else -EAGAIN. */
+/*
+ * Acquires a permit if one is free. Never waits.
+ *
+ * Returns:
+ *   0        the permit was acquired
+ *   -EAGAIN  no permit is free
+ */
 FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
 
 /*
- * Releases `n` permits, 0 or more, at once; the second form: one. Waits only while a process is
- * stopped in a call (above). Returns 0, -EBADMSG, or:
- *   -EOVERFLOW  not released: the semaphore would have more than FL_SHM_SEM_MAX permits
+ * Releases `n` permits at once; fl_shm_sem_release() releases one. `n` may be 0.
+ *
+ * Waits only while a process is stopped in a call.
+ *
+ * Returns:
+ *   0           the permits are released
+ *   -EOVERFLOW  no permit is released: the semaphore would have more than FL_SHM_SEM_MAX permits
+ *   -EBADMSG    the memory has been overwritten, and the call did nothing
  */
 FL_API FL_MUST_CHECK int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n);
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *_s)
@@ -73,7 +109,9 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *_s)
 	return fl_shm_sem_release_n(_s, 1);
 }
 
-/* How many permits are free now: for reports and assertions. No memory order. */
+/*
+ * Returns how many permits are free now. It is for reports and assertions, and has no memory order.
+ */
 FL_API uint32_t fl_shm_sem_value(const fl_shm_sem *s);
 
 /* For FL_WAIT_ANY(): ready while a permit is free. */

@@ -12,22 +12,25 @@
 FL_BEGIN_DECLS
 
 /*
- * Value in shared memory: one value of any type, which changes as a whole. A process that is killed
- * while it changes the value has changed all of it, or nothing.
+ * A value in shared memory: one value of any type, which changes as a whole.
  *
- *     FL_SHM_VALUE_OF(struct totals, shared_totals)  // at file scope; C and C++
+ *     FL_SHM_VALUE_OF(struct totals, shared_totals) // at file scope, in C and C++
  *
- *     shared_totals *t = FL_SHM_AT(region, shared_totals, offset);  // all-zero is valid
+ *     shared_totals *t = FL_SHM_AT(region, shared_totals, offset); // all-zero memory is valid
  *     struct totals now = shared_totals_get(t);
- *     rc = shared_totals_set(t, now);  // check
- *     rc = shared_totals_update(t, add_one, arg);  // int add_one(struct totals *, void *); check
+ *     int rc = shared_totals_set(t, now);
+ *     rc = shared_totals_update(t, add_one, arg); // int add_one(struct totals *t, void *arg)
  *
- * A get copies again if the value has changed during the copy. An update calls the function with a
- * copy, without a lock, and stores the result. If the value has changed during the call, the update
- * calls the function again, with the new value. If the function does not return 0, the update
- * leaves the value alone and returns the function's result.
+ * A process that is killed while it changes the value has changed all of it, or nothing. The type
+ * must have no pointers.
  *
- * The type must have no pointers. Memory order: a get sees what was written before its value's set.
+ * A get copies the value, and copies again if the value has changed meanwhile. An update calls the
+ * function with a copy, without a lock, and then stores the copy. If the value has changed during
+ * the call, the update calls the function again with the new value. If the function does not return
+ * 0, the update leaves the value unchanged, and returns the function's result.
+ *
+ * Memory order: what was written before a set happens before the return of a get that gets its
+ * value.
  */
 typedef struct fl_shm_value {
 	uint64_t lock_[5];
@@ -37,14 +40,21 @@ typedef struct fl_shm_value {
 FL__ASSERT_SIZE(fl_shm_value, 48);
 
 /*
- * Copies the value to `*value`. `v` is followed by two copies of `size` bytes, each rounded up to
- * 8; FL_SHM_VALUE_OF lays them out, for all functions here. Returns the count of changes, for
- * fl_shm_value_set_if(). Works in a region that is read-only.
+ * Copies the value to `*value`, and returns the count of changes, for fl_shm_value_set_if().
+ *
+ * Never waits for a lock, and works in a region that is read-only. FL_SHM_VALUE_OF lays out the
+ * memory for all functions of an fl_shm_value: behind `v` follow two copies of `size` bytes, each
+ * rounded up to a multiple of 8.
  */
 FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size);
 
 /*
- * Sets the value. Waits for other sets of the value. Returns 0, or:
+ * Sets the value.
+ *
+ * Waits for other sets of the value, for ten seconds at most.
+ *
+ * Returns:
+ *   0           the value is set
  *   -ETIMEDOUT  another set has lasted ten seconds: its process is stopped (SIGSTOP), or the memory
  *               is damaged
  *   -EBADMSG    the memory is damaged
@@ -52,8 +62,16 @@ FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size
 FL_API FL_MUST_CHECK int fl_shm_value_set(fl_shm_value *v, const void *value, size_t size);
 
 /*
- * As fl_shm_value_set(): 0, -ETIMEDOUT, -EBADMSG. Returns -ESTALE, and leaves the value, if the
- * value has changed since a get that returned `changes`.
+ * Sets the value, unless it has changed since a get that returned `changes`.
+ *
+ * Waits for other sets of the value, for ten seconds at most.
+ *
+ * Returns:
+ *   0           the value is set
+ *   -ESTALE     the value has changed since that get, and is unchanged by this call
+ *   -ETIMEDOUT  another set has lasted ten seconds: its process is stopped (SIGSTOP), or the memory
+ *               is damaged
+ *   -EBADMSG    the memory is damaged
  */
 FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, const void *value, size_t size);
 
@@ -88,22 +106,23 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
 	}
 
 /*
- * Array in a region (fairlead/shm.h): a fixed number of items, with a mutex.
+ * An array in a region (fairlead/shm.h): a fixed number of items, with a mutex.
  *
- *     FL_SHM_ARRAY_OF(struct account, accounts)               // at file scope; C and C++
+ *     FL_SHM_ARRAY_OF(struct account, accounts) // at file scope, in C and C++
  *
- *     accounts a;                                             // a handle, private to this process
- *     rc = accounts_create(&a, region, 1000);                 // check; zeroed
- *     rc = accounts_open(&a, region, offset);                 // check; in other processes
+ *     accounts a;                                 // a handle, private to this process
+ *     int rc = accounts_create(&a, region, 1000); // one process; the items are zeroed
+ *     rc = accounts_open(&a, region, offset);     // the other processes
  *
- *     FL_SHM_LOCKED(rc, accounts_mutex(&a));                  // check; on -EOWNERDEAD, repair
+ *     FL_SHM_LOCKED(locked, accounts_mutex(&a)); // -EOWNERDEAD: see fairlead/shm_mutex.h
+ *     if (locked != 0)
+ *             return locked;
  *     accounts_at(&a, from)->balance -= amount;
  *     accounts_at(&a, to)->balance += amount;
  *
- * The functions take no lock.
- *
- * No write to the region can make the array longer. Several threads may call all functions but
- * create, open and destroy. A child of fork() may use the handle.
+ * The functions do not lock the mutex themselves. Several threads may call all of them at the same
+ * time, except create, open and destroy. A forked child may use the handle. No write to the region
+ * by another process can make the array longer.
  */
 typedef struct fl_shm_array {
 	fl_shm *region_;
@@ -112,7 +131,12 @@ typedef struct fl_shm_array {
 } fl_shm_array;
 
 /*
- * Makes an array of `n` zeroed items of `item_size` bytes. Waits as fl_shm_alloc(). Returns 0, or:
+ * Makes an array of `n` zeroed items of `item_size` bytes in `region`, and the handle `a`.
+ *
+ * Waits for the region's allocator, for ten seconds at most.
+ *
+ * Returns:
+ *   0           the array was made
  *   -EINVAL     `n` or `item_size` is 0
  *   -ENOMEM     the region has no free block that is large enough
  *   -EROFS      the region is read-only in this process
@@ -121,22 +145,34 @@ typedef struct fl_shm_array {
  */
 FL_API FL_MUST_CHECK int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_t n);
 
-/* Makes a handle of the array at `offset`. Returns 0; -EBADMSG: none, or another item size. */
+/*
+ * Makes `a` a handle of the array at `offset` in `region`. Never waits.
+ *
+ * Returns:
+ *   0         the handle was made
+ *   -EBADMSG  there is no array at `offset`, or its items have another size
+ */
 FL_API FL_MUST_CHECK int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size);
 
-/* Frees the array, which no context uses. A second destroy is logged, as by fl_shm_free_block(). */
+/*
+ * Frees the array, which no context may use any more. If it was destroyed before, through another
+ * handle, the log has an error, as for a second fl_shm_free_block().
+ */
 FL_API void fl_shm_array_destroy(fl_shm_array *a);
 
-/* The offset of the array in its region. */
+/* Returns the offset of the array in its region, for fl_shm_array_open(). */
 FL_API fl_shm_offset fl_shm_array_offset(const fl_shm_array *a);
 
-/* The number of items. */
+/* Returns the number of items. */
 FL_API size_t fl_shm_array_length(const fl_shm_array *a);
 
-/* The item `i`. `item_size`: that of the array. Panics if `i` is too large. No memory order. */
+/*
+ * Returns the address of the item `i`. `item_size` must be that of the array. Panics if `i` is too
+ * large. It has no memory order.
+ */
 FL_API void *fl_shm_array_at(const fl_shm_array *a, size_t i, size_t item_size);
 
-/* The array's mutex. */
+/* Returns the mutex of the array. */
 FL_API fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a);
 
 #define FL_SHM_ARRAY_OF(type, name)                                                                                    \

@@ -15,77 +15,130 @@
 FL_BEGIN_DECLS
 
 /*
- * A stream: a connected socket (TCP, Unix; fairlead/net.h), a pipe, a FIFO, a terminal or another
- * character device that fibers read and write.
+ * A stream is a connected socket (TCP or Unix), a pipe, a FIFO, a terminal or another character
+ * device that fibers read and write.
  *
- *     FL_SCOPED(fl_stream) *s = arg;                          // closed when the scope ends
- *     char line[4096];
- *     ssize_t n;
- *     while ((n = fl_stream_read_line_until(s, line, sizeof line, fl_after(FL_S(30)), NULL)) > 0)
- *             rc = fl_stream_write(s, line, n);               // check
+ *     static int echo(void *connection) // a fiber
+ *     {
+ *             FL_SCOPED(fl_stream) *s = connection; // closed when the scope ends
+ *             char line[4096];
+ *             ssize_t n;
+ *             int rc = 0;
+ *             while (rc == 0 && (n = fl_stream_read_line(s, line, sizeof line)) > 0)
+ *                     rc = fl_stream_write(s, line, (size_t)n);
+ *             return rc != 0 ? rc : (int)n; // 0 at the end of the stream
+ *     }
  *
- * A stream belongs to the loop on which it was created. Only that loop's thread may call its
- * functions, and only fibers of the loop those that wait. A stream must be freed before its loop.
- * One fiber reads and one writes at a time. A read that searches keeps the bytes behind its result
- * in the stream, at most FL_STREAM_LIMIT. Calls that never have to wait let other fibers run from
- * time to time.
+ * fairlead/net.h makes streams: fl_listener_accept() and fl_stream_connect_tcp().
  *
- * A read that failed, timed out or was cancelled has taken no bytes (fl_stream_got() has one
- * exception): the next read gets the bytes that have come, and only then the error. A write that
- * failed, timed out or was cancelled may have written a part: fl_stream_written(). Functions that
- * read, write or end a stream also return -EFAULT, or:
- *   -EOWNERDEAD    in a forked child
- *   -EBUSY         another fiber is reading, or writing
- *   -ECONNRESET    a reset by the peer: written bytes may be lost. Permanent
- *   -ECONNABORTED  fl_stream_abort(), or the system got no answers. Permanent
- *   -EHOSTUNREACH, and other errors of the network. Permanent
- *   -EBADF         a pipe or a device that is not open in this direction
- *   -EINVAL        the caller is no fiber of its loop; a size above PTRDIFF_MAX
+ * Loop and fibers
+ *
+ * A stream belongs to the loop on which it was created, and must be freed before that loop. Only
+ * the loop's thread may call its functions. Functions that wait may be called only by fibers of the
+ * loop. At any time at most one fiber may read, and at most one may write. A call that never has to
+ * wait lets other fibers run from time to time.
+ *
+ * Reading and writing
+ *
+ * A read that searches for a delimiter keeps the bytes behind its result in the stream, at most
+ * FL_STREAM_LIMIT. A read that fails, times out or is cancelled takes no bytes: the next read gets
+ * the bytes that have come, and the error comes after them. fl_stream_got() describes the one
+ * exception. A write that fails, times out or is cancelled may have written a part:
+ * fl_stream_written() says how much.
+ *
+ * Results
+ *
+ * Each function lists its own results. Functions that read, write or end a stream may also return:
+ *   -EOWNERDEAD    this is a forked child
+ *   -EBUSY         another fiber is in a read, and this call reads; or another fiber is in a write,
+ *                  and this call writes or ends the writing side
+ *   -ECONNRESET    the peer has reset the connection, and written bytes may be lost. All later
+ *                  calls return this, too
+ *   -ECONNABORTED  fl_stream_abort() was called, or the system got no answers of the peer. All
+ *                  later calls return this, too
+ *   -EHOSTUNREACH, or another error of the network
+ *                  the connection is broken. All later calls return this, too
+ *   -EBADF         the pipe or device is not open in this direction
+ *   -EINVAL        the caller is no fiber of the stream's loop; or a size is above PTRDIFF_MAX
+ *   -EFAULT        an address of the caller is bad
  */
 typedef struct fl_stream fl_stream;
 
-#define FL_STREAM_LIMIT 65536u /* bytes */
-#define FL_STREAM_FDS_MAX 253u /* of one send; the system's limit */
+#define FL_STREAM_LIMIT 65536u /* the most bytes that a stream keeps for later reads */
+#define FL_STREAM_FDS_MAX 253u /* the most descriptors of one send: the system's limit */
 
 /*
- * Creates a stream that owns `fd` on the loop that the calling thread runs. Makes `fd`
- * close-on-exec, unless it is 0, 1 or 2, and sets TCP_NODELAY for TCP. A blocking `fd` stays
- * blocking, except a terminal or device that cannot be opened again through /proc, as the stream of
- * a pipe or terminal does. After an error the caller still owns `fd`. Returns 0, -EBADF, -ENOTCONN,
- * -ENOMEM, -ENOTSUP, -ENOSPC, or:
- *   -EPERM    a regular file, a directory, /dev/null: read it by fl_to_thread()
- *   -EINVAL   a socket, but no stream socket
- *   -EEXIST   the loop watches `fd` already
+ * Creates a stream on the loop that the calling thread runs. The stream owns the descriptor `fd`.
+ *
+ * Never waits. Makes `fd` close-on-exec, unless it is 0, 1 or 2, and sets TCP_NODELAY for TCP.
+ *
+ * Returns:
+ *   0          the stream was created
+ *   -EBADF     `fd` is not open
+ *   -EPERM     `fd` is a regular file, a directory or /dev/null: read it by fl_to_thread()
+ *   -EINVAL    `fd` is a socket, but not a stream socket
+ *   -ENOTCONN  `fd` is a socket that is not connected
+ *   -EEXIST    the loop watches `fd` already
+ *   -ENOMEM    there is no memory
+ *   -ENOSPC    the user's limit of watched descriptors is reached
+ *   -ENOTSUP   the thread runs no loop
+ *
+ * After an error the caller still owns `fd`. If `fd` is blocking it stays so, with one exception: a
+ * terminal or device that cannot be opened again through /proc becomes non-blocking. The stream of
+ * a pipe or terminal opens it again.
  */
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 
 /*
- * Creates two streams that are connected with each other. Returns 0, or as fl_stream_from_fd():
- * -ENOTSUP, -ENOMEM, -ENOSPC; or -EMFILE, -ENFILE.
+ * Creates two streams that are connected with each other, on the loop that the calling thread runs.
+ *
+ * Never waits.
+ *
+ * Returns:
+ *   0                 the streams are in `ends`
+ *   -ENOMEM           there is no memory
+ *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
+ *   -ENOSPC           the user's limit of watched descriptors is reached
+ *   -ENOTSUP          the thread runs no loop
  */
 FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
 
 /*
- * Closes and frees the stream. The system still sends the written bytes. Panics while a fiber reads
- * or writes. In a forked child it closes only the child's descriptor.
+ * Closes and frees the stream. The system still sends the bytes that were written. `s` may be NULL.
  *
- * If a TCP connection has unread input, the call ends the writing, and the loop drops what the peer
- * still sends, until the peer's end, for 5 s, until 256 later connections do the same, or until the
- * loop is freed. After fl_stream_fd() the descriptor is closed at once: read to the end before.
+ * Never waits. Panics while a fiber reads or writes. In a forked child it closes only the child's
+ * descriptor.
+ *
+ * A TCP connection on which bytes were written is not closed at once while it has unread input, or
+ * bytes that the peer has not acknowledged: a close could reset the connection, and the peer would
+ * lose what was written. Instead the call ends the writing, and the loop drops what the peer still
+ * sends: until the peer's end, for 5 s, until 256 later connections do the same, or until the loop
+ * is freed. This is not done after fl_stream_fd(): that descriptor is closed at once. So read such
+ * a stream to its end first.
  */
 FL_API void fl_stream_free(fl_stream *s);
 
 /*
- * Ends the connection at once, in both directions. Reads and writes return -ECONNABORTED. The peer
- * reads the written bytes, then the end.
+ * Ends the connection at once, in both directions.
+ *
+ * Never waits. Reads and writes, also those in progress, return -ECONNABORTED. The peer reads the
+ * bytes that were written, then the end.
  */
 FL_API void fl_stream_abort(fl_stream *s);
 
 /*
- * Reads available bytes, 1 to `size`. Blocks the calling fiber while there are none. Returns the
- * number of bytes, -ECANCELED, -ENOMEM, or:
- *   0        the end
- *   -EINVAL  `size` is 0
+ * Reads the bytes that are available: at least 1, and at most `size`.
+ *
+ * Blocks the calling fiber while there are none.
+ *
+ * Returns:
+ *   > 0            the number of bytes
+ *   0              the end of the stream
+ *   -ETIMEDOUT     the deadline passed
+ *   -ECANCELED     the wait was cancelled
+ *   -ENOMEM        there is no memory
+ *   -EINVAL        `size` is 0
+ *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_some_until(fl_stream *s, void *buffer, size_t size, fl_time deadline,
                                                        fl_cancel_token *cancel);
@@ -94,14 +147,30 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_some(fl_stream *_s, void *_buffer
 	return fl_stream_read_some_until(_s, _buffer, _size, FL_FOREVER, NULL);
 }
 
-/* As fl_stream_read_some(): -EAGAIN if there are no bytes. */
+/*
+ * Reads the bytes that are available, at most `size`. Never waits. Callbacks of the loop may call
+ * it.
+ *
+ * Returns:
+ *   > 0            the number of bytes
+ *   0              the end of the stream
+ *   -EAGAIN        there are no bytes
+ *   another error  of fl_stream_read_some()
+ */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_read_some(fl_stream *s, void *buffer, size_t size);
 
 /*
- * Reads `size` bytes. Blocks the calling fiber until they have come. Returns `size`; fewer bytes at
- * the end of the stream; or
- *   -ECANCELED
- *   -ENOMEM     see fl_stream_got()
+ * Reads `size` bytes, or all bytes up to the end of the stream if it comes before.
+ *
+ * Blocks the calling fiber until the bytes have come.
+ *
+ * Returns:
+ *   `size`            all bytes were read
+ *   less than `size`  the stream has ended after so many bytes, which may be 0
+ *   -ETIMEDOUT        the deadline passed
+ *   -ECANCELED        the wait was cancelled
+ *   -ENOMEM           there is no memory; fl_stream_got() bytes may be in `buffer`
+ *   another error     one of those that every stream may return: "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, fl_time deadline,
                                                           fl_cancel_token *cancel);
@@ -111,12 +180,21 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *_s, void *_buf
 }
 
 /*
- * Reads up to and including the first `delimiter`, of `delimiter_size` bytes; at the end of the
- * stream the rest. Blocks the calling fiber until the bytes have come. Returns the number of bytes,
- * -ECANCELED, -ENOMEM, or:
- *   0          the end
- *   -EMSGSIZE  no delimiter in the next `size` bytes, or in FL_STREAM_LIMIT; the bytes stay
- *   -EINVAL    `size` or `delimiter_size` is 0
+ * Reads up to the first `delimiter`, and including it. At the end of the stream it reads the rest.
+ *
+ * `delimiter` has `delimiter_size` bytes. Blocks the calling fiber until the bytes have come.
+ *
+ * Returns:
+ *   > 0            the number of bytes. They end with the delimiter, except at the end of the
+ *                  stream
+ *   0              the end of the stream
+ *   -ETIMEDOUT     the deadline passed
+ *   -ECANCELED     the wait was cancelled
+ *   -EMSGSIZE      the next `size` bytes, or the next FL_STREAM_LIMIT bytes, have no delimiter. The
+ *                  bytes stay in the stream
+ *   -EINVAL        `size` or `delimiter_size` is 0
+ *   -ENOMEM        there is no memory
+ *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_delimited_until(fl_stream *s, void *buffer, size_t size,
                                                             const void *delimiter, size_t delimiter_size,
@@ -128,8 +206,21 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_delimited(fl_stream *_s, void *_b
 }
 
 /*
- * As fl_stream_read_delimited() with a newline, and stores a NUL behind the line: one of the `size`
- * bytes, not counted in the result. -EINVAL: `size` is below 2.
+ * Reads a line, with its newline, and stores a NUL behind it.
+ *
+ * The NUL is one of the `size` bytes, and is not counted in the result. At the end of the stream
+ * the last line may lack its newline. Blocks the calling fiber until the line has come.
+ *
+ * Returns:
+ *   > 0            the number of bytes before the NUL
+ *   0              the end of the stream
+ *   -ETIMEDOUT     the deadline passed
+ *   -ECANCELED     the wait was cancelled
+ *   -EMSGSIZE      the next `size` - 1 bytes, or the next FL_STREAM_LIMIT bytes, have no newline.
+ *                  The bytes stay in the stream
+ *   -EINVAL        `size` is below 2
+ *   -ENOMEM        there is no memory
+ *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *_s, char *_line, size_t _size, fl_time _deadline,
                                                           fl_cancel_token *_cancel)
@@ -148,18 +239,25 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *_s, char *_line, 
 }
 
 /*
- * How many bytes the last read has left in the caller's buffer and not in the stream: not 0 only
- * after -ENOMEM of fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, or of
- * fl_stream_receive_fds().
+ * Returns how many bytes the last read has left in the caller's buffer and not in the stream.
+ *
+ * It is 0 except after -ENOMEM of two functions: of fl_stream_read_exactly() of more than
+ * FL_STREAM_LIMIT bytes, and of fl_stream_receive_fds().
  */
 FL_API size_t fl_stream_got(const fl_stream *s);
 
 /*
- * Writes all bytes. Blocks the calling fiber while the system has no room (back-pressure). Returns
- * -ECANCELED, or:
- *   0        the system has the bytes; the peer may not have received them
- *   -EPIPE   after fl_stream_close_write(), or the peer no longer reads
- *   -ENOMEM  of the system
+ * Writes all `size` bytes.
+ *
+ * Blocks the calling fiber while the system has no space for them (back-pressure).
+ *
+ * Returns:
+ *   0              the system has the bytes. The peer may not have received them yet
+ *   -ETIMEDOUT     the deadline passed; fl_stream_written() bytes were written
+ *   -ECANCELED     the wait was cancelled; fl_stream_written() bytes were written
+ *   -EPIPE         fl_stream_close_write() has closed the writing side, or the peer no longer reads
+ *   -ENOMEM        the system has no memory
+ *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK int fl_stream_write_until(fl_stream *s, const void *data, size_t size, fl_time deadline,
                                                fl_cancel_token *cancel);
@@ -169,16 +267,29 @@ FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *_s, const void *_data, si
 }
 
 /*
- * Writes the bytes for which there is room. Returns the number of written bytes, or as
- * fl_stream_write():
- *   -EAGAIN  there is no room
- *   -EPIPE   after fl_stream_close_write(), or the peer no longer reads
+ * Writes the bytes for which the system has space, at most `size`. Never waits. Callbacks of the
+ * loop may call it.
+ *
+ * Returns:
+ *   >= 0           the number of bytes that were written. 0 only if `size` is 0
+ *   -EAGAIN        there is no space for a byte
+ *   -EPIPE         fl_stream_close_write() has closed the writing side, or the peer no longer reads
+ *   another error  of fl_stream_write()
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size);
 
 /*
- * As fl_stream_write(), of `n` parts in order. Returns 0, -ECANCELED, -ENOMEM, or:
- *   -EPIPE  after fl_stream_close_write(), or the peer no longer reads
+ * Writes `n` parts in their order, as one write.
+ *
+ * Blocks the calling fiber while the system has no space for them (back-pressure).
+ *
+ * Returns:
+ *   0              the system has the bytes. The peer may not have received them yet
+ *   -ETIMEDOUT     the deadline passed; fl_stream_written() bytes were written
+ *   -ECANCELED     the wait was cancelled; fl_stream_written() bytes were written
+ *   -EPIPE         fl_stream_close_write() has closed the writing side, or the peer no longer reads
+ *   -ENOMEM        the system has no memory
+ *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, fl_time deadline,
                                                 fl_cancel_token *cancel);
@@ -188,14 +299,24 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
 }
 
 /*
- * As fl_stream_write() of 1 or more bytes, with `n` descriptors, which the caller keeps, over a
- * Unix socket. The receiver gets the descriptors with the first byte. They were sent if
- * fl_stream_written() is not 0. Returns 0, -ECANCELED, -ENOMEM, -ETOOMANYREFS, or:
- *   -EPIPE         after fl_stream_close_write(), or the peer no longer reads
- *   -EINVAL        no byte; `n` above FL_STREAM_FDS_MAX; or a descriptor of a kind that cannot be
- *                  sent
+ * Writes 1 or more bytes, and sends `n` descriptors with them, over a Unix socket.
+ *
+ * The caller keeps the descriptors. The receiver gets duplicates of them with the first byte. After
+ * an error they were sent if fl_stream_written() is not 0. Blocks the calling fiber while the
+ * system has no space (back-pressure).
+ *
+ * Returns:
+ *   0              the system has the bytes and the descriptors
+ *   -ETIMEDOUT     the deadline passed; fl_stream_written() bytes were written
+ *   -ECANCELED     the wait was cancelled; fl_stream_written() bytes were written
+ *   -EPIPE         fl_stream_close_write() has closed the writing side, or the peer no longer reads
+ *   -EINVAL        `size` is 0; `n` is above FL_STREAM_FDS_MAX; or a descriptor is of a kind that
+ *                  cannot be sent
  *   -EBADF         one of the descriptors is not open
- *   -ENOTSUP       no Unix socket
+ *   -ENOTSUP       the stream is no Unix socket
+ *   -ETOOMANYREFS  too many descriptors of this user were sent and not yet received (RLIMIT_NOFILE)
+ *   -ENOMEM        the system has no memory
+ *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds,
                                                   unsigned n, fl_time deadline, fl_cancel_token *cancel);
@@ -206,19 +327,29 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
 }
 
 /*
- * As fl_stream_read_some(), with the descriptors that have come along, which then belong to the caller
- * and are close-on-exec. `*n` is the room in `fds` before the call, and the number of descriptors
- * after it; 0 after an error. One call returns the descriptors of at most one send, perhaps with
- * bytes of earlier sends: the bytes must tell which message has them. Read such a stream only with
- * this function: other reads close the descriptors that they receive. Returns the number of bytes,
- * -ECANCELED, or:
- *   0          the end
- *   -EMSGSIZE  there is no room for all descriptors. They are closed; the bytes stay
- *   -EMFILE    too few free descriptors for all. They are closed; the bytes stay
- *   -ENOTSUP   no Unix socket
- *   -EINVAL    `size` is 0
- *   -ENOMEM    of the system; or no memory to keep the bytes after one of the errors above:
- *              fl_stream_got() of them are in `buffer`
+ * Reads the bytes that are available, at most `size`, and the descriptors that have come with them.
+ *
+ * The descriptors belong to the caller, and are close-on-exec. Before the call `*n` is the capacity
+ * of `fds`. Afterwards it is the number of descriptors, and 0 after an error. Blocks the calling
+ * fiber while there are no bytes.
+ *
+ * One call returns the descriptors of at most one send, perhaps with bytes of earlier sends: the
+ * bytes must tell which message has descriptors. Read such a stream only with this function, since
+ * other reads close the descriptors that they receive.
+ *
+ * Returns:
+ *   > 0            the number of bytes
+ *   0              the end of the stream
+ *   -ETIMEDOUT     the deadline passed
+ *   -ECANCELED     the wait was cancelled
+ *   -EMSGSIZE      `fds` is too small. The descriptors are closed, and the bytes stay in the stream
+ *   -EMFILE        the process has too few free descriptors. The descriptors are closed, and the
+ *                  bytes stay in the stream
+ *   -ENOTSUP       the stream is no Unix socket
+ *   -EINVAL        `size` is 0
+ *   -ENOMEM        the system has no memory; or there is no memory to keep the bytes after
+ *                  -EMSGSIZE or -EMFILE, and fl_stream_got() of them are in `buffer`
+ *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n,
                                                          fl_time deadline, fl_cancel_token *cancel);
@@ -228,55 +359,88 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *_s, void *_buff
 	return fl_stream_receive_fds_until(_s, _buffer, _size, _fds, _n, FL_FOREVER, NULL);
 }
 
-/* How many bytes the last write has passed to the system, also if it has failed or is not over. */
+/*
+ * Returns how many bytes the last write has passed to the system, also if the write has failed or
+ * is still going on.
+ */
 FL_API size_t fl_stream_written(const fl_stream *s);
 
 /*
- * Ends the writing side: the peer reads the written bytes, then the end. Reads still work. May be
- * called again. Returns 0, or:
- *   -EBUSY    a fiber writes
- *   -EPIPE    the connection is gone already
- *   -ENOTSUP  a terminal or a device that is also open for reading
- *   -EBADF    a pipe that is open only for reading
+ * Ends the writing side: the peer reads the bytes that were written, then the end. Reads still
+ * work.
+ *
+ * Never waits. The call may be repeated.
+ *
+ * Returns:
+ *   0              the writing side is ended
+ *   -EBUSY         a fiber writes
+ *   -EPIPE         the connection is gone already
+ *   -ENOTSUP       the stream is a terminal or a device that is open for reading, too
+ *   -EBADF         the stream is a pipe that is open only for reading
+ *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 
 /*
- * The descriptor, which `s` keeps; fl_stream_free() then closes it at once. It blocks, unless
- * fl_stream_from_fd() got a non-blocking one. -1: fl_stream_close_write() has closed a pipe.
+ * Returns the descriptor of the stream, which the stream still owns; or -1 if
+ * fl_stream_close_write() has closed a pipe.
+ *
+ * The descriptor is blocking, unless fl_stream_from_fd() got a non-blocking one. After this call
+ * fl_stream_free() closes the descriptor at once.
  */
 FL_API int fl_stream_fd(fl_stream *s);
 
 /*
- * Stores the peer's address, with `size` 0 if the peer is an unnamed Unix socket, or `s` is no
- * socket. Returns 0, or:
+ * Stores the peer's address in `*a`. Never waits.
+ *
+ * `size` of the address is 0 if the peer is an unnamed Unix socket, or the stream is no socket.
+ *
+ * Returns:
+ *   0          the address was stored
  *   -ENOTCONN  the connection is gone
  */
 FL_API FL_MUST_CHECK int fl_stream_peer_of(const fl_stream *s, fl_address *a);
 
-/* As fl_stream_peer_of(), for the stream's own address. Returns 0. */
+/*
+ * Stores the stream's own address in `*a`, and returns 0. Never waits.
+ *
+ * `size` of the address is 0 if the stream is an unnamed Unix socket, or no socket.
+ */
 FL_API FL_MUST_CHECK int fl_stream_address_of(const fl_stream *s, fl_address *a);
 
-/* The process at the other side of a Unix socket. */
+/* The process at the other side of a Unix socket: see fl_stream_peer_credentials(). */
 typedef struct fl_peer_credentials {
-	pid_t pid; /* 0: not in this PID namespace. Not for checks: numbers are reused */
-	uid_t uid; /* effective user and group */
-	gid_t gid;
+	/*
+	 * 0 if the process is not in this PID namespace. Do not use it to check rights, since
+	 * another process may have got the number.
+	 */
+	pid_t pid;
+	uid_t uid; /* the effective user */
+	gid_t gid; /* the effective group */
 } fl_peer_credentials;
 
 /*
- * Stores the credentials of the process that made the other side of a Unix socket, as of its
- * connect, listen or socketpair(). Returns 0, or:
- *   -ENOTSUP  no Unix socket
+ * Stores the credentials of the process that made the other side of a Unix socket. Never waits.
+ *
+ * They are those of the time of its connect, listen or socketpair().
+ *
+ * Returns:
+ *   0         the credentials were stored
+ *   -ENOTSUP  the stream is no Unix socket
  */
 FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_credentials *peer);
 
 /*
- * Makes a pidfd of the process of fl_stream_peer_credentials(). Readable once the process has ended
- * (fl_fd_wait()). The caller closes it; it is close-on-exec. Returns the descriptor, -EMFILE,
- * -ENFILE, or:
- *   -ENOTSUP          no Unix socket, or the system cannot (before Linux 6.5)
- *   -ESRCH            the process has ended, and was reaped (before Linux 6.16)
+ * Makes a pidfd of the process that fl_stream_peer_credentials() names.
+ *
+ * The pidfd becomes readable once the process has ended: wait by fl_fd_wait(). It is close-on-exec,
+ * and the caller closes it. Never waits.
+ *
+ * Returns:
+ *   >= 0              the descriptor
+ *   -ENOTSUP          the stream is no Unix socket, or the system is older than Linux 6.5
+ *   -ESRCH            the process has ended and was reaped, on a system before Linux 6.16
+ *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
  */
 FL_API FL_MUST_CHECK int fl_stream_peer_pidfd(const fl_stream *s);
 

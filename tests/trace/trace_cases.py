@@ -331,7 +331,7 @@ class Tool:
         expect(self.says("-o", "/dev/full", a, status=1), "No space left on device")
         expect(self.says("-o", self.kit.at("trace/no/folder"), a, status=1), "No such file or directory")
         expect(self.says("/nowhere", status=1), "No such file or directory: '/nowhere'")
-        expect(self.says(status=2), "usage: fairlead-trace")
+        expect(self.says(status=2), "Usage: fairlead-trace")
         expect(self.says("--help"), "FL_TRACE=ring")
 
     def is_installed(self):
