@@ -381,12 +381,17 @@ int fl__unbounded_get_mpsc_slow(struct fl__unbounded *c, void *item)
 				return rc;
 			continue;
 		}
-		(void)fl__mpmc_fall_behind(&c->caught_up, s->first + index);
-		/* as in fl__unbounded_draw_tickets() */
-		const uint64_t word = fl__load_relaxed(&s->tail);
-		if (index >= fl__unbounded_counted(c, s, word))
-			return word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
-		const bool full = fl__unbounded_await_slot(c, s, index);
+		/* pairs with fl__unbounded_fill() */
+		bool full = fl__load_acquire(fl__unbounded_state_at(c, s, index)) == FL__SLOT_FULL;
+		if (!full) {
+			if (fl__mpmc_fall_behind(&c->caught_up, s->first + index))
+				continue;
+			/* as in fl__unbounded_draw_tickets() */
+			const uint64_t word = fl__load_relaxed(&s->tail);
+			if (index >= fl__unbounded_counted(c, s, word))
+				return word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
+			full = fl__unbounded_await_slot(c, s, index);
+		}
 		if (full)
 			fl__copy(item, fl__unbounded_slot(c, s, index), c->item_size);
 		/* as in fl__unbounded_get_mpsc() */
