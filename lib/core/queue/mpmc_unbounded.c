@@ -236,8 +236,8 @@ int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
  *   -EPIPE    closed
  *   -ENOMEM   out of memory
  */
-static int unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
-                            bool *owes_wake)
+FL__COLD static int unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const void *items, size_t n,
+                                     size_t *put, bool *owes_wake)
 {
 	/* unbounded_advance() hands the address on; pairs with the release below */
 	uintptr_t next = fl__load_acquire(&s->next);
@@ -250,7 +250,7 @@ static int unbounded_append(struct fl__unbounded *c, struct fl__segment *s, cons
 		return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -ENOMEM;
 	uint64_t k = FL__MIN(n, c->slots);
 	for (uint64_t i = 0; i < k; i++) {
-		fl__copy(fl__unbounded_slot(c, last, i), (const unsigned char *)items + i * c->item_size, c->item_size);
+		memcpy(fl__unbounded_slot(c, last, i), (const unsigned char *)items + i * c->item_size, c->item_size);
 		/* published with the segment */
 		fl__store_relaxed(fl__unbounded_state_at(c, last, i), FL__SLOT_FULL);
 	}
@@ -277,8 +277,8 @@ static bool unbounded_clear_mark(struct fl__segment *s)
 }
 
 /* Goes on after a put has drawn the ticket `word` of `s`, or, if `s` is NULL, none. */
-int fl__unbounded_put_slow(struct fl__unbounded *c, const void *item, struct fl__segment *s, uint64_t word,
-                           bool *owes_wake)
+FL__COLD int fl__unbounded_put_slow(struct fl__unbounded *c, const void *item, struct fl__segment *s, uint64_t word,
+                                    bool *owes_wake)
 {
 	for (;; s = NULL) {
 		if (!s) {
@@ -396,7 +396,7 @@ int fl__unbounded_get_mpsc_slow(struct fl__unbounded *c, void *item)
 			full = fl__unbounded_await_slot(c, s, index);
 		}
 		if (full)
-			fl__copy(item, fl__unbounded_slot(c, s, index), c->item_size);
+			memcpy(item, fl__unbounded_slot(c, s, index), c->item_size);
 		/* as in fl__unbounded_get_mpsc() */
 		fl__store_relaxed(&s->head, index + 1);
 		if (full)
@@ -612,7 +612,7 @@ static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 	return fl__cas_relaxed(&s->tail, &word, word | FL__UNBOUNDED_WAIT) ? 0 : 1;
 }
 
-int fl__unbounded_mark_empty(struct fl__unbounded *c)
+FL__COLD int fl__unbounded_mark_empty(struct fl__unbounded *c)
 {
 	FL__MAY_BORROW(borrowed);
 	int rc;
@@ -639,7 +639,7 @@ uint64_t fl__unbounded_puts(struct fl__unbounded *c)
 	return unbounded_tickets(c, unbounded_last(c, &borrowed)) - poisoned;
 }
 
-size_t fl__unbounded_length(struct fl__unbounded *c)
+FL__COLD size_t fl__unbounded_length(struct fl__unbounded *c)
 {
 	FL__MAY_BORROW(borrowed);
 	struct fl__segment *s = unbounded_protect_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
