@@ -74,7 +74,7 @@ CHAIN_FN int chain_try_get(chain *q, void *item)
 	int rc = 0;
 	if (q->one_consumer)
 		return fl__unbounded_get_mpsc(q, item);
-	return fl__unbounded_get_many(q, item, 1, &rc) != 0 ? 0 : rc;
+	return fl__unbounded_get_ready(q, item) || fl__unbounded_get_many(q, item, 1, &rc) != 0 ? 0 : rc;
 }
 
 /* As fl_queue_try_get_many(). */

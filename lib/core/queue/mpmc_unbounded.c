@@ -49,9 +49,12 @@
  *      closer changes neither word after the close, and `end` has the tail's tickets of the close.
  *
  * Linearization. Put: where its producer drew the ticket of the slot that it filled, or appended a
- * segment with the item. Get: where its consumer drew its ticket. "Empty" and "drained": where the
- * consumer read the tail, or the `next`; then the consumers had all existing tickets. Every item
- * with a put that happens before "empty" has been got.
+ * segment with the item. Get: where its consumer drew its ticket. "Empty" and "drained": directly
+ * after the get that wrote the head which the consumer has read. The consumer reads the tail, or the
+ * `next`, after that head, so it sees the ticket of each put that happened before the call, or before
+ * a get up to that one. If it sees no ticket beyond the head, all items of those puts have been got.
+ * The tail that it reads may be older than the head: a get that found its slot filled has not read
+ * the tail, and does not pass the slot's ticket on.
  *
  * Progress: lock-free, except for the allocator. A consumer repeats a round when another one has
  * moved the head, or once after a pause of fl__mpmc_fall_behind(). A steady flow uses one spare
@@ -233,8 +236,8 @@ int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
  *   -EPIPE    closed
  *   -ENOMEM   out of memory
  */
-static int unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
-                            bool *owes_wake)
+FL__COLD static int unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const void *items, size_t n,
+                                     size_t *put, bool *owes_wake)
 {
 	/* unbounded_advance() hands the address on; pairs with the release below */
 	uintptr_t next = fl__load_acquire(&s->next);
@@ -247,7 +250,7 @@ static int unbounded_append(struct fl__unbounded *c, struct fl__segment *s, cons
 		return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -ENOMEM;
 	uint64_t k = FL__MIN(n, c->slots);
 	for (uint64_t i = 0; i < k; i++) {
-		fl__copy(fl__unbounded_slot(c, last, i), (const unsigned char *)items + i * c->item_size, c->item_size);
+		memcpy(fl__unbounded_slot(c, last, i), (const unsigned char *)items + i * c->item_size, c->item_size);
 		/* published with the segment */
 		fl__store_relaxed(fl__unbounded_state_at(c, last, i), FL__SLOT_FULL);
 	}
@@ -274,8 +277,8 @@ static bool unbounded_clear_mark(struct fl__segment *s)
 }
 
 /* Goes on after a put has drawn the ticket `word` of `s`, or, if `s` is NULL, none. */
-int fl__unbounded_put_slow(struct fl__unbounded *c, const void *item, struct fl__segment *s, uint64_t word,
-                           bool *owes_wake)
+FL__COLD int fl__unbounded_put_slow(struct fl__unbounded *c, const void *item, struct fl__segment *s, uint64_t word,
+                                    bool *owes_wake)
 {
 	for (;; s = NULL) {
 		if (!s) {
@@ -368,7 +371,7 @@ bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, ui
 	return was == FL__SLOT_FULL;
 }
 
-/* The next slot is not filled, or the segment has none. */
+/* As fl__unbounded_get_mpsc(), also if the next slot is not filled, or the segment has no more. */
 int fl__unbounded_get_mpsc_slow(struct fl__unbounded *c, void *item)
 {
 	for (;;) {
@@ -381,14 +384,19 @@ int fl__unbounded_get_mpsc_slow(struct fl__unbounded *c, void *item)
 				return rc;
 			continue;
 		}
-		(void)fl__mpmc_fall_behind(&c->caught_up, s->first + index);
-		/* as in fl__unbounded_draw_tickets() */
-		const uint64_t word = fl__load_relaxed(&s->tail);
-		if (index >= fl__unbounded_counted(c, s, word))
-			return word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
-		const bool full = fl__unbounded_await_slot(c, s, index);
+		/* pairs with fl__unbounded_fill() */
+		bool full = fl__load_acquire(fl__unbounded_state_at(c, s, index)) == FL__SLOT_FULL;
+		if (!full) {
+			if (fl__mpmc_fall_behind(&c->caught_up, s->first + index))
+				continue;
+			/* as in unbounded_draw_tickets() */
+			const uint64_t word = fl__load_relaxed(&s->tail);
+			if (index >= fl__unbounded_counted(c, s, word))
+				return word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
+			full = fl__unbounded_await_slot(c, s, index);
+		}
 		if (full)
-			fl__copy(item, fl__unbounded_slot(c, s, index), c->item_size);
+			memcpy(item, fl__unbounded_slot(c, s, index), c->item_size);
 		/* as in fl__unbounded_get_mpsc() */
 		fl__store_relaxed(&s->head, index + 1);
 		if (full)
@@ -396,11 +404,89 @@ int fl__unbounded_get_mpsc_slow(struct fl__unbounded *c, void *item)
 	}
 }
 
-size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc)
+/* Returns the item of the caller's ticket, in place; NULL: the ticket never gets one. */
+static unsigned char *unbounded_item(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
+{
+	unsigned char *slot = fl__unbounded_slot(c, s, index);
+	/* pairs with fl__unbounded_fill() */
+	const bool full = fl__likely(fl__load_acquire(fl__unbounded_state(c, slot)) == FL__SLOT_FULL);
+	return full || fl__unbounded_await_slot(c, s, index) ? slot : NULL;
+}
+
+/*
+ * Draws tickets for up to `n` items, in order, from `*index` of `*s` on. Returns how many; 0: `*rc`
+ * is -EAGAIN, -EPIPE or -ENOMEM.
+ */
+static FL__NOINLINE size_t unbounded_draw_tickets(struct fl__unbounded *c, size_t n, struct fl__segment **s,
+                                                  uint64_t *index, int *rc)
+{
+	unsigned failed = 1; /* a claim of fl__unbounded_get_ready() */
+	for (;;) {
+		*s = fl__unbounded_segment(&c->head, FL__HAZARD_HEAD);
+		if (fl__unlikely(!*s)) {
+			*rc = -ENOMEM;
+			return 0;
+		}
+		/*
+		 * acquire: what happened before the get that wrote this head happened before the loads of
+		 * the tail and of `next` below. Pairs with the release below.
+		 */
+		uint64_t head = fl__load_acquire(&(*s)->head);
+		if (fl__unlikely(head >= c->slots)) {
+			*rc = fl__unbounded_advance_head(c, *s);
+			if (*rc != 0)
+				return 0;
+			continue;
+		}
+		*index = head;
+		/*
+		 * A filled slot has a ticket: so the tail, which producers write, is not read. relaxed:
+		 * unbounded_item() acquires the item, and a consumer that reads the head written below
+		 * may read a tail without this ticket ("Linearization").
+		 */
+		size_t k = 0;
+		while (k < n && head + k < c->slots &&
+		       fl__load_relaxed(fl__unbounded_state_at(c, *s, head + k)) == FL__SLOT_FULL)
+			k++;
+		if (k == 0) {
+			if (fl__mpmc_fall_behind(&c->caught_up, (*s)->first + head))
+				continue;
+			/* the state of a slot says whether the slot is filled */
+			uint64_t word = fl__load_relaxed(&(*s)->tail);
+			uint64_t tail = fl__unbounded_counted(c, *s, word);
+			if (head >= tail) {
+				*rc = word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
+				return 0;
+			}
+			k = n < tail - head ? n : (size_t)(tail - head);
+		}
+		/* what happened before this get; pairs with the acquire above */
+		if (fl__likely(fl__cas_release(&(*s)->head, &head, head + k)))
+			return k;
+		fl__mpmc_back_off(++failed);
+	}
+}
+
+/* fl__unbounded_get_many() without memory for hazard pointers. */
+FL__SLOW_PATH static size_t unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc)
 {
 	FL__MAY_BORROW(borrowed);
 	borrowed = fl__hazards_borrow();
 	return fl__unbounded_get_many(c, items, n, rc);
+}
+
+size_t fl__unbounded_get_many(struct fl__unbounded *c, void *items, size_t n, int *rc)
+{
+	struct fl__segment *s;
+	uint64_t index;
+	size_t k, got = 0;
+	while (got == 0 && (k = unbounded_draw_tickets(c, n, &s, &index, rc)) != 0)
+		for (uint64_t end = index + k; index < end; index++) {
+			const unsigned char *item = unbounded_item(c, s, index);
+			if (fl__likely(item != NULL))
+				fl__copy((unsigned char *)items + got++ * c->item_size, item, c->item_size);
+		}
+	return fl__unlikely(got == 0 && *rc == -ENOMEM) ? unbounded_get_borrowing(c, items, n, rc) : got;
 }
 
 /* These functions are not on an item's fast path, so they may borrow hazard pointers. */
@@ -416,17 +502,17 @@ static struct fl__segment *unbounded_protect_or_borrow(struct fl__segment *const
 }
 
 /*
- * As fl__unbounded_draw_tickets(), without -ENOMEM, for a caller that does not copy the items out.
+ * As unbounded_draw_tickets(), without -ENOMEM, for a caller that does not copy the items out.
  * The segment is not freed before unbounded_unpin().
  */
 static size_t unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct fl__segment **s, uint64_t *index,
                                      int *rc)
 {
 	FL__MAY_BORROW(borrowed);
-	size_t k = fl__unbounded_draw_tickets(c, n, s, index, rc);
+	size_t k = unbounded_draw_tickets(c, n, s, index, rc);
 	if (k == 0 && *rc == -ENOMEM) {
 		borrowed = fl__hazards_borrow();
-		k = fl__unbounded_draw_tickets(c, n, s, index, rc);
+		k = unbounded_draw_tickets(c, n, s, index, rc);
 	}
 	/* the hazard pointer protects the segment: unbounded_retire() */
 	if (k > 0)
@@ -526,7 +612,7 @@ static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 	return fl__cas_relaxed(&s->tail, &word, word | FL__UNBOUNDED_WAIT) ? 0 : 1;
 }
 
-int fl__unbounded_mark_empty(struct fl__unbounded *c)
+FL__COLD int fl__unbounded_mark_empty(struct fl__unbounded *c)
 {
 	FL__MAY_BORROW(borrowed);
 	int rc;
@@ -553,11 +639,11 @@ uint64_t fl__unbounded_puts(struct fl__unbounded *c)
 	return unbounded_tickets(c, unbounded_last(c, &borrowed)) - poisoned;
 }
 
-size_t fl__unbounded_length(struct fl__unbounded *c)
+FL__COLD size_t fl__unbounded_length(struct fl__unbounded *c)
 {
 	FL__MAY_BORROW(borrowed);
 	struct fl__segment *s = unbounded_protect_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
-	/* the tail is read after it, as in fl__unbounded_draw_tickets() */
+	/* the tail is read after it, as in unbounded_draw_tickets() */
 	uint64_t taken = s->first + fl__load_acquire(&s->head);
 	uint64_t put = unbounded_tickets(c, unbounded_last(c, &borrowed));
 	return put > taken ? (size_t)(put - taken) : 0;
@@ -625,7 +711,7 @@ static size_t unbounded_get_some(struct fl__unbounded *c, void *items, size_t n,
 	size_t got = 0;
 	if (!c->one_consumer)
 		return fl__unbounded_get_many(c, items, n, rc);
-	while (got < n && (*rc = fl__unbounded_get_mpsc(c, (unsigned char *)items + got * c->item_size)) == 0)
+	while (got < n && (*rc = fl__unbounded_get_mpsc_slow(c, (unsigned char *)items + got * c->item_size)) == 0)
 		got++;
 	return got;
 }
@@ -638,17 +724,10 @@ static int unbounded_get(void *state, void *items, size_t n, size_t *count, bool
 	return *count > 0 ? 0 : rc;
 }
 
-/* Not inline: the other half of unbounded_get_one() then needs no registers saved. */
-static FL__NOINLINE bool unbounded_get_one_of_many(struct fl__unbounded *c, void *item)
-{
-	int rc;
-	return fl__unbounded_get_many(c, item, 1, &rc) == 1;
-}
-
 static bool unbounded_get_one(fl_queue *q, void *item)
 {
 	struct fl__unbounded *c = unbounded_of(q->state);
-	return c->one_consumer ? fl__unbounded_get_mpsc(c, item) == 0 : unbounded_get_one_of_many(c, item);
+	return c->one_consumer ? fl__unbounded_get_mpsc(c, item) == 0 : fl__unbounded_get_ready(c, item);
 }
 
 FL__COLD static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wake)
@@ -663,7 +742,7 @@ FL__COLD static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wa
 	if (k == 0)
 		return rc;
 	for (; k > 0; k--, index++) {
-		void *item = fl__unbounded_item(c, s, index);
+		void *item = unbounded_item(c, s, index);
 		if (!item)
 			continue;
 		fl__queue_drop(of, item);

@@ -76,6 +76,9 @@ uint64_t fl__unbounded_puts(struct fl__unbounded *c);
  */
 int fl__unbounded_mark_empty(struct fl__unbounded *c);
 
+/* Returns how many; 0: `*rc` is -EAGAIN (empty) or -EPIPE (closed and drained). */
+size_t fl__unbounded_get_many(struct fl__unbounded *c, void *items, size_t n, int *rc);
+
 /* The slow paths of the functions below. */
 struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl__hazard place);
 int fl__unbounded_put_slow(struct fl__unbounded *c, const void *item, struct fl__segment *s, uint64_t word,
@@ -85,9 +88,6 @@ int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s);
 uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s);
 bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, uint64_t index);
 size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake);
-
-/* fl__unbounded_get_many() without memory for hazard pointers. */
-size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc);
 
 static inline unsigned char *fl__unbounded_slot(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
@@ -135,8 +135,8 @@ static inline bool fl__unbounded_fill(const struct fl__unbounded *c, struct fl__
 	uint32_t empty = FL__SLOT_EMPTY;
 	fl__copy(slot, item, c->item_size);
 	/*
-	 * the item, and what was written before the put; pairs with fl__unbounded_item(),
-	 * fl__unbounded_await_slot() and fl__unbounded_get_mpsc()
+	 * the item, and what was written before the put; pairs with unbounded_item(),
+	 * fl__unbounded_await_slot(), fl__unbounded_get_ready() and fl__unbounded_get_mpsc()
 	 */
 	return fl__cas_release(fl__unbounded_state(c, slot), &empty, FL__SLOT_FULL);
 }
@@ -162,81 +162,27 @@ static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, b
 	return fl__unbounded_put_slow(c, item, s, word, owes_wake);
 }
 
-/* Returns the item of the caller's ticket, in place; NULL: the ticket never gets one. */
-static inline unsigned char *fl__unbounded_item(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
-{
-	unsigned char *slot = fl__unbounded_slot(c, s, index);
-	/* pairs with fl__unbounded_fill() */
-	const bool full = fl__likely(fl__load_acquire(fl__unbounded_state(c, slot)) == FL__SLOT_FULL);
-	return full || fl__unbounded_await_slot(c, s, index) ? slot : NULL;
-}
-
 /*
- * Draws tickets for up to `n` items, in order, from `*index` of `*s` on. Returns how many; 0: `*rc`
- * is -EAGAIN, -EPIPE or -ENOMEM.
+ * Gets the next item, if its put is over and no other consumer takes it meanwhile. Returns false
+ * otherwise, and if the queue is empty or closed: then the caller calls fl__unbounded_get_many().
  */
-static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t n, struct fl__segment **s,
-                                                uint64_t *index, int *rc)
+static inline bool fl__unbounded_get_ready(struct fl__unbounded *c, void *item)
 {
-	unsigned failed = 0;
-	for (;;) {
-		*s = fl__unbounded_segment(&c->head, FL__HAZARD_HEAD);
-		if (fl__unlikely(!*s)) {
-			*rc = -ENOMEM;
-			return 0;
-		}
-		/*
-		 * the tail or `next`, read later, is no older than this head. So if both are equal,
-		 * they were equal at one moment. Pairs with the release below.
-		 */
-		uint64_t head = fl__load_acquire(&(*s)->head);
-		if (fl__unlikely(head >= c->slots)) {
-			*rc = fl__unbounded_advance_head(c, *s);
-			if (*rc != 0)
-				return 0;
-			continue;
-		}
-		*index = head;
-		/*
-		 * A filled slot has a ticket: so the tail, which producers write, is not read.
-		 * acquire: the release below passes on the slot's ticket.
-		 */
-		size_t k = 0;
-		while (k < n && head + k < c->slots &&
-		       fl__load_acquire(fl__unbounded_state_at(c, *s, head + k)) == FL__SLOT_FULL)
-			k++;
-		if (k == 0) {
-			if (fl__mpmc_fall_behind(&c->caught_up, (*s)->first + head))
-				continue;
-			/* the state of a slot says whether the slot is filled */
-			uint64_t word = fl__load_relaxed(&(*s)->tail);
-			uint64_t tail = fl__unbounded_counted(c, *s, word);
-			if (head >= tail) {
-				*rc = word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
-				return 0;
-			}
-			k = n < tail - head ? n : (size_t)(tail - head);
-		}
-		/* this head comes with the tickets before it; pairs with the acquire above */
-		if (fl__likely(fl__cas_release(&(*s)->head, &head, head + k)))
-			return k;
-		fl__mpmc_back_off(++failed);
-	}
-}
-
-/* Returns how many; 0: `*rc` is -EAGAIN (empty) or -EPIPE (closed and drained). */
-static inline size_t fl__unbounded_get_many(struct fl__unbounded *c, void *items, size_t n, int *rc)
-{
-	struct fl__segment *s;
-	uint64_t index;
-	size_t k, got = 0;
-	while (got == 0 && (k = fl__unbounded_draw_tickets(c, n, &s, &index, rc)) != 0)
-		for (uint64_t end = index + k; index < end; index++) {
-			const unsigned char *item = fl__unbounded_item(c, s, index);
-			if (fl__likely(item != NULL))
-				fl__copy((unsigned char *)items + got++ * c->item_size, item, c->item_size);
-		}
-	return fl__unlikely(got == 0 && *rc == -ENOMEM) ? fl__unbounded_get_borrowing(c, items, n, rc) : got;
+	struct fl__segment *s = fl__unbounded_protected(&c->head, FL__HAZARD_HEAD);
+	if (fl__unlikely(!s))
+		return false;
+	/* the CAS checks it, and passes on what earlier gets have released */
+	uint64_t head = fl__load_relaxed(&s->head);
+	unsigned char *slot = fl__unbounded_slot(c, s, head);
+	/*
+	 * acquire: pairs with fl__unbounded_fill(). release: what happened before this get; pairs with
+	 * unbounded_draw_tickets()
+	 */
+	if (fl__unlikely(head >= c->slots || fl__load_acquire(fl__unbounded_state(c, slot)) != FL__SLOT_FULL ||
+	                 !fl__cas_release(&s->head, &head, head + 1)))
+		return false;
+	fl__copy(item, slot, c->item_size);
+	return true;
 }
 
 /* For the only consumer. No other context moves the head: plain stores draw its tickets. */
