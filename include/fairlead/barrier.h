@@ -22,8 +22,8 @@ FL_BEGIN_DECLS
  *     rc = fl_barrier_wait(&turn);            // 0, 1, 2 or 3, different in each of the four
  *
  * A barrier breaks when a waiter gives up (timeout, cancel), or by fl_barrier_abort(): all its
- * waiters and all later ones get -EPIPE, until fl_barrier_reset(). Once one waiter has returned
- * with a number, and no context will wait again, the barrier may be destroyed.
+ * waiters and all later ones get -EPIPE, until fl_barrier_reset(). Once one waiter of each phase
+ * has returned with a number, and no context will wait again, the barrier may be destroyed.
  *
  * The last party of each phase calls the action, if there is one, before any party passes.
  *
@@ -40,12 +40,12 @@ FL_BEGIN_DECLS
 typedef struct fl_barrier {
 	uint32_t parties_;
 	uint32_t arrived_;
-	uint32_t broken_;
-	uint32_t acting_; /* whether the action runs, and in which process */
+	uint64_t state_;
+	uint64_t acting_; /* whether the action runs, and in which process */
 	void (*action_)(void *arg);
 	void *action_arg_;
 } fl_barrier;
-FL__ASSERT_SIZE(fl_barrier, 16 + 2 * sizeof(void *));
+FL__ASSERT_SIZE(fl_barrier, 24 + 2 * sizeof(void *));
 
 /* clang-format off */
 /* Initialises a barrier without an action. */
@@ -111,14 +111,11 @@ FL_API void fl_barrier_reset(fl_barrier *b);
 /* Whether `b` is broken. */
 FL_INLINE bool fl_barrier_is_broken(const fl_barrier *_b)
 {
-	return fl__load_relaxed(&_b->broken_); /* may be stale at once */
+	return fl__load_relaxed(&_b->state_) & 1; /* may be stale at once */
 }
 
 /* The number of parties of the present phase that wait at `b` now. */
-FL_INLINE uint32_t fl_barrier_waiting(const fl_barrier *_b)
-{
-	return fl__load_relaxed(&_b->arrived_); /* may be stale at once */
-}
+FL_API uint32_t fl_barrier_waiting(const fl_barrier *b);
 
 FL_END_DECLS
 
