@@ -37,7 +37,7 @@ FL_BEGIN_DECLS
  *
  * A barrier breaks when a waiter gives up (timeout, cancel), or by fl_barrier_abort(). All its
  * waiters and all later ones then get -EPIPE, until fl_barrier_reset(). The barrier may be
- * destroyed once one waiter has returned with a number and no context will wait again.
+ * destroyed once one waiter of each phase has returned with a number and no context will wait again.
  *
  * Memory order: the action acquires what each party released by its wait. All parties acquire what
  * the parties and the action released.
@@ -45,12 +45,12 @@ FL_BEGIN_DECLS
 typedef struct fl_barrier {
 	uint32_t parties_;
 	uint32_t arrived_;
-	uint32_t broken_;
-	uint32_t acting_; /* whether the action runs, and in which process */
+	uint64_t state_;
+	uint64_t acting_; /* whether the action runs, and in which process */
 	void (*action_)(void *arg);
 	void *action_arg_;
 } fl_barrier;
-FL__ASSERT_SIZE(fl_barrier, 16 + 2 * sizeof(void *));
+FL__ASSERT_SIZE(fl_barrier, 24 + 2 * sizeof(void *));
 
 /* clang-format off */
 /* Initializes a barrier of `parties` parties without an action. */
@@ -128,14 +128,11 @@ FL_API void fl_barrier_reset(fl_barrier *b);
 /* Returns whether `b` is broken. The answer may be out of date at once. */
 FL_INLINE bool fl_barrier_is_broken(const fl_barrier *_b)
 {
-	return fl__load_relaxed(&_b->broken_); /* may be stale at once */
+	return fl__load_relaxed(&_b->state_) & 1; /* may be stale at once */
 }
 
 /* The number of parties of the present phase that wait at `b` now. */
-FL_INLINE uint32_t fl_barrier_waiting(const fl_barrier *_b)
-{
-	return fl__load_relaxed(&_b->arrived_); /* may be stale at once */
-}
+FL_API uint32_t fl_barrier_waiting(const fl_barrier *b);
 
 FL_END_DECLS
 

@@ -15,7 +15,7 @@ from os.path import abspath, basename, dirname, exists, join, realpath
 from consumers import C_FLAGS, expect, Failure, install, read, run, Skip, write
 
 HERE = dirname(abspath(__file__))
-SOURCES = """core/wait/lot.c core/sync/mutex.c core/sync/rwlock.c core/sync/once.c core/sync/event.c core/queue/queue_locked.c
+SOURCES = """core/wait/lot.c core/sync/mutex.c core/sync/rwlock.c core/sync/once.c core/sync/event.c core/sync/barrier.c core/queue/queue_locked.c
     core/queue/mpmc_unbounded.c core/queue/queue_spsc.c core/queue/mpmc.c core/thread_pool/thread_pool.c inspect/table.c
     core/future/future.c core/sync/timer.c loop/fiber/scheduler.c loop/loop.c process/pool/process_pool.c process/process.c
     process/shm/shm_lock.c"""

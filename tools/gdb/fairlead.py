@@ -58,7 +58,7 @@ fl_timer heap_:q@0 function_:Q@56 arg_:Q@64
 fl__holder next:Q@0 id:Q@16 name:32s@24 held:Q@56 since:q@144
 fl__held next_of_mine:Q@8 lock:Q@40 kind:B@60 how:B@61 stack.at:16Q@64
 fl_rmutex owner_:Q@0 mutex_.word_:I@8
-fl_barrier parties_:I@0 arrived_:I@4
+fl_barrier parties_:I@0 arrived_:I@4 state_:Q@8
 fl_group entered_:Q@184 balance_:Q@472
 fl_bytes data:Q@0 size:Q@8 owner_:Q@16
 fl_shm_sem word_:I@88
@@ -67,7 +67,7 @@ fl_shm_barrier word_:Q@88 parties_:I@96
 """
 CONSTANTS = """
 BUCKET=64 MUTEX_LOCKED=1 MUTEX_WATCHED=8 RWLOCK_COUNT=134217727 RWLOCK_WRITER=2147483648 FL__BIAS=134217728 FL__BIAS_UNITS=128 FL__BIAS_SLOTS=64 ONCE_DONE=1
-ONCE_RUNNING=2 EVENT_SET=1 EVENT_ONE_SET=8 FL_SEM_MAX=2147483647 FL_LATCH_MAX=2147483647 LOT_BUCKETS=1024
+ONCE_RUNNING=2 EVENT_SET=1 EVENT_ONE_SET=8 FL_SEM_MAX=2147483647 FL_LATCH_MAX=2147483647 LOT_BUCKETS=1024 BARRIER_ONE=1125899906842624 BARRIER_GATED=4
 FL__DEBUG_BUCKETS=4096 FL__DEBUG_READ=1 SCHED_PARKED=4 FL__MPMC_CLOSED=2 FL__MPMC_FLAGS=3 FL__MPMC_STEP=4
 FL__QUEUE_SPSC_CLOSED=4 FL__UNBOUNDED_CLOSED=2 FL__UNBOUNDED_TICKET=4 FL__FUTURE_CLAIMED=1 FL__FUTURE_CANCELLED=2 FL__FUTURE_ENDED=4
 FL__SHM_TID=1073741823 FL__LINE=64 FL_SHM_BARRIER_MAX=1048575 FL__POOL_BETWEEN=2
@@ -586,6 +586,13 @@ def ring_length(at):
     return ((tail & ring["mask"]) - (head & ring["mask"])) // K.FL__MPMC_STEP + (ring["capacity"] if laps else 0)
 
 
+def of_barrier(at):
+    barrier = S("fl_barrier")(at)
+    arrived, parties = barrier["state_"] // K.BARRIER_ONE, barrier["parties_"]
+    gated = barrier["state_"] & K.BARRIER_GATED and arrived < parties
+    return f"{arrived if gated else barrier['arrived_']} of {parties} parties"
+
+
 def of_queue(at):
     q = S("fl_queue")(at)
     state, backend = at + q.of["state"][1], symbol(q["backend"])
@@ -654,7 +661,7 @@ DESCRIBE = {
     "fl_shm_event": lambda at: "set" if S("fl_shm_event")(at)["word_"] & K.EVENT_SET else "not set",
     "fl_latch": lambda at: f"counts left: {number(at) & K.FL_LATCH_MAX}",
     "fl_once": lambda at: "done" if number(at) & K.ONCE_DONE else "running" if number(at) & K.ONCE_RUNNING else "not done",
-    "fl_barrier": lambda at: "{0[arrived_]} of {0[parties_]} parties".format(S("fl_barrier")(at)),
+    "fl_barrier": of_barrier,
     "fl_shm_barrier": lambda at: (lambda b: f"{b['word_'] & K.FL_SHM_BARRIER_MAX} of {b['parties_']} parties")(S("fl_shm_barrier")(at)),
     "fl_group": lambda at: f"members that have not ended: {members_left(S('fl_group')(at))}",
     "fl_executor": lambda at: S("fl_executor")(at)["name"],

@@ -49,6 +49,7 @@
 #define fl__add_acquire(p, v) __atomic_fetch_add(p, v, __ATOMIC_ACQUIRE)
 #define fl__add_release(p, v) __atomic_fetch_add(p, v, __ATOMIC_RELEASE)
 #define fl__add_seq_cst(p, v) __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST)
+#define fl__add_acq_rel(p, v) __atomic_fetch_add(p, v, __ATOMIC_ACQ_REL)
 #define fl__sub_relaxed(p, v) __atomic_fetch_sub(p, v, __ATOMIC_RELAXED)
 #define fl__sub_acquire(p, v) __atomic_fetch_sub(p, v, __ATOMIC_ACQUIRE)
 #define fl__sub_release(p, v) __atomic_fetch_sub(p, v, __ATOMIC_RELEASE)

@@ -1,17 +1,83 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The barrier: the lock of its wait queue, in the parking lot (wait/lot.h), guards all fields.
- * fl_barrier_is_broken() and fl_barrier_destroy() read without it.
+ * The barrier. Each phase runs in one of two ways.
  *
- *   arrived_   the queued parties of the present phase; above 0 with an empty queue only in a
- *              forked child
- *   broken_    0 or 1
+ *   gated    The usual way. A party arrives by one fetch-and-add on `state_`. Then it polls a
+ *            gate: a word of the parking lot, outside of the barrier, which this phase alone holds.
+ *            The last party changes the gate, and so lets all others pass. A party that stops
+ *            polling sets SLEEPERS in the gate and enqueues itself. Only then does the last party
+ *            lock the wait queue, too, to wake those who sleep.
+ *   locked   A barrier with an action, of one party, or of more than PARTIES_MOST parties has only
+ *            locked phases. In other barriers, a phase is locked if its first party found no free
+ *            gate. Each party locks the wait queue, counts itself in `arrived_`, and enqueues
+ *            itself.
+ *
+ * state_
+ *
+ *   bits    field     meaning                             set by               cleared by
+ *   0       BROKEN    every arrival returns -EPIPE        abort; a party that  reset
+ *                                                         gives up
+ *   1       LOCKED    a locked phase has begun, in a      the first party:     the end of the
+ *                     barrier whose phases may have       the CAS in           phase, under the
+ *                     gates                               barrier_begin()      queue lock
+ *   2       GATED     a gated phase has begun; it may     as LOCKED            as LOCKED; and the
+ *                     be complete                                              CAS by which another
+ *                                                                              phase begins
+ *   3-12    the index of the gate                         as GATED             as GATED
+ *   13-40   the number of the phase, in its gate          as GATED             as GATED
+ *   41-49   the number of parties                         as GATED             as GATED
+ *   50-63   arrivals, modulo 2^14                         an arrival adds 1    as LOCKED
+ *
+ * At most one of BROKEN, LOCKED and GATED is set; bits 3 to 49 are 0 without GATED. A gated phase
+ * is open while it has fewer arrivals than parties.
+ *
+ * A gate
+ *
+ *   bits    field      set by                               cleared by
+ *   0       FAILED     abort, reset, or a party that gives  the party that leaves last, when it
+ *                      up, under the queue lock             frees the gate
+ *   1       SLEEPERS   a party that stops polling, under    who frees the gate, or sets FAILED
+ *                      the queue lock
+ *   2       HELD       the first party: the CAS in          the last party frees the gate; after a
+ *                      barrier_take_gate()                  failure, the party that leaves last
+ *   3       LOST       fl__lot_forget() in a forked child,  -
+ *                      if the gate is HELD
+ *   13-40   the number of the phase: the first party adds 1, modulo 2^28
+ *   41-49   with FAILED, the parties that have not left: each subtracts 1 when it leaves
+ *
+ * Invariants
+ *   1. An open phase holds its gate. The phase is over as soon as HELD, FAILED and the number in
+ *      its gate are not the same as in the phase's state.
+ *   2. After its arrival in a gated phase, a party touches the barrier only if it knows that the
+ *      phase is not over: it is the last party, or it holds the queue lock while it is enqueued.
+ *      So the barrier may be freed as soon as one party of each phase has passed.
+ *   3. The last party frees the gate. A party that looks late may find that another phase holds it,
+ *      with another number, until the gate has been taken 2^28 times more. A failed phase keeps
+ *      its gate until all parties have left that were not enqueued. So a party that finds another
+ *      number has passed.
+ *   4. A gate changes only by read-modify-writes. They continue the release sequence of every last
+ *      party before. So a party that acquires the gate late, from another phase, still acquires
+ *      what the parties of its own phase released.
+ *   5. A node of a gated phase is enqueued while the phase is not over, and dequeued in the
+ *      transaction in which it ends. A node of a locked phase is enqueued only in a barrier that
+ *      has no gates, or with LOCKED set. The transaction that clears LOCKED dequeues all of them.
+ *   6. A context that adds 1 while no phase is open changes nothing that anybody reads. It does so
+ *      at most twice before it begins a phase, arrives in one, or locks the queue. So arrivals do
+ *      not wrap before 2^12 such contexts are at this point at once.
+ *   7. BROKEN is set and cleared, and LOCKED is cleared, under the queue lock. The lock also guards
+ *      arrived_, acting_ and the nodes.
+ *
+ * Linearization: the read-modify-write of state_ by which the last party of a gated phase arrives,
+ * or by which abort, reset or a party that gives up ends an open phase. Of a locked phase: the
+ * transaction in which the last party arrives, or the barrier breaks; with an action, the last
+ * party's after the action.
+ *
+ *   arrived_   the queued parties of the present locked phase; above 0 with an empty queue only in
+ *              a forked child
  *   acting_    0, or ACTING with the fork count, by the last party; perhaps CUT, by abort and reset
  *
  * A dequeued waiter learns its result from the value of its node, even after its deadline, and
- * touches the barrier again only for AGAIN. So the barrier may be destroyed while its parties are
- * still leaving. Linearization: the transaction in which the last party arrives, or the barrier
- * breaks; with an action, the last party's after the action.
+ * touches the barrier again only for AGAIN.
  *
  * The last party calls the action without the queue lock, in a complete phase, with acting_ set:
  *
@@ -22,54 +88,207 @@
  *                       or adds a PARTY node
  *   fl_barrier_try_wait is the last party,   -EAGAIN                      -EAGAIN
  *                       or -EAGAIN
- *   PARTY gives up      all get BROKEN       waits again in its place in  -
+ *   PARTY gives up      all get FAILED       waits again in its place in  -
  *                                            the queue, and gets PASSED
- *   LATE gives up       -                    sets broken_; other LATE     sets broken_; other LATE
- *                                            nodes get BROKEN             nodes get BROKEN
- *   abort, reset        all get BROKEN       all get BROKEN; sets CUT     all get BROKEN
+ *   LATE gives up       -                    sets BROKEN; other LATE      sets BROKEN; other LATE
+ *                                            nodes get FAILED             nodes get FAILED
+ *   abort, reset        all get FAILED       all get FAILED; sets CUT     all get FAILED
  *   action returns      -                    PARTY gets PASSED, LATE      LATE gets AGAIN, the last
  *                                            gets AGAIN; acting_ = 0      party -EPIPE; acting_ = 0
  *
  * A LATE context belongs to the next phase. So no two actions run at once, not even after a reset.
  *
- * In a forked child, inherited arrived_ and acting_ count as 0, as the number of forks in acting_
- * tells. A child that the action itself forks returns from the action, and finds acting_ unchanged,
- * unless another context of the child has used the barrier.
+ * In a forked child, the gates of the parent's phases are LOST. A phase with such a gate is not
+ * open: the next context begins another phase, with another gate. A party that forked itself, in a
+ * signal handler, still waits in the child. Inherited arrived_ and acting_ count as 0, as the
+ * number of forks in acting_ tells. A child that the action itself forks returns from the action,
+ * and finds acting_ unchanged, unless another context of the child has used the barrier.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
+#include "../base/sys.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/barrier.h>
 #include <fairlead/time.h>
 #include <pthread.h>
 
-/* Of a queued node; of a dequeued node. */
+/*
+ * The value of a queued node in a locked phase, and of a dequeued node in each. In a gated phase, a
+ * queued node has the value of bits 0 to 12 of state_, which name the gate.
+ */
 enum { BARRIER_PARTY, BARRIER_LATE };
-enum barrier_result { BARRIER_PASSED = 2, BARRIER_BROKEN, BARRIER_AGAIN };
+enum barrier_result { BARRIER_PASSED = 2, BARRIER_FAILED, BARRIER_AGAIN };
 
 enum { BARRIER_ACTING = 1, BARRIER_CUT = 2, BARRIER_FORK = 4 };
+
+/* Bits of state_. */
+enum { BARRIER_BROKEN = 1, BARRIER_LOCKED = 2, BARRIER_GATED = FL__GATE_HELD, BARRIER_GATE_ONE = 8 };
+#define BARRIER_ONE 0x4000000000000u /* bit 50: an arrival */
+
+/*
+ * Bits of a gate. HELD, the number of the phase, and the parties have the places that GATED, the
+ * number and the parties have in state_.
+ */
+enum { GATE_FAILED = 1, GATE_SLEEPERS = 2, GATE_ONE = 0x2000 };
+#define GATE_PARTY_ONE 0x20000000000u /* bit 41 */
+#define GATE_NUMBER (GATE_PARTY_ONE - GATE_ONE)
+#define GATE_SHUT (GATE_NUMBER | FL__GATE_HELD | GATE_FAILED)
+
+enum { BARRIER_PARTIES_MOST = 511, BARRIER_TRIES = 8, BARRIER_POLLS = 64 };
+
+/* The parameter `phase` is a state with GATED, here and below. */
+static uint64_t *barrier_gate(uint64_t phase)
+{
+	return fl__lot_gate(phase / BARRIER_GATE_ONE % FL__GATES);
+}
+
+/* How many parties have arrived. */
+static int barrier_order(uint64_t phase)
+{
+	return (int)(phase / BARRIER_ONE);
+}
+
+static int barrier_missing(uint64_t phase)
+{
+	return (int)(phase / GATE_PARTY_ONE % (BARRIER_PARTIES_MOST + 1)) - barrier_order(phase);
+}
+
+static bool barrier_is_open(uint64_t state)
+{
+	/* the parties are 0 without GATED */
+	return barrier_missing(state) > 0 &&
+	       (fl__fork_count == 0 || !(fl__load_relaxed(barrier_gate(state)) & FL__GATE_LOST));
+}
+
+/* Invariant 1. */
+static bool barrier_is_over(const void *what)
+{
+	const uint64_t *phase = what;
+	/* relaxed: barrier_leave() acquires */
+	return ((fl__load_relaxed(barrier_gate(*phase)) ^ *phase) & GATE_SHUT) != 0;
+}
+
+static void barrier_require_parties(const char *function, const fl_barrier *b)
+{
+	if (b->parties_ == 0)
+		fl__panic(function, b, "a barrier without parties");
+}
+
+static bool barrier_may_have_gates(const fl_barrier *b)
+{
+	return !b->action_ && b->parties_ - 2 <= BARRIER_PARTIES_MOST - 2;
+}
+
+/* Returns the state of a new phase without arrivals; LOCKED: no free gate was found. */
+static uint64_t barrier_take_gate(const fl_barrier *b)
+{
+	const uint64_t first = fl__ctx_get()->id;
+	for (uint64_t i = first; i < first + BARRIER_TRIES; i++) {
+		const uint64_t phase = i % FL__GATES * BARRIER_GATE_ONE | BARRIER_GATED;
+		/* relaxed: the CAS on state_ publishes that the gate is held */
+		uint64_t seen = fl__load_relaxed(barrier_gate(phase));
+		const uint64_t number = (seen + GATE_ONE) & GATE_NUMBER;
+		if (!(seen & FL__GATE_HELD) &&
+		    fl__cas_relaxed(barrier_gate(phase), &seen, number | FL__GATE_HELD)) /* as above */
+			return phase | number | b->parties_ * GATE_PARTY_ONE;
+	}
+	return BARRIER_LOCKED;
+}
+
+/* A swap: invariant 4. */
+static void barrier_free_gate(uint64_t phase)
+{
+	/* release: pairs with the acquire in barrier_leave() */
+	fl__swap_release(barrier_gate(phase), phase & GATE_NUMBER);
+}
+
+/*
+ * Begins a phase, since none is open, or arrives in one that has begun meanwhile. Returns the state
+ * before this arrival; without GATED, the caller has not arrived, and must lock the queue.
+ */
+static uint64_t barrier_begin(fl_barrier *b)
+{
+	barrier_require_parties("fl_barrier_wait", b);
+	if (!barrier_may_have_gates(b))
+		return 0;
+	const uint64_t own = barrier_take_gate(b);
+	uint64_t phase, seen = fl__load_relaxed(&b->state_); /* relaxed: the CAS below decides */
+	do
+		phase = seen & (BARRIER_BROKEN | BARRIER_LOCKED) || barrier_is_open(seen) ? seen : own;
+	/* acq_rel: as in fl_barrier_wait_until() */
+	while (!fl__cas_weak_acq_rel(&b->state_, &seen, phase + BARRIER_ONE));
+	if ((own & BARRIER_GATED) && own != phase)
+		barrier_free_gate(own);
+	return phase;
+}
+
+/*
+ * Dequeues and wakes the waiters of one kind, PARTY or LATE, or those of a gated phase. Returns how
+ * many nodes were dequeued.
+ */
+static uint64_t barrier_take(struct fl__lot *lot, uint64_t value, enum barrier_result result)
+{
+	uint64_t taken = 0;
+	for (struct fl__node *next, *node = fl__lot_first(lot); node; node = next) {
+		next = fl__lot_node_after(node);
+		if (node->value == value % GATE_ONE) {
+			(void)fl__lot_take_node(lot, node, result);
+			taken++;
+		}
+	}
+	return taken;
+}
+
+/* The caller is the last party. Returns its order. */
+static int barrier_pass(fl_barrier *b, uint64_t phase)
+{
+	uint64_t shut = phase & GATE_SHUT;
+	/* release: pairs with the acquire in barrier_leave() */
+	if (!fl__cas_release(barrier_gate(phase), &shut, phase & GATE_NUMBER)) {
+		FL__LOT(lot, b);
+		barrier_take(&lot, phase, BARRIER_PASSED);
+		barrier_free_gate(phase);
+	}
+	return barrier_order(phase);
+}
+
+/* The caller has ended an open phase. */
+static void barrier_fail(struct fl__lot *lot, uint64_t phase)
+{
+	const uint64_t left = phase / BARRIER_ONE - barrier_take(lot, phase, BARRIER_FAILED);
+	/* relaxed: a failed phase publishes nothing. A swap: invariant 4. */
+	fl__swap_relaxed(barrier_gate(phase),
+	                 left == 0 ? phase & GATE_NUMBER : (phase & GATE_SHUT) | GATE_FAILED | left * GATE_PARTY_ONE);
+}
+
+/* For a party that found the phase over. Returns its order, or -EPIPE. */
+static int barrier_leave(uint64_t phase)
+{
+	/* acquire: pairs with the release of the last party, in barrier_pass() */
+	if (((fl__load_acquire(barrier_gate(phase)) ^ phase) & GATE_SHUT) != GATE_FAILED)
+		return barrier_order(phase);
+	/* relaxed: the gate's order of changes alone says who leaves last */
+	if (fl__sub_relaxed(barrier_gate(phase), GATE_PARTY_ONE) / GATE_PARTY_ONE == 1)
+		barrier_free_gate(phase);
+	return -EPIPE;
+}
 
 static void barrier_release_all(struct fl__lot *lot, fl_barrier *b, enum barrier_result result)
 {
 	fl__store_relaxed(&b->arrived_, 0); /* the queue lock orders it */
-	fl__lot_take(lot, FL__ALL, result);
+	barrier_take(lot, BARRIER_PARTY, result);
 }
 
-static void barrier_set_broken(fl_barrier *b, uint32_t broken)
-{
-	fl__store_relaxed(&b->broken_, broken); /* as above */
-}
-
-static void barrier_set_acting(fl_barrier *b, uint32_t acting)
+static void barrier_set_acting(fl_barrier *b, uint64_t acting)
 {
 	fl__store_relaxed(&b->acting_, acting); /* as above */
 }
 
 /* Whether an action runs in this process. */
-static bool barrier_acts_here(uint32_t acting)
+static bool barrier_acts_here(uint64_t acting)
 {
-	return (acting & ~(uint32_t)BARRIER_CUT) == (fl__fork_count * BARRIER_FORK | BARRIER_ACTING);
+	return (acting & ~(uint64_t)BARRIER_CUT) == (fl__fork_count * BARRIER_FORK | BARRIER_ACTING);
 }
 
 /* A forked child lacks the parent's parties. */
@@ -82,42 +301,50 @@ static void barrier_forget_parent(const struct fl__lot *lot, fl_barrier *b)
 }
 
 /*
+ * Arrives in a locked phase.
+ *
  *   -EPIPE   the barrier is broken
- *   -EAGAIN  the caller is not the last party
+ *   -EAGAIN  the phase that was locked is over, or reset: the next one may have a gate
+ *   -EBUSY   the caller is not the last party
  *   else     the last party's order of arrival: all waiters are woken, or acting_ is set and
  *            the caller must call barrier_run_action()
  */
 static int barrier_arrive(struct fl__lot *lot, fl_barrier *b)
 {
-	if (b->broken_)
+	/* relaxed: while the caller holds the queue lock, only LOCKED may still be set */
+	const uint64_t state = fl__load_relaxed(&b->state_);
+	if (state & BARRIER_BROKEN)
 		return -EPIPE;
+	if (!(state & BARRIER_LOCKED) && barrier_may_have_gates(b))
+		return -EAGAIN;
 	if (b->acting_ != 0 || b->arrived_ > 0)
 		barrier_forget_parent(lot, b);
 	if (b->acting_ != 0 || b->arrived_ + 1 < b->parties_)
-		return -EAGAIN;
-	if (b->action_)
+		return -EBUSY;
+	if (b->action_) {
 		/* as above */
 		barrier_set_acting(b, fl__fork_count * BARRIER_FORK | BARRIER_ACTING);
-	else
+	} else {
+		/* relaxed: the queue lock orders it */
+		fl__store_relaxed(&b->state_, 0);
 		barrier_release_all(lot, b, BARRIER_PASSED);
+	}
 	return (int)b->parties_ - 1;
 }
 
 static void barrier_end_phase(struct fl__lot *lot, fl_barrier *b)
 {
-	struct fl__node *node;
-	while ((node = fl__lot_first(lot)) != NULL)
-		(void)fl__lot_take_node(lot, node, node->value == BARRIER_LATE ? BARRIER_AGAIN : BARRIER_PASSED);
-	fl__store_relaxed(&b->arrived_, 0); /* as above */
-	barrier_set_acting(b, 0);           /* the last access: the first that leaves may free it */
+	barrier_release_all(lot, b, BARRIER_PASSED);
+	barrier_take(lot, BARRIER_LATE, BARRIER_AGAIN);
+	barrier_set_acting(b, 0); /* the last access: the first that leaves may free it */
 }
 
 /* Only if acting_ is still of that action. Returns acting_ before. */
-static uint32_t barrier_end_action(fl_barrier *b, uint32_t acting)
+static uint64_t barrier_end_action(fl_barrier *b, uint64_t acting)
 {
 	FL__LOT(lot, b);
-	const uint32_t now = b->acting_;
-	if ((now & ~(uint32_t)BARRIER_CUT) == acting)
+	const uint64_t now = b->acting_;
+	if ((now & ~(uint64_t)BARRIER_CUT) == acting)
 		barrier_end_phase(&lot, b);
 	return now;
 }
@@ -127,7 +354,7 @@ static void barrier_abandon(void *barrier)
 {
 	fl_barrier *const b = barrier;
 	fl_barrier_abort(b);
-	(void)barrier_end_action(b, b->acting_ & ~(uint32_t)BARRIER_CUT);
+	(void)barrier_end_action(b, b->acting_ & ~(uint64_t)BARRIER_CUT);
 }
 
 /* No cleanup frame in a fiber: the thread keeps one list of them for all its fibers. */
@@ -143,27 +370,12 @@ static void barrier_call_action(fl_barrier *b)
 }
 
 /* For the last party, which has set acting_ to `acting`. */
-static int barrier_run_action(fl_barrier *b, uint32_t acting)
+static int barrier_run_action(fl_barrier *b, uint64_t acting)
 {
 	const int order = (int)b->parties_ - 1;
 	barrier_call_action(b);
-	const uint32_t now = barrier_end_action(b, acting);
+	const uint64_t now = barrier_end_action(b, acting);
 	return now == (acting | BARRIER_CUT) ? -EPIPE : order;
-}
-
-/* Breaks the barrier, but not a complete phase. */
-static void barrier_break_phase(struct fl__lot *lot, fl_barrier *b)
-{
-	barrier_set_broken(b, 1);
-	if (b->acting_ == 0) {
-		barrier_release_all(lot, b, BARRIER_BROKEN);
-		return;
-	}
-	for (struct fl__node *next, *node = fl__lot_first(lot); node; node = next) {
-		next = fl__lot_node_after(node);
-		if (node->value == BARRIER_LATE)
-			(void)fl__lot_take_node(lot, node, BARRIER_BROKEN);
-	}
 }
 
 /* `order`: a party's order of arrival. */
@@ -176,19 +388,33 @@ static int barrier_result_of(const struct fl__node *node, int order)
 
 /*
  * After a timeout or cancel: breaks the barrier and returns `rc`, unless the waiter has a result,
- * or, in a complete phase, waits for it.
+ * or, in a complete phase, waits for it. `phase`: as for barrier_wait_once().
  */
-static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int rc)
+static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, uint64_t phase, int rc)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
-	const bool complete = node->queued && node->value == BARRIER_PARTY && b->acting_ != 0;
+	const bool queued = node->queued;
+	bool complete = queued && node->value == BARRIER_PARTY && b->acting_ != 0;
+	if (queued && (phase & BARRIER_GATED)) {
+		uint64_t seen = fl__load_relaxed(&b->state_); /* relaxed: the CAS decides. Invariant 2. */
+		do /* before the last party locks the queue, another phase may begin */
+			complete = (seen ^ phase) % BARRIER_ONE != 0 || barrier_missing(seen) <= 0;
+		/* relaxed: a failed phase publishes nothing */
+		while (!complete && !fl__cas_weak_relaxed(&b->state_, &seen, BARRIER_BROKEN));
+		if (!complete)
+			barrier_fail(&lot, seen);
+	}
 	if (complete) {
 		/* in its place in the queue */
 		fl__wait_begin(node->wait, FL__DEBUG_BARRIER, b);
-	} else if (node->queued || node->value == BARRIER_AGAIN) {
+	} else if (queued || node->value == BARRIER_AGAIN) {
 		fl__lot_remove(&lot, node);
-		barrier_break_phase(&lot, b);
+		/* relaxed: the queue lock orders it */
+		fl__store_relaxed(&b->state_, BARRIER_BROKEN);
+		if (b->acting_ == 0)
+			barrier_release_all(&lot, b, BARRIER_FAILED);
+		barrier_take(&lot, BARRIER_LATE, BARRIER_FAILED);
 	} else {
 		rc = barrier_result_of(node, order);
 	}
@@ -202,77 +428,119 @@ static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int 
 void fl_barrier_destroy(fl_barrier *b)
 {
 	/* relaxed: the caller knows that no action runs */
-	fl__hook_destroy(b, b, barrier_acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_has_waiters_at(b));
+	fl__hook_destroy(b, b,
+	                 barrier_acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_has_waiters_at(b) ||
+	                     barrier_is_open(fl__load_relaxed(&b->state_)));
 }
 
-static void barrier_require_parties(const char *function, const fl_barrier *b)
-{
-	if (b->parties_ == 0)
-		fl__panic(function, b, "a barrier without parties");
-}
-
-/* -EAGAIN: the caller was LATE, and the phase is over. */
-static int barrier_wait_once(fl_barrier *b, fl_time deadline, fl_cancel_token *cancel)
+/*
+ * `phase` is the state before the caller's arrival in a gated phase; without GATED, the caller has
+ * not arrived yet, and does so here, in a locked phase. -EAGAIN: the caller was LATE, and the phase
+ * is over; or as barrier_arrive().
+ */
+static int barrier_wait_once(fl_barrier *b, uint64_t phase, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL__WAIT(wait, node, FL__DEBUG_BARRIER, b);
+	/*
+	 * While yields are barred, only a party that waits for one other party polls: else the polls
+	 * would keep this CPU from the parties that are missing.
+	 */
+	if ((phase & BARRIER_GATED) && (barrier_missing(phase) <= 2 || !fl__yields_are_barred(fl__sys.now())) &&
+	    fl__wait_spin(&wait, barrier_is_over, &phase, deadline, cancel))
+		return barrier_leave(phase);
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
-	int rc = barrier_arrive(&lot, b);
-	const int order = (int)b->arrived_;
-	const uint32_t acting = b->acting_;
-	if (rc == -EAGAIN) {
+	int rc, order = barrier_order(phase);
+	uint64_t acting = 0;
+	if (phase & BARRIER_GATED) {
+		/* relaxed: barrier_leave() acquires. In a later phase of this gate the bit does no harm. */
+		fl__or_relaxed(barrier_gate(phase), GATE_SLEEPERS);
+		rc = barrier_is_over(&phase) ? barrier_leave(phase) : -EBUSY;
+		node.value = (uint32_t)phase % GATE_ONE;
+	} else {
+		rc = barrier_arrive(&lot, b);
+		order = (int)b->arrived_;
+		acting = b->acting_;
 		node.value = acting != 0 ? BARRIER_LATE : BARRIER_PARTY;
-		if (acting == 0)
+		if (rc == -EBUSY && acting == 0)
 			/* the queue lock orders it */
 			fl__store_relaxed(&b->arrived_, b->arrived_ + 1);
-		fl__lot_add_together(&lot, &node);
 	}
-	const uint32_t missing = b->parties_ - b->arrived_;
+	if (rc == -EBUSY)
+		fl__lot_add_together(&lot, &node);
 	fl__lot_close(&lot);
-	if (rc != -EAGAIN)
+	if (rc != -EBUSY)
 		return rc >= 0 && acting != 0 ? barrier_run_action(b, acting) : rc;
-	wait.no_spin = wait.no_spin && missing > 1;
 
 	rc = fl__wait_sleep(&wait, deadline, cancel);
-	return rc != 0 ? barrier_give_up(b, &node, order, rc) : barrier_result_of(&node, order);
+	return rc != 0 ? barrier_give_up(b, &node, order, phase, rc) : barrier_result_of(&node, order);
 }
 
 int fl_barrier_wait_until(fl_barrier *b, fl_time deadline, fl_cancel_token *cancel)
 {
-	barrier_require_parties("fl_barrier_wait", b);
 	int rc;
-	do
-		rc = barrier_wait_once(b, deadline, cancel);
-	while (rc == -EAGAIN);
+	do {
+		/* release: what this party did; acquire, of the last party: what all others did */
+		uint64_t phase = fl__add_acq_rel(&b->state_, BARRIER_ONE);
+		if ((phase & BARRIER_GATED) && barrier_missing(phase) < 0) {
+			/* the context that found the phase complete begins another one now */
+			for (int i = 0; i < BARRIER_POLLS && !barrier_is_open(fl__load_relaxed(&b->state_)); i++)
+				fl__sys.relax();
+			phase = fl__add_acq_rel(&b->state_, BARRIER_ONE); /* as above */
+		}
+		if (!barrier_is_open(phase))
+			phase = barrier_begin(b);
+		if (barrier_missing(phase) == 1)
+			return barrier_pass(b, phase);
+		rc = barrier_wait_once(b, phase, deadline, cancel);
+	} while (rc == -EAGAIN);
 	return rc;
 }
 
 int fl_barrier_try_wait(fl_barrier *b)
 {
 	barrier_require_parties("fl_barrier_try_wait", b);
+	uint64_t seen = fl__load_relaxed(&b->state_); /* relaxed: the CAS decides */
+	while (barrier_is_open(seen) && barrier_missing(seen) == 1)
+		/* acquire: what all others did. barrier_pass() releases. */
+		if (fl__cas_weak_acquire(&b->state_, &seen, seen + BARRIER_ONE))
+			return barrier_pass(b, seen);
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
 	const int rc = barrier_arrive(&lot, b);
-	const uint32_t acting = b->acting_;
+	const uint64_t acting = b->acting_;
 	fl__lot_close(&lot);
+	if (rc == -EBUSY)
+		return -EAGAIN;
 	return rc >= 0 && acting != 0 ? barrier_run_action(b, acting) : rc;
 }
 
-static void barrier_break_or_reset(fl_barrier *b, uint32_t broken)
+static void barrier_break_or_reset(fl_barrier *b, uint64_t broken)
 {
 	FL__LOT(lot, b);
-	barrier_set_broken(b, broken);
+	/* relaxed: the queue lock orders it, and a failed phase publishes nothing */
+	const uint64_t seen = fl__swap_relaxed(&b->state_, broken);
+	if (barrier_is_open(seen))
+		barrier_fail(&lot, seen);
 	if (b->acting_ != 0)
 		barrier_set_acting(b, b->acting_ | BARRIER_CUT);
-	barrier_release_all(&lot, b, BARRIER_BROKEN);
+	barrier_release_all(&lot, b, BARRIER_FAILED);
+	barrier_take(&lot, BARRIER_LATE, BARRIER_FAILED);
 }
 
 void fl_barrier_abort(fl_barrier *b)
 {
-	barrier_break_or_reset(b, 1);
+	barrier_break_or_reset(b, BARRIER_BROKEN);
 }
 
 void fl_barrier_reset(fl_barrier *b)
 {
 	barrier_break_or_reset(b, 0);
+}
+
+uint32_t fl_barrier_waiting(const fl_barrier *b)
+{
+	/* relaxed: may be stale at once */
+	const uint64_t seen = fl__load_relaxed(&b->state_);
+	return barrier_is_open(seen) ? (uint32_t)barrier_order(seen) : fl__load_relaxed(&b->arrived_);
 }

@@ -110,7 +110,15 @@ static struct fl__bucket *lot_bucket_of(const void *key)
 
 void fl__lot_forget(void)
 {
-	memset(lot_buckets, 0, sizeof lot_buckets);
+	for (struct fl__bucket *i = lot_buckets; i < lot_buckets + LOT_BUCKETS; i++)
+		*i = (struct fl__bucket){.gate = i->gate & FL__GATE_HELD ? i->gate | FL__GATE_LOST : 0};
+}
+
+_Static_assert(FL__GATES == 1 << LOT_BUCKETS_LOG2, "each bucket has a gate");
+
+uint64_t *fl__lot_gate(uint64_t i)
+{
+	return &lot_buckets[i].gate;
 }
 
 /* The pointer of the tree to the first node with `key`. It is NULL if the queue is empty. */
@@ -186,7 +194,7 @@ void fl__lot_add_together(struct fl__lot *lot, struct fl__node *node)
 	if (node->wait->ctx->ops == &fl__thread_parker)
 		node->wait->common = &lot->bucket->wakes;
 	/* a spin would keep this CPU from the others */
-	node->wait->no_spin = fl__yields_are_barred(fl__sys.now());
+	node->wait->no_spin |= fl__yields_are_barred(fl__sys.now());
 	fl__lot_add(lot, node);
 }
 

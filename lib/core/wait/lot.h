@@ -109,7 +109,16 @@ struct fl__bucket {
 	uint32_t wakes;              /* of fl__lot_add_together(): the common futex */
 	struct fl__node *queues;     /* the root of the tree: first nodes, linked by `below` */
 	struct fl__cancel_run *runs; /* see cancel_callback.c */
+	uint64_t gate;               /* fl__lot_gate() */
 };
+
+/*
+ * Each bucket has a gate: a word that a phase of a barrier holds, and that its parties poll
+ * (sync/barrier.c). A gate has nothing to do with the queues of its bucket: it only needs a cache
+ * line. In a forked child, fl__lot_forget() marks the gates that are HELD as LOST.
+ */
+enum { FL__GATES = 1024, FL__GATE_HELD = 4, FL__GATE_LOST = 8 };
+uint64_t *fl__lot_gate(uint64_t i);
 
 /* Lives in the stack frame of the caller of open. */
 struct fl__lot {
@@ -278,7 +287,7 @@ struct fl__lot_seen {
 };
 int fl__lot_peek(size_t i, size_t skip, struct fl__lot_seen *seen, int max);
 
-/* Empties all queues in a forked child, which lacks the waiters. */
+/* Empties all queues in a forked child, which lacks the waiters, and marks the gates. */
 void fl__lot_forget(void);
 
 /*

@@ -5,7 +5,32 @@
  * party passes.
  */
 #include "../cases.h"
+#include "core/wait/lot.h"
 #include <fairlead/barrier.h>
+
+/*
+ * NO_GATE: all gates are held, so that each phase is a locked one. The set-up of a scenario takes
+ * them, and its outcome gives them back.
+ */
+enum { ACTS = 1, NO_GATE };
+
+static void hold_all_gates(void)
+{
+	for (size_t i = 0; i < FL__GATES; i++)
+		*fl__lot_gate(i) = FL__GATE_HELD;
+}
+
+/* Frees all gates. Returns whether a phase has left one. */
+static bool a_gate_is_left(void)
+{
+	bool left = false;
+	for (size_t i = 0; i < FL__GATES; i++) {
+		const uint64_t word = *fl__lot_gate(i);
+		left |= (word & FL__GATE_HELD) && word != FL__GATE_HELD;
+		*fl__lot_gate(i) = 0;
+	}
+	return left;
+}
 
 /* Each party sees what all others wrote; the results are the numbers of the arrivals. */
 struct barrier_data {
@@ -21,7 +46,9 @@ FL_STRESS_SETUP(barrier_data)
 static void meet(struct barrier_data *s, int me)
 {
 	s->data[me] = 1;
-	s->order[me] = fl_barrier_wait(&s->b);
+	s->order[me] = me == 2 ? fl_barrier_try_wait(&s->b) : -EAGAIN;
+	if (s->order[me] == -EAGAIN)
+		s->order[me] = fl_barrier_wait(&s->b);
 	FL_STRESS_CHECK(s->data[0] + s->data[1] + s->data[2] == 3);
 }
 
@@ -40,6 +67,7 @@ FL_STRESS(barrier_data, one, two, three)
  */
 struct barrier_action {
 	fl_barrier b;
+	unsigned kind; /* NO_GATE: each party frees a gate after the first phase */
 	bool acts;
 	int data[2], acted, order[2][2];
 };
@@ -53,7 +81,10 @@ static void merge(void *arg)
 
 FL_STRESS_SETUP(barrier_action)
 {
-	s->acts = fl_stress_choose(2);
+	s->kind = fl_stress_choose(3);
+	s->acts = s->kind == ACTS;
+	if (s->kind == NO_GATE)
+		hold_all_gates();
 	OK(fl_barrier_init_with_action(&s->b, 2, s->acts ? merge : NULL, s));
 }
 
@@ -67,6 +98,9 @@ static void take_turns(struct barrier_action *s, int me)
 			continue;
 		}
 		FL_STRESS_CHECK(s->data[!me] == i + 1);
+		uint64_t held = FL__GATE_HELD;
+		if (i == 0 && s->kind == NO_GATE)
+			(void)fl__cas_relaxed(fl__lot_gate(fl__ctx_get()->id % FL__GATES), &held, 0);
 		FL_STRESS_CHECK(fl_barrier_wait(&s->b) >= 0);
 	}
 }
@@ -76,6 +110,7 @@ TWO_ACTORS(barrier_action, take_turns)
 FL_STRESS(barrier_action, one, two)
 {
 	bool right = s->order[0][0] + s->order[1][0] == 1 && s->order[0][1] + s->order[1][1] == 1;
+	FL_FORBIDDEN(a_gate_is_left(), "a gate is left");
 	FL_FORBIDDEN(s->acted != (s->acts ? 2 : 0), "not an action for each phase");
 	FL_ACCEPTABLE(right && !fl__lot_has_waiters_at(&s->b), "two phases");
 }
@@ -86,14 +121,16 @@ static void count_action(void *arg)
 }
 
 /*
- * Gives the barrier an action in every second execution, and returns whether it has one. It counts
- * in `acted`.
+ * The barrier has an action, or phases with a gate, or phases without. Returns whether it has an
+ * action, which counts in `acted`.
  */
 static bool init_with_or_without(fl_barrier *b, int *acted)
 {
-	const bool acts = fl_stress_choose(2);
-	OK(fl_barrier_init_with_action(b, 2, acts ? count_action : NULL, acted));
-	return acts;
+	const unsigned kind = fl_stress_choose(3);
+	if (kind == NO_GATE)
+		hold_all_gates();
+	OK(fl_barrier_init_with_action(b, 2, kind == ACTS ? count_action : NULL, acted));
+	return kind == ACTS;
 }
 
 /*
@@ -121,11 +158,14 @@ FL_STRESS_ACTOR(barrier_free, one)
 
 FL_STRESS_ACTOR(barrier_free, two)
 {
-	s->order[1] = fl_barrier_wait(s->b);
+	s->order[1] = fl_barrier_try_wait(s->b);
+	if (s->order[1] == -EAGAIN)
+		s->order[1] = fl_barrier_wait(s->b);
 }
 
 FL_STRESS(barrier_free, one, two)
 {
+	FL_FORBIDDEN(a_gate_is_left(), "a gate is left");
 	FL_FORBIDDEN(s->acted != s->acts, "not one action");
 	FL_ACCEPTABLE(s->order[0] == 0 && s->order[1] == 1, "freed by the first");
 	FL_ACCEPTABLE(s->order[0] == 1 && s->order[1] == 0, "freed by the last");
@@ -158,6 +198,7 @@ FL_STRESS_ACTOR(barrier_action_timeout, patient)
 
 FL_STRESS(barrier_action_timeout, brief, patient)
 {
+	FL_FORBIDDEN(a_gate_is_left(), "a gate is left");
 	bool broken = fl_barrier_is_broken(&s->b);
 	FL_FORBIDDEN(fl_barrier_waiting(&s->b) != 0 || fl__lot_has_waiters_at(&s->b), "a waiter is left");
 	FL_ACCEPTABLE(!broken && s->acted == s->acts && s->rc[0] >= 0 && s->rc[0] + s->rc[1] == 1, "passed");
@@ -193,8 +234,8 @@ FL_STRESS(barrier_cancelled, waiter, canceller)
 }
 
 /*
- * An abort or a reset ends the phase for both, or comes too late; a new phase follows a reset. With
- * an action, and without.
+ * An abort or a reset ends the phase for both, or comes too late; a new phase follows a reset. An
+ * abort may come before the reset. With an action, and without.
  */
 struct barrier_action_cut {
 	fl_barrier b;
@@ -205,28 +246,29 @@ struct barrier_action_cut {
 FL_STRESS_SETUP(barrier_action_cut)
 {
 	s->acts = init_with_or_without(&s->b, &s->acted);
+	s->resets = fl_stress_choose(2);
 }
 
 /* Waits again after a reset: the action's plain count shows whether two actions overlap. */
 static void wait_uncut(struct barrier_action_cut *s, int i)
 {
-	while ((s->rc[i] = fl_barrier_wait(&s->b)) == -EPIPE && !fl_barrier_is_broken(&s->b))
-		;
+	while ((s->rc[i] = fl_barrier_wait(&s->b)) == -EPIPE && s->resets)
+		fl_stress_relax();
 }
 
 TWO_ACTORS(barrier_action_cut, wait_uncut)
 
 FL_STRESS_ACTOR(barrier_action_cut, cutter)
 {
-	s->resets = fl_stress_choose(2);
+	if (!s->resets || fl_stress_choose(2))
+		fl_barrier_abort(&s->b);
 	if (s->resets)
 		fl_barrier_reset(&s->b);
-	else
-		fl_barrier_abort(&s->b);
 }
 
 FL_STRESS(barrier_action_cut, one, two, cutter)
 {
+	FL_FORBIDDEN(a_gate_is_left(), "a gate is left");
 	const bool passed = s->rc[0] >= 0 && s->rc[0] + s->rc[1] == 1;
 	FL_FORBIDDEN(!s->acts && s->acted != 0, "an action from nowhere");
 	FL_FORBIDDEN(fl_barrier_is_broken(&s->b) == s->resets || fl__lot_has_waiters_at(&s->b), "another state");
@@ -276,16 +318,18 @@ FL_STRESS(barrier_action_late, one, two, brief)
 }
 
 /*
- * Three contexts for a phase of two: the third may give up while the action runs, and the two pass.
+ * Three contexts for a phase of two: the third may give up while the action runs, if there is one, and
+ * the two pass.
  */
 struct barrier_action_three {
 	fl_barrier b;
+	bool acts;
 	int acted, rc[3];
 };
 
 FL_STRESS_SETUP(barrier_action_three)
 {
-	OK(fl_barrier_init_with_action(&s->b, 2, count_action, &s->acted));
+	s->acts = init_with_or_without(&s->b, &s->acted);
 }
 
 static void wait_briefly(struct barrier_action_three *s, int i)
@@ -297,6 +341,7 @@ THREE_ACTORS(barrier_action_three, wait_briefly)
 
 FL_STRESS(barrier_action_three, one, two, three)
 {
+	FL_FORBIDDEN(a_gate_is_left(), "a gate is left");
 	int passed = 0, late = 0;
 	for (int i = 0; i < 3; i++) {
 		passed += s->rc[i] >= 0;
@@ -304,6 +349,110 @@ FL_STRESS(barrier_action_three, one, two, three)
 		FL_FORBIDDEN(s->rc[i] < 0 && s->rc[i] != -ETIMEDOUT && s->rc[i] != -EPIPE, "another error");
 	}
 	FL_FORBIDDEN(!fl_barrier_is_broken(&s->b) || fl__lot_has_waiters_at(&s->b), "another state");
-	FL_ACCEPTABLE(s->acted == 1 && passed == 2 && late == 1, "two passed");
+	FL_ACCEPTABLE(s->acted == s->acts && passed == 2 && late == 1, "two passed");
 	FL_ACCEPTABLE(s->acted == 0 && passed == 0 && late >= 1, "none passed");
+}
+
+/*
+ * A party that looks late at the gate of its phase finds that another phase has held it since, and
+ * has even failed. It still sees what the last party wrote.
+ */
+struct barrier_late {
+	fl_barrier first, next;
+	int data, rc[3], failed;
+};
+
+FL_STRESS_SETUP(barrier_late)
+{
+	OK(fl_barrier_init(&s->first, 3));
+	OK(fl_barrier_init(&s->next, 2));
+}
+
+FL_STRESS_ACTOR(barrier_late, holder)
+{
+	s->rc[0] = fl_barrier_wait(&s->first);
+	s->failed = fl_barrier_wait_until(&s->next, soon(), NULL);
+}
+
+FL_STRESS_ACTOR(barrier_late, late)
+{
+	s->rc[1] = fl_barrier_wait(&s->first);
+	FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS_ACTOR(barrier_late, last)
+{
+	s->data = 1;
+	s->rc[2] = fl_barrier_wait(&s->first);
+}
+
+FL_STRESS(barrier_late, holder, late, last)
+{
+	FL_FORBIDDEN(a_gate_is_left(), "a gate is left");
+	FL_ACCEPTABLE(s->failed == -ETIMEDOUT && s->rc[0] + s->rc[1] + s->rc[2] == 3, "passed, then failed");
+}
+
+/*
+ * One of three parties may give up. All pass, and the barrier is freed by the first to arrive; or
+ * none passes. Parties that leave do not touch the barrier, and the last of them frees the gate.
+ */
+struct barrier_free_three {
+	fl_barrier *b;
+	int rc[3], brief;
+};
+
+FL_STRESS_SETUP(barrier_free_three)
+{
+	s->b = make(sizeof *s->b);
+	s->brief = (int)fl_stress_choose(3);
+	OK(fl_barrier_init(s->b, 3));
+}
+
+static void wait_and_free(struct barrier_free_three *s, int i)
+{
+	s->rc[i] = fl_barrier_wait_until(s->b, s->brief == i ? soon() : FL_FOREVER, NULL);
+	if (s->rc[i] == 0)
+		free(s->b);
+}
+
+THREE_ACTORS(barrier_free_three, wait_and_free)
+
+FL_STRESS(barrier_free_three, one, two, three)
+{
+	const int passed = (s->rc[0] >= 0) + (s->rc[1] >= 0) + (s->rc[2] >= 0);
+	FL_FORBIDDEN(a_gate_is_left(), "a gate is left");
+	if (passed == 0)
+		free(s->b);
+	FL_ACCEPTABLE(passed == 3 || (passed == 0 && s->rc[s->brief] == -ETIMEDOUT), "all or none");
+}
+
+/* Four contexts at a barrier of two, one of which tries first: two phases, in any order. */
+struct barrier_four {
+	fl_barrier b;
+	int rc[4];
+};
+
+FL_STRESS_SETUP(barrier_four)
+{
+	OK(fl_barrier_init(&s->b, 2));
+}
+
+static void wait_in_four(struct barrier_four *s, int i)
+{
+	s->rc[i] = i == 3 ? fl_barrier_try_wait(&s->b) : -EAGAIN;
+	if (s->rc[i] == -EAGAIN)
+		s->rc[i] = fl_barrier_wait(&s->b);
+}
+
+THREE_ACTORS(barrier_four, wait_in_four)
+
+FL_STRESS_ACTOR(barrier_four, four)
+{
+	wait_in_four(s, 3);
+}
+
+FL_STRESS(barrier_four, one, two, three, four)
+{
+	FL_FORBIDDEN(a_gate_is_left(), "a gate is left");
+	FL_ACCEPTABLE(s->rc[0] + s->rc[1] + s->rc[2] + s->rc[3] == 2 && !fl__lot_has_waiters_at(&s->b), "two phases");
 }

@@ -7,6 +7,14 @@ static void arrive(fl_test_caller *c, fl_barrier *b, fl_time deadline, fl_cancel
 	fl_test_call_queued(c, fl_test_arrive, b, b, deadline, cancel);
 }
 
+static size_t gates_held(void)
+{
+	size_t held = 0;
+	for (size_t i = 0; i < FL__GATES; i++)
+		held += (fl__load_relaxed(fl__lot_gate(i)) & FL__GATE_HELD) != 0;
+	return held;
+}
+
 FL_TEST(barrier_init_takes_1_to_int_max)
 {
 	fl_barrier b, fixed = FL_BARRIER_INIT(3);
@@ -67,6 +75,7 @@ FL_TEST(barrier_reset_makes_it_whole)
 	FL_RC(fl_test_call_end(&c), -EPIPE);
 	assert_false(fl_barrier_is_broken(&b));
 	assert_int_equal(fl_barrier_waiting(&b), 0);
+	assert_int_equal(gates_held(), 0);
 
 	fl_barrier_abort(&b);
 	fl_barrier_reset(&b);
@@ -74,6 +83,46 @@ FL_TEST(barrier_reset_makes_it_whole)
 	arrive(&c, &b, FL_FOREVER, NULL);
 	FL_RC(fl_barrier_wait(&b), 1);
 	FL_RC(fl_test_call_end(&c), 0);
+}
+
+/* While all gates are held, a phase needs none. The next phase looks for one again. */
+FL_TEST(barrier_needs_no_gate)
+{
+	enum { WAIT, TRY, RESET, ABORT, ENDS };
+	fl_barrier b = FL_BARRIER_INIT(2);
+	fl_test_caller c;
+	for (int i = 0; i < 2 * ENDS; i++) {
+		const int end = i / 2, without = i % 2 == 0;
+		for (size_t gate = 0; gate < FL__GATES; gate++)
+			fl__store_relaxed(fl__lot_gate(gate), without ? FL__GATE_HELD : 0);
+		arrive(&c, &b, FL_FOREVER, NULL);
+		assert_int_equal(fl_barrier_waiting(&b), 1);
+		assert_int_equal(gates_held(), without ? FL__GATES : 1);
+		if (end == WAIT)
+			FL_RC(fl_barrier_wait(&b), 1);
+		else if (end == TRY)
+			FL_RC(fl_barrier_try_wait(&b), 1);
+		else if (end == RESET)
+			fl_barrier_reset(&b);
+		else
+			fl_barrier_abort(&b);
+		FL_RC(fl_test_call_end(&c), end <= TRY ? 0 : -EPIPE);
+		FL_RC(fl_barrier_try_wait(&b), end == ABORT ? -EPIPE : -EAGAIN);
+		assert_int_equal(gates_held(), without ? FL__GATES : 0);
+		if (end == ABORT)
+			fl_barrier_reset(&b);
+	}
+}
+
+FL_TEST(barrier_of_many_needs_no_gate)
+{
+	fl_barrier b = FL_BARRIER_INIT(512);
+	fl_test_caller c;
+	arrive(&c, &b, FL_FOREVER, NULL);
+	assert_int_equal(gates_held(), 0);
+	assert_int_equal(fl_barrier_waiting(&b), 1);
+	fl_barrier_reset(&b);
+	FL_RC(fl_test_call_end(&c), -EPIPE);
 }
 
 FL_TEST(barrier_of_none_panics_in_each_form)

@@ -2,6 +2,7 @@
 /* The state of a forked child: words that refer to waiters of the parent. */
 #include "core/sync/local.h"
 #include "fl_child.h"
+#include "fl_faults.h"
 #include "fl_queued.h"
 
 static void unlock_for_a_new_waiter(void *arg)
@@ -45,6 +46,52 @@ FL_TEST(fork_barrier_forgets_arrivals)
 	FL_RC(fl_barrier_wait(&b), 2);
 	FL_EACH (i, callers)
 		FL_RC(fl_test_call_end(&callers[i]), i);
+}
+
+/*
+ * A party forks in a signal handler, while it waits. It does not pass alone in the child, where its
+ * deadline passes.
+ */
+static fl_barrier interrupted = FL_BARRIER_INIT(2);
+static pthread_t party;
+static pid_t child_of_handler;
+
+static void fork_in_handler(int unused)
+{
+	const int error = errno;
+	const pid_t child = fork();
+	if (child == 0)
+		fl__store_relaxed(&fl_test_ahead, FL_S(1000));
+	fl__store_release(&child_of_handler, child);
+	errno = error;
+}
+
+static int wait_interrupted(void *barrier, fl_time deadline, fl_cancel_token *cancel)
+{
+	party = pthread_self();
+	const int rc = fl_barrier_wait_until(barrier, deadline, cancel);
+	if (fl__load_relaxed(&fl_test_ahead) != 0)
+		_exit(rc == -ETIMEDOUT ? 0 : 1);
+	return rc;
+}
+
+FL_TEST(fork_barrier_in_a_handler)
+{
+	FL_FAULTS();
+	fl_test_clock_ours();
+	fl_test_caller first;
+	child_of_handler = -1;
+	struct sigaction before, forks = {.sa_handler = fork_in_handler};
+	FL_OK(sigaction(SIGUSR1, &forks, &before));
+	fl_test_call_queued(&first, wait_interrupted, &interrupted, &interrupted, fl_after(FL_S(1000)), NULL);
+	FL_OK(pthread_kill(party, SIGUSR1));
+	FL_WAIT_FOR(fl__load_acquire(&child_of_handler) != -1);
+	int status = -1;
+	assert_int_equal(waitpid(child_of_handler, &status, 0), child_of_handler);
+	assert_int_equal(status, 0);
+	FL_RC(fl_barrier_wait(&interrupted), 1);
+	FL_RC(fl_test_call_end(&first), 0);
+	FL_OK(sigaction(SIGUSR1, &before, NULL));
 }
 
 /*
