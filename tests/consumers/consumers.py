@@ -727,6 +727,8 @@ class Kit:
                                        (self.example_of("docs/guide.md", "Parallel loops and timers"), 0, "4999950000\n")):
             run([*compiler, source, library, "-o", program, "-pthread"])
             expect(run([program], status), wanted)
+        expect(said_of("#include <fairlead.h>\nvoid f(void) { fl_main(0, 0); (void)fl_loop_run(0, 0); }", "c", *compiler),
+               "lacks the part process", "lacks the part loop")
 
     def consumer_one_file_windows(self):
         """The core for Windows, under wine: the programs that need only threads."""
