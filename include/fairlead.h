@@ -9,7 +9,7 @@
  */
 #include <fairlead/core.h>
 
-#ifndef _WIN32 /* which has the core alone */
+#if FL__HAS_PROCESS
 /* process */
 #include <fairlead/endpoint.h>
 #include <fairlead/fd.h>
@@ -28,6 +28,8 @@
 #include <fairlead/shm_value.h>
 #include <fairlead/signals.h>
 
+#endif
+#if FL__HAS_LOOP
 /* loop */
 #include <fairlead/address.h>
 #include <fairlead/datagram.h>

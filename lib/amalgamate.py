@@ -59,6 +59,8 @@ class Output:
         name = os.path.relpath(path, ROOT)
         if name.endswith("version.h.in"):
             text = text_of(path).replace("@version@", version())
+            for part in ("process", "loop"):
+                text = text.replace(f"@{part}@", str(int(part not in self.without)))
         else:
             text = text_of(path)
         text = text.replace("/* SPDX-License-Identifier: BSD-2-Clause */\n", "", 1).replace("#pragma once\n", "", 1)

@@ -123,7 +123,7 @@ def main(path, header=None):
         reasons.update({name: f"Windows has no {name}()" for name in NOT_ON_WINDOWS})
         with open(header, "w", encoding="utf-8") as file:
             file.write(check_layers.text_of(join(check_layers.INCLUDE, "../fairlead.h")).replace(
-                "#ifndef _WIN32", f"enum {{FL_TEST_NUMBERS = 100, {', '.join(NUMBERS)}}};\n#if 1"))
+                "#if FL__HAS_PROCESS", f"enum {{FL_TEST_NUMBERS = 100, {', '.join(NUMBERS)}}};\n#if 1"))
     with open(path, "w", encoding="utf-8") as file:
         file.write(HEAD)
         for name, why in sorted(reasons.items()):

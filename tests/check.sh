@@ -50,7 +50,7 @@ packages_of() {
 	aarch64 | lse) echo "$packages_on $packages_aarch64 ccache" ;;
 	armhf) echo "$packages_on $packages_armhf ccache" ;;
 	musl) echo "$packages_on $packages_musl ccache" ;;
-	posix) echo "$packages_on ccache" ;;
+	posix) echo "$packages_test ccache" ;;
 	windows) echo "$packages_on $packages_windows ccache" ;;
 	docs) echo "$packages_docs" ;;
 	size) echo "git python3" ;;
@@ -165,8 +165,13 @@ step_lse() {
 	! "$root/tests/cross/emulate" aarch64 "$build/lse/tests/test_mutex"
 }
 
+# Also the scenarios of waits: in the model, too, they run through what replaces a futex.
 step_posix() {
 	on posix "$check_since" ${check_since:+--since "$check_since"}
+	configure "$build/posix" stress
+	make "$build/posix" stress-programs
+	"$build/posix/laboratory/fairlead-stress" --mode model,native --time 90s 'barrier_*' 'cancel_[!l]*' 'cancel_late_[!f]*' \
+		'cond_*' 'event_*' 'latch_*' 'lock_*' 'lot_*' 'sem_handler_*' 'wait_any_*'
 }
 
 # All of them: which programs a change can break is known of builds for Linux.

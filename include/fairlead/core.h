@@ -37,4 +37,29 @@
 #include <fairlead/version.h>
 #include <fairlead/wait_any.h>
 
+/*
+ * Where the library lacks a part, a program that calls a function which makes an object of that part
+ * does not compile.
+ */
+#define FL__ABSENT(part)                                                                                               \
+	__extension__({                                                                                                \
+		FL__ASSERT(0, "This build of Fairlead lacks the part " part ": docs/vendoring.md says who has it.");   \
+		0;                                                                                                     \
+	})
+#if !FL__HAS_PROCESS
+#define fl_main(...) FL__ABSENT("process")
+#define fl_pipe_create(...) FL__ABSENT("process")
+#define fl_process_executor_create(...) FL__ABSENT("process")
+#define fl_process_run(...) FL__ABSENT("process")
+#define fl_process_start(...) FL__ABSENT("process")
+#define fl_shm_create(...) FL__ABSENT("process")
+#define fl_signals_create(...) FL__ABSENT("process")
+#endif
+#if !FL__HAS_LOOP
+#define fl_fiber_start(...) FL__ABSENT("loop")
+#define fl_loop_create(...) FL__ABSENT("loop")
+#define fl_loop_executor_create(...) FL__ABSENT("loop")
+#define fl_loop_run(...) FL__ABSENT("loop")
+#endif
+
 #endif

@@ -399,5 +399,10 @@ void lab_sys_install(const struct lab_door *door)
 	    .thread_detach = sys_thread_detach,
 	    .print = real.print,
 	};
+	if (!real.shared_wait) { /* a system without a futex: what the library does there is explored, too */
+		door->sys->futex_wait = real.futex_wait;
+		door->sys->futex_wake = real.futex_wake;
+		door->sys->membarrier = real.membarrier;
+	}
 	door->panics(on_panic);
 }

@@ -727,6 +727,8 @@ class Kit:
                                        (self.example_of("docs/guide.md", "Parallel loops and timers"), 0, "4999950000\n")):
             run([*compiler, source, library, "-o", program, "-pthread"])
             expect(run([program], status), wanted)
+        expect(said_of("#include <fairlead.h>\nvoid f(void) { fl_main(0, 0); (void)fl_loop_run(0, 0); }", "c", *compiler),
+               "lacks the part process", "lacks the part loop")
 
     def consumer_one_file_windows(self):
         """The core for Windows, under wine: the programs that need only threads."""
@@ -740,11 +742,22 @@ class Kit:
         programs = [(self.example_of("docs/guide.md", PRINTS[name][0]), PRINTS[name][1]) for name in guide]
         programs += [(self.example_of("docs/guide.md", "Queues"), "put 7\ngot hello\n")]
         programs += [(here("examples", f"{name}.c"), "ok\n") for name in ("threads", "locks", "queues", "one_task")]
-        programs += [(here("installed/main.c"), "40 items\n"), (here("subproject/main.c"), "5050\n")]
+        programs += [(here("installed/main.c"), "40 items\n"), (here("subproject/main.c"), "5050\n"), (self.stress(), "ok\n")]
         program = self.at("one_file_windows.exe")
         for source, wanted in programs:
             run([*flags, source, library, "-o", program, "-static", "-pthread", "-lsynchronization"])
             expect(run([WINE, program], env={"WINEDEBUG": "-all"}).replace("\r", ""), wanted)
+
+    def stress(self):
+        return join(self.source, "docs/examples/stress.c")
+
+    def consumer_one_file_posix(self):
+        """The core for a system without a public futex, under TSan: nothing that threads race for is lost."""
+        folder, _ = self.two_files("one-file-posix", "--parts", "core")
+        program = join(folder, "program.o")
+        run([self.cc, "-std=c11", "-O1", "-g", "-fsanitize=thread", "-DFL__OS_POSIX", "-I", folder, self.stress(),
+             join(folder, "fairlead.c"), "-o", program, "-pthread"])
+        expect(run([*FIXED_ADDRESSES, program]), "ok\n")
 
     def one_file_sanitized(self, sanitizer):
         """The two files under a sanitizer, in a program that starts programs, and one that starts worker processes."""

@@ -137,6 +137,13 @@ struct fl__sys {
 
 extern struct fl__sys fl__sys;
 
+/* How long a sleep lasts at most: the time to the deadline, 0 to `most`. One that ends before is spurious. */
+static inline int64_t fl__time_left(int64_t deadline, int64_t most)
+{
+	const int64_t now = fl__sys.now();
+	return deadline <= now ? 0 : deadline - now < most ? deadline - now : most;
+}
+
 /* What each system's table has. */
 #define FL__SHARED_ENTRIES                                                                                             \
 	.give_way = fl__give_way, .relax = fl__relax, .alloc = fl__sys_alloc, .free = fl__sys_free,                    \

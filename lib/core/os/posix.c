@@ -38,11 +38,11 @@
 #define sem_post(sem) semaphore_signal(*(sem))
 #define sem_destroy(sem) semaphore_destroy(mach_task_self(), *(sem))
 
-/* 0, -EINTR, -ETIMEDOUT. */
+/* 0, -EINTR, -ETIMEDOUT. `left` may be FL__NEVER. */
 static int posix_sem_wait(const sem_t *sem, int64_t left)
 {
 	const mach_timespec_t time = {(unsigned)(left / FL_S(1)), (clock_res_t)(left % FL_S(1))};
-	const kern_return_t rc = semaphore_timedwait(*sem, time);
+	const kern_return_t rc = left == FL__NEVER ? semaphore_wait(*sem) : semaphore_timedwait(*sem, time);
 	return rc == KERN_SUCCESS ? 0 : rc == KERN_OPERATION_TIMED_OUT ? -ETIMEDOUT : -EINTR;
 }
 #else
@@ -61,10 +61,12 @@ enum { POSIX_CLOCK = CLOCK_REALTIME };
 #define POSIX_SEM_WAIT(sem, at) sem_timedwait(sem, at)
 #endif
 
-/* 0, -EINTR, -ETIMEDOUT. */
+/* 0, -EINTR, -ETIMEDOUT. `left` may be FL__NEVER. */
 static int posix_sem_wait(sem_t *sem, int64_t left)
 {
 	struct timespec at;
+	if (left == FL__NEVER)
+		return FL__SYS_RESULT(sem_wait(sem));
 	(void)clock_gettime(POSIX_CLOCK, &at);
 	at.tv_nsec += (long)(left % FL_S(1));
 	at.tv_sec += (time_t)(left / FL_S(1)) + at.tv_nsec / FL_S(1);
@@ -79,7 +81,11 @@ struct posix_sleeper {
 	sem_t woken;
 };
 
+#ifdef FL__LABORATORY
+enum { POSIX_BUCKETS = 2 }; /* so that some words share one */
+#else
 enum { POSIX_BUCKETS = 64 };
+#endif
 
 static struct posix_bucket {
 	pthread_mutex_t lock;
@@ -122,9 +128,7 @@ static bool posix_delist(struct posix_sleeper *me, const uint32_t *word)
 
 static int posix_sleep(sem_t *woken, int64_t deadline)
 {
-	enum { MOST = 1 << 20 }; /* seconds; a longer sleep ends spuriously */
-	const int64_t now = fl__sys.now();
-	const int rc = posix_sem_wait(woken, deadline > now ? FL__MIN(deadline - now, FL_S(MOST)) : 0);
+	const int rc = posix_sem_wait(woken, deadline == FL__NEVER ? deadline : fl__time_left(deadline, FL_S(1 << 20)));
 	return rc == -ETIMEDOUT && deadline > fl__sys.now() ? 0 : rc;
 }
 

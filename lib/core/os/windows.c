@@ -37,13 +37,10 @@ static int64_t windows_now(void)
 
 static int windows_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	enum { LONGEST = 1 << 30 }; /* ms; a longer sleep ends early, which is a spurious wakeup */
 	WINDOWS_KEEPS_ERROR();
 	DWORD ms = INFINITE;
-	if (deadline != FL__NEVER) {
-		const int64_t left = FL__MAX(deadline - fl__sys.now(), 0);
-		ms = (DWORD)FL__MIN((left + FL_MS(1) - 1) / FL_MS(1), LONGEST);
-	}
+	if (deadline != FL__NEVER)
+		ms = (DWORD)((fl__time_left(deadline, FL_MS(1 << 30)) + FL_MS(1) - 1) / FL_MS(1));
 	if (WaitOnAddress(FL__MUTABLE(word), &expected, sizeof expected, ms))
 		return fl__load_relaxed(word) == expected ? 0 : -EAGAIN; /* relaxed: the caller checks the word */
 	return deadline <= fl__sys.now() ? -ETIMEDOUT : 0;

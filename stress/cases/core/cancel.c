@@ -9,6 +9,10 @@
 #include <fairlead/sem.h>
 #include <fairlead/shm_event.h>
 
+/* Absent from a build of the core alone. */
+#pragma weak fl_shm_event_set
+#pragma weak fl_shm_event_wait_until
+
 /*
  * A request against the end of an acquire, a get or a select, of which a spinning call may see the
  * end first: the wait has one reason, and sees what came before it.
@@ -24,7 +28,7 @@ struct cancel_vs_permit {
 
 FL_STRESS_SETUP(cancel_vs_permit)
 {
-	s->kind = fl_stress_choose(4);
+	s->kind = fl_stress_choose(fl_shm_event_set ? 4 : 3);
 	s->q = queue_of(1);
 }
 

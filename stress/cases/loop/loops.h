@@ -14,6 +14,16 @@
 #include "loop/net/fd_io.h"
 #include <fairlead/latch.h>
 
+/* Scenarios in core/ use these, but a build of the core alone has no loops. */
+#pragma weak fl_fiber_cancel
+#pragma weak fl_fiber_join_until
+#pragma weak fl_fiber_start
+#pragma weak fl_fiber_yield
+#pragma weak loop_begin
+#pragma weak loop_end
+#pragma weak loop_leave
+#pragma weak loop_run
+
 enum { LOOP_FDS = 2 };
 
 struct loop_world {
