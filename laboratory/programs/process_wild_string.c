@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Expects CRASH "in main at process_wild_string.c:11 (main)".
+ * The C library reads memory that is not there.
+ */
+#include <stdlib.h>
+
+int main(int argc, char **argv)
+{
+	(void)argv;
+	return atoi((char *)(long)argc);
+}
