@@ -9,7 +9,9 @@
 #include "unknown.h"
 #include <dlfcn.h>
 #include <link.h>
+#include <sys/mman.h>
 #include <sys/single_threaded.h>
+#include <unistd.h>
 
 struct lab_module {
 	char path[512];
@@ -44,6 +46,19 @@ struct search {
 	struct lab_module *found;
 };
 
+/*
+ * The loader leaves a hole before a segment with a larger alignment. All variables are compared at
+ * once, so the hole becomes memory that can be read.
+ */
+static void fill_hole(uintptr_t from, uintptr_t to)
+{
+	const uintptr_t page = (uintptr_t)getpagesize();
+	from = (from + page - 1) & -page;
+	to &= -page;
+	if (from < to)
+		(void)mmap((void *)from, to - from, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
 static void add_segment(struct lab_module *m, const ElfW(Phdr) * segment)
 {
 	uintptr_t from = m->base + segment->p_vaddr, to = from + segment->p_memsz;
@@ -65,6 +80,8 @@ static void add_segment(struct lab_module *m, const ElfW(Phdr) * segment)
 	uintptr_t *high = segment->p_flags & PF_W ? &m->data_end : &m->code_end;
 	if (*high == 0 || from < *low)
 		*low = from;
+	else if (segment->p_flags & PF_W)
+		fill_hole(*high, from);
 	if (to > *high)
 		*high = to;
 }
