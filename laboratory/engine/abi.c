@@ -146,6 +146,7 @@ UPDATE(fetch_nand, ~(old &operand))
 #define LOOP()                                                                                                         \
 	do {                                                                                                           \
 		__asm__ volatile("" ::: "rbx", "r12", "r13", "r14", "r15");                                            \
+		lab.expected = 0;                                                                                      \
 		lab.frame = (uintptr_t)__builtin_frame_address(0) - 40;                                                \
 		lab.caller = *(const uintptr_t *)__builtin_frame_address(0);                                           \
 	} while (0)
@@ -168,6 +169,7 @@ UPDATE(fetch_nand, ~(old &operand))
 	         uint##bits##_t v, int order, int failure)                                                             \
 	{                                                                                                              \
 		LOOP();                                                                                                \
+		lab.expected = (uintptr_t)e;                                                                           \
 		if (!lab.active) {                                                                                     \
 			perturb(PC);                                                                                   \
 			return __atomic_compare_exchange_n(p, e, v, weak, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);         \
@@ -226,9 +228,8 @@ ATOMIC(16)
 ATOMIC(32)
 ATOMIC(64)
 
-/* Two words at once, for scenarios with Concurrency Kit (laboratory/ck). */
 /* In assembly: compilers would need another target, or another library, for it. */
-static unsigned __int128 real_pair_swap(volatile unsigned __int128 *p, unsigned __int128 e, unsigned __int128 v)
+static lab_value real_pair_swap(volatile lab_value *p, lab_value e, lab_value v)
 {
 	uint64_t low = (uint64_t)e, high = (uint64_t)(e >> 64), new_low = (uint64_t)v, new_high = (uint64_t)(v >> 64);
 #if defined(__x86_64__)
@@ -236,7 +237,7 @@ static unsigned __int128 real_pair_swap(volatile unsigned __int128 *p, unsigned 
 	                 : "+m"(*p), "+a"(low), "+d"(high)
 	                 : "b"(new_low), "c"(new_high)
 	                 : "cc", "memory");
-	return (unsigned __int128)high << 64 | low;
+	return (lab_value)high << 64 | low;
 #elif defined(__aarch64__)
 	uint64_t seen_low, seen_high;
 	uint32_t failed;
@@ -250,22 +251,101 @@ static unsigned __int128 real_pair_swap(volatile unsigned __int128 *p, unsigned 
 	                 : "=&r"(seen_low), "=&r"(seen_high), "=&r"(failed), "+Q"(*p)
 	                 : "r"(low), "r"(high), "r"(new_low), "r"(new_high)
 	                 : "cc", "memory");
-	return (unsigned __int128)seen_high << 64 | seen_low;
+	return (lab_value)seen_high << 64 | seen_low;
 #else
 #error "the laboratory runs on x86-64 and aarch64"
 #endif
 }
 
-DECLARED(unsigned __int128, __tsan_atomic128_compare_exchange_val, volatile void *p, unsigned __int128 e,
-         unsigned __int128 v, int order, int failure)
+static bool wide(const volatile void *p, size_t size, int order, struct lab_wide w, uintptr_t pc)
+{
+	const unsigned kind = !w.desired ? LAB_LOAD : w.found ? LAB_RMW : LAB_STORE;
+	if (size > UINT8_MAX)
+		lab_fail(LAB_UNMODELLED, "an atomic object of %zu bytes, which is a limit of the laboratory", size);
+	perturb(pc);
+	return lab_atomic_wide((struct lab_op){(uint8_t)kind, (uint8_t)size, (uint8_t)order, (uintptr_t)p, pc}, &w);
+}
+
+/* Sixteen bytes. */
+#define PAIR(result, name, ...) DECLARED(result, __tsan_atomic128_##name, volatile lab_value *p, __VA_ARGS__)
+
+#define PAIR_RMW(name)                                                                                                 \
+	PAIR(lab_value, name, lab_value v, int order)                                                                  \
+	{                                                                                                              \
+		lab_value old;                                                                                         \
+		(void)wide(p, sizeof v, order, (struct lab_wide){&old, NULL, &v, update_##name, 0, false}, PC);        \
+		return old;                                                                                            \
+	}
+
+#define PAIR_CAS(name, weak)                                                                                           \
+	PAIR(int, compare_exchange_##name, lab_value *e, lab_value v, int order, int failure)                          \
+	{                                                                                                              \
+		const lab_value expected = *e;                                                                         \
+		return wide(p, sizeof v, order, (struct lab_wide){e, &expected, &v, NULL, failure, weak}, PC);         \
+	}
+
+PAIR(lab_value, load, int order)
+{
+	lab_value old;
+	(void)wide(p, sizeof old, order, (struct lab_wide){.found = &old, .failure = order}, PC);
+	return old;
+}
+
+PAIR(void, store, lab_value v, int order)
+{
+	(void)wide(p, sizeof v, order, (struct lab_wide){.desired = &v}, PC);
+}
+
+PAIR(lab_value, compare_exchange_val, lab_value e, lab_value v, int order, int failure)
 {
 	if (!lab.active) {
 		perturb(PC);
 		return real_pair_swap(p, e, v);
 	}
-	lab_value expected = e;
-	(void)lab_atomic_cas((uintptr_t)p, sizeof e, &expected, v, order, failure, false, PC);
-	return expected;
+	lab_value old;
+	(void)wide(p, sizeof v, order, (struct lab_wide){&old, &e, &v, NULL, failure, false}, PC);
+	return old;
+}
+
+PAIR_RMW(exchange)
+PAIR_RMW(fetch_add)
+PAIR_RMW(fetch_sub)
+PAIR_RMW(fetch_and)
+PAIR_RMW(fetch_or)
+PAIR_RMW(fetch_xor)
+PAIR_RMW(fetch_nand)
+PAIR_CAS(strong, false)
+PAIR_CAS(weak, true)
+
+/* Any size: compilers take these names for functions of their own. */
+#define GENERIC(result, name, ...)                                                                                     \
+	ABI result generic_##name(size_t size, volatile void *p, __VA_ARGS__) __asm__("__atomic_" #name);              \
+	result generic_##name(size_t size, volatile void *p, __VA_ARGS__)
+
+/* Of `_Atomic double`. The flags of the floating-point environment are not a part of the model. */
+DECLARED(void, __atomic_feraiseexcept, int exceptions)
+{
+	(void)exceptions;
+}
+
+GENERIC(void, load, void *to, int order)
+{
+	(void)wide(p, size, order, (struct lab_wide){.found = to, .failure = order}, PC);
+}
+
+GENERIC(void, store, const void *v, int order)
+{
+	(void)wide(p, size, order, (struct lab_wide){.desired = v}, PC);
+}
+
+GENERIC(void, exchange, const void *v, void *to, int order)
+{
+	(void)wide(p, size, order, (struct lab_wide){.found = to, .desired = v}, PC);
+}
+
+GENERIC(int, compare_exchange, void *e, const void *v, int order, int failure)
+{
+	return wide(p, size, order, (struct lab_wide){e, e, v, NULL, failure, false}, PC);
 }
 
 DECLARED(void, __tsan_atomic_thread_fence, int order)

@@ -45,7 +45,7 @@ const char *lab_limit_text(enum lab_limit limit)
 	    [LAB_MET_HISTORY] = "a load could have read an older store than the last 8",
 	    [LAB_MET_PATIENCE] = "a load could have read an old value once more",
 	    [LAB_MET_ORDER] = "stores may have another modification order, or a trylock find an old state",
-	    [LAB_MET_PAIR] = "a compare-and-swap of 16 bytes could have read old values",
+	    [LAB_MET_WIDE] = "an atomic access of more than 8 bytes could have read old values",
 	    [LAB_MET_SIZES] = "atomic accesses of two sizes to one place",
 	    [LAB_MET_UNSEEN] = "code without instrumentation wrote an atomic object",
 	    [LAB_MET_SPIN] = "a bounded spin was ended without interruption",

@@ -21,6 +21,7 @@
  */
 #include "steer.h"
 #include "traffic.h"
+#include <stdatomic.h>
 
 lab_value lab_peek(uintptr_t address, unsigned size)
 {
@@ -432,6 +433,26 @@ static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *v
 	return true;
 }
 
+/* Reads the store that is so far back from the newest. A silent read is no event. */
+static lab_value read_at(struct lab_location *location, unsigned back, int order, const struct lab_op *op, bool silent,
+                         bool fault)
+{
+	struct lab_written *store = &location->ring[(location->count - 1 - back) % LAB_HISTORY];
+	read_store(location, store, order, op->pc);
+	if (back > 0)
+		miss(store);
+	lab_hash((uint64_t)store->value);
+	struct lab_event *event = silent ? NULL : lab_event(op);
+	if (event) {
+		event->value = store->value;
+		event->other = lab_newest(location)->value;
+		event->stale = back;
+		event->from = store->step;
+		event->fault = fault;
+	}
+	return store->value;
+}
+
 lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t pc)
 {
 	lab_value own = 0;
@@ -451,19 +472,17 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 		return lab_steer_load(location, &op);
 	unsigned n = spins ? 1 : readable(location, order == __ATOMIC_SEQ_CST);
 	unsigned back = n > 1 ? lab_choose_stale(n, lab_newest(location)->step) : 0;
-	struct lab_written *store = &location->ring[(location->count - 1 - back) % LAB_HISTORY];
-	read_store(location, store, order, pc);
-	if (back > 0)
-		miss(store);
-	lab_hash((uint64_t)store->value);
-	struct lab_event *event = spins ? NULL : lab_event(&op);
-	if (event) {
-		event->value = store->value;
-		event->other = lab_newest(location)->value;
-		event->stale = back;
-		event->from = store->step;
-	}
-	return store->value;
+	return read_at(location, back, order, &op, spins, false);
+}
+
+static void store_at(struct lab_location *location, lab_value value, const struct lab_op *op)
+{
+	check_order(location, op->order == __ATOMIC_SEQ_CST);
+	write_store(location, value, op->order, NULL, op->pc);
+	lab_hash((uint64_t)value);
+	struct lab_event *event = lab_event(op);
+	if (event)
+		event->value = value;
 }
 
 void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int order, uintptr_t pc)
@@ -485,12 +504,7 @@ void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int ord
 		lab_steer_store(location, &op, truncated(value, size));
 		return;
 	}
-	check_order(location, order == __ATOMIC_SEQ_CST);
-	write_store(location, truncated(value, size), order, NULL, pc);
-	lab_hash((uint64_t)value);
-	struct lab_event *event = lab_event(&op);
-	if (event)
-		event->value = truncated(value, size);
+	store_at(location, truncated(value, size), &op);
 }
 
 static lab_value rmw_at(struct lab_location *location, lab_update *update, lab_value operand, int order, uintptr_t pc,
@@ -551,51 +565,101 @@ lab_value lab_update_set(lab_value old, lab_value operand)
 	return operand;
 }
 
-/*
- * Sixteen bytes are two words with a history each, so that accesses to one word and to both are
- * related. They change in one step: a thread that acquires one of the new values has seen the
- * other, too. A failed swap sees the newest value of both words; older ones are not tried.
- */
-static bool cas_pair(const struct lab_op *op, lab_value *expected, lab_value desired, int failure)
+/* The size of the largest word that begins at the address and ends within `left` bytes. */
+static unsigned word_at(uintptr_t address, size_t left)
 {
-	lab_value found = 0, wanted = *expected;
-	struct lab_location *words[2];
-	for (unsigned i = 0; i < 2; i++) {
-		words[i] = access_of(op->address + 8 * i, 8, false, op->pc);
-		found |= lab_newest(words[i])->value << 64 * i;
+	unsigned size = 8;
+	while (address % size != 0 || size > left)
+		size /= 2;
+	return size;
+}
+
+union wide_value {
+	char bytes[UINT8_MAX];
+	lab_value pair;
+};
+
+/* Whether the access writes, and what. */
+static bool wide_writes(const struct lab_op *op, const struct lab_wide *w, union wide_value *next)
+{
+	union wide_value found;
+	memcpy(&found, (const void *)op->address, op->size);
+	const bool writes = w->desired && (!w->expected || memcmp(&found, w->expected, op->size) == 0);
+	if (writes)
+		memcpy(next, w->desired, op->size);
+	if (writes && w->update)
+		next->pair = w->update(found.pair, next->pair);
+	if (w->found)
+		memcpy(w->found, &found, op->size);
+	return writes;
+}
+
+/* Outside of the model. */
+static bool wide_really(const struct lab_op *op, const struct lab_wide *w)
+{
+	static atomic_flag busy = ATOMIC_FLAG_INIT;
+	union wide_value next;
+	while (atomic_flag_test_and_set(&busy))
+		;
+	const bool writes = wide_writes(op, w, &next);
+	if (writes)
+		memcpy((void *)op->address, &next, op->size);
+	atomic_flag_clear(&busy);
+	return writes;
+}
+
+/*
+ * A wide object is several words with a history each, so that accesses to one word and to all of
+ * them are related. They change in one step: a thread that acquires one of the new values has seen
+ * the others, too. An access sees the newest value of each word; older ones are not tried.
+ */
+bool lab_atomic_wide(struct lab_op op, const struct lab_wide *w)
+{
+	union wide_value next;
+	const uintptr_t object = op.address;
+	const size_t size = op.size;
+	if (lab.active && lab_config.traffic)
+		(void)lab_traffic_atomic(op, NULL, 0);
+	if (!lab.active || lab_config.traffic)
+		return wide_really(&op, w);
+	if (lab.steered)
+		lab_steer_refuse("an atomic access of more than eight bytes");
+	lab_site_reached(op.pc, w->expected ? "compare-exchange" : w->desired ? "store" : "load", op.order);
+	op.order = (uint8_t)weakened(op.order, op.pc);
+	lab_point(op);
+	for (size_t at = 0, n; at < size; at += n) {
+		n = word_at(object + at, size - at);
+		struct lab_location *word = access_of(object + at, (unsigned)n, false, op.pc);
+		if ((op.kind == LAB_LOAD || w->expected) && readable(word, w->failure == __ATOMIC_SEQ_CST) > 1)
+			lab_met(LAB_MET_WIDE);
 	}
-	bool done = found == wanted;
-	uint32_t from = 0;
-	for (unsigned i = 0; i < 2; i++) {
-		struct lab_written *newest = lab_newest(words[i]);
-		from = newest->step > from ? newest->step : from;
-		if (readable(words[i], failure == __ATOMIC_SEQ_CST) > 1)
-			lab_met(LAB_MET_PAIR);
-		check_order(words[i], op->order == __ATOMIC_SEQ_CST);
-		read_store(words[i], newest, done ? op->order : failure, op->pc);
-		if (!done)
+	const bool writes = wide_writes(&op, w, &next) && !(w->weak && lab_fault(LAB_FAULT_WEAK));
+	lab.self->changes += !lab_is_stack((uintptr_t)w->found);
+	if (w->expected && !writes) {
+		op.kind = LAB_CAS_FAILED;
+		op.order = (uint8_t)w->failure;
+		lab_order_became(&op);
+	}
+	for (size_t at = 0; at < size; at += op.size) {
+		lab_value value = 0;
+		op.address = object + at;
+		op.size = (uint8_t)word_at(op.address, size - at);
+		struct lab_location *word = access_of(op.address, op.size, writes, op.pc);
+		memcpy(&value, next.bytes + at, op.size);
+		if (!writes)
+			(void)read_at(word, 0, w->failure, &op, false, false);
+		else if (op.kind == LAB_STORE)
+			store_at(word, value, &op);
+		else
+			(void)rmw_at(word, lab_update_set, value, op.order, op.pc, &op);
+		if (!writes)
 			continue;
-		lab_race_atomic(lab_cell(op->address + 8 * i), op->address + 8 * i, 8, true, op->pc);
-		write_store(words[i], truncated(desired >> 64 * i, 8), op->order, &newest->message, op->pc);
-		struct lab_view *message = &lab_newest(words[i])->message;
+		lab_heap_published(value);
+		struct lab_view *message = &lab_newest(word)->message;
 		lab_view_widen(message, lab.n_threads);
 		message->at[lab.self->id].seen = lab_clock_of(lab.self);
 	}
-	*expected = found;
-	lab_hash((uint64_t)found ^ (uint64_t)(found >> 64));
-	struct lab_op event_op = *op;
-	if (!done) {
-		event_op.kind = LAB_CAS_FAILED;
-		event_op.order = (uint8_t)failure;
-		lab_order_became(&event_op);
-	}
-	struct lab_event *event = lab_event(&event_op);
-	if (event) {
-		event->other = found;
-		event->value = done ? desired : found;
-		event->from = from;
-	}
-	return done;
+	return writes;
 }
 
 /*
@@ -620,8 +684,6 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	/* Announced as its strongest case, since that decides with what it commutes. */
 	lab_point(op);
 	op.order = (uint8_t)order;
-	if (size > 8)
-		return cas_pair(&op, expected, desired, failure);
 	struct lab_location *location = access_of(address, size, false, pc);
 	lab_value wanted = truncated(*expected, size);
 	if (lab.steered) {
@@ -639,23 +701,10 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	}
 	check_order(location, order == __ATOMIC_SEQ_CST);
 	unsigned distance = can && pick == 0 ? 0 : back[pick - can];
-	struct lab_written *store = &location->ring[(location->count - 1 - distance) % LAB_HISTORY];
-	read_store(location, store, failure, pc);
-	if (distance > 0)
-		miss(store);
-	*expected = store->value;
-	lab_hash((uint64_t)store->value);
 	op.kind = LAB_CAS_FAILED;
 	op.order = (uint8_t)failure;
 	lab_order_became(&op);
-	struct lab_event *event = lab_event(&op);
-	if (event) {
-		event->value = store->value;
-		event->other = lab_newest(location)->value;
-		event->stale = distance;
-		event->from = store->step;
-		event->fault = can && pick == 0;
-	}
+	*expected = read_at(location, distance, failure, &op, false, can && pick == 0);
 	return false;
 }
 

@@ -199,6 +199,7 @@ struct lab_execution {
 	 * Of the last atomic access that may be part of a loop: its caller's registers and stack.
 	 */
 	uintptr_t frame, caller;
+	uintptr_t expected; /* of a compare-and-swap: the place of the value that it writes when it fails */
 	bool program;       /* the test is a program with main() */
 	uintptr_t errno_at; /* in the only kernel thread: saved for each model thread */
 	uint32_t plain;     /* accesses of the running thread since the last step */
@@ -365,6 +366,18 @@ lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, l
                          uintptr_t pc);
 bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
                     bool weak, uintptr_t pc);
+/*
+ * An access to an object of more bytes than a word has, or of a word that is not aligned. Without
+ * `desired` it is a load; without `expected` it always writes. Returns whether it wrote.
+ */
+struct lab_wide {
+	void *found; /* gets the value before the access; NULL: it is not wanted */
+	const void *expected, *desired;
+	lab_update *update; /* of 16 bytes, with the operand `desired`; NULL: sets it */
+	int failure;        /* the order of a load, or of a compare-and-swap that fails */
+	bool weak;
+};
+bool lab_atomic_wide(struct lab_op op, const struct lab_wide *wide);
 void lab_atomic_fence(int order, uintptr_t pc);
 void lab_membarrier(uintptr_t pc);
 /* Done by the kernel for the running thread. */
