@@ -106,6 +106,8 @@ struct lab_thread {
 	struct lab_look looks[LAB_LOOKS]; /* the locations read since its last relax */
 	uint32_t since;                   /* the step at which it last ran or became ready, */
 	uint32_t passed;                  /* less the steps in which it was ready before that */
+	unsigned tries;                   /* its steps since it last changed anything, */
+	unsigned moves;                   /* and how many changes it may have seen in them */
 	unsigned n_looks;                 /* more than LAB_LOOKS: not all were kept */
 	uintptr_t last_load;              /* For loops without a relax: */
 	uint32_t last_step;
@@ -187,6 +189,7 @@ struct lab_execution {
 	lab_set ready, spinning, timed, dozing;
 	unsigned streak;      /* steps of the running thread in a row */
 	unsigned starved;     /* how often a thread had waited for too long */
+	unsigned moves;       /* changes of memory and of objects */
 	unsigned idle_rounds; /* since the last store: all threads spin, and none sees a change */
 	int64_t now;
 	uint64_t hash;
@@ -241,6 +244,13 @@ static inline void lab_met(enum lab_limit limit)
 	lab.limits |= 1u << limit;
 }
 
+/* The running thread has changed memory or an object. */
+static inline void lab_moved(void)
+{
+	lab.moves++;
+	lab.self->tries = 0;
+}
+
 /* run.c: one execution, with the choices of choice.c */
 void lab_execute(void);
 void lab_watch(bool on); /* for crashes and hangs */
@@ -292,6 +302,7 @@ void lab_looked(uintptr_t address, uint32_t step);
 void lab_moved_on(void); /* the running thread has changed a value */
 /* A store by the running thread: wakes the spinning threads that read the address. */
 void lab_changed(uintptr_t address);
+void lab_wake_spinners(uintptr_t address); /* the others that read it */
 /* The turns of a spin that gave up are over. */
 void lab_turns_end(struct lab_thread *thread);
 void lab_threads_reset(void);

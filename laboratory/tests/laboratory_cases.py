@@ -666,6 +666,7 @@ def main_costs(tool):
 
 # What the threads of a program do, by name; whether that is proved, and the limit that an execution met.
 ATOMICS = """static atomic_int x, y;
+static int plain;
 static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t l = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
@@ -914,7 +915,7 @@ def proofs(tool):
                 tool.run(path, "--strategy", "dfs:all", "--no-leaks", status=1)
         tool.run(folder.path("destroyed.c"), "--strategy", "graphs", status=1)
         for name, (body, handler, end, status, said) in EXITS.items():
-            text = threaded([body], "(void)atexit(handler);").replace(ATOMICS, ATOMICS + "static _Thread_local int me;\nstatic int plain;\n"
+            text = threaded([body], "(void)atexit(handler);").replace(ATOMICS, ATOMICS + "static _Thread_local int me;\n"
                                                                       f"static void handler(void) {{ {handler} (void)me; (void)plain; }}\n")
             path = folder.write(name + ".c", re.sub(r"\tpthread_join.*\n\treturn 0;", f"\t{end}", text))
             for strategy in ("dfs:all", "graphs") if status else ("auto",):
@@ -938,6 +939,25 @@ def proofs(tool):
         expect(tool.says(folder.write("endless.c", threaded(["for (;;) W(x, 1);"])), status=3), "STEP LIMIT endless (model): more than 20000 steps: a loop without an end")
     if problems:
         raise Failure("\n".join(problems))
+
+
+# How a thread takes and gives a lock, under which two others poll.
+POLLED = {
+    "trylock": ("while (pthread_mutex_trylock(&m)) sched_yield();", "pthread_mutex_unlock(&m);"),
+    "by_hand": ("while (atomic_exchange(&x, 1));", "Ws(x, 0);"),
+    "after_a_look": ("while (Rs(x) || atomic_exchange(&x, 1));", "Ws(x, 0);"),
+    "permit": ("while (sem_trywait(&p));", "sem_post(&p);"),
+}
+
+
+def polls(tool):
+    """A loop that polls under a lock ends, although another thread tries to take the lock and finds it taken."""
+    with Folder() as folder:
+        for name, (take, give) in POLLED.items():
+            for pause in ("", "sched_yield();"):
+                poll = f"for (int seen = 0; !seen;) {{ {take} seen = plain; {give} {pause} }}"
+                path = folder.write(name + ".c", threaded([poll, poll, f"{take} plain = 1; {give}"], NO_GRAPHS))
+                tool.says(path, "--executions", "3000")
 
 
 def further(tool):
@@ -1010,7 +1030,7 @@ def linked_with_runtime(tool):
 def cases(tool):
     """(name, function) of each case."""
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, reduced, main_costs, proofs, further, linked_with_runtime,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, reduced, main_costs, proofs, polls, further, linked_with_runtime,
                             files, traffic, without_proc, installed)]
     if not tool.is_built():
         return of_program
