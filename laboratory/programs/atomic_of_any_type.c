@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Expects a pass. Numbers that a compare-and-swap in one statement changes,
- * and objects of two words and of three.
+ * objects of two words and of three, and the address of a block with a tag.
  */
 #include "two_threads.h"
 #include <stdatomic.h>
 
 static _Atomic double sum;
 static _Atomic int product = 1;
+static _Atomic long tagged;
 static _Atomic struct two {
 	long a, b;
 } two;
@@ -19,6 +20,9 @@ static void *run(void *arg)
 {
 	sum += 1.5;
 	product *= 3;
+	void *block = malloc(1);
+	tagged = (long)block | 1;
+	free(block);
 	struct two old = two, new;
 	do {
 		new = old;

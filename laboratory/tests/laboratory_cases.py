@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 import xml.dom.minidom
 
 import reduction
@@ -941,6 +942,24 @@ def proofs(tool):
         raise Failure("\n".join(problems))
 
 
+def hang(tool):
+    """A hang in the model is 2 s of CPU time, or half a minute, without a step: so a busy machine makes none."""
+    cpus, began = os.sched_getaffinity(0), time.monotonic()
+    with Folder() as folder:
+        path = folder.write("endless.c", "int main(void) { for (volatile int i = 0;; i++); }\n")
+        os.sched_setaffinity(0, {min(cpus)})  # of this thread, and of what it starts
+        busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(2)]
+        out = os.popen(shlex.join([tool.program, path]) + "; times").read()
+        os.sched_setaffinity(0, cpus)
+        for process in busy:
+            process.kill()
+            process.wait()
+    expect(out, "HANG endless (model): main makes no step any more, at endless.c:1 (main)")
+    used = float(re.findall(r"m([0-9.]+)s", out)[-2])
+    if used < 1.9 and time.monotonic() - began < 29:
+        raise Failure(f"a hang after {used} s of CPU time")
+
+
 # How a thread takes and gives a lock, under which two others poll.
 POLLED = {
     "trylock": ("while (pthread_mutex_trylock(&m)) sched_yield();", "pthread_mutex_unlock(&m);"),
@@ -1030,7 +1049,7 @@ def linked_with_runtime(tool):
 def cases(tool):
     """(name, function) of each case."""
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, reduced, main_costs, proofs, polls, further, linked_with_runtime,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, reduced, main_costs, proofs, hang, polls, further, linked_with_runtime,
                             files, traffic, without_proc, installed)]
     if not tool.is_built():
         return of_program
