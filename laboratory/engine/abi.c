@@ -95,20 +95,6 @@ DECLARED(void, __tsan_write_range, void *address, size_t size)
 }
 
 /*
- * Annotations for the real ThreadSanitizer, without effect here: the model sees the operations
- * themselves.
- */
-DECLARED(void, __tsan_acquire, void *address)
-{
-	(void)address;
-}
-
-DECLARED(void, __tsan_release, void *address)
-{
-	(void)address;
-}
-
-/*
  * A real operation takes its order as a constant. Two orders differ on a machine, and they are
  * enough.
  */
@@ -228,83 +214,43 @@ ATOMIC(16)
 ATOMIC(32)
 ATOMIC(64)
 
-/* In assembly: compilers would need another target, or another library, for it. */
-static lab_value real_pair_swap(volatile lab_value *p, lab_value e, lab_value v)
-{
-	uint64_t low = (uint64_t)e, high = (uint64_t)(e >> 64), new_low = (uint64_t)v, new_high = (uint64_t)(v >> 64);
-#if defined(__x86_64__)
-	__asm__ volatile("lock cmpxchg16b %0"
-	                 : "+m"(*p), "+a"(low), "+d"(high)
-	                 : "b"(new_low), "c"(new_high)
-	                 : "cc", "memory");
-	return (lab_value)high << 64 | low;
-#elif defined(__aarch64__)
-	uint64_t seen_low, seen_high;
-	uint32_t failed;
-	__asm__ volatile("1: ldaxp %0, %1, %3\n\t"
-	                 "cmp %0, %4\n\t"
-	                 "ccmp %1, %5, #0, eq\n\t"
-	                 "b.ne 2f\n\t"
-	                 "stlxp %w2, %6, %7, %3\n\t"
-	                 "cbnz %w2, 1b\n\t"
-	                 "2:"
-	                 : "=&r"(seen_low), "=&r"(seen_high), "=&r"(failed), "+Q"(*p)
-	                 : "r"(low), "r"(high), "r"(new_low), "r"(new_high)
-	                 : "cc", "memory");
-	return (lab_value)seen_high << 64 | seen_low;
-#else
-#error "the laboratory runs on x86-64 and aarch64"
-#endif
-}
-
-static bool wide(const volatile void *p, size_t size, int order, struct lab_wide w, uintptr_t pc)
-{
-	const unsigned kind = !w.desired ? LAB_LOAD : w.found ? LAB_RMW : LAB_STORE;
-	if (size > UINT8_MAX)
-		lab_fail(LAB_UNMODELLED, "an atomic object of %zu bytes, which is a limit of the laboratory", size);
-	perturb(pc);
-	return lab_atomic_wide((struct lab_op){(uint8_t)kind, (uint8_t)size, (uint8_t)order, (uintptr_t)p, pc}, &w);
-}
-
-/* Sixteen bytes. */
+/* Sixteen bytes, and any size: compilers take the second names for functions of their own. */
 #define PAIR(result, name, ...) DECLARED(result, __tsan_atomic128_##name, volatile lab_value *p, __VA_ARGS__)
+#define GENERIC(result, name, ...)                                                                                     \
+	ABI result generic_##name(size_t size, volatile void *p, __VA_ARGS__) __asm__("__atomic_" #name);              \
+	result generic_##name(size_t size, volatile void *p, __VA_ARGS__)
+#define WIDE(size, order, ...) (perturb(PC), lab_atomic_wide(p, size, order, (struct lab_wide){__VA_ARGS__}, PC))
 
 #define PAIR_RMW(name)                                                                                                 \
 	PAIR(lab_value, name, lab_value v, int order)                                                                  \
 	{                                                                                                              \
 		lab_value old;                                                                                         \
-		(void)wide(p, sizeof v, order, (struct lab_wide){&old, NULL, &v, update_##name, 0, false}, PC);        \
+		(void)WIDE(sizeof v, order, &old, NULL, &v, update_##name);                                            \
 		return old;                                                                                            \
 	}
 
 #define PAIR_CAS(name, weak)                                                                                           \
 	PAIR(int, compare_exchange_##name, lab_value *e, lab_value v, int order, int failure)                          \
 	{                                                                                                              \
-		const lab_value expected = *e;                                                                         \
-		return wide(p, sizeof v, order, (struct lab_wide){e, &expected, &v, NULL, failure, weak}, PC);         \
+		return WIDE(sizeof v, order, e, e, &v, NULL, failure, weak);                                           \
 	}
 
 PAIR(lab_value, load, int order)
 {
 	lab_value old;
-	(void)wide(p, sizeof old, order, (struct lab_wide){.found = &old, .failure = order}, PC);
+	(void)WIDE(sizeof old, order, &old, .failure = order);
 	return old;
 }
 
 PAIR(void, store, lab_value v, int order)
 {
-	(void)wide(p, sizeof v, order, (struct lab_wide){.desired = &v}, PC);
+	(void)WIDE(sizeof v, order, .desired = &v);
 }
 
 PAIR(lab_value, compare_exchange_val, lab_value e, lab_value v, int order, int failure)
 {
-	if (!lab.active) {
-		perturb(PC);
-		return real_pair_swap(p, e, v);
-	}
-	lab_value old;
-	(void)wide(p, sizeof v, order, (struct lab_wide){&old, &e, &v, NULL, failure, false}, PC);
-	return old;
+	(void)WIDE(sizeof v, order, &e, &e, &v, NULL, failure);
+	return e;
 }
 
 PAIR_RMW(exchange)
@@ -317,35 +263,30 @@ PAIR_RMW(fetch_nand)
 PAIR_CAS(strong, false)
 PAIR_CAS(weak, true)
 
-/* Any size: compilers take these names for functions of their own. */
-#define GENERIC(result, name, ...)                                                                                     \
-	ABI result generic_##name(size_t size, volatile void *p, __VA_ARGS__) __asm__("__atomic_" #name);              \
-	result generic_##name(size_t size, volatile void *p, __VA_ARGS__)
+GENERIC(void, load, void *to, int order)
+{
+	(void)WIDE(size, order, to, .failure = order);
+}
+
+GENERIC(void, store, const void *v, int order)
+{
+	(void)WIDE(size, order, .desired = v);
+}
+
+GENERIC(void, exchange, const void *v, void *to, int order)
+{
+	(void)WIDE(size, order, to, NULL, v);
+}
+
+GENERIC(int, compare_exchange, void *e, const void *v, int order, int failure)
+{
+	return WIDE(size, order, e, e, v, NULL, failure);
+}
 
 /* Of `_Atomic double`. The flags of the floating-point environment are not a part of the model. */
 DECLARED(void, __atomic_feraiseexcept, int exceptions)
 {
 	(void)exceptions;
-}
-
-GENERIC(void, load, void *to, int order)
-{
-	(void)wide(p, size, order, (struct lab_wide){.found = to, .failure = order}, PC);
-}
-
-GENERIC(void, store, const void *v, int order)
-{
-	(void)wide(p, size, order, (struct lab_wide){.desired = v}, PC);
-}
-
-GENERIC(void, exchange, const void *v, void *to, int order)
-{
-	(void)wide(p, size, order, (struct lab_wide){.found = to, .desired = v}, PC);
-}
-
-GENERIC(int, compare_exchange, void *e, const void *v, int order, int failure)
-{
-	return wide(p, size, order, (struct lab_wide){e, e, v, NULL, failure, false}, PC);
 }
 
 DECLARED(void, __tsan_atomic_thread_fence, int order)
@@ -375,7 +316,7 @@ IGNORED(AnnotateIgnoreReadsEnd) IGNORED(AnnotateIgnoreWritesBegin)
 IGNORED(AnnotateIgnoreWritesEnd) IGNORED(AnnotateIgnoreSyncBegin) IGNORED(AnnotateIgnoreSyncEnd)
 IGNORED(AnnotateRWLockCreate) IGNORED(AnnotateRWLockDestroy) IGNORED(AnnotateRWLockAcquired)
 IGNORED(AnnotateRWLockReleased) IGNORED(AnnotateBenignRaceSized) IGNORED(AnnotateNewMemory)
-IGNORED(__tsan_mutex_create) IGNORED(__tsan_mutex_destroy) IGNORED(__tsan_mutex_pre_lock)
+IGNORED(__tsan_acquire) IGNORED(__tsan_release) IGNORED(__tsan_mutex_create) IGNORED(__tsan_mutex_destroy) IGNORED(__tsan_mutex_pre_lock)
 IGNORED(__tsan_mutex_post_lock) IGNORED(__tsan_mutex_pre_unlock) IGNORED(__tsan_mutex_post_unlock)
 IGNORED(__tsan_mutex_pre_signal) IGNORED(__tsan_mutex_post_signal)
 IGNORED(__tsan_mutex_pre_divert) IGNORED(__tsan_mutex_post_divert)

@@ -400,6 +400,11 @@ static void write_store(struct lab_location *location, lab_value value, int orde
 	lab_changed(location->address);
 }
 
+static struct lab_op op_of(enum lab_op_kind kind, uintptr_t address, unsigned size, int order, uintptr_t pc)
+{
+	return (struct lab_op){(uint8_t)kind, (uint8_t)size, (uint8_t)order, address, pc};
+}
+
 static struct lab_location *access_of(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {
 	lab_heap_check(address, size, write, pc);
@@ -421,7 +426,7 @@ static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *v
 {
 	if (!lab.processes || !lab_is_list(address))
 		return false;
-	struct lab_op op = {kind, (uint8_t)size, (uint8_t)order, address, pc};
+	const struct lab_op op = op_of(kind, address, size, order, pc);
 	lab_kill_point(op, LAB_AT_STEP);
 	if (kind == LAB_STORE)
 		lab_poke(address, size, *value);
@@ -457,13 +462,12 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 {
 	lab_value own = 0;
 	if (lab_config.traffic)
-		return lab_traffic_atomic((struct lab_op){LAB_LOAD, (uint8_t)size, (uint8_t)order, address, pc}, NULL,
-		                          0);
+		return lab_traffic_atomic(op_of(LAB_LOAD, address, size, order, pc), NULL, 0);
 	lab_site_reached(pc, "load", as_load(order));
 	order = as_load(weakened(order, pc));
 	if (__builtin_expect(lab.processes, 0) && in_list(LAB_LOAD, address, size, &own, order, pc))
 		return own;
-	struct lab_op op = {LAB_LOAD, (uint8_t)size, (uint8_t)order, address, pc};
+	const struct lab_op op = op_of(LAB_LOAD, address, size, order, pc);
 	bool spins = !lab.steered && lab_spins(address, pc);
 	if (!spins)
 		lab_point(op);
@@ -488,8 +492,7 @@ static void store_at(struct lab_location *location, lab_value value, const struc
 void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int order, uintptr_t pc)
 {
 	if (lab_config.traffic) {
-		(void)lab_traffic_atomic((struct lab_op){LAB_STORE, (uint8_t)size, (uint8_t)order, address, pc},
-		                         lab_update_set, value);
+		(void)lab_traffic_atomic(op_of(LAB_STORE, address, size, order, pc), lab_update_set, value);
 		return;
 	}
 	lab_site_reached(pc, "store", as_store(order));
@@ -497,7 +500,7 @@ void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int ord
 	lab_heap_published(value);
 	if (__builtin_expect(lab.processes, 0) && in_list(LAB_STORE, address, size, &value, order, pc))
 		return;
-	struct lab_op op = {LAB_STORE, (uint8_t)size, (uint8_t)order, address, pc};
+	const struct lab_op op = op_of(LAB_STORE, address, size, order, pc);
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
 	if (lab.steered) {
@@ -531,12 +534,11 @@ lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, l
                          uintptr_t pc)
 {
 	if (lab_config.traffic)
-		return lab_traffic_atomic((struct lab_op){LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc}, update,
-		                          operand);
+		return lab_traffic_atomic(op_of(LAB_RMW, address, size, order, pc), update, operand);
 	lab_site_reached(pc, "read-modify-write", order);
 	order = weakened(order, pc);
 	lab_heap_published(operand);
-	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc};
+	const struct lab_op op = op_of(LAB_RMW, address, size, order, pc);
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
 	return lab.steered ? lab_steer_rmw(location, &op, update, operand)
@@ -545,7 +547,7 @@ lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, l
 
 lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operand)
 {
-	const struct lab_op op = {LAB_OWNER_DIED, 4, __ATOMIC_ACQ_REL, address, 0};
+	const struct lab_op op = op_of(LAB_OWNER_DIED, address, 4, __ATOMIC_ACQ_REL, 0);
 	return rmw_at(access_of(address, 4, true, 0), update, operand, __ATOMIC_ACQ_REL, 0, &op);
 }
 
@@ -580,30 +582,38 @@ union wide_value {
 };
 
 /* Whether the access writes, and what. */
-static bool wide_writes(const struct lab_op *op, const struct lab_wide *w, union wide_value *next)
+static bool wide_writes(const struct lab_op *op, const struct lab_wide *w, union wide_value *found,
+                        union wide_value *next)
 {
-	union wide_value found;
-	memcpy(&found, (const void *)op->address, op->size);
-	const bool writes = w->desired && (!w->expected || memcmp(&found, w->expected, op->size) == 0);
-	if (writes)
-		memcpy(next, w->desired, op->size);
+	memcpy(found, (const void *)op->address, op->size);
+	const bool writes = w->desired && (!w->expected || memcmp(found, w->expected, op->size) == 0);
+	memcpy(next, writes ? w->desired : found, op->size);
 	if (writes && w->update)
-		next->pair = w->update(found.pair, next->pair);
-	if (w->found)
-		memcpy(w->found, &found, op->size);
+		next->pair = w->update(found->pair, next->pair);
 	return writes;
 }
 
-/* Outside of the model. */
-static bool wide_really(const struct lab_op *op, const struct lab_wide *w)
+/*
+ * Outside of the model. Sixteen bytes change by the processor's own instruction, since a scenario
+ * may also access one of the two words.
+ */
+#ifdef __x86_64__
+__attribute__((target("cx16")))
+#endif
+static bool
+wide_really(const struct lab_op *op, const struct lab_wide *w, union wide_value *found)
 {
 	static atomic_flag busy = ATOMIC_FLAG_INIT;
+	lab_value *pair = (lab_value *)op->address;
 	union wide_value next;
+	bool writes;
 	while (atomic_flag_test_and_set(&busy))
 		;
-	const bool writes = wide_writes(op, w, &next);
-	if (writes)
-		memcpy((void *)op->address, &next, op->size);
+	do
+		writes = wide_writes(op, w, found, &next);
+	while (op->size == sizeof *pair && !__sync_bool_compare_and_swap(pair, found->pair, next.pair));
+	if (writes && op->size != sizeof *pair)
+		memcpy(pair, &next, op->size);
 	atomic_flag_clear(&busy);
 	return writes;
 }
@@ -613,28 +623,17 @@ static bool wide_really(const struct lab_op *op, const struct lab_wide *w)
  * them are related. They change in one step: a thread that acquires one of the new values has seen
  * the others, too. An access sees the newest value of each word; older ones are not tried.
  */
-bool lab_atomic_wide(struct lab_op op, const struct lab_wide *w)
+static bool wide_modelled(struct lab_op op, const struct lab_wide *w, union wide_value *found)
 {
 	union wide_value next;
 	const uintptr_t object = op.address;
 	const size_t size = op.size;
-	if (lab.active && lab_config.traffic)
-		(void)lab_traffic_atomic(op, NULL, 0);
-	if (!lab.active || lab_config.traffic)
-		return wide_really(&op, w);
 	if (lab.steered)
 		lab_steer_refuse("an atomic access of more than eight bytes");
 	lab_site_reached(op.pc, w->expected ? "compare-exchange" : w->desired ? "store" : "load", op.order);
 	op.order = (uint8_t)weakened(op.order, op.pc);
 	lab_point(op);
-	for (size_t at = 0, n; at < size; at += n) {
-		n = word_at(object + at, size - at);
-		struct lab_location *word = access_of(object + at, (unsigned)n, false, op.pc);
-		if ((op.kind == LAB_LOAD || w->expected) && readable(word, w->failure == __ATOMIC_SEQ_CST) > 1)
-			lab_met(LAB_MET_WIDE);
-	}
-	const bool writes = wide_writes(&op, w, &next) && !(w->weak && lab_fault(LAB_FAULT_WEAK));
-	lab.self->changes += !lab_is_stack((uintptr_t)w->found);
+	const bool writes = wide_writes(&op, w, found, &next) && !(w->weak && lab_fault(LAB_FAULT_WEAK));
 	if (w->expected && !writes) {
 		op.kind = LAB_CAS_FAILED;
 		op.order = (uint8_t)w->failure;
@@ -645,6 +644,8 @@ bool lab_atomic_wide(struct lab_op op, const struct lab_wide *w)
 		op.address = object + at;
 		op.size = (uint8_t)word_at(op.address, size - at);
 		struct lab_location *word = access_of(op.address, op.size, writes, op.pc);
+		if ((op.kind == LAB_LOAD || w->expected) && readable(word, w->failure == __ATOMIC_SEQ_CST) > 1)
+			lab_met(LAB_MET_WIDE);
 		memcpy(&value, next.bytes + at, op.size);
 		if (!writes)
 			(void)read_at(word, 0, w->failure, &op, false, false);
@@ -662,6 +663,24 @@ bool lab_atomic_wide(struct lab_op op, const struct lab_wide *w)
 	return writes;
 }
 
+bool lab_atomic_wide(const volatile void *object, size_t size, int order, struct lab_wide w, uintptr_t pc)
+{
+	const enum lab_op_kind kind = !w.desired ? LAB_LOAD : w.found ? LAB_RMW : LAB_STORE;
+	const struct lab_op op = op_of(kind, (uintptr_t)object, (unsigned)size, order, pc);
+	union wide_value found;
+	if (size > sizeof found.bytes)
+		lab_fail(LAB_UNMODELLED, "an atomic object of %zu bytes, which is a limit of the laboratory", size);
+	if (lab.active && lab_config.traffic)
+		(void)lab_traffic_atomic(op, NULL, 0);
+	const bool writes =
+	    lab.active && !lab_config.traffic ? wide_modelled(op, &w, &found) : wide_really(&op, &w, &found);
+	if (w.found)
+		memcpy(w.found, &found, size);
+	if (lab.active)
+		lab.self->changes += !lab_is_stack((uintptr_t)w.found);
+	return writes;
+}
+
 /*
  * A failed compare-and-swap is a load of another value than the expected one, which may be an old
  * value.
@@ -670,8 +689,7 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
                     bool weak, uintptr_t pc)
 {
 	if (lab_config.traffic)
-		return lab_traffic_cas((struct lab_op){LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc}, expected,
-		                       desired);
+		return lab_traffic_cas(op_of(LAB_RMW, address, size, order, pc), expected, desired);
 	lab_site_reached(pc, "compare-exchange", order);
 	order = weakened(order, pc);
 	/* The weaker order without release keeps it. */
@@ -679,8 +697,7 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 		failure = weakened(failure, pc);
 	failure = as_load(failure);
 	lab_heap_published(desired);
-	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)(failure == __ATOMIC_SEQ_CST ? failure : order), address,
-	                    pc};
+	struct lab_op op = op_of(LAB_RMW, address, size, failure == __ATOMIC_SEQ_CST ? failure : order, pc);
 	/* Announced as its strongest case, since that decides with what it commutes. */
 	lab_point(op);
 	op.order = (uint8_t)order;

@@ -244,28 +244,14 @@ static void main_body(void)
 void lab_execute(void)
 {
 	lab.generation++;
-	lab.steps = 0;
+	lab.n_threads = 0;
+	lab.details[0] = lab.message[0] = '\0';
+	memset(&lab.steps, 0, sizeof lab - offsetof(struct lab_execution, steps));
 	lab.hash = 0xcbf29ce484222325u;
 	lab.now = 1000 * (int64_t)1000000000;
-	lab.sleep = 0;
-	lab.streak = 0;
-	lab.limits = 0;
-	lab.failed = lab.pruned = lab.awaits = lab.acting = lab.judging = lab.switched = lab.killable = false;
 	lab.processes = lab_running->test->processes;
 	lab.program = lab_running->main != NULL;
 	lab.errno_at = (uintptr_t)&errno;
-	lab.outcome = NULL;
-	lab.ending = lab.killed = 0;
-	lab.kill_points = 0;
-	lab.signature = lab.at = 0;
-	lab.spent = (struct lab_spent){0, 0, 0, 0};
-	lab.details[0] = lab.message[0] = '\0';
-	lab.n_events = lab.unsettled = 0;
-	lab.pieces = 0;
-	memset(&lab.sc_fenced, 0, sizeof lab.sc_fenced);
-	memset(&lab.sc_order, 0, sizeof lab.sc_order);
-	memset(&lab.sc_before, 0, sizeof lab.sc_before);
-	lab_threads_reset();
 	lab_heap_reset();
 	size_t size = lab.program ? lab_program_size() : lab_state_size(lab_running);
 	lab.state = lab_state_place(size);

@@ -220,14 +220,14 @@ static struct lab_thread *next_thread(void)
 		set = idle();
 	if (lab.ordered && lab.dozing)
 		set = without_exits(set);
-	const lab_set all = set;
+	const lab_set all = set, in_vain = try_in_vain();
 	if (lab.dozing && long_asleep())
 		set = lab_bit(soonest(long_asleep()));
 	else if (is_starved())
 		/* Or the spinning threads could run for ever. */
 		set = lab_bit(longest_waiting(lab.ready));
-	else if (lab.steps > TRIES && try_in_vain())
-		set = lab_bit(longest_waiting(try_in_vain()));
+	else if (in_vain)
+		set = lab_bit(longest_waiting(in_vain));
 	if (set != all)
 		lab_met(LAB_MET_FAIRNESS);
 	struct lab_thread *next = &lab.threads[lab_choose_thread(set, usual_of(set))];
@@ -706,13 +706,6 @@ int lab_join(struct lab_thread *thread, int64_t deadline, uintptr_t pc)
 	lab_view_join(&self->view, &thread->view);
 	self->view.at[thread->id].hb++; /* what it did after its last step happens before, too */
 	return 0;
-}
-
-void lab_threads_reset(void)
-{
-	lab.n_threads = 0;
-	lab.ready = lab.spinning = lab.timed = lab.dozing = 0;
-	lab.idle_rounds = lab.starved = lab.moves = 0;
 }
 
 static void *call_body(void *body)

@@ -944,13 +944,11 @@ def proofs(tool):
 
 def hang(tool):
     """A hang in the model is 2 s of CPU time, or half a minute, without a step: so a busy machine makes none."""
-    cpus, began = os.sched_getaffinity(0), time.monotonic()
+    began, here = time.monotonic(), ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
     with Folder() as folder:
         path = folder.write("endless.c", "int main(void) { for (volatile int i = 0;; i++); }\n")
-        os.sched_setaffinity(0, {min(cpus)})  # of this thread, and of what it starts
-        busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(2)]
-        out = os.popen(shlex.join([tool.program, path]) + "; times").read()
-        os.sched_setaffinity(0, cpus)
+        busy = [subprocess.Popen([*here, "sh", "-c", "while :; do :; done"]) for _ in range(2)]
+        out = os.popen(shlex.join([*here, tool.program, path]) + "; times").read()
         for process in busy:
             process.kill()
             process.wait()
