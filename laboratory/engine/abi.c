@@ -82,17 +82,15 @@ DECLARED(void, __tsan_vptr_update, void **address, void *value)
 		lab_plain((uintptr_t)address, sizeof *address, true, PC);
 }
 
-DECLARED(void, __tsan_read_range, void *address, size_t size)
-{
-	if (lab.active)
-		lab_plain((uintptr_t)address, size, false, PC);
-}
+#define RANGE(name, write)                                                                                             \
+	DECLARED(void, name, void *address, size_t size)                                                               \
+	{                                                                                                              \
+		if (lab.active)                                                                                        \
+			lab_plain((uintptr_t)address, size, write, PC);                                                \
+	}
 
-DECLARED(void, __tsan_write_range, void *address, size_t size)
-{
-	if (lab.active)
-		lab_plain((uintptr_t)address, size, true, PC);
-}
+RANGE(__tsan_read_range, false)
+RANGE(__tsan_write_range, true)
 
 /*
  * A real operation takes its order as a constant. Two orders differ on a machine, and they are
@@ -225,7 +223,7 @@ ATOMIC(64)
 	PAIR(lab_value, name, lab_value v, int order)                                                                  \
 	{                                                                                                              \
 		lab_value old;                                                                                         \
-		(void)WIDE(sizeof v, order, &old, NULL, &v, update_##name);                                            \
+		WIDE(sizeof v, order, &old, NULL, &v, update_##name);                                                  \
 		return old;                                                                                            \
 	}
 
@@ -238,18 +236,18 @@ ATOMIC(64)
 PAIR(lab_value, load, int order)
 {
 	lab_value old;
-	(void)WIDE(sizeof old, order, &old, .failure = order);
+	WIDE(sizeof old, order, &old, .failure = order);
 	return old;
 }
 
 PAIR(void, store, lab_value v, int order)
 {
-	(void)WIDE(sizeof v, order, .desired = &v);
+	WIDE(sizeof v, order, .desired = &v);
 }
 
 PAIR(lab_value, compare_exchange_val, lab_value e, lab_value v, int order, int failure)
 {
-	(void)WIDE(sizeof v, order, &e, &e, &v, NULL, failure);
+	WIDE(sizeof v, order, &e, &e, &v, NULL, failure);
 	return e;
 }
 
@@ -265,17 +263,17 @@ PAIR_CAS(weak, true)
 
 GENERIC(void, load, void *to, int order)
 {
-	(void)WIDE(size, order, to, .failure = order);
+	WIDE(size, order, to, .failure = order);
 }
 
 GENERIC(void, store, const void *v, int order)
 {
-	(void)WIDE(size, order, .desired = v);
+	WIDE(size, order, .desired = v);
 }
 
 GENERIC(void, exchange, const void *v, void *to, int order)
 {
-	(void)WIDE(size, order, to, NULL, v);
+	WIDE(size, order, to, NULL, v);
 }
 
 GENERIC(int, compare_exchange, void *e, const void *v, int order, int failure)

@@ -32,10 +32,8 @@ lab_value lab_peek(uintptr_t address, unsigned size)
 		return *(const volatile uint16_t *)address;
 	case 4:
 		return *(const volatile uint32_t *)address;
-	case 8:
-		return *(const volatile uint64_t *)address;
 	default:
-		return *(const volatile lab_value *)address;
+		return *(const volatile uint64_t *)address;
 	}
 }
 
@@ -52,18 +50,15 @@ void lab_poke(uintptr_t address, unsigned size, lab_value value)
 	case 4:
 		*(volatile uint32_t *)address = (uint32_t)value;
 		break;
-	case 8:
-		*(volatile uint64_t *)address = (uint64_t)value;
-		break;
 	default:
-		*(volatile lab_value *)address = value;
+		*(volatile uint64_t *)address = (uint64_t)value;
 		break;
 	}
 }
 
 static lab_value truncated(lab_value value, unsigned size)
 {
-	return size >= 16 ? value : value & (((lab_value)1 << 8 * size) - 1);
+	return value & (((lab_value)1 << 8 * size) - 1);
 }
 
 /* An acquire-release has two weaker orders: without acquire, without release. */
@@ -439,11 +434,10 @@ static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *v
 }
 
 /* Reads the store that is so far back from the newest. A silent read is no event. */
-static lab_value read_at(struct lab_location *location, unsigned back, int order, const struct lab_op *op, bool silent,
-                         bool fault)
+static lab_value read_at(struct lab_location *location, unsigned back, const struct lab_op *op, bool silent, bool fault)
 {
 	struct lab_written *store = &location->ring[(location->count - 1 - back) % LAB_HISTORY];
-	read_store(location, store, order, op->pc);
+	read_store(location, store, op->order, op->pc);
 	if (back > 0)
 		miss(store);
 	lab_hash((uint64_t)store->value);
@@ -476,7 +470,7 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 		return lab_steer_load(location, &op);
 	unsigned n = spins ? 1 : readable(location, order == __ATOMIC_SEQ_CST);
 	unsigned back = n > 1 ? lab_choose_stale(n, lab_newest(location)->step) : 0;
-	return read_at(location, back, order, &op, spins, false);
+	return read_at(location, back, &op, spins, false);
 }
 
 static void store_at(struct lab_location *location, lab_value value, const struct lab_op *op)
@@ -510,16 +504,15 @@ void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int ord
 	store_at(location, truncated(value, size), &op);
 }
 
-static lab_value rmw_at(struct lab_location *location, lab_update *update, lab_value operand, int order, uintptr_t pc,
-                        const struct lab_op *op)
+static lab_value rmw_at(struct lab_location *location, lab_update *update, lab_value operand, const struct lab_op *op)
 {
 	struct lab_written *newest = lab_newest(location);
 	lab_value old = newest->value;
 	const uint32_t from = newest->step;
-	check_order(location, order == __ATOMIC_SEQ_CST);
-	read_store(location, newest, order, pc);
+	check_order(location, op->order == __ATOMIC_SEQ_CST);
+	read_store(location, newest, op->order, op->pc);
 	lab_value value = truncated(update(old, operand), location->size);
-	write_store(location, value, order, &newest->message, pc);
+	write_store(location, value, op->order, &newest->message, op->pc);
 	lab_hash((uint64_t)old);
 	struct lab_event *event = lab_event(op);
 	if (event) {
@@ -541,14 +534,13 @@ lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, l
 	const struct lab_op op = op_of(LAB_RMW, address, size, order, pc);
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
-	return lab.steered ? lab_steer_rmw(location, &op, update, operand)
-	                   : rmw_at(location, update, operand, order, pc, &op);
+	return lab.steered ? lab_steer_rmw(location, &op, update, operand) : rmw_at(location, update, operand, &op);
 }
 
 lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operand)
 {
 	const struct lab_op op = op_of(LAB_OWNER_DIED, address, 4, __ATOMIC_ACQ_REL, 0);
-	return rmw_at(access_of(address, 4, true, 0), update, operand, __ATOMIC_ACQ_REL, 0, &op);
+	return rmw_at(access_of(address, 4, true, 0), update, operand, &op);
 }
 
 /* The distances, from the newest, of the readable stores that make a compare-and-swap fail. */
@@ -647,14 +639,14 @@ static bool wide_modelled(struct lab_op op, const struct lab_wide *w, union wide
 		if ((op.kind == LAB_LOAD || w->expected) && readable(word, w->failure == __ATOMIC_SEQ_CST) > 1)
 			lab_met(LAB_MET_WIDE);
 		memcpy(&value, next.bytes + at, op.size);
-		if (!writes)
-			(void)read_at(word, 0, w->failure, &op, false, false);
-		else if (op.kind == LAB_STORE)
+		if (!writes) {
+			(void)read_at(word, 0, &op, false, false);
+			continue;
+		}
+		if (op.kind == LAB_STORE)
 			store_at(word, value, &op);
 		else
-			(void)rmw_at(word, lab_update_set, value, op.order, op.pc, &op);
-		if (!writes)
-			continue;
+			(void)rmw_at(word, lab_update_set, value, &op);
 		lab_heap_published(value);
 		struct lab_view *message = &lab_newest(word)->message;
 		lab_view_widen(message, lab.n_threads);
@@ -667,17 +659,17 @@ bool lab_atomic_wide(const volatile void *object, size_t size, int order, struct
 {
 	const enum lab_op_kind kind = !w.desired ? LAB_LOAD : w.found ? LAB_RMW : LAB_STORE;
 	const struct lab_op op = op_of(kind, (uintptr_t)object, (unsigned)size, order, pc);
+	const bool model = lab.active && !lab_config.traffic;
 	union wide_value found;
 	if (size > sizeof found.bytes)
 		lab_fail(LAB_UNMODELLED, "an atomic object of %zu bytes, which is a limit of the laboratory", size);
-	if (lab.active && lab_config.traffic)
+	if (lab.active && !model)
 		(void)lab_traffic_atomic(op, NULL, 0);
-	const bool writes =
-	    lab.active && !lab_config.traffic ? wide_modelled(op, &w, &found) : wide_really(&op, &w, &found);
+	const bool writes = model ? wide_modelled(op, &w, &found) : wide_really(&op, &w, &found);
 	if (w.found)
 		memcpy(w.found, &found, size);
-	if (lab.active)
-		lab.self->changes += !lab_is_stack((uintptr_t)w.found);
+	if (model && !lab_is_stack((uintptr_t)w.found))
+		lab.self->changes++;
 	return writes;
 }
 
@@ -713,7 +705,7 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	unsigned pick = can + n > 1 ? lab_choose_stale(can + n, lab_newest(location)->step) : 0;
 	if (can && pick == 0 && !(weak && lab_fault(LAB_FAULT_WEAK))) {
 		lab_race_atomic(lab_cell(address), address, size, true, pc);
-		(void)rmw_at(location, lab_update_set, desired, order, pc, &op);
+		(void)rmw_at(location, lab_update_set, desired, &op);
 		return true;
 	}
 	check_order(location, order == __ATOMIC_SEQ_CST);
@@ -721,7 +713,7 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	op.kind = LAB_CAS_FAILED;
 	op.order = (uint8_t)failure;
 	lab_order_became(&op);
-	*expected = read_at(location, distance, failure, &op, false, can && pick == 0);
+	*expected = read_at(location, distance, &op, false, can && pick == 0);
 	return false;
 }
 

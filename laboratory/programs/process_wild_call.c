@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects CRASH "in main at process_wild_call.c:11 (main)".
+ * Expects CRASH "in main at process_wild_call.c:8 (main)".
  * A call of a function that is not there.
  */
-#include <stdlib.h>
-
-int main(int argc, char **argv)
+int main(int n)
 {
-	(void)argv;
-	return ((int (*)(void))(long)argc)();
+	return ((int (*)(void))(long)n)();
 }

@@ -668,6 +668,7 @@ def main_costs(tool):
 # What the threads of a program do, by name; whether that is proved, and the limit that an execution met.
 ATOMICS = """static atomic_int x, y;
 static int plain;
+static _Atomic double d;
 static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t l = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
@@ -698,6 +699,7 @@ PROOFS = {
              "another modification order"),
     "waits": (["Ws(x, 1);", "while (!Rs(x)) sched_yield();"], None),
     "waits_ten_times": (["W(x, 1);", "for (int i = 0; i < 10 && !R(x); i++) sched_yield();"], "a bounded spin"),
+    "one_statement": (2 * ["d += 1.5; y *= 2;"], None),
     "weak": (["int n = 0; while (!atomic_compare_exchange_weak(&x, &n, n + 1));", "W(x, 3);"], None),
     "c11_threads": (2 * ["thrd_t t; thrd_create(&t, start, NULL); thrd_join(t, NULL);"], None),
     "clock": (["(void)time(NULL);"], "the clock"),
