@@ -49,8 +49,8 @@ const char *lab_limit_text(enum lab_limit limit)
 	    [LAB_MET_SIZES] = "atomic accesses of two sizes to one place",
 	    [LAB_MET_UNSEEN] = "code without instrumentation wrote an atomic object",
 	    [LAB_MET_SPIN] = "a bounded spin was ended without interruption",
-	    [LAB_MET_FAIRNESS] = "a thread that was ready for 400 steps, or tried in vain for 100, had to run: longer "
-	                         "waits are not tried",
+	    [LAB_MET_FAIRNESS] =
+		"a thread that was ready for 400 steps had to run, or one that tried 100 times in vain",
 	    [LAB_MET_STEPS] = "an execution could have been longer",
 	    [LAB_MET_CHOICES] = "a choice had more than 255 alternatives",
 	    [LAB_MET_RECORDS] = "a race with one of many accesses to one place may be missed",

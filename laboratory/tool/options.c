@@ -274,8 +274,9 @@ static bool agree(struct options *o)
 	for (unsigned i = 0; i < o->n_patterns; i++) {
 		struct stat s;
 		if (stat(o->patterns[i], &s) == 0 && S_ISREG(s.st_mode))
-			return complain("'%.60s' is a file, but no source; --load takes modules, and '*NAME*' is a pattern",
-			                o->patterns[i]);
+			return complain(
+			    "'%.60s' is a file, but no source; --load takes modules, and '*NAME*' is a pattern",
+			    o->patterns[i]);
 	}
 	if (o->action != DO_MUTANTS && (o->sites || o->explained || o->file))
 		return complain("--%s goes with --mutants alone", o->sites       ? "sites"
