@@ -82,31 +82,15 @@ DECLARED(void, __tsan_vptr_update, void **address, void *value)
 		lab_plain((uintptr_t)address, sizeof *address, true, PC);
 }
 
-DECLARED(void, __tsan_read_range, void *address, size_t size)
-{
-	if (lab.active)
-		lab_plain((uintptr_t)address, size, false, PC);
-}
+#define RANGE(name, write)                                                                                             \
+	DECLARED(void, name, void *address, size_t size)                                                               \
+	{                                                                                                              \
+		if (lab.active)                                                                                        \
+			lab_plain((uintptr_t)address, size, write, PC);                                                \
+	}
 
-DECLARED(void, __tsan_write_range, void *address, size_t size)
-{
-	if (lab.active)
-		lab_plain((uintptr_t)address, size, true, PC);
-}
-
-/*
- * Annotations for the real ThreadSanitizer, without effect here: the model sees the operations
- * themselves.
- */
-DECLARED(void, __tsan_acquire, void *address)
-{
-	(void)address;
-}
-
-DECLARED(void, __tsan_release, void *address)
-{
-	(void)address;
-}
+RANGE(__tsan_read_range, false)
+RANGE(__tsan_write_range, true)
 
 /*
  * A real operation takes its order as a constant. Two orders differ on a machine, and they are
@@ -146,6 +130,7 @@ UPDATE(fetch_nand, ~(old &operand))
 #define LOOP()                                                                                                         \
 	do {                                                                                                           \
 		__asm__ volatile("" ::: "rbx", "r12", "r13", "r14", "r15");                                            \
+		lab.expected = 0;                                                                                      \
 		lab.frame = (uintptr_t)__builtin_frame_address(0) - 40;                                                \
 		lab.caller = *(const uintptr_t *)__builtin_frame_address(0);                                           \
 	} while (0)
@@ -168,6 +153,7 @@ UPDATE(fetch_nand, ~(old &operand))
 	         uint##bits##_t v, int order, int failure)                                                             \
 	{                                                                                                              \
 		LOOP();                                                                                                \
+		lab.expected = (uintptr_t)e;                                                                           \
 		if (!lab.active) {                                                                                     \
 			perturb(PC);                                                                                   \
 			return __atomic_compare_exchange_n(p, e, v, weak, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);         \
@@ -226,46 +212,79 @@ ATOMIC(16)
 ATOMIC(32)
 ATOMIC(64)
 
-/* Two words at once, for scenarios with Concurrency Kit (laboratory/ck). */
-/* In assembly: compilers would need another target, or another library, for it. */
-static unsigned __int128 real_pair_swap(volatile unsigned __int128 *p, unsigned __int128 e, unsigned __int128 v)
+/* Sixteen bytes, and any size: compilers take the second names for functions of their own. */
+#define PAIR(result, name, ...) DECLARED(result, __tsan_atomic128_##name, volatile lab_value *p, __VA_ARGS__)
+#define GENERIC(result, name, ...)                                                                                     \
+	ABI result generic_##name(size_t size, volatile void *p, __VA_ARGS__) __asm__("__atomic_" #name);              \
+	result generic_##name(size_t size, volatile void *p, __VA_ARGS__)
+#define WIDE(size, order, ...) (perturb(PC), lab_atomic_wide(p, size, order, (struct lab_wide){__VA_ARGS__}, PC))
+
+#define PAIR_RMW(name)                                                                                                 \
+	PAIR(lab_value, name, lab_value v, int order)                                                                  \
+	{                                                                                                              \
+		lab_value old;                                                                                         \
+		WIDE(sizeof v, order, &old, NULL, &v, update_##name);                                                  \
+		return old;                                                                                            \
+	}
+
+#define PAIR_CAS(name, weak)                                                                                           \
+	PAIR(int, compare_exchange_##name, lab_value *e, lab_value v, int order, int failure)                          \
+	{                                                                                                              \
+		return WIDE(sizeof v, order, e, e, &v, NULL, failure, weak);                                           \
+	}
+
+PAIR(lab_value, load, int order)
 {
-	uint64_t low = (uint64_t)e, high = (uint64_t)(e >> 64), new_low = (uint64_t)v, new_high = (uint64_t)(v >> 64);
-#if defined(__x86_64__)
-	__asm__ volatile("lock cmpxchg16b %0"
-	                 : "+m"(*p), "+a"(low), "+d"(high)
-	                 : "b"(new_low), "c"(new_high)
-	                 : "cc", "memory");
-	return (unsigned __int128)high << 64 | low;
-#elif defined(__aarch64__)
-	uint64_t seen_low, seen_high;
-	uint32_t failed;
-	__asm__ volatile("1: ldaxp %0, %1, %3\n\t"
-	                 "cmp %0, %4\n\t"
-	                 "ccmp %1, %5, #0, eq\n\t"
-	                 "b.ne 2f\n\t"
-	                 "stlxp %w2, %6, %7, %3\n\t"
-	                 "cbnz %w2, 1b\n\t"
-	                 "2:"
-	                 : "=&r"(seen_low), "=&r"(seen_high), "=&r"(failed), "+Q"(*p)
-	                 : "r"(low), "r"(high), "r"(new_low), "r"(new_high)
-	                 : "cc", "memory");
-	return (unsigned __int128)seen_high << 64 | seen_low;
-#else
-#error "the laboratory runs on x86-64 and aarch64"
-#endif
+	lab_value old;
+	WIDE(sizeof old, order, &old, .failure = order);
+	return old;
 }
 
-DECLARED(unsigned __int128, __tsan_atomic128_compare_exchange_val, volatile void *p, unsigned __int128 e,
-         unsigned __int128 v, int order, int failure)
+PAIR(void, store, lab_value v, int order)
 {
-	if (!lab.active) {
-		perturb(PC);
-		return real_pair_swap(p, e, v);
-	}
-	lab_value expected = e;
-	(void)lab_atomic_cas((uintptr_t)p, sizeof e, &expected, v, order, failure, false, PC);
-	return expected;
+	WIDE(sizeof v, order, .desired = &v);
+}
+
+PAIR(lab_value, compare_exchange_val, lab_value e, lab_value v, int order, int failure)
+{
+	WIDE(sizeof v, order, &e, &e, &v, NULL, failure);
+	return e;
+}
+
+PAIR_RMW(exchange)
+PAIR_RMW(fetch_add)
+PAIR_RMW(fetch_sub)
+PAIR_RMW(fetch_and)
+PAIR_RMW(fetch_or)
+PAIR_RMW(fetch_xor)
+PAIR_RMW(fetch_nand)
+PAIR_CAS(strong, false)
+PAIR_CAS(weak, true)
+
+GENERIC(void, load, void *to, int order)
+{
+	WIDE(size, order, to, .failure = order);
+}
+
+GENERIC(void, store, const void *v, int order)
+{
+	WIDE(size, order, .desired = v);
+}
+
+GENERIC(void, exchange, const void *v, void *to, int order)
+{
+	WIDE(size, order, to, NULL, v);
+}
+
+GENERIC(int, compare_exchange, void *e, const void *v, int order, int failure)
+{
+	return WIDE(size, order, e, e, v, NULL, failure);
+}
+
+/* Of `_Atomic double`. The flags of the floating-point environment are not a part of the model. */
+DECLARED(void, __atomic_feraiseexcept, int exceptions)
+{
+	(void)exceptions;
 }
 
 DECLARED(void, __tsan_atomic_thread_fence, int order)
@@ -295,7 +314,7 @@ IGNORED(AnnotateIgnoreReadsEnd) IGNORED(AnnotateIgnoreWritesBegin)
 IGNORED(AnnotateIgnoreWritesEnd) IGNORED(AnnotateIgnoreSyncBegin) IGNORED(AnnotateIgnoreSyncEnd)
 IGNORED(AnnotateRWLockCreate) IGNORED(AnnotateRWLockDestroy) IGNORED(AnnotateRWLockAcquired)
 IGNORED(AnnotateRWLockReleased) IGNORED(AnnotateBenignRaceSized) IGNORED(AnnotateNewMemory)
-IGNORED(__tsan_mutex_create) IGNORED(__tsan_mutex_destroy) IGNORED(__tsan_mutex_pre_lock)
+IGNORED(__tsan_acquire) IGNORED(__tsan_release) IGNORED(__tsan_mutex_create) IGNORED(__tsan_mutex_destroy) IGNORED(__tsan_mutex_pre_lock)
 IGNORED(__tsan_mutex_post_lock) IGNORED(__tsan_mutex_pre_unlock) IGNORED(__tsan_mutex_post_unlock)
 IGNORED(__tsan_mutex_pre_signal) IGNORED(__tsan_mutex_post_signal)
 IGNORED(__tsan_mutex_pre_divert) IGNORED(__tsan_mutex_post_divert)

@@ -275,6 +275,12 @@ static bool is_end_of_many(const struct lab_op *op)
 	return op->kind == LAB_FUTEX_DONE && op->order != 0;
 }
 
+/* The last byte of the words that the step accesses. */
+static uintptr_t end_of(const struct lab_op *op)
+{
+	return (op->address | 7) + ((op->size - (op->size > 0u)) & ~7u);
+}
+
 bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 {
 	/*
@@ -301,8 +307,7 @@ bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 	/* An SC fence does not commute with any step that psc orders. */
 	if (a->kind == LAB_FENCE || b->kind == LAB_FENCE)
 		return !is_sc(a) || !is_sc(b);
-	unsigned granule = a->size > 8 || b->size > 8 ? 4 : 3; /* two words are sixteen bytes */
-	return a->address >> granule != b->address >> granule || !(is_write(a) || is_write(b));
+	return a->address > end_of(b) || b->address > end_of(a) || !(is_write(a) || is_write(b));
 }
 
 /* Whether the announced steps commute. In place of what a thread waits for, time passes. */

@@ -137,7 +137,10 @@ static struct kill_site *site_of(uintptr_t pc, unsigned kind)
 	struct kill_site *site = &sites[at];
 	if (site->passed == 0) {
 		if (++n_sites == SITES - SITES / 4)
-			lab_fail(LAB_NONDETERMINISM, "more than %u steps at which a process can be killed", n_sites);
+			lab_fail(LAB_UNMODELLED,
+			         "more than %u steps at which a process can be killed, which is a limit of the "
+			         "laboratory",
+			         n_sites - 1);
 		site->pc = pc;
 		site->kind = kind;
 	}

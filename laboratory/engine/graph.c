@@ -743,15 +743,6 @@ bool lab_graph_is_newest(unsigned i)
 	return !e->unusual && place_of(&now, e) == mo_count(&now, e->location);
 }
 
-uint64_t lab_graph_newest(unsigned location)
-{
-	const unsigned last = mo_count(&now, location);
-	GRAPH_EACH (e, &now)
-		if (e->writes && e->location == location && e->mo == last)
-			return e->value;
-	return initial[location];
-}
-
 void lab_graph_initial(unsigned location, uint64_t value)
 {
 	initial[location] = value;

@@ -69,8 +69,6 @@ unsigned lab_graph_count(unsigned thread); /* of the events that it has done */
 uint64_t lab_graph_read(unsigned event);   /* the value */
 /* Whether the event reads the last write of its location, and does not fail without a reason. */
 bool lab_graph_is_newest(unsigned event);
-/* The value of the last write. */
-uint64_t lab_graph_newest(unsigned location);
 void lab_graph_initial(unsigned location, uint64_t value);
 /* The done events, in an order that has po, rf, mo and psc. Returns 0 if there is none. */
 unsigned lab_graph_order(uint16_t order[LAB_GRAPH_EVENTS]);

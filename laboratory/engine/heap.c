@@ -148,11 +148,9 @@ static uintptr_t heap_reused(size_t alignment, size_t room)
 
 void lab_heap_published(lab_value value)
 {
-	for (unsigned half = 0; half < 2; half++, value >>= 64) {
-		const uintptr_t address = (uintptr_t)value;
-		if (lab.program && lab_is_heap(address - 1) && units[unit_of(address) - 1] == GAP)
-			blocks[((const struct header *)address)[-1].block].published = true;
-	}
+	const uintptr_t address = (uintptr_t)value & ~(uintptr_t)(UNIT - 1); /* a tag may be in its low bits */
+	if (lab.program && lab_is_heap(address - 1) && units[unit_of(address) - 1] == GAP)
+		blocks[((const struct header *)address)[-1].block].published = true;
 }
 
 void *lab_alloc(size_t size, uintptr_t pc)

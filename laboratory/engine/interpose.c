@@ -201,30 +201,10 @@ EXPORTED void *memset(void *to, int byte, size_t size)
 }
 
 /* Newer compilers call these instead. */
-EXPORTED void *__tsan_memcpy(void *to, const void *from, size_t size);
-EXPORTED void *__tsan_memmove(void *to, const void *from, size_t size);
-EXPORTED void *__tsan_memset(void *to, int byte, size_t size);
-
-void *__tsan_memcpy(void *to, const void *from, size_t size)
-{
-	if (OURS())
-		copied(to, from, size, PC);
-	return real_memcpy(to, from, size);
-}
-
-void *__tsan_memmove(void *to, const void *from, size_t size)
-{
-	if (OURS())
-		copied(to, from, size, PC);
-	return real_memmove(to, from, size);
-}
-
-void *__tsan_memset(void *to, int byte, size_t size)
-{
-	if (OURS())
-		filled(to, byte, size, PC);
-	return real_memset(to, byte, size);
-}
+#define ALIAS(name) __THROW __nonnull((1)) __attribute__((alias(name)))
+EXPORTED void *__tsan_memcpy(void *to, const void *from, size_t size) ALIAS("memcpy");
+EXPORTED void *__tsan_memmove(void *to, const void *from, size_t size) ALIAS("memmove");
+EXPORTED void *__tsan_memset(void *to, int byte, size_t size) ALIAS("memset");
 
 /* For plain C code that spins. */
 EXPORTED int sched_yield(void)

@@ -84,7 +84,7 @@ enum lab_limit {
 	LAB_MET_HISTORY,    /* a store that could have been read is no longer kept */
 	LAB_MET_PATIENCE,   /* an old value that could have been read once more */
 	LAB_MET_ORDER,      /* modifications, or SC operations, may have another order */
-	LAB_MET_PAIR,       /* an old value of sixteen bytes */
+	LAB_MET_WIDE,       /* an old value of more than eight bytes */
 	LAB_MET_SIZES,      /* accesses of two sizes to one place */
 	LAB_MET_UNSEEN,     /* a write of an atomic object by code without instrumentation */
 	LAB_MET_SPIN,       /* turns of a spin that no other thread interrupted */

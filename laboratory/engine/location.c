@@ -22,7 +22,8 @@ struct lab_view *lab_view_new(void)
 {
 	pools_current();
 	if (used_views == VIEWS)
-		lab_fail(LAB_NONDETERMINISM, "more than %d release stores in one execution", VIEWS);
+		lab_fail(LAB_UNMODELLED,
+		         "more than %d release stores in one execution, which is a limit of the laboratory", VIEWS);
 	return &views[used_views++];
 }
 
@@ -78,7 +79,8 @@ static struct lab_location *location_new(struct lab_cell *cell, uintptr_t addres
 {
 	pools_current();
 	if (used_locations == LOCATIONS)
-		lab_fail(LAB_NONDETERMINISM, "more than %d atomic objects in one execution", LOCATIONS);
+		lab_fail(LAB_UNMODELLED,
+		         "more than %d atomic objects in one execution, which is a limit of the laboratory", LOCATIONS);
 	struct lab_location *location = &locations[used_locations++];
 	location->address = address;
 	location->size = (uint8_t)size;

@@ -21,6 +21,7 @@
  */
 #include "steer.h"
 #include "traffic.h"
+#include <stdatomic.h>
 
 lab_value lab_peek(uintptr_t address, unsigned size)
 {
@@ -31,10 +32,8 @@ lab_value lab_peek(uintptr_t address, unsigned size)
 		return *(const volatile uint16_t *)address;
 	case 4:
 		return *(const volatile uint32_t *)address;
-	case 8:
-		return *(const volatile uint64_t *)address;
 	default:
-		return *(const volatile lab_value *)address;
+		return *(const volatile uint64_t *)address;
 	}
 }
 
@@ -51,18 +50,15 @@ void lab_poke(uintptr_t address, unsigned size, lab_value value)
 	case 4:
 		*(volatile uint32_t *)address = (uint32_t)value;
 		break;
-	case 8:
-		*(volatile uint64_t *)address = (uint64_t)value;
-		break;
 	default:
-		*(volatile lab_value *)address = value;
+		*(volatile uint64_t *)address = (uint64_t)value;
 		break;
 	}
 }
 
 static lab_value truncated(lab_value value, unsigned size)
 {
-	return size >= 16 ? value : value & (((lab_value)1 << 8 * size) - 1);
+	return value & (((lab_value)1 << 8 * size) - 1);
 }
 
 /* An acquire-release has two weaker orders: without acquire, without release. */
@@ -399,6 +395,11 @@ static void write_store(struct lab_location *location, lab_value value, int orde
 	lab_changed(location->address);
 }
 
+static struct lab_op op_of(enum lab_op_kind kind, uintptr_t address, unsigned size, int order, uintptr_t pc)
+{
+	return (struct lab_op){(uint8_t)kind, (uint8_t)size, (uint8_t)order, address, pc};
+}
+
 static struct lab_location *access_of(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {
 	lab_heap_check(address, size, write, pc);
@@ -420,7 +421,7 @@ static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *v
 {
 	if (!lab.processes || !lab_is_list(address))
 		return false;
-	struct lab_op op = {kind, (uint8_t)size, (uint8_t)order, address, pc};
+	const struct lab_op op = op_of(kind, address, size, order, pc);
 	lab_kill_point(op, LAB_AT_STEP);
 	if (kind == LAB_STORE)
 		lab_poke(address, size, *value);
@@ -432,17 +433,35 @@ static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *v
 	return true;
 }
 
+/* Reads the store that is so far back from the newest. A silent read is no event. */
+static lab_value read_at(struct lab_location *location, unsigned back, const struct lab_op *op, bool silent, bool fault)
+{
+	struct lab_written *store = &location->ring[(location->count - 1 - back) % LAB_HISTORY];
+	read_store(location, store, op->order, op->pc);
+	if (back > 0)
+		miss(store);
+	lab_hash((uint64_t)store->value);
+	struct lab_event *event = silent ? NULL : lab_event(op);
+	if (event) {
+		event->value = store->value;
+		event->other = lab_newest(location)->value;
+		event->stale = back;
+		event->from = store->step;
+		event->fault = fault;
+	}
+	return store->value;
+}
+
 lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t pc)
 {
 	lab_value own = 0;
 	if (lab_config.traffic)
-		return lab_traffic_atomic((struct lab_op){LAB_LOAD, (uint8_t)size, (uint8_t)order, address, pc}, NULL,
-		                          0);
+		return lab_traffic_atomic(op_of(LAB_LOAD, address, size, order, pc), NULL, 0);
 	lab_site_reached(pc, "load", as_load(order));
 	order = as_load(weakened(order, pc));
 	if (__builtin_expect(lab.processes, 0) && in_list(LAB_LOAD, address, size, &own, order, pc))
 		return own;
-	struct lab_op op = {LAB_LOAD, (uint8_t)size, (uint8_t)order, address, pc};
+	const struct lab_op op = op_of(LAB_LOAD, address, size, order, pc);
 	bool spins = !lab.steered && lab_spins(address, pc);
 	if (!spins)
 		lab_point(op);
@@ -451,26 +470,23 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 		return lab_steer_load(location, &op);
 	unsigned n = spins ? 1 : readable(location, order == __ATOMIC_SEQ_CST);
 	unsigned back = n > 1 ? lab_choose_stale(n, lab_newest(location)->step) : 0;
-	struct lab_written *store = &location->ring[(location->count - 1 - back) % LAB_HISTORY];
-	read_store(location, store, order, pc);
-	if (back > 0)
-		miss(store);
-	lab_hash((uint64_t)store->value);
-	struct lab_event *event = spins ? NULL : lab_event(&op);
-	if (event) {
-		event->value = store->value;
-		event->other = lab_newest(location)->value;
-		event->stale = back;
-		event->from = store->step;
-	}
-	return store->value;
+	return read_at(location, back, &op, spins, false);
+}
+
+static void store_at(struct lab_location *location, lab_value value, const struct lab_op *op)
+{
+	check_order(location, op->order == __ATOMIC_SEQ_CST);
+	write_store(location, value, op->order, NULL, op->pc);
+	lab_hash((uint64_t)value);
+	struct lab_event *event = lab_event(op);
+	if (event)
+		event->value = value;
 }
 
 void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int order, uintptr_t pc)
 {
 	if (lab_config.traffic) {
-		(void)lab_traffic_atomic((struct lab_op){LAB_STORE, (uint8_t)size, (uint8_t)order, address, pc},
-		                         lab_update_set, value);
+		(void)lab_traffic_atomic(op_of(LAB_STORE, address, size, order, pc), lab_update_set, value);
 		return;
 	}
 	lab_site_reached(pc, "store", as_store(order));
@@ -478,31 +494,25 @@ void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int ord
 	lab_heap_published(value);
 	if (__builtin_expect(lab.processes, 0) && in_list(LAB_STORE, address, size, &value, order, pc))
 		return;
-	struct lab_op op = {LAB_STORE, (uint8_t)size, (uint8_t)order, address, pc};
+	const struct lab_op op = op_of(LAB_STORE, address, size, order, pc);
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
 	if (lab.steered) {
 		lab_steer_store(location, &op, truncated(value, size));
 		return;
 	}
-	check_order(location, order == __ATOMIC_SEQ_CST);
-	write_store(location, truncated(value, size), order, NULL, pc);
-	lab_hash((uint64_t)value);
-	struct lab_event *event = lab_event(&op);
-	if (event)
-		event->value = truncated(value, size);
+	store_at(location, truncated(value, size), &op);
 }
 
-static lab_value rmw_at(struct lab_location *location, lab_update *update, lab_value operand, int order, uintptr_t pc,
-                        const struct lab_op *op)
+static lab_value rmw_at(struct lab_location *location, lab_update *update, lab_value operand, const struct lab_op *op)
 {
 	struct lab_written *newest = lab_newest(location);
 	lab_value old = newest->value;
 	const uint32_t from = newest->step;
-	check_order(location, order == __ATOMIC_SEQ_CST);
-	read_store(location, newest, order, pc);
+	check_order(location, op->order == __ATOMIC_SEQ_CST);
+	read_store(location, newest, op->order, op->pc);
 	lab_value value = truncated(update(old, operand), location->size);
-	write_store(location, value, order, &newest->message, pc);
+	write_store(location, value, op->order, &newest->message, op->pc);
 	lab_hash((uint64_t)old);
 	struct lab_event *event = lab_event(op);
 	if (event) {
@@ -517,22 +527,20 @@ lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, l
                          uintptr_t pc)
 {
 	if (lab_config.traffic)
-		return lab_traffic_atomic((struct lab_op){LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc}, update,
-		                          operand);
+		return lab_traffic_atomic(op_of(LAB_RMW, address, size, order, pc), update, operand);
 	lab_site_reached(pc, "read-modify-write", order);
 	order = weakened(order, pc);
 	lab_heap_published(operand);
-	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc};
+	const struct lab_op op = op_of(LAB_RMW, address, size, order, pc);
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
-	return lab.steered ? lab_steer_rmw(location, &op, update, operand)
-	                   : rmw_at(location, update, operand, order, pc, &op);
+	return lab.steered ? lab_steer_rmw(location, &op, update, operand) : rmw_at(location, update, operand, &op);
 }
 
 lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operand)
 {
-	const struct lab_op op = {LAB_OWNER_DIED, 4, __ATOMIC_ACQ_REL, address, 0};
-	return rmw_at(access_of(address, 4, true, 0), update, operand, __ATOMIC_ACQ_REL, 0, &op);
+	const struct lab_op op = op_of(LAB_OWNER_DIED, address, 4, __ATOMIC_ACQ_REL, 0);
+	return rmw_at(access_of(address, 4, true, 0), update, operand, &op);
 }
 
 /* The distances, from the newest, of the readable stores that make a compare-and-swap fail. */
@@ -551,51 +559,114 @@ lab_value lab_update_set(lab_value old, lab_value operand)
 	return operand;
 }
 
-/*
- * Sixteen bytes are two words with a history each, so that accesses to one word and to both are
- * related. They change in one step: a thread that acquires one of the new values has seen the
- * other, too. A failed swap sees the newest value of both words; older ones are not tried.
- */
-static bool cas_pair(const struct lab_op *op, lab_value *expected, lab_value desired, int failure)
+/* The size of the largest word that begins at the address and ends within `left` bytes. */
+static unsigned word_at(uintptr_t address, size_t left)
 {
-	lab_value found = 0, wanted = *expected;
-	struct lab_location *words[2];
-	for (unsigned i = 0; i < 2; i++) {
-		words[i] = access_of(op->address + 8 * i, 8, false, op->pc);
-		found |= lab_newest(words[i])->value << 64 * i;
+	unsigned size = 8;
+	while (address % size != 0 || size > left)
+		size /= 2;
+	return size;
+}
+
+union wide_value {
+	char bytes[UINT8_MAX];
+	lab_value pair;
+};
+
+/* Whether the access writes, and what. */
+static bool wide_writes(const struct lab_op *op, const struct lab_wide *w, union wide_value *found,
+                        union wide_value *next)
+{
+	memcpy(found, (const void *)op->address, op->size);
+	const bool writes = w->desired && (!w->expected || memcmp(found, w->expected, op->size) == 0);
+	memcpy(next, writes ? w->desired : found, op->size);
+	if (writes && w->update)
+		next->pair = w->update(found->pair, next->pair);
+	return writes;
+}
+
+/*
+ * Outside of the model. Sixteen bytes change by the processor's own instruction, since a scenario
+ * may also access one of the two words.
+ */
+static bool wide_really(const struct lab_op *op, const struct lab_wide *w, union wide_value *found)
+{
+	static atomic_flag busy = ATOMIC_FLAG_INIT;
+	lab_value *pair = (lab_value *)op->address;
+	union wide_value next;
+	bool writes;
+	while (atomic_flag_test_and_set(&busy))
+		;
+	do
+		writes = wide_writes(op, w, found, &next);
+	while (op->size == sizeof *pair && !__sync_bool_compare_and_swap(pair, found->pair, next.pair));
+	if (writes && op->size != sizeof *pair)
+		memcpy(pair, &next, op->size);
+	atomic_flag_clear(&busy);
+	return writes;
+}
+
+/*
+ * A wide object is several words with a history each, so that accesses to one word and to all of
+ * them are related. They change in one step: a thread that acquires one of the new values has seen
+ * the others, too. An access sees the newest value of each word; older ones are not tried.
+ */
+static bool wide_modelled(struct lab_op op, const struct lab_wide *w, union wide_value *found)
+{
+	union wide_value next;
+	const uintptr_t object = op.address;
+	const size_t size = op.size;
+	if (lab.steered)
+		lab_steer_refuse("an atomic access of more than eight bytes");
+	lab_site_reached(op.pc, w->expected ? "compare-exchange" : w->desired ? "store" : "load", op.order);
+	op.order = (uint8_t)weakened(op.order, op.pc);
+	lab_point(op);
+	const bool writes = wide_writes(&op, w, found, &next) && !(w->weak && lab_fault(LAB_FAULT_WEAK));
+	if (w->expected && !writes) {
+		op.kind = LAB_CAS_FAILED;
+		op.order = (uint8_t)w->failure;
+		lab_order_became(&op);
 	}
-	bool done = found == wanted;
-	uint32_t from = 0;
-	for (unsigned i = 0; i < 2; i++) {
-		struct lab_written *newest = lab_newest(words[i]);
-		from = newest->step > from ? newest->step : from;
-		if (readable(words[i], failure == __ATOMIC_SEQ_CST) > 1)
-			lab_met(LAB_MET_PAIR);
-		check_order(words[i], op->order == __ATOMIC_SEQ_CST);
-		read_store(words[i], newest, done ? op->order : failure, op->pc);
-		if (!done)
+	for (size_t at = 0; at < size; at += op.size) {
+		lab_value value = 0;
+		op.address = object + at;
+		op.size = (uint8_t)word_at(op.address, size - at);
+		struct lab_location *word = access_of(op.address, op.size, writes, op.pc);
+		if ((op.kind == LAB_LOAD || w->expected) && readable(word, w->failure == __ATOMIC_SEQ_CST) > 1)
+			lab_met(LAB_MET_WIDE);
+		memcpy(&value, next.bytes + at, op.size);
+		if (!writes) {
+			(void)read_at(word, 0, &op, false, false);
 			continue;
-		lab_race_atomic(lab_cell(op->address + 8 * i), op->address + 8 * i, 8, true, op->pc);
-		write_store(words[i], truncated(desired >> 64 * i, 8), op->order, &newest->message, op->pc);
-		struct lab_view *message = &lab_newest(words[i])->message;
+		}
+		if (op.kind == LAB_STORE)
+			store_at(word, value, &op);
+		else
+			(void)rmw_at(word, lab_update_set, value, &op);
+		lab_heap_published(value);
+		struct lab_view *message = &lab_newest(word)->message;
 		lab_view_widen(message, lab.n_threads);
 		message->at[lab.self->id].seen = lab_clock_of(lab.self);
 	}
-	*expected = found;
-	lab_hash((uint64_t)found ^ (uint64_t)(found >> 64));
-	struct lab_op event_op = *op;
-	if (!done) {
-		event_op.kind = LAB_CAS_FAILED;
-		event_op.order = (uint8_t)failure;
-		lab_order_became(&event_op);
-	}
-	struct lab_event *event = lab_event(&event_op);
-	if (event) {
-		event->other = found;
-		event->value = done ? desired : found;
-		event->from = from;
-	}
-	return done;
+	return writes;
+}
+
+bool lab_atomic_wide(const volatile void *object, size_t size, int order, struct lab_wide w, uintptr_t pc)
+{
+	const enum lab_op_kind kind = !w.desired ? LAB_LOAD : w.found ? LAB_RMW : LAB_STORE;
+	const struct lab_op op = op_of(kind, (uintptr_t)object, (unsigned)size, order, pc);
+	const bool model = lab.active && !lab_config.traffic;
+	union wide_value found;
+	if (size > sizeof found.bytes)
+		lab_fail(LAB_UNMODELLED, "an atomic object of %zu bytes, which is a limit of the laboratory", size);
+	if (lab.active && !model)
+		(void)lab_traffic_atomic(op, NULL, 0);
+	const bool writes = model ? wide_modelled(op, &w, &found) : wide_really(&op, &w, &found);
+	if (w.found)
+		memcpy(w.found, &found, size);
+	if (model && !lab_is_stack((uintptr_t)w.found))
+		lab.self->changes++;
+	return writes;
 }
 
 /*
@@ -606,8 +677,7 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
                     bool weak, uintptr_t pc)
 {
 	if (lab_config.traffic)
-		return lab_traffic_cas((struct lab_op){LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc}, expected,
-		                       desired);
+		return lab_traffic_cas(op_of(LAB_RMW, address, size, order, pc), expected, desired);
 	lab_site_reached(pc, "compare-exchange", order);
 	order = weakened(order, pc);
 	/* The weaker order without release keeps it. */
@@ -615,13 +685,10 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 		failure = weakened(failure, pc);
 	failure = as_load(failure);
 	lab_heap_published(desired);
-	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)(failure == __ATOMIC_SEQ_CST ? failure : order), address,
-	                    pc};
+	struct lab_op op = op_of(LAB_RMW, address, size, failure == __ATOMIC_SEQ_CST ? failure : order, pc);
 	/* Announced as its strongest case, since that decides with what it commutes. */
 	lab_point(op);
 	op.order = (uint8_t)order;
-	if (size > 8)
-		return cas_pair(&op, expected, desired, failure);
 	struct lab_location *location = access_of(address, size, false, pc);
 	lab_value wanted = truncated(*expected, size);
 	if (lab.steered) {
@@ -634,28 +701,15 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	unsigned pick = can + n > 1 ? lab_choose_stale(can + n, lab_newest(location)->step) : 0;
 	if (can && pick == 0 && !(weak && lab_fault(LAB_FAULT_WEAK))) {
 		lab_race_atomic(lab_cell(address), address, size, true, pc);
-		(void)rmw_at(location, lab_update_set, desired, order, pc, &op);
+		(void)rmw_at(location, lab_update_set, desired, &op);
 		return true;
 	}
 	check_order(location, order == __ATOMIC_SEQ_CST);
 	unsigned distance = can && pick == 0 ? 0 : back[pick - can];
-	struct lab_written *store = &location->ring[(location->count - 1 - distance) % LAB_HISTORY];
-	read_store(location, store, failure, pc);
-	if (distance > 0)
-		miss(store);
-	*expected = store->value;
-	lab_hash((uint64_t)store->value);
 	op.kind = LAB_CAS_FAILED;
 	op.order = (uint8_t)failure;
 	lab_order_became(&op);
-	struct lab_event *event = lab_event(&op);
-	if (event) {
-		event->value = store->value;
-		event->other = lab_newest(location)->value;
-		event->stale = distance;
-		event->from = store->step;
-		event->fault = can && pick == 0;
-	}
+	*expected = read_at(location, distance, &op, false, can && pick == 0);
 	return false;
 }
 

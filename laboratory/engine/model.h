@@ -106,6 +106,8 @@ struct lab_thread {
 	struct lab_look looks[LAB_LOOKS]; /* the locations read since its last relax */
 	uint32_t since;                   /* the step at which it last ran or became ready, */
 	uint32_t passed;                  /* less the steps in which it was ready before that */
+	unsigned tries;                   /* its steps since it last changed anything, */
+	unsigned moves;                   /* and how many changes it may have seen in them */
 	unsigned n_looks;                 /* more than LAB_LOOKS: not all were kept */
 	uintptr_t last_load;              /* For loops without a relax: */
 	uint32_t last_step;
@@ -178,8 +180,17 @@ struct lab_execution {
 	struct lab_thread threads[LAB_THREADS];
 	struct fl__switch home; /* the flow that runs executions */
 
+	uint32_t generation;  /* of locations and cells; entries of others are empty */
+	bool ordered;         /* order.c keeps the order of the steps */
+	bool steered, guided; /* the execution follows a graph; the old engine does (steer.h) */
+	bool proving;         /* whether a limit was met matters enough for lab_state() */
+	char message[512];
+	char details[4096];
+	struct lab_event *events;
+	size_t room_events;
+
+	/* The fields below are zeroed before each execution. */
 	uint32_t steps;
-	uint32_t generation;        /* of locations and cells; entries of others are empty */
 	struct lab_clock sc_fenced; /* all that happens before the SC fences so far */
 	/* `order` and `before` of the SC accesses so far; `before` also of the SC fences. */
 	struct lab_clock sc_order, sc_before;
@@ -187,18 +198,18 @@ struct lab_execution {
 	lab_set ready, spinning, timed, dozing;
 	unsigned streak;      /* steps of the running thread in a row */
 	unsigned starved;     /* how often a thread had waited for too long */
+	unsigned moves;       /* changes of memory and of objects */
 	unsigned idle_rounds; /* since the last store: all threads spin, and none sees a change */
 	int64_t now;
 	uint64_t hash;
-	bool ordered;  /* order.c keeps the order of the steps */
 	lab_set sleep; /* threads: the next step would repeat a known execution */
 	struct lab_spent spent;
 
-	bool steered, guided; /* the execution follows a graph; the old engine does (steer.h) */
 	/*
 	 * Of the last atomic access that may be part of a loop: its caller's registers and stack.
 	 */
 	uintptr_t frame, caller;
+	uintptr_t expected; /* of a compare-and-swap: the place of the value that it writes when it fails */
 	bool program;       /* the test is a program with main() */
 	uintptr_t errno_at; /* in the only kernel thread: saved for each model thread */
 	uint32_t plain;     /* accesses of the running thread since the last step */
@@ -215,13 +226,9 @@ struct lab_execution {
 	uintptr_t at;        /* of a failure: lab_failure.address */
 	bool failed, pruned;
 	unsigned limits; /* met so far: bits of enum lab_limit */
-	bool proving;    /* whether a limit was met matters enough for lab_state() */
 	enum lab_verdict verdict;
-	char message[512];
-	char details[4096];
 
-	struct lab_event *events;
-	size_t n_events, room_events;
+	size_t n_events;
 	size_t n_acted;  /* events before the outcome */
 	unsigned pieces; /* so far, of a plain access to more than eight bytes */
 	/* One more than the index of the last plain write, before its value is there; 0: none. */
@@ -238,6 +245,13 @@ extern const struct lab_test *lab_running;
 static inline void lab_met(enum lab_limit limit)
 {
 	lab.limits |= 1u << limit;
+}
+
+/* The running thread has changed memory or an object. */
+static inline void lab_moved(void)
+{
+	lab.moves++;
+	lab.self->tries = 0;
 }
 
 /* run.c: one execution, with the choices of choice.c */
@@ -291,9 +305,9 @@ void lab_looked(uintptr_t address, uint32_t step);
 void lab_moved_on(void); /* the running thread has changed a value */
 /* A store by the running thread: wakes the spinning threads that read the address. */
 void lab_changed(uintptr_t address);
+void lab_wake_spinners(uintptr_t address); /* the others that read it */
 /* The turns of a spin that gave up are over. */
 void lab_turns_end(struct lab_thread *thread);
-void lab_threads_reset(void);
 void lab_begin(void (*body)(void)); /* the main thread; returns when the execution has ended */
 /* state.c: equal values: the running thread is where it was, and has written nothing since. */
 uint64_t lab_state(void);
@@ -365,6 +379,18 @@ lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, l
                          uintptr_t pc);
 bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
                     bool weak, uintptr_t pc);
+/*
+ * An access to an object of any size, in the model or outside. Without `desired` it is a load;
+ * without `expected` it always writes. Returns whether it wrote.
+ */
+struct lab_wide {
+	void *found; /* gets the value before the access; NULL: of a store */
+	const void *expected, *desired;
+	lab_update *update; /* of 16 bytes, with the operand `desired`; NULL: sets it */
+	int failure;        /* the order of a load, or of a compare-and-swap that fails */
+	bool weak;
+};
+bool lab_atomic_wide(const volatile void *object, size_t size, int order, struct lab_wide wide, uintptr_t pc);
 void lab_atomic_fence(int order, uintptr_t pc);
 void lab_membarrier(uintptr_t pc);
 /* Done by the kernel for the running thread. */

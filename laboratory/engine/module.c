@@ -9,6 +9,7 @@
 #include "unknown.h"
 #include <dlfcn.h>
 #include <link.h>
+#include <sys/mman.h>
 #include <sys/single_threaded.h>
 
 struct lab_module {
@@ -44,6 +45,11 @@ struct search {
 	struct lab_module *found;
 };
 
+static uintptr_t page_after(uintptr_t address)
+{
+	return (address + 4095) & ~(uintptr_t)4095;
+}
+
 static void add_segment(struct lab_module *m, const ElfW(Phdr) * segment)
 {
 	uintptr_t from = m->base + segment->p_vaddr, to = from + segment->p_memsz;
@@ -54,7 +60,7 @@ static void add_segment(struct lab_module *m, const ElfW(Phdr) * segment)
 		return;
 	}
 	if (segment->p_type == PT_GNU_RELRO)
-		m->constant_end = (to + 4095) & ~(uintptr_t)4095;
+		m->constant_end = page_after(to);
 	if (segment->p_type != PT_LOAD)
 		return;
 	if (m->end == 0 || from < m->begin)
@@ -65,6 +71,13 @@ static void add_segment(struct lab_module *m, const ElfW(Phdr) * segment)
 	uintptr_t *high = segment->p_flags & PF_W ? &m->data_end : &m->code_end;
 	if (*high == 0 || from < *low)
 		*low = from;
+	else if (segment->p_flags & PF_W && from > page_after(*high))
+		/*
+		 * All variables are compared at once. So the hole that the loader leaves before a
+		 * segment with a larger alignment becomes memory that can be read.
+		 */
+		(void)mmap((void *)page_after(*high), (from - page_after(*high)) & ~(uintptr_t)4095, PROT_READ,
+		           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	if (to > *high)
 		*high = to;
 }

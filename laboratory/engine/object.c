@@ -419,6 +419,7 @@ void lab_object_taken(struct lab_object *object)
 		lab_raise(&object->by[i].before, lab_known_most(&lab.self->view.at[i]));
 	object->by[lab.self->id].changed = lab_clock_of(lab.self);
 	lab.idle_rounds = 0;
+	lab_moved();
 	LAB_EACH_THREAD (t) {
 		if (t->object == object && (t->state == LAB_BLOCKED || t->state == LAB_READY))
 			lab_thread_can(t, t->can(object, t));
@@ -429,6 +430,7 @@ void lab_object_changed(struct lab_object *object)
 {
 	object->by[lab.self->id].released = lab_clock_of(lab.self);
 	lab_object_taken(object);
+	lab_wake_spinners(object->address);
 }
 
 void lab_object_seen(const struct lab_object *object)
@@ -503,6 +505,7 @@ void lab_object_try(struct lab_op op, const struct lab_object *o)
 	object_check_live(o, &op);
 	object_check_order(o, op.order == LAB_SYNC_VALUE);
 	lab_object_seen(o);
+	lab_looked(o->address, 0); /* a release of the object ends a spin */
 }
 
 static bool object_always(const struct lab_object *object, const struct lab_thread *thread)

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/time.h>
+#include <unwind.h>
 
 struct lab_execution lab;
 struct lab_config lab_config;
@@ -62,27 +63,40 @@ static uint64_t seen_generation;
 static unsigned quiet_ticks;
 static int64_t seen_cpu; /* of this process, when it made its last step */
 
-/* The place of the thread, in the form of a return address. */
-static uintptr_t interrupted_at(const void *context)
+static _Unwind_Reason_Code place_in_program(struct _Unwind_Context *frame, void *place)
 {
-	const ucontext_t *at = context;
-#ifdef __x86_64__
-	return (uintptr_t)at->uc_mcontext.gregs[REG_RIP] + 1;
-#else
-	return (uintptr_t)at->uc_mcontext.pc + 1;
-#endif
+	const uintptr_t pc = _Unwind_GetIP(frame);
+	if (!lab_is_module_code(pc))
+		return _URC_NO_REASON;
+	*(uintptr_t *)place = pc;
+	return _URC_END_OF_STACK;
 }
 
 /*
- * The place in the program: an address of its own may fail in the engine, which accesses memory for
- * the step that the thread has announced.
+ * The place in the program, in the form of a return address. The signal may have come in a function
+ * that the program has called: in the engine, which accesses memory in the program's place, in the
+ * C library, or nowhere, since a pointer to a function was wild.
  */
-static uintptr_t crashed_at(const void *context, uintptr_t address)
+static uintptr_t interrupted_at(const void *context)
 {
-	enum { NEAR = 64 };
-	const struct lab_op *next = &lab.self->next;
-	const uintptr_t at = interrupted_at(context);
-	return !lab_is_module_code(at) && next->pc != 0 && address - next->address < NEAR ? next->pc : at;
+	static bool searches; /* a damaged stack may end the search by another signal */
+	const ucontext_t *at = context;
+#ifdef __x86_64__
+	uintptr_t place = (uintptr_t)at->uc_mcontext.gregs[REG_RIP] + 1;
+	const uintptr_t *caller = (const uintptr_t *)at->uc_mcontext.gregs[REG_RSP];
+#else
+	uintptr_t place = (uintptr_t)at->uc_mcontext.pc + 1;
+	const uintptr_t *caller = (const uintptr_t *)&at->uc_mcontext.regs[30];
+#endif
+	if (lab_is_module_code(place) || searches)
+		return place;
+	searches = true;
+	if (!lab_module_at(place))
+		place = *caller;
+	else
+		(void)_Unwind_Backtrace(place_in_program, &place);
+	searches = false;
+	return place;
 }
 
 static void on_crash(int signal, siginfo_t *info, void *context)
@@ -97,9 +111,10 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 		snprintf(place, sizeof place, ": the stack overflows");
 	else if (signal == SIGSEGV || signal == SIGBUS)
 		snprintf(place, sizeof place, " at %p", info->si_addr);
+	lab.unsettled = 0; /* a write that crashes is not done */
 	char site[256] = "";
 	if (signal != SIGABRT) {
-		lab.signature = crashed_at(context, (uintptr_t)info->si_addr);
+		lab.signature = interrupted_at(context);
 		(void)lab_describe_site(lab.signature, site, sizeof site);
 	}
 	lab_fail(LAB_CRASH, "%s%s in %s%s%s", strsignal(signal), place, lab.self->name, site[0] ? " at " : "", site);
@@ -229,28 +244,14 @@ static void main_body(void)
 void lab_execute(void)
 {
 	lab.generation++;
-	lab.steps = 0;
+	lab.n_threads = 0;
+	lab.details[0] = lab.message[0] = '\0';
+	memset(&lab.steps, 0, sizeof lab - offsetof(struct lab_execution, steps));
 	lab.hash = 0xcbf29ce484222325u;
 	lab.now = 1000 * (int64_t)1000000000;
-	lab.sleep = 0;
-	lab.streak = 0;
-	lab.limits = 0;
-	lab.failed = lab.pruned = lab.awaits = lab.acting = lab.judging = lab.switched = lab.killable = false;
 	lab.processes = lab_running->test->processes;
 	lab.program = lab_running->main != NULL;
 	lab.errno_at = (uintptr_t)&errno;
-	lab.outcome = NULL;
-	lab.ending = lab.killed = 0;
-	lab.kill_points = 0;
-	lab.signature = lab.at = 0;
-	lab.spent = (struct lab_spent){0, 0, 0, 0};
-	lab.details[0] = lab.message[0] = '\0';
-	lab.n_events = lab.unsettled = 0;
-	lab.pieces = 0;
-	memset(&lab.sc_fenced, 0, sizeof lab.sc_fenced);
-	memset(&lab.sc_order, 0, sizeof lab.sc_order);
-	memset(&lab.sc_before, 0, sizeof lab.sc_before);
-	lab_threads_reset();
 	lab_heap_reset();
 	size_t size = lab.program ? lab_program_size() : lab_state_size(lab_running);
 	lab.state = lab_state_place(size);

@@ -21,6 +21,7 @@
 #include "traffic.h"
 
 enum { FREE_TURNS = 256, LAST_TURNS = 4096, REPEATS = 6, IDLE_ROUNDS = 6, STREAK = 200, STARVED = 400, ASLEEP = 1000 };
+enum { TRIES = 100, TRIES_AT_ONCE = 8 };
 enum { PAUSE = 23, TURN = 20000, GIVE_UP = 1000000 }; /* virtual ns */
 #define CENTURY (INT64_C(100) * 365 * 24 * 3600 * 1000000000)
 
@@ -141,6 +142,21 @@ static bool is_starved(void)
 	return true;
 }
 
+/*
+ * The threads that have tried in vain for long, as for a lock that another thread takes again and
+ * again. Such a thread runs for some steps behind a change, when its next try may succeed.
+ */
+static lab_set try_in_vain(void)
+{
+	lab_set in_vain = 0;
+	for (lab_set rest = lab.ready; rest; rest &= rest - 1) {
+		const struct lab_thread *t = &lab.threads[lab_lowest(rest)];
+		if (t->tries > TRIES && t->moves != lab.moves)
+			in_vain |= rest & -rest;
+	}
+	return in_vain;
+}
+
 /* The sleeper that wakes after so many steps, or none: other threads may never come to rest. */
 static lab_set long_asleep(void)
 {
@@ -204,12 +220,14 @@ static struct lab_thread *next_thread(void)
 		set = idle();
 	if (lab.ordered && lab.dozing)
 		set = without_exits(set);
-	const lab_set all = set;
+	const lab_set all = set, in_vain = try_in_vain();
 	if (lab.dozing && long_asleep())
 		set = lab_bit(soonest(long_asleep()));
 	else if (is_starved())
 		/* Or the spinning threads could run for ever. */
 		set = lab_bit(longest_waiting(lab.ready));
+	else if (in_vain)
+		set = lab_bit(longest_waiting(in_vain));
 	if (set != all)
 		lab_met(LAB_MET_FAIRNESS);
 	struct lab_thread *next = &lab.threads[lab_choose_thread(set, usual_of(set))];
@@ -250,6 +268,8 @@ static void tick(void)
 		lab_fail(LAB_STEP_LIMIT, "more than %u steps: a loop without an end, or a long execution (--steps N)",
 		         lab_config.max_steps);
 	lab.plain = 0;
+	if (++self->tries % TRIES_AT_ONCE == 0)
+		self->moves = lab.moves;
 	if (lab.ordered)
 		lab_order_step();
 	if (__builtin_expect(lab.guided, 0))
@@ -377,13 +397,17 @@ void lab_looked(uintptr_t address, uint32_t step)
 
 void lab_changed(uintptr_t address)
 {
-	struct lab_thread *self = lab.self;
-	struct lab_look *own = look_at(self, address);
+	struct lab_look *own = look_at(lab.self, address);
 	if (own)
 		own->step = lab.steps; /* its own store is no change for it */
+	lab_wake_spinners(address);
+}
+
+void lab_wake_spinners(uintptr_t address)
+{
 	lab.idle_rounds = 0;
 	LAB_EACH_THREAD (t) {
-		if (t == self || (t->state != LAB_SPINNING && !t->gave_up))
+		if (t == lab.self || (t->state != LAB_SPINNING && !t->gave_up))
 			continue;
 		if (t->n_looks > LAB_LOOKS || t->n_looks == 0 || look_at(t, address)) {
 			t->gave_up = 0;
@@ -403,6 +427,7 @@ void lab_moved_on(void)
 	enum { MOST = 4 };
 	struct lab_thread *self = lab.self;
 	self->changes++;
+	lab_moved();
 	if (self->gave_up && self->progress < MOST) {
 		self->gave_up = 0;
 		self->progress++;
@@ -681,13 +706,6 @@ int lab_join(struct lab_thread *thread, int64_t deadline, uintptr_t pc)
 	lab_view_join(&self->view, &thread->view);
 	self->view.at[thread->id].hb++; /* what it did after its last step happens before, too */
 	return 0;
-}
-
-void lab_threads_reset(void)
-{
-	lab.n_threads = 0;
-	lab.ready = lab.spinning = lab.timed = lab.dozing = 0;
-	lab.idle_rounds = lab.starved = 0;
 }
 
 static void *call_body(void *body)

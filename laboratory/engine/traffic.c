@@ -142,7 +142,7 @@ lab_value lab_traffic_atomic(struct lab_op op, lab_update *update, lab_value ope
 		lab.now = access_memory(op.address, op.size, op.kind != LAB_LOAD, op.pc);
 		lab_point(op); /* the value is that of the time at which the line is there */
 	}
-	const lab_value old = lab_peek(op.address, op.size);
+	const lab_value old = op.size > 8 ? 0 : lab_peek(op.address, op.size);
 	if (update)
 		lab_poke(op.address, op.size, update(old, operand));
 	return old;

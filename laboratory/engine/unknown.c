@@ -145,6 +145,7 @@ __asm__(".pushsection .text\n.balign 16\n.globl lab_stubs\n.hidden lab_stubs\n"
         ".set lab_stub_index, lab_stub_index + 1\n"
         ".endr\n"
         "lab_stub_common:\n"
+        ".cfi_startproc\n.cfi_def_cfa_offset 208\n" /* at the call */
         "\tpushq %r10\n\tpushq %rax\n\tpushq %r9\n\tpushq %r8\n"
         "\tpushq %rcx\n\tpushq %rdx\n\tpushq %rsi\n\tpushq %rdi\n"
         "\tmovq %rsp, %rdi\n\tmovq 64(%rsp), %rsi\n\tmovq 72(%rsp), %rdx\n"
@@ -158,7 +159,7 @@ __asm__(".pushsection .text\n.balign 16\n.globl lab_stubs\n.hidden lab_stubs\n"
         "\taddq $128, %rsp\n"
         "\tpopq %rdi\n\tpopq %rsi\n\tpopq %rdx\n\tpopq %rcx\n"
         "\tpopq %r8\n\tpopq %r9\n\tpopq %rax\n\tpopq %r10\n"
-        "\taddq $8, %rsp\n\tjmp *%r11\n.popsection\n");
+        "\taddq $8, %rsp\n\tjmp *%r11\n.cfi_endproc\n.popsection\n");
 #else
 __asm__(".pushsection .text\n.balign 16\n.globl lab_stubs\n.hidden lab_stubs\n"
         "lab_stubs:\n"
@@ -168,6 +169,7 @@ __asm__(".pushsection .text\n.balign 16\n.globl lab_stubs\n.hidden lab_stubs\n"
         ".set lab_stub_index, lab_stub_index + 1\n"
         ".endr\n"
         "lab_stub_common:\n"
+        ".cfi_startproc\n.cfi_def_cfa 29, 224\n.cfi_offset 29, -224\n.cfi_offset 30, -216\n"
         "\tstp x29, x30, [sp, #-224]!\n\tmov x29, sp\n"
         "\tstp x0, x1, [sp, #16]\n\tstp x2, x3, [sp, #32]\n\tstp x4, x5, [sp, #48]\n\tstp x6, x7, [sp, #64]\n"
         "\tstr x8, [sp, #80]\n"
@@ -178,7 +180,7 @@ __asm__(".pushsection .text\n.balign 16\n.globl lab_stubs\n.hidden lab_stubs\n"
         "\tldp x0, x1, [sp, #16]\n\tldp x2, x3, [sp, #32]\n\tldp x4, x5, [sp, #48]\n\tldp x6, x7, [sp, #64]\n"
         "\tldr x8, [sp, #80]\n"
         "\tldp q0, q1, [sp, #96]\n\tldp q2, q3, [sp, #128]\n\tldp q4, q5, [sp, #160]\n\tldp q6, q7, [sp, #192]\n"
-        "\tldp x29, x30, [sp], #224\n\tbr x17\n.popsection\n");
+        "\tldp x29, x30, [sp], #224\n\tbr x17\n.cfi_endproc\n.popsection\n");
 #endif
 /* clang-format on */
 

@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 import xml.dom.minidom
 
 import reduction
@@ -666,6 +667,8 @@ def main_costs(tool):
 
 # What the threads of a program do, by name; whether that is proved, and the limit that an execution met.
 ATOMICS = """static atomic_int x, y;
+static int plain;
+static _Atomic double d;
 static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t l = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
@@ -696,6 +699,7 @@ PROOFS = {
              "another modification order"),
     "waits": (["Ws(x, 1);", "while (!Rs(x)) sched_yield();"], None),
     "waits_ten_times": (["W(x, 1);", "for (int i = 0; i < 10 && !R(x); i++) sched_yield();"], "a bounded spin"),
+    "one_statement": (2 * ["d += 1.5; y *= 2;"], None),
     "weak": (["int n = 0; while (!atomic_compare_exchange_weak(&x, &n, n + 1));", "W(x, 3);"], None),
     "c11_threads": (2 * ["thrd_t t; thrd_create(&t, start, NULL); thrd_join(t, NULL);"], None),
     "clock": (["(void)time(NULL);"], "the clock"),
@@ -914,7 +918,7 @@ def proofs(tool):
                 tool.run(path, "--strategy", "dfs:all", "--no-leaks", status=1)
         tool.run(folder.path("destroyed.c"), "--strategy", "graphs", status=1)
         for name, (body, handler, end, status, said) in EXITS.items():
-            text = threaded([body], "(void)atexit(handler);").replace(ATOMICS, ATOMICS + "static _Thread_local int me;\nstatic int plain;\n"
+            text = threaded([body], "(void)atexit(handler);").replace(ATOMICS, ATOMICS + "static _Thread_local int me;\n"
                                                                       f"static void handler(void) {{ {handler} (void)me; (void)plain; }}\n")
             path = folder.write(name + ".c", re.sub(r"\tpthread_join.*\n\treturn 0;", f"\t{end}", text))
             for strategy in ("dfs:all", "graphs") if status else ("auto",):
@@ -938,6 +942,41 @@ def proofs(tool):
         expect(tool.says(folder.write("endless.c", threaded(["for (;;) W(x, 1);"])), status=3), "STEP LIMIT endless (model): more than 20000 steps: a loop without an end")
     if problems:
         raise Failure("\n".join(problems))
+
+
+def hang(tool):
+    """A hang in the model is 2 s of CPU time, or half a minute, without a step: so a busy machine makes none."""
+    began, here = time.monotonic(), ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
+    with Folder() as folder:
+        path = folder.write("endless.c", "int main(void) { for (volatile int i = 0;; i++); }\n")
+        busy = [subprocess.Popen([*here, "sh", "-c", "while :; do :; done"]) for _ in range(2)]
+        out = os.popen(shlex.join([*here, tool.program, path]) + "; times").read()
+        for process in busy:
+            process.kill()
+            process.wait()
+    expect(out, "HANG endless (model): main makes no step any more, at endless.c:1 (main)")
+    used = float(re.findall(r"m([0-9.]+)s", out)[-2])
+    if used < 1.9 and time.monotonic() - began < 29:
+        raise Failure(f"a hang after {used} s of CPU time")
+
+
+# How a thread takes and gives a lock, under which two others poll.
+POLLED = {
+    "trylock": ("while (pthread_mutex_trylock(&m)) sched_yield();", "pthread_mutex_unlock(&m);"),
+    "by_hand": ("while (atomic_exchange(&x, 1));", "Ws(x, 0);"),
+    "after_a_look": ("while (Rs(x) || atomic_exchange(&x, 1));", "Ws(x, 0);"),
+    "permit": ("while (sem_trywait(&p));", "sem_post(&p);"),
+}
+
+
+def polls(tool):
+    """A loop that polls under a lock ends, although another thread tries to take the lock and finds it taken."""
+    with Folder() as folder:
+        for name, (take, give) in POLLED.items():
+            for pause in ("", "sched_yield();"):
+                poll = f"for (int seen = 0; !seen;) {{ {take} seen = plain; {give} {pause} }}"
+                path = folder.write(name + ".c", threaded([poll, poll, f"{take} plain = 1; {give}"], NO_GRAPHS))
+                tool.says(path, "--executions", "3000")
 
 
 def further(tool):
@@ -1010,7 +1049,7 @@ def linked_with_runtime(tool):
 def cases(tool):
     """(name, function) of each case."""
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, reduced, main_costs, proofs, further, linked_with_runtime,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, reduced, main_costs, proofs, hang, polls, further, linked_with_runtime,
                             files, traffic, without_proc, installed)]
     if not tool.is_built():
         return of_program

@@ -15,6 +15,8 @@ const char options_help[] =
     "  --load FILE          your scenarios instead of Fairlead's: FILE.so, or FILE.c, which is\n"
     "                       compiled with $CC (or cc), $CFLAGS and $LDLIBS; may come several times\n"
     "  --list               lists the tests\n"
+    "  PATTERN              tests by their names. The name of a file that is no source is refused,\n"
+    "                       since it may be meant as a program; '*NAME*' selects the tests\n"
     "  --replay STRING      repeats the failing execution of a report; -v shows all its steps\n"
     "  --litmus FILE        the litmus programs in FILE (-: standard input)\n"
     "  --planted            the scenarios with a planted bug, which must fail\n"

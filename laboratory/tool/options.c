@@ -3,6 +3,7 @@
 #include "tool.h"
 #include <getopt.h>
 #include <sched.h>
+#include <sys/stat.h>
 
 enum {
 	JOBS_MAX = 256,
@@ -270,6 +271,13 @@ static bool agree(struct options *o)
 		return complain("--json does not go with --list, --litmus or --traffic");
 	if (o->action == DO_LITMUS && o->n_patterns > 0)
 		return complain("--litmus runs all programs of its file: there is no use for '%s'", o->patterns[0]);
+	for (unsigned i = 0; i < o->n_patterns; i++) {
+		struct stat s;
+		if (stat(o->patterns[i], &s) == 0 && S_ISREG(s.st_mode))
+			return complain(
+			    "'%.60s' is a file, but no source; --load takes modules, and '*NAME*' is a pattern",
+			    o->patterns[i]);
+	}
 	if (o->action != DO_MUTANTS && (o->sites || o->explained || o->file))
 		return complain("--%s goes with --mutants alone", o->sites       ? "sites"
 		                                                  : o->explained ? "explained"

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Expects CRASH "in main at process_wild_write.c:12 (main)".
+ * A plain write to memory that is not there.
+ */
+#include <stdint.h>
+
+int main(void)
+{
+	uintptr_t nowhere = 0xdeadbee8;
+	int *wild = (int *)nowhere;
+	*wild = 1;
+	return 0;
+}
