@@ -21,7 +21,7 @@
 #include "posix.h"
 #include <stdio.h>
 
-enum { LOCATIONS = 4096, TURNS = 8, DEEPEST = 4096 };
+enum { LOCATIONS = 4096, TURNS = 8, DEEPEST = 4096, ACCESSES = 8, SITES = 32, USES = 64 };
 
 static struct place {
 	uintptr_t address;
@@ -35,6 +35,9 @@ static uint8_t parents[LAB_GRAPH_THREADS]; /* of each thread: its parent + 1; 0:
 static uint32_t ticks[LAB_GRAPH_EVENTS];   /* the thread's clock at the event */
 static const char *refusal;
 
+/* `pick` of an unlock: it is of a wait, which has become a waiter before; or does not become one. */
+enum { WHOLE, HALF, EARLY };
+
 /* What a thread had when it came to a load. */
 struct turn {
 	uintptr_t pc, frame;
@@ -46,21 +49,49 @@ struct turn {
 };
 static struct loop {
 	uint32_t generation;
-	unsigned n;
+	unsigned n, last; /* the turns are kept in a ring */
 	struct turn turns[TURNS];
 	bool waits, assumes;
 	unsigned from; /* its last turn began with this event */
 } loops[LAB_GRAPH_THREADS];
+
+/* A thread's last lock of a mutex, and where the thread has come since, without an effect. */
+static struct section {
+	uint32_t generation;
+	uintptr_t mutex;
+	uint32_t done; /* effects before */
+	unsigned n;    /* accesses since */
+	struct turn turns[ACCESSES];
+	/* It calls for a wait, to which it comes when it is in one of the states again. */
+	struct lab_object *cond, *with;
+	uintptr_t pc;
+	bool awaits, early; /* early: an ordinary wait ends spuriously */
+	enum { ASLEEP, WOKEN, REPEATED } woken;
+} sections[LAB_GRAPH_THREADS];
+static uintptr_t ordinary[SITES]; /* calls for waits that are no awaits */
+static unsigned n_ordinary;
+static bool begins_anew;
 
 static struct loop *loop_of(const struct lab_thread *t)
 {
 	struct loop *loop = &loops[t->id];
 	if (loop->generation != lab.generation) {
 		loop->generation = lab.generation;
-		loop->n = 0;
+		loop->n = loop->last = 0;
 		loop->waits = loop->assumes = false;
 	}
 	return loop;
+}
+
+static struct section *section_of(const struct lab_thread *t)
+{
+	struct section *s = &sections[t->id];
+	if (s->generation != lab.generation) {
+		s->generation = lab.generation;
+		s->mutex = 0;
+		s->cond = NULL;
+	}
+	return s;
 }
 
 void lab_steer_reset(unsigned faults)
@@ -112,6 +143,33 @@ static struct lab_graph_event lock_event(unsigned thread, uintptr_t object)
 	                                .location = steer_place(object ^ 1, 1, 0)};
 }
 
+/* On the hidden word of the object. It has the object's state, which begins with `value`. */
+static struct lab_graph_event object_event(unsigned thread, const struct lab_object *o, unsigned kind, int order,
+                                           uint64_t value)
+{
+	return (struct lab_graph_event){.kind = (uint8_t)kind,
+	                                .thread = (uint8_t)thread,
+	                                .order = (uint8_t)order,
+	                                .failure = __ATOMIC_RELAXED,
+	                                .size = 8,
+	                                .location =
+	                                    steer_place(o->address ^ 1 ^ (uintptr_t)o->lives << 48, 8, value)};
+}
+
+static lab_value update_down(lab_value value, lab_value operand)
+{
+	(void)operand;
+	return value - 1;
+}
+
+static struct lab_graph_event down_event(unsigned thread, const struct lab_object *sem)
+{
+	struct lab_graph_event e = object_event(thread, sem, LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, sem->count);
+	e.positive = true;
+	e.update = update_down;
+	return e;
+}
+
 /*
  * No thread can go on, but perhaps main can exit. The threads that wait for a lock could have been
  * first.
@@ -120,8 +178,12 @@ static void steer_end(void)
 {
 	bool counts = true;
 	LAB_EACH_THREAD (t) {
-		if (t->state == LAB_BLOCKED && t->next.kind == LAB_SYNC && t->next.order == LAB_SYNC_LOCK) {
+		if (t->state == LAB_BLOCKED && t->next.kind == LAB_SYNC &&
+		    (t->next.order == LAB_SYNC_LOCK || t->next.order == LAB_SYNC_RELOCK)) {
 			const struct lab_graph_event e = lock_event(t->id, t->next.address);
+			(void)lab_graph_add(&e);
+		} else if (t->state == LAB_BLOCKED && t->next.kind == LAB_SYNC && t->next.order == LAB_SYNC_DOWN) {
+			const struct lab_graph_event e = down_event(t->id, t->object);
 			(void)lab_graph_add(&e);
 		}
 		const struct loop *loop = loop_of(t);
@@ -158,20 +220,20 @@ static uint32_t steer_effects(void)
 }
 
 /*
- * Whether the thread is where it was. In a loop with one event, what the compiler keeps for a
- * statement may differ: the statement begins anew.
+ * Whether the thread is where it was. What the compiler keeps for a statement may differ if the
+ * statement begins anew.
  */
-static bool steer_is_same(const struct turn *turn, uintptr_t frame)
+static bool steer_is_same(const struct turn *turn, uintptr_t frame, bool anew)
 {
 	const unsigned char *now = (const unsigned char *)frame;
 	if (turn->done != steer_effects() || turn->settings != lab_thread_settings())
 		return false;
 	if (memcmp(now, turn->stack, turn->size) == 0)
 		return true;
-	if (lab_graph_count(lab.self->id) != turn->events + 1)
-		return false;
 	for (size_t i = 0; i < turn->size; i++)
-		if (now[i] != turn->stack[i] && !lab_frame_is_temporary(turn->pc, lab.caller, frame + i))
+		if (!anew && now[i] != turn->stack[i])
+			return false;
+		else if (now[i] != turn->stack[i] && !lab_frame_is_temporary(turn->pc, lab.caller, frame + i))
 			return false;
 	return true;
 }
@@ -184,38 +246,74 @@ static void steer_stop(bool assumes)
 	lab_thread_park(!assumes);
 }
 
-static void steer_turn(uintptr_t pc)
+/* How much stack there is from the frame on; 0: too much, or the frame is not known. */
+static size_t steer_stack(uintptr_t frame)
 {
-	struct loop *loop = loop_of(lab.self);
-	const uintptr_t frame = lab.frame;
 	size_t room;
 	const uintptr_t top = (uintptr_t)lab_stack_of(lab.self->id, &room) + room;
-	lab.frame = 0;
-	if (frame == 0 || top - frame > DEEPEST)
-		return;
-	struct turn *turn = loop->turns, *end = loop->turns + loop->n;
-	while (turn < end && (turn->pc != pc || turn->frame != frame))
-		turn++;
-	if (turn < end && steer_is_same(turn, frame)) {
-		loop->from = turn->events;
-		steer_stop(false);
-	}
-	if (turn == loop->turns + TURNS)
-		return;
-	loop->n += turn == end;
+	return frame == 0 || top - frame > DEEPEST ? 0 : top - frame;
+}
+
+static void turn_note(struct turn *turn, uintptr_t pc, uintptr_t frame, size_t size)
+{
 	turn->pc = pc;
 	turn->frame = frame;
 	turn->events = lab_graph_count(lab.self->id);
 	turn->done = steer_effects();
 	turn->settings = lab_thread_settings();
-	turn->size = top - frame;
-	memcpy(turn->stack, (const void *)frame, turn->size);
+	turn->size = size;
+	memcpy(turn->stack, (const void *)frame, size);
+}
+
+/* In a loop with one event a statement begins anew. */
+static void steer_turn(uintptr_t pc)
+{
+	struct loop *loop = loop_of(lab.self);
+	const uintptr_t frame = lab.frame;
+	const size_t size = steer_stack(frame);
+	lab.frame = 0;
+	if (size == 0)
+		return;
+	struct turn *turn = loop->turns, *end = loop->turns + loop->n;
+	while (turn < end && (turn->pc != pc || turn->frame != frame))
+		turn++;
+	if (turn < end && steer_is_same(turn, frame, lab_graph_count(lab.self->id) == turn->events + 1)) {
+		loop->from = turn->events;
+		steer_stop(false);
+	}
+	if (turn == end)
+		turn = &loop->turns[loop->last++ % TURNS];
+	if (turn == end)
+		loop->n++;
+	turn_note(turn, pc, frame, size);
 }
 
 void lab_steer_block(void)
 {
 	steer_stop(true);
 }
+
+/* The thread has not come back to where it was. */
+static _Noreturn void steer_is_ordinary(uintptr_t pc)
+{
+	if (n_ordinary == SITES)
+		lab_steer_refuse("waits for conditions at many places that are not in loops");
+	ordinary[n_ordinary++] = pc;
+	begins_anew = true;
+	lab_prune();
+}
+
+bool lab_steer_again(void)
+{
+	const bool again = begins_anew;
+	begins_anew = false;
+	return again;
+}
+
+/* The steps on objects that the graphs have. */
+#define STEP(name) UINT64_C(1) << LAB_SYNC_##name
+static const uint64_t STEPS = STEP(DESTROY) | STEP(LOCK) | STEP(TRYLOCK) | STEP(UNLOCK) | STEP(WAIT) | STEP(RELOCK) |
+                              STEP(SIGNAL) | STEP(BROADCAST) | STEP(DOWN) | STEP(TRYDOWN) | STEP(UP) | STEP(VALUE);
 
 void lab_steer_announce(const struct lab_op *op)
 {
@@ -224,8 +322,13 @@ void lab_steer_announce(const struct lab_op *op)
 		lab_steer_refuse("processes");
 	if (op->size > 8)
 		lab_steer_refuse("an access to sixteen bytes");
+	if (op->kind != LAB_LOAD && section_of(lab.self)->cond)
+		steer_is_ordinary(section_of(lab.self)->pc);
 	switch (op->kind) {
 	case LAB_LOAD:
+		lab_steer_access(op->pc);
+		steer_turn(op->pc);
+		break;
 	case LAB_RMW:
 		steer_turn(op->pc);
 		break;
@@ -236,8 +339,7 @@ void lab_steer_announce(const struct lab_op *op)
 	case LAB_EXIT:
 		break;
 	case LAB_SYNC:
-		if (op->order == LAB_SYNC_LOCK || op->order == LAB_SYNC_TRYLOCK || op->order == LAB_SYNC_UNLOCK ||
-		    op->order == LAB_SYNC_DESTROY)
+		if (STEPS >> op->order & 1)
 			break;
 		snprintf(lacks, sizeof lacks, "the step \"%s\"", lab_sync_verb(op->order));
 		lab_steer_refuse(lacks);
@@ -330,7 +432,7 @@ static void steer_wrote(struct lab_location *location, const struct lab_op *op, 
 {
 	const struct lab_graph_event *e = lab_graph_event(i);
 	struct place *p = &places[e->location];
-	lab.self->effects++;
+	lab.self->effects += !e->reads || e->value != lab_graph_read(i);
 	location->by[lab.self->id].wrote = lab_clock_of(lab.self);
 	location->by[lab.self->id].wrote_pc = op->pc;
 	if (p->top != LAB_GRAPH_NONE && lab_graph_event(p->top)->mo > e->mo)
@@ -428,6 +530,47 @@ unsigned lab_steer_choose(unsigned n)
 	return (unsigned)lab_graph_event(steer_event(&e))->value;
 }
 
+/* --- stacks --- */
+
+/*
+ * The end of a frame is no event. So another thread's use of the frame must happen before, or
+ * another order of the same graph has the use after the end.
+ */
+static struct {
+	uint32_t generation;
+	unsigned n;
+	struct lent {
+		uintptr_t address;
+		uint32_t clock;
+		uint8_t user;
+	} uses[USES];
+} lent[LAB_GRAPH_THREADS];
+
+void lab_steer_lent(unsigned owner, uintptr_t address)
+{
+	const uint8_t user = (uint8_t)lab.self->id;
+	if (lent[owner].generation != lab.generation)
+		lent[owner].n = 0;
+	lent[owner].generation = lab.generation;
+	struct lent *use = lent[owner].uses, *end = use + lent[owner].n;
+	while (use < end && (use->user != user || use->address != address))
+		use++;
+	if (use == lent[owner].uses + USES)
+		lab_steer_refuse("so many uses of another thread's stack");
+	lent[owner].n += use == end;
+	*use = (struct lent){address, lab_clock_after(lab.self), user};
+}
+
+void lab_steer_return(uintptr_t end)
+{
+	const unsigned self = lab.self->id;
+	if (lent[self].generation != lab.generation)
+		return;
+	for (const struct lent *use = lent[self].uses; use < lent[self].uses + lent[self].n; use++)
+		if (use->address < end && use->clock > lab.self->view.at[use->user].hb)
+			lab_steer_refuse("a use of a stack that is not ordered before the end of its frame");
+}
+
 /* --- threads and locks --- */
 
 void lab_steer_start(const struct lab_thread *child)
@@ -455,6 +598,10 @@ void lab_steer_lock(uintptr_t object)
 {
 	struct lab_graph_event e = lock_event(lab.self->id, object);
 	(void)steer_event(&e);
+	struct section *s = section_of(lab.self);
+	s->mutex = object;
+	s->done = steer_effects();
+	s->n = 0;
 }
 
 bool lab_steer_trylock(uintptr_t object)
@@ -466,13 +613,168 @@ bool lab_steer_trylock(uintptr_t object)
 	return done;
 }
 
-void lab_steer_unlock(uintptr_t object)
+static void steer_unlock(uintptr_t object, unsigned how)
 {
 	struct lab_graph_event e = lock_event(lab.self->id, object);
 	e.kind = LAB_GRAPH_WRITE;
 	e.order = __ATOMIC_RELEASE;
 	e.value = e.operand = 0;
+	e.pick = (uint8_t)how;
 	(void)steer_event(&e);
+}
+
+void lab_steer_unlock(uintptr_t object)
+{
+	steer_unlock(object, WHOLE);
+}
+
+/* --- semaphores --- */
+
+void lab_steer_down(const struct lab_object *sem)
+{
+	struct lab_graph_event e = down_event(lab.self->id, sem);
+	(void)steer_event(&e);
+}
+
+bool lab_steer_trydown(const struct lab_object *sem)
+{
+	struct lab_graph_event e = down_event(lab.self->id, sem);
+	e.kind = LAB_GRAPH_SWAP;
+	return lab_graph_event(steer_event(&e))->writes;
+}
+
+static lab_value update_up(lab_value value, lab_value operand)
+{
+	(void)operand;
+	return value + 1;
+}
+
+void lab_steer_up(const struct lab_object *sem)
+{
+	struct lab_graph_event e =
+	    object_event(lab.self->id, sem, LAB_GRAPH_UPDATE, __ATOMIC_RELEASE, sem->count);
+	e.update = update_up;
+	(void)steer_event(&e);
+}
+
+unsigned lab_steer_value(const struct lab_object *sem)
+{
+	struct lab_graph_event e = object_event(lab.self->id, sem, LAB_GRAPH_READ, __ATOMIC_RELAXED, sem->count);
+	return (unsigned)lab_graph_read(steer_event(&e));
+}
+
+/* --- conditions --- */
+
+void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t pc)
+{
+	struct section *s = section_of(lab.self);
+	s->awaits = s->mutex == mutex->address && s->done == steer_effects() && s->n > 0;
+	for (unsigned i = 0; i < n_ordinary; i++)
+		s->awaits = s->awaits && ordinary[i] != pc;
+	s->cond = cond;
+	s->with = mutex;
+	s->pc = pc;
+	if (s->awaits)
+		return;
+	s->cond = NULL;
+	s->early = lab_may_fault(LAB_FAULT_SPURIOUS) && lab_steer_choose(2) == 1;
+	(void)lab_cond_begin(cond, mutex, INT64_MAX, pc);
+}
+
+/* At the first access a statement begins anew. */
+static bool section_has(const struct section *s, uintptr_t pc, uintptr_t frame)
+{
+	for (const struct turn *turn = s->turns; turn < s->turns + s->n; turn++)
+		if (turn->pc == pc && turn->frame == frame && steer_is_same(turn, frame, turn == s->turns))
+			return true;
+	return false;
+}
+
+void lab_steer_access(uintptr_t pc)
+{
+	struct section *s = section_of(lab.self);
+	const uintptr_t frame = lab.frame, caller = lab.caller;
+	const size_t size = steer_stack(frame);
+	if (!s->mutex || (!s->cond && (s->n == ACCESSES || size == 0 || s->done != steer_effects())))
+		return;
+	if (s->cond) {
+		const struct lab_op op = lab.self->next;
+		struct lab_object *cond = s->cond;
+		if (size == 0 || !section_has(s, pc, frame))
+			steer_is_ordinary(s->pc);
+		s->cond = NULL;
+		(void)lab_cond_begin(cond, s->with, INT64_MAX, s->pc);
+		lab.self->next = op;
+		lab.frame = frame;
+		lab.caller = caller;
+	}
+	turn_note(&s->turns[s->n++], pc, frame, size);
+}
+
+static lab_value update_enqueue(lab_value queue, lab_value waiter)
+{
+	return queue | waiter << 4 * lab_graph_waiters((uint64_t)queue);
+}
+
+static lab_value update_dequeue(lab_value queue, lab_value pick)
+{
+	const lab_value before = ((lab_value)1 << 4 * pick) - 1;
+	return (queue & before) | (queue >> 4 & ~before);
+}
+
+void lab_steer_enqueue(const struct lab_object *cond, uintptr_t mutex, uintptr_t pc)
+{
+	struct lab_thread *self = lab.self;
+	struct section *s = section_of(self);
+	s->woken = ASLEEP;
+	if (!s->awaits && s->early) {
+		s->woken = WOKEN;
+		steer_unlock(mutex, EARLY);
+		return;
+	}
+	struct lab_graph_event e = object_event(self->id, cond, LAB_GRAPH_UPDATE, __ATOMIC_RELAXED, 0);
+	if (self->id == LAB_GRAPH_THREADS - 1)
+		lab_steer_refuse("a wait for a condition by so many threads");
+	e.update = update_enqueue;
+	e.operand = self->id + 1;
+	(void)steer_event(&e);
+	lab_point(lab_sync_op(LAB_SYNC_UNLOCK, mutex, pc));
+	steer_unlock(mutex, HALF);
+}
+
+bool lab_steer_is_woken(void)
+{
+	const struct section *s = section_of(lab.self);
+	if (s->woken == REPEATED)
+		lab_thread_park(false);
+	return s->woken == WOKEN;
+}
+
+unsigned lab_steer_wake(struct lab_object *cond, bool all)
+{
+	struct lab_graph_event e =
+	    object_event(lab.self->id, cond, all ? LAB_GRAPH_UPDATE : LAB_GRAPH_SIGNAL, __ATOMIC_RELAXED, 0);
+	e.update = all ? lab_update_set : update_dequeue;
+	const unsigned event = steer_event(&e);
+	const uint64_t queue = lab_graph_read(event);
+	const unsigned n = lab_graph_waiters(queue);
+	for (unsigned i = 0; i < n; i++) {
+		struct lab_thread *t = &lab.threads[(queue >> 4 * i & 15) - 1];
+		const bool sleeps = t->object == cond && t->state == LAB_BLOCKED;
+		if (!all && i != lab_graph_event(event)->pick)
+			continue;
+		const bool repeats = section_of(t)->awaits && (all || n == 1);
+		section_of(t)->woken = repeats ? REPEATED : WOKEN;
+		if (repeats)
+			loop_of(t)->assumes = true;
+		else
+			lab_graph_cause(t->id, event);
+		if (sleeps && repeats)
+			t->object = NULL;
+		else if (sleeps)
+			lab_cond_woken(cond, t);
+	}
+	return n;
 }
 
 /* --- a failure, in the words of the old engine --- */
@@ -489,7 +791,11 @@ static bool guide_is_event(const struct lab_op *op)
 
 bool lab_steer_guide(void)
 {
-	n_guide = lab_graph_order(guide);
+	const unsigned n = lab_graph_order(guide);
+	n_guide = 0;
+	for (unsigned i = 0; i < n; i++)
+		if (!(lab_graph_event(guide[i])->kind == LAB_GRAPH_WRITE && lab_graph_event(guide[i])->pick == HALF))
+			guide[n_guide++] = guide[i];
 	at_guide = 0;
 	guided_last = lab.self->id;
 	return n_guide > 0;
@@ -519,7 +825,8 @@ unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n)
 {
 	const struct lab_graph_event *e = at_guide > 0 ? lab_graph_event(guide[at_guide - 1]) : NULL;
 	if (kind == LAB_PICK_FAULT)
-		return e && e->kind == LAB_GRAPH_SWAP && e->unusual && !e->writes;
+		return e && ((e->kind == LAB_GRAPH_SWAP && e->unusual && !e->writes) ||
+		             (e->kind == LAB_GRAPH_WRITE && e->pick == EARLY));
 	if (kind == LAB_PICK_INPUT) {
 		for (unsigned i = at_guide; i < n_guide; i++)
 			if (lab_graph_event(guide[i])->kind == LAB_GRAPH_CHOICE &&
@@ -527,6 +834,8 @@ unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n)
 				return (unsigned)lab_graph_event(guide[i])->value;
 		return 0;
 	}
+	if (kind == LAB_PICK_WAITER)
+		return e ? e->pick : 0;
 	if (kind != LAB_PICK_STALE || !e || e->writes)
 		return 0;
 	/* How many newer values the load, or the failing swap, could have seen. */

@@ -189,6 +189,9 @@ OF_GRAPHS = [
     "count(); VALUE();", "LOCKED(0, LOG(getenv(\"NEW\") != NULL));", "LOCKED(0, setenv(\"NEW\", \"\", 1));",
     "{ pthread_t own; pthread_create(&own, NULL, nested, NULL); LOG(GET(x)); pthread_join(own, NULL); }",
     "fl_stress_assume(GET(x) == 0); LOG(GET(y));", "if (GET(x)) exit(0);",
+    "sem_post(&sem);", "LOG(sem_trywait(&sem));", "PUT(x, self + 1); sem_post(&sem); PUT(x, self + 4);",
+    "{ int value; sem_getvalue(&sem, &value); LOG(value); }", "pthread_cond_signal(&c); LOG(GET(x));",
+    "pthread_cond_broadcast(&c); PUT(x, self + 1);",
 ]
 STEPS = OF_GRAPHS + [
     "TRY(pthread_mutex_timedlock(&m[0], &late), GUARD(0), pthread_mutex_unlock(&m[0]));",
@@ -198,10 +201,9 @@ STEPS = OF_GRAPHS + [
     "pthread_rwlock_wrlock(&rw); LOG(shared = shared * 5 + self + 1); pthread_rwlock_unlock(&rw);",
     "TRY(pthread_rwlock_tryrdlock(&rw), LOG(GET(x)), pthread_rwlock_unlock(&rw));",
     "TRY(pthread_rwlock_trywrlock(&rw), LOG(shared = shared * 5 + self + 1), pthread_rwlock_unlock(&rw));",
-    "TRY(pthread_rwlock_timedwrlock(&rw, &late), PUT(x, self + 1), pthread_rwlock_unlock(&rw));", "sem_post(&sem);", "LOG(sem_trywait(&sem));",
-    "PUT(x, self + 1); sem_post(&sem); PUT(x, self + 4);", "LOG(sem_timedwait(&sem, &late));",
-    "{ int value; sem_getvalue(&sem, &value); LOG(value); }", "pthread_cond_signal(&c); LOG(GET(x));",
-    "pthread_cond_broadcast(&c); PUT(x, self + 1);", "LOCKED(0, LOG(pthread_cond_timedwait(&c, &m[0], &late)); GUARD(0));",
+    "TRY(pthread_rwlock_timedwrlock(&rw, &late), PUT(x, self + 1), pthread_rwlock_unlock(&rw));",
+    "LOG(sem_timedwait(&sem, &late));",
+    "LOCKED(0, LOG(pthread_cond_timedwait(&c, &m[0], &late)); GUARD(0));",
     "pthread_once(&once, ran_once); LOG(GET(y));", "LOG(WAKE());", "LOG(WAIT()); LOG(GET(x));",
     "{ char name[16]; pthread_getname_np(threads[0], name, sizeof name); LOG(name[0] == '1'); pthread_setname_np(threads[0], "
     "(char[]){'0' + self, 0}); }", "{ int own[2]; if (pipe(own) == 0) LOG(own[0]); }", "LOG(write(ends[1], \"\", 1)); PUT(x, self + 1);",
