@@ -427,7 +427,7 @@ static uint64_t value_read(const struct graph *g, const graph_event *e)
 
 static bool is_expected(const graph_event *e, uint64_t value)
 {
-	return e->positive ? value != 0 : value == e->expected;
+	return (value == e->expected) != e->differs;
 }
 
 /* By the value that it reads: whether the event writes, and what. */
@@ -825,8 +825,7 @@ void lab_graph_cause(unsigned thread, unsigned event)
 static bool is_ordered(unsigned x, unsigned y)
 {
 	const graph_event *a = &now.e[x], *b = &now.e[y];
-	return clock_has(&prefix[y], a) ||
-	       (same_location(a, b) && a->writes && b->writes && a->mo < b->mo) ||
+	return clock_has(&prefix[y], a) || (same_location(a, b) && a->writes && b->writes && a->mo < b->mo) ||
 	       (sc_graph == &now && a->kind != LAB_GRAPH_CHOICE && b->kind != LAB_GRAPH_CHOICE &&
 	        order_of(a) == __ATOMIC_SEQ_CST && order_of(b) == __ATOMIC_SEQ_CST && is_psc(x, y));
 }

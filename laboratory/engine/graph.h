@@ -33,9 +33,9 @@ struct lab_graph_event {
 	uint8_t kind, thread, order, failure, size;
 	bool reads, writes;
 	bool weak;    /* of a swap: it may fail although it reads the expected value */
-	bool unusual;  /* a free extension of the graph would not have this event */
-	bool positive; /* of a swap or a lock: it expects any value but 0 */
-	uint8_t pick;  /* of a signal: which waiter, the first one is 0; else for the caller */
+	bool unusual; /* a free extension of the graph would not have this event */
+	bool differs; /* of a swap or a lock: it expects any other value than the expected one */
+	uint8_t pick; /* of a signal: which waiter, the first one is 0; else for the caller */
 };
 
 struct lab_graph_clock {

@@ -45,7 +45,7 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 		lab_object_seen(o);
 		if (self->result == 0) {
 			if (lab.steered)
-				lab_steer_lock(mutex->address);
+				(void)lab_steer_step(mutex, LAB_SYNC_RELOCK);
 			const int died = lab_mutex_taken(mutex, pc);
 			lab_sync_event(&relock, died);
 			return died;
@@ -54,7 +54,7 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 	}
 	(void)lab_object_wait(relock, mutex, lab_mutex_can, INT64_MAX);
 	if (lab.steered)
-		lab_steer_lock(mutex->address);
+		(void)lab_steer_step(mutex, LAB_SYNC_RELOCK);
 	(void)lab_mutex_taken(mutex, pc);
 	struct lab_event *event = lab_sync_event(&relock, result);
 	if (event)
@@ -92,7 +92,7 @@ int lab_cond_begin(struct lab_object *o, struct lab_object *mutex, int64_t deadl
 		           mutex->count);
 	o->mutex = mutex->address;
 	if (lab.steered)
-		lab_steer_enqueue(o, mutex->address, pc);
+		lab_steer_enqueue(o, mutex, pc);
 	mutex->owner = LAB_NOBODY;
 	mutex->count = 0;
 	lab_view_copy(&mutex->view, &lab.self->view);

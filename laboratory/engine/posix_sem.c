@@ -39,7 +39,7 @@ static int sem_down(sem_t *sem, int64_t deadline, uintptr_t pc)
 		lab_steer_refuse("a wait for a semaphore with a deadline");
 	int result = lab_object_wait(op, o, sem_can_take, deadline);
 	if (lab.steered)
-		lab_steer_down(o);
+		(void)lab_steer_step(o, LAB_SYNC_DOWN);
 	if (result == 0)
 		sem_take(o);
 	sem_event(&op, o, -result);
@@ -86,7 +86,7 @@ EXPORTED int sem_trywait(sem_t *sem)
 	struct lab_object *o = sem_of(sem, "tries to take a permit of", PC);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYDOWN, (uintptr_t)sem, PC);
 	lab_object_try(op, o);
-	const bool can = lab.steered ? lab_steer_trydown(o) : o->count > 0;
+	const bool can = lab.steered ? lab_steer_try(o, LAB_SYNC_TRYDOWN) : o->count > 0;
 	const int result = can ? 0 : EAGAIN;
 	if (result == 0)
 		sem_take(o);
@@ -102,7 +102,7 @@ EXPORTED int sem_post(sem_t *sem)
 	lab_object_point(op, o);
 	const int result = o->count == (unsigned)SEM_VALUE_MAX ? EOVERFLOW : 0;
 	if (lab.steered)
-		lab_steer_up(o);
+		(void)lab_steer_step(o, LAB_SYNC_UP);
 	if (result == 0) {
 		o->count++;
 		lab_object_release(&o->view);

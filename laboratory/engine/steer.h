@@ -50,14 +50,14 @@ unsigned lab_steer_guide_thread(lab_set set, unsigned usual);
 unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n);
 void lab_steer_guide_step(void); /* the running thread does the step that it announced */
 
-void lab_steer_lock(uintptr_t object);
-bool lab_steer_trylock(uintptr_t object);
-void lab_steer_unlock(uintptr_t object);
-
-/* Of a semaphore. */
-void lab_steer_down(const struct lab_object *sem);
-bool lab_steer_trydown(const struct lab_object *sem);
-void lab_steer_up(const struct lab_object *sem);
+/*
+ * The running thread does a step on the state of an object: a lock, a semaphore. Returns the number
+ * of the event.
+ */
+unsigned lab_steer_step(const struct lab_object *object, unsigned step);
+/* The same for a step that tries; returns whether it was possible. */
+bool lab_steer_try(const struct lab_object *object, unsigned step);
+/* The permits of a semaphore. */
 unsigned lab_steer_value(const struct lab_object *sem);
 
 /*
@@ -65,9 +65,9 @@ unsigned lab_steer_value(const struct lab_object *sem);
  * then lab_steer_access() calls lab_cond_begin().
  */
 void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t pc);
-void lab_steer_access(uintptr_t pc); /* before each access of the running thread */
+void lab_steer_access(uintptr_t pc, bool write); /* before each access of the running thread */
 /* The running thread becomes a waiter, and unlocks the mutex. */
-void lab_steer_enqueue(const struct lab_object *cond, uintptr_t mutex, uintptr_t pc);
+void lab_steer_enqueue(const struct lab_object *cond, const struct lab_object *mutex, uintptr_t pc);
 bool lab_steer_is_woken(void); /* before it sleeps */
 /* Returns how many waiters there were. Those that are woken, and sleep, compete for the mutex. */
 unsigned lab_steer_wake(struct lab_object *cond, bool all);

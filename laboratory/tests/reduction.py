@@ -54,6 +54,7 @@ APART sem_t sem;
 APART unsigned guarded[2], shared, ready, values[3];
 static struct block { pthread_mutex_t m; pthread_cond_t c; sem_t sem; int ready; } *block;
 static _Atomic(pthread_cond_t *) lent;
+static unsigned *_Atomic told;
 static pthread_t threads[3];
 static int ends[2]; /* of a pipe */
 static const struct timespec late = {1700002000, 0}; /* the model's time begins before */
@@ -254,6 +255,7 @@ LAST = ["LOG(pthread_mutex_lock(&robust));", "LOG(pthread_mutex_trylock(&robust)
         "pthread_detach(threads[1]);"]
 
 AWAIT = "LOCKED(0, PUT(x, 1); while (!ready) pthread_cond_wait(&c, &m[0]));"
+SEEN = " if (%s) { while (!GET(x)) sched_yield(); _exit(3); }"
 # Wrong programs that a search once proved: what each thread does, and how main ends.
 FAILING = [
     ([AWAIT, "pthread_once(&once, ran_once); if (!GET(x)) _exit(3); " + SIGNAL], "j"),
@@ -269,6 +271,10 @@ FAILING = [
     (["LOCKED(0, while (!ready) { mask(); pthread_cond_wait(&c, &m[0]); }); if (masked() > 1) exit(3);", SIGNAL], "j"),
     (["while (!atomic_load(&x)) errno = EINTR; if (errno == EINTR) exit(3);", "atomic_store(&x, 1);"], "j"),
     (["lend();", "if (lent) pthread_cond_signal(lent);"], "j"),
+    (["LOCKED(0, while (!ready) pthread_cond_wait(&c, &m[0])); PUT(x, 1);",
+      "const int busy = pthread_mutex_trylock(&m[0]); if (!busy) pthread_mutex_unlock(&m[0]); " + SIGNAL + SEEN % "busy"], "j"),
+    (["unsigned own = 0; told = &own; LOCKED(0, own = 1; while (!ready) pthread_cond_wait(&c, &m[0])); PUT(x, 1);",
+      "unsigned own = 0; LOCKED(0, if (told) own = *told; ready = 1; pthread_cond_signal(&c));" + SEEN % "own"], "j"),
     (["pthread_tryjoin_np(threads[1], NULL); PUT(x, 1);", "while (!GET(x)) sched_yield();", "pthread_join(threads[1], NULL);"], "e"),
 ]
 
