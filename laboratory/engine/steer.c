@@ -651,9 +651,7 @@ unsigned lab_steer_step(const struct lab_object *o, unsigned step)
 bool lab_steer_try(const struct lab_object *o, unsigned step)
 {
 	steer_is_ordinary(o->address);
-	const bool done = lab_graph_event(lab_steer_step(o, step))->writes;
-	lab.self->effects += done;
-	return done;
+	return lab_graph_event(lab_steer_step(o, step))->writes;
 }
 
 unsigned lab_steer_value(const struct lab_object *sem)

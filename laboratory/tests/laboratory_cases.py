@@ -778,7 +778,6 @@ FEW = {
     "spin_lock": ("", 3 * [SPINS], 6, 18),
     "adds_nothing": ("", ["while (!atomic_fetch_add(&x, 0)); R(y);", "Ws(x, 1);"], 1, 1),
     "two_permits": ("sem_init(&p, 0, 2);", 3 * ["sem_wait(&p); sem_post(&p);"], 54, 0),
-    "turns": ("sem_init(&p, 0, 1);", ["sem_wait(&p); Ws(y, 1);", "while (!Rs(y)); sem_post(&p); sem_wait(&p);"], 1, 1),
     "tries": ("sem_init(&p, 0, 1);", 2 * ["sem_trywait(&p) || sem_post(&p);"], 4, 0),
 }
 
