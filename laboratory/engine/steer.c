@@ -272,9 +272,7 @@ static bool steer_is_same(const struct turn *turn, uintptr_t frame, bool anew)
 	if (memcmp(now, turn->stack, turn->size) == 0)
 		return true;
 	for (size_t i = 0; i < turn->size; i++)
-		if (!anew && now[i] != turn->stack[i])
-			return false;
-		else if (now[i] != turn->stack[i] && !lab_frame_is_temporary(turn->pc, lab.caller, frame + i))
+		if (now[i] != turn->stack[i] && !(anew && lab_frame_is_temporary(turn->pc, lab.caller, frame + i)))
 			return false;
 	return true;
 }
