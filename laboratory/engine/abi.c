@@ -6,6 +6,7 @@
  */
 #include "frame.h"
 #include "model.h"
+#include "steer.h"
 #include "user.h"
 
 #define PC ((uintptr_t)__builtin_return_address(0))
@@ -45,13 +46,34 @@ DECLARED(void, __tsan_func_exit, void)
 		return;
 	lab.self->depth--;
 	lab.self->returned_at = PC;
+	if (lab.steered) { /* the caller's base is behind its frame pointer and return address */
+		const uintptr_t frame = (uintptr_t)__builtin_frame_address(0), caller = *(const uintptr_t *)frame;
+		lab_steer_return(caller > frame ? caller + 16 : UINTPTR_MAX);
+	}
 	if (__builtin_expect(lab.recording, 0))
 		lab_frame_leave();
 }
 
+/*
+ * A loop may wait by this call: the registers of the caller that live across calls are saved just
+ * below the frame, with the caller's frame pointer and return address; its stack is behind.
+ */
+#ifdef __x86_64__
+#define LOOP()                                                                                                         \
+	do {                                                                                                           \
+		__asm__ volatile("" ::: "rbx", "r12", "r13", "r14", "r15");                                            \
+		lab.expected = 0;                                                                                      \
+		lab.frame = (uintptr_t)__builtin_frame_address(0) - 40;                                                \
+		lab.caller = *(const uintptr_t *)__builtin_frame_address(0);                                           \
+	} while (0)
+#else
+#define LOOP() ((void)0)
+#endif
+
 #define PLAIN(name, size, write)                                                                                       \
 	DECLARED(void, name, void *address)                                                                            \
 	{                                                                                                              \
+		LOOP();                                                                                                \
 		if (lab.active)                                                                                        \
 			lab_plain((uintptr_t)address, (size), (write), PC);                                            \
 	}
@@ -122,26 +144,11 @@ UPDATE(fetch_or, old | operand)
 UPDATE(fetch_xor, old ^ operand)
 UPDATE(fetch_nand, ~(old &operand))
 
-/*
- * A loop may wait by this call: the registers of the caller that live across calls are saved just
- * below the frame, with the caller's frame pointer and return address; its stack is behind.
- */
-#ifdef __x86_64__
-#define LOOP()                                                                                                         \
-	do {                                                                                                           \
-		__asm__ volatile("" ::: "rbx", "r12", "r13", "r14", "r15");                                            \
-		lab.expected = 0;                                                                                      \
-		lab.frame = (uintptr_t)__builtin_frame_address(0) - 40;                                                \
-		lab.caller = *(const uintptr_t *)__builtin_frame_address(0);                                           \
-	} while (0)
-#else
-#define LOOP() ((void)0)
-#endif
-
 #define RMW(bits, name, builtin)                                                                                       \
 	DECLARED(uint##bits##_t, __tsan_atomic##bits##_##name, volatile uint##bits##_t *p, uint##bits##_t v,           \
 	         int order)                                                                                            \
 	{                                                                                                              \
+		LOOP();                                                                                                \
 		if (lab.active)                                                                                        \
 			return (uint##bits##_t)lab_atomic_rmw((uintptr_t)p, (bits) / 8, update_##name, v, order, PC);  \
 		perturb(PC);                                                                                           \

@@ -252,6 +252,12 @@ static void guide_failure(void)
 	lab_config.strategy = LAB_GRAPH; /* finds it again */
 }
 
+static void graphs_begin(int faults)
+{
+	graphs = (struct search){.preemptions = LAB_UNBOUNDED, .stale = LAB_UNBOUNDED, .faults = faults};
+	lab_steer_reset((unsigned)faults);
+}
+
 /*
  * The next graphs. Each is run once; when none is left, the search has seen all executions. What
  * the graphs do not have is left to the search without bounds.
@@ -266,6 +272,10 @@ static bool graphs_on(uint64_t executions, int64_t limit)
 			break;
 		}
 		const bool passed = run_one(LAB_GRAPH);
+		if (lab_steer_again()) {
+			graphs_begin(graphs.faults);
+			continue;
+		}
 		if (lab_steer_refusal() || lab_graph_is_full() || (!passed && is_unsure(lab.verdict))) {
 			graphs.ended = true;
 			graphs.met = 1u << LAB_MET_STEPS; /* `seen` is not this search */
@@ -296,12 +306,6 @@ static const char *graphs_lack(void)
 		snprintf(text, sizeof text, "a run along an execution graph ended as %s",
 		         lab_verdict_name(lab.verdict));
 	return text;
-}
-
-static void graphs_begin(int faults)
-{
-	graphs = (struct search){.preemptions = LAB_UNBOUNDED, .stale = LAB_UNBOUNDED, .faults = faults};
-	lab_steer_reset((unsigned)faults);
 }
 
 /* Whether the graphs that are left can be run in time, by guess. */

@@ -419,15 +419,26 @@ static bool is_consistent(const struct graph *g, const uint16_t *old, unsigned r
 
 /* --- new events --- */
 
+/* The value that a read reads. */
+static uint64_t value_read(const struct graph *g, const graph_event *e)
+{
+	return e->rf == NONE ? initial[e->location] : g->e[e->rf].value;
+}
+
+static bool is_expected(const graph_event *e, uint64_t value)
+{
+	return (value == e->expected) != e->differs;
+}
+
 /* By the value that it reads: whether the event writes, and what. */
 static void event_decide(const struct graph *g, graph_event *e)
 {
-	const uint64_t old = e->rf == NONE ? initial[e->location] : g->e[e->rf].value;
-	e->writes = e->kind == LAB_GRAPH_UPDATE ||
-	            ((e->kind == LAB_GRAPH_SWAP || e->kind == LAB_GRAPH_LOCK) && old == e->expected);
+	const uint64_t old = value_read(g, e);
+	e->writes = e->kind == LAB_GRAPH_UPDATE || e->kind == LAB_GRAPH_SIGNAL ||
+	            ((e->kind == LAB_GRAPH_SWAP || e->kind == LAB_GRAPH_LOCK) && is_expected(e, old));
 	if (!e->writes)
 		return;
-	const lab_value value = e->update(old, e->operand);
+	const lab_value value = e->update(old, e->kind == LAB_GRAPH_SIGNAL ? e->pick : e->operand);
 	e->value = e->size >= 8 ? (uint64_t)value : (uint64_t)value & ((UINT64_C(1) << 8 * e->size) - 1);
 }
 
@@ -453,6 +464,13 @@ static bool graph_is_free(unsigned i, unsigned w)
 			return false;
 	}
 	return true;
+}
+
+/* The ways in which the event may write, after what it reads. */
+static unsigned picks_of(const struct graph *g, const graph_event *e)
+{
+	const unsigned waiters = e->kind == LAB_GRAPH_SIGNAL ? lab_graph_waiters(value_read(g, e)) : 0;
+	return waiters > 1 ? waiters : 1;
 }
 
 /* Whether one more weak swap may fail without a reason. */
@@ -515,7 +533,7 @@ static void graph_revisit(unsigned w, unsigned r)
 {
 	static uint16_t old[LAB_GRAPH_EVENTS], new[LAB_GRAPH_EVENTS];
 	const graph_event *read = &now.e[r], *write = &now.e[w];
-	const bool leaves = read->kind == LAB_GRAPH_LOCK && write->value != read->expected;
+	const bool leaves = read->kind == LAB_GRAPH_LOCK && !is_expected(read, write->value);
 	cut.n = 0;
 	for (unsigned i = 0; i < now.n; i++) {
 		if (i == r ? leaves : i > r && i != w && !clock_has(&prefix[w], &now.e[i]))
@@ -555,6 +573,12 @@ static void graph_revisit(unsigned w, unsigned r)
 		b->writes = false;
 		push_places(a, b, floor, old, w);
 	}
+	for (unsigned pick = 1; pick < picks_of(&cut, b); pick++) {
+		b->unusual = true;
+		b->pick = (uint8_t)pick;
+		event_decide(&cut, b);
+		push_places(a, b, floor, old, w);
+	}
 }
 
 /* Pushes all graphs in which an earlier read reads the new write. */
@@ -574,6 +598,24 @@ static void graph_revisits(unsigned w)
 		if (now.e[i].reads && now.e[i].location == write->location)
 			graph_revisit(w, i);
 	}
+}
+
+/* The other ways in which the new event may write, where it stands. */
+static void add_picks(unsigned i, bool taken)
+{
+	graph_event *e = &now.e[i];
+	const uint64_t usual = e->value;
+	for (unsigned pick = picks_of(&now, e) - 1; pick > 0; pick--) {
+		e->pick = (uint8_t)pick;
+		e->unusual = true;
+		event_decide(&now, e);
+		if (!taken && is_consistent(&now, NULL, NONE, NULL))
+			graph_push(&now);
+		graph_revisits(i);
+	}
+	e->pick = 0;
+	e->unusual = false;
+	e->value = usual;
 }
 
 /* Returns false if the event has to wait. */
@@ -620,6 +662,7 @@ static bool add_read(unsigned i)
 		}
 		if (writes)
 			graph_revisits(i);
+		add_picks(i, taken);
 		if (place == last)
 			return true;
 		if (writes)
@@ -733,14 +776,18 @@ unsigned lab_graph_count(unsigned thread)
 
 uint64_t lab_graph_read(unsigned i)
 {
-	const graph_event *e = &now.e[i];
-	return e->rf == NONE ? initial[e->location] : now.e[e->rf].value;
+	return value_read(&now, &now.e[i]);
 }
 
+/* An update that writes what it reads is no news for a loop. */
 bool lab_graph_is_newest(unsigned i)
 {
 	const graph_event *e = &now.e[i];
-	return !e->unusual && place_of(&now, e) == mo_count(&now, e->location);
+	GRAPH_EACH (x, &now)
+		if (x->writes && x->location == e->location && x->mo > place_of(&now, e) &&
+		    !(x->reads && x->value == value_read(&now, x)))
+			return false;
+	return !e->unusual;
 }
 
 void lab_graph_initial(unsigned location, uint64_t value)
@@ -760,12 +807,16 @@ void lab_graph_join(unsigned thread, unsigned ended)
 	clock_join(&of[thread].prefix, &of[ended].prefix);
 }
 
+void lab_graph_cause(unsigned thread, unsigned event)
+{
+	clock_join(&of[thread].prefix, &prefix[event]);
+}
+
 /* Whether the one must be done before the other, in an order that has po, rf, mo and psc. */
 static bool is_ordered(unsigned x, unsigned y)
 {
 	const graph_event *a = &now.e[x], *b = &now.e[y];
-	return clock_has(&past[y], a) || (b->reads && b->rf == x) ||
-	       (same_location(a, b) && a->writes && b->writes && a->mo < b->mo) ||
+	return clock_has(&prefix[y], a) || (same_location(a, b) && a->writes && b->writes && a->mo < b->mo) ||
 	       (sc_graph == &now && a->kind != LAB_GRAPH_CHOICE && b->kind != LAB_GRAPH_CHOICE &&
 	        order_of(a) == __ATOMIC_SEQ_CST && order_of(b) == __ATOMIC_SEQ_CST && is_psc(x, y));
 }

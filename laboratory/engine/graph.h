@@ -17,6 +17,7 @@ enum lab_graph_kind {
 	LAB_GRAPH_UPDATE, /* a read-modify-write that always writes */
 	LAB_GRAPH_SWAP,   /* a compare-and-swap: with another value than the expected one, a read */
 	LAB_GRAPH_LOCK,   /* a compare-and-swap that waits until it reads the expected value */
+	LAB_GRAPH_SIGNAL, /* an update that takes one waiter, by choice, out of a queue */
 	LAB_GRAPH_FENCE,
 	LAB_GRAPH_CHOICE /* `value` is below `operand` */
 };
@@ -33,6 +34,8 @@ struct lab_graph_event {
 	bool reads, writes;
 	bool weak;    /* of a swap: it may fail although it reads the expected value */
 	bool unusual; /* a free extension of the graph would not have this event */
+	bool differs; /* of a swap or a lock: it expects any other value than the expected one */
+	uint8_t pick; /* of a signal: which waiter, the first one is 0; else for the caller */
 };
 
 struct lab_graph_clock {
@@ -74,5 +77,15 @@ void lab_graph_initial(unsigned location, uint64_t value);
 unsigned lab_graph_order(uint16_t order[LAB_GRAPH_EVENTS]);
 void lab_graph_start(unsigned parent, unsigned child);
 void lab_graph_join(unsigned thread, unsigned ended);
+/* The event lets the thread go on, and orders no memory. */
+void lab_graph_cause(unsigned thread, unsigned event);
+/*
+ * The waiters of a condition, a value of its hidden word: the thread's number + 1 in four bits
+ * each, the first waiter lowest.
+ */
+static inline unsigned lab_graph_waiters(uint64_t queue)
+{
+	return queue == 0 ? 0 : (67 - (unsigned)__builtin_clzll(queue)) / 4;
+}
 
 #endif

@@ -13,6 +13,7 @@
 #include "layout.h"
 #include "object.h"
 #include "reach.h"
+#include "steer.h"
 #include <sys/mman.h>
 
 /* LIVE + n: only the first n bytes of the unit, or all for 0. */
@@ -399,6 +400,8 @@ void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 	if (id == lab.self->id || id >= lab.n_threads || !lab.program)
 		return;
 	const struct lab_thread *owner = &lab.threads[id];
+	if (lab.steered)
+		lab_steer_lent(id, address);
 	if (!heap_is_frame_over(owner, address))
 		return;
 	char here[256], place[200];

@@ -191,6 +191,7 @@ static void object_begin(struct lab_object *o, enum lab_object_kind kind)
 {
 	o->kind = (uint8_t)kind;
 	o->live = o->made = true;
+	o->lives++;
 	o->robust = o->owner_died = o->lost = false;
 	o->type = 0;
 	o->owner = LAB_NOBODY;

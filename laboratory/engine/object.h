@@ -69,6 +69,7 @@ struct lab_object {
 	uint8_t kind;        /* enum lab_object_kind */
 	bool live;           /* initialised and not destroyed */
 	bool made;           /* by a call, and not by a static initialiser */
+	uint16_t lives;      /* in this execution */
 	uint8_t type;        /* PTHREAD_MUTEX_...; of a condition its clock */
 	bool robust, owner_died, lost;
 	struct lab_place maker;

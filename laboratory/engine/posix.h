@@ -105,6 +105,10 @@ lab_can lab_mutex_can;
 /* posix_cond.c */
 struct lab_object *lab_cond_of(uintptr_t cond, bool c11, const char *what, uintptr_t pc);
 int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc);
+/* The wait itself. Returns when the thread has the mutex again. */
+int lab_cond_begin(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc);
+/* The waiter competes for the mutex. */
+void lab_cond_woken(struct lab_object *o, struct lab_thread *waiter);
 void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc);
 
 /* posix_thread.c */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* pthread_cond_t. A wait is two steps: unlock the mutex and sleep; lock the mutex again. */
 #include "posix.h"
+#include "steer.h"
 
 static bool cond_never(const struct lab_object *o, const struct lab_thread *thread)
 {
@@ -32,16 +33,19 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 	struct lab_thread *self = lab.self;
 	const struct lab_op relock = lab_sync_op(LAB_SYNC_RELOCK, mutex->address, pc);
 	int result = 0;
-	const bool expired = deadline <= lab.now, spurious = !expired && lab_fault(LAB_FAULT_SPURIOUS);
+	const bool expired = deadline <= lab.now;
+	const bool spurious = !expired && !lab.steered && lab_fault(LAB_FAULT_SPURIOUS);
 	if (expired) {
 		result = ETIMEDOUT;
-	} else if (!spurious) {
+	} else if (!spurious && !(lab.steered && lab_steer_is_woken())) {
 		self->expires = deadline != INT64_MAX;
 		self->deadline = deadline;
 		self->result = 0;
 		lab_thread_await(lab_sync_op(LAB_SYNC_WAIT, o->address, pc), o, cond_never);
 		lab_object_seen(o);
 		if (self->result == 0) {
+			if (lab.steered)
+				(void)lab_steer_step(mutex, LAB_SYNC_RELOCK);
 			const int died = lab_mutex_taken(mutex, pc);
 			lab_sync_event(&relock, died);
 			return died;
@@ -49,6 +53,8 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 		result = ETIMEDOUT;
 	}
 	(void)lab_object_wait(relock, mutex, lab_mutex_can, INT64_MAX);
+	if (lab.steered)
+		(void)lab_steer_step(mutex, LAB_SYNC_RELOCK);
 	(void)lab_mutex_taken(mutex, pc);
 	struct lab_event *event = lab_sync_event(&relock, result);
 	if (event)
@@ -58,13 +64,23 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 
 int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc)
 {
-	const struct lab_op op = lab_sync_op(LAB_SYNC_WAIT, o->address, pc);
 	if (mutex->owner != (int)lab.self->id) {
 		if (mutex->type == LAB_MUTEX_ERRORCHECK)
 			return EPERM;
 		lab_misuse(pc, "waits for %s with %s, which it does not hold", lab_object_name(o->address, LAB_COND),
 		           lab_object_name(mutex->address, LAB_MUTEX));
 	}
+	if (!lab.steered)
+		return lab_cond_begin(o, mutex, deadline, pc);
+	if (deadline != INT64_MAX)
+		lab_steer_refuse("a wait for a condition with a deadline");
+	lab_steer_wait(o, mutex, pc);
+	return 0;
+}
+
+int lab_cond_begin(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc)
+{
+	const struct lab_op op = lab_sync_op(LAB_SYNC_WAIT, o->address, pc);
 	lab_object_point(op, o);
 	if (o->mutex && o->mutex != mutex->address && lab_object_waiters(o) > 0)
 		lab_misuse(pc, "waits for %s with %s, while another thread waits for it with %s",
@@ -75,6 +91,8 @@ int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadli
 		           lab_object_name(o->address, LAB_COND), lab_object_name(mutex->address, LAB_MUTEX),
 		           mutex->count);
 	o->mutex = mutex->address;
+	if (lab.steered)
+		lab_steer_enqueue(o, mutex, pc);
 	mutex->owner = LAB_NOBODY;
 	mutex->count = 0;
 	lab_view_copy(&mutex->view, &lab.self->view);
@@ -84,25 +102,33 @@ int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadli
 	return cond_sleep(o, mutex, deadline, pc);
 }
 
+void lab_cond_woken(struct lab_object *o, struct lab_thread *waiter)
+{
+	waiter->expires = false;
+	lab_order_follow(waiter, lab.self);
+	lab_object_queue(waiter, lab_sync_op(LAB_SYNC_RELOCK, o->mutex, waiter->next.pc), lab_object_find(o->mutex),
+	                 lab_mutex_can);
+}
+
+static unsigned cond_wake(struct lab_object *o, bool all)
+{
+	struct lab_thread *line[LAB_THREADS];
+	const unsigned waiting = lab_line_up(line, cond_has_waiter, (uintptr_t)o);
+	const unsigned pick = !all && waiting > 1 ? lab_choose(LAB_PICK_WAITER, waiting) : 0;
+	for (unsigned i = 0; i < waiting; i++)
+		if (all || i == pick)
+			lab_cond_woken(o, line[i]);
+	return waiting;
+}
+
 /* A signal wakes any waiter; the usual choice is the one that has waited longest. */
 void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc)
 {
-	struct lab_thread *line[LAB_THREADS];
 	const struct lab_op op = lab_sync_op(all ? LAB_SYNC_BROADCAST : LAB_SYNC_SIGNAL, o->address, pc);
 	lab_object_point(op, o);
-	const unsigned waiting = lab_line_up(line, cond_has_waiter, (uintptr_t)o);
-	const unsigned pick = !all && waiting > 1 ? lab_choose(LAB_PICK_WAITER, waiting) : 0;
+	const unsigned waiting = lab.steered ? lab_steer_wake(o, all) : cond_wake(o, all);
 	if (waiting == 0)
 		o->wasted = (struct lab_place){lab.self->id, pc};
-	for (unsigned i = 0; i < waiting; i++) {
-		struct lab_thread *t = line[i];
-		if (!all && i != pick)
-			continue;
-		t->expires = false;
-		lab_order_follow(t, lab.self);
-		lab_object_queue(t, lab_sync_op(LAB_SYNC_RELOCK, o->mutex, t->next.pc), lab_object_find(o->mutex),
-		                 lab_mutex_can);
-	}
 	if (waiting > 0)
 		lab_object_changed(o);
 	struct lab_event *event = lab_sync_event(&op, 0);

@@ -82,7 +82,7 @@ int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc)
 		lab_steer_refuse(o->robust ? "a robust mutex" : "a lock with a deadline");
 	result = lab_object_wait(op, o, lab_mutex_can, deadline);
 	if (lab.steered)
-		lab_steer_lock(o->address);
+		(void)lab_steer_step(o, LAB_SYNC_LOCK);
 	if (o->lost)
 		return ENOTRECOVERABLE;
 	result = result == 0 ? lab_mutex_taken(o, pc) : ETIMEDOUT;
@@ -99,7 +99,7 @@ int lab_mutex_trylock(struct lab_object *o, uintptr_t pc)
 		lab_steer_refuse("a robust mutex");
 	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYLOCK, o->address, pc);
 	lab_object_try(op, o);
-	const bool taken = lab.steered ? lab_steer_trylock(o->address) : o->owner == LAB_NOBODY;
+	const bool taken = lab.steered ? lab_steer_try(o, LAB_SYNC_TRYLOCK) : o->owner == LAB_NOBODY;
 	result = o->lost ? ENOTRECOVERABLE : taken ? lab_mutex_taken(o, pc) : EBUSY;
 	lab_sync_event(&op, result);
 	return result;
@@ -127,7 +127,7 @@ int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
 	if (o->owner_died)
 		o->lost = true; /* no owner made it consistent */
 	if (lab.steered)
-		lab_steer_unlock(o->address);
+		(void)lab_steer_step(o, LAB_SYNC_UNLOCK);
 	o->owner = LAB_NOBODY;
 	o->count = 0;
 	lab_view_copy(&o->view, &lab.self->view);

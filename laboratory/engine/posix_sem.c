@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* sem_t without a name, and pthread_barrier_t. */
 #include "posix.h"
+#include "steer.h"
 #include <limits.h>
 #include <semaphore.h>
 
@@ -34,7 +35,11 @@ static int sem_down(sem_t *sem, int64_t deadline, uintptr_t pc)
 {
 	struct lab_object *o = sem_of(sem, "takes a permit of", pc);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_DOWN, (uintptr_t)sem, pc);
+	if (lab.steered && deadline != INT64_MAX)
+		lab_steer_refuse("a wait for a semaphore with a deadline");
 	int result = lab_object_wait(op, o, sem_can_take, deadline);
+	if (lab.steered)
+		(void)lab_steer_step(o, LAB_SYNC_DOWN);
 	if (result == 0)
 		sem_take(o);
 	sem_event(&op, o, -result);
@@ -81,7 +86,8 @@ EXPORTED int sem_trywait(sem_t *sem)
 	struct lab_object *o = sem_of(sem, "tries to take a permit of", PC);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYDOWN, (uintptr_t)sem, PC);
 	lab_object_try(op, o);
-	const int result = o->count > 0 ? 0 : EAGAIN;
+	const bool can = lab.steered ? lab_steer_try(o, LAB_SYNC_TRYDOWN) : o->count > 0;
+	const int result = can ? 0 : EAGAIN;
 	if (result == 0)
 		sem_take(o);
 	sem_event(&op, o, result);
@@ -95,6 +101,8 @@ EXPORTED int sem_post(sem_t *sem)
 	const struct lab_op op = lab_sync_op(LAB_SYNC_UP, (uintptr_t)sem, PC);
 	lab_object_point(op, o);
 	const int result = o->count == (unsigned)SEM_VALUE_MAX ? EOVERFLOW : 0;
+	if (lab.steered)
+		(void)lab_steer_step(o, LAB_SYNC_UP);
 	if (result == 0) {
 		o->count++;
 		lab_object_release(&o->view);
@@ -111,7 +119,7 @@ EXPORTED int sem_getvalue(sem_t *restrict sem, int *restrict value)
 	const struct lab_op op = lab_sync_op(LAB_SYNC_VALUE, (uintptr_t)sem, PC);
 	lab_object_try(op, o);
 	lab_plain((uintptr_t)value, sizeof *value, true, PC);
-	*value = (int)o->count;
+	*value = (int)(lab.steered ? lab_steer_value(o) : o->count);
 	sem_event(&op, o, 0);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include "layout.h"
 #include "location.h"
 #include "reach.h"
+#include "steer.h"
 #include "traffic.h"
 
 static uint8_t mask_of(uintptr_t address, unsigned size)
@@ -223,6 +224,10 @@ void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
 	if (lab_config.traffic) {
 		lab_traffic_plain(address, size, write, pc);
 		return;
+	}
+	if (lab.steered) {
+		lab_steer_access(pc, write);
+		lab.frame = 0;
 	}
 	if (__builtin_expect(++lab.plain == PLAIN_TURNS, 0) && lab.program)
 		let_others_run(pc);

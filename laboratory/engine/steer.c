@@ -13,6 +13,44 @@
  * goes on later is one in which it goes on at once, with the newer value; a later write revisits
  * the load. So turns without effect are in no graph but the last one of a thread, which never goes
  * on.
+ *
+ * A read-modify-write that writes the value that it reads is no effect of a turn. Take an execution
+ * with it. Without the turn, the reads of its write read the same value from the write before,
+ * which has the same place in all other orders. Happens-before and psc only lose edges. So the
+ * execution without the turn is consistent, has the same values, and at least the same races.
+ *
+ * Objects. The state of a mutex, a semaphore or a condition is a hidden word, and each step on it a
+ * read-modify-write, or a read where a try fails. So the order of the steps on one object is the
+ * modification order of its word. A thread that cannot take a lock or a permit waits, as graph.c
+ * says. The word of a condition has its waiters. A signal takes one of them out, by choice.
+ *
+ * Waits for conditions. Call "section" what a thread does from the lock of a mutex to the wait with
+ * that mutex. If the section only reads, and if the thread comes after the wait to where it was in
+ * the section, with the same stack and registers and before any new step, then the wait is an await,
+ * as in `lock; while (!ready) wait;`. Let a signal or a broadcast end the await, where no other
+ * waiter could have been woken in place of the thread: the thread was the only waiter, or all were
+ * woken. Compare that execution E with the execution E' in which the thread locks the mutex for the
+ * first time only when, in E, it locks the mutex after the wait. In E' the wake finds no such
+ * waiter, and all else is as in E: the section wrote nothing, and the thread goes on from the same
+ * state. Happens-before loses the edges from the section. So E' shows what E shows, and has one wait
+ * less. In E the thread never goes on, and E does not count. All others do go on in E, since their
+ * later steps may revisit earlier ones. In other words, the search explores a program whose threads
+ * stop after such a wake. Whether they do depends only on what the thread's own steps depend on, so
+ * that each graph of this program still comes once. A spurious end of an await is no other case
+ * than E. A waiter that no wake reached is still asleep, so a deadlock is found in E itself.
+ *
+ * E' needs that no thread can tell that the section took place. A trylock can, since it fails while
+ * the section holds the mutex. Other threads also can if the section writes to the thread's stack,
+ * which is no effect, and they use that stack. These waits are left to the other searches. A wait that is
+ * not an await is ordinary: each of its ends is explored, and a spurious one is a choice.
+ *
+ * Whether a call for a wait is an await shows only afterwards. So the call returns at once, with the
+ * mutex held, and the thread waits when it comes to the state again (lab_steer_access). If it does
+ * anything else before, the site is noted as one of ordinary waits, and the search begins anew.
+ *
+ * What the compiler keeps for a statement does not count as state there: the thread has accessed
+ * nothing since the call returned, so that a statement begins anew. This would be wrong if the call
+ * were an operand of an expression that reads memory before it.
  */
 #include "steer.h"
 #include "frame.h"
@@ -21,7 +59,7 @@
 #include "posix.h"
 #include <stdio.h>
 
-enum { LOCATIONS = 4096, TURNS = 8, DEEPEST = 4096 };
+enum { LOCATIONS = 4096, TURNS = 8, DEEPEST = 4096, ACCESSES = 8, ORDINARY = 32 };
 
 static struct place {
 	uintptr_t address;
@@ -35,6 +73,9 @@ static uint8_t parents[LAB_GRAPH_THREADS]; /* of each thread: its parent + 1; 0:
 static uint32_t ticks[LAB_GRAPH_EVENTS];   /* the thread's clock at the event */
 static const char *refusal;
 
+/* `pick` of an unlock by a wait: the thread has become a waiter before; or does not become one. */
+enum { HALF = 1, EARLY };
+
 /* What a thread had when it came to a load. */
 struct turn {
 	uintptr_t pc, frame;
@@ -46,21 +87,52 @@ struct turn {
 };
 static struct loop {
 	uint32_t generation;
-	unsigned n;
+	unsigned n, last; /* the turns are kept in a ring */
 	struct turn turns[TURNS];
 	bool waits, assumes;
 	unsigned from; /* its last turn began with this event */
 } loops[LAB_GRAPH_THREADS];
+
+/* A thread's last lock of a mutex, and where the thread has come since, without an effect. */
+static struct section {
+	uint32_t generation;
+	const struct lab_object *mutex;
+	uint32_t done; /* effects before */
+	unsigned n;    /* accesses since */
+	struct turn turns[ACCESSES];
+	/* It calls for a wait, to which it comes when it is in one of the states again. */
+	struct lab_object *cond, *with;
+	uintptr_t pc;
+	bool wrote;         /* perhaps to its own stack */
+	bool awaits, early; /* early: an ordinary wait ends spuriously */
+	enum { ASLEEP, WOKEN, REPEATED } woken;
+} sections[LAB_GRAPH_THREADS];
+/* What makes a wait ordinary: a site, the address of a mutex, the number of a thread. */
+static uintptr_t ordinary[ORDINARY];
+static unsigned n_ordinary;
+static bool has_awaits, begins_anew; /* of this search */
 
 static struct loop *loop_of(const struct lab_thread *t)
 {
 	struct loop *loop = &loops[t->id];
 	if (loop->generation != lab.generation) {
 		loop->generation = lab.generation;
-		loop->n = 0;
+		loop->n = loop->last = 0;
 		loop->waits = loop->assumes = false;
 	}
 	return loop;
+}
+
+static struct section *section_of(const struct lab_thread *t)
+{
+	struct section *s = &sections[t->id];
+	if (s->generation != lab.generation) {
+		s->generation = lab.generation;
+		s->mutex = NULL;
+		s->early = false;
+		s->cond = NULL;
+	}
+	return s;
 }
 
 void lab_steer_reset(unsigned faults)
@@ -69,6 +141,7 @@ void lab_steer_reset(unsigned faults)
 	memset(parents, 0, sizeof parents);
 	n_places = 0;
 	refusal = NULL;
+	has_awaits = false;
 	lab_graph_reset(faults);
 }
 
@@ -100,16 +173,45 @@ static bool steer_can(const struct lab_thread *t)
 
 static uint16_t steer_place(uintptr_t address, unsigned size, uint64_t value);
 
-static struct lab_graph_event lock_event(unsigned thread, uintptr_t object)
+static lab_value update_add(lab_value value, lab_value operand)
 {
-	return (struct lab_graph_event){.kind = LAB_GRAPH_LOCK,
-	                                .thread = (uint8_t)thread,
-	                                .order = __ATOMIC_ACQUIRE,
-	                                .failure = __ATOMIC_ACQUIRE,
-	                                .size = 1,
-	                                .operand = 1,
-	                                .update = lab_update_set,
-	                                .location = steer_place(object ^ 1, 1, 0)};
+	return value + operand;
+}
+
+/*
+ * The state of an object is a hidden word: of a mutex 1 while it is held, of a semaphore its
+ * permits, of a condition its waiters.
+ */
+static const struct {
+	uint8_t kind, order;
+	bool differs;
+	uint64_t add; /* to the word, if that is 0; or if it `differs` from 0 */
+} steps[LAB_SYNCS] = {
+    [LAB_SYNC_LOCK] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, false, 1},
+    [LAB_SYNC_RELOCK] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, false, 1},
+    [LAB_SYNC_TRYLOCK] = {LAB_GRAPH_SWAP, __ATOMIC_ACQUIRE, false, 1},
+    [LAB_SYNC_UNLOCK] = {LAB_GRAPH_WRITE, __ATOMIC_RELEASE, false, 0},
+    [LAB_SYNC_DOWN] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, true, UINT64_MAX},
+    [LAB_SYNC_TRYDOWN] = {LAB_GRAPH_SWAP, __ATOMIC_ACQUIRE, true, UINT64_MAX},
+    [LAB_SYNC_UP] = {LAB_GRAPH_UPDATE, __ATOMIC_RELEASE, false, 1},
+    [LAB_SYNC_VALUE] = {LAB_GRAPH_READ, __ATOMIC_RELAXED, false, 0},
+    [LAB_SYNC_WAIT] = {LAB_GRAPH_UPDATE, __ATOMIC_RELAXED, false, 0},
+    [LAB_SYNC_SIGNAL] = {LAB_GRAPH_SIGNAL, __ATOMIC_RELAXED, false, 0},
+    [LAB_SYNC_BROADCAST] = {LAB_GRAPH_UPDATE, __ATOMIC_RELAXED, false, 0},
+};
+
+static struct lab_graph_event object_event(unsigned thread, const struct lab_object *o, unsigned step)
+{
+	return (struct lab_graph_event){
+	    .kind = steps[step].kind,
+	    .thread = (uint8_t)thread,
+	    .order = steps[step].order,
+	    .failure = __ATOMIC_RELAXED,
+	    .size = 8,
+	    .differs = steps[step].differs,
+	    .operand = steps[step].add,
+	    .update = update_add,
+	    .location = steer_place(o->address ^ 1 ^ (uintptr_t)o->lives << 48, 8, o->kind == LAB_SEM ? o->count : 0)};
 }
 
 /*
@@ -120,8 +222,9 @@ static void steer_end(void)
 {
 	bool counts = true;
 	LAB_EACH_THREAD (t) {
-		if (t->state == LAB_BLOCKED && t->next.kind == LAB_SYNC && t->next.order == LAB_SYNC_LOCK) {
-			const struct lab_graph_event e = lock_event(t->id, t->next.address);
+		if (t->state == LAB_BLOCKED && t->next.kind == LAB_SYNC &&
+		    steps[t->next.order].kind == LAB_GRAPH_LOCK) {
+			const struct lab_graph_event e = object_event(t->id, t->object, t->next.order);
 			(void)lab_graph_add(&e);
 		}
 		const struct loop *loop = loop_of(t);
@@ -158,21 +261,19 @@ static uint32_t steer_effects(void)
 }
 
 /*
- * Whether the thread is where it was. In a loop with one event, what the compiler keeps for a
- * statement may differ: the statement begins anew. But a compare-and-swap that fails writes what
- * the next turn expects, also where the loop is a part of one statement: `x *= 2` of an atomic x.
+ * Whether the thread is where it was. What the compiler keeps for a statement may differ if the
+ * statement begins anew. But a compare-and-swap that fails writes what the next turn expects, also
+ * where the loop is a part of one statement: `x *= 2` of an atomic x.
  */
-static bool steer_is_same(const struct turn *turn, uintptr_t frame)
+static bool steer_is_same(const struct turn *turn, uintptr_t frame, bool anew)
 {
 	const unsigned char *now = (const unsigned char *)frame;
 	if (turn->done != steer_effects() || turn->settings != lab_thread_settings())
 		return false;
 	if (memcmp(now, turn->stack, turn->size) == 0)
 		return true;
-	if (lab_graph_count(lab.self->id) != turn->events + 1)
-		return false;
 	for (size_t i = 0; i < turn->size; i++)
-		if (now[i] != turn->stack[i] && (frame + i - lab.expected < sizeof(uint64_t) ||
+		if (now[i] != turn->stack[i] && (!anew || frame + i - lab.expected < sizeof(uint64_t) ||
 		                                 !lab_frame_is_temporary(turn->pc, lab.caller, frame + i)))
 			return false;
 	return true;
@@ -186,32 +287,46 @@ static void steer_stop(bool assumes)
 	lab_thread_park(!assumes);
 }
 
-static void steer_turn(uintptr_t pc)
+/* How much stack there is from the frame on; 0: too much, or the frame is not known. */
+static size_t steer_stack(uintptr_t frame)
 {
-	struct loop *loop = loop_of(lab.self);
-	const uintptr_t frame = lab.frame;
 	size_t room;
 	const uintptr_t top = (uintptr_t)lab_stack_of(lab.self->id, &room) + room;
-	lab.frame = 0;
-	if (frame == 0 || top - frame > DEEPEST)
-		return;
-	struct turn *turn = loop->turns, *end = loop->turns + loop->n;
-	while (turn < end && (turn->pc != pc || turn->frame != frame))
-		turn++;
-	if (turn < end && steer_is_same(turn, frame)) {
-		loop->from = turn->events;
-		steer_stop(false);
-	}
-	if (turn == loop->turns + TURNS)
-		return;
-	loop->n += turn == end;
+	return frame == 0 || top - frame > DEEPEST ? 0 : top - frame;
+}
+
+static void turn_note(struct turn *turn, uintptr_t pc, uintptr_t frame, size_t size)
+{
 	turn->pc = pc;
 	turn->frame = frame;
 	turn->events = lab_graph_count(lab.self->id);
 	turn->done = steer_effects();
 	turn->settings = lab_thread_settings();
-	turn->size = top - frame;
-	memcpy(turn->stack, (const void *)frame, turn->size);
+	turn->size = size;
+	memcpy(turn->stack, (const void *)frame, size);
+}
+
+/* In a loop with one event a statement begins anew. */
+static void steer_turn(uintptr_t pc)
+{
+	struct loop *loop = loop_of(lab.self);
+	const uintptr_t frame = lab.frame;
+	const size_t size = steer_stack(frame);
+	lab.frame = 0;
+	if (size == 0)
+		return;
+	struct turn *turn = loop->turns, *end = loop->turns + loop->n;
+	while (turn < end && (turn->pc != pc || turn->frame != frame))
+		turn++;
+	if (turn < end && steer_is_same(turn, frame, lab_graph_count(lab.self->id) == turn->events + 1)) {
+		loop->from = turn->events;
+		steer_stop(false);
+	}
+	if (turn == end)
+		turn = &loop->turns[loop->last++ % TURNS];
+	if (turn == end)
+		loop->n++;
+	turn_note(turn, pc, frame, size);
 }
 
 void lab_steer_block(void)
@@ -219,13 +334,46 @@ void lab_steer_block(void)
 	steer_stop(true);
 }
 
+static bool is_ordinary(uintptr_t what)
+{
+	for (unsigned i = 0; i < n_ordinary && i < ORDINARY; i++)
+		if (ordinary[i] == what)
+			return true;
+	return n_ordinary > ORDINARY;
+}
+
+/* Waits by the call, with the mutex, or of the thread of that number, are no awaits. */
+static void steer_is_ordinary(uintptr_t what)
+{
+	if (is_ordinary(what))
+		return;
+	if (n_ordinary < ORDINARY)
+		ordinary[n_ordinary] = what;
+	n_ordinary++;
+	begins_anew = has_awaits;
+	if (begins_anew)
+		lab_prune();
+}
+
+bool lab_steer_again(void)
+{
+	const bool again = begins_anew;
+	begins_anew = false;
+	return again;
+}
+
 void lab_steer_announce(const struct lab_op *op)
 {
 	static char lacks[64];
 	if (lab.processes)
 		lab_steer_refuse("processes");
+	if (op->kind != LAB_LOAD && section_of(lab.self)->cond)
+		steer_is_ordinary(section_of(lab.self)->pc);
 	switch (op->kind) {
 	case LAB_LOAD:
+		lab_steer_access(op->pc, false);
+		steer_turn(op->pc);
+		break;
 	case LAB_RMW:
 		steer_turn(op->pc);
 		break;
@@ -236,8 +384,7 @@ void lab_steer_announce(const struct lab_op *op)
 	case LAB_EXIT:
 		break;
 	case LAB_SYNC:
-		if (op->order == LAB_SYNC_LOCK || op->order == LAB_SYNC_TRYLOCK || op->order == LAB_SYNC_UNLOCK ||
-		    op->order == LAB_SYNC_DESTROY)
+		if (steps[op->order].kind || op->order == LAB_SYNC_DESTROY || op->order == LAB_SYNC_VALUE)
 			break;
 		snprintf(lacks, sizeof lacks, "the step \"%s\"", lab_sync_verb(op->order));
 		lab_steer_refuse(lacks);
@@ -330,7 +477,7 @@ static void steer_wrote(struct lab_location *location, const struct lab_op *op, 
 {
 	const struct lab_graph_event *e = lab_graph_event(i);
 	struct place *p = &places[e->location];
-	lab.self->effects++;
+	lab.self->effects += !e->reads || e->value != lab_graph_read(i);
 	location->by[lab.self->id].wrote = lab_clock_of(lab.self);
 	location->by[lab.self->id].wrote_pc = op->pc;
 	if (p->top != LAB_GRAPH_NONE && lab_graph_event(p->top)->mo > e->mo)
@@ -428,6 +575,39 @@ unsigned lab_steer_choose(unsigned n)
 	return (unsigned)lab_graph_event(steer_event(&e))->value;
 }
 
+/* --- stacks --- */
+
+/*
+ * The end of a frame is no event. So another thread's use of the frame must happen before, or
+ * another order of the same graph has the use after the end.
+ */
+static struct lent {
+	uint32_t generation, clock; /* clock: of the last use */
+	uintptr_t lowest;
+} lent[LAB_GRAPH_THREADS][LAB_GRAPH_THREADS]; /* by the owner and the user */
+
+void lab_steer_lent(unsigned owner, uintptr_t address)
+{
+	struct lent *l = &lent[owner][lab.self->id];
+	steer_is_ordinary(owner); /* it may write there before it waits */
+	if (l->generation != lab.generation || address < l->lowest)
+		l->lowest = address;
+	l->generation = lab.generation;
+	l->clock = lab_clock_after(lab.self);
+}
+
+void lab_steer_return(uintptr_t end)
+{
+	LAB_EACH_THREAD (t) {
+		struct lent *l = &lent[lab.self->id][t->id];
+		if (l->generation != lab.generation || l->lowest >= end)
+			continue;
+		if (!lab_is_known(t->id, l->clock))
+			lab_steer_refuse("a use of a stack that is not ordered before the end of its frame");
+		l->lowest = end;
+	}
+}
+
 /* --- threads and locks --- */
 
 void lab_steer_start(const struct lab_thread *child)
@@ -451,28 +631,154 @@ void lab_steer_exit(void)
 	lab_point((struct lab_op){.kind = LAB_EXIT});
 }
 
-void lab_steer_lock(uintptr_t object)
+unsigned lab_steer_step(const struct lab_object *o, unsigned step)
 {
-	struct lab_graph_event e = lock_event(lab.self->id, object);
+	struct lab_graph_event e = object_event(lab.self->id, o, step);
+	const unsigned event = steer_event(&e);
+	if (step == LAB_SYNC_LOCK || step == LAB_SYNC_RELOCK) {
+		struct section *s = section_of(lab.self);
+		s->mutex = o;
+		s->early = s->early && step == LAB_SYNC_RELOCK;
+		s->done = steer_effects();
+		s->n = 0;
+		s->wrote = false;
+	}
+	return event;
+}
+
+bool lab_steer_try(const struct lab_object *o, unsigned step)
+{
+	steer_is_ordinary(o->address);
+	return lab_graph_event(lab_steer_step(o, step))->writes;
+}
+
+unsigned lab_steer_value(const struct lab_object *sem)
+{
+	return (unsigned)lab_graph_read(lab_steer_step(sem, LAB_SYNC_VALUE));
+}
+
+/* --- conditions --- */
+
+void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t pc)
+{
+	const struct lab_thread *self = lab.self;
+	struct section *s = section_of(self);
+	if (is_ordinary(mutex->address) || (s->wrote && is_ordinary(self->id)))
+		lab_steer_refuse("a wait that others can notice: by a trylock, or on the thread's stack");
+	s->awaits = s->mutex == mutex && s->done == steer_effects() && s->n > 0 && !is_ordinary(pc);
+	has_awaits |= s->awaits;
+	if (!s->awaits && s->early && s->done == steer_effects())
+		lab_steer_refuse("a spurious wakeup and a round of a loop without effect, but with another stack");
+	s->cond = cond;
+	s->with = mutex;
+	s->pc = pc;
+	if (s->awaits)
+		return;
+	s->cond = NULL;
+	s->early = lab_may_fault(LAB_FAULT_SPURIOUS) && lab_steer_choose(2) == 1;
+	(void)lab_cond_begin(cond, mutex, INT64_MAX, pc);
+}
+
+static bool section_has(const struct section *s, uintptr_t pc, uintptr_t frame)
+{
+	for (const struct turn *turn = s->turns; turn < s->turns + s->n; turn++)
+		if (turn->pc == pc && turn->frame == frame && steer_is_same(turn, frame, true))
+			return true;
+	return false;
+}
+
+void lab_steer_access(uintptr_t pc, bool write)
+{
+	struct section *s = section_of(lab.self);
+	const uintptr_t frame = lab.frame, caller = lab.caller;
+	const size_t size = steer_stack(frame);
+	s->wrote |= write;
+	if (!s->mutex || (!s->cond && (s->n == ACCESSES || size == 0 || s->done != steer_effects())))
+		return;
+	if (s->cond) {
+		const struct lab_op op = lab.self->next;
+		struct lab_object *cond = s->cond;
+		if (size == 0 || !section_has(s, pc, frame))
+			steer_is_ordinary(s->pc);
+		s->cond = NULL;
+		(void)lab_cond_begin(cond, s->with, INT64_MAX, s->pc);
+		lab.self->next = op;
+		lab.frame = frame;
+		lab.caller = caller;
+	}
+	turn_note(&s->turns[s->n++], pc, frame, size);
+}
+
+static void steer_unlock(const struct lab_object *mutex, uint8_t how)
+{
+	struct lab_graph_event e = object_event(lab.self->id, mutex, LAB_SYNC_UNLOCK);
+	e.pick = how;
 	(void)steer_event(&e);
 }
 
-bool lab_steer_trylock(uintptr_t object)
+static lab_value update_enqueue(lab_value queue, lab_value waiter)
 {
-	struct lab_graph_event e = lock_event(lab.self->id, object);
-	e.kind = LAB_GRAPH_SWAP;
-	const bool done = lab_graph_event(steer_event(&e))->writes;
-	lab.self->effects += done;
-	return done;
+	return queue | waiter << 4 * lab_graph_waiters((uint64_t)queue);
 }
 
-void lab_steer_unlock(uintptr_t object)
+static lab_value update_dequeue(lab_value queue, lab_value pick)
 {
-	struct lab_graph_event e = lock_event(lab.self->id, object);
-	e.kind = LAB_GRAPH_WRITE;
-	e.order = __ATOMIC_RELEASE;
-	e.value = e.operand = 0;
+	const lab_value before = ((lab_value)1 << 4 * pick) - 1;
+	return (queue & before) | (queue >> 4 & ~before);
+}
+
+void lab_steer_enqueue(const struct lab_object *cond, const struct lab_object *mutex, uintptr_t pc)
+{
+	struct lab_thread *self = lab.self;
+	struct section *s = section_of(self);
+	s->woken = ASLEEP;
+	if (!s->awaits && s->early) {
+		s->woken = WOKEN;
+		steer_unlock(mutex, EARLY);
+		return;
+	}
+	struct lab_graph_event e = object_event(self->id, cond, LAB_SYNC_WAIT);
+	if (self->id == LAB_GRAPH_THREADS - 1)
+		lab_steer_refuse("a wait for a condition by so many threads");
+	e.update = update_enqueue;
+	e.operand = self->id + 1;
 	(void)steer_event(&e);
+	lab_point(lab_sync_op(LAB_SYNC_UNLOCK, mutex->address, pc));
+	steer_unlock(mutex, HALF);
+}
+
+bool lab_steer_is_woken(void)
+{
+	const struct section *s = section_of(lab.self);
+	if (s->woken == REPEATED)
+		lab_thread_park(false);
+	return s->woken == WOKEN;
+}
+
+unsigned lab_steer_wake(struct lab_object *cond, bool all)
+{
+	struct lab_graph_event e = object_event(lab.self->id, cond, all ? LAB_SYNC_BROADCAST : LAB_SYNC_SIGNAL);
+	e.update = all ? lab_update_set : update_dequeue;
+	const unsigned event = steer_event(&e);
+	const uint64_t queue = lab_graph_read(event);
+	const unsigned n = lab_graph_waiters(queue);
+	for (unsigned i = 0; i < n; i++) {
+		struct lab_thread *t = &lab.threads[(queue >> 4 * i & 15) - 1];
+		const bool sleeps = t->object == cond && t->state == LAB_BLOCKED;
+		if (!all && i != lab_graph_event(event)->pick)
+			continue;
+		const bool repeats = section_of(t)->awaits && (all || n == 1);
+		section_of(t)->woken = repeats ? REPEATED : WOKEN;
+		if (repeats)
+			loop_of(t)->assumes = true;
+		else
+			lab_graph_cause(t->id, event);
+		if (sleeps && repeats)
+			t->object = NULL;
+		else if (sleeps)
+			lab_cond_woken(cond, t);
+	}
+	return n;
 }
 
 /* --- a failure, in the words of the old engine --- */
@@ -489,7 +795,11 @@ static bool guide_is_event(const struct lab_op *op)
 
 bool lab_steer_guide(void)
 {
-	n_guide = lab_graph_order(guide);
+	const unsigned n = lab_graph_order(guide);
+	n_guide = 0;
+	for (unsigned i = 0; i < n; i++)
+		if (!(lab_graph_event(guide[i])->kind == LAB_GRAPH_WRITE && lab_graph_event(guide[i])->pick == HALF))
+			guide[n_guide++] = guide[i];
 	at_guide = 0;
 	guided_last = lab.self->id;
 	return n_guide > 0;
@@ -519,7 +829,8 @@ unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n)
 {
 	const struct lab_graph_event *e = at_guide > 0 ? lab_graph_event(guide[at_guide - 1]) : NULL;
 	if (kind == LAB_PICK_FAULT)
-		return e && e->kind == LAB_GRAPH_SWAP && e->unusual && !e->writes;
+		return e && ((e->kind == LAB_GRAPH_SWAP && e->unusual && !e->writes) ||
+		             (e->kind == LAB_GRAPH_WRITE && e->pick == EARLY));
 	if (kind == LAB_PICK_INPUT) {
 		for (unsigned i = at_guide; i < n_guide; i++)
 			if (lab_graph_event(guide[i])->kind == LAB_GRAPH_CHOICE &&
@@ -527,6 +838,8 @@ unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n)
 				return (unsigned)lab_graph_event(guide[i])->value;
 		return 0;
 	}
+	if (kind == LAB_PICK_WAITER)
+		return e ? e->pick : 0;
 	if (kind != LAB_PICK_STALE || !e || e->writes)
 		return 0;
 	/* How many newer values the load, or the failing swap, could have seen. */

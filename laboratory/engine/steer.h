@@ -4,6 +4,8 @@
 
 #include "location.h"
 
+struct lab_object;
+
 /*
  * Runs the program along an execution graph (graph.h) and extends it. Called while `lab.steered`.
  * What a graph does not have ends the search by graphs with a reason; the other searches go on.
@@ -11,6 +13,8 @@
 
 /* Before the first run. */
 void lab_steer_reset(unsigned faults);
+/* Whether the search begins anew, since it has learnt of a wait that is not an await. */
+bool lab_steer_again(void);
 /* The reason why the search ended; NULL: none. */
 const char *lab_steer_refusal(void);
 _Noreturn void lab_steer_refuse(const char *why);
@@ -25,6 +29,10 @@ void lab_steer_join(const struct lab_thread *ended);
 void lab_steer_block(void);
 void lab_steer_exit(void); /* waits until no other thread can go on */
 unsigned lab_steer_choose(unsigned n);
+/* The running thread uses the stack of that thread. */
+void lab_steer_lent(unsigned owner, uintptr_t address);
+/* The running thread's frames below the address end. */
+void lab_steer_return(uintptr_t end);
 
 lab_value lab_steer_load(struct lab_location *location, const struct lab_op *op);
 void lab_steer_store(struct lab_location *location, const struct lab_op *op, lab_value value);
@@ -42,8 +50,26 @@ unsigned lab_steer_guide_thread(lab_set set, unsigned usual);
 unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n);
 void lab_steer_guide_step(void); /* the running thread does the step that it announced */
 
-void lab_steer_lock(uintptr_t object);
-bool lab_steer_trylock(uintptr_t object);
-void lab_steer_unlock(uintptr_t object);
+/*
+ * The running thread does a step on the state of an object: a lock, a semaphore. Returns the number
+ * of the event.
+ */
+unsigned lab_steer_step(const struct lab_object *object, unsigned step);
+/* The same for a step that tries; returns whether it was possible. */
+bool lab_steer_try(const struct lab_object *object, unsigned step);
+/* The permits of a semaphore. */
+unsigned lab_steer_value(const struct lab_object *sem);
+
+/*
+ * The running thread calls for a wait. An await begins where the thread has come round its loop:
+ * then lab_steer_access() calls lab_cond_begin().
+ */
+void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t pc);
+void lab_steer_access(uintptr_t pc, bool write); /* before each access of the running thread */
+/* The running thread becomes a waiter, and unlocks the mutex. */
+void lab_steer_enqueue(const struct lab_object *cond, const struct lab_object *mutex, uintptr_t pc);
+bool lab_steer_is_woken(void); /* before it sleeps */
+/* Returns how many waiters there were. Those that are woken, and sleep, compete for the mutex. */
+unsigned lab_steer_wake(struct lab_object *cond, bool all);
 
 #endif

@@ -571,6 +571,8 @@ static void finish(struct lab_thread *self)
 static _Noreturn void leave(struct lab_thread *self)
 {
 	lab_turns_end(self);
+	if (lab.steered)
+		lab_steer_return(UINTPTR_MAX);
 	if (self->id != 0)
 		lab_exit_walk();
 	finish(self);

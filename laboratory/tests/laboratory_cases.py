@@ -767,7 +767,23 @@ EXITS = {
 }
 
 
-NO_GRAPHS = "sem_init(&p, 0, 0); sem_post(&p);"  # the search by graphs does not have semaphores
+NO_GRAPHS = "sem_init(&p, 0, 0); sem_post(&p); futex(FUTEX_WAKE, 1);"  # the search by graphs does not have futexes
+
+# What is proved by graphs: the first statement of main, what each thread does, and the most executions, complete and blocked.
+WAITS = "for (int i = 0; i < 5; i++) { pthread_mutex_lock(&m); while (R(x) == %d) pthread_cond_wait(&c, &m); W(x, %d); pthread_cond_broadcast(&c); pthread_mutex_unlock(&m); }"
+TAKES = "pthread_mutex_lock(&m); while (R(x) == 0) pthread_cond_wait(&c, &m); W(x, R(x) - 1); pthread_mutex_unlock(&m);"
+GIVES = "pthread_mutex_lock(&m); W(x, R(x) + 1); pthread_cond_signal(&c); pthread_mutex_unlock(&m);"
+SPINS = "while (atomic_exchange_explicit(&x, 1, memory_order_acquire)); atomic_store_explicit(&x, 0, memory_order_release);"
+FEW = {
+    "producer_consumer": ("", [WAITS % (1, 1), WAITS % (0, 0)], 1, 9),
+    "three_consumers": ("", [TAKES, TAKES, TAKES, 3 * GIVES], 30, 600),
+    "notes_waiters": ("", 2 * [TAKES.replace("while", "W(y, R(y) + 1); while")] + [2 * GIVES.replace("W(x", "if (R(y)) W(x, R(x)); W(x")], 130, 130),
+    "signalled_later": ("", [TAKES, "pthread_mutex_lock(&m); W(x, 1); pthread_mutex_unlock(&m); pthread_cond_signal(&c);"], 1, 1),
+    "spin_lock": ("", 3 * [SPINS], 6, 18),
+    "adds_nothing": ("", ["while (!atomic_fetch_add(&x, 0)); R(y);", "Ws(x, 1);"], 1, 1),
+    "two_permits": ("sem_init(&p, 0, 2);", 3 * ["sem_wait(&p); sem_post(&p);"], 54, 0),
+    "tries": ("sem_init(&p, 0, 1);", 2 * ["sem_trywait(&p) || sem_post(&p);"], 4, 0),
+}
 
 
 def threaded(bodies, first=""):
@@ -899,6 +915,14 @@ def proofs(tool):
             test = tool.test(folder.write(name + ".c", threaded(PROOFS[name][0])), "--strategy", "graphs")
             if (test["proved"], test["executions"]) != (True, executions):
                 problems.append(f"{name}: {test}")
+        for name, (first, bodies, complete, blocked) in FEW.items():
+            test = tool.test(folder.write(name + ".c", threaded(bodies, first)), "--strategy", "graphs")
+            if not test["proved"] or test["complete"] > complete or test["blocked"] > blocked:
+                problems.append(f"{name}: {test}")
+        for name, bodies, said in (("twice", 2 * [SPINS.split(";")[0] + ";"], "LIVELOCK"), ("woken_once", [TAKES, TAKES, GIVES.replace("+ 1", "+ 2")], "DEADLOCK"),
+                                   ("early", [TAKES.replace("while", "if") + " if (R(x) < 0) abort();", "pthread_cond_broadcast(&c);"], "CRASH"),
+                                   ("not_seen", [TAKES, "W(x, 1); pthread_cond_signal(&c);"], "LOST WAKEUP")):
+            expect(tool.says(folder.write(name + ".c", threaded(bodies)), "--strategy", "graphs", status=None), said)
         test = tool.test(folder.write("weak_twice.c", threaded(2 * PROOFS["weak"][0][:1])), "--time", "20s")
         if (test["proved"], test["complete"]) != (True, 2):
             problems.append(f"graphs with two faults: {test}")
@@ -935,7 +959,7 @@ def proofs(tool):
         bounded = tool.test(folder.path("store_buffer.c"), "--strategy", "dfs:0", "--stale", "0", "--faults", "none")
         if bounded["exhausted"] or bounded["proved"] or "no faults" not in bounded["strategy"]:
             problems.append(str(bounded))
-        no_faults = tool.test(folder.path("while.c"), "--faults", "none")
+        no_faults = tool.test(folder.path("weak.c"), "--faults", "none")
         if not no_faults["exhausted"] or no_faults["proved"] or no_faults["limits"] != ["a kind of fault is switched off (--faults)"] or (
                 "stale reads, no faults" not in no_faults["strategy"]):
             problems.append(str(no_faults))

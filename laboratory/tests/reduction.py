@@ -54,6 +54,7 @@ APART sem_t sem;
 APART unsigned guarded[2], shared, ready, values[3];
 static struct block { pthread_mutex_t m; pthread_cond_t c; sem_t sem; int ready; } *block;
 static _Atomic(pthread_cond_t *) lent;
+static unsigned *_Atomic told;
 static pthread_t threads[3];
 static int ends[2]; /* of a pipe */
 static const struct timespec late = {1700002000, 0}; /* the model's time begins before */
@@ -189,6 +190,9 @@ OF_GRAPHS = [
     "count(); VALUE();", "LOCKED(0, LOG(getenv(\"NEW\") != NULL));", "LOCKED(0, setenv(\"NEW\", \"\", 1));",
     "{ pthread_t own; pthread_create(&own, NULL, nested, NULL); LOG(GET(x)); pthread_join(own, NULL); }",
     "fl_stress_assume(GET(x) == 0); LOG(GET(y));", "if (GET(x)) exit(0);",
+    "sem_post(&sem);", "LOG(sem_trywait(&sem));", "PUT(x, self + 1); sem_post(&sem); PUT(x, self + 4);",
+    "{ int value; sem_getvalue(&sem, &value); LOG(value); }", "pthread_cond_signal(&c); LOG(GET(x));",
+    "pthread_cond_broadcast(&c); PUT(x, self + 1);",
 ]
 STEPS = OF_GRAPHS + [
     "TRY(pthread_mutex_timedlock(&m[0], &late), GUARD(0), pthread_mutex_unlock(&m[0]));",
@@ -198,10 +202,9 @@ STEPS = OF_GRAPHS + [
     "pthread_rwlock_wrlock(&rw); LOG(shared = shared * 5 + self + 1); pthread_rwlock_unlock(&rw);",
     "TRY(pthread_rwlock_tryrdlock(&rw), LOG(GET(x)), pthread_rwlock_unlock(&rw));",
     "TRY(pthread_rwlock_trywrlock(&rw), LOG(shared = shared * 5 + self + 1), pthread_rwlock_unlock(&rw));",
-    "TRY(pthread_rwlock_timedwrlock(&rw, &late), PUT(x, self + 1), pthread_rwlock_unlock(&rw));", "sem_post(&sem);", "LOG(sem_trywait(&sem));",
-    "PUT(x, self + 1); sem_post(&sem); PUT(x, self + 4);", "LOG(sem_timedwait(&sem, &late));",
-    "{ int value; sem_getvalue(&sem, &value); LOG(value); }", "pthread_cond_signal(&c); LOG(GET(x));",
-    "pthread_cond_broadcast(&c); PUT(x, self + 1);", "LOCKED(0, LOG(pthread_cond_timedwait(&c, &m[0], &late)); GUARD(0));",
+    "TRY(pthread_rwlock_timedwrlock(&rw, &late), PUT(x, self + 1), pthread_rwlock_unlock(&rw));",
+    "LOG(sem_timedwait(&sem, &late));",
+    "LOCKED(0, LOG(pthread_cond_timedwait(&c, &m[0], &late)); GUARD(0));",
     "pthread_once(&once, ran_once); LOG(GET(y));", "LOG(WAKE());", "LOG(WAIT()); LOG(GET(x));",
     "{ char name[16]; pthread_getname_np(threads[0], name, sizeof name); LOG(name[0] == '1'); pthread_setname_np(threads[0], "
     "(char[]){'0' + self, 0}); }", "{ int own[2]; if (pipe(own) == 0) LOG(own[0]); }", "LOG(write(ends[1], \"\", 1)); PUT(x, self + 1);",
@@ -252,6 +255,7 @@ LAST = ["LOG(pthread_mutex_lock(&robust));", "LOG(pthread_mutex_trylock(&robust)
         "pthread_detach(threads[1]);"]
 
 AWAIT = "LOCKED(0, PUT(x, 1); while (!ready) pthread_cond_wait(&c, &m[0]));"
+SEEN = " if (%s) { while (!GET(x)) sched_yield(); _exit(3); }"
 # Wrong programs that a search once proved: what each thread does, and how main ends.
 FAILING = [
     ([AWAIT, "pthread_once(&once, ran_once); if (!GET(x)) _exit(3); " + SIGNAL], "j"),
@@ -267,6 +271,10 @@ FAILING = [
     (["LOCKED(0, while (!ready) { mask(); pthread_cond_wait(&c, &m[0]); }); if (masked() > 1) exit(3);", SIGNAL], "j"),
     (["while (!atomic_load(&x)) errno = EINTR; if (errno == EINTR) exit(3);", "atomic_store(&x, 1);"], "j"),
     (["lend();", "if (lent) pthread_cond_signal(lent);"], "j"),
+    (["LOCKED(0, while (!ready) pthread_cond_wait(&c, &m[0])); PUT(x, 1);",
+      "const int busy = pthread_mutex_trylock(&m[0]); if (!busy) pthread_mutex_unlock(&m[0]); " + SIGNAL + SEEN % "busy"], "j"),
+    (["unsigned own = 0; told = &own; LOCKED(0, own = 1; while (!ready) pthread_cond_wait(&c, &m[0])); PUT(x, 1);",
+      "unsigned own = 0; LOCKED(0, if (told) own = *told; ready = 1; pthread_cond_signal(&c));" + SEEN % "own"], "j"),
     (["pthread_tryjoin_np(threads[1], NULL); PUT(x, 1);", "while (!GET(x)) sched_yield();", "pthread_join(threads[1], NULL);"], "e"),
 ]
 
