@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Failures as SARIF 2.1.0, which code scanning reads: a rule for each verdict, a result for each
+ * failure. Its location is the first of the failing steps; the others are related locations.
+ */
+#include "tool.h"
+#include <unistd.h>
+
+/* A path in the current folder as a relative reference, any other one as a URI. */
+static void emit_uri(FILE *to, const char *path)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+	char here[4096];
+	const size_t n = getcwd(here, sizeof here) ? strlen(here) : 0;
+	if (n > 0 && strncmp(path, here, n) == 0 && path[n] == '/')
+		path += n + 1;
+	fputs(path[0] == '/' ? "\"file://" : "\"", to);
+	for (; *path; path++)
+		fprintf(to, strchr(plain, *path) ? "%c" : "%%%02X", (unsigned char)*path);
+	fputc('"', to);
+}
+
+static void emit_location(FILE *to, const char *file, int line, const char *text)
+{
+	fputs("{\"physicalLocation\":{\"artifactLocation\":{\"uri\":", to);
+	emit_uri(to, file);
+	fprintf(to, "},\"region\":{\"startLine\":%d}},\"message\":{\"text\":", line > 0 ? line : 1);
+	emit_json_string(to, text);
+	fputs("}}", to);
+}
+
+/* Where the failure without steps is: in the source that its message names, or else in the first one. */
+static void emit_place(FILE *to, const struct options *o, const struct job *job)
+{
+	const struct fl_stress_test *test = job->test->test;
+	const char *file = o->first ? o->first : test->file, *colon = NULL;
+	for (unsigned i = 0; i < o->words[SOURCES].n && !colon; i++) {
+		const char *source = o->words[SOURCES].at[i],
+			   *at = strstr(job->report.result.message, basename(source));
+		colon = at ? strchr(at, ':') : NULL;
+		file = colon ? source : file;
+	}
+	emit_location(to, file, colon ? (int)strtol(colon + 1, NULL, 10) : test->line, test->name);
+}
+
+static void emit_result(FILE *to, const struct run *run, const struct job *job)
+{
+	const struct lab_result *r = &job->report.result;
+	const char *between = "";
+	fputs("{\"level\":\"error\"", to);
+	emit_json_member(to, "ruleId", job_verdict_key(job));
+	fputs(",\"message\":{\"text\":", to);
+	emit_json_string(to, r->message);
+	fputs("},\"locations\":[", to);
+	for (unsigned i = 0; i < r->n_steps + r->n_waiting; i++) {
+		const struct lab_step *s = &r->trace[i];
+		if (!s->failing || !s->file)
+			continue;
+		fputs(between, to);
+		emit_location(to, s->file, s->line, s->what);
+		between = between[0] ? "," : "],\"relatedLocations\":[";
+	}
+	if (!between[0])
+		emit_place(to, run->options, job);
+	fputs("]}", to);
+}
+
+void sarif_results(FILE *to, const void *results)
+{
+	const struct run *run = results;
+	const char *between = "";
+	fputs("{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[\n"
+	      "{\"tool\":{\"driver\":{\"name\":\"fairlead-stress\",\"version\":\"" STRESS_VERSION "\",\"rules\":[",
+	      to);
+	for (int verdict = LAB_FORBIDDEN; verdict <= LAB_DIVERGED; verdict++) {
+		fprintf(to, "%s\n{\"id\":\"%s\",\"shortDescription\":{\"text\":\"%s\"}}", between,
+		        verdict_key((enum lab_verdict)verdict), lab_verdict_name((enum lab_verdict)verdict));
+		between = ",";
+	}
+	fputs("]}},\n\"results\":[", to);
+	between = "\n";
+	EACH_JOB (job, run) {
+		if (!job_failed(job))
+			continue;
+		fputs(between, to);
+		emit_result(to, run, job);
+		between = ",\n";
+	}
+	fputs("]}]}\n", to);
+}
