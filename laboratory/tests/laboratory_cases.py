@@ -983,7 +983,9 @@ def proofs(tool):
 def further(tool):
     """All distinct failures of a program are reported: two races, a deadlock and a leak; each once, one failed test."""
     with Folder() as folder:
-        path = folder.write("four.c", "#include <pthread.h>\n#include <stdlib.h>\nstatic int a, b;\n"
+        folder.write(".git", "")
+        os.mkdir(folder.path("a b"))
+        path = folder.write("a b/four.c", "#include <pthread.h>\n#include <stdlib.h>\nstatic int a, b;\n"
                  "static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER, n = PTHREAD_MUTEX_INITIALIZER;\n"
                  "static void *volatile lost;\n"
                  "static void *run(void *arg)\n{\n\ta++;\n\tpthread_mutex_lock(&m);\n\tpthread_mutex_lock(&n);\n\tb++;\n"
@@ -1000,11 +1002,11 @@ def further(tool):
     rules = {rule["id"]: rule["shortDescription"]["text"] for rule in one["tool"]["driver"]["rules"]}
     for result, said in zip(one["results"], [test, *test["further"]]):
         places = result["locations"] + result.get("relatedLocations", [])
-        lines = [(basename(place["physicalLocation"]["artifactLocation"]["uri"]), place["physicalLocation"]["region"]["startLine"]) for place in places]
+        lines = [(place["physicalLocation"]["artifactLocation"]["uri"], place["physicalLocation"]["region"]["startLine"]) for place in places]
         expect_all((log["version"], one["tool"]["driver"]["name"], result["ruleId"]), ("2.1.0", "fairlead-stress", said["verdict"]))
         expect_all([rules[said["verdict"]].lower().replace(" ", "_"), result["message"]["text"]], [said["verdict"], said["message"]])
-        steps = [("four.c", step["line"]) for step in said["trace"] + said["waiting"] if step["failing"] and step["file"]]
-        expect_all(lines, steps or [("four.c", 14)])
+        steps = [("a%20b/four.c", step["line"]) for step in said["trace"] + said["waiting"] if step["failing"] and step["file"]]
+        expect_all(lines, steps or [("a%20b/four.c", 14)])
     found = sorted(t["verdict"] for t in [test, *test["further"]])
     if found != ["data_race", "data_race", "deadlock", "leak"]:
         raise Failure(f"{found}\n{out}")

@@ -169,12 +169,7 @@ bool name_undefined(const char *path)
 	return run_shell(argv) == 0;
 }
 
-static bool left_unseen;
-
-bool compile_left_unseen(void)
-{
-	return left_unseen;
-}
+bool compile_left_unseen;
 
 static const char **add(const char **to, const struct words *words)
 {
@@ -201,7 +196,7 @@ static const char *compile(const struct options *o, const char *how, const char 
 	memcpy(argv, first, sizeof first);
 	add(add(add(argv + sizeof first / sizeof *first, flags), inputs), sources);
 	const int status = archives ? run_shell(argv) : -1;
-	left_unseen = left_unseen || status == UNSEEN;
+	compile_left_unseen = compile_left_unseen || status == UNSEEN;
 	const bool good = status == 0 || status == UNSEEN;
 	if (!good)
 		complain("cannot compile %s", o->first ? o->first : sources->at[0]);
@@ -225,7 +220,7 @@ bool compile_and_load(const struct options *o, const char *source)
 	return folder && load_kind(folder, "plain", source) && load_kind(folder, "model", source);
 }
 
-/* A program has the name of its first source. */
+/* A program has the name of its first file. */
 bool compile_program(const struct options *o)
 {
 	char name[256];

@@ -67,12 +67,15 @@ static int watch(const struct options *o)
 		return complain("cannot watch files") + STATUS_FAILED;
 	const struct words loads = {o->n_loads, (char **)o->loads}, *const lists[] = {&loads, &o->words[SOURCES],
 	                                                                              &o->words[INPUTS]};
-	LAB_EACH (list, lists)
-		for (unsigned i = 0; i < lists[list]->n; i++)
-			(void)inotify_add_watch(inotify, dirname(strdup(lists[list]->at[i])),
-			                        IN_CLOSE_WRITE | IN_MOVED_TO);
+	LAB_EACH (list, lists) {
+		for (unsigned i = 0; i < lists[list]->n; i++) {
+			char *file = strdup(lists[list]->at[i]);
+			inotify_add_watch(inotify, dirname(file), IN_CLOSE_WRITE | IN_MOVED_TO);
+			free(file);
+		}
+	}
 	for (pid_t pid; (pid = fork()) != 0;) {
-		(void)waitpid(pid, NULL, 0);
+		waitpid(pid, NULL, 0);
 		complain("waiting for a change of a source; Ctrl-C ends");
 		await_change(inotify);
 	}

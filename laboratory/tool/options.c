@@ -314,7 +314,7 @@ static void take_word(struct options *o, char **word, bool two)
 {
 	const enum kind kind = kind_of(*word);
 	struct words *words = &o->words[kind];
-	if (**word != '-' && kind != PATTERNS && (!o->first || (kind == SOURCES && words->n == 0)))
+	if (**word != '-' && kind != PATTERNS && !o->first)
 		o->first = *word;
 	if (kind == SOURCES && !o->picks_std && !matches(*word, "*.c"))
 		o->model.rmw_sequences = true;

@@ -45,7 +45,7 @@ struct job job_make(const struct options *o, const struct lab_test *test, enum m
 	const char *name = test->test->name;
 	const struct lab_test *instrumented = lab_test_find(name, true), *plain = lab_test_find(name, false);
 	struct job job = {.test = instrumented, .mode = mode, .model = o->model, .weight = 1, .hang = o->hang};
-	job.model.unseen = compile_left_unseen();
+	job.model.unseen = compile_left_unseen;
 	if (mode == MODE_NATIVE && plain)
 		job.test = plain;
 	if (!job.test) {

@@ -6,17 +6,20 @@
 #include "tool.h"
 #include <unistd.h>
 
-/* A path in the current folder as a relative reference, any other one as a URI. */
+/* A path in a git repository as a reference from its root, as code scanning wants it; any other one as a URI. */
 static void emit_uri(FILE *to, const char *path)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
-	char here[4096];
-	const size_t n = getcwd(here, sizeof here) ? strlen(here) : 0;
-	if (n > 0 && strncmp(path, here, n) == 0 && path[n] == '/')
-		path += n + 1;
-	fputs(path[0] == '/' ? "\"file://" : "\"", to);
-	for (; *path; path++)
-		fprintf(to, strchr(plain, *path) ? "%c" : "%%%02X", (unsigned char)*path);
+	const char *inside = path;
+	for (const char *slash = path; (slash = strchr(slash + 1, '/')) != NULL;) {
+		char git[4096];
+		snprintf(git, sizeof git, "%.*s/.git", (int)(slash - path), path);
+		if (access(git, F_OK) == 0)
+			inside = slash + 1;
+	}
+	fputs(inside[0] == '/' ? "\"file://" : "\"", to);
+	for (; *inside; inside++)
+		fprintf(to, strchr(plain, *inside) ? "%c" : "%%%02X", (unsigned char)*inside);
 	fputc('"', to);
 }
 
@@ -29,18 +32,19 @@ static void emit_location(FILE *to, const char *file, int line, const char *text
 	fputs("}}", to);
 }
 
-/* Where the failure without steps is: in the source that its message names, or else in the first one. */
+/* Where a failure without steps is: in the source that its message names, or else in the first file. */
 static void emit_place(FILE *to, const struct options *o, const struct job *job)
 {
 	const struct fl_stress_test *test = job->test->test;
-	const char *file = o->first ? o->first : test->file, *colon = NULL;
-	for (unsigned i = 0; i < o->words[SOURCES].n && !colon; i++) {
-		const char *source = o->words[SOURCES].at[i],
-			   *at = strstr(job->report.result.message, basename(source));
-		colon = at ? strchr(at, ':') : NULL;
-		file = colon ? source : file;
+	const struct words *sources = &o->words[SOURCES];
+	const char *file = o->first ? o->first : test->file;
+	int line = test->line;
+	for (unsigned i = 0; i < sources->n; i++) {
+		const char *at = strstr(job->report.result.message, basename(sources->at[i]));
+		if (at && sscanf(at, "%*[^:]:%d", &line) == 1)
+			file = sources->at[i];
 	}
-	emit_location(to, file, colon ? (int)strtol(colon + 1, NULL, 10) : test->line, test->name);
+	emit_location(to, file, line, test->name);
 }
 
 static void emit_result(FILE *to, const struct run *run, const struct job *job)
@@ -72,9 +76,9 @@ void sarif_results(FILE *to, const void *results)
 	fputs("{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[\n"
 	      "{\"tool\":{\"driver\":{\"name\":\"fairlead-stress\",\"version\":\"" STRESS_VERSION "\",\"rules\":[",
 	      to);
-	for (int verdict = LAB_FORBIDDEN; verdict <= LAB_DIVERGED; verdict++) {
-		fprintf(to, "%s\n{\"id\":\"%s\",\"shortDescription\":{\"text\":\"%s\"}}", between,
-		        verdict_key((enum lab_verdict)verdict), lab_verdict_name((enum lab_verdict)verdict));
+	for (enum lab_verdict v = LAB_FORBIDDEN; v <= LAB_DIVERGED; v++) {
+		fprintf(to, "%s\n{\"id\":\"%s\",\"shortDescription\":{\"text\":\"%s\"}}", between, verdict_key(v),
+		        lab_verdict_name(v));
 		between = ",";
 	}
 	fputs("]}},\n\"results\":[", to);

@@ -44,7 +44,7 @@ struct options {
 	const char *loads[LOADS_MAX];
 	char **patterns;
 	struct words words[KINDS];
-	const char *first; /* source of a program, or its first object; NULL: there is no program */
+	const char *first; /* file of a program; NULL: there is no program */
 	unsigned n_arguments;
 	char **arguments; /* of main() */
 	bool planted, fail_fast, verbose, json_only, watch;
@@ -89,7 +89,7 @@ char *place_of(const char *key);
 bool compile_and_load(const struct options *o, const char *path);
 /* Compiles the sources of a program, links it, and loads it. */
 bool compile_program(const struct options *o);
-bool compile_left_unseen(void); /* code that is not seen; each place was named */
+extern bool compile_left_unseen; /* code that is not seen; each place was named */
 /* Names each symbol that the module lacks; false: none. */
 bool name_undefined(const char *path);
 void compile_clean(void); /* removes the temporary files */
