@@ -199,7 +199,7 @@ static const char *compile(const struct options *o, const char *how, const char 
 	compile_left_unseen = compile_left_unseen || status == UNSEEN;
 	const bool good = status == 0 || status == UNSEEN;
 	if (!good)
-		complain("cannot compile %s", o->first ? o->first : sources->at[0]);
+		complain("cannot compile or link %s", o->first ? o->first : sources->at[0]);
 	free(include);
 	free(archives);
 	free(argv);
