@@ -37,7 +37,8 @@ FL_BEGIN_DECLS
  *
  * A barrier breaks when a waiter gives up (timeout, cancel), or by fl_barrier_abort(). All its
  * waiters and all later ones then get -EPIPE, until fl_barrier_reset(). The barrier may be
- * destroyed once one waiter of each phase has returned with a number and no context will wait again.
+ * destroyed once one waiter of each phase has returned with a number and no context will wait
+ * again.
  *
  * Memory order: the action acquires what each party released by its wait. All parties acquire what
  * the parties and the action released.

@@ -61,7 +61,7 @@ const char *lab_limit_text(enum lab_limit limit)
 	    [LAB_MET_LAST] = "another thread could have ended last, and have run the functions of atexit()",
 	    [LAB_MET_INPUT] =
 		"the program read the clock, the processor's number or a random number: the model returns one value",
-	    [LAB_MET_ASSEMBLY] = "assembly is not seen",
+	    [LAB_MET_ASSEMBLY] = "assembly, or an object without instrumentation, is not seen",
 	    [LAB_MET_NO_END] = "no execution came to its end: an assumption of the program was false in each",
 	};
 	return texts[limit];
@@ -636,7 +636,7 @@ const struct lab_result *lab_model_run(const struct lab_test *test, const struct
 		result.exhausted = true;
 		result.complete = seen.complete;
 		result.blocked = seen.blocked;
-		result.limits = seen.met | proof.met | (config->assembly ? 1u << LAB_MET_ASSEMBLY : 0) |
+		result.limits = seen.met | proof.met | (config->unseen ? 1u << LAB_MET_ASSEMBLY : 0) |
 		                (seen.complete == 0 ? 1u << LAB_MET_NO_END : 0);
 		result.proved = result.limits == 0;
 		search_use(&seen);

@@ -98,7 +98,7 @@ enum lab_limit {
 	LAB_MET_RETIRED,    /* a use of memory that was retired, without a hazard pointer */
 	LAB_MET_LAST,       /* another thread could have ended last, and run atexit()'s functions */
 	LAB_MET_INPUT,      /* other times, processors, random numbers */
-	LAB_MET_ASSEMBLY,   /* what inline assembly does */
+	LAB_MET_ASSEMBLY,   /* what assembly does, and objects that were compiled without instrumentation */
 	LAB_MET_NO_END,     /* each execution stopped at a false assumption */
 	LAB_LIMITS
 };
@@ -144,7 +144,7 @@ struct lab_config {
 	const struct lab_failure *known; /* known failures: the search goes on after them */
 	size_t n_known;
 	bool no_leaks; /* leaks are no failures */
-	bool assembly; /* the module has inline assembly */
+	bool unseen;   /* the module has assembly, or an object without instrumentation */
 	/* C++20: a store of the thread of a release store does not continue its release sequence. */
 	bool rmw_sequences;
 	bool traffic;  /* one execution, whose traffic is counted (traffic.c) */

@@ -5,11 +5,13 @@ What takes one run of the program for many cases runs when the first of them doe
 """
 import functools
 import glob
+import itertools
 import json
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -36,23 +38,45 @@ FL_STRESS_ACTOR(mp, reader) { s->seen = get(s->flag); s->value = get(s->data); }
 FL_STRESS(mp, writer, reader) { FL_FORBIDDEN(s->seen && !s->value, "flag without data"); FL_ACCEPTABLE(1, "all else"); }
 '''
 # A command line that is wrong, and what the one line about it says.
-BAD_USAGE = [
-    ("--mode lin mutex_handoff", "no test with operations fits 'mutex_handoff'"), ("--mode crash mutex_handoff", "no test with processes fits 'mutex_handoff'"),
-    ("--mode fast", "'fast' is none of native, chaos, model, crash, lin"), ("--faults kill", "'kill' is a mode of its own"),
-    ("--kills 0", "'0' is not a number from 1 to 8"), ("--kills 2 --mode model", "--kills is of crash mode"),
-    ("--mode model --replay x/b3k1/12", "it goes with --mode crash"), ("--mode native,crash --replay x/b3k1/12", "it does not go with another --mode"),
-    ("--faults rain", "'rain' is none of"), ("--time 0", "'0' is not a time"), ("--time -1s", "'-1s' is not a time"),
-    ("--time 3parsecs", "'3parsecs' is not a time"), ("--jobs 0", "'0' is not a number from 1"),
-    ("--seed 1e3", "'1e3' is not a number"), ("--strategy best", "'best' is none of auto"),
-    ("--strategy pct:0", "'pct:0' is none of"), ("--nope", "unknown option '--nope'"), ("-x", "unknown option '-x'"),
-    ("--list=3", "'--list=3' takes no value"), ("--replay", "--replay needs a value"),
-    ("--json=", "--json needs a name that is not empty"), ("--load nope.so", "there is no file 'nope.so'"),
-    ("--load /etc/passwd", "cannot load /etc/passwd"), ("--mode native --replay x", "it does not go with another --mode"),
-    ("--planted --load x.so", "--planted does not go with --load"), ("--list --self-test", "--self-test does not go with"),
-    ("--sites x", "--sites goes with --mutants alone"), ("no_such_test", "no test fits 'no_such_test'"),
-    ("--replay x", "'x' is no string of a report"), ("--replay x//12", "of the test 'x', which is not here"), ("--list --mode model", "--mode is of a normal run"),
-    ("--list --json", "--json does not go with --list"), ("--litmus x y", "there is no use for 'y'"), ("--litmus nope", "there is no file 'nope'"),
-]
+BAD_USAGE = """
+--mode lin mutex_handoff => no test with operations fits 'mutex_handoff'
+--mode crash mutex_handoff => no test with processes fits 'mutex_handoff'
+--mode fast => 'fast' is none of native, chaos, model, crash, lin
+--faults kill => 'kill' is a mode of its own
+--kills 0 => '0' is not a number from 1 to 8
+--kills 2 --mode model => --kills is of crash mode
+--mode model --replay x/b3k1/12 => it goes with --mode crash
+--mode native,crash --replay x/b3k1/12 => it does not go with another --mode
+--faults rain => 'rain' is none of
+--time 0 => '0' is not a time
+--time -1s => '-1s' is not a time
+--time 3parsecs => '3parsecs' is not a time
+--jobs 0 => '0' is not a number from 1
+--seed 1e3 => '1e3' is not a number
+--strategy best => 'best' is none of auto
+--strategy pct:0 => 'pct:0' is none of
+--nope => unknown option '--nope'
+-x => unknown option '-x'
+--list=3 => '--list=3' takes no value
+--replay => --replay needs a value
+--json= => --json needs a name that is not empty
+--load nope.so => there is no file 'nope.so'
+--load /etc/passwd => cannot load /etc/passwd
+--mode native --replay x => it does not go with another --mode
+--planted --load x.so => --planted does not go with --load
+--list --self-test => --self-test does not go with
+--sites x => --sites goes with --mutants alone
+no_such_test => no test fits 'no_such_test'
+--replay x => 'x' is no string of a report
+--replay x//12 => of the test 'x', which is not here
+--list --mode model => --mode is of a normal run
+--list --sarif=x => --sarif is of a normal run
+-I. mutex_handoff => unknown option '-I.'
+--watch => --watch goes with the sources
+--list --json => --json does not go with --list
+--litmus x y => there is no use for 'y'
+--litmus nope => there is no file 'nope'
+"""
 
 
 class Tool:
@@ -128,7 +152,7 @@ class Folder(tempfile.TemporaryDirectory):
 
     def results(self):
         """The options for the result in each form."""
-        return [f"--{form}={self.path(form)}" for form in ("json", "junit", "html")]
+        return [f"--{form}={self.path(form)}" for form in ("json", "junit", "html", "sarif")]
 
     def read(self, form):
         return read(self.path(form))
@@ -177,32 +201,48 @@ def planted_case(tool, name):
 # --- the program ---
 
 def usage(tool):
-    for arguments, message in BAD_USAGE:
+    for line in BAD_USAGE.strip().splitlines():
+        arguments, message = line.split(" => ")
         out, err = tool.run(*arguments.split(), status=2)
         if out or err.count("\n") != 1 or not err.startswith("fairlead-stress: ") or message not in err:
             raise Failure(f"fairlead-stress {arguments}\n{out}{err}")
     expect(tool.says("--help"), "Exit status:")
+    expect(tool.says("--version"), "fairlead-stress 0.")
+
+
+# A scenario of the fixture, a mode, the exit status, and what the output has.
+ENDS = """
+end_ok model 0 passed
+end_forbidden model 1 FORBIDDEN end_forbidden (model): flag
+end_unlisted model 1 an outcome that no macro lists
+end_check model 1 CHECK end_check (model): FL_STRESS_CHECK(s->value == 1)
+end_hang model 3 DEADLOCK end_hang
+end_crash model 4 CRASH end_crash
+end_exit model 4 ended with status 7
+end_panic model 1 PANIC end_panic
+end_killed model 0 passed
+end_killed native 0 passed
+end_killed crash 3 DEADLOCK end_killed (crash)
+end_survives crash 0 proved: all 4 executions
+end_ok native 0 passed
+end_unlisted native 1 an outcome that no macro lists
+end_check native 1 FL_STRESS_CHECK(s->value == 1)
+end_hang native 3 sleeper sleeps on the futex
+end_hang chaos 3 changer has returned
+end_crash native 4 SIGSEGV in one at
+end_crash chaos 4 fixture.c:
+end_exit native 4 ended with status 7
+"""
 
 
 def statuses(tool):
     """Each end of the fixture's scenarios has its status, its verdict and its line."""
-    ends = [("end_ok", "model", 0, "passed"), ("end_forbidden", "model", 1, "FORBIDDEN end_forbidden (model): flag"),
-            ("end_unlisted", "model", 1, "an outcome that no macro lists"),
-            ("end_check", "model", 1, "CHECK end_check (model): FL_STRESS_CHECK(s->value == 1)"),
-            ("end_hang", "model", 3, "DEADLOCK end_hang"), ("end_crash", "model", 4, "CRASH end_crash"),
-            ("end_exit", "model", 4, "ended with status 7"), ("end_panic", "model", 1, "PANIC end_panic"),
-            ("end_killed", "model", 0, "passed"), ("end_killed", "native", 0, "passed"),
-            ("end_killed", "crash", 3, "DEADLOCK end_killed (crash)"), ("end_survives", "crash", 0, "proved: all 4 executions"),
-            ("end_ok", "native", 0, "passed"), ("end_unlisted", "native", 1, "an outcome that no macro lists"),
-            ("end_check", "native", 1, "FL_STRESS_CHECK(s->value == 1)"),
-            ("end_hang", "native", 3, "sleeper sleeps on the futex"), ("end_hang", "chaos", 3, "changer has returned"),
-            ("end_crash", "native", 4, "SIGSEGV in one at"), ("end_crash", "chaos", 4, "fixture.c:"),
-            ("end_exit", "native", 4, "ended with status 7")]
     with Folder() as folder:
         module = compiled(tool, folder, FIXTURE, "-fsanitize=thread", "-fno-builtin", "-O1")
-        for name, mode, status, text in ends:
+        for line in ENDS.strip().splitlines():
+            name, mode, status, text = line.split(" ", 3)
             for hang in ("500ms", "30s") if name == "end_hang" else ("30s",):  # a slow machine needs the second
-                out = tool.says("--load", module, name, "--mode", mode, *TO_THE_END, "--hang", hang, status=status)
+                out = tool.says("--load", module, name, "--mode", mode, *TO_THE_END, "--hang", hang, status=int(status))
                 if text in out:
                     break
             expect(out, text)
@@ -472,7 +512,7 @@ def program(tool):
         expect(tool.run(early, status=2)[1], "a constructor starts a thread")
         outside = folder.write("outside.c", 'int main(void) { return 0; }\n__asm__(".globl outside\\noutside:");\n')
         expect(tool.run(outside, env={"CFLAGS": "-flto"})[1], "assembly outside of functions of outside.c is not seen")
-        expect(tool.run(folder.path("none.c"), status=2)[1], "none.c' that can be read")
+        expect(tool.run(folder.path("none.c"), status=2)[1], "none.c: No such file")
         expect(tool.run(one, more, "--mode", "native", status=2)[1], "runs in mode model alone")
         tls = folder.write("tls.c", 'static __thread int x __attribute__((tls_model("initial-exec")));\nint main(void) { return x; }\n')
         expect(tool.run(tls, status=2)[1], "of the TLS model initial-exec")
@@ -625,7 +665,7 @@ def reports(tool):
             if ("FORBIDDEN late (model): seen" in out, bool(re.search("thread-c +(load|store) seq_cst s->seen", out))) != (True, shown):
                 problems.append(out)
         folder.write("reach.c", DEAD_READ)
-        expect(tool.says("--load", path, "--mode", "model", status=1), "DATA RACE dead (model): read of s->word by reader")
+        expect(tool.says("--load", path, "-O2", "--mode", "model", status=1), "DATA RACE dead (model): read of s->word by reader")
     if problems:
         raise Failure("\n".join(problems))
 
@@ -1006,7 +1046,9 @@ def polls(tool):
 def further(tool):
     """All distinct failures of a program are reported: two races, a deadlock and a leak; each once, one failed test."""
     with Folder() as folder:
-        path = folder.write("four.c", "#include <pthread.h>\n#include <stdlib.h>\nstatic int a, b;\n"
+        folder.write(".git", "")
+        os.mkdir(folder.path("a b"))
+        path = folder.write("a b/four.c", "#include <pthread.h>\n#include <stdlib.h>\nstatic int a, b;\n"
                  "static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER, n = PTHREAD_MUTEX_INITIALIZER;\n"
                  "static void *volatile lost;\n"
                  "static void *run(void *arg)\n{\n\ta++;\n\tpthread_mutex_lock(&m);\n\tpthread_mutex_lock(&n);\n\tb++;\n"
@@ -1018,6 +1060,16 @@ def further(tool):
         test = folder.tests()[0]
         page = folder.read("html")
         junit = folder.read("junit")
+        log = json.loads(folder.read("sarif"))
+    one = log["runs"][0]
+    rules = {rule["id"]: rule["shortDescription"]["text"] for rule in one["tool"]["driver"]["rules"]}
+    for result, said in zip(one["results"], [test, *test["further"]]):
+        places = result["locations"] + result.get("relatedLocations", [])
+        lines = [(place["physicalLocation"]["artifactLocation"]["uri"], place["physicalLocation"]["region"]["startLine"]) for place in places]
+        expect_all((log["version"], one["tool"]["driver"]["name"], result["ruleId"]), ("2.1.0", "fairlead-stress", said["verdict"]))
+        expect_all([rules[said["verdict"]].lower().replace(" ", "_"), result["message"]["text"]], [said["verdict"], said["message"]])
+        steps = [("a%20b/four.c", step["line"]) for step in said["trace"] + said["waiting"] if step["failing"] and step["file"]]
+        expect_all(lines, steps or [("a%20b/four.c", 14)])
     found = sorted(t["verdict"] for t in [test, *test["further"]])
     if found != ["data_race", "data_race", "deadlock", "leak"]:
         raise Failure(f"{found}\n{out}")
@@ -1030,9 +1082,11 @@ def further(tool):
         expect(junit, name + " four")
 
 
-RECIPES = (("meson", "meson.build", "meson setup out && meson test -C out"),
-           ("cmake", "CMakeLists.txt", "cmake -B out . && cd out && ctest --output-on-failure"),
-           ("make", "Makefile", "make check"))
+# The language of a block in the guide, which one it is, its file, and the command.
+RECIPES = (("meson", 0, "meson.build", "meson setup build && meson test -C build"),
+           ("cmake", 0, "CMakeLists.txt", "cmake -B build . && cd build && ctest --output-on-failure"),
+           ("cmake", 1, "CMakeLists.txt", "cmake -B build . && ctest --test-dir build --output-on-failure"),
+           ("make", 0, "Makefile", "make check"))
 
 
 def recipes(tool):
@@ -1041,22 +1095,62 @@ def recipes(tool):
     text = read(tool.at("guide.md"))
     path = dirname(abspath(tool.program)) + os.pathsep + os.environ["PATH"]
     env = {**os.environ, "PATH": path, "CFLAGS": "-DWORDS='\"two words\"'"}
-    for language, name, command in RECIPES:
+    for language, which, name, command in RECIPES:
         if not shutil.which(language):
             continue
         for wanted, status in (("2", 0), ("3", 1)):
             with Folder() as folder:
-                recipe = re.search(f"^```{language}\n(.*?)^```", text, re.M | re.S)[1]
-                folder.write(name, recipe)
-                folder.write("transfer.c", "#include <stdlib.h>\n#include <string.h>\n"
+                folder.write(name, re.findall(f"^```{language}\n(.*?)^```", text, re.M | re.S)[which])
+                os.mkdir(folder.path("include"))
+                folder.write("include/accounts.h", "int limit(void);\n")
+                folder.write("accounts.c", "#include <accounts.h>\nint limit(void) { return LIMIT; }\n")
+                folder.write("transfer.c", "#include <stdlib.h>\n#include <string.h>\n#ifdef LIMIT\n#include <accounts.h>\n#else\n#define limit() 2\n#endif\n"
                          "int main(int argc, char **argv)\n{\n"
-                         f"\treturn argc != 2 || atoi(argv[1]) != {wanted} || strcmp(WORDS, \"two words\") != 0;\n}}\n")
+                         f"\treturn argc != 2 || limit() != 2 || atoi(argv[1]) != {wanted} || strcmp(WORDS, \"two words\") != 0;\n}}\n")
                 done = subprocess.run(["sh", "-c", command], cwd=folder.name, env=env, text=True, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, check=False)
                 if (done.returncode != 0) != (status != 0):
                     raise Failure(f"{language}: exit status {done.returncode}\n{done.stdout}")
+                if which:  # as both CI servers run it
+                    expect_all([text.count(line) for line in command.split(" && ")], [2, 2])
+                    expect_all([json.loads(folder.read("build/transfer.sarif"))["version"], f'failures="{status}"' in folder.read("build/transfer.xml")], ["2.1.0", True])
                 if language == "make":
                     expect(folder.read("report.xml"), f'failures="{status}"')
+
+
+def words(tool):
+    """Flags, objects and archives as for gcc: what is not instrumented is named, and no pass is proved; what nothing defines is named at once."""
+    with Folder() as folder:
+        folder.write("bank.h", "#ifdef __cplusplus\nextern \"C\"\n#endif\nint twice(int n);\nint thrice(int n);\n")
+        files = [folder.write("one.c", "#include <bank.h>\nint main(int argc, char **argv) { (void)argv; return argc != 2 || LIMIT != 4 || twice(1) + thrice(1) != 5; }\n"),
+                 folder.write("two.cc", "#include <bank.h>\n#include <cmath>\nint twice(int n) { static_assert(__cplusplus >= 202002L); return n + std::lround(std::sqrt(n)); }\n")]
+        files += ["-I", folder.name, "-DLIMIT=(2 + 2)", "-std=c11", "-std=c++20", "-O2", "-fsanitize=thread", "-o", "x"]
+        three = folder.write("three.c", "int thrice(int n) { return 3 * n; }\n")
+        for name, flag, said in (("seen", "-fsanitize=thread", "proved: all 1 execution\n"), ("hidden", "-g", "not proved: assembly, or an object without")):
+            run(["cc", "-fPIC", flag, "-c", three, "-o", folder.path(name + ".o")])
+            run(["ar", "rc", folder.path(f"lib{name}.a"), folder.path(name + ".o")])
+            for given in ([folder.path(name + ".o")], ["-L" + folder.name, "-l" + name]):
+                out, err = tool.run(*files, *given, "--", "x", env={"LDFLAGS": "-fsanitize=thread"})
+                expect(out, said)
+                if err.count(name + ".o") != (name == "hidden"):
+                    raise Failure(err)
+        expect(replayed(tool, tool.says(*files, *given, status=1)), "main returns 1")
+        expect(tool.run(*files, status=2)[1], "no file or library of the command defines thrice\n")
+        expect(tool.run(folder.write("nowhere.cc", "extern \"C\" int sem_timewait();\nnamespace bank { int open(int); }\nint main() { return sem_timewait() + bank::open(1); }\n"),
+                        status=2)[1], "defines bank::open(int)\n", "defines sem_timewait (the nearest that there is: sem_timedwait)\n")
+
+
+def watch(tool):
+    """A program runs anew when another file is in its place, until Ctrl-C."""
+    tool.need()
+    with Folder() as folder:
+        source = folder.write("watched.c", "int main(void) { return 1; }\n")
+        with subprocess.Popen([tool.program, source, "--watch"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True) as process:
+            for said in ("0 passed, 1 failed", "1 passed, 0 failed"):
+                expect("".join(itertools.takewhile(lambda line: not line.startswith("fairlead-stress: waiting"), process.stdout)), said)
+                os.replace(folder.write("new", "int main(void) { return 0; }\n"), source)
+            os.killpg(process.pid, signal.SIGINT)
+        expect_all(process.returncode, -signal.SIGINT)
 
 
 def linked_with_runtime(tool):
@@ -1073,7 +1167,7 @@ def linked_with_runtime(tool):
 def cases(tool):
     """(name, function) of each case."""
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, reduced, main_costs, proofs, hang, polls, further, linked_with_runtime,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, words, watch, drawing, reports, reduced, main_costs, proofs, hang, polls, further, linked_with_runtime,
                             files, traffic, without_proc, installed)]
     if not tool.is_built():
         return of_program

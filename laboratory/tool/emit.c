@@ -46,6 +46,12 @@ void emit_json_string(FILE *to, const char *text)
 	fputc('"', to);
 }
 
+void emit_json_member(FILE *to, const char *key, const char *text)
+{
+	fprintf(to, ",\"%s\":", key);
+	emit_json_string(to, text);
+}
+
 void emit_xml(FILE *to, const char *text)
 {
 	for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
@@ -89,13 +95,15 @@ bool write_json(const struct options *o, results_writer *write, const void *resu
 	return fflush(stdout) == 0 && ferror(stdout) == 0 && good;
 }
 
+const char *const format_names[FORMATS] = {"junit", "html", "sarif"};
+
 bool write_results(const struct run *run)
 {
+	static results_writer *const writers[FORMATS] = {junit_results, html_results, sarif_results};
 	const struct options *o = run->options;
 	bool good = write_json(o, json_results, run);
-	if (o->junit)
-		good = write_file(o->junit, junit_results, run) && good;
-	if (o->html)
-		good = write_file(o->html, html_results, run) && good;
+	LAB_EACH (i, writers)
+		if (o->results[i])
+			good = write_file(o->results[i], writers[i], run) && good;
 	return good;
 }

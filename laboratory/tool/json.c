@@ -5,12 +5,6 @@
  */
 #include "tool.h"
 
-static void member(FILE *to, const char *key, const char *text)
-{
-	fprintf(to, ",\"%s\":", key);
-	emit_json_string(to, text);
-}
-
 static void outcomes(FILE *to, const struct lab_result *r)
 {
 	fputs(",\"outcomes\":[", to);
@@ -31,16 +25,16 @@ static void steps(FILE *to, const struct lab_result *r, const char *key, unsigne
 		const struct lab_step *s = &r->trace[i];
 		fprintf(to, "%s{\"thread\":", i > from ? "," : "");
 		emit_json_string(to, s->thread < r->n_threads ? r->threads[s->thread] : "");
-		member(to, "what", s->what);
-		member(to, "value", s->value);
-		member(to, "file", s->file);
+		emit_json_member(to, "what", s->what);
+		emit_json_member(to, "value", s->value);
+		emit_json_member(to, "file", s->file);
 		fprintf(to, ",\"line\":%d", s->line);
-		member(to, "function", s->function);
-		member(to, "source", s->source);
+		emit_json_member(to, "function", s->function);
+		emit_json_member(to, "source", s->source);
 		fprintf(to, ",\"preempted\":%s,\"stale\":%s,\"fault\":%s,\"killed\":%s,\"failing\":%s",
 		        s->preempted ? "true" : "false", s->stale ? "true" : "false", s->fault ? "true" : "false",
 		        s->killed ? "true" : "false", s->failing ? "true" : "false");
-		member(to, "edge", edges[s->edge]);
+		emit_json_member(to, "edge", edges[s->edge]);
 		fprintf(to, ",\"from\":%u}", s->edge == LAB_NO_EDGE ? 0 : s->from);
 	}
 	fputc(']', to);
@@ -80,22 +74,22 @@ void json_job(FILE *to, const struct options *o, const struct run *run, const st
 	const struct lab_result *r = &job->report.result;
 	fputs("{\"name\":", to);
 	emit_json_string(to, job->test->test->name);
-	member(to, "mode", mode_name(job->mode));
+	emit_json_member(to, "mode", mode_name(job->mode));
 	fprintf(to, ",\"samples\":%lu,\"executions\":%lu,\"pruned\":%lu,\"steps\":%lu",
 	        (job->mode == MODE_LIN ? r->samples : r->executions), r->executions, r->pruned, r->steps);
 	fprintf(to, ",\"proved\":%s,\"exhausted\":%s,\"complete\":%lu,\"blocked\":%lu", r->proved ? "true" : "false",
 	        r->exhausted && !(r->limits & LAB_BOUNDS) ? "true" : "false", r->complete, r->blocked);
 	limits(to, r);
 	outcomes(to, r);
-	member(to, "verdict", job_verdict_key(job));
-	member(to, "replay", r->replay);
+	emit_json_member(to, "verdict", job_verdict_key(job));
+	emit_json_member(to, "replay", r->replay);
 	char *command = job_failed(job) ? reproducer(o, job) : NULL;
-	member(to, "command", command);
+	emit_json_member(to, "command", command);
 	free(command);
-	member(to, "message", job->skipped ? job->skipped : r->message);
-	member(to, "details", r->details);
-	member(to, "output", job_failed(job) ? job->printed : "");
-	member(to, "strategy", r->strategy);
+	emit_json_member(to, "message", job->skipped ? job->skipped : r->message);
+	emit_json_member(to, "details", r->details);
+	emit_json_member(to, "output", job_failed(job) ? job->printed : "");
+	emit_json_member(to, "strategy", r->strategy);
 	fprintf(to, ",\"seconds\":%.6f,\"found_seconds\":%.6f,\"shrink_seconds\":%.6f,\"hash\":\"%016lx\"",
 	        job->seconds, (double)r->found_ns / 1e9, (double)r->shrunk_ns / 1e9, r->hash);
 	fprintf(to, ",\"programs\":{\"count\":%u,\"exhausted\":%u}", r->programs, r->programs_exhausted);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tool.h"
+#include <libgen.h>
+#include <sys/inotify.h>
 #include <sys/personality.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /*
@@ -42,11 +45,50 @@ static int run(const struct options *o)
 	}
 }
 
+/* Waits until an input in one of the folders is another one: an editor puts a new file in its place. */
+static void await_change(int inotify)
+{
+	_Alignas(struct inotify_event) char events[8192];
+	for (bool changed = false; !changed;) {
+		const ssize_t n = read(inotify, events, sizeof events);
+		for (const char *at = events; at < events + n;) {
+			const struct inotify_event *event = (const struct inotify_event *)at;
+			changed = changed || matches(event->name, "*.@(c|cc|cpp|cxx|h|hh|hpp|hxx|o|a|so)");
+			at += sizeof *event + event->len;
+		}
+	}
+}
+
+/* Returns -1 in a new process for each run, and does not return in the first one, which Ctrl-C ends. */
+static int watch(const struct options *o)
+{
+	const int inotify = inotify_init1(IN_CLOEXEC);
+	if (inotify < 0)
+		return complain("cannot watch files") + STATUS_FAILED;
+	const struct words loads = {o->n_loads, (char **)o->loads}, *const lists[] = {&loads, &o->words[SOURCES],
+	                                                                              &o->words[INPUTS]};
+	LAB_EACH (list, lists) {
+		for (unsigned i = 0; i < lists[list]->n; i++) {
+			char *file = strdup(lists[list]->at[i]);
+			inotify_add_watch(inotify, dirname(file), IN_CLOSE_WRITE | IN_MOVED_TO);
+			free(file);
+		}
+	}
+	for (pid_t pid; (pid = fork()) != 0;) {
+		waitpid(pid, NULL, 0);
+		complain("waiting for a change of a source; Ctrl-C ends");
+		await_change(inotify);
+	}
+	return -1;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
 	keep_addresses(argv);
 	int status = options_read(&o, argc, argv);
+	if (status < 0 && o.watch)
+		status = watch(&o);
 	if (status < 0) {
 		status = run(&o);
 		compile_clean();

@@ -76,8 +76,7 @@ static bool has(const struct place *p, uintptr_t pc)
 
 static bool is_header(const char *file)
 {
-	const size_t length = file ? strlen(file) : 0;
-	return length > 2 && strcmp(file + length - 2, ".h") == 0;
+	return file && matches(file, "*.h");
 }
 
 /* An inline function of a header has copies, and is weakened in all of them. */

@@ -10,7 +10,12 @@ enum {
 	LONGEST = 1000000, /* steps of an execution, at most */
 };
 
-enum { FIRST = 256 }; /* the code of the first option of `known`: no letter */
+/* What getopt returns for a word, for --version, and for the first option of `known`: no letters. */
+enum { WORD = 1, VERSION, FIRST = 256 };
+
+/* Words come in their order; every letter but h and v begins an option of the compiler. */
+static const char letters[] = "-:hvA::B::C::D::E::F::G::H::I::J::K::L::M::N::O::P::Q::R::S::T::U::V::W::X::Y::Z::"
+			      "a::b::c::d::e::f::g::i::j::k::l::m::n::o::p::q::r::s::t::u::w::x::y::z::";
 
 static bool take_modes(struct options *o, char *list)
 {
@@ -70,32 +75,37 @@ static bool take_time(const char *name, const char *text, int64_t *ns)
 	return complain("--%s: '%.40s' is not a time such as 500ms, 10s, 2m", name, text);
 }
 
+/* The strategies, and of which numbers behind a colon. */
+static const struct {
+	const char *name;
+	enum lab_strategy strategy;
+	uint64_t least, most;
+} strategies[] = {{"auto", LAB_AUTO, 1, 0},
+                  {"graphs", LAB_GRAPH, 1, 0},
+                  {"random", LAB_RANDOM, 1, 0},
+                  {"pct", LAB_PCT, 1, 100},
+                  {"dfs", LAB_DFS, 0, 1000}};
+
 static bool take_strategy(struct options *o, char *text)
 {
-	const char *colon = strchr(text, ':');
-	size_t n = colon ? (size_t)(colon - text) : strlen(text);
-	const char *rest = colon ? colon + 1 : NULL;
-	uint64_t number = 0;
 	struct lab_config *c = &o->model;
-	if (n == 4 && strncmp(text, "auto", n) == 0 && !rest) {
-		c->strategy = LAB_AUTO;
-	} else if (n == 6 && strncmp(text, "graphs", n) == 0 && !rest) {
-		c->strategy = LAB_GRAPH;
-	} else if (n == 6 && strncmp(text, "random", n) == 0 && !rest) {
-		c->strategy = LAB_RANDOM;
-	} else if (n == 3 && strncmp(text, "pct", n) == 0 && (!rest || parse_number(rest, 1, 100, &number))) {
-		c->strategy = LAB_PCT;
-		c->depth = rest ? (unsigned)number : c->depth;
-	} else if (n == 3 && strncmp(text, "dfs", n) == 0 && rest && strcmp(rest, "all") == 0) {
-		c->strategy = LAB_DFS;
-		c->preemptions = c->stale = LAB_UNBOUNDED;
-	} else if (n == 3 && strncmp(text, "dfs", n) == 0 && (!rest || parse_number(rest, 0, 1000, &number))) {
-		c->strategy = LAB_DFS;
-		c->preemptions = rest ? (int)number : c->preemptions;
-	} else
-		return complain("--strategy: '%.40s' is none of auto, dfs, dfs:N, dfs:all, graphs, random, pct, pct:D",
-		                text);
-	return true;
+	const bool all = strcmp(text, "dfs:all") == 0;
+	const size_t n = strcspn(text, ":");
+	LAB_EACH (i, strategies) {
+		uint64_t number = strategies[i].strategy == LAB_PCT ? c->depth : (unsigned)c->preemptions;
+		if (strlen(strategies[i].name) != n || strncmp(text, strategies[i].name, n) != 0 ||
+		    (text[n] && !all && !parse_number(text + n + 1, strategies[i].least, strategies[i].most, &number)))
+			continue;
+		c->strategy = strategies[i].strategy;
+		if (c->strategy == LAB_PCT)
+			c->depth = (unsigned)number;
+		else
+			c->preemptions = (int)number;
+		if (all)
+			c->preemptions = c->stale = LAB_UNBOUNDED;
+		return true;
+	}
+	return complain("--strategy: '%.40s' is none of auto, dfs, dfs:N, dfs:all, graphs, random, pct, pct:D", text);
 }
 
 static bool take_std(struct options *o, char *name)
@@ -176,19 +186,22 @@ static const struct known {
     {"fail-fast", FLAG, AT(fail_fast)},
     {"hang", TIME, AT(hang)},
     {"json", OPTIONAL, .take = take_json},
-    {"junit", NAME, AT(junit)},
-    {"html", NAME, AT(html)},
+    {"junit", NAME, AT(results[JUNIT])},
+    {"html", NAME, AT(results[HTML])},
+    {"sarif", NAME, AT(results[SARIF])},
+    {"watch", FLAG, AT(watch)},
     {"std", OTHER, .take = take_std},
+    {"verbose", FLAG, AT(verbose)},
     {"no-leaks", FLAG, AT(model.no_leaks)},
 };
 
 enum { KNOWN = sizeof known / sizeof known[0] };
 
-/* The options for getopt: those of `known`, and the two that have a letter, too. */
+/* The options for getopt: those of `known`, and two that set nothing. */
 static const struct option *for_getopt(void)
 {
-	static struct option options[KNOWN + 3] = {[KNOWN] = {"verbose", no_argument, NULL, 'v'},
-	                                           {"help", no_argument, NULL, 'h'}};
+	static struct option options[KNOWN + 3] = {[KNOWN] = {"help", no_argument, NULL, 'h'},
+	                                           {"version", no_argument, NULL, VERSION}};
 	for (int i = 0; i < KNOWN; i++)
 		options[i] = (struct option){known[i].name,
 		                             known[i].takes <= ACTION     ? no_argument
@@ -229,7 +242,7 @@ static void complain_of_option(char **argv, bool argument_missing)
 	const char *argument = argv[optind - 1];
 	if (argument_missing)
 		complain("%s needs a value; see --help", argument);
-	else if (optopt > 0 && optopt < FIRST && optopt != 'h' && optopt != 'v')
+	else if (optopt > VERSION && optopt < FIRST && optopt != 'h' && optopt != 'v')
 		complain("unknown option '-%c'; see --help", optopt);
 	else if (optopt != 0)
 		complain("'%.60s' takes no value; see --help", argument);
@@ -282,43 +295,59 @@ static bool agree(struct options *o)
 		return complain("--%s goes with --mutants alone", o->sites       ? "sites"
 		                                                  : o->explained ? "explained"
 		                                                                 : "file");
-	if ((o->junit || o->html) && o->action != DO_RUN)
-		return complain("--%s is of a normal run", o->junit ? "junit" : "html");
-	return true;
+	LAB_EACH (i, format_names)
+		if (o->results[i] && o->action != DO_RUN)
+			return complain("--%s is of a normal run", format_names[i]);
+	return !o->watch || o->first || o->n_loads > 0 ||
+	       complain("--watch goes with the sources of a program, or with --load");
 }
 
-/* Words before `--` that are sources make a program; the words after it are its arguments. */
-static bool take_program(struct options *o, unsigned behind)
+/* Whether the value of an option of the compiler is the next word. */
+static bool value_follows(const char *word)
 {
-	const unsigned before = o->n_patterns - behind;
-	for (unsigned i = 0; i < before; i++) {
-		if (!is_source(o->patterns[i]))
-			continue;
-		if (o->n_sources == SOURCES_MAX)
-			return complain("at most %d sources make a program", SOURCES_MAX);
-		o->sources[o->n_sources++] = o->patterns[i];
-		if (!o->picks_std && strcmp(strrchr(o->patterns[i], '.'), ".c") != 0)
-			o->model.rmw_sequences = true;
-	}
-	if (o->n_sources > 0 && o->n_sources < before)
-		return complain("a pattern does not go with the sources of a program");
-	if (o->n_sources > 0 && (o->n_loads > 0 || o->planted || o->action == DO_SELF_TEST || o->action == DO_LITMUS))
+	return matches(word,
+	               "-@(B|D|I|L|MF|MQ|MT|T|U|Xassembler|Xclang|Xlinker|Xpreprocessor|idirafter|imacros|include|"
+	               "iquote|isystem|l|o|target|u|x|z)");
+}
+
+static enum kind kind_of(const char *word)
+{
+	if (matches(word, "-?*"))
+		return matches(word, "-@(l*|L*|Wl,*|Xlinker|u|z)") ? INPUTS : FLAGS;
+	return matches(word, "*.@(c|cc|cpp|cxx)") ? SOURCES : matches(word, "*.@(o|a|so)") ? INPUTS : PATTERNS;
+}
+
+/* A word before `--`, with the next one if that is its value. The name of the output has no use. */
+static void take_word(struct options *o, char **word, bool two)
+{
+	const enum kind kind = kind_of(*word);
+	struct words *words = &o->words[kind];
+	if (**word != '-' && kind != PATTERNS && !o->first)
+		o->first = *word;
+	if (kind == SOURCES && !o->picks_std && !matches(*word, "*.c"))
+		o->model.rmw_sequences = true;
+	for (int i = 0; i <= two && strcmp(*word, "-o") != 0; i++)
+		words->at[words->n++] = word[i];
+}
+
+/* The words behind `--` are arguments of a program; without one they are patterns, too. */
+static bool take_program(struct options *o, char **behind, unsigned n_behind)
+{
+	struct words *patterns = &o->words[PATTERNS];
+	const char *option = o->words[FLAGS].n > 0 ? o->words[FLAGS].at[0] : o->words[INPUTS].at[0];
+	if (o->first && patterns->n > 0)
+		return complain("a pattern does not go with the sources of a program: '%.60s'", patterns->at[0]);
+	if (o->first && (o->n_loads > 0 || o->planted || o->action == DO_SELF_TEST || o->action == DO_LITMUS))
 		return complain("the sources of a program do not go with --load, --planted, --self-test or --litmus");
-	if (o->n_sources == 0 && o->n_loads == 0)
-		return true;
-	o->arguments = o->patterns + before;
-	o->n_arguments = behind;
-	o->n_patterns = o->n_sources > 0 ? 0 : before;
+	if (option && !o->first && o->n_loads == 0)
+		return complain("unknown option '%.60s'; see --help", option);
+	o->arguments = behind;
+	o->n_arguments = n_behind;
+	while (!o->first && o->n_loads == 0 && n_behind-- > 0)
+		patterns->at[patterns->n++] = *behind++;
+	o->patterns = patterns->at;
+	o->n_patterns = patterns->n;
 	return true;
-}
-
-/* The number of words after the first `--`. */
-static unsigned words_behind(int argc, char **argv)
-{
-	for (int i = 1; i < argc; i++)
-		if (strcmp(argv[i], "--") == 0)
-			return (unsigned)(argc - i - 1);
-	return 0;
 }
 
 static unsigned usable_cpus(void)
@@ -334,29 +363,36 @@ int options_read(struct options *o, int argc, char **argv)
 	o->jobs = usable_cpus();
 	o->model = LAB_CONFIG_DEFAULT;
 	o->program = argv[0];
+	for (int kind = 0; kind < KINDS; kind++)
+		o->words[kind].at = zeroed((size_t)argc, sizeof *argv);
 	int option;
-	const unsigned behind = words_behind(argc, argv);
-	opterr = 0;                                                                   /* printed below */
-	while ((option = getopt_long(argc, argv, ":hv", for_getopt(), NULL)) != -1) { // NOLINT(concurrency-mt-unsafe)
-		if (option == 'h')
-			return fputs(options_help, stdout) < 0 || fflush(stdout) != 0 ? STATUS_FAILED : STATUS_OK;
+	opterr = 0;                                                                     /* printed below */
+	while ((option = getopt_long(argc, argv, letters, for_getopt(), NULL)) != -1) { // NOLINT(concurrency-mt-unsafe)
+		const char *text = option == 'h'       ? options_help
+		                   : option == VERSION ? "fairlead-stress " STRESS_VERSION "\n"
+		                                       : NULL;
+		if (text)
+			return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? STATUS_FAILED : STATUS_OK;
 		if (option == '?' || option == ':') {
 			complain_of_option(argv, option == ':');
 			return STATUS_USAGE;
 		}
-		if (option == 'v')
+		if (option == 'v') {
 			o->verbose = true;
-		else if (!take(o, &known[option - FIRST], optarg))
+		} else if (option < FIRST) {
+			const bool two = value_follows(argv[optind - 1]) && optind < argc;
+			take_word(o, argv + optind - 1, two);
+			optind += two;
+		} else if (!take(o, &known[option - FIRST], optarg)) {
 			return STATUS_USAGE;
+		}
 	}
-	o->patterns = argv + optind;
-	o->n_patterns = (unsigned)(argc - optind);
-	if (!take_program(o, behind) || !agree(o))
+	if (!take_program(o, argv + optind, (unsigned)(argc - optind)) || !agree(o))
 		return STATUS_USAGE;
 	if (o->kills == 0)
 		o->kills = 1;
 	if (o->time == 0)
-		o->time = o->action == DO_MUTANTS ? 600 * SECOND : o->n_sources > 0 ? 10 * SECOND : 60 * SECOND;
+		o->time = o->action == DO_MUTANTS ? 600 * SECOND : o->first ? 10 * SECOND : 60 * SECOND;
 	if (o->model.replay) {
 		bool crash = kills(o->model.replay) || (o->pick_modes && o->modes[MODE_CRASH]);
 		o->model.strategy = LAB_REPLAY;

@@ -68,10 +68,15 @@ char *next_word(char **list)
 	return word;
 }
 
+bool matches(const char *word, const char *glob)
+{
+	return fnmatch(glob, word, FNM_EXTMATCH) == 0;
+}
+
 bool fits(const struct options *o, const char *name)
 {
 	for (unsigned i = 0; i < o->n_patterns; i++) {
-		if (strstr(name, o->patterns[i]) || fnmatch(o->patterns[i], name, 0) == 0)
+		if (strstr(name, o->patterns[i]) || matches(name, o->patterns[i]))
 			return true;
 	}
 	return o->n_patterns == 0;

@@ -45,7 +45,7 @@ struct job job_make(const struct options *o, const struct lab_test *test, enum m
 	const char *name = test->test->name;
 	const struct lab_test *instrumented = lab_test_find(name, true), *plain = lab_test_find(name, false);
 	struct job job = {.test = instrumented, .mode = mode, .model = o->model, .weight = 1, .hang = o->hang};
-	job.model.assembly = compile_saw_assembly();
+	job.model.unseen = compile_left_unseen;
 	if (mode == MODE_NATIVE && plain)
 		job.test = plain;
 	if (!job.test) {
@@ -354,21 +354,18 @@ static int report(const struct run *run)
 static bool agrees(const struct run *run)
 {
 	const struct options *o = run->options;
+	const char *pattern = o->n_patterns > 0 ? o->patterns[0] : "";
+	const bool crash = o->modes[MODE_CRASH];
 	if (run->n_jobs == 0 && o->model.replay)
 		complain("--replay: the string is of the test '%.*s', which is not here%s",
 		         (int)strcspn(o->model.replay, "/"), o->model.replay, o->n_loads == 0 ? ": --load it" : "");
-	else if (run->n_jobs == 0 && o->n_sources > 0)
+	else if (run->n_jobs == 0 && o->first)
 		complain("--mode: a program with main() runs in mode model alone");
-	else if (run->n_jobs == 0 && o->modes[MODE_CRASH] && o->pick_modes)
-		complain("--mode crash: no test with processes fits%s%s%s; --list shows them",
-		         o->n_patterns > 0 ? " '" : "", o->n_patterns > 0 ? o->patterns[0] : "",
-		         o->n_patterns > 0 ? "'" : "");
-	else if (run->n_jobs == 0 && o->modes[MODE_LIN] && o->pick_modes)
-		complain("--mode lin: no test with operations fits%s%s%s; --list shows them",
-		         o->n_patterns > 0 ? " '" : "", o->n_patterns > 0 ? o->patterns[0] : "",
-		         o->n_patterns > 0 ? "'" : "");
+	else if (run->n_jobs == 0 && o->pick_modes && (crash || o->modes[MODE_LIN]))
+		complain("--mode %s: no test with %s fits%s%s%s; --list shows them", crash ? "crash" : "lin",
+		         crash ? "processes" : "operations", pattern[0] ? " '" : "", pattern, pattern[0] ? "'" : "");
 	else if (run->n_jobs == 0)
-		complain("no test fits '%s'; --list shows what there is", o->n_patterns > 0 ? o->patterns[0] : "");
+		complain("no test fits '%s'; --list shows what there is", pattern);
 	else
 		return true;
 	return false;

@@ -152,13 +152,13 @@ char *reproducer(const struct options *o, const struct job *job)
 		fputs(wrapped, to);
 	else
 		quote(to, o->program);
-	if (job->test->main && o->n_sources > 0) {
-		for (unsigned i = 0; i < o->n_sources; i++) {
-			fputc(' ', to);
-			quote(to, o->sources[i]);
-		}
-	} else {
+	if (!o->first)
 		fprintf(to, " %s --mode %s", job->test->test->name, mode_name(job->mode));
+	for (int kind = 0; kind < PATTERNS; kind++) {
+		for (unsigned i = 0; i < o->words[kind].n; i++) {
+			fputc(' ', to);
+			quote(to, o->words[kind].at[i]);
+		}
 	}
 	for (unsigned i = 0; i < o->n_loads; i++) {
 		fputs(" --load ", to);

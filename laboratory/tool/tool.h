@@ -19,7 +19,17 @@ enum { STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_HANG, STATUS_CRASH, STATUS
 
 enum mode { MODE_NATIVE, MODE_CHAOS, MODE_MODEL, MODE_CRASH, MODE_LIN, MODES };
 
-enum { LOADS_MAX = 256, SOURCES_MAX = 64 };
+enum { LOADS_MAX = 256 };
+
+/* The files of results that a CI server or a person reads, each of an option of its name. */
+enum format { JUNIT, HTML, SARIF, FORMATS };
+
+/* What the words of the command line are; objects and libraries, and their options, are inputs. */
+enum kind { FLAGS, INPUTS, SOURCES, PATTERNS, KINDS };
+struct words {
+	unsigned n;
+	char **at;
+};
 
 struct options {
 	enum { DO_RUN, DO_LIST, DO_SELF_TEST, DO_LITMUS, DO_MUTANTS, DO_TRAFFIC } action;
@@ -33,13 +43,14 @@ struct options {
 	unsigned n_loads, n_patterns;
 	const char *loads[LOADS_MAX];
 	char **patterns;
-	/* Of a program: its sources, and the arguments of main(). */
-	unsigned n_sources, n_arguments;
-	char *sources[SOURCES_MAX], **arguments;
-	bool planted, fail_fast, verbose, json_only;
+	struct words words[KINDS];
+	const char *first; /* file of a program; NULL: there is no program */
+	unsigned n_arguments;
+	char **arguments; /* of main() */
+	bool planted, fail_fast, verbose, json_only, watch;
 	bool pick_modes; /* --mode was given */
 	bool picks_std;  /* --std was given */
-	const char *json, *junit, *html, *litmus, *sites, *explained, *file;
+	const char *json, *results[FORMATS], *litmus, *sites, *explained, *file;
 	const char *program; /* as it was called, for the command of a replay */
 };
 
@@ -51,6 +62,8 @@ extern const char options_help[];
 __attribute__((format(printf, 1, 2))) bool complain(const char *format, ...);
 /* "10s", "1.5m", "200ms", "5" (seconds); false: none of these. */
 bool parse_time(const char *text, int64_t *ns);
+/* Whether the word fits the glob, which may have @(one|other). */
+bool matches(const char *word, const char *glob);
 bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *n);
 /* n zeroed elements and one more; ends the program when out of memory. */
 void *zeroed(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
@@ -63,6 +76,8 @@ bool fits(const struct options *o, const char *name);
 
 /* Loads the modules that the options name; false after a message if that failed. */
 bool modules_load(const struct options *o);
+/* Loads one; the message says `name`. */
+bool load_module(const char *path, const char *name);
 /* The first data folder that has `name`, for the caller to free; NULL: none. */
 char *data_file(const char *name);
 /*
@@ -71,12 +86,13 @@ char *data_file(const char *name);
  */
 char *place_of(const char *key);
 /* Compiles a scenario, instrumented and plain, and loads both. */
-bool compile_and_load(const char *path);
-/* Compiles the sources of a program, and loads it. */
+bool compile_and_load(const struct options *o, const char *path);
+/* Compiles the sources of a program, links it, and loads it. */
 bool compile_program(const struct options *o);
-bool is_source(const char *name); /* by its suffix */
-bool compile_saw_assembly(void);  /* in what was compiled; each place was named */
-void compile_clean(void);         /* removes the temporary files */
+extern bool compile_left_unseen; /* code that is not seen; each place was named */
+/* Names each symbol that the module lacks; false: none. */
+bool name_undefined(const char *path);
+void compile_clean(void); /* removes the temporary files */
 
 /* --- job.c: a process for one test in one mode --- */
 
@@ -226,10 +242,13 @@ char *kills_of(const struct job *job);
 const char *expect_name(enum fl_stress_expect expect);
 
 void emit_json_string(FILE *to, const char *text);
+/* A member of an object behind another one. */
+void emit_json_member(FILE *to, const char *key, const char *text);
 void emit_xml(FILE *to, const char *text);
-/* Writes the results of an action; of a normal run for these three. */
+/* Writes the results of an action; of a normal run for these four. */
 typedef void results_writer(FILE *to, const void *results);
-results_writer json_results, junit_results, html_results;
+results_writer json_results, junit_results, html_results, sarif_results;
+extern const char *const format_names[FORMATS];
 /* To the file and to standard output, as --json asks; false after a message if that failed. */
 bool write_json(const struct options *o, results_writer *write, const void *results);
 /* The same for each file that the options name. */

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Failures as SARIF 2.1.0, which code scanning reads: a rule for each verdict, a result for each
+ * failure. Its location is the first of the failing steps; the others are related locations.
+ */
+#include "tool.h"
+#include <unistd.h>
+
+/* A path in a git repository as a reference from its root, as code scanning wants it; any other one as a URI. */
+static void emit_uri(FILE *to, const char *path)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+	const char *inside = path;
+	for (const char *slash = path; (slash = strchr(slash + 1, '/')) != NULL;) {
+		char git[4096];
+		snprintf(git, sizeof git, "%.*s/.git", (int)(slash - path), path);
+		if (access(git, F_OK) == 0)
+			inside = slash + 1;
+	}
+	fputs(inside[0] == '/' ? "\"file://" : "\"", to);
+	for (; *inside; inside++)
+		fprintf(to, strchr(plain, *inside) ? "%c" : "%%%02X", (unsigned char)*inside);
+	fputc('"', to);
+}
+
+static void emit_location(FILE *to, const char *file, int line, const char *text)
+{
+	fputs("{\"physicalLocation\":{\"artifactLocation\":{\"uri\":", to);
+	emit_uri(to, file);
+	fprintf(to, "},\"region\":{\"startLine\":%d}},\"message\":{\"text\":", line > 0 ? line : 1);
+	emit_json_string(to, text);
+	fputs("}}", to);
+}
+
+/* Where a failure without steps is: in the source that its message names, or else in the first file. */
+static void emit_place(FILE *to, const struct options *o, const struct job *job)
+{
+	const struct fl_stress_test *test = job->test->test;
+	const struct words *sources = &o->words[SOURCES];
+	const char *file = o->first ? o->first : test->file;
+	int line = test->line;
+	for (unsigned i = 0; i < sources->n; i++) {
+		const char *at = strstr(job->report.result.message, basename(sources->at[i]));
+		if (at && sscanf(at, "%*[^:]:%d", &line) == 1)
+			file = sources->at[i];
+	}
+	emit_location(to, file, line, test->name);
+}
+
+static void emit_result(FILE *to, const struct run *run, const struct job *job)
+{
+	const struct lab_result *r = &job->report.result;
+	const char *between = "";
+	fputs("{\"level\":\"error\"", to);
+	emit_json_member(to, "ruleId", job_verdict_key(job));
+	fputs(",\"message\":{\"text\":", to);
+	emit_json_string(to, r->message);
+	fputs("},\"locations\":[", to);
+	for (unsigned i = 0; i < r->n_steps + r->n_waiting; i++) {
+		const struct lab_step *s = &r->trace[i];
+		if (!s->failing || !s->file)
+			continue;
+		fputs(between, to);
+		emit_location(to, s->file, s->line, s->what);
+		between = between[0] ? "," : "],\"relatedLocations\":[";
+	}
+	if (!between[0])
+		emit_place(to, run->options, job);
+	fputs("]}", to);
+}
+
+void sarif_results(FILE *to, const void *results)
+{
+	const struct run *run = results;
+	const char *between = "";
+	fputs("{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[\n"
+	      "{\"tool\":{\"driver\":{\"name\":\"fairlead-stress\",\"version\":\"" STRESS_VERSION "\",\"rules\":[",
+	      to);
+	for (enum lab_verdict v = LAB_FORBIDDEN; v <= LAB_DIVERGED; v++) {
+		fprintf(to, "%s\n{\"id\":\"%s\",\"shortDescription\":{\"text\":\"%s\"}}", between, verdict_key(v),
+		        lab_verdict_name(v));
+		between = ",";
+	}
+	fputs("]}},\n\"results\":[", to);
+	between = "\n";
+	EACH_JOB (job, run) {
+		if (!job_failed(job))
+			continue;
+		fputs(between, to);
+		emit_result(to, run, job);
+		between = ",\n";
+	}
+	fputs("]}]}\n", to);
+}
