@@ -589,7 +589,11 @@ static bool wide_writes(const struct lab_op *op, const struct lab_wide *w, union
  * Outside of the model. Sixteen bytes change by the processor's own instruction, since a scenario
  * may also access one of the two words.
  */
-static bool wide_really(const struct lab_op *op, const struct lab_wide *w, union wide_value *found)
+#ifdef __x86_64__
+__attribute__((target("cx16"))) /* the instruction for sixteen bytes */
+#endif
+static bool
+wide_really(const struct lab_op *op, const struct lab_wide *w, union wide_value *found)
 {
 	static atomic_flag busy = ATOMIC_FLAG_INIT;
 	lab_value *pair = (lab_value *)op->address;
