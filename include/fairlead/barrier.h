@@ -30,15 +30,16 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_barrier_init_with_action(&turn, 4, merge_parts, &parts);        // check
  *
- * The phase is complete when the action begins. A waiter that then times out or is cancelled waits
- * for the end of the action and passes. But fl_barrier_abort() and fl_barrier_reset() still fail
- * the phase, and its parties get -EPIPE. A context that arrives while the action runs waits for the
- * next phase. If it gives up, the barrier breaks for later waits.
+ * The phase is complete when the action begins. From then on a waiter of the phase can no longer
+ * give up: if it times out or is cancelled, it still waits for the end of the action, and passes.
+ * But fl_barrier_abort() and fl_barrier_reset() still fail the phase, and its parties get -EPIPE. A
+ * context that arrives while the action runs belongs to the next phase. If that context gives up,
+ * the barrier breaks for the next phase and all later waits.
  *
  * A barrier breaks when a waiter gives up (timeout, cancel), or by fl_barrier_abort(). All its
  * waiters and all later ones then get -EPIPE, until fl_barrier_reset(). The barrier may be
- * destroyed once one waiter of each phase has returned with a number and no context will wait
- * again.
+ * destroyed once one waiter of each phase has returned its place (0 to parties - 1), and no context
+ * will begin another wait. The other waiters of the last phase need not have returned yet.
  *
  * Memory order: the action acquires what each party released by its wait. All parties acquire what
  * the parties and the action released.
@@ -132,7 +133,7 @@ FL_INLINE bool fl_barrier_is_broken(const fl_barrier *_b)
 	return fl__load_relaxed(&_b->state_) & 1; /* may be stale at once */
 }
 
-/* The number of parties of the present phase that wait at `b` now. */
+/* Returns how many parties of the present phase wait at `b` now. */
 FL_API uint32_t fl_barrier_waiting(const fl_barrier *b);
 
 FL_END_DECLS

@@ -24,12 +24,16 @@ FL_BEGIN_DECLS
  * A signal wakes the context that has waited longest, and no other. There are no spurious wakeups.
  * Check the predicate in a loop all the same: between the signal and the return of the wait,
  * another context may lock the mutex and change the data. A waiter that times out or is cancelled
- * has consumed no signal. A program that drives a loop by fl_loop_run_once() stops the loop's
- * fibers between two calls. Meanwhile, contexts that can run are woken before the fibers of that
- * loop; fl_loop_run_once() describes this.
+ * has consumed no signal.
  *
- * Every wait returns with the mutex locked, whatever its result. Neither a deadline nor a cancel
- * ends the lock of the mutex at the end of a wait.
+ * A loop that a program drives by fl_loop_run_once() is a special case: its fibers cannot run
+ * between two calls. While the thread that drives the loop waits there in a function of this
+ * library, waiters that can run are woken before the fibers of that loop. fl_loop_run_once()
+ * (fairlead/loop.h) describes this.
+ *
+ * Every wait returns with the mutex locked, whatever its result. At its end a wait locks the mutex
+ * again, and waits for the mutex as long as that takes: neither a deadline nor a cancel limits this
+ * time.
  *
  * A condition variable may be destroyed as soon as all its waiters have been woken, even if they
  * have not yet returned from their waits.
@@ -57,9 +61,9 @@ FL_INLINE void fl_cond_init(fl_cond *_c)
 FL_API void fl_cond_destroy(fl_cond *c);
 
 /*
- * Unlocks `m`, waits until a signal wakes the caller, and locks `m` again. The unlock and the begin
- * of the wait are one atomic step, so no signal is lost between them. Both functions block the
- * calling context. They panic if `m` is not locked. Both return with `m` locked:
+ * Unlocks `m`, waits until a signal wakes the caller, and locks `m` again. The unlock and the
+ * beginning of the wait are one atomic step, so no signal is lost between them. Both functions
+ * block the calling context. They panic if `m` is not locked. Both return with `m` locked:
  *   0           a signal woke the caller
  *   -ECANCELED  the wait was cancelled
  *   -ETIMEDOUT  the deadline of fl_cond_wait_until() passed
@@ -70,8 +74,8 @@ FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, fl_time dea
 /*
  * Waits until `predicate(arg)` is true. It calls the predicate with `m` locked, first at once and
  * then after each wait. Both functions block the calling context, and both return with `m` locked.
- * A predicate that is true counts even if the wait before it was cancelled or timed out. They panic
- * if they have to wait and `m` is not locked. Returns:
+ * After a wait that was cancelled or timed out, it calls the predicate once more, and returns 0 if
+ * the predicate is true. They panic if they have to wait and `m` is not locked. Returns:
  *   0           the predicate is true
  *   -ECANCELED  the wait was cancelled, and the predicate is false
  *   -ETIMEDOUT  the deadline of fl_cond_wait_for_until() passed, and the predicate is false

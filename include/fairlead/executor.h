@@ -46,7 +46,7 @@ typedef enum fl_when_full {
 	FL_FULL_WAIT = 0,
 	/* The submit returns -ENOBUFS. */
 	FL_FULL_REFUSE = 1,
-	/* The submitting thread runs the task itself. The initializer does not run on this thread. */
+	/* The submitting thread runs the task itself, without the initializer of the workers. */
 	FL_FULL_RUN = 2,
 } fl_when_full;
 
@@ -64,11 +64,12 @@ typedef struct fl_executor_config {
 	 * The initializer: a task without a result, which each worker runs once, before its first
 	 * task, with a copy of `*initialize_arg`. NULL means none. If it returns an error, the
 	 * executor is broken: pending tasks end with -ENOTRECOVERABLE, and later submits return
-	 * that.
+	 * -ENOTRECOVERABLE.
 	 *
 	 * The thread that frees the executor calls the initializer's hook `drop_arg` once, when all
-	 * workers are gone. The hook is not called in worker processes, other ranks or a forked
-	 * child. If the creation fails, the argument is still the caller's.
+	 * workers are gone. The hook is called only in the process that created the executor: not
+	 * in worker processes, not in other ranks of an MPI program, and not in a forked child. If
+	 * the creation fails, the argument is still the caller's.
 	 */
 	const fl_task_type *initialize;
 	const void *initialize_arg;
@@ -82,8 +83,10 @@ typedef struct fl_executor_config {
 	/*
 	 * The most tasks that may be pending, up to FL_BACKLOG_MAX; 0 means any number. Only thread
 	 * executors have a bound. A cancelled task does not count. Two kinds of submit ignore the
-	 * bound: the submit of a chained task (fl_future_then()), and a submit at nesting depth 64,
-	 * where each submit runs a task itself and that task submits the next.
+	 * bound. One is the submit of a chained task (fl_future_then()). The other is a submit
+	 * inside of 64 nested tasks of this executor: if each submit runs its task itself and that
+	 * task submits the next, the calls nest, and the bound is ignored at depth 64, to save the
+	 * stack.
 	 */
 	size_t backlog;
 	fl_when_full when_full;
@@ -159,17 +162,19 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  *     fl_submit_config within = { .deadline = fl_after(FL_S(5)) };
  *     rc = count_primes_submit_with(pool, range, &f, &within);        // check
  *
- * When the deadline passes, the task ends in one of two ways. A request of the task's token, and
- * the deadline or a cancel of its group, have the same effect:
+ * A task is told to stop when its deadline passes, when its token is requested, and when the
+ * deadline of its group passes or the group is cancelled. What happens depends on whether the task
+ * has started:
  *
  * - A task that has not started ends as cancelled, at the latest when it would be started.
  * - For a running task fl_task_is_cancelled() becomes true, and its waits return -ECANCELED. The
  *   task itself decides when to return.
  *
- * The error of the task is then -ETIMEDOUT if the task had not started, or if it returned
- * -ECANCELED after its deadline. The message of the future says so, unless the task has set a
- * message by fl_task_fail(). If the task returns anything else, even success, that result stands.
- * After a request to stop, the error is -ECANCELED in place of -ETIMEDOUT.
+ * After a deadline, the error of a task that had not started is -ETIMEDOUT, and so is that of a
+ * running task that returns -ECANCELED. The message of the future says that the deadline passed,
+ * unless the task has set a message by fl_task_fail(). After a request to stop, the error is
+ * -ECANCELED in both cases. A running task that returns anything else than -ECANCELED, even
+ * success, ends with what it returned.
  *
  * A task that neither asks fl_task_is_cancelled() nor waits runs on. What that means depends on the
  * executor:
@@ -190,8 +195,8 @@ typedef struct fl_submit_config {
 	 */
 	fl_time backlog_deadline;
 	/*
-	 * A callback as of fl_future_on_end(), which needs no memory of its own: it is called as
-	 * on_end(future, on_end_arg) when the task ends. NULL: none.
+	 * A callback, called as on_end(future, on_end_arg) when the task ends. NULL: none. The
+	 * rules of fl_future_on_end() hold for it, but it needs no memory of its own.
 	 */
 	fl_future_callback *on_end;
 	void *on_end_arg;
@@ -251,10 +256,12 @@ typedef struct fl_map_config {
  * `config` may be NULL.
  *
  * The arguments and results stay the caller's, so no drop hook runs. The result of an element whose
- * task did not run is unchanged. A task that returns an error leaves its result, which began
- * zeroed, as it is. On processes a failed result of more than 64 KiB is zeroed, unless the task has
- * kept it (fl_task_keep_result()). If a worker process dies in a chunk, only the element that it
- * ran fails, with a zeroed result; the elements after it count as not started. Returns:
+ * task did not run is unchanged. The result of an element whose task ran is zeroed before the task
+ * begins. If the task then returns an error, the result has what the task wrote to it. There is one
+ * exception on a process executor: the result of a failed task is zeroed if it has more than 64
+ * KiB, unless the task has kept it (fl_task_keep_result()). If a worker process dies in a chunk,
+ * only the element that it ran fails, with a zeroed result; the elements after it count as not
+ * started. Returns:
  *   0           all tasks have succeeded, or `n` is 0
  *   FL_ETASK    a task failed, and no further task was started; `config->error` describes the
  *               failure
@@ -302,9 +309,10 @@ FL_API size_t fl_executor_terminate(fl_executor *e);
  * after their present task, and tasks that they have taken but not started go to other workers. The
  * call does not wait for them.
  *
- * On threads, no task begins after the return as long as `workers` tasks run. A task that a worker
- * had taken counts; a task that blocks (fairlead/blocking.h) does not. On processes, a surplus
- * worker may still finish its task. Returns:
+ * On threads, the new maximum holds when the call returns: no task begins as long as `workers`
+ * tasks run. A task that a worker has taken but not begun counts as running. A task that blocks
+ * (fairlead/blocking.h) does not count. On processes, a surplus worker may still finish its task.
+ * Returns:
  *   0            the maximum is changed
  *   -EPIPE       `e` is closed
  *   -EOWNERDEAD  in a forked child
@@ -370,10 +378,11 @@ FL_API void fl_executor_free(fl_executor *e);
  * Closes `e`, and leaves its end to the library: queued tasks still run, and `e` is freed when the
  * last task has ended. The call does not wait for them. Futures stay valid.
  *
- * The caller must not use `e` again. Calls of other threads with `e` must have returned before, and
- * so must the submit of a task of `e` that calls this function. Until they end, tasks of `e` may
- * still use fl_executor_current(); a submit to it returns -EPIPE. A group or an iteration of `e`
- * must have ended before the call, or must end within a task of `e`.
+ * The caller must not use `e` again. All calls of other threads with `e` must have returned before
+ * this call. If a task of `e` makes this call, the submit of that task must have returned, too.
+ * Tasks of `e` that still run may use fl_executor_current() until they end; a submit to it returns
+ * -EPIPE. A group or an iteration that uses `e` must have ended before this call, unless it ends
+ * within a task of `e`.
  *
  * A thread of the library, "executor-end", waits for the tasks and frees `e`. The end of the
  * process waits neither for this thread nor for the tasks. A dlclose() of the library waits for
@@ -420,7 +429,7 @@ typedef struct fl_executor_stats {
 	size_t cancelled; /* ended tasks that have not run: cancelled, or no worker could run them */
 	size_t workers_started, workers_ended;
 	size_t workers_killed;   /* workers that have ended because a signal ended their process */
-	size_t stolen;           /* calls of fl_parallel_invoke(), parts of loops: by another worker */
+	size_t stolen;           /* fl_parallel_invoke() calls and loop parts that others took */
 	size_t backlog_waits;    /* submits that have waited for a full backlog */
 	size_t backlog_refusals; /* submits that have returned -ENOBUFS */
 } fl_executor_stats;
@@ -438,8 +447,8 @@ FL_API FL_MUST_CHECK int fl_executor_get_stats(const fl_executor *e, fl_executor
  *
  * The quantiles and the maximum cover the last one to two minutes, and the quantiles are up to a
  * quarter too high. Each task is measured while tasks are fewer than 50,000 a second, or come in
- * bursts of at most 64. When they are more, about one task in 64 is measured, and it counts for the
- * tasks that follow it up to the next measured one.
+ * bursts of at most 64. When they are more, about one task in 64 is measured. A measured task is
+ * counted with a weight: it also stands for the tasks after it, up to the next measured one.
  */
 typedef struct fl_stats_times {
 	uint64_t n, sum; /* tasks, and the sum of their times, since the creation */
@@ -460,8 +469,8 @@ typedef struct fl_stats_type {
  *     for (size_t i = 0; fl_executor_type_stats(e, i, &type) == 0; i++)
  *             printf("%s: at most %lld ns\n", type.name, (long long)type.ran.max);
  *
- * The first 15 types of which a task was measured have an index each. All further types are counted
- * together, under the name "other types", which has the last index. Returns:
+ * Each of the first 15 types of which a task was measured has an index of its own. All further
+ * types are counted together, under the name "other types", which has the last index. Returns:
  *   0            the times are stored
  *   -ENOENT      no type has this index
  *   -EOWNERDEAD  in a forked child

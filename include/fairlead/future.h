@@ -29,15 +29,17 @@ struct fl_task_type;
  * started, the future is cancelled instead. Each handle is one reference, which its owner frees
  * once, at any time.
  *
- * A task may wait for other tasks of its own executor, because the worker does not stand idle: if
- * the task that it waits for is pending, the worker runs that task itself. In its other sleeps
- * another worker takes its place (fairlead/blocking.h).
+ * A task may wait for other tasks of its own executor, even if there is a single worker. If the
+ * other task is pending, the worker that waits runs it itself. If the other task is running, the
+ * worker sleeps, and another worker may take its place (fairlead/blocking.h).
  *
  * Fork: in a forked child no task of the parent's executors runs. So in the child all forms of get
- * and wait return -EOWNERDEAD for the future of a task that has not ended, until the child cancels
- * that future, or a future that was chained to it by fl_future_then(). A promise of the parent may
- * be set in the child, with one exception: another thread may have been inside a call on its future
- * at the fork (fairlead/defs.h, "Fork").
+ * and wait return -EOWNERDEAD for the future of a task that has not ended. This also holds for the
+ * futures that are chained to it by fl_future_then(). If the child cancels one of these futures and
+ * fl_future_cancel() returns 0, that future has ended, and a wait for it returns 0. The child may
+ * set a promise of the parent, unless another thread of the parent may have been inside a call on
+ * the promise or its future at the fork; such a call may have left a lock held (fairlead/defs.h,
+ * "Fork").
  *
  * Memory order: a context that sees a future done or cancelled sees what its task wrote.
  */
@@ -112,9 +114,8 @@ FL_API const void *fl_future_result(const fl_future *f);
 /*
  * Tells whether and why the task has failed, and does not wait. Returns:
  *   0           the task has succeeded, or has not ended
- *   -ECANCELED  the task was cancelled, unless its function returned this itself
- *   -ETIMEDOUT  a deadline ended the task (fl_submit_config), unless its function returned this
- *               itself
+ *   -ECANCELED  the task was cancelled; or its function returned -ECANCELED
+ *   -ETIMEDOUT  a deadline ended the task (fl_submit_config); or its function returned -ETIMEDOUT
  *   other       the error that the task's function returned, or why the task could not run to its
  *               end, such as -EOWNERDEAD if its worker died
  */
@@ -195,16 +196,16 @@ FL__SCOPED(fl_future, fl_future_free)
 /*
  * Chains a task of `type` to `f`: when `f` has succeeded, the task is submitted to `e`. Stores the
  * future of the task in `*next`, unless `next` is NULL. The thread that ends `f` submits the task;
- * if `f` has ended already, this call submits it. The call waits only if `e` is a sequential
- * executor that runs the task within it. `e` may be freed before `f` ends; it does not wait for
- * `f`.
+ * if `f` has ended already, this call submits it. The call does not wait, with one exception: if
+ * `f` has ended already and `e` is a sequential executor, the task runs within the call. `e` may be
+ * freed before `f` ends; it does not wait for `f`.
  *
- * A worker that waits for the next future may run the task of `f` and then the chained task, each
- * under the rules of a wait for that task alone. When it waits for the first of several futures, it
- * runs only tasks that are pending when the wait begins.
+ * A worker that waits for the next future does what it would do in a wait for the task of `f`, and
+ * then in a wait for the chained task: it may run both tasks itself. A worker that waits for the
+ * first of several futures (FL_FIRST_ENDED) runs only tasks that are pending when the wait begins.
  *
- * A chain may be as long as memory allows. A wait takes O(log n) steps to find the current stage of
- * n. Returns:
+ * A chain may be as long as memory allows. A wait for the last future of a chain of n tasks takes
+ * O(log n) steps to find the task that is to end next. Returns:
  *   0        the task is chained
  *   -EINVAL  the type's argument size is not the result size of `f`; or one of the two is an
  *            fl_bytes (its hook is FL_BYTES_DROP), and the other is not, even if their sizes agree
@@ -366,10 +367,10 @@ FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_
  *   -EAGAIN      only fl_as_completed_try_next(): none of the rest has ended
  *   -ECANCELED   the wait was cancelled; the iteration can go on
  *   -ETIMEDOUT   the deadline of fl_as_completed_next_until() passed; the iteration can go on
- *   -EOWNERDEAD  in a forked child, of an iteration that the child made: the rest are futures of
- *                the parent's tasks that had not ended when the iteration was created
+ *   -EOWNERDEAD  in a forked child: all futures that are left belong to tasks of the parent that
+ *                had not ended when the child created the iteration
  *
- * The same deadline in each call limits the whole iteration.
+ * To limit the time of the whole iteration, pass the same deadline to each call.
  */
 FL_API FL_MUST_CHECK int fl_as_completed_next_until(fl_as_completed *c, size_t *index, fl_time deadline,
                                                     fl_cancel_token *cancel);
@@ -403,12 +404,12 @@ FL_END_DECLS
 #define FL__TASK_SIZE(type) FL__IF_VOID(type, 0, sizeof(type))
 #define FL__TASK_VALUE(type, value) FL__IF_VOID(type, NULL, value)
 
-/* The parameter for a result, with the comma before it. None if the type is void. */
+/* Makes the parameter for a result, with the comma before it; makes nothing if `type` is void. */
 #define FL__TASK_RESULT(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) *_result)
 #define FL__TASK_COMMA(...) , __VA_ARGS__
 #define FL__TASK_NOTHING(...)
 
-/* `result`: the parameter, with the comma before it; `value`: what it is passed on as. */
+/* `result` is the parameter, with the comma before it. `value` is the argument made from it. */
 #define FL__FUTURE_GETS(name, result, value, size)                                                                     \
 	FL__TASK_FN name##_get(fl_future *_f result)                                                                   \
 	{                                                                                                              \

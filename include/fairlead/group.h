@@ -51,12 +51,13 @@ FL_BEGIN_DECLS
  * newest first, and no other tasks. Do not join while you hold a mutex that a task of the group
  * locks.
  *
- * Memory: until the join, a group keeps the memory of some tasks that have ended. A submit frees
- * the memory of ended tasks when, since a submit last did so, as many members have been added as
- * tasks are left. Each submit of a task with a large argument or result checks this. Of other
- * submits at least every 32nd does, except those whose task has ended within the submit. Results
- * are dropped as early as with fl_submit(). A worker may still read the type of a task when a join
- * has returned, so the type must exist until the executor has been freed.
+ * Memory: until the join, a group keeps the memory of some tasks that have ended. From time to time
+ * a submit frees the memory of the tasks that have ended. It does so if, since the last time, at
+ * least as many members were added as tasks have not ended yet. Not every submit checks this
+ * condition: a submit of a task with a large argument or result does, and of the other submits at
+ * least every 32nd. A submit whose task has ended within the call checks nothing. Results are
+ * dropped as early as with fl_submit(). A worker may still read the type of a task when a join has
+ * returned, so the type must exist until the executor has been freed.
  */
 typedef struct fl_group {
 	fl_cancel_token token_; /* while begun */
@@ -108,7 +109,7 @@ typedef struct fl_group {
  * then the caller's, and no drop hook runs. In all other cases `*result` is unchanged. If `result`
  * is NULL, the result is dropped or has no size.
  *
- * fl_group_submit_with() submits the task under the conditions of `config`, whose members mean:
+ * fl_group_submit_with() submits the task under the conditions of `config`, whose fields mean:
  *   deadline          The deadline of this task, beside the group's. A task that this deadline ends
  *                     has failed with -ETIMEDOUT, so the group cancels its other members.
  *   cancel            It must be NULL. The group's token cancels the task.
@@ -143,16 +144,17 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *   -ECANCELED   before all members had done their work, the caller's scope or the scope in which
  *                the group began was requested; or fl_executor_cancel_pending() cancelled a task
  *   -EDEADLK     the caller is a member of the group, or runs within one; or the caller's scope is
- *                below the group's token, as a timeout is that was begun in that scope; or the
- *                remaining members are fibers of a loop on the calling thread, and the caller is no
- *                fiber of it
+ *                a descendant of the group's token, such as the token of a timeout that began while
+ *                the group's token was the scope; or the remaining members are fibers of a loop on
+ *                the calling thread, and the caller is no fiber of that loop
  *   -EOWNERDEAD  in a forked child; nothing happened
  *   other        the error of the first member that failed; fl_group_message() describes it
  *
  * The group is not joined after -EDEADLK and -EOWNERDEAD, unless a member returned that error. To
  * tell the two cases apart, call fl_group_count(): it is above 0 if the group is not joined. It
- * stays above 0 until the group is joined, or until the caller itself runs the loop of the
- * remaining fibers. After any other result the group is joined.
+ * stays above 0 until the group is joined, with one exception: if the remaining members are fibers
+ * of a loop on the calling thread, it falls to 0 when the caller has run that loop until the fibers
+ * have ended. After any other result the group is joined.
  *
  * Memory order: the caller sees what the members wrote before they ended.
  */
@@ -233,16 +235,16 @@ FL_API size_t fl_group_failed_index(const fl_group *g);
 
 /*
  * Returns the group's cancel token. Use it for waits that must end when a member fails or the group
- * is cancelled. The call begins the group, so that the group must be joined afterwards. If the
- * token is the calling context's scope, a join restores the scope around the group. The token is
- * valid until the join.
+ * is cancelled. The call begins the group, so that the group must be joined afterwards. You may
+ * make the token the scope of the calling context (fl_cancel_scope_set()). The join then makes the
+ * parent of the token the scope again. The token is valid until the join.
  */
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 
 /*
  * Joins `g`, at the end of the scope of an FL_SCOPED variable. If a member has failed and no join
- * has returned the error, it reports the error, as it would a second failure. It panics if
- * fl_group_join() would return -EDEADLK. In a forked child it does nothing.
+ * has returned the error, it reports the error in the way of a second failure ("Failure" at
+ * fl_group). It panics if fl_group_join() would return -EDEADLK. In a forked child it does nothing.
  */
 FL_API void fl_group_destroy(fl_group *g);
 

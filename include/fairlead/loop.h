@@ -102,7 +102,8 @@ FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function,
  * Frees a loop that does not run. `l` may be NULL.
  *
  * First it makes the pending calls of fl_loop_post(), cancels the fibers, runs the loop until they
- * have ended, and makes the calls that these fibers have posted. It calls no watches and timers.
+ * have ended, and makes the calls that these fibers have posted. Callbacks of watches and timers
+ * are not called any more.
  *
  * Blocks the calling thread until the fibers have ended. Panics on another thread than the one that
  * ran the loop, and in a fiber or a callback of any loop.
@@ -245,16 +246,18 @@ FL_API int fl_loop_fd(const fl_loop *l);
  *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
  *   -ENOMEM      in the first iteration: there is no memory for the stack of a signal handler
  *
- * Between two iterations no fiber of the loop runs. If the caller waits there in a function of this
- * library, the fibers could not use what the wait queues would give them. So while the caller
- * sleeps in that wait, contexts that can run go before the loop's fibers wherever both wait for the
- * same lock, permit, item or signal. The caller may therefore wait for another thread, even if that
- * thread is queued behind a fiber. Two cases remain for the caller to avoid:
+ * Between two calls no fiber of the loop runs. If the caller waits there in a function of this
+ * library, a fiber that got a lock at that time could not use it, and would hold up all waiters
+ * behind it. So while the caller sleeps in that wait, the wait queues pass over the loop's fibers:
+ * where a fiber and another context wait for the same lock, permit, item or signal, the other
+ * context goes first. The caller may therefore wait for another thread, even if that thread is
+ * queued behind a fiber. Two cases remain for the caller to avoid:
  *
- * - What a fiber holds, or had received before that sleep, stays with the fiber: an fl_rwlock, a
- *   permit, the wake for an item, a signal. A wait for it, or for something that a fiber is to do,
- *   may never end. An fl_mutex that is handed to a fiber because no other context waits goes to the
- *   next context that waits for it, but fl_mutex_try_lock() does not get it.
+ * - What a fiber holds, or was given before the caller fell asleep, stays with the fiber: an
+ *   fl_rwlock, a permit, the wake for an item, a signal. If the caller waits for such an object, or
+ *   for something that a fiber is to do, the wait may never end. An fl_mutex may be handed to a
+ *   fiber while no other context waits for it. The next context that waits for the mutex then gets
+ *   it in place of the fiber, but fl_mutex_try_lock() does not get it.
  * - While the caller waits in another way, such as by read() or pthread_join(), other threads may
  *   wait behind a fiber until the next iteration.
  */
@@ -274,8 +277,9 @@ FL__SCOPED(fl_loop, fl_loop_free)
  * It is for a function that would hold up the loop, such as a blocking call or a long computation.
  * Each loop has threads for these calls: at most 4 more than there are usable CPUs, and at most 32.
  * They block the signals that the loop's thread blocked at the first call, and are joined when the
- * loop is freed. When all of them are busy, further calls are pending. When all of them wait,
- * another thread stands in (fairlead/blocking.h).
+ * loop is freed. When all of them are busy, further calls are pending. When all of them sleep in
+ * waits of the library, another thread may be started in place of a sleeping one
+ * (fairlead/blocking.h).
  *
  * Blocks the calling fiber. When the call returns, the function has ended or was never called, even
  * after a cancel. So the function may use the caller's stack.

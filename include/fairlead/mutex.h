@@ -24,13 +24,14 @@ FL_BEGIN_DECLS
  *
  * Fairness: the wait queue is FIFO. A running thread may overtake the first waiter for about a
  * millisecond; after that time the mutex is handed over to the first waiter. The fibers of one loop
- * acquire the mutex in FIFO order, except that fl_mutex_try_lock() may overtake. A program that
- * drives a loop by fl_loop_run_once() stops the loop's fibers between two calls. Meanwhile,
- * contexts that can run go before the fibers of that loop; fl_loop_run_once() describes this.
+ * acquire the mutex in FIFO order, except that fl_mutex_try_lock() may overtake. A loop that a
+ * program drives by fl_loop_run_once() is a special case: its fibers cannot run between two calls.
+ * While the thread that drives the loop waits there in a function of this library, waiters that can
+ * run go before the fibers of that loop. fl_loop_run_once() (fairlead/loop.h) describes this.
  *
- * Memory order: a lock acquires what the previous unlock released. The last access of an unlock to
- * the memory of the mutex is the instruction that frees the mutex, so the next owner may destroy
- * it.
+ * Memory order: a lock acquires what the previous unlock released. The instruction by which an
+ * unlock makes the mutex available is the last access of that unlock to the memory of the mutex. So
+ * the next owner may unlock and destroy the mutex, even if the unlock before has not returned yet.
  */
 typedef struct fl_mutex {
 	uint32_t word_;

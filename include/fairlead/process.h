@@ -109,10 +109,10 @@ FL_BEGIN_DECLS
  *
  * - The caller's rights: users, groups, capabilities, securebits, no_new_privs, seccomp filters,
  *   label of the security module (SELinux, AppArmor), session keyring, root directory, namespaces,
- *   session, process group, cgroup, oom_score_adj and NUMA policy. They are as execve(2) leaves
- *   them, or unchanged if fl_process_preload() made the fork server. If the fork server was made
- *   with other rights than the caller has now, it is replaced ("The fork server", below), or the
- *   start fails with -EPERM.
+ *   session, process group, cgroup, oom_score_adj and NUMA policy. If this program was executed
+ *   again as the fork server, the rights are what execve(2) leaves of them. If fl_process_preload()
+ *   made the fork server, they are unchanged. If the fork server was made with other rights than
+ *   the caller has now, it is replaced ("The fork server", below), or the start fails with -EPERM.
  * - The caller's settings: CPU affinity, scheduling policy and priority, nice, I/O priority, timer
  *   slack, personality, umask and resource limits. The fork server takes them on for the start. If
  *   the system forbids that, the fork server is replaced, or the start fails with -EPERM or
@@ -127,8 +127,9 @@ FL_BEGIN_DECLS
  *
  * Each copy of the library in a process has one fork server. A start that finds a fork server with
  * other rights than the caller replaces it: the calling thread executes this program again.
- * fl_process_preload() replaces it by a copy of this process. Neither replaces a fork server while
- * a worker of a process executor, or the handle of another process of that fork server, is left.
+ * fl_process_preload() replaces it by a copy of this process. A fork server cannot be replaced
+ * while a process executor has a worker that the fork server forked, or while a handle of another
+ * of its processes has not been freed.
  *
  * So a service that drops its privileges should create its process executors afterwards. If it has
  * created some before, it frees them first: a pool keeps its workers, and they keep their rights.
@@ -147,9 +148,9 @@ FL_BEGIN_DECLS
  * A process that was started with `daemon` is killed when the process that started it ends, even by
  * SIGKILL, or when the library is unloaded. The kernel kills the daemon alone, not the processes
  * that the daemon has started. If the daemon leads a group (`group`), then fl_process_free(),
- * fl_process_stop() and a preloaded fork server kill the whole group. A daemon lives longer than
- * its starter in one case: a child that the starter has made by clone(), which neither calls exec
- * nor runs the functions of pthread_atfork(), keeps the daemon alive.
+ * fl_process_stop() and a preloaded fork server kill the whole group. In one case a daemon lives
+ * longer than its starter. If the starter has made a child by clone() without running the functions
+ * of pthread_atfork(), the child keeps the daemon alive until it calls exec or ends.
  *
  * The terminal
  *
@@ -160,10 +161,10 @@ FL_BEGIN_DECLS
  * Descriptors
  *
  * All descriptors of the library are close-on-exec. Until its handle is freed, a process costs the
- * caller one descriptor, or two if the fork server forked it; one more for each pipe; and two more
- * for a daemon that no fork server forked. A child that outlives its handle costs one descriptor
- * until it ends. The library keeps up to six more, for its thread `watcher` (docs/threads.md) and
- * for the fork server.
+ * caller these descriptors: one, or two if the fork server forked the process; one more for each
+ * pipe; and two more for a daemon that no fork server forked. A child of this process that still
+ * runs when its handle is freed costs one descriptor until it ends. The library keeps up to six
+ * more, for its thread `watcher` (docs/threads.md) and for the fork server.
  *
  * Children
  *
@@ -176,9 +177,11 @@ FL_BEGIN_DECLS
  *
  * - If that first process or subreaper reaps nothing, each fork server leaves a zombie.
  * - If this process is that first process or subreaper, `while (wait(NULL) > 0)` also waits for the
- *   fork server. The fork server ends with the last process executor and the last handle of its
- *   processes: the last free ends and reaps it, and the next start makes another. Until then, and
- *   at any time after fl_process_preload(), wait for your own children by their pids.
+ *   fork server. A fork server that a start has made exists as long as there is a process executor
+ *   or a handle of one of its processes. The free of the last of them ends and reaps the fork
+ *   server, and the next start makes another one. A fork server that fl_process_preload() has made
+ *   stays. Until then, and at any time after fl_process_preload(), wait for your own children by
+ *   their pids.
  * - RUSAGE_CHILDREN and time(1) lack the CPU time of the fork server and of its processes.
  * - pkill -P does not find the processes of the fork server, which are no descendants of this
  *   process. Yama's ptrace_scope=1 forbids this process to trace them.
@@ -346,10 +349,10 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -ETOOMANYREFS     too many descriptors of this user were sent and not yet received
  *   another error     of the system, such as -EACCES of a file that may not be executed
  *
- * A service that writes a program's file and then starts the program closes the file first. Other
- * threads may start processes through this library meanwhile: that does not keep the file open. But
- * a child that other code, or another copy of the library, has forked holds the file open until the
- * child calls exec, and the start returns -ETXTBSY. Then start the program again.
+ * If you write a program's file and then start the program, close the file first. Other threads may
+ * start processes through this library while the file is open: these processes do not keep it open.
+ * But a child that other code, or another copy of the library, has forked holds the file open until
+ * the child calls exec, and the start returns -ETXTBSY. Then start the program again.
  *
  * Memory order: what was written before the call happens before the process begins, as far as the
  * process has a copy of that memory.
@@ -464,8 +467,9 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
  *                is a forked child, and the process is one of the parent's
  *   -ECHILD      other code has reaped the process
  *
- * Before Linux 6.9 a group is signalled by its number, which another group may get once this group
- * has ended: do not stop a group that may have ended.
+ * Before Linux 6.9 a group is signalled by its number. When the group has ended, another group may
+ * get the number, and the signals would reach that group. So on an older system, do not stop a
+ * group that may have ended.
  */
 FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, fl_duration grace, fl_process_status *status);
 

@@ -34,29 +34,33 @@ FL_BEGIN_DECLS
  * Memory order: a get sees what its item's producer wrote before the put.
  *
  * Fork: a forked child has a copy of the queue and of its items, and may use the copy. If another
- * thread was inside a put or get of the queue at the fork, that call never ends in the child, and
- * it may hold up calls of the child. A call that is held up returns -EOWNERDEAD. The kind of queue
- * decides which calls are held up:
+ * thread was inside a put or get of the queue at the fork, the child has a copy of the half-done
+ * call, which nobody will finish. Below, it is "the parent's call". Calls of the child may depend
+ * on its end: they are held up, and return -EOWNERDEAD. The kind of queue decides which calls are
+ * held up:
  *
  * - FL_LIFO, FL_PRIORITY and FL_OVERWRITE: if the parent's call held the queue's lock, every put,
- *   get and wait of the child is held up and returns at once. A close then has no effect, and a
- *   free drops no items.
- * - Bounded FL_FIFO: a put of the parent holds up the child's gets of its item and of the items
- *   behind it. A get of the parent holds up the child's puts that have come round to its slot. A
- *   call that is held up returns after 200 short sleeps, some 20 ms.
- * - Bounded FL_FIFO with `one_producer` and `one_consumer`: the parent's call has not happened, and
- *   the child's next call of the same side takes its place. Until then, a wait of the opposite side
- *   is held up. There is one exception: the parent's call was in its last instructions. A put or
- *   get of the parent then holds up calls of the child as it does in a bounded FL_FIFO queue
- *   without `one_producer` and `one_consumer`. If the parent's call was a get and the queue was
- *   full, the child may get an item of that get once more after it has emptied the queue, and
- *   fl_queue_length() is wrong from then on.
- * - Unbounded FL_FIFO, and FL_RENDEZVOUS: the parent's call has not happened, and holds up nothing.
+ *   get and wait of the child returns -EOWNERDEAD at once. A close then has no effect, and a free
+ *   drops no items.
+ * - Bounded FL_FIFO: the queue is a ring of slots, each for one item. A put of the parent holds up
+ *   the gets of the child from the item of that put on. A get of the parent keeps the slot of its
+ *   item: it holds up the puts of the child from the put on that needs this slot. A call that is
+ *   held up sleeps some 200 times for a short time, about 20 ms in all, and then returns
+ *   -EOWNERDEAD.
+ * - Bounded FL_FIFO with `one_producer` and `one_consumer`: the child's queue is as if the parent's
+ *   call had not begun. If that call was a put, a wait for an item is held up until the child has
+ *   made a put. If it was a get, a wait for space is held up until the child has made a get. There
+ *   is one exception, if the parent's call was in its last few instructions at the fork. Then it
+ *   holds up calls of the child as it does in a bounded FL_FIFO queue without `one_producer` and
+ *   `one_consumer`. If it was a get from a full queue, the child may also get an item of that get
+ *   once more, after it has emptied the queue, and fl_queue_length() is wrong from then on.
+ * - Unbounded FL_FIFO, and FL_RENDEZVOUS: the child's queue is as if the parent's call had not
+ *   begun. No call is held up.
  *
  * In the child, fl_queue_length() and a join may count the item of a put that was in progress in
  * another thread at the fork. If several threads of the child use a bounded FL_FIFO queue, a call
- * may also return -EOWNERDEAD because a call of another thread of the child has been stopped for 20
- * ms.
+ * may also return -EOWNERDEAD although no call of the parent holds it up: it does so if another
+ * thread of the child is inside a put or get and has not run for 20 ms.
  */
 typedef struct fl_queue fl_queue;
 
@@ -75,8 +79,10 @@ typedef enum fl_queue_order {
 /*
  * The capacity of a rendezvous: a queue that holds no items. A put waits until a get takes its
  * item. Only FL_FIFO queues may have it; a call meets the longest waiter of the opposite side
- * first. A try form succeeds only if a call of the opposite side waits already. A form for many
- * items meets, in one step, the calls that wait already; if none waits, it waits until one comes.
+ * first. A try form succeeds only if a call of the opposite side waits already. fl_queue_put_many()
+ * and fl_queue_get_many() exchange items, in one step, with the calls of the opposite side that
+ * wait already, one item with each. If none waits, they wait until one comes. The put goes on in
+ * this way until all its items are taken; the get is content with one item.
  */
 #define FL_RENDEZVOUS (SIZE_MAX - 1)
 
@@ -84,12 +90,14 @@ typedef enum fl_queue_order {
  * The capacity of a queue that is never full. A put to it does not wait for space, but may return
  * -ENOMEM.
  *
- * With FL_FIFO the queue is lock-free, with two exceptions. A put may allocate memory. And threads
- * that had no memory for a record of 4 KiB at their first call share one record, so that their
- * gets, queries and closes wait for each other. A consumer that finds the slot of a stopped
- * producer waits for less than a microsecond and goes on; the producer's put then takes another
- * slot. A put that is in progress counts in fl_queue_length() and for a join, and makes FL_ON_QUEUE
- * ready. Items of other producers may come between the items of one fl_queue_put_many().
+ * With FL_FIFO the queue is lock-free, with two exceptions. A put may allocate memory. And a thread
+ * needs a record of 4 KiB, which it allocates at its first call. Threads that got no memory for it
+ * share one record under a lock, so that their gets, queries and closes wait for each other. A put
+ * first reserves a slot and then stores its item there. If the producer is stopped between these
+ * steps, a consumer that comes to the slot waits for less than a microsecond and goes on without
+ * it; the producer's put then takes another slot. A put that is in progress counts in
+ * fl_queue_length() and for a join, and makes FL_ON_QUEUE ready. Items of other producers may come
+ * between the items of one fl_queue_put_many().
  *
  * The memory of FL_FIFO consists of segments of about 8 KiB: at least one, and one in reserve. A
  * drained segment is freed at once unless a hazard pointer protects it. Each thread that has used
@@ -147,7 +155,8 @@ typedef struct fl_queue_config {
 	 * cheaper, at three prices:
 	 *
 	 * - A context that sleeps or closes calls membarrier(), which takes microseconds. If the
-	 *   program forbids itself this system call later on, the call panics.
+	 *   program forbids this system call by a sandbox after it has created the queue, the
+	 *   context panics there.
 	 * - The first such queue of a process may take ten milliseconds to create.
 	 * - A get may find the queue empty although a put has returned in another thread, unless
 	 *   the program has ordered that put before the get in another way.
@@ -170,9 +179,10 @@ FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const f
 
 /*
  * Drops the items in `q`, and frees `q`. It panics if a context waits for `q`. The call requires
- * that no other call is in progress, with two exceptions. The consumer of a bounded queue's last
- * item may free `q` before the put of that item has returned. At a rendezvous, a producer may free
- * `q` before the get that it has met has returned.
+ * that no other call is in progress, with two exceptions. If `q` is bounded, the consumer that has
+ * got the last item may free `q`, even if the put of that item has not returned yet. At a
+ * rendezvous, a producer whose put has returned may free `q`, even if the get of its item has not
+ * returned yet.
  */
 FL_API void fl_queue_free(fl_queue *q);
 
@@ -248,8 +258,9 @@ FL_API void fl_queue_close(fl_queue *q);
 
 /*
  * Closes `q`, drops its items on the calling thread, and returns how many it has dropped. Gets that
- * wait now fail with -EPIPE. Each dropped item counts as done. The call waits for puts in progress.
- * With `one_producer` and `one_consumer` it also waits for a get in progress.
+ * wait now fail with -EPIPE. Each dropped item counts as done (fl_queue_task_done()). The call
+ * waits for puts in progress. With `one_producer` and `one_consumer` it also waits for a get in
+ * progress.
  */
 FL_API size_t fl_queue_close_now(fl_queue *q);
 
@@ -297,8 +308,8 @@ FL_INLINE FL_MUST_CHECK int fl_queue_try_join(fl_queue *_q)
 }
 
 /*
- * Returns how many items are in `q`. The result may be out of date. A put that has failed is not
- * counted.
+ * Returns how many items are in `q`. The result may be out of date. An item whose put has failed is
+ * not counted.
  */
 FL_API size_t fl_queue_length(const fl_queue *q);
 
@@ -328,8 +339,9 @@ FL_API bool fl_queue_is_closed(const fl_queue *q);
 /*
  * FL_ON_QUEUE(q) and FL_ON_QUEUE_SPACE(q) are objects for FL_WAIT_ANY(). FL_ON_QUEUE(q) is ready
  * when a get would not block: there is an item, or `q` is closed. FL_ON_QUEUE_SPACE(q) is ready
- * when a put would not block: there is space, or `q` is closed. At a rendezvous, each is ready when
- * a call of the opposite side waits; two FL_WAIT_ANY() do not meet each other.
+ * when a put would not block: there is space, or `q` is closed. At a rendezvous, there is an item
+ * while a put waits, and there is space while a get waits. An FL_WAIT_ANY() itself is neither a put
+ * nor a get, so two of them do not make each other ready.
  */
 #define FL_ON_QUEUE(q) FL__ON(fl__on_queue, (q))
 #define FL_ON_QUEUE_SPACE(q) FL__ON(fl__on_queue_space, (q))

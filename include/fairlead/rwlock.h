@@ -29,23 +29,25 @@ FL_BEGIN_DECLS
  *
  * Fairness: the wait queue is FIFO, and it serves one writer or a run of readers at a time. A
  * running thread may overtake the queue until the first waiter has waited for about a millisecond;
- * if the waiter has no CPU, this may take longer. A fiber overtakes only while a thread that was
- * woken is about to lock. A program that drives a loop by fl_loop_run_once() stops the loop's
- * fibers between two calls. Meanwhile, contexts that can run go before the fibers of that loop;
- * fl_loop_run_once() describes this.
+ * this may take longer if the first waiter gets no CPU. A fiber may overtake less often: only while
+ * the first waiter is a thread that was woken and has not locked yet. A loop that a program drives
+ * by fl_loop_run_once() is a special case: its fibers cannot run between two calls. While the
+ * thread that drives the loop waits there in a function of this library, waiters that can run go
+ * before the fibers of that loop. fl_loop_run_once() (fairlead/loop.h) describes this.
  *
  * Scaling: when threads often read at the same time, the lock becomes biased to its readers. A
  * thread that reads a biased lock writes to no memory that another reader uses, so readers on many
  * CPUs do not slow each other down. The next writer or waiter ends the bias, which takes it a
- * microsecond or a few. Afterwards the lock stays unbiased for 9 times as long as the end of the
- * bias took. If the bias was short, this time is 512 times as long, but at most a tenth of a
- * second. Fibers do not use the bias. While FL_DEBUG_LOCKORDER, FL_DEBUG_WAITS or
- * FL_DEBUG_CONTENTION is on, no context uses it, so debugging knows all readers that have locked
- * since it was switched on.
+ * microsecond or a few. The lock is then not biased again for some time. This time is 9 times as
+ * long as the end of the bias took. If the bias did not last long enough to be worth its end, the
+ * time is 512 times as long, but at most about a tenth of a second. Fibers do not use the bias.
+ * While FL_DEBUG_LOCKORDER, FL_DEBUG_WAITS or FL_DEBUG_CONTENTION is on (fairlead/debug.h), no
+ * context uses it, so debugging knows all readers that have locked since it was switched on.
  *
  * Memory order: every lock acquires what earlier write unlocks released. A write lock also acquires
- * what earlier read unlocks released. The last access of an unlock to the memory of the lock is the
- * instruction that frees it, so the next owner may destroy the lock.
+ * what earlier read unlocks released. The instruction by which an unlock makes the lock available
+ * is the last access of that unlock to the memory of the lock. So the next owner may unlock and
+ * destroy the lock, even if the unlock before has not returned yet.
  *
  * Fork: in the child a lock stays read-locked if, at the fork, another thread had read-locked it,
  * or was about to lock it for reading or writing.
@@ -66,9 +68,9 @@ FL_API void fl_rwlock_init(fl_rwlock *l);
  * Ends the life of `l`. The call requires that no context holds `l` or waits for it. While
  * debugging is on, it panics if a context does (fairlead/defs.h, "Destroy").
  *
- * You may free the memory of a lock without this call, with one exception: if a thread has
- * read-unlocked `l` in place of the thread that had locked it, call it before the memory becomes
- * another lock.
+ * You may free the memory of a lock without a destroy, with one exception. If one thread has
+ * read-locked `l` and another thread has undone that read lock, destroy `l` before its memory
+ * becomes another lock.
  */
 FL_API void fl_rwlock_destroy(fl_rwlock *l);
 
@@ -96,8 +98,8 @@ FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l);
 FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Undoes one read lock. It panics if no context reads `l`; if `l` is biased, the context that ends
- * the bias panics in its place.
+ * Undoes one read lock. It panics if no context reads `l`. If `l` is biased, the call may not see
+ * the mistake; then the context that ends the bias panics.
  */
 FL_API void fl_rwlock_read_unlock(fl_rwlock *l);
 

@@ -43,12 +43,15 @@ FL_BEGIN_DECLS
  *
  * Stopped processes
  *
- * While a process is stopped (SIGSTOP) in an operation, the operations of other processes block
- * their threads, even the thread of a loop. A wait with a deadline then ends at most a millisecond
- * late. A try returns -ETIMEDOUT after a millisecond. fl_shm_queue_close(),
- * fl_shm_queue_close_now() and fl_shm_queue_task_done() return -ETIMEDOUT after ten seconds. If a
- * stopped waiter was woken for an item, the item stays in the queue, and the next item wakes other
- * waiters.
+ * A process may be stopped (SIGSTOP) in the middle of an operation on the queue. Until it
+ * continues, the operations of other processes block. They block the whole thread, even if the
+ * caller is a fiber of a loop. How long depends on the operation. A wait with a deadline ends at
+ * most a millisecond after the deadline. A try function returns -ETIMEDOUT after a millisecond.
+ * fl_shm_queue_close(), fl_shm_queue_close_now() and fl_shm_queue_task_done() return -ETIMEDOUT
+ * after ten seconds.
+ *
+ * A process may also be stopped while it waits for an item. If it is woken for an item then, the
+ * item stays in the queue, and the next item that is put wakes another waiter.
  *
  * Damage and fork
  *
@@ -63,9 +66,9 @@ typedef struct fl_shm_queue fl_shm_queue;
 typedef struct fl_shm_queue_config {
 	/* The bytes of each item. 0 means a queue of frames. */
 	size_t item_size;
-	/* Of a queue of items: how many it can hold, up to 2^31 - 1. 0 means 1,024. */
+	/* How many items a queue of items can hold, up to 2^31 - 1. 0 means 1,024. */
 	size_t capacity;
-	/* Of a queue of frames: the bytes of its ring, up to 2^31 - 1. A frame takes 4 more. */
+	/* The bytes of a frame queue's ring, up to 2^31 - 1. A frame takes 4 more than its size. */
 	size_t frame_bytes;
 	uintptr_t more_[4];
 } fl_shm_queue_config;
@@ -108,8 +111,8 @@ FL_API void fl_shm_queue_free(fl_shm_queue *q);
 /*
  * Frees the handle, and the queue with its contents.
  *
- * Requires that no process uses the queue. If the queue was destroyed before, through another
- * handle, the log has an error, as for a second fl_shm_free_block().
+ * Requires that no process uses the queue. Destroy a queue only once, through one of its handles: a
+ * second destroy writes an error to the log, as a second fl_shm_free_block() of one block does.
  */
 FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
 
@@ -379,7 +382,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
  *   -ECANCELED  the wait was cancelled
  *   -EBADMSG    the queue's memory has been overwritten
  *
- * The counts wrap: at most 2^32 - 1 items may be put and not done.
+ * At most 2^32 - 1 items may be put and not done at one time: the counts have 32 bits, and wrap.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_join_until(fl_shm_queue *q, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *_q)
@@ -390,7 +393,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *_q)
 /* Returns how many items or frames are in the queue. The number may be out of date. */
 FL_API size_t fl_shm_queue_length(const fl_shm_queue *q);
 
-/* Returns how many items the queue can hold; of a queue of frames, the bytes of its ring. */
+/* Returns how many items the queue can hold, or the bytes of the ring of a queue of frames. */
 FL_API size_t fl_shm_queue_capacity(const fl_shm_queue *q);
 
 /* Returns the bytes of an item; 0 for a queue of frames. */

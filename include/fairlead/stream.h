@@ -35,16 +35,17 @@ FL_BEGIN_DECLS
  *
  * A stream belongs to the loop on which it was created, and must be freed before that loop. Only
  * the loop's thread may call its functions. Functions that wait may be called only by fibers of the
- * loop. At any time at most one fiber may read, and at most one may write. A call that never has to
- * wait lets other fibers run from time to time.
+ * loop. At any time at most one fiber may read, and at most one may write. A fiber whose calls
+ * never have to wait still lets other fibers run: from time to time, a call yields to them.
  *
  * Reading and writing
  *
- * A read that searches for a delimiter keeps the bytes behind its result in the stream, at most
- * FL_STREAM_LIMIT. A read that fails, times out or is cancelled takes no bytes: the next read gets
- * the bytes that have come, and the error comes after them. fl_stream_got() describes the one
- * exception. A write that fails, times out or is cancelled may have written a part:
- * fl_stream_written() says how much.
+ * A read that searches for a delimiter may receive more bytes than it returns. The bytes after its
+ * result stay in the stream for the next read; they are at most FL_STREAM_LIMIT. A read that fails,
+ * times out or is cancelled takes no bytes. The bytes that it has received stay in the stream, and
+ * the next read gets them; an error of the connection is returned when no bytes are left.
+ * fl_stream_got() describes the one exception. A write that fails, times out or is cancelled may
+ * have written a part: fl_stream_written() says how much.
  *
  * Results
  *
@@ -83,9 +84,10 @@ typedef struct fl_stream fl_stream;
  *   -ENOSPC    the user's limit of watched descriptors is reached
  *   -ENOTSUP   the thread runs no loop
  *
- * After an error the caller still owns `fd`. If `fd` is blocking it stays so, with one exception: a
- * terminal or device that cannot be opened again through /proc becomes non-blocking. The stream of
- * a pipe or terminal opens it again.
+ * After an error the caller still owns `fd`. If `fd` is blocking, it stays blocking: the stream of
+ * a pipe or terminal opens the file again through /proc, and uses that descriptor. There is one
+ * exception: a terminal that cannot be opened again in this way becomes non-blocking, and so does
+ * every other device.
  */
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 
@@ -111,10 +113,11 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
  *
  * A TCP connection on which bytes were written is not closed at once while it has unread input, or
  * bytes that the peer has not acknowledged: a close could reset the connection, and the peer would
- * lose what was written. Instead the call ends the writing, and the loop drops what the peer still
- * sends: until the peer's end, for 5 s, until 256 later connections do the same, or until the loop
- * is freed. This is not done after fl_stream_fd(): that descriptor is closed at once. So read such
- * a stream to its end first.
+ * lose what was written. Instead the call ends the writing side, and the loop reads and drops what
+ * the peer still sends. The loop closes the connection when one of these comes first: the peer ends
+ * its side; 5 s have passed; 256 later connections wait in the same way; or the loop is freed.
+ * There is one exception: after fl_stream_fd(), the descriptor is closed at once. So read such a
+ * stream to its end before you free it.
  */
 FL_API void fl_stream_free(fl_stream *s);
 
@@ -239,10 +242,11 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *_s, char *_line, 
 }
 
 /*
- * Returns how many bytes the last read has left in the caller's buffer and not in the stream.
+ * Returns how many bytes the last read has received and left in the caller's buffer, because it
+ * could not keep them in the stream.
  *
- * It is 0 except after -ENOMEM of two functions: of fl_stream_read_exactly() of more than
- * FL_STREAM_LIMIT bytes, and of fl_stream_receive_fds().
+ * The result is above 0 only after a read that returned -ENOMEM, and only of two kinds:
+ * fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, and fl_stream_receive_fds().
  */
 FL_API size_t fl_stream_got(const fl_stream *s);
 
@@ -333,9 +337,10 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
  * of `fds`. Afterwards it is the number of descriptors, and 0 after an error. Blocks the calling
  * fiber while there are no bytes.
  *
- * One call returns the descriptors of at most one send, perhaps with bytes of earlier sends: the
- * bytes must tell which message has descriptors. Read such a stream only with this function, since
- * other reads close the descriptors that they receive.
+ * One call returns the descriptors of at most one send. The bytes that it returns may begin with
+ * bytes of earlier sends. So your protocol must say in the bytes which message has descriptors.
+ * Read such a stream only with this function, since other reads close the descriptors that they
+ * receive.
  *
  * Returns:
  *   > 0            the number of bytes
@@ -422,7 +427,8 @@ typedef struct fl_peer_credentials {
 /*
  * Stores the credentials of the process that made the other side of a Unix socket. Never waits.
  *
- * They are those of the time of its connect, listen or socketpair().
+ * The credentials are those that the process had when it called connect(), listen() or
+ * socketpair().
  *
  * Returns:
  *   0         the credentials were stored
