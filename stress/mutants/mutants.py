@@ -115,7 +115,7 @@ class Edit:
         return "\n".join(line[1:] for line in self.lines if line[0] != "+")
 
     def new(self):
-        return "\n".join(line[1:] for line in self.lines if line[0] != "-")
+        return " ".join(line[1:] for line in self.lines if line[0] != "-")  # one line: the place may be in a macro
 
     def places(self, sources):
         """(source, start, end) of each place whose tokens are those of the old code."""

@@ -315,9 +315,9 @@ class Kit:
         run([compiler, *flags, "-O1", "-g", *cflags, source, *more, "-o", program, *libs])
         return program
 
-    def c(self, source):
-        """Compiles a C program against the installed library and runs it. Returns what it printed."""
-        return run([self.compiled(source)])
+    def c(self, *source, by=None):
+        """Compiles a program, as compiled() does, and runs it. Returns what it printed."""
+        return run([self.compiled(*source, by=by)])
 
     def c23_flags(self):
         """C_FLAGS for C23, under the name that the compiler has for it."""
@@ -432,7 +432,7 @@ class Kit:
         """A page about moving, from-KIND.md: what its blocks do, with what moving/KIND_after.c puts around them."""
         self.blocks_of(f"docs/from-{kind}.md", "c after", f"from_{kind}_after.h")
         source = here("moving", f"{kind}_after.c")
-        expect_all(run([self.compiled(source, "-I", self.work)]), MOVED[kind])
+        expect_all(self.c(source, "-I", self.work), MOVED[kind])
 
     def moved_from(self, kind, *libraries):
         """The same of its blocks `c before`, which know nothing of Fairlead."""
@@ -454,7 +454,7 @@ class Kit:
         expect(self.c(here("installed/main.c")), "40 items\n")
 
     def consumer_installed_c23(self):
-        expect(run([self.compiled(here("installed/main.c"), by=(self.cc, self.c23_flags()))]), "40 items\n")
+        expect(self.c(here("installed/main.c"), by=(self.cc, self.c23_flags())), "40 items\n")
 
     def consumer_manual_pages(self):
         """A page for each public function and header, which man can show, and which mandoc finds in order."""
@@ -777,13 +777,13 @@ class Kit:
         self.one_file_sanitized("thread")
 
     def consumer_cxx17(self):
-        expect(run([self.compiled(self.cxx17())]), "ok\n")
+        expect(self.c(self.cxx17()), "ok\n")
 
     def consumer_exceptions_in_fibers(self):
         """Linked with the archive, as a static program, in a shared object that a program in C loads, and with the shared library."""
         source = here("exceptions.cc")
-        expect(run([self.compiled(source)]), "ok\n")
-        expect(run([self.compiled(source, "-static")]), "ok\n")
+        expect(self.c(source), "ok\n")
+        expect(self.c(source, "-static"), "ok\n")
         plugin = self.compiled(source, "-fPIC", "-shared", "-DSHARED_OBJECT")
         expect(run([self.compiled(here("loads.c")), plugin]), "ok\n")
         lib, program = join(self.shared(), "lib"), self.at("exceptions_shared")
@@ -798,7 +798,7 @@ class Kit:
 
     def consumer_leaks_of_fibers_under_asan(self):
         """LeakSanitizer, in such a program, finds the memory to which only fibers have a pointer."""
-        run([self.compiled(here("leaks.c"), "-fsanitize=address")])
+        self.c(here("leaks.c"), "-fsanitize=address")
 
     def consumer_plugins_with_a_copy_each(self):
         """One program loads sixteen copies of the core, another sixteen copies of all parts: their thread-local variables fit, and
@@ -815,10 +815,10 @@ class Kit:
 
     def tasks_of_common_names(self, compiler, language, flags):
         source = here("names", "tasks.cc" if language == "c++" else "tasks.c")
-        expect(run([self.compiled(source, "-Wshadow", *self.all_headers(), by=(compiler, flags))]), "ok\n")
+        expect(self.c(source, "-Wshadow", *self.all_headers(), by=(compiler, flags)), "ok\n")
 
     def scopes(self, compiler, language, flags):
-        expect(run([self.compiled(here("scopes.c"), "-Wshadow", by=(compiler, [*flags, "-x", language]))]), "ok\n")
+        expect(self.c(here("scopes.c"), "-Wshadow", by=(compiler, [*flags, "-x", language])), "ok\n")
 
     def scenarios(self, compiler, language, flags):
         """The laboratory's two headers come with its program, so they are taken from the source."""

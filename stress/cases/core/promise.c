@@ -11,6 +11,13 @@ static int end_of(fl_future *f)
 	return fl_future_error(f);
 }
 
+/* The set-up of a scenario whose state has a promise and its future. */
+#define PROMISE_OF_INT(test)                                                                                           \
+	FL_STRESS_SETUP(test)                                                                                          \
+	{                                                                                                              \
+		OK(fl_promise_create(&s->p, sizeof(int), drop_result, &s->f));                                         \
+	}
+
 /* promise_set_by_two: one call returns success, and its value is there. */
 struct promise_set_by_two {
 	fl_promise *p;
@@ -19,10 +26,7 @@ struct promise_set_by_two {
 	int rc[2], seen;
 };
 
-FL_STRESS_SETUP(promise_set_by_two)
-{
-	OK(fl_promise_create(&s->p, sizeof(int), drop_result, &s->f));
-}
+PROMISE_OF_INT(promise_set_by_two)
 
 static void set_own(struct promise_set_by_two *s, int i)
 {
@@ -57,10 +61,7 @@ struct promise_set_vs_cancel {
 	bool asked;
 };
 
-FL_STRESS_SETUP(promise_set_vs_cancel)
-{
-	OK(fl_promise_create(&s->p, sizeof(int), drop_result, &s->f));
-}
+PROMISE_OF_INT(promise_set_vs_cancel)
 
 FL_STRESS_ACTOR(promise_set_vs_cancel, setter)
 {
@@ -94,10 +95,7 @@ struct promise_broken {
 	int seen;
 };
 
-FL_STRESS_SETUP(promise_broken)
-{
-	OK(fl_promise_create(&s->p, sizeof(int), drop_result, &s->f));
-}
+PROMISE_OF_INT(promise_broken)
 
 FL_STRESS_ACTOR(promise_broken, owner)
 {
@@ -123,10 +121,7 @@ struct promise_freed_vs_cancel {
 	int cancel;
 };
 
-FL_STRESS_SETUP(promise_freed_vs_cancel)
-{
-	OK(fl_promise_create(&s->p, sizeof(int), drop_result, &s->f));
-}
+PROMISE_OF_INT(promise_freed_vs_cancel)
 
 FL_STRESS_ACTOR(promise_freed_vs_cancel, owner)
 {
