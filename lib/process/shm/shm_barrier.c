@@ -10,7 +10,8 @@
  *                         was i + 1 before this; 1: it broke
  *   32..63   generation   how many generations have ended           the end of a generation: + 1
  *
- * Rule 1: the word changes only under the monitor, which orders the accesses. Without the monitor,
+ * Rule
+ *   1. The word changes only under the monitor, which orders the accesses. Without the monitor,
  * the word is only a hint. So all accesses to it are relaxed.
  *
  * A party remembers the generation in which it arrived. Once the word has a later generation, the

@@ -9,7 +9,8 @@
  *   LOST           the data were not repaired       unlock by an owner that did     init
  *                                                   not recover, under the lock
  *
- * Rule 1: only the owner of the lock reads or writes the state. The lock orders these accesses, so
+ * Rule
+ *   1. Only the owner of the lock reads or writes the state. The lock orders these accesses, so
  * they are relaxed.
  *
  * Kills. Each step is one store.

@@ -15,7 +15,8 @@
  *
  * If `waiting` is set without a waiter, the next change makes a wake that nobody needs.
  *
- * Rule 1: the monitor guards `changes` and `waiting`, and orders all accesses to them. So they are
+ * Rule
+ *   1. The monitor guards `changes` and `waiting`, and orders all accesses to them. So they are
  * relaxed.
  *
  * Threads queue behind a robust lock, `head`. Only its owner sleeps on `changes`. (Leader and
