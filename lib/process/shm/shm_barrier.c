@@ -12,7 +12,7 @@
  *
  * Rule
  *   1. The word changes only under the monitor, which orders the accesses. Without the monitor,
- * the word is only a hint. So all accesses to it are relaxed.
+ *      the word is only a hint. So all accesses to it are relaxed.
  *
  * A party remembers the generation in which it arrived. Once the word has a later generation, the
  * history tells how the party's generation ended. A generation passes only with all parties. So

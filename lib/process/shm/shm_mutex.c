@@ -11,7 +11,7 @@
  *
  * Rule
  *   1. Only the owner of the lock reads or writes the state. The lock orders these accesses, so
- * they are relaxed.
+ *      they are relaxed.
  *
  * Kills. Each step is one store.
  *   - A thread is killed in a lock, between the acquire and the return. Then the next owner is told

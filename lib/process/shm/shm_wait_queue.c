@@ -17,7 +17,7 @@
  *
  * Rule
  *   1. The monitor guards `changes` and `waiting`, and orders all accesses to them. So they are
- * relaxed.
+ *      relaxed.
  *
  * Threads queue behind a robust lock, `head`. Only its owner sleeps on `changes`. (Leader and
  * followers: Schmidt et al., 2000.) A change that serves several waiters also wakes waiters behind
