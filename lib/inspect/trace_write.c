@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Writes the rings as JSON (trace.h). Async-signal-safe: maps memory for a copy of all events,
- * takes no lock. Two passes over the events of all rings, in the order of time: the first finds the
- * two ends of each arrow and the ends of slices that have lost their begin, the second prints.
+ * Writes the rings as JSON (trace.h). The writer is async-signal-safe: it maps memory for a copy of
+ * all events, and takes no lock. It makes two passes over the events of all rings, in the order of
+ * time. The first finds the two ends of each arrow, and the ends of slices that have lost their
+ * begin. The second prints.
  *
  * An event that changes during the copy is left out. The times of a ring are made to differ by 2 ns
  * at least, so that slices of 1 ns nest.
@@ -17,16 +18,17 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Arrows: of which kind, and whether `arg` has the key, in place of `object`. */
+/* The kinds of arrows. A kind also says whether `arg` has the key, in place of `object`. */
 enum { TRACE_NO_ARROW, TRACE_TO_START, TRACE_TO_END, TRACE_TO_WOKEN, TRACE_DEPTH };
 static const char *const trace_arrows[] = {"", "start", "end", "wake"};
 
 static const struct trace_kind {
-	char phase; /* of JSON */
+	char phase; /* the phase of JSON */
 	uint8_t in, out;
 	bool in_arg, out_arg;
 	const char *category, *verb;
-	const char *object, *arg, *code; /* their names; NULL: not written; '#': a number */
+	/* the names of these fields; NULL is not written, and '#' marks a number */
+	const char *object, *arg, *code;
 } trace_kinds[] = {
     [FL__TRACE_SUBMIT] = {'X', .out = TRACE_TO_START, .category = "task", .verb = "submit ", .object = "task",
                           .arg = "arg"},
@@ -52,8 +54,9 @@ static const struct trace_kind {
 #define TRACE_RANK_ARROW UINT32_MAX
 
 struct trace_copy {
-	struct fl__trace_event e; /* mark: the kind; 0: not written */
-	uint32_t in, out, again;  /* numbers of the arrows; 0: none */
+	/* the mark is only the kind here, and 0 if the event is not written */
+	struct fl__trace_event e;
+	uint32_t in, out, again; /* the numbers of the arrows; 0 for none */
 };
 
 /* The events of one ring. */
@@ -62,19 +65,19 @@ struct trace_part {
 	struct trace_copy *first, *next, *end;
 	char names[FL__TRACE_NAMES][FL__TRACE_NAME];
 	int32_t pid;
-	uint32_t context;                      /* of the thread */
-	const struct fl__trace_worker *worker; /* NULL: the ring is of this process */
-	bool runs;                             /* a fiber: a slice is open */
+	uint32_t context;                      /* the number of the thread's context */
+	const struct fl__trace_worker *worker; /* NULL if the ring is of this process */
+	bool runs;                             /* true while a slice of a fiber is open */
 	uint64_t lost;
 };
 
-/* In a hash table: the begin of an arrow without an end; or a track. */
+/* An entry of a hash table: the begin of an arrow without an end, or a track. */
 struct trace_open {
 	uint64_t key;
 	int32_t pid;
-	uint32_t space;          /* 0: free */
-	struct trace_copy *from; /* of a track: the last RUN of the fiber */
-	uint32_t n;              /* open slices of the track; whether the arrow is `again` */
+	uint32_t space;          /* 0 while the entry is free */
+	struct trace_copy *from; /* for a track: the last RUN of the fiber */
+	uint32_t n;              /* the open slices of the track; or whether the arrow is `again` */
 };
 
 struct trace_writer {
@@ -112,7 +115,7 @@ FL_PRINTF(2, 3) static void trace_print(struct trace_writer *w, const char *form
 	w->used += (size_t)FL__MIN(n, MOST - 1);
 }
 
-/* As the inside of a string of JSON. A worker process may have left any byte. */
+/* Writes the text as the inside of a string of JSON. A worker process may have left any byte. */
 static void trace_escape(char *to, const char *text, size_t size)
 {
 	for (; size > 0 && *text; size--, text++) {
