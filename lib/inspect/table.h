@@ -85,7 +85,7 @@ struct fl__order_edge {
 	struct fl__order_node *from, *to;
 	struct fl__report_step step;
 	bool searched; /* true if it was searched since `from` was written */
-	/* For a search: the edge before this one on the way, and the edge after it in the queue. */
+	/* For a search in the graph, the edge before this one on the way, and the edge after it in the queue. */
 	struct fl__order_edge *by, *then;
 };
 

@@ -217,7 +217,7 @@ void fl__sched_post(struct fl__sched *s, struct fl__post *post)
  */
 static void sched_unpark_from_any(struct fl__wait *wait)
 {
-	/* Read first: after the swap the wait may be freed. */
+	/* These are read first, since after the swap the wait may be freed. */
 	struct fl__fiber *f = sched_fiber_of(wait->ctx);
 	struct fl__sched *s = f->sched;
 	/*

@@ -45,7 +45,7 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
  */
 int fl__packet_recv(int socket, void *data, size_t room, size_t *size, int *fds, unsigned *n_fds, fl_time deadline);
 
-/* Sends a packet of at least one byte. Never waits: it returns -EAGAIN instead. */
+/* Sends a packet of at least one byte. Returns -EAGAIN instead of waiting. */
 int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts, const int *fds, unsigned n_fds);
 
 struct fl__packet {
@@ -58,7 +58,7 @@ struct fl__packet {
 	bool cut;       /* a result: the packet had more bytes than `parts` can hold */
 	/* a result: descriptors are missing, since this process may not have more */
 	bool lost;
-	/* A result: the sender, if SO_PASSCRED was set before; otherwise FL__NO_USER. */
+	/* The result is the sender, if SO_PASSCRED was set before; otherwise FL__NO_USER. */
 	uint32_t user;
 };
 

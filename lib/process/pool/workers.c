@@ -3,29 +3,30 @@
  * The life of workers: starts, failed starts, kills, deaths. A worker has these flags, which the
  * executor's lock guards. Only `initializing` and `ready` are ever cleared.
  *
- *   flag          meaning                                 set by
- *   initializing  its initializer has not ended           fl__process_pool_post_initializer(); cleared
- *                                                         when the initializer ends
- *   ready         it has said that it is ready. Before    process_pool_check_ready(), and
- *                 that, its death is a failed start.      fl__memfd_recv(); cleared when the
- *                                                         initializer ends, to be read again
- *   retired       it gets no more tasks. A late look is   its start, if it is one too many; a resize; a
- *                 safe: its death puts the task back.     post that finds it dead; with `exiting`
- *   exiting       it was told to exit                     fl__process_pool_post_exit()
- *   damaged       its completion ring is not read again   fl__process_pool_take_from()
- *   kill_reason   it was killed, or, with `kill_error`,   fl__process_pool_kill_worker()
+ *   flag          meaning                                set by
+ *   initializing  its initializer has not ended          fl__process_pool_post_initializer();
+ *                                                        cleared when the initializer ends
+ *   ready         it has said that it is ready. Before   process_pool_check_ready(), and
+ *                 that, its death is a failed start.     fl__memfd_recv(); cleared when the
+ *                                                        initializer ends, to be read again
+ *   retired       it gets no more tasks. A late look is  its start, if it is one too many; a
+ *                 safe: its death puts the task back.    resize; a post that finds it dead; with
+ *                                                        `exiting`
+ *   exiting       it was told to exit                    fl__process_pool_post_exit()
+ *   damaged       its completion ring is not read again  fl__process_pool_take_from()
+ *   kill_reason   it was killed, or, with `kill_error`,  fl__process_pool_kill_worker()
  *                 this process may not kill it
  *
- * A start may wait for an answer, so a thread of its own makes it, the starter, one at a time. The
- * thread that dispatches sets `starting`. The starter clears it when the worker is in the list, or
- * the start has failed, and wakes the manager, which arms the new doorbell.
+ * A start may wait for an answer. So a thread of its own, the starter, makes the starts, one at a
+ * time. The thread that dispatches sets `starting`. The starter clears it when the worker is in the
+ * list, or the start has failed, and wakes the manager, which arms the new doorbell.
  *
  * The death of a worker
  *   1. The fork server reports the end over the channel of the start, which is the sentinel. The
  *      manager, in epoll, sees the event and calls fl__process_pool_reap_worker().
- *   2. Of the tasks without a completion, one that has not started is queued again, first, or
- *      cancelled if the pool was terminated. One that has started fails, or is queued again if its
- *      type's `max_attempts` allows.
+ *   2. The tasks without a completion are settled. A task that has not started is queued again, in
+ *      front, or cancelled if the pool was terminated. A task that has started fails, or is queued
+ *      again if its type's `max_attempts` allows.
  *   3. The starter thread starts a new worker when tasks need one. A worker that died before it was
  *      ready, or in its initializer, counts as a failed start.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `death_pipe_lock` guards the list of open pipes, also during a fork: the child finds each
- * inherited pipe.
+ * `death_pipe_lock` guards the list of open pipes. It is held during a fork, too, so the child
+ * finds each inherited pipe.
  */
 #include "death_pipe.h"
 #include "../base/process_sys.h"
