@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures tasks. Until its end a task's future.error is its stamp: the time of its submit, as
- * fl__stats_time(). 0: the task has none.
+ * Measures tasks. Until its end, a task's future.error is its stamp: the time of its submit, in the
+ * form of fl__stats_time(), or 0 if the task has none.
  *
- * While submits are few, or come in bursts of at most BURST, each stamps its task: that costs a
- * thread less than 1 % of its time. Else a submit stamps its task when a context that runs tasks
- * has begun some EVERY of them since the last stamped one, or when so many submits have gone the
- * long way. A refill of a free list counts as several: tasks may be submitted long before they
- * begin. The distance varies with the clock, so that types that take turns are all measured. A
- * measured task stands for all that its context begins until the next one, unless it took long. So
- * their sum is that of all tasks.
+ * While submits are few, or come in bursts of at most BURST, each stamps its task, which costs a
+ * thread less than 1 % of its time. Otherwise only some submits stamp their task: a submit does so
+ * when a context that runs tasks has begun about EVERY tasks since the last stamped one, or when
+ * about EVERY submits have gone the long way. A refill of a free list counts as several submits,
+ * since tasks may be submitted long before they begin. The distance varies with the clock. So if
+ * tasks of several types alternate, all types are measured. Each measured task is counted with a
+ * weight: the number of tasks that the same context begins up to the next measured one. The sum of
+ * the weights is the number of tasks. A task that took long is counted once.
  *
  *   word         meaning                              written by
  *   short_way    of the executor: submit.c            fl__executor_set_short_way()
- *   skip         submits of the long way until one    fl__hook_idle_on(): 0; fl__hook_stamp_on(); each
- *                stamps its task                      submit of the long way, and each refill
- *   calm         see stats_is_calm()                  fl__hook_stamp_on()
+ *   skip         submits of the long way until one    fl__hook_idle_on(): 0; fl__hook_stamp_on();
+ *                stamps its task                      each submit of the long way, and each refill
+ *   calm         the bucket of stats_is_calm()        fl__hook_stamp_on()
  *   types        the histograms of each type, found   CAS from NULL by the first task of the
- *                by its name; the last is for all      type that is measured
+ *                by its name; the last is for all     type that is measured
  *                further types
  *   set.epoch    the minute that the set counts       CAS by the first add of that minute, which
  *                                                     zeroes the set
  *
- * All accesses are relaxed, except to `types`: figures order nothing. A lost race costs a sample:
- * the short way may be open while `skip` is 0, or closed while it is not, until the next arm, or
- * the next stamp; two adds may miss each other, and adds may be lost while a set is zeroed.
+ * All accesses are relaxed, except those to `types`, since figures order nothing. A lost race costs
+ * a sample. The short way may be open while `skip` is 0, or closed while it is not, until the next
+ * arm, or the next stamp. Two adds may miss each other, and adds may be lost while a set is zeroed.
  */
 #include "stats.h"
 #include "core/base/sys.h"

@@ -306,7 +306,7 @@ void fl__fiber_resume(struct fl__fiber *f)
 	if (!s->last)
 		s->last = &f->post;
 	s->runnable++;
-	s->left++; /* `f` runs in the current turn */
+	s->left++; /* `f` runs in the current fl__sched_turn() */
 }
 
 void fl__sched_take_inbox(struct fl__sched *s)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A fiber that runs out of stack touches the guard below it. The handler of that signal, on the
- * thread's signal stack, panics in the fiber's name; any other fault goes to the previous handler.
+ * thread's signal stack, panics in the fiber's name. Any other fault goes to the previous handler.
  * A frame larger than the guard can jump over it, unless the compiler touches each page
  * (-fstack-clash-protection).
  *
- * A thread without a signal stack gets one until it ends: the host may save it, and restore it
- * after the end of the loop. The host may remove it: so each turn that runs a fiber asks the
- * system.
+ * A thread without a signal stack gets one, which it keeps until it ends: the host may save it, and
+ * restore it after the end of the loop. The host may also remove it. So each fl__sched_turn() that
+ * runs a fiber asks the system.
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"

@@ -4,7 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Arguments and results that travel as the descriptor of a memfd, whose content its sender seals. */
+/*
+ * Arguments and results that travel as the descriptor of a memfd, whose content the sender
+ * seals.
+ */
 
 /* Writes all of the data at the offset `at`. Returns 0, -ENOMEM, -EFBIG. */
 int fl__memfd_write(int fd, uint64_t at, const void *data, size_t size);

@@ -56,7 +56,7 @@ static int process_pool_take_result(struct fl__process_pool_worker *w, struct fl
 		           ? fl__bytes_take_results(w, block, completion->count + kept,
 		                                    completion->flags & FL__COMPLETION_MEMFD)
 		           : 0;
-	/* A failed submission may have no result, unless it kept one. */
+	/* A failed submission may have no result, unless the failed element kept one. */
 	return completion->error != 0 && completion->count == 0 && !kept ? 0 : process_pool_map_result(w, block, size);
 }
 

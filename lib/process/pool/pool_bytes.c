@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Bytes between the parent and a worker: no pointer and no lock is shared. Arguments and results
- * are arrays of structs; the sender writes each handle in the array as a struct fl__bytes_wire, and
- * the receiver makes a handle of a private copy. The bytes are behind the array in the arena, in
- * the submission's *room*, or else in a memfd, one for each submission and side.
+ * are arrays of structs. The sender writes each handle in the array as a struct fl__bytes_wire, and
+ * the receiver makes a handle of a private copy. The bytes are in the submission's *room*, which is
+ * the memory behind the array in the arena. If they do not fit, they are in a memfd, one for each
+ * submission and side.
  *
  *   bytes                     written by                       the receiver
  *   of arguments              the parent, all to one place     borrows them while they last
@@ -12,16 +13,16 @@
  *   of results, in the memfd  the worker, after the element    copies up to INLINE_MOST bytes;
  *   above SLICE_ABOVE, there  the task, after fl_bytes_alloc   maps others, private
  *
- * The parent frees the room with the submission. Of an argument's memfd the worker closes the last
- * descriptor, of a result's the parent.
+ * The parent frees the room with the submission. The last descriptor of an argument's memfd is
+ * closed by the worker, and that of a result's memfd by the parent.
  *
  * Invariants
  *   1. The worker writes an element's result to the array before `progress` or `done` covers the
  *      element, and sends the memfd before the first handle with a place there. So the elements
  *      that a dead worker has ended keep their bytes.
- *   2. The parent decodes a private copy: all handles of a submission, or none.
- *   3. The parent maps a memfd only when it is sealed: no access raises SIGBUS, and nobody changes
- *      it. A memfd of a dead worker the parent seals itself.
+ *   2. The parent decodes a private copy: either all handles of a submission, or none.
+ *   3. The parent maps a memfd only when it is sealed. So no access raises SIGBUS, and nobody
+ *      changes the memory. The parent itself seals the memfd of a dead worker.
  *   4. The task has at most one place of the room or the memfd, until the element ends. Then no
  *      writable mapping is left, which would prevent the seal. A child gets no place, and has no
  *      such mapping.

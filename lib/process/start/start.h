@@ -16,7 +16,10 @@ struct fl__child {
 	/* the number of the fork server, or 0 for a child of this process */
 	uint64_t server;
 	int pipes[FL__STREAMS]; /* the caller's ends of the pipes; -1 for none */
-	/* Ends a daemon that is a child of this process. The struct stays in place while the pipe is open. */
+	/*
+	 * Ends a daemon that is a child of this process. The struct stays in place until the
+	 * close of the pipe.
+	 */
 	struct fl__death_pipe death_pipe;
 };
 
