@@ -85,7 +85,7 @@ struct fl__order_edge {
 	struct fl__order_node *from, *to;
 	struct fl__report_step step;
 	bool searched; /* true if it was searched since `from` was written */
-	/* For a search in the graph, the edge before this one on the way, and the edge after it in the queue. */
+	/* In a search, `by` is the edge before this one on the way, `then` the next in the queue. */
 	struct fl__order_edge *by, *then;
 };
 
@@ -232,8 +232,8 @@ void fl__waits_begin(const struct fl__hook_op *op);
 void fl__waits_end(struct fl__holder *h);
 
 /*
- * contention.c: where contexts wait, and how long. Of the acquisitions that do not wait, each thread
- * measures one in SAMPLED.
+ * contention.c measures where contexts wait, and how long. Of the acquisitions that do not wait,
+ * each thread measures one in SAMPLED.
  */
 enum { FL__CONTENTION_SAMPLED = 16 };
 

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * In the flight recorder, each thread records its last events in a ring of its own. trace.c records,
- * trace_write.c writes the rings as JSON.
+ * In the flight recorder, each thread records its last events in a ring of its own. trace.c records
+ * them, and trace_write.c writes the rings as JSON.
  *
  *     fl__hook_event(FL__TRACE_INDEX, f, index, NULL, 0);
  *

@@ -85,7 +85,7 @@ struct trace_writer {
 	int64_t now;
 	uint64_t lost;
 	struct trace_open *table;
-	size_t mask; /* of the table */
+	size_t mask; /* the number of slots of the table, less 1 */
 	uint32_t arrows;
 	unsigned n_parts;
 	size_t used;

@@ -39,9 +39,9 @@ void __lsan_register_root_region(const void *low, size_t size) FL__WEAK;
 void __lsan_unregister_root_region(const void *low, size_t size) FL__WEAK;
 
 /*
- * The calling thread's __cxa_eh_globals (Itanium C++ ABI: Exception Handling, 2.2.2): the exceptions
- * that it has caught and not yet left, and the number that it has thrown and not yet caught. The
- * address stays the same for the life of the thread.
+ * The calling thread's __cxa_eh_globals (Itanium C++ ABI: Exception Handling, 2.2.2). They are the
+ * exceptions that the thread has caught and not yet left, and the number that it has thrown and not
+ * yet caught. The address stays the same for the life of the thread.
  */
 struct fl__exceptions {
 	void *caught;

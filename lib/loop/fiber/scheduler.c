@@ -2,7 +2,8 @@
 /*
  * The scheduler of one thread. Fibers never move to another thread, so no switch needs a lock.
  *
- * The word fl__wait.park_word of a fiber's wait (4, so that debuggers tell it from a lock's word):
+ * The word fl__wait.park_word of a fiber's wait. (The value 4 lets debuggers tell it from a lock's
+ * word.)
  *
  *   value               meaning            set by                       cleared by
  *   SCHED_EMPTY (0)     neither of these   fl__wait_begin()             -
@@ -217,12 +218,12 @@ void fl__sched_post(struct fl__sched *s, struct fl__post *post)
  */
 static void sched_unpark_from_any(struct fl__wait *wait)
 {
-	/* These are read first, since after the swap the wait may be freed. */
+	/* Both are read before the swap, since after it the wait may be freed. */
 	struct fl__fiber *f = sched_fiber_of(wait->ctx);
 	struct fl__sched *s = f->sched;
 	/*
 	 * release: pairs with the acquire in sched_is_unparked(). acquire: pairs with the
-	 * release in sched_park(), which links f->post.
+	 * release in sched_park(), so that f->post can be linked.
 	 */
 	if (fl__swap_acq_rel(&wait->park_word, SCHED_UNPARKED) == SCHED_PARKED)
 		fl__sched_post(s, &f->post);
@@ -265,7 +266,7 @@ static int sched_park(struct fl__wait *wait, fl_time deadline)
 		fl__timers_add(&f->sched->timers, &f->timer, fl__expiry(deadline));
 	}
 	uint32_t expected = SCHED_EMPTY;
-	/* release: pairs with the acquire in sched_unpark(), which links the fiber */
+	/* release: pairs with the acquire in sched_unpark_from_any(), which links the fiber */
 	if (fl__cas_release(&wait->park_word, &expected, SCHED_PARKED))
 		fl__sched_switch_next(f->sched, false);
 	if (!fl__is_forever(deadline))

@@ -61,10 +61,10 @@ void fl__task_identify(const fl_task_type *type, struct fl__task_identity *ident
 uint32_t fl__task_check(const struct fl__task_identity *identity);
 
 /*
- * A hash for hosts whose programs are different files. Where there is no build-id, it covers only
- * name, version and sizes.
+ * A task type that was looked up. `check` covers the whole identity. `far_check` is for tasks on
+ * other hosts, whose program is another file: it leaves out an owner that has no build-id, so name,
+ * version and sizes count.
  */
-
 struct fl__type_known {
 	const fl_task_type *type; /* NULL while there is none */
 	fl_task_type copy;        /* a copy, since the address may by now hold another type */

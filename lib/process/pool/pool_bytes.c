@@ -48,7 +48,7 @@ _Static_assert(sizeof(struct fl__bytes_wire) == sizeof(fl_bytes), "in the handle
 
 struct bytes_out {
 	unsigned char *room;
-	size_t size, used; /* of the room */
+	size_t size, used; /* both of the room */
 	int fd;            /* the memfd, or -1 while there is none */
 	uint64_t end;      /* the end of the bytes in the memfd */
 	/* The rest is used for results only. */
