@@ -2,8 +2,10 @@
 /*
  * The switch of debugging, and what each mode does at an acquisition and a release.
  *
- * A thread may see the change of each word late. Then the table may lack a holder, or have a stale
- * one, until it is cleared, as debugging is switched off or on.
+ * Rule
+ *   1. A thread may see the change of a word of the switch late. Then the table may lack a holder,
+ *      or have a stale one, until it is cleared, as debugging is switched off or on. So relaxed
+ *      stores are enough.
  */
 #include "core/base/sys.h"
 #include "core/base/unload.h"
@@ -22,10 +24,13 @@ enum { DEBUG_RECORDS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS };
 
 static uint32_t debug_switch_lock;
 
-/* Under debug_switch_lock: so the sum changes the modes' bits alone. `before`: these bits now. */
+/*
+ * Called under debug_switch_lock, so the addition changes only the bits of the modes. `before`
+ * is the value of these bits now.
+ */
 static void debug_set_words(unsigned before, unsigned modes)
 {
-	/* a late change does no harm, see the top */
+	/* relaxed: rule 1 */
 	fl__add_relaxed(&fl__hooks, modes - before);
 	fl__store_relaxed(&fl__hook_free, modes ? FL__HOOK_NEVER : 0);
 	fl__store_relaxed(&fl__hook_readers, modes ? 0 : 1);
@@ -112,7 +117,10 @@ static struct fl__held *debug_own_record(const void *lock)
 	return held;
 }
 
-/* Reports a deadlock if the context holds the lock already, unless both locks are read locks. */
+/*
+ * Reports a deadlock if the context already holds the lock, unless both acquisitions are for
+ * reading.
+ */
 static void debug_report_relock(const struct fl__hook_op *op)
 {
 	struct fl__report_step step;
@@ -160,7 +168,10 @@ void fl__hook_waiting_on(struct fl__hook_op *op)
 	op->waited = true;
 }
 
-/* The record that an unlock ends: the current context's, or the oldest: any context may unlock. */
+/*
+ * Returns the record that an unlock ends. That is the record of the current context, or else the
+ * oldest, since any context may unlock.
+ */
 static struct fl__held *debug_record_to_end(const void *lock, unsigned how)
 {
 	const uint64_t id = fl__ctx_get()->id;
@@ -234,8 +245,9 @@ void fl__hook_forget_on(const void *lock)
 }
 
 /*
- * Reports the first holder of a lock, and where it acquired the lock. If `others`, reports nothing
- * when the caller is a holder. Returns what it has reported; the id is 0 if that is nothing.
+ * Reports the first holder of a lock, and where it acquired the lock. If `others` is true, reports
+ * nothing when the caller is a holder. Returns what it has reported; the id is 0 if it has reported
+ * nothing.
  */
 static struct fl__report_step debug_report_holder(const void *lock, const char *title, bool others)
 {
@@ -328,9 +340,9 @@ static unsigned debug_parse_modes(const char *text)
 
 FL__AT_START static void debug_read_environment(void)
 {
-	/* for a dump in a signal handler, while debugging is off */
+	/* a signal handler may make a dump while debugging is off */
 	fl__backtrace_learn_modules();
-	/* NULL in a program that has more rights than its user */
+	/* the result is NULL in a program that has more rights than its user */
 	const char *text = secure_getenv("FL_DEBUG");
 	if (text)
 		(void)!fl_debug_enable(debug_parse_modes(text));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which context waits for what. Async-signal-safe: allocates no memory, waits for no lock, and
- * copies a record before it prints it. snprintf() formats only what needs neither in the known C
- * libraries.
+ * Prints which context waits for what. The dump is async-signal-safe: it allocates no memory, waits
+ * for no lock, and copies a record before it prints it. snprintf() formats only what needs neither
+ * memory nor a lock in the known C libraries.
  */
 #include "core/base/sys.h"
 #include "core/exec/executor.h"
@@ -20,17 +20,18 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What is known of a wait under the table's lock. */
+/* What the dump has found out about a wait, under the table's lock. */
 struct debug_dump_detail {
-	char text[96];     /* of the object's state */
+	char text[96];     /* the state of the object */
 	char holders[256]; /* ", held by bob (3), alice (1)", or "" */
-	unsigned other;    /* the thread that holds the object; the process that is the object; 0: none */
+	/* the thread that holds the object, or the process that is the object, or 0 */
+	unsigned other;
 };
 
 struct debug_dump {
 	int fd;
 	int64_t now;
-	bool busy; /* some records could not be read */
+	bool busy; /* true if some records could not be read */
 	size_t waiters;
 	struct fl__symbols symbols;
 };
@@ -69,7 +70,7 @@ static bool debug_dump_enter(struct debug_dump *d)
 	return entered;
 }
 
-/* Copies the n-th record that the context `id` holds. False: none. */
+/* Copies the n-th record that the context `id` holds. Returns false if there is none. */
 static bool debug_dump_nth_held(struct debug_dump *d, uint64_t id, size_t n, struct fl__report_end *end)
 {
 	if (!debug_dump_enter(d))
@@ -150,17 +151,23 @@ static void debug_dump_print_context(struct debug_dump *d, const struct fl__hold
 	}
 }
 
-/* Under the table's lock. A copy, without `cond` if the signalled waiter waits for its mutex. */
+/*
+ * Called under the table's lock. Returns a copy, which has no `cond` if the signalled waiter
+ * already waits for its mutex.
+ */
 static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 {
 	struct fl__holder copy = *h;
-	/* changed under the bucket's lock. A forked child lacks `key`, on the waiter's stack. */
+	/*
+	 * relaxed: the key changes under the bucket's lock, and the answer is for display. A
+	 * forked child lacks `key`, which is on the waiter's stack.
+	 */
 	if (copy.cond && !fl__is_forked(copy.forks) && fl__load_relaxed(copy.key) == copy.lock)
 		copy.cond = NULL;
 	return copy;
 }
 
-/* Under the table's lock. In a forked child the awaited object may not exist. */
+/* Called under the table's lock. In a forked child the awaited object may not exist. */
 static void debug_dump_describe(const struct fl__holder *h, struct debug_dump_detail *detail)
 {
 	char *text = detail->text, *const holders = detail->holders;
@@ -174,7 +181,7 @@ static void debug_dump_describe(const struct fl__holder *h, struct debug_dump_de
 		                       (unsigned long long)held->holder->id);
 	if (!h->asleep || fl__is_forked(h->forks))
 		return;
-	/* numbers for a report */
+	/* the numbers are for a report */
 	const void *object = h->awaited.object;
 	if (h->awaited.kind == FL__DEBUG_GROUP)
 		(void)snprintf(text, size, " (members that have not ended: %zu)", fl__group_left(object));
@@ -207,7 +214,7 @@ static void debug_dump_print_table(struct debug_dump *d)
 	}
 }
 
-/* debug_dump_print_table() has printed it. */
+/* Returns true if debug_dump_print_table() has printed the wait of this context. */
 static bool debug_dump_has_wait(struct debug_dump *d, uint64_t id)
 {
 	if (!debug_dump_enter(d))
@@ -239,7 +246,7 @@ static void debug_dump_print_queues(struct debug_dump *d)
 	}
 }
 
-/* Without the executor's lock, which ThreadSanitizer must not see. */
+/* Called without the executor's lock, which ThreadSanitizer must not see. */
 __attribute__((no_sanitize("thread"))) static void debug_dump_count(const fl_executor *e, fl_executor_stats *stats)
 {
 	*stats = (fl_executor_stats){.pending = e->queue.length};
@@ -247,7 +254,10 @@ __attribute__((no_sanitize("thread"))) static void debug_dump_count(const fl_exe
 		e->ops->count(e, stats);
 }
 
-/* A line on the n-th executor, if it has pending tasks. False: there is none. */
+/*
+ * Writes a line on the n-th executor, if it has pending tasks. Returns false if there is no n-th
+ * executor.
+ */
 static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text, size_t size)
 {
 	fl_executor_stats stats = {0};
@@ -272,10 +282,11 @@ static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text
 		               stats.workers_killed, e->why_killed ? ", the last by this process: " : "",
 		               e->why_killed ? e->why_killed : "");
 	if (stats.pending > 0)
-		(void)snprintf(
-		    text, size, "executor %s (%s): pending tasks: %zu; workers: %sat most %u%s%s", e->name,
-		    e->ops->kind, stats.pending, workers, fl__load_relaxed(&e->workers), /* a single number */
-		    awake > 0 && stats.waiting + stats.blocked >= awake ? "; STARVED: all wait" : "", killed);
+		(void)snprintf(text, size, "executor %s (%s): pending tasks: %zu; workers: %sat most %u%s%s", e->name,
+		               /* relaxed: the number stands for itself */
+		               e->ops->kind, stats.pending, workers, fl__load_relaxed(&e->workers),
+		               awake > 0 && stats.waiting + stats.blocked >= awake ? "; STARVED: all wait" : "",
+		               killed);
 	fl__debug_unlock();
 	return e != NULL;
 }

@@ -35,9 +35,9 @@ bool fl__debug_try_enter(void)
 }
 
 /*
- * A forked child keeps the table: locks of threads that it does not have stay locked. Other
- * handlers lock mutexes that this table records, so this one, registered first
- * (FL__AT_START_FIRST), runs last before a fork.
+ * A forked child keeps the table. Locks of threads that it does not have stay locked. Other fork
+ * handlers lock mutexes that this table records. So this handler is registered first
+ * (FL__AT_START_FIRST), and thereby runs last before a fork.
  */
 FL__AT_FORK(FL__AT_START_FIRST, fl__debug_relock, fl__debug_unlock, fl__debug_unlock)
 

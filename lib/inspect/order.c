@@ -20,7 +20,7 @@ static struct fl__order_node *order_nodes[FL__DEBUG_BUCKETS];
 static struct fl__order_edge *order_edges[FL__DEBUG_BUCKETS];
 static uint64_t order_searches;
 
-/* By value, since the edge may be gone when the table is locked again. */
+/* The members of an edge, by value: the edge may be gone when the table is locked again. */
 struct order_key {
 	const void *from, *to;
 	uint8_t held, wanted;
@@ -106,7 +106,10 @@ void fl__order_forget(void)
 	memset(order_edges, 0, sizeof order_edges);
 }
 
-/* Whether a context that wants the lock as `wanted` waits for one that holds it as `held`. */
+/*
+ * Returns whether a context that wants the lock as `wanted` waits for one that holds it as
+ * `held`.
+ */
 static bool order_blocks(const struct fl__order_node *node, uint8_t wanted, uint8_t held)
 {
 	return !(wanted & held & FL__DEBUG_READ) || node->written;
@@ -114,7 +117,7 @@ static bool order_blocks(const struct fl__order_node *node, uint8_t wanted, uint
 
 /*
  * Searches from the end of `e` back to its beginning. Returns the last edge of the shortest cycle
- * through `e`, with its edges linked by `by`; NULL: no cycle.
+ * through `e`, with the cycle's edges linked by `by`, or NULL if there is no cycle.
  */
 static struct fl__order_edge *order_search_back(struct fl__order_edge *e)
 {
@@ -144,7 +147,10 @@ static struct fl__order_edge *order_search_back(struct fl__order_edge *e)
 	return NULL;
 }
 
-/* The length of the shortest cycle through `e`; its edges if at most `max`. 0: there is none. */
+/*
+ * Returns the length of the shortest cycle through `e`, or 0 if there is none. Stores its edges
+ * if they are at most `max`.
+ */
 static size_t order_cycle_of(struct fl__order_edge *e, struct fl__report_step *steps, size_t max)
 {
 	const struct fl__order_edge *last = order_search_back(e);
@@ -166,7 +172,10 @@ static size_t order_find(const void *key, struct fl__report_step *steps, size_t 
 	return e ? order_cycle_of(e, steps, max) : 0;
 }
 
-/* True: an edge closes a cycle. False: all are added. */
+/*
+ * Adds the edges of an acquisition. Returns true at the first edge that closes a cycle, and
+ * false when all are added.
+ */
 static bool order_add_edges(const struct fl__holder *h, const struct fl__hook_op *op, struct order_key *found)
 {
 	for (const struct fl__held *held = h->held; held; held = held->next_of_mine) {
@@ -179,7 +188,10 @@ static bool order_add_edges(const struct fl__holder *h, const struct fl__hook_op
 	return false;
 }
 
-/* At the first exclusive use: returns true at each cycle that readers alone did not close. */
+/*
+ * Called at the first exclusive use. Returns true at each cycle that readers alone did not
+ * close.
+ */
 static bool order_begin_writing(const struct fl__hook_op *op, struct order_key *found)
 {
 	struct fl__order_node *node = order_get_node(op->lock);

@@ -27,13 +27,13 @@ static bool report_begins_with(struct fl__symbols *symbols, uintptr_t at, const 
 	return function && strncmp(function, prefix, strlen(prefix)) == 0;
 }
 
-/* The library's prefix, which static functions lack, except some that may wait. */
+/* The library's prefix. Static functions lack it, except some that may wait. */
 #define REPORT_OURS "fl_"
 
 int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n)
 {
 	int i = 0;
-	/* hooks that the compiler has not inlined */
+	/* skips the hooks that the compiler has not inlined */
 	while (i + 1 < n && at[i + 1] != 0 && report_begins_with(symbols, at[i], "fl__hook_"))
 		i++;
 	return i + 1 < n && at[i] != 0 && at[i + 1] != 0 && !report_begins_with(symbols, at[i], REPORT_OURS) ? i + 1

@@ -6,34 +6,39 @@
 #include "table.h"
 
 /*
- * Reports a cycle. `find`, called under the table's lock, returns the length of the cycle, and its
- * steps unless there are more than `max`; 0: there is none any more. The log handler is called, so
- * the caller must not hold the table's lock.
+ * Reports a cycle. `find` is called under the table's lock. It returns the length of the cycle, and
+ * its steps unless there are more than `max`; it returns 0 if the cycle is gone. The log handler is
+ * called, so the caller must not hold the table's lock.
  */
 typedef size_t fl__report_find(const void *what, struct fl__report_step *steps, size_t max);
 void fl__report_cycle(fl_log_level level, const char *title, fl__report_find *find, const void *what);
 
-/* The title `said`, then the stacks of what the context holds and wants. */
+/* Reports the title `said`, and then the stacks of what the context holds and wants. */
 void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step);
 
-/* The report's form of `held`, and a step of `h` that holds it; NULL: the context holds nothing. */
+/*
+ * The first function returns the report's form of `held`. The second returns a step of `h`,
+ * which holds it; `held` is NULL if the context holds nothing.
+ */
 struct fl__report_end fl__report_held(const struct fl__held *held);
 struct fl__report_step fl__report_step(const struct fl__holder *h, const struct fl__held *held);
 
-/* What `h` waits for: a lock or a join. */
+/* Returns what `h` waits for, which is a lock or a join. */
 struct fl__report_end fl__report_wanted(const struct fl__holder *h);
 
 enum { FL__REPORT_OBJECT = 128, FL__REPORT_TEXT = 2 * FL__REPORT_OBJECT + 32 };
 
-/* "queue 0x1234 (to get)" or "the end of process 1234". */
+/* Writes, for example, "queue 0x1234 (to get)" or "the end of process 1234". */
 void fl__report_awaited(char *text, size_t size, struct fl__symbols *symbols, struct fl__awaited awaited);
 
 /* Writes, for example, "reader-writer lock table at 0x1234 (to read)". */
 void fl__report_lock(char *text, size_t size, struct fl__symbols *symbols, const struct fl__report_end *end);
 
 /*
- * The index of the first frame to show: behind the hooks (fl__hook_...), and one frame without the
- * library's prefix, a static function that called the hook; and of the first frame outside.
+ * fl__report_first() returns the index of the first frame to show. It skips the hooks
+ * (fl__hook_...), and one more frame if that is without the library's prefix: a static function
+ * that called the hook. fl__report_caller() returns the index of the first frame outside of the
+ * library.
  */
 int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n);
 int fl__report_caller(struct fl__symbols *symbols, const uintptr_t *at, int n);

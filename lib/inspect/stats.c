@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures tasks. Until its end a task's future.error is its stamp: the time of its submit, as
- * fl__stats_time(). 0: the task has none.
+ * Measures tasks. Until its end, a task's future.error is its stamp: the time of its submit, in the
+ * form of fl__stats_time(), or 0 if the task has none.
  *
- * While submits are few, or come in bursts of at most BURST, each stamps its task: that costs a
- * thread less than 1 % of its time. Else a submit stamps its task when a context that runs tasks
- * has begun some EVERY of them since the last stamped one, or when so many submits have gone the
- * long way. A refill of a free list counts as several: tasks may be submitted long before they
- * begin. The distance varies with the clock, so that types that take turns are all measured. A
- * measured task stands for all that its context begins until the next one, unless it took long. So
- * their sum is that of all tasks.
+ * While submits are few, or come in bursts of at most BURST, each stamps its task, which costs a
+ * thread less than 1 % of its time. Otherwise only some submits stamp their task: a submit does so
+ * when a context that runs tasks has begun about EVERY tasks since the last stamped one, or when
+ * about EVERY submits have gone the long way. A refill of a free list counts as several submits,
+ * since tasks may be submitted long before they begin. The distance varies with the clock. So if
+ * tasks of several types alternate, all types are measured. Each measured task is counted with a
+ * weight: the number of tasks that the same context begins up to the next measured one. The sum of
+ * the weights is the number of tasks. A task that took long is counted once.
  *
  *   word         meaning                              written by
  *   short_way    of the executor: submit.c            fl__executor_set_short_way()
- *   skip         submits of the long way until one    fl__hook_idle_on(): 0; fl__hook_stamp_on(); each
- *                stamps its task                      submit of the long way, and each refill
- *   calm         see stats_is_calm()                  fl__hook_stamp_on()
+ *   skip         submits of the long way until one    fl__hook_idle_on(): 0; fl__hook_stamp_on();
+ *                stamps its task                      each submit of the long way, and each refill
+ *   calm         the bucket of stats_is_calm()        fl__hook_stamp_on()
  *   types        the histograms of each type, found   CAS from NULL by the first task of the
- *                by its name; the last is for all      type that is measured
+ *                by its name; the last is for all     type that is measured
  *                further types
  *   set.epoch    the minute that the set counts       CAS by the first add of that minute, which
  *                                                     zeroes the set
  *
- * All accesses are relaxed, except to `types`: figures order nothing. A lost race costs a sample:
- * the short way may be open while `skip` is 0, or closed while it is not, until the next arm, or
- * the next stamp; two adds may miss each other, and adds may be lost while a set is zeroed.
+ * All accesses are relaxed, except those to `types`, since figures order nothing. A lost race costs
+ * a sample. The short way may be open while `skip` is 0, or closed while it is not, until the next
+ * arm, or the next stamp. Two adds may miss each other, and adds may be lost while a set is zeroed.
  */
 #include "stats.h"
 #include "core/base/sys.h"
@@ -41,7 +42,10 @@ void fl__hook_idle_on(fl_executor *e)
 	fl__executor_set_short_way(e, false);
 }
 
-/* A leaky bucket, of BURST stamps; a flood leaves as many to be paid for. */
+/*
+ * Returns whether submits are calm, by a leaky bucket of BURST stamps. A flood fills the bucket
+ * no further than that.
+ */
 static bool stats_is_calm(struct fl__stats *stats, int64_t now)
 {
 	enum { MOST = STATS_BURST * STATS_CALM };
@@ -51,7 +55,7 @@ static bool stats_is_calm(struct fl__stats *stats, int64_t now)
 	return calm <= now;
 }
 
-/* From half of EVERY to one and a half. */
+/* Returns a distance from half of EVERY to one and a half. */
 static int32_t stats_distance(int64_t now)
 {
 	const uint64_t mixed = (uint64_t)now * 0x9e3779b97f4a7c15u;
@@ -61,7 +65,8 @@ static int32_t stats_distance(int64_t now)
 void fl__hook_stamp_on(fl_executor *e, fl_future *f)
 {
 	const int64_t now = fl__sys.now();
-	if (fl__load_relaxed(&e->short_way) == e->fork_count) { /* a refill; these come at equal distances */
+	/* the submit came from a refill, and refills come at equal distances */
+	if (fl__load_relaxed(&e->short_way) == e->fork_count) {
 		fl__store_relaxed(&e->stats.skip, 1 + stats_distance(now) % STATS_APART);
 		fl__executor_set_short_way(e, false);
 		return;
@@ -73,22 +78,25 @@ void fl__hook_stamp_on(fl_executor *e, fl_future *f)
 	f->error = (int)(fl__stats_time(now) | 1);
 }
 
-/* NULL: out of memory. */
+/* Returns the histograms of a type, or NULL if there is no memory. */
 static struct fl__stats_type *stats_type_of(fl_executor *e, const char *name)
 {
 	enum { LAST = FL__STATS_TYPES - 1 };
 	struct fl__stats_type *made = NULL, *type = NULL;
 	name = fl__stats_name(name);
 	for (unsigned i = strcmp(name, stats_others) == 0 ? LAST : 0; i < FL__STATS_TYPES; i++) {
-		type = fl__load_acquire(&e->stats.types[i]); /* pairs with the CAS */
+		/* acquire: pairs with the release of the CAS below */
+		type = fl__load_acquire(&e->stats.types[i]);
 		if (!type) {
 			made = made ? made : fl__alloc(1, sizeof *made);
 			if (!made)
 				return NULL;
 			(void)strncpy(made->name, i == LAST ? stats_others : name, sizeof made->name - 1);
-			if (fl__cas_acq_rel(&e->stats.types[i], &type, made)) /* pairs with the load above */
+			/* release: pairs with the acquire loads of types[] */
+			if (fl__cas_acq_rel(&e->stats.types[i], &type, made))
 				return made;
-			type = fl__load_acquire(&e->stats.types[i]); /* a CAS that fails is relaxed */
+			/* acquire: a CAS that fails does not acquire */
+			type = fl__load_acquire(&e->stats.types[i]);
 		}
 		if (strncmp(type->name, name, sizeof type->name - 1) == 0)
 			break;
@@ -107,7 +115,7 @@ static void stats_add(struct fl__stats_times *t, int64_t ns, size_t weight, int6
 			fl__store_relaxed(&set->counts[i], 0);
 		fl__store_relaxed(&set->max, 0);
 	}
-	/* bucket 0: below 2^LEAST; then four for each power of two */
+	/* Bucket 0 is for times below 2^LEAST; after it come four buckets for each power of two. */
 	const unsigned log = 63 - (unsigned)__builtin_clzll((uint64_t)ns | 1 << FL__STATS_LEAST);
 	const unsigned bucket =
 	    ns >> FL__STATS_LEAST == 0 ? 0 : 1 + 4 * (log - FL__STATS_LEAST) + (unsigned)(ns >> (log - 2) & 3);
@@ -118,7 +126,10 @@ static void stats_add(struct fl__stats_times *t, int64_t ns, size_t weight, int6
 		fl__store_relaxed(&set->max, ns);
 }
 
-/* Adds a measurement of the task after `begun` others, and the last one again for each between. */
+/*
+ * Adds the measurement of a task that came after `begun` others. Adds the last measurement again
+ * for each task in between.
+ */
 static void stats_count(struct fl__stats_last *last, struct fl__stats_times *times, int64_t ns, size_t begun,
                         int64_t now)
 {
@@ -128,7 +139,7 @@ static void stats_count(struct fl__stats_last *last, struct fl__stats_times *tim
 		stats_add(before, fl__load_relaxed(&last->ns), (size_t)between, now);
 	stats_add(times, ns, 1, now);
 	if (between < 0)
-		return; /* of another context, or of a task within this one */
+		return; /* the last measurement is another context's, or a task's within this one */
 	fl__store_relaxed(&last->times, times);
 	fl__store_relaxed(&last->ns, ns);
 	fl__store_relaxed(&last->begun, begun + 1);
@@ -157,7 +168,7 @@ FL__COLD int fl__hook_begin_on(struct fl__run *run, struct fl__stats_context *co
 	const int error = fl__run_function(run, message);
 	const int64_t now = fl__sys.now();
 	stats_count(&context->ran, &type->ran, now - began, begun, now);
-	if (now - began >= STATS_CALM) { /* tasks are few: this one does not stand for others */
+	if (now - began >= STATS_CALM) { /* tasks are few, so this one does not stand for others */
 		fl__hook_idle_on(e);
 		fl__store_relaxed(&context->next, begun + 1);
 	}
@@ -177,7 +188,7 @@ FL__COLD void fl__hook_remote_on(fl_executor *e, const fl_future *f, int64_t beg
 
 /* Reading. */
 
-/* The least bound below which so many of `n` percent lie. */
+/* Returns the least bound below which `percent` percent of the `n` times lie. */
 static int64_t stats_quantile(const uint64_t *counts, uint64_t n, unsigned percent)
 {
 	uint64_t left = (n * percent + 99) / 100;
@@ -212,7 +223,8 @@ static void stats_read_times(fl_stats_times *to, const struct fl__stats_times *t
 bool fl__stats_read_type(const fl_executor *e, unsigned i, fl_stats_type *to)
 {
 	const uint32_t epoch = fl__stats_epoch(fl__sys.now());
-	const struct fl__stats_type *type = fl__load_acquire(&e->stats.types[i]); /* pairs with the CAS */
+	/* acquire: pairs with the release of the CAS in stats_type_of() */
+	const struct fl__stats_type *type = fl__load_acquire(&e->stats.types[i]);
 	if (!type)
 		return false;
 	*to = (fl_stats_type){.name = type->name};
@@ -229,13 +241,14 @@ int fl_executor_type_stats(const fl_executor *e, size_t index, fl_stats_type *st
 	for (unsigned i = 0; i < FL__STATS_TYPES; i++)
 		/* relaxed: fl__stats_read_type() acquires */
 		if (fl__load_relaxed(&e->stats.types[i]) && index-- == 0) {
-			FL_IGNORE(fl__stats_read_type(e, i, stats)); /* true: a type that was seen stays */
+			/* always true: a type that was seen stays */
+			FL_IGNORE(fl__stats_read_type(e, i, stats));
 			return 0;
 		}
 	return -ENOENT;
 }
 
-/* Without the executor's lock, which ThreadSanitizer must not see. */
+/* Called without the executor's lock, which ThreadSanitizer must not see. */
 __attribute__((no_sanitize("thread"))) int fl_executor_get_stats(const fl_executor *e, fl_executor_stats *stats)
 {
 	fl__executor_check(e, "fl_executor_get_stats");

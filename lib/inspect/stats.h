@@ -5,9 +5,10 @@
 #include <string.h>
 
 /*
- * How long tasks wait in the queue, and run: measured for some tasks, or for all. A submit has no
- * instruction for it: its short way (fl_submit()) is closed while the next submit is to stamp its
- * task. The context that runs a stamped task measures it. stats.c has the words.
+ * How long tasks wait in the queue, and how long they run. Some tasks are measured, or all. A
+ * submit executes no instruction for this: its short way (fl_submit()) is closed while the next
+ * submit is to stamp its task. The context that runs a stamped task measures it. stats.c has the
+ * words.
  */
 
 /* While tasks are many, about one of EVERY is measured. */
@@ -18,41 +19,41 @@ enum { FL__STATS_BUCKETS = 134, FL__STATS_EPOCH = 36 /* log2 of ns */, FL__STATS
 struct fl__stats_times {
 	uint64_t n, sum;
 	struct fl__stats_set {
-		uint32_t epoch; /* 0: not yet used */
+		uint32_t epoch; /* 0 while it was never used */
 		uint32_t counts[FL__STATS_BUCKETS];
 		int64_t max;
-	} sets[2]; /* of an even and an odd epoch */
+	} sets[2]; /* the set of even epochs, and the set of odd ones */
 };
 
 struct fl__stats_type {
-	char name[48]; /* a copy: the type may be gone */
+	char name[48]; /* a copy, since the type may be gone */
 	struct fl__stats_times queued, ran;
 };
 
-/* Stores the times of e->stats.types[i]. False: it is not used. */
+/* Stores the times of e->stats.types[i]. Returns false if it is not used. */
 bool fl__stats_read_type(const fl_executor *e, unsigned i, fl_stats_type *to);
 
-/* A time within 36 minutes, in units of 1,024 ns; bit 0 is free. */
+/* Returns a time within 36 minutes, in units of 1,024 ns. Bit 0 is free. */
 enum { FL__STATS_UNIT = 10 };
 static inline uint32_t fl__stats_time(int64_t now)
 {
 	return (uint32_t)(now >> FL__STATS_UNIT << 1);
 }
 
-/* Since the stamp of `f`. */
+/* Returns the time since the stamp of `f`. */
 static inline int64_t fl__stats_waited(const fl_future *f, int64_t now)
 {
 	return (int64_t)((fl__stats_time(now) - ((uint32_t)f->error & ~1u)) / 2) << FL__STATS_UNIT;
 }
 
-/* A task's name as it is shown: without the file of a static task. */
+/* Returns a task's name as it is shown, without the file of a static task. */
 static inline const char *fl__stats_name(const char *name)
 {
 	const char *colon = name ? strrchr(name, ':') : NULL;
 	return colon ? colon + 1 : name ? name : "task";
 }
 
-/* In units of about a minute; never 0. */
+/* Returns the time in units of about a minute; never 0. */
 static inline uint32_t fl__stats_epoch(int64_t now)
 {
 	return (uint32_t)(now >> FL__STATS_EPOCH) + 1;

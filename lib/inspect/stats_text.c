@@ -43,7 +43,7 @@ FL_PRINTF(2, 3) static void text_print(struct text *t, const char *format, ...)
 		t->rc = fl_bytes_append(&t->bytes, line, (size_t)size);
 }
 
-/* As ASCII: a name that was cut may be invalid UTF-8, which Prometheus refuses. */
+/* Writes the name as ASCII. A name that was cut may be invalid UTF-8, which Prometheus refuses. */
 static const char *text_escape(char *to, const char *name)
 {
 	size_t at = 0;
@@ -56,7 +56,10 @@ static const char *text_escape(char *to, const char *name)
 	return to;
 }
 
-/* Under the list's lock. False: the executor is the parent's. */
+/*
+ * Called under the list's lock. Returns false if the executor belongs to the parent of this
+ * forked child.
+ */
 static bool text_copy(struct text_executor *to, fl_executor *e)
 {
 	if (fl_executor_get_stats(e, &to->stats) != 0)
@@ -141,7 +144,7 @@ static void text_print_counts(struct text *t)
 	}
 }
 
-/* Seconds, without a decimal point of the locale. */
+/* Formats seconds, without a decimal point of the locale. */
 #define TEXT_SECONDS PRIu64 ".%09" PRIu64
 #define TEXT_OF(ns) (uint64_t)(ns) / FL_S(1), (uint64_t)(ns) % FL_S(1)
 

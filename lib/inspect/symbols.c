@@ -82,7 +82,10 @@ static struct fl__symbol_file *symbols_file_of(struct fl__symbols *symbols, cons
 	return f;
 }
 
-/* The name at `address`, and the offset in `*into`. NULL: unknown. `file` is loaded at `base`. */
+/*
+ * Returns the name at `address`, and stores the offset in `*into`. Returns NULL if it is
+ * unknown. `file` is loaded at `base`.
+ */
 static const char *symbols_name_of(struct fl__symbols *symbols, const char *file, uintptr_t base, uintptr_t address,
                                    uintptr_t *into)
 {
@@ -103,11 +106,11 @@ static const char *symbols_name_of(struct fl__symbols *symbols, const char *file
 	return NULL;
 }
 
-/* From `low` to `high` lie all segments of the file, and nothing else. */
+/* All segments of the file, and nothing else, lie from `low` to `high`. */
 struct symbols_module {
 	uintptr_t base, low;
-	uintptr_t high;   /* stored last; 0: the entry is not complete */
-	const char *path; /* the loader's; "": the program */
+	uintptr_t high;   /* stored last; 0 while the entry is not complete */
+	const char *path; /* the loader's name of the file; "" for the program */
 };
 
 /*
@@ -121,10 +124,11 @@ static uint32_t symbols_n_modules;
 
 static const struct symbols_module *symbols_module_of(uintptr_t address)
 {
-	uint32_t i = fl__load_relaxed(&symbols_n_modules); /* `high` publishes an entry */
+	/* relaxed: not the count, but `high` publishes an entry */
+	uint32_t i = fl__load_relaxed(&symbols_n_modules);
 	for (i = FL__MIN(i, SYMBOLS_MODULES); i-- > 0;) {
 		const struct symbols_module *m = &symbols_modules[i];
-		/* pairs with symbols_learn_module() */
+		/* acquire: pairs with the release in symbols_learn_module() */
 		if (address < fl__load_acquire(&m->high) && address >= m->low)
 			return m;
 	}
@@ -147,7 +151,7 @@ static int symbols_learn_module(struct dl_phdr_info *info, size_t size, void *ar
 	if (high == 0 ||
 	    (known && known->base == info->dlpi_addr && known->low == low && known->path == info->dlpi_name))
 		return 0;
-	/* `high` publishes the entry */
+	/* relaxed, also the add: not the count, but `high` publishes an entry */
 	if (fl__load_relaxed(&symbols_n_modules) >= SYMBOLS_MODULES)
 		return 0;
 	const uint32_t at = fl__add_relaxed(&symbols_n_modules, 1);
@@ -157,7 +161,8 @@ static int symbols_learn_module(struct dl_phdr_info *info, size_t size, void *ar
 	m->base = info->dlpi_addr;
 	m->low = low;
 	m->path = info->dlpi_name;
-	fl__store_release(&m->high, high); /* pairs with symbols_module_of() */
+	/* release: pairs with the acquire in symbols_module_of() */
+	fl__store_release(&m->high, high);
 	return 0;
 }
 

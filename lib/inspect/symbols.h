@@ -11,26 +11,26 @@
  * stripped, or beyond FL__SYMBOL_FILES, has none. Takes no memory and no lock, for signal handlers.
  */
 struct fl__symbol_file {
-	const char *path; /* the loader's */
+	const char *path; /* the loader's name of the file */
 	const char *bytes;
 	size_t size;
 	const void *symbols; /* ElfW(Sym) */
 	size_t n;
 	const char *names; /* NUL-terminated */
 	size_t names_size;
-	bool fixed; /* symbols are addresses, not offsets */
+	bool fixed; /* true if the symbols are addresses, not offsets */
 };
 
 enum { FL__SYMBOL_FILES = 12 };
 
-struct fl__symbols { /* zeroed at first */
+struct fl__symbols { /* must be zeroed at first */
 	struct fl__symbol_file files[FL__SYMBOL_FILES];
 	size_t n;
 };
 
 /*
- * Writes "symbol+0x12" or "symbol", else "file(+0x12)", else nothing. Returns the name or NULL.
- * Async-signal-safe.
+ * Writes "symbol+0x12" or "symbol", or else "file(+0x12)", or else nothing. Returns the name or
+ * NULL. Async-signal-safe.
  */
 const char *fl__symbols_describe(struct fl__symbols *symbols, uintptr_t address, char *text, size_t size);
 

@@ -51,7 +51,10 @@ static void table_add_chunk(struct table_chunk *chunk)
 		fl__table_give_slot(&chunk->slots[i]);
 }
 
-/* Locks the table with at least `slots` free slots. False: out of memory, not locked. */
+/*
+ * Locks the table with at least `slots` free slots. Returns false, with the table unlocked, if
+ * there is no memory.
+ */
 static bool table_lock_with_slots(size_t slots)
 {
 	fl__debug_relock();
@@ -144,7 +147,10 @@ static struct fl__held **table_held_bucket(const void *lock)
 
 bool fl__held_is_known(const void *lock)
 {
-	/* the unlocking thread made the record, or sees it by the lock's own order */
+	/*
+	 * relaxed: the unlocking thread made the record itself, or sees it by the order that the
+	 * lock makes
+	 */
 	return fl__load_relaxed(table_held_bucket(lock)) != NULL;
 }
 
@@ -168,7 +174,7 @@ struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__hook_op *op
 	FL__LIST_ADD_BY(next_of_mine, link_of_mine, &h->held, held);
 	h->n_held++;
 	held->next = *bucket;
-	/* here and below: under the table's lock; only fl__held_is_known() reads it without */
+	/* relaxed: the table's lock guards it; only fl__held_is_known() reads it without */
 	fl__store_relaxed(bucket, held);
 	return held;
 }

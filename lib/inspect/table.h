@@ -17,12 +17,12 @@ enum { FL__DEBUG_NAME = 32 };
 
 /* An acquisition that has not ended. */
 struct fl__held {
-	struct fl__held *next;                         /* in the bucket */
-	struct fl__held *next_of_mine, **link_of_mine; /* of the holder, newest first */
+	struct fl__held *next;                         /* the list of the bucket */
+	struct fl__held *next_of_mine, **link_of_mine; /* the list of the holder, newest first */
 	struct fl__holder *holder;
-	struct fl__site *site; /* contention; NULL: not measured */
+	struct fl__site *site; /* for contention; NULL if it is not measured */
 	const void *lock;
-	int64_t since; /* contention */
+	int64_t since; /* for contention */
 	uint32_t weight;
 	uint8_t kind, how;
 	struct fl__backtrace stack;
@@ -30,37 +30,38 @@ struct fl__held {
 
 /* A context that holds a lock or waits. */
 struct fl__holder {
-	struct fl__holder *next, **link; /* in the bucket */
-	uint64_t id;                     /* the context's */
+	struct fl__holder *next, **link; /* the list of the bucket */
+	uint64_t id;                     /* the context's id */
 	char name[FL__DEBUG_NAME];
 	struct fl__held *held;
 	unsigned n_held;
 	/*
-	 * The context waits for `lock`, of kind `kind`; or for the context `joins`, if not 0; or,
-	 * if `asleep`, as `awaited` says.
+	 * The context waits for `lock`, of kind `kind`. If `joins` is not 0, it waits for the
+	 * context `joins`. If `asleep` is true, it waits for `awaited`.
 	 */
 	const void *lock;
-	const void *cond; /* waited for before `lock`, its mutex; NULL: none */
-	/* With `cond`: the key of the waiter's node, which a signal sets to `lock`. */
+	/* a condition variable that the context waited for before `lock`, its mutex; or NULL */
+	const void *cond;
+	/* Valid with `cond`. The key of the waiter's node, which a signal sets to `lock`. */
 	const void *const *key;
 	uint32_t forks; /* fl__fork_count at the start of the wait */
 	uint64_t joins;
 	bool asleep;
 	uint8_t kind, how;
-	struct fl__awaited awaited; /* while `asleep`, as the next two */
-	fl_time deadline;           /* without that of a token */
+	struct fl__awaited awaited; /* valid while `asleep`, like the next two */
+	fl_time deadline;           /* without the deadline of a token */
 	int64_t since;
 	struct fl__backtrace stack;  /* where it waits */
 	char joined[FL__DEBUG_NAME]; /* the name of the context `joins` */
-	/* For a search of the wait graph (waits.c). */
+	/* For a search in the wait graph (waits.c). */
 	uint64_t walk;
 	struct fl__holder *from, *then;
 	struct fl__held *by;
 };
 
 /*
- * What a context holds or wants: the object `lock`, or, with kind FL__DEBUG_JOIN, the end of the
- * context `id`, `name`. `how`: FL__DEBUG_READ or 0. `stack`: where.
+ * What a context holds or wants. That is the object `lock`, or, with kind FL__DEBUG_JOIN, the end
+ * of the context `id`, `name`. `how` is FL__DEBUG_READ or 0. `stack` says where.
  */
 struct fl__report_end {
 	const void *lock;
@@ -79,22 +80,26 @@ struct fl__report_step {
 
 /* An edge of the lock order (order.c). */
 struct fl__order_edge {
-	struct fl__order_edge *next, **link; /* in the bucket */
+	struct fl__order_edge *next, **link; /* the list of the bucket */
 	struct fl__order_edge *next_out, **link_out, *next_in, **link_in;
 	struct fl__order_node *from, *to;
 	struct fl__report_step step;
-	bool searched; /* since `from` was written */
-	/* In a search: the edge before it on the way; the edge after it in the queue. */
+	bool searched; /* true if it was searched since `from` was written */
+	/* In a search, `by` is the edge before this one on the way, `then` the next in the queue. */
 	struct fl__order_edge *by, *then;
 };
 
 struct fl__order_node {
-	struct fl__order_node *next, **link; /* in the bucket */
+	struct fl__order_node *next, **link; /* the list of the bucket */
 	const void *lock;
 	struct fl__order_edge *out, *in;
-	bool written;  /* a context has wanted exclusive use: readers wait behind writers */
-	bool searched; /* as are all edges from here, since then */
-	/* [0]: the last search that reached it for exclusive use, [FL__DEBUG_READ]: for reading. */
+	/* true if a context has wanted exclusive use; then readers wait behind writers */
+	bool written;
+	bool searched; /* true if the node, and all edges from it, were searched since then */
+	/*
+	 * search[0] is the last search that reached the node for exclusive use,
+	 * search[FL__DEBUG_READ] the last for reading.
+	 */
 	uint64_t search[2];
 };
 
@@ -102,7 +107,7 @@ enum { FL__SITE_FRAMES = 12 };
 
 /* Where a context locks or waits, and the kind of the object (contention.c). */
 struct fl__site {
-	struct fl__site *next; /* in the bucket */
+	struct fl__site *next; /* the list of the bucket */
 	uintptr_t at[FL__SITE_FRAMES];
 	uint8_t kind;
 	uint64_t times, waits; /* `times` is an estimate */
@@ -122,19 +127,26 @@ union fl__table_slot {
 
 /*
  * Locks the table with at least `slots` free slots. Calls of the current context are not recorded
- * until fl__debug_leave(). Returns false, with nothing locked, if they are not already, if
- * debugging is off, or without memory, which switches debugging off.
+ * until fl__debug_leave(). Returns false, with nothing locked, in three cases: the context's calls
+ * are already not recorded, debugging is off, or there is no memory. The last case switches
+ * debugging off.
  */
 bool fl__debug_enter(size_t slots);
 void fl__debug_leave(void);
 
-/* For a report, after fl__debug_unlock(): the context's calls are not recorded until this. */
+/*
+ * Ends a report, after fl__debug_unlock(). Until this call, the context's calls are not
+ * recorded.
+ */
 void fl__debug_done(void);
 
-/* For a signal handler, which may have interrupted the holder. False: after some tries. */
+/* For a signal handler, which may have interrupted the holder. Returns false after some tries. */
 bool fl__debug_try_enter(void); /* fl__debug_unlock() ends it */
 
-/* Takes a zeroed slot, counted in the argument of fl__debug_enter(); gives a slot back. */
+/*
+ * The first function takes a zeroed slot, which the argument of fl__debug_enter() has counted.
+ * The second gives a slot back.
+ */
 void *fl__table_take_slot(void);
 void fl__table_give_slot(void *slot);
 
@@ -143,28 +155,29 @@ enum { FL__DEBUG_BUCKETS = 4096 };
 size_t fl__debug_bucket(uintptr_t key);
 
 /*
- * The fiber that a loop's thread runs, at a place by the loop's address. If two loops have one
- * place, the loop that has switched last is there. Under the table's lock.
+ * The fiber that a loop's thread runs, at an index that depends on the loop's address. If two loops
+ * have the same index, the entry is that of the loop that has switched last. The table's lock
+ * guards the entries.
  */
 extern struct fl__debug_run {
-	int64_t since;  /* 0: none */
-	uint32_t forks; /* fl__fork_count then */
+	int64_t since;  /* 0 if no fiber runs */
+	uint32_t forks; /* fl__fork_count at that time */
 	char fiber[FL__DEBUG_NAME];
 } fl__debug_runs[FL__DEBUG_BUCKETS];
 
-/* The record of context `id`; NULL: the context neither holds nor waits. */
+/* Returns the record of context `id`, or NULL if the context neither holds nor waits. */
 struct fl__holder *fl__holder_find(uint64_t id);
 
-/* The record of the current context. Makes one, from one slot, if there is none. */
+/* Returns the record of the current context. Makes one, from one slot, if there is none. */
 struct fl__holder *fl__holder_mine(void);
 
 /* Frees the record if its context neither holds nor waits. */
 void fl__holder_settle(struct fl__holder *h);
 
-/* The n-th context of bucket `i`; NULL: none. For loops over all contexts. */
+/* Returns the n-th context of bucket `i`, or NULL. For loops over all contexts. */
 struct fl__holder *fl__holder_nth(size_t i, size_t n);
 
-/* Without the table's lock. */
+/* Called without the table's lock. */
 bool fl__held_is_known(const void *lock);
 
 /* The next record of `lock` after `last`, or the first if `last` is NULL. */
@@ -185,44 +198,50 @@ unsigned fl__debug_switch(unsigned modes);
 struct fl__handler;
 void fl__debug_catch(struct fl__handler *h, bool wanted, const char *who);
 
-/* A number in FL_DEBUG or FL_TRACE, up to the next comma. False: `text` begins with none up to `most`. */
+/*
+ * Reads a number in FL_DEBUG or FL_TRACE, up to the next comma. Returns false if `text` does not
+ * begin with a number of at most `most`.
+ */
 bool fl__debug_parse_number(const char *text, unsigned long most, unsigned long *n);
 
 /* executors.c: the lock of the table and of the list of all executors. */
 void fl__debug_relock(void);
 void fl__debug_unlock(void);
 
-/* The n-th executor; NULL: none. Under that lock. */
+/* Returns the n-th executor, or NULL. Called under that lock. */
 struct fl_executor *fl__debug_executor_nth(size_t n);
 
-/* Clear the lock order, and the sites. Under the table's lock. */
+/* These functions clear the lock order, and the sites. Called under the table's lock. */
 void fl__order_forget(void);
 void fl__contention_forget(void);
 
 /* order.c. An edge leads from a held lock to a wanted one. */
 
-/* Reports the cycles that the edges of `op` close. Without the table's lock. */
+/* Reports the cycles that the edges of `op` close. Called without the table's lock. */
 void fl__order_locking(const struct fl__hook_op *op);
 
-/* Removes a lock and its edges. Under the table's lock. */
+/* Removes a lock and its edges. Called under the table's lock. */
 void fl__order_drop(const void *lock);
 
 /* waits.c: the wait graph. */
 
-/* Reports a deadlock that the wait closes. Without the table's lock. */
+/* Reports a deadlock that the wait closes. Called without the table's lock. */
 void fl__waits_begin(const struct fl__hook_op *op);
 
-/* Removes that record. Under the table's lock. */
+/* Removes that record. Called under the table's lock. */
 void fl__waits_end(struct fl__holder *h);
 
 /*
- * contention.c: where contexts wait, and how long. Of the acquisitions that do not wait, each thread
- * measures one in SAMPLED.
+ * contention.c measures where contexts wait, and how long. Of the acquisitions that do not wait,
+ * each thread measures one in SAMPLED.
  */
 enum { FL__CONTENTION_SAMPLED = 16 };
 
-/* `held`: its record; NULL: the context gave up. Takes at most one slot. Under the table's lock. */
+/*
+ * `held` is the record of the lock, or NULL if the context gave up. Takes at most one slot.
+ * Called under the table's lock.
+ */
 void fl__contention_locked(const struct fl__hook_op *op, struct fl__held *held, int64_t now);
 
-/* Records the end of `held`, which has a site. Under the table's lock. */
+/* Records the end of `held`, which has a site. Called under the table's lock. */
 void fl__contention_unlocking(const struct fl__held *held, int64_t now);

@@ -51,7 +51,7 @@ enum {
 };
 
 struct trace_settings {
-	int64_t slow; /* 0: none */
+	int64_t slow; /* 0 if no time is too long */
 	bool at_exit; /* writes a file when the process ends */
 	unsigned log2;
 	int signal;
@@ -60,24 +60,30 @@ struct trace_settings {
 
 struct fl__trace_rings fl__trace_rings;
 
-static uint32_t trace_writing; /* guards the rest; all threads read trace_now.slow */
+/* guards the variables below; all threads read trace_now.slow */
+static uint32_t trace_writing;
 static struct trace_settings trace_now;
 static unsigned trace_files, trace_slow_files;
-static bool trace_quiet;        /* at exit: a file was written, or this is a child process */
-static int64_t trace_slow_last; /* when the last of `slow` was written */
+/* at the exit: a file was written, or this is a child process */
+static bool trace_quiet;
+/* when the last file for `slow` was written */
+static int64_t trace_slow_last;
 
-/* Of the file that is being written: a fiber's stack is small. */
+/* Memory for the file that is being written, since a fiber's stack is small. */
 static struct {
 	struct fl__trace_count count;
 	struct fl__symbols symbols;
 	char path[TRACE_PATH], object[FL__REPORT_TEXT], line[TRACE_PATH + FL__REPORT_TEXT + 128];
 } trace_out;
 
-/* Of the calling thread. NO_RING: there is no memory for one, or it is being made. */
+/*
+ * The ring of the calling thread. TRACE_NO_RING says that there is no memory for one, or that it
+ * is being made.
+ */
 #define TRACE_NO_RING ((struct fl__trace_ring *)1)
 static __thread struct fl__trace_ring *trace_ring FL__INITIAL_EXEC;
 static uint32_t trace_rings_used;
-static struct fl__trace_ring *trace_shared; /* of a worker process's main thread */
+static struct fl__trace_ring *trace_shared; /* the ring of a worker process's main thread */
 
 /* Rings. */
 
@@ -99,10 +105,14 @@ static void trace_copy_name(char *to, const char *from)
 static bool trace_try_claim(void)
 {
 	uint32_t free = 0;
-	return fl__cas_acquire(&trace_writing, &free, 1); /* settings, workers */
+	/* acquire: pairs with the release in trace_unclaim(), for the settings and the workers */
+	return fl__cas_acquire(&trace_writing, &free, 1);
 }
 
-/* Not in a signal handler, which may have interrupted the holder. Waits while a file is written. */
+/*
+ * Waits while a file is written. A signal handler must not call it, since it may have
+ * interrupted the holder.
+ */
 static void trace_claim(void)
 {
 	for (unsigned round = 0; !trace_try_claim(); round++)
@@ -111,10 +121,11 @@ static void trace_claim(void)
 
 static void trace_unclaim(void)
 {
-	fl__store_release(&trace_writing, 0); /* as above */
+	/* release: pairs with the acquire in trace_try_claim() */
+	fl__store_release(&trace_writing, 0);
 }
 
-/* A free place, or that of the worker that ended first; NULL: all are in use. */
+/* Returns a free entry, or the entry of the worker that ended first, or NULL if all are in use. */
 static struct fl__trace_worker *trace_worker_place(void)
 {
 	struct fl__trace_worker *first = NULL;
@@ -160,7 +171,7 @@ static bool trace_ring_put(struct fl__trace_ring *ring)
 {
 	for (unsigned i = 0; i < FL__TRACE_RINGS; i++) {
 		struct fl__trace_ring *none = NULL;
-		/* publishes the ring; pairs with the loads of the table */
+		/* release: pairs with the acquire loads of the table, and publishes the ring */
 		if (fl__cas_release(&fl__trace_rings.of_threads[i], &none, ring)) {
 			fl__add_relaxed(&trace_rings_used, 1);
 			return true;
@@ -169,7 +180,7 @@ static bool trace_ring_put(struct fl__trace_ring *ring)
 	return false;
 }
 
-/* For another thread. */
+/* Prepares a ring for another thread. */
 static void trace_restart(struct fl__trace_ring *ring)
 {
 	fl__store_relaxed(&ring->first, fl__load_relaxed(&ring->head));
@@ -177,17 +188,25 @@ static void trace_restart(struct fl__trace_ring *ring)
 		fl__store_relaxed(&ring->keys[i], 0);
 }
 
-/* If many rings are in use: takes over that of a thread that has ended. NULL: none. */
+/*
+ * If many rings are in use, takes over the ring of a thread that has ended. Returns NULL if
+ * there is none.
+ */
 static struct fl__trace_ring *trace_ring_of_ended(uint32_t tid)
 {
-	static uint32_t next; /* from here on: the longest ended, about */
+	/* the search begins here, roughly at the thread that ended first */
+	static uint32_t next;
 	if (fl__load_relaxed(&trace_rings_used) < TRACE_KEPT)
 		return NULL;
 	for (unsigned i = 0; i < FL__TRACE_RINGS; i++) {
 		const uint32_t at = fl__add_relaxed(&next, 1) % FL__TRACE_RINGS;
-		struct fl__trace_ring *ring = fl__load_acquire(&fl__trace_rings.of_threads[at]); /* of put */
+		/* acquire: pairs with the release that puts a ring into the table */
+		struct fl__trace_ring *ring = fl__load_acquire(&fl__trace_rings.of_threads[at]);
 		uint32_t ended = ring ? fl__load_relaxed(&ring->tid) : 0;
-		/* the system says that the thread has ended, so what it has written is visible */
+		/*
+		 * relaxed: the system says that the thread has ended, so what it has written is
+		 * visible
+		 */
 		if (!ring || fl__sys.thread_exists(ended) || !fl__cas_relaxed(&ring->tid, &ended, tid))
 			continue;
 		trace_restart(ring);
@@ -196,7 +215,7 @@ static struct fl__trace_ring *trace_ring_of_ended(uint32_t tid)
 	return NULL;
 }
 
-/* NULL: out of memory, or all places are used. */
+/* Returns NULL if there is no memory, or the table is full. */
 static struct fl__trace_ring *trace_ring_new(uint32_t tid)
 {
 	struct fl__trace_ring *ring = fl__sys.map(fl__trace_ring_size());
@@ -209,7 +228,10 @@ static struct fl__trace_ring *trace_ring_new(uint32_t tid)
 	return NULL;
 }
 
-/* The first event of this thread. NULL: it gets no ring, which is said once. Takes no lock. */
+/*
+ * Called for the first event of a thread. Returns NULL if the thread gets no ring, which is
+ * logged once. Takes no lock.
+ */
 FL__COLD static struct fl__trace_ring *trace_begin_thread(void)
 {
 	static const char text[] = "fairlead: warning: trace: a thread is not recorded: out of memory, or of rings\n";
@@ -218,7 +240,8 @@ FL__COLD static struct fl__trace_ring *trace_begin_thread(void)
 	if (trace_ring == TRACE_NO_RING)
 		return NULL;
 	FL__KEEPS_ERRNO();
-	(void)fl__load_acquire(&fl__hooks); /* what trace_begin() has set */
+	/* acquire: pairs with the release in trace_set_words(), for what trace_begin() has set */
+	(void)fl__load_acquire(&fl__hooks);
 	trace_ring = TRACE_NO_RING;
 	const uint32_t tid = fl__sys.thread_id();
 	struct fl__trace_ring *ring = trace_ring_of_ended(tid);
@@ -235,7 +258,7 @@ FL__COLD static struct fl__trace_ring *trace_begin_thread(void)
 	return ring;
 }
 
-/* Its place in the table. 0: it is full. */
+/* Returns the index of a name in the ring's table, or 0 if the table is full. */
 static uint8_t trace_name(struct fl__trace_ring *ring, const char *name)
 {
 	_Static_assert(FL__TRACE_NAMES == 1 << 6, "the upper 6 bits");
@@ -243,13 +266,15 @@ static uint8_t trace_name(struct fl__trace_ring *ring, const char *name)
 	const char *text = fl__stats_name(name);
 	unsigned at = (unsigned)(key >> (64 - 6));
 	for (unsigned n = 0; n < FL__TRACE_NAMES; n++, at = (at + 1) % FL__TRACE_NAMES) {
-		/* the text, too: the memory of a name may be used again */
-		const uint64_t known = fl__load_relaxed(&ring->keys[at]); /* this thread's */
+		/* The text is compared, too, since the memory of a name may be used again. */
+		/* relaxed: this thread has written it */
+		const uint64_t known = fl__load_relaxed(&ring->keys[at]);
 		if (known == key && strncmp(ring->names[at], text, FL__TRACE_NAME - 1) == 0)
 			return (uint8_t)at;
 		if (known == 0 && at > 0) {
 			trace_copy_name(ring->names[at], text);
-			fl__store_relaxed(&ring->keys[at], key); /* as above */
+			/* relaxed: the release store of the event's mark publishes it */
+			fl__store_relaxed(&ring->keys[at], key);
 			return (uint8_t)at;
 		}
 	}
@@ -265,14 +290,15 @@ static void trace_record(const struct fl__trace_event *e, const char *name, enum
 	struct fl__trace_event *slot = &ring->events[at & fl__trace_rings.mask];
 	fl__store_relaxed(&ring->head, at + 1);
 	fl__store_relaxed(&slot->mark, 0);
-	fl__fence_release(); /* the reader that sees a later field sees this, too */
+	/* release fence: a reader that sees a later field sees this mark, too */
+	fl__fence_release();
 	fl__store_relaxed(&slot->time, e->time);
 	fl__store_relaxed(&slot->object, e->object);
 	fl__store_relaxed(&slot->arg, e->arg);
 	fl__store_relaxed(&slot->context, e->context);
 	fl__store_relaxed(&slot->name, name ? trace_name(ring, name) : 0);
 	fl__store_relaxed(&slot->code, e->code);
-	/* pairs with trace_write.c */
+	/* release: pairs with the acquire of the reader in trace_write.c */
 	fl__store_release(&slot->mark, fl__trace_mark(kind, at));
 }
 
@@ -304,7 +330,7 @@ static int trace_open_new(void)
 	return fd;
 }
 
-/* With `trace_writing`. `path`: NULL: a new file, whose name is in trace_out. */
+/* Called with `trace_writing`. If `path` is NULL, writes a new file, whose name is in trace_out. */
 static int trace_write(const char *path)
 {
 	FL__UNCANCELLED();
@@ -331,7 +357,7 @@ int fl_trace_write(const char *path)
 	return rc;
 }
 
-/* Says that on standard error: a log handler may wait, or lock what the caller holds. */
+/* Prints a text on standard error: a log handler may wait, or lock what the caller holds. */
 FL_PRINTF(1, 2) static void trace_say(const char *format, ...)
 {
 	va_list args;
@@ -356,7 +382,7 @@ void fl__trace_signalled(void)
 
 void fl__hook_exit_on(bool writes)
 {
-	/* `trace_shared`: a worker process, whose parent has the ring */
+	/* with `trace_shared` this is a worker process, whose parent has the ring */
 	if (writes || (trace_now.at_exit && !trace_shared))
 		fl__trace_signalled();
 	else if (!trace_quiet && !trace_shared)
@@ -365,7 +391,10 @@ void fl__hook_exit_on(bool writes)
 		          (unsigned long long)fl__trace_length());
 }
 
-/* Whether such a time is too long. The last file has it, if it began before. */
+/*
+ * Returns whether a time is too long. If it began before the last file was written, that file
+ * has it.
+ */
 static bool trace_is_slow(int64_t ns)
 {
 	const int64_t slow = fl__load_relaxed(&trace_now.slow);
@@ -373,8 +402,8 @@ static bool trace_is_slow(int64_t ns)
 }
 
 /*
- * A wait of the calling context for `awaited`, or, if that is NULL, the time in the queue of its
- * task of this name, was too long. Needs little stack.
+ * Writes a file, since something took too long: a wait of the calling context for `awaited`, or, if
+ * that is NULL, the time in the queue of its task of this name. The function needs little stack.
  */
 FL__COLD static void trace_slow(int64_t now, int64_t ns, const struct fl__awaited *awaited, const char *task)
 {
@@ -399,7 +428,7 @@ FL__COLD static void trace_slow(int64_t now, int64_t ns, const struct fl__awaite
 	trace_unclaim();
 }
 
-/* An argument of a pointer's size, else its address. */
+/* Returns the argument if it has a pointer's size, and otherwise its address. */
 static uint64_t trace_arg(const fl_future *f)
 {
 	if (!f->arg || f->count != 1 || f->type->arg_size != sizeof(void *))
@@ -409,7 +438,7 @@ static uint64_t trace_arg(const fl_future *f)
 	return arg;
 }
 
-/* As a byte. */
+/* Returns the error as a byte. */
 static uint8_t trace_error(int error)
 {
 	const unsigned positive = error < 0 ? -(unsigned)error : (unsigned)error;
@@ -436,7 +465,7 @@ int fl__hook_call_on(const fl_task_type *type, const void *arg, void *result, fl
 	const int64_t now = fl__sys.now(), waited = f->error == 0 ? -1 : fl__stats_waited(f, now);
 	const struct fl__trace_event e = {.time = now,
 	                                  .object = (uintptr_t)f,
-	                                  .arg = (uint64_t)waited, /* -1: unknown */
+	                                  .arg = (uint64_t)waited, /* -1 if it is not known */
 	                                  .context = (uint32_t)fl__ctx_get()->id};
 	trace_record(&e, trace_type(type), FL__TRACE_START);
 	if (trace_is_slow(waited))
@@ -452,7 +481,7 @@ void fl__hook_note_on(enum fl__trace_kind kind, const void *object, unsigned arg
 		fl__hook_event_on(kind, (uintptr_t)object, arg, NULL, 0);
 }
 
-/* Waits that are long by their nature. */
+/* Returns true for waits that are long by their nature. */
 static bool trace_is_idle(uint8_t kind)
 {
 	return kind == FL__DEBUG_TASK || kind == FL__DEBUG_SLEEP || kind == FL__DEBUG_TIMER || kind == FL__DEBUG_DUE ||
@@ -489,16 +518,19 @@ void fl__trace_run(uint64_t fiber, const char *name)
 
 static void trace_set_words(bool on)
 {
-	/* pairs with trace_begin_thread() */
+	/* release: pairs with the acquire in trace_begin_thread() */
 	if (on)
 		fl__or_release(&fl__hooks, FL__HOOKS_TRACE);
 	else
 		fl__and_relaxed(&fl__hooks, ~(uint32_t)FL__HOOKS_TRACE);
-	/* a late change does no harm */
+	/* relaxed: a thread that sees the change late only records some events more or less */
 	fl__store_relaxed(&fl__short_way, on ? FL__SHORT_WAY_OFF : fl__fork_count);
 }
 
-/* Rings of at least so many events, which fill their pages: so their size says how many. */
+/*
+ * Makes rings of at least that many events. The events fill whole pages, so the size of a ring
+ * says how many they are.
+ */
 static void trace_begin(unsigned log2)
 {
 	if (fl__trace_rings.mask == 0) {
@@ -516,13 +548,13 @@ void fl__trace_ring_use(struct fl__trace_ring *ring, size_t size)
 	const size_t events = (size - sizeof *ring) / sizeof(struct fl__trace_event);
 	trace_begin(63 - (unsigned)__builtin_clzll(events));
 	if (size != fl__trace_ring_size())
-		return; /* FL_TRACE of this process differs */
+		return; /* FL_TRACE differs in this process */
 	ring->context = (uint32_t)fl__ctx_thread()->id;
 	trace_ring = trace_shared = ring;
 	trace_set_words(true);
 }
 
-/* "100ms": true, and the end of it. */
+/* Parses a time such as "100ms". Returns true at the end of a valid one. */
 static bool trace_parse_time(const char *text, int64_t *ns)
 {
 	static const struct {
@@ -541,7 +573,10 @@ static bool trace_parse_time(const char *text, int64_t *ns)
 	return false;
 }
 
-/* After its handler the instruction fails again, for ever. */
+/*
+ * Returns true for the signals of faults: after their handler the instruction fails again, for
+ * ever.
+ */
 static bool trace_is_fault(int signal)
 {
 	sigset_t others;
@@ -550,7 +585,7 @@ static bool trace_is_fault(int signal)
 	return signal != 0 && !sigismember(&others, signal);
 }
 
-/* One setting, "name=value". False: it is unknown. */
+/* Parses one setting, "name=value". Returns false if it is unknown. */
 static bool trace_parse_one(const char *text, size_t length, struct trace_settings *s)
 {
 	unsigned long n;
@@ -614,7 +649,7 @@ int fl_trace_enable(const char *settings)
 	trace_claim();
 	trace_begin(s.log2);
 	if (trace_ring == TRACE_NO_RING)
-		trace_ring = NULL; /* tries again */
+		trace_ring = NULL; /* so that the thread tries again */
 	if (!trace_ring && !trace_begin_thread()) {
 		rc = -ENOMEM;
 		if (trace_rings_used == 0)
@@ -637,14 +672,14 @@ int fl_trace_enable(const char *settings)
 
 FL__AT_START static void trace_read_environment(void)
 {
-	/* NULL in a program that has more rights than its user */
+	/* the result is NULL in a program that has more rights than its user */
 	const char *text = secure_getenv("FL_TRACE");
 	trace_quiet = secure_getenv(FL__REEXEC_VARIABLE);
 	if (text && fl_trace_enable(text) == -ENOMEM)
 		fl__log(FL_LOG_WARNING, "FL_TRACE: out of memory");
 }
 
-/* The child goes on in the ring of its thread; the other rings are its parent's. */
+/* The child continues in the ring of its thread. The other rings belong to its parent. */
 static void trace_after_fork_in_child(void)
 {
 	struct fl__trace_ring *mine = trace_ring;
@@ -652,9 +687,10 @@ static void trace_after_fork_in_child(void)
 	trace_files = 0;
 	trace_quiet = true;
 	memset(fl__trace_rings.of_threads, 0, sizeof fl__trace_rings.of_threads);
-	memset(fl__trace_rings.workers, 0, sizeof fl__trace_rings.workers); /* not inherited */
+	/* the child does not inherit the mappings */
+	memset(fl__trace_rings.workers, 0, sizeof fl__trace_rings.workers);
 	if (mine == trace_shared || (uintptr_t)mine <= (uintptr_t)TRACE_NO_RING) {
-		trace_ring = NULL; /* the first event makes one */
+		trace_ring = NULL; /* the first event makes a new ring */
 		return;
 	}
 	trace_restart(mine);

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * The flight recorder: each thread records its last events in a ring of its own. trace.c records,
- * trace_write.c writes the rings as JSON.
+ * In the flight recorder, each thread records its last events in a ring of its own. trace.c records
+ * them, and trace_write.c writes the rings as JSON.
  *
  *     fl__hook_event(FL__TRACE_INDEX, f, index, NULL, 0);
  *
@@ -73,51 +73,55 @@
  * Of ranks: "cat":"rank", "id":"0xc000000100020003" (the key), as s or f of "start" or "end".
  */
 
-/* Another thread reads it while it changes: fields by relaxed atomics, `mark` as trace.c says. */
+/*
+ * Another thread reads an event while it changes. So the fields are relaxed atomics, and `mark`
+ * works as the table in trace.c says.
+ */
 struct fl__trace_event {
 	int64_t time;
 	uint64_t object, arg;
-	uint32_t context; /* its number, modulo 2^32 */
-	uint8_t name;     /* in the ring's table; 0: none */
-	uint8_t code;     /* error, or kind of wait */
-	uint16_t mark;    /* kind, and above it the lap; 0: the event is being filled */
+	uint32_t context; /* the number of the context, modulo 2^32 */
+	uint8_t name;     /* the index in the ring's table of names, or 0 */
+	uint8_t code;     /* the error, or the kind of wait */
+	uint16_t mark;    /* the kind, and above it the lap; 0 while the event is being filled */
 };
 
 enum { FL__TRACE_NAMES = 64, FL__TRACE_NAME = 32, FL__TRACE_RINGS = 1024, FL__TRACE_WORKERS = 256 };
 
-/* In memory of its own; that of a worker process is shared with its parent. */
+/* A ring in memory of its own. A worker process shares the memory of its ring with its parent. */
 struct fl__trace_ring {
-	uint64_t head, first;  /* events ever; the first that is this thread's */
-	uint32_t tid, context; /* of the thread */
+	uint64_t head, first;  /* the number of all events so far, and the first of this thread */
+	uint32_t tid, context; /* the numbers of the thread */
 	char thread[FL__TRACE_NAME];
 	uint64_t keys[FL__TRACE_NAMES];
 	char names[FL__TRACE_NAMES][FL__TRACE_NAME];
 	struct fl__trace_event events[];
 };
 
-/* A worker process, perhaps ended. `trace_writing` guards it. */
+/* A worker process, which may have ended. `trace_writing` guards the struct. */
 struct fl__trace_worker {
-	struct fl__trace_ring *ring; /* NULL: none */
+	struct fl__trace_ring *ring; /* NULL while there is none */
 	int32_t pid;
-	uint64_t dropped; /* when, by a count; 0: not */
+	uint64_t dropped; /* a count that says when it ended, or 0 */
 	char name[FL__TRACE_NAME];
 };
 
 struct fl__trace_rings {
-	uint32_t mask, log2; /* of the events of each; 0: never switched on */
-	int64_t since;       /* earlier events are not written */
+	/* of the events of each ring; 0 while the recorder was never switched on */
+	uint32_t mask, log2;
+	int64_t since; /* earlier events are not written */
 	struct fl__trace_ring *of_threads[FL__TRACE_RINGS];
 	struct fl__trace_worker workers[FL__TRACE_WORKERS];
 };
 extern FL__HIDDEN struct fl__trace_rings fl__trace_rings;
 
-/* Of the `at`-th event of a ring. */
+/* Returns the mark of the `at`-th event of a ring. */
 static inline uint16_t fl__trace_mark(unsigned kind, uint64_t at)
 {
 	return (uint16_t)(kind | at >> fl__trace_rings.log2 << 8);
 }
 
-/* Record WOKEN, and RUN, with 0 for no fiber. */
+/* These functions record WOKEN, and RUN, whose fiber is 0 for no fiber. */
 struct fl__wait;
 void fl__trace_woken(struct fl__wait *wait);
 void fl__trace_run(uint64_t fiber, const char *name);
@@ -125,15 +129,15 @@ void fl__trace_run(uint64_t fiber, const char *name);
 /* Writes a file, also in a signal handler. */
 void fl__trace_signalled(void);
 
-/* Of the signals that print a dump and write a file (debug.c). */
+/* The handlers of the signals that print a dump and write a file (debug.c). */
 extern struct fl__handler fl__debug_handler, fl__trace_handler;
 
-/* Writes the rings as JSON to the descriptor. 0, -ENOMEM, or the error of a write. */
+/* Writes the rings as JSON to the descriptor. Returns 0, -ENOMEM, or the error of a write. */
 struct fl__trace_count {
 	size_t events;
-	unsigned threads, workers; /* worker processes */
+	unsigned threads, workers; /* `workers` counts worker processes */
 };
 int fl__trace_write_json(int fd, struct fl__trace_count *count);
 
-/* How many events the rings hold now. */
+/* Returns how many events the rings hold now. */
 uint64_t fl__trace_length(void);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Writes the rings as JSON (trace.h). Async-signal-safe: maps memory for a copy of all events,
- * takes no lock. Two passes over the events of all rings, in the order of time: the first finds the
- * two ends of each arrow and the ends of slices that have lost their begin, the second prints.
+ * Writes the rings as JSON (trace.h). The writer is async-signal-safe: it maps memory for a copy of
+ * all events, and takes no lock. It makes two passes over the events of all rings, in the order of
+ * time. The first finds the two ends of each arrow, and the ends of slices that have lost their
+ * begin. The second prints.
  *
  * An event that changes during the copy is left out. The times of a ring are made to differ by 2 ns
  * at least, so that slices of 1 ns nest.
@@ -17,16 +18,17 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Arrows: of which kind, and whether `arg` has the key, in place of `object`. */
+/* The kinds of arrows. A kind also says whether `arg` has the key, in place of `object`. */
 enum { TRACE_NO_ARROW, TRACE_TO_START, TRACE_TO_END, TRACE_TO_WOKEN, TRACE_DEPTH };
 static const char *const trace_arrows[] = {"", "start", "end", "wake"};
 
 static const struct trace_kind {
-	char phase; /* of JSON */
+	char phase; /* the phase of JSON */
 	uint8_t in, out;
 	bool in_arg, out_arg;
 	const char *category, *verb;
-	const char *object, *arg, *code; /* their names; NULL: not written; '#': a number */
+	/* the names of these fields; NULL is not written, and '#' marks a number */
+	const char *object, *arg, *code;
 } trace_kinds[] = {
     [FL__TRACE_SUBMIT] = {'X', .out = TRACE_TO_START, .category = "task", .verb = "submit ", .object = "task",
                           .arg = "arg"},
@@ -52,8 +54,9 @@ static const struct trace_kind {
 #define TRACE_RANK_ARROW UINT32_MAX
 
 struct trace_copy {
-	struct fl__trace_event e; /* mark: the kind; 0: not written */
-	uint32_t in, out, again;  /* numbers of the arrows; 0: none */
+	/* the mark is only the kind here, and 0 if the event is not written */
+	struct fl__trace_event e;
+	uint32_t in, out, again; /* the numbers of the arrows; 0 for none */
 };
 
 /* The events of one ring. */
@@ -62,19 +65,19 @@ struct trace_part {
 	struct trace_copy *first, *next, *end;
 	char names[FL__TRACE_NAMES][FL__TRACE_NAME];
 	int32_t pid;
-	uint32_t context;                      /* of the thread */
-	const struct fl__trace_worker *worker; /* NULL: the ring is of this process */
-	bool runs;                             /* a fiber: a slice is open */
+	uint32_t context;                      /* the number of the thread's context */
+	const struct fl__trace_worker *worker; /* NULL if the ring is of this process */
+	bool runs;                             /* true while a slice of a fiber is open */
 	uint64_t lost;
 };
 
-/* In a hash table: the begin of an arrow without an end; or a track. */
+/* An entry of a hash table: the begin of an arrow without an end, or a track. */
 struct trace_open {
 	uint64_t key;
 	int32_t pid;
-	uint32_t space;          /* 0: free */
-	struct trace_copy *from; /* of a track: the last RUN of the fiber */
-	uint32_t n;              /* open slices of the track; whether the arrow is `again` */
+	uint32_t space;          /* 0 while the entry is free */
+	struct trace_copy *from; /* for a track: the last RUN of the fiber */
+	uint32_t n;              /* the open slices of the track; or whether the arrow is `again` */
 };
 
 struct trace_writer {
@@ -82,7 +85,7 @@ struct trace_writer {
 	int64_t now;
 	uint64_t lost;
 	struct trace_open *table;
-	size_t mask; /* of the table */
+	size_t mask; /* the number of slots of the table, less 1 */
 	uint32_t arrows;
 	unsigned n_parts;
 	size_t used;
@@ -112,7 +115,7 @@ FL_PRINTF(2, 3) static void trace_print(struct trace_writer *w, const char *form
 	w->used += (size_t)FL__MIN(n, MOST - 1);
 }
 
-/* As the inside of a string of JSON. A worker process may have left any byte. */
+/* Writes the text as the inside of a string of JSON. A worker process may have left any byte. */
 static void trace_escape(char *to, const char *text, size_t size)
 {
 	for (; size > 0 && *text; size--, text++) {
@@ -123,7 +126,7 @@ static void trace_escape(char *to, const char *text, size_t size)
 	*to = '\0';
 }
 
-/* Of an event on the track of `context`; the caller adds more, and '}'. */
+/* Prints the begin of an event on the track of `context`. The caller adds more, and '}'. */
 static void trace_print_head(struct trace_writer *w, const struct trace_part *p, char phase, uint32_t context,
                              int64_t time)
 {
@@ -131,7 +134,10 @@ static void trace_print_head(struct trace_writer *w, const struct trace_part *p,
 	            (long long)time / 1000, (long long)time % 1000);
 }
 
-/* An end of the arrow `id` at the event: its begin, or not. `key`: on other ranks, too. */
+/*
+ * Prints an end of the arrow `id` at the event. `begins` says which of its two ends it is. `key`
+ * is for an arrow from or to another rank.
+ */
 static void trace_print_arrow(struct trace_writer *w, const struct trace_part *p, const struct trace_copy *c,
                               bool begins, unsigned arrow, uint32_t id, uint64_t key)
 {
@@ -185,7 +191,7 @@ static void trace_print_process(struct trace_writer *w, const char *comma, int32
 	            (int)pid, name);
 }
 
-/* "wait", or "idle": a worker without a task. */
+/* Prints a wait, as "wait", or as "idle" if it is that of a worker without a task. */
 static void trace_print_wait(struct trace_writer *w, bool own, const struct fl__trace_event *e)
 {
 	const uint8_t kind = e->code < FL__DEBUG_KINDS ? e->code : FL__DEBUG_NOTHING;
@@ -202,7 +208,7 @@ static void trace_print_wait(struct trace_writer *w, bool own, const struct fl__
 	trace_print(w, object ? ",\"args\":{\"object\":\"%s\"}}" : "}", name);
 }
 
-/* The scheduler switches to a fiber, or, `context` 0, to none. */
+/* Prints that the scheduler switches to a fiber, or to none if `context` is 0. */
 static void trace_print_run(struct trace_writer *w, struct trace_part *p, const struct fl__trace_event *e, bool named)
 {
 	char text[2 * sizeof(uint64_t) + 1] = "", name[2 * sizeof text];
@@ -260,7 +266,10 @@ static void trace_print_event(struct trace_writer *w, struct trace_part *p, cons
 		trace_print_arrows(w, p, c);
 }
 
-/* The boot, the same on all of a machine's processes: their clocks are one. */
+/*
+ * Prints the begin of the file, with the id of the boot. It is the same in all processes of a
+ * machine, which have one clock.
+ */
 static void trace_print_begin(struct trace_writer *w)
 {
 	char boot[37] = "";
@@ -283,7 +292,7 @@ static void trace_print_begin(struct trace_writer *w)
 static struct trace_open *trace_open_of(struct trace_writer *w, uint32_t space, int32_t pid, uint64_t key)
 {
 	if (key >> 63)
-		pid = 0; /* a remote key is of all processes */
+		pid = 0; /* a remote key is the same in all processes */
 	size_t at = ((key ^ (uint64_t)pid << 40) + space) * 0x9e3779b97f4a7c15u >> 20;
 	struct trace_open *o = &w->table[at & w->mask];
 	while (o->space != 0 && (o->space != space || o->key != key || o->pid != pid))
@@ -294,7 +303,7 @@ static struct trace_open *trace_open_of(struct trace_writer *w, uint32_t space, 
 	return o;
 }
 
-/* Whether START can be that of SUBMIT: an overwritten event may have been between. */
+/* Returns whether START can belong to SUBMIT: an event between them may have been overwritten. */
 static bool trace_is_pair(const struct trace_copy *from, const struct trace_copy *to)
 {
 	const int64_t waited = to->e.time - from->e.time;
@@ -339,7 +348,7 @@ static void trace_match(struct trace_writer *w, const struct trace_part *p, stru
 			c->e.mark = 0;
 			return;
 		}
-		depth->n += begins ? 1 : UINT32_MAX; /* wraps: -1 */
+		depth->n += begins ? 1 : UINT32_MAX; /* adding UINT32_MAX subtracts 1 */
 	}
 	const uint64_t in = trace_key(c, k->in_arg), out = trace_key(c, k->out_arg);
 	/* a GET at this address is of this task; a wait that gave up was not woken */
@@ -357,7 +366,7 @@ static void trace_match(struct trace_writer *w, const struct trace_part *p, stru
 		trace_begin_arrow(w, c, TRACE_TO_START, p->pid, e->object, true);
 }
 
-/* The earliest event that is left; NULL: none. */
+/* Returns the earliest event that is left, or NULL. */
 static struct trace_copy *trace_next(struct trace_writer *w, struct trace_part **part)
 {
 	struct trace_part *best = NULL;
@@ -374,7 +383,8 @@ static bool trace_copy_event(const struct trace_writer *w, struct trace_copy *to
                              uint64_t at)
 {
 	struct fl__trace_event *from = &ring->events[at & fl__trace_rings.mask];
-	const uint16_t mark = fl__load_acquire(&from->mark); /* pairs with trace_record() */
+	/* acquire: pairs with the release in trace_record() */
+	const uint16_t mark = fl__load_acquire(&from->mark);
 	const unsigned kind = mark & 255;
 	*to = (struct trace_copy){.e = {.time = fl__load_relaxed(&from->time),
 	                                .object = fl__load_relaxed(&from->object),
@@ -383,7 +393,8 @@ static bool trace_copy_event(const struct trace_writer *w, struct trace_copy *to
 	                                .name = fl__load_relaxed(&from->name),
 	                                .code = fl__load_relaxed(&from->code),
 	                                .mark = (uint16_t)kind}};
-	fl__fence_acquire(); /* if a field is of a later event, the mark has changed, too */
+	/* acquire fence: if a field is of a later event, the mark read below has changed, too */
+	fl__fence_acquire();
 	return kind > 0 && kind < FL__COUNT(trace_kinds) && mark == fl__trace_mark(kind, at) &&
 	       fl__load_relaxed(&from->mark) == mark && to->e.time >= fl__trace_rings.since && to->e.time <= w->now;
 }
@@ -394,13 +405,16 @@ static uint64_t trace_ring_length(const struct fl__trace_ring *ring)
 	return FL__MIN(n, (uint64_t)fl__trace_rings.mask + 1);
 }
 
-/* Copies the events of the ring to `to`, not beyond `end`. Returns behind the last. */
+/*
+ * Copies the events of the ring to `to`, and not beyond `end`. Returns the place behind the
+ * last.
+ */
 static struct trace_copy *trace_copy_ring(struct trace_writer *w, struct fl__trace_ring *ring,
                                           const struct fl__trace_worker *worker, struct trace_copy *to,
                                           const struct trace_copy *end)
 {
 	struct trace_part *p = &w->parts[w->n_parts++];
-	/* each once: the thread goes on */
+	/* relaxed: each is read once, since the thread goes on recording */
 	const uint64_t head = fl__load_relaxed(&ring->head), ever = head - fl__load_relaxed(&ring->first);
 	const uint64_t n = FL__MIN(ever, (uint64_t)fl__trace_rings.mask + 1);
 	const uint32_t tid = fl__load_relaxed(&ring->tid);
@@ -420,7 +434,10 @@ static struct trace_copy *trace_copy_ring(struct trace_writer *w, struct fl__tra
 		for (unsigned k = 0; k < FL__TRACE_NAME; k++)
 			p->names[i][k] = fl__load_relaxed(&ring->names[i][k]);
 	(void)strcpy(p->names[0], "?"); /* the table of names was full */
-	/* if another thread has taken over the ring during the copy, the names may be of that thread */
+	/*
+	 * acquire fence: if another thread has taken over the ring during the copy, tid has
+	 * changed, too, and the copy is dropped, since names may be of that thread
+	 */
 	fl__fence_acquire();
 	p->end = fl__load_relaxed(&ring->tid) == tid ? to : p->first;
 	return p->end;
@@ -428,7 +445,8 @@ static struct trace_copy *trace_copy_ring(struct trace_writer *w, struct fl__tra
 
 static struct fl__trace_ring *trace_ring_at(unsigned i)
 {
-	return i < FL__TRACE_RINGS ? fl__load_acquire(&fl__trace_rings.of_threads[i]) /* of put */
+	/* acquire: pairs with the release that puts a ring into the table */
+	return i < FL__TRACE_RINGS ? fl__load_acquire(&fl__trace_rings.of_threads[i])
 	                           : fl__trace_rings.workers[i - FL__TRACE_RINGS].ring;
 }
 
@@ -479,8 +497,9 @@ uint64_t fl__trace_length(void)
 
 /*
  * Other threads record while this one writes. An event that is later than `now` is not written. So
- * there is room for all others: each was counted, but for one a thread, whose time was read before
- * `now`, and which was counted too late. A ring that grows takes no room of another ring.
+ * the memory is enough for all others: each was counted, except one for each thread, whose time was
+ * read before `now`, and which was counted too late. A ring that grows takes no memory of another
+ * ring.
  */
 int fl__trace_write_json(int fd, struct fl__trace_count *count)
 {
@@ -495,7 +514,8 @@ int fl__trace_write_json(int fd, struct fl__trace_count *count)
 	w = fl__sys.map(size);
 	if (!w)
 		return -ENOMEM;
-	(void)FL__SYS_RESULT(ftruncate(fd, 0)); /* not before there is memory */
+	/* not earlier, since there may be no memory */
+	(void)FL__SYS_RESULT(ftruncate(fd, 0));
 	w->fd = fd;
 	w->now = now;
 	w->table = (void *)(w + 1);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The wait graph. A context that waits for a lock waits for each of its holders; one that joins,
- * for the joined context. A cycle is a deadlock.
+ * The wait graph. A context that waits for a lock waits for each of its holders. A context that
+ * joins waits for the joined context. A cycle is a deadlock.
  *
  * A search is needed only when a context begins to wait. A holder records its lock before it waits
  * for another, and removes the record before it unlocks. So the last context of a cycle finds all
- * its records, none of them stale.
+ * its records, and none of them is stale.
  *
  * A reader waits for a reader, which may be itself, only if a writer waits between. If that writer
  * is the last context that begins to wait, the reader waits for the writer. A wait that may give up
@@ -19,7 +19,10 @@
 
 static uint64_t waits_searches;
 
-/* A context that waits for exclusive use of `lock` and will not give up; `me` if there is no other. */
+/*
+ * Returns a context that waits for exclusive use of `lock` and will not give up. Returns `me`
+ * only if there is no other.
+ */
 static const struct fl__holder *waits_writer(const void *lock, const struct fl__holder *me)
 {
 	const struct fl__holder *writer = NULL;
@@ -42,7 +45,10 @@ static void waits_reach(struct fl__holder *h, struct fl__holder *from, struct fl
 	*last = h;
 }
 
-/* True: `me` is one of the contexts that `h` waits for; `*held`: its record. */
+/*
+ * Returns true if `me` is one of the contexts that `h` waits for; `*held` is then the record of
+ * it.
+ */
 static bool waits_follow(struct fl__holder *h, struct fl__holder *me, struct fl__holder **last, struct fl__held **held)
 {
 	if (h->joins != 0 && !(h->how & FL__DEBUG_TRY)) {
@@ -55,7 +61,7 @@ static bool waits_follow(struct fl__holder *h, struct fl__holder *me, struct fl_
 		return false;
 	*held = NULL;
 	while ((*held = fl__held_next(h->lock, *held)) != NULL) {
-		const struct fl__holder *writer = NULL; /* between two readers */
+		const struct fl__holder *writer = NULL; /* the writer between two readers */
 		if ((h->how & (*held)->how & FL__DEBUG_READ) && !(writer = waits_writer(h->lock, me)))
 			continue;
 		if (writer == me) {
@@ -69,7 +75,10 @@ static bool waits_follow(struct fl__holder *h, struct fl__holder *me, struct fl_
 	return false;
 }
 
-/* The context that waits for `me`, and the awaited record in `*held`. NULL: none. */
+/*
+ * Returns the context that waits for `me`, with the awaited record in `*held`, or NULL if there
+ * is none.
+ */
 static struct fl__holder *waits_search(struct fl__holder *me, struct fl__held **held)
 {
 	struct fl__holder *last = me;
@@ -89,7 +98,10 @@ static struct fl__report_step waits_step(const struct fl__holder *h, const struc
 	return step;
 }
 
-/* The length of the cycle through `me`, and its steps unless there are more than `max`. 0: none. */
+/*
+ * Returns the length of the cycle through `me`, or 0 if there is none, and its steps unless
+ * there are more than `max`.
+ */
 static size_t waits_cycle_of(struct fl__holder *me, struct fl__report_step *steps, size_t max)
 {
 	struct fl__held *held;
@@ -149,13 +161,13 @@ void fl__waits_end(struct fl__holder *h)
 	h->key = NULL;
 }
 
-/* As fl__debug_enter(), if waits are recorded. */
+/* Locks the table as fl__debug_enter() does, if waits are recorded. */
 static bool waits_enter(size_t slots)
 {
 	return (fl__hook_word(&fl__hooks) & FL_DEBUG_WAITS) && fl__debug_enter(slots);
 }
 
-/* `context`: the context to be joined; NULL: the join has ended. */
+/* `context` is the context to be joined, or NULL when the join has ended. */
 void fl__hook_join_on(const struct fl__ctx *context, bool timed)
 {
 	if (!waits_enter(1))
@@ -207,7 +219,10 @@ void fl__hook_woken_on(struct fl__wait *wait)
 	fl__debug_leave();
 }
 
-/* Allocates nothing: an allocator may wait, and the caller is about to switch to the fiber. */
+/*
+ * This hook allocates nothing: an allocator may wait, and the caller is about to switch to the
+ * fiber.
+ */
 void fl__hook_run_on(const void *loop, uint64_t fiber, const char *name)
 {
 	struct fl__debug_run *run = &fl__debug_runs[fl__debug_bucket((uintptr_t)loop)];

@@ -20,7 +20,10 @@ static void linger_end(struct fl__linger *g)
 	fl__free(g);
 }
 
-/* Drops up to 1 MiB of the input without a copy, which only TCP can do. Returns as recv(). */
+/*
+ * Drops up to 1 MiB of the input without a copy, which only TCP can do. Returns the results of
+ * recv().
+ */
 static ssize_t linger_drop(int fd)
 {
 	/* MSG_TRUNC: TCP drops the bytes (tcp(7)) */
@@ -35,7 +38,7 @@ static void linger_on_events(void *source, uint32_t events)
 		linger_end(source);
 }
 
-/* How many written bytes the peer's system has not acknowledged; or an error. */
+/* Returns how many written bytes the peer's system has not acknowledged, or an error. */
 static int linger_unacknowledged(int fd)
 {
 	int n = 0;
@@ -49,7 +52,10 @@ static bool linger_is_needed(int fd)
 	return n == -EAGAIN ? linger_unacknowledged(fd) > 0 : n > 0;
 }
 
-/* Level-triggered: one read for each event. False: no memory, and the caller still owns `fd`. */
+/*
+ * Watches the socket level-triggered, with one read for each event. Returns false if there is no
+ * memory; then the caller still owns `fd`.
+ */
 static bool linger_begin(fl_loop *l, int fd)
 {
 	struct fl__linger *g = fl__alloc(1, sizeof *g);
@@ -84,7 +90,7 @@ void fl__linger_check(fl_loop *l)
 		linger_end(l->lingering);
 }
 
-/* Drops the input first: unread bytes would reset the connection. */
+/* Drops the input before it closes a socket: unread bytes would reset the connection. */
 void fl__linger_end_all(fl_loop *l)
 {
 	while (l->lingering) {

@@ -15,7 +15,7 @@ struct fl__linger {
 	int fd;
 };
 
-/* Beyond it the loop closes the oldest. */
+/* The loop closes the oldest socket when more than this number would linger. */
 enum { FL__LINGER_MOST = 256 };
 
 extern int64_t fl__linger_time; /* ns; tests change it */
@@ -26,8 +26,8 @@ extern int64_t fl__linger_time; /* ns; tests change it */
  */
 void fl__linger_close(fl_loop *l, int fd);
 
-int64_t fl__linger_deadline(const fl_loop *l); /* FL__NEVER: none */
+int64_t fl__linger_deadline(const fl_loop *l); /* returns FL__NEVER if no socket lingers */
 void fl__linger_check(fl_loop *l);
 
-/* Closes all sockets; in a forked child, only the child's descriptors. */
+/* Closes all sockets. In a forked child it closes only the child's descriptors. */
 void fl__linger_end_all(fl_loop *l);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * docs/design.md, section 5, has the reasons.
+ * The event loop; docs/design.md, section 5, has the reasons.
  *
- * Events. While the loop fires the events of one wait, a `fire` may remove another source: the loop
- * clears that source in the events that are left. So a removed source may be freed.
+ * Events. While the loop fires the events of one wait, a `fire` may remove another source. Then the
+ * loop clears that source in the events that are left. So a removed source may be freed.
  *
- * Polls. With runnable fibers the loop runs a batch of switches, and then polls without sleeping.
- * A batch adapts to the time between two polls:
+ * Polls. With runnable fibers the loop runs a batch of switches, and then polls without sleeping. A
+ * batch adapts to the time between two polls:
  *
  *   below loop_poll_too_often    the next batch is twice as long, up to LOOP_BATCH_MAX switches
  *   above loop_poll_too_seldom   the next batch is one round of the runnable fibers; a running
@@ -42,7 +42,7 @@ int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__poller_sourc
 void fl__loop_remove(fl_loop *l, int fd, const struct fl__poller_source *source)
 {
 	if (!fl__loop_is_forked(l))
-		/* a closed `fd` is gone already */
+		/* a closed `fd` is no longer registered */
 		(void)fl__poller_sys.control(l->poller, EPOLL_CTL_DEL, fd, 0, NULL);
 	for (int i = l->next_event; i < l->n_events; i++)
 		if (l->events[i].data.ptr == source)
@@ -53,11 +53,13 @@ static void loop_on_bell(void *source, uint32_t events)
 {
 	fl_loop *l = FL__CONTAINER_OF(source, fl_loop, on_bell);
 	(void)events;
-	fl__tsan_acquire(source); /* pairs with loop_wake(): TSan knows no order by events */
-	l->rung = true;           /* edge-triggered: the eventfd is not read */
+	/* pairs with the release in loop_wake(): ThreadSanitizer knows no order by events */
+	fl__tsan_acquire(source);
+	/* the eventfd is watched edge-triggered, so it is not read */
+	l->rung = true;
 }
 
-/* An error, such as -EINTR, is no event. */
+/* Polls once. An error, for example -EINTR, counts as no event. */
 static void loop_poll(fl_loop *l, int64_t deadline)
 {
 	fl__loop_debug_note(l, false);
@@ -87,7 +89,7 @@ static void loop_wake(struct fl__sched *s)
 {
 	fl_loop *l = s->config.user;
 	const int bell = l->bell;
-	fl__tsan_release(&l->on_bell); /* pairs with loop_on_bell() */
+	fl__tsan_release(&l->on_bell); /* pairs with the acquire in loop_on_bell() */
 	fl__poller_sys.ring(bell);
 }
 
@@ -131,7 +133,7 @@ int fl__loop_wait_fds(fl_loop *l, const struct pollfd *fds, unsigned n, enum fl_
 	return rc;
 }
 
-/* -ENOSYS: a descriptor cannot be registered, for instance one that the loop watches. */
+/* Returns -ENOSYS if a descriptor cannot be registered, for example one that the loop watches. */
 static int loop_wait_fds(struct fl__sched *s, const struct pollfd *fds, unsigned n, fl_time deadline,
                          fl_cancel_token *cancel)
 {
@@ -186,27 +188,28 @@ static void loop_poll_and_adapt(fl_loop *l)
 	loop_poll(l, 0);
 }
 
-/* So wakes by other threads do not starve the poller's events. */
+/* Polls, so that wakes by other threads do not starve the poller's events. */
 static void loop_poll_if_due(fl_loop *l)
 {
 	if (fl__sys.now() - l->polled >= loop_poll_too_often)
 		loop_poll_and_adapt(l);
 }
 
-/* Reads the clock after each piece: a fiber may begin to compute. */
+/* Runs a batch, and reads the clock after each piece, since a fiber may begin to compute. */
 static void loop_run_batch(fl_loop *l)
 {
 	size_t left = l->batch;
 	for (;;) {
 		const size_t all = l->sched->runnable, piece = FL__MIN(left, LOOP_BATCH_PIECE);
-		const size_t run = FL__MAX(all, piece); /* switches in this piece, at least */
+		/* the least number of switches in this piece */
+		const size_t run = FL__MAX(all, piece);
 		if (!fl__sched_turn(l->sched, piece) || left <= run || fl__sys.now() - l->polled > loop_poll_too_seldom)
 			return;
 		left -= run;
 	}
 }
 
-/* The pause covers the spin before the sleep, too. */
+/* Waits for work. The pause includes the spin before the sleep. */
 static bool loop_wait_for_work(fl_loop *l)
 {
 	fl__loop_debug_note(l, false);
@@ -227,7 +230,10 @@ static void loop_step(fl_loop *l)
 	loop_run_batch(l);
 }
 
-/* Cancels all fibers, also those of groups that began elsewhere, and runs until they have ended. */
+/*
+ * Cancels all fibers, including the fibers of groups that began elsewhere, and runs until they
+ * have ended.
+ */
 static void loop_drain(fl_loop *l)
 {
 	fl_cancel_token_request(&l->root);
@@ -241,7 +247,7 @@ static void loop_drain(fl_loop *l)
 		          "a fiber was neither joined nor detached, or one of its tokens was not destroyed");
 }
 
-/* A fiber or a callback ends the thread: nothing runs the other fibers. */
+/* Called when a fiber or a callback ends the thread: nothing would run the other fibers. */
 FL__COLD static void loop_exits(void *loop)
 {
 	char reason[96];
@@ -354,7 +360,8 @@ static int loop_create_sched(fl_loop *l, const fl_loop_config *config)
 
 static void loop_free_rest(fl_loop *l)
 {
-	fl_executor_free(l->threads); /* in a forked child it waits for nothing */
+	/* in a forked child this waits for nothing */
+	fl_executor_free(l->threads);
 	fl__linger_end_all(l);
 	fl__poller_sys.close(l->bell);
 	fl__poller_sys.close(l->poller);
@@ -384,7 +391,7 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 	return 0;
 }
 
-/* Its own last: it needs no memory to end. */
+/* Ends all fibers. The loop's own fiber comes last; it needs no memory to end. */
 static void loop_end_fibers(fl_loop *l)
 {
 	int rc = loop_enter(l);
@@ -393,7 +400,7 @@ static void loop_end_fibers(fl_loop *l)
 	if (rc != 0)
 		fl__panic("fl_loop_free", l,
 		          rc == -ENOMEM ? "out of memory" : "it runs, or has run, on another thread");
-	/* round 2: calls posted by ending fibers */
+	/* the second round makes the calls that ending fibers posted */
 	for (int i = 0; i < 2; i++) {
 		(void)fl__sched_turn(l->sched, 0);
 		loop_drain(l);
@@ -428,7 +435,8 @@ void fl_loop_free(fl_loop *l)
 void fl__loop_discard(fl_loop *l)
 {
 	if (!fl__loop_is_forked(l)) {
-		fl__fiber_free(l->callback_fiber); /* it has ended or never begun */
+		/* callback_fiber has ended or never begun */
+		fl__fiber_free(l->callback_fiber);
 		fl__sched_destroy(l->sched);
 	}
 	loop_free_rest(l);

@@ -27,26 +27,28 @@ enum { FL__LOOP_EVENTS = 256 };
 struct fl_loop {
 	struct fl__sched *sched;
 	struct fl__fiber *callback_fiber;
-	struct fl__post *calls, *calls_last; /* of fl_loop_post(), in FIFO order */
+	struct fl__post *calls, *calls_last; /* posted by fl_loop_post(), in FIFO order */
 	fl_loop_watch *fired, *fired_last;   /* watches with pending callbacks: loop_callbacks.c */
 	bool calling;
-	bool held_up;     /* the loop has polled while a callback waited */
-	int poller, bell; /* an epoll; an eventfd that wakes the thread */
+	bool held_up;     /* true if the loop has polled while a callback waited */
+	int poller, bell; /* an epoll, and an eventfd that wakes the thread */
 	struct fl__poller_source on_bell;
-	bool rung;  /* `bell` ended this sleep */
-	bool armed; /* asleep in fl_loop_run_once(): a wake rings `bell` */
+	bool rung; /* true if `bell` ended this sleep */
+	/* true while the loop sleeps in fl_loop_run_once(), where a wake rings `bell` */
+	bool armed;
 	bool ending;
-	unsigned batch; /* switches before the next poll */
-	int64_t polled; /* the last poll with runnable fibers; 0: slept since */
+	unsigned batch; /* the number of switches before the next poll */
+	/* the time of the last poll with runnable fibers; 0 if the loop has slept since */
+	int64_t polled;
 	struct fl__timers timers;
-	int64_t firing;               /* the time, while timers are fired; else 0 */
-	fl_cancel_token root;         /* parent of the fibers' tokens */
-	struct fl_fiber *all;         /* not ended, newest first */
-	struct fl__loop_debug *debug; /* loop_debug.h; NULL: off */
-	fl_executor *threads;         /* to_thread.h; NULL: none yet */
+	int64_t firing;               /* the time, while timers are fired; otherwise 0 */
+	fl_cancel_token root;         /* the parent of the fibers' tokens */
+	struct fl_fiber *all;         /* the fibers that have not ended, newest first */
+	struct fl__loop_debug *debug; /* NULL while it is off (loop_debug.h) */
+	fl_executor *threads;         /* NULL before the first use (to_thread.h) */
 	uint32_t fork_count;
-	struct fl__stream_buffer *spare;               /* of no stream, or NULL */
-	struct fl__linger *lingering, *lingering_last; /* linger.h */
+	struct fl__stream_buffer *spare;               /* a buffer that no stream uses, or NULL */
+	struct fl__linger *lingering, *lingering_last; /* the sockets that linger (linger.h) */
 	unsigned n_lingering;
 	int n_events, next_event; /* the events that are being dispatched */
 	struct epoll_event events[FL__LOOP_EVENTS];
@@ -62,28 +64,30 @@ void fl__loop_remove(fl_loop *l, int fd, const struct fl__poller_source *source)
 
 /*
  * Suspends the calling fiber until fl__loop_wake(*waiter), or a spurious wakeup. `*waiter` is NULL,
- * except during the wait. Returns 0, -ETIMEDOUT, -ECANCELED.
+ * except during the wait. Returns 0, -ETIMEDOUT or -ECANCELED.
  */
 int fl__loop_await(struct fl__node **waiter, enum fl__debug_kind kind, const void *object, fl_time deadline,
                    fl_cancel_token *cancel);
 static inline void fl__loop_wake(struct fl__node *waiter)
 {
 	if (waiter)
-		(void)fl__node_wake(waiter); /* false: the wait is over, but the fiber has not run */
+		/* false if the wait is over, but the fiber has not run yet */
+		(void)fl__node_wake(waiter);
 }
 
 /*
- * As fl__loop_await(), until one of `n` descriptors has one of its events. Also returns an error
- * of epoll_ctl(): the loop must not watch the descriptors.
+ * Suspends the calling fiber until one of `n` descriptors has one of its events, or a spurious
+ * wakeup. The loop must not watch the descriptors. Returns 0, -ETIMEDOUT, -ECANCELED, or an error
+ * of epoll_ctl().
  */
 int fl__loop_wait_fds(fl_loop *l, const struct pollfd *fds, unsigned n, enum fl__debug_kind kind, const void *object,
                       fl_time deadline, fl_cancel_token *cancel);
 
 int fl__loop_run_callbacks(void *loop);
 void fl__loop_free_calls(fl_loop *l);
-/* Of a timer, or of a socket that lingers. */
+/* Returns the deadline of the next timer, or of the next socket that lingers. */
 int64_t fl__loop_next_timer(const fl_loop *l);
-/* Resumes callback_fiber if a timer is due. Closes the sockets that have lingered. */
+/* Resumes callback_fiber if a timer is due. Closes the sockets whose time to linger is over. */
 void fl__loop_check_timers(fl_loop *l);
 
 static inline bool fl__loop_is_forked(const fl_loop *l)
@@ -91,19 +95,25 @@ static inline bool fl__loop_is_forked(const fl_loop *l)
 	return l->fork_count != fl__fork_count;
 }
 
-/* NULL: no fiber of this loop; or a callback, which counts as code outside of fibers. */
+/*
+ * Returns the calling fiber. Returns NULL if the caller is no fiber of this loop, or is a
+ * callback, which counts as code outside of fibers.
+ */
 static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
 {
 	const struct fl__sched *s = fl__sched_current;
 	return s == l->sched && s->running != l->callback_fiber ? s->running : NULL;
 }
 
-/* Frees a loop that has never run, without fibers or calls; in a forked child, any loop. */
+/*
+ * Frees a loop that has never run, and has no fibers and no calls. In a forked child it frees
+ * any loop.
+ */
 void fl__loop_discard(fl_loop *l);
 
 /*
- * The loop that the calling thread runs. NULL: there is none, or the caller `waits` and is no
- * fiber; logs that `function` needs it.
+ * Returns the loop that the calling thread runs. Returns NULL if there is none, or if the caller
+ * `waits` and is no fiber. Then it logs that `function` needs it.
  */
 fl_loop *fl__loop_needed(bool waits, const char *function);
 
@@ -117,20 +127,20 @@ static inline void fl__loop_check(const fl_loop *l, const char *function)
 struct fl_fiber {
 	struct fl__fiber in;
 	struct fl__own_token token;
-	struct fl__post cancel_post; /* a request by another thread */
-	/* Written under the lock of the token's tree; read after disowning. */
+	struct fl__post cancel_post; /* the request of another thread to cancel the fiber */
+	/* Written under the lock of the token's tree, and read after the token is disowned. */
 	bool cancel_posted;
-	bool cancel_done; /* the loop has taken `cancel_post` */
+	bool cancel_done; /* true when the loop has taken `cancel_post` */
 	fl_loop *loop;
-	struct fl_fiber *next, **link; /* in loop->all */
-	uint64_t parent;               /* id of the context that started it */
+	struct fl_fiber *next, **link; /* the list loop->all */
+	uint64_t parent;               /* the id of the context that started the fiber */
 	fl_fiber_function *function;
-	struct fl_group *group; /* NULL: none */
+	struct fl_group *group; /* NULL if the fiber is in no group */
 	size_t number;
-	bool joining; /* a joiner will free the fiber */
+	bool joining; /* true when a joiner will free the fiber */
 };
 
-/* Called by the loop's thread. `parent`: of the fiber's token. */
+/* Called by the loop's thread. `parent` is the parent of the fiber's token. */
 int fl__fiber_start(fl_loop *l, struct fl_fiber **f, fl_fiber_function *function, void *arg, const char *name,
                     fl_cancel_token *parent);
 

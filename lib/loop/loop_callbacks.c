@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * callback_fiber (docs/design.md, section 5) runs before all other fibers, so that the reported
- * events are not stale.
+ * The fiber callback_fiber (docs/design.md, section 5) runs before all other fibers, so that the
+ * reported events are not stale.
  *
  * While a callback waits, the loop mutes each watch that is ready. When the callback returns, the
- * events in the list `fired` may be stale: the loop drops them, and the poller reports the watches
- * anew.
+ * events in the list `fired` may be stale. So the loop drops them, and the poller reports the
+ * watches again.
  *
  * fl_loop_watch.pending_ is 0 while the watch is not in the list `fired`. In the list:
  *
@@ -17,8 +17,8 @@
  *                  the list without events       loop_watch_unmuted()
  *
  * loop_watch_unfire() clears all bits. loop_watch_fire() clears the other bits when it sets
- * WATCH_MUTED. Without WATCH_PLACE, a watch whose callback waits each time would always be called
- * back first.
+ * WATCH_MUTED. WATCH_PLACE is for a watch whose callback waits each time: without the bit, that
+ * watch would always be called back first.
  */
 #include "core/base/list.h"
 #include "core/base/sys.h"
@@ -79,7 +79,8 @@ int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
 	call->arg = arg;
 	fl__sched_post(l->sched, &call->post);
 	if (fl_loop_current() == l)
-		fl__sched_take_inbox(l->sched); /* so the call does not wait for the end of the batch */
+		/* then the call does not wait for the end of the batch */
+		fl__sched_take_inbox(l->sched);
 	return 0;
 }
 
@@ -100,7 +101,7 @@ static fl_loop_timer *loop_timer_of(struct fl__timer *place)
 
 static void loop_timer_add(fl_loop *l, fl_loop_timer *t, fl_time deadline)
 {
-	/* started while timers are fired: due in the next iteration */
+	/* a timer that is started while timers are fired is due in the next iteration */
 	fl__timers_add(&l->timers, loop_timer_place(t), FL__MAX(deadline.ns, l->firing + 1));
 }
 
@@ -136,7 +137,7 @@ static void loop_fire_timers(fl_loop *l)
 
 /* Watches. */
 
-/* -EINVAL: other bits than FL_FD_IN and FL_FD_OUT. */
+/* Returns -EINVAL for bits other than FL_FD_IN and FL_FD_OUT. */
 static int loop_watch_bits(unsigned events, uint32_t *bits)
 {
 	if (events & ~(unsigned)(FL_FD_IN | FL_FD_OUT))
@@ -151,17 +152,23 @@ static struct fl__poller_source *loop_watch_source(fl_loop_watch *w)
 	return (struct fl__poller_source *)(void *)w;
 }
 
-/* The poller reports a muted watch at most once more: it always reports errors and hang-ups. */
+/*
+ * Mutes a watch, or ends that. The poller may report a muted watch once more, since it always
+ * reports errors and hang-ups.
+ */
 static void loop_watch_mute(fl_loop_watch *w, bool mute)
 {
 	uint32_t bits = EPOLLONESHOT;
 	int rc = mute ? 0 : loop_watch_bits(w->events_, &bits);
 	if (rc == 0)
 		rc = fl__loop_modify(w->loop_, w->fd_, bits, loop_watch_source(w));
-	(void)rc; /* always 0: the descriptor is registered */
+	(void)rc; /* the result is always 0, since the descriptor is registered */
 }
 
-/* The callback gets those of `events` that it still asks for by then. */
+/*
+ * Lists the watch for its callback, which gets those of `events` that the watch still asks for
+ * then.
+ */
 static void loop_watch_fire(fl_loop_watch *w, unsigned events)
 {
 	fl_loop *l = w->loop_;
@@ -271,7 +278,8 @@ static void loop_call_watches(fl_loop *l)
 	while ((w = l->fired) != NULL && !l->held_up) {
 		const unsigned events = w->pending_ & (w->events_ | FL_FD_ERR);
 		loop_watch_unfire(w);
-		if (events != 0) /* 0: the watch has only its place, or was changed since the poll */
+		/* events is 0 if the watch has only its place, or was changed since the poll */
+		if (events != 0)
 			w->function_(w, w->fd_, events, w->arg_);
 	}
 }
@@ -283,7 +291,8 @@ int fl__loop_run_callbacks(void *loop)
 		if (!l->calls)
 			fl__fiber_suspend();
 		if (l->ending) {
-			loop_make_calls(l); /* posted while a callback waited */
+			/* makes the calls that were posted while a callback waited */
+			loop_make_calls(l);
 			return 0;
 		}
 		l->calling = true;
@@ -294,11 +303,12 @@ int fl__loop_run_callbacks(void *loop)
 		if (l->held_up)
 			loop_renew_watches(l);
 		if (l->calls)
-			fl__fiber_yield(); /* a call that posts calls starves no fiber */
+			/* yields, so that a call that posts calls starves no fiber */
+			fl__fiber_yield();
 	}
 }
 
-/* FL__NEVER while callbacks run: due timers wait. */
+/* Returns FL__NEVER while callbacks run, since due timers wait for their end. */
 static int64_t loop_next_callback(const fl_loop *l)
 {
 	return l->timers.first && !l->calling ? l->timers.first->deadline : FL__NEVER;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A run is the time for which a fiber, or the callbacks, keep the thread. Only the loop's thread uses
- * the data of the current run.
+ * A run is the time for which a fiber, or the callbacks, keep the thread. Only the loop's thread
+ * uses the data of the current run.
  */
 #include "loop_debug.h"
 #include "core/base/panic.h"
@@ -11,8 +11,8 @@
 
 struct fl__loop_debug {
 	int64_t slow;
-	int64_t began; /* of the run; 0: the loop waits for events */
-	char name[32]; /* of the fiber that runs; empty: callbacks */
+	int64_t began; /* the begin of the run; 0 while the loop waits for events */
+	char name[32]; /* the name of the fiber that runs; empty while callbacks run */
 };
 
 static const char *loop_debug_kind(const char *name)

@@ -4,7 +4,7 @@
 #include "core/hooks.h"
 #include "loop.h"
 
-/* Around the loop's poll, which is no run; `runs` false: before it. */
+/* Called before and after the loop's poll, which is no run. `runs` is false before the poll. */
 void fl__loop_debug_switch(fl_loop *l, bool runs);
 static inline void fl__loop_debug_note(fl_loop *l, bool runs)
 {

@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One FIFO of tasks, and fibers of one loop, each of which runs one task.
+ * The loop executor has one FIFO of tasks, and fibers of one loop, each of which runs one task.
  *
  * The executor's lock guards all state. Only the loop's thread starts fibers. A fiber takes the
- * first task of the queue when it runs: so a task is pending until it runs, and tasks start in
- * order. `starting` counts the fibers that have not checked the queue yet. `under_way` counts
- * these, the fibers that run a task, and the manager while it has a duty.
+ * first task of the queue when it runs. So a task is pending until it runs, and tasks start in
+ * order. `starting` counts the fibers that have not checked the queue yet. `under_way` counts three
+ * kinds of fibers: the fibers that are starting, the fibers that run a task, and the manager while
+ * it has a duty.
  *
- *   invariant: when the lock is free and the initializer has run, one of these holds:
- *     - each queued task has a fiber that is starting;
- *     - as many fibers are under way as the executor allows;
- *     - there is no memory for another fiber, and some are under way;
- *     - the manager was woken.
+ * Invariant 1. When the lock is free and the initializer has run, one of these statements holds:
+ *   - each queued task has a fiber that is starting;
+ *   - as many fibers are under way as the executor allows;
+ *   - there is no memory for another fiber, and some are under way;
+ *   - the manager was woken.
  *
- * A fiber that ends starts others in its place. When no fiber is under way, the manager, a fiber,
- * serves the queue. From the first submit on it
- *
+ * A fiber that ends starts others in its place. When no fiber is under way, the manager, which is a
+ * fiber, too, serves the queue. From the first submit on, the manager
  *   - runs the initializer;
  *   - starts fibers for tasks that other threads submit;
  *   - runs a task itself when there is no memory for a single fiber;
  *   - passes a request of its token (its loop ends) on to all tasks.
  *
  * A fiber that waits for a queued task starts a fiber for the task, beyond the limit
- * (loop_executor_start_elsewhere()): exec/run.c says why that is enough for progress.
+ * (loop_executor_start_elsewhere()); exec/run.c says why that is enough for progress.
  *
  * Lifetime. An executor with a thread of its own is joined when that thread has ended. On the
- * caller's loop the manager may be the last user of the executor. So the manager holds a task
- * block (`held`), and thereby the executor's memory (fl__executor_init()).
+ * caller's loop the manager may be the last user of the executor. So the manager holds a task block
+ * (`held`), and thereby the executor's memory (fl__executor_init()).
  */
 #include "core/base/sys.h"
 #include "core/exec/executor.h"
@@ -41,11 +41,12 @@ enum loop_executor_phase { PHASE_FRESH, PHASE_INITIALIZING, PHASE_READY };
 
 struct loop_executor {
 	fl_executor base;
-	fl_loop *loop; /* NULL: the manager has ended */
+	fl_loop *loop; /* NULL when the manager has ended */
 	bool own_loop;
-	bool started, alive; /* of that thread */
+	bool started, alive; /* the state of that thread */
 	fl_thread *thread;
-	struct fl__task_block *held; /* the manager's, on the caller's loop */
+	/* the manager's task block, on the caller's loop */
+	struct fl__task_block *held;
 
 	enum loop_executor_phase phase;
 	size_t starting, under_way;
@@ -56,7 +57,8 @@ struct loop_executor {
 
 static struct loop_executor *loop_executor_of(fl_executor *e)
 {
-	return (struct loop_executor *)(void *)e; /* base is its first member */
+	/* `base` is the first member */
+	return (struct loop_executor *)(void *)e;
 }
 
 static bool loop_executor_is_over(const struct loop_executor *c)
@@ -64,7 +66,7 @@ static bool loop_executor_is_over(const struct loop_executor *c)
 	return (c->base.closed || c->base.broken) && c->base.queue.length == 0 && c->under_way == 0;
 }
 
-/* Starting fibers: under the lock, on the loop's thread. */
+/* Starting fibers. The functions are called under the lock, on the loop's thread. */
 
 static int loop_executor_run_next(void *executor);
 
@@ -88,7 +90,7 @@ static void loop_executor_start_fibers(struct loop_executor *c)
 	}
 }
 
-/* Restores the invariant. */
+/* Restores invariant 1. */
 static void loop_executor_proceed(struct loop_executor *c)
 {
 	loop_executor_start_fibers(c);
@@ -96,7 +98,10 @@ static void loop_executor_proceed(struct loop_executor *c)
 		fl_cond_signal(&c->work);
 }
 
-/* Under the lock. The claim succeeds: other contexts remove the tasks that they claim. */
+/*
+ * Called under the lock. The claim always succeeds, since other contexts remove the tasks that
+ * they claim from the queue.
+ */
 static void loop_executor_take(struct fl__run *run, struct fl__task_block *block)
 {
 	fl__task_list_remove(&run->executor->queue, block);
@@ -127,7 +132,7 @@ static void loop_executor_leave(struct loop_executor *c)
 		fl_cond_broadcast(&c->base.gone);
 } /* the unlock is the last access to the executor */
 
-/* Callbacks and drop hooks have no cancel scope. */
+/* Enters the executor. Callbacks and drop hooks have no cancel scope. */
 static void loop_executor_enter(struct loop_executor *c, struct fl__run *run)
 {
 	(void)fl_cancel_scope_set(NULL);
@@ -174,7 +179,7 @@ static int loop_executor_run_block(void *arg)
 
 enum loop_executor_duty { DUTY_END, DUTY_INITIALIZE, DUTY_RUN, DUTY_CANCEL };
 
-/* With the lock. */
+/* Called with the lock. */
 static enum loop_executor_duty loop_executor_next_duty(struct loop_executor *c, fl_cancel_token *token)
 {
 	for (;;) {
@@ -188,7 +193,7 @@ static enum loop_executor_duty loop_executor_next_duty(struct loop_executor *c, 
 		if (loop_executor_is_over(c))
 			return DUTY_END;
 		FL__AWAITS(FL__DEBUG_TASK, &c->base);
-		/* the check above finds -ECANCELED */
+		/* the check above finds out that the token was requested */
 		(void)!fl__cond_wait(&c->work, &c->base.lock, FL_FOREVER, c->cancelled ? FL_SHIELDED : token, true);
 	}
 }
@@ -222,7 +227,8 @@ static void loop_executor_end_duty(struct loop_executor *c, enum loop_executor_d
 static int loop_executor_manage(void *executor)
 {
 	struct loop_executor *c = executor;
-	fl_cancel_token *token = fl_cancel_scope_current(); /* the manager's own */
+	/* the token of the manager's own fiber */
+	fl_cancel_token *token = fl_cancel_scope_current();
 	struct fl__run run;
 	enum loop_executor_duty duty;
 	loop_executor_enter(c, &run);
@@ -249,28 +255,31 @@ static int loop_executor_manage_on_loop(void *executor)
 		c->loop = NULL;
 		c->held = NULL;
 	}
-	fl__task_block_free(held); /* the executor, too, if fl_executor_free() came before */
+	/* frees the executor, too, if fl_executor_free() came before */
+	fl__task_block_free(held);
 	return 0;
 }
 
-/* Fails the queued tasks. False: the executor is closed. */
+/* Fails the queued tasks, and waits for the next. Returns false if the executor is closed. */
 static bool loop_executor_await_next(struct loop_executor *c)
 {
 	struct fl__run run;
-	fl__run_enter(&run, &c->base); /* so that a join by a callback is refused */
+	/* so that a join by a callback is refused */
+	fl__run_enter(&run, &c->base);
 	fl__executor_end_queued(&c->base, -ENOMEM, "no memory to run the loop of the executor");
 	fl__run_leave(&run);
 	FL__HELD(&c->base.lock);
 	FL__AWAITS(FL__DEBUG_TASK, &c->base);
 	while (c->base.queue.length == 0 && !c->base.closed)
-		(void)!fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, FL_SHIELDED); /* always 0 */
+		/* the result is always 0 */
+		(void)!fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, FL_SHIELDED);
 	return c->base.queue.length > 0;
 }
 
 static int loop_executor_thread(void *executor)
 {
 	struct loop_executor *c = executor;
-	fl_loop *l = c->loop; /* written before the thread was started */
+	fl_loop *l = c->loop; /* `loop` was written before the thread was started */
 	while (fl_loop_run_on(l, loop_executor_manage, c) != 0 && loop_executor_await_next(c))
 		;
 	{
@@ -286,7 +295,7 @@ static int loop_executor_thread(void *executor)
 
 /* The interface. */
 
-/* Under the lock. */
+/* Called under the lock. */
 static int loop_executor_ensure_thread(struct loop_executor *c)
 {
 	if (!c->own_loop || c->started)
@@ -341,14 +350,17 @@ static bool loop_executor_is_busy(const fl_executor *e)
 	return ((const struct loop_executor *)(const void *)e)->under_way > 0;
 }
 
-/* Under the lock. */
+/* Called under the lock. */
 static bool loop_executor_has_ended(fl_executor *e)
 {
 	const struct loop_executor *c = loop_executor_of(e);
 	return fl__executor_is_idle(e) && !c->alive;
 }
 
-/* A join on the loop's thread would never end. Before the first run that may be any thread. */
+/*
+ * Returns true if a join would never end, because it is made on the loop's thread. Before the
+ * first run any thread may become that thread.
+ */
 static bool loop_executor_would_hang(fl_executor *e)
 {
 	struct loop_executor *c = loop_executor_of(e);
@@ -357,7 +369,10 @@ static bool loop_executor_would_hang(fl_executor *e)
 		return false;
 	if (c->own_loop)
 		return c->loop == fl_loop_current();
-	/* relaxed: `thread` is NULL or another context unless the calling thread has run the loop */
+	/*
+	 * relaxed: `thread` names the calling thread only if the calling thread has run the loop
+	 * itself
+	 */
 	return (e->queue.length > 0 || c->under_way > 0) &&
 	       fl__load_relaxed(&c->loop->sched->host.thread) == fl__ctx_thread() && !fl__loop_self(c->loop);
 }
@@ -373,9 +388,10 @@ static void loop_executor_destroy(fl_executor *e)
 	if (c->own_loop) {
 		fl__thread_detach(c->thread);
 		if (c->loop)
-			fl__loop_discard(c->loop); /* never ran, or this is a forked child */
+			/* the loop never ran, or this is a forked child */
+			fl__loop_discard(c->loop);
 	} else if (fl__executor_is_forked(e) && c->held) {
-		fl__task_block_free(c->held); /* the child has no manager */
+		fl__task_block_free(c->held); /* the forked child has no manager */
 	}
 	fl__executor_fini(e);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fibers of groups (exec/group.c has the tables) are detached: the group alone waits for them. If a
- * callback starts the first member, the group is a child of the loop's token. The loop's end
- * requests the tokens of other groups' fibers one by one (loop_drain()), and from then on starts no
- * fiber of a group.
+ * Fibers as users see them. Fibers of groups (exec/group.c has the tables) are detached, since the
+ * group alone waits for them. If a callback starts the first member, the group is a child of the
+ * loop's token. The loop's end requests the tokens of other groups' fibers one by one
+ * (loop_drain()), and from then on starts no fiber of a group.
  */
 #include "core/base/error.h"
 #include "core/base/list.h"
@@ -13,7 +13,7 @@
 #include "loop.h"
 #include <errno.h>
 
-/* Whether `rc` is an error of the fiber's own, and not its answer to a cancel. */
+/* Returns true if `rc` is an error of the fiber's own, and not its answer to a cancel. */
 static bool loop_fiber_has_failed(const struct fl_fiber *f, int rc)
 {
 	return rc != 0 && !(rc == -ECANCELED && fl_cancel_token_is_requested(&f->token.token));
@@ -21,7 +21,8 @@ static bool loop_fiber_has_failed(const struct fl_fiber *f, int rc)
 
 static struct fl_fiber *loop_fiber_of(struct fl__fiber *in)
 {
-	return (struct fl_fiber *)(void *)in; /* its first member */
+	/* `in` is the first member */
+	return (struct fl_fiber *)(void *)in;
 }
 
 /* Cancel requests. */
@@ -33,7 +34,7 @@ static void loop_fiber_deliver_cancel(struct fl__post *post)
 	f->cancel_done = true;
 }
 
-/* On any thread. loop_fiber_body() waits for the delivery. */
+/* Called on any thread. loop_fiber_body() waits for the delivery. */
 static void loop_fiber_request_cancel(struct fl__own_token *own)
 {
 	struct fl_fiber *f = FL__CONTAINER_OF(own, struct fl_fiber, token);
@@ -46,7 +47,7 @@ static void loop_fiber_request_cancel(struct fl__own_token *own)
 	fl__sched_post(f->loop->sched, &f->cancel_post);
 }
 
-/* Waits for the delivery of a posted request: then no request reaches the fiber. */
+/* Waits for the delivery of a posted request. From then on no request reaches the fiber. */
 static void loop_fiber_disown_token(struct fl_fiber *f)
 {
 	fl__cancel_disown(&f->token);
@@ -68,13 +69,13 @@ static int loop_fiber_body(void *arg)
 	struct fl__ctx *ctx = &f->in.ctx;
 	int rc = f->function(arg);
 	ctx->front.scope = NULL;
-	fl__locals_end(ctx); /* first: a destructor may wait */
+	fl__locals_end(ctx); /* comes first, since a destructor may wait */
 	loop_fiber_disown_token(f);
 	if (f->group && rc != 0)
 		loop_fiber_note_in_group(f, rc);
 	else if (!f->group && f->in.detached && loop_fiber_has_failed(f, rc))
 		fl__fiber_report_error(f->in.name, rc);
-	/* else the joiner does: other threads may request it */
+	/* otherwise the joiner destroys the token, since until then other threads may request it */
 	if (f->in.detached)
 		fl_cancel_token_destroy(&f->token.token);
 	FL__LIST_REMOVE(f);
@@ -150,7 +151,7 @@ void fl_fiber_cancel(fl_fiber *f)
 		fl_cancel_token_request(&f->token.token);
 }
 
-/* An ended fiber's error was not reported yet. */
+/* Detaches a fiber. If it has ended with an error, the error was not reported yet. */
 void fl_fiber_detach(fl_fiber *f)
 {
 	loop_fiber_check_not_joined("fl_fiber_detach", f);
@@ -173,7 +174,7 @@ void fl_fiber_free(fl_fiber *f)
 	loop_fiber_check_not_joined("fl_fiber_free", f);
 	if (fl_fiber_is_alive(f))
 		fl_fiber_cancel(f);
-	/* 0: nothing ends the wait early */
+	/* the result is 0: nothing ends the wait early */
 	FL_IGNORE(fl_fiber_join_until(f, NULL, FL_FOREVER, FL_SHIELDED));
 }
 

@@ -23,7 +23,7 @@ static int poller_control(int poller, int op, int fd, uint32_t events, void *sou
 	return FL__SYS_RESULT(epoll_ctl(poller, op, fd, &event));
 }
 
-/* Rounded up. */
+/* Waits by epoll_wait(), with the time rounded up to milliseconds. */
 static int poller_wait_ms(int poller, struct epoll_event *events, int n, int64_t left)
 {
 	const int64_t ms = left < 0 ? -1 : (left + FL_MS(1) - 1) / FL_MS(1);
@@ -33,16 +33,17 @@ static int poller_wait_ms(int poller, struct epoll_event *events, int n, int64_t
 static int poller_wait_for(int poller, struct epoll_event *events, int n, int64_t left)
 {
 #ifdef SYS_epoll_pwait2
-	/* before Linux 5.11, and in some sandboxes */
+	/* set before Linux 5.11, and in some sandboxes, which lack the call */
 	static bool missing;
-	/* relaxed: another thread makes the call itself */
+	/* relaxed: a thread that reads a stale value makes the call itself */
 	if (left > 0 && !fl__load_relaxed(&missing)) {
 		/* the kernel's struct has 64-bit fields on every machine */
 		const int64_t time[2] = {left / FL_S(1), left % FL_S(1)};
 		int rc = (int)syscall(SYS_epoll_pwait2, poller, events, n, time, NULL, (size_t)_NSIG / 8);
 		if (rc >= 0 || (errno != ENOSYS && errno != EPERM))
 			return rc;
-		fl__store_relaxed(&missing, true); /* relaxed: as above */
+		/* relaxed: a thread that reads a stale value makes the call itself */
+		fl__store_relaxed(&missing, true);
 	}
 #endif
 	return poller_wait_ms(poller, events, n, left);
@@ -67,7 +68,7 @@ static void poller_close(int fd)
 {
 #ifdef FL__TSAN
 	uint64_t rings;
-	/* for TSan: all rings happen before the close */
+	/* for ThreadSanitizer: the read orders all rings before the close */
 	(void)FL__SYS_RESULT(read(fd, &rings, sizeof rings));
 #endif
 	fl__fd_close(fd);

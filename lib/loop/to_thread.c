@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A task uses the caller's frame: the caller waits for its end, even if cancelled or late. */
+/*
+ * Calls of a fiber on another thread. The task uses the caller's frame. So the caller waits for
+ * the task's end, even if it is cancelled or its deadline has passed.
+ */
 #include "to_thread.h"
 #include "core/base/sys.h"
 #include "core/exec/executor.h"
@@ -8,7 +11,7 @@
 #include <fairlead/future.h>
 #include <fairlead/thread.h>
 
-/* Most of them wait in system calls. */
+/* There are more threads than CPUs, since most calls wait in the system. */
 enum { TO_THREAD_MAX = 32, TO_THREAD_EXTRA = 4 };
 
 int fl__loop_threads(fl_loop *l, fl_executor **threads)
@@ -34,7 +37,7 @@ struct to_thread_call {
 	fl_time deadline;
 	fl_cancel_token *cancel;
 	bool called;
-	int result; /* of `function` */
+	int result; /* the result of `function` */
 };
 
 static int to_thread_run(fl_task_ctx *ctx, const void *arg, void *result)
@@ -52,7 +55,8 @@ static const fl_task_type to_thread_call_type = FL__TASK_OF_POINTER("fl__to_thre
 static void to_thread_wait(fl_future *task, const struct to_thread_call *call)
 {
 	int rc = fl_future_wait_until(task, call->deadline, call->cancel);
-	if (rc != 0 && fl_future_cancel(task) == -EINPROGRESS) /* 0: the task will not start */
+	/* if the cancel returns 0, the task will not start */
+	if (rc != 0 && fl_future_cancel(task) == -EINPROGRESS)
 		rc = fl_future_wait_until(task, FL_FOREVER, FL_SHIELDED);
 	(void)rc; /* the task has ended */
 }
@@ -68,7 +72,8 @@ static int to_thread_submit(fl_loop *l, struct to_thread_call *call)
 		return rc;
 	to_thread_wait(task, call);
 	if (call->called)
-		rc = fl_future_error(task); /* -EOWNERDEAD: `function` has ended its thread */
+		/* -EOWNERDEAD says that `function` has ended its thread */
+		rc = fl_future_error(task);
 	fl_future_free(task);
 	return rc;
 }
@@ -78,7 +83,8 @@ int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, fl_t
 	fl_loop *l = fl__loop_needed(true, "fl_to_thread");
 	if (!l)
 		return -ENOTSUP;
-	FL__KEEPS_ERRNO(); /* the first call reads files, for the number of CPUs, and makes a thread */
+	/* the first call reads files, for the number of CPUs, and makes a thread */
+	FL__KEEPS_ERRNO();
 	struct to_thread_call call = {.function = function, .arg = arg, .deadline = deadline, .cancel = cancel};
 	int rc = fl__is_interrupted(deadline, cancel);
 	if (rc == 0)

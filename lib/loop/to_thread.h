@@ -5,7 +5,8 @@
 #include <fairlead/loop.h>
 
 /*
- * Created by the first call. Returns 0; -EOWNERDEAD in a forked child; or the error of
- * fl_thread_executor_create(). The loop's end waits for every task.
+ * Returns the executor for calls on other threads. The first call creates it. Returns 0;
+ * -EOWNERDEAD in a forked child; or the error of fl_thread_executor_create(). The loop's end waits
+ * for every task.
  */
 int fl__loop_threads(fl_loop *l, fl_executor **threads);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The handle of a process. How the process was started is its method's business (start/start.h),
- * which also says whether the process has ended.
+ * The handle of a process. Its method of starting (start/start.h) has started the process, and
+ * knows whether it has ended.
  *
  *   `rc`     meaning                                            set by
  *   -EAGAIN  no end is known                                    process_init()
@@ -10,8 +10,8 @@
  *   error    program has reaped it; -EOWNERDEAD: the fork
  *            server has died)
  *
- * The first end is final. Lock order: `process_list_lock`, which guards the list of all handles,
- * then `lock`, which guards `rc`, `status` and `child.lost` of a handle.
+ * The first end is final. `process_list_lock` guards the list of all handles. `lock` guards `rc`,
+ * `status` and `child.lost` of a handle. A thread acquires `process_list_lock` before `lock`.
  */
 #include "base/fd_watcher.h"
 #include "base/process_sys.h"
@@ -33,13 +33,13 @@
 #include <sys/socket.h>
 
 struct fl_process {
-	struct fl_process *next, *prev; /* in the list, oldest first */
+	struct fl_process *next, *prev; /* the list of all handles, oldest first */
 	fl_mutex lock;
 	int rc;
 	fl_process_status status;
 	struct fl__child child;
 	bool daemon, group;
-	uint32_t forks; /* fl__fork_count of the handle's maker */
+	uint32_t forks; /* fl__fork_count of the process that made the handle */
 	struct fl__watched_fd on_channel, on_pidfd;
 	char name[FL_PROCESS_NAME_MAX + 1];
 };
@@ -75,7 +75,10 @@ static void process_init(fl_process *p, const fl_process_config *config)
 	FL__QUEUE_ADD(process_oldest, process_newest, p);
 }
 
-/* For -EMFILE it says whose limit it is. At an exit a start may fail, as by a pool's thread, and nobody needs it. */
+/*
+ * Logs a failed start. For -EMFILE the text says whose limit it is. While the program exits, a
+ * start may fail, for example one of a pool's thread; nobody needs that text.
+ */
 static void process_log_failure(const fl_process *p, const struct fl__start *start, int rc)
 {
 	if (fl__is_exiting())
@@ -124,7 +127,8 @@ int fl_process_start(fl_process **handle, const fl_process_config *config)
 /* Returns -EAGAIN while the process runs. */
 static int process_result(fl_process *p, fl_process_status *status)
 {
-	if (!process_is_ours(p)) /* first: another thread of the parent may have held the lock */
+	/* comes first, since another thread of the parent may have held the lock at the fork */
+	if (!process_is_ours(p))
 		return -EOWNERDEAD;
 	FL__HELD(&p->lock);
 	if (p->rc == -EAGAIN) {
@@ -145,7 +149,10 @@ static struct fl__watched_fd *process_awaited_fd(fl_process *p)
 int fl_process_join_until(fl_process *p, fl_process_status *status, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc, waited = 0;
-	/* after an error of the wait, too: the process may have ended during the wait */
+	/*
+	 * tries again after an error of the wait, too: the process may have ended during the
+	 * wait
+	 */
 	while ((rc = process_result(p, status)) == -EAGAIN && waited == 0) {
 		FL__BLOCKS(deadline);
 		FL__AWAITS(FL__DEBUG_PROCESS, (void *)(uintptr_t)p->child.pid);
@@ -169,7 +176,7 @@ int fl_process_signal(fl_process *p, int signal)
 	return rc == -EAGAIN ? fl__process_sys.signal(p->child.pidfd, signal) : -ESRCH;
 }
 
-/* To the process's group, if it leads one. */
+/* Sends a signal to the process, or to its group, if it leads one. */
 static int process_signal_all(fl_process *p, int signal)
 {
 	/* the process may not have made its group yet */
@@ -275,7 +282,7 @@ void fl_process_free(fl_process *p)
 	fl__free(p);
 }
 
-/* A node's key tells the handle's two wait queues apart. */
+/* The handle has two wait queues; a node's key tells in which it is. */
 
 static bool process_on_ready(void *object)
 {
@@ -296,7 +303,7 @@ static void process_on_disarm(void *object, struct fl__node *node)
 
 const fl_on_type fl__on_process = {process_on_ready, process_on_arm, process_on_disarm, NULL, true};
 
-/* A thread of the parent may hold the lock. */
+/* In a forked child the lock may be held by a thread of the parent, so it is made free. */
 static void process_after_fork(void)
 {
 	fl_mutex_init(&process_list_lock);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One loop serves all pipes without waiting, then waits until one is ready: a process that fills
- * its output while its input is full cannot deadlock with the caller. A process that is being
- * stopped is served, too: else it could not end.
+ * One loop serves all pipes without waiting, and then waits until one is ready. So a process that
+ * fills its output while its input is full cannot deadlock with the caller. A process that is being
+ * stopped is served, too; otherwise it might not end.
  */
 #include "base/fd_watcher.h"
 #include "core/base/sys.h"
@@ -20,7 +20,7 @@ struct process_io_output {
 	size_t max;
 };
 
-/* For at least one more byte and a NUL; at most max + 1 bytes and a NUL. */
+/* Makes memory for at least one more byte and a NUL, and for at most max + 1 bytes and a NUL. */
 static int process_io_make_room(const struct process_io_output *o)
 {
 	const size_t most = o->max + 2;
@@ -39,7 +39,7 @@ static int process_io_make_room(const struct process_io_output *o)
 	return 0;
 }
 
-/* Returns -EAGAIN: the pipe is empty; 0: the end; or another error. */
+/* Returns -EAGAIN if the pipe is empty, 0 at its end, or another error. */
 static int process_io_read(int fd, const struct process_io_output *o)
 {
 	for (;;) {
@@ -56,7 +56,10 @@ static int process_io_read(int fd, const struct process_io_output *o)
 	}
 }
 
-/* Returns -EAGAIN: the pipe is full; 0: all is written, or no reader; or another error. */
+/*
+ * Returns -EAGAIN if the pipe is full, 0 if all is written or there is no reader, or another
+ * error.
+ */
 static int process_io_write(int fd, fl_process_io *io)
 {
 	while (io->written < io->input_size) {
@@ -76,7 +79,7 @@ static size_t process_io_max(size_t max)
 	return max == 0 ? FL_PROCESS_OUTPUT_MAX : FL__MIN(max, SIZE_MAX - 2);
 }
 
-/* Returns -EAGAIN: the pipe is open; 0: it is closed; or another error. */
+/* Returns -EAGAIN if the pipe is open, 0 if it is closed, or another error. */
 static int process_io_step(fl_process *p, fl_process_io *io, int stream)
 {
 	const struct process_io_output outputs[] = {
@@ -95,19 +98,19 @@ static int process_io_step(fl_process *p, fl_process_io *io, int stream)
 	return rc;
 }
 
-/* Returns 0: all pipes are closed; -EAGAIN: one is open; or the first other error. */
+/* Returns 0 if all pipes are closed, -EAGAIN if one is open, or the first other error. */
 static int process_io_move(fl_process *p, fl_process_io *io)
 {
 	int all = 0;
 	for (int stream = 0; stream < 3; stream++) {
 		const int rc = process_io_step(p, io, stream);
 		if (rc != 0 && (all == 0 || all == -EAGAIN))
-			all = rc; /* the other pipes go on all the same */
+			all = rc; /* the other pipes are served all the same */
 	}
 	return all;
 }
 
-/* `end_fd`: waited for, too; -1: none. */
+/* Waits for the pipes, and for `end_fd` unless it is -1. */
 static int process_io_wait(fl_process *p, int end_fd, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct pollfd open[4];
@@ -131,7 +134,7 @@ int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_st
 	return rc == 0 ? fl_process_join_until(p, status, deadline, cancel) : rc;
 }
 
-/* Returns as process_io_read(). */
+/* Reads and discards. Returns -EAGAIN if the pipe is empty, 0 at its end, or another error. */
 static int process_io_discard(int fd)
 {
 	char bytes[4096];
@@ -140,8 +143,9 @@ static int process_io_discard(int fd)
 }
 
 /*
- * `full`, by stream: the output has reached its limit, or found no memory. Its further bytes are
- * discarded, so that the kept bytes have no gap. Closes a pipe after any other error.
+ * Serves the pipes of a process that is being stopped. `full` says, by stream, that the output has
+ * reached its limit, or found no memory. The function then discards further bytes, so that the
+ * bytes in the buffer have no gap. After any other error it closes the pipe.
  */
 static void process_io_move_stopping(fl_process *p, fl_process_io *io, bool full[3])
 {
@@ -167,7 +171,7 @@ static int process_io_stop(fl_process *p, fl_process_io *io, fl_duration grace, 
 	       process_io_wait(p, fl__process_end_fd(p), deadline, FL_SHIELDED) == 0);
 	if (rc == 0)
 		rc = fl__process_stop_end(p, deadline, status);
-	process_io_move_stopping(p, io, full); /* what was written since */
+	process_io_move_stopping(p, io, full); /* moves what was written since the last call */
 	return rc;
 }
 
@@ -189,7 +193,8 @@ int fl_process_run_until(const fl_process_config *config, fl_process_io *io, fl_
 		return rc;
 	rc = fl_process_communicate_until(p, io, status, deadline, cancel);
 	if (rc != 0 && rc != -EOWNERDEAD && rc != -ECHILD)
-		FL_IGNORE(process_io_stop(p, io, FL_PROCESS_GRACE, status)); /* `rc` keeps the first error */
+		/* `rc` keeps the first error */
+		FL_IGNORE(process_io_stop(p, io, FL_PROCESS_GRACE, status));
 	fl_process_free(p);
 	return rc;
 }

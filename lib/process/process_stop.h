@@ -4,18 +4,19 @@
 #include <fairlead/process.h>
 
 /*
- * The halves of fl_process_stop(). Between them the caller may serve the process's pipes, until it
- * has ended or `deadline`. Not for a forked child.
+ * The two halves of fl_process_stop(). Between them the caller may serve the process's pipes, until
+ * the process has ended or `deadline` has passed. A forked child must not call them for a process
+ * of its parent.
  */
 
-/* Asks the process, or its group, to end. Returns 0, also when it has ended; or -EPERM. */
+/* Asks the process, or its group, to end. Returns 0, also if it has ended, or -EPERM. */
 int fl__process_stop_begin(fl_process *p);
 
-/* Kills the process if it still runs at `deadline`. Returns as fl_process_stop(). */
+/* Kills the process if it still runs at `deadline`. Returns the results of fl_process_stop(). */
 int fl__process_stop_end(fl_process *p, fl_time deadline, fl_process_status *status);
 
 /*
- * Becomes readable when the process has ended, or when its fork server has died: then call
- * fl_process_is_alive(), and this function again.
+ * Returns a descriptor that becomes readable when the process has ended, or when its fork server
+ * has died. In the second case, call fl_process_is_alive(), and then this function again.
  */
 int fl__process_end_fd(fl_process *p);

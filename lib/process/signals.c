@@ -10,7 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* Takes a pending signal. -EAGAIN: there is none. */
+/* Takes a pending signal. Returns -EAGAIN if there is none. */
 static int signals_take(int fd)
 {
 	struct signalfd_siginfo info;
@@ -18,14 +18,15 @@ static int signals_take(int fd)
 	return n < 0 ? (int)n : (int)info.ssi_signo;
 }
 
-/* By signal: how many fl_signals have blocked it. */
+/* For each signal, how many objects of type fl_signals have blocked it. */
 static uint32_t signals_users[NSIG];
 
 static void signals_count(const sigset_t *set, uint32_t more)
 {
 	for (int signal = 1; signal < NSIG; signal++)
 		if (sigismember(set, signal) == 1)
-			fl__add_relaxed(&signals_users[signal], more); /* relaxed: single numbers */
+			/* relaxed: each number stands for itself */
+			fl__add_relaxed(&signals_users[signal], more);
 }
 
 uint64_t fl__signals_blocked(bool for_task)
@@ -36,7 +37,7 @@ uint64_t fl__signals_blocked(bool for_task)
 	if (for_task)
 		fl__signals_unblock_faults(&blocked);
 	for (int signal = 1; signal < NSIG; signal++)
-		/* relaxed: a number by itself */
+		/* relaxed: each number stands for itself */
 		if (sigismember(&blocked, signal) == 1 && fl__load_relaxed(&signals_users[signal]) == 0)
 			set |= UINT64_C(1) << (signal - 1);
 	return set;
@@ -44,7 +45,7 @@ uint64_t fl__signals_blocked(bool for_task)
 
 struct fl_signals {
 	int fd;
-	sigset_t blocked; /* by fl_signals_create() */
+	sigset_t blocked; /* the signals that fl_signals_create() has blocked */
 };
 
 static int signals_fill_set(sigset_t *set, const int *signals, size_t n)
@@ -95,7 +96,7 @@ void fl_signals_free(fl_signals *s)
 	fl__fd_close(s->fd);
 	/* fails only for bad arguments */
 	(void)fl__process_sys.mask(SIG_UNBLOCK, &s->blocked, NULL);
-	signals_count(&s->blocked, UINT32_MAX); /* wraps: -1 */
+	signals_count(&s->blocked, UINT32_MAX); /* adding UINT32_MAX subtracts 1 */
 	fl__free(s);
 }
 

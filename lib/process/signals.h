@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 /*
- * What the calling thread blocks, without the signals that an fl_signals has blocked. Signal 1 is
- * bit 0. A process for a task blocks no signal of a fault.
+ * Returns the signals that the calling thread blocks, without those that an fl_signals has blocked.
+ * Signal 1 is bit 0. With `for_task` the result has no signal of a fault.
  */
 uint64_t fl__signals_blocked(bool for_task);

@@ -9,8 +9,9 @@
 enum { LOOP_DUMP_INDENT = 2 };
 
 struct loop_dump_report {
-	struct fl_fiber **fibers; /* sorted; NULL: no memory */
-	size_t *path;             /* ancestors of the printed fiber; allocated with `fibers` */
+	struct fl_fiber **fibers; /* sorted; NULL if there is no memory */
+	/* the ancestors of the printed fiber; allocated with `fibers` */
+	size_t *path;
 	size_t n;
 	FILE *out;
 	struct fl__symbols symbols;
@@ -37,7 +38,7 @@ static void loop_dump_print_fiber(struct loop_dump_report *r, struct fl_fiber *f
 	}
 }
 
-/* By parent, then by age. */
+/* Orders fibers by parent, and then by age. */
 static int loop_dump_compare(const void *a, const void *b)
 {
 	struct fl_fiber *x = *(struct fl_fiber *const *)a, *y = *(struct fl_fiber *const *)b;
@@ -59,7 +60,7 @@ static size_t loop_dump_first_child(const struct loop_dump_report *r, uint64_t p
 	return low;
 }
 
-/* Without recursion: the tree may be as deep as there are fibers. */
+/* Works without recursion, since the tree may be as deep as there are fibers. */
 static void loop_dump_print_below(struct loop_dump_report *r, uint64_t parent)
 {
 	size_t depth = 0, i = loop_dump_first_child(r, parent);
@@ -112,7 +113,8 @@ void fl_loop_dump(fl_loop *l, FILE *out)
 		if (t.fibers)
 			t.fibers[i] = f;
 		else
-			loop_dump_print_fiber(&t, f, 1); /* without memory: a list */
+			/* without memory the fibers are printed as a list */
+			loop_dump_print_fiber(&t, f, 1);
 	}
 	if (t.fibers) {
 		t.path = (size_t *)(void *)(t.fibers + t.n);

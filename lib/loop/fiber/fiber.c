@@ -23,14 +23,14 @@ static const struct fl__word fiber_is_ended = {FIBER_ENDED, FIBER_ENDED, FIBER_W
 
 static void fiber_publish_end(struct fl__fiber *f)
 {
-	/* relaxed: only fibers of this thread write it */
+	/* relaxed: only fibers of this thread write the word */
 	if (!(fl__load_relaxed(&f->ended) & FIBER_WAITED)) {
 		fl__store_relaxed(&f->ended, FIBER_ENDED);
 		return;
 	}
 	FL__LOT(lot, &f->ended);
 	(void)fl__lot_take(&lot, FL__ALL, 0);
-	/* relaxed: a woken joiner acquires the unpark */
+	/* relaxed: a woken joiner acquires by its unpark */
 	fl__store_relaxed(&f->ended, FIBER_ENDED);
 }
 
@@ -58,7 +58,7 @@ static void fiber_begin(void *arg)
 	fiber_finish(f);
 }
 
-/* snprintf() would take as long as the rest of fl__fiber_create(). */
+/* Copies the name by hand: snprintf() would take as long as the rest of fl__fiber_create(). */
 static void fiber_set_name(struct fl__fiber *f, const char *name)
 {
 	size_t length = strnlen(name, sizeof f->name - 1);
@@ -113,7 +113,8 @@ void fl__fiber_free(struct fl__fiber *f)
 
 bool fl__fiber_has_ended(const struct fl__fiber *f)
 {
-	return fl__load_relaxed(&f->ended) & FIBER_ENDED; /* relaxed: written by this thread */
+	/* relaxed: this thread writes the word itself */
+	return fl__load_relaxed(&f->ended) & FIBER_ENDED;
 }
 
 int fl__fiber_wait(struct fl__fiber *f, fl_time deadline, fl_cancel_token *cancel)

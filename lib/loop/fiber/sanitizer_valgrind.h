@@ -29,19 +29,19 @@
 
 #define FL__WEAK __attribute__((weak))
 
-/* As in <sanitizer/common_interface_defs.h> and <sanitizer/asan_interface.h>. */
+/* The declarations of <sanitizer/common_interface_defs.h> and <sanitizer/asan_interface.h>. */
 void __sanitizer_start_switch_fiber(void **fake_stack, const void *low, size_t size) FL__WEAK;
 void __sanitizer_finish_switch_fiber(void *fake_stack, const void **old_low, size_t *old_size) FL__WEAK;
 void __asan_unpoison_memory_region(void const volatile *low, size_t size) FL__WEAK;
 
-/* As in <sanitizer/lsan_interface.h>. */
+/* The declarations of <sanitizer/lsan_interface.h>. */
 void __lsan_register_root_region(const void *low, size_t size) FL__WEAK;
 void __lsan_unregister_root_region(const void *low, size_t size) FL__WEAK;
 
 /*
- * The calling thread's __cxa_eh_globals (Itanium C++ ABI: Exception Handling, 2.2.2): the exceptions
- * that it has caught and not yet left, and the number that it has thrown and not yet caught. The
- * address stays the same for the life of the thread.
+ * The calling thread's __cxa_eh_globals (Itanium C++ ABI: Exception Handling, 2.2.2). They are the
+ * exceptions that the thread has caught and not yet left, and the number that it has thrown and not
+ * yet caught. The address stays the same for the life of the thread.
  */
 struct fl__exceptions {
 	void *caught;
@@ -53,8 +53,8 @@ struct fl__exceptions {
 struct fl__exceptions *__cxa_get_globals(void) FL__WEAK;
 
 /*
- * For functions that switch: a tool would take their accesses for those of the next flow.
- * FL__SWITCHES is for those of the fast path.
+ * Attributes for functions that switch: a tool would count their accesses as those of the next
+ * flow. FL__SWITCHES is for the functions of the fast path.
  */
 #if defined(FL__ASAN) || defined(FL__TSAN)
 #define FL__UNINSTRUMENTED __attribute__((noinline, unused, no_sanitize("address"), no_sanitize("thread")))
@@ -110,8 +110,9 @@ static inline void fl__flow_drop(const struct fl__flow *flow)
 }
 
 /*
- * Prefetches the innermost frames of `flow`, the first member of an object of `size` bytes, and
- * the second cache line; before fl__flow_make(), the whole object.
+ * Prefetches the innermost frames of `flow`, which is the first member of an object of `size`
+ * bytes, and the second cache line of that object. Before fl__flow_make(), prefetches the whole
+ * object.
  */
 static inline void fl__flow_prefetch(const struct fl__flow *flow, size_t size)
 {
@@ -136,7 +137,7 @@ static FL__SWITCHES void fl__flow_switch(struct fl__flow *from, struct fl__flow 
 	fl__switch_to(&from->at, &to->at);
 }
 
-/* Unpoisons the frames that never returned. */
+/* Unpoisons the frames of calls that never returned. */
 static inline void fl__tool_stack_reset(const char *low, size_t size)
 {
 	if (__asan_unpoison_memory_region)
@@ -144,8 +145,8 @@ static inline void fl__tool_stack_reset(const char *low, size_t size)
 }
 
 /*
- * LeakSanitizer searches this memory for pointers, until the same call with `searched` false. It
- * searches the heap and the stacks of threads by itself.
+ * Makes LeakSanitizer search this memory for pointers, until the same call with `searched` false.
+ * LeakSanitizer searches the heap and the stacks of threads by itself.
  */
 static inline void fl__tool_search(const char *low, size_t size, bool searched)
 {
@@ -154,7 +155,7 @@ static inline void fl__tool_search(const char *low, size_t size, bool searched)
 		tell(low, size);
 }
 
-/* The result is for fl__tool_stack_remove(). */
+/* Returns a number for fl__tool_stack_remove(). */
 static inline unsigned fl__tool_stack_add(const char *low, const char *end)
 {
 	enum { STACK_REGISTER = 0x1501 };

@@ -2,7 +2,8 @@
 /*
  * The scheduler of one thread. Fibers never move to another thread, so no switch needs a lock.
  *
- * fl__wait.park_word of a fiber's wait (4, so that debuggers tell it from a lock's word):
+ * The word fl__wait.park_word of a fiber's wait. (The value 4 lets debuggers tell it from a lock's
+ * word.)
  *
  *   value               meaning            set by                       cleared by
  *   SCHED_EMPTY (0)     neither of these   fl__wait_begin()             -
@@ -11,11 +12,11 @@
  *   SCHED_PARKED (4)    suspended, or      sched_park(): CAS from       the wakes below;
  *                       about to be        SCHED_EMPTY                  sched_expire(): CAS
  *
- * The function that clears SCHED_PARKED owes the fiber one entry: in the run queue on the fiber's
- * own thread, else, and for a signal handler, in the inbox. Until a parked fiber has its entry, the
- * fiber, its wait and its scheduler stay valid.
+ * The function that clears SCHED_PARKED owes the fiber one entry. On the fiber's own thread the
+ * entry is in the run queue. On another thread, and in a signal handler, it is in the inbox. Until
+ * a parked fiber has its entry, the fiber, its wait and its scheduler stay valid.
  *
- * fl__sched.inbox: fibers that other threads woke, and calls of other threads.
+ * fl__sched.inbox has the fibers that other threads woke, and the calls of other threads.
  *
  *   value         meaning                set by                  cleared by
  *   NULL          empty                  fl__sched_take_inbox(); -
@@ -25,14 +26,15 @@
  *   SCHED_ASLEEP  empty, and the thread  fl__sched_arm(), CAS    fl__sched_post();
  *                 sleeps                                         fl__sched_disarm(), CAS
  *
- * A post that replaces SCHED_ASLEEP owes the thread one wake, its last access to the scheduler.
- * Any other post touches nothing after its CAS. A thread that finds SCHED_ASLEEP replaced waits
- * for that wake, so the scheduler outlives the wake. Linearization point of a post: its CAS on the
- * inbox; of a wake before the park: its swap of park_word.
+ * A post that replaces SCHED_ASLEEP owes the thread one wake, which is its last access to the
+ * scheduler. Any other post touches nothing after its CAS. A thread that finds SCHED_ASLEEP
+ * replaced waits for that wake, so the scheduler outlives the wake. The linearization point of a
+ * post is its CAS on the inbox. The linearization point of a wake before the park is its swap of
+ * park_word.
  *
- * Progress: a post is lock-free. A turn takes the posts that are there when it begins, runs each
- * fiber that is runnable then, and a bounded number in all. So neither posts nor yields starve a
- * fiber.
+ * A post is lock-free. fl__sched_turn() takes the posts that are there when it begins, runs each
+ * fiber that is runnable then, and runs a bounded number in all. So neither posts nor yields starve
+ * a fiber.
  */
 #include "scheduler.h"
 #include "core/base/atomic.h"
@@ -73,7 +75,7 @@ void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f)
 	s->runnable++;
 }
 
-/* NULL: the turn is over. */
+/* Returns NULL if the current fl__sched_turn() is over. */
 static struct fl__fiber *sched_pick_next(struct fl__sched *s)
 {
 	struct fl__post *first = s->first;
@@ -106,12 +108,16 @@ FL__UNINSTRUMENTED void fl__sched_arrive(struct fl__sched *s, void *fake_stack, 
 		                                from_main ? &s->main_size : NULL);
 }
 
-/* fl__flow_switch() in a program of C++ or under AddressSanitizer. `forever`: it does not return. */
+/*
+ * Does the work of fl__flow_switch() in a program of C++ or under AddressSanitizer. With
+ * `forever` it does not return.
+ */
 static FL__UNINSTRUMENTED void sched_switch_told(struct fl__sched *s, struct fl__flow *from, struct fl__fiber *to,
                                                  bool forever)
 {
 	const struct fl__exceptions mine = s->exceptions ? *s->exceptions : (struct fl__exceptions){0};
-	void *fake_stack = NULL; /* ASan's, which finds uses after return */
+	/* the stack with which AddressSanitizer finds uses after a return */
+	void *fake_stack = NULL;
 	if (__sanitizer_start_switch_fiber)
 		__sanitizer_start_switch_fiber(forever ? NULL : &fake_stack, to ? to->stack.low : s->main_low,
 		                               to ? to->stack.size : s->main_size);
@@ -136,7 +142,7 @@ static FL__SWITCHES void sched_switch(struct fl__sched *s, struct fl__flow *from
 	errno = error;
 }
 
-/* On the stack of `me`. */
+/* Called on the stack of `me`. */
 static void sched_run_visit(struct fl__sched *s, struct fl__fiber *me)
 {
 	const struct fl__visit *visit = s->visit;
@@ -183,7 +189,7 @@ const char *fl__fiber_state(const struct fl__fiber *f)
 		return "has not begun";
 	if (f == f->sched->running)
 		return "runs";
-	/* relaxed: another thread may be waking the fiber */
+	/* relaxed: the answer is for display, and another thread may be waking the fiber */
 	return f->parked && fl__load_relaxed(&f->parked->park_word) == SCHED_PARKED ? "waits" : "is runnable";
 }
 
@@ -196,28 +202,34 @@ void fl__fiber_yield(void)
 
 void fl__sched_post(struct fl__sched *s, struct fl__post *post)
 {
-	/* relaxed: the CAS decides */
+	/* relaxed: a stale value only makes the CAS fail */
 	struct fl__post *head = fl__load_relaxed(&s->inbox);
 	do
 		post->next = head == SCHED_ASLEEP ? NULL : head;
-	/* release: pairs with fl__sched_take_inbox() */
+	/* release: pairs with the acquire in fl__sched_take_inbox() */
 	while (!fl__cas_weak_release(&s->inbox, &head, post));
 	if (head == SCHED_ASLEEP)
 		s->config.ops->wake(s);
 }
 
-/* Through the inbox, also for a signal handler, which may interrupt a change of the run queue. */
+/*
+ * Unparks through the inbox. A signal handler must do so on the fiber's own thread, too, since
+ * it may interrupt a change of the run queue.
+ */
 static void sched_unpark_from_any(struct fl__wait *wait)
 {
-	/* After the swap the wait may be freed. */
+	/* Both are read before the swap, since after it the wait may be freed. */
 	struct fl__fiber *f = sched_fiber_of(wait->ctx);
 	struct fl__sched *s = f->sched;
-	/* release: pairs with sched_is_unparked(). acquire: f->post; pairs with sched_park(). */
+	/*
+	 * release: pairs with the acquire in sched_is_unparked(). acquire: pairs with the
+	 * release in sched_park(), so that f->post can be linked.
+	 */
 	if (fl__swap_acq_rel(&wait->park_word, SCHED_UNPARKED) == SCHED_PARKED)
 		fl__sched_post(s, &f->post);
 }
 
-/* By the fiber's own thread. Such a wait is unparked once (lot.c, invariant 3). */
+/* Unparks on the fiber's own thread. This wait is unparked once (lot.c, invariant 3). */
 static inline void sched_unpark_from_own(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
 {
 	/* relaxed: only this thread uses the word of this wait */
@@ -239,7 +251,8 @@ static void sched_unpark(struct fl__wait *wait)
 
 static bool sched_is_unparked(const struct fl__wait *wait)
 {
-	return fl__load_acquire(&wait->park_word) == SCHED_UNPARKED; /* pairs with sched_unpark() */
+	/* acquire: pairs with the release in sched_unpark() */
+	return fl__load_acquire(&wait->park_word) == SCHED_UNPARKED;
 }
 
 static int sched_park(struct fl__wait *wait, fl_time deadline)
@@ -253,7 +266,7 @@ static int sched_park(struct fl__wait *wait, fl_time deadline)
 		fl__timers_add(&f->sched->timers, &f->timer, fl__expiry(deadline));
 	}
 	uint32_t expected = SCHED_EMPTY;
-	/* pairs with sched_unpark(), which links the fiber */
+	/* release: pairs with the acquire in sched_unpark_from_any(), which links the fiber */
 	if (fl__cas_release(&wait->park_word, &expected, SCHED_PARKED))
 		fl__sched_switch_next(f->sched, false);
 	if (!fl__is_forever(deadline))
@@ -294,15 +307,16 @@ void fl__fiber_resume(struct fl__fiber *f)
 	if (!s->last)
 		s->last = &f->post;
 	s->runnable++;
-	s->left++; /* `f` runs in the current turn */
+	s->left++; /* `f` runs in the current fl__sched_turn() */
 }
 
 void fl__sched_take_inbox(struct fl__sched *s)
 {
-	/* relaxed: the next turn sees a missed wake */
+	/* relaxed: the next fl__sched_turn() sees a post that this load misses */
 	if (!fl__load_relaxed(&s->inbox))
 		return;
-	struct fl__post *latest = fl__swap_acquire(&s->inbox, NULL); /* pairs with fl__sched_post() */
+	/* acquire: pairs with the release in fl__sched_post() */
+	struct fl__post *latest = fl__swap_acquire(&s->inbox, NULL);
 	struct fl__post *oldest = NULL;
 	while (latest) {
 		struct fl__post *next = latest->next;
@@ -321,7 +335,7 @@ void fl__sched_take_inbox(struct fl__sched *s)
 static void sched_expire(struct fl__sched *s, struct fl__fiber *f)
 {
 	uint32_t expected = SCHED_PARKED;
-	/* relaxed: replaces this thread's own value */
+	/* relaxed: the CAS replaces a value that this thread has written */
 	if (!fl__cas_relaxed(&f->parked->park_word, &expected, SCHED_EMPTY))
 		return;
 	f->parked_rc = -ETIMEDOUT;
@@ -367,14 +381,15 @@ bool fl__sched_arm(struct fl__sched *s)
 		return false;
 	fl__stack_pool_trim(&s->stacks);
 	struct fl__post *expected = NULL;
-	/* relaxed: ops->wake() orders the sleep */
+	/* relaxed: the caller's sleep is ordered by ops->wake() */
 	return fl__cas_relaxed(&s->inbox, &expected, SCHED_ASLEEP);
 }
 
 void fl__sched_disarm(struct fl__sched *s, bool woken)
 {
 	struct fl__post *expected = SCHED_ASLEEP;
-	if (fl__cas_relaxed(&s->inbox, &expected, NULL)) /* relaxed: nothing was posted */
+	/* relaxed: nothing was posted */
+	if (fl__cas_relaxed(&s->inbox, &expected, NULL))
 		return;
 	while (!woken)
 		woken = s->config.ops->sleep(s, FL__NEVER) == 0;
@@ -387,8 +402,8 @@ static bool sched_is_posted(const void *sched)
 }
 
 /*
- * A wake costs the waking thread some 10 us. So the scheduler spins first, if another thread soon
- * ended the last sleep.
+ * A wake costs the waking thread some 10 us. So the scheduler spins before a sleep, if another
+ * thread has ended the last sleep soon after its begin.
  */
 bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 {
@@ -429,7 +444,8 @@ int fl__sched_enter(struct fl__sched *s)
 	int rc = sched_may_enter(s);
 	if (rc != 0)
 		return rc;
-	fl__store_relaxed(&s->host.thread, fl__ctx_get()); /* relaxed: other threads only compare it */
+	/* relaxed: other threads only compare it */
+	fl__store_relaxed(&s->host.thread, fl__ctx_get());
 	if (s->host.link)
 		FL__LIST_REMOVE(&s->host);
 	s->host.link = NULL;
@@ -451,7 +467,8 @@ static bool sched_has_shadow_stack(void)
 {
 	uintptr_t top = 0;
 #if defined(__x86_64__) && defined(__CET__) && !defined(FL__SWITCH_UCONTEXT)
-	__asm__ volatile("rdsspq %0" : "+r"(top)); /* no effect without a shadow stack */
+	/* the instruction has no effect without a shadow stack */
+	__asm__ volatile("rdsspq %0" : "+r"(top));
 #endif
 	return top != 0;
 }

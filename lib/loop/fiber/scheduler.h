@@ -7,24 +7,25 @@
 #include "sanitizer_valgrind.h"
 #include "stack.h"
 
-/* What each wait touches comes first: each cache line is a miss. */
+/* The members that each wait touches come first, since each cache line is a miss. */
 struct fl__fiber {
 	struct fl__flow flow;
 	struct fl__sched *sched;
-	struct fl__post post;    /* in the run queue or the inbox, never both */
-	struct fl__wait *parked; /* its wait, valid while SCHED_PARKED */
+	struct fl__post post;    /* in the run queue or the inbox, never in both */
+	struct fl__wait *parked; /* the fiber's wait, valid while SCHED_PARKED */
 	struct fl__ctx ctx;
 	struct fl__timer timer;
 	int parked_rc;
 	int result;
-	uint32_t ended; /* fiber.c */
-	bool detached;  /* it is freed at its end */
+	uint32_t ended; /* the bits of fiber.c */
+	bool detached;  /* the fiber is freed at its end */
 	bool begun;
-	bool suspended, resumed; /* fl__fiber_suspend() */
+	bool suspended, resumed; /* set by fl__fiber_suspend() and fl__fiber_resume() */
 	int (*function)(void *arg);
 	void *arg;
-	struct fl__stack stack; /* from the first run to the end; low NULL: none */
-	struct fl__slab *slab;  /* of the fiber's block */
+	/* held from the first run to the end; outside of that time `low` is NULL */
+	struct fl__stack stack;
+	struct fl__slab *slab; /* the slab of the fiber's block */
 	char name[32];
 };
 
@@ -36,24 +37,27 @@ struct fl__sched {
 	struct fl__post *first, *last; /* the run queue, in the order of the wakes */
 	size_t runnable;
 	size_t left;
-	struct fl__fiber *running; /* NULL: the thread's own flow */
-	struct fl__fiber *ended;   /* the next flow cleans it */
-	struct fl__flow main;      /* the thread's own, while a fiber runs */
+	struct fl__fiber *running; /* NULL while the thread's own flow runs */
+	struct fl__fiber *ended;   /* an ended fiber, which the next flow cleans */
+	struct fl__flow main;      /* the thread's own flow, while a fiber runs */
 	struct fl__timers timers;
-	/* another thread soon ended the last sleep, or the spin succeeded */
+	/* true if another thread soon ended the last sleep, or the spin succeeded */
 	bool soon;
 	unsigned spun; /* spins in place of sleeps, modulo the range */
 	size_t fibers;
 	uint32_t fork_count;
-	bool watched;            /* a fiber has run since enter */
-	struct fl__visit *visit; /* a call that the next flow makes; NULL: none */
-	/* Before each switch; must not switch. `to` NULL: the thread's own flow. NULL: none */
+	bool watched;            /* true if a fiber has run since enter */
+	struct fl__visit *visit; /* a call that the next flow makes, or NULL */
+	/*
+	 * Called before each switch, unless it is NULL; must not switch. `to` is NULL before a
+	 * switch to the thread's own flow.
+	 */
 	void (*observe)(struct fl__sched *s, struct fl__fiber *to);
-	bool tells; /* a switch tells the C++ runtime or AddressSanitizer */
-	/* For AddressSanitizer: the thread's own stack, from the first switch on. */
+	bool tells; /* true if a switch tells the C++ runtime or AddressSanitizer */
+	/* The thread's own stack, which AddressSanitizer needs; known from the first switch on. */
 	const void *main_low;
 	size_t main_size;
-	struct fl__exceptions *exceptions; /* of the thread; NULL: no C++ runtime */
+	struct fl__exceptions *exceptions; /* the thread's exceptions; NULL without a C++ runtime */
 	struct fl__sched_config config;
 	struct fl__stack_pool stacks;
 };
@@ -61,7 +65,7 @@ struct fl__sched {
 struct fl__visit {
 	void (*function)(void *arg);
 	void *arg;
-	struct fl__fiber *from; /* NULL: the thread's own flow */
+	struct fl__fiber *from; /* NULL for the thread's own flow */
 };
 
 /* Not NULL between enter and leave. */
@@ -72,12 +76,12 @@ extern const struct fl__ctx_ops fl__fiber_parker;
 /* Requires that the fiber is in no list. */
 void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f);
 
-/* Returns when the fiber runs again; never if `forever`. */
+/* Switches to the next flow. Returns when the fiber runs again, and never if `forever` is true. */
 void fl__sched_switch_next(struct fl__sched *s, bool forever);
 
 /*
- * The end of a switch to the calling flow, if `s->tells`: its exceptions become the thread's, and
- * AddressSanitizer learns where it runs.
+ * Ends a switch to the calling flow, if `s->tells`. The flow's exceptions become the thread's, and
+ * AddressSanitizer learns which stack is used.
  */
 void fl__sched_arrive(struct fl__sched *s, void *fake_stack, struct fl__exceptions mine);
 
@@ -85,12 +89,12 @@ void fl__sched_after_switch(struct fl__sched *s);
 
 void fl__fiber_prepare(struct fl__fiber *f);
 
-/* Puts its stack back, and frees the fiber if it is detached. */
+/* Puts the fiber's stack back, and frees the fiber if it is detached. */
 void fl__fiber_clean(struct fl__fiber *f);
 
 /*
  * Installs the handler of stack overflows, and gives the thread a signal stack unless it has one.
  * Called before a scheduler's first enter, and before the first run of a fiber after each enter.
- * Returns 0, -ENOMEM.
+ * Returns 0 or -ENOMEM.
  */
 int fl__overflow_prepare(void);

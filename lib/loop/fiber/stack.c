@@ -34,11 +34,12 @@
 enum { STACK_SLOTS = 32, STACK_CHECK_PERIOD = 256 /* releases */, STACK_LINE = 64 };
 
 struct fl__slab {
-	struct fl__slab *next, **link; /* in pool->slabs, while free != 0 */
+	struct fl__slab *next, **link; /* the list pool->slabs, while `free` is not 0 */
 	char *memory;
-	unsigned made, used;        /* blocks ever used; used now */
-	uint32_t free, dirty;       /* a bit per stack; dirty: free, with memory */
-	unsigned tool[STACK_SLOTS]; /* fl__tool_stack_add() */
+	unsigned made, used; /* the blocks that were ever used, and the blocks in use now */
+	/* a bit for each stack; a dirty one is free, and has memory */
+	uint32_t free, dirty;
+	unsigned tool[STACK_SLOTS]; /* results of fl__tool_stack_add() */
 };
 
 struct fl__stack_block {
@@ -50,7 +51,7 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block)
 {
 	enum { GUARD = 16 * 1024, LEAST = 16 * 1024 };
 	size_t page = fl__page_size();
-	/* A larger slot fails as a slab that cannot be mapped. */
+	/* A larger slot fails, because its slab cannot be mapped. */
 	const size_t most = SIZE_MAX / STACK_SLOTS - 4 * page;
 	*pool = (struct fl__stack_pool){.guard = FL__ROUND_UP((size_t)GUARD, page)};
 	size = FL__ROUND_UP(size == 0 ? FL__STACK_SIZE : FL__MIN(size, most), page);
@@ -107,7 +108,7 @@ static uint32_t stack_bits(unsigned count)
 	return count < STACK_SLOTS ? (UINT32_C(1) << count) - 1 : UINT32_MAX;
 }
 
-/* Its stack gets a guard, and is clean. */
+/* Makes a block. Its stack gets a guard, and is clean. */
 static int stack_make_block(struct fl__stack_pool *pool, struct fl__slab *slab)
 {
 	const unsigned i = slab->made;
@@ -149,7 +150,7 @@ int fl__stack_reserve(struct fl__stack_pool *pool, void **block, struct fl__slab
 		pool->free_blocks--;
 		if (pool->kept_blocks > pool->free_blocks)
 			pool->kept_blocks = pool->free_blocks;
-		/* for the next fiber */
+		/* prefetches the block of the next fiber */
 		for (size_t i = STACK_LINE; b->next && i < pool->block; i += STACK_LINE)
 			__builtin_prefetch((char *)b->next + i, 1);
 		*block = b;

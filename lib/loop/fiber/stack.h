@@ -22,19 +22,20 @@ struct fl__slab;
 struct fl__stack_block;
 
 struct fl__stack {
-	char *low;   /* the guard ends here */
+	char *low;   /* the lowest usable address, where the guard ends */
 	size_t size; /* usable bytes above the guard */
 	struct fl__slab *slab;
 };
 
 struct fl__stack_pool {
-	size_t slot, guard; /* bytes; a slot is a guard and a stack */
+	size_t slot, guard; /* in bytes; a slot is a guard and a stack */
 	size_t block, slab;
 	struct fl__slab *slabs;         /* slabs with a free stack */
-	struct fl__slab *newest;        /* has the unused blocks; NULL: none */
+	struct fl__slab *newest;        /* the slab that has the unused blocks, or NULL */
 	struct fl__stack_block *blocks; /* free blocks */
 	size_t free_blocks;
-	size_t kept_blocks; /* free blocks that the last trim kept: no excess */
+	/* the free blocks that the last trim kept, which are no excess */
+	size_t kept_blocks;
 	size_t used_blocks;
 	size_t dirty;         /* free stacks with memory */
 	fl_time excess_until; /* when the excess is to be cleaned */
@@ -44,18 +45,21 @@ struct fl__stack_pool {
 };
 
 /*
- * `size` of a stack includes the guard and is rounded up to pages; 0: FL__STACK_SIZE. `block` is
- * rounded up to cache lines.
+ * `size` is the size of a stack with its guard; it is rounded up to pages, and 0 stands for
+ * FL__STACK_SIZE. `block` is rounded up to cache lines.
  */
 void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block);
 
 /* Requires that all blocks were released. */
 void fl__stack_pool_end(struct fl__stack_pool *pool);
 
-/* A block with arbitrary content, and its slab. Reserves a stack. Returns 0, -ENOMEM. */
+/*
+ * Returns a block with arbitrary content, and its slab, and reserves a stack. The result is 0 or
+ * -ENOMEM.
+ */
 int fl__stack_reserve(struct fl__stack_pool *pool, void **block, struct fl__slab **slab);
 
-/* The reserved stack, with arbitrary content. */
+/* Returns the reserved stack, with arbitrary content. */
 struct fl__stack fl__stack_get(struct fl__stack_pool *pool);
 
 /* Requires that no flow runs on the stack. */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A fiber that runs out of stack touches the guard below it. The handler of that signal, on the
- * thread's signal stack, panics in the fiber's name; any other fault goes to the previous handler.
+ * thread's signal stack, panics in the fiber's name. Any other fault goes to the previous handler.
  * A frame larger than the guard can jump over it, unless the compiler touches each page
  * (-fstack-clash-protection).
  *
- * A thread without a signal stack gets one until it ends: the host may save it, and restore it
- * after the end of the loop. The host may remove it: so each turn that runs a fiber asks the
- * system.
+ * A thread without a signal stack gets one, which it keeps until it ends: the host may save it, and
+ * restore it after the end of the loop. The host may also remove it. So each fl__sched_turn() that
+ * runs a fiber asks the system.
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
@@ -28,7 +28,7 @@ static struct fl__handler overflow_handler = {
 static struct {
 	uint32_t lock;
 	uint32_t ready;    /* set under the lock, after `key` and the handler */
-	pthread_key_t key; /* of a thread's signal stack */
+	pthread_key_t key; /* the thread's signal stack */
 } overflow_stacks;
 
 static bool overflow_hits_guard(const struct fl__fiber *f, const void *address)
@@ -46,14 +46,14 @@ static _Noreturn void overflow_panic(const struct fl__fiber *f)
 
 static void overflow_do_default(int signal, const siginfo_t *info)
 {
-	/* by kill() and the like: the signal does not recur by itself */
+	/* A signal that a process sent, for example by kill(), does not recur by itself. */
 	bool sent = info->si_code <= 0;
 	if (sent && overflow_handler.previous.sa_handler == SIG_IGN)
 		return;
 	struct sigaction standard = {.sa_handler = SIG_DFL};
 	(void)sigaction(signal, &standard, NULL);
 	if (sent)
-		(void)raise(signal); /* takes effect when this handler returns */
+		(void)raise(signal); /* the signal takes effect when this handler returns */
 }
 
 static void overflow_pass_on(int signal, siginfo_t *info, void *context)
@@ -65,13 +65,14 @@ static void overflow_pass_on(int signal, siginfo_t *info, void *context)
 	}
 	if (previous.sa_flags & SA_RESETHAND)
 		overflow_handler.previous = (struct sigaction){.sa_handler = SIG_DFL};
-	if (previous.sa_flags & SA_NODEFER) { /* this handler runs with the signal blocked */
+	/* this handler runs with the signal blocked, so it is unblocked here */
+	if (previous.sa_flags & SA_NODEFER) {
 		sigset_t own;
 		(void)sigemptyset(&own);
 		(void)sigaddset(&own, signal);
 		(void)pthread_sigmask(SIG_UNBLOCK, &own, NULL);
 	}
-	/* until this handler returns */
+	/* the mask holds until this handler returns */
 	(void)pthread_sigmask(SIG_BLOCK, &previous.sa_mask, NULL);
 	if (previous.sa_flags & SA_SIGINFO)
 		previous.sa_sigaction(signal, info, context);
@@ -92,7 +93,10 @@ static void overflow_on_fault(int signal, siginfo_t *info, void *context)
 	overflow_pass_on(signal, info, context);
 }
 
-/* For the kernel's frame, which grows with the CPU's registers, and a panic handler. */
+/*
+ * Returns the size of a signal stack, which must hold the kernel's frame and a panic handler.
+ * The frame grows with the CPU's registers.
+ */
 static size_t overflow_signal_stack_size(void)
 {
 	enum { HANDLER = 64 * 1024 };
@@ -104,19 +108,22 @@ static size_t overflow_signal_stack_size(void)
 	return (HANDLER + (frame > 0 ? (size_t)frame : 0) + page - 1) / page * page;
 }
 
-/* At the end of its thread. */
+/* Called at the end of the thread. */
 static void overflow_free_signal_stack(void *stack)
 {
 	const stack_t none = {.ss_flags = SS_DISABLE};
 	stack_t now;
 	unsigned char *first_round_done = stack;
-	/* in the second round: destructors of the host may still restore it */
+	/* frees in the second round, since destructors of the host may still restore the stack */
 	if (!*first_round_done) {
 		*first_round_done = 1;
 		if (pthread_setspecific(overflow_stacks.key, stack) == 0)
 			return;
 	}
-	/* EPERM: musl's pthread_exit() in a handler on this stack, which stays */
+	/*
+	 * With musl, pthread_exit() may run in a handler on this stack. Then the call returns
+	 * EPERM, and the stack stays.
+	 */
 	if (sigaltstack(NULL, &now) == 0 && now.ss_sp == stack && sigaltstack(&none, NULL) != 0)
 		return;
 	fl__sys.unmap(stack, overflow_signal_stack_size());
@@ -124,7 +131,8 @@ static void overflow_free_signal_stack(void *stack)
 
 static int overflow_install(void)
 {
-	if (fl__load_acquire(&overflow_stacks.ready)) /* pairs with the store below */
+	/* acquire: pairs with the release store at the end of this function */
+	if (fl__load_acquire(&overflow_stacks.ready))
 		return 0;
 	FL__LOCKED(&overflow_stacks.lock);
 	if (overflow_stacks.ready)
@@ -132,13 +140,15 @@ static int overflow_install(void)
 	if (pthread_key_create(&overflow_stacks.key, overflow_free_signal_stack) != 0)
 		return -ENOMEM;
 	fl__handler_set(&overflow_handler, true);
-	fl__store_release(&overflow_stacks.ready, 1); /* pairs with the load above */
+	/* release: pairs with the acquire loads of `ready` */
+	fl__store_release(&overflow_stacks.ready, 1);
 	return 0;
 }
 
 FL__AT_UNLOAD static void overflow_uninstall(void)
 {
-	if (!fl__load_acquire(&overflow_stacks.ready)) /* pairs with overflow_install() */
+	/* acquire: pairs with the release in overflow_install() */
+	if (!fl__load_acquire(&overflow_stacks.ready))
 		return;
 	/* threads keep their signal stacks, which a later copy of the library uses */
 	if (fl__is_unloaded())
@@ -158,7 +168,7 @@ static void overflow_after_fork(void)
 
 FL__AT_FORK(FL__AT_START, overflow_before_fork, overflow_after_fork, overflow_after_fork)
 
-/* Unless the thread has one. Returns 0, -ENOMEM. */
+/* Gives the thread a signal stack, unless it has one. Returns 0 or -ENOMEM. */
 static int overflow_give_signal_stack(void)
 {
 	stack_t stack;

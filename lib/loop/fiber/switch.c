@@ -8,7 +8,7 @@
 
 #if defined(FL__SWITCH_UCONTEXT)
 
-/* makecontext() passes ints: the pointer travels in two halves. */
+/* makecontext() passes ints, so the pointer travels in two halves. */
 static void switch_entry(unsigned upper, unsigned lower)
 {
 	struct fl__switch *s = (struct fl__switch *)(uintptr_t)((uint64_t)upper << 32 | lower);

@@ -55,8 +55,8 @@ struct fl__switch {
 void fl__switch_init(struct fl__switch *s);
 
 /*
- * After fl__switch_init(): the first switch to `s` calls entry(arg) on the stack, with the stored
- * control words. `entry` must not return.
+ * Called after fl__switch_init(). The first switch to `s` calls entry(arg) on the stack, with the
+ * stored control words. `entry` must not return.
  */
 void fl__switch_prepare(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg);
 
@@ -109,7 +109,7 @@ FL__SWITCH_INLINE void fl__switch_to_plain(struct fl__switch *from, struct fl__s
 
 FL__SWITCH_INLINE void fl__switch_to(struct fl__switch *from, struct fl__switch *to)
 {
-	/* mxcsr always: comparing takes longer. */
+	/* mxcsr is always loaded, since a comparison takes longer. */
 	FL__SWITCH("stmxcsr 32(%%rdi)\n\tfnstcw 36(%%rdi)\n\t",
 	           "ldmxcsr 32(%%rsi)\n\tmovzwl 36(%%rdi), %%ecx\n\tcmpw 36(%%rsi), %%cx\n\tje 2f\n\tfldcw "
 	           "36(%%rsi)\n\t2:\n\t");
@@ -129,7 +129,10 @@ FL__SWITCH_INLINE void fl__switch_to_plain(struct fl__switch *from, struct fl__s
 #define FL__SWITCH_SVE
 #endif
 
-/* hint 36 is bti j. Compares the control words, since a write waits for the pipeline. */
+/*
+ * The instruction "hint 36" is "bti j". The code compares the control words before it writes
+ * them, since a write waits for the pipeline.
+ */
 #define FL__SWITCH(save_control, load_control)                                                                         \
 	register struct fl__switch *x0 __asm__("x0") = from;                                                           \
 	register struct fl__switch *x1 __asm__("x1") = to;                                                             \

@@ -110,7 +110,7 @@ void fl__address_from_system(fl_address *a, socklen_t size)
 	const struct sockaddr_in6 six = *(const struct sockaddr_in6 *)(const void *)&a->system;
 	a->size = size;
 	if (size <= offsetof(struct sockaddr_un, sun_path)) {
-		a->size = 0; /* an unnamed Unix socket */
+		a->size = 0; /* the address of an unnamed Unix socket */
 	} else if (six.sin6_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six.sin6_addr)) {
 		struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = six.sin6_port};
 		memcpy(&v4.sin_addr, &six.sin6_addr.s6_addr[12], sizeof v4.sin_addr);

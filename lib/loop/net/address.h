@@ -14,16 +14,22 @@ void fl__address_set(fl_address *a, const void *sockaddr, socklen_t size);
  */
 void fl__address_from_system(fl_address *a, socklen_t size);
 
-/* Stores the address of the socket `fd`, or that of its peer. `get`: local or peer of fl__net_sys. */
+/*
+ * Stores the address of the socket `fd`, or the address of its peer. `get` is the function
+ * local() or peer() of fl__net_sys.
+ */
 int fl__address_get(fl_address *a, int fd, int (*get)(int fd, struct sockaddr *address, socklen_t *size));
 
-/* For system calls: those that only read the address, too, take it without const here. */
+/*
+ * Returns the address for a system call. Calls that only read the address take it without const,
+ * too.
+ */
 static inline struct sockaddr *fl__sockaddr(const fl_address *a)
 {
 	return (struct sockaddr *)(uintptr_t)&a->system;
 }
 
-/* The port of an address of IP, in network byte order. */
+/* Returns the port of an address of IP, in network byte order. */
 in_port_t *fl__port_in(fl_address *a);
 
 /* Moves IPv4 to the front, and keeps the order within each family. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Only -EAGAIN clears the readiness (fd_io.h).
+ * Datagram sockets. Only -EAGAIN clears the readiness (fd_io.h).
  *
  * The system keeps one pending error of a socket, and returns it from the next call, whatever that
  * call does. Without IP_RECVERR only a connected socket has such errors, all of its peer. With
- * IP_RECVERR, `peer_errors`, the error may be of any peer: a send that finds an error tries again,
- * and a receive takes it, with its peer, from the error queue.
+ * IP_RECVERR, `peer_errors`, the error may be of any peer. Then a send that finds an error tries
+ * again, and a receive takes the error, with its peer, from the error queue.
  *
  * sendmmsg() and recvmmsg() stop at an error. recvmmsg() leaves it pending. sendmmsg() forgets it;
  * an error of the datagram itself comes again when the rest is sent.
@@ -23,13 +23,13 @@ struct datagram_call {
 	/* Returns a count, -EAGAIN, or an error. */
 	ssize_t (*attempt)(fl_datagram *d, const struct datagram_call *c);
 	int direction;
-	bool pauses;      /* no event may report room */
-	fl_time deadline; /* FL__TRY: never waits */
+	bool pauses;      /* no event may report space for the datagram */
+	fl_time deadline; /* with FL__TRY the call never waits */
 	fl_cancel_token *cancel;
 	unsigned n;
 	void *data;
 	size_t size;
-	const fl_address *to; /* NULL: the connected peer */
+	const fl_address *to; /* NULL for the connected peer */
 	fl_address *from;
 	const fl_datagram_message *messages_out;
 	fl_datagram_message *messages_in;
@@ -44,7 +44,8 @@ int fl__datagram_error(int rc)
 		return -ENOTCONN;
 	case -EPIPE: /* a Unix receiver that has shut down its receiving side */
 		return -ECONNREFUSED;
-	case -ETIMEDOUT: /* the caller would take it for its own deadline */
+	/* the caller would take -ETIMEDOUT for its own deadline */
+	case -ETIMEDOUT:
 		return -EHOSTUNREACH;
 	default:
 		return rc;
@@ -69,7 +70,10 @@ static ssize_t datagram_attempt(fl_datagram *d, const struct datagram_call *c)
 	return n;
 }
 
-/* Many fibers may pause, each for another receiver: the one with the turn also sees events. */
+/*
+ * Waits between two attempts. Many fibers may pause, each for another receiver; the fiber that
+ * holds turn[direction] also sees events.
+ */
 static int datagram_pause(fl_datagram *d, const struct datagram_call *c, int64_t pause)
 {
 	const fl_time until = fl__earlier(c->deadline, fl_after(pause));
@@ -223,7 +227,7 @@ static ssize_t datagram_send_batch(fl_datagram *d, const struct datagram_call *c
 	return fl__datagram_error(rc);
 }
 
-/* Whether no event tells of room for a datagram to `to`. */
+/* Returns true if no event tells of space for a datagram to `to`. */
 static bool datagram_pauses(const fl_datagram *d, const fl_address *to)
 {
 	return d->family == AF_UNIX && to;
@@ -239,7 +243,8 @@ int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, con
 	    .deadline = deadline,
 	    .cancel = cancel,
 	    .n = 1,
-	    .data = (void *)(uintptr_t)data, /* sendmsg() takes it so, and only reads it */
+	    /* sendmsg() takes it without const, and only reads it */
+	    .data = (void *)(uintptr_t)data,
 	    .size = size,
 	    .to = to,
 	};
@@ -275,7 +280,7 @@ int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, u
 	return fl_datagram_send_many_until(d, list, n, sent, FL__TRY, NULL);
 }
 
-/* Returns the error that ICMP reported; 0: the error is of this machine alone. */
+/* Returns the error that ICMP reported, or 0 if the error is of this machine alone. */
 static int datagram_icmp_error(struct msghdr *m)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
@@ -290,12 +295,13 @@ static int datagram_icmp_error(struct msghdr *m)
 	return 0;
 }
 
-/* Returns the next error of a peer; 0: none. */
+/* Returns the next error of a peer, or 0 if there is none. */
 static int datagram_take_peer_error(const fl_datagram *d, fl_address *peer)
 {
 	for (;;) {
 		_Alignas(struct cmsghdr) char control[512];
-		char first; /* of the lost datagram: qemu-user reads nothing without a buffer */
+		/* the first byte of the lost datagram: without a buffer, qemu-user reads nothing */
+		char first;
 		struct iovec part = {&first, sizeof first};
 		struct msghdr m = {
 		    .msg_name = &peer->system,
@@ -322,7 +328,7 @@ static int datagram_fail_receive(const fl_datagram *d, int rc, fl_address *from)
 	if (from)
 		*from = peer;
 	error = error != 0 ? error : rc;
-	/* ICMP reports the path's limit; the caller would take -EMSGSIZE for a truncation */
+	/* ICMP reports the path's limit, but the caller would take -EMSGSIZE for a truncation */
 	return error == -EMSGSIZE ? -EHOSTUNREACH : fl__datagram_error(error);
 }
 
@@ -347,7 +353,7 @@ static void datagram_finish_message(fl_datagram_message *to, const struct mmsghd
 	to->received = FL__MIN(m->msg_len, to->size);
 	to->lost = m->msg_len - to->received;
 	if (to->lost == 0 && (m->msg_hdr.msg_flags & MSG_TRUNC))
-		to->lost = 1; /* how many is not known */
+		to->lost = 1; /* the number of lost bytes is not known */
 	fl__address_from_system(&to->address, m->msg_hdr.msg_namelen);
 }
 

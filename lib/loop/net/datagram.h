@@ -6,21 +6,27 @@
 #include <fairlead/datagram.h>
 #include <fairlead/mutex.h>
 
-/* The holder of turn[direction] is the one waiter that fd_io.h allows. */
+/*
+ * A fiber holds the mutex turn[direction] during a call, so that only one waits, as fd_io.h
+ * requires.
+ */
 struct fl_datagram {
 	struct fl__io io;
-	fl_mutex turn[2]; /* by direction */
-	unsigned calls;   /* of fibers that have not returned */
+	fl_mutex turn[2]; /* for FL__IO_IN and FL__IO_OUT */
+	unsigned calls;   /* the calls of fibers that have not returned */
 	int family;       /* AF_INET, AF_INET6, AF_UNIX */
 	bool ipv6_only;   /* takes no IPv4 addresses */
 	bool peer_errors; /* the system queues ICMP errors (ip(7), IP_RECVERR) */
 	struct fl__unix_file file;
 };
 
-/* Before a call. Returns as fl__io_check(), or -EPIPE. */
+/* Called before a call. Returns the results of fl__io_check(), or -EPIPE. */
 int fl__datagram_check(const fl_datagram *d, bool waits);
 
 int fl__datagram_error(int rc);
 
-/* For an IPv6 socket maps IPv4 addresses into IPv6. Returns the size, or -EAFNOSUPPORT. */
+/*
+ * Stores the address in the form of the system. For an IPv6 socket it maps IPv4 addresses into
+ * IPv6. Returns the size, or -EAFNOSUPPORT.
+ */
 int fl__datagram_address_to_system(const fl_datagram *d, const fl_address *a, struct sockaddr_storage *system);

@@ -42,7 +42,7 @@ static void datagram_read_options(fl_datagram *d)
 	d->peer_errors = value != 0;
 }
 
-/* After an error the caller still owns `fd`. */
+/* Makes the object. After an error the caller still owns `fd`. */
 static int datagram_create(fl_datagram **made, fl_loop *l, int fd)
 {
 	int type, family;
@@ -64,7 +64,7 @@ static int datagram_create(fl_datagram **made, fl_loop *l, int fd)
 	return 0;
 }
 
-/* Owns `fd` and its file. */
+/* Makes the object. It owns `fd` and its file, also after an error. */
 static int datagram_create_bound(fl_datagram **made, fl_loop *l, int fd, struct fl__unix_file *file)
 {
 	const int rc = datagram_create(made, l, fd);
@@ -77,7 +77,7 @@ static int datagram_create_bound(fl_datagram **made, fl_loop *l, int fd, struct 
 	return 0;
 }
 
-/* The index of the interface with that name, or -ENODEV. */
+/* Returns the index of the interface with that name, or -ENODEV. */
 static int datagram_interface(const char *name)
 {
 	FL__UNCANCELLED();
@@ -106,7 +106,10 @@ static int datagram_prepare(int fd, int family, bool all, const void *datagram_c
 	    {v6 && c->multicast_hops > 0, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, c->multicast_hops},
 	    {v6 && interface > 0, IPPROTO_IPV6, IPV6_MULTICAST_IF, interface},
 	};
-	/* so the socket gets datagrams of its own groups alone; some systems lack the options */
+	/*
+	 * with these options the socket gets datagrams only of its own groups; some systems lack
+	 * them
+	 */
 	const struct fl__socket_option own_groups[] = {{v4, IPPROTO_IP, IP_MULTICAST_ALL, 0},
 	                                               {v6, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0}};
 	(void)fl__net_set_options(fd, own_groups, 2);
@@ -161,7 +164,7 @@ int fl_datagram_peer_of(const fl_datagram *d, fl_address *a)
 	return d->io.fd < 0 ? -EPIPE : fl__address_get(a, d->io.fd, fl__net_sys.peer);
 }
 
-/* Stores the address as the system has it. Returns the port in network byte order; 0: none. */
+/* Stores the address as the system has it. Returns the port in network byte order, or 0. */
 static in_port_t datagram_local(const fl_datagram *d, fl_address *a)
 {
 	a->size = sizeof a->system;
@@ -186,7 +189,7 @@ static int datagram_connect_to(const fl_datagram *d, const void *address, sockle
 	return fl__datagram_error(FL__RETRY(fl__net_sys.connect(d->io.fd, address, size)));
 }
 
-/* A disconnect takes away a port that the system has chosen: bind() gets it again. */
+/* Disconnects. That takes away a port that the system has chosen, so it is bound again. */
 static int datagram_disconnect(const fl_datagram *d)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
@@ -199,7 +202,7 @@ static int datagram_disconnect(const fl_datagram *d)
 	return fl__datagram_error(fl__net_sys.bind(d->io.fd, fl__sockaddr(&a), a.size));
 }
 
-/* The system refuses a new peer of the other family of IP. */
+/* Returns true if the peer has the other family of IP, which the system refuses for a new peer. */
 static bool datagram_changes_family(const fl_datagram *d, const fl_address *peer)
 {
 	fl_address before;

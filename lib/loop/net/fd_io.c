@@ -81,7 +81,7 @@ void fl__io_drained(struct fl__io *io, int direction)
 {
 	io->ready[direction] = false;
 	if (direction == FL__IO_IN)
-		io->over = false; /* -EAGAIN: neither an end nor an error is pending */
+		io->over = false; /* -EAGAIN says that neither an end nor an error is pending */
 }
 
 void fl__io_partly_drained(struct fl__io *io)

@@ -16,19 +16,20 @@
  *             rc = fl__io_wait(io, FL__IO_IN, deadline, cancel);
  *     }
  *
- * `ready`, by direction, is never false when an attempt would succeed. It begins as true. Each edge
- * sets it. -EAGAIN clears it, and so does a short read of a stream: later bytes make an edge of
- * their own (epoll(7)). `over` marks the exceptions: an end or an error, which may come with the
- * last bytes in one edge; and urgent data, where a read stops early.
+ * `ready` has an element for each direction. It is never false when an attempt would succeed. It
+ * begins as true, and each edge sets it. -EAGAIN clears it. A short read of a stream clears it,
+ * too, since later bytes make an edge of their own (epoll(7)). `over` marks the exceptions to that:
+ * an end or an error, which may come with the last bytes in one edge; and urgent data, where a read
+ * stops early.
  */
 enum { FL__IO_IN, FL__IO_OUT };
 
 struct fl__io {
 	struct fl__poller_source source;
 	fl_loop *loop;
-	struct fl__node *waiting[2]; /* by direction; NULL: no waiter */
-	int fd;                      /* -1: closed */
-	unsigned eager;              /* calls since a fiber last waited here */
+	struct fl__node *waiting[2]; /* an element for each direction; NULL for no waiter */
+	int fd;                      /* -1 when it is closed */
+	unsigned eager;              /* the number of calls since a fiber last waited here */
 	bool ready[2];
 	bool over;    /* an end, an error, or urgent data of the peer */
 	bool outward; /* a fiber has waited for FL__IO_OUT */
@@ -36,33 +37,36 @@ struct fl__io {
 
 /*
  * Makes an object of `size` bytes, zeroed except its first member, the struct fl__io of `fd`.
- * Returns 0; or -ENOMEM or the error of epoll_ctl(), and the caller still owns `fd`.
+ * Returns 0, -ENOMEM, or the error of epoll_ctl(). After an error the caller still owns `fd`.
  */
 FL_MUST_CHECK int fl__io_new(void **object, size_t size, fl_loop *l, int fd);
 
 /*
- * Ends the registration, wakes the waiters; a forked child leaves the loop as it is. Returns the
- * descriptor, which the caller closes.
+ * Ends the registration, and wakes the waiters. A forked child leaves the loop unchanged. Returns
+ * the descriptor, which the caller closes.
  */
 int fl__io_close(struct fl__io *io);
 
-/* As fl__io_close(); also removes the file of the socket, and closes the descriptor. */
+/* Does the work of fl__io_close(), removes the file of the socket, and closes the descriptor. */
 void fl__io_close_bound(struct fl__io *io, struct fl__unix_file *file);
 
-/* Whether the calling context may call, or call and wait. Returns 0, -EOWNERDEAD, -EINVAL. */
+/*
+ * Returns whether the calling context may call, or, with `waits`, may call and wait. Returns 0,
+ * -EOWNERDEAD or -EINVAL.
+ */
 int fl__io_check(const struct fl__io *io, bool waits);
 
 /* Lets other fibers run after `most` calls without a wait. */
 void fl__io_give_way(struct fl__io *io, unsigned most);
 
-/* Attempts in both directions may succeed: wakes the waiters. */
+/* Notes that attempts in both directions may succeed, and wakes the waiters. */
 void fl__io_set_ready(struct fl__io *io);
 
-void fl__io_drained(struct fl__io *io, int direction); /* after -EAGAIN */
-void fl__io_partly_drained(struct fl__io *io);         /* after a short read of a stream */
+void fl__io_drained(struct fl__io *io, int direction); /* called after -EAGAIN */
+void fl__io_partly_drained(struct fl__io *io);         /* called after a short read of a stream */
 
 /*
  * Waits until an attempt may succeed. One fiber of the loop may wait in each direction. Returns 0,
- * -ETIMEDOUT, -ECANCELED, -ENOMEM.
+ * -ETIMEDOUT, -ECANCELED or -ENOMEM.
  */
 int fl__io_wait(struct fl__io *io, int direction, fl_time deadline, fl_cancel_token *cancel);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * "Happy eyeballs" (RFC 8305): the fiber begins the next attempt when one has failed or
+ * Connects by "happy eyeballs" (RFC 8305): the fiber begins the next attempt when one has failed or
  * connect_stagger has passed.
  *
- * The fiber calls connect() again for the state of an attempt. SO_ERROR does not distinguish an
- * attempt under way from a connected one.
+ * The fiber calls connect() again to learn the state of an attempt. SO_ERROR does not distinguish
+ * an attempt under way from a connected one.
  */
 #include "fd/net_sys.h"
 #include "fd/unix_file.h"
@@ -20,9 +20,9 @@ static const int64_t connect_stagger = FL_MS(250);
 struct connect_state {
 	fl_loop *loop;
 	const fl_address *list;
-	unsigned n, begun;         /* attempts; how many have begun */
-	int fds[FL_ADDRESSES_MAX]; /* of the attempts; -1: failed */
-	int error;                 /* of the failed attempts; 0: none */
+	unsigned n, begun;         /* the number of attempts, and of those that have begun */
+	int fds[FL_ADDRESSES_MAX]; /* the sockets of the attempts; -1 for one that failed */
+	int error;                 /* the error of a failed attempt, or 0 */
 	fl_time next;              /* when the next attempt is due */
 };
 
@@ -62,11 +62,15 @@ static int connect_refuse_self(int fd, const fl_address *to)
 	return -ECONNREFUSED;
 }
 
-/* Returns 0: connected; -EALREADY: under way; or the attempt's error. */
+/*
+ * Returns 0 if the socket is connected, -EALREADY if the attempt is under way, or the attempt's
+ * error.
+ */
 static int connect_call(int fd, const fl_address *to)
 {
 	int rc = fl__net_sys.connect(fd, fl__sockaddr(to), to->size);
-	if (rc == -EINPROGRESS || rc == -EALREADY) /* over the loopback it is connected by now */
+	/* over the loopback the socket is connected by now */
+	if (rc == -EINPROGRESS || rc == -EALREADY)
 		rc = fl__net_sys.connect(fd, fl__sockaddr(to), to->size);
 	if (rc == -EISCONN)
 		rc = 0;
@@ -85,8 +89,8 @@ static void connect_begin_next(struct connect_state *c)
 }
 
 /*
- * Returns the descriptor of a connected attempt, or -EALREADY. Closes failed attempts. Stores
- * those under way in `waiting`.
+ * Returns the descriptor of a connected attempt, or -EALREADY. Closes failed attempts. Stores the
+ * attempts under way in `waiting`.
  */
 static int connect_check_all(struct connect_state *c, struct pollfd *waiting, unsigned *n)
 {
@@ -154,7 +158,7 @@ static void connect_mix_families(fl_address *list, unsigned n)
 /* Clears O_NONBLOCK, which fl__net_sys.socket() has set so that connect() does not wait. */
 static void connect_let_wait(int fd)
 {
-	(void)fcntl(fd, F_SETFL, 0); /* cannot fail for an open descriptor */
+	(void)fcntl(fd, F_SETFL, 0); /* this cannot fail for an open descriptor */
 }
 
 /* Takes over the connected `fd`, also after an error. */

@@ -17,14 +17,14 @@ enum { LISTENER_EAGER = 32 }; /* accepts in a row, of some ten microseconds each
 
 struct fl_listener {
 	struct fl__io io;
-	int held;     /* a connection without a stream; -1: none */
-	int protocol; /* of the streams */
+	int held;     /* a connection without a stream, or -1 */
+	int protocol; /* the protocol of the streams */
 	uint16_t port;
-	bool busy; /* a fiber accepts */
+	bool busy; /* true while a fiber accepts */
 	struct fl__unix_file file;
 };
 
-/* Whether accept() must be called again (accept(2)). */
+/* Returns whether accept() must be called again (accept(2)). */
 static bool listener_is_broken_connection(int error)
 {
 	switch (error) {
@@ -55,7 +55,7 @@ static int listener_accept_fd(fl_listener *l)
 	return fl__net_error(fd);
 }
 
-/* Returns 0; -EAGAIN: no connection is pending; or an error. */
+/* Returns 0; or -EAGAIN if no connection is pending; or an error. */
 static int listener_take(fl_listener *l, fl_stream **s)
 {
 	if (l->held < 0) {
@@ -169,7 +169,8 @@ static int listener_prepare(int fd, int family, bool all, const void *listen_con
 {
 	const fl_listen_config *config = listen_config;
 	const struct fl__socket_option options[] = {
-	    {true, SOL_SOCKET, SO_REUSEADDR, 1}, /* ended connections do not block the port */
+	    /* so that ended connections do not block the port */
+	    {true, SOL_SOCKET, SO_REUSEADDR, 1},
 	    {config && config->reuse_port, SOL_SOCKET, SO_REUSEPORT, 1},
 	    {family == AF_INET6, IPPROTO_IPV6, IPV6_V6ONLY, !all},
 	};

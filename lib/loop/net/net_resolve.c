@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A lookup is a task on the loop's threads, which owns its name and its result: the fiber may stop
- * waiting, and a late result is freed with its future.
+ * A lookup is a task on the loop's threads. The task owns its name and its result: the fiber may
+ * stop waiting, and a late result is freed with its future.
  */
 #include "net_resolve.h"
 #include "../to_thread.h"
@@ -72,7 +72,10 @@ static int resolve_take_answer(const fl_future *task, const char *host, fl_addre
 	return (int)n;
 }
 
-/* Begins no lookup if the caller is cancelled or late. */
+/*
+ * Looks up a host on a thread. Begins no lookup if the caller is cancelled, or its deadline has
+ * passed.
+ */
 static int resolve_on_thread(fl_loop *l, const char *host, fl_address *list, unsigned n, fl_time deadline,
                              fl_cancel_token *cancel)
 {
@@ -91,7 +94,8 @@ static int resolve_on_thread(fl_loop *l, const char *host, fl_address *list, uns
 	if (rc == 0) {
 		rc = resolve_take_answer(task, host, list, n);
 	} else {
-		(void)!fl_future_cancel(task); /* -EBUSY: the lookup goes on without a waiter */
+		/* -EBUSY says that the lookup goes on without a waiter */
+		(void)!fl_future_cancel(task);
 	}
 	fl_future_free(task);
 	return rc;
@@ -124,7 +128,7 @@ int fl__resolve(fl_loop *l, const char *host, uint16_t port, fl_address *list, u
 	return rc;
 }
 
-/* Sockets at addresses of this machine. */
+/* Stores the addresses for sockets of this machine. */
 
 static int resolve_local(fl_loop *l, const char *host, uint16_t port, fl_address *list)
 {
@@ -175,7 +179,7 @@ int fl__lookup_error(int code, int system)
 {
 	switch (code) {
 	case EAI_NONAME:
-#ifdef EAI_NODATA /* glibc's, as are all codes in an #ifdef here */
+#ifdef EAI_NODATA /* glibc has the code, like all codes in an #ifdef here */
 	case EAI_NODATA:
 #endif
 #ifdef EAI_ADDRFAMILY
@@ -219,7 +223,7 @@ static unsigned resolve_copy(const struct addrinfo *found, fl_address *list, uns
 
 static int resolve_sys_lookup(const char *host, int flags, fl_address *list, unsigned n)
 {
-	/* one socket type: else each address comes several times */
+	/* asks for one socket type, since otherwise each address comes several times */
 	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
 	struct addrinfo *found = NULL;
 	FL__UNCANCELLED();

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fl_stream_read_some() receives into the caller's memory if no bytes are buffered. A read of an exact
- * size or up to a delimiter receives into the buffer, and copies complete bytes out. So a read
- * that gives up has nothing to put back, except a large one (stream_read_large()), and one that
- * cannot deliver its descriptors (stream_deliver_fds()).
+ * Streams. fl_stream_read_some() receives into the caller's memory if no bytes are buffered. A read
+ * of an exact size or up to a delimiter receives into the buffer, and copies complete bytes out. So
+ * a read that gives up has nothing to put back. There are two exceptions: a large read
+ * (stream_read_large()), and a read that cannot deliver its descriptors (stream_deliver_fds()).
  *
  * After a short read of TCP the next read waits without an attempt: only urgent data stop such a
  * read early, and the poller reports them to fd_io.c. A read of a Unix socket also stops behind
@@ -57,7 +57,10 @@ static int stream_grow_buffer(fl_stream *s)
 	return 0;
 }
 
-/* Makes room behind `to`, if fewer than FL_STREAM_LIMIT bytes are buffered. Returns 0, -ENOMEM. */
+/*
+ * Makes space behind `to`, if fewer than FL_STREAM_LIMIT bytes are buffered. Returns 0 or
+ * -ENOMEM.
+ */
 static int stream_make_room(fl_stream *s)
 {
 	if (!s->buffer)
@@ -99,7 +102,7 @@ static size_t stream_take(fl_stream *s, void *to, size_t size)
 	return n;
 }
 
-/* The stream has no buffer. Returns 0, -ENOMEM. */
+/* Puts bytes back into a stream that has no buffer. Returns 0 or -ENOMEM. */
 static int stream_put_back(fl_stream *s, const void *data, size_t size)
 {
 	struct fl__stream_buffer *b = stream_new_buffer(FL__MAX(size, STREAM_BUFFER_MIN));
@@ -140,7 +143,10 @@ static void stream_leave(fl_stream *s, int direction)
 	s->busy[direction] = false;
 }
 
-/* After 0 no other call begins in this direction until stream_leave(). */
+/*
+ * Begins a call. After a result of 0 no other call begins in this direction until
+ * stream_leave().
+ */
 static int stream_enter(fl_stream *s, int direction, size_t size)
 {
 	int rc = stream_begin(s, direction, size, true);
@@ -173,7 +179,8 @@ static int stream_fail(fl_stream *s, int error)
 		return error;
 	case -EPIPE: /* only writing ends, unless an earlier error is the reason */
 		return s->failed ? s->failed : error;
-	case -ETIMEDOUT: /* the caller would take it for its own deadline */
+	/* the caller would take -ETIMEDOUT for its own deadline */
+	case -ETIMEDOUT:
 		s->failed = -ECONNABORTED;
 		break;
 	default:
@@ -185,7 +192,7 @@ static int stream_fail(fl_stream *s, int error)
 struct stream_passed {
 	union fl__passed_fds control;
 	unsigned n;
-	bool lost; /* too few free descriptors for all */
+	bool lost; /* too few descriptors are free for all */
 	int fds[FL__PASSED_FDS];
 };
 
@@ -209,7 +216,10 @@ static ssize_t stream_receive_once(const fl_stream *s, void *buffer, size_t size
 	return s->is_socket ? fl__net_sys.recv(s->io.fd, buffer, size) : fl__net_sys.read(s->own, buffer, size);
 }
 
-/* Returns bytes; 0: the end; -EAGAIN; an error. `passed` NULL: the system closes descriptors. */
+/*
+ * Returns the number of bytes; or 0 at the end; or -EAGAIN; or another error. If `passed` is
+ * NULL, the system closes descriptors that come with the bytes.
+ */
 static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size, struct stream_passed *passed)
 {
 	if (s->ended)
@@ -249,7 +259,7 @@ static ssize_t stream_read_directly(fl_stream *s, void *buffer, size_t size, str
 }
 
 /*
- * Receives once into the buffer. Returns a positive number; 0: the end; or an error. During the
+ * Receives once into the buffer. Returns a positive number, 0 at the end, or an error. During the
  * wait the stream has a buffer only if that has bytes.
  */
 static ssize_t stream_fill(fl_stream *s, fl_time deadline, fl_cancel_token *cancel)
@@ -313,12 +323,12 @@ static ssize_t stream_read_large(fl_stream *s, char *buffer, size_t size, fl_tim
 
 struct stream_delimiter {
 	const void *bytes;
-	size_t size; /* 0: none, a read of an exact size */
+	size_t size; /* 0 for a read of an exact size */
 };
 
 /*
- * Returns how many bytes the reader gets, at most `limit`: up to and with the first delimiter,
- * which does not begin in the first `searched` bytes. -1: they have not come.
+ * Returns how many bytes the reader gets, at most `limit`: those up to and with the first
+ * delimiter, which does not begin in the first `searched` bytes. Returns -1 if they have not come.
  */
 static ssize_t stream_find(const fl_stream *s, size_t limit, size_t searched, const struct stream_delimiter *d)
 {
@@ -383,7 +393,10 @@ size_t fl_stream_got(const fl_stream *s)
 
 /* Writes. */
 
-/* After a short write another attempt returns -EAGAIN, which is cheap, unlike a second read. */
+/*
+ * Counts what was sent. After a short write another attempt is made: it returns -EAGAIN, which
+ * is cheap, unlike a second read.
+ */
 static int stream_count_sent(fl_stream *s, ssize_t n)
 {
 	if (n == -EINTR)
@@ -418,8 +431,8 @@ ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size)
 struct stream_rest {
 	const struct iovec *parts;
 	size_t n;
-	size_t written; /* of the first part */
-	bool passes;    /* fl_stream_send_fds() */
+	size_t written; /* the bytes written of the first part */
+	bool passes;    /* set by fl_stream_send_fds() */
 	unsigned n_fds; /* sent with the first byte, once */
 	const int *fds;
 };
@@ -436,7 +449,10 @@ static void stream_advance(struct stream_rest *r, size_t written)
 	}
 }
 
-/* Not inline: the frame of a write of one part stays small, and so does the fiber's stack. */
+/*
+ * The function is not inlined, so that the frame of a write of one part stays small, and with it
+ * the fiber's stack.
+ */
 static FL__NOINLINE ssize_t stream_send_parts(const fl_stream *s, const struct stream_rest *r)
 {
 	enum { MOST = 64 };
@@ -460,11 +476,12 @@ static int stream_send_some(fl_stream *s, const struct stream_rest *r)
 	else
 		n = stream_send_parts(s, r);
 	if (r->n_fds > 0 && (n == -EBADF || n == -EINVAL || n == -ETOOMANYREFS))
-		return (int)n; /* the error is of a descriptor: the connection is as before */
+		/* the error is of a descriptor, and leaves the connection unchanged */
+		return (int)n;
 	return stream_count_sent(s, n);
 }
 
-/* SIZE_MAX: an overflow. */
+/* Returns the sum of the sizes, or SIZE_MAX after an overflow. */
 static size_t stream_size_of(const struct iovec *parts, size_t n)
 {
 	size_t size = 0;
@@ -521,7 +538,10 @@ size_t fl_stream_written(const fl_stream *s)
 
 /* Received descriptors. */
 
-/* If descriptors are missing or lack room, closes them, and puts the bytes back. */
+/*
+ * Delivers descriptors. If some are missing, or there are more than `room`, closes them, and
+ * puts the bytes back.
+ */
 static ssize_t stream_deliver_fds(fl_stream *s, const void *data, size_t size, const struct stream_passed *passed,
                                   int *fds, unsigned room, unsigned *n)
 {
@@ -578,7 +598,7 @@ int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 	return 0;
 }
 
-/* Leaves the descriptor open. */
+/* Frees the stream, and leaves the descriptor open. */
 static void stream_destroy(fl_stream *s)
 {
 	if (s->io.fd >= 0)
@@ -597,7 +617,7 @@ static void stream_close_fds(int fd, int own)
 	fl__fd_close(fd);
 }
 
-/* Whether a close may lose written bytes, and only this process has the connection. */
+/* Returns whether a close may lose written bytes, and only this process has the connection. */
 static bool stream_may_linger(const fl_stream *s)
 {
 	return s->is_tcp && s->wrote && !s->ended && s->failed == 0 && !s->fd_given && !fl__loop_is_forked(s->io.loop);
@@ -621,7 +641,8 @@ void fl_stream_free(fl_stream *s)
 
 void fl__stream_without_delay(int fd)
 {
-	(void)fl__net_sys.set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* fails unless it is TCP */
+	/* fails for a socket that is not TCP */
+	(void)fl__net_sys.set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
 static int stream_check_fd(int fd, int *protocol)
@@ -639,7 +660,7 @@ static int stream_check_fd(int fd, int *protocol)
 	return rc;
 }
 
-/* The registration finds errors before anything changes. */
+/* The registration comes first, since it finds errors before anything changes. */
 int fl_stream_from_fd(fl_stream **made, int fd)
 {
 	fl_loop *l = fl__loop_needed(false, "fl_stream_from_fd");
@@ -648,7 +669,7 @@ int fl_stream_from_fd(fl_stream **made, int fd)
 	if (!l)
 		return -ENOTSUP;
 	int rc = stream_check_fd(fd, &protocol);
-	if (rc == -ENOTSOCK) /* a pipe, a terminal or a device */
+	if (rc == -ENOTSOCK) /* the descriptor is a pipe, a terminal or a device */
 		rc = bits = fl__net_sys.describe(fd);
 	if (rc >= 0)
 		rc = fl__stream_create(&s, l, fd, protocol);
@@ -693,7 +714,10 @@ int fl_stream_pair(fl_stream *ends[2])
 	return rc;
 }
 
-/* TCP: a socket that is shut down for reading resets the connection when more bytes come. */
+/*
+ * Only the writing side of TCP is shut down: a TCP socket that is shut down for reading resets
+ * the connection when more bytes come.
+ */
 void fl_stream_abort(fl_stream *s)
 {
 	if (fl__loop_is_forked(s->io.loop))
@@ -704,7 +728,7 @@ void fl_stream_abort(fl_stream *s)
 		(void)fl__net_sys.shutdown(s->io.fd, s->is_tcp ? SHUT_WR : SHUT_RDWR);
 }
 
-/* A pipe or terminal: to end the writing is to close the descriptor. */
+/* Ends the writing of a pipe or terminal, for which the descriptor must be closed. */
 static int stream_close_pipe(fl_stream *s)
 {
 	if (s->reads)
@@ -718,7 +742,7 @@ int fl_stream_close_write(fl_stream *s)
 	size_t written = s->written;
 	int rc = stream_begin(s, FL__IO_OUT, 0, false);
 	if (rc == -EPIPE)
-		return 0; /* a pipe that was closed before */
+		return 0; /* the pipe was closed before */
 	if (rc != 0)
 		return rc;
 	s->written = written; /* this call is no write */

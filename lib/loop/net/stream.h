@@ -17,27 +17,27 @@ struct fl__stream_buffer {
 
 struct fl_stream {
 	struct fl__io io;
-	struct fl__stream_buffer *buffer; /* NULL: no bytes */
+	struct fl__stream_buffer *buffer; /* NULL while there are no bytes */
 	size_t from, to;                  /* bytes[from, to) are not read yet */
-	size_t written, got;              /* fl_stream_written(), fl_stream_got() */
-	int own;                          /* to read and write: io.fd, or another */
-	int failed;                       /* permanent; 0: none */
-	bool busy[2];                     /* by direction: a fiber is in a call */
+	size_t written, got;              /* what fl_stream_written() and fl_stream_got() return */
+	int own;                          /* the descriptor to read and write: io.fd, or another */
+	int failed;                       /* a permanent error, or 0 */
+	bool busy[2];                     /* for each direction: a fiber is in a call */
 	bool is_socket;
-	bool reads, writes; /* it is open in that direction */
-	bool is_master;     /* of a terminal: -EIO is the end */
+	bool reads, writes; /* the descriptor is open in that direction */
+	bool is_master;     /* the master of a terminal, where -EIO is the end */
 	bool is_tcp;
 	bool ended;    /* a read has found the end */
-	bool finished; /* fl_stream_close_write() */
+	bool finished; /* set by fl_stream_close_write() */
 	bool aborted;
 	bool wrote;    /* a write has written a byte */
-	bool fd_given; /* by fl_stream_fd(), perhaps to other processes */
+	bool fd_given; /* given out by fl_stream_fd(), perhaps to other processes */
 };
 
 /*
- * Called by the thread of `l`. `fd`: a socket that is or soon will be connected, or no socket.
- * `protocol`: the value of SO_PROTOCOL; -1: no socket. Returns 0; or -EEXIST, -ENOMEM, -ENOSPC,
- * and the caller still owns `fd`.
+ * Makes a stream. Called by the thread of `l`. `fd` is a socket that is or soon will be connected,
+ * or is no socket. `protocol` is the value of SO_PROTOCOL, or -1 if `fd` is no socket. Returns 0,
+ * -EEXIST, -ENOMEM or -ENOSPC. After an error the caller still owns `fd`.
  */
 int fl__stream_create(fl_stream **s, fl_loop *l, int fd, int protocol);
 

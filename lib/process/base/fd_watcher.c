@@ -3,21 +3,21 @@
  * The watcher is a thread in epoll_wait(), with a table of entries (struct fl__watched_fd) by
  * descriptor. An entry is in the table while a node waits for it. The kernel watches a descriptor
  * for the events of all its entries that have not fired. A registration is for one event
- * (EPOLLONESHOT): a new wait registers again. The watcher also watches the pidfds of the reaper's
- * children, which are not in the table: an event without an entry goes to the reaper.
+ * (EPOLLONESHOT), so a new wait registers again. The watcher also watches the pidfds of the
+ * reaper's children. They are not in the table: an event without an entry goes to the reaper.
  *
  * Invariants
  *   1. The table, its entries and the epoll set change only under `fd_watcher_lock`, which is
  *      acquired before a bucket of the parking lot.
  *   2. One critical section enqueues a node and registers its events. One critical section dequeues
  *      a node and, with the last node, withdraws the entry's events. The kernel checks the
- *      descriptor at the registration: an earlier event is not missed.
+ *      descriptor at the registration, so no earlier event is missed.
  *   3. The watcher finds entries only through the table, by the descriptor of an event. So an entry
  *      may be freed when its last disarm has returned. A late event for a descriptor that now is
  *      another file is a spurious wakeup.
  *
- * Progress: blocking, on `fd_watcher_lock`, for a few system calls, the start of the thread, or the
- * nodes of one descriptor.
+ * Waits for `fd_watcher_lock` block. It is held for a few system calls, for the start of the
+ * thread, or for a walk through the nodes of one descriptor.
  */
 #include "fd_watcher.h"
 #include "core/base/list.h"
@@ -36,11 +36,14 @@
 
 enum { FD_WATCHER_ROWS = 64, FD_WATCHER_EVENTS = 64, FD_WATCHER_NONE = -1 };
 
-static const int64_t fd_watcher_interval = FL_MS(1); /* between two polls without a watcher */
+/* the time between two polls of a waiter, where there is no watcher */
+static const int64_t fd_watcher_interval = FL_MS(1);
 
 static fl_mutex fd_watcher_lock = FL_MUTEX_INIT;
-static struct fl__watched_fd *fd_watcher_rows[FD_WATCHER_ROWS];                     /* lists */
-static int fd_watcher_epoll = FD_WATCHER_NONE, fd_watcher_wakeup = FD_WATCHER_NONE; /* wakeup: for fd_watcher_end() */
+/* the rows of the table are lists */
+static struct fl__watched_fd *fd_watcher_rows[FD_WATCHER_ROWS];
+/* fd_watcher_end() rings fd_watcher_wakeup */
+static int fd_watcher_epoll = FD_WATCHER_NONE, fd_watcher_wakeup = FD_WATCHER_NONE;
 
 static struct fl__watched_fd **fd_watcher_row(int fd)
 {
@@ -67,7 +70,8 @@ static int fd_watcher_register(int fd)
 	bool present;
 	uint32_t events = fd_watcher_wanted_events(fd, &present);
 	if (!present) {
-		(void)fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_DEL, fd, 0); /* fails if not registered */
+		/* fails if the descriptor is not registered */
+		(void)fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_DEL, fd, 0);
 		return 0;
 	}
 	if (events == 0)
@@ -79,7 +83,8 @@ static int fd_watcher_register(int fd)
 static void fd_watcher_wake_waiters(int fd, uint32_t events)
 {
 	struct fl__lot lot = {0};
-	bool present = false; /* no: a child's pidfd; or a late event, and `fd` may be another file */
+	/* false for the pidfd of a child, and for a late event, when `fd` may be another file */
+	bool present = false;
 	{
 		FL__HELD(&fd_watcher_lock);
 		FL__EACH (struct fl__watched_fd, w, *fd_watcher_row(fd)) {
@@ -92,14 +97,15 @@ static void fd_watcher_wake_waiters(int fd, uint32_t events)
 			fl__lot_unlock(&lot);
 		}
 		if (present)
-			(void)fd_watcher_register(fd); /* for the other entries; a change needs no memory */
+			/* registers the other entries; a change needs no memory */
+			(void)fd_watcher_register(fd);
 	}
 	fl__lot_unpark(&lot);
 	if (!present)
 		fl__reaper_reap(fd);
 }
 
-/* Under the lock. */
+/* Called under the lock. */
 static bool fd_watcher_has_entries(void)
 {
 	for (unsigned i = 0; i < FD_WATCHER_ROWS; i++)
@@ -108,7 +114,7 @@ static bool fd_watcher_has_entries(void)
 	return false;
 }
 
-/* Under the lock, or in a forked child. */
+/* Called under the lock, or in a forked child. */
 static void fd_watcher_close(void)
 {
 	fl__fd_close(fd_watcher_epoll);
@@ -129,8 +135,9 @@ static bool fd_watcher_must_end(void)
 
 static void fd_watcher_run(void)
 {
-	const int set = fd_watcher_epoll, wakeup = fd_watcher_wakeup; /* written before the thread's start */
-	/* read once: tests replace it during the call */
+	/* both were written before the thread's start */
+	const int set = fd_watcher_epoll, wakeup = fd_watcher_wakeup;
+	/* read once, since tests replace it during the call */
 	int (*const wait)(int, struct epoll_event *, int, int) = fl__fd_sys.epoll_wait;
 	struct epoll_event events[FD_WATCHER_EVENTS];
 	uint64_t wakes;
@@ -159,7 +166,7 @@ static bool fd_watcher_open(void)
 	       fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_ADD, fd_watcher_wakeup, EPOLLIN) == 0;
 }
 
-/* Under the lock. False: the watcher cannot run. */
+/* Called under the lock. Returns false if the watcher cannot run. */
 static bool fd_watcher_start(void)
 {
 	static struct fl__helper helper = {.name = "watcher", .function = fd_watcher_run, .end = fd_watcher_end};
@@ -181,7 +188,8 @@ int fl__fd_watcher_add(int pidfd)
 void fl__fd_watcher_remove(int pidfd)
 {
 	FL__HELD(&fd_watcher_lock);
-	(void)fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_DEL, pidfd, 0); /* fails if not registered */
+	/* fails if the descriptor is not registered */
+	(void)fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_DEL, pidfd, 0);
 }
 
 unsigned fl__fd_watcher_threads(void)
@@ -190,7 +198,7 @@ unsigned fl__fd_watcher_threads(void)
 	return fd_watcher_epoll >= 0 ? 1 : 0;
 }
 
-/* A forked child shares the epoll set with its parent: the child only closes its descriptors. */
+/* A forked child shares the epoll set with its parent, so the child only closes its descriptors. */
 static void fd_watcher_after_fork(void)
 {
 	fl_mutex_init(&fd_watcher_lock);
@@ -208,7 +216,8 @@ bool fl__watched_fd_ready(void *watched)
 
 static void fd_watcher_sleep_interval(void)
 {
-	FL_IGNORE(fl_sleep_until(fl_after(fd_watcher_interval), FL_SHIELDED)); /* 0 without a token */
+	/* without a token the result is 0 */
+	FL_IGNORE(fl_sleep_until(fl_after(fd_watcher_interval), FL_SHIELDED));
 }
 
 static void fd_watcher_uncount(struct fl__watched_fd *w)
@@ -219,7 +228,7 @@ static void fd_watcher_uncount(struct fl__watched_fd *w)
 	}
 }
 
-/* False: the descriptor cannot be watched. */
+/* Returns false if the descriptor cannot be watched. */
 static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 {
 	FL__HELD(&fd_watcher_lock);
@@ -241,8 +250,8 @@ static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 }
 
 /*
- * Without a watcher, sleeps for one interval and reports "ready": a wait-any then checks token and
- * deadline, and polls all its objects again.
+ * Without a watcher, sleeps for one interval and reports "ready". A wait-any then checks its token
+ * and deadline, and polls all its objects again.
  */
 bool fl__watched_fd_arm(void *watched, struct fl__node *node)
 {
@@ -269,7 +278,7 @@ bool fl__watched_fd_has_waiter(struct fl__watched_fd *w)
 
 const fl_on_type fl__on_watched_fd = {fl__watched_fd_ready, fl__watched_fd_arm, fl__watched_fd_disarm, NULL};
 
-/* -1: for ever. */
+/* Returns the nanoseconds that are left, or -1 without a deadline. */
 static int64_t fd_wait_time_left(fl_time deadline)
 {
 	if (fl__is_forever(deadline))
@@ -301,9 +310,9 @@ static int fd_wait_by_poll(struct pollfd *fds, unsigned n, fl_time deadline)
 }
 
 /*
- * wait_fds does not poll first: this function polls after a timeout, or if the token was requested
- * before. A request during the wait ends the call without a poll. -ENOSYS: the context cannot wait
- * for descriptors.
+ * Waits by the context's wait_fds(), which does not poll first. So this function polls after a
+ * timeout, and if the token was requested before. A request during the wait ends the call without a
+ * poll. Returns -ENOSYS if the context cannot wait for descriptors.
  */
 static int fd_wait_by_context(const struct fl__ctx *ctx, struct pollfd *fds, unsigned n, fl_time deadline,
                               fl_cancel_token *cancel)

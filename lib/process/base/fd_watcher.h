@@ -19,14 +19,15 @@
  * Returns
  *   0            ready, or cannot be polled. The caller's read or write must not block: another
  *                thread may be faster.
- *   -ETIMEDOUT
- *   -ECANCELED
+ *   -ETIMEDOUT   the deadline has passed
+ *   -ECANCELED   the token, or the context's cancel scope, was requested
  */
 int fl__fd_wait(int fd, short events, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Makes the call, which never blocks, and as long as it returns -EAGAIN, waits and makes the call
- * again. Returns what the call returned, or the error of the wait, which returns 0 when it has none.
+ * Makes the call, which never blocks. While the call returns -EAGAIN, the macro waits and makes the
+ * call again. It returns the result of the call, or the error of the wait. The expression `wait` is
+ * 0 if the wait had no error.
  */
 #define FL__CALL_OR_WAIT(call, wait)                                                                                   \
 	__extension__({                                                                                                \
@@ -37,16 +38,21 @@ int fl__fd_wait(int fd, short events, fl_time deadline, fl_cancel_token *cancel)
 		_rc;                                                                                                   \
 	})
 
-/* For the first of up to FL__WAIT_FDS descriptors. */
+/* Waits for the first of up to FL__WAIT_FDS descriptors. */
 int fl__fds_wait(struct pollfd *fds, unsigned n, fl_time deadline, fl_cancel_token *cancel);
 
-/* For a wait-any. The lock in fd_watcher.c guards the struct. While armed, `fd` stays open. */
+/*
+ * A descriptor in a wait-any. The lock in fd_watcher.c guards the struct. While it is armed,
+ * `fd` must stay open.
+ */
 struct fl__watched_fd {
 	int fd;
 	short events;
-	bool fired; /* ready since the last arm: the kernel is not asked again */
+	/* ready since the last arm; until the next arm the kernel is not asked again */
+	bool fired;
 	unsigned armed;
-	uint32_t fork; /* fl__fork_count at the last arm; changed: no node is armed */
+	/* fl__fork_count at the last arm; if it has changed, no node is armed */
+	uint32_t fork;
 	struct fl__watched_fd *next, **link;
 };
 
@@ -54,7 +60,7 @@ struct fl__watched_fd {
 #define FL__WATCHED_FD(fd, events) { (fd), (events), false, 0, 0, NULL, NULL }
 /* clang-format on */
 
-/* For fl_on_type. */
+/* The functions of an fl_on_type. */
 bool fl__watched_fd_ready(void *watched);
 bool fl__watched_fd_arm(void *watched, struct fl__node *node);
 void fl__watched_fd_disarm(void *watched, struct fl__node *node);
@@ -64,11 +70,11 @@ bool fl__watched_fd_has_waiter(struct fl__watched_fd *watched);
 extern const fl_on_type fl__on_watched_fd;
 
 /*
- * For the reaper: starts the watcher thread if there is none, which calls fl__reaper_reap() as long
- * as `pidfd` is ready. 0 or a negative errno.
+ * For the reaper. Starts the watcher thread if there is none. The watcher calls fl__reaper_reap()
+ * while `pidfd` is ready. Returns 0 or a negative errno.
  */
 int fl__fd_watcher_add(int pidfd);
 void fl__fd_watcher_remove(int pidfd);
 
-/* 0 or 1. */
+/* Returns 0 or 1. */
 unsigned fl__fd_watcher_threads(void);

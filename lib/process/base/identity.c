@@ -69,7 +69,7 @@ static bool identity_find_build_id(const unsigned char *notes, size_t size, size
 static void identity_hash_module(const struct dl_phdr_info *module, struct fl__build_id *id)
 {
 	uint64_t sum = fl__hash(FL__HASH_START, module->dlpi_phdr, sizeof(ElfW(Phdr)) * module->dlpi_phnum);
-	/* The program's name is empty, or, with musl, what argv[0] says. */
+	/* The name of the program is empty, or, with musl, the one in argv[0]. */
 	const bool is_program = identity_contains(module, (uintptr_t)getauxval(AT_PHDR));
 	const char *path = is_program ? "/proc/thread-self/exe" : module->dlpi_name;
 	struct stat file;
@@ -109,18 +109,18 @@ void fl__build_id_of(const void *address, struct fl__build_id *id)
 
 void fl__build_id_of_program(struct fl__build_id *id)
 {
-	/* cast: AT_PHDR is the address of the program's headers */
+	/* the cast is allowed: AT_PHDR is the address of the program's headers */
 	fl__build_id_of((const void *)(uintptr_t)getauxval(AT_PHDR), id);
 }
 
-/* Each copy has this number, in whose place it is found. */
+/* Each copy of the library has this number. Another copy is found by the number at its place. */
 static uint64_t identity_mark = 0x464c5f636f707931; /* "FL_copy1" */
 
 int fl__copy_find(struct dl_phdr_info *module, size_t size, void *place)
 {
 	struct fl__copy_place *p = place;
 	const uintptr_t here = (uintptr_t)&identity_mark, there = module->dlpi_addr + p->offset;
-	/* The program has no name in glibc, and in musl the one by which it was started. */
+	/* The program has no name in glibc; in musl it has the name by which it was started. */
 	const char *file = identity_contains(module, getauxval(AT_PHDR)) ? "" : module->dlpi_name;
 	(void)size;
 	if (p->file)
@@ -151,7 +151,7 @@ static uint64_t identity_id_of_type(const fl_task_type *type)
 
 void fl__task_identify(const fl_task_type *type, struct fl__task_identity *identity)
 {
-	memset(identity, 0, sizeof *identity); /* also the padding, which is hashed */
+	memset(identity, 0, sizeof *identity); /* zeroes the padding, too, since it is hashed */
 	identity->id = identity_id_of_type(type);
 	identity->version = type->version;
 	identity->arg_size = type->arg_size;
@@ -175,7 +175,10 @@ static uint32_t identity_far_check(const struct fl__task_identity *identity)
 	return fl__task_check(&compared);
 }
 
-/* `changes` was read before the lookup: it may be too old for what was found, never too new. */
+/*
+ * Stores what a lookup has found. `changes` was read before the lookup: it may be too old for
+ * what was found, and is never too new.
+ */
 static void identity_remember(struct fl__type_known *k, const fl_task_type *type, const fl_task_type *registered,
                               uint64_t changes)
 {
@@ -190,7 +193,7 @@ int fl__types_find(struct fl__types_known *types, const fl_task_type *type, cons
 	struct fl__type_known *k = &types->at[((uintptr_t)type >> 5) % FL__TYPES_KNOWN];
 	const uint64_t changes = fl__registry_changes();
 	*known = k;
-	/* without what other processes do not see, and without padding */
+	/* the comparison leaves out the padding, and what other processes do not see */
 	if (k->type == type && k->changes == changes && memcmp(&k->copy, type, offsetof(fl_task_type, drop_arg)) == 0)
 		return 0;
 	const fl_task_type *registered;
@@ -233,7 +236,8 @@ static void identity_add_to_digest(const fl_task_type *type, void *arg)
 	struct fl__registry_digest *digest = arg;
 	struct fl__task_identity identity;
 	fl__task_identify(type, &identity);
-	digest->sum += identity_mix(fl__hash(FL__HASH_START, &identity, sizeof identity)); /* in any order */
+	/* a sum, so that the order does not matter */
+	digest->sum += identity_mix(fl__hash(FL__HASH_START, &identity, sizeof identity));
 	digest->tasks++;
 }
 

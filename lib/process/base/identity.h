@@ -16,8 +16,8 @@ uint64_t fl__hash(uint64_t seed, const void *data, size_t size);
  * of the file's device, inode, size and modification time.
  */
 struct fl__build_id {
-	uint8_t size;   /* 0: no such module */
-	uint8_t hashed; /* the module has no build-id */
+	uint8_t size;   /* 0 if there is no such module */
+	uint8_t hashed; /* 1 if the module has no build-id */
 	uint8_t bytes[30];
 };
 
@@ -25,8 +25,8 @@ void fl__build_id_of_program(struct fl__build_id *id);
 void fl__build_id_of(const void *address, struct fl__build_id *id);
 
 /*
- * Where a copy of the library is in a program: the same in each execution, at any address.
- * `file` is the object's, "" of the program itself.
+ * Where a copy of the library lies in a program. The place is the same in each execution, at any
+ * address. `file` is the name of the object, or "" for the program itself.
  */
 struct fl__copy_place {
 	const char *file;
@@ -35,13 +35,16 @@ struct fl__copy_place {
 
 /*
  * A callback of dl_iterate_phdr(), for a struct fl__copy_place. If `file` is NULL, stores the place
- * of this copy. Else returns 1 if another copy is at that place, 0 if none is.
+ * of this copy. Otherwise returns 1 if another copy is at that place, and 0 if none is.
  */
 int fl__copy_find(struct dl_phdr_info *module, size_t size, void *place);
 
 enum { FL__BUILD_ID_TEXT = 24 };
 
-/* Its first 10 bytes, after "~" if hashed; "unknown": no such module. */
+/*
+ * Writes the first 10 bytes of an id, after "~" if it is hashed, or "unknown" if there is no
+ * such module.
+ */
 const char *fl__build_id_text(const struct fl__build_id *id, char text[FL__BUILD_ID_TEXT]);
 
 struct fl__task_identity {
@@ -58,13 +61,13 @@ void fl__task_identify(const fl_task_type *type, struct fl__task_identity *ident
 uint32_t fl__task_check(const struct fl__task_identity *identity);
 
 /*
- * For hosts with one program each, whose files differ: without a build-id, only name, version and
- * sizes count.
+ * A task type that was looked up. `check` covers the whole identity. `far_check` is for tasks on
+ * other hosts, whose program is another file: it leaves out an owner that has no build-id, so name,
+ * version and sizes count.
  */
-
 struct fl__type_known {
-	const fl_task_type *type; /* NULL: none yet */
-	fl_task_type copy;        /* the address may since hold another type */
+	const fl_task_type *type; /* NULL while there is none */
+	fl_task_type copy;        /* a copy, since the address may by now hold another type */
 	uint64_t changes;         /* the registry's count at the lookup */
 	uint64_t id;
 	uint32_t check, far_check;
@@ -78,13 +81,13 @@ struct fl__types_known {
 
 /*
  * Returns
- *   0
+ *   0         *known is the type
  *   -ENOENT   the type is not registered
  *   -EEXIST   another type has its name
  */
 int fl__types_find(struct fl__types_known *types, const fl_task_type *type, const struct fl__type_known **known);
 
-/* NULL: no registered type has this `id`, or several. */
+/* Returns NULL if no registered type has this `id`, or if several have it. */
 const struct fl__type_known *fl__types_find_id(struct fl__types_known *types, uint64_t id);
 
 struct fl__registry_digest {

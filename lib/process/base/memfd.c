@@ -42,6 +42,9 @@ int fl__sealed_map(int fd, size_t size, void **memory)
 	int64_t there;
 	if (fl__fd_sys.sealed_size(fd, &there) != 0 || there != (int64_t)size)
 		return -EBADMSG;
-	/* private: before Linux 6.7, memory sealed against writing cannot be mapped shared */
+	/*
+	 * private, since before Linux 6.7 memory that is sealed against writing cannot be mapped
+	 * shared
+	 */
 	return fl__map_file(fd, 0, size, PROT_READ, MAP_PRIVATE, memory);
 }

@@ -16,7 +16,7 @@ int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts,
 	if (n_fds > 0)
 		fl__passed_fds_put(&message, &control, fds, n_fds);
 	const ssize_t sent = FL__RETRY(fl__net_sys.sendmsg(socket, &message));
-	/* the peer has closed; -ECONNRESET: with packets unread */
+	/* the peer has closed; -ECONNRESET says that it left packets unread */
 	if (sent == -ECONNRESET || sent == -ENOTCONN)
 		return -EPIPE;
 	return sent < 0 ? (int)sent : 0;
@@ -32,11 +32,11 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
 }
 
 /*
- * After a receive of 0 bytes. If the peer has closed and no bytes wait, no packet is left. If bytes
- * wait, the kernel may have reported the end too early: it looks for a packet first and for the
- * close second, and the peer may send and close in between. Returns
+ * Called after a receive of 0 bytes. If the peer has closed and no bytes wait, no packet is left.
+ * If bytes wait, the kernel may have reported the end too early: it looks for a packet first and
+ * for the close second, and the peer may send and close in between. Returns
  *   0         receive again
- *   -EPIPE    the end
+ *   -EPIPE    the peer has closed, and no packet is left
  *   -EBADMSG  the peer has sent an empty packet
  */
 static int packet_check_end(int socket)

@@ -22,45 +22,49 @@ enum { FL__PACKET_FDS = FL__PASSED_FDS };
  *   0
  *   -EPIPE         the peer has closed (SIGPIPE is not raised)
  *   -EMSGSIZE      the packet never fits into the socket's buffer
- *   -ETIMEDOUT
- *   -EINVAL        no byte, or too many descriptors
- *   -EBADF
+ *   -ETIMEDOUT     the deadline has passed
+ *   -EINVAL        there is no byte, or there are too many descriptors
+ *   -EBADF         a descriptor is not open
  *   -ETOOMANYREFS  too many of the user's descriptors are in flight
- *   -ENOBUFS, -ENOMEM
+ *   -ENOBUFS, -ENOMEM  the kernel has no memory
  */
 int fl__packet_send(int socket, const void *data, size_t size, const int *fds, unsigned n_fds, fl_time deadline);
 
 /*
- * Receives bytes into `data`, and descriptors (close-on-exec) into `fds`, which has room for
- * `*n_fds`. Sets `*size` and `*n_fds` to their numbers. `fds` and `n_fds` may be NULL. Observes no
- * cancel token. Returns
+ * Receives bytes into `data`, which has `room` bytes, and descriptors (close-on-exec) into `fds`,
+ * which has `*n_fds` elements. Sets `*size` and `*n_fds` to their numbers. `fds` and `n_fds` may be
+ * NULL. Observes no cancel token. Returns
  *   0
  *   -EPIPE      the peer has ended, and everything was received
- *   -ETIMEDOUT, -ENOMEM
+ *   -ETIMEDOUT  the deadline has passed
+ *   -ENOMEM     the kernel has no memory
  *   -EMSGSIZE   the packet has more than `room` bytes
- *   -EMFILE     it has more descriptors than room, or than this process may have
+ *   -EMFILE     it has more descriptors than `fds` can hold, or than this process may have
  *   -EBADMSG    it is empty
  * After the last three, the packet is gone and its descriptors are closed.
  */
 int fl__packet_recv(int socket, void *data, size_t room, size_t *size, int *fds, unsigned *n_fds, fl_time deadline);
 
-/* Never waits (-EAGAIN). Requires at least one byte. */
+/* Sends a packet of at least one byte. Returns -EAGAIN instead of waiting. */
 int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts, const int *fds, unsigned n_fds);
 
 struct fl__packet {
 	struct iovec *parts;
 	unsigned n_parts;
-	int *fds;       /* room for FL__PACKET_FDS; NULL: drops the descriptors */
+	/* memory for FL__PACKET_FDS descriptors, or NULL to drop them */
+	int *fds;
 	size_t size;    /* result */
 	unsigned n_fds; /* result */
-	bool cut;       /* result: the packet had more bytes */
-	bool lost;      /* descriptors are missing, over this process's limit */
-	/* The sender, if SO_PASSCRED was set before; else FL__NO_USER. */
+	bool cut;       /* a result: the packet had more bytes than `parts` can hold */
+	/* a result: descriptors are missing, since this process may not have more */
+	bool lost;
+	/* The result is the sender, if SO_PASSCRED was set before; otherwise FL__NO_USER. */
 	uint32_t user;
 };
 
 /*
- * Never waits. `flags`: 0, or MSG_PEEK: the packet stays, and the descriptors are duplicates.
- * Returns 0, -EAGAIN, -EPIPE, -EBADMSG (an empty packet), -ENOMEM.
+ * Receives a packet, and never waits. `flags` is 0 or MSG_PEEK. With MSG_PEEK the packet stays in
+ * the socket, and the descriptors are duplicates. Returns 0, -EAGAIN, -EPIPE, -EBADMSG (the packet
+ * is empty) or -ENOMEM.
  */
 int fl__packet_try_recv(int socket, struct fl__packet *packet, int flags);

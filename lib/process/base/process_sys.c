@@ -22,7 +22,7 @@
 #define CLONE_PIDFD 0x1000
 #endif
 
-/* Older headers lack the numbers, the same on all architectures. */
+/* The numbers of system calls that older headers lack. They are the same on all architectures. */
 enum { PROCESS_SYS_PIDFD_OPEN = 434, PROCESS_SYS_PIDFD_SEND_SIGNAL = 424, PROCESS_SYS_P_PIDFD = 3 };
 
 int fl__fd_above_streams(int fd)
@@ -57,8 +57,8 @@ static int process_sys_pidfd(int pid)
 }
 
 /*
- * For ThreadSanitizer, which would keep the child's changes to its state; and for emulators without
- * CLONE_PIDFD, or without a child that sends no signal.
+ * Stands in for clone() under ThreadSanitizer, which would keep the child's changes to its state;
+ * and under emulators that have no CLONE_PIDFD, or no child that sends no signal.
  */
 static int process_sys_clone_by_fork(int (*child)(void *arg), void *arg, int *pidfd)
 {
@@ -93,7 +93,8 @@ int fl__process_signal_group(int pidfd, int pid, int signal)
 {
 	enum { GROUP = 4 }; /* PIDFD_SIGNAL_PROCESS_GROUP */
 	int rc = (int)FL__SYS_RESULT(syscall(PROCESS_SYS_PIDFD_SEND_SIGNAL, pidfd, signal, NULL, GROUP));
-	return rc == -EINVAL ? FL__SYS_RESULT(kill(-pid, signal)) : rc; /* before Linux 6.9 */
+	/* before Linux 6.9 the flag is unknown */
+	return rc == -EINVAL ? FL__SYS_RESULT(kill(-pid, signal)) : rc;
 }
 
 static int process_sys_wait(int type, int id, int *pid, fl_process_status *status, int flags)
@@ -173,11 +174,15 @@ bool fl__file_exists(int directory, const char *path)
 
 static int process_sys_count_threads(void)
 {
-	struct stat tasks; /* a link for each thread, beside its own two */
+	struct stat tasks; /* the folder has a link for each thread, and two of its own */
 	const int rc = FL__SYS_RESULT(stat("/proc/self/task", &tasks));
 	if (rc == 0)
-		return (int)tasks.st_nlink - 2 - fl__main_thread_has_ended(); /* its link stays */
-	/* without /proc: only a process with one thread may make the call, which does nothing */
+		/* the link of an ended main thread stays */
+		return (int)tasks.st_nlink - 2 - fl__main_thread_has_ended();
+	/*
+	 * there is no /proc: this call does nothing, and only a process with one thread may make
+	 * it
+	 */
 	return FL__SYS_RESULT(unshare(CLONE_THREAD)) == 0 ? 1 : rc;
 }
 
@@ -255,7 +260,7 @@ static int fd_sys_seal(int fd)
 	return FL__SYS_RESULT(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL));
 }
 
-/* Files of other kinds have no seals. */
+/* Files that are not memfds have no seals. */
 static int fd_sys_sealed_size(int fd, int64_t *size)
 {
 	const int needed = F_SEAL_SHRINK | F_SEAL_WRITE;
@@ -292,19 +297,23 @@ int fl__fork_with_pidfd(int *pidfd)
 	int pid = fl__process_sys.fork();
 	if (pid == 0) {
 		fl__fd_close(gate[1]);
-		/* a byte, or the end: the parent has died */
+		/* reads a byte, or the end of the pipe if the parent has died */
 		(void)FL__RETRY(FL__SYS_RESULT(read(gate[0], &go_on, sizeof go_on)));
 	}
-	fl__fd_close(gate[0]); /* frees a number for the pidfd */
+	fl__fd_close(gate[0]); /* this frees a descriptor number for the pidfd */
 	if (pid == 0)
 		return 0;
 	*pidfd = pid > 0 ? fl__process_sys.pidfd(pid) : -1;
 	if (pid > 0 && *pidfd < 0) {
-		(void)kill(pid, SIGKILL); /* a failed start runs no task */
+		/* no task has run, so the start has failed */
+		(void)kill(pid, SIGKILL);
 		(void)fl__process_reap_by_pid(&pid, NULL, true);
 		pid = *pidfd;
 	}
-	/* a byte, since a forked child may hold the gate open; fails if the child is dead */
+	/*
+	 * sends a byte, since a forked child may hold the gate open; the send fails if the child
+	 * is dead
+	 */
 	(void)!fl__packet_try_send(gate[1], &(struct iovec){&go_on, sizeof go_on}, 1, NULL, 0);
 	fl__fd_close(gate[1]);
 	return pid;

@@ -17,12 +17,13 @@
  */
 
 struct fl__process_sys {
-	int (*fork)(void); /* the child's pid; 0 in the child */
+	/* returns the child's pid, and 0 in the child */
+	int (*fork)(void);
 	/*
 	 * Makes a child in the caller's memory. Returns its pid after its exec or end. Where memory
-	 * cannot be shared, forks, and returns at once. `pidfd` NULL: the child ends without an
-	 * exec, and is reaped here. wait() passes over it, and its end sends no signal, unless it
-	 * is a fork.
+	 * cannot be shared, it forks, and returns at once. If `pidfd` is NULL, the child ends
+	 * without an exec, and is reaped here. wait() passes over the child, and its end sends no
+	 * signal, unless the child is a fork.
 	 */
 	int (*clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
 	int (*pidfd)(int pid);
@@ -33,56 +34,69 @@ struct fl__process_sys {
 	/* pthread_sigmask() */
 	int (*mask)(int how, const sigset_t *signals, sigset_t *before);
 	int (*open)(const char *path, int flags);
-	int (*count_threads)(void); /* of this process */
+	int (*count_threads)(void); /* the threads of this process */
 	const char *program;
-	int64_t answer_timeout; /* of a start, in ns */
+	int64_t answer_timeout; /* how long a start waits for an answer, in ns */
 };
 
 extern struct fl__process_sys fl__process_sys;
 
 /* The calls that no test replaces. */
 
-/* `pid` leads or has led the group. -ESRCH: it has no member. */
+/*
+ * Sends a signal to a group that `pid` leads or has led. Returns -ESRCH if the group has no
+ * member.
+ */
 int fl__process_signal_group(int pidfd, int pid, int signal);
 
-/* 1: reaped; 0, without `wait`: the child runs; -ECHILD: no such child. `status` may be NULL. */
+/*
+ * Returns 1 if the child was reaped; 0 if it runs and `wait` is false; or -ECHILD if there is no
+ * such child. `status` may be NULL.
+ */
 int fl__process_reap(int pidfd, fl_process_status *status, bool wait);
 
-/* By pid, which no other code may reap. `*pid` 0: any child; stores its pid. */
+/*
+ * Reaps a child by its pid; no other code may reap this child. If `*pid` is 0, reaps any child,
+ * and stores its pid.
+ */
 int fl__process_reap_by_pid(int *pid, fl_process_status *status, bool wait);
 
 /*
- * An input without bytes: /dev/null; where that cannot be opened, a pipe without a writer, to which
- * writes return -EBADF.
+ * Opens an input without bytes: /dev/null, or, where that cannot be opened, a pipe without a
+ * writer. Writes to that pipe return -EBADF.
  */
 int fl__null_open(void);
 
-bool fl__file_exists(int directory, const char *path); /* `path` may be relative to `directory` */
+/* `path` may be relative to `directory` */
+bool fl__file_exists(int directory, const char *path);
 
-int fl__fd_waiting(int socket); /* bytes to be received */
+int fl__fd_waiting(int socket); /* returns how many bytes can be received */
 
 struct fl__fd_sys {
-	/* AF_UNIX, SOCK_SEQPACKET, connected. 0, -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS. */
+	/*
+	 * Makes a connected pair of AF_UNIX sockets of type SOCK_SEQPACKET. Returns 0, -EMFILE,
+	 * -ENFILE, -ENOMEM or -ENOBUFS.
+	 */
 	int (*pair)(int sockets[2]);
-	/* `timeout`: ns; negative: for ever. */
+	/* `timeout` is in ns; a negative one waits for ever. */
 	int (*poll)(struct pollfd *fds, unsigned n, int64_t timeout);
 	int (*epoll_create)(void);
 	/* The event's data is `fd`. */
 	int (*epoll_control)(int epoll, int op, int fd, uint32_t events);
-	/* ms < 0: for ever */
+	/* a negative `ms` waits for ever */
 	int (*epoll_wait)(int epoll, struct epoll_event *events, int n, int ms);
-	int (*memfd)(void); /* sealable */
-	/* -EFBIG: above RLIMIT_FSIZE. */
+	int (*memfd)(void); /* returns a memfd that can be sealed */
+	/* Both return -EFBIG above RLIMIT_FSIZE. */
 	ssize_t (*write_at)(int fd, const void *data, size_t size, off_t at);
 	ssize_t (*read_at)(int fd, void *data, size_t size, off_t at);
-	int (*seal)(int fd); /* fl__memfd_seal() is the caller */
-	/* -EBADMSG: `fd` is no memfd sealed against shrinks and writes. */
+	int (*seal)(int fd); /* called by fl__memfd_seal() only */
+	/* Returns -EBADMSG if `fd` is not a memfd that is sealed against shrinks and writes. */
 	int (*sealed_size)(int fd, int64_t *size);
 };
 
 extern struct fl__fd_sys fl__fd_sys;
 
-/* Does not wait. 1: ready; 0; a negative errno. */
+/* Returns 1 if the descriptor is ready, 0 if not, or a negative errno. Does not wait. */
 static inline int fl__fd_poll(int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
@@ -90,16 +104,18 @@ static inline int fl__fd_poll(int fd, short events)
 }
 
 /*
- * Forks a child that waits until its pidfd is open: where SIGCHLD is ignored, an ended child's pid
- * may name another process. Needs two free descriptors, of which the pidfd takes one. Returns
+ * Forks a child that waits until its pidfd is open. Without that, the pid of a child that has ended
+ * may name another process where SIGCHLD is ignored. Needs two free descriptors, of which the pidfd
+ * takes one. Returns
  *   the child's pid
  *   0                 in the child
- *   -EMFILE, -ENFILE, -EAGAIN, -ENOMEM, -ENOSYS   no child
+ *   -EMFILE, -ENFILE, -EAGAIN, -ENOMEM, -ENOSYS   there is no child
  */
 int fl__fork_with_pidfd(int *pidfd);
 
 /*
- * If a standard stream is closed, other code would use a descriptor of its number as the stream.
- * Returns `fd` itself if `fd` is negative, high enough, or cannot be moved.
+ * Moves `fd` above the standard streams: if one of them is closed, other code would use a
+ * descriptor of its number as that stream. Returns the new descriptor. Returns `fd` itself if it is
+ * negative, high enough, or cannot be moved.
  */
 int fl__fd_above_streams(int fd);

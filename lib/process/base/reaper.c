@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The watcher thread (fd_watcher.c) watches the children's pidfds. `reaper_lock` guards the
- * children; lock order: `reaper_lock`, then `fd_watcher_lock`. A child that cannot be watched, for
- * lack of memory, descriptors or threads, is watched from the next adoption on.
+ * The reaper. The watcher thread (fd_watcher.c) watches the children's pidfds. `reaper_lock` guards
+ * the children; it is acquired before `fd_watcher_lock`. For lack of memory, descriptors or
+ * threads, a child may not be watched. The next adoption tries it again.
  */
 #include "reaper.h"
 #include "core/base/list.h"
@@ -16,7 +16,7 @@
 
 struct reaper_child {
 	struct reaper_child *next;
-	int pidfd; /* -1: of the parent of this forked child */
+	int pidfd; /* -1 for a child of the parent of this forked child */
 	bool killed;
 	bool watched;
 };
@@ -29,7 +29,7 @@ static bool reaper_has_ended(int pidfd, bool wait)
 	return pidfd < 0 || fl__process_reap(pidfd, NULL, wait) != 0;
 }
 
-/* Under the lock. */
+/* Called under the lock. */
 static void reaper_drop(struct reaper_child **link)
 {
 	struct reaper_child *c = *link;
@@ -41,7 +41,10 @@ static void reaper_drop(struct reaper_child **link)
 	fl__fd_close(pidfd);
 }
 
-/* Under the lock. -1: drops those of the parent of this forked child. */
+/*
+ * Called under the lock. If `pidfd` is -1, drops the children of the parent of this forked
+ * child.
+ */
 static void reaper_drop_ended(int pidfd)
 {
 	for (struct reaper_child **link = &reaper_children; *link;)
@@ -57,7 +60,7 @@ void fl__reaper_reap(int pidfd)
 	reaper_drop_ended(pidfd);
 }
 
-/* Waits for the killed children alone. */
+/* Waits only for the killed children. */
 static unsigned reaper_end(void)
 {
 	FL__HELD(&reaper_lock);
@@ -68,7 +71,7 @@ static unsigned reaper_end(void)
 	return 0;
 }
 
-/* Under the lock. */
+/* Called under the lock. */
 static void reaper_watch_all(void)
 {
 	int rc = 0;
@@ -105,7 +108,10 @@ void fl__reaper_after_fork(void)
 	fl_mutex_init(&reaper_lock);
 	FL__EACH (struct reaper_child, c, reaper_children) {
 		fl__fd_close(c->pidfd);
-		/* freed later: a thread of the parent may hold the allocator's lock */
+		/*
+		 * the memory is freed later, since a thread of the parent may hold the
+		 * allocator's lock
+		 */
 		c->pidfd = -1;
 	}
 }

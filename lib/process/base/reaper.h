@@ -5,11 +5,14 @@
 
 /* Reaps the children whose handles were freed, or whose start has failed. */
 
-/* Takes over a child's pidfd. `killed`: even the end of the library waits for the child. */
+/*
+ * Takes over a child's pidfd. If `killed` is true, even the end of the library waits for the
+ * child.
+ */
 void fl__reaper_adopt(int pidfd, bool killed);
 
-/* Called by the watcher thread when `pidfd` is ready: reaps the child, if there is one. */
+/* Called by the watcher thread when `pidfd` is ready. Reaps the child, if there is one. */
 void fl__reaper_reap(int pidfd);
 
-/* In a forked child: drops the parent's children. */
+/* Called in a forked child. Drops the parent's children. */
 void fl__reaper_after_fork(void);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The two programs connect by a packet socket. The server sends one packet, the hello, which has
- * the region's descriptor, and never reads: docs/design.md, section 4 ("Endpoints"). The client
- * makes all comparisons. Afterwards the connection is the pipe.
+ * Endpoints. The two programs connect by a packet socket. The server sends one packet, the hello,
+ * which has the region's descriptor, and never reads: docs/design.md, section 4 ("Endpoints"), says
+ * why. The client makes all comparisons. Afterwards the connection is the pipe.
  */
 #include "../base/fd_watcher.h"
 #include "../base/packet.h"
@@ -28,7 +28,8 @@ enum { ENDPOINT_REFUSES_USER = 1, ENDPOINT_REFUSES_NAMESPACE = 2 };
 struct endpoint_hello {
 	uint32_t magic, version;
 	uint32_t item_version;
-	uint32_t refused; /* ENDPOINT_REFUSES_...; 0: not. The items of a refusal are zero */
+	/* ENDPOINT_REFUSES_..., or 0. In a refusal the item fields are zero. */
+	uint32_t refused;
 	uint64_t item_size;
 	char item_type[FL_ENDPOINT_TYPE_MAX + 1];
 };
@@ -60,8 +61,9 @@ static int endpoint_describe(struct endpoint_hello *hello, const fl_endpoint_con
 }
 
 /*
- * In a user namespace that lacks users, each of those has the number ENDPOINT_UNMAPPED (the default
- * of /proc/sys/kernel/overflowuid). So that number proves nothing there.
+ * Checks whether a user's number proves who the user is. In a user namespace that lacks users, each
+ * user that is missing has the number ENDPOINT_UNMAPPED (the default of
+ * /proc/sys/kernel/overflowuid). So that number proves nothing there.
  */
 static int endpoint_check_user(uid_t user)
 {
@@ -72,13 +74,13 @@ static int endpoint_check_user(uid_t user)
 	FL__UNCANCELLED();
 	FILE *map = fopen("/proc/thread-self/uid_map", "re");
 	if (!map)
-		return errno == ENOENT ? -EACCES : -errno; /* no /proc */
+		return errno == ENOENT ? -EACCES : -errno; /* there is no /proc */
 	const int fields = fscanf(map, "%u %u %u", &inside, &outside, &n);
 	(void)fclose(map);
 	return fields == 3 && n == UINT32_MAX ? 0 : -EACCES;
 }
 
-/* Returns 0; -EACCES: the user of the other side is not allowed; or an error of the system. */
+/* Returns 0; or -EACCES if the user of the other side is not allowed; or an error of the system. */
 static int endpoint_check_peer(int fd, const uid_t *users, unsigned n, struct ucred *peer)
 {
 	const int rc = fl__net_sys.get_struct(fd, SOL_SOCKET, SO_PEERCRED, peer, sizeof *peer);
@@ -148,17 +150,20 @@ int fl_endpoint_fd(const fl_endpoint *o)
 	return o->fd;
 }
 
-/* Returns 0; -EPIPE: the client has ended; or another error of the system. */
+/* Returns 0; or -EPIPE if the client has ended; or another error of the system. */
 static int endpoint_send_hello(int fd, const struct endpoint_hello *hello, const fl_shm *region)
 {
 	const struct iovec part = {(void *)(uintptr_t)hello, sizeof *hello};
 	const int region_fd = region ? fl_shm_fd(region) : -1;
 	const int rc = fl__packet_try_send(fd, &part, 1, &region_fd, region != NULL);
-	/* the socket is empty: -EAGAIN means that its buffers have too little memory */
+	/* the socket is empty, so -EAGAIN means that its buffers have too little memory */
 	return rc == -EAGAIN ? -ENOMEM : fl__net_error(rc);
 }
 
-/* Takes over `fd`. Returns 0; -EPIPE: the client has ended or was refused; or another error. */
+/*
+ * Takes over `fd`. Returns 0; or -EPIPE if the client has ended or was refused; or another
+ * error.
+ */
 static int endpoint_welcome(const fl_endpoint *o, int fd, fl_pipe **pipe)
 {
 	struct endpoint_hello refusal = {
@@ -187,7 +192,7 @@ static int endpoint_welcome(const fl_endpoint *o, int fd, fl_pipe **pipe)
 	return rc;
 }
 
-/* Returns 1: a program has the endpoint; 0: none has it; or an error. */
+/* Returns 1 if it accepted a program, 0 if none is waiting, or an error. */
 static int endpoint_try_accept(const fl_endpoint *o, fl_pipe **pipe)
 {
 	const int fd = fl__net_sys.accept(o->fd, NULL, NULL);
@@ -200,12 +205,13 @@ static int endpoint_try_accept(const fl_endpoint *o, fl_pipe **pipe)
 int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, fl_time deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
-		/* lets other fibers run, also while clients come all the time */
+		/* lets other fibers run, even if clients come all the time */
 		FL_IGNORE(fl_sleep_until(FL_NO_WAIT, FL_SHIELDED));
 		int rc = endpoint_try_accept(o, pipe);
 		if (rc != 0)
 			return rc > 0 ? 0 : rc;
-		if (fl__is_expired(deadline)) /* the wait would succeed while there are clients */
+		/* while there are clients, the wait would succeed after the deadline, too */
+		if (fl__is_expired(deadline))
 			return -ETIMEDOUT;
 		FL__AWAITS(FL__DEBUG_ENDPOINT, o);
 		rc = fl__fd_wait(o->fd, POLLIN, deadline, cancel);
@@ -218,8 +224,8 @@ int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, fl_time deadline, f
 
 struct endpoint_found {
 	struct endpoint_hello hello;
-	size_t size;   /* of the hello */
-	int region_fd; /* -1: none */
+	size_t size;   /* the size of the hello */
+	int region_fd; /* -1 if there is none */
 };
 
 static int endpoint_refuse(const char *path, int rc, const char *why)
@@ -228,7 +234,7 @@ static int endpoint_refuse(const char *path, int rc, const char *why)
 	return rc;
 }
 
-/* The first packet, with at most one descriptor. */
+/* Receives the first packet, with at most one descriptor. */
 static int endpoint_receive(int fd, struct endpoint_found *found, fl_time deadline, fl_cancel_token *cancel)
 {
 	int came[FL__PACKET_FDS];
@@ -247,7 +253,7 @@ static int endpoint_receive(int fd, struct endpoint_found *found, fl_time deadli
 	return 0;
 }
 
-/* The text of another program may contain anything. */
+/* The text comes from another program, and may contain anything. */
 static void endpoint_make_printable(char *text, size_t size)
 {
 	text[size - 1] = '\0';

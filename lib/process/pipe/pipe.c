@@ -58,7 +58,10 @@ int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config)
 	return 0;
 }
 
-/* 0, -EBADF, -ENOTSOCK; -EINVAL: `fd` is no connected packet socket of this machine. */
+/*
+ * Returns 0, -EBADF or -ENOTSOCK; or -EINVAL if `fd` is not a connected packet socket of this
+ * machine.
+ */
 static int pipe_adopt(int fd)
 {
 	struct sockaddr_storage address;
@@ -89,15 +92,16 @@ int fl_pipe_from_fd(fl_pipe **p, int fd)
 }
 
 /*
- * Before each read of `kept` and each lock: in a forked child, makes the lock free, and drops a
- * kept message, which the parent receives. `generation` is 2 * fl__fork_count; one more while a
- * thread of a forked child resets `p`.
+ * Called before each read of `kept` and before each lock. In a forked child it makes the lock free,
+ * and drops a kept message, which the parent receives. `generation` is 2 * fl__fork_count, and one
+ * more while a thread of a forked child resets `p`.
  */
 static void pipe_reset_after_fork(fl_pipe *p)
 {
 	uint32_t now = 2 * fl__fork_count;
 	for (unsigned round = 0;; round++) {
-		uint32_t seen = fl__load_acquire(&p->generation); /* pairs with the release below */
+		/* acquire: pairs with the release store at the end of this function */
+		uint32_t seen = fl__load_acquire(&p->generation);
 		if (seen == now)
 			return;
 		if (seen == now + 1)
@@ -111,7 +115,8 @@ static void pipe_reset_after_fork(fl_pipe *p)
 	if (fl__load_relaxed(&p->kept))
 		fl__fds_close(p->message.fds, p->message.n_fds);
 	fl__store_relaxed(&p->kept, 0);
-	fl__store_release(&p->generation, now); /* release: pairs with the acquire above */
+	/* release: pairs with the acquire load at the begin of this function */
+	fl__store_release(&p->generation, now);
 }
 
 void fl_pipe_free(fl_pipe *p)
@@ -140,7 +145,8 @@ void fl_pipe_close_send(fl_pipe *p)
 static bool pipe_has_kept(fl_pipe *p)
 {
 	pipe_reset_after_fork(p);
-	return fl__load_relaxed(&p->kept); /* relaxed: a receiver reads again under the lock */
+	/* relaxed: a receiver reads it again under the lock */
+	return fl__load_relaxed(&p->kept);
 }
 
 static bool pipe_on_ready(void *object)
@@ -177,7 +183,7 @@ struct pipe_outgoing {
 static uint64_t pipe_new_id(void)
 {
 	static uint32_t last;
-	/* relaxed: ids need only be unique under one thread id */
+	/* relaxed: the ids need only be unique under one thread id */
 	return (uint64_t)fl__sys.thread_id() << 32 | fl__add_relaxed(&last, 1);
 }
 
@@ -187,7 +193,10 @@ static int pipe_send_small(const fl_pipe *p, struct pipe_outgoing *m)
 	return fl__packet_try_send(p->fd, parts, 2, m->fds + 1, m->n_fds);
 }
 
-/* Only when there is space: a waiting sender holds no memory. */
+/*
+ * Sends a large message, and makes its memfd only when there is space: a waiting sender holds no
+ * memory.
+ */
 static int pipe_send_large(const fl_pipe *p, struct pipe_outgoing *m)
 {
 	const struct iovec part = {&m->head, sizeof m->head};
@@ -202,7 +211,10 @@ static int pipe_send_large(const fl_pipe *p, struct pipe_outgoing *m)
 	return rc == -EMSGSIZE || rc == -ENOBUFS ? -ENOMEM : rc;
 }
 
-/* Sends a large message instead after -EMSGSIZE, or -ENOBUFS (no contiguous kernel memory). */
+/*
+ * Sends a message. After -EMSGSIZE, or -ENOBUFS (the kernel has no contiguous memory), it sends
+ * a large message instead.
+ */
 static int pipe_send_once(const fl_pipe *p, struct pipe_outgoing *m)
 {
 	if (m->head.kind == FL__PIPE_SMALL) {
@@ -291,7 +303,7 @@ static int pipe_check_room(const struct pipe_room *room, const struct fl__pipe_h
 	return -EMSGSIZE;
 }
 
-/* Duplicates the descriptors of the oldest message. -EMFILE: too few are free. */
+/* Duplicates the descriptors of the oldest message. Returns -EMFILE if too few are free. */
 static int pipe_peek(const fl_pipe *p, struct fl__pipe_message *m, const struct pipe_room *room)
 {
 	struct iovec part = {&m->head, sizeof m->head};
@@ -299,7 +311,7 @@ static int pipe_peek(const fl_pipe *p, struct fl__pipe_message *m, const struct 
 	int rc = fl__packet_try_recv(p->fd, &packet, MSG_PEEK);
 	m->n_fds = packet.n_fds;
 	if (rc == -EBADMSG || (rc == 0 && !pipe_is_head(&m->head, packet.size)))
-		return 0; /* pipe_take() reports the error */
+		return 0; /* pipe_take() will report the error */
 	if (rc == 0)
 		rc = pipe_check_room(room, &m->head);
 	if (rc == 0 && packet.lost)
@@ -309,7 +321,7 @@ static int pipe_peek(const fl_pipe *p, struct fl__pipe_message *m, const struct 
 	return rc;
 }
 
-/* A sealed memfd never shrinks. */
+/* Checks a message. A sealed memfd never shrinks, so its size stays right. */
 static bool pipe_is_sound(const struct fl__pipe_message *m, const struct fl__packet *packet)
 {
 	if (packet->cut || !pipe_is_head(&m->head, packet->size) || m->n_fds != pipe_head_fds(&m->head))
@@ -321,7 +333,7 @@ static bool pipe_is_sound(const struct fl__pipe_message *m, const struct fl__pac
 	       (uint64_t)size == m->head.size;
 }
 
-/* Replaces incomplete descriptors, if the duplicates are of the same message. */
+/* Replaces incomplete descriptors by the duplicates, if these belong to the same message. */
 static bool pipe_use_duplicates(struct fl__pipe_message *m, const struct fl__pipe_message *spare)
 {
 	fl__fds_close(m->fds, m->n_fds);
@@ -364,7 +376,8 @@ static void pipe_keep(fl_pipe *p, const struct fl__pipe_message *m, const struct
 		memcpy(p->spill, room->buffer, here);
 	}
 	p->message = *m;
-	fl__store_relaxed(&p->kept, 1); /* relaxed: receivers hold the lock */
+	/* relaxed: receivers read it under the lock */
+	fl__store_relaxed(&p->kept, 1);
 }
 
 static int pipe_take_kept(fl_pipe *p, struct fl__pipe_message *m, const struct pipe_room *room)
@@ -374,17 +387,22 @@ static int pipe_take_kept(fl_pipe *p, struct fl__pipe_message *m, const struct p
 	*m = p->message;
 	if (m->head.kind == FL__PIPE_SMALL && m->head.size > 0)
 		memcpy(room->buffer, p->spill, (size_t)m->head.size);
-	fl__store_relaxed(&p->kept, 0); /* relaxed: as in pipe_keep() */
+	/* relaxed: receivers read it under the lock */
+	fl__store_relaxed(&p->kept, 0);
 	return 0;
 }
 
-/* Keeps a message that does not fit. The bytes of a large one stay in its memfd. */
+/*
+ * Receives a message. If it does not fit, the handle keeps it. The bytes of a large message stay
+ * in its memfd.
+ */
 static int pipe_next_message(fl_pipe *p, struct fl__pipe_message *m, const struct pipe_room *room)
 {
 	struct fl__pipe_message spare;
 	pipe_reset_after_fork(p);
 	FL__HELD(&p->lock);
-	if (fl__load_relaxed(&p->kept)) /* relaxed: changes under the lock */
+	/* relaxed: it changes only under the lock */
+	if (fl__load_relaxed(&p->kept))
 		return pipe_take_kept(p, m, room);
 	int rc = pipe_peek(p, &spare, room);
 	if (rc == 0)
@@ -418,7 +436,8 @@ static int pipe_receive_once(fl_pipe *p, const struct pipe_room *room)
 		rc = pipe_read_memory(m.fds[0], room->buffer, (size_t)m.head.size);
 		fl__fds_close(m.fds, rc == 0 ? 1 : m.n_fds);
 	}
-	if (rc == 0 && room->n_room > 0) /* 0: the message has no descriptors */
+	/* n_room is 0 for a message without descriptors */
+	if (rc == 0 && room->n_room > 0)
 		memcpy(room->fds, m.fds + large, sizeof(int) * m.head.n_fds);
 	if (rc == 0)
 		pipe_store_sizes(room, &m.head);

@@ -9,11 +9,11 @@
 
 /*
  * A message is one packet, which begins with a head. The bytes of a large message are in a sealed
- * memfd, the packet's first descriptor.
+ * memfd, which is the packet's first descriptor.
  *
  * A receiver first peeks (MSG_PEEK), so that a message that does not fit stays, and then takes the
- * message, under `lock`. In between another process may receive on the same end: then the receiver
- * takes another message. If that does not fit, the handle *keeps* it, and returns it next.
+ * message, under `lock`. In between, another process may receive on the same end. Then the receiver
+ * takes another message. If that one does not fit, the handle *keeps* it, and returns it next.
  *
  * The peek also duplicates the descriptors, for a take that finds the descriptor table full.
  */
@@ -27,13 +27,14 @@ enum {
 struct fl__pipe_head {
 	uint32_t magic;
 	uint16_t kind;
-	uint16_t n_fds; /* without a large message's memfd */
+	uint16_t n_fds; /* the number of descriptors, without a large message's memfd */
 	uint64_t size;
-	uint64_t id; /* unique among packets on their way; 0 without descriptors */
+	/* unique among packets on their way; 0 for a message without descriptors */
+	uint64_t id;
 };
 _Static_assert(sizeof(struct fl__pipe_head) == 24 && FL_PIPE_FDS_MAX + 1 == FL__PACKET_FDS, "the layout of messages");
 
-/* The first descriptor of a large message has the bytes. */
+/* The first descriptor of a large message has its bytes. */
 struct fl__pipe_message {
 	struct fl__pipe_head head;
 	unsigned n_fds;
@@ -41,12 +42,15 @@ struct fl__pipe_message {
 };
 
 struct fl_pipe {
-	struct fl__watched_fd out, in; /* `out` first: fl__on_pipe_space */
+	/* `out` is the first member, for fl__on_pipe_space */
+	struct fl__watched_fd out, in;
 	int fd;
-	uint32_t generation;             /* see pipe_reset_after_fork() in pipe.c */
-	fl_mutex lock;                   /* guards receives and all below */
-	uint32_t kept;                   /* atomic, for reads without the lock */
-	struct fl__pipe_message message; /* the kept one */
-	/* FL__PIPE_INLINE bytes: a packet's overflow, then a small kept message */
+	/* 2 * fl__fork_count, or one more during a reset in a forked child (pipe.c) */
+	uint32_t generation;
+	/* guards receives and all members below */
+	fl_mutex lock;
+	uint32_t kept;                   /* atomic, since it is also read without the lock */
+	struct fl__pipe_message message; /* the message that the handle keeps */
+	/* FL__PIPE_INLINE bytes, for the overflow of a packet, and then for a small kept message */
 	char *spill;
 };

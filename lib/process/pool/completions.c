@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Completions: what workers have posted into their completion rings ends tasks. The parent trusts
- * no word there (rings.c).
+ * Takes the completions that workers have written to their rings, and ends the tasks. The parent
+ * trusts no word of a completion ring (rings.c).
  */
 #include "../base/memfd.h"
 #include "../base/process_sys.h"
@@ -28,7 +28,7 @@ static int process_pool_map_result(struct fl__process_pool_worker *w, struct fl_
 	return 0;
 }
 
-/* False: the result is a memfd. */
+/* Copies the result to the block. Returns false if the result is a memfd. */
 static bool process_pool_copy_result(const struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size,
                                      size_t n)
 {
@@ -56,7 +56,7 @@ static int process_pool_take_result(struct fl__process_pool_worker *w, struct fl
 		           ? fl__bytes_take_results(w, block, completion->count + kept,
 		                                    completion->flags & FL__COMPLETION_MEMFD)
 		           : 0;
-	/* A failed submission may have no result, unless it kept one. */
+	/* A failed submission may have no result, unless the failed element kept one. */
 	return completion->error != 0 && completion->count == 0 && !kept ? 0 : process_pool_map_result(w, block, size);
 }
 
@@ -65,12 +65,12 @@ void fl__process_pool_take_progress(struct fl__process_pool_worker *w, struct fl
 	const uint32_t count = block->future.count;
 	const size_t each = block->future.type->result_size;
 	/*
-	 * Does not trust a worker that damaged its memory or cleared its claim word. If all
+	 * A worker that damaged its memory or cleared its claim word is not believed. If all
 	 * elements of a failed task are done, fl__chunk_end() counts none.
 	 */
 	const bool believed = !w->damaged && fl__rings_has_started(&w->rings, block->seq);
 	block->done = believed ? fl__rings_progress(&w->rings, block->seq, count) : count;
-	/* The result is no memfd: fl__chunk_limit() limits the size. */
+	/* The result is not a memfd, since fl__chunk_limit() limits its size. */
 	if (each == 0 || block->done == 0 || block->done >= count)
 		return;
 	(void)process_pool_copy_result(w, block, count * each, block->done * each);
@@ -87,7 +87,7 @@ static char *process_pool_take_message(const struct fl__process_pool_worker *w, 
 }
 _Static_assert(FL__RINGS_MESSAGE == FL_MESSAGE_MAX, "a message fits");
 
-/* False: no sound worker posts such a completion. */
+/* Ends a task by its completion. Returns false if no sound worker writes such a completion. */
 static bool process_pool_take_completion(struct fl__process_pool_worker *w, struct fl__task_block *block,
                                          const struct fl__completion *completion)
 {
@@ -106,7 +106,7 @@ static bool process_pool_take_completion(struct fl__process_pool_worker *w, stru
 	}
 	fl__process_pool_trace(w, FL__TRACE_TAKEN, block, completion->error);
 	block->done = completion->count;
-	if (completion->began >= w->times[slot].posted) { /* 0 and 0: not timed */
+	if (completion->began >= w->times[slot].posted) { /* both are 0 if the task was not timed */
 		block->began = completion->began;
 		block->ran = (int64_t)completion->ran * FL__RINGS_RAN_UNIT;
 	}
@@ -114,7 +114,7 @@ static bool process_pool_take_completion(struct fl__process_pool_worker *w, stru
 		block->asked = FL__STOP_BETWEEN;
 	int rc = process_pool_take_result(w, block, completion);
 	if (rc != 0) {
-		block->done = block->future.count; /* none counts */
+		block->done = block->future.count; /* no element counts */
 		fl__remote_end_failed(r, block, rc, "the result does not arrive: %s", fl_error_text(rc));
 		return true;
 	}
@@ -129,7 +129,7 @@ static void process_pool_take_initializer(struct fl__process_pool_worker *w, con
 {
 	struct fl__process_pool *p = w->pool;
 	w->initializing = false;
-	w->ready = false; /* process_pool_check_ready() runs again */
+	w->ready = false; /* then process_pool_check_ready() runs again */
 	if (completion->error == 0 || p->init_error != 0)
 		return;
 	p->init_error = completion->error;
@@ -139,7 +139,7 @@ static void process_pool_take_initializer(struct fl__process_pool_worker *w, con
 
 static void process_pool_check_ready(struct fl__process_pool_worker *w)
 {
-	/* relaxed: a word by itself */
+	/* relaxed: the word stands for itself, and publishes nothing */
 	w->ready = fl__load_relaxed(&w->rings.completions->state) == FL__WORKER_READY;
 	if (!w->ready || w->initializing)
 		return;

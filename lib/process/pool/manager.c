@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The manager thread: it takes completions, has tasks that run for too long killed, dismisses idle
+ * The manager thread. It takes completions, has tasks that run for too long killed, dismisses idle
  * workers, and sleeps.
  *
  * The manager sleeps in epoll in one of two ways:
- *   an armed sleep  it arms all doorbells and takes completions once more (rings.c, invariant 4);
- *                   ends at a doorbell or a death
- *   a nap           while waiting threads take completions; no worker rings; ends after a fixed
- *                   time, or when a thread stops waiting before its future has ended
- * After work the manager polls on for a short time, with yields: a sleep costs two wakes. It does
- * not poll while a worker starts: both need the CPU and the lock.
+ *   - In an armed sleep, it arms all doorbells and takes completions once more before it sleeps
+ *     (rings.c, invariant 4). The sleep ends at a doorbell or a death.
+ *   - In a nap, no worker rings, since waiting threads take the completions. The nap ends after a
+ *     fixed time, or when a thread stops waiting before its future has ended.
+ *
+ * After work the manager polls for a short time, with yields, since a sleep costs two wakes. It
+ * does not poll while a worker starts: both need the CPU and the lock.
  */
 #include "../base/process_sys.h"
 #include "core/base/atomic.h"
@@ -21,19 +22,20 @@
 /* Tasks that run for too long. */
 
 /*
- * When a started task began: the worker's time, if it lies between the post and the moment when
- * this process first saw the task started; otherwise that moment.
+ * Returns when a started task began. That is the worker's time, if it lies between the post and the
+ * moment when this process first saw the task started; otherwise it is that moment.
  */
 static int64_t process_pool_running_since(const struct fl__process_pool_worker *w, struct fl__task_times *times,
                                           uint32_t seq, int64_t now)
 {
 	if (times->seen == 0)
 		times->seen = now;
-	const int64_t began = fl__load_relaxed(&w->rings.completions->entry[seq % FL__RINGS_DEPTH].began); /* a hint */
+	/* relaxed: the worker's time is only a hint, and is checked */
+	const int64_t began = fl__load_relaxed(&w->rings.completions->entry[seq % FL__RINGS_DEPTH].began);
 	return began >= times->posted && began <= times->seen ? began : times->seen;
 }
 
-/* When a started task is killed for its deadline; FL__NEVER: never. */
+/* Returns when a started task is killed for its deadline, or FL__NEVER. */
 static int64_t process_pool_deadline_kill_time(const struct fl__process_pool *p, const struct fl__task_block *block)
 {
 	return fl__later(fl__expiry(block->future.token.deadline_), p->deadline_grace);
@@ -61,11 +63,14 @@ static void process_pool_kill_overdue(struct fl__process_pool_worker *w, struct 
 		return;
 	}
 	block->asked = FL__STOP_EXPIRED;
-	/* "a task": the worker may have begun another one by now */
+	/* the text says "a task", since the worker may have begun another one by now */
 	fl__process_pool_kill_worker(w, "it ran a task past its deadline");
 }
 
-/* True: the task is queued again, to end as cancelled. */
+/*
+ * Passes a request to stop on to the worker. Returns true if the task is queued again instead,
+ * to end as cancelled.
+ */
 static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__task_block *block)
 {
 	if (!block->stopper || block->asked || !fl_cancel_token_is_requested(&block->future.token))
@@ -77,8 +82,8 @@ static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__tas
 }
 
 /*
- * Returns when to call it again. Watches a killed worker's tasks, too: more of them may pass their
- * deadlines.
+ * Returns when to call the function again. It watches the tasks of a killed worker, too: more of
+ * them may pass their deadlines.
  */
 static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 {
@@ -91,7 +96,8 @@ static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 		const int64_t when = process_pool_kill_time(w, block, started, now);
 		if (when > now)
 			again = fl__min_deadline(again, when);
-		else if (!fl__remote_on_withdraw(&p->base, block)) /* the CAS failed: it has started */
+		/* recall() lost the race: the task has started */
+		else if (!fl__remote_on_withdraw(&p->base, block))
 			process_pool_kill_overdue(w, block, now);
 	}
 	return again;
@@ -101,15 +107,18 @@ static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 
 enum { PROCESS_POOL_EVENTS = 16 };
 
-/* The nap; polls after work; the pause between a busy manager's polls of epoll. */
+/*
+ * The length of a nap; the time for which the manager polls after work; and the pause between a
+ * busy manager's polls of epoll.
+ */
 static const int64_t process_pool_nap = FL_MS(1), process_pool_spin = FL_US(30),
 		     process_pool_poll_interval = FL_US(200);
 
 struct process_pool_manager {
 	struct fl__process_pool *p;
-	uint32_t fetches; /* the pool's, as last seen */
-	int64_t found;    /* when it last found work */
-	int64_t polled;   /* when it last polled epoll without a sleep */
+	uint32_t fetches; /* the pool's `fetches`, as the manager last saw it */
+	int64_t found;    /* when the manager last found work */
+	int64_t polled;   /* when the manager last polled epoll without a sleep */
 };
 
 static void process_pool_handle_events(struct fl__process_pool *p, const struct epoll_event *events, int n)
@@ -126,7 +135,10 @@ static void process_pool_handle_events(struct fl__process_pool *p, const struct 
 	}
 }
 
-/* Returns when to call it again. */
+/*
+ * Tells workers to exit that were idle for too long, or all idle ones. Returns when to call it
+ * again.
+ */
 static int64_t process_pool_dismiss_idle(struct fl__process_pool *p, bool all, int64_t now)
 {
 	int64_t next = FL__NEVER;
@@ -153,7 +165,7 @@ static int process_pool_milliseconds_until(int64_t when)
 	return (int)FL__MIN(ms, INT32_MAX);
 }
 
-/* Releases the lock for the sleep. True: an event came. */
+/* Sleeps until an event or the time `when`, without the lock. Returns true if an event came. */
 static bool process_pool_wait_events(struct fl__process_pool *p, int64_t when)
 {
 	struct epoll_event events[PROCESS_POOL_EVENTS];
@@ -163,11 +175,15 @@ static bool process_pool_wait_events(struct fl__process_pool *p, int64_t when)
 	int n = fl__fd_sys.epoll_wait(p->epoll, events, PROCESS_POOL_EVENTS, process_pool_milliseconds_until(when));
 	fl__mutex_hold(&p->base.lock);
 	p->sleeping = p->woken = false;
-	process_pool_handle_events(p, events, n); /* an error of the wait, as -EINTR, is no event */
+	/* an error of the wait, for example -EINTR, is no event */
+	process_pool_handle_events(p, events, n);
 	return n > 0;
 }
 
-/* False: a completion came, perhaps before the arming: then no doorbell rings. */
+/*
+ * Arms all doorbells. Returns false if a completion came, perhaps before the arming: then no
+ * worker rings for it.
+ */
 static bool process_pool_arm(struct fl__process_pool *p)
 {
 	if (++p->sleeps == 0)
@@ -184,8 +200,8 @@ static void process_pool_disarm(struct fl__process_pool *p)
 }
 
 /*
- * A nap if waiting threads have fetched since the last call. True: they have fetched in this nap,
- * too, and nothing else has happened.
+ * Naps if waiting threads have fetched completions since the last call; otherwise sleeps. Returns
+ * true if they have fetched in this nap, too, and nothing else has happened.
  */
 static bool process_pool_nap_or_sleep(struct process_pool_manager *m, int64_t until)
 {
@@ -213,7 +229,7 @@ static void process_pool_kill_if_terminated(struct fl__process_pool *p)
 			fl__process_pool_kill_worker(w, "its executor was terminated");
 }
 
-/* Releases the lock for a while. True: there was work. */
+/* Does what there is to do. Releases the lock for a while. Returns true if there was work. */
 static bool process_pool_do_work(struct fl__process_pool *p)
 {
 	bool some = fl__process_pool_take_all(p);
@@ -225,7 +241,7 @@ static bool process_pool_do_work(struct fl__process_pool *p)
 	return some;
 }
 
-/* Returns the time of the next work. The lock is then held until the sleep. */
+/* Returns the time of the next work. The caller holds the lock from here until the sleep. */
 static int64_t process_pool_check_timeouts(struct fl__process_pool *p)
 {
 	const bool closing = (p->base.closed || p->base.broken) && !p->base.queue.head;
@@ -235,11 +251,15 @@ static int64_t process_pool_check_timeouts(struct fl__process_pool *p)
 	fl__process_pool_give_up_unkillable(p);
 	if (fl__process_pool_wants_worker(p))
 		until = fl__min_deadline(until, p->retry_at);
-	fl__process_pool_dispatch(p); /* recalled, or submitted since */
+	/* dispatches tasks that were recalled, or submitted since */
+	fl__process_pool_dispatch(p);
 	return p->remote.ended || p->remote.kept ? now : until;
 }
 
-/* A manager that always finds work learns of deaths here, and looks at the timeouts. */
+/*
+ * A manager that always finds work does not sleep. It learns of deaths here, and looks at the
+ * timeouts.
+ */
 static void process_pool_poll_events(struct process_pool_manager *m)
 {
 	const int64_t now = fl__sys.now();

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Bytes between the parent and a worker: no pointer and no lock is shared. Arguments and results
- * are arrays of structs; the sender writes each handle in the array as a struct fl__bytes_wire, and
- * the receiver makes a handle of a private copy. The bytes are behind the array in the arena, in
- * the submission's *room*, or else in a memfd, one for each submission and side.
+ * are arrays of structs. The sender writes each handle in the array as a struct fl__bytes_wire, and
+ * the receiver makes a handle of a private copy. The bytes are in the submission's *room*, which is
+ * the memory behind the array in the arena. If they do not fit, they are in a memfd, one for each
+ * submission and side.
  *
  *   bytes                     written by                       the receiver
  *   of arguments              the parent, all to one place     borrows them while they last
@@ -12,16 +13,16 @@
  *   of results, in the memfd  the worker, after the element    copies up to INLINE_MOST bytes;
  *   above SLICE_ABOVE, there  the task, after fl_bytes_alloc   maps others, private
  *
- * The parent frees the room with the submission. Of an argument's memfd the worker closes the last
- * descriptor, of a result's the parent.
+ * The parent frees the room with the submission. The last descriptor of an argument's memfd is
+ * closed by the worker, and that of a result's memfd by the parent.
  *
  * Invariants
  *   1. The worker writes an element's result to the array before `progress` or `done` covers the
  *      element, and sends the memfd before the first handle with a place there. So the elements
  *      that a dead worker has ended keep their bytes.
- *   2. The parent decodes a private copy: all handles of a submission, or none.
- *   3. The parent maps a memfd only when it is sealed: no access raises SIGBUS, and nobody changes
- *      it. A memfd of a dead worker the parent seals itself.
+ *   2. The parent decodes a private copy: either all handles of a submission, or none.
+ *   3. The parent maps a memfd only when it is sealed. So no access raises SIGBUS, and nobody
+ *      changes the memory. The parent itself seals the memfd of a dead worker.
  *   4. The task has at most one place of the room or the memfd, until the element ends. Then no
  *      writable mapping is left, which would prevent the seal. A child gets no place, and has no
  *      such mapping.
@@ -41,33 +42,36 @@
 
 _Static_assert(sizeof(struct fl__bytes_wire) == sizeof(fl_bytes), "in the handle's place");
 
-#define BYTES_POPULATE_WRITE 23 /* MADV_POPULATE_WRITE, newer than some headers */
+#define BYTES_POPULATE_WRITE 23 /* MADV_POPULATE_WRITE, which some headers lack */
 
 /* The sender. */
 
 struct bytes_out {
 	unsigned char *room;
-	size_t size, used; /* of the room */
-	int fd;            /* the memfd; -1: none yet */
-	uint64_t end;      /* of its bytes */
-	/* Results: */
+	size_t size, used; /* both of the room */
+	int fd;            /* the memfd, or -1 while there is none */
+	uint64_t end;      /* the end of the bytes in the memfd */
+	/* The rest is used for results only. */
 	int channel;
 	uint32_t seq;
 	bool sent;
-	void *lent;         /* memory behind `used` or `end` that the running element has; NULL: none */
-	size_t lent_mapped; /* 0: in the room */
+	/* memory behind `used` or `end` that the running element has, or NULL */
+	void *lent;
+	size_t lent_mapped; /* 0 if that memory is in the room */
 	uint32_t forks;     /* fl__fork_count, which differs in a child */
 };
 
 int fl__memfd_recv(int channel, const uint32_t *seq, uint64_t *size, bool *ready)
 {
-	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH && (seq || !*ready); i++) { /* against a flood */
+	/* the limit is for a worker that floods the channel */
+	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH && (seq || !*ready); i++) {
 		struct fl__memfd_packet head = {0, 0, 0};
 		struct iovec part = {&head, sizeof head};
 		int fds[FL__PACKET_FDS];
 		struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
 		int rc = fl__packet_try_recv(channel, &packet, 0);
-		if (rc != 0) /* the sender sends the packet before its submission or completion */
+		/* the sender sends the packet before its submission or completion */
+		if (rc != 0)
 			return rc == -EAGAIN || rc == -EPIPE ? -EBADMSG : rc;
 		*ready |= head.magic == FL__READY_MAGIC;
 		const bool ours =
@@ -93,13 +97,13 @@ static int bytes_open(struct bytes_out *o)
 
 static uint64_t bytes_need(const fl_bytes *b)
 {
-	/* bytes_put() refuses more */
+	/* bytes_put() refuses a larger size */
 	return b->data ? FL__ROUND_UP((uint64_t)FL__MIN(b->size, FL_TASK_SIZE_MAX) + 1, FL__BYTES_UNIT) : 0;
 }
 
 /*
- * Writes the bytes with a zero byte behind them, which the memfd gets with its next bytes or a
- * resize. Returns the place, or an error.
+ * Writes the bytes, with a zero byte behind them. In a memfd the zero byte comes with the next
+ * bytes or a resize. Stores the place in *wire. Returns 0 or an error.
  */
 static int bytes_put(struct bytes_out *o, const fl_bytes *b, struct fl__bytes_wire *wire)
 {
@@ -126,7 +130,7 @@ static int bytes_put(struct bytes_out *o, const fl_bytes *b, struct fl__bytes_wi
 	return rc == 0 ? (int)(wire->place = FL__BYTES_MEMFD) : rc;
 }
 
-/* Arguments: the parent. */
+/* Arguments, in the parent. */
 
 uint64_t fl__bytes_arg_size(const fl_future *f)
 {
@@ -151,7 +155,7 @@ int64_t fl__bytes_write_args(const fl_future *f, unsigned char *array, unsigned 
 	return rc >= 0 ? (int64_t)o.end : rc;
 }
 
-/* Arguments: the worker. */
+/* Arguments, in the worker. */
 
 int fl__bytes_read_args(void *args, uint32_t count, size_t each, struct fl__bytes_part room,
                         struct fl__bytes_part memfd)
@@ -172,11 +176,11 @@ int fl__bytes_read_args(void *args, uint32_t count, size_t each, struct fl__byte
 	return 0;
 }
 
-/* Results: the worker. */
+/* Results, in the worker. */
 
 static struct bytes_out bytes_out = {.fd = -1};
 
-/* The running element's. */
+/* The result of the running element. */
 static union {
 	_Alignas(FL_TASK_ALIGN_MAX) unsigned char memory[FL__RINGS_INLINE_MOST];
 	fl_bytes bytes;
@@ -206,7 +210,8 @@ int fl__bytes_map(size_t size, void **memory)
 	if (rc == 0)
 		rc = fl__shm_sys.keep(made, size);
 	if (rc == 0) {
-		(void)madvise(made, size, BYTES_POPULATE_WRITE); /* from Linux 5.14 on: fewer faults */
+		/* saves faults, from Linux 5.14 on */
+		(void)madvise(made, size, BYTES_POPULATE_WRITE);
 		*memory = made;
 	} else if (made) {
 		fl__shm_sys.unmap(made, size);
@@ -226,7 +231,8 @@ static void bytes_out_drop(void *memory, void *mapped)
 
 static int bytes_share(fl_bytes *b, size_t size)
 {
-	enum { SLICE_ABOVE = 16 << 20 }; /* up to there, faults cost more than a copy */
+	/* below this size, faults cost more than a copy */
+	enum { SLICE_ABOVE = 16 << 20 };
 	FL__KEEPS_ERRNO();
 	struct bytes_out *o = &bytes_out;
 	void *memory = o->room + o->used;
@@ -271,7 +277,10 @@ static int bytes_send(struct bytes_out *o)
 	return rc;
 }
 
-/* True: the task has moved its result's memory to another handle. A slice becomes private there. */
+/*
+ * Returns true if the task has moved its result's memory to another handle. A slice of the memfd
+ * becomes private memory there.
+ */
 static bool bytes_leave(struct bytes_out *o)
 {
 	const uint64_t at = FL__ROUND_UP(o->end, fl__page_size());
@@ -314,7 +323,8 @@ int fl__bytes_finish(bool sends, bool *sent)
 	if (o->fd < 0)
 		return 0;
 	if (!sends && o->sent)
-		rc = fl__shm_sys.resize(o->fd, o->end); /* less, if a slice was not published */
+		/* the file becomes smaller if a slice was not published */
+		rc = fl__shm_sys.resize(o->fd, o->end);
 	if (rc == 0 && (sends || o->sent))
 		rc = fl__memfd_seal(o->fd);
 	if (rc == 0 && sends)
@@ -325,9 +335,9 @@ int fl__bytes_finish(bool sends, bool *sent)
 	return rc;
 }
 
-/* Results: the parent. */
+/* Results, in the parent. */
 
-/* Twice what earlier results had: more at once, less only slowly. */
+/* Returns twice what earlier results needed. The number grows at once, and shrinks slowly. */
 uint32_t fl__bytes_result_room(const struct fl__process_pool_worker *w, uint32_t count, size_t begin)
 {
 	const uint64_t room = FL__ROUND_UP(2 * (uint64_t)count * w->bytes_each, FL__BYTES_UNIT) + FL__BYTES_UNIT;
@@ -340,7 +350,7 @@ static void bytes_in_drop(void *data, void *size)
 	fl__shm_sys.unmap(data, (size_t)(uintptr_t)size);
 }
 
-/* Copies small ones. */
+/* Makes a handle of bytes in the memfd. It copies small ones, and maps others. */
 static int bytes_in_map(fl_bytes *made, const struct fl__bytes_wire *wire, int fd)
 {
 	const size_t size = (size_t)wire->size, mapped = size + 1;
@@ -349,7 +359,8 @@ static int bytes_in_map(fl_bytes *made, const struct fl__bytes_wire *wire, int f
 	/* private: the handle's owner may write */
 	int rc = fl__map_file(fd, wire->at, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE, &at);
 	if (rc != 0)
-		return rc == -EINVAL ? -EBADMSG : rc; /* not at a page */
+		/* the place is not at the beginning of a page */
+		return rc == -EINVAL ? -EBADMSG : rc;
 	((char *)at)[size] = 0;
 	rc = copies ? fl_bytes_append(made, at, size)
 	            : fl_bytes_adopt(made, at, size, bytes_in_drop, (void *)(uintptr_t)mapped);
@@ -362,9 +373,9 @@ struct bytes_in {
 	struct fl__process_pool_worker *w;
 	const struct fl__task_block *block;
 	struct fl__bytes_part room;
-	int fd; /* -1: not received yet */
+	int fd; /* -1 while it is not received */
 	int64_t fd_size;
-	uint64_t used; /* by results that could have been in the room */
+	uint64_t used; /* the size of the results that could have been in the room */
 };
 
 static int bytes_in_memfd(struct bytes_in *in)
@@ -375,7 +386,8 @@ static int bytes_in_memfd(struct bytes_in *in)
 	in->fd = fl__memfd_recv(in->w->channel, &in->block->seq, &unused, &in->w->ready);
 	if (in->fd < 0)
 		return in->fd;
-	(void)fl__memfd_seal(in->fd); /* the worker has, unless it died */
+	/* the worker has sealed it, unless the worker died */
+	(void)fl__memfd_seal(in->fd);
 	return fl__fd_sys.sealed_size(in->fd, &in->fd_size);
 }
 
@@ -419,7 +431,8 @@ int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_bl
 		else
 			*(fl_bytes *)fl__element(f->result, i, each) = (fl_bytes){0};
 	if (sent && in.fd < 0)
-		(void)bytes_in_memfd(&in); /* none may pile up */
+		/* takes the memfd out of the channel, so that none pile up */
+		(void)bytes_in_memfd(&in);
 	fl__fd_close(in.fd);
 	if (n > 0)
 		w->bytes_each = FL__MAX((uint32_t)(in.used / n), w->bytes_each - w->bytes_each / SLOWLY);

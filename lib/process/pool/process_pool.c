@@ -2,19 +2,19 @@
 /*
  * The process executor in the parent process, on the remote core (remote/remote.c has the states of
  * a task). Its transport are rings (rings.c) that it shares with worker processes (worker.c). This
- * file has the executor's interface; submissions.c, completions.c, workers.c and manager.c the rest.
- * docs/design.md, section 4, has the reasons, also for failed starts ("Shortages").
+ * file has the executor's interface; submissions.c, completions.c, workers.c and manager.c have the
+ * rest. docs/design.md, section 4, has the reasons, also for failed starts ("Shortages").
  *
  * Invariants
  *   1. A task is in the blocks[] of its worker exactly while it is posted.
  *   2. A worker's writes affect only that worker's tasks. If a completion is one that no sound
- *      worker posts, the parent kills the worker and settles its tasks as at any death.
+ *      worker writes, the parent kills the worker and settles its tasks as after any death.
  *   3. No third process has the rings' memory. The parent maps the submission ring before it seals
  *      the ring against writing, so the worker cannot write. Both memories are allocated and cannot
- *      shrink: no access raises SIGBUS.
+ *      shrink, so no access raises SIGBUS.
  *
- * Three kinds of threads take completions and dispatch: a submitter, now and then; a thread that
- * waits for a future; and the manager. The starter dispatches to a worker that it has started.
+ * Three kinds of threads take completions and dispatch tasks: a submitter, now and then; a thread
+ * that waits for a future; and the manager. The starter dispatches to a worker that it has started.
  */
 #include "process_pool.h"
 #include "../base/process_sys.h"
@@ -37,7 +37,7 @@ static int process_pool_check_start(void)
 static void process_pool_drain_doorbell(int doorbell)
 {
 	uint64_t rings;
-	/* does not wait, even if the worker has changed its doorbell's flags */
+	/* the read does not wait, even if the worker has changed its doorbell's flags */
 	(void)fl__try_read(doorbell, &rings, sizeof rings);
 }
 
@@ -72,7 +72,7 @@ static int process_pool_open_epoll(struct fl__process_pool *p)
 	return rc;
 }
 
-/* Without a manager, the starter waits for the next submit. */
+/* If the manager cannot be started, the starter waits for the next submit. */
 static int process_pool_on_start(fl_executor *e)
 {
 	struct fl__process_pool *p = fl__process_pool_of(e);
@@ -131,7 +131,10 @@ const struct fl__remote_transport fl__process_pool_transport = {
 
 /* The executor interface. */
 
-/* Submits per check of the completion rings, which costs a cache miss for each worker. */
+/*
+ * One of so many submits also checks the completion rings, which costs a cache miss for each
+ * worker.
+ */
 enum { PROCESS_POOL_TAKE_EACH = 8 };
 
 static int process_pool_on_submit(fl_executor *e, struct fl__task_block *block)
@@ -150,7 +153,8 @@ static int process_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 static int process_pool_on_resize(fl_executor *e, unsigned workers)
 {
 	struct fl__process_pool *p = fl__process_pool_of(e);
-	fl__store_relaxed(&e->workers, workers); /* relaxed: a number by itself, read unlocked */
+	/* relaxed: the number stands for itself, and is read without the lock */
+	fl__store_relaxed(&e->workers, workers);
 	unsigned kept = 0;
 	FL__EACH_WORKER (w, p) {
 		if (w->retired || ++kept <= workers)
@@ -194,12 +198,13 @@ static void process_pool_on_destroy(fl_executor *e)
 	fl__remote_fini(&p->remote);
 }
 
-/* May read without the lock, which ThreadSanitizer must not see. */
+/* The function may read without the lock, which ThreadSanitizer must not see. */
 __attribute__((no_sanitize("thread"))) static void process_pool_on_count(const fl_executor *e, fl_executor_stats *stats)
 {
-	const struct fl__process_pool *p = (const void *)e; /* its first member */
+	/* the executor is the pool's first member */
+	const struct fl__process_pool *p = (const void *)e;
 	const size_t posted = p->remote.posted.length, alive = p->alive;
-	/* dispatch gives each worker one before any has two */
+	/* the dispatch gives each worker one task before any worker has two */
 	const size_t running = FL__MIN(posted, alive);
 	stats->threads = (unsigned)alive;
 	stats->idle = (unsigned)(alive - running);
@@ -222,7 +227,7 @@ static const struct fl__executor_ops process_pool_ops = {
     .resize = process_pool_on_resize,
 };
 
-#define PROCESS_POOL_DEADLINE_GRACE FL_MS(100) /* unless the config says otherwise */
+#define PROCESS_POOL_DEADLINE_GRACE FL_MS(100) /* for a config that does not set it */
 
 int fl_process_executor_create(fl_executor **made, const fl_executor_config *config)
 {

@@ -9,70 +9,90 @@
 #include <fairlead/process.h>
 #include <fairlead/process_executor.h>
 
-/* Allocated at `head`, freed at `tail` in the same order. Both wrap. */
+/*
+ * A part of the arena of a ring. Memory is allocated at `head`, and freed at `tail` in the same
+ * order. Both numbers wrap.
+ */
 struct fl__pool_arena {
 	uint32_t head, tail;
 };
 
-/* When this process posted a task, first saw it started, and asked it to stop. 0: not yet. */
+/*
+ * The times when this process posted a task, first saw it started, and asked it to stop; each is
+ * 0 before.
+ */
 struct fl__task_times {
-	int64_t posted, seen, asked; /* they decide when it is killed */
+	/* these times decide when the task is killed */
+	int64_t posted, seen, asked;
 };
 
 struct fl__process_pool_worker {
 	struct fl__process_pool_worker *next, *prev;
 	struct fl__process_pool *pool;
 	struct fl__rings rings;
-	struct fl__task_block *blocks[FL__RINGS_DEPTH]; /* NULL: none, or withdrawn */
+	/* NULL where there is no task, or a withdrawn one */
+	struct fl__task_block *blocks[FL__RINGS_DEPTH];
 	struct fl__pool_arena args, results;
-	uint32_t bytes_each; /* of earlier results */
-	/* The arenas' heads after the slot was filled. */
+	uint32_t bytes_each; /* the size of the bytes of earlier results */
+	/* The heads of the two arenas after the slot was filled. */
 	uint32_t arg_head[FL__RINGS_DEPTH], result_head[FL__RINGS_DEPTH];
 	struct fl__task_times times[FL__RINGS_DEPTH];
-	struct fl__trace_ring *trace; /* behind the completion ring; NULL: none */
+	struct fl__trace_ring *trace; /* the ring behind the completion ring, or NULL */
 	fl_process *process;
-	int doorbell;      /* an eventfd of its own: a worker that misuses it harms only itself */
-	int channel;       /* for results in memfds; not the channel of the start */
-	unsigned number;   /* part of its name */
-	bool initializing; /* the initializer, its first submission, has not ended */
-	bool ready;        /* was seen to be */
-	bool retired;      /* gets no more submissions */
-	bool exiting;      /* was told to exit */
-	/* Slots of withdrawn tasks stay in use: fl__rings_used() may be more. */
+	/* an eventfd of its own: a worker that misuses it harms only itself */
+	int doorbell;
+	/* a socket for results in memfds; it is not the channel of the start */
+	int channel;
+	unsigned number; /* the part of the worker's name that differs */
+	/* the initializer, which is the worker's first submission, has not ended */
+	bool initializing;
+	bool ready;   /* this process has seen that the worker is ready */
+	bool retired; /* the worker gets no more submissions */
+	bool exiting; /* the worker was told to exit */
+	/*
+	 * The number of tasks that the worker has. fl__rings_used() may be more, since the slots
+	 * of withdrawn tasks stay in use.
+	 */
 	unsigned load;
-	uint32_t quota;          /* further tasks that it may get: `max_tasks` */
-	int64_t idle_since;      /* the end of its last submission; 0: not yet */
-	bool damaged;            /* its completion ring is not read any more */
-	const char *kill_reason; /* why this process killed it; NULL: it did not */
-	int kill_error;          /* of that kill: the process runs on */
+	/* how many further tasks the worker may get: `max_tasks` */
+	uint32_t quota;
+	int64_t idle_since;      /* the end of its last submission, or 0 before */
+	bool damaged;            /* true when the completion ring is not read any more */
+	const char *kill_reason; /* why this process killed the worker, or NULL */
+	/* the error of that kill, after which the process runs on */
+	int kill_error;
 };
 
 struct fl__process_pool {
 	union {
-		fl_executor base; /* remote's first member */
+		fl_executor base; /* the first member of `remote` */
 		struct fl__remote remote;
 	};
-	struct fl__process_pool_worker *workers, *newest; /* oldest first */
+	/* the oldest is the first in the list */
+	struct fl__process_pool_worker *workers, *newest;
 	unsigned submits;
-	size_t alive, started, ended, killed; /* workers, for statistics */
-	/* The manager. `sleeping`: in epoll, or about to be; `woken`: rung in this sleep. */
+	size_t alive, started, ended, killed; /* numbers of workers, for statistics */
+	/*
+	 * The manager. `sleeping` is true while it is in epoll, or about to be. `woken` is true
+	 * after a doorbell was rung in this sleep.
+	 */
 	bool sleeping, woken;
 	bool napping; /* in a sleep in which no worker rings */
 	bool terminated;
 	int epoll, doorbell;
-	uint32_t sleeps;  /* counts the armed sleeps */
+	uint32_t sleeps;  /* the number of armed sleeps so far */
 	uint32_t fetches; /* changes when a waiting thread takes completions */
 	int64_t wakes_at; /* when the manager's sleep times out */
 	/* Starting workers. */
 	fl_thread *starter;
-	fl_cond start;     /* wakes the starter */
-	bool starting;     /* a start is asked for, or under way */
+	fl_cond start;     /* a change wakes the starter */
+	bool starting;     /* a start is requested, or is being made */
 	unsigned failures; /* failed starts in a row */
 	bool lasting;      /* no later start can succeed */
-	int start_error;   /* the last failed start's */
+	int start_error;   /* the error of the last failed start */
 	char why_failed[FL_MESSAGE_MAX];
 	int64_t retry_at;
-	int init_error; /* an initializer's error */
+	int init_error; /* the error of an initializer */
 	char *init_message;
 	int64_t deadline_grace; /* how long a task may run on after its deadline */
 	int64_t request_grace;  /* how long a task may run on after a request to stop */
@@ -82,15 +102,18 @@ struct fl__process_pool {
 
 static inline struct fl__process_pool *fl__process_pool_of(fl_executor *e)
 {
-	return (struct fl__process_pool *)(void *)e; /* its first member */
+	/* the executor is the pool's first member */
+	return (struct fl__process_pool *)(void *)e;
 }
 
 /*
- * The pool's calls to processes and doorbells, as in process/base/process_sys.h. fairlead-stress
- * replaces worker processes by threads here.
+ * The pool's calls to processes and doorbells, as a table that continues the one in
+ * process/base/process_sys.h. In a scenario of the laboratory, threads stand in for worker
+ * processes here.
  */
 struct fl__process_pool_sys {
-	int (*check_start)(void); /* whether a worker could be started; logs an error */
+	/* returns 0 or an error, which it logs, by whether a worker could be started */
+	int (*check_start)(void);
 	int (*start)(fl_process **p, const fl_process_config *config);
 	void (*free)(fl_process *p);
 	int (*kill)(fl_process *p);
@@ -99,7 +122,7 @@ struct fl__process_pool_sys {
 	int (*sentinel)(const fl_process *p);
 	int (*pid)(const fl_process *p);
 	const char *(*name)(const fl_process *p);
-	void (*ring)(int doorbell); /* fails only if it is readable */
+	void (*ring)(int doorbell); /* can fail only while the doorbell is readable */
 	void (*drain)(int doorbell);
 };
 
@@ -133,7 +156,7 @@ static inline void fl__process_pool_trace(const struct fl__process_pool_worker *
 
 /* submissions.c */
 
-/* Of the transport. */
+/* Operations of the transport. */
 int fl__process_pool_post(fl_executor *e, struct fl__task_block *block);
 bool fl__process_pool_recall(struct fl__task_block *block);
 void fl__process_pool_stop(struct fl__task_block *block, bool by_token);
@@ -141,51 +164,59 @@ void fl__process_pool_stop(struct fl__task_block *block, bool by_token);
 /* Queues up to `n` unstarted tasks of the worker again, the newest first. */
 void fl__process_pool_recall_newest(struct fl__process_pool_worker *w, uint32_t n);
 
-/* The worker's first submission. Returns as a post. */
+/* Posts the worker's first submission, the initializer. Returns the results of post(). */
 int fl__process_pool_post_initializer(struct fl__process_pool_worker *w);
 
 /* Tells the worker to exit. */
 void fl__process_pool_post_exit(struct fl__process_pool_worker *w);
 
-/* The task has left the worker. */
+/* Called when a task has left the worker. */
 void fl__process_pool_vacate(struct fl__process_pool_worker *w, struct fl__task_block *block);
 
-/* Posts queued tasks, also from a busy worker to an idle one, and asks for a worker where one lacks. */
+/*
+ * Posts queued tasks, and moves tasks from a busy worker to an idle one. Asks for a start if a
+ * worker is missing.
+ */
 void fl__process_pool_dispatch(struct fl__process_pool *p);
 bool fl__process_pool_wants_worker(const struct fl__process_pool *p);
 
 /* completions.c */
 
-/* True: there was a completion. */
+/* Takes all completions. Returns true if there was one. */
 bool fl__process_pool_take_all(struct fl__process_pool *p);
 bool fl__process_pool_take_from(struct fl__process_pool_worker *w);
 
-/* Of a task that ran when its worker died, the ended elements keep their results. */
+/*
+ * Called for a task that ran when its worker died. The elements that have ended keep their
+ * results.
+ */
 void fl__process_pool_take_progress(struct fl__process_pool_worker *w, struct fl__task_block *block);
 
 /* workers.c */
 
-int fl__process_pool_run_starter(void *pool); /* the starter thread, without the lock */
+/* the function of the starter thread; called without the lock */
+int fl__process_pool_run_starter(void *pool);
 void fl__process_pool_kill_worker(struct fl__process_pool_worker *w, const char *kill_reason);
-void fl__process_pool_reap_worker(struct fl__process_pool_worker *w); /* the worker has died */
+/* called when the worker has died */
+void fl__process_pool_reap_worker(struct fl__process_pool_worker *w);
 
-/* Needs no lock. Works in a forked child, too. */
+/* Frees a worker. It needs no lock, and also works in a forked child. */
 void fl__process_pool_free_worker(struct fl__process_pool_worker *w);
 
 /*
- * This process has dropped privileges, and may not kill some workers. Their running tasks fail. Each
- * such worker exits after its task, or with this process.
+ * Called when this process has dropped privileges, and may not kill some workers. Their running
+ * tasks fail. Each of these workers exits after its task, or with this process.
  */
 void fl__process_pool_give_up_unkillable(struct fl__process_pool *p);
 
 /*
- * If no worker can be started: fails the queued tasks, or breaks the pool. Releases the lock for a
- * while. True: it did.
+ * If no worker can be started, fails the queued tasks, or breaks the pool. Releases the lock for a
+ * while. Returns true if it did so.
  */
 bool fl__process_pool_give_up_starting(struct fl__process_pool *p);
 
-/* Whether the manager and the starter may end. Stays true. */
+/* Returns whether the manager and the starter may end. Once true, the answer stays true. */
 bool fl__process_pool_is_over(const struct fl__process_pool *p);
 
 /* manager.c */
-void fl__process_pool_manage(fl_executor *e); /* of the transport */
+void fl__process_pool_manage(fl_executor *e); /* an operation of the transport */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The protocol of the two rings. Each word is written by one side, except the claim words.
+ * The protocol of the two rings between a process pool (the parent) and a worker. Each word is
+ * written by one side, except the claim words.
  *
  *   word                    written by   meaning                               read by
  *   submissions
@@ -33,21 +34,21 @@
  * Invariants
  *   1. A submission starts at most once, and never after its revocation: both sides change the same
  *      old value by one CAS. The CAS is the linearization point of start, revocation and cancel.
- *   2. The parent refills a slot only when `done` has the number of the slot's submission: then the
- *      worker has left the slot. So the parent's writes never race with a read.
- *   3. The worker writes the result, then `done`, then rings the doorbell. When a worker has died:
- *      - its submissions with `done` have ended;
- *      - a submission that is RUNNING without `done` died with the worker;
- *      - the others never started.
- *      The worker resets `progress` before the claim of a submission with several elements, and
- *      stores it between two elements. In a dead submission the elements below `progress` have
- *      ended, with their results; the element of that number was running.
+ *   2. The parent refills a slot only when `done` has the number of the slot's submission. By then
+ *      the worker has left the slot. So the parent's writes never race with a read.
+ *   3. The worker writes the result, then `done`, and then rings the doorbell. When a worker has
+ *      died, its submissions with `done` have ended; a submission that is RUNNING without `done`
+ *      died with the worker; the others never started. The worker resets `progress` before the
+ *      claim of a submission with several elements, and stores it between two elements. In a dead
+ *      submission the elements below `progress` have ended, with their results; the element of that
+ *      number was running.
  *   4. Neither side sleeps while work waits (Dekker's algorithm, twice). The worker writes
- *      `asleep`, fence, reads `seq`; the parent writes `seq`, fence, reads `asleep`. The manager
- *      writes `doorbell`, fence, reads `done`; the worker writes `done`, fence, reads `doorbell`.
+ *      `asleep`, executes a fence, and reads `seq`; the parent writes `seq`, executes a fence, and
+ *      reads `asleep`. The manager writes `doorbell`, executes a fence, and reads `done`; the
+ *      worker writes `done`, executes a fence, and reads `doorbell`.
  *
- * Progress: wait-free, except fl__rings_take() and fl__rings_await_stop_request(), with which the
- * worker waits for the parent. The parent never waits for a worker: the kernel reports a death.
+ * All functions are wait-free, except fl__rings_take() and fl__rings_await_stop_request(), in which
+ * the worker waits for the parent. The parent never waits for a worker: the kernel reports a death.
  *
  * A hostile worker may write anything into the completion ring. The parent reads each word once;
  * docs/design.md, section 4, says what it trusts.
@@ -61,7 +62,10 @@ enum { RINGS_RUNNING = 1, RINGS_REVOKED = 2, RINGS_STATE_BITS = 2 };
 
 static uint32_t rings_claim_word(uint32_t seq, uint32_t state)
 {
-	/* Without the highest bits of the number: compared words are one round apart. */
+	/*
+	 * The word lacks the highest bits of the number. That is enough, since compared words
+	 * are one round apart.
+	 */
 	return seq << RINGS_STATE_BITS | state;
 }
 
@@ -76,7 +80,7 @@ void fl__rings_init(struct fl__rings *rings, struct fl__submission_ring *submiss
                     struct fl__completion_ring *completions)
 {
 	*rings = (struct fl__rings){.submissions = submissions, .completions = completions};
-	/* the zeroed words belong to the round before */
+	/* the zeroed words belong to the round before the first submission */
 	rings->first = rings->next = rings->flushed = FL__RINGS_DEPTH;
 	submissions->magic = FL__RINGS_MAGIC;
 	submissions->size = sizeof *submissions;
@@ -89,12 +93,12 @@ uint32_t fl__rings_post(struct fl__rings *rings)
 	uint32_t *stop = &rings->submissions->stop[slot];
 	rings->revoked[slot] = false;
 	/*
-	 * After a wrap the word may equal `seq`: it is zero, or from 2^32 submissions ago. relaxed,
-	 * both accesses: the store of `seq` publishes the word.
+	 * When the number has wrapped, the word may equal `seq`: it is zero, or from 2^32
+	 * submissions ago. relaxed, both accesses: the store of `seq` publishes the word.
 	 */
 	if (fl__load_relaxed(stop) == seq)
 		fl__store_relaxed(stop, ~seq);
-	/* release: publishes the submission; pairs with rings_is_posted() */
+	/* release: pairs with the acquire in rings_is_posted(), and publishes the submission */
 	fl__store_release(&rings->submissions->entry[slot].seq, seq);
 	return seq;
 }
@@ -104,8 +108,12 @@ void fl__rings_flush(struct fl__rings *rings)
 	if (rings->flushed == rings->next)
 		return;
 	rings->flushed = rings->next;
-	fl__fence_seq_cst(); /* invariant 4; pairs with rings_sleep() */
-	/* relaxed: the fence orders it; a worker that writes a wrong value loses its own wake */
+	/* seq_cst fence: pairs with the fence in rings_sleep() (invariant 4) */
+	fl__fence_seq_cst();
+	/*
+	 * relaxed: the fence orders the load; a worker that writes a wrong value loses its own
+	 * wake
+	 */
 	const uint32_t asleep = fl__load_relaxed(&rings->completions->asleep);
 	if (asleep)
 		(void)fl__sys.shared_wake(&rings->submissions->entry[rings_slot(asleep - 1)].seq, 1);
@@ -117,10 +125,11 @@ enum fl__rings_peeked fl__rings_peek(const struct fl__rings *rings, struct fl__c
 	if (seq == rings->next)
 		return FL__RINGS_NONE;
 	const struct fl__completion *entry = &rings->completions->entry[rings_slot(seq)];
-	uint32_t done = fl__load_acquire(&entry->done); /* acquire: pairs with rings_publish() */
+	/* acquire: pairs with the release in rings_publish() */
+	uint32_t done = fl__load_acquire(&entry->done);
 	if (done != seq)
 		return done == rings->last_done[rings_slot(seq)] ? FL__RINGS_NONE : FL__RINGS_DAMAGED;
-	/* relaxed, all: `done` orders them */
+	/* relaxed, all loads: the acquire load of `done` orders them */
 	completion->error = fl__load_relaxed(&entry->error);
 	completion->flags = fl__load_relaxed(&entry->flags);
 	completion->count = fl__load_relaxed(&entry->count);
@@ -152,7 +161,7 @@ bool fl__rings_revoke(struct fl__rings *rings, uint32_t seq)
 bool fl__rings_has_started(const struct fl__rings *rings, uint32_t seq)
 {
 	unsigned slot = rings_slot(seq);
-	/* relaxed: a hint for a living worker; the last value of a dead one */
+	/* relaxed: the value is a hint while the worker lives, and the last one when it is dead */
 	uint32_t claim = fl__load_relaxed(&rings->completions->claim[slot]);
 	return claim != rings->last_claim[slot] &&
 	       !(rings->revoked[slot] && claim == rings_claim_word(seq, RINGS_REVOKED));
@@ -161,7 +170,7 @@ bool fl__rings_has_started(const struct fl__rings *rings, uint32_t seq)
 uint32_t fl__rings_progress(const struct fl__rings *rings, uint32_t seq, uint32_t count)
 {
 	if (count == 1)
-		return 0; /* the worker stores none */
+		return 0; /* the worker stores no progress for a single element */
 	/* relaxed: the death of the worker orders all its writes */
 	const uint32_t done = fl__load_relaxed(&rings->completions->entry[rings_slot(seq)].progress);
 	return FL__MIN(done, count);
@@ -169,22 +178,28 @@ uint32_t fl__rings_progress(const struct fl__rings *rings, uint32_t seq, uint32_
 
 void fl__rings_request_stop(struct fl__rings *rings, uint32_t seq)
 {
-	/* relaxed: the add publishes it */
+	/* relaxed: the add publishes the word */
 	fl__store_relaxed(&rings->submissions->stop[rings_slot(seq)], seq);
-	/* release: pairs with fl__rings_stop_requested() and worker_listen() */
+	/* release: pairs with the acquires in fl__rings_stop_requested() and worker_listen() */
 	fl__add_release(&rings->submissions->stop_requests, 1);
 	(void)fl__sys.shared_wake(&rings->submissions->stop_requests, 1);
 }
 
 void fl__rings_arm(struct fl__rings *rings, uint32_t generation)
 {
-	fl__store_relaxed(&rings->submissions->doorbell, generation); /* relaxed: the fence orders it */
-	fl__fence_seq_cst(); /* invariant 4; pairs with rings_publish(); then the caller peeks */
+	/* relaxed: the fence orders the store */
+	fl__store_relaxed(&rings->submissions->doorbell, generation);
+	/*
+	 * seq_cst fence: pairs with the fence in rings_publish() (invariant 4); then the caller
+	 * peeks
+	 */
+	fl__fence_seq_cst();
 }
 
 void fl__rings_disarm(struct fl__rings *rings)
 {
-	fl__store_relaxed(&rings->submissions->doorbell, 0); /* relaxed: seen late, costs a vain ring */
+	/* relaxed: a worker that sees the store late rings once more, which is harmless */
+	fl__store_relaxed(&rings->submissions->doorbell, 0);
 }
 
 /* The worker. */
@@ -197,12 +212,12 @@ void fl__worker_rings_init(struct fl__worker_rings *w, const struct fl__submissi
 
 static bool rings_is_posted(const struct fl__worker_rings *w)
 {
-	/* acquire: pairs with fl__rings_post() */
+	/* acquire: pairs with the release in fl__rings_post() */
 	return fl__load_acquire(&w->submissions->entry[rings_slot(w->next)].seq) == w->next;
 }
 
 /*
- * Polls for a fixed time, with yields. On a CPU shared by parent and worker, an adaptive time
+ * Polls for a fixed time, with yields. Where parent and worker share a CPU, an adaptive time
  * (fl__spin()) would shrink to its minimum and stay there.
  *
  * On a shared CPU the submission arrives during a yield, which then took longer than TURN. The
@@ -236,25 +251,28 @@ static bool rings_poll(struct fl__worker_rings *w)
 static void rings_sleep(struct fl__worker_rings *w)
 {
 	const uint32_t *seq = &w->submissions->entry[rings_slot(w->next)].seq;
-	/* relaxed: the fence orders it */
+	/* relaxed: the fence orders the store */
 	fl__store_relaxed(&w->completions->asleep, rings_slot(w->next) + 1);
-	fl__fence_seq_cst(); /* invariant 4; pairs with fl__rings_flush() */
+	/* seq_cst fence: pairs with the fence in fl__rings_flush() (invariant 4) */
+	fl__fence_seq_cst();
 	while (!rings_is_posted(w)) {
-		uint32_t seen = fl__load_relaxed(seq); /* relaxed: the kernel compares it */
+		/* relaxed: the kernel compares the word when the worker sleeps */
+		uint32_t seen = fl__load_relaxed(seq);
 		if (seen != w->next)
 			(void)fl__sys.shared_wait(seq, seen, FL__NEVER);
 	}
-	fl__store_relaxed(&w->completions->asleep, 0); /* relaxed: seen late, costs a vain wake */
+	/* relaxed: a parent that sees the store late makes one wake more, which is harmless */
+	fl__store_relaxed(&w->completions->asleep, 0);
 }
 
 static void rings_publish(struct fl__worker_rings *w)
 {
-	/* release: pairs with fl__rings_peek() */
+	/* release: pairs with the acquire in fl__rings_peek() */
 	fl__store_release(&w->completions->entry[rings_slot(w->next)].done, w->next);
 	w->next++;
-	/* invariant 4; pairs with fl__rings_arm() */
+	/* seq_cst fence: pairs with the fence in fl__rings_arm() (invariant 4) */
 	fl__fence_seq_cst();
-	/* relaxed: the fence orders it */
+	/* relaxed: the fence orders the load */
 	uint32_t doorbell = fl__load_relaxed(&w->submissions->doorbell);
 	if (doorbell == 0 || doorbell == w->rung)
 		return;
@@ -265,19 +283,23 @@ static void rings_publish(struct fl__worker_rings *w)
 void fl__rings_complete(struct fl__worker_rings *w, int32_t error, uint32_t flags, uint32_t count)
 {
 	struct fl__completion *completion = &w->completions->entry[rings_slot(w->next)];
-	/* relaxed, all three: rings_publish() orders them */
+	/* relaxed, all three stores: the release in rings_publish() orders them */
 	fl__store_relaxed(&completion->error, error);
 	fl__store_relaxed(&completion->flags, flags);
 	fl__store_relaxed(&completion->count, count);
 	rings_publish(w);
 }
 
-/* False: the parent has revoked the submission. */
+/* Claims the next submission for the worker. Returns false if the parent has revoked it. */
 static bool rings_claim(struct fl__worker_rings *w)
 {
 	uint32_t *word = &w->completions->claim[rings_slot(w->next)];
-	uint32_t seen = fl__load_relaxed(word); /* relaxed: the CAS decides */
-	/* relaxed: the acquire of `seq` ordered the content before; a claim publishes nothing */
+	/* relaxed: a stale value only makes the CAS fail */
+	uint32_t seen = fl__load_relaxed(word);
+	/*
+	 * relaxed: the acquire load of `seq` has ordered the content, and a claim publishes
+	 * nothing
+	 */
 	return seen != rings_claim_word(w->next, RINGS_REVOKED) &&
 	       fl__cas_relaxed(word, &seen, rings_claim_word(w->next, RINGS_RUNNING));
 }
@@ -289,7 +311,8 @@ const struct fl__submission *fl__rings_take(struct fl__worker_rings *w)
 			rings_sleep(w);
 		const struct fl__submission *submission = &w->submissions->entry[rings_slot(w->next)];
 		if (submission->count > 1)
-			fl__rings_set_progress(w, 0); /* before the claim: invariant 3 */
+			/* comes before the claim: invariant 3 */
+			fl__rings_set_progress(w, 0);
 		if (rings_claim(w))
 			return submission;
 		if (w->revoked)
@@ -300,16 +323,17 @@ const struct fl__submission *fl__rings_take(struct fl__worker_rings *w)
 
 bool fl__rings_stop_requested(const struct fl__worker_rings *w)
 {
-	(void)fl__load_acquire(&w->submissions->stop_requests); /* acquire: pairs with fl__rings_request_stop() */
-	/* relaxed: after that acquire */
+	/* acquire: pairs with the release in fl__rings_request_stop() */
+	(void)fl__load_acquire(&w->submissions->stop_requests);
+	/* relaxed: the acquire load above orders it */
 	return fl__load_relaxed(&w->submissions->stop[rings_slot(w->next)]) == w->next;
 }
 
 void fl__rings_set_progress(struct fl__worker_rings *w, uint32_t done)
 {
 	/*
-	 * relaxed: the parent reads it after this process's death. The compiler does not move it
-	 * across the calls of the elements' functions.
+	 * relaxed: the parent reads the word after this process's death. The compiler does not move
+	 * the store across the calls of the elements' functions.
 	 */
 	fl__store_relaxed(&w->completions->entry[rings_slot(w->next)].progress, done);
 }

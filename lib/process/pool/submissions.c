@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Submissions: a task goes from the queue into the submission ring of a worker, with its argument,
- * and may come back unstarted.
+ * Moves a task from the queue into the submission ring of a worker, with its argument. A task that
+ * has not started may come back.
  */
 #include "../base/memfd.h"
 #include "../base/packet.h"
@@ -14,7 +14,7 @@
 
 enum { PROCESS_POOL_ARENA_UNIT = 64, PROCESS_POOL_LARGE = 1 << 20 };
 
-/* Returns an offset; -1: no room. */
+/* Returns an offset in the arena, or -1 if there is no free run of that size. */
 static int64_t process_pool_arena_alloc(struct fl__pool_arena *r, size_t size)
 {
 	const uint32_t need = FL__ROUND_UP((uint32_t)size, PROCESS_POOL_ARENA_UNIT);
@@ -35,11 +35,10 @@ static int process_pool_send_arg(struct fl__process_pool_worker *w, uint32_t seq
 }
 
 /*
- * Returns:
- *
+ * Fills in the submission of a task. Returns
  *   0
- *   -EAGAIN   no room now
- *   -E2BIG    too many bytes
+ *   -EAGAIN   the worker's ring or arena is full now
+ *   -E2BIG    the task has too many bytes
  *   other     an error of the memfd or of process_pool_send_arg()
  */
 static int process_pool_fill_entry(struct fl__process_pool_worker *w, const struct fl__task_block *block,
@@ -56,7 +55,10 @@ static int process_pool_fill_entry(struct fl__process_pool_worker *w, const stru
 	if ((arg_bytes && arg == FL__PLACE_MEMFD) ||
 	    (bytes && fl__place_of(result_size, type->result_align) == FL__PLACE_MEMFD))
 		return -E2BIG;
-	/* Copies that wait for the worker take memory. */
+	/*
+	 * Copies that wait for the worker take memory. So a large argument is only posted to a
+	 * worker without other tasks.
+	 */
 	if (arg_size + arg_more > PROCESS_POOL_LARGE && w->load > 1)
 		return -EAGAIN;
 	const size_t result_begin = fl__room_begin(result_size, type->result_align);
@@ -109,7 +111,7 @@ static void process_pool_set_times(struct fl__process_pool_worker *w, const stru
 		fl__process_pool_wake_at(p, fl__later(fl__expiry(deadline), p->deadline_grace));
 	}
 	const int64_t timeout = p->remote.config.task_timeout;
-	if (timeout == 0 && block->future.error == 0) /* not measured */
+	if (timeout == 0 && block->future.error == 0) /* the task is not measured */
 		return;
 	submission->flags |= FL__SUBMISSION_TIMED;
 	w->times[slot].posted = fl__sys.now();
@@ -117,7 +119,10 @@ static void process_pool_set_times(struct fl__process_pool_worker *w, const stru
 		fl__process_pool_wake_at(p, fl__later(w->times[slot].posted, timeout));
 }
 
-/* Posts to a worker with a free slot. Returns as the transport's post(); -EPIPE: the worker is dead. */
+/*
+ * Posts to a worker with a free slot. Returns the transport's results of post(), or -EPIPE if
+ * the worker is dead.
+ */
 static int process_pool_post_to(struct fl__process_pool_worker *w, struct fl__task_block *block, bool initializes)
 {
 	const unsigned slot = w->rings.next % FL__RINGS_DEPTH;
@@ -237,7 +242,7 @@ void fl__process_pool_recall_newest(struct fl__process_pool_worker *w, uint32_t 
 	}
 }
 
-/* An idle worker gets half of the busiest worker's tasks. True: a task is queued. */
+/* Gives an idle worker half of the tasks of the busiest. Returns true if a task is then queued. */
 static bool process_pool_steal(struct fl__process_pool *p)
 {
 	struct fl__process_pool_worker *idle = process_pool_least_busy(p), *busiest = idle;

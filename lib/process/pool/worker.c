@@ -52,19 +52,20 @@ static struct worker_self {
 	int pid;
 	struct fl__run frame;
 	struct fl__types_known types;
-	sigset_t signals; /* what its threads block */
+	sigset_t signals; /* the signals that its threads block */
 	fl_mutex lock;
-	uint32_t current; /* the submission of `token` */
+	uint32_t current; /* the submission that `token` serves */
 	fl_cancel_token token;
-} worker_self; /* the listener may use it after the task has returned */
+} worker_self; /* static, since the listener may use it after the task has returned */
 
 struct worker_job {
 	const struct fl__submission *submission;
 	const fl_task_type *type;
 	size_t arg_size, result_size, mapped;
-	const char *arg; /* NULL: of size 0 */
+	const char *arg; /* NULL if the argument has size 0 */
 	char *result;
-	void *arg_memory, *result_memory; /* mapped if a memfd; else NULL */
+	/* mapped memory if there is a memfd, else NULL */
+	void *arg_memory, *result_memory;
 	uint32_t flags, done;
 };
 
@@ -118,7 +119,10 @@ static bool worker_is_in_arena(uint32_t at, size_t size)
 	return at <= FL__RINGS_ARENA && size <= FL__RINGS_ARENA - at && at % FL__BYTES_UNIT == 0;
 }
 
-/* The parent has sent it first. Closes arguments of earlier submissions. */
+/*
+ * Receives the memfd of the argument, which the parent has sent before. Closes memfds of earlier
+ * submissions.
+ */
 static int worker_recv_arg(const struct worker_self *w, uint64_t *size)
 {
 	bool unused = false;
@@ -145,7 +149,7 @@ static void worker_drop_arg(void *worker, const struct fl__submission *submissio
 		fl__fd_close(worker_recv_arg(w, &size));
 }
 
-/* In memory of its own: the handles change. */
+/* Copies the arguments to memory of their own, since the handles change. */
 static int worker_read_bytes(struct worker_self *w, struct worker_job *job)
 {
 	static _Alignas(FL_TASK_ALIGN_MAX) char args[FL__RINGS_INLINE_MOST];
@@ -198,7 +202,8 @@ static int worker_make_result(struct worker_self *w, struct worker_job *job)
 		return 0;
 	if (place == FL__PLACE_SLOT) {
 		struct fl__completion *completion = &w->rings.completions->entry[worker_slot(w)];
-		if (!bytes) /* With a constant size, memset() is no call. */
+		/* with a constant size, memset() is not called, but compiled into stores */
+		if (!bytes)
 			memset(completion->small, 0, sizeof completion->small);
 		job->result = (char *)completion->small;
 		return 0;
@@ -209,13 +214,14 @@ static int worker_make_result(struct worker_self *w, struct worker_job *job)
 	return 0;
 }
 
-/* Returns the submission's error. */
+/* Ends the submission, and returns its error. */
 static int worker_finish_job(struct worker_self *w, struct worker_job *job, int error)
 {
 	if (job->arg_memory)
 		fl__shm_sys.unmap(job->arg_memory, job->mapped);
 	if (job->result_memory)
-		fl__shm_sys.unmap(job->result_memory, job->result_size); /* else the seal fails */
+		/* the seal would fail while the memory is mapped */
+		fl__shm_sys.unmap(job->result_memory, job->result_size);
 	bool sent = false;
 	const bool sends =
 	    job->result_memory && (error == 0 || job->submission->count > 1 || (job->flags & FL__COMPLETION_KEPT));
@@ -272,7 +278,10 @@ static int worker_run_elements(struct worker_self *w, struct worker_job *job)
 	return error;
 }
 
-/* A later kill would lose the output. Does not wait for a thread that has locked `stdout`. */
+/*
+ * Writes what is buffered, since a later kill would lose it. It does not wait for a thread that
+ * has locked `stdout`.
+ */
 static void worker_flush_output(void)
 {
 	if (__fpending(stdout) == 0 || ftrylockfile(stdout) != 0)
@@ -281,14 +290,14 @@ static void worker_flush_output(void)
 	funlockfile(stdout);
 }
 
-/* False: the submission is asked to stop, or past its deadline. */
+/* Makes the submission current. Returns false if it is asked to stop, or past its deadline. */
 static bool worker_begin(struct worker_self *w, const struct fl__submission *submission)
 {
 	fl_time deadline =
 	    submission->flags & FL__SUBMISSION_DEADLINE ? w->rings.submissions->deadline[worker_slot(w)] : FL_FOREVER;
 	FL__HELD(&w->lock);
 	w->current = w->rings.next;
-	/* Without deadline and request the token is as good as new. */
+	/* A token without a deadline and without a request can be used again. */
 	if (!fl__is_forever(deadline) || !fl__is_forever(w->token.deadline_) ||
 	    fl_cancel_token_is_requested(&w->token)) {
 		fl_cancel_token_destroy(&w->token);
@@ -297,7 +306,7 @@ static bool worker_begin(struct worker_self *w, const struct fl__submission *sub
 	return !fl__rings_stop_requested(&w->rings) && !fl__is_expired(deadline);
 }
 
-/* False: the worker exits. */
+/* Runs a submission. Returns false if the worker must exit. */
 static bool worker_run_submission(struct worker_self *w, const struct fl__submission *submission)
 {
 	const bool initializes = submission->flags & FL__SUBMISSION_INITIALIZE;
@@ -317,7 +326,8 @@ static bool worker_run_submission(struct worker_self *w, const struct fl__submis
 	if (error == 0) {
 		struct fl__completion *completion = &w->rings.completions->entry[worker_slot(w)];
 		const int64_t began = submission->flags & FL__SUBMISSION_TIMED ? fl__sys.now() : 0;
-		fl__store_relaxed(&completion->began, began); /* relaxed: a number by itself */
+		/* relaxed: the number stands for itself */
+		fl__store_relaxed(&completion->began, began);
 		const uint64_t key = FL__TRACE_REMOTE(w->pid, w->rings.next);
 		if (!initializes)
 			fl__hook_event(FL__TRACE_START, key, UINT64_MAX, job.type->name, 0);
@@ -331,7 +341,7 @@ static bool worker_run_submission(struct worker_self *w, const struct fl__submis
 	}
 	error = worker_finish_job(w, &job, error);
 	fl__rings_complete(&w->rings, error, job.flags, job.done);
-	/* After a failed initializer no other submission runs here. */
+	/* After a failed initializer no other submission runs in this process. */
 	return error == 0 || !initializes;
 }
 
@@ -350,12 +360,12 @@ static int worker_listen(void *arg)
 {
 	struct worker_self *w = arg;
 	for (;;) {
-		/* acquire: pairs with fl__rings_request_stop() */
+		/* acquire: pairs with the release in fl__rings_request_stop() */
 		uint32_t stop_requests = fl__load_acquire(&w->rings.submissions->stop_requests);
 		worker_forward_stop(w);
 		fl__rings_await_stop_request(&w->rings, stop_requests);
 	}
-	return 0; /* never: the thread ends with the process */
+	return 0; /* never reached: the thread ends with the process */
 }
 
 /* Beginning. */
@@ -366,7 +376,7 @@ static bool worker_has_doorbell(const struct worker_self *w)
 	return fstat(w->doorbell, &info) == 0 && (info.st_mode & S_IFMT) == 0;
 }
 
-/* Exits if a task has closed the doorbell. */
+/* Rings the doorbell. Exits if a task has closed it. */
 static void worker_ring(void *arg)
 {
 	const struct worker_self *w = arg;
@@ -374,11 +384,11 @@ static void worker_ring(void *arg)
 	if (!worker_has_doorbell(w))
 		_exit(1);
 	const ssize_t n = FL__RETRY(FL__SYS_RESULT(write(w->doorbell, &one, sizeof one)));
-	if (n < 0 && n != -EAGAIN) /* EAGAIN: already rung */
+	if (n < 0 && n != -EAGAIN) /* EAGAIN says that the doorbell is rung already */
 		_exit(1);
 }
 
-/* Checks the size: then no access raises SIGBUS. */
+/* Maps a memory after a check of its size, so that no access raises SIGBUS. */
 static int worker_map(int fd, size_t size, bool writable, void **memory)
 {
 	uint64_t there;
@@ -430,17 +440,21 @@ static void worker_on_signal(int signal)
 	(void)signal;
 }
 
-/* The fault recurs, with the default action. A process that a task has forked notes nothing. */
+/*
+ * Notes the address of a fault. The fault then recurs, with the default action. A process that a
+ * task has forked notes nothing.
+ */
 static void worker_on_fault(int signal, siginfo_t *info, void *unused)
 {
 	(void)unused;
 	if (info->si_code == SEGV_MAPERR && worker_self.pid == getpid() && worker_self.rings.completions)
 		worker_self.rings.completions->fault = (uintptr_t)info->si_addr;
-	if (info->si_code <= 0) /* by kill() and the like: it does not recur by itself */
+	/* a signal that a process sent, for example by kill(), does not recur by itself */
+	if (info->si_code <= 0)
 		(void)raise(signal);
 }
 
-/* Signals that would end or stop the process, but for those of faults. */
+/* Returns true for a signal that would end or stop the process, except the signals of faults. */
 static bool worker_survives(int signal)
 {
 	static const int others[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL, SIGTRAP,  SIGSYS,  SIGABRT, SIGKILL,
@@ -501,7 +515,7 @@ static int worker_init(struct worker_self *w, const struct fl__worker_start *sta
 	return rc != 0 ? rc : worker_start_listener(w, problem);
 }
 
-/* Tasks find no descriptors. */
+/* Hides the descriptors of the start, so that tasks do not find them. */
 static void worker_hide_start(const struct worker_self *w)
 {
 	for (unsigned i = 0; i < fl_process_fd_count(); i++) {
@@ -513,7 +527,10 @@ static void worker_hide_start(const struct worker_self *w)
 	fl__process_set_identity(fl_process_current_name(), 0);
 }
 
-/* A task has ended the main thread by pthread_exit(): the process would live on. */
+/*
+ * Called when a task has ended the main thread by pthread_exit(): without it, the process would
+ * live on.
+ */
 static void worker_exit(void *unused)
 {
 	(void)unused;
@@ -545,16 +562,16 @@ FL__TASK_DEFINE(fl__worker_task, "fl__process_worker", struct fl__worker_start, 
 	struct fl__completion_ring *completions = w->rings.completions;
 	if (rc != 0 && completions)
 		completions->error = rc;
-	/* release: publishes `error`, for tests and debuggers; the parent reads only `state` */
+	/* release: publishes `error` for tests and debuggers; the parent reads only `state` */
 	if (completions)
 		fl__store_release(&completions->state, rc == 0 ? FL__WORKER_READY : FL__WORKER_UNFIT);
 	if (rc != 0)
 		return fl_task_fail(ctx, rc, "%s: %s", problem, fl_error_text(rc));
 	const struct fl__memfd_packet ready = {FL__READY_MAGIC, 0, 0};
-	/* The first packet has room in the socket. */
+	/* The socket has memory for the first packet. */
 	(void)!fl__packet_send(w->channel, &ready, sizeof ready, NULL, 0, FL_NO_WAIT);
 	worker_hide_start(w);
 	worker_serve(w);
-	/* Frees nothing: threads that tasks started may use the state. */
+	/* The function frees nothing, since threads that tasks started may use the state. */
 	return 0;
 }

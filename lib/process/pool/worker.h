@@ -17,10 +17,11 @@ extern const fl_task_type fl__worker_task;
 struct fl__worker_start {
 	uint64_t bytes_max;
 	uint32_t n_regions;
-	uint32_t trace_size; /* of the ring of inspect/trace.h behind the completions; 0: none */
+	/* the size of the flight recorder's ring behind the completions, or 0 */
+	uint32_t trace_size;
 };
 
-/* The worker's descriptors; the regions follow. */
+/* The worker's descriptors. The regions' descriptors follow. */
 enum {
 	FL__WORKER_SUBMISSIONS, /* struct fl__submission_ring, read-only */
 	FL__WORKER_COMPLETIONS, /* struct fl__completion_ring */
@@ -29,7 +30,7 @@ enum {
 	FL__WORKER_FDS,
 };
 
-/* The place of an argument or a result, with all elements of a chunk. */
+/* Where an argument or a result lies, with all elements of a chunk. */
 enum fl__place {
 	FL__PLACE_SLOT,  /* in `small` of the submission or completion */
 	FL__PLACE_ARENA, /* at the submission's offset in the arena */
@@ -43,7 +44,7 @@ static inline enum fl__place fl__place_of(size_t bytes, size_t align)
 	return bytes <= FL__RINGS_INLINE_MOST ? FL__PLACE_ARENA : FL__PLACE_MEMFD;
 }
 
-/* What an argument or a result has in the arena. The room for its bytes follows. */
+/* Returns the size of an argument or a result in the arena. The room for its bytes follows it. */
 static inline size_t fl__room_begin(size_t size, size_t align)
 {
 	return fl__place_of(size, align) == FL__PLACE_ARENA ? FL__ROUND_UP(size, FL__BYTES_UNIT) : 0;
@@ -51,24 +52,28 @@ static inline size_t fl__room_begin(size_t size, size_t align)
 
 /*
  * A packet of the channel, with a sealed memfd of `size` bytes. An argument is sent before its
- * submission is posted, a result before its completion: the receiver does not wait. The worker
- * closes arguments of revoked or skipped submissions. A failed submission with `count` 0 may lack
- * its result, unless it has FL__COMPLETION_KEPT. The memfd of a result's bytes comes if a handle of
- * an ended element has a place there, and may be sealed later: pool_bytes.c.
+ * submission is posted, and a result before its completion, so the receiver does not wait. The
+ * worker closes arguments of revoked or skipped submissions. A failed submission with `count` 0 may
+ * lack its result, unless it has FL__COMPLETION_KEPT. The memfd of a result's bytes is sent if a
+ * handle of an ended element has a place in it, and may be sealed later (pool_bytes.c).
  */
 struct fl__memfd_packet {
 	uint32_t magic;
-	uint32_t seq; /* of the submission */
+	uint32_t seq; /* the number of the submission */
 	uint64_t size;
 };
 #define FL__MEMFD_MAGIC 0x31505041u /* "APP1" */
 
-/* A worker's first packet: unlike the word in its memory, a sent packet cannot change. */
+/*
+ * The magic number of a worker's first packet. A packet that was sent cannot change; the word in
+ * the worker's memory can.
+ */
 #define FL__READY_MAGIC 0x31594452u /* "RDY1" */
 
 /*
- * Receives packets up to the memfd of submission `*seq`, and closes memfds of others. Returns its
- * descriptor, and stores the size in its packet; or an error. `seq` NULL: only up to "ready", which
- * any call stores in `*ready`. Does not wait.
+ * Receives packets up to the memfd of submission `*seq`, and closes the memfds of others. Returns
+ * its descriptor, and stores the size that its packet names; or returns an error. If `seq` is NULL,
+ * it receives packets only up to "ready". Each call that receives "ready" sets *ready. Does not
+ * wait.
  */
 int fl__memfd_recv(int channel, const uint32_t *seq, uint64_t *size, bool *ready);

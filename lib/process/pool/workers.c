@@ -3,29 +3,30 @@
  * The life of workers: starts, failed starts, kills, deaths. A worker has these flags, which the
  * executor's lock guards. Only `initializing` and `ready` are ever cleared.
  *
- *   flag          meaning                                 set by
- *   initializing  its initializer has not ended           fl__process_pool_post_initializer(); cleared
- *                                                         when the initializer ends
- *   ready         it has said that it is ready. Before    process_pool_check_ready(), and
- *                 that, its death is a failed start.      fl__memfd_recv(); cleared when the
- *                                                         initializer ends, to be read again
- *   retired       it gets no more tasks. A late look is   its start, if it is one too many; a resize; a
- *                 safe: its death puts the task back.     post that finds it dead; with `exiting`
- *   exiting       it was told to exit                     fl__process_pool_post_exit()
- *   damaged       its completion ring is not read again   fl__process_pool_take_from()
- *   kill_reason   it was killed, or, with `kill_error`,   fl__process_pool_kill_worker()
+ *   flag          meaning                                set by
+ *   initializing  its initializer has not ended          fl__process_pool_post_initializer();
+ *                                                        cleared when the initializer ends
+ *   ready         it has said that it is ready. Before   process_pool_check_ready(), and
+ *                 that, its death is a failed start.     fl__memfd_recv(); cleared when the
+ *                                                        initializer ends, to be read again
+ *   retired       it gets no more tasks. A late look is  its start, if it is one too many; a
+ *                 safe: its death puts the task back.    resize; a post that finds it dead; with
+ *                                                        `exiting`
+ *   exiting       it was told to exit                    fl__process_pool_post_exit()
+ *   damaged       its completion ring is not read again  fl__process_pool_take_from()
+ *   kill_reason   it was killed, or, with `kill_error`,  fl__process_pool_kill_worker()
  *                 this process may not kill it
  *
- * A start may wait for an answer, so a thread of its own makes it, the starter, one at a time. The
- * thread that dispatches sets `starting`. The starter clears it when the worker is in the list, or
- * the start has failed, and wakes the manager, which arms the new doorbell.
+ * A start may wait for an answer. So a thread of its own, the starter, makes the starts, one at a
+ * time. The thread that dispatches sets `starting`. The starter clears it when the worker is in the
+ * list, or the start has failed, and wakes the manager, which arms the new doorbell.
  *
  * The death of a worker
  *   1. The fork server reports the end over the channel of the start, which is the sentinel. The
  *      manager, in epoll, sees the event and calls fl__process_pool_reap_worker().
- *   2. Of the tasks without a completion, one that has not started is queued again, first, or
- *      cancelled if the pool was terminated. One that has started fails, or is queued again if its
- *      type's `max_attempts` allows.
+ *   2. The tasks without a completion are settled. A task that has not started is queued again, in
+ *      front, or cancelled if the pool was terminated. A task that has started fails, or is queued
+ *      again if its type's `max_attempts` allows.
  *   3. The starter thread starts a new worker when tasks need one. A worker that died before it was
  *      ready, or in its initializer, counts as a failed start.
  */
@@ -76,7 +77,7 @@ void fl__process_pool_free_worker(struct fl__process_pool_worker *w)
 	fl__free(w);
 }
 
-/* Without the lock. `call`: what has failed. */
+/* Starts a process. Called without the lock. On an error, *call names the call that has failed. */
 static int process_pool_launch(struct fl__process_pool_worker *w, const char **call)
 {
 	const fl_executor *e = &w->pool->base;
@@ -142,7 +143,7 @@ static unsigned process_pool_free_number(const struct fl__process_pool *p)
 	return number;
 }
 
-/* Workers that get submissions. */
+/* Returns how many workers get submissions. */
 static unsigned process_pool_serving(const struct fl__process_pool *p)
 {
 	unsigned n = 0;
@@ -151,7 +152,10 @@ static unsigned process_pool_serving(const struct fl__process_pool *p)
 	return n;
 }
 
-/* Before the close: a forked child's copies would keep the descriptors in the epoll set. */
+/*
+ * Removes a worker's descriptors from the epoll set, before they are closed: the copies in a
+ * forked child would keep them there.
+ */
 static void process_pool_unwatch(struct fl__process_pool_worker *w)
 {
 	const int epoll = w->pool->epoll;
@@ -166,7 +170,7 @@ static int process_pool_add_worker(struct fl__process_pool_worker *w)
 	int rc = fl__fd_sys.epoll_control(p->epoll, EPOLL_CTL_ADD, w->doorbell, EPOLLIN);
 	if (rc == 0)
 		rc = fl__fd_sys.epoll_control(p->epoll, EPOLL_CTL_ADD, sentinel, EPOLLIN);
-	/* A resize or an end of the executor may have come first. */
+	/* A resize or the end of the executor may have come meanwhile. */
 	w->retired = process_pool_serving(p) >= p->base.workers || p->base.broken || p->terminated;
 	if (rc == 0 && p->base.initialize && !w->retired)
 		rc = fl__process_pool_post_initializer(w);
@@ -180,7 +184,10 @@ static int process_pool_add_worker(struct fl__process_pool_worker *w)
 	return 0;
 }
 
-/* Releases the lock for a while. `text`, of FL_MESSAGE_MAX bytes, describes an error. */
+/*
+ * Releases the lock for a while. On an error, `text`, which has FL_MESSAGE_MAX bytes, describes
+ * it.
+ */
 static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 {
 	const char *call;
@@ -210,10 +217,16 @@ static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 
 /* Failed starts. */
 
-/* With no worker left that serves, so many failed starts in a row end the queued tasks. */
+/*
+ * When no worker is left that gets submissions, so many failed starts in a row end the queued
+ * tasks.
+ */
 enum { PROCESS_POOL_START_TRIES = 10 };
 
-/* Other errors may be those of a passing shortage. */
+/*
+ * Returns true if later starts will fail, too. Other errors may come from a shortage that
+ * passes.
+ */
 static bool process_pool_is_lasting(int error)
 {
 	switch (error) {
@@ -250,7 +263,7 @@ static void process_pool_start_failed(struct fl__process_pool *p, int error, boo
 	(void)snprintf(p->why_failed, sizeof p->why_failed, "%s", how);
 }
 
-/* Later tasks have tries of their own, after the pause. */
+/* Tasks that are submitted later have tries of their own, after the pause. */
 bool fl__process_pool_give_up_starting(struct fl__process_pool *p)
 {
 	const bool tried = p->failures >= PROCESS_POOL_START_TRIES && process_pool_serving(p) == 0 && !p->starting;
@@ -284,13 +297,14 @@ bool fl__process_pool_is_over(const struct fl__process_pool *p)
 	       r->completers == 0 && !p->workers && !p->starting;
 }
 
-/* The starter thread, since a start may wait for up to `answer_timeout`. */
+/* Starts are made by this thread, since a start may wait for up to `answer_timeout`. */
 int fl__process_pool_run_starter(void *pool)
 {
 	struct fl__process_pool *p = pool;
 	struct fl__run run;
 	fl__rights_fix_place();
-	fl__run_enter(&run, &p->base); /* so that a join by a log handler is refused */
+	/* so that a join by a log handler is refused */
+	fl__run_enter(&run, &p->base);
 	fl__mutex_hold(&p->base.lock);
 	while (!fl__process_pool_is_over(p)) {
 		char text[FL_MESSAGE_MAX];
@@ -320,13 +334,16 @@ void fl__process_pool_kill_worker(struct fl__process_pool_worker *w, const char 
 	w->kill_reason = w->pool->base.why_killed = kill_reason;
 	fl__hook_event(FL__TRACE_KILL, (uint64_t)fl__process_pool_sys.pid(w->process), 0, kill_reason, 0);
 	int rc = fl__process_pool_sys.kill(w->process);
-	if (rc == 0 || rc == -ESRCH) /* -ESRCH: it has ended */
+	if (rc == 0 || rc == -ESRCH) /* -ESRCH says that the process has ended */
 		return;
 	w->kill_error = rc;
 	fl__process_pool_wake(w->pool);
 }
 
-/* sigabbrev_np() needs glibc 2.32. `text`: for a signal without a name here. */
+/*
+ * Returns the name of a signal; sigabbrev_np() would need glibc 2.32. `text` is for a signal
+ * that has no name here.
+ */
 static const char *process_pool_signal_name(int signal, char text[24])
 {
 #define NAMED(signal) [signal] = #signal,
@@ -345,8 +362,8 @@ static const char *process_pool_signal_name(int signal, char text[24])
 }
 
 /*
- * Whether the worker has died where it has no memory, and this process has: it used a pointer of
- * this process. mincore() fails if nothing is mapped at the page.
+ * Returns true if the worker has died at an address where it has no memory, and this process has:
+ * it used a pointer of this process. mincore() fails if nothing is mapped at the page.
  */
 static bool process_pool_used_pointer(const struct fl__process_pool_worker *w)
 {
@@ -356,7 +373,10 @@ static bool process_pool_used_pointer(const struct fl__process_pool_worker *w)
 	return at >= NULL_POINTERS && mincore((void *)(at & -fl__page_size()), 1, &resident) == 0;
 }
 
-/* "worker 4711 (name-0) killed by SIGKILL". `rc` and `status`: of its join. */
+/*
+ * Writes, for example, "worker 4711 (name-0) killed by SIGKILL". `rc` and `status` are the
+ * results of the worker's join.
+ */
 static void process_pool_describe_death(const struct fl__process_pool_worker *w, int rc,
                                         const fl_process_status *status, char *text, size_t room)
 {
@@ -403,9 +423,10 @@ static void process_pool_settle_started(struct fl__process_pool_worker *w, struc
 }
 
 /*
- * `next`: the task was the oldest of the dead worker. After more than SUSPICIONS_MOST such deaths
- * of ready workers it counts as started. Otherwise a task that damages the claim words and ends its
- * worker would run for ever.
+ * Returns true if a task of a dead worker counts as started. `next` says that the task was the
+ * oldest of the worker. Once more than SUSPICIONS_MOST ready workers have died over it, a task
+ * counts as started. Otherwise a task that damages the claim words and ends its worker would run
+ * for ever.
  */
 static bool process_pool_counts_as_started(struct fl__process_pool_worker *w, struct fl__task_block *block, bool next)
 {
@@ -416,7 +437,10 @@ static bool process_pool_counts_as_started(struct fl__process_pool_worker *w, st
 	return block->suspicions > SUSPICIONS_MOST;
 }
 
-/* Newest first, since each task goes to the front of the queue. */
+/*
+ * Settles the tasks of a dead worker. It begins with the newest, since each task goes to the
+ * front of the queue.
+ */
 static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const char *how)
 {
 	struct fl__process_pool *p = w->pool;
@@ -436,14 +460,21 @@ static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const c
 	}
 }
 
-/* A death in the initializer is lasting, but not by SIGKILL: memory may be short. */
+/*
+ * A death in the initializer is lasting, except a death by SIGKILL, which may come from a
+ * shortage of memory.
+ */
 void fl__process_pool_reap_worker(struct fl__process_pool_worker *w)
 {
 	struct fl__process_pool *p = w->pool;
 	char how[FL_MESSAGE_MAX];
 	fl_process_status status = {0, 0};
 	(void)fl__process_pool_take_from(w);
-	(void)fl__memfd_recv(w->channel, NULL, NULL, &w->ready); /* "ready": the word in its memory may be damaged */
+	/*
+	 * receives "ready" from the channel, since the word in the worker's memory may be
+	 * damaged
+	 */
+	(void)fl__memfd_recv(w->channel, NULL, NULL, &w->ready);
 	const int rc = fl__process_pool_sys.try_join(w->process, &status);
 	process_pool_describe_death(w, rc, &status, how, sizeof how);
 	process_pool_settle_tasks(w, how);

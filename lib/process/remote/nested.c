@@ -9,11 +9,12 @@
 #include <sys/resource.h>
 
 /*
- * The lowest address to which nested submits may use the stack. The stack counts for at most MOST.
+ * Finds the lowest address to which nested submits may use the stack. The stack counts for at most
+ * MOST.
  *
  * The main thread's stack grows to the system's limit: the kernel leaves at least 128 MiB below it
- * without mappings. musl tells the size in use, and glibc nothing without /proc. The kernel stores
- * the program's name near the top of that stack, by which it is known.
+ * without mappings. musl tells the size in use, and glibc tells nothing without /proc. The main
+ * thread's stack is recognized by the program's name, which the kernel stores near its top.
  */
 static int nested_find_stack_low(uintptr_t *low)
 {
@@ -31,7 +32,8 @@ static int nested_find_stack_low(uintptr_t *low)
 		(void)pthread_attr_destroy(&attr);
 	}
 #ifdef __GLIBC__
-	const bool grows = rc == -ENOENT || rc == -EPERM; /* EPERM: no sched_getaffinity(), which glibc calls */
+	/* EPERM comes from glibc, which calls sched_getaffinity() here and may not */
+	const bool grows = rc == -ENOENT || rc == -EPERM;
 #else
 	const bool grows = true;
 #endif

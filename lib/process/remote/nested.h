@@ -4,11 +4,11 @@
 #include <fairlead/executor.h>
 
 /*
- * The executor that a task in another process finds as its own. It runs nested tasks at once, on the
- * calling thread, and knows the end of the thread's stack. It lasts as long as the process. Returns
- * 0, or an error.
+ * Makes the executor that a task in another process finds as its own. It runs nested tasks at once,
+ * on the calling thread, and knows the end of the thread's stack. It lasts as long as the process.
+ * Returns 0, or an error.
  */
 int fl__nested_make(fl_executor **made, const fl_executor_config *config);
 
-/* After a task: a task that closes this executor closes it only for itself. */
+/* Called after each task, since a task that closes this executor closes it only for itself. */
 void fl__nested_reopen(fl_executor *e);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The remote core: docs/design.md, section 4, has the reasons. Each task is in one state:
+ * The remote core. docs/design.md, section 4, has the reasons. Each task is in one state:
  *
- *   state    where                             entered by
+ *   state    where                            entered by
  *   queued   base.queue                        submit; recall(); a transport whose worker has not
  *                                              started the task, or may try it again
  *   posted   `posted`; block->worker           fl__remote_dispatch()
@@ -12,11 +12,14 @@
  *                                              fl__remote_complete(): there is user code to run
  *
  * Each change of state is under the executor's lock. fl__remote_on_withdraw() takes back one posted
- * task by the transport's recall(), fl__remote_on_recall() all that have not started.
+ * task by the transport's recall(); fl__remote_on_recall() takes back all that have not started.
  *
- * Linearization points. Submit: the task enters base.queue. Cancel: for a queued task its claim
- * under the lock; for a posted one the transport's recall(). Start: the worker's, against which
- * recall() wins or loses. Result and kill: the claim in fl__remote_end().
+ * Linearization points
+ *   - A submit takes effect when the task enters base.queue.
+ *   - A cancel of a queued task takes effect by its claim under the lock; a cancel of a posted task
+ *     by the transport's recall().
+ *   - A start takes effect in the worker; recall() wins or loses against it.
+ *   - A result, and a kill, take effect by the claim in fl__remote_end().
  *
  * Invariants
  *   1. A task leaves a worker when its end arrives, recall() wins against its start, or the worker
@@ -57,7 +60,8 @@ static void remote_add_ended(struct fl__remote *r, struct fl__task_block *block,
 
 void fl__remote_end_cancelled(struct fl__remote *r, struct fl__task_block *block)
 {
-	if (!fl__future_claim_cancel(&block->future)) /* never: it is neither queued nor posted */
+	/* never happens: the task is neither queued nor posted */
+	if (!fl__future_claim_cancel(&block->future))
 		return;
 	r->base.not_run++;
 	remote_add_ended(r, block, -ECANCELED, NULL);
@@ -67,10 +71,11 @@ void fl__remote_end(struct fl__remote *r, struct fl__task_block *block, int erro
 {
 	if (!block->asked && error == -ECANCELED && fl_cancel_token_is_requested(&block->future.token))
 		block->asked = FL__STOP_REQUESTED;
-	if (!fl__future_claim_ended(&block->future)) /* never: it is neither queued nor posted */
+	/* never happens: the task is neither queued nor posted */
+	if (!fl__future_claim_ended(&block->future))
 		return;
 	r->base.ran++;
-	if (block->future.error != 0) /* the stamp */
+	if (block->future.error != 0) /* the task has a stamp */
 		fl__hook_remote(&r->base, &block->future, block->began, block->ran);
 	r->base.failed += error != 0;
 	remote_add_ended(r, block, error, message);
@@ -86,8 +91,9 @@ void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, i
 }
 
 /*
- * Without the lock. Ends the tasks. Those that need user code it appends to `kept_end` instead;
- * NULL: it runs that code. Returns how many it has ended.
+ * Ends the tasks. Called without the lock. If `kept_end` is not NULL, tasks that need user code are
+ * appended there instead; if it is NULL, the function runs that code. Returns how many tasks it has
+ * ended.
  */
 static size_t remote_finish(struct fl__task_block *list, struct fl__task_block ***kept_end)
 {
@@ -123,7 +129,7 @@ bool fl__remote_complete(struct fl__remote *r, bool is_manager)
 	}
 	r->completers++;
 	fl_mutex_unlock(&r->base.lock);
-	size_t n = remote_finish(ended, &kept_end); /* first: user code may take long */
+	size_t n = remote_finish(ended, &kept_end); /* comes first, since user code may take long */
 	if (is_manager) {
 		n += remote_finish(kept, NULL);
 		kept = NULL;
@@ -143,10 +149,10 @@ bool fl__remote_complete(struct fl__remote *r, bool is_manager)
 }
 
 /*
- * Requests to stop a posted task.
- * fl_future_cancel() calls fl__remote_on_asked(). But any thread may request a user's token,
- * without a call into the executor. So a task with such a token has a *stopper*: while the task is
- * posted, a waiter in the token's wait queue, whose unpark calls stop().
+ * A request to stop a posted task reaches its worker in one of two ways. fl_future_cancel() calls
+ * fl__remote_on_asked(). But any thread may request a user's token, without a call into the
+ * executor. So a task with such a token has a *stopper*: while the task is posted, a waiter in the
+ * token's wait queue, whose unpark calls stop().
  *
  * A request and the disarm race to decide the stopper's wait. If the request wins, its unpark may
  * still run, so the disarm waits for `park_word`, the unpark's last access.
@@ -164,12 +170,13 @@ static struct fl__remote *remote_of_block(const struct fl__task_block *block)
 	return fl__remote_of(fl__task_block_owner(block)->executor);
 }
 
-/* Without the executor's lock. An armed stopper's task stays posted. */
+/* Called without the executor's lock. The task of an armed stopper stays posted. */
 static void remote_stopper_unpark(struct fl__wait *wait)
 {
-	const struct fl__stopper *s = (const void *)wait; /* its first member */
+	/* `wait` is the stopper's first member */
+	const struct fl__stopper *s = (const void *)wait;
 	remote_of_block(s->block)->transport->stop(s->block, true);
-	/* release: pairs with fl__stopper_disarm(); the last access */
+	/* release: pairs with the acquire in fl__stopper_disarm(); this is the last access */
 	fl__store_release(&wait->park_word, 1);
 }
 
@@ -200,7 +207,8 @@ void fl__stopper_arm(struct fl__task_block *block)
 	s->block = block;
 	s->armed = fl__cancel_arm(&block->future.token, &s->node);
 	if (!s->armed)
-		remote_of_block(block)->transport->stop(block, true); /* already requested */
+		/* the token was requested before */
+		remote_of_block(block)->transport->stop(block, true);
 }
 
 void fl__stopper_disarm(struct fl__task_block *block)
@@ -211,10 +219,10 @@ void fl__stopper_disarm(struct fl__task_block *block)
 	s->armed = false;
 	fl__lot_leave(&s->node);
 	uintptr_t pending = FL__PENDING;
-	/* relaxed: as in lib/core/wait/wait.c */
+	/* relaxed: the CAS publishes nothing; if it fails, the acquire below orders the unpark */
 	if (fl__cas_relaxed(&s->wait.decision, &pending, FL__GAVE_UP))
 		return;
-	/* acquire: pairs with remote_stopper_unpark() */
+	/* acquire: pairs with the release in remote_stopper_unpark() */
 	for (unsigned round = 0; !fl__load_acquire(&s->wait.park_word); round++)
 		fl__back_off(round);
 }
@@ -233,13 +241,15 @@ static int remote_manage(void *arg)
 {
 	struct fl__remote *r = arg;
 	struct fl__run run;
-	fl__run_enter(&run, &r->base); /* so that a join by a callback is refused */
+	/* so that a join by a callback is refused */
+	fl__run_enter(&run, &r->base);
 	fl__mutex_hold(&r->base.lock);
 	r->transport->manage(&r->base);
 	fl__run_leave(&run);
 	r->finished = true;
 	fl_cond_broadcast(&r->base.gone);
-	fl_mutex_unlock(&r->base.lock); /* the last access */
+	/* this is the last access */
+	fl_mutex_unlock(&r->base.lock);
 	return 0;
 }
 
@@ -297,7 +307,7 @@ void fl__remote_dispatch(struct fl__remote *r)
 		fl__task_list_remove(&r->base.queue, block);
 		if (rc == 0) {
 			fl__task_list_add(&r->posted, block);
-			block->queued = 0; /* not in base.queue */
+			block->queued = 0; /* the task is no longer in base.queue */
 			block->asked = FL__STOP_NOT_REQUESTED;
 			fl__stopper_arm(block);
 			continue;
@@ -307,7 +317,8 @@ void fl__remote_dispatch(struct fl__remote *r)
 		else
 			fl__remote_end_failed(r, block, rc, "the argument does not reach a worker: %s",
 			                      fl_error_text(rc));
-		r->transport->wake(&r->base); /* no worker will report it */
+		/* no worker will report the end */
+		r->transport->wake(&r->base);
 	}
 }
 
@@ -353,7 +364,10 @@ int fl__remote_on_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel
 
 /* The futures. */
 
-/* NULL: the parent's. */
+/*
+ * Returns the executor of a task, or NULL if the task is in a forked child and the executor is
+ * the parent's.
+ */
 static struct fl__remote *remote_if_ours(const fl_future *f)
 {
 	const struct fl__task_block *block = fl__task_block_of((fl_future *)f);
@@ -379,9 +393,9 @@ static bool remote_on_has_started(const fl_future *f)
 }
 
 /*
- * Without the lock. The waiting thread polls while ends come. After POLLS polls in vain it yields
- * between polls, since the workers may need this CPU, and stops after PATIENCE: then it parks, and
- * the transport's own threads do the rest.
+ * Helps while a thread waits. Called without the lock. The waiting thread polls while ends come.
+ * After POLLS polls in vain it yields between polls, since the workers may need this CPU. After
+ * PATIENCE it stops polling and parks, and the transport's own threads do the rest.
  */
 static void remote_on_advance(fl_future *f, const fl_event *or_event, fl_time deadline, const fl_cancel_token *cancel)
 {
@@ -392,7 +406,7 @@ static void remote_on_advance(fl_future *f, const fl_event *or_event, fl_time de
 	int64_t until = FL__NEVER;
 	bool over = false;
 	if (!r || ctx->ops != &fl__thread_parker)
-		return; /* a fiber: its thread has others to run */
+		return; /* a fiber's thread has other fibers to run */
 	for (unsigned rounds = 1, idle = 0;; rounds++) {
 		idle = r->transport->poll(&r->base) ? 0 : idle + 1;
 		over = fl_future_try_wait(f) == 0 || (or_event && fl_event_is_set(or_event));
@@ -449,7 +463,8 @@ int fl__remote_init(struct fl__remote *r, const struct fl__executor_ops *ops,
 	r->kept_end = &r->kept;
 	rc = config->initialize ? fl__types_find(&r->types, config->initialize, &known) : 0;
 	if (rc != 0)
-		fl__executor_fini(&r->base); /* frees `r` */
+		/* this also frees `r` */
+		fl__executor_fini(&r->base);
 	else if (config->initialize)
 		r->initializer = *known;
 	return rc;

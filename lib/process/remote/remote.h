@@ -5,112 +5,134 @@
 #include "core/exec/executor.h"
 
 /*
- * The core of executors whose tasks run in other processes. The core decides: which task is posted
- * next, whether a task may be taken back, and how its future ends. A *transport* carries: it takes a
- * task to a worker that it chooses, and reports the end. Transports are rings (pool/process_pool.c)
- * and messages to ranks (mpi/mpi_executor.c). remote.c has the states and the invariants.
+ * The core of executors whose tasks run in other processes. The core decides which task is posted
+ * next, whether a task may be taken back, and how its future ends. A *transport* takes a task to a
+ * worker that it chooses, and reports the end. The transports are rings (pool/process_pool.c) and
+ * messages to ranks (mpi/mpi_executor.c). remote.c has the states and the invariants.
  *
- * A transport calls the core when a task was submitted (fl__remote_queue()), when workers may have
- * room (fl__remote_dispatch()), when a task has left its worker (fl__remote_unpost(), then an end or
- * the queue), and when futures may end (fl__remote_complete()).
+ * A transport calls the core on four occasions. When a task was submitted, it calls
+ * fl__remote_queue(). When workers may be able to take tasks, it calls fl__remote_dispatch(). When
+ * a task has left its worker, it calls fl__remote_unpost(), and then ends the task or queues it.
+ * When futures may end, it calls fl__remote_complete().
  *
  * The executor's lock guards all state. It is held in each function and each operation of a
  * transport, unless the comment says otherwise.
  */
 struct fl__remote_transport {
-	bool far; /* workers may be on other hosts: `far_check` compares tasks */
-	/* In the first submit, before the manager starts. Returns 0, or an error. */
+	/* workers may be on other hosts; then `far_check` compares tasks */
+	bool far;
+	/* Called in the first submit, before the manager starts. Returns 0, or an error. */
 	int (*start)(fl_executor *e);
 	/*
-	 * Chooses a worker, posts to it, and sets block->worker. The task is still in base.queue.
-	 * Returns
+	 * Chooses a worker, posts the task to it, and sets block->worker. The task is still in
+	 * base.queue. Returns
 	 *   0
-	 *   -EAGAIN   no worker has room now
+	 *   -EAGAIN   no worker can take a task now
 	 *   other     the task can reach no worker
 	 */
 	int (*post)(fl_executor *e, struct fl__task_block *block);
-	/* Whether a worker has begun with the task. */
+	/* Returns whether a worker has begun the task. */
 	bool (*has_started)(const struct fl__task_block *block);
-	/* Takes a posted task back. False: it counts as started. */
+	/* Takes a posted task back. Returns false if the task counts as started. */
 	bool (*recall)(struct fl__task_block *block);
 	/*
-	 * Asks the worker to stop a posted task. `by_token`: called by an unpark, on any thread,
-	 * usually without the executor's lock. Must not park. Also wakes the manager or the leader.
+	 * Asks the worker to stop a posted task. Also wakes the manager or the leader. With
+	 * `by_token` it is called by an unpark, on any thread, usually without the executor's lock.
+	 * It must not park.
 	 */
 	void (*stop)(struct fl__task_block *block, bool by_token);
 	/*
-	 * Without the lock, on a waiting thread: takes what workers have posted, and posts queued
-	 * tasks. True: there was something. Does nothing if another thread has the lock for it.
+	 * Called without the lock, on a waiting thread. Takes what workers have returned, and posts
+	 * queued tasks. Returns true if there was something. Does nothing if another thread has the
+	 * lock for the same work.
 	 */
 	bool (*poll)(fl_executor *e);
-	/* Without the lock: the waiting thread polls no longer. `over`: its wait is over. */
+	/*
+	 * Called without the lock, when the waiting thread no longer polls. `over` says that its
+	 * wait is over.
+	 */
 	void (*leave)(fl_executor *e, bool over);
-	void (*wake)(fl_executor *e); /* wakes the manager */
-	/* The manager thread. Returns when the executor is over. Releases the lock for a while. */
+	void (*wake)(fl_executor *e); /* wakes the manager thread */
+	/*
+	 * The function of the manager thread. It returns when the executor is over, and releases
+	 * the lock for a while.
+	 */
 	void (*manage)(fl_executor *e);
 };
 
 struct fl__remote {
-	fl_executor base; /* first */
+	fl_executor base; /* the first member */
 	const struct fl__remote_transport *transport;
 	fl_executor_config config;
 	struct fl__types_known types;
 	struct fl__type_known initializer;
-	struct fl__task_list posted;                                  /* in the order of their posts */
-	struct fl__task_block *ended, **ended_end, *kept, **kept_end; /* linked by `next` */
+	/* in the order of their posts */
+	struct fl__task_list posted;
+	/* linked by `next` */
+	struct fl__task_block *ended, **ended_end, *kept, **kept_end;
 	/* threads that may add tasks to `kept` */
 	unsigned completers;
 	fl_thread *manager;
-	bool running, finished; /* the manager */
+	bool running, finished; /* the state of the manager */
 };
 
 static inline struct fl__remote *fl__remote_of(fl_executor *e)
 {
-	return (struct fl__remote *)(void *)e; /* its first member */
+	/* the executor is the first member */
+	return (struct fl__remote *)(void *)e;
 }
 
-/* Needs no lock. */
+/* Returns whether the config is valid. Needs no lock. */
 bool fl__remote_config_is_valid(const fl_executor_config *config);
 
 /*
- * Initializes zeroed memory, and owns it, also on failure. Returns 0,
- * -ENOMEM, -EINVAL; and for the initializer -ENOENT, -EEXIST. Needs no lock.
+ * Initializes zeroed memory, and owns it, also on failure. Needs no lock. Returns
+ *   0
+ *   -ENOMEM  there is no memory
+ *   -EINVAL  the config is not valid
+ *   -ENOENT, -EEXIST  an error of the initializer's task type
  */
 int fl__remote_init(struct fl__remote *r, const struct fl__executor_ops *ops,
                     const struct fl__remote_transport *transport, unsigned workers, const fl_executor_config *config);
 
-/* Without the lock. `r` lasts as long as its task blocks. */
+/* Called without the lock. `r` lasts as long as its task blocks. */
 void fl__remote_fini(struct fl__remote *r);
 
-/* For a submit; the first one starts the manager. Returns 0, or why not. */
+/* Queues a task for a submit. The first one also starts the manager. Returns 0, or an error. */
 int fl__remote_queue(struct fl__remote *r, struct fl__task_block *block);
 
 void fl__remote_dispatch(struct fl__remote *r);
 
-/* A thread "NAME-role". Returns as fl__thread_start(). */
+/* Starts a thread "NAME-role". Returns the results of fl__thread_start(). */
 int fl__remote_start_thread(struct fl__remote *r, fl_thread **t, const char *role, fl_thread_function *function,
                             void *arg);
 
-/* The caller queues the task, or ends it by one of the next functions. */
+/*
+ * Takes a posted task out of `posted`. The caller then queues the task, or ends it by one of the
+ * next functions.
+ */
 void fl__remote_unpost(struct fl__remote *r, struct fl__task_block *block);
 
-/* End a task that is neither queued nor posted. Its future ends in fl__remote_complete(). */
+/*
+ * The next three functions end a task that is neither queued nor posted. Its future ends in
+ * fl__remote_complete().
+ */
 void fl__remote_end(struct fl__remote *r, struct fl__task_block *block, int error, char *message);
 void fl__remote_end_cancelled(struct fl__remote *r, struct fl__task_block *block);
 void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, int error, const char *format, ...)
     FL_PRINTF(4, 5);
 
 /*
- * Ends the futures of ended tasks. Threads other than the manager leave it the tasks that need user
- * code. Releases the lock for a while. True: there was a task.
+ * Ends the futures of ended tasks. Only the manager ends tasks that need user code; other threads
+ * leave them to it. Releases the lock for a while. Returns true if there was a task.
  */
 bool fl__remote_complete(struct fl__remote *r, bool is_manager);
 
 /*
- * While a task is posted, its stopper passes on a request of its token.
- *   make    for a submit: 0, or -ENOMEM
- *   arm     after post()
- *   disarm  before block->worker or block->seq changes
+ * A stopper passes on a request of its task's token, while the task is posted.
+ *   make    called by a submit; returns 0, or -ENOMEM
+ *   arm     called after post()
+ *   disarm  called before block->worker or block->seq changes
  *   free    needs no lock
  */
 int fl__stopper_make(struct fl__task_block *block);

@@ -15,20 +15,19 @@
  *   1. The runs of a walk from unit 0 cover all units, and do not overlap.
  *   2. A word with USED is the word of a run's first unit: runs in use are never joined, and a run
  *      that is joined with the run before it is free. So a free rejects a bad block without a walk.
+ *   3. The monitor guards `next` and the words of free runs. So their accesses are relaxed.
+ *   4. The linearization point of an alloc is the store of USED. The linearization point of a free
+ *      is its CAS.
  *
  * Kills. A kill leaves nothing to repair.
  *   - An alloc stores, in this order: `next` moves back to the run's first unit; *the runs are
  *     joined, one by one*; the remainder's word is written, inside a free run; *USED*; `next` moves
- *     on. The stores between stars are commits. After USED the units belong to the dead process:
- *     only a process that knows of them can free them.
+ *     on. The stores between stars are commits. After USED the units belong to the dead process,
+ *     and only a process that knows of them can free them.
  *   - A free is one CAS, without the monitor, so it works while the monitor's owner is stopped.
- *
- * Linearization points: of an alloc, the store of USED; of a free, its CAS.
  *
  * Any process may have overwritten the map. So a length is read once, and must end inside the map.
  * Each step of a walk moves on, so the walk ends.
- *
- * Relaxed accesses: the monitor guards the words of free runs and `next`.
  */
 #include "shm_arena.h"
 #include "core/base/atomic.h"
@@ -41,7 +40,7 @@ void fl__shm_arena_init(const struct fl__shm_arena *a)
 
 static uint32_t shm_arena_run(const struct fl__shm_arena *a, uint32_t i)
 {
-	/* acquire: pairs with fl__shm_arena_free() */
+	/* acquire: pairs with the release in fl__shm_arena_free() */
 	uint32_t word = fl__load_acquire(&a->map[i]);
 	uint32_t n = word & ~FL__SHM_ARENA_USED;
 	return n > 0 && n <= a->units - i ? word : 0;
@@ -49,7 +48,8 @@ static uint32_t shm_arena_run(const struct fl__shm_arena *a, uint32_t i)
 
 /*
  * Joins the free run of `n` units at `i` with the free runs behind it, until it has `enough` units.
- * Returns its length; 0: damaged. `next` moves to `i` before the run at `next` is joined.
+ * Returns its length, or 0 if the map is damaged. `next` moves to `i` before the run at `next` is
+ * joined.
  */
 static uint32_t shm_arena_join(const struct fl__shm_arena *a, uint32_t i, uint32_t n, uint32_t enough)
 {
@@ -104,7 +104,7 @@ static int shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, uint32_t *
 	uint32_t next = fl__load_relaxed(&a->head->next);
 	uint32_t length = 0;
 	if (next >= a->units)
-		next = 0; /* damaged: unit 0 is always the first unit of a run */
+		next = 0; /* the head is damaged; unit 0 is always the first unit of a run */
 	int rc = shm_arena_find(a, next, a->units, n, first, &length);
 	if (rc == -ENOMEM && next > 0)
 		rc = shm_arena_find(a, 0, next, n, first, &length);
@@ -128,11 +128,15 @@ int fl__shm_arena_free(const struct fl__shm_arena *a, uint32_t first)
 {
 	if (first >= a->units)
 		return -EINVAL;
-	uint32_t word = fl__load_relaxed(&a->map[first]); /* relaxed: the caller has the run */
+	/* relaxed: the caller owns the run, so no other thread changes the word */
+	uint32_t word = fl__load_relaxed(&a->map[first]);
 	do {
 		if (!(word & FL__SHM_ARENA_USED))
 			return -EINVAL;
-		/* release: the caller's use of the units; pairs with shm_arena_run() */
+		/*
+		 * release: pairs with the acquire in shm_arena_run(), after the caller's use of
+		 * the units
+		 */
 	} while (!fl__cas_weak_release(&a->map[first], &word, word & ~FL__SHM_ARENA_USED));
 	return 0;
 }

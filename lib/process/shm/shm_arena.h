@@ -5,8 +5,11 @@
 #include <fairlead/defs.h>
 #include <stdint.h>
 
-/* An allocator of units of a memory, which it does not access. Its map may lie anywhere. */
-struct fl__shm_arena_head { /* shared, all-zero to begin with */
+/*
+ * An arena allocates runs of units of a memory, which it does not access itself. Its map may lie
+ * anywhere.
+ */
+struct fl__shm_arena_head { /* in shared memory, all-zero to begin with */
 	struct fl__shm_lock lock;
 	uint32_t next, unused;
 };
@@ -14,7 +17,7 @@ struct fl__shm_arena_head { /* shared, all-zero to begin with */
 /* Private to each process, and not read from shared memory again. */
 struct fl__shm_arena {
 	struct fl__shm_arena_head *head;
-	uint32_t *map;  /* shared, all-zero to begin with */
+	uint32_t *map;  /* in shared memory, all-zero to begin with */
 	uint32_t units; /* 1 to 0x7fffffff */
 };
 
@@ -24,12 +27,12 @@ void fl__shm_arena_init(const struct fl__shm_arena *a);
 
 /*
  * Allocates a run of `n` units (at least 1), and sets *first to its first unit. Returns
- *   0
+ *   0           the run is allocated
  *   -ENOMEM     no free run is that long
  *   -EBADMSG    the map or the lock is damaged
- *   -ETIMEDOUT  as fl__shm_enter()
+ *   -ETIMEDOUT  the deadline has passed, and the monitor was still held a millisecond later
  */
 FL_MUST_CHECK int fl__shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, fl_time deadline, uint32_t *first);
 
-/* Never waits. Returns 0, or -EINVAL: no run in use begins at `first`. */
+/* Frees a run, and never waits. Returns 0, or -EINVAL if no run in use begins at `first`. */
 FL_MUST_CHECK int fl__shm_arena_free(const struct fl__shm_arena *a, uint32_t first);

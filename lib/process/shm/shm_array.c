@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Arrays: a head, and then the items. The head is written before another process has the offset,
- * and read when the array is opened: then a handle uses its own copy of the length.
+ * An array is a head, followed by the items. The head is written before another process has the
+ * offset. It is read when the array is opened; from then on a handle uses its own copy of the
+ * length.
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
@@ -15,7 +16,7 @@ struct shm_array_head {
 	fl_shm_mutex mutex;
 };
 
-enum { SHM_ARRAY_ITEMS = 128 }; /* their offset, aligned for all types */
+enum { SHM_ARRAY_ITEMS = 128 }; /* the offset of the items, aligned for all types */
 _Static_assert(sizeof(struct shm_array_head) <= SHM_ARRAY_ITEMS, "the head ends before the items");
 
 static const uint64_t SHM_ARRAY_MAGIC = UINT64_C(0x79617272612d6c66); /* "fl-array" */
@@ -38,7 +39,8 @@ int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_
 	if (rc != 0)
 		return rc;
 	memset(block, 0, size);
-	struct shm_array_head *h = block; /* relaxed, all: no other process has the block yet */
+	/* relaxed, all stores: no other process has the block yet */
+	struct shm_array_head *h = block;
 	fl__store_relaxed(&h->magic, SHM_ARRAY_MAGIC);
 	fl__store_relaxed(&h->item_size, (uint64_t)item_size);
 	fl__store_relaxed(&h->length, (uint64_t)n);
@@ -48,7 +50,7 @@ int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_
 
 int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size)
 {
-	/* relaxed, all: the transfer of the offset has ordered them */
+	/* relaxed, all loads: the transfer of the offset has ordered them */
 	struct shm_array_head *h = fl_shm_at(region, offset, SHM_ARRAY_ITEMS);
 	size_t size;
 	if (!h || offset % FL__SHM_UNIT != 0 || item_size == 0)

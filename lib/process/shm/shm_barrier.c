@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The barrier is one word, so that each step is one store. The word changes only under the monitor,
- * which orders the relaxed accesses; without the monitor they are hints.
+ * The barrier is one word, so that each step is one store.
  *
  *   bits     field        meaning                                   changed by
  *   0..19    arrived      parties of this generation so far         an arrival: + 1; the end of the
@@ -11,13 +10,19 @@
  *                         was i + 1 before this; 1: it broke
  *   32..63   generation   how many generations have ended           the end of a generation: + 1
  *
- * A party remembers the generation in which it arrived. Once the word has a later generation, the
- * history tells how the party's generation ended. A generation passes only with all parties, so
- * later generations, before the party checks, can only break. A party that checks after more than
- * eleven generations is told that the barrier broke.
+ * Rule
+ *   1. The word changes only under the monitor, which orders the accesses. Without the monitor,
+ *      the word is only a hint. So all accesses to it are relaxed.
  *
- * Linearization point: the store. Kills. In shm_barrier_end_generation(), before the store: the
- * woken waiters see no change, and sleep again.
+ * A party remembers the generation in which it arrived. Once the word has a later generation, the
+ * history tells how the party's generation ended. A generation passes only with all parties. So
+ * until the party has looked, each later generation can only break. A party that looks after more
+ * than eleven generations is told that the barrier broke.
+ *
+ * The linearization point is the store of the word.
+ *
+ * Kills. If a thread is killed in shm_barrier_end_generation() before the store, the woken waiters
+ * see no change, and sleep again.
  */
 #include "core/base/atomic.h"
 #include "shm_wait_queue.h"
@@ -35,7 +40,8 @@ static const uint64_t SHM_BARRIER_BROKEN = 1u << 20;
 struct shm_barrier_party {
 	fl_shm_barrier *b;
 	uint32_t generation, order;
-	bool arrived, tries; /* has arrived; arrives only if it is the last party */
+	/* `tries`: the party arrives only if it is the last */
+	bool arrived, tries;
 };
 
 static uint64_t shm_barrier_load(const fl_shm_barrier *b)
@@ -61,7 +67,7 @@ static uint32_t shm_barrier_history(uint64_t word)
 /* Called under the monitor. */
 static void shm_barrier_end_generation(fl_shm_barrier *b, uint64_t word, enum shm_barrier_end end, bool broken)
 {
-	uint64_t generation = shm_barrier_generation(word) + 1; /* wraps at 32 bits */
+	uint64_t generation = shm_barrier_generation(word) + 1; /* the count wraps at 32 bits */
 	uint64_t history = (shm_barrier_history(word) << 1 | end) & ((1u << SHM_BARRIER_HISTORY) - 1);
 	fl__shm_wake_before_commit(fl__shm_wait_queue_at(b->waiters_));
 	fl__store_relaxed(&b->word_, generation << SHM_BARRIER_GENERATION_AT | history << SHM_BARRIER_HISTORY_AT |
@@ -69,7 +75,10 @@ static void shm_barrier_end_generation(fl_shm_barrier *b, uint64_t word, enum sh
 	fl__shm_wake_after_commit(fl__shm_wait_queue_at(b->waiters_), 0);
 }
 
-/* For an arrived party: 0: passed; -EPIPE: broke; -EAGAIN: its generation has not ended. */
+/*
+ * Returns 0 if the generation of an arrived party has passed, -EPIPE if it broke, and -EAGAIN if
+ * it has not ended.
+ */
 static int shm_barrier_outcome(const struct shm_barrier_party *p, uint64_t word)
 {
 	uint32_t behind = shm_barrier_generation(word) - p->generation;
@@ -82,15 +91,16 @@ static int shm_barrier_outcome(const struct shm_barrier_party *p, uint64_t word)
 
 static bool shm_barrier_has_parties(const fl_shm_barrier *b)
 {
-	/* relaxed: set by init alone; 0 wraps */
+	/* relaxed: only init sets it. If it is 0, the subtraction wraps to a large number. */
 	return fl__load_relaxed(&b->parties_) - 1 < FL_SHM_BARRIER_MAX;
 }
 
-/* Called under the monitor. The party arrives. 0: as the last. */
+/* Called under the monitor: the party arrives. Returns 0 if it is the last. */
 static int shm_barrier_arrive(struct shm_barrier_party *p, uint64_t word)
 {
 	fl_shm_barrier *b = p->b;
-	uint32_t parties = fl__load_relaxed(&b->parties_); /* relaxed: set by init alone */
+	/* relaxed: only init sets it */
+	uint32_t parties = fl__load_relaxed(&b->parties_);
 	p->order = shm_barrier_arrived(word);
 	if (p->order >= parties || parties > FL_SHM_BARRIER_MAX)
 		return -EBADMSG;
@@ -122,8 +132,8 @@ static bool shm_barrier_may_pass(const void *arg)
 }
 
 /*
- * Breaks the barrier and returns `rc`, or returns the outcome that was decided before. Waits for
- * the monitor without a deadline: the other parties depend on this one.
+ * Breaks the barrier and returns `rc`. If the party's generation has ended before, returns its
+ * outcome. Waits for the monitor without a deadline, since the other parties depend on this one.
  */
 static int shm_barrier_give_up(struct shm_barrier_party *p, int rc)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Bridges. A waiter has an entry in its stack frame, with the word that it waits for. A bridge is a
- * thread that sleeps on the words of all its entries at once (futex_waitv), and on its own word
- * `control`, which other threads change to make the bridge check its entries again. The waiter
- * waits in the parking lot, in the wait queue of entry.done.
+ * thread that sleeps on the words of all its entries at once (futex_waitv). It also sleeps on its
+ * own word `control`, which other threads change to make the bridge check its entries again. The
+ * waiter waits in the parking lot, in the wait queue of entry.done.
  *
  *   BRIDGE_   meaning                        set by                         cleared by
  *   DONE      the waiter checks its word     bridge_finish(), under         bridge_rearm(), for
@@ -17,14 +17,18 @@
  * Invariants
  *   1. Bridges, their entries and bridge_unserved change only under bridge_lock. A thread acquires
  *      bridge_lock before the lock of a bucket of the parking lot.
- *   2. The critical section that sets DONE for an entry with a plain word also unlinks it, and is
- *      the bridge's last access. So the waiter may return when it sees DONE. A waiter that gives up
- *      earlier unlinks the entry itself. The bridge may then sleep on a stale address, which takes
- *      no wake from another waiter: a change of a plain word wakes all.
+ *   2. An entry waits for a lock, or for a word that is not a lock's. For a word that is not a
+ *      lock's, the critical section that sets DONE also unlinks the entry, and is the bridge's last
+ *      access to it. So the waiter may return when it sees DONE. A waiter that gives up earlier
+ *      unlinks the entry itself. The bridge may then sleep on a stale address. That takes no wake
+ *      from another waiter, since a change of such a word wakes all.
  *   3. No wake is lost: either an entry is linked before its bridge reads `control` for the sleep,
  *      or `control` has changed since. When a sleep ends, several words may have been woken, and
  *      their wakes are used up. So the bridge checks all entries. A woken word was changed before
  *      its wake, so the bridge sees that it differs.
+ *   4. bridge_lacks_waitv is only written when a sleep finds that there is no futex_waitv. A thread
+ *      that still reads 0 tries futex_waitv, or gives a bridge more entries than it can serve;
+ *      before its next sleep the bridge keeps one of them. So relaxed accesses are enough.
  *
  * Locks. A thread that frees a lock may wake only one waiter. So a bridge that has slept on a
  * lock's word owes other waiters a wake, until its own waiter has acquired the lock or passed the
@@ -40,12 +44,13 @@
  * Without futex_waitv (before Linux 5.16) a bridge serves one entry, and sleeps on its word for a
  * few milliseconds at a time.
  *
- * Threads. A waiter that finds no bridge with room adds its entry to bridge_unserved, and starts a
- * thread unless bridge_starting is set. A bridge takes the unserved entries that it has room for,
- * and starts another thread if entries are left. If no thread can be started, all unserved entries
- * get FAILED, and their waiters poll.
+ * Threads. A waiter that finds no bridge with a free entry adds its own to bridge_unserved, and
+ * starts a thread unless bridge_starting is set. A bridge takes as many unserved entries as it can
+ * serve, and starts another thread if entries are left. If no thread can be started, all unserved
+ * entries get FAILED, and their waiters poll.
  *
- * Progress: blocking, on bridge_lock, held for a walk through the bridges or a bridge's entries.
+ * Waits for bridge_lock block. It is held for a walk through the bridges, or through the entries of
+ * a bridge.
  */
 #include "shm_bridge.h"
 #include "core/base/atomic.h"
@@ -59,19 +64,23 @@
 enum { BRIDGE_DONE = 1, BRIDGE_WAITERS = 2, BRIDGE_FAILED = 4 };
 enum { BRIDGE_ENTRIES_MAX = FL__FUTEXES - 1 };
 
-static const int64_t bridge_idle_time = FL_S(10);     /* a bridge without entries ends after it */
-static const int64_t bridge_slice = FL_MS(5);         /* a sleep without futex_waitv */
-static const int64_t bridge_poll_interval = FL_MS(1); /* between polls, where there is no bridge */
+/* a bridge ends when it has had no entries for this long */
+static const int64_t bridge_idle_time = FL_S(10);
+/* the length of a sleep without futex_waitv */
+static const int64_t bridge_slice = FL_MS(5);
+/* the time between two polls of a waiter that no bridge serves */
+static const int64_t bridge_poll_interval = FL_MS(1);
 
 static const struct fl__word bridge_done_word = {BRIDGE_DONE, BRIDGE_DONE, BRIDGE_WAITERS, .kind = FL__DEBUG_SHM};
 
 struct bridge;
 struct bridge_entry {
 	struct bridge_entry *next, **link; /* in the list of its bridge, or in bridge_unserved */
-	struct bridge *bridge;             /* NULL: none yet */
+	struct bridge *bridge;             /* NULL while no bridge serves the entry */
 	const uint32_t *word;
-	struct fl__shm_lock *lock; /* NULL: a plain word */
-	uint32_t expected;         /* of a lock: the value that its bridge sleeps on; 0: none yet */
+	struct fl__shm_lock *lock; /* NULL if the word is not a lock's */
+	/* for a lock: the value that its bridge sleeps on, or 0 before the first sleep */
+	uint32_t expected;
 	uint32_t done;
 	bool listed, leaving;
 };
@@ -89,7 +98,7 @@ static uint32_t bridge_lock;
 static struct bridge *bridge_all;
 static struct bridge_entry *bridge_unserved;
 static bool bridge_starting;
-static uint32_t bridge_lacks_waitv; /* 1: there is no futex_waitv */
+static uint32_t bridge_lacks_waitv; /* 1 after a sleep found that there is no futex_waitv */
 
 static void bridge_after_fork_in_child(void)
 {
@@ -101,7 +110,7 @@ static void bridge_after_fork_in_child(void)
 
 FL__AT_FORK_IN_CHILD(FL__AT_START, bridge_after_fork_in_child)
 
-/* All functions on lists but bridge_wake() are called under bridge_lock. */
+/* The functions below that change lists are called under bridge_lock; bridge_wake() is not. */
 
 static void bridge_link(struct bridge *b, struct bridge_entry *e)
 {
@@ -130,7 +139,7 @@ static void bridge_unlink(struct bridge_entry *e)
 
 static bool bridge_has_room(const struct bridge *b, const struct bridge_entry *e)
 {
-	/* relaxed: the next sleep corrects a stale value */
+	/* relaxed: invariant 4 */
 	unsigned room = fl__load_relaxed(&bridge_lacks_waitv) ? 1 : BRIDGE_ENTRIES_MAX;
 	return b->count < room && !(e->lock && b->lock_entry);
 }
@@ -138,7 +147,10 @@ static bool bridge_has_room(const struct bridge *b, const struct bridge_entry *e
 /* Makes the bridge check its entries. Returns the word to wake after the unlock, or NULL. */
 static const uint32_t *bridge_notify(struct bridge *b)
 {
-	/* relaxed: the kernel compares it */
+	/*
+	 * relaxed: the kernel compares the word when the bridge sleeps, and bridge_lock orders
+	 * the rest
+	 */
 	fl__store_relaxed(&b->control, b->control + 1);
 	if (!b->asleep)
 		return NULL;
@@ -149,15 +161,20 @@ static const uint32_t *bridge_notify(struct bridge *b)
 static void bridge_wake(const uint32_t *control)
 {
 	if (control)
-		(void)fl__sys.futex_wake(control, 1); /* a stale address if the bridge has ended */
+		/* if the bridge has ended, the address is stale, and the wake is harmless */
+		(void)fl__sys.futex_wake(control, 1);
 }
 
-/* Dequeues the waiter for fl__lot_unpark(). The last access to an entry in no list. */
+/*
+ * Sets `done`, and dequeues the entry's waiter for fl__lot_unpark(). If the entry is in no list,
+ * this is the last access to it.
+ */
 static void bridge_finish(struct bridge_entry *e, struct fl__lot *lot, uint32_t done)
 {
 	fl__lot_open_next(lot, &e->done);
 	fl__lot_take(lot, FL__ALL, 0);
-	fl__store_release(&e->done, done); /* release: pairs with fl__word_wait(), fl__word_arm() */
+	/* release: pairs with the acquires in fl__word_wait() and fl__word_arm() */
+	fl__store_release(&e->done, done);
 	fl__lot_unlock(lot);
 }
 
@@ -181,7 +198,10 @@ static unsigned bridge_end_idle(void)
 
 static struct fl__helper bridge_helper = {.name = "bridge", .function = bridge_run, .end = bridge_end_idle};
 
-/* Called after bridge_starting was set. On failure sets FAILED in all unserved entries. */
+/*
+ * Starts a bridge. Called after bridge_starting was set. On failure it sets FAILED in all
+ * unserved entries.
+ */
 static void bridge_start_thread(void)
 {
 	if (fl__helper_start(&bridge_helper) == 0)
@@ -197,7 +217,10 @@ static void bridge_start_thread(void)
 	fl__lot_unpark(&lot);
 }
 
-/* bridge_run() and bridge_sleep() run without bridge_lock, a bridge's other functions under it. */
+/*
+ * bridge_run() and bridge_sleep() are called without bridge_lock; a bridge's other functions are
+ * called under it.
+ */
 
 static void bridge_begin(struct bridge *b)
 {
@@ -207,14 +230,15 @@ static void bridge_begin(struct bridge *b)
 
 static bool bridge_is_done(const struct bridge_entry *e)
 {
-	return fl__load_relaxed(&e->done) & BRIDGE_DONE; /* relaxed: set and cleared under the lock */
+	/* relaxed: set and cleared under bridge_lock */
+	return fl__load_relaxed(&e->done) & BRIDGE_DONE;
 }
 
-/* True if the bridge must sleep on the entry's word. */
+/* Returns true if the bridge must sleep on the entry's word. */
 static bool bridge_check(struct bridge *b, struct bridge_entry *e, struct fl__lot *lot)
 {
 	if (!e->lock) {
-		/* relaxed: a hint; the waiter checks again */
+		/* relaxed: only a hint; the waiter checks the word again */
 		if (fl__load_relaxed(e->word) == e->expected)
 			return true;
 		bridge_unlink(e);
@@ -251,7 +275,7 @@ static void bridge_take_unserved(struct bridge *b)
 	}
 }
 
-/* Fills in the words to sleep on, `control` first. */
+/* Fills in the words to sleep on, `control` first. Returns their number. */
 static unsigned bridge_check_all(struct bridge *b, struct fl__futex *words, struct fl__lot *lot)
 {
 	unsigned n = 0;
@@ -271,12 +295,14 @@ static const uint32_t *bridge_word_of(const struct fl__futex *f)
 static int bridge_sleep(struct fl__futex *words, unsigned n, bool idle)
 {
 	int64_t deadline = idle ? fl__sys.now() + bridge_idle_time : FL__NEVER;
-	/* relaxed: the next sleep corrects a stale value */
+	/* relaxed: invariant 4 */
 	if (!fl__load_relaxed(&bridge_lacks_waitv)) {
 		int rc = fl__sys.wait_many(words, n, deadline);
 		if (rc == -ENOSYS)
-			fl__store_relaxed(&bridge_lacks_waitv, 1); /* relaxed: as above */
-		else if (rc == -EFAULT || rc == -ENOMEM)           /* the waiter of a word has left; or no memory */
+			/* relaxed: invariant 4 */
+			fl__store_relaxed(&bridge_lacks_waitv, 1);
+		/* the waiter of a word has left, or there is no memory */
+		else if (rc == -EFAULT || rc == -ENOMEM)
 			(void)fl__sys.give_way(fl__sys.now());
 		return rc;
 	}
@@ -298,7 +324,7 @@ static void bridge_run(void)
 		if (!begun)
 			bridge_begin(&b);
 		begun = true;
-		/* relaxed: the next sleep corrects a stale value */
+		/* relaxed: invariant 4 */
 		if (fl__load_relaxed(&bridge_lacks_waitv))
 			bridge_keep_one(&b);
 		bridge_take_unserved(&b);
@@ -363,10 +389,14 @@ static void bridge_remove(struct bridge_entry *e)
 
 static bool bridge_has_failed(const struct bridge_entry *e)
 {
-	return fl__load_relaxed(&e->done) & BRIDGE_FAILED; /* relaxed: DONE was acquired */
+	/* relaxed: the waiter has acquired DONE, which is set with FAILED */
+	return fl__load_relaxed(&e->done) & BRIDGE_FAILED;
 }
 
-/* Sleeps for bridge_poll_interval in place of a bridge: 0, -ETIMEDOUT, -ECANCELED. */
+/*
+ * Sleeps for bridge_poll_interval, where no bridge serves the waiter. Returns 0, -ETIMEDOUT or
+ * -ECANCELED.
+ */
 static int bridge_poll(fl_time deadline, fl_cancel_token *cancel)
 {
 	if (fl__is_expired(deadline))
@@ -376,7 +406,7 @@ static int bridge_poll(fl_time deadline, fl_cancel_token *cancel)
 
 int fl__bridge_wait(const uint32_t *word, uint32_t expected, fl_time deadline, fl_cancel_token *cancel)
 {
-	if (fl__load_relaxed(word) != expected) /* relaxed: the caller checks again */
+	if (fl__load_relaxed(word) != expected) /* relaxed: the caller checks the word again */
 		return fl_cancel_token_is_requested(cancel) ? -ECANCELED : 0;
 	if (fl__is_expired(deadline))
 		return -ETIMEDOUT;
@@ -391,7 +421,7 @@ int fl__bridge_wait(const uint32_t *word, uint32_t expected, fl_time deadline, f
 	return rc;
 }
 
-/* The contents of an fl_on: a node, and behind it an entry. */
+/* The contents of an fl_on: a node, followed by an entry. */
 struct bridge_armed {
 	struct fl__node node;
 	struct bridge_entry entry;
@@ -401,14 +431,15 @@ _Static_assert(sizeof(struct bridge_armed) <= sizeof((fl_on *)0)->node_, "fl_on 
 bool fl__bridge_arm(const uint32_t *word, uint32_t expected, struct fl__node *node)
 {
 	struct bridge_entry *e = &((struct bridge_armed *)(void *)node)->entry;
-	if (fl__load_relaxed(word) != expected) /* relaxed: as in fl__bridge_wait() */
+	if (fl__load_relaxed(word) != expected) /* relaxed: the caller checks the word again */
 		return false;
 	*e = (struct bridge_entry){.word = word, .expected = expected};
 	bridge_add(e);
 	if (fl__word_arm(&e->done, &bridge_done_word, node))
 		return true;
 	if (bridge_has_failed(e))
-		(void)bridge_poll(FL_FOREVER, FL_SHIELDED); /* 0: no deadline, not cancellable */
+		/* the result is 0: no deadline, not cancellable */
+		(void)bridge_poll(FL_FOREVER, FL_SHIELDED);
 	return false;
 }
 
@@ -421,7 +452,10 @@ void fl__bridge_disarm(void *object, struct fl__node *node)
 
 /* Locks. */
 
-/* The waiter gives up: asks the bridge for DONE, or unlinks an unserved entry and returns false. */
+/*
+ * Called when the waiter gives up. Asks the bridge for DONE and returns true, or unlinks an
+ * unserved entry and returns false.
+ */
 static bool bridge_request_done(struct bridge_entry *e)
 {
 	const uint32_t *control = NULL;
@@ -438,7 +472,7 @@ static bool bridge_request_done(struct bridge_entry *e)
 	return stays;
 }
 
-/* After DONE, when the lock was not free: the bridge waits again. */
+/* Called after DONE when the lock was not free. Makes the bridge wait for the lock again. */
 static void bridge_rearm(struct bridge_entry *e)
 {
 	fl__lock(&bridge_lock);
@@ -449,7 +483,10 @@ static void bridge_rearm(struct bridge_entry *e)
 	bridge_wake(control);
 }
 
-/* Waits for DONE; after an error, stored in *rc, asks for it and waits on. False: unlinked. */
+/*
+ * Waits for DONE. If the wait ends with an error, stores it in *rc, asks the bridge for DONE,
+ * and waits on. Returns false if no bridge serves the entry, which is then in no list.
+ */
 static bool bridge_wait_done(struct bridge_entry *e, int *rc, fl_time deadline, fl_cancel_token *cancel)
 {
 	*rc = fl__word_wait(&e->done, &bridge_done_word, deadline, cancel);
@@ -457,19 +494,23 @@ static bool bridge_wait_done(struct bridge_entry *e, int *rc, fl_time deadline, 
 		return !bridge_has_failed(e);
 	if (!bridge_request_done(e))
 		return false;
-	/* 0: no deadline, not cancellable */
+	/* the result is 0: no deadline, not cancellable */
 	(void)!fl__word_wait(&e->done, &bridge_done_word, FL_FOREVER, FL_SHIELDED);
 	return true;
 }
 
-/* Acquires the lock, or gives up. -EAGAIN: no bridge serves the entry. */
+/* Acquires the lock, or gives up. Returns -EAGAIN if no bridge serves the entry. */
 static int bridge_acquire_served(struct bridge_entry *e, uint64_t owner, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc;
 	while (bridge_wait_done(e, &rc, deadline, cancel)) {
 		int taken = fl__shm_try_acquire(e->lock, owner);
 		if (taken == -EAGAIN && rc == 0 && fl__is_expired(deadline))
-			rc = -ETIMEDOUT; /* the word may change for ever, if another process overwrites it */
+			/*
+			 * if another process overwrites the word again and again, no wait sees
+			 * the deadline
+			 */
+			rc = -ETIMEDOUT;
 		if (taken == -EAGAIN && rc == 0) {
 			bridge_rearm(e);
 			continue;

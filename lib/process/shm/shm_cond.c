@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The condition variable: a count on which waiters sleep, and two that tell whether a waiter may
- * exist.
+ * The condition variable consists of three counts. Waiters sleep on changes_; the other two tell
+ * whether a waiter may exist.
  *
  *   word       meaning                                   changed by
  *   changes_   wakes; a waiter sleeps while the count    a broadcast: + 1
@@ -11,18 +11,19 @@
  *              wakes                                     before; a wait that gave up, under the
  *                                                        mutex, if no other wait was left
  *
- * Invariant: waits_ != served_ while a waiter sleeps on an old count, or may yet sleep on the
- * present one, unless a broadcast that began after the wait is still running. So a broadcast stores
- * served_ after the wake: if it is killed before, the next broadcast wakes the same waiters again.
- * Two broadcasts at once may store an older number in served_, which costs a vain wake.
+ * Invariants
+ *   1. waits_ differs from served_ while a waiter sleeps on an old count, or may yet sleep on the
+ *      present one, unless a broadcast that began after the wait is still running. So a broadcast
+ *      stores served_ after the wake: if it is killed before the store, the next broadcast wakes
+ *      the same waiters again. Two broadcasts at once may store an older number in served_, which
+ *      only costs a wake that nobody needs.
+ *   2. A wait reads changes_ before it increments waits_, and a broadcast reads waits_ before it
+ *      increments changes_. So a waiter that a broadcast counts as served has an older count, and
+ *      does not sleep. A wait that it does not count began after the caller unlocked the mutex, and
+ *      has seen the announced change.
  *
- * A wait reads changes_ before it increments waits_, and a broadcast reads waits_ before it
- * increments changes_. So a waiter that a broadcast counts as served has an older count, and does
- * not sleep. A wait that it does not count began after the caller unlocked the mutex, and has seen
- * the announced change.
- *
- * The counts wrap: a waiter that sleeps through exactly 2^32 wakes, or after 2^32 waits without a
- * wake, is not woken.
+ * The counts wrap. A waiter is not woken if it sleeps through exactly 2^32 wakes, or if exactly
+ * 2^32 waits pass without a wake.
  *
  * Kills. A killed waiter leaves a number in waits_, which costs one wake. A killed broadcast
  * strands only waiters for the change that its caller did not make.
@@ -74,10 +75,10 @@ static int shm_cond_sleep(const struct shm_cond_sleeper *s, fl_time deadline, fl
 	return fl__asleep.result = rc != -ECANCELED && shm_cond_is_woken(s) ? 0 : rc;
 }
 
-/* After wait number `wait` gave up: counts it as served if no other wait is left. */
+/* Called after wait number `wait` gave up. Counts it as served if no other wait is left. */
 static void shm_cond_count_served(fl_shm_cond *c, uint32_t wait)
 {
-	/* relaxed: the mutex orders waits; a broadcast stores as good a number */
+	/* relaxed: the mutex orders waits, and a broadcast stores a number that is as good */
 	if (fl__load_relaxed(&c->waits_) == wait && fl__load_relaxed(&c->served_) == wait - 1)
 		fl__store_relaxed(&c->served_, wait);
 }
@@ -89,7 +90,8 @@ int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, fl_time deadline, fl
 	/* relaxed: the release below orders changes_, and the mutex orders waits_ */
 	struct shm_cond_sleeper s = {&c->changes_, fl__load_relaxed(&c->changes_)};
 	uint32_t wait = fl__load_relaxed(&c->waits_) + 1;
-	fl__store_release(&c->waits_, wait); /* release: pairs with fl_shm_cond_broadcast() */
+	/* release: pairs with the acquire in fl_shm_cond_broadcast() */
+	fl__store_release(&c->waits_, wait);
 	fl_shm_mutex_unlock(m);
 	int rc = shm_cond_sleep(&s, deadline, cancel);
 	int locked = fl_shm_mutex_lock(m);
@@ -102,11 +104,17 @@ int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, fl_time deadline, fl
 
 void fl_shm_cond_broadcast(fl_shm_cond *c)
 {
-	uint32_t waits = fl__load_acquire(&c->waits_); /* acquire: pairs with a wait */
-	if (waits == fl__load_relaxed(&c->served_))    /* relaxed: a stale value costs a wake */
+	/* acquire: pairs with the release in fl_shm_cond_wait_until() */
+	uint32_t waits = fl__load_acquire(&c->waits_);
+	/* relaxed: a stale value only costs a wake */
+	if (waits == fl__load_relaxed(&c->served_))
 		return;
-	/* relaxed: publishes nothing; a woken waiter takes the mutex */
+	/* relaxed: the increment publishes nothing; a woken waiter locks the mutex */
 	fl__add_relaxed(&c->changes_, 1);
 	(void)fl__sys.shared_wake(&c->changes_, INT_MAX);
-	fl__store_relaxed(&c->served_, waits); /* relaxed: as above */
+	/*
+	 * relaxed: the store publishes nothing, and an older number only costs a wake (invariant
+	 * 1)
+	 */
+	fl__store_relaxed(&c->served_, waits);
 }

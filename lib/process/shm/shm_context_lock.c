@@ -18,8 +18,8 @@
 #include <errno.h>
 
 /*
- * An odd address, the key of no other object: when an unlock wakes the queue, the lock's memory may
- * hold another object with waiters.
+ * The key is an odd address, which is the key of no other object. That matters when an unlock wakes
+ * the queue: by then, the lock's memory may hold another object with waiters.
  */
 static const void *shm_context_key(const struct fl__shm_lock *l)
 {

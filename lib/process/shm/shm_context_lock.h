@@ -12,17 +12,20 @@
 
 /*
  * Waits for a lock that was not free, and acquires it for `owner`. Returns
- *   0
- *   -EOWNERDEAD  acquired, and the previous owner died
- *   -ETIMEDOUT
- *   -ECANCELED
+ *   0            the lock is acquired
+ *   -EOWNERDEAD  the lock is acquired, and the previous owner died
+ *   -ETIMEDOUT   the deadline has passed
+ *   -ECANCELED   the token, or the context's cancel scope, was requested
  *   -EDEADLK     the calling thread owns the lock, and `ctx` is no fiber
- *   -ENOMEM      as fl__shm_acquire()
+ *   -ENOMEM      there is no memory for the lock's record
  */
 FL_MUST_CHECK int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__ctx *ctx, fl_time deadline,
                                           fl_cancel_token *cancel);
 
-/* Releases a lock of fl__shm_context_acquire(), and wakes one waiter or all. */
+/*
+ * Releases a lock that fl__shm_context_acquire() acquired, and wakes one waiter, or all waiters
+ * if `all` is true.
+ */
 void fl__shm_context_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all);
 
 /*

@@ -10,18 +10,25 @@
  *   the rest  counts the sets that     shm_event_set_waking(), under    -
  *             found WAITERS            the monitor
  *
- * From the count a waiter sees a set that was reset at once. The count wraps after 2^30 such sets.
+ * The count lets a waiter see a set that was reset at once. The count wraps after 2^30 such sets.
  *
  * Invariants
  *   1. WAITERS implies not SET. While the word has WAITERS, the word changes only under the
  *      monitor: a reset changes nothing then.
  *   2. While a waiter sleeps, the word has WAITERS, or all waiters were woken since the sleep
- *      began: as in shm_sem.c.
- *   3. Linearization points: of a set, its CAS or its store; of a wait, the load that finds SET or
- *      another count.
+ *      began. A waiter sets WAITERS under the monitor, and sleeps only while the wait queue's
+ *      `changes` has the value that it had then. A set that finds WAITERS increments `changes` and
+ *      wakes all waiters before the store that clears WAITERS.
+ *   3. The linearization point of a set is its CAS or its store. The linearization point of a wait
+ *      is the load that finds SET or another count.
  *
- * Set and reset are read-modify-writes even if they change nothing: lib/core/sync/event.c says why.
- * Kills: as in shm_sem.c.
+ * A set and a reset are read-modify-writes even if they change nothing; lib/core/sync/event.c says
+ * why.
+ *
+ * Kills. If a waiter is killed between its CAS to WAITERS and its sleep, one set takes the slow
+ * path. If a thread is killed in shm_event_set_waking() before its store, the event is not set, the
+ * word still has WAITERS, and the woken waiters sleep again. If it is killed after its store, the
+ * waiters find another count.
  */
 #include "core/base/atomic.h"
 #include "shm_wait_queue.h"
@@ -35,7 +42,7 @@ enum { SHM_EVENT_SET = FL_SHM_EVENT_SET_, SHM_EVENT_WAITERS = 2, SHM_EVENT_COUNT
 
 struct shm_event_waiter {
 	fl_shm_event *e;
-	uint32_t count; /* of the sets, at the waiter's first attempt */
+	uint32_t count; /* the count of sets at the waiter's first attempt */
 	bool looked;
 };
 
@@ -49,19 +56,23 @@ static bool shm_event_is_over(const struct shm_event_waiter *w, uint32_t word)
 	return (word & SHM_EVENT_SET) || (w->looked && shm_event_count(word) != w->count);
 }
 
-/* Under the monitor. Returns 0; or -EAGAIN, after it has set WAITERS. */
+/* Called under the monitor. Returns 0, or sets WAITERS and returns -EAGAIN. */
 static int shm_event_attempt(void *arg)
 {
 	struct shm_event_waiter *w = arg;
-	/* acquire: pairs with the releases of set */
+	/* acquire: pairs with the releases in fl_shm_event_set() and shm_event_set_waking() */
 	uint32_t seen = fl__load_acquire(&w->e->word_);
 	for (;;) {
 		if (shm_event_is_over(w, seen))
 			return 0;
-		/* relaxed: publishes nothing */
+		/* relaxed: the CAS publishes nothing */
 		if ((seen & SHM_EVENT_WAITERS) || fl__cas_weak_relaxed(&w->e->word_, &seen, seen | SHM_EVENT_WAITERS))
 			break;
-		seen = fl__load_acquire(&w->e->word_); /* acquire: as above */
+		/*
+		 * acquire: pairs with the releases in fl_shm_event_set() and
+		 * shm_event_set_waking()
+		 */
+		seen = fl__load_acquire(&w->e->word_);
 	}
 	w->count = shm_event_count(seen);
 	w->looked = true;
@@ -71,7 +82,8 @@ static int shm_event_attempt(void *arg)
 static bool shm_event_may_be_over(const void *arg)
 {
 	const struct shm_event_waiter *w = arg;
-	return shm_event_is_over(w, fl__load_relaxed(&w->e->word_)); /* relaxed: a hint */
+	/* relaxed: only a hint; the attempt looks again, with acquire */
+	return shm_event_is_over(w, fl__load_relaxed(&w->e->word_));
 }
 
 static struct fl__shm_op shm_event_op(struct shm_event_waiter *w)
@@ -84,14 +96,17 @@ static struct fl__shm_op shm_event_op(struct shm_event_waiter *w)
 	                           true};
 }
 
-/* -EAGAIN: another thread has cleared WAITERS before. */
+/*
+ * Sets the event of a word with WAITERS. Returns -EAGAIN if another thread has cleared WAITERS
+ * before.
+ */
 static int shm_event_set_waking(fl_shm_event *e)
 {
 	struct fl__shm_held held;
 	if (fl__shm_enter(fl__shm_lock_at(e->lock_), &held, FL_FOREVER) != 0)
 		return -EBADMSG;
 	int rc = -EAGAIN;
-	/* relaxed: with WAITERS the word changes only under the monitor (invariant 1) */
+	/* relaxed: a word with WAITERS changes only under the monitor (invariant 1) */
 	uint32_t seen = fl__load_relaxed(&e->word_);
 	if (seen & SHM_EVENT_WAITERS) {
 		fl__shm_wake_before_commit(fl__shm_wait_queue_at(e->waiters_));
@@ -108,7 +123,8 @@ int fl_shm_event_set(fl_shm_event *e)
 {
 	int rc = -EAGAIN;
 	while (rc == -EAGAIN) {
-		uint32_t seen = fl__load_relaxed(&e->word_); /* relaxed: the CAS decides */
+		/* relaxed: a stale value only makes the CAS fail, or the check under the monitor */
+		uint32_t seen = fl__load_relaxed(&e->word_);
 		if (seen & SHM_EVENT_WAITERS)
 			rc = shm_event_set_waking(e);
 		/* release: pairs with every acquire in this file */
@@ -120,7 +136,7 @@ int fl_shm_event_set(fl_shm_event *e)
 
 void fl_shm_event_reset(fl_shm_event *e)
 {
-	/* acquire: pairs with the releases of set */
+	/* acquire: pairs with the releases in fl_shm_event_set() and shm_event_set_waking() */
 	(void)fl__and_acquire(&e->word_, ~(uint32_t)SHM_EVENT_SET);
 }
 

@@ -11,19 +11,20 @@
  *     head -> monitors -> nodes of the C library -> front -> holds, the latest first -> back
  *     -> nodes of the C library, from before -> head
  *
- *   `holds`  the records of the locks that the thread holds for users. Neighbouring records are
+ *   `holds`  The records of the locks that the thread holds for users. Neighbouring records are
  *            neighbours in the list. An acquire adds the last record. A release moves the last
- *            record, and its node, to the place that it leaves, so its time is constant. In each
- *            lock, hold_ is a hint to the place of the record, which fl__shm_hold() checks
- *   `front`, `back`  nodes in the thread's own memory, linked while `holds` is not empty. The
- *            kernel and the C library pass over them, since their words are 0. The C library
- *            stores its links in them. `back` is linked only if the C library's list was not
- *            empty; otherwise the oldest hold points to the head
- *   monitors are left in the reverse order, and in between the thread runs no code that changes the
- *            list. So the first node before the enter is the first node after the leave
+ *            record, and its node, into the gap, so its time is constant. In each lock, hold_ is a
+ *            hint to the index of the record; fl__shm_hold() checks the hint.
+ *   `front`, `back`  Two nodes in the thread's own memory, linked while `holds` is not empty. Their
+ *            words are 0, so the kernel and the C library pass over them. The C library stores its
+ *            links in them. `back` is linked only if the C library's list was not empty; otherwise
+ *            the oldest hold points to the head.
+ *   monitors  A thread leaves its monitors in the reverse order. Between the enter and the leave it
+ *            runs no code that changes the list. So the first node before the enter is the first
+ *            node after the leave.
  *
- * On 32-bit systems the list is singly linked: the removal of `front` walks over the nodes that the
- * C library has added since.
+ * On 32-bit systems the list is singly linked. The removal of `front` then walks over the nodes
+ * that the C library has added since `front` was linked.
  *
  *   word      meaning                  set by                           cleared by
  *   TID       the owner; 0: free       an acquire, CAS                  a release; the kernel, when
@@ -37,28 +38,30 @@
  * Death of an owner. The kernel walks the list of a thread that ends. In each lock with the
  * thread's TID, it clears TID, sets DIED, keeps WAITERS, and wakes one waiter if WAITERS is set.
  * Then it looks at the lock that `pending` names:
- *   - The lock has the thread's TID: an acquire has not yet added the node, a release has removed
- *     it, or the release of another lock moves it. The kernel frees the lock as above.
- *   - The lock has no owner: the thread was woken, and died before it acquired the lock. The kernel
- *     wakes another waiter. For this case a thread keeps `pending` while it sleeps. (Before "futex:
- *     Resend potentially swallowed owner death notification", of Linux 6.2 and its stable branches,
- *     the kernel does so only if the whole word is 0.)
+ *   - If the lock has the thread's TID, then an acquire has not yet added the node, a release has
+ *     removed it, or the release of another lock is moving it. The kernel frees this lock in the
+ *     same way as the locks in the list.
+ *   - If the lock has no owner, the thread was woken, and died before it acquired the lock. The
+ *     kernel wakes another waiter. For this case a thread leaves `pending` set while it sleeps.
+ *     (Before "futex: Resend potentially swallowed owner death notification", of Linux 6.2 and its
+ *     stable branches, the kernel does so only if the whole word is 0.)
  *
- * Invariant: while a waiter sleeps, the word has WAITERS. Therefore:
- *   - A release frees a word without WAITERS by a CAS, and a word with WAITERS by one system call
- *     that stores and wakes in one step. The call either keeps WAITERS and wakes one waiter, or
- *     clears WAITERS and wakes all.
- *   - An acquire keeps the WAITERS that it finds.
- *   - If a waiter is woken alone and then killed, `pending` names the lock. If the lock is free,
- *     the kernel wakes another waiter. If the lock has an owner, the owner's release finds WAITERS.
- *
- * FL__SHM_SLEEPERS counts sleeping waiters. The count only decides whether a release wakes one
- * waiter or all. A waiter adds 1 before it sleeps, and subtracts 1 if it was not woken. A release
- * subtracts the waiters that it wakes, in time also killed ones.
- *
- * Linearization points: the CAS of an acquire; the CAS or the system call of a release. Program
- * order suffices between the list and the word: the kernel reads them on behalf of this thread. The
- * stores to the list are atomic only for fairlead-stress.
+ * Rules
+ *   1. While a waiter sleeps, the word has WAITERS. Therefore a release frees a word without
+ *      WAITERS by a CAS, and a word with WAITERS by one system call that stores and wakes in one
+ *      step. The call either keeps WAITERS and wakes one waiter, or clears WAITERS and wakes all.
+ *      An acquire keeps the WAITERS that it finds. If a waiter is woken alone and then killed,
+ *      `pending` names the lock: if the lock is free, the kernel wakes another waiter; if it has an
+ *      owner, the owner's release finds WAITERS.
+ *   2. FL__SHM_SLEEPERS counts sleeping waiters, and is a hint: it only decides whether a release
+ *      wakes one waiter or all. A waiter adds 1 before it sleeps, and subtracts 1 if it was not
+ *      woken. A release subtracts the number that it wakes; so the waiters that were killed in
+ *      their sleep are subtracted in time.
+ *   3. The kernel reads the list on behalf of the thread that wrote it. So program order suffices
+ *      between the list and the word, and the relaxed stores to the list are atomic only for the
+ *      laboratory's model.
+ *   4. The linearization points are the CAS of an acquire, and the CAS or the system call of a
+ *      release.
  */
 #include "shm_lock.h"
 #include "core/base/atomic.h"
@@ -75,25 +78,29 @@ enum { SHM_LOCK_SPIN = 10000 /* ns */ };
 enum { SHM_LOCK_GRACE = 1000000, SHM_LOCK_REPAIR_AFTER = 1000000000 }; /* ns */
 
 /*
- * A thread that holds a third lock gets room for 40. At the thread's end the kernel visits 2,048
- * nodes: a monitor, `front`, and the holds.
+ * A thread that acquires a third lock gets memory for 40 records. The limit follows from the
+ * kernel, which visits 2,048 nodes when a thread ends: one is a monitor's, one is `front`, and
+ * 2,046 are left for the holds.
  */
 enum { SHM_LOCK_GROWTH = 20, SHM_LOCK_MOST = 2046 };
 
 /*
  * A thread takes a record of its own at its first call, which must not fail. So the first records
- * are static, and more are mapped. When its destructors run, the thread gives back the record, with
- * the room that it got for more than two locks. A thread that still holds a lock does not: the
- * kernel walks the nodes in the record after the end of the thread. Records are not thread-local,
- * since a library that dlopen() loads has little static memory for that.
+ * are static, and more are mapped. When the thread's destructors run, the thread gives back its
+ * record, together with the memory that it got for more than two locks. A thread that still holds a
+ * lock keeps its record, since the kernel walks the nodes in the record after the end of the
+ * thread. Records are not thread-local, because a library that dlopen() loads has little static
+ * memory for thread-local variables.
  */
 enum { SHM_LOCK_CHUNK = 16 };
 struct shm_lock_chunk {
 	struct shm_lock_chunk *next;
 	struct fl__shm_self all[SHM_LOCK_CHUNK];
 };
-static struct shm_lock_chunk shm_lock_first, *shm_lock_chunks = &shm_lock_first; /* never fewer */
-static struct fl__shm_self shm_lock_none; /* of a thread before its first call; never written */
+/* chunks are added and never removed */
+static struct shm_lock_chunk shm_lock_first, *shm_lock_chunks = &shm_lock_first;
+/* the record of a thread before its first call; never written */
+static struct fl__shm_self shm_lock_none;
 static _Thread_local struct fl__shm_self *shm_lock_self FL__INITIAL_EXEC = &shm_lock_none;
 
 static pthread_key_t shm_lock_key; /* its destructor gives back a thread's record */
@@ -108,7 +115,10 @@ static bool shm_lock_list_is_usable(const struct fl__robust_list *list)
 static struct fl__shm_self *shm_lock_take(void)
 {
 	for (;;) {
-		/* acquire: pairs with the release below, of this chunk and of those after it */
+		/*
+		 * acquire: pairs with the release CAS on shm_lock_chunks, for this chunk and the
+		 * chunks behind it
+		 */
 		FL__EACH (struct shm_lock_chunk, chunk, fl__load_acquire(&shm_lock_chunks))
 			for (unsigned i = 0; i < SHM_LOCK_CHUNK; i++) {
 				uint32_t none = 0;
@@ -118,8 +128,9 @@ static struct fl__shm_self *shm_lock_take(void)
 			}
 		struct shm_lock_chunk *more = fl__sys.map(sizeof *more);
 		if (!more)
-			fl__sys.nap(); /* until the system has memory, or another thread has ended */
-		else                   /* release: pairs with the acquire above */
+			/* waits until the system has memory, or another thread has ended */
+			fl__sys.nap();
+		else /* release: pairs with the acquire load of shm_lock_chunks */
 			while (!fl__cas_weak_release(&shm_lock_chunks, &more->next, more))
 				;
 	}
@@ -140,7 +151,8 @@ static void FL__NOINLINE shm_lock_init_self(void)
 		me->room = FL__SHM_HOLDS;
 	}
 	if (shm_lock_has_key)
-		(void)pthread_setspecific(shm_lock_key, me); /* on an error the record is never given back */
+		/* on an error the record is never given back */
+		(void)pthread_setspecific(shm_lock_key, me);
 }
 
 struct fl__shm_self *fl__shm_self(void)
@@ -155,18 +167,22 @@ static void shm_lock_end_thread(void *unused)
 	struct fl__shm_self *me = shm_lock_self;
 	(void)unused;
 	if (me->tid == 0)
-		return; /* in a forked child */
+		return; /* the thread is in a forked child */
 	if (me->held == 0) {
 		shm_lock_self = &shm_lock_none;
 		me->tid = 0;
-		fl__store_release(&me->taken, 0); /* pairs with shm_lock_take() */
+		/* release: pairs with the acquire in shm_lock_take() */
+		fl__store_release(&me->taken, 0);
 	} else {
-		/* a later destructor may release the locks: this one runs again */
+		/* This destructor runs again, since a later destructor may release the locks. */
 		(void)pthread_setspecific(shm_lock_key, me);
 	}
 }
 
-/* A forked child has another TID, and owns no lock. Not all C libraries empty the child's list. */
+/*
+ * A child of fork() has another TID, and owns no lock. Some C libraries leave the parent's list
+ * in the child; then the child empties it.
+ */
 static void shm_lock_after_fork_in_child(void)
 {
 	if (shm_lock_self->list && shm_lock_self->held > 0)
@@ -221,8 +237,8 @@ uint32_t *fl__shm_word(struct fl__shm_lock *l)
 }
 
 /*
- * The robust list, and the records. A node is the address of next_. The C library keeps its prev in
- * the word below, which is hold_ in a lock.
+ * The robust list, and the records. A node is the address of next_. The C library stores a node's
+ * prev in the word before the node, which is hold_ in a lock.
  */
 
 static void *shm_lock_node_of(struct fl__shm_lock *l)
@@ -240,7 +256,7 @@ static void shm_lock_set_pending(struct fl__shm_self *me, void *node)
 	if (!me->list)
 		return;
 	fl__in_program_order();
-	/* relaxed, as all stores to the list: the kernel reads the list for this thread */
+	/* relaxed: rule 3, which holds for all stores to the list */
 	fl__store_relaxed(&me->list->pending, node);
 	fl__in_program_order();
 }
@@ -252,7 +268,7 @@ static void shm_lock_set_prev(const struct fl__shm_self *me, void *node, void *p
 		fl__store_relaxed(&at[-1], prev);
 }
 
-/* A monitor is the first in the list. */
+/* Adds a monitor, as the first node of the list. */
 static void shm_lock_list_push(struct fl__shm_self *me, struct fl__shm_lock *l)
 {
 	if (!me->list)
@@ -262,13 +278,16 @@ static void shm_lock_list_push(struct fl__shm_self *me, struct fl__shm_lock *l)
 	fl__store_relaxed(&me->list->first, shm_lock_node_of(l));
 }
 
-/* What the node of the oldest hold points to. */
+/* Returns the node behind the oldest hold. */
 static void *shm_lock_end(struct fl__shm_self *me)
 {
 	return me->has_back ? (void *)&me->ends.back : (void *)me->list;
 }
 
-/* Before the first hold, if the list has nodes of the C library: links `back` before them. */
+/*
+ * Links `back` before the nodes of the C library. Called before the first hold, if there are
+ * such nodes.
+ */
 static void FL__NOINLINE shm_lock_link_back(struct fl__shm_self *me)
 {
 	void *first = me->list->first;
@@ -282,7 +301,7 @@ static void FL__NOINLINE shm_lock_unlink_ends(struct fl__shm_self *me)
 {
 	void *prev = me->ends.front_prev.node;
 	void **link = shm_lock_without_pi_bit(prev);
-	if (sizeof(void *) != 8) /* singly linked */
+	if (sizeof(void *) != 8) /* on 32-bit systems the list is singly linked */
 		for (link = &me->list->first; shm_lock_without_pi_bit(*link) != (void *)&me->ends.front;)
 			link = shm_lock_without_pi_bit(*link);
 	void *next = me->has_back ? me->ends.back.node : (void *)me->list;
@@ -302,7 +321,10 @@ static bool FL__NOINLINE shm_lock_grow(struct fl__shm_self *me)
 	struct fl__shm_hold *before = me->holds;
 	me->holds = holds;
 	me->room = (uint16_t)room;
-	/* The free comes last: a child that another thread forks before has the record, too. */
+	/*
+	 * The free comes last: if another thread forks before it, the child still has the
+	 * record.
+	 */
 	shm_lock_free_room(me, before);
 	return true;
 }
@@ -324,7 +346,10 @@ static void shm_lock_list_add(struct fl__shm_self *me, struct fl__shm_lock *l)
 		fl__store_relaxed(&list->first, (void *)&me->ends.front);
 }
 
-/* Moves the latest node between those of `hold[1]` and `hold`, while `pending` names its lock. */
+/*
+ * Moves the latest node between the nodes of `hold[1]` and `hold`. Meanwhile `pending` names the
+ * latest node's lock.
+ */
 static void shm_lock_list_move_latest(struct fl__shm_self *me, const struct fl__shm_hold *hold,
                                       const struct fl__shm_hold *latest)
 {
@@ -337,7 +362,7 @@ static void shm_lock_list_move_latest(struct fl__shm_self *me, const struct fl__
 	shm_lock_set_pending(me, shm_lock_node_of(hold->lock));
 }
 
-/* `pending` names the lock of `hold`. */
+/* Called while `pending` names the lock of `hold`. */
 static void shm_lock_list_remove(struct fl__shm_self *me, const struct fl__shm_hold *hold,
                                  const struct fl__shm_hold *latest)
 {
@@ -359,7 +384,7 @@ static void shm_lock_add_hold(struct fl__shm_self *me, struct fl__shm_lock *l, u
 	hold->lock = l;
 	hold->depth = hold->told = 0;
 	hold->owner = owner;
-	fl__store_relaxed(&l->hold_, me->held++); /* relaxed: a hint */
+	fl__store_relaxed(&l->hold_, me->held++); /* relaxed: fl__shm_hold() checks the hint */
 }
 
 static void shm_lock_add_hold_slow(struct fl__shm_self *me, struct fl__shm_lock *l, uint64_t owner)
@@ -379,7 +404,8 @@ static void shm_lock_remove_hold(struct fl__shm_self *me, struct fl__shm_hold *h
 		hold->depth = latest->depth;
 		hold->told = latest->told;
 		hold->owner = latest->owner;
-		fl__store_relaxed(&hold->lock->hold_, (uint32_t)(hold - me->holds)); /* relaxed: a hint */
+		/* relaxed: fl__shm_hold() checks the hint */
+		fl__store_relaxed(&hold->lock->hold_, (uint32_t)(hold - me->holds));
 	}
 	me->held--;
 }
@@ -398,7 +424,8 @@ static bool shm_lock_is_hold(const struct fl__shm_hold *hold, const struct fl__s
 struct fl__shm_hold *fl__shm_hold(const struct fl__shm_lock *l, uint64_t owner)
 {
 	const struct fl__shm_self *me = shm_lock_self;
-	uint32_t place = fl__load_relaxed(&l->hold_); /* relaxed: a hint */
+	/* relaxed: the record that the hint leads to is checked */
+	uint32_t place = fl__load_relaxed(&l->hold_);
 	if (place < me->held && shm_lock_is_hold(&me->holds[place], l, owner))
 		return &me->holds[place];
 	for (place = me->held; place > 0; place--)
@@ -418,14 +445,15 @@ static bool shm_lock_acquire_if_free(uint32_t *word, uint32_t *value, uint32_t t
 	return false;
 }
 
-/* The pauses double: each access takes the cache line away from the owner. */
+/* The pauses double, since each access takes the cache line away from the owner. */
 static bool shm_lock_spin(uint32_t *word, uint32_t *value, uint32_t tid)
 {
 	enum { SHORTEST = 4, LONGEST = 128 };
 	const int64_t end = fl__sys.now() + SHM_LOCK_SPIN;
 	for (unsigned pauses = SHORTEST;; pauses = pauses < LONGEST ? 2 * pauses : LONGEST) {
 		fl__pause(pauses);
-		*value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
+		/* relaxed: the CAS in shm_lock_acquire_if_free() acquires */
+		*value = fl__load_relaxed(word);
 		if (shm_lock_acquire_if_free(word, value, tid))
 			return true;
 		if (fl__sys.now() >= end)
@@ -436,37 +464,40 @@ static bool shm_lock_spin(uint32_t *word, uint32_t *value, uint32_t tid)
 static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value, fl_time deadline)
 {
 	if (!(value & FL__SHM_WAITERS)) {
-		/* relaxed: publishes nothing */
+		/* relaxed: the CAS publishes nothing */
 		if (!fl__cas_weak_relaxed(word, &value, value | FL__SHM_WAITERS))
 			return -EAGAIN;
 		value |= FL__SHM_WAITERS;
 	}
-	fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], 1); /* relaxed: a hint */
+	fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], 1); /* relaxed: rule 2 */
 	int rc = fl__sys.shared_wait(word, value, fl__expiry(deadline));
 	if (rc != 0)
-		fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], -1u); /* relaxed: a hint */
+		fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], -1u); /* relaxed: rule 2 */
 	return rc;
 }
 
 /*
- * Frees a lock whose word has the TID of a thread that does not exist. The memory is damaged, or
- * the list of the dead owner was damaged or longer than the kernel walks.
+ * Frees a lock whose word has the TID of a thread that does not exist. That happens if the memory
+ * is damaged, or if the list of the dead owner was damaged or longer than the kernel walks.
  */
 static void shm_lock_repair(uint32_t *word, uint32_t *value)
 {
 	uint32_t free = (*value & FL__SHM_WAITERS) | FL__SHM_DIED;
 	if ((*value & FL__SHM_TID) != 0 && !fl__sys.thread_exists(*value & FL__SHM_TID) &&
-	    fl__cas_relaxed(word, value, free)) /* relaxed: no owner has released anything */
+	    /* relaxed: no owner has released anything */
+	    fl__cas_relaxed(word, value, free))
 		*value = free;
 }
 
 /*
  * With `once`, returns -EAGAIN if the waiter was woken and another thread owns the lock. The waiter
- * need not pass the wake on: the owner finds WAITERS in its release, or all waiters were woken.
+ * need not pass the wake on: either the owner finds WAITERS in its release, or all waiters were
+ * woken (rule 1).
  */
 static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, fl_time deadline, bool once)
 {
-	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
+	/* relaxed: the CAS in shm_lock_acquire_if_free() acquires */
+	uint32_t value = fl__load_relaxed(word);
 	bool taken = shm_lock_acquire_if_free(word, &value, tid);
 	if (!taken && (value & FL__SHM_TID) == tid)
 		return -EDEADLK;
@@ -476,18 +507,22 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 		return -ETIMEDOUT;
 	bool slept = false;
 	/*
-	 * When the waiter next checks that the owner exists. Never with `once`: a waiter of a wait
-	 * queue may sleep long.
+	 * The time at which the waiter next checks that the owner exists. With `once` it never
+	 * checks: a waiter of a wait queue may sleep long.
 	 */
 	fl_time ask = fl__sys.thread_exists && !once ? fl_after(SHM_LOCK_REPAIR_AFTER) : FL_FOREVER;
 	int rc = 0;
 	while (!taken && rc != -ETIMEDOUT && !(once && rc == 0 && slept)) {
 		rc = shm_lock_sleep(l, word, value, fl__earlier(deadline, ask));
 		slept = true;
-		/* The word may change for ever, if another process overwrites it. */
+		/*
+		 * If another process overwrites the word again and again, no sleep sees the
+		 * deadline.
+		 */
 		if (rc == -EAGAIN && fl__is_expired(deadline))
 			rc = -ETIMEDOUT;
-		value = fl__load_relaxed(word); /* relaxed: as above */
+		/* relaxed: the CAS in shm_lock_acquire_if_free() acquires */
+		value = fl__load_relaxed(word);
 		if (rc == -ETIMEDOUT && fl__expiry(ask) < fl__expiry(deadline)) {
 			shm_lock_repair(word, &value);
 			ask = fl_after(SHM_LOCK_REPAIR_AFTER);
@@ -500,7 +535,7 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 	return value & FL__SHM_DIED ? -EOWNERDEAD : 0;
 }
 
-/* Leaves `pending` set. */
+/* Acquires the lock, and leaves `pending` set to it. */
 static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, fl_time deadline, bool once)
 {
 	uint32_t *word = shm_lock_word_of(l, me);
@@ -510,7 +545,7 @@ static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, fl_
 	return fl__cas_acquire(word, &expected, me->tid) ? 0 : shm_lock_acquire_slow(l, word, me->tid, deadline, once);
 }
 
-/* A monitor gets no record. */
+/* Enters a monitor, which gets no record. */
 static int shm_lock_enter(struct fl__shm_self *me, struct fl__shm_lock *l, fl_time deadline, bool once)
 {
 	int rc = shm_lock_acquire(me, l, deadline, once);
@@ -523,14 +558,14 @@ static int shm_lock_enter(struct fl__shm_self *me, struct fl__shm_lock *l, fl_ti
 }
 
 /*
- * Frees the lock, which `pending` names and which is in no list. Stores the hint first: another
- * thread may reuse the memory of a free lock.
+ * Frees the lock. `pending` names it, and it is in no list. The hint in FL__SHM_SLEEPERS is stored
+ * before the lock is free: another thread may reuse the memory of a free lock.
  */
 static void shm_lock_store_free(struct fl__shm_self *me, struct fl__shm_lock *l, bool all)
 {
 	uint32_t *word = shm_lock_word_of(l, me);
 	uint32_t expected = me->tid;
-	/* release: pairs with shm_lock_acquire() and shm_lock_acquire_if_free() */
+	/* release: pairs with the acquires in shm_lock_acquire() and shm_lock_acquire_if_free() */
 	if (fl__cas_release(word, &expected, 0))
 		return;
 	if ((expected & FL__SHM_TID) != me->tid) {
@@ -538,7 +573,7 @@ static void shm_lock_store_free(struct fl__shm_self *me, struct fl__shm_lock *l,
 		return;
 	}
 	uint32_t *sleepers = &l->words_[FL__SHM_SLEEPERS];
-	uint32_t n = fl__load_relaxed(sleepers); /* relaxed: a hint, as the store */
+	uint32_t n = fl__load_relaxed(sleepers); /* relaxed, also the store below: rule 2 */
 	bool one = !all && (int32_t)n > 1;
 	fl__store_relaxed(sleepers, one ? n - 1 : 0);
 	fl__sys.shared_store_and_wake(word, one ? FL__SHM_WAITERS : 0, one ? 1 : INT_MAX);
@@ -563,7 +598,7 @@ int fl__shm_enter_once(struct fl__shm_lock *l, struct fl__shm_held *held, fl_tim
 
 bool fl__shm_has_waiters(struct fl__shm_lock *l)
 {
-	/* relaxed: out of date when it returns */
+	/* relaxed: the answer may be out of date when the function returns anyway */
 	return (fl__load_relaxed(fl__shm_word(l)) & FL__SHM_WAITERS) != 0;
 }
 
@@ -577,7 +612,7 @@ void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held)
 	struct fl__shm_self *me = fl__shm_self();
 	shm_lock_set_pending(me, shm_lock_node_of(l));
 	if (me->list)
-		/* relaxed: the kernel reads the list for this thread */
+		/* relaxed: rule 3 */
 		fl__store_relaxed(&me->list->first, held->first);
 	shm_lock_store_free(me, l, false);
 	shm_lock_set_pending(me, NULL);
@@ -599,10 +634,11 @@ static int FL__NOINLINE shm_lock_try_slow(struct fl__shm_lock *l, uint64_t owner
 {
 	struct fl__shm_self *me = fl__shm_self();
 	uint32_t *word = shm_lock_word_of(l, me);
-	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
+	/* relaxed: the CAS in shm_lock_acquire_if_free() acquires */
+	uint32_t value = fl__load_relaxed(word);
 	int rc = -EAGAIN;
 	if ((value & FL__SHM_TID) != 0) {
-		shm_lock_set_pending(me, NULL); /* set by a fast path whose CAS failed */
+		shm_lock_set_pending(me, NULL); /* a fast path whose CAS failed has set `pending` */
 		return -EAGAIN;
 	}
 	if (!shm_lock_make_room(me))
@@ -616,7 +652,10 @@ static int FL__NOINLINE shm_lock_try_slow(struct fl__shm_lock *l, uint64_t owner
 	return rc;
 }
 
-/* Makes no calls, so it saves no registers: each store before the next CAS delays that CAS. */
+/*
+ * This function calls no other, so it saves no registers: each store before its CAS would delay
+ * the CAS.
+ */
 int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner)
 {
 	struct fl__shm_self *me = shm_lock_self;
@@ -624,7 +663,7 @@ int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner)
 	if (!me->list || me->held == me->room || (me->held == 0 && me->list->first != (void *)me->list))
 		return shm_lock_try_slow(l, owner);
 	uint32_t *word = shm_lock_word_of(l, me);
-	if (fl__load_relaxed(word) != 0) /* relaxed: the CAS acquires */
+	if (fl__load_relaxed(word) != 0) /* relaxed: the CAS below acquires */
 		return shm_lock_try_slow(l, owner);
 	shm_lock_set_pending(me, shm_lock_node_of(l));
 	if (!fl__cas_acquire(word, &expected, me->tid)) /* acquire: pairs with shm_lock_store_free() */
@@ -637,16 +676,17 @@ int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner)
 bool fl__shm_prepare_sleep(struct fl__shm_lock *l, uint32_t *value)
 {
 	uint32_t *word = fl__shm_word(l);
-	uint32_t seen = fl__load_relaxed(word); /* relaxed: the acquire follows */
+	/* relaxed: the waiter acquires the lock by a later CAS */
+	uint32_t seen = fl__load_relaxed(word);
 	do {
 		if ((seen & FL__SHM_TID) == 0)
 			return false;
 		if (seen & FL__SHM_WAITERS)
 			break;
-		/* relaxed: publishes nothing */
+		/* relaxed: the CAS publishes nothing */
 	} while (!fl__cas_weak_relaxed(word, &seen, seen | FL__SHM_WAITERS));
 	if (*value == 0)
-		fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], 1); /* relaxed: a hint */
+		fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], 1); /* relaxed: rule 2 */
 	*value = seen | FL__SHM_WAITERS;
 	return true;
 }
@@ -671,7 +711,7 @@ static void FL__NOINLINE shm_lock_free_slow(struct fl__shm_lock *l, bool all)
 	shm_lock_set_pending(shm_lock_self, NULL);
 }
 
-/* The fast path is that of the latest hold; it makes no calls, as fl__shm_try_acquire(). */
+/* The fast path releases the latest hold. It calls no other function, and so saves no registers. */
 void fl__shm_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all)
 {
 	struct fl__shm_self *me = shm_lock_self;
@@ -683,14 +723,14 @@ void fl__shm_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all
 		return;
 	}
 	shm_lock_set_pending(me, shm_lock_node_of(l));
-	/* relaxed, both: the kernel reads the list for this thread */
+	/* relaxed, both stores: rule 3 */
 	if (later > 0)
 		fl__store_relaxed(&me->ends.front.node, shm_lock_node_of(hold[-1].lock));
 	else
 		fl__store_relaxed(&me->list->first, (void *)me->list);
 	me->held = later;
 	fl__in_program_order();
-	/* release: as in shm_lock_store_free() */
+	/* release: pairs with the acquires in shm_lock_acquire() and shm_lock_acquire_if_free() */
 	if (fl__cas_release(shm_lock_word_of(l, me), &expected, 0))
 		shm_lock_set_pending(me, NULL);
 	else

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mutex: a robust lock with a state that records deaths. The lock orders the relaxed accesses
- * to the state.
+ * The mutex is a robust lock with a state that records deaths.
  *
  *   state          meaning                          set by                          cleared by
  *   0 (IN_ORDER)   the guarded data are consistent  init, recover                   -
@@ -10,12 +9,17 @@
  *   LOST           the data were not repaired       unlock by an owner that did     init
  *                                                   not recover, under the lock
  *
+ * Rule
+ *   1. Only the owner of the lock reads or writes the state. The lock orders these accesses, so
+ *      they are relaxed.
+ *
  * Kills. Each step is one store.
- *   - In a lock, between the acquire and the return: the next owner is told of a death. An owner may
- *     be told of a harmless death, but never misses a harmful one: only an acquire clears DIED, and
- *     a thread that is killed before its store of INCONSISTENT is itself an owner that died.
- *   - In an unlock, before the store of LOST: as before the unlock. After that store: the next
- *     owner finds LOST, whatever the lock says.
+ *   - A thread is killed in a lock, between the acquire and the return. Then the next owner is told
+ *     of a death. An owner may be told of a harmless death, but never misses a harmful one: only an
+ *     acquire clears DIED, and a thread that is killed before its store of INCONSISTENT is itself
+ *     an owner that died.
+ *   - A thread is killed in an unlock. If it has not stored LOST, the death is that of an owner
+ *     before its unlock. If it has, the next owner finds LOST, whatever the lock says.
  *   - Each context that finds LOST owns the lock, wakes all waiters, and releases the lock. So no
  *     waiter sleeps on a lost mutex, even if the waking thread is killed.
  */
@@ -39,7 +43,7 @@ static struct fl__shm_hold *shm_mutex_hold(const fl_shm_mutex *m, const struct f
 	return fl__shm_hold(fl__shm_lock_at(m->lock_), ctx->id);
 }
 
-/* Returns the result for the user. */
+/* Takes the result of an acquire, and returns the result for the user. */
 static int shm_mutex_acquired(fl_shm_mutex *m, int rc)
 {
 	if (rc != 0 && rc != -EOWNERDEAD)
@@ -65,7 +69,8 @@ void fl_shm_mutex_destroy(fl_shm_mutex *m)
 
 static bool shm_mutex_is_recursive(const fl_shm_mutex *m)
 {
-	return fl__load_relaxed(&m->recursive_) != 0; /* relaxed: never changes */
+	/* relaxed: the field never changes after init */
+	return fl__load_relaxed(&m->recursive_) != 0;
 }
 
 static int shm_mutex_relock(struct fl__shm_hold *hold)
@@ -126,7 +131,7 @@ void fl_shm_mutex_unlock(fl_shm_mutex *m)
 
 bool fl_shm_mutex_is_locked(const fl_shm_mutex *m)
 {
-	/* relaxed: out of date when it returns */
+	/* relaxed: the answer may be out of date when the function returns anyway */
 	return (fl__load_relaxed(fl__shm_word(fl__shm_lock_at(m->lock_))) & FL__SHM_TID) != 0;
 }
 

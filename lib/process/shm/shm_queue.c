@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The queue: a ring of items or frames in a region. Any process may be killed at any instruction.
+ * The queue is a ring of items or frames in a region. Any process may be killed at any instruction.
  *
  *   word      meaning                                 set by                      how
  *   in        position of the next put; count of      a put                       one store: the
@@ -14,9 +14,8 @@
  *                                                     contents do not change      commit
  *                                                     until a get commits
  *
- * `lock` guards all words; without it they are read only as a hint. So accesses to them are
- * relaxed, with exceptions that say why. A position is below twice the ring's size, so a full ring
- * and an empty ring differ. Counts wrap at 2^32.
+ * A position is below twice the ring's size, so a full ring and an empty ring differ. Counts wrap
+ * at 2^32.
  *
  * Invariants, before and after each instruction of each process:
  *   1. The ring's contents lie from out's position to in's: at most its size, in whole frames.
@@ -24,18 +23,21 @@
  *      position and its count.
  *   3. gets - dones is the number that were got and are not done. All are done when dones has
  *      reached puts; after close_now, when dones has reached gets.
+ *   4. `lock` guards all words, and orders their accesses. A thread that does not hold it uses the
+ *      words only as a hint. So accesses to them are relaxed; where one is not, it says why.
+ *   5. The linearization point of an operation is its commit. An operation without a commit takes
+ *      effect at a moment under the lock.
  *
  * Kills. An operation that is killed before its commit has not happened: a put has written to free
- * space, and a get has copied to memory that does not count. One that is killed after its commit
- * has happened. Nothing needs repair. Waiters are woken before the commit, in these wait queues:
+ * space, and a get has copied to memory that does not count. An operation that is killed after its
+ * commit has happened. Nothing needs repair. Waiters are woken before the commit, in the wait
+ * queues of this table:
  *
  *   put                items                     close, close_now   items, space, done
  *   get                space                     task_done, last    done
  *
- * Linearization point: the commit; without a commit, a moment under the lock.
- *
- * A ring with impossible words is -EBADMSG. The ring's size and place come from the private handle,
- * so no access leaves the ring.
+ * If the ring has impossible words, the operation returns -EBADMSG. The ring's size and place come
+ * from the private handle, so no access leaves the ring.
  */
 #include "shm_queue.h"
 #include "core/base/atomic.h"
@@ -68,7 +70,7 @@ static fl_shm_queue shm_queue_of(struct fl__shm_ring *r, size_t item_size, uint3
 fl_shm_queue fl__shm_queue_make(void *memory, size_t item_size, uint32_t size, uint32_t start)
 {
 	struct fl__shm_ring *r = memory;
-	/* A process that still refers to an older ring here finds no magic. */
+	/* A process that still refers to an older ring at this place finds no magic number. */
 	fl__store_relaxed(&r->magic, 0);
 	fl__in_program_order(); /* if the process is killed here, there is no queue */
 	memset(r, 0, offsetof(struct fl__shm_ring, magic));
@@ -77,7 +79,7 @@ fl_shm_queue fl__shm_queue_make(void *memory, size_t item_size, uint32_t size, u
 	r->item_size = item_size;
 	r->size = size;
 	r->version = SHM_QUEUE_VERSION;
-	/* release: the whole ring; pairs with fl__shm_queue_find() */
+	/* release: pairs with the acquire in fl__shm_queue_find(), and publishes the whole ring */
 	fl__store_release(&r->magic, SHM_QUEUE_MAGIC);
 	return shm_queue_of(r, item_size, size);
 }
@@ -87,9 +89,13 @@ int fl__shm_queue_find(fl_shm_queue *q, void *memory, size_t *bytes)
 	struct fl__shm_ring *r = memory;
 	if ((uintptr_t)memory % FL__SHM_RING_ALIGN != 0)
 		return -EBADMSG;
-	if (fl__load_acquire(&r->magic) != SHM_QUEUE_MAGIC) /* acquire: pairs with fl__shm_queue_make() */
+	/* acquire: pairs with the release in fl__shm_queue_make() */
+	if (fl__load_acquire(&r->magic) != SHM_QUEUE_MAGIC)
 		return -EBADMSG;
-	/* relaxed, all: written before the magic. Read once: another process may overwrite them. */
+	/*
+	 * relaxed, all loads: the words were written before the magic. Each is read once, since
+	 * another process may overwrite it.
+	 */
 	if (fl__load_relaxed(&r->version) != SHM_QUEUE_VERSION)
 		return -EPROTONOSUPPORT;
 	uint64_t item_size = fl__load_relaxed(&r->item_size);
@@ -114,7 +120,7 @@ static uint64_t shm_queue_pack(struct shm_queue_mark m)
 	return (uint64_t)m.count << 32 | m.position;
 }
 
-/* `n` is at most the ring's size. */
+/* Moves a position on by `n`, which is at most the ring's size, and its count by `count`. */
 static struct shm_queue_mark shm_queue_advance(const fl_shm_queue *q, struct shm_queue_mark m, uint32_t n,
                                                uint32_t count)
 {
@@ -128,10 +134,10 @@ static uint32_t shm_queue_index(const fl_shm_queue *q, uint32_t position)
 	return position < q->size ? position : position - q->size;
 }
 
-/* The state, read once. */
+/* The state of the ring, each word read once. */
 struct shm_queue_state {
 	struct shm_queue_mark in, out;
-	uint32_t used;   /* items, or bytes */
+	uint32_t used;   /* in items or bytes */
 	uint32_t closed; /* FL__SHM_OPEN, FL__SHM_CLOSED, FL__SHM_DROPPED */
 };
 
@@ -148,7 +154,7 @@ static bool shm_queue_is_possible(const fl_shm_queue *q, const struct shm_queue_
 
 static void shm_queue_read_state(const fl_shm_queue *q, struct shm_queue_state *s)
 {
-	/* acquire: loads `in` after `out`. So the ring looks fuller rather than emptier. */
+	/* acquire: loads `in` after `out`, so that the ring looks fuller rather than emptier */
 	s->out = shm_queue_unpack(fl__load_acquire(&q->ring->out));
 	s->in = shm_queue_unpack(fl__load_relaxed(&q->ring->in));
 	s->closed = fl__load_relaxed(&q->ring->closed);
@@ -164,13 +170,13 @@ static int shm_queue_check_state(const fl_shm_queue *q, struct shm_queue_state *
 
 /* The data. */
 
-/* Copy `n` units of `width` bytes. */
+/* Both functions copy `n` units of `width` bytes. */
 static void shm_queue_copy_in(const fl_shm_queue *q, uint32_t position, const unsigned char *from, uint32_t n,
                               size_t width)
 {
 	uint32_t at = shm_queue_index(q, position), to_end = q->size - at;
 	uint32_t first = FL__MIN(n, to_end);
-	if (first > 0) /* a frame without bytes may be NULL */
+	if (first > 0) /* the address of a frame without bytes may be NULL */
 		fl__copy(q->data + at * width, from, first * width);
 	if (n > first)
 		fl__copy(q->data, from + first * width, (n - first) * width);
@@ -186,11 +192,11 @@ static void shm_queue_copy_out(const fl_shm_queue *q, uint32_t position, unsigne
 		fl__copy(to + first * width, q->data, (n - first) * width);
 }
 
-/* `before`: the state before the commit. */
+/* Commits a put. `before` is the state before the commit. */
 static void shm_queue_commit_put(struct fl__shm_ring *r, const struct shm_queue_state *before, struct shm_queue_mark in)
 {
 	fl__shm_wake_before_commit(&r->items);
-	/* release: the data come first, also if the process is killed */
+	/* release: the data are written before, also if the process is then killed */
 	fl__store_release(&r->in, shm_queue_pack(in));
 	fl__shm_wake_after_commit(&r->items, in.count - before->out.count - 1);
 }
@@ -200,25 +206,29 @@ static void shm_queue_commit_get(const fl_shm_queue *q, const struct shm_queue_s
 	struct fl__shm_ring *r = q->ring;
 	uint32_t got = out.count - before->out.count;
 	fl__shm_wake_before_commit(&r->space);
-	/* release: the copy comes first, to memory that may outlive a killed process */
+	/* release: the copy is done before, to memory that may outlive a killed process */
 	fl__store_release(&r->out, shm_queue_pack(out));
-	/* Items: wakes as many as can put. Frames: wakes all: the first may need the most space. */
+	/*
+	 * In a ring of items, this wakes as many waiters as can put. In a ring of frames it
+	 * wakes all, since the first may need the most space.
+	 */
 	fl__shm_wake_after_commit(&r->space, q->item_size ? q->size - before->used + got - 1 : INT32_MAX);
 }
 
-/* A put, a get, or a look whether one could be done now. */
+/* A put, a get, or a look whether a put or a get could be done now. */
 struct shm_queue_transfer {
 	const fl_shm_queue *queue;
-	bool puts; /* else it gets */
+	bool puts; /* true for a put, false for a get */
 	/*
-	 * Copies the data and commits. Called under the lock, where a put has the space that it needs,
-	 * and a get an item. NULL: the transfer only looks.
+	 * Copies the data and commits. Called under the lock, when a put has the space that it
+	 * needs, or a get has an item. NULL if the transfer only looks.
 	 */
 	int (*move)(struct shm_queue_transfer *t, const struct shm_queue_state *s);
 	const unsigned char *from;
 	unsigned char *to;
-	size_t n;     /* items; bytes of the frame, or of the room for it */
-	size_t moved; /* items; bytes of the frame */
+	/* the number of items; or the size of the frame, or of the buffer for it */
+	size_t n;
+	size_t moved; /* the number of items; or the size of the frame */
 };
 
 static int shm_queue_put_items(struct shm_queue_transfer *t, const struct shm_queue_state *s)
@@ -261,7 +271,8 @@ static int shm_queue_get_frame(struct shm_queue_transfer *t, const struct shm_qu
 	uint32_t size;
 	shm_queue_copy_out(q, s->out.position, header, sizeof header, 1);
 	memcpy(&size, header, sizeof size);
-	if (size > s->used - sizeof header) /* a header is there: shm_queue_is_possible() */
+	/* shm_queue_is_possible() has made sure that there is a header */
+	if (size > s->used - sizeof header)
 		return -EBADMSG;
 	t->moved = size;
 	if (size > t->n)
@@ -271,7 +282,10 @@ static int shm_queue_get_frame(struct shm_queue_transfer *t, const struct shm_qu
 	return 0;
 }
 
-/* 0, -EAGAIN, -EPIPE. A put that only looks asks for the space of an empty frame. */
+/*
+ * Returns 0 if the transfer can be done, -EAGAIN if it must wait, or -EPIPE if it can never be
+ * done. A put that only looks asks for the space of an empty frame.
+ */
 static int shm_queue_can_move(const struct shm_queue_transfer *t, const struct shm_queue_state *s)
 {
 	const fl_shm_queue *q = t->queue;
@@ -301,7 +315,7 @@ static bool shm_queue_may_move(const void *arg)
 	const struct shm_queue_transfer *t = arg;
 	struct shm_queue_state s;
 	shm_queue_read_state(t->queue, &s);
-	/* impossible, or two moments mixed: the attempt decides */
+	/* the state is impossible, or mixes two moments: the attempt under the lock finds out */
 	return s.used > t->queue->size || shm_queue_can_move(t, &s) != -EAGAIN;
 }
 
@@ -396,13 +410,13 @@ int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, siz
 
 /* Closing. */
 
-/* For operations that wait only for the lock. */
+/* Enters the monitor, for an operation that waits only for the lock. */
 static int shm_queue_enter(struct fl__shm_ring *r, struct fl__shm_held *held)
 {
 	return fl__shm_enter(&r->lock, held, fl_after(FL__SHM_MONITOR_TIMEOUT));
 }
 
-/* Stores in *left how many items or frames there were. */
+/* Closes the ring. Stores in *left how many items or frames it had. */
 static int shm_queue_close(fl_shm_queue *q, uint32_t wanted, size_t *left)
 {
 	struct fl__shm_ring *r = q->ring;
@@ -441,7 +455,7 @@ int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped)
 
 /* Joining. */
 
-/* How many items or frames are not done. */
+/* Returns how many items or frames are not done. */
 static uint32_t shm_queue_unfinished(const struct shm_queue_state *s, uint32_t dones)
 {
 	return (s->closed == FL__SHM_DROPPED ? s->out.count : s->in.count) - dones;
@@ -513,7 +527,8 @@ size_t fl_shm_queue_length(const fl_shm_queue *q)
 	if (s.closed == FL__SHM_DROPPED)
 		return 0;
 	uint32_t length = s.in.count - s.out.count;
-	return FL__MIN(length, q->size); /* larger: puts and gets came after the load of `out` */
+	/* the number is larger if puts and gets came after the load of `out` */
+	return FL__MIN(length, q->size);
 }
 
 size_t fl_shm_queue_capacity(const fl_shm_queue *q)
@@ -531,7 +546,7 @@ bool fl_shm_queue_is_closed(const fl_shm_queue *q)
 	return fl__load_relaxed(&q->ring->closed) != FL__SHM_OPEN;
 }
 
-/* Readiness: a transfer that only looks. */
+/* Readiness is asked by a transfer that only looks. */
 
 static bool shm_queue_is_ready(const fl_shm_queue *q, bool space)
 {
@@ -574,7 +589,7 @@ const fl_on_type fl__on_shm_queue_space = {shm_queue_space_ready, shm_queue_spac
 
 enum { SHM_QUEUE_CAPACITY_DEFAULT = 1024 };
 
-/* The ring's size according to `config`. 0: the config is invalid. */
+/* Returns the ring's size according to `config`, or 0 if the config is invalid. */
 static size_t shm_queue_ring_size(const fl_shm_queue_config *config)
 {
 	if (!config || (config->item_size == 0) == (config->frame_bytes == 0))

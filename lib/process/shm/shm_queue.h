@@ -8,21 +8,21 @@
 #include <stdint.h>
 
 /*
- * The ring of a queue in shared memory (shm_queue.c). In a ring of items positions count items. In
- * a ring of frames (item_size 0) they count bytes, and a frame begins with FL__SHM_FRAME_HEADER
- * bytes.
+ * The ring of a queue in shared memory (shm_queue.c). In a ring of items, positions count items. In
+ * a ring of frames (item_size is 0), positions count bytes, and a frame begins with
+ * FL__SHM_FRAME_HEADER bytes.
  */
 struct fl__shm_ring {
-	/* The cache line of every operation. */
+	/* The cache line that every operation uses. */
 	struct fl__shm_lock lock;
 	uint64_t in, out;
 	uint32_t dones, closed;
 
 	struct fl__shm_wait_queue items, space, done;
 
-	/* Written once. */
+	/* Written once, when the ring is made. */
 	uint64_t item_size;
-	uint32_t size; /* of the ring: items, or bytes */
+	uint32_t size; /* the size of the ring, in items or bytes */
 	uint32_t version;
 	uint32_t magic; /* written last */
 	uint8_t pad[28];
@@ -34,33 +34,39 @@ enum { FL__SHM_RING_ALIGN = 64, FL__SHM_FRAME_HEADER = 4 };
 enum { FL__SHM_RING_MOST = INT32_MAX }; /* positions are below twice the size */
 enum { FL__SHM_OPEN = 0, FL__SHM_CLOSED = 1, FL__SHM_DROPPED = 2 };
 
-/* A process's private handle: its numbers are not read from shared memory again. */
+/* A process's private handle. Its numbers are not read from shared memory again. */
 struct fl_shm_queue {
 	struct fl__shm_ring *ring;
 	unsigned char *data;
-	size_t item_size; /* 0: frames */
+	size_t item_size; /* 0 for a ring of frames */
 	uint32_t size;
 	fl_shm *region; /* NULL in tests, which have the ring in other memory */
 };
 
-/* The bytes of a ring with its data. Returns 0, -EINVAL (size 0), -EOVERFLOW. */
+/*
+ * Stores the size of a ring with its data in *bytes. Returns 0, -EINVAL if `size` is 0, or
+ * -EOVERFLOW.
+ */
 FL_MUST_CHECK int fl__shm_queue_bytes(size_t item_size, size_t size, size_t *bytes);
 
 /*
- * Makes a ring in `memory` (aligned, of fl__shm_queue_bytes()), which no other process uses. The
- * counts begin at `start`, so that tests can make them wrap.
+ * Makes a ring in `memory`, which is aligned, has the size that fl__shm_queue_bytes() computes, and
+ * which no other process uses. The counts begin at `start`, so that tests can make them wrap.
  */
 fl_shm_queue fl__shm_queue_make(void *memory, size_t item_size, uint32_t size, uint32_t start);
 
 /*
  * Checks that `memory`, of at least sizeof(struct fl__shm_ring), is a ring, and fills in *q. The
- * caller makes sure of the *bytes of the ring and its data. Returns
- *   0
- *   -EBADMSG          no ring
- *   -EPROTONOSUPPORT  a ring of another version
+ * caller must then check that the ring and its data, *bytes long, lie inside the region. Returns
+ *   0                *q and *bytes are filled in
+ *   -EBADMSG         the memory is not a ring
+ *   -EPROTONOSUPPORT the ring has another version
  */
 FL_MUST_CHECK int fl__shm_queue_find(fl_shm_queue *q, void *memory, size_t *bytes);
 
-/* As fl_shm_queue_put_many_until(), but puts 1 to `n` items, by one commit. */
+/*
+ * Puts 1 to `n` items, by one commit, and stores their number in *count. Otherwise it is like
+ * fl_shm_queue_put_many_until().
+ */
 FL_MUST_CHECK int fl__shm_queue_put_some(fl_shm_queue *q, const void *items, size_t n, size_t *count, fl_time deadline,
                                          fl_cancel_token *cancel);

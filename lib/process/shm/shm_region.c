@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fl_shm_attach() checks the head once, and keeps the values in private memory. `root` and the
- * arena are checked at each use.
+ * Regions of shared memory. Other processes may overwrite a region at any time. So fl_shm_attach()
+ * checks the head once, and keeps the values in private memory. `root` and the arena are checked at
+ * each use.
  */
 #include "shm_region.h"
 #include "core/base/atomic.h"
@@ -14,7 +15,10 @@
 #include <fcntl.h>
 #include <string.h>
 
-/* False: no region can have that many units. */
+/*
+ * Computes the layout of a region of `units` units. Returns false if no region can have that
+ * many.
+ */
 static bool shm_region_lay_out(fl_shm *r, uint64_t units)
 {
 	if (units == 0 || units > FL_SHM_SIZE_MAX / FL__SHM_UNIT)
@@ -70,7 +74,8 @@ int fl__shm_make(uint64_t size, int *fd)
 
 static void shm_region_write_head(const fl_shm *r)
 {
-	struct fl__shm_head *h = r->head; /* relaxed, all: no other process has the memory yet */
+	/* relaxed, all stores: no other process has the memory yet */
+	struct fl__shm_head *h = r->head;
 	fl__store_relaxed(&h->magic, FL__SHM_MAGIC);
 	fl__store_relaxed(&h->version, FL__SHM_VERSION);
 	fl__store_relaxed(&h->word_size, (uint32_t)sizeof(void *));
@@ -119,7 +124,7 @@ static int shm_region_refuse(int rc, int fd, const char *what, int64_t found, in
 /* Reads each number once. */
 static int shm_region_check_head(fl_shm *r, int fd)
 {
-	/* relaxed, all: the transfer of the descriptor has ordered them */
+	/* relaxed, all loads: the transfer of the descriptor has ordered them */
 	const struct fl__shm_head *h = r->head;
 	uint64_t magic = fl__load_relaxed(&h->magic), total = fl__load_relaxed(&h->total);
 	uint64_t units = fl__load_relaxed(&h->units);
@@ -136,7 +141,10 @@ static int shm_region_check_head(fl_shm *r, int fd)
 	    {-EPROTONOSUPPORT, "the version of the layout", version, FL__SHM_VERSION},
 	    {-EPROTO, "the size of a pointer", word_size, sizeof(void *)},
 	    {-EPROTO, "the place of a lock's word", lock_word, fl__shm_word_offset()},
-	    /* the word of a lock has the owner's number, which two threads have in two namespaces */
+	    /*
+	     * a lock's word has its owner's TID, and in two namespaces two threads can have the
+	     * same TID
+	     */
 	    {-EPROTO, "the PID namespace of the maker", (int64_t)maker, (int64_t)(maker && here ? here : maker)},
 	    {-EBADMSG, "the recorded size", (int64_t)total, (int64_t)r->total},
 	};
@@ -151,7 +159,7 @@ static int shm_region_check_head(fl_shm *r, int fd)
 	return 0;
 }
 
-/* Checks the file; fills in `total` and `writable`. `fd` is for the log. */
+/* Checks the file, and fills in `total` and `writable`. `fd` is the number that the log shows. */
 static int shm_region_check_file(fl_shm *r, int fd)
 {
 	int seals = fl__shm_sys.seals(r->fd);
@@ -237,7 +245,7 @@ int fl_shm_seal(fl_shm *r)
 	return fl__shm_sys.add_seals(r->fd, FL__SEAL_FUTURE_WRITE | F_SEAL_SEAL);
 }
 
-/* Correct for any values. */
+/* The comparisons are correct for all values of `offset` and `size`. */
 static bool shm_region_contains(const fl_shm *r, uint64_t offset, uint64_t size)
 {
 	return offset >= r->data && offset < r->total && size <= r->total - offset;
@@ -250,7 +258,7 @@ void *fl_shm_at(const fl_shm *r, fl_shm_offset offset, size_t size)
 
 fl_shm_offset fl_shm_offset_of(const fl_shm *r, const void *address)
 {
-	/* The offset of an address before the region wraps to a large number. */
+	/* If the address is before the region, the offset wraps to a large number. */
 	uint64_t offset = (uintptr_t)address - (uintptr_t)r->head;
 	return shm_region_contains(r, offset, 0) ? offset : 0;
 }
@@ -261,13 +269,14 @@ int fl_shm_set_root(fl_shm *r, fl_shm_offset root)
 		return -EINVAL;
 	if (!r->writable)
 		return -EROFS;
-	fl__store_release(&r->head->root, root); /* release: pairs with fl_shm_root() */
+	/* release: pairs with the acquire in fl_shm_root() */
+	fl__store_release(&r->head->root, root);
 	return 0;
 }
 
 fl_shm_offset fl_shm_root(const fl_shm *r)
 {
-	/* acquire: pairs with fl_shm_set_root() */
+	/* acquire: pairs with the release in fl_shm_set_root() */
 	fl_shm_offset root = fl__load_acquire(&r->head->root);
 	return fl_shm_at(r, root, 0) ? root : 0;
 }
@@ -285,7 +294,10 @@ int fl__shm_try_alloc(fl_shm *r, size_t size, void **block)
 	return rc;
 }
 
-/* -EINVAL: no block can begin there, or the region is read-only; -EBADMSG: none begins there. */
+/*
+ * Returns 0, or -EINVAL if no block can begin at the address or the region is read-only, or
+ * -EBADMSG if no block begins there.
+ */
 static int shm_region_try_free(const fl_shm *r, const void *block)
 {
 	uint64_t offset = fl_shm_offset_of(r, block);

@@ -7,17 +7,17 @@
 #include <stdint.h>
 
 /*
- * A region: the head; the arena's map; and, from a page boundary on, the data, in units. All sizes
- * follow from the number of units.
+ * A region consists of the head, the arena's map, and the data, in units. The data begin at a page
+ * boundary. All sizes follow from the number of units.
  */
 enum { FL__SHM_HEAD = 128, FL__SHM_UNIT = 256 };
 
 struct fl__shm_head {
 	uint64_t magic;
-	uint32_t version;   /* of this layout */
-	uint32_t word_size; /* bytes of a pointer */
-	int64_t lock_word;  /* fl__shm_word_offset() */
-	uint64_t total;     /* bytes of the region */
+	uint32_t version;   /* the version of this layout */
+	uint32_t word_size; /* the size of a pointer, in bytes */
+	int64_t lock_word;  /* the result of fl__shm_word_offset() */
+	uint64_t total;     /* the size of the region, in bytes */
 	uint64_t units;
 	uint64_t root; /* stored with release, loaded with acquire */
 	struct fl__shm_arena_head arena;
@@ -28,32 +28,36 @@ _Static_assert(sizeof(struct fl__shm_head) == 104, "struct fl__shm_head has no g
 #define FL__SHM_MAGIC UINT64_C(0x6d68732d6c66) /* "fl-shm" */
 #define FL__SHM_VERSION 1u
 
-/* Private to the process, and not read from the region again. */
+/* A process's own handle. Its numbers are not read from the region again. */
 struct fl_shm {
 	struct fl__shm_head *head;
-	uint64_t data, total; /* offsets: of the first unit, and of the end */
+	uint64_t data, total; /* the offsets of the first unit, and of the end */
 	struct fl__shm_arena arena;
 	int fd;
 	bool writable;
 };
 
 /*
- * Makes a memfd of `size` bytes, which never shrinks or grows. Its memory is real: no access raises
- * SIGBUS. `*fd` is the descriptor, or negative. Returns 0; -ENOMEM; or another error of the system.
+ * Makes a memfd of `size` bytes, which never shrinks or grows. Its memory is real, so no access
+ * raises SIGBUS. Stores the descriptor in *fd, which is negative if there is none. Returns 0,
+ * -ENOMEM, or another error of the system.
  */
 int fl__shm_make(uint64_t size, int *fd);
 
-/* Gives the file real memory from `at` to `end`. Returns as fl__shm_make(). */
+/*
+ * Gives the file real memory from `at` to `end`. Returns 0, -ENOMEM, or another error of the
+ * system.
+ */
 int fl__shm_fill(int fd, uint64_t at, uint64_t end);
 
-/* How long an operation without a deadline waits for a monitor. */
+/* An operation without a deadline waits so long for a monitor. */
 #define FL__SHM_MONITOR_TIMEOUT FL_S(10)
 
 /*
- * fl_shm_alloc_raw() with error codes. Returns
- *   0
- *   -ENOMEM
- *   -EROFS
+ * Does the work of fl_shm_alloc_raw(), and returns
+ *   0           the block is allocated
+ *   -ENOMEM     the region has no free run of units that is long enough
+ *   -EROFS      the region is read-only here
  *   -EBADMSG    the region is damaged
  *   -ETIMEDOUT  the monitor was held for FL__SHM_MONITOR_TIMEOUT
  */

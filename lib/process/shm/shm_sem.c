@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The semaphore: permits in the low 31 bits of a word, WAITERS in the top bit.
+ * The semaphore is one word: permits are in the low 31 bits, WAITERS is the top bit.
  *
  *   field     meaning              changed by
  *   permits   free permits         an acquire: CAS, - 1; a release: CAS, + n
@@ -13,13 +13,14 @@
  *   1. While the word has WAITERS, permits are added only under the monitor.
  *   2. While a waiter sleeps, the word has WAITERS, or all waiters were woken since the sleep
  *      began. A waiter sets WAITERS under the monitor, and sleeps only while the wait queue's
- *      `changes` is the same as then. A release clears WAITERS in its CAS, after it has incremented
- *      `changes` and woken all waiters. CASes on one word decide both.
- *   3. Linearization points: the CAS of an acquire, and the CAS of a release.
+ *      `changes` has the value that it had then. A release clears WAITERS in its CAS, after it has
+ *      incremented `changes` and woken all waiters. CASes on one word decide both.
+ *   3. The linearization points are the CAS of an acquire, and the CAS of a release.
  *
- * Kills. Between the CAS to WAITERS and the sleep: one release takes the slow path. In
- * shm_sem_release_waking(), before its CAS: no permit is released, the word still has WAITERS, and
- * the woken waiters sleep again. After its CAS: they find the permits.
+ * Kills. If a waiter is killed between its CAS to WAITERS and its sleep, one release takes the slow
+ * path. If a thread is killed in shm_sem_release_waking() before its CAS, no permit is released,
+ * the word still has WAITERS, and the woken waiters sleep again. If it is killed after its CAS, the
+ * waiters find the permits.
  */
 #include "core/base/atomic.h"
 #include "shm_wait_queue.h"
@@ -36,23 +37,30 @@ static uint32_t shm_sem_permits(uint32_t word)
 	return word & FL_SHM_SEM_MAX;
 }
 
-/* Acquires `n` free permits, 0 or 1; else stores in *seen the word without permits. */
+/*
+ * Acquires `n` permits, 0 or 1, if a permit is free. Otherwise stores the word, which has no
+ * permits, in *seen.
+ */
 static bool shm_sem_try_acquire(fl_shm_sem *s, uint32_t n, uint32_t *seen)
 {
-	*seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	/* relaxed: a stale value only makes the CAS fail, or is a moment without permits */
+	*seen = fl__load_relaxed(&s->word_);
 	while (shm_sem_permits(*seen) > 0)
-		/* acquire: pairs with fl_shm_sem_release_n() and shm_sem_release_waking() */
+		/*
+		 * acquire: pairs with the releases in fl_shm_sem_release_n() and
+		 * shm_sem_release_waking()
+		 */
 		if (fl__cas_weak_acquire(&s->word_, seen, *seen - n))
 			return true;
 	return false;
 }
 
-/* Under the monitor. Returns 0; or -EAGAIN, after it has set WAITERS. */
+/* Called under the monitor. Returns 0, or sets WAITERS and returns -EAGAIN. */
 static int shm_sem_attempt(fl_shm_sem *s, uint32_t n)
 {
 	uint32_t seen;
 	while (!shm_sem_try_acquire(s, n, &seen))
-		/* relaxed: publishes nothing */
+		/* relaxed: the CAS publishes nothing */
 		if (seen & SHM_SEM_WAITERS || fl__cas_weak_relaxed(&s->word_, &seen, SHM_SEM_WAITERS))
 			return -EAGAIN;
 	return 0;
@@ -71,7 +79,8 @@ static int shm_sem_attempt_arm(void *s)
 static bool shm_sem_has_permit(const void *object)
 {
 	const fl_shm_sem *s = object;
-	return shm_sem_permits(fl__load_relaxed(&s->word_)) > 0; /* relaxed: a hint */
+	/* relaxed: only a hint; the attempt acquires */
+	return shm_sem_permits(fl__load_relaxed(&s->word_)) > 0;
 }
 
 static struct fl__shm_op shm_sem_op(fl_shm_sem *s, int (*attempt)(void *))
@@ -95,20 +104,30 @@ int fl_shm_sem_try_acquire(fl_shm_sem *s)
 	return shm_sem_try_acquire(s, 1, &seen) ? 0 : -EAGAIN;
 }
 
-/* -EAGAIN: another thread has cleared WAITERS before. */
+/*
+ * Releases permits to a word with WAITERS. Returns -EAGAIN if another thread has cleared WAITERS
+ * before.
+ */
 static int shm_sem_release_waking(fl_shm_sem *s, uint32_t n)
 {
 	struct fl__shm_held held;
 	if (fl__shm_enter(fl__shm_lock_at(s->lock_), &held, FL_FOREVER) != 0)
 		return -EBADMSG;
-	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	/*
+	 * relaxed: under the monitor WAITERS does not change; a stale number of permits makes
+	 * the CAS fail
+	 */
+	uint32_t seen = fl__load_relaxed(&s->word_);
 	int rc = seen & SHM_SEM_WAITERS ? 0 : -EAGAIN;
 	if (rc == 0 && n > FL_SHM_SEM_MAX - shm_sem_permits(seen))
 		rc = -EOVERFLOW;
 	if (rc == 0) {
 		uint32_t waiters = fl__shm_has_waiters(&fl__shm_wait_queue_at(s->waiters_)->head) ? SHM_SEM_WAITERS : 0;
 		fl__shm_wake_before_commit(fl__shm_wait_queue_at(s->waiters_));
-		/* release: pairs with shm_sem_try_acquire() */
+		/*
+		 * release: pairs with the acquires in shm_sem_try_acquire() and
+		 * shm_sem_on_ready()
+		 */
 		while (!fl__cas_weak_release(&s->word_, &seen, (shm_sem_permits(seen) + n) | waiters))
 			;
 		fl__shm_wake_after_commit(fl__shm_wait_queue_at(s->waiters_), shm_sem_permits(seen) + n - 1);
@@ -121,12 +140,16 @@ int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n)
 {
 	int rc = n == 0 ? 0 : -EAGAIN;
 	while (rc == -EAGAIN) {
-		uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+		/* relaxed: a stale value only makes the CAS fail, or the check under the monitor */
+		uint32_t seen = fl__load_relaxed(&s->word_);
 		if (n > FL_SHM_SEM_MAX - shm_sem_permits(seen))
 			rc = -EOVERFLOW;
 		else if (seen & SHM_SEM_WAITERS)
 			rc = shm_sem_release_waking(s, n);
-		/* release: pairs with shm_sem_try_acquire() */
+		/*
+		 * release: pairs with the acquires in shm_sem_try_acquire() and
+		 * shm_sem_on_ready()
+		 */
 		else if (fl__cas_weak_release(&s->word_, &seen, seen + n))
 			rc = 0;
 	}
@@ -135,13 +158,17 @@ int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n)
 
 uint32_t fl_shm_sem_value(const fl_shm_sem *s)
 {
-	return shm_sem_permits(fl__load_relaxed(&s->word_)); /* relaxed: out of date when it returns */
+	/* relaxed: the number may be out of date when the function returns anyway */
+	return shm_sem_permits(fl__load_relaxed(&s->word_));
 }
 
 static bool shm_sem_on_ready(void *object)
 {
 	const fl_shm_sem *s = object;
-	/* acquire: pairs with the releases, as in shm_sem_try_acquire() */
+	/*
+	 * acquire: pairs with the releases in fl_shm_sem_release_n() and
+	 * shm_sem_release_waking()
+	 */
 	return shm_sem_permits(fl__load_acquire(&s->word_)) > 0;
 }
 

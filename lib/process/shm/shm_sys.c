@@ -11,7 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* MFD_NOEXEC_SEAL: the file cannot be executed. Linux 6.3; some systems require the flag. */
+/*
+ * MFD_NOEXEC_SEAL says that the file cannot be executed. Linux 6.3 has it, and some systems
+ * require it.
+ */
 enum { SHM_SYS_NOEXEC_SEAL = 8 };
 
 static int shm_sys_memory(void)
@@ -62,7 +65,7 @@ static int shm_sys_is_writable(int fd)
 static int shm_sys_duplicate(int fd)
 {
 	int rc = FL__SYS_RESULT(fcntl(fd, F_DUPFD_CLOEXEC, 0));
-	return rc == -EINVAL ? -EMFILE : rc; /* RLIMIT_NOFILE is 0: no descriptor is allowed */
+	return rc == -EINVAL ? -EMFILE : rc; /* RLIMIT_NOFILE is 0, so no descriptor is allowed */
 }
 
 static int shm_sys_map(int fd, size_t size, bool writable, void **memory)
@@ -72,21 +75,26 @@ static int shm_sys_map(int fd, size_t size, bool writable, void **memory)
 
 static void shm_sys_unmap(void *memory, size_t size)
 {
-	(void)FL__SYS_RESULT(munmap(memory, size)); /* fails only for an address that was not mapped here */
+	/* fails only for an address that was not mapped here */
+	(void)FL__SYS_RESULT(munmap(memory, size));
 }
 
 static int shm_sys_keep(void *memory, size_t size)
 {
 	const int rc = fl__eperm_to_enosys(FL__SYS_RESULT(madvise(memory, size, MADV_DONTFORK)));
-	return rc == -ENOSYS ? 0 : fl__eagain_to_enomem(rc); /* then forked children have the memory, too */
+	/* without MADV_DONTFORK forked children have the memory, too */
+	return rc == -ENOSYS ? 0 : fl__eagain_to_enomem(rc);
 }
 
 /*
- * Estimates how much memory a region may have: if a file in memory is too large, the kernel kills
- * processes. The estimate only rejects absurd sizes. Page caches and swap count as free.
+ * Estimates how much memory a region may have. If a file in memory is too large, the kernel kills
+ * processes. The estimate only rejects absurd sizes. It counts page caches and swap as free.
  */
 
-/* The file has lines "name number". False: neither name is there. */
+/*
+ * Adds up the numbers of two names, in a file with lines "name number". Returns false if neither
+ * name is there.
+ */
 static bool shm_sys_read_sum(const char *path, const char *first, const char *second, uint64_t *sum)
 {
 	char line[256], name[128];
@@ -108,12 +116,15 @@ static bool shm_sys_read_sum(const char *path, const char *first, const char *se
 	return found;
 }
 
-/* At most `most`; the group's own caches count as free. */
+/*
+ * Returns the memory that a control group can still use, or `most` if that is less. The group's
+ * own caches count as free.
+ */
 static uint64_t shm_sys_group_available(const char *folder, bool v2, uint64_t most)
 {
 	char path[2 * 4096 + 64];
 	uint64_t caches = 0;
-	int64_t limit[2] = {-1, 0}, usage[2] = {-1, 0}; /* negative: there is no number */
+	int64_t limit[2] = {-1, 0}, usage[2] = {-1, 0}; /* negative while there is no number */
 	fl__cgroup_read(folder, v2 ? "memory.max" : "memory.limit_in_bytes", limit);
 	fl__cgroup_read(folder, v2 ? "memory.current" : "memory.usage_in_bytes", usage);
 	if (limit[0] < 0 || usage[0] < 0)

@@ -10,15 +10,15 @@
  *   copies     [changes_ & 1] is the value; the second      a set, under the monitor
  *              copy is the next value, or half of it
  *
- * Linearization point: the store of changes_. A set that is killed before it leaves the old value;
- * the next set writes the second copy anew.
+ * The linearization point of a set is its store of changes_. A set that is killed before this store
+ * leaves the old value; the next set writes the second copy anew.
  *
- * A get takes no lock: it does not wait for a stopped process, and works on read-only memory. A get
- * reads changes_, the copy, and changes_ again. A set writes to that copy only after another set
- * has changed changes_. So if both reads are equal, the copy was whole: by the fences, a get that
- * reads a word of a later set also reads the count before that set. (Boehm, Can seqlocks get along
- * with programming language memory models?, 2012.) The words are accessed by relaxed atomics, since
- * a get may read a word while a set writes it.
+ * A get takes no lock. So it does not wait for a stopped process, and it works on read-only memory.
+ * A get reads changes_, then the copy, and then changes_ again. A set writes to that copy only
+ * after another set has changed changes_. So if both reads are equal, the copy was whole: by the
+ * fences, a get that reads a word of a later set also reads the count before that set. (Boehm, Can
+ * seqlocks get along with programming language memory models?, 2012.) The words are accessed by
+ * relaxed atomics, since a get may read a word while a set writes it.
  */
 #include "core/base/atomic.h"
 #include "shm_lock.h"
@@ -60,25 +60,34 @@ static void shm_value_write(uint64_t *to, const void *from, size_t size)
 
 uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size)
 {
-	uint32_t changes = fl__load_acquire(&v->changes_); /* acquire: the copy; pairs with shm_value_store() */
+	/* acquire: pairs with the release in shm_value_store(), which publishes the copy */
+	uint32_t changes = fl__load_acquire(&v->changes_);
 	for (;;) {
 		shm_value_read(shm_value_copy(v, changes, size), value, size);
-		fl__fence_acquire();                             /* pairs with shm_value_store() */
-		uint32_t again = fl__load_relaxed(&v->changes_); /* relaxed: the fence orders it */
+		/* acquire: pairs with the release fence in shm_value_store() */
+		fl__fence_acquire();
+		/* relaxed: the fence orders it after the loads of the copy */
+		uint32_t again = fl__load_relaxed(&v->changes_);
 		if (again == changes)
 			return changes;
 		fl__sys.relax();
-		changes = fl__load_acquire(&v->changes_); /* acquire: as above */
+		/* acquire: pairs with the release in shm_value_store(), which publishes the copy */
+		changes = fl__load_acquire(&v->changes_);
 	}
 }
 
 static void shm_value_store(fl_shm_value *v, const void *value, size_t size)
 {
-	uint32_t next = fl__load_relaxed(&v->changes_) + 1; /* relaxed: guarded by the monitor */
-	/* pairs with fl_shm_value_get(): orders changes_ before the words */
+	/* relaxed: the monitor guards changes_ against other sets */
+	uint32_t next = fl__load_relaxed(&v->changes_) + 1;
+	/*
+	 * release: pairs with the acquire fence in fl_shm_value_get(); orders the words after
+	 * changes_
+	 */
 	fl__fence_release();
 	shm_value_write(shm_value_copy(v, next, size), value, size);
-	fl__store_release(&v->changes_, next); /* release: pairs with fl_shm_value_get() */
+	/* release: pairs with the acquires in fl_shm_value_get() */
+	fl__store_release(&v->changes_, next);
 }
 
 static int shm_value_change(fl_shm_value *v, const uint32_t *changes, const void *value, size_t size)
@@ -88,7 +97,7 @@ static int shm_value_change(fl_shm_value *v, const uint32_t *changes, const void
 	int rc = fl__shm_enter(lock, &held, fl_after(FL__SHM_MONITOR_TIMEOUT));
 	if (rc != 0)
 		return rc;
-	/* relaxed: guarded by the monitor */
+	/* relaxed: the monitor guards changes_ against other sets */
 	if (changes && *changes != fl__load_relaxed(&v->changes_))
 		rc = -ESTALE;
 	else

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Section 4 of docs/design.md ("Waking") says why a thread that changes the guarded data
- *   1. increments `changes` and wakes all waiters that sleep on `changes`,
- *   2. commits, by one store,
- *   3. clears `waiting`, and leaves the monitor.
+ * The wait queue of a monitor in shared memory. A thread that changes the guarded data does three
+ * steps; section 4 of docs/design.md ("Waking") says why in this order:
+ *   1. It increments `changes`, and wakes all waiters that sleep on `changes`.
+ *   2. It commits the change by one store.
+ *   3. It clears `waiting`, and leaves the monitor.
  *
  * A waiter reads `changes` and sets `waiting`, under the monitor. Then it sleeps while `changes`
  * has that value. Woken waiters enter the monitor, and sleep again if they find no change.
@@ -12,14 +13,19 @@
  *   1         a waiter may sleep   a waiter that is about to sleep,  step 3, after the wake of all
  *                                  under the monitor
  *
- * If `waiting` is set without a waiter, the next change makes a vain wake.
+ * If `waiting` is set without a waiter, the next change makes a wake that nobody needs.
  *
- * Threads queue behind a robust lock, `head`, whose owner alone sleeps on `changes`. (Leader and
+ * Rule
+ *   1. The monitor guards `changes` and `waiting`, and orders all accesses to them. So they are
+ *      relaxed.
+ *
+ * Threads queue behind a robust lock, `head`. Only its owner sleeps on `changes`. (Leader and
  * followers: Schmidt et al., 2000.) A change that serves several waiters also wakes waiters behind
- * `head`, which attempt and queue again: for speed, and for the waiters behind a stopped process.
+ * `head`, which attempt their operation and queue again. That is faster, and it serves waiters that
+ * queue behind a stopped process.
  *
- * Waits with a token, of fibers and in a wait-any cannot queue behind `head`. The bridge sleeps on
- * `changes` for them.
+ * Waits with a token, waits of fibers, and waits in a wait-any cannot queue behind `head`. The
+ * bridge sleeps on `changes` for them.
  */
 #include "shm_wait_queue.h"
 #include "core/base/atomic.h"
@@ -32,22 +38,25 @@
 
 void fl__shm_wake_before_commit(struct fl__shm_wait_queue *q)
 {
-	if (!fl__load_relaxed(&q->waiting)) /* relaxed: the monitor orders it */
+	if (!fl__load_relaxed(&q->waiting)) /* relaxed: rule 1 */
 		return;
-	/* relaxed: as above; a woken waiter enters the monitor */
+	/* relaxed: rule 1; a woken waiter enters the monitor before it looks */
 	fl__store_relaxed(&q->changes, fl__load_relaxed(&q->changes) + 1);
 	(void)fl__sys.shared_wake(&q->changes, INT_MAX);
 }
 
 void fl__shm_wake_after_commit(struct fl__shm_wait_queue *q, uint32_t more)
 {
-	if (fl__load_relaxed(&q->waiting)) /* relaxed: as above, also the store */
+	if (fl__load_relaxed(&q->waiting)) /* relaxed, also the store: rule 1 */
 		fl__store_relaxed(&q->waiting, 0);
 	if (more > 0 && fl__shm_has_waiters(&q->head))
 		fl__shm_wake(&q->head, more);
 }
 
-/* On -EAGAIN with `changes`, sets `waiting` and stores in *changes the count to sleep on. */
+/*
+ * Attempts the operation under the monitor. If the result is -EAGAIN and `changes` is not NULL,
+ * it also sets `waiting`, and stores in *changes the count to sleep on.
+ */
 static int shm_wait_attempt(const struct fl__shm_op *op, fl_time deadline, uint32_t *changes)
 {
 	struct fl__shm_held held;
@@ -56,14 +65,18 @@ static int shm_wait_attempt(const struct fl__shm_op *op, fl_time deadline, uint3
 		return rc;
 	rc = op->attempt(op->arg);
 	if (rc == -EAGAIN && changes) {
-		fl__store_relaxed(&op->queue->waiting, 1);        /* relaxed: as above */
-		*changes = fl__load_relaxed(&op->queue->changes); /* relaxed: as above */
+		/* relaxed, also the load: rule 1 */
+		fl__store_relaxed(&op->queue->waiting, 1);
+		*changes = fl__load_relaxed(&op->queue->changes);
 	}
 	fl__shm_leave(op->lock, &held);
 	return rc;
 }
 
-/* A last attempt, after the end of a wait: `error` instead of -EAGAIN. */
+/*
+ * Makes a last attempt after the end of a wait. Returns `error` where the attempt returns
+ * -EAGAIN.
+ */
 static int shm_wait_last_attempt(const struct fl__shm_op *op, int error)
 {
 	int rc = shm_wait_attempt(op, FL_NO_WAIT, NULL);
@@ -71,8 +84,9 @@ static int shm_wait_last_attempt(const struct fl__shm_op *op, int error)
 }
 
 /*
- * Sleeps on `changes` between the attempts; `bridged`: by a bridge, under `cancel`. A process may
- * change the count for ever, so the waiter looks at the clock after each sleep.
+ * Sleeps on `changes` between the attempts. With `bridged` a bridge sleeps in the caller's place,
+ * and `cancel` can end the wait. Another process may change the count again and again, so the
+ * waiter looks at the clock after each sleep.
  */
 static int shm_wait_unqueued(const struct fl__shm_op *op, bool bridged, fl_time deadline, fl_cancel_token *cancel)
 {

@@ -32,7 +32,7 @@ static int attributes_add_groups(uint64_t *hash)
 	if (there >= 0)
 		attributes_add(hash, groups, (size_t)there * sizeof *groups);
 	fl__free(groups);
-	return there >= 0 ? 0 : -EAGAIN; /* another thread has just set more groups */
+	return there >= 0 ? 0 : -EAGAIN; /* -EAGAIN: another thread has just set more groups */
 }
 
 static void attributes_add_ids(uint64_t *hash)
@@ -53,7 +53,10 @@ static void attributes_add_ids(uint64_t *hash)
 	attributes_add(hash, bits, sizeof bits);
 }
 
-/* -1: no such file, or a sandbox forbids it. Stores the errno of a shortage. */
+/*
+ * Returns -1 if there is no such file, or if a sandbox forbids it. Stores the errno of a
+ * shortage in *rc.
+ */
 static int attributes_open(const char *path, int flags, int *rc)
 {
 	const int fd = fl__process_sys.open(path, flags);
@@ -82,7 +85,7 @@ static void attributes_add_line(uint64_t *hash, struct fl__mask_and_ignored *mor
 		more->ignored = strtoull(line + sizeof ignored - 1, NULL, 16);
 }
 
-/* File system ids, ambient and bounding capabilities, seccomp. */
+/* Adds the file system ids, the ambient and bounding capabilities, and seccomp. */
 static void attributes_add_status(uint64_t *hash, struct fl__mask_and_ignored *more, int *rc)
 {
 	char text[2048];
@@ -93,7 +96,7 @@ static void attributes_add_status(uint64_t *hash, struct fl__mask_and_ignored *m
 		char *line = text;
 		text[n] = '\0';
 		for (char *end; (end = strchr(line, '\n')) || line == text; line = end + 1) {
-			if (!end) /* getgroups() has what a long line of groups has beyond */
+			if (!end) /* a long line of groups is cut; getgroups() has the rest */
 				end = text + n - 1;
 			*end = '\0';
 			attributes_add_line(hash, more, line);
@@ -103,7 +106,7 @@ static void attributes_add_status(uint64_t *hash, struct fl__mask_and_ignored *m
 	fl__fd_close(fd);
 }
 
-/* False: the kernel has no such attribute (-EINVAL). */
+/* Returns false if the kernel has no such attribute (-EINVAL). */
 static bool attributes_add_file(uint64_t *hash, const char *path, int *rc)
 {
 	char text[256];
@@ -125,7 +128,7 @@ static void attributes_add_place(uint64_t *hash, int *rc)
 	(void)syscall(SYS_get_mempolicy, &policy, nodes, (long)NODES, NULL, 0L);
 	attributes_add(hash, &policy, sizeof policy);
 	attributes_add(hash, nodes, sizeof nodes);
-	/* relaxed: a flag alone */
+	/* relaxed: the flag stands for itself */
 	if (!fl__load_relaxed(&unlabelled) && !attributes_add_file(hash, "/proc/thread-self/attr/current", rc))
 		fl__store_relaxed(&unlabelled, true);
 	(void)attributes_add_file(hash, "/proc/thread-self/cgroup", rc);
@@ -140,14 +143,18 @@ static void attributes_add_namespaces(uint64_t *hash, int *rc)
 	const int folder = attributes_open("/proc/thread-self/ns", O_PATH | O_DIRECTORY, rc);
 	for (size_t i = 0; folder >= 0 && i < FL__COUNT(names); i++) {
 		char text[64];
-		const ssize_t n = readlinkat(folder, names[i], text, sizeof text); /* an older kernel lacks some */
+		/* an older kernel lacks some of the links */
+		const ssize_t n = readlinkat(folder, names[i], text, sizeof text);
 		if (n > 0)
 			attributes_add(hash, text, (size_t)n);
 	}
 	fl__fd_close(folder);
 }
 
-/* Mount namespaces have other mounts of the root. Older headers lack struct statx. */
+/*
+ * Adds the identity of the root directory. Mount namespaces have other mounts of the root. Older
+ * headers lack struct statx.
+ */
 static void attributes_add_root(uint64_t *hash)
 {
 	enum { MASK = 0x1100 /* STATX_INO | STATX_MNT_ID */, INODE = 4, DEVICE = 17, MOUNT = 18, SIZE = 32 };
@@ -206,7 +213,7 @@ bool fl__rights_begin_equal(const struct fl__rights *a, const struct fl__rights 
 
 const char *fl__rights_difference(const struct fl__rights *fork_server, const struct fl__rights *caller)
 {
-	/* first what hides /proc, and with it other rights */
+	/* the first checks are for what hides /proc, and with it other rights */
 	return fork_server->root != caller->root               ? "the fork server has another root directory"
 	       : fork_server->namespaces != caller->namespaces ? "the fork server has other namespaces"
 	       : fork_server->ids != caller->ids || fork_server->confinement != caller->confinement
@@ -226,26 +233,27 @@ static int attributes_limit_at(int which, const void *new, void *old)
 	return fl__raw(SYS_prlimit64, 0, which, (long)new, (long)old);
 }
 
-/* What a system lacks stays 0, on both sides. */
+/* Reads the settings. What a system lacks stays 0, on both sides. */
 void fl__settings_read(struct fl__settings *s)
 {
 	enum { LEAST = 20 /* the call returns 20 - nice */, DEADLINE = 6 };
 	memset(s, 0, sizeof *s);
 	(void)fl__raw(SYS_sched_getaffinity, 0, sizeof s->cpus, (long)s->cpus, 0);
 	(void)fl__raw(SYS_sched_getattr, 0, (long)&s->schedule, sizeof s->schedule, 0);
-	if (s->schedule.policy != DEADLINE) /* since Linux 6.12 the slice of other policies, which may change */
+	/* since Linux 6.12 other policies have a slice here, which may change */
+	if (s->schedule.policy != DEADLINE)
 		s->schedule.runtime = s->schedule.deadline = s->schedule.period = 0;
 	for (int i = 0; i < (int)FL__COUNT(s->limits); i++)
 		(void)attributes_limit_at(i, NULL, &s->limits[i]);
 	s->nice = LEAST - fl__raw(SYS_getpriority, PRIO_PROCESS, 0, 0, 0);
 	s->io_priority = fl__raw(SYS_ioprio_get, ATTRIBUTES_IO_PROCESS, 0, 0, 0);
 	if (s->io_priority >> ATTRIBUTES_IO_CLASS <= 0)
-		s->io_priority = 0; /* no class: it follows `nice` */
+		s->io_priority = 0; /* without a class the priority follows `nice` */
 	s->timer_slack = prctl(PR_GET_TIMERSLACK);
 	s->personality = fl__raw(SYS_personality, ATTRIBUTES_SAME_PERSONALITY, 0, 0, 0);
 }
 
-/* Stops at the first error. */
+/* Takes on the settings of scheduling. Stops at the first error. */
 static int attributes_take_on_schedule(const struct fl__settings *mine, const struct fl__settings *wanted)
 {
 	int rc = 0;

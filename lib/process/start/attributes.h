@@ -4,26 +4,32 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a process of the fork server inherits from the caller: docs/design.md, section 4. */
+/*
+ * What a process of the fork server inherits from the caller; docs/design.md, section 4, has the
+ * reasons.
+ */
 
 /*
- * Hashes. The fork server makes a process only for a caller that has the rights with which the fork
- * server was made.
+ * Hashes of rights. The fork server makes a process only for a caller that has the rights with
+ * which the fork server was made.
  */
 struct fl__rights {
-	/* Read first: users, groups, capabilities, securebits, no_new_privs, session keyring. */
+	/*
+	 * The part that is read first: users, groups, capabilities, securebits, no_new_privs,
+	 * and session keyring.
+	 */
 	uint64_t ids;
 	uint64_t root;
-	uint64_t session; /* and process group */
-	/* From /proc: seccomp filters, ambient and bounding capabilities. */
+	uint64_t session; /* the session and the process group */
+	/* The part that is read from /proc: seccomp filters, ambient and bounding capabilities. */
 	uint64_t confinement;
 	uint64_t namespaces;
-	uint64_t place; /* security label, cgroup, oom_score_adj, NUMA policy */
+	uint64_t place; /* the security label, the cgroup, oom_score_adj, and the NUMA policy */
 };
 
 /* The fork server takes these on before it forks; the child sets the limits and the umask. */
 struct fl__settings {
-	uint64_t cpus[128]; /* the affinity */
+	uint64_t cpus[128]; /* the set of CPUs */
 	struct {            /* the kernel's struct sched_attr */
 		uint32_t size, policy;
 		uint64_t flags;
@@ -34,46 +40,50 @@ struct fl__settings {
 	struct {
 		uint64_t now, most; /* the soft and the hard limit */
 	} limits[16];
-	int32_t nice; /* also beside a real-time policy */
+	int32_t nice; /* it is also used beside a real-time policy */
 	int32_t io_priority;
 	int32_t timer_slack; /* ns */
 	int32_t personality;
 };
 
-/* Without /proc, in some us. 0; -ENOMEM; -EAGAIN: another thread changed the groups. */
+/*
+ * Reads the first part, without /proc, in some us. Returns 0; -ENOMEM; or -EAGAIN if another
+ * thread changed the groups.
+ */
 int fl__rights_read_first(struct fl__rights *rights);
 
 /* The umask and the ignored signals. */
 struct fl__mask_and_ignored {
-	int32_t umask;    /* -1: not known, without /proc */
-	uint64_t ignored; /* signal 1 is bit 0; 0 without /proc */
+	int32_t umask;    /* -1 if it is not known, since there is no /proc */
+	uint64_t ignored; /* signal 1 is bit 0; the set is 0 without /proc */
 };
 
 /*
- * In some 50 us. 0, or an error of the system. Without /proc, equal rights may hide other
- * namespaces (but for the mount namespace), seccomp filters, and ambient and bounding capabilities.
+ * Reads the rest, in some 50 us. Returns 0, or an error of the system. Without /proc, equal rights
+ * may hide differences in namespaces (except the mount namespace), in seccomp filters, and in
+ * ambient and bounding capabilities.
  */
 int fl__rights_read_rest(struct fl__rights *rights, struct fl__mask_and_ignored *more);
 
-/* For the thread of a pool: its namespaces and its place are read once. */
+/* For the thread of a pool: reads its namespaces and its place once. */
 void fl__rights_fix_place(void);
 
 int fl__rights_read(struct fl__rights *rights);
 
 bool fl__rights_begin_equal(const struct fl__rights *a, const struct fl__rights *b);
 
-/* The first right that differs, as a sentence for the log; NULL: none. */
+/* Returns the first right that differs, as a sentence for the log, or NULL if there is none. */
 const char *fl__rights_difference(const struct fl__rights *fork_server, const struct fl__rights *caller);
 
 void fl__settings_read(struct fl__settings *settings);
 
 /*
- * Makes `wanted` the settings of this process. Limits are only raised: the hard ones so far that a
- * child can set its limits, and the soft limit of descriptors, so that this process has room for
- * what it passes on. Requires one thread. Returns 0, or an error of the system. `*mine` is what the
- * process has now.
+ * Makes `wanted` the settings of this process. Limits are only raised. The hard limits are raised
+ * so far that a child can set its limits; the soft limit of descriptors so far that this process
+ * can hold what it passes on. Requires that the process has one thread. Returns 0, or an error of
+ * the system. Stores in `*mine` what the process has then.
  */
 int fl__settings_take_on(struct fl__settings *mine, const struct fl__settings *wanted);
 
-/* The process had the limits of `mine`. */
+/* Sets the limits of `wanted` in a process that had the limits of `mine`. */
 int fl__settings_limit(const struct fl__settings *mine, const struct fl__settings *wanted);

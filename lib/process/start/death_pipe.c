@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `death_pipe_lock` guards the list of open pipes, also during a fork: the child finds each
- * inherited pipe.
+ * `death_pipe_lock` guards the list of open pipes. It is held during a fork, too, so the child
+ * finds each inherited pipe.
  */
 #include "death_pipe.h"
 #include "../base/process_sys.h"
@@ -21,7 +21,7 @@ static void death_pipe_close_locked(struct fl__death_pipe *d)
 	fl__fds_close(d->ends, 2);
 }
 
-/* Kills the daemons. */
+/* Closes all death pipes, which kills the daemons. */
 static unsigned death_pipe_end(void)
 {
 	FL__HELD(&death_pipe_lock);
@@ -55,7 +55,7 @@ void fl__death_pipe_keep(const struct fl__death_pipe *d)
 	fl__thread_data()->death_pipe = d;
 }
 
-/* fl__new_process_setup() closes the kept pipe later. */
+/* Closes all inherited pipes but one, which fl__new_process_setup() closes later. */
 static void death_pipe_after_fork_in_child(void)
 {
 	fl_mutex_init(&death_pipe_lock);

@@ -9,18 +9,21 @@
  */
 struct fl__death_pipe {
 	int ends[2];
-	bool open; /* zeroed memory was never opened */
+	bool open; /* false in zeroed memory, which was never opened */
 	struct fl__death_pipe *next, **link;
 };
 
-/* Close-on-exec. 0, -EMFILE, -ENFILE. The struct stays in place until the close. */
+/*
+ * Opens a death pipe, close-on-exec. Returns 0, -EMFILE or -ENFILE. The struct must stay in
+ * place until the close.
+ */
 int fl__death_pipe_open(struct fl__death_pipe *d);
 
-/* Kills a child that still runs. */
+/* Closes the pipe, which kills a child that still runs. */
 void fl__death_pipe_close(struct fl__death_pipe *d);
 
 /*
  * A child that this thread forks keeps `d` open, for fl__new_process_setup(), and no other death
- * pipe. NULL: none.
+ * pipe. If `d` is NULL, it keeps none.
  */
 void fl__death_pipe_keep(const struct fl__death_pipe *d);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* FL_PROCESS_FORK: a fork of this process, and when it may fork. */
+/* The method FL_PROCESS_FORK, which forks this process, and when the process may fork. */
 #include "../base/fd_watcher.h"
 #include "../base/process_sys.h"
 #include "core/base/panic.h"
@@ -44,7 +44,7 @@ int fl__process_fork(int *pidfd)
 	return pid;
 }
 
-/* Called in the child, which replies over `socket` when all is set up. */
+/* Called in the child. It replies over `socket` when all is set up. */
 static _Noreturn void fork_run_task(const struct fl__start *start, int socket)
 {
 	struct fl__request request = {.type = start->config->task,

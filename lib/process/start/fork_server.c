@@ -4,24 +4,26 @@
  *
  * There is at most one fork server. `fork_server_lock` guards its record, `fork_server`:
  *
- *   state    what says so              next state
- *   none     `number` is 0             making, by a start that needs it or fl_process_preload()
- *   making   `fork_server_makes`       serving, or none after an error. The maker frees the lock until
- *                                      the hello, for up to `answer_timeout`; other starts wait
- *   serving  `number` is not 0         dead; or none: it was ended
- *   dead     its pidfd is readable,    none, by the next start. That start first waits until no other
- *            or `dead` is set          start uses the socket any more (`senders`)
+ *   state    what says so             next state
+ *   none     `number` is 0            making, by a start that needs it or fl_process_preload()
+ *   making   `fork_server_makes`      serving, or none after an error. The maker unlocks until the
+ *                                     hello, for up to `answer_timeout`; other starts wait
+ *   serving  `number` is not 0        dead; or none, after it was ended
+ *   dead     its pidfd is readable,   none, by the next start. That start first waits until no
+ *            or `dead` is set         other start uses the socket any more (`senders`)
  *
- * The fork server ends with this process, or with this copy of the library. It ends earlier
- *   1. if a caller needs one with other rights, or the fork server may not take on the caller's
- *      settings, and nothing needs it. Its processes need it as long as they have handles
- *      (`processes`); each worker of a process executor has a handle. Then the start fails: a second
- *      fork server is never made. Starts in progress (`starts`) need it, too, but only for a while:
- *      the caller waits for their ends.
- *   2. with the last process executor and the last handle, if this process gets orphans, as the
- *      first process of a PID namespace or as a subreaper. The fork server is an orphan, so it is a
- *      child of this process then, for which a wait() for all children waits. It is reaped before
- *      that last free returns. A preloaded fork server stays: no other could take its place.
+ * The fork server ends with this process, or with this copy of the library. It ends earlier in two
+ * cases:
+ *   1. It ends if a caller needs a fork server with other rights, or if the fork server may not
+ *      take on the caller's settings, unless something still needs it. Its processes need it as
+ *      long as they have handles (`processes`); each worker of a process executor has a handle. If
+ *      something needs it, the start fails, since a second fork server is never made. Starts in
+ *      progress (`starts`) need it, too, but only for a while: the caller waits for their ends.
+ *   2. It ends with the last process executor and the last handle, if this process gets orphans, as
+ *      the first process of a PID namespace or as a subreaper. The fork server is an orphan, so it
+ *      is then a child of this process, and a wait() for all children would wait for it. It is
+ *      reaped before that last free returns. A preloaded fork server stays, since no other could
+ *      take its place.
  *
  * A start sends its request before it compares all rights. The new process waits for the go-ahead,
  * which the start gives if all rights are equal. Otherwise the start closes the channel.
@@ -45,27 +47,28 @@
 #include <unistd.h>
 
 struct fork_server {
-	uint64_t number; /* each fork server has another one; 0: there is no fork server */
+	uint64_t number; /* each fork server has another number; 0 if there is no fork server */
 	int socket, pidfd, pid;
 	struct fl__rights rights;
-	bool orphan;        /* it was executed, not preloaded */
-	bool dead;          /* it has closed its socket */
-	unsigned senders;   /* starts that use `socket`, without the lock */
-	unsigned starts;    /* starts in progress, with the senders */
-	unsigned processes; /* handles of its processes */
+	bool orphan;        /* the fork server was executed, not preloaded */
+	bool dead;          /* the fork server has closed its socket */
+	unsigned senders;   /* starts that use `socket` without the lock */
+	unsigned starts;    /* starts in progress, including the senders */
+	unsigned processes; /* the handles of its processes */
 };
 
 static fl_mutex fork_server_lock = FL_MUTEX_INIT;
-static fl_cond fork_server_changed = FL_COND_INIT; /* `fork_server_makes`, `senders` or `starts` changed */
+/* signalled when `fork_server_makes`, `senders` or `starts` changes */
+static fl_cond fork_server_changed = FL_COND_INIT;
 static bool fork_server_makes;
-static unsigned fork_server_pools; /* process executors */
+static unsigned fork_server_pools; /* the number of process executors */
 static struct fork_server fork_server;
 static struct fl__death_pipe fork_server_death_pipe;
 static const char fork_server_silent[] = "no answer from the fork server: is it stopped?";
 
 /*
- * Whether this process gets orphans. Asked when it matters, not when the fork server begins: its
- * first parent may still exist then. Reaps the fork server if it has ended.
+ * Returns whether this process gets orphans. That is asked when it matters, not when the fork
+ * server begins: its first parent may still exist then. Reaps the fork server if it has ended.
  */
 static bool fork_server_is_child(void)
 {
@@ -79,11 +82,11 @@ static void fork_server_await_end(void)
 }
 
 /*
- * Requires that no start uses the socket. The caller holds the lock. A child first gets time to end
- * by itself: it then reaps its daemons, which else would become zombies of this process. The kill
- * is not permitted if this process has dropped its privileges: then the end of the socket or of the
- * death pipe ends the fork server. The function blocks the thread, also if a fiber calls it: no
- * other fiber of the thread may wait for the lock while this one holds it.
+ * Ends the fork server. The caller holds the lock, and no start uses the socket. A child first gets
+ * time to end by itself: it then reaps its daemons, which would otherwise become zombies of this
+ * process. The kill is not permitted if this process has dropped its privileges; then the end of
+ * the socket or of the death pipe ends the fork server. The function blocks the thread, also if a
+ * fiber calls it: no other fiber of the thread may wait for the lock while this one holds it.
  */
 static void fork_server_kill(void)
 {
@@ -97,15 +100,16 @@ static void fork_server_kill(void)
 	(void)fl__process_sys.signal(fork_server.pidfd, SIGKILL);
 	if (!child)
 		fork_server_await_end();
-	(void)fl__process_reap(fork_server.pidfd, NULL, child); /* a preloaded one may be a child, too */
+	/* a preloaded fork server may be a child, too */
+	(void)fl__process_reap(fork_server.pidfd, NULL, child);
 	fl__fd_close(fork_server.pidfd);
 	fork_server = (struct fork_server){0};
 }
 
 /*
- * Waits while a start makes a fork server; ends a dead one. The caller holds the lock, which the
- * function frees while it waits. Returns 0 or -ETIMEDOUT: the start that it waits for may be that of
- * a fiber which cannot run before the caller returns.
+ * Waits while a start makes a fork server, and ends a dead one. The caller holds the lock; the
+ * function unlocks while it waits. Returns 0, or -ETIMEDOUT: the start that it waits for may belong
+ * to a fiber which cannot run before the caller returns.
  */
 static int fork_server_begin(fl_time deadline)
 {
@@ -123,7 +127,10 @@ static int fork_server_begin(fl_time deadline)
 	return rc;
 }
 
-/* The caller holds the lock. Where this process gets orphans, ends a fork server without a use. */
+/*
+ * Where this process gets orphans, ends a fork server that nothing uses. The caller holds the
+ * lock.
+ */
 static void fork_server_settle(void)
 {
 	if (fork_server.number && fork_server.starts == 0 && fork_server.processes == 0 && fork_server_pools == 0 &&
@@ -131,19 +138,23 @@ static void fork_server_settle(void)
 		fork_server_kill();
 }
 
-/* If a start uses its socket, the fork server ends with the process. */
+/*
+ * Ends the fork server. If a start uses its socket, the fork server ends with the process
+ * instead.
+ */
 static unsigned fork_server_end(void)
 {
 	FL__HELD(&fork_server_lock);
-	(void)fork_server_begin(FL_FOREVER); /* always 0 */
+	/* the result is always 0 */
+	(void)fork_server_begin(FL_FOREVER);
 	if (fork_server.number && fork_server.senders == 0)
 		fork_server_kill();
 	return 0;
 }
 
 /*
- * NULL: none. A fork server that lacks one of these calls could not tell the parent why. The
- * arguments are invalid, so that the call does nothing.
+ * Returns a text about a system call that is denied, or NULL. A fork server that lacks one of these
+ * calls could not tell the parent why. The arguments are invalid, so the calls do nothing.
  */
 static const char *fork_server_find_denied_call(void)
 {
@@ -157,7 +168,10 @@ static const char *fork_server_find_denied_call(void)
 #undef UNLESS_DENIED
 }
 
-/* The caller holds the lock. The function frees it while the fork server starts, and takes it again. */
+/*
+ * Makes a fork server. The caller holds the lock. The function unlocks while the fork server
+ * starts, and locks again.
+ */
 static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *rights, fl_time deadline,
                             const char **problem)
 {
@@ -193,7 +207,10 @@ static int fork_server_check_exec(void)
 	return fl__reexec_check("FL_PROCESS_FORK_SERVER", ", or else fl_process_preload() before any thread");
 }
 
-/* The caller holds the lock. If something needs the fork server, the log says what to do. */
+/*
+ * Returns whether something needs the fork server. If so, the log says what to do. The caller
+ * holds the lock.
+ */
 static bool fork_server_is_needed(void)
 {
 	if (fork_server.starts == 0 && fork_server.processes == 0)
@@ -205,9 +222,9 @@ static bool fork_server_is_needed(void)
 }
 
 /*
- * The caller holds the lock, which the function frees while it waits. Ends the fork server of this
- * number, which cannot serve a caller. Returns false if it stays, since something needs it or no
- * other can be made.
+ * Ends the fork server of this number, which cannot serve a caller. The caller holds the lock; the
+ * function unlocks while it waits. Returns false if the fork server stays, since something needs it
+ * or no other can be made.
  */
 static bool fork_server_retire(uint64_t number, fl_time deadline)
 {
@@ -227,8 +244,9 @@ struct fork_server_caller {
 	fl_time deadline;
 	struct fl__rights rights;
 	struct fl__mask_and_ignored more;
-	bool complete;             /* `rights` and `more` are complete */
-	struct fork_server server; /* a copy of the record; valid after fork_server_get() */
+	bool complete; /* `rights` and `more` are complete */
+	/* a copy of the record, valid after fork_server_get() */
+	struct fork_server server;
 };
 
 static int fork_server_read_rest(struct fork_server_caller *c)
@@ -244,8 +262,8 @@ static int fork_server_read_rest(struct fork_server_caller *c)
 }
 
 /*
- * The caller holds the lock, which the function frees while it waits. Afterwards there is no fork
- * server, or one that has the rights of `c`, as far as they are known.
+ * Finds a fork server for `c`. The caller holds the lock; the function unlocks while it waits.
+ * Afterwards there is no fork server, or one that has the rights of `c`, as far as they are known.
  */
 static int fork_server_find(struct fork_server_caller *c)
 {
@@ -266,7 +284,10 @@ static int fork_server_find(struct fork_server_caller *c)
 	}
 }
 
-/* After 0, the caller calls fork_server_sent(). */
+/*
+ * Gets a fork server for the caller. After a result of 0, the caller must call
+ * fork_server_sent().
+ */
 static int fork_server_get(struct fork_server_caller *c)
 {
 	FL__HELD(&fork_server_lock);
@@ -285,7 +306,10 @@ static int fork_server_get(struct fork_server_caller *c)
 	return rc;
 }
 
-/* `rc`: of the send. After an error the start is not in progress any more. */
+/*
+ * Notes the end of a send, whose result is `rc`. After an error the start is no longer in
+ * progress.
+ */
 static void fork_server_sent(int rc)
 {
 	FL__HELD(&fork_server_lock);
@@ -297,14 +321,14 @@ static void fork_server_sent(int rc)
 }
 
 /*
- * Ends a start whose request was sent. `made`: with a process. Returns true if the fork server may
- * not take on the caller's settings, and another one may.
+ * Ends a start whose request was sent. `made` says that it made a process. Returns true if the fork
+ * server may not take on the caller's settings, and another one may.
  */
 static bool fork_server_end_start(const struct fork_server_caller *c, bool made)
 {
 	const uint64_t number = c->server.number;
 	FL__HELD(&fork_server_lock);
-	if (fork_server.number == number) { /* else that fork server has ended */
+	if (fork_server.number == number) { /* otherwise that fork server has ended */
 		fork_server.starts--;
 		fork_server.processes += made;
 		fl_cond_broadcast(&fork_server_changed);
@@ -328,10 +352,10 @@ int fl__fork_server_pid(void)
 }
 
 /*
- * After an error `rc`. If a reply is unread in the channel, its process is killed here. If none was
- * sent yet, the fork server cannot send it, and kills the process. If the reply was read without
- * the pidfd, for lack of a free descriptor, its process is killed by pid: it has just been made, so
- * no other process has its number.
+ * Gives up a start after an error `rc`. If a reply is unread in the channel, its process is killed
+ * here. If no reply was sent yet, the fork server cannot send it, and kills the process. If the
+ * reply was read without the pidfd, for lack of a free descriptor, its process is killed by pid: it
+ * has just been made, so no other process has its number.
  */
 static void fork_server_give_up(int channel, struct fl__start *start, int rc)
 {
@@ -342,13 +366,17 @@ static void fork_server_give_up(int channel, struct fl__start *start, int rc)
 	(void)shutdown(channel, SHUT_RD);
 	if (child->pidfd < 0)
 		(void)fl__reply_receive(channel, start, FL_NO_WAIT, &child->pidfd);
-	(void)fl__process_sys.signal(child->pidfd, SIGKILL); /* fails without a pidfd */
+	/* fails if there is no pidfd */
+	(void)fl__process_sys.signal(child->pidfd, SIGKILL);
 	fl__fd_close(child->pidfd);
 	child->pidfd = -1;
 	start->problem = problem;
 }
 
-/* Tries again, once, if the fork server has died (-EPIPE). After 0, the caller calls fork_server_end_start(). */
+/*
+ * Sends the request. If the fork server has died (-EPIPE), it tries once more. After a result of
+ * 0, the caller must call fork_server_end_start().
+ */
 static int fork_server_send_request(struct fork_server_caller *c, int channel)
 {
 	int rc = -EPIPE;
@@ -362,7 +390,7 @@ static int fork_server_send_request(struct fork_server_caller *c, int channel)
 	return rc == -EPIPE ? -EOWNERDEAD : rc;
 }
 
-/* Then gives the go-ahead. */
+/* Receives the reply, and then gives the go-ahead. */
 static int fork_server_receive_reply(struct fork_server_caller *c, int channel)
 {
 	const struct fl__go go = {FL__MAGIC_GO, c->more};
@@ -376,10 +404,14 @@ static int fork_server_receive_reply(struct fork_server_caller *c, int channel)
 		return rc;
 	start->problem = "the process cannot be told to begin";
 	rc = fl__packet_send(channel, &go, sizeof go, NULL, 0, FL_NO_WAIT);
-	return rc == -EPIPE ? 0 : rc; /* the process has died, as a join will tell */
+	/* -EPIPE says that the process has died, which a join will tell */
+	return rc == -EPIPE ? 0 : rc;
 }
 
-/* Sets `*again` if another try may succeed, with another fork server. */
+/*
+ * Tries to start the process. Sets `*again` if another try may succeed, with another fork
+ * server.
+ */
 static int fork_server_try(struct fork_server_caller *c, bool *again)
 {
 	int channel[2];
@@ -412,7 +444,8 @@ static int fork_server_try(struct fork_server_caller *c, bool *again)
 
 static int fork_server_start(struct fl__start *start)
 {
-	enum { TRIES = 3 }; /* one with other rights, one that refuses the settings, a new one */
+	/* the first has other rights, the second refuses the settings, the third is new */
+	enum { TRIES = 3 };
 	struct fork_server_caller caller = {.start = start, .deadline = fl_after(fl__process_sys.answer_timeout)};
 	struct fl__settings settings;
 	start->problem = "the rights of the calling thread cannot be read";
@@ -420,13 +453,17 @@ static int fork_server_start(struct fl__start *start)
 	bool again = rc == 0;
 	start->settings = &settings;
 	for (int tries = 0; again && tries < TRIES; tries++) {
-		fl__settings_read(&settings); /* again: what a new fork server inherits may have changed */
+		/* read again, since what a new fork server inherits may have changed */
+		fl__settings_read(&settings);
 		rc = fork_server_try(&caller, &again);
 	}
 	return rc;
 }
 
-/* Peeks at the report: the channel is the sentinel, and must stay readable. */
+/*
+ * Looks whether the process has ended. It only peeks at the report, since the channel is the
+ * sentinel, and must stay readable.
+ */
 static int fork_server_look(struct fl__child *child, fl_process_status *status)
 {
 	struct fl__end_report last;
@@ -447,7 +484,8 @@ static void fork_server_forget(struct fl__child *child, bool runs, bool killed)
 {
 	(void)runs, (void)killed;
 	FL__HELD(&fork_server_lock);
-	fork_server.processes -= fork_server.number == child->server; /* else that fork server has ended */
+	/* otherwise that fork server has ended */
+	fork_server.processes -= fork_server.number == child->server;
 	fork_server_settle();
 }
 

@@ -3,13 +3,13 @@
 
 #include "start.h"
 
-/* A process executor begins (1), or has ended (-1). */
+/* Called with 1 when a process executor begins, and with -1 when it has ended. */
 void fl__fork_server_count_pool(int more);
 
-/* The pid of the fork server, which may have died; 0: there is none. */
+/* Returns the pid of the fork server, which may have died, or 0 if there is none. */
 int fl__fork_server_pid(void);
 
-/* In a forked child: drops the parent's fork server. */
+/* Called in a forked child. Drops the parent's fork server. */
 void fl__fork_server_after_fork(void);
 
 /*

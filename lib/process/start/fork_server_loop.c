@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fork server's own process: its loop makes processes for its parent, and reports their ends.
+ * The fork server's own process. Its loop makes processes for its parent, and reports their ends.
  *
  * It has one thread, which blocks all signals. When the parent ends, the death pipe also kills an
- * executed fork server, even a stopped one. When the fork server ends, the kernel kills the daemons,
- * since its one thread made them. Over a child's channel the fork server replies to the request, and
- * reports the child's end.
+ * executed fork server, even a stopped one. When the fork server ends, the kernel kills the
+ * daemons, since its one thread made them. Over a child's channel the fork server replies to the
+ * request, and reports the child's end.
  *
  * After a program has dropped its privileges, it still has the socket of a fork server that
  * something needs. So the fork server refuses each request of another user (SO_PASSCRED).
@@ -28,18 +28,22 @@
 struct fork_server_child {
 	struct fork_server_child *next;
 	int pid;
-	int channel; /* -1: the start has failed, and the end is not reported */
+	int channel; /* -1 if the start has failed; then the end is not reported */
 	bool daemon;
-	bool group; /* leads a process group, or is about to */
+	bool group; /* true if the child leads a process group, or is about to */
 };
 
 struct fork_server_loop {
-	int parent_fd, signals;             /* parent_fd: or a negative errno */
-	int spare;                          /* closed before a receive: a request's channel fits */
-	struct fork_server_child *children; /* the latest is the first */
-	struct fl__settings settings;       /* of this process */
-	uint32_t user;                      /* of the parent when it made this process */
-	uint64_t blocked;                   /* in a child: what its task is to block */
+	int parent_fd, signals; /* parent_fd may be a negative errno */
+	/*
+	 * a descriptor that is closed before a receive, so that a request's channel gets a
+	 * number
+	 */
+	int spare;
+	struct fork_server_child *children; /* the latest is the first in the list */
+	struct fl__settings settings;       /* the settings of this process */
+	uint32_t user;                      /* the user of the parent when it made this process */
+	uint64_t blocked;                   /* in a child: the signals that its task is to block */
 };
 
 static struct fork_server_loop fork_server_loop;
@@ -54,7 +58,7 @@ static void fork_server_reap(void)
 		if (!c)
 			continue;
 		const struct fl__end_report last = {FL__MAGIC_END, status.code, status.signal};
-		/* the channel has space: only the reply came before. -EPIPE does no harm. */
+		/* The channel has space, since only the reply came before. -EPIPE does no harm. */
 		if (c->channel >= 0)
 			(void)!fl__packet_send(c->channel, &last, sizeof last, NULL, 0, FL_NO_WAIT);
 		fl__fd_close(c->channel);
@@ -66,18 +70,24 @@ static void fork_server_reap(void)
 static _Noreturn void fork_server_exit(void)
 {
 	FL__EACH (struct fork_server_child, c, fork_server_loop.children) {
-		/* not reaped yet: the pid is still the child's, and so is the number of the group */
+		/*
+		 * not reaped yet, so the pid is still the child's, and its number still the
+		 * group's
+		 */
 		if (c->daemon && c->group)
 			(void)kill(-c->pid, SIGKILL);
 		if (c->daemon && kill(c->pid, SIGKILL) == 0)
 			(void)fl__process_reap_by_pid(&c->pid, NULL, true);
 	}
-	/* the other children that have ended: else the process that inherits them would get zombies */
+	/*
+	 * reaps the other children that have ended, which would be zombies of the process that
+	 * inherits them
+	 */
 	fork_server_reap();
 	_exit(0);
 }
 
-/* -EMFILE: fl__new_process_setup() could run out of descriptors in the child. */
+/* Returns -EMFILE if fl__new_process_setup() could run out of descriptors in the child. */
 static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const struct fl__request *request)
 {
 	enum { MORE = 8 };
@@ -88,7 +98,10 @@ static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const stru
 	return needed > fork_server_loop.settings.limits[RLIMIT_NOFILE].now ? -EMFILE : 0;
 }
 
-/* In the child. Makes system calls only: each process would look up functions (lazy binding). */
+/*
+ * Called in the child. It makes system calls only: each process would have to look up functions
+ * of libraries (lazy binding).
+ */
 static void fork_server_await_go(int channel, int rc)
 {
 	struct fl__go go;
@@ -119,18 +132,22 @@ static _Noreturn void fork_server_run_child(struct fl__request *request, int for
 	fl__new_process_run_task(request, fork_server_await_go);
 }
 
-/* A user may want to remove or unmount the directory. */
+/* Leaves the directory, since a user may want to remove or unmount it. */
 static void fork_server_leave_directory(void)
 {
 	(void)!chdir("/");
 }
 
-/* Sets reply->pid if there is a process, also if it has no pidfd (an error). */
+/*
+ * Makes a process. Sets reply->pid if there is a process, even if it has no pidfd, which is an
+ * error.
+ */
 static int fork_server_make_process(struct fl__request *request, struct fl__start_reply *reply, int *pidfd)
 {
 	int fork_server_pid = getpid();
 	if (fork_server_loop.parent_fd == -ENOSYS)
-		return -ENOSYS; /* no pidfd for a child either; a failed start runs no task */
+		/* a child would get no pidfd either, and a failed start must run no task */
+		return -ENOSYS;
 	struct fork_server_child *c = fl__alloc(1, sizeof *c);
 	int rc = !c ? -ENOMEM : request->setup.cwd < 0 ? 0 : fl__raw(SYS_fchdir, request->setup.cwd, 0, 0, 0);
 	if (rc == 0)
@@ -150,7 +167,7 @@ static int fork_server_make_process(struct fl__request *request, struct fl__star
 	return *pidfd < 0 ? *pidfd : 0;
 }
 
-/* True: a child owns the channel. */
+/* Answers a request. Returns true if a child owns the channel. */
 static bool fork_server_answer(const void *data, size_t size, const struct fl__packet *packet)
 {
 	const int *fds = packet->fds;
@@ -160,7 +177,7 @@ static bool fork_server_answer(const void *data, size_t size, const struct fl__p
 	const int channel = n_fds > 0 ? fds[0] : -1;
 	int pidfd = -1;
 	int rc = fl__request_read(&request, &reply, data, size, fds, n_fds);
-	/* the parent sends nothing before the reply: readable means closed */
+	/* the parent sends nothing before the reply, so a readable channel is a closed one */
 	if (channel < 0 || fl__fd_poll(channel, POLLIN) != 0)
 		return false;
 	if (packet->lost)
@@ -225,7 +242,10 @@ _Noreturn void fl__fork_server_serve(int parent)
 	fork_server_loop.signals = fl__process_sys.signalfd(&child);
 	fl__settings_read(&fork_server_loop.settings);
 	fork_server_loop.user = getuid();
-	/* without them it would reap no child; the next start makes another */
+	/*
+	 * a fork server without signals would reap no child, so it ends; the next start makes
+	 * another
+	 */
 	if (fork_server_loop.signals < 0)
 		fork_server_exit();
 	fork_server_leave_directory();

@@ -18,8 +18,8 @@
 #include <sys/resource.h>
 
 /*
- * If the parent has ended, the close of this process's copies kills it. The kernel refuses SIGKILL
- * from a descriptor to the first process of a PID namespace.
+ * If the parent has ended, the close of this process's copies kills this process. The kernel
+ * refuses SIGKILL from a descriptor to the first process of a PID namespace.
  */
 FL__RAW static int new_process_watch_death_pipe(const struct fl__death_pipe *d)
 {
@@ -35,7 +35,10 @@ FL__RAW static int new_process_watch_death_pipe(const struct fl__death_pipe *d)
 	return rc;
 }
 
-/* Exits if the parent ended meanwhile. 0: a parent outside of the PID namespace, which lives. */
+/*
+ * Makes this process die with its parent, and exits if the parent has ended meanwhile. The pid 0
+ * stands for a parent outside of the PID namespace, which lives.
+ */
 FL__RAW static int new_process_die_with(int parent)
 {
 	int rc = fl__raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
@@ -46,7 +49,7 @@ FL__RAW static int new_process_die_with(int parent)
 	return rc;
 }
 
-/* new_process_place_fd() must overwrite no descriptor in use. */
+/* Moves a descriptor up, since new_process_place_fd() must overwrite no descriptor in use. */
 FL__RAW static int new_process_move_fd_up(int *fd, unsigned floor)
 {
 	if (*fd < 0)
@@ -79,10 +82,10 @@ FL__RAW static int new_process_move_fds(struct fl__setup *setup)
 	return rc;
 }
 
-/* An emulator or a seccomp filter may lack close_range(). */
+/* Closes descriptors. An emulator or a seccomp filter may lack close_range(). */
 FL__RAW static void new_process_close_range(long first, long last)
 {
-	enum { CLOSE_RANGE = 436 }; /* on all architectures */
+	enum { CLOSE_RANGE = 436 }; /* the number is the same on all architectures */
 	if (first > last || fl__raw(CLOSE_RANGE, first, last, 0, 0) == 0)
 		return;
 	struct rlimit limit = {0, 0};
@@ -153,7 +156,10 @@ FL__RAW int fl__new_process_setup(struct fl__setup *setup)
 
 static char new_process_name[FL_PROCESS_NAME_MAX + 1] = "main";
 static unsigned new_process_fds;
-/* Whether earlier processes' descriptors were closed; fl__fork_count then. */
+/*
+ * Whether the descriptors of earlier processes were closed, and the value of fl__fork_count
+ * then.
+ */
 static bool new_process_swept;
 static uint32_t new_process_swept_fork;
 
@@ -186,7 +192,7 @@ void fl__process_set_identity(const char *name, unsigned n_fds)
 	(void)prctl(PR_SET_NAME, new_process_name, 0, 0, 0); /* for ps */
 }
 
-/* Zeroed, with the largest alignment of a task. Never freed. */
+/* Returns zeroed memory with the largest alignment of a task, which is never freed. */
 static void *new_process_aligned(size_t size)
 {
 	void *memory = fl__alloc(1, size + FL_TASK_ALIGN_MAX);
@@ -219,7 +225,10 @@ static void new_process_print_failure(const fl_task_type *type, int error, const
 		        fl__error_describe(error, number), fl_error_name(error));
 }
 
-/* Else the process would live on, or exit with 0. */
+/*
+ * Called when a task's function ends the thread. Without this, the process would live on, or
+ * exit with 0.
+ */
 static void new_process_exits(void *type)
 {
 	FL__UNCANCELLED();
@@ -234,12 +243,13 @@ static int new_process_run(const fl_task_type *type, const void *arg, void *resu
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_task_ctx ctx = {.token = &token};
 	int state;
-	fl__ctx_current = NULL; /* not the context of the forking thread */
+	fl__ctx_current = NULL; /* the context is that of the forking thread */
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
 	pthread_cleanup_push(new_process_exits, (void *)(uintptr_t)type);
 	error = fl__task_call(type, arg, result, &ctx);
 	pthread_cleanup_pop(0);
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* the task may have left a request */
+	/* the task may have left a request to cancel the thread */
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	if (error != 0)
 		new_process_print_failure(type, error, ctx.message);
 	return error;

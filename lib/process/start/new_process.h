@@ -24,40 +24,43 @@ enum { FL__STREAMS = 3, FL__SETUP_FDS = FL__STREAMS + FL_PROCESS_FDS_MAX };
 
 /* Signal 1 is bit 0. */
 struct fl__signal_sets {
-	uint64_t blocked; /* without those that an fl_signals has blocked */
+	uint64_t blocked; /* without the signals that an fl_signals has blocked */
 	uint64_t ignored;
 };
 
-/* What this process ignores. */
+/* Returns the signals that this process ignores. */
 uint64_t fl__signals_ignored(void);
 
 struct fl__setup {
-	int fds[FL__SETUP_FDS]; /* descriptors 0, 1, 2, ...; -1: closed */
+	int fds[FL__SETUP_FDS]; /* descriptors 0, 1, 2, ...; -1 for one that is closed */
 	unsigned n_fds;         /* at least FL__STREAMS */
-	bool through_exec;      /* descriptors from 3 on survive an exec */
-	bool keep_handlers;     /* of fault signals */
-	bool stay_blocked;      /* all signals but those of faults stay blocked */
-	bool has_defaults;      /* by fl__new_process_reset_signals(), in the parent */
-	bool group;             /* leads a process group */
-	int cwd;                /* the new directory; -1: unchanged */
-	int parent;             /* dies with this single-threaded parent; 0: does not */
-	/* The process dies with the maker of this pipe; or NULL. */
+	bool through_exec;      /* the descriptors from 3 on survive an exec */
+	bool keep_handlers;     /* keeps the handlers of fault signals */
+	bool stay_blocked;      /* all signals except those of faults stay blocked */
+	/* the parent has called fl__new_process_reset_signals() */
+	bool has_defaults;
+	bool group; /* the process leads a process group */
+	int cwd;    /* the new directory, or -1 for the same */
+	/* the process dies with this parent, which has one thread; 0 for none */
+	int parent;
+	/* The process dies with the maker of this pipe. NULL for none. */
 	const struct fl__death_pipe *death_pipe;
 	struct fl__signal_sets signals;
-	int keep; /* stays open, at a new number; -1: none */
+	int keep; /* a descriptor that stays open, at a new number; -1 for none */
 };
 
 /*
  * Called in the new process, with all signals blocked. Closes all descriptors that `setup` does not
- * name, resets the handlers and blocks `setup->signals`. Ends if the process that it dies with has
- * ended. Returns 0; -ENOTSUP: a death pipe cannot end the first process of a PID namespace; or
- * another errno. Makes system calls only: another thread of the parent may have locked the C
- * library.
+ * name, resets the handlers, and blocks `setup->signals`. If the process with which it shall die
+ * has ended, it ends. It makes system calls only, since another thread of the parent may have
+ * locked the C library. Returns 0; or -ENOTSUP if a death pipe cannot end the first process of a
+ * PID namespace; or another errno.
  */
 int fl__new_process_setup(struct fl__setup *setup);
 
 /*
- * In a fork server: calls what a task's run calls, so that no process looks it up (lazy binding).
+ * Called in a fork server. Calls what the run of a task calls, so that no process must look it up
+ * (lazy binding).
  */
 void fl__new_process_rehearse(void);
 
@@ -65,13 +68,16 @@ void fl__new_process_reset_signals(const struct fl__setup *setup);
 
 struct fl__request;
 
-/* First calls `ready`: `rc` is 0 when all is set up, or an error; `fd` is the `keep` of `setup`. */
+/*
+ * Runs the task. First it calls `ready`, whose `rc` is 0 when all is set up, or an error; `fd`
+ * is the `keep` of `setup`.
+ */
 _Noreturn void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc));
 
 /*
- * Before an end or a fork. Gives up after a second if another thread keeps stdin, stdout or stderr
- * locked: fflush(NULL) would wait. What the streams hold is then lost at an end, and copied by a
- * fork.
+ * Flushes the standard streams before an end or a fork. Gives up after a second if another thread
+ * keeps stdin, stdout or stderr locked, where fflush(NULL) would wait. What the streams hold is
+ * then lost at an end, and copied by a fork.
  */
 void fl__flush_streams(void);
 
@@ -81,13 +87,13 @@ void fl__flush_streams(void);
  */
 void fl__new_process_reply(int socket, int rc);
 
-/* In an exec'd process: receives a request, runs its task, and exits. */
+/* Called in an exec'd process. Receives a request, runs its task, and exits. */
 _Noreturn void fl__new_process_serve(int socket);
 
 void fl__process_set_identity(const char *name, unsigned n_fds);
 
 /*
- * Whether this process, or a process that it was forked from, has closed the descriptors of an
- * object that was made when fl__fork_count was `fork`.
+ * Returns whether this process, or a process that it was forked from, has closed the descriptors of
+ * an object that was made when fl__fork_count was `fork`.
  */
 bool fl__process_has_closed(uint32_t fork);

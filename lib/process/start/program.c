@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The start of a program: an exec in a child that shares this process's memory until then. */
+/* Starts a program, by an exec in a child that shares this process's memory until then. */
 #include "../base/process_sys.h"
 #include "core/base/sys.h"
 #include "spawn.h"
@@ -12,7 +12,10 @@
 
 extern char **environ;
 
-/* The paths to try, and their text, in one allocation; or NULL. An empty folder is the current one. */
+/*
+ * Returns the paths to try, and their text, in one allocation, or NULL. An empty folder is the
+ * current one.
+ */
 static const char **program_find_paths(const char *program)
 {
 	const bool by_path = *program && !strchr(program, '/');
@@ -56,7 +59,7 @@ static int program_start(struct fl__start *start)
 	start->problem = "no memory for the paths to try";
 	if (!paths)
 		return -ENOMEM;
-	/* casts: exec changes none of the strings */
+	/* the casts are allowed: exec changes none of the strings */
 	struct fl__spawn spawn = {.setup = start->setup,
 	                          .paths = paths,
 	                          .argv = (char *const *)(config->argv ? config->argv : alone),

@@ -35,11 +35,12 @@ extern char **environ;
 struct reexec_hello {
 	uint32_t magic;
 	int32_t pid;
-	int32_t error; /* of sending the pidfd; -ENOTSUP: the execution gave the program rights */
+	/* the error of sending the pidfd; -ENOTSUP if the execution gave the program rights */
+	int32_t error;
 	struct fl__build_id program;
 };
 
-/* With the pidfd, which an orphan's parent cannot get otherwise. */
+/* Sends the hello with the pidfd, which an orphan's parent cannot get otherwise. */
 static int reexec_send_hello(int socket)
 {
 	struct reexec_hello hello = {.magic = FL__MAGIC_HELLO, .pid = getpid()};
@@ -50,7 +51,7 @@ static int reexec_send_hello(int socket)
 	return hello.error == 0 ? 0 : fl__packet_send(socket, &hello, sizeof hello, NULL, 0, FL_FOREVER);
 }
 
-/* `pid` of an orphan is -1 before. */
+/* Receives the hello. Before it, `pid` of an orphan is -1. */
 static int reexec_receive_hello(struct fl__reexec *x)
 {
 	struct reexec_hello theirs;
@@ -63,7 +64,7 @@ static int reexec_receive_hello(struct fl__reexec *x)
 	x->problem = "the new process does not answer: does it reach fl_main()?";
 	int rc = fl__packet_recv(x->socket, &theirs, sizeof theirs, &size, &fd, &n_fds, x->deadline);
 	if (rc == -EPIPE)
-		rc = -EPROTO; /* the process has ended, or closed the socket */
+		rc = -EPROTO; /* -EPIPE says that the process has ended, or closed the socket */
 	if (rc != 0)
 		return rc;
 	const bool orphan = x->pid < 0;
@@ -92,7 +93,7 @@ static int reexec_receive_hello(struct fl__reexec *x)
 	return -EPROTO;
 }
 
-/* FL__REEXEC_VARIABLE comes first. List and text are one allocation. */
+/* Makes the environment. FL__REEXEC_VARIABLE comes first. List and text are one allocation. */
 static char **reexec_environment(enum fl__reexec_role role)
 {
 	enum { TEXT = 64 };
@@ -146,7 +147,8 @@ static int reexec_spawn(struct fl__reexec *x, int socket)
 	    .paths = paths, .argv = argv, .env = env, .orphan = x->role == FL__REEXEC_FORK_SERVER};
 	int rc = reexec_setup(&spawn.setup, socket);
 	if (rc == 0) {
-		int null = spawn.setup.fds[0]; /* the child changes fds[0] in shared memory */
+		/* a copy, since the child changes fds[0] in shared memory */
+		int null = spawn.setup.fds[0];
 		spawn.setup.death_pipe = x->death_pipe;
 		rc = fl__spawn(&spawn);
 		x->problem = "this program, /proc/self/exe, cannot be executed again";
@@ -168,7 +170,7 @@ static bool reexec_is_from(int parent)
 static _Noreturn void reexec_serve(char role, int parent)
 {
 	(void)fl__signals_block(false);
-	/* Without a known, live parent it would be worse to run the program. */
+	/* If the parent is not known, or does not live, it would be worse to run the program. */
 	if (!reexec_is_from(parent) || fcntl(FL__REEXEC_SOCKET, F_SETFD, FD_CLOEXEC) != 0 ||
 	    reexec_send_hello(FL__REEXEC_SOCKET) != 0)
 		_exit(127);
@@ -192,8 +194,9 @@ static _Noreturn void reexec_fork_again(int socket, int parent)
 }
 
 /*
- * Takes the blocked SIGCHLD of the reaped child `pid`, and gives it back if it is another child's,
- * or was merged with another's. Looks for that child after the take: a later signal stays pending.
+ * Takes the blocked SIGCHLD of the reaped child `pid`. Gives it back if it is another child's
+ * signal, or was merged with one. Looks for that child after the take: a later signal stays
+ * pending.
  */
 static void reexec_discard_signal(int pid)
 {
@@ -239,7 +242,10 @@ static int reexec_check_rights(struct fl__reexec *x)
 	return rc == 0 && fl__rights_difference(&now, x->rights) ? -EAGAIN : rc;
 }
 
-/* The reaper reaps a child. An orphan has no pidfd yet: its death pipe, or its hello, ends it. */
+/*
+ * Kills the new process. The reaper reaps a child. An orphan without a pidfd is ended by its
+ * death pipe, or by its hello.
+ */
 static void reexec_kill(int pidfd)
 {
 	if (pidfd < 0)
@@ -258,7 +264,8 @@ int fl__reexec_start(struct fl__reexec *x)
 		return rc;
 	x->socket = sockets[0];
 	/* the kernel says which user has sent a packet */
-	(void)fl__net_sys.set_option(sockets[1], SOL_SOCKET, SO_PASSCRED, 1); /* cannot fail */
+	/* this cannot fail */
+	(void)fl__net_sys.set_option(sockets[1], SOL_SOCKET, SO_PASSCRED, 1);
 	x->problem = "getsockopt() is forbidden, by which the new process finds its socket";
 	rc = fl__net_sys.get_option(sockets[1], SOL_SOCKET, SO_TYPE, &(int){0}) == 0 ? 0 : -ENOTSUP;
 	if (rc == 0) {
@@ -314,8 +321,9 @@ const struct fl__start_method fl__start_exec = {
 void (*fl__main_hook)(int argc, char **argv);
 static bool reexec_main_was_called;
 /*
- * The program runs, although the marker was there: its socket was not. Perhaps a constructor has
- * closed it, and this is a new process of the same program, which would start the next one.
+ * True if the marker was there, but its socket was not, and the program runs. Perhaps a constructor
+ * has closed the socket, and this is a new process of the same program, which would start the next
+ * one.
  */
 static bool reexec_lost_socket;
 
@@ -329,8 +337,8 @@ static int reexec_find_interpreter(struct dl_phdr_info *module, size_t size, voi
 }
 
 /*
- * `ld.so PROGRAM`: /proc/self/exe is the loader. The kernel has loaded no interpreter (AT_BASE),
- * although the program names one.
+ * Returns true for a program that runs as `ld.so PROGRAM`, where /proc/self/exe is the loader. Then
+ * the kernel has loaded no interpreter (AT_BASE), although the program names one.
  */
 static bool reexec_is_behind_loader(void)
 {
@@ -348,7 +356,10 @@ bool fl__has_left_pid_namespace(void)
 	return n > 0 && (n != m || memcmp(own, childrens, (size_t)n) != 0);
 }
 
-/* What an execution of this program misses, as a text to follow "needs"; NULL: nothing. */
+/*
+ * Returns what an execution of this program lacks, as a text to follow "needs", or NULL if it
+ * lacks nothing.
+ */
 static const char *reexec_missing(void)
 {
 	enum { RUNNING_ON_VALGRIND = 0x1001 };
@@ -377,7 +388,10 @@ int fl__reexec_check(const char *method, const char *or_else)
 	return missing ? -ENOTSUP : 0;
 }
 
-/* The program's user may have set the variable. Where the kernel does not tell, main() must not run. */
+/*
+ * The program's user may have set the variable, so the socket is checked. Where the kernel does
+ * not tell, main() must not run.
+ */
 static bool reexec_has_socket(void)
 {
 	int type = 0;
@@ -388,8 +402,8 @@ static bool reexec_has_socket(void)
 }
 
 /*
- * For a program that gets rights by its execution: its user may be the parent, so it serves none.
- * Its main() would start the next one.
+ * Called for a program that gets rights by its execution. Its user may be the parent, so it serves
+ * none. Its main() would start the next one.
  */
 static _Noreturn void reexec_refuse(void)
 {
@@ -407,7 +421,7 @@ void fl_main(int argc, char **argv)
 	struct fl__copy_place copy = {NULL, 0};
 	const bool marked = getenv(FL__REEXEC_VARIABLE) != NULL;
 	if (marked && reexec_has_socket()) {
-		/* NULL if the program has more rights than its user */
+		/* the result is NULL if the program has more rights than its user */
 		const char *marker = secure_getenv(FL__REEXEC_VARIABLE);
 		if (!marker)
 			reexec_refuse();
@@ -422,7 +436,7 @@ void fl_main(int argc, char **argv)
 			return;
 	}
 	reexec_lost_socket = marked && !copy.file;
-	(void)unsetenv(FL__REEXEC_VARIABLE); /* not for this program's children */
+	(void)unsetenv(FL__REEXEC_VARIABLE); /* the variable is not for this program's children */
 	if (copy.file)
 		reexec_serve(role, parent);
 	if (fl__main_hook)

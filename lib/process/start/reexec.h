@@ -15,28 +15,34 @@ enum { FL__REEXEC_SOCKET = FL__STREAMS };
 
 enum fl__reexec_role { FL__REEXEC_FORK_SERVER = 'f', FL__REEXEC_TASK = 't', FL__REEXEC_PRELOADED = 'p' };
 
-/* 0; or -ENOTSUP: logs what `method` needs, then `or_else`. */
+/* Returns 0; or -ENOTSUP, after it has logged what `method` needs, and then `or_else`. */
 int fl__reexec_check(const char *method, const char *or_else);
 #define FL__REEXEC_PROBLEM "this program cannot be executed again"
 
-/* By unshare() or setns(). */
+/* Returns true after an unshare() or setns() of the PID namespace. */
 bool fl__has_left_pid_namespace(void);
 
 struct fl__reexec {
 	enum fl__reexec_role role; /* a fork server is an orphan */
-	/* An executed process dies by this pipe, which the caller closes after an error; NULL: does not. */
+	/*
+	 * An executed process dies by this pipe, which the caller closes after an error. NULL
+	 * for none.
+	 */
 	const struct fl__death_pipe *death_pipe;
-	/* -EAGAIN: the calling thread's rights were not these any more. NULL: any. */
+	/*
+	 * If it is not NULL, the start returns -EAGAIN when the calling thread's rights have
+	 * changed from these.
+	 */
 	const struct fl__rights *rights;
 	fl_time deadline;
 	/* Results: */
 	int socket; /* the near end */
 	int pid, pidfd;
-	const char *problem; /* after an error */
+	const char *problem; /* valid after an error */
 };
 
 /*
- * Executes this program, or forks it (FL__REEXEC_PRELOADED), and checks the hello. Returns 0; or a
- * negative errno: the new process is killed, or ends with its socket.
+ * Executes this program, or forks it (FL__REEXEC_PRELOADED), and checks the hello. Returns 0 or a
+ * negative errno. After an error the new process is killed, or ends with its socket.
  */
 int fl__reexec_start(struct fl__reexec *x);

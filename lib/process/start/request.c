@@ -11,11 +11,11 @@
 
 struct request_message {
 	uint32_t magic, flags;
-	uint32_t name_size, task_size; /* with their zeros */
+	uint32_t name_size, task_size; /* with their final zero bytes */
 	struct fl__task_identity task;
-	struct fl__settings settings; /* zeros: not to a fork server */
+	struct fl__settings settings; /* all zero if the request does not go to a fork server */
 	struct fl__signal_sets signals;
-	char text[]; /* the process's name, the task's, the argument */
+	char text[]; /* the name of the process, the name of the task, and the argument */
 };
 
 struct request_fds {
@@ -84,7 +84,7 @@ int fl__request_send(int socket, int channel, struct fl__start *start, fl_time d
 
 /* Reading. */
 
-/* The only zero of a text is its last byte. */
+/* Returns true if the last byte of the text is its only zero. */
 static bool request_is_text(const char *text, size_t size)
 {
 	return size > 0 && memchr(text, 0, size) == text + size - 1;

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The child shares the parent's memory until its exec, and reports an error over a pipe that the
- * exec closes. Another thread's forked child may hold the pipe open. So the parent does not wait
- * for the end of the pipe: when clone() returns, the child has called exec or has ended. Where an
- * emulator or a tool copies the memory, the parent waits with a deadline.
+ * Starts a process by clone() and exec. The child shares the parent's memory until its exec, and
+ * reports an error over a pipe that the exec closes. Another thread's forked child may hold the
+ * pipe open. So the parent does not wait for the end of the pipe: when clone() returns, the child
+ * has called exec or has ended. Where an emulator or a tool copies the memory, the parent waits
+ * with a deadline.
  *
  * The calling thread blocks all signals until clone() returns: no handler of the program may run in
  * the child.
  *
  * Until its exec, a child holds all descriptors of this process open. If another thread closes one
- * before that exec and starts a program, that program would still find a file open for writing (ETXTBSY),
- * a file locked, or a port taken. So `spawn_lock` lets one child at a time be on the way to its
- * exec: what a thread closed before its start is closed when its program begins. An exec may hang,
- * for example if this process serves the file system of the program. So a start waits for the lock
- * no longer than for an answer, and then goes on without it. A start blocks its thread, also in a
- * fiber, as clone() does.
+ * before that exec and starts a program, that program would still find a file open for writing
+ * (ETXTBSY), a file locked, or a port taken. So `spawn_lock` lets one child at a time be on the way
+ * to its exec: what a thread closed before its start is closed when its program begins. An exec may
+ * hang, for example if this process serves the file system of the program. So a start waits for the
+ * lock no longer than for an answer, and then goes on without it. A start blocks its thread, also
+ * in a fiber, as clone() does.
  *
- * If an orphan's parent is killed, the orphan still uses the memory: only then the calling thread
+ * If an orphan's parent is killed, the orphan still uses the memory. Only then the calling thread
  * waits for the end of the pipe, with a deadline (docs/design.md, section 4).
  */
 #include "spawn.h"
@@ -35,7 +36,7 @@ enum { SPAWN_STACK_SIZE = 64 << 10 };
 
 static fl_mutex spawn_lock = FL_MUTEX_INIT;
 
-/* A thread of the parent may hold the lock. */
+/* A thread of the parent may hold the lock, so the child makes it free. */
 static void spawn_after_fork_in_child(void)
 {
 	fl_mutex_init(&spawn_lock);
@@ -79,7 +80,11 @@ FL__RAW static int spawn_run_parent(void *arg)
 		const int rc = -errno;
 		(void)fl__raw(SYS_write, spawn->setup.keep, (long)&rc, sizeof rc, 0);
 	}
-	if (spawn->failed) /* no zombie for this process, which may get its orphans */
+	/*
+	 * reaps the child, which would be a zombie of this process if this process gets its
+	 * orphans
+	 */
+	if (spawn->failed)
 		(void)fl__raw(SYS_wait4, -1, 0, 0, 0);
 	spawn->done = true;
 	for (;;)
@@ -87,7 +92,7 @@ FL__RAW static int spawn_run_parent(void *arg)
 	return 0;
 }
 
-/* The child's error; or 0, at the end of the pipe. */
+/* Returns the child's error, or 0 at the end of the pipe. */
 static int spawn_read_error(int pipe)
 {
 	int rc = 0;
@@ -95,15 +100,15 @@ static int spawn_read_error(int pipe)
 	return n == (ssize_t)sizeof rc ? rc : 0;
 }
 
-/* The orphan's parent was killed, and the orphan may still use this memory. */
+/* Returns true if the orphan's parent was killed, and the orphan may still use this memory. */
 static bool spawn_is_lost(const struct fl__spawn *spawn)
 {
 	return spawn->shared && spawn->orphan && !spawn->done;
 }
 
 /*
- * Returns the child's error; 0 after an exec; or -ETIMEDOUT: a lost orphan, or a child with a copy
- * of the memory, has not answered in time.
+ * Returns the child's error; or 0 after an exec; or -ETIMEDOUT if a lost orphan, or a child with a
+ * copy of the memory, has not answered in time.
  */
 static int spawn_exec_result(const struct fl__spawn *spawn, int pipe)
 {
@@ -132,7 +137,8 @@ static int spawn_finish(struct fl__spawn *spawn, int pipe)
 static int spawn_clone(struct fl__spawn *spawn)
 {
 	FL__SIGNALS_BLOCKED(true);
-	fl__death_pipe_keep(spawn->setup.death_pipe); /* where clone() is a fork */
+	/* matters where clone() is a fork */
+	fl__death_pipe_keep(spawn->setup.death_pipe);
 	int pid = fl__process_sys.clone(spawn->orphan ? spawn_run_parent : spawn_run_child,
 	                                spawn->stack + SPAWN_STACK_SIZE, spawn, spawn->orphan ? NULL : &spawn->pidfd);
 	fl__death_pipe_keep(NULL);
@@ -153,11 +159,12 @@ int fl__spawn(struct fl__spawn *spawn)
 	spawn->stack = fl__sys.map(SPAWN_STACK_SIZE);
 	rc = spawn->stack ? spawn_clone(spawn) : -ENOMEM;
 	spawn->pid = spawn->orphan ? -1 : rc;
-	fl__fd_close(pipe[1]); /* not setup.keep, which the child has changed */
+	/* closes by the local number, since the child has changed setup.keep */
+	fl__fd_close(pipe[1]);
 	if (rc > 0)
 		rc = spawn_finish(spawn, pipe[0]);
 	fl__fd_close(pipe[0]);
-	/* a lost orphan, which the end of its death pipe kills, may be on the stack until then */
+	/* a lost orphan may use the stack until the end of its death pipe kills it */
 	if (spawn->stack && !(rc == -ETIMEDOUT && spawn_is_lost(spawn)))
 		fl__sys.unmap(spawn->stack, SPAWN_STACK_SIZE);
 	if (alone == 0)

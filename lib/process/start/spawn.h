@@ -6,14 +6,17 @@
 
 struct fl__spawn {
 	struct fl__setup setup;
-	const char *const *paths; /* ends with NULL */
+	const char *const *paths; /* the list ends with NULL */
 	char *const *argv, *const *env;
-	bool orphan;    /* see fl__spawn() */
-	int pid, pidfd; /* results; -1: of an orphan */
-	bool shared;    /* set by a child in this memory, not by one in a copy */
-	bool done;      /* set by the parent of an orphan that has called exec or has ended */
-	bool failed;    /* set by the child; an orphan's parent reaps it then */
-	char *stack;    /* the lower half is the orphan's */
+	bool orphan;    /* the child's parent ends at once (fl__spawn()) */
+	int pid, pidfd; /* results; both are -1 for an orphan */
+	/* set by a child that shares this memory, and not by one with a copy */
+	bool shared;
+	/* set by the parent of an orphan that has called exec or has ended */
+	bool done;
+	/* set by the child; then an orphan's parent reaps it */
+	bool failed;
+	char *stack; /* the lower half is for the orphan */
 };
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What all starts have in common: the checks of the config, the descriptors and the directory. The
- * methods of `start_methods` make the process.
+ * What all starts have in common: the checks of the config, the descriptors, and the directory. The
+ * methods in `start_methods` make the process.
  *
  *   method                  file           the new process
  *   a program               program.c      a child; calls exec in this process's memory
@@ -69,7 +69,7 @@ static const char *start_task_mistake(struct fl__start *start)
 	return start->text;
 }
 
-/* NULL: no mistake. */
+/* Returns a text about a mistake in the config, or NULL if there is none. */
 static const char *start_mistake(struct fl__start *start)
 {
 	const fl_process_config *config = start->config;
@@ -134,7 +134,8 @@ static int start_open_stream(struct fl__start *start, unsigned i, int how)
 		              name, how);
 		return -EBADF;
 	}
-	*fd = how > 0 ? how & ~FL_PROCESS_FD(0) : how; /* negative: FL_PROCESS_FD() of a negative number */
+	/* it is negative after FL_PROCESS_FD() of a negative number */
+	*fd = how > 0 ? how & ~FL_PROCESS_FD(0) : how;
 	fl__start_say(start, "descriptor %d of `%s` is not open", *fd, name);
 	return start_fd_is_open(*fd) ? 0 : -EBADF;
 }
@@ -156,10 +157,10 @@ static int start_open_fds(struct fl__start *start)
 }
 
 /*
- * A program or a fork inherits the directory. Any other new process may be elsewhere, and enters
- * it. A directory that nobody has asked for, and that cannot be entered, costs no process its
- * start: the user may not enter it (EACCES), or its file system is gone (ENOTCONN of FUSE, ESTALE
- * of NFS, EIO). The new process then stays where it is.
+ * Opens the directory for the new process. A program or a fork inherits the directory. Any other
+ * new process may be elsewhere, and enters it. If nobody has asked for the directory, and it cannot
+ * be entered, the start does not fail: the user may not enter it (EACCES), or its file system is
+ * gone (ENOTCONN of FUSE, ESTALE of NFS, EIO). The new process then stays where it is.
  */
 static int start_open_directory(struct fl__start *start)
 {
@@ -173,7 +174,7 @@ static int start_open_directory(struct fl__start *start)
 	return needed ? FL__MIN(fd, 0) : 0;
 }
 
-/* The new process finds its task by name. */
+/* Checks that the new process can find its task by name. */
 static int start_check_task(struct fl__start *start)
 {
 	const fl_process_config *config = start->config;
@@ -194,7 +195,10 @@ uint64_t fl__signals_ignored(void)
 	return set;
 }
 
-/* A child of this process inherits what it ignores, and needs a pipe to die with this process. */
+/*
+ * Prepares a child of this process: it inherits which signals are ignored, and needs a pipe to
+ * die with this process.
+ */
 static int start_prepare_child(struct fl__start *start)
 {
 	struct fl__death_pipe *pipe = &start->child->death_pipe;

@@ -9,23 +9,30 @@
 struct fl__child {
 	const struct fl__start_method *method;
 	int pid, pidfd;
-	int channel;            /* the fork server reports the end over it; -1: a child of this process */
-	bool lost;              /* the fork server has died without a report: only the pidfd shows the end */
-	uint64_t server;        /* the number of the fork server; 0: a child of this process */
-	int pipes[FL__STREAMS]; /* the caller's ends; -1: none */
-	/* Ends a daemon that is a child of this process. The struct stays in place while the pipe is open. */
+	/* the fork server reports the end over it; -1 for a child of this process */
+	int channel;
+	/* the fork server has died without a report, so only the pidfd shows the end */
+	bool lost;
+	/* the number of the fork server, or 0 for a child of this process */
+	uint64_t server;
+	int pipes[FL__STREAMS]; /* the caller's ends of the pipes; -1 for none */
+	/*
+	 * Ends a daemon that is a child of this process. The struct stays in place until the
+	 * close of the pipe.
+	 */
 	struct fl__death_pipe death_pipe;
 };
 
 struct fl__start {
 	const fl_process_config *config;
 	const char *name;
-	struct fl__child *child; /* made by the start */
-	struct fl__setup setup;  /* descriptors by the caller's numbers */
+	struct fl__child *child; /* the start fills it in */
+	struct fl__setup setup;  /* the descriptors have the caller's numbers */
 	/* fl_process_start() closes `opened` and setup.cwd. */
-	int opened[FL__STREAMS]; /* descriptors of `setup` that the start has opened; -1: none */
+	/* descriptors of `setup` that the start has opened; -1 for none */
+	int opened[FL__STREAMS];
 	const char *problem;
-	const char *where; /* the failed process; NULL: this one */
+	const char *where; /* which process has failed; NULL for this one */
 	char text[200];
 	const struct fl__settings *settings;
 	bool refused; /* the fork server may not take on the settings */
@@ -33,18 +40,25 @@ struct fl__start {
 
 /* A way to start a process, and what follows from it for the life of the process. */
 struct fl__start_method {
-	/* The process is sent a request: it finds its task by name, and may be in another directory. */
+	/*
+	 * True if the process is sent a request. It then finds its task by name, and may be in
+	 * another directory.
+	 */
 	bool by_request;
-	/* The process is a child of the fork server, else of this process. */
+	/* True if the process is a child of the fork server, and not of this process. */
 	bool by_server;
 	/* Makes the process. Returns 0; or an error, after which there is no process. */
 	int (*start)(struct fl__start *start);
 	/*
-	 * Whether the process has ended. Returns 1, and stores the status; 0: it runs; or an error:
-	 * it has ended, and how is not known. Returns the same from the first end on.
+	 * Looks whether the process has ended. Returns 1, and stores the status, if it has; 0 if it
+	 * runs; or an error if it has ended and how is not known. From the first end on, it returns
+	 * the same.
 	 */
 	int (*look)(struct fl__child *child, fl_process_status *status);
-	/* The handle is about to be freed. `runs`: the process runs; `killed`: it has just been killed. */
+	/*
+	 * Called before the handle is freed. `runs` says that the process runs, and `killed`
+	 * that it has just been killed.
+	 */
 	void (*forget)(struct fl__child *child, bool runs, bool killed);
 };
 
@@ -56,17 +70,17 @@ int fl__start_process(struct fl__start *start);
 /* Sets `problem`. A long text is cut. */
 FL_PRINTF(2, 3) void fl__start_say(struct fl__start *start, const char *format, ...);
 
-/* These are look() and forget() of the methods whose processes are children of this process. */
+/* The look() and forget() of the methods whose processes are children of this process. */
 int fl__start_look_at_child(struct fl__child *child, fl_process_status *status);
 void fl__start_forget_child(struct fl__child *child, bool runs, bool killed);
 
 /*
- * Whether this process may fork. `*problem`: the reason for an error. Returns
+ * Returns whether this process may fork. After an error, `*problem` is the reason. The results are
  *   0
- *   -EDEADLK   the process has other threads but the watcher, or the caller is a fiber; logged
+ *   -EDEADLK   the process has threads other than the watcher, or the caller is a fiber; logged
  *   an errno   the threads cannot be counted
  */
 int fl__process_may_fork(const char **problem);
 
-/* Returns the child's pid; 0 in the child, with all signals blocked. */
+/* Forks. Returns the child's pid, and 0 in the child, where all signals are blocked. */
 int fl__process_fork(int *pidfd);
