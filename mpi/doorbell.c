@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * docs/design.md, section 4, "Death" and "Strangers", has the reasons.
+ * docs/decisions/mpi-death.md and docs/decisions/mpi-doorbells.md have the reasons.
  *
  *   1. Rank 0 listens on a port that the system chooses. The address reaches the worker ranks over
  *      MPI.

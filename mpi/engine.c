@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * docs/design.md, section 4 ("The executor over MPI"), has the reasons, also for doorbells and
- * sleeps.
+ * docs/design.md, section 4 ("The executor over MPI"), has the reasons, and links the decisions on
+ * doorbells and sleeps.
  *
  * The test of the one posted receive costs less than a probe, which takes locks of MPI. Each call
  * of MPI costs as much as a short task. So a round takes one message of MPI, without another test.
@@ -1142,7 +1142,7 @@ static bool engine_doze(struct fl__mpi_pace *pace)
 	return true;
 }
 
-/* docs/design.md, section 4, "Idle", says why an eighth. */
+/* docs/decisions/mpi-idle.md says why the pause is an eighth. */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects)
 {
 	static const int64_t relaxed = FL_US(2), spin = FL_US(50), shortest = FL_US(10), longest = FL_MS(1),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * docs/design.md, section 4 ("Regions"), has the reasons.
+ * docs/decisions/mpi-regions.md has the reasons.
  *
  * A *machine* is a host name, a boot, and a namespace of processes: ranks on one can share memory.
  * Each machine has one copy of a region, which one rank, the *owner*, has made. On rank 0's machine
