@@ -62,8 +62,8 @@ static void group_handle_offer(fl_group *g, fl_future *f, fl_time deadline, fl_c
 
 /*
  * Sleeps until no member is left, or, if `takes`, there is an offer: 0, -ETIMEDOUT, -ECANCELED. If
- * `cancel` is above the group's token, a request of the group's token ends the sleep, too: once, and
- * sets `*stopped`.
+ * `cancel` is above the group's token, a request of the group's token ends the sleep, too: once,
+ * and sets `*stopped`.
  */
 static int group_sleep(fl_group *g, bool takes, fl_time deadline, fl_cancel_token *cancel, bool *stopped)
 {
@@ -193,7 +193,7 @@ static bool group_is_member(const fl_group *g)
  */
 static int group_may_wait_for_fibers(const fl_group *g)
 {
-	if (fl__load_acquire(&g->fibers_) == 0) /* pairs with group_set_fibers() */
+	if (fl__load_acquire(&g->fibers_) == 0) /* acquire: pairs with group_set_fibers() */
 		return 0;
 	/* the acquire orders all three */
 	if (fl__is_forked(fl__load_relaxed(&g->forks_)))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lazy map: imap.h. */
+/* The lazy map. imap.h has its states. */
 #include "imap.h"
 #include "../base/list.h"
 #include "../base/sys.h"
@@ -8,7 +8,7 @@
 #include <fairlead/cancel.h>
 #include <stdio.h>
 
-/* The iteration is zeroed and has one reference. NULL: no memory. */
+/* The iteration is zeroed and has one reference. Returns NULL if there is no memory. */
 static fl_imap *imap_new(size_t batches)
 {
 	size_t bytes;

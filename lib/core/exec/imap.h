@@ -24,13 +24,13 @@
  *               processes.
  *   unordered   A callback of the future pushes the batch on the stack `done` and sets
  *               `batch_ended`. The consumer takes and reverses the whole stack. Before it sleeps,
- *               the consumer helps with the oldest batch, as above: that batch runs here, runs
+ *               the consumer helps with the oldest batch: that batch runs here, runs
  *               elsewhere, or has ended.
  *
  * Futures of an ordered iteration have that callback, too, if their type is `type_copy`
  * (fl__chunk_type()). Each element's hooks run exactly once: by the iteration, if the callback can
- * push the batch; by the callback, if the free has closed the stack. The word `done` decides, so a
- * free never waits. Each callback holds a reference to the memory.
+ * push the batch; by the callback, if the free has closed the stack. The word `done` decides which,
+ * so a free never waits. Each callback holds a reference to the memory.
  *
  * A chunk ends with its first failure. The rest, which no worker has begun, becomes a new batch at
  * the old place. So the window has one more batch.
@@ -53,7 +53,7 @@ struct fl__imap_batch {
 struct fl__imap_source {
 	const void *args;
 	size_t n;
-	int (*make)(void *state, void *arg); /* NULL: an array */
+	int (*make)(void *state, void *arg); /* NULL for an array */
 	void *state;
 	void *memory; /* a generator's: for a chunk of arguments */
 	void *made;   /* `memory`, aligned */
@@ -73,8 +73,8 @@ struct fl_imap {
 	bool whole;  /* a batch with a failure is not split */
 	int stopped; /* -ETIMEDOUT or -ECANCELED; 0: goes on */
 	fl_time deadline;
-	fl_cancel_token *cancel; /* NULL: none */
-	/* of submits while nothing is under way; NULL: none */
+	fl_cancel_token *cancel; /* may be NULL */
+	/* of submits while nothing is under way, or NULL */
 	const struct fl__patience *patience;
 	struct fl__imap_batch *free, *oldest, *newest, *current;
 	struct fl__imap_batch *ready, *ready_last; /* unordered: batches under way that have ended */
