@@ -93,7 +93,7 @@ static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
 	FL__KEEPS_ERRNO();
 	fl__tsan_release(word);
 	if (syscall(FUTEX_CALL, word, FUTEX_WAKE_OP, n, NULL, word, store) < 0) {
-		fl__store_release(word, value); /* pairs with the next acquire of the lock */
+		fl__store_release(word, value); /* release: pairs with the next acquire of the lock */
 		(void)sys_shared_wake(word, n);
 	}
 }

@@ -42,7 +42,7 @@ enum { FL__THREAD_IDS = 0x3fffffff }; /* FUTEX_TID_MASK of Linux */
 #define FL__OS_POSIX
 #endif
 
-/* As in Linux's futex_waitv: a word and the value that keeps its waiter asleep. */
+/* A word, and the value that keeps its waiter asleep, for Linux's futex_waitv. */
 struct fl__futex {
 	uint64_t expected;
 	uint64_t word; /* its address */
@@ -97,8 +97,8 @@ struct fl__sys {
 	int (*cpu)(void); /* of the calling thread; negative: unknown */
 	/*
 	 * A full fence in every thread of the process: 0. A process's first call may take ten
-	 * milliseconds, later calls some microseconds. A negative errno, from the first call on: the
-	 * system has no such call. Then the fast paths have fences of their own.
+	 * milliseconds, later calls some microseconds. A negative errno, from the first call on:
+	 * the system has no such call. Then the fast paths have fences of their own.
 	 */
 	int (*membarrier)(void);
 	/* Writes the whole text: 0, or the error that stops it. Async-signal-safe. */
@@ -106,12 +106,14 @@ struct fl__sys {
 	/* An id of the calling thread: 1 to FL__THREAD_IDS. */
 	uint32_t (*thread_id)(void);
 	/*
-	 * Whether the thread with that id runs, in any process; true if that is not known. NULL: the
-	 * system reports the death of every owner of a robust lock.
+	 * Whether the thread with that id runs, in any process; true if that is not known. NULL:
+	 * the system reports the death of every owner of a robust lock.
 	 */
 	bool (*thread_exists)(uint32_t thread);
 
-	/* The rest is for the parts process and loop alone. A system without these parts has NULL. */
+	/*
+	 * The rest is for the parts process and loop alone. A system without these parts has NULL.
+	 */
 
 	/* Each access to these pages faults: 0. -ENOMEM: too many mappings. */
 	int (*guard)(void *memory, size_t size);
@@ -137,7 +139,10 @@ struct fl__sys {
 
 extern struct fl__sys fl__sys;
 
-/* How long a sleep lasts at most: the time to the deadline, 0 to `most`. One that ends before is spurious. */
+/*
+ * How long a sleep lasts at most: the time to the deadline, 0 to `most`. One that ends before is
+ * spurious.
+ */
 static inline int64_t fl__time_left(int64_t deadline, int64_t most)
 {
 	const int64_t now = fl__sys.now();
@@ -164,15 +169,15 @@ int fl__write_all(int fd, const char *text, size_t size);
 unsigned fl__cpu_count(void); /* fl_cpu_count() */
 #endif
 
-/* The same without the limits that stand in files. Opens no file. */
+/* The number of CPUs of fl__cpu_count(), without the limits that stand in files. Opens no file. */
 unsigned fl__cpu_affinity_count(void);
 
 /* Names the calling thread for debuggers. The system may cut the name. */
 void fl__name_thread(const char *name);
 
 /*
- * Calls change(arg) while no other copy of the library in this process is in such a call. The caller
- * holds a lock of this copy.
+ * Calls change(arg) while no other copy of the library in this process is in such a call. The
+ * caller holds a lock of this copy.
  */
 void fl__with_loader_locked(void (*change)(void *arg), void *arg);
 

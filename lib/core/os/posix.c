@@ -106,7 +106,7 @@ static bool posix_enlist(struct posix_sleeper *me, const uint32_t *word, uint32_
 {
 	FL__SIGNALS_BLOCKED(false);
 	struct posix_bucket *b = posix_lock(word);
-	const bool sleeps = fl__load_relaxed(word) == expected; /* the lock orders it: invariant 2 */
+	const bool sleeps = fl__load_relaxed(word) == expected; /* relaxed: the lock orders it (invariant 2) */
 	me->word = word;
 	if (sleeps)
 		FL__QUEUE_ADD(b->first, b->last, me);
@@ -239,7 +239,9 @@ bool fl__is_main_thread(void)
 	return pthread_equal(pthread_self(), posix_main) != 0;
 }
 
-/* Without a lock of the loader: copies in several plugins must not change their handlers at once. */
+/*
+ * Without a lock of the loader: copies in several plugins must not change their handlers at once.
+ */
 void fl__with_loader_locked(void (*change)(void *arg), void *arg)
 {
 	change(arg);

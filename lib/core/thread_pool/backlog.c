@@ -220,7 +220,7 @@ static size_t backlog_ring_length(const struct fl__task_queue *queue)
 	return tail > head ? tail - head : 0;
 }
 
-/* How many tasks the calling worker may put into its local queue. */
+/* Returns how many free slots the local queue of the calling worker has. */
 static size_t backlog_room(const struct fl__task_queue *own)
 {
 	/* relaxed: only this worker changes the position */
@@ -232,8 +232,9 @@ static size_t backlog_room(const struct fl__task_queue *own)
 }
 
 /*
- * Puts tasks, for which there is room, into the calling worker's local queue, open or closed. Owes
- * a wake if a thread may have seen the queue empty before it went, or goes, to sleep.
+ * Puts tasks, for which there are free slots, into the calling worker's local queue, open or
+ * closed. The worker then owes a wake if a thread may have seen the queue empty before it went, or
+ * goes, to sleep.
  */
 static void backlog_move_in(struct fl__task_queue *own, struct fl__task_block *const *blocks, size_t n, unsigned *owes)
 {
@@ -257,7 +258,7 @@ static bool backlog_has_more(const struct fl__task_queue *queue, size_t n)
 {
 	if (n >= queue->ring.capacity)
 		return false;
-	/* relaxed, both: a hint. The head has no flags, since no producer waits for room. */
+	/* relaxed, both: a hint. The head has no flags, since no producer waits for a free slot. */
 	const uint64_t at = fl__mpmc_skip(&queue->ring, fl__load_relaxed(&queue->ring.head), n);
 	return fl__mpmc_later(fl__load_relaxed(fl__mpmc_stamp(fl__mpmc_slot_of(&queue->ring, at, sizeof(void *)))), at);
 }
@@ -274,7 +275,7 @@ static size_t backlog_share(const struct fl__task_queue *queue, size_t each)
 }
 
 /*
- * Takes up to `most` tasks of a queue, but not more than the local queue `own` has room for.
+ * Takes up to `most` tasks of a queue, but not more than the local queue `own` has free slots for.
  * Returns the first task, and moves the others into `own`.
  */
 static struct fl__task_block *backlog_take_batch(struct fl__task_queue *from, struct fl__task_queue *own, size_t most,

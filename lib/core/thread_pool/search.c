@@ -83,7 +83,7 @@
  *   for a fork                     the same; afterwards it counts itself as searching again
  *   for its initializer            fl__pool_wake_locked(), in the same section of the lock
  *   asleep, the backlog marked     the submit that finds the mark
- *   asleep, crowded                the workers that are active, who are as many as may be. If all
+ *   asleep, with CROWDED           the workers that are active, who are as many as may be. If all
  *                                  of them doze, fl__pool_relieve() lets this worker go on
  *   its end, the pool over         nobody: nothing more comes
  *   its end, one too many, or      fl__pool_settle(), in the same section of the lock
@@ -103,7 +103,7 @@
 #include "taking.h"
 #include <fairlead/time.h>
 
-static const int64_t pool_surplus_timeout = FL_S(1); /* how long a surplus worker sleeps before it ends */
+static const int64_t pool_surplus_timeout = FL_S(1); /* how long a worker above the limit sleeps before it ends */
 
 /*
  * Called under the lock. Wakes a worker, which it counts as searching. Returns false if none
@@ -312,7 +312,7 @@ static bool pool_is_crowded(struct fl__thread_pool *p)
  */
 static bool pool_sleep_until_woken(struct fl__thread_pool *p, unsigned *round)
 {
-	/* if crowded, enough workers are active, even if the backlog has tasks */
+	/* with CROWDED, enough workers are active, even if the backlog has tasks */
 	const bool too_many = pool_is_crowded(p);
 	p->idle++;
 	fl__pool_recount(p);
@@ -356,7 +356,7 @@ static enum pool_found pool_search_locked(struct fl__thread_worker *w, struct fl
 	struct fl__thread_pool *p = w->pool;
 	unsigned round = 0;
 	for (bool slept = false;; slept = pool_sleep_until_woken(p, &round)) {
-		if (pool_is_crowded(p)) { /* this worker is a surplus one, and takes no task */
+		if (pool_is_crowded(p)) { /* with CROWDED this worker takes no task */
 			if (fl__pool_is_over(p, 1) || pool_must_end(p, slept))
 				return POOL_FOUND_END;
 			continue;
