@@ -183,8 +183,8 @@ static int group_submit(const char *function, fl_group *g, const fl_task_type *t
 		return fl__group_refuse(g, rc);
 	/*
 	 * The task may have run within the call, and a join by another fiber of this thread may
-	 * have returned. Then this call frees the stack's half of the memory. Relaxed: that free
-	 * acquires.
+	 * have returned. Then this call frees the stack's half of the memory. The load is relaxed,
+	 * since that free acquires.
 	 */
 	if (fl__load_relaxed(&f->state) & FL__FUTURE_ENDED) {
 		fl__task_block_free(fl__task_block_of(f));

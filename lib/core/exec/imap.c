@@ -95,7 +95,7 @@ void fl__imap_stop(fl_imap *it, int why)
 	if (it->source.end == 0 || it->source.held > 0)
 		it->source.end = it->stopped;
 	imap_drop_held(it);
-	/* Newest first: no worker begins a batch in between. */
+	/* The newest batch comes first, so that no worker begins another one in between. */
 	for (struct fl__imap_batch *b = it->newest; b; b = b->prev) {
 		b->ended_first = !b->f || fl_future_try_wait(b->f) == 0;
 		if (b->f)
@@ -241,7 +241,7 @@ int fl__imap_take(fl_imap *it, fl_time deadline, fl_cancel_token *cancel)
 	}
 }
 
-/* Apart: the fast path saves no registers. */
+/* This is a function of its own, so that the fast path saves no registers. */
 FL__NOINLINE static int imap_next_slow(fl_imap *it, size_t *index, void *result, fl_time deadline,
                                        fl_cancel_token *cancel)
 {

@@ -40,7 +40,7 @@ static void imap_on_end(fl_future *f, void *arg)
 {
 	struct fl__imap_batch *b = arg;
 	fl_imap *it = b->it;
-	struct fl__imap_batch *seen = fl__load_relaxed(&it->done); /* the CAS decides */
+	struct fl__imap_batch *seen = fl__load_relaxed(&it->done); /* relaxed: a stale value makes the CAS below fail */
 	fl__chunk_detach_type(f);
 	do {
 		if (seen == &imap_closed) {

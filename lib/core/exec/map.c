@@ -110,8 +110,8 @@ static int map_runner(fl_task_ctx *ctx, const void *arg, void *result)
 static const fl_task_type map_runner_type = FL__TASK_OF_POINTER("fl__map", map_runner);
 
 /*
- * Submits up to `n` runners: how many, or the error if none. One suffices: its end requests `over`,
- * which ends the wait for another permit.
+ * Submits up to `n` runners. Returns how many, or the error if there is none. One runner suffices,
+ * since its end requests `over`, which ends the wait for another permit.
  */
 static int map_submit_runners(struct map_in_place *map, fl_future **runners, int n, const fl_submit_config *config)
 {
@@ -222,9 +222,9 @@ static int map_in_place(fl_executor *e, const fl_task_type *type, const void *ar
 }
 
 /*
- * By copy: a lazy map in order (imap.h), copied to the caller's array. The first failure that the
- * map takes is the lowest: all chunks before it have ended, and the map then cancels those after
- * it.
+ * The map by copy is a lazy map in order (imap.h), copied to the caller's array. The first failure
+ * that the map takes is the lowest, since all chunks before it have ended, and the map then cancels
+ * those after it.
  *
  * A map ends early for one reason, the first: a failure (also one before the stop), a stop by its
  * deadline or token, or a broken executor. The map goes on until it has taken all chunks under way.

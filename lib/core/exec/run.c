@@ -158,7 +158,10 @@ int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *arg
 
 static void run_help(struct fl__ctx *ctx, void *future);
 
-/* The innermost; in a stolen call the forker's. NULL: the context serves no executor. */
+/*
+ * Returns the innermost frame of a context, which in a stolen call is the forker's, or NULL if the
+ * context serves no executor.
+ */
 static struct fl__run *run_innermost(const struct fl__ctx *ctx)
 {
 	return ctx->help == run_help ? ctx->front.inside.helper : NULL;

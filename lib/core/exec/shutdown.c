@@ -203,7 +203,7 @@ int fl__executor_join_thread(fl_executor *e, fl_thread **last, bool (*has_ended)
 	}
 	e->joining = true;
 	fl_mutex_unlock(&e->lock);
-	/* NULL: no thread was ever started, or it was joined before */
+	/* It is NULL if no thread was ever started, or if it was joined before. */
 	rc = *last ? fl__thread_join_until(last, NULL, deadline, cancel) : 0;
 	fl__mutex_hold(&e->lock);
 	e->joining = false;

@@ -82,7 +82,7 @@ SUBMIT_INLINE int submit_acquire_permit(fl_executor *e, fl_time deadline, fl_can
 	if (fl_sem_try_acquire(&permits->free) == 0)
 		return 0;
 	if (permits->when_full == FL_FULL_REFUSE) {
-		fl__add_relaxed(&permits->refusals, 1); /* for statistics, as `waits` */
+		fl__add_relaxed(&permits->refusals, 1); /* relaxed: for statistics, as `waits` */
 		return -ENOBUFS;
 	}
 	if (permits->when_full == FL_FULL_WAIT && (!fl__run_serves(e) || fl__is_expired(deadline))) {

@@ -328,7 +328,7 @@ void fl__task_blocks_unref(struct fl__task_blocks *pool)
 
 fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool)
 {
-	uint32_t seen = fl__load_relaxed(&pool->held); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: a stale value makes the CAS below fail */
 	while (!(seen & TASK_BLOCKS_SHUT))
 		/* a shut comes after this CAS; the pool came with the initialized executor */
 		if (fl__cas_weak_relaxed(&pool->held, &seen, seen + TASK_BLOCKS_HOLD))
@@ -344,7 +344,7 @@ void fl__task_blocks_unhold(struct fl__task_blocks *pool)
 
 void fl__task_blocks_shut(struct fl__task_blocks *pool)
 {
-	uint32_t seen = fl__load_relaxed(&pool->held); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: a stale value makes the CAS below fail */
 	while (!fl__cas_weak_relaxed(&pool->held, &seen, seen | TASK_BLOCKS_SHUT))
 		;
 	/* acquire: pairs with fl__task_blocks_unhold() */

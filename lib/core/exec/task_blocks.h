@@ -136,7 +136,10 @@ static inline const struct fl__task_block_owner *fl__task_block_owner(const stru
 void fl__task_blocks_ref(struct fl__task_blocks *pool);
 void fl__task_blocks_unref(struct fl__task_blocks *pool);
 
-/* The executor, not freed before fl__task_blocks_unhold(). NULL: its free has begun. */
+/*
+ * Returns the executor, which is not freed before fl__task_blocks_unhold(), or NULL if its free has
+ * begun.
+ */
 fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool);
 void fl__task_blocks_unhold(struct fl__task_blocks *pool);
 
@@ -153,7 +156,7 @@ struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl
 
 struct fl__callback *fl__task_block_callback(struct fl__task_block *block);
 
-/* Prefetches the cache lines of a small block for writing. NULL: no effect. */
+/* Prefetches the cache lines of a small block for writing. Does nothing for NULL. */
 static inline void fl__task_block_fetch(const void *block)
 {
 	for (unsigned i = 0; i < FL__TASK_BLOCK_SMALL; i += FL__LINE)
@@ -170,7 +173,10 @@ static inline void fl__task_block_cache_leave(struct fl__task_block_cache *s)
 	fl__store_release(&s->busy, 0); /* release: pairs with fl__task_block_cache_enter() */
 }
 
-/* In a cache, which it leaves: takes a block, counted as in use. NULL: the list is empty. */
+/*
+ * Takes a block out of a cache that the caller has entered, counts it as in use, and leaves the
+ * cache. Returns NULL if the list is empty.
+ */
 static inline struct fl__task_block *fl__task_block_pop(struct fl__task_block_cache *s, unsigned size)
 {
 	struct fl__task_block_list *list = &s->lists[size];
@@ -205,8 +211,8 @@ static inline bool fl__task_type_is_small(const fl_task_type *type)
 }
 
 /*
- * fl__task_block_new() for one argument of a small type, if tasks run in this process. Inline, and
- * without a call. NULL: use fl__task_block_new().
+ * Does what fl__task_block_new() does, inline and without a call, for one argument of a small type,
+ * if tasks run in this process. After NULL the caller uses fl__task_block_new().
  */
 static inline struct fl__task_block *fl__task_block_new_small(struct fl__task_blocks *pool, const fl_task_type *type,
                                                               const struct fl__ctx *ctx)

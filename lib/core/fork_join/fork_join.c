@@ -158,8 +158,8 @@ static bool fork_seems_to_have(const struct fl__fork_worker *v)
 }
 
 /*
- * Takes the oldest fork, a private one only if the caller may. NULL: there is none, or others were
- * faster.
+ * Takes the oldest fork, a private one only if the caller may. Returns NULL if there is none, or if
+ * others were faster.
  */
 static struct fl__fork *fork_take(struct fl__fork_worker *v, struct fl__fork **top, bool may_be_private)
 {
@@ -224,10 +224,10 @@ void fl__fork_push_public(struct fl__fork_stack *s, struct fl__fork **slot, stru
 	}
 }
 
-/* Without FORK_RUNNING: hands the fork back. */
+/* Ends a stolen fork. Without FORK_RUNNING the thief hands the fork back. */
 static void fork_finish(struct fl__fork *fork)
 {
-	uint32_t seen = fl__load_relaxed(&fork->state); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&fork->state); /* relaxed: a stale value makes the CAS below fail */
 	while (!(seen & FORK_WAITERS))
 		/* `error`, and what the call wrote; pairs with fork_is_done(). The last access. */
 		if (fl__cas_weak_release(&fork->state, &seen, seen | FORK_DONE))
@@ -242,8 +242,8 @@ static void fork_finish(struct fl__fork *fork)
 }
 
 /*
- * Makes the next push wake a thread. The caller guesses: others may sleep, and there may be more
- * forks. Every push reads the word, so it is written only if it changes.
+ * Makes the next push wake a thread. The caller guesses that others sleep, and that there may be
+ * more forks. Every push reads the word, so it is written only if it changes.
  */
 static void fork_let_wake(struct fl__forks *forks)
 {
@@ -254,7 +254,7 @@ static void fork_let_wake(struct fl__forks *forks)
 static void fork_run(struct fl__fork_worker *self, struct fl__fork *fork)
 {
 	fork_let_wake(self->forks);
-	fl__store_relaxed(&self->stolen, self->stolen + 1); /* for statistics */
+	fl__store_relaxed(&self->stolen, self->stolen + 1); /* relaxed: for statistics */
 	fl__hook_note(FL__TRACE_STEAL, fork, 0);
 	fork->thief = &self->front;
 	fork->outer = self->running;

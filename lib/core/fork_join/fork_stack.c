@@ -91,6 +91,6 @@ size_t fl__forks_stolen(const struct fl__forks *forks)
 {
 	size_t stolen = 0;
 	for (const struct fl__fork_worker *s = fl__fork_newest(forks); s; s = s->older)
-		stolen += fl__load_relaxed(&s->stolen); /* a lone number */
+		stolen += fl__load_relaxed(&s->stolen); /* relaxed: a lone number */
 	return stolen;
 }

@@ -42,7 +42,7 @@
  * CALLS    A loop of fewer calls is split at once, by workers, since the first call may be long. If
  *          the caller has set a small grain, a take is at least 1/CALLS of the shared rest.
  *
- * What fixed them: the time of a loop on two CPUs, in us.
+ * The constants were chosen by the time of a loop on two CPUs, in us.
  *
  *   constant   the loop                                    as it is   with another value
  *   CHUNK      10 us of work, after a pause                13         10 us: 14, 5 us: 17
@@ -78,7 +78,7 @@ struct parallel_part {
 	size_t beyond;      /* numbers left in the shared rest */
 	size_t chunk;       /* written by the part's worker */
 	const size_t *hint; /* `chunk` of the half that is run first, or NULL */
-	void *value;        /* NULL: no reduction */
+	void *value;        /* NULL without a reduction */
 	bool is_whole;      /* the loop, not yet split */
 	unsigned workers;   /* not 0: takes parts from the back of the rest */
 	void *behind;       /* then the value of those taken before */

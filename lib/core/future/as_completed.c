@@ -297,7 +297,10 @@ void fl_as_completed_free(fl_as_completed *all)
 
 /* Creation. */
 
-/* A hash table of indices, open addressing, at most half full. An entry: index + 1; 0: empty. */
+/*
+ * A hash table of indices, open addressing, at most half full. An entry is index + 1, or 0 if it is
+ * empty.
+ */
 struct futures_index {
 	size_t *slots;
 	size_t mask;

@@ -121,7 +121,7 @@ int fl__bytes_hold(fl_bytes *b)
 		b->owner_ = NULL; /* a running task's: a copy */
 	if (!b->owner_)
 		return b->data ? fl_bytes_resize(b, b->size) : 0;
-	fl__add_relaxed(&b->owner_->refs, 1); /* the copied handle keeps the memory */
+	fl__add_relaxed(&b->owner_->refs, 1); /* relaxed: the copied handle keeps the memory */
 	return 0;
 }
 

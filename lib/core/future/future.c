@@ -40,17 +40,17 @@
  * Invariants
  *   1. Exactly one context claims. That context alone writes error, message and result, and ends
  *      the future.
- *   2. Linearization points: of start and cancel, the claim's CAS; of the end, the ending CAS; or
- *      the stores of invariant 6. The claim of a future whose token is APART does not yet say
- *      whether the task starts: the claimer then asks for the token, and may set CANCELLED. In
- *      between the state is FL_RUNNING. No user sees that: only tasks of groups have such tokens,
- *      and the user gets the future of such a task in its callback alone, after the end.
- *      While GUARDED is set, one section under `lock` ends the token, detaches the callbacks and
- *      does the ending CAS. A thread that wants to request the token or to add a callback sets
- *      GUARDED first, unless the future has ended. Then the thread takes the lock and reads the
- *      state again. The future either has ended, or does not end before the unlock. A future with
- *      neither GUARDED nor WAITERS, whose token is in no tree (fl__cancel_is_alone()), ends
- *      with one CAS. Afterwards nobody changes its callbacks.
+ *   2. The linearization point of a start and of a cancel is the claim's CAS. That of the end is
+ *      the ending CAS. For an unshared future they are the stores of invariant 6. The claim of a
+ *      future whose token is APART does not yet say whether the task starts: the claimer then asks
+ *      for the token, and may set CANCELLED. In between the state is FL_RUNNING. No user sees that:
+ *      only tasks of groups have such tokens, and the user gets the future of such a task in its
+ *      callback alone, after the end. While GUARDED is set, one section under `lock` ends the
+ *      token, detaches the callbacks and does the ending CAS. A thread that wants to request the
+ *      token or to add a callback sets GUARDED first, unless the future has ended. Then the thread
+ *      takes the lock and reads the state again. The future either has ended, or does not end
+ *      before the unlock. A future with neither GUARDED nor WAITERS, whose token is in no tree
+ *      (fl__cancel_is_alone()), ends with one CAS. Afterwards nobody changes its callbacks.
  *   3. While WAITERS is set, the ending CAS is part of a transaction of the parking lot (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left
@@ -76,8 +76,10 @@
  *
  * A token that is APART (cancel.c) is asked for only by the context that has claimed the future:
  * until that context ends it, the parent exists. So such a future is claimed first, and its claim
- * is then one for a cancel if its token is requested. Lock order: an executor's, `lock`, a token's
- * tree, a bucket of the parking lot.
+ * is then one for a cancel if its token is requested.
+ *
+ * Locks are taken in this order: an executor's, `lock`, a token's tree, a bucket of the parking
+ * lot.
  */
 #include "future.h"
 #include "../base/atomic.h"
@@ -392,7 +394,7 @@ bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
 		return false;
 	if (f->type->drop_arg)
 		fl__drop(f->type->drop_arg, f->arg); /* again in fl__future_finish(): it zeroes the handle */
-	if (fl__load_relaxed(&f->state) & FL__FUTURE_REGISTERED) /* never changes */
+	if (fl__load_relaxed(&f->state) & FL__FUTURE_REGISTERED) /* relaxed: never changes */
 		(void)fl__future_guard(f);                       /* so the end looks at the callbacks first */
 	if (!future_publish_if(f, true, prompt, &list, NULL))
 		return false;

@@ -16,8 +16,8 @@
 #endif
 #ifdef __ELF__
 /*
- * A function of a part that only some programs link. Weak: NULL in a program without the part.
- * Hidden: not the function of another copy of the library.
+ * A function of a part that only some programs link. It is weak, and so NULL in a program without
+ * the part. It is hidden, and so never the function of another copy of the library.
  */
 #define FL__IF_LINKED __attribute__((weak)) FL__HIDDEN
 #define FL__IS_LINKED(function) ((function) != NULL)
@@ -86,7 +86,7 @@ struct fl__sys {
 	int64_t (*give_way)(int64_t now);
 	void (*nap)(void);           /* sleeps for some 50 us */
 	void (*relax)(void);         /* one turn of a spin */
-	void *(*alloc)(size_t size); /* NULL: out of memory */
+	void *(*alloc)(size_t size); /* NULL if there is no memory */
 	void (*free)(void *memory);
 	int (*thread_create)(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 	int (*thread_join)(pthread_t thread);
@@ -133,7 +133,7 @@ struct fl__sys {
 	 * kernel's clock, from which a tool such as faketime moves now() away.
 	 */
 	int (*wait_many)(struct fl__futex *words, unsigned n, int64_t deadline);
-	/* The calling thread's, from the C library. NULL: the system has none. */
+	/* Returns the calling thread's list, from the C library. NULL on a system without one. */
 	struct fl__robust_list *(*robust_list)(void);
 };
 
@@ -217,7 +217,7 @@ void fl__signals_unblock_faults(sigset_t *signals);
 /* Blocks all signals; `faults`: those of faults, too. Returns what the thread blocked before. */
 sigset_t fl__signals_block(bool faults);
 void fl__signals_restore(const sigset_t *before);
-/* A declaration: blocks to the end of the block. */
+/* This declaration blocks the signals to the end of the block. */
 #define FL__SIGNALS_BLOCKED(faults)                                                                                    \
 	__attribute__((cleanup(fl__signals_restore), unused)) const sigset_t _mask = fl__signals_block(faults)
 

@@ -77,7 +77,7 @@ static int posix_sem_wait(sem_t *sem, int64_t left)
 
 struct posix_sleeper {
 	struct posix_sleeper *next, *prev;
-	const uint32_t *word; /* NULL: a wake has removed it */
+	const uint32_t *word; /* NULL once a wake has removed it */
 	sem_t woken;
 };
 
@@ -200,7 +200,7 @@ static uint32_t posix_thread_id(void)
 	static uint32_t last;
 	static _Thread_local uint32_t id;
 	if (id == 0)
-		id = fl__add_relaxed(&last, 1) + 1; /* only uniqueness matters */
+		id = fl__add_relaxed(&last, 1) + 1; /* relaxed: only uniqueness matters */
 	return id;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Windows 8 and later, by mingw-w64 with winpthreads. Limits: a process uses the CPUs of one
- * processor group, 64 at most; a sleep lasts until a tick of the system's clock, which comes every
- * 15.6 ms unless a program asks for more.
+ * Windows 8 and later, by mingw-w64 with winpthreads. There are two limits: a process uses the CPUs
+ * of one processor group, 64 at most; a sleep lasts until a tick of the system's clock, which comes
+ * every 15.6 ms unless a program asks for more.
  */
 #define WIN32_LEAN_AND_MEAN
 #include "../base/atomic.h"

@@ -43,8 +43,8 @@ void fl__pool_hold_takes(struct fl__thread_pool *p);
 void fl__pool_release_takes(struct fl__thread_pool *p);
 
 /*
- * Under the lock, for a search that is already counted: finds a worker between two tasks, and calls
- * it, which counts that worker as searching. False: none.
+ * Finds a worker between two tasks, and calls it, which counts that worker as searching. Called
+ * under the lock, for a search that is already counted. Returns false if there is no such worker.
  */
 bool fl__pool_call_worker(struct fl__thread_pool *p);
 

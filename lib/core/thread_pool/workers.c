@@ -151,7 +151,7 @@ FL__NOINLINE static void pool_end_thread(struct fl__thread_worker *w)
 	ctx->worker = NULL;
 	fl__run_leave(&w->run);
 	fl_thread *before = pool_leave(w);
-	fl__thread_join(&before); /* NULL: this thread is the first that leaves */
+	fl__thread_join(&before); /* NULL if this thread is the first that leaves */
 }
 
 FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
