@@ -375,7 +375,7 @@ static inline bool fl__stats_are_linked(void)
 #endif
 }
 
-/* As the number of submits to skip: no task is stamped. */
+/* This number of submits to skip means that no task is stamped. */
 #define FL__STATS_OFF INT32_MAX
 
 /*

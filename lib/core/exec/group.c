@@ -70,7 +70,7 @@ struct group_wakes {
 	bool any;
 };
 
-/* Under the lock. */
+/* Called under the lock. Clears a bit of a word, and dequeues the waiters for it. */
 static void group_clear(uint32_t *word, uint32_t bit, struct group_wakes *wakes)
 {
 	uint32_t seen = fl__load_relaxed(word); /* relaxed: invariant 1 */
@@ -141,22 +141,24 @@ static FL__NOINLINE size_t group_count_in(fl_group *g)
 	return seen / FL__GROUP_MEMBER;
 }
 
-/* Under the lock. */
+/* Uncounts a member that has ended. Called under the lock. */
 static void group_count_out_locked(fl_group *g, struct group_wakes *wakes)
 {
-	/* release: what the member wrote; pairs with fl__group_left() */
+	/* release: what the member wrote; pairs with the acquires in fl__group_left() */
 	if (fl__sub_release(&g->balance_, FL__GROUP_MEMBER) != GROUP_LAST)
 		return;
 	group_clear(&g->idle_, FL__GROUP_NO_OFFER, wakes);
 	group_clear(&g->running_, FL__GROUP_MEMBERS_LEFT, wakes);
 }
 
-/* Without the lock. The caller's last access to the group. */
+/*
+ * Uncounts a member that has ended, without the lock. It is the caller's last access to the group.
+ */
 static void group_count_out(fl_group *g)
 {
 	size_t seen = fl__load_relaxed(&g->balance_); /* relaxed: the CAS below checks it */
 	while (seen != GROUP_LAST)
-		/* release: what the member wrote; pairs with fl__group_left() */
+		/* release: what the member wrote; pairs with the acquires in fl__group_left() */
 		if (fl__cas_weak_release(&g->balance_, &seen, seen - FL__GROUP_MEMBER))
 			return;
 	struct group_wakes wakes = {0};
@@ -202,7 +204,7 @@ void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure 
 		group_report(failure);
 }
 
-/* Without the lock. The caller's last access to the group. */
+/* Called without the lock. It is the caller's last access to the group. */
 void fl__group_leave(fl_group *g)
 {
 	/* relaxed, both times: group_count_out() publishes it for fl__group_refuse() */
@@ -228,7 +230,7 @@ void fl__group_fiber_left(fl_group *g)
 	fl__group_leave(g);
 }
 
-/* Under the lock. Whether all fibers, with the new one, have one scheduler. */
+/* Called under the lock. Returns whether all fibers, with the new one, have one scheduler. */
 static bool group_fiber_in(fl_group *g, const struct fl__host *s)
 {
 	const size_t fibers = group_fibers(g);

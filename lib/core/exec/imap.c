@@ -197,7 +197,7 @@ static void imap_request(void *token)
 	fl_cancel_token_request(token);
 }
 
-/* As imap_await(). 0 at a request of the iteration's token, too. */
+/* Does what imap_await() does, but also returns 0 at a request of the iteration's token. */
 static int imap_await_or_stop(fl_imap *it, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (!it->cancel || it->stopped)

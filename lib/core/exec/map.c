@@ -246,7 +246,7 @@ static bool map_copy_has_begun(const struct map_by_copy *m, const struct fl__chu
 	return end->error == -EOWNERDEAD && !end->untouched; /* it was sent to a worker that has died */
 }
 
-/* For a reason of its own, not because of a stop or a broken executor. */
+/* Whether a batch has failed for a reason of its own, not for a stop or a broken executor. */
 static bool map_copy_has_failed(const struct map_by_copy *m, const struct fl__imap_batch *b,
                                 const struct fl__chunk_end *end)
 {

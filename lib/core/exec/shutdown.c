@@ -312,7 +312,10 @@ static unsigned executor_detached_in_use(void)
 	return fl__is_unloaded() ? 0 : fl__load_relaxed(&fl__executors_detached);
 }
 
-/* Under the lock, for which the thread waits: it frees `e` after the caller's last use. */
+/*
+ * Called under the lock, for which the new thread waits. So it frees `e` after the caller's last
+ * use.
+ */
 static int executor_start_freeing_thread(fl_executor *e)
 {
 	static struct fl__helper helper = {.name = "executor-end",

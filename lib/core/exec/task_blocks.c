@@ -63,7 +63,7 @@ static inline struct fl__task_block_cache *task_blocks_enter(struct fl__task_blo
 	return fl__likely(fl__task_block_cache_enter(s)) ? s : task_blocks_enter_other(pool);
 }
 
-/* As fl__task_block_pop(), also from the chain. */
+/* Does what fl__task_block_pop() does, and takes from the chain, too. */
 static inline struct fl__task_block *task_blocks_pop(struct fl__task_block_cache *s, unsigned size)
 {
 	struct fl__task_block_list *list = &s->lists[size];

@@ -143,7 +143,7 @@ void fl__task_blocks_unref(struct fl__task_blocks *pool);
 fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool);
 void fl__task_blocks_unhold(struct fl__task_blocks *pool);
 
-/* By the thread that frees the joined executor. Waits for all holders; later holds fail. */
+/* Called by the thread that frees the joined executor. Waits for all holders; later holds fail. */
 void fl__task_blocks_shut(struct fl__task_blocks *pool);
 
 /*
@@ -248,7 +248,7 @@ struct fl__task_block_batch {
 
 void fl__task_block_free_batch(struct fl__task_block_batch *batch);
 
-/* By the batch's worker: frees the block of an ended future, later. */
+/* Called by the batch's worker. Frees the block of an ended future, later. */
 static inline void fl__task_block_free_to(struct fl__task_block_batch *batch, struct fl__task_block *block)
 {
 	if (fl__unlikely(block->size != 0)) {

@@ -80,7 +80,7 @@ struct fl__sys {
 	 */
 	int (*futex_wake)(const uint32_t *word, int n);
 	int64_t (*now)(void);
-	/* For a time slice, if another program computes on this CPU. */
+	/* Lets another program that computes on this CPU run for a time slice. */
 	void (*yield)(void);
 	/* A yield, or pauses if yields are barred (yield.c). Takes and returns the time. */
 	int64_t (*give_way)(int64_t now);
@@ -119,7 +119,7 @@ struct fl__sys {
 	int (*guard)(void *memory, size_t size);
 	/* The next access finds zeros. Guards stay. */
 	void (*discard)(void *memory, size_t size);
-	/* As futex_wait and futex_wake, in memory that processes share. */
+	/* These do what futex_wait and futex_wake do, in memory that processes share. */
 	int (*shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
 	int (*shared_wake)(const uint32_t *word, int n);
 	/*

@@ -182,7 +182,7 @@ void fl__task_queue_list(const struct fl__task_queue *queue)
 		fl__or_seq_cst(queue->listed, queue->bit);
 }
 
-/* Under the lock. */
+/* Sets or clears a flag of `slow`. Called under the lock. */
 static void backlog_set_slow(struct fl__task_queue *injector, uint32_t flag, bool is_set)
 {
 	const uint32_t slow = (injector->slow & ~flag) | (is_set ? flag : 0);

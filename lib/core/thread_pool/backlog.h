@@ -89,7 +89,7 @@ static inline void fl__task_queue_fill(unsigned char *slot, uint64_t at, struct 
 	fl__store_release(fl__mpmc_stamp(slot), at + FL__MPMC_ITEM);
 }
 
-/* As fl__mpmc_claim_slots(), for one slot: tries again while other claims are faster. */
+/* Claims one slot, by fl__mpmc_claim_slots(). Tries again while other claims are faster. */
 static inline __attribute__((always_inline)) bool fl__task_queue_claim(struct fl__task_queue *queue, uint64_t *word,
                                                                        uint64_t ahead, struct fl__mpmc_claim *claim)
 {

@@ -77,7 +77,10 @@ void fl__pool_relieve(struct fl__thread_pool *p)
 	fl__pool_recount(p);
 }
 
-/* " (2 for queue (to get), 1 for mutex)", or "". May read without the lock: see pool_count(). */
+/*
+ * Writes " (2 for queue (to get), 1 for mutex)", or "". It may read without the lock, which
+ * ThreadSanitizer must not see.
+ */
 __attribute__((cold, no_sanitize("thread"))) void fl__pool_describe_waits(const fl_executor *e, char *text, size_t size)
 {
 	unsigned counts[FL__DEBUG_KINDS] = {0};

@@ -62,7 +62,7 @@
 void fl__pool_fence_workers(const struct fl__thread_pool *p)
 {
 	if (fl__pool_flags(p) & FL__POOL_FENCED)
-		fl__fence_seq_cst(); /* pairs with pool_read_flags() and fl__pool_is_called() */
+		fl__fence_seq_cst(); /* pairs with the fences of pool_read_flags() and fl__pool_is_called() */
 	else if (fl__sys.membarrier() != 0)
 		fl__panic("fl_executor", p, "membarrier() works no more: has it been forbidden since?");
 }

@@ -70,7 +70,7 @@ FL__POOL_INLINE bool fl__pool_is_called(struct fl__thread_worker *w, uint32_t fl
 {
 	fl__in_program_order();
 	if (fl__unlikely(flags & FL__POOL_FENCED))
-		fl__fence_seq_cst(); /* pairs with fl__pool_fence_workers() */
+		fl__fence_seq_cst(); /* pairs with the fence in fl__pool_fence_workers() */
 	/*
 	 * relaxed load: fl__pool_fence_workers() orders it. acquire swap: the count; pairs with the
 	 * release in fl__pool_call_worker().
@@ -122,7 +122,7 @@ FL__POOL_INLINE struct fl__pool_taken fl__pool_take(struct fl__thread_worker *w,
 	return taken;
 }
 
-/* For a worker whose task has ended: no thread will find the task in `doing`. */
+/* Called by a worker whose task has ended. From now on no thread finds the task in `doing`. */
 FL__POOL_INLINE void fl__pool_forget(struct fl__thread_worker *w, const struct fl__task_block *block)
 {
 	/*

@@ -103,7 +103,7 @@ static inline void fl__pool_unlock(struct fl__thread_pool *p)
 	fl__lot_unpark(&taken);
 }
 
-/* For an operation that the executor calls under the lock. */
+/* Unparks the woken workers in an operation that the executor calls under the lock. */
 static inline void fl__pool_unpark(struct fl__thread_pool *p)
 {
 	struct fl__lot taken = fl__wait_queue_taken(&p->sleepers);
@@ -163,7 +163,7 @@ bool fl__pool_is_over(struct fl__thread_pool *p, unsigned awake);
 
 int fl__pool_resize(fl_executor *e, unsigned workers);
 
-/* Without the lock. */
+/* Called without the lock. The operation fl__executor_ops.block. */
 void fl__pool_block(struct fl__run *run, bool begins);
 
 /* search.c. */
@@ -177,7 +177,7 @@ void fl__pool_wake_locked(struct fl__thread_pool *p);
 /* Called under the lock. Wakes up to `n` sleeping workers, each counted as searching. */
 void fl__pool_wake_sleepers(struct fl__thread_pool *p, size_t n);
 
-/* Under the lock, after `more` may have become true: marks the backlog, or wakes a worker. */
+/* Marks the backlog, or wakes a worker. Called under the lock, when `more` may have become true. */
 void fl__pool_settle(struct fl__thread_pool *p);
 
 /* Wakes a worker after a put that found the mark. Called without the lock. */
