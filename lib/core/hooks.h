@@ -55,8 +55,8 @@
  *   a lock             The CAS expects fl__hook_free instead of 0. While debugging is on, that is a
  *                      value that no word has, so each lock goes the slow way. It leaves a mark in
  *                      the word, so the unlock goes the slow way, too. The unlock of many readers
- *                      has no mark, and tests fl__hooks first. fl__hook_readers closes the fast path
- *                      of readers.
+ *                      has no mark, and tests fl__hooks first. fl__hook_readers closes the fast
+ *                      path of readers.
  *   fl_submit()        Its short way compares two words (exec/submit.c). The statistics change the
  *                      executor's where the next task is to be measured; the recorder changes the
  *                      process's.
@@ -101,7 +101,7 @@ enum {
 
 #define FL__HOOK_NEVER 0xfffffff7u
 
-/* An old value does no harm. Not atomic: compilers would emit a separate load. */
+/* An old value does no harm. The load is not atomic, since compilers would emit a separate load. */
 static inline uint32_t fl__hook_word(const uint32_t *word)
 {
 #if defined(FL__TSAN) || defined(FL__LABORATORY)
@@ -147,7 +147,7 @@ struct fl__hook_op {
 	bool measured; /* one of 16 that are measured even without a wait */
 	bool waited;
 	const void *lock;
-	/* The condition that the context waits for, before it locks `lock`. NULL: none. */
+	/* The condition that the context waits for, before it locks `lock`, or NULL. */
 	const void *cond;
 	/* The key of the waiter's node. NULL once the wait for the condition has ended. */
 	const void *const *key;
@@ -166,7 +166,7 @@ FL__IF_LINKED void fl__hook_unlocking_on(const void *lock, unsigned how);
 FL__IF_LINKED void fl__hook_downgraded_on(const void *lock);
 #define fl__hook_downgraded(...) FL__HOOK(DEBUG, downgraded, __VA_ARGS__)
 
-/* A lock begins: the records of an earlier lock at its address go. */
+/* Called when a lock is initialized. Forgets the records of an earlier lock at its address. */
 FL__IF_LINKED void fl__hook_forget_on(const void *lock);
 #define fl__hook_forget(...) FL__HOOK(DEBUG, forget, __VA_ARGS__)
 
@@ -308,10 +308,11 @@ extern FL__HIDDEN int32_t fl__trace_rank; /* -1: none */
  * their own, zeroed before the worker gets them; the mapping is not inherited by fork(). The size
  * is constant once the recorder was on. There is no ring where the recorder is off.
  *
- * The parent: fl__trace_ring_add() after the start, with the worker's number and name;
- * fl__trace_ring_drop() when the worker has ended, or if it never began. From then on the recorder
- * owns the mapping: it keeps the last rings for later files. The worker: fl__trace_ring_use(),
- * before its first task, which switches recording on. These allocate nothing.
+ * The parent calls fl__trace_ring_add() after the start, with the worker's number and name,
+ * and fl__trace_ring_drop() when the worker has ended, or if it never began. From then on the
+ * recorder owns the mapping: it keeps the last rings for later files. Before its first task the
+ * worker calls fl__trace_ring_use(), which switches recording on. None of the three allocates
+ * memory.
  */
 FL__IF_LINKED size_t fl__trace_ring_size(void);
 FL__IF_LINKED void fl__trace_ring_add(struct fl__trace_ring *ring, int32_t pid, const char *name);
@@ -325,7 +326,7 @@ enum { FL__STATS_REFILL = 16 };
 
 /* The last measurement of a context that runs tasks. */
 struct fl__stats_last {
-	struct fl__stats_times *times; /* NULL: none yet */
+	struct fl__stats_times *times; /* NULL before the first */
 	int64_t ns;
 	size_t begun; /* tasks, it among them */
 };
@@ -346,7 +347,7 @@ FL__IF_LINKED int fl__hook_begin_on(struct fl__run *run, struct fl__stats_contex
 FL__IF_LINKED int fl__hook_call_on(const struct fl_task_type *type, const void *arg, void *result,
                                    struct fl_task_ctx *ctx);
 
-/* Tasks are few: the next submit stamps its task. */
+/* Called when tasks are few. The next submit stamps its task. */
 FL__IF_LINKED void fl__hook_idle_on(struct fl_executor *e);
 #define fl__hook_idle(e) (fl__stats_are_linked() ? fl__hook_idle_on(e) : (void)0)
 
@@ -374,10 +375,13 @@ static inline bool fl__stats_are_linked(void)
 #endif
 }
 
-/* As the number of submits to skip: no task is stamped. */
+/* This number of submits to skip means that no task is stamped. */
 #define FL__STATS_OFF INT32_MAX
 
-/* Counts `n` submits that are not stamped, approximately. False: the next task is to be stamped. */
+/*
+ * Counts `n` submits that are not stamped, approximately. Returns false if the next task is to be
+ * stamped.
+ */
 static inline bool fl__stats_skip(int32_t *to_skip, int32_t n)
 {
 	const int32_t skip = fl__load_relaxed(to_skip);

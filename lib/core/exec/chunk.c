@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Chunks: several arguments as one task.
+ * A chunk is several arguments as one task.
  *
  * A process executor loops over the elements itself. Other executors call a task's function once:
- * that of a type of this file runs the elements. The function finds its task block by the task's
- * token, which is the future's.
+ * the function of a type of this file runs the elements. The function finds its task block by the
+ * task's token, which is the future's.
  *
  * The elements belong to the caller, and a hook knows of one element only. So a type with hooks is
  * submitted as a copy without hooks, in memory that does not last. The release of the future's last

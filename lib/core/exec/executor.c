@@ -172,5 +172,5 @@ bool fl_executor_is_broken(const fl_executor *e)
 unsigned fl_executor_workers(const fl_executor *e)
 {
 	fl__executor_check(e, "fl_executor_workers");
-	return fl__load_relaxed(&e->workers); /* a single number */
+	return fl__load_relaxed(&e->workers); /* relaxed: a single number */
 }

@@ -12,10 +12,10 @@
 #include <string.h>
 
 /*
- * The executor interface: what each kind of executor implements, and what all kinds share.
+ * The executor interface has what each kind of executor implements, and what all kinds share.
  *
  * An executor knows each of its tasks (task blocks, task_blocks.h) until the task has ended. The
- * table "the life of a task" in docs/design.md has all states. Here are those of three words:
+ * table "the life of a task" in docs/design.md has all states. Three words say where a task is:
  *
  *   word      the task
  *   queue     is pending
@@ -36,7 +36,8 @@
  * takes it out, finds it claimed, and frees the producer's reference.
  *
  * `lock` guards all this, and is never held while a task, a callback, a drop hook or a config hook
- * runs. Lock order: executor, future, token tree, parking lot; executor, list of threads.
+ * runs. The locks are taken in this order: executor, future, token tree, parking lot. Under the
+ * executor's lock the list of threads may be locked, too.
  */
 struct fl__task_list {
 	struct fl__task_block *head, *tail;
@@ -44,14 +45,14 @@ struct fl__task_list {
 };
 
 /*
- * The permits of a bounded backlog: one for each task that may wait. A submit takes a permit before
+ * A bounded backlog has one permit for each task that may wait. A submit takes a permit before
  * it makes the task block, and records its kind in block->permit. The context that claims the task
  * returns the permit, unless it takes the tasks out of a closed executor: once the executor is
  * closed or broken, a permit is always free, and waiting submits go on and are refused.
  */
 struct fl__permits {
 	fl_sem free;
-	uint32_t bound; /* 0: no bound; tasks hold no permit */
+	uint32_t bound; /* 0 if there is no bound; then tasks hold no permit */
 	fl_when_full when_full;
 	bool closed;            /* guarded by the executor's lock */
 	size_t waits, refusals; /* for statistics */
@@ -62,75 +63,90 @@ struct fl__run;
 struct fl__executor_ops {
 	uint32_t capabilities;
 	const char *kind;
-	/* of the futures of tasks; NULL: &fl__task_future_ops */
+	/* The operations of the futures of tasks. NULL stands for &fl__task_future_ops. */
 	const struct fl__future_ops *future_ops;
-	/* larger results are in memory of the kind; 0: none are */
+	/* Larger results are in memory of the kind. With 0 no result is. */
 	size_t result_most;
 	/* Takes over the producer's reference to the future, unless it returns an error. */
 	int (*submit)(fl_executor *e, struct fl__task_block *block);
 	/*
-	 * Under the lock, when `closed` or `broken` was set: closes the kind's own backlog, and wakes
-	 * threads that wait for tasks or permits, as far as they must know.
+	 * Called under the lock, when `closed` or `broken` was set. Closes the kind's own backlog,
+	 * and wakes threads that wait for tasks or permits, as far as they must know.
 	 */
 	void (*on_closed)(fl_executor *e);
 	/*
-	 * Under the lock, when closed: waits until all has ended, as fl_cond_wait_until(). NULL:
-	 * when no task is left, nothing is.
+	 * Called under the lock, when closed. Waits, as fl_cond_wait_until() does, until all
+	 * of the kind has ended. NULL for a kind of which nothing is left once it has no task.
 	 */
 	int (*join)(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 	/*
-	 * Under the lock: whether there are tasks neither in `queue`, nor running, nor foreign.
-	 * While `waiters` is above 0, the kind broadcasts `gone` when the result may have become
-	 * false. NULL: there are none.
+	 * Called under the lock. Returns whether there are tasks neither in `queue`, nor running,
+	 * nor foreign. While `waiters` is above 0, the kind broadcasts `gone` when the result may
+	 * have become false. NULL if there are never such tasks.
 	 */
 	bool (*is_busy)(const fl_executor *e);
-	/* After a join. In a forked child it takes no lock and does not wait. */
+	/* Frees the executor after a join. In a forked child it takes no lock and does not wait. */
 	void (*destroy)(fl_executor *e);
 	/*
-	 * A context that serves `e` is about to wait for the task. True: another context runs it,
-	 * whatever else waits. False, or NULL: the waiter runs the task if it is still queued.
+	 * A context that serves `e` is about to wait for the task. Returns true if another context
+	 * runs it, whatever else waits. If it returns false, or is NULL, the waiter runs the task
+	 * if the task is still queued.
 	 */
 	bool (*start_elsewhere)(fl_executor *e, struct fl__task_block *block);
-	/* Whether a join by the caller, which runs no task of `e`, would hang. NULL: never. */
+	/*
+	 * Whether a join by the caller, which runs no task of `e`, would hang. NULL stands for
+	 * never.
+	 */
 	bool (*would_hang)(fl_executor *e);
 	/*
-	 * For kinds with a backlog of their own in place of `queue`; else NULL. Under the lock,
-	 * when the backlog is closed. `take_oldest` removes a task, or returns NULL. It takes the
-	 * tasks of each queue in their order.
+	 * The next two are for kinds with a backlog of their own in place of `queue`; else NULL.
+	 * They are called under the lock, when the backlog is closed. `take_oldest` removes a task,
+	 * or returns NULL. It takes the tasks of each queue in their order.
 	 * `list_running` adds to `running` each task that a worker runs, once and with a reference,
 	 * but not `queued` tasks, which are in such a list already.
 	 */
 	struct fl__task_block *(*take_oldest)(fl_executor *e);
 	void (*list_running)(fl_executor *e, struct fl__task_list *running);
-	/* Under the lock: a foreign context has claimed a task, which stays in the kind's backlog. */
+	/*
+	 * Called under the lock, after a foreign context has claimed a task that stays in the
+	 * kind's backlog.
+	 */
 	void (*claimed)(fl_executor *e, struct fl__task_block *block);
 	/*
-	 * Up to `terminate`: for kinds that run tasks in other processes; else NULL. Such a task
+	 * The next three are for kinds that run tasks in other processes; else NULL. Such a task
 	 * stays unclaimed until it has ended. The lock guards where the task is (queued, or with
 	 * which worker process), and lasts as long as the executor's task blocks.
 	 */
-	/* Under the lock: puts unstarted tasks back into `queue`. `request`: stops the others. */
+	/*
+	 * Called under the lock. Puts unstarted tasks back into `queue`. With `request` it stops
+	 * the others.
+	 */
 	void (*recall)(fl_executor *e, bool request);
-	/* Under the lock: puts the task back into `queue`. False: it has started. */
+	/*
+	 * Called under the lock. Puts the task back into `queue`. Returns false if it has started.
+	 */
 	bool (*withdraw)(fl_executor *e, struct fl__task_block *block);
 	void (*terminate)(fl_executor *e);               /* under the lock, when closed */
-	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; NULL: not possible */
+	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; may be NULL */
 	/*
-	 * Without the lock: the calling worker, with first frame `run` (ctx->worker), begins or
-	 * ends a blocking section. NULL: the kind's workers never set ctx->worker.
+	 * Called without the lock by a worker with the first frame `run` (ctx->worker), which
+	 * begins or ends a blocking section. NULL if the kind's workers never set ctx->worker.
 	 */
 	void (*block)(struct fl__run *run, bool begins);
 	/*
-	 * Without the lock: the calling worker runs no more user code before its next task. NULL:
-	 * as `block`, or the worker's frame never has a future.
+	 * Called without the lock by a worker that runs no more user code before its next task.
+	 * NULL if the kind's workers never set ctx->worker, or their frames never have a future.
 	 */
 	void (*ends)(struct fl__run *run);
 	/*
-	 * Adds the kind's numbers. Also called without the lock, for the debug dump, and in a signal
-	 * handler: the numbers are of different moments. May be NULL.
+	 * Adds the kind's numbers. Also called without the lock, for the debug dump, and in a
+	 * signal handler: the numbers are of different moments. May be NULL.
 	 */
 	void (*count)(const fl_executor *e, fl_executor_stats *stats);
-	/* As above: writes for what `stats->waiting` workers wait: " (1 for mutex)". NULL: unknown. */
+	/*
+	 * Writes for what the `stats->waiting` workers wait, such as " (1 for mutex)". Called also
+	 * without the lock, as `count` is. NULL if that is not known.
+	 */
 	void (*describe_waits)(const fl_executor *e, char *text, size_t size);
 };
 
@@ -141,7 +157,7 @@ struct fl__stats {
 	int32_t skip;                                  /* submits of the long way until one stamps */
 	int64_t calm;                                  /* submits before are paid for: stats_is_calm() */
 	struct fl__stats_context frame;                /* of all contexts in fl__run_task() */
-	struct fl__stats_type *types[FL__STATS_TYPES]; /* NULL: not yet used */
+	struct fl__stats_type *types[FL__STATS_TYPES]; /* NULL if not yet used */
 };
 
 struct fl_executor {
@@ -153,10 +169,10 @@ struct fl_executor {
 	fl_mutex lock;
 	fl_cond gone; /* signalled when a join or a wait for idleness may end */
 	bool closed;
-	int broken;             /* the error of submits since the break; 0: not broken */
+	int broken;             /* the error of submits since the break, or 0 */
 	char *why_broken;       /* set by fl__executor_break(), then constant */
-	const char *why_killed; /* of the last worker that this process has killed; NULL: none */
-	unsigned waiters;       /* contexts in such a wait */
+	const char *why_killed; /* of the last worker that this process has killed, or NULL */
+	unsigned waiters;       /* contexts that wait for `gone` */
 	struct fl__task_list queue;
 	struct fl__run *running;
 	size_t foreign;
@@ -164,16 +180,18 @@ struct fl_executor {
 	size_t running_now, ran, failed;
 	/* tasks that ended without running */
 	size_t not_run;
-	const fl_task_type *initialize; /* NULL: none */
+	const fl_task_type *initialize; /* may be NULL */
 	void *initialize_arg;           /* a copy; NULL if it has no size */
 	struct fl_shm **regions;
 	size_t bytes_max; /* of one argument or result */
 	unsigned n_regions;
 	char name[24];                      /* of the config */
 	fl_executor *next_listed, **listed; /* the list of all executors: inspect/executors.c */
-	uint64_t number;                    /* in the order of creation, from 1; 0: that is not linked */
+	uint64_t number;                    /* in the order of creation, from 1; 0 if that list is not linked */
 	struct fl__permits permits;
-	/* submits on the submitter's stack are refused below this address; 0: no limit */
+	/*
+	 * Submits that run on the submitter's stack are refused below this address, unless it is 0.
+	 */
 	uintptr_t stack_low;
 	bool lasts;       /* as long as the process: a detach only closes it */
 	bool joining;     /* the last thread: fl__executor_join_thread() */
@@ -182,15 +200,17 @@ struct fl_executor {
 };
 
 /*
- * After fl__permits_init(), if the kind has permits. `e` is zeroed, `config` not NULL.
- * `freed_with_blocks`: the memory of `e` is freed with its last task block, not by destroy().
- * 0, -ENOMEM, -EINVAL.
+ * Initializes what all kinds share, after fl__permits_init() if the kind has permits. `e` is
+ * zeroed, and `config` is not NULL. With `freed_with_blocks` the memory of `e` is freed with its
+ * last task block, not by destroy(). Returns 0, -ENOMEM or -EINVAL.
  */
 int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
                       const fl_executor_config *config, bool freed_with_blocks);
 void fl__executor_fini(fl_executor *e);
 
-/* Else logs that, in the name of `function`. */
+/*
+ * Whether an executor may have so many workers. If not, it logs that in the name of `function`.
+ */
 bool fl__executor_may_have(unsigned workers, unsigned most, const char *function);
 
 unsigned fl__executor_worker_count(const fl_executor_config *config);
@@ -202,10 +222,12 @@ int fl__executor_initialize(fl_executor *e);
 void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
 
 /*
- * As fl_submit_with(), with an array of `count` arguments for one task. `copied` above 0, for
- * groups: on_end gets a pointer to a copy, in the task's block, of so many bytes at on_end_arg. The
- * future is LISTED: the caller gets no reference, but owns the memory, too. And the token of a task
- * of this process is APART (cancel.c): the token config->cancel lasts until on_end was called.
+ * Does what fl_submit_with() does, with an array of `count` arguments for one task.
+ *
+ * Groups pass a `copied` above 0. Then on_end gets a pointer to a copy, in the task's block, of so
+ * many bytes at on_end_arg. The future is LISTED (future.c): the caller gets no reference, but owns
+ * the memory, too. The token of a task of this process is APART (cancel.c), so the caller must keep
+ * the token config->cancel until on_end was called.
  */
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                const fl_submit_config *config, size_t copied);
@@ -218,13 +240,13 @@ struct fl__patience {
 extern const struct fl__patience fl__here;
 
 /*
- * As fl__submit(), with other patience than the config's. NULL: ignores the backlog's bound.
- * &fl__here: runs the task.
+ * Does what fl__submit() does, but waits for a permit as `patience` says, not as the config says.
+ * With NULL it ignores the backlog's bound. With &fl__here it runs the task.
  */
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                        const fl_submit_config *config, size_t copied, const struct fl__patience *patience);
 
-/* Opens or closes the short way of fl_submit(): submit.c. */
+/* Opens or closes the short way of fl_submit(), which submit.c explains. */
 static inline void fl__executor_set_short_way(fl_executor *e, bool open)
 {
 	const bool may = open && !e->ops->withdraw && e->permits.bound == 0;
@@ -244,10 +266,10 @@ static inline bool fl__executor_is_forked(const fl_executor *e)
 	return fl__is_forked(e->fork_count);
 }
 
-/* Under the lock: 0, or why a submit is refused. */
+/* Called under the lock. Returns 0, or the error with which a submit is refused. */
 int fl__executor_refuses(const fl_executor *e);
 
-/* block->permit. */
+/* The values of block->permit. */
 enum fl__permit {
 	FL__PERMIT_NONE,    /* needs no permit */
 	FL__PERMIT_PENDING, /* holds a permit until it begins */
@@ -259,7 +281,7 @@ int fl__permits_init(struct fl__permits *permits, const fl_executor_config *conf
 
 void fl__permit_release(fl_executor *e, enum fl__permit permit);
 
-/* Under the lock: from now on no submit waits for a permit. */
+/* Called under the lock. From now on no submit waits for a permit. */
 void fl__permits_close(fl_executor *e);
 
 /*
@@ -274,18 +296,18 @@ bool fl__task_on_is_of_parent(const fl_future *f);
 #define FL__TASK_FUTURE_OPS                                                                                            \
 	.claim_cancel = fl__task_on_claim_cancel, .ended = fl__task_on_ended, .is_of_parent = fl__task_on_is_of_parent
 
-/* Without the lock: uncounts `n` foreign tasks, whose claimers do not use `e` afterwards. */
+/* Called without the lock. Uncounts `n` foreign tasks, whose claimers do not use `e` afterwards. */
 void fl__executor_foreign_ended(fl_executor *e, size_t n);
 
 /*
- * Runs the task at once. Takes over the producer's reference, unless it returns an error: -EPIPE,
- * -ENOTRECOVERABLE, -EOVERFLOW.
+ * Runs the task at once. Takes over the producer's reference, unless it returns an error, which is
+ * -EPIPE, -ENOTRECOVERABLE or -EOVERFLOW.
  */
 int fl__run_here(fl_executor *e, struct fl__task_block *block);
 
 /*
  * Initializes the future of a block with arguments, with `refs` references, and registers the
- * callback. `copied`: as of fl__submit(); the block has the memory.
+ * callback. `copied` is that of fl__submit(); the block has the memory for the copy.
  */
 static inline void fl__task_block_begin(struct fl__task_block *block, const struct fl__future_ops *ops,
                                         const fl_task_type *type, uint32_t refs, const fl_submit_config *config,
@@ -301,7 +323,10 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const stru
 		void *arg = config->on_end_arg;
 		if (copied > 0) {
 			arg = memcpy(callback + 1, arg, copied);
-			/* the producer's reference alone. The caller publishes the future */
+			/*
+			 * relaxed: the caller publishes the future. The one reference is the
+			 * producer's.
+			 */
 			fl__store_relaxed(&block->future.state, FL__FUTURE_REF | FL__FUTURE_LISTED);
 		}
 		fl__future_register(&block->future, callback, config->on_end, arg);
@@ -309,8 +334,8 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const stru
 }
 
 /*
- * Afterwards the block may be gone, unless the caller has a reference. After an error no other
- * context has seen it.
+ * Gives the task to its executor. Afterwards the block may be gone, unless the caller has a
+ * reference. After an error no other context has seen it.
  */
 static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *block, enum fl__permit permit)
 {
@@ -323,9 +348,9 @@ static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *b
 }
 
 /*
- * Under the lock: the calling foreign context has just claimed the task. Counts it as foreign, and
- * gives the caller a reference to the future, for fl__future_end_foreign(): that of the queue, or a
- * new one while the block stays in the kind's backlog.
+ * Called under the lock by a foreign context that has just claimed the task. Counts it as foreign,
+ * and gives the caller a reference to the future, for fl__future_end_foreign(): that of the queue,
+ * or a new one while the block stays in the kind's backlog.
  */
 void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block);
 
@@ -333,18 +358,18 @@ void fl__task_list_add(struct fl__task_list *queue, struct fl__task_block *block
 void fl__task_list_add_first(struct fl__task_list *queue, struct fl__task_block *block);
 void fl__task_list_remove(struct fl__task_list *queue, struct fl__task_block *block);
 
-/* Under the lock. */
+/* Called under the lock. Returns whether the executor has no task. */
 bool fl__executor_is_idle(const fl_executor *e);
 
 /*
- * The `join` of kinds with threads. Waits until `has_ended`, then joins the last thread, with the
- * lock released. `has_ended`: no task is left, and the last thread ends or was never started. Of
- * several callers one joins the thread.
+ * The `join` of kinds with threads. Waits until `has_ended` returns true: no task is left, and the
+ * last thread ends or was never started. Then one of the callers joins the last thread, with the
+ * lock released.
  */
 int fl__executor_join_thread(fl_executor *e, fl_thread **last, bool (*has_ended)(fl_executor *e), fl_time deadline,
                              fl_cancel_token *cancel);
 
-/* Not freed yet; atomic. */
+/* The number of detached executors that are not freed yet. It is atomic. */
 extern uint32_t fl__executors_detached;
 
 /*
@@ -367,8 +392,9 @@ void fl__executor_end_queued(fl_executor *e, int error, const char *text);
 struct fl__run {
 	fl_executor *executor;
 	/*
-	 * the task that runs, until its callbacks have returned; NULL: none. Between two tasks of a
-	 * thread pool's worker: the last one, which may be gone, so the pointer is only compared
+	 * The task that runs, until its callbacks have returned, or NULL. Between two tasks a
+	 * worker of a thread pool has its last task here. That task may be gone, so the pointer is
+	 * only compared.
 	 */
 	fl_future *future;
 	enum fl__claim claim;
@@ -382,13 +408,16 @@ struct fl__run {
 	size_t begun; /* how many tasks of fl__run_task() were begun before */
 };
 
-/* The calling context may then run tasks of `e` inline. */
+/* Adds a frame for `e` to those of the calling context, which may then run tasks of `e` inline. */
 void fl__run_enter(struct fl__run *run, fl_executor *e);
 void fl__run_leave(struct fl__run *run);
 
-/* Under the lock: the caller has claimed `f`. */
+/* Called under the lock by a context that has claimed `f`. Puts `f` into the frame. */
 void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim);
-/* Without the lock: runs the task, ends its future, empties the frame. Frees no reference. */
+/*
+ * Called without the lock. Runs the task, ends its future, and empties the frame. Frees no
+ * reference.
+ */
 void fl__run_task(struct fl__run *run);
 
 /* How many tasks of `e` the calling context runs by fl__run_here(). */
@@ -397,7 +426,10 @@ unsigned fl__run_depth(const fl_executor *e);
 /* The first half of fl__run_task(). Returns the task's error, and its message in `*message`. */
 int fl__run_function(struct fl__run *run, char **message);
 
-/* The same, measured if it is due. `begun`: how many tasks the context has begun before. */
+/*
+ * Does what fl__run_function() does, and measures the task if a measurement is due. `begun` is how
+ * many tasks the context has begun before.
+ */
 static inline int fl__run_measured(struct fl__run *run, struct fl__stats_context *context, size_t begun, char **message)
 {
 	const bool due = run->future->error != 0 || begun >= fl__load_relaxed(&context->next);
@@ -428,7 +460,7 @@ bool fl__run_serves(const fl_executor *e);
 
 struct fl_task_ctx {
 	fl_cancel_token *token;
-	/* has the regions; NULL: no regions */
+	/* The executor that has the regions, or NULL if there are none. */
 	const fl_executor *executor;
 	char *message; /* what the task has set */
 	bool keeps_result;
@@ -443,8 +475,9 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 char *fl__task_take_message(fl_task_ctx *ctx);
 
 /*
- * A child process that a task forks must not go on with the parent's tasks: panics in such a child.
- * Called after a user's function for an executor, `name`. `forks`: fl__fork_count before. Where such
+ * Panics in a child process that a task has forked, since the child must not go on with the
+ * parent's tasks. Called after a user's function for an executor, `name`. `forks` is the value of
+ * fl__fork_count before that function. Where such
  * calls nest, only a caller that may call another function afterwards needs the check.
  */
 static inline void fl__child_ends(uint32_t forks, const char *name)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Groups: a count of members, and a token above the members' tokens. A member is a task of the
+ * A group has a count of members, and a token above the members' tokens. A member is a task of the
  * executor (group_tasks.c) or a fiber of a loop (loop/loop_fiber.c). group_join.c waits for the
  * members. No user code runs under `lock_`.
  *
@@ -41,7 +41,7 @@
  *
  * Invariants
  *   1. The bits of both words change under `lock_`, except WAITER, which the parking lot changes.
- *      Only NO_OFFER is also read without the lock: the invariant of group_tasks.c.
+ *      Only NO_OFFER is also read without the lock: invariant 1 of group_tasks.c.
  *   2. Each end of a member subtracts from balance_ after the member's work, with release order,
  *      and does not touch the group afterwards, except under `lock_`, which the last end of a
  *      closed group takes after it. In a closed group the number of the members left leaves 0 and
@@ -70,7 +70,7 @@ struct group_wakes {
 	bool any;
 };
 
-/* Under the lock. */
+/* Called under the lock. Clears a bit of a word, and dequeues the waiters for it. */
 static void group_clear(uint32_t *word, uint32_t bit, struct group_wakes *wakes)
 {
 	uint32_t seen = fl__load_relaxed(word); /* relaxed: invariant 1 */
@@ -83,7 +83,7 @@ static void group_clear(uint32_t *word, uint32_t bit, struct group_wakes *wakes)
 		fl__lot_open(&wakes->lot, word);
 	wakes->any = true;
 	(void)fl__lot_take(&wakes->lot, FL__ALL, 0);
-	fl__store_relaxed(word, 0); /* relaxed: invariant 1. No waiter comes: the queue is locked */
+	fl__store_relaxed(word, 0); /* relaxed: invariant 1. The bucket is locked, so no waiter comes. */
 	fl__lot_unlock(&wakes->lot);
 }
 
@@ -95,7 +95,10 @@ static void group_unlock(fl_group *g, struct group_wakes *wakes)
 		fl__lot_unpark(&wakes->lot);
 }
 
-/* Under the lock. The token is below `parent` or the scope. True: the caller must request it. */
+/*
+ * Called under the lock. Begins the group, with a token below `parent` or the scope. Returns
+ * whether the caller must request the token.
+ */
 static bool group_begin(fl_group *g, fl_cancel_token *parent)
 {
 	if (g->begun_)
@@ -109,7 +112,7 @@ static bool group_begin(fl_group *g, fl_cancel_token *parent)
 	return g->cancelled_;
 }
 
-/* Under the lock: ends the token of a begun group without members. */
+/* Called under the lock. Ends the token of a begun group without members. */
 void fl__group_end(fl_group *g)
 {
 	if (fl_cancel_scope_current() == &g->token_)
@@ -118,17 +121,17 @@ void fl__group_end(fl_group *g)
 	g->begun_ = false;
 }
 
-/* Under the lock: from now on the last member clears the words. */
+/* Called under the lock. From now on the last member clears running_ and idle_. */
 void fl__group_close(fl_group *g)
 {
-	const size_t n = fl__or_relaxed(&g->entered_, FL__GROUP_CLOSED); /* the lock orders it */
+	const size_t n = fl__or_relaxed(&g->entered_, FL__GROUP_CLOSED); /* relaxed: the lock orders it */
 	/* release: the begin; pairs with group_count_in_closed() */
 	if (!(n & FL__GROUP_CLOSED) && fl__add_release(&g->balance_, n + FL__GROUP_CLOSED) + n > 0)
 		/* relaxed: invariant 1. No waiter changes a word that is 0. */
 		fl__store_relaxed(&g->running_, FL__GROUP_MEMBERS_LEFT);
 }
 
-/* Under the lock. Returns the member's number. */
+/* Counts a member, under the lock. Returns the member's number. */
 static FL__NOINLINE size_t group_count_in(fl_group *g)
 {
 	/* release, both: the begin; pairs with group_enter_begun() and group_count_in_closed() */
@@ -138,22 +141,24 @@ static FL__NOINLINE size_t group_count_in(fl_group *g)
 	return seen / FL__GROUP_MEMBER;
 }
 
-/* Under the lock. */
+/* Uncounts a member that has ended. Called under the lock. */
 static void group_count_out_locked(fl_group *g, struct group_wakes *wakes)
 {
-	/* release: what the member wrote; pairs with fl__group_left() */
+	/* release: what the member wrote; pairs with the acquires in fl__group_left() */
 	if (fl__sub_release(&g->balance_, FL__GROUP_MEMBER) != GROUP_LAST)
 		return;
 	group_clear(&g->idle_, FL__GROUP_NO_OFFER, wakes);
 	group_clear(&g->running_, FL__GROUP_MEMBERS_LEFT, wakes);
 }
 
-/* Without the lock. The caller's last access to the group. */
+/*
+ * Uncounts a member that has ended, without the lock. It is the caller's last access to the group.
+ */
 static void group_count_out(fl_group *g)
 {
 	size_t seen = fl__load_relaxed(&g->balance_); /* relaxed: the CAS below checks it */
 	while (seen != GROUP_LAST)
-		/* release: what the member wrote; pairs with fl__group_left() */
+		/* release: what the member wrote; pairs with the acquires in fl__group_left() */
 		if (fl__cas_weak_release(&g->balance_, &seen, seen - FL__GROUP_MEMBER))
 			return;
 	struct group_wakes wakes = {0};
@@ -199,7 +204,7 @@ void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure 
 		group_report(failure);
 }
 
-/* Without the lock. The caller's last access to the group. */
+/* Called without the lock. It is the caller's last access to the group. */
 void fl__group_leave(fl_group *g)
 {
 	/* relaxed, both times: group_count_out() publishes it for fl__group_refuse() */
@@ -211,12 +216,12 @@ void fl__group_leave(fl_group *g)
 /* Called by the fibers' thread. */
 static size_t group_fibers(const fl_group *g)
 {
-	return fl__load_relaxed(&g->fibers_); /* written by this thread alone */
+	return fl__load_relaxed(&g->fibers_); /* relaxed: written by this thread alone */
 }
 
 static void group_set_fibers(fl_group *g, size_t n)
 {
-	fl__store_release(&g->fibers_, n); /* what group_fiber_in() stores; pairs with a join */
+	fl__store_release(&g->fibers_, n); /* release: what group_fiber_in() stores; pairs with a join */
 }
 
 void fl__group_fiber_left(fl_group *g)
@@ -225,7 +230,7 @@ void fl__group_fiber_left(fl_group *g)
 	fl__group_leave(g);
 }
 
-/* Under the lock. Whether all fibers, with the new one, have one scheduler. */
+/* Called under the lock. Returns whether all fibers, with the new one, have one scheduler. */
 static bool group_fiber_in(fl_group *g, const struct fl__host *s)
 {
 	const size_t fibers = group_fibers(g);
@@ -239,7 +244,10 @@ static bool group_fiber_in(fl_group *g, const struct fl__host *s)
 	return true;
 }
 
-/* Without the lock. False: no member is left, or the group is only being closed. */
+/*
+ * Counts a member of a closed group, without the lock. Returns false if no member is left, or if
+ * the group is only being closed.
+ */
 static bool group_count_in_closed(fl_group *g)
 {
 	size_t left = fl__load_relaxed(&g->balance_); /* relaxed: the CAS below checks it */
@@ -251,13 +259,13 @@ static bool group_count_in_closed(fl_group *g)
 }
 
 /*
- * Without the lock, for a group with members; for a fiber, with fibers of `s`. Else false. Stores
- * the member's number.
+ * Counts a member, without the lock, if the group has members and, for a fiber, fibers of `s`.
+ * Stores the member's number. Else returns false.
  */
 static bool group_enter_begun(fl_group *g, const struct fl__host *s, size_t *number)
 {
 	const size_t fibers = s ? group_fibers(g) : 0;
-	/* only this thread stores `s` there; another value is not `s` */
+	/* relaxed: only this thread stores `s` there; another value is not `s` */
 	if (s && (fibers == 0 || fl__load_relaxed(&g->sched_) != s))
 		return false;
 	size_t seen = fl__load_relaxed(&g->entered_); /* relaxed: the CAS below checks it */
@@ -357,7 +365,7 @@ fl_cancel_token *fl_group_token(fl_group *g)
 {
 	fl__lock(&g->lock_);
 	const bool cancelled = group_begin(g, NULL);
-	fl__store_relaxed(&g->used_, true); /* the lock orders it */
+	fl__store_relaxed(&g->used_, true); /* relaxed: the lock orders it */
 	fl__unlock(&g->lock_);
 	if (cancelled)
 		fl_cancel_token_request(&g->token_);

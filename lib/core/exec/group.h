@@ -25,61 +25,71 @@ static inline size_t fl__group_left(const fl_group *g)
 	const size_t balance = fl__load_acquire(&g->balance_);
 	if (balance & FL__GROUP_CLOSED)
 		return balance / FL__GROUP_MEMBER;
-	/* a member that has ended had entered before. Above SIZE_MAX / 4: a join has joined them meanwhile */
+	/*
+	 * A member that has ended had entered before. So the sum is above SIZE_MAX / 4 only if a
+	 * join has joined the members meanwhile.
+	 */
 	const size_t left = (fl__load_acquire(&g->entered_) + balance) / FL__GROUP_MEMBER;
 	return left > SIZE_MAX / 4 ? 0 : left;
 }
 
-/* For group_join.c; both under the lock. From the close on the last member clears both words. */
+/*
+ * group_join.c calls these two under the lock. From the close on, the last member clears running_
+ * and idle_.
+ */
 
 void fl__group_close(fl_group *g);
 /* Ends the token of a begun group without members. */
 void fl__group_end(fl_group *g);
 
-/* group_tasks.c and group_join.c. */
+/* Between group_tasks.c and group_join.c. */
 
-/* The whole stack of tasks, which is empty then. */
+/* Takes the whole stack of tasks, which is empty then. */
 fl_future *fl__group_take_all(fl_group *g);
 /* Frees the tasks of a list that have ended, and pushes the others. */
 void fl__group_sweep(fl_group *g, fl_future *list);
 /*
- * Roughly the newest task that is pending and that no join took, as a reference. Others that it
- * takes from the stack it adds to `*taken`. NULL: none; the next submit wakes a join that sleeps.
+ * Returns a reference to roughly the newest task that is pending and that no join took. Adds the
+ * other tasks that it takes from the stack to `*taken`. If there is none, it returns NULL, and the
+ * next submit wakes a join that sleeps.
  */
 fl_future *fl__group_take_offer(fl_group *g, fl_future **taken);
 void fl__group_wake_taking_join(fl_group *g);
 
-/* For members: group_tasks.c, and the fibers of loops (loop/loop_fiber.c). */
+/* For the members of groups: tasks (group_tasks.c) and fibers of loops (loop/loop_fiber.c). */
 
 struct fl__host;
 
 /*
- * Counts a new fiber of the calling thread's scheduler `s`; NULL: a task. Begins the group if
- * needed, with a token below `parent`; NULL: the caller's scope. Returns the number of the start.
- * Panics if the group has fibers of another scheduler.
+ * Counts a new fiber of the calling thread's scheduler `s`, or a task if `s` is NULL. Begins the
+ * group if needed, with a token below `parent`, or below the caller's scope if that is NULL.
+ * Returns the number of the start. Panics if the group has fibers of another scheduler.
  */
 size_t fl__group_enter(fl_group *g, const struct fl__host *s, fl_cancel_token *parent);
 
-/* The task was not submitted, the fiber was not started. Both return `rc`. */
+/*
+ * These two uncount a task that was not submitted and a fiber that was not started. Both return
+ * `rc`.
+ */
 int fl__group_refuse(fl_group *g, int rc);
 int fl__group_uncount_fiber(fl_group *g, int rc);
 
 /*
- * `cut`: the error is the member's answer to a cancel. Else the member has failed: the first
- * failure requests the group's token, later ones are reported.
+ * Notes how a member has ended. With `cut` the error is the member's answer to a cancel. Else the
+ * member has failed: the first failure requests the group's token, and later ones are reported.
  */
 struct fl__group_failure {
 	int error;
 	size_t number;
-	const char *type;  /* of a task's type; NULL: of a fiber */
+	const char *type;  /* the name of a task's type; NULL if the member is a fiber */
 	const char *fiber; /* the name of the fiber */
 	const char *text;
 };
 void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure *failure);
 
 /*
- * Called after the callbacks of a task, and after a fiber's end was published. The caller's last
- * access to the group.
+ * These two uncount a task, after its callbacks, and a fiber, after its end was published. The call
+ * is the caller's last access to the group.
  */
 void fl__group_leave(fl_group *g);
 void fl__group_fiber_left(fl_group *g);

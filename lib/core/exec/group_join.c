@@ -62,8 +62,8 @@ static void group_handle_offer(fl_group *g, fl_future *f, fl_time deadline, fl_c
 
 /*
  * Sleeps until no member is left, or, if `takes`, there is an offer: 0, -ETIMEDOUT, -ECANCELED. If
- * `cancel` is above the group's token, a request of the group's token ends the sleep, too: once, and
- * sets `*stopped`.
+ * `cancel` is above the group's token, a request of the group's token ends the sleep, too: once,
+ * and sets `*stopped`.
  */
 static int group_sleep(fl_group *g, bool takes, fl_time deadline, fl_cancel_token *cancel, bool *stopped)
 {
@@ -140,7 +140,7 @@ static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 		fl__group_end(g);
 	g->cancelled_ = false;
 	g->joining_ = false;
-	fl__store_relaxed(&g->gave_up_, false); /* relaxed: see fl_group_count() */
+	fl__store_relaxed(&g->gave_up_, false); /* relaxed: the caller is alone with the group */
 	/* relaxed, both times: the caller is alone with the group */
 	fl__store_relaxed(&g->looked_, 0);
 	fl__store_relaxed(&g->swept_, 0);
@@ -193,7 +193,7 @@ static bool group_is_member(const fl_group *g)
  */
 static int group_may_wait_for_fibers(const fl_group *g)
 {
-	if (fl__load_acquire(&g->fibers_) == 0) /* pairs with group_set_fibers() */
+	if (fl__load_acquire(&g->fibers_) == 0) /* acquire: pairs with group_set_fibers() */
 		return 0;
 	/* the acquire orders all three */
 	if (fl__is_forked(fl__load_relaxed(&g->forks_)))
@@ -228,7 +228,7 @@ static int group_may_join(fl_group *g)
 		rc = group_may_wait_for_fibers(g);
 	if (rc != 0 || !fl__cancel_is_under(fl_cancel_scope_current(), &g->token_))
 		return rc;
-	fl__store_relaxed(&g->gave_up_, true); /* relaxed: see fl_group_count() */
+	fl__store_relaxed(&g->gave_up_, true); /* relaxed: this context reads it, in fl_group_count() */
 	return -EDEADLK;
 }
 
@@ -267,7 +267,7 @@ int fl_group_join_until(fl_group *g, fl_time deadline, fl_cancel_token *cancel)
 		return group_tell_apart(g, group_join_finish(g, 0, cancel));
 	FL__LOCKED(&g->lock_);
 	g->joining_ = false;
-	fl__store_relaxed(&g->gave_up_, true); /* relaxed: see fl_group_count() */
+	fl__store_relaxed(&g->gave_up_, true); /* relaxed: this context reads it, in fl_group_count() */
 	return rc;
 }
 
@@ -275,7 +275,7 @@ int fl_group_try_join(fl_group *g)
 {
 	if (fl__group_left(g) == 0)
 		return fl_group_join_until(g, FL_NO_WAIT, NULL);
-	fl__store_relaxed(&g->gave_up_, true); /* relaxed: see fl_group_count() */
+	fl__store_relaxed(&g->gave_up_, true); /* relaxed: this context reads it, in fl_group_count() */
 	return -EAGAIN;
 }
 

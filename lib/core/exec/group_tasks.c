@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tasks of groups. The token of a task is APART (cancel.c): it is in no list, unless something
+ * The tasks of groups. The token of a task is APART (cancel.c): it is in no list, unless something
  * waits under it. listed_ is a stack of the submitted tasks, linked by group_task.next. Submits
  * push to it. A join takes the whole stack, and then each task from what it has taken, once. On a
  * worker of the executor it runs pending tasks. Elsewhere it cancels them once the group is
  * cancelled. With no task left in the stack the join sleeps, until a push. A submit takes the whole
  * stack, too, once as many members have entered since the last sweep as tasks are left: it frees
- * what has ended, and pushes the rest again (group_sweep_if_due()). A submit looks whether that is
+ * what has ended, and pushes the rest again (group_sweep_if_due()). A submit checks whether that is
  * so after each FL__GROUP_SWEEP members, and whenever its task is large, that is, has memory of its
  * own; but not if its task has ended within it. A join pushes again what it has not used. The join
  * that joins the group finds only tasks that have ended.
@@ -25,12 +25,13 @@
  *   type                 the user: read last by whoever frees the last      the last reference
  *                        reference, never by a sweep
  *
- * Invariant: no task is missed. The submit pushes and then reads idle_; the join sets NO_OFFER and
- * then looks at the stack again. All four are in the one order of seq_cst, so one of the two sees
- * the other. A sweep hides tasks, and pushes them again. The group still exists when the submit
- * reads idle_, looked_ and swept_: a join begins after all submits, except those by members, which
- * are still counted, and those by other fibers of its thread. Such a fiber gives way only within
- * fl__submit(), where the task runs. If it has ended there, the submit leaves the group alone.
+ * Invariant 1. No task is missed. The submit pushes and then reads idle_; the join sets NO_OFFER
+ * and then looks at the stack again. All four accesses are seq_cst, so one of the two
+ * sees what the other wrote. A sweep hides tasks, and pushes them again. The group still exists
+ * when the submit reads idle_, looked_ and swept_: a join begins after all submits, except those by
+ * members, which are still counted, and those by other fibers of its thread. Such a fiber gives way
+ * only within fl__submit(), where the task runs. If it has ended there, the submit leaves the group
+ * alone.
  */
 #include "../base/atomic.h"
 #include "../base/error.h"
@@ -52,9 +53,9 @@
 /* Lies in a task's block, behind the callback. */
 struct group_task {
 	fl_group *group;
-	void *result; /* the caller's; NULL: none */
+	void *result; /* the caller's, or NULL */
 	size_t number;
-	fl_future_callback *on_end; /* the caller's; NULL: none */
+	fl_future_callback *on_end; /* the caller's, or NULL */
 	void *on_end_arg;
 	fl_future *next; /* in the stack of the group's tasks, or in a list from there */
 };
@@ -69,17 +70,20 @@ static void group_push(fl_group *g, fl_future *first, fl_future *last)
 {
 	fl_future **next = &group_task_of(last)->next;
 	*next = fl__load_relaxed(&g->listed_); /* relaxed: the CAS below checks it */
-	/* seq_cst: see the invariant; as a release, pairs with fl__group_take_all() */
+	/*
+	 * seq_cst: invariant 1. As a release of links and futures it pairs with
+	 * fl__group_take_all().
+	 */
 	while (!fl__cas_weak_seq_cst(&g->listed_, next, first))
 		;
-	if (fl__load_seq_cst(&g->idle_) & FL__GROUP_NO_OFFER) /* see the invariant */
+	if (fl__load_seq_cst(&g->idle_) & FL__GROUP_NO_OFFER) /* seq_cst: invariant 1 */
 		fl__group_wake_taking_join(g);
 }
 
-/* The whole stack, which is empty then. */
+/* Takes the whole stack, which is empty then. */
 fl_future *fl__group_take_all(fl_group *g)
 {
-	/* see the invariant; then links and futures: pairs with group_push() */
+	/* seq_cst load: invariant 1. acquire swap: links and futures; pairs with group_push(). */
 	return fl__load_seq_cst(&g->listed_) ? fl__swap_acquire(&g->listed_, NULL) : NULL;
 }
 
@@ -111,18 +115,18 @@ static ptrdiff_t group_members_since(const size_t *field, size_t number)
 }
 
 /*
- * By the submit of the member with that number. A sweep is due when at least as many members have
- * entered since the last sweep as tasks are left: so it pushes no more tasks again than members
- * have entered since. Fibers are in no stack.
+ * Called by the submit of the member with that number. A sweep is due when at least as many members
+ * have entered since the last sweep as tasks are left: so it pushes no more tasks again than
+ * members have entered since. Fibers are in no stack.
  */
 static FL__SLOW_PATH void group_sweep_if_due(fl_group *g, size_t number)
 {
-	fl__store_relaxed(&g->looked_, number); /* relaxed: see group_members_since() */
+	fl__store_relaxed(&g->looked_, number); /* relaxed: a stale number makes a sweep come earlier or later */
 	/* relaxed: with an old number of fibers the sweep comes earlier or later */
 	const size_t tasks = fl__group_left(g) - fl__load_relaxed(&g->fibers_);
 	if (group_members_since(&g->swept_, number) < (ptrdiff_t)tasks)
 		return;
-	fl__store_relaxed(&g->swept_, number); /* relaxed: see group_members_since() */
+	fl__store_relaxed(&g->swept_, number); /* relaxed: a stale number makes a sweep come earlier or later */
 	fl__group_sweep(g, fl__group_take_all(g));
 }
 
@@ -179,8 +183,8 @@ static int group_submit(const char *function, fl_group *g, const fl_task_type *t
 		return fl__group_refuse(g, rc);
 	/*
 	 * The task may have run within the call, and a join by another fiber of this thread may
-	 * have returned. Then this call frees the stack's half of the memory. Relaxed: that free
-	 * acquires.
+	 * have returned. Then this call frees the stack's half of the memory. The load is relaxed,
+	 * since that free acquires.
 	 */
 	if (fl__load_relaxed(&f->state) & FL__FUTURE_ENDED) {
 		fl__task_block_free(fl__task_block_of(f));
@@ -205,7 +209,10 @@ int fl_group_submit_with(fl_group *g, const fl_task_type *type, const void *arg,
 	return group_submit("fl_group_submit_with", g, type, arg, result, config);
 }
 
-/* By the join: a reference to the first pending task in the stack or, behind that, in `*taken`. */
+/*
+ * Called by the join. Returns a reference to the first pending task in the stack or, behind that,
+ * in `*taken`; or NULL.
+ */
 static fl_future *group_take_pending(fl_group *g, fl_future **taken)
 {
 	fl_future *newest = fl__group_take_all(g), **end = &newest, *f;
@@ -226,15 +233,17 @@ static fl_future *group_take_pending(fl_group *g, fl_future **taken)
 static void group_mark_no_offer(fl_group *g)
 {
 	FL__LOCKED(&g->lock_);
-	/* the lock orders it */
+	/* relaxed: the lock orders it */
 	if (fl__group_left(g) > 0 && !(fl__load_relaxed(&g->idle_) & FL__GROUP_NO_OFFER))
-		/* see the invariant. No waiter changes a word that is 0. */
+		/*
+		 * seq_cst: invariant 1. A store suffices, since no waiter changes a word that is 0.
+		 */
 		fl__store_seq_cst(&g->idle_, FL__GROUP_NO_OFFER);
 }
 
 /*
- * As group_take_pending(): roughly the newest task that no join took. NULL: none; the next submit
- * wakes a join that sleeps.
+ * Returns a reference to roughly the newest pending task that no join took, as group_take_pending()
+ * does. After NULL the next submit wakes a join that sleeps.
  */
 fl_future *fl__group_take_offer(fl_group *g, fl_future **taken)
 {

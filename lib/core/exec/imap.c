@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lazy map: imap.h. */
+/* The lazy map. imap.h has its states. */
 #include "imap.h"
 #include "../base/list.h"
 #include "../base/sys.h"
@@ -8,7 +8,7 @@
 #include <fairlead/cancel.h>
 #include <stdio.h>
 
-/* The iteration is zeroed and has one reference. NULL: no memory. */
+/* The iteration is zeroed and has one reference. Returns NULL if there is no memory. */
 static fl_imap *imap_new(size_t batches)
 {
 	size_t bytes;
@@ -95,7 +95,7 @@ void fl__imap_stop(fl_imap *it, int why)
 	if (it->source.end == 0 || it->source.held > 0)
 		it->source.end = it->stopped;
 	imap_drop_held(it);
-	/* Newest first: no worker begins a batch in between. */
+	/* The newest batch comes first, so that no worker begins another one in between. */
 	for (struct fl__imap_batch *b = it->newest; b; b = b->prev) {
 		b->ended_first = !b->f || fl_future_try_wait(b->f) == 0;
 		if (b->f)
@@ -197,7 +197,7 @@ static void imap_request(void *token)
 	fl_cancel_token_request(token);
 }
 
-/* As imap_await(). 0 at a request of the iteration's token, too. */
+/* Does what imap_await() does, but also returns 0 at a request of the iteration's token. */
 static int imap_await_or_stop(fl_imap *it, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (!it->cancel || it->stopped)
@@ -241,7 +241,7 @@ int fl__imap_take(fl_imap *it, fl_time deadline, fl_cancel_token *cancel)
 	}
 }
 
-/* Apart: the fast path saves no registers. */
+/* This is a function of its own, so that the fast path saves no registers. */
 FL__NOINLINE static int imap_next_slow(fl_imap *it, size_t *index, void *result, fl_time deadline,
                                        fl_cancel_token *cancel)
 {

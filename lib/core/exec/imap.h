@@ -6,8 +6,8 @@
 #include <fairlead/imap.h>
 
 /*
- * The lazy map: imap.c has the source, the window and the waits, imap_batch.c has the batches. The
- * map by copy (map.c) uses both.
+ * The lazy map has two files. imap.c has the source, the window and the waits, imap_batch.c has the
+ * batches. The map by copy (map.c) uses both.
  *
  * The iteration takes arguments from their source in chunks (map.h). A chunk is one task, and a
  * *batch* while it is under way. A batch passes through these states:
@@ -24,13 +24,13 @@
  *               processes.
  *   unordered   A callback of the future pushes the batch on the stack `done` and sets
  *               `batch_ended`. The consumer takes and reverses the whole stack. Before it sleeps,
- *               the consumer helps with the oldest batch, as above: that batch runs here, runs
+ *               the consumer helps with the oldest batch: that batch runs here, runs
  *               elsewhere, or has ended.
  *
  * Futures of an ordered iteration have that callback, too, if their type is `type_copy`
  * (fl__chunk_type()). Each element's hooks run exactly once: by the iteration, if the callback can
- * push the batch; by the callback, if the free has closed the stack. The word `done` decides, so a
- * free never waits. Each callback holds a reference to the memory.
+ * push the batch; by the callback, if the free has closed the stack. The word `done` decides which,
+ * so a free never waits. Each callback holds a reference to the memory.
  *
  * A chunk ends with its first failure. The rest, which no worker has begun, becomes a new batch at
  * the old place. So the window has one more batch.
@@ -39,7 +39,7 @@ struct fl__imap_batch {
 	struct fl__imap_batch *next, *prev; /* under way; `next` also in `free` */
 	struct fl__imap_batch *next_done;   /* in `done`, then in `ready` */
 	fl_imap *it;
-	fl_future *f;     /* NULL: the submit failed with `error` */
+	fl_future *f;     /* NULL if the submit failed with `error` */
 	size_t index;     /* of the first argument */
 	size_t count;     /* arguments */
 	size_t given;     /* results and failures that the consumer has */
@@ -53,7 +53,7 @@ struct fl__imap_batch {
 struct fl__imap_source {
 	const void *args;
 	size_t n;
-	int (*make)(void *state, void *arg); /* NULL: an array */
+	int (*make)(void *state, void *arg); /* NULL for an array */
 	void *state;
 	void *memory; /* a generator's: for a chunk of arguments */
 	void *made;   /* `memory`, aligned */
@@ -73,8 +73,8 @@ struct fl_imap {
 	bool whole;  /* a batch with a failure is not split */
 	int stopped; /* -ETIMEDOUT or -ECANCELED; 0: goes on */
 	fl_time deadline;
-	fl_cancel_token *cancel; /* NULL: none */
-	/* of submits while nothing is under way; NULL: none */
+	fl_cancel_token *cancel; /* may be NULL */
+	/* of submits while nothing is under way, or NULL */
 	const struct fl__patience *patience;
 	struct fl__imap_batch *free, *oldest, *newest, *current;
 	struct fl__imap_batch *ready, *ready_last; /* unordered: batches under way that have ended */
@@ -109,7 +109,7 @@ int fl__imap_batch_add(fl_imap *it, const void *args, size_t index, size_t count
 /* Takes the batches that the callbacks have pushed. Acquires what the tasks wrote. */
 void fl__imap_collect(fl_imap *it);
 
-/* The batch to become current next. NULL: it has not ended, or there is none. */
+/* Returns the batch that becomes current next, or NULL if it has not ended or there is none. */
 struct fl__imap_batch *fl__imap_next_ended(fl_imap *it);
 
 void fl__imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b);
@@ -117,7 +117,7 @@ void fl__imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b);
 /* The current batch has given its results: it is free. */
 void fl__imap_batch_retire(fl_imap *it);
 
-/* For a free: from now on callbacks clean up after batches under way. Waits for none. */
+/* Called by a free. From now on callbacks clean up after batches under way. Waits for none. */
 void fl__imap_close(fl_imap *it);
 void fl__imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b);
 void fl__imap_release(fl_imap *it);

@@ -40,7 +40,7 @@ static void imap_on_end(fl_future *f, void *arg)
 {
 	struct fl__imap_batch *b = arg;
 	fl_imap *it = b->it;
-	struct fl__imap_batch *seen = fl__load_relaxed(&it->done); /* the CAS decides */
+	struct fl__imap_batch *seen = fl__load_relaxed(&it->done); /* relaxed: a stale value makes the CAS below fail */
 	fl__chunk_detach_type(f);
 	do {
 		if (seen == &imap_closed) {
@@ -65,7 +65,7 @@ void fl__imap_on_end(fl_future *f, void *arg)
 
 void fl__imap_close(fl_imap *it)
 {
-	/* pairs with imap_on_end() */
+	/* acquire: pairs with imap_on_end() */
 	struct fl__imap_batch *done = it->calls ? fl__swap_acquire(&it->done, &imap_closed) : NULL;
 	for (; done; done = done->next_done)
 		done->returned = true;
@@ -95,7 +95,7 @@ static void imap_batch_free(fl_imap *it, struct fl__imap_batch *b)
 /* The stack has the newest first. */
 void fl__imap_collect(fl_imap *it)
 {
-	/* pairs with imap_on_end() */
+	/* acquire: pairs with imap_on_end() */
 	struct fl__imap_batch *list = fl__swap_acquire(&it->done, NULL), *before = NULL;
 	while (list) {
 		struct fl__imap_batch *next = list->next_done;

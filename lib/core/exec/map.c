@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ordered map: by reference, for executors with tasks that refer to the caller's memory
- * (FL_CAP_BY_REFERENCE), and by copy, for other executors.
+ * The ordered map works by reference on executors whose tasks can refer to the caller's memory
+ * (FL_CAP_BY_REFERENCE), and by copy on other executors.
  *
  * By reference. The array is cut into chunks. The map submits at most as many tasks as the executor
  * has workers. Each of these *runners* takes the next chunk until none is left.
@@ -11,8 +11,9 @@
  * `lowest` only falls; a runner that reads an old value begins an element too many, never one too
  * few.
  *
- * A map ends early for one reason, the first: a failure, or the early end of the caller's wait
- * (`stopped`). An element that returns -ECANCELED while its token is requested has not failed.
+ * A map ends early for one reason, the first that occurs. It is a failure, or the early end of the
+ * caller's wait (`stopped`). An element that returns -ECANCELED while its token is requested has
+ * not failed.
  */
 #include "map.h"
 #include "../base/atomic.h"
@@ -31,7 +32,7 @@ struct map_in_place {
 	size_t n, chunk, chunks;
 	size_t next;      /* the lowest chunk that no runner took */
 	size_t done;      /* elements that succeeded */
-	size_t lowest;    /* the lowest index that failed; n: none; written under `lock` */
+	size_t lowest;    /* the lowest index that failed, or n; written under `lock` */
 	uint32_t stopped; /* the caller's wait ended early */
 	uint32_t lock;    /* guards `failure` */
 	/* Requested by the first runner that ends: no more are needed. */
@@ -43,7 +44,7 @@ struct map_in_place {
 static void map_fail(struct map_in_place *map, size_t index, int error, const char *message)
 {
 	FL__LOCKED(&map->lock);
-	/* the lock orders all three; without it they are hints */
+	/* relaxed, all three: the lock orders them, and readers without it take them as hints */
 	if (!fl__load_relaxed(&map->stopped) && index < fl__load_relaxed(&map->lowest)) {
 		fl__store_relaxed(&map->lowest, index);
 		map->failure.index = index;
@@ -54,7 +55,7 @@ static void map_fail(struct map_in_place *map, size_t index, int error, const ch
 
 static bool map_may_begin(const struct map_in_place *map, size_t index, const fl_task_ctx *ctx)
 {
-	/* hints, see above */
+	/* relaxed, both: an old value lets one element too many begin */
 	return index < fl__load_relaxed(&map->lowest) && !fl__load_relaxed(&map->stopped) &&
 	       !fl__cancel_is_requested(ctx->token);
 }
@@ -109,8 +110,8 @@ static int map_runner(fl_task_ctx *ctx, const void *arg, void *result)
 static const fl_task_type map_runner_type = FL__TASK_OF_POINTER("fl__map", map_runner);
 
 /*
- * Submits up to `n` runners: how many, or the error if none. One suffices: its end requests `over`,
- * which ends the wait for another permit.
+ * Submits up to `n` runners. Returns how many, or the error if there is none. One runner suffices,
+ * since its end requests `over`, which ends the wait for another permit.
  */
 static int map_submit_runners(struct map_in_place *map, fl_future **runners, int n, const fl_submit_config *config)
 {
@@ -221,9 +222,9 @@ static int map_in_place(fl_executor *e, const fl_task_type *type, const void *ar
 }
 
 /*
- * By copy: a lazy map in order (imap.h), copied to the caller's array. The first failure that the
- * map takes is the lowest: all chunks before it have ended, and the map then cancels those after
- * it.
+ * The map by copy is a lazy map in order (imap.h), copied to the caller's array. The first failure
+ * that the map takes is the lowest, since all chunks before it have ended, and the map then cancels
+ * those after it.
  *
  * A map ends early for one reason, the first: a failure (also one before the stop), a stop by its
  * deadline or token, or a broken executor. The map goes on until it has taken all chunks under way.
@@ -245,7 +246,7 @@ static bool map_copy_has_begun(const struct map_by_copy *m, const struct fl__chu
 	return end->error == -EOWNERDEAD && !end->untouched; /* it was sent to a worker that has died */
 }
 
-/* For a reason of its own, not because of a stop or a broken executor. */
+/* Whether a batch has failed for a reason of its own, not for a stop or a broken executor. */
 static bool map_copy_has_failed(const struct map_by_copy *m, const struct fl__imap_batch *b,
                                 const struct fl__chunk_end *end)
 {

@@ -20,7 +20,7 @@ static uint64_t registry_change_count; /* also read without the lock */
 
 static void registry_note_change(void)
 {
-	/* a thread that sees another number looks up under the lock */
+	/* relaxed: a thread that sees another number looks up the types again, under the lock */
 	fl__store_relaxed(&registry_change_count, registry_change_count + 1);
 }
 
@@ -118,7 +118,8 @@ void fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void
 
 uint64_t fl__registry_changes(void)
 {
-	return fl__load_relaxed(&registry_change_count); /* as in registry_note_change() */
+	/* relaxed: a caller that sees another number looks up the types under the lock */
+	return fl__load_relaxed(&registry_change_count);
 }
 
 /* A forked child finds the registry consistent. */

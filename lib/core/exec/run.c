@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Runs one task on the calling context: frame, scope, calls, and the help of a waiting worker.
+ * Runs one task on the calling context, with its frame and its scope, and lets a waiting worker
+ * help.
  *
  * A context that serves an executor and waits for one of its pending tasks runs that task at once,
  * as a call. It runs no other task: arbitrary tasks during a wait deadlock under mutexes and grow
@@ -52,8 +53,10 @@ char *fl__task_take_message(fl_task_ctx *ctx)
 	return message;
 }
 
-/* Discards the message and the kept result of a task that succeeded. */
-/* Not inlined, since fl__elements_run() would save registers for it. */
+/*
+ * Discards the message and the kept result of a task that succeeded. It is not inlined, since
+ * fl__elements_run() would save registers for it.
+ */
 FL__NOINLINE static void run_forget_failure(fl_task_ctx *ctx)
 {
 	fl__message_free(fl__task_take_message(ctx));
@@ -74,7 +77,7 @@ static int run_end_bytes(fl_bytes *result, int error, fl_task_ctx *ctx)
 	int rc = error;
 	if (error == 0 || ctx->keeps_result)
 		rc = run_check_bytes(result, ctx);
-	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as above */
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a type with bytes has a result */
 	if (rc == 0 && !result->owner_ && result != fl__bytes_running) /* a worker copies it to the parent */
 		rc = fl__bytes_hold(result);
 	if (rc != 0) {
@@ -155,7 +158,10 @@ int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *arg
 
 static void run_help(struct fl__ctx *ctx, void *future);
 
-/* The innermost; in a stolen call the forker's. NULL: the context serves no executor. */
+/*
+ * Returns the innermost frame of a context, which in a stolen call is the forker's, or NULL if the
+ * context serves no executor.
+ */
 static struct fl__run *run_innermost(const struct fl__ctx *ctx)
 {
 	return ctx->help == run_help ? ctx->front.inside.helper : NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sequential executor: a submit is a call, on any number of threads at once. No task is ever
+ * In the sequential executor a submit is a call, on any number of threads at once. No task is ever
  * queued, so a cancel only requests running ones to stop. A join waits for other threads' submits.
  */
 #include "../base/sys.h"

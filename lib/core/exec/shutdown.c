@@ -11,7 +11,7 @@
 #include "executor.h"
 #include <errno.h>
 
-/* Under the lock. The task may be claimed. */
+/* Called under the lock. Takes the oldest task out. It may be claimed. */
 static struct fl__task_block *executor_take_oldest(fl_executor *e)
 {
 	if (e->ops->take_oldest)
@@ -23,9 +23,9 @@ static struct fl__task_block *executor_take_oldest(fl_executor *e)
 }
 
 /*
- * The tasks that one section of the lock found. `ours`: this context has claimed them. `theirs`:
- * other contexts have claimed them, in a kind's own backlog. `running`: workers of such a kind run
- * them.
+ * The tasks that one section of the lock found. This context has claimed `ours`. Other contexts
+ * have claimed `theirs`, which were in a kind's own backlog. Workers of a kind with such a backlog
+ * run those in `running`.
  */
 struct executor_taken {
 	struct fl__task_list ours, theirs, running;
@@ -45,7 +45,7 @@ FL__COLD static void executor_take_queued(fl_executor *e, bool to_cancel, struct
 	e->not_run += taken->ours.length;
 }
 
-/* Without the lock. */
+/* Ends the tasks that were taken out. Called without the lock. */
 FL__COLD static void executor_end_taken(fl_executor *e, const struct executor_taken *taken, int error, const char *text)
 {
 	FL__EACH_SAFE (struct fl__task_block, block, taken->theirs.head)
@@ -54,7 +54,10 @@ FL__COLD static void executor_end_taken(fl_executor *e, const struct executor_ta
 		fl__future_request_stop(&block->future);
 		fl_future_free(&block->future);
 	}
-	/* Last: a callback may wait for a running task, which may end only after its request. */
+	/*
+	 * These come last, since a callback may wait for a running task, which may end only after
+	 * its request.
+	 */
 	FL__EACH_SAFE (struct fl__task_block, block, taken->ours.head) {
 		fl__future_finish(&block->future, error, text ? fl__message_format("%s", text) : NULL);
 		fl_future_free(&block->future); /* the producer's reference */
@@ -200,7 +203,7 @@ int fl__executor_join_thread(fl_executor *e, fl_thread **last, bool (*has_ended)
 	}
 	e->joining = true;
 	fl_mutex_unlock(&e->lock);
-	/* NULL: no thread was ever started, or it was joined before */
+	/* It is NULL if no thread was ever started, or if it was joined before. */
 	rc = *last ? fl__thread_join_until(last, NULL, deadline, cancel) : 0;
 	fl__mutex_hold(&e->lock);
 	e->joining = false;
@@ -299,7 +302,7 @@ uint32_t fl__executors_detached;
 static void executor_free_when_ended(void)
 {
 	fl_executor_free(fl__helper_arg());
-	fl__sub_release(&fl__executors_detached, 1); /* what the tasks wrote, for tests */
+	fl__sub_release(&fl__executors_detached, 1); /* release: what the tasks wrote, for tests */
 }
 
 /* An exit waits for no task. A dlclose() waits for all: their threads are about to end. */
@@ -309,17 +312,20 @@ static unsigned executor_detached_in_use(void)
 	return fl__is_unloaded() ? 0 : fl__load_relaxed(&fl__executors_detached);
 }
 
-/* Under the lock, for which the thread waits: it frees `e` after the caller's last use. */
+/*
+ * Called under the lock, for which the new thread waits. So it frees `e` after the caller's last
+ * use.
+ */
 static int executor_start_freeing_thread(fl_executor *e)
 {
 	static struct fl__helper helper = {.name = "executor-end",
 	                                   .function = executor_free_when_ended,
 	                                   .calls_user = true, /* drop hooks */
 	                                   .end = executor_detached_in_use};
-	fl__add_relaxed(&fl__executors_detached, 1); /* a count */
+	fl__add_relaxed(&fl__executors_detached, 1); /* relaxed: a count */
 	const int rc = fl__helper_start_with(&helper, e);
 	if (rc != 0)
-		fl__sub_relaxed(&fl__executors_detached, 1); /* a count */
+		fl__sub_relaxed(&fl__executors_detached, 1); /* relaxed: a count */
 	return rc == 0 || rc == -ENOMEM ? rc : -EAGAIN;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Submits a task in a task block. A bounded backlog has permits (executor.h). `copied`: the
- * callback's argument, of so many bytes, is in the block.
+ * A submit puts a task into a task block, and gives it to the executor. A bounded backlog has
+ * permits (executor.h). Where `copied` is above 0, the callback's argument, of so many bytes, is in
+ * the block.
  *
  * A submit to a full backlog depends on `when_full`:
  *
@@ -11,11 +12,11 @@
  *                   own worker. So there it runs its task as a call, or, if its deadline has
  *                   passed, returns -ETIMEDOUT.
  *
- * At nesting depth NESTING_MAX a submit that would run its task ignores the bound, or calls would
- * nest without end.
+ * At nesting depth NESTING_MAX a submit that would run its task as a call ignores the bound, so
+ * that calls do not nest without end.
  *
- * fl_submit() goes its *short way* while two words are equal. A submit has time for one comparison,
- * so whatever needs the long way makes one of the two differ:
+ * fl_submit() takes its fast path, the *short way*, while two words are equal. It has time for one
+ * comparison only. So whatever needs the slow path, the long way, changes one of the two words:
  *
  *   word            value that opens the way         values that close it
  *   `short_way` of  `fork_count` of the executor:    FL__SHORT_WAY_CLOSED: set when the executor
@@ -62,10 +63,13 @@ void fl__permits_close(fl_executor *e)
 	fl_sem_release_n(&e->permits.free, FL_BACKLOG_MAX);
 }
 
-/* Without a frame of its own: a report of waits names the first caller outside of the library. */
+/*
+ * These functions have no frame of their own, since a report of waits names the first caller
+ * outside of the library.
+ */
 #define SUBMIT_INLINE static inline __attribute__((always_inline))
 
-/* How a submit's task is admitted. 0, -ENOBUFS, -ETIMEDOUT, -ECANCELED. */
+/* Tells how a submit's task is admitted. Returns 0, -ENOBUFS, -ETIMEDOUT or -ECANCELED. */
 SUBMIT_INLINE int submit_acquire_permit(fl_executor *e, fl_time deadline, fl_cancel_token *cancel,
                                         enum fl__permit *permit)
 {
@@ -78,7 +82,7 @@ SUBMIT_INLINE int submit_acquire_permit(fl_executor *e, fl_time deadline, fl_can
 	if (fl_sem_try_acquire(&permits->free) == 0)
 		return 0;
 	if (permits->when_full == FL_FULL_REFUSE) {
-		fl__add_relaxed(&permits->refusals, 1); /* for statistics, as `waits` */
+		fl__add_relaxed(&permits->refusals, 1); /* relaxed: for statistics, as `waits` */
 		return -ENOBUFS;
 	}
 	if (permits->when_full == FL_FULL_WAIT && (!fl__run_serves(e) || fl__is_expired(deadline))) {

@@ -21,8 +21,8 @@
  *   central, slabs                                      under `lock`
  *
  * Invariants
- *   1. A block in no chain is in use, or in a worker's batch of freed blocks, and counted once: in
- *      the `out` of a cache, or in `left`. So the pool outlives its blocks; a future may outlive
+ *   1. A block in no chain is in use, or in a worker's batch of freed blocks. It is counted once,
+ *      in the `out` of a cache or in `left`. So the pool outlives its blocks; a future may outlive
  *      its executor. A context that frees a block last uses the pool when it leaves the cache, or
  *      by its subtraction from `left`.
  *   2. The memory of a pool's block stays a block of the same size, with the state of its last
@@ -63,7 +63,7 @@ static inline struct fl__task_block_cache *task_blocks_enter(struct fl__task_blo
 	return fl__likely(fl__task_block_cache_enter(s)) ? s : task_blocks_enter_other(pool);
 }
 
-/* As fl__task_block_pop(), also from the chain. */
+/* Does what fl__task_block_pop() does, and takes from the chain, too. */
 static inline struct fl__task_block *task_blocks_pop(struct fl__task_block_cache *s, unsigned size)
 {
 	struct fl__task_block_list *list = &s->lists[size];
@@ -117,7 +117,7 @@ static void task_blocks_add_slab(struct fl__task_blocks *pool, unsigned size, vo
 	pool->central[size].n_next = n < TASK_BLOCKS_SLAB_MOST ? 2 * n : n;
 }
 
-/* NULL: out of memory. */
+/* Returns NULL if there is no memory. */
 static struct fl__task_block *task_blocks_take_chain(struct fl__task_blocks *pool, unsigned size)
 {
 	size_t n;
@@ -281,7 +281,7 @@ static struct fl__task_block *task_blocks_push(struct fl__task_block_list *list,
 void fl__task_block_free(struct fl__task_block *block)
 {
 	uint32_t *state = &block->future.state, seen;
-	while ((seen = fl__load_acquire(state)) & FL__FUTURE_LISTED) /* pairs with the CAS */
+	while ((seen = fl__load_acquire(state)) & FL__FUTURE_LISTED) /* acquire: pairs with the CAS */
 		/* this owner's use */
 		if (fl__cas_weak_release(state, &seen, seen & ~(uint32_t)FL__FUTURE_LISTED))
 			return;
@@ -328,7 +328,7 @@ void fl__task_blocks_unref(struct fl__task_blocks *pool)
 
 fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool)
 {
-	uint32_t seen = fl__load_relaxed(&pool->held); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: a stale value makes the CAS below fail */
 	while (!(seen & TASK_BLOCKS_SHUT))
 		/* a shut comes after this CAS; the pool came with the initialized executor */
 		if (fl__cas_weak_relaxed(&pool->held, &seen, seen + TASK_BLOCKS_HOLD))
@@ -344,9 +344,9 @@ void fl__task_blocks_unhold(struct fl__task_blocks *pool)
 
 void fl__task_blocks_shut(struct fl__task_blocks *pool)
 {
-	uint32_t seen = fl__load_relaxed(&pool->held); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: a stale value makes the CAS below fail */
 	while (!fl__cas_weak_relaxed(&pool->held, &seen, seen | TASK_BLOCKS_SHUT))
 		;
-	/* pairs with fl__task_blocks_unhold() */
+	/* acquire: pairs with fl__task_blocks_unhold() */
 	FL__BACK_OFF_UNTIL(fl__load_acquire(&pool->held) == TASK_BLOCKS_SHUT);
 }

@@ -16,31 +16,37 @@
 struct fl__task_block {
 	fl_future future; /* first: a worker needs little more than one cache line */
 	struct fl__task_blocks *pool;
-	/* in a list: the executor's queue, blocks taken out of it, remote.h's, or the pool's */
+	/*
+	 * Links of the list that has the block: the executor's queue, blocks taken out of it, a
+	 * list of remote.h, or one of the pool.
+	 */
 	struct fl__task_block *next, *prev;
 	/* elements of a map's chunk that succeeded; in a chain's first block: its length */
 	uint32_t done;
 	/*
-	 * in the executor's `queue`, in an overflow list (backlog.h), or listed by a cancel as
-	 * running; not in a ring. Guarded by the executor's lock
+	 * Whether the block is in the executor's `queue`, in an overflow list (backlog.h), or
+	 * listed by a cancel as running. A block in a ring is not `queued`. Guarded by the
+	 * executor's lock.
 	 */
 	uint8_t queued;
 	/* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
 	uint8_t asked;
 	uint8_t permit; /* enum fl__permit */
 	uint8_t size;   /* the index of its size; or FL__TASK_BLOCK_OWN */
-	/* The rest: only where tasks run in other processes; guarded by the lock. */
+	/*
+	 * The rest is used only where tasks run in other processes. The executor's lock guards it.
+	 */
 	/* worker processes that died when the task was next, but not started */
 	uint16_t suspicions;
 	uint16_t attempts;           /* failed starts */
 	uint32_t seq;                /* in the submission ring */
-	void *worker;                /* the transport's, where the task is posted; NULL: nowhere */
-	struct fl__stopper *stopper; /* of its token; NULL: none */
+	void *worker;                /* the transport's, to which the task was given, or NULL */
+	struct fl__stopper *stopper; /* of its token, or NULL */
 	/* bytes of a result that is a mapping; else 0 */
 	size_t mapped;
 	uint64_t task; /* identity of its type: process/base/identity.h */
 	uint32_t check;
-	int64_t began, ran; /* of an ended task, as its worker tells, in ns; 0: not known */
+	int64_t began, ran; /* of an ended task, as its worker tells, in ns, or 0 */
 };
 
 enum fl__stop_state {
@@ -111,7 +117,7 @@ struct fl__task_blocks {
 
 /*
  * Lasts as long as the caller or a task block needs it. `owner`, which may be NULL, is
- * freed with it. NULL: out of memory.
+ * freed with it. Returns NULL if there is no memory.
  */
 struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of, void *owner);
 
@@ -130,24 +136,27 @@ static inline const struct fl__task_block_owner *fl__task_block_owner(const stru
 void fl__task_blocks_ref(struct fl__task_blocks *pool);
 void fl__task_blocks_unref(struct fl__task_blocks *pool);
 
-/* The executor, not freed before fl__task_blocks_unhold(). NULL: its free has begun. */
+/*
+ * Returns the executor, which is not freed before fl__task_blocks_unhold(), or NULL if its free has
+ * begun.
+ */
 fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool);
 void fl__task_blocks_unhold(struct fl__task_blocks *pool);
 
-/* By the thread that frees the joined executor. Waits for all holders; later holds fail. */
+/* Called by the thread that frees the joined executor. Waits for all holders; later holds fail. */
 void fl__task_blocks_shut(struct fl__task_blocks *pool);
 
 /*
  * With `count` arguments and results of `type`, at future.arg and future.result, and `extra` bytes
  * for a callback and its argument. All is zero except the future, links, arguments and extra bytes.
- * If the results exceed `most` bytes, future.result is NULL. NULL: out of memory.
+ * If the results exceed `most` bytes, future.result is NULL. Returns NULL if there is no memory.
  */
 struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl_task_type *type, uint32_t count,
                                           size_t most, size_t extra);
 
 struct fl__callback *fl__task_block_callback(struct fl__task_block *block);
 
-/* Prefetches the cache lines of a small block for writing. NULL: no effect. */
+/* Prefetches the cache lines of a small block for writing. Does nothing for NULL. */
 static inline void fl__task_block_fetch(const void *block)
 {
 	for (unsigned i = 0; i < FL__TASK_BLOCK_SMALL; i += FL__LINE)
@@ -156,15 +165,18 @@ static inline void fl__task_block_fetch(const void *block)
 
 static inline bool fl__task_block_cache_enter(struct fl__task_block_cache *s)
 {
-	return fl__swap_acquire(&s->busy, 1) == 0; /* pairs with fl__task_block_cache_leave() */
+	return fl__swap_acquire(&s->busy, 1) == 0; /* acquire: pairs with fl__task_block_cache_leave() */
 }
 
 static inline void fl__task_block_cache_leave(struct fl__task_block_cache *s)
 {
-	fl__store_release(&s->busy, 0); /* pairs with fl__task_block_cache_enter() */
+	fl__store_release(&s->busy, 0); /* release: pairs with fl__task_block_cache_enter() */
 }
 
-/* In a cache, which it leaves: takes a block, counted as in use. NULL: the list is empty. */
+/*
+ * Takes a block out of a cache that the caller has entered, counts it as in use, and leaves the
+ * cache. Returns NULL if the list is empty.
+ */
 static inline struct fl__task_block *fl__task_block_pop(struct fl__task_block_cache *s, unsigned size)
 {
 	struct fl__task_block_list *list = &s->lists[size];
@@ -199,8 +211,8 @@ static inline bool fl__task_type_is_small(const fl_task_type *type)
 }
 
 /*
- * fl__task_block_new() for one argument of a small type, if tasks run in this process. Inline, and
- * without a call. NULL: use fl__task_block_new().
+ * Does what fl__task_block_new() does, inline and without a call, for one argument of a small type,
+ * if tasks run in this process. After NULL the caller uses fl__task_block_new().
  */
 static inline struct fl__task_block *fl__task_block_new_small(struct fl__task_blocks *pool, const fl_task_type *type,
                                                               const struct fl__ctx *ctx)
@@ -236,7 +248,7 @@ struct fl__task_block_batch {
 
 void fl__task_block_free_batch(struct fl__task_block_batch *batch);
 
-/* By the batch's worker: frees the block of an ended future, later. */
+/* Called by the batch's worker. Frees the block of an ended future, later. */
 static inline void fl__task_block_free_to(struct fl__task_block_batch *batch, struct fl__task_block *block)
 {
 	if (fl__unlikely(block->size != 0)) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The future of a task: what a cancel, a release and the end by a foreign context do with the
- * task's executor. Kinds that run tasks in other processes have a table of their own, which shares
- * most of these operations (process/remote/remote.c). A cancel asks such a kind for the task first,
- * by its operation `withdraw`.
+ * The future of a task. This file has what a cancel, a release and the end by a foreign context do
+ * with the task's executor. Kinds that run tasks in other processes have a table of their own,
+ * which shares most of these operations (process/remote/remote.c). A cancel asks such a kind for
+ * the task first, by its operation `withdraw`.
  */
 #include "../base/atomic.h"
 #include "executor.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Chains: a future for a task that is yet to be submitted.
+ * A chain is a future for a task that is yet to be submitted.
  *
  *   phase       the next future                          left by
  *   WAITING     is pending; `first` has not ended, or    the callback of `first`, to BEGUN; a
@@ -78,7 +78,7 @@ static fl_future *then_second_of(struct then_chain *c)
 	return c->second;
 }
 
-/* False: another context has made the step. */
+/* Makes the step out of WAITING. Returns false if another context has made it. */
 static bool then_leave_waiting(struct then_chain *c, enum then_phase phase)
 {
 	FL__LOCKED(&c->lock);
@@ -94,7 +94,7 @@ static void then_end(struct then_chain *c, const fl_future *cancelled, int error
 	if (cancelled)
 		(void)fl__future_claim_cancel_as(&c->next, cancelled); /* true: invariant 1 */
 	else
-		(void)fl__future_claim_ended(&c->next); /* as above */
+		(void)fl__future_claim_ended(&c->next); /* true: invariant 1 */
 	fl__future_end_after(&c->next, error, message, &c->ending);
 }
 
@@ -113,7 +113,10 @@ static void then_end_like_second(struct then_chain *c, fl_future *second)
 	then_end_like(c, second);
 }
 
-/* See invariant 5. */
+/*
+ * Ends the next future, or leaves that to the submit, which has not stored `second` yet (invariant
+ * 5).
+ */
 static void then_on_second_end(fl_future *second, void *arg)
 {
 	struct then_chain *c = arg;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fork and join: each worker has a stack of forks, and other workers steal from it. The stack is
- * split. Its older forks are public: a thief takes one by a CAS on its slot, and its owner pops one
- * by a swap. Its newer forks are private: push and pop need no read-modify-write. The fast path is
- * inline in fairlead/parallel.h.
+ * This is fork and join. Each worker has a stack of forks, and other workers steal from it. The
+ * stack is split. Its older forks are public: a thief takes one by a CAS on its slot, and its owner
+ * pops one by a swap. Its newer forks are private: push and pop need no read-modify-write. The fast
+ * path is inline in fairlead/parallel.h.
  *
  *   word            holds                              written by
  *   next            the slot of the next fork          the owner
@@ -40,20 +40,21 @@
  *                     meaning once DONE is set
  *
  * What is public. A push that finds the newest public slot empty makes the oldest private fork
- * public: that is its own fork, if there is no other. So while a thief takes forks, each push of the
- * owner offers the next one, and a worker whose public fork nobody takes pushes and pops private
- * forks.
+ * public: that is its own fork, if there is no other. So while a thief takes forks, each push of
+ * the owner offers the next one, and a worker whose public fork nobody takes pushes and pops
+ * private forks.
  *
  * Stealing a public fork. A slot holds a public fork only while nobody has taken it: taking it, by
- * the owner's swap or a thief's CAS, is what empties the slot. So a thief needs neither `next` nor a
- * fence. A thief accesses a fork only after its CAS, which acquires the contents of the present
+ * the owner's swap or a thief's CAS, is what empties the slot. So a thief needs neither `next` nor
+ * a fence. A thief accesses a fork only after its CAS, which acquires the contents of the present
  * fork. So an earlier fork at the same address does no harm.
  *
  * Stealing a private fork. A thread that has found no public fork would sleep, although the owner,
  * which is in a long call, may have private forks. It takes one as follows. It counts itself in
  * `thieves`, then makes all threads pass a full fence by membarrier(), then loads `next`. A pop
  * stores `next`, then loads `thieves`. If the fence falls after the pop's store, the thief sees the
- * new `next`. If the fence falls before the pop's load, the owner sees the thief. So:
+ * new `next`. If the fence falls before the pop's load, the owner sees the thief. Three rules
+ * follow:
  *   1. A fork that the thief sees below `next` after the fence is still pushed, or its pop joins
  *      the race for the slot: one CAS of the thief, one swap of the owner. Pops without thieves
  *      leave old values in slots. Those slots lie beyond every `next` that the thief can see, and a
@@ -90,17 +91,18 @@
  *
  * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and looks for private and
  * public forks. So the worker sees the fork, or the push sees `sleepers`. Without membarrier() a
- * push may miss a sleeper; a later push wakes it. One wake at a time: `sleepers` stays 0 until the
- * woken worker has stolen a fork or sleeps again, or until the woken forker goes on.
+ * push may miss a sleeper; a later push wakes it. One wake is under way at a time: `sleepers` stays
+ * 0 until the woken worker has stolen a fork or sleeps again, or until the woken forker goes on.
  *
  * Inside. A stolen call is a part of the task or callback that forked it. So the thief runs the
  * call with the forker's `inside` of the time of the fork (fork->inside), for the functions that
  * return -EDEADLK. The frames that it points to are older than the fork, so they exist until the
  * join.
  *
- * Linearization points: the claim, as in 2; the end or the hand-back, FORK_DONE. After FORK_DONE
- * the thief accesses only the parking lot, where the fork's queue is empty by then. Progress: pop
- * and steal never wait; a join waits for the thief.
+ * The linearization point of a claim is the operation by which a thread takes the fork out of its
+ * slot (rule 2). That of the end, or of the hand-back, is the store of FORK_DONE. After FORK_DONE
+ * the thief accesses only the parking lot, where the fork's queue is empty by then. Pop and steal
+ * never wait. A join waits for the thief.
  */
 #include "../base/panic.h"
 #include "../base/sys.h"
@@ -139,7 +141,7 @@ static struct fl__fork *fork_without_mark(const struct fl__fork *fork)
 	return (struct fl__fork *)((uintptr_t)fork & ~FL__FORK_PRIVATE);
 }
 
-/* A guess: whether there is a public fork. */
+/* Guesses whether there is a public fork. */
 static bool fork_seems_stealable(const struct fl__fork_worker *v)
 {
 	const struct fl__fork *fork =
@@ -147,7 +149,7 @@ static bool fork_seems_stealable(const struct fl__fork_worker *v)
 	return fork && !fork_is_private(fork);
 }
 
-/* A guess: whether there is a fork, public or private. */
+/* Guesses whether there is a fork, public or private. */
 static bool fork_seems_to_have(const struct fl__fork_worker *v)
 {
 	/* relaxed: fork_take() looks again */
@@ -156,8 +158,8 @@ static bool fork_seems_to_have(const struct fl__fork_worker *v)
 }
 
 /*
- * Takes the oldest fork, a private one only if the caller may. NULL: there is none, or others were
- * faster.
+ * Takes the oldest fork, a private one only if the caller may. Returns NULL if there is none, or if
+ * others were faster.
  */
 static struct fl__fork *fork_take(struct fl__fork_worker *v, struct fl__fork **top, bool may_be_private)
 {
@@ -214,30 +216,34 @@ void fl__fork_push_public(struct fl__fork_stack *s, struct fl__fork **slot, stru
 	if (is_oldest)
 		s->split = slot + 1;
 	while (s->split <= slot) {
-		struct fl__fork **oldest = s->split++, *seen = fl__load_relaxed(oldest); /* relaxed: the CAS decides */
+		/* relaxed: a stale value makes the CAS below fail */
+		struct fl__fork **oldest = s->split++, *seen = fl__load_relaxed(oldest);
 		/* release: the fork's contents; pairs with the CAS of fork_take() */
 		if (seen && fl__cas_release(oldest, &seen, fork_without_mark(seen)))
 			break;
 	}
 }
 
-/* Without FORK_RUNNING: hands the fork back. */
+/* Ends a stolen fork. Without FORK_RUNNING the thief hands the fork back. */
 static void fork_finish(struct fl__fork *fork)
 {
-	uint32_t seen = fl__load_relaxed(&fork->state); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&fork->state); /* relaxed: a stale value makes the CAS below fail */
 	while (!(seen & FORK_WAITERS))
 		/* `error`, and what the call wrote; pairs with fork_is_done(). The last access. */
 		if (fl__cas_weak_release(&fork->state, &seen, seen | FORK_DONE))
 			return;
 	FL__LOT(lot, &fork->state);
 	fl__lot_take(&lot, FL__ALL, 0);
-	/* pairs with fork_is_done(). The forker, the only other writer, sleeps. */
+	/*
+	 * release: pairs with the acquire in fork_is_done(). The forker, the only other writer,
+	 * sleeps.
+	 */
 	fl__store_release(&fork->state, seen | FORK_DONE);
 }
 
 /*
- * Makes the next push wake a thread. The caller guesses: others may sleep, and there may be more
- * forks. Every push reads the word, so it is written only if it changes.
+ * Makes the next push wake a thread. The caller guesses that others sleep, and that there may be
+ * more forks. Every push reads the word, so it is written only if it changes.
  */
 static void fork_let_wake(struct fl__forks *forks)
 {
@@ -248,7 +254,7 @@ static void fork_let_wake(struct fl__forks *forks)
 static void fork_run(struct fl__fork_worker *self, struct fl__fork *fork)
 {
 	fork_let_wake(self->forks);
-	fl__store_relaxed(&self->stolen, self->stolen + 1); /* for statistics */
+	fl__store_relaxed(&self->stolen, self->stolen + 1); /* relaxed: for statistics */
 	fl__hook_note(FL__TRACE_STEAL, fork, 0);
 	fork->thief = &self->front;
 	fork->outer = self->running;
@@ -293,16 +299,17 @@ static bool fork_is_found(const void *self)
 static bool fork_search(struct fl__forks *forks, struct fl__fork_worker *self)
 {
 	bool seen = false;
-	if (fl__add_relaxed(&forks->searching, 1) < (fl__load_relaxed(&forks->n) + 1) / 2) /* a bound on waste */
+	/* relaxed: a bound on wasted searches, which publishes nothing */
+	if (fl__add_relaxed(&forks->searching, 1) < (fl__load_relaxed(&forks->n) + 1) / 2)
 		seen = fl__spin(fl__ctx_get(), fork_is_found, self, FL_FOREVER);
-	fl__add_relaxed(&forks->searching, UINT32_MAX); /* as above */
+	fl__add_relaxed(&forks->searching, UINT32_MAX); /* relaxed: it publishes nothing */
 	return seen;
 }
 
 bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
 {
 	struct fl__fork_worker *self = fl__fork_worker_of(front);
-	/* the waking thread has set `used` */
+	/* relaxed: the waking thread has set `used` */
 	if (!fl__load_relaxed(&forks->used))
 		return false;
 	struct fl__fork_worker *v = fork_find(self);
@@ -317,7 +324,7 @@ bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
 bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *front)
 {
 	struct fl__fork_worker *self = fl__fork_worker_of(front);
-	if (fl__load_relaxed(&forks->n) == 1) /* a hint */
+	if (fl__load_relaxed(&forks->n) == 1) /* relaxed: a hint */
 		return false;
 	fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: the fence of fork_take_any() orders it */
 	/* the first fork calls `wake` */
@@ -341,7 +348,7 @@ bool fl__fork_is_wanted(void)
 bool fl__fork_takes_second_half(void)
 {
 	const struct fl__fork_worker *self = fl__fork_worker_of(fl__ctx_get()->front.forks);
-	return self->place >= (fl__load_relaxed(&self->forks->n) + 1) / 2; /* a hint */
+	return self->place >= (fl__load_relaxed(&self->forks->n) + 1) / 2; /* relaxed: a hint */
 }
 
 /* Waking. */
@@ -364,7 +371,7 @@ void fl__fork_wake(struct fl__fork_stack *front)
 	fl__store_relaxed(&forks->used, 1); /* `wake` publishes it */
 	/* First a forker that waits for a call of this worker: it can steal nothing else. */
 	for (struct fl__fork *fork = s->running; fork; fork = fork->outer)
-		if (fl__load_relaxed(&fork->state) & FORK_WAITERS) { /* a hint */
+		if (fl__load_relaxed(&fork->state) & FORK_WAITERS) { /* relaxed: a hint */
 			fork_wake_forker(fork);
 			return;
 		}
@@ -375,13 +382,13 @@ void fl__fork_wake(struct fl__fork_stack *front)
 
 static bool fork_is_done(const struct fl__fork *fork)
 {
-	return fl__load_acquire(&fork->state) & FORK_DONE; /* pairs with fork_finish() */
+	return fl__load_acquire(&fork->state) & FORK_DONE; /* acquire: pairs with fork_finish() */
 }
 
-/* NULL: not known yet. */
+/* Returns NULL if the thief is not known yet. */
 static struct fl__fork_worker *fork_thief_of(const struct fl__fork *fork)
 {
-	/* pairs with fork_run() */
+	/* acquire: pairs with fork_run() */
 	return fl__load_acquire(&fork->state) & FORK_RUNNING ? fl__fork_worker_of(fork->thief) : NULL;
 }
 
@@ -422,7 +429,7 @@ static void fork_request_stop(struct fl__fork *fork)
 /* Makes the slot of a stolen fork the first that thieves read. No thief writes `top` now. */
 static void fork_reset_top(struct fl__fork_worker *self)
 {
-	/* a hint; the next push releases it */
+	/* relaxed: a hint; the next push releases it */
 	fl__store_relaxed(&self->top, self->front.next);
 }
 

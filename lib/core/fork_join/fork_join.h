@@ -29,7 +29,7 @@ struct fl__forks {
 	uint32_t n; /* a hint: about the most workers */
 	/* Wakes a parked worker, or starts one, to search for forks. Called on any thread. */
 	void (*wake)(void *pool);
-	/* A guess: there is a task, so the search may stop. NULL: never. */
+	/* Guesses whether there is a task, so that the search may stop. May be NULL. */
 	bool (*has_task)(const void *pool);
 	void *pool;
 	/* The newest stack. Each belongs, or belonged, to a worker, and stays until the end. */
@@ -46,7 +46,8 @@ FL__IF_LINKED void fl__forks_resize(struct fl__forks *forks, unsigned n);
 
 /*
  * Makes the calling context worker `i`, which may publish and steal forks. It reuses the stack of
- * the former worker `i`. NULL: no memory; then the worker must do neither.
+ * the worker `i` that has left. Returns NULL if there is no memory; then the worker must do
+ * neither.
  */
 FL__IF_LINKED struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i);
 FL__IF_LINKED void fl__forks_leave(struct fl__fork_stack *self);
@@ -61,7 +62,7 @@ FL__IF_LINKED size_t fl__forks_stolen(const struct fl__forks *forks);
  */
 FL__IF_LINKED bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *self);
 
-/* Before a worker parks: the next fork calls `wake`. True: there is a fork now. */
+/* Called before a worker parks. The next fork calls `wake`. Returns whether there is a fork now. */
 FL__IF_LINKED bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *self);
 
 static inline bool fl__forks_are_linked(void)
@@ -69,7 +70,7 @@ static inline bool fl__forks_are_linked(void)
 	return FL__IS_LINKED(fl__forks_init);
 }
 
-/* A guess: an idle worker would steal a fork of the calling context, and there is none. */
+/* Guesses whether an idle worker would steal a fork of the calling context, and there is none. */
 bool fl__fork_is_wanted(void);
 
 bool fl__fork_takes_second_half(void);

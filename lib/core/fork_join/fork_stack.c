@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The stacks of an executor's forks: how a worker gets its stack, and gives it back. A worker
- * reuses the stack of the former worker of its place. Thieves read all stacks, so each lasts as
- * long as the executor. fork_join.c has the words and the invariants.
+ * reuses the stack of the worker that had its place before. Thieves read all stacks, so each lasts
+ * as long as the executor. fork_join.c has the words and the invariants.
  */
 #include "fork_stack.h"
 #include "../base/sys.h"
@@ -17,7 +17,7 @@ void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool
 
 void fl__forks_resize(struct fl__forks *forks, unsigned n)
 {
-	fl__store_relaxed(&forks->n, n); /* a hint */
+	fl__store_relaxed(&forks->n, n); /* relaxed: a hint */
 	if (n > 1)
 		fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: a later push sees it */
 }
@@ -91,6 +91,6 @@ size_t fl__forks_stolen(const struct fl__forks *forks)
 {
 	size_t stolen = 0;
 	for (const struct fl__fork_worker *s = fl__fork_newest(forks); s; s = s->older)
-		stolen += fl__load_relaxed(&s->stolen); /* a lone number */
+		stolen += fl__load_relaxed(&s->stolen); /* relaxed: a lone number */
 	return stolen;
 }

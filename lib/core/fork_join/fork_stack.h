@@ -21,8 +21,8 @@ struct fl__fork_worker {
 	unsigned place;                /* the worker's index */
 	struct fl__fork **top;
 	char apart_top[FL__LINE];
-	struct fl__fork *none;                      /* NULL: what a push finds before the first slot */
-	struct fl__fork *slots[FL__FORK_DEPTH + 1]; /* the last is NULL: a thief may read it */
+	struct fl__fork *none;                      /* always NULL; a push finds it before the first slot */
+	struct fl__fork *slots[FL__FORK_DEPTH + 1]; /* the last is NULL, since a thief may read it */
 };
 
 static inline struct fl__fork_worker *fl__fork_worker_of(struct fl__fork_stack *s)
@@ -31,7 +31,8 @@ static inline struct fl__fork_worker *fl__fork_worker_of(struct fl__fork_stack *
 }
 
 /*
- * The newest stack; the others are linked by `older`. Not inline: a program with a fork links
- * fork_join.c, and that links fork_stack.c by this call. The thread pool's references are weak.
+ * The newest stack; the others are linked by `older`. It is not inline: a program with a fork links
+ * fork_join.c, and fork_join.c links fork_stack.c by this call. The thread pool's references are
+ * weak.
  */
 struct fl__fork_worker *fl__fork_newest(const struct fl__forks *forks);

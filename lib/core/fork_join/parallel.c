@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Parallel loops by fl_parallel_invoke(): lazy binary splitting (Tzannes et al. 2010). A worker runs
- * its part in chunks. Between two chunks a worker without a fork to steal publishes one half of the
- * rest as a fork.
+ * Parallel loops by fl_parallel_invoke(): lazy binary splitting (Tzannes et al. 2010). A worker
+ * runs its part in chunks. Between two chunks a worker without a fork to steal publishes one half
+ * of the rest as a fork.
  *
  * A chunk takes some microseconds. Later elements may take longer than the first, so chunks grow
  * step by step. A rest of one chunk is not split. Of a split part, the half that is run second
@@ -11,8 +11,9 @@
  * The second half of the workers run the second half of a split part first. So in a series of loops
  * over the same memory, each of two workers finds its half in its cache.
  *
- * A loop ends at the first call that fails, which claims `failed`, read by every part before a
- * chunk; or when its scope is requested. A call that then returns -ECANCELED has not failed.
+ * A loop ends at the first call that fails, or when its scope is requested. The call that fails
+ * sets `failed`, which every part reads before each chunk. A call that then returns -ECANCELED has
+ * not failed.
  *
  * A caller outside of the executor submits the loop as one task. A thread that runs no task runs
  * this task itself, as with FL_FULL_RUN, and submits the rest. The caller then takes chunks from
@@ -41,7 +42,7 @@
  * CALLS    A loop of fewer calls is split at once, by workers, since the first call may be long. If
  *          the caller has set a small grain, a take is at least 1/CALLS of the shared rest.
  *
- * What fixed them: the time of a loop on two CPUs, in us.
+ * The constants were chosen by the time of a loop on two CPUs, in us.
  *
  *   constant   the loop                                    as it is   with another value
  *   CHUNK      10 us of work, after a pause                13         10 us: 14, 5 us: 17
@@ -76,8 +77,8 @@ struct parallel_part {
 	size_t from, to;
 	size_t beyond;      /* numbers left in the shared rest */
 	size_t chunk;       /* written by the part's worker */
-	const size_t *hint; /* `chunk` of the half that is run first; NULL: none */
-	void *value;        /* NULL: no reduction */
+	const size_t *hint; /* `chunk` of the half that is run first, or NULL */
+	void *value;        /* NULL without a reduction */
 	bool is_whole;      /* the loop, not yet split */
 	unsigned workers;   /* not 0: takes parts from the back of the rest */
 	void *behind;       /* then the value of those taken before */
@@ -112,7 +113,7 @@ static void parallel_fail(struct parallel_loop *loop, int error)
 
 static bool parallel_is_stopped(const struct parallel_loop *loop)
 {
-	return fl__load_relaxed(&loop->failed) || fl_cancel_token_is_requested(NULL); /* a hint */
+	return fl__load_relaxed(&loop->failed) || fl_cancel_token_is_requested(NULL); /* relaxed: a hint */
 }
 
 static int parallel_run_chunk(struct parallel_part *part, size_t n)
@@ -131,7 +132,7 @@ static int parallel_run_chunk(struct parallel_part *part, size_t n)
 
 static void parallel_set_chunk(struct parallel_part *part, size_t chunk)
 {
-	fl__store_relaxed(&part->chunk, chunk); /* a hint for the half that is run second */
+	fl__store_relaxed(&part->chunk, chunk); /* relaxed: a hint for the half that is run second */
 }
 
 /* After `n` numbers that took so long. */
@@ -260,7 +261,7 @@ static int parallel_run_part(void *arg)
 	struct parallel_part *part = arg;
 	const bool measured = part->loop->grain == 0;
 	if (measured && part->hint)
-		parallel_set_chunk(part, fl__load_relaxed(part->hint)); /* a hint */
+		parallel_set_chunk(part, fl__load_relaxed(part->hint)); /* relaxed: a hint */
 	const size_t all = part->to - part->from;
 	size_t n = part->chunk;
 	if (measured && (all > n || part->beyond == 0))

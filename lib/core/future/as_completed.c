@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waits for many futures: the set of futures; the wait for all or for the first of several; the
- * iteration in the order of their ends.
+ * Waits for many futures. This file has the set of futures, the wait for all or for the first of
+ * several, and the iteration in the order of their ends.
  *
  * Each entry is in the list of callbacks of its future, so it costs constant time, whatever the
  * number of futures. The context that ends the future calls fl__future_report(), which appends the
@@ -11,9 +11,9 @@
  * Invariants
  *   1. Each entry leaves the future's list once, under the future's lock: by the end, after which
  *      fl__future_report() is called; or by fl__future_set_remove(), so that it is not called.
- *   2. `left` counts the entries that are enqueued or wait for their fl__future_report(). When it is
- *      0, no thread accesses the memory but the last fl__future_report(), in its unlock.
- *   3. Order: fl__future_report() runs after the end of the future is public and before the ending
+ *   2. `left` counts the entries that are enqueued or wait for their fl__future_report(). When it
+ *      is 0, no thread accesses the memory but the last fl__future_report(), in its unlock.
+ *   3. fl__future_report() runs after the end of the future is public and before the ending
  *      context goes on. So futures whose ends do not overlap are listed in that order.
  */
 #include "as_completed.h"
@@ -27,7 +27,7 @@ static bool futures_has_failed(const fl_future *f)
 	return fl_future_get_state(f) == FL_DONE && fl_future_error(f) != 0;
 }
 
-/* Under the lock. */
+/* Appends an entry to those that have ended. Called under the set's lock. */
 static void futures_add_ended(struct fl__future_set *set, struct fl__future_entry *entry)
 {
 	FL__APPEND(set->first, set->last, entry, next);
@@ -297,7 +297,10 @@ void fl_as_completed_free(fl_as_completed *all)
 
 /* Creation. */
 
-/* A hash table of indices, open addressing, at most half full. An entry: index + 1; 0: empty. */
+/*
+ * A hash table of indices, open addressing, at most half full. An entry is index + 1, or 0 if it is
+ * empty.
+ */
 struct futures_index {
 	size_t *slots;
 	size_t mask;

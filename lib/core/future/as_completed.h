@@ -48,7 +48,7 @@ void fl__future_set_remove(struct fl__future_entry *entry);
 int fl__future_set_sleep(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set), fl_time deadline,
                          fl_cancel_token *cancel);
 
-/* Under the lock: the entry that ended first, or NULL. */
+/* Called under the set's lock. Takes the entry that ended first, or returns NULL. */
 struct fl__future_entry *fl__future_set_take(struct fl__future_set *set);
 
 /* Each entry has ended or was removed. No thread accesses the memory afterwards. */

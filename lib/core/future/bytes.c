@@ -43,7 +43,7 @@ int fl__bytes_new(fl_bytes *b, size_t size, struct fl__bytes head)
 	return 0;
 }
 
-/* pairs with itself and with fl_bytes_free() */
+/* acquire: the uses by freed handles; pairs with the acq_rel in fl_bytes_free() */
 static bool bytes_are_unique(const struct fl__bytes *owner)
 {
 	return fl__load_acquire(&owner->refs) == 1;
@@ -121,7 +121,7 @@ int fl__bytes_hold(fl_bytes *b)
 		b->owner_ = NULL; /* a running task's: a copy */
 	if (!b->owner_)
 		return b->data ? fl_bytes_resize(b, b->size) : 0;
-	fl__add_relaxed(&b->owner_->refs, 1); /* the copied handle keeps the memory */
+	fl__add_relaxed(&b->owner_->refs, 1); /* relaxed: the copied handle keeps the memory */
 	return 0;
 }
 
@@ -135,7 +135,10 @@ void fl_bytes_free(fl_bytes *b)
 {
 	struct fl__bytes *const owner = b->owner_;
 	*b = (fl_bytes){0};
-	/* pairs with itself and with bytes_are_unique() */
+	/*
+	 * acq_rel: the uses of this handle, and of those freed before; pairs with itself and with
+	 * bytes_are_unique()
+	 */
 	if (!owner || (!bytes_are_unique(owner) && fl__sub_acq_rel(&owner->refs, 1) > 1))
 		return;
 	if (owner->drop)

@@ -24,7 +24,7 @@ int fl__bytes_new(fl_bytes *b, size_t size, struct fl__bytes head);
 extern const fl_bytes *fl__bytes_running;
 extern int (*fl__bytes_share)(fl_bytes *b, size_t size);
 
-/* As FL_BYTES_DROP, of bytes that are another object's: does nothing. */
+/* Stands where FL_BYTES_DROP may, for bytes that belong to another object. It does nothing. */
 #define FL__BYTES_LENT ((void (*)(void *))(uintptr_t)2)
 
 /* Whether the hook declares that the object begins with an fl_bytes. */

@@ -61,7 +61,7 @@ bool fl__future_is_in_last_callback(const fl_future *f)
 	return now->future == f && !now->left && !now->outer && !f->type->drop_result;
 }
 
-/* False: the future has ended, and the caller sees what it published. */
+/* Returns false if the future has ended; then the caller sees what the end published. */
 static bool future_register_callback(fl_future *f, struct fl__callback *node)
 {
 	if (!fl__future_guard(f))

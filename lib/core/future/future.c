@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Futures: references, claims and ends. The table "the life of a task" in docs/design.md has what
- * happens to a task outside of its future. Bits of `state` (each with the prefix FL__FUTURE_):
+ * Futures have references, claims and ends. The table "the life of a task" in docs/design.md has
+ * what happens to a task outside of its future. Bits of `state` (each with the prefix FL__FUTURE_):
  *
  *   CLAIMED    one context alone may end the   fl__future_claim(),            never
  *              future, and must                fl__future_claim_cancel(),
@@ -31,7 +31,7 @@
  *                                              fl__future_try_ref()           _free_shared(),
  *                                                                             the ending CAS
  *
- * The columns: bit, meaning, set by, cleared by.
+ * The four columns are the bit, its meaning, where it is set, and where it is cleared.
  *
  * fl_future_get_state() maps ENDED to FL_CANCELLED with CANCELLED, and to FL_DONE without. CLAIMED
  * without CANCELLED is FL_RUNNING, and so is a future of which `has_started` is true. The rest is
@@ -40,17 +40,17 @@
  * Invariants
  *   1. Exactly one context claims. That context alone writes error, message and result, and ends
  *      the future.
- *   2. Linearization points: of start and cancel, the claim's CAS; of the end, the ending CAS; or
- *      the stores of invariant 6. The claim of a future whose token is APART does not yet say
- *      whether the task starts: the claimer then asks for the token, and may set CANCELLED. In
- *      between the state is FL_RUNNING. No user sees that: only tasks of groups have such tokens,
- *      and the user gets the future of such a task in its callback alone, after the end.
- *      While GUARDED is set, one section under `lock` ends the token, detaches the callbacks and
- *      does the ending CAS. A thread that wants to request the token or to add a callback sets
- *      GUARDED first, unless the future has ended. Then the thread takes the lock and reads the
- *      state again. The future either has ended, or does not end before the unlock. A future with
- *      neither GUARDED nor WAITERS, whose token is in no tree (fl__cancel_is_alone()), ends
- *      with one CAS. Afterwards nobody changes its callbacks.
+ *   2. The linearization point of a start and of a cancel is the claim's CAS. That of the end is
+ *      the ending CAS. For an unshared future they are the stores of invariant 6. The claim of a
+ *      future whose token is APART does not yet say whether the task starts: the claimer then asks
+ *      for the token, and may set CANCELLED. In between the state is FL_RUNNING. No user sees that:
+ *      only tasks of groups have such tokens, and the user gets the future of such a task in its
+ *      callback alone, after the end. While GUARDED is set, one section under `lock` ends the
+ *      token, detaches the callbacks and does the ending CAS. A thread that wants to request the
+ *      token or to add a callback sets GUARDED first, unless the future has ended. Then the thread
+ *      takes the lock and reads the state again. The future either has ended, or does not end
+ *      before the unlock. A future with neither GUARDED nor WAITERS, whose token is in no tree
+ *      (fl__cancel_is_alone()), ends with one CAS. Afterwards nobody changes its callbacks.
  *   3. While WAITERS is set, the ending CAS is part of a transaction of the parking lot (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left
@@ -65,16 +65,21 @@
  *      wakes the waiters. So a waiter that frees its
  *      reference runs the result's drop hook, and not the worker, which is free for its next task.
  *   6. A future is *unshared* if it has one reference, no other bits than CLAIMED, a token that is
- *      alone, and no queue. Then only the producer can reach it, and claims and ends it by plain
- *      stores.
+ *      alone, and no queue. Then only the producer can reach it, and claims and ends it by relaxed
+ *      stores instead of a CAS.
+ *   7. Every ending CAS is a release. It publishes error, message and result to each context that
+ *      has read ENDED by an acquire: in fl__future_has_ended(), fl__future_has_result(),
+ *      fl_future_get_state() and fl__word_wait().
  *
  * Stale bits are safe: WAITERS without a wait queue costs a visit of the parking lot, GUARDED
  * without callbacks a lock.
  *
  * A token that is APART (cancel.c) is asked for only by the context that has claimed the future:
  * until that context ends it, the parent exists. So such a future is claimed first, and its claim
- * is then one for a cancel if its token is requested. Lock order: an executor's, `lock`, a token's
- * tree, a bucket of the parking lot.
+ * is then one for a cancel if its token is requested.
+ *
+ * Locks are taken in this order: an executor's, `lock`, a token's tree, a bucket of the parking
+ * lot.
  */
 #include "future.h"
 #include "../base/atomic.h"
@@ -90,7 +95,7 @@
 void fl__future_discard(fl_future *f)
 {
 	fl_cancel_token_destroy(&f->token);
-	fl__store_relaxed(&f->state, 0); /* no longer LISTED; no other thread has seen it */
+	fl__store_relaxed(&f->state, 0); /* relaxed: no other thread has seen it; it is no longer LISTED */
 	f->ops->release(f);
 }
 
@@ -130,9 +135,11 @@ bool fl__future_try_ref(fl_future *f, uint32_t claimed)
 
 bool fl__future_free_shared(fl_future *f)
 {
-	uint32_t seen = fl__load_relaxed(&f->state); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a stale value makes the CAS below fail */
 	while (seen / FL__FUTURE_REF > 1)
-		/* as in fl__future_drop() */
+		/*
+		 * release: this reference's uses; pairs with the acquire in fl__future_has_result()
+		 */
 		if (fl__cas_weak_release(&f->state, &seen, seen - FL__FUTURE_REF))
 			return true;
 	return false;
@@ -140,7 +147,7 @@ bool fl__future_free_shared(fl_future *f)
 
 bool fl__future_has_ended(const fl_future *f)
 {
-	/* pairs with future_try_publish() */
+	/* acquire: what the end publishes; pairs with the ending CAS, in future_try_publish() */
 	return fl__load_acquire(&f->state) & FL__FUTURE_ENDED;
 }
 
@@ -160,10 +167,12 @@ static void future_release(fl_future *f)
 
 bool fl__future_drop(fl_future *f)
 {
-	/* future_clean() acquires. No thread can make another reference. */
+	/* relaxed: future_clean() acquires. With one reference left, no thread can make another. */
 	const uint32_t seen = fl__load_relaxed(&f->state);
 	if (!((seen & FL__FUTURE_ENDED) && seen / FL__FUTURE_REF == 1)) {
-		/* the last to free a reference sees all uses; pairs with fl__future_has_result() */
+		/*
+		 * release: this reference's uses; pairs with the acquire in fl__future_has_result()
+		 */
 		if (fl__sub_release(&f->state, FL__FUTURE_REF) / FL__FUTURE_REF > 1)
 			return false;
 	}
@@ -180,17 +189,16 @@ void fl_future_free(fl_future *f)
 /* The end. */
 
 /*
- * The ending CAS. Stores the callbacks, and without any also subtracts `drop` (0 or FL__FUTURE_REF).
- * Returns the old word; 0: it needs `lock`, and nothing has happened.
+ * The ending CAS. Stores the callbacks, and without any also subtracts `drop` (0 or
+ * FL__FUTURE_REF). Returns the old word, or 0 if the end needs `lock`; then nothing has happened.
  */
 static uint32_t future_try_publish(fl_future *f, uint32_t drop, struct fl__callback **list)
 {
-	uint32_t seen = fl__load_relaxed(&f->state); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a stale value makes the CAS below fail */
 	while (!(seen & (FL__FUTURE_WAITERS | FL__FUTURE_GUARDED)) && fl__cancel_is_alone(&f->token)) {
 		const bool registered = seen & FL__FUTURE_REGISTERED;
 		/*
-		 * error, message and result; pairs with fl__future_has_ended(),
-		 * fl__future_has_result(), fl_future_get_state() and fl__word_wait()
+		 * release: error, message and result (invariant 7)
 		 */
 		if (fl__cas_weak_release(&f->state, &seen, (seen | FL__FUTURE_ENDED) - (registered ? 0 : drop))) {
 			*list = registered ? f->callbacks : NULL;
@@ -200,17 +208,20 @@ static uint32_t future_try_publish(fl_future *f, uint32_t drop, struct fl__callb
 	return 0;
 }
 
-/* The ending CAS under `lock`. True: waiters are dequeued; close `lot` after the unlock. */
+/*
+ * The ending CAS under `lock`. Returns whether waiters were dequeued; then the caller closes `lot`
+ * after the unlock.
+ */
 static bool future_publish_locked(fl_future *f, struct fl__lot *lot)
 {
-	uint32_t seen = fl__load_relaxed(&f->state); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a stale value makes the CAS below fail */
 	while (!(seen & FL__FUTURE_WAITERS))
-		/* as in future_try_publish() */
+		/* release: error, message and result (invariant 7) */
 		if (fl__cas_weak_release(&f->state, &seen, seen | FL__FUTURE_ENDED))
 			return false;
 	fl__lot_open(lot, &f->state);
 	fl__lot_take(lot, FL__ALL, 0);
-	/* as in future_try_publish() */
+	/* release: error, message and result (invariant 7) */
 	while (!fl__cas_weak_release(&f->state, &seen, (seen & ~(uint32_t)FL__FUTURE_WAITERS) | FL__FUTURE_ENDED))
 		;
 	return true;
@@ -218,10 +229,10 @@ static bool future_publish_locked(fl_future *f, struct fl__lot *lot)
 
 /*
  * Publishes the end, and stores the callbacks, oldest first. With `prompt_only`, returns false and
- * does nothing if there is a callback other than `prompt`. Also makes the reports. If `freed` is not
- * NULL, stores in it whether the producer's reference was freed. That is done before the waiters
- * wake, if there is no callback and another reference. A report does not need this reference: the
- * waiter of the report has one, and keeps it until the report was made.
+ * does nothing if there is a callback other than `prompt`. Also makes the reports. If `freed` is
+ * not NULL, stores in it whether the producer's reference was freed. That is done before the
+ * waiters wake, if there is no callback and another reference. A report does not need this
+ * reference: the waiter of the report has one, and keeps it until the report was made.
  */
 static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback *prompt, struct fl__callback **list,
                               bool *freed)
@@ -268,7 +279,7 @@ static struct fl__callback *future_publish(fl_future *f)
 /* Takes over `message`, and corrects f->error. */
 static FL__NOINLINE void future_set_failure(fl_future *f, char *message)
 {
-	const uint32_t seen = fl__load_relaxed(&f->state); /* the caller's own claim */
+	const uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the caller's own claim */
 	if (seen & FL__FUTURE_CANCELLED) {
 		f->error = seen & FL__FUTURE_EXPIRED ? -ETIMEDOUT : -ECANCELED;
 		fl__message_free(message);
@@ -276,7 +287,7 @@ static FL__NOINLINE void future_set_failure(fl_future *f, char *message)
 	}
 	if (f->error == -ECANCELED && fl__future_is_late(f)) {
 		f->error = -ETIMEDOUT;
-		/* the ending CAS publishes it */
+		/* relaxed: the ending CAS publishes it */
 		(void)fl__or_relaxed(&f->state, FL__FUTURE_EXPIRED);
 	}
 	f->message = f->error > 0 && !message ? fl__message_positive(f->type, f->error) : message;
@@ -285,7 +296,7 @@ static FL__NOINLINE void future_set_failure(fl_future *f, char *message)
 void fl__future_set_error(fl_future *f, int error, char *message)
 {
 	f->error = error;
-	/* the caller's own claim */
+	/* relaxed: the caller's own claim */
 	if (fl__unlikely(error != 0 || (fl__load_relaxed(&f->state) & FL__FUTURE_CANCELLED)))
 		future_set_failure(f, message);
 	else
@@ -303,12 +314,12 @@ void fl__future_set_end(fl_future *f, int error, char *message)
 
 void fl__future_keep_result(fl_future *f)
 {
-	(void)fl__or_relaxed(&f->state, FL__FUTURE_KEPT); /* the ending CAS publishes it */
+	(void)fl__or_relaxed(&f->state, FL__FUTURE_KEPT); /* relaxed: the ending CAS publishes it */
 }
 
 bool fl__future_keeps_result(const fl_future *f)
 {
-	return fl__load_relaxed(&f->state) & FL__FUTURE_KEPT; /* the caller has seen the end */
+	return fl__load_relaxed(&f->state) & FL__FUTURE_KEPT; /* relaxed: the caller has seen the end */
 }
 
 void fl__future_finish(fl_future *f, int error, char *message)
@@ -365,10 +376,12 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 
 bool fl__future_guard(fl_future *f)
 {
-	/* the CAS decides, or the check under the lock */
+	/* relaxed: a stale value makes the CAS below fail; the end is read again with acquire */
 	uint32_t seen = fl__load_relaxed(&f->state);
 	while (!(seen & (FL__FUTURE_GUARDED | FL__FUTURE_ENDED)))
-		/* the end takes the lock */
+		/*
+		 * relaxed: a context that ends the future then takes `lock`, which orders the rest
+		 */
 		if (fl__cas_weak_relaxed(&f->state, &seen, seen | FL__FUTURE_GUARDED))
 			return true;
 	return !fl__future_has_ended(f);
@@ -381,7 +394,7 @@ bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
 		return false;
 	if (f->type->drop_arg)
 		fl__drop(f->type->drop_arg, f->arg); /* again in fl__future_finish(): it zeroes the handle */
-	if (fl__load_relaxed(&f->state) & FL__FUTURE_REGISTERED) /* never changes */
+	if (fl__load_relaxed(&f->state) & FL__FUTURE_REGISTERED) /* relaxed: never changes */
 		(void)fl__future_guard(f);                       /* so the end looks at the callbacks first */
 	if (!future_publish_if(f, true, prompt, &list, NULL))
 		return false;
@@ -398,7 +411,7 @@ void fl__future_request_stop(fl_future *f)
 	if (!fl__future_guard(f))
 		return;
 	fl__lock(&f->lock);
-	if (!(fl__load_relaxed(&f->state) & FL__FUTURE_ENDED)) /* under the lock; invariant 2 */
+	if (!(fl__load_relaxed(&f->state) & FL__FUTURE_ENDED)) /* relaxed: under `lock` (invariant 2) */
 		fl__cancel_request_begin(&f->token, &calls);
 	fl__unlock(&f->lock);
 	fl__cancel_call(&calls);
@@ -420,12 +433,12 @@ static bool future_cancel_if_pending(fl_future *f)
 	return true;
 }
 
-/* `requests`: requests the token of a running task. */
+/* Cancels a pending task. With `requests` it also requests the token of a running one. */
 static int future_cancel_or_request(fl_future *f, bool requests)
 {
 	if (future_cancel_if_pending(f))
 		return 0;
-	/* pairs with future_try_publish() */
+	/* acquire: pairs with the ending CAS (invariant 7) */
 	uint32_t seen = fl__load_acquire(&f->state);
 	if (seen & FL__FUTURE_ENDED)
 		return seen & FL__FUTURE_CANCELLED ? 0 : -EALREADY;

@@ -38,35 +38,41 @@ struct fl__future_ops {
 	 * `f` was claimed or has started.
 	 */
 	bool (*claim_cancel)(fl_future *f);
-	/* Called by a context other than the producer that has ended `f`. NULL: nothing to do. */
+	/* Called by a context other than the producer that has ended `f`. May be NULL. */
 	void (*ended)(fl_future *f);
-	/* Tells a producer that cannot see the token of a request. NULL: it can. */
+	/* Tells a producer that cannot see the token of a request. NULL if the producer sees it. */
 	void (*requested)(fl_future *f);
-	/* Whether an unclaimed `f` has started. NULL: a started future is claimed. */
+	/* Whether an unclaimed `f` has started. NULL if a started future is always claimed. */
 	bool (*has_started)(const fl_future *f);
-	/* In a forked child: whether only a thread of the parent would end `f`. NULL: never. */
+	/*
+	 * In a forked child: whether only a thread of the parent would end `f`. NULL stands for
+	 * never.
+	 */
 	bool (*is_of_parent)(const fl_future *f);
-	/* For a future without a task: helps with the tasks that it needs. NULL: it has a task. */
+	/* Helps with the tasks that a future without a task of its own needs; else NULL. */
 	void (*help)(fl_future *f, fl_time deadline, const fl_cancel_token *cancel);
-	/* Before a wait for `f` (or `or_event`): advances `f` here while that pays. NULL: never. */
+	/*
+	 * Called before a wait for `f` (or `or_event`). Advances `f` here while that pays. May be
+	 * NULL.
+	 */
 	void (*advance)(fl_future *f, const fl_event *or_event, fl_time deadline, const fl_cancel_token *cancel);
 	/* Frees the memory after the last reference. */
 	void (*release)(fl_future *f);
 };
 
 struct fl_future {
-	uint32_t state; /* also the reference count: see future.c */
-	uint32_t lock;  /* an fl__lock: see GUARDED in future.c */
+	uint32_t state; /* also the reference count; future.c has the table of its bits */
+	uint32_t lock;  /* an fl__lock; GUARDED in future.c tells when the end takes it */
 	int error;      /* written before the end is published */
 	uint32_t count; /* of arguments and results; the producer's */
 	const fl_task_type *type;
-	void *arg, *result; /* in the producer's block; NULL: size 0 */
+	void *arg, *result; /* in the producer's block, or NULL for size 0 */
 	const struct fl__future_ops *ops;
 	/* Unless it is alone, it leaves its tree just before the end is published, under `lock`. */
 	fl_cancel_token token;
 	/* newest first; fl__future_init() zeroes this and the rest */
 	struct fl__callback *callbacks;
-	char *message; /* from fl__message_format(), written at the end; NULL: none */
+	char *message; /* from fl__message_format(), written at the end, or NULL */
 };
 
 static inline fl_future *fl__future_of_token(fl_cancel_token *token)
@@ -74,7 +80,7 @@ static inline fl_future *fl__future_of_token(fl_cancel_token *token)
 	return FL__CONTAINER_OF(token, fl_future, token);
 }
 
-/* In `state`: future.c has their table. */
+/* The bits of `state`: future.c has their table. */
 enum {
 	FL__FUTURE_CLAIMED = 1,
 	FL__FUTURE_CANCELLED = 2,
@@ -88,7 +94,10 @@ enum {
 	FL__FUTURE_REF = 512 /* a reference */
 };
 
-/* A pending future. `parent`: of its token; NULL: none. The caller sets `arg` and `result`. */
+/*
+ * Makes a pending future, whose token is below `parent`, or has no parent if that is NULL. The
+ * caller sets `arg` and `result`.
+ */
 static inline void fl__future_init(fl_future *f, const struct fl__future_ops *ops, const fl_task_type *type,
                                    uint32_t refs, fl_cancel_token *parent, fl_time deadline)
 {
@@ -98,7 +107,7 @@ static inline void fl__future_init(fl_future *f, const struct fl__future_ops *op
 	f->type = type;
 	memset(&f->callbacks, 0, sizeof *f - offsetof(fl_future, callbacks)); /* with one store */
 	fl__cancel_init(&f->token, parent ? parent : FL_SHIELDED, deadline);
-	fl__store_relaxed(&f->state, refs * FL__FUTURE_REF); /* the caller publishes the future */
+	fl__store_relaxed(&f->state, refs * FL__FUTURE_REF); /* relaxed: the caller publishes the future */
 }
 
 /* Undoes fl__future_init() of a future that no other thread has seen, without hooks. */
@@ -117,12 +126,15 @@ enum fl__claim { FL__CLAIM_LOST, FL__CLAIM_RUN, FL__CLAIM_CANCEL };
 enum fl__claim fl__future_claim(fl_future *f);
 
 /*
- * Whether `f`, in no queue, is unshared: future.c, invariant 6. `claimed`: CLAIMED, or 0. The task of
- * a group has a token that is alone, and often one reference, but is not unshared: it is REGISTERED.
+ * Whether `f`, in no queue, is unshared: future.c, invariant 6. `claimed`: CLAIMED, or 0. The task
+ * of a group has a token that is alone, and often one reference, but is not unshared: it is
+ * REGISTERED.
  */
 static inline bool fl__future_is_unshared(const fl_future *f, uint32_t claimed)
 {
-	/* the consumer's use, before it freed its reference; pairs with fl__future_drop() */
+	/*
+	 * acquire: the consumer's use of its reference; pairs with the release in fl__future_drop()
+	 */
 	return fl__likely(fl__load_acquire(&f->state) == (FL__FUTURE_REF | claimed) && fl__cancel_is_alone(&f->token));
 }
 
@@ -131,12 +143,12 @@ static inline enum fl__claim fl__future_claim_taken(fl_future *f)
 {
 	if (!fl__future_is_unshared(f, 0) || !fl__is_forever(f->token.deadline_))
 		return fl__future_claim(f);
-	/* as future_claim() */
+	/* relaxed: only this context can reach the future (invariant 6 of future.c) */
 	fl__store_relaxed(&f->state, FL__FUTURE_REF | FL__FUTURE_CLAIMED);
 	return FL__CLAIM_RUN;
 }
 
-/* Whether a context has claimed `f`, and whether for a cancel. No memory order. */
+/* Whether a context has claimed `f`, and whether for a cancel. Neither call orders memory. */
 bool fl__future_is_claimed(const fl_future *f);
 bool fl__future_is_cancelled(const fl_future *f);
 
@@ -152,13 +164,16 @@ static inline bool fl__future_is_late(const fl_future *f)
 /* Claims for a cancel. Returns false if another context has claimed `f`. */
 bool fl__future_claim_cancel(fl_future *f);
 
-/* For the reason for which `before` has ended as cancelled. */
+/* Claims `f` for a cancel, for the reason for which `before` has ended as cancelled. */
 bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before);
 
-/* `f` has not run, or has returned -ECANCELED, after its deadline. */
+/* Whether `f` has not run, or has returned -ECANCELED, after its deadline. */
 bool fl__future_has_expired(const fl_future *f);
 
-/* Claims a future that other code ends (promise, remote task), requested or not. False as above. */
+/*
+ * Claims a future that other code ends (a promise, a remote task), whether its token is requested
+ * or not. Returns false if another context has claimed `f`.
+ */
 bool fl__future_claim_ended(fl_future *f);
 
 /*
@@ -179,69 +194,82 @@ bool fl__future_keeps_result(const fl_future *f);
  */
 void fl__future_set_end(fl_future *f, int error, char *message);
 /*
- * Publishes the end; no user code. True: it has also freed the producer's reference. False: the
- * caller must call fl__future_end_rest(), which frees it after the callbacks.
+ * Publishes the end, and runs no user code. Returns true if it has also freed the producer's
+ * reference. If it returns false, the caller must call fl__future_end_rest(), which frees that
+ * reference after the callbacks.
  */
 bool fl__future_publish_end(fl_future *f, struct fl__callback **callbacks);
 void fl__future_end_rest(fl_future *f, struct fl__callback *callbacks);
 
-/* After fl__future_finish() by a context other than the producer. Frees its reference. */
+/*
+ * Called after fl__future_finish() by a context other than the producer. Tells the producer, and
+ * frees the producer's reference.
+ */
 void fl__future_end_foreign(fl_future *f);
 
 /* The first step of fl__future_finish(): sets the error and the message. May be repeated. */
 void fl__future_set_error(fl_future *f, int error, char *message);
 
 /*
- * After fl__future_set_error(): fl__future_finish() for a context that must run no user code.
- * Returns false and does nothing if there is user code to run. `prompt`: a callback that is not
- * user code; NULL: none.
+ * Does what fl__future_finish() does, after fl__future_set_error(), for a context that must run no
+ * user code. Returns false and does nothing if there is user code to run. `prompt` is a callback
+ * that is not user code, or NULL.
  */
 bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt);
 
 void fl__future_request_stop(fl_future *f);
 
 /*
- * Makes the end take `lock`, to request the token or to add a callback. False: the future has
- * ended, and the caller sees what it published.
+ * Makes the end take `lock`, to request the token or to add a callback. Returns false if the
+ * future has ended; then the caller sees what the end published.
  */
 bool fl__future_guard(fl_future *f);
 
-/* Before a wait: runs the task on this context, if allowed. */
+/* Called before a wait. Runs the task on this context, if that is allowed. */
 void fl__future_help(fl_future *f, fl_time deadline, const fl_cancel_token *cancel);
 
-/* Whether `f` has ended. Acquires. */
+/* Whether `f` has ended. The load is an acquire: the caller then sees what the end published. */
 bool fl__future_has_ended(const fl_future *f);
 
 /* Whether an ended future has a result: it has succeeded, or has kept the result of its failure. */
 static inline bool fl__future_has_result(const fl_future *f)
 {
-	/* pairs with future_try_publish(); in future_clean(), with all that freed a reference */
+	/*
+	 * acquire: pairs with the ending CAS (invariant 7 of future.c) and, when future_clean()
+	 * calls, with the releases of all contexts that have freed a reference
+	 */
 	const uint32_t seen = fl__load_acquire(&f->state);
 	return (seen & (FL__FUTURE_ENDED | FL__FUTURE_CANCELLED)) == FL__FUTURE_ENDED &&
 	       (f->error == 0 || (seen & FL__FUTURE_KEPT));
 }
 
-/* In a forked child: only a cancel can end `f`. */
+/* Whether, in a forked child, only a cancel can end `f`. */
 bool fl__future_is_of_parent(const fl_future *f);
 
 /*
  * For a caller without a reference, which knows only that the memory is, or was, a future's. Makes
  * a reference if the future has not ended, and is claimed (`claimed` is CLAIMED) or is not claimed
- * (0). Else returns false. The caller must exclude an end by plain stores (future.c, invariant 6).
+ * (0). Else returns false. The caller must exclude an end by the stores of invariant 6 of future.c.
  */
 bool fl__future_try_ref(fl_future *f, uint32_t claimed);
 
-/* Unless it is the last: then returns false. For callers that must run no hook. */
+/*
+ * Frees a reference, unless it is the last one: then it returns false and does nothing. It is for
+ * callers that must run no hook.
+ */
 bool fl__future_free_shared(fl_future *f);
 
-/* fl_future_free() without release(), which the caller calls on true: long chains need no stack. */
+/*
+ * Does what fl_future_free() does, but without release(), which the caller calls if the result is
+ * true. So long chains need no stack.
+ */
 bool fl__future_drop(fl_future *f);
 
 /* A future while its callbacks run. */
 struct fl__ending {
 	fl_future *future;
 	struct fl__callback *left; /* the callbacks to run, oldest first */
-	struct fl__ending *outer;  /* its callbacks go on after those of this one; NULL: none */
+	struct fl__ending *outer;  /* its callbacks go on after those of this one; or NULL */
 };
 
 /* On the stack of the context that runs callbacks. */
@@ -257,9 +285,9 @@ struct fl__calling {
 		for (const struct fl__ending *ending = calling_->innermost; ending; ending = ending->outer)
 
 /*
- * fl__future_finish() as the last step of a callback of another future. Also frees the producer's
- * reference. The callbacks of `f` run after that callback, before those behind it: in the order of
- * nested ends, but without more stack. `storage` must live as long as `f`.
+ * Does what fl__future_finish() does, as the last step of a callback of another future. Also frees
+ * the producer's reference. The callbacks of `f` run after that callback, before those behind it:
+ * in the order of nested ends, but without more stack. `storage` must live as long as `f`.
  */
 void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *storage);
 
@@ -269,31 +297,38 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
  */
 void fl__future_run_callbacks(fl_future *f, struct fl__callback *list);
 
-/* In a callback of `f`: whether no more user code runs here before its reference is freed. */
+/*
+ * Called in a callback of `f`. Returns whether no more user code runs here before its reference is
+ * freed.
+ */
 bool fl__future_is_in_last_callback(const fl_future *f);
 
-/* Cannot fail: the caller's `node` must live until the callback is called. */
+/* Adds a callback. It cannot fail; the caller's `node` must live until the callback is called. */
 void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
 /*
  * Has fl__future_report(f, arg) (as_completed.c) called at the end, where waiters are unparked:
- * before the callbacks, and whatever they do. False: the future has ended, and no call follows.
+ * before the callbacks, and whatever they do. Returns false if the future has ended; then no call
+ * follows.
  */
 bool fl__future_report_end(fl_future *f, struct fl__callback *node, void *arg);
 
-/* Takes that back. False: the future has ended; a report has been made, or follows. */
+/*
+ * Takes fl__future_report_end() back. Returns false if the future has ended; then a report has been
+ * made, or follows.
+ */
 bool fl__future_report_not(fl_future *f, struct fl__callback *node);
 void fl__future_report(fl_future *f, void *arg);
 
-/* On a future that no other thread has seen. `node` must live as long as the future. */
+/* Adds a callback to a future that no other thread has seen. `node` must live as long as it. */
 void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
 /*
- * A message of at most FL_MESSAGE_MAX - 1 bytes, printf-like. Never NULL: without memory it is a
- * fixed text.
+ * A message of at most FL_MESSAGE_MAX - 1 bytes, printf-like. The result is never NULL: without
+ * memory it is a fixed text.
  */
 char *fl__message_format(const char *format, ...) FL_PRINTF(1, 2);
 char *fl__message_vformat(const char *format, va_list args) FL_PRINTF(1, 0);
-/* What is wrong with the positive number that a task of `type` has returned. */
+/* Says what is wrong with the positive number that a task of `type` has returned. */
 char *fl__message_positive(const fl_task_type *type, int error);
 void fl__message_free(char *message); /* may be NULL */

@@ -7,7 +7,7 @@
 
 static bool future_claim(fl_future *f, uint32_t bits)
 {
-	uint32_t seen = fl__load_relaxed(&f->state); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a stale value makes the CAS below fail */
 	while (!(seen & FL__FUTURE_CLAIMED))
 		/*
 		 * the claim publishes nothing. What the claimer reads was written before it got
@@ -50,12 +50,12 @@ enum fl__claim fl__future_claim(fl_future *f)
 
 bool fl__future_is_claimed(const fl_future *f)
 {
-	return fl__load_relaxed(&f->state) & FL__FUTURE_CLAIMED; /* a claim publishes nothing */
+	return fl__load_relaxed(&f->state) & FL__FUTURE_CLAIMED; /* relaxed: a claim publishes nothing */
 }
 
 bool fl__future_is_cancelled(const fl_future *f)
 {
-	return fl__load_relaxed(&f->state) & FL__FUTURE_CANCELLED; /* a claim publishes nothing */
+	return fl__load_relaxed(&f->state) & FL__FUTURE_CANCELLED; /* relaxed: a claim publishes nothing */
 }
 
 bool fl__future_claim_cancel(fl_future *f)
@@ -70,5 +70,5 @@ bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before)
 
 bool fl__future_has_expired(const fl_future *f)
 {
-	return fl__load_relaxed(&f->state) & FL__FUTURE_EXPIRED; /* the caller has seen the end */
+	return fl__load_relaxed(&f->state) & FL__FUTURE_EXPIRED; /* relaxed: the caller has seen the end */
 }

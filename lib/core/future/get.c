@@ -15,7 +15,7 @@ _Static_assert(offsetof(fl_future, state) == 0, "of_future takes the word for th
 void fl__future_help(fl_future *f, fl_time deadline, const fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	/* a hint; the claim decides */
+	/* relaxed: a hint; the claim checks it */
 	if (!ctx->help || (fl__load_relaxed(&f->state) & FL__FUTURE_CLAIMED))
 		return;
 	if (fl_cancel_token_is_requested(cancel) || fl__is_expired(deadline))
@@ -78,12 +78,12 @@ int fl_future_get_until(fl_future *f, void *result, size_t size, fl_time deadlin
 
 fl_future_state fl_future_get_state(const fl_future *f)
 {
-	/* pairs with future_try_publish() */
+	/* acquire: invariant 7 of future.c */
 	uint32_t seen = fl__load_acquire(&f->state);
 	if (!(seen & (FL__FUTURE_ENDED | FL__FUTURE_CLAIMED)) && f->ops->has_started) {
 		if (f->ops->has_started(f))
 			return FL_RUNNING;
-		/* pairs with future_try_publish(). It may have ended since. */
+		/* acquire: invariant 7 of future.c. It may have ended since. */
 		seen = fl__load_acquire(&f->state);
 	}
 	if (seen & FL__FUTURE_ENDED)
@@ -103,7 +103,7 @@ int fl_future_error(const fl_future *f)
 
 const char *fl_future_message(const fl_future *f)
 {
-	/* pairs with future_try_publish() */
+	/* acquire: invariant 7 of future.c */
 	uint32_t seen = fl__load_acquire(&f->state);
 	if (!(seen & FL__FUTURE_ENDED))
 		return "";

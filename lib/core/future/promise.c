@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Promises: futures that the user ends. One block has the future, the promise and the result.
+ * A promise is a future that the user ends. One block has the future, the promise and the result.
  *
  * The future is claimed by a cancel, by a start, or by the first set, fail or free. Unless a cancel
  * has claimed it, the context that sets `fulfilled` ends the future, whichever has claimed it. A

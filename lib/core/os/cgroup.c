@@ -80,8 +80,9 @@ FL__COLD void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, cons
 }
 
 /*
- * Lowers `*most`, unsigned, to the limit of the group at `folder`. Version 2: cpu.max ("max 100000" or
- * "QUOTA PERIOD"). Version 1: cpu.cfs_quota_us (-1: none), cpu.cfs_period_us.
+ * Lowers `*most`, unsigned, to the limit of the group at `folder`. In version 2 it is in cpu.max
+ * ("max 100000" or "QUOTA PERIOD"). In version 1 it is in cpu.cfs_quota_us (-1 for none) and
+ * cpu.cfs_period_us.
  */
 static void cpu_visit_group(const char *folder, bool v2, void *most)
 {

@@ -10,7 +10,7 @@
  * the one that was installed last, and the `previous` of each is the action below it, down to the
  * program's. They may be removed in any order.
  *
- * Invariant: no handler's `previous`, and not the system's action, is a handler that was removed.
+ * Invariant 1. No handler's `previous`, and not the system's action, is a handler that was removed.
  * The removal of a handler calls the first handler of the chain, without a siginfo_t and with the
  * struct of the handler that is removed, and each handler passes the call on, down to the one whose
  * `previous` is removed. A handler of any copy is recognised by FL__HANDLER, two flags that mean

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Linux: each wait is a futex of the kernel. */
+/* On Linux each wait is a futex of the kernel. */
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "unix.h"
@@ -30,7 +30,7 @@ static struct sys_futex_time sys_futex_time(int64_t ns)
 	return (struct sys_futex_time){ns / FL_S(1), ns % FL_S(1)};
 }
 
-/* Preserves errno: a lock may come between a call and its check. */
+/* Preserves errno, since a lock may come between a call and its check. */
 static int sys_futex(const uint32_t *word, int op, uint32_t value, const struct sys_futex_time *time)
 {
 	return (int)FL__QUICK_RESULT(syscall(FUTEX_CALL, word, op, value, time, NULL, 0));
@@ -93,7 +93,7 @@ static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
 	FL__KEEPS_ERRNO();
 	fl__tsan_release(word);
 	if (syscall(FUTEX_CALL, word, FUTEX_WAKE_OP, n, NULL, word, store) < 0) {
-		fl__store_release(word, value); /* pairs with the next acquire of the lock */
+		fl__store_release(word, value); /* release: pairs with the next acquire of the lock */
 		(void)sys_shared_wake(word, n);
 	}
 }
@@ -164,8 +164,8 @@ enum { ADVISE_GUARD = 102 }; /* MADV_GUARD_INSTALL, since Linux 6.13; most heade
 enum { SYS_GUARDS_UNKNOWN, SYS_GUARDS_ABSENT, SYS_GUARDS_PRESENT };
 
 /*
- * Writes to the guarded page by the kernel: emulators report success for unknown advice. Valgrind
- * passes getrandom() on unchecked. UNKNOWN: memory is short.
+ * Lets the kernel write to the guarded page, since emulators report success for unknown advice.
+ * Valgrind passes getrandom() on unchecked. The result is UNKNOWN if memory is short.
  */
 FL__COLD static uint32_t sys_probe_guard(void)
 {
@@ -187,7 +187,7 @@ FL__COLD static uint32_t sys_probe_guard(void)
 static int sys_guard(void *memory, size_t size)
 {
 	static uint32_t markers = SYS_GUARDS_UNKNOWN;
-	uint32_t known = fl__load_relaxed(&markers); /* all threads probe the same */
+	uint32_t known = fl__load_relaxed(&markers); /* relaxed: all threads probe the same */
 	if (known == SYS_GUARDS_UNKNOWN) {
 		known = sys_probe_guard();
 		fl__store_relaxed(&markers, known); /* relaxed: all threads store the same */

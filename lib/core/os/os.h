@@ -16,8 +16,8 @@
 #endif
 #ifdef __ELF__
 /*
- * A function of a part that only some programs link. Weak: NULL in a program without the part.
- * Hidden: not the function of another copy of the library.
+ * A function of a part that only some programs link. It is weak, and so NULL in a program without
+ * the part. It is hidden, and so never the function of another copy of the library.
  */
 #define FL__IF_LINKED __attribute__((weak)) FL__HIDDEN
 #define FL__IS_LINKED(function) ((function) != NULL)
@@ -42,7 +42,7 @@ enum { FL__THREAD_IDS = 0x3fffffff }; /* FUTEX_TID_MASK of Linux */
 #define FL__OS_POSIX
 #endif
 
-/* As in Linux's futex_waitv: a word and the value that keeps its waiter asleep. */
+/* A word, and the value that keeps its waiter asleep, for Linux's futex_waitv. */
 struct fl__futex {
 	uint64_t expected;
 	uint64_t word; /* its address */
@@ -80,13 +80,13 @@ struct fl__sys {
 	 */
 	int (*futex_wake)(const uint32_t *word, int n);
 	int64_t (*now)(void);
-	/* For a time slice, if another program computes on this CPU. */
+	/* Lets another program that computes on this CPU run for a time slice. */
 	void (*yield)(void);
 	/* A yield, or pauses if yields are barred (yield.c). Takes and returns the time. */
 	int64_t (*give_way)(int64_t now);
 	void (*nap)(void);           /* sleeps for some 50 us */
 	void (*relax)(void);         /* one turn of a spin */
-	void *(*alloc)(size_t size); /* NULL: out of memory */
+	void *(*alloc)(size_t size); /* NULL if there is no memory */
 	void (*free)(void *memory);
 	int (*thread_create)(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 	int (*thread_join)(pthread_t thread);
@@ -97,8 +97,8 @@ struct fl__sys {
 	int (*cpu)(void); /* of the calling thread; negative: unknown */
 	/*
 	 * A full fence in every thread of the process: 0. A process's first call may take ten
-	 * milliseconds, later calls some microseconds. A negative errno, from the first call on: the
-	 * system has no such call. Then the fast paths have fences of their own.
+	 * milliseconds, later calls some microseconds. A negative errno, from the first call on:
+	 * the system has no such call. Then the fast paths have fences of their own.
 	 */
 	int (*membarrier)(void);
 	/* Writes the whole text: 0, or the error that stops it. Async-signal-safe. */
@@ -106,18 +106,20 @@ struct fl__sys {
 	/* An id of the calling thread: 1 to FL__THREAD_IDS. */
 	uint32_t (*thread_id)(void);
 	/*
-	 * Whether the thread with that id runs, in any process; true if that is not known. NULL: the
-	 * system reports the death of every owner of a robust lock.
+	 * Whether the thread with that id runs, in any process; true if that is not known. NULL:
+	 * the system reports the death of every owner of a robust lock.
 	 */
 	bool (*thread_exists)(uint32_t thread);
 
-	/* The rest is for the parts process and loop alone. A system without these parts has NULL. */
+	/*
+	 * The rest is for the parts process and loop alone. A system without these parts has NULL.
+	 */
 
 	/* Each access to these pages faults: 0. -ENOMEM: too many mappings. */
 	int (*guard)(void *memory, size_t size);
 	/* The next access finds zeros. Guards stay. */
 	void (*discard)(void *memory, size_t size);
-	/* As futex_wait and futex_wake, in memory that processes share. */
+	/* These do what futex_wait and futex_wake do, in memory that processes share. */
 	int (*shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
 	int (*shared_wake)(const uint32_t *word, int n);
 	/*
@@ -131,13 +133,16 @@ struct fl__sys {
 	 * kernel's clock, from which a tool such as faketime moves now() away.
 	 */
 	int (*wait_many)(struct fl__futex *words, unsigned n, int64_t deadline);
-	/* The calling thread's, from the C library. NULL: the system has none. */
+	/* Returns the calling thread's list, from the C library. NULL on a system without one. */
 	struct fl__robust_list *(*robust_list)(void);
 };
 
 extern struct fl__sys fl__sys;
 
-/* How long a sleep lasts at most: the time to the deadline, 0 to `most`. One that ends before is spurious. */
+/*
+ * How long a sleep lasts at most: the time to the deadline, 0 to `most`. One that ends before is
+ * spurious.
+ */
 static inline int64_t fl__time_left(int64_t deadline, int64_t most)
 {
 	const int64_t now = fl__sys.now();
@@ -164,15 +169,15 @@ int fl__write_all(int fd, const char *text, size_t size);
 unsigned fl__cpu_count(void); /* fl_cpu_count() */
 #endif
 
-/* The same without the limits that stand in files. Opens no file. */
+/* The number of CPUs of fl__cpu_count(), without the limits that stand in files. Opens no file. */
 unsigned fl__cpu_affinity_count(void);
 
 /* Names the calling thread for debuggers. The system may cut the name. */
 void fl__name_thread(const char *name);
 
 /*
- * Calls change(arg) while no other copy of the library in this process is in such a call. The caller
- * holds a lock of this copy.
+ * Calls change(arg) while no other copy of the library in this process is in such a call. The
+ * caller holds a lock of this copy.
  */
 void fl__with_loader_locked(void (*change)(void *arg), void *arg);
 
@@ -212,7 +217,7 @@ void fl__signals_unblock_faults(sigset_t *signals);
 /* Blocks all signals; `faults`: those of faults, too. Returns what the thread blocked before. */
 sigset_t fl__signals_block(bool faults);
 void fl__signals_restore(const sigset_t *before);
-/* A declaration: blocks to the end of the block. */
+/* This declaration blocks the signals to the end of the block. */
 #define FL__SIGNALS_BLOCKED(faults)                                                                                    \
 	__attribute__((cleanup(fl__signals_restore), unused)) const sigset_t _mask = fl__signals_block(faults)
 

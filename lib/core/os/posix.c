@@ -77,7 +77,7 @@ static int posix_sem_wait(sem_t *sem, int64_t left)
 
 struct posix_sleeper {
 	struct posix_sleeper *next, *prev;
-	const uint32_t *word; /* NULL: a wake has removed it */
+	const uint32_t *word; /* NULL once a wake has removed it */
 	sem_t woken;
 };
 
@@ -106,7 +106,7 @@ static bool posix_enlist(struct posix_sleeper *me, const uint32_t *word, uint32_
 {
 	FL__SIGNALS_BLOCKED(false);
 	struct posix_bucket *b = posix_lock(word);
-	const bool sleeps = fl__load_relaxed(word) == expected; /* the lock orders it: invariant 2 */
+	const bool sleeps = fl__load_relaxed(word) == expected; /* relaxed: the lock orders it (invariant 2) */
 	me->word = word;
 	if (sleeps)
 		FL__QUEUE_ADD(b->first, b->last, me);
@@ -200,7 +200,7 @@ static uint32_t posix_thread_id(void)
 	static uint32_t last;
 	static _Thread_local uint32_t id;
 	if (id == 0)
-		id = fl__add_relaxed(&last, 1) + 1; /* only uniqueness matters */
+		id = fl__add_relaxed(&last, 1) + 1; /* relaxed: only uniqueness matters */
 	return id;
 }
 
@@ -239,7 +239,9 @@ bool fl__is_main_thread(void)
 	return pthread_equal(pthread_self(), posix_main) != 0;
 }
 
-/* Without a lock of the loader: copies in several plugins must not change their handlers at once. */
+/*
+ * Without a lock of the loader: copies in several plugins must not change their handlers at once.
+ */
 void fl__with_loader_locked(void (*change)(void *arg), void *arg)
 {
 	change(arg);

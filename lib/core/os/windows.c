@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Windows 8 and later, by mingw-w64 with winpthreads. Limits: a process uses the CPUs of one
- * processor group, 64 at most; a sleep lasts until a tick of the system's clock, which comes every
- * 15.6 ms unless a program asks for more.
+ * Windows 8 and later, by mingw-w64 with winpthreads. There are two limits: a process uses the CPUs
+ * of one processor group, 64 at most; a sleep lasts until a tick of the system's clock, which comes
+ * every 15.6 ms unless a program asks for more.
  */
 #define WIN32_LEAN_AND_MEAN
 #include "../base/atomic.h"
@@ -209,7 +209,7 @@ static bool windows_exits;
 
 __attribute__((destructor)) static void windows_note_exit(void)
 {
-	fl__store_relaxed(&windows_exits, true); /* a single flag */
+	fl__store_relaxed(&windows_exits, true); /* relaxed: a single flag, which publishes nothing */
 }
 
 bool fl__is_unloaded(void)
@@ -219,7 +219,7 @@ bool fl__is_unloaded(void)
 
 bool fl__is_exiting(void)
 {
-	return fl__load_relaxed(&windows_exits); /* as in unload.c */
+	return fl__load_relaxed(&windows_exits); /* relaxed: a single flag, which publishes nothing */
 }
 
 void fl__handler_set(struct fl__handler *h, bool wanted)

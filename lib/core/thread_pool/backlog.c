@@ -47,15 +47,15 @@
  *      comes behind. A worker that has put a task into its injector goes on there until it finds
  *      the injector empty. It looks each sixteenth time, since takes change what it reads.
  *   2. While `overflow` is not empty the ring may be empty. So a worker checks both under the lock
- *      before it sleeps. Then the mark of the ring (invariant 4 of mpmc.c) stands for both: the list
- *      grows only under the lock, and a producer that adds to it wakes a worker.
- *   3. No producer adds a task once the ring is closed, under the lock. Tasks left in `overflow` are
- *      then taken from there. But a worker still moves tasks into its closed local queue. So a
+ *      before it sleeps. Then the mark of the ring (invariant 4 of mpmc.c) stands for both: the
+ *      list grows only under the lock, and a producer that adds to it wakes a worker.
+ *   3. No producer adds a task once the ring is closed, under the lock. Tasks left in `overflow`
+ *      are then taken from there. But a worker still moves tasks into its closed local queue. So a
  *      backlog that is closed and empty stays empty only while no worker takes
  *      (fl__pool_hold_takes()), or while all other workers sleep.
  *   4. A task that a worker moves is in its hands for a moment. Then it is in the worker's local
  *      queue, and the put has found the mark of any thread that saw this queue empty since. So the
- *      argument of search.c holds for the set of queues as it does for one queue.
+ *      argument of search.c (rule 2 there) holds for the set of queues as it does for one queue.
  *   5. Only its worker puts tasks into a local queue. So a free slot stays free until that worker
  *      uses it.
  *   6. A local queue that is not listed is empty and marked. So threads that look for tasks visit
@@ -109,16 +109,16 @@ static int backlog_make_queue(struct fl__backlog *b, struct fl__task_queue *queu
 	queue->listed = &b->listed[number / FL__BACKLOG_BITS];
 	queue->bit = (uint64_t)1 << number % FL__BACKLOG_BITS;
 	b->queues[number] = queue;
-	fl__store_seq_cst(&b->made, number + 1); /* see invariant 6 */
+	fl__store_seq_cst(&b->made, number + 1); /* seq_cst: invariant 6 */
 	return 0;
 }
 
-/* The first listed queue after `queue`, which itself may be listed or not. NULL: there is none. */
+/* Returns the first listed queue after `queue`, or NULL. `queue` itself may be listed or not. */
 static struct fl__task_queue *backlog_after(const struct fl__backlog *b, const struct fl__task_queue *queue)
 {
 	/*
-	 * seq_cst, both: see invariant 6. The acquire of `listed`: the queue is complete; pairs
-	 * with fl__task_queue_list()
+	 * seq_cst, both: invariant 6. As an acquire of `listed` it pairs with
+	 * fl__task_queue_list(): the queue is complete.
 	 */
 	for (uint32_t i = queue->number + 1; i < fl__load_seq_cst(&b->made);
 	     i += FL__BACKLOG_BITS - i % FL__BACKLOG_BITS) {
@@ -129,7 +129,7 @@ static struct fl__task_queue *backlog_after(const struct fl__backlog *b, const s
 	return NULL;
 }
 
-/* All listed queues: the injectors, then local queues. */
+/* Visits all listed queues, first the injectors, then the local queues. */
 /* NOLINTBEGIN(bugprone-macro-parentheses): a declared name takes no parentheses */
 #define BACKLOG_EACH(queue, b)                                                                                         \
 	for (struct fl__task_queue *queue = (b)->queues[0]; queue; queue = backlog_after(b, queue))
@@ -177,16 +177,16 @@ int fl__local_init(struct fl__task_queue *local, struct fl__backlog *b)
 
 void fl__task_queue_list(const struct fl__task_queue *queue)
 {
-	/* seq_cst, both: see invariant 6 */
+	/* seq_cst, both: invariant 6 */
 	if (!(fl__load_seq_cst(queue->listed) & queue->bit))
 		fl__or_seq_cst(queue->listed, queue->bit);
 }
 
-/* Under the lock. */
+/* Sets or clears a flag of `slow`. Called under the lock. */
 static void backlog_set_slow(struct fl__task_queue *injector, uint32_t flag, bool is_set)
 {
 	const uint32_t slow = (injector->slow & ~flag) | (is_set ? flag : 0);
-	/* then the producer checks which worker to wake: see search.c */
+	/* seq_cst: the producer then checks whether to wake a worker (rule 2 of search.c) */
 	fl__store_seq_cst(&injector->slow, slow);
 }
 
@@ -208,7 +208,10 @@ int fl__backlog_add_locked(struct fl__task_queue *injector, struct fl__task_bloc
 	return 0;
 }
 
-/* About how many tasks the ring has. It reads the tail, and so takes the cache line from the producers. */
+/*
+ * About how many tasks the ring has. It reads the tail, and so takes the cache line from the
+ * producers.
+ */
 static size_t backlog_ring_length(const struct fl__task_queue *queue)
 {
 	/* relaxed, both: a hint. The division removes the flags. */
@@ -217,7 +220,7 @@ static size_t backlog_ring_length(const struct fl__task_queue *queue)
 	return tail > head ? tail - head : 0;
 }
 
-/* How many tasks the calling worker may put into its local queue. */
+/* Returns how many free slots the local queue of the calling worker has. */
 static size_t backlog_room(const struct fl__task_queue *own)
 {
 	/* relaxed: only this worker changes the position */
@@ -229,13 +232,14 @@ static size_t backlog_room(const struct fl__task_queue *own)
 }
 
 /*
- * Puts tasks, for which there is room, into the calling worker's local queue, open or closed. Owes
- * a wake if a thread may have seen the queue empty before it went, or goes, to sleep.
+ * Puts tasks, for which there are free slots, into the calling worker's local queue, open or
+ * closed. The worker then owes a wake if a thread may have seen the queue empty before it went, or
+ * goes, to sleep.
  */
 static void backlog_move_in(struct fl__task_queue *own, struct fl__task_block *const *blocks, size_t n, unsigned *owes)
 {
 	struct fl_mpmc *q = &own->ring;
-	uint64_t tail = fl__load_relaxed(&q->tail); /* the CAS confirms it: others change its flags alone */
+	uint64_t tail = fl__load_relaxed(&q->tail); /* relaxed: the CAS checks it; others change its flags alone */
 	uint64_t at = tail & ~(uint64_t)FL__MPMC_FLAGS;
 	const uint64_t next = fl__mpmc_skip(q, at, n);
 	/* it clears the mark, as the CAS of fl__mpmc_claim_slots() does */
@@ -254,12 +258,14 @@ static bool backlog_has_more(const struct fl__task_queue *queue, size_t n)
 {
 	if (n >= queue->ring.capacity)
 		return false;
-	/* relaxed, both: a hint. The head has no flags, since no producer waits for room. */
+	/* relaxed, both: a hint. The head has no flags, since no producer waits for a free slot. */
 	const uint64_t at = fl__mpmc_skip(&queue->ring, fl__load_relaxed(&queue->ring.head), n);
 	return fl__mpmc_later(fl__load_relaxed(fl__mpmc_stamp(fl__mpmc_slot_of(&queue->ring, at, sizeof(void *)))), at);
 }
 
-/* The largest power of two up to a batch, of which the ring has `each` times as many tasks; or 1. */
+/*
+ * The largest power of two up to a batch, of which the ring has `each` times as many tasks; or 1.
+ */
 static size_t backlog_share(const struct fl__task_queue *queue, size_t each)
 {
 	size_t share = 1;
@@ -269,8 +275,8 @@ static size_t backlog_share(const struct fl__task_queue *queue, size_t each)
 }
 
 /*
- * Takes up to `most` tasks of a queue, but not more than the local queue `own` has room for. Returns
- * the first task, and moves the others into `own`.
+ * Takes up to `most` tasks of a queue, but not more than the local queue `own` has free slots for.
+ * Returns the first task, and moves the others into `own`.
  */
 static struct fl__task_block *backlog_take_batch(struct fl__task_queue *from, struct fl__task_queue *own, size_t most,
                                                  unsigned *owes)
@@ -355,7 +361,7 @@ static struct fl__task_block *backlog_take_overflow(struct fl__task_queue *queue
 /* Whether the queue has a mark and no task. Another thread may have marked it with tasks. */
 static bool backlog_is_marked(const struct fl__task_queue *queue)
 {
-	/* seq_cst: see the invariant of search.c. A put after this load has found the mark. */
+	/* seq_cst: rule 2 of search.c. A put after this load has found the mark. */
 	return (fl__load_seq_cst(&queue->ring.tail) & FL__MPMC_WAIT) && backlog_ring_length(queue) == 0;
 }
 
@@ -367,7 +373,7 @@ struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b)
 			return block;
 		if (queue->number <= b->mask || !backlog_is_marked(queue))
 			continue;
-		/* seq_cst: see invariant 6. The bit is set: this call alone clears it. */
+		/* seq_cst: invariant 6. The bit is set: this call alone clears it. */
 		fl__sub_seq_cst(queue->listed, queue->bit);
 		if (!backlog_is_marked(queue))
 			fl__task_queue_list(queue);
@@ -414,7 +420,7 @@ bool fl__backlog_any(const struct fl__backlog *b)
 bool fl__backlog_mark(struct fl__backlog *b)
 {
 	BACKLOG_EACH (queue, b)
-		/* seq_cst: see the invariant of search.c. A queue with a mark is only read. */
+		/* seq_cst: rule 2 of search.c. A queue with a mark is only read. */
 		if ((fl__load_seq_cst(&queue->slow) & FL__QUEUE_OVERFLOWS) ||
 		    !(backlog_is_marked(queue) || fl__mpmc_mark_empty(&queue->ring) ||
 		      fl__mpmc_can_get(&queue->ring) == -EPIPE))
@@ -425,7 +431,7 @@ bool fl__backlog_mark(struct fl__backlog *b)
 void fl__backlog_watch(struct fl__backlog *b)
 {
 	BACKLOG_EACH (queue, b)
-		fl__or_seq_cst(&queue->ring.tail, FL__MPMC_WAIT); /* a later count sees the puts before it */
+		fl__or_seq_cst(&queue->ring.tail, FL__MPMC_WAIT); /* seq_cst: a later count sees the puts before it */
 }
 
 size_t fl__backlog_length(const struct fl__backlog *b)

@@ -27,8 +27,8 @@ struct fl__task_queue {
 enum { FL__QUEUE_OVERFLOWS = 1, FL__QUEUE_STARTUP = 2 };
 
 /*
- * QUEUES: a thread that leaves may still have a queue when others start. BITS: of so many queues in
- * a word of `listed`.
+ * FL__BACKLOG_QUEUES has two local queues for each worker, since a thread that leaves may still
+ * have a queue when another one starts. A word of `listed` has FL__BACKLOG_BITS bits, one a queue.
  */
 enum {
 	FL__BACKLOG_INJECTORS = 8,
@@ -63,7 +63,7 @@ int fl__backlog_init(struct fl__backlog *b, unsigned workers);
 void fl__backlog_fini(struct fl__backlog *b);
 
 /*
- * Under the lock: makes the local queue of a new worker. It must stay there until
+ * Called under the lock. Makes the local queue of a new worker. It must stay there until
  * fl__backlog_fini(); the worker frees its ring. Returns 0 or -ENOMEM.
  */
 int fl__local_init(struct fl__task_queue *local, struct fl__backlog *b);
@@ -89,7 +89,7 @@ static inline void fl__task_queue_fill(unsigned char *slot, uint64_t at, struct 
 	fl__store_release(fl__mpmc_stamp(slot), at + FL__MPMC_ITEM);
 }
 
-/* As fl__mpmc_claim_slots(), for one slot: tries again while other claims are faster. */
+/* Claims one slot, by fl__mpmc_claim_slots(). Tries again while other claims are faster. */
 static inline __attribute__((always_inline)) bool fl__task_queue_claim(struct fl__task_queue *queue, uint64_t *word,
                                                                        uint64_t ahead, struct fl__mpmc_claim *claim)
 {
@@ -102,8 +102,9 @@ static inline __attribute__((always_inline)) bool fl__task_queue_claim(struct fl
 
 /*
  * Puts a task into the ring of an injector whose `slow` the caller has read as 0, or into the
- * calling worker's local queue. Returns false if the ring is full or closed. True: `*marked` says
- * whether this put has cleared the mark of fl__backlog_mark(); then the caller must wake a worker.
+ * calling worker's local queue. Returns false if the ring is full or closed. Otherwise `*marked`
+ * says whether this put has cleared the mark of fl__backlog_mark(); then the caller must wake a
+ * worker.
  *
  * It does what fl__mpmc_put() does, but it does not pause if the ring is full, and it stores the
  * pointer by an atomic store, since fl__task_queue_fetch_ahead() reads it.
@@ -148,15 +149,17 @@ static inline void fl__task_queue_fetch_ahead(const struct fl__task_queue *queue
 }
 
 /*
- * Under the lock: adds a task to the injector, to its overflow list if the ring is full. Returns 0
- * or -EPIPE.
+ * Called under the lock. Adds a task to the injector, to its overflow list if the ring is full.
+ * Returns 0 or -EPIPE.
  */
 int fl__backlog_add_locked(struct fl__task_queue *injector, struct fl__task_block *block);
 
-/* Under the lock: while `is_slow`, all producers take the lock, also the pool's workers. */
+/* Called under the lock. While `is_slow`, all producers take the lock, also the pool's workers. */
 void fl__backlog_set_startup(struct fl__backlog *b, bool is_slow);
 
-/* Takes the oldest task of the ring. Returns NULL if it has none; the overflow list may have some. */
+/*
+ * Takes the oldest task of the ring. Returns NULL if it has none; the overflow list may have some.
+ */
 static inline struct fl__task_block *fl__task_queue_take(struct fl__task_queue *queue)
 {
 	struct fl__task_block *block;
@@ -170,8 +173,9 @@ static inline struct fl__task_block *fl__task_queue_take(struct fl__task_queue *
 
 /*
  * What a worker must do after a take, in fl__pool_pay(), once it has published what it does next.
- * OWES_WAKE: it has moved tasks into its local queue, which another thread may have seen empty before
- * it went to sleep. OWES_REFILL: an injector's ring is empty, and its overflow list is not.
+ * With OWES_WAKE it has moved tasks into its local queue, which another thread may have seen empty
+ * before it went to sleep. With OWES_REFILL an injector's ring is empty, and its overflow list is
+ * not.
  */
 enum { FL__OWES_WAKE = 1, FL__OWES_REFILL = 2 };
 
@@ -195,19 +199,19 @@ static inline struct fl__task_block *fl__backlog_take(struct fl__backlog *b, str
 	return block ? block : fl__backlog_take_other(b, own, steals, owes);
 }
 
-/* Under the lock: moves tasks of the injectors' overflow lists into their rings. */
+/* Called under the lock. Moves tasks of the injectors' overflow lists into their rings. */
 void fl__backlog_refill(struct fl__backlog *b);
 
 /*
- * Under the lock: takes a task from any queue. Returns NULL if there is none, or if a put into a
- * ring has not ended: then the caller tries again. Removes marked local queues from the list; so
- * the caller is counted as searching, or takes all tasks.
+ * Called under the lock. Takes a task from any queue. Returns NULL if there is none, or if a put
+ * into a ring has not ended: then the caller tries again. Removes marked local queues from the
+ * list; so the caller is counted as searching, or takes all tasks.
  */
 struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b);
 
 /*
- * Under the lock: takes the claimed tasks out of the overflow lists, if they may be many, and
- * returns them linked by `next`.
+ * Called under the lock. Takes the claimed tasks out of the overflow lists, if they may be many,
+ * and returns them linked by `next`.
  */
 struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b);
 
@@ -221,7 +225,10 @@ bool fl__backlog_any(const struct fl__backlog *b);
  */
 bool fl__backlog_mark(struct fl__backlog *b);
 
-/* Under the lock: marks all listed queues, also those with tasks. The next put clears the mark. */
+/*
+ * Called under the lock. Marks all listed queues, also those with tasks. The next put clears the
+ * mark.
+ */
 void fl__backlog_watch(struct fl__backlog *b);
 
 /*
@@ -230,12 +237,12 @@ void fl__backlog_watch(struct fl__backlog *b);
  */
 __attribute__((no_sanitize("thread"))) size_t fl__backlog_length(const struct fl__backlog *b);
 
-/* Under the lock: refuses all later tasks. */
+/* Called under the lock. Refuses all later tasks. */
 void fl__backlog_close(struct fl__backlog *b);
 
 /*
- * Under the lock: whether the backlog is closed and empty. A worker that moves tasks from queue to
- * queue may still have some in its hands.
+ * Called under the lock. Returns whether the backlog is closed and empty. A worker that moves tasks
+ * from queue to queue may still have some in its hands.
  */
 bool fl__backlog_is_over(const struct fl__backlog *b);
 

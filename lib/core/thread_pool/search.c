@@ -30,11 +30,12 @@
  * A thread that wakes a worker counts it in `searching` at once, so one wake is under way at a
  * time.
  *
- * Invariant of the search: while the backlog has a task and one more worker may be active (`more`),
- * a worker searches, or a thread is about to check whether to wake one, or a worker is about to
- * look after its sleep timed out. These keep it:
+ * Rule 1, the invariant of the search. While the backlog has a task and one more worker may be
+ * active (`more`), a worker searches, or a thread is about to check whether to wake one, or a
+ * worker is about to look after its sleep timed out. The following keep the invariant:
  *   - A worker that goes to sleep marks the empty backlog (fl__backlog_mark()) under the lock, or
- *     goes on searching. Or more workers are active than may be: then enough are left without it.
+ *     goes on searching. If more workers are active than may be, it sleeps without a mark, since
+ *     enough workers are left.
  *   - A thread that makes `more` true otherwise (an end, a resize, a blocking section) marks the
  *     backlog, or wakes a worker: fl__pool_settle().
  *   - A submit that finds such a mark wakes a worker, unless one searches.
@@ -47,8 +48,9 @@
  *     code.
  *   - If a needed start fails, no worker searches, and the tasks wait for the present workers.
  *
- * A submit may wake no worker because a worker S searches. The submit first claims its slot at the
- * tail of the ring, then sees S counted. S first uncounts itself, then does one of these:
+ * Rule 2. A submit wakes no worker while a worker S searches. The submit first claims its slot at
+ * the tail of the ring, then sees S counted. S first ends its count, and then takes one of three
+ * ways:
  *   - S marks the tail. The mark comes after the submit's claim, since the submit saw S counted.
  *     S can set it only if the ring is empty: the task was taken.
  *   - S sees that the tail has changed, and searches on.
@@ -58,11 +60,16 @@
  * A local queue that is not listed counts as marked (invariant 6 of backlog.c). That of a new
  * worker is made with a mark.
  *
- * So these are in the total order of seq_cst: the claim, or the store to `slow` for a task
- * that goes into an overflow list; the submit's load of `searching`; the end of S's search; S's
- * load of `more`.
+ * The argument needs the total order of seq_cst for four kinds of accesses: the claim, or the store
+ * to `slow` for a task that goes into an overflow list; the submit's load of `searching`; the
+ * subtraction from `searching` that ends S's search; and S's load of `more`, with the stores to it.
  *
- * Harmless: a wake for a task that another worker takes first; a mark while no worker sleeps.
+ * Rule 3. The addition to `searching` that begins a search may be relaxed. A thread that reads the
+ * new count leaves its task to the search, and the end of the search is seq_cst (rule 2). A thread
+ * that reads the old count wakes one more worker.
+ *
+ * A wake for a task that another worker takes first is harmless. So is a mark while no worker
+ * sleeps.
  *
  * After a timeout a sleeper removes itself under the lock, and looks at the backlog before it ends;
  * if too many workers are active, it ends without that look, since enough are left. Until it has
@@ -76,7 +83,7 @@
  *   for a fork                     the same; afterwards it counts itself as searching again
  *   for its initializer            fl__pool_wake_locked(), in the same section of the lock
  *   asleep, the backlog marked     the submit that finds the mark
- *   asleep, crowded                the workers that are active, who are as many as may be. If all
+ *   asleep, with CROWDED           the workers that are active, who are as many as may be. If all
  *                                  of them doze, fl__pool_relieve() lets this worker go on
  *   its end, the pool over         nobody: nothing more comes
  *   its end, one too many, or      fl__pool_settle(), in the same section of the lock
@@ -96,9 +103,12 @@
 #include "taking.h"
 #include <fairlead/time.h>
 
-static const int64_t pool_surplus_timeout = FL_S(1); /* how long a surplus worker sleeps before it ends */
+static const int64_t pool_surplus_timeout = FL_S(1); /* how long a worker above the limit sleeps before it ends */
 
-/* Under the lock: wakes a worker, counted as searching. False: none sleeps. */
+/*
+ * Called under the lock. Wakes a worker, which it counts as searching. Returns false if none
+ * sleeps.
+ */
 static bool pool_wake_sleeper(struct fl__thread_pool *p)
 {
 	if (fl__wait_queue_take(&p->sleepers, 1) == 0)
@@ -118,19 +128,19 @@ void fl__pool_wake_locked(struct fl__thread_pool *p)
 	if (p->started == FL__POOL_START_FAILED)
 		fl__pool_set_started(p, FL__POOL_STARTED);
 	fl__pool_relieve(p);
-	while (p->more && fl__load_seq_cst(&p->searching) == 0) { /* see the invariant */
-		/* a thread that sees the count leaves its task to this search */
+	while (p->more && fl__load_seq_cst(&p->searching) == 0) { /* seq_cst: rule 2 */
+		/* relaxed: rule 3 */
 		fl__add_relaxed(&p->searching, 1);
 		if (pool_wake_sleeper(p) || (pool_needs_worker(p) && fl__pool_call_worker(p)))
 			return;
 		/*
-		 * a worker may have taken the task, or gone on to search. acquire: the take of a worker
-		 * that has ended its search; pairs with the seq_cst subtraction
+		 * a worker may have taken the task, or gone on to search. acquire: the take of a
+		 * worker that has ended its search; pairs with the seq_cst subtraction
 		 */
 		const bool starts = fl__load_acquire(&p->searching) == 1 && pool_needs_worker(p);
 		if (starts && fl__pool_start_worker(p) == 0)
 			return;
-		/* seq_cst: the counted search ends before the mark; see the invariant */
+		/* seq_cst: the counted search ends before the mark (rule 2) */
 		if (fl__sub_seq_cst(&p->searching, 1) > 1 || starts)
 			return;
 		if (p->initializing > 0)
@@ -145,20 +155,20 @@ void fl__pool_wake_locked(struct fl__thread_pool *p)
 void fl__pool_wake_sleepers(struct fl__thread_pool *p, size_t n)
 {
 	const unsigned woken = (unsigned)fl__wait_queue_take(&p->sleepers, n);
-	fl__add_relaxed(&p->searching, woken); /* as in fl__pool_wake_locked() */
+	fl__add_relaxed(&p->searching, woken); /* relaxed: rule 3 */
 	p->idle -= woken;
 	fl__pool_recount(p);
 }
 
 FL__NOINLINE void fl__pool_wake(struct fl__thread_pool *p)
 {
-	if (fl__load_seq_cst(&p->searching) > 0) /* see the invariant */
+	if (fl__load_seq_cst(&p->searching) > 0) /* seq_cst: rule 2 */
 		return;
 	{
 		FL__POOL_LOCKED(p);
 		fl__pool_wake_locked(p);
 	}
-	if (fl__unlikely(fl__load_relaxed(&p->full))) /* the report looks under the lock */
+	if (fl__unlikely(fl__load_relaxed(&p->full))) /* relaxed: the report looks again under the lock */
 		(void)fl__pool_report_starved(p);
 }
 
@@ -175,7 +185,7 @@ void fl__pool_pay(struct fl__thread_pool *p, unsigned owes, bool searching)
 
 void fl__pool_stop_searching(struct fl__thread_pool *p)
 {
-	/* this and the next: see the invariant */
+	/* seq_cst, here and in the load of `more`: rule 2 */
 	if (fl__sub_seq_cst(&p->searching, 1) > 1)
 		return;
 	if (!fl__load_seq_cst(&p->more))
@@ -191,10 +201,10 @@ static void pool_wake_for_forks_locked(struct fl__thread_pool *p)
 	const bool start = p->initializing == 0 && fl__pool_may_start(p);
 	if (!p->more || !(start || p->idle > 0))
 		return;
-	fl__add_relaxed(&p->searching, 1); /* as in fl__pool_wake_locked() */
+	fl__add_relaxed(&p->searching, 1); /* relaxed: rule 3 */
 	/* no worker: a timed-out sleeper is about to look, or the forkers run their forks */
 	if (!pool_wake_sleeper(p) && !(start && fl__pool_start_worker(p) == 0))
-		fl__sub_seq_cst(&p->searching, 1); /* before the mark of fl__pool_settle() */
+		fl__sub_seq_cst(&p->searching, 1); /* seq_cst: before the mark of fl__pool_settle() */
 }
 
 void fl__pool_wake_for_forks(void *arg)
@@ -220,12 +230,12 @@ bool fl__pool_has_task(const void *pool)
 /* Whether the active workers, the caller among them, are as many as the CPUs: a hint. */
 static bool pool_uses_all_cpus(struct fl__thread_pool *p)
 {
-	unsigned cpus = fl__load_relaxed(&p->cpus); /* each worker stores the same number */
+	unsigned cpus = fl__load_relaxed(&p->cpus); /* relaxed: each worker stores the same number */
 	if (cpus == 0) {
 		cpus = fl__cpu_affinity_count();
-		fl__store_relaxed(&p->cpus, cpus); /* the same number again */
+		fl__store_relaxed(&p->cpus, cpus); /* relaxed: each worker stores the same number */
 	}
-	return fl__load_relaxed(&p->active) >= cpus; /* a hint */
+	return fl__load_relaxed(&p->active) >= cpus; /* relaxed: a hint */
 }
 
 /*
@@ -263,8 +273,9 @@ static bool pool_must_end(struct fl__thread_pool *p, bool slept)
 }
 
 /*
- * Under the lock, released while it sleeps, counted as idle. True: the worker was woken, and is
- * counted as searching. False: its sleep timed out, and it is counted only as active.
+ * Sleeps. Called under the lock, which it releases meanwhile, by a worker that is counted as idle.
+ * Returns true if the worker was woken; it is then counted as searching. Returns false if its sleep
+ * timed out; it is then counted only as active.
  */
 static bool pool_sleep_as_idle(struct fl__thread_pool *p)
 {
@@ -295,16 +306,17 @@ static bool pool_is_crowded(struct fl__thread_pool *p)
 }
 
 /*
- * Under the lock, released while it sleeps. The worker is counted as searching before and after.
- * True: its sleep timed out. `round` counts the calls since the last sleep.
+ * Sleeps if there is no task, or if too many workers are active. Called under the lock, which it
+ * releases while the worker sleeps. The worker is counted as searching before and after. Returns
+ * whether its sleep timed out. `round` counts the calls since the last sleep.
  */
 static bool pool_sleep_until_woken(struct fl__thread_pool *p, unsigned *round)
 {
-	/* if crowded, enough workers are active, even if the backlog has tasks */
+	/* with CROWDED, enough workers are active, even if the backlog has tasks */
 	const bool too_many = pool_is_crowded(p);
 	p->idle++;
 	fl__pool_recount(p);
-	fl__sub_seq_cst(&p->searching, 1); /* see the invariant */
+	fl__sub_seq_cst(&p->searching, 1); /* seq_cst: rule 2 */
 	if (too_many)
 		fl__pool_relieve(p); /* all others may doze: then this worker goes on */
 	if ((too_many && !p->more) || fl__backlog_mark(&p->backlog)) {
@@ -321,30 +333,30 @@ static bool pool_sleep_until_woken(struct fl__thread_pool *p, unsigned *round)
 	return false;
 }
 
-/* Runs a fork of another worker. True: there may be more. */
+/* Runs a fork of another worker. Returns whether there may be more. */
 static bool pool_help_forks(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
 	if (!w->forks)
 		return false;
-	if (!fl__load_relaxed(&p->forks.used)) /* as in fl__forks_run_one() */
+	if (!fl__load_relaxed(&p->forks.used)) /* relaxed: the thread that woke this worker for forks has set `used` */
 		return fl__forks_prepare_sleep(&p->forks, w->forks);
 	fl__pool_stop_searching(p);
 	w->run.future = NULL; /* a fork's tasks are not the worker's own: fl__run_ends() */
 	const bool more = fl__forks_run_one(&p->forks, w->forks) || fl__forks_prepare_sleep(&p->forks, w->forks);
-	fl__add_relaxed(&p->searching, 1); /* as in fl__pool_wake_locked() */
+	fl__add_relaxed(&p->searching, 1); /* relaxed: rule 3 */
 	return more;
 }
 
 enum pool_found { POOL_FOUND_TASK, POOL_FOUND_FORKS, POOL_FOUND_END };
 
-/* Under the lock, which it releases while it sleeps. */
+/* Searches and sleeps in turn. Called under the lock, which it releases while it sleeps. */
 static enum pool_found pool_search_locked(struct fl__thread_worker *w, struct fl__pool_taken *taken)
 {
 	struct fl__thread_pool *p = w->pool;
 	unsigned round = 0;
 	for (bool slept = false;; slept = pool_sleep_until_woken(p, &round)) {
-		if (pool_is_crowded(p)) { /* this worker is a surplus one, and takes no task */
+		if (pool_is_crowded(p)) { /* with CROWDED this worker takes no task */
 			if (fl__pool_is_over(p, 1) || pool_must_end(p, slept))
 				return POOL_FOUND_END;
 			continue;
@@ -371,7 +383,10 @@ struct fl__pool_taken fl__pool_search(struct fl__thread_worker *w)
 		taken = fl__pool_take(w, p, true, false);
 		if (taken.block)
 			break;
-		/* a hint; tasks of an injector's list come before forks, and are taken under the lock */
+		/*
+		 * a hint; tasks of an injector's list come before forks, and are taken under the
+		 * lock
+		 */
 		if (!taken.must_lock && !fl__backlog_any(&p->backlog)) {
 			called = false;
 			if (pool_help_forks(w))
@@ -388,7 +403,9 @@ struct fl__pool_taken fl__pool_search(struct fl__thread_worker *w)
 			called = true;
 			break;
 		case POOL_FOUND_END:
-			/* seq_cst: before the mark that fl__pool_end_worker() sets, or fails to set */
+			/*
+			 * seq_cst: before the mark that fl__pool_end_worker() sets, or fails to set
+			 */
 			fl__sub_seq_cst(&p->searching, 1);
 			fl__pool_end_worker(p);
 			return (struct fl__pool_taken){.claim = FL__CLAIM_LOST};

@@ -6,7 +6,7 @@
  *   ended, skipped, of a worker: tasks that it claimed and   by the worker; read for statistics
  *   failed          that have ended; those that it did not
  *                   run; those that have failed
- *   doing, called   see taking.c
+ *   doing, called   taking.c has these two           taking.c
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -40,28 +40,31 @@ FL__POOL_INLINE struct fl__pool_taken pool_next(struct fl__thread_worker *w, str
 	while (!taken.block && !taken.must_lock && pool_pause_if_caught_up(w)); /* once: no task began since */
 	if (taken.block)
 		return taken;
-	fl__add_relaxed(&p->searching, 1); /* as in fl__pool_wake_locked() */
-	/* the count; pairs with pool_looks_next() */
+	fl__add_relaxed(&p->searching, 1); /* relaxed: rule 3 of search.c */
+	/* release: the count; pairs with the acquire in pool_looks_next() */
 	fl__store_release(&w->doing, FL__POOL_ELSE);
-	/* FENCED never changes; the worker was counted twice */
+	/* Two counts stand for this worker if it was called. relaxed: FENCED never changes. */
 	if (fl__pool_is_called(w, fl__load_relaxed(&p->flags)))
 		fl__sub_relaxed(&p->searching, 1);
 	return fl__pool_search(w);
 }
 
 /*
- * Ends an unshared task by plain stores. Else returns false. Dekker's algorithm: the worker has
- * stored in `doing` that it left the task, and then reads LISTED. fl__pool_list_running() stores
- * LISTED, makes every thread pass a fence, and reads `doing`.
+ * Ends a task whose future is unshared (invariant 6 of future.c) by relaxed stores. Returns false,
+ * and does nothing, if the future may be shared. This is Dekker's algorithm: the worker has stored
+ * in `doing` that it has left the task, and then reads LISTED. fl__pool_list_running() stores
+ * LISTED, makes every thread pass a fence, and then reads `doing`. So one of the two sees the
+ * other's store.
  */
 FL__POOL_INLINE bool pool_end_unshared(struct fl__thread_worker *w, const struct fl__thread_pool *p, fl_future *f)
 {
 	fl__in_program_order();
-	/* fl__pool_fence_workers() orders it */
+	/* relaxed: fl__pool_fence_workers() orders this load after the store to `doing` */
 	if (fl__unlikely(fl__load_relaxed(&p->flags) & (FL__POOL_FENCED | FL__POOL_LISTED)) ||
 	    !fl__future_is_unshared(f, FL__FUTURE_CLAIMED) || f->type->drop_result)
 		return false;
-	fl__store_relaxed(&f->state, FL__FUTURE_CLAIMED | FL__FUTURE_ENDED); /* unshared */
+	/* relaxed: no other thread can reach the future */
+	fl__store_relaxed(&f->state, FL__FUTURE_CLAIMED | FL__FUTURE_ENDED);
 	fl__message_free(f->message);
 	fl__task_block_free_to(&w->freed, fl__task_block_of(f));
 	return true;
@@ -71,15 +74,18 @@ FL__POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_poo
 {
 	struct fl__task_block *block = taken.block;
 	if (fl__unlikely(taken.claim != FL__CLAIM_RUN)) {
-		if (taken.claim == FL__CLAIM_LOST) {               /* by a foreign context */
-			fl__sub_relaxed(&p->backlog.n_claimed, 1); /* approximate */
-			/* a drop hook may end a future at the address of the last one: fl__run_ends() */
+		if (taken.claim == FL__CLAIM_LOST) {               /* another context has claimed it */
+			fl__sub_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
+			/*
+			 * a drop hook may end a future at the address of the last one:
+			 * fl__run_ends()
+			 */
 			w->run.future = NULL;
 			fl_future_free(&block->future); /* the producer's reference */
 			return;
 		}
-		fl__store_relaxed(&w->skipped, w->skipped + 1); /* for statistics */
-		/* counted as begun: measured tasks do not stand for it */
+		fl__store_relaxed(&w->skipped, w->skipped + 1); /* relaxed: for statistics */
+		/* The task counts as begun, so that no measured task's weight includes it. */
 		w->stats.next++;
 		w->stats.queued.begun++;
 		w->stats.ran.begun++;
@@ -90,16 +96,19 @@ FL__POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_poo
 	const int error = fl__run_measured(&w->run, &w->stats, w->ended, &message);
 	if (fl__unlikely(error != 0) && taken.claim == FL__CLAIM_RUN)
 		fl__store_relaxed(&w->failed, w->failed + 1);
-	fl__store_relaxed(&w->ended, w->ended + 1); /* for statistics */
+	fl__store_relaxed(&w->ended, w->ended + 1); /* relaxed: for statistics */
 	fl__pool_forget(w, block);
 	fl__future_set_end(&block->future, error, message);
-	/* before the end, which publishes it: a submit after a wait finds the worker free */
+	/*
+	 * The store comes before the end of the future, so that a submit after a wait for the
+	 * future finds this worker free. relaxed: the end publishes it.
+	 */
 	fl__store_relaxed(&w->doing, FL__POOL_BETWEEN);
 	if (fl__likely(pool_end_unshared(w, p, &block->future)))
 		return;
 	struct fl__callback *callbacks;
 	if (fl__unlikely(!fl__future_publish_end(&block->future, &callbacks))) {
-		/* publishes nothing; FENCED never changes */
+		/* relaxed: the store publishes nothing, and FENCED never changes */
 		fl__store_relaxed(&w->doing, FL__POOL_ELSE);
 		if (fl__pool_is_called(w, fl__load_relaxed(&p->flags)))
 			fl__pool_stop_searching(p);

@@ -5,8 +5,8 @@
  *   word            meaning                                  changed
  *   dozing          of the active workers: they doze         +1, -1 by the worker: fl__pool_doze()
  *   stand_ins       how many more than `base.workers` may    under the lock: set by
- *                   be active, since workers doze; at most   fl__pool_relieve(), lowered by the next
- *                   `dozing`                                 recount after a worker has waked
+ *                   be active, since workers doze; at most   fl__pool_relieve(), lowered by the
+ *                   `dozing`                                 next recount after a worker has waked
  *   next_stand_in   no worker begins to doze before          under the lock: fl__pool_relieve()
  *   full            the pool is starved, and no more may     under the lock: set by
  *                   stand in                                 fl__pool_relieve(), cleared by each
@@ -16,9 +16,29 @@
  *                   and must look once more; AGENT_ENDED:    from AGAIN to RUNS, and from RUNS to
  *                   to be joined                             ENDED
  *
- * A pool is *starved* if tasks are pending and all active workers doze. These look for it: a worker
- * that begins to doze, through the agent; a submit that finds the mark; a worker that steps back or
- * ends; a resize.
+ * A pool is *starved* if tasks are pending and all active workers doze. Four kinds of threads
+ * check for it: a worker that begins to doze, through the agent; a submit that finds the mark of
+ * the backlog; a worker that steps back or ends; and a resize.
+ *
+ * Rules
+ *   1. `dozing` and `active`. A worker that begins to doze adds to `dozing`, and then loads
+ *      `active`. A thread that lowers `active` stores it, and then loads `dozing` in
+ *      pool_is_starved(). All four accesses are seq_cst, so one of the two threads sees that all
+ *      active workers doze.
+ *   2. `dozing` and the mark. A worker that begins to doze adds to `dozing`, and then marks the
+ *      empty backlog. A submit that claims its slot later finds the mark, and loads `dozing` under
+ *      the lock. A submit that claims its slot earlier makes the mark fail.
+ *   3. When fl__pool_doze() returns FL__NEVER, another thread checks the pool. If some worker is
+ *      active and does not doze, that worker does so when it begins to doze, steps back or ends. If
+ *      no more workers may stand in, the thread that clears `full` does so. If the backlog was
+ *      marked, the submit that finds the mark does so. Otherwise the agent does.
+ *   4. `full` says that the limit of stand-ins is reached. Each recount clears it, and the next
+ *      check decides anew. So it does not outlast the end of a blocking section, or a worker that
+ *      has waked and taken a task. It is stored under the lock. A load without the lock is relaxed.
+ *   5. `stand_ins` and `dozing`. A thread that lets a worker stand in stores `stand_ins`, and then
+ *      loads `dozing`, in fl__pool_recount(). A worker that wakes lowers `dozing`, and then loads
+ *      `stand_ins`. All four accesses are seq_cst, so one of the two sees the other's store. A
+ *      recount that has seen the lower `dozing` first sets CROWDED, and then lowers `stand_ins`.
  */
 #include "../base/atomic.h"
 #include "../base/awaited.h"
@@ -34,7 +54,7 @@ enum { POOL_STAND_INS_MOST = 64 };
 /* Whether the pool is starved, and no worker was woken. Marks the backlog if no task is pending. */
 static bool pool_is_starved(struct fl__thread_pool *p)
 {
-	/* see fl__pool_doze() */
+	/* seq_cst: rule 1 */
 	if (fl__load_seq_cst(&p->dozing) < p->active || p->base.broken ||
 	    (p->more && p->started != FL__POOL_START_FAILED))
 		return false;
@@ -49,21 +69,24 @@ void fl__pool_relieve(struct fl__thread_pool *p)
 	fl__store_relaxed(&p->full, stand_ins > POOL_STAND_INS_MOST || awake == FL_WORKERS_MAX);
 	if (p->full)
 		return;
-	fl__store_seq_cst(&p->stand_ins, stand_ins);                                   /* see fl__pool_doze() */
-	fl__store_relaxed(&p->next_stand_in, fl__sys.now() + FL__POOL_STAND_IN_PAUSE); /* a single number */
+	fl__store_seq_cst(&p->stand_ins, stand_ins);                                   /* seq_cst: rule 5 */
+	fl__store_relaxed(&p->next_stand_in, fl__sys.now() + FL__POOL_STAND_IN_PAUSE); /* relaxed: a single number */
 	const unsigned limit = fl__pool_worker_limit(p);
 	if (p->alive < limit + p->surplus)
 		p->surplus = p->alive > limit ? p->alive - limit : 0;
 	fl__pool_recount(p);
 }
 
-/* " (2 for queue (to get), 1 for mutex)", or "". May read without the lock: see pool_count(). */
+/*
+ * Writes " (2 for queue (to get), 1 for mutex)", or "". It may read without the lock, which
+ * ThreadSanitizer must not see.
+ */
 __attribute__((cold, no_sanitize("thread"))) void fl__pool_describe_waits(const fl_executor *e, char *text, size_t size)
 {
 	unsigned counts[FL__DEBUG_KINDS] = {0};
 	size_t at = 0;
 	FL__EACH (const struct fl__thread_worker, w, fl__pool_of((fl_executor *)(uintptr_t)e)->workers) {
-		const uint32_t dozing = fl__load_relaxed(&w->dozing); /* a single number */
+		const uint32_t dozing = fl__load_relaxed(&w->dozing); /* relaxed: a single number */
 		if (dozing > 0)
 			counts[dozing - 1]++;
 	}
@@ -118,23 +141,23 @@ static void *pool_run_agent(void *pool)
 			continue;
 		}
 		uint32_t runs = FL__POOL_AGENT_RUNS;
-		/* pairs with pool_call_agent(); the last access to the pool */
+		/* acq_rel: pairs with the CAS in pool_call_agent(); the last access to the pool */
 		if (fl__cas_acq_rel(&p->agent, &runs, FL__POOL_AGENT_ENDED))
 			break;
-		fl__store_relaxed(&p->agent, FL__POOL_AGENT_RUNS); /* the CAS acquired the call */
+		fl__store_relaxed(&p->agent, FL__POOL_AGENT_RUNS); /* relaxed: the CAS has acquired the call */
 	}
 	fl__locals_end(&self.ctx);
 	fl__ctx_current = NULL; /* for a later destructor of this thread that calls the library */
 	return NULL;
 }
 
-/* For a worker that dozes. False: the agent cannot be started. */
+/* Called by a worker that dozes. Returns false if the agent cannot be started. */
 static bool pool_call_agent(struct fl__thread_pool *p)
 {
-	uint32_t agent = fl__load_relaxed(&p->agent); /* the CAS confirms it */
+	uint32_t agent = fl__load_relaxed(&p->agent); /* relaxed: a stale value makes the CAS below fail */
 	for (;;) {
 		const bool runs = agent == FL__POOL_AGENT_RUNS || agent == FL__POOL_AGENT_AGAIN;
-		/* what this worker has counted; pairs with pool_run_agent() */
+		/* acq_rel: the count in `dozing`; pairs with the CAS in pool_run_agent() */
 		if (fl__cas_acq_rel(&p->agent, &agent, runs ? FL__POOL_AGENT_AGAIN : FL__POOL_AGENT_RUNS)) {
 			if (runs)
 				return true;
@@ -145,25 +168,13 @@ static bool pool_call_agent(struct fl__thread_pool *p)
 		(void)fl__sys.thread_join(p->agent_thread);
 	const int rc = fl__thread_create_blocked(&p->agent_thread, NULL, pool_run_agent, p);
 	if (rc != 0)
-		fl__store_release(&p->agent, FL__POOL_NO_AGENT); /* pairs with the CAS above */
+		fl__store_release(&p->agent, FL__POOL_NO_AGENT); /* release: pairs with the next CAS here */
 	return rc == 0;
 }
 
 /*
  * Counts the worker as dozing, and has the agent look if that makes the pool starved. Takes no lock
- * of the library; it may start the agent's thread, and join the one before (context.h). Lemmas:
- *
- *   - `dozing` and `active`: this call adds to the first and then loads the second; a thread that
- *     lowers `active` stores it, and then loads `dozing` in pool_is_starved(). All are seq_cst, so
- *     one of the two sees that all active workers doze.
- *   - `dozing` and the mark: this call adds to `dozing`, and then marks the empty ring. A submit
- *     that claims its slot later finds the mark, and loads `dozing` under the lock. One that claims
- *     its slot earlier makes the mark fail.
- *   - FL__NEVER: somebody else looks. If a worker is active and does not doze, that worker, when it
- *     begins to doze, steps back or ends. If no more may stand in, the thread that clears `full`.
- *     If the backlog was marked, the submit that finds the mark. Else the agent.
- *   - `full`, the limit of stand-ins: each recount clears it, and the next look decides anew. So it
- *     does not outlast the end of a blocking section, or a worker that has waked and taken a task.
+ * of the library; it may start the agent's thread, and join the previous agent (context.h).
  */
 int64_t fl__pool_doze(const struct fl__wait *wait, bool begins)
 {
@@ -172,29 +183,30 @@ int64_t fl__pool_doze(const struct fl__wait *wait, bool begins)
 	if (!begins) {
 		if (!w->dozing)
 			return FL__NEVER;
-		fl__store_relaxed(&w->dozing, 0); /* only for the report */
-		/*
-		 * a thread that lets a worker stand in stores `stand_ins`, and then loads
-		 * `dozing`. One of the two sees the other's store. A recount that has seen this
-		 * store first says CROWDED, and then lowers `stand_ins`.
-		 */
+		fl__store_relaxed(&w->dozing, 0); /* relaxed: only the report reads it */
+		/* seq_cst, both: rule 5 */
 		fl__sub_seq_cst(&p->dozing, 1);
 		if (fl__load_seq_cst(&p->stand_ins) > 0)
-			fl__or_release(&p->flags, FL__POOL_AWAKE); /* pairs with fl__pool_recount() */
+			/* release: `dozing`; pairs with the acquire in fl__pool_recount() */
+			fl__or_release(&p->flags, FL__POOL_AWAKE);
 		return FL__NEVER;
 	}
 	/* the pool's lock is held for a short time, and by no task */
 	if (w->blocking > 0 || wait->object == &p->base.lock || fl__executor_is_forked(&p->base))
 		return FL__NEVER;
 	const int64_t now = fl__sys.now();
-	const int64_t next = fl__load_relaxed(&p->next_stand_in); /* a single number */
+	const int64_t next = fl__load_relaxed(&p->next_stand_in); /* relaxed: a single number */
 	const bool counted = w->dozing;
 	if (!counted && now < next)
 		return next;
-	/* before the count: a report names the waits of all workers that are counted */
+	/*
+	 * Stored before the count, so that a report names the waits of all workers that are
+	 * counted.
+	 */
 	fl__store_relaxed(&w->dozing, 1u + wait->kind);
 	if (!counted)
-		fl__add_seq_cst(&p->dozing, 1);
+		fl__add_seq_cst(&p->dozing, 1); /* seq_cst: rules 1 and 2 */
+	/* seq_cst: rule 1. relaxed: rule 4. */
 	if (fl__load_seq_cst(&p->dozing) < fl__load_seq_cst(&p->active) || fl__load_relaxed(&p->full))
 		return FL__NEVER;
 	if (fl__backlog_mark(&p->backlog))

@@ -40,7 +40,7 @@
  *   with a task, from a take that  ends as any search: fl__pool_stop_searching()
  *   was no search
  *   with a task, from a search     is one of two for the same worker: -1, and the search's own
- *                                  ends as above
+ *                                  ends by fl__pool_stop_searching()
  *   without a task, before it      is one of two: -1, and the worker goes on to search
  *   searches
  *   before it runs callbacks       fl__pool_stop_searching()
@@ -62,7 +62,7 @@
 void fl__pool_fence_workers(const struct fl__thread_pool *p)
 {
 	if (fl__pool_flags(p) & FL__POOL_FENCED)
-		fl__fence_seq_cst(); /* pairs with pool_read_flags() and fl__pool_is_called() */
+		fl__fence_seq_cst(); /* pairs with the fences of pool_read_flags() and fl__pool_is_called() */
 	else if (fl__sys.membarrier() != 0)
 		fl__panic("fl_executor", p, "membarrier() works no more: has it been forbidden since?");
 }
@@ -70,7 +70,8 @@ void fl__pool_fence_workers(const struct fl__thread_pool *p)
 static bool pool_looks_next(const struct fl__thread_worker *w)
 {
 	/*
-	 * a worker that went on has a task, or was counted; pairs with fl__pool_take() and pool_next()
+	 * acquire: pairs with the releases in fl__pool_take() and pool_next(). If the worker has
+	 * gone on, this thread sees its claim of a task, or its count in `searching`.
 	 */
 	const uintptr_t doing = fl__load_acquire(&w->doing);
 	return doing == FL__POOL_BETWEEN || doing == FL__POOL_TAKING;
@@ -86,7 +87,8 @@ bool fl__pool_call_worker(struct fl__thread_pool *p)
 	FL__EACH (struct fl__thread_worker, w, p->workers) {
 		if (!pool_looks_next(w))
 			continue;
-		fl__store_release(&w->called, true); /* the count; pairs with fl__pool_is_called() */
+		/* release: the count; pairs with the acquire in fl__pool_is_called() */
+		fl__store_release(&w->called, true);
 		fl__pool_fence_workers(p);
 		/* if the worker has seen the call, the count is the worker's */
 		if (pool_looks_next(w) || !fl__swap_relaxed(&w->called, false))
@@ -108,30 +110,31 @@ FL__COLD void fl__pool_hold_takes(struct fl__thread_pool *p)
 {
 	if (fl__pool_flags(p) & FL__POOL_HELD)
 		return;
-	fl__or_relaxed(&p->flags, FL__POOL_HELD); /* as CROWDED */
+	fl__or_relaxed(&p->flags, FL__POOL_HELD); /* relaxed: fl__pool_fence_takes() orders it with the takes */
 	fl__pool_fence_takes(p);
 }
 
 FL__COLD void fl__pool_release_takes(struct fl__thread_pool *p)
 {
-	fl__and_relaxed(&p->flags, ~(uint32_t)FL__POOL_HELD); /* the lock orders it */
+	fl__and_relaxed(&p->flags, ~(uint32_t)FL__POOL_HELD); /* relaxed: the lock orders it */
 }
 
 FL__COLD void fl__pool_list_running(fl_executor *e, struct fl__task_list *running)
 {
 	struct fl__thread_pool *p = fl__pool_of(e);
-	fl__or_relaxed(&p->flags, FL__POOL_LISTED); /* see pool_end_unshared() */
+	fl__or_relaxed(&p->flags, FL__POOL_LISTED); /* relaxed: the fence below orders it before the loads of `doing` */
 	fl__pool_fence_workers(p);
 	FL__EACH (struct fl__thread_worker, w, p->workers) {
 		uintptr_t doing;
-		/* acquire: pairs with fl__pool_take() */
+		/* acquire: the claim; pairs with the release in fl__pool_take() */
 		FL__BACK_OFF_UNTIL((doing = fl__load_acquire(&w->doing)) != FL__POOL_TAKING);
 		fl_future *const f = fl__pool_task_of(doing);
 		if (!f || !fl__future_try_ref(f, FL__FUTURE_CLAIMED))
 			continue;
 		struct fl__task_block *block = fl__task_block_of(f);
 		/*
-		 * a `queued` task is in a list, with a reference: its stop is or will be requested
+		 * A task with `queued` is in a list already, which has a reference. The cancel of
+		 * that list requests its stop.
 		 */
 		if (!block->queued || !fl__future_free_shared(f))
 			fl__task_list_add(running, block);

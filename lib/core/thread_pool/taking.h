@@ -11,7 +11,7 @@
 #define FL__POOL_INLINE static inline __attribute__((always_inline))
 
 struct fl__pool_taken {
-	struct fl__task_block *block; /* NULL: none */
+	struct fl__task_block *block; /* or NULL */
 	enum fl__claim claim;
 	/* the take saw CROWDED, AWAKE or HELD, and took no task: look under the lock */
 	bool must_lock;
@@ -28,7 +28,8 @@ static inline fl_future *fl__pool_task_of(uintptr_t doing)
 
 static inline uint32_t fl__pool_flags(const struct fl__thread_pool *p)
 {
-	return fl__load_relaxed(&p->flags); /* workers that wake change AWAKE alone */
+	/* relaxed: under the lock, only AWAKE is changed by other threads */
+	return fl__load_relaxed(&p->flags);
 }
 
 /* Makes every worker pass a fence: it and the caller then see what the other stored before. */
@@ -37,13 +38,13 @@ void fl__pool_fence_workers(const struct fl__thread_pool *p);
 /* After a store to `flags`: waits until each take that may not have seen it has ended. */
 void fl__pool_fence_takes(struct fl__thread_pool *p);
 
-/* Under the lock: no worker takes a task, or has one in its hands, until the release. */
+/* Called under the lock. No worker takes a task, or has one in its hands, until the release. */
 void fl__pool_hold_takes(struct fl__thread_pool *p);
 void fl__pool_release_takes(struct fl__thread_pool *p);
 
 /*
- * Under the lock, for a search that is already counted: finds a worker between two tasks, and calls
- * it, which counts that worker as searching. False: none.
+ * Finds a worker between two tasks, and calls it, which counts that worker as searching. Called
+ * under the lock, for a search that is already counted. Returns false if there is no such worker.
  */
 bool fl__pool_call_worker(struct fl__thread_pool *p);
 
@@ -54,11 +55,11 @@ void fl__pool_list_running(fl_executor *e, struct fl__task_list *running);
 FL__POOL_INLINE uint32_t pool_read_flags(const struct fl__thread_pool *p)
 {
 	fl__in_program_order();
-	const uint32_t seen = fl__load_relaxed(&p->flags); /* fl__pool_fence_takes() orders it */
+	const uint32_t seen = fl__load_relaxed(&p->flags); /* relaxed: fl__pool_fence_takes() orders it */
 	if (fl__likely(!(seen & FL__POOL_FENCED)))
 		return seen;
-	fl__fence_seq_cst();                /* pairs with fl__pool_fence_workers() */
-	return fl__load_relaxed(&p->flags); /* the fence orders it */
+	fl__fence_seq_cst();                /* pairs with the fence in fl__pool_fence_workers() */
+	return fl__load_relaxed(&p->flags); /* relaxed: the fence orders it */
 }
 
 /*
@@ -69,10 +70,10 @@ FL__POOL_INLINE bool fl__pool_is_called(struct fl__thread_worker *w, uint32_t fl
 {
 	fl__in_program_order();
 	if (fl__unlikely(flags & FL__POOL_FENCED))
-		fl__fence_seq_cst(); /* pairs with fl__pool_fence_workers() */
+		fl__fence_seq_cst(); /* pairs with the fence in fl__pool_fence_workers() */
 	/*
-	 * relaxed: fl__pool_fence_workers() orders it. acquire: the count; pairs with
-	 * fl__pool_call_worker()
+	 * relaxed load: fl__pool_fence_workers() orders it. acquire swap: the count; pairs with the
+	 * release in fl__pool_call_worker().
 	 */
 	return fl__unlikely(fl__load_relaxed(&w->called)) && fl__swap_acquire(&w->called, false);
 }
@@ -105,10 +106,10 @@ FL__POOL_INLINE struct fl__pool_taken fl__pool_take(struct fl__thread_worker *w,
 		if (fl__unlikely(taken.block->permit == FL__PERMIT_PENDING) && f)
 			fl__permit_release(&p->base, FL__PERMIT_PENDING);
 	}
-	/* `f` is claimed; pairs with fl__pool_list_running() */
+	/* release: the claim of `f`; pairs with the acquire in fl__pool_list_running() */
 	if (f)
 		fl__store_release(&w->doing, (uintptr_t)f);
-	else /* publishes nothing */
+	else /* relaxed: publishes nothing */
 		fl__store_relaxed(&w->doing, searching || taken.block ? FL__POOL_ELSE : FL__POOL_BETWEEN);
 	/* this worker and its caller both counted the search */
 	if (searching && fl__pool_is_called(w, flags))
@@ -121,22 +122,25 @@ FL__POOL_INLINE struct fl__pool_taken fl__pool_take(struct fl__thread_worker *w,
 	return taken;
 }
 
-/* For a worker whose task has ended: no thread will find the task in `doing`. */
+/* Called by a worker whose task has ended. From now on no thread finds the task in `doing`. */
 FL__POOL_INLINE void fl__pool_forget(struct fl__thread_worker *w, const struct fl__task_block *block)
 {
-	/* a thread that finds this block again has acquired the store, then reads `doing` */
+	/*
+	 * relaxed: the memory stays a task block, and a thread that finds this block in use again
+	 * has acquired the store before it reads `doing`
+	 */
 	if (fl__likely(block->size < FL__TASK_BLOCK_SIZES)) {
 		fl__store_relaxed(&w->doing, FL__POOL_ELSE);
 	} else {
-		/* the memory will be no future's: the lock excludes threads that read `doing` */
+		/* The memory is freed. The lock excludes threads that read `doing`. */
 		FL__POOL_LOCKED(w->pool);
 		fl__store_relaxed(&w->doing, FL__POOL_ELSE);
 	}
 }
 
 /*
- * search.c: for a worker counted as searching, not counted afterwards. No task: the worker must
- * end.
+ * Searches for a task, and sleeps, in search.c. The calling worker is counted as searching before,
+ * and not afterwards. The result without a task means that the worker must end.
  */
 struct fl__pool_taken fl__pool_search(struct fl__thread_worker *w);
 

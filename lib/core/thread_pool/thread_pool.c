@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The thread executor's interface: submit, close, cancel, join, statistics. thread_pool.h says which
- * file has what.
+ * The thread executor's interface: submit, close, cancel, join, statistics. thread_pool.h says
+ * which file has what.
  */
 #include "thread_pool.h"
 #include "../base/list.h"
@@ -11,7 +11,7 @@
 
 static void pool_ends(struct fl__run *run)
 {
-	/* the wake that follows publishes the store */
+	/* relaxed: the wake that follows publishes the store */
 	fl__store_relaxed(&((struct fl__thread_worker *)(void *)run)->doing, FL__POOL_BETWEEN);
 }
 
@@ -51,8 +51,8 @@ static inline int pool_submit_to(struct fl__thread_pool *p, struct fl__task_queu
 {
 	bool marked;
 	/*
-	 * acquire: if the list was emptied, the tasks of this producer are in the ring; pairs with
-	 * backlog_set_slow()
+	 * acquire: pairs with the store in backlog_set_slow(). If the list was emptied, the tasks
+	 * of this producer are in the ring.
 	 */
 	if (fl__unlikely(fl__load_acquire(&injector->slow) != 0 || !fl__task_queue_put(injector, block, &marked)))
 		return pool_submit_slow(p, injector, block);
@@ -61,7 +61,7 @@ static inline int pool_submit_to(struct fl__thread_pool *p, struct fl__task_queu
 	return 0;
 }
 
-/* By a worker of this executor, or of another one. */
+/* A submit by a worker of this executor, or of another one. */
 static FL__NOINLINE int pool_submit_from_worker(struct fl__thread_pool *p, struct fl__task_block *block)
 {
 	const struct fl__ctx *const ctx = fl__ctx_current;
@@ -71,8 +71,8 @@ static FL__NOINLINE int pool_submit_from_worker(struct fl__thread_pool *p, struc
 	struct fl__task_queue *const injector = fl__backlog_injector(&p->backlog, w->number);
 	bool marked;
 	/*
-	 * relaxed: while a pool starts, its order is that of several workers; no order is promised after
-	 * a resize
+	 * relaxed: while a pool starts, its order is that of several workers; no order is promised
+	 * after a resize
 	 */
 	if (!(fl__load_relaxed(&injector->slow) & FL__QUEUE_STARTUP) && fl__load_relaxed(&p->backlog.workers) > 1 &&
 	    fl__local_is_open(&w->local, injector) && fl__task_queue_put(&w->local, block, &marked)) {
@@ -115,7 +115,10 @@ static void pool_claimed(fl_executor *e, struct fl__task_block *block)
 	fl__add_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
 }
 
-/* Closed: wakes a worker, which checks whether all tasks have ended. The last wakes the others. */
+/*
+ * The executor was closed. Wakes a worker, which checks whether all tasks have ended. The last
+ * worker wakes the others.
+ */
 static void pool_on_closed(fl_executor *e)
 {
 	struct fl__thread_pool *p = fl__pool_of(e);
@@ -151,7 +154,7 @@ static int pool_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 FL__COLD static void pool_destroy(fl_executor *e)
 {
 	struct fl__thread_pool *p = fl__pool_of(e);
-	/* the join of the thread orders the rest */
+	/* relaxed: the join of the agent's thread orders all else */
 	if (fl__load_relaxed(&p->agent) != FL__POOL_NO_AGENT && !fl__executor_is_forked(e))
 		(void)fl__sys.thread_join(p->agent_thread);
 	fl__thread_detach(p->ended);
@@ -170,7 +173,7 @@ FL__COLD static void pool_destroy(fl_executor *e)
 /* How many tasks in the backlog no context has claimed. */
 static size_t pool_pending(const struct fl__thread_pool *p, size_t length)
 {
-	/* approximate, may be below 0 */
+	/* relaxed: approximate, and may be below 0 */
 	const int32_t claimed = (int32_t)fl__load_relaxed(&p->backlog.n_claimed);
 	return claimed <= 0 ? length : length > (size_t)claimed ? length - (size_t)claimed : 0;
 }
@@ -187,7 +190,7 @@ __attribute__((cold, no_sanitize("thread"))) static void pool_count(const fl_exe
 	stats->workers_started = p->starts;
 	stats->workers_ended = p->leaves;
 	stats->stolen = fl__forks_are_linked() ? fl__forks_stolen(&p->forks) : 0;
-	/* pairs with fl__pool_make_worker() */
+	/* acquire: pairs with the release in fl__pool_make_worker() */
 	FL__EACH (const struct fl__thread_worker, w, fl__load_acquire(&p->workers)) {
 		/* relaxed, all: single numbers; nothing behind the address is read */
 		stats->running += fl__pool_task_of(fl__load_relaxed(&w->doing)) != NULL;

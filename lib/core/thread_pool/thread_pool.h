@@ -34,13 +34,13 @@
 
 struct fl__thread_pool;
 
-/* See workers.c. */
+/* The values of `started`: workers.c has their meaning. */
 enum { FL__POOL_STARTED, FL__POOL_NO_WORKER, FL__POOL_START_FAILED };
 
-/* See taking.c. */
+/* The bits of `flags`: taking.c has their meaning. */
 enum { FL__POOL_CROWDED = 1, FL__POOL_FENCED = 2, FL__POOL_AWAKE = 4, FL__POOL_LISTED = 8, FL__POOL_HELD = 16 };
 
-/* See starved.c. */
+/* The values of `agent`: starved.c has their meaning. */
 enum { FL__POOL_NO_AGENT, FL__POOL_AGENT_RUNS, FL__POOL_AGENT_AGAIN, FL__POOL_AGENT_ENDED };
 
 struct fl__thread_worker {
@@ -77,7 +77,7 @@ struct fl__thread_pool {
 	pthread_t agent_thread; /* not joined, unless `agent` is FL__POOL_NO_AGENT */
 	struct fl__wait_queue sleepers;
 	bool has_forks, over, full, reported;
-	int64_t idle_timeout; /* 0: none */
+	int64_t idle_timeout; /* 0 if none was configured */
 	struct fl__forks forks;
 	struct fl__thread_worker *workers, *vacant;
 	fl_thread *ended; /* the last thread that has ended, not yet joined */
@@ -86,7 +86,8 @@ struct fl__thread_pool {
 /*
  * The lock. A woken worker needs it, and may preempt the waking thread. So a wake only takes the
  * worker off `sleepers`, and fl__pool_unlock() unparks it. An operation that the executor calls
- * with the lock held calls fl__pool_unpark() instead, since the executor unlocks by itself. "Under the lock" means this lock, base.lock.
+ * with the lock held calls fl__pool_unpark() instead, since the executor unlocks by itself. "Under
+ * the lock" means this lock, base.lock.
  */
 
 static inline struct fl__thread_pool *fl__pool_lock(struct fl__thread_pool *p)
@@ -102,7 +103,7 @@ static inline void fl__pool_unlock(struct fl__thread_pool *p)
 	fl__lot_unpark(&taken);
 }
 
-/* For an operation that the executor calls under the lock. */
+/* Unparks the woken workers in an operation that the executor calls under the lock. */
 static inline void fl__pool_unpark(struct fl__thread_pool *p)
 {
 	struct fl__lot taken = fl__wait_queue_taken(&p->sleepers);
@@ -114,7 +115,7 @@ static inline void fl__pool_locked_end(struct fl__thread_pool **p)
 	fl__pool_unlock(*p);
 }
 
-/* A declaration: locks until the end of the block. */
+/* This declaration holds the lock until the end of the block. */
 #define FL__POOL_LOCKED(p)                                                                                             \
 	__attribute__((cleanup(fl__pool_locked_end), unused)) struct fl__thread_pool *FL__UNIQUE(pool_locked_) =       \
 	    fl__pool_lock(p)
@@ -145,13 +146,13 @@ static inline unsigned fl__pool_worker_limit(const struct fl__thread_pool *p)
 
 bool fl__pool_may_start(const struct fl__thread_pool *p);
 
-/* Makes a worker without a thread. NULL: out of memory. */
+/* Makes a worker without a thread. Returns NULL if there is no memory. */
 struct fl__thread_worker *fl__pool_make_worker(struct fl__thread_pool *p);
 
-/* Starts a worker, which the caller has counted as searching. 0, -EAGAIN, -ENOMEM. */
+/* Starts a worker, which the caller has counted as searching. Returns 0, -EAGAIN or -ENOMEM. */
 int fl__pool_start_worker(struct fl__thread_pool *p);
 
-/* The calling worker, which is not counted as searching, will end. */
+/* Ends the calling worker, which is not counted as searching, for the counts of the pool. */
 void fl__pool_end_worker(struct fl__thread_pool *p);
 
 /*
@@ -162,7 +163,7 @@ bool fl__pool_is_over(struct fl__thread_pool *p, unsigned awake);
 
 int fl__pool_resize(fl_executor *e, unsigned workers);
 
-/* Without the lock. */
+/* Called without the lock. The operation fl__executor_ops.block. */
 void fl__pool_block(struct fl__run *run, bool begins);
 
 /* search.c. */
@@ -173,25 +174,28 @@ void fl__pool_block(struct fl__run *run, bool begins);
  */
 void fl__pool_wake_locked(struct fl__thread_pool *p);
 
-/* Under the lock: wakes up to `n` sleeping workers, each counted as searching. */
+/* Called under the lock. Wakes up to `n` sleeping workers, each counted as searching. */
 void fl__pool_wake_sleepers(struct fl__thread_pool *p, size_t n);
 
-/* Under the lock, after `more` may have become true: marks the backlog, or wakes a worker. */
+/* Marks the backlog, or wakes a worker. Called under the lock, when `more` may have become true. */
 void fl__pool_settle(struct fl__thread_pool *p);
 
-/* Without the lock: after a put that found the mark. */
+/* Wakes a worker after a put that found the mark. Called without the lock. */
 void fl__pool_wake(struct fl__thread_pool *p);
 
-/* Without the lock: does what a take owes (backlog.h). `searching`: the caller is counted there. */
+/*
+ * Called without the lock. Does what a take owes (backlog.h). `searching`: the caller is counted
+ * there.
+ */
 void fl__pool_pay(struct fl__thread_pool *p, unsigned owes, bool searching);
 
-/* Without the lock. An fl__forks.wake. */
+/* Wakes a worker for forks. Called without the lock; it is the operation fl__forks.wake. */
 void fl__pool_wake_for_forks(void *pool);
 
-/* By a worker counted in `searching` that has found a task, or will run forks or callbacks. */
+/* Ends the search of the calling worker: it has found a task, or will run forks or callbacks. */
 void fl__pool_stop_searching(struct fl__thread_pool *p);
 
-/* An fl__forks.has_task. */
+/* Whether the backlog may have a task. It is the operation fl__forks.has_task. */
 bool fl__pool_has_task(const void *pool);
 
 /*
@@ -202,19 +206,19 @@ void fl__pool_serve(struct fl__thread_worker *w);
 
 /* starved.c. */
 
-/* Under the lock: lets one more worker be active if the pool is starved. */
+/* Called under the lock. Lets one more worker be active if the pool is starved. */
 void fl__pool_relieve(struct fl__thread_pool *p);
 
 /*
- * Without the lock: says once that a starved pool gets no stand-in. Returns whether the pool needs
- * another look.
+ * Called without the lock. Says once that a starved pool gets no stand-in. Returns whether the pool
+ * needs another look.
  */
 bool fl__pool_report_starved(struct fl__thread_pool *p);
 
-/* An fl__executor_ops.describe_waits. */
+/* The operation fl__executor_ops.describe_waits. */
 void fl__pool_describe_waits(const fl_executor *e, char *text, size_t size);
 
-/* An fl__worker_ops.doze. */
+/* The operation fl__worker_ops.doze. */
 int64_t fl__pool_doze(const struct fl__wait *wait, bool begins);
 
 /* How long the pool waits between one stand-in and the next. */

@@ -62,29 +62,30 @@ void fl__pool_recount(struct fl__thread_pool *p)
 {
 	uint32_t flags, counted, stand_ins;
 	do {
-		flags = fl__load_acquire(&p->flags); /* `dozing` before AWAKE; pairs with fl__pool_doze() */
-		/* see fl__pool_doze() */
+		/* acquire: `dozing`; pairs with the release of AWAKE in fl__pool_doze() */
+		flags = fl__load_acquire(&p->flags);
+		/* seq_cst: rule 5 of starved.c */
 		const uint32_t dozing = fl__load_seq_cst(&p->dozing);
 		stand_ins = FL__MIN(p->stand_ins, dozing);
 		/* both include blocked workers */
 		const unsigned awake = p->alive - p->idle, may_be = fl__pool_limit_with(p, stand_ins);
 		const bool more = awake < may_be;
 		if (p->active != awake - p->blocked)
-			fl__store_seq_cst(&p->active, awake - p->blocked); /* see fl__pool_doze() */
+			fl__store_seq_cst(&p->active, awake - p->blocked); /* seq_cst: rule 1 of starved.c */
 		if (more != p->more)
-			fl__store_seq_cst(&p->more, more); /* see the invariant */
+			fl__store_seq_cst(&p->more, more); /* seq_cst: rule 2 of search.c */
 		counted = (flags & (FL__POOL_FENCED | FL__POOL_LISTED)) |
 		          (awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0);
 		/*
-		 * one step: the worker that waked sees AWAKE or CROWDED; fl__pool_fence_takes() orders
-		 * it
+		 * One CAS clears AWAKE and sets CROWDED, so that the worker that has waked sees
+		 * one of them. relaxed: fl__pool_fence_takes() orders the CAS with the takes.
 		 */
 	} while (counted != flags && !fl__cas_relaxed(&p->flags, &flags, counted));
 	if (p->stand_ins != stand_ins)
-		fl__store_seq_cst(&p->stand_ins, stand_ins); /* after CROWDED: see fl__pool_doze() */
-	fl__store_relaxed(&p->full, false);                  /* see fl__pool_doze() */
+		fl__store_seq_cst(&p->stand_ins, stand_ins); /* after CROWDED: rule 5 of starved.c */
+	fl__store_relaxed(&p->full, false);                  /* relaxed: rule 4 of starved.c */
 	if (p->alive == p->idle && p->base.waiters > 0)
-		fl_cond_broadcast(&p->base.gone); /* see pool_is_busy() */
+		fl_cond_broadcast(&p->base.gone); /* a join waits until all workers sleep */
 }
 
 bool fl__pool_may_start(const struct fl__thread_pool *p)
@@ -117,7 +118,7 @@ static void pool_initialize_worker(struct fl__thread_pool *p)
 	{
 		FL__POOL_LOCKED(p);
 		p->initializing++;
-		/* as in fl__pool_stop_searching() */
+		/* seq_cst: this search ends here (rule 2 of search.c) */
 		fl__sub_seq_cst(&p->searching, 1);
 		fl__pool_wake_locked(p);
 	}
@@ -150,7 +151,7 @@ FL__NOINLINE static void pool_end_thread(struct fl__thread_worker *w)
 	ctx->worker = NULL;
 	fl__run_leave(&w->run);
 	fl_thread *before = pool_leave(w);
-	fl__thread_join(&before); /* NULL: this thread is the first that leaves */
+	fl__thread_join(&before); /* NULL if this thread is the first that leaves */
 }
 
 FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
@@ -160,7 +161,7 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 	const fl_task_type *type = fl__chunk_type_of(block->future.type);
 	w->run.active = false;
 	w->run.future = NULL;                         /* so that fl__run_ends() does not announce a next task */
-	fl__store_relaxed(&w->failed, w->failed + 1); /* as in pool_run() */
+	fl__store_relaxed(&w->failed, w->failed + 1); /* relaxed: statistics, written by this worker alone */
 	fl__store_relaxed(&w->ended, w->ended + 1);
 	ctx->front.scope = NULL;
 	while (w->blocking > 0)
@@ -182,14 +183,14 @@ FL__COLD static bool pool_is_deserted(struct fl__thread_pool *p)
 	return p->alive == 0 && fl__backlog_length(&p->backlog) > 0;
 }
 
-/* The worker counts as active until here. */
+/* Lets another worker take the place of the calling one, which counts as active until here. */
 FL__COLD static void pool_replace_worker(struct fl__thread_pool *p)
 {
 	{
 		FL__POOL_LOCKED(p);
 		if (p->surplus > 0)
 			p->surplus--;
-		/* as in fl__pool_start_worker() */
+		/* no worker is left: the next submit starts one before it adds its task */
 		if (p->alive == 1)
 			fl__pool_set_started(p, FL__POOL_NO_WORKER);
 		fl__pool_end_worker(p);
@@ -255,7 +256,7 @@ struct fl__thread_worker *fl__pool_make_worker(struct fl__thread_pool *p)
 	w->stats.next = fl__stats_are_linked() ? 0 : SIZE_MAX;
 	w->number = p->made++;
 	w->next = p->workers;
-	fl__store_release(&p->workers, w); /* pairs with pool_count() */
+	fl__store_release(&p->workers, w); /* release: the worker; pairs with the acquire in pool_count() */
 	return w;
 }
 
@@ -290,8 +291,8 @@ int fl__pool_start_worker(struct fl__thread_pool *p)
 FL__COLD int fl__pool_resize(fl_executor *e, unsigned workers)
 {
 	struct fl__thread_pool *p = fl__pool_of(e);
-	fl__store_relaxed(&e->workers, workers);         /* a single number */
-	fl__store_relaxed(&p->backlog.workers, workers); /* a hint */
+	fl__store_relaxed(&e->workers, workers);         /* relaxed: a single number, which publishes nothing */
+	fl__store_relaxed(&p->backlog.workers, workers); /* relaxed: a hint */
 	if (fl__forks_are_linked())
 		fl__forks_resize(&p->forks, workers);
 	p->surplus = p->alive > fl__pool_worker_limit(p) ? p->alive - fl__pool_worker_limit(p) : 0;
