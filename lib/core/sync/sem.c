@@ -333,8 +333,8 @@ int fl_sem_try_acquire(fl_sem *s)
 
 int fl_sem_try_release_n(fl_sem *s, uint32_t n)
 {
-	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
-	/* as above */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: if stale, the slow path decides */
+	/* release: pairs with the acquires in sem_try_take() and sem_enqueue() */
 	if (n == 0 || (sem_fits(s, seen, n) && fl__cas_weak_release(&s->word_, &seen, seen + n)))
 		return 0;
 	return sem_release_slow(s, n);
@@ -348,8 +348,11 @@ void fl_sem_release_n(fl_sem *s, uint32_t n)
 
 void fl_sem_release(fl_sem *s)
 {
-	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
-	/* as above; sem_fits() with a branch less: without a bound, bound_ - 1 is UINT32_MAX */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: if stale, the slow path decides */
+	/*
+	 * This is sem_fits() with a branch less: without a bound, bound_ - 1 is UINT32_MAX.
+	 * release: pairs with the acquires in sem_try_take() and sem_enqueue()
+	 */
 	if (fl__likely(seen < FL_SEM_MAX && seen <= s->bound_ - 1) && fl__cas_weak_release(&s->word_, &seen, seen + 1))
 		return;
 	if (sem_release_slow(s, 1) != 0)
