@@ -276,7 +276,7 @@ static int barrier_leave(uint64_t phase)
 
 static void barrier_release_all(struct fl__lot *lot, fl_barrier *b, enum barrier_result result)
 {
-	fl__store_relaxed(&b->arrived_, 0); /* the queue lock orders it */
+	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
 	barrier_take(lot, BARRIER_PARTY, result);
 }
 
@@ -297,7 +297,7 @@ static void barrier_forget_parent(const struct fl__lot *lot, fl_barrier *b)
 	if (b->acting_ != 0 ? barrier_acts_here(b->acting_) : fl__lot_has_waiters(lot))
 		return;
 	barrier_set_acting(b, 0);
-	fl__store_relaxed(&b->arrived_, 0); /* as above */
+	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
 }
 
 /*

@@ -36,7 +36,7 @@ void fl_event_destroy(fl_event *e)
 	fl__hook_destroy(e, e, fl__lot_has_waiters_at(e));
 }
 
-/* False: WAITERS was cleared before the queue was locked. */
+/* Returns false if WAITERS was cleared before the queue was locked. Then the word is unchanged. */
 static bool event_set_waking(fl_event *e)
 {
 	FL__LOT(lot, e);
@@ -49,7 +49,7 @@ static bool event_set_waking(fl_event *e)
 			next = EVENT_AUTO | (fl__lot_has_waiters(&lot) ? EVENT_WAITERS : 0);
 		if (!(seen & EVENT_AUTO) || !taken)
 			next |= EVENT_SET;
-		/* as in fl_event_set(). The last access. */
+		/* release: pairs with the acquire in event_try_take(). The last access. */
 		fl__store_release(&e->word_, next);
 	}
 	return seen & EVENT_WAITERS;
@@ -57,24 +57,24 @@ static bool event_set_waking(fl_event *e)
 
 void fl_event_set(fl_event *e)
 {
-	uint32_t seen = fl__load_relaxed(&e->word_); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&e->word_); /* relaxed: a stale value costs one more round */
 	for (;;) {
 		uint32_t next = (seen & EVENT_AUTO ? seen : seen + EVENT_ONE_SET) | EVENT_SET;
 		/*
-		 * also when SET is set: pairs with event_try_take(), event_enqueue(),
-		 * fl_event_is_set() and fl_event_reset()
+		 * release, also when SET is set: pairs with the acquires in event_try_take(),
+		 * event_enqueue(), fl_event_is_set() and fl_event_reset()
 		 */
 		if (!(seen & EVENT_WAITERS) && fl__cas_weak_release(&e->word_, &seen, next))
 			return;
 		if ((seen & EVENT_WAITERS) && event_set_waking(e))
 			return;
-		seen = fl__load_relaxed(&e->word_); /* as above */
+		seen = fl__load_relaxed(&e->word_); /* relaxed: a stale value costs one more round */
 	}
 }
 
 void fl_event_reset(fl_event *e)
 {
-	/* pairs with fl_event_set() */
+	/* acquire: pairs with the release in fl_event_set() */
 	(void)fl__and_acquire(&e->word_, ~(uint32_t)EVENT_SET);
 }
 
@@ -87,11 +87,12 @@ static bool event_is_over(uint32_t seen, uint32_t first)
 /* Whether a wait that began with `first` is over. With AUTO, takes the set. */
 static bool event_try_take(fl_event *e, uint32_t first)
 {
-	uint32_t seen = fl__load_acquire(&e->word_); /* pairs with fl_event_set() */
+	uint32_t seen = fl__load_acquire(&e->word_); /* acquire: pairs with the release in fl_event_set() */
 	if (!(seen & EVENT_AUTO))
 		return event_is_over(seen, first);
 	while (seen & EVENT_SET)
-		if (fl__cas_weak_acquire(&e->word_, &seen, seen & ~(uint32_t)EVENT_SET)) /* as above */
+		/* acquire: pairs with the release in fl_event_set() */
+		if (fl__cas_weak_acquire(&e->word_, &seen, seen & ~(uint32_t)EVENT_SET))
 			return true;
 	return false;
 }
@@ -100,12 +101,12 @@ static bool event_try_take(fl_event *e, uint32_t first)
 static bool event_enqueue(fl_event *e, struct fl__node *node, uint32_t first, bool takes)
 {
 	FL__LOT(lot, e);
-	uint32_t seen = fl__load_relaxed(&e->word_), next; /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&e->word_), next; /* relaxed: a stale value only makes the CAS fail */
 	do {
 		next = seen | EVENT_WAITERS;
 		if (event_is_over(seen, first))
 			next = takes && (seen & EVENT_AUTO) ? seen & ~(uint32_t)EVENT_SET : seen;
-		/* if the wait is over; pairs with fl_event_set() */
+		/* acquire: if the wait is over, pairs with the release in fl_event_set() */
 	} while (!fl__cas_weak_acquire(&e->word_, &seen, next));
 	bool waits = !event_is_over(seen, first);
 	if (waits)
@@ -122,7 +123,7 @@ struct event_poll {
 static bool event_is_decided(const void *what)
 {
 	const struct event_poll *poll = what;
-	/* event_try_take() and event_enqueue() acquire */
+	/* relaxed: event_try_take() and event_enqueue() acquire */
 	uint32_t seen = fl__load_relaxed(&poll->event->word_);
 	return event_is_over(seen, poll->first) || (seen & EVENT_WAITERS);
 }
@@ -149,14 +150,15 @@ static int event_wait_slow(fl_event *e, uint32_t first, fl_time deadline, fl_can
 
 int fl_event_wait_until(fl_event *e, fl_time deadline, fl_cancel_token *cancel)
 {
-	/* as above */
+	/* relaxed: event_try_take() and event_enqueue() acquire */
 	uint32_t first = fl__load_relaxed(&e->word_);
 	return event_try_take(e, first) ? 0 : event_wait_slow(e, first, deadline, cancel);
 }
 
 int fl_event_try_wait(fl_event *e)
 {
-	return event_try_take(e, fl__load_relaxed(&e->word_)) ? 0 : -EAGAIN; /* as above */
+	/* relaxed: event_try_take() acquires */
+	return event_try_take(e, fl__load_relaxed(&e->word_)) ? 0 : -EAGAIN;
 }
 
 static bool event_ready(void *object)
@@ -167,7 +169,8 @@ static bool event_ready(void *object)
 static bool event_arm(void *object, struct fl__node *node)
 {
 	fl_event *e = object;
-	return event_enqueue(e, node, fl__load_relaxed(&e->word_), false); /* as above */
+	/* relaxed: event_enqueue() acquires */
+	return event_enqueue(e, node, fl__load_relaxed(&e->word_), false);
 }
 
 const fl_on_type fl__on_event = {event_ready, event_arm, fl__node_disarm, NULL};

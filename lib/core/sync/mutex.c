@@ -68,14 +68,15 @@ static _Thread_local struct {
  */
 static bool mutex_take(fl_mutex *m, bool first, bool marks)
 {
-	uint32_t seen = fl__load_relaxed(&m->word_); /* the CAS decides */
+	/* relaxed: the CAS acquires. A stale LOCKED is as if the load came before the unlock. */
+	uint32_t seen = fl__load_relaxed(&m->word_);
 	for (;;) {
 		if (!(seen & MUTEX_HELD) || (first && (seen & MUTEX_HAND))) {
-			/* pairs with unlock, also after a hand-off */
+			/* acquire: pairs with the release in fl_mutex_unlock(), also after a hand-off */
 			if (fl__cas_weak_acquire(&m->word_, &seen, (seen | MUTEX_LOCKED) & ~(uint32_t)MUTEX_HAND))
 				return true;
 		} else if (marks && !(seen & MUTEX_WAITERS)) {
-			/* publishes nothing; invariant 3 */
+			/* relaxed: the queue lock orders WAITERS (invariant 3) */
 			seen = fl__add_relaxed(&m->word_, MUTEX_WAITERS) + MUTEX_WAITERS;
 		} else {
 			return false;
@@ -127,10 +128,10 @@ static void mutex_yield(const fl_mutex *m)
 static void mutex_update_waiters(fl_mutex *m, const struct fl__lot *lot)
 {
 	if (fl__lot_has_waiters(lot))
-		/* an unlock that finds WAITERS locks the queue */
+		/* relaxed: the queue lock orders WAITERS (invariant 3) */
 		fl__or_relaxed(&m->word_, MUTEX_WAITERS);
 	else
-		fl__and_relaxed(&m->word_, ~(uint32_t)MUTEX_WAITERS); /* as above */
+		fl__and_relaxed(&m->word_, ~(uint32_t)MUTEX_WAITERS); /* relaxed: invariant 3 */
 }
 
 /*
@@ -248,7 +249,7 @@ FL__SLOW_PATH static int mutex_try_lock_slow(fl_mutex *m)
 /* Under the queue lock. If a running thread was faster, sets WAITERS. */
 static void mutex_hand_over(fl_mutex *m)
 {
-	uint32_t seen = fl__load_relaxed(&m->word_), next; /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&m->word_), next; /* relaxed: a stale value only makes the CAS fail */
 	do
 		next = seen & MUTEX_HELD ? seen | MUTEX_WAITERS : MUTEX_LOCKED | MUTEX_HAND;
 	/* the CAS continues the release sequence of the unlock that freed the mutex */
@@ -257,7 +258,7 @@ static void mutex_hand_over(fl_mutex *m)
 		fl__hook_note(FL__TRACE_HAND_OFF, m, 0);
 }
 
-/* NULL: forgets the last wake. */
+/* Remembers that this thread woke a waiter of `m`. With NULL it forgets its last wake. */
 static void mutex_remember_wake(const fl_mutex *m)
 {
 	mutex_last.plain = m ? MUTEX_HAND : MUTEX_LOCKED;
@@ -316,7 +317,7 @@ FL__SLOW_PATH static void mutex_unlock_slow(fl_mutex *m, uint32_t before)
  */
 static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot, bool fiber)
 {
-	uint32_t seen = fl__load_relaxed(&m->word_); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: a stale value makes the CAS fail, or costs a wake */
 	while ((seen & MUTEX_HELD) && !(fiber && (seen & MUTEX_HAND)))
 		/* the owner's unlock locks the queue */
 		if (fl__cas_weak_relaxed(&m->word_, &seen, seen | MUTEX_WAITERS))
@@ -346,7 +347,10 @@ void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__hook_op *op)
 	struct fl__mutex_node *woken = waiter->node.queued ? waiter : NULL; /* else dequeued before its unpark */
 	uint32_t expected = 0;
 	int rc = 0;
-	/* A load first would fetch the cache line twice. Pairs with unlock. */
+	/*
+	 * A load first would fetch the cache line twice.
+	 * acquire: pairs with the release in fl_mutex_unlock()
+	 */
 	if (woken || !fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED))
 		rc = mutex_lock_contended(m, woken, FL_FOREVER, FL_SHIELDED, op); /* always 0 */
 	(void)mutex_tell_debug(m, rc, op);
@@ -375,7 +379,7 @@ void fl_mutex_destroy(fl_mutex *m)
 void fl_mutex_lock(fl_mutex *m)
 {
 	uint32_t expected = fl__hook_word(&fl__hook_free);
-	/* pairs with unlock */
+	/* acquire: pairs with the release in fl_mutex_unlock() */
 	if (fl__likely(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED)))
 		return;
 	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* always 0 */
@@ -384,7 +388,7 @@ void fl_mutex_lock(fl_mutex *m)
 void fl__mutex_hold(fl_mutex *m)
 {
 	uint32_t expected = fl__hook_word(&fl__hook_free);
-	/* pairs with unlock */
+	/* acquire: pairs with the release in fl_mutex_unlock() */
 	if (fl__likely(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED)))
 		return;
 	FL__BLOCKS_THREAD();
@@ -401,7 +405,7 @@ int fl_mutex_try_lock(fl_mutex *m)
 int fl_mutex_lock_until(fl_mutex *m, fl_time deadline, fl_cancel_token *cancel)
 {
 	uint32_t expected = fl__hook_word(&fl__hook_free);
-	/* pairs with unlock */
+	/* acquire: pairs with the release in fl_mutex_unlock() */
 	if (fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED))
 		return 0;
 	return mutex_lock_slow(m, deadline, cancel);
@@ -409,7 +413,7 @@ int fl_mutex_lock_until(fl_mutex *m, fl_time deadline, fl_cancel_token *cancel)
 
 void fl_mutex_unlock(fl_mutex *m)
 {
-	/* pairs with lock */
+	/* release: pairs with the acquire in fl_mutex_lock() */
 	const uint32_t before = fl__sub_release(&m->word_, MUTEX_LOCKED);
 	if (fl__likely(before == mutex_last.plain))
 		return;
@@ -418,5 +422,5 @@ void fl_mutex_unlock(fl_mutex *m)
 
 bool fl_mutex_is_locked(const fl_mutex *m)
 {
-	return fl__load_relaxed(&m->word_) & MUTEX_HELD; /* may be stale at once */
+	return fl__load_relaxed(&m->word_) & MUTEX_HELD; /* relaxed: the answer may be stale at once */
 }

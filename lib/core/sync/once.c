@@ -25,12 +25,13 @@ static const struct fl__word once_not_running = {ONCE_RUNNING, 0, ONCE_WAITERS, 
 static void once_finish(fl_once *o, uint32_t result)
 {
 	uint32_t expected = ONCE_RUNNING;
-	/* the function's writes; pairs with fl_once_is_done() and once_begin() */
+	/* release: pairs with the acquires in fl_once_is_done() and once_begin() */
 	if (fl__cas_release(&o->word_, &expected, result))
 		return;
 	FL__LOT(lot, o);
 	fl__lot_take(&lot, FL__ALL, 0);
-	fl__store_release(&o->word_, result); /* as above. The last access. */
+	/* release: pairs with the acquires in fl_once_is_done() and once_begin(). The last access. */
+	fl__store_release(&o->word_, result);
 }
 
 /*
@@ -41,7 +42,7 @@ static void once_finish(fl_once *o, uint32_t result)
 static int once_begin(fl_once *o)
 {
 	uint32_t seen = 0;
-	/* the writes of a function that failed before; pairs with once_finish() */
+	/* acquire: pairs with the release in once_finish() after a run that failed */
 	if (fl__cas_acquire(&o->word_, &seen, ONCE_RUNNING))
 		return -EINPROGRESS;
 	return fl_once_is_done(o) ? 0 : -EAGAIN;

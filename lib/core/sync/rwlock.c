@@ -100,7 +100,7 @@ static uint32_t rwlock_forks(void)
 /* Under the queue lock, when none is awake. */
 static void rwlock_begin_turn(fl_rwlock *l)
 {
-	/* without the queue lock, turn_ is a hint */
+	/* relaxed: the queue lock orders turn_; without the lock, it is a hint */
 	fl__store_relaxed(&l->turn_, rwlock_forks() | rwlock_ticks());
 }
 
@@ -111,19 +111,19 @@ static bool rwlock_has_awake(const fl_rwlock *l)
 
 static void rwlock_set_awake(fl_rwlock *l)
 {
-	/* as in rwlock_begin_turn() */
+	/* relaxed: the queue lock orders turn_; without the lock, it is a hint */
 	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) | RWLOCK_AWAKE);
 }
 
 static void rwlock_clear_awake(fl_rwlock *l)
 {
-	/* as above */
+	/* relaxed: the queue lock orders turn_; without the lock, it is a hint */
 	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) & ~(uint32_t)RWLOCK_AWAKE);
 }
 
 static bool rwlock_is_late(const fl_rwlock *l)
 {
-	/* as above */
+	/* relaxed: the queue lock orders turn_; without the lock, it is a hint */
 	return ((rwlock_ticks() - fl__load_relaxed(&l->turn_)) & RWLOCK_TICK_MASK) >= RWLOCK_TURN;
 }
 

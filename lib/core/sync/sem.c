@@ -77,9 +77,9 @@ static bool sem_fits(const fl_sem *s, uint32_t word, uint32_t n)
 
 static bool sem_try_take(fl_sem *s, uint32_t n)
 {
-	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS acquires */
 	while (!(seen & SEM_WAITERS) && seen >= n)
-		/* pairs with fl_sem_try_release_n() */
+		/* acquire: pairs with the release in fl_sem_try_release_n() */
 		if (fl__cas_weak_acquire(&s->word_, &seen, seen - n))
 			return true;
 	return false;
@@ -150,7 +150,7 @@ static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 static void sem_serve_in_handler(struct fl__lot *lot)
 {
 	fl_sem *s = (fl_sem *)(uintptr_t)lot->key;
-	/* WAITERS changes only under the queue lock */
+	/* relaxed: WAITERS changes only under the queue lock */
 	if (fl__load_relaxed(&s->word_) & SEM_WAITERS)
 		(void)sem_serve_queue(s, lot, 0);
 }
@@ -164,7 +164,7 @@ static void sem_leave(fl_sem *s, struct fl__node *node)
 	FL__LOT(lot, s);
 	const bool dequeued_before = !node->queued;
 	fl__lot_remove(&lot, node);
-	/* as above */
+	/* relaxed: WAITERS changes only under the queue lock */
 	if (!dequeued_before && (fl__load_relaxed(&s->word_) & SEM_WAITERS))
 		(void)sem_serve_queue(s, &lot, 0);
 }
@@ -173,7 +173,7 @@ static void sem_leave(fl_sem *s, struct fl__node *node)
 static void sem_dequeue_awake(fl_sem *s, struct fl__lot *lot, struct fl__node *node)
 {
 	fl__lot_remove(lot, node);
-	/* a flag; sem_serve_queue() acquires */
+	/* relaxed: the OR takes no permits; sem_serve_queue() acquires */
 	if (fl__lot_has_waiters(lot) && sem_permits(fl__or_relaxed(&s->word_, SEM_WAITERS)) > 0)
 		(void)sem_serve_queue(s, lot, 0);
 }
@@ -186,14 +186,14 @@ static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_
 {
 	FL__LOT(lot, s);
 	const bool first = awake || !fl__lot_has_waiters(&lot);
-	uint32_t seen = fl__load_relaxed(&s->word_), next; /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&s->word_), next; /* relaxed: a stale value only makes the CAS fail */
 	bool waits;
 	do {
 		waits = sem_permits(seen) < need || (!first && (seen & SEM_WAITERS));
 		next = sem_permits(seen) - take; /* clears WAITERS, which is stale here */
 		if (waits)
 			next = node && first ? seen | SEM_WAITERS : seen;
-		/* if the CAS takes a permit; pairs with fl_sem_try_release_n() */
+		/* acquire: if the CAS takes a permit, pairs with the release in fl_sem_try_release_n() */
 	} while (!fl__cas_weak_acquire(&s->word_, &seen, next));
 	if (awake && waits) {
 		fl__wait_begin(node->wait, FL__DEBUG_SEM, s);
@@ -223,7 +223,7 @@ struct sem_poll {
 static bool sem_is_decided(const void *what)
 {
 	const struct sem_poll *poll = what;
-	/* sem_try_take() and sem_enqueue() acquire */
+	/* relaxed: sem_try_take() and sem_enqueue() acquire */
 	uint32_t seen = fl__load_relaxed(&poll->sem->word_);
 	return seen >= poll->need; /* WAITERS exceeds any need */
 }
@@ -333,8 +333,8 @@ int fl_sem_try_acquire(fl_sem *s)
 
 int fl_sem_try_release_n(fl_sem *s, uint32_t n)
 {
-	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
-	/* as above */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: if stale, the slow path decides */
+	/* release: pairs with the acquires in sem_try_take() and sem_enqueue() */
 	if (n == 0 || (sem_fits(s, seen, n) && fl__cas_weak_release(&s->word_, &seen, seen + n)))
 		return 0;
 	return sem_release_slow(s, n);
@@ -348,8 +348,11 @@ void fl_sem_release_n(fl_sem *s, uint32_t n)
 
 void fl_sem_release(fl_sem *s)
 {
-	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
-	/* as above; sem_fits() with a branch less: without a bound, bound_ - 1 is UINT32_MAX */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: if stale, the slow path decides */
+	/*
+	 * This is sem_fits() with a branch less: without a bound, bound_ - 1 is UINT32_MAX.
+	 * release: pairs with the acquires in sem_try_take() and sem_enqueue()
+	 */
 	if (fl__likely(seen < FL_SEM_MAX && seen <= s->bound_ - 1) && fl__cas_weak_release(&s->word_, &seen, seen + 1))
 		return;
 	if (sem_release_slow(s, 1) != 0)
