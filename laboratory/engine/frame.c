@@ -149,21 +149,21 @@ bool lab_frame_name(uintptr_t address, size_t event, char *text, size_t size)
 	return false;
 }
 
-/* Whether a variable of the source has the byte at that offset from the base. */
-static bool frame_names(Dwarf_Die *scope, int64_t at)
+/* Whether a variable, of the macros of <stdatomic.h> or of the source, has the byte at that offset. */
+static bool frame_names(Dwarf_Die *scope, int64_t at, bool macros)
 {
 	Dwarf_Die die;
 	LAB_EACH_CHILD (die, scope) {
 		const int tag = dwarf_tag(&die);
 		Dwarf_Attribute attribute;
 		int64_t offset;
-		if (tag == DW_TAG_lexical_block && frame_names(&die, at))
+		if (tag == DW_TAG_lexical_block && frame_names(&die, at, macros))
 			return true;
 		if ((tag != DW_TAG_variable && tag != DW_TAG_formal_parameter) ||
 		    !dwarf_attr(&die, DW_AT_location, &attribute))
 			continue;
 		const char *name = dwarf_diename(&die);
-		if (name && strncmp(name, "__", 2) == 0)
+		if ((name && strncmp(name, "__atomic_", 9) == 0) != macros)
 			continue;
 		if (!frame_offset(&die, &offset) || (uint64_t)(at - offset) < lab_size_of(&die))
 			return true;
@@ -185,7 +185,7 @@ static bool frame_is_unoptimised(Dwarf_Die *scope)
 	return last && *last == '0';
 }
 
-static bool frame_has_temporary(uintptr_t pc, int64_t at)
+static bool frame_has_temporary(uintptr_t pc, int64_t at, bool written)
 {
 	Dwarf_Die *scopes;
 	const int n = lab_scopes(pc, &scopes);
@@ -193,33 +193,34 @@ static bool frame_has_temporary(uintptr_t pc, int64_t at)
 	for (int i = 0; i < n; i++) {
 		if (dwarf_tag(&scopes[i]) != DW_TAG_subprogram)
 			continue;
-		temporary =
-		    frame_is_canonical(&scopes[i]) && frame_is_unoptimised(&scopes[i]) && !frame_names(&scopes[i], at);
+		temporary = frame_is_canonical(&scopes[i]) && frame_is_unoptimised(&scopes[i]) &&
+		            frame_names(&scopes[i], at, written) == written;
 		break;
 	}
 	free(scopes);
 	return temporary;
 }
 
-bool lab_frame_is_temporary(uintptr_t pc, uintptr_t frame, uintptr_t address)
+bool lab_frame_is_temporary(uintptr_t pc, uintptr_t frame, uintptr_t address, bool written)
 {
 	enum { KEPT = 1024, TO_BASE = 16 };
 	static struct {
 		uintptr_t pc;
 		int64_t at;
-		bool temporary;
+		bool written, temporary;
 	} kept[KEPT];
 	const int64_t at = (int64_t)(address - frame - TO_BASE);
 	if (at >= -TO_BASE)
 		return false; /* the frame pointer, the return address, or the frame of a caller */
 	const size_t slot = (pc * 31 + (uint64_t)at) % KEPT;
-	if (kept[slot].pc != pc || kept[slot].at != at) {
+	if (kept[slot].pc != pc || kept[slot].at != at || kept[slot].written != written) {
 		const bool active = lab.active;
 		lab.active = false; /* what libdw allocates is its own */
-		kept[slot].temporary = frame_has_temporary(pc, at);
+		kept[slot].temporary = frame_has_temporary(pc, at, written);
 		lab.active = active;
 		kept[slot].pc = pc;
 		kept[slot].at = at;
+		kept[slot].written = written;
 	}
 	return kept[slot].temporary;
 }

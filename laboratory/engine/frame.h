@@ -20,10 +20,11 @@ void lab_frame_enter(uintptr_t inside, uintptr_t frame, uintptr_t caller);
 void lab_frame_leave(void);
 /*
  * Of a function that was compiled without optimisation: whether the byte holds nothing that the
- * source names. What the compiler, or a macro of the C library, keeps there lives no longer than a
- * statement. `frame` is the frame pointer; registers are saved below the stack (abi.c).
+ * source names. What the compiler, or a macro of <stdatomic.h>, keeps there lives no longer than a
+ * statement. `written`: the program wrote there by an access, so that it may be a compound literal
+ * or from alloca(). `frame` is the frame pointer.
  */
-bool lab_frame_is_temporary(uintptr_t pc, uintptr_t frame, uintptr_t address);
+bool lab_frame_is_temporary(uintptr_t pc, uintptr_t frame, uintptr_t address, bool written);
 /* The variable with the byte at `address` when that event came. False: none is known. */
 bool lab_frame_name(uintptr_t address, size_t event, char *text, size_t size);
 

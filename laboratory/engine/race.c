@@ -226,7 +226,7 @@ void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		return;
 	}
 	if (lab.steered) {
-		lab_steer_access(pc, write);
+		lab_steer_access(pc, address, write ? size : 0);
 		lab.frame = 0;
 	}
 	if (__builtin_expect(++lab.plain == PLAIN_TURNS, 0) && lab.program)

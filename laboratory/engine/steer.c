@@ -25,9 +25,10 @@
  * says. The word of a condition has its waiters. A signal takes one of them out, by choice.
  *
  * Waits for conditions. Call "section" what a thread does from the lock of a mutex to the wait with
- * that mutex. If the section only reads, and if the thread comes after the wait to where it was in
- * the section, with the same stack and registers and before any new step, then the wait is an await,
- * as in `lock; while (!ready) wait;`. Let a signal or a broadcast end the await, where no other
+ * that mutex. If the section only reads, and if the thread comes after the wait to where it was at the
+ * section's first access, with the same stack and registers and before any new step, then the wait
+ * is an await, as in `lock; while (!ready) wait;`. What it read before a later access could be old
+ * after the wait. Let a signal or a broadcast end the await, where no other
  * waiter could have been woken in place of the thread: the thread was the only waiter, or all were
  * woken. Compare that execution E with the execution E' in which the thread locks the mutex for the
  * first time only when, in E, it locks the mutex after the wait. In E' the wake finds no such
@@ -59,7 +60,7 @@
 #include "posix.h"
 #include <stdio.h>
 
-enum { LOCATIONS = 4096, TURNS = 8, DEEPEST = 4096, ACCESSES = 8, ORDINARY = 32 };
+enum { LOCATIONS = 4096, TURNS = 8, DEEPEST = 4096, ORDINARY = 32 };
 
 static struct place {
 	uintptr_t address;
@@ -93,14 +94,14 @@ static struct loop {
 	unsigned from; /* its last turn began with this event */
 } loops[LAB_GRAPH_THREADS];
 
-/* A thread's last lock of a mutex, and where the thread has come since, without an effect. */
+/* A thread's last lock of a mutex, and the first access since. */
 static struct section {
 	uint32_t generation;
 	const struct lab_object *mutex;
 	uint32_t done; /* effects before */
-	unsigned n;    /* accesses since */
-	struct turn turns[ACCESSES];
-	/* It calls for a wait, to which it comes when it is in one of the states again. */
+	bool begun;    /* `first` is known */
+	struct turn first;
+	/* It calls for a wait, to which it comes when it is in the state again. */
 	struct lab_object *cond, *with;
 	uintptr_t pc;
 	bool wrote;         /* perhaps to its own stack */
@@ -260,6 +261,13 @@ static uint32_t steer_effects(void)
 	return lab.self->effects + lab.self->changes;
 }
 
+/* In which execution the program last wrote to the byte of the running thread's stack. */
+static uint32_t *steer_writes(uintptr_t address)
+{
+	static uint32_t executions[LAB_GRAPH_THREADS][DEEPEST];
+	return &executions[lab.self->id][address % DEEPEST];
+}
+
 /*
  * Whether the thread is where it was. What the compiler keeps for a statement may differ if the
  * statement begins anew. But a compare-and-swap that fails writes what the next turn expects, also
@@ -274,7 +282,8 @@ static bool steer_is_same(const struct turn *turn, uintptr_t frame, bool anew)
 		return true;
 	for (size_t i = 0; i < turn->size; i++)
 		if (now[i] != turn->stack[i] && (!anew || frame + i - lab.expected < sizeof(uint64_t) ||
-		                                 !lab_frame_is_temporary(turn->pc, lab.caller, frame + i)))
+		                                 !lab_frame_is_temporary(turn->pc, lab.caller, frame + i,
+		                                                         *steer_writes(frame + i) == lab.generation)))
 			return false;
 	return true;
 }
@@ -367,11 +376,14 @@ void lab_steer_announce(const struct lab_op *op)
 	static char lacks[64];
 	if (lab.processes)
 		lab_steer_refuse("processes");
-	if (op->kind != LAB_LOAD && section_of(lab.self)->cond)
-		steer_is_ordinary(section_of(lab.self)->pc);
+	struct section *s = section_of(lab.self);
+	if (op->kind != LAB_LOAD && s->cond)
+		steer_is_ordinary(s->pc);
+	if (op->kind != LAB_LOAD && !s->begun)
+		s->mutex = NULL; /* the section begins with another step than an access */
 	switch (op->kind) {
 	case LAB_LOAD:
-		lab_steer_access(op->pc, false);
+		lab_steer_access(op->pc, 0, 0);
 		steer_turn(op->pc);
 		break;
 	case LAB_RMW:
@@ -640,7 +652,7 @@ unsigned lab_steer_step(const struct lab_object *o, unsigned step)
 		s->mutex = o;
 		s->early = s->early && step == LAB_SYNC_RELOCK;
 		s->done = steer_effects();
-		s->n = 0;
+		s->begun = false;
 		s->wrote = false;
 	}
 	return event;
@@ -665,7 +677,7 @@ void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t
 	struct section *s = section_of(self);
 	if (is_ordinary(mutex->address) || (s->wrote && is_ordinary(self->id)))
 		lab_steer_refuse("a wait that others can notice: by a trylock, or on the thread's stack");
-	s->awaits = s->mutex == mutex && s->done == steer_effects() && s->n > 0 && !is_ordinary(pc);
+	s->awaits = s->mutex == mutex && s->done == steer_effects() && s->begun && !is_ordinary(pc);
 	has_awaits |= s->awaits;
 	if (!s->awaits && s->early && s->done == steer_effects())
 		lab_steer_refuse("a spurious wakeup and a round of a loop without effect, but with another stack");
@@ -679,26 +691,20 @@ void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t
 	(void)lab_cond_begin(cond, mutex, INT64_MAX, pc);
 }
 
-static bool section_has(const struct section *s, uintptr_t pc, uintptr_t frame)
-{
-	for (const struct turn *turn = s->turns; turn < s->turns + s->n; turn++)
-		if (turn->pc == pc && turn->frame == frame && steer_is_same(turn, frame, true))
-			return true;
-	return false;
-}
-
-void lab_steer_access(uintptr_t pc, bool write)
+void lab_steer_access(uintptr_t pc, uintptr_t address, size_t written)
 {
 	struct section *s = section_of(lab.self);
 	const uintptr_t frame = lab.frame, caller = lab.caller;
 	const size_t size = steer_stack(frame);
-	s->wrote |= write;
-	if (!s->mutex || (!s->cond && (s->n == ACCESSES || size == 0 || s->done != steer_effects())))
+	s->wrote |= written > 0;
+	for (size_t i = 0; lab_is_stack(address) && i < written; i++)
+		*steer_writes(address + i) = lab.generation;
+	if (!s->mutex || (!s->cond && s->begun))
 		return;
 	if (s->cond) {
 		const struct lab_op op = lab.self->next;
 		struct lab_object *cond = s->cond;
-		if (size == 0 || !section_has(s, pc, frame))
+		if (s->first.pc != pc || s->first.frame != frame || !steer_is_same(&s->first, frame, true))
 			steer_is_ordinary(s->pc);
 		s->cond = NULL;
 		(void)lab_cond_begin(cond, s->with, INT64_MAX, s->pc);
@@ -706,7 +712,10 @@ void lab_steer_access(uintptr_t pc, bool write)
 		lab.frame = frame;
 		lab.caller = caller;
 	}
-	turn_note(&s->turns[s->n++], pc, frame, size);
+	s->begun = size > 0;
+	turn_note(&s->first, pc, frame, size);
+	if (!s->begun)
+		s->mutex = NULL;
 }
 
 static void steer_unlock(const struct lab_object *mutex, uint8_t how)

@@ -275,6 +275,12 @@ FAILING = [
       "const int busy = pthread_mutex_trylock(&m[0]); if (!busy) pthread_mutex_unlock(&m[0]); " + SIGNAL + SEEN % "busy"], "j"),
     (["unsigned own = 0; told = &own; LOCKED(0, own = 1; while (!ready) pthread_cond_wait(&c, &m[0])); PUT(x, 1);",
       "unsigned own = 0; LOCKED(0, if (told) own = *told; ready = 1; pthread_cond_signal(&c));" + SEEN % "own"], "j"),
+    (["LOCKED(0, if (!shared) { while (!ready) pthread_cond_wait(&c, &m[0]); if (shared) _exit(3); });",
+      "LOCKED(0, shared = ready = 1; pthread_cond_signal(&c));"], "j"),
+    (["LOCKED(0, if (!RELAXED(fetch_add, &x, 0)) { while (!ready) pthread_cond_wait(&c, &m[0]); if (GET(x)) _exit(3); });",
+      "LOCKED(0, PUT(x, 1); ready = 1; pthread_cond_signal(&c));"], "j"),
+    (["unsigned *own = (unsigned[]){0}; while (!GET(x)) if (++*own > 2) _exit(3);", "PUT(x, 1);"], "j"),
+    (["unsigned __own = 0; while (!GET(x)) if (++__own > 2) _exit(3);", "PUT(x, 1);"], "j"),
     (["pthread_tryjoin_np(threads[1], NULL); PUT(x, 1);", "while (!GET(x)) sched_yield();", "pthread_join(threads[1], NULL);"], "e"),
 ]
 
