@@ -205,7 +205,7 @@ step_docs() {
 
 step_size() {
 	git -C "$root" rev-parse --is-inside-work-tree >/dev/null 2>&1 || { echo "only in a git repository" && exit 77; }
-	"$root/tests/check_size.py"
+	"$root/tests/check_size.py" && "$root/tests/check_words.py"
 }
 
 # By clang, whose counters are in files that the processes map: a process that is killed loses none.
