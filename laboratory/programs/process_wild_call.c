@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects CRASH "in main at process_wild_call.c:8 (main)".
+ * Expects CRASH "in main at process_wild_call.c:9 (main)".
  * A call of a function that is not there.
  */
-int main(int n)
+int main(void)
 {
-	return ((int (*)(void))(long)n)();
+	volatile long one = 1;
+	return ((int (*)(void))one)();
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects CRASH "in main at process_wild_string.c:10 (main)".
+ * Expects CRASH "in main at process_wild_string.c:11 (main)".
  * The C library reads memory that is not there.
  */
 #include <stdlib.h>
 
-int main(int n)
+int main(void)
 {
-	return atoi((char *)(long)n);
+	volatile long one = 1;
+	return atoi((char *)one);
 }

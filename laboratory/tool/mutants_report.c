@@ -54,8 +54,8 @@ static void explain(char *line)
 	if (!e)
 		return;
 	*what = *reason = '\0';
-	snprintf(e->function, sizeof e->function, "%s", line);
-	snprintf(e->what, sizeof e->what, "%s", what + 2);
+	snprintf(e->function, sizeof e->function, "%.127s", line);
+	snprintf(e->what, sizeof e->what, "%.63s", what + 2);
 	e->reason = strdup(reason + 2);
 	e->next = explanations;
 	explanations = e;
