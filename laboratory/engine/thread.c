@@ -405,6 +405,8 @@ void lab_changed(uintptr_t address)
 
 void lab_wake_spinners(uintptr_t address)
 {
+	if (lab.steered) /* there an await ends in the graph */
+		return;
 	lab.idle_rounds = 0;
 	LAB_EACH_THREAD (t) {
 		if (t == lab.self || (t->state != LAB_SPINNING && !t->gave_up))

@@ -821,6 +821,7 @@ FEW = {
     "signalled_later": ("", [TAKES, "pthread_mutex_lock(&m); W(x, 1); pthread_mutex_unlock(&m); pthread_cond_signal(&c);"], 1, 1),
     "spin_lock": ("", 3 * [SPINS], 6, 18),
     "adds_nothing": ("", ["while (!atomic_fetch_add(&x, 0)); R(y);", "Ws(x, 1);"], 1, 1),
+    "lock_beside_await": ("", ["while (!atomic_load(&x));", "pthread_mutex_lock(&m); pthread_mutex_unlock(&m); Ws(x, 1);"], 2, 1),
     "two_permits": ("sem_init(&p, 0, 2);", 3 * ["sem_wait(&p); sem_post(&p);"], 54, 0),
     "tries": ("sem_init(&p, 0, 1);", 2 * ["sem_trywait(&p) || sem_post(&p);"], 4, 0),
 }
