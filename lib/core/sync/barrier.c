@@ -186,11 +186,11 @@ static uint64_t barrier_take_gate(const fl_barrier *b)
 	const uint64_t first = fl__ctx_get()->id;
 	for (uint64_t i = first; i < first + BARRIER_TRIES; i++) {
 		const uint64_t phase = i % FL__GATES * BARRIER_GATE_ONE | BARRIER_GATED;
-		/* relaxed: the CAS on state_ publishes that the gate is held */
+		/* relaxed: a stale value only makes the CAS below fail, or skips a gate */
 		uint64_t seen = fl__load_relaxed(barrier_gate(phase));
 		const uint64_t number = (seen + GATE_ONE) & GATE_NUMBER;
-		if (!(seen & FL__GATE_HELD) &&
-		    fl__cas_relaxed(barrier_gate(phase), &seen, number | FL__GATE_HELD)) /* as above */
+		/* relaxed: the CAS on state_ publishes that the gate is held */
+		if (!(seen & FL__GATE_HELD) && fl__cas_relaxed(barrier_gate(phase), &seen, number | FL__GATE_HELD))
 			return phase | number | b->parties_ * GATE_PARTY_ONE;
 	}
 	return BARRIER_LOCKED;
@@ -282,7 +282,7 @@ static void barrier_release_all(struct fl__lot *lot, fl_barrier *b, enum barrier
 
 static void barrier_set_acting(fl_barrier *b, uint64_t acting)
 {
-	fl__store_relaxed(&b->acting_, acting); /* as above */
+	fl__store_relaxed(&b->acting_, acting); /* relaxed: the queue lock orders it */
 }
 
 /* Whether an action runs in this process. */
@@ -322,7 +322,6 @@ static int barrier_arrive(struct fl__lot *lot, fl_barrier *b)
 	if (b->acting_ != 0 || b->arrived_ + 1 < b->parties_)
 		return -EBUSY;
 	if (b->action_) {
-		/* as above */
 		barrier_set_acting(b, fl__fork_count * BARRIER_FORK | BARRIER_ACTING);
 	} else {
 		/* relaxed: the queue lock orders it */
@@ -486,7 +485,8 @@ int fl_barrier_wait_until(fl_barrier *b, fl_time deadline, fl_cancel_token *canc
 			/* the context that found the phase complete begins another one now */
 			for (int i = 0; i < BARRIER_POLLS && !barrier_is_open(fl__load_relaxed(&b->state_)); i++)
 				fl__sys.relax();
-			phase = fl__add_acq_rel(&b->state_, BARRIER_ONE); /* as above */
+			/* acq_rel: the orders of the first arrival */
+			phase = fl__add_acq_rel(&b->state_, BARRIER_ONE);
 		}
 		if (!barrier_is_open(phase))
 			phase = barrier_begin(b);

@@ -109,7 +109,7 @@ static void start_again(void *arg)
 	a->calls++;
 	if (a->left-- > 0) {
 		const int rc = fl_timer_start(&a->t, FL_NO_WAIT, start_again, a);
-		FL_OK_OR(rc, -ECANCELED); /* the latter when it is being stopped */
+		FL_OK_OR(rc, -ECANCELED); /* -ECANCELED if the timer is being stopped */
 	}
 }
 
