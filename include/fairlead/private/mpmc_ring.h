@@ -137,8 +137,8 @@ FL_BEGIN_DECLS
 FL_API int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets);
 
 /*
- * Called by a claim that has lost to another one, for the `failed`-th time: no pause after the
- * first, then 1, 2, 4 ... 64 turns.
+ * Called by a claim that has lost to another one, for the `failed`-th time, from 1. It pauses for
+ * 8, 16, 32 ... 256 turns.
  */
 FL_API void fl__mpmc_back_off(unsigned failed);
 

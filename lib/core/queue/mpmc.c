@@ -165,13 +165,15 @@ static int mpmc_no_item(struct fl_mpmc *q, uint64_t at)
 #endif
 
 /*
- * Each failed CAS has taken the cache line from those that would succeed. Two threads that put
- * beside two that get were three times as slow on 16 CPUs without the pauses.
+ * Each failed CAS has taken the cache line from those that would succeed. A claim has two misses,
+ * of the word and of the stamp, between the load of the word and the CAS. So a pause must be
+ * longer than the claims of some other threads: then one thread makes several claims in a row, and
+ * their slots are on one line. docs/decisions/bounded-ring-claims.md has the figures.
  */
 void fl__mpmc_back_off(unsigned failed)
 {
-	enum { DOUBLED = 8 };
-	fl__pause(FL__MPMC_TURNS * ((1U << FL__MIN(failed, DOUBLED)) / 4));
+	enum { SHORTEST = 8, DOUBLINGS = 5 };
+	fl__pause((FL__MPMC_TURNS * SHORTEST) << FL__MIN(failed - 1, DOUBLINGS));
 }
 
 bool fl__mpmc_fall_behind(uint64_t *caught_up, uint64_t at)

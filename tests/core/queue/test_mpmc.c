@@ -25,15 +25,15 @@ static void count_turn(void)
 	turns++;
 }
 
-/* No pause after the first failed claim, then twice as long each time, up to 64 turns. */
+/* 8 turns after the first failed claim, then twice as many each time, up to 256. */
 FL_TEST(mpmc_claims_back_off)
 {
 	void (*const relax)(void) = fl__sys.relax;
 	fl__sys.relax = count_turn;
-	for (unsigned failed = 1, expected = 0; failed < 12; failed++, expected = expected ? expected * 2 : 1) {
+	for (unsigned failed = 1, expected = 8; failed < 12; failed++, expected *= 2) {
 		turns = 0;
 		fl__mpmc_back_off(failed);
-		assert_int_equal(turns, expected < 64 ? expected : 64);
+		assert_int_equal(turns, expected < 256 ? expected : 256);
 	}
 	fl__sys.relax = relax;
 }
