@@ -2,6 +2,8 @@
 /* The cases. bench/README.md says what each one measures. */
 #include "shim.h"
 
+#include <fairlead/version.h>
+
 #define SHORT .least_ms = 100
 #define ALONE .callers = 1, .alone = true
 /* Two threads, there and back: wherever the kernel puts them, on two CPUs, on one CPU. */
@@ -87,10 +89,11 @@ const bench_case bench_cases[] = {
 	{"exec/in_flight", "ns/task", {4, 16}, ALONE},
 	{"exec/stats_snapshot_16", "ns/snapshot", {16}, ALONE},
 	{"exec/idle_cpu", "us of CPU/s", {2}, ALONE, .span_ms = 1000},
+	{"exec/memory_task", "bytes/task", {2}, ALONE},
+#if FL__HAS_PROCESS /* else the library has the core alone */
 	{"exec/result_64", "ns/task", {1}, ALONE},
 	{"exec/result_64kib", "ns/task", {1}, ALONE},
 	{"exec/result_64mib", "ns/task", {1}, ALONE},
-	{"exec/memory_task", "bytes/task", {2}, ALONE},
 	{"process/mutex_uncontended", "ns/op", {1}},
 	{"process/mutex_contended", "ns/op", {1}},
 	{"process/sem_pingpong", "ns/round trip", {1}},
@@ -134,6 +137,7 @@ const bench_case bench_cases[] = {
 	{"loop/memory_stream", "bytes/connection", {1}},
 	{"stress/model_random", "ns/execution", {1}},
 	{"stress/model_dfs", "ns/execution", {1}},
+#endif
 	{.name = NULL},
 };
 /* clang-format on */

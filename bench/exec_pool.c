@@ -7,9 +7,7 @@
 #include "pools.h"
 #include "remote.h"
 
-#include <fairlead/executor.h>
-#include <fairlead/process_executor.h>
-#include <fairlead/task.h>
+#include <fairlead.h>
 #include <string.h>
 
 /* Fairlead. */
@@ -29,7 +27,6 @@ FL_TASK(bench_echo, uint64_t, uint64_t)
 		return e;                                                                                              \
 	}
 OPEN(fairlead, thread)
-OPEN(process, process)
 
 static fl_future **fairlead_make(size_t n)
 {
@@ -65,6 +62,8 @@ static void fairlead_snapshot(bench_thread *t)
 		fairlead_check(s, i, POOL_HOLD | i);
 }
 
+#if FL__HAS_PROCESS
+OPEN(process, process)
 POOL_TASKS(process, fl_executor, fl_future *, process_open, fl_executor_free, fairlead_make, free, fairlead_submit,
            fairlead_await)
 
@@ -91,6 +90,14 @@ static void process_map_chunk64(bench_thread *t)
 {
 	process_map(t, 64);
 }
+
+#define PROCESS_ROW(name, run)                                                                                         \
+	{                                                                                                              \
+		"process/" name, "fairlead", process_setup, process_##run, process_teardown                            \
+	}
+#define PYTHON_ROW(name, implementation, fixed, ...)                                                                   \
+	BENCH_REMOTE_ROW("process/" name, implementation, fixed, BENCH_PYTHON, BENCH_POOL_PY, __VA_ARGS__)
+#endif
 
 /*
  * The pool that a C programmer writes: a ring of pointers, large enough for all, under one mutex
@@ -294,13 +301,6 @@ static const fork_runtime pthread_bursts = {
 static const fork_runtime pthread_yield_bursts = {
     .open = pthread_yield_open_burst, .close = pthread_close_burst, .burst = pthread_burst};
 
-#define PROCESS_ROW(name, run)                                                                                         \
-	{                                                                                                              \
-		"process/" name, "fairlead", process_setup, process_##run, process_teardown                            \
-	}
-#define PYTHON_ROW(name, implementation, fixed, ...)                                                                   \
-	BENCH_REMOTE_ROW("process/" name, implementation, fixed, BENCH_PYTHON, BENCH_POOL_PY, __VA_ARGS__)
-
 static const bench_row rows[] = {
     POOL_ROWS(fairlead),
     {"exec/stats_snapshot_16", "fairlead", fairlead_memory_setup, fairlead_snapshot, fairlead_teardown},
@@ -310,6 +310,7 @@ static const bench_row rows[] = {
     POOL_ROWS(pthread_yield),
     FORK_ROW("burst", "pthread", _burst, BENCH_PEER, &pthread_bursts),
     FORK_ROW("burst", "pthread_yield", _burst, BENCH_PEER, &pthread_yield_bursts),
+#if FL__HAS_PROCESS
     PROCESS_ROW("tasks_chunk1", submit_get),
     PROCESS_ROW("task_roundtrip", roundtrip),
     PROCESS_ROW("map_chunk1", map_chunk1),
@@ -318,5 +319,6 @@ static const bench_row rows[] = {
     PYTHON_ROW("task_roundtrip", "python_ppe", 2000, "roundtrip"),
     PYTHON_ROW("map_chunk1", "python_pool", 20000, "map_pool", "1"),
     PYTHON_ROW("map_chunk64", "python_pool", 100000, "map_pool", "64"),
+#endif
 };
 BENCH_ROWS(rows)

@@ -8,8 +8,7 @@
 #include "shim.h"
 
 #include <err.h>
-#include <fairlead/process.h>
-#include <fairlead/thread.h>
+#include <fairlead.h>
 #include <pthread.h>
 #include <regex.h>
 #include <stdbool.h>
@@ -135,7 +134,9 @@ static int serve(char **argv)
 
 int main(int argc, char **argv)
 {
+#if FL__HAS_PROCESS
 	fl_main(argc, argv); /* the workers of the process executor begin here */
+#endif
 	/*
 	 * OpenMP's threads sleep while they wait, in processes of its rows (remote.h): the fastest of
 	 * the three ways. gcc's otherwise spin on the lock that a producer of tasks needs.
