@@ -2,15 +2,11 @@
 #ifndef FAIRLEAD_BARRIER_H
 #define FAIRLEAD_BARRIER_H
 
-#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/private/inline.h>
 #include <fairlead/time.h>
 #include <limits.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

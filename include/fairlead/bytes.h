@@ -3,8 +3,6 @@
 #define FAIRLEAD_BYTES_H
 
 #include <fairlead/defs.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

@@ -2,12 +2,8 @@
 #ifndef FAIRLEAD_CANCEL_H
 #define FAIRLEAD_CANCEL_H
 
-#include <errno.h>
 #include <fairlead/defs.h>
 #include <fairlead/time.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

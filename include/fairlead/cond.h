@@ -5,7 +5,6 @@
 #include <fairlead/mutex.h>
 #include <fairlead/private/cond_forms.h>
 #include <fairlead/time.h>
-#include <stddef.h>
 
 FL_BEGIN_DECLS
 

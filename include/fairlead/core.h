@@ -38,8 +38,8 @@
 #include <fairlead/wait_any.h>
 
 /*
- * Where the library lacks a part, a program that calls a function which makes an object of that part
- * does not compile.
+ * Where the library lacks a part, a program that calls a function which makes an object or a fiber
+ * of that part does not compile. Neither does one that includes a header of that part.
  */
 #define FL__ABSENT(part)                                                                                               \
 	__extension__({                                                                                                \
@@ -57,6 +57,8 @@
 #endif
 #if !FL__HAS_LOOP
 #define fl_fiber_start(...) FL__ABSENT("loop")
+#define fl_group_start(...) FL__ABSENT("loop")
+#define fl_group_start_with(...) FL__ABSENT("loop")
 #define fl_loop_create(...) FL__ABSENT("loop")
 #define fl_loop_executor_create(...) FL__ABSENT("loop")
 #define fl_loop_run(...) FL__ABSENT("loop")

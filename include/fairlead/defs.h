@@ -2,7 +2,12 @@
 #ifndef FAIRLEAD_DEFS_H
 #define FAIRLEAD_DEFS_H
 
+/* All headers use these: the numbers of errors, bool, size_t, and integers of fixed size. */
+#include <errno.h>
 #include <limits.h> /* __GLIBC__ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #ifdef _MSC_VER
 #error "Fairlead needs gcc or clang with POSIX threads. On Windows that is mingw-w64 with winpthreads."

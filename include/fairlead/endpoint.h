@@ -7,8 +7,6 @@
 #include <fairlead/pipe.h>
 #include <fairlead/shm.h>
 #include <fairlead/time.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 FL_BEGIN_DECLS

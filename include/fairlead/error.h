@@ -3,7 +3,6 @@
 #define FAIRLEAD_ERROR_H
 
 #include <fairlead/defs.h>
-#include <stddef.h>
 
 FL_BEGIN_DECLS
 

@@ -2,7 +2,6 @@
 #ifndef FAIRLEAD_EXECUTOR_H
 #define FAIRLEAD_EXECUTOR_H
 
-#include <errno.h>
 #include <fairlead/bytes.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
@@ -10,9 +9,6 @@
 #include <fairlead/future.h>
 #include <fairlead/task_type.h>
 #include <fairlead/time.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

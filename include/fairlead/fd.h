@@ -5,9 +5,8 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/fd_events.h>
+#include <fairlead/private/part_process.h>
 #include <fairlead/time.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 FL_BEGIN_DECLS

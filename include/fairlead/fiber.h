@@ -2,16 +2,13 @@
 #ifndef FAIRLEAD_FIBER_H
 #define FAIRLEAD_FIBER_H
 
-#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/error.h>
 #include <fairlead/group.h>
+#include <fairlead/private/part_loop.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

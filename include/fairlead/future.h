@@ -7,9 +7,6 @@
 #include <fairlead/error.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

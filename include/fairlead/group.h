@@ -9,9 +9,6 @@
 #include <fairlead/task_type.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

@@ -7,9 +7,6 @@
 #include <fairlead/executor.h>
 #include <fairlead/task_type.h>
 #include <fairlead/time.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

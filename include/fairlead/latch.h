@@ -2,14 +2,11 @@
 #ifndef FAIRLEAD_LATCH_H
 #define FAIRLEAD_LATCH_H
 
-#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/private/inline.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

@@ -8,8 +8,6 @@
 #include <fairlead/fd_events.h>
 #include <fairlead/fiber.h>
 #include <fairlead/time.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
 FL_BEGIN_DECLS

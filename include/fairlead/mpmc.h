@@ -4,8 +4,6 @@
 
 #include <fairlead/defs.h>
 #include <fairlead/private/typed.h>
-#include <stdbool.h>
-#include <stddef.h>
 
 FL_BEGIN_DECLS
 

@@ -4,8 +4,6 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

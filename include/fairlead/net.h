@@ -7,9 +7,6 @@
 #include <fairlead/defs.h>
 #include <fairlead/stream.h>
 #include <fairlead/time.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

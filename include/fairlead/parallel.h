@@ -7,8 +7,6 @@
 #include <fairlead/executor.h>
 #include <fairlead/private/context.h>
 #include <fairlead/private/inline.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

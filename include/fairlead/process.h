@@ -2,16 +2,13 @@
 #ifndef FAIRLEAD_PROCESS_H
 #define FAIRLEAD_PROCESS_H
 
-#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/private/part_process.h>
 #include <fairlead/task_type.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

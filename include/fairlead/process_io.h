@@ -6,8 +6,6 @@
 #include <fairlead/defs.h>
 #include <fairlead/process.h>
 #include <fairlead/time.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

@@ -2,16 +2,12 @@
 #ifndef FAIRLEAD_QUEUE_H
 #define FAIRLEAD_QUEUE_H
 
-#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/error.h>
 #include <fairlead/private/typed.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

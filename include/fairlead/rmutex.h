@@ -4,7 +4,6 @@
 
 #include <fairlead/mutex.h>
 #include <fairlead/time.h>
-#include <stddef.h>
 
 FL_BEGIN_DECLS
 

@@ -5,8 +5,6 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/time.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

@@ -6,9 +6,6 @@
 #include <fairlead/defs.h>
 #include <fairlead/queue.h>
 #include <fairlead/time.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

@@ -2,13 +2,10 @@
 #ifndef FAIRLEAD_SEM_H
 #define FAIRLEAD_SEM_H
 
-#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

@@ -3,9 +3,7 @@
 #define FAIRLEAD_SHM_H
 
 #include <fairlead/defs.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <fairlead/private/part_process.h>
 #include <string.h>
 
 FL_BEGIN_DECLS

@@ -2,13 +2,10 @@
 #ifndef FAIRLEAD_SHM_BARRIER_H
 #define FAIRLEAD_SHM_BARRIER_H
 
-#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/private/part_process.h>
 #include <fairlead/time.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
 FL_BEGIN_DECLS

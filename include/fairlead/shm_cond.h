@@ -2,11 +2,9 @@
 #ifndef FAIRLEAD_SHM_COND_H
 #define FAIRLEAD_SHM_COND_H
 
-#include <errno.h>
 #include <fairlead/private/cond_forms.h>
 #include <fairlead/shm_mutex.h>
 #include <fairlead/time.h>
-#include <stddef.h>
 
 FL_BEGIN_DECLS
 

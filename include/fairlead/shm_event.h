@@ -5,11 +5,9 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/private/inline.h>
+#include <fairlead/private/part_process.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
 FL_BEGIN_DECLS

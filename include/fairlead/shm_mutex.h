@@ -2,12 +2,10 @@
 #ifndef FAIRLEAD_SHM_MUTEX_H
 #define FAIRLEAD_SHM_MUTEX_H
 
-#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/private/part_process.h>
 #include <fairlead/time.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

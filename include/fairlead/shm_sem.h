@@ -2,13 +2,11 @@
 #ifndef FAIRLEAD_SHM_SEM_H
 #define FAIRLEAD_SHM_SEM_H
 
-#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/private/part_process.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
 FL_BEGIN_DECLS

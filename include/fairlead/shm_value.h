@@ -2,12 +2,9 @@
 #ifndef FAIRLEAD_SHM_VALUE_H
 #define FAIRLEAD_SHM_VALUE_H
 
-#include <errno.h>
 #include <fairlead/defs.h>
 #include <fairlead/shm.h>
 #include <fairlead/shm_mutex.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

@@ -2,9 +2,7 @@
 #ifndef FAIRLEAD_SPSC_H
 #define FAIRLEAD_SPSC_H
 
-#include <errno.h>
 #include <fairlead/defs.h>
-#include <stddef.h>
 
 FL_BEGIN_DECLS
 

@@ -2,13 +2,10 @@
 #ifndef FAIRLEAD_STREAM_H
 #define FAIRLEAD_STREAM_H
 
-#include <errno.h>
 #include <fairlead/address.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/time.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 

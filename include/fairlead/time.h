@@ -3,9 +3,6 @@
 #define FAIRLEAD_TIME_H
 
 #include <fairlead/defs.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

@@ -2,12 +2,9 @@
 #ifndef FAIRLEAD_TIMER_H
 #define FAIRLEAD_TIMER_H
 
-#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/time.h>
-#include <stddef.h>
-#include <stdint.h>
 
 FL_BEGIN_DECLS
 

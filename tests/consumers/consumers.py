@@ -352,6 +352,9 @@ class Kit:
             complaints.append(said_of(unit, language, compiler, *flags, "-I", include))
         if any(complaints) or len(names) < 2:
             raise Failure("".join(complaints) or "no header was installed")
+        without = ["-I", include, "-DFL__HAS_PROCESS=0", "-DFL__HAS_LOOP=0"]
+        expect(said_of("#include <fairlead/shm_value.h>\n#include <fairlead/net.h>", language, compiler, *flags, *without), "lacks the part process",
+               "lacks the part loop")
 
     def all_headers(self):
         """The flags with which a unit finds all_headers.h, which includes each installed header."""
@@ -727,7 +730,7 @@ class Kit:
                                        (self.example_of("docs/guide.md", "Parallel loops and timers"), 0, "4999950000\n")):
             run([*compiler, source, library, "-o", program, "-pthread"])
             expect(run([program], status), wanted)
-        expect(said_of("#include <fairlead.h>\nvoid f(void) { fl_main(0, 0); (void)fl_loop_run(0, 0); }", "c", *compiler),
+        expect(said_of("#include <fairlead.h>\nvoid f(void) { fl_main(0, 0); (void)fl_group_start(0, 0, 0); }", "c", *compiler),
                "lacks the part process", "lacks the part loop")
 
     def consumer_one_file_windows(self):

@@ -3,7 +3,6 @@
 #define FL_TEST_PLUGIN_H
 
 #include <fairlead/error.h>
-#include <stdbool.h>
 
 /*
  * The exports of the plugin, under the name `plugin`. Its copy of the library gets its memory from

@@ -2,10 +2,8 @@
 #ifndef FAIRLEAD_COND_FORMS_H
 #define FAIRLEAD_COND_FORMS_H
 
-#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/time.h>
-#include <stdbool.h>
 
 /*
  * Private: makes the waits of a condition without a deadline, and the waits for a predicate, from

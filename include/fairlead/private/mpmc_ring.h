@@ -2,12 +2,8 @@
 #ifndef FAIRLEAD_MPMC_RING_H
 #define FAIRLEAD_MPMC_RING_H
 
-#include <errno.h>
 #include <fairlead/defs.h>
 #include <fairlead/private/inline.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 /*
  * Private: the bounded lock-free ring of fl_mpmc and fl_queue. lib/core/queue/mpmc.c begins with

@@ -2,7 +2,6 @@
 #ifndef FAIRLEAD_SHM_QUEUE_OF_H
 #define FAIRLEAD_SHM_QUEUE_OF_H
 
-#include <errno.h>
 #include <fairlead/private/typed.h>
 #include <fairlead/shm_queue.h>
 

@@ -3,7 +3,6 @@
 #define FAIRLEAD_TYPED_H
 
 #include <fairlead/defs.h>
-#include <stddef.h>
 
 /* Private: put, get, put_many and get_many, with `prefix`, by the functions with a deadline. */
 #define FL__QUEUE_FORMS(base, prefix, deadline, cancel)                                                                \

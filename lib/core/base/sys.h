@@ -3,7 +3,6 @@
 
 /* A file that includes this one has these headers, and those of os.h. */
 #include "../os/os.h"
-#include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/time.h>
 

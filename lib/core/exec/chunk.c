@@ -12,7 +12,6 @@
  * fl__chunk_detach_type() gives an ended future a lasting type before the copy is freed.
  */
 #include "map.h"
-#include <errno.h>
 
 enum {
 	CHUNK_WINDOW = 1024,              /* chunks a worker: fl__chunk_window() */

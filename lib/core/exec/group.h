@@ -4,7 +4,6 @@
 #include "../base/atomic.h"
 #include "../base/error.h"
 #include <fairlead/group.h>
-#include <stdbool.h>
 
 /* group.c has the tables. */
 enum {

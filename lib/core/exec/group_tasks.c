@@ -41,7 +41,6 @@
 #include "executor.h"
 #include "group.h"
 #include "map.h"
-#include <errno.h>
 #include <fairlead/error.h>
 #include <string.h>
 

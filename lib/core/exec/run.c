@@ -11,7 +11,6 @@
 #include "../base/list.h"
 #include "../future/bytes.h"
 #include "map.h"
-#include <errno.h>
 #include <fairlead/blocking.h>
 #include <stdarg.h>
 

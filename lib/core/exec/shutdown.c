@@ -9,7 +9,6 @@
 #include "../sync/helper.h"
 #include "../sync/thread.h"
 #include "executor.h"
-#include <errno.h>
 
 /* Called under the lock. Takes the oldest task out. It may be claimed. */
 static struct fl__task_block *executor_take_oldest(fl_executor *e)

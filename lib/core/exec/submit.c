@@ -30,7 +30,6 @@
  */
 #include "../future/bytes.h"
 #include "executor.h"
-#include <errno.h>
 #include <fairlead/private/inline.h>
 
 static bool submit_is_too_big(const fl_task_type *type, uint32_t count)

@@ -6,7 +6,6 @@
 #include "../wait/context.h"
 #include <fairlead/executor.h>
 #include <fairlead/private/inline.h>
-#include <stddef.h>
 #include <string.h>
 
 /*

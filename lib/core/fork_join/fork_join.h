@@ -5,8 +5,6 @@
 #include "../hooks.h"
 #include <fairlead/error.h>
 #include <fairlead/parallel.h>
-#include <stdbool.h>
-#include <stddef.h>
 
 /*
  * The forks of an executor's workers: fl_parallel_invoke() publishes forks, and idle workers steal

@@ -5,8 +5,6 @@
 #include "../wait/lot.h"
 #include "future.h"
 #include <fairlead/future.h>
-#include <stdbool.h>
-#include <stddef.h>
 
 /*
  * A set of futures, which lists them in the order of their ends, in constant time for each.

@@ -3,8 +3,6 @@
 
 #include <fairlead/bytes.h>
 #include <fairlead/task_type.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 /* The head of counted memory: bytes.c has its words. */
 struct fl__bytes {

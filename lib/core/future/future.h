@@ -8,9 +8,6 @@
 #include <fairlead/future.h>
 #include <fairlead/task_type.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
 /*

@@ -6,7 +6,6 @@
 #include "bytes.h"
 #include "failure.h"
 #include "future.h"
-#include <errno.h>
 
 static const struct fl__word future_ended = {FL__FUTURE_ENDED, FL__FUTURE_ENDED, FL__FUTURE_WAITERS, .of_future = true,
                                              .kind = FL__DEBUG_FUTURE};

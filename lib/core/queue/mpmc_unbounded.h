@@ -5,9 +5,7 @@
 #include "../base/atomic.h"
 #include "hazard.h"
 #include "mpmc.h"
-#include <errno.h>
 #include <fairlead/error.h>
-#include <stdbool.h>
 
 /*
  * The unbounded lock-free FIFO: FAAArrayQueue (Correia and Ramalhete, 2016) with items by value, a

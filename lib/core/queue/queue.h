@@ -8,7 +8,6 @@
 #include <fairlead/private/queue_spsc.h>
 #include <fairlead/queue.h>
 #include <stdalign.h>
-#include <stddef.h>
 
 /* The blocking queue. A backend holds the items, and never waits; queue.c waits. */
 enum fl__queue_side { FL__CONSUMERS, FL__PRODUCERS }; /* waiting for an item, for space */

@@ -23,7 +23,6 @@
  */
 #include "../base/atomic.h"
 #include "queue.h"
-#include <errno.h>
 
 struct rendezvous {
 	uint64_t puts;

@@ -20,7 +20,6 @@
 #include "../hooks.h"
 #include "../wait/lot.h"
 #include "queue.h"
-#include <errno.h>
 #include <fairlead/select.h>
 #include <limits.h>
 

@@ -108,7 +108,6 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../wait/lot.h"
-#include <errno.h>
 #include <fairlead/barrier.h>
 #include <fairlead/time.h>
 #include <pthread.h>

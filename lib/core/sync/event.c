@@ -24,7 +24,6 @@
  */
 #include "../base/atomic.h"
 #include "../wait/lot.h"
-#include <errno.h>
 #include <fairlead/event.h>
 
 enum { EVENT_SET = FL_EVENT_SET_, EVENT_WAITERS = 2, EVENT_AUTO = FL_EVENT_AUTO_, EVENT_ONE_SET = 8 };

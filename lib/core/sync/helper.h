@@ -2,8 +2,6 @@
 #pragma once
 
 #include <fairlead/defs.h>
-#include <stdbool.h>
-#include <stddef.h>
 
 /*
  * Helpers: the threads and processes that the library starts for all users of this copy

@@ -14,7 +14,6 @@
  */
 #include "../base/atomic.h"
 #include "../wait/lot.h"
-#include <errno.h>
 #include <fairlead/once.h>
 #include <pthread.h>
 

@@ -8,7 +8,6 @@
 #include "../base/panic.h"
 #include "../wait/context.h"
 #include "mutex.h"
-#include <errno.h>
 #include <fairlead/rmutex.h>
 
 static bool rmutex_is_owner(const fl_rmutex *m, uint64_t id)

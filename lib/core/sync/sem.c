@@ -46,7 +46,6 @@
 #include "../hooks.h"
 #include "../wait/lot.h"
 #include "turn.h"
-#include <errno.h>
 #include <fairlead/sem.h>
 
 #define SEM_WAITERS 0x80000000u

@@ -3,8 +3,6 @@
 #define FL_WAIT_LOCK_H
 
 #include <fairlead/defs.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 /*
  * For sections of a few instructions that never wait and never call out: buckets, trees of cancel

@@ -6,9 +6,6 @@
 #include "context.h"
 #include <fairlead/cancel.h>
 #include <fairlead/wait_any.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 /*
  * The parking lot: a table of wait queues keyed by address (lot.c has the invariants;
