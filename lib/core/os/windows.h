@@ -23,30 +23,12 @@ struct sigaction {
 	int sa_flags;
 };
 enum { SA_SIGINFO = 1, SA_NOCLDSTOP = 2, SA_NOCLDWAIT = 4, SA_RESTART = 8, SIGQUIT = 0, SIGCHLD = -1, SIGRTMAX = 0 };
-static inline int sigaction(int signal, const struct sigaction *now, struct sigaction *before)
-{
-	(void)signal, (void)now, (void)before;
-	return -1;
-}
-static inline int sigfillset(sigset_t *signals)
-{
-	*signals = 0;
-	return 0;
-}
-static inline int sigismember(const sigset_t *signals, int signal)
-{
-	(void)signals, (void)signal;
-	return 0;
-}
+#define sigaction(signal, now, before) ((void)(now), (void)(before), -1)
+#define sigfillset(signals) (*(signals) = 0)
+#define sigismember(signals, signal) ((void)(signals), 0)
 
-/* Its arguments count as used. */
-static inline int fl__windows_atfork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void))
-{
-	(void)before, (void)in_parent, (void)in_child;
-	return 0;
-}
 #undef pthread_atfork
-#define pthread_atfork fl__windows_atfork
+#define pthread_atfork(before, in_parent, in_child) ((void)(before), (void)(in_parent), (void)(in_child), 0)
 
 /*
  * winpthreads' pthread_exit() runs no cleanup handlers, but the destructors of keys, while the

@@ -220,8 +220,7 @@ static inline __attribute__((always_inline)) int queue_spsc_transfer(struct fl__
 	          : queue_spsc_announce(q, side, at, at + n, FL__QUEUE_SPSC_CLOSED, FL__QUEUE_SPSC_CONSUMER, owes_wake);
 	if (rc != 0)
 		return rc;
-	unsigned char *const next =
-	    gets ? fl__slots_copy_out(&q->slots, slot, to, n) : fl__slots_copy_in(&q->slots, slot, from, n);
+	unsigned char *const next = fl__slots_copy(&q->slots, slot, from, to, n);
 	side->slot = next;
 	*count = n;
 	/* the tail's load sees the gets before; pairs with queue_spsc_items(), _in_progress() */

@@ -82,23 +82,16 @@ static size_t slots_run_in_group(const struct fl__slots *slots, const unsigned c
 	return FL__MIN(run, n);
 }
 
-unsigned char *fl__slots_copy_in(const struct fl__slots *slots, unsigned char *slot, const void *items, size_t n)
+unsigned char *fl__slots_copy(const struct fl__slots *slots, unsigned char *slot, const void *from, void *to, size_t n)
 {
-	const unsigned char *item = items;
-	for (size_t run; n > 0; n -= run, item += run * slots->shape.size) {
-		run = slots_run_in_group(slots, slot, n);
-		memcpy(fl__slot_item(slots->shape, slot), item, run * slots->shape.size);
-		slot = fl__slot_after(slots, slots->shape, slot + run - 1);
-	}
-	return slot;
-}
-
-unsigned char *fl__slots_copy_out(const struct fl__slots *slots, unsigned char *slot, void *items, size_t n)
-{
-	unsigned char *item = items;
-	for (size_t run; n > 0; n -= run, item += run * slots->shape.size) {
-		run = slots_run_in_group(slots, slot, n);
-		memcpy(item, fl__slot_item(slots->shape, slot), run * slots->shape.size);
+	const size_t size = slots->shape.size;
+	for (size_t done = 0, run; done < n; done += run) {
+		run = slots_run_in_group(slots, slot, n - done);
+		unsigned char *const item = fl__slot_item(slots->shape, slot);
+		if (from)
+			memcpy(item, (const unsigned char *)from + done * size, run * size);
+		else
+			memcpy((unsigned char *)to + done * size, item, run * size);
 		slot = fl__slot_after(slots, slots->shape, slot + run - 1);
 	}
 	return slot;
@@ -164,7 +157,7 @@ int fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n, size_t *count)
 	unsigned char *slot = q->put_;
 	*count = spsc_run(q, fl__slot_after(&q->slots_, q->slots_.shape, slot), n, false);
 	if (*count > 0) {
-		unsigned char *next = fl__slots_copy_in(&q->slots_, slot, items, *count);
+		unsigned char *next = fl__slots_copy(&q->slots_, slot, items, NULL, *count);
 		fl__slots_mark_others(&q->slots_, slot, next, true);
 		fl__spsc_end_put(q, slot, next);
 	}
@@ -182,7 +175,7 @@ int fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n, size_t *count)
 	*count = spsc_run(q, slot, n, true);
 	if (*count == 0)
 		return n == 0 ? 0 : -EAGAIN;
-	unsigned char *next = fl__slots_copy_out(&q->slots_, slot, items, *count);
+	unsigned char *next = fl__slots_copy(&q->slots_, slot, NULL, items, *count);
 	fl__slots_mark_others(&q->slots_, slot, next, false);
 	fl__spsc_end_get(q, slot, next);
 	return 0;

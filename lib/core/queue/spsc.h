@@ -16,9 +16,11 @@ unsigned char *fl__slots_at(const struct fl__slots *slots, size_t index);
 /* How many slots from `slot` on, at most `n`, are full (or free). */
 size_t fl__slots_run(const struct fl__slots *slots, unsigned char *slot, size_t n, bool full);
 
-/* Return the slot after the `n` copied ones. */
-unsigned char *fl__slots_copy_in(const struct fl__slots *slots, unsigned char *slot, const void *items, size_t n);
-unsigned char *fl__slots_copy_out(const struct fl__slots *slots, unsigned char *slot, void *items, size_t n);
+/*
+ * Copies `n` items: from `from` to the slots from `slot` on or, if `from` is NULL, from these slots
+ * to `to`. Returns the slot after them.
+ */
+unsigned char *fl__slots_copy(const struct fl__slots *slots, unsigned char *slot, const void *from, void *to, size_t n);
 
 /* Marks the slots between `first` and `next`, backwards. Calls stop at `first`, marked last. */
 void fl__slots_mark_others(const struct fl__slots *slots, unsigned char *first, unsigned char *next, bool full);
