@@ -182,7 +182,7 @@ FL__AT_FORK_IN_CHILD(FL__AT_START_FIRST, posix_after_fork_in_child)
 static void posix_nap(void)
 {
 	static const uint32_t nothing;
-	(void)posix_wait(&nothing, 0, fl__unix_now() + FL_US(50));
+	(void)posix_wait(&nothing, 0, fl__sys.now() + FL_US(50));
 }
 
 static int posix_cpu(void)

@@ -426,6 +426,7 @@ static void waits_by_a_moved_clock(const fl_kind *kind, fl_test_call *call)
 	FL_EACH (i, moves) {
 		fl__store_relaxed(&fl_test_ahead, moves[i]);
 		FL_RC(call((void *)kind, fl_test_soon(), NULL), -ETIMEDOUT);
+		fl__sys.nap(); /* a sleep of 15 days would end the program at its timeout */
 	}
 	fl__store_relaxed(&fl_test_ahead, 0);
 }
@@ -433,7 +434,6 @@ static void waits_by_a_moved_clock(const fl_kind *kind, fl_test_call *call)
 FL_TEST(clock_that_a_tool_has_moved)
 {
 	FL_FAULTS();
-	fl__store_relaxed(&fl_test_ahead, 0);
 	fl__sys.now = fl_test_clock_now;
 	for_each(waits_by_a_moved_clock);
 }
@@ -455,6 +455,9 @@ static void waits_by_another_clock(const fl_kind *kind, fl_test_call *call)
 
 FL_TEST(clock_realtime_set_back)
 {
+#if defined FL__OS_POSIX && !defined __GLIBC__
+	FL_SKIP("without sem_clockwait() each sleep of the library goes by the wall clock");
+#endif
 	WATCHED();
 	fl__store_relaxed(&wall_looks, 0);
 	for_each(waits_by_another_clock);
