@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Private: each header of the part process includes this one, directly or not. */
+/* Each header of the part process includes this private header, directly or through another. */
 #include <fairlead/version.h>
 #if !FL__HAS_PROCESS
 #error "This build of Fairlead lacks the part process: docs/vendoring.md says who has it."
