@@ -43,13 +43,11 @@ void fl__hazards_each(void (*found)(void *arg, const void *object), void *arg);
 /* The thread's next use takes a record again. */
 void fl__hazards_end(void);
 
-/* Called by hazard_ck.c, too: the record protects nothing from now on. */
-void fl__hazards_clear(struct fl__hazards *hazards);
-
-/* In hazard_ck.c, or in hazard_list.c. */
+/* In hazard_ck.c. */
 struct fl__hazards *fl__hazards_register(void); /* NULL: out of memory */
 struct fl__hazards *fl__hazards_shared(void);   /* the caller holds a lock */
 void fl__hazards_unregister(struct fl__hazards *hazards);
+void fl__hazards_clear(struct fl__hazards *hazards); /* protects nothing from now on */
 void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *object);
 void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg);
 /* Called in a forked child, which has one thread. */
