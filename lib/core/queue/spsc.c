@@ -84,14 +84,11 @@ static size_t slots_run_in_group(const struct fl__slots *slots, const unsigned c
 
 unsigned char *fl__slots_copy(const struct fl__slots *slots, unsigned char *slot, const void *from, void *to, size_t n)
 {
-	const size_t size = slots->shape.size;
-	for (size_t done = 0, run; done < n; done += run) {
-		run = slots_run_in_group(slots, slot, n - done);
+	unsigned char *other = from ? FL__MUTABLE(from) : to;
+	for (size_t run; n > 0; n -= run, other += run * slots->shape.size) {
+		run = slots_run_in_group(slots, slot, n);
 		unsigned char *const item = fl__slot_item(slots->shape, slot);
-		if (from)
-			memcpy(item, (const unsigned char *)from + done * size, run * size);
-		else
-			memcpy((unsigned char *)to + done * size, item, run * size);
+		memcpy(from ? item : other, from ? other : item, run * slots->shape.size);
 		slot = fl__slot_after(slots, slots->shape, slot + run - 1);
 	}
 	return slot;
