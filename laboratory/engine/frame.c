@@ -185,7 +185,34 @@ static bool frame_is_unoptimised(Dwarf_Die *scope)
 	return last && *last == '0';
 }
 
-static bool frame_has_temporary(uintptr_t pc, int64_t at, bool written)
+/*
+ * Whether the byte belongs to a register that the function's caller uses. The function has saved the
+ * register there. Or the byte is in the register's slot at the top of the stack, and the function
+ * does not use the register.
+ */
+static bool frame_keeps(uintptr_t pc, int64_t at, size_t slot)
+{
+	static const int kept[] = {3, 12, 13, 14, 15}; /* rbx and r12 to r15, in DWARF's numbers */
+	Dwarf_Addr bias;
+	Dwarf_CFI *rules = dwfl_module_eh_cfi(lab_symbols(pc), &bias);
+	Dwarf_Frame *frame;
+	bool keeps = false;
+	if (!rules || dwarf_cfi_addrframe(rules, pc - bias, &frame) != 0)
+		return true;
+	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+		Dwarf_Op memory[3], *place;
+		size_t n = 0;
+		/* From the base of the frame; 0: it is still in the register. */
+		const int64_t saved = dwarf_frame_register(frame, kept[i], memory, &place, &n) == 0 && n == 2
+		                          ? (int64_t)place[1].number
+		                          : 0;
+		keeps |= i == slot ? saved == 0 : (uint64_t)(at - saved) < sizeof(uint64_t);
+	}
+	free(frame);
+	return keeps;
+}
+
+static bool frame_has_temporary(uintptr_t pc, int64_t at, size_t slot, bool written)
 {
 	Dwarf_Die *scopes;
 	const int n = lab_scopes(pc, &scopes);
@@ -194,14 +221,14 @@ static bool frame_has_temporary(uintptr_t pc, int64_t at, bool written)
 		if (dwarf_tag(&scopes[i]) != DW_TAG_subprogram)
 			continue;
 		temporary = frame_is_canonical(&scopes[i]) && frame_is_unoptimised(&scopes[i]) &&
-		            frame_names(&scopes[i], at, written) == written;
+		            frame_names(&scopes[i], at, written) == written && !frame_keeps(pc, at, slot);
 		break;
 	}
 	free(scopes);
 	return temporary;
 }
 
-bool lab_frame_is_temporary(uintptr_t pc, uintptr_t frame, uintptr_t address, bool written)
+bool lab_frame_is_temporary(uintptr_t pc, uintptr_t frame, uintptr_t address, size_t from_top, bool written)
 {
 	enum { KEPT = 1024, TO_BASE = 16 };
 	static struct {
@@ -216,7 +243,7 @@ bool lab_frame_is_temporary(uintptr_t pc, uintptr_t frame, uintptr_t address, bo
 	if (kept[slot].pc != pc || kept[slot].at != at || kept[slot].written != written) {
 		const bool active = lab.active;
 		lab.active = false; /* what libdw allocates is its own */
-		kept[slot].temporary = frame_has_temporary(pc, at, written);
+		kept[slot].temporary = frame_has_temporary(pc, at, from_top / sizeof(uint64_t), written);
 		lab.active = active;
 		kept[slot].pc = pc;
 		kept[slot].at = at;

@@ -51,7 +51,8 @@
  *
  * What the compiler keeps for a statement does not count as state there: the thread has accessed
  * nothing since the call returned, so that a statement begins anew. This would be wrong if the call
- * were an operand of an expression that reads memory before it.
+ * were an operand of an expression that reads memory before it. What the callers of the function
+ * have in registers does count: lab_frame_is_temporary() tells where the function saved them.
  */
 #include "steer.h"
 #include "frame.h"
@@ -282,7 +283,7 @@ static bool steer_is_same(const struct turn *turn, uintptr_t frame, bool anew)
 		return true;
 	for (size_t i = 0; i < turn->size; i++)
 		if (now[i] != turn->stack[i] && (!anew || frame + i - lab.expected < sizeof(uint64_t) ||
-		                                 !lab_frame_is_temporary(turn->pc, lab.caller, frame + i,
+		                                 !lab_frame_is_temporary(turn->pc, lab.caller, frame + i, i,
 		                                                         *steer_writes(frame + i) == lab.generation)))
 			return false;
 	return true;

@@ -100,6 +100,7 @@ static void *nested(void *arg) { return RELAXED(fetch_add, &x, 2), arg; }
 static void ran_once(void) { RELAXED(fetch_add, &y, 3); }
 static void at_exit(void) { see((unsigned)pthread_self()); PUT(x, 7); see(y = 3 * y + 1); }
 static void at_exit_too(void) { see(y = 5 * y + 1); }
+static _Bool is_set(void) { return GET(x) != 0; }
 static int masked(void)
 {
 	sigset_t now;
@@ -281,6 +282,8 @@ FAILING = [
       "LOCKED(0, PUT(x, 1); ready = 1; pthread_cond_signal(&c));"], "j"),
     (["unsigned *own = (unsigned[]){0}; while (!GET(x)) if (++*own > 2) _exit(3);", "PUT(x, 1);"], "j"),
     (["unsigned __own = 0; while (!GET(x)) if (++__own > 2) _exit(3);", "PUT(x, 1);"], "j"),
+    (["register unsigned own = 0; while (!is_set() && own < 2) own++; if (own == 2) _exit(3);", "PUT(x, 1);"], "j"),
+    (["register unsigned other = 0, own = other; while (!is_set() && own < 2) own += 1 + other; if (own == 2) _exit(3);", "PUT(x, 1);"], "j"),
     (["pthread_tryjoin_np(threads[1], NULL); PUT(x, 1);", "while (!GET(x)) sched_yield();", "pthread_join(threads[1], NULL);"], "e"),
 ]
 
