@@ -4,6 +4,7 @@
 #include "lin_run.h"
 #include "program.h"
 #include "reach.h"
+#include "steer.h"
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/time.h>
@@ -36,6 +37,8 @@ void lab_detail(const char *format, ...)
 void lab_fail(enum lab_verdict verdict, const char *format, ...)
 {
 	va_list args;
+	if (lab.steered)
+		lab_steer_fail();
 	va_start(args, format);
 	vsnprintf(lab.message, sizeof lab.message, format, args);
 	va_end(args);

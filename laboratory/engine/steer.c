@@ -719,6 +719,12 @@ void lab_steer_access(uintptr_t pc, uintptr_t address, size_t written)
 		s->mutex = NULL;
 }
 
+void lab_steer_fail(void)
+{
+	if (section_of(lab.self)->cond)
+		steer_is_ordinary(section_of(lab.self)->pc);
+}
+
 static void steer_unlock(const struct lab_object *mutex, uint8_t how)
 {
 	struct lab_graph_event e = object_event(lab.self->id, mutex, LAB_SYNC_UNLOCK);

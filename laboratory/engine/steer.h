@@ -65,6 +65,8 @@ unsigned lab_steer_value(const struct lab_object *sem);
  * then lab_steer_access() calls lab_cond_begin().
  */
 void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t pc);
+/* Before a failure of the running thread, which it cannot reach while its wait is still to come. */
+void lab_steer_fail(void);
 /* Before each access of the running thread; `written`: how many bytes of plain memory it writes. */
 void lab_steer_access(uintptr_t pc, uintptr_t address, size_t written);
 /* The running thread becomes a waiter, and unlocks the mutex. */

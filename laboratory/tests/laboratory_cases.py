@@ -964,6 +964,8 @@ def proofs(tool):
                                    ("early", [TAKES.replace("while", "if") + " if (R(x) < 0) abort();", "pthread_cond_broadcast(&c);"], "CRASH"),
                                    ("not_seen", [TAKES, "W(x, 1); pthread_cond_signal(&c);"], "LOST WAKEUP")):
             expect(tool.says(folder.write(name + ".c", threaded(bodies)), "--strategy", "graphs", status=None), said)
+        path = folder.write("still_waits.c", threaded(["pthread_mutex_lock(&m); if (!R(x)) { pthread_cond_wait(&c, &m); abort(); }"]))
+        expect(tool.says(path, "--strategy", "graphs", "--faults", "none", status=3), "DEADLOCK")
         test = tool.test(folder.write("weak_twice.c", threaded(2 * PROOFS["weak"][0][:1])), "--time", "20s")
         if (test["proved"], test["complete"]) != (True, 2):
             problems.append(f"graphs with two faults: {test}")
