@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "axioms.h"
 
+bool rc11_cxx20;
+
+/* The events of the operations with that use. */
+static event_set used(const execution *x, char use)
+{
+	event_set set = 0;
+	FOR_EVENTS(e, x->all)
+	if (x->event[e].op && x->event[e].op->use == use)
+		set |= bit(e);
+	return set;
+}
+
 /* r1 ; r2 ; r3 */
 static relation seq3(relation r1, relation r2, relation r3)
 {
@@ -13,7 +25,7 @@ static relation seq3(relation r1, relation r2, relation r3)
  */
 static relation release_sequence(const execution *x)
 {
-	relation same_thread = rel_between(x->writes, rel_maybe(x->sb_loc), x->writes);
+	relation same_thread = rel_between(x->writes, rc11_cxx20 ? rel_id(x->writes) : rel_maybe(x->sb_loc), x->writes);
 	return rel_seq(same_thread, rel_maybe(rel_plus(rel_seq(x->rf, x->rmw))));
 }
 
@@ -26,7 +38,9 @@ static relation synchronizes_with(const execution *x)
 	relation from_fence = rel_maybe(rel_between(x->fences, x->sb, x->all));
 	relation to_fence = rel_maybe(rel_between(x->all, x->sb, x->fences));
 	relation carried = rel_seq(release_sequence(x), x->rf);
-	return rel_between(x->at_least_rel, seq3(from_fence, carried, to_fence), x->at_least_acq);
+	relation sw = rel_between(x->at_least_rel, seq3(from_fence, carried, to_fence), x->at_least_acq);
+	event_set readers = used(x, 'r');
+	return rel_minus(sw, rel_between(readers, sw, readers));
 }
 
 /* hb = (sb | sw)+ */
@@ -104,27 +118,32 @@ static bool sequential_consistency(const execution *x)
 	return rel_acyclic(x->psc);
 }
 
-const axiom rc11_axioms[AXIOMS] = {
-    {"no-thin-air: sb | rf has a cycle", no_thin_air},
-    {"coherence: hb ; eco? has a loop", coherence},
-    {"atomicity: a write stands between the halves of an operation, rmw & (rb ; mo)", atomicity},
-    {"SC: psc_base | psc_F has a cycle", sequential_consistency},
-};
-
-int rc11_violated(const execution *x)
+/* In an order of sb, rf and the stores of the word the wait for a futex finds the newest store. */
+static bool newest(const execution *x)
 {
-	int a = 0;
-	while (a < AXIOMS && rc11_axioms[a].holds(x))
-		a++;
-	return a;
+	event_set waits = used(x, 'k'), words = 0;
+	FOR_EVENTS(e, waits)
+	words |= x->at[x->event[e].location];
+	relation known = rel_or(rel_between(words, x->mo, words), rel_between(waits, x->rb, x->all));
+	return rel_acyclic(rel_or(rel_or(x->sb, x->rf), known));
 }
 
-relation rc11_prompt_order(const execution *x)
+bool rc11_races(const execution *x)
 {
-	return rel_or(rel_or(x->sb, x->rf), rel_or(x->mo, x->psc));
+	event_set frees = used(x, 'f'), plain = used(x, 'p') | frees;
+	relation writes = rel_between(x->writes, x->same_loc, x->all);
+	relation conflicts = rel_or(rel_between(plain, writes, x->all), rel_between(x->all, writes, plain));
+	relation unordered = rel_minus(rel_minus(conflicts, x->hb), rel_inverse(x->hb));
+	relation after = rel_minus(rel_between(x->all, x->same_loc, frees), x->hb);
+	return !rel_empty(rel_minus(rel_or(unordered, after), rel_id(x->all)));
+}
+
+bool rc11_consistent(const execution *x)
+{
+	return no_thin_air(x) && coherence(x) && atomicity(x) && sequential_consistency(x) && newest(x);
 }
 
 bool rc11_prompt(const execution *x)
 {
-	return rel_acyclic(rc11_prompt_order(x));
+	return rel_acyclic(rel_or(rel_or(x->sb, x->rf), rel_or(x->mo, x->psc)));
 }

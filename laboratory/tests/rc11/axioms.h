@@ -8,30 +8,28 @@
 
 #include "execution.h"
 
+extern bool rc11_cxx20; /* release sequences are those of C++20 */
+
+/* Whether the execution has a data race, or a use that is not before the free. */
+bool rc11_races(const execution *x);
+
 /* Happens-before; needs rf alone, and grows with it. */
 relation rc11_hb(const execution *x);
 
 /* Fills hb, rb, eco and psc from rf and mo. */
 void rc11_derive(execution *x);
 
-/* The axioms, cheapest first; what one asks of the derived relations has been filled in. */
-typedef struct {
-	const char *name;
-	bool (*holds)(const execution *x);
-} axiom;
-
-enum { AXIOMS = 4 };
-extern const axiom rc11_axioms[AXIOMS];
-
-/* The index of the first axiom that a derived execution violates, or AXIOMS if it is consistent. */
-int rc11_violated(const execution *x);
+/*
+ * Whether a derived execution satisfies the axioms, and the waits for futexes in it find the newest
+ * value.
+ */
+bool rc11_consistent(const execution *x);
 
 /*
  * Whether sb, rf, mo and psc together are acyclic: then an engine that runs events in sequence,
  * with mo in that order, reaches the execution. RC11 also has others (2+2W, S), which are the blind
  * spot of such an engine.
  */
-relation rc11_prompt_order(const execution *x);
 bool rc11_prompt(const execution *x);
 
 #endif

@@ -3,25 +3,24 @@
 
 typedef struct {
 	execution x;
-	search search;
+	bool unpruned;
 	relation forced_mo; /* what of mo coherence and atomicity leave no choice in */
-	bool stopped;
-	bool (*visit)(execution *, void *);
+	void (*visit)(execution *, void *);
 	void *context;
 } enumeration;
 
-/* Whether the known values are those that the compare-exchanges and the wanted outcome need. */
+/* Whether the known values are those that the operations need. */
 static bool values_fit(const enumeration *e)
 {
 	const execution *x = &e->x;
-	int reads = 0;
 	FOR_EVENTS(read, x->reads)
 	{
-		int value = execution_value(x, read), wanted = e->search.only ? e->search.only->value[reads++] : value;
+		int value = execution_value(x, read);
 		const operation *op = x->event[read].op;
 		if (value == UNKNOWN_VALUE)
 			continue;
-		if (value != wanted || (op->kind == 'C' && (value == op->expected) != (x->rmw.row[read] != 0)))
+		if ((op->rule && (value < 0 || !(op->values >> value & 1))) ||
+		    (op->kind == 'C' && (value == op->expected) != (x->rmw.row[read] != 0)))
 			return false;
 	}
 	return true;
@@ -63,7 +62,7 @@ static bool sources_differ(const execution *x)
 static bool promising(enumeration *e)
 {
 	const execution *x = &e->x;
-	if (e->search.unpruned)
+	if (e->unpruned)
 		return true;
 	if (!sources_differ(x) || !rel_acyclic(rel_or(x->sb, x->rf)))
 		return false;
@@ -76,13 +75,10 @@ static bool promising(enumeration *e)
 
 static void finished(enumeration *e)
 {
-	if (e->search.only) {
-		outcome o = execution_outcome(&e->x);
-		if (memcmp(&o, e->search.only, sizeof o) != 0)
-			return;
-	}
-	if (!e->visit(&e->x, e->context))
-		e->stopped = true;
+	FOR_EVENTS(read, e->x.reads)
+	if (e->x.event[read].op->rule == '!' && e->x.mo.row[e->x.event[read].source])
+		return;
+	e->visit(&e->x, e->context);
 }
 
 /*
@@ -110,8 +106,6 @@ static void order_writes(enumeration *e, int location, event_set placed, event_s
 		order_writes(e, location, placed | bit(w), open & ~bit(w));
 		FOR_EVENTS(undo, placed)
 		x->mo.row[undo] &= ~bit(w);
-		if (e->stopped)
-			return;
 	}
 }
 
@@ -136,18 +130,16 @@ static void choose_sources(enumeration *e, event_set open)
 			choose_sources(e, open & ~bit(read));
 		x->rf.row[write] &= ~bit(read);
 		x->event[read].source = -1;
-		if (e->stopped)
-			return;
 	}
 }
 
-void each_candidate(const program *p, search s, bool (*visit)(execution *x, void *context), void *context)
+void each_candidate(const program *p, bool unpruned, void (*visit)(execution *x, void *context), void *context)
 {
 	unsigned compares = 0;
 	FOR_OPERATIONS (op, p)
 		compares += op->kind == 'C';
-	enumeration e = {.search = s, .visit = visit, .context = context};
-	for (unsigned succeeding = 0; succeeding < 1u << compares && !e.stopped; succeeding++) {
+	enumeration e = {.unpruned = unpruned, .visit = visit, .context = context};
+	for (unsigned succeeding = 0; succeeding < 1u << compares; succeeding++) {
 		execution_begin(&e.x, p, succeeding);
 		if (promising(&e))
 			choose_sources(&e, e.x.reads);
@@ -194,28 +186,27 @@ void outcomes_free(outcome_set *set)
 	*set = (outcome_set){.count = 0};
 }
 
-static bool collect(execution *x, void *context)
+static void collect(execution *x, void *context)
 {
 	outcome_set *set = context;
 	outcome values = execution_outcome(x);
 	marked_outcome *known = outcomes_find(set, &values);
-	if (known && known->prompt)
-		return true;
 	rc11_derive(x);
-	if (rc11_violated(x) < AXIOMS)
-		return true;
+	if (!rc11_consistent(x))
+		return;
+	set->executions++;
+	set->races += rc11_races(x);
 	bool prompt = rc11_prompt(x);
 	if (!known)
 		outcomes_add(set, &values, prompt);
 	else if (prompt)
 		known->prompt = true;
-	return true;
 }
 
 outcome_set outcomes_of(const program *p, bool unpruned)
 {
 	outcome_set set = {.count = 0};
-	each_candidate(p, (search){.unpruned = unpruned}, collect, &set);
+	each_candidate(p, unpruned, collect, &set);
 	outcomes_sort(&set);
 	return set;
 }

@@ -9,13 +9,8 @@
 
 #include "axioms.h"
 
-typedef struct {
-	bool unpruned;       /* also candidates that early pruning would drop */
-	const outcome *only; /* candidates with this outcome alone; NULL: with any */
-} search;
-
-/* Calls visit with each candidate, with rf and mo and nothing derived, until it returns false. */
-void each_candidate(const program *p, search s, bool (*visit)(execution *x, void *context), void *context);
+/* Calls visit with each candidate, with rf and mo and nothing derived. Unpruned: none is dropped early. */
+void each_candidate(const program *p, bool unpruned, void (*visit)(execution *x, void *context), void *context);
 
 typedef struct {
 	outcome values;
@@ -23,7 +18,7 @@ typedef struct {
 } marked_outcome;
 
 typedef struct {
-	int count, room;
+	int count, room, executions, races;
 	marked_outcome *list;
 } outcome_set;
 

@@ -49,10 +49,4 @@ int execution_value(const execution *x, unsigned e);
 /* The values that its reads read and its locations hold in the end, rf and mo being complete. */
 outcome execution_outcome(const execution *x);
 
-/*
- * Prints the operations with their values and sources, in an order that respects `order`; then mo
- * of each location.
- */
-void execution_print(FILE *file, const execution *x, relation order);
-
 #endif

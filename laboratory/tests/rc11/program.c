@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "program.h"
 
-static const char location_names[LOCATION_MAX + 1] = "xyzw";
+static const char location_names[LOCATION_MAX + 1] = "xyzwmnscr";
 static const char *const order_names[] = {"rlx", "acq", "rel", "ar", "sc"};
 enum { ORDERS = sizeof order_names / sizeof order_names[0], LINE_LENGTH = 1024 };
 
@@ -67,7 +67,7 @@ static bool parse_value(const char *word, int *value)
 	char *end = NULL;
 	long number = strtol(word, &end, 10);
 	*value = (int)number;
-	return word[0] >= '0' && word[0] <= '9' && !*end && number < VALUE_LIMIT;
+	return end > word && !*end && number > -VALUE_LIMIT && number < VALUE_LIMIT;
 }
 
 bool outcome_parse(const program *p, const char *text, bool stars, outcome *o)
@@ -160,10 +160,16 @@ static bool parse_order(const char *word, const char *these, mem_order *order)
 
 static bool parse_op(char *text, operation *op)
 {
-	enum { WORDS = 7 };
+	enum { WORDS = 9 };
 	char *w[WORDS];
 	int count = words_of(text, w, WORDS);
 	*op = (operation){.location = -1};
+	if (count > 2 && strchr("pfrk", w[count - 1][0]) && !w[count - 1][1])
+		op->use = w[--count][0];
+	if (count > 2 && strchr("?!", w[count - 1][0])) {
+		op->rule = w[--count][0];
+		op->values = strtoull(w[count] + 1, NULL, 16);
+	}
 	if (count < 2 || strlen(w[0]) != 1)
 		return false;
 	op->kind = w[0][0];

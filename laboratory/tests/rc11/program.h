@@ -13,27 +13,36 @@
  * only for another value). Everything is 0 at first. An outcome has the values of the reading
  * operations, thread by thread, then `|`, then the final values of the program's locations. `*` in
  * a verdict is any value. A line that begins with # is a comment.
+ *
+ * An operation may end with `?HEX`: it reads a value below 64 whose bit is set in that number, or the
+ * execution does not exist. With `!HEX` no later value may be stored, either. A letter may follow: `p`
+ * is a plain access, `f` frees the location, `r` is a step of a reader on a readers-writer lock, and
+ * `k` is a wait for a futex, which reads the newest value.
  */
 #ifndef RC11_PROGRAM_H
 #define RC11_PROGRAM_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { THREAD_MAX = 4, OP_MAX = 8, LOCATION_MAX = 4, VERDICT_MAX = 16, NAME_MAX_LENGTH = 63, EVENT_LIMIT = 32 };
+enum { THREAD_MAX = 4, OP_MAX = 16, LOCATION_MAX = 9, VERDICT_MAX = 16, NAME_MAX_LENGTH = 63, EVENT_LIMIT = 32 };
 enum { OUTCOME_MAX = EVENT_LIMIT + LOCATION_MAX, ANY_VALUE = -1, VALUE_LIMIT = 1000 };
 
 typedef enum { RLX, ACQ, REL, AR, SC } mem_order;
 
 typedef struct {
 	char kind;         /* 'W', 'R', 'X', 'A', 'C', 'F': as in the text */
-	int location;      /* 0 to 3: x y z w; -1 for a fence */
+	int location;      /* from 0 on: x y z w m n s c r; -1 for a fence */
 	int expected;      /* C alone */
 	int value;         /* what W, X and C store, what A adds */
 	mem_order order;   /* of C: when it succeeds */
 	mem_order failure; /* C alone */
+	char rule;         /* '?', '!', 0: as in the text */
+	uint64_t values;   /* what it may read, a bit for each value below 64 */
+	char use;          /* 'p', 'f', 'r', 'k', 0: as in the text */
 } operation;
 
 typedef struct {

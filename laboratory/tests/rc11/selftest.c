@@ -143,8 +143,9 @@ static double candidates(const program *p)
 	return product;
 }
 
-int selftest_program(const program *p)
+int selftest_program(const char *file, const program *p)
 {
+	(void)file;
 	outcome_set outcomes = outcomes_of(p, false), interleaved = interleavings_of(p), other;
 	program sc = with_orders(p, SC), fenced = with_fences(p);
 	int wrong = 0;
