@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Random programs of locks, conditions, semaphores, futexes, loops, allocation and atomics: the laboratory against the enumerator.
 
-    python3 laboratory/tests/rc11/campaign.py FAIRLEAD-STRESS RC11 [SEED [COUNT [SECONDS]]]
+    python3 laboratory/tests/rc11/campaign.py FAIRLEAD-STRESS RC11 [SEED [COUNT [EXECUTIONS]]]
 
 The state of an object is a hidden location, and each step on it a read-modify-write, or a read where a try fails. The enumerator
 lists the executions of each combination of ways through the threads. So it tells which outcomes the program has, whether a thread can
-wait for ever, and whether there is a race. The same programs are compiled as C, and run by the laboratory for SECONDS each. It must
-not show another outcome. If it says that a program is proved, it must have shown all outcomes. It must fail, in the right way, if and
-only if the program can.
+wait for ever, and whether there is a race. The same programs are compiled as C, and run by the laboratory, with at most EXECUTIONS
+each. It must not show another outcome. If it says that a program is proved, it must have shown all outcomes. It must fail, in the
+right way, if and only if the program can.
 """
 import collections
 import concurrent.futures
@@ -257,11 +257,11 @@ def truths(rc11, programs):
     return found
 
 
-def judge(tool, module, seconds, number, profile, truth):
+def judge(tool, module, executions, number, profile, truth):
     """The result of the laboratory, and what is wrong with it."""
     outcomes, stuck, races, _ = truth
-    done = subprocess.run([tool, "--load", module, "--no-leaks", "--json", "--time", f"{seconds}s", "--jobs", "1"] + ["--std", "c++20"] * (profile == "cxx20") +
-                          ["--", str(number)], check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    done = subprocess.run([tool, "--load", module, "--no-leaks", "--json", "--time", "10m", "--executions", str(executions), "--jobs", "1"] +
+                          ["--std", "c++20"] * (profile == "cxx20") + ["--", str(number)], check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
     test = json.loads(done.stdout)["tests"][0]
     shown, verdict = {o["state"] for o in test["outcomes"]}, test["verdict"]
     right = ["deadlock", "lost_wakeup", "livelock"] * stuck + ["data_race", "use_after_free"] * races or ["passed"]
@@ -275,7 +275,7 @@ def judge(tool, module, seconds, number, profile, truth):
     return test, wrong
 
 
-def check(tool, rc11, seed, count, seconds):
+def check(tool, rc11, seed, count, executions=20000):
     """The programs that are wrong, those that are not proved, and for each profile a line of counts."""
     rng, counts = random.Random(seed), {profile: collections.Counter() for profile in PROFILES}
     programs, wrong, unproved = [program(rng) for _ in range(count)], [], []
@@ -286,7 +286,7 @@ def check(tool, rc11, seed, count, seconds):
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(2) as pool:
         module = reduction.built(f"{text}static void (*const programs[][3])(unsigned self) = {{\n{table}}};\n{MAIN}", folder)
         known = truths(rc11, programs)
-        results = pool.map(lambda i: judge(tool, module, seconds, i, programs[i][0], known[i]), range(count))
+        results = pool.map(lambda i: judge(tool, module, executions, i, programs[i][0], known[i]), range(count))
         for i, (test, bad) in enumerate(results):
             profile, threads, _ = programs[i]
             state = "proved" if test["proved"] else "open" if test["verdict"] == "passed" else "failed"
@@ -301,8 +301,8 @@ def check(tool, rc11, seed, count, seconds):
 
 def main():
     """Prints the programs that are wrong or not proved, and the counts. Status 1 if any is wrong."""
-    seed, count, seconds = [int(text) for text in (sys.argv[3:] + ["1", "500", "1"][len(sys.argv) - 3:])]
-    wrong, unproved, counts = check(sys.argv[1], sys.argv[2], seed, count, seconds)
+    seed, count, executions = [int(text) for text in (sys.argv[3:] + ["1", "500", "20000"][len(sys.argv) - 3:])]
+    wrong, unproved, counts = check(sys.argv[1], sys.argv[2], seed, count, executions)
     print(*unproved, *wrong, *counts, f"seed {seed}, {count} programs, {len(wrong)} wrong", sep="\n")
     return int(bool(wrong))
 
