@@ -9,7 +9,7 @@
 
 #include "axioms.h"
 
-/* Calls visit with each candidate, with rf and mo and nothing derived. Unpruned: none is dropped early. */
+/* Calls visit with each candidate, with rf and mo and nothing derived; `unpruned` keeps all of them. */
 void each_candidate(const program *p, bool unpruned, void (*visit)(execution *x, void *context), void *context);
 
 typedef struct {
