@@ -4,7 +4,11 @@
 #include "graph.h"
 #include "lin_run.h"
 #include "steer.h"
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { FIRST_BURST = 300, LAST_BURST = 2000, LOOK_AT_CLOCK = 32 };
 enum { SHRINK_TIME = 4 }; /* s */
@@ -145,13 +149,21 @@ static bool keep_leak(void)
 	return true;
 }
 
+/* The part of the graphs that this process runs; NULL: all. */
+static struct part *part;
+
+static bool part_stops(void);
+
 /* Runs one execution; returns false if it failed and the search ends. */
 static bool run_one(enum lab_strategy strategy)
 {
 	lab_choices_begin(strategy);
-	lab.counted = true;
 	lab_execute();
-	lab.counted = false;
+	if (part_stops())
+		return false;
+	if (lab.outcome && !lab.pruned &&
+	    (!lab.failed || lab.verdict == LAB_FORBIDDEN || lab.verdict == LAB_NOT_LINEARIZABLE))
+		lab.outcome->count++;
 	result.steps += lab.steps;
 	if (lab.pruned)
 		result.pruned++;
@@ -252,10 +264,125 @@ static void guide_failure(void)
 	lab_config.strategy = LAB_GRAPH; /* finds it again */
 }
 
+/*
+ * Several processes search one tree of graphs. The graphs that are left are dealt to parts, in their
+ * order. `jobs` processes are forked, and each takes one part after the other. It runs the graphs of
+ * the part, and what they push, up to a number of executions, and leaves the rest in the part. Then
+ * all rests are left here again. So each graph is run once, by some process.
+ *
+ * A process that fails, refuses, or learns what later runs depend on (lab_steer_learnt) undoes that
+ * run and ends. Its rest is put on top, so that this process runs that graph next, alone, and fails
+ * or learns itself. So all processes know the same when they take a part, and what a report says
+ * depends on the number of jobs, and not on which process was faster.
+ */
+enum { EACH = 2000, PARTS = 8, ROOM = 1 << 30 };
+enum { BEGINS = 2000, LEARNS = 250 };
+
+struct part {
+	bool stops;
+	unsigned learnt; /* before */
+	struct search run;
+	struct lab_result result;
+	struct lab_outcome outcomes[LAB_OUTCOMES];
+	size_t size;
+	unsigned char graphs[ROOM];
+};
+
+struct parts {
+	_Atomic size_t next;
+	struct part at[];
+};
+
+static unsigned alone; /* how many graphs this process runs before it forks others */
+
+static size_t graphs_left(void)
+{
+	double explored;
+	return lab_graphs_left(&explored);
+}
+
+static bool part_stops(void)
+{
+	if (!part || !(lab.failed || lab_steer_refusal() || lab_graph_is_full() || lab_steer_learnt() != part->learnt))
+		return false;
+	lab_graph_undo();
+	return part->stops = true;
+}
+
+static bool graphs_on(uint64_t executions, int64_t limit);
+
+static _Noreturn void parts_run(struct parts *parts, size_t n, int64_t limit)
+{
+	lab_watch(true);
+	on_progress = NULL;
+	lab_config.jobs = 0;
+	for (size_t i; !(part && part->stops) && (i = atomic_fetch_add(&parts->next, 1)) < n;) {
+		part = &parts->at[i];
+		part->learnt = lab_steer_learnt();
+		graphs = (struct search){.faults = graphs.faults};
+		result = (struct lab_result){.message = ""};
+		lab_outcomes_reset();
+		lab_graphs_give(part->graphs, part->size);
+		(void)graphs_on(EACH, limit);
+		part->run = graphs;
+		part->result = result;
+		const struct lab_outcome *outcomes = lab_outcomes(&part->result.n_outcomes);
+		memcpy(part->outcomes, outcomes, part->result.n_outcomes * sizeof *outcomes);
+		part->size = lab_graphs_take(part->graphs, graphs_left());
+	}
+	_exit(0);
+}
+
+static void part_end(const struct part *p)
+{
+	lab_graphs_give(p->graphs, p->size);
+	lab_outcomes_add(p->outcomes, p->result.n_outcomes);
+	graphs.met |= p->run.met;
+	graphs.complete += p->run.complete;
+	graphs.blocked += p->run.blocked;
+	result.executions += p->result.executions;
+	result.pruned += p->result.pruned;
+	result.steps += p->result.steps;
+}
+
+static void graphs_spread(int64_t limit)
+{
+	const size_t most = (size_t)PARTS * lab_config.jobs, left = graphs_left(), n = left < most ? left : most;
+	const size_t size = sizeof(struct parts) + n * sizeof(struct part);
+	struct parts *parts = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	alone = LEARNS;
+	if (parts == MAP_FAILED)
+		return;
+	alone = 0;
+	for (size_t i = 0; i < n; i++)
+		parts->at[i].size = lab_graphs_take(parts->at[i].graphs, graphs_left() / (n - i));
+	for (unsigned running = 0; running > 0 || parts->next < n;) {
+		const pid_t pid = running < lab_config.jobs && parts->next < n ? fork() : -1;
+		int status = 0;
+		if (pid == 0)
+			parts_run(parts, n, limit);
+		if (pid > 0)
+			running++;
+		else if (running-- == 0 || wait(&status) < 0)
+			break; /* it cannot fork */
+		graphs.ended |= status != 0; /* killed from outside: its part is lost */
+	}
+	for (unsigned pass = 0; pass < 2; pass++)
+		for (size_t i = n; i-- > 0;)
+			if (parts->at[i].stops == pass) {
+				part_end(&parts->at[i]);
+				alone = pass * LEARNS;
+			}
+	(void)munmap(parts, size);
+	graphs.ended |= lab_graph_is_full();
+	graphs.met |= graphs.ended ? 1u << LAB_MET_STEPS : 0; /* `seen` is not this search */
+}
+
 static void graphs_begin(int faults)
 {
 	graphs = (struct search){.preemptions = LAB_UNBOUNDED, .stale = LAB_UNBOUNDED, .faults = faults};
 	lab_steer_reset((unsigned)faults);
+	alone = BEGINS;
 }
 
 /*
@@ -264,14 +391,25 @@ static void graphs_begin(int faults)
  */
 static bool graphs_on(uint64_t executions, int64_t limit)
 {
+	const bool unlimited = lab_config.max_executions + 1 < 2; /* 0 or UINT64_MAX */
 	search_use(&graphs);
 	for (uint64_t i = 0; i < executions && !graphs.ended; i++) {
+		if (alone == 0 && lab_config.jobs > 1 && unlimited && graphs_left() > lab_config.jobs) {
+			graphs_spread(limit);
+			i += EACH * PARTS;
+			if (is_late(limit))
+				break;
+			continue;
+		}
+		alone -= alone > 0;
 		if (!lab_graph_next()) {
 			graphs.ended = true;
 			seen = graphs;
 			break;
 		}
 		const bool passed = run_one(LAB_GRAPH);
+		if (part && part->stops)
+			break;
 		if (lab_steer_again()) {
 			graphs_begin(graphs.faults);
 			continue;
@@ -311,7 +449,9 @@ static const char *graphs_lack(void)
 /* Whether the graphs that are left can be run in time, by guess. */
 static bool graphs_may_end(int64_t limit)
 {
-	const double explored = lab_graph_explored(), now = (double)lab_clock_ns();
+	double explored;
+	(void)lab_graphs_left(&explored);
+	const double now = (double)lab_clock_ns();
 	const double run = (double)(graphs.complete + graphs.blocked);
 	const double all = (double)(result.executions + result.pruned);
 	return run * (1 - explored) * (now - (double)began) < explored * all * ((double)limit - now);
@@ -419,7 +559,7 @@ static bool run_auto(int64_t limit)
 	enum { FIRST = 250, SLICE = 2000, LONG_SLICE = 12 * SLICE, BY_LOT = 1000 };
 	const bool deepens = !lab_config.shallow && lab_config.kills == 0;
 	const uint64_t most = lab_config.max_executions ? lab_config.max_executions : UINT64_MAX;
-	const int64_t part = deepens || limit == 0 ? limit : began + (limit - began) / 2;
+	const int64_t until = deepens || limit == 0 ? limit : began + (limit - began) / 2;
 	search_begin(&bounded, lab_config.preemptions, lab_config.stale, lab_config.faults);
 	search_begin(&proof, LAB_UNBOUNDED, LAB_UNBOUNDED, lab_config.faults);
 	graphs_begin(lab_config.faults);
@@ -428,16 +568,16 @@ static bool run_auto(int64_t limit)
 		return false;
 	lab_config.max_executions = deepens ? most : most / 2 + 1;
 	bool passed = true;
-	for (uint64_t slice = FIRST; passed && !is_over(deepens) && !are_enough() && !is_late(part);) {
+	for (uint64_t slice = FIRST; passed && !is_over(deepens) && !are_enough() && !is_late(until);) {
 		if (graphs.ended && graphs.met == 1u << LAB_MET_FAULTS && lab_graph_is_bounded())
 			graphs_begin(graphs.faults + 1);
 		if (!graphs.ended)
-			passed = graphs_on(slice < SLICE || !graphs_may_end(part) ? slice : LONG_SLICE, part);
+			passed = graphs_on(slice < SLICE || !graphs_may_end(until) ? slice : LONG_SLICE, until);
 		else if (is_proving())
-			passed = prove_on(slice, part);
+			passed = prove_on(slice, until);
 		slice = slice < SLICE ? 2 * slice : SLICE;
 		if (passed && !is_over(deepens) && (deepens || !bounded.ended))
-			passed = deepen_on(SLICE, part) && run_random(LAB_AUTO, BY_LOT, part);
+			passed = deepen_on(SLICE, until) && run_random(LAB_AUTO, BY_LOT, until);
 	}
 	lab_config.max_executions = most;
 	if (!passed || deepens || (seen.ended && seen.met == 0))

@@ -47,7 +47,7 @@ struct graph {
 
 enum { PUSHED = 1 << 30, HEAD = offsetof(struct graph, e) }; /* bytes */
 
-static struct graph now, cut;
+static struct graph now, cut, began; /* began: `now` as it was before its run */
 static struct {
 	graph_clock past, prefix;
 	graph_clock acquired; /* the messages that its reads have read: for an acquire fence */
@@ -62,10 +62,9 @@ static uint32_t n_done;
 static uint64_t initial[LOCATIONS];
 
 static unsigned char *pushed;
-static size_t n_pushed, room_pushed;
+static size_t n_pushed, room_pushed, below; /* below `began` */
 static bool is_full, is_bounded;
 static unsigned most_faults;
-static double explored;
 
 static void clock_join(graph_clock *to, const graph_clock *from)
 {
@@ -96,10 +95,8 @@ static unsigned place_of(const struct graph *g, const graph_event *e)
 
 /* --- the stack of graphs --- */
 
-static void graph_push(struct graph *g)
+void lab_graphs_give(const void *from, size_t more)
 {
-	const size_t size = g->n * sizeof *g->e, more = size + HEAD;
-	g->share = now.share /= 2;
 	if (n_pushed + more > PUSHED) {
 		is_full = true;
 		return;
@@ -110,9 +107,28 @@ static void graph_push(struct graph *g)
 		if (!pushed)
 			abort();
 	}
-	memcpy(pushed + n_pushed, g->e, size);
-	memcpy(pushed + n_pushed + size, g, HEAD);
+	memcpy(pushed + n_pushed, from, more);
 	n_pushed += more;
+}
+
+/* The head is behind the events. */
+static void graph_keep(const struct graph *g)
+{
+	lab_graphs_give(g->e, g->n * sizeof *g->e);
+	lab_graphs_give(g, HEAD);
+}
+
+static void graph_push(struct graph *g)
+{
+	g->share = now.share /= 2;
+	graph_keep(g);
+}
+
+/* Returns where the graph begins that ends there, and its head. */
+static size_t graph_before(size_t end, struct graph *head)
+{
+	memcpy(head, pushed + end - HEAD, HEAD);
+	return end - HEAD - head->n * sizeof *head->e;
 }
 
 void lab_graph_reset(unsigned faults)
@@ -124,7 +140,6 @@ void lab_graph_reset(unsigned faults)
 	now.fresh = NONE;
 	now.share = 2;
 	graph_push(&now);
-	now.share = explored = 0;
 }
 
 static void graph_begin(void)
@@ -145,20 +160,41 @@ void lab_graph_again(void)
 
 bool lab_graph_next(void)
 {
-	explored += now.share;
 	if (n_pushed == 0)
 		return false;
-	n_pushed -= HEAD;
-	memcpy(&now, pushed + n_pushed, HEAD);
-	n_pushed -= now.n * sizeof *now.e;
+	below = n_pushed = graph_before(n_pushed, &now);
 	memcpy(now.e, pushed + n_pushed, now.n * sizeof *now.e);
+	memcpy(&began, &now, offsetof(struct graph, e[now.n]));
 	graph_begin();
 	return true;
 }
 
-double lab_graph_explored(void)
+void lab_graph_undo(void)
 {
-	return explored;
+	n_pushed = below;
+	graph_keep(&began);
+}
+
+size_t lab_graphs_left(double *explored)
+{
+	static struct graph head;
+	size_t n = 0;
+	*explored = 1;
+	for (size_t at = n_pushed; at > 0; n++) {
+		at = graph_before(at, &head);
+		*explored -= head.share;
+	}
+	return n;
+}
+
+size_t lab_graphs_take(void *to, size_t n)
+{
+	static struct graph head;
+	const size_t end = n_pushed;
+	for (; n > 0; n--)
+		n_pushed = graph_before(n_pushed, &head);
+	memcpy(to, pushed + n_pushed, end - n_pushed);
+	return end - n_pushed;
 }
 
 bool lab_graph_is_bounded(void)

@@ -46,8 +46,17 @@ struct lab_graph_clock {
 void lab_graph_reset(unsigned faults);
 /* Takes the next graph, for a run from the beginning. False: there is none. */
 bool lab_graph_next(void);
-double lab_graph_explored(void); /* the part of all graphs that was run, by guess */
-void lab_graph_again(void);      /* the last graph, up to its end, for one more run */
+/*
+ * How many graphs are left. `explored` is the part of all runs that was done, by guess: as if each
+ * pushed graph led to as many runs as all that are pushed after it together.
+ */
+size_t lab_graphs_left(double *explored);
+void lab_graph_again(void); /* the last graph, up to its end, for one more run */
+void lab_graph_undo(void);  /* the last graph is left again, as if it had not been run */
+
+/* The n newest graphs that are left move away, as bytes whose number is returned; or come back. */
+size_t lab_graphs_take(void *to, size_t n);
+void lab_graphs_give(const void *from, size_t size);
 
 /* Of the run: the thread's next event in the graph; NULL: the thread is beyond the graph. */
 const struct lab_graph_event *lab_graph_planned(unsigned thread);

@@ -132,6 +132,7 @@ struct lab_config {
 	unsigned depth;      /* of PCT */
 	uint64_t seed;
 	uint64_t max_executions; /* 0: no limit */
+	unsigned jobs;           /* processes that search at once, at most; 0: one */
 	int64_t time;            /* ns; 0: no limit */
 	uint32_t max_steps;      /* of one execution */
 	const char *replay;      /* of LAB_REPLAY: the string of a report */
@@ -162,6 +163,8 @@ struct lab_config {
 	                     .depth = 3,                                                                               \
 	                     .seed = 1,                                                                                \
 	                     .max_steps = 5000})
+
+enum { LAB_OUTCOMES = 64 };
 
 struct lab_outcome {
 	const char *label;

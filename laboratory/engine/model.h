@@ -174,7 +174,6 @@ struct lab_event {
 struct lab_execution {
 	bool active;    /* a model thread runs: instrumented calls are for the model */
 	bool recording; /* events are kept */
-	bool counted;   /* its outcome counts: false for executions after the search */
 	unsigned n_threads;
 	struct lab_thread *self;
 	struct lab_thread threads[LAB_THREADS];
@@ -539,6 +538,7 @@ bool lab_process_name(uintptr_t address, char *text, size_t size);
 unsigned lab_input(unsigned n, uintptr_t pc); /* a choice of the search, from 0 to n - 1 */
 const struct lab_outcome *lab_outcomes(unsigned *n);
 void lab_outcomes_reset(void);
+void lab_outcomes_add(const struct lab_outcome *outcomes, unsigned n);
 void lab_outcome_forbidden(const char *label); /* one was seen; the execution ends next */
 
 /* site.c */

@@ -273,6 +273,4 @@ void lab_execute(void)
 		lab_reach_keep();
 	}
 	lab_globals_reset();
-	if (!lab.failed && !lab.pruned && lab.outcome)
-		lab.outcome->count += lab.counted;
 }

@@ -147,6 +147,14 @@ void lab_steer_reset(unsigned faults)
 	lab_graph_reset(faults);
 }
 
+unsigned lab_steer_learnt(void)
+{
+	unsigned n = n_places + n_ordinary + has_awaits + lab_graph_is_bounded();
+	LAB_EACH (i, parents)
+		n += parents[i] > 0;
+	return n;
+}
+
 const char *lab_steer_refusal(void)
 {
 	return refusal;

@@ -15,6 +15,11 @@ struct lab_object;
 void lab_steer_reset(unsigned faults);
 /* Whether the search begins anew, since it has learnt of a wait that is not an await. */
 bool lab_steer_again(void);
+/*
+ * How much the search has learnt in its runs that its later runs depend on: locations, parents of
+ * threads, waits that are no awaits. The number grows with each thing that is learnt.
+ */
+unsigned lab_steer_learnt(void);
 /* The reason why the search ended; NULL: none. */
 const char *lab_steer_refusal(void);
 _Noreturn void lab_steer_refuse(const char *why);

@@ -9,7 +9,7 @@
 #define PC ((uintptr_t)__builtin_return_address(0))
 #define EXPORTED __attribute__((visibility("default")))
 
-static struct lab_outcome outcomes[64];
+static struct lab_outcome outcomes[LAB_OUTCOMES];
 static unsigned n_outcomes;
 
 const struct lab_outcome *lab_outcomes(unsigned *n)
@@ -28,15 +28,21 @@ static struct lab_outcome *outcome_of(enum fl_stress_expect expect, const char *
 	for (unsigned i = 0; i < n_outcomes; i++)
 		if (outcomes[i].label == label || strcmp(outcomes[i].label, label) == 0)
 			return &outcomes[i];
-	if (n_outcomes == sizeof outcomes / sizeof outcomes[0])
+	if (n_outcomes == LAB_OUTCOMES)
 		lab_fail(LAB_CHECK, "more than %u outcomes", n_outcomes);
 	outcomes[n_outcomes] = (struct lab_outcome){label, expect, 0};
 	return &outcomes[n_outcomes++];
 }
 
+void lab_outcomes_add(const struct lab_outcome *more, unsigned n)
+{
+	for (const struct lab_outcome *o = more; o < more + n; o++)
+		outcome_of(o->expect, o->label)->count += o->count;
+}
+
 void lab_outcome_forbidden(const char *label)
 {
-	outcome_of(FL_STRESS_FORBIDDEN, label)->count += lab.counted;
+	lab.outcome = outcome_of(FL_STRESS_FORBIDDEN, label);
 }
 
 EXPORTED bool fl_stress_outcome(enum fl_stress_expect expect, bool holds, const char *label)
@@ -48,10 +54,8 @@ EXPORTED bool fl_stress_outcome(enum fl_stress_expect expect, bool holds, const 
 		return false;
 	lab.outcome = outcome;
 	lab.signature = (uintptr_t)label;
-	if (expect == FL_STRESS_FORBIDDEN) {
-		outcome->count += lab.counted; /* others count when the execution has ended well */
+	if (expect == FL_STRESS_FORBIDDEN)
 		lab_fail(LAB_FORBIDDEN, "%s", label);
-	}
 	return true;
 }
 

@@ -814,6 +814,7 @@ WAITS = "for (int i = 0; i < 5; i++) { pthread_mutex_lock(&m); while (R(x) == %d
 TAKES = "pthread_mutex_lock(&m); while (R(x) == 0) pthread_cond_wait(&c, &m); W(x, R(x) - 1); pthread_mutex_unlock(&m);"
 GIVES = "pthread_mutex_lock(&m); W(x, R(x) + 1); pthread_cond_signal(&c); pthread_mutex_unlock(&m);"
 SPINS = "while (atomic_exchange_explicit(&x, 1, memory_order_acquire)); atomic_store_explicit(&x, 0, memory_order_release);"
+ORDER = "pthread_mutex_lock(&m); W(x, R(x) * 4 + %d); pthread_mutex_unlock(&m);"  # of two steps of each thread, in `x`
 FEW = {
     "producer_consumer": ("", [WAITS % (1, 1), WAITS % (0, 0)], 1, 9),
     "three_consumers": ("", [TAKES, TAKES, TAKES, 3 * GIVES], 30, 600),
@@ -960,6 +961,13 @@ def proofs(tool):
             test = tool.test(folder.write(name + ".c", threaded(bodies, first)), "--strategy", "graphs")
             if not test["proved"] or test["complete"] > complete or test["blocked"] > blocked:
                 problems.append(f"{name}: {test}")
+        orders = threaded([2 * (ORDER % i) for i in range(4)])
+        for jobs in "1", "3":  # the last of all executions is one that another process runs first
+            test = tool.test(folder.write("orders.c", orders), "--strategy", "graphs", "--jobs", jobs)
+            if (test["proved"], test["complete"], test["blocked"]) != (True, 2520, 0):
+                problems.append(f"orders with {jobs} jobs: {test}")
+            expect(tool.says(folder.write("last.c", orders.replace("return 0;", "return x == %d;" % int("11223300", 4))), "--strategy", "graphs", "--jobs", jobs, status=1),
+                   "main returns 1")
         for name, bodies, said in (("twice", 2 * [SPINS.split(";")[0] + ";"], "LIVELOCK"), ("woken_once", [TAKES, TAKES, GIVES.replace("+ 1", "+ 2")], "DEADLOCK"),
                                    ("early", [TAKES.replace("while", "if") + " if (R(x) < 0) abort();", "pthread_cond_broadcast(&c);"], "CRASH"),
                                    ("not_seen", [TAKES, "W(x, 1); pthread_cond_signal(&c);"], "LOST WAKEUP")):

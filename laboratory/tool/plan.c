@@ -173,6 +173,8 @@ static void make_jobs(struct run *run, const struct options *o)
 			last = t->test->name;
 		}
 	}
+	for (size_t i = 0; i < run->n_jobs; i++)
+		run->jobs[i].model.jobs = o->jobs / (unsigned)run->n_jobs;
 }
 
 /* The shares of the running jobs are taken; the waiting ones divide the rest, by weight. */
