@@ -76,26 +76,20 @@ static struct lab_cell *cell_new(struct lab_cell *cell, uintptr_t granule)
 	return cell;
 }
 
-struct lab_cell *lab_cell(uintptr_t address)
+/* The cell of the granule, or the place for it. */
+static struct lab_cell *cell_at(uintptr_t granule)
 {
-	uintptr_t granule = granule_of(address);
-	for (uint32_t at = place_of(granule);; at = (at + 1) % CELLS) {
-		if (cells[at].generation != lab.generation)
-			return cell_new(&cells[at], granule);
-		if (cells[at].granule == granule)
-			return &cells[at];
-	}
+	uint32_t at = place_of(granule);
+	while (cells[at].generation == lab.generation && cells[at].granule != granule)
+		at = (at + 1) % CELLS;
+	return &cells[at];
 }
 
-struct lab_cell *lab_cell_find(uintptr_t address)
+struct lab_cell *lab_cell(uintptr_t address)
 {
-	uintptr_t granule = granule_of(address);
-	for (uint32_t at = place_of(granule);; at = (at + 1) % CELLS) {
-		if (cells[at].generation != lab.generation)
-			return NULL;
-		if (cells[at].granule == granule)
-			return &cells[at];
-	}
+	const uintptr_t granule = granule_of(address);
+	struct lab_cell *cell = cell_at(granule);
+	return cell->generation == lab.generation ? cell : cell_new(cell, granule);
 }
 
 void lab_cells_in(uintptr_t address, size_t size, void (*visit)(const struct lab_cell *cell))
@@ -103,8 +97,8 @@ void lab_cells_in(uintptr_t address, size_t size, void (*visit)(const struct lab
 	uint32_t n = used_generation == lab.generation ? used : 0;
 	if (size / 8 < n) {
 		for (size_t at = 0; at < size; at += 8) {
-			const struct lab_cell *cell = lab_cell_find(address + at);
-			if (cell)
+			const struct lab_cell *cell = cell_at(granule_of(address + at));
+			if (cell->generation == lab.generation)
 				visit(cell);
 		}
 		return;

@@ -149,18 +149,59 @@ static bool keep_leak(void)
 	return true;
 }
 
+/* A depth-first search, which may be left and taken up again. */
+struct search {
+	int preemptions, stale, faults; /* its bounds */
+	unsigned met;                   /* limits, so far */
+	uint64_t complete, blocked;     /* executions */
+	bool ended;                     /* no execution is left */
+};
+
+/* `proof` has no bounds but that of faults. `seen` is what is reported: the last one that ended. */
+static struct search bounded, proof, seen;
+/* By execution graphs: without bounds, too. */
+static struct search graphs;
+
+/*
+ * Several processes search one tree of graphs. The graphs that are left are dealt to parts, in their
+ * order. `jobs` processes are forked, and each takes one part after the other. It runs the graphs of
+ * the part, and what they push, up to a number of executions, and leaves the rest in the part. Then
+ * all rests are left here again. So each graph is run once, by some process.
+ *
+ * A process that fails, refuses, or learns what later runs depend on (lab_steer_learnt) undoes that
+ * run and ends. Its rest is put on top, so that this process runs that graph next, alone, and fails
+ * or learns itself. So all processes know the same when they take a part, and what a report says
+ * depends on the number of jobs, and not on which process was faster.
+ */
+enum { EACH = 2000, PARTS = 8, ROOM = 1 << 30 };
+enum { BEGINS = 2000, LEARNS = 250 };
+
+struct part {
+	_Atomic size_t next; /* of the first part: which part no process has taken */
+	bool stops;
+	struct search run;
+	uint64_t steps;
+	unsigned n_outcomes;
+	struct lab_outcome outcomes[LAB_OUTCOMES];
+	size_t size;
+	unsigned char graphs[ROOM];
+};
+
 /* The part of the graphs that this process runs; NULL: all. */
 static struct part *part;
-
-static bool part_stops(void);
+static unsigned alone; /* how many graphs this process runs before it forks others */
+static unsigned learnt;
 
 /* Runs one execution; returns false if it failed and the search ends. */
 static bool run_one(enum lab_strategy strategy)
 {
 	lab_choices_begin(strategy);
 	lab_execute();
-	if (part_stops())
+	if (part && (lab.failed || lab_steer_refusal() || lab_graph_is_full() || lab_steer_learnt() != learnt)) {
+		lab_graph_undo();
+		part->stops = true;
 		return false;
+	}
 	if (lab.outcome && !lab.pruned &&
 	    (!lab.failed || lab.verdict == LAB_FORBIDDEN || lab.verdict == LAB_NOT_LINEARIZABLE))
 		lab.outcome->count++;
@@ -175,19 +216,6 @@ static bool run_one(enum lab_strategy strategy)
 }
 
 /* --- strategies: each returns false when an execution failed --- */
-
-/* A depth-first search, which may be left and taken up again. */
-struct search {
-	int preemptions, stale, faults; /* its bounds */
-	unsigned met;                   /* limits, so far */
-	uint64_t complete, blocked;     /* executions */
-	bool ended;                     /* no execution is left */
-};
-
-/* `proof` has no bounds but that of faults. `seen` is what is reported: the last one that ended. */
-static struct search bounded, proof, seen;
-/* By execution graphs: without bounds, too. */
-static struct search graphs;
 
 /* Verdicts on a run along a graph that say nothing of the program. */
 static bool is_unsure(enum lab_verdict verdict)
@@ -257,123 +285,78 @@ static void guide_failure(void)
 			return;
 	}
 	lab.recording = true; /* for the names in its message */
-	lab_graph_again();
+	lab_graph_undo();
+	(void)lab_graph_next();
 	(void)run_one(LAB_GRAPH);
 	lab_taken.overflow = true;
 	lab_detail("this needs another modification order than the order of execution: no replay");
 	lab_config.strategy = LAB_GRAPH; /* finds it again */
 }
 
-/*
- * Several processes search one tree of graphs. The graphs that are left are dealt to parts, in their
- * order. `jobs` processes are forked, and each takes one part after the other. It runs the graphs of
- * the part, and what they push, up to a number of executions, and leaves the rest in the part. Then
- * all rests are left here again. So each graph is run once, by some process.
- *
- * A process that fails, refuses, or learns what later runs depend on (lab_steer_learnt) undoes that
- * run and ends. Its rest is put on top, so that this process runs that graph next, alone, and fails
- * or learns itself. So all processes know the same when they take a part, and what a report says
- * depends on the number of jobs, and not on which process was faster.
- */
-enum { EACH = 2000, PARTS = 8, ROOM = 1 << 30 };
-enum { BEGINS = 2000, LEARNS = 250 };
-
-struct part {
-	bool stops;
-	unsigned learnt; /* before */
-	struct search run;
-	struct lab_result result;
-	struct lab_outcome outcomes[LAB_OUTCOMES];
-	size_t size;
-	unsigned char graphs[ROOM];
-};
-
-struct parts {
-	_Atomic size_t next;
-	struct part at[];
-};
-
-static unsigned alone; /* how many graphs this process runs before it forks others */
-
-static size_t graphs_left(void)
-{
-	double explored;
-	return lab_graphs_left(&explored);
-}
-
-static bool part_stops(void)
-{
-	if (!part || !(lab.failed || lab_steer_refusal() || lab_graph_is_full() || lab_steer_learnt() != part->learnt))
-		return false;
-	lab_graph_undo();
-	return part->stops = true;
-}
-
 static bool graphs_on(uint64_t executions, int64_t limit);
 
-static _Noreturn void parts_run(struct parts *parts, size_t n, int64_t limit)
+static void part_run(struct part *own, int64_t limit)
 {
+	part = own;
+	graphs.complete = graphs.blocked = graphs.ended = 0;
+	result.steps = 0;
+	lab_outcomes_reset();
+	lab_graphs_give(part->graphs, part->size);
+	(void)graphs_on(EACH, limit);
+	part->run = graphs;
+	part->steps = result.steps;
+	memcpy(part->outcomes, lab_outcomes(&part->n_outcomes), sizeof part->outcomes);
+	part->size = lab_graphs_take(part->graphs, lab_graphs_left(NULL));
+}
+
+/* A process, which takes parts. Without it, as where the system refuses it, parts remain as they are. */
+static void parts_fork(struct part *parts, size_t n, int64_t limit)
+{
+	if (fork() != 0)
+		return;
 	lab_watch(true);
-	on_progress = NULL;
 	lab_config.jobs = 0;
-	for (size_t i; !(part && part->stops) && (i = atomic_fetch_add(&parts->next, 1)) < n;) {
-		part = &parts->at[i];
-		part->learnt = lab_steer_learnt();
-		graphs = (struct search){.faults = graphs.faults};
-		result = (struct lab_result){.message = ""};
-		lab_outcomes_reset();
-		lab_graphs_give(part->graphs, part->size);
-		(void)graphs_on(EACH, limit);
-		part->run = graphs;
-		part->result = result;
-		const struct lab_outcome *outcomes = lab_outcomes(&part->result.n_outcomes);
-		memcpy(part->outcomes, outcomes, part->result.n_outcomes * sizeof *outcomes);
-		part->size = lab_graphs_take(part->graphs, graphs_left());
-	}
+	learnt = lab_steer_learnt();
+	for (size_t i; !(part && part->stops) && (i = atomic_fetch_add(&parts->next, 1)) < n;)
+		part_run(&parts[i], limit);
 	_exit(0);
 }
 
 static void part_end(const struct part *p)
 {
 	lab_graphs_give(p->graphs, p->size);
-	lab_outcomes_add(p->outcomes, p->result.n_outcomes);
+	lab_outcomes_add(p->outcomes, p->n_outcomes);
 	graphs.met |= p->run.met;
 	graphs.complete += p->run.complete;
 	graphs.blocked += p->run.blocked;
-	result.executions += p->result.executions;
-	result.pruned += p->result.pruned;
-	result.steps += p->result.steps;
+	result.executions += p->run.complete;
+	result.pruned += p->run.blocked;
+	result.steps += p->steps;
+	alone = p->stops ? LEARNS : 0;
 }
 
 static void graphs_spread(int64_t limit)
 {
-	const size_t most = (size_t)PARTS * lab_config.jobs, left = graphs_left(), n = left < most ? left : most;
-	const size_t size = sizeof(struct parts) + n * sizeof(struct part);
-	struct parts *parts = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	const size_t n = (size_t)PARTS * lab_config.jobs;
+	struct part *parts =
+	    mmap(NULL, n * sizeof *parts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	alone = LEARNS;
 	if (parts == MAP_FAILED)
 		return;
-	alone = 0;
 	for (size_t i = 0; i < n; i++)
-		parts->at[i].size = lab_graphs_take(parts->at[i].graphs, graphs_left() / (n - i));
-	for (unsigned running = 0; running > 0 || parts->next < n;) {
-		const pid_t pid = running < lab_config.jobs && parts->next < n ? fork() : -1;
-		int status = 0;
-		if (pid == 0)
-			parts_run(parts, n, limit);
-		if (pid > 0)
-			running++;
-		else if (running-- == 0 || wait(&status) < 0)
-			break; /* it cannot fork */
+		parts[i].size = lab_graphs_take(parts[i].graphs, lab_graphs_left(NULL) / (n - i));
+	for (unsigned i = 0; i < lab_config.jobs; i++)
+		parts_fork(parts, n, limit);
+	for (int status; wait(&status) > 0;) {
 		graphs.ended |= status != 0; /* killed from outside: its part is lost */
+		if (parts->next < n)
+			parts_fork(parts, n, limit);
 	}
-	for (unsigned pass = 0; pass < 2; pass++)
+	for (unsigned stop = 0; stop < 2; stop++)
 		for (size_t i = n; i-- > 0;)
-			if (parts->at[i].stops == pass) {
-				part_end(&parts->at[i]);
-				alone = pass * LEARNS;
-			}
-	(void)munmap(parts, size);
+			if (parts[i].stops == stop)
+				part_end(&parts[i]);
+	(void)munmap(parts, n * sizeof *parts);
 	graphs.ended |= lab_graph_is_full();
 	graphs.met |= graphs.ended ? 1u << LAB_MET_STEPS : 0; /* `seen` is not this search */
 }
@@ -391,10 +374,10 @@ static void graphs_begin(int faults)
  */
 static bool graphs_on(uint64_t executions, int64_t limit)
 {
-	const bool unlimited = lab_config.max_executions + 1 < 2; /* 0 or UINT64_MAX */
 	search_use(&graphs);
 	for (uint64_t i = 0; i < executions && !graphs.ended; i++) {
-		if (alone == 0 && lab_config.jobs > 1 && unlimited && graphs_left() > lab_config.jobs) {
+		if (alone == 0 && lab_config.jobs > 1 && lab_config.max_executions + 1 < 2 /* no limit */ &&
+		    lab_graphs_left(NULL) > lab_config.jobs) {
 			graphs_spread(limit);
 			i += EACH * PARTS;
 			if (is_late(limit))
@@ -643,7 +626,7 @@ static bool run_strategy(int64_t limit)
 
 /* --- replay --- */
 
-bool lab_replay(const struct lab_schedule *schedule)
+static bool replay_it(const struct lab_schedule *schedule)
 {
 	lab_follow(schedule);
 	lab_choices_begin(LAB_REPLAY);
@@ -653,7 +636,7 @@ bool lab_replay(const struct lab_schedule *schedule)
 
 bool lab_replay_fails(const struct lab_schedule *schedule, struct lab_signature signature)
 {
-	return lab_replay(schedule) && lab.verdict == signature.verdict && lab.signature == signature.what;
+	return replay_it(schedule) && lab.verdict == signature.verdict && lab.signature == signature.what;
 }
 
 /* --- a failure --- */
@@ -662,7 +645,7 @@ bool lab_replay_fails(const struct lab_schedule *schedule, struct lab_signature 
 static void record(const struct lab_schedule *schedule)
 {
 	lab.recording = true;
-	(void)lab_replay(schedule);
+	(void)replay_it(schedule);
 	lab_trace(&result); /* adds to the details */
 	keep_texts();
 	lab_schedule_print(schedule, result.hash, replay);

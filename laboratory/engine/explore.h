@@ -21,7 +21,6 @@ static inline struct lab_signature lab_signature(void)
  */
 bool lab_failure_is_known(enum lab_verdict verdict);
 /* Runs `schedule`; returns true if it fails with `signature`. lab_taken has its choices. */
-bool lab_replay(const struct lab_schedule *schedule);
 bool lab_replay_fails(const struct lab_schedule *schedule, struct lab_signature signature);
 
 /* Shrinks `schedule`, which fails with `signature`, as far as possible. */

@@ -142,22 +142,6 @@ void lab_graph_reset(unsigned faults)
 	graph_push(&now);
 }
 
-static void graph_begin(void)
-{
-	memset(of, 0, sizeof of);
-	n_done = 0;
-	for (unsigned i = 0; i < now.n; i++) {
-		number_at[now.e[i].thread][now.e[i].index] = (uint16_t)i;
-		of[now.e[i].thread].planned++;
-	}
-}
-
-void lab_graph_again(void)
-{
-	now.fresh = NONE;
-	graph_begin();
-}
-
 bool lab_graph_next(void)
 {
 	if (n_pushed == 0)
@@ -165,7 +149,12 @@ bool lab_graph_next(void)
 	below = n_pushed = graph_before(n_pushed, &now);
 	memcpy(now.e, pushed + n_pushed, now.n * sizeof *now.e);
 	memcpy(&began, &now, offsetof(struct graph, e[now.n]));
-	graph_begin();
+	memset(of, 0, sizeof of);
+	n_done = 0;
+	for (unsigned i = 0; i < now.n; i++) {
+		number_at[now.e[i].thread][now.e[i].index] = (uint16_t)i;
+		of[now.e[i].thread].planned++;
+	}
 	return true;
 }
 
@@ -179,11 +168,13 @@ size_t lab_graphs_left(double *explored)
 {
 	static struct graph head;
 	size_t n = 0;
-	*explored = 1;
+	double share = 1;
 	for (size_t at = n_pushed; at > 0; n++) {
 		at = graph_before(at, &head);
-		*explored -= head.share;
+		share -= head.share;
 	}
+	if (explored)
+		*explored = share;
 	return n;
 }
 

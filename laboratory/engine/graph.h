@@ -47,12 +47,11 @@ void lab_graph_reset(unsigned faults);
 /* Takes the next graph, for a run from the beginning. False: there is none. */
 bool lab_graph_next(void);
 /*
- * How many graphs are left. `explored` is the part of all runs that was done, by guess: as if each
+ * How many graphs are left. `explored`, which may be NULL, is the part of all runs that was done, by guess: as if each
  * pushed graph led to as many runs as all that are pushed after it together.
  */
 size_t lab_graphs_left(double *explored);
-void lab_graph_again(void); /* the last graph, up to its end, for one more run */
-void lab_graph_undo(void);  /* the last graph is left again, as if it had not been run */
+void lab_graph_undo(void); /* the last graph is left again, as if it had not been run */
 
 /* The n newest graphs that are left move away, as bytes whose number is returned; or come back. */
 size_t lab_graphs_take(void *to, size_t n);

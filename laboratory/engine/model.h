@@ -424,7 +424,6 @@ static inline struct lab_record *lab_record_at(const struct lab_cell *cell, uint
 /* Room for the rest of a cell's records. */
 struct lab_record *lab_more_records(void);
 struct lab_cell *lab_cell(uintptr_t address);
-struct lab_cell *lab_cell_find(uintptr_t address); /* NULL: not touched yet */
 /* The cells of a block, which begins with a cell. */
 void lab_cells_in(uintptr_t address, size_t size, void (*visit)(const struct lab_cell *cell));
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The table of objects, by a hash of their addresses, and how threads wait for them. */
 #include "object.h"
+#include "steer.h"
 #include <stdarg.h>
 
 enum { TABLE = 1 << 12, MOST = TABLE / 2 };
@@ -500,13 +501,14 @@ void lab_object_point(struct lab_op op, const struct lab_object *o)
 	lab_object_seen(o);
 }
 
-void lab_object_try(struct lab_op op, const struct lab_object *o)
+unsigned lab_object_try(struct lab_op op, const struct lab_object *o, lab_can *can)
 {
 	lab_point(op);
 	object_check_live(o, &op);
 	object_check_order(o, op.order == LAB_SYNC_VALUE);
 	lab_object_seen(o);
 	lab_looked(o->address, 0); /* a release of the object ends a spin */
+	return lab.steered ? lab_steer_try(o, op.order) : can(o, lab.self);
 }
 
 static bool object_always(const struct lab_object *object, const struct lab_thread *thread)
@@ -520,6 +522,8 @@ int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, i
 {
 	struct lab_thread *self = lab.self;
 	const bool once = deadline <= lab.now;
+	if (lab.steered && deadline != INT64_MAX)
+		lab_steer_refuse("a wait with a deadline");
 	self->expires = !once && deadline != INT64_MAX;
 	self->deadline = deadline;
 	self->result = 0;
@@ -528,6 +532,8 @@ int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, i
 	if (deadline != INT64_MAX)
 		object_check_order(object, false);
 	lab_object_seen(object);
+	if (lab.steered)
+		(void)lab_steer_step(object, op.order);
 	if (once && !can(object, self))
 		return -ETIMEDOUT;
 	return self->result;

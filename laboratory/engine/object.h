@@ -147,8 +147,11 @@ int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, i
  * object before the step.
  */
 void lab_object_point(struct lab_op op, const struct lab_object *object);
-/* The same for a step that looks at the state, and may find an old one as a load may. */
-void lab_object_try(struct lab_op op, const struct lab_object *object);
+/*
+ * The same for a step that looks at the state, and may find an old one as a load may. Returns
+ * whether the step is possible; along a graph, for LAB_SYNC_VALUE, the permits.
+ */
+unsigned lab_object_try(struct lab_op op, const struct lab_object *object, lab_can *can);
 /* The running thread has seen the state, by other ways than these steps. */
 void lab_object_seen(const struct lab_object *object);
 /*

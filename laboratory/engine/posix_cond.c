@@ -53,8 +53,6 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 		result = ETIMEDOUT;
 	}
 	(void)lab_object_wait(relock, mutex, lab_mutex_can, INT64_MAX);
-	if (lab.steered)
-		(void)lab_steer_step(mutex, LAB_SYNC_RELOCK);
 	(void)lab_mutex_taken(mutex, pc);
 	struct lab_event *event = lab_sync_event(&relock, result);
 	if (event)

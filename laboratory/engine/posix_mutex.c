@@ -78,11 +78,7 @@ int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc)
 		return result;
 	const bool tries = deadline <= lab.now;
 	const struct lab_op op = lab_sync_op(tries ? LAB_SYNC_TRYLOCK : LAB_SYNC_LOCK, o->address, pc);
-	if (lab.steered && (deadline != INT64_MAX || o->robust))
-		lab_steer_refuse(o->robust ? "a robust mutex" : "a lock with a deadline");
 	result = lab_object_wait(op, o, lab_mutex_can, deadline);
-	if (lab.steered)
-		(void)lab_steer_step(o, LAB_SYNC_LOCK);
 	if (o->lost)
 		return ENOTRECOVERABLE;
 	result = result == 0 ? lab_mutex_taken(o, pc) : ETIMEDOUT;
@@ -95,11 +91,8 @@ int lab_mutex_trylock(struct lab_object *o, uintptr_t pc)
 	int result = mutex_relock(o, true, pc);
 	if (result >= 0)
 		return result;
-	if (lab.steered && o->robust)
-		lab_steer_refuse("a robust mutex");
 	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYLOCK, o->address, pc);
-	lab_object_try(op, o);
-	const bool taken = lab.steered ? lab_steer_try(o, LAB_SYNC_TRYLOCK) : o->owner == LAB_NOBODY;
+	const bool taken = lab_object_try(op, o, lab_mutex_can);
 	result = o->lost ? ENOTRECOVERABLE : taken ? lab_mutex_taken(o, pc) : EBUSY;
 	lab_sync_event(&op, result);
 	return result;

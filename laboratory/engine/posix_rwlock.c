@@ -160,8 +160,7 @@ static int rwlock_try(pthread_rwlock_t *lock, bool write, uintptr_t pc)
 {
 	struct lab_object *o = rwlock_of(lock, "tries to lock", pc);
 	const struct lab_op op = lab_sync_op(write ? LAB_SYNC_TRYWRLOCK : LAB_SYNC_TRYRDLOCK, o->address, pc);
-	lab_object_try(op, o);
-	const bool can = write ? rwlock_can_write(o, lab.self) : rwlock_can_read(o, lab.self);
+	const bool can = lab_object_try(op, o, write ? rwlock_can_write : rwlock_can_read);
 	const int result = !can ? EBUSY : write ? rwlock_take_write(o, pc) : rwlock_take_read(o, pc);
 	lab_sync_event(&op, result);
 	return result;

@@ -35,11 +35,7 @@ static int sem_down(sem_t *sem, int64_t deadline, uintptr_t pc)
 {
 	struct lab_object *o = sem_of(sem, "takes a permit of", pc);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_DOWN, (uintptr_t)sem, pc);
-	if (lab.steered && deadline != INT64_MAX)
-		lab_steer_refuse("a wait for a semaphore with a deadline");
 	int result = lab_object_wait(op, o, sem_can_take, deadline);
-	if (lab.steered)
-		(void)lab_steer_step(o, LAB_SYNC_DOWN);
 	if (result == 0)
 		sem_take(o);
 	sem_event(&op, o, -result);
@@ -85,9 +81,7 @@ EXPORTED int sem_trywait(sem_t *sem)
 	FORWARD(sem_trywait, (sem));
 	struct lab_object *o = sem_of(sem, "tries to take a permit of", PC);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYDOWN, (uintptr_t)sem, PC);
-	lab_object_try(op, o);
-	const bool can = lab.steered ? lab_steer_try(o, LAB_SYNC_TRYDOWN) : o->count > 0;
-	const int result = can ? 0 : EAGAIN;
+	const int result = lab_object_try(op, o, sem_can_take) ? 0 : EAGAIN;
 	if (result == 0)
 		sem_take(o);
 	sem_event(&op, o, result);
@@ -117,9 +111,9 @@ EXPORTED int sem_getvalue(sem_t *restrict sem, int *restrict value)
 	FORWARD(sem_getvalue, (sem, value));
 	struct lab_object *o = sem_of(sem, "reads the value of", PC);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_VALUE, (uintptr_t)sem, PC);
-	lab_object_try(op, o);
+	const unsigned seen = lab_object_try(op, o, sem_can_take);
 	lab_plain((uintptr_t)value, sizeof *value, true, PC);
-	*value = (int)(lab.steered ? lab_steer_value(o) : o->count);
+	*value = (int)(lab.steered ? seen : o->count);
 	sem_event(&op, o, 0);
 	return 0;
 }

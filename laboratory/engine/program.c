@@ -108,7 +108,8 @@ static void program_keep_reachable(void)
 	lab_process_keep();
 }
 
-_Noreturn void lab_program_end(int status, uintptr_t pc)
+/* _exit(): without the functions of atexit(). */
+static _Noreturn void program_end(int status, uintptr_t pc)
 {
 	status &= 0xff;
 	if (status != 0) {
@@ -148,7 +149,7 @@ _Noreturn void lab_program_exit(int status, uintptr_t pc)
 		lab_misuse(pc, "calls exit() while exit() runs already");
 	(void)lab_mutex_lock(o, INT64_MAX, pc);
 	program_run_at_exits(pc);
-	lab_program_end(status, pc);
+	program_end(status, pc);
 }
 
 _Noreturn void lab_program_last(uintptr_t pc)
@@ -161,7 +162,7 @@ _Noreturn void lab_program_last(uintptr_t pc)
 		(void)lab_join(t, INT64_MAX, pc);
 	}
 	program_run_at_exits(pc);
-	lab_program_end(0, pc);
+	program_end(0, pc);
 }
 
 EXPORTED _Noreturn void exit(int status)
@@ -176,7 +177,7 @@ EXPORTED _Noreturn void exit(int status)
 EXPORTED _Noreturn void _exit(int status)
 {
 	if (OURS() && lab.program)
-		lab_program_end(status, PC);
+		program_end(status, PC);
 	void (*real)(int) = (void (*)(int))dlsym(RTLD_NEXT, "_exit");
 	real(status);
 	__builtin_trap();
@@ -185,14 +186,14 @@ EXPORTED _Noreturn void _exit(int status)
 EXPORTED _Noreturn void _Exit(int status)
 {
 	if (OURS() && lab.program)
-		lab_program_end(status, PC);
+		program_end(status, PC);
 	_exit(status);
 }
 
 EXPORTED _Noreturn void quick_exit(int status)
 {
 	if (OURS() && lab.program)
-		lab_program_end(status, PC);
+		program_end(status, PC);
 	void (*real)(int) = (void (*)(int))dlsym(RTLD_NEXT, "quick_exit");
 	real(status);
 	__builtin_trap();

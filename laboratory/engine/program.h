@@ -13,8 +13,6 @@
 _Noreturn void lab_program_main(void);
 /* exit(): runs the functions of atexit(), then ends the process with all its threads. */
 _Noreturn void lab_program_exit(int status, uintptr_t pc);
-/* _exit(): without these functions. */
-_Noreturn void lab_program_end(int status, uintptr_t pc);
 /* The running thread is the last one: its end is an exit(0). */
 _Noreturn void lab_program_last(uintptr_t pc);
 /* What the program prints is shown for the execution that is reported. */

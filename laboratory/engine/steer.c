@@ -469,7 +469,9 @@ static unsigned steer_event(struct lab_graph_event *e)
 
 static uint16_t steer_life(const struct lab_location *location, const struct lab_op *op)
 {
-	return steer_place(op->address ^ (uintptr_t)location->lives << 48, op->size,
+	/* All threads have their thread-locals at the same addresses. Each has places of its own for them. */
+	const uintptr_t owner = lab_is_tls(op->address) ? lab.self->id + 1 : 0;
+	return steer_place(op->address ^ (uintptr_t)location->lives << 48 ^ owner << 43, op->size,
 	                   (uint64_t)lab_peek(op->address, op->size));
 }
 
@@ -519,19 +521,12 @@ static uint64_t steer_read(struct lab_location *location, const struct lab_op *o
 
 lab_value lab_steer_load(struct lab_location *location, const struct lab_op *op)
 {
-	if (lab_is_tls(op->address))
-		return lab_peek(op->address, op->size);
 	struct lab_graph_event e = steer_on(location, op, LAB_GRAPH_READ);
 	return steer_read(location, op, steer_event(&e));
 }
 
 void lab_steer_store(struct lab_location *location, const struct lab_op *op, lab_value value)
 {
-	if (lab_is_tls(op->address)) {
-		lab.self->effects++;
-		lab_poke(op->address, op->size, value);
-		return;
-	}
 	struct lab_graph_event e = steer_on(location, op, LAB_GRAPH_WRITE);
 	e.value = (uint64_t)value;
 	steer_wrote(location, op, steer_event(&e));
@@ -539,12 +534,6 @@ void lab_steer_store(struct lab_location *location, const struct lab_op *op, lab
 
 lab_value lab_steer_rmw(struct lab_location *location, const struct lab_op *op, lab_update *update, lab_value operand)
 {
-	if (lab_is_tls(op->address)) {
-		const lab_value old = lab_peek(op->address, op->size);
-		lab.self->effects++;
-		lab_poke(op->address, op->size, update(old, operand));
-		return old;
-	}
 	struct lab_graph_event e = steer_on(location, op, LAB_GRAPH_UPDATE);
 	e.operand = (uint64_t)operand;
 	e.update = update;
@@ -556,15 +545,6 @@ lab_value lab_steer_rmw(struct lab_location *location, const struct lab_op *op, 
 bool lab_steer_cas(struct lab_location *location, const struct lab_op *op, int failure, lab_value *expected,
                    lab_value desired, bool weak)
 {
-	if (lab_is_tls(op->address)) {
-		const lab_value old = lab_peek(op->address, op->size);
-		const bool same = old == *expected;
-		if (same)
-			lab_poke(op->address, op->size, desired);
-		lab.self->effects++;
-		*expected = old;
-		return same;
-	}
 	struct lab_graph_event e = steer_on(location, op, LAB_GRAPH_SWAP);
 	e.failure = (uint8_t)failure;
 	e.operand = (uint64_t)desired;
@@ -654,6 +634,8 @@ void lab_steer_exit(void)
 
 unsigned lab_steer_step(const struct lab_object *o, unsigned step)
 {
+	if (o->robust)
+		lab_steer_refuse("a robust mutex");
 	struct lab_graph_event e = object_event(lab.self->id, o, step);
 	const unsigned event = steer_event(&e);
 	if (step == LAB_SYNC_LOCK || step == LAB_SYNC_RELOCK) {
@@ -667,15 +649,11 @@ unsigned lab_steer_step(const struct lab_object *o, unsigned step)
 	return event;
 }
 
-bool lab_steer_try(const struct lab_object *o, unsigned step)
+unsigned lab_steer_try(const struct lab_object *o, unsigned step)
 {
 	steer_is_ordinary(o->address);
-	return lab_graph_event(lab_steer_step(o, step))->writes;
-}
-
-unsigned lab_steer_value(const struct lab_object *sem)
-{
-	return (unsigned)lab_graph_read(lab_steer_step(sem, LAB_SYNC_VALUE));
+	const unsigned event = lab_steer_step(o, step);
+	return step == LAB_SYNC_VALUE ? (unsigned)lab_graph_read(event) : lab_graph_event(event)->writes;
 }
 
 /* --- conditions --- */

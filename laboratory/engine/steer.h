@@ -60,10 +60,8 @@ void lab_steer_guide_step(void); /* the running thread does the step that it ann
  * of the event.
  */
 unsigned lab_steer_step(const struct lab_object *object, unsigned step);
-/* The same for a step that tries; returns whether it was possible. */
-bool lab_steer_try(const struct lab_object *object, unsigned step);
-/* The permits of a semaphore. */
-unsigned lab_steer_value(const struct lab_object *sem);
+/* The same for a step that tries: returns whether it was possible, or the permits. */
+unsigned lab_steer_try(const struct lab_object *object, unsigned step);
 
 /*
  * The running thread calls for a wait. An await begins where the thread has come round its loop:

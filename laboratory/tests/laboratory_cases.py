@@ -678,33 +678,6 @@ def reduced(tool):
         raise Failure("\n".join(wrong) or f"only {len(runs)} of 80 searches of all interleavings ended")
 
 
-# A program with main(), and the scenario with the same accesses: the includes, the shared state, and what each of two threads does.
-FORMS = {
-    "plain": ("", "int a, b, c, d;", "{0}a = 1; {0}b = {0}a;", "{0}c = 1; {0}d = {0}c;"),
-    "atomic": ("#include <stdatomic.h>", "atomic_int a, b;", "{0}a = 1; (void){0}b;", "{0}b = 1; (void){0}a;"),
-}
-
-
-def main_costs(tool):
-    """Through main() a program is exhausted in at most 5 times the executions of the scenario with the same accesses."""
-    with Folder() as folder:
-        for name, (include, state, one, two) in FORMS.items():
-            whole = folder.write("whole.c", f"#include <pthread.h>\n{include}\nstatic {state}\n"
-                     f"static void *one(void *arg) {{ {one.format('')} return arg; }}\n"
-                     f"static void *two(void *arg) {{ {two.format('')} return arg; }}\n"
-                     "int main(void)\n{\n\tpthread_t x, y;\n\tpthread_create(&x, NULL, one, NULL);\n"
-                     "\tpthread_create(&y, NULL, two, NULL);\n\tpthread_join(x, NULL);\n\treturn pthread_join(y, NULL);\n}\n")
-            scenario = folder.write("scenario.c", f"#include <fairlead/stress.h>\n{include}\nstruct same {{ {state} }};\n"
-                     f"FL_STRESS_ACTOR(same, one) {{ {one.format('s->')} }}\nFL_STRESS_ACTOR(same, two) {{ {two.format('s->')} }}\n"
-                     'FL_STRESS(same, one, two) { FL_ACCEPTABLE(1, "all"); }\n')
-            for strategy in ("dfs", "dfs:all"):
-                both = [tool.test(*arguments, "--strategy", strategy, "--time", "60s", status=0)
-                        for arguments in ((whole,), ("--load", scenario, "--mode", "model"))]
-                counts = [test["executions"] + test["pruned"] for test in both]
-                if not all(test["complete"] for test in both) or counts[0] > 5 * counts[1]:
-                    raise Failure(f"{name}, {strategy}: {counts[0]} executions through main(), {counts[1]} of the scenario")
-
-
 # What the threads of a program do, by name; whether that is proved, and the limit that an execution met.
 ATOMICS = """static atomic_int x, y;
 static int plain;
@@ -814,7 +787,8 @@ WAITS = "for (int i = 0; i < 5; i++) { pthread_mutex_lock(&m); while (R(x) == %d
 TAKES = "pthread_mutex_lock(&m); while (R(x) == 0) pthread_cond_wait(&c, &m); W(x, R(x) - 1); pthread_mutex_unlock(&m);"
 GIVES = "pthread_mutex_lock(&m); W(x, R(x) + 1); pthread_cond_signal(&c); pthread_mutex_unlock(&m);"
 SPINS = "while (atomic_exchange_explicit(&x, 1, memory_order_acquire)); atomic_store_explicit(&x, 0, memory_order_release);"
-ORDER = "pthread_mutex_lock(&m); W(x, R(x) * 4 + %d); pthread_mutex_unlock(&m);"  # of two steps of each thread, in `x`
+ORDER = "pthread_mutex_lock(&m); plain = plain * 4 + %d; if (plain == {}) abort(); pthread_mutex_unlock(&m);"
+ORDERS = [2 * (ORDER % i) for i in range(4)]  # `plain` has the order of the steps; by 11223300 no process has less left to search
 FEW = {
     "producer_consumer": ("", [WAITS % (1, 1), WAITS % (0, 0)], 1, 9),
     "three_consumers": ("", [TAKES, TAKES, TAKES, 3 * GIVES], 30, 600),
@@ -824,6 +798,7 @@ FEW = {
     "adds_nothing": ("", ["while (!atomic_fetch_add(&x, 0)); R(y);", "Ws(x, 1);"], 1, 1),
     "lock_beside_await": ("", ["while (!atomic_load(&x));", "pthread_mutex_lock(&m); pthread_mutex_unlock(&m); Ws(x, 1);"], 2, 1),
     "two_permits": ("sem_init(&p, 0, 2);", 3 * ["sem_wait(&p); sem_post(&p);"], 54, 0),
+    "orders": ("", [body.replace("{}", "-1") for body in ORDERS], 2520, 0),
     "tries": ("sem_init(&p, 0, 1);", 2 * ["sem_trywait(&p) || sem_post(&p);"], 4, 0),
 }
 
@@ -958,17 +933,10 @@ def proofs(tool):
             if (test["proved"], test["executions"]) != (True, executions):
                 problems.append(f"{name}: {test}")
         for name, (first, bodies, complete, blocked) in FEW.items():
-            test = tool.test(folder.write(name + ".c", threaded(bodies, first)), "--strategy", "graphs")
+            test = tool.test(folder.write(name + ".c", threaded(bodies, first)), "--strategy", "graphs", "--jobs", "3")
             if not test["proved"] or test["complete"] > complete or test["blocked"] > blocked:
                 problems.append(f"{name}: {test}")
-        orders = threaded([2 * (ORDER % i) for i in range(4)])
-        for jobs in "1", "3":  # the last of all executions is one that another process runs first
-            test = tool.test(folder.write("orders.c", orders), "--strategy", "graphs", "--jobs", jobs)
-            if (test["proved"], test["complete"], test["blocked"]) != (True, 2520, 0):
-                problems.append(f"orders with {jobs} jobs: {test}")
-            expect(tool.says(folder.write("last.c", orders.replace("return 0;", "return x == %d;" % int("11223300", 4))), "--strategy", "graphs", "--jobs", jobs, status=1),
-                   "main returns 1")
-        for name, bodies, said in (("twice", 2 * [SPINS.split(";")[0] + ";"], "LIVELOCK"), ("woken_once", [TAKES, TAKES, GIVES.replace("+ 1", "+ 2")], "DEADLOCK"),
+        for name, bodies, said in (("twice", 2 * [SPINS.split(";")[0] + ";"], "LIVELOCK"), ("last", [body.replace("{}", str(int("11223300", 4))) for body in ORDERS], "CRASH"), ("woken_once", [TAKES, TAKES, GIVES.replace("+ 1", "+ 2")], "DEADLOCK"),
                                    ("early", [TAKES.replace("while", "if") + " if (R(x) < 0) abort();", "pthread_cond_broadcast(&c);"], "CRASH"),
                                    ("not_seen", [TAKES, "W(x, 1); pthread_cond_signal(&c);"], "LOST WAKEUP")):
             expect(tool.says(folder.write(name + ".c", threaded(bodies)), "--strategy", "graphs", status=None), said)
@@ -1178,7 +1146,7 @@ def linked_with_runtime(tool):
 def cases(tool):
     """(name, function) of each case."""
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, words, watch, drawing, reports, reduced, main_costs, proofs, hang, polls, further, linked_with_runtime,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, words, watch, drawing, reports, reduced, proofs, hang, polls, further, linked_with_runtime,
                             files, traffic, without_proc, installed)]
     if not tool.is_built():
         return of_program

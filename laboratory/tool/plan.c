@@ -40,7 +40,8 @@ unsigned actors_of(const struct lab_test *test)
 	return n;
 }
 
-struct job job_make(const struct options *o, const struct lab_test *test, enum mode mode)
+/* A job of `test` with the options' settings, marked as skipped if it cannot run. */
+static struct job job_make(const struct options *o, const struct lab_test *test, enum mode mode)
 {
 	const char *name = test->test->name;
 	const struct lab_test *instrumented = lab_test_find(name, true), *plain = lab_test_find(name, false);
@@ -173,8 +174,6 @@ static void make_jobs(struct run *run, const struct options *o)
 			last = t->test->name;
 		}
 	}
-	for (size_t i = 0; i < run->n_jobs; i++)
-		run->jobs[i].model.jobs = o->jobs / (unsigned)run->n_jobs;
 }
 
 /* The shares of the running jobs are taken; the waiting ones divide the rest, by weight. */
@@ -318,6 +317,7 @@ static void run_all(struct run *run)
 			job->share = share_of(run, &pool, next, end);
 			job->share = job->most > 0 && job->share > job->most ? job->most : job->share;
 			run->jobs[next].real_share = run->jobs[next].share / 4;
+			run->jobs[next].model.jobs = o->jobs / (unsigned)run->n_jobs;
 			hurry(&run->jobs[next], o);
 			pool_start(&pool, &run->jobs[next++]);
 			continue;

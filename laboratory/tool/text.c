@@ -24,7 +24,7 @@ const char *expect_name(enum fl_stress_expect expect)
 	return names[expect];
 }
 
-void text_outcomes(FILE *to, const struct lab_result *r)
+static void text_outcomes(FILE *to, const struct lab_result *r)
 {
 	uint64_t sum = 0;
 	for (unsigned i = 0; i < r->n_outcomes; i++)
@@ -108,7 +108,8 @@ char *power_of(const struct job *job)
 	return n < 0 ? NULL : text;
 }
 
-char *kills_of(const struct job *job)
+/* For crash mode: the number of steps with a kill; NULL: none. For the caller to free. */
+static char *kills_of(const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
 	char *text = NULL, missed[64] = "";

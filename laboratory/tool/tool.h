@@ -152,9 +152,10 @@ bool is_real(const struct job *job);
  */
 bool mode_suits(enum mode mode, const struct lab_test *test);
 unsigned actors_of(const struct lab_test *test);
-/* A job of `test` with the options' settings, marked as skipped if it cannot run. */
-struct job job_make(const struct options *o, const struct lab_test *test, enum mode mode);
-/* The same for a mode of the model; for mode lin only that half. */
+/*
+ * A job of `test` with the options' settings, marked as skipped if it cannot run, in a mode of the
+ * model; for mode lin only that half.
+ */
 struct job job_make_model(const struct options *o, const struct lab_test *test, enum mode mode);
 void job_free(struct job *job);
 
@@ -226,7 +227,6 @@ void status_clear(struct status *status);
 /* --- output --- */
 
 void text_job(FILE *to, const struct options *o, const struct job *job);
-void text_outcomes(FILE *to, const struct lab_result *result);
 void text_trace(FILE *to, const struct lab_result *result, bool all);
 void text_list(const struct options *o);
 /* The last two parts of a path. */
@@ -237,8 +237,6 @@ const char *grouped(uint64_t n);
 char *reproducer(const struct options *o, const struct job *job);
 /* What a pass means; for the caller to free. */
 char *power_of(const struct job *job);
-/* For crash mode: the number of steps with a kill; NULL: none. For the caller to free. */
-char *kills_of(const struct job *job);
 const char *expect_name(enum fl_stress_expect expect);
 
 void emit_json_string(FILE *to, const char *text);
