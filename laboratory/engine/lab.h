@@ -95,6 +95,7 @@ enum lab_limit {
 	LAB_MET_MEMBARRIER, /* another order of the fences of one membarrier() */
 	LAB_MET_NO_FAULT,   /* a fault of a kind that the user has switched off */
 	LAB_MET_FCNTL,      /* a pipe that blocks no more, before or after the begin of a wait */
+	LAB_MET_FILES,      /* two threads use a file, in any order */
 	LAB_MET_RETIRED,    /* a use of memory that was retired, without a hazard pointer */
 	LAB_MET_LAST,       /* another thread could have ended last, and run atexit()'s functions */
 	LAB_MET_INPUT,      /* other times, processors, random numbers */
@@ -112,7 +113,7 @@ enum lab_strategy { LAB_AUTO, LAB_DFS, LAB_RANDOM, LAB_PCT, LAB_REPLAY, LAB_GRAP
 enum { LAB_UNBOUNDED = -1 };
 
 /* Which faults the search may inject. */
-enum { LAB_FAULT_SPURIOUS = 1, LAB_FAULT_EINTR = 2, LAB_FAULT_EAGAIN = 4, LAB_FAULT_TIMEOUT = 8, LAB_FAULT_WEAK = 16 };
+enum { LAB_FAULT_SPURIOUS = 1, LAB_FAULT_EINTR = 2, LAB_FAULT_EAGAIN = 4, LAB_FAULT_TIMEOUT = 8, LAB_FAULT_WEAK = 16, LAB_FAULT_PARTIAL = 32 };
 
 /* Distinguishes a failure from other failures of its test. */
 struct lab_failure {
@@ -159,7 +160,7 @@ struct lab_config {
 	                     .preemptions = 2,                                                                         \
 	                     .stale = 2,                                                                               \
 	                     .faults = 1,                                                                              \
-	                     .fault_mask = LAB_FAULT_SPURIOUS | LAB_FAULT_EINTR | LAB_FAULT_TIMEOUT | LAB_FAULT_WEAK,  \
+	                     .fault_mask = LAB_FAULT_SPURIOUS | LAB_FAULT_EINTR | LAB_FAULT_TIMEOUT | LAB_FAULT_WEAK | LAB_FAULT_PARTIAL,  \
 	                     .depth = 3,                                                                               \
 	                     .seed = 1,                                                                                \
 	                     .max_steps = 5000})

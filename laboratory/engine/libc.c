@@ -6,8 +6,7 @@
  * alone: a scenario's library may use files.
  */
 #include "choice.h"
-#include "posix.h"
-#include "program.h"
+#include "io.h"
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -19,8 +18,11 @@ _Noreturn void lab_no_file(const char *name, uintptr_t pc)
 	         lab.self->name, name, lab_site_name(pc));
 }
 
-#define FOR_OUTPUT(name, to)                                                                                           \
+/* A stream of fopen() is the C library's: returns the result of `call`. */
+#define FOR_OUTPUT(name, to, call)                                                                                     \
 	do {                                                                                                           \
+		if (lab_io_is_stream(to))                                                                              \
+			return call;                                                                                   \
 		if ((to) != stdout && (to) != stderr)                                                                  \
 			lab_no_file(name, PC);                                                                         \
 	} while (0)
@@ -39,31 +41,30 @@ static int libc_vprintf(const char *format, va_list args)
 
 static int libc_vfprintf(FILE *to, const char *format, va_list args)
 {
-	FOR_OUTPUT("vfprintf", to);
+	FOR_OUTPUT("vfprintf", to, vfprintf(to, format, args));
 	return libc_vprintf(format, args);
 }
 
 /* Puts the output of the variable arguments after `format` into `n`. */
-#define PRINT(n, format)                                                                                               \
+#define PRINT(n, to, format)                                                                                             \
 	do {                                                                                                           \
 		va_list args;                                                                                          \
 		va_start(args, format);                                                                                \
-		(n) = libc_vprintf(format, args);                                                                      \
+		(n) = libc_vfprintf(to, format, args);                                                                      \
 		va_end(args);                                                                                          \
 	} while (0)
 
 static int libc_printf(const char *format, ...)
 {
 	int n;
-	PRINT(n, format);
+	PRINT(n, stdout, format);
 	return n;
 }
 
 static int libc_fprintf(FILE *to, const char *format, ...)
 {
 	int n;
-	FOR_OUTPUT("fprintf", to);
-	PRINT(n, format);
+	PRINT(n, to, format);
 	return n;
 }
 
@@ -72,7 +73,7 @@ static int libc_dprintf(int to, const char *format, ...)
 	int n;
 	if (to != STDOUT_FILENO && to != STDERR_FILENO)
 		lab_no_file("dprintf", PC);
-	PRINT(n, format);
+	PRINT(n, stdout, format);
 	return n;
 }
 
@@ -85,7 +86,7 @@ static int libc_puts(const char *text)
 
 static int libc_fputs(const char *text, FILE *to)
 {
-	FOR_OUTPUT("fputs", to);
+	FOR_OUTPUT("fputs", to, fputs(text, to));
 	lab_print(text, strlen(text));
 	return 1;
 }
@@ -99,21 +100,21 @@ static int libc_putchar(int c)
 
 static int libc_putc(int c, FILE *to)
 {
-	FOR_OUTPUT("putc", to);
+	FOR_OUTPUT("putc", to, fputc(c, to));
 	return libc_putchar(c);
 }
 
 static int libc_fputc(int c, FILE *to)
 {
-	FOR_OUTPUT("fputc", to);
+	FOR_OUTPUT("fputc", to, fputc(c, to));
 	return libc_putchar(c);
 }
 
 static size_t libc_fwrite(const void *from, size_t size, size_t n, FILE *to)
 {
-	FOR_OUTPUT("fwrite", to);
 	if (size * n > 0)
 		lab_plain((uintptr_t)from, size * n, false, PC);
+	FOR_OUTPUT("fwrite", to, fwrite(from, size, n, to));
 	lab_print(from, size * n);
 	return n;
 }
@@ -150,7 +151,7 @@ static void libc_warnx(const char *format, ...)
 {
 	int n = 0;
 	if (format)
-		PRINT(n, format);
+		PRINT(n, stdout, format);
 	lab_print("\n", n >= 0);
 }
 
@@ -167,7 +168,7 @@ static _Noreturn void libc_errx(int status, const char *format, ...)
 {
 	int n = 0;
 	if (format)
-		PRINT(n, format);
+		PRINT(n, stdout, format);
 	lab_print("\n", n >= 0);
 	lab_program_exit(status, PC);
 }
@@ -175,7 +176,7 @@ static _Noreturn void libc_errx(int status, const char *format, ...)
 static int libc_fflush(FILE *to)
 {
 	if (to)
-		FOR_OUTPUT("fflush", to);
+		FOR_OUTPUT("fflush", to, fflush(to));
 	return 0;
 }
 
@@ -184,19 +185,19 @@ static int libc_setvbuf(FILE *to, char *buffer, int mode, size_t size)
 	(void)buffer;
 	(void)mode;
 	(void)size;
-	FOR_OUTPUT("setvbuf", to);
+	FOR_OUTPUT("setvbuf", to, 0);
 	return 0;
 }
 
 static void libc_setbuf(FILE *to, char *buffer)
 {
 	(void)buffer;
-	FOR_OUTPUT("setbuf", to);
+	FOR_OUTPUT("setbuf", to, (void)0);
 }
 
 static void libc_linebuf(FILE *to)
 {
-	FOR_OUTPUT("setlinebuf", to);
+	FOR_OUTPUT("setlinebuf", to, (void)0);
 }
 
 /*

@@ -530,7 +530,7 @@ char *lab_source_at(uintptr_t pc, int before);
 
 /* Names of state that the engine keeps in place of the C library. False: the address is none. */
 bool lab_unknown_name(uintptr_t address, char *text, size_t size);
-bool lab_pipe_name(uintptr_t address, char *text, size_t size);
+bool lab_io_name(uintptr_t address, char *text, size_t size);
 bool lab_process_name(uintptr_t address, char *text, size_t size);
 
 /* user.c */

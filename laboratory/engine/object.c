@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The table of objects, by a hash of their addresses, and how threads wait for them. */
+#include "io.h"
 #include "object.h"
 #include "steer.h"
 #include <stdarg.h>
@@ -65,7 +66,7 @@ void lab_objects_visit(void (*visit)(struct lab_object *object, void *arg), void
 /* --- words --- */
 
 static const char *const kind_names[LAB_OBJECT_KINDS] = {
-    "mutex", "condition", "readers-writer lock", "spin lock", "barrier", "semaphore", "once", "pipe"};
+    "mutex", "condition", "readers-writer lock", "spin lock", "barrier", "semaphore", "once", "channel"};
 
 static char *object_buffer(void)
 {
@@ -132,6 +133,7 @@ static const char *const verbs[LAB_SYNCS] = {
     [LAB_SYNC_READ] = "reads from",
     [LAB_SYNC_WRITE] = "writes to",
     [LAB_SYNC_CLOSE] = "closes",
+    [LAB_SYNC_POLL] = "polls",
 };
 
 const char *lab_sync_verb(unsigned what)
@@ -484,8 +486,8 @@ static void object_check_live(const struct lab_object *o, const struct lab_op *o
  */
 static void object_check_order(const struct lab_object *o, bool value)
 {
-	if (lab.steered)
-		return; /* in the graphs the step is a load */
+	if (lab.steered || o->kind == LAB_IO)
+		return; /* in the graphs the step is a load; a call on a descriptor takes the kernel's lock */
 	for (unsigned i = 0; i < lab.n_threads; i++) {
 		const struct lab_known *known = &lab.self->view.at[i];
 		const uint32_t change = value ? o->by[i].changed : o->by[i].released;
@@ -637,5 +639,10 @@ void lab_objects_stuck(void)
 			         "%s waits for %s for ever: the signal by %s (%s) came before the wait", t->name,
 			         lab_object_name(o->address, LAB_COND), lab.threads[o->wasted.thread].name,
 			         lab_site_name(o->wasted.pc));
+		int number;
+		if (o && lab_io_lost(t, &number))
+			lab_fail(LAB_LOST_WAKEUP,
+			         "%s waits in epoll_wait() for ever (%s): it has been told of the bytes of descriptor %d",
+			         t->name, lab_site_name(t->next.pc), number);
 	}
 }

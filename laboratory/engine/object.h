@@ -18,7 +18,7 @@ enum lab_object_kind {
 	LAB_BARRIER,
 	LAB_SEM,
 	LAB_ONCE,
-	LAB_PIPE,
+	LAB_IO,
 	LAB_OBJECT_KINDS
 };
 
@@ -55,6 +55,7 @@ enum lab_sync {
 	LAB_SYNC_READ,
 	LAB_SYNC_WRITE,
 	LAB_SYNC_CLOSE,
+	LAB_SYNC_POLL, /* on all channels of descriptors: io.h */
 	LAB_SYNCS
 };
 

@@ -68,7 +68,7 @@ struct lab_call {
 	{                                                                                                              \
 		(name), (void (*)(void))(function)                                                                     \
 	}
-extern const struct lab_call lab_output_calls[], lab_thread_calls[], lab_process_calls[], lab_pipe_calls[];
+extern const struct lab_call lab_output_calls[], lab_thread_calls[], lab_process_calls[];
 
 enum { LAB_PROCESSORS = 2, LAB_PID = 1000 }; /* the threads have the next IDs */
 
@@ -76,7 +76,7 @@ enum { LAB_PROCESSORS = 2, LAB_PID = 1000 }; /* the threads have the next IDs */
  * process.c. A step on what a process has once: other threads can tell whether it came before
  * theirs.
  */
-enum lab_shared { LAB_SHARED_EXITS, LAB_SHARED_KEYS, LAB_SHARED_NAMES, LAB_SHARED_PIPES, LAB_SHARED_SETS, LAB_SHAREDS };
+enum lab_shared { LAB_SHARED_EXITS, LAB_SHARED_KEYS, LAB_SHARED_NAMES, LAB_SHARED_FILES, LAB_SHARED_SETS, LAB_SHAREDS };
 void lab_shared_step(enum lab_shared what, uintptr_t pc);
 uintptr_t lab_shared_place(enum lab_shared what); /* the address of these steps */
 

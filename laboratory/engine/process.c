@@ -133,7 +133,7 @@ static struct action {
 
 static const char *const shared_names[LAB_SHAREDS] = {
     [LAB_SHARED_EXITS] = "functions of atexit()", [LAB_SHARED_KEYS] = "keys",
-    [LAB_SHARED_NAMES] = "names of threads",      [LAB_SHARED_PIPES] = "numbers of pipes",
+    [LAB_SHARED_NAMES] = "names of threads",      [LAB_SHARED_FILES] = "numbers of descriptors",
     [LAB_SHARED_SETS] = "processors of threads",
 };
 static uint64_t shared[LAB_SHAREDS]; /* addresses alone */

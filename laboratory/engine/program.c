@@ -232,6 +232,7 @@ void lab_program_reset(void)
 	n_printed = 0;
 	n_at_exits = 0;
 	lab_libc_reset();
+	lab_io_reset();
 	lab_process_reset();
 	lab_unknown_reset();
 }

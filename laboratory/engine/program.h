@@ -25,6 +25,7 @@ size_t lab_program_size(void);
 void lab_libc_reset(void);
 uint64_t lab_random(void); /* a random number of the running thread */
 _Noreturn void lab_no_file(const char *name, uintptr_t pc);
+void lab_io_reset(void);
 /* process.c: the environment of an execution is at `at`. */
 size_t lab_environment_size(void);
 char **lab_environment_begin(char **at);

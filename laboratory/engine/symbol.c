@@ -229,7 +229,7 @@ void lab_name_address_at(uintptr_t address, size_t event, char *text, size_t siz
 	if (lab_frame_name(address, event, text, size) || name_thread_local(address, text, size) ||
 	    name_field(address, text, size) || lab_reach_name(address, text, size) ||
 	    lab_name_memory(address, text, size) || lab_unknown_name(address, text, size) ||
-	    lab_pipe_name(address, text, size) || lab_process_name(address, text, size))
+	    lab_io_name(address, text, size) || lab_process_name(address, text, size))
 		return;
 	if (address == 0) {
 		snprintf(text, size, "at NULL");

@@ -10,7 +10,7 @@
  *   execution, unseen. A call ends the execution with the function's name.
  */
 #include "unknown.h"
-#include "posix.h"
+#include "io.h"
 #include <elf.h>
 #include <getopt.h>
 #include <link.h>
@@ -48,7 +48,8 @@ static const char known[] =
     "getenv:s?e secure_getenv:s?e getpagesize getauxval __errno_location __h_errno_location "
     "uname getuid geteuid getgid getegid isatty localeconv nl_langinfo gnu_get_libc_version "
     "getopt:!g getopt_long:!g gethostname getrlimit:-w16 clearenv:!e fileno "
-    "getopt_long_only:!g feof ferror putenv:!e setenv:ss!e unsetenv:s!e __ctype_get_mb_cur_max "
+    "getopt_long_only:!g feof ferror clearerr fgets:w@1 fgetc getc ungetc fread:w@12 fseek ftell rewind "
+    "fseeko ftello __isoc99_fscanf fscanf putenv:!e setenv:ss!e unsetenv:s!e __ctype_get_mb_cur_max "
     /* time as text */
     "asctime_r:r56w26 ctime_r:r8w26 difftime gmtime_r:r8w56 localtime_r:r8w56 mktime:w56 "
     "timegm:w56 strftime:--sr56 gmtime:r8!b localtime:r8!b asctime:r56!b ctime:r8!b tzset "
@@ -221,6 +222,9 @@ void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc)
 	if (s->touches)
 		return s->real;
 	lab.signature = pc;
+	for (const struct stub *other = stubs; other < stubs + n_stubs; other++)
+		if (!other->touches && other != s)
+			lab_detail("  the program has a call of %s(), which the model does not have either\n", other->name);
 	lab_fail(LAB_UNMODELLED, "%s calls %s()%s%s (%s), which the model does not have", lab.self->name, s->name,
 	         libc ? "" : " of ", libc ? "" : s->library, lab_site_name(pc));
 }
@@ -367,7 +371,8 @@ static void *unknown_stub(const char *name, const char *library, const char *tou
 static void *unknown_replacement(const char *name)
 {
 	static const struct lab_call *const tables[] = {lab_output_calls, lab_thread_calls, lab_process_calls,
-	                                                lab_pipe_calls};
+	                                                lab_io_calls,
+	                                                lab_socket_calls, lab_poll_calls,   lab_file_calls};
 	LAB_EACH (t, tables)
 		for (const struct lab_call *c = tables[t]; c->name; c++)
 			if (strcmp(c->name, name) == 0)

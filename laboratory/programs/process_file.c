@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects NOT MODELLED "fopen". Files are named. */
+/* Expects NOT MODELLED "regular files". A file that is not regular is named. */
 #include <stdio.h>
 
 int main(void)
 {
-	FILE *file = fopen("/dev/null", "r");
+	FILE *file = fopen("/dev/tty", "r");
 	return file == NULL;
 }

@@ -456,7 +456,7 @@ EXPECTS = re.compile(r'^(?:/\*| \*) Expects (a pass|([A-Z ]+) "(.*)")\.(?: |$)',
 def programs(tool):
     """The programs that were built, by name, with the verdict and the message that each expects."""
     found = {}
-    for path in sorted(glob.glob(tool.at("programs/*.c*"))):
+    for path in sorted(glob.glob(tool.at("programs/*.c*")) + glob.glob(tool.at("examples/io/*.c"))):
         said = EXPECTS.search(read(path))
         name, ending = splitext(basename(path))
         if ending == ".cc" and not exists(join(tool.build, "laboratory/programs", name + ".so")):

@@ -38,7 +38,7 @@ static bool take_faults(struct options *o, char *list)
 		const char *name;
 		unsigned bit;
 	} faults[] = {{"spurious", LAB_FAULT_SPURIOUS}, {"eintr", LAB_FAULT_EINTR}, {"eagain", LAB_FAULT_EAGAIN},
-	              {"timeout", LAB_FAULT_TIMEOUT},   {"weak", LAB_FAULT_WEAK},   {"delay", 0}};
+	              {"timeout", LAB_FAULT_TIMEOUT},   {"weak", LAB_FAULT_WEAK},   {"partial", LAB_FAULT_PARTIAL}, {"delay", 0}};
 	const size_t n = sizeof faults / sizeof *faults;
 	o->model.fault_mask = 0;
 	o->delays = false;
@@ -52,7 +52,7 @@ static bool take_faults(struct options *o, char *list)
 			i++;
 		if (i == n)
 			return complain(
-			    "--faults: '%.40s' is none of spurious, eintr, eagain, timeout, weak, delay; nor is "
+			    "--faults: '%.40s' is none of spurious, eintr, eagain, timeout, weak, partial, delay; nor is "
 			    "it the one word none",
 			    word);
 		o->model.fault_mask |= faults[i].bit;

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The table of descriptors, and reads and writes. A write of more than PIPE_BUF bytes may be several
+ * steps. A read or a write of a socket may move one byte alone: a choice of the search.
+ */
+#include "io.h"
+#include <limits.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { CHANNELS = 30 };
+struct lab_file lab_io_files[LAB_IO_NUMBERS];
+static struct lab_file *numbers[LAB_IO_NUMBERS];
+static struct lab_channel channels[CHANNELS];
+/* The addresses of the steps: of the waits for several channels, then of each channel. */
+static uint64_t places[1 + CHANNELS];
+
+static struct lab_object *io_object(size_t place, uintptr_t pc)
+{
+	return lab_object_use((uintptr_t)&places[place], 8, LAB_IO, true, "uses", pc);
+}
+
+static struct lab_object *io_object_of(const struct lab_channel *c, uintptr_t pc)
+{
+	return io_object((size_t)(c - channels) + 1, pc);
+}
+
+static const struct lab_channel *io_channel_of(const struct lab_object *o)
+{
+	return &channels[(const uint64_t *)o->address - places - 1];
+}
+
+struct lab_op lab_io_poll_op(uintptr_t pc)
+{
+	struct lab_op op = lab_sync_op(LAB_SYNC_POLL, io_object(0, pc)->address, pc);
+	op.size = sizeof places;
+	return op;
+}
+
+void lab_io_reset(void)
+{
+	memset(lab_io_files, 0, sizeof lab_io_files);
+	memset(numbers, 0, sizeof numbers);
+	LAB_EACH (i, channels)
+		channels[i].taken = false;
+	lab_io_poll_reset();
+	lab_io_file_reset();
+}
+
+bool lab_io_name(uintptr_t address, char *text, size_t size)
+{
+	static const char *const kinds[] = {"file", "pipe", "socket", "listening socket", "eventfd", "timerfd", "epoll"};
+	const uintptr_t i = (address - (uintptr_t)places) / sizeof places[0];
+	if (i > CHANNELS)
+		return false;
+	const struct lab_channel *c = &channels[i - 1];
+	if (i == 0)
+		snprintf(text, size, "of a poll, select or epoll");
+	else if (c->number[0] == c->number[1])
+		snprintf(text, size, "%d (%s)", c->number[0], kinds[c->kind]);
+	else
+		snprintf(text, size, "%d to %d (%s)", c->number[1], c->number[0], kinds[c->kind]);
+	return true;
+}
+
+static _Noreturn void io_full(const char *what, int most, uintptr_t pc)
+{
+	lab.signature = pc;
+	lab_fail(LAB_UNMODELLED, "%s opens more than %d %s (%s), which is a limit of the laboratory", lab.self->name, most,
+	         what, lab_site_name(pc));
+}
+
+struct lab_file *lab_io_of(int number)
+{
+	struct lab_file *f = (unsigned)number < LAB_IO_NUMBERS ? numbers[number] : NULL;
+	if (!f)
+		errno = EBADF;
+	return f;
+}
+
+struct lab_file *lab_io_open(enum lab_io_kind kind, int flags, uintptr_t pc)
+{
+	LAB_EACH (i, lab_io_files) {
+		struct lab_file *f = &lab_io_files[i];
+		if (f->refs > 0)
+			continue;
+		*f = (struct lab_file){.kind = (uint8_t)kind, .nonblocking = (flags & O_NONBLOCK) != 0, .refs = 1, .next = INT64_MAX};
+		return f;
+	}
+	io_full("files", LAB_IO_NUMBERS, pc);
+}
+
+struct lab_channel *lab_io_channels(enum lab_io_kind kind, unsigned n, uint64_t room, uintptr_t pc)
+{
+	for (struct lab_channel *c = channels; c + n <= channels + CHANNELS; c++) {
+		if (c->taken || c[n - 1].taken)
+			continue;
+		for (unsigned i = 0; i < n; i++) {
+			memset(&c[i], 0, offsetof(struct lab_channel, bytes));
+			c[i].taken = true;
+			c[i].room = room;
+			c[i].kind = kind;
+			lab_view_clear(&io_object_of(&c[i], pc)->view);
+		}
+		return c;
+	}
+	io_full("channels of pipes, sockets and their kin", CHANNELS, pc);
+}
+
+int lab_io_number(struct lab_file *f, uintptr_t pc)
+{
+	for (int i = LAB_IO_FIRST; i < LAB_IO_NUMBERS; i++) {
+		if (numbers[i])
+			continue;
+		numbers[i] = f;
+		if (f->in)
+			f->in->number[0] = i;
+		if (f->out)
+			f->out->number[1] = i;
+		if (f->kind >= LAB_IO_LISTENER)
+			f->in->number[1] = i;
+		return i;
+	}
+	io_full("descriptors", LAB_IO_NUMBERS, pc);
+}
+
+/* --- steps --- */
+
+/* There are bytes, or none will come. */
+static bool io_can_read(const struct lab_object *o, const struct lab_thread *thread)
+{
+	const struct lab_channel *c = io_channel_of(o);
+	(void)thread;
+	return c->count > 0 || !c->writer || !c->reader;
+}
+
+static bool io_can_write(const struct lab_object *o, const struct lab_thread *thread)
+{
+	const struct lab_channel *c = io_channel_of(o);
+	return c->count + thread->round <= c->room || !c->reader;
+}
+
+bool lab_io_step(struct lab_channel *c, enum lab_sync what, size_t size, int64_t deadline, uintptr_t pc)
+{
+	struct lab_object *o = io_object_of(c, pc);
+	const struct lab_op op = lab_sync_op(what, o->address, pc);
+	const bool writes = what == LAB_SYNC_WRITE;
+	lab.self->round = (unsigned)size;
+	const bool possible = lab_object_wait(op, o, writes ? io_can_write : io_can_read, deadline) == 0;
+	lab_sync_event(&op, possible ? 0 : EAGAIN);
+	if (!possible)
+		lab_looked(o->address, 0); /* a change ends a spin */
+	else if (writes)
+		lab_object_release(&o->view);
+	else
+		lab_object_acquire(&o->view);
+	return possible;
+}
+
+void lab_io_point(struct lab_channel *c, unsigned n, enum lab_sync what, uintptr_t pc)
+{
+	struct lab_op op = lab_sync_op(what, io_object_of(c, pc)->address, pc);
+	op.size = (uint8_t)(8 * n);
+	lab_object_point(op, io_object_of(c, pc));
+	lab_sync_event(&op, 0);
+	for (unsigned i = 0; i < n; i++) {
+		lab_object_seen(io_object_of(&c[i], pc));
+		lab_object_release(&io_object_of(&c[i], pc)->view);
+	}
+}
+
+void lab_io_changed(struct lab_channel *c, uintptr_t pc)
+{
+	lab_object_changed(io_object_of(c, pc));
+	lab_object_changed(io_object(0, pc));
+}
+
+void lab_io_known(const struct lab_file *f, uintptr_t pc)
+{
+	if (f->in)
+		lab_object_acquire(&io_object_of(f->in, pc)->view);
+}
+
+int64_t lab_io_deadline(const struct lab_file *f, bool writes, bool waits)
+{
+	return !waits || f->nonblocking ? 0 : f->timeout[writes] ? lab.now + f->timeout[writes] : INT64_MAX;
+}
+
+/* --- closing --- */
+
+static void io_free(struct lab_channel *c)
+{
+	c->taken = c->reader || c->writer;
+}
+
+void lab_io_shut(struct lab_file *f, bool in, bool out, uintptr_t pc)
+{
+	struct lab_channel *ends[] = {in ? f->in : NULL, out && f->out != f->in ? f->out : NULL};
+	struct lab_channel *first = !ends[0] || (ends[1] && ends[1] < ends[0]) ? ends[1] : ends[0];
+	if (!first)
+		return;
+	lab_io_point(first, ends[0] && ends[1] ? 2 : 1, LAB_SYNC_CLOSE, pc);
+	for (unsigned i = 0; i < 2; i++) {
+		struct lab_channel *c = ends[i];
+		if (!c)
+			continue;
+		if (c->reader == f)
+			c->reader = NULL;
+		if (c->writer == f)
+			c->writer = NULL;
+		lab_io_changed(c, pc);
+		if (c->reader || c->writer)
+			lab_io_wake(c->reader ?: c->writer, ~0u);
+	}
+}
+
+void lab_io_drop(struct lab_file *f, uintptr_t pc)
+{
+	if (--f->refs > 0)
+		return;
+	lab_io_forget(f);
+	struct lab_channel *in = f->in, *out = f->out;
+	if (f->kind == LAB_IO_SOCKET && in && in->count > 0 && out)
+		out->reset = true;
+	if (f->kind == LAB_IO_LISTENER)
+		for (; in->count > 0; in->count -= sizeof f, in->begin += sizeof f)
+			lab_io_drop(*(struct lab_file **)&in->bytes[in->begin % LAB_IO_ROOM], pc);
+	f->refs = 1; /* while other threads run */
+	lab_io_shut(f, true, true, pc);
+	f->refs = 0;
+	if (in)
+		io_free(in);
+	if (out)
+		io_free(out);
+}
+
+int lab_io_close(int number, uintptr_t pc)
+{
+	lab_shared_step(LAB_SHARED_FILES, pc);
+	struct lab_file *f = lab_io_of(number);
+	if (!f)
+		return number < LAB_IO_FIRST && number >= 0 ? 0 : -1;
+	numbers[number] = NULL;
+	lab_io_drop(f, pc);
+	return 0;
+}
+
+static int io_close(int number)
+{
+	return lab_io_close(number, PC);
+}
+
+static int io_dup(int number)
+{
+	lab_shared_step(LAB_SHARED_FILES, PC);
+	struct lab_file *f = lab_io_of(number);
+	if (!f)
+		return -1;
+	f->refs++;
+	return lab_io_number(f, PC);
+}
+
+static int io_pipe2(int two[2], int flags)
+{
+	lab_shared_step(LAB_SHARED_FILES, PC);
+	struct lab_file *reader = lab_io_open(LAB_IO_PIPE, flags, PC), *writer = lab_io_open(LAB_IO_PIPE, flags, PC);
+	struct lab_channel *c = reader->in = writer->out = lab_io_channels(LAB_IO_PIPE, 1, LAB_IO_ROOM, PC);
+	c->reader = reader;
+	c->writer = writer;
+	lab_plain((uintptr_t)two, 2 * sizeof *two, true, PC);
+	two[0] = lab_io_number(reader, PC);
+	two[1] = lab_io_number(writer, PC);
+	return 0;
+}
+
+static int io_pipe(int two[2])
+{
+	return io_pipe2(two, 0);
+}
+
+/* --- reads and writes --- */
+
+static void io_touch(const struct iovec *v, size_t size, bool write, uintptr_t pc)
+{
+	for (; size > 0; size -= v++->iov_len < size ? v[-1].iov_len : size)
+		if (v->iov_len > 0)
+			lab_plain((uintptr_t)v->iov_base, v->iov_len < size ? v->iov_len : size, write, pc);
+}
+
+static char *io_byte(const struct iovec *v, size_t i)
+{
+	for (; i >= v->iov_len; v++)
+		i -= v->iov_len;
+	return (char *)v->iov_base + i;
+}
+
+/* Whether it moves one byte of more: a choice of the search. */
+static bool io_is_partial(const struct lab_file *f, size_t n)
+{
+	return f->kind == LAB_IO_SOCKET && n > 1 && lab_fault(LAB_FAULT_PARTIAL);
+}
+
+static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, int flags, uintptr_t pc)
+{
+	struct lab_channel *c = f->in;
+	size_t done = 0, n;
+	do {
+		const int64_t deadline = lab_io_deadline(f, false, !(flags & MSG_DONTWAIT));
+		const bool possible = lab_io_step(c, LAB_SYNC_READ, 0, deadline < f->next ? deadline : f->next, pc);
+		lab_io_tick(f);
+		if (f->kind == LAB_IO_TIMER && c->count == 0 && lab.now < deadline) {
+			n = 1;
+			continue; /* the timer was set anew */
+		}
+		if (!possible && c->count == 0)
+			return done > 0 ? (ssize_t)done : lab_error(EAGAIN);
+		if (c->count == 0 && c->reset) {
+			c->reset = false;
+			return lab_error(ECONNRESET);
+		}
+		const uint64_t value = f->by_one && c->count > 0 ? 1 : c->count;
+		const bool counts = f->kind >= LAB_IO_EVENT, was_full = !(c->writer && lab_io_events(c->writer) & POLLOUT);
+		n = counts ? sizeof value : value < size - done ? value : size - done;
+		if (!(flags & (MSG_PEEK | MSG_WAITALL)) && io_is_partial(f, n))
+			n = 1;
+		io_touch(v, done + n, true, pc);
+		for (size_t i = 0; i < n; i++)
+			*io_byte(v, done + i) = counts ? ((const char *)&value)[i] : c->bytes[(c->begin + i) % LAB_IO_ROOM];
+		done += n;
+		if (flags & MSG_PEEK)
+			break;
+		c->begin = (c->begin + n) % LAB_IO_ROOM;
+		c->count -= counts ? value : n;
+		lab_io_changed(c, pc);
+		if (was_full && c->writer && lab_io_events(c->writer) & POLLOUT)
+			lab_io_wake(c->writer, POLLOUT);
+	} while (flags & MSG_WAITALL && done < size && n > 0);
+	return (ssize_t)done;
+}
+
+static ssize_t io_put(struct lab_file *f, const struct iovec *v, size_t size, int flags, uintptr_t pc)
+{
+	struct lab_channel *c = f->out;
+	const bool counts = f->kind == LAB_IO_EVENT;
+	uint64_t value = 0;
+	for (size_t i = 0; counts && i < sizeof value; i++)
+		((char *)&value)[i] = *io_byte(v, i);
+	if (value == UINT64_MAX)
+		return lab_error(EINVAL);
+	const size_t least = counts ? value < UINT_MAX ? value : UINT_MAX : f->kind == LAB_IO_PIPE && size <= PIPE_BUF ? size : 1;
+	for (size_t done = 0, n; done < size; done += n) {
+		const int64_t deadline = lab_io_deadline(f, true, !(flags & MSG_DONTWAIT));
+		if (!lab_io_step(c, LAB_SYNC_WRITE, least, deadline, pc))
+			return done > 0 ? (ssize_t)done : lab_error(EAGAIN);
+		if ((!c->reader || !c->writer) && (flags & MSG_NOSIGNAL || lab_process_ignores(SIGPIPE, pc)))
+			return done > 0 ? (ssize_t)done : lab_error(EPIPE);
+		if (!c->reader || !c->writer)
+			lab_misuse(pc, "writes to %s, which is closed for reading", lab_object_name(io_object_of(c, pc)->address, LAB_IO));
+		n = counts || size - done < c->room - c->count ? size - done : (size_t)(c->room - c->count);
+		if (deadline == 0 && io_is_partial(f, n))
+			n = 1;
+		for (size_t i = 0; i < n && !counts; i++)
+			c->bytes[(c->begin + c->count + i) % LAB_IO_ROOM] = *io_byte(v, done + i);
+		c->count += counts ? value : n;
+		lab_io_changed(c, pc);
+		lab_io_wake(c->reader, POLLIN);
+		if (deadline == 0)
+			return (ssize_t)(done + n);
+	}
+	return (ssize_t)size;
+}
+
+ssize_t lab_io_move(int number, const struct iovec *v, size_t n, int flags, bool writes, uintptr_t pc)
+{
+	struct lab_file *f = lab_io_of(number);
+	size_t size = 0;
+	ssize_t result;
+	for (size_t i = 0; i < n; i++)
+		size += v[i].iov_len;
+	if (writes)
+		io_touch(v, size, false, pc);
+	if (!f && number >= 0 && number < LAB_IO_FIRST) { /* standard input is empty */
+		for (size_t i = 0; writes && i < n; i++)
+			lab_print(v[i].iov_base, v[i].iov_len);
+		return writes ? (ssize_t)size : 0;
+	}
+	if (!f)
+		return -1;
+	if (f->kind == LAB_IO_FILE)
+		return lab_io_file_move(f, v, n, writes, pc);
+	if (!(writes ? f->out : f->in))
+		return lab_error(f->kind == LAB_IO_SOCKET ? ENOTCONN : EBADF);
+	if (f->kind >= LAB_IO_EVENT && size < sizeof(uint64_t))
+		return lab_error(EINVAL);
+	if (size == 0)
+		return 0;
+	f->refs++;
+	result = writes ? io_put(f, v, size, flags, pc) : io_get(f, v, size, flags, pc);
+	lab_io_drop(f, pc);
+	return result;
+}
+
+static ssize_t io_read(int number, void *to, size_t size)
+{
+	return lab_io_move(number, &(struct iovec){to, size}, 1, 0, false, PC);
+}
+
+static ssize_t io_write(int number, const void *from, size_t size)
+{
+	return lab_io_move(number, &(struct iovec){(void *)from, size}, 1, 0, true, PC);
+}
+
+static ssize_t io_readv(int number, const struct iovec *v, int n)
+{
+	return lab_io_move(number, v, (size_t)n, 0, false, PC);
+}
+
+static ssize_t io_writev(int number, const struct iovec *v, int n)
+{
+	return lab_io_move(number, v, (size_t)n, 0, true, PC);
+}
+
+/* Of descriptors: whether they block. There is no exec(), so that nothing depends on FD_CLOEXEC. */
+static int io_fcntl(int number, int command, unsigned long flags)
+{
+	struct lab_file *f = lab_io_of(number);
+	if (!f && (number < 0 || number >= LAB_IO_FIRST))
+		return -1;
+	if (command != F_GETFL && command != F_SETFL && command != F_GETFD && command != F_SETFD)
+		lab_no_file("fcntl", PC);
+	if (!f || !(f->in || f->out))
+		return f && command == F_GETFL ? f->flags : 0;
+	lab_io_point(f->in ?: f->out, 1, LAB_SYNC_USE, PC);
+	if (command == F_SETFL && lab.n_threads > 1)
+		lab_met(LAB_MET_FCNTL);
+	if (command == F_SETFL)
+		f->nonblocking = (flags & O_NONBLOCK) != 0;
+	return command != F_GETFL ? 0 : (f->in ? f->out ? O_RDWR : O_RDONLY : O_WRONLY) | (f->nonblocking ? O_NONBLOCK : 0);
+}
+
+static int io_ioctl(int number, unsigned long request, int *value)
+{
+	struct lab_file *f = lab_io_of(number);
+	if (!f)
+		return -1;
+	if (request == FIONBIO)
+		f->nonblocking = *value != 0;
+	else if (request == FIONREAD && f->in)
+		*value = (int)f->in->count;
+	else if (request != FIOCLEX)
+		lab_no_file("ioctl", PC);
+	return 0;
+}
+
+const struct lab_call lab_io_calls[] = {
+    LAB_CALL("pipe", io_pipe),     LAB_CALL("pipe2", io_pipe2),   LAB_CALL("read", io_read),   LAB_CALL("write", io_write),
+    LAB_CALL("readv", io_readv),   LAB_CALL("writev", io_writev), LAB_CALL("close", io_close), LAB_CALL("dup", io_dup),
+    LAB_CALL("fcntl", io_fcntl),   LAB_CALL("fcntl64", io_fcntl), LAB_CALL("ioctl", io_ioctl), {NULL, NULL},
+};

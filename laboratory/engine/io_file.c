@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Regular files. Each execution sees them as they were when an execution first opened them; what it
+ * writes stays in memory, and is gone when it ends. A call is no step. So nothing is proved if two
+ * threads use a file, and neither use is ordered before the other.
+ *
+ * A stream of fopen() is one of the C library, whose bytes come from here.
+ */
+#include "io.h"
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { NODES = 64, STREAMS = 64 };
+static struct lab_node {
+	char *path;
+	struct stat real;
+	char *kept, *bytes; /* of the real file; of this execution */
+	size_t kept_size, size;
+	bool real_exists, exists;
+	uint32_t generation, clock;
+	unsigned thread;
+} nodes[NODES];
+
+static FILE *streams[STREAMS]; /* open ones */
+
+void lab_io_file_reset(void)
+{
+	LAB_EACH (i, streams)
+		if (streams[i]) {
+			(void)fclose(streams[i]);
+			streams[i] = NULL;
+		}
+}
+
+/* What the real file has: of a regular one. */
+static bool file_read(struct lab_node *n, const char *path)
+{
+	const int real = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	n->real_exists = real >= 0;
+	if (real < 0 ? errno != ENOENT : fstat(real, &n->real) != 0 || !(S_ISREG(n->real.st_mode) || strcmp(path, "/dev/null") == 0))
+		return false;
+	n->path = strdup(path);
+	if (real < 0)
+		return true;
+	n->kept_size = (size_t)n->real.st_size;
+	n->kept = malloc(n->kept_size + 1);
+	const bool whole = n->kept && read(real, n->kept, n->kept_size) == n->real.st_size;
+	close(real);
+	return whole;
+}
+
+static struct lab_node *file_node(const char *path, uintptr_t pc)
+{
+	char *whole = realpath(path, NULL);
+	unsigned i = 0;
+	for (; i < NODES && nodes[i].path && strcmp(nodes[i].path, whole ?: path) != 0; i++)
+		;
+	struct lab_node *n = &nodes[i];
+	if (i < NODES && !n->path && !file_read(n, whole ?: path))
+		i = NODES;
+	free(whole);
+	if (i == NODES) {
+		lab.signature = pc;
+		lab_fail(LAB_UNMODELLED, "%s opens %s (%s): the model has %d regular files", lab.self->name, path, lab_site_name(pc), NODES);
+	}
+	if (n->generation != lab.generation) {
+		n->generation = lab.generation;
+		n->exists = n->real_exists;
+		n->size = n->kept_size;
+		n->bytes = n->kept;
+		n->thread = lab.self->id;
+		n->clock = 0;
+	}
+	return n;
+}
+
+/* Before each use. */
+static void file_used(struct lab_node *n)
+{
+	if (!lab_is_known(n->thread, n->clock))
+		lab_met(LAB_MET_FILES);
+	n->thread = lab.self->id;
+	n->clock = lab_clock_after(lab.self);
+}
+
+static void file_resize(struct lab_node *n, size_t size)
+{
+	char *to = lab_map(size + 1);
+	memcpy(to, n->bytes, n->size < size ? n->size : size);
+	n->bytes = to;
+	n->size = size;
+}
+
+static struct lab_file *file_open(const char *path, int flags, uintptr_t pc)
+{
+	struct lab_node *n = file_node(path, pc);
+	file_used(n);
+	if (!n->exists && !(flags & O_CREAT))
+		errno = ENOENT;
+	else if (n->exists && flags & O_CREAT && flags & O_EXCL)
+		errno = EEXIST;
+	else {
+		lab_shared_step(LAB_SHARED_FILES, pc);
+		struct lab_file *f = lab_io_open(LAB_IO_FILE, 0, pc);
+		if (!n->exists || flags & O_TRUNC)
+			n->size = 0;
+		n->exists = true;
+		f->node = n;
+		f->flags = flags;
+		return f;
+	}
+	return NULL;
+}
+
+ssize_t lab_io_file_move(struct lab_file *f, const struct iovec *v, size_t n, bool writes, uintptr_t pc)
+{
+	struct lab_node *node = f->node;
+	ssize_t done = 0;
+	if ((f->flags & O_ACCMODE) == (writes ? O_RDONLY : O_WRONLY))
+		return lab_error(EBADF);
+	file_used(node);
+	if (writes && f->flags & O_APPEND)
+		f->offset = (off_t)node->size;
+	for (; n-- > 0; v++) {
+		const size_t at = (size_t)f->offset, left = at < node->size ? node->size - at : 0;
+		const size_t size = writes || v->iov_len < left ? v->iov_len : left;
+		if (writes)
+			file_resize(node, at + size > node->size ? at + size : node->size);
+		else if (size > 0 && pc)
+			lab_plain((uintptr_t)v->iov_base, size, true, pc);
+		if (size > 0)
+			memcpy(writes ? node->bytes + at : v->iov_base, writes ? v->iov_base : node->bytes + at, size);
+		f->offset += (off_t)size;
+		done += (ssize_t)size;
+	}
+	return done;
+}
+
+static int file_open_by(const char *path, int flags, ...)
+{
+	struct lab_file *f = file_open(path, flags, PC);
+	return f ? lab_io_number(f, PC) : -1;
+}
+
+static off64_t file_seek(struct lab_file *f, off64_t to, int whence)
+{
+	to += whence == SEEK_CUR ? f->offset : whence == SEEK_END ? (off64_t)f->node->size : 0;
+	if (f->kind != LAB_IO_FILE || to < 0)
+		return lab_error(f->kind == LAB_IO_FILE ? EINVAL : ESPIPE);
+	return f->offset = to;
+}
+
+static off64_t file_lseek(int number, off64_t to, int whence)
+{
+	struct lab_file *f = lab_io_of(number);
+	return f ? file_seek(f, to, whence) : -1;
+}
+
+static int file_fstat(int number, struct stat *to)
+{
+	struct lab_file *f = lab_io_of(number);
+	if (!f)
+		return -1;
+	lab_plain((uintptr_t)to, sizeof *to, true, PC);
+	*to = f->node ? f->node->real : (struct stat){.st_mode = f->kind == LAB_IO_SOCKET ? S_IFSOCK : S_IFIFO};
+	if (f->node)
+		to->st_size = (off_t)f->node->size;
+	return 0;
+}
+
+/* --- streams --- */
+
+static ssize_t file_stream_read(void *of, char *to, size_t size)
+{
+	return lab_io_file_move(of, &(struct iovec){to, size}, 1, false, 0);
+}
+
+static ssize_t file_stream_write(void *of, const char *from, size_t size)
+{
+	return lab.active ? lab_io_file_move(of, &(struct iovec){(char *)from, size}, 1, true, 0) : (ssize_t)size;
+}
+
+static int file_stream_seek(void *of, off64_t *to, int whence)
+{
+	return (*to = file_seek(of, *to, whence)) < 0 ? -1 : 0;
+}
+
+static FILE *file_fopen(const char *path, const char *mode)
+{
+	const int way = strchr(mode, '+') ? O_RDWR : *mode == 'r' ? O_RDONLY : O_WRONLY;
+	const int more = *mode == 'r' ? 0 : *mode == 'w' ? O_CREAT | O_TRUNC : O_CREAT | O_APPEND;
+	struct lab_file *f = file_open(path, way | more | (strchr(mode, 'x') ? O_EXCL : 0), PC);
+	if (!f)
+		return NULL;
+	FILE *stream = fopencookie(f, mode, (cookie_io_functions_t){file_stream_read, file_stream_write, file_stream_seek, NULL});
+	streams[lab_io_number(f, PC)] = stream;
+	return stream;
+}
+
+static int file_fclose(FILE *stream)
+{
+	unsigned i = 0;
+	while (i < STREAMS && streams[i] != stream)
+		i++;
+	if (i == STREAMS)
+		return 0;
+	fclose(stream);
+	streams[i] = NULL;
+	return lab_io_close((int)i, PC);
+}
+
+bool lab_io_is_stream(const FILE *stream)
+{
+	LAB_EACH (i, streams)
+		if (streams[i] == stream)
+			return stream != NULL;
+	return false;
+}
+
+#define CALL(name) LAB_CALL(#name, file_##name)
+const struct lab_call lab_file_calls[] = {
+    LAB_CALL("open", file_open_by), LAB_CALL("open64", file_open_by), CALL(lseek), LAB_CALL("lseek64", file_lseek), CALL(fstat),
+    LAB_CALL("fstat64", file_fstat), CALL(fopen), LAB_CALL("fopen64", file_fopen), CALL(fclose), {NULL, NULL},
+};

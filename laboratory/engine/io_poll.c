@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Waits for several descriptors, event counters and timers. A watch of an epoll set is in the list of
+ * those that may be ready, as in Linux: from an event on, until epoll_wait() finds no event or has
+ * reported one of an edge.
+ */
+#include "io.h"
+#include <limits.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/select.h>
+#include <sys/timerfd.h>
+
+enum { WATCHES = 64 };
+static struct watch {
+	struct lab_file *set, *file; /* NULL: no watch */
+	int number;
+	uint32_t events, asked; /* events: none after one of EPOLLONESHOT */
+	epoll_data_t data;
+	uint32_t since; /* 0: not in the list */
+} watches[WATCHES];
+static uint32_t newest, timers; /* how often a watch came into the list; a timer was set */
+
+/* What each thread waits for: the files, or an epoll set. */
+static struct wait {
+	struct pollfd *files;
+	nfds_t n;
+	struct lab_file *set;
+	uint32_t timers;
+} waits[LAB_THREADS];
+
+void lab_io_poll_reset(void)
+{
+	memset(watches, 0, sizeof watches);
+	newest = 0;
+}
+
+void lab_io_wake(const struct lab_file *file, unsigned events)
+{
+	LAB_EACH (i, watches)
+		if (watches[i].file == file && watches[i].events & events && !watches[i].since)
+			watches[i].since = ++newest;
+}
+
+void lab_io_tick(struct lab_file *f)
+{
+	if (f->next > lab.now)
+		return;
+	const int64_t more = f->interval ? (lab.now - f->next) / f->interval + 1 : 1;
+	f->in->count += (uint64_t)more;
+	f->next = f->interval ? f->next + more * f->interval : INT64_MAX;
+	lab_io_wake(f, POLLIN);
+}
+
+void lab_io_forget(const struct lab_file *file)
+{
+	LAB_EACH (i, watches)
+		if (watches[i].file == file || watches[i].set == file)
+			watches[i].set = watches[i].file = NULL;
+}
+
+static struct watch *poll_first(const struct lab_file *set, uint32_t after, uint32_t to);
+
+short lab_io_events(const struct lab_file *f)
+{
+	const struct lab_channel *in = f->in, *out = f->out;
+	unsigned events = 0;
+	if (f->kind == LAB_IO_FILE)
+		return POLLIN | POLLOUT;
+	if (f->kind == LAB_IO_EPOLL)
+		return poll_first(f, 0, newest) ? POLLIN : 0;
+	const bool ended = in && !in->writer, broken = out && !out->reader, socket = f->kind == LAB_IO_SOCKET;
+	if (in && (in->count > 0 || f->next <= lab.now || (ended && socket)))
+		events |= POLLIN;
+	if (ended)
+		events |= !socket ? POLLHUP : broken || !out->writer ? POLLRDHUP | POLLHUP : POLLRDHUP;
+	if (broken)
+		events |= socket ? POLLOUT : POLLERR;
+	if (out && out->count + (f->kind == LAB_IO_PIPE ? PIPE_BUF : 1) <= out->room)
+		events |= POLLOUT;
+	if (in && in->reset)
+		events |= POLLERR;
+	return (short)(socket && !in ? POLLOUT | POLLHUP : events);
+}
+
+/* The first watch of the set, in the order of the list, that has an event. */
+static struct watch *poll_first(const struct lab_file *set, uint32_t after, uint32_t to)
+{
+	struct watch *first = NULL;
+	LAB_EACH (i, watches) {
+		struct watch *w = &watches[i];
+		if (w->set == set && w->since > after && w->since <= to && (!first || w->since < first->since) &&
+		    (uint16_t)lab_io_events(w->file) & w->events)
+			first = w;
+	}
+	return first;
+}
+
+/* Of poll(): how many files have events. */
+static int poll_scan(struct pollfd *files, nfds_t n)
+{
+	int found = 0;
+	for (struct pollfd *p = files; p < files + n; p++) {
+		const struct lab_file *f = p->fd < 0 ? NULL : lab_io_of(p->fd);
+		p->revents = f ? (short)(lab_io_events(f) & (p->events | POLLERR | POLLHUP)) : p->fd < 0 ? 0 : POLLNVAL;
+		if (p->fd >= 0 && p->fd < LAB_IO_FIRST)
+			p->revents = (short)(p->events & (p->fd == 0 ? POLLIN : POLLOUT));
+		found += p->revents != 0;
+	}
+	return found;
+}
+
+/* Whether a wait finds an event, once the timers that are due have expired; before, when one will. */
+static bool poll_look(const struct wait *w, int64_t *due)
+{
+	*due = INT64_MAX;
+	for (nfds_t i = 0; i < (w->set ? WATCHES : w->n); i++) {
+		struct lab_file *f = w->set && watches[i].set != w->set ? NULL : w->set ? watches[i].file : lab_io_of(w->files[i].fd);
+		if (f)
+			lab_io_tick(f);
+		if (f && f->next < *due)
+			*due = f->next;
+	}
+	return w->set ? poll_first(w->set, 0, newest) != NULL : poll_scan(w->files, w->n) > 0;
+}
+
+static bool poll_can(const struct lab_object *o, const struct lab_thread *t)
+{
+	int64_t due;
+	const int error = errno;
+	const bool can = waits[t->id].timers != timers || poll_look(&waits[t->id], &due);
+	(void)o;
+	errno = error;
+	return can;
+}
+
+static void poll_wait(struct wait w, int64_t deadline, uintptr_t pc)
+{
+	int64_t due;
+	do {
+		const struct lab_op op = lab_io_poll_op(pc);
+		w.timers = timers;
+		waits[lab.self->id] = w;
+		(void)poll_look(&w, &due);
+		const int error = lab_object_wait(op, lab_object_find(op.address), poll_can, due < deadline ? due : deadline);
+		lab_sync_event(&op, 0);
+		if (error)
+			lab_looked(op.address, 0);
+	} while (!poll_look(&w, &due) && lab.now < deadline);
+}
+
+static int64_t poll_deadline(int ms)
+{
+	return ms < 0 ? INT64_MAX : lab.now + ms * INT64_C(1000000);
+}
+
+static int poll_until(struct pollfd *files, nfds_t n, int64_t deadline, uintptr_t pc)
+{
+	if (n > 0)
+		lab_plain((uintptr_t)files, n * sizeof *files, true, pc);
+	if (n > 0)
+		poll_wait((struct wait){.files = files, .n = n}, deadline, pc);
+	else
+		lab_sleep(deadline == INT64_MAX ? -1 : deadline, pc);
+	const int found = poll_scan(files, n);
+	for (nfds_t i = 0; i < n; i++)
+		if (files[i].revents > 0 && lab_io_of(files[i].fd))
+			lab_io_known(lab_io_of(files[i].fd), pc);
+	return found;
+}
+
+static int poll_poll(struct pollfd *files, nfds_t n, int ms)
+{
+	return poll_until(files, n, poll_deadline(ms), PC);
+}
+
+static int64_t poll_after(const struct timespec *t)
+{
+	return t ? lab_after(lab.now, t) : INT64_MAX;
+}
+
+static int poll_ppoll(struct pollfd *files, nfds_t n, const struct timespec *t)
+{
+	return poll_until(files, n, poll_after(t), PC);
+}
+
+static int poll_select_until(int n, fd_set *sets[3], int64_t deadline, uintptr_t pc)
+{
+	static const short asked[] = {POLLIN, POLLOUT, POLLPRI}, told[] = {POLLIN | POLLHUP | POLLERR, POLLOUT | POLLERR, POLLPRI};
+	struct pollfd files[LAB_IO_NUMBERS] = {0};
+	int found = 0;
+	for (int i = 0; i < LAB_IO_NUMBERS; i++) {
+		for (unsigned s = 0; i < n && s < 3; s++)
+			if (sets[s] && FD_ISSET(i, sets[s]))
+				files[i].events |= asked[s];
+		files[i].fd = files[i].events ? i : -1;
+	}
+	(void)poll_until(files, LAB_IO_NUMBERS, deadline, pc);
+	for (unsigned s = 0; s < 3; s++) {
+		if (!sets[s])
+			continue;
+		lab_plain((uintptr_t)sets[s], sizeof *sets[s], true, pc);
+		for (int i = 0; i < n && i < LAB_IO_NUMBERS; i++) {
+			if (files[i].revents & POLLNVAL)
+				return lab_error(EBADF);
+			if (FD_ISSET(i, sets[s]) && files[i].revents & told[s])
+				found++;
+			else
+				FD_CLR(i, sets[s]);
+		}
+	}
+	return found;
+}
+
+static int poll_select(int n, fd_set *in, fd_set *out, fd_set *other, struct timeval *t)
+{
+	const int64_t after = t ? lab.now + t->tv_sec * INT64_C(1000000000) + t->tv_usec * INT64_C(1000) : INT64_MAX;
+	return poll_select_until(n, (fd_set *[]){in, out, other}, after, PC);
+}
+
+static int poll_pselect(int n, fd_set *in, fd_set *out, fd_set *other, const struct timespec *t)
+{
+	return poll_select_until(n, (fd_set *[]){in, out, other}, poll_after(t), PC);
+}
+
+/* --- epoll --- */
+
+/* A file with a channel of its own. */
+static struct lab_file *poll_new(enum lab_io_kind kind, int flags, uintptr_t pc)
+{
+	lab_shared_step(LAB_SHARED_FILES, pc);
+	struct lab_file *f = lab_io_open(kind, flags, pc);
+	f->in = lab_io_channels(kind, 1, UINT64_MAX - 1, pc);
+	f->in->reader = f->in->writer = f;
+	return f;
+}
+
+static int poll_epoll_create1(int flags)
+{
+	return lab_io_number(poll_new(LAB_IO_EPOLL, flags, PC), PC);
+}
+
+static int poll_epoll_create(int size)
+{
+	(void)size;
+	return lab_io_number(poll_new(LAB_IO_EPOLL, 0, PC), PC);
+}
+
+static int poll_epoll_ctl(int number, int command, int of, const struct epoll_event *event)
+{
+	struct lab_file *set = lab_io_of(number), *file = lab_io_of(of);
+	struct watch *w = NULL, *unused = NULL;
+	if (!set || !file)
+		return -1;
+	if (file->kind == LAB_IO_FILE)
+		return lab_error(EPERM);
+	if (event)
+		lab_plain((uintptr_t)event, sizeof *event, false, PC);
+	lab_io_point(set->in, 1, LAB_SYNC_USE, PC);
+	LAB_EACH (i, watches)
+		if (!watches[i].set)
+			unused = &watches[i];
+		else if (watches[i].set == set && watches[i].file == file && watches[i].number == of)
+			w = &watches[i];
+	if ((command == EPOLL_CTL_ADD) == (w != NULL))
+		return lab_error(w ? EEXIST : ENOENT);
+	w = w ?: unused;
+	if (!w)
+		return lab_error(ENOSPC);
+	if (command == EPOLL_CTL_DEL)
+		*w = (struct watch){0};
+	else
+		*w = (struct watch){set, file, of, event->events | EPOLLERR | EPOLLHUP, event->events, event->data, ++newest};
+	lab_io_changed(set->in, PC);
+	return 0;
+}
+
+static int poll_epoll(int number, struct epoll_event *events, int most, int64_t deadline, uintptr_t pc)
+{
+	struct lab_file *set = lab_io_of(number);
+	int n = 0;
+	if (!set)
+		return -1;
+	set->refs++;
+	poll_wait((struct wait){.set = set}, deadline, pc);
+	lab_io_known(set, pc);
+	const uint32_t end = newest;
+	for (struct watch *w; n < most && (w = poll_first(set, 0, end)); n++) {
+		lab_plain((uintptr_t)&events[n], sizeof *events, true, pc);
+		events[n].events = (uint16_t)lab_io_events(w->file) & w->events;
+		events[n].data = w->data;
+		lab_io_known(w->file, pc);
+		w->since = w->asked & (EPOLLET | EPOLLONESHOT) ? 0 : ++newest;
+		if (w->asked & EPOLLONESHOT)
+			w->events = 0;
+	}
+	lab_io_drop(set, pc);
+	return n;
+}
+
+static int poll_epoll_wait(int number, struct epoll_event *events, int most, int ms)
+{
+	return poll_epoll(number, events, most, poll_deadline(ms), PC);
+}
+
+static int poll_epoll_pwait2(int number, struct epoll_event *events, int most, const struct timespec *t)
+{
+	return poll_epoll(number, events, most, poll_after(t), PC);
+}
+
+/* A thread sleeps in epoll_wait() though a file of the set has bytes: the edge was used up. */
+bool lab_io_lost(const struct lab_thread *t, int *number)
+{
+	LAB_EACH (i, watches) {
+		const struct watch *w = &watches[i];
+		*number = w->number;
+		if (t->next.order == LAB_SYNC_POLL && w->set && w->set == waits[t->id].set && (uint16_t)lab_io_events(w->file) & w->asked & POLLIN)
+			return true;
+	}
+	return false;
+}
+
+/* --- event counters, timers --- */
+
+static int poll_eventfd(unsigned value, int flags)
+{
+	struct lab_file *f = poll_new(LAB_IO_EVENT, flags, PC);
+	f->by_one = flags & EFD_SEMAPHORE;
+	f->out = f->in;
+	f->in->count = value;
+	return lab_io_number(f, PC);
+}
+
+static int poll_eventfd_read(int number, eventfd_t *value)
+{
+	return lab_io_move(number, &(struct iovec){value, sizeof *value}, 1, 0, false, PC) < 0 ? -1 : 0;
+}
+
+static int poll_eventfd_write(int number, eventfd_t value)
+{
+	return lab_io_move(number, &(struct iovec){&value, sizeof value}, 1, 0, true, PC) < 0 ? -1 : 0;
+}
+
+static int poll_timerfd_create(int clock, int flags)
+{
+	struct lab_file *f = poll_new(LAB_IO_TIMER, flags, PC);
+	f->flags = clock;
+	return lab_io_number(f, PC);
+}
+
+static struct timespec poll_span(int64_t ns)
+{
+	return (struct timespec){ns / 1000000000, ns % 1000000000};
+}
+
+static void poll_tell(const struct lab_file *f, struct itimerspec *is, uintptr_t pc)
+{
+	lab_plain((uintptr_t)is, sizeof *is, true, pc);
+	*is = (struct itimerspec){poll_span(f->interval), poll_span(f->next == INT64_MAX ? 0 : f->next - lab.now)};
+}
+
+static int poll_timerfd_settime(int number, int flags, const struct itimerspec *to, struct itimerspec *was)
+{
+	struct lab_file *f = lab_io_of(number);
+	if (!f || f->kind != LAB_IO_TIMER)
+		return lab_error(f ? EINVAL : EBADF);
+	lab_plain((uintptr_t)to, sizeof *to, false, PC);
+	lab_io_point(f->in, 1, LAB_SYNC_USE, PC);
+	lab_io_tick(f);
+	if (was)
+		poll_tell(f, was, PC);
+	const bool off = lab_is_zero(&to->it_value, sizeof to->it_value);
+	f->next = off ? INT64_MAX : flags & TFD_TIMER_ABSTIME ? lab_deadline(&to->it_value, f->flags) : lab_after(lab.now, &to->it_value);
+	f->interval = lab_after(0, &to->it_interval);
+	f->in->count = 0;
+	timers++;
+	lab_io_changed(f->in, PC);
+	return 0;
+}
+
+static int poll_timerfd_gettime(int number, struct itimerspec *is)
+{
+	struct lab_file *f = lab_io_of(number);
+	if (!f)
+		return -1;
+	lab_io_point(f->in, 1, LAB_SYNC_USE, PC);
+	lab_io_tick(f);
+	poll_tell(f, is, PC);
+	return 0;
+}
+
+#define CALL(name) LAB_CALL(#name, poll_##name)
+const struct lab_call lab_poll_calls[] = {
+    CALL(poll), CALL(ppoll), CALL(select), CALL(pselect), CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_wait),
+    LAB_CALL("epoll_create", poll_epoll_create), LAB_CALL("epoll_pwait", poll_epoll_wait), CALL(epoll_pwait2), CALL(eventfd),
+    CALL(eventfd_read), CALL(eventfd_write), CALL(timerfd_create), CALL(timerfd_settime), CALL(timerfd_gettime), {NULL, NULL},
+};

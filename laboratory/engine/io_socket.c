@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stream sockets between threads of the program: of an address with a port, and of a name. A connection
+ * is made by connect(), and waits in the channel of the listening socket for accept().
+ */
+#include "io.h"
+#include <netinet/in.h>
+#include <sys/un.h>
+
+static _Noreturn void socket_refuse(const char *what, uintptr_t pc)
+{
+	lab.signature = pc;
+	lab_fail(LAB_UNMODELLED, "%s uses %s (%s): the model has stream sockets within the program", lab.self->name, what,
+	         lab_site_name(pc));
+}
+
+/* NULL: errno says why. */
+static struct lab_file *socket_of(int number)
+{
+	struct lab_file *f = lab_io_of(number);
+	if (!f || f->kind == LAB_IO_SOCKET || f->kind == LAB_IO_LISTENER)
+		return f;
+	errno = ENOTSOCK;
+	return NULL;
+}
+
+static int socket_socket(int domain, int type, int protocol)
+{
+	(void)protocol;
+	if ((domain != AF_UNIX && domain != AF_INET && domain != AF_INET6) || (type & 15) != SOCK_STREAM)
+		socket_refuse("another kind of socket", PC);
+	lab_shared_step(LAB_SHARED_FILES, PC);
+	struct lab_file *f = lab_io_open(LAB_IO_SOCKET, type, PC);
+	f->own.is.ss_family = (sa_family_t)domain;
+	return lab_io_number(f, PC);
+}
+
+static void socket_join(struct lab_file *a, struct lab_file *b, uintptr_t pc)
+{
+	struct lab_channel *c = lab_io_channels(LAB_IO_SOCKET, 2, LAB_IO_SOCKET_ROOM, pc);
+	a->in = b->out = c;
+	a->out = b->in = c + 1;
+	c[0].reader = c[1].writer = a;
+	c[1].reader = c[0].writer = b;
+}
+
+static int socket_socketpair(int domain, int type, int protocol, int two[2])
+{
+	(void)protocol;
+	if (domain != AF_UNIX || (type & 15) != SOCK_STREAM)
+		socket_refuse("another kind of socket", PC);
+	lab_shared_step(LAB_SHARED_FILES, PC);
+	struct lab_file *a = lab_io_open(LAB_IO_SOCKET, type, PC), *b = lab_io_open(LAB_IO_SOCKET, type, PC);
+	socket_join(a, b, PC);
+	a->own.is.ss_family = b->own.is.ss_family = a->peer.is.ss_family = b->peer.is.ss_family = AF_UNIX;
+	lab_plain((uintptr_t)two, 2 * sizeof *two, true, PC);
+	two[0] = lab_io_number(a, PC);
+	two[1] = lab_io_number(b, PC);
+	return 0;
+}
+
+/* The port, at the same place in both kinds of addresses. */
+static in_port_t *socket_port(struct lab_address *a)
+{
+	return &((struct sockaddr_in *)&a->is)->sin_port;
+}
+
+static bool socket_is_same(struct lab_address *a, struct lab_address *b)
+{
+	const bool named = a->is.ss_family == AF_UNIX;
+	return a->size > 0 && b->size > 0 && named == (b->is.ss_family == AF_UNIX) &&
+	       (named ? a->size == b->size && memcmp(&a->is, &b->is, a->size) == 0 : *socket_port(a) == *socket_port(b));
+}
+
+/* The socket that has this address; NULL: none. */
+static struct lab_file *socket_at(struct lab_address *a)
+{
+	LAB_EACH (i, lab_io_files)
+		if (lab_io_files[i].refs > 0 && !lab_io_files[i].out && socket_is_same(&lab_io_files[i].own, a))
+			return &lab_io_files[i];
+	return NULL;
+}
+
+static int socket_bind(int number, const struct sockaddr *address, socklen_t size)
+{
+	struct lab_file *f = socket_of(number);
+	if (!f)
+		return -1;
+	lab_plain((uintptr_t)address, size, false, PC);
+	lab_shared_step(LAB_SHARED_FILES, PC);
+	struct lab_address own = {.size = size};
+	memcpy(&own.is, address, size < sizeof own.is ? size : sizeof own.is);
+	if (own.is.ss_family != AF_UNIX && *socket_port(&own) == 0)
+		*socket_port(&own) = htons((in_port_t)(40000 + number));
+	if (socket_at(&own))
+		return lab_error(EADDRINUSE);
+	f->own = own;
+	return 0;
+}
+
+static int socket_listen(int number, int backlog)
+{
+	struct lab_file *f = socket_of(number);
+	if (!f || f->kind == LAB_IO_LISTENER)
+		return f ? 0 : -1;
+	lab_shared_step(LAB_SHARED_FILES, PC);
+	f->kind = LAB_IO_LISTENER;
+	f->in = lab_io_channels(LAB_IO_LISTENER, 1, (unsigned)(backlog < 1 ? 1 : backlog > 16 ? 16 : backlog) * sizeof f, PC);
+	f->in->reader = f->in->writer = f;
+	f->in->number[0] = f->in->number[1] = number;
+	lab_io_point(f->in, 1, LAB_SYNC_USE, PC);
+	return 0;
+}
+
+static int socket_connect(int number, const struct sockaddr *address, socklen_t size)
+{
+	struct lab_file *f = socket_of(number);
+	if (!f || f->in)
+		return f ? lab_error(EISCONN) : -1;
+	lab_plain((uintptr_t)address, size, false, PC);
+	lab_shared_step(LAB_SHARED_FILES, PC);
+	f->peer.size = size;
+	memcpy(&f->peer.is, address, size < sizeof f->peer.is ? size : sizeof f->peer.is);
+	struct lab_file *to = socket_at(&f->peer);
+	if (!to || to->kind != LAB_IO_LISTENER)
+		return lab_error(f->peer.is.ss_family == AF_UNIX && !to ? ENOENT : ECONNREFUSED);
+	struct lab_channel *c = to->in;
+	if (!lab_io_step(c, LAB_SYNC_WRITE, sizeof to, lab_io_deadline(f, true, true), PC))
+		return lab_error(EAGAIN);
+	if (!c->reader)
+		return lab_error(ECONNREFUSED);
+	struct lab_file *other = lab_io_open(LAB_IO_SOCKET, 0, PC);
+	if (f->own.size == 0 && f->peer.is.ss_family != AF_UNIX) {
+		f->own = f->peer;
+		*socket_port(&f->own) = htons((in_port_t)(50000 + number));
+	}
+	other->own = f->peer;
+	other->peer = f->own;
+	socket_join(f, other, PC);
+	f->in->number[0] = f->out->number[1] = number;
+	*(struct lab_file **)&c->bytes[(c->begin + c->count) % LAB_IO_ROOM] = other;
+	c->count += sizeof other;
+	lab_io_changed(c, PC);
+	lab_io_wake(to, POLLIN);
+	lab_io_wake(f, POLLOUT);
+	return f->nonblocking && f->peer.is.ss_family != AF_UNIX ? lab_error(EINPROGRESS) : 0;
+}
+
+static void socket_tell(const struct lab_address *a, struct sockaddr *to, socklen_t *size, uintptr_t pc)
+{
+	const socklen_t is = a->size ?: sizeof(sa_family_t);
+	if (!to)
+		return;
+	lab_plain((uintptr_t)size, sizeof *size, true, pc);
+	if (*size > 0)
+		lab_plain((uintptr_t)to, *size < is ? *size : is, true, pc);
+	memcpy(to, &a->is, *size < is ? *size : is);
+	*size = is;
+}
+
+static int socket_take(int number, struct sockaddr *from, socklen_t *size, int flags, uintptr_t pc)
+{
+	struct lab_file *f = lab_io_of(number), *got;
+	if (!f || f->kind != LAB_IO_LISTENER)
+		return lab_error(f ? EINVAL : EBADF);
+	f->refs++;
+	struct lab_channel *c = f->in;
+	if (!lab_io_step(c, LAB_SYNC_READ, 0, lab_io_deadline(f, false, true), pc) || !c->count) {
+		lab_io_drop(f, pc);
+		return lab_error(c->reader ? EAGAIN : EINVAL);
+	}
+	got = *(struct lab_file **)&c->bytes[c->begin];
+	c->begin = (c->begin + sizeof got) % LAB_IO_ROOM;
+	c->count -= sizeof got;
+	lab_io_changed(c, pc);
+	lab_io_drop(f, pc);
+	got->nonblocking = flags & SOCK_NONBLOCK;
+	socket_tell(&got->peer, from, size, pc);
+	lab_shared_step(LAB_SHARED_FILES, pc);
+	return lab_io_number(got, pc);
+}
+
+static int socket_accept4(int number, struct sockaddr *from, socklen_t *size, int flags)
+{
+	return socket_take(number, from, size, flags, PC);
+}
+
+static int socket_accept(int number, struct sockaddr *from, socklen_t *size)
+{
+	return socket_take(number, from, size, 0, PC);
+}
+
+static int socket_getsockname(int number, struct sockaddr *to, socklen_t *size)
+{
+	struct lab_file *f = socket_of(number);
+	if (f)
+		socket_tell(&f->own, to, size, PC);
+	return f ? 0 : -1;
+}
+
+static int socket_getpeername(int number, struct sockaddr *to, socklen_t *size)
+{
+	struct lab_file *f = socket_of(number);
+	if (f && !f->in)
+		return lab_error(ENOTCONN);
+	if (f)
+		socket_tell(&f->peer, to, size, PC);
+	return f ? 0 : -1;
+}
+
+static int socket_shutdown(int number, int how)
+{
+	struct lab_file *f = socket_of(number);
+	if (!f || !f->in)
+		return f ? lab_error(ENOTCONN) : -1;
+	f->refs++;
+	lab_io_shut(f, how != SHUT_WR, how != SHUT_RD, PC);
+	lab_io_drop(f, PC);
+	return 0;
+}
+
+static int socket_setsockopt(int number, int level, int option, const void *value, socklen_t size)
+{
+	struct lab_file *f = socket_of(number);
+	if (!f || level != SOL_SOCKET)
+		return f ? 0 : -1;
+	lab_plain((uintptr_t)value, size, false, PC);
+	const int n = *(const int *)value;
+	struct lab_channel *c = option == SO_SNDBUF ? f->out : option == SO_RCVBUF ? f->in : NULL;
+	if (c && n > 0 && n <= LAB_IO_ROOM)
+		c->room = (unsigned)n;
+	if (option == SO_RCVTIMEO || option == SO_SNDTIMEO) {
+		const struct timeval *t = value;
+		f->timeout[option == SO_SNDTIMEO] = t->tv_sec * INT64_C(1000000000) + t->tv_usec * INT64_C(1000);
+	}
+	return 0;
+}
+
+static int socket_getsockopt(int number, int level, int option, int *value, socklen_t *size)
+{
+	struct lab_file *f = socket_of(number);
+	if (!f)
+		return -1;
+	lab_plain((uintptr_t)value, *size, true, PC);
+	memset(value, 0, *size);
+	if (level == SOL_SOCKET && option == SO_ERROR && f->in && f->in->reset) {
+		f->in->reset = false;
+		*value = ECONNRESET;
+	} else if (level == SOL_SOCKET)
+		*value = option == SO_TYPE ? SOCK_STREAM : option == SO_ACCEPTCONN ? f->kind == LAB_IO_LISTENER : option == SO_SNDBUF && f->out ? (int)f->out->room : option == SO_DOMAIN ? f->own.is.ss_family : 0;
+	return 0;
+}
+
+static ssize_t socket_send(int number, const void *from, size_t size, int flags)
+{
+	return lab_io_move(number, &(struct iovec){(void *)from, size}, 1, flags, true, PC);
+}
+
+static ssize_t socket_recv(int number, void *to, size_t size, int flags)
+{
+	return lab_io_move(number, &(struct iovec){to, size}, 1, flags, false, PC);
+}
+
+static ssize_t socket_recvfrom(int number, void *to, size_t size, int flags, struct sockaddr *from, socklen_t *length)
+{
+	if (length)
+		*length = 0;
+	(void)from;
+	return lab_io_move(number, &(struct iovec){to, size}, 1, flags, false, PC);
+}
+
+static ssize_t socket_message(int number, const struct msghdr *m, int flags, bool writes, uintptr_t pc)
+{
+	if (m->msg_controllen > 0)
+		socket_refuse("ancillary data", pc);
+	return lab_io_move(number, m->msg_iov, m->msg_iovlen, flags, writes, pc);
+}
+
+static ssize_t socket_sendmsg(int number, const struct msghdr *m, int flags)
+{
+	return socket_message(number, m, flags, true, PC);
+}
+
+static ssize_t socket_recvmsg(int number, struct msghdr *m, int flags)
+{
+	const ssize_t n = socket_message(number, m, flags, false, PC);
+	m->msg_namelen = 0;
+	m->msg_flags = 0;
+	return n;
+}
+#define CALL(name) LAB_CALL(#name, socket_##name)
+const struct lab_call lab_socket_calls[] = {
+    CALL(socket), CALL(socketpair), CALL(bind), CALL(listen), CALL(connect), CALL(accept), CALL(accept4), CALL(getsockname),
+    CALL(getpeername), CALL(shutdown), CALL(setsockopt), CALL(getsockopt), CALL(send), CALL(recv), CALL(recvfrom),
+    LAB_CALL("sendto", socket_send), CALL(sendmsg), CALL(recvmsg), {NULL, NULL},
+};
