@@ -91,19 +91,20 @@ struct lab_file *lab_io_open(enum lab_io_kind kind, int flags, uintptr_t pc)
 	io_full("files", LAB_IO_NUMBERS, pc);
 }
 
-struct lab_channel *lab_io_channels(enum lab_io_kind kind, unsigned n, uint64_t room, uintptr_t pc)
+struct lab_channel *lab_io_channel(struct lab_file *reader, struct lab_file *writer, uint64_t room, uintptr_t pc)
 {
-	for (struct lab_channel *c = channels; c + n <= channels + CHANNELS; c++) {
-		if (c->taken || c[n - 1].taken)
+	LAB_EACH (i, channels) {
+		struct lab_channel *c = &channels[i];
+		if (c->taken)
 			continue;
-		for (unsigned i = 0; i < n; i++) {
-			memset(&c[i], 0, offsetof(struct lab_channel, bytes));
-			c[i].taken = true;
-			c[i].room = room;
-			c[i].kind = kind;
-			lab_view_clear(&io_object_of(&c[i], pc)->view);
-		}
-		return c;
+		memset(c, 0, offsetof(struct lab_channel, bytes));
+		c->taken = true;
+		c->room = room;
+		c->kind = reader->kind;
+		c->reader = reader;
+		c->writer = writer;
+		lab_view_clear(&io_object_of(c, pc)->view);
+		return reader->in = c;
 	}
 	io_full("channels of pipes, sockets and their kin", CHANNELS, pc);
 }
@@ -158,16 +159,13 @@ bool lab_io_step(struct lab_channel *c, enum lab_sync what, size_t size, int64_t
 	return possible;
 }
 
-void lab_io_point(struct lab_channel *c, unsigned n, enum lab_sync what, uintptr_t pc)
+void lab_io_point(struct lab_channel *c, enum lab_sync what, uintptr_t pc)
 {
-	struct lab_op op = lab_sync_op(what, io_object_of(c, pc)->address, pc);
-	op.size = (uint8_t)(8 * n);
-	lab_object_point(op, io_object_of(c, pc));
+	struct lab_object *o = io_object_of(c, pc);
+	const struct lab_op op = lab_sync_op(what, o->address, pc);
+	lab_object_point(op, o);
 	lab_sync_event(&op, 0);
-	for (unsigned i = 0; i < n; i++) {
-		lab_object_seen(io_object_of(&c[i], pc));
-		lab_object_release(&io_object_of(&c[i], pc)->view);
-	}
+	lab_object_release(&o->view);
 }
 
 void lab_io_changed(struct lab_channel *c, uintptr_t pc)
@@ -189,29 +187,21 @@ int64_t lab_io_deadline(const struct lab_file *f, bool writes, bool waits)
 
 /* --- closing --- */
 
-static void io_free(struct lab_channel *c)
-{
-	c->taken = c->reader || c->writer;
-}
-
 void lab_io_shut(struct lab_file *f, bool in, bool out, uintptr_t pc)
 {
-	struct lab_channel *ends[] = {in ? f->in : NULL, out && f->out != f->in ? f->out : NULL};
-	struct lab_channel *first = !ends[0] || (ends[1] && ends[1] < ends[0]) ? ends[1] : ends[0];
-	if (!first)
-		return;
-	lab_io_point(first, ends[0] && ends[1] ? 2 : 1, LAB_SYNC_CLOSE, pc);
-	for (unsigned i = 0; i < 2; i++) {
+	struct lab_channel *const ends[] = {in ? f->in : NULL, out ? f->out : NULL};
+	LAB_EACH (i, ends) {
 		struct lab_channel *c = ends[i];
 		if (!c)
 			continue;
+		lab_io_point(c, LAB_SYNC_CLOSE, pc);
 		if (c->reader == f)
 			c->reader = NULL;
 		if (c->writer == f)
 			c->writer = NULL;
 		lab_io_changed(c, pc);
-		if (c->reader || c->writer)
-			lab_io_wake(c->reader ?: c->writer, ~0u);
+		lab_io_wake(c->reader ?: c->writer, ~0u);
+		c->taken = c->reader || c->writer;
 	}
 }
 
@@ -229,10 +219,6 @@ void lab_io_drop(struct lab_file *f, uintptr_t pc)
 	f->refs = 1; /* while other threads run */
 	lab_io_shut(f, true, true, pc);
 	f->refs = 0;
-	if (in)
-		io_free(in);
-	if (out)
-		io_free(out);
 }
 
 int lab_io_close(int number, uintptr_t pc)
@@ -265,9 +251,8 @@ static int io_pipe2(int two[2], int flags)
 {
 	lab_shared_step(LAB_SHARED_FILES, PC);
 	struct lab_file *reader = lab_io_open(LAB_IO_PIPE, flags, PC), *writer = lab_io_open(LAB_IO_PIPE, flags, PC);
-	struct lab_channel *c = reader->in = writer->out = lab_io_channels(LAB_IO_PIPE, 1, LAB_IO_ROOM, PC);
-	c->reader = reader;
-	c->writer = writer;
+	writer->out = lab_io_channel(reader, writer, LAB_IO_ROOM, PC);
+	writer->flags = O_WRONLY;
 	lab_plain((uintptr_t)two, 2 * sizeof *two, true, PC);
 	two[0] = lab_io_number(reader, PC);
 	two[1] = lab_io_number(writer, PC);
@@ -429,14 +414,15 @@ static int io_fcntl(int number, int command, unsigned long flags)
 		return -1;
 	if (command != F_GETFL && command != F_SETFL && command != F_GETFD && command != F_SETFD)
 		lab_no_file("fcntl", PC);
-	if (!f || !(f->in || f->out))
-		return f && command == F_GETFL ? f->flags : 0;
-	lab_io_point(f->in ?: f->out, 1, LAB_SYNC_USE, PC);
+	if (!f)
+		return 0;
+	if (f->in || f->out)
+		lab_io_point(f->in ?: f->out, LAB_SYNC_USE, PC);
 	if (command == F_SETFL && lab.n_threads > 1)
 		lab_met(LAB_MET_FCNTL);
 	if (command == F_SETFL)
 		f->nonblocking = (flags & O_NONBLOCK) != 0;
-	return command != F_GETFL ? 0 : (f->in ? f->out ? O_RDWR : O_RDONLY : O_WRONLY) | (f->nonblocking ? O_NONBLOCK : 0);
+	return command != F_GETFL ? 0 : f->flags | (f->nonblocking ? O_NONBLOCK : 0);
 }
 
 static int io_ioctl(int number, unsigned long request, int *value)
@@ -446,8 +432,6 @@ static int io_ioctl(int number, unsigned long request, int *value)
 		return -1;
 	if (request == FIONBIO)
 		f->nonblocking = *value != 0;
-	else if (request == FIONREAD && f->in)
-		*value = (int)f->in->count;
 	else if (request != FIOCLEX)
 		lab_no_file("ioctl", PC);
 	return 0;

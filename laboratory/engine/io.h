@@ -16,8 +16,7 @@
  * A channel carries bytes in one direction. A pipe is one channel, a connection is two. An event
  * counter, a timer, a listening socket and an epoll set have a channel of their own: its count is
  * the counter, the expirations, the bytes of the pending connections. Each step of a thread is on
- * one channel or on two neighbours; a poll is on all channels, so that it commutes with no other
- * step on descriptors.
+ * one channel; a poll is on all channels, so that it commutes with no other step on descriptors.
  */
 enum lab_io_kind { LAB_IO_FILE, LAB_IO_PIPE, LAB_IO_SOCKET, LAB_IO_LISTENER, LAB_IO_EVENT, LAB_IO_TIMER, LAB_IO_EPOLL };
 
@@ -58,13 +57,13 @@ extern struct lab_file lab_io_files[LAB_IO_NUMBERS];
 struct lab_file *lab_io_of(int number);
 /* The caller has done a step on LAB_SHARED_FILES. */
 struct lab_file *lab_io_open(enum lab_io_kind kind, int flags, uintptr_t pc);
-struct lab_channel *lab_io_channels(enum lab_io_kind kind, unsigned n, uint64_t room, uintptr_t pc); /* neighbours */
+struct lab_channel *lab_io_channel(struct lab_file *reader, struct lab_file *writer, uint64_t room, uintptr_t pc);
 int lab_io_number(struct lab_file *file, uintptr_t pc);                       /* the lowest free descriptor */
 void lab_io_drop(struct lab_file *file, uintptr_t pc);                        /* one reference less */
 /* A step that reads or writes when the channel lets it; false: the deadline came first. */
 bool lab_io_step(struct lab_channel *c, enum lab_sync what, size_t size, int64_t deadline, uintptr_t pc);
-/* A step that is always possible, on so many neighbours. */
-void lab_io_point(struct lab_channel *c, unsigned n, enum lab_sync what, uintptr_t pc);
+/* A step that is always possible. */
+void lab_io_point(struct lab_channel *c, enum lab_sync what, uintptr_t pc);
 void lab_io_changed(struct lab_channel *c, uintptr_t pc);
 void lab_io_shut(struct lab_file *file, bool in, bool out, uintptr_t pc);
 /* The result of a read or a write; `flags` are MSG_... */

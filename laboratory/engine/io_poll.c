@@ -230,8 +230,7 @@ static struct lab_file *poll_new(enum lab_io_kind kind, int flags, uintptr_t pc)
 {
 	lab_shared_step(LAB_SHARED_FILES, pc);
 	struct lab_file *f = lab_io_open(kind, flags, pc);
-	f->in = lab_io_channels(kind, 1, UINT64_MAX - 1, pc);
-	f->in->reader = f->in->writer = f;
+	(void)lab_io_channel(f, f, UINT64_MAX - 1, pc);
 	return f;
 }
 
@@ -256,7 +255,7 @@ static int poll_epoll_ctl(int number, int command, int of, const struct epoll_ev
 		return lab_error(EPERM);
 	if (event)
 		lab_plain((uintptr_t)event, sizeof *event, false, PC);
-	lab_io_point(set->in, 1, LAB_SYNC_USE, PC);
+	lab_io_point(set->in, LAB_SYNC_USE, PC);
 	LAB_EACH (i, watches)
 		if (!watches[i].set)
 			unused = &watches[i];
@@ -365,7 +364,7 @@ static int poll_timerfd_settime(int number, int flags, const struct itimerspec *
 	if (!f || f->kind != LAB_IO_TIMER)
 		return lab_error(f ? EINVAL : EBADF);
 	lab_plain((uintptr_t)to, sizeof *to, false, PC);
-	lab_io_point(f->in, 1, LAB_SYNC_USE, PC);
+	lab_io_point(f->in, LAB_SYNC_USE, PC);
 	lab_io_tick(f);
 	if (was)
 		poll_tell(f, was, PC);
@@ -383,7 +382,7 @@ static int poll_timerfd_gettime(int number, struct itimerspec *is)
 	struct lab_file *f = lab_io_of(number);
 	if (!f)
 		return -1;
-	lab_io_point(f->in, 1, LAB_SYNC_USE, PC);
+	lab_io_point(f->in, LAB_SYNC_USE, PC);
 	lab_io_tick(f);
 	poll_tell(f, is, PC);
 	return 0;

@@ -37,11 +37,9 @@ static int socket_socket(int domain, int type, int protocol)
 
 static void socket_join(struct lab_file *a, struct lab_file *b, uintptr_t pc)
 {
-	struct lab_channel *c = lab_io_channels(LAB_IO_SOCKET, 2, LAB_IO_SOCKET_ROOM, pc);
-	a->in = b->out = c;
-	a->out = b->in = c + 1;
-	c[0].reader = c[1].writer = a;
-	c[1].reader = c[0].writer = b;
+	b->out = lab_io_channel(a, b, LAB_IO_SOCKET_ROOM, pc);
+	a->out = lab_io_channel(b, a, LAB_IO_SOCKET_ROOM, pc);
+	a->flags = b->flags = O_RDWR;
 }
 
 static int socket_socketpair(int domain, int type, int protocol, int two[2])
@@ -105,10 +103,9 @@ static int socket_listen(int number, int backlog)
 		return f ? 0 : -1;
 	lab_shared_step(LAB_SHARED_FILES, PC);
 	f->kind = LAB_IO_LISTENER;
-	f->in = lab_io_channels(LAB_IO_LISTENER, 1, (unsigned)(backlog < 1 ? 1 : backlog > 16 ? 16 : backlog) * sizeof f, PC);
-	f->in->reader = f->in->writer = f;
+	(void)lab_io_channel(f, f, (unsigned)(backlog < 1 ? 1 : backlog > 16 ? 16 : backlog) * sizeof f, PC);
 	f->in->number[0] = f->in->number[1] = number;
-	lab_io_point(f->in, 1, LAB_SYNC_USE, PC);
+	lab_io_point(f->in, LAB_SYNC_USE, PC);
 	return 0;
 }
 

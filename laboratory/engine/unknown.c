@@ -42,7 +42,7 @@ static const char known[] =
     "strtold:-w8 strtoll:-w8 strtoul:-w8 strtoull:-w8 strtoimax:-w8 strtoumax:-w8 "
     "__isoc99_sscanf:ss __isoc23_strtol:-w8 __isoc23_strtoul:-w8 __isoc23_sscanf:ss sscanf:ss "
     "vsscanf:ss __isoc99_vsscanf:ss bsearch qsort:w@12 qsort_r:w@12 htonl htons ntohl ntohs "
-    "imaxabs drand48:!d erand48:w6 jrand48:w6 lcong48:r14!d lrand48:!d mrand48:!d "
+    "clock_getres:-w16 imaxabs drand48:!d erand48:w6 jrand48:w6 lcong48:r14!d lrand48:!d mrand48:!d "
     "nrand48:w6 seed48:r6!d srand48:!d "
     /* the environment, and constants while a program runs */
     "getenv:s?e secure_getenv:s?e getpagesize getauxval __errno_location __h_errno_location "
@@ -222,9 +222,11 @@ void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc)
 	if (s->touches)
 		return s->real;
 	lab.signature = pc;
-	for (const struct stub *other = stubs; other < stubs + n_stubs; other++)
-		if (!other->touches && other != s)
-			lab_detail("  the program has a call of %s(), which the model does not have either\n", other->name);
+	lab_detail("  the model lacks, of what the program refers to:");
+	for (const struct stub *lacks = stubs; lacks < stubs + n_stubs; lacks++)
+		if (!lacks->touches)
+			lab_detail(" %s", lacks->name);
+	lab_detail("\n");
 	lab_fail(LAB_UNMODELLED, "%s calls %s()%s%s (%s), which the model does not have", lab.self->name, s->name,
 	         libc ? "" : " of ", libc ? "" : s->library, lab_site_name(pc));
 }
