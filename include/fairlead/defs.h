@@ -169,8 +169,8 @@
 #endif
 #define FL_PRINTF(text, first) __attribute__((__format__(FL__PRINTF, text, first)))
 
-/* The fastest model for thread-local variables. Not with musl, whose dlopen() refuses it. */
-#ifdef __GLIBC__
+/* The fastest model for thread-local variables. Not with musl, whose dlopen() refuses it, nor in the laboratory's model. */
+#if defined __GLIBC__ && !defined FL__LABORATORY
 #define FL__INITIAL_EXEC __attribute__((__tls_model__("initial-exec")))
 #else
 #define FL__INITIAL_EXEC

@@ -50,7 +50,8 @@ void lab_io_reset(void)
 
 bool lab_io_name(uintptr_t address, char *text, size_t size)
 {
-	static const char *const kinds[] = {"file", "pipe", "socket", "listening socket", "eventfd", "timerfd", "epoll"};
+	static const char *const kinds[] = {"file",    "pipe",    "socket", "listening socket",
+	                                    "eventfd", "timerfd", "epoll"};
 	const uintptr_t i = (address - (uintptr_t)places) / sizeof places[0];
 	if (i > CHANNELS)
 		return false;
@@ -67,8 +68,8 @@ bool lab_io_name(uintptr_t address, char *text, size_t size)
 static _Noreturn void io_full(const char *what, int most, uintptr_t pc)
 {
 	lab.signature = pc;
-	lab_fail(LAB_UNMODELLED, "%s opens more than %d %s (%s), which is a limit of the laboratory", lab.self->name, most,
-	         what, lab_site_name(pc));
+	lab_fail(LAB_UNMODELLED, "%s opens more than %d %s (%s), which is a limit of the laboratory", lab.self->name,
+	         most, what, lab_site_name(pc));
 }
 
 struct lab_file *lab_io_of(int number)
@@ -85,7 +86,8 @@ struct lab_file *lab_io_open(enum lab_io_kind kind, int flags, uintptr_t pc)
 		struct lab_file *f = &lab_io_files[i];
 		if (f->refs > 0)
 			continue;
-		*f = (struct lab_file){.kind = (uint8_t)kind, .nonblocking = (flags & O_NONBLOCK) != 0, .refs = 1, .next = INT64_MAX};
+		*f = (struct lab_file){
+		    .kind = (uint8_t)kind, .nonblocking = (flags & O_NONBLOCK) != 0, .refs = 1, .next = INT64_MAX};
 		return f;
 	}
 	io_full("files", LAB_IO_NUMBERS, pc);
@@ -305,13 +307,15 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 			return lab_error(ECONNRESET);
 		}
 		const uint64_t value = f->by_one && c->count > 0 ? 1 : c->count;
-		const bool counts = f->kind >= LAB_IO_EVENT, was_full = !(c->writer && lab_io_events(c->writer) & POLLOUT);
+		const bool counts = f->kind >= LAB_IO_EVENT,
+			   was_full = !(c->writer && lab_io_events(c->writer) & POLLOUT);
 		n = counts ? sizeof value : value < size - done ? value : size - done;
 		if (!(flags & (MSG_PEEK | MSG_WAITALL)) && io_is_partial(f, n))
 			n = 1;
 		io_touch(v, done + n, true, pc);
 		for (size_t i = 0; i < n; i++)
-			*io_byte(v, done + i) = counts ? ((const char *)&value)[i] : c->bytes[(c->begin + i) % LAB_IO_ROOM];
+			*io_byte(v, done + i) =
+			    counts ? ((const char *)&value)[i] : c->bytes[(c->begin + i) % LAB_IO_ROOM];
 		done += n;
 		if (flags & MSG_PEEK)
 			break;
@@ -333,7 +337,9 @@ static ssize_t io_put(struct lab_file *f, const struct iovec *v, size_t size, in
 		((char *)&value)[i] = *io_byte(v, i);
 	if (value == UINT64_MAX)
 		return lab_error(EINVAL);
-	const size_t least = counts ? value < UINT_MAX ? value : UINT_MAX : f->kind == LAB_IO_PIPE && size <= PIPE_BUF ? size : 1;
+	const size_t least = counts                                       ? value < UINT_MAX ? value : UINT_MAX
+	                     : f->kind == LAB_IO_PIPE && size <= PIPE_BUF ? size
+	                                                                  : 1;
 	for (size_t done = 0, n; done < size; done += n) {
 		const int64_t deadline = lab_io_deadline(f, true, !(flags & MSG_DONTWAIT));
 		if (!lab_io_step(c, LAB_SYNC_WRITE, least, deadline, pc))
@@ -341,7 +347,8 @@ static ssize_t io_put(struct lab_file *f, const struct iovec *v, size_t size, in
 		if ((!c->reader || !c->writer) && (flags & MSG_NOSIGNAL || lab_process_ignores(SIGPIPE, pc)))
 			return done > 0 ? (ssize_t)done : lab_error(EPIPE);
 		if (!c->reader || !c->writer)
-			lab_misuse(pc, "writes to %s, which is closed for reading", lab_object_name(io_object_of(c, pc)->address, LAB_IO));
+			lab_misuse(pc, "writes to %s, which is closed for reading",
+			           lab_object_name(io_object_of(c, pc)->address, LAB_IO));
 		n = counts || size - done < c->room - c->count ? size - done : (size_t)(c->room - c->count);
 		if (deadline == 0 && io_is_partial(f, n))
 			n = 1;
@@ -438,7 +445,8 @@ static int io_ioctl(int number, unsigned long request, int *value)
 }
 
 const struct lab_call lab_io_calls[] = {
-    LAB_CALL("pipe", io_pipe),     LAB_CALL("pipe2", io_pipe2),   LAB_CALL("read", io_read),   LAB_CALL("write", io_write),
-    LAB_CALL("readv", io_readv),   LAB_CALL("writev", io_writev), LAB_CALL("close", io_close), LAB_CALL("dup", io_dup),
-    LAB_CALL("fcntl", io_fcntl),   LAB_CALL("fcntl64", io_fcntl), LAB_CALL("ioctl", io_ioctl), {NULL, NULL},
+    LAB_CALL("pipe", io_pipe),     LAB_CALL("pipe2", io_pipe2), LAB_CALL("read", io_read),
+    LAB_CALL("write", io_write),   LAB_CALL("readv", io_readv), LAB_CALL("writev", io_writev),
+    LAB_CALL("close", io_close),   LAB_CALL("dup", io_dup),     LAB_CALL("fcntl", io_fcntl),
+    LAB_CALL("fcntl64", io_fcntl), LAB_CALL("ioctl", io_ioctl), {NULL, NULL},
 };

@@ -26,8 +26,8 @@ enum { LAB_IO_ROOM = 64 << 10, LAB_IO_SOCKET_ROOM = 4 << 10, LAB_IO_FIRST = 3, L
 struct lab_channel {
 	struct lab_file *reader, *writer; /* NULL: that end is closed */
 	enum lab_io_kind kind;
-	int number[2];                    /* the descriptors of the reader and of the writer, for reports */
-	bool taken, reset;                /* reset: the writer left unread bytes of its own */
+	int number[2];     /* the descriptors of the reader and of the writer, for reports */
+	bool taken, reset; /* reset: the writer left unread bytes of its own */
 	uint64_t count, room;
 	size_t begin;
 	char bytes[LAB_IO_ROOM];
@@ -44,10 +44,10 @@ struct lab_file {
 	bool nonblocking, by_one; /* by_one: of an event counter that is a semaphore */
 	unsigned refs;
 	struct lab_channel *in, *out;
-	int64_t timeout[2];              /* of reads and of writes; 0: none */
-	int64_t next, interval;          /* of a timer; INT64_MAX: none */
-	struct lab_address own, peer;    /* of a socket */
-	struct lab_node *node;           /* of a regular file */
+	int64_t timeout[2];           /* of reads and of writes; 0: none */
+	int64_t next, interval;       /* of a timer; INT64_MAX: none */
+	struct lab_address own, peer; /* of a socket */
+	struct lab_node *node;        /* of a regular file */
 	off_t offset;
 	int flags;
 };
@@ -58,8 +58,8 @@ struct lab_file *lab_io_of(int number);
 /* The caller has done a step on LAB_SHARED_FILES. */
 struct lab_file *lab_io_open(enum lab_io_kind kind, int flags, uintptr_t pc);
 struct lab_channel *lab_io_channel(struct lab_file *reader, struct lab_file *writer, uint64_t room, uintptr_t pc);
-int lab_io_number(struct lab_file *file, uintptr_t pc);                       /* the lowest free descriptor */
-void lab_io_drop(struct lab_file *file, uintptr_t pc);                        /* one reference less */
+int lab_io_number(struct lab_file *file, uintptr_t pc); /* the lowest free descriptor */
+void lab_io_drop(struct lab_file *file, uintptr_t pc);  /* one reference less */
 /* A step that reads or writes when the channel lets it; false: the deadline came first. */
 bool lab_io_step(struct lab_channel *c, enum lab_sync what, size_t size, int64_t deadline, uintptr_t pc);
 /* A step that is always possible. */

@@ -8,6 +8,7 @@
  */
 #include "io.h"
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { NODES = 64, STREAMS = 64 };
@@ -37,7 +38,8 @@ static bool file_read(struct lab_node *n, const char *path)
 {
 	const int real = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	n->real_exists = real >= 0;
-	if (real < 0 ? errno != ENOENT : fstat(real, &n->real) != 0 || !(S_ISREG(n->real.st_mode) || strcmp(path, "/dev/null") == 0))
+	if (real < 0 ? errno != ENOENT
+	             : fstat(real, &n->real) != 0 || !(S_ISREG(n->real.st_mode) || strcmp(path, "/dev/null") == 0))
 		return false;
 	n->path = strdup(path);
 	if (real < 0)
@@ -61,7 +63,8 @@ static struct lab_node *file_node(const char *path, uintptr_t pc)
 	free(whole);
 	if (i == NODES) {
 		lab.signature = pc;
-		lab_fail(LAB_UNMODELLED, "%s opens %s (%s): the model has %d regular files", lab.self->name, path, lab_site_name(pc), NODES);
+		lab_fail(LAB_UNMODELLED, "%s opens %s (%s): the model has %d regular files", lab.self->name, path,
+		         lab_site_name(pc), NODES);
 	}
 	if (n->generation != lab.generation) {
 		n->generation = lab.generation;
@@ -168,6 +171,24 @@ static int file_fstat(int number, struct stat *to)
 	return 0;
 }
 
+/* Of a socket, its name. */
+static int file_unlink(const char *path)
+{
+	LAB_EACH (i, lab_io_files) {
+		struct lab_address *a = &lab_io_files[i].own;
+		if (a->size == 0 || a->is.ss_family != AF_UNIX ||
+		    strcmp(((struct sockaddr_un *)&a->is)->sun_path, path) != 0)
+			continue;
+		a->size = 0;
+		return 0;
+	}
+	struct lab_node *n = file_node(path, PC);
+	file_used(n);
+	const int error = n->exists ? 0 : ENOENT;
+	n->exists = false;
+	return lab_error(error);
+}
+
 /* --- streams --- */
 
 static ssize_t file_stream_read(void *of, char *to, size_t size)
@@ -192,7 +213,8 @@ static FILE *file_fopen(const char *path, const char *mode)
 	struct lab_file *f = file_open(path, way | more | (strchr(mode, 'x') ? O_EXCL : 0), PC);
 	if (!f)
 		return NULL;
-	FILE *stream = fopencookie(f, mode, (cookie_io_functions_t){file_stream_read, file_stream_write, file_stream_seek, NULL});
+	FILE *stream =
+	    fopencookie(f, mode, (cookie_io_functions_t){file_stream_read, file_stream_write, file_stream_seek, NULL});
 	streams[lab_io_number(f, PC)] = stream;
 	return stream;
 }
@@ -219,6 +241,16 @@ bool lab_io_is_stream(const FILE *stream)
 
 #define CALL(name) LAB_CALL(#name, file_##name)
 const struct lab_call lab_file_calls[] = {
-    LAB_CALL("open", file_open_by), LAB_CALL("open64", file_open_by), CALL(lseek), LAB_CALL("lseek64", file_lseek), CALL(fstat),
-    LAB_CALL("fstat64", file_fstat), CALL(fopen), LAB_CALL("fopen64", file_fopen), CALL(fclose), {NULL, NULL},
+    LAB_CALL("open", file_open_by),
+    LAB_CALL("open64", file_open_by),
+    CALL(lseek),
+    LAB_CALL("lseek64", file_lseek),
+    CALL(fstat),
+    LAB_CALL("fstat64", file_fstat),
+    CALL(unlink),
+    LAB_CALL("remove", file_unlink),
+    CALL(fopen),
+    LAB_CALL("fopen64", file_fopen),
+    CALL(fclose),
+    {NULL, NULL},
 };

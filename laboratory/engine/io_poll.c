@@ -115,7 +115,9 @@ static bool poll_look(const struct wait *w, int64_t *due)
 {
 	*due = INT64_MAX;
 	for (nfds_t i = 0; i < (w->set ? WATCHES : w->n); i++) {
-		struct lab_file *f = w->set && watches[i].set != w->set ? NULL : w->set ? watches[i].file : lab_io_of(w->files[i].fd);
+		struct lab_file *f = w->set && watches[i].set != w->set ? NULL
+		                     : w->set                           ? watches[i].file
+		                                                        : lab_io_of(w->files[i].fd);
 		if (f)
 			lab_io_tick(f);
 		if (f && f->next < *due)
@@ -142,7 +144,8 @@ static void poll_wait(struct wait w, int64_t deadline, uintptr_t pc)
 		w.timers = timers;
 		waits[lab.self->id] = w;
 		(void)poll_look(&w, &due);
-		const int error = lab_object_wait(op, lab_object_find(op.address), poll_can, due < deadline ? due : deadline);
+		const int error =
+		    lab_object_wait(op, lab_object_find(op.address), poll_can, due < deadline ? due : deadline);
 		lab_sync_event(&op, 0);
 		if (error)
 			lab_looked(op.address, 0);
@@ -186,7 +189,8 @@ static int poll_ppoll(struct pollfd *files, nfds_t n, const struct timespec *t)
 
 static int poll_select_until(int n, fd_set *sets[3], int64_t deadline, uintptr_t pc)
 {
-	static const short asked[] = {POLLIN, POLLOUT, POLLPRI}, told[] = {POLLIN | POLLHUP | POLLERR, POLLOUT | POLLERR, POLLPRI};
+	static const short asked[] = {POLLIN, POLLOUT, POLLPRI},
+			   told[] = {POLLIN | POLLHUP | POLLERR, POLLOUT | POLLERR, POLLPRI};
 	struct pollfd files[LAB_IO_NUMBERS] = {0};
 	int found = 0;
 	for (int i = 0; i < LAB_IO_NUMBERS; i++) {
@@ -269,7 +273,8 @@ static int poll_epoll_ctl(int number, int command, int of, const struct epoll_ev
 	if (command == EPOLL_CTL_DEL)
 		*w = (struct watch){0};
 	else
-		*w = (struct watch){set, file, of, event->events | EPOLLERR | EPOLLHUP, event->events, event->data, ++newest};
+		*w = (struct watch){set,           file,        of,      event->events | EPOLLERR | EPOLLHUP,
+		                    event->events, event->data, ++newest};
 	lab_io_changed(set->in, PC);
 	return 0;
 }
@@ -313,7 +318,8 @@ bool lab_io_lost(const struct lab_thread *t, int *number)
 	LAB_EACH (i, watches) {
 		const struct watch *w = &watches[i];
 		*number = w->number;
-		if (t->next.order == LAB_SYNC_POLL && w->set && w->set == waits[t->id].set && (uint16_t)lab_io_events(w->file) & w->asked & POLLIN)
+		if (t->next.order == LAB_SYNC_POLL && w->set && w->set == waits[t->id].set &&
+		    (uint16_t)lab_io_events(w->file) & w->asked & POLLIN)
 			return true;
 	}
 	return false;
@@ -369,7 +375,9 @@ static int poll_timerfd_settime(int number, int flags, const struct itimerspec *
 	if (was)
 		poll_tell(f, was, PC);
 	const bool off = lab_is_zero(&to->it_value, sizeof to->it_value);
-	f->next = off ? INT64_MAX : flags & TFD_TIMER_ABSTIME ? lab_deadline(&to->it_value, f->flags) : lab_after(lab.now, &to->it_value);
+	f->next = off                         ? INT64_MAX
+	          : flags & TFD_TIMER_ABSTIME ? lab_deadline(&to->it_value, f->flags)
+	                                      : lab_after(lab.now, &to->it_value);
 	f->interval = lab_after(0, &to->it_interval);
 	f->in->count = 0;
 	timers++;
@@ -390,7 +398,21 @@ static int poll_timerfd_gettime(int number, struct itimerspec *is)
 
 #define CALL(name) LAB_CALL(#name, poll_##name)
 const struct lab_call lab_poll_calls[] = {
-    CALL(poll), CALL(ppoll), CALL(select), CALL(pselect), CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_wait),
-    LAB_CALL("epoll_create", poll_epoll_create), LAB_CALL("epoll_pwait", poll_epoll_wait), CALL(epoll_pwait2), CALL(eventfd),
-    CALL(eventfd_read), CALL(eventfd_write), CALL(timerfd_create), CALL(timerfd_settime), CALL(timerfd_gettime), {NULL, NULL},
+    CALL(poll),
+    CALL(ppoll),
+    CALL(select),
+    CALL(pselect),
+    CALL(epoll_create1),
+    CALL(epoll_ctl),
+    CALL(epoll_wait),
+    LAB_CALL("epoll_create", poll_epoll_create),
+    LAB_CALL("epoll_pwait", poll_epoll_wait),
+    CALL(epoll_pwait2),
+    CALL(eventfd),
+    CALL(eventfd_read),
+    CALL(eventfd_write),
+    CALL(timerfd_create),
+    CALL(timerfd_settime),
+    CALL(timerfd_gettime),
+    {NULL, NULL},
 };

@@ -10,8 +10,8 @@
 static _Noreturn void socket_refuse(const char *what, uintptr_t pc)
 {
 	lab.signature = pc;
-	lab_fail(LAB_UNMODELLED, "%s uses %s (%s): the model has stream sockets within the program", lab.self->name, what,
-	         lab_site_name(pc));
+	lab_fail(LAB_UNMODELLED, "%s uses %s (%s): the model has stream sockets within the program", lab.self->name,
+	         what, lab_site_name(pc));
 }
 
 /* NULL: errno says why. */
@@ -67,7 +67,8 @@ static bool socket_is_same(struct lab_address *a, struct lab_address *b)
 {
 	const bool named = a->is.ss_family == AF_UNIX;
 	return a->size > 0 && b->size > 0 && named == (b->is.ss_family == AF_UNIX) &&
-	       (named ? a->size == b->size && memcmp(&a->is, &b->is, a->size) == 0 : *socket_port(a) == *socket_port(b));
+	       (named ? a->size == b->size && memcmp(&a->is, &b->is, a->size) == 0
+	              : *socket_port(a) == *socket_port(b));
 }
 
 /* The socket that has this address; NULL: none. */
@@ -244,7 +245,11 @@ static int socket_getsockopt(int number, int level, int option, int *value, sock
 		f->in->reset = false;
 		*value = ECONNRESET;
 	} else if (level == SOL_SOCKET)
-		*value = option == SO_TYPE ? SOCK_STREAM : option == SO_ACCEPTCONN ? f->kind == LAB_IO_LISTENER : option == SO_SNDBUF && f->out ? (int)f->out->room : option == SO_DOMAIN ? f->own.is.ss_family : 0;
+		*value = option == SO_TYPE               ? SOCK_STREAM
+		         : option == SO_ACCEPTCONN       ? f->kind == LAB_IO_LISTENER
+		         : option == SO_SNDBUF && f->out ? (int)f->out->room
+		         : option == SO_DOMAIN           ? f->own.is.ss_family
+		                                         : 0;
 	return 0;
 }
 
@@ -287,7 +292,9 @@ static ssize_t socket_recvmsg(int number, struct msghdr *m, int flags)
 }
 #define CALL(name) LAB_CALL(#name, socket_##name)
 const struct lab_call lab_socket_calls[] = {
-    CALL(socket), CALL(socketpair), CALL(bind), CALL(listen), CALL(connect), CALL(accept), CALL(accept4), CALL(getsockname),
-    CALL(getpeername), CALL(shutdown), CALL(setsockopt), CALL(getsockopt), CALL(send), CALL(recv), CALL(recvfrom),
-    LAB_CALL("sendto", socket_send), CALL(sendmsg), CALL(recvmsg), {NULL, NULL},
+    CALL(socket),      CALL(socketpair), CALL(bind),       CALL(listen),
+    CALL(connect),     CALL(accept),     CALL(accept4),    CALL(getsockname),
+    CALL(getpeername), CALL(shutdown),   CALL(setsockopt), CALL(getsockopt),
+    CALL(send),        CALL(recv),       CALL(recvfrom),   LAB_CALL("sendto", socket_send),
+    CALL(sendmsg),     CALL(recvmsg),    {NULL, NULL},
 };

@@ -46,11 +46,11 @@ static int libc_vfprintf(FILE *to, const char *format, va_list args)
 }
 
 /* Puts the output of the variable arguments after `format` into `n`. */
-#define PRINT(n, to, format)                                                                                             \
+#define PRINT(n, to, format)                                                                                           \
 	do {                                                                                                           \
 		va_list args;                                                                                          \
 		va_start(args, format);                                                                                \
-		(n) = libc_vfprintf(to, format, args);                                                                      \
+		(n) = libc_vfprintf(to, format, args);                                                                 \
 		va_end(args);                                                                                          \
 	} while (0)
 

@@ -641,8 +641,9 @@ void lab_objects_stuck(void)
 			         lab_site_name(o->wasted.pc));
 		int number;
 		if (o && lab_io_lost(t, &number))
-			lab_fail(LAB_LOST_WAKEUP,
-			         "%s waits in epoll_wait() for ever (%s): it has been told of the bytes of descriptor %d",
-			         t->name, lab_site_name(t->next.pc), number);
+			lab_fail(
+			    LAB_LOST_WAKEUP,
+			    "%s waits in epoll_wait() for ever (%s): it has been told of the bytes of descriptor %d",
+			    t->name, lab_site_name(t->next.pc), number);
 	}
 }

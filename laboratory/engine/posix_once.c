@@ -112,7 +112,7 @@ static bool once_key_is_live(unsigned index)
 
 void lab_key_made(unsigned key, void (*destroy)(void *), uintptr_t pc)
 {
-	if (!lab_is_constructor(pc) || key >= KEYS)
+	if (!(lab_is_constructor(pc) || lab_is_module_code(pc)) || key >= KEYS) /* or a handler of fork() by the tool */
 		return;
 	keys[key].early = pc;
 	keys[key].destroy = destroy;

@@ -42,7 +42,8 @@ static const char known[] =
     "strtold:-w8 strtoll:-w8 strtoul:-w8 strtoull:-w8 strtoimax:-w8 strtoumax:-w8 "
     "__isoc99_sscanf:ss __isoc23_strtol:-w8 __isoc23_strtoul:-w8 __isoc23_sscanf:ss sscanf:ss "
     "vsscanf:ss __isoc99_vsscanf:ss bsearch qsort:w@12 qsort_r:w@12 htonl htons ntohl ntohs "
-    "clock_getres:-w16 imaxabs drand48:!d erand48:w6 jrand48:w6 lcong48:r14!d lrand48:!d mrand48:!d "
+    "clock_getres:-w16 inet_ntop inet_pton:-s inet_addr:s inet_aton:s getaddrinfo:ss freeaddrinfo gai_strerror "
+    "getnameinfo if_nametoindex imaxabs drand48:!d erand48:w6 jrand48:w6 lcong48:r14!d lrand48:!d mrand48:!d "
     "nrand48:w6 seed48:r6!d srand48:!d "
     /* the environment, and constants while a program runs */
     "getenv:s?e secure_getenv:s?e getpagesize getauxval __errno_location __h_errno_location "
@@ -373,8 +374,8 @@ static void *unknown_stub(const char *name, const char *library, const char *tou
 static void *unknown_replacement(const char *name)
 {
 	static const struct lab_call *const tables[] = {lab_output_calls, lab_thread_calls, lab_process_calls,
-	                                                lab_io_calls,
-	                                                lab_socket_calls, lab_poll_calls,   lab_file_calls};
+	                                                lab_io_calls,     lab_socket_calls, lab_poll_calls,
+	                                                lab_file_calls};
 	LAB_EACH (t, tables)
 		for (const struct lab_call *c = tables[t]; c->name; c++)
 			if (strcmp(c->name, name) == 0)

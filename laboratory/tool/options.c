@@ -37,8 +37,13 @@ static bool take_faults(struct options *o, char *list)
 	static const struct {
 		const char *name;
 		unsigned bit;
-	} faults[] = {{"spurious", LAB_FAULT_SPURIOUS}, {"eintr", LAB_FAULT_EINTR}, {"eagain", LAB_FAULT_EAGAIN},
-	              {"timeout", LAB_FAULT_TIMEOUT},   {"weak", LAB_FAULT_WEAK},   {"partial", LAB_FAULT_PARTIAL}, {"delay", 0}};
+	} faults[] = {{"spurious", LAB_FAULT_SPURIOUS},
+	              {"eintr", LAB_FAULT_EINTR},
+	              {"eagain", LAB_FAULT_EAGAIN},
+	              {"timeout", LAB_FAULT_TIMEOUT},
+	              {"weak", LAB_FAULT_WEAK},
+	              {"partial", LAB_FAULT_PARTIAL},
+	              {"delay", 0}};
 	const size_t n = sizeof faults / sizeof *faults;
 	o->model.fault_mask = 0;
 	o->delays = false;
@@ -51,10 +56,10 @@ static bool take_faults(struct options *o, char *list)
 		while (i < n && strcmp(word, faults[i].name) != 0)
 			i++;
 		if (i == n)
-			return complain(
-			    "--faults: '%.40s' is none of spurious, eintr, eagain, timeout, weak, partial, delay; nor is "
-			    "it the one word none",
-			    word);
+			return complain("--faults: '%.40s' is none of spurious, eintr, eagain, timeout, weak, partial, "
+			                "delay; nor is "
+			                "it the one word none",
+			                word);
 		o->model.fault_mask |= faults[i].bit;
 		o->delays = o->delays || faults[i].bit == 0;
 	}

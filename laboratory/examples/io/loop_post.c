@@ -29,8 +29,10 @@ int main(void)
 	pthread_t threads[2];
 	const int set = epoll_create1(0), timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
 	doorbell = eventfd(0, EFD_NONBLOCK);
-	struct epoll_event e = {.events = EPOLLIN, .data.fd = doorbell}, of_timer = {.events = EPOLLIN, .data.fd = timer};
-	assert(epoll_ctl(set, EPOLL_CTL_ADD, doorbell, &e) == 0 && epoll_ctl(set, EPOLL_CTL_ADD, timer, &of_timer) == 0);
+	struct epoll_event e = {.events = EPOLLIN, .data.fd = doorbell},
+			   of_timer = {.events = EPOLLIN, .data.fd = timer};
+	assert(epoll_ctl(set, EPOLL_CTL_ADD, doorbell, &e) == 0 &&
+	       epoll_ctl(set, EPOLL_CTL_ADD, timer, &of_timer) == 0);
 	for (int i = 0; i < 2; i++)
 		pthread_create(&threads[i], NULL, post, NULL);
 	for (int ticks = 0; ticks < 2;) {
