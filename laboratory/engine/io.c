@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The table of descriptors, and reads and writes. A write of more than PIPE_BUF bytes may be several
- * steps. A read or a write of a socket may move one byte alone: a choice of the search.
+ * steps. The bytes that a write sends to a socket may come in parts, so that a read finds the first
+ * byte alone; and where the write does not block, the socket may be full after that byte, until it has
+ * been read. Both are choices of the search, as faults. As epoll(7) says, a read or a write that moves
+ * less than it was asked for has emptied or filled the socket.
  */
 #include "io.h"
 #include <limits.h>
+#include <linux/sockios.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -101,7 +105,7 @@ struct lab_channel *lab_io_channel(struct lab_file *reader, struct lab_file *wri
 			continue;
 		memset(c, 0, offsetof(struct lab_channel, bytes));
 		c->taken = true;
-		c->room = room;
+		c->room = c->usual = room;
 		c->kind = reader->kind;
 		c->reader = reader;
 		c->writer = writer;
@@ -282,12 +286,6 @@ static char *io_byte(const struct iovec *v, size_t i)
 	return (char *)v->iov_base + i;
 }
 
-/* Whether it moves one byte of more: a choice of the search. */
-static bool io_is_partial(const struct lab_file *f, size_t n)
-{
-	return f->kind == LAB_IO_SOCKET && n > 1 && lab_fault(LAB_FAULT_PARTIAL);
-}
-
 static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, int flags, uintptr_t pc)
 {
 	struct lab_channel *c = f->in;
@@ -310,8 +308,6 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 		const bool counts = f->kind >= LAB_IO_EVENT,
 			   was_full = !(c->writer && lab_io_events(c->writer) & POLLOUT);
 		n = counts ? sizeof value : value < size - done ? value : size - done;
-		if (!(flags & (MSG_PEEK | MSG_WAITALL)) && io_is_partial(f, n))
-			n = 1;
 		io_touch(v, done + n, true, pc);
 		for (size_t i = 0; i < n; i++)
 			*io_byte(v, done + i) =
@@ -321,6 +317,7 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 			break;
 		c->begin = (c->begin + n) % LAB_IO_ROOM;
 		c->count -= counts ? value : n;
+		c->room = c->usual;
 		lab_io_changed(c, pc);
 		if (was_full && c->writer && lab_io_events(c->writer) & POLLOUT)
 			lab_io_wake(c->writer, POLLOUT);
@@ -350,8 +347,10 @@ static ssize_t io_put(struct lab_file *f, const struct iovec *v, size_t size, in
 			lab_misuse(pc, "writes to %s, which is closed for reading",
 			           lab_object_name(io_object_of(c, pc)->address, LAB_IO));
 		n = counts || size - done < c->room - c->count ? size - done : (size_t)(c->room - c->count);
-		if (deadline == 0 && io_is_partial(f, n))
+		if (f->kind == LAB_IO_SOCKET && n > 1 && lab_fault(LAB_FAULT_PARTIAL)) {
 			n = 1;
+			c->room = deadline == 0 ? c->count + 1 : c->room;
+		}
 		for (size_t i = 0; i < n && !counts; i++)
 			c->bytes[(c->begin + c->count + i) % LAB_IO_ROOM] = *io_byte(v, done + i);
 		c->count += counts ? value : n;
@@ -439,6 +438,8 @@ static int io_ioctl(int number, unsigned long request, int *value)
 		return -1;
 	if (request == FIONBIO)
 		f->nonblocking = *value != 0;
+	else if (request == SIOCOUTQ)
+		*value = 0; /* what is written has arrived */
 	else if (request != FIOCLEX)
 		lab_no_file("ioctl", PC);
 	return 0;

@@ -26,9 +26,9 @@ enum { LAB_IO_ROOM = 64 << 10, LAB_IO_SOCKET_ROOM = 4 << 10, LAB_IO_FIRST = 3, L
 struct lab_channel {
 	struct lab_file *reader, *writer; /* NULL: that end is closed */
 	enum lab_io_kind kind;
-	int number[2];     /* the descriptors of the reader and of the writer, for reports */
-	bool taken, reset; /* reset: the writer left unread bytes of its own */
-	uint64_t count, room;
+	int number[2];               /* the descriptors of the reader and of the writer, for reports */
+	bool taken, reset;           /* reset: the writer left unread bytes of its own */
+	uint64_t count, room, usual; /* usual: the room, but for a socket that a fault has filled */
 	size_t begin;
 	char bytes[LAB_IO_ROOM];
 };

@@ -226,7 +226,7 @@ static int socket_setsockopt(int number, int level, int option, const void *valu
 	const int n = *(const int *)value;
 	struct lab_channel *c = option == SO_SNDBUF ? f->out : option == SO_RCVBUF ? f->in : NULL;
 	if (c && n > 0 && n <= LAB_IO_ROOM)
-		c->room = (unsigned)n;
+		c->room = c->usual = (unsigned)n;
 	if (option == SO_RCVTIMEO || option == SO_SNDTIMEO) {
 		const struct timeval *t = value;
 		f->timeout[option == SO_SNDTIMEO] = t->tv_sec * INT64_C(1000000000) + t->tv_usec * INT64_C(1000);
